@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * arena: memory with one owner and one end. A transaction, a plan or a
+ * parsed file takes what it needs piece by piece and gives it all back at
+ * once. An arena that is all zero octets is ready for use.
+ */
+#ifndef MAILBOAT_ARENA_H
+#define MAILBOAT_ARENA_H
+
+#include "bytes.h"
+
+struct arena_block;
+
+struct arena {
+    struct arena_block *blocks; /* newest first */
+    size_t used;                /* octets handed out since the last clear */
+};
+
+/* `size` octets of zeroes, aligned for any type; never NULL: when the
+ * machine has no memory left the process ends (the supervisor restarts it). */
+void *arena_take(struct arena *arena, size_t size);
+/* A copy of the octets that lives as long as the arena. A NUL stands behind
+ * it, beyond its length. */
+struct bytes arena_copy(struct arena *arena, struct bytes b);
+char *arena_text(struct arena *arena, struct bytes b);
+char *arena_format(struct arena *arena, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* Makes it usable again: all that was taken is gone. */
+void arena_clear(struct arena *arena);
+
+/* One thing taken from an arena: ARENA_NEW(arena, struct envelope). */
+#define ARENA_NEW(arena, type) ((type *)arena_take((arena), sizeof(type)))
+#define ARENA_ARRAY(arena, type, count) ((type *)arena_take((arena), sizeof(type) * (count)))
+
+/* malloc, calloc and realloc that end the process when there is no memory:
+ * half a state machine is worse than a restart. */
+void *memory_new(size_t size); /* zeroed */
+void *memory_resize(void *at, size_t size);
+
+#endif

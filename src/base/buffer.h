@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * buffer: octets that grow at the end and are used up at the front.
+ *
+ * Invariants: at[start..start+length) is the content; a NUL always stands
+ * behind it once anything was ever added, so that text can be handed to C;
+ * an all-zero struct is an empty buffer that owns no memory. Appending never
+ * fails: without memory the process ends.
+ */
+#ifndef MAILBOAT_BUFFER_H
+#define MAILBOAT_BUFFER_H
+
+#include "bytes.h"
+
+#include <stdarg.h>
+
+struct buffer {
+    char *at;
+    size_t start;    /* octets used up at the front */
+    size_t length;   /* octets of content */
+    size_t capacity; /* octets allocated */
+};
+
+static inline struct bytes buffer_bytes(const struct buffer *buffer)
+{
+    return bytes_of(buffer->at == NULL ? NULL : buffer->at + buffer->start, buffer->length);
+}
+
+/* The content as C text: valid until the next change; "" when empty. */
+const char *buffer_text(const struct buffer *buffer);
+
+void buffer_add(struct buffer *buffer, struct bytes b);
+void buffer_add_text(struct buffer *buffer, const char *text);
+void buffer_add_octet(struct buffer *buffer, char octet);
+void buffer_add_format(struct buffer *buffer, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+void buffer_add_va(struct buffer *buffer, const char *format, va_list arguments);
+
+/* Room for at least `size` more octets; write there, then say how many. */
+char *buffer_reserve(struct buffer *buffer, size_t size);
+void buffer_written(struct buffer *buffer, size_t size);
+
+/* Uses up `count` octets at the front; they must be there. */
+void buffer_consume(struct buffer *buffer, size_t count);
+/* Empties it and keeps its memory for the next use. */
+void buffer_clear(struct buffer *buffer);
+/* Empties it and gives its memory back. */
+void buffer_free(struct buffer *buffer);
+
+#endif

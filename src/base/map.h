@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * map: finds a pointer by octets or by number. Keys are copied, values are
+ * borrowed. The caller gives a seed; from a random one, hostile keys cannot
+ * be made to collide. Open addressing; grows at three quarters full.
+ */
+#ifndef MAILBOAT_MAP_H
+#define MAILBOAT_MAP_H
+
+#include "bytes.h"
+
+struct map_entry;
+
+struct map {
+    struct map_entry *entries;
+    size_t capacity; /* a power of two, or 0 */
+    size_t count;    /* living entries */
+    size_t filled;   /* living and removed entries */
+    uint64_t seed;
+};
+
+void map_start(struct map *map, uint64_t seed);
+void map_free(struct map *map); /* values stay with their owner */
+
+void *map_get(const struct map *map, struct bytes key);
+/* Puts or replaces; `value` must not be NULL. */
+void map_put(struct map *map, struct bytes key, void *value);
+/* Returns the value that was there, or NULL. */
+void *map_remove(struct map *map, struct bytes key);
+
+void *map_get_u64(const struct map *map, uint64_t key);
+void map_put_u64(struct map *map, uint64_t key, void *value);
+void *map_remove_u64(struct map *map, uint64_t key);
+
+/* Visits every entry: start with *position = 0; false at the end. The map
+ * must not gain entries meanwhile; removing the visited one is allowed. */
+bool map_next(const struct map *map, size_t *position, struct bytes *key, void **value);
+
+#endif

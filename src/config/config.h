@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * config: the configuration file as typed facts, every default filled in.
+ *
+ * config_load() reads YAML (libcyaml) and checks it; what it returns is the
+ * whole effective configuration that `mailboat config show` prints. Errors
+ * name the file, the line, what is wrong and the mend; exit code 78.
+ */
+#ifndef MAILBOAT_CONFIG_H
+#define MAILBOAT_CONFIG_H
+
+#include "arena.h"
+#include "error.h"
+#include "server/session.h"
+
+enum relay_via { RELAY_MX, RELAY_SMARTHOST, RELAY_AUTO };
+enum deliver_how { DELIVER_MAILDIR, DELIVER_LMTP };
+
+struct config_listener {
+    const char *address; /* "0.0.0.0", "::", "127.0.0.1"; NULL: every address, IPv4 and IPv6 */
+    uint16_t port;
+    enum server_role role; /* from the port unless said: 25 MX, else submission */
+    enum server_tls tls;   /* from the port unless said: 465 implicit, else STARTTLS */
+};
+
+struct config {
+    struct arena arena; /* owns every text here */
+    const char *file;   /* where it was read from; NULL for built-in defaults */
+    const char *hostname;
+    const char *data_dir; /* default /var/lib/mailboat */
+    const char **domains; /* hosted here, in lower case A-label form; more may stand in accounts.db */
+    size_t domain_count;
+    const char *user; /* the user (and prefix of users) to become when started as root; default "mailboat" */
+    struct { const char *certificate, *key; } tls; /* both NULL: self-signed is made in data_dir/keys/tls/ */
+    struct config_listener *listeners; /* default: 25, 587, 465, 2525 on every address */
+    size_t listener_count;
+    struct {
+        enum relay_via via;
+        struct {
+            const char *host; uint16_t port; /* 0: auto */
+            enum { SMARTHOST_TLS_AUTO, SMARTHOST_TLS_STARTTLS, SMARTHOST_TLS_IMPLICIT, SMARTHOST_TLS_NONE } tls; /* none: loopback only */
+            const char *user, *password_file;
+            const char *password; /* read from password_file at load; never shown */
+        } smarthost;
+        uint16_t port;          /* of MX hosts; 25; another for tests */
+        const char *ca_file;    /* CA certificates to trust instead of the system's */
+    } relay;
+    struct { enum deliver_how deliver; const char *lmtp; } mailboxes;
+    struct { const char **servers; size_t server_count; } resolver; /* "address" or "address:port"; default: the system's */
+    const char *store; /* "sqlite" */
+    struct { const char *address; uint16_t port; } web;
+    struct { uint64_t message_size; uint32_t recipients, connections, connections_per_client; } limits;
+    struct {
+        uint64_t first_ms, max_ms, expire_ms; /* retry: 5m, 4h, 5d */
+        double factor;                        /* 2 */
+        bool hold;                            /* accept and keep, deliver nothing (maintenance) */
+    } queue;
+    struct { int format, level; } log; /* enum log_format, enum log_level of io/log.h */
+    uint32_t smtpd_count; /* processes: default one a core */
+};
+
+/* Reads, checks and fills in. NULL `file`: /etc/mailboat/mailboat.conf. */
+bool config_load(struct config *config, const char *file, struct error *error);
+/* The same from text, for tests and fuzzing; `name` stands for the file in errors. */
+bool config_parse(struct config *config, const char *name, struct bytes text, struct error *error);
+void config_free(struct config *config);
+
+/* The whole effective configuration as YAML that config_load() reads back;
+ * secrets are left out. */
+void config_write(const struct config *config, struct buffer *out);
+
+#endif

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * client session: the client's side of one SMTP or LMTP connection as a pure
+ * machine (RFC 5321, RFC 2033): greeting, EHLO, STARTTLS, AUTH, then
+ * transactions, pipelined where the peer allows it.
+ *
+ * The shell connects (and with implicit TLS shakes hands), calls
+ * client_session_start(), then in a loop pulls every client_session_action()
+ * and feeds what arrives, one reply a call. At CLIENT_READY it may give the
+ * next message with client_session_send(), or client_session_quit().
+ */
+#ifndef MAILBOAT_CLIENT_SESSION_H
+#define MAILBOAT_CLIENT_SESSION_H
+
+#include "arena.h"
+#include "buffer.h"
+#include "smtp/envelope.h"
+
+/* The steps of an attempt: each has its own limit, and its name stands in
+ * every failure. */
+enum client_step {
+    STEP_DNS, STEP_CONNECT, STEP_GREETING, STEP_EHLO, STEP_TLS, STEP_AUTH,
+    STEP_MAIL, STEP_RCPT, STEP_DATA, STEP_QUIT,
+};
+const char *client_step_name(enum client_step step); /* "dns", "connect", "greeting" ... */
+
+enum client_limit {
+    REPLY_LINE_MAX = 4096,     /* octets of one reply line; RFC 5321 4.5.3.1.5 says 512 */
+    REPLY_LINES_MAX = 128,     /* lines of one reply */
+    REPLY_TEXT_KEPT_MAX = 1024, /* octets of a reply's text that we remember */
+};
+
+enum client_tls {
+    CLIENT_TLS_NEVER,         /* in clear: loopback and local sockets only; the caller sees to that */
+    CLIENT_TLS_OPPORTUNISTIC, /* STARTTLS where offered, else in clear; relaying on 25 only, never with AUTH */
+    CLIENT_TLS_REQUIRED,      /* STARTTLS or the attempt fails */
+    CLIENT_TLS_IMPLICIT,      /* the handshake came first */
+};
+
+struct client_options {
+    struct bytes helo;           /* our name, or an address literal */
+    enum client_tls tls;
+    bool lmtp;                   /* LHLO, and a reply per recipient at the end (RFC 2033) */
+    struct bytes user, password; /* empty user: no AUTH */
+    bool probe_only;             /* stop at CLIENT_READY before AUTH: for the race and `mailboat ports` */
+};
+
+/* What the peer announced in its last EHLO reply. */
+struct client_capabilities {
+    bool esmtp, pipelining, starttls, eightbitmime, binarymime, chunking, smtputf8, dsn, requiretls, enhanced, auth;
+    bool size_known;
+    uint64_t size_max;          /* 0 with size_known: no fixed limit */
+    uint32_t recipients_max;    /* LIMITS RCPTMAX, 0 when unsaid */
+    uint32_t mechanisms;        /* enum client_mechanism, or'ed */
+};
+enum client_mechanism { MECHANISM_PLAIN = 1, MECHANISM_LOGIN = 2, MECHANISM_SCRAM_SHA_256 = 4,
+                        MECHANISM_SCRAM_SHA_256_PLUS = 8, MECHANISM_XOAUTH2 = 16, MECHANISM_OAUTHBEARER = 32 };
+
+enum client_action_kind {
+    CLIENT_NOTHING,
+    CLIENT_SEND,         /* send `bytes`; valid until the next call */
+    CLIENT_STARTTLS,     /* shake hands now (unread clear text is an attack: fail), then
+                            client_session_tls_started() or client_session_failed(STEP_TLS) */
+    CLIENT_READY,        /* greeted, secured, signed in: send a message, or quit */
+    CLIENT_WANT_CONTENT, /* give the next run with client_session_content() */
+    CLIENT_SENT,         /* the transaction is over: `results`, one a recipient */
+    CLIENT_FAILED,       /* the session is over: `failure`; close */
+    CLIENT_CLOSE,        /* after QUIT was answered, or timed out: close */
+};
+
+/* One recipient's fate, or a whole session's. */
+enum client_outcome { OUTCOME_DELIVERED, OUTCOME_DEFERRED, OUTCOME_FAILED };
+struct client_result {
+    enum client_outcome outcome;
+    enum client_step step;  /* where it was decided */
+    uint32_t code;          /* the reply's basic code; 0 when there was no reply */
+    struct bytes enhanced;  /* "5.1.1"; made from the code where the peer gave none */
+    struct bytes text;      /* the reply's text, or our sentence, without control octets */
+};
+
+struct client_action {
+    enum client_action_kind kind;
+    struct bytes bytes;                  /* SEND */
+    const struct client_result *results; /* SENT; live until the next send */
+    size_t result_count;
+    struct client_result failure;        /* FAILED; outcome is DEFERRED or FAILED */
+};
+
+struct client_session {
+    struct client_options options;
+    struct client_capabilities capabilities;
+    struct client_state *state; /* this folder's own; allocated by start, freed by free */
+};
+
+/* The texts of `options` must live as long as the session. */
+void client_session_start(struct client_session *session, const struct client_options *options);
+void client_session_free(struct client_session *session);
+
+/* Uses up at most one reply; 0 when it needs more octets. */
+size_t client_session_feed(struct client_session *session, struct bytes input);
+bool client_session_action(struct client_session *session, struct client_action *action);
+
+void client_session_tls_started(struct client_session *session);
+/* The connection ended or could not be: `why` is a sentence. Pending
+ * recipients get OUTCOME_DEFERRED (what the peer said before stays). A
+ * connection lost after the whole content was sent and before the reply is
+ * deferred too: it may lead to a duplicate, never to a loss. */
+void client_session_failed(struct client_session *session, enum client_step step, struct bytes why);
+
+/* Begins a transaction; only at CLIENT_READY. `envelope` must live until
+ * CLIENT_SENT. Where the peer lacks what the envelope needs (SMTPUTF8,
+ * 8BITMIME, SIZE, REQUIRETLS) the results say so and nothing is sent. */
+void client_session_send(struct client_session *session, const struct envelope *envelope);
+/* The next run of content, at most CONTENT_RUN_MAX octets; `last` ends it. */
+enum { CONTENT_RUN_MAX = 64 * 1024 };
+void client_session_content(struct client_session *session, struct bytes run, bool last);
+void client_session_quit(struct client_session *session);
+
+/* How long to wait for the peer in the step it is in (RFC 5321 4.5.3.2). */
+uint32_t client_session_timeout_ms(const struct client_session *session);
+enum client_step client_session_step(const struct client_session *session);
+
+#endif

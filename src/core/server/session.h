@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * server session: the server's side of one SMTP connection as a pure machine
+ * (RFC 5321 and the extensions of docs/standards.md).
+ *
+ * The shell calls, in this order: server_session_start() when the connection
+ * (and with implicit TLS the handshake) is there; then, in a loop, pulls
+ * every server_session_action() and carries it out, and feeds the unread
+ * octets with server_session_feed(), one command or one run of content a
+ * call. When an action is a question the machine stops until the answer is
+ * given. When feed uses 0 octets it waits for more, or for an answer.
+ */
+#ifndef MAILBOAT_SERVER_SESSION_H
+#define MAILBOAT_SERVER_SESSION_H
+
+#include "arena.h"
+#include "buffer.h"
+#include "smtp/envelope.h"
+
+enum server_limit {
+    COMMAND_LINE_MAX = 2048,        /* octets with CRLF: 512 (RFC 5321 4.5.3.1.4) and what the extensions add */
+    AUTH_LINE_MAX = 12288,          /* octets of a base64 response (RFC 4954 4) */
+    DATA_LINE_MAX = 1024 * 1024,    /* octets of a line of content; a longer one is refused at the end, never cut */
+    RECEIVED_FIELDS_MAX = 100,      /* then the message loops (RFC 5321 6.3) */
+    BAD_COMMANDS_MAX = 20,          /* then 421 and the end */
+    AUTH_FAILURES_MAX = 5,          /* in one session, then 421 and the end */
+    TRANSACTIONS_MAX = 1000,        /* messages on one connection, then 421 */
+    SESSION_TIMEOUT_MS = 5 * 60 * 1000,  /* RFC 5321 4.5.3.2.7 */
+    CONTENT_TIMEOUT_MS = 10 * 60 * 1000, /* between two runs of content */
+};
+
+enum server_role {
+    ROLE_MX,         /* 25: mail for local domains only, never AUTH, never relays */
+    ROLE_SUBMISSION, /* 587, 465, 2525: TLS, then AUTH, then mail to anywhere */
+    ROLE_LOCAL,      /* the socket in the data folder: the user is known by the kernel */
+};
+
+enum server_tls {
+    TLS_NONE,     /* no STARTTLS: no certificate, or the local socket */
+    TLS_STARTTLS, /* offered; on submission required before AUTH */
+    TLS_IMPLICIT, /* the handshake came first */
+};
+
+/* What holds for every session of a listener; lives longer than the sessions. */
+struct server_policy {
+    enum server_role role;
+    enum server_tls tls;
+    struct bytes hostname;       /* for the greeting and EHLO */
+    uint64_t message_size_max;   /* octets; announced by SIZE */
+    uint32_t recipients_max;     /* a transaction; announced by LIMITS RCPTMAX (RFC 9422) */
+    bool fix_bare_newlines;      /* submission only: bare LF becomes CRLF instead of 550 5.6.0 */
+};
+
+enum server_action_kind {
+    SERVER_NOTHING, /* no action waits: feed more, or answer */
+    SERVER_REPLY,   /* send `bytes`; valid until the next call */
+    SERVER_STARTTLS, /* after the replies are sent: drop unread clear text, shake hands,
+                        then server_session_tls_started() or close */
+    SERVER_CONTENT_BEGIN, /* a message begins: envelope is complete */
+    SERVER_CONTENT,       /* `bytes` of it, as they shall be stored: CRLF lines, dots removed */
+    SERVER_CONTENT_DROP,  /* forget the message that began */
+    SERVER_ASK_PASSWORD,  /* are `user` and `password` right? server_session_answer_password() */
+    SERVER_ASK_SENDER,    /* may `account` send as `address`? server_session_answer_sender() */
+    SERVER_ASK_RECIPIENT, /* where does `address` go? server_session_answer_recipient() */
+    SERVER_ASK_STORE,     /* put the message that began on disk; server_session_answer_store() */
+    SERVER_CLOSE,         /* after the replies are sent: close */
+};
+
+struct server_action {
+    enum server_action_kind kind;
+    struct bytes bytes;              /* REPLY, CONTENT */
+    struct bytes user, password;     /* ASK_PASSWORD; wiped once answered */
+    struct bytes account, address;   /* ASK_SENDER, ASK_RECIPIENT (account empty on MX) */
+    const struct envelope *envelope; /* CONTENT_BEGIN, ASK_STORE; lives until the answer */
+};
+
+enum password_verdict { PASSWORD_RIGHT, PASSWORD_WRONG, PASSWORD_LOCKED, PASSWORD_UNAVAILABLE };
+enum sender_verdict { SENDER_ALLOWED, SENDER_FORBIDDEN, SENDER_UNAVAILABLE };
+enum recipient_verdict {
+    RECIPIENT_KNOWN,       /* ours, or on submission anywhere: `targets` say where it goes */
+    RECIPIENT_UNKNOWN,     /* our domain, no such mailbox: 550 5.1.1 */
+    RECIPIENT_FOREIGN,     /* not our domain: on 25 a refusal that names the submission ports */
+    RECIPIENT_UNAVAILABLE, /* cannot be told now: 451 4.3.0 */
+};
+enum store_verdict {
+    STORE_DONE,    /* on disk and synced: 250 */
+    STORE_FULL,    /* no room: 452 4.3.1 */
+    STORE_FAILED,  /* could not be stored now: 451 4.3.0 */
+};
+
+/* States, limits and the transaction; the members are this folder's own
+ * (server/state.h gives their meaning), the struct stands here so that the
+ * shell can own it without an allocation of its own. */
+struct server_session {
+    const struct server_policy *policy;
+    struct origin origin;       /* texts live in `session_arena` */
+    struct server_state *state; /* allocated by start, freed by free */
+};
+
+/* `client_address` as in struct origin; `port` is ours. `tls` is the version
+ * and cipher where implicit TLS is up, else empty. For ROLE_LOCAL `account`
+ * names the local user, else it is empty. Queues the greeting. */
+void server_session_start(struct server_session *session, const struct server_policy *policy,
+                          struct bytes client_address, uint32_t port, struct bytes tls, struct bytes account);
+void server_session_free(struct server_session *session);
+
+/* Uses up at most one command or one run of content of `input` and says how
+ * many octets; 0 when it needs more, when an action or an answer is awaited. */
+size_t server_session_feed(struct server_session *session, struct bytes input);
+
+/* The next action; kind SERVER_NOTHING and false when there is none. */
+bool server_session_action(struct server_session *session, struct server_action *action);
+
+/* Answers; each is allowed only while its question is open (asserted). */
+void server_session_tls_started(struct server_session *session, struct bytes tls);
+void server_session_answer_password(struct server_session *session, enum password_verdict verdict, struct bytes account);
+void server_session_answer_sender(struct server_session *session, enum sender_verdict verdict);
+void server_session_answer_recipient(struct server_session *session, enum recipient_verdict verdict,
+                                     const struct recipient *targets, size_t target_count);
+/* `id` is the queue id for the reply's text. */
+void server_session_answer_store(struct server_session *session, enum store_verdict verdict, struct bytes id);
+
+/* How long the shell may wait for the client's next octets, in ms; then it
+ * calls server_session_timed_out(), which queues 421 and SERVER_CLOSE. */
+uint32_t server_session_timeout_ms(const struct server_session *session);
+void server_session_timed_out(struct server_session *session);
+/* The server is going down: 421 4.3.2 before the next command, then close.
+ * A transaction whose content has begun is finished first. */
+void server_session_drain(struct server_session *session);
+
+/* True between transactions and outside of AUTH: nothing is lost by closing. */
+bool server_session_is_idle(const struct server_session *session);
+
+#endif

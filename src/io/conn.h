@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * conn: a connection: a non-blocking stream socket, in clear or in TLS, with
+ * its unread and unsent octets. It knows nothing of SMTP.
+ *
+ * The owner embeds a struct conn, starts it with a descriptor (or connects),
+ * reads conn_input() and uses it up with conn_consume(), writes with
+ * conn_write(). Writes are gathered and sent by conn_flush(), or by the conn
+ * itself at the end of the turn. Callbacks may close the conn; the conn is
+ * never touched after conn_close(), so the owner may free itself there.
+ * Memory: an idle conn holds no buffers; a TLS one releases OpenSSL's.
+ */
+#ifndef MAILBOAT_IO_CONN_H
+#define MAILBOAT_IO_CONN_H
+
+#include "buffer.h"
+#include "loop.h"
+#include "tls.h"
+
+#include <sys/socket.h>
+
+enum {
+    CONN_INPUT_MAX = 64 * 1024,    /* unread octets held before reading stops */
+    CONN_OUTPUT_HIGH = 256 * 1024, /* unsent octets; conn_output_is_full() from here on */
+};
+
+enum conn_end { CONN_END_CLOSED, CONN_END_RESET, CONN_END_TIMEOUT, CONN_END_TLS, CONN_END_REFUSED, CONN_END_UNREACHABLE, CONN_END_OTHER };
+
+struct conn_events {
+    void (*on_connected)(void *owner);        /* conn_connect() is through */
+    void (*on_input)(void *owner);            /* there are unread octets (or more than before) */
+    void (*on_drained)(void *owner);          /* all that was written has been sent */
+    void (*on_tls)(void *owner);              /* the handshake is done */
+    void (*on_end)(void *owner, enum conn_end end); /* the peer closed, or the conn is broken; close it */
+    void (*on_timeout)(void *owner);          /* conn_set_timeout() ran out */
+};
+
+struct conn {
+    struct loop *loop;
+    const struct conn_events *events;
+    void *owner;
+    int descriptor; /* -1 when closed */
+    SSL *ssl;       /* NULL in clear */
+    struct watch watch;
+    struct event timeout;
+    struct buffer input, output;
+    uint32_t timeout_ms;
+    bool connecting, handshaking, paused, ended;
+    char why[160]; /* a sentence on how it ended, or why TLS failed */
+};
+
+void conn_start(struct conn *conn, struct loop *loop, int descriptor, const struct conn_events *events, void *owner);
+/* Connects to an address without blocking; on_connected or on_end follows,
+ * never before this returns. */
+void conn_connect(struct conn *conn, struct loop *loop, const struct sockaddr *address, socklen_t length,
+                  const struct conn_events *events, void *owner);
+void conn_close(struct conn *conn); /* at once; unsent octets are lost; safe to call twice */
+
+struct bytes conn_input(const struct conn *conn);
+void conn_consume(struct conn *conn, size_t count);
+void conn_pause(struct conn *conn, bool paused); /* stops reading while an answer is awaited */
+
+void conn_write(struct conn *conn, struct bytes b);
+void conn_flush(struct conn *conn);
+size_t conn_unsent(const struct conn *conn);
+static inline bool conn_output_is_full(const struct conn *conn) { return conn_unsent(conn) >= CONN_OUTPUT_HIGH; }
+
+/* Handshakes; unread clear text is dropped first (RFC 3207 4.2). */
+void conn_start_tls_server(struct conn *conn, struct tls_context *context);
+/* `name` is checked against the certificate where `verify`; sent as SNI unless it is an address. */
+void conn_start_tls_client(struct conn *conn, struct tls_context *context, const char *name, bool verify);
+/* "TLSv1.3 TLS_AES_256_GCM_SHA384", or "" in clear; into `room`. */
+struct bytes conn_tls_text(const struct conn *conn, char *room, size_t size);
+enum tls_certificate conn_tls_certificate(const struct conn *conn);
+
+/* on_timeout when no octet arrived for so long; 0: never. Reset by input. */
+void conn_set_timeout(struct conn *conn, uint32_t timeout_ms);
+
+/* "192.0.2.1" or "2001:db8::1", IPv4-mapped as IPv4; into `room`. */
+struct bytes conn_address_text(const struct sockaddr *address, char *room, size_t size);
+
+#endif

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * log: one event a line on stderr, logfmt or JSON (INTERFACE: `time level
+ * process event key=value...`). Values are escaped: nothing from the network
+ * can forge a line. One write(2) a line, so that processes never mix theirs.
+ *
+ *   log_event(LOG_EVENT_INFO, "accepted", LOG_ID(id), LOG_BYTES("from", sender), LOG_U64("size", n), LOG_END);
+ */
+#ifndef MAILBOAT_IO_LOG_H
+#define MAILBOAT_IO_LOG_H
+
+#include "bytes.h"
+
+enum log_format { LOG_LOGFMT, LOG_JSON };
+enum log_level { LOG_EVENT_DEBUG, LOG_EVENT_INFO, LOG_EVENT_WARN, LOG_EVENT_ERROR };
+enum { LOG_LINE_MAX = 4000, LOG_VALUE_MAX = 1000 }; /* octets; longer values are cut, with "..." */
+
+/* `process` is the name on each line: "smtpd", "queue". */
+void log_start(const char *process, enum log_format format, enum log_level least);
+
+struct log_field {
+    enum { LOG_FIELD_END, LOG_FIELD_BYTES, LOG_FIELD_U64, LOG_FIELD_ID, LOG_FIELD_BOOL } type;
+    const char *key;
+    struct bytes bytes;
+    uint64_t number;
+};
+#define LOG_BYTES(k, b) ((struct log_field){LOG_FIELD_BYTES, (k), (b), 0})
+#define LOG_TEXT(k, t) ((struct log_field){LOG_FIELD_BYTES, (k), bytes_of_text(t), 0})
+#define LOG_U64(k, n) ((struct log_field){LOG_FIELD_U64, (k), {0}, (uint64_t)(n)})
+#define LOG_FLAG(k, v) ((struct log_field){LOG_FIELD_BOOL, (k), {0}, (v) ? 1u : 0u})
+/* id=..., the queue id of core/queue/id.h as text */
+#define LOG_ID(i) ((struct log_field){LOG_FIELD_ID, "id", {0}, (i)})
+
+void log_fields(enum log_level level, const char *event, const struct log_field *fields, size_t count);
+/* Empty byte values are left out. */
+#define log_event(level, event, ...) \
+    log_fields((level), (event), (const struct log_field[]){__VA_ARGS__}, \
+               sizeof((const struct log_field[]){__VA_ARGS__}) / sizeof(struct log_field))
+
+/* Writes one line into `room` (LOG_LINE_MAX octets) and returns its length:
+ * what log_fields() sends; `epoch_ms` is the line's time. For tests. */
+size_t log_format_line(char *room, enum log_format format, uint64_t epoch_ms, const char *process, enum log_level level,
+                       const char *event, const struct log_field *fields, size_t count);
+
+#endif

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * loop: one event loop a process (libevent), thin enough to read at a glance.
+ *
+ * loop_start(), then watches and timers, then loop_run() until loop_stop().
+ * Timers of one length share a queue (libevent's common timeouts), so that
+ * ten thousand idle connections cost one kernel timer.
+ */
+#ifndef MAILBOAT_IO_LOOP_H
+#define MAILBOAT_IO_LOOP_H
+
+#include "error.h"
+
+#include <event2/event.h>
+#include <event2/event_struct.h>
+#include <stdint.h>
+
+struct loop {
+    struct event_base *base;
+};
+
+bool loop_start(struct loop *loop, struct error *error);
+void loop_free(struct loop *loop);
+void loop_run(struct loop *loop);
+void loop_stop(struct loop *loop); /* after the callback that is running */
+
+/* Watches a descriptor, level triggered, until watch_stop(). */
+struct watch {
+    struct event event;
+    void (*on_ready)(void *owner, bool readable, bool writable);
+    void *owner;
+    short interest;
+};
+void watch_start(struct watch *watch, struct loop *loop, int descriptor, bool read, bool write,
+                 void (*on_ready)(void *owner, bool readable, bool writable), void *owner);
+void watch_change(struct watch *watch, bool read, bool write); /* no system call when nothing changes */
+void watch_stop(struct watch *watch);
+
+/* Rings once, `delay_ms` from now; setting it again moves it. */
+struct timer {
+    struct event event;
+    void (*on_time)(void *owner);
+    void *owner;
+    struct loop *loop;
+};
+void timer_start(struct timer *timer, struct loop *loop, void (*on_time)(void *owner), void *owner);
+void timer_set(struct timer *timer, uint64_t delay_ms);
+void timer_cancel(struct timer *timer);
+
+/* Runs `on_time` once the events of this turn are handled, before the loop
+ * sleeps: where work of one turn is gathered (group commit, one flush). */
+void timer_soon(struct timer *timer);
+
+#endif

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * tls: OpenSSL behind a few words. A context is made once (with privileges,
+ * before the process is sealed); connections are made from it in conn.h.
+ * TLS 1.2 at least (RFC 8997).
+ */
+#ifndef MAILBOAT_IO_TLS_H
+#define MAILBOAT_IO_TLS_H
+
+#include "bytes.h"
+#include "error.h"
+
+#include <openssl/ssl.h>
+
+struct tls_context {
+    SSL_CTX *ssl;
+};
+
+/* A server's: PEM files, chain first. Errors name the file and the mend. */
+bool tls_server_open(struct tls_context *context, const char *certificate_file, const char *key_file, struct error *error);
+/* A client's: the system's CA certificates, or those of `ca_file` where given. */
+bool tls_client_open(struct tls_context *context, const char *ca_file, struct error *error);
+void tls_close(struct tls_context *context);
+
+/* Makes a self-signed certificate and key (ECDSA P-256) for `hostname` and
+ * writes them as PEM; files are 0600 for the key and 0644. */
+bool tls_make_self_signed(const char *hostname, const char *certificate_file, const char *key_file, struct error *error);
+
+/* How a peer's certificate was judged, in the words of the verdicts. */
+enum tls_certificate {
+    TLS_CERTIFICATE_VALID, TLS_CERTIFICATE_EXPIRED, TLS_CERTIFICATE_NOT_YET_VALID, TLS_CERTIFICATE_OTHER_NAME,
+    TLS_CERTIFICATE_SELF_SIGNED, TLS_CERTIFICATE_UNKNOWN_ISSUER, TLS_CERTIFICATE_INVALID, TLS_CERTIFICATE_NONE,
+};
+const char *tls_certificate_name(enum tls_certificate verdict); /* "valid", "expired", "other-name" ... */
+
+#endif

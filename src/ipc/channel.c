@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#define _GNU_SOURCE
+#include "channel.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+enum { MORE_FOLLOWS = 1, LAST_FRAGMENT = 0 }; /* first octet of a packet */
+
+/* A packet that waits for room in the socket. */
+struct channel_packet {
+    struct channel_packet *next;
+    int attached;
+    size_t length;
+    char octets[];
+};
+
+bool channel_pair(int descriptors[2], struct error *error)
+{
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, descriptors) != 0)
+        return error_set_errno(error, EX_OSERR, "cannot make a channel between processes");
+    return true;
+}
+
+void channel_start(struct channel *channel, int descriptor, enum process_role self, enum process_role peer, uint32_t peer_number)
+{
+    *channel = (struct channel){.descriptor = descriptor, .self = self, .peer = peer, .peer_number = peer_number};
+    fcntl(descriptor, F_SETFL, fcntl(descriptor, F_GETFL) | O_NONBLOCK);
+}
+
+static void packet_free(struct channel_packet *packet)
+{
+    if (packet->attached >= 0)
+        close(packet->attached);
+    free(packet);
+}
+
+void channel_close(struct channel *channel)
+{
+    if (channel->descriptor >= 0)
+        close(channel->descriptor);
+    channel->descriptor = -1;
+    while (channel->waiting_first != NULL) {
+        struct channel_packet *next = channel->waiting_first->next;
+        packet_free(channel->waiting_first);
+        channel->waiting_first = next;
+    }
+    channel->waiting_last = NULL;
+    channel->waiting_octets = 0;
+    buffer_free(&channel->scratch);
+    buffer_free(&channel->partial);
+    arena_clear(&channel->arena);
+}
+
+/* One packet into the socket: 1 sent, 0 no room, -1 broken. */
+static int packet_send(int descriptor, char flag, struct bytes fragment, int attached)
+{
+    union {
+        struct cmsghdr header;
+        char room[CMSG_SPACE(sizeof(int))];
+    } control = {0};
+    struct iovec parts[2] = {{&flag, 1}, {(void *)(uintptr_t)fragment.at, fragment.length}};
+    struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
+    if (attached >= 0) {
+        message.msg_control = &control;
+        message.msg_controllen = sizeof control.room;
+        struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+        header->cmsg_level = SOL_SOCKET;
+        header->cmsg_type = SCM_RIGHTS;
+        header->cmsg_len = CMSG_LEN(sizeof(int));
+        memcpy(CMSG_DATA(header), &attached, sizeof attached);
+    }
+    ssize_t sent;
+    do
+        sent = sendmsg(descriptor, &message, MSG_NOSIGNAL);
+    while (sent < 0 && errno == EINTR);
+    if (sent >= 0)
+        return 1;
+    /* A full socket buffer (EAGAIN, ENOBUFS) and too many descriptors in
+     * flight (ETOOMANYREFS) pass; the rest means that the peer is gone. */
+    return errno == EAGAIN || errno == ENOBUFS || errno == ENOMEM || errno == ETOOMANYREFS ? 0 : -1;
+}
+
+static void packet_wait(struct channel *channel, char flag, struct bytes fragment, int attached)
+{
+    struct channel_packet *packet = memory_new(sizeof *packet + 1 + fragment.length);
+    packet->attached = attached < 0 ? -1 : fcntl(attached, F_DUPFD_CLOEXEC, 0);
+    packet->length = 1 + fragment.length;
+    packet->octets[0] = flag;
+    if (fragment.length > 0)
+        memcpy(packet->octets + 1, fragment.at, fragment.length);
+    if (channel->waiting_last == NULL)
+        channel->waiting_first = packet;
+    else
+        channel->waiting_last->next = packet;
+    channel->waiting_last = packet;
+    channel->waiting_octets += packet->length;
+}
+
+bool channel_send(struct channel *channel, enum ipc_kind kind, const void *message, int attached)
+{
+    if (channel->descriptor < 0)
+        return false;
+    assert(ipc_allowed(kind, channel->self, channel->peer));
+    buffer_clear(&channel->scratch);
+    ipc_encode(&channel->scratch, kind, message);
+    struct bytes left = buffer_bytes(&channel->scratch);
+    assert(left.length <= IPC_MESSAGE_MAX);
+    while (left.length > 0) {
+        struct bytes fragment = bytes_first(left, CHANNEL_FRAGMENT_MAX - 1);
+        left = bytes_from(left, fragment.length);
+        char flag = left.length > 0 ? MORE_FOLLOWS : LAST_FRAGMENT;
+        int with = left.length > 0 ? -1 : attached; /* the descriptor comes with the last one */
+        int sent = channel->waiting_first != NULL ? 0 : packet_send(channel->descriptor, flag, fragment, with);
+        if (sent < 0)
+            return false;
+        if (sent == 0)
+            packet_wait(channel, flag, fragment, with);
+    }
+    return true;
+}
+
+bool channel_wants_write(const struct channel *channel)
+{
+    return channel->waiting_first != NULL;
+}
+
+bool channel_is_full(const struct channel *channel)
+{
+    return channel->waiting_octets >= CHANNEL_WAITING_MAX;
+}
+
+bool channel_flush(struct channel *channel)
+{
+    while (channel->waiting_first != NULL) {
+        struct channel_packet *packet = channel->waiting_first;
+        int sent = packet_send(channel->descriptor, packet->octets[0], bytes_of(packet->octets + 1, packet->length - 1),
+                               packet->attached);
+        if (sent <= 0)
+            return sent == 0;
+        channel->waiting_first = packet->next;
+        if (packet->next == NULL)
+            channel->waiting_last = NULL;
+        channel->waiting_octets -= packet->length;
+        packet_free(packet);
+    }
+    return true;
+}
+
+/* One packet: its length, 0 when the peer closed, -1 with errno. */
+static ssize_t packet_receive(int descriptor, char *room, int *attached)
+{
+    union {
+        struct cmsghdr header;
+        char room[CMSG_SPACE(sizeof(int))];
+    } control;
+    struct iovec part = {room, CHANNEL_FRAGMENT_MAX};
+    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control.room};
+    ssize_t got;
+    do
+        got = recvmsg(descriptor, &message, MSG_CMSG_CLOEXEC);
+    while (got < 0 && errno == EINTR);
+    if (got < 0)
+        return -1;
+    struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+    if (header != NULL && header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS)
+        memcpy(attached, CMSG_DATA(header), sizeof *attached);
+    return got;
+}
+
+enum channel_news channel_receive(struct channel *channel, enum ipc_kind *kind, union ipc_message *message, int *attached)
+{
+    static char packet[CHANNEL_FRAGMENT_MAX]; /* one reader at a time: a process has one loop */
+    *attached = -1;
+    arena_clear(&channel->arena);
+    if (channel->descriptor < 0)
+        return CHANNEL_CLOSED;
+    for (;;) {
+        ssize_t got = packet_receive(channel->descriptor, packet, attached);
+        if (got < 0)
+            return errno == EAGAIN ? CHANNEL_EMPTY : CHANNEL_CLOSED;
+        if (got == 0 || channel->partial.length + (size_t)got > IPC_MESSAGE_MAX)
+            break;
+        struct bytes whole = bytes_of(packet + 1, (size_t)got - 1);
+        bool fragments = packet[0] == MORE_FOLLOWS || channel->partial.length > 0;
+        if (fragments)
+            buffer_add(&channel->partial, whole);
+        if (packet[0] == MORE_FOLLOWS)
+            continue;
+        if (fragments) {
+            whole = arena_copy(&channel->arena, buffer_bytes(&channel->partial));
+            buffer_free(&channel->partial);
+        }
+        if (!ipc_decode(whole, &channel->arena, kind, message) || !ipc_allowed(*kind, channel->peer, channel->self))
+            break;
+        return CHANNEL_MESSAGE;
+    }
+    if (*attached >= 0)
+        close(*attached);
+    *attached = -1;
+    return CHANNEL_CLOSED;
+}

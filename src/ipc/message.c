@@ -1,0 +1,321 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "message.h"
+
+#include <assert.h>
+
+enum field_type { FIELD_U8, FIELD_U32, FIELD_U64, FIELD_BYTES, FIELD_ENVELOPE, FIELD_ORIGIN, FIELD_RECIPIENTS, FIELD_RESULTS };
+
+struct field {
+    enum field_type type;
+    size_t offset; /* in the message's struct */
+};
+
+/* Arrays are a pointer with its count behind it, as in struct ipc_deliver_answer. */
+struct counted {
+    void *at;
+    size_t count;
+};
+static_assert(offsetof(struct ipc_recipient_answer, target_count) - offsetof(struct ipc_recipient_answer, targets) ==
+                  offsetof(struct counted, count), "an array and its count stand side by side");
+static_assert(offsetof(struct ipc_deliver_answer, result_count) - offsetof(struct ipc_deliver_answer, results) ==
+                  offsetof(struct counted, count), "an array and its count stand side by side");
+static_assert(offsetof(struct envelope, recipient_count) - offsetof(struct envelope, recipients) ==
+                  offsetof(struct counted, count), "an array and its count stand side by side");
+
+#define FIELDS(...) (const struct field[]){__VA_ARGS__}, ARRAY_LENGTH(((const struct field[]){__VA_ARGS__}))
+#define AT(type, message, member) {FIELD_##type, offsetof(struct ipc_##message, member)}
+#define FROM(role) (1u << PROCESS_##role)
+
+static const struct kind {
+    const char *name;
+    unsigned from, to; /* sets of enum process_role */
+    const struct field *fields;
+    size_t field_count;
+} kinds[IPC_KINDS] = {
+    [IPC_PEER] = {"peer", FROM(SUPERVISOR), ~0u, FIELDS(AT(U32, peer, role), AT(U32, peer, number))},
+    [IPC_DRAIN] = {"drain", FROM(SUPERVISOR), ~0u, FIELDS(AT(U8, nothing, unused))},
+    [IPC_READY] = {"ready", ~0u, FROM(SUPERVISOR), FIELDS(AT(U8, nothing, unused))},
+    [IPC_PASSWORD] = {"password", FROM(SMTPD), FROM(AUTH),
+                      FIELDS(AT(U64, password, request), AT(BYTES, password, user), AT(BYTES, password, password),
+                             AT(BYTES, password, client_address))},
+    [IPC_PASSWORD_ANSWER] = {"password-answer", FROM(AUTH), FROM(SMTPD),
+                             FIELDS(AT(U64, password_answer, request), AT(U32, password_answer, verdict),
+                                    AT(BYTES, password_answer, account))},
+    [IPC_SENDER] = {"sender", FROM(SMTPD), FROM(AUTH),
+                    FIELDS(AT(U64, sender, request), AT(BYTES, sender, account), AT(BYTES, sender, address))},
+    [IPC_SENDER_ANSWER] = {"sender-answer", FROM(AUTH), FROM(SMTPD),
+                           FIELDS(AT(U64, sender_answer, request), AT(U32, sender_answer, verdict))},
+    [IPC_RECIPIENT] = {"recipient", FROM(SMTPD), FROM(AUTH),
+                       FIELDS(AT(U64, recipient, request), AT(BYTES, recipient, account), AT(BYTES, recipient, address))},
+    [IPC_RECIPIENT_ANSWER] = {"recipient-answer", FROM(AUTH), FROM(SMTPD),
+                              FIELDS(AT(U64, recipient_answer, request), AT(U32, recipient_answer, verdict),
+                                     AT(RECIPIENTS, recipient_answer, targets))},
+    [IPC_SPOOL] = {"spool", FROM(SMTPD), FROM(QUEUE), FIELDS(AT(U64, spool, request))},
+    [IPC_SPOOL_ANSWER] = {"spool-answer", FROM(QUEUE), FROM(SMTPD),
+                          FIELDS(AT(U64, spool_answer, request), AT(U32, spool_answer, verdict), AT(U64, spool_answer, spool))},
+    [IPC_SPOOL_DROP] = {"spool-drop", FROM(SMTPD), FROM(QUEUE), FIELDS(AT(U64, spool_drop, spool))},
+    [IPC_SUBMIT] = {"submit", FROM(SMTPD), FROM(QUEUE),
+                    FIELDS(AT(U64, submit, request), AT(U64, submit, id), AT(U64, submit, spool),
+                           AT(ENVELOPE, submit, envelope), AT(ORIGIN, submit, origin), AT(BYTES, submit, content))},
+    [IPC_SUBMIT_ANSWER] = {"submit-answer", FROM(QUEUE), FROM(SMTPD),
+                           FIELDS(AT(U64, submit_answer, request), AT(U32, submit_answer, verdict))},
+    [IPC_DELIVER] = {"deliver", FROM(QUEUE), FROM(RELAY) | FROM(LOCAL),
+                     FIELDS(AT(U64, deliver, delivery), AT(U64, deliver, id), AT(U64, deliver, arrived_ms),
+                            AT(U32, deliver, attempt), AT(BYTES, deliver, destination), AT(ENVELOPE, deliver, envelope),
+                            AT(BYTES, deliver, content))},
+    [IPC_DELIVER_ANSWER] = {"deliver-answer", FROM(RELAY) | FROM(LOCAL), FROM(QUEUE),
+                            FIELDS(AT(U64, deliver_answer, delivery), AT(BYTES, deliver_answer, peer),
+                                   AT(BYTES, deliver_answer, tls), AT(RESULTS, deliver_answer, results))},
+    [IPC_CONTROL] = {"control", FROM(CLI), FROM(QUEUE),
+                     FIELDS(AT(U64, control, request), AT(U32, control, verb), AT(U64, control, id), AT(BYTES, control, argument))},
+    [IPC_CONTROL_ANSWER] = {"control-answer", FROM(QUEUE), FROM(CLI),
+                            FIELDS(AT(U64, control_answer, request), AT(U32, control_answer, ok),
+                                   AT(U64, control_answer, count), AT(BYTES, control_answer, text))},
+};
+
+const char *process_role_name(enum process_role role)
+{
+    static const char *const names[] = {"supervisor", "smtpd", "auth", "queue", "relay", "local", "cli"};
+    return (size_t)role < ARRAY_LENGTH(names) ? names[role] : "unknown";
+}
+
+const char *ipc_kind_name(enum ipc_kind kind)
+{
+    return kind < IPC_KINDS ? kinds[kind].name : "unknown";
+}
+
+bool ipc_allowed(enum ipc_kind kind, enum process_role from, enum process_role to)
+{
+    return kind < IPC_KINDS && (kinds[kind].from & (1u << from)) != 0 && (kinds[kind].to & (1u << to)) != 0;
+}
+
+/* ---- writing ---- */
+
+static void put(struct buffer *out, const void *at, size_t size)
+{
+    buffer_add(out, bytes_of(at, size));
+}
+
+static void put_u8(struct buffer *out, unsigned value)
+{
+    uint8_t octet = (uint8_t)value;
+    put(out, &octet, sizeof octet);
+}
+
+static void put_u32(struct buffer *out, size_t value)
+{
+    assert(value <= UINT32_MAX);
+    uint32_t number = (uint32_t)value;
+    put(out, &number, sizeof number);
+}
+
+static void put_bytes(struct buffer *out, struct bytes b)
+{
+    put_u32(out, b.length);
+    buffer_add(out, b);
+}
+
+static void put_recipients(struct buffer *out, const struct recipient *recipients, size_t count)
+{
+    put_u32(out, count);
+    for (size_t i = 0; i < count; i++) {
+        const struct recipient *r = &recipients[i];
+        put_bytes(out, r->address);
+        put_bytes(out, r->original);
+        put_bytes(out, r->orcpt);
+        put_u8(out, r->notify);
+        put_u8(out, r->local);
+    }
+}
+
+static void put_envelope(struct buffer *out, const struct envelope *e)
+{
+    put_bytes(out, e->sender);
+    put_bytes(out, e->envid);
+    put_u8(out, e->body);
+    put_u8(out, e->ret);
+    put_u8(out, e->smtputf8);
+    put_u8(out, e->requiretls);
+    put(out, &e->size, sizeof e->size);
+    put_recipients(out, e->recipients, e->recipient_count);
+}
+
+static void put_origin(struct buffer *out, const struct origin *o)
+{
+    put_bytes(out, o->account);
+    put_bytes(out, o->client_address);
+    put_bytes(out, o->client_helo);
+    put_bytes(out, o->protocol);
+    put_bytes(out, o->tls);
+    put_u32(out, o->port);
+}
+
+static void put_results(struct buffer *out, const struct delivery_result *results, size_t count)
+{
+    put_u32(out, count);
+    for (size_t i = 0; i < count; i++) {
+        put_u32(out, results[i].outcome);
+        put_u32(out, results[i].step);
+        put_u32(out, results[i].code);
+        put_bytes(out, results[i].enhanced);
+        put_bytes(out, results[i].text);
+    }
+}
+
+static void put_field(struct buffer *out, enum field_type type, const void *at)
+{
+    const struct counted *array = at;
+    switch (type) {
+    case FIELD_U8: put(out, at, 1); break;
+    case FIELD_U32: put(out, at, 4); break;
+    case FIELD_U64: put(out, at, 8); break;
+    case FIELD_BYTES: put_bytes(out, *(const struct bytes *)at); break;
+    case FIELD_ENVELOPE: put_envelope(out, at); break;
+    case FIELD_ORIGIN: put_origin(out, at); break;
+    case FIELD_RECIPIENTS: put_recipients(out, array->at, array->count); break;
+    case FIELD_RESULTS: put_results(out, array->at, array->count); break;
+    }
+}
+
+void ipc_encode(struct buffer *out, enum ipc_kind kind, const void *message)
+{
+    assert(kind < IPC_KINDS);
+    put_u8(out, kind);
+    for (size_t i = 0; i < kinds[kind].field_count; i++)
+        put_field(out, kinds[kind].fields[i].type, (const char *)message + kinds[kind].fields[i].offset);
+}
+
+/* ---- reading: every getter returns zeroes once something was short ---- */
+
+struct reader {
+    struct bytes left;
+    struct arena *arena;
+    bool bad;
+};
+
+static void get(struct reader *reader, void *at, size_t size)
+{
+    if (reader->bad || reader->left.length < size) {
+        reader->bad = true;
+        memset(at, 0, size);
+        return;
+    }
+    memcpy(at, reader->left.at, size);
+    reader->left = bytes_from(reader->left, size);
+}
+
+static uint32_t get_u32(struct reader *reader)
+{
+    uint32_t value;
+    get(reader, &value, sizeof value);
+    return value;
+}
+
+/* One octet that must be at most `max`. */
+static unsigned get_u8(struct reader *reader, unsigned max)
+{
+    uint8_t value;
+    get(reader, &value, sizeof value);
+    if (value > max)
+        reader->bad = true;
+    return value;
+}
+
+static struct bytes get_bytes(struct reader *reader)
+{
+    uint32_t length = get_u32(reader);
+    if (reader->bad || length > reader->left.length) {
+        reader->bad = true;
+        return bytes_none();
+    }
+    struct bytes b = bytes_first(reader->left, length);
+    reader->left = bytes_from(reader->left, length);
+    return b;
+}
+
+/* The count of an array whose elements take at least `element_min` octets each. */
+static size_t get_count(struct reader *reader, size_t element_min)
+{
+    uint32_t count = get_u32(reader);
+    if (count > reader->left.length / element_min)
+        reader->bad = true;
+    return reader->bad ? 0 : count;
+}
+
+static void get_recipients(struct reader *reader, struct counted *array)
+{
+    array->count = get_count(reader, 14);
+    struct recipient *r = array->at = ARENA_ARRAY(reader->arena, struct recipient, array->count);
+    for (size_t i = 0; i < array->count; i++, r++) {
+        r->address = get_bytes(reader);
+        r->original = get_bytes(reader);
+        r->orcpt = get_bytes(reader);
+        r->notify = (uint8_t)get_u8(reader, NOTIFY_NEVER | NOTIFY_SUCCESS | NOTIFY_FAILURE | NOTIFY_DELAY);
+        r->local = get_u8(reader, 1) != 0;
+    }
+}
+
+static void get_envelope(struct reader *reader, struct envelope *e)
+{
+    struct counted recipients;
+    e->sender = get_bytes(reader);
+    e->envid = get_bytes(reader);
+    e->body = (enum body_type)get_u8(reader, BODY_BINARYMIME);
+    e->ret = (enum dsn_ret)get_u8(reader, RET_FULL);
+    e->smtputf8 = get_u8(reader, 1) != 0;
+    e->requiretls = get_u8(reader, 1) != 0;
+    get(reader, &e->size, sizeof e->size);
+    get_recipients(reader, &recipients);
+    e->recipients = recipients.at;
+    e->recipient_count = recipients.count;
+}
+
+static void get_origin(struct reader *reader, struct origin *o)
+{
+    o->account = get_bytes(reader);
+    o->client_address = get_bytes(reader);
+    o->client_helo = get_bytes(reader);
+    o->protocol = get_bytes(reader);
+    o->tls = get_bytes(reader);
+    o->port = get_u32(reader);
+}
+
+static void get_results(struct reader *reader, struct counted *array)
+{
+    array->count = get_count(reader, 20);
+    struct delivery_result *r = array->at = ARENA_ARRAY(reader->arena, struct delivery_result, array->count);
+    for (size_t i = 0; i < array->count; i++, r++) {
+        r->outcome = get_u32(reader);
+        r->step = get_u32(reader);
+        r->code = get_u32(reader);
+        r->enhanced = get_bytes(reader);
+        r->text = get_bytes(reader);
+    }
+}
+
+static void get_field(struct reader *reader, enum field_type type, void *at)
+{
+    switch (type) {
+    case FIELD_U8: get(reader, at, 1); break;
+    case FIELD_U32: get(reader, at, 4); break;
+    case FIELD_U64: get(reader, at, 8); break;
+    case FIELD_BYTES: *(struct bytes *)at = get_bytes(reader); break;
+    case FIELD_ENVELOPE: get_envelope(reader, at); break;
+    case FIELD_ORIGIN: get_origin(reader, at); break;
+    case FIELD_RECIPIENTS: get_recipients(reader, at); break;
+    case FIELD_RESULTS: get_results(reader, at); break;
+    }
+}
+
+bool ipc_decode(struct bytes in, struct arena *arena, enum ipc_kind *kind, union ipc_message *message)
+{
+    struct reader reader = {.left = in, .arena = arena};
+    unsigned number = get_u8(&reader, IPC_KINDS - 1);
+    if (reader.bad)
+        return false;
+    *kind = (enum ipc_kind)number;
+    memset(message, 0, sizeof *message);
+    for (size_t i = 0; i < kinds[number].field_count; i++)
+        get_field(&reader, kinds[number].fields[i].type, (char *)message + kinds[number].fields[i].offset);
+    return !reader.bad && reader.left.length == 0;
+}

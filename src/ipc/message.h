@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * message: what one process of Mailboat may say to another.
+ *
+ * The table in message.c names each kind, who may say it to whom, and its
+ * fields; encoding and decoding follow from the table. A reader trusts
+ * nothing: a message of the wrong kind for its channel, a short one or one
+ * with octets left over is refused, and the channel with it.
+ */
+#ifndef MAILBOAT_IPC_MESSAGE_H
+#define MAILBOAT_IPC_MESSAGE_H
+
+#include "arena.h"
+#include "buffer.h"
+#include "smtp/envelope.h"
+
+enum process_role { PROCESS_SUPERVISOR, PROCESS_SMTPD, PROCESS_AUTH, PROCESS_QUEUE, PROCESS_RELAY, PROCESS_LOCAL, PROCESS_CLI };
+const char *process_role_name(enum process_role role);
+
+enum {
+    IPC_MESSAGE_MAX = 4 * 1024 * 1024, /* octets of one message: envelope of the most recipients and inline content */
+    INLINE_CONTENT_MAX = 32 * 1024,    /* octets of content that travel in a message; larger ones go through a file */
+};
+
+enum ipc_kind {
+    /* supervisor and its children */
+    IPC_PEER,  /* + descriptor: a fresh channel to a process */
+    IPC_DRAIN, /* finish what is under way, then exit 0 */
+    IPC_READY, /* the child is sealed and serves */
+    /* smtpd asks auth */
+    IPC_PASSWORD, IPC_PASSWORD_ANSWER,
+    IPC_SENDER, IPC_SENDER_ANSWER,
+    IPC_RECIPIENT, IPC_RECIPIENT_ANSWER,
+    /* smtpd gives to queue */
+    IPC_SPOOL,        /* a file for a large content, please */
+    IPC_SPOOL_ANSWER, /* + descriptor to write to */
+    IPC_SPOOL_DROP,   /* it is not needed after all */
+    IPC_SUBMIT, IPC_SUBMIT_ANSWER,
+    /* queue and those who deliver: relay, local */
+    IPC_DELIVER, /* + descriptor to read from, where the content is not inline */
+    IPC_DELIVER_ANSWER,
+    /* a subcommand asks queue through the control socket */
+    IPC_CONTROL, IPC_CONTROL_ANSWER,
+    IPC_KINDS
+};
+
+struct ipc_peer { uint32_t role; uint32_t number; }; /* number tells smtpd processes apart */
+struct ipc_nothing { uint8_t unused; };              /* DRAIN, READY */
+
+struct ipc_password { uint64_t request; struct bytes user, password, client_address; };
+struct ipc_password_answer { uint64_t request; uint32_t verdict; struct bytes account; }; /* enum password_verdict */
+
+struct ipc_sender { uint64_t request; struct bytes account, address; };
+struct ipc_sender_answer { uint64_t request; uint32_t verdict; }; /* enum sender_verdict */
+
+struct ipc_recipient { uint64_t request; struct bytes account, address; }; /* account empty on 25 */
+struct ipc_recipient_answer {
+    uint64_t request;
+    uint32_t verdict; /* enum recipient_verdict */
+    struct recipient *targets;
+    size_t target_count;
+};
+
+struct ipc_spool { uint64_t request; };
+struct ipc_spool_answer { uint64_t request; uint32_t verdict; uint64_t spool; }; /* enum store_verdict */
+struct ipc_spool_drop { uint64_t spool; };
+
+struct ipc_submit {
+    uint64_t request;
+    uint64_t id;      /* the queue id, made by the submitter (base: queue id, see core/queue/id.h) */
+    uint64_t spool;   /* where the content is, or 0: it is inline */
+    struct envelope envelope;
+    struct origin origin;
+    struct bytes content; /* inline: the whole message, with its Received field */
+};
+struct ipc_submit_answer { uint64_t request; uint32_t verdict; }; /* enum store_verdict */
+
+struct ipc_deliver {
+    uint64_t delivery;        /* the queue's name for this attempt */
+    uint64_t id;              /* the message's queue id */
+    uint64_t arrived_ms;      /* since the epoch */
+    uint32_t attempt;         /* 1 the first time */
+    struct bytes destination; /* "example.org", "local", or "smarthost" */
+    struct envelope envelope; /* with only the recipients of this delivery */
+    struct bytes content;     /* inline, when no descriptor came with it */
+};
+
+/* One recipient's fate, in the order of the delivery's envelope. */
+struct delivery_result {
+    uint32_t outcome;      /* enum client_outcome */
+    uint32_t step;         /* enum client_step */
+    uint32_t code;
+    struct bytes enhanced, text;
+};
+struct ipc_deliver_answer {
+    uint64_t delivery;
+    struct bytes peer; /* "mx1.example.net[192.0.2.1]:25"; empty when nobody was reached */
+    struct bytes tls;  /* version, cipher and how the certificate was judged; empty in clear */
+    struct delivery_result *results;
+    size_t result_count;
+};
+
+struct ipc_control { uint64_t request; uint32_t verb; uint64_t id; struct bytes argument; };
+enum control_verb { CONTROL_RETRY, CONTROL_HOLD, CONTROL_RELEASE, CONTROL_REMOVE, CONTROL_PING }; /* id 0: all */
+struct ipc_control_answer { uint64_t request; uint32_t ok; uint64_t count; struct bytes text; };
+
+union ipc_message {
+    struct ipc_nothing nothing;
+    struct ipc_peer peer;
+    struct ipc_password password; struct ipc_password_answer password_answer;
+    struct ipc_sender sender; struct ipc_sender_answer sender_answer;
+    struct ipc_recipient recipient; struct ipc_recipient_answer recipient_answer;
+    struct ipc_spool spool; struct ipc_spool_answer spool_answer; struct ipc_spool_drop spool_drop;
+    struct ipc_submit submit; struct ipc_submit_answer submit_answer;
+    struct ipc_deliver deliver; struct ipc_deliver_answer deliver_answer;
+    struct ipc_control control; struct ipc_control_answer control_answer;
+};
+
+const char *ipc_kind_name(enum ipc_kind kind);
+/* May `from` say this kind to `to`? */
+bool ipc_allowed(enum ipc_kind kind, enum process_role from, enum process_role to);
+
+/* Appends the message, in host byte order: both ends are one machine. */
+void ipc_encode(struct buffer *out, enum ipc_kind kind, const void *message);
+/* False when it is malformed. Texts borrow from `in`, arrays from `arena`. */
+bool ipc_decode(struct bytes in, struct arena *arena, enum ipc_kind *kind, union ipc_message *message);
+
+#endif

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * child: what every process but the supervisor has: its loop, its control
+ * channel, the channels to its peers, and the steps of its life.
+ *
+ * The supervisor forks and calls child_run() with the role's service. It
+ * calls service->open (still privileged: open files, read keys), then drops
+ * to the role's user, seals itself (sandbox.h), calls service->start, says
+ * READY and runs the loop. Channels to peers come and go: a peer that was
+ * restarted arrives as a fresh one.
+ */
+#ifndef MAILBOAT_CHILD_H
+#define MAILBOAT_CHILD_H
+
+#include "channel.h"
+#include "config.h"
+#include "loop.h"
+
+struct child;
+
+struct child_service {
+    enum process_role role;
+    bool (*open)(struct child *child, struct error *error);  /* privileged; before the seal */
+    bool (*start)(struct child *child, struct error *error); /* sealed; the loop exists */
+    void (*on_message)(struct child *child, struct channel *from, enum ipc_kind kind, union ipc_message *message,
+                       int attached); /* owns `attached` where it is not -1 */
+    void (*on_turn)(struct child *child); /* all messages that waited have been handled; may be NULL */
+    void (*on_peer)(struct child *child, struct channel *peer);     /* a fresh channel; may be NULL */
+    void (*on_peer_lost)(struct child *child, struct channel *peer); /* it died; questions to it are unanswered; may be NULL */
+    void (*on_drain)(struct child *child); /* finish; call child_exit() when all is done */
+};
+
+struct child {
+    const struct child_service *service;
+    const struct config *config;
+    uint32_t number;   /* tells the smtpd processes apart: also the slot of their queue ids */
+    struct loop *loop;
+    const int *listeners; /* smtpd: listening sockets, in the order of listener_facts */
+    const struct config_listener *listener_facts;
+    size_t listener_count;
+    int local_listener;   /* smtpd: the socket in the data folder; -1 where there is none */
+    void *service_data;   /* the service's own */
+    struct child_wiring *wiring; /* child.c's own */
+};
+
+/* The channel to the first living peer of a role, or NULL; smtpd has many,
+ * the others one. */
+struct channel *child_peer(struct child *child, enum process_role role);
+/* Sends and sees to the rest (watching for room). False when the peer is not there. */
+bool child_send(struct child *child, struct channel *to, enum ipc_kind kind, const void *message, int attached);
+/* Ends the loop; the process exits with `code`. */
+void child_exit(struct child *child, int code);
+
+/* The services, one a process. */
+extern const struct child_service smtpd_service, auth_service, queue_service, relay_service, local_service;
+
+#endif
