@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * command: one subcommand of `mailboat`. Each has a file of its own, named
+ * after it, that defines a `const struct command NAME_command`; the table of
+ * them all is in main.c.
+ */
+#ifndef MAILBOAT_CLI_COMMAND_H
+#define MAILBOAT_CLI_COMMAND_H
+
+#include "error.h"
+
+#include <stdbool.h>
+
+struct command {
+    const char *name;    /* "ports" */
+    const char *summary; /* one line for `mailboat --help` */
+    const char *help;    /* the whole of `mailboat NAME --help`, with an example */
+    /* argv[0] is the subcommand's name. Returns an exit code of sysexits.h. */
+    int (*run)(int argc, char **argv);
+};
+
+extern const struct command *const commands[]; /* ends with NULL */
+
+/* Prints "mailboat NAME: text" to stderr, one line; returns error->exit_code. */
+int command_fail(const struct command *command, const struct error *error);
+/* The same from a format, with EX_USAGE and a pointer to --help. */
+int command_usage(const struct command *command, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+#endif

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* main: finds the subcommand in the table and runs it. */
+#include "command.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sysexits.h>
+
+const struct command *const commands[] = {
+    NULL,
+};
+
+int command_fail(const struct command *command, const struct error *error)
+{
+    fprintf(stderr, "mailboat %s: %s\n", command->name, error->text);
+    return error->exit_code;
+}
+
+int command_usage(const struct command *command, const char *format, ...)
+{
+    struct error error;
+    char text[ERROR_TEXT_MAX];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    error_set(&error, EX_USAGE, "%s (see: mailboat %s --help)", text, command->name);
+    return command_fail(command, &error);
+}
+
+static int print_help(void)
+{
+    printf("mailboat: carries mail from port to port\n\nusage: mailboat COMMAND [--help]\n\n");
+    for (size_t i = 0; commands[i] != NULL; i++)
+        printf("  %-10s %s\n", commands[i]->name, commands[i]->summary);
+    return EX_OK;
+}
+
+static bool asks_for_help(int argc, char **argv)
+{
+    for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
+        if (strcmp(argv[i], "--help") == 0)
+            return true;
+    return false;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc < 2) {
+        fprintf(stderr, "mailboat: a command is missing (see: mailboat --help)\n");
+        return EX_USAGE;
+    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
+        return print_help();
+    if (strcmp(argv[1], "--version") == 0)
+        return printf("mailboat %s\n", MAILBOAT_VERSION) < 0 ? EX_IOERR : EX_OK;
+    for (size_t i = 0; commands[i] != NULL; i++) {
+        if (strcmp(argv[1], commands[i]->name) != 0)
+            continue;
+        if (asks_for_help(argc - 1, argv + 1))
+            return fputs(commands[i]->help, stdout) < 0 ? EX_IOERR : EX_OK;
+        return commands[i]->run(argc - 1, argv + 1);
+    }
+    struct error error;
+    error_set(&error, EX_USAGE, "there is no command '%s' (see: mailboat --help)", argv[1]);
+    fprintf(stderr, "mailboat: %s\n", error.text);
+    return error.exit_code;
+}
