@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: Apache-2.0
+# Mailboat: `make run` shows it, `make test` proves it. Both install what is
+# missing (Debian packages, through sudo when not root), and build first.
+
+BUILD  := build
+PREFIX ?= /usr/local
+MESON  := meson
+DESTDIR ?=
+
+.PHONY: all run test bench fuzz clients install deb packages test-packages clean
+
+all: packages $(BUILD)/build.ninja
+	@ninja -C $(BUILD) mailboat
+
+run: all
+	@$(BUILD)/mailboat demo
+
+test: packages test-packages
+	@tests/run
+
+bench: packages test-packages $(BUILD)/build.ninja
+	@ninja -C $(BUILD) mailboat
+	@bench/run
+
+fuzz: packages test-packages
+	@tests/run --only fuzz --fuzz-seconds $(or $(SECONDS_EACH),600)
+
+clients: all test-packages
+	@tests/run --only clients
+
+install: all
+	@DESTDIR="$(DESTDIR)" packaging/install "$(BUILD)/mailboat" "$(PREFIX)"
+
+deb: all
+	@packaging/make-deb "$(BUILD)"
+
+packages:
+	@tools/install-packages build
+
+test-packages:
+	@tools/install-packages test
+
+# The build folder is for the program alone; tests/run keeps its own beside it.
+$(BUILD)/build.ninja:
+	@$(MESON) setup -Dtests=false --prefix="$(PREFIX)" $(BUILD) >$(BUILD).log 2>&1 || { cat $(BUILD).log; exit 1; }
+	@rm -f $(BUILD).log
+
+clean:
+	rm -rf $(BUILD) $(BUILD)-*

@@ -1,0 +1,101 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""Checks the walls of ARCHITECTURE.md: which room may include which, that
+core/ needs nothing from the world (by its includes and by the undefined
+symbols of its object code), that no file includes upwards, and that each
+source names its licence. Usage: walls.py BUILD_FOLDER
+"""
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+SRC = ROOT / "src"
+
+# room -> the rooms it may include besides itself
+MAY_INCLUDE = {
+    "base": set(),
+    "core": {"base"},
+    "io": {"base", "core"},
+    "store": {"base", "core"},
+    "ipc": {"base", "core"},
+    "config": {"base", "core"},
+    "process": {"base", "core", "io", "store", "ipc", "config"},
+    "cli": {"base", "core", "io", "store", "ipc", "config", "process"},
+}
+# What the pure core may include of the system: types and text, nothing that acts.
+CORE_SYSTEM = {"assert.h", "ctype.h", "limits.h", "math.h", "stdarg.h", "stdbool.h", "stddef.h", "stdint.h", "stdlib.h", "string.h"}
+# What its object code may need: memory, text, arithmetic, and base/.
+CORE_SYMBOLS = re.compile(
+    r"^(mem(cpy|move|set|cmp|chr|rchr|mem)|__mem\w+_chk|explicit_bzero|str(len|n?cmp|chr|rchr|nlen|spn|cspn)|"
+    r"__explicit_bzero_chk|free|qsort|bsearch|pow|exp|log|ldexp|floor|fmod|__assert_fail|__stack_chk_fail|_GLOBAL_OFFSET_TABLE_|"
+    r"(bytes|buffer|arena|map|memory|error|ascii)_\w+)$")
+problems = []
+
+
+def header_rooms():
+    """Header (as it is included) -> room."""
+    found = {}
+    for room in MAY_INCLUDE:
+        for header in (SRC / room).rglob("*.h"):
+            name = str(header.relative_to(SRC / room))
+            for spelling in {name, header.name}:
+                found.setdefault(spelling, set()).add(room)
+    return found
+
+
+def check_includes(rooms):
+    for room, allowed in MAY_INCLUDE.items():
+        for file in sorted((SRC / room).rglob("*.[ch]")):
+            where = file.relative_to(ROOT)
+            text = file.read_text()
+            if "SPDX-License-Identifier: Apache-2.0" not in text.split("\n", 1)[0]:
+                problems.append(f"{where}: the first line does not name the licence")
+            for kind, name in re.findall(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]', text, re.M):
+                if ".." in name:
+                    problems.append(f"{where}: includes upwards: {name}")
+                elif kind == '"':
+                    homes = rooms.get(name, set())
+                    if not homes:
+                        problems.append(f"{where}: includes {name}, which no room has")
+                    elif not homes & (allowed | {room}):
+                        problems.append(f"{where}: {room}/ may not include {name} of {', '.join(homes)}/")
+                elif room == "core" and name not in CORE_SYSTEM:
+                    problems.append(f"{where}: core/ may not include <{name}>")
+
+
+def check_symbols(build):
+    library = build / "src" / "core" / "libcore.a"
+    output = subprocess.run(["objdump", "-t", str(library)], capture_output=True, text=True, check=True).stdout
+    defined, needed, where = set(), {}, ""
+    for line in output.splitlines():
+        match = re.match(r"(\S+):\s+file format", line)
+        if match:
+            where = match.group(1)
+            continue
+        match = re.match(r"[0-9a-f]{8,}\s(.{7})\s(\S+)\s+[0-9a-f]+\s+(?:\.hidden )?(\S+)$", line)
+        if not match:
+            continue
+        flags, section, symbol = match.groups()
+        if section == "*UND*":
+            needed.setdefault(symbol, where)
+            continue
+        defined.add(symbol)
+        # .data.rel.ro is constant once loaded; these can be written to.
+        if "O" in flags and re.match(r"\.(data|bss)(?!\.rel\.ro)|\*COM\*|\.t(data|bss)", section):
+            problems.append(f"{where}: core/ has a variable of its own: {symbol}")
+    for symbol, file in sorted(needed.items()):
+        if symbol not in defined and not CORE_SYMBOLS.match(symbol):
+            problems.append(f"{file}: core/ needs {symbol}, which acts on the world")
+
+
+def main():
+    check_includes(header_rooms())
+    check_symbols(Path(sys.argv[1]))
+    for problem in problems:
+        print(problem)
+    return 1 if problems else 0
+
+
+sys.exit(main())
