@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the end-to-end tests share: a Mailboat of their own on loopback, its
+log as something to wait on, and the peers that others wrote."""
+import pytest
+
+from mailboat import Mailboat, make_certificates
+
+
+def pytest_addoption(parser):
+    parser.addoption("--write-clients-table", action="store_true", help="write docs/clients.md")
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory):
+    """A CA of the tests' own and a certificate for localhost."""
+    return make_certificates(tmp_path_factory.mktemp("tls"))
+
+
+@pytest.fixture
+def mailboat(tmp_path, certificates):
+    """Starts servers; each is stopped at the end of the test."""
+    running = []
+
+    def start(**options):
+        server = Mailboat(tmp_path / f"server{len(running)}", certificates, **options)
+        running.append(server)
+        return server.start()
+
+    yield start
+    for server in running:
+        server.stop()
+
+
+@pytest.fixture(scope="module")
+def shared_server(tmp_path_factory, certificates):
+    """One server with the user ada@example.org for the tests that only send to it."""
+    server = Mailboat(tmp_path_factory.mktemp("shared"), certificates).start()
+    server.add_user("ada@example.org", "secret-of-ada")
+    yield server
+    server.stop()

@@ -1,0 +1,195 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A Mailboat server for a test: its configuration, its processes, its log."""
+import json
+import os
+import signal
+import socket
+import subprocess
+import threading
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+PROGRAM = Path(os.environ.get("MAILBOAT", ROOT / "build" / "mailboat"))
+PATIENCE = 30  # seconds until a test gives up on an event
+
+
+def free_port(family=socket.AF_INET):
+    address = "127.0.0.1" if family == socket.AF_INET else "::1"
+    with socket.socket(family) as s:
+        s.bind((address, 0))
+        return s.getsockname()[1]
+
+
+def make_certificates(folder):
+    """CA, certificate and key for localhost, 127.0.0.1 and ::1."""
+    def openssl(*arguments, **options):
+        subprocess.run(["openssl", *arguments], check=True, capture_output=True, cwd=folder, **options)
+
+    openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", "ca.key",
+            "-out", "ca.pem", "-days", "30", "-subj", "/CN=Test CA")
+    openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", "server.key",
+            "-out", "server.csr", "-subj", "/CN=localhost")
+    (folder / "server.ext").write_text("subjectAltName=DNS:localhost,DNS:mx.example.org,IP:127.0.0.1,IP:::1\n")
+    openssl("x509", "-req", "-in", "server.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "30",
+            "-extfile", "server.ext", "-out", "server.pem")
+    for file in folder.iterdir():
+        file.chmod(0o644)
+    return folder
+
+
+def run(*arguments, text_input=None, check=True, timeout=60, **options):
+    """One call of the program; its output as text."""
+    done = subprocess.run([str(PROGRAM), *map(str, arguments)], input=text_input, capture_output=True, text=True,
+                          timeout=timeout, **options)
+    if check and done.returncode != 0:
+        raise AssertionError(f"mailboat {' '.join(map(str, arguments))}: exit {done.returncode}\n{done.stdout}{done.stderr}")
+    return done
+
+
+class Mailboat:
+    """`ports` has a port for each of 25, 587, 465 and 2525."""
+
+    def __init__(self, folder, certificates, address="127.0.0.1", domains=("example.org",), extra="", relay="", limits="",
+                 environment=None, wrapper=()):
+        self.folder = Path(folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        os.chmod(self.folder, 0o755)
+        for parent in self.folder.parents:  # the processes drop to other users: let them through
+            if os.access(parent, os.W_OK) and str(parent).startswith("/tmp/"):
+                os.chmod(parent, parent.stat().st_mode | 0o011)
+        self.data = self.folder / "data"
+        self.config = self.folder / "mailboat.conf"
+        self.certificates = certificates
+        self.address = address
+        self.ca = certificates / "ca.pem"
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        self.ports = {port: free_port(family) for port in (25, 587, 465, 2525)}
+        self.domains = domains
+        self.extra, self.relay, self.limits = extra, relay, limits
+        self.environment = environment or {}
+        self.wrapper = list(wrapper)
+        self.log, self.changed = [], threading.Condition()
+        self.process = None
+
+    def write_config(self):
+        roles = {25: ("relay", "starttls"), 587: ("submission", "starttls"), 465: ("submission", "implicit"),
+                 2525: ("submission", "starttls")}
+        listeners = "".join(f'  - {{address: "{self.address}", port: {self.ports[p]}, role: {r}, tls: {t}}}\n'
+                            for p, (r, t) in roles.items())
+        self.config.write_text(
+            f"hostname: mx.example.org\ndata_dir: {self.data}\ndomains: [{', '.join(self.domains)}]\n"
+            f"tls:\n  certificate: {self.certificates}/server.pem\n  key: {self.certificates}/server.key\n"
+            f"listeners:\n{listeners}{self.relay}{self.limits}{self.extra}")
+
+    def start(self, wait=True):
+        self.write_config()
+        self.process = subprocess.Popen([*self.wrapper, str(PROGRAM), "serve", "--config", str(self.config)],
+                                        stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True, errors="replace",
+                                        env={**os.environ, **self.environment})
+        threading.Thread(target=self._read_log, args=(self.process,), daemon=True).start()
+        if wait:
+            self.wait_log("ready")
+        return self
+
+    def _read_log(self, process):
+        for line in process.stderr:
+            with self.changed:
+                self.log.append(line.rstrip("\n"))
+                self.changed.notify_all()
+        with self.changed:
+            self.log.append("(end of log)")
+            self.changed.notify_all()
+
+    def lines(self, event, *parts, since=0):
+        """The log's lines of an event that hold all the parts."""
+        found = []
+        for line in self.log[since:]:
+            words = line.split(" ", 4)
+            if len(words) > 3 and words[3] == event and all(str(p) in line for p in parts):
+                found.append(line)
+        return found
+
+    def wait_log(self, event, *parts, count=1, timeout=PATIENCE, since=0):
+        """Waits until the log has `count` such lines; returns them."""
+        deadline = time.monotonic() + timeout
+        with self.changed:
+            while True:
+                found = self.lines(event, *parts, since=since)
+                if len(found) >= count:
+                    return found
+                left = deadline - time.monotonic()
+                if left <= 0 or self.log[-1:] == ["(end of log)"]:
+                    raise AssertionError(f"{len(found)} of {count} lines '{event}' {parts} in the log; its end:\n" +
+                                         "\n".join(self.log[-40:]))
+                self.changed.wait(left)
+
+    def stop(self, how=signal.SIGTERM):
+        if self.process is None:
+            return None
+        if self.process.poll() is None:
+            self.process.send_signal(how)
+        try:
+            code = self.process.wait(PATIENCE + 10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            raise AssertionError("the server did not stop; its log:\n" + "\n".join(self.log[-40:]))
+        self.process = None
+        return code
+
+    # ---- people ----
+
+    def cli(self, *arguments, **options):
+        return run(*arguments, "--config", self.config, **options)
+
+    def add_user(self, address, password):
+        self.cli("user", "add", address, "--password-stdin", text_input=password + "\n")
+
+    def maildir(self, address):
+        user, domain = address.split("@")
+        return self.data / "mail" / domain / user / "Maildir"
+
+    def mail(self, address):
+        """The texts of the messages that have arrived, oldest first."""
+        new = self.maildir(address) / "new"
+        return [p.read_bytes() for p in sorted(new.iterdir(), key=lambda p: p.stat().st_mtime)] if new.is_dir() else []
+
+    def queue_count(self):
+        return len(json.loads(self.cli("queue", "list", "--json").stdout or "[]"))
+
+    # ---- processes ----
+
+    def processes(self):
+        """Role -> the process ids of the children, by their names."""
+        roles = {}
+        children = subprocess.run(["pgrep", "-P", str(self.process.pid)], capture_output=True, text=True).stdout.split()
+        for child in children:
+            name = Path(f"/proc/{child}/comm").read_text().strip()
+            roles.setdefault(name.split("/")[-1].removeprefix("mailboat-").split("-")[0], []).append(int(child))
+        return roles
+
+
+def memory_kib(pid):
+    """Private and proportional memory of a process."""
+    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+        if line.startswith("Pss:"):
+            return int(line.split()[1])
+    return 0
+
+
+def smtp(server, port, starttls=True, user=None, password=None):
+    """Python's smtplib, connected and signed in."""
+    import smtplib
+    import ssl
+    context = ssl.create_default_context(cafile=server.ca)
+    if port == 465:
+        client = smtplib.SMTP_SSL("localhost" if server.address == "127.0.0.1" else server.address, server.ports[465],
+                                  context=context, timeout=PATIENCE)
+    else:
+        client = smtplib.SMTP("localhost" if server.address == "127.0.0.1" else server.address, server.ports[port], timeout=PATIENCE)
+        if starttls:
+            client.starttls(context=context)
+    if user is not None:
+        client.login(user, password)
+    return client

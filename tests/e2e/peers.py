@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Postfix's programs as peers, unpacked beside us and never installed: mail
+servers of Debian conflict with each other and would start by themselves."""
+import fcntl
+import os
+import subprocess
+import threading
+import time
+from pathlib import Path
+
+from mailboat import PATIENCE, ROOT, free_port
+
+UNPACKED = ROOT / "build-peers"
+
+
+def postfix_folder():
+    """Downloads and unpacks Debian's postfix once; returns its root."""
+    root = UNPACKED / "postfix"
+    UNPACKED.mkdir(exist_ok=True)
+    with open(UNPACKED / "lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (root / "usr/sbin/smtp-source").exists():
+            subprocess.run(["apt-get", "-qq", "download", "postfix"], cwd=UNPACKED, check=True, capture_output=True)
+            package = next(UNPACKED.glob("postfix_*.deb"))
+            subprocess.run(["dpkg", "-x", str(package), str(root)], check=True)
+    return root
+
+
+def postfix_environment():
+    return {**os.environ, "LD_LIBRARY_PATH": str(postfix_folder() / "usr/lib/postfix")}
+
+
+def smtp_source(server_address, port, *arguments, sessions=1, count=1, size=4096, sender="bench@perf.test", to="ada@example.org",
+                timeout=120):
+    """Postfix's load program; its exit code and output."""
+    return subprocess.run([str(postfix_folder() / "usr/sbin/smtp-source"), *arguments, "-s", str(sessions), "-m", str(count),
+                           "-l", str(size), "-f", sender, "-t", to, f"{server_address}:{port}"],
+                          env=postfix_environment(), capture_output=True, text=True, timeout=timeout)
+
+
+class SmtpSink:
+    """Postfix's server that takes everything; `messages()` are what it got."""
+
+    def __init__(self, folder, *arguments):
+        self.folder = Path(folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.port = free_port()
+        self.process = subprocess.Popen(
+            [str(postfix_folder() / "usr/sbin/smtp-sink"), "-u", "root", "-D", str(self.folder) + "/", *arguments,
+             f"127.0.0.1:{self.port}", "100"], env=postfix_environment(), stderr=subprocess.PIPE)
+        wait_for_port(self.port)
+
+    def messages(self):
+        return [p.read_bytes() for p in sorted(self.folder.rglob("*")) if p.is_file()]
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait()
+
+
+def wait_for_port(port, address="127.0.0.1", timeout=PATIENCE):
+    """Returns when something listens; there is no event for another program's socket."""
+    import socket
+    deadline = time.monotonic() + timeout
+    while time.monotonic() < deadline:
+        try:
+            socket.create_connection((address, port), 1).close()
+            return
+        except OSError:
+            threading.Event().wait(0.05)
+    raise AssertionError(f"nothing listens on {address}:{port}")
+
+
+class Postfix:
+    """A whole Postfix in a mount namespace of its own (needs root), that
+    takes mail for `domain` and keeps it in mailboxes below its folder."""
+
+    def __init__(self, folder, domain, certificates):
+        self.folder, self.port, self.domain = Path(folder), free_port(), domain
+        root = postfix_folder()
+        config = self.folder / "conf"
+        for sub in ("conf", "spool", "data", "mail", "etc"):
+            (self.folder / sub).mkdir(parents=True, exist_ok=True)
+        for parent in [self.folder, *self.folder.parents]:
+            if str(parent).startswith("/tmp/"):
+                os.chmod(parent, 0o755)
+        os.chown(self.folder / "data", 7001, 7001)
+        os.chown(self.folder / "mail", 7005, 7005)
+        users = Path("/etc/passwd").read_text()
+        groups = Path("/etc/group").read_text()
+        keep = lambda text: "\n".join(l for l in text.splitlines() if not l.startswith(("postfix:", "postdrop:")))
+        (self.folder / "etc/passwd").write_text(keep(users) + f"\npostfix:x:7001:7001::{self.folder}/spool:/bin/false\n")
+        (self.folder / "etc/group").write_text(keep(groups) + "\npostfix:x:7001:\npostdrop:x:7002:\n")
+        for name in ("postfix-files", "postfix-script", "post-install"):
+            (config / name).write_bytes((root / "etc/postfix" / name).read_bytes())
+        (config / "dynamicmaps.cf").write_text("")
+        (config / "main.cf").write_text(f"""compatibility_level = 3.6
+queue_directory = {self.folder}/spool
+data_directory = {self.folder}/data
+daemon_directory = {root}/usr/lib/postfix/sbin
+command_directory = {root}/usr/sbin
+shlib_directory = {root}/usr/lib/postfix
+meta_directory = {config}
+sendmail_path = {root}/usr/sbin/sendmail
+mail_owner = postfix
+setgid_group = postdrop
+import_environment = MAIL_CONFIG MAIL_DEBUG MAIL_LOGTAG TZ LANG=C LD_LIBRARY_PATH
+maillog_file = {self.folder}/maillog
+maillog_file_prefixes = {self.folder}
+inet_interfaces = 127.0.0.1
+inet_protocols = ipv4
+myhostname = postfix.{domain}
+mydestination =
+alias_maps =
+mynetworks = 127.0.0.0/8
+virtual_mailbox_domains = {domain}
+virtual_mailbox_base = {self.folder}/mail
+virtual_mailbox_maps = static:all/
+virtual_uid_maps = static:7005
+virtual_gid_maps = static:7005
+virtual_mailbox_limit = 0
+message_size_limit = 104857600
+smtpd_tls_chain_files = {certificates}/server.key, {certificates}/server.pem
+smtpd_tls_security_level = may
+smtpd_tls_session_cache_database =
+disable_dns_lookups = yes
+smtp_host_lookup = native
+smtpd_peername_lookup = no
+""")
+        (config / "master.cf").write_text(f"""127.0.0.1:{self.port} inet n - n - - smtpd
+cleanup   unix  n       -       n       -       0       cleanup
+qmgr      unix  n       -       n       300     1       qmgr
+tlsmgr    unix  -       -       n       1000?   1       tlsmgr
+rewrite   unix  -       -       n       -       -       trivial-rewrite
+bounce    unix  -       -       n       -       0       bounce
+defer     unix  -       -       n       -       0       bounce
+trace     unix  -       -       n       -       0       bounce
+proxymap  unix  -       -       n       -       -       proxymap
+virtual   unix  -       n       n       -       -       virtual
+anvil     unix  -       -       n       -       1       anvil
+postlog   unix-dgram n  -       n       -       1       postlogd
+""")
+        self.config = config
+        self._run("start")
+        wait_for_port(self.port)
+
+    def _run(self, verb):
+        script = (f"mount --bind {self.folder}/etc/passwd /etc/passwd && mount --bind {self.folder}/etc/group /etc/group && "
+                  f"exec {postfix_folder()}/usr/sbin/postfix -c {self.config} {verb}")
+        done = subprocess.run(["unshare", "-m", "--propagation", "private", "sh", "-c", script], env=postfix_environment(),
+                              capture_output=True, text=True)
+        if done.returncode != 0:
+            raise AssertionError(f"postfix {verb}: {done.stdout}{done.stderr}")
+
+    def mail(self):
+        new = self.folder / "mail/all/new"
+        return [p.read_bytes() for p in new.iterdir()] if new.is_dir() else []
+
+    def stop(self):
+        self._run("stop")

@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Programs that others wrote send a message by each submission port, and it
+arrives in the mailbox whole."""
+import json
+import os
+import shutil
+import smtplib
+import subprocess
+from email.message import EmailMessage
+
+import pytest
+
+from mailboat import ROOT, smtp
+
+USER, PASSWORD = "ada@example.org", "secret-of-ada"
+PORTS = [587, 465, 2525]
+
+
+def arrived(server, subject):
+    """Waits for the delivery of the newest message and finds it by its subject."""
+    for line in server.lines("delivered"):
+        pass
+    found = [m for m in server.mail(USER) if f"Subject: {subject}".encode() in m]
+    return found
+
+
+def expect(server, subject, since):
+    server.wait_log("delivered", f"to={USER}", since=since)
+    found = arrived(server, subject)
+    assert len(found) == 1, f"{len(found)} messages with the subject {subject}"
+    assert b"\nReceived: from " in found[0] and b"Return-Path: <ada@example.org>" in found[0]
+    return found[0]
+
+
+@pytest.mark.parametrize("port", PORTS)
+def test_client_smtplib(shared_server, port):
+    since = len(shared_server.log)
+    message = EmailMessage()
+    message["From"], message["To"], message["Subject"] = USER, USER, f"smtplib {port}"
+    message.set_content("Grüße\n.\n..two dots\nend\n")
+    with smtp(shared_server, port, user=USER, password=PASSWORD) as client:
+        client.send_message(message)
+    got = expect(shared_server, f"smtplib {port}", since)
+    assert b"\n.\n..two dots\nend\n" in got
+
+
+@pytest.mark.parametrize("port", PORTS)
+@pytest.mark.parametrize("mechanism", ["PLAIN", "LOGIN"])
+def test_client_swaks(shared_server, port, mechanism):
+    since = len(shared_server.log)
+    tls = "--tls-on-connect" if port == 465 else "--tls"
+    done = subprocess.run(["swaks", "--server", "localhost", "--port", str(shared_server.ports[port]), tls, "--tls-ca-path",
+                           str(shared_server.ca), "--tls-verify", "--auth", mechanism, "--auth-user", USER, "--auth-password",
+                           PASSWORD, "--from", USER, "--to", USER, "--header", f"Subject: swaks {mechanism} {port}"],
+                          capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr
+    expect(shared_server, f"swaks {mechanism} {port}", since)
+
+
+@pytest.mark.parametrize("port", PORTS)
+def test_client_curl(shared_server, port):
+    since = len(shared_server.log)
+    scheme = "smtps" if port == 465 else "smtp"
+    letter = f"From: <{USER}>\r\nTo: <{USER}>\r\nSubject: curl {port}\r\n\r\nby curl\r\n"
+    done = subprocess.run(["curl", "-sS", "--ssl-reqd", "--cacert", str(shared_server.ca), "--url",
+                           f"{scheme}://localhost:{shared_server.ports[port]}", "--user", f"{USER}:{PASSWORD}", "--mail-from", USER,
+                           "--mail-rcpt", USER, "--upload-file", "-"], input=letter, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    expect(shared_server, f"curl {port}", since)
+
+
+@pytest.mark.parametrize("port", PORTS)
+def test_client_msmtp(shared_server, tmp_path, port):
+    since = len(shared_server.log)
+    config = tmp_path / "msmtprc"
+    config.write_text(f"account default\nhost localhost\nport {shared_server.ports[port]}\nfrom {USER}\nauth on\nuser {USER}\n"
+                      f"password {PASSWORD}\ntls on\ntls_starttls {'off' if port == 465 else 'on'}\n"
+                      f"tls_trust_file {shared_server.ca}\n")
+    config.chmod(0o600)
+    done = subprocess.run(["msmtp", "-C", str(config), USER], input=f"From: {USER}\nTo: {USER}\nSubject: msmtp {port}\n\nhi\n",
+                          capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    expect(shared_server, f"msmtp {port}", since)
+
+
+@pytest.fixture(scope="session")
+def nodemailer():
+    """nodemailer from the npm registry, in a folder of the tests' own."""
+    folder = ROOT / "build-peers" / "node"
+    folder.mkdir(parents=True, exist_ok=True)
+    if not (folder / "node_modules" / "nodemailer").is_dir():
+        (folder / "package.json").write_text('{"private": true}\n')
+        subprocess.run(["npm", "install", "--no-audit", "--no-fund", "--silent", "nodemailer@6"], cwd=folder, check=True, timeout=300)
+    return folder
+
+
+@pytest.mark.parametrize("port", PORTS)
+def test_client_nodemailer(shared_server, nodemailer, port):
+    since = len(shared_server.log)
+    script = """
+      const nodemailer = require('nodemailer'), fs = require('fs'), o = JSON.parse(process.env.OPTIONS);
+      nodemailer.createTransport({host: 'localhost', port: o.port, secure: o.secure, requireTLS: !o.secure,
+        auth: {user: o.user, pass: o.password}, tls: {ca: fs.readFileSync(o.ca)}})
+        .sendMail({from: o.user, to: o.user, subject: o.subject, text: 'by nodemailer',
+                   attachments: [{filename: 'a.bin', content: Buffer.alloc(100000, 7)}]})
+        .then(i => console.log(i.response), e => { console.error(e); process.exit(1); });
+    """
+    options = {"port": shared_server.ports[port], "secure": port == 465, "user": USER, "password": PASSWORD,
+               "ca": str(shared_server.ca), "subject": f"nodemailer {port}"}
+    done = subprocess.run(["node", "-e", script], cwd=nodemailer, env={**os.environ, "OPTIONS": json.dumps(options)},
+                          capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("250 2.0.0")
+    expect(shared_server, f"nodemailer {port}", since)
+
+
+@pytest.mark.parametrize("port", PORTS)
+def test_client_mailboat_send(shared_server, tmp_path, port):
+    since = len(shared_server.log)
+    secret = tmp_path / "password"
+    secret.write_text(PASSWORD + "\n")
+    attached = tmp_path / "grüße.pdf"
+    attached.write_bytes(bytes(range(256)) * 100)
+    subprocess.run([str(ROOT / "build" / "mailboat"), "send", "--host", "localhost", "--port", str(shared_server.ports[port]),
+                    "--user", USER, "--password-file", str(secret), "--ca-file", str(shared_server.ca), "--from", USER, "--to", USER,
+                    "--subject", f"send {port} Grüße", "--body", "Schöne Grüße", "--attach", str(attached)],
+                   check=True, timeout=60)
+    shared_server.wait_log("delivered", f"to={USER}", since=since)
+    import email
+    import email.policy
+    letters = [email.message_from_bytes(m, policy=email.policy.default) for m in shared_server.mail(USER)]
+    letter = [m for m in letters if m["Subject"] == f"send {port} Grüße"][0]
+    assert letter.get_body().get_content().strip() == "Schöne Grüße"
+    part = next(letter.iter_attachments())
+    assert part.get_filename() == "grüße.pdf" and part.get_content() == attached.read_bytes()
+
+
+@pytest.mark.parametrize("port", PORTS)
+def test_a_wrong_password_is_refused(shared_server, port):
+    with pytest.raises(smtplib.SMTPAuthenticationError) as caught:
+        smtp(shared_server, port, user=USER, password="wrong")
+    assert caught.value.smtp_code == 535
+    assert shutil.which("swaks")
+
+
+def test_the_key_of_an_application_signs_in(shared_server):
+    secret = shared_server.cli("key", "add", USER, "--name", "shop").stdout.split()[-1]
+    with smtp(shared_server, 587, user=USER, password=secret) as client:
+        client.sendmail(USER, [USER], "Subject: by key\r\n\r\n")
