@@ -6,8 +6,9 @@
  * The owner embeds a struct conn, starts it with a descriptor (or connects),
  * reads conn_input() and uses it up with conn_consume(), writes with
  * conn_write(). Writes are gathered and sent by conn_flush(), or by the conn
- * itself at the end of the turn. Callbacks may close the conn; the conn is
- * never touched after conn_close(), so the owner may free itself there.
+ * itself after on_input or at the next turn. Callbacks come from the loop
+ * only, never from within a call of the owner's; they may close the conn,
+ * which is never touched afterwards, so the owner may free itself there.
  * Memory: an idle conn holds no buffers; a TLS one releases OpenSSL's.
  */
 #ifndef MAILBOAT_IO_CONN_H
@@ -29,7 +30,7 @@ enum conn_end { CONN_END_CLOSED, CONN_END_RESET, CONN_END_TIMEOUT, CONN_END_TLS,
 struct conn_events {
     void (*on_connected)(void *owner);        /* conn_connect() is through */
     void (*on_input)(void *owner);            /* there are unread octets (or more than before) */
-    void (*on_drained)(void *owner);          /* all that was written has been sent */
+    void (*on_drained)(void *owner);          /* what could not be sent at once has been sent now; may be NULL */
     void (*on_tls)(void *owner);              /* the handshake is done */
     void (*on_end)(void *owner, enum conn_end end); /* the peer closed, or the conn is broken; close it */
     void (*on_timeout)(void *owner);          /* conn_set_timeout() ran out */
@@ -44,8 +45,11 @@ struct conn {
     struct watch watch;
     struct event timeout;
     struct buffer input, output;
+    struct bytes fresh; /* octets just read, not yet copied into `input` */
     uint32_t timeout_ms;
-    bool connecting, handshaking, paused, ended;
+    long verify_error;     /* the first that OpenSSL found, X509_V_OK when none */
+    enum conn_end end;
+    bool connecting, handshaking, paused, ended, end_told, verify;
     char why[160]; /* a sentence on how it ended, or why TLS failed */
 };
 
@@ -72,6 +76,9 @@ void conn_start_tls_client(struct conn *conn, struct tls_context *context, const
 /* "TLSv1.3 TLS_AES_256_GCM_SHA384", or "" in clear; into `room`. */
 struct bytes conn_tls_text(const struct conn *conn, char *room, size_t size);
 enum tls_certificate conn_tls_certificate(const struct conn *conn);
+
+/* True when the unread octets begin like a TLS handshake (a ClientHello). */
+bool conn_input_is_tls(const struct conn *conn);
 
 /* on_timeout when no octet arrived for so long; 0: never. Reset by input. */
 void conn_set_timeout(struct conn *conn, uint32_t timeout_ms);

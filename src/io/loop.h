@@ -24,6 +24,9 @@ void loop_free(struct loop *loop);
 void loop_run(struct loop *loop);
 void loop_stop(struct loop *loop); /* after the callback that is running */
 
+/* libevent's handle for timeouts of this length: all of them share one queue. */
+const struct timeval *loop_common_timeout(struct loop *loop, uint32_t timeout_ms);
+
 /* Watches a descriptor, level triggered, until watch_stop(). */
 struct watch {
     struct event event;

@@ -1,0 +1,523 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#define _GNU_SOURCE
+#include "conn.h"
+
+#include <arpa/inet.h>
+#include <assert.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <openssl/err.h>
+#include <openssl/x509v3.h>
+#include <stdio.h>
+#include <unistd.h>
+
+/* Everything is read here first; only what stays unread costs memory. One
+ * loop runs in a process, so one is enough. */
+static char scratch[CONN_INPUT_MAX];
+/* The conn whose callback runs; NULL once it was closed there. */
+static struct conn *running;
+
+static void watch_interest(struct conn *conn);
+static void on_ready(void *owner, bool readable, bool writable);
+
+static const struct conn_events no_events;
+
+/* ---- life ---- */
+
+static void timeout_rang(evutil_socket_t descriptor, short what, void *owner)
+{
+    struct conn *conn = owner;
+    if (conn->events->on_timeout != NULL)
+        conn->events->on_timeout(conn->owner);
+}
+
+static void start(struct conn *conn, struct loop *loop, int descriptor, const struct conn_events *events, void *owner)
+{
+    *conn = (struct conn){.loop = loop, .events = events == NULL ? &no_events : events, .owner = owner, .descriptor = descriptor};
+    event_assign(&conn->timeout, loop->base, -1, 0, timeout_rang, conn);
+}
+
+void conn_start(struct conn *conn, struct loop *loop, int descriptor, const struct conn_events *events, void *owner)
+{
+    start(conn, loop, descriptor, events, owner);
+    watch_start(&conn->watch, loop, descriptor, true, false, on_ready, conn);
+}
+
+/* Remembers how the conn ended; on_end follows from the loop. */
+static void end_with(struct conn *conn, enum conn_end end, const char *why)
+{
+    if (conn->ended)
+        return;
+    conn->ended = true;
+    conn->end = end;
+    if (why != NULL)
+        snprintf(conn->why, sizeof conn->why, "%s", why);
+    watch_change(&conn->watch, false, false);
+    event_active(&conn->watch.event, EV_TIMEOUT, 1);
+}
+
+static void end_with_errno(struct conn *conn, int number)
+{
+    enum conn_end end = CONN_END_OTHER;
+    switch (number) {
+    case ECONNRESET:
+    case EPIPE: end = CONN_END_RESET; break;
+    case ECONNREFUSED: end = CONN_END_REFUSED; break;
+    case ETIMEDOUT: end = CONN_END_TIMEOUT; break;
+    case ENETUNREACH:
+    case EHOSTUNREACH:
+    case EADDRNOTAVAIL:
+    case EACCES:
+    case EPERM: end = CONN_END_UNREACHABLE; break;
+    }
+    end_with(conn, end, strerror(number));
+}
+
+void conn_connect(struct conn *conn, struct loop *loop, const struct sockaddr *address, socklen_t length,
+                  const struct conn_events *events, void *owner)
+{
+    int descriptor = socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    int socket_errno = errno, one = 1;
+    start(conn, loop, descriptor, events, owner);
+    conn->connecting = true;
+    watch_start(&conn->watch, loop, descriptor, false, false, on_ready, conn);
+    if (descriptor < 0) {
+        end_with_errno(conn, socket_errno);
+        return;
+    }
+    if (address->sa_family != AF_UNIX)
+        setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    if (connect(descriptor, address, length) != 0 && errno != EINPROGRESS) {
+        end_with_errno(conn, errno);
+        return;
+    }
+    watch_change(&conn->watch, false, true);
+}
+
+void conn_close(struct conn *conn)
+{
+    if (conn->loop == NULL)
+        return;
+    if (running == conn)
+        running = NULL;
+    watch_stop(&conn->watch);
+    event_del(&conn->timeout);
+    if (conn->ssl != NULL) {
+        if (!conn->handshaking && !conn->ended)
+            SSL_shutdown(conn->ssl); /* close_notify, as far as the socket takes it */
+        SSL_free(conn->ssl);
+        ERR_clear_error();
+    }
+    if (conn->descriptor >= 0)
+        close(conn->descriptor);
+    buffer_free(&conn->input);
+    buffer_free(&conn->output);
+    conn->ssl = NULL;
+    conn->loop = NULL;
+    conn->descriptor = -1;
+    conn->fresh = bytes_none();
+}
+
+/* ---- reading ---- */
+
+struct bytes conn_input(const struct conn *conn)
+{
+    return conn->fresh.length > 0 ? conn->fresh : buffer_bytes(&conn->input);
+}
+
+void conn_consume(struct conn *conn, size_t count)
+{
+    if (conn->fresh.length > 0) {
+        conn->fresh = bytes_from(conn->fresh, count);
+        return;
+    }
+    buffer_consume(&conn->input, count);
+    if (conn->input.length == 0)
+        buffer_free(&conn->input);
+}
+
+bool conn_input_is_tls(const struct conn *conn)
+{
+    struct bytes input = conn_input(conn);
+    return input.length >= 3 && input.at[0] == 0x16 && input.at[1] == 0x03;
+}
+
+/* Octets read, 0 when there are none now, -1 when the conn ended. */
+static ssize_t read_clear(struct conn *conn, char *room, size_t size)
+{
+    ssize_t got;
+    do
+        got = read(conn->descriptor, room, size);
+    while (got < 0 && errno == EINTR);
+    if (got > 0)
+        return got;
+    if (got < 0 && errno == EAGAIN)
+        return 0;
+    if (got == 0)
+        end_with(conn, CONN_END_CLOSED, "the connection was closed");
+    else
+        end_with_errno(conn, errno);
+    return -1;
+}
+
+static void end_with_tls(struct conn *conn)
+{
+    unsigned long code = ERR_peek_last_error();
+    const char *reason = ERR_reason_error_string(code);
+    if (ERR_GET_REASON(code) == SSL_R_WRONG_VERSION_NUMBER || ERR_GET_REASON(code) == SSL_R_HTTP_REQUEST)
+        end_with(conn, CONN_END_TLS, "the other side speaks in clear where TLS was expected");
+    else if (code == 0)
+        end_with(conn, conn->handshaking ? CONN_END_TLS : CONN_END_CLOSED, "the connection was closed during TLS");
+    else
+        end_with(conn, CONN_END_TLS, reason == NULL ? "TLS failed" : reason);
+    ERR_clear_error();
+}
+
+static ssize_t read_tls(struct conn *conn, char *room, size_t size)
+{
+    size_t total = 0;
+    while (total < size) {
+        ERR_clear_error();
+        int got = SSL_read(conn->ssl, room + total, (int)(size - total));
+        if (got > 0) {
+            total += (size_t)got;
+            continue;
+        }
+        int problem = SSL_get_error(conn->ssl, got);
+        if (problem == SSL_ERROR_WANT_READ || problem == SSL_ERROR_WANT_WRITE || total > 0)
+            break;
+        if (problem == SSL_ERROR_ZERO_RETURN)
+            end_with(conn, CONN_END_CLOSED, "the connection was closed");
+        else if (problem == SSL_ERROR_SYSCALL && errno != 0)
+            end_with_errno(conn, errno);
+        else
+            end_with_tls(conn);
+        return -1;
+    }
+    return (ssize_t)total;
+}
+
+/* Reads once and tells the owner. */
+static void read_input(struct conn *conn)
+{
+    size_t room = CONN_INPUT_MAX - conn->input.length;
+    if (room == 0)
+        return;
+    ssize_t got = conn->ssl != NULL ? read_tls(conn, scratch, room) : read_clear(conn, scratch, room);
+    if (got <= 0)
+        return;
+    if (conn->timeout_ms > 0)
+        event_add(&conn->timeout, loop_common_timeout(conn->loop, conn->timeout_ms));
+    if (conn->input.length == 0)
+        conn->fresh = bytes_of(scratch, (size_t)got);
+    else
+        buffer_add(&conn->input, bytes_of(scratch, (size_t)got));
+    running = conn;
+    if (conn->events->on_input != NULL)
+        conn->events->on_input(conn->owner);
+    if (running != conn)
+        return; /* closed by its owner */
+    running = NULL;
+    struct bytes left = conn->fresh;
+    conn->fresh = bytes_none();
+    if (left.length > 0)
+        buffer_add(&conn->input, left);
+    conn_flush(conn);
+    watch_interest(conn);
+}
+
+void conn_pause(struct conn *conn, bool paused)
+{
+    if (conn->paused == paused || conn->loop == NULL)
+        return;
+    conn->paused = paused;
+    watch_interest(conn);
+    /* What OpenSSL has read already wakes no one. */
+    if (!paused && conn->ssl != NULL && !conn->ended && SSL_has_pending(conn->ssl))
+        event_active(&conn->watch.event, EV_READ, 1);
+}
+
+/* ---- writing ---- */
+
+void conn_write(struct conn *conn, struct bytes b)
+{
+    buffer_add(&conn->output, b);
+    if (running != conn)
+        watch_interest(conn); /* sent at the next turn unless conn_flush() comes first */
+}
+
+size_t conn_unsent(const struct conn *conn)
+{
+    return conn->output.length;
+}
+
+/* Octets sent, 0 when there is no room now, -1 when the conn ended. */
+static ssize_t write_some(struct conn *conn, struct bytes b)
+{
+    if (conn->ssl == NULL) {
+        ssize_t sent;
+        do
+            sent = send(conn->descriptor, b.at, b.length, MSG_NOSIGNAL);
+        while (sent < 0 && errno == EINTR);
+        if (sent >= 0)
+            return sent;
+        if (errno == EAGAIN)
+            return 0;
+        end_with_errno(conn, errno);
+        return -1;
+    }
+    ERR_clear_error();
+    int sent = SSL_write(conn->ssl, b.at, (int)(b.length < INT32_MAX ? b.length : INT32_MAX));
+    if (sent > 0)
+        return sent;
+    int problem = SSL_get_error(conn->ssl, sent);
+    if (problem == SSL_ERROR_WANT_READ || problem == SSL_ERROR_WANT_WRITE)
+        return 0;
+    if (problem == SSL_ERROR_SYSCALL && errno != 0)
+        end_with_errno(conn, errno);
+    else
+        end_with_tls(conn);
+    return -1;
+}
+
+void conn_flush(struct conn *conn)
+{
+    if (conn->loop == NULL || conn->ended || conn->connecting || conn->handshaking)
+        return;
+    while (conn->output.length > 0) {
+        ssize_t sent = write_some(conn, buffer_bytes(&conn->output));
+        if (sent < 0)
+            return;
+        if (sent == 0)
+            break;
+        buffer_consume(&conn->output, (size_t)sent);
+    }
+    if (conn->output.length == 0)
+        buffer_free(&conn->output);
+    watch_interest(conn);
+}
+
+/* ---- TLS ---- */
+
+static int first_error(int fine, X509_STORE_CTX *store)
+{
+    SSL *ssl = X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx());
+    struct conn *conn = ssl == NULL ? NULL : SSL_get_app_data(ssl);
+    if (!fine && conn != NULL && conn->verify_error == X509_V_OK)
+        conn->verify_error = X509_STORE_CTX_get_error(store);
+    return 1; /* judged when the handshake is done, so that a person learns what was wrong */
+}
+
+static void start_tls(struct conn *conn, struct tls_context *context)
+{
+    assert(conn->ssl == NULL);
+    conn->fresh = bytes_none();
+    buffer_free(&conn->input); /* RFC 3207 4.2: what came in clear behind STARTTLS is not heard */
+    conn->ssl = SSL_new(context->ssl);
+    if (conn->ssl == NULL) {
+        end_with(conn, CONN_END_TLS, "there is no memory for TLS");
+        return;
+    }
+    SSL_set_app_data(conn->ssl, conn);
+    SSL_set_fd(conn->ssl, conn->descriptor);
+    conn->handshaking = true;
+    event_active(&conn->watch.event, EV_READ, 1);
+}
+
+void conn_start_tls_server(struct conn *conn, struct tls_context *context)
+{
+    start_tls(conn, context);
+    if (conn->ssl != NULL)
+        SSL_set_accept_state(conn->ssl);
+}
+
+void conn_start_tls_client(struct conn *conn, struct tls_context *context, const char *name, bool verify)
+{
+    unsigned char address[16];
+    conn->verify = verify;
+    start_tls(conn, context);
+    if (conn->ssl == NULL)
+        return;
+    SSL_set_connect_state(conn->ssl);
+    SSL_set_verify(conn->ssl, SSL_VERIFY_PEER, first_error);
+    X509_VERIFY_PARAM *wanted = SSL_get0_param(conn->ssl);
+    bool is_address = inet_pton(AF_INET, name, address) == 1 || inet_pton(AF_INET6, name, address) == 1;
+    if (!is_address && name[0] != '\0')
+        SSL_set_tlsext_host_name(conn->ssl, name);
+    if (!verify)
+        return;
+    X509_VERIFY_PARAM_set_hostflags(wanted, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
+    if (is_address)
+        X509_VERIFY_PARAM_set1_ip_asc(wanted, name);
+    else
+        X509_VERIFY_PARAM_set1_host(wanted, name, 0);
+}
+
+enum tls_certificate conn_tls_certificate(const struct conn *conn)
+{
+    if (conn->ssl == NULL || SSL_get0_peer_certificate(conn->ssl) == NULL)
+        return TLS_CERTIFICATE_NONE;
+    switch (conn->verify_error) {
+    case X509_V_OK: return TLS_CERTIFICATE_VALID;
+    case X509_V_ERR_CERT_HAS_EXPIRED: return TLS_CERTIFICATE_EXPIRED;
+    case X509_V_ERR_CERT_NOT_YET_VALID: return TLS_CERTIFICATE_NOT_YET_VALID;
+    case X509_V_ERR_HOSTNAME_MISMATCH:
+    case X509_V_ERR_IP_ADDRESS_MISMATCH: return TLS_CERTIFICATE_OTHER_NAME;
+    case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT: return TLS_CERTIFICATE_SELF_SIGNED;
+    case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
+    case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
+    case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
+    case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE: return TLS_CERTIFICATE_UNKNOWN_ISSUER;
+    default: return TLS_CERTIFICATE_INVALID;
+    }
+}
+
+struct bytes conn_tls_text(const struct conn *conn, char *room, size_t size)
+{
+    if (conn->ssl == NULL || conn->handshaking)
+        return bytes_none();
+    int length = snprintf(room, size, "%s %s", SSL_get_version(conn->ssl), SSL_get_cipher_name(conn->ssl));
+    return bytes_of(room, length < (int)size ? (size_t)length : size - 1);
+}
+
+static const char *certificate_sentence(enum tls_certificate verdict)
+{
+    switch (verdict) {
+    case TLS_CERTIFICATE_EXPIRED: return "the server's certificate has expired";
+    case TLS_CERTIFICATE_NOT_YET_VALID: return "the server's certificate is not valid yet; is the clock right?";
+    case TLS_CERTIFICATE_OTHER_NAME: return "the server's certificate is for another name";
+    case TLS_CERTIFICATE_SELF_SIGNED: return "the server's certificate is self-signed";
+    case TLS_CERTIFICATE_UNKNOWN_ISSUER: return "the server's certificate comes from an unknown issuer";
+    case TLS_CERTIFICATE_NONE: return "the server showed no certificate";
+    case TLS_CERTIFICATE_VALID:
+    case TLS_CERTIFICATE_INVALID: break;
+    }
+    return "the server's certificate is not valid";
+}
+
+static void handshake(struct conn *conn)
+{
+    ERR_clear_error();
+    int done = SSL_do_handshake(conn->ssl);
+    if (done == 1) {
+        conn->handshaking = false;
+        if (conn->verify && conn_tls_certificate(conn) != TLS_CERTIFICATE_VALID) {
+            end_with(conn, CONN_END_TLS, certificate_sentence(conn_tls_certificate(conn)));
+            return;
+        }
+        running = conn;
+        if (conn->events->on_tls != NULL)
+            conn->events->on_tls(conn->owner);
+        if (running != conn)
+            return;
+        running = NULL;
+        conn_flush(conn);
+        watch_interest(conn);
+        if (!conn->paused && !conn->ended && SSL_has_pending(conn->ssl))
+            event_active(&conn->watch.event, EV_READ, 1);
+        return;
+    }
+    int problem = SSL_get_error(conn->ssl, done);
+    if (problem == SSL_ERROR_WANT_READ)
+        watch_change(&conn->watch, true, false);
+    else if (problem == SSL_ERROR_WANT_WRITE)
+        watch_change(&conn->watch, false, true);
+    else if (problem == SSL_ERROR_SYSCALL && errno != 0 && ERR_peek_last_error() == 0)
+        end_with_errno(conn, errno);
+    else
+        end_with_tls(conn);
+}
+
+/* ---- the loop's news ---- */
+
+static void watch_interest(struct conn *conn)
+{
+    if (conn->ended || conn->connecting || conn->handshaking || conn->loop == NULL)
+        return;
+    watch_change(&conn->watch, !conn->paused && conn->input.length < CONN_INPUT_MAX, conn->output.length > 0);
+}
+
+static void finish_connect(struct conn *conn)
+{
+    int problem = 0;
+    socklen_t length = sizeof problem;
+    getsockopt(conn->descriptor, SOL_SOCKET, SO_ERROR, &problem, &length);
+    if (problem != 0) {
+        end_with_errno(conn, problem);
+        return;
+    }
+    conn->connecting = false;
+    running = conn;
+    if (conn->events->on_connected != NULL)
+        conn->events->on_connected(conn->owner);
+    if (running != conn)
+        return;
+    running = NULL;
+    conn_flush(conn);
+    watch_interest(conn);
+}
+
+/* False when the owner closed the conn. */
+static bool write_ready(struct conn *conn)
+{
+    bool waited = conn->output.length > 0;
+    conn_flush(conn);
+    if (!waited || conn->ended || conn->output.length > 0 || conn->events->on_drained == NULL)
+        return true;
+    running = conn;
+    conn->events->on_drained(conn->owner);
+    if (running != conn)
+        return false;
+    running = NULL;
+    conn_flush(conn);
+    return true;
+}
+
+static void on_ready(void *owner, bool readable, bool writable)
+{
+    struct conn *conn = owner;
+    if (conn->ended) {
+        if (!conn->end_told) {
+            conn->end_told = true;
+            if (conn->events->on_end != NULL)
+                conn->events->on_end(conn->owner, conn->end);
+        }
+        return;
+    }
+    if (conn->connecting) {
+        if (writable)
+            finish_connect(conn);
+        return;
+    }
+    if (conn->handshaking) {
+        handshake(conn);
+        return;
+    }
+    if (writable && !write_ready(conn))
+        return;
+    if (readable && !conn->paused && !conn->ended)
+        read_input(conn);
+}
+
+void conn_set_timeout(struct conn *conn, uint32_t timeout_ms)
+{
+    conn->timeout_ms = timeout_ms;
+    if (timeout_ms == 0)
+        event_del(&conn->timeout);
+    else
+        event_add(&conn->timeout, loop_common_timeout(conn->loop, timeout_ms));
+}
+
+struct bytes conn_address_text(const struct sockaddr *address, char *room, size_t size)
+{
+    const char *text = NULL;
+    if (address->sa_family == AF_INET) {
+        text = inet_ntop(AF_INET, &((const struct sockaddr_in *)(const void *)address)->sin_addr, room, (socklen_t)size);
+    } else if (address->sa_family == AF_INET6) {
+        const struct in6_addr *six = &((const struct sockaddr_in6 *)(const void *)address)->sin6_addr;
+        text = IN6_IS_ADDR_V4MAPPED(six) ? inet_ntop(AF_INET, &six->s6_addr[12], room, (socklen_t)size)
+                                         : inet_ntop(AF_INET6, six, room, (socklen_t)size);
+    }
+    return text == NULL ? BYTES("local") : bytes_of_text(text);
+}

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "log.h"
+
+#include "clock.h"
+#include "queue/id.h"
+
+#include <stdio.h>
+#include <time.h>
+#include <unistd.h>
+
+static struct {
+    const char *process;
+    enum log_format format;
+    enum log_level least;
+} settings = {.process = "mailboat", .least = LOG_EVENT_INFO};
+
+static const char *const level_names[] = {"debug", "info", "warn", "error"};
+
+void log_start(const char *process, enum log_format format, enum log_level least)
+{
+    settings.process = process;
+    settings.format = format;
+    settings.least = least;
+}
+
+/* A line under construction; what does not fit is left out, never split. */
+struct line {
+    char *at;
+    size_t length;
+};
+
+enum { LINE_ROOM = LOG_LINE_MAX - 8 }; /* the rest closes the line */
+
+static bool line_add(struct line *line, const char *text, size_t length)
+{
+    if (line->length + length > LINE_ROOM)
+        return false;
+    memcpy(line->at + line->length, text, length);
+    line->length += length;
+    return true;
+}
+
+static void line_add_text(struct line *line, const char *text)
+{
+    line_add(line, text, strlen(text));
+}
+
+static size_t utf8_step(struct bytes b)
+{
+    for (size_t step = 1; step <= 4 && step <= b.length; step++)
+        if (bytes_is_utf8(bytes_first(b, step)))
+            return step;
+    return 0;
+}
+
+/* Escapes inside quotes; the escapes are those of JSON in both formats. */
+static void line_add_escaped(struct line *line, struct bytes value)
+{
+    bool cut = value.length > LOG_VALUE_MAX;
+    value = bytes_first(value, LOG_VALUE_MAX);
+    while (value.length > 0) {
+        size_t step = utf8_step(value);
+        unsigned char c = (unsigned char)value.at[0];
+        char escape[8];
+        int length = 0;
+        if (step == 0) { /* not UTF-8: the replacement character */
+            length = snprintf(escape, sizeof escape, "\xef\xbf\xbd");
+            step = 1;
+        } else if (c == '"' || c == '\\') {
+            length = snprintf(escape, sizeof escape, "\\%c", c);
+        } else if (c < 32 || c == 127) {
+            length = snprintf(escape, sizeof escape, "\\u%04x", c);
+        }
+        if (!line_add(line, length > 0 ? escape : value.at, length > 0 ? (size_t)length : step))
+            return;
+        value = bytes_from(value, step);
+    }
+    if (cut)
+        line_add_text(line, "...");
+}
+
+static bool is_plain(struct bytes value)
+{
+    for (size_t i = 0; i < value.length; i++) {
+        unsigned char c = (unsigned char)value.at[i];
+        if (c <= 32 || c >= 127 || c == '"' || c == '=' || c == '\\')
+            return false;
+    }
+    return value.length > 0 && value.length <= LOG_VALUE_MAX;
+}
+
+static void line_add_value(struct line *line, enum log_format format, struct bytes value)
+{
+    if (line->length + 2 * value.length > LINE_ROOM && line->length + 8 > LINE_ROOM)
+        return;
+    if (format == LOG_LOGFMT && is_plain(value)) {
+        line_add(line, value.at, value.length);
+        return;
+    }
+    line_add_text(line, "\"");
+    line_add_escaped(line, value);
+    line->at[line->length++] = '"'; /* there is always room to close what was opened */
+}
+
+static void line_add_key(struct line *line, enum log_format format, const char *key)
+{
+    line_add_text(line, format == LOG_JSON ? ",\"" : " ");
+    line_add_text(line, key);
+    line_add_text(line, format == LOG_JSON ? "\":" : "=");
+}
+
+static void line_add_field(struct line *line, enum log_format format, const struct log_field *field)
+{
+    char text[24];
+    if (field->type == LOG_FIELD_END || (field->type == LOG_FIELD_BYTES && field->bytes.length == 0))
+        return;
+    if (line->length + strlen(field->key) + 40 > LINE_ROOM)
+        return;
+    line_add_key(line, format, field->key);
+    switch (field->type) {
+    case LOG_FIELD_END:
+        break;
+    case LOG_FIELD_BYTES:
+        line_add_value(line, format, field->bytes);
+        break;
+    case LOG_FIELD_U64:
+        snprintf(text, sizeof text, "%llu", (unsigned long long)field->number);
+        line_add_text(line, text);
+        break;
+    case LOG_FIELD_ID:
+        queue_id_text(field->number, text);
+        line_add_value(line, format, bytes_of_text(text));
+        break;
+    case LOG_FIELD_BOOL:
+        line_add_text(line, field->number != 0 ? "true" : "false");
+        break;
+    }
+}
+
+size_t log_format_line(char *room, enum log_format format, uint64_t epoch_ms, const char *process, enum log_level level,
+                       const char *event, const struct log_field *fields, size_t count)
+{
+    struct line line = {room, 0};
+    time_t seconds = (time_t)(epoch_ms / 1000);
+    struct tm calendar;
+    char start[160], when[32];
+    gmtime_r(&seconds, &calendar);
+    strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%S", &calendar);
+    snprintf(start, sizeof start,
+             format == LOG_JSON ? "{\"time\":\"%s.%03uZ\",\"level\":\"%s\",\"process\":\"%s\",\"event\":\"%s\""
+                                : "%s.%03uZ %s %s %s",
+             when, (unsigned)(epoch_ms % 1000), level_names[level], process, event);
+    line_add_text(&line, start);
+    for (size_t i = 0; i < count; i++)
+        line_add_field(&line, format, &fields[i]);
+    if (format == LOG_JSON)
+        room[line.length++] = '}';
+    room[line.length++] = '\n';
+    return line.length;
+}
+
+void log_fields(enum log_level level, const char *event, const struct log_field *fields, size_t count)
+{
+    if (level < settings.least)
+        return;
+    char room[LOG_LINE_MAX];
+    size_t length = log_format_line(room, settings.format, clock_epoch_ms(), settings.process, level, event, fields, count);
+    (void)!write(STDERR_FILENO, room, length);
+}

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "loop.h"
+
+#include <assert.h>
+#include <signal.h>
+#include <string.h>
+#include <sysexits.h>
+
+bool loop_start(struct loop *loop, struct error *error)
+{
+    signal(SIGPIPE, SIG_IGN);
+    struct event_config *wishes = event_config_new();
+    if (wishes != NULL) {
+        event_config_set_flag(wishes, EVENT_BASE_FLAG_NOLOCK);
+        event_config_set_flag(wishes, EVENT_BASE_FLAG_EPOLL_USE_CHANGELIST);
+        loop->base = event_base_new_with_config(wishes);
+        event_config_free(wishes);
+    }
+    return loop->base != NULL || error_set(error, EX_OSERR, "cannot start the event loop");
+}
+
+void loop_free(struct loop *loop)
+{
+    if (loop->base != NULL)
+        event_base_free(loop->base);
+    loop->base = NULL;
+}
+
+void loop_run(struct loop *loop)
+{
+    event_base_dispatch(loop->base);
+}
+
+void loop_stop(struct loop *loop)
+{
+    event_base_loopbreak(loop->base);
+}
+
+/* ---- watches ---- */
+
+static void watch_ready(evutil_socket_t descriptor, short what, void *owner)
+{
+    struct watch *watch = owner;
+    watch->on_ready(watch->owner, (what & EV_READ) != 0, (what & EV_WRITE) != 0);
+}
+
+static short interest_of(bool read, bool write)
+{
+    return (short)(EV_PERSIST | (read ? EV_READ : 0) | (write ? EV_WRITE : 0));
+}
+
+void watch_start(struct watch *watch, struct loop *loop, int descriptor, bool read, bool write,
+                 void (*on_ready)(void *owner, bool readable, bool writable), void *owner)
+{
+    *watch = (struct watch){.on_ready = on_ready, .owner = owner, .interest = interest_of(read, write)};
+    event_assign(&watch->event, loop->base, descriptor, watch->interest, watch_ready, watch);
+    if (read || write)
+        event_add(&watch->event, NULL);
+}
+
+void watch_change(struct watch *watch, bool read, bool write)
+{
+    short interest = interest_of(read, write);
+    if (interest == watch->interest)
+        return;
+    struct event_base *base = event_get_base(&watch->event);
+    evutil_socket_t descriptor = event_get_fd(&watch->event);
+    event_del(&watch->event);
+    watch->interest = interest;
+    event_assign(&watch->event, base, descriptor, interest, watch_ready, watch);
+    if (read || write)
+        event_add(&watch->event, NULL);
+}
+
+void watch_stop(struct watch *watch)
+{
+    if (watch->on_ready != NULL)
+        event_del(&watch->event);
+    watch->on_ready = NULL;
+}
+
+/* ---- timers ---- */
+
+static void timer_rang(evutil_socket_t descriptor, short what, void *owner)
+{
+    struct timer *timer = owner;
+    timer->on_time(timer->owner);
+}
+
+void timer_start(struct timer *timer, struct loop *loop, void (*on_time)(void *owner), void *owner)
+{
+    *timer = (struct timer){.on_time = on_time, .owner = owner, .loop = loop};
+    event_assign(&timer->event, loop->base, -1, 0, timer_rang, timer);
+}
+
+void timer_set(struct timer *timer, uint64_t delay_ms)
+{
+    struct timeval delay = {.tv_sec = (time_t)(delay_ms / 1000), .tv_usec = (suseconds_t)(delay_ms % 1000 * 1000)};
+    event_add(&timer->event, &delay);
+}
+
+void timer_cancel(struct timer *timer)
+{
+    if (timer->on_time != NULL)
+        event_del(&timer->event);
+}
+
+void timer_soon(struct timer *timer)
+{
+    /* Activated now, it runs after the callbacks that are active already. */
+    event_active(&timer->event, EV_TIMEOUT, 1);
+}
+
+const struct timeval *loop_common_timeout(struct loop *loop, uint32_t timeout_ms)
+{
+    struct timeval timeout = {.tv_sec = timeout_ms / 1000, .tv_usec = (suseconds_t)(timeout_ms % 1000 * 1000)};
+    const struct timeval *common = event_base_init_common_timeout(loop->base, &timeout);
+    assert(common != NULL); /* there are few lengths: 256 is libevent's limit */
+    return common;
+}

@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tls.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <openssl/x509v3.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+enum { SELF_SIGNED_DAYS = 825 };
+
+static const char *openssl_reason(void)
+{
+    const char *reason = ERR_reason_error_string(ERR_peek_last_error());
+    ERR_clear_error();
+    return reason == NULL ? "unknown reason" : reason;
+}
+
+/* What server and client contexts share. Buffers are released between
+ * records, so that an idle connection stays small. */
+static bool context_start(struct tls_context *context, const SSL_METHOD *method, struct error *error)
+{
+    context->ssl = SSL_CTX_new(method);
+    if (context->ssl == NULL)
+        return error_set(error, EX_SOFTWARE, "cannot start TLS: %s", openssl_reason());
+    SSL_CTX_set_min_proto_version(context->ssl, TLS1_2_VERSION);
+    SSL_CTX_set_mode(context->ssl, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+    SSL_CTX_set_options(context->ssl, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_IGNORE_UNEXPECTED_EOF);
+    SSL_CTX_set_read_ahead(context->ssl, 1);
+    SSL_CTX_set_default_read_buffer_len(context->ssl, 4096);
+    return true;
+}
+
+static bool readable(const char *file, const char *what, struct error *error)
+{
+    int descriptor = open(file, O_RDONLY | O_CLOEXEC);
+    if (descriptor < 0)
+        return error_set_errno(error, EX_CONFIG, "cannot read the TLS %s %s", what, file);
+    close(descriptor);
+    return true;
+}
+
+bool tls_server_open(struct tls_context *context, const char *certificate_file, const char *key_file, struct error *error)
+{
+    if (!readable(certificate_file, "certificate", error) || !readable(key_file, "key", error) ||
+        !context_start(context, TLS_server_method(), error))
+        return false;
+    SSL_CTX_set_options(context->ssl, SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA);
+    SSL_CTX_set_session_cache_mode(context->ssl, SSL_SESS_CACHE_OFF); /* tickets resume without memory of ours */
+    if (SSL_CTX_use_certificate_chain_file(context->ssl, certificate_file) != 1)
+        error_set(error, EX_CONFIG, "%s is not a PEM certificate chain: %s", certificate_file, openssl_reason());
+    else if (SSL_CTX_use_PrivateKey_file(context->ssl, key_file, SSL_FILETYPE_PEM) != 1)
+        error_set(error, EX_CONFIG, "%s is not the PEM private key of %s: %s", key_file, certificate_file, openssl_reason());
+    else if (SSL_CTX_check_private_key(context->ssl) != 1)
+        error_set(error, EX_CONFIG, "the key %s does not belong to the certificate %s", key_file, certificate_file);
+    else
+        return true;
+    tls_close(context);
+    return false;
+}
+
+/* The verdict is read from the connection afterwards; the handshake goes on
+ * so that a person can be told all of what is wrong. */
+static int verify_later(int fine, X509_STORE_CTX *store)
+{
+    return 1;
+}
+
+bool tls_client_open(struct tls_context *context, const char *ca_file, struct error *error)
+{
+    if (!context_start(context, TLS_client_method(), error))
+        return false;
+    if (ca_file == NULL) {
+        SSL_CTX_set_default_verify_paths(context->ssl);
+        /* Read the bundle now: once sealed, the process opens no file. */
+        SSL_CTX_load_verify_file(context->ssl, "/etc/ssl/certs/ca-certificates.crt");
+        ERR_clear_error();
+    } else if (!readable(ca_file, "CA file", error) || SSL_CTX_load_verify_file(context->ssl, ca_file) != 1) {
+        if (error != NULL && error->text[0] == '\0')
+            error_set(error, EX_CONFIG, "%s holds no PEM certificates: %s", ca_file, openssl_reason());
+        tls_close(context);
+        return false;
+    }
+    SSL_CTX_set_verify(context->ssl, SSL_VERIFY_PEER, verify_later);
+    return true;
+}
+
+void tls_close(struct tls_context *context)
+{
+    SSL_CTX_free(context->ssl);
+    context->ssl = NULL;
+}
+
+/* ---- a certificate of our own ---- */
+
+static bool add_extension(X509 *certificate, int kind, const char *value)
+{
+    X509V3_CTX about;
+    X509V3_set_ctx_nodb(&about);
+    X509V3_set_ctx(&about, certificate, certificate, NULL, NULL, 0);
+    X509_EXTENSION *extension = X509V3_EXT_conf_nid(NULL, &about, kind, value);
+    bool added = extension != NULL && X509_add_ext(certificate, extension, -1) == 1;
+    X509_EXTENSION_free(extension);
+    return added;
+}
+
+static X509 *self_signed(const char *hostname, EVP_PKEY *key)
+{
+    X509 *certificate = X509_new();
+    char names[600];
+    unsigned char address[16];
+    bool is_address = inet_pton(AF_INET, hostname, address) == 1 || inet_pton(AF_INET6, hostname, address) == 1;
+    snprintf(names, sizeof names, "%s:%s,DNS:localhost,IP:127.0.0.1,IP:::1", is_address ? "IP" : "DNS", hostname);
+    uint64_t serial = 0;
+    if (certificate == NULL)
+        return NULL;
+    X509_NAME *name = X509_get_subject_name(certificate);
+    bool made = X509_set_version(certificate, 2) == 1 && getentropy(&serial, sizeof serial) == 0 &&
+                ASN1_INTEGER_set_uint64(X509_get_serialNumber(certificate), serial >> 1) == 1 &&
+                X509_gmtime_adj(X509_getm_notBefore(certificate), -3600) != NULL &&
+                X509_time_adj_ex(X509_getm_notAfter(certificate), SELF_SIGNED_DAYS, 0, NULL) != NULL &&
+                X509_set_pubkey(certificate, key) == 1 &&
+                X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_UTF8, (const unsigned char *)hostname, -1, -1, 0) == 1 &&
+                X509_set_issuer_name(certificate, name) == 1 && add_extension(certificate, NID_subject_alt_name, names) &&
+                add_extension(certificate, NID_basic_constraints, "critical,CA:TRUE") &&
+                X509_sign(certificate, key, EVP_sha256()) > 0;
+    if (!made) {
+        X509_free(certificate);
+        return NULL;
+    }
+    return certificate;
+}
+
+static FILE *create(const char *file, mode_t mode, struct error *error)
+{
+    int descriptor = open(file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode);
+    if (descriptor < 0) {
+        error_set_errno(error, EX_CANTCREAT, "cannot write %s", file);
+        return NULL;
+    }
+    fchmod(descriptor, mode);
+    return fdopen(descriptor, "w");
+}
+
+bool tls_make_self_signed(const char *hostname, const char *certificate_file, const char *key_file, struct error *error)
+{
+    EVP_PKEY *key = EVP_EC_gen("P-256");
+    X509 *certificate = key == NULL ? NULL : self_signed(hostname, key);
+    FILE *key_out = NULL, *certificate_out = NULL;
+    bool made = false;
+    if (certificate == NULL) {
+        error_set(error, EX_SOFTWARE, "cannot make a certificate for %s: %s", hostname, openssl_reason());
+        goto out;
+    }
+    key_out = create(key_file, 0600, error);
+    certificate_out = key_out == NULL ? NULL : create(certificate_file, 0644, error);
+    if (certificate_out == NULL)
+        goto out;
+    made = PEM_write_PrivateKey(key_out, key, NULL, NULL, 0, NULL, NULL) == 1 && PEM_write_X509(certificate_out, certificate) == 1 &&
+           fflush(key_out) == 0 && fflush(certificate_out) == 0;
+    if (!made)
+        error_set_errno(error, EX_IOERR, "cannot write %s", certificate_file);
+out:
+    if (certificate_out != NULL)
+        fclose(certificate_out);
+    if (key_out != NULL)
+        fclose(key_out);
+    X509_free(certificate);
+    EVP_PKEY_free(key);
+    return made;
+}
+
+const char *tls_certificate_name(enum tls_certificate verdict)
+{
+    static const char *const names[] = {"valid", "expired", "not-yet-valid", "other-name", "self-signed", "unknown-issuer", "invalid", "none"};
+    return names[verdict];
+}
