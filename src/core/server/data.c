@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* data: DATA (RFC 5321 4.1.1.4) and BDAT (RFC 3030), and the content's end. */
+#include "server/state.h"
+
+static struct reply check_transaction(const struct server_state *state)
+{
+    if (!state->in_transaction)
+        return REPLY(503, "5.5.1", "Say MAIL and RCPT first");
+    if (state->recipients_accepted == 0)
+        return state->recipients_tried == 0 ? REPLY(503, "5.5.1", "Say RCPT first") : REPLY(554, "5.5.1", "No recipient was accepted");
+    return NO_REPLY;
+}
+
+static void begin_content(struct server_session *session)
+{
+    struct server_state *state = session->state;
+    bool fix = session->policy->fix_bare_newlines && session->policy->role != ROLE_MX;
+    content_start(&state->content, session->policy->message_size_max, state->envelope.body == BODY_BINARYMIME, fix);
+    state->content_begun = true;
+    session_push(session, SERVER_CONTENT_BEGIN);
+}
+
+struct reply server_data(struct server_session *session, struct bytes argument)
+{
+    struct server_state *state = session->state;
+    struct reply reply = check_transaction(state);
+    if (argument.length > 0)
+        return REPLY(501, "5.5.4", "DATA takes no argument");
+    if (reply.code != 0)
+        return reply;
+    if (state->content_begun)
+        return REPLY(503, "5.5.1", "This message is given with BDAT");
+    if (state->envelope.body == BODY_BINARYMIME)
+        return REPLY(503, "5.5.1", "BODY=BINARYMIME needs BDAT");
+    begin_content(session);
+    state->phase = PHASE_DATA;
+    return REPLY(354, NULL, "Give the message; end it with <CRLF>.<CRLF>");
+}
+
+static struct reply fault_reply(struct server_session *session, enum content_fault fault)
+{
+    switch (fault) {
+    case CONTENT_FINE:
+        return NO_REPLY;
+    case CONTENT_BARE_NEWLINE:
+        return REPLY(550, "5.6.0", "The message has a bare CR or LF; lines must end in CRLF");
+    case CONTENT_TOO_LARGE:
+        return reply_format(session, 552, "5.3.4", "The message is too large; at most %llu octets are taken",
+                            (unsigned long long)session->policy->message_size_max);
+    case CONTENT_LINE_TOO_LONG:
+        return reply_format(session, 550, "5.6.0", "A line is longer than %u octets", (unsigned)DATA_LINE_MAX);
+    case CONTENT_LOOPS:
+        break;
+    }
+    return reply_format(session, 554, "5.4.6", "The message has passed %u servers: it runs in a circle", (unsigned)RECEIVED_FIELDS_MAX);
+}
+
+static void end_content(struct server_session *session)
+{
+    struct server_state *state = session->state;
+    state->phase = PHASE_COMMAND;
+    if (state->content.fault != CONTENT_FINE) {
+        session_say(session, fault_reply(session, state->content.fault));
+        session_reset(session);
+        return;
+    }
+    state->envelope.size = state->content.size;
+    session_ask(session, SERVER_ASK_STORE);
+}
+
+static void give_run(struct server_session *session, const struct content_run *run)
+{
+    struct server_state *state = session->state;
+    state->run = run->octets;
+    if (run->octets.length > 0)
+        session_push(session, SERVER_CONTENT);
+    /* The newline we add is an action of its own, behind this one. */
+    state->newline_follows = run->newline;
+}
+
+size_t data_feed(struct server_session *session, struct bytes input)
+{
+    struct content_run run;
+    size_t used = content_feed_data(&session->state->content, input, &run);
+    give_run(session, &run);
+    if (run.ended)
+        end_content(session);
+    return used;
+}
+
+/* ---- BDAT ---- */
+
+void bdat_swallow(struct server_session *session, struct bytes argument)
+{
+    struct server_state *state = session->state;
+    bool last;
+    if (!command_parse_bdat(argument, &state->chunk_left, &last) || state->chunk_left == 0)
+        return;
+    state->chunk_refused = true;
+    state->chunk_last = false;
+    state->phase = PHASE_CHUNK;
+}
+
+static struct reply check_bdat(const struct server_state *state)
+{
+    struct reply reply = check_transaction(state);
+    if (reply.code == 0 && state->content_begun && !state->by_chunks)
+        return REPLY(503, "5.5.1", "This message is given with DATA");
+    return reply;
+}
+
+static void end_chunk(struct server_session *session)
+{
+    struct server_state *state = session->state;
+    state->phase = PHASE_COMMAND;
+    if (state->chunk_refused) /* its refusal was said when BDAT came */
+        return;
+    if (state->content.fault != CONTENT_FINE) {
+        /* RFC 3030 2: the transaction has failed; what follows is swallowed. */
+        session_say(session, fault_reply(session, state->content.fault));
+        session_reset(session);
+        return;
+    }
+    if (state->chunk_last)
+        end_content(session);
+    else
+        session_say(session, reply_format(session, 250, "2.0.0", "%llu octets so far", (unsigned long long)state->content.size));
+}
+
+struct reply server_bdat(struct server_session *session, struct bytes argument)
+{
+    struct server_state *state = session->state;
+    uint64_t size;
+    bool last;
+    if (!command_parse_bdat(argument, &size, &last))
+        return REPLY(501, "5.5.4", "The form is BDAT 1234 or BDAT 1234 LAST");
+    struct reply reply = check_bdat(state);
+    if (reply.code != 0) {
+        bdat_swallow(session, argument);
+        return reply;
+    }
+    if (!state->content_begun)
+        begin_content(session);
+    state->by_chunks = true;
+    state->chunk_refused = false;
+    state->chunk_left = size;
+    state->chunk_last = last;
+    state->phase = PHASE_CHUNK;
+    if (size == 0) {
+        struct content_run none;
+        content_feed_chunk(&state->content, bytes_none(), last, &none);
+        end_chunk(session);
+    }
+    return NO_REPLY;
+}
+
+size_t chunk_feed(struct server_session *session, struct bytes input)
+{
+    struct server_state *state = session->state;
+    size_t used = input.length < state->chunk_left ? input.length : (size_t)state->chunk_left;
+    state->chunk_left -= used;
+    if (!state->chunk_refused) {
+        struct content_run run;
+        content_feed_chunk(&state->content, bytes_first(input, used), state->chunk_last && state->chunk_left == 0, &run);
+        give_run(session, &run);
+    }
+    if (state->chunk_left == 0)
+        end_chunk(session);
+    return used;
+}
+
+void server_session_answer_store(struct server_session *session, enum store_verdict verdict, struct bytes id)
+{
+    struct server_state *state = session->state;
+    assert(state->question == SERVER_ASK_STORE);
+    state->question = SERVER_NOTHING;
+    state->phase = PHASE_COMMAND;
+    state->content_begun = false; /* it was stored, or dropped by the shell: nothing is left to drop */
+    switch (verdict) {
+    case STORE_DONE:
+        session_say(session, reply_format(session, 250, "2.0.0", "Accepted as %.*s", BYTES_ARG(id)));
+        break;
+    case STORE_FULL:
+        session_say(session, REPLY(452, "4.3.1", "There is no room for the message just now; try again later"));
+        break;
+    case STORE_FAILED:
+        session_say(session, REPLY(451, "4.3.0", "The message could not be stored just now; try again in a minute"));
+        break;
+    }
+    if (state->draining)
+        session_leave(session, GOING_DOWN);
+    else
+        session_reset(session);
+}

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* helo: EHLO and HELO (RFC 5321 4.1.1.1). */
+#include "server/state.h"
+
+/* A domain or an address literal; many honest clients give a name that is
+ * none by the letter (underscores, a bare address), so only what could do
+ * harm is refused. */
+static bool is_acceptable_name(struct bytes name)
+{
+    if (name.length == 0 || name.length > DOMAIN_MAX)
+        return false;
+    for (size_t i = 0; i < name.length; i++) {
+        char c = name.at[i];
+        if (!ascii_is_alnum(c) && (c == '\0' || strchr(".-_[]:", c) == NULL) && (unsigned char)c < 128)
+            return false;
+    }
+    return bytes_is_utf8(name);
+}
+
+static bool greet(struct server_session *session, struct bytes name, bool esmtp)
+{
+    struct server_state *state = session->state;
+    if (!is_acceptable_name(name))
+        return false;
+    session_reset(session); /* as RSET would (RFC 5321 4.1.4) */
+    state->greeted = true;
+    state->esmtp = esmtp;
+    session->origin.client_helo = arena_copy(&state->session_arena, name);
+    session_update_protocol(session);
+    return true;
+}
+
+struct reply server_helo(struct server_session *session, struct bytes argument)
+{
+    if (!greet(session, argument, false))
+        return REPLY(501, "5.5.4", "HELO wants your host's name: HELO mail.example.org");
+    return reply_format(session, 250, NULL, "%.*s", BYTES_ARG(session->policy->hostname));
+}
+
+struct reply server_ehlo(struct server_session *session, struct bytes argument)
+{
+    const struct server_policy *policy = session->policy;
+    if (!greet(session, argument, true))
+        return REPLY(501, "5.5.4", "EHLO wants your host's name: EHLO mail.example.org");
+    return reply_format(session, 250, NULL,
+                        "%.*s\nPIPELINING\nSIZE %llu\n8BITMIME\nBINARYMIME\nCHUNKING\nSMTPUTF8\nDSN\nENHANCEDSTATUSCODES\n"
+                        "LIMITS MAILMAX=%u RCPTMAX=%u%s%s\nHELP",
+                        BYTES_ARG(policy->hostname), (unsigned long long)policy->message_size_max, (unsigned)TRANSACTIONS_MAX,
+                        (unsigned)policy->recipients_max, policy_offers_starttls(session) ? "\nSTARTTLS" : "",
+                        policy_offers_auth(session) ? "\nAUTH PLAIN LOGIN" : "");
+}

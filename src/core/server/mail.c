@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* mail: MAIL (RFC 5321 4.1.1.2), where a transaction begins. */
+#include "server/state.h"
+
+static struct reply argument_reply(enum argument_verdict verdict)
+{
+    switch (verdict) {
+    case ARGUMENT_FINE:
+        return NO_REPLY;
+    case ARGUMENT_ADDRESS:
+        return REPLY(501, "5.1.7", "That sender is not a mail address: MAIL FROM:<you@example.org>");
+    case ARGUMENT_UNKNOWN:
+        return REPLY(555, "5.5.4", "MAIL has a parameter that is not known here");
+    case ARGUMENT_TWICE:
+        return REPLY(501, "5.5.4", "MAIL has the same parameter twice");
+    case ARGUMENT_NEEDS_UTF8:
+        return REPLY(553, "5.6.7", "An international address needs the SMTPUTF8 parameter");
+    case ARGUMENT_SYNTAX:
+        break;
+    }
+    return REPLY(501, "5.5.4", "The form is MAIL FROM:<you@example.org>");
+}
+
+static struct reply check_mail(struct server_session *session, const struct mail_argument *mail)
+{
+    const struct server_state *state = session->state;
+    if (mail->has_parameters && !state->esmtp)
+        return REPLY(555, "5.5.4", "Parameters need EHLO, not HELO");
+    if (mail->parameters.size > session->policy->message_size_max)
+        return reply_format(session, 552, "5.3.4", "The message is too large; at most %llu octets are taken",
+                            (unsigned long long)session->policy->message_size_max);
+    if (mail->parameters.requiretls)
+        return REPLY(555, "5.5.4", "REQUIRETLS is not offered here");
+    if (mail->sender.length == 0 && session->policy->role == ROLE_SUBMISSION)
+        return REPLY(550, "5.7.1", "An empty sender is for reports between servers; give your address");
+    return NO_REPLY;
+}
+
+static struct reply begin(struct server_session *session)
+{
+    session->state->in_transaction = true;
+    session_update_protocol(session);
+    return REPLY(250, "2.1.0", "Sender accepted");
+}
+
+struct reply server_mail(struct server_session *session, struct bytes argument)
+{
+    struct server_state *state = session->state;
+    struct mail_argument mail;
+    if (state->in_transaction)
+        return REPLY(503, "5.5.1", "A message is being given already; finish it or say RSET");
+    struct reply reply = argument_reply(command_parse_mail(argument, &mail));
+    if (reply.code == 0)
+        reply = check_mail(session, &mail);
+    if (reply.code != 0)
+        return reply;
+    if (++state->transactions > TRANSACTIONS_MAX) {
+        session_close(session);
+        return REPLY(421, "4.7.0", "Too many messages on one connection; connect again");
+    }
+    struct arena *arena = &state->transaction_arena;
+    state->envelope = mail.parameters;
+    state->envelope.envid = arena_copy(arena, mail.parameters.envid);
+    state->envelope.sender = arena_copy(arena, mail.sender);
+    if (session->policy->role == ROLE_MX)
+        return begin(session);
+    session_ask(session, SERVER_ASK_SENDER);
+    return NO_REPLY;
+}
+
+void server_session_answer_sender(struct server_session *session, enum sender_verdict verdict)
+{
+    struct server_state *state = session->state;
+    assert(state->question == SERVER_ASK_SENDER);
+    state->question = SERVER_NOTHING;
+    state->phase = PHASE_COMMAND;
+    struct reply reply = REPLY(451, "4.3.0", "The sender cannot be checked just now; try again in a minute");
+    if (verdict == SENDER_ALLOWED)
+        reply = begin(session);
+    else if (verdict == SENDER_FORBIDDEN)
+        reply = reply_format(session, 550, "5.7.1", "You are signed in as %.*s, which may not send as %.*s; send from your own address",
+                             BYTES_ARG(session->origin.account), BYTES_ARG(state->envelope.sender));
+    session_say(session, reply);
+    if (verdict != SENDER_ALLOWED)
+        session_reset(session);
+}

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * policy: the one table of what the ports allow, verb by verb.
+ */
+#include "server/state.h"
+
+enum rule_flag {
+    AFTER_HELO = 1,        /* a greeting by EHLO or HELO comes first */
+    AFTER_TLS = 2,         /* on submission: TLS comes first */
+    AFTER_AUTH = 4,        /* on submission: AUTH comes first */
+    SUBMISSION_ONLY = 8,   /* never on 25 */
+    OUTSIDE_TRANSACTION = 16,
+};
+
+static const struct rule {
+    verb_function *run;
+    unsigned flags;
+} rules[VERBS] = {
+    [VERB_HELO] = {server_helo, 0},
+    [VERB_EHLO] = {server_ehlo, 0},
+    [VERB_STARTTLS] = {server_starttls, OUTSIDE_TRANSACTION},
+    [VERB_AUTH] = {server_auth, SUBMISSION_ONLY | AFTER_HELO | AFTER_TLS | OUTSIDE_TRANSACTION},
+    [VERB_MAIL] = {server_mail, AFTER_HELO | AFTER_TLS | AFTER_AUTH},
+    [VERB_RCPT] = {server_rcpt, AFTER_HELO | AFTER_TLS | AFTER_AUTH},
+    [VERB_DATA] = {server_data, AFTER_HELO | AFTER_TLS | AFTER_AUTH},
+    [VERB_BDAT] = {server_bdat, AFTER_HELO | AFTER_TLS | AFTER_AUTH},
+    [VERB_RSET] = {server_rset, 0},
+    [VERB_NOOP] = {server_noop, 0},
+    [VERB_VRFY] = {server_vrfy, AFTER_TLS | AFTER_AUTH},
+    [VERB_EXPN] = {server_expn, AFTER_TLS | AFTER_AUTH},
+    [VERB_HELP] = {server_help, 0},
+    [VERB_QUIT] = {server_quit, 0},
+};
+
+verb_function *policy_verb(enum verb verb)
+{
+    return rules[verb].run;
+}
+
+struct reply policy_check(const struct server_session *session, enum verb verb)
+{
+    const struct server_state *state = session->state;
+    unsigned flags = rules[verb].flags;
+    bool submission = session->policy->role == ROLE_SUBMISSION;
+    if ((flags & SUBMISSION_ONLY) != 0 && !submission)
+        return REPLY(503, "5.5.1", "Nobody signs in on this port; to send mail use port 587 with STARTTLS, 2525, or 465 with TLS");
+    if ((flags & AFTER_TLS) != 0 && submission && !state->secured)
+        return REPLY(530, "5.7.0", "Say STARTTLS first: this port takes mail and passwords only under TLS");
+    if ((flags & AFTER_HELO) != 0 && !state->greeted)
+        return REPLY(503, "5.5.1", "Say EHLO first");
+    if ((flags & AFTER_AUTH) != 0 && submission && !state->signed_in)
+        return REPLY(530, "5.7.0", "Sign in first: turn on authentication (user name and password) in the mail program");
+    if ((flags & OUTSIDE_TRANSACTION) != 0 && state->in_transaction)
+        return REPLY(503, "5.5.1", "Not while a message is being given; finish it or say RSET");
+    return NO_REPLY;
+}
+
+bool policy_offers_starttls(const struct server_session *session)
+{
+    return session->policy->tls == TLS_STARTTLS && !session->state->secured;
+}
+
+bool policy_offers_auth(const struct server_session *session)
+{
+    return session->policy->role == ROLE_SUBMISSION && session->state->secured && !session->state->signed_in;
+}

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* rcpt: RCPT (RFC 5321 4.1.1.3); the shell is asked where each one goes. */
+#include "server/state.h"
+
+static struct reply argument_reply(enum argument_verdict verdict)
+{
+    switch (verdict) {
+    case ARGUMENT_FINE:
+        return NO_REPLY;
+    case ARGUMENT_ADDRESS:
+        return REPLY(501, "5.1.3", "That recipient is not a mail address: RCPT TO:<them@example.org>");
+    case ARGUMENT_UNKNOWN:
+        return REPLY(555, "5.5.4", "RCPT has a parameter that is not known here");
+    case ARGUMENT_TWICE:
+        return REPLY(501, "5.5.4", "RCPT has the same parameter twice");
+    case ARGUMENT_NEEDS_UTF8:
+        return REPLY(553, "5.6.7", "An international address needs SMTPUTF8 in the MAIL command");
+    case ARGUMENT_SYNTAX:
+        break;
+    }
+    return REPLY(501, "5.5.4", "The form is RCPT TO:<them@example.org>");
+}
+
+struct reply server_rcpt(struct server_session *session, struct bytes argument)
+{
+    struct server_state *state = session->state;
+    struct rcpt_argument rcpt;
+    if (!state->in_transaction || state->content_begun)
+        return REPLY(503, "5.5.1", "Say MAIL first");
+    state->recipients_tried++;
+    struct reply reply = argument_reply(command_parse_rcpt(argument, state->envelope.smtputf8, &rcpt));
+    if (reply.code != 0)
+        return reply;
+    if (rcpt.has_parameters && !state->esmtp)
+        return REPLY(555, "5.5.4", "Parameters need EHLO, not HELO");
+    if (state->recipients_accepted >= session->policy->recipients_max)
+        return reply_format(session, 452, "4.5.3", "At most %u recipients a message; send the rest with another",
+                            (unsigned)session->policy->recipients_max);
+    state->asked_address = arena_copy(&state->transaction_arena, rcpt.address);
+    state->asked_orcpt = arena_copy(&state->transaction_arena, rcpt.orcpt);
+    state->asked_notify = rcpt.notify;
+    session_ask(session, SERVER_ASK_RECIPIENT);
+    return NO_REPLY;
+}
+
+static bool has_recipient(const struct envelope *envelope, const struct recipient *wanted)
+{
+    for (size_t i = 0; i < envelope->recipient_count; i++)
+        if (envelope->recipients[i].local == wanted->local && bytes_equal(envelope->recipients[i].address, wanted->address))
+            return true;
+    return false;
+}
+
+static void add_target(struct server_state *state, const struct recipient *target)
+{
+    struct envelope *envelope = &state->envelope;
+    struct arena *arena = &state->transaction_arena;
+    if (has_recipient(envelope, target))
+        return;
+    if (envelope->recipient_count == state->recipients_room) {
+        size_t room = state->recipients_room == 0 ? 1 : state->recipients_room * 4;
+        struct recipient *larger = ARENA_ARRAY(arena, struct recipient, room);
+        if (envelope->recipient_count > 0)
+            memcpy(larger, envelope->recipients, envelope->recipient_count * sizeof *larger);
+        envelope->recipients = larger;
+        state->recipients_room = room;
+    }
+    envelope->recipients[envelope->recipient_count++] = (struct recipient){
+        .address = arena_copy(arena, target->address),
+        .original = bytes_equal(target->address, state->asked_address) ? bytes_none() : state->asked_address,
+        .orcpt = state->asked_orcpt,
+        .notify = state->asked_notify,
+        .local = target->local,
+    };
+}
+
+void server_session_answer_recipient(struct server_session *session, enum recipient_verdict verdict,
+                                     const struct recipient *targets, size_t target_count)
+{
+    struct server_state *state = session->state;
+    assert(state->question == SERVER_ASK_RECIPIENT);
+    state->question = SERVER_NOTHING;
+    state->phase = PHASE_COMMAND;
+    struct reply reply = REPLY(451, "4.3.0", "The recipient cannot be checked just now; try again in a minute");
+    switch (verdict) {
+    case RECIPIENT_KNOWN:
+        for (size_t i = 0; i < target_count; i++)
+            add_target(state, &targets[i]);
+        state->recipients_accepted++;
+        reply = REPLY(250, "2.1.5", "Recipient accepted");
+        break;
+    case RECIPIENT_UNKNOWN:
+        reply = reply_format(session, 550, "5.1.1", "There is no mailbox %.*s here", BYTES_ARG(state->asked_address));
+        break;
+    case RECIPIENT_FOREIGN:
+        reply = REPLY(550, "5.7.1", "This port takes mail for local users only; to send mail use port 587 with STARTTLS, 2525, or 465 with TLS");
+        break;
+    case RECIPIENT_UNAVAILABLE:
+        break;
+    }
+    session_say(session, reply);
+}

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "smtp/address.h"
+
+/* atext of RFC 5322 3.2.3, and UTF-8 by RFC 6531 3.3. */
+static bool is_atext(char c, bool utf8_allowed)
+{
+    if (ascii_is_alnum(c))
+        return true;
+    if ((unsigned char)c > 127)
+        return utf8_allowed;
+    return c != '\0' && memchr("!#$%&'*+-/=?^_`{|}~", c, 19) != NULL;
+}
+
+/* Octets of the dot-string at the start of `text`, 0 when there is none. */
+static size_t dot_string_length(struct bytes text, bool utf8_allowed)
+{
+    size_t i = 0;
+    bool after_dot = true;
+    for (; i < text.length; i++) {
+        if (text.at[i] == '.' && !after_dot)
+            after_dot = true;
+        else if (is_atext(text.at[i], utf8_allowed))
+            after_dot = false;
+        else
+            break;
+    }
+    return after_dot ? 0 : i;
+}
+
+/* Octets of the quoted string at the start of `text` with its quotes, 0 when
+ * there is none (RFC 5321 4.1.2 Quoted-string). */
+static size_t quoted_string_length(struct bytes text, bool utf8_allowed)
+{
+    if (text.length < 2 || text.at[0] != '"')
+        return 0;
+    for (size_t i = 1; i < text.length; i++) {
+        unsigned char c = (unsigned char)text.at[i];
+        if (c == '"')
+            return i + 1;
+        if (c == '\\' && (++i == text.length || text.at[i] < 32 || text.at[i] > 126))
+            return 0;
+        if (c < 32 || c == 127 || (c > 127 && !utf8_allowed))
+            return 0;
+    }
+    return 0;
+}
+
+bool address_literal_parse(struct bytes text, struct bytes *inside)
+{
+    if (text.length < 3 || text.at[0] != '[' || text.at[text.length - 1] != ']')
+        return false;
+    struct bytes bare = bytes_of(text.at + 1, text.length - 2);
+    bool six = bytes_starts_nocase(bare, "IPv6:");
+    if (six)
+        bare = bytes_from(bare, 5);
+    if (inside != NULL)
+        *inside = bare;
+    return six ? host_is_ipv6(bare) : host_is_ipv4(bare);
+}
+
+bool address_parse(struct bytes text, bool utf8_allowed, struct address *address)
+{
+    *address = (struct address){.quoted = text.length > 0 && text.at[0] == '"'};
+    size_t length = address->quoted ? quoted_string_length(text, utf8_allowed) : dot_string_length(text, utf8_allowed);
+    if (length == 0 || length > LOCAL_PART_MAX || length + 1 >= text.length || text.at[length] != '@' || text.length > ADDRESS_MAX)
+        return false;
+    address->local = bytes_first(text, length);
+    address->domain = bytes_from(text, length + 1);
+    address->literal = address->domain.at[0] == '[';
+    address->smtputf8 = !bytes_is_ascii(text);
+    if (address->domain.length > DOMAIN_MAX || !bytes_is_utf8(text))
+        return false;
+    return address->literal ? address_literal_parse(address->domain, NULL) : host_is_name(address->domain, utf8_allowed);
+}
+
+/* Octets of "@a,@b:" at the start of `text`; 0 when there is none, SIZE_MAX
+ * when it is malformed. */
+static size_t source_route_length(struct bytes text, bool utf8_allowed)
+{
+    if (text.length == 0 || text.at[0] != '@')
+        return 0;
+    size_t colon = bytes_find(text, ':');
+    if (colon == SIZE_MAX)
+        return SIZE_MAX;
+    struct bytes route = bytes_first(text, colon);
+    while (route.length > 0) {
+        struct bytes hop = bytes_split(&route, ',');
+        if (hop.length < 2 || hop.at[0] != '@' || !host_is_name(bytes_from(hop, 1), utf8_allowed))
+            return SIZE_MAX;
+    }
+    return colon + 1;
+}
+
+/* The position of the '>' that closes a path: not one within quotes. */
+static size_t closing_bracket(struct bytes text)
+{
+    bool quoted = false;
+    for (size_t i = 0; i < text.length; i++) {
+        if (quoted && text.at[i] == '\\')
+            i++;
+        else if (text.at[i] == '"')
+            quoted = !quoted;
+        else if (text.at[i] == '>' && !quoted)
+            return i;
+    }
+    return SIZE_MAX;
+}
+
+enum path_kind path_parse(struct bytes text, bool utf8_allowed, struct bytes *address, size_t *used)
+{
+    size_t close = text.length > 0 && text.at[0] == '<' ? closing_bracket(text) : SIZE_MAX;
+    if (close == SIZE_MAX)
+        return PATH_MALFORMED;
+    struct bytes inside = bytes_of(text.at + 1, close - 1);
+    *used = close + 1;
+    *address = inside;
+    if (inside.length == 0)
+        return PATH_NULL;
+    if (bytes_is_nocase(inside, "postmaster"))
+        return PATH_POSTMASTER;
+    size_t route = source_route_length(inside, utf8_allowed);
+    if (route == SIZE_MAX)
+        return PATH_MALFORMED;
+    *address = bytes_from(inside, route);
+    struct address parsed;
+    return address_parse(*address, utf8_allowed, &parsed) ? PATH_ADDRESS : PATH_MALFORMED;
+}
+
+bool address_split(struct bytes address, struct bytes *local, struct bytes *domain)
+{
+    size_t at = bytes_find_last(address, '@');
+    if (at == SIZE_MAX)
+        return false;
+    *local = bytes_first(address, at);
+    *domain = bytes_from(address, at + 1);
+    return true;
+}
+
+void address_unquoted_local(struct buffer *out, const struct address *address)
+{
+    if (!address->quoted) {
+        buffer_add(out, address->local);
+        return;
+    }
+    for (size_t i = 1; i + 1 < address->local.length; i++) {
+        if (address->local.at[i] == '\\')
+            i++;
+        buffer_add_octet(out, address->local.at[i]);
+    }
+}
+
+static void add_local(struct buffer *out, const struct address *address)
+{
+    size_t start = out->length;
+    address_unquoted_local(out, address);
+    struct bytes bare = bytes_from(buffer_bytes(out), start);
+    if (!address->quoted || dot_string_length(bare, true) == bare.length)
+        return;
+    out->length = start; /* it needs its quotes */
+    buffer_add(out, address->local);
+}
+
+void address_canonical(struct buffer *out, const struct address *address)
+{
+    add_local(out, address);
+    buffer_add_octet(out, '@');
+    for (size_t i = 0; i < address->domain.length; i++)
+        buffer_add_octet(out, address->literal ? address->domain.at[i] : ascii_lower(address->domain.at[i]));
+}

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * address: mail addresses and paths as SMTP has them (RFC 5321 4.1.2 and
+ * 4.1.3, RFC 6531 3.3): dot-strings, quoted local parts, domains, address
+ * literals. No comments, no folding: those belong to header fields.
+ */
+#ifndef MAILBOAT_SMTP_ADDRESS_H
+#define MAILBOAT_SMTP_ADDRESS_H
+
+#include "buffer.h"
+#include "smtp/host.h"
+
+enum address_limit {
+    LOCAL_PART_MAX = 64, /* octets (RFC 5321 4.5.3.1.1) */
+    DOMAIN_MAX = 255,    /* octets (4.5.3.1.2) */
+    ADDRESS_MAX = 254,   /* octets: a path is 256 with its brackets (4.5.3.1.3) */
+};
+
+struct address {
+    struct bytes local;  /* as written, with quotes where there were any */
+    struct bytes domain; /* name, or literal with its brackets */
+    bool quoted, literal;
+    bool smtputf8;       /* has octets above 127: needs RFC 6531 */
+};
+
+/* "local@domain", all of `text`; false when it is not an address. Octets
+ * above 127 are allowed only with `utf8_allowed`, and must be UTF-8. */
+bool address_parse(struct bytes text, bool utf8_allowed, struct address *address);
+
+/* "[192.0.2.1]" or "[IPv6:2001:db8::1]". Other tagged literals are refused:
+ * none is registered. `inside`, where not NULL, gets the bare address. */
+bool address_literal_parse(struct bytes text, struct bytes *inside);
+
+enum path_kind { PATH_MALFORMED, PATH_NULL, PATH_POSTMASTER, PATH_ADDRESS };
+/*
+ * A path at the start of `text`, with its brackets: "<>", "<postmaster>",
+ * "<a@b>", "<@r1,@r2:a@b>" (the source route is read and dropped, RFC 5321
+ * Appendix C). *address gets the address's text without brackets ("" for
+ * the null path), *used the octets of the path.
+ */
+enum path_kind path_parse(struct bytes text, bool utf8_allowed, struct bytes *address, size_t *used);
+
+/* Splits at the last @; false when there is none. Not a check. */
+bool address_split(struct bytes address, struct bytes *local, struct bytes *domain);
+
+/* Appends the address as it is compared and stored: domain in lower case,
+ * quotes dropped where the local part does not need them. */
+void address_canonical(struct buffer *out, const struct address *address);
+
+/* Appends the local part without quotes and quoted-pairs. */
+void address_unquoted_local(struct buffer *out, const struct address *address);
+
+#endif

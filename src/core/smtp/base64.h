@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* base64: RFC 4648 section 4, strict: padding is required, nothing else is allowed. */
+#ifndef MAILBOAT_SMTP_BASE64_H
+#define MAILBOAT_SMTP_BASE64_H
+
+#include "buffer.h"
+
+void base64_encode(struct buffer *out, struct bytes octets);
+/* False when malformed; what was appended then is of no use. */
+bool base64_decode(struct buffer *out, struct bytes text);
+
+#endif

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "smtp/host.h"
+
+static bool is_label(struct bytes label, bool utf8_allowed)
+{
+    if (label.length == 0 || label.length > LABEL_MAX || label.at[0] == '-' || label.at[label.length - 1] == '-')
+        return false;
+    for (size_t i = 0; i < label.length; i++) {
+        bool high = (unsigned char)label.at[i] > 127;
+        if (!ascii_is_alnum(label.at[i]) && label.at[i] != '-' && !(high && utf8_allowed))
+            return false;
+    }
+    return bytes_is_utf8(label);
+}
+
+bool host_is_name(struct bytes text, bool utf8_allowed)
+{
+    if (text.length == 0 || text.length > DOMAIN_NAME_MAX || text.at[text.length - 1] == '.')
+        return false;
+    while (text.length > 0)
+        if (!is_label(bytes_split(&text, '.'), utf8_allowed))
+            return false;
+    return true;
+}
+
+bool host_is_ipv4(struct bytes text)
+{
+    for (int part = 0; part < 4; part++) {
+        bool more = bytes_find(text, '.') != SIZE_MAX;
+        struct bytes number = bytes_split(&text, '.');
+        uint64_t value;
+        if (more != (part < 3) || number.length > 3 || !bytes_to_u64(number, 255, &value) ||
+            (number.length > 1 && number.at[0] == '0'))
+            return false;
+    }
+    return text.length == 0;
+}
+
+static bool is_hex_group(struct bytes group)
+{
+    if (group.length == 0 || group.length > 4)
+        return false;
+    for (size_t i = 0; i < group.length; i++)
+        if (!ascii_is_digit(group.at[i]) && !(ascii_lower(group.at[i]) >= 'a' && ascii_lower(group.at[i]) <= 'f'))
+            return false;
+    return true;
+}
+
+/* 16-bit groups of a run without "::"; the last may be an IPv4 address
+ * (two groups). -1 when malformed. */
+static int count_groups(struct bytes run, bool last_run)
+{
+    int groups = 0;
+    if (run.length == 0)
+        return 0;
+    for (;;) {
+        bool more = bytes_find(run, ':') != SIZE_MAX;
+        struct bytes group = bytes_split(&run, ':');
+        if (is_hex_group(group))
+            groups++;
+        else if (!more && last_run && host_is_ipv4(group))
+            groups += 2;
+        else
+            return -1;
+        if (!more)
+            return groups;
+    }
+}
+
+bool host_is_ipv6(struct bytes text)
+{
+    size_t gap = bytes_search(text, BYTES("::"));
+    if (text.length < 2)
+        return false;
+    if (gap == SIZE_MAX)
+        return count_groups(text, true) == 8;
+    struct bytes after = bytes_from(text, gap + 2);
+    if (bytes_search(after, BYTES("::")) != SIZE_MAX || (after.length > 0 && after.at[0] == ':'))
+        return false;
+    int before_count = count_groups(bytes_first(text, gap), false), after_count = count_groups(after, true);
+    return before_count >= 0 && after_count >= 0 && before_count + after_count <= 7;
+}
+
+/* Numbers and dots alone, four of them: meant as an address. */
+static bool looks_like_ipv4(struct bytes text)
+{
+    size_t dots = 0;
+    for (size_t i = 0; i < text.length; i++) {
+        if (!ascii_is_digit(text.at[i]) && text.at[i] != '.')
+            return false;
+        dots += text.at[i] == '.';
+    }
+    return dots > 0;
+}
+
+enum host_kind host_parse(struct bytes text, bool utf8_allowed)
+{
+    if (host_is_ipv4(text))
+        return HOST_IPV4;
+    if (host_is_ipv6(text))
+        return HOST_IPV6;
+    if (looks_like_ipv4(text) || (bytes_find(text, ':') != SIZE_MAX))
+        return HOST_IMPOSSIBLE_ADDRESS;
+    return host_is_name(text, utf8_allowed) ? HOST_NAME : HOST_INVALID;
+}
+
+bool host_is_loopback(struct bytes text)
+{
+    return bytes_is_nocase(text, "localhost") || bytes_is(text, "::1") ||
+           (host_is_ipv4(text) && bytes_starts_nocase(text, "127."));
+}

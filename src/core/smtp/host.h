@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * host: what a person or a peer may write where a host is meant: a domain
+ * name, an IPv4 or IPv6 address, or something that only looks like one
+ * (222.501.285.45).
+ */
+#ifndef MAILBOAT_SMTP_HOST_H
+#define MAILBOAT_SMTP_HOST_H
+
+#include "bytes.h"
+
+enum host_limit {
+    LABEL_MAX = 63,        /* octets of a label (RFC 1035 2.3.4) */
+    DOMAIN_NAME_MAX = 253, /* octets of a name as text, without a final dot */
+};
+
+enum host_kind {
+    HOST_INVALID,            /* empty, or no name at all */
+    HOST_NAME,               /* letters, digits, hyphens; U-labels where allowed */
+    HOST_IPV4,
+    HOST_IPV6,
+    HOST_IMPOSSIBLE_ADDRESS, /* four numbers with dots, but not an address */
+};
+
+/* `utf8_allowed`: U-labels (RFC 5890) count as labels too. */
+enum host_kind host_parse(struct bytes text, bool utf8_allowed);
+
+bool host_is_name(struct bytes text, bool utf8_allowed);
+bool host_is_ipv4(struct bytes text); /* dotted quad, each 0 to 255, no leading zeroes */
+bool host_is_ipv6(struct bytes text); /* RFC 4291 2.2, all three forms; no zone */
+/* 127.0.0.0/8, ::1 and "localhost": where clear text never leaves the machine. */
+bool host_is_loopback(struct bytes text);
+
+#endif
