@@ -15,6 +15,7 @@
 #include "arena.h"
 #include "buffer.h"
 #include "smtp/envelope.h"
+#include "smtp/reply.h"
 
 /* The steps of an attempt: each has its own limit, and its name stands in
  * every failure. */
@@ -23,12 +24,6 @@ enum client_step {
     STEP_MAIL, STEP_RCPT, STEP_DATA, STEP_QUIT,
 };
 const char *client_step_name(enum client_step step); /* "dns", "connect", "greeting" ... */
-
-enum client_limit {
-    REPLY_LINE_MAX = 4096,     /* octets of one reply line; RFC 5321 4.5.3.1.5 says 512 */
-    REPLY_LINES_MAX = 128,     /* lines of one reply */
-    REPLY_TEXT_KEPT_MAX = 1024, /* octets of a reply's text that we remember */
-};
 
 enum client_tls {
     CLIENT_TLS_NEVER,         /* in clear: loopback and local sockets only; the caller sees to that */
@@ -63,8 +58,8 @@ enum client_action_kind {
                             client_session_tls_started() or client_session_failed(STEP_TLS) */
     CLIENT_READY,        /* greeted, secured, signed in: send a message, or quit */
     CLIENT_WANT_CONTENT, /* give the next run with client_session_content() */
-    CLIENT_SENT,         /* the transaction is over: `results`, one a recipient */
-    CLIENT_FAILED,       /* the session is over: `failure`; close */
+    CLIENT_SENT,         /* the transaction is over: `results`, one a recipient; then CLIENT_READY or CLIENT_FAILED */
+    CLIENT_FAILED,       /* the session is over: `failure`; close (after CLIENT_SENT where a transaction was open) */
     CLIENT_CLOSE,        /* after QUIT was answered, or timed out: close */
 };
 

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* capabilities: what the peer's EHLO reply announces. */
+#include "client/state.h"
+
+#define FLAG(name, member) {name, offsetof(struct client_capabilities, member)}
+static const struct {
+    const char *name;
+    size_t offset; /* of a bool */
+} flags[] = {
+    FLAG("PIPELINING", pipelining), FLAG("STARTTLS", starttls), FLAG("8BITMIME", eightbitmime), FLAG("BINARYMIME", binarymime),
+    FLAG("CHUNKING", chunking), FLAG("SMTPUTF8", smtputf8), FLAG("DSN", dsn), FLAG("REQUIRETLS", requiretls),
+    FLAG("ENHANCEDSTATUSCODES", enhanced),
+};
+
+static const struct { const char *name; uint32_t flag; } mechanisms[] = {
+    {"PLAIN", MECHANISM_PLAIN}, {"LOGIN", MECHANISM_LOGIN}, {"SCRAM-SHA-256", MECHANISM_SCRAM_SHA_256},
+    {"SCRAM-SHA-256-PLUS", MECHANISM_SCRAM_SHA_256_PLUS}, {"XOAUTH2", MECHANISM_XOAUTH2}, {"OAUTHBEARER", MECHANISM_OAUTHBEARER},
+};
+
+static void read_mechanisms(struct client_capabilities *capabilities, struct bytes list)
+{
+    capabilities->auth = true;
+    while (list.length > 0) {
+        struct bytes word = bytes_split(&list, ' ');
+        for (size_t i = 0; i < ARRAY_LENGTH(mechanisms); i++)
+            if (bytes_is_nocase(word, mechanisms[i].name))
+                capabilities->mechanisms |= mechanisms[i].flag;
+    }
+}
+
+static void read_limits(struct client_capabilities *capabilities, struct bytes list)
+{
+    while (list.length > 0) {
+        struct bytes value = bytes_split(&list, ' ');
+        struct bytes name = bytes_split(&value, '=');
+        uint64_t number;
+        if (bytes_is_nocase(name, "RCPTMAX") && bytes_to_u64(value, UINT32_MAX, &number))
+            capabilities->recipients_max = (uint32_t)number;
+    }
+}
+
+static void read_line(struct client_capabilities *capabilities, struct bytes line)
+{
+    if (bytes_starts_nocase(line, "AUTH=")) { /* the form of old servers */
+        read_mechanisms(capabilities, bytes_from(line, 5));
+        return;
+    }
+    struct bytes rest = line;
+    struct bytes word = bytes_split(&rest, ' ');
+    for (size_t i = 0; i < ARRAY_LENGTH(flags); i++)
+        if (bytes_is_nocase(word, flags[i].name))
+            *(bool *)((char *)capabilities + flags[i].offset) = true;
+    if (bytes_is_nocase(word, "AUTH"))
+        read_mechanisms(capabilities, rest);
+    else if (bytes_is_nocase(word, "LIMITS"))
+        read_limits(capabilities, rest);
+    else if (bytes_is_nocase(word, "SIZE"))
+        capabilities->size_known = bytes_to_u64(bytes_trim(rest), UINT64_MAX, &capabilities->size_max);
+}
+
+void capabilities_read(struct client_capabilities *capabilities, const struct smtp_reply *reply)
+{
+    struct bytes raw = reply->raw, line;
+    *capabilities = (struct client_capabilities){.esmtp = true};
+    reply_next_line(&raw, &line); /* the first names the server */
+    while (reply_next_line(&raw, &line))
+        read_line(capabilities, bytes_trim(line));
+}

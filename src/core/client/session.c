@@ -1,0 +1,389 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "client/state.h"
+
+#include "smtp/base64.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+const char *client_step_name(enum client_step step)
+{
+    static const char *const names[] = {"dns", "connect", "greeting", "ehlo", "tls", "auth", "mail", "rcpt", "data", "quit"};
+    return names[step];
+}
+
+enum client_step client_session_step(const struct client_session *session)
+{
+    static const enum client_step steps[] = {
+        [PHASE_GREETING] = STEP_GREETING, [PHASE_EHLO] = STEP_EHLO, [PHASE_HELO] = STEP_EHLO, [PHASE_STARTTLS] = STEP_TLS,
+        [PHASE_HANDSHAKE] = STEP_TLS, [PHASE_AUTH_PLAIN] = STEP_AUTH, [PHASE_AUTH_LOGIN] = STEP_AUTH,
+        [PHASE_AUTH_LOGIN_USER] = STEP_AUTH, [PHASE_AUTH_LOGIN_PASSWORD] = STEP_AUTH, [PHASE_READY] = STEP_MAIL,
+        [PHASE_MAIL] = STEP_MAIL, [PHASE_RCPT] = STEP_RCPT, [PHASE_DATA] = STEP_DATA, [PHASE_CONTENT] = STEP_DATA,
+        [PHASE_CHUNK] = STEP_DATA, [PHASE_END] = STEP_DATA, [PHASE_EMPTY_END] = STEP_DATA, [PHASE_RSET] = STEP_MAIL,
+        [PHASE_QUIT] = STEP_QUIT, [PHASE_OVER] = STEP_QUIT,
+    };
+    return steps[session->state->phase];
+}
+
+uint32_t client_session_timeout_ms(const struct client_session *session)
+{
+    enum { MINUTE_MS = 60 * 1000 };
+    switch (session->state->phase) { /* RFC 5321 4.5.3.2 */
+    case PHASE_DATA: return 2 * MINUTE_MS;
+    case PHASE_CONTENT: return 3 * MINUTE_MS;
+    case PHASE_END:
+    case PHASE_CHUNK:
+    case PHASE_EMPTY_END: return 10 * MINUTE_MS;
+    case PHASE_QUIT: return MINUTE_MS / 6; /* nothing depends on it */
+    default: return 5 * MINUTE_MS;
+    }
+}
+
+/* ---- actions and results ---- */
+
+void client_push(struct client_session *session, enum client_action_kind action)
+{
+    struct client_state *state = session->state;
+    if (action == CLIENT_SEND && state->action_count > 0 && state->actions[state->action_count - 1] == CLIENT_SEND)
+        return;
+    assert(state->action_count < CLIENT_ACTIONS_MAX);
+    state->actions[state->action_count++] = action;
+}
+
+static struct buffer *out_buffer(struct client_session *session)
+{
+    if (session->state->out_pulled)
+        buffer_clear(&session->state->out);
+    session->state->out_pulled = false;
+    client_push(session, CLIENT_SEND);
+    return &session->state->out;
+}
+
+void client_out(struct client_session *session, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    buffer_add_va(out_buffer(session), format, arguments);
+    va_end(arguments);
+    buffer_add(&session->state->out, BYTES("\r\n"));
+}
+
+bool client_session_action(struct client_session *session, struct client_action *action)
+{
+    struct client_state *state = session->state;
+    *action = (struct client_action){.kind = CLIENT_NOTHING};
+    if (state->action_count == 0)
+        return false;
+    action->kind = state->actions[0];
+    state->action_count--;
+    memmove(state->actions, state->actions + 1, state->action_count * sizeof state->actions[0]);
+    if (action->kind == CLIENT_SEND) {
+        action->bytes = buffer_bytes(&state->out);
+        state->out_pulled = true;
+    } else if (action->kind == CLIENT_SENT) {
+        action->results = state->results;
+        action->result_count = state->envelope->recipient_count;
+    } else if (action->kind == CLIENT_FAILED) {
+        action->failure = state->failure;
+    }
+    return true;
+}
+
+struct client_result client_result_of(struct arena *arena, enum client_step step, const struct smtp_reply *reply)
+{
+    struct buffer text = {0};
+    reply_text(&text, reply);
+    struct client_result result = {
+        .outcome = reply->code < 300 ? OUTCOME_DELIVERED : reply->code < 500 ? OUTCOME_DEFERRED : OUTCOME_FAILED,
+        .step = step, .code = reply->code, .enhanced = arena_copy(arena, reply_enhanced(reply)), .text = arena_copy(arena, buffer_bytes(&text))};
+    if (result.enhanced.length == 0)
+        result.enhanced = bytes_of_text(arena_format(arena, "%u.0.0", reply->code < 400 ? 2 : reply->code / 100));
+    buffer_free(&text);
+    return result;
+}
+
+struct client_result client_result_said(struct arena *arena, enum client_step step, enum client_outcome outcome,
+                                        const char *enhanced, struct bytes text)
+{
+    return (struct client_result){.outcome = outcome, .step = step, .enhanced = bytes_of_text(enhanced), .text = arena_copy(arena, text)};
+}
+
+void client_fail(struct client_session *session, struct client_result why)
+{
+    struct client_state *state = session->state;
+    if (state->phase == PHASE_OVER)
+        return;
+    bool in_transaction = state->phase > PHASE_READY && state->phase < PHASE_RSET;
+    state->phase = PHASE_OVER;
+    state->action_count = 0;
+    state->failure = why;
+    if (in_transaction)
+        transaction_abort(session, &why);
+    client_push(session, CLIENT_FAILED);
+}
+
+static void fail_said(struct client_session *session, enum client_step step, enum client_outcome outcome, const char *enhanced, const char *text)
+{
+    client_fail(session, client_result_said(&session->state->session_arena, step, outcome, enhanced, bytes_of_text(text)));
+}
+
+static void fail_reply(struct client_session *session, enum client_step step, const struct smtp_reply *reply)
+{
+    client_fail(session, client_result_of(&session->state->session_arena, step, reply));
+}
+
+/* ---- life ---- */
+
+void client_session_start(struct client_session *session, const struct client_options *options)
+{
+    *session = (struct client_session){.options = *options, .state = memory_new(sizeof(struct client_state))};
+    session->state->phase = PHASE_GREETING;
+    session->state->secured = options->tls == CLIENT_TLS_IMPLICIT;
+}
+
+void client_session_free(struct client_session *session)
+{
+    struct client_state *state = session->state;
+    if (state == NULL)
+        return;
+    if (state->out.at != NULL)
+        explicit_bzero(state->out.at, state->out.capacity); /* it may have held a password */
+    buffer_free(&state->out);
+    arena_clear(&state->session_arena);
+    arena_clear(&state->transaction_arena);
+    free(state);
+    session->state = NULL;
+}
+
+void client_session_failed(struct client_session *session, enum client_step step, struct bytes why)
+{
+    client_fail(session, client_result_said(&session->state->session_arena, step, OUTCOME_DEFERRED, step == STEP_TLS ? "4.7.5" : "4.4.2", why));
+}
+
+void client_session_quit(struct client_session *session)
+{
+    if (session->state->phase == PHASE_OVER)
+        return;
+    session->state->phase = PHASE_QUIT;
+    client_out(session, "QUIT");
+}
+
+static void say_hello(struct client_session *session)
+{
+    session->state->phase = PHASE_EHLO;
+    client_out(session, "%s %.*s", session->options.lmtp ? "LHLO" : "EHLO", BYTES_ARG(session->options.helo));
+}
+
+static void become_ready(struct client_session *session)
+{
+    session->state->phase = PHASE_READY;
+    client_push(session, CLIENT_READY);
+}
+
+/* ---- AUTH (RFC 4954) ---- */
+
+static void add_plain_response(struct buffer *out, const struct client_options *options)
+{
+    struct buffer response = {0};
+    buffer_add_octet(&response, '\0');
+    buffer_add(&response, options->user);
+    buffer_add_octet(&response, '\0');
+    buffer_add(&response, options->password);
+    base64_encode(out, buffer_bytes(&response));
+    explicit_bzero(response.at, response.capacity);
+    buffer_free(&response);
+}
+
+static void sign_in(struct client_session *session)
+{
+    struct client_state *state = session->state;
+    uint32_t offered = session->capabilities.mechanisms;
+    if (!state->secured && session->options.tls != CLIENT_TLS_NEVER) {
+        fail_said(session, STEP_AUTH, OUTCOME_FAILED, "5.7.0", "there is no TLS: the password was not sent");
+    } else if ((offered & MECHANISM_PLAIN) != 0) {
+        struct buffer response = {0};
+        add_plain_response(&response, &session->options);
+        state->phase = PHASE_AUTH_PLAIN;
+        client_out(session, "AUTH PLAIN %s", buffer_text(&response));
+        explicit_bzero(response.at, response.capacity);
+        buffer_free(&response);
+    } else if ((offered & MECHANISM_LOGIN) != 0) {
+        state->phase = PHASE_AUTH_LOGIN;
+        client_out(session, "AUTH LOGIN");
+    } else {
+        fail_said(session, STEP_AUTH, OUTCOME_FAILED, "5.7.4",
+                  session->capabilities.auth ? "the server offers no way to sign in that we know (PLAIN or LOGIN)"
+                                             : "the server does not let anyone sign in on this port");
+    }
+}
+
+static void auth_reply(struct client_session *session, const struct smtp_reply *reply)
+{
+    struct client_state *state = session->state;
+    bool continues = state->phase == PHASE_AUTH_LOGIN || state->phase == PHASE_AUTH_LOGIN_USER;
+    if (reply->code == 235 && !continues) {
+        become_ready(session);
+    } else if (reply->code == 334 && continues) {
+        bool user = state->phase == PHASE_AUTH_LOGIN;
+        struct buffer line = {0};
+        base64_encode(&line, user ? session->options.user : session->options.password);
+        state->phase = user ? PHASE_AUTH_LOGIN_USER : PHASE_AUTH_LOGIN_PASSWORD;
+        client_out(session, "%s", buffer_text(&line));
+        explicit_bzero(line.at, line.capacity);
+        buffer_free(&line);
+    } else if (reply->code >= 400) {
+        fail_reply(session, STEP_AUTH, reply);
+    } else {
+        fail_said(session, STEP_AUTH, OUTCOME_DEFERRED, "4.5.0", "the server's answer to AUTH makes no sense");
+    }
+}
+
+/* ---- greeting, EHLO, STARTTLS ---- */
+
+static void after_hello(struct client_session *session)
+{
+    const struct client_options *options = &session->options;
+    bool may_start = !session->state->secured && options->tls != CLIENT_TLS_NEVER;
+    if (may_start && session->capabilities.starttls) {
+        session->state->phase = PHASE_STARTTLS;
+        client_out(session, "STARTTLS");
+    } else if (may_start && options->tls == CLIENT_TLS_REQUIRED) {
+        fail_said(session, STEP_TLS, OUTCOME_DEFERRED, "4.7.4", "the server does not offer STARTTLS, or something on the way strips it");
+    } else if (options->user.length > 0 && !options->probe_only) {
+        sign_in(session);
+    } else {
+        become_ready(session);
+    }
+}
+
+static void hello_reply(struct client_session *session, const struct smtp_reply *reply)
+{
+    struct client_state *state = session->state;
+    if (reply->code / 100 == 2) {
+        if (state->phase == PHASE_EHLO)
+            capabilities_read(&session->capabilities, reply);
+        after_hello(session);
+        return;
+    }
+    bool may_fall_back = state->phase == PHASE_EHLO && reply->code / 100 == 5 && !session->options.lmtp && !state->secured &&
+                         session->options.tls != CLIENT_TLS_REQUIRED && session->options.user.length == 0;
+    if (!may_fall_back) {
+        fail_reply(session, STEP_EHLO, reply);
+        return;
+    }
+    state->phase = PHASE_HELO;
+    client_out(session, "HELO %.*s", BYTES_ARG(session->options.helo));
+}
+
+static void starttls_reply(struct client_session *session, const struct smtp_reply *reply)
+{
+    if (reply->code == 220) {
+        session->state->phase = PHASE_HANDSHAKE;
+        client_push(session, CLIENT_STARTTLS);
+    } else if (session->options.tls == CLIENT_TLS_REQUIRED) {
+        struct client_result why = client_result_of(&session->state->session_arena, STEP_TLS, reply);
+        why.outcome = OUTCOME_DEFERRED;
+        client_fail(session, why);
+    } else { /* opportunistic: refused is as good as not offered */
+        session->capabilities.starttls = false;
+        after_hello(session);
+    }
+}
+
+void client_session_tls_started(struct client_session *session)
+{
+    assert(session->state->phase == PHASE_HANDSHAKE);
+    session->state->secured = true;
+    session->capabilities = (struct client_capabilities){0}; /* RFC 3207 4.2 */
+    say_hello(session);
+}
+
+/* ---- feeding ---- */
+
+static void malformed(struct client_session *session, struct bytes input)
+{
+    char text[160] = "what the server sent is not SMTP";
+    if (bytes_starts_nocase(input, "HTTP/") || bytes_starts_nocase(input, "<!DOCTYPE") || bytes_starts_nocase(input, "<html"))
+        memcpy(text, "a web server answers here, not a mail server", 45);
+    else if (input.length > 2 && (input.at[0] == 0x16 || input.at[0] == 0x15) && input.at[1] == 3)
+        memcpy(text, "the server speaks TLS here from the first byte", 47);
+    else if (bytes_starts_nocase(input, "SSH-"))
+        memcpy(text, "an SSH server answers here, not a mail server", 46);
+    fail_said(session, client_session_step(session), OUTCOME_DEFERRED, "4.5.0", text);
+}
+
+static void take_reply(struct client_session *session, const struct smtp_reply *reply)
+{
+    struct client_state *state = session->state;
+    if (reply->code == 421 && state->phase != PHASE_QUIT) {
+        fail_reply(session, client_session_step(session), reply);
+        return;
+    }
+    switch (state->phase) {
+    case PHASE_GREETING:
+        if (reply->code == 220)
+            say_hello(session);
+        else
+            fail_reply(session, STEP_GREETING, reply);
+        break;
+    case PHASE_EHLO:
+    case PHASE_HELO:
+        hello_reply(session, reply);
+        break;
+    case PHASE_STARTTLS:
+        starttls_reply(session, reply);
+        break;
+    case PHASE_AUTH_PLAIN:
+    case PHASE_AUTH_LOGIN:
+    case PHASE_AUTH_LOGIN_USER:
+    case PHASE_AUTH_LOGIN_PASSWORD:
+        auth_reply(session, reply);
+        break;
+    case PHASE_MAIL:
+    case PHASE_RCPT:
+    case PHASE_DATA:
+    case PHASE_CHUNK:
+    case PHASE_END:
+    case PHASE_EMPTY_END:
+        transaction_reply(session, reply);
+        break;
+    case PHASE_RSET:
+        become_ready(session);
+        break;
+    case PHASE_QUIT:
+        state->phase = PHASE_OVER;
+        client_push(session, CLIENT_CLOSE);
+        break;
+    case PHASE_HANDSHAKE:
+    case PHASE_READY:
+    case PHASE_CONTENT:
+        fail_said(session, client_session_step(session), OUTCOME_DEFERRED, "4.5.0", "the server spoke out of turn");
+        break;
+    case PHASE_OVER:
+        break;
+    }
+}
+
+size_t client_session_feed(struct client_session *session, struct bytes input)
+{
+    struct client_state *state = session->state;
+    struct smtp_reply reply;
+    size_t used = 0;
+    if (state->phase == PHASE_OVER || state->action_count > 0 || input.length == 0)
+        return 0;
+    if (state->phase == PHASE_HANDSHAKE) {
+        fail_said(session, STEP_TLS, OUTCOME_DEFERRED, "4.7.0", "clear text came behind STARTTLS: somebody meddles with the connection");
+        return 0;
+    }
+    switch (reply_parse(input, &reply, &used)) {
+    case REPLY_INCOMPLETE:
+        return 0;
+    case REPLY_MALFORMED:
+        malformed(session, input);
+        return input.length;
+    case REPLY_COMPLETE:
+        break;
+    }
+    take_reply(session, &reply);
+    return used;
+}

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * state: what a client session remembers, and what its files share:
+ * session.c has the life up to READY, transaction.c the messages,
+ * capabilities.c reads EHLO, encode.c writes content.
+ */
+#ifndef MAILBOAT_CLIENT_STATE_H
+#define MAILBOAT_CLIENT_STATE_H
+
+#include "client/encode.h"
+#include "client/session.h"
+
+enum client_phase {
+    PHASE_GREETING, PHASE_EHLO, PHASE_HELO, PHASE_STARTTLS, PHASE_HANDSHAKE,
+    PHASE_AUTH_PLAIN, PHASE_AUTH_LOGIN, PHASE_AUTH_LOGIN_USER, PHASE_AUTH_LOGIN_PASSWORD,
+    PHASE_READY,
+    PHASE_MAIL, PHASE_RCPT, PHASE_DATA, PHASE_CONTENT, PHASE_CHUNK, PHASE_END, PHASE_EMPTY_END, PHASE_RSET,
+    PHASE_QUIT, PHASE_OVER,
+};
+
+enum { CLIENT_ACTIONS_MAX = 4 };
+
+struct client_state {
+    enum client_phase phase;
+    bool secured;
+    enum client_action_kind actions[CLIENT_ACTIONS_MAX]; /* that wait to be pulled */
+    uint8_t action_count;
+    struct buffer out; /* what waits to be sent */
+    bool out_pulled;
+    struct client_result failure;
+    struct arena session_arena;
+
+    /* The transaction. */
+    const struct envelope *envelope;
+    struct arena transaction_arena;
+    struct client_result *results;
+    bool *decided;        /* a recipient whose result stands */
+    size_t recipient_count; /* offered to the peer; beyond RCPTMAX they wait */
+    size_t next;          /* the recipient whose reply comes next */
+    size_t accepted;      /* by RCPT */
+    bool by_chunks, data_sent_ahead, last_chunk;
+    struct encoder encoder;
+};
+
+void client_push(struct client_session *session, enum client_action_kind action);
+void client_out(struct client_session *session, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Fills a result from a reply, or from a sentence of ours (code 0). */
+struct client_result client_result_of(struct arena *arena, enum client_step step, const struct smtp_reply *reply);
+struct client_result client_result_said(struct arena *arena, enum client_step step, enum client_outcome outcome,
+                                        const char *enhanced, struct bytes text);
+/* The session is over. Decides an open transaction first. */
+void client_fail(struct client_session *session, struct client_result why);
+
+void capabilities_read(struct client_capabilities *capabilities, const struct smtp_reply *reply);
+
+/* transaction.c: a reply in one of its phases */
+void transaction_reply(struct client_session *session, const struct smtp_reply *reply);
+/* Those not decided yet are deferred with this reason; SENT is pushed. */
+void transaction_abort(struct client_session *session, const struct client_result *why);
+
+#endif

@@ -1,0 +1,323 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * transaction: one message over a session that is ready: MAIL, RCPT and DATA
+ * in one go where the peer knows PIPELINING, one by one otherwise; BDAT for
+ * what needs it. Each recipient has a result of its own.
+ *
+ * Where the peer lacks 8BITMIME the content is sent as it is, as servers do
+ * everywhere; lacking SMTPUTF8, BINARYMIME or REQUIRETLS is a failure.
+ */
+#include "client/state.h"
+
+#include <assert.h>
+
+static void decide(struct client_state *state, size_t i, struct client_result result)
+{
+    if (state->decided[i])
+        return;
+    state->decided[i] = true;
+    state->results[i] = result;
+}
+
+static void decide_all(struct client_state *state, struct client_result result)
+{
+    for (size_t i = 0; i < state->envelope->recipient_count; i++)
+        decide(state, i, result);
+}
+
+void transaction_abort(struct client_session *session, const struct client_result *why)
+{
+    struct client_result result = *why;
+    result.outcome = OUTCOME_DEFERRED;
+    decide_all(session->state, result);
+    client_push(session, CLIENT_SENT);
+}
+
+/* All is decided: tell, and be ready again. */
+static void finish(struct client_session *session, bool reset)
+{
+    struct client_state *state = session->state;
+    client_push(session, CLIENT_SENT);
+    if (reset) {
+        state->phase = PHASE_RSET;
+        client_out(session, "RSET");
+        return;
+    }
+    state->phase = PHASE_READY;
+    client_push(session, CLIENT_READY);
+}
+
+/* ---- beginning ---- */
+
+static bool needs_utf8(const struct envelope *envelope)
+{
+    bool needed = envelope->smtputf8 || !bytes_is_ascii(envelope->sender);
+    for (size_t i = 0; i < envelope->recipient_count && !needed; i++)
+        needed = !bytes_is_ascii(envelope->recipients[i].address);
+    return needed;
+}
+
+/* Why this peer cannot take the message, or NULL. */
+static const char *lacking(const struct client_session *session, const char **enhanced)
+{
+    const struct client_capabilities *peer = &session->capabilities;
+    const struct envelope *envelope = session->state->envelope;
+    if (peer->size_known && peer->size_max > 0 && envelope->size > peer->size_max)
+        return *enhanced = "5.3.4", "the message is larger than the server takes";
+    if (needs_utf8(envelope) && !peer->smtputf8)
+        return *enhanced = "5.6.7", "the message has international addresses, which the server does not know (SMTPUTF8)";
+    if (envelope->body == BODY_BINARYMIME && !(peer->binarymime && peer->chunking))
+        return *enhanced = "5.6.1", "the message is binary, which the server does not take (BINARYMIME)";
+    if (envelope->requiretls && !peer->requiretls)
+        return *enhanced = "5.7.30", "the message requires TLS all the way, which the server does not promise (REQUIRETLS)";
+    return NULL;
+}
+
+static void say_mail(struct client_session *session)
+{
+    static const char *const bodies[] = {"", " BODY=8BITMIME", " BODY=BINARYMIME"};
+    const struct client_capabilities *peer = &session->capabilities;
+    const struct envelope *e = session->state->envelope;
+    struct buffer line = {0};
+    buffer_add_format(&line, "MAIL FROM:<%.*s>", BYTES_ARG(e->sender));
+    if (peer->size_known && e->size > 0)
+        buffer_add_format(&line, " SIZE=%llu", (unsigned long long)e->size);
+    if (peer->eightbitmime)
+        buffer_add_text(&line, bodies[e->body]);
+    if (needs_utf8(e))
+        buffer_add_text(&line, " SMTPUTF8");
+    if (e->requiretls)
+        buffer_add_text(&line, " REQUIRETLS");
+    if (peer->dsn && e->ret != RET_UNSAID)
+        buffer_add_text(&line, e->ret == RET_FULL ? " RET=FULL" : " RET=HDRS");
+    if (peer->dsn && e->envid.length > 0)
+        buffer_add_format(&line, " ENVID=%.*s", BYTES_ARG(e->envid));
+    client_out(session, "%s", buffer_text(&line));
+    buffer_free(&line);
+}
+
+static void add_notify(struct buffer *line, uint8_t notify)
+{
+    static const struct { const char *name; uint8_t flag; } words[] = {
+        {"NEVER", NOTIFY_NEVER}, {"SUCCESS", NOTIFY_SUCCESS}, {"FAILURE", NOTIFY_FAILURE}, {"DELAY", NOTIFY_DELAY}};
+    const char *before = " NOTIFY=";
+    for (size_t i = 0; i < ARRAY_LENGTH(words); i++) {
+        if ((notify & words[i].flag) == 0)
+            continue;
+        buffer_add_format(line, "%s%s", before, words[i].name);
+        before = ",";
+    }
+}
+
+static void say_rcpt(struct client_session *session, size_t i)
+{
+    const struct recipient *r = &session->state->envelope->recipients[i];
+    struct buffer line = {0};
+    buffer_add_format(&line, "RCPT TO:<%.*s>", BYTES_ARG(r->address));
+    if (session->capabilities.dsn) {
+        add_notify(&line, r->notify);
+        if (r->orcpt.length > 0)
+            buffer_add_format(&line, " ORCPT=%.*s", BYTES_ARG(r->orcpt));
+    }
+    client_out(session, "%s", buffer_text(&line));
+    buffer_free(&line);
+}
+
+static bool has_forgery(const struct envelope *envelope)
+{
+    bool forged = bytes_has_control(envelope->sender) || bytes_has_control(envelope->envid);
+    for (size_t i = 0; i < envelope->recipient_count && !forged; i++)
+        forged = bytes_has_control(envelope->recipients[i].address) || bytes_has_control(envelope->recipients[i].orcpt);
+    return forged;
+}
+
+void client_session_send(struct client_session *session, const struct envelope *envelope)
+{
+    struct client_state *state = session->state;
+    const struct client_capabilities *peer = &session->capabilities;
+    const char *enhanced = NULL;
+    assert(state->phase == PHASE_READY && envelope->recipient_count > 0);
+    assert(!has_forgery(envelope)); /* the grammar lets none in */
+    arena_clear(&state->transaction_arena);
+    state->envelope = envelope;
+    state->results = ARENA_ARRAY(&state->transaction_arena, struct client_result, envelope->recipient_count);
+    state->decided = ARENA_ARRAY(&state->transaction_arena, bool, envelope->recipient_count);
+    state->next = state->accepted = 0;
+    state->encoder = (struct encoder){0};
+    state->last_chunk = false;
+    state->by_chunks = peer->chunking && (envelope->body == BODY_BINARYMIME || envelope->size > CONTENT_RUN_MAX);
+    state->recipient_count = envelope->recipient_count;
+    const char *why = lacking(session, &enhanced);
+    if (why != NULL) {
+        decide_all(state, client_result_said(&state->transaction_arena, STEP_MAIL, OUTCOME_FAILED, enhanced, bytes_of_text(why)));
+        finish(session, false);
+        return;
+    }
+    if (peer->recipients_max > 0 && state->recipient_count > peer->recipients_max) {
+        state->recipient_count = peer->recipients_max;
+        for (size_t i = state->recipient_count; i < envelope->recipient_count; i++)
+            decide(state, i, client_result_said(&state->transaction_arena, STEP_RCPT, OUTCOME_DEFERRED, "4.5.3",
+                                                BYTES("the server takes fewer recipients at once; the rest follow")));
+    }
+    state->phase = PHASE_MAIL;
+    state->data_sent_ahead = peer->pipelining && !state->by_chunks;
+    say_mail(session);
+    if (!peer->pipelining)
+        return;
+    for (size_t i = 0; i < state->recipient_count; i++)
+        say_rcpt(session, i);
+    if (state->data_sent_ahead)
+        client_out(session, "DATA");
+}
+
+/* ---- replies ---- */
+
+static void want_content(struct client_session *session)
+{
+    session->state->phase = PHASE_CONTENT;
+    client_push(session, CLIENT_WANT_CONTENT);
+}
+
+/* MAIL and all RCPT are answered. */
+static void after_recipients(struct client_session *session)
+{
+    struct client_state *state = session->state;
+    if (state->data_sent_ahead) {
+        state->phase = PHASE_DATA;
+    } else if (state->accepted == 0) {
+        finish(session, true);
+    } else if (state->by_chunks) {
+        want_content(session);
+    } else {
+        state->phase = PHASE_DATA;
+        client_out(session, "DATA");
+    }
+}
+
+static void mail_reply(struct client_session *session, const struct smtp_reply *reply)
+{
+    struct client_state *state = session->state;
+    state->phase = PHASE_RCPT;
+    if (reply->code / 100 != 2) {
+        struct client_result result = client_result_of(&state->transaction_arena, STEP_MAIL, reply);
+        if (result.outcome == OUTCOME_DELIVERED || reply->code < 400)
+            result.outcome = OUTCOME_DEFERRED;
+        decide_all(state, result);
+        if (!session->capabilities.pipelining) {
+            finish(session, true);
+            return;
+        }
+    } else if (!session->capabilities.pipelining) {
+        say_rcpt(session, 0);
+    }
+}
+
+static void rcpt_reply(struct client_session *session, const struct smtp_reply *reply)
+{
+    struct client_state *state = session->state;
+    size_t i = state->next++;
+    if (reply->code / 100 == 2) {
+        state->accepted += state->decided[i] ? 0 : 1;
+    } else {
+        struct client_result result = client_result_of(&state->transaction_arena, STEP_RCPT, reply);
+        /* 552 here means too many recipients (RFC 5321 4.5.3.1.10); 3xx is nonsense: try again later */
+        if (reply->code == 552 || reply->code < 400)
+            result.outcome = OUTCOME_DEFERRED;
+        decide(state, i, result);
+    }
+    if (state->next == state->recipient_count)
+        after_recipients(session);
+    else if (!session->capabilities.pipelining)
+        say_rcpt(session, state->next);
+}
+
+static void data_reply(struct client_session *session, const struct smtp_reply *reply)
+{
+    struct client_state *state = session->state;
+    bool any = state->accepted > 0;
+    if (reply->code == 354 && any) {
+        want_content(session);
+    } else if (reply->code == 354) { /* sent ahead, and nobody was accepted: end it with nothing */
+        state->phase = PHASE_EMPTY_END;
+        client_out(session, ".");
+    } else {
+        struct client_result result = client_result_of(&state->transaction_arena, STEP_DATA, reply);
+        if (reply->code < 400)
+            result.outcome = OUTCOME_DEFERRED;
+        decide_all(state, result);
+        finish(session, true);
+    }
+}
+
+/* After the content: one reply, or with LMTP one for each accepted recipient. */
+static void end_reply(struct client_session *session, const struct smtp_reply *reply)
+{
+    struct client_state *state = session->state;
+    struct client_result result = client_result_of(&state->transaction_arena, STEP_DATA, reply);
+    if (reply->code >= 300 && reply->code < 400)
+        result.outcome = OUTCOME_DEFERRED;
+    if (!session->options.lmtp) {
+        decide_all(state, result);
+        finish(session, false);
+        return;
+    }
+    size_t i = 0;
+    while (state->decided[i])
+        i++;
+    decide(state, i, result);
+    if (--state->accepted == 0)
+        finish(session, false);
+}
+
+static void chunk_reply(struct client_session *session, const struct smtp_reply *reply)
+{
+    struct client_state *state = session->state;
+    if (state->last_chunk) {
+        end_reply(session, reply);
+    } else if (reply->code / 100 == 2) {
+        want_content(session);
+    } else {
+        decide_all(state, client_result_of(&state->transaction_arena, STEP_DATA, reply));
+        finish(session, true);
+    }
+}
+
+void transaction_reply(struct client_session *session, const struct smtp_reply *reply)
+{
+    switch (session->state->phase) {
+    case PHASE_MAIL: mail_reply(session, reply); break;
+    case PHASE_RCPT: rcpt_reply(session, reply); break;
+    case PHASE_DATA: data_reply(session, reply); break;
+    case PHASE_CHUNK: chunk_reply(session, reply); break;
+    case PHASE_END: end_reply(session, reply); break;
+    case PHASE_EMPTY_END: finish(session, false); break;
+    default: assert(false);
+    }
+}
+
+/* ---- content ---- */
+
+void client_session_content(struct client_session *session, struct bytes run, bool last)
+{
+    struct client_state *state = session->state;
+    assert(state->phase == PHASE_CONTENT && run.length <= CONTENT_RUN_MAX);
+    if (state->out_pulled)
+        buffer_clear(&state->out);
+    state->out_pulled = false;
+    if (state->by_chunks) {
+        buffer_add_format(&state->out, "BDAT %llu%s\r\n", (unsigned long long)run.length, last ? " LAST" : "");
+        buffer_add(&state->out, run);
+        state->last_chunk = last;
+        state->phase = PHASE_CHUNK;
+    } else {
+        encoder_add(&state->encoder, &state->out, run);
+        if (last) {
+            encoder_end(&state->encoder, &state->out);
+            state->phase = PHASE_END;
+        }
+    }
+    if (state->out.length > 0)
+        client_push(session, CLIENT_SEND);
+    if (!last && !state->by_chunks)
+        client_push(session, CLIENT_WANT_CONTENT);
+}

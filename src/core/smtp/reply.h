@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * reply: one reply of a server as a client reads it (RFC 5321 4.2): three
+ * digits, one or more lines. A lone LF ends a line too: servers exist that
+ * send it, and in a reply it smuggles nothing.
+ */
+#ifndef MAILBOAT_SMTP_REPLY_H
+#define MAILBOAT_SMTP_REPLY_H
+
+#include "buffer.h"
+
+enum reply_limit {
+    REPLY_LINE_MAX = 4096,      /* octets of one line; RFC 5321 4.5.3.1.5 says 512 */
+    REPLY_LINES_MAX = 128,      /* lines of one reply */
+    REPLY_TEXT_KEPT_MAX = 1024, /* octets of a reply's text that are remembered */
+};
+
+enum reply_verdict { REPLY_INCOMPLETE, REPLY_COMPLETE, REPLY_MALFORMED };
+
+struct smtp_reply {
+    unsigned code;     /* 200 to 599 */
+    struct bytes raw;  /* all its lines, as they came */
+};
+
+/* One reply at the start of `input`; *used gets its octets when complete. */
+enum reply_verdict reply_parse(struct bytes input, struct smtp_reply *reply, size_t *used);
+
+/* The next line's text without code; *raw begins as reply.raw. */
+bool reply_next_line(struct bytes *raw, struct bytes *text);
+
+/* The enhanced status code (RFC 3463) the first line begins with, where it
+ * is well-formed and of the code's class; empty otherwise. */
+struct bytes reply_enhanced(const struct smtp_reply *reply);
+
+/* Appends the text for people: lines joined by spaces, the enhanced code
+ * left out, control octets and broken UTF-8 replaced, cut at the limit. */
+void reply_text(struct buffer *out, const struct smtp_reply *reply);
+
+#endif
