@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "message/date.h"
+
+enum { DAY_S = 86400, DAYS_OF_400_YEARS = 146097 };
+
+/* The civil date of a day since 1970-01-01 (proleptic Gregorian calendar),
+ * counted in years that begin in March, so that leap days come last. */
+static void civil_date(uint64_t day, uint64_t *year, unsigned *month, unsigned *day_of_month)
+{
+    uint64_t shifted = day + 719468; /* days since 0000-03-01 */
+    uint64_t era = shifted / DAYS_OF_400_YEARS, of_era = shifted % DAYS_OF_400_YEARS;
+    uint64_t year_of_era = (of_era - of_era / 1460 + of_era / 36524 - of_era / 146096) / 365;
+    uint64_t of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    unsigned from_march = (unsigned)((5 * of_year + 2) / 153);
+    *day_of_month = (unsigned)(of_year - (153 * from_march + 2) / 5 + 1);
+    *month = from_march < 10 ? from_march + 3 : from_march - 9;
+    *year = year_of_era + era * 400 + (*month <= 2 ? 1 : 0);
+}
+
+void date_add(struct buffer *out, uint64_t epoch_ms)
+{
+    static const char *const days[] = {"Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"};
+    static const char *const months[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+    uint64_t seconds = epoch_ms / 1000, day = seconds / DAY_S, of_day = seconds % DAY_S, year;
+    unsigned month, day_of_month;
+    civil_date(day, &year, &month, &day_of_month);
+    buffer_add_format(out, "%s, %u %s %04u %02u:%02u:%02u +0000", days[day % 7], day_of_month, months[month - 1], (unsigned)year,
+                      (unsigned)(of_day / 3600), (unsigned)(of_day / 60 % 60), (unsigned)(of_day % 60));
+}

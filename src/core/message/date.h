@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* date: RFC 5322 3.3 dates in UTC, without the C library's clock or locale. */
+#ifndef MAILBOAT_MESSAGE_DATE_H
+#define MAILBOAT_MESSAGE_DATE_H
+
+#include "buffer.h"
+
+/* Appends "Mon, 23 Nov 2026 12:05:17 +0000". */
+void date_add(struct buffer *out, uint64_t epoch_ms);
+
+#endif

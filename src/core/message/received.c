@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "message/received.h"
+
+#include "message/date.h"
+#include "queue/id.h"
+#include "smtp/host.h"
+
+/* Text of the network inside a field: no control octets, no parentheses that
+ * would end a comment, no octets that are not UTF-8. */
+static void add_clean(struct buffer *out, struct bytes text, bool in_comment)
+{
+    bool utf8 = bytes_is_utf8(text);
+    for (size_t i = 0; i < text.length; i++) {
+        char c = text.at[i];
+        bool bad = (unsigned char)c < 32 || c == 127 || ((unsigned char)c > 127 && !utf8) || (in_comment && strchr("()\\", c) != NULL);
+        buffer_add_octet(out, bad ? '?' : c);
+    }
+}
+
+static void add_client(struct buffer *out, const struct origin *origin)
+{
+    struct bytes address = origin->client_address;
+    buffer_add_text(out, "Received: from ");
+    add_clean(out, origin->client_helo.length == 0 ? BYTES("unknown") : origin->client_helo, true);
+    if (bytes_is(address, "local")) {
+        buffer_add_text(out, " (local)");
+        return;
+    }
+    buffer_add_format(out, " ([%s%.*s])", bytes_find(address, ':') != SIZE_MAX ? "IPv6:" : "", BYTES_ARG(address));
+}
+
+void received_add(struct buffer *out, const struct origin *origin, const struct envelope *envelope, struct bytes hostname,
+                  uint64_t id, uint64_t epoch_ms)
+{
+    char id_text[QUEUE_ID_TEXT_LENGTH + 1];
+    queue_id_text(id, id_text);
+    add_client(out, origin);
+    buffer_add_format(out, "\r\n\tby %.*s (Mailboat) with %.*s id %s", BYTES_ARG(hostname), BYTES_ARG(origin->protocol), id_text);
+    if (origin->tls.length > 0) {
+        buffer_add_text(out, "\r\n\t(");
+        add_clean(out, origin->tls, true);
+        buffer_add_text(out, ")");
+    }
+    if (envelope->recipient_count == 1) {
+        const struct recipient *only = &envelope->recipients[0];
+        buffer_add_text(out, "\r\n\tfor <");
+        add_clean(out, only->original.length > 0 ? only->original : only->address, false);
+        buffer_add_text(out, ">");
+    }
+    buffer_add_text(out, ";\r\n\t");
+    date_add(out, epoch_ms);
+    buffer_add_text(out, "\r\n");
+}
+
+void delivery_fields_add(struct buffer *out, struct bytes sender, struct bytes delivered_to, const char *newline)
+{
+    buffer_add_text(out, "Return-Path: <");
+    add_clean(out, sender, false);
+    buffer_add_format(out, ">%sDelivered-To: ", newline);
+    add_clean(out, delivered_to, false);
+    buffer_add_text(out, newline);
+}
