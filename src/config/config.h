@@ -2,7 +2,7 @@
 /*
  * config: the configuration file as typed facts, every default filled in.
  *
- * config_load() reads YAML (libcyaml) and checks it; what it returns is the
+ * config_load() reads YAML (libyaml) by the table in keys.c and checks it; what it returns is the
  * whole effective configuration that `mailboat config show` prints. Errors
  * name the file, the line, what is wrong and the mend; exit code 78.
  */
@@ -47,7 +47,7 @@ struct config {
     } relay;
     struct { enum deliver_how deliver; const char *lmtp; } mailboxes;
     struct { const char **servers; size_t server_count; } resolver; /* "address" or "address:port"; default: the system's */
-    const char *store; /* "sqlite" */
+    int store; /* 0: sqlite */
     struct { const char *address; uint16_t port; } web;
     struct { uint64_t message_size; uint32_t recipients, connections, connections_per_client; } limits;
     struct {

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "keys.h"
+
+#define AT(member) offsetof(struct config, member)
+#define LISTENER(member) offsetof(struct config_listener, member)
+
+enum { SECOND_MS = 1000, DAY_MS = 24 * 60 * 60 * 1000 };
+#define YEAR_MS (365 * (uint64_t)DAY_MS)
+
+static const char *const vias[] = {"mx", "smarthost", "auto", NULL};
+static const char *const smarthost_tls[] = {"auto", "starttls", "implicit", "none", NULL};
+static const char *const delivers[] = {"maildir", "lmtp", NULL};
+static const char *const stores[] = {"sqlite", NULL};
+static const char *const formats[] = {"logfmt", "json", NULL};
+static const char *const levels[] = {"debug", "info", "warn", "error", NULL};
+static const char *const roles[] = {"relay", "submission", "local", NULL};
+static const char *const tls_modes[] = {"none", "starttls", "implicit", NULL};
+
+const struct key config_keys[] = {
+    {"hostname", KEY_HOST, AT(hostname), 0, 0, NULL, NULL, "the name by which this server greets, as its MX and PTR records have it"},
+    {"data_dir", KEY_TEXT, AT(data_dir), 0, 0, NULL, "/var/lib/mailboat", "where the queue, the accounts and the mailboxes live"},
+    {"domains", KEY_LIST, AT(domains), 0, 10000, NULL, "[]", "domains whose mail is delivered here; more can be added by: mailboat domain add"},
+    {"user", KEY_TEXT, AT(user), 0, 0, NULL, "mailboat", "started as root, each process becomes USER-smtpd, USER-queue and so on"},
+    {"tls.certificate", KEY_TEXT, AT(tls.certificate), 0, 0, NULL, NULL, "PEM file of the certificate and its chain; without it a self-signed one is made"},
+    {"tls.key", KEY_TEXT, AT(tls.key), 0, 0, NULL, NULL, "PEM file of the certificate's private key"},
+    {"listeners", KEY_LISTENERS, AT(listeners), 0, 32, NULL, NULL, "ports to listen on; 25, 587, 465 and 2525 unless said"},
+    {"relay.via", KEY_CHOICE, AT(relay.via), 0, 0, vias, "mx", "how mail leaves: mx, smarthost, or auto"},
+    {"relay.smarthost.host", KEY_HOST, AT(relay.smarthost.host), 0, 0, NULL, NULL, "the outgoing server that takes all mail for other domains"},
+    {"relay.smarthost.port", KEY_PORT_AUTO, AT(relay.smarthost.port), 1, 65535, NULL, "auto", "its port; auto finds the one that works: 587, 2525 or 465"},
+    {"relay.smarthost.tls", KEY_CHOICE, AT(relay.smarthost.tls), 0, 0, smarthost_tls, "auto", "starttls or implicit; none is for loopback alone; auto follows the port"},
+    {"relay.smarthost.user", KEY_TEXT, AT(relay.smarthost.user), 0, 0, NULL, NULL, "user name at the smarthost"},
+    {"relay.smarthost.password_file", KEY_TEXT, AT(relay.smarthost.password_file), 0, 0, NULL, NULL, "file whose first line is the password"},
+    {"relay.port", KEY_PORT, AT(relay.port), 1, 65535, NULL, "25", "port of the servers that MX records name"},
+    {"relay.ca_file", KEY_TEXT, AT(relay.ca_file), 0, 0, NULL, NULL, "PEM file of CA certificates to trust instead of the system's"},
+    {"mailboxes.deliver", KEY_CHOICE, AT(mailboxes.deliver), 0, 0, delivers, "maildir", "maildir, or lmtp to another program"},
+    {"mailboxes.lmtp", KEY_TEXT, AT(mailboxes.lmtp), 0, 0, NULL, "unix:/run/dovecot/lmtp", "where the LMTP server listens: unix:PATH"},
+    {"resolver.servers", KEY_LIST, AT(resolver.servers), 0, 16, NULL, "[]", "DNS servers as address or address:port; the system's unless said"},
+    {"store", KEY_CHOICE, AT(store), 0, 0, stores, "sqlite", "where the queue is kept"},
+    {"web.address", KEY_HOST, AT(web.address), 0, 0, NULL, "127.0.0.1", "address of the web service"},
+    {"web.port", KEY_PORT, AT(web.port), 1, 65535, NULL, "8025", "port of the web service"},
+    {"limits.message_size", KEY_SIZE, AT(limits.message_size), 64 * 1024, (uint64_t)1 << 40, NULL, "50MiB", "octets of the largest message"},
+    {"limits.recipients", KEY_NUMBER, AT(limits.recipients), 100, 5000, NULL, "1000", "recipients of one message"},
+    {"limits.connections", KEY_NUMBER, AT(limits.connections), 1, 1000000, NULL, "10000", "connections at once"},
+    {"limits.connections_per_client", KEY_NUMBER, AT(limits.connections_per_client), 1, 1000000, NULL, "100", "connections at once from one address; loopback has no such limit"},
+    {"queue.retry.first", KEY_DURATION, AT(queue.first_ms), 1, YEAR_MS, NULL, "5m", "time to the second attempt"},
+    {"queue.retry.factor", KEY_FACTOR, AT(queue.factor), 1, 100, NULL, "2", "how much longer each wait is than the one before"},
+    {"queue.retry.max", KEY_DURATION, AT(queue.max_ms), 1, YEAR_MS, NULL, "4h", "the longest wait between two attempts"},
+    {"queue.retry.expire", KEY_DURATION, AT(queue.expire_ms), SECOND_MS, YEAR_MS, NULL, "5d", "when to give up and tell the sender"},
+    {"queue.hold", KEY_FLAG, AT(queue.hold), 0, 0, NULL, "false", "accept and keep, deliver nothing: for maintenance"},
+    {"log.format", KEY_CHOICE, AT(log.format), 0, 0, formats, "logfmt", "logfmt or json"},
+    {"log.level", KEY_CHOICE, AT(log.level), 0, 0, levels, "info", "the least level that is logged"},
+    {"processes.smtpd", KEY_NUMBER, AT(smtpd_count), 1, 64, NULL, NULL, "smtpd processes; one a core unless said"},
+};
+const size_t config_key_count = ARRAY_LENGTH(config_keys);
+
+const struct key listener_keys[] = {
+    {"address", KEY_HOST, LISTENER(address), 0, 0, NULL, NULL, "IPv4 or IPv6 address; every address unless said"},
+    {"port", KEY_PORT, LISTENER(port), 1, 65535, NULL, NULL, "the port"},
+    {"role", KEY_CHOICE, LISTENER(role), 0, 0, roles, NULL, "relay (mail for our domains from other servers) or submission; follows from 25, 587, 465, 2525"},
+    {"tls", KEY_CHOICE, LISTENER(tls), 0, 0, tls_modes, NULL, "starttls, implicit, or none; follows from the port"},
+};
+const size_t listener_key_count = ARRAY_LENGTH(listener_keys);

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * keys: the one table of what a configuration file may say: each key with
+ * its type, its bounds, its default and a sentence. Reading, checking,
+ * `config show` and the documentation all follow from it.
+ */
+#ifndef MAILBOAT_CONFIG_KEYS_H
+#define MAILBOAT_CONFIG_KEYS_H
+
+#include "config.h"
+
+enum key_type {
+    KEY_TEXT,      /* const char * */
+    KEY_HOST,      /* const char *: a host name or an address */
+    KEY_SIZE,      /* uint64_t octets: 50MiB */
+    KEY_DURATION,  /* uint64_t ms: 5m */
+    KEY_NUMBER,    /* uint32_t */
+    KEY_PORT,      /* uint16_t */
+    KEY_PORT_AUTO, /* uint16_t, 0 for "auto" */
+    KEY_FACTOR,    /* double */
+    KEY_FLAG,      /* bool */
+    KEY_CHOICE,    /* int: the place in `choices` */
+    KEY_LIST,      /* const char **, with its count behind it */
+    KEY_LISTENERS, /* the list of listeners */
+};
+
+struct key {
+    const char *path;   /* "queue.retry.first" */
+    enum key_type type;
+    size_t offset;      /* in struct config (in struct config_listener for listener_keys) */
+    uint64_t min, max;
+    const char *const *choices; /* ends with NULL */
+    const char *otherwise; /* the default as one would write it; NULL: none */
+    const char *about;
+};
+
+extern const struct key config_keys[], listener_keys[];
+extern const size_t config_key_count, listener_key_count;
+
+#endif

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* write: the effective configuration as YAML that reads back the same. */
+#include "keys.h"
+
+/* In double quotes, so that no text is taken for another type. */
+static void add_text(struct buffer *out, const char *text)
+{
+    buffer_add_octet(out, '"');
+    for (; *text != '\0'; text++) {
+        if (*text == '"' || *text == '\\')
+            buffer_add_octet(out, '\\');
+        buffer_add_octet(out, *text);
+    }
+    buffer_add_octet(out, '"');
+}
+
+static void add_duration(struct buffer *out, uint64_t ms)
+{
+    static const struct { uint64_t ms; const char *unit; } units[] = {{86400000, "d"}, {3600000, "h"}, {60000, "m"}, {1000, "s"}, {1, "ms"}};
+    size_t i = 0;
+    while (ms % units[i].ms != 0)
+        i++;
+    buffer_add_format(out, "%llu%s", (unsigned long long)(ms / units[i].ms), units[i].unit);
+}
+
+static void add_size(struct buffer *out, uint64_t octets)
+{
+    bool mebi = octets % 1048576 == 0;
+    buffer_add_format(out, "%llu%s", (unsigned long long)(mebi ? octets / 1048576 : octets), mebi ? "MiB" : "");
+}
+
+static void add_list(struct buffer *out, const char *const *texts, size_t count)
+{
+    buffer_add_octet(out, '[');
+    for (size_t i = 0; i < count; i++) {
+        buffer_add_text(out, i == 0 ? "" : ", ");
+        add_text(out, texts[i]);
+    }
+    buffer_add_octet(out, ']');
+}
+
+static void add_listeners(struct buffer *out, const struct config *config)
+{
+    for (size_t i = 0; i < config->listener_count; i++) {
+        const struct config_listener *l = &config->listeners[i];
+        buffer_add_text(out, "\n  - {");
+        if (l->address != NULL) {
+            buffer_add_text(out, "address: ");
+            add_text(out, l->address);
+            buffer_add_text(out, ", ");
+        }
+        buffer_add_format(out, "port: %u, role: %s, tls: %s}", (unsigned)l->port, listener_keys[2].choices[l->role], listener_keys[3].choices[l->tls]);
+    }
+}
+
+static void add_value(struct buffer *out, const struct config *config, const struct key *key)
+{
+    const void *at = (const char *)config + key->offset;
+    switch (key->type) {
+    case KEY_TEXT:
+    case KEY_HOST: add_text(out, *(const char *const *)at); break;
+    case KEY_SIZE: add_size(out, *(const uint64_t *)at); break;
+    case KEY_DURATION: add_duration(out, *(const uint64_t *)at); break;
+    case KEY_NUMBER: buffer_add_format(out, "%u", *(const uint32_t *)at); break;
+    case KEY_PORT: buffer_add_format(out, "%u", *(const uint16_t *)at); break;
+    case KEY_PORT_AUTO:
+        if (*(const uint16_t *)at == 0)
+            buffer_add_text(out, "auto");
+        else
+            buffer_add_format(out, "%u", *(const uint16_t *)at);
+        break;
+    case KEY_FACTOR: buffer_add_format(out, "%g", *(const double *)at); break;
+    case KEY_FLAG: buffer_add_text(out, *(const bool *)at ? "true" : "false"); break;
+    case KEY_CHOICE: buffer_add_text(out, key->choices[*(const int *)at]); break;
+    case KEY_LIST: add_list(out, *(const char *const *const *)at, *(const size_t *)(const void *)((const char *)at + sizeof(char **))); break;
+    case KEY_LISTENERS: add_listeners(out, config); break;
+    }
+}
+
+static bool is_said(const struct config *config, const struct key *key)
+{
+    bool pointer = key->type == KEY_TEXT || key->type == KEY_HOST;
+    return !pointer || *(const char *const *)(const void *)((const char *)config + key->offset) != NULL;
+}
+
+/* Opens the groups of `path` that `before` was not in. */
+static size_t add_groups(struct buffer *out, const char *before, const char *path)
+{
+    size_t depth = 0, start = 0;
+    bool same = true;
+    for (size_t i = 0; path[i] != '\0'; i++) {
+        if (path[i] != '.')
+            continue;
+        same = same && strncmp(before, path, i + 1) == 0;
+        if (!same)
+            buffer_add_format(out, "%*s%.*s:\n", (int)(2 * depth), "", (int)(i - start), path + start);
+        start = i + 1;
+        depth++;
+    }
+    buffer_add_format(out, "%*s%s:", (int)(2 * depth), "", path + start);
+    return depth;
+}
+
+void config_write(const struct config *config, struct buffer *out)
+{
+    const char *before = "";
+    for (size_t i = 0; i < config_key_count; i++) {
+        const struct key *key = &config_keys[i];
+        if (!is_said(config, key))
+            continue;
+        add_groups(out, before, key->path);
+        before = key->path;
+        if (key->type != KEY_LISTENERS)
+            buffer_add_octet(out, ' ');
+        add_value(out, config, key);
+        buffer_add_octet(out, '\n');
+    }
+}
