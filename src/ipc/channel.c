@@ -5,6 +5,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sysexits.h>
@@ -150,6 +151,12 @@ bool channel_flush(struct channel *channel)
         packet_free(packet);
     }
     return true;
+}
+
+bool channel_wait_for_room(struct channel *channel, int timeout_ms)
+{
+    struct pollfd room = {.fd = channel->descriptor, .events = POLLOUT};
+    return poll(&room, 1, timeout_ms) == 1 && (room.revents & POLLOUT) != 0;
 }
 
 /* One packet: its length, 0 when the peer closed, -1 with errno. */

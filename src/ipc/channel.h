@@ -49,6 +49,9 @@ bool channel_is_full(const struct channel *channel);
 /* Sends what waits, as far as the socket takes it; false when it is broken. */
 bool channel_flush(struct channel *channel);
 
+/* Waits, blocking, until the socket may take more; false when it does not in time. */
+bool channel_wait_for_room(struct channel *channel, int timeout_ms);
+
 enum channel_news { CHANNEL_MESSAGE, CHANNEL_EMPTY, CHANNEL_CLOSED };
 /* The next message. Its texts live until the next call. `attached` gets the
  * descriptor that came with it (the caller owns it), or -1. Malformed or

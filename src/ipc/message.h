@@ -45,7 +45,8 @@ enum ipc_kind {
 };
 
 struct ipc_peer { uint32_t role; uint32_t number; }; /* number tells smtpd processes apart */
-struct ipc_nothing { uint8_t unused; };              /* DRAIN, READY */
+struct ipc_drain { uint8_t quick; };                 /* 1: the server stops; 0: a successor takes over, sessions may go on */
+struct ipc_nothing { uint8_t unused; };              /* READY */
 
 struct ipc_password { uint64_t request; struct bytes user, password, client_address; };
 struct ipc_password_answer { uint64_t request; uint32_t verdict; struct bytes account; }; /* enum password_verdict */
@@ -106,6 +107,7 @@ struct ipc_control_answer { uint64_t request; uint32_t ok; uint64_t count; struc
 
 union ipc_message {
     struct ipc_nothing nothing;
+    struct ipc_drain drain;
     struct ipc_peer peer;
     struct ipc_password password; struct ipc_password_answer password_answer;
     struct ipc_sender sender; struct ipc_sender_answer sender_answer;

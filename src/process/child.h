@@ -4,7 +4,8 @@
  * channel, the channels to its peers, and the steps of its life.
  *
  * The supervisor forks and calls child_run() with the role's service. It
- * calls service->open (still privileged: open files, read keys), then drops
+ * calls service->open (still privileged: open files, read keys, name in
+ * child->paths what must stay open to it), then drops
  * to the role's user, seals itself (sandbox.h), calls service->start, says
  * READY and runs the loop. Channels to peers come and go: a peer that was
  * restarted arrives as a fresh one.
@@ -15,6 +16,7 @@
 #include "channel.h"
 #include "config.h"
 #include "loop.h"
+#include "sandbox.h"
 
 struct child;
 
@@ -27,7 +29,10 @@ struct child_service {
     void (*on_turn)(struct child *child); /* all messages that waited have been handled; may be NULL */
     void (*on_peer)(struct child *child, struct channel *peer);     /* a fresh channel; may be NULL */
     void (*on_peer_lost)(struct child *child, struct channel *peer); /* it died; questions to it are unanswered; may be NULL */
-    void (*on_drain)(struct child *child); /* finish; call child_exit() when all is done */
+    /* Finish, then child_exit(0). `quick`: the server stops, so idle sessions end now; otherwise a successor comes:
+     * smtpd's sessions may go on, the others call child_deafen() when they read no more questions: what waits in
+     * the channels is then read by the successor. */
+    void (*on_drain)(struct child *child, bool quick);
 };
 
 struct child {
@@ -40,6 +45,8 @@ struct child {
     size_t listener_count;
     int local_listener;   /* smtpd: the socket in the data folder; -1 where there is none */
     void *service_data;   /* the service's own */
+    pid_t supervisor;     /* who forked us */
+    struct sandbox_paths *paths;  /* during open: what the seal shall leave open (sandbox_allow) */
     struct child_wiring *wiring; /* child.c's own */
 };
 
@@ -48,8 +55,14 @@ struct child {
 struct channel *child_peer(struct child *child, enum process_role role);
 /* Sends and sees to the rest (watching for room). False when the peer is not there. */
 bool child_send(struct child *child, struct channel *to, enum ipc_kind kind, const void *message, int attached);
+/* Reads no more of what others ask of us; answers to our own questions still come. */
+void child_deafen(struct child *child);
 /* Ends the loop; the process exits with `code`. */
 void child_exit(struct child *child, int code);
+
+/* The whole life, in a freshly forked process: open, drop, seal, start, run.
+ * `control` is the channel's end to the supervisor. Returns the exit code. */
+int child_run(struct child *child, int control);
 
 /* The services, one a process. */
 extern const struct child_service smtpd_service, auth_service, queue_service, relay_service, local_service;

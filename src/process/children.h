@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * children: the supervisor's processes and the channels between them.
+ *
+ * A child is started, says READY, and one day ends: because it was drained
+ * (its successor goes on with the same channels, so that nothing that was
+ * asked is lost) or because it died (its peers see their channels end and
+ * get fresh ones with the successor).
+ */
+#ifndef MAILBOAT_CHILDREN_H
+#define MAILBOAT_CHILDREN_H
+
+#include "channel.h"
+#include "child.h"
+#include "listen.h"
+
+enum {
+    CHILD_NUMBERS = 255,        /* smtpd processes of all generations; 255 is the slot of others' queue ids */
+    RESTART_FIRST_MS = 100,     /* after a second death in a row */
+    RESTART_MAX_MS = 10 * 1000,
+    RESTART_CALM_MS = 10 * 1000, /* a child that lived so long starts again at once */
+};
+
+enum child_stage { CHILD_STARTING, CHILD_RUNNING, CHILD_DRAINING, CHILD_WAITING /* to be restarted */ };
+
+struct supervised {
+    struct supervised *next;
+    struct children *children;
+    const struct child_service *service;
+    uint32_t number;
+    uint32_t generation; /* of the configuration it runs with */
+    enum child_stage stage;
+    pid_t pid;           /* 0 while none runs */
+    struct channel control;
+    struct watch watch;
+    struct timer restart;
+    uint64_t started_ms;
+    uint64_t backoff_ms;
+    bool succeeds;       /* a successor takes its place when it has drained */
+};
+
+/* One channel between two children. Both have their ends; the supervisor
+ * keeps a copy of the answerer's end for its successor. */
+struct link {
+    struct link *next;
+    struct supervised *asker, *answerer;
+    int kept;
+};
+
+struct children {
+    struct supervised *first;
+    struct link *links;
+    struct loop *loop;
+    const struct config *config;
+    const struct listen_set *listening;
+    int local_listener;
+    uint32_t generation;
+    uint32_t connections_max; /* of this generation's smtpd processes together */
+    bool started;             /* all were ready once: from now on deaths are survived */
+    bool stopping;
+    void (*on_change)(void *owner); /* a child became ready or ended */
+    void (*on_failed_start)(void *owner, int exit_code);
+    void *owner;
+};
+
+/* Starts a child of the current generation; false when it cannot be forked. */
+bool children_start(struct children *children, const struct child_service *service, struct error *error);
+/* Tells it to finish. With `succeeds` a successor of the current generation follows. */
+void children_drain(struct children *children, struct supervised *child, bool quick, bool succeeds);
+void children_kill(struct children *children); /* SIGKILL to all that live */
+/* Reaps what has ended; called on SIGCHLD. */
+void children_reap(struct children *children);
+
+size_t children_count(const struct children *children, const struct child_service *service);
+/* True when all of the current generation are ready and no other is left but smtpd. */
+bool children_settled(const struct children *children);
+
+#endif

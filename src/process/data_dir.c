@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "data_dir.h"
+
+#include "tls.h"
+#include "users.h"
+
+#include <errno.h>
+#include <sys/stat.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+static bool make_folder(const char *path, mode_t mode, struct error *error)
+{
+    if (mkdir(path, mode) != 0 && errno != EEXIST)
+        return error_set_errno(error, errno == EACCES ? EX_NOPERM : EX_CANTCREAT, "cannot make the folder %s", path);
+    return true;
+}
+
+/* mkdir -p: the folders above are made as anybody's are. */
+static bool make_folders_above(char *path, struct error *error)
+{
+    for (char *slash = strchr(path + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
+        *slash = '\0';
+        bool made = make_folder(path, 0755, error);
+        *slash = '/';
+        if (!made)
+            return false;
+    }
+    return make_folder(path, 0755, error);
+}
+
+static bool give_folder(struct arena *arena, const struct config *config, const char *name, enum process_role role, struct error *error)
+{
+    char *path = arena_format(arena, "%s/%s", config->data_dir, name);
+    if (!make_folder(path, 0700, error))
+        return false;
+    if (geteuid() != 0 || role == PROCESS_SUPERVISOR)
+        return true;
+    struct user user = user_of(role, config->user);
+    if (chown(path, user.uid, user.gid) != 0 || chmod(path, 0700) != 0)
+        return error_set_errno(error, EX_OSERR, "cannot give %s to user %u", path, (unsigned)user.uid);
+    return true;
+}
+
+bool data_dir_prepare(const struct config *config, struct error *error)
+{
+    struct arena arena = {0};
+    bool done = make_folders_above(arena_text(&arena, bytes_of_text(config->data_dir)), error) &&
+                give_folder(&arena, config, "queue", PROCESS_QUEUE, error) &&
+                give_folder(&arena, config, "mail", PROCESS_LOCAL, error) &&
+                give_folder(&arena, config, "keys", PROCESS_SUPERVISOR, error);
+    arena_clear(&arena);
+    return done;
+}
+
+bool data_dir_certificate(struct config *config, bool *made, struct error *error)
+{
+    *made = false;
+    if (config->tls.certificate != NULL)
+        return true;
+    char *folder = arena_format(&config->arena, "%s/keys/tls", config->data_dir);
+    config->tls.certificate = arena_format(&config->arena, "%s/self-signed.pem", folder);
+    config->tls.key = arena_format(&config->arena, "%s/self-signed.key", folder);
+    if (access(config->tls.certificate, F_OK) == 0 && access(config->tls.key, F_OK) == 0)
+        return true;
+    *made = make_folder(folder, 0700, error) &&
+            tls_make_self_signed(config->hostname, config->tls.certificate, config->tls.key, error);
+    return *made;
+}

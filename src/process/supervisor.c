@@ -1,0 +1,372 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#define _GNU_SOURCE
+#include "supervisor.h"
+
+#include "accounts.h"
+#include "children.h"
+#include "data_dir.h"
+#include "log.h"
+#include "users.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+/* Those of which there is one, in the order in which they are started. A
+ * reload replaces the deliverers first, so that the queue that records their
+ * results is there until they are done. */
+static const struct child_service *const single_services[] = {&auth_service, &relay_service, &local_service, &queue_service};
+
+enum stage { STAGE_STARTING, STAGE_RUNNING, STAGE_RELOADING, STAGE_STOPPING };
+
+struct supervisor {
+    const char *config_file;
+    struct config config, old_config; /* the old one lives until the last process that was forked with it has ended */
+    struct loop loop;
+    struct listen_set listening;
+    struct children children;
+    struct event on_hup, on_term, on_int, on_chld;
+    struct timer stop_limit;
+    char submit_path[256];
+    enum stage stage;
+    unsigned reload_step; /* of single_services that have been replaced */
+    bool reload_again;
+    int exit_code;
+};
+
+static bool all_are(const struct supervisor *s, const struct child_service *service, enum child_stage stage)
+{
+    for (const struct supervised *child = s->children.first; child != NULL; child = child->next)
+        if (child->service == service && (child->stage != stage || child->generation != s->children.generation))
+            return false;
+    return true;
+}
+
+/* ---- starting ---- */
+
+/* READY=1 to a service manager that asked for it (sd_notify's protocol). */
+static void notify(const char *state)
+{
+    const char *path = getenv("NOTIFY_SOCKET");
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    if (path == NULL || strlen(path) >= sizeof address.sun_path)
+        return;
+    memcpy(address.sun_path, path, strlen(path));
+    if (path[0] == '@')
+        address.sun_path[0] = '\0';
+    int descriptor = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (descriptor < 0)
+        return;
+    socklen_t length = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(path));
+    sendto(descriptor, state, strlen(state), MSG_NOSIGNAL, (struct sockaddr *)&address, length);
+    close(descriptor);
+}
+
+static void log_ready(const struct supervisor *s)
+{
+    struct buffer ports = {0};
+    for (size_t i = 0; i < s->config.listener_count; i++)
+        buffer_add_format(&ports, "%s%u", i == 0 ? "" : ",", (unsigned)s->config.listeners[i].port);
+    log_event(LOG_EVENT_INFO, "ready", LOG_TEXT("hostname", s->config.hostname), LOG_BYTES("ports", buffer_bytes(&ports)),
+              LOG_TEXT("data_dir", s->config.data_dir));
+    buffer_free(&ports);
+}
+
+/* Room for the connections of the configuration, in each smtpd process. */
+static void raise_descriptor_limit(const struct config *config)
+{
+    enum { OTHERS = 512 };
+    struct rlimit limit;
+    rlim_t wanted = (rlim_t)config->limits.connections + OTHERS;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted)
+        return;
+    struct rlimit higher = {wanted, limit.rlim_max > wanted ? limit.rlim_max : wanted};
+    if (setrlimit(RLIMIT_NOFILE, &higher) == 0)
+        return;
+    higher = (struct rlimit){limit.rlim_max < wanted ? limit.rlim_max : wanted, limit.rlim_max};
+    setrlimit(RLIMIT_NOFILE, &higher);
+    log_event(LOG_EVENT_WARN, "limit_lowered", LOG_TEXT("what", "connections a process"), LOG_U64("to", higher.rlim_cur - OTHERS),
+              LOG_TEXT("mend", "raise the limit of open files (LimitNOFILE, ulimit -n)"));
+}
+
+/* Makes accounts.db where it is missing, readable by auth. */
+static bool prepare_accounts(const struct config *config, struct error *error)
+{
+    struct accounts *accounts = accounts_open(config->data_dir, true, error);
+    if (accounts == NULL)
+        return false;
+    accounts_close(accounts);
+    if (geteuid() != 0)
+        return true;
+    char path[512];
+    snprintf(path, sizeof path, "%s/accounts.db", config->data_dir);
+    if (chown(path, 0, user_of(PROCESS_AUTH, config->user).gid) != 0 || chmod(path, 0640) != 0)
+        return error_set_errno(error, EX_OSERR, "cannot give %s to the auth process", path);
+    return true;
+}
+
+static bool prepare(struct supervisor *s, struct error *error)
+{
+    bool certificate_made = false;
+    if (!data_dir_prepare(&s->config, error) || !data_dir_certificate(&s->config, &certificate_made, error) ||
+        !prepare_accounts(&s->config, error))
+        return false;
+    if (certificate_made)
+        log_event(LOG_EVENT_WARN, "certificate_made", LOG_TEXT("file", s->config.tls.certificate),
+                  LOG_TEXT("mend", "it is self-signed: mail programs will warn; set tls.certificate and tls.key"));
+    if (geteuid() == 0 && !user_of(PROCESS_SMTPD, s->config.user).named)
+        log_event(LOG_EVENT_INFO, "users_by_number", LOG_TEXT("prefix", s->config.user), LOG_U64("first", USERS_FALLBACK_UID),
+                  LOG_TEXT("mend", "make install creates users of these names"));
+    raise_descriptor_limit(&s->config);
+    return true;
+}
+
+static bool start_smtpds(struct supervisor *s, struct error *error)
+{
+    for (uint32_t i = 0; i < s->config.smtpd_count; i++)
+        if (!children_start(&s->children, &smtpd_service, error))
+            return false;
+    return true;
+}
+
+static bool start_all(struct supervisor *s, struct error *error)
+{
+    for (size_t i = 0; i < ARRAY_LENGTH(single_services); i++)
+        if (!children_start(&s->children, single_services[i], error))
+            return false;
+    return start_smtpds(s, error);
+}
+
+/* ---- reloading ---- */
+
+static void drain_smtpds_of_before(struct supervisor *s)
+{
+    for (struct supervised *child = s->children.first; child != NULL; child = child->next)
+        if (child->service == &smtpd_service && child->generation != s->children.generation)
+            children_drain(&s->children, child, false, false);
+}
+
+static void begin_reload(struct supervisor *s);
+
+static void finish_reload(struct supervisor *s)
+{
+    s->stage = STAGE_RUNNING;
+    log_event(LOG_EVENT_INFO, "reloaded", LOG_TEXT("config", s->config.file));
+    notify("READY=1");
+    if (s->reload_again) {
+        s->reload_again = false;
+        begin_reload(s);
+    }
+}
+
+/* New smtpd processes first; then one after the other the rest. */
+static void go_on_reloading(struct supervisor *s)
+{
+    for (const struct supervised *child = s->children.first; child != NULL; child = child->next)
+        if (child->service == &smtpd_service && child->generation == s->children.generation && child->stage != CHILD_RUNNING)
+            return;
+    drain_smtpds_of_before(s);
+    for (; s->reload_step < ARRAY_LENGTH(single_services); s->reload_step++) {
+        const struct child_service *service = single_services[s->reload_step];
+        if (all_are(s, service, CHILD_RUNNING))
+            continue;
+        for (struct supervised *child = s->children.first; child != NULL; child = child->next)
+            if (child->service == service && child->generation != s->children.generation && child->stage == CHILD_RUNNING)
+                children_drain(&s->children, child, false, true);
+        return;
+    }
+    finish_reload(s);
+}
+
+static bool swap_config(struct supervisor *s, struct error *error)
+{
+    struct config fresh;
+    struct listen_set sockets;
+    if (!config_load(&fresh, s->config_file, error))
+        return false;
+    struct config before = s->config;
+    if (strcmp(fresh.data_dir, before.data_dir) != 0) {
+        config_free(&fresh);
+        return error_set(error, EX_CONFIG, "data_dir changed: that needs a restart, not a reload");
+    }
+    s->config = fresh;
+    if (!prepare(s, error) || !listen_open(&sockets, &s->config, &s->listening, error)) {
+        config_free(&s->config);
+        s->config = before;
+        return false;
+    }
+    listen_close(&s->listening);
+    s->listening = sockets;
+    config_free(&s->old_config);
+    s->old_config = before;
+    return true;
+}
+
+static void begin_reload(struct supervisor *s)
+{
+    struct error error = {0};
+    if (s->stage == STAGE_RELOADING) {
+        s->reload_again = true;
+        return;
+    }
+    if (s->stage != STAGE_RUNNING)
+        return;
+    if (!swap_config(s, &error)) {
+        log_event(LOG_EVENT_ERROR, "reload_failed", LOG_TEXT("reason", error.text), LOG_TEXT("mend", "the configuration of before stays in force"));
+        return;
+    }
+    log_event(LOG_EVENT_INFO, "reloading", LOG_TEXT("config", s->config.file));
+    log_start("supervisor", (enum log_format)s->config.log.format, (enum log_level)s->config.log.level);
+    s->stage = STAGE_RELOADING;
+    s->reload_step = 0;
+    s->children.generation++;
+    if (!start_smtpds(s, &error))
+        log_event(LOG_EVENT_ERROR, "reload_failed", LOG_TEXT("reason", error.text));
+    go_on_reloading(s);
+}
+
+/* ---- stopping ---- */
+
+/* The askers end before those who answer them. */
+static void go_on_stopping(struct supervisor *s)
+{
+    static const struct child_service *const order[][2] = {
+        {&smtpd_service, NULL}, {&relay_service, &local_service}, {&queue_service, NULL}, {&auth_service, NULL}};
+    for (size_t step = 0; step < ARRAY_LENGTH(order); step++) {
+        bool waiting = false;
+        for (struct supervised *child = s->children.first; child != NULL; child = child->next)
+            if (child->service == order[step][0] || child->service == order[step][1]) {
+                children_drain(&s->children, child, true, false);
+                waiting = waiting || child->pid != 0;
+            }
+        if (waiting)
+            return;
+    }
+    loop_stop(&s->loop);
+}
+
+static void limit_passed(void *owner)
+{
+    struct supervisor *s = owner;
+    log_event(LOG_EVENT_WARN, "killing", LOG_TEXT("reason", "some processes did not end in time"));
+    children_kill(&s->children);
+}
+
+static void begin_stop(struct supervisor *s, int exit_code)
+{
+    if (s->stage == STAGE_STOPPING) { /* told twice: at once */
+        children_kill(&s->children);
+        return;
+    }
+    log_event(LOG_EVENT_INFO, "draining");
+    s->stage = STAGE_STOPPING;
+    s->exit_code = exit_code;
+    s->children.stopping = true;
+    listen_close(&s->listening);
+    timer_set(&s->stop_limit, STOP_LIMIT_MS);
+    go_on_stopping(s);
+}
+
+/* ---- news ---- */
+
+static void on_change(void *owner)
+{
+    struct supervisor *s = owner;
+    switch (s->stage) {
+    case STAGE_STARTING:
+        if (!children_settled(&s->children))
+            break;
+        s->stage = STAGE_RUNNING;
+        s->children.started = true;
+        log_ready(s);
+        notify("READY=1");
+        break;
+    case STAGE_RUNNING:
+        break;
+    case STAGE_RELOADING:
+        go_on_reloading(s);
+        break;
+    case STAGE_STOPPING:
+        go_on_stopping(s);
+        break;
+    }
+}
+
+/* It has said why on stderr; without all of them there is no server. */
+static void on_failed_start(void *owner, int exit_code)
+{
+    struct supervisor *s = owner;
+    s->exit_code = exit_code == 0 ? EX_SOFTWARE : exit_code;
+    children_kill(&s->children);
+    loop_stop(&s->loop);
+}
+
+static void on_signal(evutil_socket_t number, short what, void *owner)
+{
+    struct supervisor *s = owner;
+    switch (number) {
+    case SIGCHLD: children_reap(&s->children); break;
+    case SIGHUP: begin_reload(s); break;
+    default: begin_stop(s, EX_OK); break;
+    }
+}
+
+static void watch_signal(struct supervisor *s, struct event *event, int number)
+{
+    event_assign(event, s->loop.base, number, EV_SIGNAL | EV_PERSIST, on_signal, s);
+    event_add(event, NULL);
+}
+
+static bool start(struct supervisor *s, struct error *error)
+{
+    if (!config_load(&s->config, s->config_file, error))
+        return false;
+    log_start("supervisor", (enum log_format)s->config.log.format, (enum log_level)s->config.log.level);
+    if (!listen_open(&s->listening, &s->config, NULL, error) || !prepare(s, error) || !loop_start(&s->loop, error))
+        return false;
+    snprintf(s->submit_path, sizeof s->submit_path, "%s/submit.sock", s->config.data_dir);
+    s->children = (struct children){.loop = &s->loop, .config = &s->config, .listening = &s->listening, .owner = s,
+                                    .on_change = on_change, .on_failed_start = on_failed_start};
+    s->children.local_listener = listen_local(s->submit_path, error);
+    if (s->children.local_listener < 0)
+        return false;
+    watch_signal(s, &s->on_chld, SIGCHLD);
+    watch_signal(s, &s->on_hup, SIGHUP);
+    watch_signal(s, &s->on_term, SIGTERM);
+    watch_signal(s, &s->on_int, SIGINT);
+    timer_start(&s->stop_limit, &s->loop, limit_passed, s);
+    log_event(LOG_EVENT_INFO, "started", LOG_TEXT("version", MAILBOAT_VERSION), LOG_TEXT("config", s->config.file));
+    if (!sandbox_has_landlock())
+        log_event(LOG_EVENT_WARN, "no_landlock", LOG_TEXT("reason", "the kernel has no Landlock: seccomp alone seals the processes"));
+    return start_all(s, error);
+}
+
+int supervisor_run(const char *config_file, struct error *error)
+{
+    struct supervisor *s = memory_new(sizeof *s);
+    s->config_file = config_file;
+    s->children.local_listener = -1;
+    int exit_code = EX_OK;
+    if (start(s, error)) {
+        loop_run(&s->loop);
+        unlink(s->submit_path);
+        exit_code = s->exit_code;
+        log_event(LOG_EVENT_INFO, "stopped");
+    } else {
+        exit_code = error->exit_code;
+        if (s->children.first != NULL)
+            children_kill(&s->children);
+    }
+    listen_close(&s->listening);
+    config_free(&s->config);
+    config_free(&s->old_config);
+    loop_free(&s->loop);
+    free(s);
+    return exit_code;
+}
