@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * accounts: users, domains, aliases and application passwords in
+ * DATA/accounts.db (SQLite with a rollback journal, see docs/decisions).
+ * Subcommands write it; the auth process only reads, and sees each change
+ * at once.
+ *
+ * Addresses are kept canonical: without quotes, local part and domain in
+ * lower case, the domain as A-labels.
+ */
+#ifndef MAILBOAT_STORE_ACCOUNTS_H
+#define MAILBOAT_STORE_ACCOUNTS_H
+
+#include "arena.h"
+#include "error.h"
+#include "smtp/address.h"
+#include "smtp/envelope.h"
+
+enum accounts_limit {
+    ALIAS_DEPTH_MAX = 10,    /* aliases of aliases */
+    ALIAS_TARGETS_MAX = 100, /* that one address may become */
+    PASSWORD_MAX = 1024,     /* octets */
+    KEY_SECRET_LENGTH = 26,  /* characters of base 32: 130 random bits */
+};
+
+struct accounts;
+
+/* `writable`: makes the file where it is missing. NULL with a reason when it
+ * cannot be opened, or is not ours, or is damaged (never overwritten). */
+struct accounts *accounts_open(const char *data_dir, bool writable, struct error *error);
+void accounts_close(struct accounts *accounts);
+
+/* Domains of the configuration, hosted besides those in the file. The texts
+ * must live as long as `accounts`. */
+void accounts_host(struct accounts *accounts, const char *const *domains, size_t count);
+
+/* Appends the canonical form; false when it is not an address. */
+bool accounts_canonical(struct buffer *out, struct bytes address);
+/* A domain as A-labels in lower case; false when it is none. */
+bool accounts_domain(struct buffer *out, struct bytes domain);
+
+bool accounts_is_hosted(struct accounts *accounts, struct bytes domain);
+
+/* ---- what auth asks ---- */
+
+struct account {
+    struct bytes address;  /* canonical */
+    struct bytes password; /* its hash, as crypt(3) writes it */
+    bool disabled;
+};
+/* False when there is no such user. Texts live in `arena`. */
+bool accounts_find(struct accounts *accounts, struct bytes address, struct arena *arena, struct account *account);
+
+/* The user whose application password this is; false when it is none. */
+bool accounts_find_key(struct accounts *accounts, struct bytes user, struct bytes secret, struct arena *arena, struct account *account);
+
+enum accounts_target { TARGETS_FOUND, TARGETS_UNKNOWN, TARGETS_FOREIGN };
+/*
+ * Where mail for an address goes: the mailbox of a user (user+tag too), the
+ * targets of an alias, for postmaster somebody who is there. FOREIGN when the
+ * domain is not hosted. `targets` (in `arena`) are not repeated.
+ */
+enum accounts_target accounts_resolve(struct accounts *accounts, struct bytes address, struct arena *arena,
+                                      struct recipient **targets, size_t *target_count);
+
+/* May the account send as this address? Its own, its +tags, and aliases that
+ * lead to it alone or among others. */
+bool accounts_may_send(struct accounts *accounts, struct bytes account, struct bytes address);
+
+/* ---- what subcommands do; false with a reason ---- */
+
+bool accounts_user_add(struct accounts *accounts, struct bytes address, struct bytes password, struct error *error);
+bool accounts_user_password(struct accounts *accounts, struct bytes address, struct bytes password, struct error *error);
+bool accounts_user_disable(struct accounts *accounts, struct bytes address, bool disabled, struct error *error);
+bool accounts_user_remove(struct accounts *accounts, struct bytes address, struct error *error);
+bool accounts_domain_add(struct accounts *accounts, struct bytes domain, struct error *error);
+bool accounts_domain_remove(struct accounts *accounts, struct bytes domain, struct error *error);
+bool accounts_alias_add(struct accounts *accounts, struct bytes address, struct bytes target, struct error *error);
+/* Empty target: the whole alias. */
+bool accounts_alias_remove(struct accounts *accounts, struct bytes address, struct bytes target, struct error *error);
+/* Appends the secret, which is shown once and kept only as a hash. */
+bool accounts_key_add(struct accounts *accounts, struct bytes user, struct bytes name, struct buffer *secret, struct error *error);
+bool accounts_key_revoke(struct accounts *accounts, struct bytes id, struct error *error);
+
+/* Lists: one row a call of `each`, its columns as texts. */
+enum accounts_list { LIST_USERS, LIST_DOMAINS, LIST_ALIASES, LIST_KEYS };
+typedef void accounts_row(void *owner, const char *const *columns, size_t count);
+/* users: address, disabled, created; domains: name; aliases: address, target; keys: id, user, name, created */
+bool accounts_each(struct accounts *accounts, enum accounts_list list, accounts_row *each, void *owner, struct error *error);
+
+/* A new random password that a person can read out. */
+void accounts_random_password(struct buffer *out);
+
+/* crypt(3) with yescrypt. Slow on purpose: on a thread of its own, please. */
+bool accounts_password_matches(const char *hash, const char *password);
+/* The hash of a password nobody has, for users that do not exist. */
+const char *accounts_dummy_hash(void);
+
+#endif
