@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * auth: answers smtpd's questions: is this password right, may this account
+ * send as that address, where does this recipient go. Reads accounts.db;
+ * touches nothing else.
+ */
+#include "auth/checkers.h"
+#include "auth/guesses.h"
+#include "auth/remembered.h"
+
+#include "accounts.h"
+#include "child.h"
+#include "clock.h"
+#include "log.h"
+#include "random.h"
+
+#include <stdlib.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+struct auth {
+    struct child *child;
+    struct accounts *accounts;
+    struct checkers *checkers;
+    struct watch done_watch;
+    struct guesses guesses;
+    struct remembered remembered;
+    struct password_check *checks; /* under way */
+    size_t check_count;
+    bool draining;
+    char *accounts_path;
+};
+
+/* A password that is being checked on a thread. */
+struct password_check {
+    struct password_check *next;
+    struct auth *auth;
+    struct channel *asker; /* NULL once it is gone */
+    uint64_t request;
+    struct check check;
+    struct arena arena;
+    struct bytes user, password, client_address, address, hash; /* address: the account's, empty when there is none */
+};
+
+static void answer_password(struct auth *auth, struct channel *asker, uint64_t request, enum password_verdict verdict, struct bytes account)
+{
+    if (asker != NULL)
+        child_send(auth->child, asker, IPC_PASSWORD_ANSWER,
+                   &(struct ipc_password_answer){.request = request, .verdict = verdict, .account = account}, -1);
+}
+
+static void forget_check(struct password_check *checked)
+{
+    struct auth *auth = checked->auth;
+    for (struct password_check **at = &auth->checks; *at != NULL; at = &(*at)->next)
+        if (*at == checked) {
+            *at = checked->next;
+            break;
+        }
+    auth->check_count--;
+    explicit_bzero(checked->check.password, checked->password.length);
+    arena_clear(&checked->arena);
+    free(checked);
+    if (auth->draining && auth->check_count == 0)
+        child_exit(auth->child, EX_OK);
+}
+
+static void finish_check(struct password_check *checked)
+{
+    struct auth *auth = checked->auth;
+    uint64_t now = clock_now_ms();
+    bool right = checked->check.matches && checked->address.length > 0;
+    if (right) {
+        remembered_add(&auth->remembered, checked->address, checked->password, checked->hash, now);
+        guesses_succeeded(&auth->guesses, checked->client_address, checked->user);
+    } else {
+        guesses_failed(&auth->guesses, checked->client_address, checked->user, now);
+    }
+    answer_password(auth, checked->asker, checked->request, right ? PASSWORD_RIGHT : PASSWORD_WRONG, checked->address);
+    forget_check(checked);
+}
+
+static void checks_done(void *owner, bool readable, bool writable)
+{
+    struct auth *auth = owner;
+    for (struct check *check; (check = checkers_take(auth->checkers)) != NULL;)
+        finish_check(check->owner);
+}
+
+/* Unknown users, disabled ones and wrong passwords take the same way: one
+ * slow hash, the same words. */
+static void check_slowly(struct auth *auth, struct channel *asker, const struct ipc_password *asked, const struct account *account)
+{
+    struct password_check *checked = memory_new(sizeof *checked);
+    bool usable = account != NULL && !account->disabled;
+    checked->auth = auth;
+    checked->asker = asker;
+    checked->request = asked->request;
+    checked->user = arena_copy(&checked->arena, asked->user);
+    checked->password = arena_copy(&checked->arena, asked->password);
+    checked->client_address = arena_copy(&checked->arena, asked->client_address);
+    checked->hash = arena_copy(&checked->arena, usable ? account->password : bytes_of_text(accounts_dummy_hash()));
+    checked->address = usable ? arena_copy(&checked->arena, account->address) : bytes_none();
+    checked->check = (struct check){.hash = (char *)(uintptr_t)checked->hash.at, .password = (char *)(uintptr_t)checked->password.at, .owner = checked};
+    checked->next = auth->checks;
+    auth->checks = checked;
+    auth->check_count++;
+    if (checkers_give(auth->checkers, &checked->check))
+        return;
+    answer_password(auth, asker, asked->request, PASSWORD_UNAVAILABLE, bytes_none());
+    forget_check(checked);
+}
+
+static void ask_password(struct auth *auth, struct channel *asker, const struct ipc_password *asked)
+{
+    struct arena arena = {0};
+    struct account account;
+    if (guesses_locked(&auth->guesses, asked->client_address, asked->user, clock_now_ms()) || asked->password.length > PASSWORD_MAX) {
+        answer_password(auth, asker, asked->request, PASSWORD_LOCKED, bytes_none());
+        return;
+    }
+    bool by_key = accounts_find_key(auth->accounts, asked->user, asked->password, &arena, &account);
+    bool known = by_key || accounts_find(auth->accounts, asked->user, &arena, &account);
+    if (known && !account.disabled &&
+        (by_key || remembered_has(&auth->remembered, account.address, asked->password, account.password, clock_now_ms())))
+        answer_password(auth, asker, asked->request, PASSWORD_RIGHT, account.address);
+    else
+        check_slowly(auth, asker, asked, known ? &account : NULL);
+    arena_clear(&arena);
+}
+
+static void ask_sender(struct auth *auth, struct channel *asker, const struct ipc_sender *asked)
+{
+    bool allowed = accounts_may_send(auth->accounts, asked->account, asked->address);
+    struct ipc_sender_answer answer = {.request = asked->request, .verdict = allowed ? SENDER_ALLOWED : SENDER_FORBIDDEN};
+    child_send(auth->child, asker, IPC_SENDER_ANSWER, &answer, -1);
+}
+
+static void ask_recipient(struct auth *auth, struct channel *asker, const struct ipc_recipient *asked)
+{
+    struct arena arena = {0};
+    struct recipient elsewhere = {.address = asked->address};
+    struct ipc_recipient_answer answer = {.request = asked->request, .verdict = RECIPIENT_KNOWN};
+    switch (accounts_resolve(auth->accounts, asked->address, &arena, &answer.targets, &answer.target_count)) {
+    case TARGETS_FOUND:
+        break;
+    case TARGETS_UNKNOWN:
+        answer.verdict = RECIPIENT_UNKNOWN;
+        break;
+    case TARGETS_FOREIGN:
+        answer.verdict = asked->account.length > 0 ? RECIPIENT_KNOWN : RECIPIENT_FOREIGN;
+        answer.targets = &elsewhere;
+        answer.target_count = asked->account.length > 0 ? 1 : 0;
+        break;
+    }
+    child_send(auth->child, asker, IPC_RECIPIENT_ANSWER, &answer, -1);
+    arena_clear(&arena);
+}
+
+static void auth_message(struct child *child, struct channel *from, enum ipc_kind kind, union ipc_message *message, int attached)
+{
+    struct auth *auth = child->service_data;
+    if (attached >= 0)
+        close(attached);
+    switch (kind) {
+    case IPC_PASSWORD: ask_password(auth, from, &message->password); break;
+    case IPC_SENDER: ask_sender(auth, from, &message->sender); break;
+    case IPC_RECIPIENT: ask_recipient(auth, from, &message->recipient); break;
+    default: break; /* the table in ipc/message.c lets nothing else through */
+    }
+}
+
+static void auth_peer_lost(struct child *child, struct channel *peer)
+{
+    struct auth *auth = child->service_data;
+    for (struct password_check *checked = auth->checks; checked != NULL; checked = checked->next)
+        if (checked->asker == peer)
+            checked->asker = NULL;
+}
+
+static bool auth_open(struct child *child, struct error *error)
+{
+    struct auth *auth = memory_new(sizeof *auth);
+    struct buffer path = {0};
+    child->service_data = auth;
+    auth->child = child;
+    auth->accounts = accounts_open(child->config->data_dir, false, error);
+    if (auth->accounts == NULL)
+        return false;
+    accounts_host(auth->accounts, child->config->domains, child->config->domain_count);
+    buffer_add_format(&path, "%s/accounts.db", child->config->data_dir);
+    auth->accounts_path = path.at;
+    sandbox_allow(child->paths, auth->accounts_path, false);
+    accounts_dummy_hash();
+    return true;
+}
+
+static bool auth_start(struct child *child, struct error *error)
+{
+    struct auth *auth = child->service_data;
+    long cores = sysconf(_SC_NPROCESSORS_CONF);
+    int descriptor;
+    guesses_start(&auth->guesses, random_u64());
+    remembered_start(&auth->remembered);
+    auth->checkers = checkers_open(cores < 1 ? 1 : (unsigned)cores, &descriptor, error);
+    if (auth->checkers == NULL)
+        return false;
+    watch_start(&auth->done_watch, child->loop, descriptor, true, false, checks_done, auth);
+    return true;
+}
+
+static void auth_drain(struct child *child, bool quick)
+{
+    struct auth *auth = child->service_data;
+    auth->draining = true;
+    child_deafen(child);
+    if (auth->check_count == 0)
+        child_exit(child, EX_OK);
+}
+
+const struct child_service auth_service = {
+    .role = PROCESS_AUTH, .open = auth_open, .start = auth_start, .on_message = auth_message,
+    .on_peer_lost = auth_peer_lost, .on_drain = auth_drain,
+};
