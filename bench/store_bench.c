@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * store_bench: what a message costs the store: accept in batches, then finish
+ * in batches, with an optional standing queue. Prints microseconds of CPU and
+ * of wall time a message. Usage: store_bench FOLDER [MESSAGES [BATCH [STANDING]]]
+ */
+#include "queue/id.h"
+#include "store.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <time.h>
+
+enum { CONTENT_SIZE = 4096, FIRST_MS = 1000 };
+
+static struct queue_id_maker maker;
+
+static double seconds(clockid_t clock)
+{
+    struct timespec now;
+    clock_gettime(clock, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
+}
+
+static void commit(struct store *store)
+{
+    struct error error = {0};
+    if (store_commit(store, &error) != STORE_DONE) {
+        fprintf(stderr, "%s\n", error.text);
+        exit(1);
+    }
+}
+
+static void fill(struct store *store, uint64_t *ids, size_t count, size_t batch, struct bytes destination)
+{
+    static char content[CONTENT_SIZE];
+    struct recipient recipient = {.address = BYTES("bob@elsewhere.example")};
+    struct store_message message = {.arrived_ms = FIRST_MS, .expires_ms = FIRST_MS + 1, .content = bytes_of(content, sizeof content)};
+    memset(content, 'x', sizeof content);
+    message.envelope = (struct envelope){.sender = BYTES("ada@example.org"), .recipients = &recipient, .recipient_count = 1};
+    message.origin = (struct origin){.client_address = BYTES("192.0.2.1"), .client_helo = BYTES("client.example"), .protocol = BYTES("ESMTP")};
+    for (size_t i = 0; i < count; i++) {
+        message.id = ids[i] = queue_id_next(&maker, 0);
+        bool taken = store_accept(store, &message, &destination, FIRST_MS, 0);
+        assert(taken);
+        if ((i + 1) % batch == 0)
+            commit(store);
+    }
+    commit(store);
+}
+
+static void empty(struct store *store, const uint64_t *ids, size_t count, size_t batch)
+{
+    for (size_t i = 0; i < count; i++) {
+        store_finish(store, ids[i], 0);
+        store_settle(store, ids[i]);
+        if ((i + 1) % batch == 0)
+            commit(store);
+    }
+    commit(store);
+}
+
+static void report(const char *what, size_t count, double cpu, double wall)
+{
+    printf("%-8s %6.2f us CPU, %7.2f us wall a message\n", what, (seconds(CLOCK_PROCESS_CPUTIME_ID) - cpu) / (double)count * 1e6,
+           (seconds(CLOCK_MONOTONIC) - wall) / (double)count * 1e6);
+}
+
+int main(int argc, char **argv)
+{
+    struct error error = {0};
+    size_t count = argc > 2 ? (size_t)atol(argv[2]) : 20000, batch = argc > 3 ? (size_t)atol(argv[3]) : 64;
+    size_t standing = argc > 4 ? (size_t)atol(argv[4]) : 0;
+    if (argc < 2 || (mkdir(argv[1], 0700), false))
+        return fprintf(stderr, "usage: store_bench FOLDER [MESSAGES [BATCH [STANDING]]]\n"), 64;
+    double cpu = seconds(CLOCK_PROCESS_CPUTIME_ID), wall = seconds(CLOCK_MONOTONIC);
+    struct store *store = store_sqlite_open(argv[1], STORE_WRITE, &error);
+    if (store == NULL)
+        return fprintf(stderr, "%s\n", error.text), error.exit_code;
+    report("open", 1, cpu, wall);
+    maker.last_us = UINT64_C(1000000) * (uint64_t)time(NULL);
+    uint64_t *ids = calloc(count > standing ? count : standing, sizeof *ids);
+    if (standing > 0)
+        fill(store, ids, standing, 1000, BYTES("standing.example"));
+    cpu = seconds(CLOCK_PROCESS_CPUTIME_ID), wall = seconds(CLOCK_MONOTONIC);
+    fill(store, ids, count, batch, BYTES("elsewhere.example"));
+    report("accept", count, cpu, wall);
+    cpu = seconds(CLOCK_PROCESS_CPUTIME_ID), wall = seconds(CLOCK_MONOTONIC);
+    empty(store, ids, count, batch);
+    report("finish", count, cpu, wall);
+    store_close(store);
+    free(ids);
+    return 0;
+}

@@ -1,0 +1,310 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * files: large contents beside the database.
+ *
+ * In: spool/N is written by the submitter; then it is synced, renamed to
+ * spool/ID.new, linked to content/XX/ID, the folder is synced, and the row
+ * may commit; then spool/ID.new goes. Whatever is left as .new after a crash
+ * tells whose row to ask for: without a row the content goes too.
+ * Out: the batch that removes a message notes the id in `leftover`; then the
+ * file goes; then, with the next batch, the note. So a restart looks at what
+ * was under way, never at the whole content folder.
+ */
+#define _GNU_SOURCE
+#include "disk.h"
+#include "queue/id.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sysexits.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+    NAME_ROOM = 40,
+    SPOOL_AGE_MAX_S = 3600, /* of a file that nobody may be writing any more; the session timeouts are far below */
+};
+
+void id_list_add(struct id_list *list, uint64_t id)
+{
+    if (list->count == list->capacity) {
+        list->capacity = list->capacity == 0 ? 16 : list->capacity * 2;
+        list->ids = memory_resize(list->ids, list->capacity * sizeof *list->ids);
+    }
+    list->ids[list->count++] = id;
+}
+
+static void id_list_free(struct id_list *list)
+{
+    free(list->ids);
+    *list = (struct id_list){0};
+}
+
+static void spool_name(char name[NAME_ROOM], uint64_t spool)
+{
+    snprintf(name, NAME_ROOM, "%llu", (unsigned long long)spool);
+}
+
+static void mark_name(char name[NAME_ROOM], uint64_t id)
+{
+    char text[QUEUE_ID_TEXT_LENGTH + 1];
+    queue_id_text(id, text);
+    snprintf(name, NAME_ROOM, "%s.new", text);
+}
+
+static void shelf_name(char name[NAME_ROOM], uint64_t id)
+{
+    snprintf(name, NAME_ROOM, "%02x", (unsigned)(id / QUEUE_ID_SLOTS & 0xff));
+}
+
+static void content_name(char name[NAME_ROOM], uint64_t id)
+{
+    char text[QUEUE_ID_TEXT_LENGTH + 1];
+    queue_id_text(id, text);
+    snprintf(name, NAME_ROOM, "%02x/%s", (unsigned)(id / QUEUE_ID_SLOTS & 0xff), text);
+}
+
+/* What a privileged process makes belongs to the folder's owner. */
+static void give(const struct files *files, int descriptor)
+{
+    if (files->give)
+        (void)!fchown(descriptor, files->owner, files->group);
+}
+
+static int open_folder(struct files *files, int at, const char *name)
+{
+    bool made = mkdirat(at, name, 0700) == 0;
+    if (!made && errno != EEXIST)
+        return -1;
+    int descriptor = openat(at, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+    if (made && descriptor >= 0) {
+        give(files, descriptor);
+        (void)!fsync(at);
+    }
+    return descriptor;
+}
+
+/* A record lock of the open file: others can ask for it without taking it. */
+static bool take_lock(struct files *files, const char *folder, struct error *error)
+{
+    files->lock = openat(files->folder, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (files->lock < 0)
+        return error_set_errno(error, EX_CANTCREAT, "cannot open %s/lock", folder);
+    give(files, files->lock);
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    if (fcntl(files->lock, F_OFD_SETLK, &lock) != 0) {
+        long owner = store_sqlite_owner(folder);
+        return error_set(error, EX_TEMPFAIL, "the queue in %s is in use by process %ld: one server at a time may write it", folder, owner);
+    }
+    char text[NAME_ROOM];
+    int length = snprintf(text, sizeof text, "%ld\n", (long)getpid());
+    if (ftruncate(files->lock, 0) == 0)
+        (void)!pwrite(files->lock, text, (size_t)length, 0); /* for people only: a full disk does not matter here */
+    return true;
+}
+
+long store_sqlite_owner(const char *folder)
+{
+    char path[4096];
+    snprintf(path, sizeof path, "%s/lock", folder);
+    int descriptor = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+    if (descriptor < 0)
+        return 0;
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    bool held = fcntl(descriptor, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+    char text[NAME_ROOM] = "";
+    uint64_t owner = 0;
+    if (held && pread(descriptor, text, sizeof text - 1, 0) > 0)
+        bytes_to_u64(bytes_first(bytes_of_text(text), strcspn(text, "\n")), INT32_MAX, &owner);
+    close(descriptor);
+    return (long)owner;
+}
+
+bool files_open(struct files *files, const char *folder, enum store_access access, struct error *error)
+{
+    *files = (struct files){.folder = -1, .spool = -1, .content = -1, .lock = -1};
+    files->folder = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    struct stat facts;
+    if (files->folder < 0 || fstat(files->folder, &facts) != 0)
+        return error_set_errno(error, EX_NOINPUT, "cannot open the queue's folder %s", folder);
+    files->owner = facts.st_uid;
+    files->group = facts.st_gid;
+    files->give = geteuid() == 0 && facts.st_uid != 0;
+    if (access == STORE_READ) {
+        files->content = openat(files->folder, "content", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+        return true;
+    }
+    if (!take_lock(files, folder, error))
+        return false;
+    files->spool = open_folder(files, files->folder, "spool");
+    files->content = open_folder(files, files->folder, "content");
+    if (files->spool < 0 || files->content < 0)
+        return error_set_errno(error, EX_CANTCREAT, "cannot make the folders of %s", folder);
+    return true;
+}
+
+void files_close(struct files *files)
+{
+    const int descriptors[] = {files->folder, files->spool, files->content, files->lock};
+    for (size_t i = 0; i < ARRAY_LENGTH(descriptors); i++)
+        if (descriptors[i] >= 0)
+            close(descriptors[i]);
+    files->folder = files->spool = files->content = files->lock = -1;
+    id_list_free(&files->fresh);
+    id_list_free(&files->gone);
+    id_list_free(&files->leftover);
+}
+
+int files_spool(struct files *files, uint64_t spool, int *descriptor)
+{
+    char name[NAME_ROOM];
+    spool_name(name, spool);
+    *descriptor = openat(files->spool, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (*descriptor < 0)
+        return errno;
+    give(files, *descriptor);
+    return 0;
+}
+
+void files_spool_drop(struct files *files, uint64_t spool)
+{
+    char name[NAME_ROOM];
+    spool_name(name, spool);
+    unlinkat(files->spool, name, 0);
+}
+
+bool files_spool_size(struct files *files, uint64_t spool, uint64_t *size)
+{
+    char name[NAME_ROOM];
+    struct stat facts;
+    spool_name(name, spool);
+    if (spool == 0 || fstatat(files->spool, name, &facts, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISREG(facts.st_mode))
+        return false;
+    *size = (uint64_t)facts.st_size;
+    return true;
+}
+
+static int sync_spooled(struct files *files, const char *name)
+{
+    int descriptor = openat(files->spool, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (descriptor < 0)
+        return errno;
+    int number = fdatasync(descriptor) == 0 ? 0 : errno;
+    close(descriptor);
+    return number;
+}
+
+static int link_content(struct files *files, const char *mark, uint64_t id)
+{
+    char shelf[NAME_ROOM], name[QUEUE_ID_TEXT_LENGTH + 1];
+    shelf_name(shelf, id);
+    queue_id_text(id, name);
+    int folder = open_folder(files, files->content, shelf);
+    if (folder < 0)
+        return errno;
+    int number = linkat(files->spool, mark, folder, name, 0) == 0 ? 0 : errno;
+    if (number == EEXIST) { /* no row names it (the id was free): it was left by a crash */
+        unlinkat(folder, name, 0);
+        number = linkat(files->spool, mark, folder, name, 0) == 0 ? 0 : errno;
+    }
+    if (number == 0 && fsync(folder) != 0)
+        number = errno;
+    close(folder);
+    return number;
+}
+
+int files_keep(struct files *files, uint64_t spool, uint64_t id)
+{
+    char name[NAME_ROOM], mark[NAME_ROOM];
+    spool_name(name, spool);
+    mark_name(mark, id);
+    int number = sync_spooled(files, name);
+    if (number == 0 && renameat(files->spool, name, files->spool, mark) != 0)
+        number = errno;
+    if (number != 0)
+        return number;
+    id_list_add(&files->fresh, id);
+    return link_content(files, mark, id);
+}
+
+int files_content(struct files *files, uint64_t id)
+{
+    char name[NAME_ROOM];
+    content_name(name, id);
+    return openat(files->content, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+}
+
+void files_remove(struct files *files, uint64_t id)
+{
+    char name[NAME_ROOM];
+    content_name(name, id);
+    unlinkat(files->content, name, 0);
+}
+
+static void remove_mark(struct files *files, uint64_t id)
+{
+    char mark[NAME_ROOM];
+    mark_name(mark, id);
+    unlinkat(files->spool, mark, 0);
+}
+
+void files_committed(struct files *files)
+{
+    for (size_t i = 0; i < files->fresh.count; i++)
+        remove_mark(files, files->fresh.ids[i]);
+    files->fresh.count = 0;
+    for (size_t i = 0; i < files->gone.count; i++) {
+        files_remove(files, files->gone.ids[i]);
+        id_list_add(&files->leftover, files->gone.ids[i]);
+    }
+    files->gone.count = 0;
+}
+
+void files_rolled_back(struct files *files)
+{
+    for (size_t i = 0; i < files->fresh.count; i++) {
+        files_remove(files, files->fresh.ids[i]);
+        remove_mark(files, files->fresh.ids[i]);
+    }
+    files->fresh.count = 0;
+    files->gone.count = 0;
+}
+
+static void sweep_spooled(struct disk *disk, const char *name)
+{
+    struct files *files = &disk->files;
+    struct bytes text = bytes_of_text(name);
+    uint64_t id;
+    struct stat facts;
+    if (text.length == QUEUE_ID_TEXT_LENGTH + 4 && bytes_ends_nocase(text, ".new") &&
+        queue_id_parse(bytes_first(text, QUEUE_ID_TEXT_LENGTH), &id)) {
+        if (!disk_exists(disk, id) && disk->verdict == STORE_DONE)
+            files_remove(files, id);
+        unlinkat(files->spool, name, 0);
+    } else if (bytes_to_u64(text, UINT64_MAX, &id) && fstatat(files->spool, name, &facts, AT_SYMLINK_NOFOLLOW) == 0 &&
+               facts.st_mtime + SPOOL_AGE_MAX_S < time(NULL)) {
+        unlinkat(files->spool, name, 0);
+    }
+}
+
+void files_sweep(struct disk *disk)
+{
+    int copy = openat(disk->files.spool, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *spool = copy < 0 ? NULL : fdopendir(copy);
+    for (struct dirent *entry; spool != NULL && (entry = readdir(spool)) != NULL;)
+        sweep_spooled(disk, entry->d_name);
+    if (spool != NULL)
+        closedir(spool);
+    sqlite3_stmt *statement = disk_statement(disk, SQL_LEFTOVERS);
+    while (disk_row(disk, statement)) {
+        uint64_t id = (uint64_t)sqlite3_column_int64(statement, 0);
+        files_remove(&disk->files, id);
+        id_list_add(&disk->files.leftover, id);
+    }
+    if (statement != NULL)
+        sqlite3_reset(statement);
+}

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* sqlite_open: the folder, the lock, the database and its schema. */
+#include "disk.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+enum {
+    APPLICATION_ID = 0x4d426f71, /* "MBoq", in the file's header */
+    SCHEMA_VERSION = 1,
+    BUSY_MS = 5000,
+};
+
+/*
+ * recipient_due and destination_due are what the queue looks at; both lead
+ * straight to the next due row however many others wait. The content stands
+ * last in its row, so that questions about a message do not read it.
+ */
+static const char schema[] =
+    "CREATE TABLE message(id INTEGER PRIMARY KEY, arrived_ms INTEGER NOT NULL, expires_ms INTEGER NOT NULL,"
+    " size INTEGER NOT NULL, flags INTEGER NOT NULL, sender TEXT, envid TEXT, account TEXT, client_address TEXT,"
+    " client_helo TEXT, protocol TEXT, tls TEXT, port INTEGER NOT NULL, content BLOB);"
+    "CREATE TABLE recipient(message_id INTEGER NOT NULL, number INTEGER NOT NULL, held INTEGER NOT NULL,"
+    " due_ms INTEGER NOT NULL, attempts INTEGER NOT NULL, flags INTEGER NOT NULL, destination TEXT NOT NULL,"
+    " address TEXT NOT NULL, original TEXT, orcpt TEXT, last_ms INTEGER, last_code INTEGER, last_enhanced TEXT,"
+    " last_text TEXT, last_peer TEXT, PRIMARY KEY(message_id, number)) WITHOUT ROWID;"
+    "CREATE INDEX recipient_due ON recipient(destination, due_ms, message_id, number) WHERE held = 0;"
+    "CREATE TABLE destination(name TEXT PRIMARY KEY, due_ms INTEGER NOT NULL, failures INTEGER NOT NULL) WITHOUT ROWID;"
+    "CREATE INDEX destination_due ON destination(due_ms, name);"
+    "CREATE TABLE leftover(id INTEGER PRIMARY KEY);"
+    "CREATE TABLE note(name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;"
+    "PRAGMA application_id = 1296199537;"
+    "PRAGMA user_version = 1;";
+
+/* The mend stands in the message: people read it at the worst moment. */
+static bool refuse_damaged(const struct disk *disk, struct error *error)
+{
+    return error_set(error, EX_DATAERR,
+                     "%s is damaged (%s) and was left as it is; copy its folder, then recover what can be: "
+                     "sqlite3 mailboat.db .recover | sqlite3 recovered.db",
+                     disk->path, sqlite3_errmsg(disk->db));
+}
+
+static bool refuse(const struct disk *disk, const char *what, struct error *error)
+{
+    int code = sqlite3_errcode(disk->db) & 0xff;
+    if (code == SQLITE_CORRUPT || code == SQLITE_NOTADB)
+        return refuse_damaged(disk, error);
+    return error_set(error, code == SQLITE_FULL ? EX_TEMPFAIL : EX_IOERR, "cannot %s %s: %s", what, disk->path, sqlite3_errmsg(disk->db));
+}
+
+static bool ask_number(struct disk *disk, const char *sql, int *number)
+{
+    sqlite3_stmt *statement = NULL;
+    bool known = sqlite3_prepare_v2(disk->db, sql, -1, &statement, NULL) == SQLITE_OK && sqlite3_step(statement) == SQLITE_ROW;
+    if (known)
+        *number = sqlite3_column_int(statement, 0);
+    return sqlite3_finalize(statement) == SQLITE_OK && known;
+}
+
+static bool execute(struct disk *disk, const char *sql)
+{
+    return sqlite3_exec(disk->db, sql, NULL, NULL, NULL) == SQLITE_OK;
+}
+
+/* Looks before anything is written: is it ours, whole, of our version? */
+static bool check_version(struct disk *disk, bool *empty, struct error *error)
+{
+    int application, version, tables;
+    if (!ask_number(disk, "PRAGMA application_id", &application) || !ask_number(disk, "PRAGMA user_version", &version) ||
+        !ask_number(disk, "SELECT count(*) FROM sqlite_schema", &tables))
+        return refuse(disk, "read", error);
+    *empty = application == 0 && version == 0 && tables == 0;
+    if (!*empty && application != APPLICATION_ID)
+        return error_set(error, EX_DATAERR, "%s is not Mailboat's queue: move it away", disk->path);
+    if (!*empty && version != SCHEMA_VERSION)
+        return error_set(error, EX_DATAERR, "%s has the form of another Mailboat (%d; this one reads %d): run that version", disk->path,
+                         version, SCHEMA_VERSION);
+    return true;
+}
+
+static bool make_schema(struct disk *disk, struct error *error)
+{
+    if (execute(disk, "PRAGMA page_size = 8192; PRAGMA journal_mode = WAL; BEGIN IMMEDIATE;") && execute(disk, schema) && execute(disk, "COMMIT"))
+        return true;
+    bool done = refuse(disk, "write", error);
+    execute(disk, "ROLLBACK");
+    return done;
+}
+
+static bool open_database(struct disk *disk, enum store_access access, struct error *error)
+{
+    int flags = access == STORE_READ ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE;
+    if (access == STORE_WRITE && faccessat(disk->files.folder, "mailboat.db", F_OK, AT_EACCESS) != 0) { /* made here, so that it has the folder's owner from the start */
+        int descriptor = openat(disk->files.folder, "mailboat.db", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+        if (descriptor < 0)
+            return error_set_errno(error, EX_CANTCREAT, "cannot open %s", disk->path);
+        if (disk->files.give)
+            (void)!fchown(descriptor, disk->files.owner, disk->files.group);
+        close(descriptor);
+    } else if (access == STORE_READ && faccessat(disk->files.folder, "mailboat.db", R_OK, AT_EACCESS) != 0) {
+        return error_set_errno(error, errno == EACCES ? EX_NOPERM : EX_NOINPUT, "cannot read the queue %s", disk->path);
+    }
+    if (sqlite3_open_v2(disk->path, &disk->db, flags | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK)
+        return refuse(disk, "open", error);
+    sqlite3_extended_result_codes(disk->db, 1);
+    sqlite3_busy_timeout(disk->db, BUSY_MS);
+    return true;
+}
+
+static bool prepare_database(struct disk *disk, enum store_access access, struct error *error)
+{
+    bool empty = false;
+    if (!check_version(disk, &empty, error))
+        return false;
+    if (access == STORE_READ)
+        return !empty || error_set(error, EX_NOINPUT, "the queue %s is empty and new: the server has not used it yet", disk->path);
+    if (empty && !make_schema(disk, error))
+        return false;
+    if (!execute(disk, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = OFF;"
+                       "PRAGMA temp_store = MEMORY; PRAGMA secure_delete = OFF; PRAGMA cache_size = -8192;"
+                       "PRAGMA journal_size_limit = 67108864; PRAGMA wal_autocheckpoint = 2000;"))
+        return refuse(disk, "prepare", error);
+    files_sweep(disk);
+    return disk->verdict == STORE_DONE || refuse(disk, "read", error);
+}
+
+struct store *store_sqlite_open(const char *folder, enum store_access access, struct error *error)
+{
+    struct disk *disk = memory_new(sizeof *disk);
+    disk->store.operations = &disk_operations;
+    snprintf(disk->path, sizeof disk->path, "%s/mailboat.db", folder);
+    if (files_open(&disk->files, folder, access, error) && open_database(disk, access, error) &&
+        prepare_database(disk, access, error))
+        return &disk->store;
+    store_close(&disk->store);
+    return NULL;
+}

@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * store: where accepted mail waits, in mail's words: messages, recipients,
+ * destinations. One table of operations for each kind of store (sqlite on
+ * disk, memory for the simulation); one contract test for all of them.
+ *
+ * The queue process is the only writer. Changes gather in a batch that opens
+ * by itself with the first of them; store_commit() puts all of it on disk,
+ * synced, or none of it. Trouble with the disk in the middle of a batch is
+ * kept and told by the commit, so that changes themselves return nothing.
+ * Nothing here costs more because more mail waits, except where it is said.
+ *
+ * What a store keeps:
+ *   message      id, times, envelope, origin, content (large ones beside it)
+ *   recipient    one for each that still waits: where it goes, when it is due,
+ *                what the last attempt said. Delivered or failed: gone.
+ *   destination  one for each name under which recipients wait: the earliest
+ *                time at which it is worth a look. Never later than the first
+ *                due recipient, unless the destination itself is put off
+ *                because nobody answers there (`failures`).
+ *   note         what the queue wants to remember about itself
+ */
+#ifndef MAILBOAT_STORE_H
+#define MAILBOAT_STORE_H
+
+#include "arena.h"
+#include "error.h"
+#include "server/session.h"
+#include "smtp/envelope.h"
+
+enum store_limit {
+    STORE_DESTINATION_MAX = 320, /* octets of a destination's name */
+    STORE_REPLY_MAX = 1024,      /* octets kept of a last reply; longer ones are cut */
+    STORE_READ_MAX = 128,        /* rows that one call returns at most */
+};
+
+/* A message and its envelope. `envelope.recipients[i]` has the number i when
+ * it is accepted; what is read back has only those that were asked for. */
+struct store_message {
+    uint64_t id, arrived_ms, expires_ms;
+    struct envelope envelope;
+    struct origin origin;
+    struct bytes content; /* the whole of it; empty when `large` */
+    bool large;           /* the content is a file: store_content() opens it */
+};
+
+/* What the last attempt said; all empty before the first. */
+struct store_reply {
+    uint64_t when_ms;
+    uint32_t code;
+    struct bytes enhanced, text, peer;
+};
+
+struct store_recipient {
+    uint32_t number; /* its place in the envelope as it was accepted */
+    uint32_t attempts;
+    bool held;
+    uint64_t due_ms;
+    struct bytes destination;
+    struct recipient recipient;
+    struct store_reply last;
+};
+
+/* A recipient that is due; also the place from which to read on. */
+struct store_due {
+    uint64_t due_ms, id;
+    uint32_t number;
+};
+
+struct store_destination {
+    uint64_t due_ms;
+    uint32_t failures; /* connections that failed in a row */
+    size_t name_length;
+    char name[STORE_DESTINATION_MAX];
+};
+
+/* A line of `queue list`. */
+struct store_summary {
+    uint64_t id, arrived_ms, expires_ms, size;
+    struct bytes sender;
+    uint64_t waiting, held; /* recipients */
+    uint64_t next_ms;       /* the earliest due of the waiting ones */
+    uint32_t attempts;      /* the most of any recipient */
+    struct bytes first;     /* one recipient's address */
+    struct bytes reason;    /* the latest last reply: "451 4.7.1 later"; empty before any */
+};
+
+struct store;
+
+struct store_operations {
+    void (*close)(struct store *store);
+
+    /* ---- the batch ---- */
+    enum store_verdict (*commit)(struct store *store, struct error *error);
+    bool (*is_changed)(const struct store *store);
+
+    /* ---- large contents, on their way in ---- */
+    int (*spool)(struct store *store, uint64_t spool, enum store_verdict *verdict);
+    void (*spool_drop)(struct store *store, uint64_t spool);
+
+    /* ---- changes ---- */
+    bool (*accept)(struct store *store, const struct store_message *message, const struct bytes *destinations,
+                   uint64_t due_ms, uint64_t spool);
+    void (*defer)(struct store *store, uint64_t id, uint32_t number, uint64_t due_ms, uint32_t attempts,
+                  const struct store_reply *last);
+    void (*place)(struct store *store, uint64_t id, uint32_t number, struct bytes destination, uint64_t due_ms, bool held);
+    void (*finish)(struct store *store, uint64_t id, uint32_t number);
+    bool (*settle)(struct store *store, uint64_t id);
+    void (*remove)(struct store *store, uint64_t id);
+    void (*destination_put)(struct store *store, struct bytes name, uint64_t due_ms, uint32_t failures);
+    void (*destination_remove)(struct store *store, struct bytes name);
+    void (*note_put)(struct store *store, const char *name, struct bytes value);
+
+    /* ---- questions ---- */
+    bool (*read)(struct store *store, uint64_t id, bool with_content, struct arena *arena, struct store_message *message);
+    int (*content)(struct store *store, uint64_t id);
+    size_t (*recipients)(struct store *store, uint64_t id, uint32_t from, size_t max, struct arena *arena,
+                         struct store_recipient *found);
+    size_t (*due)(struct store *store, struct bytes destination, uint64_t now_ms, const struct store_due *after, size_t max,
+                  struct store_due *found);
+    uint64_t (*next_due)(struct store *store, struct bytes destination, uint64_t after_ms);
+    bool (*destination)(struct store *store, struct bytes name, struct store_destination *found);
+    size_t (*destinations_due)(struct store *store, uint64_t now_ms, const struct store_destination *after, size_t max,
+                               struct store_destination *found);
+    uint64_t (*destinations_next)(struct store *store, uint64_t after_ms);
+    size_t (*list)(struct store *store, uint64_t after_id, size_t max, struct arena *arena, struct store_summary *found);
+    size_t (*ids)(struct store *store, uint64_t after_id, size_t max, uint64_t *ids, uint64_t *expires_ms);
+    struct bytes (*note)(struct store *store, const char *name, struct arena *arena);
+};
+
+/* The head of every kind of store. */
+struct store {
+    const struct store_operations *operations;
+};
+
+enum { STORE_NEVER = 0 }; /* a due time: nothing is */
+
+/* An uncommitted batch is lost. NULL is allowed. */
+static inline void store_close(struct store *store)
+{
+    if (store != NULL)
+        store->operations->close(store);
+}
+
+/* DONE: all of the batch is on disk. FULL: none of it, for want of room; the
+ * store stays usable. FAILED: none of it can be relied on; the process must
+ * end and open the store anew. `error` says why where it is not DONE. */
+static inline enum store_verdict store_commit(struct store *store, struct error *error)
+{
+    return store->operations->commit(store, error);
+}
+/* Is there anything to commit? */
+static inline bool store_is_changed(const struct store *store) { return store->operations->is_changed(store); }
+
+/* A file to write a large content to: a descriptor for reading and writing
+ * that the caller closes; -1 with the verdict why not. `spool` names it until
+ * it is accepted or dropped: any number but 0, from a random source. */
+static inline int store_spool(struct store *store, uint64_t spool, enum store_verdict *verdict)
+{
+    return store->operations->spool(store, spool, verdict);
+}
+static inline void store_spool_drop(struct store *store, uint64_t spool) { store->operations->spool_drop(store, spool); }
+
+/* Takes a message in: `destinations` has a name for each recipient. With a
+ * spool its file becomes the content (envelope.size is then the file's),
+ * else message->content is. False when the id is taken or there is no such
+ * spool: the batch goes on without this message. */
+static inline bool store_accept(struct store *store, const struct store_message *message, const struct bytes *destinations,
+                                uint64_t due_ms, uint64_t spool)
+{
+    return store->operations->accept(store, message, destinations, due_ms, spool);
+}
+/* The attempt did not get through: again at `due_ms`. No such row: nothing happens, here and below. */
+static inline void store_defer(struct store *store, uint64_t id, uint32_t number, uint64_t due_ms, uint32_t attempts,
+                               const struct store_reply *last)
+{
+    store->operations->defer(store, id, number, due_ms, attempts, last);
+}
+/* Another destination (empty: the same), another time, held back or not. */
+static inline void store_place(struct store *store, uint64_t id, uint32_t number, struct bytes destination, uint64_t due_ms, bool held)
+{
+    store->operations->place(store, id, number, destination, due_ms, held);
+}
+/* Delivered, or failed for good: the recipient goes. store_settle() follows. */
+static inline void store_finish(struct store *store, uint64_t id, uint32_t number)
+{
+    store->operations->finish(store, id, number);
+}
+/* The message goes when no recipient is left; true then. */
+static inline bool store_settle(struct store *store, uint64_t id) { return store->operations->settle(store, id); }
+/* The message goes with all its recipients. */
+static inline void store_remove(struct store *store, uint64_t id) { store->operations->remove(store, id); }
+static inline void store_destination_put(struct store *store, struct bytes name, uint64_t due_ms, uint32_t failures)
+{
+    store->operations->destination_put(store, name, due_ms, failures);
+}
+static inline void store_destination_remove(struct store *store, struct bytes name)
+{
+    store->operations->destination_remove(store, name);
+}
+static inline void store_note_put(struct store *store, const char *name, struct bytes value)
+{
+    store->operations->note_put(store, name, value);
+}
+
+/* The message without recipients; texts in the arena. False: there is none. */
+static inline bool store_read(struct store *store, uint64_t id, bool with_content, struct arena *arena, struct store_message *message)
+{
+    return store->operations->read(store, id, with_content, arena, message);
+}
+/* A large content as a descriptor for reading, at its beginning, the caller's to close; or -1. */
+static inline int store_content(struct store *store, uint64_t id) { return store->operations->content(store, id); }
+/* The recipients numbered `from` and up, in order; at most `max`. */
+static inline size_t store_recipients(struct store *store, uint64_t id, uint32_t from, size_t max, struct arena *arena,
+                                      struct store_recipient *found)
+{
+    return store->operations->recipients(store, id, from, max, arena, found);
+}
+/* Recipients of a destination that are due and not held, ordered by due time,
+ * id and number, behind `after` (all zero: from the beginning). */
+static inline size_t store_due(struct store *store, struct bytes destination, uint64_t now_ms, const struct store_due *after,
+                               size_t max, struct store_due *found)
+{
+    return store->operations->due(store, destination, now_ms, after, max, found);
+}
+/* When the first of them is due after `after_ms`; STORE_NEVER when none waits. */
+static inline uint64_t store_next_due(struct store *store, struct bytes destination, uint64_t after_ms)
+{
+    return store->operations->next_due(store, destination, after_ms);
+}
+static inline bool store_destination(struct store *store, struct bytes name, struct store_destination *found)
+{
+    return store->operations->destination(store, name, found);
+}
+/* Destinations worth a look, ordered by due time and name, behind `after` (NULL: from the beginning). */
+static inline size_t store_destinations_due(struct store *store, uint64_t now_ms, const struct store_destination *after, size_t max,
+                                            struct store_destination *found)
+{
+    return store->operations->destinations_due(store, now_ms, after, max, found);
+}
+/* The first time after `after_ms` at which one is; STORE_NEVER when none waits. */
+static inline uint64_t store_destinations_next(struct store *store, uint64_t after_ms)
+{
+    return store->operations->destinations_next(store, after_ms);
+}
+/* For people: pages in the order of ids, which is that of arrival. */
+static inline size_t store_list(struct store *store, uint64_t after_id, size_t max, struct arena *arena, struct store_summary *found)
+{
+    return store->operations->list(store, after_id, max, arena, found);
+}
+/* The same, only ids and times of expiry (which may be NULL). */
+static inline size_t store_ids(struct store *store, uint64_t after_id, size_t max, uint64_t *ids, uint64_t *expires_ms)
+{
+    return store->operations->ids(store, after_id, max, ids, expires_ms);
+}
+/* Empty when it was never put. */
+static inline struct bytes store_note(struct store *store, const char *name, struct arena *arena)
+{
+    return store->operations->note(store, name, arena);
+}
+
+static inline struct bytes store_destination_name(const struct store_destination *destination)
+{
+    return bytes_of(destination->name, destination->name_length);
+}
+
+/* ---- the kinds ---- */
+
+/*
+ * On disk, in the folder DATA/queue, which must exist:
+ *   mailboat.db (-wal, -shm)   SQLite, WAL, synchronous=FULL
+ *   content/XX/ID              large contents, named by queue id
+ *   spool/N, spool/ID.new      on their way in; swept at open and when a batch ends
+ *   lock                       flock'ed by the one writer; holds its pid
+ * A damaged database or one of another version is refused, with the mend, and
+ * never touched. Files made here belong to the folder's owner.
+ */
+enum store_access { STORE_WRITE, STORE_READ };
+struct store *store_sqlite_open(const char *folder, enum store_access access, struct error *error);
+
+/* The pid of the process that holds the folder's lock, 0 when nobody does. */
+long store_sqlite_owner(const char *folder);
+
+/* Test hooks: pages that the database may have at most (0: as it is), and
+ * whether every query that the process may ask goes through an index. */
+void store_sqlite_limit_pages(struct store *store, unsigned pages_max);
+bool store_sqlite_plans_are_seeks(struct store *store, struct error *error);
+
+/* In memory, for the simulation. */
+struct store *store_memory_open(void);
+/* The power fails: what was not committed is gone. */
+void store_memory_crash(struct store *store);
+/* From now on at most so many octets of messages fit (0: any number). */
+void store_memory_limit(struct store *store, uint64_t octets_max);
+/* The next commit fails for good, as when the disk is broken. */
+void store_memory_break(struct store *store);
+
+#endif
