@@ -19,9 +19,16 @@ static char scratch[CONN_INPUT_MAX];
 static struct conn *running;
 
 static void watch_interest(struct conn *conn);
+static void wake(struct conn *conn, bool read, bool write);
+static void read_on(struct conn *conn);
 static void on_ready(void *owner, bool readable, bool writable);
 
 static const struct conn_events no_events;
+
+enum {
+    SHRINK_ABOVE = 4096,       /* octets of capacity */
+    TLS_RECORD_MAX = 16 * 1024, /* octets of a TLS record (RFC 8446 5.1) */
+};
 
 /* ---- life ---- */
 
@@ -117,6 +124,7 @@ void conn_close(struct conn *conn)
     conn->loop = NULL;
     conn->descriptor = -1;
     conn->fresh = bytes_none();
+    conn->wake_read = conn->wake_write = false;
 }
 
 /* ---- reading ---- */
@@ -126,15 +134,30 @@ struct bytes conn_input(const struct conn *conn)
     return conn->fresh.length > 0 ? conn->fresh : buffer_bytes(&conn->input);
 }
 
+/* A line's beginning that waits for its end must not hold the memory of all
+ * that stood before it. */
+static void input_shrink(struct conn *conn)
+{
+    struct buffer small = {0};
+    if (conn->input.length > 0 && (conn->input.capacity < SHRINK_ABOVE || conn->input.length > conn->input.capacity / 4))
+        return;
+    if (conn->input.length > 0)
+        buffer_add(&small, buffer_bytes(&conn->input));
+    buffer_free(&conn->input);
+    conn->input = small;
+}
+
 void conn_consume(struct conn *conn, size_t count)
 {
     if (conn->fresh.length > 0) {
         conn->fresh = bytes_from(conn->fresh, count);
         return;
     }
+    bool was_full = conn->input.length >= CONN_INPUT_MAX;
     buffer_consume(&conn->input, count);
-    if (conn->input.length == 0)
-        buffer_free(&conn->input);
+    input_shrink(conn);
+    if (was_full && running != conn)
+        read_on(conn);
 }
 
 bool conn_input_is_tls(const struct conn *conn)
@@ -182,11 +205,15 @@ static ssize_t read_tls(struct conn *conn, char *room, size_t size)
         int got = SSL_read(conn->ssl, room + total, (int)(size - total));
         if (got > 0) {
             total += (size_t)got;
+            if (got < TLS_RECORD_MAX && !SSL_has_pending(conn->ssl))
+                return (ssize_t)total; /* a dialogue: what follows will wake us, no need to ask the socket */
             continue;
         }
         int problem = SSL_get_error(conn->ssl, got);
-        if (problem == SSL_ERROR_WANT_READ || problem == SSL_ERROR_WANT_WRITE || total > 0)
-            break;
+        if (problem == SSL_ERROR_WANT_READ || problem == SSL_ERROR_WANT_WRITE)
+            return (ssize_t)total;
+        if (total > 0)
+            break; /* the end is met again once this is read */
         if (problem == SSL_ERROR_ZERO_RETURN)
             end_with(conn, CONN_END_CLOSED, "the connection was closed");
         else if (problem == SSL_ERROR_SYSCALL && errno != 0)
@@ -195,7 +222,18 @@ static ssize_t read_tls(struct conn *conn, char *room, size_t size)
             end_with_tls(conn);
         return -1;
     }
+    wake(conn, true, false); /* what OpenSSL holds already, the kernel does not tell */
     return (ssize_t)total;
+}
+
+/* Reads again where reading had stopped. */
+static void read_on(struct conn *conn)
+{
+    if (conn->loop == NULL || conn->ended)
+        return;
+    watch_interest(conn);
+    if (conn->ssl != NULL && !conn->handshaking && SSL_has_pending(conn->ssl))
+        wake(conn, true, false);
 }
 
 /* Reads once and tells the owner. */
@@ -232,19 +270,21 @@ void conn_pause(struct conn *conn, bool paused)
     if (conn->paused == paused || conn->loop == NULL)
         return;
     conn->paused = paused;
-    watch_interest(conn);
-    /* What OpenSSL has read already wakes no one. */
-    if (!paused && conn->ssl != NULL && !conn->ended && SSL_has_pending(conn->ssl))
-        event_active(&conn->watch.event, EV_READ, 1);
+    if (paused)
+        return; /* the socket is left alone until it has octets: most pauses end before */
+    conn->deaf = false;
+    read_on(conn);
 }
 
 /* ---- writing ---- */
 
 void conn_write(struct conn *conn, struct bytes b)
 {
+    if (conn->loop == NULL || conn->ended)
+        return;
     buffer_add(&conn->output, b);
     if (running != conn)
-        watch_interest(conn); /* sent at the next turn unless conn_flush() comes first */
+        wake(conn, false, true); /* sent at the next turn unless conn_flush() comes first */
 }
 
 size_t conn_unsent(const struct conn *conn)
@@ -253,20 +293,22 @@ size_t conn_unsent(const struct conn *conn)
 }
 
 /* Octets sent, 0 when there is no room now, -1 when the conn ended. */
-static ssize_t write_some(struct conn *conn, struct bytes b)
+static ssize_t write_clear(struct conn *conn, struct bytes b)
 {
-    if (conn->ssl == NULL) {
-        ssize_t sent;
-        do
-            sent = send(conn->descriptor, b.at, b.length, MSG_NOSIGNAL);
-        while (sent < 0 && errno == EINTR);
-        if (sent >= 0)
-            return sent;
-        if (errno == EAGAIN)
-            return 0;
-        end_with_errno(conn, errno);
-        return -1;
-    }
+    ssize_t sent;
+    do
+        sent = send(conn->descriptor, b.at, b.length, MSG_NOSIGNAL);
+    while (sent < 0 && errno == EINTR);
+    if (sent >= 0)
+        return sent;
+    if (errno == EAGAIN)
+        return 0;
+    end_with_errno(conn, errno);
+    return -1;
+}
+
+static ssize_t write_tls(struct conn *conn, struct bytes b)
+{
     ERR_clear_error();
     int sent = SSL_write(conn->ssl, b.at, (int)(b.length < INT32_MAX ? b.length : INT32_MAX));
     if (sent > 0)
@@ -286,7 +328,8 @@ void conn_flush(struct conn *conn)
     if (conn->loop == NULL || conn->ended || conn->connecting || conn->handshaking)
         return;
     while (conn->output.length > 0) {
-        ssize_t sent = write_some(conn, buffer_bytes(&conn->output));
+        struct bytes unsent = buffer_bytes(&conn->output);
+        ssize_t sent = conn->ssl != NULL ? write_tls(conn, unsent) : write_clear(conn, unsent);
         if (sent < 0)
             return;
         if (sent == 0)
@@ -313,6 +356,7 @@ static void start_tls(struct conn *conn, struct tls_context *context)
 {
     assert(conn->ssl == NULL);
     conn->fresh = bytes_none();
+    conn_flush(conn);
     buffer_free(&conn->input); /* RFC 3207 4.2: what came in clear behind STARTTLS is not heard */
     conn->ssl = SSL_new(context->ssl);
     if (conn->ssl == NULL) {
@@ -322,7 +366,8 @@ static void start_tls(struct conn *conn, struct tls_context *context)
     SSL_set_app_data(conn->ssl, conn);
     SSL_set_fd(conn->ssl, conn->descriptor);
     conn->handshaking = true;
-    event_active(&conn->watch.event, EV_READ, 1);
+    conn->clear_left = conn->output.length;
+    wake(conn, true, true);
 }
 
 void conn_start_tls_server(struct conn *conn, struct tls_context *context)
@@ -345,12 +390,10 @@ void conn_start_tls_client(struct conn *conn, struct tls_context *context, const
     bool is_address = inet_pton(AF_INET, name, address) == 1 || inet_pton(AF_INET6, name, address) == 1;
     if (!is_address && name[0] != '\0')
         SSL_set_tlsext_host_name(conn->ssl, name);
-    if (!verify)
-        return;
     X509_VERIFY_PARAM_set_hostflags(wanted, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
     if (is_address)
         X509_VERIFY_PARAM_set1_ip_asc(wanted, name);
-    else
+    else if (name[0] != '\0')
         X509_VERIFY_PARAM_set1_host(wanted, name, 0);
 }
 
@@ -396,26 +439,48 @@ static const char *certificate_sentence(enum tls_certificate verdict)
     return "the server's certificate is not valid";
 }
 
+/* True once all that was written before STARTTLS is on its way. */
+static bool clear_is_sent(struct conn *conn)
+{
+    while (conn->clear_left > 0) {
+        ssize_t sent = write_clear(conn, bytes_first(buffer_bytes(&conn->output), conn->clear_left));
+        if (sent < 0)
+            return false;
+        if (sent == 0) {
+            watch_change(&conn->watch, false, true);
+            return false;
+        }
+        buffer_consume(&conn->output, (size_t)sent);
+        conn->clear_left -= (size_t)sent;
+    }
+    return true;
+}
+
+static void finish_handshake(struct conn *conn)
+{
+    conn->handshaking = false;
+    if (conn->verify && conn_tls_certificate(conn) != TLS_CERTIFICATE_VALID) {
+        end_with(conn, CONN_END_TLS, certificate_sentence(conn_tls_certificate(conn)));
+        return;
+    }
+    running = conn;
+    if (conn->events->on_tls != NULL)
+        conn->events->on_tls(conn->owner);
+    if (running != conn)
+        return;
+    running = NULL;
+    conn_flush(conn);
+    read_on(conn);
+}
+
 static void handshake(struct conn *conn)
 {
+    if (!clear_is_sent(conn))
+        return;
     ERR_clear_error();
     int done = SSL_do_handshake(conn->ssl);
     if (done == 1) {
-        conn->handshaking = false;
-        if (conn->verify && conn_tls_certificate(conn) != TLS_CERTIFICATE_VALID) {
-            end_with(conn, CONN_END_TLS, certificate_sentence(conn_tls_certificate(conn)));
-            return;
-        }
-        running = conn;
-        if (conn->events->on_tls != NULL)
-            conn->events->on_tls(conn->owner);
-        if (running != conn)
-            return;
-        running = NULL;
-        conn_flush(conn);
-        watch_interest(conn);
-        if (!conn->paused && !conn->ended && SSL_has_pending(conn->ssl))
-            event_active(&conn->watch.event, EV_READ, 1);
+        finish_handshake(conn);
         return;
     }
     int problem = SSL_get_error(conn->ssl, done);
@@ -435,7 +500,16 @@ static void watch_interest(struct conn *conn)
 {
     if (conn->ended || conn->connecting || conn->handshaking || conn->loop == NULL)
         return;
-    watch_change(&conn->watch, !conn->paused && conn->input.length < CONN_INPUT_MAX, conn->output.length > 0);
+    watch_change(&conn->watch, !conn->deaf && conn->input.length < CONN_INPUT_MAX, conn->output.length > 0);
+    if (conn->wake_read || conn->wake_write) /* a change forgets it */
+        event_active(&conn->watch.event, EV_READ, 1);
+}
+
+static void wake(struct conn *conn, bool read, bool write)
+{
+    conn->wake_read |= read;
+    conn->wake_write |= write;
+    event_active(&conn->watch.event, EV_READ, 1);
 }
 
 static void finish_connect(struct conn *conn)
@@ -490,18 +564,32 @@ static void on_ready(void *owner, bool readable, bool writable)
             finish_connect(conn);
         return;
     }
+    bool woken = conn->wake_read || conn->wake_write;
+    if (woken) {
+        readable = conn->wake_read;
+        writable = conn->wake_write || writable;
+        conn->wake_read = conn->wake_write = false;
+    }
     if (conn->handshaking) {
         handshake(conn);
         return;
     }
     if (writable && !write_ready(conn))
         return;
-    if (readable && !conn->paused && !conn->ended)
+    if (!readable || conn->ended)
+        return;
+    if (!conn->paused) {
         read_input(conn);
+        return;
+    }
+    conn->deaf = true;
+    watch_interest(conn);
 }
 
 void conn_set_timeout(struct conn *conn, uint32_t timeout_ms)
 {
+    if (conn->loop == NULL)
+        return;
     conn->timeout_ms = timeout_ms;
     if (timeout_ms == 0)
         event_del(&conn->timeout);

@@ -49,7 +49,10 @@ struct conn {
     uint32_t timeout_ms;
     long verify_error;     /* the first that OpenSSL found, X509_V_OK when none */
     enum conn_end end;
+    size_t clear_left;     /* octets of `output` that go in clear before the handshake */
     bool connecting, handshaking, paused, ended, end_told, verify;
+    bool deaf;             /* the socket had octets while paused: not watched until it goes on */
+    bool wake_read, wake_write; /* the loop shall come back though the kernel has no news */
     char why[160]; /* a sentence on how it ended, or why TLS failed */
 };
 
@@ -69,9 +72,12 @@ void conn_flush(struct conn *conn);
 size_t conn_unsent(const struct conn *conn);
 static inline bool conn_output_is_full(const struct conn *conn) { return conn_unsent(conn) >= CONN_OUTPUT_HIGH; }
 
-/* Handshakes; unread clear text is dropped first (RFC 3207 4.2). */
+/* Handshakes. What was written before goes out in clear first; unread clear
+ * text is dropped (RFC 3207 4.2). */
 void conn_start_tls_server(struct conn *conn, struct tls_context *context);
-/* `name` is checked against the certificate where `verify`; sent as SNI unless it is an address. */
+/* `name` is checked against the certificate, and sent as SNI unless it is an
+ * address. Where `verify`, a certificate that is not valid ends the conn
+ * (CONN_END_TLS); else conn_tls_certificate() alone tells. */
 void conn_start_tls_client(struct conn *conn, struct tls_context *context, const char *name, bool verify);
 /* "TLSv1.3 TLS_AES_256_GCM_SHA384", or "" in clear; into `room`. */
 struct bytes conn_tls_text(const struct conn *conn, char *room, size_t size);

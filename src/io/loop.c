@@ -10,9 +10,11 @@ bool loop_start(struct loop *loop, struct error *error)
 {
     signal(SIGPIPE, SIG_IGN);
     struct event_config *wishes = event_config_new();
+    loop->base = NULL;
     if (wishes != NULL) {
+        /* No change list: listening sockets and channels are shared with other
+         * processes, and one that is closed must leave epoll at once. */
         event_config_set_flag(wishes, EVENT_BASE_FLAG_NOLOCK);
-        event_config_set_flag(wishes, EVENT_BASE_FLAG_EPOLL_USE_CHANGELIST);
         loop->base = event_base_new_with_config(wishes);
         event_config_free(wishes);
     }

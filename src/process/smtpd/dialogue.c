@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* dialogue: drives one server session over one connection. */
+#include "smtpd/smtpd.h"
+
+#include "log.h"
+
+#include <stdlib.h>
+
+static const struct conn_events dialogue_events;
+
+/* ---- life ---- */
+
+static void begin_session(struct dialogue *dialogue, struct bytes account)
+{
+    char room[128];
+    server_session_start(&dialogue->session, &dialogue->door->policy, bytes_of_text(dialogue->address), dialogue->door->port,
+                         conn_tls_text(&dialogue->conn, room, sizeof room), account);
+}
+
+void dialogue_start(struct door *door, int descriptor, struct visitor *visitor, struct bytes address, struct bytes account)
+{
+    struct smtpd *smtpd = door->smtpd;
+    struct dialogue *dialogue = memory_new(sizeof *dialogue);
+    dialogue->smtpd = smtpd;
+    dialogue->door = door;
+    dialogue->visitor = visitor;
+    dialogue->intake.file = -1;
+    memcpy(dialogue->address, address.at, bytes_first(address, sizeof dialogue->address - 1).length);
+    dialogue->next = smtpd->dialogues;
+    if (dialogue->next != NULL)
+        dialogue->next->previous = dialogue;
+    smtpd->dialogues = dialogue;
+    smtpd->dialogue_count++;
+    conn_start(&dialogue->conn, smtpd->child->loop, descriptor, &dialogue_events, dialogue);
+    log_event(LOG_EVENT_DEBUG, "connected", LOG_BYTES("client", address), LOG_U64("port", door->port));
+    if (door->policy.tls == TLS_IMPLICIT) {
+        conn_set_timeout(&dialogue->conn, HANDSHAKE_TIMEOUT_MS);
+        conn_start_tls_server(&dialogue->conn, &smtpd->tls);
+        return;
+    }
+    begin_session(dialogue, account);
+    dialogue_run(dialogue);
+}
+
+static void forget_visitor(struct dialogue *dialogue)
+{
+    struct visitor *visitor = dialogue->visitor;
+    if (visitor == NULL || --visitor->connections > 0)
+        return;
+    map_remove(&dialogue->smtpd->visitors, bytes_of(visitor->key, sizeof visitor->key));
+    free(visitor);
+}
+
+void dialogue_free(struct dialogue *dialogue)
+{
+    struct smtpd *smtpd = dialogue->smtpd;
+    question_forget(dialogue);
+    intake_drop(dialogue);
+    conn_close(&dialogue->conn);
+    server_session_free(&dialogue->session);
+    forget_visitor(dialogue);
+    if (dialogue->previous != NULL)
+        dialogue->previous->next = dialogue->next;
+    else
+        smtpd->dialogues = dialogue->next;
+    if (dialogue->next != NULL)
+        dialogue->next->previous = dialogue->previous;
+    smtpd->dialogue_count--;
+    free(dialogue);
+    smtpd_leave_if_done(smtpd);
+}
+
+/* Closes once the last reply has left. True when it is gone already. */
+static bool close_after_replies(struct dialogue *dialogue)
+{
+    conn_flush(&dialogue->conn);
+    if (conn_unsent(&dialogue->conn) == 0) {
+        dialogue_free(dialogue);
+        return true;
+    }
+    dialogue->closing = true;
+    conn_pause(&dialogue->conn, true);
+    conn_set_timeout(&dialogue->conn, CLOSE_TIMEOUT_MS);
+    return false;
+}
+
+/* ---- what the machine wants done ---- */
+
+static void log_refusals(const struct dialogue *dialogue, struct bytes replies)
+{
+    while (replies.length > 0) {
+        struct bytes line = bytes_trim(bytes_split(&replies, '\n'));
+        bool refused = line.length > 4 && (line.at[0] == '4' || line.at[0] == '5') && line.at[3] == ' ';
+        if (!refused || bytes_equal(bytes_first(line, 3), BYTES("535"))) /* told by auth_failed */
+            continue;
+        if (line.at[line.length - 1] == '\r')
+            line.length--;
+        log_event(LOG_EVENT_INFO, "refused", LOG_BYTES("code", bytes_first(line, 3)), LOG_BYTES("reason", bytes_from(line, 4)),
+                  LOG_BYTES("client", dialogue->session.origin.client_address), LOG_U64("port", dialogue->door->port),
+                  LOG_BYTES("account", dialogue->session.origin.account));
+    }
+}
+
+/* False when the dialogue is gone. */
+static bool carry_out(struct dialogue *dialogue, const struct server_action *action)
+{
+    switch (action->kind) {
+    case SERVER_NOTHING:
+    case SERVER_CONTENT: /* see pull_actions() */
+        break;
+    case SERVER_REPLY:
+        log_refusals(dialogue, action->bytes);
+        conn_write(&dialogue->conn, action->bytes);
+        break;
+    case SERVER_STARTTLS:
+        conn_set_timeout(&dialogue->conn, HANDSHAKE_TIMEOUT_MS);
+        conn_start_tls_server(&dialogue->conn, &dialogue->smtpd->tls);
+        break;
+    case SERVER_CONTENT_BEGIN:
+        intake_begin(dialogue, action->envelope);
+        break;
+    case SERVER_CONTENT_DROP:
+        intake_drop(dialogue);
+        break;
+    case SERVER_ASK_PASSWORD:
+        question_ask(dialogue, IPC_PASSWORD, action);
+        break;
+    case SERVER_ASK_SENDER:
+        if (dialogue->door->policy.role == ROLE_LOCAL) /* who is on this machine may speak for it */
+            server_session_answer_sender(&dialogue->session, SENDER_ALLOWED);
+        else
+            question_ask(dialogue, IPC_SENDER, action);
+        break;
+    case SERVER_ASK_RECIPIENT:
+        question_ask(dialogue, IPC_RECIPIENT, action);
+        break;
+    case SERVER_ASK_STORE:
+        intake_store(dialogue, action);
+        break;
+    case SERVER_CLOSE:
+        return !close_after_replies(dialogue);
+    }
+    return true;
+}
+
+/* Carries out all that waits. `used` octets of the input belong to it: runs
+ * of content borrow from them, so they are used up behind those. */
+static bool pull_actions(struct dialogue *dialogue, size_t used)
+{
+    struct server_action action;
+    while (server_session_action(&dialogue->session, &action)) {
+        if (action.kind == SERVER_CONTENT) {
+            intake_add(dialogue, action.bytes);
+            continue;
+        }
+        conn_consume(&dialogue->conn, used);
+        used = 0;
+        if (!carry_out(dialogue, &action))
+            return false;
+    }
+    conn_consume(&dialogue->conn, used);
+    return true;
+}
+
+static bool may_go_on(const struct dialogue *dialogue)
+{
+    return dialogue->session.state != NULL && !dialogue->question.open && !dialogue->closing && !dialogue->conn.handshaking &&
+           !conn_output_is_full(&dialogue->conn);
+}
+
+void dialogue_run(struct dialogue *dialogue)
+{
+    struct conn *conn = &dialogue->conn;
+    if (dialogue->session.state == NULL || dialogue->closing)
+        return;
+    size_t used = 0;
+    do {
+        if (!pull_actions(dialogue, used))
+            return;
+        used = may_go_on(dialogue) ? server_session_feed(&dialogue->session, conn_input(conn)) : 0;
+    } while (used > 0);
+    if (!pull_actions(dialogue, 0) || dialogue->closing)
+        return;
+    conn_flush(conn);
+    conn_pause(conn, dialogue->question.open || conn_output_is_full(conn));
+    uint32_t timeout_ms = server_session_timeout_ms(&dialogue->session);
+    if (!conn->handshaking && conn->timeout_ms != timeout_ms)
+        conn_set_timeout(conn, timeout_ms);
+}
+
+void dialogue_drain(struct dialogue *dialogue)
+{
+    if (dialogue->session.state == NULL) {
+        dialogue_free(dialogue);
+        return;
+    }
+    server_session_drain(&dialogue->session);
+    dialogue_run(dialogue);
+}
+
+/* ---- the conn's news ---- */
+
+static void on_input(void *owner)
+{
+    struct dialogue *dialogue = owner;
+    if (!dialogue->heard && dialogue->conn.ssl == NULL && conn_input_is_tls(&dialogue->conn)) {
+        log_event(LOG_EVENT_INFO, "refused", LOG_TEXT("reason", "the client speaks TLS at once on a port that begins in clear"),
+                  LOG_TEXT("client", dialogue->address), LOG_U64("port", dialogue->door->port));
+        dialogue_free(dialogue);
+        return;
+    }
+    dialogue->heard = true;
+    dialogue_run(dialogue);
+}
+
+static void on_drained(void *owner)
+{
+    struct dialogue *dialogue = owner;
+    if (dialogue->closing)
+        dialogue_free(dialogue);
+    else
+        dialogue_run(dialogue);
+}
+
+static void on_tls(void *owner)
+{
+    struct dialogue *dialogue = owner;
+    char room[128];
+    if (dialogue->session.state == NULL)
+        begin_session(dialogue, bytes_none());
+    else
+        server_session_tls_started(&dialogue->session, conn_tls_text(&dialogue->conn, room, sizeof room));
+    dialogue_run(dialogue);
+}
+
+static void on_end(void *owner, enum conn_end end)
+{
+    struct dialogue *dialogue = owner;
+    log_event(end == CONN_END_TLS ? LOG_EVENT_INFO : LOG_EVENT_DEBUG, end == CONN_END_TLS ? "tls_failed" : "disconnected",
+              LOG_TEXT("reason", dialogue->conn.why), LOG_TEXT("client", dialogue->address), LOG_U64("port", dialogue->door->port));
+    dialogue_free(dialogue);
+}
+
+static void on_timeout(void *owner)
+{
+    struct dialogue *dialogue = owner;
+    if (dialogue->question.open) { /* it is us who are slow */
+        conn_set_timeout(&dialogue->conn, dialogue->conn.timeout_ms);
+        return;
+    }
+    if (dialogue->session.state == NULL || dialogue->closing || dialogue->conn.handshaking) {
+        dialogue_free(dialogue);
+        return;
+    }
+    server_session_timed_out(&dialogue->session);
+    dialogue_run(dialogue);
+}
+
+static const struct conn_events dialogue_events = {
+    .on_input = on_input, .on_drained = on_drained, .on_tls = on_tls, .on_end = on_end, .on_timeout = on_timeout};

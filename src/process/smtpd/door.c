@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* door: accepts connections, counts them, and refuses those that are too many. */
+#define _GNU_SOURCE
+#include "smtpd/smtpd.h"
+
+#include "log.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+struct guest {
+    int descriptor;
+    struct sockaddr_storage from;
+    char room[INET6_ADDRSTRLEN];
+    struct bytes address;
+};
+
+/* The greeting of one who cannot come in. With implicit TLS there is no
+ * telling before the handshake, and a handshake costs more than it tells. */
+static void turn_away(const struct door *door, const struct guest *guest, struct bytes reply, const char *reason)
+{
+    if (door->policy.tls != TLS_IMPLICIT)
+        (void)!send(guest->descriptor, reply.at, reply.length, MSG_NOSIGNAL | MSG_DONTWAIT);
+    close(guest->descriptor);
+    log_event(LOG_EVENT_WARN, "refused", LOG_U64("code", 421), LOG_TEXT("reason", reason), LOG_BYTES("client", guest->address),
+              LOG_U64("port", door->port));
+}
+
+/* IPv4 by address, IPv6 by its /64: who has one has all of it. */
+static bool visitor_key(const struct sockaddr_storage *from, uint64_t key[2])
+{
+    key[0] = key[1] = 0;
+    if (from->ss_family == AF_INET) {
+        memcpy(key, &((const struct sockaddr_in *)(const void *)from)->sin_addr, 4);
+        key[1] = 4;
+        return true;
+    }
+    if (from->ss_family != AF_INET6)
+        return false;
+    const struct in6_addr *six = &((const struct sockaddr_in6 *)(const void *)from)->sin6_addr;
+    key[1] = IN6_IS_ADDR_V4MAPPED(six) ? 4 : 6;
+    memcpy(key, key[1] == 4 ? &six->s6_addr[12] : six->s6_addr, key[1] == 4 ? 4 : 8);
+    return true;
+}
+
+static struct visitor *visitor_of(struct smtpd *smtpd, const struct sockaddr_storage *from)
+{
+    uint64_t key[2];
+    if (!visitor_key(from, key))
+        return NULL;
+    struct visitor *visitor = map_get(&smtpd->visitors, bytes_of(key, sizeof key));
+    if (visitor == NULL) {
+        visitor = memory_new(sizeof *visitor);
+        memcpy(visitor->key, key, sizeof key);
+        map_put(&smtpd->visitors, bytes_of(key, sizeof key), visitor);
+    }
+    return visitor;
+}
+
+/* A local program is known by its user: the kernel says who. */
+static struct bytes local_account(int descriptor, char *room, size_t size)
+{
+    struct ucred who;
+    socklen_t length = sizeof who;
+    if (getsockopt(descriptor, SOL_SOCKET, SO_PEERCRED, &who, &length) != 0)
+        return bytes_none();
+    snprintf(room, size, "uid %u", (unsigned)who.uid);
+    return bytes_of_text(room);
+}
+
+static void let_in(struct door *door, const struct guest *guest)
+{
+    struct smtpd *smtpd = door->smtpd;
+    uint32_t each_max = smtpd->child->config->limits.connections_per_client;
+    struct visitor *visitor = visitor_of(smtpd, &guest->from);
+    char room[32];
+    struct bytes account = bytes_none();
+    if (visitor != NULL && each_max > 0 && visitor->connections >= each_max) {
+        turn_away(door, guest, BYTES("421 4.7.0 Too many connections from your address; close some first\r\n"), "too many connections from this address");
+        return;
+    }
+    if (door->policy.role == ROLE_LOCAL) {
+        account = local_account(guest->descriptor, room, sizeof room);
+        if (account.length == 0) {
+            close(guest->descriptor);
+            return;
+        }
+    }
+    if (visitor != NULL)
+        visitor->connections++;
+    dialogue_start(door, guest->descriptor, visitor, guest->address, account);
+}
+
+/* False when nobody waits, or nobody can be accepted just now. */
+static bool accept_one(struct door *door)
+{
+    struct smtpd *smtpd = door->smtpd;
+    bool full = smtpd->dialogue_count >= smtpd->dialogue_max;
+    struct guest guest;
+    socklen_t length = sizeof guest.from;
+    if (full && !smtpd->full_yielded && smtpd->child->config->smtpd_count > 1) {
+        smtpd->full_yielded = true;
+        doors_shut(smtpd, DOOR_YIELD_MS);
+        return false;
+    }
+    guest.descriptor = accept4(door->descriptor, (struct sockaddr *)&guest.from, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (guest.descriptor < 0) {
+        if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+            log_event(LOG_EVENT_ERROR, "accept_failed", LOG_TEXT("reason", strerror(errno)),
+                      LOG_TEXT("mend", "raise the limit of open files or lower limits.connections"));
+            doors_shut(smtpd, DOOR_PAUSE_MS);
+        }
+        return errno == EINTR || errno == ECONNABORTED;
+    }
+    guest.address = conn_address_text((struct sockaddr *)&guest.from, guest.room, sizeof guest.room);
+    if (full)
+        turn_away(door, &guest, BYTES("421 4.3.2 Too many connections; try again in a minute\r\n"), "too many connections");
+    else
+        let_in(door, &guest);
+    return true;
+}
+
+static void door_ready(void *owner, bool readable, bool writable)
+{
+    struct door *door = owner;
+    if (door->smtpd->dialogue_count < door->smtpd->dialogue_max)
+        door->smtpd->full_yielded = false;
+    for (int i = 0; i < ACCEPTS_A_TURN_MAX; i++)
+        if (!accept_one(door))
+            break;
+}
+
+void door_open(struct door *door, struct smtpd *smtpd, int descriptor)
+{
+    door->smtpd = smtpd;
+    door->descriptor = descriptor;
+    watch_start(&door->watch, smtpd->child->loop, descriptor, true, false, door_ready, door);
+}
+
+void doors_shut(struct smtpd *smtpd, uint64_t reopen_ms)
+{
+    for (size_t i = 0; i < smtpd->door_count; i++)
+        watch_change(&smtpd->doors[i].watch, false, false);
+    timer_set(&smtpd->reopen, reopen_ms);
+}
+
+void doors_reopen(void *owner)
+{
+    struct smtpd *smtpd = owner;
+    for (size_t i = 0; !smtpd->draining && i < smtpd->door_count; i++)
+        watch_change(&smtpd->doors[i].watch, true, false);
+}
+
+void doors_close(struct smtpd *smtpd)
+{
+    timer_cancel(&smtpd->reopen);
+    for (size_t i = 0; i < smtpd->door_count; i++) {
+        struct door *door = &smtpd->doors[i];
+        if (door->descriptor < 0)
+            continue;
+        watch_stop(&door->watch);
+        close(door->descriptor);
+        door->descriptor = -1;
+    }
+}

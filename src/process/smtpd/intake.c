@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* intake: the content of the message that is arriving, on its way to queue. */
+#include "smtpd/smtpd.h"
+
+#include "clock.h"
+#include "log.h"
+#include "message/received.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+enum { RECEIVED_ROOM = 1024 }; /* octets, about, of our Received field */
+
+void intake_begin(struct dialogue *dialogue, const struct envelope *envelope)
+{
+    struct intake *intake = &dialogue->intake;
+    struct smtpd *smtpd = dialogue->smtpd;
+    *intake = (struct intake){.id = queue_id_next(&smtpd->ids, clock_epoch_us()), .file = -1};
+    if (envelope->size <= INLINE_CONTENT_MAX) /* one allocation instead of several */
+        buffer_reserve(&intake->content, (size_t)envelope->size + RECEIVED_ROOM);
+    received_add(&intake->content, &dialogue->session.origin, envelope, dialogue->door->policy.hostname, intake->id, clock_epoch_ms());
+}
+
+/* What is kept outside of us is given back. */
+static void let_go(struct dialogue *dialogue)
+{
+    struct intake *intake = &dialogue->intake;
+    struct smtpd *smtpd = dialogue->smtpd;
+    struct channel *queue = child_peer(smtpd->child, PROCESS_QUEUE);
+    if (intake->spool != 0 && queue != NULL)
+        child_send(smtpd->child, queue, IPC_SPOOL_DROP, &(struct ipc_spool_drop){intake->spool}, -1);
+    if (intake->file >= 0)
+        close(intake->file);
+    buffer_free(&intake->content);
+    intake->spool = 0;
+    intake->file = -1;
+}
+
+static void fail(struct dialogue *dialogue, enum store_verdict verdict)
+{
+    let_go(dialogue);
+    dialogue->intake.failed = true;
+    dialogue->intake.verdict = verdict;
+}
+
+void intake_lost(struct dialogue *dialogue)
+{
+    if (dialogue->intake.spool == 0)
+        return;
+    dialogue->intake.spool = 0; /* there is nobody to give it back to */
+    fail(dialogue, STORE_FAILED);
+}
+
+static void write_to_file(struct dialogue *dialogue, struct bytes octets)
+{
+    while (octets.length > 0) {
+        ssize_t written = write(dialogue->intake.file, octets.at, octets.length);
+        if (written < 0 && errno == EINTR)
+            continue;
+        if (written <= 0) {
+            bool full = errno == ENOSPC || errno == EDQUOT || errno == EFBIG;
+            log_event(LOG_EVENT_ERROR, "spool_failed", LOG_ID(dialogue->intake.id), LOG_TEXT("reason", strerror(errno)));
+            fail(dialogue, full ? STORE_FULL : STORE_FAILED);
+            return;
+        }
+        octets = bytes_from(octets, (size_t)written);
+    }
+}
+
+void intake_add(struct dialogue *dialogue, struct bytes octets)
+{
+    struct intake *intake = &dialogue->intake;
+    if (intake->failed)
+        return;
+    if (intake->file >= 0) {
+        write_to_file(dialogue, octets);
+        return;
+    }
+    buffer_add(&intake->content, octets);
+    if (intake->content.length > INLINE_CONTENT_MAX && !intake->spooling) {
+        intake->spooling = true;
+        question_ask(dialogue, IPC_SPOOL, NULL);
+    }
+}
+
+void intake_drop(struct dialogue *dialogue)
+{
+    if (dialogue->question.open && dialogue->question.kind == IPC_SPOOL)
+        question_forget(dialogue);
+    let_go(dialogue);
+    dialogue->intake = (struct intake){.file = -1};
+}
+
+static void answer(struct dialogue *dialogue, enum store_verdict verdict)
+{
+    char id[QUEUE_ID_TEXT_LENGTH + 1];
+    queue_id_text(dialogue->intake.id, id);
+    dialogue->intake = (struct intake){.file = -1};
+    server_session_answer_store(&dialogue->session, verdict, bytes_of_text(id));
+}
+
+void intake_store(struct dialogue *dialogue, const struct server_action *action)
+{
+    struct intake *intake = &dialogue->intake;
+    if (intake->failed) {
+        answer(dialogue, intake->verdict);
+        return;
+    }
+    if (dialogue->question.open) { /* for the file: see intake_spooled() */
+        intake->store_asked = true;
+        dialogue->question.action = *action;
+        return;
+    }
+    if (intake->file >= 0)
+        close(intake->file);
+    intake->file = -1;
+    question_ask(dialogue, IPC_SUBMIT, action);
+}
+
+void intake_spooled(struct dialogue *dialogue, enum store_verdict verdict, uint64_t spool, int file)
+{
+    struct intake *intake = &dialogue->intake;
+    struct server_action store = dialogue->question.action; /* where store_asked */
+    if (verdict != STORE_DONE || file < 0) {
+        fail(dialogue, verdict == STORE_DONE ? STORE_FAILED : verdict);
+    } else {
+        intake->spool = spool;
+        intake->file = file;
+        write_to_file(dialogue, buffer_bytes(&intake->content));
+        buffer_free(&intake->content);
+    }
+    if (intake->store_asked)
+        intake_store(dialogue, &store);
+}
+
+static void log_accepted(const struct dialogue *dialogue, const struct envelope *envelope)
+{
+    const struct origin *origin = &dialogue->session.origin;
+    bool one = envelope->recipient_count == 1;
+    log_event(LOG_EVENT_INFO, "accepted", LOG_ID(dialogue->intake.id), LOG_BYTES("from", envelope->sender),
+              LOG_BYTES("to", one ? envelope->recipients[0].address : bytes_none()), LOG_U64("recipients", envelope->recipient_count),
+              LOG_U64("size", envelope->size), LOG_BYTES("client", origin->client_address), LOG_U64("port", origin->port),
+              LOG_BYTES("protocol", origin->protocol), LOG_BYTES("tls", origin->tls), LOG_BYTES("account", origin->account));
+}
+
+void intake_stored(struct dialogue *dialogue, enum store_verdict verdict)
+{
+    const struct envelope *envelope = dialogue->question.action.envelope;
+    if (verdict == STORE_DONE)
+        log_accepted(dialogue, envelope);
+    else
+        log_event(LOG_EVENT_WARN, "not_stored", LOG_ID(dialogue->intake.id), LOG_BYTES("from", envelope->sender),
+                  LOG_TEXT("reason", verdict == STORE_FULL ? "no room" : "the queue could not store it"));
+    buffer_free(&dialogue->intake.content);
+    answer(dialogue, verdict);
+}

@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * question: what a session needs to know, asked of auth or queue. Where the
+ * peer is not there (it is being restarted) or its channel is full, the
+ * question waits; after PEER_WAIT_MS without a peer it is answered with
+ * "unavailable", so that the client tries again later.
+ */
+#include "smtpd/smtpd.h"
+
+#include "clock.h"
+#include "log.h"
+
+#include <unistd.h>
+
+static enum process_role answerer(enum ipc_kind question)
+{
+    return question == IPC_SPOOL || question == IPC_SUBMIT ? PROCESS_QUEUE : PROCESS_AUTH;
+}
+
+static bool say(struct dialogue *dialogue, struct channel *to)
+{
+    struct child *child = dialogue->smtpd->child;
+    const struct question *question = &dialogue->question;
+    const struct server_action *action = &question->action;
+    const struct origin *origin = &dialogue->session.origin;
+    struct intake *intake = &dialogue->intake;
+    uint64_t request = question->request;
+    switch (question->kind) {
+    case IPC_PASSWORD:
+        return child_send(child, to, IPC_PASSWORD, &(struct ipc_password){request, action->user, action->password, origin->client_address}, -1);
+    case IPC_SENDER:
+        return child_send(child, to, IPC_SENDER, &(struct ipc_sender){request, action->account, action->address}, -1);
+    case IPC_RECIPIENT:
+        return child_send(child, to, IPC_RECIPIENT, &(struct ipc_recipient){request, action->account, action->address}, -1);
+    case IPC_SPOOL:
+        return child_send(child, to, IPC_SPOOL, &(struct ipc_spool){request}, -1);
+    default: { /* IPC_SUBMIT */
+        struct ipc_submit submit = {.request = request, .id = intake->id, .spool = intake->spool, .envelope = *action->envelope,
+                                    .origin = *origin, .content = buffer_bytes(&intake->content)};
+        if (!child_send(child, to, IPC_SUBMIT, &submit, -1))
+            return false;
+        buffer_free(&intake->content); /* it is with queue now, and so is the file */
+        intake->spool = 0;
+        return true;
+    }
+    }
+}
+
+/* False when it has to wait. */
+static bool try_to_ask(struct dialogue *dialogue)
+{
+    struct smtpd *smtpd = dialogue->smtpd;
+    struct channel *peer = child_peer(smtpd->child, answerer(dialogue->question.kind));
+    if (peer == NULL || channel_is_full(peer))
+        return false;
+    dialogue->question.request = ++smtpd->last_request;
+    if (!say(dialogue, peer)) {
+        dialogue->question.request = 0;
+        return false;
+    }
+    map_put_u64(&smtpd->questions, dialogue->question.request, dialogue);
+    return true;
+}
+
+static void wait_in_line(struct dialogue *dialogue)
+{
+    struct smtpd *smtpd = dialogue->smtpd;
+    dialogue->question.next_waiting = NULL;
+    if (smtpd->waiting_first == NULL) {
+        smtpd->waiting_first = dialogue;
+        timer_set(&smtpd->retry, QUESTION_RETRY_MS);
+    } else {
+        smtpd->waiting_last->question.next_waiting = dialogue;
+    }
+    smtpd->waiting_last = dialogue;
+}
+
+static void leave_line(struct dialogue *dialogue)
+{
+    struct smtpd *smtpd = dialogue->smtpd;
+    struct dialogue *before = NULL;
+    for (struct dialogue *at = smtpd->waiting_first; at != dialogue; at = at->question.next_waiting)
+        before = at;
+    if (before == NULL)
+        smtpd->waiting_first = dialogue->question.next_waiting;
+    else
+        before->question.next_waiting = dialogue->question.next_waiting;
+    if (smtpd->waiting_last == dialogue)
+        smtpd->waiting_last = before;
+}
+
+void question_ask(struct dialogue *dialogue, enum ipc_kind kind, const struct server_action *action)
+{
+    dialogue->question = (struct question){.open = true, .kind = kind, .since_ms = clock_now_ms()};
+    if (action != NULL)
+        dialogue->question.action = *action;
+    if (!try_to_ask(dialogue))
+        wait_in_line(dialogue);
+}
+
+void question_forget(struct dialogue *dialogue)
+{
+    struct question *question = &dialogue->question;
+    if (!question->open)
+        return;
+    if (question->request != 0)
+        map_remove_u64(&dialogue->smtpd->questions, question->request);
+    else
+        leave_line(dialogue);
+    question->open = false;
+}
+
+/* ---- answers ---- */
+
+/* Nobody can tell now. The question is closed already. */
+static void answer_unavailable(struct dialogue *dialogue)
+{
+    dialogue->question.open = false;
+    switch (dialogue->question.kind) {
+    case IPC_PASSWORD:
+        server_session_answer_password(&dialogue->session, PASSWORD_UNAVAILABLE, bytes_none());
+        break;
+    case IPC_SENDER:
+        server_session_answer_sender(&dialogue->session, SENDER_UNAVAILABLE);
+        break;
+    case IPC_RECIPIENT:
+        server_session_answer_recipient(&dialogue->session, RECIPIENT_UNAVAILABLE, NULL, 0);
+        break;
+    case IPC_SPOOL:
+        intake_spooled(dialogue, STORE_FAILED, 0, -1);
+        break;
+    default:
+        intake_stored(dialogue, STORE_FAILED);
+        break;
+    }
+    dialogue_run(dialogue);
+}
+
+static void password_answered(struct dialogue *dialogue, const struct ipc_password_answer *answer)
+{
+    enum password_verdict verdict = answer->verdict <= PASSWORD_UNAVAILABLE ? (enum password_verdict)answer->verdict : PASSWORD_UNAVAILABLE;
+    bool wrong = verdict == PASSWORD_WRONG || verdict == PASSWORD_LOCKED;
+    log_event(wrong ? LOG_EVENT_WARN : LOG_EVENT_DEBUG, wrong ? "auth_failed" : verdict == PASSWORD_RIGHT ? "auth_ok" : "auth_unavailable",
+              LOG_BYTES("user", dialogue->question.action.user), LOG_BYTES("client", dialogue->session.origin.client_address),
+              LOG_U64("port", dialogue->door->port), LOG_TEXT("reason", verdict == PASSWORD_LOCKED ? "locked" : ""));
+    server_session_answer_password(&dialogue->session, verdict, answer->account);
+}
+
+static void recipient_answered(struct dialogue *dialogue, const struct ipc_recipient_answer *answer)
+{
+    enum recipient_verdict verdict = answer->verdict <= RECIPIENT_UNAVAILABLE ? (enum recipient_verdict)answer->verdict : RECIPIENT_UNAVAILABLE;
+    if (verdict == RECIPIENT_KNOWN && answer->target_count == 0)
+        verdict = RECIPIENT_UNAVAILABLE;
+    server_session_answer_recipient(&dialogue->session, verdict, answer->targets, answer->target_count);
+}
+
+static enum store_verdict store_verdict_of(uint32_t verdict)
+{
+    return verdict <= STORE_FAILED ? (enum store_verdict)verdict : STORE_FAILED;
+}
+
+/* Which question a kind answers, and for which request; IPC_KINDS for none. */
+static enum ipc_kind answered_question(enum ipc_kind kind, const union ipc_message *message, uint64_t *request)
+{
+    switch (kind) {
+    case IPC_PASSWORD_ANSWER: *request = message->password_answer.request; return IPC_PASSWORD;
+    case IPC_SENDER_ANSWER: *request = message->sender_answer.request; return IPC_SENDER;
+    case IPC_RECIPIENT_ANSWER: *request = message->recipient_answer.request; return IPC_RECIPIENT;
+    case IPC_SPOOL_ANSWER: *request = message->spool_answer.request; return IPC_SPOOL;
+    case IPC_SUBMIT_ANSWER: *request = message->submit_answer.request; return IPC_SUBMIT;
+    default: return IPC_KINDS;
+    }
+}
+
+/* The client left meanwhile: the file is not needed. */
+static void give_back_spool(struct smtpd *smtpd, const struct ipc_spool_answer *answer)
+{
+    struct channel *queue = child_peer(smtpd->child, PROCESS_QUEUE);
+    if (answer->verdict == STORE_DONE && queue != NULL)
+        child_send(smtpd->child, queue, IPC_SPOOL_DROP, &(struct ipc_spool_drop){answer->spool}, -1);
+}
+
+void question_answered(struct smtpd *smtpd, enum ipc_kind kind, union ipc_message *message, int attached)
+{
+    uint64_t request = 0;
+    enum ipc_kind question = answered_question(kind, message, &request);
+    struct dialogue *dialogue = question == IPC_KINDS ? NULL : map_get_u64(&smtpd->questions, request);
+    if (attached >= 0 && (dialogue == NULL || question != IPC_SPOOL)) {
+        close(attached);
+        attached = -1;
+    }
+    if (dialogue == NULL && question == IPC_SPOOL)
+        give_back_spool(smtpd, &message->spool_answer);
+    if (dialogue == NULL || dialogue->question.kind != question)
+        return;
+    map_remove_u64(&smtpd->questions, request);
+    dialogue->question.open = false;
+    switch (question) {
+    case IPC_PASSWORD:
+        password_answered(dialogue, &message->password_answer);
+        break;
+    case IPC_SENDER:
+        server_session_answer_sender(&dialogue->session, message->sender_answer.verdict <= SENDER_UNAVAILABLE
+                                                             ? (enum sender_verdict)message->sender_answer.verdict : SENDER_UNAVAILABLE);
+        break;
+    case IPC_RECIPIENT:
+        recipient_answered(dialogue, &message->recipient_answer);
+        break;
+    case IPC_SPOOL:
+        intake_spooled(dialogue, store_verdict_of(message->spool_answer.verdict), message->spool_answer.spool, attached);
+        break;
+    default:
+        intake_stored(dialogue, store_verdict_of(message->submit_answer.verdict));
+        break;
+    }
+    dialogue_run(dialogue);
+}
+
+/* ---- peers that come and go ---- */
+
+void questions_retry(void *owner)
+{
+    struct smtpd *smtpd = owner;
+    struct dialogue *waiting = smtpd->waiting_first;
+    smtpd->waiting_first = smtpd->waiting_last = NULL;
+    uint64_t now = clock_now_ms();
+    while (waiting != NULL) {
+        struct dialogue *dialogue = waiting;
+        waiting = waiting->question.next_waiting;
+        if (try_to_ask(dialogue))
+            continue;
+        if (now - dialogue->question.since_ms < PEER_WAIT_MS || child_peer(smtpd->child, answerer(dialogue->question.kind)) != NULL)
+            wait_in_line(dialogue);
+        else
+            answer_unavailable(dialogue);
+    }
+}
+
+/* What can be asked twice is asked the successor. Whether a message was
+ * stored cannot be known: the client is told to try again. */
+void questions_lost(struct smtpd *smtpd, enum process_role peer)
+{
+    for (struct dialogue *dialogue = smtpd->dialogues, *next; dialogue != NULL; dialogue = next) {
+        next = dialogue->next;
+        struct question *question = &dialogue->question;
+        bool asked = question->open && question->request != 0 && answerer(question->kind) == peer;
+        bool file_lost = peer == PROCESS_QUEUE && dialogue->intake.spool != 0;
+        if (file_lost)
+            intake_lost(dialogue);
+        if (question->open && question->kind == IPC_SUBMIT && (asked || file_lost)) {
+            question_forget(dialogue);
+            answer_unavailable(dialogue);
+        } else if (asked) {
+            map_remove_u64(&smtpd->questions, question->request);
+            question->request = 0;
+            question->since_ms = clock_now_ms();
+            wait_in_line(dialogue);
+        }
+    }
+}

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * smtpd: the process that reads what strangers say. It may touch no file; it
+ * knows nothing by itself and asks: auth who someone is and where mail goes,
+ * queue to put it on disk.
+ *
+ * A door (door.c) accepts connections. A dialogue (dialogue.c) drives one
+ * server session (core/server) over one conn. A question (question.c) is what
+ * the session needs to know. An intake (intake.c) is the content of the
+ * message that is arriving: small ones travel in the IPC_SUBMIT, larger ones
+ * are written into a file that queue has opened for us.
+ */
+#ifndef MAILBOAT_SMTPD_H
+#define MAILBOAT_SMTPD_H
+
+#include "child.h"
+#include "conn.h"
+#include "map.h"
+#include "queue/id.h"
+#include "server/session.h"
+
+enum {
+    ACCEPTS_A_TURN_MAX = 8,           /* of one door: the other smtpd processes shall have some too */
+    DOOR_PAUSE_MS = 200,              /* after the descriptors ran out */
+    DOOR_YIELD_MS = 50,               /* full: time for another smtpd to accept before the client is refused */
+    PEER_WAIT_MS = 5 * 1000,          /* for a peer process that is being restarted; then "try again later" */
+    QUESTION_RETRY_MS = 20,           /* while a channel is full */
+    HANDSHAKE_TIMEOUT_MS = 60 * 1000,
+    CLOSE_TIMEOUT_MS = 10 * 1000,     /* for the client to take the last reply */
+    DRAIN_QUICK_MS = 5 * 60 * 1000,   /* the server stops: transactions may finish for so long */
+    DRAIN_SLOW_MS = 30 * 60 * 1000,   /* a successor took over: sessions may go on for so long */
+};
+
+struct smtpd;
+struct dialogue;
+
+/* One listening socket. */
+struct door {
+    struct smtpd *smtpd;
+    int descriptor;
+    uint16_t port; /* 0: the local socket */
+    struct server_policy policy;
+    struct watch watch;
+};
+
+/* Those who come from one address (IPv6: one /64). */
+struct visitor {
+    uint64_t key[2];
+    uint32_t connections;
+};
+
+/* What a session waits to know; one at a time. */
+struct question {
+    bool open;
+    enum ipc_kind kind;          /* of the message that asks */
+    struct server_action action; /* what the machine said; its texts live until the answer */
+    uint64_t request;            /* 0 while it could not be sent */
+    uint64_t since_ms;
+    struct dialogue *next_waiting;
+};
+
+/* The content that is arriving. */
+struct intake {
+    uint64_t id;           /* the message's queue id */
+    struct buffer content; /* all of it, or what waits for the file */
+    uint64_t spool;        /* queue's name for the file; 0 when there is none */
+    int file;              /* -1 when there is none */
+    bool spooling;         /* a file was asked for */
+    bool store_asked;      /* the machine asked to store it while the file was not there yet */
+    bool failed;           /* the rest is swallowed; `verdict` says why */
+    enum store_verdict verdict;
+};
+
+/* One connection and its session. */
+struct dialogue {
+    struct smtpd *smtpd;
+    struct door *door;
+    struct dialogue *previous, *next;
+    struct visitor *visitor; /* NULL for local ones */
+    struct conn conn;
+    struct server_session session; /* state is NULL before an implicit handshake is done */
+    struct question question;
+    struct intake intake;
+    bool heard;   /* something was read */
+    bool closing; /* the last reply is on its way */
+    char address[INET6_ADDRSTRLEN];
+};
+
+struct smtpd {
+    struct child *child;
+    struct door *doors;
+    size_t door_count;
+    struct tls_context tls;
+    struct dialogue *dialogues;
+    size_t dialogue_count, dialogue_max;
+    struct map visitors;  /* by address */
+    struct map questions; /* dialogues by request */
+    uint64_t last_request;
+    struct dialogue *waiting_first, *waiting_last; /* whose question could not be sent */
+    struct timer retry;
+    struct timer reopen;  /* doors that were shut for a while */
+    struct timer drained; /* the end of draining */
+    bool full_yielded;    /* the others had their time: refuse now */
+    bool draining;
+    struct queue_id_maker ids;
+    uint64_t seed;
+};
+
+/* ---- door.c ---- */
+void door_open(struct door *door, struct smtpd *smtpd, int descriptor);
+void doors_shut(struct smtpd *smtpd, uint64_t reopen_ms); /* for a while */
+void doors_reopen(void *smtpd);
+void doors_close(struct smtpd *smtpd); /* for good */
+
+/* ---- dialogue.c ---- */
+/* Takes the descriptor over. `visitor` is counted already. `account` as in server_session_start(). */
+void dialogue_start(struct door *door, int descriptor, struct visitor *visitor, struct bytes address, struct bytes account);
+/* Goes on as far as what was heard and answered allows; the dialogue may be gone afterwards. */
+void dialogue_run(struct dialogue *dialogue);
+/* The server goes down; the dialogue may be gone afterwards. */
+void dialogue_drain(struct dialogue *dialogue);
+void dialogue_free(struct dialogue *dialogue);
+
+/* ---- question.c ---- */
+void question_ask(struct dialogue *dialogue, enum ipc_kind kind, const struct server_action *action);
+/* Whoever asked is gone: an answer will find no one. */
+void question_forget(struct dialogue *dialogue);
+void question_answered(struct smtpd *smtpd, enum ipc_kind kind, union ipc_message *message, int attached);
+void questions_retry(void *smtpd);
+void questions_lost(struct smtpd *smtpd, enum process_role peer);
+
+/* ---- intake.c ---- */
+void intake_begin(struct dialogue *dialogue, const struct envelope *envelope);
+void intake_add(struct dialogue *dialogue, struct bytes octets);
+void intake_drop(struct dialogue *dialogue);
+/* The machine asks to store it. */
+void intake_store(struct dialogue *dialogue, const struct server_action *action);
+/* The file is there, or will not be. */
+void intake_spooled(struct dialogue *dialogue, enum store_verdict verdict, uint64_t spool, int file);
+/* The queue process died, and what was in its file with it. */
+void intake_lost(struct dialogue *dialogue);
+/* Queue has spoken, or is lost. */
+void intake_stored(struct dialogue *dialogue, enum store_verdict verdict);
+
+/* ---- smtpd.c ---- */
+void smtpd_leave_if_done(struct smtpd *smtpd);
+
+#endif
