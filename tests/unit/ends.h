@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * ends: connections for tests. An end is a conn that remembers what it met;
+ * TURN_UNTIL runs the loop until something holds, and fails after some
+ * seconds. Include after cmocka.h.
+ */
+#ifndef MAILBOAT_TEST_ENDS_H
+#define MAILBOAT_TEST_ENDS_H
+
+#include "arena.h"
+#include "clock.h"
+#include "conn.h"
+
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { TURN_LIMIT_MS = 10 * 1000 };
+
+struct end {
+    struct conn conn;
+    struct buffer heard;
+    bool keep_unread; /* input stays in the conn */
+    bool echo;
+    int connected, tls, drained, timed_out, inputs, ended;
+    enum conn_end how;
+    void (*then)(struct end *end, const char *event); /* after each event; may close and free */
+};
+
+static struct loop loop;
+static struct timer end_tick;
+
+static void end_tick_rang(void *owner) {}
+
+/* One turn of the loop, never longer than a moment. */
+static inline void turn(void)
+{
+    timer_set(&end_tick, 50);
+    event_base_loop(loop.base, EVLOOP_ONCE);
+}
+
+#define TURN_UNTIL(condition) \
+    do { \
+        uint64_t limit_ms = clock_now_ms() + TURN_LIMIT_MS; \
+        while (!(condition)) { \
+            assert_true(clock_now_ms() < limit_ms); \
+            turn(); \
+        } \
+    } while (0)
+
+static int ends_setup(void **state)
+{
+    if (!loop_start(&loop, NULL))
+        return -1;
+    timer_start(&end_tick, &loop, end_tick_rang, NULL);
+    return 0;
+}
+
+static int ends_teardown(void **state)
+{
+    timer_cancel(&end_tick);
+    loop_free(&loop);
+    return 0;
+}
+
+static inline void end_then(struct end *end, const char *event)
+{
+    if (end->then != NULL)
+        end->then(end, event);
+}
+
+static void end_connected(void *owner)
+{
+    struct end *end = owner;
+    end->connected++;
+    end_then(end, "connected");
+}
+
+static void end_input(void *owner)
+{
+    struct end *end = owner;
+    end->inputs++;
+    if (!end->keep_unread) {
+        struct bytes input = conn_input(&end->conn);
+        if (end->echo)
+            conn_write(&end->conn, input);
+        else
+            buffer_add(&end->heard, input);
+        conn_consume(&end->conn, input.length);
+    }
+    end_then(end, "input");
+}
+
+static void end_drained(void *owner)
+{
+    struct end *end = owner;
+    end->drained++;
+    end_then(end, "drained");
+}
+
+static void end_tls(void *owner)
+{
+    struct end *end = owner;
+    end->tls++;
+    end_then(end, "tls");
+}
+
+static void end_ended(void *owner, enum conn_end how)
+{
+    struct end *end = owner;
+    end->ended++;
+    end->how = how;
+    end_then(end, "end");
+}
+
+static void end_timeout(void *owner)
+{
+    struct end *end = owner;
+    end->timed_out++;
+    end_then(end, "timeout");
+}
+
+static const struct conn_events end_events = {end_connected, end_input, end_drained, end_tls, end_ended, end_timeout};
+
+static inline void end_close(struct end *end)
+{
+    conn_close(&end->conn);
+    buffer_free(&end->heard);
+}
+
+/* Two ends of one stream. */
+static inline void ends_pair(struct end *a, struct end *b)
+{
+    int descriptors[2];
+    *a = *b = (struct end){0};
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, descriptors), 0);
+    conn_start(&a->conn, &loop, descriptors[0], &end_events, a);
+    conn_start(&b->conn, &loop, descriptors[1], &end_events, b);
+}
+
+/* An end, and the other one as a bare descriptor. */
+static inline int end_and_descriptor(struct end *end, int type)
+{
+    int descriptors[2];
+    *end = (struct end){0};
+    assert_int_equal(socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, descriptors), 0);
+    assert_int_equal(evutil_make_socket_nonblocking(descriptors[0]), 0);
+    conn_start(&end->conn, &loop, descriptors[0], &end_events, end);
+    return descriptors[1];
+}
+
+#endif
