@@ -168,6 +168,11 @@ void client_session_quit(struct client_session *session)
     client_out(session, "QUIT");
 }
 
+bool client_session_is_ready(const struct client_session *session)
+{
+    return session->state->phase == PHASE_READY && session->state->action_count == 0;
+}
+
 static void say_hello(struct client_session *session)
 {
     session->state->phase = PHASE_EHLO;

@@ -110,6 +110,8 @@ void client_session_send(struct client_session *session, const struct envelope *
 enum { CONTENT_RUN_MAX = 64 * 1024 };
 void client_session_content(struct client_session *session, struct bytes run, bool last);
 void client_session_quit(struct client_session *session);
+/* At CLIENT_READY, with nothing waiting to be pulled. */
+bool client_session_is_ready(const struct client_session *session);
 
 /* How long to wait for the peer in the step it is in (RFC 5321 4.5.3.2). */
 uint32_t client_session_timeout_ms(const struct client_session *session);

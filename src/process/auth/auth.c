@@ -198,11 +198,10 @@ static bool auth_open(struct child *child, struct error *error)
 static bool auth_start(struct child *child, struct error *error)
 {
     struct auth *auth = child->service_data;
-    long cores = sysconf(_SC_NPROCESSORS_CONF);
     int descriptor;
     guesses_start(&auth->guesses, random_u64());
     remembered_start(&auth->remembered);
-    auth->checkers = checkers_open(cores < 1 ? 1 : (unsigned)cores, &descriptor, error);
+    auth->checkers = checkers_open(child->config->smtpd_count, &descriptor, error);
     if (auth->checkers == NULL)
         return false;
     watch_start(&auth->done_watch, child->loop, descriptor, true, false, checks_done, auth);

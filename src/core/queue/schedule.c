@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "queue/schedule.h"
+
+#include <assert.h>
+#include <math.h>
+
+/* ---- when ---- */
+
+uint64_t schedule_delay_ms(const struct schedule_retry *retry, uint32_t attempts, uint64_t random)
+{
+    double delay = (double)retry->first_ms * pow(retry->factor, attempts > 1 ? (double)(attempts - 1) : 0.0);
+    if (!(delay < (double)retry->max_ms))
+        delay = (double)retry->max_ms;
+    double spread = (double)(random >> 11) / (double)(UINT64_C(1) << 53); /* 0 to 1 */
+    delay *= 1.0 + (2.0 * spread - 1.0) * SCHEDULE_JITTER_PERCENT / 100.0;
+    return delay < 1.0 ? 1 : (uint64_t)delay;
+}
+
+uint64_t schedule_due_ms(const struct schedule_retry *retry, uint32_t attempts, uint64_t random, uint64_t now_ms, uint64_t expires_ms)
+{
+    uint64_t due_ms = now_ms + schedule_delay_ms(retry, attempts, random);
+    return expires_ms > now_ms && due_ms > expires_ms ? expires_ms : due_ms;
+}
+
+/* ---- who ---- */
+
+void schedule_start(struct schedule *schedule, const struct schedule_retry *retry, uint64_t seed)
+{
+    *schedule = (struct schedule){.retry = *retry};
+    schedule->ways[SCHEDULE_LOCAL].max = SCHEDULE_LOCAL_MAX;
+    schedule->ways[SCHEDULE_AWAY].max = SCHEDULE_AWAY_MAX;
+    map_start(&schedule->destinations, seed);
+}
+
+void schedule_free(struct schedule *schedule)
+{
+    map_free(&schedule->destinations);
+}
+
+static uint32_t most(const struct schedule_destination *destination)
+{
+    return destination->way == SCHEDULE_LOCAL ? SCHEDULE_LOCAL_MAX : SCHEDULE_CONCURRENCY_MAX;
+}
+
+static void ring_add(struct schedule *schedule, struct schedule_destination *d)
+{
+    struct schedule_destination **ring = &schedule->ways[d->way].ring;
+    d->in_ring = true;
+    if (*ring == NULL) {
+        *ring = d->next = d->previous = d;
+        return;
+    }
+    d->next = *ring; /* before the one whose turn is next: at the end */
+    d->previous = (*ring)->previous;
+    d->previous->next = d;
+    d->next->previous = d;
+}
+
+static void ring_remove(struct schedule *schedule, struct schedule_destination *d)
+{
+    struct schedule_destination **ring = &schedule->ways[d->way].ring;
+    if (*ring == d)
+        *ring = d->next == d ? NULL : d->next;
+    d->previous->next = d->next;
+    d->next->previous = d->previous;
+    d->next = d->previous = NULL;
+    d->in_ring = false;
+}
+
+/* In the ring stand those that may start one now, and no others. */
+static void place(struct schedule *schedule, struct schedule_destination *d)
+{
+    bool wanted = d->wanting && d->until_ms == 0 && d->under_way < d->limit;
+    if (wanted && !d->in_ring)
+        ring_add(schedule, d);
+    else if (!wanted && d->in_ring)
+        ring_remove(schedule, d);
+}
+
+struct schedule_destination *schedule_find(const struct schedule *schedule, struct bytes name)
+{
+    return map_get(&schedule->destinations, name);
+}
+
+static uint32_t first_limit(const struct schedule_destination *d)
+{
+    if (d->way == SCHEDULE_LOCAL)
+        return SCHEDULE_LOCAL_MAX;
+    return d->failures >= SCHEDULE_FAILURES_MAX ? 1 : SCHEDULE_CONCURRENCY_FIRST;
+}
+
+void schedule_enter(struct schedule *schedule, struct schedule_destination *destination, struct bytes name, enum schedule_way way,
+                    uint32_t failures)
+{
+    *destination = (struct schedule_destination){.name = name, .way = way, .failures = failures};
+    destination->limit = first_limit(destination);
+    map_put(&schedule->destinations, name, destination);
+}
+
+void schedule_leave(struct schedule *schedule, struct schedule_destination *destination)
+{
+    assert(destination->under_way == 0);
+    schedule_want(schedule, destination, false);
+    map_remove(&schedule->destinations, destination->name);
+}
+
+void schedule_want(struct schedule *schedule, struct schedule_destination *destination, bool wanting)
+{
+    destination->wanting = wanting;
+    place(schedule, destination);
+}
+
+bool schedule_may_start(const struct schedule *schedule, const struct schedule_destination *destination)
+{
+    return destination->until_ms == 0 && destination->under_way < destination->limit &&
+           schedule->ways[destination->way].under_way < schedule->ways[destination->way].max;
+}
+
+struct schedule_destination *schedule_next(struct schedule *schedule, enum schedule_way way)
+{
+    return schedule->ways[way].under_way < schedule->ways[way].max ? schedule->ways[way].ring : NULL;
+}
+
+void schedule_started(struct schedule *schedule, struct schedule_destination *destination)
+{
+    struct schedule_destination **ring = &schedule->ways[destination->way].ring;
+    assert(destination->under_way < destination->limit);
+    destination->under_way++;
+    destination->turns++;
+    schedule->ways[destination->way].under_way++;
+    if (*ring == destination)
+        *ring = destination->next;
+    place(schedule, destination);
+}
+
+/* Grows by one when as many went well as may be under way: it doubles in a round at first, like TCP's window. */
+static void grow(struct schedule_destination *d)
+{
+    d->failures = 0;
+    if (++d->good < (d->limit < SCHEDULE_CONCURRENCY_FIRST ? 1 : d->limit) || d->limit >= most(d))
+        return;
+    d->limit++;
+    d->good = 0;
+}
+
+static bool shrink(struct schedule *schedule, struct schedule_destination *d, uint64_t now_ms, uint64_t random)
+{
+    if (d->until_ms != 0)
+        return false; /* started before it was put off: known already */
+    d->failures++;
+    d->good = 0;
+    d->limit = d->limit > 1 ? d->limit / 2 : 1;
+    if (d->failures < SCHEDULE_FAILURES_MAX)
+        return false;
+    d->limit = 1;
+    d->until_ms = now_ms + schedule_delay_ms(&schedule->retry, d->failures - SCHEDULE_FAILURES_MAX + 1, random);
+    return true;
+}
+
+bool schedule_ended(struct schedule *schedule, struct schedule_destination *destination, enum schedule_news news, uint64_t now_ms,
+                    uint64_t random)
+{
+    bool put_off = false;
+    assert(destination->under_way > 0);
+    destination->under_way--;
+    schedule->ways[destination->way].under_way--;
+    if (news == SCHEDULE_ANSWERED)
+        grow(destination);
+    else if (news == SCHEDULE_UNREACHABLE && destination->way == SCHEDULE_AWAY)
+        put_off = shrink(schedule, destination, now_ms, random);
+    place(schedule, destination);
+    return put_off;
+}
+
+void schedule_forgive(struct schedule *schedule, struct schedule_destination *destination)
+{
+    destination->failures = 0;
+    destination->until_ms = 0;
+    destination->limit = first_limit(destination);
+    place(schedule, destination);
+}

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * schedule: when to try, and whose turn it is. It knows the destinations
+ * that the queue has in memory, how many deliveries each may have under way,
+ * and which of them answer; of messages it knows nothing.
+ *
+ * The queue calls schedule_enter() for a destination with mail,
+ * schedule_want() when something of it is due, then schedule_next() as long
+ * as it gives one; schedule_started() and schedule_ended() frame each
+ * delivery. Destinations take turns, so that a long queue for one, or one
+ * that is dead, never delays another. A destination whose connections fail is
+ * put off as a whole: 100,000 messages for one dead host are not each tried.
+ */
+#ifndef MAILBOAT_CORE_QUEUE_SCHEDULE_H
+#define MAILBOAT_CORE_QUEUE_SCHEDULE_H
+
+#include "map.h"
+
+enum schedule_limit {
+    SCHEDULE_CONCURRENCY_FIRST = 5, /* deliveries under way to a destination of which nothing is known */
+    SCHEDULE_CONCURRENCY_MAX = 20,  /* as many as it grows to */
+    SCHEDULE_LOCAL_MAX = 100,       /* into mailboxes of ours */
+    SCHEDULE_AWAY_MAX = 500,        /* to all other destinations together */
+    SCHEDULE_FAILURES_MAX = 5,      /* connections that fail in a row until a destination is put off */
+    SCHEDULE_JITTER_PERCENT = 10,   /* of a delay, either way */
+};
+
+/* The two ways out: they have rooms and limits of their own. */
+enum schedule_way { SCHEDULE_LOCAL, SCHEDULE_AWAY, SCHEDULE_WAYS };
+
+struct schedule_retry {
+    uint64_t first_ms, max_ms;
+    double factor;
+};
+
+/* How long after failed attempt number `attempts` (from 1) the next is due;
+ * `random` makes those that failed together spread. */
+uint64_t schedule_delay_ms(const struct schedule_retry *retry, uint32_t attempts, uint64_t random);
+/* When: never behind the expiry while that is ahead, so that a last attempt is made then. */
+uint64_t schedule_due_ms(const struct schedule_retry *retry, uint32_t attempts, uint64_t random, uint64_t now_ms, uint64_t expires_ms);
+
+/* A destination in memory; the owner embeds it. Members are read-only to others. */
+struct schedule_destination {
+    struct bytes name; /* the owner's; lives as long as this */
+    enum schedule_way way;
+    uint32_t limit;    /* deliveries that may be under way */
+    uint32_t under_way;
+    uint32_t good;     /* that went well since the limit last changed */
+    uint32_t failures; /* connections that failed in a row */
+    uint64_t until_ms; /* put off until then; 0: not */
+    uint32_t turns;    /* deliveries started since it entered */
+    bool wanting;      /* something is due */
+    bool in_ring;
+    struct schedule_destination *next, *previous; /* in the ring of its way */
+};
+
+struct schedule {
+    struct schedule_retry retry;
+    struct map destinations;
+    struct {
+        struct schedule_destination *ring; /* whose turn is next; those that may start now */
+        uint32_t under_way, max;
+    } ways[SCHEDULE_WAYS];
+};
+
+void schedule_start(struct schedule *schedule, const struct schedule_retry *retry, uint64_t seed);
+void schedule_free(struct schedule *schedule); /* destinations stay with their owner */
+
+struct schedule_destination *schedule_find(const struct schedule *schedule, struct bytes name);
+/* `failures` as when it left last: a destination that was put off begins with one delivery at a time. */
+void schedule_enter(struct schedule *schedule, struct schedule_destination *destination, struct bytes name, enum schedule_way way,
+                    uint32_t failures);
+/* Nothing of it may be under way. */
+void schedule_leave(struct schedule *schedule, struct schedule_destination *destination);
+
+/* Something of it is due, or nothing is any more. */
+void schedule_want(struct schedule *schedule, struct schedule_destination *destination, bool wanting);
+/* May one more delivery to it start now? */
+bool schedule_may_start(const struct schedule *schedule, const struct schedule_destination *destination);
+/* Whose turn it is on this way, or NULL. */
+struct schedule_destination *schedule_next(struct schedule *schedule, enum schedule_way way);
+
+enum schedule_news {
+    SCHEDULE_ANSWERED,    /* somebody there said something about the message */
+    SCHEDULE_UNREACHABLE, /* no connection, or one that ended before the message */
+    SCHEDULE_UNKNOWN,     /* we do not know: our own process ended */
+};
+void schedule_started(struct schedule *schedule, struct schedule_destination *destination);
+/* True when the destination has just been put off, until destination->until_ms. */
+bool schedule_ended(struct schedule *schedule, struct schedule_destination *destination, enum schedule_news news, uint64_t now_ms,
+                    uint64_t random);
+/* A person says try: failures are forgotten. */
+void schedule_forgive(struct schedule *schedule, struct schedule_destination *destination);
+
+#endif
