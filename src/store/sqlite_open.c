@@ -86,7 +86,7 @@ static bool check_version(struct disk *disk, bool *empty, struct error *error)
 
 static bool make_schema(struct disk *disk, struct error *error)
 {
-    if (execute(disk, "PRAGMA page_size = 8192; PRAGMA journal_mode = WAL; BEGIN IMMEDIATE;") && execute(disk, schema) && execute(disk, "COMMIT"))
+    if (execute(disk, "PRAGMA page_size = 16384; PRAGMA journal_mode = WAL; BEGIN IMMEDIATE;") && execute(disk, schema) && execute(disk, "COMMIT"))
         return true;
     bool done = refuse(disk, "write", error);
     execute(disk, "ROLLBACK");

@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "dns.h"
+
+#include <idn2.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sysexits.h>
+#include <unbound.h>
+
+struct dns {
+    struct ub_ctx *context;
+    struct loop *loop;
+    struct watch watch;
+};
+
+static bool set_servers(struct dns *dns, const char *const *servers, size_t count, struct error *error)
+{
+    char text[128];
+    if (count == 0) {
+        ub_ctx_resolvconf(dns->context, NULL); /* without one libunbound asks the root servers itself */
+        return true;
+    }
+    for (size_t i = 0; i < count; i++) {
+        struct bytes server = bytes_of_text(servers[i]);
+        size_t colon = bytes_find_last(server, ':');
+        /* "192.0.2.1:53" has a port; "2001:db8::1" has none */
+        bool port = colon != SIZE_MAX && !host_is_ipv6(server);
+        snprintf(text, sizeof text, "%.*s%s%.*s", BYTES_ARG(bytes_first(server, port ? colon : server.length)), port ? "@" : "",
+                 BYTES_ARG(port ? bytes_from(server, colon + 1) : bytes_none()));
+        if (ub_ctx_set_fwd(dns->context, text) != 0)
+            return error_set(error, EX_CONFIG, "resolver.servers: '%s' is not an address or address:port", servers[i]);
+    }
+    return true;
+}
+
+struct dns *dns_open(const char *const *servers, size_t server_count, struct error *error)
+{
+    struct ub_result *ready = NULL;
+    struct dns *dns = memory_new(sizeof *dns);
+    dns->context = ub_ctx_create();
+    if (dns->context == NULL) {
+        error_set(error, EX_OSERR, "cannot start the resolver");
+        goto failed;
+    }
+    ub_ctx_debuglevel(dns->context, 0);
+    ub_ctx_debugout(dns->context, NULL);
+    ub_ctx_set_option(dns->context, "do-not-query-localhost:", "no");
+    ub_ctx_set_option(dns->context, "module-config:", "iterator");
+    ub_ctx_set_option(dns->context, "so-reuseport:", "no");
+    if (!set_servers(dns, servers, server_count, error))
+        goto failed;
+    ub_ctx_hosts(dns->context, NULL);
+    ub_ctx_async(dns->context, 1); /* a thread, not a process */
+    /* Answered by libunbound itself: makes it read all it reads from files
+     * now, before the process is sealed; no thread is started by it. */
+    ub_resolve(dns->context, "localhost", DNS_A, 1, &ready);
+    ub_resolve_free(ready);
+    return dns;
+failed:
+    if (dns->context != NULL)
+        ub_ctx_delete(dns->context);
+    free(dns);
+    return NULL;
+}
+
+static void answers_ready(void *owner, bool readable, bool writable)
+{
+    struct dns *dns = owner;
+    ub_process(dns->context);
+}
+
+bool dns_start(struct dns *dns, struct loop *loop, struct error *error)
+{
+    int descriptor = ub_fd(dns->context);
+    dns->loop = loop;
+    if (descriptor < 0)
+        return error_set(error, EX_OSERR, "cannot watch the resolver");
+    watch_start(&dns->watch, loop, descriptor, true, false, answers_ready, dns);
+    return true;
+}
+
+void dns_close(struct dns *dns)
+{
+    watch_stop(&dns->watch);
+    ub_ctx_delete(dns->context);
+    free(dns);
+}
+
+/* ---- answers ---- */
+
+/* A name in wire form (RFC 1035 3.1) as text; false when it is malformed. */
+static bool read_name(struct bytes wire, struct buffer *out)
+{
+    while (wire.length > 0 && wire.at[0] != 0) {
+        size_t length = (unsigned char)wire.at[0];
+        if (length > LABEL_MAX || wire.length < length + 1)
+            return false;
+        if (out->length > 0)
+            buffer_add_octet(out, '.');
+        buffer_add(out, bytes_of(wire.at + 1, length));
+        wire = bytes_from(wire, length + 1);
+    }
+    return wire.length > 0;
+}
+
+static void read_record(struct dns_answer *answer, struct arena *arena, enum dns_type type, struct bytes data)
+{
+    struct dns_record *record = &answer->records[answer->count];
+    struct buffer name = {0};
+    *record = (struct dns_record){0};
+    if (type == DNS_MX) {
+        bool fine = data.length > 2 && read_name(bytes_from(data, 2), &name);
+        record->preference = fine ? (uint16_t)((unsigned char)data.at[0] << 8 | (unsigned char)data.at[1]) : 0;
+        record->name = arena_copy(arena, buffer_bytes(&name));
+        answer->count += fine ? 1 : 0;
+    } else if (data.length == (type == DNS_A ? 4u : 16u)) {
+        memcpy(record->address, data.at, data.length);
+        answer->count++;
+    }
+    buffer_free(&name);
+}
+
+static enum dns_status status_of(int problem, const struct ub_result *result)
+{
+    enum { RCODE_NOERROR = 0, RCODE_NXDOMAIN = 3 };
+    if (problem != 0 || result == NULL)
+        return DNS_SERVER_FAILURE;
+    if (result->bogus)
+        return DNS_BOGUS;
+    if (result->nxdomain || result->rcode == RCODE_NXDOMAIN)
+        return DNS_NXDOMAIN;
+    if (result->rcode != RCODE_NOERROR)
+        return DNS_SERVER_FAILURE;
+    return result->havedata ? DNS_FOUND : DNS_NO_DATA;
+}
+
+static void tell(struct dns_question *question, const struct dns_answer *answer)
+{
+    timer_cancel(&question->timer);
+    question->asked = false;
+    question->on_answer(question->owner, answer);
+}
+
+static void answered(void *owner, int problem, struct ub_result *result)
+{
+    struct dns_question *question = owner;
+    struct arena arena = {0};
+    struct dns_answer answer = {.status = status_of(problem, result)};
+    for (size_t i = 0; answer.status == DNS_FOUND && result->data[i] != NULL && answer.count < DNS_RECORDS_MAX; i++)
+        read_record(&answer, &arena, question->type, bytes_of(result->data[i], (size_t)result->len[i]));
+    if (answer.status == DNS_FOUND && answer.count == 0)
+        answer.status = DNS_NO_DATA;
+    ub_resolve_free(result);
+    tell(question, &answer);
+    arena_clear(&arena);
+}
+
+static void took_too_long(void *owner)
+{
+    struct dns_question *question = owner;
+    struct dns_answer answer = {.status = DNS_SERVER_FAILURE};
+    if (question->number >= 0)
+        ub_cancel(question->dns->context, question->number);
+    question->on_answer(question->owner, &answer);
+}
+
+void dns_ask(struct dns *dns, struct dns_question *question, struct bytes name, enum dns_type type,
+             void (*on_answer)(void *owner, const struct dns_answer *answer), void *owner)
+{
+    struct buffer text = {0};
+    char *ascii = NULL;
+    *question = (struct dns_question){.on_answer = on_answer, .owner = owner, .dns = dns, .type = type, .number = -1};
+    buffer_add(&text, name);
+    timer_start(&question->timer, dns->loop, took_too_long, question);
+    bool fine = idn2_to_ascii_8z(buffer_text(&text), &ascii, IDN2_NFC_INPUT | IDN2_NONTRANSITIONAL) == IDN2_OK || bytes_is_ascii(name);
+    fine = fine && ub_resolve_async(dns->context, ascii != NULL ? ascii : buffer_text(&text), (int)type, 1, question, answered, &question->number) == 0;
+    question->asked = fine;
+    timer_set(&question->timer, fine ? DNS_TIMEOUT_MS : 0); /* what cannot be asked fails from the loop */
+    idn2_free(ascii);
+    buffer_free(&text);
+}
+
+void dns_cancel(struct dns_question *question)
+{
+    if (question->dns == NULL)
+        return;
+    timer_cancel(&question->timer);
+    if (question->asked)
+        ub_cancel(question->dns->context, question->number);
+    question->asked = false;
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * dns: asynchronous look-ups through libunbound.
+ *
+ * dns_open() is called with privileges: it reads resolv.conf and hosts.
+ * dns_start() joins it to the loop once the process is sealed. Each
+ * dns_ask() is answered exactly once, from the loop, unless it is cancelled.
+ */
+#ifndef MAILBOAT_IO_DNS_H
+#define MAILBOAT_IO_DNS_H
+
+#include "loop.h"
+#include "route/route.h"
+
+enum { DNS_RECORDS_MAX = 64, DNS_TIMEOUT_MS = 20 * 1000 };
+
+struct dns_answer {
+    enum dns_status status;
+    struct dns_record records[DNS_RECORDS_MAX];
+    size_t count;
+};
+
+struct dns_question {
+    void (*on_answer)(void *owner, const struct dns_answer *answer); /* the answer lives during the call */
+    void *owner;
+    struct dns *dns;
+    enum dns_type type;
+    int number;       /* libunbound's */
+    bool asked;
+    struct timer timer; /* gives up, or tells that it could not be asked */
+};
+
+struct dns;
+
+/* `servers`: "address" or "address:port"; none: those of resolv.conf. */
+struct dns *dns_open(const char *const *servers, size_t server_count, struct error *error);
+bool dns_start(struct dns *dns, struct loop *loop, struct error *error);
+void dns_close(struct dns *dns);
+
+/* `name`: A-labels or U-labels, without a final dot. The question must stay
+ * where it is until it is answered or cancelled. */
+void dns_ask(struct dns *dns, struct dns_question *question, struct bytes name, enum dns_type type,
+             void (*on_answer)(void *owner, const struct dns_answer *answer), void *owner);
+void dns_cancel(struct dns_question *question);
+
+#endif
