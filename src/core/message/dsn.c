@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "message/dsn.h"
+
+#include "message/date.h"
+#include "queue/id.h"
+
+enum { TEXT_LINE_MAX = 76 };
+
+static const char *const action_words[] = {"failed", "delayed", "delivered", "relayed"};
+
+bool dsn_wanted(const struct recipient *recipient, enum dsn_action action)
+{
+    static const uint8_t asked_by[] = {NOTIFY_FAILURE, NOTIFY_DELAY, NOTIFY_SUCCESS, NOTIFY_SUCCESS};
+    if (recipient->notify == NOTIFY_UNSAID)
+        return action == DSN_FAILED || action == DSN_DELAYED;
+    return (recipient->notify & asked_by[action]) != 0;
+}
+
+/* ---- text that others wrote ---- */
+
+/* In one line, without control octets; other than ASCII only where the report may carry it. */
+static void add_clean(struct buffer *out, struct bytes text, bool utf8)
+{
+    utf8 = utf8 && bytes_is_utf8(text);
+    for (size_t i = 0; i < text.length; i++) {
+        unsigned char c = (unsigned char)text.at[i];
+        buffer_add_octet(out, c < 32 || c == 127 || (c > 127 && !utf8) ? '?' : (char)c);
+    }
+}
+
+/* Words of a long text on lines of their own, each after `indent`. */
+static void add_wrapped(struct buffer *out, struct bytes text, const char *indent, bool utf8)
+{
+    size_t column = 0;
+    while (text.length > 0) {
+        struct bytes word = bytes_split(&text, ' ');
+        for (; word.length > 0; word = bytes_from(word, bytes_first(word, 512).length)) {
+            struct bytes piece = bytes_first(word, 512);
+            bool fits = column > 0 && column + piece.length < TEXT_LINE_MAX;
+            buffer_add_text(out, fits ? " " : column > 0 ? "\r\n" : "");
+            if (!fits) {
+                buffer_add_text(out, indent);
+                column = 0;
+            }
+            add_clean(out, piece, utf8);
+            column += piece.length + 1;
+        }
+    }
+    buffer_add_text(out, "\r\n");
+}
+
+/* xtext of RFC 3461 4 as the octets it stands for; what is broken stays as it is. */
+static int hex_digit(char c)
+{
+    return ascii_is_digit(c) ? c - '0' : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+static void add_xtext(struct buffer *out, struct bytes xtext, bool utf8)
+{
+    struct buffer plain = {0};
+    for (size_t i = 0; i < xtext.length; i++) {
+        bool coded = xtext.at[i] == '+' && i + 2 < xtext.length && hex_digit(xtext.at[i + 1]) >= 0 && hex_digit(xtext.at[i + 2]) >= 0;
+        buffer_add_octet(&plain, coded ? (char)(hex_digit(xtext.at[i + 1]) * 16 + hex_digit(xtext.at[i + 2])) : xtext.at[i]);
+        i += coded ? 2 : 0;
+    }
+    add_clean(out, buffer_bytes(&plain), utf8);
+    buffer_free(&plain);
+}
+
+/* ---- the parts ---- */
+
+struct writing {
+    struct buffer *out;
+    const struct dsn *dsn;
+    char boundary[QUEUE_ID_TEXT_LENGTH + 16];
+    bool utf8; /* the sender's address, or what was said at submission, allows it (RFC 6533) */
+};
+
+static bool tells_of(const struct dsn *dsn, size_t i)
+{
+    return dsn_wanted(dsn->recipients[i].recipient, dsn->recipients[i].action);
+}
+
+static struct bytes address_said(const struct recipient *recipient)
+{
+    return recipient->original.length > 0 ? recipient->original : recipient->address;
+}
+
+static const char *subject_of(const struct dsn *dsn)
+{
+    static const char *const subjects[] = {"Your mail could not be delivered", "Your mail is delayed", "Your mail was delivered", "Your mail was passed on"};
+    enum dsn_action worst = DSN_RELAYED;
+    for (size_t i = 0; i < dsn->recipient_count; i++)
+        if (tells_of(dsn, i) && dsn->recipients[i].action < worst)
+            worst = dsn->recipients[i].action;
+    return subjects[worst];
+}
+
+static void add_header(struct writing *w)
+{
+    const struct dsn *dsn = w->dsn;
+    char id[QUEUE_ID_TEXT_LENGTH + 1];
+    queue_id_text(dsn->id, id);
+    buffer_add_text(w->out, "Date: ");
+    date_add(w->out, dsn->now_ms);
+    buffer_add_format(w->out, "\r\nFrom: Mail Delivery System <mailer-daemon@%.*s>\r\nTo: <", BYTES_ARG(dsn->hostname));
+    add_clean(w->out, dsn->envelope->sender, w->utf8);
+    buffer_add_format(w->out, ">\r\nSubject: %s\r\nMessage-ID: <%s@%.*s>\r\nAuto-Submitted: auto-replied\r\nMIME-Version: 1.0\r\n", subject_of(dsn), id,
+                      BYTES_ARG(dsn->hostname));
+    buffer_add_format(w->out, "Content-Type: multipart/report; report-type=%s;\r\n\tboundary=\"%s\"\r\n\r\n",
+                      w->utf8 ? "global-delivery-status" : "delivery-status", w->boundary);
+}
+
+/* What happened to one recipient, in words. */
+static void add_sentence(struct writing *w, const struct dsn_recipient *r)
+{
+    static const char *const fates[] = {"could not be delivered", "is not delivered yet; it will be tried again", "was delivered",
+                                        "was passed on to a server that sends no reports"};
+    buffer_add_text(w->out, "\r\n<");
+    add_clean(w->out, address_said(r->recipient), w->utf8);
+    buffer_add_format(w->out, ">: %s%s\r\n", fates[r->action], r->text.length > 0 ? ":" : ".");
+    if (r->peer.length > 0 && r->text.length > 0) {
+        buffer_add_text(w->out, "    ");
+        add_clean(w->out, r->peer, false);
+        buffer_add_text(w->out, r->code > 0 ? " said:\r\n" : ":\r\n");
+    }
+    if (r->text.length == 0)
+        return;
+    struct buffer said = {0};
+    if (r->code > 0)
+        buffer_add_format(&said, "%u %.*s ", (unsigned)r->code, BYTES_ARG(r->enhanced));
+    buffer_add(&said, r->text);
+    add_wrapped(w->out, buffer_bytes(&said), "    ", w->utf8);
+    buffer_free(&said);
+}
+
+static void add_words(struct writing *w)
+{
+    const struct dsn *dsn = w->dsn;
+    buffer_add_format(w->out, "--%s\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: %s\r\n\r\n", w->boundary, w->utf8 ? "8bit" : "7bit");
+    buffer_add_format(w->out, "This is the mail server %.*s.\r\n\r\nThe message you sent on ", BYTES_ARG(dsn->hostname));
+    date_add(w->out, dsn->arrived_ms);
+    buffer_add_text(w->out, "\r\nto the following recipients:\r\n");
+    for (size_t i = 0; i < dsn->recipient_count; i++)
+        if (tells_of(dsn, i))
+            add_sentence(w, &dsn->recipients[i]);
+    buffer_add_text(w->out, "\r\n");
+}
+
+static void add_recipient_facts(struct writing *w, const struct dsn_recipient *r)
+{
+    const char *type = w->utf8 ? "utf-8" : "rfc822";
+    buffer_add_text(w->out, "\r\n");
+    if (r->recipient->orcpt.length > 0) {
+        struct bytes rest = r->recipient->orcpt;
+        struct bytes orcpt_type = bytes_split(&rest, ';');
+        buffer_add_text(w->out, "Original-Recipient: ");
+        add_clean(w->out, orcpt_type, false);
+        buffer_add_text(w->out, ";");
+        add_xtext(w->out, rest, w->utf8);
+        buffer_add_text(w->out, "\r\n");
+    }
+    buffer_add_format(w->out, "Final-Recipient: %s;", type);
+    add_clean(w->out, r->recipient->address, w->utf8);
+    buffer_add_format(w->out, "\r\nAction: %s\r\nStatus: ", action_words[r->action]);
+    add_clean(w->out, r->enhanced.length > 0 ? r->enhanced : r->action == DSN_FAILED ? BYTES("5.0.0") : r->action == DSN_DELAYED ? BYTES("4.0.0") : BYTES("2.0.0"), false);
+    buffer_add_text(w->out, "\r\n");
+    if (r->code > 0 && r->peer.length > 0) { /* host[address]:port */
+        buffer_add_text(w->out, "Remote-MTA: dns;");
+        add_clean(w->out, bytes_first(r->peer, bytes_find(r->peer, '[')), false);
+        buffer_add_format(w->out, "\r\nDiagnostic-Code: smtp;%u ", (unsigned)r->code);
+        add_clean(w->out, r->enhanced, false);
+        buffer_add_text(w->out, " ");
+        add_clean(w->out, bytes_first(r->text, 512), false);
+        buffer_add_text(w->out, "\r\n");
+    }
+    buffer_add_text(w->out, "Last-Attempt-Date: ");
+    date_add(w->out, w->dsn->now_ms);
+    buffer_add_text(w->out, "\r\n");
+}
+
+static void add_facts(struct writing *w)
+{
+    const struct dsn *dsn = w->dsn;
+    char id[QUEUE_ID_TEXT_LENGTH + 1];
+    queue_id_text(dsn->about_id, id);
+    buffer_add_format(w->out, "--%s\r\nContent-Type: message/%s\r\n\r\n", w->boundary, w->utf8 ? "global-delivery-status" : "delivery-status");
+    buffer_add_format(w->out, "Reporting-MTA: dns;%.*s\r\nX-Mailboat-Queue-Id: %s\r\n", BYTES_ARG(dsn->hostname), id);
+    if (dsn->envelope->envid.length > 0) {
+        buffer_add_text(w->out, "Original-Envelope-Id: ");
+        add_xtext(w->out, dsn->envelope->envid, false);
+        buffer_add_text(w->out, "\r\n");
+    }
+    buffer_add_text(w->out, "Arrival-Date: ");
+    date_add(w->out, dsn->arrived_ms);
+    buffer_add_text(w->out, "\r\n");
+    for (size_t i = 0; i < dsn->recipient_count; i++)
+        if (tells_of(dsn, i))
+            add_recipient_facts(w, &dsn->recipients[i]);
+}
+
+/* The header with its last CRLF: what stands before the first empty line. */
+static struct bytes header_of(struct bytes content)
+{
+    if (content.length >= 2 && content.at[0] == '\r')
+        return bytes_none();
+    size_t end = bytes_search(content, BYTES("\r\n\r\n"));
+    if (end != SIZE_MAX)
+        return bytes_first(content, end + 2);
+    /* A part of it: up to the last whole line. */
+    size_t last = bytes_find_last(content, '\n');
+    return last == SIZE_MAX ? bytes_none() : bytes_first(content, last + 1);
+}
+
+static bool occurs(struct bytes content, const char *boundary)
+{
+    return bytes_search(content, bytes_of_text(boundary)) != SIZE_MAX;
+}
+
+static void add_returned(struct writing *w)
+{
+    const struct dsn *dsn = w->dsn;
+    bool full = dsn->envelope->ret == RET_FULL && dsn->content_is_whole && dsn->content.length <= DSN_RETURNED_MAX &&
+                dsn->envelope->body != BODY_BINARYMIME && !occurs(dsn->content, w->boundary);
+    struct bytes given = full ? dsn->content : header_of(bytes_first(dsn->content, DSN_RETURNED_MAX));
+    if (occurs(given, w->boundary)) /* nobody can know it beforehand; somebody may try */
+        given = bytes_none();
+    const char *kind = full ? (w->utf8 ? "message/global" : "message/rfc822") : (w->utf8 ? "message/global-headers" : "text/rfc822-headers");
+    buffer_add_format(w->out, "\r\n--%s\r\nContent-Type: %s\r\n", w->boundary, kind);
+    if (!bytes_is_ascii(given))
+        buffer_add_text(w->out, "Content-Transfer-Encoding: 8bit\r\n");
+    buffer_add_text(w->out, "\r\n");
+    buffer_add(w->out, given);
+    if (given.length >= 2 && given.at[given.length - 1] != '\n')
+        buffer_add_text(w->out, "\r\n");
+    buffer_add_format(w->out, "\r\n--%s--\r\n", w->boundary);
+}
+
+bool dsn_add(struct buffer *out, const struct dsn *dsn)
+{
+    struct writing w = {.out = out, .dsn = dsn, .utf8 = dsn->envelope->smtputf8};
+    size_t told = 0;
+    char id[QUEUE_ID_TEXT_LENGTH + 1];
+    for (size_t i = 0; i < dsn->recipient_count; i++)
+        told += tells_of(dsn, i);
+    if (dsn->envelope->sender.length == 0 || told == 0)
+        return false;
+    queue_id_text(dsn->id, id);
+    memcpy(w.boundary, "report-", 7);
+    memcpy(w.boundary + 7, id, sizeof id);
+    add_header(&w);
+    add_words(&w);
+    add_facts(&w);
+    add_returned(&w);
+    return true;
+}
