@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* ground: a store of either kind to test on, fresh for each test. */
+#ifndef MAILBOAT_TESTS_GROUND_H
+#define MAILBOAT_TESTS_GROUND_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "store.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+struct ground {
+    bool on_disk;
+    char folder[64];
+    struct store *store;
+    struct arena arena;
+};
+
+/* Empties the folder open at `at`, whose descriptor it closes. */
+static inline void empty_folder(int at)
+{
+    DIR *folder = fdopendir(at);
+    for (struct dirent *entry; folder != NULL && (entry = readdir(folder)) != NULL;) {
+        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0 || unlinkat(at, entry->d_name, 0) == 0)
+            continue;
+        empty_folder(openat(at, entry->d_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+        unlinkat(at, entry->d_name, AT_REMOVEDIR);
+    }
+    if (folder != NULL)
+        closedir(folder);
+}
+
+static inline void remove_folder(const char *path)
+{
+    empty_folder(open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    rmdir(path);
+}
+
+static inline struct store *open_store(const struct ground *ground)
+{
+    struct error error = {0};
+    struct store *store = ground->on_disk ? store_sqlite_open(ground->folder, STORE_WRITE, &error) : store_memory_open();
+    if (store == NULL)
+        fail_msg("%s", error.text);
+    return store;
+}
+
+/* What was committed is there again, the rest is lost. */
+static inline void crash(struct ground *ground)
+{
+    if (!ground->on_disk) {
+        store_memory_crash(ground->store);
+        return;
+    }
+    store_close(ground->store);
+    ground->store = open_store(ground);
+}
+
+static inline int set_up(void **state, bool on_disk)
+{
+    struct ground *ground = memory_new(sizeof *ground);
+    ground->on_disk = on_disk;
+    snprintf(ground->folder, sizeof ground->folder, "/tmp/mailboat-store-XXXXXX");
+    if (on_disk && mkdtemp(ground->folder) == NULL)
+        return -1;
+    ground->store = open_store(ground);
+    *state = ground;
+    return 0;
+}
+
+static inline int set_up_sqlite(void **state) { return set_up(state, true); }
+static inline int set_up_memory(void **state) { return set_up(state, false); }
+
+static inline int tear_down(void **state)
+{
+    struct ground *ground = *state;
+    store_close(ground->store);
+    if (ground->on_disk)
+        remove_folder(ground->folder);
+    arena_clear(&ground->arena);
+    free(ground);
+    return 0;
+}
+
+static inline void commit(struct ground *ground)
+{
+    struct error error = {0};
+    if (store_commit(ground->store, &error) != STORE_DONE)
+        fail_msg("%s", error.text);
+}
+
+/* A plain letter for `count` recipients, all of them waiting for `destination`. */
+static inline bool put_letter(struct ground *ground, uint64_t id, const char *destination, uint64_t due_ms, size_t count)
+{
+    struct store_message message = {.id = id, .arrived_ms = 1000 + id, .expires_ms = 9000 + id, .content = BYTES("Subject: x\r\n\r\nHello\r\n")};
+    struct recipient *recipients = ARENA_ARRAY(&ground->arena, struct recipient, count);
+    struct bytes *destinations = ARENA_ARRAY(&ground->arena, struct bytes, count);
+    for (size_t i = 0; i < count; i++) {
+        recipients[i].address = bytes_of_text(arena_format(&ground->arena, "r%zu@example.org", i));
+        destinations[i] = bytes_of_text(destination);
+    }
+    message.envelope = (struct envelope){.sender = BYTES("ada@example.org"), .recipients = recipients, .recipient_count = count};
+    return store_accept(ground->store, &message, destinations, due_ms, 0);
+}
+
+static inline size_t waiting(struct ground *ground, uint64_t id)
+{
+    struct store_recipient found[STORE_READ_MAX];
+    return store_recipients(ground->store, id, 0, STORE_READ_MAX, &ground->arena, found);
+}
+
+static inline bool is_there(struct ground *ground, uint64_t id)
+{
+    struct store_message message;
+    return store_read(ground->store, id, false, &ground->arena, &message);
+}
+
+#endif
