@@ -27,7 +27,7 @@ enum ipc_kind {
     IPC_PEER,  /* + descriptor: a fresh channel to a process */
     IPC_DRAIN, /* finish what is under way, then exit 0 */
     IPC_READY, /* the child is sealed and serves */
-    /* smtpd asks auth */
+    /* smtpd asks auth; queue asks it where its own reports go */
     IPC_PASSWORD, IPC_PASSWORD_ANSWER,
     IPC_SENDER, IPC_SENDER_ANSWER,
     IPC_RECIPIENT, IPC_RECIPIENT_ANSWER,
@@ -81,7 +81,7 @@ struct ipc_deliver {
     uint64_t id;              /* the message's queue id */
     uint64_t arrived_ms;      /* since the epoch */
     uint32_t attempt;         /* 1 the first time */
-    struct bytes destination; /* "example.org", "local", or "smarthost" */
+    struct bytes destination; /* "example.org"; or "@local", "@smarthost", which no domain can be called */
     struct envelope envelope; /* with only the recipients of this delivery */
     struct bytes content;     /* inline, when no descriptor came with it */
 };

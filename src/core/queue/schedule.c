@@ -29,6 +29,7 @@ void schedule_start(struct schedule *schedule, const struct schedule_retry *retr
     *schedule = (struct schedule){.retry = *retry};
     schedule->ways[SCHEDULE_LOCAL].max = SCHEDULE_LOCAL_MAX;
     schedule->ways[SCHEDULE_AWAY].max = SCHEDULE_AWAY_MAX;
+    schedule->ways[SCHEDULE_LOOKUP].max = SCHEDULE_CONCURRENCY_MAX;
     map_start(&schedule->destinations, seed);
 }
 

@@ -25,8 +25,9 @@ enum schedule_limit {
     SCHEDULE_JITTER_PERCENT = 10,   /* of a delay, either way */
 };
 
-/* The two ways out: they have rooms and limits of their own. */
-enum schedule_way { SCHEDULE_LOCAL, SCHEDULE_AWAY, SCHEDULE_WAYS };
+/* The ways out: they have rooms and limits of their own. LOOKUP is for the
+ * queue's own reports: where they go must be asked before they can leave. */
+enum schedule_way { SCHEDULE_LOCAL, SCHEDULE_AWAY, SCHEDULE_LOOKUP, SCHEDULE_WAYS };
 
 struct schedule_retry {
     uint64_t first_ms, max_ms;

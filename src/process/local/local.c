@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The local process: into mailboxes. All that arrives in a turn is written,
+ * then synced together, then answered.
+ */
+#include "child.h"
+#include "local/maildir.h"
+
+#include "client/session.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+/* A delivery whose answer waits for the sync. Where it has more recipients
+ * than a batch takes, some results are known before. */
+struct arrival {
+    struct channel *from; /* NULL: queue is gone; it will ask again */
+    uint64_t delivery;
+    struct delivery_result *results;
+    size_t result_count;
+    struct arrival *next;
+};
+
+/* Whose result an entry of the batch is. */
+struct place {
+    struct arrival *arrival;
+    size_t result;
+};
+
+struct local {
+    struct child *child;
+    struct maildir maildir;
+    struct place places[MAILDIR_BATCH_MAX];
+    struct arrival *arrivals, **arrivals_end;
+    int folder;
+};
+
+static struct local here; /* one a process */
+
+static struct delivery_result result_of(const struct maildir_entry *entry)
+{
+    if (entry->error == 0)
+        return (struct delivery_result){.outcome = OUTCOME_DELIVERED, .step = STEP_DATA, .enhanced = BYTES("2.0.0"),
+                                        .text = entry->again ? BYTES("was in the mailbox already") : BYTES("in the mailbox")};
+    if (entry->error == ENOSPC || entry->error == EDQUOT || entry->error == EFBIG)
+        return (struct delivery_result){.outcome = OUTCOME_DEFERRED, .step = STEP_DATA, .enhanced = BYTES("4.3.1"), .text = BYTES("no room for mail on the disk")};
+    if (entry->error == EINVAL)
+        return (struct delivery_result){.outcome = OUTCOME_FAILED, .step = STEP_RCPT, .enhanced = BYTES("5.1.3"), .text = BYTES("not an address of a mailbox")};
+    return (struct delivery_result){.outcome = OUTCOME_DEFERRED, .step = STEP_DATA, .enhanced = BYTES("4.3.0"), .text = bytes_of_text(strerror(entry->error))};
+}
+
+static void sync_batch(struct local *local)
+{
+    maildir_sync(&local->maildir);
+    for (size_t i = 0; i < local->maildir.count; i++)
+        local->places[i].arrival->results[local->places[i].result] = result_of(&local->maildir.entries[i]);
+    maildir_clear(&local->maildir);
+}
+
+static struct arrival *remember(struct local *local, struct channel *from, const struct ipc_deliver *deliver)
+{
+    struct arrival *arrival = memory_new(sizeof *arrival);
+    size_t count = deliver->envelope.recipient_count;
+    *arrival = (struct arrival){.from = from, .delivery = deliver->delivery, .result_count = count, .results = memory_new((count + 1) * sizeof(struct delivery_result))};
+    *local->arrivals_end = arrival;
+    local->arrivals_end = &arrival->next;
+    return arrival;
+}
+
+static void local_message(struct child *child, struct channel *from, enum ipc_kind kind, union ipc_message *message, int attached)
+{
+    struct local *local = child->service_data;
+    const struct ipc_deliver *deliver = &message->deliver;
+    if (kind == IPC_DELIVER) {
+        struct arrival *arrival = remember(local, from, deliver);
+        struct maildir_message m = {.id = deliver->id, .arrived_ms = deliver->arrived_ms, .sender = deliver->envelope.sender, .content = deliver->content, .file = attached};
+        for (size_t i = 0; i < arrival->result_count; i++) {
+            if (maildir_is_full(&local->maildir))
+                sync_batch(local);
+            m.address = deliver->envelope.recipients[i].address;
+            local->places[maildir_write(&local->maildir, &m)] = (struct place){arrival, i};
+        }
+    }
+    if (attached >= 0)
+        close(attached);
+}
+
+static void local_turn(struct child *child)
+{
+    struct local *local = child->service_data;
+    sync_batch(local);
+    while (local->arrivals != NULL) {
+        struct arrival *arrival = local->arrivals;
+        struct ipc_deliver_answer answer = {.delivery = arrival->delivery, .results = arrival->results, .result_count = arrival->result_count};
+        if (arrival->from != NULL)
+            child_send(child, arrival->from, IPC_DELIVER_ANSWER, &answer, -1);
+        local->arrivals = arrival->next;
+        free(arrival->results);
+        free(arrival);
+    }
+    local->arrivals_end = &local->arrivals;
+}
+
+static void local_peer_lost(struct child *child, struct channel *peer)
+{
+    struct local *local = child->service_data;
+    for (struct arrival *arrival = local->arrivals; arrival != NULL; arrival = arrival->next)
+        if (arrival->from == peer)
+            arrival->from = NULL;
+}
+
+static bool local_open(struct child *child, struct error *error)
+{
+    static char path[4096];
+    struct local *local = &here;
+    *local = (struct local){.child = child};
+    local->arrivals_end = &local->arrivals;
+    child->service_data = local;
+    if (snprintf(path, sizeof path, "%s/mail", child->config->data_dir) >= (int)sizeof path)
+        return error_set(error, EX_CONFIG, "data_dir is too long");
+    local->folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (local->folder < 0)
+        return error_set_errno(error, EX_NOINPUT, "cannot open %s", path);
+    sandbox_allow(child->paths, path, true);
+    maildir_start(&local->maildir, local->folder, child->config->hostname);
+    return true;
+}
+
+static bool local_start(struct child *child, struct error *error)
+{
+    return true;
+}
+
+static void local_drain(struct child *child, bool quick)
+{
+    child_deafen(child);
+    local_turn(child); /* nothing is ever left over from one turn to the next */
+    child_exit(child, EX_OK);
+}
+
+const struct child_service local_service = {
+    .role = PROCESS_LOCAL, .open = local_open, .start = local_start, .on_message = local_message, .on_turn = local_turn,
+    .on_peer_lost = local_peer_lost, .on_drain = local_drain,
+};

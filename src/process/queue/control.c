@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* control: what subcommands ask of the running queue. */
+#define _GNU_SOURCE
+#include "queue/process.h"
+
+#include "clock.h"
+
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+bool control_open(struct control *control, const char *folder, struct error *error)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    struct stat owner;
+    *control = (struct control){.listener = -1};
+    int length = snprintf(control->path, sizeof control->path, "%s/control.sock", folder);
+    if (length >= (int)sizeof address.sun_path)
+        return error_set(error, EX_CONFIG, "data_dir: %s is too long for a socket; choose a shorter folder", folder);
+    memcpy(address.sun_path, control->path, (size_t)length + 1);
+    unlink(control->path); /* the folder's lock says that nobody listens there */
+    control->listener = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    mode_t before = umask(0177);
+    bool bound = control->listener >= 0 && bind(control->listener, (struct sockaddr *)&address, sizeof address) == 0 && listen(control->listener, CONTROL_CLIENTS_MAX) == 0;
+    umask(before);
+    if (!bound)
+        return error_set_errno(error, EX_OSERR, "cannot listen on %s", control->path);
+    if (geteuid() == 0 && stat(folder, &owner) == 0 && chown(control->path, owner.st_uid, owner.st_gid) != 0)
+        return error_set_errno(error, EX_OSERR, "cannot give %s away", control->path);
+    return true;
+}
+
+static void hang_up(struct control_client *client)
+{
+    watch_stop(&client->watch);
+    channel_close(&client->channel);
+    client->connected = false;
+    client->asked = false;
+}
+
+static void answer(struct control_client *client, bool ok, uint64_t count, const char *text)
+{
+    struct ipc_control_answer said = {.request = client->request, .ok = ok, .count = count, .text = bytes_of_text(text)};
+    client->asked = client->done = client->all = false;
+    if (!channel_send(&client->channel, IPC_CONTROL_ANSWER, &said, -1))
+        hang_up(client);
+    else
+        watch_change(&client->watch, true, channel_wants_write(&client->channel));
+}
+
+/* One message at once, all of them turn by turn; the answer follows the commit. */
+static void ask(struct control_client *client, const struct ipc_control *asked)
+{
+    client->request = asked->request;
+    if (asked->verb > CONTROL_PING) {
+        answer(client, false, 0, "the running server does not know this; it is of another version");
+        return;
+    }
+    client->verb = (enum control_verb)asked->verb;
+    if (client->verb == CONTROL_PING) {
+        answer(client, true, 0, "");
+        return;
+    }
+    client->asked = true;
+    client->all = asked->id == 0;
+    client->done = !client->all;
+    client->after = client->count = 0;
+    if (!client->all)
+        client->count = queue_control(client->control->queue, client->verb, asked->id, clock_epoch_ms());
+    timer_set(client->control->wake, 0);
+}
+
+static void client_ready(void *owner, bool readable, bool writable)
+{
+    struct control_client *client = owner;
+    enum ipc_kind kind;
+    union ipc_message message;
+    int attached;
+    if (writable && !channel_flush(&client->channel)) {
+        hang_up(client);
+        return;
+    }
+    while (readable && client->connected && !client->asked) {
+        enum channel_news news = channel_receive(&client->channel, &kind, &message, &attached);
+        if (news == CHANNEL_EMPTY)
+            break;
+        if (news == CHANNEL_CLOSED) {
+            hang_up(client);
+            return;
+        }
+        if (attached >= 0)
+            close(attached);
+        ask(client, &message.control);
+    }
+    if (client->connected)
+        watch_change(&client->watch, !client->asked, channel_wants_write(&client->channel));
+}
+
+static void welcome(void *owner, bool readable, bool writable)
+{
+    struct control *control = owner;
+    int descriptor;
+    while ((descriptor = accept4(control->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0) {
+        size_t i = 0;
+        while (i < CONTROL_CLIENTS_MAX && control->clients[i].connected)
+            i++;
+        if (i == CONTROL_CLIENTS_MAX) {
+            close(descriptor);
+            continue;
+        }
+        struct control_client *client = &control->clients[i];
+        *client = (struct control_client){.control = control, .connected = true};
+        channel_start(&client->channel, descriptor, PROCESS_QUEUE, PROCESS_CLI, 0);
+        watch_start(&client->watch, control->loop, descriptor, true, false, client_ready, client);
+    }
+}
+
+void control_start(struct control *control, struct loop *loop, struct queue *queue, struct timer *wake)
+{
+    control->loop = loop;
+    control->queue = queue;
+    control->wake = wake;
+    watch_start(&control->watch, loop, control->listener, true, false, welcome, control);
+}
+
+void control_close(struct control *control)
+{
+    if (control->listener < 0)
+        return;
+    watch_stop(&control->watch);
+    close(control->listener);
+    control->listener = -1;
+}
+
+void control_committed(struct control *control, enum store_verdict verdict)
+{
+    for (size_t i = 0; i < CONTROL_CLIENTS_MAX; i++) {
+        struct control_client *client = &control->clients[i];
+        if (!client->connected || !client->asked)
+            continue;
+        if (verdict != STORE_DONE)
+            answer(client, false, 0, verdict == STORE_FULL ? "the disk is full: make room first" : "the queue cannot be written; see the log");
+        else if (client->done)
+            answer(client, true, client->count, "");
+    }
+}
+
+bool control_walk(struct control *control, uint64_t now_ms)
+{
+    bool more = false;
+    for (size_t i = 0; i < CONTROL_CLIENTS_MAX; i++) {
+        struct control_client *client = &control->clients[i];
+        if (!client->connected || !client->asked || !client->all || client->done)
+            continue;
+        client->count += queue_control_some(control->queue, client->verb, &client->after, now_ms);
+        client->done = client->after == 0;
+        more = true;
+    }
+    return more;
+}

@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* deliveries: those under way, and how the next one is made. */
+#include "queue/state.h"
+
+#include "log.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+bool delivery_has(const struct queue *queue, uint64_t id, uint32_t number)
+{
+    for (const struct queue_delivery *d = map_get_u64(&queue->messages, id); d != NULL; d = d->next_of_message)
+        for (size_t i = 0; i < d->recipient_count; i++)
+            if (d->recipients[i].number == number)
+                return true;
+    return false;
+}
+
+static void delivery_free(struct queue_delivery *delivery)
+{
+    arena_clear(&delivery->arena);
+    free(delivery);
+}
+
+static void add(struct queue *queue, struct queue_delivery *delivery)
+{
+    delivery->number = ++queue->last_number;
+    delivery->next_of_message = map_get_u64(&queue->messages, delivery->message.id);
+    map_put_u64(&queue->messages, delivery->message.id, delivery);
+    map_put_u64(&queue->deliveries, delivery->number, delivery);
+}
+
+void delivery_drop(struct queue *queue, struct queue_delivery *delivery)
+{
+    struct queue_delivery *first = map_get_u64(&queue->messages, delivery->message.id);
+    if (first == delivery) {
+        if (delivery->next_of_message == NULL)
+            map_remove_u64(&queue->messages, delivery->message.id);
+        else
+            map_put_u64(&queue->messages, delivery->message.id, delivery->next_of_message);
+    } else {
+        while (first->next_of_message != delivery)
+            first = first->next_of_message;
+        first->next_of_message = delivery->next_of_message;
+    }
+    map_remove_u64(&queue->deliveries, delivery->number);
+    delivery_free(delivery);
+}
+
+/* The destination may be another by now: the configuration changed. */
+static bool goes_elsewhere(struct queue *queue, const struct active *active, const struct store_recipient *r, uint64_t id, uint64_t now_ms)
+{
+    char room[STORE_DESTINATION_MAX];
+    if (active->scheduled.way == SCHEDULE_LOOKUP)
+        return false;
+    struct bytes destination = destination_of(queue, &r->recipient, room);
+    if (bytes_equal(destination, active->scheduled.name))
+        return false;
+    store_place(queue->store, id, r->number, destination, now_ms, false);
+    destination_due(queue, destination, now_ms, false);
+    return true;
+}
+
+/* Those of the message that go to this destination and are due. */
+static void gather(struct queue *queue, const struct active *active, const struct store_due *due, uint64_t now_ms, struct queue_delivery *delivery)
+{
+    struct store_recipient found[STORE_READ_MAX];
+    size_t most = active->scheduled.way == SCHEDULE_LOOKUP ? 1 : DELIVERY_RECIPIENTS_MAX;
+    size_t count = store_recipients(queue->store, due->id, due->number, STORE_READ_MAX, &delivery->arena, found);
+    delivery->recipients = ARENA_ARRAY(&delivery->arena, struct store_recipient, count < most ? count : most);
+    for (size_t i = 0; i < count && delivery->recipient_count < most; i++) {
+        const struct store_recipient *r = &found[i];
+        if (r->held || r->due_ms > now_ms || !bytes_equal(r->destination, active->scheduled.name) || delivery_has(queue, due->id, r->number) ||
+            goes_elsewhere(queue, active, r, due->id, now_ms))
+            continue;
+        delivery->recipients[delivery->recipient_count++] = *r;
+    }
+}
+
+/* The content goes out and is forgotten; the rest stays until the result. */
+static bool read_message(struct queue *queue, uint64_t id, struct queue_delivery *delivery, struct bytes *content)
+{
+    struct store_message *message = &delivery->message;
+    arena_clear(&queue->scratch);
+    if (!store_read(queue->store, id, true, &queue->scratch, message))
+        return false;
+    *content = message->content;
+    message->content = bytes_none();
+    message->envelope.sender = arena_copy(&delivery->arena, message->envelope.sender);
+    message->envelope.envid = arena_copy(&delivery->arena, message->envelope.envid);
+    message->origin = (struct origin){0};
+    return true;
+}
+
+struct queue_delivery *delivery_make(struct queue *queue, struct active *active, const struct store_due *due, uint64_t now_ms, struct bytes *content)
+{
+    struct queue_delivery *delivery = memory_new(sizeof *delivery);
+    delivery->active = active;
+    delivery->way = active->scheduled.way;
+    gather(queue, active, due, now_ms, delivery);
+    if (delivery->recipient_count == 0 || !read_message(queue, due->id, delivery, content)) {
+        delivery_free(delivery);
+        return NULL;
+    }
+    if (delivery->message.expires_ms + EXPIRY_GRACE_MS <= now_ms && delivery->recipients[0].attempts > 0) {
+        outcome_expire(queue, &delivery->message, delivery->recipients, delivery->recipient_count, now_ms);
+        delivery_free(delivery);
+        return NULL;
+    }
+    add(queue, delivery);
+    return delivery;
+}
+
+/* ---- starting ---- */
+
+static void fill(struct queue_delivery *delivery, struct bytes content, struct ipc_deliver *deliver)
+{
+    struct recipient *recipients = ARENA_ARRAY(&delivery->arena, struct recipient, delivery->recipient_count);
+    for (size_t i = 0; i < delivery->recipient_count; i++)
+        recipients[i] = delivery->recipients[i].recipient;
+    *deliver = (struct ipc_deliver){.delivery = delivery->number, .id = delivery->message.id, .arrived_ms = delivery->message.arrived_ms,
+                                    .attempt = delivery->recipients[0].attempts + 1, .destination = delivery->active->scheduled.name,
+                                    .envelope = delivery->message.envelope, .content = content};
+    deliver->envelope.recipients = recipients;
+    deliver->envelope.recipient_count = delivery->recipient_count;
+}
+
+/* A content that cannot be read now is not a reason to lose it. */
+static bool open_content(struct queue *queue, struct queue_delivery *delivery, uint64_t now_ms, int *content)
+{
+    *content = -1;
+    if (!delivery->message.large)
+        return true;
+    *content = store_content(queue->store, delivery->message.id);
+    if (*content >= 0)
+        return true;
+    log_event(LOG_EVENT_ERROR, "content_missing", LOG_ID(delivery->message.id), LOG_TEXT("mend", "its file in queue/content cannot be read"));
+    for (size_t i = 0; i < delivery->recipient_count; i++)
+        store_defer(queue->store, delivery->message.id, delivery->recipients[i].number, now_ms + queue->options.retry.max_ms,
+                    delivery->recipients[i].attempts, &(struct store_reply){.when_ms = now_ms, .enhanced = BYTES("4.3.0"),
+                    .text = BYTES("the content's file cannot be read")});
+    delivery_drop(queue, delivery);
+    return false;
+}
+
+bool queue_next(struct queue *queue, enum schedule_way way, uint64_t now_ms, struct ipc_deliver *deliver, int *content)
+{
+    struct active *active;
+    if (queue->stuck || queue->options.hold)
+        return false;
+    for (int looks = 0; looks < LOOKS_A_TURN_MAX && (active = (struct active *)schedule_next(&queue->schedule, way)) != NULL; looks++) {
+        struct store_due due;
+        if (!destination_next(queue, active, now_ms, &due)) {
+            schedule_want(&queue->schedule, &active->scheduled, false);
+            destination_rest(queue, active, now_ms);
+            continue;
+        }
+        if (delivery_has(queue, due.id, due.number))
+            continue;
+        struct bytes inline_content;
+        struct queue_delivery *delivery = delivery_make(queue, active, &due, now_ms, &inline_content);
+        if (delivery == NULL || !open_content(queue, delivery, now_ms, content))
+            continue;
+        schedule_started(&queue->schedule, &active->scheduled);
+        fill(delivery, inline_content, deliver);
+        return true;
+    }
+    return false;
+}
+
+size_t queue_under_way(const struct queue *queue)
+{
+    size_t count = 0;
+    for (int way = 0; way < SCHEDULE_WAYS; way++)
+        count += queue->schedule.ways[way].under_way;
+    return count;
+}

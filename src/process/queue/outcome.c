@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* outcome: what becomes of recipients after an attempt, and who is told. */
+#include "queue/state.h"
+
+#include "client/session.h"
+#include "log.h"
+#include "message/dsn.h"
+
+#include <assert.h>
+#include <unistd.h>
+
+/* ---- reports ---- */
+
+/* The beginning of a content, as much as a report may give back. */
+static struct bytes beginning_of(struct queue *queue, const struct store_message *message, bool *whole)
+{
+    struct store_message found;
+    arena_clear(&queue->scratch);
+    *whole = !message->large;
+    if (!message->large)
+        return store_read(queue->store, message->id, true, &queue->scratch, &found) ? found.content : bytes_none();
+    int file = store_content(queue->store, message->id);
+    char *room = arena_take(&queue->scratch, DSN_RETURNED_MAX);
+    ssize_t count = file < 0 ? 0 : pread(file, room, DSN_RETURNED_MAX, 0);
+    if (file >= 0)
+        close(file);
+    return bytes_of(room, count > 0 ? (size_t)count : 0);
+}
+
+/* The report is a message of its own; where it goes is asked when its turn comes. */
+static void accept_report(struct queue *queue, const struct dsn *dsn, struct bytes content, uint64_t now_ms)
+{
+    struct recipient to = {.address = dsn->envelope->sender, .notify = NOTIFY_NEVER};
+    struct store_message report = {
+        .id = dsn->id, .arrived_ms = now_ms, .expires_ms = now_ms + queue->options.expire_ms, .content = content,
+        .envelope = {.body = bytes_is_ascii(content) ? BODY_7BIT : BODY_8BITMIME, .smtputf8 = dsn->envelope->smtputf8, .size = content.length,
+                     .recipients = &to, .recipient_count = 1},
+        .origin = {.client_address = BYTES("local"), .protocol = BYTES("report")}};
+    struct bytes destination = DESTINATION_LOOKUP;
+    if (!store_accept(queue->store, &report, &destination, now_ms, 0))
+        return;
+    destination_due(queue, destination, now_ms, false);
+    log_event(LOG_EVENT_INFO, "accepted", LOG_ID(dsn->id), LOG_TEXT("from", "<>"), LOG_BYTES("to", to.address), LOG_U64("recipients", 1),
+              LOG_U64("size", content.length), LOG_TEXT("protocol", "report"));
+}
+
+static void report(struct queue *queue, const struct store_message *message, const struct dsn_recipient *about, size_t count, uint64_t now_ms)
+{
+    struct buffer content = {0};
+    struct dsn dsn = {.hostname = queue->options.hostname, .now_ms = now_ms, .envelope = &message->envelope, .about_id = message->id,
+                      .arrived_ms = message->arrived_ms, .recipients = about, .recipient_count = count};
+    bool any = false;
+    for (size_t i = 0; i < count; i++)
+        any = any || dsn_wanted(about[i].recipient, about[i].action);
+    if (!any || message->envelope.sender.length == 0) /* a report is never reported on */
+        return;
+    dsn.id = queue_id_next(&queue->ids, now_ms * 1000);
+    dsn.content = beginning_of(queue, message, &dsn.content_is_whole);
+    if (dsn_add(&content, &dsn))
+        accept_report(queue, &dsn, buffer_bytes(&content), now_ms);
+    buffer_free(&content);
+}
+
+/* ---- one recipient ---- */
+
+struct fate {
+    const struct store_message *message;
+    const struct store_recipient *recipient;
+    struct delivery_result result;
+    struct bytes peer, tls;
+    uint64_t now_ms;
+};
+
+static void log_fate(enum log_level level, const char *event, const struct fate *f, uint64_t next_ms)
+{
+    log_event(level, event, LOG_ID(f->message->id), LOG_BYTES("to", f->recipient->recipient.address), LOG_BYTES("peer", f->peer), LOG_BYTES("tls", f->tls),
+              LOG_U64("attempt", f->recipient->attempts + 1), LOG_U64("code", f->result.code), LOG_BYTES("status", f->result.enhanced),
+              LOG_BYTES("reason", f->result.text), LOG_TEXT("step", client_step_name((enum client_step)f->result.step)),
+              LOG_U64("delay_ms", f->now_ms - f->message->arrived_ms), LOG_U64("next_ms", next_ms == 0 ? 0 : next_ms - f->now_ms));
+}
+
+static void log_end(enum log_level level, const char *event, const struct fate *f)
+{
+    log_event(level, event, LOG_ID(f->message->id), LOG_BYTES("to", f->recipient->recipient.address), LOG_BYTES("peer", f->peer), LOG_BYTES("tls", f->tls),
+              LOG_U64("attempt", f->recipient->attempts + 1), LOG_U64("code", f->result.code), LOG_BYTES("status", f->result.enhanced),
+              LOG_BYTES("reason", f->result.text), LOG_U64("delay_ms", f->now_ms - f->message->arrived_ms));
+}
+
+static struct dsn_recipient told(const struct fate *f, enum dsn_action action)
+{
+    return (struct dsn_recipient){.recipient = &f->recipient->recipient, .action = action, .enhanced = f->result.enhanced,
+                                  .code = f->result.code, .text = f->result.text, .peer = f->peer};
+}
+
+static void defer(struct queue *queue, const struct fate *f, uint64_t random)
+{
+    const struct store_recipient *r = f->recipient;
+    uint64_t due_ms = schedule_due_ms(&queue->options.retry, r->attempts + 1, random, f->now_ms, f->message->expires_ms);
+    struct store_reply last = {.when_ms = f->now_ms, .code = f->result.code, .enhanced = f->result.enhanced, .text = f->result.text, .peer = f->peer};
+    store_defer(queue->store, f->message->id, r->number, due_ms, r->attempts + 1, &last);
+    log_fate(LOG_EVENT_INFO, "deferred", f, due_ms);
+}
+
+/* True when the sender may want to know; `dsn` says what. */
+static bool decide(struct queue *queue, const struct fate *f, enum schedule_way way, uint64_t random, struct dsn_recipient *dsn)
+{
+    enum client_outcome outcome = (enum client_outcome)f->result.outcome;
+    bool expired = outcome == OUTCOME_DEFERRED && f->now_ms >= f->message->expires_ms;
+    if (outcome == OUTCOME_DEFERRED && !expired) {
+        defer(queue, f, random);
+        return false;
+    }
+    store_finish(queue->store, f->message->id, f->recipient->number);
+    if (outcome == OUTCOME_DELIVERED) {
+        log_end(LOG_EVENT_INFO, "delivered", f);
+        *dsn = told(f, way == SCHEDULE_LOCAL ? DSN_DELIVERED : DSN_RELAYED);
+        return true;
+    }
+    log_end(LOG_EVENT_WARN, expired ? "expired" : "bounced", f);
+    *dsn = told(f, DSN_FAILED);
+    return true;
+}
+
+/* ---- an attempt ---- */
+
+static void apply_lookup(struct queue *queue, struct queue_delivery *d, uint64_t now_ms);
+
+void outcome_apply(struct queue *queue, struct queue_delivery *d, uint64_t now_ms)
+{
+    struct dsn_recipient about[DELIVERY_RECIPIENTS_MAX];
+    size_t count = 0;
+    if (d->removed)
+        return;
+    if (d->way == SCHEDULE_LOOKUP) {
+        apply_lookup(queue, d, now_ms);
+        return;
+    }
+    uint64_t random = queue_random(queue); /* one for all: they stay together */
+    for (size_t i = 0; i < d->recipient_count; i++) {
+        struct fate fate = {&d->message, &d->recipients[i], d->answer.results[i], d->answer.peer, d->answer.tls, now_ms};
+        count += decide(queue, &fate, d->way, random, &about[count]);
+    }
+    report(queue, &d->message, about, count, now_ms);
+    store_settle(queue->store, d->message.id);
+}
+
+/* ---- where a report goes ---- */
+
+/* It is one of ours: the report goes on under a new id, to the mailboxes behind the address. */
+static void send_on(struct queue *queue, const struct queue_delivery *d, uint64_t now_ms)
+{
+    struct store_message message;
+    struct bytes *destinations = ARENA_ARRAY(&queue->scratch, struct bytes, d->target_count);
+    char (*rooms)[STORE_DESTINATION_MAX] = arena_take(&queue->scratch, d->target_count * sizeof *rooms);
+    if (!store_read(queue->store, d->message.id, true, &queue->scratch, &message))
+        return;
+    message.id = queue_id_next(&queue->ids, now_ms * 1000);
+    message.envelope.recipients = d->targets;
+    message.envelope.recipient_count = d->target_count;
+    for (size_t i = 0; i < d->target_count; i++)
+        destinations[i] = destination_of(queue, &d->targets[i], rooms[i]);
+    if (!store_accept(queue->store, &message, destinations, now_ms, 0))
+        return;
+    for (size_t i = 0; i < d->target_count; i++)
+        destination_due(queue, destinations[i], now_ms, false);
+    char id[QUEUE_ID_TEXT_LENGTH + 1];
+    queue_id_text(message.id, id);
+    log_event(LOG_EVENT_INFO, "resolved", LOG_ID(d->message.id), LOG_BYTES("to", d->recipients[0].recipient.address), LOG_TEXT("as", id));
+    store_remove(queue->store, d->message.id);
+}
+
+static void apply_lookup(struct queue *queue, struct queue_delivery *d, uint64_t now_ms)
+{
+    const struct store_recipient *r = &d->recipients[0];
+    char room[STORE_DESTINATION_MAX];
+    struct fate fate = {.message = &d->message, .recipient = r, .now_ms = now_ms};
+    struct bytes destination;
+    arena_clear(&queue->scratch);
+    switch (d->verdict) {
+    case RECIPIENT_KNOWN:
+        send_on(queue, d, now_ms);
+        break;
+    case RECIPIENT_FOREIGN:
+        destination = destination_of(queue, &r->recipient, room);
+        store_place(queue->store, d->message.id, r->number, destination, now_ms, false);
+        destination_due(queue, destination, now_ms, false);
+        break;
+    case RECIPIENT_UNKNOWN:
+        fate.result = (struct delivery_result){.enhanced = BYTES("5.1.1"), .text = BYTES("no such mailbox: nobody is left to tell")};
+        log_end(LOG_EVENT_WARN, "dropped", &fate);
+        store_remove(queue->store, d->message.id);
+        break;
+    case RECIPIENT_UNAVAILABLE:
+        fate.result = (struct delivery_result){.enhanced = BYTES("4.3.0"), .text = BYTES("the accounts cannot be asked now")};
+        defer(queue, &fate, queue_random(queue));
+        break;
+    }
+}
+
+/* ---- expiry ---- */
+
+void outcome_expire(struct queue *queue, const struct store_message *message, const struct store_recipient *recipients, size_t count, uint64_t now_ms)
+{
+    struct dsn_recipient about[STORE_READ_MAX];
+    assert(count <= STORE_READ_MAX);
+    for (size_t i = 0; i < count; i++) {
+        const struct store_reply *last = &recipients[i].last;
+        struct delivery_result result = {.outcome = OUTCOME_FAILED, .code = last->code, .enhanced = last->enhanced, .text = last->text};
+        struct fate fate = {.message = message, .recipient = &recipients[i], .result = result, .peer = last->peer, .now_ms = now_ms};
+        if (result.text.length == 0)
+            fate.result = (struct delivery_result){.enhanced = BYTES("4.4.7"), .text = BYTES("nobody could be reached in all that time")};
+        store_finish(queue->store, message->id, recipients[i].number);
+        log_end(LOG_EVENT_WARN, "expired", &fate);
+        about[i] = told(&fate, DSN_FAILED);
+    }
+    report(queue, message, about, count, now_ms);
+    store_settle(queue->store, message->id);
+}
+
+/* Held ones wait for a person, those under way for their result. */
+static void expire_message(struct queue *queue, uint64_t id, uint64_t now_ms)
+{
+    struct arena arena = {0};
+    struct store_message message;
+    struct store_recipient found[STORE_READ_MAX];
+    uint32_t from = 0;
+    if (!store_read(queue->store, id, false, &arena, &message))
+        return;
+    for (size_t count; (count = store_recipients(queue->store, id, from, STORE_READ_MAX, &arena, found)) > 0;) {
+        size_t over = 0;
+        from = found[count - 1].number + 1;
+        for (size_t i = 0; i < count; i++)
+            if (!found[i].held && !delivery_has(queue, id, found[i].number))
+                found[over++] = found[i];
+        if (over > 0)
+            outcome_expire(queue, &message, found, over, now_ms);
+        if (count < STORE_READ_MAX)
+            break;
+    }
+    arena_clear(&arena);
+}
+
+void outcome_sweep(struct queue *queue, uint64_t now_ms)
+{
+    uint64_t ids[STORE_READ_MAX], expires_ms[STORE_READ_MAX];
+    size_t count = store_ids(queue->store, queue->sweep_after, STORE_READ_MAX, ids, expires_ms);
+    size_t i = 0;
+    for (; i < count && expires_ms[i] + EXPIRY_GRACE_MS <= now_ms; i++)
+        expire_message(queue, ids[i], now_ms);
+    bool more = count == STORE_READ_MAX && i == count; /* ids grow with time: what follows expires later */
+    queue->sweep_after = more ? ids[count - 1] : 0;
+    queue->sweep_ms = now_ms + (more ? 1 : EXPIRY_SWEEP_MS);
+}

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * queue: what was accepted, until it is delivered or its sender is told.
+ * Schedule and store joined into one machine without sockets or a clock: the
+ * process in process.c drives it, and so does the simulation.
+ *
+ * Per turn of the shell: queue_accept() for what arrived, queue_delivered()
+ * for results that came; then queue_commit(), whose verdict holds for all of
+ * it; then queue_next() for each way out that is open, as long as it gives a
+ * delivery. queue_wake() when queue_wake_ms() says so.
+ *
+ * In memory are the destinations that have mail to send now (at most
+ * ACTIVE_MAX) and the deliveries under way; the rest waits in the store.
+ */
+#ifndef MAILBOAT_QUEUE_H
+#define MAILBOAT_QUEUE_H
+
+#include "message.h"
+#include "queue/id.h"
+#include "queue/schedule.h"
+#include "store.h"
+
+enum queue_limit {
+    ACTIVE_MAX = 1000,             /* destinations in memory */
+    DUE_PAGE = 32,                 /* recipients of one that are looked at together */
+    DELIVERY_RECIPIENTS_MAX = 100, /* in one transaction (RFC 5321 4.5.3.1.8) */
+    LOOKS_A_TURN_MAX = 256,        /* rows that turn out not to be deliverable, then others have their turn */
+    EXPIRY_SWEEP_MS = 60 * 1000,   /* how often the oldest messages are looked at */
+    EXPIRY_GRACE_MS = 5 * 60 * 1000, /* a last attempt has so long before the sweep takes the message */
+    STUCK_RETRY_MS = 1000,         /* how soon a commit is tried again for which there was no room */
+    QUEUE_SLOT = 255,              /* of the ids of our own reports */
+};
+
+/* Destinations that no domain can be called. */
+#define DESTINATION_LOCAL BYTES("@local")
+#define DESTINATION_SMARTHOST BYTES("@smarthost")
+#define DESTINATION_LOOKUP BYTES("@lookup")
+
+struct queue_options {
+    struct bytes hostname;        /* ours, for reports */
+    struct schedule_retry retry;
+    uint64_t expire_ms;
+    bool smarthost;               /* what is not local goes there */
+    bool hold;                    /* deliver nothing */
+};
+
+struct active;
+struct queue_delivery;
+
+struct queue {
+    struct queue_options options;
+    struct store *store;
+    struct schedule schedule;
+    struct queue_id_maker ids;
+    uint64_t random;
+    struct active *active;            /* all in memory */
+    size_t active_count;
+    struct active *idle_first, *idle_last; /* nothing to do: the first makes room for another */
+    size_t idle_count;
+    bool outside;                     /* some with due mail found no room */
+    uint64_t look_ms;                 /* when one in memory has something due again; 0: unknown to any */
+    uint64_t wake_ms;                 /* when one in the store has; 0: none */
+    uint64_t sweep_ms, sweep_after;   /* the expiry sweep: when, and behind which id */
+    struct map deliveries, messages;  /* under way: by number; by message id (the first of a list) */
+    uint64_t last_number;
+    struct queue_delivery *unsaved;   /* their results are in the batch that is open */
+    bool stuck;                       /* the last commit found no room, and results wait */
+    uint64_t stuck_ms;                /* when it is tried again */
+    struct arena scratch;             /* a content on its way out */
+};
+
+/* `store` stays the caller's. The texts of `options` live as long as the queue. */
+void queue_start(struct queue *queue, struct store *store, const struct queue_options *options, uint64_t seed, uint64_t now_ms);
+void queue_free(struct queue *queue);
+
+/* Takes a message into the batch: its id, envelope, origin and content (or
+ * `spool`) are given, the times are filled in here. DONE: queue_commit()
+ * decides; else that is the verdict. */
+enum store_verdict queue_accept(struct queue *queue, const struct store_message *message, uint64_t spool, uint64_t now_ms);
+
+/* Puts the batch on disk. FULL: nothing of it was stored, results of
+ * deliveries are kept and tried again. FAILED: the process must end. */
+enum store_verdict queue_commit(struct queue *queue, uint64_t now_ms, struct error *error);
+
+/* The next delivery on this way; false when there is none now. `deliver`
+ * lives until the next call; `content` gets a descriptor, the caller's, or
+ * -1 where the content is inline. On SCHEDULE_LOOKUP the only recipient's
+ * address is to be looked up, then queue_looked_up(). */
+bool queue_next(struct queue *queue, enum schedule_way way, uint64_t now_ms, struct ipc_deliver *deliver, int *content);
+
+/* What came of it. Unknown numbers are ignored. */
+void queue_delivered(struct queue *queue, const struct ipc_deliver_answer *answer, uint64_t now_ms);
+void queue_looked_up(struct queue *queue, const struct ipc_recipient_answer *answer, uint64_t now_ms);
+/* Whoever carried them out is gone: all that was under way on this way is due again. */
+void queue_way_lost(struct queue *queue, enum schedule_way way, uint64_t now_ms);
+
+/* When queue_wake() has something to do; 0: never. */
+uint64_t queue_wake_ms(const struct queue *queue);
+void queue_wake(struct queue *queue, uint64_t now_ms);
+size_t queue_under_way(const struct queue *queue);
+
+/* A person's word on one message; how many recipients it touched. A retry
+ * makes the destination forget its failures. */
+size_t queue_control(struct queue *queue, enum control_verb verb, uint64_t id, uint64_t now_ms);
+/* The same for all messages, by and by: up to STORE_READ_MAX behind *after,
+ * which moves on; 0 at the end. Returns recipients touched. */
+size_t queue_control_some(struct queue *queue, enum control_verb verb, uint64_t *after, uint64_t now_ms);
+
+#endif

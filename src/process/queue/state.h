@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* state: what the files of this folder share about a queue; nobody else includes it. */
+#ifndef MAILBOAT_QUEUE_STATE_H
+#define MAILBOAT_QUEUE_STATE_H
+
+#include "queue/queue.h"
+
+/* A destination in memory. */
+struct active {
+    struct schedule_destination scheduled; /* first: the schedule gives it back */
+    struct active *next, *previous;           /* all */
+    struct active *idle_next, *idle_previous;
+    bool idle;
+    struct store_due page[DUE_PAGE], cursor; /* what is due next; how far was read */
+    size_t page_count, page_at;
+    uint64_t look_ms; /* when something of it is due again while deliveries are under way; 0: not known */
+    char name[STORE_DESTINATION_MAX];
+};
+
+/* One delivery under way: some recipients of one message to one destination. */
+struct queue_delivery {
+    uint64_t number;
+    enum schedule_way way;
+    struct active *active;         /* NULL once it ended */
+    struct queue_delivery *next_of_message;
+    struct arena arena;            /* of all that follows */
+    struct store_message message;  /* without content */
+    struct store_recipient *recipients;
+    size_t recipient_count;
+    bool removed;                  /* the message was, meanwhile */
+    /* Once the result is known: */
+    struct queue_delivery *next_unsaved;
+    struct ipc_deliver_answer answer;            /* a copy */
+    enum recipient_verdict verdict;              /* LOOKUP */
+    struct recipient *targets;
+    size_t target_count;
+};
+
+uint64_t queue_random(struct queue *queue);
+
+/* ---- destinations.c ---- */
+
+/* Where a recipient goes: "@local", "@smarthost", or its domain in lower case, into `room`. */
+struct bytes destination_of(const struct queue *queue, const struct recipient *recipient, char room[STORE_DESTINATION_MAX]);
+/* Something for it is due: into memory with it, where there is room. `forgive`: whatever it failed before. */
+void destination_due(struct queue *queue, struct bytes name, uint64_t now_ms, bool forgive);
+/* The next recipient to look at; false when nothing more is due. */
+bool destination_next(struct queue *queue, struct active *active, uint64_t now_ms, struct store_due *due);
+/* A delivery of it ended, or nothing of it is due: does it stay in memory? */
+void destination_rest(struct queue *queue, struct active *active, uint64_t now_ms);
+/* What was read of the store may not hold any more. */
+void destinations_forget_pages(struct queue *queue);
+
+/* ---- deliveries.c ---- */
+
+bool delivery_has(const struct queue *queue, uint64_t id, uint32_t number);
+/* Makes one of what is due now; NULL when nothing of it can be delivered. */
+struct queue_delivery *delivery_make(struct queue *queue, struct active *active, const struct store_due *due, uint64_t now_ms,
+                                     struct bytes *content);
+/* It is over in memory: the message's other recipients may go on. */
+void delivery_drop(struct queue *queue, struct queue_delivery *delivery);
+
+/* ---- outcome.c ---- */
+
+/* Puts the results of an ended delivery into the batch. */
+void outcome_apply(struct queue *queue, struct queue_delivery *delivery, uint64_t now_ms);
+/* Its time is over: the senders of these recipients are told. */
+void outcome_expire(struct queue *queue, const struct store_message *message, const struct store_recipient *recipients, size_t count, uint64_t now_ms);
+/* A part of the sweep; when to come again. */
+void outcome_sweep(struct queue *queue, uint64_t now_ms);
+
+#endif
