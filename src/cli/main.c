@@ -7,7 +7,10 @@
 #include <string.h>
 #include <sysexits.h>
 
+extern const struct command serve_command;
+
 const struct command *const commands[] = {
+    &serve_command,
     NULL,
 };
 

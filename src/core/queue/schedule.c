@@ -2,13 +2,14 @@
 #include "queue/schedule.h"
 
 #include <assert.h>
-#include <math.h>
 
 /* ---- when ---- */
 
 uint64_t schedule_delay_ms(const struct schedule_retry *retry, uint32_t attempts, uint64_t random)
 {
-    double delay = (double)retry->first_ms * pow(retry->factor, attempts > 1 ? (double)(attempts - 1) : 0.0);
+    double delay = (double)retry->first_ms;
+    for (uint32_t i = 1; i < attempts && delay < (double)retry->max_ms && retry->factor > 1.0; i++)
+        delay *= retry->factor;
     if (!(delay < (double)retry->max_ms))
         delay = (double)retry->max_ms;
     double spread = (double)(random >> 11) / (double)(UINT64_C(1) << 53); /* 0 to 1 */

@@ -1,0 +1,363 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "relay/relay.h"
+
+#include "log.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+static void run(struct carrier *carrier);
+
+/* ---- the message ---- */
+
+static struct envelope copy_envelope(struct arena *arena, const struct envelope *from)
+{
+    struct envelope to = *from;
+    to.sender = arena_copy(arena, from->sender);
+    to.envid = arena_copy(arena, from->envid);
+    to.recipients = ARENA_ARRAY(arena, struct recipient, from->recipient_count);
+    for (size_t i = 0; i < from->recipient_count; i++) {
+        to.recipients[i] = from->recipients[i];
+        to.recipients[i].address = arena_copy(arena, from->recipients[i].address);
+        to.recipients[i].original = arena_copy(arena, from->recipients[i].original);
+        to.recipients[i].orcpt = arena_copy(arena, from->recipients[i].orcpt);
+    }
+    return to;
+}
+
+static void take_message(struct carrier *carrier, struct channel *from, const struct ipc_deliver *deliver, int content)
+{
+    arena_clear(&carrier->arena);
+    carrier->envelope = copy_envelope(&carrier->arena, &deliver->envelope);
+    carrier->content = content >= 0 ? bytes_none() : arena_copy(&carrier->arena, deliver->content);
+    carrier->file = content;
+    carrier->content_at = 0;
+    carrier->content_given = carrier->wants_content = false;
+    carrier->id = deliver->id;
+    carrier->number = deliver->delivery;
+    carrier->from = from;
+    carrier->relay->busy_count++;
+}
+
+static void let_message_go(struct carrier *carrier)
+{
+    if (carrier->number == 0)
+        return;
+    if (carrier->file >= 0)
+        close(carrier->file);
+    carrier->file = -1;
+    carrier->number = 0;
+    carrier->relay->busy_count--;
+}
+
+bool carrier_has_given_all(const struct carrier *carrier)
+{
+    return carrier->content_given;
+}
+
+/* ---- ending ---- */
+
+static void carrier_free(struct carrier *carrier)
+{
+    struct relay *relay = carrier->relay;
+    relay_not_idle(relay, carrier);
+    if (carrier->question.asked)
+        dns_cancel(&carrier->question);
+    timer_cancel(&carrier->idle_timer);
+    timer_cancel(&carrier->step_timer);
+    if (carrier->has_conn)
+        conn_close(&carrier->conn);
+    delivery_free(&carrier->delivery);
+    let_message_go(carrier);
+    arena_clear(&carrier->arena);
+    *(carrier->previous == NULL ? &relay->carriers : &carrier->previous->next) = carrier->next;
+    if (carrier->next != NULL)
+        carrier->next->previous = carrier->previous;
+    free(carrier);
+    relay_leave_if_done(relay);
+}
+
+void carrier_cut(struct carrier *carrier)
+{
+    carrier_free(carrier);
+}
+
+/* ---- the connection ---- */
+
+static bool is_connected(const struct carrier *carrier)
+{
+    return carrier->has_conn;
+}
+
+static void lost(struct carrier *carrier, bool in_tls, const char *why)
+{
+    if (is_connected(carrier))
+        conn_close(&carrier->conn);
+    carrier->has_conn = carrier->handshaking = carrier->connecting_tls = false;
+    carrier->wants_content = false;
+    delivery_lost(&carrier->delivery, in_tls, bytes_of_text(why));
+    run(carrier);
+}
+
+static void feed(struct carrier *carrier)
+{
+    size_t used;
+    while (is_connected(carrier) && !carrier->handshaking && (used = delivery_feed(&carrier->delivery, conn_input(&carrier->conn))) > 0) {
+        conn_consume(&carrier->conn, used);
+        run(carrier);
+        if (carrier->over)
+            return;
+    }
+}
+
+static void finish_if_over(struct carrier *carrier)
+{
+    if (carrier->over)
+        carrier_free(carrier);
+}
+
+static void on_connected(void *owner)
+{
+    struct carrier *carrier = owner;
+    if (carrier->connecting_tls) {
+        carrier->handshaking = true;
+        conn_start_tls_client(&carrier->conn, &carrier->relay->tls, carrier->name, carrier->connecting_verify);
+        return;
+    }
+    delivery_connected(&carrier->delivery);
+    run(carrier);
+    finish_if_over(carrier);
+}
+
+static void on_tls(void *owner)
+{
+    struct carrier *carrier = owner;
+    struct bytes text = conn_tls_text(&carrier->conn, carrier->tls_text, sizeof carrier->tls_text - 32);
+    snprintf(carrier->tls_text + text.length, sizeof carrier->tls_text - text.length, " certificate=%s", tls_certificate_name(conn_tls_certificate(&carrier->conn)));
+    carrier->handshaking = false;
+    if (carrier->connecting_tls)
+        delivery_connected(&carrier->delivery);
+    else
+        delivery_tls_started(&carrier->delivery);
+    carrier->connecting_tls = false;
+    run(carrier);
+    finish_if_over(carrier);
+}
+
+static void on_input(void *owner)
+{
+    struct carrier *carrier = owner;
+    feed(carrier);
+    finish_if_over(carrier);
+}
+
+static void on_drained(void *owner)
+{
+    struct carrier *carrier = owner;
+    run(carrier);
+    finish_if_over(carrier);
+}
+
+static void on_end(void *owner, enum conn_end end)
+{
+    struct carrier *carrier = owner;
+    char why[sizeof carrier->conn.why];
+    snprintf(why, sizeof why, "%s", carrier->conn.why[0] != '\0' ? carrier->conn.why : "the connection ended");
+    feed(carrier); /* what it said before */
+    if (!carrier->over)
+        lost(carrier, end == CONN_END_TLS || carrier->handshaking, why);
+    finish_if_over(carrier);
+}
+
+/* Silence; but while our own octets still leave, the peer need not speak. */
+static void on_timeout(void *owner)
+{
+    struct carrier *carrier = owner;
+    uint64_t progress = carrier->content_at - conn_unsent(&carrier->conn);
+    char why[120];
+    if (carrier->wants_content && progress != carrier->progress) {
+        carrier->progress = progress;
+        conn_set_timeout(&carrier->conn, delivery_timeout_ms(&carrier->delivery));
+        return;
+    }
+    snprintf(why, sizeof why, "timed out: no answer in the step %s", client_step_name(carrier->handshaking ? STEP_TLS : delivery_step(&carrier->delivery)));
+    lost(carrier, carrier->handshaking, why);
+    finish_if_over(carrier);
+}
+
+static const struct conn_events carrier_events = {
+    .on_connected = on_connected, .on_input = on_input, .on_drained = on_drained, .on_tls = on_tls, .on_end = on_end, .on_timeout = on_timeout};
+
+static void connect_to(struct carrier *carrier, const struct delivery_action *action)
+{
+    struct sockaddr_in6 six = {.sin6_family = AF_INET6, .sin6_port = htons(action->port)};
+    struct sockaddr_in four = {.sin_family = AF_INET, .sin_port = htons(action->port)};
+    memcpy(&six.sin6_addr, action->address.octets, 16);
+    memcpy(&four.sin_addr, action->address.octets, 4);
+    const void *address = action->address.six ? (const void *)&six : (const void *)&four;
+    socklen_t length = action->address.six ? sizeof six : sizeof four;
+    struct bytes name = bytes_first(action->name, DOMAIN_MAX);
+    memcpy(carrier->name, name.at, name.length);
+    carrier->name[name.length] = '\0';
+    carrier->tls_text[0] = '\0';
+    carrier->content_at = 0; /* a fresh connection gets the whole message */
+    carrier->content_given = false;
+    carrier->connecting_tls = action->tls;
+    carrier->connecting_verify = action->verify;
+    carrier->has_conn = true;
+    conn_connect(&carrier->conn, carrier->relay->child->loop, address, length, &carrier_events, carrier);
+    conn_set_timeout(&carrier->conn, action->timeout_ms);
+}
+
+/* ---- content ---- */
+
+static void give_content(struct carrier *carrier)
+{
+    char room[CONTENT_READ_MAX];
+    struct bytes part = bytes_none();
+    if (carrier->file < 0) {
+        part = bytes_first(bytes_from(carrier->content, carrier->content_at), CONTENT_RUN_MAX);
+        carrier->content_given = carrier->content_at + part.length == carrier->content.length;
+    } else {
+        ssize_t count = pread(carrier->file, room, sizeof room, (off_t)carrier->content_at);
+        if (count <= 0) { /* never end a message that is not whole */
+            lost(carrier, false, "the content could not be read");
+            return;
+        }
+        part = bytes_of(room, (size_t)count);
+        carrier->content_given = carrier->content_at + part.length >= carrier->envelope.size;
+    }
+    carrier->content_at += part.length;
+    delivery_content(&carrier->delivery, part, carrier->content_given);
+}
+
+/* ---- the machine ---- */
+
+static void on_resolved(void *owner, const struct dns_answer *answer)
+{
+    struct carrier *carrier = owner;
+    delivery_resolved(&carrier->delivery, carrier->question.type, answer->status, answer->records, answer->count);
+    run(carrier);
+    finish_if_over(carrier);
+}
+
+/* True when it goes on at once. */
+static bool act(struct carrier *carrier, const struct delivery_action *action)
+{
+    switch (action->kind) {
+    case DELIVERY_RESOLVE:
+        dns_ask(carrier->relay->dns, &carrier->question, action->name, action->type, on_resolved, carrier);
+        break;
+    case DELIVERY_CONNECT:
+        connect_to(carrier, action);
+        break;
+    case DELIVERY_SEND:
+        conn_write(&carrier->conn, action->bytes);
+        break;
+    case DELIVERY_STARTTLS:
+        carrier->handshaking = true;
+        conn_start_tls_client(&carrier->conn, &carrier->relay->tls, carrier->name, action->verify);
+        break;
+    case DELIVERY_WANT_CONTENT:
+        carrier->wants_content = true;
+        if (conn_output_is_full(&carrier->conn))
+            return false; /* on_drained goes on */
+        carrier->wants_content = false;
+        give_content(carrier);
+        break;
+    case DELIVERY_DONE:
+        relay_answer(carrier->relay, carrier, action->results, action->result_count);
+        let_message_go(carrier);
+        break;
+    case DELIVERY_CLOSE:
+        if (is_connected(carrier))
+            conn_close(&carrier->conn);
+        carrier->has_conn = carrier->handshaking = false;
+        break;
+    case DELIVERY_NOTHING:
+        return false;
+    }
+    return true;
+}
+
+static void idle_for_long(void *owner)
+{
+    struct carrier *carrier = owner;
+    carrier_quit(carrier);
+}
+
+/* Pulls what there is to do; sets `over` when nothing ever will be. */
+static void run(struct carrier *carrier)
+{
+    struct delivery_action action;
+    if (carrier->running) /* from within: the outer one goes on */
+        return;
+    carrier->running = true;
+    if (carrier->wants_content && is_connected(carrier) && !conn_output_is_full(&carrier->conn)) {
+        carrier->wants_content = false;
+        give_content(carrier);
+    }
+    while (!carrier->wants_content && delivery_action(&carrier->delivery, &action))
+        if (!act(carrier, &action))
+            break;
+    carrier->running = false;
+    if (is_connected(carrier) && carrier->delivery.connected)
+        conn_set_timeout(&carrier->conn, delivery_timeout_ms(&carrier->delivery));
+    if (carrier->number == 0 && delivery_is_open(&carrier->delivery) && !carrier->idle && !carrier->relay->draining) {
+        relay_is_idle(carrier->relay, carrier);
+        timer_set(&carrier->idle_timer, CARRIER_IDLE_MS);
+    } else if (carrier->number == 0 && delivery_is_open(&carrier->delivery) && !carrier->idle) {
+        carrier_quit(carrier);
+        return;
+    }
+    carrier->over = carrier->number == 0 && !is_connected(carrier) && !carrier->question.asked;
+    if (carrier->over)
+        timer_set(&carrier->step_timer, 0);
+}
+
+static void step_over(void *owner)
+{
+    finish_if_over(owner);
+}
+
+/* ---- beginning ---- */
+
+void carrier_start(struct relay *relay, struct channel *from, const struct ipc_deliver *deliver, int content)
+{
+    struct carrier *carrier = memory_new(sizeof *carrier);
+    struct bytes destination = bytes_first(deliver->destination, sizeof carrier->destination);
+    carrier->relay = relay;
+    carrier->conn.descriptor = -1;
+    memcpy(carrier->destination, destination.at, destination.length);
+    carrier->destination_length = destination.length;
+    carrier->next = relay->carriers;
+    if (carrier->next != NULL)
+        carrier->next->previous = carrier;
+    relay->carriers = carrier;
+    timer_start(&carrier->idle_timer, relay->child->loop, idle_for_long, carrier);
+    timer_start(&carrier->step_timer, relay->child->loop, step_over, carrier);
+    take_message(carrier, from, deliver, content);
+    struct delivery_options options = relay_options(relay, bytes_of(carrier->destination, carrier->destination_length));
+    delivery_start(&carrier->delivery, &options, &carrier->envelope);
+    run(carrier);
+}
+
+void carrier_next(struct carrier *carrier, struct channel *from, const struct ipc_deliver *deliver, int content)
+{
+    relay_not_idle(carrier->relay, carrier);
+    timer_cancel(&carrier->idle_timer);
+    take_message(carrier, from, deliver, content);
+    delivery_next(&carrier->delivery, &carrier->envelope);
+    run(carrier);
+}
+
+void carrier_quit(struct carrier *carrier)
+{
+    relay_not_idle(carrier->relay, carrier);
+    timer_cancel(&carrier->idle_timer);
+    delivery_quit(&carrier->delivery);
+    run(carrier);
+}

@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "relay/relay.h"
+
+#include "log.h"
+#include "random.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+static struct relay here; /* one a process */
+
+/* ---- how a destination is reached ---- */
+
+/* The ports to try at a smarthost whose port is `auto`, in the order of
+ * PORTS: 587, 2525, 465; the one that worked last comes first. */
+static void smarthost_ports(const struct relay *relay, struct delivery_options *options)
+{
+    static const struct delivery_port all[] = {{587, CLIENT_TLS_REQUIRED}, {2525, CLIENT_TLS_REQUIRED}, {465, CLIENT_TLS_IMPLICIT}};
+    for (size_t i = 0; i < ARRAY_LENGTH(all); i++)
+        if (all[i].port == relay->smarthost_port)
+            options->ports[options->port_count++] = all[i];
+    for (size_t i = 0; i < ARRAY_LENGTH(all); i++)
+        if (all[i].port != relay->smarthost_port)
+            options->ports[options->port_count++] = all[i];
+}
+
+static enum client_tls smarthost_tls(const struct config *config)
+{
+    switch (config->relay.smarthost.tls) {
+    case SMARTHOST_TLS_STARTTLS: return CLIENT_TLS_REQUIRED;
+    case SMARTHOST_TLS_IMPLICIT: return CLIENT_TLS_IMPLICIT;
+    case SMARTHOST_TLS_NONE: return CLIENT_TLS_NEVER;
+    case SMARTHOST_TLS_AUTO: break;
+    }
+    return config->relay.smarthost.port == 465 ? CLIENT_TLS_IMPLICIT : CLIENT_TLS_REQUIRED;
+}
+
+static void smarthost_options(const struct relay *relay, struct delivery_options *options)
+{
+    const struct config *config = relay->child->config;
+    options->domain = bytes_of_text(config->relay.smarthost.host);
+    options->smarthost = options->verify = true;
+    options->user = bytes_of_text(config->relay.smarthost.user);
+    options->password = bytes_of_text(config->relay.smarthost.password);
+    if (config->relay.smarthost.port == 0)
+        smarthost_ports(relay, options);
+    else
+        options->ports[options->port_count++] = (struct delivery_port){config->relay.smarthost.port, smarthost_tls(config)};
+}
+
+struct delivery_options relay_options(struct relay *relay, struct bytes destination)
+{
+    const struct config *config = relay->child->config;
+    struct delivery_options options = {.hostname = bytes_of_text(config->hostname), .domain = destination, .random = random_u64()};
+    if (bytes_is(destination, "@smarthost"))
+        smarthost_options(relay, &options);
+    else
+        options.ports[options.port_count++] = (struct delivery_port){config->relay.port, CLIENT_TLS_OPPORTUNISTIC};
+    return options;
+}
+
+/* ---- results ---- */
+
+/* With port: auto, the port that worked is asked first from now on, and the log says so. */
+static void remember_port(struct relay *relay, const struct carrier *carrier)
+{
+    const struct config *config = relay->child->config;
+    uint16_t port = carrier->delivery.options.ports[carrier->delivery.port_now].port;
+    if (!carrier->delivery.options.smarthost || config->relay.smarthost.port != 0 || carrier->delivery.messages == 0 || port == relay->smarthost_port)
+        return;
+    relay->smarthost_port = port;
+    log_event(LOG_EVENT_INFO, "port_chosen", LOG_TEXT("host", config->relay.smarthost.host), LOG_U64("port", port),
+              LOG_TEXT("reason", port == 587 ? "587 is the default for submission and it works" : port == 2525 ? "587 does not work from here; 2525 does" : "neither 587 nor 2525 works from here; 465 does"));
+}
+
+void relay_answer(struct relay *relay, struct carrier *carrier, const struct client_result *results, size_t count)
+{
+    struct buffer peer = {0};
+    struct ipc_deliver_answer answer = {.delivery = carrier->number, .tls = bytes_of_text(carrier->tls_text), .result_count = count};
+    remember_port(relay, carrier);
+    answer.results = memory_new((count + 1) * sizeof *answer.results);
+    for (size_t i = 0; i < count; i++)
+        answer.results[i] = (struct delivery_result){.outcome = results[i].outcome, .step = results[i].step, .code = results[i].code,
+                                                     .enhanced = results[i].enhanced, .text = results[i].text};
+    delivery_peer(&carrier->delivery, &peer);
+    answer.peer = buffer_bytes(&peer);
+    if (carrier->from != NULL)
+        child_send(relay->child, carrier->from, IPC_DELIVER_ANSWER, &answer, -1);
+    buffer_free(&peer);
+    free(answer.results);
+}
+
+/* ---- connections that wait for more ---- */
+
+static struct bytes key_of(const struct carrier *carrier)
+{
+    return bytes_of(carrier->destination, carrier->destination_length);
+}
+
+void relay_is_idle(struct relay *relay, struct carrier *carrier)
+{
+    carrier->idle = true;
+    carrier->idle_next = map_get(&relay->idle, key_of(carrier));
+    map_put(&relay->idle, key_of(carrier), carrier);
+}
+
+void relay_not_idle(struct relay *relay, struct carrier *carrier)
+{
+    struct carrier *first = carrier->idle ? map_get(&relay->idle, key_of(carrier)) : NULL;
+    if (!carrier->idle)
+        return;
+    carrier->idle = false;
+    if (first != carrier) {
+        while (first->idle_next != carrier)
+            first = first->idle_next;
+        first->idle_next = carrier->idle_next;
+    } else if (carrier->idle_next != NULL) {
+        map_put(&relay->idle, key_of(carrier), carrier->idle_next);
+    } else {
+        map_remove(&relay->idle, key_of(carrier));
+    }
+}
+
+/* ---- the service ---- */
+
+static void relay_message(struct child *child, struct channel *from, enum ipc_kind kind, union ipc_message *message, int attached)
+{
+    struct relay *relay = child->service_data;
+    const struct ipc_deliver *deliver = &message->deliver;
+    if (kind != IPC_DELIVER || deliver->envelope.recipient_count == 0) {
+        if (attached >= 0)
+            close(attached);
+        return;
+    }
+    struct carrier *idle = map_get(&relay->idle, deliver->destination);
+    if (idle != NULL)
+        carrier_next(idle, from, deliver, attached);
+    else
+        carrier_start(relay, from, deliver, attached);
+}
+
+/* Its successor will give the same messages again: what the peer cannot have
+ * yet is dropped now, so that it does not come twice. */
+static void relay_peer_lost(struct child *child, struct channel *peer)
+{
+    struct relay *relay = child->service_data;
+    for (struct carrier *carrier = relay->carriers, *next; carrier != NULL; carrier = next) {
+        next = carrier->next;
+        if (carrier->from == peer)
+            carrier->from = NULL;
+        if (carrier->number != 0 && carrier->from == NULL && !carrier_has_given_all(carrier))
+            carrier_cut(carrier);
+    }
+}
+
+static bool relay_open(struct child *child, struct error *error)
+{
+    struct relay *relay = &here;
+    const struct config *config = child->config;
+    *relay = (struct relay){.child = child};
+    child->service_data = relay;
+    map_start(&relay->idle, random_u64());
+    if (!tls_client_open(&relay->tls, config->relay.ca_file, error))
+        return false;
+    relay->dns = dns_open(config->resolver.servers, config->resolver.server_count, error);
+    return relay->dns != NULL;
+}
+
+static bool relay_start(struct child *child, struct error *error)
+{
+    struct relay *relay = child->service_data;
+    return dns_start(relay->dns, child->loop, error);
+}
+
+void relay_leave_if_done(struct relay *relay)
+{
+    if (relay->draining && relay->busy_count == 0)
+        child_exit(relay->child, EX_OK);
+}
+
+/* The successor of queue or of us tries again what is cut here. */
+static void drain_limit_passed(void *owner)
+{
+    struct relay *relay = owner;
+    child_exit(relay->child, EX_OK);
+}
+
+static void relay_drain(struct child *child, bool quick)
+{
+    struct relay *relay = child->service_data;
+    relay->draining = true;
+    child_deafen(child);
+    timer_start(&relay->drained, child->loop, drain_limit_passed, relay);
+    timer_set(&relay->drained, RELAY_DRAIN_MS);
+    for (struct carrier *carrier = relay->carriers, *next; carrier != NULL; carrier = next) {
+        next = carrier->next;
+        if (carrier->idle)
+            carrier_quit(carrier);
+    }
+    relay_leave_if_done(relay);
+}
+
+const struct child_service relay_service = {
+    .role = PROCESS_RELAY, .open = relay_open, .start = relay_start, .on_message = relay_message, .on_peer_lost = relay_peer_lost, .on_drain = relay_drain,
+};

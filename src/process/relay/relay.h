@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * relay: what the files of this folder share. relay.c is the process: what
+ * queue gives, which connection takes it. carrier.c is one connection to a
+ * destination: it drives core/client/delivery with io's conn, dns and tls,
+ * one message after another.
+ */
+#ifndef MAILBOAT_RELAY_H
+#define MAILBOAT_RELAY_H
+
+#include "child.h"
+#include "client/delivery.h"
+#include "conn.h"
+#include "dns.h"
+#include "map.h"
+
+enum relay_limit {
+    CARRIER_IDLE_MS = 3 * 1000,       /* a connection is kept so long for the next message to the same place */
+    RELAY_DRAIN_MS = 10 * 1000,       /* for deliveries under way when the process ends */
+    CONTENT_READ_MAX = CONTENT_RUN_MAX, /* octets of a large content that are read at once */
+};
+
+struct relay {
+    struct child *child;
+    struct tls_context tls;
+    struct dns *dns;
+    struct map idle;           /* by destination: the first carrier that waits for more */
+    struct carrier *carriers;  /* all */
+    size_t busy_count;
+    uint16_t smarthost_port;   /* with port: auto, the one that worked last; 0: none yet */
+    struct timer drained;
+    bool draining;
+};
+
+/* A connection, or one that is being made, and the message it carries. */
+struct carrier {
+    struct relay *relay;
+    struct carrier *next, *previous;  /* all */
+    struct carrier *idle_next;        /* of the same destination */
+    bool idle;
+    char destination[320];
+    size_t destination_length;
+    struct delivery delivery;
+    struct conn conn;
+    struct dns_question question;
+    struct timer idle_timer, step_timer; /* step: an action's end that must come from the loop */
+    /* The message: */
+    struct arena arena;
+    struct envelope envelope;
+    struct bytes content;             /* inline */
+    int file;                         /* or here */
+    uint64_t content_at;              /* octets given to the connection there is */
+    bool content_given, wants_content;
+    uint64_t id, number;              /* queue's name for the delivery; 0: none is under way */
+    struct channel *from;             /* NULL: queue is gone */
+    /* The connection: */
+    bool connecting_tls, connecting_verify, handshaking, has_conn, running, over;
+    char name[DOMAIN_MAX + 1];        /* the host's, for the certificate */
+    char tls_text[128];
+    uint64_t progress;                /* octets that had left us at the last time-out */
+};
+
+/* A carrier for the destination that will carry this. */
+void carrier_start(struct relay *relay, struct channel *from, const struct ipc_deliver *deliver, int content);
+/* The next message on a connection that is idle. */
+void carrier_next(struct carrier *carrier, struct channel *from, const struct ipc_deliver *deliver, int content);
+/* Ends politely; it frees itself. */
+void carrier_quit(struct carrier *carrier);
+/* Ends now; its delivery has no result. */
+void carrier_cut(struct carrier *carrier);
+/* Has all of its message been handed to the connection? Then the peer may have it. */
+bool carrier_has_given_all(const struct carrier *carrier);
+
+/* relay.c: */
+struct delivery_options relay_options(struct relay *relay, struct bytes destination);
+void relay_answer(struct relay *relay, struct carrier *carrier, const struct client_result *results, size_t count);
+void relay_is_idle(struct relay *relay, struct carrier *carrier);
+void relay_not_idle(struct relay *relay, struct carrier *carrier);
+void relay_leave_if_done(struct relay *relay);
+
+#endif
