@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A delivery through any DNS and any servers: it ends, with one result for
+ * each recipient, and each connection that was made is closed.
+ */
+#include "choices.h"
+#include "client/delivery.h"
+
+enum { STEPS_MAX = 20000, RECORDS_MAX = 6 };
+
+struct world {
+    struct choices choices;
+    struct delivery delivery;
+    struct envelope envelope;
+    struct recipient recipients[2];
+    struct bytes stream; /* what servers say, one after the other */
+    bool connected;
+    unsigned done, runs;
+};
+
+static void resolve(struct world *world, const struct delivery_action *action)
+{
+    static const enum dns_status statuses[] = {DNS_FOUND, DNS_FOUND, DNS_FOUND, DNS_NO_DATA, DNS_NXDOMAIN, DNS_SERVER_FAILURE};
+    static const char *const names[] = {"a.example.org", "b.example.org", "mx.example.net", "", "not a name", "c.example.org"};
+    struct dns_record records[RECORDS_MAX];
+    size_t count = 1 + choose(&world->choices, RECORDS_MAX);
+    for (size_t i = 0; i < count; i++)
+        records[i] = (struct dns_record){.preference = (uint16_t)choose(&world->choices, 3), .name = bytes_of_text(names[i]), .address = {192, 0, 2, (uint8_t)i}};
+    delivery_resolved(&world->delivery, action->type, statuses[choose(&world->choices, ARRAY_LENGTH(statuses))], records, count);
+}
+
+static void take_action(struct world *world, const struct delivery_action *action)
+{
+    struct delivery *delivery = &world->delivery;
+    switch (action->kind) {
+    case DELIVERY_NOTHING: abort();
+    case DELIVERY_RESOLVE: resolve(world, action); break;
+    case DELIVERY_CONNECT:
+        INSIST(!world->connected && action->timeout_ms > 0);
+        world->connected = choose(&world->choices, 3) > 0;
+        if (world->connected)
+            delivery_connected(delivery);
+        else
+            delivery_lost(delivery, action->tls && choose(&world->choices, 2) == 1, BYTES("refused"));
+        break;
+    case DELIVERY_SEND: INSIST(world->connected && action->bytes.length > 0); break;
+    case DELIVERY_STARTTLS:
+        INSIST(world->connected);
+        if (choose(&world->choices, 3) > 0)
+            delivery_tls_started(delivery);
+        else
+            delivery_lost(delivery, true, BYTES("the handshake failed"));
+        break;
+    case DELIVERY_WANT_CONTENT: delivery_content(delivery, BYTES("Hello\r\n"), ++world->runs % 3 == 0); break;
+    case DELIVERY_DONE:
+        INSIST(action->result_count == world->envelope.recipient_count);
+        for (size_t i = 0; i < action->result_count; i++)
+            INSIST(action->results[i].outcome != OUTCOME_DELIVERED || action->results[i].code / 100 == 2);
+        world->done++;
+        break;
+    case DELIVERY_CLOSE: world->connected = false; break;
+    }
+}
+
+/* The peer speaks, or is gone when it has nothing more to say. */
+static void hear(struct world *world)
+{
+    struct bytes line = world->stream;
+    size_t used = world->connected ? delivery_feed(&world->delivery, line) : 0;
+    if (used > 0)
+        world->stream = bytes_from(world->stream, used);
+    else
+        delivery_lost(&world->delivery, false, BYTES("the connection ended"));
+}
+
+/* To the end of this message. */
+static void carry(struct world *world)
+{
+    struct delivery_action action;
+    unsigned wanted = world->done + 1, steps = 0;
+    while (world->done < wanted) {
+        INSIST(++steps < STEPS_MAX);
+        if (delivery_action(&world->delivery, &action))
+            take_action(world, &action);
+        else
+            hear(world);
+    }
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct world world = {0};
+    struct delivery_action action;
+    world.stream = choices_start(&world.choices, data, size);
+    world.recipients[0].address = world.recipients[1].address = BYTES("ada@example.org");
+    world.envelope = (struct envelope){.sender = BYTES("b@example.net"), .recipients = world.recipients, .recipient_count = 2, .size = 14};
+    struct delivery_options options = {.hostname = BYTES("mx.example.net"), .domain = BYTES("example.org"), .smarthost = choose(&world.choices, 2) == 1,
+                                       .ports = {{25, CLIENT_TLS_OPPORTUNISTIC}, {465, CLIENT_TLS_IMPLICIT}}, .port_count = 1 + choose(&world.choices, 2)};
+    if (options.smarthost) {
+        options.ports[0] = (struct delivery_port){587, CLIENT_TLS_REQUIRED};
+        options.user = options.password = BYTES("u");
+    }
+    delivery_start(&world.delivery, &options, &world.envelope);
+    carry(&world);
+    for (unsigned more = 0; more < 3 && delivery_is_open(&world.delivery); more++) {
+        delivery_next(&world.delivery, &world.envelope);
+        carry(&world);
+    }
+    delivery_quit(&world.delivery);
+    for (unsigned steps = 0; world.connected || steps < 4; steps++) {
+        INSIST(steps < STEPS_MAX);
+        if (delivery_action(&world.delivery, &action))
+            take_action(&world, &action);
+        else
+            hear(&world);
+    }
+    INSIST(!delivery_action(&world.delivery, &action));
+    delivery_free(&world.delivery);
+    return 0;
+}
