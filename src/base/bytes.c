@@ -7,7 +7,7 @@
 struct bytes bytes_from(struct bytes b, size_t count)
 {
     assert(count <= b.length);
-    return bytes_of(b.at + (b.at == NULL ? 0 : count), b.length - count);
+    return count == 0 ? b : bytes_of(b.at + count, b.length - count);
 }
 
 struct bytes bytes_first(struct bytes b, size_t count)

@@ -129,7 +129,10 @@ static void fail_said(struct client_session *session, enum client_step step, enu
 
 static void fail_reply(struct client_session *session, enum client_step step, const struct smtp_reply *reply)
 {
-    client_fail(session, client_result_of(&session->state->session_arena, step, reply));
+    struct client_result why = client_result_of(&session->state->session_arena, step, reply);
+    if (why.outcome == OUTCOME_DELIVERED) /* a 2xx that has no place there */
+        why.outcome = OUTCOME_DEFERRED;
+    client_fail(session, why);
 }
 
 /* ---- life ---- */

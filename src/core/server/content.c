@@ -91,14 +91,14 @@ static size_t line_extent(struct content *content, struct bytes left, bool *whol
     size_t cr = bytes_find(line, '\r');
     *whole = newline != SIZE_MAX;
     *bare_newline = *whole && (newline == 0 || line.at[newline - 1] != '\r');
-    bool cr_ends_line = cr == line.length - 1;
-    if (cr != SIZE_MAX && !cr_ends_line)
+    bool ends_in_cr = line.length > 0 && line.at[line.length - 1] == '\r';
+    if (cr != SIZE_MAX && cr != line.length - 1)
         fault(content, CONTENT_BARE_NEWLINE);
     if (*bare_newline && !content->fix_bare_newlines)
         fault(content, CONTENT_BARE_NEWLINE);
     if (*whole)
         return newline + 1;
-    return cr != SIZE_MAX && cr_ends_line ? cr : line.length;
+    return ends_in_cr ? line.length - 1 : line.length;
 }
 
 size_t content_feed_data(struct content *content, struct bytes input, struct content_run *run)

@@ -149,15 +149,22 @@ void address_unquoted_local(struct buffer *out, const struct address *address)
     }
 }
 
+/* With quotes only where it needs them, and then with no quoted-pair that it
+ * does not need: one address, one text. */
 static void add_local(struct buffer *out, const struct address *address)
 {
-    size_t start = out->length;
-    address_unquoted_local(out, address);
-    struct bytes bare = bytes_from(buffer_bytes(out), start);
-    if (!address->quoted || dot_string_length(bare, true) == bare.length)
-        return;
-    out->length = start; /* it needs its quotes */
-    buffer_add(out, address->local);
+    struct buffer bare = {0};
+    address_unquoted_local(&bare, address);
+    struct bytes local = buffer_bytes(&bare);
+    bool needs_quotes = local.length == 0 || dot_string_length(local, true) != local.length;
+    buffer_add_text(out, needs_quotes ? "\"" : "");
+    for (size_t i = 0; i < local.length; i++) {
+        if (needs_quotes && (local.at[i] == '"' || local.at[i] == '\\'))
+            buffer_add_octet(out, '\\');
+        buffer_add_octet(out, local.at[i]);
+    }
+    buffer_add_text(out, needs_quotes ? "\"" : "");
+    buffer_free(&bare);
 }
 
 void address_canonical(struct buffer *out, const struct address *address)

@@ -202,7 +202,10 @@ enum argument_verdict command_parse_rcpt(struct bytes argument, bool utf8_allowe
         return ARGUMENT_ADDRESS;
     if (!utf8_allowed && !bytes_is_ascii(rcpt->address))
         return ARGUMENT_NEEDS_UTF8;
-    return read_parameters(argument, rcpt_parameters, ARRAY_LENGTH(rcpt_parameters), rcpt, &rcpt->has_parameters);
+    verdict = read_parameters(argument, rcpt_parameters, ARRAY_LENGTH(rcpt_parameters), rcpt, &rcpt->has_parameters);
+    if (verdict == ARGUMENT_FINE && !utf8_allowed && !bytes_is_ascii(rcpt->orcpt)) /* then it must be xtext (RFC 6533 3) */
+        return ARGUMENT_NEEDS_UTF8;
+    return verdict;
 }
 
 bool command_parse_bdat(struct bytes argument, uint64_t *size, bool *last)
