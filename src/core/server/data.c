@@ -7,7 +7,7 @@ static struct reply check_transaction(const struct server_state *state)
     if (!state->in_transaction)
         return REPLY(503, "5.5.1", "Say MAIL and RCPT first");
     if (state->recipients_accepted == 0)
-        return state->recipients_tried == 0 ? REPLY(503, "5.5.1", "Say RCPT first") : REPLY(554, "5.5.1", "No recipient was accepted");
+        return state->recipients_tried == 0 ? REPLY(503, "5.5.1", "Say RCPT first") : REPLY(554, "5.5.1", "No recipient was accepted; the replies to RCPT say why");
     return NO_REPLY;
 }
 

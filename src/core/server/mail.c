@@ -11,6 +11,8 @@ static struct reply argument_reply(enum argument_verdict verdict)
         return REPLY(501, "5.1.7", "That sender is not a mail address: MAIL FROM:<you@example.org>");
     case ARGUMENT_UNKNOWN:
         return REPLY(555, "5.5.4", "MAIL has a parameter that is not known here");
+    case ARGUMENT_VALUE:
+        return REPLY(501, "5.5.4", "A parameter of MAIL has a value that is not allowed");
     case ARGUMENT_TWICE:
         return REPLY(501, "5.5.4", "MAIL has the same parameter twice");
     case ARGUMENT_NEEDS_UTF8:

@@ -11,6 +11,8 @@ static struct reply argument_reply(enum argument_verdict verdict)
         return REPLY(501, "5.1.3", "That recipient is not a mail address: RCPT TO:<them@example.org>");
     case ARGUMENT_UNKNOWN:
         return REPLY(555, "5.5.4", "RCPT has a parameter that is not known here");
+    case ARGUMENT_VALUE:
+        return REPLY(501, "5.5.4", "A parameter of RCPT has a value that is not allowed");
     case ARGUMENT_TWICE:
         return REPLY(501, "5.5.4", "RCPT has the same parameter twice");
     case ARGUMENT_NEEDS_UTF8:
@@ -25,8 +27,10 @@ struct reply server_rcpt(struct server_session *session, struct bytes argument)
 {
     struct server_state *state = session->state;
     struct rcpt_argument rcpt;
-    if (!state->in_transaction || state->content_begun)
+    if (!state->in_transaction)
         return REPLY(503, "5.5.1", "Say MAIL first");
+    if (state->content_begun)
+        return REPLY(503, "5.5.1", "The message has begun; recipients come before it");
     state->recipients_tried++;
     struct reply reply = argument_reply(command_parse_rcpt(argument, state->envelope.smtputf8, &rcpt));
     if (reply.code != 0)

@@ -120,6 +120,7 @@ void session_reset(struct server_session *session)
     state->recipients_tried = state->recipients_accepted = 0;
     state->asked_address = state->asked_orcpt = bytes_none();
     arena_clear(&state->transaction_arena);
+    session_update_protocol(session);
 }
 
 void session_update_protocol(struct server_session *session)

@@ -156,7 +156,7 @@ static enum argument_verdict read_parameters(struct bytes text, const struct par
         seen |= 1u << i;
         *any = true;
         if (!known[i].read(value, has_value, into))
-            return ARGUMENT_SYNTAX;
+            return ARGUMENT_VALUE;
     }
     return ARGUMENT_FINE;
 }

@@ -27,6 +27,7 @@ const char *command_verb_name(enum verb verb);
 enum argument_verdict {
     ARGUMENT_FINE,
     ARGUMENT_SYNTAX,      /* 501 5.5.4 */
+    ARGUMENT_VALUE,       /* 501 5.5.4: a parameter's value is not allowed */
     ARGUMENT_ADDRESS,     /* 501 5.1.3 (5.1.7 for a sender): the path is malformed */
     ARGUMENT_UNKNOWN,     /* 555 5.5.4: a parameter that we do not know */
     ARGUMENT_TWICE,       /* 501 5.5.4: the same parameter again */
