@@ -24,7 +24,7 @@ enum server_limit {
     RECEIVED_FIELDS_MAX = 100,      /* then the message loops (RFC 5321 6.3) */
     BAD_COMMANDS_MAX = 20,          /* then 421 and the end */
     AUTH_FAILURES_MAX = 5,          /* in one session, then 421 and the end */
-    TRANSACTIONS_MAX = 1000,        /* messages on one connection, then 421 */
+    TRANSACTIONS_MAX = 100000,        /* messages on one connection, then 421 */
     SESSION_TIMEOUT_MS = 5 * 60 * 1000,  /* RFC 5321 4.5.3.2.7 */
     CONTENT_TIMEOUT_MS = 10 * 60 * 1000, /* between two runs of content */
 };

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "letters.h"
+
+/* "reject" is refused for good where it lives; here.test is ours. */
+static const char *const people[] = {"u0@here.test", "u1@here.test", "ada@there.test", "bob@there.test", "eve@far.test", "reject@there.test", "reject@far.test"};
+
+static void add_recipient(struct letter *letter, struct bytes address)
+{
+    for (size_t i = 0; i < letter->recipient_count; i++)
+        if (bytes_equal(letter->recipients[i].address, address))
+            return;
+    letter->recipients[letter->recipient_count++] = (struct letter_recipient){.address = address, .refused_for_good = bytes_starts_nocase(address, "reject@")};
+}
+
+static void write_letter(struct letters *letters, struct letter *letter, unsigned number)
+{
+    struct world *world = letters->world;
+    struct buffer content = {0};
+    *letter = (struct letter){.number = number, .sender = BYTES("u0@here.test")};
+    for (size_t i = 1 + world_random(world, LETTER_RECIPIENTS_MAX); i > 0; i--)
+        add_recipient(letter, bytes_of_text(people[world_random(world, ARRAY_LENGTH(people))]));
+    buffer_add_format(&content, "X-Letter: %05u\r\nSubject: hello\r\n\r\n", number);
+    for (size_t lines = world_random(world, 30); lines > 0; lines--)
+        buffer_add_text(&content, world_random(world, 8) == 0 ? ".\r\n" : world_random(world, 8) == 0 ? "..\r\n" : "words of a letter\r\n");
+    letter->content = arena_copy(&world->memory, buffer_bytes(&content));
+    buffer_free(&content);
+}
+
+void letters_write(struct letters *letters, struct world *world, size_t count)
+{
+    letters->world = world;
+    letters->count = count;
+    for (unsigned i = 0; i < count; i++)
+        write_letter(letters, &letters->all[i], i);
+}
+
+struct letter *letters_find(struct letters *letters, struct bytes content)
+{
+    uint64_t number;
+    size_t at = bytes_search(content, BYTES("X-Letter: "));
+    if (at == SIZE_MAX || !bytes_to_u64(bytes_first(bytes_from(content, at + 10), 5), LETTERS_MAX, &number) || number >= letters->count)
+        return NULL;
+    return &letters->all[number];
+}
+
+static bool is_report(struct bytes content)
+{
+    return bytes_search(content, BYTES("multipart/report")) != SIZE_MAX;
+}
+
+/* What a mailbox holds must be what was written, behind the fields that servers add. */
+static bool is_whole(const struct letter *letter, struct bytes content)
+{
+    return content.length >= letter->content.length && bytes_equal(bytes_from(content, content.length - letter->content.length), letter->content);
+}
+
+static void report_arrived(struct letter *letter, struct bytes content)
+{
+    struct buffer field = {0};
+    for (size_t i = 0; i < letter->recipient_count; i++) {
+        buffer_clear(&field);
+        buffer_add_format(&field, "Final-Recipient: rfc822;%.*s\r\n", BYTES_ARG(letter->recipients[i].address));
+        if (bytes_search(content, buffer_bytes(&field)) != SIZE_MAX)
+            letter->recipients[i].reports++;
+    }
+    buffer_free(&field);
+}
+
+void letters_arrived(struct letters *letters, struct bytes address, struct bytes content)
+{
+    struct letter *letter = letters_find(letters, content);
+    if (letter == NULL)
+        return;
+    world_say(letters->world, "%s %u arrives at %.*s", is_report(content) ? "report on letter" : "letter", letter->number, BYTES_ARG(address));
+    if (is_report(content)) {
+        report_arrived(letter, content);
+        return;
+    }
+    for (size_t i = 0; i < letter->recipient_count; i++)
+        if (bytes_equal(letter->recipients[i].address, address))
+            letter->recipients[i].copies += is_whole(letter, content) ? 1 : 1000; /* a mangled one fails the check */
+}
+
+void letters_uncertain(struct letters *letters, struct bytes content, const char *why)
+{
+    struct letter *letter = letters_find(letters, content);
+    if (letter == NULL)
+        return;
+    letter->uncertain++;
+    world_say(letters->world, "letter %u: %s", letter->number, why);
+}
+
+bool letters_are_done(const struct letters *letters)
+{
+    for (size_t i = 0; i < letters->count; i++)
+        for (size_t k = 0; k < letters->all[i].recipient_count; k++) {
+            const struct letter_recipient *r = &letters->all[i].recipients[k];
+            if (!r->promised || (r->refused_for_good ? r->reports == 0 : r->copies == 0))
+                return false;
+        }
+    return true;
+}
+
+bool letters_check(const struct letters *letters, struct buffer *problem)
+{
+    for (size_t i = 0; i < letters->count; i++) {
+        const struct letter *letter = &letters->all[i];
+        for (size_t k = 0; k < letter->recipient_count; k++) {
+            const struct letter_recipient *r = &letter->recipients[k];
+            const char *wrong = !r->promised                                            ? "was never accepted"
+                                : r->refused_for_good && r->reports == 0                ? "was refused and nobody was told"
+                                : r->refused_for_good && r->copies > 0                  ? "was refused and yet arrived"
+                                : !r->refused_for_good && r->copies == 0                ? "is lost"
+                                : !r->refused_for_good && r->reports > 0                ? "arrived or will, and was reported as failed"
+                                : r->copies >= 1000                                     ? "was mangled"
+                                : r->copies > 1 + letter->uncertain                     ? "came too often"
+                                                                                        : NULL;
+            if (wrong != NULL)
+                buffer_add_format(problem, "letter %u to %.*s %s (%u copies, %u reports, %u uncertain); ", letter->number, BYTES_ARG(r->address), wrong,
+                                  r->copies, r->reports, letter->uncertain);
+        }
+    }
+    return problem->length == 0;
+}

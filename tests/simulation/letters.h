@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * letters: the record of the truth: what each client sent, what it was
+ * promised, what arrived where, and how often the machines could not know.
+ * letters_check() holds the promise against what happened.
+ */
+#ifndef MAILBOAT_SIMULATION_LETTERS_H
+#define MAILBOAT_SIMULATION_LETTERS_H
+
+#include "world.h"
+
+enum { LETTERS_MAX = 16, LETTER_RECIPIENTS_MAX = 4 };
+
+/* A recipient of a letter. */
+struct letter_recipient {
+    struct bytes address;
+    bool refused_for_good; /* its server answers 550: the sender must hear of it */
+    bool promised;         /* the first server said 250 to the content with it among the recipients */
+    unsigned copies;       /* in its mailbox */
+    unsigned reports;      /* that the sender got about it */
+};
+
+struct letter {
+    unsigned number;
+    struct bytes sender, content;
+    struct letter_recipient recipients[LETTER_RECIPIENTS_MAX];
+    size_t recipient_count;
+    unsigned uncertain; /* how often somebody could not know whether it had arrived: each allows one more copy */
+};
+
+struct letters {
+    struct world *world;
+    struct letter all[LETTERS_MAX];
+    size_t count;
+};
+
+/* Random letters from u0@here.test to people here, there and nowhere. */
+void letters_write(struct letters *letters, struct world *world, size_t count);
+
+/* The letter that a content is, or is about; NULL when it is none. */
+struct letter *letters_find(struct letters *letters, struct bytes content);
+/* A content came into a mailbox. */
+void letters_arrived(struct letters *letters, struct bytes address, struct bytes content);
+void letters_uncertain(struct letters *letters, struct bytes content, const char *why);
+
+/* Is everything promised kept? `problem` says what is not. */
+bool letters_are_done(const struct letters *letters);
+bool letters_check(const struct letters *letters, struct buffer *problem);
+
+#endif

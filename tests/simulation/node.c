@@ -1,0 +1,550 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "node.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+static void take_turn(void *owner);
+
+/* ---- taking mail in ---- */
+
+static enum recipient_verdict on_recipient(void *owner, struct bytes address, struct recipient *target)
+{
+    target->local = bytes_ends_nocase(address, "@here.test");
+    return RECIPIENT_KNOWN;
+}
+
+static void on_message(void *owner, struct server *server, const struct envelope *envelope, struct bytes content)
+{
+    struct node *node = owner;
+    struct store_message message = {.id = queue_id_next(&node->ids, node->world->now_ms * 1000), .envelope = *envelope, .content = content};
+    if (!node->up || node->waiting_count == NODE_WAITING_MAX || queue_accept(&node->queue, &message, 0, node->world->now_ms) != STORE_DONE) {
+        server_stored(server, STORE_FAILED);
+        if (node->up)
+            alarm_set(&node->turn, 0);
+        return;
+    }
+    node->waiting[node->waiting_count].content = arena_copy(&node->world->memory, content);
+    node->waiting[node->waiting_count++].server = server;
+    alarm_set(&node->turn, world_random(node->world, 3));
+}
+
+struct end *node_connect(void *owner)
+{
+    struct node *node = owner;
+    if (world_chance(node->world, 50))
+        return NULL;
+    struct link *link = link_new(node->world);
+    server_open(&node->host, &link->ends[1]);
+    return &link->ends[0];
+}
+
+/* ---- local deliveries and look-ups ---- */
+
+struct errand {
+    struct node *node;
+    struct errand *next, *previous;
+    uint64_t number, id;
+    enum schedule_way way;
+    struct envelope envelope; /* copies, in the world's memory */
+    struct bytes content;
+    bool delivered;
+};
+
+static struct envelope copy_envelope(struct arena *arena, const struct envelope *from)
+{
+    struct envelope to = *from;
+    to.sender = arena_copy(arena, from->sender);
+    to.recipients = ARENA_ARRAY(arena, struct recipient, from->recipient_count);
+    for (size_t i = 0; i < from->recipient_count; i++) {
+        to.recipients[i] = from->recipients[i];
+        to.recipients[i].address = arena_copy(arena, from->recipients[i].address);
+    }
+    return to;
+}
+
+/* As maildir does it: the same message comes to the same mailbox once. */
+static void into_mailbox(struct node *node, uint64_t id, struct bytes address, struct bytes content)
+{
+    for (size_t i = 0; i < node->mailbox_count; i++)
+        if (node->mailbox[i].id == id && bytes_equal(node->mailbox[i].address, address))
+            return;
+    assert(node->mailbox_count < NODE_MAILBOX_MAX);
+    node->mailbox[node->mailbox_count].id = id;
+    node->mailbox[node->mailbox_count++].address = address;
+    letters_arrived(node->letters, address, content);
+}
+
+static void forget_errand(struct errand *errand)
+{
+    *(errand->previous == NULL ? &errand->node->errands : &errand->previous->next) = errand->next;
+    if (errand->next != NULL)
+        errand->next->previous = errand->previous;
+    errand->node = NULL; /* its events find nobody */
+}
+
+static void local_done(void *owner)
+{
+    struct errand *errand = owner;
+    struct node *node = errand->node;
+    if (node == NULL)
+        return;
+    struct delivery_result results[DELIVERY_RECIPIENTS_MAX];
+    for (size_t i = 0; i < errand->envelope.recipient_count; i++)
+        results[i] = errand->delivered ? (struct delivery_result){.outcome = OUTCOME_DELIVERED, .step = STEP_DATA, .enhanced = BYTES("2.0.0")}
+                                       : (struct delivery_result){.outcome = OUTCOME_DEFERRED, .step = STEP_DATA, .enhanced = BYTES("4.3.1"), .text = BYTES("no room")};
+    struct ipc_deliver_answer answer = {.delivery = errand->number, .results = results, .result_count = errand->envelope.recipient_count};
+    forget_errand(errand);
+    queue_delivered(&node->queue, &answer, node->world->now_ms);
+    alarm_set(&node->turn, 0);
+}
+
+static void deliver_locally(void *owner)
+{
+    struct errand *errand = owner;
+    struct node *node = errand->node;
+    if (node == NULL)
+        return;
+    errand->delivered = !world_chance(node->world, 50);
+    for (size_t i = 0; errand->delivered && i < errand->envelope.recipient_count; i++)
+        into_mailbox(node, errand->id, errand->envelope.recipients[i].address, errand->content);
+    world_after(node->world, world_random(node->world, 20), local_done, errand);
+}
+
+static void looked_up(void *owner)
+{
+    struct errand *errand = owner;
+    struct node *node = errand->node;
+    if (node == NULL)
+        return;
+    struct recipient target = {.address = errand->envelope.recipients[0].address, .local = true};
+    bool ours = bytes_ends_nocase(target.address, "@here.test");
+    struct ipc_recipient_answer answer = {.request = errand->number, .targets = &target, .target_count = ours ? 1 : 0,
+                                          .verdict = world_chance(node->world, 100) ? RECIPIENT_UNAVAILABLE : ours ? RECIPIENT_KNOWN : RECIPIENT_FOREIGN};
+    forget_errand(errand);
+    queue_looked_up(&node->queue, &answer, node->world->now_ms);
+    alarm_set(&node->turn, 0);
+}
+
+static void begin_errand(struct node *node, enum schedule_way way, const struct ipc_deliver *deliver)
+{
+    struct errand *errand = ARENA_NEW(&node->world->memory, struct errand);
+    *errand = (struct errand){.node = node, .next = node->errands, .number = deliver->delivery, .id = deliver->id, .way = way,
+                              .envelope = copy_envelope(&node->world->memory, &deliver->envelope),
+                              .content = arena_copy(&node->world->memory, deliver->content)};
+    if (errand->next != NULL)
+        errand->next->previous = errand;
+    node->errands = errand;
+    world_after(node->world, world_random(node->world, 20), way == SCHEDULE_LOCAL ? deliver_locally : looked_up, errand);
+}
+
+/* ---- relay ---- */
+
+struct carrier {
+    struct node *node;
+    struct carrier *next, *previous;
+    struct delivery delivery;
+    struct end *end;
+    struct envelope envelope;
+    struct bytes destination, content;
+    uint64_t number; /* 0: nothing under way */
+    bool given, over, orphan; /* orphan: the queue that asked is gone */
+    enum dns_type type;
+    struct bytes name;
+    struct alarm step, silence, idle;
+};
+
+static void carry(struct carrier *carrier);
+
+static void drop_carrier(struct carrier *carrier)
+{
+    if (carrier->over)
+        return;
+    carrier->over = true;
+    alarm_cancel(&carrier->step);
+    alarm_cancel(&carrier->silence);
+    alarm_cancel(&carrier->idle);
+    if (carrier->end != NULL)
+        end_close(carrier->end);
+    delivery_free(&carrier->delivery);
+    *(carrier->previous == NULL ? &carrier->node->carriers : &carrier->previous->next) = carrier->next;
+    if (carrier->next != NULL)
+        carrier->next->previous = carrier->previous;
+}
+
+static void far_input(void *owner)
+{
+    carry(owner);
+}
+
+static void lost(struct carrier *carrier, struct bytes why)
+{
+    end_close(carrier->end);
+    carrier->end = NULL;
+    delivery_lost(&carrier->delivery, false, why);
+    carry(carrier);
+}
+
+static void far_ended(void *owner)
+{
+    lost(owner, BYTES("the connection ended"));
+}
+
+static void far_silent(void *owner)
+{
+    struct carrier *carrier = owner;
+    if (carrier->end != NULL)
+        lost(carrier, BYTES("timed out"));
+}
+
+static void resolved(struct carrier *carrier)
+{
+    struct dns_record records[2] = {{.preference = 10, .name = BYTES("mx1.there.test")}, {.preference = 20, .name = BYTES("mx2.there.test")}};
+    struct dns_record address = {0};
+    size_t count = 0;
+    enum dns_status status = DNS_NO_DATA;
+    if (world_chance(carrier->node->world, 50)) {
+        status = DNS_SERVER_FAILURE;
+    } else if (carrier->type == DNS_MX && bytes_is(carrier->name, "there.test")) {
+        status = DNS_FOUND;
+        count = 2;
+    } else if (carrier->type == DNS_A) {
+        status = DNS_FOUND;
+        count = 1;
+        address.address[0] = 192;
+        address.address[3] = bytes_is(carrier->name, "mx1.there.test") ? 1 : bytes_is(carrier->name, "mx2.there.test") ? 2 : 3;
+    }
+    delivery_resolved(&carrier->delivery, carrier->type, status, carrier->type == DNS_A ? &address : records, count);
+}
+
+static void connected(struct carrier *carrier)
+{
+    struct node *node = carrier->node;
+    uint8_t which = carrier->delivery.address.octets[3];
+    if (world_chance(node->world, 200)) {
+        delivery_lost(&carrier->delivery, false, BYTES("refused"));
+        return;
+    }
+    struct link *link = link_new(node->world);
+    carrier->end = &link->ends[0];
+    *carrier->end = (struct end){.link = link, .other = &link->ends[1], .on_input = far_input, .on_end = far_ended, .owner = carrier};
+    carrier->given = false;
+    delivery_connected(&carrier->delivery);
+    server_open(&node->far[which - 1], &link->ends[1]);
+}
+
+/* What DNS or connecting brings, after a while. */
+static void stepped(void *owner)
+{
+    struct carrier *carrier = owner;
+    if (carrier->delivery.stage == DELIVERY_RESOLVING)
+        resolved(carrier);
+    else
+        connected(carrier);
+    carry(carrier);
+}
+
+static void answer(struct carrier *carrier, const struct delivery_action *action)
+{
+    struct node *node = carrier->node;
+    struct delivery_result results[DELIVERY_RECIPIENTS_MAX];
+    struct ipc_deliver_answer said = {.delivery = carrier->number, .results = results, .result_count = action->result_count};
+    bool any_delivered = false, unsure = false;
+    for (size_t i = 0; i < action->result_count; i++) {
+        const struct client_result *r = &action->results[i];
+        results[i] = (struct delivery_result){r->outcome, r->step, r->code, r->enhanced, r->text};
+        any_delivered = any_delivered || r->outcome == OUTCOME_DELIVERED;
+        unsure = unsure || (r->outcome == OUTCOME_DEFERRED && r->code == 0);
+    }
+    if ((carrier->given && unsure) || (carrier->orphan && any_delivered))
+        letters_uncertain(node->letters, carrier->content, carrier->orphan ? "delivered, and nobody left to tell" : "sent, and no answer came");
+    carrier->number = 0;
+    if (carrier->orphan)
+        return;
+    if (any_delivered && node->unsaved_count < NODE_WAITING_MAX)
+        node->unsaved[node->unsaved_count++] = carrier->content;
+    queue_delivered(&node->queue, &said, node->world->now_ms);
+    alarm_set(&node->turn, 0);
+}
+
+static void perform(struct carrier *carrier, const struct delivery_action *action)
+{
+    struct world *world = carrier->node->world;
+    switch (action->kind) {
+    case DELIVERY_RESOLVE:
+        carrier->type = action->type;
+        carrier->name = arena_copy(&world->memory, action->name);
+        alarm_set(&carrier->step, world_random(world, world_chance(world, 50) ? 20000 : 40));
+        break;
+    case DELIVERY_CONNECT: alarm_set(&carrier->step, world_random(world, world_chance(world, 50) ? 20000 : 40)); break;
+    case DELIVERY_SEND: end_send(carrier->end, action->bytes); break;
+    case DELIVERY_WANT_CONTENT:
+        carrier->given = true;
+        delivery_content(&carrier->delivery, carrier->content, true);
+        break;
+    case DELIVERY_DONE: answer(carrier, action); break;
+    case DELIVERY_CLOSE:
+        if (carrier->end != NULL)
+            end_close(carrier->end);
+        carrier->end = NULL;
+        break;
+    case DELIVERY_STARTTLS:
+    case DELIVERY_NOTHING: break;
+    }
+}
+
+static void carry(struct carrier *carrier)
+{
+    struct delivery_action action;
+    size_t used = 1;
+    while (used > 0) {
+        while (delivery_action(&carrier->delivery, &action))
+            perform(carrier, &action);
+        used = carrier->end == NULL ? 0 : delivery_feed(&carrier->delivery, buffer_bytes(&carrier->end->input));
+        if (used > 0)
+            buffer_consume(&carrier->end->input, used);
+    }
+    if (carrier->number == 0 && carrier->end == NULL)
+        drop_carrier(carrier);
+    else if (carrier->number == 0 && delivery_is_open(&carrier->delivery))
+        alarm_set(&carrier->idle, 3000);
+    if (!carrier->over && carrier->end != NULL)
+        alarm_set(&carrier->silence, delivery_timeout_ms(&carrier->delivery));
+}
+
+static void idle_for_long(void *owner)
+{
+    struct carrier *carrier = owner;
+    delivery_quit(&carrier->delivery);
+    carry(carrier);
+}
+
+static void begin_carrier(struct node *node, const struct ipc_deliver *deliver)
+{
+    struct carrier *carrier = node->carriers;
+    while (carrier != NULL && !(carrier->number == 0 && delivery_is_open(&carrier->delivery) && bytes_equal(carrier->destination, deliver->destination)))
+        carrier = carrier->next;
+    bool kept = carrier != NULL;
+    if (!kept) {
+        carrier = ARENA_NEW(&node->world->memory, struct carrier);
+        *carrier = (struct carrier){.node = node, .next = node->carriers, .destination = arena_copy(&node->world->memory, deliver->destination)};
+        if (carrier->next != NULL)
+            carrier->next->previous = carrier;
+        node->carriers = carrier;
+        alarm_start(&carrier->step, node->world, stepped, carrier);
+        alarm_start(&carrier->silence, node->world, far_silent, carrier);
+        alarm_start(&carrier->idle, node->world, idle_for_long, carrier);
+    }
+    alarm_cancel(&carrier->idle);
+    carrier->number = deliver->delivery;
+    carrier->orphan = carrier->given = false;
+    carrier->envelope = copy_envelope(&node->world->memory, &deliver->envelope);
+    carrier->content = arena_copy(&node->world->memory, deliver->content);
+    struct delivery_options options = {.hostname = BYTES("mx.here.test"), .domain = carrier->destination, .random = world_random(node->world, 0),
+                                       .ports = {{25, CLIENT_TLS_OPPORTUNISTIC}}, .port_count = 1};
+    if (kept)
+        delivery_next(&carrier->delivery, &carrier->envelope);
+    else
+        delivery_start(&carrier->delivery, &options, &carrier->envelope);
+    carry(carrier);
+}
+
+/* ---- the servers far away ---- */
+
+static enum recipient_verdict far_recipient(void *owner, struct bytes address, struct recipient *target)
+{
+    target->local = true;
+    return bytes_starts_nocase(address, "reject@") ? RECIPIENT_UNKNOWN : RECIPIENT_KNOWN;
+}
+
+static void far_message(void *owner, struct server *server, const struct envelope *envelope, struct bytes content)
+{
+    struct node *node = owner;
+    bool refuses = world_chance(node->world, 100), dies = world_chance(node->world, 50);
+    for (size_t i = 0; i < envelope->recipient_count && !refuses; i++)
+        letters_arrived(node->letters, envelope->recipients[i].address, content);
+    if (dies)
+        server_crash(server);
+    else
+        server_stored(server, refuses ? STORE_FULL : STORE_DONE);
+}
+
+/* ---- dying and coming back ---- */
+
+static void come_back(void *owner)
+{
+    struct node *node = owner;
+    queue_start(&node->queue, &node->store.store, &node->options, world_random(node->world, 0), node->world->now_ms);
+    node->up = true;
+    world_say(node->world, "the queue is back");
+    alarm_set(&node->turn, 0);
+}
+
+static void queue_dies(struct node *node)
+{
+    world_say(node->world, "the queue dies");
+    node->up = false;
+    alarm_cancel(&node->turn);
+    queue_free(&node->queue);
+    for (size_t i = 0; i < node->waiting_count; i++) {
+        letters_uncertain(node->letters, node->waiting[i].content, "the queue died before it answered");
+        server_stored(node->waiting[i].server, STORE_FAILED);
+    }
+    for (size_t i = 0; i < node->unsaved_count; i++)
+        letters_uncertain(node->letters, node->unsaved[i], "delivered, and the queue died before that was stored");
+    node->waiting_count = node->unsaved_count = 0;
+    while (node->errands != NULL)
+        forget_errand(node->errands);
+    for (struct carrier *carrier = node->carriers, *next; carrier != NULL; carrier = next) {
+        next = carrier->next;
+        carrier->orphan = true;
+        if (carrier->number != 0 && !carrier->given)
+            drop_carrier(carrier);
+    }
+    shaky_revive(&node->store);
+    world_after(node->world, 100 + world_random(node->world, 2000), come_back, node);
+}
+
+static void plan_crash(void *owner)
+{
+    struct node *node = owner;
+    if (!node->world->stormy)
+        return;
+    node->store.operations_left = 1 + world_random(node->world, 60);
+    node->store.after = world_random(node->world, 2) == 0;
+    alarm_set(&node->crash, world_random(node->world, node->calm_ms));
+}
+
+static void relay_dies(void *owner)
+{
+    struct node *node = owner;
+    if (!node->world->stormy)
+        return;
+    world_say(node->world, "the relay dies");
+    while (node->carriers != NULL) {
+        struct carrier *carrier = node->carriers;
+        if (carrier->number != 0 && carrier->given)
+            letters_uncertain(node->letters, carrier->content, "the relay died with it");
+        drop_carrier(carrier);
+    }
+    if (node->up) {
+        queue_way_lost(&node->queue, SCHEDULE_AWAY, node->world->now_ms);
+        alarm_set(&node->turn, 0);
+    }
+    alarm_set(&node->relay_crash, 1000 + world_random(node->world, 240 * 1000));
+}
+
+/* ---- the turn: as in the queue process ---- */
+
+static void answer_waiting(struct node *node, enum store_verdict verdict)
+{
+    for (size_t i = 0; i < node->waiting_count; i++)
+        server_stored(node->waiting[i].server, verdict);
+    node->waiting_count = 0;
+}
+
+static void start_some(struct node *node, enum schedule_way way)
+{
+    struct ipc_deliver deliver;
+    int content;
+    while (!node->store.dead && queue_next(&node->queue, way, node->world->now_ms, &deliver, &content)) {
+        assert(content < 0);
+        if (node->store.dead) /* what it says is not true any more */
+            return;
+        if (way == SCHEDULE_AWAY)
+            begin_carrier(node, &deliver);
+        else
+            begin_errand(node, way, &deliver);
+    }
+}
+
+static void take_turn(void *owner)
+{
+    struct node *node = owner;
+    struct error error;
+    uint64_t now_ms = node->world->now_ms, wake_ms = node->up ? queue_wake_ms(&node->queue) : 0;
+    if (!node->up)
+        return;
+    if (wake_ms != 0 && wake_ms <= now_ms)
+        queue_wake(&node->queue, now_ms);
+    enum store_verdict verdict = queue_commit(&node->queue, now_ms, &error);
+    if (node->store.dead || verdict == STORE_FAILED) {
+        queue_dies(node);
+        return;
+    }
+    answer_waiting(node, verdict);
+    if (node->queue.unsaved == NULL)
+        node->unsaved_count = 0;
+    for (int way = 0; way < SCHEDULE_WAYS; way++)
+        start_some(node, (enum schedule_way)way);
+    if (node->store.dead) {
+        queue_dies(node);
+        return;
+    }
+    wake_ms = queue_wake_ms(&node->queue);
+    if (store_is_changed(&node->store.store))
+        alarm_set(&node->turn, 1);
+    else if (wake_ms != 0)
+        alarm_set(&node->turn, wake_ms <= now_ms ? 1 : wake_ms - now_ms);
+}
+
+/* ---- life ---- */
+
+static struct host make_host(struct node *node, const char *name, enum server_role role)
+{
+    struct host host = {.world = node->world, .owner = node, .on_recipient = far_recipient, .on_message = far_message};
+    host.policy = (struct server_policy){.role = role, .tls = TLS_NONE, .hostname = bytes_of_text(name), .message_size_max = 1 << 20, .recipients_max = 100};
+    return host;
+}
+
+void node_start(struct node *node, struct world *world, struct letters *letters)
+{
+    static const char *const names[] = {"mx1.there.test", "mx2.there.test", "far.test"};
+    *node = (struct node){.world = world, .letters = letters};
+    shaky_start(&node->store);
+    if (world_random(world, 4) == 0)
+        store_memory_limit(node->store.inner, 3000 + world_random(world, 5000));
+    node->options = (struct queue_options){.hostname = BYTES("mx.here.test"), .retry = {.first_ms = 30 * 1000, .max_ms = 10 * 60 * 1000, .factor = 2}, .expire_ms = UINT64_C(5) * 24 * 3600 * 1000};
+    node->host = make_host(node, "mx.here.test", ROLE_LOCAL);
+    node->host.on_recipient = on_recipient;
+    node->host.on_message = on_message;
+    for (size_t i = 0; i < ARRAY_LENGTH(names); i++)
+        node->far[i] = make_host(node, names[i], ROLE_MX);
+    alarm_start(&node->turn, world, take_turn, node);
+    alarm_start(&node->crash, world, plan_crash, node);
+    alarm_start(&node->relay_crash, world, relay_dies, node);
+    come_back(node);
+    node->calm_ms = UINT64_C(500) << world_random(world, 10);
+    alarm_set(&node->crash, world_random(world, node->calm_ms));
+    alarm_set(&node->relay_crash, world_random(world, 300 * 1000));
+}
+
+void node_calm(struct node *node)
+{
+    store_memory_limit(node->store.inner, 0);
+    node->store.operations_left = 0;
+}
+
+bool node_is_empty(struct node *node)
+{
+    uint64_t id;
+    return node->up && node->errands == NULL && node->carriers == NULL && store_ids(node->store.inner, 0, 1, &id, NULL) == 0;
+}
+
+static void hosts_close(struct host *hosts, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        for (struct server *server = hosts[i].servers; server != NULL; server = server->next)
+            server_crash(server);
+}
+
+void node_free(struct node *node)
+{
+    while (node->carriers != NULL)
+        drop_carrier(node->carriers);
+    hosts_close(&node->host, 1);
+    hosts_close(node->far, ARRAY_LENGTH(node->far));
+    if (node->up)
+        queue_free(&node->queue);
+    shaky_free(&node->store);
+}

@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "shaky.h"
+
+static struct shaky *of(const struct store *store)
+{
+    return (struct shaky *)(uintptr_t)store;
+}
+
+/* One operation begins; false when the store dies, or is dead. */
+static bool survives(struct shaky *shaky)
+{
+    if (shaky->operations_left > 0 && --shaky->operations_left == 0) {
+        shaky->dead = !shaky->after;
+        shaky->dying = shaky->after;
+    }
+    return !shaky->dead;
+}
+
+/* It ends: was it the last? */
+static bool dies_now(struct shaky *shaky)
+{
+    shaky->dead = shaky->dead || shaky->dying;
+    return shaky->dead;
+}
+
+/* ---- each operation passes on, unless dead ---- */
+
+static enum store_verdict shaky_commit(struct store *store, struct error *error)
+{
+    struct shaky *shaky = of(store);
+    if (!survives(shaky))
+        return STORE_FAILED;
+    enum store_verdict result = store_commit(shaky->inner, error);
+    return dies_now(shaky) ? STORE_FAILED : result;
+}
+
+static int shaky_spool(struct store *store, uint64_t spool, enum store_verdict *verdict)
+{
+    struct shaky *shaky = of(store);
+    *verdict = STORE_FAILED;
+    if (!survives(shaky))
+        return -1;
+    int result = store_spool(shaky->inner, spool, verdict);
+    return dies_now(shaky) ? -1 : result;
+}
+
+static void shaky_spool_drop(struct store *store, uint64_t spool)
+{
+    struct shaky *shaky = of(store);
+    if (!survives(shaky))
+        return;
+    store_spool_drop(shaky->inner, spool);
+    dies_now(shaky);
+}
+
+static bool shaky_accept(struct store *store, const struct store_message *message, const struct bytes *destinations, uint64_t due_ms, uint64_t spool)
+{
+    struct shaky *shaky = of(store);
+    if (!survives(shaky))
+        return false;
+    bool result = store_accept(shaky->inner, message, destinations, due_ms, spool);
+    return dies_now(shaky) ? false : result;
+}
+
+static void shaky_defer(struct store *store, uint64_t id, uint32_t number, uint64_t due_ms, uint32_t attempts, const struct store_reply *last)
+{
+    struct shaky *shaky = of(store);
+    if (!survives(shaky))
+        return;
+    store_defer(shaky->inner, id, number, due_ms, attempts, last);
+    dies_now(shaky);
+}
+
+static void shaky_place(struct store *store, uint64_t id, uint32_t number, struct bytes destination, uint64_t due_ms, bool held)
+{
+    struct shaky *shaky = of(store);
+    if (!survives(shaky))
+        return;
+    store_place(shaky->inner, id, number, destination, due_ms, held);
+    dies_now(shaky);
+}
+
+static void shaky_finish(struct store *store, uint64_t id, uint32_t number)
+{
+    struct shaky *shaky = of(store);
+    if (!survives(shaky))
+        return;
+    store_finish(shaky->inner, id, number);
+    dies_now(shaky);
+}
+
+static bool shaky_settle(struct store *store, uint64_t id)
+{
+    struct shaky *shaky = of(store);
+    if (!survives(shaky))
+        return false;
+    bool result = store_settle(shaky->inner, id);
+    return dies_now(shaky) ? false : result;
+}
+
+static void shaky_remove(struct store *store, uint64_t id)
+{
+    struct shaky *shaky = of(store);
+    if (!survives(shaky))
+        return;
+    store_remove(shaky->inner, id);
+    dies_now(shaky);
+}
+
+static void shaky_destination_put(struct store *store, struct bytes name, uint64_t due_ms, uint32_t failures)
+{
+    struct shaky *shaky = of(store);
+    if (!survives(shaky))
+        return;
+    store_destination_put(shaky->inner, name, due_ms, failures);
+    dies_now(shaky);
+}
+
+static void shaky_destination_remove(struct store *store, struct bytes name)
+{
+    struct shaky *shaky = of(store);
+    if (!survives(shaky))
+        return;
+    store_destination_remove(shaky->inner, name);
+    dies_now(shaky);
+}
+
+static void shaky_note_put(struct store *store, const char *name, struct bytes value)
+{
+    struct shaky *shaky = of(store);
+    if (!survives(shaky))
+        return;
+    store_note_put(shaky->inner, name, value);
+    dies_now(shaky);
+}
+
+static bool shaky_read(struct store *store, uint64_t id, bool with_content, struct arena *arena, struct store_message *message)
+{
+    struct shaky *shaky = of(store);
+    if (!survives(shaky))
+        return false;
+    bool result = store_read(shaky->inner, id, with_content, arena, message);
+    return dies_now(shaky) ? false : result;
+}
+
+static int shaky_content(struct store *store, uint64_t id)
+{
+    struct shaky *shaky = of(store);
+    if (!survives(shaky))
+        return -1;
+    int result = store_content(shaky->inner, id);
+    return dies_now(shaky) ? -1 : result;
+}
+
+static size_t shaky_recipients(struct store *store, uint64_t id, uint32_t from, size_t max, struct arena *arena, struct store_recipient *found)
+{
+    struct shaky *shaky = of(store);
+    if (!survives(shaky))
+        return 0;
+    size_t result = store_recipients(shaky->inner, id, from, max, arena, found);
+    return dies_now(shaky) ? 0 : result;
+}
+
+static size_t shaky_due(struct store *store, struct bytes destination, uint64_t now_ms, const struct store_due *after, size_t max, struct store_due *found)
+{
+    struct shaky *shaky = of(store);
+    if (!survives(shaky))
+        return 0;
+    size_t result = store_due(shaky->inner, destination, now_ms, after, max, found);
+    return dies_now(shaky) ? 0 : result;
+}
+
+static uint64_t shaky_next_due(struct store *store, struct bytes destination, uint64_t after_ms)
+{
+    struct shaky *shaky = of(store);
+    if (!survives(shaky))
+        return STORE_NEVER;
+    uint64_t result = store_next_due(shaky->inner, destination, after_ms);
+    return dies_now(shaky) ? STORE_NEVER : result;
+}
+
+static bool shaky_destination(struct store *store, struct bytes name, struct store_destination *found)
+{
+    struct shaky *shaky = of(store);
+    if (!survives(shaky))
+        return false;
+    bool result = store_destination(shaky->inner, name, found);
+    return dies_now(shaky) ? false : result;
+}
+
+static size_t shaky_destinations_due(struct store *store, uint64_t now_ms, const struct store_destination *after, size_t max, struct store_destination *found)
+{
+    struct shaky *shaky = of(store);
+    if (!survives(shaky))
+        return 0;
+    size_t result = store_destinations_due(shaky->inner, now_ms, after, max, found);
+    return dies_now(shaky) ? 0 : result;
+}
+
+static uint64_t shaky_destinations_next(struct store *store, uint64_t after_ms)
+{
+    struct shaky *shaky = of(store);
+    if (!survives(shaky))
+        return STORE_NEVER;
+    uint64_t result = store_destinations_next(shaky->inner, after_ms);
+    return dies_now(shaky) ? STORE_NEVER : result;
+}
+
+static size_t shaky_list(struct store *store, uint64_t after_id, size_t max, struct arena *arena, struct store_summary *found)
+{
+    struct shaky *shaky = of(store);
+    if (!survives(shaky))
+        return 0;
+    size_t result = store_list(shaky->inner, after_id, max, arena, found);
+    return dies_now(shaky) ? 0 : result;
+}
+
+static size_t shaky_ids(struct store *store, uint64_t after_id, size_t max, uint64_t *ids, uint64_t *expires_ms)
+{
+    struct shaky *shaky = of(store);
+    if (!survives(shaky))
+        return 0;
+    size_t result = store_ids(shaky->inner, after_id, max, ids, expires_ms);
+    return dies_now(shaky) ? 0 : result;
+}
+
+static struct bytes shaky_note(struct store *store, const char *name, struct arena *arena)
+{
+    struct shaky *shaky = of(store);
+    if (!survives(shaky))
+        return bytes_none();
+    struct bytes result = store_note(shaky->inner, name, arena);
+    return dies_now(shaky) ? bytes_none() : result;
+}
+
+static bool shaky_is_changed(const struct store *store)
+{
+    return of(store)->dead || store_is_changed(of(store)->inner);
+}
+
+static void shaky_close(struct store *store)
+{
+    store_close(of(store)->inner);
+}
+
+static const struct store_operations operations = {
+    .close = shaky_close, .is_changed = shaky_is_changed,
+    .commit = shaky_commit, .spool = shaky_spool, .spool_drop = shaky_spool_drop, .accept = shaky_accept,
+    .defer = shaky_defer, .place = shaky_place, .finish = shaky_finish, .settle = shaky_settle,
+    .remove = shaky_remove, .destination_put = shaky_destination_put, .destination_remove = shaky_destination_remove,
+    .note_put = shaky_note_put, .read = shaky_read, .content = shaky_content, .recipients = shaky_recipients,
+    .due = shaky_due, .next_due = shaky_next_due, .destination = shaky_destination,
+    .destinations_due = shaky_destinations_due, .destinations_next = shaky_destinations_next, .list = shaky_list,
+    .ids = shaky_ids, .note = shaky_note,
+};
+
+void shaky_start(struct shaky *shaky)
+{
+    *shaky = (struct shaky){.store = {&operations}, .inner = store_memory_open()};
+}
+
+void shaky_free(struct shaky *shaky)
+{
+    store_close(&shaky->store);
+}
+
+void shaky_revive(struct shaky *shaky)
+{
+    store_memory_crash(shaky->inner);
+    shaky->dead = shaky->dying = false;
+    shaky->operations_left = 0;
+}

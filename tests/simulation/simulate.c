@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * simulate: letters through the whole of Mailboat in one process, with a
+ * virtual clock: client session, server session, queue, relay, server
+ * session. For some minutes of its time the weather is stormy: links are
+ * cut, the queue dies between any two operations of its store, disks are
+ * full, servers refuse. Then it calms down, and every letter that was
+ * answered with 250 must have arrived, no more often than somebody could
+ * not know, or its sender must have been told.
+ *
+ *   simulate [--seeds N] [--seed N] [--verbose]
+ */
+#include "client.h"
+#include "log.h"
+#include "node.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { STORM_MS = 10 * 60 * 1000, PATIENCE_MS = 2 * 24 * 3600 * 1000 };
+
+static bool history(uint64_t seed, bool talkative, uint64_t *copies, uint64_t *letters_sent)
+{
+    static struct node node;
+    static struct letters letters;
+    static struct client clients[LETTERS_MAX];
+    struct world world;
+    struct buffer problem = {0};
+    world_start(&world, seed, talkative);
+    letters_write(&letters, &world, 1 + world_random(&world, LETTERS_MAX));
+    node_start(&node, &world, &letters);
+    for (size_t i = 0; i < letters.count; i++)
+        client_begin(&clients[i], &letters, &letters.all[i], node_connect, &node);
+    while (world.now_ms < PATIENCE_MS && !(letters_are_done(&letters) && node_is_empty(&node)) && world_step(&world))
+        if (world.stormy && world.now_ms > STORM_MS) {
+            world.stormy = false;
+            node_calm(&node);
+            world_say(&world, "the weather is fair");
+        }
+    bool kept = letters_check(&letters, &problem);
+    if (kept && !node_is_empty(&node))
+        buffer_add_format(&problem, "the queue does not become empty (up %d, errands %d, carriers %d, stuck %d, look %llu, wake %llu, now %llu)", node.up, node.errands != NULL, node.carriers != NULL,
+                          node.queue.stuck, (unsigned long long)node.queue.look_ms, (unsigned long long)node.queue.wake_ms, (unsigned long long)world.now_ms);
+    for (size_t i = 0; i < letters.count; i++)
+        for (size_t k = 0; k < letters.all[i].recipient_count; k++)
+            *copies += letters.all[i].recipients[k].copies;
+    *letters_sent += letters.count;
+    /* What is still on its way is let run out, so that its memory is given back. */
+    for (size_t i = 0; i < letters.count; i++)
+        client_end(&clients[i]);
+    node_free(&node);
+    if (problem.length > 0)
+        fprintf(stderr, "seed %llu: %s\n", (unsigned long long)seed, buffer_text(&problem));
+    kept = problem.length == 0;
+    buffer_free(&problem);
+    world_free(&world);
+    return kept;
+}
+
+int main(int argc, char **argv)
+{
+    uint64_t seeds = 2000, first = 1, copies = 0, sent = 0, failed = 0;
+    bool talkative = false;
+    for (int i = 1; i < argc; i++) {
+        bool more = i + 1 < argc;
+        if (strcmp(argv[i], "--verbose") == 0)
+            talkative = true;
+        else if (strcmp(argv[i], "--seeds") == 0 && more)
+            seeds = strtoull(argv[++i], NULL, 10);
+        else if (strcmp(argv[i], "--seed") == 0 && more) {
+            first = strtoull(argv[++i], NULL, 10);
+            seeds = 1;
+        } else {
+            fprintf(stderr, "usage: simulate [--seeds N] [--seed N] [--verbose]\n");
+            return 64;
+        }
+    }
+    log_start("simulate", LOG_LOGFMT, talkative ? LOG_EVENT_INFO : LOG_EVENT_ERROR);
+    for (uint64_t seed = first; seed < first + seeds; seed++)
+        failed += !history(seed, talkative, &copies, &sent);
+    printf("%llu seeds, %llu letters, %llu copies arrived, %llu failed\n", (unsigned long long)seeds, (unsigned long long)sent, (unsigned long long)copies, (unsigned long long)failed);
+    return failed == 0 ? 0 : 1;
+}
