@@ -193,10 +193,14 @@ static inline const struct script_line *script_next_line(struct script *script)
 /* The value of a key, `other` where it is not said. With `nth` a key may be said again and again. */
 static inline struct bytes script_nth(const struct script *script, const char *name, size_t nth, const char *other)
 {
-    for (size_t i = 0; i < script->own_count; i++)
-        if (bytes_is(script->own[i].name, name) && nth-- == 0)
+    bool own = false; /* then the common ones do not count */
+    for (size_t i = 0; i < script->own_count; i++) {
+        bool found = bytes_is(script->own[i].name, name);
+        own = own || found;
+        if (found && nth-- == 0)
             return script->own[i].value;
-    for (size_t i = 0; i < script->common_count; i++)
+    }
+    for (size_t i = 0; !own && i < script->common_count; i++)
         if (bytes_is(script->common[i].name, name) && nth-- == 0)
             return script->common[i].value;
     return bytes_of_text(other);
