@@ -55,7 +55,7 @@ static void read_line(struct client_capabilities *capabilities, struct bytes lin
     else if (bytes_is_nocase(word, "LIMITS"))
         read_limits(capabilities, rest);
     else if (bytes_is_nocase(word, "SIZE"))
-        capabilities->size_known = bytes_to_u64(bytes_trim(rest), UINT64_MAX, &capabilities->size_max);
+        capabilities->size_known = bytes_trim(rest).length == 0 || bytes_to_u64(bytes_trim(rest), UINT64_MAX, &capabilities->size_max);
 }
 
 void capabilities_read(struct client_capabilities *capabilities, const struct smtp_reply *reply)

@@ -97,7 +97,9 @@ struct client_result client_result_of(struct arena *arena, enum client_step step
         .outcome = reply->code < 300 ? OUTCOME_DELIVERED : reply->code < 500 ? OUTCOME_DEFERRED : OUTCOME_FAILED,
         .step = step, .code = reply->code, .enhanced = arena_copy(arena, reply_enhanced(reply)), .text = arena_copy(arena, buffer_bytes(&text))};
     if (result.enhanced.length == 0)
-        result.enhanced = bytes_of_text(arena_format(arena, "%u.0.0", reply->code < 400 ? 2 : reply->code / 100));
+        result.enhanced = bytes_of_text(arena_format(arena, "%u.0.0", reply->code / 100));
+    if (reply->code >= 300 && reply->code < 400) /* never a result that makes sense */
+        result.enhanced = BYTES("4.5.0");
     buffer_free(&text);
     return result;
 }
@@ -130,8 +132,10 @@ static void fail_said(struct client_session *session, enum client_step step, enu
 static void fail_reply(struct client_session *session, enum client_step step, const struct smtp_reply *reply)
 {
     struct client_result why = client_result_of(&session->state->session_arena, step, reply);
-    if (why.outcome == OUTCOME_DELIVERED) /* a 2xx that has no place there */
+    if (why.outcome == OUTCOME_DELIVERED) { /* a 2xx that has no place there */
         why.outcome = OUTCOME_DEFERRED;
+        why.enhanced = BYTES("4.5.0");
+    }
     client_fail(session, why);
 }
 
@@ -311,7 +315,8 @@ void client_session_tls_started(struct client_session *session)
 static void malformed(struct client_session *session, struct bytes input)
 {
     char text[160] = "what the server sent is not SMTP";
-    if (bytes_starts_nocase(input, "HTTP/") || bytes_starts_nocase(input, "<!DOCTYPE") || bytes_starts_nocase(input, "<html"))
+    /* Four octets are enough to see that it is no reply: more may not be there yet. */
+    if (bytes_starts_nocase(input, "HTTP") || bytes_starts_nocase(input, "<!DO") || bytes_starts_nocase(input, "<htm"))
         memcpy(text, "a web server answers here, not a mail server", 45);
     else if (input.length > 2 && (input.at[0] == 0x16 || input.at[0] == 0x15) && input.at[1] == 3)
         memcpy(text, "the server speaks TLS here from the first byte", 47);

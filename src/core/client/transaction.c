@@ -82,7 +82,7 @@ static void say_mail(struct client_session *session)
     buffer_add_format(&line, "MAIL FROM:<%.*s>", BYTES_ARG(e->sender));
     if (peer->size_known && e->size > 0)
         buffer_add_format(&line, " SIZE=%llu", (unsigned long long)e->size);
-    if (peer->eightbitmime)
+    if (peer->eightbitmime || e->body == BODY_BINARYMIME)
         buffer_add_text(&line, bodies[e->body]);
     if (needs_utf8(e))
         buffer_add_text(&line, " SMTPUTF8");
@@ -221,6 +221,8 @@ static void rcpt_reply(struct client_session *session, const struct smtp_reply *
     } else {
         struct client_result result = client_result_of(&state->transaction_arena, STEP_RCPT, reply);
         /* 552 here means too many recipients (RFC 5321 4.5.3.1.10); 3xx is nonsense: try again later */
+        if (reply->code == 552)
+            result.enhanced = BYTES("4.5.3");
         if (reply->code == 552 || reply->code < 400)
             result.outcome = OUTCOME_DEFERRED;
         decide(state, i, result);
