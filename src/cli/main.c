@@ -7,10 +7,16 @@
 #include <string.h>
 #include <sysexits.h>
 
-extern const struct command serve_command;
+extern const struct command alias_command, config_command, domain_command, key_command, queue_command, serve_command, user_command;
 
 const struct command *const commands[] = {
     &serve_command,
+    &config_command,
+    &domain_command,
+    &user_command,
+    &alias_command,
+    &key_command,
+    &queue_command,
     NULL,
 };
 

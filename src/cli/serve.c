@@ -1,27 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* serve: runs the server in the foreground, for systemd, containers, a terminal. */
-#include "command.h"
+#include "options.h"
 #include "supervisor.h"
 
-#include <getopt.h>
-#include <stddef.h>
 #include <sysexits.h>
 
 extern const struct command serve_command;
 
 static int run(int argc, char **argv)
 {
-    static const struct option options[] = {{"config", required_argument, NULL, 'c'}, {0}};
     const char *file = NULL;
     struct error error = {0};
-    opterr = 0;
-    for (int option; (option = getopt_long(argc, argv, "+c:", options, NULL)) != -1;) {
-        if (option != 'c')
-            return command_usage(&serve_command, "unknown option, or one without its value: %s", argv[optind - 1]);
-        file = optarg;
-    }
-    if (optind < argc)
-        return command_usage(&serve_command, "unexpected argument '%s'", argv[optind]);
+    struct arguments arguments;
+    const struct option_rule rules[] = {{OPTION_TEXT, "config", 'c', &file}, {OPTION_END, NULL, 0, NULL}};
+    if (!options_read(&serve_command, argc, argv, rules, &arguments))
+        return EX_USAGE;
+    if (arguments.count > 0)
+        return command_usage(&serve_command, "unexpected argument '%s'", arguments.at[0]);
     int code = supervisor_run(file, &error);
     return error.text[0] == '\0' ? code : command_fail(&serve_command, &error);
 }

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* domain: the domains whose mail is delivered here. */
+#include "listing.h"
+#include "options.h"
+
+#include <stdio.h>
+#include <sysexits.h>
+
+extern const struct command domain_command;
+
+static int change(const char *config_file, const char *domain, bool add)
+{
+    struct config config;
+    struct error error = {0};
+    int exit_code = EX_OK;
+    struct accounts *accounts = options_accounts(&domain_command, config_file, &config, &exit_code);
+    if (accounts == NULL)
+        return exit_code;
+    if (add ? accounts_domain_add(accounts, bytes_of_text(domain), &error) : accounts_domain_remove(accounts, bytes_of_text(domain), &error))
+        printf("%s: %s\n", domain, add ? "its mail is delivered here now" : "no longer here");
+    else
+        exit_code = command_fail(&domain_command, &error);
+    accounts_close(accounts);
+    config_free(&config);
+    return exit_code;
+}
+
+static int run(int argc, char **argv)
+{
+    static const char *const columns[] = {"name"};
+    const char *config_file = NULL;
+    bool json = false;
+    struct arguments arguments;
+    const struct option_rule rules[] = {{OPTION_TEXT, "config", 'c', &config_file}, {OPTION_FLAG, "json", 0, &json}, {OPTION_END, NULL, 0, NULL}};
+    if (!options_read(&domain_command, argc, argv, rules, &arguments))
+        return EX_USAGE;
+    const char *verb = arguments.count > 0 ? arguments.at[0] : "";
+    if (arguments.count == 1 && strcmp(verb, "list") == 0)
+        return listing_accounts(&domain_command, config_file, LIST_DOMAINS, columns, ARRAY_LENGTH(columns), json);
+    if (arguments.count == 2 && (strcmp(verb, "add") == 0 || strcmp(verb, "remove") == 0))
+        return change(config_file, arguments.at[1], verb[0] == 'a');
+    return command_usage(&domain_command, "say: add DOMAIN, remove DOMAIN, or list");
+}
+
+const struct command domain_command = {
+    .name = "domain",
+    .summary = "domains whose mail is delivered here: add, list, remove",
+    .help = "usage: mailboat domain add|remove DOMAIN\n"
+            "       mailboat domain list [--json]\n\n"
+            "Mail for these domains is delivered into mailboxes here; mail for any other is\n"
+            "refused on port 25. Domains under `domains:` in the configuration count too.\n\n"
+            "  -c, --config FILE   configuration; default /etc/mailboat/mailboat.conf\n"
+            "      --json          list for programs\n\n"
+            "example: mailboat domain add example.org\n",
+    .run = run,
+};

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "listing.h"
+
+#include "options.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sysexits.h>
+
+void listing_begin(struct listing *listing)
+{
+    listing->begun = false;
+    if (listing->json)
+        fputs("[", stdout);
+}
+
+static json_t *value_of(const char *name, const char *text)
+{
+    if (name[strlen(name) - 1] == '?')
+        return json_boolean(text != NULL && strcmp(text, "0") != 0);
+    return text == NULL ? json_null() : json_string(text);
+}
+
+static void row_as_json(const struct listing *listing, const char *const *columns)
+{
+    json_t *row = json_object();
+    char name[64];
+    for (size_t i = 0; i < listing->count; i++) {
+        snprintf(name, sizeof name, "%.*s", (int)strcspn(listing->names[i], "?"), listing->names[i]);
+        json_object_set_new(row, name, value_of(listing->names[i], columns[i]));
+    }
+    fputs(listing->begun ? ",\n " : "", stdout);
+    json_dumpf(row, stdout, JSON_COMPACT | JSON_PRESERVE_ORDER);
+    json_decref(row);
+}
+
+/* What stands in a database was checked when it was put in; a terminal is spared all the same. */
+static void print_clean(const char *text)
+{
+    for (; *text != '\0'; text++)
+        putchar((unsigned char)*text < 32 || *text == 127 ? '?' : *text);
+}
+
+static void row_as_text(const struct listing *listing, const char *const *columns)
+{
+    for (size_t i = 0; i < listing->count; i++) {
+        const char *name = listing->names[i];
+        bool flag = name[strlen(name) - 1] == '?', set = flag && columns[i] != NULL && strcmp(columns[i], "0") != 0;
+        if (flag && !set)
+            continue;
+        fputs(i > 0 ? "  " : "", stdout);
+        if (flag)
+            printf("(%.*s)", (int)strlen(name) - 1, name);
+        else
+            print_clean(columns[i] == NULL ? "" : columns[i]);
+    }
+    putchar('\n');
+}
+
+void listing_row(struct listing *listing, const char *const *columns)
+{
+    if (listing->json)
+        row_as_json(listing, columns);
+    else
+        row_as_text(listing, columns);
+    listing->begun = true;
+}
+
+void listing_end(struct listing *listing)
+{
+    if (listing->json)
+        fputs("]\n", stdout);
+}
+
+static void each_row(void *owner, const char *const *columns, size_t count)
+{
+    listing_row(owner, columns);
+}
+
+int listing_accounts(const struct command *command, const char *config_file, enum accounts_list list, const char *const *names, size_t count, bool json)
+{
+    struct config config;
+    struct listing listing = {.names = names, .count = count, .json = json};
+    struct error error = {0};
+    int exit_code = EX_OK;
+    struct accounts *accounts = options_accounts(command, config_file, &config, &exit_code);
+    if (accounts == NULL)
+        return exit_code;
+    listing_begin(&listing);
+    for (size_t i = 0; list == LIST_DOMAINS && i < config.domain_count; i++)
+        listing_row(&listing, (const char *const[]){config.domains[i], "configuration"});
+    bool done = accounts_each(accounts, list, each_row, &listing, &error);
+    listing_end(&listing);
+    if (!done)
+        exit_code = command_fail(command, &error);
+    accounts_close(accounts);
+    config_free(&config);
+    return exit_code;
+}

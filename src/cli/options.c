@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "options.h"
+
+#include "data_dir.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+#include <termios.h>
+#include <unistd.h>
+
+/* ---- flags ---- */
+
+static const struct option_rule *find_long(const struct option_rule *rules, struct bytes name)
+{
+    for (; rules->type != OPTION_END; rules++)
+        if (bytes_is(name, rules->name))
+            return rules;
+    return NULL;
+}
+
+static const struct option_rule *find_short(const struct option_rule *rules, char letter)
+{
+    for (; rules->type != OPTION_END; rules++)
+        if (rules->letter == letter && letter != '\0')
+            return rules;
+    return NULL;
+}
+
+static bool take_value(const struct command *command, const struct option_rule *rule, const char *value)
+{
+    struct option_list *list = rule->at;
+    if (rule->type == OPTION_TEXT) {
+        *(const char **)rule->at = value;
+        return true;
+    }
+    if (list->count == OPTION_LIST_MAX) {
+        command_usage(command, "--%s is there more than %d times", rule->name, OPTION_LIST_MAX);
+        return false;
+    }
+    list->at[list->count++] = value;
+    return true;
+}
+
+/* argv[*at] is a flag; its value may be in it or behind it. */
+static bool read_flag(const struct command *command, int argc, char **argv, int *at, const struct option_rule *rules)
+{
+    const char *text = argv[*at];
+    bool is_long = text[1] == '-';
+    struct bytes rest = bytes_of_text(text + (is_long ? 2 : 1));
+    bool has_value = is_long ? bytes_find(rest, '=') != SIZE_MAX : rest.length > 1;
+    const struct option_rule *rule = is_long ? find_long(rules, bytes_split(&rest, '=')) : find_short(rules, text[1]);
+    const char *value = is_long ? rest.at : text + 2;
+    if (rule == NULL) {
+        command_usage(command, "unknown option %s", text);
+        return false;
+    }
+    if (rule->type == OPTION_FLAG) {
+        if (has_value) {
+            command_usage(command, "--%s takes no value", rule->name);
+            return false;
+        }
+        *(bool *)rule->at = true;
+        return true;
+    }
+    if (!has_value && *at + 1 >= argc) {
+        command_usage(command, "%s needs a value", text);
+        return false;
+    }
+    return take_value(command, rule, has_value ? value : argv[++*at]);
+}
+
+bool options_read(const struct command *command, int argc, char **argv, const struct option_rule *rules, struct arguments *arguments)
+{
+    bool flags_over = false;
+    *arguments = (struct arguments){.count = 0};
+    for (int i = 1; i < argc; i++) {
+        if (!flags_over && strcmp(argv[i], "--") == 0) {
+            flags_over = true;
+        } else if (!flags_over && argv[i][0] == '-' && argv[i][1] != '\0') {
+            if (!read_flag(command, argc, argv, &i, rules))
+                return false;
+        } else if (arguments->count == ARGUMENTS_MAX) {
+            command_usage(command, "more than %d arguments", ARGUMENTS_MAX);
+            return false;
+        } else {
+            arguments->at[arguments->count++] = argv[i];
+        }
+    }
+    return true;
+}
+
+/* ---- what they open ---- */
+
+bool options_config(const struct command *command, const char *file, struct config *config, int *exit_code)
+{
+    struct error error = {0};
+    if (config_load(config, file, &error))
+        return true;
+    *exit_code = command_fail(command, &error);
+    return false;
+}
+
+struct accounts *options_accounts(const struct command *command, const char *file, struct config *config, int *exit_code)
+{
+    struct error error = {0};
+    struct accounts *accounts = NULL;
+    if (!options_config(command, file, config, exit_code))
+        return NULL;
+    if (data_dir_prepare(config, &error))
+        accounts = accounts_open(config->data_dir, true, &error);
+    if (accounts == NULL) {
+        *exit_code = command_fail(command, &error);
+        config_free(config);
+        return NULL;
+    }
+    accounts_host(accounts, config->domains, config->domain_count);
+    return accounts;
+}
+
+/* ---- passwords ---- */
+
+enum { PASSWORD_LINE_MAX = 1024 };
+
+static bool read_line(FILE *from, struct buffer *out)
+{
+    char line[PASSWORD_LINE_MAX];
+    if (fgets(line, sizeof line, from) == NULL)
+        return false;
+    buffer_add(out, bytes_first(bytes_of_text(line), strcspn(line, "\r\n")));
+    explicit_bzero(line, sizeof line);
+    return true;
+}
+
+/* Without echo; the terminal is put back even where nothing came. */
+static bool ask(const char *prompt, struct buffer *out)
+{
+    struct termios before, silent;
+    fputs(prompt, stderr);
+    if (tcgetattr(STDIN_FILENO, &before) != 0)
+        return false;
+    silent = before;
+    silent.c_lflag &= ~(tcflag_t)ECHO;
+    tcsetattr(STDIN_FILENO, TCSAFLUSH, &silent);
+    bool got = read_line(stdin, out);
+    tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
+    fputs("\n", stderr);
+    return got;
+}
+
+static bool ask_twice(struct buffer *out, struct error *error)
+{
+    struct buffer again = {0};
+    bool got = ask("New password: ", out) && ask("Once more: ", &again);
+    bool same = got && bytes_equal(buffer_bytes(out), buffer_bytes(&again));
+    buffer_free(&again);
+    return same || error_set(error, EX_DATAERR, got ? "the two passwords are not the same; nothing was changed" : "no password was given");
+}
+
+static bool read_password_file(const char *file, struct buffer *out, struct error *error)
+{
+    FILE *from = fopen(file, "re");
+    if (from == NULL)
+        return error_set_errno(error, EX_NOINPUT, "cannot read %s", file);
+    bool got = read_line(from, out);
+    fclose(from);
+    return got || error_set(error, EX_DATAERR, "%s is empty: its first line is the password", file);
+}
+
+bool options_password(const struct command *command, const char *file, struct buffer *out, int *exit_code)
+{
+    struct error error = {0};
+    bool got = file != NULL          ? read_password_file(file, out, &error)
+               : isatty(STDIN_FILENO) ? ask_twice(out, &error)
+                                      : read_line(stdin, out) || error_set(&error, EX_DATAERR, "no password on standard input: its first line is the password");
+    if (got && out->length == 0)
+        got = error_set(&error, EX_DATAERR, "the password is empty");
+    if (!got)
+        *exit_code = command_fail(command, &error);
+    return got;
+}

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * options: a subcommand's flags and arguments by one table each, and what
+ * many subcommands open with them: the configuration and the accounts.
+ *
+ * Flags may stand before, between and behind arguments; "--" ends them;
+ * values follow as "--flag VALUE" or "--flag=VALUE". What is wrong is said in
+ * one line that points to --help.
+ */
+#ifndef MAILBOAT_CLI_OPTIONS_H
+#define MAILBOAT_CLI_OPTIONS_H
+
+#include "accounts.h"
+#include "command.h"
+#include "config.h"
+
+enum { ARGUMENTS_MAX = 64, OPTION_LIST_MAX = 256 };
+
+struct option_list {
+    const char *at[OPTION_LIST_MAX];
+    size_t count;
+};
+
+struct option_rule {
+    enum { OPTION_END, OPTION_FLAG, OPTION_TEXT, OPTION_LIST } type;
+    const char *name; /* without dashes */
+    char letter;      /* a short form, or 0 */
+    void *at;         /* bool, const char *, struct option_list */
+};
+
+struct arguments {
+    const char *at[ARGUMENTS_MAX];
+    size_t count;
+};
+
+/* argv[0] is skipped. False when something was wrong and has been said. */
+bool options_read(const struct command *command, int argc, char **argv, const struct option_rule *rules, struct arguments *arguments);
+
+/* The configuration of --config, or the default one; says what is wrong. */
+bool options_config(const struct command *command, const char *file, struct config *config, int *exit_code);
+/* And its accounts, for writing, in a data folder that is made where it is missing. */
+struct accounts *options_accounts(const struct command *command, const char *file, struct config *config, int *exit_code);
+
+/* A password: from `file`, prompted for twice on a terminal, or standard
+ * input's first line. Appended to `out`; false when it has been said why not. */
+bool options_password(const struct command *command, const char *file, struct buffer *out, int *exit_code);
+
+#endif

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* user: the people who have a mailbox and may send. */
+#include "listing.h"
+#include "options.h"
+
+#include <stdio.h>
+#include <sysexits.h>
+
+extern const struct command user_command;
+
+struct wish {
+    const char *config, *password_file;
+    bool json, password_stdin;
+    const char *address;
+};
+
+static int change(const struct wish *wish, bool (*act)(struct accounts *accounts, struct bytes address, struct bytes password, struct error *error), bool with_password,
+                  const char *done_text)
+{
+    struct config config;
+    struct buffer password = {0};
+    struct error error = {0};
+    int exit_code = EX_OK;
+    struct accounts *accounts = options_accounts(&user_command, wish->config, &config, &exit_code);
+    if (accounts == NULL)
+        return exit_code;
+    if (!with_password || options_password(&user_command, wish->password_file, &password, &exit_code)) {
+        if (act(accounts, bytes_of_text(wish->address), buffer_bytes(&password), &error))
+            printf("%s: %s\n", wish->address, done_text);
+        else
+            exit_code = command_fail(&user_command, &error);
+    }
+    if (password.at != NULL)
+        explicit_bzero(password.at, password.capacity);
+    buffer_free(&password);
+    accounts_close(accounts);
+    config_free(&config);
+    return exit_code;
+}
+
+static bool disable(struct accounts *accounts, struct bytes address, struct bytes password, struct error *error)
+{
+    return accounts_user_disable(accounts, address, true, error);
+}
+
+static bool enable(struct accounts *accounts, struct bytes address, struct bytes password, struct error *error)
+{
+    return accounts_user_disable(accounts, address, false, error);
+}
+
+static bool remove_user(struct accounts *accounts, struct bytes address, struct bytes password, struct error *error)
+{
+    return accounts_user_remove(accounts, address, error);
+}
+
+static int run(int argc, char **argv)
+{
+    static const char *const columns[] = {"address", "disabled?", "created"};
+    struct wish wish = {0};
+    struct arguments arguments;
+    const struct option_rule rules[] = {{OPTION_TEXT, "config", 'c', &wish.config}, {OPTION_TEXT, "password-file", 0, &wish.password_file},
+                                        {OPTION_FLAG, "password-stdin", 0, &wish.password_stdin}, {OPTION_FLAG, "json", 0, &wish.json}, {OPTION_END, NULL, 0, NULL}};
+    static const struct {
+        const char *verb;
+        bool (*act)(struct accounts *accounts, struct bytes address, struct bytes password, struct error *error);
+        bool with_password;
+        const char *done_text;
+    } verbs[] = {
+        {"add", accounts_user_add, true, "added"}, {"passwd", accounts_user_password, true, "has a new password"}, {"disable", disable, false, "can no longer sign in"},
+        {"enable", enable, false, "can sign in again"}, {"remove", remove_user, false, "removed; the mailbox stays"},
+    };
+    if (!options_read(&user_command, argc, argv, rules, &arguments))
+        return EX_USAGE;
+    if (arguments.count == 1 && strcmp(arguments.at[0], "list") == 0)
+        return listing_accounts(&user_command, wish.config, LIST_USERS, columns, ARRAY_LENGTH(columns), wish.json);
+    for (size_t i = 0; arguments.count > 0 && i < ARRAY_LENGTH(verbs); i++) {
+        if (strcmp(arguments.at[0], verbs[i].verb) != 0)
+            continue;
+        if (arguments.count != 2)
+            return command_usage(&user_command, "user %s takes one address", verbs[i].verb);
+        wish.address = arguments.at[1];
+        return change(&wish, verbs[i].act, verbs[i].with_password, verbs[i].done_text);
+    }
+    return command_usage(&user_command, "say one of: add, passwd, list, disable, enable, remove");
+}
+
+const struct command user_command = {
+    .name = "user",
+    .summary = "people with a mailbox: add, passwd, list, disable, enable, remove",
+    .help = "usage: mailboat user add ADDRESS\n"
+            "       mailboat user passwd ADDRESS\n"
+            "       mailboat user disable|enable|remove ADDRESS\n"
+            "       mailboat user list [--json]\n\n"
+            "A user has a mailbox and may send, signed in with the address and the password.\n"
+            "The password is asked for twice on a terminal, else it is the first line of\n"
+            "standard input; it never stands on the command line. For programs rather than\n"
+            "people, see: mailboat key --help\n\n"
+            "  -c, --config FILE        configuration; default /etc/mailboat/mailboat.conf\n"
+            "      --password-file FILE the password is the file's first line\n"
+            "      --password-stdin     the password is standard input's first line\n"
+            "      --json               list for programs\n\n"
+            "example: mailboat user add ada@example.org\n",
+    .run = run,
+};
