@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What stands where a host is meant; and base64 beside it. */
+#include "unit.h"
+
+#include "smtp/base64.h"
+#include "smtp/host.h"
+
+static void hosts_are_told_apart(void **state)
+{
+    static const struct { const char *text; enum host_kind kind; } cases[] = {
+        {"example.org", HOST_NAME}, {"a", HOST_NAME}, {"1a.example", HOST_NAME}, {"xn--bcher-kva.example", HOST_NAME}, {"192.0.2.1", HOST_IPV4},
+        {"0.0.0.0", HOST_IPV4}, {"255.255.255.255", HOST_IPV4}, {"::", HOST_IPV6}, {"::1", HOST_IPV6}, {"2001:db8::1", HOST_IPV6},
+        {"1:2:3:4:5:6:7:8", HOST_IPV6}, {"1:2:3:4:5:6:7::", HOST_IPV6}, {"::2:3:4:5:6:7:8", HOST_IPV6}, {"::ffff:192.0.2.1", HOST_IPV6},
+        {"1:2:3:4:5:6:192.0.2.1", HOST_IPV6}, {"222.501.285.45", HOST_IMPOSSIBLE_ADDRESS}, {"1.2.3", HOST_IMPOSSIBLE_ADDRESS},
+        {"01.2.3.4", HOST_IMPOSSIBLE_ADDRESS}, {"1.2.3.4.5", HOST_IMPOSSIBLE_ADDRESS}, {":::", HOST_IMPOSSIBLE_ADDRESS}, {"1::2::3", HOST_IMPOSSIBLE_ADDRESS},
+        {"1:2:3:4:5:6:7:8:9", HOST_IMPOSSIBLE_ADDRESS}, {"12345::", HOST_IMPOSSIBLE_ADDRESS}, {"fe80::1%eth0", HOST_IMPOSSIBLE_ADDRESS},
+        {"::192.0.2.256", HOST_IMPOSSIBLE_ADDRESS}, {"192.0.2.1::", HOST_IMPOSSIBLE_ADDRESS}, {"1:2:3:4:5:6:7:192.0.2.1", HOST_IMPOSSIBLE_ADDRESS},
+        {"", HOST_INVALID}, {".", HOST_INVALID}, {"a..b", HOST_INVALID}, {".a", HOST_INVALID}, {"a.", HOST_INVALID}, {"-a.b", HOST_INVALID},
+        {"a-.b", HOST_INVALID}, {"a_b.c", HOST_INVALID}, {"a b", HOST_INVALID}, {"b\xc3\xbc" "cher.example", HOST_INVALID},
+    };
+    for (size_t i = 0; i < ARRAY_LENGTH(cases); i++)
+        if (host_parse(bytes_of_text(cases[i].text), false) != cases[i].kind)
+            fail_msg("%s is %d", cases[i].text, host_parse(bytes_of_text(cases[i].text), false));
+    assert_int_equal(host_parse(BYTES("b\xc3\xbc" "cher.example"), true), HOST_NAME);
+    assert_int_equal(host_parse(BYTES("b\xfc" "cher.example"), true), HOST_INVALID);
+}
+
+static void names_have_limits(void **state)
+{
+    char name[DOMAIN_NAME_MAX + 2];
+    memset(name, 'a', sizeof name);
+    assert_true(host_is_name(bytes_of(name, LABEL_MAX), false));
+    assert_false(host_is_name(bytes_of(name, LABEL_MAX + 1), false));
+    for (size_t i = LABEL_MAX; i < sizeof name; i += LABEL_MAX + 1)
+        name[i] = '.';
+    assert_true(host_is_name(bytes_of(name, DOMAIN_NAME_MAX), false));
+    assert_false(host_is_name(bytes_of(name, DOMAIN_NAME_MAX + 1), false));
+}
+
+static void loopback_never_leaves_the_machine(void **state)
+{
+    static const char *const home[] = {"localhost", "LocalHost", "127.0.0.1", "127.255.255.255", "::1"};
+    static const char *const away[] = {"", "localhost.example.org", "127.0.0.1.example.org", "127.example.org", "128.0.0.1", "::2", "127.0.0.256"};
+    for (size_t i = 0; i < ARRAY_LENGTH(home); i++)
+        assert_true(host_is_loopback(bytes_of_text(home[i])));
+    for (size_t i = 0; i < ARRAY_LENGTH(away); i++)
+        assert_false(host_is_loopback(bytes_of_text(away[i])));
+}
+
+/* RFC 4648 10 */
+static void base64_has_one_text_for_each_octets(void **state)
+{
+    static const char *const cases[][2] = {{"", ""}, {"f", "Zg=="}, {"fo", "Zm8="}, {"foo", "Zm9v"}, {"foob", "Zm9vYg=="}, {"fooba", "Zm9vYmE="}, {"foobar", "Zm9vYmFy"}};
+    static const char *const wrong[] = {"Z", "Zg", "Zg=", "Zh==", "Zm9=", "====", "Zg==Zg==", "Zm9v\n", "Zm 9", "Zm9-", "Zm9_", "=Zg=", "Zg=x"};
+    for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
+        struct buffer text = {0}, octets = {0};
+        base64_encode(&text, bytes_of_text(cases[i][0]));
+        assert_text(buffer_bytes(&text), cases[i][1]);
+        assert_true(base64_decode(&octets, buffer_bytes(&text)));
+        assert_text(buffer_bytes(&octets), cases[i][0]);
+        buffer_free(&text);
+        buffer_free(&octets);
+    }
+    for (size_t i = 0; i < ARRAY_LENGTH(wrong); i++) {
+        struct buffer octets = {0};
+        if (base64_decode(&octets, bytes_of_text(wrong[i])))
+            fail_msg("%s", wrong[i]);
+        buffer_free(&octets);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(hosts_are_told_apart), cmocka_unit_test(names_have_limits),
+                                       cmocka_unit_test(loopback_never_leaves_the_machine), cmocka_unit_test(base64_has_one_text_for_each_octets)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
