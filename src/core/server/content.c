@@ -61,7 +61,7 @@ static void store(struct content *content, struct bytes octets, struct content_r
 
 static void count_line(struct content *content, size_t octets)
 {
-    content->line_length += (uint32_t)(octets < DATA_LINE_MAX ? octets : DATA_LINE_MAX);
+    content->line_length += (uint32_t)(octets <= DATA_LINE_MAX ? octets : DATA_LINE_MAX + 1);
     if (content->line_length > DATA_LINE_MAX) {
         content->line_length = DATA_LINE_MAX;
         fault(content, CONTENT_LINE_TOO_LONG);

@@ -81,16 +81,16 @@ bool host_is_ipv6(struct bytes text)
     return before_count >= 0 && after_count >= 0 && before_count + after_count <= 7;
 }
 
-/* Numbers and dots alone, four of them: meant as an address. */
+/* Numbers and dots alone: meant as an address. */
 static bool looks_like_ipv4(struct bytes text)
 {
-    size_t dots = 0;
+    size_t dots = 0, digits = 0;
     for (size_t i = 0; i < text.length; i++) {
         if (!ascii_is_digit(text.at[i]) && text.at[i] != '.')
             return false;
-        dots += text.at[i] == '.';
+        *(text.at[i] == '.' ? &dots : &digits) += 1;
     }
-    return dots > 0;
+    return dots > 0 && digits > 0;
 }
 
 enum host_kind host_parse(struct bytes text, bool utf8_allowed)
