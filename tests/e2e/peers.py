@@ -46,7 +46,7 @@ class SmtpSink:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.port = free_port()
         self.process = subprocess.Popen(
-            [str(postfix_folder() / "usr/sbin/smtp-sink"), "-u", "root", "-D", str(self.folder) + "/", *arguments,
+            [str(postfix_folder() / "usr/sbin/smtp-sink"), "-u", "root", "-d", str(self.folder) + "/m.", *arguments,
              f"127.0.0.1:{self.port}", "100"], env=postfix_environment(), stderr=subprocess.PIPE)
         wait_for_port(self.port)
 

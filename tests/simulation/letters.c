@@ -59,7 +59,7 @@ static void report_arrived(struct letter *letter, struct bytes content)
     struct buffer field = {0};
     for (size_t i = 0; i < letter->recipient_count; i++) {
         buffer_clear(&field);
-        buffer_add_format(&field, "Final-Recipient: rfc822;%.*s\r\n", BYTES_ARG(letter->recipients[i].address));
+        buffer_add_format(&field, "Final-Recipient: rfc822; %.*s\r\n", BYTES_ARG(letter->recipients[i].address));
         if (bytes_search(content, buffer_bytes(&field)) != SIZE_MAX)
             letter->recipients[i].reports++;
     }

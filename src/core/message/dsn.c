@@ -156,19 +156,19 @@ static void add_recipient_facts(struct writing *w, const struct dsn_recipient *r
         struct bytes orcpt_type = bytes_split(&rest, ';');
         buffer_add_text(w->out, "Original-Recipient: ");
         add_clean(w->out, orcpt_type, false);
-        buffer_add_text(w->out, ";");
+        buffer_add_text(w->out, "; ");
         add_xtext(w->out, rest, w->utf8);
         buffer_add_text(w->out, "\r\n");
     }
-    buffer_add_format(w->out, "Final-Recipient: %s;", type);
+    buffer_add_format(w->out, "Final-Recipient: %s; ", type);
     add_clean(w->out, r->recipient->address, w->utf8);
     buffer_add_format(w->out, "\r\nAction: %s\r\nStatus: ", action_words[r->action]);
     add_clean(w->out, r->enhanced.length > 0 ? r->enhanced : r->action == DSN_FAILED ? BYTES("5.0.0") : r->action == DSN_DELAYED ? BYTES("4.0.0") : BYTES("2.0.0"), false);
     buffer_add_text(w->out, "\r\n");
     if (r->code > 0 && r->peer.length > 0) { /* host[address]:port */
-        buffer_add_text(w->out, "Remote-MTA: dns;");
+        buffer_add_text(w->out, "Remote-MTA: dns; ");
         add_clean(w->out, bytes_first(r->peer, bytes_find(r->peer, '[')), false);
-        buffer_add_format(w->out, "\r\nDiagnostic-Code: smtp;%u ", (unsigned)r->code);
+        buffer_add_format(w->out, "\r\nDiagnostic-Code: smtp; %u ", (unsigned)r->code);
         add_clean(w->out, r->enhanced, false);
         buffer_add_text(w->out, " ");
         add_clean(w->out, bytes_first(r->text, 512), false);
@@ -185,7 +185,7 @@ static void add_facts(struct writing *w)
     char id[QUEUE_ID_TEXT_LENGTH + 1];
     queue_id_text(dsn->about_id, id);
     buffer_add_format(w->out, "--%s\r\nContent-Type: message/%s\r\n\r\n", w->boundary, w->utf8 ? "global-delivery-status" : "delivery-status");
-    buffer_add_format(w->out, "Reporting-MTA: dns;%.*s\r\nX-Mailboat-Queue-Id: %s\r\n", BYTES_ARG(dsn->hostname), id);
+    buffer_add_format(w->out, "Reporting-MTA: dns; %.*s\r\nX-Mailboat-Queue-Id: %s\r\n", BYTES_ARG(dsn->hostname), id);
     if (dsn->envelope->envid.length > 0) {
         buffer_add_text(w->out, "Original-Envelope-Id: ");
         add_xtext(w->out, dsn->envelope->envid, false);

@@ -115,17 +115,18 @@ static void ask_password(struct auth *auth, struct channel *asker, const struct 
 {
     struct arena arena = {0};
     struct account account;
-    if (guesses_locked(&auth->guesses, asked->client_address, asked->user, clock_now_ms()) || asked->password.length > PASSWORD_MAX) {
-        answer_password(auth, asker, asked->request, PASSWORD_LOCKED, bytes_none());
-        return;
-    }
-    bool by_key = accounts_find_key(auth->accounts, asked->user, asked->password, &arena, &account);
-    bool known = by_key || accounts_find(auth->accounts, asked->user, &arena, &account);
-    if (known && !account.disabled &&
-        (by_key || remembered_has(&auth->remembered, account.address, asked->password, account.password, clock_now_ms())))
+    /* An application's key is too long to be guessed: others' guesses do not lock it out. */
+    if (accounts_find_key(auth->accounts, asked->user, asked->password, &arena, &account) && !account.disabled) {
         answer_password(auth, asker, asked->request, PASSWORD_RIGHT, account.address);
-    else
-        check_slowly(auth, asker, asked, known ? &account : NULL);
+    } else if (guesses_locked(&auth->guesses, asked->client_address, asked->user, clock_now_ms()) || asked->password.length > PASSWORD_MAX) {
+        answer_password(auth, asker, asked->request, PASSWORD_LOCKED, bytes_none());
+    } else {
+        bool known = accounts_find(auth->accounts, asked->user, &arena, &account);
+        if (known && !account.disabled && remembered_has(&auth->remembered, account.address, asked->password, account.password, clock_now_ms()))
+            answer_password(auth, asker, asked->request, PASSWORD_RIGHT, account.address);
+        else
+            check_slowly(auth, asker, asked, known ? &account : NULL);
+    }
     arena_clear(&arena);
 }
 
