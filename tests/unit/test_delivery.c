@@ -1,0 +1,310 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One message to one destination: which address comes next, and when it is enough. */
+#include "unit.h"
+
+#include "client/delivery.h"
+
+static struct recipient two[] = {{.address = BYTES("ada@example.org")}, {.address = BYTES("carl@example.org")}};
+static const struct envelope letter = {.sender = BYTES("bob@example.net"), .recipients = two, .recipient_count = 2, .size = 7};
+static const struct delivery_options by_mx = {.hostname = BYTES("mx.example.net"), .domain = BYTES("example.org"), .random = 1,
+                                              .ports = {{25, CLIENT_TLS_OPPORTUNISTIC}}, .port_count = 1};
+
+static struct delivery_action expect(struct delivery *delivery, enum delivery_action_kind kind)
+{
+    struct delivery_action action;
+    if (!delivery_action(delivery, &action) || action.kind != kind)
+        fail_msg("action %d instead of %d", action.kind, kind);
+    return action;
+}
+
+static void expect_connect(struct delivery *delivery, uint8_t last, uint16_t port, bool tls)
+{
+    struct delivery_action action = expect(delivery, DELIVERY_CONNECT);
+    assert_int_equal(action.address.octets[3], last);
+    assert_int_equal(action.port, port);
+    assert_int_equal(action.tls, tls);
+}
+
+static void expect_send(struct delivery *delivery, const char *text)
+{
+    assert_text(expect(delivery, DELIVERY_SEND).bytes, text);
+}
+
+static void hear(struct delivery *delivery, const char *text)
+{
+    struct bytes input = bytes_of_text(text);
+    while (input.length > 0) {
+        size_t used = delivery_feed(delivery, input);
+        assert_true(used > 0);
+        input = bytes_from(input, used);
+    }
+}
+
+static void expect_results(struct delivery *delivery, enum client_outcome first, enum client_outcome second, const char *enhanced)
+{
+    struct delivery_action action = expect(delivery, DELIVERY_DONE);
+    assert_int_equal(action.result_count, 2);
+    assert_int_equal(action.results[0].outcome, first);
+    assert_int_equal(action.results[1].outcome, second);
+    assert_text(action.results[1].enhanced, enhanced);
+}
+
+/* MX with two hosts of one address each: 192.0.2.1 and 192.0.2.2. */
+static void start(struct delivery *delivery, const struct delivery_options *options)
+{
+    const struct dns_record hosts[] = {{.preference = 1, .name = BYTES("a.example.org")}, {.preference = 2, .name = BYTES("b.example.org")}};
+    delivery_start(delivery, options, &letter);
+    if (options->smarthost)
+        return;
+    assert_text(expect(delivery, DELIVERY_RESOLVE).name, "example.org");
+    delivery_resolved(delivery, DNS_MX, DNS_FOUND, hosts, 2);
+}
+
+static void resolve(struct delivery *delivery, uint8_t last)
+{
+    const struct dns_record address = {.address = {192, 0, 2, last}};
+    assert_int_equal(expect(delivery, DELIVERY_RESOLVE).type, DNS_AAAA);
+    delivery_resolved(delivery, DNS_AAAA, DNS_NO_DATA, NULL, 0);
+    assert_int_equal(expect(delivery, DELIVERY_RESOLVE).type, DNS_A);
+    delivery_resolved(delivery, DNS_A, DNS_FOUND, &address, 1);
+}
+
+/* From the greeting to both recipients accepted and the content asked for. */
+static void talk(struct delivery *delivery)
+{
+    delivery_connected(delivery);
+    hear(delivery, "220 mx\r\n");
+    expect_send(delivery, "EHLO mx.example.net\r\n");
+    hear(delivery, "250-mx\r\n250 PIPELINING\r\n");
+}
+
+static void transact(struct delivery *delivery)
+{
+    expect_send(delivery, "MAIL FROM:<bob@example.net>\r\nRCPT TO:<ada@example.org>\r\nRCPT TO:<carl@example.org>\r\nDATA\r\n");
+    hear(delivery, "250 ok\r\n250 ok\r\n550 5.1.1 nobody\r\n354 go\r\n");
+    expect(delivery, DELIVERY_WANT_CONTENT);
+    delivery_content(delivery, BYTES("Hello\r\n"), true);
+    expect_send(delivery, "Hello\r\n.\r\n");
+    hear(delivery, "250 2.0.0 ok\r\n");
+    expect_results(delivery, OUTCOME_DELIVERED, OUTCOME_FAILED, "5.1.1");
+}
+
+static void end(struct delivery *delivery)
+{
+    struct delivery_action action;
+    assert_false(delivery_action(delivery, &action));
+    delivery_free(delivery);
+}
+
+static void a_message_is_delivered_and_another_follows(void **state)
+{
+    struct delivery delivery;
+    struct buffer peer = {0};
+    start(&delivery, &by_mx);
+    resolve(&delivery, 1);
+    expect_connect(&delivery, 1, 25, false);
+    talk(&delivery);
+    transact(&delivery);
+    delivery_peer(&delivery, &peer);
+    assert_text(buffer_bytes(&peer), "a.example.org[192.0.2.1]:25");
+    buffer_free(&peer);
+    assert_true(delivery_is_open(&delivery));
+    delivery_next(&delivery, &letter);
+    transact(&delivery);
+    delivery_quit(&delivery);
+    expect_send(&delivery, "QUIT\r\n");
+    hear(&delivery, "221 bye\r\n");
+    expect(&delivery, DELIVERY_CLOSE);
+    end(&delivery);
+}
+
+static void the_next_address_follows_one_that_does_not_answer(void **state)
+{
+    struct delivery delivery;
+    start(&delivery, &by_mx);
+    resolve(&delivery, 1);
+    expect_connect(&delivery, 1, 25, false);
+    delivery_lost(&delivery, false, BYTES("connection refused"));
+    expect(&delivery, DELIVERY_CLOSE);
+    resolve(&delivery, 2);
+    expect_connect(&delivery, 2, 25, false);
+    talk(&delivery);
+    transact(&delivery);
+    delivery_free(&delivery);
+}
+
+static void the_next_host_follows_one_that_refuses_to_talk(void **state)
+{
+    struct delivery delivery;
+    start(&delivery, &by_mx);
+    resolve(&delivery, 1);
+    expect_connect(&delivery, 1, 25, false);
+    delivery_connected(&delivery);
+    hear(&delivery, "554 5.7.1 not you\r\n");
+    expect(&delivery, DELIVERY_CLOSE);
+    resolve(&delivery, 2);
+    expect_connect(&delivery, 2, 25, false);
+    delivery_connected(&delivery);
+    hear(&delivery, "421 4.3.2 later\r\n");
+    expect(&delivery, DELIVERY_CLOSE);
+    expect_results(&delivery, OUTCOME_DEFERRED, OUTCOME_DEFERRED, "4.3.2"); /* nobody's fault: wait */
+    end(&delivery);
+}
+
+static void what_a_server_says_of_the_message_is_not_asked_twice(void **state)
+{
+    struct delivery delivery;
+    start(&delivery, &by_mx);
+    resolve(&delivery, 1);
+    expect_connect(&delivery, 1, 25, false);
+    talk(&delivery);
+    expect(&delivery, DELIVERY_SEND);
+    hear(&delivery, "451 4.7.1 greylisted\r\n503 no\r\n503 no\r\n503 no\r\n");
+    expect_send(&delivery, "RSET\r\n");
+    expect_results(&delivery, OUTCOME_DEFERRED, OUTCOME_DEFERRED, "4.7.1");
+    hear(&delivery, "250 ok\r\n");
+    struct delivery_action action;
+    assert_false(delivery_action(&delivery, &action)); /* this one waits */
+    assert_true(delivery_is_open(&delivery)); /* for another */
+    delivery_free(&delivery);
+}
+
+static void a_connection_lost_in_the_message_defers_it(void **state)
+{
+    struct delivery delivery;
+    start(&delivery, &by_mx);
+    resolve(&delivery, 1);
+    expect_connect(&delivery, 1, 25, false);
+    talk(&delivery);
+    expect(&delivery, DELIVERY_SEND);
+    hear(&delivery, "250 ok\r\n250 ok\r\n");
+    delivery_lost(&delivery, false, BYTES("the connection was reset"));
+    expect(&delivery, DELIVERY_CLOSE);
+    expect_results(&delivery, OUTCOME_DEFERRED, OUTCOME_DEFERRED, "4.4.2");
+    end(&delivery);
+}
+
+static void a_kept_connection_that_had_ended_says_nothing_of_the_message(void **state)
+{
+    struct delivery delivery;
+    start(&delivery, &by_mx);
+    resolve(&delivery, 1);
+    expect_connect(&delivery, 1, 25, false);
+    talk(&delivery);
+    transact(&delivery);
+    delivery_next(&delivery, &letter);
+    expect(&delivery, DELIVERY_SEND);
+    delivery_lost(&delivery, false, BYTES("the connection was reset"));
+    expect(&delivery, DELIVERY_CLOSE);
+    expect_connect(&delivery, 1, 25, false); /* a fresh one, to the same */
+    talk(&delivery);
+    transact(&delivery);
+    delivery_free(&delivery);
+}
+
+static void opportunistic_tls_that_fails_is_tried_in_clear(void **state)
+{
+    struct delivery delivery;
+    start(&delivery, &by_mx);
+    resolve(&delivery, 1);
+    expect_connect(&delivery, 1, 25, false);
+    delivery_connected(&delivery);
+    hear(&delivery, "220 mx\r\n");
+    expect(&delivery, DELIVERY_SEND);
+    hear(&delivery, "250-mx\r\n250 STARTTLS\r\n");
+    expect_send(&delivery, "STARTTLS\r\n");
+    hear(&delivery, "220 go\r\n");
+    expect(&delivery, DELIVERY_STARTTLS);
+    delivery_lost(&delivery, true, BYTES("no common cipher"));
+    expect(&delivery, DELIVERY_CLOSE);
+    expect_connect(&delivery, 1, 25, false); /* the same address */
+    delivery_connected(&delivery);
+    hear(&delivery, "220 mx\r\n");
+    expect(&delivery, DELIVERY_SEND);
+    hear(&delivery, "250-mx\r\n250-PIPELINING\r\n250 STARTTLS\r\n");
+    transact(&delivery);
+    delivery_free(&delivery);
+}
+
+static const struct delivery_options by_smarthost = {
+    .hostname = BYTES("mx.example.net"), .domain = BYTES("[192.0.2.9]"), .smarthost = true, .verify = true, .user = BYTES("u"), .password = BYTES("p"),
+    .ports = {{587, CLIENT_TLS_REQUIRED}, {2525, CLIENT_TLS_REQUIRED}, {465, CLIENT_TLS_IMPLICIT}}, .port_count = 3};
+
+static void ports_are_tried_in_their_order(void **state)
+{
+    struct delivery delivery;
+    start(&delivery, &by_smarthost);
+    expect_connect(&delivery, 9, 587, false);
+    delivery_lost(&delivery, false, BYTES("timed out"));
+    expect(&delivery, DELIVERY_CLOSE);
+    expect_connect(&delivery, 9, 2525, false);
+    delivery_connected(&delivery);
+    hear(&delivery, "220 mx\r\n");
+    expect(&delivery, DELIVERY_SEND);
+    hear(&delivery, "250 no TLS here\r\n"); /* stripped: never in clear, and another port may do */
+    expect(&delivery, DELIVERY_CLOSE);
+    expect_connect(&delivery, 9, 465, true);
+    delivery_lost(&delivery, true, BYTES("the certificate is for another name"));
+    expect(&delivery, DELIVERY_CLOSE);
+    expect_results(&delivery, OUTCOME_DEFERRED, OUTCOME_DEFERRED, "4.7.5");
+    end(&delivery);
+}
+
+static void a_refused_password_is_not_tried_elsewhere(void **state)
+{
+    struct delivery delivery;
+    struct delivery_options options = by_smarthost;
+    options.ports[0] = (struct delivery_port){465, CLIENT_TLS_IMPLICIT};
+    start(&delivery, &options);
+    expect_connect(&delivery, 9, 465, true);
+    delivery_connected(&delivery);
+    hear(&delivery, "220 mx\r\n");
+    expect(&delivery, DELIVERY_SEND);
+    hear(&delivery, "250-mx\r\n250 AUTH PLAIN\r\n");
+    expect_send(&delivery, "AUTH PLAIN AHUAcA==\r\n");
+    hear(&delivery, "535 5.7.8 wrong\r\n");
+    expect(&delivery, DELIVERY_CLOSE);
+    expect_results(&delivery, OUTCOME_DEFERRED, OUTCOME_DEFERRED, "5.7.8"); /* our settings are wrong, not the recipients */
+    end(&delivery);
+}
+
+static void a_domain_that_is_not_there_fails_at_once(void **state)
+{
+    struct delivery delivery;
+    delivery_start(&delivery, &by_mx, &letter);
+    expect(&delivery, DELIVERY_RESOLVE);
+    assert_int_equal(delivery_step(&delivery), STEP_DNS);
+    delivery_resolved(&delivery, DNS_MX, DNS_NXDOMAIN, NULL, 0);
+    expect_results(&delivery, OUTCOME_FAILED, OUTCOME_FAILED, "5.1.2");
+    end(&delivery);
+}
+
+static void a_connection_carries_so_many_messages(void **state)
+{
+    struct delivery delivery;
+    start(&delivery, &by_mx);
+    resolve(&delivery, 1);
+    expect_connect(&delivery, 1, 25, false);
+    talk(&delivery);
+    transact(&delivery);
+    for (int i = 1; i < DELIVERY_MESSAGES_MAX; i++) {
+        assert_true(delivery_is_open(&delivery));
+        delivery_next(&delivery, &letter);
+        transact(&delivery);
+    }
+    assert_false(delivery_is_open(&delivery));
+    delivery_free(&delivery);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_message_is_delivered_and_another_follows), cmocka_unit_test(the_next_address_follows_one_that_does_not_answer),
+        cmocka_unit_test(the_next_host_follows_one_that_refuses_to_talk), cmocka_unit_test(what_a_server_says_of_the_message_is_not_asked_twice),
+        cmocka_unit_test(a_connection_lost_in_the_message_defers_it), cmocka_unit_test(a_kept_connection_that_had_ended_says_nothing_of_the_message),
+        cmocka_unit_test(opportunistic_tls_that_fails_is_tried_in_clear), cmocka_unit_test(ports_are_tried_in_their_order),
+        cmocka_unit_test(a_refused_password_is_not_tried_elsewhere), cmocka_unit_test(a_domain_that_is_not_there_fails_at_once),
+        cmocka_unit_test(a_connection_carries_so_many_messages),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

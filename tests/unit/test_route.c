@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The next hop, from facts of DNS alone. */
+#include "unit.h"
+
+#include "route/route.h"
+
+static struct dns_record mx(uint16_t preference, const char *name)
+{
+    return (struct dns_record){.preference = preference, .name = bytes_of_text(name)};
+}
+
+static struct dns_record four(uint8_t last) { return (struct dns_record){.address = {192, 0, 2, last}}; }
+static struct dns_record six(uint8_t last) { return (struct dns_record){.address = {0x20, 1, 0xd, 0xb8, [15] = last}}; }
+
+static void expect_ask(struct route *route, enum dns_type type, const char *name)
+{
+    struct route_answer answer = route_next(route);
+    assert_int_equal(answer.kind, ROUTE_ASK);
+    assert_int_equal(answer.type, type);
+    assert_text(answer.name, name);
+}
+
+static void expect_try(struct route *route, const char *name, const char *address)
+{
+    struct route_answer answer = route_next(route);
+    struct buffer text = {0};
+    assert_int_equal(answer.kind, ROUTE_TRY);
+    assert_text(answer.name, name);
+    route_address_text(&text, &answer.address);
+    assert_text(buffer_bytes(&text), address);
+    buffer_free(&text);
+}
+
+static void expect_end(struct route *route, bool final, const char *enhanced)
+{
+    struct route_answer answer = route_next(route);
+    assert_int_equal(answer.kind, ROUTE_END);
+    assert_int_equal(answer.final, final);
+    if (enhanced == NULL)
+        assert_null(answer.reason);
+    else
+        assert_string_equal(answer.enhanced, enhanced);
+    route_free(route);
+}
+
+static void hosts_are_tried_by_preference_and_looked_up_one_by_one(void **state)
+{
+    struct route route;
+    const struct dns_record hosts[] = {mx(20, "b.example.org"), mx(10, "a.example.org")};
+    const struct dns_record sixes[] = {six(1), six(2)}, fours[] = {four(1), four(2)};
+    route_start(&route, BYTES("example.org"), BYTES("self.example.net"), false, 1);
+    expect_ask(&route, DNS_MX, "example.org");
+    route_learn(&route, DNS_MX, DNS_FOUND, hosts, 2);
+    expect_ask(&route, DNS_AAAA, "a.example.org");
+    route_learn(&route, DNS_AAAA, DNS_FOUND, sixes, 2);
+    expect_ask(&route, DNS_A, "a.example.org");
+    route_learn(&route, DNS_A, DNS_FOUND, fours, 2);
+    expect_try(&route, "a.example.org", "2001:db8::1"); /* families in turns (RFC 8305 4) */
+    expect_try(&route, "a.example.org", "192.0.2.1");
+    expect_try(&route, "a.example.org", "2001:db8::2");
+    expect_try(&route, "a.example.org", "192.0.2.2");
+    expect_ask(&route, DNS_AAAA, "b.example.org");
+    route_learn(&route, DNS_AAAA, DNS_NO_DATA, NULL, 0);
+    expect_ask(&route, DNS_A, "b.example.org");
+    route_learn(&route, DNS_A, DNS_FOUND, fours, 1);
+    expect_try(&route, "b.example.org", "192.0.2.1");
+    assert_int_equal(route_next(&route).kind, ROUTE_END);
+    route_rewind(&route); /* for another port: nothing is asked again */
+    expect_try(&route, "a.example.org", "2001:db8::1");
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(route_next(&route).kind, ROUTE_TRY);
+    expect_end(&route, false, NULL);
+}
+
+static void without_mx_the_domain_itself_is_the_host(void **state)
+{
+    struct route route;
+    const struct dns_record address = four(9);
+    route_start(&route, BYTES("example.org"), BYTES("self"), false, 1);
+    expect_ask(&route, DNS_MX, "example.org");
+    route_learn(&route, DNS_MX, DNS_NO_DATA, NULL, 0);
+    expect_ask(&route, DNS_AAAA, "example.org");
+    route_learn(&route, DNS_AAAA, DNS_NO_DATA, NULL, 0);
+    expect_ask(&route, DNS_A, "example.org");
+    route_learn(&route, DNS_A, DNS_FOUND, &address, 1);
+    expect_try(&route, "example.org", "192.0.2.9");
+    expect_end(&route, false, NULL);
+}
+
+static void what_dns_says_of_the_domain_may_end_it(void **state)
+{
+    static const struct { enum dns_status status; bool final; const char *enhanced; } cases[] = {
+        {DNS_NXDOMAIN, true, "5.1.2"}, {DNS_SERVER_FAILURE, false, "4.4.3"}, {DNS_BOGUS, false, "4.4.3"}};
+    for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
+        struct route route;
+        route_start(&route, BYTES("example.org"), BYTES("self"), false, 1);
+        expect_ask(&route, DNS_MX, "example.org");
+        route_learn(&route, DNS_MX, cases[i].status, NULL, 0);
+        expect_end(&route, cases[i].final, cases[i].enhanced);
+    }
+}
+
+static void a_null_mx_takes_no_mail(void **state)
+{
+    struct route route;
+    const struct dns_record null = mx(0, ""), both[] = {mx(0, ""), mx(10, "a.example.org")};
+    route_start(&route, BYTES("example.org"), BYTES("self"), false, 1);
+    route_learn(&route, DNS_MX, DNS_FOUND, &null, 1);
+    expect_end(&route, true, "5.1.10");
+    route_start(&route, BYTES("example.org"), BYTES("self"), false, 1); /* RFC 7505 3: only where it stands alone */
+    route_learn(&route, DNS_MX, DNS_FOUND, both, 2);
+    expect_ask(&route, DNS_AAAA, "a.example.org");
+    route_free(&route);
+}
+
+static void mail_never_comes_back_to_us(void **state)
+{
+    struct route route;
+    const struct dns_record hosts[] = {mx(10, "a.example.org"), mx(20, "SELF.example.net"), mx(20, "b.example.org"), mx(30, "c.example.org")};
+    const struct dns_record best = mx(5, "self.example.net");
+    route_start(&route, BYTES("example.org"), BYTES("self.example.net"), false, 7);
+    route_learn(&route, DNS_MX, DNS_FOUND, hosts, 4);
+    assert_int_equal(route.host_count, 1); /* only those better than we are (RFC 5321 5.1) */
+    assert_text(route.hosts[0].name, "a.example.org");
+    route_free(&route);
+    route_start(&route, BYTES("example.org"), BYTES("self.example.net"), false, 7);
+    route_learn(&route, DNS_MX, DNS_FOUND, &best, 1);
+    expect_end(&route, true, "5.4.6");
+    route_start(&route, BYTES("self.example.net"), BYTES("self.example.net"), false, 7);
+    route_learn(&route, DNS_MX, DNS_NO_DATA, NULL, 0);
+    expect_end(&route, true, "5.4.6");
+}
+
+static void hosts_without_an_address(void **state)
+{
+    static const struct { enum dns_status six, four; bool final; const char *enhanced; } cases[] = {
+        {DNS_NO_DATA, DNS_NO_DATA, true, "5.4.4"}, {DNS_NXDOMAIN, DNS_NXDOMAIN, true, "5.4.4"}, {DNS_NO_DATA, DNS_SERVER_FAILURE, false, "4.4.3"},
+        {DNS_BOGUS, DNS_NO_DATA, false, "4.4.3"}};
+    const struct dns_record host = mx(10, "a.example.org");
+    for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
+        struct route route;
+        route_start(&route, BYTES("example.org"), BYTES("self"), false, 1);
+        route_learn(&route, DNS_MX, DNS_FOUND, &host, 1);
+        expect_ask(&route, DNS_AAAA, "a.example.org");
+        route_learn(&route, DNS_AAAA, cases[i].six, NULL, 0);
+        expect_ask(&route, DNS_A, "a.example.org");
+        route_learn(&route, DNS_A, cases[i].four, NULL, 0);
+        expect_end(&route, cases[i].final, cases[i].enhanced);
+    }
+}
+
+static void literals_and_smarthosts_need_no_mx(void **state)
+{
+    struct route route;
+    const struct dns_record address = four(1);
+    route_start(&route, BYTES("[192.0.2.7]"), BYTES("self"), false, 1);
+    expect_try(&route, "192.0.2.7", "192.0.2.7");
+    expect_end(&route, false, NULL);
+    route_start(&route, BYTES("[IPv6:2001:DB8:0:0:1::1]"), BYTES("self"), false, 1);
+    expect_try(&route, "2001:DB8:0:0:1::1", "2001:db8::1:0:0:1"); /* RFC 5952 4.2.3: the first of equals */
+    expect_end(&route, false, NULL);
+    route_start(&route, BYTES("smtp.example.net"), BYTES("smtp.example.net"), true, 1);
+    expect_ask(&route, DNS_AAAA, "smtp.example.net");
+    route_learn(&route, DNS_AAAA, DNS_SERVER_FAILURE, NULL, 0);
+    expect_ask(&route, DNS_A, "smtp.example.net");
+    route_learn(&route, DNS_A, DNS_FOUND, &address, 1);
+    expect_try(&route, "smtp.example.net", "192.0.2.1");
+    expect_end(&route, false, NULL);
+    route_start(&route, BYTES("127.0.0.1"), BYTES("self"), true, 1);
+    expect_try(&route, "127.0.0.1", "127.0.0.1");
+    expect_end(&route, false, NULL);
+}
+
+static void equals_are_tried_in_an_order_that_chance_gives(void **state)
+{
+    unsigned first[3] = {0};
+    const struct dns_record hosts[] = {mx(10, "a.example.org"), mx(10, "b.example.org"), mx(10, "c.example.org")};
+    for (uint64_t random = 0; random < 600; random++) {
+        struct route route;
+        route_start(&route, BYTES("example.org"), BYTES("self"), false, random * UINT64_C(0x9e3779b97f4a7c15));
+        route_learn(&route, DNS_MX, DNS_FOUND, hosts, 3);
+        first[route.hosts[0].name.at[0] - 'a']++;
+        route_free(&route);
+    }
+    for (size_t i = 0; i < 3; i++)
+        assert_in_range(first[i], 100, 400);
+}
+
+static void hosts_and_addresses_have_limits(void **state)
+{
+    struct route route;
+    struct dns_record hosts[ROUTE_HOSTS_MAX + 1], addresses[ROUTE_ADDRESSES_MAX + 1];
+    char names[ROUTE_HOSTS_MAX + 1][16];
+    size_t tried = 0;
+    for (size_t i = 0; i <= ROUTE_HOSTS_MAX; i++) { /* the best comes last */
+        names[i][0] = (char)('a' + i);
+        memcpy(names[i] + 1, ".example", 9);
+        hosts[i] = mx((uint16_t)(100 - i), names[i]);
+        addresses[i] = four((uint8_t)i);
+    }
+    route_start(&route, BYTES("example.org"), BYTES("self"), false, 1);
+    route_learn(&route, DNS_MX, DNS_FOUND, hosts, ARRAY_LENGTH(hosts));
+    assert_int_equal(route.host_count, ROUTE_HOSTS_MAX);
+    assert_int_equal(route.hosts[0].preference, 100 - ROUTE_HOSTS_MAX);
+    assert_int_equal(route.hosts[ROUTE_HOSTS_MAX - 1].preference, 99); /* the worst is left out */
+    route_learn(&route, DNS_AAAA, DNS_FOUND, addresses, ARRAY_LENGTH(addresses));
+    route_learn(&route, DNS_A, DNS_FOUND, addresses, ARRAY_LENGTH(addresses));
+    while (route_next(&route).kind == ROUTE_TRY)
+        tried++;
+    assert_int_equal(tried, ROUTE_ADDRESSES_MAX);
+    route_free(&route);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(hosts_are_tried_by_preference_and_looked_up_one_by_one), cmocka_unit_test(without_mx_the_domain_itself_is_the_host),
+        cmocka_unit_test(what_dns_says_of_the_domain_may_end_it), cmocka_unit_test(a_null_mx_takes_no_mail), cmocka_unit_test(mail_never_comes_back_to_us),
+        cmocka_unit_test(hosts_without_an_address), cmocka_unit_test(literals_and_smarthosts_need_no_mx),
+        cmocka_unit_test(equals_are_tried_in_an_order_that_chance_gives), cmocka_unit_test(hosts_and_addresses_have_limits),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* When to try again, and whose turn it is. */
+#include "unit.h"
+
+#include "queue/schedule.h"
+
+enum { MINUTE = 60 * 1000 };
+static const struct schedule_retry retry = {.first_ms = 5 * MINUTE, .factor = 2, .max_ms = 240 * MINUTE};
+static const uint64_t middle = UINT64_C(1) << 63; /* no jitter either way */
+
+static void delays_grow_to_their_greatest(void **state)
+{
+    static const uint32_t minutes[] = {5, 10, 20, 40, 80, 160, 240, 240};
+    for (uint32_t attempt = 1; attempt <= ARRAY_LENGTH(minutes); attempt++)
+        assert_int_equal(schedule_delay_ms(&retry, attempt, middle), minutes[attempt - 1] * MINUTE);
+    assert_int_equal(schedule_delay_ms(&retry, 0, middle), 5 * MINUTE);
+    assert_int_equal(schedule_delay_ms(&retry, UINT32_MAX, middle), 240 * MINUTE);
+    assert_in_range(schedule_delay_ms(&retry, 1, 0), 5 * MINUTE * 9 / 10 - 1, 5 * MINUTE * 9 / 10 + 1);
+    assert_in_range(schedule_delay_ms(&retry, 1, UINT64_MAX), 5 * MINUTE * 11 / 10 - 1, 5 * MINUTE * 11 / 10 + 1);
+    const struct schedule_retry none = {.first_ms = 0, .factor = 1, .max_ms = 0};
+    assert_int_equal(schedule_delay_ms(&none, 3, middle), 1); /* never at once: that would be a loop */
+}
+
+static void the_last_attempt_is_made_at_the_expiry(void **state)
+{
+    assert_int_equal(schedule_due_ms(&retry, 1, middle, 1000, 1000 + 5 * MINUTE), 1000 + 5 * MINUTE);
+    assert_int_equal(schedule_due_ms(&retry, 1, middle, 1000, 999 + 5 * MINUTE), 999 + 5 * MINUTE);
+    assert_int_equal(schedule_due_ms(&retry, 1, middle, 1000, 1000), 1000 + 5 * MINUTE); /* it is past */
+}
+
+struct ground {
+    struct schedule schedule;
+    struct schedule_destination d[4];
+};
+
+static void enter(struct ground *ground, size_t i, enum schedule_way way, uint32_t failures)
+{
+    static const char *const names[] = {"a", "b", "c", "d"};
+    schedule_enter(&ground->schedule, &ground->d[i], bytes_of_text(names[i]), way, failures);
+}
+
+static int set_up(void **state)
+{
+    static struct ground ground;
+    schedule_start(&ground.schedule, &retry, 1);
+    *state = &ground;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    schedule_free(&((struct ground *)*state)->schedule);
+    return 0;
+}
+
+/* Starts what comes next; its index. */
+static size_t start_next(struct ground *ground, enum schedule_way way)
+{
+    struct schedule_destination *next = schedule_next(&ground->schedule, way);
+    assert_non_null(next);
+    schedule_started(&ground->schedule, next);
+    return (size_t)(next - ground->d);
+}
+
+static void destinations_take_turns(void **state)
+{
+    struct ground *ground = *state;
+    for (size_t i = 0; i < 3; i++) {
+        enter(ground, i, SCHEDULE_AWAY, 0);
+        schedule_want(&ground->schedule, &ground->d[i], true);
+    }
+    for (size_t turn = 0; turn < 9; turn++)
+        assert_int_equal(start_next(ground, SCHEDULE_AWAY), turn % 3);
+    assert_null(schedule_next(&ground->schedule, SCHEDULE_LOCAL)); /* the ways do not mix */
+    assert_ptr_equal(schedule_find(&ground->schedule, BYTES("b")), &ground->d[1]);
+    assert_null(schedule_find(&ground->schedule, BYTES("x")));
+    schedule_want(&ground->schedule, &ground->d[0], false);
+    assert_int_equal(start_next(ground, SCHEDULE_AWAY), 1);
+    assert_int_equal(start_next(ground, SCHEDULE_AWAY), 2);
+    assert_int_equal(start_next(ground, SCHEDULE_AWAY), 1);
+}
+
+static void a_destination_has_so_many_under_way(void **state)
+{
+    struct ground *ground = *state;
+    enter(ground, 0, SCHEDULE_AWAY, 0);
+    schedule_want(&ground->schedule, &ground->d[0], true);
+    for (int i = 0; i < SCHEDULE_CONCURRENCY_FIRST; i++)
+        start_next(ground, SCHEDULE_AWAY);
+    assert_false(schedule_may_start(&ground->schedule, &ground->d[0]));
+    assert_null(schedule_next(&ground->schedule, SCHEDULE_AWAY));
+    for (int i = 0; i < 10 * SCHEDULE_CONCURRENCY_MAX * SCHEDULE_CONCURRENCY_MAX; i++) { /* all goes well: it grows, to its greatest */
+        schedule_ended(&ground->schedule, &ground->d[0], SCHEDULE_ANSWERED, 1, middle);
+        while (schedule_may_start(&ground->schedule, &ground->d[0]))
+            start_next(ground, SCHEDULE_AWAY);
+    }
+    assert_int_equal(ground->d[0].under_way, SCHEDULE_CONCURRENCY_MAX);
+}
+
+static void all_together_have_so_many_under_way(void **state)
+{
+    static struct schedule_destination many[SCHEDULE_AWAY_MAX];
+    static char names[SCHEDULE_AWAY_MAX][4];
+    struct ground *ground = *state;
+    for (size_t i = 0; i < ARRAY_LENGTH(many); i++) {
+        memcpy(names[i], (const char[]){(char)('a' + i / 26 / 26), (char)('a' + i / 26 % 26), (char)('a' + i % 26)}, 3);
+        schedule_enter(&ground->schedule, &many[i], bytes_of_text(names[i]), SCHEDULE_AWAY, 0);
+        schedule_want(&ground->schedule, &many[i], true);
+    }
+    for (int i = 0; i < SCHEDULE_AWAY_MAX; i++)
+        schedule_started(&ground->schedule, schedule_next(&ground->schedule, SCHEDULE_AWAY));
+    assert_null(schedule_next(&ground->schedule, SCHEDULE_AWAY));
+    assert_false(schedule_may_start(&ground->schedule, &many[0]));
+    for (size_t i = 0; i < ARRAY_LENGTH(many); i++)
+        assert_int_equal(many[i].turns, 1); /* and each had its turn */
+    schedule_ended(&ground->schedule, &many[7], SCHEDULE_ANSWERED, 1, middle);
+    assert_non_null(schedule_next(&ground->schedule, SCHEDULE_AWAY));
+}
+
+static void a_destination_that_does_not_answer_is_put_off(void **state)
+{
+    struct ground *ground = *state;
+    struct schedule_destination *d = &ground->d[0];
+    enter(ground, 0, SCHEDULE_AWAY, 0);
+    schedule_want(&ground->schedule, d, true);
+    for (int i = 1; i < SCHEDULE_FAILURES_MAX; i++) {
+        start_next(ground, SCHEDULE_AWAY);
+        assert_false(schedule_ended(&ground->schedule, d, SCHEDULE_UNREACHABLE, 1000, middle));
+    }
+    start_next(ground, SCHEDULE_AWAY);
+    assert_true(schedule_ended(&ground->schedule, d, SCHEDULE_UNREACHABLE, 1000, middle));
+    assert_int_equal(d->until_ms, 1000 + 5 * MINUTE);
+    assert_int_equal(d->limit, 1);
+    assert_null(schedule_next(&ground->schedule, SCHEDULE_AWAY));
+    assert_false(schedule_may_start(&ground->schedule, d));
+    schedule_forgive(&ground->schedule, d); /* a person says try */
+    assert_int_equal(start_next(ground, SCHEDULE_AWAY), 0);
+    assert_int_equal(d->limit, SCHEDULE_CONCURRENCY_FIRST);
+}
+
+static void one_answer_forgives_all_failures(void **state)
+{
+    struct ground *ground = *state;
+    struct schedule_destination *d = &ground->d[0];
+    enter(ground, 0, SCHEDULE_AWAY, 0);
+    schedule_want(&ground->schedule, d, true);
+    for (int i = 0; i < 5 * SCHEDULE_FAILURES_MAX; i++) {
+        start_next(ground, SCHEDULE_AWAY);
+        assert_false(schedule_ended(&ground->schedule, d, i % 2 == 0 ? SCHEDULE_UNREACHABLE : SCHEDULE_ANSWERED, 1000, middle));
+    }
+    start_next(ground, SCHEDULE_AWAY);
+    schedule_ended(&ground->schedule, d, SCHEDULE_UNKNOWN, 1000, middle); /* our own fault is nobody's */
+    assert_true(d->failures <= 1 && d->until_ms == 0);
+}
+
+static void one_put_off_before_begins_carefully(void **state)
+{
+    struct ground *ground = *state;
+    enter(ground, 0, SCHEDULE_AWAY, SCHEDULE_FAILURES_MAX);
+    schedule_want(&ground->schedule, &ground->d[0], true);
+    start_next(ground, SCHEDULE_AWAY);
+    assert_false(schedule_may_start(&ground->schedule, &ground->d[0]));
+    assert_true(schedule_ended(&ground->schedule, &ground->d[0], SCHEDULE_UNREACHABLE, 0, middle)); /* one is enough */
+    assert_int_equal(ground->d[0].until_ms, 10 * MINUTE); /* and longer than the last time */
+    enter(ground, 1, SCHEDULE_LOCAL, 99); /* mailboxes of ours are never put off */
+    schedule_want(&ground->schedule, &ground->d[1], true);
+    for (int i = 0; i < SCHEDULE_LOCAL_MAX; i++)
+        start_next(ground, SCHEDULE_LOCAL);
+    assert_null(schedule_next(&ground->schedule, SCHEDULE_LOCAL));
+    for (int i = 0; i < SCHEDULE_LOCAL_MAX; i++)
+        assert_false(schedule_ended(&ground->schedule, &ground->d[1], SCHEDULE_UNREACHABLE, 0, middle));
+    schedule_leave(&ground->schedule, &ground->d[1]);
+    assert_null(schedule_find(&ground->schedule, BYTES("b")));
+    assert_null(schedule_next(&ground->schedule, SCHEDULE_LOCAL));
+}
+
+#define WITH_GROUND(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(delays_grow_to_their_greatest), cmocka_unit_test(the_last_attempt_is_made_at_the_expiry), WITH_GROUND(destinations_take_turns),
+        WITH_GROUND(a_destination_has_so_many_under_way), WITH_GROUND(all_together_have_so_many_under_way),
+        WITH_GROUND(a_destination_that_does_not_answer_is_put_off), WITH_GROUND(one_answer_forgives_all_failures), WITH_GROUND(one_put_off_before_begins_carefully),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

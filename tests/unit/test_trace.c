@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a message leaves behind: ids, dates, Received fields, lines in the log. */
+#include "unit.h"
+
+#include "log.h"
+#include "message/date.h"
+#include "message/received.h"
+#include "queue/id.h"
+
+#include <time.h>
+
+/* ---- ids ---- */
+
+static void ids_grow_whatever_the_clock_does(void **state)
+{
+    struct queue_id_maker maker = {.slot = 7};
+    static const uint64_t clock_us[] = {1000, 1000, 999, 0, 1001, 5000, 4000};
+    uint64_t last = 0;
+    for (size_t i = 0; i < ARRAY_LENGTH(clock_us); i++) {
+        uint64_t id = queue_id_next(&maker, clock_us[i]);
+        assert_true(id > last);
+        assert_int_equal(id % QUEUE_ID_SLOTS, 7);
+        last = id;
+    }
+}
+
+static void ids_are_written_and_read(void **state)
+{
+    static const uint64_t ids[] = {0, 1, 31, 32, UINT64_C(1795449600000000) * QUEUE_ID_SLOTS + 255, (UINT64_C(1) << 60) - 1};
+    char text[QUEUE_ID_TEXT_LENGTH + 1];
+    uint64_t id;
+    for (size_t i = 0; i < ARRAY_LENGTH(ids); i++) {
+        queue_id_text(ids[i], text);
+        assert_int_equal(strlen(text), QUEUE_ID_TEXT_LENGTH);
+        assert_true(queue_id_parse(bytes_of_text(text), &id) && id == ids[i]);
+        for (char *c = text; *c != '\0'; c++) {
+            assert_null(strchr("ilou", *c));
+            *c = (char)(*c >= 'a' ? *c - 32 : *c);
+        }
+        assert_true(queue_id_parse(bytes_of_text(text), &id) && id == ids[i]);
+    }
+    static const char *const wrong[] = {"", "0", "00000000000", "0000000000000", "00000000000i", "00000000000 ", "../../../etc", "-00000000000"};
+    for (size_t i = 0; i < ARRAY_LENGTH(wrong); i++)
+        assert_false(queue_id_parse(bytes_of_text(wrong[i]), &id));
+}
+
+/* ---- dates ---- */
+
+static void dates_are_those_of_the_c_library(void **state)
+{
+    struct buffer out = {0};
+    date_add(&out, UINT64_C(1795435517999));
+    assert_text(buffer_bytes(&out), "Mon, 23 Nov 2026 12:05:17 +0000");
+    for (uint64_t day = 0; day < 200 * 366; day++) { /* to 2170, over 2000 and 2100 */
+        time_t seconds = (time_t)(day * 86400 + day % 86400);
+        char wanted[64];
+        struct tm calendar;
+        gmtime_r(&seconds, &calendar);
+        strftime(wanted, sizeof wanted, "%a, %e %b %Y %H:%M:%S +0000", &calendar);
+        if (wanted[5] == ' ')
+            memmove(wanted + 5, wanted + 6, strlen(wanted + 5));
+        buffer_clear(&out);
+        date_add(&out, (uint64_t)seconds * 1000);
+        assert_text(buffer_bytes(&out), wanted);
+    }
+    buffer_free(&out);
+}
+
+/* ---- Received ---- */
+
+static void received_says_who_how_and_when(void **state)
+{
+    struct buffer out = {0};
+    struct recipient one = {.address = BYTES("ada@example.org"), .original = BYTES("team@example.org")};
+    struct envelope envelope = {.recipients = &one, .recipient_count = 1};
+    struct origin origin = {.client_helo = BYTES("mail.example.net"), .client_address = BYTES("2001:db8::1"), .protocol = BYTES("ESMTPS"),
+                            .tls = BYTES("TLSv1.3 TLS_AES_256_GCM_SHA384")};
+    received_add(&out, &origin, &envelope, BYTES("mx.example.org"), 33, 0);
+    assert_text(buffer_bytes(&out), "Received: from mail.example.net ([IPv6:2001:db8::1])\r\n\tby mx.example.org (Mailboat) with ESMTPS id 000000000011\r\n"
+                                    "\t(TLSv1.3 TLS_AES_256_GCM_SHA384)\r\n\tfor <team@example.org>;\r\n\tThu, 1 Jan 1970 00:00:00 +0000\r\n");
+    buffer_clear(&out);
+    envelope.recipient_count = 2; /* nobody learns of the others */
+    origin = (struct origin){.client_helo = BYTES("a"), .client_address = BYTES("192.0.2.1"), .protocol = BYTES("SMTP")};
+    received_add(&out, &origin, &envelope, BYTES("mx.example.org"), 33, 0);
+    assert_text(buffer_bytes(&out), "Received: from a ([192.0.2.1])\r\n\tby mx.example.org (Mailboat) with SMTP id 000000000011;\r\n\tThu, 1 Jan 1970 00:00:00 +0000\r\n");
+    buffer_free(&out);
+}
+
+static void nothing_from_the_network_forges_a_field(void **state)
+{
+    struct buffer out = {0};
+    struct recipient one = {.address = BYTES("a\r\nX: y@example.org")};
+    const struct envelope envelope = {.recipients = &one, .recipient_count = 1};
+    const struct origin origin = {.client_helo = BYTES("a)\r\nSubject: evil\\\xff"), .client_address = BYTES("192.0.2.1"), .protocol = BYTES("SMTP")};
+    received_add(&out, &origin, &envelope, BYTES("mx"), 1, 0);
+    assert_true(bytes_starts_nocase(buffer_bytes(&out), "Received: from a???Subject: evil?? ("));
+    assert_true(bytes_search(buffer_bytes(&out), BYTES("for <a??X: y@example.org>")) != SIZE_MAX);
+    buffer_clear(&out);
+    delivery_fields_add(&out, BYTES("a\nb@c"), bytes_none(), "\n");
+    assert_text(buffer_bytes(&out), "Return-Path: <a?b@c>\nDelivered-To: \n");
+    buffer_free(&out);
+}
+
+/* ---- the log ---- */
+
+static const char *line_of(enum log_format format, struct log_field field)
+{
+    static char room[LOG_LINE_MAX + 1];
+    const struct log_field fields[] = {LOG_ID(33), field};
+    size_t length = log_format_line(room, format, 1795435517999, "smtpd", LOG_EVENT_WARN, "refused", fields, 2);
+    assert_true(length <= LOG_LINE_MAX && room[length - 1] == '\n');
+    room[length - 1] = '\0';
+    assert_int_equal(strlen(room), length - 1);
+    assert_null(strchr(room, '\n')); /* one line, whatever was given */
+    return room;
+}
+
+static void a_line_has_its_fields(void **state)
+{
+    assert_string_equal(line_of(LOG_LOGFMT, LOG_TEXT("from", "ada@example.org")),
+                        "2026-11-23T12:05:17.999Z warn smtpd refused id=000000000011 from=ada@example.org");
+    assert_string_equal(line_of(LOG_JSON, LOG_TEXT("from", "ada@example.org")),
+                        "{\"time\":\"2026-11-23T12:05:17.999Z\",\"level\":\"warn\",\"process\":\"smtpd\",\"event\":\"refused\",\"id\":\"000000000011\","
+                        "\"from\":\"ada@example.org\"}");
+    assert_string_equal(line_of(LOG_LOGFMT, LOG_U64("size", 12)) + 60, "size=12");
+    assert_string_equal(line_of(LOG_LOGFMT, LOG_FLAG("tls", true)) + 60, "tls=true");
+    assert_string_equal(line_of(LOG_LOGFMT, LOG_TEXT("from", "")) + 59, ""); /* empty ones are left out */
+}
+
+static void no_value_forges_a_line(void **state)
+{
+    static const char *const cases[][2] = {
+        {"a b", "\"a b\""}, {"a=b", "\"a=b\""}, {"a\"b", "\"a\\\"b\""}, {"a\\b", "\"a\\\\b\""}, {"a\nid=1", "\"a\\u000aid=1\""}, {"\x1b[2J", "\"\\u001b[2J\""},
+        {"\x7f", "\"\\u007f\""}, {"b\xc3\xa4r", "\"b\xc3\xa4r\""}, {"\xff\xfe", "\"\xef\xbf\xbd\xef\xbf\xbd\""}, {"\xc3", "\"\xef\xbf\xbd\""}, {"\xc0\x8a", "\"\xef\xbf\xbd\xef\xbf\xbd\""},
+    };
+    for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
+        assert_string_equal(line_of(LOG_LOGFMT, LOG_TEXT("x", cases[i][0])) + 62, cases[i][1]);
+        const char *json = strstr(line_of(LOG_JSON, LOG_TEXT("x", cases[i][0])), "\"x\":") + 4;
+        assert_int_equal(strlen(json), strlen(cases[i][1]) + 1);
+        assert_memory_equal(json, cases[i][1], strlen(cases[i][1]));
+    }
+}
+
+static void long_values_and_many_are_cut(void **state)
+{
+    static char room[LOG_LINE_MAX], value[3 * LOG_LINE_MAX];
+    struct log_field fields[40];
+    for (int octet = 0; octet < 2; octet++) { /* plain ones, and ones that grow six times */
+        memset(value, octet == 0 ? 'x' : 1, sizeof value);
+        for (size_t length = 1; length < sizeof value; length = length * 3 / 2 + 1) {
+            for (size_t i = 0; i < ARRAY_LENGTH(fields); i++)
+                fields[i] = LOG_BYTES("key", bytes_of(value, length));
+            for (int format = LOG_LOGFMT; format <= LOG_JSON; format++) {
+                size_t used = log_format_line(room, (enum log_format)format, 0, "p", LOG_EVENT_INFO, "e", fields, ARRAY_LENGTH(fields));
+                assert_in_range(used, 1, LOG_LINE_MAX);
+                assert_int_equal(room[used - 1], '\n');
+                assert_true(format == LOG_LOGFMT || room[used - 2] == '}');
+            }
+        }
+    }
+    memset(value, 'x', sizeof value);
+    assert_non_null(strstr(line_of(LOG_LOGFMT, LOG_BYTES("v", bytes_of(value, LOG_VALUE_MAX + 1))), "x...\""));
+    assert_null(strstr(line_of(LOG_LOGFMT, LOG_BYTES("v", bytes_of(value, LOG_VALUE_MAX))), "..."));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(ids_grow_whatever_the_clock_does), cmocka_unit_test(ids_are_written_and_read), cmocka_unit_test(dates_are_those_of_the_c_library),
+        cmocka_unit_test(received_says_who_how_and_when), cmocka_unit_test(nothing_from_the_network_forges_a_field), cmocka_unit_test(a_line_has_its_fields),
+        cmocka_unit_test(no_value_forges_a_line), cmocka_unit_test(long_values_and_many_are_cut),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
