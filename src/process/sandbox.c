@@ -10,6 +10,7 @@
 #include <linux/landlock.h>
 #include <sched.h>
 #include <seccomp.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -33,7 +34,7 @@ static const int common[] = {
     SCMP_SYS(getpid), SCMP_SYS(gettid), SCMP_SYS(getppid), SCMP_SYS(getuid), SCMP_SYS(geteuid), SCMP_SYS(getgid), SCMP_SYS(getegid),
     SCMP_SYS(getrandom), SCMP_SYS(futex), SCMP_SYS(sched_yield), SCMP_SYS(sched_getaffinity), SCMP_SYS(getrusage), SCMP_SYS(sysinfo),
     SCMP_SYS(rt_sigaction), SCMP_SYS(rt_sigprocmask), SCMP_SYS(rt_sigreturn), SCMP_SYS(sigaltstack), SCMP_SYS(restart_syscall),
-    SCMP_SYS(set_robust_list), SCMP_SYS(rseq), SCMP_SYS(membarrier), SCMP_SYS(fstat), SCMP_SYS(exit), SCMP_SYS(exit_group), SCMP_SYS(tgkill),
+    SCMP_SYS(set_robust_list), SCMP_SYS(rseq), SCMP_SYS(membarrier), SCMP_SYS(fstat), SCMP_SYS(exit), SCMP_SYS(exit_group),
 };
 /* Accepting, and writing large contents to descriptors that were handed over. */
 static const int accepting[] = {SCMP_SYS(accept4), SCMP_SYS(accept), SCMP_SYS(pwrite64), SCMP_SYS(pread64), SCMP_SYS(ftruncate), SCMP_SYS(listen)};
@@ -54,7 +55,7 @@ static const int writing_files[] = {
 static const int sanitizing[] = {SCMP_SYS(open), SCMP_SYS(openat), SCMP_SYS(readlink), SCMP_SYS(getrlimit), SCMP_SYS(prlimit64), SCMP_SYS(clone),
                                  SCMP_SYS(sched_getaffinity), SCMP_SYS(wait4)};
 #else
-static const int sanitizing[] = {SCMP_SYS(getrlimit), SCMP_SYS(prlimit64)};
+static const int sanitizing[] = {SCMP_SYS(getrlimit)};
 #endif
 
 enum keeps { ACCEPTS = 1, READS_FILES = 2, WRITES_FILES = 4, HAS_THREADS = 8, CALLS_OUT = 16, CALLS_LOCALLY = 32 };
@@ -76,6 +77,13 @@ static bool allow(scmp_filter_ctx filter, const int *calls, size_t count)
     return true;
 }
 
+/* Signals to itself and its own limits (for abort and malloc), never those of another process of the same user. */
+static bool allow_self(scmp_filter_ctx filter)
+{
+    return seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1, SCMP_A0(SCMP_CMP_EQ, (uint64_t)getpid())) == 0 &&
+           seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), 1, SCMP_A0(SCMP_CMP_EQ, 0)) == 0;
+}
+
 /* New threads of this process, never a new process. */
 static bool allow_threads(scmp_filter_ctx filter)
 {
@@ -93,8 +101,11 @@ static bool allow_sockets(scmp_filter_ctx filter, int family)
 
 static bool allow_calls_out(scmp_filter_ctx filter)
 {
-    static const int more[] = {SCMP_SYS(bind), SCMP_SYS(ioctl), SCMP_SYS(pread64), SCMP_SYS(sendmmsg), SCMP_SYS(recvmmsg), SCMP_SYS(select), SCMP_SYS(pselect6)};
-    return allow_sockets(filter, AF_INET) && allow_sockets(filter, AF_INET6) && allow_sockets(filter, AF_NETLINK) && allow(filter, more, ARRAY_LENGTH(more));
+    static const int more[] = {SCMP_SYS(bind), SCMP_SYS(pread64), SCMP_SYS(sendmmsg), SCMP_SYS(recvmmsg), SCMP_SYS(select), SCMP_SYS(pselect6)};
+    /* Of ioctl only what sockets need: a terminal takes others as if they were typed. */
+    return allow_sockets(filter, AF_INET) && allow_sockets(filter, AF_INET6) && allow_sockets(filter, AF_NETLINK) && allow(filter, more, ARRAY_LENGTH(more)) &&
+           seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1, SCMP_A1(SCMP_CMP_EQ, FIONBIO)) == 0 &&
+           seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1, SCMP_A1(SCMP_CMP_EQ, FIONREAD)) == 0;
 }
 
 static bool fill_filter(scmp_filter_ctx filter, enum process_role role)
@@ -116,7 +127,7 @@ static bool fill_filter(scmp_filter_ctx filter, enum process_role role)
 #endif
     if ((kept & (CALLS_OUT | CALLS_LOCALLY)) == 0 && seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(socket), 0) != 0)
         return false;
-    return allow(filter, common, ARRAY_LENGTH(common)) && allow(filter, sanitizing, ARRAY_LENGTH(sanitizing)) &&
+    return allow(filter, common, ARRAY_LENGTH(common)) && allow_self(filter) && allow(filter, sanitizing, ARRAY_LENGTH(sanitizing)) &&
            ((kept & ACCEPTS) == 0 || allow(filter, accepting, ARRAY_LENGTH(accepting))) &&
            ((kept & READS_FILES) == 0 || allow(filter, reading_files, ARRAY_LENGTH(reading_files))) &&
            ((kept & WRITES_FILES) == 0 || allow(filter, writing_files, ARRAY_LENGTH(writing_files))) &&
