@@ -35,6 +35,13 @@ struct child_service {
     void (*on_drain)(struct child *child, bool quick);
 };
 
+/* Connections of each smtpd, in memory that all of them share: the limit is
+ * one for all. Each writes its own; the supervisor clears those of the dead. */
+enum { CENSUS_SLOTS = 256 };
+struct census {
+    _Atomic uint32_t connections[CENSUS_SLOTS];
+};
+
 struct child {
     const struct child_service *service;
     const struct config *config;
@@ -44,6 +51,7 @@ struct child {
     const struct config_listener *listener_facts;
     size_t listener_count;
     int local_listener;   /* smtpd: the socket in the data folder; -1 where there is none */
+    struct census *census; /* smtpd: its own is connections[number] */
     void *service_data;   /* the service's own */
     pid_t supervisor;     /* who forked us */
     struct sandbox_paths *paths;  /* during open: what the seal shall leave open (sandbox_allow) */

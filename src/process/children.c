@@ -66,12 +66,13 @@ static void link_remove(struct children *children, struct link *link)
     free(link);
 }
 
-/* What a child had goes with it; the peers see their ends close. */
-static void links_of_dead(struct children *children, struct supervised *dead)
+/* What a child had goes with it; the peers see their ends close. What others
+ * ask it is kept for a successor. */
+static void links_of_dead(struct children *children, struct supervised *dead, bool succeeds)
 {
     for (struct link *link = children->links, *next; link != NULL; link = next) {
         next = link->next;
-        if (link->asker == dead || link->answerer == dead)
+        if (link->asker == dead || (link->answerer == dead && !succeeds))
             link_remove(children, link);
     }
 }
@@ -161,7 +162,7 @@ static _Noreturn void be_child(const struct children *children, const struct sup
     static int listeners[LISTENERS_MAX];
     static struct config_listener facts[LISTENERS_MAX];
     struct child child = {.service = self->service, .config = children->config, .number = self->number, .supervisor = supervisor,
-                          .listeners = listeners, .listener_facts = facts, .listener_count = 0};
+                          .census = children->census, .listeners = listeners, .listener_facts = facts, .listener_count = 0};
     char name[16];
     reset_signals();
     snprintf(name, sizeof name, "mailboat-%s", process_role_name(self->service->role));
@@ -323,11 +324,12 @@ static void ended(struct children *children, struct supervised *child, int statu
     bool drained = child->stage == CHILD_DRAINING && WIFEXITED(status) && WEXITSTATUS(status) == 0;
     watch_stop(&child->watch);
     channel_close(&child->control);
+    if (child->service->role == PROCESS_SMTPD)
+        children->census->connections[child->number] = 0;
     bool crashed_while_draining = child->stage == CHILD_DRAINING && !drained;
     if (crashed_while_draining)
         log_death(child, status);
-    if (!drained || !child->succeeds)
-        links_of_dead(children, child);
+    links_of_dead(children, child, drained && child->succeeds);
     if (!children->started && !drained) {
         child->pid = 0;
         children->on_failed_start(children->owner, WIFEXITED(status) ? WEXITSTATUS(status) : EX_SOFTWARE);

@@ -55,7 +55,7 @@ struct children {
     const struct listen_set *listening;
     int local_listener;
     uint32_t generation;
-    uint32_t connections_max; /* of this generation's smtpd processes together */
+    struct census *census;
     bool started;             /* all were ready once: from now on deaths are survived */
     bool stopping;
     void (*on_change)(void *owner); /* a child became ready or ended */

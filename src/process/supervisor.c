@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -333,6 +334,9 @@ static bool start(struct supervisor *s, struct error *error)
     snprintf(s->submit_path, sizeof s->submit_path, "%s/submit.sock", s->config.data_dir);
     s->children = (struct children){.loop = &s->loop, .config = &s->config, .listening = &s->listening, .owner = s,
                                     .on_change = on_change, .on_failed_start = on_failed_start};
+    s->children.census = mmap(NULL, sizeof *s->children.census, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (s->children.census == MAP_FAILED)
+        return error_set_errno(error, EX_OSERR, "no memory to share");
     s->children.local_listener = listen_local(s->submit_path, error);
     if (s->children.local_listener < 0)
         return false;

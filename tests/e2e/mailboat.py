@@ -84,6 +84,7 @@ class Mailboat:
 
     def start(self, wait=True):
         self.write_config()
+        self.log.clear()
         self.process = subprocess.Popen([*self.wrapper, str(PROGRAM), "serve", "--config", str(self.config)],
                                         stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True, errors="replace",
                                         env={**os.environ, **self.environment})
@@ -165,7 +166,10 @@ class Mailboat:
         roles = {}
         children = subprocess.run(["pgrep", "-P", str(self.process.pid)], capture_output=True, text=True).stdout.split()
         for child in children:
-            name = Path(f"/proc/{child}/comm").read_text().strip()
+            try:
+                name = Path(f"/proc/{child}/comm").read_text().strip()
+            except FileNotFoundError:  # it ended meanwhile
+                continue
             roles.setdefault(name.split("/")[-1].removeprefix("mailboat-").split("-")[0], []).append(int(child))
         return roles
 

@@ -30,7 +30,7 @@ void dialogue_start(struct door *door, int descriptor, struct visitor *visitor, 
     if (dialogue->next != NULL)
         dialogue->next->previous = dialogue;
     smtpd->dialogues = dialogue;
-    smtpd->dialogue_count++;
+    smtpd->child->census->connections[smtpd->child->number] = (uint32_t)++smtpd->dialogue_count;
     conn_start(&dialogue->conn, smtpd->child->loop, descriptor, &dialogue_events, dialogue);
     log_event(LOG_EVENT_DEBUG, "connected", LOG_BYTES("client", address), LOG_U64("port", door->port));
     if (door->policy.tls == TLS_IMPLICIT) {
@@ -65,7 +65,7 @@ void dialogue_free(struct dialogue *dialogue)
         smtpd->dialogues = dialogue->next;
     if (dialogue->next != NULL)
         dialogue->next->previous = dialogue->previous;
-    smtpd->dialogue_count--;
+    smtpd->child->census->connections[smtpd->child->number] = (uint32_t)--smtpd->dialogue_count;
     free(dialogue);
     smtpd_leave_if_done(smtpd);
 }

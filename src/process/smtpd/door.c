@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <netinet/in.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -29,21 +30,23 @@ static void turn_away(const struct door *door, const struct guest *guest, struct
               LOG_U64("port", door->port));
 }
 
-/* IPv4 by address, IPv6 by its /64: who has one has all of it. */
+/* IPv4 by address, IPv6 by its /64: who has one has all of it. False for this
+ * machine itself, whose programs share one address. */
 static bool visitor_key(const struct sockaddr_storage *from, uint64_t key[2])
 {
     key[0] = key[1] = 0;
     if (from->ss_family == AF_INET) {
-        memcpy(key, &((const struct sockaddr_in *)(const void *)from)->sin_addr, 4);
+        const struct in_addr *four = &((const struct sockaddr_in *)(const void *)from)->sin_addr;
+        memcpy(key, four, 4);
         key[1] = 4;
-        return true;
+        return (ntohl(four->s_addr) >> 24) != 127;
     }
     if (from->ss_family != AF_INET6)
         return false;
     const struct in6_addr *six = &((const struct sockaddr_in6 *)(const void *)from)->sin6_addr;
     key[1] = IN6_IS_ADDR_V4MAPPED(six) ? 4 : 6;
     memcpy(key, key[1] == 4 ? &six->s6_addr[12] : six->s6_addr, key[1] == 4 ? 4 : 8);
-    return true;
+    return !IN6_IS_ADDR_LOOPBACK(six) && !(key[1] == 4 && six->s6_addr[12] == 127);
 }
 
 static struct visitor *visitor_of(struct smtpd *smtpd, const struct sockaddr_storage *from)
@@ -94,18 +97,22 @@ static void let_in(struct door *door, const struct guest *guest)
     dialogue_start(door, guest->descriptor, visitor, guest->address, account);
 }
 
+/* All smtpd processes together have as many connections as they may. */
+static bool is_full(const struct smtpd *smtpd)
+{
+    uint32_t max = smtpd->child->config->limits.connections;
+    uint64_t all = 0;
+    for (size_t i = 0; smtpd->dialogue_count <= max && i < CENSUS_SLOTS; i++)
+        all += atomic_load_explicit(&smtpd->child->census->connections[i], memory_order_relaxed);
+    return smtpd->dialogue_count >= max || all >= max;
+}
+
 /* False when nobody waits, or nobody can be accepted just now. */
 static bool accept_one(struct door *door)
 {
     struct smtpd *smtpd = door->smtpd;
-    bool full = smtpd->dialogue_count >= smtpd->dialogue_max;
     struct guest guest;
     socklen_t length = sizeof guest.from;
-    if (full && !smtpd->full_yielded && smtpd->child->config->smtpd_count > 1) {
-        smtpd->full_yielded = true;
-        doors_shut(smtpd, DOOR_YIELD_MS);
-        return false;
-    }
     guest.descriptor = accept4(door->descriptor, (struct sockaddr *)&guest.from, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (guest.descriptor < 0) {
         if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
@@ -116,7 +123,7 @@ static bool accept_one(struct door *door)
         return errno == EINTR || errno == ECONNABORTED;
     }
     guest.address = conn_address_text((struct sockaddr *)&guest.from, guest.room, sizeof guest.room);
-    if (full)
+    if (is_full(smtpd))
         turn_away(door, &guest, BYTES("421 4.3.2 Too many connections; try again in a minute\r\n"), "too many connections");
     else
         let_in(door, &guest);
@@ -126,8 +133,6 @@ static bool accept_one(struct door *door)
 static void door_ready(void *owner, bool readable, bool writable)
 {
     struct door *door = owner;
-    if (door->smtpd->dialogue_count < door->smtpd->dialogue_max)
-        door->smtpd->full_yielded = false;
     for (int i = 0; i < ACCEPTS_A_TURN_MAX; i++)
         if (!accept_one(door))
             break;

@@ -36,10 +36,8 @@ static bool smtpd_open(struct child *child, struct error *error)
 {
     struct smtpd *smtpd = &smtpd_here;
     const struct config *config = child->config;
-    uint32_t count = config->smtpd_count > 0 ? config->smtpd_count : 1;
     *smtpd = (struct smtpd){.child = child, .ids = {.slot = (uint8_t)child->number}, .seed = random_u64()};
     child->service_data = smtpd;
-    smtpd->dialogue_max = (config->limits.connections + count - 1) / count;
     map_start(&smtpd->visitors, smtpd->seed);
     map_start(&smtpd->questions, smtpd->seed);
     if (needs_tls(child) && (config->tls.certificate == NULL || config->tls.key == NULL))

@@ -22,7 +22,6 @@
 enum {
     ACCEPTS_A_TURN_MAX = 8,           /* of one door: the other smtpd processes shall have some too */
     DOOR_PAUSE_MS = 200,              /* after the descriptors ran out */
-    DOOR_YIELD_MS = 50,               /* full: time for another smtpd to accept before the client is refused */
     PEER_WAIT_MS = 5 * 1000,          /* for a peer process that is being restarted; then "try again later" */
     QUESTION_RETRY_MS = 20,           /* while a channel is full */
     HANDSHAKE_TIMEOUT_MS = 60 * 1000,
@@ -92,7 +91,7 @@ struct smtpd {
     size_t door_count;
     struct tls_context tls;
     struct dialogue *dialogues;
-    size_t dialogue_count, dialogue_max;
+    size_t dialogue_count;
     struct map visitors;  /* by address */
     struct map questions; /* dialogues by request */
     uint64_t last_request;
@@ -100,7 +99,6 @@ struct smtpd {
     struct timer retry;
     struct timer reopen;  /* doors that were shut for a while */
     struct timer drained; /* the end of draining */
-    bool full_yielded;    /* the others had their time: refuse now */
     bool draining;
     struct queue_id_maker ids;
     uint64_t seed;
