@@ -25,7 +25,9 @@ static bool greet(struct server_session *session, struct bytes name, bool esmtp)
     session_reset(session); /* as RSET would (RFC 5321 4.1.4) */
     state->greeted = true;
     state->esmtp = esmtp;
-    session->origin.client_helo = arena_copy(&state->session_arena, name);
+    buffer_clear(&state->helo);
+    buffer_add(&state->helo, name);
+    session->origin.client_helo = buffer_bytes(&state->helo);
     session_update_protocol(session);
     return true;
 }

@@ -37,12 +37,14 @@ struct reply server_rcpt(struct server_session *session, struct bytes argument)
         return reply;
     if (rcpt.has_parameters && !state->esmtp)
         return REPLY(555, "5.5.4", "Parameters need EHLO, not HELO");
-    if (state->recipients_accepted >= session->policy->recipients_max)
+    /* Those refused take room too. */
+    if (state->recipients_accepted >= session->policy->recipients_max || state->recipients_asked >= 2 * session->policy->recipients_max)
         return reply_format(session, 452, "4.5.3", "At most %u recipients a message; send the rest with another",
                             (unsigned)session->policy->recipients_max);
     state->asked_address = arena_copy(&state->transaction_arena, rcpt.address);
     state->asked_orcpt = arena_copy(&state->transaction_arena, rcpt.orcpt);
     state->asked_notify = rcpt.notify;
+    state->recipients_asked++;
     session_ask(session, SERVER_ASK_RECIPIENT);
     return NO_REPLY;
 }
@@ -103,4 +105,7 @@ void server_session_answer_recipient(struct server_session *session, enum recipi
         break;
     }
     session_say(session, reply);
+    bool refused = verdict == RECIPIENT_UNKNOWN || verdict == RECIPIENT_FOREIGN;
+    if (refused && ++state->recipients_refused >= RECIPIENTS_REFUSED_MAX)
+        session_leave(session, REPLY(421, "4.7.0", "Too many recipients that are not here; goodbye"));
 }

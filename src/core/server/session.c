@@ -105,6 +105,7 @@ void server_session_free(struct server_session *session)
     arena_clear(&state->session_arena);
     arena_clear(&state->transaction_arena);
     buffer_free(&state->replies);
+    buffer_free(&state->helo);
     free(state);
     session->state = NULL;
 }
@@ -117,7 +118,7 @@ void session_reset(struct server_session *session)
     state->in_transaction = state->content_begun = state->by_chunks = false;
     state->envelope = (struct envelope){0};
     state->recipients_room = 0;
-    state->recipients_tried = state->recipients_accepted = 0;
+    state->recipients_tried = state->recipients_asked = state->recipients_accepted = 0;
     state->asked_address = state->asked_orcpt = bytes_none();
     arena_clear(&state->transaction_arena);
     session_update_protocol(session);

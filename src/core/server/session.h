@@ -23,6 +23,7 @@ enum server_limit {
     DATA_LINE_MAX = 1024 * 1024,    /* octets of a line of content; a longer one is refused at the end, never cut */
     RECEIVED_FIELDS_MAX = 100,      /* then the message loops (RFC 5321 6.3) */
     BAD_COMMANDS_MAX = 20,          /* then 421 and the end */
+    RECIPIENTS_REFUSED_MAX = 100,   /* unknown or foreign ones on one connection, then 421: nobody reads out our users */
     AUTH_FAILURES_MAX = 5,          /* in one session, then 421 and the end */
     TRANSACTIONS_MAX = 100000,        /* messages on one connection, then 421 */
     SESSION_TIMEOUT_MS = 5 * 60 * 1000,  /* RFC 5321 4.5.3.2.7 */

@@ -61,10 +61,12 @@ struct server_state {
     bool newline_follows;   /* another SERVER_CONTENT, a CRLF, comes behind it */
 
     struct arena session_arena;     /* origin's texts */
+    struct buffer helo;             /* origin.client_helo: said again and again it must not grow */
     struct arena transaction_arena; /* envelope's texts */
     struct envelope envelope;
     size_t recipients_room;         /* of envelope.recipients */
     uint32_t recipients_tried;      /* RCPT commands of this transaction */
+    uint32_t recipients_asked;      /* of them, those that the shell was asked about */
     uint32_t recipients_accepted;   /* of them; aliases make more targets */
     struct content content;
     uint64_t chunk_left;
@@ -76,7 +78,7 @@ struct server_state {
     enum auth_step auth_step;
     struct buffer auth_user, auth_password; /* wiped after each use */
 
-    uint32_t bad_commands, auth_failures, transactions;
+    uint32_t bad_commands, auth_failures, transactions, recipients_refused;
     char text[REPLY_TEXT_MAX];  /* of a reply that was made with reply_format() */
 };
 

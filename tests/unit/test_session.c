@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What transcripts cannot say of the server session: time, and very long ones. */
+#include "unit.h"
+
+#include "server/session.h"
+
+#include <malloc.h>
+
+static const struct server_policy policy = {.role = ROLE_MX, .tls = TLS_STARTTLS, .hostname = BYTES("mx.example.org"), .message_size_max = 1000, .recipients_max = 1};
+
+static void start(struct server_session *session)
+{
+    struct server_action action;
+    server_session_start(session, &policy, BYTES("192.0.2.1"), 25, bytes_none(), bytes_none());
+    assert_true(server_session_action(session, &action));
+    assert_int_equal(action.kind, SERVER_REPLY);
+    assert_false(server_session_action(session, &action));
+}
+
+/* One command; its reply's code. */
+static unsigned say(struct server_session *session, const char *line)
+{
+    struct server_action action;
+    struct bytes input = bytes_of_text(line);
+    uint64_t code = 0;
+    assert_int_equal(server_session_feed(session, input), input.length);
+    while (server_session_action(session, &action)) {
+        if (action.kind == SERVER_REPLY)
+            assert_true(bytes_to_u64(bytes_first(action.bytes, 3), 599, &code));
+        if (action.kind == SERVER_ASK_RECIPIENT)
+            server_session_answer_recipient(session, RECIPIENT_KNOWN, &(struct recipient){.address = BYTES("a@example.org"), .local = true}, 1);
+        if (action.kind == SERVER_CLOSE)
+            code = 1000 + code;
+    }
+    return (unsigned)code;
+}
+
+static void a_connection_carries_so_many_messages(void **state)
+{
+    struct server_session session;
+    start(&session);
+    assert_int_equal(say(&session, "EHLO a\r\n"), 250);
+    for (int i = 0; i < TRANSACTIONS_MAX; i++) {
+        assert_int_equal(say(&session, "MAIL FROM:<a@example.net>\r\n"), 250);
+        assert_int_equal(say(&session, "RSET\r\n"), 250);
+    }
+    assert_int_equal(say(&session, "MAIL FROM:<a@example.net>\r\n"), 1421); /* and closed */
+    assert_int_equal(server_session_feed(&session, BYTES("NOOP\r\n")), 0);
+    server_session_free(&session);
+}
+
+static void content_may_take_longer_than_a_command(void **state)
+{
+    struct server_session session;
+    start(&session);
+    assert_int_equal(server_session_timeout_ms(&session), SESSION_TIMEOUT_MS);
+    say(&session, "EHLO a\r\n");
+    say(&session, "MAIL FROM:<a@example.net>\r\n");
+    say(&session, "RCPT TO:<a@example.org>\r\n");
+    assert_int_equal(say(&session, "DATA\r\n"), 354);
+    assert_int_equal(server_session_timeout_ms(&session), CONTENT_TIMEOUT_MS);
+    assert_false(server_session_is_idle(&session));
+    server_session_free(&session);
+    server_session_free(&session); /* once is enough, twice does no harm */
+}
+
+/* A question is open: the clock does not end what others work on. */
+static void nobody_times_out_while_we_think(void **state)
+{
+    struct server_session session;
+    struct server_action action;
+    start(&session);
+    say(&session, "EHLO a\r\n");
+    say(&session, "MAIL FROM:<a@example.net>\r\n");
+    server_session_feed(&session, BYTES("RCPT TO:<a@example.org>\r\n"));
+    assert_true(server_session_action(&session, &action));
+    assert_int_equal(action.kind, SERVER_ASK_RECIPIENT);
+    server_session_timed_out(&session);
+    assert_false(server_session_action(&session, &action));
+    assert_int_equal(server_session_feed(&session, BYTES("NOOP\r\n")), 0);
+    server_session_answer_recipient(&session, RECIPIENT_UNKNOWN, NULL, 0);
+    assert_true(server_session_action(&session, &action));
+    assert_text(action.bytes, "550 5.1.1 There is no mailbox a@example.org here\r\n");
+    server_session_free(&session);
+}
+
+/* However often it is reset, a session does not grow. */
+static void a_long_session_stays_small(void **state)
+{
+    struct server_session session;
+    start(&session);
+    size_t before = mallinfo2().uordblks;
+    for (int i = 0; i < 5000; i++) {
+        assert_int_equal(say(&session, "EHLO a-name-of-some-length.example.net\r\n"), 250);
+        assert_int_equal(say(&session, "MAIL FROM:<a-sender-of-some-length@example.net> ENVID=a-name-of-some-length\r\n"), 250);
+        assert_int_equal(say(&session, "RCPT TO:<a@example.org>\r\n"), 250);
+    }
+    assert_text(session.origin.client_helo, "a-name-of-some-length.example.net");
+    assert_true(mallinfo2().uordblks < before + 16384);
+    server_session_free(&session);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_connection_carries_so_many_messages), cmocka_unit_test(content_may_take_longer_than_a_command),
+        cmocka_unit_test(nobody_times_out_while_we_think), cmocka_unit_test(a_long_session_stays_small),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
