@@ -48,7 +48,7 @@ struct spool {
 
 /* How things stood before a change. */
 struct undo {
-    enum { UNDO_ACCEPT, UNDO_REMOVE, UNDO_ROW, UNDO_DESTINATION, UNDO_NOTE } kind;
+    enum undo_kind { UNDO_ACCEPT, UNDO_REMOVE, UNDO_ROW, UNDO_DESTINATION, UNDO_NOTE } kind;
     uint64_t id;
     struct kept_message *message; /* UNDO_REMOVE: owned by the note */
     struct row row;
@@ -190,7 +190,7 @@ static struct spool *find_spool(const struct memory *memory, uint64_t spool)
 
 /* ---- the batch ---- */
 
-static struct undo *note_undo(struct memory *memory, int kind)
+static struct undo *note_undo(struct memory *memory, enum undo_kind kind)
 {
     struct undo *undo = list_insert(&memory->undo, memory->undo.count, sizeof *undo);
     undo->kind = kind;
