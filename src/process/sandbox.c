@@ -24,7 +24,7 @@
 /* What every process needs once it runs: memory, time, its descriptors, its
  * channels (sendmsg, recvmsg), its loop. */
 static const int common[] = {
-    SCMP_SYS(read), SCMP_SYS(write), SCMP_SYS(readv), SCMP_SYS(writev), SCMP_SYS(close), SCMP_SYS(lseek), SCMP_SYS(fcntl), SCMP_SYS(dup),
+    SCMP_SYS(read), SCMP_SYS(write), SCMP_SYS(readv), SCMP_SYS(writev), SCMP_SYS(close), SCMP_SYS(lseek), SCMP_SYS(dup),
     SCMP_SYS(sendmsg), SCMP_SYS(recvmsg), SCMP_SYS(sendto), SCMP_SYS(recvfrom), SCMP_SYS(shutdown), SCMP_SYS(getsockopt), SCMP_SYS(setsockopt),
     SCMP_SYS(getsockname), SCMP_SYS(getpeername),
     SCMP_SYS(epoll_create1), SCMP_SYS(epoll_create), SCMP_SYS(epoll_ctl), SCMP_SYS(epoll_wait), SCMP_SYS(epoll_pwait), SCMP_SYS(epoll_pwait2),
@@ -84,6 +84,17 @@ static bool allow_self(scmp_filter_ctx filter)
            seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), 1, SCMP_A0(SCMP_CMP_EQ, 0)) == 0;
 }
 
+/* Flags, copies and locks of descriptors; not who gets a signal when something arrives there. */
+static bool allow_fcntl(scmp_filter_ctx filter)
+{
+    static const int commands[] = {F_DUPFD, F_DUPFD_CLOEXEC, F_GETFD, F_SETFD, F_GETFL, F_SETFL, F_GETLK, F_SETLK, F_SETLKW, F_OFD_GETLK, F_OFD_SETLK,
+                                   F_OFD_SETLKW};
+    for (size_t i = 0; i < ARRAY_LENGTH(commands); i++)
+        if (seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 1, SCMP_A1(SCMP_CMP_EQ, (uint64_t)commands[i])) != 0)
+            return false;
+    return true;
+}
+
 /* New threads of this process, never a new process. */
 static bool allow_threads(scmp_filter_ctx filter)
 {
@@ -127,7 +138,7 @@ static bool fill_filter(scmp_filter_ctx filter, enum process_role role)
 #endif
     if ((kept & (CALLS_OUT | CALLS_LOCALLY)) == 0 && seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(socket), 0) != 0)
         return false;
-    return allow(filter, common, ARRAY_LENGTH(common)) && allow_self(filter) && allow(filter, sanitizing, ARRAY_LENGTH(sanitizing)) &&
+    return allow(filter, common, ARRAY_LENGTH(common)) && allow_self(filter) && allow_fcntl(filter) && allow(filter, sanitizing, ARRAY_LENGTH(sanitizing)) &&
            ((kept & ACCEPTS) == 0 || allow(filter, accepting, ARRAY_LENGTH(accepting))) &&
            ((kept & READS_FILES) == 0 || allow(filter, reading_files, ARRAY_LENGTH(reading_files))) &&
            ((kept & WRITES_FILES) == 0 || allow(filter, writing_files, ARRAY_LENGTH(writing_files))) &&

@@ -116,6 +116,7 @@ static bool open_victim_memory(void)
 static bool open_own_memory(void) { return opened(open("/proc/self/mem", O_RDWR | O_CLOEXEC)); }
 static bool signal_victim(void) { return kill(prey.victim, 0) == 0; }
 static bool signal_victim_thread(void) { return syscall(SYS_tgkill, prey.victim, prey.victim, 0) == 0; }
+static bool signal_victim_by_socket(void) { return fcntl(prey.socket, F_SETOWN, prey.victim) == 0; }
 static bool limit_victim(void)
 {
     struct rlimit limit;
@@ -161,6 +162,7 @@ static const struct attempt {
     {"open its own memory", open_own_memory, 0, LANDLOCK | UNSURE},
     {"signal another process", signal_victim, 0, 0},
     {"signal another's thread", signal_victim_thread, 0, 0},
+    {"let a socket signal another", signal_victim_by_socket, 0, 0},
     {"ask for another's limits", limit_victim, 0, UNSURE | NO_ASAN},
     {"make an IPv4 socket", make_inet_socket, RELAY, 0},
     {"make an IPv6 socket", make_six_socket, RELAY, UNSURE},
