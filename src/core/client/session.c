@@ -229,6 +229,15 @@ static void sign_in(struct client_session *session)
     }
 }
 
+void client_session_sign_in(struct client_session *session, struct bytes user, struct bytes password)
+{
+    assert(client_session_is_ready(session) && session->options.probe_only);
+    session->options.user = user;
+    session->options.password = password;
+    session->options.probe_only = false;
+    sign_in(session);
+}
+
 static void auth_reply(struct client_session *session, const struct smtp_reply *reply)
 {
     struct client_state *state = session->state;

@@ -110,6 +110,9 @@ void client_session_send(struct client_session *session, const struct envelope *
 enum { CONTENT_RUN_MAX = 64 * 1024 };
 void client_session_content(struct client_session *session, struct bytes run, bool last);
 void client_session_quit(struct client_session *session);
+/* Goes on where `probe_only` stopped, once and only at CLIENT_READY: signs in,
+ * then CLIENT_READY again. For the one connection that won a race. */
+void client_session_sign_in(struct client_session *session, struct bytes user, struct bytes password);
 /* At CLIENT_READY, with nothing waiting to be pulled. */
 bool client_session_is_ready(const struct client_session *session);
 

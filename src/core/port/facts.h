@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * facts: what is known of the four ports that carry mail (RFC 6409, RFC 8314;
+ * docs/ports.md has the story for people).
+ */
+#ifndef MAILBOAT_PORT_FACTS_H
+#define MAILBOAT_PORT_FACTS_H
+
+#include "client/session.h"
+
+struct port_facts {
+    uint16_t port;
+    const char *role;      /* "submission" */
+    enum client_tls tls;   /* how a client speaks there when it submits */
+    const char *tls_words; /* "STARTTLS" */
+    const char *status;    /* in IANA's registry */
+    const char *blocked;   /* who blocks it */
+    const char *advice;
+};
+
+/* In the order of 25, 587, 2525, 465; NULL for another port. */
+extern const struct port_facts port_facts[4];
+const struct port_facts *port_facts_of(uint16_t port);
+
+/* How to speak on a port when nobody says: implicit on 465 (and those that end in 465), else STARTTLS. */
+enum client_tls port_tls(uint16_t port);
+
+#endif

@@ -1,0 +1,357 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "port/race.h"
+
+#include <assert.h>
+
+void race_start(struct race *race, const struct race_options *options, uint64_t now_ms)
+{
+    assert(options->port_count <= RACE_PORTS_MAX && options->address_count <= RACE_ADDRESSES_MAX);
+    *race = (struct race){.options = *options, .started_ms = now_ms, .next_start_ms = now_ms};
+    if (race->options.deadline_ms == 0)
+        race->options.deadline_ms = RACE_DEADLINE_MS;
+    /* All ports of one address before the next address: a blocked port costs one stagger. */
+    for (size_t a = 0; a < options->address_count; a++)
+        for (size_t p = 0; p < options->port_count; p++)
+            race->attempts[race->attempt_count++] = (struct race_attempt){.port = &race->options.ports[p], .address = &race->options.addresses[a], .step = STEP_CONNECT};
+    race_time(race, now_ms);
+}
+
+void race_free(struct race *race)
+{
+    for (size_t i = 0; i < race->attempt_count; i++)
+        if (race->attempts[i].has_session)
+            client_session_free(&race->attempts[i].session);
+}
+
+/* ---- ends ---- */
+
+static void keep_said(struct race_attempt *a, struct bytes text)
+{
+    text = bytes_first(text, sizeof a->said - 1);
+    memcpy(a->said, text.at == NULL ? "" : text.at, text.length);
+    a->said[text.length] = '\0';
+}
+
+static void end_attempt(struct race *race, struct race_attempt *a, enum port_verdict verdict, uint64_t now_ms)
+{
+    if (a->stage == ATTEMPT_OVER)
+        return;
+    a->close_due = a->connected || a->stage == ATTEMPT_CONNECTING;
+    a->stage = ATTEMPT_OVER;
+    a->verdict = verdict;
+    a->ended_ms = now_ms;
+    a->connect_due = a->shake_due = false;
+    if (a->has_session) {
+        a->capabilities = a->session.capabilities;
+        client_session_free(&a->session);
+        a->has_session = false;
+    }
+    race->next_start_ms = now_ms; /* the next one at once */
+}
+
+static enum port_verdict verdict_of_failure(const struct race_attempt *a, const struct client_result *why)
+{
+    if (why->code >= 400)
+        return PORT_UNWILLING;
+    if (why->step == STEP_TLS)
+        return PORT_NO_TLS;
+    if (bytes_search(why->text, BYTES("TLS here from the first byte")) != SIZE_MAX)
+        return PORT_TLS_OTHER;
+    if (bytes_search(why->text, BYTES("clear text came")) != SIZE_MAX)
+        return PORT_NOT_SMTP;
+    return PORT_NOT_SMTP;
+}
+
+/* ---- the session of an attempt ---- */
+
+static void begin_session(struct race *race, struct race_attempt *a, uint64_t now_ms)
+{
+    struct client_options options = {.helo = race->options.helo, .tls = a->port->tls, .probe_only = true};
+    client_session_start(&a->session, &options);
+    a->has_session = true;
+    a->stage = ATTEMPT_TALKING;
+    a->step = STEP_GREETING;
+    a->step_ms = now_ms;
+}
+
+static bool can_sign_in(const struct race_attempt *a)
+{
+    return (a->session.capabilities.mechanisms & (MECHANISM_PLAIN | MECHANISM_LOGIN)) != 0;
+}
+
+static void became_ready(struct race *race, struct race_attempt *a, uint64_t now_ms)
+{
+    if (a->certificate_bad) {
+        end_attempt(race, a, PORT_CERTIFICATE, now_ms);
+    } else if (race->options.needs_auth && !can_sign_in(a)) {
+        end_attempt(race, a, PORT_NO_AUTH, now_ms);
+    } else if (race->options.examine) {
+        end_attempt(race, a, PORT_OPEN, now_ms);
+    } else {
+        a->stage = ATTEMPT_READY;
+        a->verdict = PORT_OPEN;
+        a->ended_ms = now_ms;
+    }
+}
+
+/* One action of its session; true when it is the shell's too. */
+static bool take_session_action(struct race *race, size_t i, const struct client_action *from, uint64_t now_ms, struct race_action *action)
+{
+    struct race_attempt *a = &race->attempts[i];
+    switch (from->kind) {
+    case CLIENT_SEND:
+        *action = (struct race_action){RACE_SEND, i, from->bytes};
+        return true;
+    case CLIENT_STARTTLS:
+        a->stage = ATTEMPT_SHAKING;
+        a->step = STEP_TLS;
+        a->step_ms = now_ms;
+        *action = (struct race_action){.kind = RACE_HANDSHAKE, .attempt = i};
+        return true;
+    case CLIENT_READY:
+        became_ready(race, a, now_ms);
+        return false;
+    case CLIENT_FAILED:
+        keep_said(a, from->failure.text);
+        a->step = from->failure.step;
+        end_attempt(race, a, verdict_of_failure(a, &from->failure), now_ms);
+        return false;
+    case CLIENT_NOTHING:
+    case CLIENT_WANT_CONTENT:
+    case CLIENT_SENT:
+    case CLIENT_CLOSE:
+        break;
+    }
+    return false;
+}
+
+static bool attempt_action(struct race *race, size_t i, uint64_t now_ms, struct race_action *action)
+{
+    struct race_attempt *a = &race->attempts[i];
+    struct client_action from;
+    if (a->connect_due || a->shake_due) {
+        *action = (struct race_action){.kind = a->connect_due ? RACE_CONNECT : RACE_HANDSHAKE, .attempt = i};
+        a->connect_due = a->shake_due = false;
+        return true;
+    }
+    while (a->has_session && a->stage == ATTEMPT_TALKING && client_session_action(&a->session, &from)) {
+        bool acts = take_session_action(race, i, &from, now_ms, action);
+        if (a->has_session && a->stage == ATTEMPT_TALKING && client_session_step(&a->session) != a->step) {
+            a->step = client_session_step(&a->session);
+            a->step_ms = now_ms;
+        }
+        if (acts)
+            return true;
+    }
+    if (!a->close_due)
+        return false;
+    a->close_due = false;
+    *action = (struct race_action){.kind = RACE_CLOSE, .attempt = i};
+    return true;
+}
+
+/* ---- who wins ---- */
+
+static bool is_better(const struct race_attempt *a, const struct race_attempt *b)
+{
+    return a->port < b->port; /* by its place in the order */
+}
+
+static bool is_under_way(const struct race_attempt *a)
+{
+    return a->stage == ATTEMPT_CONNECTING || a->stage == ATTEMPT_SHAKING || a->stage == ATTEMPT_TALKING;
+}
+
+static void win(struct race *race, size_t i, uint64_t now_ms)
+{
+    race->won = true;
+    race->winner = i;
+    for (size_t k = 0; k < race->attempt_count; k++)
+        if (k != i && race->attempts[k].stage != ATTEMPT_WAITING && race->attempts[k].stage != ATTEMPT_OVER)
+            end_attempt(race, &race->attempts[k], race->attempts[k].stage == ATTEMPT_READY ? PORT_OPEN : PORT_UNTRIED, now_ms);
+}
+
+static void decide(struct race *race, uint64_t now_ms)
+{
+    size_t best = SIZE_MAX;
+    bool better_is_near = false, any_left = race->next < race->attempt_count;
+    if (race->won || race->over)
+        return;
+    for (size_t i = 0; i < race->attempt_count; i++)
+        if (race->attempts[i].stage == ATTEMPT_READY && (best == SIZE_MAX || is_better(&race->attempts[i], &race->attempts[best])))
+            best = i;
+    for (size_t i = 0; i < race->attempt_count; i++) {
+        const struct race_attempt *a = &race->attempts[i];
+        any_left = any_left || is_under_way(a);
+        better_is_near = better_is_near || (best != SIZE_MAX && a->connected && is_under_way(a) && is_better(a, &race->attempts[best]));
+    }
+    bool late = now_ms >= race->started_ms + race->options.deadline_ms;
+    if (best != SIZE_MAX) {
+        if (race->grace_ms == 0)
+            race->grace_ms = now_ms + RACE_GRACE_MS;
+        if (!better_is_near || now_ms >= race->grace_ms || late)
+            win(race, best, now_ms);
+    } else if (!any_left) {
+        race->over = true;
+    }
+}
+
+bool race_action(struct race *race, uint64_t now_ms, struct race_action *action)
+{
+    *action = (struct race_action){.kind = RACE_NOTHING};
+    for (size_t i = 0; i < race->attempt_count; i++)
+        if (attempt_action(race, i, now_ms, action))
+            return true;
+    race_time(race, now_ms);
+    for (size_t i = 0; i < race->attempt_count; i++)
+        if (attempt_action(race, i, now_ms, action))
+            return true;
+    if ((!race->won && !race->over) || race->told)
+        return false;
+    race->told = true;
+    *action = (struct race_action){.kind = race->won ? RACE_WON : RACE_OVER, .attempt = race->winner};
+    return true;
+}
+
+/* ---- news ---- */
+
+void race_connected(struct race *race, size_t i, uint64_t now_ms)
+{
+    struct race_attempt *a = &race->attempts[i];
+    if (a->stage != ATTEMPT_CONNECTING)
+        return;
+    a->connected = true;
+    a->step_ms = now_ms;
+    if (a->port->tls != CLIENT_TLS_IMPLICIT) {
+        begin_session(race, a, now_ms);
+        return;
+    }
+    a->stage = ATTEMPT_SHAKING;
+    a->step = STEP_TLS;
+    a->shake_due = true;
+}
+
+void race_tls_done(struct race *race, size_t i, bool valid, struct bytes certificate, uint64_t now_ms)
+{
+    struct race_attempt *a = &race->attempts[i];
+    if (a->stage != ATTEMPT_SHAKING)
+        return;
+    a->secured = true;
+    a->certificate_bad = !valid && !race->options.any_certificate;
+    if (!valid)
+        keep_said(a, certificate);
+    if (!a->has_session) {
+        begin_session(race, a, now_ms);
+        return;
+    }
+    a->stage = ATTEMPT_TALKING;
+    a->step = STEP_EHLO;
+    a->step_ms = now_ms;
+    client_session_tls_started(&a->session);
+}
+
+size_t race_feed(struct race *race, size_t i, struct bytes input, uint64_t now_ms)
+{
+    struct race_attempt *a = &race->attempts[i];
+    if (!a->has_session || a->stage != ATTEMPT_TALKING)
+        return 0;
+    return client_session_feed(&a->session, input);
+}
+
+void race_lost(struct race *race, size_t i, enum race_loss loss, struct bytes why, uint64_t now_ms)
+{
+    static const enum port_verdict verdicts[] = {
+        [LOSS_REFUSED] = PORT_REFUSED, [LOSS_UNREACHABLE] = PORT_UNREACHABLE, [LOSS_TIMEOUT] = PORT_SILENT, [LOSS_CLOSED] = PORT_CLOSED,
+        [LOSS_TLS] = PORT_TLS_FAILED, [LOSS_TLS_OTHER_WAY] = PORT_TLS_OTHER, [LOSS_CERTIFICATE] = PORT_CERTIFICATE};
+    struct race_attempt *a = &race->attempts[i];
+    if (a->stage == ATTEMPT_OVER)
+        return;
+    keep_said(a, why);
+    end_attempt(race, a, loss == LOSS_TIMEOUT && !a->connected ? PORT_FILTERED : verdicts[loss], now_ms);
+    a->close_due = true;
+}
+
+/* ---- time ---- */
+
+static uint64_t limit_of(const struct race_attempt *a)
+{
+    return a->step_ms + (a->stage == ATTEMPT_CONNECTING ? RACE_CONNECT_MS : RACE_STEP_MS);
+}
+
+static void start_next(struct race *race, uint64_t now_ms)
+{
+    struct race_attempt *a = &race->attempts[race->next++];
+    a->stage = ATTEMPT_CONNECTING;
+    a->connect_due = true;
+    a->started_ms = a->step_ms = now_ms;
+    race->next_start_ms = race->options.examine ? now_ms : now_ms + RACE_STAGGER_MS;
+}
+
+void race_time(struct race *race, uint64_t now_ms)
+{
+    bool late = now_ms >= race->started_ms + race->options.deadline_ms;
+    if (race->won || race->over)
+        return;
+    for (size_t i = 0; i < race->attempt_count; i++) {
+        struct race_attempt *a = &race->attempts[i];
+        if (is_under_way(a) && (late || now_ms >= limit_of(a)))
+            race_lost(race, i, LOSS_TIMEOUT, BYTES("timed out"), now_ms);
+    }
+    decide(race, now_ms); /* what is ready needs no further attempt */
+    while (!race->won && !late && race->grace_ms == 0 && race->next < race->attempt_count && now_ms >= race->next_start_ms)
+        start_next(race, now_ms);
+    if (late)
+        race->next = race->attempt_count;
+    decide(race, now_ms);
+}
+
+uint64_t race_next_ms(const struct race *race, uint64_t now_ms)
+{
+    uint64_t next_ms = race->started_ms + race->options.deadline_ms;
+    if (race->won || race->over)
+        return UINT64_MAX;
+    if (race->next < race->attempt_count && race->grace_ms == 0 && race->next_start_ms < next_ms)
+        next_ms = race->next_start_ms;
+    if (race->grace_ms != 0 && race->grace_ms < next_ms)
+        next_ms = race->grace_ms;
+    for (size_t i = 0; i < race->attempt_count; i++)
+        if (is_under_way(&race->attempts[i]) && limit_of(&race->attempts[i]) < next_ms)
+            next_ms = limit_of(&race->attempts[i]);
+    return next_ms > now_ms ? next_ms : now_ms;
+}
+
+/* ---- words ---- */
+
+const struct race_attempt *race_verdict(const struct race *race, uint16_t port)
+{
+    const struct race_attempt *found = NULL;
+    for (size_t i = 0; i < race->attempt_count; i++) {
+        const struct race_attempt *a = &race->attempts[i];
+        if (a->port->port != port)
+            continue;
+        /* Open is best; else the one that came furthest tells most. */
+        if (found == NULL || (found->verdict != PORT_OPEN && (a->verdict == PORT_OPEN || (a->connected && !found->connected) || found->verdict == PORT_UNTRIED)))
+            found = a;
+    }
+    return found;
+}
+
+void race_explain(const struct race *race, struct buffer *out)
+{
+    const struct race_port *winner = race->won ? race->attempts[race->winner].port : NULL;
+    if (race->won)
+        buffer_add_format(out, "port %u was chosen", (unsigned)winner->port);
+    else
+        buffer_add_text(out, "no port works");
+    for (size_t p = 0; p < race->options.port_count && &race->options.ports[p] != winner; p++) {
+        const struct race_attempt *a = race_verdict(race, race->options.ports[p].port);
+        if (a == NULL)
+            continue;
+        const char *sentence = race->won && a->verdict == PORT_UNTRIED ? "had not answered yet" : port_verdict_sentence(a->verdict);
+        buffer_add_format(out, "%s %u: %s", p == 0 ? ":" : ";", (unsigned)race->options.ports[p].port, sentence);
+        if (a->verdict != PORT_UNTRIED && a->verdict != PORT_FILTERED && a->verdict != PORT_REFUSED && a->said[0] != '\0')
+            buffer_add_format(out, " (%s)", a->said);
+    }
+    if (race->won && winner == &race->options.ports[0])
+        buffer_add_text(out, ": it is the first choice and it works");
+}

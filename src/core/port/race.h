@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * race: finds the port of a host that works, and examines ports. Pure: time
+ * is an argument, connections are the shell's.
+ *
+ * Candidates are ports in order of preference times addresses (RFC 8305). A
+ * new attempt starts every RACE_STAGGER_MS, or at once when one fails. An
+ * attempt is ready when greeting, EHLO, TLS with a valid certificate and,
+ * where it is needed, a way to sign in are there. The first that is ready
+ * wins, but a better port that is nearly there gets RACE_GRACE_MS. Losers are
+ * closed. To examine, all start at once and none wins.
+ *
+ * The shell calls race_start(), then in a loop pulls every race_action() and
+ * reports what comes of it; race_time() at race_next_ms(). At RACE_WON the
+ * winner's session stands at CLIENT_READY before AUTH, and is the shell's to
+ * go on with; at RACE_OVER every attempt has its verdict.
+ */
+#ifndef MAILBOAT_PORT_RACE_H
+#define MAILBOAT_PORT_RACE_H
+
+#include "client/session.h"
+#include "port/verdict.h"
+#include "route/route.h"
+
+enum race_limit {
+    RACE_STAGGER_MS = 250,
+    RACE_GRACE_MS = 200,
+    RACE_DEADLINE_MS = 10 * 1000, /* for the whole, unless said */
+    RACE_CONNECT_MS = 4 * 1000,   /* each step has its own limit */
+    RACE_STEP_MS = 6 * 1000,      /* greeting, EHLO, TLS */
+    RACE_PORTS_MAX = 8,
+    RACE_ADDRESSES_MAX = 4,
+    RACE_ATTEMPTS_MAX = RACE_PORTS_MAX * RACE_ADDRESSES_MAX,
+};
+
+struct race_port {
+    uint16_t port;
+    enum client_tls tls;
+};
+
+struct race_options {
+    struct race_port ports[RACE_PORTS_MAX]; /* the best first */
+    size_t port_count;
+    struct route_address addresses[RACE_ADDRESSES_MAX];
+    size_t address_count;
+    struct bytes helo;       /* ours; outlives the race */
+    bool needs_auth;         /* a way to sign in must be offered */
+    bool any_certificate;    /* loopback: TLS may be self-signed */
+    bool examine;            /* all at once, no winner */
+    uint32_t deadline_ms;    /* 0: RACE_DEADLINE_MS */
+};
+
+struct race_attempt {
+    const struct race_port *port;
+    const struct route_address *address;
+    enum { ATTEMPT_WAITING, ATTEMPT_CONNECTING, ATTEMPT_SHAKING, ATTEMPT_TALKING, ATTEMPT_READY, ATTEMPT_OVER } stage;
+    enum port_verdict verdict;
+    enum client_step step;   /* where it stands, or ended */
+    uint64_t started_ms, step_ms, ended_ms;
+    bool has_session, secured, certificate_bad, connect_due, shake_due, close_due, connected;
+    struct client_session session;
+    struct client_capabilities capabilities; /* kept when the session is gone */
+    char said[200];          /* what the server, or the system, said at the end */
+};
+
+struct race {
+    struct race_options options;
+    struct race_attempt attempts[RACE_ATTEMPTS_MAX];
+    size_t attempt_count, next;
+    uint64_t started_ms, next_start_ms, grace_ms; /* grace: when the one that is ready wins; 0: none is */
+    size_t winner;
+    bool won, over, told;
+};
+
+enum race_action_kind { RACE_NOTHING, RACE_CONNECT, RACE_SEND, RACE_HANDSHAKE, RACE_CLOSE, RACE_WON, RACE_OVER };
+struct race_action {
+    enum race_action_kind kind;
+    size_t attempt;
+    struct bytes bytes; /* SEND */
+};
+
+/* How a connection can fail. */
+enum race_loss { LOSS_REFUSED, LOSS_UNREACHABLE, LOSS_TIMEOUT, LOSS_CLOSED, LOSS_TLS, LOSS_TLS_OTHER_WAY, LOSS_CERTIFICATE };
+
+void race_start(struct race *race, const struct race_options *options, uint64_t now_ms);
+void race_free(struct race *race); /* the winner's session too */
+bool race_action(struct race *race, uint64_t now_ms, struct race_action *action);
+
+void race_connected(struct race *race, size_t attempt, uint64_t now_ms);
+/* The handshake is done; `valid`: the certificate is. */
+void race_tls_done(struct race *race, size_t attempt, bool valid, struct bytes certificate, uint64_t now_ms);
+size_t race_feed(struct race *race, size_t attempt, struct bytes input, uint64_t now_ms);
+void race_lost(struct race *race, size_t attempt, enum race_loss loss, struct bytes why, uint64_t now_ms);
+
+uint64_t race_next_ms(const struct race *race, uint64_t now_ms); /* UINT64_MAX: nothing to wait for */
+void race_time(struct race *race, uint64_t now_ms);
+
+/* The verdict on a port over all its addresses: the attempt that says most. */
+const struct race_attempt *race_verdict(const struct race *race, uint16_t port);
+/* Appends, in words, why the winner was chosen, or why nothing works. */
+void race_explain(const struct race *race, struct buffer *out);
+
+#endif
