@@ -7,9 +7,13 @@
 #include <string.h>
 #include <sysexits.h>
 
-extern const struct command alias_command, config_command, domain_command, key_command, queue_command, serve_command, user_command;
+extern const struct command alias_command, config_command, demo_command, domain_command, key_command, ports_command, queue_command, send_command,
+    serve_command, user_command;
 
 const struct command *const commands[] = {
+    &demo_command,
+    &ports_command,
+    &send_command,
     &serve_command,
     &config_command,
     &domain_command,

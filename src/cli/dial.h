@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * dial: finds the way to an outgoing server: drives the race of core/port
+ * with real connections, then carries one session on the winner, or on the
+ * socket of the server on this machine.
+ *
+ * dial_race() blocks until there is a winner or every port has its verdict;
+ * dial_local() connects to a local socket. Then dial_next() gives the
+ * session's actions that are the caller's: READY, WANT_CONTENT, SENT,
+ * FAILED, CLOSE. dial_end() in any case.
+ */
+#ifndef MAILBOAT_CLI_DIAL_H
+#define MAILBOAT_CLI_DIAL_H
+
+#include "conn.h"
+#include "dns.h"
+#include "port/race.h"
+
+struct dial_options {
+    const char *host;            /* a name or an address */
+    struct race_port ports[RACE_PORTS_MAX];
+    size_t port_count;
+    const char *ca_file;         /* CA certificates to trust instead of the system's, or NULL */
+    bool needs_auth, examine;
+    uint32_t deadline_ms;        /* 0: the race's own */
+};
+
+struct dial {
+    struct dial_options options;
+    struct loop loop;
+    struct tls_context tls;
+    struct dns *dns;
+    struct dns_question question;
+    struct race race;
+    struct dial_conn {
+        struct dial *dial;
+        struct conn conn;
+        size_t attempt;
+        bool open;
+        char tls_text[96];
+        char certificate[24];
+    } conns[RACE_ATTEMPTS_MAX + 1]; /* the last is for a local socket */
+    struct timer timer;
+    struct race_options racing;
+    enum dns_type looking_up;
+    bool resolved, decided, has_race, has_tls, has_loop, loopback;
+    enum dns_status dns_status;
+    char hostname[256];          /* ours, as EHLO says it */
+    /* The session: */
+    struct dial_conn *line;
+    struct client_session *session, own_session;
+    bool ended;
+    char why[200];
+};
+
+/* The ports of --order and --ports: "587,2525,465", with ":tls" or ":starttls"
+ * behind one where it does not follow from the port. False with a reason. */
+bool dial_ports(struct dial_options *options, const char *list, struct error *error);
+/* Is it a name or an address that can be? 222.501.285.45 is not; the error says why. */
+bool dial_check_host(const char *host, struct error *error);
+
+/* True when a port won. Otherwise `error` tells why in words (exit code 69 or 75). */
+bool dial_race(struct dial *dial, const struct dial_options *options, struct error *error);
+bool dial_local(struct dial *dial, const char *socket_path, struct error *error);
+
+void dial_next(struct dial *dial, struct client_action *action);
+/* Lets what was written leave before more is made. */
+void dial_drain(struct dial *dial);
+void dial_end(struct dial *dial);
+
+#endif

@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * send: composes a message and submits it: to the server on this machine, or
+ * with --host to another, by the port that works.
+ */
+#include "clock.h"
+#include "dial.h"
+#include "letter.h"
+#include "options.h"
+#include "port/facts.h"
+#include "random.h"
+
+#include <jansson.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+extern const struct command send_command;
+
+enum { PROGRESS_OCTETS = 4 * 1024 * 1024 };
+
+struct wish {
+    struct option_list to, cc, bcc, attach;
+    const char *from, *subject, *body, *host, *port, *ports, *order, *user, *password_file, *ca_file, *config, *file;
+    bool read_recipients, json, quiet;
+};
+
+static const char default_ports[] = "587,2525,465", rfc8314_ports[] = "465,587,2525";
+
+/* ---- who sends ---- */
+
+static bool default_sender(const struct wish *wish, struct buffer *out)
+{
+    char host[256] = "localhost";
+    if (wish->user != NULL && strchr(wish->user, '@') != NULL) {
+        buffer_add_text(out, wish->user);
+        return true;
+    }
+    const struct passwd *me = getpwuid(getuid());
+    if (me == NULL)
+        return false;
+    gethostname(host, sizeof host - 1);
+    struct config config;
+    if (config_load(&config, wish->config, NULL)) {
+        snprintf(host, sizeof host, "%s", config.domain_count > 0 ? config.domains[0] : config.hostname);
+        config_free(&config);
+    }
+    buffer_add_format(out, "%s@%s", me->pw_name, host);
+    return true;
+}
+
+/* ---- the way out ---- */
+
+static bool dial_host(struct dial *dial, const struct wish *wish, struct error *error)
+{
+    struct dial_options options = {.host = wish->host, .ca_file = wish->ca_file, .needs_auth = wish->user != NULL};
+    const char *list = wish->ports != NULL ? wish->ports : wish->port != NULL && strcmp(wish->port, "auto") != 0 ? wish->port : default_ports;
+    if (wish->order != NULL && strcmp(wish->order, "rfc8314") == 0 && list == default_ports)
+        list = rfc8314_ports;
+    if (!dial_check_host(wish->host, error) || !dial_ports(&options, list, error))
+        return false;
+    for (size_t i = 0; i < options.port_count; i++)
+        if (options.ports[i].port == 25)
+            return error_set(error, EX_USAGE, "mail is never submitted on port 25, which is for servers among themselves; leave --port out, or say 587");
+    return dial_race(dial, &options, error);
+}
+
+static bool dial_here(struct dial *dial, const struct wish *wish, struct error *error)
+{
+    struct config config;
+    char path[4096];
+    if (!config_load(&config, wish->config, error))
+        return false;
+    snprintf(path, sizeof path, "%s/submit.sock", config.data_dir);
+    config_free(&config);
+    return dial_local(dial, path, error);
+}
+
+/* Why this port, in words, on stderr. */
+static void tell_way(const struct dial *dial, const struct wish *wish)
+{
+    struct buffer words = {0};
+    if (wish->host == NULL || wish->quiet)
+        return;
+    race_explain(&dial->race, &words);
+    fprintf(stderr, "%s: %s (%s)\n", wish->host, buffer_text(&words), dial->line->tls_text);
+    buffer_free(&words);
+}
+
+/* ---- the session ---- */
+
+struct sending {
+    struct dial *dial;
+    const struct wish *wish;
+    struct letter *letter;
+    struct envelope envelope;
+    struct bytes user, password;
+    bool signed_in, given, sent;
+    uint64_t told;
+    int exit_code;
+    struct error error;
+};
+
+static void give_content(struct sending *s)
+{
+    static char run[CONTENT_RUN_MAX];
+    size_t count = fread(run, 1, sizeof run, s->letter->file);
+    s->told += count;
+    bool last = s->told >= s->letter->size || count == 0;
+    if (isatty(STDERR_FILENO) && !s->wish->quiet && s->letter->size > PROGRESS_OCTETS)
+        fprintf(stderr, "\rsent %3u %%%s", (unsigned)(s->told * 100 / s->letter->size), last ? "\n" : "");
+    if (count == 0 && s->told < s->letter->size) { /* never end a message that is not whole */
+        client_session_failed(s->dial->session, STEP_DATA, BYTES("the message cannot be read any more"));
+        return;
+    }
+    client_session_content(s->dial->session, bytes_of(run, count), last);
+    dial_drain(s->dial);
+}
+
+static void tell_results_as_json(const struct client_action *action, const struct sending *s)
+{
+    json_t *recipients = json_array();
+    for (size_t i = 0; i < action->result_count; i++) {
+        const struct client_result *r = &action->results[i];
+        const struct bytes address = s->envelope.recipients[i].address;
+        json_array_append_new(recipients, json_pack("{s:s%, s:b, s:i, s:s%, s:s%}", "address", address.at, address.length, "accepted", r->outcome == OUTCOME_DELIVERED, "code",
+                                                    (int)r->code, "status", r->enhanced.at == NULL ? "" : r->enhanced.at, r->enhanced.length,
+                                                    "reply", r->text.at == NULL ? "" : r->text.at, r->text.length));
+    }
+    json_t *facts = json_pack("{s:s, s:i, s:s, s:o}", "host", s->wish->host == NULL ? "local" : s->wish->host, "port",
+                              s->wish->host == NULL ? 0 : (int)s->dial->race.attempts[s->dial->race.winner].port->port, "tls", s->dial->line->tls_text, "recipients", recipients);
+    json_dumpf(facts, stdout, JSON_COMPACT | JSON_PRESERVE_ORDER);
+    putchar('\n');
+    json_decref(facts);
+}
+
+static void take_results(struct sending *s, const struct client_action *action)
+{
+    s->sent = true;
+    size_t accepted = 0;
+    for (size_t i = 0; i < action->result_count; i++) {
+        const struct client_result *r = &action->results[i];
+        if (r->outcome == OUTCOME_DELIVERED) {
+            accepted++;
+            continue;
+        }
+        s->exit_code = r->outcome == OUTCOME_FAILED ? EX_UNAVAILABLE : s->exit_code == EX_OK ? EX_TEMPFAIL : s->exit_code;
+        fprintf(stderr, "mailboat send: %.*s was %s in the step %s: %u %.*s %.*s\n", BYTES_ARG(s->envelope.recipients[i].address),
+                r->outcome == OUTCOME_FAILED ? "refused" : "not taken now", client_step_name(r->step), (unsigned)r->code, BYTES_ARG(r->enhanced), BYTES_ARG(r->text));
+    }
+    if (s->wish->json)
+        tell_results_as_json(action, s);
+    else if (accepted > 0)
+        printf("accepted for %zu recipient%s: %.*s\n", accepted, accepted == 1 ? "" : "s", BYTES_ARG(action->results[0].outcome == OUTCOME_DELIVERED ? action->results[0].text : BYTES("")));
+}
+
+static void ready(struct sending *s)
+{
+    if (s->user.length > 0 && !s->signed_in) {
+        s->signed_in = true;
+        client_session_sign_in(s->dial->session, s->user, s->password);
+    } else if (s->sent) {
+        client_session_quit(s->dial->session);
+    } else {
+        client_session_send(s->dial->session, &s->envelope);
+    }
+}
+
+static void failed(struct sending *s, const struct client_result *why)
+{
+    if (s->sent) /* all is said */
+        return;
+    error_set(&s->error, why->step == STEP_AUTH && why->code >= 500 ? EX_NOPERM : why->outcome == OUTCOME_FAILED ? EX_UNAVAILABLE : EX_TEMPFAIL, "%s: %u %.*s %.*s",
+              client_step_name(why->step), (unsigned)why->code, BYTES_ARG(why->enhanced), BYTES_ARG(why->text));
+    s->exit_code = command_fail(&send_command, &s->error);
+}
+
+static int talk(struct sending *s)
+{
+    struct client_action action;
+    for (;;) {
+        dial_next(s->dial, &action);
+        switch (action.kind) {
+        case CLIENT_READY: ready(s); break;
+        case CLIENT_WANT_CONTENT: give_content(s); break;
+        case CLIENT_SENT: take_results(s, &action); break;
+        case CLIENT_FAILED: failed(s, &action.failure); return s->exit_code;
+        case CLIENT_CLOSE: return s->exit_code;
+        case CLIENT_STARTTLS: /* the race did it */
+        case CLIENT_NOTHING:
+        case CLIENT_SEND: break;
+        }
+    }
+}
+
+static int submit(const struct wish *wish, struct letter *letter, struct bytes password)
+{
+    struct dial *dial = memory_new(sizeof *dial);
+    struct sending s = {.dial = dial, .wish = wish, .letter = letter, .envelope = letter_envelope(letter), .password = password};
+    bool way = wish->host != NULL ? dial_host(dial, wish, &s.error) : dial_here(dial, wish, &s.error);
+    if (wish->host != NULL && wish->user != NULL)
+        s.user = bytes_of_text(wish->user);
+    if (!way) {
+        s.exit_code = command_fail(&send_command, &s.error);
+    } else {
+        tell_way(dial, wish);
+        if (wish->host != NULL) /* the race took its first READY */
+            ready(&s);
+        s.exit_code = talk(&s);
+    }
+    dial_end(dial);
+    free(dial);
+    return s.exit_code;
+}
+
+/* ---- the command ---- */
+
+static int compose_and_submit(struct wish *wish)
+{
+    struct letter letter;
+    struct error error = {0};
+    struct buffer from = {0}, password = {0};
+    int exit_code = EX_OK;
+    if (wish->from == NULL && !default_sender(wish, &from))
+        error_set(&error, EX_USAGE, "say --from: there is no telling who sends");
+    struct letter_parts parts = {
+        .from = wish->from != NULL ? wish->from : buffer_text(&from), .subject = wish->subject, .body = wish->body, .file = wish->file, .to = wish->to.at, .to_count = wish->to.count,
+        .cc = wish->cc.at, .cc_count = wish->cc.count, .bcc = wish->bcc.at, .bcc_count = wish->bcc.count, .attach = wish->attach.at, .attach_count = wish->attach.count,
+        .read_recipients = wish->read_recipients, .now_ms = clock_epoch_ms(), .random = random_u64()};
+    if (error.text[0] != '\0' || !letter_compose(&letter, &parts, &error))
+        exit_code = command_fail(&send_command, &error);
+    else if (wish->user == NULL || wish->host == NULL || options_password(&send_command, wish->password_file, &password, &exit_code))
+        exit_code = submit(wish, &letter, buffer_bytes(&password));
+    if (error.text[0] == '\0')
+        letter_free(&letter);
+    if (password.at != NULL)
+        explicit_bzero(password.at, password.capacity);
+    buffer_free(&password);
+    buffer_free(&from);
+    return exit_code;
+}
+
+static int run(int argc, char **argv)
+{
+    static struct wish wish;
+    struct arguments arguments;
+    const struct option_rule rules[] = {
+        {OPTION_LIST, "to", 0, &wish.to}, {OPTION_LIST, "cc", 0, &wish.cc}, {OPTION_LIST, "bcc", 0, &wish.bcc}, {OPTION_LIST, "attach", 'a', &wish.attach},
+        {OPTION_TEXT, "from", 'f', &wish.from}, {OPTION_TEXT, "subject", 's', &wish.subject}, {OPTION_TEXT, "body", 'b', &wish.body}, {OPTION_TEXT, "host", 'h', &wish.host},
+        {OPTION_TEXT, "port", 'p', &wish.port}, {OPTION_TEXT, "ports", 0, &wish.ports}, {OPTION_TEXT, "order", 0, &wish.order}, {OPTION_TEXT, "user", 'u', &wish.user},
+        {OPTION_TEXT, "password-file", 0, &wish.password_file}, {OPTION_TEXT, "ca-file", 0, &wish.ca_file}, {OPTION_TEXT, "config", 'c', &wish.config},
+        {OPTION_FLAG, "recipients", 't', &wish.read_recipients}, {OPTION_FLAG, "json", 0, &wish.json},
+        {OPTION_FLAG, "quiet", 'q', &wish.quiet}, {OPTION_END, NULL, 0, NULL}};
+    wish = (struct wish){0};
+    if (!options_read(&send_command, argc, argv, rules, &arguments))
+        return EX_USAGE;
+    if (arguments.count > 1)
+        return command_usage(&send_command, "one FILE at most; '%s' is one more", arguments.at[1]);
+    if (arguments.count == 1)
+        wish.file = arguments.at[0];
+    if (wish.order != NULL && strcmp(wish.order, "rfc8314") != 0 && strcmp(wish.order, "default") != 0)
+        return command_usage(&send_command, "--order is default or rfc8314, not '%s'", wish.order);
+    if (wish.to.count + wish.cc.count + wish.bcc.count == 0 && !wish.read_recipients)
+        return command_usage(&send_command, "nobody to send to: say --to ADDRESS, or -t to read the message's own To, Cc and Bcc");
+    if (wish.user != NULL && wish.host != NULL && wish.password_file == NULL && wish.body == NULL && wish.file == NULL && !isatty(STDIN_FILENO))
+        return command_usage(&send_command, "the password and the text cannot both come from standard input: say --password-file FILE");
+    return compose_and_submit(&wish);
+}
+
+const struct command send_command = {
+    .name = "send",
+    .summary = "send a message, by the port that works",
+    .help = "usage: mailboat send --to ADDRESS [--subject TEXT] [--body TEXT] [FILE]\n"
+            "       mailboat send --host HOST --user USER --to ADDRESS ... [FILE]\n"
+            "       mailboat send -t < MESSAGE\n\n"
+            "Composes a message and submits it: without --host to the server on this\n"
+            "machine, with --host to another, by the first of the ports 587, 2525 and 465\n"
+            "that works; they are tried in a race, so a blocked one costs a quarter of a\n"
+            "second, and never without TLS. It says in words which port it chose and why.\n"
+            "The text is --body, or FILE, or standard input.\n\n"
+            "      --to, --cc, --bcc A  recipients; may be said again\n"
+            "  -f, --from ADDRESS       the sender, also as \"Name <address>\"\n"
+            "  -s, --subject TEXT       may have any letters\n"
+            "  -b, --body TEXT          the text\n"
+            "  -a, --attach FILE        may be said again\n"
+            "  -t, --recipients         FILE or standard input is a whole message with header;\n"
+            "                           its To, Cc and Bcc say who gets it, Bcc is taken out\n"
+            "  -h, --host HOST          the outgoing server\n"
+            "  -p, --port auto|N        default auto\n"
+            "      --ports LIST         ports to choose from, the best first; default 587,2525,465;\n"
+            "                           N:tls or N:starttls where it does not follow from N\n"
+            "      --order rfc8314      465, 587, 2525\n"
+            "  -u, --user USER          signs in; the password is asked for, or\n"
+            "      --password-file FILE is the file's first line\n"
+            "      --ca-file FILE       CA certificates to trust instead of the system's\n"
+            "  -c, --config FILE        where this machine's server is described\n"
+            "  -q, --quiet              does not say why the port was chosen\n"
+            "      --json               what was accepted, for programs\n\n"
+            "exit codes: 0 accepted, 64 usage, 65 a wrong address, 69 refused, 75 try again\n"
+            "later, 77 signing in was refused\n\n"
+            "example: mailboat send --host smtp.example.net --user ada@example.org \\\n"
+            "           --to bob@example.com --subject hello --body \"how are you?\"\n",
+    .run = run,
+};
