@@ -51,7 +51,8 @@ bool dial_check_host(const char *text, struct error *error)
     return host_is_name(host, true) || error_set(error, EX_DATAERR, "%s is not the name of a host", text);
 }
 
-static bool read_port(struct bytes text, struct race_port *port)
+/* "587", "465:tls", "10587:starttls". *known: how to speak there is clear. */
+static bool read_port(struct bytes text, struct race_port *port, bool *known)
 {
     uint64_t number;
     struct bytes mode = text;
@@ -59,6 +60,7 @@ static bool read_port(struct bytes text, struct race_port *port)
     if (!bytes_to_u64(digits, 65535, &number) || number == 0)
         return false;
     *port = (struct race_port){(uint16_t)number, port_tls((uint16_t)number)};
+    *known = mode.length > 0 || port_facts_of(port->port) != NULL;
     if (bytes_is(mode, "tls"))
         port->tls = CLIENT_TLS_IMPLICIT;
     else if (bytes_is(mode, "starttls"))
@@ -70,10 +72,15 @@ bool dial_ports(struct dial_options *options, const char *list, struct error *er
 {
     for (struct bytes rest = bytes_of_text(list); rest.length > 0;) {
         struct bytes one = bytes_trim(bytes_split(&rest, ','));
-        if (options->port_count == RACE_PORTS_MAX)
-            return error_set(error, EX_USAGE, "at most %d ports", RACE_PORTS_MAX);
-        if (!read_port(one, &options->ports[options->port_count++]))
+        struct race_port port;
+        bool known;
+        if (!read_port(one, &port, &known))
             return error_set(error, EX_USAGE, "'%.*s' is not a port: say 587, or 587:starttls, or 465:tls", BYTES_ARG(one));
+        if (options->port_count + (known ? 1 : 2) > RACE_PORTS_MAX)
+            return error_set(error, EX_USAGE, "too many ports; %d are enough, and one of an unusual number counts for two", RACE_PORTS_MAX);
+        options->ports[options->port_count++] = port;
+        if (!known) /* both ways race; the wrong one costs a stagger */
+            options->ports[options->port_count++] = (struct race_port){port.port, port.tls == CLIENT_TLS_IMPLICIT ? CLIENT_TLS_REQUIRED : CLIENT_TLS_IMPLICIT};
     }
     return options->port_count > 0 || error_set(error, EX_USAGE, "no port is named");
 }

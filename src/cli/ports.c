@@ -42,6 +42,15 @@ static const char *state_of(enum port_verdict verdict)
     }
 }
 
+/* A port that is tried both ways is told of once. */
+static bool is_repeated(const struct dial *dial, size_t i)
+{
+    for (size_t k = 0; k < i; k++)
+        if (dial->options.ports[k].port == dial->options.ports[i].port)
+            return true;
+    return false;
+}
+
 static size_t index_of(const struct dial *dial, const struct race_attempt *attempt)
 {
     return (size_t)(attempt - dial->race.attempts);
@@ -126,7 +135,7 @@ static void print_text(const struct dial *dial, const char *target)
     printf("%s\n", target);
     for (size_t i = 0; i < dial->options.port_count; i++) {
         const struct race_attempt *a = race_verdict(&dial->race, dial->options.ports[i].port);
-        if (a != NULL)
+        if (a != NULL && !is_repeated(dial, i))
             print_port(dial, a);
     }
     advise(dial, &words);
@@ -152,7 +161,7 @@ static json_t *target_as_json(const struct dial *dial, const char *target)
     const struct race_attempt *best = best_of(dial);
     for (size_t i = 0; i < dial->options.port_count; i++) {
         const struct race_attempt *a = race_verdict(&dial->race, dial->options.ports[i].port);
-        if (a != NULL)
+        if (a != NULL && !is_repeated(dial, i))
             json_array_append_new(ports, port_as_json(dial, a));
     }
     advise(dial, &words);

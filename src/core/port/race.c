@@ -345,7 +345,7 @@ void race_explain(const struct race *race, struct buffer *out)
         buffer_add_text(out, "no port works");
     for (size_t p = 0; p < race->options.port_count && &race->options.ports[p] != winner; p++) {
         const struct race_attempt *a = race_verdict(race, race->options.ports[p].port);
-        if (a == NULL)
+        if (a == NULL || (winner != NULL && a->port->port == winner->port))
             continue;
         const char *sentence = race->won && a->verdict == PORT_UNTRIED ? "had not answered yet" : port_verdict_sentence(a->verdict);
         buffer_add_format(out, "%s %u: %s", p == 0 ? ":" : ";", (unsigned)race->options.ports[p].port, sentence);
