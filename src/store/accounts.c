@@ -4,6 +4,7 @@
 
 #include <assert.h>
 #include <crypt.h>
+#include <fcntl.h>
 #include <idn2.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
@@ -13,6 +14,7 @@
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <sysexits.h>
+#include <unistd.h>
 
 enum { SCHEMA_VERSION = 1, APPLICATION_ID = 0x4d426163 /* "MBac" */, BUSY_MS = 5000, KEY_ID_LENGTH = 8 };
 
@@ -32,6 +34,9 @@ struct accounts {
     sqlite3_stmt *statements[STATEMENTS];
     const char *const *domains; /* of the configuration */
     size_t domain_count;
+    int file;        /* the same file, for its change counter; closed last: closing it drops SQLite's locks */
+    uint64_t unknown_version; /* grows while the counter cannot be read */
+    bool unreadable; /* a question failed since it was last looked at */
 };
 
 static const char schema[] =
@@ -99,12 +104,14 @@ static bool open_file(struct accounts *accounts, bool writable, struct error *er
 struct accounts *accounts_open(const char *data_dir, bool writable, struct error *error)
 {
     struct accounts *accounts = memory_new(sizeof *accounts);
+    accounts->file = -1;
     struct buffer path = {0};
     buffer_add_format(&path, "%s/accounts.db", data_dir);
     accounts->path = path.at; /* owned by accounts from here on */
     mode_t before = umask(0077);
     bool opened = open_file(accounts, writable, error);
     umask(before);
+    accounts->file = open(accounts->path, O_RDONLY | O_CLOEXEC);
     if (opened)
         return accounts;
     accounts_close(accounts);
@@ -116,6 +123,8 @@ void accounts_close(struct accounts *accounts)
     for (int i = 0; i < STATEMENTS; i++)
         sqlite3_finalize(accounts->statements[i]);
     sqlite3_close(accounts->db);
+    if (accounts->file >= 0)
+        close(accounts->file);
     free(accounts->path);
     free(accounts);
 }
@@ -159,6 +168,29 @@ bool accounts_canonical(struct buffer *out, struct bytes address)
 
 /* ---- queries ---- */
 
+/* The header's change counter (SQLite's file format, 1.3): each commit adds one. */
+uint64_t accounts_version(struct accounts *accounts)
+{
+    enum { COUNTER_AT = 24 };
+    uint32_t counter = 0;
+    return pread(accounts->file, &counter, sizeof counter, COUNTER_AT) == sizeof counter ? counter : ++accounts->unknown_version;
+}
+
+bool accounts_are_unreadable(struct accounts *accounts)
+{
+    bool unreadable = accounts->unreadable;
+    accounts->unreadable = false;
+    return unreadable;
+}
+
+/* The next row; trouble is remembered. */
+static bool next_row(struct accounts *accounts, sqlite3_stmt *statement)
+{
+    int code = sqlite3_step(statement);
+    accounts->unreadable = accounts->unreadable || (code != SQLITE_ROW && code != SQLITE_DONE);
+    return code == SQLITE_ROW;
+}
+
 static sqlite3_stmt *bind(struct accounts *accounts, enum statement which, struct bytes first)
 {
     sqlite3_stmt *statement = accounts->statements[which];
@@ -175,7 +207,7 @@ static struct bytes column(sqlite3_stmt *statement, int i, struct arena *arena)
 static bool exists(struct accounts *accounts, enum statement which, struct bytes key)
 {
     sqlite3_stmt *statement = bind(accounts, which, key);
-    bool found = sqlite3_step(statement) == SQLITE_ROW;
+    bool found = next_row(accounts, statement);
     sqlite3_reset(statement);
     return found;
 }
@@ -201,7 +233,7 @@ bool accounts_is_hosted(struct accounts *accounts, struct bytes domain)
 static bool find_canonical(struct accounts *accounts, struct bytes address, struct arena *arena, struct account *account)
 {
     sqlite3_stmt *statement = bind(accounts, FIND_USER, address);
-    bool found = sqlite3_step(statement) == SQLITE_ROW;
+    bool found = next_row(accounts, statement);
     if (found)
         *account = (struct account){column(statement, 0, arena), column(statement, 1, arena), sqlite3_column_int(statement, 2) != 0};
     sqlite3_reset(statement);
@@ -290,7 +322,7 @@ bool accounts_find_key(struct accounts *accounts, struct bytes user, struct byte
         return false;
     digest(rest, hash);
     sqlite3_stmt *statement = bind(accounts, FIND_KEY, id);
-    bool matches = sqlite3_step(statement) == SQLITE_ROW && bytes_equal(column(statement, 0, arena), account->address) &&
+    bool matches = next_row(accounts, statement) && bytes_equal(column(statement, 0, arena), account->address) &&
                    sqlite3_column_bytes(statement, 1) == DIGEST && CRYPTO_memcmp(sqlite3_column_blob(statement, 1), hash, DIGEST) == 0;
     sqlite3_reset(statement);
     return matches;
@@ -333,7 +365,7 @@ static bool resolve_alias(struct resolving *r, struct bytes address, int depth)
     struct bytes found[ALIAS_TARGETS_MAX];
     size_t count = 0;
     sqlite3_stmt *statement = bind(r->accounts, FIND_ALIAS, address);
-    while (count < ALIAS_TARGETS_MAX && sqlite3_step(statement) == SQLITE_ROW)
+    while (count < ALIAS_TARGETS_MAX && next_row(r->accounts, statement))
         found[count++] = column(statement, 0, r->arena);
     sqlite3_reset(statement);
     for (size_t i = 0; i < count; i++) {
@@ -379,7 +411,7 @@ static void resolve_postmaster(struct resolving *r, struct bytes address)
     struct bytes local, domain;
     address_split(address, &local, &domain);
     sqlite3_stmt *statement = bind(r->accounts, FIRST_OF_DOMAIN, domain);
-    bool found = sqlite3_step(statement) == SQLITE_ROW;
+    bool found = next_row(r->accounts, statement);
     struct bytes first = found ? column(statement, 0, r->arena) : address;
     sqlite3_reset(statement);
     add_target(r, first, true);

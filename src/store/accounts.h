@@ -88,6 +88,12 @@ typedef void accounts_row(void *owner, const char *const *columns, size_t count)
 /* users: address, disabled, created; domains: name; aliases: address, target; keys: id, user, name, created */
 bool accounts_each(struct accounts *accounts, enum accounts_list list, accounts_row *each, void *owner, struct error *error);
 
+/* Changes whenever anybody has changed the accounts; one system call. */
+uint64_t accounts_version(struct accounts *accounts);
+/* True when the last question could not be answered (the disk, or a writer
+ * that holds the file for too long): what it said then means nothing. */
+bool accounts_are_unreadable(struct accounts *accounts);
+
 /* A new random password that a person can read out. */
 void accounts_random_password(struct buffer *out);
 

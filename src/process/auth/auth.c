@@ -5,6 +5,7 @@
  * touches nothing else.
  */
 #include "auth/checkers.h"
+#include "auth/answers.h"
 #include "auth/guesses.h"
 #include "auth/remembered.h"
 
@@ -25,6 +26,8 @@ struct auth {
     struct watch done_watch;
     struct guesses guesses;
     struct remembered remembered;
+    struct answers answers;
+    struct buffer key; /* of the question at hand */
     struct password_check *checks; /* under way */
     size_t check_count;
     bool draining;
@@ -130,29 +133,65 @@ static void ask_password(struct auth *auth, struct channel *asker, const struct 
     arena_clear(&arena);
 }
 
+/* A question as octets: who asks, about what. */
+static struct bytes key_of(struct buffer *room, char kind, struct bytes account, struct bytes address)
+{
+    buffer_clear(room);
+    buffer_add_octet(room, kind);
+    buffer_add(room, account);
+    buffer_add_octet(room, '\n'); /* stands in neither */
+    buffer_add(room, address);
+    return buffer_bytes(room);
+}
+
 static void ask_sender(struct auth *auth, struct channel *asker, const struct ipc_sender *asked)
 {
-    bool allowed = accounts_may_send(auth->accounts, asked->account, asked->address);
-    struct ipc_sender_answer answer = {.request = asked->request, .verdict = allowed ? SENDER_ALLOWED : SENDER_FORBIDDEN};
+    struct bytes key = key_of(&auth->key, 's', asked->account, asked->address);
+    answers_check(&auth->answers, accounts_version(auth->accounts));
+    const struct answer *known = answers_find(&auth->answers, key);
+    struct answer fresh = {0};
+    if (known == NULL) {
+        fresh.verdict = accounts_may_send(auth->accounts, asked->account, asked->address) ? SENDER_ALLOWED : SENDER_FORBIDDEN;
+        if (accounts_are_unreadable(auth->accounts))
+            fresh.verdict = SENDER_UNAVAILABLE;
+        else
+            answers_keep(&auth->answers, key, &fresh);
+        known = &fresh;
+    }
+    struct ipc_sender_answer answer = {.request = asked->request, .verdict = known->verdict};
     child_send(auth->child, asker, IPC_SENDER_ANSWER, &answer, -1);
+}
+
+static void resolve(struct auth *auth, struct bytes address, struct arena *arena, struct answer *fresh)
+{
+    static const enum recipient_verdict verdicts[] = {
+        [TARGETS_FOUND] = RECIPIENT_KNOWN, [TARGETS_UNKNOWN] = RECIPIENT_UNKNOWN, [TARGETS_FOREIGN] = RECIPIENT_FOREIGN};
+    fresh->verdict = verdicts[accounts_resolve(auth->accounts, address, arena, &fresh->targets, &fresh->target_count)];
+    if (accounts_are_unreadable(auth->accounts))
+        *fresh = (struct answer){.verdict = RECIPIENT_UNAVAILABLE};
 }
 
 static void ask_recipient(struct auth *auth, struct channel *asker, const struct ipc_recipient *asked)
 {
     struct arena arena = {0};
     struct recipient elsewhere = {.address = asked->address};
-    struct ipc_recipient_answer answer = {.request = asked->request, .verdict = RECIPIENT_KNOWN};
-    switch (accounts_resolve(auth->accounts, asked->address, &arena, &answer.targets, &answer.target_count)) {
-    case TARGETS_FOUND:
-        break;
-    case TARGETS_UNKNOWN:
-        answer.verdict = RECIPIENT_UNKNOWN;
-        break;
-    case TARGETS_FOREIGN:
-        answer.verdict = asked->account.length > 0 ? RECIPIENT_KNOWN : RECIPIENT_FOREIGN;
+    struct bytes key = key_of(&auth->key, 'r', bytes_none(), asked->address);
+    answers_check(&auth->answers, accounts_version(auth->accounts));
+    const struct answer *known = answers_find(&auth->answers, key);
+    struct answer fresh = {0};
+    if (known == NULL) {
+        resolve(auth, asked->address, &arena, &fresh);
+        if (fresh.verdict != RECIPIENT_UNAVAILABLE)
+            answers_keep(&auth->answers, key, &fresh);
+        known = &fresh;
+    }
+    struct ipc_recipient_answer answer = {.request = asked->request, .verdict = known->verdict, .targets = known->targets, .target_count = known->target_count};
+    if (known->verdict == RECIPIENT_FOREIGN && asked->account.length > 0) { /* who signed in may write to anybody */
+        answer.verdict = RECIPIENT_KNOWN;
         answer.targets = &elsewhere;
-        answer.target_count = asked->account.length > 0 ? 1 : 0;
-        break;
+        answer.target_count = 1;
+    } else if (known->verdict != RECIPIENT_KNOWN) {
+        answer.target_count = 0;
     }
     child_send(auth->child, asker, IPC_RECIPIENT_ANSWER, &answer, -1);
     arena_clear(&arena);
@@ -202,6 +241,7 @@ static bool auth_start(struct child *child, struct error *error)
     int descriptor;
     guesses_start(&auth->guesses, random_u64());
     remembered_start(&auth->remembered);
+    answers_start(&auth->answers, random_u64());
     auth->checkers = checkers_open(child->config->smtpd_count, &descriptor, error);
     if (auth->checkers == NULL)
         return false;

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * answers: what the accounts said lately about recipients and senders, so
+ * that a busy mailbox costs no look-up a message. All of it is forgotten as
+ * soon as the accounts change: answers_check() comes before each use.
+ */
+#ifndef MAILBOAT_AUTH_ANSWERS_H
+#define MAILBOAT_AUTH_ANSWERS_H
+
+#include "accounts.h"
+#include "map.h"
+
+enum { ANSWERS_MAX = 4096 }; /* then all are forgotten, and it begins anew */
+
+struct answer {
+    uint32_t verdict; /* enum accounts_target, or enum sender_verdict */
+    struct recipient *targets;
+    size_t target_count;
+};
+
+struct answers {
+    struct map known;
+    struct arena arena;
+    uint64_t version; /* of the accounts when they were asked */
+};
+
+void answers_start(struct answers *answers, uint64_t seed);
+void answers_free(struct answers *answers);
+/* Forgets all where the accounts have changed since. */
+void answers_check(struct answers *answers, uint64_t version);
+/* NULL: not known. `key` is any octets that name the question. */
+const struct answer *answers_find(const struct answers *answers, struct bytes key);
+void answers_keep(struct answers *answers, struct bytes key, const struct answer *answer); /* copies */
+
+#endif
