@@ -6,6 +6,7 @@
 #include "children.h"
 #include "data_dir.h"
 #include "log.h"
+#include "store.h"
 #include "users.h"
 
 #include <signal.h>
@@ -17,12 +18,15 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <sysexits.h>
+#include <time.h>
 #include <unistd.h>
 
 /* Those of which there is one, in the order in which they are started. A
  * reload replaces the deliverers first, so that the queue that records their
  * results is there until they are done. */
 static const struct child_service *const single_services[] = {&auth_service, &relay_service, &local_service, &queue_service};
+
+enum { OWNER_LOOKS = 40, OWNER_LOOK_MS = 50 };
 
 enum stage { STAGE_STARTING, STAGE_RUNNING, STAGE_RELOADING, STAGE_STOPPING };
 
@@ -324,12 +328,26 @@ static void watch_signal(struct supervisor *s, struct event *event, int number)
     event_add(event, NULL);
 }
 
+/* Two servers on one data folder would take each other's sockets. One that
+ * was killed a moment ago is given the time to be gone. */
+static bool data_dir_is_free(const struct config *config, struct error *error)
+{
+    char folder[4096];
+    long owner = 0;
+    snprintf(folder, sizeof folder, "%s/queue", config->data_dir);
+    for (int i = 0; i < OWNER_LOOKS && (owner = store_sqlite_owner(folder)) != 0; i++)
+        nanosleep(&(struct timespec){.tv_nsec = OWNER_LOOK_MS * 1000 * 1000}, NULL);
+    return owner == 0 || error_set(error, EX_TEMPFAIL, "data_dir: another mailboat works in %s already (its queue is process %ld); stop it, or choose another folder",
+                                   config->data_dir, owner);
+}
+
 static bool start(struct supervisor *s, struct error *error)
 {
     if (!config_load(&s->config, s->config_file, error))
         return false;
     log_start("supervisor", (enum log_format)s->config.log.format, (enum log_level)s->config.log.level);
-    if (!listen_open(&s->listening, &s->config, NULL, error) || !prepare(s, error) || !loop_start(&s->loop, error))
+    if (!listen_open(&s->listening, &s->config, NULL, error) || !prepare(s, error) || !data_dir_is_free(&s->config, error) ||
+        !loop_start(&s->loop, error))
         return false;
     snprintf(s->submit_path, sizeof s->submit_path, "%s/submit.sock", s->config.data_dir);
     s->children = (struct children){.loop = &s->loop, .config = &s->config, .listening = &s->listening, .owner = s,

@@ -62,6 +62,19 @@ def test_a_taken_port_is_named_with_its_owner(tmp_path, certificates):
     assert str(server.ports[587]) in text and str(os.getpid()) in text, text
 
 
+def test_two_servers_never_share_a_data_folder(mailboat):
+    first = mailboat()
+    second = Mailboat(first.folder, first.certificates)
+    second.data, second.config = first.data, first.folder / "second.conf"
+    second.start(wait=False)
+    code = second.process.wait(20)
+    second.process = None
+    assert code == 75 and "data_dir" in "\n".join(second.log) and str(first.processes()["queue"][0]) in "\n".join(second.log)
+    with smtp(first, 587) as client:
+        assert client.noop()[0] == 250
+    assert first.cli("send", "--to", "nobody@example.org", check=False, text_input="hi\n").returncode == 69  # its socket is still there
+
+
 def test_unknown_commands_and_flags():
     for arguments in (["nonsense"], ["send", "--nonsense"], ["queue"], ["queue", "nonsense"], ["user", "add"], ["ports"]):
         done = run(*arguments, check=False)
