@@ -186,6 +186,8 @@ static void decide(struct race *race, uint64_t now_ms)
         better_is_near = better_is_near || (best != SIZE_MAX && a->connected && is_under_way(a) && is_better(a, &race->attempts[best]));
     }
     bool late = now_ms >= race->started_ms + race->options.deadline_ms;
+    if (best == SIZE_MAX)
+        race->grace_ms = 0; /* what was ready is gone: the others go on */
     if (best != SIZE_MAX) {
         if (race->grace_ms == 0)
             race->grace_ms = now_ms + RACE_GRACE_MS;
