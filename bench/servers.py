@@ -22,7 +22,7 @@ def cgroup_root():
 def smtp_source(port, *arguments, sessions, count, size, to):
     return subprocess.run([str(postfix_folder() / "usr/sbin/smtp-source"), *arguments, "-s", str(sessions), "-m", str(count), "-l",
                            str(size), "-f", "bench@perf.test", "-t", to, f"127.0.0.1:{port}"], env=postfix_environment(),
-                          capture_output=True, text=True, timeout=120)
+                          capture_output=True, text=True, timeout=60)
 
 
 def unpacked(package):
@@ -150,6 +150,7 @@ disable_dns_lookups = yes
 smtp_host_lookup = native
 message_size_limit = 52428800
 smtpd_peername_lookup = no
+default_process_limit = 300
 """)
         (config / "master.cf").write_text(f"""127.0.0.1:{self.port} inet n - n - - smtpd
 pickup    unix  n       -       n       60      1       pickup

@@ -15,7 +15,10 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-enum { OUTPUT_LOW = 64 * 1024 };
+enum {
+    OUTPUT_LOW = 64 * 1024,
+    RESOLVE_MS = 5 * 1000, /* for both look-ups */
+};
 
 /* ---- what people say ---- */
 
@@ -130,6 +133,15 @@ static void look_up(struct dial *dial, enum dns_type type)
     dns_ask(dial->dns, &dial->question, bytes_of_text(dial->options.host), type, on_answer, dial);
 }
 
+/* With what is known by now, or with nothing. */
+static void dns_is_silent(void *owner)
+{
+    struct dial *dial = owner;
+    dns_cancel(&dial->question);
+    dial->resolved = true;
+    loop_stop(&dial->loop);
+}
+
 static void interleave(struct race_options *racing)
 {
     struct route_address turns[RACE_ADDRESSES_MAX];
@@ -155,9 +167,12 @@ static bool resolve(struct dial *dial, struct error *error)
     dial->dns = dns_open(NULL, 0, error);
     if (dial->dns == NULL || !dns_start(dial->dns, &dial->loop, error))
         return false;
+    timer_start(&dial->timer, &dial->loop, dns_is_silent, dial);
+    timer_set(&dial->timer, RESOLVE_MS);
     look_up(dial, DNS_AAAA);
     while (!dial->resolved)
         loop_run(&dial->loop);
+    timer_cancel(&dial->timer);
     interleave(&dial->racing);
     if (dial->racing.address_count > 0)
         return true;
@@ -239,7 +254,7 @@ static void on_end(void *owner, enum conn_end end)
     }
     if (!line->open)
         return;
-    bool other_way = end == CONN_END_TLS && strstr(why, "wrong version") != NULL;
+    bool other_way = end == CONN_END_TLS && strstr(why, "in clear") != NULL;
     race_lost(&dial->race, line->attempt, other_way ? LOSS_TLS_OTHER_WAY : losses[end], bytes_of_text(why), clock_now_ms());
     run(dial);
 }
@@ -280,7 +295,9 @@ static void hang_up(struct dial_conn *line)
 static void close_attempt(struct dial *dial, size_t i)
 {
     struct dial_conn *line = &dial->conns[i];
-    if (line->open && dial->race.attempts[i].verdict <= PORT_OPEN && dial->race.attempts[i].connected) {
+    const struct race_attempt *attempt = &dial->race.attempts[i];
+    bool greeted = attempt->verdict <= PORT_OPEN && attempt->step > STEP_GREETING && (attempt->step != STEP_TLS || attempt->secured);
+    if (line->open && greeted) {
         conn_write(&line->conn, BYTES("QUIT\r\n"));
         conn_flush(&line->conn);
     }
@@ -288,6 +305,16 @@ static void close_attempt(struct dial *dial, size_t i)
 }
 
 /* ---- the race ---- */
+
+/* Clear text behind the answer to STARTTLS was put there by somebody (RFC 3207 6). */
+static void shake_hands(struct dial_conn *line)
+{
+    struct dial *dial = line->dial;
+    if (conn_input(&line->conn).length > 0)
+        race_lost(&dial->race, line->attempt, LOSS_TLS, BYTES("clear text came behind STARTTLS: somebody meddles with the connection"), clock_now_ms());
+    else
+        conn_start_tls_client(&line->conn, &dial->tls, dial->options.host, false);
+}
 
 static void run(struct dial *dial)
 {
@@ -297,7 +324,7 @@ static void run(struct dial *dial)
         switch (action.kind) {
         case RACE_CONNECT: connect_attempt(dial, action.attempt); break;
         case RACE_SEND: conn_write(&line->conn, action.bytes); break;
-        case RACE_HANDSHAKE: conn_start_tls_client(&line->conn, &dial->tls, dial->options.host, false); break;
+        case RACE_HANDSHAKE: shake_hands(line); break;
         case RACE_CLOSE: close_attempt(dial, action.attempt); break;
         case RACE_WON:
         case RACE_OVER:
@@ -346,7 +373,10 @@ static bool tell_loss(struct dial *dial, struct error *error)
 {
     struct buffer words = {0};
     race_explain(&dial->race, &words);
-    error_set(error, EX_UNAVAILABLE, "%s: %s", dial->options.host, buffer_text(&words));
+    bool later = false; /* somebody said 4xx: it may work in a while */
+    for (size_t i = 0; i < dial->race.attempt_count; i++)
+        later = later || dial->race.attempts[i].code / 100 == 4;
+    error_set(error, later ? EX_TEMPFAIL : EX_UNAVAILABLE, "%s: %s", dial->options.host, buffer_text(&words));
     buffer_free(&words);
     return false;
 }

@@ -34,11 +34,10 @@ static const char *state_of(enum port_verdict verdict)
     switch (verdict) {
     case PORT_REFUSED: return "refused";
     case PORT_FILTERED:
-    case PORT_UNTRIED:
-    case PORT_UNREACHABLE: return "filtered";
-    case PORT_NOT_SMTP:
-    case PORT_NO_TLS: return "intercepted";
-    default: return "open";
+    case PORT_UNTRIED: return "filtered";
+    case PORT_UNREACHABLE: return "unreachable";
+    case PORT_NOT_SMTP: return "intercepted";
+    default: return "open"; /* the verdict says how far it went */
     }
 }
 
@@ -123,7 +122,7 @@ static void print_port(const struct dial *dial, const struct race_attempt *a)
     if (a->verdict == PORT_OPEN)
         return;
     printf("        %s", port_verdict_sentence(a->verdict));
-    if (a->said[0] != '\0' && a->verdict != PORT_FILTERED && a->verdict != PORT_REFUSED)
+    if (a->said[0] != '\0' && a->verdict != PORT_FILTERED && a->verdict != PORT_REFUSED && a->verdict != PORT_NO_TLS)
         printf(" (%s)", a->said);
     const char *mend = port_verdict_mend(a->verdict);
     printf("%s%s\n", mend[0] != '\0' ? "; " : "", mend);

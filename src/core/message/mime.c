@@ -5,7 +5,7 @@
 #include "smtp/base64.h"
 
 enum {
-    ENCODED_WORD_MAX = 45, /* octets in one encoded word: 60 of base64, within RFC 2047's 75 */
+    ENCODED_WORD_MAX = 39, /* octets in one encoded word: 52 of base64, so that the first line with its field's name stays within RFC 2047's 76 */
     BASE64_LINE = 76,
     QUOTED_LINE = 75,
 };

@@ -57,8 +57,6 @@ static enum port_verdict verdict_of_failure(const struct race_attempt *a, const 
         return PORT_NO_TLS;
     if (bytes_search(why->text, BYTES("TLS here from the first byte")) != SIZE_MAX)
         return PORT_TLS_OTHER;
-    if (bytes_search(why->text, BYTES("clear text came")) != SIZE_MAX)
-        return PORT_NOT_SMTP;
     return PORT_NOT_SMTP;
 }
 
@@ -114,6 +112,7 @@ static bool take_session_action(struct race *race, size_t i, const struct client
     case CLIENT_FAILED:
         keep_said(a, from->failure.text);
         a->step = from->failure.step;
+        a->code = from->failure.code;
         end_attempt(race, a, verdict_of_failure(a, &from->failure), now_ms);
         return false;
     case CLIENT_NOTHING:
@@ -349,9 +348,12 @@ void race_explain(const struct race *race, struct buffer *out)
         const struct race_attempt *a = race_verdict(race, race->options.ports[p].port);
         if (a == NULL || (winner != NULL && a->port->port == winner->port))
             continue;
-        const char *sentence = race->won && a->verdict == PORT_UNTRIED ? "had not answered yet" : port_verdict_sentence(a->verdict);
-        buffer_add_format(out, "%s %u: %s", p == 0 ? ":" : ";", (unsigned)race->options.ports[p].port, sentence);
-        if (a->verdict != PORT_UNTRIED && a->verdict != PORT_FILTERED && a->verdict != PORT_REFUSED && a->said[0] != '\0')
+        buffer_add_format(out, "%s %u: ", p == 0 ? ":" : ";", (unsigned)race->options.ports[p].port);
+        if (race->won && a->verdict == PORT_UNTRIED && a->ended_ms > a->started_ms)
+            buffer_add_format(out, "no answer in %u ms", (unsigned)(a->ended_ms - a->started_ms));
+        else
+            buffer_add_text(out, port_verdict_sentence(a->verdict));
+        if (a->verdict != PORT_UNTRIED && a->verdict != PORT_FILTERED && a->verdict != PORT_REFUSED && a->verdict != PORT_NO_TLS && a->said[0] != '\0')
             buffer_add_format(out, " (%s)", a->said);
     }
     if (race->won && winner == &race->options.ports[0])

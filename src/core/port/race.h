@@ -60,6 +60,7 @@ struct race_attempt {
     bool has_session, secured, certificate_bad, connect_due, shake_due, close_due, connected;
     struct client_session session;
     struct client_capabilities capabilities; /* kept when the session is gone */
+    unsigned code;           /* of the reply it ended with; 0 when there was none */
     char said[200];          /* what the server, or the system, said at the end */
 };
 

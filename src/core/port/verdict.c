@@ -2,7 +2,7 @@
 #include "port/verdict.h"
 
 static const struct { const char *name, *sentence, *mend; } words[PORT_VERDICTS] = {
-    [PORT_UNTRIED] = {"untried", "not tried: a better port answered first", ""},
+    [PORT_UNTRIED] = {"untried", "not tried: all was decided before its turn", ""},
     [PORT_OPEN] = {"open", "works", ""},
     [PORT_REFUSED] = {"refused", "the host answers that nothing listens there", "use another port, or start the server's listener"},
     [PORT_FILTERED] = {"filtered", "no answer at all: a firewall or the provider drops this port", "use another port, or ask the provider to open it"},

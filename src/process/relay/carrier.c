@@ -258,6 +258,10 @@ static bool act(struct carrier *carrier, const struct delivery_action *action)
         conn_write(&carrier->conn, action->bytes);
         break;
     case DELIVERY_STARTTLS:
+        if (conn_input(&carrier->conn).length > 0) { /* RFC 3207 6 */
+            lost(carrier, true, "clear text came behind STARTTLS: somebody meddles with the connection");
+            break;
+        }
         carrier->handshaking = true;
         conn_start_tls_client(&carrier->conn, &carrier->relay->tls, carrier->name, action->verify);
         break;
