@@ -11,6 +11,7 @@
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <sysexits.h>
@@ -169,9 +170,29 @@ bool accounts_canonical(struct buffer *out, struct bytes address)
 /* ---- queries ---- */
 
 /* The header's change counter (SQLite's file format, 1.3): each commit adds one. */
+enum { COUNTER_AT = 24, FIRST_PAGE = 4096 };
+
+const volatile uint8_t *accounts_watch(const char *data_dir, struct error *error)
+{
+    struct buffer path = {0};
+    buffer_add_format(&path, "%s/accounts.db", data_dir);
+    int file = open(buffer_text(&path), O_RDONLY | O_CLOEXEC);
+    void *page = file < 0 ? MAP_FAILED : mmap(NULL, FIRST_PAGE, PROT_READ, MAP_SHARED, file, 0);
+    if (page == MAP_FAILED)
+        error_set_errno(error, EX_OSERR, "cannot watch %s", buffer_text(&path));
+    if (file >= 0)
+        close(file);
+    buffer_free(&path);
+    return page == MAP_FAILED ? NULL : page;
+}
+
+uint64_t accounts_watched_version(const volatile uint8_t *page)
+{
+    return (uint64_t)page[COUNTER_AT] << 24 | (uint64_t)page[COUNTER_AT + 1] << 16 | (uint64_t)page[COUNTER_AT + 2] << 8 | page[COUNTER_AT + 3];
+}
+
 uint64_t accounts_version(struct accounts *accounts)
 {
-    enum { COUNTER_AT = 24 };
     uint32_t counter = 0;
     return pread(accounts->file, &counter, sizeof counter, COUNTER_AT) == sizeof counter ? counter : ++accounts->unknown_version;
 }

@@ -5,7 +5,7 @@
  * touches nothing else.
  */
 #include "auth/checkers.h"
-#include "auth/answers.h"
+#include "answers.h"
 #include "auth/guesses.h"
 #include "auth/remembered.h"
 
@@ -133,20 +133,9 @@ static void ask_password(struct auth *auth, struct channel *asker, const struct 
     arena_clear(&arena);
 }
 
-/* A question as octets: who asks, about what. */
-static struct bytes key_of(struct buffer *room, char kind, struct bytes account, struct bytes address)
-{
-    buffer_clear(room);
-    buffer_add_octet(room, kind);
-    buffer_add(room, account);
-    buffer_add_octet(room, '\n'); /* stands in neither */
-    buffer_add(room, address);
-    return buffer_bytes(room);
-}
-
 static void ask_sender(struct auth *auth, struct channel *asker, const struct ipc_sender *asked)
 {
-    struct bytes key = key_of(&auth->key, 's', asked->account, asked->address);
+    struct bytes key = answers_key(&auth->key, ANSWERS_SENDER, asked->account, asked->address);
     answers_check(&auth->answers, accounts_version(auth->accounts));
     const struct answer *known = answers_find(&auth->answers, key);
     struct answer fresh = {0};
@@ -175,7 +164,7 @@ static void ask_recipient(struct auth *auth, struct channel *asker, const struct
 {
     struct arena arena = {0};
     struct recipient elsewhere = {.address = asked->address};
-    struct bytes key = key_of(&auth->key, 'r', bytes_none(), asked->address);
+    struct bytes key = answers_key(&auth->key, ANSWERS_RECIPIENT, bytes_none(), asked->address);
     answers_check(&auth->answers, accounts_version(auth->accounts));
     const struct answer *known = answers_find(&auth->answers, key);
     struct answer fresh = {0};

@@ -101,6 +101,13 @@ static void log_refusals(const struct dialogue *dialogue, struct bytes replies)
     }
 }
 
+/* What auth told before needs no question. */
+static void ask(struct dialogue *dialogue, enum ipc_kind kind, const struct server_action *action)
+{
+    if (!question_is_known(dialogue, kind, action))
+        question_ask(dialogue, kind, action);
+}
+
 /* False when the dialogue is gone. */
 static bool carry_out(struct dialogue *dialogue, const struct server_action *action)
 {
@@ -129,10 +136,10 @@ static bool carry_out(struct dialogue *dialogue, const struct server_action *act
         if (dialogue->door->policy.role == ROLE_LOCAL) /* who is on this machine may speak for it */
             server_session_answer_sender(&dialogue->session, SENDER_ALLOWED);
         else
-            question_ask(dialogue, IPC_SENDER, action);
+            ask(dialogue, IPC_SENDER, action);
         break;
     case SERVER_ASK_RECIPIENT:
-        question_ask(dialogue, IPC_RECIPIENT, action);
+        ask(dialogue, IPC_RECIPIENT, action);
         break;
     case SERVER_ASK_STORE:
         intake_store(dialogue, action);

@@ -89,9 +89,43 @@ static void leave_line(struct dialogue *dialogue)
         smtpd->waiting_last = before;
 }
 
+static struct bytes key_of(struct smtpd *smtpd, enum ipc_kind kind, const struct server_action *action)
+{
+    if (kind == IPC_SENDER)
+        return answers_key(&smtpd->key, ANSWERS_SENDER, action->account, action->address);
+    return answers_key(&smtpd->key, action->account.length > 0 ? ANSWERS_RECIPIENT_OF_USER : ANSWERS_RECIPIENT, bytes_none(), action->address);
+}
+
+bool question_is_known(struct dialogue *dialogue, enum ipc_kind kind, const struct server_action *action)
+{
+    struct smtpd *smtpd = dialogue->smtpd;
+    answers_check(&smtpd->answers, accounts_watched_version(smtpd->accounts_page));
+    const struct answer *known = answers_find(&smtpd->answers, key_of(smtpd, kind, action));
+    if (known == NULL)
+        return false;
+    if (kind == IPC_SENDER)
+        server_session_answer_sender(&dialogue->session, (enum sender_verdict)known->verdict);
+    else
+        server_session_answer_recipient(&dialogue->session, (enum recipient_verdict)known->verdict, known->targets, known->target_count);
+    return true;
+}
+
+/* Only what is good news: strangers could fill the memory with the rest. */
+static void keep_answer(struct dialogue *dialogue, uint32_t verdict, struct recipient *targets, size_t count)
+{
+    struct smtpd *smtpd = dialogue->smtpd;
+    const struct question *question = &dialogue->question;
+    uint64_t version = accounts_watched_version(smtpd->accounts_page);
+    answers_check(&smtpd->answers, version);
+    if (question->version != version) /* it may have been told before the change */
+        return;
+    struct answer answer = {.verdict = verdict, .targets = targets, .target_count = count};
+    answers_keep(&smtpd->answers, key_of(smtpd, question->kind, &question->action), &answer);
+}
+
 void question_ask(struct dialogue *dialogue, enum ipc_kind kind, const struct server_action *action)
 {
-    dialogue->question = (struct question){.open = true, .kind = kind, .since_ms = clock_now_ms()};
+    dialogue->question = (struct question){.open = true, .kind = kind, .since_ms = clock_now_ms(), .version = accounts_watched_version(dialogue->smtpd->accounts_page)};
     if (action != NULL)
         dialogue->question.action = *action;
     if (!try_to_ask(dialogue))
@@ -151,7 +185,17 @@ static void recipient_answered(struct dialogue *dialogue, const struct ipc_recip
     enum recipient_verdict verdict = answer->verdict <= RECIPIENT_UNAVAILABLE ? (enum recipient_verdict)answer->verdict : RECIPIENT_UNAVAILABLE;
     if (verdict == RECIPIENT_KNOWN && answer->target_count == 0)
         verdict = RECIPIENT_UNAVAILABLE;
+    if (verdict == RECIPIENT_KNOWN)
+        keep_answer(dialogue, verdict, answer->targets, answer->target_count);
     server_session_answer_recipient(&dialogue->session, verdict, answer->targets, answer->target_count);
+}
+
+static void sender_answered(struct dialogue *dialogue, const struct ipc_sender_answer *answer)
+{
+    enum sender_verdict verdict = answer->verdict <= SENDER_UNAVAILABLE ? (enum sender_verdict)answer->verdict : SENDER_UNAVAILABLE;
+    if (verdict == SENDER_ALLOWED)
+        keep_answer(dialogue, verdict, NULL, 0);
+    server_session_answer_sender(&dialogue->session, verdict);
 }
 
 static enum store_verdict store_verdict_of(uint32_t verdict)
@@ -200,8 +244,7 @@ void question_answered(struct smtpd *smtpd, enum ipc_kind kind, union ipc_messag
         password_answered(dialogue, &message->password_answer);
         break;
     case IPC_SENDER:
-        server_session_answer_sender(&dialogue->session, message->sender_answer.verdict <= SENDER_UNAVAILABLE
-                                                             ? (enum sender_verdict)message->sender_answer.verdict : SENDER_UNAVAILABLE);
+        sender_answered(dialogue, &message->sender_answer);
         break;
     case IPC_RECIPIENT:
         recipient_answered(dialogue, &message->recipient_answer);

@@ -40,6 +40,10 @@ static bool smtpd_open(struct child *child, struct error *error)
     child->service_data = smtpd;
     map_start(&smtpd->visitors, smtpd->seed);
     map_start(&smtpd->questions, smtpd->seed);
+    answers_start(&smtpd->answers, smtpd->seed);
+    smtpd->accounts_page = accounts_watch(config->data_dir, error);
+    if (smtpd->accounts_page == NULL)
+        return false;
     if (needs_tls(child) && (config->tls.certificate == NULL || config->tls.key == NULL))
         return error_set(error, EX_CONFIG, "there is no TLS certificate; name one as tls.certificate and tls.key");
     return !needs_tls(child) || tls_server_open(&smtpd->tls, config->tls.certificate, config->tls.key, error);

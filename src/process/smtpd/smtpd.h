@@ -13,6 +13,7 @@
 #ifndef MAILBOAT_SMTPD_H
 #define MAILBOAT_SMTPD_H
 
+#include "answers.h"
 #include "child.h"
 #include "conn.h"
 #include "map.h"
@@ -55,6 +56,7 @@ struct question {
     struct server_action action; /* what the machine said; its texts live until the answer */
     uint64_t request;            /* 0 while it could not be sent */
     uint64_t since_ms;
+    uint64_t version;            /* of the accounts when it was asked */
     struct dialogue *next_waiting;
 };
 
@@ -95,6 +97,9 @@ struct smtpd {
     struct map visitors;  /* by address */
     struct map questions; /* dialogues by request */
     uint64_t last_request;
+    struct answers answers; /* of auth */
+    struct buffer key;      /* of the question at hand */
+    const volatile uint8_t *accounts_page; /* tells when the answers do not hold any more */
     struct dialogue *waiting_first, *waiting_last; /* whose question could not be sent */
     struct timer retry;
     struct timer reopen;  /* doors that were shut for a while */
@@ -121,6 +126,9 @@ void dialogue_free(struct dialogue *dialogue);
 
 /* ---- question.c ---- */
 void question_ask(struct dialogue *dialogue, enum ipc_kind kind, const struct server_action *action);
+/* Answers a question about a sender or a recipient at once, where auth told
+ * the same before and the accounts have not changed since; else false. */
+bool question_is_known(struct dialogue *dialogue, enum ipc_kind kind, const struct server_action *action);
 /* Whoever asked is gone: an answer will find no one. */
 void question_forget(struct dialogue *dialogue);
 void question_answered(struct smtpd *smtpd, enum ipc_kind kind, union ipc_message *message, int attached);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "auth/answers.h"
+#include "answers.h"
 
 void answers_start(struct answers *answers, uint64_t seed)
 {
@@ -11,6 +11,16 @@ void answers_free(struct answers *answers)
 {
     map_free(&answers->known);
     arena_clear(&answers->arena);
+}
+
+struct bytes answers_key(struct buffer *room, enum answers_kind kind, struct bytes account, struct bytes address)
+{
+    buffer_clear(room);
+    buffer_add_octet(room, (char)kind);
+    buffer_add(room, account);
+    buffer_add_octet(room, '\n'); /* stands in neither */
+    buffer_add(room, address);
+    return buffer_bytes(room);
 }
 
 static void forget(struct answers *answers)
