@@ -468,8 +468,10 @@ static bool check_relay(const struct reading *reading)
     const struct config *config = reading->config;
     const char *host = config->relay.smarthost.host;
     const yaml_node_t *via = said_at(reading, "relay.via");
-    if (config->relay.via != RELAY_MX && host == NULL)
-        return fail_at(reading, via, "relay.via: %s needs relay.smarthost.host", config->relay.via == RELAY_AUTO ? "auto" : "smarthost");
+    if (config->relay.via == RELAY_AUTO)
+        return fail_at(reading, via, "relay.via: auto is not there yet in this version; use mx or smarthost");
+    if (config->relay.via == RELAY_SMARTHOST && host == NULL)
+        return fail_at(reading, via, "relay.via: smarthost needs relay.smarthost.host");
     bool loopback = host != NULL && host_is_loopback(bytes_of_text(host));
     if ((int)config->relay.smarthost.tls == SMARTHOST_TLS_NONE && !loopback)
         return fail_at(reading, said_at(reading, "relay.smarthost.tls"),
@@ -495,11 +497,10 @@ static bool check_domains(const struct reading *reading)
     return true;
 }
 
-static bool check_lmtp(const struct reading *reading)
+static bool check_mailboxes(const struct reading *reading)
 {
-    const struct config *config = reading->config;
-    if (config->mailboxes.deliver == DELIVER_LMTP && strncmp(config->mailboxes.lmtp, "unix:/", 6) != 0)
-        return fail_at(reading, said_at(reading, "mailboxes.lmtp"), "mailboxes.lmtp: %s is not of the form unix:/PATH", config->mailboxes.lmtp);
+    if (reading->config->mailboxes.deliver == DELIVER_LMTP)
+        return fail_at(reading, said_at(reading, "mailboxes.deliver"), "mailboxes.deliver: lmtp is not there yet in this version; use maildir");
     return true;
 }
 
@@ -519,7 +520,7 @@ static bool complete(struct reading *reading)
         return fail_at(reading, said_at(reading, "data_dir"), "data_dir: '%s' must be a whole path, from / on", config->data_dir);
     if (config->queue.first_ms > config->queue.max_ms)
         return fail_at(reading, said_at(reading, "queue.retry.first"), "queue.retry: first is longer than max");
-    return check_domains(reading) && check_tls(reading) && check_relay(reading) && check_lmtp(reading);
+    return check_domains(reading) && check_tls(reading) && check_relay(reading) && check_mailboxes(reading);
 }
 
 /* ---- life ---- */

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* How auth slows guessing, remembers right passwords, and forgets answers. */
+#include "unit.h"
+
+#include <stdio.h>
+
+#include "answers.h"
+#include "auth/guesses.h"
+#include "auth/remembered.h"
+#include "server/session.h"
+
+enum { NOW = 1000 * 1000 };
+static const struct bytes here = {"192.0.2.1", 9}, there = {"192.0.2.2", 9}, ada = {"ada@example.org", 15}, bob = {"bob@example.org", 15};
+
+/* ---- guesses ---- */
+
+static void some_wrong_passwords_are_free_and_one_more_locks(void **state)
+{
+    struct guesses guesses;
+    guesses_start(&guesses, 7);
+    for (int i = 0; i < GUESSES_FREE; i++) {
+        assert_false(guesses_locked(&guesses, here, ada, NOW));
+        guesses_failed(&guesses, here, ada, NOW);
+    }
+    assert_false(guesses_locked(&guesses, here, ada, NOW));
+    guesses_failed(&guesses, here, ada, NOW);
+    assert_true(guesses_locked(&guesses, here, ada, NOW));
+    assert_false(guesses_locked(&guesses, there, ada, NOW)); /* nobody else is locked out */
+    assert_false(guesses_locked(&guesses, here, bob, NOW));
+    assert_false(guesses_locked(&guesses, here, ada, NOW + GUESSES_LOCK_FIRST_MS));
+    guesses_free(&guesses);
+}
+
+static void each_failure_doubles_the_lock_up_to_its_limit(void **state)
+{
+    struct guesses guesses;
+    uint64_t now = NOW, lock_ms = GUESSES_LOCK_FIRST_MS;
+    guesses_start(&guesses, 7);
+    for (int i = 0; i < GUESSES_FREE; i++)
+        guesses_failed(&guesses, here, ada, now);
+    for (int i = 0; i < 20; i++) {
+        guesses_failed(&guesses, here, ada, now);
+        assert_true(guesses_locked(&guesses, here, ada, now + lock_ms - 1));
+        assert_false(guesses_locked(&guesses, here, ada, now + lock_ms));
+        now += lock_ms;
+        lock_ms = lock_ms * 2 < GUESSES_LOCK_MAX_MS ? lock_ms * 2 : GUESSES_LOCK_MAX_MS;
+    }
+    guesses_succeeded(&guesses, here, ada);
+    guesses_failed(&guesses, here, ada, now);
+    assert_false(guesses_locked(&guesses, here, ada, now));
+    guesses_free(&guesses);
+}
+
+static void one_address_that_tries_many_accounts_is_locked(void **state)
+{
+    struct guesses guesses;
+    char name[32];
+    guesses_start(&guesses, 7);
+    for (int i = 0; i <= GUESSES_FREE_ADDRESS; i++) {
+        snprintf(name, sizeof name, "user%d@example.org", i);
+        guesses_failed(&guesses, here, bytes_of_text(name), NOW);
+    }
+    assert_true(guesses_locked(&guesses, here, ada, NOW));
+    assert_false(guesses_locked(&guesses, there, ada, NOW));
+    guesses_free(&guesses);
+}
+
+/* ---- remembered ---- */
+
+static void a_right_password_is_remembered_for_a_while(void **state)
+{
+    struct remembered remembered;
+    const struct bytes password = BYTES("secret"), hash = BYTES("$y$one"), other = BYTES("$y$two");
+    remembered_start(&remembered);
+    assert_false(remembered_has(&remembered, ada, password, hash, NOW));
+    remembered_add(&remembered, ada, password, hash, NOW);
+    assert_true(remembered_has(&remembered, ada, password, hash, NOW + REMEMBERED_MS - 1));
+    assert_false(remembered_has(&remembered, ada, password, hash, NOW + REMEMBERED_MS));
+    assert_false(remembered_has(&remembered, ada, BYTES("Secret"), hash, NOW));
+    assert_false(remembered_has(&remembered, bob, password, hash, NOW));
+    assert_false(remembered_has(&remembered, ada, password, other, NOW)); /* the password was changed */
+    remembered_free(&remembered);
+}
+
+static void fields_cannot_be_shifted_into_each_other(void **state)
+{
+    struct remembered remembered;
+    remembered_start(&remembered);
+    remembered_add(&remembered, BYTES("ab"), BYTES("c"), BYTES("h"), NOW);
+    assert_false(remembered_has(&remembered, BYTES("a"), BYTES("bc"), BYTES("h"), NOW));
+    assert_false(remembered_has(&remembered, BYTES("ab"), BYTES("ch"), BYTES(""), NOW));
+    remembered_free(&remembered);
+}
+
+/* ---- answers ---- */
+
+static void answers_hold_until_the_accounts_change(void **state)
+{
+    struct answers answers;
+    struct buffer room = {0};
+    struct recipient target = {.address = ada, .original = BYTES("ada+shop@example.org"), .local = true};
+    struct answer answer = {.verdict = RECIPIENT_KNOWN, .targets = &target, .target_count = 1};
+    answers_start(&answers, 7);
+    answers_check(&answers, 1);
+    answers_keep(&answers, answers_key(&room, ANSWERS_RECIPIENT, bytes_none(), BYTES("ada+shop@example.org")), &answer);
+    const struct answer *found = answers_find(&answers, answers_key(&room, ANSWERS_RECIPIENT, bytes_none(), BYTES("ada+shop@example.org")));
+    assert_non_null(found);
+    assert_true(bytes_equal(found->targets[0].address, ada) && found->targets[0].local);
+    assert_null(answers_find(&answers, answers_key(&room, ANSWERS_RECIPIENT_OF_USER, bytes_none(), BYTES("ada+shop@example.org"))));
+    answers_check(&answers, 1);
+    assert_non_null(answers_find(&answers, answers_key(&room, ANSWERS_RECIPIENT, bytes_none(), BYTES("ada+shop@example.org"))));
+    answers_check(&answers, 2);
+    assert_null(answers_find(&answers, answers_key(&room, ANSWERS_RECIPIENT, bytes_none(), BYTES("ada+shop@example.org"))));
+    buffer_free(&room);
+    answers_free(&answers);
+}
+
+static void answers_are_bounded(void **state)
+{
+    struct answers answers;
+    struct buffer room = {0};
+    char address[32];
+    answers_start(&answers, 7);
+    for (int i = 0; i < ANSWERS_MAX + 10; i++) {
+        snprintf(address, sizeof address, "u%d@example.org", i);
+        answers_keep(&answers, answers_key(&room, ANSWERS_SENDER, ada, bytes_of_text(address)), &(struct answer){.verdict = SENDER_ALLOWED});
+        assert_true(answers.known.count <= ANSWERS_MAX);
+    }
+    buffer_free(&room);
+    answers_free(&answers);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(some_wrong_passwords_are_free_and_one_more_locks), cmocka_unit_test(each_failure_doubles_the_lock_up_to_its_limit),
+        cmocka_unit_test(one_address_that_tries_many_accounts_is_locked),   cmocka_unit_test(a_right_password_is_remembered_for_a_while),
+        cmocka_unit_test(fields_cannot_be_shifted_into_each_other),         cmocka_unit_test(answers_hold_until_the_accounts_change),
+        cmocka_unit_test(answers_are_bounded),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
