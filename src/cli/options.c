@@ -2,11 +2,14 @@
 #include "options.h"
 
 #include "data_dir.h"
+#include "users.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sysexits.h>
 #include <termios.h>
 #include <unistd.h>
@@ -103,13 +106,26 @@ bool options_config(const struct command *command, const char *file, struct conf
     return false;
 }
 
+/* Root over the data of somebody who runs the server without root: from here
+ * on this is that somebody, so that what is made stays theirs, what is there
+ * keeps its owner, and their links lead root nowhere. */
+static bool become_owner(const struct config *config, struct error *error)
+{
+    struct buffer path = {0};
+    struct stat owner;
+    buffer_add_format(&path, "%s/accounts.db", config->data_dir);
+    bool known = lstat(buffer_text(&path), &owner) == 0 || stat(config->data_dir, &owner) == 0;
+    buffer_free(&path);
+    return geteuid() != 0 || !known || owner.st_uid == 0 || user_become((struct user){owner.st_uid, owner.st_gid, true}, error);
+}
+
 struct accounts *options_accounts(const struct command *command, const char *file, struct config *config, int *exit_code)
 {
     struct error error = {0};
     struct accounts *accounts = NULL;
     if (!options_config(command, file, config, exit_code))
         return NULL;
-    if (data_dir_prepare(config, &error))
+    if (become_owner(config, &error) && data_dir_prepare(config, &error))
         accounts = accounts_open(config->data_dir, true, &error);
     if (accounts == NULL) {
         *exit_code = command_fail(command, &error);
@@ -122,31 +138,55 @@ struct accounts *options_accounts(const struct command *command, const char *fil
 
 /* ---- passwords ---- */
 
-enum { PASSWORD_LINE_MAX = 1024 };
-
+/* The first line, up to one octet more than a password may have: what is too
+ * long is refused as such, and never cut. */
 static bool read_line(FILE *from, struct buffer *out)
 {
-    char line[PASSWORD_LINE_MAX];
-    if (fgets(line, sizeof line, from) == NULL)
-        return false;
-    buffer_add(out, bytes_first(bytes_of_text(line), strcspn(line, "\r\n")));
-    explicit_bzero(line, sizeof line);
-    return true;
+    int c = EOF;
+    buffer_reserve(out, PASSWORD_MAX + 2); /* no copies are left behind by growing */
+    while (out->length <= PASSWORD_MAX && (c = getc(from)) != EOF && c != '\n')
+        buffer_add_octet(out, (char)c);
+    bool got = out->length > 0 || c == '\n';
+    if (out->length > 0 && out->at[out->length - 1] == '\r')
+        out->length--;
+    return got;
 }
 
-/* Without echo; the terminal is put back even where nothing came. */
+void options_wipe(struct buffer *secret)
+{
+    if (secret->at != NULL)
+        explicit_bzero(secret->at, secret->capacity);
+    buffer_free(secret);
+}
+
+static volatile sig_atomic_t interrupted_by;
+
+static void interrupted(int number)
+{
+    interrupted_by = number;
+}
+
+/* Without echo; the terminal is put back also when ^C ends the question. */
 static bool ask(const char *prompt, struct buffer *out)
 {
+    static const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
+    struct sigaction catch = {.sa_handler = interrupted}, kept[ARRAY_LENGTH(signals)];
     struct termios before, silent;
-    fputs(prompt, stderr);
     if (tcgetattr(STDIN_FILENO, &before) != 0)
         return false;
+    for (size_t i = 0; i < ARRAY_LENGTH(signals); i++)
+        sigaction(signals[i], &catch, &kept[i]);
     silent = before;
     silent.c_lflag &= ~(tcflag_t)ECHO;
     tcsetattr(STDIN_FILENO, TCSAFLUSH, &silent);
+    fputs(prompt, stderr);
     bool got = read_line(stdin, out);
     tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
     fputs("\n", stderr);
+    for (size_t i = 0; i < ARRAY_LENGTH(signals); i++)
+        sigaction(signals[i], &kept[i], NULL);
+    if (interrupted_by != 0)
+        raise(interrupted_by);
     return got;
 }
 
@@ -155,7 +195,7 @@ static bool ask_twice(struct buffer *out, struct error *error)
     struct buffer again = {0};
     bool got = ask("New password: ", out) && ask("Once more: ", &again);
     bool same = got && bytes_equal(buffer_bytes(out), buffer_bytes(&again));
-    buffer_free(&again);
+    options_wipe(&again);
     return same || error_set(error, EX_DATAERR, got ? "the two passwords are not the same; nothing was changed" : "no password was given");
 }
 
@@ -175,9 +215,11 @@ bool options_password(const struct command *command, const char *file, struct bu
     bool got = file != NULL          ? read_password_file(file, out, &error)
                : isatty(STDIN_FILENO) ? ask_twice(out, &error)
                                       : read_line(stdin, out) || error_set(&error, EX_DATAERR, "no password on standard input: its first line is the password");
-    if (got && out->length == 0)
-        got = error_set(&error, EX_DATAERR, "the password is empty");
-    if (!got)
+    if (got && (out->length == 0 || out->length > PASSWORD_MAX || bytes_find(buffer_bytes(out), '\0') != SIZE_MAX))
+        got = error_set(&error, EX_DATAERR, "a password has 1 to %d octets, and no NUL", PASSWORD_MAX);
+    if (!got) {
+        options_wipe(out);
         *exit_code = command_fail(command, &error);
+    }
     return got;
 }

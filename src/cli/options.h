@@ -38,11 +38,14 @@ bool options_read(const struct command *command, int argc, char **argv, const st
 
 /* The configuration of --config, or the default one; says what is wrong. */
 bool options_config(const struct command *command, const char *file, struct config *config, int *exit_code);
-/* And its accounts, for writing, in a data folder that is made where it is missing. */
+/* And its accounts, for writing, in a data folder that is made where it is missing.
+ * Root becomes the owner of accounts that belong to somebody else, for good. */
 struct accounts *options_accounts(const struct command *command, const char *file, struct config *config, int *exit_code);
 
 /* A password: from `file`, prompted for twice on a terminal, or standard
  * input's first line. Appended to `out`; false when it has been said why not. */
 bool options_password(const struct command *command, const char *file, struct buffer *out, int *exit_code);
+/* Overwrites and frees it. */
+void options_wipe(struct buffer *secret);
 
 #endif

@@ -21,18 +21,21 @@ static int change(const struct wish *wish, bool (*act)(struct accounts *accounts
     struct buffer password = {0};
     struct error error = {0};
     int exit_code = EX_OK;
-    struct accounts *accounts = options_accounts(&user_command, wish->config, &config, &exit_code);
-    if (accounts == NULL)
+    bool from_file = with_password && wish->password_file != NULL; /* read while it is still root who reads */
+    if (from_file && !options_password(&user_command, wish->password_file, &password, &exit_code))
         return exit_code;
-    if (!with_password || options_password(&user_command, wish->password_file, &password, &exit_code)) {
+    struct accounts *accounts = options_accounts(&user_command, wish->config, &config, &exit_code);
+    if (accounts == NULL) {
+        options_wipe(&password);
+        return exit_code;
+    }
+    if (!with_password || from_file || options_password(&user_command, NULL, &password, &exit_code)) {
         if (act(accounts, bytes_of_text(wish->address), buffer_bytes(&password), &error))
             printf("%s: %s\n", wish->address, done_text);
         else
             exit_code = command_fail(&user_command, &error);
     }
-    if (password.at != NULL)
-        explicit_bzero(password.at, password.capacity);
-    buffer_free(&password);
+    options_wipe(&password);
     accounts_close(accounts);
     config_free(&config);
     return exit_code;
