@@ -8,6 +8,23 @@
 
 extern const struct command domain_command;
 
+static bool add_domain(struct accounts *accounts, const struct config *config, const char *domain, struct error *error)
+{
+    if (listing_is_configured(config, domain))
+        return error_set(error, EX_DATAERR, "%s is hosted already: it stands under domains: in %s", domain, config->file);
+    return accounts_domain_add(accounts, bytes_of_text(domain), error);
+}
+
+/* What the configuration says stays; a second mention in the accounts goes. */
+static bool remove_domain(struct accounts *accounts, const struct config *config, const char *domain, struct error *error)
+{
+    bool configured = listing_is_configured(config, domain);
+    bool removed = accounts_domain_remove(accounts, bytes_of_text(domain), error);
+    if (configured && (removed || error->exit_code == EX_NOUSER))
+        return error_set(error, EX_DATAERR, "%s stands under domains: in %s; take it out there and reload the server", domain, config->file);
+    return removed;
+}
+
 static int change(const char *config_file, const char *domain, bool add)
 {
     struct config config;
@@ -16,7 +33,7 @@ static int change(const char *config_file, const char *domain, bool add)
     struct accounts *accounts = options_accounts(&domain_command, config_file, &config, &exit_code);
     if (accounts == NULL)
         return exit_code;
-    if (add ? accounts_domain_add(accounts, bytes_of_text(domain), &error) : accounts_domain_remove(accounts, bytes_of_text(domain), &error))
+    if ((add ? add_domain : remove_domain)(accounts, &config, domain, &error))
         printf("%s: %s\n", domain, add ? "its mail is delivered here now" : "no longer here");
     else
         exit_code = command_fail(&domain_command, &error);
@@ -27,7 +44,7 @@ static int change(const char *config_file, const char *domain, bool add)
 
 static int run(int argc, char **argv)
 {
-    static const char *const columns[] = {"name"};
+    static const char *const columns[] = {"name", "configuration?"};
     const char *config_file = NULL;
     bool json = false;
     struct arguments arguments;

@@ -54,6 +54,8 @@ static int run(int argc, char **argv)
     const struct option_rule rules[] = {{OPTION_TEXT, "config", 'c', &config_file}, {OPTION_TEXT, "name", 'n', &name}, {OPTION_FLAG, "json", 0, &json}, {OPTION_END, NULL, 0, NULL}};
     if (!options_read(&key_command, argc, argv, rules, &arguments))
         return EX_USAGE;
+    if (!bytes_is_utf8(bytes_of_text(name)) || bytes_has_control(bytes_of_text(name)))
+        return command_usage(&key_command, "--name takes one line of UTF-8 text");
     const char *verb = arguments.count > 0 ? arguments.at[0] : "";
     if (arguments.count == 1 && strcmp(verb, "list") == 0)
         return listing_accounts(&key_command, config_file, LIST_KEYS, columns, ARRAY_LENGTH(columns), json);

@@ -78,6 +78,41 @@ static void each_row(void *owner, const char *const *columns, size_t count)
     listing_row(owner, columns);
 }
 
+struct domains {
+    struct listing *listing;
+    const struct config *config;
+};
+
+/* Those of the configuration have been listed. */
+static void each_domain(void *owner, const char *const *columns, size_t count)
+{
+    const struct domains *domains = owner;
+    if (!listing_is_configured(domains->config, columns[0]))
+        listing_row(domains->listing, (const char *const[]){columns[0], "0"});
+}
+
+static bool list_domains(struct accounts *accounts, const struct config *config, struct listing *listing, struct error *error)
+{
+    struct domains domains = {listing, config};
+    for (size_t i = 0; i < config->domain_count; i++)
+        listing_row(listing, (const char *const[]){config->domains[i], "1"});
+    return accounts_each(accounts, LIST_DOMAINS, each_domain, &domains, error);
+}
+
+bool listing_is_configured(const struct config *config, const char *domain)
+{
+    struct buffer wanted = {0}, name = {0};
+    bool found = false;
+    bool is_domain = accounts_domain(&wanted, bytes_of_text(domain));
+    for (size_t i = 0; is_domain && !found && i < config->domain_count; i++) {
+        buffer_clear(&name);
+        found = accounts_domain(&name, bytes_of_text(config->domains[i])) && bytes_equal(buffer_bytes(&name), buffer_bytes(&wanted));
+    }
+    buffer_free(&wanted);
+    buffer_free(&name);
+    return found;
+}
+
 int listing_accounts(const struct command *command, const char *config_file, enum accounts_list list, const char *const *names, size_t count, bool json)
 {
     struct config config;
@@ -88,9 +123,7 @@ int listing_accounts(const struct command *command, const char *config_file, enu
     if (accounts == NULL)
         return exit_code;
     listing_begin(&listing);
-    for (size_t i = 0; list == LIST_DOMAINS && i < config.domain_count; i++)
-        listing_row(&listing, (const char *const[]){config.domains[i], "configuration"});
-    bool done = accounts_each(accounts, list, each_row, &listing, &error);
+    bool done = list == LIST_DOMAINS ? list_domains(accounts, &config, &listing, &error) : accounts_each(accounts, list, each_row, &listing, &error);
     listing_end(&listing);
     if (!done)
         exit_code = command_fail(command, &error);

@@ -5,6 +5,7 @@
 
 #include "accounts.h"
 #include "command.h"
+#include "config.h"
 
 struct listing {
     const char *const *names; /* of the columns; a name that ends in '?' is a yes or no */
@@ -18,5 +19,8 @@ void listing_end(struct listing *listing);
 
 /* All of one kind of account; the subcommands' `list`. */
 int listing_accounts(const struct command *command, const char *config_file, enum accounts_list list, const char *const *names, size_t count, bool json);
+
+/* Does the domain stand under `domains:` in the configuration? */
+bool listing_is_configured(const struct config *config, const char *domain);
 
 #endif
