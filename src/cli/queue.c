@@ -6,6 +6,7 @@
  */
 #include "channel.h"
 #include "clock.h"
+#include "log.h"
 #include "options.h"
 #include "queue/id.h"
 #include "queue/queue.h"
@@ -271,6 +272,7 @@ static bool do_it_here(const char *folder, const struct config *config, enum con
     enum store_verdict verdict = STORE_DONE;
     if (store == NULL)
         return false;
+    log_start("queue", (enum log_format)config->log.format, LOG_EVENT_WARN); /* the count that is printed says it; a line a message is for the server's log */
     queue_start(&queue, store, &options, now_ms, now_ms);
     if (id != 0)
         *count = queue_control(&queue, verb, id, now_ms);

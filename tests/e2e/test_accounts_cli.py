@@ -355,3 +355,31 @@ def test_a_link_in_a_foreign_folder_leads_root_nowhere(tmp_path):
     os.lchown(accounts.data / "accounts.db", NOBODY, NOBODY)
     accounts.refused(77, "user", "list")
     assert target.stat().st_size == 0 and target.stat().st_uid == 0
+
+
+# ---- the queue without a server ----
+
+def test_a_person_s_word_on_the_queue_counts_when_no_server_runs(mailboat):
+    server = mailboat(extra="queue: {hold: true}\n")
+    server.add_user(ADA, PASSWORD)
+    count = 300  # more than one page of the store
+    with smtp(server, 587, user=ADA, password=PASSWORD) as client:
+        for number in range(count):
+            client.sendmail(ADA, [ADA, f"b{number}@elsewhere.invalid"], "Subject: x\r\n\r\nhi\r\n")
+    server.stop()
+    listed = json.loads(server.cli("queue", "list", "--json").stdout)
+    assert len({message["id"] for message in listed}) == count
+    first, last = listed[0]["id"], listed[-1]["id"]
+    assert json.loads(server.cli("queue", "hold", first, "--json").stdout) == {"recipients": 2}
+    shown = json.loads(server.cli("queue", "show", first, "--json").stdout)
+    assert [r["held"] for r in shown["recipients"]] == [True, True] and shown["sender"] == ADA
+    server.cli("queue", "release", first.upper())
+    server.cli("queue", "remove", last)
+    again = server.cli("queue", "remove", last, check=False)
+    assert again.returncode == 65 and again.stderr.count("\n") == 1 and last in again.stderr
+    done = server.cli("queue", "remove", "all", "--json")
+    assert json.loads(done.stdout) == {"recipients": 2 * (count - 1)} and done.stderr == ""
+    assert "Nothing waits" in server.cli("queue", "list").stdout
+    assert len({path.stat().st_uid for path in [server.data / "queue", *(server.data / "queue").rglob("*")]}) == 1
+    server.start()  # and a server takes it up again
+    server.stop()
