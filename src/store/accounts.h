@@ -19,7 +19,7 @@
 enum accounts_limit {
     ALIAS_DEPTH_MAX = 10,    /* aliases of aliases */
     ALIAS_TARGETS_MAX = 100, /* that one address may become */
-    PASSWORD_MAX = 1024,     /* octets */
+    PASSWORD_MAX = 511,      /* octets: as many as crypt(3) takes */
     KEY_SECRET_LENGTH = 26,  /* characters of base 32: 130 random bits */
 };
 

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Reports on deliveries: who wants one, what stands in it, and what cannot be forged. */
+#include "unit.h"
+
+#include <stdio.h>
+
+#include "message/dsn.h"
+
+static struct recipient bob = {.address = {"bob@example.com", 15}};
+static struct dsn_recipient about_bob;
+static struct envelope envelope;
+static struct dsn dsn;
+static struct buffer out;
+
+static int prepare(void **state)
+{
+    bob = (struct recipient){.address = BYTES("bob@example.com")};
+    about_bob = (struct dsn_recipient){.recipient = &bob, .action = DSN_FAILED, .enhanced = BYTES("5.1.1"), .code = 550, .text = BYTES("no such user"),
+                                       .peer = BYTES("mx.example.com[192.0.2.1]:25")};
+    envelope = (struct envelope){.sender = BYTES("ada@example.org")};
+    dsn = (struct dsn){.hostname = BYTES("mx.example.org"), .id = 77, .now_ms = 1000, .envelope = &envelope, .about_id = 33, .recipients = &about_bob, .recipient_count = 1,
+                       .content = BYTES("Subject: hi\r\nFrom: ada@example.org\r\n\r\nsecret text\r\n"), .content_is_whole = true};
+    buffer_clear(&out);
+    return 0;
+}
+
+static bool has(const char *text)
+{
+    return bytes_search(buffer_bytes(&out), bytes_of_text(text)) != SIZE_MAX;
+}
+
+static void a_failure_is_told_to_people_and_programs(void **state)
+{
+    assert_true(dsn_add(&out, &dsn));
+    assert_true(has("To: <ada@example.org>\r\n") && has("Auto-Submitted: auto-replied\r\n") && has("multipart/report; report-type=delivery-status"));
+    assert_true(has("<bob@example.com>: could not be delivered:\r\n") && has("550 5.1.1 no such user\r\n"));
+    assert_true(has("Final-Recipient: rfc822; bob@example.com\r\nAction: failed\r\nStatus: 5.1.1\r\nRemote-MTA: dns; mx.example.com\r\n"));
+    assert_true(has("Diagnostic-Code: smtp; 550 5.1.1 no such user\r\n"));
+    assert_true(has("text/rfc822-headers") && has("Subject: hi\r\n") && !has("secret text"));
+}
+
+static void the_whole_message_comes_back_where_it_was_asked_for(void **state)
+{
+    envelope.ret = RET_FULL;
+    assert_true(dsn_add(&out, &dsn));
+    assert_true(has("message/rfc822\r\n") && has("secret text"));
+    buffer_clear(&out);
+    dsn.content_is_whole = false; /* only a part is known */
+    assert_true(dsn_add(&out, &dsn));
+    assert_false(has("secret text"));
+}
+
+static void nobody_is_told_who_may_not_be(void **state)
+{
+    envelope.sender = bytes_none(); /* a report is never reported on */
+    assert_false(dsn_add(&out, &dsn));
+    envelope.sender = BYTES("ada@example.org");
+    bob.notify = NOTIFY_NEVER;
+    assert_false(dsn_add(&out, &dsn));
+    assert_int_equal(out.length, 0);
+}
+
+static void notify_says_who_wants_what(void **state)
+{
+    static const struct { uint8_t notify; bool failed, delayed, delivered, relayed; } table[] = {
+        {NOTIFY_UNSAID, true, true, false, false},   {NOTIFY_NEVER, false, false, false, false}, {NOTIFY_SUCCESS, false, false, true, true},
+        {NOTIFY_FAILURE, true, false, false, false}, {NOTIFY_DELAY, false, true, false, false},  {NOTIFY_FAILURE | NOTIFY_DELAY | NOTIFY_SUCCESS, true, true, true, true},
+    };
+    for (size_t i = 0; i < ARRAY_LENGTH(table); i++) {
+        bob.notify = table[i].notify;
+        assert_int_equal(dsn_wanted(&bob, DSN_FAILED), table[i].failed);
+        assert_int_equal(dsn_wanted(&bob, DSN_DELAYED), table[i].delayed);
+        assert_int_equal(dsn_wanted(&bob, DSN_DELIVERED), table[i].delivered);
+        assert_int_equal(dsn_wanted(&bob, DSN_RELAYED), table[i].relayed);
+    }
+}
+
+static void a_peer_forges_nothing(void **state)
+{
+    about_bob.text = BYTES("no\r\n--report-00000000002d\r\nContent-Type: text/html\r\n\r\n<b>pay</b>");
+    about_bob.peer = BYTES("mx\r\nX-Forged: yes[192.0.2.1]:25");
+    assert_true(dsn_add(&out, &dsn));
+    assert_false(has("\r\nContent-Type: text/html") || has("\r\nX-Forged"));
+}
+
+static void a_sender_forges_nothing_by_its_parameters(void **state)
+{
+    bob.orcpt = BYTES("rfc822;bob+0D+0AX-Forged: yes");
+    envelope.envid = BYTES("id+0D+0AX-Forged: yes");
+    assert_true(dsn_add(&out, &dsn));
+    assert_false(has("\r\nX-Forged"));
+    assert_true(has("Original-Recipient: rfc822; bob??X-Forged"));
+}
+
+static void a_message_that_knows_the_boundary_is_not_given_back(void **state)
+{
+    char content[200];
+    assert_true(dsn_add(&out, &dsn));
+    size_t at = bytes_search(buffer_bytes(&out), BYTES("boundary=\""));
+    snprintf(content, sizeof content, "Subject: x\r\nX: %.19s\r\n\r\n", buffer_text(&out) + at + 10);
+    dsn.content = bytes_of_text(content);
+    buffer_clear(&out);
+    assert_true(dsn_add(&out, &dsn));
+    assert_false(has("Subject: x"));
+}
+
+static void long_words_of_a_peer_are_wrapped(void **state)
+{
+    static char words[1024];
+    memset(words, 'x', sizeof words);
+    about_bob.text = bytes_of(words, sizeof words);
+    assert_true(dsn_add(&out, &dsn));
+    for (struct bytes rest = buffer_bytes(&out); rest.length > 0;)
+        assert_true(bytes_split(&rest, '\n').length <= 998);
+}
+
+static void only_whole_lines_of_a_long_header_come_back(void **state)
+{
+    struct buffer content = {0};
+    while (content.length < DSN_RETURNED_MAX + 100)
+        buffer_add_text(&content, "X-Line: 0123456789012345678901234567890123456789\r\n");
+    dsn.content = buffer_bytes(&content);
+    assert_true(dsn_add(&out, &dsn));
+    assert_true(out.length < DSN_RETURNED_MAX + 4096);
+    assert_true(has("0123456789\r\n\r\n--report-"));
+    buffer_free(&content);
+}
+
+#define TESTED(name) cmocka_unit_test_setup(name, prepare)
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TESTED(a_failure_is_told_to_people_and_programs), TESTED(the_whole_message_comes_back_where_it_was_asked_for), TESTED(nobody_is_told_who_may_not_be), TESTED(notify_says_who_wants_what),
+        TESTED(a_peer_forges_nothing), TESTED(a_sender_forges_nothing_by_its_parameters), TESTED(a_message_that_knows_the_boundary_is_not_given_back), TESTED(long_words_of_a_peer_are_wrapped),
+        TESTED(only_whole_lines_of_a_long_header_come_back),
+    };
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    buffer_free(&out);
+    return failed;
+}

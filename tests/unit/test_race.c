@@ -1,0 +1,364 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The race for the port that works, in virtual time, against servers that do as the test says. */
+#include "unit.h"
+
+#include "port/facts.h"
+#include "port/race.h"
+
+#include <stdio.h>
+
+enum behaviour { WORKS, SILENT, REFUSES, MUTE /* connects and says nothing */, NO_STARTTLS, BAD_CERTIFICATE, NO_AUTH, IS_WEB, BUSY /* 421 */, TLS_OTHER_WAY };
+
+/* One server a port, with its delay for each step. */
+struct peer {
+    enum behaviour behaviour;
+    uint64_t delay_ms;
+};
+
+struct ground {
+    struct race race;
+    struct race_options options;
+    struct peer peers[RACE_PORTS_MAX];
+    struct { uint64_t at_ms; int what; } due[RACE_ATTEMPTS_MAX]; /* 0 nothing, 1 connected, 2 TLS done, 3 speak */
+    struct buffer says[RACE_ATTEMPTS_MAX], heard[RACE_ATTEMPTS_MAX];
+    bool secured[RACE_ATTEMPTS_MAX], closed[RACE_ATTEMPTS_MAX];
+    uint64_t now_ms;
+    int won; /* -1: over, -2: still running */
+};
+
+static struct ground g;
+
+static struct peer *peer_of(size_t attempt)
+{
+    return &g.peers[g.race.attempts[attempt].port - g.race.options.ports];
+}
+
+static void later(size_t attempt, int what)
+{
+    g.due[attempt].at_ms = g.now_ms + peer_of(attempt)->delay_ms;
+    g.due[attempt].what = what;
+}
+
+static void say(size_t attempt, const char *text)
+{
+    buffer_add_text(&g.says[attempt], text);
+    later(attempt, 3);
+}
+
+static void hear(size_t attempt, struct bytes line)
+{
+    enum behaviour b = peer_of(attempt)->behaviour;
+    bool first = !g.secured[attempt];
+    buffer_add(&g.heard[attempt], line);
+    if (bytes_starts_nocase(line, "EHLO"))
+        say(attempt, first && b == NO_STARTTLS ? "250-x\r\n250 SIZE\r\n" : first ? "250-x\r\n250 STARTTLS\r\n" : b == NO_AUTH ? "250 x\r\n" : "250-x\r\n250 AUTH PLAIN LOGIN\r\n");
+    else if (bytes_starts_nocase(line, "STARTTLS"))
+        say(attempt, "220 go\r\n");
+    else if (bytes_starts_nocase(line, "AUTH"))
+        say(attempt, "235 welcome\r\n");
+}
+
+static void act(const struct race_action *action)
+{
+    size_t i = action->attempt;
+    switch (action->kind) {
+    case RACE_CONNECT:
+        if (peer_of(i)->behaviour == REFUSES)
+            race_lost(&g.race, i, LOSS_REFUSED, BYTES("Connection refused"), g.now_ms);
+        else if (peer_of(i)->behaviour != SILENT)
+            later(i, 1);
+        break;
+    case RACE_HANDSHAKE:
+        if (peer_of(i)->behaviour == TLS_OTHER_WAY)
+            race_lost(&g.race, i, LOSS_TLS_OTHER_WAY, BYTES("clear"), g.now_ms);
+        else
+            later(i, 2);
+        break;
+    case RACE_SEND: hear(i, action->bytes); break;
+    case RACE_CLOSE: g.closed[i] = true; break;
+    case RACE_WON: g.won = (int)i; break;
+    case RACE_OVER: g.won = -1; break;
+    case RACE_NOTHING: break;
+    }
+}
+
+static void greet(size_t i)
+{
+    enum behaviour b = peer_of(i)->behaviour;
+    if (b == MUTE || (b == TLS_OTHER_WAY && g.race.attempts[i].port->tls != CLIENT_TLS_IMPLICIT))
+        return;
+    say(i, b == IS_WEB ? "HTTP/1.1 400 Bad Request\r\n" : b == BUSY ? "421 4.3.2 too busy\r\n" : "220 mail\r\n");
+}
+
+static void happen(size_t i)
+{
+    int what = g.due[i].what;
+    g.due[i].what = 0;
+    if (what == 1) {
+        race_connected(&g.race, i, g.now_ms);
+        if (g.race.attempts[i].port->tls != CLIENT_TLS_IMPLICIT)
+            greet(i);
+    } else if (what == 2) {
+        g.secured[i] = true;
+        race_tls_done(&g.race, i, peer_of(i)->behaviour != BAD_CERTIFICATE, BYTES("expired"), g.now_ms);
+        if (g.race.attempts[i].port->tls == CLIENT_TLS_IMPLICIT)
+            greet(i);
+    } else {
+        struct bytes text = buffer_bytes(&g.says[i]);
+        buffer_consume(&g.says[i], race_feed(&g.race, i, text, g.now_ms));
+    }
+}
+
+static void pull(void)
+{
+    struct race_action action;
+    while (race_action(&g.race, g.now_ms, &action))
+        act(&action);
+}
+
+/* Until it is decided; how long that took. */
+static uint64_t run(void)
+{
+    uint64_t started_ms = g.now_ms;
+    race_start(&g.race, &g.options, g.now_ms);
+    for (pull(); g.won == -2; pull()) {
+        uint64_t next_ms = race_next_ms(&g.race, g.now_ms);
+        for (size_t i = 0; i < g.race.attempt_count; i++)
+            if (g.due[i].what != 0 && g.due[i].at_ms < next_ms)
+                next_ms = g.due[i].at_ms;
+        assert_true(next_ms >= g.now_ms && next_ms < g.now_ms + 60 * 1000);
+        g.now_ms = next_ms;
+        for (size_t i = 0; i < g.race.attempt_count; i++)
+            if (g.due[i].what != 0 && g.due[i].at_ms <= g.now_ms)
+                happen(i);
+        race_time(&g.race, g.now_ms);
+    }
+    return g.now_ms - started_ms;
+}
+
+static int prepare(void **state)
+{
+    g = (struct ground){.now_ms = 5000, .won = -2};
+    g.options = (struct race_options){.ports = {{587, CLIENT_TLS_REQUIRED}, {2525, CLIENT_TLS_REQUIRED}, {465, CLIENT_TLS_IMPLICIT}}, .port_count = 3,
+                                      .addresses = {{{192, 0, 2, 1}, false}}, .address_count = 1, .helo = BYTES("me.example"), .needs_auth = true};
+    for (size_t i = 0; i < RACE_PORTS_MAX; i++)
+        g.peers[i].delay_ms = 10;
+    return 0;
+}
+
+static int clean_up(void **state)
+{
+    race_free(&g.race);
+    for (size_t i = 0; i < RACE_ATTEMPTS_MAX; i++) {
+        buffer_free(&g.says[i]);
+        buffer_free(&g.heard[i]);
+    }
+    return 0;
+}
+
+static unsigned winner(void)
+{
+    return g.won < 0 ? 0 : g.race.attempts[g.won].port->port;
+}
+
+static enum port_verdict verdict(uint16_t port)
+{
+    return race_verdict(&g.race, port)->verdict;
+}
+
+static bool heard_anywhere(const char *words)
+{
+    for (size_t i = 0; i < RACE_ATTEMPTS_MAX; i++)
+        if (bytes_search(buffer_bytes(&g.heard[i]), bytes_of_text(words)) != SIZE_MAX)
+            return true;
+    return false;
+}
+
+static bool explains(const char *words)
+{
+    struct buffer text = {0};
+    race_explain(&g.race, &text);
+    bool found = bytes_search(buffer_bytes(&text), bytes_of_text(words)) != SIZE_MAX;
+    if (!found)
+        print_error("it says: %s\n", buffer_text(&text));
+    buffer_free(&text);
+    return found;
+}
+
+/* ---- the races ---- */
+
+static void the_first_choice_wins_when_it_works(void **state)
+{
+    assert_true(run() < 100);
+    assert_int_equal(winner(), 587);
+    assert_int_equal(verdict(2525), PORT_UNTRIED); /* not even tried */
+    assert_true(explains("port 587 was chosen") && explains("first choice"));
+}
+
+static void a_blocked_port_costs_a_quarter_of_a_second(void **state)
+{
+    g.peers[0].behaviour = SILENT;
+    uint64_t took_ms = run();
+    assert_int_equal(winner(), 2525);
+    assert_true(took_ms >= RACE_STAGGER_MS && took_ms < RACE_STAGGER_MS + 100);
+    assert_true(g.closed[0] && explains("587: no answer in"));
+}
+
+static void a_refusal_costs_nothing(void **state)
+{
+    g.peers[0].behaviour = REFUSES;
+    g.peers[1].behaviour = REFUSES;
+    assert_true(run() < 100);
+    assert_int_equal(winner(), 465);
+    assert_int_equal(verdict(587), PORT_REFUSED);
+}
+
+static void a_better_port_that_is_nearly_there_gets_a_grace(void **state)
+{
+    g.peers[0].delay_ms = 75; /* six steps: 450 ms; 2525 is ready at about 310 */
+    g.peers[1].delay_ms = 10;
+    run();
+    assert_int_equal(winner(), 587);
+}
+
+static void the_grace_is_short(void **state)
+{
+    g.peers[0].delay_ms = 240;
+    uint64_t took_ms = run();
+    assert_int_equal(winner(), 2525);
+    assert_true(took_ms <= RACE_STAGGER_MS + 100 + RACE_GRACE_MS);
+}
+
+static void nobody_signs_in_before_there_is_a_winner(void **state)
+{
+    g.peers[0].delay_ms = 100;
+    run();
+    assert_false(heard_anywhere("AUTH ") || heard_anywhere("MAIL"));
+    struct race_attempt *won = &g.race.attempts[g.won];
+    struct client_action action;
+    client_session_sign_in(&won->session, BYTES("ada"), BYTES("secret"));
+    assert_true(client_session_action(&won->session, &action) && action.kind == CLIENT_SEND && bytes_starts_nocase(action.bytes, "AUTH PLAIN "));
+    assert_int_equal(client_session_feed(&won->session, BYTES("235 2.7.0 ok\r\n")), 14);
+    assert_true(client_session_action(&won->session, &action) && action.kind == CLIENT_READY);
+}
+
+static void each_trouble_has_its_verdict(void **state)
+{
+    static const struct { enum behaviour behaviour; enum port_verdict verdict; } table[] = {
+        {REFUSES, PORT_REFUSED}, {SILENT, PORT_FILTERED}, {MUTE, PORT_SILENT}, {NO_STARTTLS, PORT_NO_TLS}, {BAD_CERTIFICATE, PORT_CERTIFICATE},
+        {NO_AUTH, PORT_NO_AUTH}, {IS_WEB, PORT_NOT_SMTP}, {BUSY, PORT_UNWILLING}};
+    for (size_t i = 0; i < ARRAY_LENGTH(table); i++) {
+        prepare(state);
+        g.options.port_count = 1;
+        g.peers[0].behaviour = table[i].behaviour;
+        uint64_t took_ms = run();
+        assert_int_equal(g.won, -1);
+        assert_int_equal(verdict(587), table[i].verdict);
+        assert_true(took_ms <= RACE_STEP_MS + RACE_CONNECT_MS);
+        assert_true(explains(port_verdict_sentence(table[i].verdict)));
+        clean_up(state);
+    }
+    prepare(state);
+    g.options.port_count = 1;
+    g.options.ports[0] = g.options.ports[2];
+    g.peers[0].behaviour = TLS_OTHER_WAY;
+    run();
+    assert_int_equal(verdict(465), PORT_TLS_OTHER);
+}
+
+static void the_whole_ends_at_its_deadline(void **state)
+{
+    g.options.deadline_ms = 1500;
+    for (size_t i = 0; i < 3; i++)
+        g.peers[i].behaviour = MUTE;
+    assert_int_equal(run(), 1500);
+    assert_int_equal(g.won, -1);
+}
+
+static void ipv4_wins_where_ipv6_is_silent(void **state)
+{
+    g.options.addresses[0] = (struct route_address){{0x20, 1, 0x0d, 0xb8, [15] = 1}, true};
+    g.options.addresses[1] = (struct route_address){{192, 0, 2, 1}, false};
+    g.options.address_count = 2;
+    for (size_t i = 0; i < 3; i++)
+        g.peers[i].delay_ms = 10;
+    /* Every port of the first address is lost in silence. */
+    race_start(&g.race, &g.options, g.now_ms);
+    struct race_action action;
+    uint64_t started_ms = g.now_ms;
+    for (; g.won == -2;) {
+        while (race_action(&g.race, g.now_ms, &action))
+            if (!(action.kind == RACE_CONNECT && g.race.attempts[action.attempt].address->six))
+                act(&action);
+        if (g.won != -2)
+            break;
+        g.now_ms += 5;
+        for (size_t i = 0; i < g.race.attempt_count; i++)
+            if (g.due[i].what != 0 && g.due[i].at_ms <= g.now_ms)
+                happen(i);
+        race_time(&g.race, g.now_ms);
+    }
+    assert_int_equal(winner(), 587);
+    assert_false(g.race.attempts[g.won].address->six);
+    assert_true(g.now_ms - started_ms < 1000);
+}
+
+static void examining_tries_all_at_once_and_chooses_none(void **state)
+{
+    g.options.examine = true;
+    g.peers[1].behaviour = REFUSES;
+    g.peers[2].behaviour = SILENT;
+    run();
+    assert_int_equal(g.won, -1);
+    assert_int_equal(verdict(587), PORT_OPEN);
+    assert_int_equal(verdict(2525), PORT_REFUSED);
+    assert_int_equal(verdict(465), PORT_FILTERED);
+    assert_int_not_equal(race_verdict(&g.race, 587)->capabilities.mechanisms, 0);
+}
+
+static void when_the_ready_one_is_lost_the_race_goes_on(void **state)
+{
+    struct race_action action;
+    g.peers[0].delay_ms = 200; /* connected, and far behind */
+    race_start(&g.race, &g.options, g.now_ms);
+    bool broken = false;
+    while (g.won == -2 && g.now_ms < 5000 + 9000) {
+        while (race_action(&g.race, g.now_ms, &action))
+            act(&action);
+        if (!broken && g.race.attempts[1].stage == ATTEMPT_READY) {
+            broken = true;
+            race_lost(&g.race, 1, LOSS_CLOSED, BYTES("gone"), g.now_ms);
+        }
+        g.now_ms += 5;
+        for (size_t i = 0; i < g.race.attempt_count; i++)
+            if (g.due[i].what != 0 && g.due[i].at_ms <= g.now_ms)
+                happen(i);
+        race_time(&g.race, g.now_ms);
+    }
+    assert_true(broken);
+    assert_int_equal(winner(), 465);
+}
+
+static void facts_and_words_are_there_for_all(void **state)
+{
+    static const uint16_t ports[] = {25, 587, 2525, 465};
+    for (size_t i = 0; i < ARRAY_LENGTH(ports); i++)
+        assert_true(port_facts_of(ports[i]) != NULL && port_facts_of(ports[i])->advice[0] != '\0');
+    assert_null(port_facts_of(26));
+    assert_int_equal(port_tls(465), CLIENT_TLS_IMPLICIT);
+    assert_int_equal(port_tls(10465), CLIENT_TLS_IMPLICIT);
+    assert_int_equal(port_tls(587), CLIENT_TLS_REQUIRED);
+    for (int v = 0; v < PORT_VERDICTS; v++)
+        assert_true(port_verdict_name((enum port_verdict)v)[0] != '\0' && port_verdict_sentence((enum port_verdict)v)[0] != '\0');
+}
+
+#define TESTED(name) cmocka_unit_test_setup_teardown(name, prepare, clean_up)
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TESTED(the_first_choice_wins_when_it_works), TESTED(a_blocked_port_costs_a_quarter_of_a_second), TESTED(a_refusal_costs_nothing), TESTED(a_better_port_that_is_nearly_there_gets_a_grace),
+        TESTED(the_grace_is_short), TESTED(nobody_signs_in_before_there_is_a_winner), TESTED(each_trouble_has_its_verdict), TESTED(the_whole_ends_at_its_deadline), TESTED(ipv4_wins_where_ipv6_is_silent),
+        TESTED(examining_tries_all_at_once_and_chooses_none), TESTED(when_the_ready_one_is_lost_the_race_goes_on), cmocka_unit_test(facts_and_words_are_there_for_all),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
