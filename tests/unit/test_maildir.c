@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Into mailboxes: bytes, names, folders, and the same message twice. */
+#define _GNU_SOURCE
+#include "unit.h"
+
+#include "local/maildir.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+struct ground {
+    char folder[64];
+    struct maildir maildir;
+    struct buffer text;
+};
+static struct ground g;
+
+static int prepare(void **state)
+{
+    snprintf(g.folder, sizeof g.folder, "/tmp/mailboat-maildir-XXXXXX");
+    if (mkdtemp(g.folder) == NULL)
+        return -1;
+    maildir_start(&g.maildir, open(g.folder, O_RDONLY | O_DIRECTORY), "mx.example.org");
+    return 0;
+}
+
+static int remove_one(const char *path, const struct stat *facts, int type, struct FTW *where)
+{
+    return remove(path);
+}
+
+static int clean_up(void **state)
+{
+    close(g.maildir.folder);
+    maildir_free(&g.maildir);
+    buffer_free(&g.text);
+    return nftw(g.folder, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+}
+
+static struct maildir_message message(uint64_t id, const char *address, struct bytes content)
+{
+    return (struct maildir_message){.id = id, .arrived_ms = 1234567, .sender = BYTES("bob@example.com"), .address = bytes_of_text(address), .content = content, .file = -1};
+}
+
+/* Delivers one; its error. */
+static int deliver(const struct maildir_message *m)
+{
+    size_t place = maildir_write(&g.maildir, m);
+    maildir_sync(&g.maildir);
+    int error = g.maildir.entries[place].error;
+    maildir_clear(&g.maildir);
+    return error;
+}
+
+/* How many files a folder below ours has; the text of the last one read. */
+static size_t files_in(const char *below)
+{
+    char path[512];
+    size_t count = 0;
+    snprintf(path, sizeof path, "%s/%s", g.folder, below);
+    DIR *folder = opendir(path);
+    if (folder == NULL)
+        return SIZE_MAX;
+    for (const struct dirent *entry; (entry = readdir(folder)) != NULL;) {
+        if (entry->d_name[0] == '.')
+            continue;
+        count++;
+        snprintf(path, sizeof path, "%s/%s/%s", g.folder, below, entry->d_name);
+        FILE *file = fopen(path, "re");
+        buffer_clear(&g.text);
+        for (int c; file != NULL && (c = fgetc(file)) != EOF;)
+            buffer_add_octet(&g.text, (char)c);
+        if (file != NULL)
+            fclose(file);
+    }
+    closedir(folder);
+    return count;
+}
+
+static void a_message_arrives_with_its_fields_and_lines_of_files(void **state)
+{
+    struct maildir_message m = message(7, "ada@example.org", BYTES("Subject: hi\r\n\r\na\r\n\r\nb\rc\r\n"));
+    assert_int_equal(deliver(&m), 0);
+    assert_int_equal(files_in("example.org/ada/Maildir/new"), 1);
+    assert_text(buffer_bytes(&g.text), "Return-Path: <bob@example.com>\nDelivered-To: ada@example.org\nSubject: hi\n\na\n\nb\rc\n");
+    assert_int_equal(files_in("example.org/ada/Maildir/tmp"), 0);
+    assert_int_equal(files_in("example.org/ada/Maildir/cur"), 0);
+}
+
+static void a_large_content_comes_from_its_file_whole(void **state)
+{
+    struct buffer content = {0}, wanted = {0};
+    buffer_add_text(&wanted, "Return-Path: <bob@example.com>\nDelivered-To: ada@example.org\n");
+    for (int i = 0; content.length < 200000; i++) { /* lines of every length, so that CR and LF fall between two reads */
+        for (int k = 0; k < i % 97; k++) {
+            buffer_add_octet(&content, 'x');
+            buffer_add_octet(&wanted, 'x');
+        }
+        buffer_add_text(&content, "\r\n");
+        buffer_add_octet(&wanted, '\n');
+    }
+    struct maildir_message m = message(8, "ada@example.org", bytes_none());
+    m.file = memfd_create("content", 0);
+    assert_int_equal(write(m.file, buffer_text(&content), content.length), content.length);
+    assert_int_equal(deliver(&m), 0);
+    assert_int_equal(files_in("example.org/ada/Maildir/new"), 1);
+    assert_true(bytes_equal(buffer_bytes(&g.text), buffer_bytes(&wanted)));
+    close(m.file);
+    buffer_free(&content);
+    buffer_free(&wanted);
+}
+
+static void the_same_message_comes_once(void **state)
+{
+    struct maildir_message m = message(9, "ada@example.org", BYTES("Subject: hi\r\n\r\n"));
+    assert_int_equal(deliver(&m), 0);
+    size_t place = maildir_write(&g.maildir, &m);
+    maildir_sync(&g.maildir);
+    assert_int_equal(g.maildir.entries[place].error, 0);
+    assert_true(g.maildir.entries[place].again);
+    maildir_clear(&g.maildir);
+    assert_int_equal(files_in("example.org/ada/Maildir/new"), 1);
+    assert_int_equal(files_in("example.org/ada/Maildir/tmp"), 0);
+    m.id = 10;
+    assert_int_equal(deliver(&m), 0);
+    assert_int_equal(files_in("example.org/ada/Maildir/new"), 2);
+}
+
+static void names_stay_within_the_folder(void **state)
+{
+    static const struct { const char *address, *path; } table[] = {
+        {"ada@example.org", "example.org/ada/Maildir"}, {"../../etc@example.org", "example.org/%2E.%2F..%2Fetc/Maildir"}, {"a/b@example.org", "example.org/a%2Fb/Maildir"},
+        {".hidden@example.org", "example.org/%2Ehidden/Maildir"}, {"50%@example.org", "example.org/50%25/Maildir"}, {"a b@example.org", "example.org/a%20b/Maildir"},
+        {"j\xc3\xb6rg@example.org", "example.org/j\xc3\xb6rg/Maildir"}, {"ada@..", "%2E./ada/Maildir"}};
+    char path[MAILDIR_PATH_MAX];
+    for (size_t i = 0; i < ARRAY_LENGTH(table); i++) {
+        assert_true(maildir_path(bytes_of_text(table[i].address), path, sizeof path));
+        assert_string_equal(path, table[i].path);
+    }
+    assert_false(maildir_path(BYTES("nobody"), path, sizeof path));
+    assert_false(maildir_path(BYTES("@example.org"), path, sizeof path));
+    assert_false(maildir_path(BYTES("ada@example.org"), path, 10));
+}
+
+static void an_address_that_is_none_is_said_so(void **state)
+{
+    struct maildir_message m = message(11, "nobody", BYTES("x\r\n"));
+    assert_int_equal(deliver(&m), EINVAL);
+}
+
+static void a_whole_batch_is_delivered_together(void **state)
+{
+    char address[40];
+    for (uint64_t i = 0; i < MAILDIR_BATCH_MAX; i++) {
+        assert_false(maildir_is_full(&g.maildir));
+        snprintf(address, sizeof address, "u%u@example.org", (unsigned)(i % 5));
+        struct maildir_message m = message(100 + i, address, BYTES("Subject: x\r\n\r\n"));
+        maildir_write(&g.maildir, &m);
+    }
+    assert_true(maildir_is_full(&g.maildir));
+    assert_int_equal(files_in("example.org/u0/Maildir/new"), 0); /* not before it is synced */
+    maildir_sync(&g.maildir);
+    for (size_t i = 0; i < MAILDIR_BATCH_MAX; i++)
+        assert_int_equal(g.maildir.entries[i].error, 0);
+    maildir_clear(&g.maildir);
+    assert_int_equal(files_in("example.org/u0/Maildir/new"), 13);
+}
+
+static void one_that_fails_does_not_harm_the_others(void **state)
+{
+    char path[128];
+    snprintf(path, sizeof path, "%s/broken.org", g.folder);
+    FILE *in_the_way = fopen(path, "we"); /* where a folder should be */
+    fclose(in_the_way);
+    struct maildir_message good = message(1, "ada@example.org", BYTES("x\r\n")), bad = message(2, "eve@broken.org", BYTES("x\r\n"));
+    maildir_write(&g.maildir, &bad);
+    maildir_write(&g.maildir, &good);
+    maildir_sync(&g.maildir);
+    assert_int_equal(g.maildir.entries[0].error, ENOTDIR);
+    assert_int_equal(g.maildir.entries[1].error, 0);
+    maildir_clear(&g.maildir);
+}
+
+static void a_full_disk_leaves_nothing_behind(void **state)
+{
+    char path[128];
+    snprintf(path, sizeof path, "%s/small", g.folder);
+    mkdir(path, 0700);
+    if (geteuid() != 0 || mount("tmpfs", path, "tmpfs", 0, "size=64k") != 0) {
+        rmdir(path);
+        skip();
+    }
+    int folder = g.maildir.folder;
+    g.maildir.folder = open(path, O_RDONLY | O_DIRECTORY);
+    static char large[100 * 1024];
+    memset(large, 'x', sizeof large);
+    struct maildir_message m = message(3, "ada@example.org", bytes_of(large, sizeof large));
+    assert_int_equal(deliver(&m), ENOSPC);
+    assert_int_equal(files_in("small/example.org/ada/Maildir/new"), 0);
+    assert_int_equal(files_in("small/example.org/ada/Maildir/tmp"), 0);
+    m.content = BYTES("Subject: small\r\n\r\n");
+    assert_int_equal(deliver(&m), 0);
+    close(g.maildir.folder);
+    g.maildir.folder = folder;
+    assert_int_equal(umount(path), 0);
+}
+
+#define TESTED(name) cmocka_unit_test_setup_teardown(name, prepare, clean_up)
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TESTED(a_message_arrives_with_its_fields_and_lines_of_files), TESTED(a_large_content_comes_from_its_file_whole), TESTED(the_same_message_comes_once), TESTED(names_stay_within_the_folder),
+        TESTED(an_address_that_is_none_is_said_so), TESTED(a_whole_batch_is_delivered_together), TESTED(one_that_fails_does_not_harm_the_others), TESTED(a_full_disk_leaves_nothing_behind),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
