@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Users, domains, aliases and keys: who is meant by an address, and who may send as whom. */
+#define _GNU_SOURCE
+#include "unit.h"
+
+#include "accounts.h"
+
+#include <ftw.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static char folder[64];
+static struct accounts *accounts;
+static struct arena arena;
+static struct error error;
+static const char *const domains[] = {"example.org"};
+
+static int prepare(void **state)
+{
+    snprintf(folder, sizeof folder, "/tmp/mailboat-accounts-XXXXXX");
+    if (mkdtemp(folder) == NULL)
+        return -1;
+    accounts = accounts_open(folder, true, &error);
+    accounts_host(accounts, domains, 1);
+    return accounts == NULL ? -1 : 0;
+}
+
+static int remove_one(const char *path, const struct stat *facts, int type, struct FTW *where)
+{
+    return remove(path);
+}
+
+static int clean_up(void **state)
+{
+    accounts_close(accounts);
+    arena_clear(&arena);
+    return nftw(folder, remove_one, 4, FTW_DEPTH | FTW_PHYS);
+}
+
+static void add_user(const char *address)
+{
+    assert_true(accounts_user_add(accounts, bytes_of_text(address), BYTES("secret"), &error));
+}
+
+static void add_alias(const char *address, const char *target)
+{
+    assert_true(accounts_alias_add(accounts, bytes_of_text(address), bytes_of_text(target), &error));
+}
+
+/* "ada@example.org local, x@far.net": where mail for an address goes. */
+static const char *resolved(const char *address)
+{
+    static char text[512];
+    struct recipient *targets;
+    size_t count, used = 0;
+    switch (accounts_resolve(accounts, bytes_of_text(address), &arena, &targets, &count)) {
+    case TARGETS_UNKNOWN: return "unknown";
+    case TARGETS_FOREIGN: return "foreign";
+    case TARGETS_FOUND: break;
+    }
+    for (size_t i = 0; i < count; i++)
+        used += (size_t)snprintf(text + used, sizeof text - used, "%s%.*s%s", i > 0 ? ", " : "", BYTES_ARG(targets[i].address), targets[i].local ? " local" : "");
+    return text;
+}
+
+static void addresses_find_their_mailbox(void **state)
+{
+    add_user("ada@example.org");
+    assert_string_equal(resolved("ada@example.org"), "ada@example.org local");
+    assert_string_equal(resolved("ADA@Example.ORG"), "ada@example.org local");
+    assert_string_equal(resolved("ada+shop@example.org"), "ada@example.org local");
+    assert_string_equal(resolved("\"ada\"@example.org"), "ada@example.org local");
+    assert_string_equal(resolved("bob@example.org"), "unknown");
+    assert_string_equal(resolved("ada@elsewhere.net"), "foreign");
+    assert_string_equal(resolved("ada@sub.example.org"), "foreign");
+    assert_string_equal(resolved("\"ada@elsewhere.net\"@example.org"), "unknown");
+}
+
+static void postmaster_is_always_somebody(void **state)
+{
+    add_user("ada@example.org");
+    assert_string_equal(resolved("postmaster"), "ada@example.org local");
+    assert_string_equal(resolved("Postmaster@example.org"), "ada@example.org local");
+    add_user("eve@example.org");
+    add_alias("postmaster@example.org", "eve@example.org");
+    assert_string_equal(resolved("postmaster@example.org"), "eve@example.org local");
+}
+
+static void aliases_lead_on(void **state)
+{
+    add_user("ada@example.org");
+    add_alias("info@example.org", "ada@example.org");
+    add_alias("info@example.org", "partner@far.net");
+    add_alias("all@example.org", "info@example.org");
+    assert_string_equal(resolved("info@example.org"), "ada@example.org local, partner@far.net");
+    assert_string_equal(resolved("all@example.org"), "ada@example.org local, partner@far.net");
+    assert_true(accounts_alias_remove(accounts, BYTES("info@example.org"), BYTES("partner@far.net"), &error));
+    assert_string_equal(resolved("all@example.org"), "ada@example.org local");
+    assert_true(accounts_alias_remove(accounts, BYTES("info@example.org"), bytes_none(), &error));
+    assert_string_equal(resolved("info@example.org"), "unknown");
+    assert_false(accounts_alias_remove(accounts, BYTES("info@example.org"), bytes_none(), &error));
+}
+
+static void aliases_in_a_circle_end(void **state)
+{
+    add_user("ada@example.org");
+    add_alias("a@example.org", "b@example.org");
+    add_alias("b@example.org", "a@example.org");
+    assert_string_equal(resolved("a@example.org"), "unknown");
+    add_alias("b@example.org", "ada@example.org");
+    assert_string_equal(resolved("a@example.org"), "ada@example.org local");
+}
+
+static void a_user_sends_as_itself_and_its_aliases(void **state)
+{
+    add_user("ada@example.org");
+    add_user("eve@example.org");
+    add_alias("info@example.org", "ada@example.org");
+    const struct bytes ada = BYTES("ada@example.org"), eve = BYTES("eve@example.org");
+    assert_true(accounts_may_send(accounts, ada, BYTES("ada@example.org")));
+    assert_true(accounts_may_send(accounts, ada, BYTES("Ada+news@EXAMPLE.org")));
+    assert_true(accounts_may_send(accounts, ada, BYTES("info@example.org")));
+    assert_false(accounts_may_send(accounts, eve, BYTES("info@example.org")));
+    assert_false(accounts_may_send(accounts, ada, BYTES("eve@example.org")));
+    assert_false(accounts_may_send(accounts, ada, BYTES("ada@elsewhere.net")));
+    assert_false(accounts_may_send(accounts, ada, bytes_none()));
+}
+
+static void users_come_and_go(void **state)
+{
+    struct account account;
+    assert_false(accounts_user_add(accounts, BYTES("ada@elsewhere.net"), BYTES("secret"), &error)); /* first the domain */
+    assert_non_null(strstr(error.text, "domain add"));
+    assert_false(accounts_user_add(accounts, BYTES("not an address"), BYTES("secret"), &error));
+    add_user("ada@example.org");
+    assert_false(accounts_user_add(accounts, BYTES("ADA@example.org"), BYTES("other"), &error));
+    assert_true(accounts_find(accounts, BYTES("ada@example.org"), &arena, &account));
+    assert_true(accounts_password_matches(account.password.at, "secret"));
+    assert_false(accounts_password_matches(account.password.at, "Secret"));
+    assert_true(accounts_user_password(accounts, BYTES("ada@example.org"), BYTES("other"), &error));
+    assert_true(accounts_find(accounts, BYTES("ada@example.org"), &arena, &account));
+    assert_true(accounts_password_matches(account.password.at, "other"));
+    assert_true(accounts_user_disable(accounts, BYTES("ada@example.org"), true, &error));
+    assert_true(accounts_find(accounts, BYTES("ada@example.org"), &arena, &account) && account.disabled);
+    assert_string_equal(resolved("ada@example.org"), "ada@example.org local"); /* mail still comes */
+    assert_true(accounts_user_remove(accounts, BYTES("ada@example.org"), &error));
+    assert_false(accounts_user_remove(accounts, BYTES("ada@example.org"), &error));
+    assert_string_equal(resolved("ada@example.org"), "unknown");
+}
+
+static void passwords_at_the_limit_and_one_past_it(void **state)
+{
+    static char password[PASSWORD_MAX + 1];
+    memset(password, 'p', sizeof password);
+    assert_true(accounts_user_add(accounts, BYTES("ada@example.org"), bytes_of(password, PASSWORD_MAX), &error));
+    assert_false(accounts_user_add(accounts, BYTES("eve@example.org"), bytes_of(password, PASSWORD_MAX + 1), &error));
+}
+
+static void a_key_signs_in_as_its_user_alone(void **state)
+{
+    struct buffer secret = {0};
+    struct account account;
+    add_user("ada@example.org");
+    add_user("eve@example.org");
+    assert_false(accounts_key_add(accounts, BYTES("nobody@example.org"), BYTES("x"), &secret, &error));
+    assert_true(accounts_key_add(accounts, BYTES("ada@example.org"), BYTES("shop"), &secret, &error));
+    assert_true(accounts_find_key(accounts, BYTES("ada@example.org"), buffer_bytes(&secret), &arena, &account));
+    assert_text(account.address, "ada@example.org");
+    assert_false(accounts_find_key(accounts, BYTES("eve@example.org"), buffer_bytes(&secret), &arena, &account));
+    struct bytes id = bytes_first(bytes_from(buffer_bytes(&secret), 3), bytes_find(bytes_from(buffer_bytes(&secret), 3), '_'));
+    secret.at[secret.start + secret.length - 1] ^= 1;
+    assert_false(accounts_find_key(accounts, BYTES("ada@example.org"), buffer_bytes(&secret), &arena, &account));
+    secret.at[secret.start + secret.length - 1] ^= 1;
+    assert_true(accounts_key_revoke(accounts, id, &error));
+    assert_false(accounts_find_key(accounts, BYTES("ada@example.org"), buffer_bytes(&secret), &arena, &account));
+    assert_false(accounts_key_revoke(accounts, id, &error));
+    buffer_free(&secret);
+}
+
+static void a_change_by_another_is_seen_at_once(void **state)
+{
+    struct accounts *reader = accounts_open(folder, false, &error);
+    accounts_host(reader, domains, 1);
+    const volatile uint8_t *page = accounts_watch(folder, &error);
+    assert_non_null(page);
+    uint64_t version = accounts_version(reader), watched = accounts_watched_version(page);
+    assert_int_equal(accounts_version(reader), version);
+    add_user("ada@example.org");
+    assert_int_not_equal(accounts_version(reader), version);
+    assert_int_not_equal(accounts_watched_version(page), watched);
+    struct recipient *targets;
+    size_t count;
+    assert_int_equal(accounts_resolve(reader, BYTES("ada@example.org"), &arena, &targets, &count), TARGETS_FOUND);
+    assert_false(accounts_are_unreadable(reader));
+    assert_false(accounts_user_add(reader, BYTES("eve@example.org"), BYTES("x"), &error)); /* it may only read */
+    accounts_close(reader);
+}
+
+static void a_damaged_file_is_refused_and_left_alone(void **state)
+{
+    char path[128], text[5] = "";
+    struct error said = {0};
+    snprintf(path, sizeof path, "%s/accounts.db", folder);
+    FILE *file = fopen(path, "we");
+    fputs("junk", file);
+    fclose(file);
+    assert_null(accounts_open(folder, true, &said));
+    assert_true(said.exit_code != 0 && strstr(said.text, "accounts.db") != NULL);
+    file = fopen(path, "re");
+    assert_int_equal(fread(text, 1, 5, file), 4);
+    fclose(file);
+    assert_string_equal(text, "junk");
+}
+
+#define TESTED(name) cmocka_unit_test_setup_teardown(name, prepare, clean_up)
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TESTED(addresses_find_their_mailbox), TESTED(postmaster_is_always_somebody), TESTED(aliases_lead_on), TESTED(aliases_in_a_circle_end), TESTED(a_user_sends_as_itself_and_its_aliases),
+        TESTED(users_come_and_go), TESTED(passwords_at_the_limit_and_one_past_it), TESTED(a_key_signs_in_as_its_user_alone), TESTED(a_change_by_another_is_seen_at_once),
+        TESTED(a_damaged_file_is_refused_and_left_alone),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The configuration: defaults, each type right and wrong, where errors are, and that what is shown can be read back. */
+#include "unit.h"
+
+#include "config.h"
+#include "keys.h"
+
+#include <stdio.h>
+
+#define BASE "hostname: mx.example.org\n"
+
+static struct config config;
+static struct error error;
+
+static bool parse(const char *text)
+{
+    error = (struct error){0};
+    return config_parse(&config, "test.conf", bytes_of_text(text), &error);
+}
+
+/* Refused at this line, with all these words in one line. */
+static void refused_at(const char *file, int test_line, const char *text, int line, const char *word, const char *another)
+{
+    char place[32];
+    snprintf(place, sizeof place, "test.conf:%d:", line);
+    if (parse(text)) {
+        config_free(&config);
+        print_error("this was taken: %s\n", text);
+        _fail(file, test_line);
+    }
+    bool fine = strncmp(error.text, place, strlen(place)) == 0 && strstr(error.text, word) != NULL && strstr(error.text, another) != NULL && strchr(error.text, '\n') == NULL &&
+                error.exit_code == 78;
+    if (!fine) {
+        print_error("it says (%d): %s\n", error.exit_code, error.text);
+        _fail(file, test_line);
+    }
+}
+#define REFUSED(text, line, word, another) refused_at(__FILE__, __LINE__, text, line, word, another)
+
+static void three_lines_are_a_server(void **state)
+{
+    assert_true(parse(BASE "domains: [example.org]\n"));
+    assert_int_equal(config.listener_count, 4);
+    assert_int_equal(config.listeners[0].port, 25);
+    assert_int_equal(config.listeners[0].role, ROLE_MX);
+    assert_int_equal(config.listeners[1].port, 587);
+    assert_int_equal(config.listeners[1].tls, TLS_STARTTLS);
+    assert_int_equal(config.listeners[2].tls, TLS_IMPLICIT);
+    assert_int_equal(config.listeners[3].port, 2525);
+    assert_int_equal(config.listeners[3].role, ROLE_SUBMISSION);
+    assert_string_equal(config.data_dir, "/var/lib/mailboat");
+    assert_int_equal(config.limits.message_size, 50 * 1024 * 1024);
+    assert_int_equal(config.limits.connections, 10000);
+    assert_int_equal(config.queue.first_ms, 5 * 60 * 1000);
+    assert_int_equal(config.queue.expire_ms, UINT64_C(5) * 24 * 3600 * 1000);
+    assert_int_equal(config.relay.port, 25);
+    config_free(&config);
+}
+
+static void what_is_shown_can_be_read_back(void **state)
+{
+    struct buffer first = {0}, second = {0};
+    assert_true(parse(BASE "domains: [example.org, b.example]\nlisteners: [{port: 25}, {address: 127.0.0.1, port: 10587, role: submission, tls: starttls}]\n"
+                           "relay: {via: smarthost, smarthost: {host: smtp.example.net, port: 2525}}\nlimits: {message_size: 5MiB}\nqueue: {hold: true, retry: {first: 90s, factor: 1.5}}\n"
+                           "resolver: {servers: [\"127.0.0.1:5353\"]}\nlog: {format: json, level: warn}\n"));
+    config_write(&config, &first);
+    config_free(&config);
+    if (!parse(buffer_text(&first)))
+        fail_msg("%s\n%s", error.text, buffer_text(&first));
+    config_write(&config, &second);
+    config_free(&config);
+    assert_string_equal(buffer_text(&first), buffer_text(&second));
+    buffer_free(&first);
+    buffer_free(&second);
+}
+
+static void unknown_keys_are_found_with_the_one_that_was_meant(void **state)
+{
+    REFUSED(BASE "listners: []\n", 2, "listners", "listeners");
+    REFUSED(BASE "limits:\n  recipient: 5\n", 3, "recipient", "recipients");
+    REFUSED(BASE "relay:\n  smarthost:\n    hots: x.example\n", 4, "hots", "host");
+    REFUSED(BASE "listeners:\n  - {port: 25, rolle: relay}\n", 3, "rolle", "role");
+    REFUSED(BASE "hostname: twice.example.org\n", 2, "hostname", "twice");
+}
+
+static void each_type_has_its_words(void **state)
+{
+    REFUSED("hostname: 222.501.285.45\n", 1, "hostname", "222.501.285.45");
+    REFUSED("hostname: [a]\n", 1, "hostname", "");
+    REFUSED(BASE "domains: example.org\n", 2, "domains", "list");
+    REFUSED(BASE "domains: [\"not a domain\"]\n", 2, "not a domain", "");
+    REFUSED(BASE "limits: {recipients: many}\n", 2, "recipients", "many");
+    REFUSED(BASE "limits: {message_size: 5XB}\n", 2, "message_size", "5XB");
+    REFUSED(BASE "queue: {retry: {first: soon}}\n", 2, "first", "soon");
+    REFUSED(BASE "queue: {retry: {factor: 0.5}}\n", 2, "factor", "0.5");
+    REFUSED(BASE "queue: {hold: perhaps}\n", 2, "hold", "perhaps");
+    REFUSED(BASE "relay: {via: pigeon}\n", 2, "pigeon", "smarthost");
+    REFUSED(BASE "listeners: [{port: 70000}]\n", 2, "port", "70000");
+    REFUSED(BASE "listeners: 25\n", 2, "listeners", "list");
+    REFUSED(BASE "limits: 5\n", 2, "limits", "");
+    REFUSED("- a\n", 1, "", "");
+    REFUSED(BASE "tls: {certificate: /does/not/exist.pem, key: /does/not/exist.key}\n", 2, "/does/not/exist.pem", "");
+}
+
+static void limits_hold_at_them_and_one_past(void **state)
+{
+    assert_true(parse(BASE "limits: {recipients: 100}\n"));
+    config_free(&config);
+    REFUSED(BASE "limits: {recipients: 99}\n", 2, "recipients", "100");
+    assert_true(parse(BASE "limits: {recipients: 5000}\n"));
+    config_free(&config);
+    REFUSED(BASE "limits: {recipients: 5001}\n", 2, "recipients", "5000");
+    assert_true(parse(BASE "processes: {smtpd: 64}\n"));
+    config_free(&config);
+    REFUSED(BASE "processes: {smtpd: 65}\n", 2, "smtpd", "64");
+    REFUSED(BASE "processes: {smtpd: 0}\n", 2, "smtpd", "");
+}
+
+static void what_contradicts_itself_is_refused(void **state)
+{
+    REFUSED(BASE "relay: {via: smarthost}\n", 2, "smarthost", "host");
+    REFUSED(BASE "relay: {via: smarthost, smarthost: {host: smtp.example.net, tls: none}}\n", 2, "none", "loopback");
+    REFUSED(BASE "relay: {via: auto, smarthost: {host: smtp.example.net}}\n", 2, "auto", "smarthost");
+    REFUSED(BASE "mailboxes: {deliver: lmtp}\n", 2, "lmtp", "maildir");
+    REFUSED(BASE "listeners: [{port: 10587}]\n", 2, "10587", "role");
+}
+
+static void broken_yaml_is_told_with_its_line(void **state)
+{
+    REFUSED(BASE "domains: [a\nlimits: {\n", 3, "YAML", "");
+    REFUSED(BASE "\tdomains: x\n", 2, "YAML", "");
+}
+
+static void every_key_is_documented(void **state)
+{
+    for (size_t i = 0; i < config_key_count; i++)
+        assert_true(config_keys[i].path[0] != '\0' && strlen(config_keys[i].about) > 5);
+    for (size_t i = 0; i < listener_key_count; i++)
+        assert_true(listener_keys[i].path[0] != '\0' && strlen(listener_keys[i].about) > 3);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(three_lines_are_a_server), cmocka_unit_test(what_is_shown_can_be_read_back), cmocka_unit_test(unknown_keys_are_found_with_the_one_that_was_meant),
+        cmocka_unit_test(each_type_has_its_words), cmocka_unit_test(limits_hold_at_them_and_one_past), cmocka_unit_test(what_contradicts_itself_is_refused),
+        cmocka_unit_test(broken_yaml_is_told_with_its_line), cmocka_unit_test(every_key_is_documented),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
