@@ -30,9 +30,9 @@ static void act(struct world *world, const struct race_action *action)
         break; /* else silence */
     case RACE_HANDSHAKE:
         if (luck < 6)
-            race_tls_done(race, action->attempt, luck < 5, BYTES("expired"), world->now_ms);
+            race_tls_done(race, action->attempt, luck < 5 ? PORT_OPEN : PORT_CERTIFICATE_EXPIRED, BYTES("expired"), world->now_ms);
         else
-            race_lost(race, action->attempt, LOSS_TLS, BYTES("no"), world->now_ms);
+            race_lost(race, action->attempt, luck == 6 ? LOSS_TLS : LOSS_TLS_OTHER_WAY, BYTES("no"), world->now_ms);
         break;
     case RACE_WON:
         INSIST(!world->won && !world->over);
@@ -81,7 +81,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     INSIST(moves < MOVES_MAX && world.now_ms <= 1000 + RACE_DEADLINE_MS + RACE_STEP_MS);
     const struct race_attempt *winner = &world.race.attempts[world.race.winner];
-    INSIST(!world.won || (winner->secured && !winner->certificate_bad && winner->verdict == PORT_OPEN && client_session_is_ready(&winner->session)));
+    INSIST(!world.won || (winner->secured && winner->certificate == PORT_OPEN && winner->verdict == PORT_OPEN && client_session_is_ready(&winner->session)));
     INSIST(!world.won || !options.needs_auth || winner->session.capabilities.mechanisms != 0);
     race_free(&world.race);
     return 0;

@@ -210,6 +210,8 @@ static void feed(struct dial_conn *line)
         conn_consume(&line->conn, used);
         run(dial);
     }
+    if (dial->line == NULL)
+        run(dial); /* the first octets can decide, before there is a whole reply */
 }
 
 static void on_input(void *owner)
@@ -228,11 +230,15 @@ static void on_drained(void *owner)
 
 static void on_tls(void *owner)
 {
+    static const enum port_verdict judged[] = {
+        [TLS_CERTIFICATE_VALID] = PORT_OPEN, [TLS_CERTIFICATE_EXPIRED] = PORT_CERTIFICATE_EXPIRED, [TLS_CERTIFICATE_NOT_YET_VALID] = PORT_CERTIFICATE,
+        [TLS_CERTIFICATE_OTHER_NAME] = PORT_CERTIFICATE_OTHER_NAME, [TLS_CERTIFICATE_SELF_SIGNED] = PORT_CERTIFICATE_SELF_SIGNED,
+        [TLS_CERTIFICATE_UNKNOWN_ISSUER] = PORT_CERTIFICATE_UNKNOWN_ISSUER, [TLS_CERTIFICATE_INVALID] = PORT_CERTIFICATE, [TLS_CERTIFICATE_NONE] = PORT_CERTIFICATE};
     struct dial_conn *line = owner;
     enum tls_certificate verdict = conn_tls_certificate(&line->conn);
     conn_tls_text(&line->conn, line->tls_text, sizeof line->tls_text);
     snprintf(line->certificate, sizeof line->certificate, "%s", tls_certificate_name(verdict));
-    race_tls_done(&line->dial->race, line->attempt, verdict == TLS_CERTIFICATE_VALID, bytes_of_text(line->certificate), clock_now_ms());
+    race_tls_done(&line->dial->race, line->attempt, judged[verdict], bytes_of_text(line->certificate), clock_now_ms());
     line_event(line);
 }
 

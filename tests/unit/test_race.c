@@ -7,7 +7,7 @@
 
 #include <stdio.h>
 
-enum behaviour { WORKS, SILENT, REFUSES, MUTE /* connects and says nothing */, NO_STARTTLS, BAD_CERTIFICATE, NO_AUTH, IS_WEB, BUSY /* 421 */, TLS_OTHER_WAY };
+enum behaviour { WORKS, SILENT, REFUSES, MUTE /* connects and says nothing */, NO_STARTTLS, MASKED /* XXXXXXXA */, TAKES_STARTTLS_BACK, BAD_CERTIFICATE, NO_AUTH, IS_WEB, WEB_WAITS /* for us to speak */, BUSY /* 421 */, UNWILLING /* 554 */, NEVER_ENDS /* its greeting */, CLEAR_FIRST, TLS_FIRST };
 
 /* One server a port, with its delay for each step. */
 struct peer {
@@ -51,9 +51,9 @@ static void hear(size_t attempt, struct bytes line)
     bool first = !g.secured[attempt];
     buffer_add(&g.heard[attempt], line);
     if (bytes_starts_nocase(line, "EHLO"))
-        say(attempt, first && b == NO_STARTTLS ? "250-x\r\n250 SIZE\r\n" : first ? "250-x\r\n250 STARTTLS\r\n" : b == NO_AUTH ? "250 x\r\n" : "250-x\r\n250 AUTH PLAIN LOGIN\r\n");
+        say(attempt, first && b == NO_STARTTLS ? "250-x\r\n250 SIZE\r\n" : first && b == MASKED ? "250-x\r\n250 XXXXXXXA\r\n" : first && b != TLS_FIRST ? "250-x\r\n250 STARTTLS\r\n" : b == NO_AUTH ? "250 x\r\n" : "250-x\r\n250 AUTH PLAIN LOGIN\r\n");
     else if (bytes_starts_nocase(line, "STARTTLS"))
-        say(attempt, "220 go\r\n");
+        say(attempt, b == TAKES_STARTTLS_BACK ? "500 what?\r\n" : "220 go\r\n");
     else if (bytes_starts_nocase(line, "AUTH"))
         say(attempt, "235 welcome\r\n");
 }
@@ -69,9 +69,9 @@ static void act(const struct race_action *action)
             later(i, 1);
         break;
     case RACE_HANDSHAKE:
-        if (peer_of(i)->behaviour == TLS_OTHER_WAY)
+        if (peer_of(i)->behaviour == WEB_WAITS || (peer_of(i)->behaviour == CLEAR_FIRST && g.race.attempts[i].tls == CLIENT_TLS_IMPLICIT))
             race_lost(&g.race, i, LOSS_TLS_OTHER_WAY, BYTES("clear"), g.now_ms);
-        else
+        else if (peer_of(i)->behaviour != MUTE)
             later(i, 2);
         break;
     case RACE_SEND: hear(i, action->bytes); break;
@@ -85,9 +85,9 @@ static void act(const struct race_action *action)
 static void greet(size_t i)
 {
     enum behaviour b = peer_of(i)->behaviour;
-    if (b == MUTE || (b == TLS_OTHER_WAY && g.race.attempts[i].port->tls != CLIENT_TLS_IMPLICIT))
+    if (b == MUTE || b == WEB_WAITS || (b == TLS_FIRST && g.race.attempts[i].tls != CLIENT_TLS_IMPLICIT))
         return;
-    say(i, b == IS_WEB ? "HTTP/1.1 400 Bad Request\r\n" : b == BUSY ? "421 4.3.2 too busy\r\n" : "220 mail\r\n");
+    say(i, b == NEVER_ENDS ? "220-wait\r\n" : b == UNWILLING ? "554 5.7.1 go away\r\n" : b == IS_WEB ? "HTTP/1.1 400 Bad Request\r\n" : b == BUSY ? "421 4.3.2 too busy\r\n" : "220 mail\r\n");
 }
 
 static void happen(size_t i)
@@ -96,12 +96,12 @@ static void happen(size_t i)
     g.due[i].what = 0;
     if (what == 1) {
         race_connected(&g.race, i, g.now_ms);
-        if (g.race.attempts[i].port->tls != CLIENT_TLS_IMPLICIT)
+        if (g.race.attempts[i].tls != CLIENT_TLS_IMPLICIT)
             greet(i);
     } else if (what == 2) {
         g.secured[i] = true;
-        race_tls_done(&g.race, i, peer_of(i)->behaviour != BAD_CERTIFICATE, BYTES("expired"), g.now_ms);
-        if (g.race.attempts[i].port->tls == CLIENT_TLS_IMPLICIT)
+        race_tls_done(&g.race, i, peer_of(i)->behaviour == BAD_CERTIFICATE ? PORT_CERTIFICATE_OTHER_NAME : PORT_OPEN, BYTES("other.example"), g.now_ms);
+        if (g.race.attempts[i].tls == CLIENT_TLS_IMPLICIT)
             greet(i);
     } else {
         struct bytes text = buffer_bytes(&g.says[i]);
@@ -245,8 +245,9 @@ static void nobody_signs_in_before_there_is_a_winner(void **state)
 static void each_trouble_has_its_verdict(void **state)
 {
     static const struct { enum behaviour behaviour; enum port_verdict verdict; } table[] = {
-        {REFUSES, PORT_REFUSED}, {SILENT, PORT_FILTERED}, {MUTE, PORT_SILENT}, {NO_STARTTLS, PORT_NO_TLS}, {BAD_CERTIFICATE, PORT_CERTIFICATE},
-        {NO_AUTH, PORT_NO_AUTH}, {IS_WEB, PORT_NOT_SMTP}, {BUSY, PORT_UNWILLING}};
+        {REFUSES, PORT_REFUSED}, {SILENT, PORT_FILTERED}, {MUTE, PORT_SILENT}, {NO_STARTTLS, PORT_NO_TLS}, {BAD_CERTIFICATE, PORT_CERTIFICATE_OTHER_NAME},
+        {MASKED, PORT_STRIPPED}, {TAKES_STARTTLS_BACK, PORT_STRIPPED}, {NO_AUTH, PORT_NO_AUTH}, {IS_WEB, PORT_PORTAL}, {WEB_WAITS, PORT_PORTAL}, {BUSY, PORT_LATER},
+        {UNWILLING, PORT_UNWILLING}, {NEVER_ENDS, PORT_SLOW}};
     for (size_t i = 0; i < ARRAY_LENGTH(table); i++) {
         prepare(state);
         g.options.port_count = 1;
@@ -258,12 +259,51 @@ static void each_trouble_has_its_verdict(void **state)
         assert_true(explains(port_verdict_sentence(table[i].verdict)));
         clean_up(state);
     }
+}
+
+static void a_port_with_tls_the_other_way_round_works_too(void **state)
+{
+    g.options.port_count = 1;
+    g.peers[0].behaviour = TLS_FIRST;
+    uint64_t took_ms = run();
+    assert_int_equal(winner(), 587);
+    assert_true(g.race.attempts[g.won].other_way && g.race.attempts[g.won].tls == CLIENT_TLS_IMPLICIT);
+    assert_true(took_ms < RACE_OTHER_WAY_MS + 100);
+    assert_true(explains("against the custom it speaks TLS from the first byte there"));
+    clean_up(state);
     prepare(state);
     g.options.port_count = 1;
     g.options.ports[0] = g.options.ports[2];
-    g.peers[0].behaviour = TLS_OTHER_WAY;
+    g.peers[0].behaviour = CLEAR_FIRST;
+    assert_true(run() < 100); /* it says so at once */
+    assert_int_equal(winner(), 465);
+    assert_true(g.race.attempts[g.won].secured && explains("it speaks STARTTLS there"));
+}
+
+static void the_usual_way_is_better_than_the_other(void **state)
+{
+    g.peers[0].behaviour = TLS_FIRST;
+    assert_true(run() < RACE_STAGGER_MS + 2 * RACE_GRACE_MS);
+    assert_int_equal(winner(), 2525);
+}
+
+static void one_port_tells_of_another(void **state)
+{
+    g.options.examine = true;
+    g.peers[0].behaviour = BAD_CERTIFICATE; /* and the others show the server's own */
+    g.peers[1].behaviour = NO_STARTTLS;
     run();
-    assert_int_equal(verdict(465), PORT_TLS_OTHER);
+    assert_int_equal(verdict(587), PORT_IMPOSTOR);
+    assert_int_equal(verdict(2525), PORT_STRIPPED);
+    assert_int_equal(verdict(465), PORT_OPEN);
+}
+
+static void a_server_without_any_tls_is_not_called_stripped(void **state)
+{
+    g.options.examine = true;
+    g.peers[0].behaviour = g.peers[1].behaviour = NO_STARTTLS;
+    run();
+    assert_int_equal(verdict(587), PORT_NO_TLS);
 }
 
 static void the_whole_ends_at_its_deadline(void **state)
@@ -339,6 +379,61 @@ static void when_the_ready_one_is_lost_the_race_goes_on(void **state)
     assert_int_equal(winner(), 465);
 }
 
+/* ---- any weather ---- */
+
+enum { WEATHERS = 5000 };
+
+static uint32_t dice_state;
+static unsigned dice(unsigned sides)
+{
+    dice_state = dice_state * 1664525u + 1013904223u;
+    return (dice_state >> 16) % sides;
+}
+
+/* From the start of an attempt until it is ready: one delay a step. */
+static uint64_t ready_after_ms(size_t port)
+{
+    return g.peers[port].delay_ms * (g.options.ports[port].tls == CLIENT_TLS_IMPLICIT ? 4 : 6);
+}
+
+static void judge_weather(uint64_t started_ms, uint64_t took_ms)
+{
+    uint64_t soonest_ms = UINT64_MAX;
+    for (size_t p = 0; p < g.options.port_count; p++)
+        if (g.peers[p].behaviour == WORKS && p * RACE_STAGGER_MS + ready_after_ms(p) < soonest_ms)
+            soonest_ms = p * RACE_STAGGER_MS + ready_after_ms(p);
+    assert_true(took_ms <= RACE_DEADLINE_MS);
+    if (soonest_ms != UINT64_MAX) {
+        assert_true(g.won >= 0);
+        assert_true(took_ms <= soonest_ms + RACE_GRACE_MS);
+    }
+    if (g.won < 0)
+        return;
+    const struct race_attempt *won = &g.race.attempts[g.won];
+    assert_int_not_equal(won->port->port, 25);
+    assert_true(won->secured && won->certificate == PORT_OPEN && client_session_is_ready(&won->session));
+    for (const struct race_attempt *a = g.race.attempts; a->port < won->port; a++) /* none of the better ones was ready */
+        assert_true(g.peers[a->port - g.race.options.ports].behaviour != WORKS || a->started_ms + ready_after_ms((size_t)(a->port - g.race.options.ports)) > started_ms + took_ms);
+}
+
+static void in_any_weather_the_best_port_that_works_wins_in_time(void **state)
+{
+    static const uint64_t delays_ms[] = {1, 10, 30, 60, 120, 300};
+    unsigned won = 0;
+    for (unsigned seed = 1; seed <= WEATHERS; seed++) {
+        prepare(state);
+        dice_state = seed;
+        for (size_t p = 0; p < g.options.port_count; p++)
+            g.peers[p] = (struct peer){dice(3) == 0 ? WORKS : (enum behaviour)dice(TLS_FIRST + 1), delays_ms[dice(ARRAY_LENGTH(delays_ms))]};
+        uint64_t started_ms = g.now_ms;
+        judge_weather(started_ms, run());
+        won += g.won >= 0;
+        clean_up(state);
+    }
+    assert_true(won > WEATHERS / 3 && won < WEATHERS); /* the weather is of all kinds */
+    prepare(state);
+}
+
 static void facts_and_words_are_there_for_all(void **state)
 {
     static const uint16_t ports[] = {25, 587, 2525, 465};
@@ -358,7 +453,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TESTED(the_first_choice_wins_when_it_works), TESTED(a_blocked_port_costs_a_quarter_of_a_second), TESTED(a_refusal_costs_nothing), TESTED(a_better_port_that_is_nearly_there_gets_a_grace),
         TESTED(the_grace_is_short), TESTED(nobody_signs_in_before_there_is_a_winner), TESTED(each_trouble_has_its_verdict), TESTED(the_whole_ends_at_its_deadline), TESTED(ipv4_wins_where_ipv6_is_silent),
-        TESTED(examining_tries_all_at_once_and_chooses_none), TESTED(when_the_ready_one_is_lost_the_race_goes_on), cmocka_unit_test(facts_and_words_are_there_for_all),
+        TESTED(a_port_with_tls_the_other_way_round_works_too), TESTED(the_usual_way_is_better_than_the_other), TESTED(one_port_tells_of_another),
+        TESTED(a_server_without_any_tls_is_not_called_stripped), TESTED(examining_tries_all_at_once_and_chooses_none), TESTED(when_the_ready_one_is_lost_the_race_goes_on), TESTED(in_any_weather_the_best_port_that_works_wins_in_time), cmocka_unit_test(facts_and_words_are_there_for_all),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

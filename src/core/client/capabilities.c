@@ -39,6 +39,16 @@ static void read_limits(struct client_capabilities *capabilities, struct bytes l
     }
 }
 
+/* Firewalls that inspect mail write X or * over what they do not want to be
+ * used, and keep the length: "XXXXXXXA" (Cisco) stood for STARTTLS. */
+static bool is_masked(struct bytes word)
+{
+    size_t covered = 0;
+    for (size_t i = 0; i < word.length; i++)
+        covered += word.at[i] == 'X' || word.at[i] == '*';
+    return word.length == strlen("STARTTLS") && covered >= word.length - 1;
+}
+
 static void read_line(struct client_capabilities *capabilities, struct bytes line)
 {
     if (bytes_starts_nocase(line, "AUTH=")) { /* the form of old servers */
@@ -50,6 +60,7 @@ static void read_line(struct client_capabilities *capabilities, struct bytes lin
     for (size_t i = 0; i < ARRAY_LENGTH(flags); i++)
         if (bytes_is_nocase(word, flags[i].name))
             *(bool *)((char *)capabilities + flags[i].offset) = true;
+    capabilities->masked = capabilities->masked || is_masked(word);
     if (bytes_is_nocase(word, "AUTH"))
         read_mechanisms(capabilities, rest);
     else if (bytes_is_nocase(word, "LIMITS"))

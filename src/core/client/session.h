@@ -43,6 +43,7 @@ struct client_options {
 /* What the peer announced in its last EHLO reply. */
 struct client_capabilities {
     bool esmtp, pipelining, starttls, eightbitmime, binarymime, chunking, smtputf8, dsn, requiretls, enhanced, auth;
+    bool masked;                /* a keyword was overwritten on the way, as firewalls do: "XXXXXXXA" for STARTTLS */
     bool size_known;
     uint64_t size_max;          /* 0 with size_known: no fixed limit */
     uint32_t recipients_max;    /* LIMITS RCPTMAX, 0 when unsaid */

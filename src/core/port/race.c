@@ -12,7 +12,9 @@ void race_start(struct race *race, const struct race_options *options, uint64_t 
     /* All ports of one address before the next address: a blocked port costs one stagger. */
     for (size_t a = 0; a < options->address_count; a++)
         for (size_t p = 0; p < options->port_count; p++)
-            race->attempts[race->attempt_count++] = (struct race_attempt){.port = &race->options.ports[p], .address = &race->options.addresses[a], .step = STEP_CONNECT};
+            race->attempts[race->attempt_count++] = (struct race_attempt){.port = &race->options.ports[p], .address = &race->options.addresses[a],
+                                                                           .tls = options->ports[p].tls, .certificate = PORT_OPEN, .step = STEP_CONNECT};
+    race->planned = race->attempt_count;
     race_time(race, now_ms);
 }
 
@@ -49,22 +51,52 @@ static void end_attempt(struct race *race, struct race_attempt *a, enum port_ver
     race->next_start_ms = now_ms; /* the next one at once */
 }
 
+/* What STARTTLS came to. 454 is the server's own: "TLS not available" (RFC 3207 4). */
+static enum port_verdict verdict_of_starttls(const struct race_attempt *a, const struct client_result *why)
+{
+    return why->code >= 500 || a->session.capabilities.masked ? PORT_STRIPPED : PORT_NO_TLS;
+}
+
 static enum port_verdict verdict_of_failure(const struct race_attempt *a, const struct client_result *why)
 {
-    if (why->code >= 400)
-        return PORT_UNWILLING;
     if (why->step == STEP_TLS)
-        return PORT_NO_TLS;
-    if (bytes_search(why->text, BYTES("TLS here from the first byte")) != SIZE_MAX)
-        return PORT_TLS_OTHER;
-    return PORT_NOT_SMTP;
+        return verdict_of_starttls(a, why);
+    if (why->code >= 400)
+        return why->code / 100 == 4 ? PORT_LATER : PORT_UNWILLING;
+    return bytes_search(why->text, BYTES("TLS here from the first byte")) != SIZE_MAX ? PORT_TLS_OTHER : PORT_NOT_SMTP;
+}
+
+/* ---- the other way round ---- */
+
+static bool is_tried(const struct race *race, const struct race_attempt *like, enum client_tls tls)
+{
+    for (size_t i = 0; i < race->attempt_count; i++)
+        if (race->attempts[i].port->port == like->port->port && race->attempts[i].address == like->address && race->attempts[i].tls == tls)
+            return true;
+    return false;
+}
+
+/* On 25 a server may make us wait for its greeting, and none speaks TLS first. */
+static void try_other_way(struct race *race, const struct race_attempt *a, uint64_t now_ms)
+{
+    enum client_tls tls = a->tls == CLIENT_TLS_IMPLICIT ? CLIENT_TLS_REQUIRED : CLIENT_TLS_IMPLICIT;
+    if (a->tls == CLIENT_TLS_OPPORTUNISTIC || a->other_way || is_tried(race, a, tls))
+        return;
+    race->attempts[race->attempt_count++] = (struct race_attempt){
+        .port = a->port, .address = a->address, .tls = tls, .other_way = true, .certificate = PORT_OPEN, .step = STEP_CONNECT,
+        .stage = ATTEMPT_CONNECTING, .connect_due = true, .started_ms = now_ms, .step_ms = now_ms};
+}
+
+static bool is_mute(const struct race_attempt *a)
+{
+    return a->stage == ATTEMPT_TALKING && !a->heard;
 }
 
 /* ---- the session of an attempt ---- */
 
 static void begin_session(struct race *race, struct race_attempt *a, uint64_t now_ms)
 {
-    struct client_options options = {.helo = race->options.helo, .tls = a->port->tls, .probe_only = true};
+    struct client_options options = {.helo = race->options.helo, .tls = a->tls, .probe_only = true};
     client_session_start(&a->session, &options);
     a->has_session = true;
     a->stage = ATTEMPT_TALKING;
@@ -79,8 +111,8 @@ static bool can_sign_in(const struct race_attempt *a)
 
 static void became_ready(struct race *race, struct race_attempt *a, uint64_t now_ms)
 {
-    if (a->certificate_bad) {
-        end_attempt(race, a, PORT_CERTIFICATE, now_ms);
+    if (a->certificate != PORT_OPEN) {
+        end_attempt(race, a, a->certificate, now_ms);
     } else if (race->options.needs_auth && !can_sign_in(a)) {
         end_attempt(race, a, PORT_NO_AUTH, now_ms);
     } else if (race->options.examine) {
@@ -161,6 +193,28 @@ static bool is_under_way(const struct race_attempt *a)
     return a->stage == ATTEMPT_CONNECTING || a->stage == ATTEMPT_SHAKING || a->stage == ATTEMPT_TALKING;
 }
 
+/* What the attempts say of each other once all is decided. */
+static void judge_pair(struct race_attempt *a, const struct race_attempt *b)
+{
+    bool same = a->port->port == b->port->port && a->address == b->address;
+    /* It waits for us to speak first and knows no TLS: so do web servers. */
+    if (same && b->other_way && ((a->verdict == PORT_SILENT && b->verdict == PORT_TLS_OTHER) || (a->verdict == PORT_TLS_OTHER && b->verdict == PORT_SILENT)))
+        a->verdict = PORT_PORTAL;
+    /* The same server offers it next door. */
+    if (a->verdict == PORT_NO_TLS && a->tls == CLIENT_TLS_REQUIRED && b->secured && b->tls == CLIENT_TLS_REQUIRED && a->address == b->address)
+        a->verdict = PORT_STRIPPED;
+    bool doubtful = a->verdict == PORT_CERTIFICATE_OTHER_NAME || a->verdict == PORT_CERTIFICATE_SELF_SIGNED || a->verdict == PORT_CERTIFICATE_UNKNOWN_ISSUER;
+    if (doubtful && b->secured && b->certificate == PORT_OPEN && a->address == b->address && a->port->port != b->port->port)
+        a->verdict = PORT_IMPOSTOR;
+}
+
+static void judge(struct race *race)
+{
+    for (size_t i = 0; i < race->attempt_count; i++)
+        for (size_t k = 0; k < race->attempt_count; k++)
+            judge_pair(&race->attempts[i], &race->attempts[k]);
+}
+
 static void win(struct race *race, size_t i, uint64_t now_ms)
 {
     race->won = true;
@@ -173,7 +227,7 @@ static void win(struct race *race, size_t i, uint64_t now_ms)
 static void decide(struct race *race, uint64_t now_ms)
 {
     size_t best = SIZE_MAX;
-    bool better_is_near = false, any_left = race->next < race->attempt_count;
+    bool better_is_near = false, any_left = race->next < race->planned;
     if (race->won || race->over)
         return;
     for (size_t i = 0; i < race->attempt_count; i++)
@@ -210,6 +264,7 @@ bool race_action(struct race *race, uint64_t now_ms, struct race_action *action)
     if ((!race->won && !race->over) || race->told)
         return false;
     race->told = true;
+    judge(race);
     *action = (struct race_action){.kind = race->won ? RACE_WON : RACE_OVER, .attempt = race->winner};
     return true;
 }
@@ -223,7 +278,7 @@ void race_connected(struct race *race, size_t i, uint64_t now_ms)
         return;
     a->connected = true;
     a->step_ms = now_ms;
-    if (a->port->tls != CLIENT_TLS_IMPLICIT) {
+    if (a->tls != CLIENT_TLS_IMPLICIT) {
         begin_session(race, a, now_ms);
         return;
     }
@@ -232,15 +287,15 @@ void race_connected(struct race *race, size_t i, uint64_t now_ms)
     a->shake_due = true;
 }
 
-void race_tls_done(struct race *race, size_t i, bool valid, struct bytes certificate, uint64_t now_ms)
+void race_tls_done(struct race *race, size_t i, enum port_verdict certificate, struct bytes said, uint64_t now_ms)
 {
     struct race_attempt *a = &race->attempts[i];
     if (a->stage != ATTEMPT_SHAKING)
         return;
-    a->secured = true;
-    a->certificate_bad = !valid && !race->options.any_certificate;
-    if (!valid)
-        keep_said(a, certificate);
+    a->secured = a->heard = true;
+    a->certificate = race->options.any_certificate ? PORT_OPEN : certificate;
+    if (certificate != PORT_OPEN)
+        keep_said(a, said);
     if (!a->has_session) {
         begin_session(race, a, now_ms);
         return;
@@ -256,6 +311,13 @@ size_t race_feed(struct race *race, size_t i, struct bytes input, uint64_t now_m
     struct race_attempt *a = &race->attempts[i];
     if (!a->has_session || a->stage != ATTEMPT_TALKING)
         return 0;
+    if (!a->heard && input.length > 0) {
+        a->heard = true;
+        if (bytes_starts_nocase(input, "HTTP/")) {
+            end_attempt(race, a, PORT_PORTAL, now_ms);
+            return 0;
+        }
+    }
     return client_session_feed(&a->session, input);
 }
 
@@ -263,13 +325,22 @@ void race_lost(struct race *race, size_t i, enum race_loss loss, struct bytes wh
 {
     static const enum port_verdict verdicts[] = {
         [LOSS_REFUSED] = PORT_REFUSED, [LOSS_UNREACHABLE] = PORT_UNREACHABLE, [LOSS_TIMEOUT] = PORT_SILENT, [LOSS_CLOSED] = PORT_CLOSED,
-        [LOSS_TLS] = PORT_TLS_FAILED, [LOSS_TLS_OTHER_WAY] = PORT_TLS_OTHER, [LOSS_CERTIFICATE] = PORT_CERTIFICATE};
+        [LOSS_TLS] = PORT_TLS_FAILED, [LOSS_TLS_OTHER_WAY] = PORT_TLS_OTHER};
     struct race_attempt *a = &race->attempts[i];
     if (a->stage == ATTEMPT_OVER)
         return;
+    enum port_verdict verdict = verdicts[loss];
+    if (loss == LOSS_TIMEOUT)
+        verdict = !a->connected ? PORT_FILTERED : a->heard ? PORT_SLOW : PORT_SILENT;
+    if (a->stage == ATTEMPT_WAITING)
+        verdict = PORT_UNTRIED;
+    if (a->has_session)
+        a->step = a->stage == ATTEMPT_SHAKING ? STEP_TLS : client_session_step(&a->session);
     keep_said(a, why);
-    end_attempt(race, a, loss == LOSS_TIMEOUT && !a->connected ? PORT_FILTERED : verdicts[loss], now_ms);
+    end_attempt(race, a, verdict, now_ms);
     a->close_due = true;
+    if (loss == LOSS_TLS_OTHER_WAY)
+        try_other_way(race, a, now_ms);
 }
 
 /* ---- time ---- */
@@ -297,12 +368,14 @@ void race_time(struct race *race, uint64_t now_ms)
         struct race_attempt *a = &race->attempts[i];
         if (is_under_way(a) && (late || now_ms >= limit_of(a)))
             race_lost(race, i, LOSS_TIMEOUT, BYTES("timed out"), now_ms);
+        else if (is_mute(a) && now_ms >= a->step_ms + RACE_OTHER_WAY_MS)
+            try_other_way(race, a, now_ms);
     }
     decide(race, now_ms); /* what is ready needs no further attempt */
-    while (!race->won && !late && race->grace_ms == 0 && race->next < race->attempt_count && now_ms >= race->next_start_ms)
+    while (!race->won && !late && race->grace_ms == 0 && race->next < race->planned && now_ms >= race->next_start_ms)
         start_next(race, now_ms);
     if (late)
-        race->next = race->attempt_count;
+        race->next = race->planned;
     decide(race, now_ms);
 }
 
@@ -311,36 +384,72 @@ uint64_t race_next_ms(const struct race *race, uint64_t now_ms)
     uint64_t next_ms = race->started_ms + race->options.deadline_ms;
     if (race->won || race->over)
         return UINT64_MAX;
-    if (race->next < race->attempt_count && race->grace_ms == 0 && race->next_start_ms < next_ms)
+    if (race->next < race->planned && race->grace_ms == 0 && race->next_start_ms < next_ms)
         next_ms = race->next_start_ms;
     if (race->grace_ms != 0 && race->grace_ms < next_ms)
         next_ms = race->grace_ms;
-    for (size_t i = 0; i < race->attempt_count; i++)
-        if (is_under_way(&race->attempts[i]) && limit_of(&race->attempts[i]) < next_ms)
-            next_ms = limit_of(&race->attempts[i]);
+    for (size_t i = 0; i < race->attempt_count; i++) {
+        const struct race_attempt *a = &race->attempts[i];
+        uint64_t other_ms = a->step_ms + RACE_OTHER_WAY_MS;
+        if (is_under_way(a) && limit_of(a) < next_ms)
+            next_ms = limit_of(a);
+        if (is_mute(a) && other_ms > now_ms && other_ms < next_ms)
+            next_ms = other_ms;
+    }
     return next_ms > now_ms ? next_ms : now_ms;
 }
 
 /* ---- words ---- */
+
+/* How much an attempt tells of its port: open most, else how far it came. */
+static int weight(const struct race_attempt *a)
+{
+    if (a->verdict == PORT_OPEN)
+        return 5;
+    if (a->verdict == PORT_UNTRIED)
+        return 0;
+    if (a->other_way && !a->secured)
+        return 1; /* the usual way tells more */
+    return a->connected && !(a->verdict == PORT_UNREACHABLE) ? 4 : a->verdict == PORT_REFUSED ? 3 : 2;
+}
 
 const struct race_attempt *race_verdict(const struct race *race, uint16_t port)
 {
     const struct race_attempt *found = NULL;
     for (size_t i = 0; i < race->attempt_count; i++) {
         const struct race_attempt *a = &race->attempts[i];
-        if (a->port->port != port)
-            continue;
-        /* Open is best; else the one that came furthest tells most. */
-        if (found == NULL || (found->verdict != PORT_OPEN && (a->verdict == PORT_OPEN || (a->connected && !found->connected) || found->verdict == PORT_UNTRIED)))
+        if (a->port->port == port && (found == NULL || weight(a) > weight(found)))
             found = a;
     }
     return found;
 }
 
+bool race_is_for_later(const struct race *race)
+{
+    for (size_t i = 0; i < race->attempt_count; i++)
+        if (race->attempts[i].code / 100 == 4)
+            return true;
+    return false;
+}
+
+static void explain_port(const struct race *race, const struct race_attempt *a, struct buffer *out)
+{
+    if (race->won && a->verdict == PORT_UNTRIED && a->ended_ms > a->started_ms)
+        buffer_add_format(out, "no answer in %u ms", (unsigned)(a->ended_ms - a->started_ms));
+    else
+        buffer_add_text(out, port_verdict_sentence(a->verdict));
+    if (a->verdict == PORT_SLOW || a->verdict == PORT_CLOSED || a->verdict == PORT_SILENT)
+        buffer_add_format(out, " in the step %s", client_step_name(a->step));
+    if (port_verdict_quotes(a->verdict) && a->said[0] != '\0')
+        buffer_add_format(out, " (%s)", a->said);
+}
+
 void race_explain(const struct race *race, struct buffer *out)
 {
-    const struct race_port *winner = race->won ? race->attempts[race->winner].port : NULL;
-    if (race->won)
+    const struct race_attempt *best = race->won ? &race->attempts[race->winner] : NULL;
+    const struct race_port *winner = best != NULL ? best->port : NULL;
+    bool first = true;
+    if (best != NULL)
         buffer_add_format(out, "port %u was chosen", (unsigned)winner->port);
     else
         buffer_add_text(out, "no port works");
@@ -348,14 +457,12 @@ void race_explain(const struct race *race, struct buffer *out)
         const struct race_attempt *a = race_verdict(race, race->options.ports[p].port);
         if (a == NULL || (winner != NULL && a->port->port == winner->port))
             continue;
-        buffer_add_format(out, "%s %u: ", p == 0 ? ":" : ";", (unsigned)race->options.ports[p].port);
-        if (race->won && a->verdict == PORT_UNTRIED && a->ended_ms > a->started_ms)
-            buffer_add_format(out, "no answer in %u ms", (unsigned)(a->ended_ms - a->started_ms));
-        else
-            buffer_add_text(out, port_verdict_sentence(a->verdict));
-        if (a->verdict != PORT_UNTRIED && a->verdict != PORT_FILTERED && a->verdict != PORT_REFUSED && a->verdict != PORT_NO_TLS && a->said[0] != '\0')
-            buffer_add_format(out, " (%s)", a->said);
+        buffer_add_format(out, "%s %u: ", first ? ":" : ";", (unsigned)race->options.ports[p].port);
+        explain_port(race, a, out);
+        first = false;
     }
-    if (race->won && winner == &race->options.ports[0])
+    if (best != NULL && first)
         buffer_add_text(out, ": it is the first choice and it works");
+    if (best != NULL && best->other_way)
+        buffer_add_format(out, "; against the custom it speaks %s there", best->tls == CLIENT_TLS_IMPLICIT ? "TLS from the first byte" : "STARTTLS");
 }

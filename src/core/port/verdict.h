@@ -11,14 +11,23 @@ enum port_verdict {
     PORT_REFUSED,     /* the host says no */
     PORT_FILTERED,    /* silence: something on the way drops it */
     PORT_UNREACHABLE, /* no way to the host */
-    PORT_SILENT,      /* connected, and then nothing in time */
-    PORT_TLS_OTHER,   /* TLS the other way round */
-    PORT_NO_TLS,      /* STARTTLS is not offered, or stripped */
+    PORT_SILENT,      /* connected, and then not one octet in time */
+    PORT_SLOW,        /* it speaks, but not in time */
+    PORT_TLS_OTHER,   /* TLS the other way round: clear text on 465, or TLS from the first byte on 587 */
+    PORT_NO_TLS,      /* STARTTLS is not offered */
+    PORT_STRIPPED,    /* STARTTLS was offered, and garbled or taken away on the way */
     PORT_TLS_FAILED,
-    PORT_CERTIFICATE, /* its certificate is not valid */
+    PORT_CERTIFICATE_EXPIRED,
+    PORT_CERTIFICATE_OTHER_NAME,
+    PORT_CERTIFICATE_SELF_SIGNED,
+    PORT_CERTIFICATE_UNKNOWN_ISSUER,
+    PORT_CERTIFICATE, /* not valid for another reason */
+    PORT_IMPOSTOR,    /* the certificate is not the server's here, and is on another port */
     PORT_NO_AUTH,     /* no mechanism that we could use */
     PORT_NOT_SMTP,    /* somebody else answers */
-    PORT_UNWILLING,   /* a greeting or EHLO with 4xx or 5xx */
+    PORT_PORTAL,      /* an HTTP server answers: a captive portal, or a proxy */
+    PORT_LATER,       /* a greeting or EHLO with 4xx: busy, or greylisting */
+    PORT_UNWILLING,   /* with 5xx */
     PORT_CLOSED,      /* the connection ended early */
     PORT_VERDICTS
 };
@@ -26,5 +35,10 @@ enum port_verdict {
 const char *port_verdict_name(enum port_verdict verdict);     /* "filtered" */
 const char *port_verdict_sentence(enum port_verdict verdict); /* "no answer: a firewall or the provider drops this port" */
 const char *port_verdict_mend(enum port_verdict verdict);     /* "use another port", or "" */
+/* The state in one of five words: "open" (it answers, whatever it answers), "refused", "filtered",
+ * "unreachable", "intercepted" (it is not the server that answers). */
+const char *port_verdict_state(enum port_verdict verdict);
+/* Has what the server said a place in the reason? Not where nobody spoke. */
+bool port_verdict_quotes(enum port_verdict verdict);
 
 #endif
