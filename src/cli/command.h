@@ -25,5 +25,7 @@ extern const struct command *const commands[]; /* ends with NULL */
 int command_fail(const struct command *command, const struct error *error);
 /* The same from a format, with EX_USAGE and a pointer to --help. */
 int command_usage(const struct command *command, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* ^C ends the process with 130, and leaves the terminal's cursor at the start of a line. */
+void command_end_on_interrupt(void);
 
 #endif

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * dial: finds the way to an outgoing server: drives the race of core/port
- * with real connections, then carries one session on the winner, or on the
- * socket of the server on this machine.
+ * dial: a way to an outgoing server for a subcommand, which may block: by
+ * the race of process/dial, or by the socket of the server on this machine.
  *
  * dial_race() blocks until there is a winner or every port has its verdict;
  * dial_local() connects to a local socket. Then dial_next() gives the
@@ -12,9 +11,7 @@
 #ifndef MAILBOAT_CLI_DIAL_H
 #define MAILBOAT_CLI_DIAL_H
 
-#include "conn.h"
-#include "dns.h"
-#include "port/race.h"
+#include "dial/dialing.h"
 
 struct dial_options {
     const char *host;            /* a name or an address */
@@ -23,6 +20,8 @@ struct dial_options {
     const char *ca_file;         /* CA certificates to trust instead of the system's, or NULL */
     bool needs_auth, examine;
     uint32_t deadline_ms;        /* 0: the race's own */
+    void (*on_progress)(void *owner, const struct dialing *dialing); /* while it races; may be NULL */
+    void *owner;
 };
 
 struct dial {
@@ -30,24 +29,11 @@ struct dial {
     struct loop loop;
     struct tls_context tls;
     struct dns *dns;
-    struct dns_question question;
-    struct race race;
-    struct dial_conn {
-        struct dial *dial;
-        struct conn conn;
-        size_t attempt;
-        bool open;
-        char tls_text[96];
-        char certificate[24];
-    } conns[RACE_ATTEMPTS_MAX + 1]; /* the last is for a local socket */
-    struct timer timer;
-    struct race_options racing;
-    enum dns_type looking_up;
-    bool resolved, decided, has_race, has_tls, has_loop, loopback;
-    enum dns_status dns_status;
+    struct dialing way;          /* the race, and what it found */
+    bool dialled, decided, has_tls, has_loop;
     char hostname[256];          /* ours, as EHLO says it */
     /* The session: */
-    struct dial_conn *line;
+    struct conn local, *conn;    /* conn: the winner's, or the local one */
     struct client_session *session, own_session;
     bool ended;
     char why[200];
@@ -58,6 +44,8 @@ struct dial {
 bool dial_ports(struct dial_options *options, const char *list, struct error *error);
 /* Is it a name or an address that can be? 222.501.285.45 is not; the error says why. */
 bool dial_check_host(const char *host, struct error *error);
+/* A number of seconds as --deadline has it. */
+bool dial_deadline(const char *text, uint32_t *deadline_ms, struct error *error);
 
 /* True when a port won. Otherwise `error` tells why in words (exit code 69 or 75). */
 bool dial_race(struct dial *dial, const struct dial_options *options, struct error *error);

@@ -2,10 +2,12 @@
 /* main: finds the subcommand in the table and runs it. */
 #include "command.h"
 
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sysexits.h>
+#include <unistd.h>
 
 extern const struct command alias_command, config_command, demo_command, domain_command, key_command, ports_command, queue_command, send_command,
     serve_command, user_command;
@@ -23,6 +25,20 @@ const struct command *const commands[] = {
     &queue_command,
     NULL,
 };
+
+static void interrupted(int signal)
+{
+    enum { ENDED_BY_INTERRUPT = 128 + SIGINT };
+    if (isatty(STDERR_FILENO))
+        (void)!write(STDERR_FILENO, "\n", 1);
+    _exit(ENDED_BY_INTERRUPT);
+}
+
+void command_end_on_interrupt(void)
+{
+    struct sigaction action = {.sa_handler = interrupted};
+    sigaction(SIGINT, &action, NULL);
+}
 
 int command_fail(const struct command *command, const struct error *error)
 {

@@ -5,8 +5,10 @@
  */
 #include "clock.h"
 #include "dial.h"
+#include "known_ports.h"
 #include "letter.h"
 #include "options.h"
+#include "target.h"
 #include "port/facts.h"
 #include "random.h"
 
@@ -23,8 +25,9 @@ enum { PROGRESS_OCTETS = 4 * 1024 * 1024 };
 
 struct wish {
     struct option_list to, cc, bcc, attach;
-    const char *from, *subject, *body, *host, *port, *ports, *order, *user, *password_file, *ca_file, *config, *file;
-    bool read_recipients, json, quiet;
+    const char *from, *subject, *body, *host, *port, *ports, *order, *user, *password_file, *ca_file, *config, *file, *deadline;
+    bool read_recipients, json, quiet, fresh;
+    uint32_t deadline_ms;
 };
 
 static const char default_ports[] = "587,2525,465", rfc8314_ports[] = "465,587,2525";
@@ -53,18 +56,62 @@ static bool default_sender(const struct wish *wish, struct buffer *out)
 
 /* ---- the way out ---- */
 
+/* Does the person leave the choice to us? Then what won last comes first. */
+static bool is_free_choice(const struct wish *wish)
+{
+    return !wish->fresh && wish->ports == NULL && wish->order == NULL && (wish->port == NULL || strcmp(wish->port, "auto") == 0);
+}
+
+static void put_first(struct dial_options *options, const struct race_port *known)
+{
+    size_t at = 0;
+    while (at < options->port_count && options->ports[at].port != known->port)
+        at++;
+    if (at == options->port_count)
+        return;
+    memmove(&options->ports[1], &options->ports[0], at * sizeof options->ports[0]);
+    options->ports[0] = *known;
+}
+
+/* The port that won, with the TLS mode that it turned out to speak. */
+static struct race_port winner_of(const struct dialing *way)
+{
+    const struct race_attempt *winner = &way->race.attempts[way->race.winner];
+    return (struct race_port){winner->port->port, winner->tls};
+}
+
+static bool race_and_remember(struct dial *dial, struct dial_options *options, const struct wish *wish, struct error *error)
+{
+    struct race_port known = {0};
+    bool was_known = is_free_choice(wish) && known_ports_find(options->host, &known);
+    if (was_known)
+        put_first(options, &known);
+    bool won = dial_race(dial, options, error);
+    if (!is_free_choice(wish) || dial->way.loopback)
+        return won;
+    struct race_port winner = won ? winner_of(&dial->way) : (struct race_port){0};
+    if (won && (!was_known || winner.port != known.port || winner.tls != known.tls))
+        known_ports_remember(options->host, &winner);
+    else if (!won && was_known)
+        known_ports_forget(options->host);
+    return won;
+}
+
 static bool dial_host(struct dial *dial, const struct wish *wish, struct error *error)
 {
-    struct dial_options options = {.host = wish->host, .ca_file = wish->ca_file, .needs_auth = wish->user != NULL};
-    const char *list = wish->ports != NULL ? wish->ports : wish->port != NULL && strcmp(wish->port, "auto") != 0 ? wish->port : default_ports;
+    static struct target target; /* the dial keeps its host */
+    struct dial_options options = {.host = target.host, .ca_file = wish->ca_file, .needs_auth = wish->user != NULL, .deadline_ms = wish->deadline_ms};
+    if (!target_read(&target, wish->host, error))
+        return false;
+    const char *list = wish->ports != NULL ? wish->ports : wish->port != NULL && strcmp(wish->port, "auto") != 0 ? wish->port : target.ports[0] != '\0' ? target.ports : default_ports;
     if (wish->order != NULL && strcmp(wish->order, "rfc8314") == 0 && list == default_ports)
         list = rfc8314_ports;
-    if (!dial_check_host(wish->host, error) || !dial_ports(&options, list, error))
+    if (!dial_ports(&options, list, error))
         return false;
     for (size_t i = 0; i < options.port_count; i++)
         if (options.ports[i].port == 25)
             return error_set(error, EX_USAGE, "mail is never submitted on port 25, which is for servers among themselves; leave --port out, or say 587");
-    return dial_race(dial, &options, error);
+    return race_and_remember(dial, &options, wish, error);
 }
 
 static bool dial_here(struct dial *dial, const struct wish *wish, struct error *error)
@@ -84,8 +131,8 @@ static void tell_way(const struct dial *dial, const struct wish *wish)
     struct buffer words = {0};
     if (wish->host == NULL || wish->quiet)
         return;
-    race_explain(&dial->race, &words);
-    fprintf(stderr, "%s: %s (%s)\n", wish->host, buffer_text(&words), dial->line->tls_text);
+    race_explain(&dial->way.race, &words);
+    fprintf(stderr, "%s: %s (%s)\n", wish->host, buffer_text(&words), dial->way.line->tls_text);
     buffer_free(&words);
 }
 
@@ -130,7 +177,7 @@ static void tell_results_as_json(const struct client_action *action, const struc
                                                     "reply", r->text.at == NULL ? "" : r->text.at, r->text.length));
     }
     json_t *facts = json_pack("{s:s, s:i, s:s, s:o}", "host", s->wish->host == NULL ? "local" : s->wish->host, "port",
-                              s->wish->host == NULL ? 0 : (int)s->dial->race.attempts[s->dial->race.winner].port->port, "tls", s->dial->line->tls_text, "recipients", recipients);
+                              s->wish->host == NULL ? 0 : (int)s->dial->way.race.attempts[s->dial->way.race.winner].port->port, "tls", s->dial->way.line->tls_text, "recipients", recipients);
     json_dumpf(facts, stdout, JSON_COMPACT | JSON_PRESERVE_ORDER);
     putchar('\n');
     json_decref(facts);
@@ -251,7 +298,7 @@ static int run(int argc, char **argv)
         {OPTION_TEXT, "from", 'f', &wish.from}, {OPTION_TEXT, "subject", 's', &wish.subject}, {OPTION_TEXT, "body", 'b', &wish.body}, {OPTION_TEXT, "host", 'h', &wish.host},
         {OPTION_TEXT, "port", 'p', &wish.port}, {OPTION_TEXT, "ports", 0, &wish.ports}, {OPTION_TEXT, "order", 0, &wish.order}, {OPTION_TEXT, "user", 'u', &wish.user},
         {OPTION_TEXT, "password-file", 0, &wish.password_file}, {OPTION_TEXT, "ca-file", 0, &wish.ca_file}, {OPTION_TEXT, "config", 'c', &wish.config},
-        {OPTION_FLAG, "recipients", 't', &wish.read_recipients}, {OPTION_FLAG, "json", 0, &wish.json},
+        {OPTION_FLAG, "recipients", 't', &wish.read_recipients}, {OPTION_FLAG, "json", 0, &wish.json}, {OPTION_FLAG, "fresh", 0, &wish.fresh}, {OPTION_TEXT, "deadline", 0, &wish.deadline},
         {OPTION_FLAG, "quiet", 'q', &wish.quiet}, {OPTION_END, NULL, 0, NULL}};
     wish = (struct wish){0};
     if (!options_read(&send_command, argc, argv, rules, &arguments))
@@ -266,6 +313,10 @@ static int run(int argc, char **argv)
         return command_usage(&send_command, "nobody to send to: say --to ADDRESS, or -t to read the message's own To, Cc and Bcc");
     if (wish.user != NULL && wish.host != NULL && wish.password_file == NULL && wish.body == NULL && wish.file == NULL && !isatty(STDIN_FILENO))
         return command_usage(&send_command, "the password and the text cannot both come from standard input: say --password-file FILE");
+    struct error error = {0};
+    if (wish.deadline != NULL && !dial_deadline(wish.deadline, &wish.deadline_ms, &error))
+        return command_fail(&send_command, &error);
+    command_end_on_interrupt();
     return compose_and_submit(&wish);
 }
 
@@ -292,6 +343,8 @@ const struct command send_command = {
             "      --ports LIST         ports to choose from, the best first; default 587,2525,465;\n"
             "                           N:tls or N:starttls where it does not follow from N\n"
             "      --order rfc8314      465, 587, 2525\n"
+            "      --fresh              does not begin with the port that worked last time\n"
+            "      --deadline S         seconds until a port must be found; default 10\n"
             "  -u, --user USER          signs in; the password is asked for, or\n"
             "      --password-file FILE is the file's first line\n"
             "      --ca-file FILE       CA certificates to trust instead of the system's\n"

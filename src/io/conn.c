@@ -424,6 +424,58 @@ struct bytes conn_tls_text(const struct conn *conn, char *room, size_t size)
     return bytes_of(room, length < (int)size ? (size_t)length : size - 1);
 }
 
+static void add_name(BIO *out, const ASN1_STRING *name, bool first)
+{
+    BIO_puts(out, first ? "it is for " : ", ");
+    ASN1_STRING_print_ex(out, name, ASN1_STRFLGS_ESC_CTRL | ASN1_STRFLGS_ESC_MSB);
+}
+
+/* The first few names it is for (RFC 9525: those of subjectAltName alone count). */
+static void add_names(BIO *out, const X509 *certificate)
+{
+    enum { NAMES_MAX = 3 };
+    int shown = 0;
+    GENERAL_NAMES *names = X509_get_ext_d2i(certificate, NID_subject_alt_name, NULL, NULL);
+    for (int i = 0; i < sk_GENERAL_NAME_num(names) && shown < NAMES_MAX; i++) {
+        int kind;
+        ASN1_STRING *name = GENERAL_NAME_get0_value(sk_GENERAL_NAME_value(names, i), &kind);
+        if (kind == GEN_DNS)
+            add_name(out, name, shown++ == 0);
+    }
+    if (sk_GENERAL_NAME_num(names) > NAMES_MAX)
+        BIO_puts(out, ", ...");
+    if (shown == 0)
+        BIO_puts(out, "it names no host");
+    GENERAL_NAMES_free(names);
+}
+
+struct bytes conn_tls_certificate_text(const struct conn *conn, char *room, size_t size)
+{
+    const X509 *certificate = conn->ssl == NULL ? NULL : SSL_get0_peer_certificate(conn->ssl);
+    BIO *out = certificate == NULL ? NULL : BIO_new(BIO_s_mem());
+    if (out == NULL)
+        return bytes_none();
+    switch (conn_tls_certificate(conn)) {
+    case TLS_CERTIFICATE_OTHER_NAME: add_names(out, certificate); break;
+    case TLS_CERTIFICATE_EXPIRED:
+        BIO_puts(out, "it expired on ");
+        ASN1_TIME_print(out, X509_get0_notAfter(certificate));
+        break;
+    case TLS_CERTIFICATE_NOT_YET_VALID:
+        BIO_puts(out, "it begins on ");
+        ASN1_TIME_print(out, X509_get0_notBefore(certificate));
+        break;
+    case TLS_CERTIFICATE_UNKNOWN_ISSUER:
+        BIO_puts(out, "its issuer is ");
+        X509_NAME_print_ex(out, X509_get_issuer_name(certificate), 0, XN_FLAG_ONELINE & ~ASN1_STRFLGS_ESC_MSB);
+        break;
+    default: break;
+    }
+    int length = BIO_read(out, room, (int)size);
+    BIO_free(out);
+    return bytes_of(room, length > 0 ? (size_t)length : 0);
+}
+
 static const char *certificate_sentence(enum tls_certificate verdict)
 {
     switch (verdict) {

@@ -82,6 +82,9 @@ void conn_start_tls_client(struct conn *conn, struct tls_context *context, const
 /* "TLSv1.3 TLS_AES_256_GCM_SHA384", or "" in clear; into `room`. */
 struct bytes conn_tls_text(const struct conn *conn, char *room, size_t size);
 enum tls_certificate conn_tls_certificate(const struct conn *conn);
+/* What the peer's certificate says about its fault: "it is for a.example, b.example",
+ * "it expired on Nov  1 00:00:00 2026 GMT", "its issuer is CN = ..."; "" when it has none. */
+struct bytes conn_tls_certificate_text(const struct conn *conn, char *room, size_t size);
 
 /* True when the unread octets begin like a TLS handshake (a ClientHello). */
 bool conn_input_is_tls(const struct conn *conn);

@@ -103,14 +103,22 @@ static bool read_name(struct bytes wire, struct buffer *out)
     return wire.length > 0;
 }
 
+static uint16_t read_u16(struct bytes data, size_t at)
+{
+    return (uint16_t)((unsigned char)data.at[at] << 8 | (unsigned char)data.at[at + 1]);
+}
+
 static void read_record(struct dns_answer *answer, struct arena *arena, enum dns_type type, struct bytes data)
 {
     struct dns_record *record = &answer->records[answer->count];
     struct buffer name = {0};
     *record = (struct dns_record){0};
-    if (type == DNS_MX) {
-        bool fine = data.length > 2 && read_name(bytes_from(data, 2), &name);
-        record->preference = fine ? (uint16_t)((unsigned char)data.at[0] << 8 | (unsigned char)data.at[1]) : 0;
+    if (type == DNS_MX || type == DNS_SRV) {
+        size_t numbers = type == DNS_MX ? 2 : 6;
+        bool fine = data.length > numbers && read_name(bytes_from(data, numbers), &name);
+        record->preference = fine ? read_u16(data, 0) : 0;
+        record->weight = fine && type == DNS_SRV ? read_u16(data, 2) : 0;
+        record->port = fine && type == DNS_SRV ? read_u16(data, 4) : 0;
         record->name = arena_copy(arena, buffer_bytes(&name));
         answer->count += fine ? 1 : 0;
     } else if (data.length == (type == DNS_A ? 4u : 16u)) {

@@ -20,7 +20,7 @@ enum route_limit {
     ROUTE_ADDRESSES_MAX = 16, /* of one host */
 };
 
-enum dns_type { DNS_A = 1, DNS_MX = 15, DNS_AAAA = 28 };
+enum dns_type { DNS_A = 1, DNS_MX = 15, DNS_AAAA = 28, DNS_SRV = 33 };
 enum dns_status {
     DNS_UNKNOWN,        /* not asked yet */
     DNS_FOUND,
@@ -31,8 +31,9 @@ enum dns_status {
 };
 
 struct dns_record {
-    uint16_t preference;  /* MX */
-    struct bytes name;    /* MX: the host, without its final dot; "" is the null MX */
+    uint16_t preference;  /* MX; SRV: priority */
+    uint16_t weight, port; /* SRV (RFC 2782) */
+    struct bytes name;    /* MX, SRV: the host, without its final dot; "" is the null MX, or a service that is not there */
     uint8_t address[16];  /* A (4 octets), AAAA (16) */
 };
 
