@@ -36,8 +36,9 @@ static void interrupted(int signal)
 
 void command_end_on_interrupt(void)
 {
-    struct sigaction action = {.sa_handler = interrupted};
-    sigaction(SIGINT, &action, NULL);
+    struct sigaction before, action = {.sa_handler = interrupted};
+    if (sigaction(SIGINT, NULL, &before) == 0 && before.sa_handler == SIG_DFL) /* who is called by another subcommand leaves that one's way */
+        sigaction(SIGINT, &action, NULL);
 }
 
 int command_fail(const struct command *command, const struct error *error)
