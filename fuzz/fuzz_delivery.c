@@ -95,9 +95,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     world.recipients[0].address = world.recipients[1].address = BYTES("ada@example.org");
     world.envelope = (struct envelope){.sender = BYTES("b@example.net"), .recipients = world.recipients, .recipient_count = 2, .size = 14};
     struct delivery_options options = {.hostname = BYTES("mx.example.net"), .domain = BYTES("example.org"), .smarthost = choose(&world.choices, 2) == 1,
-                                       .ports = {{25, CLIENT_TLS_OPPORTUNISTIC}, {465, CLIENT_TLS_IMPLICIT}}, .port_count = 1 + choose(&world.choices, 2)};
+                                       .port = 25, .tls = CLIENT_TLS_OPPORTUNISTIC};
     if (options.smarthost) {
-        options.ports[0] = (struct delivery_port){587, CLIENT_TLS_REQUIRED};
+        options.port = choose(&world.choices, 2) == 0 ? 465 : 587;
+        options.tls = options.port == 465 ? CLIENT_TLS_IMPLICIT : CLIENT_TLS_REQUIRED;
         options.user = options.password = BYTES("u");
     }
     delivery_start(&world.delivery, &options, &world.envelope);

@@ -341,7 +341,7 @@ static void begin_carrier(struct node *node, const struct ipc_deliver *deliver)
     carrier->envelope = copy_envelope(&node->world->memory, &deliver->envelope);
     carrier->content = arena_copy(&node->world->memory, deliver->content);
     struct delivery_options options = {.hostname = BYTES("mx.here.test"), .domain = carrier->destination, .random = world_random(node->world, 0),
-                                       .ports = {{25, CLIENT_TLS_OPPORTUNISTIC}}, .port_count = 1};
+                                       .port = 25, .tls = CLIENT_TLS_OPPORTUNISTIC};
     if (kept)
         delivery_next(&carrier->delivery, &carrier->envelope);
     else

@@ -57,7 +57,7 @@ static void begin(struct delivery *delivery, const struct envelope *envelope)
 
 void delivery_start(struct delivery *delivery, const struct delivery_options *options, const struct envelope *envelope)
 {
-    assert(options->port_count > 0 && envelope->recipient_count > 0);
+    assert(options->port != 0 && envelope->recipient_count > 0);
     *delivery = (struct delivery){.options = *options, .stage = DELIVERY_ROUTING};
     route_start(&delivery->route, options->domain, options->hostname, options->smarthost, options->random);
     begin(delivery, envelope);
@@ -72,25 +72,19 @@ void delivery_free(struct delivery *delivery)
     arena_clear(&delivery->arena);
 }
 
-static const struct delivery_port *port_of(const struct delivery *delivery)
-{
-    return &delivery->options.ports[delivery->port_now];
-}
-
 static enum client_tls tls_of(const struct delivery *delivery)
 {
-    return delivery->in_clear ? CLIENT_TLS_NEVER : port_of(delivery)->tls;
+    return delivery->in_clear ? CLIENT_TLS_NEVER : delivery->options.tls;
 }
 
 /* ---- routing ---- */
 
 static bool connect_action(struct delivery *delivery, struct delivery_action *action)
 {
-    const struct delivery_port *port = port_of(delivery);
     delivery->stage = DELIVERY_CONNECTING;
     *action = (struct delivery_action){
-        .kind = DELIVERY_CONNECT, .name = delivery->host, .address = delivery->address, .port = port->port,
-        .timeout_ms = delivery->options.port_count > 1 ? CONNECT_TIMEOUT_AUTO_MS : CONNECT_TIMEOUT_MS,
+        .kind = DELIVERY_CONNECT, .name = delivery->host, .address = delivery->address, .port = delivery->options.port,
+        .timeout_ms = CONNECT_TIMEOUT_MS,
         .tls = tls_of(delivery) == CLIENT_TLS_IMPLICIT, .verify = delivery->options.verify};
     return true;
 }
@@ -115,11 +109,6 @@ static bool next_step(struct delivery *delivery, struct delivery_action *action)
         return connect_action(delivery, action);
     case ROUTE_END:
         break;
-    }
-    if (answer.reason == NULL && delivery->port_now + 1 < delivery->options.port_count) {
-        delivery->port_now++;
-        route_rewind(&delivery->route);
-        return next_step(delivery, action);
     }
     end_route(delivery, &answer);
     return false;
@@ -204,7 +193,6 @@ static bool is_stale(const struct delivery *delivery, const struct client_action
 static void forget_stale(struct delivery *delivery)
 {
     delivery->transacting = false;
-    delivery->port_now = 0;
     route_rewind(&delivery->route);
 }
 
@@ -335,5 +323,5 @@ void delivery_peer(const struct delivery *delivery, struct buffer *out)
     buffer_add(out, delivery->host);
     buffer_add_octet(out, '[');
     route_address_text(out, &delivery->address);
-    buffer_add_format(out, "]:%u", (unsigned)port_of(delivery)->port);
+    buffer_add_format(out, "]:%u", (unsigned)delivery->options.port);
 }

@@ -18,15 +18,8 @@
 #include "route/route.h"
 
 enum delivery_limit {
-    DELIVERY_PORTS_MAX = 3,
     DELIVERY_MESSAGES_MAX = 100, /* on one connection */
     CONNECT_TIMEOUT_MS = 30 * 1000,
-    CONNECT_TIMEOUT_AUTO_MS = 5 * 1000, /* while the port is still being found */
-};
-
-struct delivery_port {
-    uint16_t port;
-    enum client_tls tls;
 };
 
 /* How a destination is reached; texts outlive the delivery. */
@@ -36,8 +29,8 @@ struct delivery_options {
     bool smarthost;                /* its own addresses, no MX; the certificate is checked */
     bool verify;                   /* the certificate must be valid for the host's name */
     struct bytes user, password;
-    struct delivery_port ports[DELIVERY_PORTS_MAX]; /* tried in this order */
-    size_t port_count;
+    uint16_t port;
+    enum client_tls tls;
     uint64_t random;
 };
 
@@ -75,7 +68,6 @@ struct delivery {
     struct client_result last;       /* what the last failed connection said */
     struct bytes host;               /* the one we talk with, or talked with last */
     struct route_address address;
-    size_t port_now;                 /* in options.ports */
     size_t messages;                 /* given on this connection */
     enum delivery_stage {
         DELIVERY_ROUTING, DELIVERY_RESOLVING, DELIVERY_CONNECTING, DELIVERY_TALKING, DELIVERY_HANDSHAKING, DELIVERY_OPEN, DELIVERY_LEAVING, DELIVERY_OVER,

@@ -81,7 +81,7 @@ struct route_answer route_next(struct route *route);
 /* What DNS says about the name and type that route_next() asked for. */
 void route_learn(struct route *route, enum dns_type type, enum dns_status status, const struct dns_record *records, size_t count);
 
-/* Begins again with the first address: for another port. */
+/* Begins again with the first address. */
 void route_rewind(struct route *route);
 
 /* "192.0.2.1" or "2001:db8::1" */

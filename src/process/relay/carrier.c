@@ -35,7 +35,7 @@ static void take_message(struct carrier *carrier, struct channel *from, const st
     carrier->content = content >= 0 ? bytes_none() : arena_copy(&carrier->arena, deliver->content);
     carrier->file = content;
     carrier->content_at = 0;
-    carrier->content_given = carrier->wants_content = false;
+    carrier->content_given = carrier->wants_content = carrier->waited = false;
     carrier->id = deliver->id;
     carrier->number = deliver->delivery;
     carrier->from = from;
@@ -236,6 +236,18 @@ static void give_content(struct carrier *carrier)
 
 /* ---- the machine ---- */
 
+/* Another port may do: the message waits until it is found. */
+static void begin_again(struct carrier *carrier)
+{
+    if (is_connected(carrier))
+        conn_close(&carrier->conn);
+    carrier->has_conn = carrier->handshaking = carrier->connecting_tls = false;
+    delivery_free(&carrier->delivery);
+    carrier->delivery = (struct delivery){0};
+    if (!smarthost_must_wait(carrier))
+        timer_set(&carrier->step_timer, 0); /* it is known already; not from within the old delivery's call */
+}
+
 static void on_resolved(void *owner, const struct dns_answer *answer)
 {
     struct carrier *carrier = owner;
@@ -273,6 +285,10 @@ static bool act(struct carrier *carrier, const struct delivery_action *action)
         give_content(carrier);
         break;
     case DELIVERY_DONE:
+        if (smarthost_has_failed(carrier, action->results, action->result_count)) {
+            begin_again(carrier);
+            return false;
+        }
         relay_answer(carrier->relay, carrier, action->results, action->result_count);
         let_message_go(carrier);
         break;
@@ -324,7 +340,11 @@ static void run(struct carrier *carrier)
 
 static void step_over(void *owner)
 {
-    finish_if_over(owner);
+    struct carrier *carrier = owner;
+    if (carrier->number != 0 && carrier->delivery.envelope == NULL && !carrier->waiting)
+        carrier_go(carrier);
+    else
+        finish_if_over(carrier);
 }
 
 /* ---- beginning ---- */
@@ -344,9 +364,25 @@ void carrier_start(struct relay *relay, struct channel *from, const struct ipc_d
     timer_start(&carrier->idle_timer, relay->child->loop, idle_for_long, carrier);
     timer_start(&carrier->step_timer, relay->child->loop, step_over, carrier);
     take_message(carrier, from, deliver, content);
-    struct delivery_options options = relay_options(relay, bytes_of(carrier->destination, carrier->destination_length));
+    if (!smarthost_must_wait(carrier))
+        carrier_go(carrier);
+}
+
+void carrier_go(struct carrier *carrier)
+{
+    struct delivery_options options = relay_options(carrier->relay, bytes_of(carrier->destination, carrier->destination_length));
     delivery_start(&carrier->delivery, &options, &carrier->envelope);
     run(carrier);
+}
+
+void carrier_defer(struct carrier *carrier, struct bytes why)
+{
+    size_t count = carrier->envelope.recipient_count;
+    struct client_result *results = ARENA_ARRAY(&carrier->arena, struct client_result, count);
+    for (size_t i = 0; i < count; i++)
+        results[i] = (struct client_result){.outcome = OUTCOME_DEFERRED, .step = STEP_CONNECT, .enhanced = BYTES("4.4.1"), .text = arena_copy(&carrier->arena, why)};
+    relay_answer(carrier->relay, carrier, results, count);
+    carrier_free(carrier);
 }
 
 void carrier_next(struct carrier *carrier, struct channel *from, const struct ipc_deliver *deliver, int content)

@@ -13,19 +13,6 @@ static struct relay here; /* one a process */
 
 /* ---- how a destination is reached ---- */
 
-/* The ports to try at a smarthost whose port is `auto`, in the order of
- * PORTS: 587, 2525, 465; the one that worked last comes first. */
-static void smarthost_ports(const struct relay *relay, struct delivery_options *options)
-{
-    static const struct delivery_port all[] = {{587, CLIENT_TLS_REQUIRED}, {2525, CLIENT_TLS_REQUIRED}, {465, CLIENT_TLS_IMPLICIT}};
-    for (size_t i = 0; i < ARRAY_LENGTH(all); i++)
-        if (all[i].port == relay->smarthost_port)
-            options->ports[options->port_count++] = all[i];
-    for (size_t i = 0; i < ARRAY_LENGTH(all); i++)
-        if (all[i].port != relay->smarthost_port)
-            options->ports[options->port_count++] = all[i];
-}
-
 static enum client_tls smarthost_tls(const struct config *config)
 {
     switch (config->relay.smarthost.tls) {
@@ -44,42 +31,30 @@ static void smarthost_options(const struct relay *relay, struct delivery_options
     options->smarthost = options->verify = true;
     options->user = bytes_of_text(config->relay.smarthost.user);
     options->password = bytes_of_text(config->relay.smarthost.password);
-    if (config->relay.smarthost.port == 0)
-        smarthost_ports(relay, options);
-    else
-        options->ports[options->port_count++] = (struct delivery_port){config->relay.smarthost.port, smarthost_tls(config)};
+    bool is_auto = config->relay.smarthost.port == 0;
+    options->port = is_auto ? relay->smarthost.port : config->relay.smarthost.port;
+    options->tls = is_auto ? relay->smarthost.tls : smarthost_tls(config);
 }
 
 struct delivery_options relay_options(struct relay *relay, struct bytes destination)
 {
     const struct config *config = relay->child->config;
     struct delivery_options options = {.hostname = bytes_of_text(config->hostname), .domain = destination, .random = random_u64()};
-    if (bytes_is(destination, "@smarthost"))
+    if (bytes_is(destination, "@smarthost")) {
         smarthost_options(relay, &options);
-    else
-        options.ports[options.port_count++] = (struct delivery_port){config->relay.port, CLIENT_TLS_OPPORTUNISTIC};
+    } else {
+        options.port = config->relay.port;
+        options.tls = CLIENT_TLS_OPPORTUNISTIC;
+    }
     return options;
 }
 
 /* ---- results ---- */
 
-/* With port: auto, the port that worked is asked first from now on, and the log says so. */
-static void remember_port(struct relay *relay, const struct carrier *carrier)
-{
-    const struct config *config = relay->child->config;
-    uint16_t port = carrier->delivery.options.ports[carrier->delivery.port_now].port;
-    if (!carrier->delivery.options.smarthost || config->relay.smarthost.port != 0 || carrier->delivery.messages == 0 || port == relay->smarthost_port)
-        return;
-    relay->smarthost_port = port;
-    log_event(LOG_EVENT_INFO, "port_chosen", LOG_TEXT("host", config->relay.smarthost.host), LOG_U64("port", port),
-              LOG_TEXT("reason", port == 587 ? "587 is the default for submission and it works" : port == 2525 ? "587 does not work from here; 2525 does" : "neither 587 nor 2525 works from here; 465 does"));
-}
-
 void relay_answer(struct relay *relay, struct carrier *carrier, const struct client_result *results, size_t count)
 {
     struct buffer peer = {0};
     struct ipc_deliver_answer answer = {.delivery = carrier->number, .tls = bytes_of_text(carrier->tls_text), .result_count = count};
-    remember_port(relay, carrier);
     answer.results = memory_new((count + 1) * sizeof *answer.results);
     for (size_t i = 0; i < count; i++)
         answer.results[i] = (struct delivery_result){.outcome = results[i].outcome, .step = results[i].step, .code = results[i].code,
@@ -191,6 +166,7 @@ static void relay_drain(struct child *child, bool quick)
 {
     struct relay *relay = child->service_data;
     relay->draining = true;
+    smarthost_stop(relay);
     child_deafen(child);
     timer_start(&relay->drained, child->loop, drain_limit_passed, relay);
     timer_set(&relay->drained, RELAY_DRAIN_MS);
@@ -198,6 +174,8 @@ static void relay_drain(struct child *child, bool quick)
         next = carrier->next;
         if (carrier->idle)
             carrier_quit(carrier);
+        else if (carrier->waiting)
+            carrier_cut(carrier); /* no octet of it has left */
     }
     relay_leave_if_done(relay);
 }

@@ -3,7 +3,8 @@
  * relay: what the files of this folder share. relay.c is the process: what
  * queue gives, which connection takes it. carrier.c is one connection to a
  * destination: it drives core/client/delivery with io's conn, dns and tls,
- * one message after another.
+ * one message after another. smarthost.c finds the smarthost's port where
+ * the configuration leaves it to us, while carriers wait for it.
  */
 #ifndef MAILBOAT_RELAY_H
 #define MAILBOAT_RELAY_H
@@ -11,7 +12,7 @@
 #include "child.h"
 #include "client/delivery.h"
 #include "conn.h"
-#include "dns.h"
+#include "dial/dialing.h"
 #include "map.h"
 
 enum relay_limit {
@@ -27,8 +28,9 @@ struct relay {
     struct map idle;           /* by destination: the first carrier that waits for more */
     struct carrier *carriers;  /* all */
     size_t busy_count;
-    uint16_t smarthost_port;   /* with port: auto, the one that worked last; 0: none yet */
-    struct timer drained;
+    struct race_port smarthost; /* with port: auto, the way that was found; port 0: none yet */
+    struct dialing *finding;    /* the race for it, while it lasts */
+    struct timer drained, found; /* found: lets go of a race that is decided */
     bool draining;
 };
 
@@ -37,7 +39,7 @@ struct carrier {
     struct relay *relay;
     struct carrier *next, *previous;  /* all */
     struct carrier *idle_next;        /* of the same destination */
-    bool idle;
+    bool idle, waiting, waited; /* waiting: for the smarthost's port; waited: it has, once, for this message */
     char destination[320];
     size_t destination_length;
     struct delivery delivery;
@@ -70,6 +72,21 @@ void carrier_quit(struct carrier *carrier);
 void carrier_cut(struct carrier *carrier);
 /* Has all of its message been handed to the connection? Then the peer may have it. */
 bool carrier_has_given_all(const struct carrier *carrier);
+
+/* Goes on once the smarthost's port is known. */
+void carrier_go(struct carrier *carrier);
+/* All of its message's recipients are deferred with this reason. */
+void carrier_defer(struct carrier *carrier, struct bytes why);
+
+/* smarthost.c: */
+bool smarthost_is_auto(const struct carrier *carrier);
+/* Must it wait until the port is found? Then the race is under way, and
+ * carrier_go() or carrier_defer() follows. */
+bool smarthost_must_wait(struct carrier *carrier);
+/* Did the message fail for the port's sake? Then the port is forgotten, and
+ * the message waits for another, once. */
+bool smarthost_has_failed(struct carrier *carrier, const struct client_result *results, size_t count);
+void smarthost_stop(struct relay *relay);
 
 /* relay.c: */
 struct delivery_options relay_options(struct relay *relay, struct bytes destination);
