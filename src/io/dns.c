@@ -47,10 +47,14 @@ struct dns *dns_open(const char *const *servers, size_t server_count, struct err
     ub_ctx_set_option(dns->context, "do-not-query-localhost:", "no");
     ub_ctx_set_option(dns->context, "module-config:", "iterator");
     ub_ctx_set_option(dns->context, "so-reuseport:", "no");
+    /* What is known of private names and addresses (home.arpa, .test, 10.in-addr.arpa) is
+     * the resolvers' matter: those that are asked may serve them. */
+    ub_ctx_set_option(dns->context, "unblock-lan-zones:", "yes");
     if (!set_servers(dns, servers, server_count, error))
         goto failed;
     ub_ctx_hosts(dns->context, NULL);
     ub_ctx_async(dns->context, 1); /* a thread, not a process */
+    ub_ctx_zone_add(dns->context, "test.", "nodefault"); /* the settings above are final from here on */
     /* Answered by libunbound itself: makes it read all it reads from files
      * now, before the process is sealed; no thread is started by it. */
     ub_resolve(dns->context, "localhost", DNS_A, 1, &ready);

@@ -21,20 +21,35 @@ def free_port(family=socket.AF_INET):
         return s.getsockname()[1]
 
 
-def make_certificates(folder):
-    """CA, certificate and key for localhost, 127.0.0.1 and ::1."""
-    def openssl(*arguments, **options):
-        subprocess.run(["openssl", *arguments], check=True, capture_output=True, cwd=folder, **options)
+def _openssl(folder, *arguments):
+    subprocess.run(["openssl", *map(str, arguments)], check=True, capture_output=True, cwd=folder)
 
-    openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", "ca.key",
-            "-out", "ca.pem", "-days", "30", "-subj", "/CN=Test CA")
-    openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", "server.key",
-            "-out", "server.csr", "-subj", "/CN=localhost")
-    (folder / "server.ext").write_text("subjectAltName=DNS:localhost,DNS:mx.example.org,IP:127.0.0.1,IP:::1\n")
-    openssl("x509", "-req", "-in", "server.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "30",
-            "-extfile", "server.ext", "-out", "server.pem")
+
+EC = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
+
+
+def make_certificate(ca, folder, stem, *names, expired=False, self_signed=False):
+    """STEM.pem and STEM.key for these names, signed by the CA of a folder, or by itself."""
+    _openssl(folder, "req", *EC, "-keyout", f"{stem}.key", "-out", f"{stem}.csr", "-subj", f"/CN={names[0]}")
+    kinds = ("IP:" if name.replace(".", "").isdigit() or ":" in name else "DNS:" for name in names)
+    (folder / f"{stem}.ext").write_text("subjectAltName=" + ",".join(kind + name for kind, name in zip(kinds, names)) + "\n")
+    signer = ("-signkey", f"{stem}.key") if self_signed else ("-CA", ca / "ca.pem", "-CAkey", ca / "ca.key", "-CAcreateserial")
+    if expired:  # openssl-x509 of this age has no way to say when; openssl-ca has
+        (folder / "index").write_text("")
+        (folder / "ca.conf").write_text(f"[ca]\ndefault_ca = d\n[d]\ndatabase = {folder}/index\nnew_certs_dir = {folder}\nrand_serial = yes\n"
+                                        "default_md = sha256\npolicy = p\n[p]\ncommonName = supplied\n")
+        _openssl(folder, "ca", "-batch", "-config", "ca.conf", "-cert", ca / "ca.pem", "-keyfile", ca / "ca.key", "-in", f"{stem}.csr", "-out", f"{stem}.pem",
+                 "-notext", "-startdate", "20200101000000Z", "-enddate", "20200201000000Z", "-extfile", f"{stem}.ext")
+    else:
+        _openssl(folder, "x509", "-req", "-in", f"{stem}.csr", *signer, "-days", "30", "-extfile", f"{stem}.ext", "-out", f"{stem}.pem")
     for file in folder.iterdir():
         file.chmod(0o644)
+
+
+def make_certificates(folder, *more_names):
+    """CA, certificate and key for localhost, 127.0.0.1 and ::1, and more names."""
+    _openssl(folder, "req", "-x509", *EC, "-keyout", "ca.key", "-out", "ca.pem", "-days", "30", "-subj", "/CN=Test CA")
+    make_certificate(folder, folder, "server", "localhost", "mx.example.org", "127.0.0.1", "::1", *more_names)
     return folder
 
 

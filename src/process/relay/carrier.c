@@ -191,6 +191,14 @@ static void on_timeout(void *owner)
 static const struct conn_events carrier_events = {
     .on_connected = on_connected, .on_input = on_input, .on_drained = on_drained, .on_tls = on_tls, .on_end = on_end, .on_timeout = on_timeout};
 
+/* A smarthost whose port we found is expected to be quick until it takes a
+ * message: when it is not, another port is looked for. */
+static uint32_t patience_ms(const struct carrier *carrier, uint32_t usual_ms)
+{
+    uint32_t most_ms = carrier->delivery.has_session ? RACE_STEP_MS : RACE_CONNECT_MS;
+    return smarthost_is_auto(carrier) && carrier->delivery.messages == 0 && usual_ms > most_ms ? most_ms : usual_ms;
+}
+
 static void connect_to(struct carrier *carrier, const struct delivery_action *action)
 {
     struct sockaddr_in6 six = {.sin6_family = AF_INET6, .sin6_port = htons(action->port)};
@@ -209,7 +217,7 @@ static void connect_to(struct carrier *carrier, const struct delivery_action *ac
     carrier->connecting_verify = action->verify;
     carrier->has_conn = true;
     conn_connect(&carrier->conn, carrier->relay->child->loop, address, length, &carrier_events, carrier);
-    conn_set_timeout(&carrier->conn, action->timeout_ms);
+    conn_set_timeout(&carrier->conn, patience_ms(carrier, action->timeout_ms));
 }
 
 /* ---- content ---- */
@@ -325,7 +333,7 @@ static void run(struct carrier *carrier)
             break;
     carrier->running = false;
     if (is_connected(carrier) && carrier->delivery.connected)
-        conn_set_timeout(&carrier->conn, delivery_timeout_ms(&carrier->delivery));
+        conn_set_timeout(&carrier->conn, patience_ms(carrier, delivery_timeout_ms(&carrier->delivery)));
     if (carrier->number == 0 && delivery_is_open(&carrier->delivery) && !carrier->idle && !carrier->relay->draining) {
         relay_is_idle(carrier->relay, carrier);
         timer_set(&carrier->idle_timer, CARRIER_IDLE_MS);

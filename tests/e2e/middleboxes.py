@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What stands between a client and its server on bad days, as a program of
+its own: `middleboxes.py KIND PORT [UPSTREAM_HOST UPSTREAM_PORT [CERT KEY]]`.
+
+portal    answers as a web server does, once it is spoken to
+mask      passes SMTP on and writes XXXXXXXA over STARTTLS
+strip     passes SMTP on and leaves the STARTTLS line out
+refuse    passes SMTP on and answers STARTTLS with 500
+busy      greets with 421
+mute      takes connections and says nothing
+drip      greets with an octet each second
+What the client says is written to stdout, so that a test can look for secrets.
+"""
+import socket
+import sys
+import threading
+import time
+
+
+def portal(client, *_):
+    client.recv(4096)
+    client.sendall(b"HTTP/1.1 302 Found\r\nLocation: http://login.example/\r\nContent-Length: 0\r\n\r\n")
+
+
+def busy(client, *_):
+    client.sendall(b"421 4.3.2 greylisted, come back in a while\r\n")
+
+
+def mute(client, *_):
+    while client.recv(4096):
+        pass
+
+
+def drip(client, *_):
+    for octet in b"220 a very slow server\r\n":
+        client.sendall(bytes([octet]))
+        time.sleep(1)
+
+
+def change(kind, line):
+    if kind == "mask":
+        return line.replace(b"STARTTLS", b"XXXXXXXA")
+    if kind == "strip" and line[4:].strip() == b"STARTTLS":
+        return b""
+    return line
+
+
+def pass_on(kind, client, host, port):
+    upstream = socket.create_connection((host, int(port)), 10)
+
+    def down():
+        for line in upstream.makefile("rb"):
+            client.sendall(change(kind, line))
+    threading.Thread(target=down, daemon=True).start()
+    for line in client.makefile("rb"):
+        sys.stdout.buffer.write(line)
+        sys.stdout.flush()
+        if kind == "refuse" and line.strip().upper() == b"STARTTLS":
+            client.sendall(b"500 5.5.1 command unrecognized\r\n")
+        else:
+            upstream.sendall(line)
+    upstream.close()
+
+
+def serve(kind, port, host=None, upstream=None):
+    door = socket.create_server(("0.0.0.0", int(port)))
+    print("ready", flush=True)
+    kinds = {"portal": portal, "busy": busy, "mute": mute, "drip": drip}
+
+    def talk(client):
+        try:
+            with client:
+                kinds.get(kind, lambda c, h, p: pass_on(kind, c, h, p))(client, host, upstream)
+        except OSError:
+            pass
+    while True:
+        client, _ = door.accept()
+        threading.Thread(target=talk, args=(client,), daemon=True).start()
+
+
+serve(*sys.argv[1:])

@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Two hosts in network namespaces of the test's own: `client`, 192.0.2.1, and
+`server`, 192.0.2.2 (2001:db8::1 and ::2), with nsd for the zone and dnsmasq as the resolver on the server, and
+nftables between them, so that ports are filtered, refused and redirected as
+in life."""
+import contextlib
+import os
+import subprocess
+import sys
+import uuid
+from pathlib import Path
+
+from mailboat import PROGRAM, Mailboat
+from peers import wait_for_port
+
+SERVER, CLIENT = "192.0.2.2", "192.0.2.1"
+
+ZONE = """$ORIGIN example.test.
+$TTL 60
+@        IN SOA ns.example.test. admin.example.test. 1 3600 600 86400 60
+@        IN NS ns
+@        IN MX 10 mail
+ns       IN A 192.0.2.2
+mail     IN A 192.0.2.2
+both     IN A 192.0.2.2
+both     IN AAAA 2001:db8::2
+other    IN A 192.0.2.2
+empty    IN TXT "no address here"
+_submission._tcp.srv  IN SRV 5 0 2525 mail
+_submission._tcp.srv  IN SRV 10 0 587 mail
+_submission._tcp.none IN SRV 0 0 0 .
+smtp.usual IN A 192.0.2.2
+www.bare  IN A 192.0.2.2
+"""
+
+
+class Networks:
+    def __init__(self, folder):
+        self.folder = Path(folder)
+        mark = uuid.uuid4().hex[:6]
+        self.client, self.server = f"mbc-{mark}", f"mbs-{mark}"
+        self.running = []
+        self.folder.mkdir(parents=True, exist_ok=True)
+
+    def up(self):
+        def ip(*arguments):
+            subprocess.run(["ip", *arguments], check=True, capture_output=True)
+        for name in (self.client, self.server):
+            ip("netns", "add", name)
+            ip("-n", name, "link", "set", "lo", "up")
+            etc = Path("/etc/netns") / name
+            etc.mkdir(parents=True, exist_ok=True)
+            (etc / "resolv.conf").write_text(f"nameserver {SERVER}\n")
+            (etc / "hosts").write_text("127.0.0.1 localhost\n::1 localhost\n")
+        ip("link", "add", "eth0", "netns", self.client, "type", "veth", "peer", "name", "eth0", "netns", self.server)
+        for name, end in ((self.client, 1), (self.server, 2)):
+            ip("-n", name, "addr", "add", f"192.0.2.{end}/24", "dev", "eth0")
+            ip("-n", name, "addr", "add", f"2001:db8::{end}/64", "dev", "eth0", "nodad")
+            ip("-n", name, "link", "set", "eth0", "up")
+        self.nft("add table inet mail", "add chain inet mail input { type filter hook input priority 0; }",
+                 "add chain inet mail divert { type nat hook prerouting priority -100; }")
+        self.dns(ZONE)
+        return self
+
+    def down(self):
+        for process in self.running:
+            process.terminate()
+        for process in self.running:
+            process.wait()
+        for name in (self.client, self.server):
+            subprocess.run(["ip", "netns", "del", name], capture_output=True)
+            etc = Path("/etc/netns") / name
+            for file in etc.glob("*"):
+                file.unlink()
+            with contextlib.suppress(OSError):
+                etc.rmdir()
+
+    # ---- what stands between ----
+
+    def nft(self, *commands):
+        subprocess.run(["ip", "netns", "exec", self.server, "nft", "-f", "-"], input="\n".join(commands) + "\n", text=True, check=True)
+
+    def clear(self):
+        self.nft("flush chain inet mail input", "flush chain inet mail divert")
+
+    def drop(self, *ports):
+        for port in ports:
+            self.nft(f"add rule inet mail input tcp dport {port} drop")
+
+    def refuse(self, *ports):
+        for port in ports:
+            self.nft(f"add rule inet mail input tcp dport {port} reject with tcp reset")
+
+    def redirect(self, port, to):
+        self.nft(f"add rule inet mail divert tcp dport {port} redirect to :{to}")
+
+    # ---- who is there ----
+
+    def start(self, where, *command, **options):
+        """A program on a host; it is ended with the networks."""
+        process = subprocess.Popen(["ip", "netns", "exec", where, *map(str, command)], **options)
+        self.running.append(process)
+        return process
+
+    def run(self, *command, where=None, check=False, timeout=60, **options):
+        return subprocess.run(["ip", "netns", "exec", where or self.client, *map(str, command)], check=check, capture_output=True, text=True,
+                              timeout=timeout, **options)
+
+    def dns(self, zone):
+        (self.folder / "example.test.zone").write_text(zone)
+        (self.folder / "broken.test.zone").write_text("this is no zone\n")
+        (self.folder / "nsd.conf").write_text(f"""server:
+  ip-address: 127.0.0.1@5300
+  zonesdir: "{self.folder}"
+  database: ""
+  username: ""
+  chroot: ""
+  pidfile: "{self.folder}/nsd.pid"
+  xfrdfile: "{self.folder}/xfrd"
+  zonelistfile: "{self.folder}/zones"
+  server-count: 1
+  hide-version: yes
+remote-control:
+  control-enable: no
+zone:
+  name: example.test
+  zonefile: example.test.zone
+""")
+        self.start(self.server, "nsd", "-d", "-c", self.folder / "nsd.conf", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.start(self.server, "dnsmasq", "-k", "-C", "/dev/null", "-R", "-h", "--user=root", "--pid-file=", "--bind-interfaces", f"--listen-address={SERVER}",
+                   "--server=/example.test/127.0.0.1#5300", "--cache-size=0", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.wait_port(53)
+
+    def wait_port(self, port, where=None):
+        """Until the port answers on the server, whatever stands in between for others."""
+        code = f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); from peers import wait_for_port; wait_for_port({port}, '{SERVER}')"
+        self.run(sys.executable, "-c", code, where=where or self.server, check=True)
+
+    def mailboat(self, folder, certificates, **options):
+        """Mailboat on the server with the four ports as they are in life."""
+        server = Mailboat(folder, certificates, address="0.0.0.0", domains=("example.test",), wrapper=["ip", "netns", "exec", self.server], **options)
+        server.ports = {port: port for port in server.ports}
+        return server
+
+    def cli(self, *arguments, home=None, **options):
+        """A subcommand on the client, with a home of its own."""
+        environment = {**os.environ, "HOME": str(home or self.folder / "home")}
+        environment.pop("XDG_STATE_HOME", None)
+        return self.run(str(PROGRAM), *arguments, env=environment, **options)
+
+
+@contextlib.contextmanager
+def networks(folder):
+    net = Networks(folder)
+    try:
+        yield net.up()
+    finally:
+        net.down()

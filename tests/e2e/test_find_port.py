@@ -1,0 +1,285 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which port works from here, and why: two hosts in network namespaces, with
+what stands between them on bad days."""
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from mailboat import PROGRAM, make_certificate, make_certificates
+from networks import networks
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="network namespaces need root")
+HERE = Path(__file__).parent
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory):
+    folder = make_certificates(tmp_path_factory.mktemp("tls"), "mail.example.test", "both.example.test", "smtp.usual.example.test")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory, certificates):
+    with networks(tmp_path_factory.mktemp("net")) as net:
+        net.mail = net.mailboat(tmp_path_factory.mktemp("mail") / "server", certificates).start()
+        net.mail.add_user("ada@example.test", "secret-of-ada")
+        net.password = net.folder / "password"
+        net.password.write_text("secret-of-ada\n")
+        net.ca = certificates / "ca.pem"
+        yield net
+        net.mail.stop()
+
+
+@pytest.fixture
+def net(world):
+    world.clear()
+    yield world
+    world.clear()
+
+
+def middlebox(net, kind, port, *more, cert=None):
+    process = net.start(net.server, sys.executable, HERE / "middleboxes.py", kind, port, *more, stdout=subprocess.PIPE)
+    assert process.stdout.readline() == b"ready\n"
+    return process
+
+
+def send(net, *more, host="mail.example.test", home=None):
+    """Sends a message by the port that works; what was said, and how long it took."""
+    started = time.monotonic()
+    done = net.cli("send", "--host", host, "--user", "ada@example.test", "--password-file", net.password, "--ca-file", net.ca,
+                   "--from", "ada@example.test", "--to", "ada@example.test", "--subject", "by which port", "--body", "hello", *more,
+                   home=home or net.folder / f"home{time.monotonic_ns()}")
+    done.took = time.monotonic() - started
+    return done
+
+
+def ports(net, *targets, code=None):
+    done = net.cli("ports", "--json", "--deadline", "3", "--ca-file", net.ca, *targets)
+    assert code is None or done.returncode == code, done.stdout + done.stderr
+    return json.loads(done.stdout)
+
+
+def verdicts(facts):
+    return {p["port"]: p["verdict"] for p in facts[0]["ports"]}
+
+
+# ---- the race ----
+
+def test_the_first_choice_is_587(net):
+    done = send(net)
+    assert done.returncode == 0, done.stderr
+    assert "port 587 was chosen" in done.stderr and done.took < 3
+
+
+@pytest.mark.parametrize("blocked, winner", [([587], 2525), ([587, 2525], 465), ([587, 465], 2525), ([2525, 465], 587)])
+def test_a_blocked_port_costs_a_moment(net, blocked, winner):
+    net.drop(25, *blocked)
+    done = send(net)
+    assert done.returncode == 0, done.stderr
+    assert f"port {winner} was chosen" in done.stderr
+    assert done.took < 4  # not a minute; how much it is exactly, make bench measures
+
+
+def test_a_refused_port_costs_nothing(net):
+    net.refuse(587, 2525)
+    done = send(net)
+    assert done.returncode == 0 and "port 465 was chosen" in done.stderr
+    assert "587: the host answers that nothing listens there" in done.stderr
+
+
+def test_order_rfc8314(net):
+    assert "port 465 was chosen" in send(net, "--order", "rfc8314").stderr
+
+
+def test_25_is_never_used_to_submit(net):
+    net.drop(587, 2525, 465)
+    done = send(net, "--deadline", "2")
+    assert done.returncode == 69 and "no port works" in done.stderr
+    assert send(net, "--port", "25").returncode == 64
+    assert not net.mail.lines("accepted", "port=25 ")
+
+
+def test_the_deadline_ends_it(net):
+    net.drop(587, 2525, 465)
+    done = send(net, "--deadline", "2")
+    assert done.returncode == 69 and done.took < 4
+
+
+def test_what_won_is_remembered_on_this_network(net):
+    home = net.folder / "remembers"
+    net.drop(587)
+    assert "587: no answer" in send(net, home=home).stderr
+    again = send(net, home=home)
+    assert "port 2525 was chosen: it is the first choice and it works" in again.stderr
+    fresh = send(net, "--fresh", home=home)
+    assert "587: no answer" in fresh.stderr
+    net.clear()
+    net.drop(2525)  # what is remembered fails: the race is right behind it
+    moved = send(net, home=home)
+    assert moved.returncode == 0 and "port 587 was chosen" in moved.stderr
+    assert "first choice" in send(net, home=home).stderr
+    assert (home / ".local/state/mailboat/ports.json").stat().st_mode & 0o77 == 0
+
+
+def test_silent_ipv6_costs_little(net):
+    net.nft("add rule inet mail input meta nfproto ipv6 tcp dport { 587, 2525, 465 } drop")
+    done = send(net, host="both.example.test")
+    assert done.returncode == 0, done.stderr
+    assert done.took < 4
+
+
+# ---- who stands between ----
+
+@pytest.mark.parametrize("kind, verdict, state", [
+    ("portal", "portal", "intercepted"), ("mask", "stripped", "intercepted"), ("strip", "stripped", "intercepted"),
+    ("refuse", "stripped", "intercepted"), ("busy", "later", "open"), ("mute", "silent", "open"), ("drip", "slow", "open")])
+def test_a_middlebox_on_587_is_found_out(net, kind, verdict, state):
+    port = 20000 + sum(map(ord, kind))
+    box = middlebox(net, kind, port, "192.0.2.2", 2525)
+    net.redirect(587, port)
+    facts = ports(net, "mail.example.test", code=0)
+    seen = {p["port"]: p for p in facts[0]["ports"]}
+    assert (seen[587]["verdict"], seen[587]["state"]) == (verdict, state), seen[587]
+    assert facts[0]["use"] == 2525
+    done = send(net)
+    assert done.returncode == 0 and "port 2525 was chosen" in done.stderr, done.stderr
+    box.terminate()
+    heard = box.stdout.read()
+    assert b"AUTH" not in heard and b"MAIL" not in heard  # nothing is ever said in clear
+
+
+def test_when_only_stripped_ports_are_left_nothing_is_sent(net):
+    box = middlebox(net, "mask", 20100, "192.0.2.2", 25)
+    net.redirect(587, 20100)
+    net.drop(465, 2525)
+    done = send(net, "--deadline", "2")
+    assert done.returncode == 69
+    assert "STARTTLS was garbled or taken away" in done.stderr
+    box.terminate()
+    assert b"AUTH" not in box.stdout.read()
+
+
+# ---- certificates ----
+
+@pytest.fixture(scope="module")
+def wrong(world, certificates, tmp_path_factory):
+    """OpenSSL's server with each bad certificate, on a port of its own behind 465."""
+    folder = tmp_path_factory.mktemp("wrong")
+    make_certificate(certificates, folder, "other", "other.example.test")
+    make_certificate(certificates, folder, "expired", "mail.example.test", expired=True)
+    make_certificate(certificates, folder, "self", "mail.example.test", self_signed=True)
+    stranger = make_certificates(tmp_path_factory.mktemp("stranger"), "mail.example.test")
+    make_certificate(stranger, folder, "stranger", "mail.example.test")
+    for number, name in enumerate(("other", "expired", "self", "stranger")):
+        world.start(world.server, sys.executable, "-c", TLS_SMTP, 20200 + number, folder / f"{name}.pem", folder / f"{name}.key")
+        world.wait_port(20200 + number)
+    return {"other": 20200, "expired": 20201, "self": 20202, "stranger": 20203}
+
+
+TLS_SMTP = """
+import socket, ssl, sys, threading
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+context.load_cert_chain(sys.argv[2], sys.argv[3])
+door = socket.create_server(("0.0.0.0", int(sys.argv[1])))
+def talk(raw):
+    try:
+        with context.wrap_socket(raw, server_side=True) as client:
+            client.sendall(b"220 there\\r\\n")
+            for line in client.makefile("rb"):
+                client.sendall(b"250-there\\r\\n250 AUTH PLAIN\\r\\n" if line[:4] == b"EHLO" else b"221 bye\\r\\n")
+    except OSError:
+        pass
+while True:
+    threading.Thread(target=talk, args=(door.accept()[0],), daemon=True).start()
+"""
+
+
+@pytest.mark.parametrize("name, verdict, words", [
+    ("other", "certificate-other-name", "it is for other.example.test"), ("expired", "certificate-expired", "it expired on"),
+    ("self", "certificate-self-signed", ""), ("stranger", "certificate-unknown-issuer", "Test CA")])
+def test_a_wrong_certificate_is_named(net, wrong, name, verdict, words):
+    net.redirect(465, wrong[name])
+    net.drop(25, 587, 2525)
+    facts = ports(net, "mail.example.test", code=69)
+    assert verdicts(facts)[465] == verdict
+    assert words in [p["said"] for p in facts[0]["ports"] if p["port"] == 465][0]
+    assert send(net, "--deadline", "2").returncode == 69
+
+
+def test_a_certificate_that_is_the_servers_elsewhere_tells_an_impostor(net, wrong):
+    net.redirect(465, wrong["stranger"])
+    facts = ports(net, "mail.example.test", code=0)
+    assert verdicts(facts)[465] == "impostor"
+    assert facts[0]["use"] == 587
+
+
+# ---- names ----
+
+def test_names_that_are_not_there(net):
+    nowhere = net.cli("ports", "nowhere.example.test")
+    assert nowhere.returncode == 68 and "NXDOMAIN" in nowhere.stderr
+    empty = net.cli("ports", "empty.example.test")
+    assert empty.returncode == 68 and "no address" in empty.stderr
+    failing = net.cli("ports", "host.elsewhere.invalid-zone.test")
+    assert failing.returncode in (68, 75)  # REFUSED by this server: it could not be found out
+    assert net.cli("ports", "222.501.285.45").returncode == 65
+
+
+def test_every_port_refused_and_every_port_silent(net):
+    net.drop(25, 587, 2525, 465)
+    done = net.cli("ports", "--deadline", "2", "mail.example.test")
+    assert done.returncode == 69
+    assert "silent" in done.stdout and "HTTPS" in done.stdout
+
+
+def test_the_last_line_is_the_one_to_paste(net):
+    net.drop(587)
+    done = net.cli("ports", "--deadline", "2", "--ca-file", net.ca, "mail.example.test")
+    assert done.returncode == 0
+    assert done.stdout.rstrip().splitlines()[-1].split() == ["host", "mail.example.test", "port", "2525", "STARTTLS"]
+    assert "for servers, not for you" in done.stdout
+
+
+def test_interrupted_in_the_middle(net):
+    net.drop(25, 587, 2525, 465)
+    process = net.start(net.client, PROGRAM, "ports", "mail.example.test", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    while b"mailboat" not in Path(f"/proc/{process.pid}/cmdline").read_bytes().split(b"\0")[0]:  # ip exec's into it
+        pass
+    time.sleep(0.3)  # so that it is in the middle
+    process.send_signal(signal.SIGINT)
+    assert process.wait(10) == 130
+    assert process.stderr.read() == b""
+
+
+# ---- the smarthost ----
+
+def test_a_smarthosts_port_is_found_and_found_again(net, tmp_path, certificates):
+    """A relay on the client's host; its smarthost is the server, whose ports come and go."""
+    password = tmp_path / "password"
+    password.write_text("secret-of-ada\n")
+    relay = net.mailboat(tmp_path / "relay", certificates, extra="queue: {retry: {first: 1s, max: 1s}}\n",
+                         relay=f"relay:\n  via: smarthost\n  ca_file: {certificates}/ca.pem\n"
+                               f"  smarthost: {{host: mail.example.test, port: auto, user: ada@example.test, password_file: {password}}}\n")
+    relay.domains, relay.wrapper = ("here.test",), ["ip", "netns", "exec", net.client]
+    net.drop(587)
+    relay.start()
+    try:
+        def submit():
+            net.run(PROGRAM, "send", "--config", relay.config, "--from", "ada@example.test", "--to", "ada@example.test", "--body", "hello", check=True)
+        submit()
+        relay.wait_log("port_chosen", "port=2525")
+        relay.wait_log("delivered", "ada@example.test")
+        net.drop(2525)
+        time.sleep(4)  # the kept connection ends after three seconds
+        submit()
+        relay.wait_log("port_chosen", "port=465", timeout=60)
+        relay.wait_log("delivered", "ada@example.test", count=2, timeout=60)
+        assert not relay.lines("bounced")
+    finally:
+        relay.stop()
