@@ -9,11 +9,11 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-extern const struct command alias_command, config_command, demo_command, domain_command, key_command, ports_command, queue_command, send_command,
+extern const struct command alias_command, config_command, demo_command, doctor_command, domain_command, key_command, ports_command, queue_command, send_command,
     serve_command, user_command;
 
 const struct command *const commands[] = {
-    &demo_command,
+    &demo_command, &doctor_command,
     &ports_command,
     &send_command,
     &serve_command,

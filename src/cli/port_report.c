@@ -3,6 +3,7 @@
 
 #include "clock.h"
 #include "port/facts.h"
+#include "port/networks.h"
 
 #include <stdio.h>
 
@@ -69,14 +70,29 @@ const struct race_attempt *port_report_best(const struct port_report *report)
     return NULL;
 }
 
-static bool all_silent(const struct port_report *report)
+/* Which of the four ports are silent, and which answer. */
+static struct port_pattern pattern_of(const struct port_report *report)
 {
+    struct port_pattern pattern = {0};
     for (size_t i = 0; i < report->seen->options.port_count; i++) {
         const struct race_attempt *a = race_verdict(&report->seen->race, report->seen->options.ports[i].port);
-        if (a == NULL || a->verdict != PORT_FILTERED)
-            return false;
+        unsigned bit = a == NULL ? 0 : networks_bit(a->port->port);
+        /* What the provider does not offer is silent for everybody. */
+        bool offered = report->provider == NULL || a == NULL || a->port->port != 465 || report->provider->implicit[0] != 0;
+        if (a != NULL && a->verdict == PORT_FILTERED && offered)
+            pattern.silent |= bit;
+        else if (a != NULL && (a->connected || a->verdict == PORT_REFUSED))
+            pattern.answers |= bit;
     }
-    return true;
+    return pattern;
+}
+
+static void add_signature(const struct port_report *report, struct buffer *out)
+{
+    struct port_pattern pattern = pattern_of(report);
+    networks_explain(&pattern, out);
+    if (pattern.silent != 0 && pattern.answers == 0 && report->provider != NULL && report->provider->https[0] != '\0')
+        buffer_add_format(out, ": %s takes mail at https://%s", report->provider->name, report->provider->https);
 }
 
 static const char *why_best(const struct port_report *report, const struct race_attempt *best)
@@ -96,8 +112,6 @@ static void advise(const struct port_report *report, struct buffer *out)
     const struct race_attempt *best = port_report_best(report);
     if (best != NULL)
         buffer_add_format(out, "use port %u with %s: %s", (unsigned)best->port->port, tls_words(best->tls), why_best(report, best));
-    else if (all_silent(report))
-        buffer_add_text(out, "every port is silent: this network blocks mail, or the host is no mail server; try another network, or send by the provider's HTTPS interface");
     else
         buffer_add_text(out, "no port can be used to submit mail from here; see each port's reason");
 }
@@ -147,8 +161,8 @@ static void print_port(const struct port_report *report, const struct race_attem
 static void print_settings(const struct port_report *report, const struct race_attempt *best)
 {
     printf("  host %s  port %u  %s", report->host, (unsigned)best->port->port, best->tls == CLIENT_TLS_IMPLICIT ? "SSL/TLS" : "STARTTLS");
-    if (report->user.length > 0)
-        printf("  user name %.*s", BYTES_ARG(report->user));
+    if (report->user[0] != '\0')
+        printf("  user name %s", report->user);
     putchar('\n');
 }
 
@@ -164,6 +178,14 @@ void port_report_print(const struct port_report *report)
         if (a != NULL && !is_repeated(report->seen, i))
             print_port(report, a);
     }
+    add_signature(report, &words);
+    if (words.length > 0)
+        printf("  %s\n", buffer_text(&words));
+    buffer_clear(&words);
+    if (report->provider != NULL && report->provider->remark[0] != '\0')
+        printf("  %s: %s\n", report->provider->name, report->provider->remark);
+    if (report->password[0] != '\0')
+        printf("  sign in with %s, and %s\n", report->provider->user, report->password);
     advise(report, &words);
     printf("  -> %s\n", buffer_text(&words));
     const struct race_attempt *best = port_report_best(report);
@@ -236,10 +258,13 @@ json_t *port_report_json(const struct port_report *report)
     }
     advise(report, &words);
     json_t *settings = best == NULL ? json_null()
-                                    : json_pack("{s:s, s:i, s:s, s:s%}", "host", report->host, "port", (int)best->port->port, "tls",
-                                                best->tls == CLIENT_TLS_IMPLICIT ? "implicit" : "starttls", "user", report->user.length > 0 ? report->user.at : "", report->user.length);
-    json_t *facts = json_pack("{s:s, s:s, s:s*, s:o, s:o, s:o, s:s}", "target", report->target, "host", report->host, "source", report->source, "ports", ports, "use",
-                              best != NULL ? json_integer(best->port->port) : json_null(), "settings", settings, "advice", buffer_text(&words));
+                                    : json_pack("{s:s, s:i, s:s, s:s}", "host", report->host, "port", (int)best->port->port, "tls",
+                                                best->tls == CLIENT_TLS_IMPLICIT ? "implicit" : "starttls", "user", report->user);
+    struct buffer signature = {0};
+    add_signature(report, &signature);
+    json_t *facts = json_pack("{s:s, s:s, s:s*, s:s*, s:o, s:o, s:o, s:s, s:s}", "target", report->target, "host", report->host, "source", report->source, "provider", report->provider == NULL ? NULL : report->provider->name, "ports", ports, "use",
+                              best != NULL ? json_integer(best->port->port) : json_null(), "settings", settings, "advice", buffer_text(&words), "signature", buffer_text(&signature));
+    buffer_free(&signature);
     buffer_free(&words);
     return facts;
 }

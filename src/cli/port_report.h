@@ -8,13 +8,17 @@
 
 #include "dial.h"
 
+#include "port/providers.h"
+
 #include <jansson.h>
 
 struct port_report {
     const char *target;             /* as it was said */
     const char *host;
     const char *source;             /* where the host comes from: "SRV records of example.org"; NULL: it was said */
-    struct bytes user;              /* what to sign in as; empty when it is not known */
+    const char *user;               /* what to sign in as; "" when it is not known */
+    const char *password;           /* in words: "the API key"; "" when nothing is to be said */
+    const struct provider *provider; /* whose host it is, or NULL */
     const struct dialing *seen;     /* examined */
     uint16_t order[RACE_PORTS_MAX]; /* of preference: the server's own published order, or ours */
     size_t order_count;

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* ports: examines the four ports of a host at the same time, and says which to use. */
+#include "discover.h"
 #include "options.h"
+#include "port_explain.h"
 #include "port_report.h"
+#include "port/facts.h"
 #include "target.h"
 
 #include <stdio.h>
@@ -15,7 +18,7 @@ extern const struct command ports_command;
 enum { EXAMINE_MS = 8 * 1000, WATCH_EVERY_S = 5 };
 
 struct wish {
-    const char *ca_file, *deadline;
+    const char *ca_file, *deadline, *explain;
     bool json, watch, live;
     uint32_t deadline_ms;
 };
@@ -25,6 +28,7 @@ struct examination {
     const struct wish *wish;
     const char *said;
     struct target target;
+    struct discovery discovery;
     struct port_report report;
     size_t lines;                        /* of the live picture */
     const char *states[RACE_PORTS_MAX];  /* of the last time; NULL: there was none */
@@ -38,15 +42,50 @@ static void show_progress(void *owner, const struct dialing *seen)
     e->lines = port_report_progress(seen, e->lines);
 }
 
+static const uint16_t default_order[] = {587, 2525, 465};
+
+static void order_as_published(struct examination *e, struct dial_options *options)
+{
+    const struct discovery *d = &e->discovery;
+    e->report.order_count = 0;
+    for (size_t i = 0; i < d->port_count; i++) {
+        e->report.order[e->report.order_count++] = d->ports[i].port;
+        if (options->port_count < RACE_PORTS_MAX && port_facts_of(d->ports[i].port) == NULL)
+            options->ports[options->port_count++] = d->ports[i]; /* one of an unusual number is looked at too */
+    }
+}
+
+/* A mail address: the domain's own settings tell the host. */
+static bool find_host(struct examination *e, struct dial_options *options, struct error *error)
+{
+    if (!discover(&e->discovery, e->target.address, e->wish->ca_file, error))
+        return false;
+    options->host = e->report.host = e->discovery.host;
+    e->report.source = e->discovery.source;
+    e->report.user = e->discovery.user;
+    e->report.provider = e->discovery.provider;
+    if (e->discovery.port_count > 0)
+        order_as_published(e, options);
+    return true;
+}
+
 static bool prepare(struct examination *e, struct dial_options *options, struct error *error)
 {
-    static const uint16_t order[] = {587, 2525, 465};
     if (!target_read(&e->target, e->said, error) || !dial_ports(options, e->target.ports[0] != '\0' ? e->target.ports : "25,587,2525,465", error))
         return false;
-    e->report = (struct port_report){.target = e->said, .host = e->target.host, .user = bytes_of_text(e->target.address), .order_count = ARRAY_LENGTH(order)};
-    memcpy(e->report.order, order, sizeof order);
+    e->report = (struct port_report){.target = e->said, .host = e->target.host, .user = "", .password = "", .order_count = ARRAY_LENGTH(default_order)};
+    memcpy(e->report.order, default_order, sizeof default_order);
     e->report.colour = isatty(STDOUT_FILENO) && getenv("NO_COLOR") == NULL;
     options->host = e->target.host;
+    if (e->target.address[0] != '\0' && !find_host(e, options, error))
+        return false;
+    if (e->report.provider == NULL)
+        e->report.provider = provider_by_host(bytes_of_text(e->report.host));
+    if (e->report.provider != NULL) {
+        e->report.password = e->report.provider->password;
+        if (e->report.provider->fixed_user != NULL)
+            e->report.user = e->report.provider->fixed_user;
+    }
     return true;
 }
 
@@ -132,10 +171,14 @@ static int run(int argc, char **argv)
     struct arguments arguments;
     struct error error = {0};
     const struct option_rule rules[] = {{OPTION_FLAG, "json", 0, &wish.json}, {OPTION_FLAG, "watch", 0, &wish.watch}, {OPTION_TEXT, "ca-file", 0, &wish.ca_file},
-                                        {OPTION_TEXT, "deadline", 0, &wish.deadline}, {OPTION_END, NULL, 0, NULL}};
+                                        {OPTION_TEXT, "deadline", 0, &wish.deadline}, {OPTION_TEXT, "explain", 0, &wish.explain}, {OPTION_END, NULL, 0, NULL}};
     wish = (struct wish){.deadline_ms = EXAMINE_MS};
     if (!options_read(&ports_command, argc, argv, rules, &arguments))
         return EX_USAGE;
+    if (wish.explain != NULL && !port_explain(wish.explain, wish.json, &error))
+        return command_fail(&ports_command, &error);
+    if (wish.explain != NULL && arguments.count == 0)
+        return EX_OK;
     if (arguments.count == 0)
         return command_usage(&ports_command, "name a host, a host:port or a mail address");
     if (wish.deadline != NULL && !dial_deadline(wish.deadline, &wish.deadline_ms, &error))
@@ -155,7 +198,8 @@ static int run(int argc, char **argv)
 const struct command ports_command = {
     .name = "ports",
     .summary = "which of 25, 587, 2525 and 465 of a host works from here, and why",
-    .help = "usage: mailboat ports TARGET... [--json] [--watch]\n\n"
+    .help = "usage: mailboat ports TARGET... [--json] [--watch]\n"
+            "       mailboat ports --explain NAME\n\n"
             "TARGET is a host, a host:port, a URL such as smtp://HOST, or a mail address: then\n"
             "the domain's own settings are looked up. Examines the ports 25, 587, 2525 and 465\n"
             "at the same time, in eight seconds at most, and prints for each: its state, how\n"
@@ -163,6 +207,8 @@ const struct command ports_command = {
             "is wrong; then which port to use, and why. The last line is the one to paste into\n"
             "a mail program. Nobody signs in and nothing is sent.\n\n"
             "      --watch         again every five seconds; tells what changes, until ^C\n"
+            "      --explain NAME  what is known of a port (587), a provider (sendgrid, gmail) or a\n"
+            "                      network (digitalocean), with its source; \"all\" for everything\n"
             "      --deadline S    seconds for each target; default 8\n"
             "      --ca-file FILE  CA certificates to trust instead of the system's\n"
             "      --json          facts for programs (docs/ports.md has the schema)\n\n"

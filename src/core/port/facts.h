@@ -16,13 +16,14 @@ struct port_facts {
     const char *status;    /* in IANA's registry */
     const char *blocked;   /* who blocks it */
     const char *advice;
+    const char *source;
 };
 
 /* In the order of 25, 587, 2525, 465; NULL for another port. */
 extern const struct port_facts port_facts[4];
 const struct port_facts *port_facts_of(uint16_t port);
 
-/* How to speak on a port when nobody says: implicit on 465 (and those that end in 465), else STARTTLS. */
+/* How to speak on a port when nobody says: implicit on 465 (those that end in 465, as 2465 and 8465, and 443), else STARTTLS. */
 enum client_tls port_tls(uint16_t port);
 
 #endif

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * networks: which networks block which outgoing ports, and the reading of a
+ * pattern of silent ports as the signature of one of them.
+ */
+#ifndef MAILBOAT_PORT_NETWORKS_H
+#define MAILBOAT_PORT_NETWORKS_H
+
+#include "buffer.h"
+
+/* Sets of ports, or'ed. */
+enum { BLOCKS_25 = 1, BLOCKS_465 = 2, BLOCKS_587 = 4, BLOCKS_2525 = 8 };
+
+struct network {
+    const char *name;     /* "DigitalOcean" */
+    const char *aliases;  /* in lower case, between commas */
+    const char *vendor;   /* in the machine's own description of itself (DMI), or "" */
+    unsigned silent;      /* by default */
+    const char *lifted;   /* how, or "never" */
+    const char *remark;
+    char confidence;      /* as providers.h has it */
+};
+
+extern const struct network networks[];
+extern const size_t network_count;
+
+const struct network *network_by_name(struct bytes name);
+/* From the text of sys_vendor, product_name and the like; NULL when it is none that is known. */
+const struct network *network_by_vendor(struct bytes text);
+
+/* What was seen of the four ports: sets of BLOCKS_*. A port may be in neither. */
+struct port_pattern {
+    unsigned silent, answers;
+};
+/* Appends what the pattern tells, in a sentence; nothing when it tells nothing. */
+void networks_explain(const struct port_pattern *pattern, struct buffer *out);
+unsigned networks_bit(uint16_t port); /* BLOCKS_587 of 587; 0 for another port */
+
+#endif

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "autoconfig.h"
+
+#include <expat.h>
+#include <string.h>
+
+enum { HOST, USER };
+
+struct reading {
+    struct autoconfig *to;
+    XML_Parser parser;
+    bool is_config, in_outgoing;
+    struct buffer text;
+};
+
+static struct published_server *server_now(struct reading *reading)
+{
+    return &reading->to->servers[reading->to->count];
+}
+
+static void on_doctype(void *owner, const XML_Char *name, const XML_Char *system, const XML_Char *public, int internal)
+{
+    struct reading *reading = owner;
+    XML_StopParser(reading->parser, XML_FALSE);
+}
+
+static bool is_smtp(const XML_Char **attributes)
+{
+    for (size_t i = 0; attributes[i] != NULL; i += 2)
+        if (strcmp(attributes[i], "type") == 0)
+            return strcmp(attributes[i + 1], "smtp") == 0;
+    return false;
+}
+
+static void on_start(void *owner, const XML_Char *name, const XML_Char **attributes)
+{
+    struct reading *reading = owner;
+    buffer_clear(&reading->text);
+    reading->is_config = reading->is_config || strcmp(name, "clientConfig") == 0;
+    if (!reading->is_config)
+        XML_StopParser(reading->parser, XML_FALSE);
+    if (strcmp(name, "outgoingServer") == 0 && is_smtp(attributes) && reading->to->count < AUTOCONFIG_SERVERS_MAX) {
+        reading->in_outgoing = true;
+        *server_now(reading) = (struct published_server){.tls = CLIENT_TLS_NEVER};
+    }
+}
+
+static void on_text(void *owner, const XML_Char *octets, int length)
+{
+    struct reading *reading = owner;
+    if (reading->text.length + (size_t)length <= AUTOCONFIG_TEXT_MAX + 1)
+        buffer_add(&reading->text, bytes_of(octets, (size_t)length));
+}
+
+static struct bytes keep(struct reading *reading, int which, struct bytes text)
+{
+    char *room = reading->to->texts[reading->to->count][which];
+    if (text.length > AUTOCONFIG_TEXT_MAX)
+        return bytes_none();
+    if (text.length > 0)
+        memcpy(room, text.at, text.length);
+    return bytes_of(room, text.length);
+}
+
+static void take_value(struct reading *reading, const XML_Char *name)
+{
+    struct published_server *server = server_now(reading);
+    struct bytes text = bytes_trim(buffer_bytes(&reading->text));
+    uint64_t port;
+    if (strcmp(name, "hostname") == 0)
+        server->host = keep(reading, HOST, text);
+    else if (strcmp(name, "username") == 0)
+        server->user = keep(reading, USER, text);
+    else if (strcmp(name, "port") == 0 && bytes_to_u64(text, 65535, &port))
+        server->port = (uint16_t)port;
+    else if (strcmp(name, "socketType") == 0)
+        server->tls = bytes_is_nocase(text, "SSL") ? CLIENT_TLS_IMPLICIT : bytes_is_nocase(text, "STARTTLS") ? CLIENT_TLS_REQUIRED : CLIENT_TLS_NEVER;
+}
+
+static void on_end(void *owner, const XML_Char *name)
+{
+    struct reading *reading = owner;
+    if (reading->in_outgoing && strcmp(name, "outgoingServer") == 0) {
+        reading->in_outgoing = false;
+        reading->to->count++;
+    } else if (reading->in_outgoing) {
+        take_value(reading, name);
+    }
+    buffer_clear(&reading->text);
+}
+
+bool autoconfig_read(struct autoconfig *autoconfig, struct bytes document)
+{
+    autoconfig->count = 0;
+    if (document.length > AUTOCONFIG_SIZE_MAX)
+        return false;
+    struct reading reading = {.to = autoconfig, .parser = XML_ParserCreate(NULL)};
+    XML_SetUserData(reading.parser, &reading);
+    XML_SetElementHandler(reading.parser, on_start, on_end);
+    XML_SetCharacterDataHandler(reading.parser, on_text);
+    XML_SetStartDoctypeDeclHandler(reading.parser, on_doctype);
+    bool fine = XML_Parse(reading.parser, document.at == NULL ? "" : document.at, (int)document.length, 1) == XML_STATUS_OK;
+    XML_ParserFree(reading.parser);
+    buffer_free(&reading.text);
+    return fine && reading.is_config;
+}
