@@ -29,6 +29,8 @@ empty    IN TXT "no address here"
 _submission._tcp.srv  IN SRV 5 0 2525 mail
 _submission._tcp.srv  IN SRV 10 0 587 mail
 _submission._tcp.none IN SRV 0 0 0 .
+_submissions._tcp.none IN SRV 0 0 0 .
+autoconfig.auto IN A 192.0.2.2
 smtp.usual IN A 192.0.2.2
 www.bare  IN A 192.0.2.2
 """

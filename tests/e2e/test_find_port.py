@@ -257,6 +257,63 @@ def test_interrupted_in_the_middle(net):
     assert process.stderr.read() == b""
 
 
+# ---- mail addresses ----
+
+def test_the_domains_own_records_name_the_server(net):
+    facts = ports(net, "ada@srv.example.test", code=0)
+    assert facts[0]["source"] == "the SRV records of srv.example.test"
+    assert facts[0]["settings"] == {"host": "mail.example.test", "port": 2525, "tls": "starttls", "user": "ada@srv.example.test"}
+    net.drop(2525)
+    assert ports(net, "ada@srv.example.test", code=0)[0]["use"] == 587
+
+
+def test_a_domain_that_takes_no_mail_from_programs(net):
+    done = net.cli("ports", "ada@none.example.test")
+    assert done.returncode == 69 and "takes no mail from programs" in done.stderr
+
+
+HTTPS = """
+import http.server, ssl, sys
+class Settings(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        body = open(sys.argv[3], "rb").read()
+        self.send_response(200 if self.path == "/mail/config-v1.1.xml?emailaddress=ada%40auto.example.test" else 404)
+        self.end_headers()
+        self.wfile.write(body)
+server = http.server.HTTPServer(("192.0.2.2", 443), Settings)
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+context.load_cert_chain(sys.argv[1], sys.argv[2])
+server.socket = context.wrap_socket(server.socket, server_side=True)
+server.serve_forever()
+"""
+
+
+def test_published_settings_name_the_server(net, certificates, tmp_path):
+    (tmp_path / "config.xml").write_text(
+        "<clientConfig version='1.1'><emailProvider id='auto.example.test'><outgoingServer type='smtp'><hostname>mail.example.test</hostname>"
+        "<port>465</port><socketType>SSL</socketType><username>%EMAILLOCALPART%</username></outgoingServer></emailProvider></clientConfig>")
+    make_certificate(certificates, tmp_path, "auto", "autoconfig.auto.example.test")
+    net.start(net.server, sys.executable, "-c", HTTPS, tmp_path / "auto.pem", tmp_path / "auto.key", tmp_path / "config.xml",
+              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    net.wait_port(443)
+    facts = ports(net, "ada@auto.example.test", code=0)
+    assert facts[0]["settings"] == {"host": "mail.example.test", "port": 465, "tls": "implicit", "user": "ada"}
+
+
+def test_the_usual_name_is_the_last_guess(net):
+    facts = ports(net, "ada@usual.example.test", code=0)
+    assert facts[0]["host"] == "smtp.usual.example.test" and "guess" in facts[0]["source"]
+
+
+def test_doctor_tells_what_leaves(net):
+    net.drop(25, 465, 587)
+    done = net.cli("doctor", "--target", "mail.example.test", "--ca-file", net.ca, "--json")
+    facts = json.loads(done.stdout)
+    assert done.returncode == 0
+    assert {p["port"]: p["reached"] for p in facts["outgoing"]} == {25: False, 587: False, 465: False, 2525: True}
+    assert "DigitalOcean" in facts["advice"] and "smarthost" in facts["advice"]
+
+
 # ---- the smarthost ----
 
 def test_a_smarthosts_port_is_found_and_found_again(net, tmp_path, certificates):

@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What is known of providers and networks, and how a mail address's server is found. */
+#include "unit.h"
+
+#include "autoconfig.h"
+#include "port/discovery.h"
+#include "port/networks.h"
+
+/* ---- providers ---- */
+
+static const char *name_of(const struct provider *provider)
+{
+    return provider == NULL ? "nobody" : provider->name;
+}
+
+static void providers_are_found_at_the_borders_of_labels(void **state)
+{
+    assert_string_equal(name_of(provider_by_host(BYTES("smtp.sendgrid.net"))), "SendGrid");
+    assert_string_equal(name_of(provider_by_host(BYTES("SMTP.Gmail.com."))), "Gmail");
+    assert_string_equal(name_of(provider_by_host(BYTES("email-smtp.eu-west-1.amazonaws.com"))), "Amazon SES");
+    assert_null(provider_by_host(BYTES("email-smtp.a.b.amazonaws.com")));
+    assert_null(provider_by_host(BYTES("email-smtp..amazonaws.com.evil")));
+    assert_null(provider_by_host(BYTES("evilsmtp.gmail.com")));
+    assert_string_equal(name_of(provider_by_mx(BYTES("aspmx.l.google.com"))), "Gmail");
+    assert_string_equal(name_of(provider_by_mx(BYTES("example-org.mail.protection.outlook.com."))), "Microsoft 365");
+    assert_string_equal(name_of(provider_by_mx(BYTES("in1-smtp.messagingengine.com"))), "Fastmail");
+    assert_null(provider_by_mx(BYTES("mx.evilgoogle.com")));
+    assert_null(provider_by_mx(bytes_none()));
+    assert_string_equal(name_of(provider_by_domain(BYTES("GoogleMail.com"))), "Gmail");
+    assert_null(provider_by_domain(BYTES("mail.gmail.com")));
+    assert_string_equal(name_of(provider_by_name(BYTES("aws ses"))), "Amazon SES");
+    assert_string_equal(name_of(provider_by_name(BYTES("Google Workspace"))), "Gmail");
+}
+
+static void each_provider_is_whole(void **state)
+{
+    for (size_t i = 0; i < provider_count; i++) {
+        const struct provider *p = &providers[i];
+        assert_true(p->starttls[0] != 0 && p->starttls[0] != 25); /* nobody submits on 25 */
+        for (size_t k = 0; k < PROVIDER_PORTS_MAX; k++)
+            assert_true(p->starttls[k] != 25 && p->implicit[k] != 25);
+        assert_true(p->source[0] != '\0' && p->user[0] != '\0' && p->password[0] != '\0');
+        assert_true(p->confidence >= 'A' && p->confidence <= 'C');
+        for (struct bytes rest = bytes_of_text(p->hosts); rest.length > 0;) {
+            struct bytes host = bytes_split(&rest, ',');
+            assert_true(bytes_find(host, '*') != SIZE_MAX || host_is_name(host, false));
+            assert_true(bytes_find(host, '*') != SIZE_MAX || provider_by_host(host) == p);
+        }
+    }
+}
+
+/* ---- networks ---- */
+
+static bool explains(unsigned silent, unsigned answers, const char *words)
+{
+    struct buffer out = {0};
+    struct port_pattern pattern = {silent, answers};
+    networks_explain(&pattern, &out);
+    bool said = words == NULL ? out.length == 0 : bytes_search(buffer_bytes(&out), bytes_of_text(words)) != SIZE_MAX;
+    if (!said)
+        print_error("it says: %s\n", buffer_text(&out));
+    buffer_free(&out);
+    return said;
+}
+
+static void a_pattern_is_a_signature(void **state)
+{
+    assert_true(explains(BLOCKS_25 | BLOCKS_465 | BLOCKS_587, BLOCKS_2525, "25, 465 and 587 are silent, 2525 answers: the usual block of DigitalOcean, Linode, Scaleway or Render"));
+    assert_true(explains(BLOCKS_25, BLOCKS_465 | BLOCKS_587, "only 25 is silent"));
+    assert_true(explains(BLOCKS_25 | BLOCKS_465, BLOCKS_587, "25 and 465 are silent, 587 answers: the usual block of Hetzner Cloud"));
+    assert_true(explains(BLOCKS_25 | BLOCKS_465 | BLOCKS_587 | BLOCKS_2525, 0, "the way out is HTTPS"));
+    assert_true(explains(BLOCKS_2525, BLOCKS_587, NULL)); /* no network is known to do so: nothing is claimed */
+    assert_true(explains(0, BLOCKS_587, NULL));
+    assert_string_equal(network_by_name(BYTES("digital ocean"))->name, "DigitalOcean");
+    assert_string_equal(network_by_vendor(BYTES("Amazon EC2 t3.micro"))->name, "AWS");
+    assert_null(network_by_vendor(BYTES("Microsoft Corporation Surface")));
+    assert_null(network_by_vendor(bytes_none()));
+}
+
+/* ---- discovery ---- */
+
+static struct discovery d;
+
+static bool asks_dns(enum dns_type type, const char *name)
+{
+    struct discovery_question question;
+    return discovery_next(&d, &question) && question.kind == DISCOVERY_DNS && question.type == type && bytes_is(question.name, name);
+}
+
+static bool asks_url(const char *url)
+{
+    struct discovery_question question;
+    return discovery_next(&d, &question) && question.kind == DISCOVERY_FETCH && bytes_is(question.url, url);
+}
+
+static bool is_done(void)
+{
+    struct discovery_question question;
+    return !discovery_next(&d, &question);
+}
+
+static void records_of_services_come_first(void **state)
+{
+    const struct dns_record tls[] = {{.preference = 10, .port = 465, .name = BYTES("mail.example.org")}};
+    const struct dns_record starttls[] = {{.preference = 20, .port = 587, .name = BYTES("mail.example.org")}, {.preference = 10, .port = 2525, .name = BYTES("mail.example.org")},
+                                          {.preference = 30, .port = 25, .name = BYTES("mail.example.org")}};
+    assert_true(discovery_start(&d, BYTES("ada@example.org")));
+    assert_true(asks_dns(DNS_SRV, "_submissions._tcp.example.org"));
+    discovery_learn_records(&d, tls, 1);
+    assert_true(asks_dns(DNS_SRV, "_submission._tcp.example.org"));
+    discovery_learn_records(&d, starttls, 3);
+    assert_true(is_done());
+    assert_string_equal(d.host, "mail.example.org");
+    assert_string_equal(d.user, "ada@example.org");
+    assert_int_equal(d.port_count, 3); /* never 25 */
+    assert_int_equal(d.ports[0].port, 2525);
+    assert_int_equal(d.ports[1].port, 465);
+    assert_int_equal(d.ports[1].tls, CLIENT_TLS_IMPLICIT);
+    assert_int_equal(d.ports[2].port, 587);
+}
+
+static void the_better_of_two_services_gives_the_host(void **state)
+{
+    const struct dns_record tls[] = {{.preference = 10, .port = 465, .name = BYTES("old.example.org")}};
+    const struct dns_record starttls[] = {{.preference = 0, .port = 587, .name = BYTES("new.example.org")}};
+    discovery_start(&d, BYTES("ada@example.org"));
+    asks_dns(DNS_SRV, "");
+    discovery_learn_records(&d, tls, 1);
+    asks_dns(DNS_SRV, "");
+    discovery_learn_records(&d, starttls, 1);
+    assert_true(is_done());
+    assert_string_equal(d.host, "new.example.org");
+    assert_int_equal(d.port_count, 1);
+}
+
+static void a_domain_may_say_that_it_has_none(void **state)
+{
+    const struct dns_record none = {.name = bytes_none()};
+    discovery_start(&d, BYTES("ada@example.org"));
+    asks_dns(DNS_SRV, "");
+    discovery_learn_records(&d, &none, 1);
+    asks_dns(DNS_SRV, "");
+    discovery_learn_records(&d, &none, 1);
+    assert_true(d.none_offered && d.host[0] == '\0');
+}
+
+static void a_known_provider_is_not_asked(void **state)
+{
+    discovery_start(&d, BYTES("ada@gmail.com"));
+    asks_dns(DNS_SRV, "");
+    discovery_learn_nothing(&d);
+    asks_dns(DNS_SRV, "");
+    discovery_learn_nothing(&d);
+    assert_true(is_done());
+    assert_string_equal(d.host, "smtp.gmail.com");
+    assert_string_equal(d.provider->name, "Gmail");
+}
+
+static void settings_then_the_exchanger_then_the_usual_names(void **state)
+{
+    const struct dns_record mx = {.preference = 10, .name = BYTES("mx.elsewhere.example")};
+    discovery_start(&d, BYTES("ada+x@example.org"));
+    asks_dns(DNS_SRV, "");
+    discovery_learn_nothing(&d);
+    asks_dns(DNS_SRV, "");
+    discovery_learn_records(&d, NULL, 0);
+    assert_true(asks_url("https://autoconfig.example.org/mail/config-v1.1.xml?emailaddress=ada%2Bx%40example.org"));
+    discovery_learn_nothing(&d);
+    assert_true(asks_url("https://example.org/.well-known/autoconfig/mail/config-v1.1.xml"));
+    discovery_learn_nothing(&d);
+    assert_true(asks_dns(DNS_MX, "example.org"));
+    discovery_learn_records(&d, &mx, 1);
+    assert_true(asks_dns(DNS_A, "smtp.example.org"));
+    discovery_learn_nothing(&d);
+    assert_true(asks_dns(DNS_A, "mail.example.org"));
+    discovery_learn_records(&d, &mx, 1);
+    assert_true(is_done());
+    assert_string_equal(d.host, "mail.example.org");
+    assert_int_equal(d.port_count, 0);
+}
+
+static void nothing_may_be_found_and_bad_names_are_refused(void **state)
+{
+    struct discovery_question question;
+    unsigned questions = 0;
+    discovery_start(&d, BYTES("ada@example.org"));
+    for (; discovery_next(&d, &question) && questions < 20; questions++)
+        discovery_learn_nothing(&d);
+    assert_int_equal(questions, 8);
+    assert_string_equal(d.host, "");
+    assert_false(discovery_start(&d, BYTES("ada@")));
+    assert_false(discovery_start(&d, BYTES("ada@exa mple.org")));
+    assert_false(discovery_start(&d, BYTES("ada@a/b.org")));
+}
+
+/* ---- the published file ---- */
+
+static const char settings[] =
+    "<?xml version='1.0'?><clientConfig version='1.1'><emailProvider id='example.org'><domain>example.org</domain>"
+    "<incomingServer type='imap'><hostname>imap.example.org</hostname><port>993</port></incomingServer>"
+    "<outgoingServer type='smtp'><hostname>mail.example.org</hostname><port>25</port><socketType>plain</socketType></outgoingServer>"
+    "<outgoingServer type='smtp'><hostname> mail.example.org </hostname><port>465</port><socketType>SSL</socketType><username>%EMAILLOCALPART%</username></outgoingServer>"
+    "<outgoingServer type='smtp'><hostname>mail.example.org</hostname><port>587</port><socketType>STARTTLS</socketType></outgoingServer>"
+    "</emailProvider></clientConfig>";
+
+static struct autoconfig found;
+
+static void a_published_file_is_read(void **state)
+{
+    struct discovery_question question;
+    assert_true(autoconfig_read(&found, bytes_of_text(settings)));
+    assert_int_equal(found.count, 3);
+    discovery_start(&d, BYTES("ada@example.org"));
+    for (int i = 0; i < 3; i++) {
+        assert_true(discovery_next(&d, &question));
+        if (i < 2)
+            discovery_learn_nothing(&d);
+    }
+    discovery_learn_settings(&d, found.servers, found.count);
+    assert_true(is_done());
+    assert_string_equal(d.host, "mail.example.org");
+    assert_string_equal(d.user, "ada");
+    assert_int_equal(d.port_count, 2); /* what is in clear is passed over */
+    assert_int_equal(d.ports[0].port, 465);
+    assert_int_equal(d.ports[1].port, 587);
+}
+
+static void hostile_files_are_refused(void **state)
+{
+    static const char *const bad[] = {
+        "", "no xml", "<html><body>not found</body></html>", "<clientConfig>",
+        "<!DOCTYPE c [<!ENTITY a 'aaaa'><!ENTITY b '&a;&a;'>]><clientConfig>&b;</clientConfig>",
+        "<!DOCTYPE c SYSTEM 'file:///etc/passwd'><clientConfig/>"};
+    for (size_t i = 0; i < ARRAY_LENGTH(bad); i++)
+        assert_false(autoconfig_read(&found, bytes_of_text(bad[i])));
+    /* At the limits. */
+    struct buffer text = {0};
+    buffer_add_text(&text, "<clientConfig><outgoingServer type='smtp'><hostname>");
+    for (int i = 0; i < AUTOCONFIG_TEXT_MAX; i++)
+        buffer_add_octet(&text, 'a');
+    size_t before = text.length;
+    buffer_add_text(&text, "</hostname></outgoingServer></clientConfig>");
+    assert_true(autoconfig_read(&found, buffer_bytes(&text)));
+    assert_int_equal(found.servers[0].host.length, AUTOCONFIG_TEXT_MAX);
+    text.length = before;
+    buffer_add_text(&text, "a</hostname></outgoingServer></clientConfig>");
+    assert_true(autoconfig_read(&found, buffer_bytes(&text)));
+    assert_int_equal(found.servers[0].host.length, 0);
+    buffer_clear(&text);
+    buffer_add_text(&text, "<clientConfig>");
+    for (int i = 0; i < AUTOCONFIG_SERVERS_MAX + 1; i++)
+        buffer_add_text(&text, "<outgoingServer type='smtp'><hostname>a.example</hostname></outgoingServer>");
+    buffer_add_text(&text, "</clientConfig>");
+    assert_true(autoconfig_read(&found, buffer_bytes(&text)));
+    assert_int_equal(found.count, AUTOCONFIG_SERVERS_MAX);
+    while (text.length <= AUTOCONFIG_SIZE_MAX)
+        buffer_add_octet(&text, ' ');
+    assert_false(autoconfig_read(&found, buffer_bytes(&text)));
+    text.length = AUTOCONFIG_SIZE_MAX;
+    assert_true(autoconfig_read(&found, buffer_bytes(&text)));
+    buffer_free(&text);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(providers_are_found_at_the_borders_of_labels), cmocka_unit_test(each_provider_is_whole), cmocka_unit_test(a_pattern_is_a_signature),
+        cmocka_unit_test(records_of_services_come_first), cmocka_unit_test(the_better_of_two_services_gives_the_host), cmocka_unit_test(a_domain_may_say_that_it_has_none),
+        cmocka_unit_test(a_known_provider_is_not_asked), cmocka_unit_test(settings_then_the_exchanger_then_the_usual_names),
+        cmocka_unit_test(nothing_may_be_found_and_bad_names_are_refused), cmocka_unit_test(a_published_file_is_read), cmocka_unit_test(hostile_files_are_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
