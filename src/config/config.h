@@ -31,7 +31,7 @@ struct config {
     const char **domains; /* hosted here, in lower case A-label form; more may stand in accounts.db */
     size_t domain_count;
     const char *user; /* the user (and prefix of users) to become when started as root; default "mailboat" */
-    struct { const char *certificate, *key; } tls; /* both NULL: self-signed is made in data_dir/keys/tls/ */
+    struct { const char *certificate, *key; bool either_way; } tls; /* either_way: default true; both NULL: self-signed is made in data_dir/keys/tls/ */
     struct config_listener *listeners; /* default: 25, 587, 465, 2525 on every address */
     size_t listener_count;
     struct {

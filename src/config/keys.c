@@ -23,6 +23,7 @@ const struct key config_keys[] = {
     {"user", KEY_TEXT, AT(user), 0, 0, NULL, "mailboat", "started as root, each process becomes USER-smtpd, USER-queue and so on"},
     {"tls.certificate", KEY_TEXT, AT(tls.certificate), 0, 0, NULL, NULL, "PEM file of the certificate and its chain; without it a self-signed one is made"},
     {"tls.key", KEY_TEXT, AT(tls.key), 0, 0, NULL, NULL, "PEM file of the certificate's private key"},
+    {"tls.either_way", KEY_FLAG, AT(tls.either_way), 0, 0, NULL, "true", "on submission ports: serve clients that were told the other TLS mode, too"},
     {"listeners", KEY_LISTENERS, AT(listeners), 0, 32, NULL, NULL, "ports to listen on; 25, 587, 465 and 2525 unless said"},
     {"relay.via", KEY_CHOICE, AT(relay.via), 0, 0, vias, "mx", "how mail leaves: mx, or smarthost; auto (mx while port 25 works, else the smarthost) comes later"},
     {"relay.smarthost.host", KEY_HOST, AT(relay.smarthost.host), 0, 0, NULL, NULL, "the outgoing server that takes all mail for other domains"},

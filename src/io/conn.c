@@ -600,6 +600,37 @@ static bool write_ready(struct conn *conn)
     return true;
 }
 
+enum { TLS_HANDSHAKE_RECORD = 0x16 }; /* RFC 8446 5.1; no command begins so */
+
+void conn_await_first(struct conn *conn)
+{
+    conn->awaiting_first = true;
+}
+
+void conn_end_await(struct conn *conn)
+{
+    conn->awaiting_first = false;
+}
+
+/* False when the owner closed the conn, or went on with TLS. */
+static bool look_at_first(struct conn *conn)
+{
+    unsigned char first = 0;
+    ssize_t got = recv(conn->descriptor, &first, 1, MSG_PEEK);
+    if (got < 0 && (errno == EAGAIN || errno == EINTR))
+        return false;
+    conn->awaiting_first = false;
+    if (got <= 0)
+        return true; /* reading tells what happened */
+    running = conn;
+    conn->events->on_first(conn->owner, first == TLS_HANDSHAKE_RECORD);
+    if (running != conn)
+        return false;
+    running = NULL;
+    conn_flush(conn);
+    return conn->ssl == NULL;
+}
+
 static void on_ready(void *owner, bool readable, bool writable)
 {
     struct conn *conn = owner;
@@ -628,7 +659,7 @@ static void on_ready(void *owner, bool readable, bool writable)
     }
     if (writable && !write_ready(conn))
         return;
-    if (!readable || conn->ended)
+    if (!readable || conn->ended || (conn->awaiting_first && !look_at_first(conn)))
         return;
     if (!conn->paused) {
         read_input(conn);

@@ -34,6 +34,7 @@ struct conn_events {
     void (*on_tls)(void *owner);              /* the handshake is done */
     void (*on_end)(void *owner, enum conn_end end); /* the peer closed, or the conn is broken; close it */
     void (*on_timeout)(void *owner);          /* conn_set_timeout() ran out */
+    void (*on_first)(void *owner, bool tls);  /* after conn_await_first() */
 };
 
 struct conn {
@@ -51,6 +52,7 @@ struct conn {
     enum conn_end end;
     size_t clear_left;     /* octets of `output` that go in clear before the handshake */
     bool connecting, handshaking, paused, ended, end_told, verify;
+    bool awaiting_first;   /* nothing is read until it is known how the peer begins */
     bool deaf;             /* the socket had octets while paused: not watched until it goes on */
     bool wake_read, wake_write; /* the loop shall come back though the kernel has no news */
     char why[160]; /* a sentence on how it ended, or why TLS failed */
@@ -85,6 +87,13 @@ enum tls_certificate conn_tls_certificate(const struct conn *conn);
 /* What the peer's certificate says about its fault: "it is for a.example, b.example",
  * "it expired on Nov  1 00:00:00 2026 GMT", "its issuer is CN = ..."; "" when it has none. */
 struct bytes conn_tls_certificate_text(const struct conn *conn, char *room, size_t size);
+
+/* Looks at the peer's first octet and leaves it unread: on_first tells
+ * whether a TLS handshake begins; then the owner goes on in clear or with
+ * conn_start_tls_server(). on_timeout where the peer waits instead. */
+void conn_await_first(struct conn *conn);
+/* The owner has waited long enough, and goes on in clear. */
+void conn_end_await(struct conn *conn);
 
 /* True when the unread octets begin like a TLS handshake (a ClientHello). */
 bool conn_input_is_tls(const struct conn *conn);

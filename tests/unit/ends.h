@@ -120,7 +120,7 @@ static void end_timeout(void *owner)
     end_then(end, "timeout");
 }
 
-static const struct conn_events end_events = {end_connected, end_input, end_drained, end_tls, end_ended, end_timeout};
+static const struct conn_events end_events = {.on_connected = end_connected, .on_input = end_input, .on_drained = end_drained, .on_tls = end_tls, .on_end = end_ended, .on_timeout = end_timeout};
 
 static inline void end_close(struct end *end)
 {

@@ -78,7 +78,8 @@ static struct reply greeting(struct server_session *session)
 {
     static const char *const roles[] = {
         [ROLE_MX] = "mail for local users", [ROLE_SUBMISSION] = "submission, please sign in", [ROLE_LOCAL] = "local submission"};
-    return reply_format(session, 220, NULL, "%.*s ESMTP Mailboat, %s", BYTES_ARG(session->policy->hostname), roles[session->policy->role]);
+    const char *role = session->policy->tls_expected ? "submission; this port speaks TLS from the first byte (SSL), or say STARTTLS" : roles[session->policy->role];
+    return reply_format(session, 220, NULL, "%.*s ESMTP Mailboat, %s", BYTES_ARG(session->policy->hostname), role);
 }
 
 void server_session_start(struct server_session *session, const struct server_policy *policy,

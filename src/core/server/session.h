@@ -49,6 +49,7 @@ struct server_policy {
     struct bytes hostname;       /* for the greeting and EHLO */
     uint64_t message_size_max;   /* octets; announced by SIZE */
     uint32_t recipients_max;     /* a transaction; announced by LIMITS RCPTMAX (RFC 9422) */
+    bool tls_expected;           /* in clear on a port that speaks TLS from the first byte: only STARTTLS leads on */
     bool fix_bare_newlines;      /* submission only: bare LF becomes CRLF instead of 550 5.6.0 */
 };
 

@@ -13,8 +13,39 @@ static const struct conn_events dialogue_events;
 static void begin_session(struct dialogue *dialogue, struct bytes account)
 {
     char room[128];
-    server_session_start(&dialogue->session, &dialogue->door->policy, bytes_of_text(dialogue->address), dialogue->door->port,
+    bool clear = dialogue->door->policy.tls == TLS_IMPLICIT && dialogue->conn.ssl == NULL;
+    server_session_start(&dialogue->session, clear ? &dialogue->door->clear_policy : &dialogue->door->policy, bytes_of_text(dialogue->address), dialogue->door->port,
                          conn_tls_text(&dialogue->conn, room, sizeof room), account);
+}
+
+static void begin_tls(struct dialogue *dialogue)
+{
+    conn_set_timeout(&dialogue->conn, HANDSHAKE_TIMEOUT_MS);
+    conn_start_tls_server(&dialogue->conn, &dialogue->smtpd->tls);
+}
+
+/* The client has shown how it begins, or waits to be greeted. */
+static void take_way(struct dialogue *dialogue, bool tls)
+{
+    dialogue->deciding = false;
+    dialogue->other_way = tls != (dialogue->door->policy.tls == TLS_IMPLICIT);
+    if (dialogue->other_way && tls)
+        haste_learn(dialogue->door, bytes_of_text(dialogue->address));
+    if (tls) {
+        begin_tls(dialogue);
+        return;
+    }
+    begin_session(dialogue, bytes_none());
+    dialogue_run(dialogue);
+}
+
+/* One line a session that went against the custom, so that its owner can be told. */
+static void tell_other_way(const struct dialogue *dialogue)
+{
+    bool tls = dialogue->door->policy.tls != TLS_IMPLICIT;
+    log_event(LOG_EVENT_INFO, "tls_other_way", LOG_TEXT("client", dialogue->address), LOG_U64("port", dialogue->door->port), LOG_TEXT("began", tls ? "tls" : "clear"),
+              LOG_BYTES("account", dialogue->session.state == NULL ? bytes_none() : dialogue->session.origin.account),
+              LOG_TEXT("mend", tls ? "the program is set to SSL/TLS; this port is for STARTTLS" : "the program is set to STARTTLS; this port is for SSL/TLS"));
 }
 
 void dialogue_start(struct door *door, int descriptor, struct visitor *visitor, struct bytes address, struct bytes account)
@@ -33,9 +64,14 @@ void dialogue_start(struct door *door, int descriptor, struct visitor *visitor, 
     smtpd->child->census->connections[smtpd->child->number] = (uint32_t)++smtpd->dialogue_count;
     conn_start(&dialogue->conn, smtpd->child->loop, descriptor, &dialogue_events, dialogue);
     log_event(LOG_EVENT_DEBUG, "connected", LOG_BYTES("client", address), LOG_U64("port", door->port));
+    if (door->either_way) {
+        dialogue->deciding = true;
+        conn_set_timeout(&dialogue->conn, haste_wait_ms(door, address, visitor == NULL));
+        conn_await_first(&dialogue->conn);
+        return;
+    }
     if (door->policy.tls == TLS_IMPLICIT) {
-        conn_set_timeout(&dialogue->conn, HANDSHAKE_TIMEOUT_MS);
-        conn_start_tls_server(&dialogue->conn, &smtpd->tls);
+        begin_tls(dialogue);
         return;
     }
     begin_session(dialogue, account);
@@ -54,6 +90,8 @@ static void forget_visitor(struct dialogue *dialogue)
 void dialogue_free(struct dialogue *dialogue)
 {
     struct smtpd *smtpd = dialogue->smtpd;
+    if (dialogue->other_way)
+        tell_other_way(dialogue);
     question_forget(dialogue);
     intake_drop(dialogue);
     conn_close(&dialogue->conn);
@@ -207,12 +245,19 @@ void dialogue_drain(struct dialogue *dialogue)
 
 /* ---- the conn's news ---- */
 
+static void on_first(void *owner, bool tls)
+{
+    take_way(owner, tls);
+}
+
 static void on_input(void *owner)
 {
     struct dialogue *dialogue = owner;
     if (!dialogue->heard && dialogue->conn.ssl == NULL && conn_input_is_tls(&dialogue->conn)) {
         log_event(LOG_EVENT_INFO, "refused", LOG_TEXT("reason", "the client speaks TLS at once on a port that begins in clear"),
                   LOG_TEXT("client", dialogue->address), LOG_U64("port", dialogue->door->port));
+        if (dialogue->door->either_way) /* greeted too soon; the next time it is waited for */
+            haste_learn(dialogue->door, bytes_of_text(dialogue->address));
         dialogue_free(dialogue);
         return;
     }
@@ -251,6 +296,11 @@ static void on_end(void *owner, enum conn_end end)
 static void on_timeout(void *owner)
 {
     struct dialogue *dialogue = owner;
+    if (dialogue->deciding) {
+        conn_end_await(&dialogue->conn);
+        take_way(dialogue, false);
+        return;
+    }
     if (dialogue->question.open) { /* it is us who are slow */
         conn_set_timeout(&dialogue->conn, dialogue->conn.timeout_ms);
         return;
@@ -264,4 +314,4 @@ static void on_timeout(void *owner)
 }
 
 static const struct conn_events dialogue_events = {
-    .on_input = on_input, .on_drained = on_drained, .on_tls = on_tls, .on_end = on_end, .on_timeout = on_timeout};
+    .on_input = on_input, .on_drained = on_drained, .on_tls = on_tls, .on_first = on_first, .on_end = on_end, .on_timeout = on_timeout};

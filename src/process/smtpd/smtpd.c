@@ -62,6 +62,10 @@ static bool smtpd_start(struct child *child, struct error *error)
     for (size_t i = 0; i < child->listener_count; i++, door++) {
         door->policy = policy_of(child->config, &child->listener_facts[i]);
         door->port = child->listener_facts[i].port;
+        door->either_way = child->config->tls.either_way && door->policy.role == ROLE_SUBMISSION && door->policy.tls != TLS_NONE;
+        door->clear_policy = door->policy;
+        door->clear_policy.tls = TLS_STARTTLS;
+        door->clear_policy.tls_expected = true;
         door_open(door, smtpd, child->listeners[i]);
     }
     if (child->local_listener >= 0) {

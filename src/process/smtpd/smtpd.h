@@ -27,6 +27,12 @@ enum {
     QUESTION_RETRY_MS = 20,           /* while a channel is full */
     HANDSHAKE_TIMEOUT_MS = 60 * 1000,
     CLOSE_TIMEOUT_MS = 10 * 1000,     /* for the client to take the last reply */
+    /* How long to look at how a client begins, before it is greeted in clear. */
+    FIRST_WAIT_MS = 100,              /* where STARTTLS is the custom */
+    FIRST_WAIT_LOOPBACK_MS = 3,       /* programs on this machine send at once, and send often */
+    FIRST_WAIT_HASTY_MS = 500,        /* from an address that spoke TLS there lately */
+    FIRST_WAIT_IMPLICIT_MS = 4 * 1000, /* where TLS from the first byte is: who waits, waits for a greeting */
+    HASTY_S = 3600,                   /* "lately" */
     DRAIN_QUICK_MS = 5 * 60 * 1000,   /* the server stops: transactions may finish for so long */
     DRAIN_SLOW_MS = 30 * 60 * 1000,   /* a successor took over: sessions may go on for so long */
 };
@@ -40,6 +46,8 @@ struct door {
     int descriptor;
     uint16_t port; /* 0: the local socket */
     struct server_policy policy;
+    struct server_policy clear_policy; /* for who speaks in clear where TLS comes first */
+    bool either_way;                   /* each client is served by the TLS mode that it begins with */
     struct watch watch;
 };
 
@@ -82,6 +90,8 @@ struct dialogue {
     struct server_session session; /* state is NULL before an implicit handshake is done */
     struct question question;
     struct intake intake;
+    bool deciding;  /* it is not known yet whether the client begins with TLS */
+    bool other_way; /* it began against the port's custom */
     bool heard;   /* something was read */
     bool closing; /* the last reply is on its way */
     char address[INET6_ADDRSTRLEN];
@@ -114,6 +124,10 @@ void door_open(struct door *door, struct smtpd *smtpd, int descriptor);
 void doors_shut(struct smtpd *smtpd, uint64_t reopen_ms); /* for a while */
 void doors_reopen(void *smtpd);
 void doors_close(struct smtpd *smtpd); /* for good */
+
+/* ---- haste.c: who speaks TLS where STARTTLS is the custom ---- */
+uint32_t haste_wait_ms(const struct door *door, struct bytes address, bool loopback);
+void haste_learn(const struct door *door, struct bytes address);
 
 /* ---- dialogue.c ---- */
 /* Takes the descriptor over. `visitor` is counted already. `account` as in server_session_start(). */
