@@ -7,6 +7,7 @@
  * is short, and the same calls always give the same answers.
  */
 #define _GNU_SOURCE
+#include "history.h"
 #include "store.h"
 
 #include <assert.h>
@@ -20,6 +21,7 @@
 
 struct row {
     struct store_recipient recipient;
+    struct bytes history;
     bool gone;
 };
 
@@ -410,7 +412,7 @@ static bool kept_accept(struct store *store, const struct store_message *message
 }
 
 /* The row, about to be changed; NULL when there is none, or was trouble. */
-static struct store_recipient *change_row(struct memory *memory, uint64_t id, uint32_t number, bool gone)
+static struct row *change_row(struct memory *memory, uint64_t id, uint32_t number, bool gone)
 {
     struct row *row = change(memory) ? find_row(memory, id, number) : NULL;
     if (row == NULL)
@@ -419,27 +421,39 @@ static struct store_recipient *change_row(struct memory *memory, uint64_t id, ui
     undo->id = id;
     undo->row = *row;
     row->gone = gone;
-    return &row->recipient;
+    return row;
+}
+
+static void remember(struct arena *arena, struct row *row)
+{
+    struct buffer history = {0};
+    history_add(&history, row->history, &row->recipient.last);
+    row->history = arena_copy(arena, buffer_bytes(&history));
+    buffer_free(&history);
 }
 
 static void kept_defer(struct store *store, uint64_t id, uint32_t number, uint64_t due_ms, uint32_t attempts, const struct store_reply *last)
 {
-    struct store_recipient *recipient = change_row(memory_of(store), id, number, false);
-    if (recipient == NULL)
+    struct row *row = change_row(memory_of(store), id, number, false);
+    if (row == NULL)
         return;
+    struct store_recipient *recipient = &row->recipient;
     struct arena *arena = &find_message(memory_of(store), id)->arena;
+    if (attempts > 1 && recipient->last.when_ms != 0)
+        remember(arena, row);
     recipient->due_ms = due_ms;
     recipient->attempts = attempts;
     recipient->last = (struct store_reply){.when_ms = last->when_ms, .code = last->code, .enhanced = arena_copy(arena, last->enhanced),
                                            .text = arena_copy(arena, bytes_first(last->text, STORE_REPLY_MAX)),
-                                           .peer = arena_copy(arena, last->peer)};
+                                           .peer = arena_copy(arena, last->peer), .tls = arena_copy(arena, last->tls)};
 }
 
 static void kept_place(struct store *store, uint64_t id, uint32_t number, struct bytes destination, uint64_t due_ms, bool held)
 {
-    struct store_recipient *recipient = change_row(memory_of(store), id, number, false);
-    if (recipient == NULL)
+    struct row *row = change_row(memory_of(store), id, number, false);
+    if (row == NULL)
         return;
+    struct store_recipient *recipient = &row->recipient;
     recipient->due_ms = due_ms;
     recipient->held = held;
     if (destination.length > 0)
@@ -548,6 +562,7 @@ static struct store_recipient copy_row(struct arena *arena, const struct store_r
     row.last.enhanced = arena_copy(arena, from->last.enhanced);
     row.last.text = arena_copy(arena, from->last.text);
     row.last.peer = arena_copy(arena, from->last.peer);
+    row.last.tls = arena_copy(arena, from->last.tls);
     return row;
 }
 
@@ -559,6 +574,34 @@ static size_t kept_recipients(struct store *store, uint64_t id, uint32_t from, s
     for (size_t i = from; kept != NULL && i < kept->row_count && count < max; i++)
         if (!kept->rows[i].gone)
             found[count++] = copy_row(arena, &kept->rows[i].recipient);
+    return count;
+}
+
+static size_t kept_attempts(struct store *store, uint64_t id, uint32_t number, struct arena *arena, struct store_reply *found)
+{
+    struct memory *memory = memory_of(store);
+    const struct row *row = is_usable(memory) ? find_row(memory, id, number) : NULL;
+    if (row == NULL || row->recipient.last.when_ms == 0)
+        return 0;
+    size_t count = history_read(arena_copy(arena, row->history), found);
+    found[count++] = copy_row(arena, &row->recipient).last;
+    return count;
+}
+
+static size_t kept_walk(struct store *store, uint64_t after_id, uint32_t after_number, size_t max, struct arena *arena, uint64_t *ids, struct store_recipient *found)
+{
+    struct memory *memory = memory_of(store);
+    size_t count = 0;
+    for (size_t m = message_place(memory, after_id); is_usable(memory) && m < memory->messages.count && count < max; m++) {
+        const struct kept_message *kept = messages_of(memory)[m];
+        bool begun = kept->message.id == after_id; /* its first ones were seen */
+        for (size_t i = begun ? (size_t)after_number + 1 : 0; i < kept->row_count && count < max; i++) {
+            if (kept->rows[i].gone)
+                continue;
+            ids[count] = kept->message.id;
+            found[count++] = copy_row(arena, &kept->rows[i].recipient);
+        }
+    }
     return count;
 }
 
@@ -737,9 +780,9 @@ static const struct store_operations operations = {
     .accept = kept_accept, .defer = kept_defer, .place = kept_place, .finish = kept_finish, .settle = kept_settle,
     .remove = kept_remove, .destination_put = kept_destination_put, .destination_remove = kept_destination_remove,
     .note_put = kept_note_put,
-    .read = kept_read, .content = kept_content, .recipients = kept_recipients, .due = kept_due, .next_due = kept_next_due,
+    .read = kept_read, .content = kept_content, .recipients = kept_recipients, .attempts = kept_attempts, .due = kept_due, .next_due = kept_next_due,
     .destination = kept_destination, .destinations_due = kept_destinations_due, .destinations_next = kept_destinations_next,
-    .list = kept_list, .ids = kept_ids, .note = kept_note,
+    .list = kept_list, .ids = kept_ids, .walk = kept_walk, .note = kept_note,
 };
 
 struct store *store_memory_open(void)

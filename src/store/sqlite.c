@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* sqlite: the operations of store.h as statements, each prepared once. */
 #include "disk.h"
+#include "history.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <sysexits.h>
 #include <unistd.h>
+
+#define RECIPIENT_COLUMNS "number, held, due_ms, attempts, flags, destination, address, original, orcpt, last_ms, last_code," \
+                          " last_enhanced, last_text, last_peer, last_tls"
 
 const char *const disk_sql[SQL_STATEMENTS] = {
     [SQL_BEGIN] = "BEGIN IMMEDIATE",
@@ -16,7 +20,7 @@ const char *const disk_sql[SQL_STATEMENTS] = {
     [SQL_RECIPIENT_ADD] = "INSERT INTO recipient(message_id, number, held, due_ms, attempts, flags, destination, address, original, orcpt)"
                           " VALUES(?,?,0,?,0,?,?,?,?,?)",
     [SQL_DEFER] = "UPDATE recipient SET due_ms=?3, attempts=?4, last_ms=?5, last_code=?6, last_enhanced=?7, last_text=?8,"
-                  " last_peer=?9 WHERE message_id=?1 AND number=?2",
+                  " last_peer=?9, last_tls=?10, history=?11 WHERE message_id=?1 AND number=?2",
     [SQL_MOVE] = "UPDATE recipient SET due_ms=?3, held=?4, destination=?5 WHERE message_id=?1 AND number=?2",
     [SQL_PLACE] = "UPDATE recipient SET due_ms=?3, held=?4 WHERE message_id=?1 AND number=?2",
     [SQL_FINISH] = "DELETE FROM recipient WHERE message_id=? AND number=?",
@@ -35,8 +39,9 @@ const char *const disk_sql[SQL_STATEMENTS] = {
     [SQL_READ_ENVELOPE] = "SELECT arrived_ms, expires_ms, size, flags, sender, envid, account, client_address, client_helo,"
                           " protocol, tls, port FROM message WHERE id=?",
     [SQL_EXISTS] = "SELECT 1 FROM message WHERE id=?",
-    [SQL_RECIPIENTS] = "SELECT number, held, due_ms, attempts, flags, destination, address, original, orcpt, last_ms, last_code,"
-                       " last_enhanced, last_text, last_peer FROM recipient WHERE message_id=? AND number>=? ORDER BY number LIMIT ?",
+    [SQL_RECIPIENTS] = "SELECT " RECIPIENT_COLUMNS " FROM recipient WHERE message_id=? AND number>=? ORDER BY number LIMIT ?",
+    [SQL_ATTEMPTS] = "SELECT last_ms, last_code, last_enhanced, last_text, last_peer, last_tls, history FROM recipient"
+                     " WHERE message_id=? AND number=?",
     [SQL_DUE] = "SELECT due_ms, message_id, number FROM recipient WHERE destination=?1 AND held=0 AND due_ms<=?2"
                 " AND (due_ms, message_id, number)>(?3, ?4, ?5) ORDER BY due_ms, message_id, number LIMIT ?6",
     [SQL_NEXT_DUE] = "SELECT due_ms FROM recipient WHERE destination=? AND held=0 AND due_ms>? ORDER BY due_ms LIMIT 1",
@@ -46,6 +51,8 @@ const char *const disk_sql[SQL_STATEMENTS] = {
     [SQL_DESTINATIONS_NEXT] = "SELECT due_ms FROM destination WHERE due_ms>? ORDER BY due_ms LIMIT 1",
     [SQL_LIST] = "SELECT id, arrived_ms, expires_ms, size, sender FROM message WHERE id>? ORDER BY id LIMIT ?",
     [SQL_IDS] = "SELECT id, expires_ms FROM message WHERE id>? ORDER BY id LIMIT ?",
+    [SQL_WALK] = "SELECT " RECIPIENT_COLUMNS ", message_id FROM recipient WHERE (message_id, number)>(?, ?)"
+                 " ORDER BY message_id, number LIMIT ?",
     [SQL_NOTE] = "SELECT value FROM note WHERE name=?",
 };
 
@@ -164,6 +171,25 @@ static struct bytes column_bytes(sqlite3_stmt *statement, int at, struct arena *
     const void *octets = sqlite3_column_blob(statement, at);
     int length = sqlite3_column_bytes(statement, at);
     return octets == NULL ? bytes_none() : arena_copy(arena, bytes_of(octets, (size_t)length));
+}
+
+/* Six columns of one reply, beginning at `at`. */
+static struct store_reply read_reply(sqlite3_stmt *statement, int at, struct arena *arena)
+{
+    return (struct store_reply){.when_ms = column_number(statement, at), .code = (uint32_t)column_number(statement, at + 1),
+                                .enhanced = column_bytes(statement, at + 2, arena), .text = column_bytes(statement, at + 3, arena),
+                                .peer = column_bytes(statement, at + 4, arena), .tls = column_bytes(statement, at + 5, arena)};
+}
+
+static sqlite3_stmt *question(struct disk *disk, enum disk_statement which)
+{
+    return disk->verdict == STORE_FAILED ? NULL : disk_statement(disk, which);
+}
+
+static void end_question(sqlite3_stmt *statement)
+{
+    if (statement != NULL)
+        sqlite3_reset(statement);
 }
 
 /* ---- the batch ---- */
@@ -327,12 +353,33 @@ static bool sqlite_accept(struct store *store, const struct store_message *messa
     return true;
 }
 
+/* The history, and behind it what was the last attempt until now. */
+static void read_past(struct disk *disk, uint64_t id, uint32_t number, struct buffer *history)
+{
+    struct arena arena = {0};
+    sqlite3_stmt *statement = question(disk, SQL_ATTEMPTS);
+    if (statement == NULL)
+        return;
+    bind_ids(statement, id, number);
+    if (disk_row(disk, statement) && column_number(statement, 0) != 0) {
+        struct store_reply last = read_reply(statement, 0, &arena);
+        history_add(history, column_bytes(statement, 6, &arena), &last);
+    }
+    end_question(statement);
+    arena_clear(&arena);
+}
+
 static void sqlite_defer(struct store *store, uint64_t id, uint32_t number, uint64_t due_ms, uint32_t attempts, const struct store_reply *last)
 {
     struct disk *disk = disk_of(store);
+    struct buffer history = {0};
+    if (attempts > 1)
+        read_past(disk, id, number, &history);
     sqlite3_stmt *statement = change(disk, SQL_DEFER);
-    if (statement == NULL)
+    if (statement == NULL) {
+        buffer_free(&history);
         return;
+    }
     bind_ids(statement, id, number);
     bind_number(statement, 3, due_ms);
     bind_number(statement, 4, attempts);
@@ -341,7 +388,11 @@ static void sqlite_defer(struct store *store, uint64_t id, uint32_t number, uint
     bind_text(statement, 7, last->enhanced);
     bind_text(statement, 8, bytes_first(last->text, STORE_REPLY_MAX));
     bind_text(statement, 9, last->peer);
+    bind_text(statement, 10, last->tls);
+    bind_text(statement, 11, buffer_bytes(&history));
     disk_run(disk, statement);
+    sqlite3_bind_null(statement, 11);
+    buffer_free(&history);
 }
 
 static void sqlite_place(struct store *store, uint64_t id, uint32_t number, struct bytes destination, uint64_t due_ms, bool held)
@@ -441,17 +492,6 @@ static void sqlite_note_put(struct store *store, const char *name, struct bytes 
 
 /* ---- questions ---- */
 
-static sqlite3_stmt *question(struct disk *disk, enum disk_statement which)
-{
-    return disk->verdict == STORE_FAILED ? NULL : disk_statement(disk, which);
-}
-
-static void end_question(sqlite3_stmt *statement)
-{
-    if (statement != NULL)
-        sqlite3_reset(statement);
-}
-
 bool disk_exists(struct disk *disk, uint64_t id)
 {
     sqlite3_stmt *statement = question(disk, SQL_EXISTS);
@@ -517,11 +557,7 @@ static void read_recipient(sqlite3_stmt *statement, struct arena *arena, struct 
     r->recipient.address = column_bytes(statement, 6, arena);
     r->recipient.original = column_bytes(statement, 7, arena);
     r->recipient.orcpt = column_bytes(statement, 8, arena);
-    r->last.when_ms = column_number(statement, 9);
-    r->last.code = (uint32_t)column_number(statement, 10);
-    r->last.enhanced = column_bytes(statement, 11, arena);
-    r->last.text = column_bytes(statement, 12, arena);
-    r->last.peer = column_bytes(statement, 13, arena);
+    r->last = read_reply(statement, 9, arena);
 }
 
 static size_t sqlite_recipients(struct store *store, uint64_t id, uint32_t from, size_t max, struct arena *arena, struct store_recipient *found)
@@ -535,6 +571,39 @@ static size_t sqlite_recipients(struct store *store, uint64_t id, uint32_t from,
     bind_number(statement, 3, max);
     while (count < max && disk_row(disk, statement))
         read_recipient(statement, arena, &found[count++]);
+    end_question(statement);
+    return count;
+}
+
+static size_t sqlite_attempts(struct store *store, uint64_t id, uint32_t number, struct arena *arena, struct store_reply *found)
+{
+    struct disk *disk = disk_of(store);
+    sqlite3_stmt *statement = question(disk, SQL_ATTEMPTS);
+    size_t count = 0;
+    if (statement == NULL)
+        return 0;
+    bind_ids(statement, id, number);
+    if (disk_row(disk, statement) && column_number(statement, 0) != 0) {
+        count = history_read(column_bytes(statement, 6, arena), found);
+        found[count++] = read_reply(statement, 0, arena);
+    }
+    end_question(statement);
+    return count;
+}
+
+static size_t sqlite_walk(struct store *store, uint64_t after_id, uint32_t after_number, size_t max, struct arena *arena, uint64_t *ids, struct store_recipient *found)
+{
+    struct disk *disk = disk_of(store);
+    sqlite3_stmt *statement = question(disk, SQL_WALK);
+    size_t count = 0;
+    if (statement == NULL)
+        return 0;
+    bind_ids(statement, after_id, after_number);
+    bind_number(statement, 3, max);
+    for (; count < max && disk_row(disk, statement); count++) {
+        ids[count] = column_number(statement, 15);
+        read_recipient(statement, arena, &found[count]);
+    }
     end_question(statement);
     return count;
 }
@@ -710,9 +779,9 @@ const struct store_operations disk_operations = {
     .accept = sqlite_accept, .defer = sqlite_defer, .place = sqlite_place, .finish = sqlite_finish, .settle = sqlite_settle,
     .remove = sqlite_remove, .destination_put = sqlite_destination_put, .destination_remove = sqlite_destination_remove,
     .note_put = sqlite_note_put,
-    .read = sqlite_read, .content = sqlite_content, .recipients = sqlite_recipients, .due = sqlite_due, .next_due = sqlite_next_due,
+    .read = sqlite_read, .content = sqlite_content, .recipients = sqlite_recipients, .attempts = sqlite_attempts, .due = sqlite_due, .next_due = sqlite_next_due,
     .destination = sqlite_destination, .destinations_due = sqlite_destinations_due, .destinations_next = sqlite_destinations_next,
-    .list = sqlite_list, .ids = sqlite_ids, .note = sqlite_note,
+    .list = sqlite_list, .ids = sqlite_ids, .walk = sqlite_walk, .note = sqlite_note,
 };
 
 /* ---- for tests ---- */

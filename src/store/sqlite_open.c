@@ -12,7 +12,7 @@
 
 enum {
     APPLICATION_ID = 0x4d426f71, /* "MBoq", in the file's header */
-    SCHEMA_VERSION = 1,
+    SCHEMA_VERSION = 2,
     BUSY_MS = 5000,
 };
 
@@ -28,14 +28,21 @@ static const char schema[] =
     "CREATE TABLE recipient(message_id INTEGER NOT NULL, number INTEGER NOT NULL, held INTEGER NOT NULL,"
     " due_ms INTEGER NOT NULL, attempts INTEGER NOT NULL, flags INTEGER NOT NULL, destination TEXT NOT NULL,"
     " address TEXT NOT NULL, original TEXT, orcpt TEXT, last_ms INTEGER, last_code INTEGER, last_enhanced TEXT,"
-    " last_text TEXT, last_peer TEXT, PRIMARY KEY(message_id, number)) WITHOUT ROWID;"
+    " last_text TEXT, last_peer TEXT, last_tls TEXT, history TEXT, PRIMARY KEY(message_id, number)) WITHOUT ROWID;"
     "CREATE INDEX recipient_due ON recipient(destination, due_ms, message_id, number) WHERE held = 0;"
     "CREATE TABLE destination(name TEXT PRIMARY KEY, due_ms INTEGER NOT NULL, failures INTEGER NOT NULL) WITHOUT ROWID;"
     "CREATE INDEX destination_due ON destination(due_ms, name);"
     "CREATE TABLE leftover(id INTEGER PRIMARY KEY);"
     "CREATE TABLE note(name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;"
     "PRAGMA application_id = 1296199537;"
-    "PRAGMA user_version = 1;";
+    "PRAGMA user_version = 2;";
+
+/* What leads from each version to the next; none of it looks at the rows. */
+static const char *const migrations[SCHEMA_VERSION] = {
+    [1] = "ALTER TABLE recipient ADD COLUMN last_tls TEXT;"
+          "ALTER TABLE recipient ADD COLUMN history TEXT;"
+          "PRAGMA user_version = 2;",
+};
 
 /* The mend stands in the message: people read it at the worst moment. */
 static bool refuse_damaged(const struct disk *disk, struct error *error)
@@ -68,19 +75,22 @@ static bool execute(struct disk *disk, const char *sql)
     return sqlite3_exec(disk->db, sql, NULL, NULL, NULL) == SQLITE_OK;
 }
 
-/* Looks before anything is written: is it ours, whole, of our version? */
-static bool check_version(struct disk *disk, bool *empty, struct error *error)
+/* Looks before anything is written: is it ours, whole, of a version we know? 0: it is empty. */
+static bool check_version(struct disk *disk, enum store_access access, int *version, struct error *error)
 {
-    int application, version, tables;
-    if (!ask_number(disk, "PRAGMA application_id", &application) || !ask_number(disk, "PRAGMA user_version", &version) ||
+    int application, tables;
+    if (!ask_number(disk, "PRAGMA application_id", &application) || !ask_number(disk, "PRAGMA user_version", version) ||
         !ask_number(disk, "SELECT count(*) FROM sqlite_schema", &tables))
         return refuse(disk, "read", error);
-    *empty = application == 0 && version == 0 && tables == 0;
-    if (!*empty && application != APPLICATION_ID)
+    if (application == 0 && *version == 0 && tables == 0)
+        return true;
+    if (application != APPLICATION_ID)
         return error_set(error, EX_DATAERR, "%s is not Mailboat's queue: move it away", disk->path);
-    if (!*empty && version != SCHEMA_VERSION)
+    if (*version < 1 || *version > SCHEMA_VERSION)
         return error_set(error, EX_DATAERR, "%s has the form of another Mailboat (%d; this one reads %d): run that version", disk->path,
-                         version, SCHEMA_VERSION);
+                         *version, SCHEMA_VERSION);
+    if (*version < SCHEMA_VERSION && access == STORE_READ)
+        return error_set(error, EX_TEMPFAIL, "%s has the form of an earlier Mailboat: restart the server, which brings it up to date", disk->path);
     return true;
 }
 
@@ -89,6 +99,19 @@ static bool make_schema(struct disk *disk, struct error *error)
     if (execute(disk, "PRAGMA page_size = 16384; PRAGMA journal_mode = WAL; BEGIN IMMEDIATE;") && execute(disk, schema) && execute(disk, "COMMIT"))
         return true;
     bool done = refuse(disk, "write", error);
+    execute(disk, "ROLLBACK");
+    return done;
+}
+
+/* One version after the other, all or nothing. */
+static bool migrate(struct disk *disk, int version, struct error *error)
+{
+    bool done = execute(disk, "BEGIN IMMEDIATE");
+    for (; done && version < SCHEMA_VERSION; version++)
+        done = execute(disk, migrations[version]);
+    if (done && execute(disk, "COMMIT"))
+        return true;
+    done = refuse(disk, "bring up to date", error);
     execute(disk, "ROLLBACK");
     return done;
 }
@@ -115,17 +138,19 @@ static bool open_database(struct disk *disk, enum store_access access, struct er
 
 static bool prepare_database(struct disk *disk, enum store_access access, struct error *error)
 {
-    bool empty = false;
-    if (!check_version(disk, &empty, error))
+    int version = 0;
+    if (!check_version(disk, access, &version, error))
         return false;
     if (access == STORE_READ)
-        return !empty || error_set(error, EX_NOINPUT, "the queue %s is empty and new: the server has not used it yet", disk->path);
-    if (empty && !make_schema(disk, error))
+        return version != 0 || error_set(error, EX_NOINPUT, "the queue %s is empty and new: the server has not used it yet", disk->path);
+    if (version == 0 && !make_schema(disk, error))
         return false;
     if (!execute(disk, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = OFF;"
                        "PRAGMA temp_store = MEMORY; PRAGMA secure_delete = OFF; PRAGMA cache_size = -8192;"
                        "PRAGMA journal_size_limit = 67108864; PRAGMA wal_autocheckpoint = 2000;"))
         return refuse(disk, "prepare", error);
+    if (version != 0 && version < SCHEMA_VERSION && !migrate(disk, version, error))
+        return false;
     files_sweep(disk);
     return disk->verdict == STORE_DONE || refuse(disk, "read", error);
 }

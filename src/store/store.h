@@ -13,7 +13,7 @@
  * What a store keeps:
  *   message      id, times, envelope, origin, content (large ones beside it)
  *   recipient    one for each that still waits: where it goes, when it is due,
- *                what the last attempt said. Delivered or failed: gone.
+ *                what the last attempts said. Delivered or failed: gone.
  *   destination  one for each name under which recipients wait: the earliest
  *                time at which it is worth a look. Never later than the first
  *                due recipient, unless the destination itself is put off
@@ -31,6 +31,8 @@
 enum store_limit {
     STORE_DESTINATION_MAX = 320, /* octets of a destination's name */
     STORE_REPLY_MAX = 1024,      /* octets kept of a last reply; longer ones are cut */
+    STORE_ATTEMPTS_MAX = 10,     /* attempts at a recipient that are remembered, the last among them */
+    STORE_PAST_REPLY_MAX = 256,  /* octets kept of what was said at those before the last */
     STORE_READ_MAX = 128,        /* rows that one call returns at most */
 };
 
@@ -44,11 +46,11 @@ struct store_message {
     bool large;           /* the content is a file: store_content() opens it */
 };
 
-/* What the last attempt said; all empty before the first. */
+/* What an attempt said; all empty before the first. */
 struct store_reply {
     uint64_t when_ms;
     uint32_t code;
-    struct bytes enhanced, text, peer;
+    struct bytes enhanced, text, peer, tls; /* tls: empty in clear, or when nobody was reached */
 };
 
 struct store_recipient {
@@ -116,6 +118,7 @@ struct store_operations {
     int (*content)(struct store *store, uint64_t id);
     size_t (*recipients)(struct store *store, uint64_t id, uint32_t from, size_t max, struct arena *arena,
                          struct store_recipient *found);
+    size_t (*attempts)(struct store *store, uint64_t id, uint32_t number, struct arena *arena, struct store_reply *found);
     size_t (*due)(struct store *store, struct bytes destination, uint64_t now_ms, const struct store_due *after, size_t max,
                   struct store_due *found);
     uint64_t (*next_due)(struct store *store, struct bytes destination, uint64_t after_ms);
@@ -125,6 +128,8 @@ struct store_operations {
     uint64_t (*destinations_next)(struct store *store, uint64_t after_ms);
     size_t (*list)(struct store *store, uint64_t after_id, size_t max, struct arena *arena, struct store_summary *found);
     size_t (*ids)(struct store *store, uint64_t after_id, size_t max, uint64_t *ids, uint64_t *expires_ms);
+    size_t (*walk)(struct store *store, uint64_t after_id, uint32_t after_number, size_t max, struct arena *arena, uint64_t *ids,
+                   struct store_recipient *found);
     struct bytes (*note)(struct store *store, const char *name, struct arena *arena);
 };
 
@@ -170,7 +175,8 @@ static inline bool store_accept(struct store *store, const struct store_message 
 {
     return store->operations->accept(store, message, destinations, due_ms, spool);
 }
-/* The attempt did not get through: again at `due_ms`. No such row: nothing happens, here and below. */
+/* The attempt did not get through: again at `due_ms`. What was said before
+ * moves into the history. No such row: nothing happens, here and below. */
 static inline void store_defer(struct store *store, uint64_t id, uint32_t number, uint64_t due_ms, uint32_t attempts,
                                const struct store_reply *last)
 {
@@ -216,6 +222,12 @@ static inline size_t store_recipients(struct store *store, uint64_t id, uint32_t
 {
     return store->operations->recipients(store, id, from, max, arena, found);
 }
+/* What the attempts at one recipient said, oldest first and the last one at
+ * the end; `found` has room for STORE_ATTEMPTS_MAX. */
+static inline size_t store_attempts(struct store *store, uint64_t id, uint32_t number, struct arena *arena, struct store_reply *found)
+{
+    return store->operations->attempts(store, id, number, arena, found);
+}
 /* Recipients of a destination that are due and not held, ordered by due time,
  * id and number, behind `after` (all zero: from the beginning). */
 static inline size_t store_due(struct store *store, struct bytes destination, uint64_t now_ms, const struct store_due *after,
@@ -253,6 +265,13 @@ static inline size_t store_ids(struct store *store, uint64_t after_id, size_t ma
 {
     return store->operations->ids(store, after_id, max, ids, expires_ms);
 }
+/* For people: recipients of all messages, ordered by id and number, behind
+ * the one named (0, 0: from the beginning). `ids[i]` is the message of `found[i]`. */
+static inline size_t store_walk(struct store *store, uint64_t after_id, uint32_t after_number, size_t max, struct arena *arena, uint64_t *ids,
+                                struct store_recipient *found)
+{
+    return store->operations->walk(store, after_id, after_number, max, arena, ids, found);
+}
 /* Empty when it was never put. */
 static inline struct bytes store_note(struct store *store, const char *name, struct arena *arena)
 {
@@ -272,8 +291,8 @@ static inline struct bytes store_destination_name(const struct store_destination
  *   content/XX/ID              large contents, named by queue id
  *   spool/N, spool/ID.new      on their way in; swept at open and when a batch ends
  *   lock                       flock'ed by the one writer; holds its pid
- * A damaged database or one of another version is refused, with the mend, and
- * never touched. Files made here belong to the folder's owner.
+ * A damaged database or one of a later version is refused, with the mend, and
+ * never touched; one of an earlier version is brought up to date by the writer. Files made here belong to the folder's owner.
  */
 enum store_access { STORE_WRITE, STORE_READ };
 struct store *store_sqlite_open(const char *folder, enum store_access access, struct error *error);

@@ -186,7 +186,7 @@ static void a_deferred_recipient_keeps_what_was_said(void **state)
     struct ground *ground = *state;
     struct store_recipient found[2];
     const struct store_reply last = {.when_ms = 1234, .code = 450, .enhanced = BYTES("4.2.1"), .text = BYTES("mailbox is busy"),
-                                     .peer = BYTES("mx.example.net[192.0.2.1]:25")};
+                                     .peer = BYTES("mx.example.net[192.0.2.1]:25"), .tls = BYTES("TLSv1.3 TLS_AES_256_GCM_SHA384")};
     put_letter(ground, 1, "d", 10, 2);
     store_defer(ground->store, 1, 1, 500, 3, &last);
     commit(ground);
@@ -198,7 +198,74 @@ static void a_deferred_recipient_keeps_what_was_said(void **state)
     assert_same(found[0].last.enhanced, last.enhanced);
     assert_same(found[0].last.text, last.text);
     assert_same(found[0].last.peer, last.peer);
+    assert_same(found[0].last.tls, last.tls);
     assert_true(bytes_is(found[0].destination, "d"));
+}
+
+/* What the attempt number `n` says. */
+static struct store_reply attempt_says(struct ground *ground, unsigned n)
+{
+    return (struct store_reply){.when_ms = n * 100, .code = 450 + n, .enhanced = BYTES("4.2.1"), .peer = BYTES("mx[192.0.2.1]:25"), .tls = BYTES("TLSv1.3"),
+                                .text = bytes_of_text(arena_format(&ground->arena, "busy,\ttime %u\n", n))};
+}
+
+static void the_last_attempts_are_remembered(void **state)
+{
+    struct ground *ground = *state;
+    struct store_reply found[STORE_ATTEMPTS_MAX];
+    put_letter(ground, 1, "d", 10, 2);
+    assert_int_equal(store_attempts(ground->store, 1, 0, &ground->arena, found), 0);
+    for (unsigned n = 1; n <= STORE_ATTEMPTS_MAX + 1; n++) {
+        struct store_reply last = attempt_says(ground, n);
+        store_defer(ground->store, 1, 0, 10, n, &last);
+        commit(ground);
+        crash(ground);
+        size_t kept = n < STORE_ATTEMPTS_MAX ? n : STORE_ATTEMPTS_MAX;
+        assert_int_equal(store_attempts(ground->store, 1, 0, &ground->arena, found), kept);
+        for (size_t i = 0; i < kept; i++) {
+            unsigned number = (unsigned)(n - kept + i + 1);
+            assert_true(found[i].when_ms == number * 100 && found[i].code == 450 + number);
+            assert_true(bytes_is(found[i].enhanced, "4.2.1") && bytes_is(found[i].peer, "mx[192.0.2.1]:25") && bytes_is(found[i].tls, "TLSv1.3"));
+            char text[40]; /* the last one to the octet, those before it on one line */
+            snprintf(text, sizeof text, i + 1 == kept ? "busy,\ttime %u\n" : "busy, time %u ", number);
+            assert_true(bytes_is(found[i].text, text));
+        }
+    }
+    assert_int_equal(store_attempts(ground->store, 1, 1, &ground->arena, found), 0);
+    assert_int_equal(store_attempts(ground->store, 2, 0, &ground->arena, found), 0);
+    store_finish(ground->store, 1, 0);
+    assert_int_equal(store_attempts(ground->store, 1, 0, &ground->arena, found), 0);
+}
+
+static void what_was_said_before_the_last_is_cut_shorter(void **state)
+{
+    struct ground *ground = *state;
+    struct store_reply found[STORE_ATTEMPTS_MAX];
+    char text[STORE_PAST_REPLY_MAX + 1];
+    memset(text, 'x', sizeof text);
+    put_letter(ground, 1, "d", 10, 1);
+    for (uint32_t n = 1; n <= 3; n++) { /* at the limit, then one past it */
+        struct store_reply last = {.when_ms = n, .code = 450, .text = bytes_of(text, n == 1 ? STORE_PAST_REPLY_MAX : STORE_PAST_REPLY_MAX + 1)};
+        store_defer(ground->store, 1, 0, 500, n, &last);
+    }
+    assert_int_equal(store_attempts(ground->store, 1, 0, &ground->arena, found), 3);
+    assert_int_equal(found[0].text.length, STORE_PAST_REPLY_MAX);
+    assert_int_equal(found[1].text.length, STORE_PAST_REPLY_MAX);
+    assert_int_equal(found[2].text.length, STORE_PAST_REPLY_MAX + 1);
+}
+
+static void a_lost_batch_loses_its_attempts(void **state)
+{
+    struct ground *ground = *state;
+    struct store_reply found[STORE_ATTEMPTS_MAX];
+    struct store_reply first = attempt_says(ground, 1), second = attempt_says(ground, 2);
+    put_letter(ground, 1, "d", 10, 1);
+    store_defer(ground->store, 1, 0, 10, 1, &first);
+    commit(ground);
+    store_defer(ground->store, 1, 0, 10, 2, &second);
+    crash(ground);
+    assert_int_equal(store_attempts(ground->store, 1, 0, &ground->arena, found), 1);
+    assert_int_equal(found[0].code, 451);
 }
 
 static void a_long_reply_is_cut(void **state)
@@ -462,6 +529,36 @@ static void lists_come_in_pages_by_id(void **state)
     assert_int_equal(store_list(ground->store, COUNT * 10, STORE_READ_MAX, &ground->arena, lines), 0);
 }
 
+static void a_walk_visits_every_recipient_once(void **state)
+{
+    struct ground *ground = *state;
+    struct store_recipient *found = ARENA_ARRAY(&ground->arena, struct store_recipient, STORE_READ_MAX);
+    uint64_t ids[STORE_READ_MAX], id = 0;
+    uint32_t number = 0;
+    const struct store_reply last = {.when_ms = 5, .code = 451, .text = BYTES("later")};
+    put_letter(ground, 7, "d", 10, 3);
+    put_letter(ground, 3, "e", 10, 2);
+    put_letter(ground, 5, "d", 10, 1);
+    store_place(ground->store, 3, 1, bytes_none(), 10, true);
+    store_defer(ground->store, 5, 0, 10, 1, &last);
+    store_finish(ground->store, 7, 1);
+    commit(ground);
+    static const struct { uint64_t id; uint32_t number; } wanted[] = {{3, 0}, {3, 1}, {5, 0}, {7, 0}, {7, 2}};
+    for (size_t page = 1; page <= 3; page++, id = 0, number = 0) {
+        size_t seen = 0;
+        for (size_t count; (count = store_walk(ground->store, id, number, page, &ground->arena, ids, found)) > 0; seen += count) {
+            for (size_t i = 0; i < count; i++)
+                assert_true(ids[i] == wanted[seen + i].id && found[i].number == wanted[seen + i].number);
+            id = ids[count - 1];
+            number = found[count - 1].number;
+        }
+        assert_int_equal(seen, ARRAY_LENGTH(wanted));
+    }
+    assert_int_equal(store_walk(ground->store, 0, 0, STORE_READ_MAX, &ground->arena, ids, found), 5);
+    assert_true(found[1].held && bytes_is(found[1].destination, "e") && bytes_is(found[1].recipient.address, "r1@example.org"));
+    assert_true(bytes_is(found[2].last.text, "later") && found[2].last.code == 451);
+}
+
 /* ---- large contents ---- */
 
 enum { LARGE = 300 * 1000 };
@@ -665,7 +762,9 @@ static void a_batch_fits_or_does_not(void **state)
     BOTH(set_up, a_spooled_content_becomes_the_message_s), BOTH(set_up, a_dropped_spool_is_gone), \
     BOTH(set_up, a_lost_batch_loses_its_large_content), BOTH(set_up, a_large_content_survives_a_lost_removal), \
     BOTH(set_up, a_message_may_come_and_go_in_one_batch), BOTH(set_up, a_full_store_says_so_and_recovers), \
-    BOTH(set_up, a_batch_fits_or_does_not)
+    BOTH(set_up, a_batch_fits_or_does_not), BOTH(set_up, the_last_attempts_are_remembered), \
+    BOTH(set_up, what_was_said_before_the_last_is_cut_shorter), BOTH(set_up, a_lost_batch_loses_its_attempts), \
+    BOTH(set_up, a_walk_visits_every_recipient_once)
 #define BOTH(set_up, test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int main(void)

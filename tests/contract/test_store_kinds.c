@@ -2,6 +2,7 @@
 /* What is true of one kind of store only: its files, its lock, its plans. */
 #include "ground.h"
 
+#include <sqlite3.h>
 #include <sysexits.h>
 
 static void path_of(const struct ground *ground, const char *name, char path[128])
@@ -82,6 +83,59 @@ static void a_database_of_another_version_is_refused(void **state)
     close_store(ground);
     write_at(ground, "mailboat.db", 60, bytes_of("\0\0\0\7", 4)); /* user_version, in the header */
     assert_refused_untouched(ground, "another Mailboat");
+}
+
+/* What version 1 made, with a message that waits in it. */
+static const char version_1[] =
+    "PRAGMA page_size = 16384; PRAGMA journal_mode = WAL;"
+    "CREATE TABLE message(id INTEGER PRIMARY KEY, arrived_ms INTEGER NOT NULL, expires_ms INTEGER NOT NULL,"
+    " size INTEGER NOT NULL, flags INTEGER NOT NULL, sender TEXT, envid TEXT, account TEXT, client_address TEXT,"
+    " client_helo TEXT, protocol TEXT, tls TEXT, port INTEGER NOT NULL, content BLOB);"
+    "CREATE TABLE recipient(message_id INTEGER NOT NULL, number INTEGER NOT NULL, held INTEGER NOT NULL,"
+    " due_ms INTEGER NOT NULL, attempts INTEGER NOT NULL, flags INTEGER NOT NULL, destination TEXT NOT NULL,"
+    " address TEXT NOT NULL, original TEXT, orcpt TEXT, last_ms INTEGER, last_code INTEGER, last_enhanced TEXT,"
+    " last_text TEXT, last_peer TEXT, PRIMARY KEY(message_id, number)) WITHOUT ROWID;"
+    "CREATE INDEX recipient_due ON recipient(destination, due_ms, message_id, number) WHERE held = 0;"
+    "CREATE TABLE destination(name TEXT PRIMARY KEY, due_ms INTEGER NOT NULL, failures INTEGER NOT NULL) WITHOUT ROWID;"
+    "CREATE INDEX destination_due ON destination(due_ms, name);"
+    "CREATE TABLE leftover(id INTEGER PRIMARY KEY);"
+    "CREATE TABLE note(name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;"
+    "PRAGMA application_id = 1296199537; PRAGMA user_version = 1;"
+    "INSERT INTO message VALUES(5, 1000, 9000, 2, 0, 'ada@example.org', NULL, NULL, '192.0.2.1', NULL, 'ESMTP', NULL, 25, x'6869');"
+    "INSERT INTO recipient VALUES(5, 0, 0, 700, 1, 0, 'd', 'bob@example.net', NULL, NULL, 600, 451, '4.7.1', 'later', 'mx');";
+
+static void a_database_of_an_earlier_version_is_brought_up_to_date(void **state)
+{
+    struct ground *ground = *state;
+    struct error error = {0};
+    struct store_reply found[STORE_ATTEMPTS_MAX];
+    struct store_message message;
+    char path[128];
+    sqlite3 *old;
+    close_store(ground);
+    path_of(ground, "mailboat.db", path);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(sqlite3_open(path, &old), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(old, version_1, NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(old);
+    assert_null(store_sqlite_open(ground->folder, STORE_READ, &error)); /* who only reads cannot, and says who can */
+    assert_int_equal(error.exit_code, EX_TEMPFAIL);
+    assert_non_null(strstr(error.text, "restart"));
+    for (int time = 0; time < 2; time++) { /* once is enough */
+        ground->store = open_store(ground);
+        assert_true(store_read(ground->store, 5, true, &ground->arena, &message));
+        assert_true(bytes_is(message.content, "hi"));
+        assert_int_equal(store_attempts(ground->store, 5, 0, &ground->arena, found), 1 + time);
+        assert_true(bytes_is(found[0].text, "later") && found[0].tls.length == 0);
+        const struct store_reply again = {.when_ms = 800, .code = 452, .tls = BYTES("TLSv1.3")};
+        store_defer(ground->store, 5, 0, 900, 2, &again);
+        commit(ground);
+        if (time == 0)
+            close_store(ground);
+    }
+    struct store *reader = store_sqlite_open(ground->folder, STORE_READ, &error);
+    assert_non_null(reader);
+    store_close(reader);
 }
 
 /* Damage that shows only later fails the batch for good, and says how to mend it. */
@@ -287,7 +341,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         ON(sqlite, a_database_of_someone_else_is_refused), ON(sqlite, a_damaged_database_is_refused),
-        ON(sqlite, a_database_of_another_version_is_refused), ON(sqlite, damage_that_shows_later_fails_the_store),
+        ON(sqlite, a_database_of_another_version_is_refused), ON(sqlite, a_database_of_an_earlier_version_is_brought_up_to_date), ON(sqlite, damage_that_shows_later_fails_the_store),
         ON(sqlite, a_second_writer_is_refused), ON(sqlite, a_reader_reads_beside_the_writer), ON(sqlite, every_question_seeks),
         ON(sqlite, files_are_for_their_owner_alone), ON(sqlite, what_a_crash_left_is_swept),
         ON(memory, a_broken_memory_store_fails_for_good), ON(memory, the_memory_limit_is_to_the_octet),

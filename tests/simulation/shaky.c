@@ -224,6 +224,24 @@ static size_t shaky_ids(struct store *store, uint64_t after_id, size_t max, uint
     return dies_now(shaky) ? 0 : result;
 }
 
+static size_t shaky_attempts(struct store *store, uint64_t id, uint32_t number, struct arena *arena, struct store_reply *found)
+{
+    struct shaky *shaky = of(store);
+    if (!survives(shaky))
+        return 0;
+    size_t result = store_attempts(shaky->inner, id, number, arena, found);
+    return dies_now(shaky) ? 0 : result;
+}
+
+static size_t shaky_walk(struct store *store, uint64_t after_id, uint32_t after_number, size_t max, struct arena *arena, uint64_t *ids, struct store_recipient *found)
+{
+    struct shaky *shaky = of(store);
+    if (!survives(shaky))
+        return 0;
+    size_t result = store_walk(shaky->inner, after_id, after_number, max, arena, ids, found);
+    return dies_now(shaky) ? 0 : result;
+}
+
 static struct bytes shaky_note(struct store *store, const char *name, struct arena *arena)
 {
     struct shaky *shaky = of(store);
@@ -248,10 +266,10 @@ static const struct store_operations operations = {
     .commit = shaky_commit, .spool = shaky_spool, .spool_drop = shaky_spool_drop, .accept = shaky_accept,
     .defer = shaky_defer, .place = shaky_place, .finish = shaky_finish, .settle = shaky_settle,
     .remove = shaky_remove, .destination_put = shaky_destination_put, .destination_remove = shaky_destination_remove,
-    .note_put = shaky_note_put, .read = shaky_read, .content = shaky_content, .recipients = shaky_recipients,
+    .note_put = shaky_note_put, .read = shaky_read, .content = shaky_content, .recipients = shaky_recipients, .attempts = shaky_attempts,
     .due = shaky_due, .next_due = shaky_next_due, .destination = shaky_destination,
     .destinations_due = shaky_destinations_due, .destinations_next = shaky_destinations_next, .list = shaky_list,
-    .ids = shaky_ids, .note = shaky_note,
+    .ids = shaky_ids, .walk = shaky_walk, .note = shaky_note,
 };
 
 void shaky_start(struct shaky *shaky)

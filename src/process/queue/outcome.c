@@ -96,7 +96,7 @@ static void defer(struct queue *queue, const struct fate *f, uint64_t random)
 {
     const struct store_recipient *r = f->recipient;
     uint64_t due_ms = schedule_due_ms(&queue->options.retry, r->attempts + 1, random, f->now_ms, f->message->expires_ms);
-    struct store_reply last = {.when_ms = f->now_ms, .code = f->result.code, .enhanced = f->result.enhanced, .text = f->result.text, .peer = f->peer};
+    struct store_reply last = {.when_ms = f->now_ms, .code = f->result.code, .enhanced = f->result.enhanced, .text = f->result.text, .peer = f->peer, .tls = f->tls};
     store_defer(queue->store, f->message->id, r->number, due_ms, r->attempts + 1, &last);
     log_fate(LOG_EVENT_INFO, "deferred", f, due_ms);
 }
