@@ -3,7 +3,7 @@
 
 #include <assert.h>
 
-enum field_type { FIELD_U8, FIELD_U32, FIELD_U64, FIELD_BYTES, FIELD_ENVELOPE, FIELD_ORIGIN, FIELD_RECIPIENTS, FIELD_RESULTS };
+enum field_type { FIELD_U8, FIELD_U32, FIELD_U64, FIELD_BYTES, FIELD_ENVELOPE, FIELD_ORIGIN, FIELD_RECIPIENTS, FIELD_RESULTS, FIELD_CHOSEN, FIELD_DESTINATIONS };
 
 struct field {
     enum field_type type;
@@ -20,6 +20,13 @@ static_assert(offsetof(struct ipc_recipient_answer, target_count) - offsetof(str
 static_assert(offsetof(struct ipc_deliver_answer, result_count) - offsetof(struct ipc_deliver_answer, results) ==
                   offsetof(struct counted, count), "an array and its count stand side by side");
 static_assert(offsetof(struct envelope, recipient_count) - offsetof(struct envelope, recipients) ==
+                  offsetof(struct counted, count), "an array and its count stand side by side");
+
+static_assert(offsetof(struct ipc_choose, chosen_count) - offsetof(struct ipc_choose, chosen) ==
+                  offsetof(struct counted, count), "an array and its count stand side by side");
+static_assert(offsetof(struct ipc_status_answer, destination_count) - offsetof(struct ipc_status_answer, destinations) ==
+                  offsetof(struct counted, count), "an array and its count stand side by side");
+static_assert(offsetof(struct ipc_status_answer, under_way_count) - offsetof(struct ipc_status_answer, under_way) ==
                   offsetof(struct counted, count), "an array and its count stand side by side");
 
 #define FIELDS(...) (const struct field[]){__VA_ARGS__}, ARRAY_LENGTH(((const struct field[]){__VA_ARGS__}))
@@ -71,6 +78,14 @@ static const struct kind {
     [IPC_CONTROL_ANSWER] = {"control-answer", FROM(QUEUE), FROM(CLI),
                             FIELDS(AT(U64, control_answer, request), AT(U32, control_answer, ok),
                                    AT(U64, control_answer, count), AT(BYTES, control_answer, text))},
+    [IPC_CHOOSE] = {"choose", FROM(CLI), FROM(QUEUE),
+                    FIELDS(AT(U64, choose, request), AT(U32, choose, verb), AT(CHOSEN, choose, chosen))},
+    [IPC_STATUS] = {"status", FROM(CLI), FROM(QUEUE), FIELDS(AT(U64, status, request), AT(U8, status, with_under_way))},
+    [IPC_STATUS_ANSWER] = {"status-answer", FROM(QUEUE), FROM(CLI),
+                           FIELDS(AT(U64, status_answer, request), AT(U64, status_answer, started_ms), AT(U64, status_answer, accepted),
+                                  AT(U64, status_answer, delivered), AT(U64, status_answer, deferred), AT(U64, status_answer, failed),
+                                  AT(U32, status_answer, deliveries), AT(U8, status_answer, is_held), AT(U8, status_answer, is_full),
+                                  AT(DESTINATIONS, status_answer, destinations), AT(CHOSEN, status_answer, under_way))},
 };
 
 const char *process_role_name(enum process_role role)
@@ -162,6 +177,35 @@ static void put_results(struct buffer *out, const struct delivery_result *result
     }
 }
 
+static void put_u64(struct buffer *out, uint64_t value)
+{
+    put(out, &value, sizeof value);
+}
+
+static void put_chosen(struct buffer *out, const struct chosen *chosen, size_t count)
+{
+    put_u32(out, count);
+    for (size_t i = 0; i < count; i++) {
+        put_u64(out, chosen[i].id);
+        put_u32(out, chosen[i].number);
+    }
+}
+
+static void put_destinations(struct buffer *out, const struct destination_status *d, size_t count)
+{
+    put_u32(out, count);
+    for (size_t i = 0; i < count; i++, d++) {
+        put_bytes(out, d->name);
+        put_u32(out, d->deliveries);
+        put_u32(out, d->limit);
+        put_u32(out, d->failures);
+        put_u8(out, d->has_due);
+        put_u64(out, d->until_ms);
+        put_u64(out, d->deferred_ms);
+        put_bytes(out, d->reason);
+    }
+}
+
 static void put_field(struct buffer *out, enum field_type type, const void *at)
 {
     const struct counted *array = at;
@@ -174,6 +218,8 @@ static void put_field(struct buffer *out, enum field_type type, const void *at)
     case FIELD_ORIGIN: put_origin(out, at); break;
     case FIELD_RECIPIENTS: put_recipients(out, array->at, array->count); break;
     case FIELD_RESULTS: put_results(out, array->at, array->count); break;
+    case FIELD_CHOSEN: put_chosen(out, array->at, array->count); break;
+    case FIELD_DESTINATIONS: put_destinations(out, array->at, array->count); break;
     }
 }
 
@@ -293,6 +339,32 @@ static void get_results(struct reader *reader, struct counted *array)
     }
 }
 
+static void get_chosen(struct reader *reader, struct counted *array)
+{
+    array->count = get_count(reader, 12);
+    struct chosen *c = array->at = ARENA_ARRAY(reader->arena, struct chosen, array->count);
+    for (size_t i = 0; i < array->count; i++, c++) {
+        get(reader, &c->id, sizeof c->id);
+        c->number = get_u32(reader);
+    }
+}
+
+static void get_destinations(struct reader *reader, struct counted *array)
+{
+    array->count = get_count(reader, 37);
+    struct destination_status *d = array->at = ARENA_ARRAY(reader->arena, struct destination_status, array->count);
+    for (size_t i = 0; i < array->count; i++, d++) {
+        d->name = get_bytes(reader);
+        d->deliveries = get_u32(reader);
+        d->limit = get_u32(reader);
+        d->failures = get_u32(reader);
+        d->has_due = (uint8_t)get_u8(reader, 1);
+        get(reader, &d->until_ms, sizeof d->until_ms);
+        get(reader, &d->deferred_ms, sizeof d->deferred_ms);
+        d->reason = get_bytes(reader);
+    }
+}
+
 static void get_field(struct reader *reader, enum field_type type, void *at)
 {
     switch (type) {
@@ -304,6 +376,8 @@ static void get_field(struct reader *reader, enum field_type type, void *at)
     case FIELD_ORIGIN: get_origin(reader, at); break;
     case FIELD_RECIPIENTS: get_recipients(reader, at); break;
     case FIELD_RESULTS: get_results(reader, at); break;
+    case FIELD_CHOSEN: get_chosen(reader, at); break;
+    case FIELD_DESTINATIONS: get_destinations(reader, at); break;
     }
 }
 

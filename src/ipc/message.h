@@ -41,6 +41,8 @@ enum ipc_kind {
     IPC_DELIVER_ANSWER,
     /* a subcommand asks queue through the control socket */
     IPC_CONTROL, IPC_CONTROL_ANSWER,
+    IPC_CHOOSE, /* the same of some recipients; CONTROL_ANSWER follows */
+    IPC_STATUS, IPC_STATUS_ANSWER,
     IPC_KINDS
 };
 
@@ -105,6 +107,37 @@ struct ipc_control { uint64_t request; uint32_t verb; uint64_t id; struct bytes 
 enum control_verb { CONTROL_RETRY, CONTROL_HOLD, CONTROL_RELEASE, CONTROL_REMOVE, CONTROL_PING }; /* id 0: all */
 struct ipc_control_answer { uint64_t request; uint32_t ok; uint64_t count; struct bytes text; };
 
+/* One recipient of one message. */
+struct chosen {
+    uint64_t id;
+    uint32_t number;
+};
+enum { CHOSEN_MAX = 1024 }; /* that are named at once; those of one message stand together */
+struct ipc_choose { uint64_t request; uint32_t verb; struct chosen *chosen; size_t chosen_count; };
+
+/* A destination at work, or one whose mail was put off lately. */
+struct destination_status {
+    struct bytes name;
+    uint32_t deliveries, limit; /* under way now; how many may be */
+    uint32_t failures;          /* connections that failed in a row */
+    uint8_t has_due;            /* more could start */
+    uint64_t until_ms;          /* nothing is tried there before; 0: now */
+    uint64_t deferred_ms;       /* when mail was put off last, and why; 0: not lately */
+    struct bytes reason;
+};
+struct ipc_status { uint64_t request; uint8_t with_under_way; };
+struct ipc_status_answer {
+    uint64_t request, started_ms;
+    uint64_t accepted;                    /* messages since the start */
+    uint64_t delivered, deferred, failed; /* recipients, attempt by attempt */
+    uint32_t deliveries;                  /* under way now, to whatever destination */
+    uint8_t is_held, is_full;             /* the configuration holds it all; the disk is full */
+    struct destination_status *destinations;
+    size_t destination_count;
+    struct chosen *under_way;             /* recipients, where they were asked for */
+    size_t under_way_count;
+};
+
 union ipc_message {
     struct ipc_nothing nothing;
     struct ipc_drain drain;
@@ -115,7 +148,8 @@ union ipc_message {
     struct ipc_spool spool; struct ipc_spool_answer spool_answer; struct ipc_spool_drop spool_drop;
     struct ipc_submit submit; struct ipc_submit_answer submit_answer;
     struct ipc_deliver deliver; struct ipc_deliver_answer deliver_answer;
-    struct ipc_control control; struct ipc_control_answer control_answer;
+    struct ipc_control control; struct ipc_control_answer control_answer; struct ipc_choose choose;
+    struct ipc_status status; struct ipc_status_answer status_answer;
 };
 
 const char *ipc_kind_name(enum ipc_kind kind);

@@ -122,6 +122,41 @@ static void the_forbidden_and_the_malformed_close_the_channel(void **state)
     buffer_free(&raw);
 }
 
+static bool travels(enum ipc_kind kind, const void *said, struct arena *arena, union ipc_message *heard)
+{
+    static struct buffer octets;
+    enum ipc_kind kind_heard;
+    buffer_clear(&octets);
+    ipc_encode(&octets, kind, said);
+    bool whole = ipc_decode(buffer_bytes(&octets), arena, &kind_heard, heard) && kind_heard == kind;
+    union ipc_message nothing;
+    for (size_t length = 0; length < octets.length; length++) /* and nothing shorter does */
+        whole = whole && !ipc_decode(bytes_first(buffer_bytes(&octets), length), arena, &kind_heard, &nothing);
+    return whole;
+}
+
+static void what_people_ask_and_are_told_arrives_whole(void **state)
+{
+    struct arena arena = {0};
+    union ipc_message heard;
+    struct chosen chosen[] = {{7, 0}, {7, 3}, {UINT64_MAX, UINT32_MAX}};
+    struct destination_status destinations[] = {{.name = BYTES("there.net"), .deliveries = 2, .limit = 5, .has_due = 1},
+                                                {.name = BYTES("dead.net"), .failures = 9, .until_ms = 77, .deferred_ms = 66, .reason = BYTES("nobody answers")}};
+    const struct ipc_choose choose = {.request = 4, .verb = CONTROL_HOLD, .chosen = chosen, .chosen_count = 3};
+    assert_true(travels(IPC_CHOOSE, &choose, &arena, &heard));
+    assert_true(heard.choose.verb == CONTROL_HOLD && heard.choose.chosen_count == 3);
+    assert_true(heard.choose.chosen[2].id == UINT64_MAX && heard.choose.chosen[1].number == 3);
+    const struct ipc_status_answer answer = {.request = 5, .accepted = 10, .delivered = 20, .deferred = 30, .failed = 40, .deliveries = 2, .is_held = 1,
+                                             .destinations = destinations, .destination_count = 2, .under_way = chosen, .under_way_count = 1};
+    assert_true(travels(IPC_STATUS_ANSWER, &answer, &arena, &heard));
+    assert_true(heard.status_answer.delivered == 20 && heard.status_answer.is_held && !heard.status_answer.is_full && heard.status_answer.under_way_count == 1);
+    assert_true(heard.status_answer.destination_count == 2 && heard.status_answer.destinations[0].has_due && heard.status_answer.destinations[1].until_ms == 77);
+    assert_true(bytes_is(heard.status_answer.destinations[1].reason, "nobody answers"));
+    assert_true(ipc_allowed(IPC_CHOOSE, PROCESS_CLI, PROCESS_QUEUE) && !ipc_allowed(IPC_CHOOSE, PROCESS_SMTPD, PROCESS_QUEUE));
+    assert_true(ipc_allowed(IPC_STATUS_ANSWER, PROCESS_QUEUE, PROCESS_CLI) && !ipc_allowed(IPC_STATUS_ANSWER, PROCESS_QUEUE, PROCESS_SMTPD));
+    arena_clear(&arena);
+}
+
 static void a_dead_peer_is_noticed(void **state)
 {
     enum ipc_kind kind;
@@ -139,6 +174,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(large_messages_travel_in_fragments_and_wait_for_room, open_pair, close_pair),
         cmocka_unit_test_setup_teardown(the_forbidden_and_the_malformed_close_the_channel, open_pair, close_pair),
         cmocka_unit_test_setup_teardown(a_dead_peer_is_noticed, open_pair, close_pair),
+        cmocka_unit_test(what_people_ask_and_are_told_arrives_whole),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -28,6 +28,16 @@ static void the_last_attempt_is_made_at_the_expiry(void **state)
     assert_int_equal(schedule_due_ms(&retry, 1, middle, 1000, 1000), 1000 + 5 * MINUTE); /* it is past */
 }
 
+static void a_recipient_is_given_up_after_its_last_attempt(void **state)
+{
+    assert_false(schedule_is_over(1000, 500, 1000 + SCHEDULE_GRACE_MS - 1));
+    assert_true(schedule_is_over(1000, 500, 1000 + SCHEDULE_GRACE_MS));
+    /* due behind the expiry: released or retried by a person */
+    assert_false(schedule_is_over(1000, 9000, 1000 + SCHEDULE_GRACE_MS));
+    assert_false(schedule_is_over(1000, 9000, 9000 + SCHEDULE_GRACE_MS - 1));
+    assert_true(schedule_is_over(1000, 9000, 9000 + SCHEDULE_GRACE_MS));
+}
+
 struct ground {
     struct schedule schedule;
     struct schedule_destination d[4];
@@ -179,7 +189,8 @@ static void one_put_off_before_begins_carefully(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(delays_grow_to_their_greatest), cmocka_unit_test(the_last_attempt_is_made_at_the_expiry), WITH_GROUND(destinations_take_turns),
+        cmocka_unit_test(delays_grow_to_their_greatest), cmocka_unit_test(the_last_attempt_is_made_at_the_expiry),
+        cmocka_unit_test(a_recipient_is_given_up_after_its_last_attempt), WITH_GROUND(destinations_take_turns),
         WITH_GROUND(a_destination_has_so_many_under_way), WITH_GROUND(all_together_have_so_many_under_way),
         WITH_GROUND(a_destination_that_does_not_answer_is_put_off), WITH_GROUND(one_answer_forgives_all_failures), WITH_GROUND(one_put_off_before_begins_carefully),
     };

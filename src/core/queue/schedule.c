@@ -23,6 +23,12 @@ uint64_t schedule_due_ms(const struct schedule_retry *retry, uint32_t attempts, 
     return expires_ms > now_ms && due_ms > expires_ms ? expires_ms : due_ms;
 }
 
+bool schedule_is_over(uint64_t expires_ms, uint64_t due_ms, uint64_t now_ms)
+{
+    uint64_t last_ms = due_ms > expires_ms ? due_ms : expires_ms;
+    return last_ms + SCHEDULE_GRACE_MS <= now_ms;
+}
+
 /* ---- who ---- */
 
 void schedule_start(struct schedule *schedule, const struct schedule_retry *retry, uint64_t seed)

@@ -23,6 +23,7 @@ enum schedule_limit {
     SCHEDULE_AWAY_MAX = 500,        /* to all other destinations together */
     SCHEDULE_FAILURES_MAX = 5,      /* connections that fail in a row until a destination is put off */
     SCHEDULE_JITTER_PERCENT = 10,   /* of a delay, either way */
+    SCHEDULE_GRACE_MS = 5 * 60 * 1000, /* a last attempt has so long before its recipient is given up */
 };
 
 /* The ways out: they have rooms and limits of their own. LOOKUP is for the
@@ -39,6 +40,10 @@ struct schedule_retry {
 uint64_t schedule_delay_ms(const struct schedule_retry *retry, uint32_t attempts, uint64_t random);
 /* When: never behind the expiry while that is ahead, so that a last attempt is made then. */
 uint64_t schedule_due_ms(const struct schedule_retry *retry, uint32_t attempts, uint64_t random, uint64_t now_ms, uint64_t expires_ms);
+
+/* Is a recipient's time over? One that was due behind the expiry is owed that
+ * attempt: it was held by a person until then, or a person said: try again. */
+bool schedule_is_over(uint64_t expires_ms, uint64_t due_ms, uint64_t now_ms);
 
 /* A destination in memory; the owner embeds it. Members are read-only to others. */
 struct schedule_destination {

@@ -51,15 +51,21 @@ static void answer(struct control_client *client, bool ok, uint64_t count, const
         watch_change(&client->watch, true, channel_wants_write(&client->channel));
 }
 
+static bool is_known(struct control_client *client, uint64_t request, uint32_t verb)
+{
+    client->request = request;
+    if (verb > CONTROL_PING)
+        answer(client, false, 0, "the running server does not know this; it is of another version");
+    else
+        client->verb = (enum control_verb)verb;
+    return verb <= CONTROL_PING;
+}
+
 /* One message at once, all of them turn by turn; the answer follows the commit. */
 static void ask(struct control_client *client, const struct ipc_control *asked)
 {
-    client->request = asked->request;
-    if (asked->verb > CONTROL_PING) {
-        answer(client, false, 0, "the running server does not know this; it is of another version");
+    if (!is_known(client, asked->request, asked->verb))
         return;
-    }
-    client->verb = (enum control_verb)asked->verb;
     if (client->verb == CONTROL_PING) {
         answer(client, true, 0, "");
         return;
@@ -73,6 +79,41 @@ static void ask(struct control_client *client, const struct ipc_control *asked)
     timer_set(client->control->wake, 0);
 }
 
+static void choose(struct control_client *client, const struct ipc_choose *asked)
+{
+    if (!is_known(client, asked->request, asked->verb))
+        return;
+    if (asked->chosen_count > CHOSEN_MAX) {
+        answer(client, false, 0, "too many at once");
+        return;
+    }
+    client->asked = client->done = true;
+    client->all = false;
+    client->count = queue_control_chosen(client->control->queue, client->verb, asked->chosen, asked->chosen_count, clock_epoch_ms());
+    timer_set(client->control->wake, 0);
+}
+
+static void tell_status(struct control_client *client, const struct ipc_status *asked)
+{
+    struct ipc_status_answer said = {.request = asked->request};
+    struct arena arena = {0};
+    queue_status(client->control->queue, asked->with_under_way != 0, clock_epoch_ms(), &arena, &said);
+    bool sent = channel_send(&client->channel, IPC_STATUS_ANSWER, &said, -1);
+    arena_clear(&arena);
+    if (!sent)
+        hang_up(client);
+}
+
+static void hear(struct control_client *client, enum ipc_kind kind, const union ipc_message *message)
+{
+    if (kind == IPC_CONTROL)
+        ask(client, &message->control);
+    else if (kind == IPC_CHOOSE)
+        choose(client, &message->choose);
+    else
+        tell_status(client, &message->status);
+}
+
 static void client_ready(void *owner, bool readable, bool writable)
 {
     struct control_client *client = owner;
@@ -83,7 +124,7 @@ static void client_ready(void *owner, bool readable, bool writable)
         hang_up(client);
         return;
     }
-    while (readable && client->connected && !client->asked) {
+    while (readable && client->connected && !client->asked && !channel_is_full(&client->channel)) {
         enum channel_news news = channel_receive(&client->channel, &kind, &message, &attached);
         if (news == CHANNEL_EMPTY)
             break;
@@ -93,10 +134,10 @@ static void client_ready(void *owner, bool readable, bool writable)
         }
         if (attached >= 0)
             close(attached);
-        ask(client, &message.control);
+        hear(client, kind, &message);
     }
     if (client->connected)
-        watch_change(&client->watch, !client->asked, channel_wants_write(&client->channel));
+        watch_change(&client->watch, !client->asked && !channel_is_full(&client->channel), channel_wants_write(&client->channel));
 }
 
 static void welcome(void *owner, bool readable, bool writable)

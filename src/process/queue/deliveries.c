@@ -92,6 +92,23 @@ static bool read_message(struct queue *queue, uint64_t id, struct queue_delivery
     return true;
 }
 
+/* Those whose time is over are not tried any more, unless they never were. */
+static void give_up_some(struct queue *queue, struct queue_delivery *delivery, uint64_t now_ms)
+{
+    struct store_recipient over[DELIVERY_RECIPIENTS_MAX];
+    size_t count = 0, left = 0;
+    for (size_t i = 0; i < delivery->recipient_count; i++) {
+        const struct store_recipient *r = &delivery->recipients[i];
+        if (r->attempts > 0 && schedule_is_over(delivery->message.expires_ms, r->due_ms, now_ms))
+            over[count++] = *r;
+        else
+            delivery->recipients[left++] = *r;
+    }
+    delivery->recipient_count = left;
+    if (count > 0)
+        outcome_expire(queue, &delivery->message, over, count, now_ms);
+}
+
 struct queue_delivery *delivery_make(struct queue *queue, struct active *active, const struct store_due *due, uint64_t now_ms, struct bytes *content)
 {
     struct queue_delivery *delivery = memory_new(sizeof *delivery);
@@ -102,8 +119,9 @@ struct queue_delivery *delivery_make(struct queue *queue, struct active *active,
         delivery_free(delivery);
         return NULL;
     }
-    if (delivery->message.expires_ms + EXPIRY_GRACE_MS <= now_ms && delivery->recipients[0].attempts > 0) {
-        outcome_expire(queue, &delivery->message, delivery->recipients, delivery->recipient_count, now_ms);
+    if (delivery->message.expires_ms + SCHEDULE_GRACE_MS <= now_ms)
+        give_up_some(queue, delivery, now_ms);
+    if (delivery->recipient_count == 0) {
         delivery_free(delivery);
         return NULL;
     }
@@ -125,6 +143,15 @@ static void fill(struct queue_delivery *delivery, struct bytes content, struct i
     deliver->envelope.recipient_count = delivery->recipient_count;
 }
 
+static void put_off_unread(struct queue *queue, const struct queue_delivery *delivery, uint64_t now_ms)
+{
+    uint64_t later_ms = now_ms + queue->options.retry.max_ms, expires_ms = delivery->message.expires_ms;
+    const struct store_reply why = {.when_ms = now_ms, .enhanced = BYTES("4.3.0"), .text = BYTES("the content's file cannot be read")};
+    for (size_t i = 0; i < delivery->recipient_count; i++)
+        store_defer(queue->store, delivery->message.id, delivery->recipients[i].number, later_ms < expires_ms ? later_ms : expires_ms,
+                    delivery->recipients[i].attempts, &why);
+}
+
 /* A content that cannot be read now is not a reason to lose it. */
 static bool open_content(struct queue *queue, struct queue_delivery *delivery, uint64_t now_ms, int *content)
 {
@@ -135,10 +162,10 @@ static bool open_content(struct queue *queue, struct queue_delivery *delivery, u
     if (*content >= 0)
         return true;
     log_event(LOG_EVENT_ERROR, "content_missing", LOG_ID(delivery->message.id), LOG_TEXT("mend", "its file in queue/content cannot be read"));
-    for (size_t i = 0; i < delivery->recipient_count; i++)
-        store_defer(queue->store, delivery->message.id, delivery->recipients[i].number, now_ms + queue->options.retry.max_ms,
-                    delivery->recipients[i].attempts, &(struct store_reply){.when_ms = now_ms, .enhanced = BYTES("4.3.0"),
-                    .text = BYTES("the content's file cannot be read")});
+    if (now_ms < delivery->message.expires_ms)
+        put_off_unread(queue, delivery, now_ms);
+    else
+        outcome_expire(queue, &delivery->message, delivery->recipients, delivery->recipient_count, now_ms);
     delivery_drop(queue, delivery);
     return false;
 }

@@ -105,7 +105,7 @@ static void defer(struct queue *queue, const struct fate *f, uint64_t random)
 static bool decide(struct queue *queue, const struct fate *f, enum schedule_way way, uint64_t random, struct dsn_recipient *dsn)
 {
     enum client_outcome outcome = (enum client_outcome)f->result.outcome;
-    bool expired = outcome == OUTCOME_DEFERRED && f->now_ms >= f->message->expires_ms;
+    bool expired = outcome == OUTCOME_DEFERRED && f->now_ms >= f->message->expires_ms && !f->recipient->held;
     if (outcome == OUTCOME_DEFERRED && !expired) {
         defer(queue, f, random);
         return false;
@@ -129,14 +129,15 @@ void outcome_apply(struct queue *queue, struct queue_delivery *d, uint64_t now_m
 {
     struct dsn_recipient about[DELIVERY_RECIPIENTS_MAX];
     size_t count = 0;
-    if (d->removed)
-        return;
     if (d->way == SCHEDULE_LOOKUP) {
-        apply_lookup(queue, d, now_ms);
+        if (d->gone == NULL && !d->recipients[0].held)
+            apply_lookup(queue, d, now_ms);
         return;
     }
     uint64_t random = queue_random(queue); /* one for all: they stay together */
     for (size_t i = 0; i < d->recipient_count; i++) {
+        if (d->gone != NULL && d->gone[i])
+            continue;
         struct fate fate = {&d->message, &d->recipients[i], d->answer.results[i], d->answer.peer, d->answer.tls, now_ms};
         count += decide(queue, &fate, d->way, random, &about[count]);
     }
@@ -145,6 +146,13 @@ void outcome_apply(struct queue *queue, struct queue_delivery *d, uint64_t now_m
 }
 
 /* ---- where a report goes ---- */
+
+static void drop_report(struct queue *queue, struct fate *fate, const char *why)
+{
+    fate->result = (struct delivery_result){.enhanced = BYTES("5.1.1"), .text = bytes_of_text(why)};
+    log_end(LOG_EVENT_WARN, "dropped", fate);
+    store_remove(queue->store, fate->message->id);
+}
 
 /* It is one of ours: the report goes on under a new id, to the mailboxes behind the address. */
 static void send_on(struct queue *queue, const struct queue_delivery *d, uint64_t now_ms)
@@ -186,11 +194,13 @@ static void apply_lookup(struct queue *queue, struct queue_delivery *d, uint64_t
         destination_due(queue, destination, now_ms, false);
         break;
     case RECIPIENT_UNKNOWN:
-        fate.result = (struct delivery_result){.enhanced = BYTES("5.1.1"), .text = BYTES("no such mailbox: nobody is left to tell")};
-        log_end(LOG_EVENT_WARN, "dropped", &fate);
-        store_remove(queue->store, d->message.id);
+        drop_report(queue, &fate, "no such mailbox: nobody is left to tell");
         break;
     case RECIPIENT_UNAVAILABLE:
+        if (now_ms >= d->message.expires_ms) {
+            drop_report(queue, &fate, "the accounts could not be asked in all that time");
+            break;
+        }
         fate.result = (struct delivery_result){.enhanced = BYTES("4.3.0"), .text = BYTES("the accounts cannot be asked now")};
         defer(queue, &fate, queue_random(queue));
         break;
@@ -217,27 +227,43 @@ void outcome_expire(struct queue *queue, const struct store_message *message, co
     store_settle(queue->store, message->id);
 }
 
-/* Held ones wait for a person, those under way for their result. */
-static void expire_message(struct queue *queue, uint64_t id, uint64_t now_ms)
+/* Held ones wait for a person, those under way for their result, some for an
+ * attempt they are owed. False when none but held ones are left. */
+static bool expire_message(struct queue *queue, uint64_t id, uint64_t now_ms)
 {
+    bool left = false;
     struct arena arena = {0};
     struct store_message message;
     struct store_recipient found[STORE_READ_MAX];
     uint32_t from = 0;
     if (!store_read(queue->store, id, false, &arena, &message))
-        return;
+        return false;
     for (size_t count; (count = store_recipients(queue->store, id, from, STORE_READ_MAX, &arena, found)) > 0;) {
         size_t over = 0;
         from = found[count - 1].number + 1;
         for (size_t i = 0; i < count; i++)
-            if (!found[i].held && !delivery_has(queue, id, found[i].number))
+            if (found[i].held)
+                continue;
+            else if (schedule_is_over(message.expires_ms, found[i].due_ms, now_ms) && !delivery_has(queue, id, found[i].number))
                 found[over++] = found[i];
+            else
+                left = true;
         if (over > 0)
             outcome_expire(queue, &message, found, over, now_ms);
         if (count < STORE_READ_MAX)
             break;
     }
     arena_clear(&arena);
+    return left;
+}
+
+void outcome_sweep_again(struct queue *queue, uint64_t id)
+{
+    if (id > queue->sweep_from)
+        return;
+    queue->sweep_from = id - 1;
+    if (queue->sweep_after >= id)
+        queue->sweep_after = id - 1;
 }
 
 void outcome_sweep(struct queue *queue, uint64_t now_ms)
@@ -245,9 +271,13 @@ void outcome_sweep(struct queue *queue, uint64_t now_ms)
     uint64_t ids[STORE_READ_MAX], expires_ms[STORE_READ_MAX];
     size_t count = store_ids(queue->store, queue->sweep_after, STORE_READ_MAX, ids, expires_ms);
     size_t i = 0;
-    for (; i < count && expires_ms[i] + EXPIRY_GRACE_MS <= now_ms; i++)
-        expire_message(queue, ids[i], now_ms);
+    for (; i < count && expires_ms[i] + SCHEDULE_GRACE_MS <= now_ms; i++) {
+        queue->sweep_left = expire_message(queue, ids[i], now_ms) || queue->sweep_left;
+        if (!queue->sweep_left)
+            queue->sweep_from = ids[i];
+    }
     bool more = count == STORE_READ_MAX && i == count; /* ids grow with time: what follows expires later */
-    queue->sweep_after = more ? ids[count - 1] : 0;
+    queue->sweep_after = more ? ids[count - 1] : queue->sweep_from;
+    queue->sweep_left = more && queue->sweep_left;
     queue->sweep_ms = now_ms + (more ? 1 : EXPIRY_SWEEP_MS);
 }

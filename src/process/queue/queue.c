@@ -18,7 +18,7 @@ uint64_t queue_random(struct queue *queue)
 
 void queue_start(struct queue *queue, struct store *store, const struct queue_options *options, uint64_t seed, uint64_t now_ms)
 {
-    *queue = (struct queue){.options = *options, .store = store, .random = seed, .ids = {.slot = QUEUE_SLOT}, .sweep_ms = now_ms};
+    *queue = (struct queue){.options = *options, .store = store, .random = seed, .ids = {.slot = QUEUE_SLOT}, .sweep_ms = now_ms, .pulse.started_ms = now_ms};
     schedule_start(&queue->schedule, &options->retry, seed);
     map_start(&queue->deliveries, seed);
     map_start(&queue->messages, seed);
@@ -67,6 +67,7 @@ enum store_verdict queue_accept(struct queue *queue, const struct store_message 
     for (size_t i = 0; i < count; i++)
         if (i == 0 || !bytes_equal(destinations[i], destinations[i - 1]))
             destination_due(queue, destinations[i], now_ms, false);
+    queue->pulse.accepted++;
     return STORE_DONE;
 }
 
@@ -176,6 +177,7 @@ void queue_delivered(struct queue *queue, const struct ipc_deliver_answer *answe
     if (d == NULL || d->way == SCHEDULE_LOOKUP)
         return;
     copy_answer(d, answer);
+    pulse_note(queue, d, now_ms);
     save(queue, d, news_of(&d->answer), now_ms);
 }
 
@@ -212,33 +214,61 @@ void queue_way_lost(struct queue *queue, enum schedule_way way, uint64_t now_ms)
 
 /* ---- a person's word ---- */
 
-static void control_recipient(struct queue *queue, enum control_verb verb, uint64_t id, const struct store_recipient *r, uint64_t now_ms)
+static void place(struct queue *queue, uint64_t id, const struct store_recipient *r, uint64_t due_ms, bool held, uint64_t now_ms)
+{
+    store_place(queue->store, id, r->number, bytes_none(), due_ms, held);
+    if (held)
+        return;
+    outcome_sweep_again(queue, id);
+    destination_due(queue, r->destination, now_ms, true);
+}
+
+/* True when that changed anything. */
+static bool control_recipient(struct queue *queue, enum control_verb verb, uint64_t id, const struct store_recipient *r, uint64_t now_ms)
 {
     switch (verb) {
     case CONTROL_RETRY:
-        store_place(queue->store, id, r->number, bytes_none(), now_ms, r->held);
-        break;
+        if (!r->held)
+            place(queue, id, r, now_ms, false, now_ms);
+        return !r->held;
     case CONTROL_HOLD:
-        store_place(queue->store, id, r->number, bytes_none(), r->due_ms, true);
-        break;
+        if (!r->held)
+            place(queue, id, r, r->due_ms, true, now_ms);
+        return !r->held;
     case CONTROL_RELEASE:
-        store_place(queue->store, id, r->number, bytes_none(), r->held ? now_ms : r->due_ms, false);
-        break;
+        if (r->held)
+            place(queue, id, r, now_ms, false, now_ms);
+        return r->held;
     case CONTROL_REMOVE:
+        return true;
     case CONTROL_PING:
         break;
     }
-    if (verb == CONTROL_RETRY || verb == CONTROL_RELEASE)
-        destination_due(queue, r->destination, now_ms, true);
+    return false;
 }
 
-static void remove_message(struct queue *queue, uint64_t id)
+/* A delivery that is under way learns of it: its result will mean something else. */
+static void tell_delivery(struct queue_delivery *d, size_t i, enum control_verb verb)
 {
-    store_remove(queue->store, id);
-    for (struct queue_delivery *d = map_get_u64(&queue->messages, id); d != NULL; d = d->next_of_message)
-        d->removed = true;
-    log_event(LOG_EVENT_INFO, "removed", LOG_ID(id));
+    if (verb == CONTROL_HOLD || verb == CONTROL_RELEASE)
+        d->recipients[i].held = verb == CONTROL_HOLD;
+    if (verb != CONTROL_REMOVE)
+        return;
+    if (d->gone == NULL)
+        d->gone = ARENA_ARRAY(&d->arena, bool, d->recipient_count);
+    d->gone[i] = true;
 }
+
+static void tell_deliveries(struct queue *queue, enum control_verb verb, uint64_t id, uint32_t number)
+{
+    for (struct queue_delivery *d = map_get_u64(&queue->messages, id); d != NULL; d = d->next_of_message)
+        for (size_t i = 0; i < d->recipient_count; i++)
+            if (d->recipients[i].number == number)
+                tell_delivery(d, i, verb);
+}
+
+static const char *const control_events[] = {
+    [CONTROL_RETRY] = "retried", [CONTROL_HOLD] = "held", [CONTROL_RELEASE] = "released", [CONTROL_REMOVE] = "removed", [CONTROL_PING] = "pinged"};
 
 size_t queue_control(struct queue *queue, enum control_verb verb, uint64_t id, uint64_t now_ms)
 {
@@ -248,14 +278,17 @@ size_t queue_control(struct queue *queue, enum control_verb verb, uint64_t id, u
     size_t touched = 0, count;
     do {
         count = store_recipients(queue->store, id, from, STORE_READ_MAX, &arena, found);
-        for (size_t i = 0; i < count; i++)
-            control_recipient(queue, verb, id, &found[i], now_ms);
-        touched += count;
+        for (size_t i = 0; i < count; i++) {
+            touched += control_recipient(queue, verb, id, &found[i], now_ms);
+            tell_deliveries(queue, verb, id, found[i].number);
+        }
         from = count == 0 ? from : found[count - 1].number + 1;
         arena_clear(&arena);
     } while (count == STORE_READ_MAX);
-    if (verb == CONTROL_REMOVE && touched > 0)
-        remove_message(queue, id);
+    if (touched > 0 && verb == CONTROL_REMOVE)
+        store_remove(queue->store, id);
+    if (touched > 0)
+        log_event(LOG_EVENT_INFO, control_events[verb], LOG_ID(id), LOG_U64("recipients", touched));
     return touched;
 }
 
@@ -266,5 +299,33 @@ size_t queue_control_some(struct queue *queue, enum control_verb verb, uint64_t 
     for (size_t i = 0; i < count; i++)
         touched += queue_control(queue, verb, ids[i], now_ms);
     *after = count == 0 ? 0 : ids[count - 1];
+    return touched;
+}
+
+static bool control_one(struct queue *queue, enum control_verb verb, const struct chosen *chosen, uint64_t now_ms)
+{
+    struct store_recipient r;
+    struct arena arena = {0};
+    bool touched = store_recipients(queue->store, chosen->id, chosen->number, 1, &arena, &r) == 1 && r.number == chosen->number &&
+                   control_recipient(queue, verb, chosen->id, &r, now_ms);
+    if (touched) {
+        tell_deliveries(queue, verb, chosen->id, chosen->number);
+        log_event(LOG_EVENT_INFO, control_events[verb], LOG_ID(chosen->id), LOG_BYTES("to", r.recipient.address));
+    }
+    if (touched && verb == CONTROL_REMOVE)
+        store_finish(queue->store, chosen->id, chosen->number);
+    arena_clear(&arena);
+    return touched;
+}
+
+size_t queue_control_chosen(struct queue *queue, enum control_verb verb, const struct chosen *chosen, size_t count, uint64_t now_ms)
+{
+    size_t touched = 0;
+    for (size_t i = 0; i < count; i++) {
+        touched += control_one(queue, verb, &chosen[i], now_ms);
+        bool last_of_message = i + 1 == count || chosen[i + 1].id != chosen[i].id;
+        if (verb == CONTROL_REMOVE && last_of_message)
+            store_settle(queue->store, chosen[i].id);
+    }
     return touched;
 }

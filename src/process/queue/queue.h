@@ -26,9 +26,11 @@ enum queue_limit {
     DELIVERY_RECIPIENTS_MAX = 100, /* in one transaction (RFC 5321 4.5.3.1.8) */
     LOOKS_A_TURN_MAX = 256,        /* rows that turn out not to be deliverable, then others have their turn */
     EXPIRY_SWEEP_MS = 60 * 1000,   /* how often the oldest messages are looked at */
-    EXPIRY_GRACE_MS = 5 * 60 * 1000, /* a last attempt has so long before the sweep takes the message */
     STUCK_RETRY_MS = 1000,         /* how soon a commit is tried again for which there was no room */
     QUEUE_SLOT = 255,              /* of the ids of our own reports */
+    PULSE_DESTINATIONS_MAX = 64,   /* that people are shown: the busiest */
+    PULSE_REASONS_MAX = 32,        /* destinations whose last reason for waiting is kept for people */
+    PULSE_REASON_MAX = 200,        /* octets of such a reason; longer ones are cut */
 };
 
 /* Destinations that no domain can be called. */
@@ -47,6 +49,21 @@ struct queue_options {
 struct active;
 struct queue_delivery;
 
+/* Why mail for a destination waits, as of late. */
+struct pulse_reason {
+    uint64_t when_ms; /* 0: this place is free */
+    size_t name_length, text_length;
+    char name[STORE_DESTINATION_MAX], text[PULSE_REASON_MAX];
+};
+
+/* What people see of the queue at work; numbers since the start. */
+struct pulse {
+    uint64_t started_ms;
+    uint64_t accepted;                    /* messages */
+    uint64_t delivered, deferred, failed; /* recipients */
+    struct pulse_reason reasons[PULSE_REASONS_MAX];
+};
+
 struct queue {
     struct queue_options options;
     struct store *store;
@@ -61,12 +78,15 @@ struct queue {
     uint64_t look_ms;                 /* when one in memory has something due again; 0: unknown to any */
     uint64_t wake_ms;                 /* when one in the store has; 0: none */
     uint64_t sweep_ms, sweep_after;   /* the expiry sweep: when, and behind which id */
+    uint64_t sweep_from;              /* up to this id nothing is to expire but what is held */
+    bool sweep_left;                  /* this sweep has left something behind that is not held */
     struct map deliveries, messages;  /* under way: by number; by message id (the first of a list) */
     uint64_t last_number;
     struct queue_delivery *unsaved;   /* their results are in the batch that is open */
     bool stuck;                       /* the last commit found no room, and results wait */
     uint64_t stuck_ms;                /* when it is tried again */
     struct arena scratch;             /* a content on its way out */
+    struct pulse pulse;
 };
 
 /* `store` stays the caller's. The texts of `options` live as long as the queue. */
@@ -100,10 +120,20 @@ void queue_wake(struct queue *queue, uint64_t now_ms);
 size_t queue_under_way(const struct queue *queue);
 
 /* A person's word on one message; how many recipients it touched. A retry
- * makes the destination forget its failures. */
+ * makes the destination forget its failures; it leaves those alone that are
+ * held. What is held is not tried and does not expire. What is released is
+ * tried at once, and then its time may be over like everybody's. What is
+ * removed while it is under way may still arrive, but nobody is told. */
 size_t queue_control(struct queue *queue, enum control_verb verb, uint64_t id, uint64_t now_ms);
 /* The same for all messages, by and by: up to STORE_READ_MAX behind *after,
  * which moves on; 0 at the end. Returns recipients touched. */
 size_t queue_control_some(struct queue *queue, enum control_verb verb, uint64_t *after, uint64_t now_ms);
+/* The same for these recipients alone; those of one message stand together. */
+size_t queue_control_chosen(struct queue *queue, enum control_verb verb, const struct chosen *chosen, size_t count, uint64_t now_ms);
+
+/* What goes on: the busiest destinations, and those of which mail was put off
+ * last; texts and arrays live in the arena or as long as the queue stands
+ * still. `with_under_way`: and every recipient that is being delivered. */
+void queue_status(struct queue *queue, bool with_under_way, uint64_t now_ms, struct arena *arena, struct ipc_status_answer *answer);
 
 #endif

@@ -27,7 +27,7 @@ struct queue_delivery {
     struct store_message message;  /* without content */
     struct store_recipient *recipients;
     size_t recipient_count;
-    bool removed;                  /* the message was, meanwhile */
+    bool *gone;                    /* those of them that a person removed meanwhile; NULL: none */
     /* Once the result is known: */
     struct queue_delivery *next_unsaved;
     struct ipc_deliver_answer answer;            /* a copy */
@@ -60,6 +60,11 @@ struct queue_delivery *delivery_make(struct queue *queue, struct active *active,
 /* It is over in memory: the message's other recipients may go on. */
 void delivery_drop(struct queue *queue, struct queue_delivery *delivery);
 
+/* ---- pulse.c ---- */
+
+/* Results came. */
+void pulse_note(struct queue *queue, const struct queue_delivery *delivery, uint64_t now_ms);
+
 /* ---- outcome.c ---- */
 
 /* Puts the results of an ended delivery into the batch. */
@@ -68,5 +73,7 @@ void outcome_apply(struct queue *queue, struct queue_delivery *delivery, uint64_
 void outcome_expire(struct queue *queue, const struct store_message *message, const struct store_recipient *recipients, size_t count, uint64_t now_ms);
 /* A part of the sweep; when to come again. */
 void outcome_sweep(struct queue *queue, uint64_t now_ms);
+/* Something of this message may expire again: the sweep shall see it. */
+void outcome_sweep_again(struct queue *queue, uint64_t id);
 
 #endif
