@@ -9,8 +9,8 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-extern const struct command alias_command, config_command, demo_command, doctor_command, domain_command, key_command, ports_command, queue_command, send_command,
-    serve_command, user_command;
+extern const struct command alias_command, config_command, demo_command, doctor_command, domain_command, explain_command, key_command, ports_command,
+    queue_command, send_command, serve_command, user_command;
 
 const struct command *const commands[] = {
     &demo_command, &doctor_command,
@@ -23,6 +23,7 @@ const struct command *const commands[] = {
     &alias_command,
     &key_command,
     &queue_command,
+    &explain_command,
     NULL,
 };
 

@@ -120,7 +120,7 @@ static bool read_size(struct bytes text, uint64_t *value)
     return read_unit(text, units, factors, value);
 }
 
-static bool read_duration(struct bytes text, uint64_t *value)
+bool config_duration(struct bytes text, uint64_t *value)
 {
     static const char *const units[] = {"ms", "s", "m", "h", "d", "w", NULL};
     static const uint64_t factors[] = {1, 1000, 60000, 3600000, 86400000, 604800000};
@@ -144,7 +144,7 @@ static bool read_number(const struct reading *reading, const yaml_node_t *node, 
         *(uint16_t *)at = 0;
         return true;
     }
-    bool read = key->type == KEY_SIZE ? read_size(text, &value) : key->type == KEY_DURATION ? read_duration(text, &value)
+    bool read = key->type == KEY_SIZE ? read_size(text, &value) : key->type == KEY_DURATION ? config_duration(text, &value)
                                                                                             : bytes_to_u64(text, UINT64_MAX, &value);
     if (!read)
         return fail_at(reading, node, "%s: '%.*s' is not %s", key->path, BYTES_ARG(bytes_first(text, 80)), forms[key->type]);

@@ -65,6 +65,9 @@ bool config_load(struct config *config, const char *file, struct error *error);
 bool config_parse(struct config *config, const char *name, struct bytes text, struct error *error);
 void config_free(struct config *config);
 
+/* "90s", "30m", "2h", "5d" (and ms, w) in milliseconds; false when it is none of these. */
+bool config_duration(struct bytes text, uint64_t *ms);
+
 /* The whole effective configuration as YAML that config_load() reads back;
  * secrets are left out. */
 void config_write(const struct config *config, struct buffer *out);

@@ -38,6 +38,26 @@ static void a_recipient_is_given_up_after_its_last_attempt(void **state)
     assert_true(schedule_is_over(1000, 9000, 9000 + SCHEDULE_GRACE_MS));
 }
 
+static void why_it_waits_has_one_answer(void **state)
+{
+    static const struct { struct schedule_facts facts; enum schedule_wait why; uint64_t next_ms; } wanted[] = {
+        {{.under_way = true, .held = true}, WAIT_UNDER_WAY, 0},
+        {{.held = true, .due_ms = 900}, WAIT_HELD, 0},
+        {{.all_held = true, .due_ms = 900}, WAIT_NO_SERVER, 0},
+        {{.served = true, .all_held = true, .due_ms = 900}, WAIT_ALL_HELD, 0},
+        {{.served = true, .due_ms = 900, .put_off_ms = 800}, WAIT_RETRY, 900},
+        {{.served = true, .due_ms = 800, .put_off_ms = 900}, WAIT_PUT_OFF, 900},
+        {{.served = true, .due_ms = 100, .put_off_ms = 501}, WAIT_PUT_OFF, 501},
+        {{.served = true, .due_ms = 501}, WAIT_RETRY, 501},
+        {{.served = true, .due_ms = 500, .put_off_ms = 500}, WAIT_TURN, 500},
+    };
+    for (size_t i = 0; i < ARRAY_LENGTH(wanted); i++) {
+        uint64_t next_ms = 1;
+        assert_int_equal(schedule_why(&wanted[i].facts, 500, &next_ms), wanted[i].why);
+        assert_int_equal(next_ms, wanted[i].next_ms);
+    }
+}
+
 struct ground {
     struct schedule schedule;
     struct schedule_destination d[4];
@@ -190,7 +210,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(delays_grow_to_their_greatest), cmocka_unit_test(the_last_attempt_is_made_at_the_expiry),
-        cmocka_unit_test(a_recipient_is_given_up_after_its_last_attempt), WITH_GROUND(destinations_take_turns),
+        cmocka_unit_test(a_recipient_is_given_up_after_its_last_attempt), cmocka_unit_test(why_it_waits_has_one_answer), WITH_GROUND(destinations_take_turns),
         WITH_GROUND(a_destination_has_so_many_under_way), WITH_GROUND(all_together_have_so_many_under_way),
         WITH_GROUND(a_destination_that_does_not_answer_is_put_off), WITH_GROUND(one_answer_forgives_all_failures), WITH_GROUND(one_put_off_before_begins_carefully),
     };

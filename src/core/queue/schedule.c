@@ -29,6 +29,24 @@ bool schedule_is_over(uint64_t expires_ms, uint64_t due_ms, uint64_t now_ms)
     return last_ms + SCHEDULE_GRACE_MS <= now_ms;
 }
 
+enum schedule_wait schedule_why(const struct schedule_facts *f, uint64_t now_ms, uint64_t *next_ms)
+{
+    *next_ms = 0;
+    if (f->under_way)
+        return WAIT_UNDER_WAY;
+    if (f->held)
+        return WAIT_HELD;
+    if (!f->served)
+        return WAIT_NO_SERVER;
+    if (f->all_held)
+        return WAIT_ALL_HELD;
+    *next_ms = f->put_off_ms > f->due_ms ? f->put_off_ms : f->due_ms;
+    if (*next_ms > now_ms)
+        return f->put_off_ms > f->due_ms ? WAIT_PUT_OFF : WAIT_RETRY;
+    *next_ms = now_ms;
+    return WAIT_TURN;
+}
+
 /* ---- who ---- */
 
 void schedule_start(struct schedule *schedule, const struct schedule_retry *retry, uint64_t seed)

@@ -45,6 +45,24 @@ uint64_t schedule_due_ms(const struct schedule_retry *retry, uint32_t attempts, 
  * attempt: it was held by a person until then, or a person said: try again. */
 bool schedule_is_over(uint64_t expires_ms, uint64_t due_ms, uint64_t now_ms);
 
+/* Why a recipient waits, for people: the first of these that is true. */
+enum schedule_wait {
+    WAIT_UNDER_WAY, /* it does not: an attempt is being made */
+    WAIT_HELD,      /* a person said so */
+    WAIT_NO_SERVER,
+    WAIT_ALL_HELD,  /* the configuration holds the whole queue */
+    WAIT_PUT_OFF,   /* nobody answers at its destination */
+    WAIT_RETRY,     /* an attempt failed; the next is not due */
+    WAIT_TURN,      /* it is due: others are before it */
+};
+struct schedule_facts {
+    bool under_way, held, served, all_held;
+    uint64_t due_ms;       /* its own */
+    uint64_t put_off_ms;   /* until then its destination is; 0: it is not */
+};
+/* `next_ms` gets when the next attempt may be made; 0: nobody can tell. */
+enum schedule_wait schedule_why(const struct schedule_facts *facts, uint64_t now_ms, uint64_t *next_ms);
+
 /* A destination in memory; the owner embeds it. Members are read-only to others. */
 struct schedule_destination {
     struct bytes name; /* the owner's; lives as long as this */

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * asking: what subcommands ask of the running queue process, through the
+ * control socket in its folder. asking_open(), questions, asking_close().
+ * What fails is said in `error`: 69 when no server runs, 77 without the
+ * permission, 75 when it gave no answer.
+ */
+#ifndef MAILBOAT_CLI_ASKING_H
+#define MAILBOAT_CLI_ASKING_H
+
+#include "channel.h"
+#include "error.h"
+
+struct asking {
+    struct channel channel;
+    uint64_t request;
+};
+
+/* `folder` is DATA/queue. */
+bool asking_open(struct asking *asking, const char *folder, struct error *error);
+void asking_close(struct asking *asking);
+
+/* A person's word on one message (0: on all); `count` gets the recipients it touched. */
+bool asking_control(struct asking *asking, enum control_verb verb, uint64_t id, uint64_t *count, struct error *error);
+/* On these recipients, at most CHOSEN_MAX; adds to `count`. */
+bool asking_choose(struct asking *asking, enum control_verb verb, struct chosen *chosen, size_t chosen_count, uint64_t *count, struct error *error);
+/* What goes on; texts and arrays live until the next question. */
+bool asking_status(struct asking *asking, bool with_under_way, struct ipc_status_answer *answer, struct error *error);
+
+/* Recipients that are being delivered now; none where no server runs. */
+struct under_way {
+    bool served; /* a server was asked, and answered */
+    bool all_held, disk_full;
+    struct chosen *chosen; /* in order */
+    size_t count;
+    struct arena arena;
+};
+void under_way_ask(struct under_way *under_way, const char *folder);
+void under_way_free(struct under_way *under_way);
+bool under_way_has(const struct under_way *under_way, uint64_t id, uint32_t number);
+/* Any recipient of this message. */
+bool under_way_has_any(const struct under_way *under_way, uint64_t id);
+
+#endif

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "words.h"
+
+#include <stdio.h>
+#include <time.h>
+
+const char *words_age(uint64_t from_ms, uint64_t to_ms, char room[WORDS_AGE_ROOM])
+{
+    static const struct { uint64_t below_s, unit_s; char name; } units[] = {{120, 1, 's'}, {2 * 3600, 60, 'm'}, {48 * 3600, 3600, 'h'}, {UINT64_MAX, 86400, 'd'}};
+    uint64_t seconds = to_ms > from_ms ? (to_ms - from_ms) / 1000 : 0;
+    size_t i = 0;
+    while (seconds >= units[i].below_s)
+        i++;
+    snprintf(room, WORDS_AGE_ROOM, "%llu%c", (unsigned long long)(seconds / units[i].unit_s), units[i].name);
+    return room;
+}
+
+const char *words_time(uint64_t epoch_ms, char room[WORDS_TIME_ROOM])
+{
+    time_t seconds = (time_t)(epoch_ms / 1000);
+    struct tm parts;
+    if (localtime_r(&seconds, &parts) == NULL || strftime(room, WORDS_TIME_ROOM, "%Y-%m-%d %H:%M:%S %z", &parts) == 0)
+        snprintf(room, WORDS_TIME_ROOM, "%llu ms", (unsigned long long)epoch_ms);
+    return room;
+}
+
+void words_reply(struct buffer *out, const struct store_reply *reply)
+{
+    if (reply->code != 0)
+        buffer_add_format(out, "%u ", (unsigned)reply->code);
+    if (reply->enhanced.length > 0)
+        buffer_add_format(out, "%.*s ", BYTES_ARG(reply->enhanced));
+    buffer_add(out, reply->text);
+}
+
+/* Control octets, and U+0080 to U+009F as UTF-8. */
+void words_add_clean(struct buffer *out, struct bytes text)
+{
+    for (size_t i = 0; i < text.length; i++) {
+        unsigned char octet = (unsigned char)text.at[i], next = i + 1 < text.length ? (unsigned char)text.at[i + 1] : 0;
+        bool second = octet == 0xc2 && next >= 0x80 && next < 0xa0;
+        buffer_add_octet(out, octet < 32 || octet == 127 || second ? '?' : text.at[i]);
+        i += second;
+    }
+}
+
+void words_print(struct bytes text)
+{
+    struct buffer clean = {0};
+    words_add_clean(&clean, text);
+    fwrite(buffer_text(&clean), 1, clean.length, stdout);
+    buffer_free(&clean);
+}
+
+json_t *words_json(struct bytes text)
+{
+    json_t *value = json_stringn(text.at == NULL ? "" : text.at, text.length);
+    return value != NULL ? value : json_string("(not UTF-8)");
+}
+
+void words_print_json(json_t *value)
+{
+    json_dumpf(value, stdout, JSON_COMPACT | JSON_PRESERVE_ORDER);
+    json_decref(value);
+}
