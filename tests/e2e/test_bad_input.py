@@ -82,7 +82,7 @@ def test_unknown_commands_and_flags():
         assert done.stderr.count("\n") == 1 and "--help" in done.stderr, done.stderr
 
 
-@pytest.mark.parametrize("command", ["serve", "demo", "ports", "send", "user", "domain", "alias", "key", "queue", "config"])
+@pytest.mark.parametrize("command", ["serve", "demo", "ports", "send", "user", "domain", "alias", "key", "queue", "explain", "config"])
 def test_every_subcommand_helps_with_an_example(command):
     done = run(command, "--help")
     assert f"mailboat {command}" in done.stdout and "example" in done.stdout.lower()

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Which recipients a filter means. */
+#include "unit.h"
+
+#include "selection.h"
+
+#include <stdio.h>
+#include <sysexits.h>
+
+enum { MINUTE_MS = 60 * 1000, NOW_MS = 100 * MINUTE_MS };
+
+static struct selection read_texts(struct selection_texts texts)
+{
+    struct selection selection;
+    struct error error = {0};
+    if (!selection_read(&selection, &texts, &error))
+        fail_msg("%s", error.text);
+    return selection;
+}
+
+static void assert_refused(struct selection_texts texts, const char *says)
+{
+    struct selection selection;
+    struct error error = {0};
+    assert_false(selection_read(&selection, &texts, &error));
+    assert_int_equal(error.exit_code, EX_USAGE);
+    assert_non_null(strstr(error.text, says));
+}
+
+static bool takes_sender(const char *filter, const char *sender)
+{
+    struct selection s = read_texts((struct selection_texts){.sender = filter});
+    return selection_takes_message(&s, bytes_of_text(sender), 0, NOW_MS);
+}
+
+static bool takes_to(struct selection_texts texts, const struct store_recipient *r)
+{
+    struct selection s = read_texts(texts);
+    return selection_takes_recipient(&s, r);
+}
+
+static void nothing_said_is_told_from_everything(void **state)
+{
+    struct selection none = read_texts((struct selection_texts){0}), all = read_texts((struct selection_texts){.all = true});
+    struct selection some = read_texts((struct selection_texts){.all = true, .older = "1m"});
+    assert_true(selection_is_unsaid(&none) && !selection_is_everything(&none));
+    assert_true(!selection_is_unsaid(&all) && selection_is_everything(&all));
+    assert_true(!selection_is_unsaid(&some) && !selection_is_everything(&some));
+    const struct store_recipient r = {.recipient = {.address = BYTES("bob@example.net")}};
+    assert_true(selection_takes_message(&none, bytes_none(), 5, 6) && selection_takes_recipient(&none, &r));
+}
+
+static void each_filter_makes_it_said(void **state)
+{
+    const struct selection_texts said[] = {{.sender = ""}, {.recipient = "a@b"}, {.domain = "b"}, {.older = "1s"}, {.younger = "1s"}, {.reason = "x"}};
+    for (size_t i = 0; i < ARRAY_LENGTH(said); i++) {
+        struct selection s = read_texts(said[i]);
+        assert_false(selection_is_unsaid(&s) || selection_is_everything(&s));
+        assert_int_equal(selection_looks_at_recipients(&s), said[i].recipient != NULL || said[i].domain != NULL || said[i].reason != NULL);
+    }
+}
+
+static void a_sender_is_an_address_or_a_domain_or_nobody(void **state)
+{
+    assert_true(takes_sender("ada@example.org", "ada@example.org"));
+    assert_true(takes_sender("<Ada@Example.ORG>", "ada@example.org"));
+    assert_false(takes_sender("ada@example.org", "bada@example.org"));
+    assert_false(takes_sender("ada@example.org", "ada@example.org.net"));
+    assert_true(takes_sender("@example.org", "anybody@EXAMPLE.org"));
+    assert_true(takes_sender("@example.org", "\"a@b\"@example.org"));
+    assert_false(takes_sender("@example.org", "ada@mail.example.org"));
+    assert_false(takes_sender("@example.org", ""));
+    assert_true(takes_sender("<>", "") && takes_sender("", ""));
+    assert_false(takes_sender("<>", "ada@example.org"));
+}
+
+static void ages_meet_at_their_bound(void **state)
+{
+    struct selection older = read_texts((struct selection_texts){.older = "2m"}), younger = read_texts((struct selection_texts){.younger = "2m"});
+    for (uint64_t age_ms = 2 * MINUTE_MS - 1; age_ms <= 2 * MINUTE_MS + 1; age_ms++) {
+        assert_int_equal(selection_takes_message(&older, bytes_none(), NOW_MS - age_ms, NOW_MS), age_ms >= 2 * MINUTE_MS);
+        assert_int_equal(selection_takes_message(&younger, bytes_none(), NOW_MS - age_ms, NOW_MS), age_ms < 2 * MINUTE_MS);
+    }
+    assert_true(selection_takes_message(&younger, bytes_none(), NOW_MS + 5, NOW_MS)); /* the clock was put back */
+}
+
+static void recipients_are_taken_by_address_domain_and_reason(void **state)
+{
+    const struct store_recipient r = {.recipient = {.address = BYTES("bob@there.net"), .original = BYTES("info@here.org")},
+                                      .last = {.when_ms = 1, .code = 451, .enhanced = BYTES("4.7.1"), .text = BYTES("Greylisted, see you")}};
+    assert_true(takes_to((struct selection_texts){.recipient = "BOB@there.net"}, &r));
+    assert_true(takes_to((struct selection_texts){.recipient = "info@here.org"}, &r)); /* as the sender wrote it */
+    assert_true(takes_to((struct selection_texts){.recipient = "@there.net"}, &r));
+    assert_false(takes_to((struct selection_texts){.recipient = "eve@there.net"}, &r));
+    assert_true(takes_to((struct selection_texts){.domain = "There.NET"}, &r) && takes_to((struct selection_texts){.domain = "@there.net"}, &r));
+    assert_false(takes_to((struct selection_texts){.domain = "net"}, &r) || takes_to((struct selection_texts){.domain = "here.org"}, &r));
+    assert_true(takes_to((struct selection_texts){.reason = "greylist"}, &r) && takes_to((struct selection_texts){.reason = "451 4.7.1 G"}, &r));
+    assert_true(takes_to((struct selection_texts){.reason = "you"}, &r) && takes_to((struct selection_texts){.reason = "451 4.7.1 greylisted, see you"}, &r));
+    assert_false(takes_to((struct selection_texts){.reason = "you!"}, &r) || takes_to((struct selection_texts){.reason = "451 4.7.1 greylisted, see you."}, &r));
+    /* all that was said must hold */
+    assert_true(takes_to((struct selection_texts){.domain = "there.net", .reason = "greylist"}, &r));
+    assert_false(takes_to((struct selection_texts){.domain = "there.net", .reason = "refused"}, &r));
+    const struct store_recipient fresh = {.recipient = {.address = BYTES("bob@there.net")}};
+    assert_false(takes_to((struct selection_texts){.reason = "g"}, &fresh));
+    assert_false(takes_to((struct selection_texts){.recipient = "<>"}, &fresh)); /* an address that was not changed is no match for nothing */
+}
+
+static void what_cannot_be_is_refused(void **state)
+{
+    assert_refused((struct selection_texts){.older = "soon"}, "--older: 'soon'");
+    assert_refused((struct selection_texts){.older = ""}, "--older");
+    assert_refused((struct selection_texts){.younger = "5"}, "--younger");
+    assert_refused((struct selection_texts){.younger = "99999999999999999999d"}, "--younger");
+    assert_refused((struct selection_texts){.domain = ""}, "--domain");
+    assert_refused((struct selection_texts){.reason = ""}, "--reason");
+    assert_refused((struct selection_texts){.recipient = ""}, "--recipient");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(nothing_said_is_told_from_everything), cmocka_unit_test(each_filter_makes_it_said),
+        cmocka_unit_test(a_sender_is_an_address_or_a_domain_or_nobody), cmocka_unit_test(ages_meet_at_their_bound),
+        cmocka_unit_test(recipients_are_taken_by_address_domain_and_reason), cmocka_unit_test(what_cannot_be_is_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
