@@ -225,14 +225,15 @@ static void print_head_as_json(const struct story *story)
 {
     const struct store_message *m = &story->message;
     const struct origin *o = &m->origin;
-    char *head = json_dumps(json_pack("{s:s, s:o, s:I, s:I, s:I, s:b, s:{s:o, s:o, s:o, s:i, s:o, s:o}}", "id", story->id, "sender", words_json(m->envelope.sender), "size",
-                                      (json_int_t)m->envelope.size, "accepted_ms", (json_int_t)m->arrived_ms, "expires_ms", (json_int_t)m->expires_ms, "server",
-                                      (int)story->under_way.served, "origin", "client", words_json(o->client_address), "helo", words_json(o->client_helo), "protocol",
-                                      words_json(o->protocol), "port", (int)o->port, "tls", words_json(o->tls), "account", words_json(o->account)),
-                            JSON_COMPACT | JSON_PRESERVE_ORDER);
+    json_t *all = json_pack("{s:s, s:o, s:I, s:I, s:I, s:b, s:{s:o, s:o, s:o, s:i, s:o, s:o}}", "id", story->id, "sender", words_json(m->envelope.sender), "size",
+                            (json_int_t)m->envelope.size, "accepted_ms", (json_int_t)m->arrived_ms, "expires_ms", (json_int_t)m->expires_ms, "server",
+                            (int)story->under_way.served, "origin", "client", words_json(o->client_address), "helo", words_json(o->client_helo), "protocol",
+                            words_json(o->protocol), "port", (int)o->port, "tls", words_json(o->tls), "account", words_json(o->account));
+    char *head = json_dumps(all, JSON_COMPACT | JSON_PRESERVE_ORDER);
     if (head != NULL)
         printf("%.*s,\"recipients\":[", (int)strlen(head) - 1, head);
     free(head);
+    json_decref(all);
 }
 
 /* ---- the whole ---- */
