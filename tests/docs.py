@@ -48,6 +48,22 @@ def check_manual():
             wrong.append(f"{page.name}: {done.stdout.strip()}")
 
 
+def check_providers():
+    """The tables of docs/ports.md are what the program knows."""
+    text = (ROOT / "src/core/port/providers.c").read_text()
+    page = (ROOT / "docs/ports.md").read_text()
+    known = re.findall(r'^    \{"([^"]+)", "[^"]*", "([^"]+)", \{([\d, ]+)\}, \{([\d, ]+)\}', text, re.M)
+    if len(known) < 13:
+        wrong.append("src/core/port/providers.c: the table was not found there")
+    for name, hosts, starttls, implicit in known:
+        row = f"| {name} | {hosts.replace(',', ', ')} | {starttls} | {implicit if implicit != '0' else 'none'} |"
+        if row not in page:
+            wrong.append(f"docs/ports.md: the provider's row is not: {row}")
+    for network in re.findall(r'^    \{"([^"]+)",', (ROOT / "src/core/port/networks.c").read_text(), re.M):
+        if f"| {network} |" not in page:
+            wrong.append(f"docs/ports.md: the network {network} is missing")
+
+
 def check_links():
     for page in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]:
         for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
@@ -58,7 +74,7 @@ def check_links():
                 wrong.append(f"{page.relative_to(ROOT)}: {target} is not there")
 
 
-for check in (check_keys, check_commands, check_manual, check_links):
+for check in (check_keys, check_commands, check_manual, check_providers, check_links):
     check()
 print("\n".join(wrong) if wrong else "the documents are true")
 sys.exit(1 if wrong else 0)
