@@ -21,6 +21,7 @@ test: packages test-packages
 bench: packages test-packages $(BUILD)/build.ninja
 	@ninja -C $(BUILD) mailboat
 	@bench/run
+	@MAILBOAT=$(BUILD)/mailboat bench/failover
 
 fuzz: packages test-packages
 	@tests/run --only fuzz --fuzz-seconds $(or $(SECONDS_EACH),600)

@@ -13,17 +13,21 @@ from mailboat import PATIENCE, ROOT, free_port
 UNPACKED = ROOT / "build-peers"
 
 
-def postfix_folder():
-    """Downloads and unpacks Debian's postfix once; returns its root."""
-    root = UNPACKED / "postfix"
+def unpacked(name, *packages):
+    """Downloads and unpacks packages of Debian once; returns their common root."""
+    root = UNPACKED / name
     UNPACKED.mkdir(exist_ok=True)
     with open(UNPACKED / "lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (root / "usr/sbin/smtp-source").exists():
-            subprocess.run(["apt-get", "-qq", "download", "postfix"], cwd=UNPACKED, check=True, capture_output=True)
-            package = next(UNPACKED.glob("postfix_*.deb"))
-            subprocess.run(["dpkg", "-x", str(package), str(root)], check=True)
+        if not (root / "usr").exists():
+            for package in packages:
+                subprocess.run(["apt-get", "-qq", "download", package], cwd=UNPACKED, check=True, capture_output=True)
+                subprocess.run(["dpkg", "-x", str(next(UNPACKED.glob(f"{package}_*.deb"))), str(root)], check=True)
     return root
+
+
+def postfix_folder():
+    return unpacked("postfix", "postfix")
 
 
 def postfix_environment():
@@ -73,10 +77,13 @@ def wait_for_port(port, address="127.0.0.1", timeout=PATIENCE):
 
 class Postfix:
     """A whole Postfix in a mount namespace of its own (needs root), that
-    takes mail for `domain` and keeps it in mailboxes below its folder."""
+    takes mail for `domain` and keeps it in mailboxes below its folder. In a
+    network namespace, where one is given, it has all the four ports."""
 
-    def __init__(self, folder, domain, certificates):
-        self.folder, self.port, self.domain = Path(folder), free_port(), domain
+    def __init__(self, folder, domain, certificates, namespace=None):
+        self.folder, self.port, self.domain = Path(folder), 25 if namespace else free_port(), domain
+        self.enter = ["ip", "netns", "exec", namespace] if namespace else []
+        address = "all" if namespace else "127.0.0.1"
         root = postfix_folder()
         config = self.folder / "conf"
         for sub in ("conf", "spool", "data", "mail", "etc"):
@@ -107,7 +114,7 @@ setgid_group = postdrop
 import_environment = MAIL_CONFIG MAIL_DEBUG MAIL_LOGTAG TZ LANG=C LD_LIBRARY_PATH
 maillog_file = {self.folder}/maillog
 maillog_file_prefixes = {self.folder}
-inet_interfaces = 127.0.0.1
+inet_interfaces = {address}
 inet_protocols = ipv4
 myhostname = postfix.{domain}
 mydestination =
@@ -127,8 +134,9 @@ disable_dns_lookups = yes
 smtp_host_lookup = native
 smtpd_peername_lookup = no
 """)
-        (config / "master.cf").write_text(f"""127.0.0.1:{self.port} inet n - n - - smtpd
-cleanup   unix  n       -       n       -       0       cleanup
+        more = "587 inet n - n - - smtpd\n2525 inet n - n - - smtpd\n465 inet n - n - - smtpd -o smtpd_tls_wrappermode=yes\n" if namespace else ""
+        (config / "master.cf").write_text(f"""{self.port if namespace else f"127.0.0.1:{self.port}"} inet n - n - - smtpd
+{more}cleanup   unix  n       -       n       -       0       cleanup
 qmgr      unix  n       -       n       300     1       qmgr
 tlsmgr    unix  -       -       n       1000?   1       tlsmgr
 rewrite   unix  -       -       n       -       -       trivial-rewrite
@@ -142,12 +150,13 @@ postlog   unix-dgram n  -       n       -       1       postlogd
 """)
         self.config = config
         self._run("start")
-        wait_for_port(self.port)
+        if not namespace:
+            wait_for_port(self.port)
 
     def _run(self, verb):
         script = (f"mount --bind {self.folder}/etc/passwd /etc/passwd && mount --bind {self.folder}/etc/group /etc/group && "
                   f"exec {postfix_folder()}/usr/sbin/postfix -c {self.config} {verb}")
-        done = subprocess.run(["unshare", "-m", "--propagation", "private", "sh", "-c", script], env=postfix_environment(),
+        done = subprocess.run([*self.enter, "unshare", "-m", "--propagation", "private", "sh", "-c", script], env=postfix_environment(),
                               capture_output=True, text=True)
         if done.returncode != 0:
             raise AssertionError(f"postfix {verb}: {done.stdout}{done.stderr}")
@@ -158,3 +167,68 @@ postlog   unix-dgram n  -       n       -       1       postlogd
 
     def stop(self):
         self._run("stop")
+
+
+class Exim:
+    """Debian's Exim in network and mount namespaces (needs root), on all the
+    four ports; it takes mail for `domain` into one Maildir."""
+
+    USER = 7005
+
+    def __init__(self, folder, domain, certificates, namespace):
+        self.folder = Path(folder)
+        root = unpacked("exim", "exim4-daemon-light")
+        for sub in ("spool", "log", "mail", "etc"):
+            (self.folder / sub).mkdir(parents=True, exist_ok=True)
+        for parent in [self.folder, *self.folder.parents]:
+            if str(parent).startswith("/tmp/"):
+                os.chmod(parent, 0o755)
+        for name, line in (("passwd", f"Debian-exim:x:{self.USER}:{self.USER}::/:/bin/false"), ("group", f"Debian-exim:x:{self.USER}:")):
+            kept = [l for l in Path("/etc", name).read_text().splitlines() if not l.startswith("Debian-exim:")]
+            (self.folder / "etc" / name).write_text("\n".join([*kept, line]) + "\n")
+        key, certificate = self.folder / "exim.key", self.folder / "exim.pem"
+        key.write_bytes((Path(certificates) / "server.key").read_bytes())
+        certificate.write_bytes((Path(certificates) / "server.pem").read_bytes())
+        for path in (self.folder, key, certificate, *(self.folder / sub for sub in ("spool", "log", "mail"))):
+            os.chown(path, self.USER, self.USER)
+        (self.folder / "exim.conf").write_text(f"""exim_path = {root}/usr/sbin/exim4
+spool_directory = {self.folder}/spool
+log_file_path = {self.folder}/log/%slog
+pid_file_path = {self.folder}/exim.pid
+primary_hostname = exim.{domain}
+daemon_smtp_ports = 25 : 587 : 2525 : 465
+tls_on_connect_ports = 465
+tls_advertise_hosts = *
+tls_certificate = {certificate}
+tls_privatekey = {key}
+acl_smtp_rcpt = take
+host_lookup =
+rfc1413_query_timeout = 0s
+never_users = root
+begin acl
+take:
+  accept domains = {domain}
+  deny
+begin routers
+all:
+  driver = accept
+  transport = keep
+begin transports
+keep:
+  driver = appendfile
+  directory = {self.folder}/mail
+  maildir_format
+  user = {self.USER}
+  group = {self.USER}
+""")
+        script = (f"mount --bind {self.folder}/etc/passwd /etc/passwd && mount --bind {self.folder}/etc/group /etc/group && "
+                  f"exec {root}/usr/sbin/exim4 -C {self.folder}/exim.conf -bdf -q1h")
+        self.process = subprocess.Popen(["ip", "netns", "exec", namespace, "unshare", "-m", "--propagation", "private", "sh", "-c", script],
+                                        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+
+    def mail(self):
+        return [p.read_bytes() for p in (self.folder / "mail/new").glob("*")]
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait()

@@ -13,6 +13,7 @@ import pytest
 
 from mailboat import PROGRAM, make_certificate, make_certificates
 from networks import networks
+from peers import Exim, Postfix
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="network namespaces need root")
 HERE = Path(__file__).parent
@@ -312,6 +313,37 @@ def test_doctor_tells_what_leaves(net):
     assert done.returncode == 0
     assert {p["port"]: p["reached"] for p in facts["outgoing"]} == {25: False, 587: False, 465: False, 2525: True}
     assert "DigitalOcean" in facts["advice"] and "smarthost" in facts["advice"]
+
+
+# ---- servers that others wrote ----
+
+@pytest.fixture(scope="module", params=["postfix", "exim"])
+def foreign(request, tmp_path_factory, certificates):
+    with networks(tmp_path_factory.mktemp("net")) as net:
+        kind = Postfix if request.param == "postfix" else Exim
+        net.mail = kind(tmp_path_factory.mktemp(request.param), "example.test", certificates, namespace=net.server)
+        for port in (587, 2525, 465):
+            net.wait_port(port)
+        net.ca = certificates / "ca.pem"
+        yield net
+        net.mail.stop()
+
+
+@pytest.mark.parametrize("blocked, winner", [([], 587), ([587], 2525), ([587, 2525], 465)])
+def test_a_foreign_server_is_reached_too(foreign, blocked, winner):
+    foreign.clear()
+    foreign.drop(*blocked)
+    before = len(foreign.mail.mail())
+    done = foreign.cli("send", "--host", "mail.example.test", "--ca-file", foreign.ca, "--from", "ada@example.test", "--to", "bob@example.test",
+                       "--subject", "by which port", "--body", "hello", home=foreign.folder / f"home{winner}")
+    assert done.returncode == 0, done.stderr
+    assert f"port {winner} was chosen" in done.stderr
+    deadline = time.monotonic() + 20
+    while len(foreign.mail.mail()) == before and time.monotonic() < deadline:
+        time.sleep(0.05)  # another program's mailbox: there is no event to wait for
+    assert len(foreign.mail.mail()) == before + 1
+    facts = ports(foreign, "mail.example.test", code=0)
+    assert facts[0]["use"] == winner
 
 
 # ---- the smarthost ----

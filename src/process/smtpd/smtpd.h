@@ -28,7 +28,7 @@ enum {
     HANDSHAKE_TIMEOUT_MS = 60 * 1000,
     CLOSE_TIMEOUT_MS = 10 * 1000,     /* for the client to take the last reply */
     /* How long to look at how a client begins, before it is greeted in clear. */
-    FIRST_WAIT_MS = 100,              /* where STARTTLS is the custom */
+    FIRST_WAIT_MS = 50,              /* where STARTTLS is the custom */
     FIRST_WAIT_LOOPBACK_MS = 3,       /* programs on this machine send at once, and send often */
     FIRST_WAIT_HASTY_MS = 500,        /* from an address that spoke TLS there lately */
     FIRST_WAIT_IMPLICIT_MS = 4 * 1000, /* where TLS from the first byte is: who waits, waits for a greeting */
