@@ -16,7 +16,6 @@ enum {
     FILE_SIZE_MAX = 1024 * 1024, /* octets of a configuration file */
     LISTENER_TEXT_MAX = 64,
 };
-#define DEFAULT_FILE "/etc/mailboat/mailboat.conf"
 
 /* What reading needs at hand. */
 struct reading {
@@ -24,6 +23,7 @@ struct reading {
     const char *name; /* of the file, for errors */
     yaml_document_t *document;
     struct error *error;
+    bool as_anybody; /* the files that it names are not looked at */
     const yaml_node_t *seen[64]; /* where each key of config_keys was said; NULL: not */
 };
 
@@ -429,7 +429,7 @@ static void fill_listeners(struct config *config)
 
 static bool check_file(const struct reading *reading, const char *path, const char *file)
 {
-    if (file == NULL || access(file, R_OK) == 0)
+    if (file == NULL || reading->as_anybody || access(file, R_OK) == 0)
         return true;
     return fail_at(reading, said_at(reading, path), "%s: cannot read %s (%s); give a file that is there, or leave the key out", path, file, strerror(errno));
 }
@@ -448,7 +448,7 @@ static bool read_password(const struct reading *reading)
     struct config *config = reading->config;
     const char *file = config->relay.smarthost.password_file;
     char line[1024] = "";
-    if (file == NULL)
+    if (file == NULL || reading->as_anybody)
         return true;
     FILE *opened = fopen(file, "re");
     if (opened == NULL || fgets(line, sizeof line, opened) == NULL) {
@@ -539,7 +539,7 @@ static bool read_document(struct reading *reading, yaml_parser_t *parser)
     return read;
 }
 
-bool config_parse(struct config *config, const char *name, struct bytes text, struct error *error)
+static bool parse(struct config *config, const char *name, struct bytes text, bool as_anybody, struct error *error)
 {
     yaml_parser_t parser;
     *config = (struct config){0};
@@ -548,7 +548,7 @@ bool config_parse(struct config *config, const char *name, struct bytes text, st
     if (!yaml_parser_initialize(&parser))
         return error_set(error, EX_OSERR, "%s: there is no memory to read it", name);
     yaml_parser_set_input_string(&parser, (const unsigned char *)(text.at == NULL ? "" : text.at), text.length);
-    struct reading reading = {.config = config, .name = name, .error = error};
+    struct reading reading = {.config = config, .name = name, .error = error, .as_anybody = as_anybody};
     config->file = arena_text(&config->arena, bytes_of_text(name));
     bool read = read_document(&reading, &parser);
     yaml_parser_delete(&parser);
@@ -557,10 +557,15 @@ bool config_parse(struct config *config, const char *name, struct bytes text, st
     return read;
 }
 
-bool config_load(struct config *config, const char *file, struct error *error)
+bool config_parse(struct config *config, const char *name, struct bytes text, struct error *error)
+{
+    return parse(config, name, text, false, error);
+}
+
+static bool load(struct config *config, const char *file, bool as_anybody, struct error *error)
 {
     struct buffer text = {0};
-    const char *name = file == NULL ? DEFAULT_FILE : file;
+    const char *name = file == NULL ? CONFIG_DEFAULT_FILE : file;
     FILE *opened = fopen(name, "re");
     *config = (struct config){0};
     if (opened == NULL)
@@ -572,9 +577,19 @@ bool config_load(struct config *config, const char *file, struct error *error)
     }
     bool failed = ferror(opened) != 0;
     fclose(opened);
-    bool read = failed ? error_set(error, EX_CONFIG, "%s: cannot be read; is it a file?", name) : config_parse(config, name, buffer_bytes(&text), error);
+    bool read = failed ? error_set(error, EX_CONFIG, "%s: cannot be read; is it a file?", name) : parse(config, name, buffer_bytes(&text), as_anybody, error);
     buffer_free(&text);
     return read;
+}
+
+bool config_load(struct config *config, const char *file, struct error *error)
+{
+    return load(config, file, false, error);
+}
+
+bool config_load_as_anybody(struct config *config, const char *file, struct error *error)
+{
+    return load(config, file, true, error);
 }
 
 void config_free(struct config *config)

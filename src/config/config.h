@@ -16,6 +16,8 @@
 enum relay_via { RELAY_MX, RELAY_SMARTHOST, RELAY_AUTO };
 enum deliver_how { DELIVER_MAILDIR, DELIVER_LMTP };
 
+#define CONFIG_DEFAULT_FILE "/etc/mailboat/mailboat.conf"
+
 struct config_listener {
     const char *address; /* "0.0.0.0", "::", "127.0.0.1"; NULL: every address, IPv4 and IPv6 */
     uint16_t port;
@@ -61,6 +63,9 @@ struct config {
 
 /* Reads, checks and fills in. NULL `file`: /etc/mailboat/mailboat.conf. */
 bool config_load(struct config *config, const char *file, struct error *error);
+/* The same for those who send mail on this machine: the files that it names
+ * (keys, passwords) are not theirs to read, and are not looked at. */
+bool config_load_as_anybody(struct config *config, const char *file, struct error *error);
 /* The same from text, for tests and fuzzing; `name` stands for the file in errors. */
 bool config_parse(struct config *config, const char *name, struct bytes text, struct error *error);
 void config_free(struct config *config);

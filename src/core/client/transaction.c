@@ -9,6 +9,8 @@
  */
 #include "client/state.h"
 
+#include "smtp/command.h"
+
 #include <assert.h>
 
 static void decide(struct client_state *state, size_t i, struct client_result result)
@@ -73,52 +75,34 @@ static const char *lacking(const struct client_session *session, const char **en
     return NULL;
 }
 
+/* Only the parameters that the peer knows. */
 static void say_mail(struct client_session *session)
 {
-    static const char *const bodies[] = {"", " BODY=8BITMIME", " BODY=BINARYMIME"};
     const struct client_capabilities *peer = &session->capabilities;
-    const struct envelope *e = session->state->envelope;
+    struct envelope said = *session->state->envelope;
     struct buffer line = {0};
-    buffer_add_format(&line, "MAIL FROM:<%.*s>", BYTES_ARG(e->sender));
-    if (peer->size_known && e->size > 0)
-        buffer_add_format(&line, " SIZE=%llu", (unsigned long long)e->size);
-    if (peer->eightbitmime || e->body == BODY_BINARYMIME)
-        buffer_add_text(&line, bodies[e->body]);
-    if (needs_utf8(e))
-        buffer_add_text(&line, " SMTPUTF8");
-    if (e->requiretls)
-        buffer_add_text(&line, " REQUIRETLS");
-    if (peer->dsn && e->ret != RET_UNSAID)
-        buffer_add_text(&line, e->ret == RET_FULL ? " RET=FULL" : " RET=HDRS");
-    if (peer->dsn && e->envid.length > 0)
-        buffer_add_format(&line, " ENVID=%.*s", BYTES_ARG(e->envid));
+    said.smtputf8 = needs_utf8(&said);
+    said.size = peer->size_known ? said.size : 0;
+    if (!peer->eightbitmime && said.body == BODY_8BITMIME)
+        said.body = BODY_7BIT;
+    if (!peer->dsn) {
+        said.ret = RET_UNSAID;
+        said.envid = bytes_none();
+    }
+    command_add_mail(&line, &said);
     client_out(session, "%s", buffer_text(&line));
     buffer_free(&line);
 }
 
-static void add_notify(struct buffer *line, uint8_t notify)
-{
-    static const struct { const char *name; uint8_t flag; } words[] = {
-        {"NEVER", NOTIFY_NEVER}, {"SUCCESS", NOTIFY_SUCCESS}, {"FAILURE", NOTIFY_FAILURE}, {"DELAY", NOTIFY_DELAY}};
-    const char *before = " NOTIFY=";
-    for (size_t i = 0; i < ARRAY_LENGTH(words); i++) {
-        if ((notify & words[i].flag) == 0)
-            continue;
-        buffer_add_format(line, "%s%s", before, words[i].name);
-        before = ",";
-    }
-}
-
 static void say_rcpt(struct client_session *session, size_t i)
 {
-    const struct recipient *r = &session->state->envelope->recipients[i];
+    struct recipient said = session->state->envelope->recipients[i];
     struct buffer line = {0};
-    buffer_add_format(&line, "RCPT TO:<%.*s>", BYTES_ARG(r->address));
-    if (session->capabilities.dsn) {
-        add_notify(&line, r->notify);
-        if (r->orcpt.length > 0)
-            buffer_add_format(&line, " ORCPT=%.*s", BYTES_ARG(r->orcpt));
+    if (!session->capabilities.dsn) {
+        said.notify = NOTIFY_UNSAID;
+        said.orcpt = bytes_none();
     }
+    command_add_rcpt(&line, &said);
     client_out(session, "%s", buffer_text(&line));
     buffer_free(&line);
 }

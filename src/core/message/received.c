@@ -23,7 +23,9 @@ static void add_client(struct buffer *out, const struct origin *origin)
     buffer_add_text(out, "Received: from ");
     add_clean(out, origin->client_helo.length == 0 ? BYTES("unknown") : origin->client_helo, true);
     if (bytes_is(address, "local")) {
-        buffer_add_text(out, " (local)");
+        buffer_add_text(out, origin->account.length > 0 ? " (local, by " : " (local");
+        add_clean(out, origin->account, true);
+        buffer_add_text(out, ")");
         return;
     }
     buffer_add_format(out, " ([%s%.*s])", bytes_find(address, ':') != SIZE_MAX ? "IPv6:" : "", BYTES_ARG(address));

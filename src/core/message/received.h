@@ -14,7 +14,8 @@
  * Appends the Received field with its CRLF: who said what in EHLO from which
  * address, our name, the protocol (RFC 3848), the queue id, TLS, and the
  * recipient where there is only one. A client who signed in is named by its
- * protocol alone: its address is its own affair.
+ * protocol alone: its address is its own affair. A local program is named by
+ * its user: "by uid 1000".
  */
 void received_add(struct buffer *out, const struct origin *origin, const struct envelope *envelope, struct bytes hostname,
                   uint64_t id, uint64_t epoch_ms);

@@ -103,22 +103,29 @@ static bool read_auth(struct bytes value, bool has_value, void *into)
     return has_value && value.length > 0 && xtext_is_valid(value);
 }
 
-static bool read_notify(struct bytes value, bool has_value, void *into)
+static const struct { const char *name; uint8_t flag; } notify_words[] = {
+    {"NEVER", NOTIFY_NEVER}, {"SUCCESS", NOTIFY_SUCCESS}, {"FAILURE", NOTIFY_FAILURE}, {"DELAY", NOTIFY_DELAY}};
+
+bool command_parse_notify(struct bytes value, uint8_t *notify)
 {
-    static const struct { const char *name; uint8_t flag; } words[] = {
-        {"NEVER", NOTIFY_NEVER}, {"SUCCESS", NOTIFY_SUCCESS}, {"FAILURE", NOTIFY_FAILURE}, {"DELAY", NOTIFY_DELAY}};
-    struct rcpt_argument *rcpt = into;
-    while (has_value && value.length > 0) {
+    *notify = NOTIFY_UNSAID;
+    while (value.length > 0) {
         struct bytes word = bytes_split(&value, ',');
         size_t i = 0;
-        while (i < ARRAY_LENGTH(words) && !bytes_is_nocase(word, words[i].name))
+        while (i < ARRAY_LENGTH(notify_words) && !bytes_is_nocase(word, notify_words[i].name))
             i++;
-        if (i == ARRAY_LENGTH(words))
+        if (i == ARRAY_LENGTH(notify_words))
             return false;
-        rcpt->notify |= words[i].flag;
+        *notify |= notify_words[i].flag;
     }
     /* NEVER stands alone (RFC 3461 4.1). */
-    return rcpt->notify != 0 && ((rcpt->notify & NOTIFY_NEVER) == 0 || rcpt->notify == NOTIFY_NEVER);
+    return *notify != 0 && ((*notify & NOTIFY_NEVER) == 0 || *notify == NOTIFY_NEVER);
+}
+
+static bool read_notify(struct bytes value, bool has_value, void *into)
+{
+    struct rcpt_argument *rcpt = into;
+    return has_value && command_parse_notify(value, &rcpt->notify);
 }
 
 static bool read_orcpt(struct bytes value, bool has_value, void *into)
@@ -206,6 +213,37 @@ enum argument_verdict command_parse_rcpt(struct bytes argument, bool utf8_allowe
     if (verdict == ARGUMENT_FINE && !utf8_allowed && !bytes_is_ascii(rcpt->orcpt)) /* then it must be xtext (RFC 6533 3) */
         return ARGUMENT_NEEDS_UTF8;
     return verdict;
+}
+
+void command_add_mail(struct buffer *out, const struct envelope *e)
+{
+    static const char *const bodies[] = {"", " BODY=8BITMIME", " BODY=BINARYMIME"};
+    static const char *const returns[] = {"", " RET=HDRS", " RET=FULL"};
+    buffer_add_format(out, "MAIL FROM:<%.*s>", BYTES_ARG(e->sender));
+    if (e->size > 0)
+        buffer_add_format(out, " SIZE=%llu", (unsigned long long)e->size);
+    buffer_add_text(out, bodies[e->body]);
+    if (e->smtputf8)
+        buffer_add_text(out, " SMTPUTF8");
+    if (e->requiretls)
+        buffer_add_text(out, " REQUIRETLS");
+    buffer_add_text(out, returns[e->ret]);
+    if (e->envid.length > 0)
+        buffer_add_format(out, " ENVID=%.*s", BYTES_ARG(e->envid));
+}
+
+void command_add_rcpt(struct buffer *out, const struct recipient *r)
+{
+    const char *before = " NOTIFY=";
+    buffer_add_format(out, "RCPT TO:<%.*s>", BYTES_ARG(r->address));
+    for (size_t i = 0; i < ARRAY_LENGTH(notify_words); i++) {
+        if ((r->notify & notify_words[i].flag) == 0)
+            continue;
+        buffer_add_format(out, "%s%s", before, notify_words[i].name);
+        before = ",";
+    }
+    if (r->orcpt.length > 0)
+        buffer_add_format(out, " ORCPT=%.*s", BYTES_ARG(r->orcpt));
 }
 
 bool command_parse_bdat(struct bytes argument, uint64_t *size, bool *last)

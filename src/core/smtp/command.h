@@ -51,6 +51,14 @@ struct rcpt_argument {
 /* "TO:<a@b> NOTIFY=...": what follows RCPT. */
 enum argument_verdict command_parse_rcpt(struct bytes argument, bool utf8_allowed, struct rcpt_argument *rcpt);
 
+/* "FAILURE,DELAY": the value of NOTIFY= (RFC 3461 4.1); a set of enum dsn_notify. */
+bool command_parse_notify(struct bytes value, uint8_t *notify);
+
+/* Appends "MAIL FROM:<...>" and "RCPT TO:<...>" with the parameters that are
+ * said in the envelope, without a line end; what the parsers above read. */
+void command_add_mail(struct buffer *out, const struct envelope *envelope);
+void command_add_rcpt(struct buffer *out, const struct recipient *recipient);
+
 /* "1234 LAST": what follows BDAT (RFC 3030 2). */
 bool command_parse_bdat(struct bytes argument, uint64_t *size, bool *last);
 
