@@ -17,6 +17,7 @@ struct command {
     const char *help;    /* the whole of `mailboat NAME --help`, with an example */
     /* argv[0] is the subcommand's name. Returns an exit code of sysexits.h. */
     int (*run)(int argc, char **argv);
+    bool own_arguments;  /* they are another program's: --help counts only when it is the one argument */
 };
 
 extern const struct command *const commands[]; /* ends with NULL */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "letter.h"
 
-#include "buffer.h"
+#include "message/mailbox.h"
 #include "message/mime.h"
 #include "smtp/address.h"
 
@@ -31,9 +31,8 @@ static bool check_address(struct bytes text, bool *utf8, struct error *error)
     return true;
 }
 
-static bool add_recipient(struct letter *letter, struct bytes mailbox, struct error *error)
+bool letter_add_recipient(struct letter *letter, struct bytes address, struct error *error)
 {
-    struct bytes address = bare(mailbox);
     struct envelope *e = &letter->envelope;
     if (!check_address(address, &e->smtputf8, error))
         return false;
@@ -51,27 +50,27 @@ static bool add_recipient(struct letter *letter, struct bytes mailbox, struct er
     return true;
 }
 
-static bool add_recipients(struct letter *letter, const char *const *list, size_t count, struct error *error)
+bool letter_add_listed(struct letter *letter, struct bytes list, const char *domain, struct error *error)
 {
-    for (size_t i = 0; i < count; i++)
-        if (!add_recipient(letter, bytes_of_text(list[i]), error))
-            return false;
-    return true;
+    struct buffer room = {0};
+    struct mailbox mailbox;
+    bool done = true;
+    while (done && mailbox_next(&list, &room, &mailbox)) {
+        if (domain != NULL && mailbox_is_bare(mailbox.address))
+            buffer_add_format(&room, "@%s", domain);
+        done = letter_add_recipient(letter, buffer_bytes(&room), error);
+    }
+    buffer_free(&room);
+    return done;
 }
 
-/* Addresses of a header field, between commas that are not in quotes. */
-static bool add_listed(struct letter *letter, struct bytes list, struct error *error)
+static bool add_recipients(struct letter *letter, const char *const *list, size_t count, const char *domain, struct error *error)
 {
-    size_t start = 0;
-    bool quoted = false;
-    for (size_t i = 0; i <= list.length; i++) {
-        if (i < list.length && list.at[i] == '"')
-            quoted = !quoted;
-        if (i < list.length && (list.at[i] != ',' || quoted))
-            continue;
-        struct bytes one = bytes_trim(bytes_of(list.at + start, i - start));
-        start = i + 1;
-        if (one.length > 0 && !add_recipient(letter, one, error))
+    for (size_t i = 0; i < count; i++) {
+        struct bytes said = bytes_of_text(list[i]);
+        if (bytes_trim(said).length == 0)
+            return error_set(error, EX_DATAERR, "a recipient is empty");
+        if (domain == NULL ? !letter_add_recipient(letter, bare(said), error) : !letter_add_listed(letter, said, domain, error))
             return false;
     }
     return true;
@@ -89,6 +88,19 @@ static FILE *open_text(const struct letter_parts *parts, struct error *error)
     return file;
 }
 
+/* Up to a line of one dot, which a person may type. */
+static void read_until_dot(FILE *file, struct buffer *text)
+{
+    char *line = NULL;
+    size_t room = 0;
+    for (ssize_t length; text->length < TEXT_MAX && (length = getline(&line, &room, file)) > 0;) {
+        if (strcmp(line, ".\n") == 0 || strcmp(line, ".\r\n") == 0 || strcmp(line, ".") == 0)
+            break;
+        buffer_add(text, bytes_of(line, (size_t)length));
+    }
+    free(line);
+}
+
 static bool read_text(const struct letter_parts *parts, struct buffer *text, struct error *error)
 {
     if (parts->body != NULL) {
@@ -98,7 +110,9 @@ static bool read_text(const struct letter_parts *parts, struct buffer *text, str
     FILE *file = open_text(parts, error);
     if (file == NULL)
         return false;
-    for (size_t count; (count = fread(buffer_reserve(text, READ_ROOM), 1, READ_ROOM, file)) > 0 && text->length < TEXT_MAX;)
+    if (parts->dot_ends)
+        read_until_dot(file, text);
+    for (size_t count; !parts->dot_ends && (count = fread(buffer_reserve(text, READ_ROOM), 1, READ_ROOM, file)) > 0 && text->length < TEXT_MAX;)
         buffer_written(text, count);
     bool done = !ferror(file) || error_set_errno(error, EX_NOINPUT, "cannot read %s", parts->file == NULL ? "standard input" : parts->file);
     if (text->length >= TEXT_MAX)
@@ -151,15 +165,21 @@ static struct bytes *texts_of(struct arena *arena, const char *const *list, size
     return texts;
 }
 
+const char *letter_message_id(struct letter *letter, const struct letter_parts *parts)
+{
+    struct bytes sender = letter->envelope.sender;
+    struct bytes domain = parts->domain != NULL ? bytes_of_text(parts->domain) : bytes_from(sender, bytes_find_last(sender, '@') + 1);
+    return arena_format(&letter->arena, "%llx.%016llx@%.*s", (unsigned long long)parts->now_ms, (unsigned long long)parts->random, BYTES_ARG(domain));
+}
+
 static bool write_letter(struct letter *letter, const struct letter_parts *parts, struct bytes text, struct error *error)
 {
     struct mime mime;
     struct buffer out = {0};
-    struct bytes domain = bytes_from(letter->envelope.sender, bytes_find_last(letter->envelope.sender, '@') + 1);
     struct mime_letter written = {
         .from = bytes_of_text(parts->from), .to = texts_of(&letter->arena, parts->to, parts->to_count), .to_count = parts->to_count,
         .cc = texts_of(&letter->arena, parts->cc, parts->cc_count), .cc_count = parts->cc_count, .subject = bytes_of_text(parts->subject), .text = text,
-        .message_id = bytes_of_text(arena_format(&letter->arena, "%llx.%016llx@%.*s", (unsigned long long)parts->now_ms, (unsigned long long)parts->random, BYTES_ARG(domain))),
+        .message_id = bytes_of_text(letter_message_id(letter, parts)),
         .date_ms = parts->now_ms, .attachments = parts->attach_count > 0};
     const char *wrong = mime_check(&written);
     if (wrong != NULL)
@@ -174,58 +194,12 @@ static bool write_letter(struct letter *letter, const struct letter_parts *parts
     return done;
 }
 
-/* ---- a message that is given whole ---- */
+/* ---- the whole ---- */
 
-/* The field at the start of `rest`, folded lines and all. */
-static struct bytes next_field(struct bytes *rest)
-{
-    struct bytes all = *rest;
-    do
-        bytes_split(rest, '\n');
-    while (rest->length > 0 && (rest->at[0] == ' ' || rest->at[0] == '\t'));
-    return bytes_first(all, all.length - rest->length);
-}
-
-static bool take_field(struct letter *letter, struct bytes field, bool *bcc, struct error *error)
-{
-    struct bytes value = field;
-    struct bytes name = bytes_trim(bytes_split(&value, ':'));
-    *bcc = bytes_is_nocase(name, "bcc");
-    if (!*bcc && !bytes_is_nocase(name, "to") && !bytes_is_nocase(name, "cc"))
-        return true;
-    char *text = arena_text(&letter->arena, value);
-    for (char *c = text; *c != '\0'; c++)
-        if (*c == '\r' || *c == '\n' || *c == '\t')
-            *c = ' ';
-    return add_listed(letter, bytes_trim(bytes_of_text(text)), error);
-}
-
-static void add_lines(struct buffer *out, struct bytes text)
-{
-    while (text.length > 0) {
-        struct bytes line = bytes_split(&text, '\n');
-        if (line.length > 0 && line.at[line.length - 1] == '\r')
-            line.length--;
-        buffer_add(out, line);
-        buffer_add_text(out, "\r\n");
-    }
-}
-
-static bool take_whole(struct letter *letter, struct bytes text, struct error *error)
+static bool write_whole(struct letter *letter, const struct letter_parts *parts, struct bytes text, struct error *error)
 {
     struct buffer out = {0};
-    bool bcc = false, done = true;
-    while (done && text.length > 0 && text.at[0] != '\n' && text.at[0] != '\r') {
-        struct bytes field = next_field(&text);
-        if (bytes_find(field, ':') == SIZE_MAX) {
-            done = error_set(error, EX_DATAERR, "with -t the message begins with its header; '%.*s' is no field of one", BYTES_ARG(bytes_first(bytes_trim(field), 60)));
-            break;
-        }
-        done = take_field(letter, field, &bcc, error);
-        if (!bcc)
-            add_lines(&out, field);
-    }
-    add_lines(&out, text);
+    bool done = letter_take_whole(letter, parts, text, &out, error);
     if (!bytes_is_ascii(buffer_bytes(&out)))
         letter->envelope.body = BODY_8BITMIME;
     done = done && flush(letter, &out, error);
@@ -233,20 +207,19 @@ static bool take_whole(struct letter *letter, struct bytes text, struct error *e
     return done;
 }
 
-/* ---- the whole ---- */
-
 static bool compose(struct letter *letter, const struct letter_parts *parts, struct buffer *text, struct error *error)
 {
-    letter->envelope.sender = arena_copy(&letter->arena, bare(bytes_of_text(parts->from)));
+    letter->envelope.sender = arena_copy(&letter->arena, parts->sender != NULL ? bytes_of_text(parts->sender) : bare(bytes_of_text(parts->from)));
     if (letter->envelope.sender.length > 0 && !check_address(letter->envelope.sender, &letter->envelope.smtputf8, error))
         return false;
-    if (!add_recipients(letter, parts->to, parts->to_count, error) || !add_recipients(letter, parts->cc, parts->cc_count, error) ||
-        !add_recipients(letter, parts->bcc, parts->bcc_count, error) || !read_text(parts, text, error))
+    if (!add_recipients(letter, parts->to, parts->to_count, parts->domain, error) || !add_recipients(letter, parts->cc, parts->cc_count, parts->domain, error) ||
+        !add_recipients(letter, parts->bcc, parts->bcc_count, parts->domain, error) || !read_text(parts, text, error))
         return false;
     letter->file = tmpfile();
     if (letter->file == NULL)
         return error_set_errno(error, EX_CANTCREAT, "cannot make a temporary file");
-    if (parts->read_recipients ? !take_whole(letter, buffer_bytes(text), error) : !write_letter(letter, parts, buffer_bytes(text), error))
+    bool whole = parts->read_recipients || parts->domain != NULL;
+    if (whole ? !write_whole(letter, parts, buffer_bytes(text), error) : !write_letter(letter, parts, buffer_bytes(text), error))
         return false;
     if (letter->envelope.recipient_count == 0)
         return error_set(error, EX_DATAERR, "the message names no recipient in To, Cc or Bcc");
@@ -263,6 +236,24 @@ bool letter_compose(struct letter *letter, const struct letter_parts *parts, str
     buffer_free(&text);
     if (!done)
         letter_free(letter);
+    return done;
+}
+
+bool letter_of_text(struct letter *letter, struct bytes sender, struct bytes recipient, struct bytes text, struct error *error)
+{
+    struct buffer out = {0};
+    *letter = (struct letter){.file = tmpfile()};
+    buffer_add(&out, text);
+    letter->envelope.sender = arena_copy(&letter->arena, sender);
+    letter->envelope.body = bytes_is_ascii(text) ? BODY_7BIT : BODY_8BITMIME;
+    bool done = (letter->file != NULL || error_set_errno(error, EX_CANTCREAT, "cannot make a temporary file")) &&
+                letter_add_recipient(letter, recipient, error) && flush(letter, &out, error);
+    letter->envelope.size = letter->size;
+    buffer_free(&out);
+    if (!done)
+        letter_free(letter);
+    else
+        rewind(letter->file);
     return done;
 }
 

@@ -2,6 +2,8 @@
 /* main: finds the subcommand in the table and runs it. */
 #include "command.h"
 
+#include "bytes.h"
+
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -10,7 +12,7 @@
 #include <unistd.h>
 
 extern const struct command alias_command, config_command, demo_command, doctor_command, domain_command, explain_command, key_command, ports_command,
-    queue_command, send_command, serve_command, user_command;
+    queue_command, send_command, sendmail_command, serve_command, user_command;
 
 const struct command *const commands[] = {
     &demo_command, &doctor_command,
@@ -24,6 +26,7 @@ const struct command *const commands[] = {
     &key_command,
     &queue_command,
     &explain_command,
+    &sendmail_command,
     NULL,
 };
 
@@ -68,16 +71,38 @@ static int print_help(void)
     return EX_OK;
 }
 
-static bool asks_for_help(int argc, char **argv)
+static bool asks_for_help(const struct command *command, int argc, char **argv)
 {
+    if (command->own_arguments)
+        return argc == 2 && strcmp(argv[1], "--help") == 0;
     for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
         if (strcmp(argv[i], "--help") == 0)
             return true;
     return false;
 }
 
+static int run(const struct command *command, int argc, char **argv)
+{
+    if (asks_for_help(command, argc, argv))
+        return fputs(command->help, stdout) < 0 ? EX_IOERR : EX_OK;
+    return command->run(argc, argv);
+}
+
+/* Called by a link that is named like a program of sendmail's. */
+static bool is_sendmail(const char *path)
+{
+    static const char *const names[] = {"sendmail", "mailq", "newaliases"};
+    const char *slash = strrchr(path, '/');
+    for (size_t i = 0; i < ARRAY_LENGTH(names); i++)
+        if (strcmp(slash == NULL ? path : slash + 1, names[i]) == 0)
+            return true;
+    return false;
+}
+
 int main(int argc, char **argv)
 {
+    if (argc > 0 && is_sendmail(argv[0]))
+        return run(&sendmail_command, argc, argv);
     if (argc < 2) {
         fprintf(stderr, "mailboat: a command is missing (see: mailboat --help)\n");
         return EX_USAGE;
@@ -86,13 +111,9 @@ int main(int argc, char **argv)
         return print_help();
     if (strcmp(argv[1], "--version") == 0)
         return printf("mailboat %s\n", MAILBOAT_VERSION) < 0 ? EX_IOERR : EX_OK;
-    for (size_t i = 0; commands[i] != NULL; i++) {
-        if (strcmp(argv[1], commands[i]->name) != 0)
-            continue;
-        if (asks_for_help(argc - 1, argv + 1))
-            return fputs(commands[i]->help, stdout) < 0 ? EX_IOERR : EX_OK;
-        return commands[i]->run(argc - 1, argv + 1);
-    }
+    for (size_t i = 0; commands[i] != NULL; i++)
+        if (strcmp(argv[1], commands[i]->name) == 0)
+            return run(commands[i], argc - 1, argv + 1);
     struct error error;
     error_set(&error, EX_USAGE, "there is no command '%s' (see: mailboat --help)", argv[1]);
     fprintf(stderr, "mailboat: %s\n", error.text);

@@ -4,13 +4,13 @@
  * with --host to another, by the port that works.
  */
 #include "clock.h"
-#include "dial.h"
 #include "known_ports.h"
-#include "letter.h"
+#include "machine.h"
 #include "options.h"
-#include "target.h"
 #include "port/facts.h"
 #include "random.h"
+#include "submission.h"
+#include "target.h"
 
 #include <jansson.h>
 #include <pwd.h>
@@ -20,8 +20,6 @@
 #include <unistd.h>
 
 extern const struct command send_command;
-
-enum { PROGRESS_OCTETS = 4 * 1024 * 1024 };
 
 struct wish {
     struct option_list to, cc, bcc, attach;
@@ -45,10 +43,10 @@ static bool default_sender(const struct wish *wish, struct buffer *out)
     if (me == NULL)
         return false;
     gethostname(host, sizeof host - 1);
-    struct config config;
-    if (config_load(&config, wish->config, NULL)) {
-        snprintf(host, sizeof host, "%s", config.domain_count > 0 ? config.domains[0] : config.hostname);
-        config_free(&config);
+    struct machine machine;
+    if (machine_read(&machine, wish->config, NULL)) {
+        snprintf(host, sizeof host, "%s", machine.domain);
+        machine_free(&machine);
     }
     buffer_add_format(out, "%s@%s", me->pw_name, host);
     return true;
@@ -116,13 +114,12 @@ static bool dial_host(struct dial *dial, const struct wish *wish, struct error *
 
 static bool dial_here(struct dial *dial, const struct wish *wish, struct error *error)
 {
-    struct config config;
-    char path[4096];
-    if (!config_load(&config, wish->config, error))
+    struct machine machine;
+    if (!machine_read(&machine, wish->config, error))
         return false;
-    snprintf(path, sizeof path, "%s/submit.sock", config.data_dir);
-    config_free(&config);
-    return dial_local(dial, path, error);
+    bool reached = dial_local(dial, machine.socket, error);
+    machine_free(&machine);
+    return reached;
 }
 
 /* Why this port, in words, on stderr. */
@@ -136,130 +133,74 @@ static void tell_way(const struct dial *dial, const struct wish *wish)
     buffer_free(&words);
 }
 
-/* ---- the session ---- */
+/* ---- what came of it ---- */
 
-struct sending {
-    struct dial *dial;
-    const struct wish *wish;
-    struct letter *letter;
-    struct envelope envelope;
-    struct bytes user, password;
-    bool signed_in, given, sent;
-    uint64_t told;
-    int exit_code;
-    struct error error;
-};
-
-static void give_content(struct sending *s)
-{
-    static char run[CONTENT_RUN_MAX];
-    size_t count = fread(run, 1, sizeof run, s->letter->file);
-    s->told += count;
-    bool last = s->told >= s->letter->size || count == 0;
-    if (isatty(STDERR_FILENO) && !s->wish->quiet && s->letter->size > PROGRESS_OCTETS)
-        fprintf(stderr, "\rsent %3u %%%s", (unsigned)(s->told * 100 / s->letter->size), last ? "\n" : "");
-    if (count == 0 && s->told < s->letter->size) { /* never end a message that is not whole */
-        client_session_failed(s->dial->session, STEP_DATA, BYTES("the message cannot be read any more"));
-        return;
-    }
-    client_session_content(s->dial->session, bytes_of(run, count), last);
-    dial_drain(s->dial);
-}
-
-static void tell_results_as_json(const struct client_action *action, const struct sending *s)
+static void tell_results_as_json(const struct submission *s, const struct wish *wish)
 {
     json_t *recipients = json_array();
-    for (size_t i = 0; i < action->result_count; i++) {
-        const struct client_result *r = &action->results[i];
+    for (size_t i = 0; i < s->envelope.recipient_count; i++) {
+        const struct client_result *r = &s->results[i];
         const struct bytes address = s->envelope.recipients[i].address;
         json_array_append_new(recipients, json_pack("{s:s%, s:b, s:i, s:s%, s:s%}", "address", address.at, address.length, "accepted", r->outcome == OUTCOME_DELIVERED, "code",
                                                     (int)r->code, "status", r->enhanced.at == NULL ? "" : r->enhanced.at, r->enhanced.length,
                                                     "reply", r->text.at == NULL ? "" : r->text.at, r->text.length));
     }
-    json_t *facts = json_pack("{s:s, s:i, s:s, s:o}", "host", s->wish->host == NULL ? "local" : s->wish->host, "port",
-                              s->wish->host == NULL ? 0 : (int)s->dial->way.race.attempts[s->dial->way.race.winner].port->port, "tls", s->dial->way.line->tls_text, "recipients", recipients);
+    json_t *facts = json_pack("{s:s, s:i, s:s, s:o}", "host", wish->host == NULL ? "local" : wish->host, "port",
+                              wish->host == NULL ? 0 : (int)s->dial->way.race.attempts[s->dial->way.race.winner].port->port, "tls", s->dial->way.line->tls_text, "recipients", recipients);
     json_dumpf(facts, stdout, JSON_COMPACT | JSON_PRESERVE_ORDER);
     putchar('\n');
     json_decref(facts);
 }
 
-static void take_results(struct sending *s, const struct client_action *action)
+static int tell_results(const struct submission *s, const struct wish *wish)
 {
-    s->sent = true;
     size_t accepted = 0;
-    for (size_t i = 0; i < action->result_count; i++) {
-        const struct client_result *r = &action->results[i];
+    int exit_code = EX_OK;
+    for (size_t i = 0; i < s->envelope.recipient_count; i++) {
+        const struct client_result *r = &s->results[i];
         if (r->outcome == OUTCOME_DELIVERED) {
             accepted++;
             continue;
         }
-        s->exit_code = r->outcome == OUTCOME_FAILED ? EX_UNAVAILABLE : s->exit_code == EX_OK ? EX_TEMPFAIL : s->exit_code;
+        exit_code = r->outcome == OUTCOME_FAILED ? EX_UNAVAILABLE : exit_code == EX_OK ? EX_TEMPFAIL : exit_code;
         fprintf(stderr, "mailboat send: %.*s was %s in the step %s: %u %.*s %.*s\n", BYTES_ARG(s->envelope.recipients[i].address),
                 r->outcome == OUTCOME_FAILED ? "refused" : "not taken now", client_step_name(r->step), (unsigned)r->code, BYTES_ARG(r->enhanced), BYTES_ARG(r->text));
     }
-    if (s->wish->json)
-        tell_results_as_json(action, s);
+    if (wish->json)
+        tell_results_as_json(s, wish);
     else if (accepted > 0)
-        printf("accepted for %zu recipient%s: %.*s\n", accepted, accepted == 1 ? "" : "s", BYTES_ARG(action->results[0].outcome == OUTCOME_DELIVERED ? action->results[0].text : BYTES("")));
+        printf("accepted for %zu recipient%s: %.*s\n", accepted, accepted == 1 ? "" : "s", BYTES_ARG(s->results[0].outcome == OUTCOME_DELIVERED ? s->results[0].text : BYTES("")));
+    return exit_code;
 }
 
-static void ready(struct sending *s)
+static int tell_failure(const struct client_result *why)
 {
-    if (s->user.length > 0 && !s->signed_in) {
-        s->signed_in = true;
-        client_session_sign_in(s->dial->session, s->user, s->password);
-    } else if (s->sent) {
-        client_session_quit(s->dial->session);
-    } else {
-        client_session_send(s->dial->session, &s->envelope);
-    }
-}
-
-static void failed(struct sending *s, const struct client_result *why)
-{
-    if (s->sent) /* all is said */
-        return;
-    error_set(&s->error, why->step == STEP_AUTH && why->code >= 500 ? EX_NOPERM : why->outcome == OUTCOME_FAILED ? EX_UNAVAILABLE : EX_TEMPFAIL, "%s: %u %.*s %.*s",
+    struct error error;
+    error_set(&error, why->step == STEP_AUTH && why->code >= 500 ? EX_NOPERM : why->outcome == OUTCOME_FAILED ? EX_UNAVAILABLE : EX_TEMPFAIL, "%s: %u %.*s %.*s",
               client_step_name(why->step), (unsigned)why->code, BYTES_ARG(why->enhanced), BYTES_ARG(why->text));
-    s->exit_code = command_fail(&send_command, &s->error);
-}
-
-static int talk(struct sending *s)
-{
-    struct client_action action;
-    for (;;) {
-        dial_next(s->dial, &action);
-        switch (action.kind) {
-        case CLIENT_READY: ready(s); break;
-        case CLIENT_WANT_CONTENT: give_content(s); break;
-        case CLIENT_SENT: take_results(s, &action); break;
-        case CLIENT_FAILED: failed(s, &action.failure); return s->exit_code;
-        case CLIENT_CLOSE: return s->exit_code;
-        case CLIENT_STARTTLS: /* the race did it */
-        case CLIENT_NOTHING:
-        case CLIENT_SEND: break;
-        }
-    }
+    return command_fail(&send_command, &error);
 }
 
 static int submit(const struct wish *wish, struct letter *letter, struct bytes password)
 {
     struct dial *dial = memory_new(sizeof *dial);
-    struct sending s = {.dial = dial, .wish = wish, .letter = letter, .envelope = letter_envelope(letter), .password = password};
-    bool way = wish->host != NULL ? dial_host(dial, wish, &s.error) : dial_here(dial, wish, &s.error);
+    struct error error = {0};
+    struct submission s = {.dial = dial, .letter = letter, .envelope = letter_envelope(letter), .password = password,
+                           .shows_progress = isatty(STDERR_FILENO) && !wish->quiet};
+    bool way = wish->host != NULL ? dial_host(dial, wish, &error) : dial_here(dial, wish, &error);
     if (wish->host != NULL && wish->user != NULL)
         s.user = bytes_of_text(wish->user);
+    int exit_code = EX_OK;
     if (!way) {
-        s.exit_code = command_fail(&send_command, &s.error);
+        exit_code = command_fail(&send_command, &error);
     } else {
         tell_way(dial, wish);
-        if (wish->host != NULL) /* the race took its first READY */
-            ready(&s);
-        s.exit_code = talk(&s);
+        exit_code = submission_run(&s) ? tell_results(&s, wish) : tell_failure(&s.failure);
     }
+    submission_free(&s);
     dial_end(dial);
     free(dial);
-    return s.exit_code;
+    return exit_code;
 }
 
 /* ---- the command ---- */

@@ -52,19 +52,19 @@ static const struct kind {
                     FIELDS(AT(U64, sender, request), AT(BYTES, sender, account), AT(BYTES, sender, address))},
     [IPC_SENDER_ANSWER] = {"sender-answer", FROM(AUTH), FROM(SMTPD),
                            FIELDS(AT(U64, sender_answer, request), AT(U32, sender_answer, verdict))},
-    [IPC_RECIPIENT] = {"recipient", FROM(SMTPD) | FROM(QUEUE), FROM(AUTH),
+    [IPC_RECIPIENT] = {"recipient", FROM(SMTPD) | FROM(QUEUE) | FROM(PICKUP), FROM(AUTH),
                        FIELDS(AT(U64, recipient, request), AT(BYTES, recipient, account), AT(BYTES, recipient, address))},
-    [IPC_RECIPIENT_ANSWER] = {"recipient-answer", FROM(AUTH), FROM(SMTPD) | FROM(QUEUE),
+    [IPC_RECIPIENT_ANSWER] = {"recipient-answer", FROM(AUTH), FROM(SMTPD) | FROM(QUEUE) | FROM(PICKUP),
                               FIELDS(AT(U64, recipient_answer, request), AT(U32, recipient_answer, verdict),
                                      AT(RECIPIENTS, recipient_answer, targets))},
-    [IPC_SPOOL] = {"spool", FROM(SMTPD), FROM(QUEUE), FIELDS(AT(U64, spool, request))},
-    [IPC_SPOOL_ANSWER] = {"spool-answer", FROM(QUEUE), FROM(SMTPD),
+    [IPC_SPOOL] = {"spool", FROM(SMTPD) | FROM(PICKUP), FROM(QUEUE), FIELDS(AT(U64, spool, request))},
+    [IPC_SPOOL_ANSWER] = {"spool-answer", FROM(QUEUE), FROM(SMTPD) | FROM(PICKUP),
                           FIELDS(AT(U64, spool_answer, request), AT(U32, spool_answer, verdict), AT(U64, spool_answer, spool))},
-    [IPC_SPOOL_DROP] = {"spool-drop", FROM(SMTPD), FROM(QUEUE), FIELDS(AT(U64, spool_drop, spool))},
-    [IPC_SUBMIT] = {"submit", FROM(SMTPD), FROM(QUEUE),
+    [IPC_SPOOL_DROP] = {"spool-drop", FROM(SMTPD) | FROM(PICKUP), FROM(QUEUE), FIELDS(AT(U64, spool_drop, spool))},
+    [IPC_SUBMIT] = {"submit", FROM(SMTPD) | FROM(PICKUP), FROM(QUEUE),
                     FIELDS(AT(U64, submit, request), AT(U64, submit, id), AT(U64, submit, spool),
                            AT(ENVELOPE, submit, envelope), AT(ORIGIN, submit, origin), AT(BYTES, submit, content))},
-    [IPC_SUBMIT_ANSWER] = {"submit-answer", FROM(QUEUE), FROM(SMTPD),
+    [IPC_SUBMIT_ANSWER] = {"submit-answer", FROM(QUEUE), FROM(SMTPD) | FROM(PICKUP),
                            FIELDS(AT(U64, submit_answer, request), AT(U32, submit_answer, verdict))},
     [IPC_DELIVER] = {"deliver", FROM(QUEUE), FROM(RELAY) | FROM(LOCAL),
                      FIELDS(AT(U64, deliver, delivery), AT(U64, deliver, id), AT(U64, deliver, arrived_ms),
@@ -90,7 +90,7 @@ static const struct kind {
 
 const char *process_role_name(enum process_role role)
 {
-    static const char *const names[] = {"supervisor", "smtpd", "auth", "queue", "relay", "local", "cli"};
+    static const char *const names[] = {"supervisor", "smtpd", "auth", "queue", "relay", "local", "pickup", "cli"};
     return (size_t)role < ARRAY_LENGTH(names) ? names[role] : "unknown";
 }
 

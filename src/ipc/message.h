@@ -14,7 +14,7 @@
 #include "buffer.h"
 #include "smtp/envelope.h"
 
-enum process_role { PROCESS_SUPERVISOR, PROCESS_SMTPD, PROCESS_AUTH, PROCESS_QUEUE, PROCESS_RELAY, PROCESS_LOCAL, PROCESS_CLI };
+enum process_role { PROCESS_SUPERVISOR, PROCESS_SMTPD, PROCESS_AUTH, PROCESS_QUEUE, PROCESS_RELAY, PROCESS_LOCAL, PROCESS_PICKUP, PROCESS_CLI };
 const char *process_role_name(enum process_role role);
 
 enum {
@@ -27,11 +27,11 @@ enum ipc_kind {
     IPC_PEER,  /* + descriptor: a fresh channel to a process */
     IPC_DRAIN, /* finish what is under way, then exit 0 */
     IPC_READY, /* the child is sealed and serves */
-    /* smtpd asks auth; queue asks it where its own reports go */
+    /* smtpd asks auth; pickup and queue ask it where recipients go */
     IPC_PASSWORD, IPC_PASSWORD_ANSWER,
     IPC_SENDER, IPC_SENDER_ANSWER,
     IPC_RECIPIENT, IPC_RECIPIENT_ANSWER,
-    /* smtpd gives to queue */
+    /* smtpd and pickup give to queue */
     IPC_SPOOL,        /* a file for a large content, please */
     IPC_SPOOL_ANSWER, /* + descriptor to write to */
     IPC_SPOOL_DROP,   /* it is not needed after all */

@@ -96,11 +96,11 @@ static void on_control(struct child *child, enum ipc_kind kind, union ipc_messag
     }
 }
 
-/* Those who ask us: smtpd asks auth and queue; queue asks relay, local and auth. */
+/* Those who ask us: smtpd and pickup ask auth and queue; queue asks relay, local and auth. */
 static bool asks_us(const struct peer *peer)
 {
     enum process_role self = peer->child->service->role, other = peer->channel.peer;
-    return other == PROCESS_SMTPD || (other == PROCESS_QUEUE && (self == PROCESS_RELAY || self == PROCESS_LOCAL || self == PROCESS_AUTH));
+    return other == PROCESS_SMTPD || other == PROCESS_PICKUP || (other == PROCESS_QUEUE && (self == PROCESS_RELAY || self == PROCESS_LOCAL || self == PROCESS_AUTH));
 }
 
 void child_deafen(struct child *child)

@@ -15,7 +15,7 @@
 #include "listen.h"
 
 enum {
-    CHILD_NUMBERS = 255,        /* smtpd processes of all generations; 255 is the slot of others' queue ids */
+    CHILD_NUMBERS = 254,        /* smtpd processes of all generations; 254 and 255 are the slots of pickup's and queue's own queue ids */
     RESTART_FIRST_MS = 100,     /* after a second death in a row */
     RESTART_MAX_MS = 10 * 1000,
     RESTART_CALM_MS = 10 * 1000, /* a child that lived so long starts again at once */

@@ -42,12 +42,26 @@ static bool give_folder(struct arena *arena, const struct config *config, const 
     return true;
 }
 
+/* Pickup opens it for everybody once it is there: see pickup_start(). */
+static bool give_drop(struct arena *arena, const struct config *config, struct error *error)
+{
+    char *path = arena_format(arena, "%s/drop", config->data_dir);
+    struct user user = user_of(PROCESS_PICKUP, config->user);
+    struct stat facts;
+    if (!make_folder(path, 0700, error))
+        return false;
+    if (geteuid() != 0 || (lstat(path, &facts) == 0 && facts.st_uid == user.uid && facts.st_gid == user.gid))
+        return true;
+    return chown(path, user.uid, user.gid) == 0 || error_set_errno(error, EX_OSERR, "cannot give %s to user %u", path, (unsigned)user.uid);
+}
+
 bool data_dir_prepare(const struct config *config, struct error *error)
 {
     struct arena arena = {0};
     bool done = make_folders_above(arena_text(&arena, bytes_of_text(config->data_dir)), error) &&
                 give_folder(&arena, config, "queue", PROCESS_QUEUE, error) &&
                 give_folder(&arena, config, "mail", PROCESS_LOCAL, error) &&
+                give_drop(&arena, config, error) &&
                 give_folder(&arena, config, "keys", PROCESS_SUPERVISOR, error);
     arena_clear(&arena);
     return done;

@@ -6,6 +6,9 @@
  *   DATA/            0755  the starter
  *   DATA/queue/      0700  queue      mailboat.db, content/, spool/, lock, control.sock
  *   DATA/mail/       0700  local      DOMAIN/USER/Maildir
+ *   DATA/drop/       3733  pickup     messages that local programs left while no server listened:
+ *                                     everybody may put in, nobody may look; closed (0700) until
+ *                                     the first pickup process opens it
  *   DATA/keys/       0700  the starter; tls/ has the self-signed certificate
  *   DATA/accounts.db 0640  the starter, readable by auth
  */
@@ -13,6 +16,9 @@
 #define MAILBOAT_DATA_DIR_H
 
 #include "config.h"
+
+/* Sticky: nobody takes away what another has put in. Setgid: what is put in can be read by pickup's group. */
+enum { DROP_FOLDER_MODE = 03733 };
 
 /* Makes what is missing and sets owners. */
 bool data_dir_prepare(const struct config *config, struct error *error);

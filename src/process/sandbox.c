@@ -67,6 +67,7 @@ static const unsigned keeps[] = {
     [PROCESS_QUEUE] = READS_FILES | WRITES_FILES | ACCEPTS,
     [PROCESS_RELAY] = CALLS_OUT | HAS_THREADS,
     [PROCESS_LOCAL] = READS_FILES | WRITES_FILES | CALLS_LOCALLY,
+    [PROCESS_PICKUP] = READS_FILES | WRITES_FILES,
 };
 
 static bool allow(scmp_filter_ctx filter, const int *calls, size_t count)

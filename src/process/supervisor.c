@@ -24,7 +24,7 @@
 /* Those of which there is one, in the order in which they are started. A
  * reload replaces the deliverers first, so that the queue that records their
  * results is there until they are done. */
-static const struct child_service *const single_services[] = {&auth_service, &relay_service, &local_service, &queue_service};
+static const struct child_service *const single_services[] = {&pickup_service, &auth_service, &relay_service, &local_service, &queue_service};
 
 enum { OWNER_LOOKS = 40, OWNER_LOOK_MS = 50 };
 
@@ -242,7 +242,7 @@ static void begin_reload(struct supervisor *s)
 static void go_on_stopping(struct supervisor *s)
 {
     static const struct child_service *const order[][2] = {
-        {&smtpd_service, NULL}, {&relay_service, &local_service}, {&queue_service, NULL}, {&auth_service, NULL}};
+        {&smtpd_service, &pickup_service}, {&relay_service, &local_service}, {&queue_service, NULL}, {&auth_service, NULL}};
     for (size_t step = 0; step < ARRAY_LENGTH(order); step++) {
         bool waiting = false;
         for (struct supervised *child = s->children.first; child != NULL; child = child->next)

@@ -14,7 +14,7 @@ from mailboat import make_certificates, smtp
 from peers import smtp_source
 
 USER, PASSWORD = "ada@example.org", "secret-of-ada"
-ROLES = ["smtpd", "auth", "queue", "relay", "local"]
+ROLES = ["smtpd", "auth", "queue", "relay", "local", "pickup"]
 
 
 def status(pid):

@@ -185,7 +185,9 @@ static void add_facts(struct writing *w)
     char id[QUEUE_ID_TEXT_LENGTH + 1];
     queue_id_text(dsn->about_id, id);
     buffer_add_format(w->out, "--%s\r\nContent-Type: message/%s\r\n\r\n", w->boundary, w->utf8 ? "global-delivery-status" : "delivery-status");
-    buffer_add_format(w->out, "Reporting-MTA: dns; %.*s\r\nX-Mailboat-Queue-Id: %s\r\n", BYTES_ARG(dsn->hostname), id);
+    buffer_add_format(w->out, "Reporting-MTA: dns; %.*s\r\n", BYTES_ARG(dsn->hostname));
+    if (dsn->about_id != 0)
+        buffer_add_format(w->out, "X-Mailboat-Queue-Id: %s\r\n", id);
     if (dsn->envelope->envid.length > 0) {
         buffer_add_text(w->out, "Original-Envelope-Id: ");
         add_xtext(w->out, dsn->envelope->envid, false);

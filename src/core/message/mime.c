@@ -138,7 +138,7 @@ static void add_mailbox(struct buffer *out, struct bytes mailbox)
     buffer_add(out, bytes_from(mailbox, bracket));
 }
 
-static void add_mailboxes(struct buffer *out, const char *name, const struct bytes *mailboxes, size_t count)
+void mime_add_mailboxes(struct buffer *out, const char *name, const struct bytes *mailboxes, size_t count)
 {
     if (count == 0)
         return;
@@ -235,9 +235,9 @@ void mime_begin(struct mime *mime, struct buffer *out, const struct mime_letter 
     buffer_add_text(out, "Date: ");
     date_add(out, letter->date_ms);
     buffer_add_text(out, "\r\n");
-    add_mailboxes(out, "From", &letter->from, 1);
-    add_mailboxes(out, "To", letter->to, letter->to_count);
-    add_mailboxes(out, "Cc", letter->cc, letter->cc_count);
+    mime_add_mailboxes(out, "From", &letter->from, 1);
+    mime_add_mailboxes(out, "To", letter->to, letter->to_count);
+    mime_add_mailboxes(out, "Cc", letter->cc, letter->cc_count);
     add_unstructured(out, "Subject", letter->subject);
     buffer_add_format(out, "Message-ID: <%.*s>\r\nMIME-Version: 1.0\r\n", BYTES_ARG(letter->message_id));
     if (letter->attachments)

@@ -47,6 +47,9 @@ void mime_attach_some(struct mime *mime, struct buffer *out, struct bytes octets
 void mime_attach_end(struct mime *mime, struct buffer *out);
 void mime_end(struct mime *mime, struct buffer *out);
 
+/* Appends a field of mailboxes, "Name <address>" or "address" each; nothing where there is none. */
+void mime_add_mailboxes(struct buffer *out, const char *name, const struct bytes *mailboxes, size_t count);
+
 /* "image/png" for "a.png"; "application/octet-stream" for what is not known. */
 const char *mime_type_of(struct bytes name);
 
