@@ -135,7 +135,8 @@ static bool make_ring(void)
 static bool make_user_space(void) { return unshare(CLONE_NEWUSER) == 0; }
 
 /* Who may do it, besides an unsealed process. */
-enum may { SMTPD = 1 << PROCESS_SMTPD, AUTH = 1 << PROCESS_AUTH, QUEUE = 1 << PROCESS_QUEUE, RELAY = 1 << PROCESS_RELAY, LOCAL = 1 << PROCESS_LOCAL };
+enum may { SMTPD = 1 << PROCESS_SMTPD, AUTH = 1 << PROCESS_AUTH, QUEUE = 1 << PROCESS_QUEUE, RELAY = 1 << PROCESS_RELAY, LOCAL = 1 << PROCESS_LOCAL,
+           PICKUP = 1 << PROCESS_PICKUP };
 enum needs {
     LANDLOCK = 1, /* without it only those who open nothing are kept from it */
     UNSURE = 2,   /* machines exist where nobody may do it */
@@ -151,9 +152,9 @@ static const struct attempt {
     {"open a file by openat2", open_by_openat2, 0, UNSURE},
     {"list a folder", list_root, 0, LANDLOCK},
     {"make a file", make_foreign, 0, LANDLOCK},
-    {"read a file of its own folder", read_inside, AUTH | QUEUE | LOCAL, LANDLOCK},
-    {"write a file of its own folder", write_inside, QUEUE | LOCAL, LANDLOCK},
-    {"make a file in its own folder", make_inside, QUEUE | LOCAL, LANDLOCK},
+    {"read a file of its own folder", read_inside, AUTH | QUEUE | LOCAL | PICKUP, LANDLOCK},
+    {"write a file of its own folder", write_inside, QUEUE | LOCAL | PICKUP, LANDLOCK},
+    {"make a file in its own folder", make_inside, QUEUE | LOCAL | PICKUP, LANDLOCK},
     {"start a process", start_process, 0, NO_ASAN},
     {"trace another process", trace_victim, 0, UNSURE},
     {"read another's memory", read_victim, 0, UNSURE},
@@ -185,12 +186,17 @@ enum { WITH_ASAN = true };
 enum { WITH_ASAN = false };
 #endif
 
+static bool has_folder(enum process_role role)
+{
+    return ((AUTH | QUEUE | LOCAL | PICKUP) & 1u << role) != 0;
+}
+
 static void seal_and_try(struct told *told, bool seal, enum process_role role)
 {
     char *const nothing[] = {NULL}, *const arguments[] = {(char[]){"true"}, NULL};
     struct error error = {0};
     struct sandbox_paths paths = {0};
-    if (role == PROCESS_AUTH || role == PROCESS_QUEUE || role == PROCESS_LOCAL)
+    if (has_folder(role))
         sandbox_allow(&paths, prey.folder, role != PROCESS_AUTH);
     told->sealed = !seal || sandbox_seal(role, &paths, &error);
     memcpy(told->reason, error.text, sizeof told->reason);
@@ -235,7 +241,7 @@ static void unsealed_all_of_it_works(void **state)
 /* May the machine let it through although the role must not? */
 static bool is_out_of_reach(const struct attempt *attempt, enum process_role role)
 {
-    bool opens = role == PROCESS_AUTH || role == PROCESS_QUEUE || role == PROCESS_LOCAL;
+    bool opens = has_folder(role);
     if ((attempt->needs & NO_ASAN) != 0 && WITH_ASAN)
         return true;
     return (attempt->needs & LANDLOCK) != 0 && !sandbox_has_landlock() && (opens || WITH_ASAN);
@@ -261,6 +267,7 @@ static void auth_is_sealed(void **state) { check_role(PROCESS_AUTH); }
 static void queue_is_sealed(void **state) { check_role(PROCESS_QUEUE); }
 static void relay_is_sealed(void **state) { check_role(PROCESS_RELAY); }
 static void local_is_sealed(void **state) { check_role(PROCESS_LOCAL); }
+static void pickup_is_sealed(void **state) { check_role(PROCESS_PICKUP); }
 
 /* ---- the ground ---- */
 
@@ -323,6 +330,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(unsealed_all_of_it_works), cmocka_unit_test(smtpd_is_sealed), cmocka_unit_test(auth_is_sealed),
         cmocka_unit_test(queue_is_sealed), cmocka_unit_test(relay_is_sealed), cmocka_unit_test(local_is_sealed),
+        cmocka_unit_test(pickup_is_sealed),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
