@@ -368,7 +368,10 @@ def test_a_crash_loses_nothing_that_was_dropped(server, role):
     server.start()
     for kill in range(3):
         server.wait_log("accepted", "protocol=local", count=1 + kill * total // 4)
-        for pid in server.processes().get(role, []):
+        while not server.processes().get(role):  # restarted after a while
+            with server.changed:
+                server.changed.wait(0.01)
+        for pid in server.processes()[role]:
             os.kill(pid, signal.SIGKILL)
         server.wait_log("child_died", f"role={role}", count=kill + 1)
     for number in range(total):
