@@ -149,6 +149,8 @@ static bool read_word(struct invocation *invocation, int argc, char **argv, int 
 {
     for (const char *c = argv[*at] + 1; *c != '\0'; c++) {
         const struct flag *flag = find(*c);
+        if (flag == NULL && *c == '-')
+            return error_set(error, EX_USAGE, "unknown option %s (another configuration is -C FILE)", argv[*at]);
         if (flag == NULL)
             return error_set(error, EX_USAGE, "unknown option -%c", *c);
         if (flag->takes == NO_VALUE) {

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#define _GNU_SOURCE
 #include "letter.h"
 
 #include "message/mailbox.h"
@@ -7,6 +8,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sysexits.h>
 
 enum { RECIPIENTS_ROOM = 16, READ_ROOM = 48 * 1024, TEXT_MAX = 64 * 1024 * 1024 };
@@ -77,6 +79,18 @@ static bool add_recipients(struct letter *letter, const char *const *list, size_
 }
 
 /* ---- reading ---- */
+
+/* In memory where there is no place for temporary files. */
+static FILE *open_temporary(struct error *error)
+{
+    FILE *file = tmpfile();
+    int memory = file == NULL ? memfd_create("letter", MFD_CLOEXEC) : -1;
+    if (memory >= 0)
+        file = fdopen(memory, "w+");
+    if (file == NULL)
+        error_set_errno(error, EX_CANTCREAT, "cannot make a temporary file");
+    return file;
+}
 
 static FILE *open_text(const struct letter_parts *parts, struct error *error)
 {
@@ -215,9 +229,9 @@ static bool compose(struct letter *letter, const struct letter_parts *parts, str
     if (!add_recipients(letter, parts->to, parts->to_count, parts->domain, error) || !add_recipients(letter, parts->cc, parts->cc_count, parts->domain, error) ||
         !add_recipients(letter, parts->bcc, parts->bcc_count, parts->domain, error) || !read_text(parts, text, error))
         return false;
-    letter->file = tmpfile();
+    letter->file = open_temporary(error);
     if (letter->file == NULL)
-        return error_set_errno(error, EX_CANTCREAT, "cannot make a temporary file");
+        return false;
     bool whole = parts->read_recipients || parts->domain != NULL;
     if (whole ? !write_whole(letter, parts, buffer_bytes(text), error) : !write_letter(letter, parts, buffer_bytes(text), error))
         return false;
@@ -242,12 +256,11 @@ bool letter_compose(struct letter *letter, const struct letter_parts *parts, str
 bool letter_of_text(struct letter *letter, struct bytes sender, struct bytes recipient, struct bytes text, struct error *error)
 {
     struct buffer out = {0};
-    *letter = (struct letter){.file = tmpfile()};
+    *letter = (struct letter){.file = open_temporary(error)};
     buffer_add(&out, text);
     letter->envelope.sender = arena_copy(&letter->arena, sender);
     letter->envelope.body = bytes_is_ascii(text) ? BODY_7BIT : BODY_8BITMIME;
-    bool done = (letter->file != NULL || error_set_errno(error, EX_CANTCREAT, "cannot make a temporary file")) &&
-                letter_add_recipient(letter, recipient, error) && flush(letter, &out, error);
+    bool done = letter->file != NULL && letter_add_recipient(letter, recipient, error) && flush(letter, &out, error);
     letter->envelope.size = letter->size;
     buffer_free(&out);
     if (!done)

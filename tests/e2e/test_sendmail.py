@@ -473,6 +473,32 @@ def test_what_the_server_cannot_take_now_is_kept(tmp_path, certificates):
         server.stop()
 
 
+@is_root
+def test_secrets_of_the_configuration_are_not_needed_to_send(running, tmp_path):
+    for parent in (tmp_path, tmp_path.parent):
+        parent.chmod(0o755)
+    secret = tmp_path / "password"
+    secret.write_text("secret\n")
+    secret.chmod(0o600)
+    config = tmp_path / "with-secret.conf"
+    config.write_text(running.config.read_text() + f"relay: {{via: smarthost, smarthost: {{host: smtp.example.net, user: u, password_file: {secret}}}}}\n")
+    for arguments, subject in ((["sendmail", "-C", config, "-i", USER], "with secrets"), (["send", "--config", config, "-t"], "with secrets, by send")):
+        done = subprocess.run(["setpriv", "--reuid", str(NOBODY), "--regid", str(NOBODY), "--clear-groups", str(running.programs.folder / "mailboat"), *map(str, arguments)],
+                              input=f"To: {USER}\nSubject: {subject}\n\n", capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, done.stderr
+        got = arrival(running, subject)
+        assert got["Date"] and got["Message-ID"] and "nobody@example.org" in got["From"]
+
+
+@is_root
+def test_it_works_without_a_place_for_temporary_files(running):
+    """All that is mounted at /tmp is for reading alone, for this one call."""
+    call = f"mount --bind /tmp /tmp && mount -o remount,bind,ro /tmp && ! touch /tmp/writable 2>/dev/null && exec {running.programs.sendmail} -C {running.config} -i {USER}"
+    done = subprocess.run(["unshare", "--mount", "sh", "-c", call], input="Subject: no tmp\n\n", capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    arrival(running, "no tmp")
+
+
 # ---- the other modes ----
 
 def test_smtp_on_standard_input_and_output(running):

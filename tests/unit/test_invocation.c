@@ -128,6 +128,7 @@ static void what_is_wrong_is_said(void **state)
     char long_id[ENVID_MAX + 32];
     refused("sendmail -Z a", "-Z");
     refused("sendmail -tZ a", "-Z");
+    refused("sendmail --config x a", "-C FILE");
     refused("sendmail -f", "-f needs a value");
     refused("sendmail -ti -F", "-F needs a value");
     refused("sendmail -bd", "mailboat serve");

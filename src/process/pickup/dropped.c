@@ -21,7 +21,7 @@ static enum dropped_verdict bad(const char **wrong, const char *why)
 static enum dropped_verdict open_file(struct dropped *d, int folder, struct stat *facts, const char **wrong)
 {
     if (fstatat(folder, d->name, facts, AT_SYMLINK_NOFOLLOW) != 0)
-        return errno == ENOENT ? DROPPED_GONE : DROPPED_LATER;
+        return errno == ENOENT ? DROPPED_GONE : errno == EACCES ? bad(wrong, "the server may not look at it") : DROPPED_LATER;
     if (!S_ISREG(facts->st_mode)) /* nothing else is even opened: that may have effects */
         return bad(wrong, "it is not a regular file");
     d->file = openat(folder, d->name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);

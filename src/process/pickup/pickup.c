@@ -92,13 +92,14 @@ static void set_aside(struct pickup *p, const char *name, const char *why)
     char aside[64];
     struct stat facts = {.st_uid = 0};
     bool known = fstatat(p->folder, name, &facts, AT_SYMLINK_NOFOLLOW) == 0;
+    if (!known && errno == ENOENT)
+        return;
     snprintf(aside, sizeof aside, PICKUP_BAD "%014llx-%016llx", (unsigned long long)clock_epoch_us(), (unsigned long long)random_u64());
     bool moved = renameat(p->folder, name, p->folder, aside) == 0;
-    if (!moved && known)
+    if (!moved)
         ignore(p, name);
-    if (known)
-        log_event(LOG_EVENT_WARN, "drop_refused", LOG_TEXT("file", moved ? aside : name), LOG_TEXT("was", name), LOG_U64("uid", facts.st_uid), LOG_TEXT("reason", why),
-                  LOG_TEXT("mend", "look at it in the drop folder, and remove it"));
+    log_event(LOG_EVENT_WARN, "drop_refused", LOG_TEXT("file", moved ? aside : name), LOG_TEXT("was", name), LOG_U64("uid", facts.st_uid), LOG_TEXT("reason", why),
+              LOG_TEXT("mend", "look at it in the drop folder, and remove it"));
 }
 
 static void take_next(struct pickup *p)
