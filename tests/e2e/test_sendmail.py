@@ -309,13 +309,11 @@ def test_refusals_are_mailed_back_where_asked(running):
 
 
 def test_without_server_and_folder_it_is_a_temporary_failure(tmp_path, certificates):
-    class Nowhere:
-        config = tmp_path / "nowhere.conf"
-    Nowhere.config.write_text(f"hostname: mx.example.org\ndata_dir: {tmp_path}/nowhere\n")
-    os.chmod(tmp_path, 0o755)
-    programs = Programs(tmp_path / "bin", Nowhere)
+    server = Mailboat(tmp_path / "server", certificates)
+    server.write_config()
+    programs = Programs(tmp_path / "bin", server)
     done = programs.send("-i", USER, message="Subject: x\n\n", check=75)
-    assert f"{tmp_path}/nowhere/drop" in done.stderr and done.stderr.count("\n") == 1
+    assert f"{server.data}/drop" in done.stderr and done.stderr.count("\n") == 1
     assert "421" in programs.send("-bs", message="QUIT\n", check=75).stdout
     assert "Mail queue is empty" in programs.call("mailq").stdout
 
