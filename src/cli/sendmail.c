@@ -285,7 +285,7 @@ static int speak(const struct invocation *call, const struct machine *machine)
 /* What `mailboat queue retry` does. */
 static int run_queue(const struct invocation *call, const struct machine *machine)
 {
-    char words[][16] = {"queue", "retry", "all", "--config"};
+    char words[][16] = {"queue", "retry", "--all", "--config"};
     char *argv[] = {words[0], words[1], call->queue_id != NULL ? (char *)(uintptr_t)call->queue_id : words[2], words[3], (char *)(uintptr_t)call->config, NULL};
     return queue_command.run(call->config != NULL ? 5 : 3, argv);
 }
