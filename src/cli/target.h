@@ -11,7 +11,7 @@
 #include "smtp/host.h"
 
 struct target {
-    char host[256];      /* of a mail address: its domain */
+    char host[256];      /* in A-labels; of a mail address: its domain */
     char address[512];   /* a mail address, or "" */
     char ports[32];      /* as dial_ports() reads them, or "" when none was named */
 };

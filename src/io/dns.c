@@ -192,6 +192,15 @@ void dns_ask(struct dns *dns, struct dns_question *question, struct bytes name, 
     buffer_free(&text);
 }
 
+bool dns_ascii_name(const char *name, char *room, size_t size)
+{
+    char *ascii = NULL;
+    bool fine = idn2_to_ascii_8z(name, &ascii, IDN2_NFC_INPUT | IDN2_NONTRANSITIONAL) == IDN2_OK;
+    fine = fine && snprintf(room, size, "%s", ascii) < (int)size;
+    idn2_free(ascii);
+    return fine;
+}
+
 void dns_cancel(struct dns_question *question)
 {
     if (question->dns == NULL)

@@ -41,6 +41,8 @@ void dns_close(struct dns *dns);
  * where it is until it is answered or cancelled. */
 void dns_ask(struct dns *dns, struct dns_question *question, struct bytes name, enum dns_type type,
              void (*on_answer)(void *owner, const struct dns_answer *answer), void *owner);
+/* A name in any script as DNS has it (A-labels; RFC 5891); false when it cannot be. */
+bool dns_ascii_name(const char *name, char *room, size_t size);
 void dns_cancel(struct dns_question *question);
 
 #endif

@@ -31,6 +31,7 @@ _submission._tcp.srv  IN SRV 10 0 587 mail
 _submission._tcp.none IN SRV 0 0 0 .
 _submissions._tcp.none IN SRV 0 0 0 .
 autoconfig.auto IN A 192.0.2.2
+xn--bcher-kva IN A 192.0.2.2
 smtp.usual IN A 192.0.2.2
 www.bare  IN A 192.0.2.2
 """

@@ -21,7 +21,7 @@ HERE = Path(__file__).parent
 
 @pytest.fixture(scope="module")
 def certificates(tmp_path_factory):
-    folder = make_certificates(tmp_path_factory.mktemp("tls"), "mail.example.test", "both.example.test", "smtp.usual.example.test")
+    folder = make_certificates(tmp_path_factory.mktemp("tls"), "mail.example.test", "both.example.test", "smtp.usual.example.test", "xn--bcher-kva.example.test")
     return folder
 
 
@@ -230,6 +230,18 @@ def test_names_that_are_not_there(net):
     failing = net.cli("ports", "host.elsewhere.invalid-zone.test")
     assert failing.returncode in (68, 75)  # REFUSED by this server: it could not be found out
     assert net.cli("ports", "222.501.285.45").returncode == 65
+
+
+def test_a_name_in_another_script(net):
+    facts = ports(net, "bücher.example.test", code=0)
+    assert facts[0]["host"] == "xn--bcher-kva.example.test"
+    assert {p["certificate"] for p in facts[0]["ports"]} == {"valid"}
+    assert "port 587 was chosen" in send(net, host="bücher.example.test").stderr
+
+
+def test_no_network_at_all():
+    done = subprocess.run(["unshare", "-n", str(PROGRAM), "ports", "mail.example.test"], capture_output=True, text=True, timeout=30)
+    assert done.returncode == 75 and "this machine has no network" in done.stderr
 
 
 def test_every_port_refused_and_every_port_silent(net):

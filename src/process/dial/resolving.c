@@ -2,6 +2,8 @@
 #include "dial/resolving.h"
 
 #include <arpa/inet.h>
+#include <ifaddrs.h>
+#include <net/if.h>
 #include <sysexits.h>
 
 enum { SIX, FOUR };
@@ -97,9 +99,23 @@ void resolving_cancel(struct resolving *resolving)
         dns_cancel(&resolving->questions[kind]);
 }
 
+/* No interface has an address but the loopback. */
+static bool is_offline(void)
+{
+    struct ifaddrs *all = NULL;
+    bool offline = getifaddrs(&all) == 0;
+    for (const struct ifaddrs *one = all; one != NULL; one = one->ifa_next)
+        offline = offline && !(one->ifa_addr != NULL && (one->ifa_flags & IFF_UP) != 0 && (one->ifa_flags & IFF_LOOPBACK) == 0 &&
+                               (one->ifa_addr->sa_family == AF_INET || one->ifa_addr->sa_family == AF_INET6));
+    freeifaddrs(all);
+    return offline;
+}
+
 bool resolving_tell(const struct resolving *resolving, const char *host, struct error *error)
 {
     const enum dns_status *status = resolving->status;
+    if (is_offline())
+        return error_set(error, EX_TEMPFAIL, "dns: this machine has no network: no interface but the loopback has an address; %s cannot be looked up", host);
     if (status[SIX] == DNS_NXDOMAIN || status[FOUR] == DNS_NXDOMAIN)
         return error_set(error, EX_NOHOST, "there is no host %s: DNS says so (NXDOMAIN); look at its spelling", host);
     if (status[SIX] == DNS_NO_DATA && status[FOUR] == DNS_NO_DATA)
