@@ -116,7 +116,7 @@ class OurServerDelivering(OurServer):
 class Postfix(Server):
     name, recipient = "postfix", "user@sink.test"
 
-    def start(self):
+    def start(self, more_main="", more_master=""):
         root, config = postfix_folder(), self.folder / "conf"
         for sub in ("conf", "spool", "data"):
             (self.folder / sub).mkdir()
@@ -151,7 +151,7 @@ smtp_host_lookup = native
 message_size_limit = 52428800
 smtpd_peername_lookup = no
 default_process_limit = 300
-""")
+{more_main}""")
         (config / "master.cf").write_text(f"""127.0.0.1:{self.port} inet n - n - - smtpd
 pickup    unix  n       -       n       60      1       pickup
 cleanup   unix  n       -       n       -       0       cleanup
@@ -164,7 +164,7 @@ proxymap  unix  -       -       n       -       -       proxymap
 smtp      unix  -       -       n       -       -       smtp
 anvil     unix  -       -       n       -       1       anvil
 postlog   unix-dgram n  -       n       -       1       postlogd
-""")
+{more_master}""")
         binds = self.users([f"postfix:x:7001:7001::{self.folder}/spool:/bin/false"], ["postfix:x:7001:", "postdrop:x:7002:"])
         done = subprocess.run(self.private_mounts(binds, root / "usr/sbin/postfix", "-c", config, "start"), env=postfix_environment(),
                               capture_output=True, text=True)
