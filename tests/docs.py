@@ -56,7 +56,7 @@ def check_providers():
     if len(known) < 13:
         wrong.append("src/core/port/providers.c: the table was not found there")
     for name, hosts, starttls, implicit in known:
-        row = f"| {name} | {hosts.replace(',', ', ')} | {starttls} | {implicit if implicit != '0' else 'none'} |"
+        row = f"| {name} | {hosts.replace(',', ', ')} | {'none' if starttls == '0' else starttls} | {'none' if implicit == '0' else implicit} |"
         if row not in page:
             wrong.append(f"docs/ports.md: the provider's row is not: {row}")
     for network in re.findall(r'^    \{"([^"]+)",', (ROOT / "src/core/port/networks.c").read_text(), re.M):

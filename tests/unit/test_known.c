@@ -4,6 +4,7 @@
 
 #include "autoconfig.h"
 #include "port/discovery.h"
+#include "port/facts.h"
 #include "port/networks.h"
 
 /* ---- providers ---- */
@@ -13,40 +14,111 @@ static const char *name_of(const struct provider *provider)
     return provider == NULL ? "nobody" : provider->name;
 }
 
-static void providers_are_found_at_the_borders_of_labels(void **state)
+struct asked { const char *text, *answer; };
+
+static void check_all(const struct asked *cases, size_t count, const struct provider *(*look)(struct bytes))
 {
-    assert_string_equal(name_of(provider_by_host(BYTES("smtp.sendgrid.net"))), "SendGrid");
-    assert_string_equal(name_of(provider_by_host(BYTES("SMTP.Gmail.com."))), "Gmail");
-    assert_string_equal(name_of(provider_by_host(BYTES("email-smtp.eu-west-1.amazonaws.com"))), "Amazon SES");
-    assert_null(provider_by_host(BYTES("email-smtp.a.b.amazonaws.com")));
-    assert_null(provider_by_host(BYTES("email-smtp..amazonaws.com.evil")));
-    assert_null(provider_by_host(BYTES("evilsmtp.gmail.com")));
-    assert_string_equal(name_of(provider_by_mx(BYTES("aspmx.l.google.com"))), "Gmail");
-    assert_string_equal(name_of(provider_by_mx(BYTES("example-org.mail.protection.outlook.com."))), "Microsoft 365");
-    assert_string_equal(name_of(provider_by_mx(BYTES("in1-smtp.messagingengine.com"))), "Fastmail");
-    assert_null(provider_by_mx(BYTES("mx.evilgoogle.com")));
-    assert_null(provider_by_mx(bytes_none()));
-    assert_string_equal(name_of(provider_by_domain(BYTES("GoogleMail.com"))), "Gmail");
-    assert_null(provider_by_domain(BYTES("mail.gmail.com")));
-    assert_string_equal(name_of(provider_by_name(BYTES("aws ses"))), "Amazon SES");
-    assert_string_equal(name_of(provider_by_name(BYTES("Google Workspace"))), "Gmail");
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(name_of(look(bytes_of_text(cases[i].text))), cases[i].answer) != 0)
+            fail_msg("%s is of %s", cases[i].text, name_of(look(bytes_of_text(cases[i].text))));
+}
+
+static void hosts_find_their_provider(void **state)
+{
+    static const struct asked cases[] = {
+        {"smtp.sendgrid.net", "SendGrid"}, {"SMTP.SendGrid.Net.", "SendGrid"}, {"SMTP.Gmail.com.", "Gmail"}, {"smtp-relay.gmail.com", "Gmail"},
+        {"email-smtp.eu-west-1.amazonaws.com", "Amazon SES"}, {"email-smtp.us-gov-west-1.amazonaws.com.", "Amazon SES"},
+        {"smtp.email.uk-london-1.oci.oraclecloud.com", "Oracle Cloud Email Delivery"}, {"smtp-mail.outlook.com", "Microsoft 365"},
+        {"smtppro.zoho.eu", "Zoho Europe"}, {"smtp.eu.mailgun.org", "Mailgun"},
+        {"", "nobody"}, {".", "nobody"}, {"..", "nobody"}, {"sendgrid.net", "nobody"}, {"evilsmtp.gmail.com", "nobody"}, {"a.smtp.sendgrid.net", "nobody"},
+        {"smtp.sendgrid.net.evil.example", "nobody"}, {"smtp.sendgrid.net..", "nobody"}, {"email-smtp.amazonaws.com", "nobody"},
+        {"email-smtp..amazonaws.com", "nobody"}, {"email-smtp.a.b.amazonaws.com", "nobody"}, {"email-smtp..amazonaws.com.evil", "nobody"},
+        {"email-smtp.eu-west-1.amazonaws.com.example", "nobody"}, {"smtp.gmail", "nobody"},
+    };
+    check_all(cases, ARRAY_LENGTH(cases), provider_by_host);
+}
+
+static void domains_find_their_provider(void **state)
+{
+    static const struct asked cases[] = {
+        {"gmail.com", "Gmail"}, {"GoogleMail.com.", "Gmail"}, {"outlook.com", "Microsoft 365"}, {"hotmail.com", "Microsoft 365"}, {"live.com", "Microsoft 365"},
+        {"icloud.com", "iCloud"}, {"me.com", "iCloud"}, {"mac.com", "iCloud"}, {"yahoo.com", "Yahoo"}, {"yahoo.co.uk", "Yahoo"}, {"fastmail.com", "Fastmail"},
+        {"zoho.com", "Zoho"}, {"zohomail.eu", "Zoho Europe"}, {"aol.com", "AOL"}, {"evilgmail.com", "nobody"}, {"mail.gmail.com", "nobody"},
+        {"gmail.com.example", "nobody"}, {"gmail", "nobody"}, {"google.com", "nobody"}, {"", "nobody"}, {".", "nobody"},
+    };
+    check_all(cases, ARRAY_LENGTH(cases), provider_by_domain);
+}
+
+static void an_exchanger_tells_where_a_domain_is_hosted(void **state)
+{
+    static const struct asked cases[] = {
+        {"aspmx.l.google.com", "Gmail"}, {"ALT1.ASPMX.L.GOOGLE.COM.", "Gmail"}, {"aspmx2.googlemail.com", "Gmail"}, {"smtp.google.com", "Gmail"},
+        {"example-org.mail.protection.outlook.com.", "Microsoft 365"}, {"example-org.k-v1.mx.microsoft", "Microsoft 365"},
+        {"outlook-com.olc.protection.outlook.com", "Microsoft 365"}, {"in1-smtp.messagingengine.com", "Fastmail"}, {"mx01.mail.icloud.com", "iCloud"},
+        {"mx.zoho.com", "Zoho"}, {"mx2.zoho.eu", "Zoho Europe"}, {"mx3.zoho.in", "Zoho India"},
+        {"mta5.am0.yahoodns.net", "Yahoo"}, {"mx-apac.mail.gm0.yahoodns.net", "Yahoo"}, {"mx-aol.mail.gm0.yahoodns.net", "AOL"},
+        {"evilgoogle.com", "nobody"}, {"mx.evilgoogle.com", "nobody"}, {"google.com.example", "nobody"}, {".google.com", "nobody"}, {"oogle.com", "nobody"},
+        {"protection.outlook.com", "nobody"}, {"mx.example.org", "nobody"}, {"", "nobody"}, {".", "nobody"},
+    };
+    check_all(cases, ARRAY_LENGTH(cases), provider_by_mx);
+}
+
+static void people_find_providers_by_what_they_call_them(void **state)
+{
+    static const struct asked cases[] = {
+        {"gmail", "Gmail"}, {"Google Workspace", "Gmail"}, {"ses", "Amazon SES"}, {"aws ses", "Amazon SES"}, {"sendinblue", "Brevo"}, {"office 365", "Microsoft 365"},
+        {"hotmail", "Microsoft 365"}, {"aol", "AOL"}, {"", "nobody"}, {"send", "nobody"}, {"sendgridx", "nobody"}, {",", "nobody"},
+    };
+    check_all(cases, ARRAY_LENGTH(cases), provider_by_name);
+    for (size_t i = 0; i < provider_count; i++)
+        assert_ptr_equal(provider_by_name(bytes_of_text(providers[i].name)), &providers[i]);
+}
+
+/* A name of the list; "*" is a label that only the customer knows. */
+static bool is_host(struct bytes text)
+{
+    char room[DOMAIN_NAME_MAX];
+    if (text.length > sizeof room)
+        return false;
+    memcpy(room, text.at, text.length);
+    for (size_t i = 0; i < text.length; i++)
+        room[i] = room[i] == '*' ? 'x' : room[i];
+    return host_parse(bytes_of(room, text.length), false) == HOST_NAME && bytes_find(text, '.') != SIZE_MAX;
+}
+
+static void check_list(const struct provider *p, const char *list, const struct provider *(*look)(struct bytes))
+{
+    for (struct bytes rest = bytes_of_text(list); rest.length > 0;) {
+        struct bytes one = bytes_split(&rest, ',');
+        if (!is_host(one) || (bytes_find(one, '*') == SIZE_MAX && look(one) != p)) /* and nothing belongs to two */
+            fail_msg("%s: %.*s", p->name, BYTES_ARG(one));
+    }
 }
 
 static void each_provider_is_whole(void **state)
 {
     for (size_t i = 0; i < provider_count; i++) {
         const struct provider *p = &providers[i];
-        assert_true(p->starttls[0] != 0 && p->starttls[0] != 25); /* nobody submits on 25 */
-        for (size_t k = 0; k < PROVIDER_PORTS_MAX; k++)
-            assert_true(p->starttls[k] != 25 && p->implicit[k] != 25);
+        assert_true(p->starttls[0] == 587 || (p->starttls[0] == 0 && p->implicit[0] == 465));
+        assert_true(p->implicit[0] == 465 || p->implicit[0] == 0);
+        assert_int_equal(p->starttls[PROVIDER_PORTS_MAX - 1], 0); /* each list has its end */
+        assert_int_equal(p->implicit[PROVIDER_PORTS_MAX - 1], 0);
+        assert_false(provider_offers(p, 25)); /* nobody submits on 25 */
+        assert_false(provider_offers(p, 0));
+        for (size_t k = 0; k < PROVIDER_PORTS_MAX && p->starttls[k] != 0; k++)
+            assert_int_equal(port_tls(p->starttls[k]), CLIENT_TLS_REQUIRED);
+        for (size_t k = 0; k < PROVIDER_PORTS_MAX && p->implicit[k] != 0; k++)
+            assert_int_equal(port_tls(p->implicit[k]), CLIENT_TLS_IMPLICIT);
         assert_true(p->source[0] != '\0' && p->user[0] != '\0' && p->password[0] != '\0');
         assert_true(p->confidence >= 'A' && p->confidence <= 'C');
-        for (struct bytes rest = bytes_of_text(p->hosts); rest.length > 0;) {
-            struct bytes host = bytes_split(&rest, ',');
-            assert_true(bytes_find(host, '*') != SIZE_MAX || host_is_name(host, false));
-            assert_true(bytes_find(host, '*') != SIZE_MAX || provider_by_host(host) == p);
-        }
+        check_list(p, p->hosts, provider_by_host);
+        check_list(p, p->domains, provider_by_domain);
+        check_list(p, p->mx, provider_by_mx);
+        assert_true(p->https[0] == '\0' || is_host(bytes_of_text(p->https)));
     }
+    assert_false(provider_offers(provider_by_name(BYTES("postmark")), 465));
+    assert_true(provider_offers(provider_by_name(BYTES("ses")), 2465));
+    assert_int_equal(provider_host(provider_by_name(BYTES("ses"))).length, 0);
 }
 
 /* ---- networks ---- */
@@ -264,7 +336,9 @@ static void hostile_files_are_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(providers_are_found_at_the_borders_of_labels), cmocka_unit_test(each_provider_is_whole), cmocka_unit_test(a_pattern_is_a_signature),
+        cmocka_unit_test(hosts_find_their_provider), cmocka_unit_test(domains_find_their_provider),
+        cmocka_unit_test(an_exchanger_tells_where_a_domain_is_hosted), cmocka_unit_test(people_find_providers_by_what_they_call_them),
+        cmocka_unit_test(each_provider_is_whole), cmocka_unit_test(a_pattern_is_a_signature),
         cmocka_unit_test(records_of_services_come_first), cmocka_unit_test(the_better_of_two_services_gives_the_host), cmocka_unit_test(a_domain_may_say_that_it_has_none),
         cmocka_unit_test(a_known_provider_is_not_asked), cmocka_unit_test(settings_then_the_exchanger_then_the_usual_names),
         cmocka_unit_test(nothing_may_be_found_and_bad_names_are_refused), cmocka_unit_test(a_published_file_is_read), cmocka_unit_test(hostile_files_are_refused),

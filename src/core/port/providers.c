@@ -27,14 +27,23 @@ const struct provider providers[] = {
     {"Gmail", "google,googlemail,google workspace,gsuite", "smtp.gmail.com,smtp-relay.gmail.com", {587}, {465}, ADDRESS, APPLICATION_PASSWORD " (two-step sign-in must be on), or OAuth2", NULL,
      "gmail.com,googlemail.com", "google.com,googlemail.com", "gmail.googleapis.com", "", "support.google.com/mail", 'A'},
     {"Microsoft 365", "office 365,office365,outlook,outlook.com,hotmail,microsoft,exchange online", "smtp.office365.com,smtp-mail.outlook.com", {587}, {0}, ADDRESS,
-     "OAuth2: passwords end in 2026 and 2027 (550 5.7.30)", NULL, "outlook.com,hotmail.com,live.com,msn.com", "mail.protection.outlook.com,mx.microsoft,olc.protection.outlook.com", "graph.microsoft.com",
+     "OAuth2: passwords end in 2026 and 2027 (550 5.7.30)", NULL,
+     "outlook.com,hotmail.com,live.com,msn.com,windowslive.com,outlook.de,outlook.fr,outlook.es,outlook.it,hotmail.de,hotmail.fr,hotmail.es,hotmail.it,hotmail.co.uk,live.de,live.fr,live.co.uk",
+     "mail.protection.outlook.com,mx.microsoft,olc.protection.outlook.com", "graph.microsoft.com",
      "465 is silent there: it is not blocked, it does not exist", "learn.microsoft.com/exchange", 'B'},
     {"iCloud", "apple,icloud mail,me.com", "smtp.mail.me.com", {587}, {0}, ADDRESS, APPLICATION_PASSWORD, NULL, "icloud.com,me.com,mac.com", "mail.icloud.com", "", "there is no 465", "support.apple.com", 'B'},
-    {"Yahoo", "yahoo mail,ymail,aol", "smtp.mail.yahoo.com", {587}, {465}, ADDRESS, APPLICATION_PASSWORD, NULL, "yahoo.com,ymail.com,yahoo.co.uk,yahoo.de,yahoo.fr,yahoo.it,yahoo.es", "yahoodns.net", "", "",
-     "help.yahoo.com", 'B'},
+    {"Yahoo", "yahoo mail,ymail", "smtp.mail.yahoo.com", {587}, {465}, ADDRESS, APPLICATION_PASSWORD, NULL,
+     "yahoo.com,ymail.com,rocketmail.com,myyahoo.com,yahoo.co.uk,yahoo.de,yahoo.fr,yahoo.it,yahoo.es,yahoo.se,yahoo.co.in,yahoo.co.nz,yahoo.com.au,yahoo.com.ar,yahoo.com.br,yahoo.com.mx", "yahoodns.net", "",
+     "", "help.yahoo.com", 'B'},
+    {"AOL", "aol mail", "smtp.aol.com", {0}, {465}, ADDRESS, APPLICATION_PASSWORD, NULL, "aol.com,aim.com,netscape.net,compuserve.com,aol.de,aol.fr,aol.it,aol.es,aol.co.uk", "mx-aol.mail.gm0.yahoodns.net", "", "",
+     "Mozilla's database of mail servers", 'B'},
     {"Fastmail", "", "smtp.fastmail.com", {587}, {465}, ADDRESS, APPLICATION_PASSWORD, NULL, "fastmail.com,fastmail.fm", "messagingengine.com", "api.fastmail.com", "", "fastmail.help", 'C'},
-    {"Zoho", "zoho mail", "smtp.zoho.com,smtp.zoho.eu", {587}, {465}, ADDRESS, "the password, or " APPLICATION_PASSWORD, NULL, "zoho.com,zohomail.com", "zoho.com,zoho.eu,zoho.in", "mail.zoho.com",
-     "accounts in Europe use smtp.zoho.eu", "zoho.com/mail/help", 'C'},
+    {"Zoho", "zoho mail", "smtp.zoho.com,smtppro.zoho.com", {587}, {465}, ADDRESS, "the password, or " APPLICATION_PASSWORD, NULL, "zoho.com,zohomail.com", "zoho.com", "mail.zoho.com",
+     "paid accounts with a domain of their own use smtppro.zoho.com; each region has its own hosts", "zoho.com/mail/help", 'B'},
+    {"Zoho Europe", "zoho.eu", "smtp.zoho.eu,smtppro.zoho.eu", {587}, {465}, ADDRESS, "the password, or " APPLICATION_PASSWORD, NULL, "zoho.eu,zohomail.eu", "zoho.eu", "mail.zoho.eu",
+     "paid accounts with a domain of their own use smtppro.zoho.eu", "zoho.com/mail/help", 'B'},
+    {"Zoho India", "zoho.in", "smtp.zoho.in,smtppro.zoho.in", {587}, {465}, ADDRESS, "the password, or " APPLICATION_PASSWORD, NULL, "zoho.in,zohomail.in", "zoho.in", "mail.zoho.in",
+     "paid accounts with a domain of their own use smtppro.zoho.in", "zoho.com/mail/help", 'B'},
 };
 const size_t provider_count = ARRAY_LENGTH(providers);
 
@@ -64,16 +73,20 @@ static bool is_in_list(struct bytes name, const char *list)
     return false;
 }
 
-/* Is it one of the list, or below one? "evilgoogle.com" is not below "google.com". */
-static bool is_below_list(struct bytes name, const char *list)
+/* The length of the longest in the list that it is, or is below: "evilgoogle.com" is not below "google.com". */
+static size_t below_list(struct bytes name, const char *list)
 {
+    size_t longest = 0;
     for (struct bytes rest = bytes_of_text(list); rest.length > 0;) {
         struct bytes suffix = bytes_split(&rest, ',');
-        size_t more = name.length >= suffix.length ? name.length - suffix.length : SIZE_MAX;
-        if (more == 0 ? bytes_equal_nocase(name, suffix) : more != SIZE_MAX && name.at[more - 1] == '.' && bytes_equal_nocase(bytes_from(name, more), suffix))
-            return true;
+        if (suffix.length <= longest || name.length < suffix.length)
+            continue;
+        size_t more = name.length - suffix.length;
+        bool at_border = more == 0 || (more > 1 && name.at[more - 1] == '.');
+        if (at_border && bytes_equal_nocase(bytes_from(name, more), suffix))
+            longest = suffix.length;
     }
-    return false;
+    return longest;
 }
 
 const struct provider *provider_by_name(struct bytes name)
@@ -100,12 +113,19 @@ const struct provider *provider_by_domain(struct bytes domain)
     return NULL;
 }
 
+/* The closest wins: AOL's exchangers stand below Yahoo's. */
 const struct provider *provider_by_mx(struct bytes host)
 {
-    for (size_t i = 0; i < provider_count; i++)
-        if (is_below_list(without_dot(host), providers[i].mx))
-            return &providers[i];
-    return NULL;
+    const struct provider *closest = NULL;
+    size_t longest = 0;
+    for (size_t i = 0; i < provider_count; i++) {
+        size_t length = below_list(without_dot(host), providers[i].mx);
+        if (length > longest) {
+            closest = &providers[i];
+            longest = length;
+        }
+    }
+    return closest;
 }
 
 struct bytes provider_host(const struct provider *provider)
@@ -113,4 +133,17 @@ struct bytes provider_host(const struct provider *provider)
     struct bytes rest = bytes_of_text(provider->hosts);
     struct bytes first = bytes_split(&rest, ',');
     return bytes_find(first, '*') == SIZE_MAX ? first : bytes_none();
+}
+
+static bool has_port(const uint16_t *ports, uint16_t port)
+{
+    for (size_t i = 0; i < PROVIDER_PORTS_MAX && ports[i] != 0; i++)
+        if (ports[i] == port)
+            return true;
+    return false;
+}
+
+bool provider_offers(const struct provider *provider, uint16_t port)
+{
+    return has_port(provider->starttls, port) || has_port(provider->implicit, port);
 }

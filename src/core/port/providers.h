@@ -15,7 +15,7 @@ struct provider {
     const char *name;                        /* "SendGrid" */
     const char *aliases;                     /* other names to ask by, in lower case, between commas */
     const char *hosts;                       /* between commas; "*" stands for a region; the first is the usual one */
-    uint16_t starttls[PROVIDER_PORTS_MAX];   /* the best first; 0 ends; 25 is left out, though some offer it */
+    uint16_t starttls[PROVIDER_PORTS_MAX];   /* the best first; 0 ends; may be empty; 25 is left out, though some offer it */
     uint16_t implicit[PROVIDER_PORTS_MAX];
     const char *user, *password;             /* what to sign in with, in words */
     const char *fixed_user;                  /* always this one ("apikey"), or NULL */
@@ -37,5 +37,7 @@ const struct provider *provider_by_domain(struct bytes domain); /* "gmail.com" *
 const struct provider *provider_by_mx(struct bytes host);       /* "aspmx.l.google.com" */
 /* Its usual host; empty where a region stands in it, which only the customer knows. */
 struct bytes provider_host(const struct provider *provider);
+/* Can mail be submitted to it there? */
+bool provider_offers(const struct provider *provider, uint16_t port);
 
 #endif
