@@ -102,7 +102,7 @@ static const char *reason_of(const struct probe *probe)
 
 static void read_vendor(struct examination *e)
 {
-    static const char *const files[] = {"sys_vendor", "product_name", "chassis_asset_tag", "bios_vendor"};
+    static const char *const files[] = {"sys_vendor", "product_name", "chassis_asset_tag", "bios_vendor", "bios_version"};
     char path[80], line[128];
     for (size_t i = 0; i < ARRAY_LENGTH(files); i++) {
         snprintf(path, sizeof path, "/sys/class/dmi/id/%s", files[i]);
@@ -147,7 +147,7 @@ static void advise(const struct examination *e, struct buffer *out)
         buffer_add_text(out, "no name could be looked up: mend DNS or the network first");
         return;
     }
-    networks_explain(&pattern, out);
+    networks_explain(&pattern, NULL, out);
     if (out->length > 0)
         buffer_add_text(out, ". ");
     if (any_open(e, true))

@@ -77,9 +77,7 @@ static struct port_pattern pattern_of(const struct port_report *report)
     for (size_t i = 0; i < report->seen->options.port_count; i++) {
         const struct race_attempt *a = race_verdict(&report->seen->race, report->seen->options.ports[i].port);
         unsigned bit = a == NULL ? 0 : networks_bit(a->port->port);
-        /* What the provider does not offer is silent for everybody. */
-        bool offered = report->provider == NULL || a == NULL || a->port->port != 465 || report->provider->implicit[0] != 0;
-        if (a != NULL && a->verdict == PORT_FILTERED && offered)
+        if (a != NULL && a->verdict == PORT_FILTERED)
             pattern.silent |= bit;
         else if (a != NULL && (a->connected || a->verdict == PORT_REFUSED))
             pattern.answers |= bit;
@@ -90,9 +88,7 @@ static struct port_pattern pattern_of(const struct port_report *report)
 static void add_signature(const struct port_report *report, struct buffer *out)
 {
     struct port_pattern pattern = pattern_of(report);
-    networks_explain(&pattern, out);
-    if (pattern.silent != 0 && pattern.answers == 0 && report->provider != NULL && report->provider->https[0] != '\0')
-        buffer_add_format(out, ": %s takes mail at https://%s", report->provider->name, report->provider->https);
+    networks_explain(&pattern, report->provider, out);
 }
 
 static const char *why_best(const struct port_report *report, const struct race_attempt *best)

@@ -123,29 +123,87 @@ static void each_provider_is_whole(void **state)
 
 /* ---- networks ---- */
 
-static bool explains(unsigned silent, unsigned answers, const char *words)
+/* One letter a port, in the order 25, 465, 587, 2525: 'a' answers, 's' silent, '-' neither. */
+static struct port_pattern pattern_of(const char *letters)
 {
-    struct buffer out = {0};
-    struct port_pattern pattern = {silent, answers};
-    networks_explain(&pattern, &out);
-    bool said = words == NULL ? out.length == 0 : bytes_search(buffer_bytes(&out), bytes_of_text(words)) != SIZE_MAX;
-    if (!said)
-        print_error("it says: %s\n", buffer_text(&out));
-    buffer_free(&out);
-    return said;
+    static const uint16_t ports[] = {25, 465, 587, 2525};
+    struct port_pattern pattern = {0};
+    for (size_t i = 0; i < ARRAY_LENGTH(ports); i++) {
+        pattern.silent |= letters[i] == 's' ? networks_bit(ports[i]) : 0;
+        pattern.answers |= letters[i] == 'a' ? networks_bit(ports[i]) : 0;
+    }
+    return pattern;
 }
+
+#define ALL_SILENT "all four are silent: there is no mail server, or this network lets no mail out, as Railway or Cloudzy; the way out is HTTPS: "
+#define MOST_AND_ALL "the usual block of DigitalOcean, Linode, Scaleway, Render, Railway or Cloudzy; "
 
 static void a_pattern_is_a_signature(void **state)
 {
-    assert_true(explains(BLOCKS_25 | BLOCKS_465 | BLOCKS_587, BLOCKS_2525, "25, 465 and 587 are silent, 2525 answers: the usual block of DigitalOcean, Linode, Scaleway or Render"));
-    assert_true(explains(BLOCKS_25, BLOCKS_465 | BLOCKS_587, "only 25 is silent"));
-    assert_true(explains(BLOCKS_25 | BLOCKS_465, BLOCKS_587, "25 and 465 are silent, 587 answers: the usual block of Hetzner Cloud"));
-    assert_true(explains(BLOCKS_25 | BLOCKS_465 | BLOCKS_587 | BLOCKS_2525, 0, "the way out is HTTPS"));
-    assert_true(explains(BLOCKS_2525, BLOCKS_587, NULL)); /* no network is known to do so: nothing is claimed */
-    assert_true(explains(0, BLOCKS_587, NULL));
-    assert_string_equal(network_by_name(BYTES("digital ocean"))->name, "DigitalOcean");
-    assert_string_equal(network_by_vendor(BYTES("Amazon EC2 t3.micro"))->name, "AWS");
-    assert_null(network_by_vendor(BYTES("Microsoft Corporation Surface")));
+    static const struct { const char *seen, *provider, *sentence; } cases[] = {
+        {"sssa", "", "25, 465 and 587 are silent, 2525 answers: the usual block of DigitalOcean, Linode, Scaleway or Render"},
+        {"-ssa", "", "465 and 587 are silent, 2525 answers: the usual block of DigitalOcean, Linode, Scaleway or Render"}, /* 25 is not tried to submit */
+        {"ssaa", "", "25 and 465 are silent, 587 and 2525 answer: the usual block of Hetzner Cloud"},
+        {"-saa", "", "465 is silent, 587 and 2525 answer: the usual block of Hetzner Cloud"},
+        {"saaa", "", "only 25 is silent: nearly every cloud and home network blocks it, and nobody needs it to submit mail"},
+        {"s---", "", "25 is silent: nearly every cloud and home network blocks it, and nobody needs it to submit mail"}, /* "only" would be a guess */
+        {"ssss", "", ALL_SILENT "a sending service takes mail by its own interface"},
+        {"ssss", "sendgrid", ALL_SILENT "SendGrid takes mail at https://api.sendgrid.com"},
+        {"ssss", "yahoo", "25, 465 and 587 are silent: " MOST_AND_ALL "the way out is HTTPS: a sending service takes mail by its own interface"},
+        {"ssss", "smtp2go", ALL_SILENT "SMTP2GO takes mail at https://api.smtp2go.com; SMTP2GO also listens on 8025, 80, 8465 and 443"},
+        /* Amazon has no 2525: that it is silent says nothing. */
+        {"ssss", "ses", "25, 465 and 587 are silent: " MOST_AND_ALL "the way out is HTTPS: Amazon SES takes mail at https://email.REGION.amazonaws.com; Amazon SES also listens on 2587 and 2465"},
+        {"-ss-", "", "465 and 587 are silent: " MOST_AND_ALL "most of them let 2525 through"},
+        /* Postmark has no 465, Microsoft neither 465 nor 2525. */
+        {"asaa", "postmark", ""}, {"-saa", "postmark", ""}, {"ssaa", "postmark", "only 25 is silent: nearly every cloud and home network blocks it, and nobody needs it to submit mail"},
+        {"-sas", "microsoft", ""}, {"-sss", "microsoft", "587 is silent: " MOST_AND_ALL "the way out is HTTPS: Microsoft 365 takes mail at https://graph.microsoft.com"},
+        /* Nobody's: nothing is claimed. */
+        {"aaaa", "", ""}, {"----", "", ""}, {"aaas", "", ""}, {"asss", "", ""}, {"sasa", "", ""}, {"aasa", "", ""}, {"--s-", "", ""}, {"--s-", "sendgrid", ""},
+        {"---s", "", ""}, {"-s--", "", ""}, {"saas", "", ""}, {"ssas", "", ""}, {"assa", "", ""},
+    };
+    for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
+        struct port_pattern pattern = pattern_of(cases[i].seen);
+        struct buffer out = {0};
+        networks_explain(&pattern, provider_by_name(bytes_of_text(cases[i].provider)), &out);
+        if (strcmp(buffer_text(&out), cases[i].sentence) != 0)
+            fail_msg("%s %s: %s", cases[i].seen, cases[i].provider, buffer_text(&out));
+        buffer_free(&out);
+    }
+    assert_int_equal(networks_bit(2587), 0);
+    assert_int_equal(networks_bit(0), 0);
+}
+
+static const char *network_name(const struct network *network)
+{
+    return network == NULL ? "nobody" : network->name;
+}
+
+static void networks_are_found_by_name(void **state)
+{
+    for (size_t i = 0; i < network_count; i++) {
+        const struct network *n = &networks[i];
+        assert_ptr_equal(network_by_name(bytes_of_text(n->name)), n);
+        assert_true((n->silent & BLOCKS_25) != 0 && n->lifted[0] != '\0' && n->confidence >= 'A' && n->confidence <= 'C');
+    }
+    assert_string_equal(network_name(network_by_name(BYTES("digital ocean"))), "DigitalOcean");
+    assert_string_equal(network_name(network_by_name(BYTES("GCP"))), "Google Cloud");
+    assert_null(network_by_name(BYTES("")));
+    assert_null(network_by_name(BYTES("ocean")));
+}
+
+static void firmware_tells_the_cloud(void **state)
+{
+    static const struct asked cases[] = {
+        {"DigitalOcean Droplet", "DigitalOcean"}, {"Amazon EC2 t3.micro", "AWS"}, {"Xen HVM domU Xen 4.11.amazon", "AWS"}, {"Google Google Compute Engine", "Google Cloud"},
+        {"Microsoft Corporation Virtual Machine 7783-7084-3265-9085-8269-3286-77", "Azure"}, {"Hetzner vServer", "Hetzner Cloud"}, {"Vultr VC2", "Vultr"},
+        {"Linode Compute Instance", "Linode"}, {"Akamai Compute Instance", "Linode"}, {"Scaleway SCW-PLAY2", "Scaleway"}, {"QEMU Standard PC OracleCloud.com", "Oracle Cloud"},
+        {"", "nobody"}, {"QEMU Standard PC (i440FX + PIIX, 1996)", "nobody"}, {"Microsoft Corporation Surface Laptop 4", "nobody"},
+        {"Microsoft Corporation Virtual Machine", "nobody"}, /* Hyper-V on somebody's own machine */
+        {"Google Eve", "nobody"}, {"innotek GmbH VirtualBox Oracle Corporation", "nobody"}, {"LENOVO 20XW", "nobody"},
+    };
+    for (size_t i = 0; i < ARRAY_LENGTH(cases); i++)
+        if (strcmp(network_name(network_by_vendor(bytes_of_text(cases[i].text))), cases[i].answer) != 0)
+            fail_msg("%s is of %s", cases[i].text, network_name(network_by_vendor(bytes_of_text(cases[i].text))));
     assert_null(network_by_vendor(bytes_none()));
 }
 
@@ -339,6 +397,7 @@ int main(void)
         cmocka_unit_test(hosts_find_their_provider), cmocka_unit_test(domains_find_their_provider),
         cmocka_unit_test(an_exchanger_tells_where_a_domain_is_hosted), cmocka_unit_test(people_find_providers_by_what_they_call_them),
         cmocka_unit_test(each_provider_is_whole), cmocka_unit_test(a_pattern_is_a_signature),
+        cmocka_unit_test(networks_are_found_by_name), cmocka_unit_test(firmware_tells_the_cloud),
         cmocka_unit_test(records_of_services_come_first), cmocka_unit_test(the_better_of_two_services_gives_the_host), cmocka_unit_test(a_domain_may_say_that_it_has_none),
         cmocka_unit_test(a_known_provider_is_not_asked), cmocka_unit_test(settings_then_the_exchanger_then_the_usual_names),
         cmocka_unit_test(nothing_may_be_found_and_bad_names_are_refused), cmocka_unit_test(a_published_file_is_read), cmocka_unit_test(hostile_files_are_refused),
