@@ -121,6 +121,29 @@ static void each_provider_is_whole(void **state)
     assert_int_equal(provider_host(provider_by_name(BYTES("ses"))).length, 0);
 }
 
+/* ---- ports ---- */
+
+static void the_mode_of_known_ports_is_no_guess(void **state)
+{
+    static const uint16_t known[] = {25, 80, 443, 465, 587, 588, 2465, 2525, 2587, 8025, 8465};
+    static const uint16_t implicit[] = {443, 465, 2465, 8465, 10465};
+    for (size_t i = 0; i < ARRAY_LENGTH(known); i++)
+        assert_true(port_tls_is_known(known[i]));
+    for (size_t i = 0; i < ARRAY_LENGTH(implicit); i++)
+        assert_int_equal(port_tls(implicit[i]), CLIENT_TLS_IMPLICIT);
+    assert_false(port_tls_is_known(10465) || port_tls_is_known(1587) || port_tls_is_known(0));
+    assert_int_equal(port_tls(25), CLIENT_TLS_OPPORTUNISTIC);
+    assert_int_equal(port_tls(8025), CLIENT_TLS_REQUIRED);
+    assert_int_equal(port_tls(1587), CLIENT_TLS_REQUIRED);
+    for (size_t i = 0; i < ARRAY_LENGTH(port_facts); i++)
+        assert_true(port_facts[i].source[0] != '\0' && port_facts[i].confidence >= 'A' && port_facts[i].confidence <= 'C');
+    for (const struct port_other *o = port_others; o->port != 0; o++)
+        assert_true(o->source[0] != '\0' && o->confidence >= 'A' && o->confidence <= 'C' && port_facts_of(o->port) == NULL);
+    for (size_t i = 0; i < provider_count; i++) /* every port of every provider can be asked for */
+        for (size_t k = 0; k < PROVIDER_PORTS_MAX; k++)
+            assert_true((providers[i].starttls[k] == 0 || port_tls_is_known(providers[i].starttls[k])) && (providers[i].implicit[k] == 0 || port_tls_is_known(providers[i].implicit[k])));
+}
+
 /* ---- networks ---- */
 
 /* One letter a port, in the order 25, 465, 587, 2525: 'a' answers, 's' silent, '-' neither. */
@@ -396,7 +419,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(hosts_find_their_provider), cmocka_unit_test(domains_find_their_provider),
         cmocka_unit_test(an_exchanger_tells_where_a_domain_is_hosted), cmocka_unit_test(people_find_providers_by_what_they_call_them),
-        cmocka_unit_test(each_provider_is_whole), cmocka_unit_test(a_pattern_is_a_signature),
+        cmocka_unit_test(each_provider_is_whole), cmocka_unit_test(the_mode_of_known_ports_is_no_guess), cmocka_unit_test(a_pattern_is_a_signature),
         cmocka_unit_test(networks_are_found_by_name), cmocka_unit_test(firmware_tells_the_cloud),
         cmocka_unit_test(records_of_services_come_first), cmocka_unit_test(the_better_of_two_services_gives_the_host), cmocka_unit_test(a_domain_may_say_that_it_has_none),
         cmocka_unit_test(a_known_provider_is_not_asked), cmocka_unit_test(settings_then_the_exchanger_then_the_usual_names),

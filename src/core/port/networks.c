@@ -4,14 +4,14 @@
 enum { MOST = BLOCKS_25 | BLOCKS_465 | BLOCKS_587, ALL = MOST | BLOCKS_2525 };
 
 const struct network networks[] = {
-    {"Google Cloud", "gcp,google compute engine", "Google Compute Engine,GoogleCloud", BLOCKS_25, "never", "", 'B'},
-    {"AWS", "amazon web services,ec2,lambda", "Amazon EC2,.amazon", BLOCKS_25, "by a form", "25 is throttled rather than shut", 'A'},
-    {"Azure", "microsoft azure", "7783-7084-3265-9085-8269-3286-77", BLOCKS_25, "by kind of subscription (enterprise agreements)", "since 2017", 'A'},
+    {"Google Cloud", "gcp,google,google compute engine", "Google Compute Engine,GoogleCloud", BLOCKS_25, "never", "", 'B'},
+    {"AWS", "amazon,amazon web services,ec2,lambda", "Amazon EC2,.amazon", BLOCKS_25, "by a form", "25 is throttled rather than shut", 'A'},
+    {"Azure", "microsoft,microsoft azure", "7783-7084-3265-9085-8269-3286-77", BLOCKS_25, "by kind of subscription (enterprise agreements)", "since 2017", 'A'},
     {"DigitalOcean", "digital ocean", "DigitalOcean", MOST, "by a ticket", "older accounts: 25 alone", 'B'},
     {"Linode", "akamai,akamai cloud", "Linode,Akamai", MOST, "by a ticket", "", 'A'},
     {"Scaleway", "", "Scaleway", MOST, "after identification", "", 'A'},
     {"Hetzner Cloud", "hetzner", "Hetzner", BLOCKS_25 | BLOCKS_465, "after the first month, by a request", "", 'B'},
-    {"Oracle Cloud", "oci", "OracleCloud", BLOCKS_25, "by a ticket of a paid account", "", 'B'},
+    {"Oracle Cloud", "oracle,oci", "OracleCloud", BLOCKS_25, "by a ticket of a paid account", "", 'B'},
     {"Vultr", "", "Vultr", BLOCKS_25, "by a ticket, often refused", "", 'B'},
     {"Render", "render free plan", "", MOST, "on a paid plan", "the free plan", 'B'},
     {"Railway", "", "", ALL, "on a larger plan", "small plans", 'B'},
@@ -20,15 +20,21 @@ const struct network networks[] = {
 };
 const size_t network_count = ARRAY_LENGTH(networks);
 
+bool network_is_called(const struct network *network, struct bytes name)
+{
+    if (bytes_is_nocase(name, network->name))
+        return true;
+    for (struct bytes rest = bytes_of_text(network->aliases); rest.length > 0;)
+        if (bytes_equal_nocase(name, bytes_split(&rest, ',')))
+            return true;
+    return false;
+}
+
 const struct network *network_by_name(struct bytes name)
 {
-    for (size_t i = 0; i < network_count; i++) {
-        if (bytes_is_nocase(name, networks[i].name))
+    for (size_t i = 0; i < network_count; i++)
+        if (network_is_called(&networks[i], name))
             return &networks[i];
-        for (struct bytes rest = bytes_of_text(networks[i].aliases); rest.length > 0;)
-            if (bytes_equal_nocase(name, bytes_split(&rest, ',')))
-                return &networks[i];
-    }
     return NULL;
 }
 

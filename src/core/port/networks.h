@@ -26,6 +26,7 @@ extern const struct network networks[];
 extern const size_t network_count;
 
 const struct network *network_by_name(struct bytes name);
+bool network_is_called(const struct network *network, struct bytes name);
 /* From the texts of sys_vendor, product_name, bios_version, chassis_asset_tag and the like, together;
  * NULL when it is none that is known. Azure is known by the asset tag alone: other Hyper-V has the same names. */
 const struct network *network_by_vendor(struct bytes text);

@@ -10,7 +10,7 @@ const struct provider providers[] = {
      "api.mailgun.net", "accounts in Europe use smtp.eu.mailgun.org", "documentation.mailgun.com", 'A'},
     {"Postmark", "", "smtp.postmarkapp.com,smtp-broadcasts.postmarkapp.com", {587, 2525}, {0}, "the server token", "the same server token", NULL, "", "", "api.postmarkapp.com",
      "465 is silent there: it is not blocked, it does not exist", "postmarkapp.com/support", 'A'},
-    {"Amazon SES", "ses,aws ses,amazon,amazon simple email service", "email-smtp.*.amazonaws.com", {587, 2587}, {465, 2465}, "the SMTP user name made in the SES console (not the access key)",
+    {"Amazon SES", "ses,aws ses,aws,amazon,amazon simple email service", "email-smtp.*.amazonaws.com", {587, 2587}, {465, 2465}, "the SMTP user name made in the SES console (not the access key)",
      "its SMTP password", NULL, "", "", "email.REGION.amazonaws.com", "2525 does not exist there: 2587 is the way round", "docs.aws.amazon.com/ses", 'A'},
     {"Resend", "", "smtp.resend.com", {587, 2587}, {465, 2465}, "the word resend", "the API key", "resend", "", "", "api.resend.com", "2525 does not exist there: 2587 is the way round", "resend.com/docs", 'A'},
     {"SparkPost", "bird,sparkpost (bird)", "smtp.sparkpostmail.com,smtp.eu.sparkpostmail.com", {587, 2525}, {0}, "the word SMTP_Injection", "an API key that may send by SMTP", "SMTP_Injection", "", "",
@@ -22,11 +22,11 @@ const struct provider providers[] = {
     {"Elastic Email", "elasticemail", "smtp.elasticemail.com", {587, 2525}, {465}, "the SMTP user, usually the account's address", "the SMTP password", NULL, "", "", "api.elasticemail.com", "", "help.elasticemail.com", 'A'},
     {"Mandrill", "mailchimp,mailchimp transactional", "smtp.mandrillapp.com", {587, 2525}, {465}, "any text, usually the account's address", "an API key", NULL, "", "", "mandrillapp.com", "", "mailchimp.com/developer", 'A'},
     {"MailChannels", "", "smtp.mailchannels.net", {587, 2525}, {465}, "the account", "its SMTP password", NULL, "", "", "api.mailchannels.net", "", "docs.mailchannels.net", 'A'},
-    {"Oracle Cloud Email Delivery", "oracle email delivery,oci email delivery", "smtp.email.*.oci.oraclecloud.com", {587}, {0}, "the SMTP credential's user name", "its password", NULL, "", "", "", "",
+    {"Oracle Cloud Email Delivery", "oracle,oci,oracle email delivery,oci email delivery", "smtp.email.*.oci.oraclecloud.com", {587}, {0}, "the SMTP credential's user name", "its password", NULL, "", "", "", "",
      "docs.oracle.com", 'B'},
-    {"Gmail", "google,googlemail,google workspace,gsuite", "smtp.gmail.com,smtp-relay.gmail.com", {587}, {465}, ADDRESS, APPLICATION_PASSWORD " (two-step sign-in must be on), or OAuth2", NULL,
+    {"Gmail", "google,googlemail,google mail,google workspace,workspace,g suite,gsuite", "smtp.gmail.com,smtp-relay.gmail.com", {587}, {465}, ADDRESS, APPLICATION_PASSWORD " (two-step sign-in must be on), or OAuth2", NULL,
      "gmail.com,googlemail.com", "google.com,googlemail.com", "gmail.googleapis.com", "", "support.google.com/mail", 'A'},
-    {"Microsoft 365", "office 365,office365,outlook,outlook.com,hotmail,microsoft,exchange online", "smtp.office365.com,smtp-mail.outlook.com", {587}, {0}, ADDRESS,
+    {"Microsoft 365", "office 365,office365,m365,o365,outlook,outlook.com,hotmail,live,microsoft,exchange online", "smtp.office365.com,smtp-mail.outlook.com", {587}, {0}, ADDRESS,
      "OAuth2: passwords end in 2026 and 2027 (550 5.7.30)", NULL,
      "outlook.com,hotmail.com,live.com,msn.com,windowslive.com,outlook.de,outlook.fr,outlook.es,outlook.it,hotmail.de,hotmail.fr,hotmail.es,hotmail.it,hotmail.co.uk,live.de,live.fr,live.co.uk",
      "mail.protection.outlook.com,mx.microsoft,olc.protection.outlook.com", "graph.microsoft.com",
@@ -40,9 +40,9 @@ const struct provider providers[] = {
     {"Fastmail", "", "smtp.fastmail.com", {587}, {465}, ADDRESS, APPLICATION_PASSWORD, NULL, "fastmail.com,fastmail.fm", "messagingengine.com", "api.fastmail.com", "", "fastmail.help", 'C'},
     {"Zoho", "zoho mail", "smtp.zoho.com,smtppro.zoho.com", {587}, {465}, ADDRESS, "the password, or " APPLICATION_PASSWORD, NULL, "zoho.com,zohomail.com", "zoho.com", "mail.zoho.com",
      "paid accounts with a domain of their own use smtppro.zoho.com; each region has its own hosts", "zoho.com/mail/help", 'B'},
-    {"Zoho Europe", "zoho.eu", "smtp.zoho.eu,smtppro.zoho.eu", {587}, {465}, ADDRESS, "the password, or " APPLICATION_PASSWORD, NULL, "zoho.eu,zohomail.eu", "zoho.eu", "mail.zoho.eu",
+    {"Zoho Europe", "zoho,zoho mail", "smtp.zoho.eu,smtppro.zoho.eu", {587}, {465}, ADDRESS, "the password, or " APPLICATION_PASSWORD, NULL, "zoho.eu,zohomail.eu", "zoho.eu", "mail.zoho.eu",
      "paid accounts with a domain of their own use smtppro.zoho.eu", "zoho.com/mail/help", 'B'},
-    {"Zoho India", "zoho.in", "smtp.zoho.in,smtppro.zoho.in", {587}, {465}, ADDRESS, "the password, or " APPLICATION_PASSWORD, NULL, "zoho.in,zohomail.in", "zoho.in", "mail.zoho.in",
+    {"Zoho India", "zoho,zoho mail", "smtp.zoho.in,smtppro.zoho.in", {587}, {465}, ADDRESS, "the password, or " APPLICATION_PASSWORD, NULL, "zoho.in,zohomail.in", "zoho.in", "mail.zoho.in",
      "paid accounts with a domain of their own use smtppro.zoho.in", "zoho.com/mail/help", 'B'},
 };
 const size_t provider_count = ARRAY_LENGTH(providers);
@@ -89,10 +89,20 @@ static size_t below_list(struct bytes name, const char *list)
     return longest;
 }
 
+static bool is_named(const struct provider *provider, struct bytes name)
+{
+    return bytes_is_nocase(name, provider->name) || is_in_list(name, provider->aliases);
+}
+
+bool provider_is_called(const struct provider *provider, struct bytes name)
+{
+    return is_named(provider, name) || is_in_list(without_dot(name), provider->hosts) || is_in_list(without_dot(name), provider->domains);
+}
+
 const struct provider *provider_by_name(struct bytes name)
 {
     for (size_t i = 0; i < provider_count; i++)
-        if (bytes_is_nocase(name, providers[i].name) || is_in_list(name, providers[i].aliases))
+        if (is_named(&providers[i], name))
             return &providers[i];
     return NULL;
 }

@@ -35,6 +35,8 @@ const struct provider *provider_by_name(struct bytes name);     /* "gmail", "Ama
 const struct provider *provider_by_host(struct bytes host);     /* "smtp.gmail.com" */
 const struct provider *provider_by_domain(struct bytes domain); /* "gmail.com" */
 const struct provider *provider_by_mx(struct bytes host);       /* "aspmx.l.google.com" */
+/* By name, alias, host or domain; several may be called the same. */
+bool provider_is_called(const struct provider *provider, struct bytes name);
 /* Its usual host; empty where a region stands in it, which only the customer knows. */
 struct bytes provider_host(const struct provider *provider);
 /* Can mail be submitted to it there? */
