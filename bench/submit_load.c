@@ -14,6 +14,7 @@
 #include <netinet/tcp.h>
 #include <openssl/ssl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -183,6 +184,7 @@ static int serve(const char *certificate, const char *key)
 
 int main(int argc, char **argv)
 {
+    signal(SIGPIPE, SIG_IGN);
     if (argc >= 5 && strcmp(argv[1], "serve") == 0) {
         load.port = number(argv[2]);
         return serve(argv[3], argv[4]);

@@ -5,12 +5,16 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <openssl/err.h>
+#include <openssl/core_names.h>
 #include <openssl/evp.h>
+#include <openssl/hmac.h>
 #include <openssl/pem.h>
+#include <openssl/rand.h>
 #include <openssl/x509v3.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <sysexits.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { SELF_SIGNED_DAYS = 825 };
@@ -64,6 +68,68 @@ bool tls_server_open(struct tls_context *context, const char *certificate_file, 
     tls_close(context);
     return false;
 }
+
+/* ---- tickets ---- */
+
+enum { TICKET_NAME_OCTETS = 16, TICKET_AES_OCTETS = 32, TICKET_MAC_OCTETS = 32 };
+
+struct ticket_key {
+    unsigned char name[TICKET_NAME_OCTETS], aes[TICKET_AES_OCTETS], mac[TICKET_MAC_OCTETS];
+};
+
+/* Three values from HMAC-SHA-256 of what they are for. */
+static bool derive(const unsigned char *secret, uint64_t epoch, struct ticket_key *key)
+{
+    unsigned char out[3][EVP_MAX_MD_SIZE], about[sizeof epoch + 1];
+    memcpy(about, &epoch, sizeof epoch);
+    for (unsigned char part = 0; part < 3; part++) {
+        unsigned length;
+        about[sizeof epoch] = part;
+        if (HMAC(EVP_sha256(), secret, TLS_TICKET_SECRET_OCTETS, about, sizeof about, out[part], &length) == NULL)
+            return false;
+    }
+    memcpy(key->name, out[0], sizeof key->name);
+    memcpy(key->aes, out[1], sizeof key->aes);
+    memcpy(key->mac, out[2], sizeof key->mac);
+    OPENSSL_cleanse(out, sizeof out);
+    return true;
+}
+
+static bool use_key(struct ticket_key *key, unsigned char *vector, EVP_CIPHER_CTX *cipher, EVP_MAC_CTX *mac, int encrypt)
+{
+    OSSL_PARAM about[] = {OSSL_PARAM_construct_octet_string(OSSL_MAC_PARAM_KEY, key->mac, sizeof key->mac),
+                          OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, (char *)"sha256", 0), OSSL_PARAM_construct_end()};
+    return EVP_CipherInit_ex(cipher, EVP_aes_256_cbc(), NULL, key->aes, vector, encrypt) == 1 && EVP_MAC_CTX_set_params(mac, about) == 1;
+}
+
+/* OpenSSL asks with which key to make or to read a ticket: 1 yes, 2 yes but
+ * make a new one, 0 it is unknown, -1 failure. */
+static int ticket_key(SSL *ssl, unsigned char *name, unsigned char *vector, EVP_CIPHER_CTX *cipher, EVP_MAC_CTX *mac, int encrypt)
+{
+    const unsigned char *secret = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
+    uint64_t epoch = (uint64_t)time(NULL) / TLS_TICKET_S;
+    struct ticket_key key;
+    int answer = 0;
+    for (uint64_t age = 0; age < (encrypt ? 1u : 2u) && answer == 0; age++) {
+        if (!derive(secret, epoch - age, &key))
+            return -1;
+        if (encrypt)
+            memcpy(name, key.name, sizeof key.name);
+        bool known = encrypt ? RAND_bytes(vector, EVP_CIPHER_get_iv_length(EVP_aes_256_cbc())) == 1 : CRYPTO_memcmp(name, key.name, sizeof key.name) == 0;
+        if (known)
+            answer = !use_key(&key, vector, cipher, mac, encrypt) ? -1 : age == 0 ? 1 : 2;
+    }
+    OPENSSL_cleanse(&key, sizeof key);
+    return answer;
+}
+
+void tls_share_tickets(struct tls_context *context, const unsigned char *secret)
+{
+    SSL_CTX_set_app_data(context->ssl, (void *)(uintptr_t)secret);
+    SSL_CTX_set_tlsext_ticket_key_evp_cb(context->ssl, ticket_key);
+}
+
+/* ---- clients ---- */
 
 /* The verdict is read from the connection afterwards; the handshake goes on
  * so that a person can be told all of what is wrong. */

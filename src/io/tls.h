@@ -18,6 +18,12 @@ struct tls_context {
 
 /* A server's: PEM files, chain first. Errors name the file and the mend. */
 bool tls_server_open(struct tls_context *context, const char *certificate_file, const char *key_file, struct error *error);
+/* Makes session tickets by keys that follow from a secret and the time of day,
+ * so that every process that has the secret resumes the sessions of the
+ * others (RFC 5077, RFC 8446 2.2); keys change each TLS_TICKET_S, and the one
+ * before is still understood. The secret must stay where it is. */
+enum { TLS_TICKET_SECRET_OCTETS = 32, TLS_TICKET_S = 12 * 3600 };
+void tls_share_tickets(struct tls_context *context, const unsigned char *secret);
 /* A client's: the system's CA certificates, or those of `ca_file` where given. */
 bool tls_client_open(struct tls_context *context, const char *ca_file, struct error *error);
 void tls_close(struct tls_context *context);

@@ -17,6 +17,7 @@
 #include "config.h"
 #include "loop.h"
 #include "sandbox.h"
+#include "tls.h"
 
 struct child;
 
@@ -41,6 +42,7 @@ enum { CENSUS_SLOTS = 256, CENSUS_HASTY_SLOTS = 1024 };
 struct census {
     _Atomic uint32_t connections[CENSUS_SLOTS];
     _Atomic uint64_t hasty[CENSUS_HASTY_SLOTS]; /* addresses whose clients spoke TLS where STARTTLS is the custom, and when */
+    unsigned char ticket_secret[TLS_TICKET_SECRET_OCTETS]; /* of TLS session tickets */
 };
 
 struct child {

@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <sysexits.h>
@@ -172,6 +173,9 @@ static _Noreturn void be_child(const struct children *children, const struct sup
         child.listener_count = children->listening->count;
         for (size_t i = 0; i < child.listener_count; i++)
             facts[i] = *children->listening->sockets[i].facts;
+    } else { /* it is theirs alone: the secret of TLS tickets stands there */
+        munmap(child.census, sizeof *child.census);
+        child.census = NULL;
     }
     control = tidy_descriptors(&child, children, control, listeners);
     _exit(child_run(&child, control));

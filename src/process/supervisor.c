@@ -353,6 +353,8 @@ static bool start(struct supervisor *s, struct error *error)
     s->children = (struct children){.loop = &s->loop, .config = &s->config, .listening = &s->listening, .owner = s,
                                     .on_change = on_change, .on_failed_start = on_failed_start};
     s->children.census = mmap(NULL, sizeof *s->children.census, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (s->children.census != MAP_FAILED && getentropy(s->children.census->ticket_secret, sizeof s->children.census->ticket_secret) != 0)
+        return error_set_errno(error, EX_OSERR, "cannot make a secret for TLS sessions");
     if (s->children.census == MAP_FAILED)
         return error_set_errno(error, EX_OSERR, "no memory to share");
     s->children.local_listener = listen_local(s->submit_path, error);

@@ -3,6 +3,7 @@
 servers of Debian conflict with each other and would start by themselves."""
 import fcntl
 import os
+import shutil
 import subprocess
 import threading
 import time
@@ -177,7 +178,9 @@ class Exim:
 
     def __init__(self, folder, domain, certificates, namespace):
         self.folder = Path(folder)
-        root = unpacked("exim", "exim4-daemon-light")
+        program = self.folder / "exim4"  # where its own user may start it again, wherever we are
+        self.folder.mkdir(parents=True, exist_ok=True)
+        shutil.copy(unpacked("exim", "exim4-daemon-light") / "usr/sbin/exim4", program)
         for sub in ("spool", "log", "mail", "etc"):
             (self.folder / sub).mkdir(parents=True, exist_ok=True)
         for parent in [self.folder, *self.folder.parents]:
@@ -191,7 +194,7 @@ class Exim:
         certificate.write_bytes((Path(certificates) / "server.pem").read_bytes())
         for path in (self.folder, key, certificate, *(self.folder / sub for sub in ("spool", "log", "mail"))):
             os.chown(path, self.USER, self.USER)
-        (self.folder / "exim.conf").write_text(f"""exim_path = {root}/usr/sbin/exim4
+        (self.folder / "exim.conf").write_text(f"""exim_path = {program}
 spool_directory = {self.folder}/spool
 log_file_path = {self.folder}/log/%slog
 pid_file_path = {self.folder}/exim.pid
@@ -222,7 +225,7 @@ keep:
   group = {self.USER}
 """)
         script = (f"mount --bind {self.folder}/etc/passwd /etc/passwd && mount --bind {self.folder}/etc/group /etc/group && "
-                  f"exec {root}/usr/sbin/exim4 -C {self.folder}/exim.conf -bdf -q1h")
+                  f"exec {program} -C {self.folder}/exim.conf -bdf -q1h")
         self.process = subprocess.Popen(["ip", "netns", "exec", namespace, "unshare", "-m", "--propagation", "private", "sh", "-c", script],
                                         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
 

@@ -5,12 +5,14 @@ import json
 import os
 import shutil
 import smtplib
+import socket
+import ssl
 import subprocess
 from email.message import EmailMessage
 
 import pytest
 
-from mailboat import ROOT, smtp
+from mailboat import PATIENCE, ROOT, smtp
 
 USER, PASSWORD = "ada@example.org", "secret-of-ada"
 PORTS = [587, 465, 2525]
@@ -149,3 +151,16 @@ def test_the_key_of_an_application_signs_in(shared_server):
     secret = shared_server.cli("key", "add", USER, "--name", "shop").stdout.split()[-1]
     with smtp(shared_server, 587, user=USER, password=secret) as client:
         client.sendmail(USER, [USER], "Subject: by key\r\n\r\n")
+
+
+def test_tls_sessions_are_resumed_by_whichever_process(shared_server):
+    """Tickets of one smtpd process are understood by the others."""
+    context = ssl.create_default_context(cafile=shared_server.ca)
+    context.maximum_version = ssl.TLSVersion.TLSv1_2  # there the ticket comes with the handshake
+    session, resumed = None, 0
+    for _ in range(20):
+        raw = socket.create_connection(("localhost", shared_server.ports[465]), PATIENCE)
+        with context.wrap_socket(raw, server_hostname="localhost", session=session) as client:
+            client.recv(100)
+            session, resumed = client.session, resumed + client.session_reused
+    assert resumed == 19

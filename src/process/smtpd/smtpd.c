@@ -50,7 +50,12 @@ static bool smtpd_open(struct child *child, struct error *error)
         return false;
     if (needs_tls(child) && (config->tls.certificate == NULL || config->tls.key == NULL))
         return error_set(error, EX_CONFIG, "there is no TLS certificate; name one as tls.certificate and tls.key");
-    return !needs_tls(child) || tls_server_open(&smtpd->tls, config->tls.certificate, config->tls.key, error);
+    if (!needs_tls(child))
+        return true;
+    if (!tls_server_open(&smtpd->tls, config->tls.certificate, config->tls.key, error))
+        return false;
+    tls_share_tickets(&smtpd->tls, child->census->ticket_secret);
+    return true;
 }
 
 static bool smtpd_start(struct child *child, struct error *error)
