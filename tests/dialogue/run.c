@@ -18,7 +18,7 @@
  *   ! idle | busy        may the connection be closed without a loss?
  *
  * Keys: role (mx, submission, local), tls (none, starttls, implicit), port,
- * account, size, recipients, fix (yes).
+ * account, size, recipients, fix (yes), header (judged).
  */
 #include "script.h"
 #include "server/session.h"
@@ -44,6 +44,7 @@ static void start(struct play *play, struct script *script)
         .hostname = script_value(script, "hostname", "mx.example.org"),
         .message_size_max = script_number(script, "size", 1000000),
         .recipients_max = (uint32_t)script_number(script, "recipients", 100),
+        .judges_header = bytes_is(script_value(script, "header", ""), "judged"),
         .fix_bare_newlines = bytes_is(script_value(script, "fix", ""), "yes")};
     server_session_start(&play->session, &play->policy, BYTES("192.0.2.1"), (uint32_t)script_number(script, "port", 25),
                          play->policy.tls == TLS_IMPLICIT ? BYTES("TLSv1.3 X") : bytes_none(), script_value(script, "account", ""));
@@ -70,6 +71,8 @@ static bool step(struct play *play)
             buffer_add(&play->content, action.bytes);
         else
             play->waiting = action;
+        if (action.kind == SERVER_CONTENT_BEGIN)
+            server_session_stamp(&play->session, 1795435200000u, BYTES("1@mx.example.org"));
         return true;
     }
     if (!play->script->octet_by_octet)

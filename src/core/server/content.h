@@ -15,6 +15,8 @@ enum content_fault {
     CONTENT_BARE_NEWLINE,  /* a CR without LF, or a LF without CR: 550 5.6.0 */
     CONTENT_TOO_LARGE,     /* over the limit: 552 5.3.4 */
     CONTENT_LINE_TOO_LONG, /* over DATA_LINE_MAX: 550 5.6.0 */
+    CONTENT_HEADER,        /* the header is refused: the session's header says why */
+    CONTENT_FORGED,        /* it is from somebody who the account is not */
     CONTENT_LOOPS,         /* RECEIVED_FIELDS_MAX fields: 554 5.4.6 */
 };
 

@@ -17,7 +17,15 @@ static void begin_content(struct server_session *session)
     bool fix = session->policy->fix_bare_newlines && session->policy->role != ROLE_MX;
     content_start(&state->content, session->policy->message_size_max, state->envelope.body == BODY_BINARYMIME, fix);
     state->content_begun = true;
+    state->gathers_header = session->policy->judges_header;
     session_push(session, SERVER_CONTENT_BEGIN);
+}
+
+void server_session_stamp(struct server_session *session, uint64_t now_ms, struct bytes message_id)
+{
+    struct server_state *state = session->state;
+    /* Who writes no From is who sends: the envelope's sender was checked. */
+    state->stamp = (struct header_stamp){.now_ms = now_ms, .message_id = arena_copy(&state->transaction_arena, message_id), .from = state->envelope.sender};
 }
 
 struct reply server_data(struct server_session *session, struct bytes argument)
@@ -49,6 +57,13 @@ static struct reply fault_reply(struct server_session *session, enum content_fau
                             (unsigned long long)session->policy->message_size_max);
     case CONTENT_LINE_TOO_LONG:
         return reply_format(session, 550, "5.6.0", "A line is longer than %u octets", (unsigned)DATA_LINE_MAX);
+    case CONTENT_HEADER:
+        if (session->state->header.fault == HEADER_BROKEN)
+            return reply_format(session, 550, "5.6.0", "Line %zu of the header is no field (NAME: VALUE)", session->state->header.line);
+        return REPLY(550, "5.6.0", header_fault_sentence(session->state->header.fault));
+    case CONTENT_FORGED:
+        return reply_format(session, 550, "5.7.1", "The message says it is from %.*s, and you are signed in as %.*s; send as yourself",
+                            BYTES_ARG(session->state->author), BYTES_ARG(session->origin.account));
     case CONTENT_LOOPS:
         break;
     }
@@ -68,9 +83,104 @@ static void end_content(struct server_session *session)
     session_ask(session, SERVER_ASK_STORE);
 }
 
+/* ---- the header of what is submitted ---- */
+
+/* What was gathered goes to the shell, mended; the rest passes by. */
+static void release_header(struct server_session *session)
+{
+    struct server_state *state = session->state;
+    buffer_clear(&state->mended);
+    header_mend(&state->header, &state->stamp, &state->mended);
+    state->content.size = state->content.size - state->header.text.length + state->mended.length;
+    header_free(&state->header);
+    state->run = buffer_bytes(&state->mended);
+    if (state->run.length > 0)
+        session_push(session, SERVER_CONTENT);
+}
+
+/* Asks about the next author who is not the sender that was asked about; false when there is none. */
+static bool ask_author(struct server_session *session)
+{
+    struct server_state *state = session->state;
+    do
+        state->author = header_author(&state->header, &state->author_at);
+    while (state->author.length > 0 && bytes_equal_nocase(state->author, state->envelope.sender));
+    if (state->author.length == 0)
+        return false;
+    state->asks_author = true;
+    session_ask(session, SERVER_ASK_SENDER);
+    return true;
+}
+
+static void judge_header(struct server_session *session)
+{
+    struct server_state *state = session->state;
+    bool remote = session->policy->role == ROLE_SUBMISSION;
+    struct header_rules rules = {.utf8_allowed = state->envelope.smtputf8};
+    state->gathers_header = false;
+    state->author_at = 0;
+    if (header_judge(&state->header, &rules) != HEADER_FINE) {
+        if (state->content.fault == CONTENT_FINE)
+            state->content.fault = CONTENT_HEADER;
+        return;
+    }
+    if (!remote || !ask_author(session))
+        release_header(session);
+}
+
+static void gather_header(struct server_session *session, const struct content_run *run)
+{
+    struct server_state *state = session->state;
+    header_add(&state->header, run->octets);
+    if (run->newline)
+        header_add(&state->header, BYTES("\r\n"));
+    if (header_is_whole(&state->header))
+        judge_header(session);
+}
+
+static void end_chunk(struct server_session *session);
+
+/* The end of DATA, or of a chunk. One that was refused is nothing but swallowed. */
+static void end_of_run(struct server_session *session, bool chunk)
+{
+    struct server_state *state = session->state;
+    bool is_last = !chunk || (state->chunk_last && !state->chunk_refused);
+    if (state->gathers_header && is_last && state->content.fault == CONTENT_FINE) {
+        header_finish(&state->header);
+        judge_header(session);
+    }
+    if (state->asks_author)
+        state->end_waits = true;
+    else if (chunk)
+        end_chunk(session);
+    else
+        end_content(session);
+}
+
+void data_author_answered(struct server_session *session, enum sender_verdict verdict)
+{
+    struct server_state *state = session->state;
+    state->asks_author = false;
+    state->phase = state->by_chunks ? PHASE_CHUNK : PHASE_DATA;
+    if (verdict != SENDER_ALLOWED)
+        state->content.fault = CONTENT_FORGED;
+    else if (ask_author(session))
+        return;
+    else
+        release_header(session);
+    if (state->end_waits) {
+        state->end_waits = false;
+        end_of_run(session, state->by_chunks);
+    }
+}
+
 static void give_run(struct server_session *session, const struct content_run *run)
 {
     struct server_state *state = session->state;
+    if (state->gathers_header && state->content.fault == CONTENT_FINE) {
+        gather_header(session, run);
+        return;
+    }
     state->run = run->octets;
     if (run->octets.length > 0)
         session_push(session, SERVER_CONTENT);
@@ -84,7 +194,7 @@ size_t data_feed(struct server_session *session, struct bytes input)
     size_t used = content_feed_data(&session->state->content, input, &run);
     give_run(session, &run);
     if (run.ended)
-        end_content(session);
+        end_of_run(session, false);
     return used;
 }
 
@@ -149,7 +259,7 @@ struct reply server_bdat(struct server_session *session, struct bytes argument)
     if (size == 0) {
         struct content_run none;
         content_feed_chunk(&state->content, bytes_none(), last, &none);
-        end_chunk(session);
+        end_of_run(session, true);
     }
     return NO_REPLY;
 }
@@ -165,7 +275,7 @@ size_t chunk_feed(struct server_session *session, struct bytes input)
         give_run(session, &run);
     }
     if (state->chunk_left == 0)
-        end_chunk(session);
+        end_of_run(session, true);
     return used;
 }
 

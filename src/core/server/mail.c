@@ -75,6 +75,10 @@ void server_session_answer_sender(struct server_session *session, enum sender_ve
     struct server_state *state = session->state;
     assert(state->question == SERVER_ASK_SENDER);
     state->question = SERVER_NOTHING;
+    if (state->asks_author) {
+        data_author_answered(session, verdict);
+        return;
+    }
     state->phase = PHASE_COMMAND;
     struct reply reply = REPLY(451, "4.3.0", "The sender cannot be checked just now; try again in a minute");
     if (verdict == SENDER_ALLOWED)

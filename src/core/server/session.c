@@ -107,6 +107,8 @@ void server_session_free(struct server_session *session)
     arena_clear(&state->transaction_arena);
     buffer_free(&state->replies);
     buffer_free(&state->helo);
+    buffer_free(&state->mended);
+    header_free(&state->header);
     free(state);
     session->state = NULL;
 }
@@ -117,6 +119,8 @@ void session_reset(struct server_session *session)
     if (state->content_begun)
         session_push(session, SERVER_CONTENT_DROP);
     state->in_transaction = state->content_begun = state->by_chunks = false;
+    state->gathers_header = state->asks_author = state->end_waits = false;
+    header_free(&state->header);
     state->envelope = (struct envelope){0};
     state->recipients_room = 0;
     state->recipients_tried = state->recipients_asked = state->recipients_accepted = 0;
@@ -154,7 +158,7 @@ static void fill_action(struct server_session *session, struct server_action *ac
         break;
     case SERVER_ASK_SENDER:
         action->account = session->origin.account;
-        action->address = state->envelope.sender;
+        action->address = state->asks_author ? state->author : state->envelope.sender;
         break;
     case SERVER_ASK_RECIPIENT:
         action->account = session->origin.account;

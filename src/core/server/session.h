@@ -49,6 +49,7 @@ struct server_policy {
     struct bytes hostname;       /* for the greeting and EHLO */
     uint64_t message_size_max;   /* octets; announced by SIZE */
     uint32_t recipients_max;     /* a transaction; announced by LIMITS RCPTMAX (RFC 9422) */
+    bool judges_header;          /* submission: who wrote it is checked, what is missing is added (RFC 6409 8) */
     bool tls_expected;           /* in clear on a port that speaks TLS from the first byte: only STARTTLS leads on */
     bool fix_bare_newlines;      /* submission only: bare LF becomes CRLF instead of 550 5.6.0 */
 };
@@ -62,7 +63,7 @@ enum server_action_kind {
     SERVER_CONTENT,       /* `bytes` of it, as they shall be stored: CRLF lines, dots removed */
     SERVER_CONTENT_DROP,  /* forget the message that began */
     SERVER_ASK_PASSWORD,  /* are `user` and `password` right? server_session_answer_password() */
-    SERVER_ASK_SENDER,    /* may `account` send as `address`? server_session_answer_sender() */
+    SERVER_ASK_SENDER,    /* may `account` send as `address` (of MAIL, then those of From and Sender)? server_session_answer_sender() */
     SERVER_ASK_RECIPIENT, /* where does `address` go? server_session_answer_recipient() */
     SERVER_ASK_STORE,     /* put the message that began on disk; server_session_answer_store() */
     SERVER_CLOSE,         /* after the replies are sent: close */
@@ -121,6 +122,10 @@ void server_session_answer_recipient(struct server_session *session, enum recipi
                                      const struct recipient *targets, size_t target_count);
 /* `id` is the queue id for the reply's text. */
 void server_session_answer_store(struct server_session *session, enum store_verdict verdict, struct bytes id);
+
+/* The time, and a name for a message that has none, for the header of the one
+ * that begins: at SERVER_CONTENT_BEGIN. `message_id` is without brackets. */
+void server_session_stamp(struct server_session *session, uint64_t now_ms, struct bytes message_id);
 
 /* How long the shell may wait for the client's next octets, in ms; then it
  * calls server_session_timed_out(), which queues 421 and SERVER_CLOSE. */

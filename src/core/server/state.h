@@ -7,6 +7,7 @@
 #ifndef MAILBOAT_SERVER_STATE_H
 #define MAILBOAT_SERVER_STATE_H
 
+#include "message/header.h"
 #include "server/content.h"
 #include "server/session.h"
 #include "smtp/command.h"
@@ -69,6 +70,14 @@ struct server_state {
     uint32_t recipients_asked;      /* of them, those that the shell was asked about */
     uint32_t recipients_accepted;   /* of them; aliases make more targets */
     struct content content;
+    struct header header;           /* gathered until it is judged */
+    bool gathers_header;            /* the content so far is its header */
+    bool asks_author;               /* the open question is about one of its authors */
+    bool end_waits;                 /* for that answer: the content has ended */
+    size_t author_at;
+    struct bytes author;            /* the one that is asked about */
+    struct header_stamp stamp;
+    struct buffer mended;           /* what is stored in place of the header that came */
     uint64_t chunk_left;
 
     /* The recipient or sender that is asked about. */
@@ -111,6 +120,8 @@ verb_function *policy_verb(enum verb verb);
 bool policy_offers_starttls(const struct server_session *session);
 bool policy_offers_auth(const struct server_session *session);
 
+/* data.c: the answer about an author of the message that is arriving */
+void data_author_answered(struct server_session *session, enum sender_verdict verdict);
 /* auth.c */
 struct reply auth_response(struct server_session *session, struct bytes line);
 void auth_forget(struct server_session *session);

@@ -138,6 +138,8 @@ static const char *fault_text(enum content_fault fault)
     case CONTENT_BARE_NEWLINE: return "its message has lines that do not end in CRLF";
     case CONTENT_TOO_LARGE: return "it is larger than limits.message_size";
     case CONTENT_LINE_TOO_LONG: return "its message has a line that is too long";
+    case CONTENT_HEADER: /* those two are for what is submitted by SMTP */
+    case CONTENT_FORGED:
     case CONTENT_LOOPS: return "its message has passed too many servers: it runs in a circle";
     }
     return NULL;

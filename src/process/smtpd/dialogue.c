@@ -2,8 +2,11 @@
 /* dialogue: drives one server session over one connection. */
 #include "smtpd/smtpd.h"
 
+#include "clock.h"
 #include "log.h"
+#include "smtp/address.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 static const struct conn_events dialogue_events;
@@ -139,6 +142,17 @@ static void log_refusals(const struct dialogue *dialogue, struct bytes replies)
     }
 }
 
+/* A message without a name gets that of its queue id. */
+static void stamp(struct dialogue *dialogue)
+{
+    char id[QUEUE_ID_TEXT_LENGTH + 1], name[QUEUE_ID_TEXT_LENGTH + 1 + DOMAIN_MAX + 1];
+    if (!dialogue->door->policy.judges_header)
+        return;
+    queue_id_text(dialogue->intake.id, id);
+    snprintf(name, sizeof name, "%s@%.*s", id, BYTES_ARG(dialogue->door->policy.hostname));
+    server_session_stamp(&dialogue->session, clock_epoch_ms(), bytes_of_text(name));
+}
+
 /* What auth told before needs no question. */
 static void ask(struct dialogue *dialogue, enum ipc_kind kind, const struct server_action *action)
 {
@@ -163,6 +177,7 @@ static bool carry_out(struct dialogue *dialogue, const struct server_action *act
         break;
     case SERVER_CONTENT_BEGIN:
         intake_begin(dialogue, action->envelope);
+        stamp(dialogue);
         break;
     case SERVER_CONTENT_DROP:
         intake_drop(dialogue);

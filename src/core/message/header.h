@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * header: the header of a message that is submitted (RFC 6409, RFC 5322):
+ * gathered up to its empty line, judged, and mended. What two parsers could
+ * read differently about who wrote it is refused.
+ *
+ * header_add() with each run of content until header_is_whole(), or
+ * header_finish() at the content's end; then header_judge(). If it is fine,
+ * header_author() names whom the message says it is from, and header_mend()
+ * gives the octets to store in place of those that were gathered.
+ */
+#ifndef MAILBOAT_MESSAGE_HEADER_H
+#define MAILBOAT_MESSAGE_HEADER_H
+
+#include "buffer.h"
+
+enum header_limit {
+    HEADER_OCTETS_MAX = 256 * 1024,
+    HEADER_FIELDS_MAX = 2000,
+    HEADER_AUTHORS_MAX = 10, /* addresses in From */
+};
+
+enum header_fault {
+    HEADER_FINE,
+    HEADER_TOO_LARGE,       /* over HEADER_OCTETS_MAX */
+    HEADER_TOO_MANY_FIELDS, /* over HEADER_FIELDS_MAX */
+    HEADER_BROKEN,          /* a line that is no field: `line` says which */
+    HEADER_NUL,
+    HEADER_FROM_TWICE,
+    HEADER_BAD_FROM,        /* not a plain list of addresses */
+    HEADER_SENDER_TWICE,
+    HEADER_BAD_SENDER,
+    HEADER_NEEDS_SENDER,    /* several authors and nobody who sent it (RFC 5322 3.6.2) */
+    HEADER_NEEDS_UTF8,      /* an international address without SMTPUTF8 */
+    HEADER_FAULTS
+};
+
+struct header {
+    struct buffer text;   /* gathered: the header, and behind it what came of the body */
+    size_t length;        /* of the header with its empty line, once it is whole */
+    size_t scanned;
+    bool whole, over;     /* over: no more than the limit is gathered */
+    enum header_fault fault;
+    size_t line;
+    struct buffer authors; /* addresses of From, then of Sender, each behind its length in an octet */
+    bool has_from, has_sender, has_date, has_message_id, has_blind; /* blind: Bcc, Resent-Bcc */
+};
+
+void header_free(struct header *header);
+void header_add(struct header *header, struct bytes octets);
+bool header_is_whole(const struct header *header);
+/* The content ended without an empty line: all of it is header. */
+void header_finish(struct header *header);
+
+struct header_rules {
+    bool utf8_allowed;   /* SMTPUTF8 */
+};
+enum header_fault header_judge(struct header *header, const struct header_rules *rules);
+const char *header_fault_sentence(enum header_fault fault);
+
+/* The next author at *at (0 first); empty when there is none left. */
+struct bytes header_author(const struct header *header, size_t *at);
+
+struct header_stamp {
+    uint64_t now_ms;
+    struct bytes message_id; /* without its brackets */
+    struct bytes from;       /* for a message that has no From; empty: none is made */
+};
+/* Appends the header without Bcc and Resent-Bcc and with what was missing
+ * (Date, Message-ID, From), and what came behind it. */
+void header_mend(const struct header *header, const struct header_stamp *stamp, struct buffer *out);
+
+#endif
