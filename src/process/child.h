@@ -38,11 +38,11 @@ struct child_service {
 
 /* Connections of each smtpd, in memory that all of them share: the limit is
  * one for all. Each writes its own; the supervisor clears those of the dead. */
-enum { CENSUS_SLOTS = 256, CENSUS_HASTY_SLOTS = 1024 };
+enum { CENSUS_SLOTS = 256, CENSUS_HABITS = 4096 };
 struct census {
     _Atomic uint32_t connections[CENSUS_SLOTS];
-    _Atomic uint64_t hasty[CENSUS_HASTY_SLOTS]; /* addresses whose clients spoke TLS where STARTTLS is the custom, and when */
     unsigned char ticket_secret[TLS_TICKET_SECRET_OCTETS]; /* of TLS session tickets */
+    _Atomic uint64_t habits[CENSUS_HABITS]; /* how the clients of an address begin: see smtpd/haste.c */
 };
 
 struct child {

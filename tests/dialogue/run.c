@@ -18,7 +18,8 @@
  *   ! idle | busy        may the connection be closed without a loss?
  *
  * Keys: role (mx, submission, local), tls (none, starttls, implicit), port,
- * account, size, recipients, fix (yes), header (judged).
+ * account, size, recipients, fix (yes), header (judged), expected (yes: TLS
+ * was, and the client speaks in clear).
  */
 #include "script.h"
 #include "server/session.h"
@@ -45,6 +46,7 @@ static void start(struct play *play, struct script *script)
         .message_size_max = script_number(script, "size", 1000000),
         .recipients_max = (uint32_t)script_number(script, "recipients", 100),
         .judges_header = bytes_is(script_value(script, "header", ""), "judged"),
+        .tls_expected = bytes_is(script_value(script, "expected", ""), "yes"),
         .fix_bare_newlines = bytes_is(script_value(script, "fix", ""), "yes")};
     server_session_start(&play->session, &play->policy, BYTES("192.0.2.1"), (uint32_t)script_number(script, "port", 25),
                          play->policy.tls == TLS_IMPLICIT ? BYTES("TLSv1.3 X") : bytes_none(), script_value(script, "account", ""));

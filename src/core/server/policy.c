@@ -45,7 +45,7 @@ struct reply policy_check(const struct server_session *session, enum verb verb)
     if ((flags & SUBMISSION_ONLY) != 0 && !submission)
         return REPLY(503, "5.5.1", "Nobody signs in on this port; to send mail use port 587 with STARTTLS, 2525, or 465 with TLS");
     if ((flags & AFTER_TLS) != 0 && !state->secured && session->policy->tls_expected)
-        return REPLY(530, "5.7.0", "This port speaks TLS from the first byte: choose SSL/TLS in the mail program, or STARTTLS and port 587; STARTTLS helps here too");
+        return REPLY(530, "5.7.0", "Say STARTTLS first. This port speaks TLS from the first byte: choose SSL/TLS in the mail program, or port 587 for STARTTLS");
     if ((flags & AFTER_TLS) != 0 && submission && !state->secured)
         return REPLY(530, "5.7.0", "Say STARTTLS first: this port takes mail and passwords only under TLS");
     if ((flags & AFTER_HELO) != 0 && !state->greeted)

@@ -16,8 +16,9 @@ static const struct conn_events dialogue_events;
 static void begin_session(struct dialogue *dialogue, struct bytes account)
 {
     char room[128];
-    bool clear = dialogue->door->policy.tls == TLS_IMPLICIT && dialogue->conn.ssl == NULL;
-    server_session_start(&dialogue->session, clear ? &dialogue->door->clear_policy : &dialogue->door->policy, bytes_of_text(dialogue->address), dialogue->door->port,
+    struct door *door = dialogue->door;
+    bool clear = door->policy.tls == TLS_IMPLICIT && dialogue->conn.ssl == NULL;
+    server_session_start(&dialogue->session, clear ? &door->clear_policy : &door->policy, bytes_of_text(dialogue->address), door->port,
                          conn_tls_text(&dialogue->conn, room, sizeof room), account);
 }
 
@@ -27,13 +28,21 @@ static void begin_tls(struct dialogue *dialogue)
     conn_start_tls_server(&dialogue->conn, &dialogue->smtpd->tls);
 }
 
+/* A ClientHello came where STARTTLS is the custom; its address is looked at as long from now on. */
+static void learn_haste(struct dialogue *dialogue)
+{
+    dialogue->other_way = true;
+    haste_met(dialogue->door, bytes_of_text(dialogue->address), clock_now_ms() - dialogue->since_ms);
+}
+
 /* The client has shown how it begins, or waits to be greeted. */
 static void take_way(struct dialogue *dialogue, bool tls)
 {
     dialogue->deciding = false;
-    dialogue->other_way = tls != (dialogue->door->policy.tls == TLS_IMPLICIT);
-    if (dialogue->other_way && tls)
-        haste_learn(dialogue->door, bytes_of_text(dialogue->address));
+    bool implicit = dialogue->door->policy.tls == TLS_IMPLICIT;
+    dialogue->other_way = tls != implicit;
+    if (tls && !implicit)
+        learn_haste(dialogue);
     if (tls) {
         begin_tls(dialogue);
         return;
@@ -69,7 +78,8 @@ void dialogue_start(struct door *door, int descriptor, struct visitor *visitor, 
     log_event(LOG_EVENT_DEBUG, "connected", LOG_BYTES("client", address), LOG_U64("port", door->port));
     if (door->either_way) {
         dialogue->deciding = true;
-        conn_set_timeout(&dialogue->conn, haste_wait_ms(door, address, visitor == NULL));
+        dialogue->since_ms = clock_now_ms();
+        conn_set_timeout(&dialogue->conn, first_wait_ms(door, address, visitor == NULL));
         conn_await_first(&dialogue->conn);
         return;
     }
@@ -250,6 +260,10 @@ void dialogue_run(struct dialogue *dialogue)
 
 void dialogue_drain(struct dialogue *dialogue)
 {
+    if (dialogue->deciding && dialogue->door->policy.tls != TLS_IMPLICIT) {
+        conn_end_await(&dialogue->conn);
+        take_way(dialogue, false);
+    }
     if (dialogue->session.state == NULL) {
         dialogue_free(dialogue);
         return;
@@ -265,17 +279,31 @@ static void on_first(void *owner, bool tls)
     take_way(owner, tls);
 }
 
+/* It was greeted in clear before its ClientHello came, and cannot go on. */
+static void refuse_late_hello(struct dialogue *dialogue)
+{
+    const struct door *door = dialogue->door;
+    bool implicit = door->policy.tls == TLS_IMPLICIT;
+    log_event(LOG_EVENT_INFO, "refused",
+              LOG_TEXT("reason", implicit ? "the client was silent for too long before it spoke TLS" : "the client speaks TLS at once on a port that begins in clear"),
+              LOG_TEXT("client", dialogue->address), LOG_U64("port", door->port));
+    if (door->either_way && !implicit)
+        learn_haste(dialogue); /* the next time it is waited for */
+    else
+        dialogue->other_way = false;
+    dialogue_free(dialogue);
+}
+
 static void on_input(void *owner)
 {
     struct dialogue *dialogue = owner;
-    if (!dialogue->heard && dialogue->conn.ssl == NULL && conn_input_is_tls(&dialogue->conn)) {
-        log_event(LOG_EVENT_INFO, "refused", LOG_TEXT("reason", "the client speaks TLS at once on a port that begins in clear"),
-                  LOG_TEXT("client", dialogue->address), LOG_U64("port", dialogue->door->port));
-        if (dialogue->door->either_way) /* greeted too soon; the next time it is waited for */
-            haste_learn(dialogue->door, bytes_of_text(dialogue->address));
-        dialogue_free(dialogue);
+    bool first = !dialogue->heard && dialogue->conn.ssl == NULL;
+    if (first && conn_input_is_tls(&dialogue->conn)) {
+        refuse_late_hello(dialogue);
         return;
     }
+    if (first && dialogue->door->either_way && !dialogue->other_way)
+        patience_met(dialogue->door, bytes_of_text(dialogue->address));
     dialogue->heard = true;
     dialogue_run(dialogue);
 }

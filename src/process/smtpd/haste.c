@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * haste: a client that was told "SSL" for a port where STARTTLS is the custom
- * says its ClientHello at once. Who has been greeted in clear before that
- * arrives has lost it; so the first octet is looked at for a moment, and from
- * an address that was met so before, for longer. The table is shared by all
- * smtpd processes, of a fixed size, and forgets.
+ * says its ClientHello at once, or after a moment (PHP reads its CA
+ * certificates first). Who has been greeted in clear before it arrives has
+ * lost the connection; so the first octet is looked at for a while. How long,
+ * each address teaches for each port: longer where a ClientHello came late,
+ * short on this machine where clients wait for the greeting as they should.
+ * The table is shared by all smtpd processes, of a fixed size, and forgets.
  */
 #include "smtpd/smtpd.h"
 
@@ -12,43 +14,84 @@
 
 #include <stdatomic.h>
 
-/* FNV-1a. Who makes two addresses meet gains a pause for one of them. */
-static uint64_t mark_of(struct bytes address)
+/* What is known of one address on one port, as a slot of the table holds it. */
+struct habit {
+    uint32_t mark;    /* 24 bits: whose it is */
+    uint32_t late_ms; /* 10 bits: the latest ClientHello; 0: none came */
+    uint32_t patient; /* 4 bits: sessions that waited for the greeting, up to PATIENT_SESSIONS */
+    uint32_t since_h; /* 26 bits: hours since 1970 when it was learned */
+};
+
+static uint64_t habit_pack(struct habit habit)
 {
-    uint64_t hash = 14695981039346656037u;
+    return (uint64_t)habit.mark << 40 | (uint64_t)habit.late_ms << 30 | (uint64_t)habit.patient << 26 | habit.since_h;
+}
+
+static struct habit habit_unpack(uint64_t slot)
+{
+    return (struct habit){.mark = (uint32_t)(slot >> 40), .late_ms = (uint32_t)(slot >> 30) & 0x3ff, .patient = (uint32_t)(slot >> 26) & 0xf,
+                          .since_h = (uint32_t)slot & 0x3ffffff};
+}
+
+/* FNV-1a. Who makes two addresses meet gains a pause for one of them. */
+static uint64_t mark_of(const struct door *door, struct bytes address)
+{
+    uint64_t hash = (14695981039346656037u ^ door->port) * 1099511628211u;
     for (size_t i = 0; i < address.length; i++)
         hash = (hash ^ (unsigned char)address.at[i]) * 1099511628211u;
     return hash;
 }
 
+static uint32_t now_h(void)
+{
+    return (uint32_t)(clock_epoch_ms() / (3600 * 1000)) & 0x3ffffff;
+}
+
 static _Atomic uint64_t *slot_of(const struct door *door, uint64_t mark)
 {
-    return &door->smtpd->child->census->hasty[mark % CENSUS_HASTY_SLOTS];
+    return &door->smtpd->child->census->habits[mark % CENSUS_HABITS];
 }
 
-/* The upper half of a slot is the address's mark, the lower the second. */
-static uint64_t now_s(void)
+/* What was learned lately, or nothing. */
+static struct habit recall(const struct door *door, struct bytes address)
 {
-    return clock_epoch_ms() / 1000 & UINT32_MAX;
+    uint64_t mark = mark_of(door, address);
+    struct habit habit = habit_unpack(atomic_load_explicit(slot_of(door, mark), memory_order_relaxed));
+    bool known = habit.mark == mark >> 40 && now_h() - habit.since_h < HABIT_H;
+    return known ? habit : (struct habit){.mark = (uint32_t)(mark >> 40)};
 }
 
-void haste_learn(const struct door *door, struct bytes address)
+static void remember(const struct door *door, struct bytes address, struct habit habit)
 {
-    uint64_t mark = mark_of(address);
-    atomic_store_explicit(slot_of(door, mark), (mark & ~(uint64_t)UINT32_MAX) | now_s(), memory_order_relaxed);
+    habit.since_h = now_h();
+    atomic_store_explicit(slot_of(door, mark_of(door, address)), habit_pack(habit), memory_order_relaxed);
 }
 
-static bool is_hasty(const struct door *door, struct bytes address)
+void haste_met(const struct door *door, struct bytes address, uint64_t after_ms)
 {
-    uint64_t mark = mark_of(address), slot = atomic_load_explicit(slot_of(door, mark), memory_order_relaxed);
-    return slot != 0 && slot >> 32 == mark >> 32 && now_s() - (slot & UINT32_MAX) < HASTY_S;
+    struct habit habit = recall(door, address);
+    uint32_t late_ms = after_ms < FIRST_WAIT_MAX_MS ? (uint32_t)after_ms + 1 : FIRST_WAIT_MAX_MS;
+    if (late_ms > habit.late_ms)
+        habit.late_ms = late_ms;
+    remember(door, address, habit);
 }
 
-uint32_t haste_wait_ms(const struct door *door, struct bytes address, bool loopback)
+void patience_met(const struct door *door, struct bytes address)
+{
+    struct habit habit = recall(door, address);
+    if (habit.patient >= PATIENT_SESSIONS)
+        return; /* it is as short as it gets; and forgotten in time, so that it is tried again */
+    habit.patient++;
+    remember(door, address, habit);
+}
+
+uint32_t first_wait_ms(const struct door *door, struct bytes address, bool loopback)
 {
     if (door->policy.tls == TLS_IMPLICIT)
         return FIRST_WAIT_IMPLICIT_MS;
-    if (is_hasty(door, address))
-        return FIRST_WAIT_HASTY_MS;
-    return loopback ? FIRST_WAIT_LOOPBACK_MS : FIRST_WAIT_MS;
+    struct habit habit = recall(door, address);
+    uint32_t wait_ms = habit.patient < PATIENT_SESSIONS ? FIRST_WAIT_MS : loopback ? FIRST_WAIT_LOOPBACK_MS : FIRST_WAIT_PATIENT_MS;
+    while (wait_ms < FIRST_WAIT_MAX_MS && wait_ms < 2 * habit.late_ms)
+        wait_ms *= 2; /* few lengths: see loop_common_timeout() */
+    return wait_ms < FIRST_WAIT_MAX_MS ? wait_ms : FIRST_WAIT_MAX_MS;
 }

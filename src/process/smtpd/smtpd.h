@@ -28,11 +28,14 @@ enum {
     HANDSHAKE_TIMEOUT_MS = 60 * 1000,
     CLOSE_TIMEOUT_MS = 10 * 1000,     /* for the client to take the last reply */
     /* How long to look at how a client begins, before it is greeted in clear. */
-    FIRST_WAIT_MS = 50,              /* where STARTTLS is the custom */
-    FIRST_WAIT_LOOPBACK_MS = 3,       /* programs on this machine send at once, and send often */
-    FIRST_WAIT_HASTY_MS = 500,        /* from an address that spoke TLS there lately */
-    FIRST_WAIT_IMPLICIT_MS = 4 * 1000, /* where TLS from the first byte is: who waits, waits for a greeting */
-    HASTY_S = 3600,                   /* "lately" */
+    FIRST_WAIT_MS = 100,              /* where STARTTLS is the custom; PHP takes 30 to 50 until its ClientHello */
+    FIRST_WAIT_PATIENT_MS = 50,       /* for an address whose clients wait for the greeting */
+    FIRST_WAIT_LOOPBACK_MS = 3,       /* the same on this machine, whose programs send often */
+    FIRST_WAIT_MAX_MS = 500,          /* for an address whose ClientHello came late */
+    FIRST_WAIT_IMPLICIT_MS = 4 * 1000, /* where TLS comes first, who waits, waits for a greeting; or its ClientHello
+                                          was lost: it is sent again after 1 and 3 s */
+    PATIENT_SESSIONS = 5,             /* that waited, until an address counts as patient */
+    HABIT_H = 7 * 24,                 /* hours until a habit is forgotten */
     DRAIN_QUICK_MS = 5 * 60 * 1000,   /* the server stops: transactions may finish for so long */
     DRAIN_SLOW_MS = 30 * 60 * 1000,   /* a successor took over: sessions may go on for so long */
 };
@@ -90,10 +93,11 @@ struct dialogue {
     struct server_session session; /* state is NULL before an implicit handshake is done */
     struct question question;
     struct intake intake;
-    bool deciding;  /* it is not known yet whether the client begins with TLS */
-    bool other_way; /* it began against the port's custom */
-    bool heard;   /* something was read */
-    bool closing; /* the last reply is on its way */
+    uint64_t since_ms; /* accepted, where the door is open either way */
+    bool deciding;     /* it is not known yet whether the client begins with TLS */
+    bool other_way;    /* it began against the port's custom */
+    bool heard;        /* something was read */
+    bool closing;      /* the last reply is on its way */
     char address[INET6_ADDRSTRLEN];
 };
 
@@ -126,8 +130,12 @@ void doors_reopen(void *smtpd);
 void doors_close(struct smtpd *smtpd); /* for good */
 
 /* ---- haste.c: who speaks TLS where STARTTLS is the custom ---- */
-uint32_t haste_wait_ms(const struct door *door, struct bytes address, bool loopback);
-void haste_learn(const struct door *door, struct bytes address);
+/* How long a client from `address` is looked at before it is greeted in clear. */
+uint32_t first_wait_ms(const struct door *door, struct bytes address, bool loopback);
+/* It said its ClientHello, so long after it was accepted; in time or not. */
+void haste_met(const struct door *door, struct bytes address, uint64_t after_ms);
+/* It waited for the greeting. */
+void patience_met(const struct door *door, struct bytes address);
 
 /* ---- dialogue.c ---- */
 /* Takes the descriptor over. `visitor` is counted already. `account` as in server_session_start(). */
