@@ -173,10 +173,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct world world = {0};
     struct bytes stream = choices_start(&world.choices, data, size);
     static const struct { enum server_role role; enum server_tls tls; uint32_t port; } ports[] = {
-        {ROLE_MX, TLS_STARTTLS, 25}, {ROLE_SUBMISSION, TLS_STARTTLS, 587}, {ROLE_SUBMISSION, TLS_IMPLICIT, 465}, {ROLE_LOCAL, TLS_NONE, 0}, {ROLE_MX, TLS_NONE, 25}};
+        {ROLE_MX, TLS_STARTTLS, 25}, {ROLE_SUBMISSION, TLS_STARTTLS, 587}, {ROLE_SUBMISSION, TLS_IMPLICIT, 465}, {ROLE_LOCAL, TLS_NONE, 0}, {ROLE_MX, TLS_NONE, 25},
+        {ROLE_SUBMISSION, TLS_STARTTLS, 465}}; /* in clear where TLS is expected */
     unsigned port = choose(&world.choices, ARRAY_LENGTH(ports));
     world.policy = (struct server_policy){.role = ports[port].role, .tls = ports[port].tls, .hostname = BYTES("mx.example.org"), .message_size_max = 2000,
-                                          .recipients_max = 3, .fix_bare_newlines = choose(&world.choices, 2) == 1};
+                                          .recipients_max = 3, .tls_expected = ports[port].port == 465 && ports[port].tls == TLS_STARTTLS,
+                                          .fix_bare_newlines = choose(&world.choices, 2) == 1};
     bool implicit = ports[port].tls == TLS_IMPLICIT;
     world.secured = implicit;
     server_session_start(&world.session, &world.policy, BYTES("192.0.2.1"), ports[port].port, implicit ? BYTES("TLSv1.3 X") : bytes_none(),

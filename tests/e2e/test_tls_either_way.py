@@ -44,41 +44,126 @@ def test_curl_smtps(server, port, tmp_path):
     since = len(server.log)
     (tmp_path / "letter").write_text(LETTER)
 
-    def curl():
-        return subprocess.run(["curl", "-sS", "--cacert", server.ca, "--url", f"smtps://localhost:{server.ports[port]}", "--user",
-                               "ada@example.org:secret-of-ada", "--mail-from", "ada@example.org", "--mail-rcpt", "ada@example.org",
-                               "--upload-file", tmp_path / "letter"], capture_output=True, text=True, timeout=PATIENCE)
-    done = curl()
-    if done.returncode != 0:  # it loads its certificates first; the second time it is waited for
-        done = curl()
+    done = subprocess.run(["curl", "-sS", "--cacert", server.ca, "--url", f"smtps://localhost:{server.ports[port]}", "--user",
+                           "ada@example.org:secret-of-ada", "--mail-from", "ada@example.org", "--mail-rcpt", "ada@example.org",
+                           "--upload-file", tmp_path / "letter"], capture_output=True, text=True, timeout=PATIENCE)
     assert done.returncode == 0, done.stderr
     arrived(server, since)
 
 
 @pytest.mark.parametrize("port", [587, 2525])
 def test_openssl_s_client(server, port):
-    def call():
-        return subprocess.run(["openssl", "s_client", "-quiet", "-connect", f"localhost:{server.ports[port]}", "-CAfile", server.ca, "-verify_return_error"],
-                              input="EHLO me.example\r\nQUIT\r\n", capture_output=True, text=True, timeout=PATIENCE)
-    done = call()
-    if "AUTH" not in done.stdout:
-        done = call()
+    done = subprocess.run(["openssl", "s_client", "-quiet", "-connect", f"localhost:{server.ports[port]}", "-CAfile", server.ca, "-verify_return_error"],
+                          input="EHLO me.example\r\nQUIT\r\n", capture_output=True, text=True, timeout=PATIENCE)
     assert "250-AUTH" in done.stdout or "250 AUTH" in done.stdout, done.stderr
 
 
 @pytest.mark.parametrize("port", [587, 2525])
 def test_swaks_with_tls_on_connect(server, port):
     since = len(server.log)
-
-    def call():
-        return subprocess.run(["swaks", "--server", "localhost", "--port", str(server.ports[port]), "--tls-on-connect", "--tls-ca-path", str(server.ca),
-                               "--auth", "PLAIN", "--auth-user", "ada@example.org", "--auth-password", "secret-of-ada",
-                               "--from", "ada@example.org", "--to", "ada@example.org"], capture_output=True, text=True, timeout=PATIENCE)
-    done = call()
-    if done.returncode != 0:
-        done = call()
+    done = subprocess.run(["swaks", "--server", "localhost", "--port", str(server.ports[port]), "--tls-on-connect", "--tls-ca-path", str(server.ca),
+                           "--auth", "PLAIN", "--auth-user", "ada@example.org", "--auth-password", "secret-of-ada",
+                           "--from", "ada@example.org", "--to", "ada@example.org"], capture_output=True, text=True, timeout=PATIENCE)
     assert done.returncode == 0, done.stdout + done.stderr
     arrived(server, since)
+
+
+@pytest.mark.parametrize("port", [587, 2525])
+def test_php_with_ssl(server, port):
+    """PHP reads its CA certificates between connecting and the ClientHello."""
+    script = f"""$f = stream_socket_client('ssl://localhost:{server.ports[port]}', $n, $why, {PATIENCE}, STREAM_CLIENT_CONNECT,
+        stream_context_create(['ssl' => ['cafile' => '{server.ca}']]));
+        if (!$f) exit(1); echo fgets($f);"""
+    done = subprocess.run(["php", "-r", script], capture_output=True, text=True, timeout=PATIENCE)
+    assert done.stdout.startswith("220 "), done.stdout + done.stderr
+
+
+def client_hello(server):
+    """The first octets of a TLS client, and what it needs to go on."""
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    tls = ssl.create_default_context(cafile=server.ca).wrap_bio(incoming, outgoing, server_hostname="localhost")
+    with pytest.raises(ssl.SSLWantReadError):
+        tls.do_handshake()
+    return tls, incoming, outgoing, outgoing.read()
+
+
+def test_a_client_hello_in_pieces(server):
+    tls, incoming, outgoing, hello = client_hello(server)
+    with socket.create_connection(("localhost", server.ports[587]), PATIENCE) as client:
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        client.sendall(hello[:1])
+        client.settimeout(0.7)  # longer than anybody is looked at
+        with pytest.raises(TimeoutError):  # no greeting in clear
+            client.recv(1)
+        client.settimeout(PATIENCE)
+        client.sendall(hello[1:100])
+        client.sendall(hello[100:])
+        while True:
+            try:
+                tls.do_handshake()
+                break
+            except ssl.SSLWantReadError:
+                incoming.write(client.recv(65536))
+        client.sendall(outgoing.read())
+        while True:
+            try:
+                assert tls.read(4) == b"220 "
+                break
+            except ssl.SSLWantReadError:
+                incoming.write(client.recv(65536))
+
+
+def greeting_ms(server, port):
+    started = time.monotonic()
+    with smtplib.SMTP("localhost", server.ports[port], timeout=PATIENCE):
+        return (time.monotonic() - started) * 1000
+
+
+def say_hello_late(server, port):
+    """A client that is greeted in clear while it still prepares its ClientHello."""
+    hello = client_hello(server)[3]
+    with socket.create_connection(("localhost", server.ports[port]), PATIENCE) as client:
+        assert client.recv(4) == b"220 "
+        client.sendall(hello)
+        try:
+            while client.recv(1000):
+                pass
+        except ConnectionResetError:  # octets were left unread
+            pass
+
+
+def test_an_address_teaches_how_long_it_is_looked_at(mailboat):
+    server = mailboat()
+    unknown = [greeting_ms(server, 587) for _ in range(5)]
+    patient = [greeting_ms(server, 587) for _ in range(5)]
+    assert min(unknown) >= 95 and min(patient) < 50 < min(unknown)
+    assert min(greeting_ms(server, 2525) for _ in range(3)) >= 95  # each port by itself
+    since = len(server.log)
+    say_hello_late(server, 2525)
+    server.wait_log("refused", f"port={server.ports[2525]}", since=since)
+    told(server, since, port=server.ports[2525], began="tls")
+    assert greeting_ms(server, 2525) >= 190  # it took 100 ms and was too late: twice that
+    with smtplib.SMTP_SSL("localhost", server.ports[2525], context=ssl.create_default_context(cafile=server.ca), timeout=PATIENCE) as client:
+        assert client.noop()[0] == 250
+    assert min(greeting_ms(server, 587) for _ in range(3)) < 50
+
+
+def test_on_25_nobody_is_looked_at(server):
+    assert min(greeting_ms(server, 25) for _ in range(3)) < 50
+    since = len(server.log)
+    with pytest.raises((ssl.SSLError, ConnectionError)):
+        smtplib.SMTP_SSL("localhost", server.ports[25], context=ssl.create_default_context(cafile=server.ca), timeout=PATIENCE)
+    server.wait_log("refused", f"port={server.ports[25]}", since=since)
+    assert not server.lines("tls_other_way", f"port={server.ports[25]}", since=since)
+
+
+def test_who_is_looked_at_is_told_that_the_server_goes(mailboat):
+    server = mailboat(extra="log: {level: debug}\n")
+    with socket.create_connection(("localhost", server.ports[587]), PATIENCE) as client:
+        server.wait_log("connected", f"port={server.ports[587]}")
+        server.process.terminate()
+        lines = client.makefile("rb").read()
+    assert lines.startswith(b"220 ") and b"\r\n421 4.3.2 " in lines
 
 
 # ---- clear text where TLS comes first ----

@@ -22,7 +22,8 @@ struct end {
     struct buffer heard;
     bool keep_unread; /* input stays in the conn */
     bool echo;
-    int connected, tls, drained, timed_out, inputs, ended;
+    int connected, tls, drained, timed_out, inputs, ended, first;
+    bool first_is_tls;
     enum conn_end how;
     void (*then)(struct end *end, const char *event); /* after each event; may close and free */
 };
@@ -120,7 +121,16 @@ static void end_timeout(void *owner)
     end_then(end, "timeout");
 }
 
-static const struct conn_events end_events = {.on_connected = end_connected, .on_input = end_input, .on_drained = end_drained, .on_tls = end_tls, .on_end = end_ended, .on_timeout = end_timeout};
+static void end_first(void *owner, bool tls)
+{
+    struct end *end = owner;
+    end->first++;
+    end->first_is_tls = tls;
+    end_then(end, "first");
+}
+
+static const struct conn_events end_events = {.on_connected = end_connected, .on_input = end_input, .on_drained = end_drained, .on_tls = end_tls, .on_end = end_ended, .on_timeout = end_timeout,
+                                               .on_first = end_first};
 
 static inline void end_close(struct end *end)
 {

@@ -448,6 +448,100 @@ static void what_was_said_before_tls_goes_in_clear(void **state)
     end_close(&server);
 }
 
+/* ---- how a peer begins ---- */
+
+static void go_its_way(struct end *end, const char *event)
+{
+    if (strcmp(event, "first") == 0 && end->first_is_tls)
+        conn_start_tls_server(&end->conn, &server_tls);
+}
+
+static void who_begins_with_tls_gets_tls(void **state)
+{
+    struct end client, server;
+    ends_pair(&client, &server);
+    server.then = go_its_way;
+    conn_await_first(&server.conn);
+    conn_start_tls_client(&client.conn, &client_tls, "mx.example.org", true);
+    TURN_UNTIL(client.tls == 1 && server.tls == 1);
+    assert_int_equal(server.first, 1);
+    assert_int_equal(server.inputs, 0);
+    conn_write(&client.conn, BYTES("EHLO"));
+    TURN_UNTIL(server.heard.length == 4);
+    end_close(&client);
+    end_close(&server);
+}
+
+static void who_begins_in_clear_loses_nothing(void **state)
+{
+    struct end client, server;
+    ends_pair(&client, &server);
+    server.then = go_its_way;
+    conn_await_first(&server.conn);
+    conn_write(&client.conn, BYTES("EHLO a\r\n"));
+    TURN_UNTIL(server.heard.length == 8);
+    assert_int_equal(server.first, 1);
+    assert_false(server.first_is_tls);
+    conn_write(&client.conn, BYTES("\x16\x03\x01")); /* it has begun already */
+    TURN_UNTIL(server.heard.length == 11);
+    assert_int_equal(server.first, 1);
+    end_close(&client);
+    end_close(&server);
+}
+
+static void who_waits_is_told_of_and_heard_later(void **state)
+{
+    struct end server;
+    int client = end_and_descriptor(&server, SOCK_STREAM);
+    conn_await_first(&server.conn);
+    conn_set_timeout(&server.conn, 20);
+    TURN_UNTIL(server.timed_out == 1);
+    conn_end_await(&server.conn);
+    assert_int_equal(send(client, "\x16\x03\x01", 3, 0), 3);
+    TURN_UNTIL(server.heard.length == 3);
+    assert_int_equal(server.first, 0);
+    close(client);
+    end_close(&server);
+}
+
+static void who_leaves_before_it_begins_is_told_of(void **state)
+{
+    struct end server;
+    int client = end_and_descriptor(&server, SOCK_STREAM);
+    conn_await_first(&server.conn);
+    close(client);
+    TURN_UNTIL(server.ended == 1);
+    assert_int_equal(server.first, 0);
+    end_close(&server);
+}
+
+/* An octet now and then must not keep a handshake open for ever. */
+static void octets_do_not_put_off_the_end_of_a_handshake(void **state)
+{
+    static const char hello[] = "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03";
+    struct end server;
+    size_t sent = 1;
+    int client = end_and_descriptor(&server, SOCK_STREAM);
+    server.then = go_its_way;
+    conn_await_first(&server.conn);
+    assert_int_equal(send(client, hello, 1, 0), 1);
+    TURN_UNTIL(server.first == 1);
+    uint64_t start = clock_now_ms(), next = start + 40;
+    conn_set_timeout(&server.conn, 200);
+    while (server.timed_out == 0 && clock_now_ms() - start < TURN_LIMIT_MS) {
+        if (clock_now_ms() >= next && sent < sizeof hello - 1) {
+            assert_int_equal(send(client, hello + sent++, 1, 0), 1);
+            next += 40;
+        }
+        turn();
+    }
+    assert_int_equal(server.timed_out, 1);
+    assert_true(clock_now_ms() - start >= 200 - 5);
+    assert_true(sent > 1 && sent < sizeof hello - 1); /* it came between them */
+    close(client);
+    end_close(&server);
+}
+
 static void a_client_hello_is_known(void **state)
 {
     static const struct { const char *octets; size_t length; bool tls; } cases[] = {
@@ -532,6 +626,11 @@ int main(void)
         cmocka_unit_test(silence_is_told_and_input_puts_it_off),
         cmocka_unit_test(clear_text_behind_starttls_is_dropped),
         cmocka_unit_test(what_was_said_before_tls_goes_in_clear),
+        cmocka_unit_test(who_begins_with_tls_gets_tls),
+        cmocka_unit_test(who_begins_in_clear_loses_nothing),
+        cmocka_unit_test(who_waits_is_told_of_and_heard_later),
+        cmocka_unit_test(who_leaves_before_it_begins_is_told_of),
+        cmocka_unit_test(octets_do_not_put_off_the_end_of_a_handshake),
         cmocka_unit_test(a_client_hello_is_known),
         cmocka_unit_test(addresses_are_written_as_people_write_them),
         cmocka_unit_test(an_idle_connection_is_small),
