@@ -12,7 +12,7 @@ from email.message import EmailMessage
 
 import pytest
 
-from mailboat import PATIENCE, ROOT, smtp
+from mailboat import PATIENCE, PROGRAM, ROOT, smtp
 
 USER, PASSWORD = "ada@example.org", "secret-of-ada"
 PORTS = [587, 465, 2525]
@@ -125,7 +125,7 @@ def test_client_mailboat_send(shared_server, tmp_path, port):
     secret.write_text(PASSWORD + "\n")
     attached = tmp_path / "grüße.pdf"
     attached.write_bytes(bytes(range(256)) * 100)
-    subprocess.run([str(ROOT / "build" / "mailboat"), "send", "--host", "localhost", "--port", str(shared_server.ports[port]),
+    subprocess.run([str(PROGRAM), "send", "--host", "localhost", "--port", str(shared_server.ports[port]),
                     "--user", USER, "--password-file", str(secret), "--ca-file", str(shared_server.ca), "--from", USER, "--to", USER,
                     "--subject", f"send {port} Grüße", "--body", "Schöne Grüße", "--attach", str(attached)],
                    check=True, timeout=60)
