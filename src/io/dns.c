@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <sysexits.h>
 #include <unbound.h>
+#include <unistd.h>
 
 struct dns {
     struct ub_ctx *context;
@@ -33,9 +34,47 @@ static bool set_servers(struct dns *dns, const char *const *servers, size_t coun
     return true;
 }
 
-struct dns *dns_open(const char *const *servers, size_t server_count, struct error *error)
+/* Names that the root zone denies, or leaves unsigned, and that resolvers of
+ * a private network serve all the same (RFC 6761, RFC 6762 appendix G, RFC 8375). */
+static const char *const private_names[] = {"test.", "internal.", "intranet.", "private.", "corp.", "home.", "lan.", "local.", "localdomain.", "home.arpa."};
+
+static bool validate(struct dns *dns, const char *anchor_file, bool required, struct error *error)
+{
+    static const char *const root_anchors[] = {"/usr/share/dns/root.key", "/var/lib/unbound/root.key"};
+    size_t i = 0;
+    while (anchor_file == NULL && i < ARRAY_LENGTH(root_anchors) && access(root_anchors[i], R_OK) != 0)
+        i++;
+    if (anchor_file == NULL && i == ARRAY_LENGTH(root_anchors)) /* nothing to trust: no answer is secure */
+        return !required || error_set(error, EX_CONFIG, "resolver.dnssec: required needs the root's keys; install dns-root-data, or set resolver.trust_anchor");
+    ub_ctx_set_option(dns->context, "module-config:", "validator iterator");
+    if (!required)
+        ub_ctx_set_option(dns->context, "harden-dnssec-stripped:", "no");
+    for (size_t k = 0; k < ARRAY_LENGTH(private_names); k++)
+        ub_ctx_set_option(dns->context, "domain-insecure:", private_names[k]);
+    const char *file = anchor_file == NULL ? root_anchors[i] : anchor_file;
+    return ub_ctx_add_ta_file(dns->context, file) == 0 || error_set(error, EX_CONFIG, "resolver.trust_anchor: cannot read %s", file);
+}
+
+/* libunbound reads the anchors with all the rest, once: a file that holds none shows here. */
+static bool finalize(struct dns *dns, struct error *error)
 {
     struct ub_result *ready = NULL;
+    ub_ctx_async(dns->context, 1); /* a thread, not a process */
+    ub_ctx_zone_add(dns->context, "test.", "nodefault"); /* the settings above are final from here on */
+    /* Answered by libunbound itself: makes it read all it reads from files
+     * now, before the process is sealed; no thread is started by it. */
+    int failed = ub_resolve(dns->context, "localhost", DNS_A, 1, &ready);
+    ub_resolve_free(ready);
+    return failed == 0 || error_set(error, EX_CONFIG, "the resolver does not start (%s); is resolver.trust_anchor a file of DS or DNSKEY records?", ub_strerror(failed));
+}
+
+struct trust {
+    bool wanted, required;
+    const char *anchor_file;
+};
+
+static struct dns *open_with(const char *const *servers, size_t server_count, const struct trust *trust, struct error *error)
+{
     struct dns *dns = memory_new(sizeof *dns);
     dns->context = ub_ctx_create();
     if (dns->context == NULL) {
@@ -50,21 +89,26 @@ struct dns *dns_open(const char *const *servers, size_t server_count, struct err
     /* What is known of private names and addresses (home.arpa, .test, 10.in-addr.arpa) is
      * the resolvers' matter: those that are asked may serve them. */
     ub_ctx_set_option(dns->context, "unblock-lan-zones:", "yes");
-    if (!set_servers(dns, servers, server_count, error))
+    if (!set_servers(dns, servers, server_count, error) || (trust->wanted && !validate(dns, trust->anchor_file, trust->required, error)))
         goto failed;
     ub_ctx_hosts(dns->context, NULL);
-    ub_ctx_async(dns->context, 1); /* a thread, not a process */
-    ub_ctx_zone_add(dns->context, "test.", "nodefault"); /* the settings above are final from here on */
-    /* Answered by libunbound itself: makes it read all it reads from files
-     * now, before the process is sealed; no thread is started by it. */
-    ub_resolve(dns->context, "localhost", DNS_A, 1, &ready);
-    ub_resolve_free(ready);
-    return dns;
+    if (finalize(dns, error))
+        return dns;
 failed:
     if (dns->context != NULL)
         ub_ctx_delete(dns->context);
     free(dns);
     return NULL;
+}
+
+struct dns *dns_open(const char *const *servers, size_t server_count, struct error *error)
+{
+    return open_with(servers, server_count, &(struct trust){0}, error);
+}
+
+struct dns *dns_open_validating(const char *const *servers, size_t server_count, const char *anchor_file, bool required, struct error *error)
+{
+    return open_with(servers, server_count, &(struct trust){.wanted = true, .required = required, .anchor_file = anchor_file}, error);
 }
 
 static void answers_ready(void *owner, bool readable, bool writable)
@@ -112,24 +156,69 @@ static uint16_t read_u16(struct bytes data, size_t at)
     return (uint16_t)((unsigned char)data.at[at] << 8 | (unsigned char)data.at[at + 1]);
 }
 
+/* MX and SRV: numbers, then a name. */
+static bool read_host(struct dns_record *record, struct arena *arena, bool srv, struct bytes data)
+{
+    struct buffer name = {0};
+    size_t numbers = srv ? 6 : 2;
+    bool fine = data.length > numbers && read_name(bytes_from(data, numbers), &name);
+    record->preference = fine ? read_u16(data, 0) : 0;
+    record->weight = fine && srv ? read_u16(data, 2) : 0;
+    record->port = fine && srv ? read_u16(data, 4) : 0;
+    record->name = arena_copy(arena, buffer_bytes(&name));
+    buffer_free(&name);
+    return fine;
+}
+
+static bool read_strings(struct dns_record *record, struct arena *arena, struct bytes data)
+{
+    struct buffer text = {0};
+    bool fine = data.length > 0;
+    while (fine && data.length > 0) {
+        size_t length = (unsigned char)data.at[0];
+        fine = data.length > length;
+        if (fine)
+            buffer_add(&text, bytes_of(data.at + 1, length));
+        data = fine ? bytes_from(data, length + 1) : data;
+    }
+    record->data = arena_copy(arena, buffer_bytes(&text));
+    buffer_free(&text);
+    return fine;
+}
+
+static bool read_tlsa(struct dns_record *record, struct bytes data)
+{
+    if (data.length <= 3)
+        return false;
+    record->usage = (uint8_t)data.at[0];
+    record->selector = (uint8_t)data.at[1];
+    record->matching = (uint8_t)data.at[2];
+    record->data = bytes_from(data, 3); /* lives as long as the answer */
+    return true;
+}
+
+static bool read_address(struct dns_record *record, size_t length, struct bytes data)
+{
+    if (data.length != length)
+        return false;
+    memcpy(record->address, data.at, data.length);
+    return true;
+}
+
 static void read_record(struct dns_answer *answer, struct arena *arena, enum dns_type type, struct bytes data)
 {
     struct dns_record *record = &answer->records[answer->count];
-    struct buffer name = {0};
+    bool fine = false;
     *record = (struct dns_record){0};
-    if (type == DNS_MX || type == DNS_SRV) {
-        size_t numbers = type == DNS_MX ? 2 : 6;
-        bool fine = data.length > numbers && read_name(bytes_from(data, numbers), &name);
-        record->preference = fine ? read_u16(data, 0) : 0;
-        record->weight = fine && type == DNS_SRV ? read_u16(data, 2) : 0;
-        record->port = fine && type == DNS_SRV ? read_u16(data, 4) : 0;
-        record->name = arena_copy(arena, buffer_bytes(&name));
-        answer->count += fine ? 1 : 0;
-    } else if (data.length == (type == DNS_A ? 4u : 16u)) {
-        memcpy(record->address, data.at, data.length);
-        answer->count++;
+    switch (type) {
+    case DNS_A: fine = read_address(record, 4, data); break;
+    case DNS_AAAA: fine = read_address(record, 16, data); break;
+    case DNS_MX: fine = read_host(record, arena, false, data); break;
+    case DNS_SRV: fine = read_host(record, arena, true, data); break;
+    case DNS_TXT: fine = read_strings(record, arena, data); break;
+    case DNS_TLSA: fine = read_tlsa(record, data); break;
     }
-    buffer_free(&name);
+    answer->count += fine ? 1 : 0;
 }
 
 static enum dns_status status_of(int problem, const struct ub_result *result)
@@ -153,17 +242,27 @@ static void tell(struct dns_question *question, const struct dns_answer *answer)
     question->on_answer(question->owner, answer);
 }
 
+/* Where aliases led, without its final dot. */
+static struct bytes canonical_of(const struct ub_result *result)
+{
+    struct bytes name = result->canonname == NULL ? bytes_none() : bytes_of_text(result->canonname);
+    return name.length > 1 && name.at[name.length - 1] == '.' ? bytes_first(name, name.length - 1) : name;
+}
+
 static void answered(void *owner, int problem, struct ub_result *result)
 {
     struct dns_question *question = owner;
     struct arena arena = {0};
     struct dns_answer answer = {.status = status_of(problem, result)};
+    bool told = answer.status == DNS_FOUND || answer.status == DNS_NO_DATA || answer.status == DNS_NXDOMAIN;
+    answer.secure = told && result->secure;
+    answer.canonical = answer.status == DNS_FOUND ? canonical_of(result) : bytes_none();
     for (size_t i = 0; answer.status == DNS_FOUND && result->data[i] != NULL && answer.count < DNS_RECORDS_MAX; i++)
         read_record(&answer, &arena, question->type, bytes_of(result->data[i], (size_t)result->len[i]));
     if (answer.status == DNS_FOUND && answer.count == 0)
         answer.status = DNS_NO_DATA;
-    ub_resolve_free(result);
     tell(question, &answer);
+    ub_resolve_free(result);
     arena_clear(&arena);
 }
 
@@ -176,22 +275,6 @@ static void took_too_long(void *owner)
     question->on_answer(question->owner, &answer);
 }
 
-void dns_ask(struct dns *dns, struct dns_question *question, struct bytes name, enum dns_type type,
-             void (*on_answer)(void *owner, const struct dns_answer *answer), void *owner)
-{
-    struct buffer text = {0};
-    char *ascii = NULL;
-    *question = (struct dns_question){.on_answer = on_answer, .owner = owner, .dns = dns, .type = type, .number = -1};
-    buffer_add(&text, name);
-    timer_start(&question->timer, dns->loop, took_too_long, question);
-    bool fine = idn2_to_ascii_8z(buffer_text(&text), &ascii, IDN2_NFC_INPUT | IDN2_NONTRANSITIONAL) == IDN2_OK || bytes_is_ascii(name);
-    fine = fine && ub_resolve_async(dns->context, ascii != NULL ? ascii : buffer_text(&text), (int)type, 1, question, answered, &question->number) == 0;
-    question->asked = fine;
-    timer_set(&question->timer, fine ? DNS_TIMEOUT_MS : 0); /* what cannot be asked fails from the loop */
-    idn2_free(ascii);
-    buffer_free(&text);
-}
-
 bool dns_ascii_name(const char *name, char *room, size_t size)
 {
     char *ascii = NULL;
@@ -199,6 +282,22 @@ bool dns_ascii_name(const char *name, char *room, size_t size)
     fine = fine && snprintf(room, size, "%s", ascii) < (int)size;
     idn2_free(ascii);
     return fine;
+}
+
+void dns_ask(struct dns *dns, struct dns_question *question, struct bytes name, enum dns_type type,
+             void (*on_answer)(void *owner, const struct dns_answer *answer), void *owner)
+{
+    struct buffer text = {0};
+    char ascii[256];
+    *question = (struct dns_question){.on_answer = on_answer, .owner = owner, .dns = dns, .type = type, .number = -1};
+    timer_start(&question->timer, dns->loop, took_too_long, question);
+    buffer_add(&text, name);
+    bool converted = dns_ascii_name(buffer_text(&text), ascii, sizeof ascii);
+    bool fine = (converted || bytes_is_ascii(name)) &&
+                ub_resolve_async(dns->context, converted ? ascii : buffer_text(&text), (int)type, 1, question, answered, &question->number) == 0;
+    question->asked = fine;
+    timer_set(&question->timer, fine ? DNS_TIMEOUT_MS : 0); /* what cannot be asked fails from the loop */
+    buffer_free(&text);
 }
 
 void dns_cancel(struct dns_question *question)

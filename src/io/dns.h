@@ -16,6 +16,8 @@ enum { DNS_RECORDS_MAX = 64, DNS_TIMEOUT_MS = 20 * 1000 };
 
 struct dns_answer {
     enum dns_status status;
+    bool secure;            /* DNSSEC vouches for it */
+    struct bytes canonical; /* where aliases led; empty where there were none */
     struct dns_record records[DNS_RECORDS_MAX];
     size_t count;
 };
@@ -34,6 +36,13 @@ struct dns;
 
 /* `servers`: "address" or "address:port"; none: those of resolv.conf. */
 struct dns *dns_open(const char *const *servers, size_t server_count, struct error *error);
+/*
+ * The same with DNSSEC (RFC 4033 to 4035). `anchor_file`: trust anchors to
+ * begin with; NULL: those of the root zone that the system has, and without
+ * them no answer is ever secure. Unless `required`, resolvers that strip
+ * DNSSEC make all answers insecure and none fail.
+ */
+struct dns *dns_open_validating(const char *const *servers, size_t server_count, const char *anchor_file, bool required, struct error *error);
 bool dns_start(struct dns *dns, struct loop *loop, struct error *error);
 void dns_close(struct dns *dns);
 
@@ -44,5 +53,11 @@ void dns_ask(struct dns *dns, struct dns_question *question, struct bytes name, 
 /* A name in any script as DNS has it (A-labels; RFC 5891); false when it cannot be. */
 bool dns_ascii_name(const char *name, char *room, size_t size);
 void dns_cancel(struct dns_question *question);
+
+/* An answer in the words of core. */
+static inline struct dns_facts dns_facts(const struct dns_answer *answer)
+{
+    return (struct dns_facts){answer->status, answer->secure, answer->canonical, answer->records, answer->count};
+}
 
 #endif

@@ -184,19 +184,42 @@ static void learn_addresses(struct route_host *host, bool six, const struct dns_
     }
 }
 
-void route_learn(struct route *route, enum dns_type type, enum dns_status status, const struct dns_record *records, size_t count)
+void route_learn_facts(struct route *route, enum dns_type type, const struct dns_facts *facts)
 {
-    assert(status != DNS_UNKNOWN);
+    assert(facts->status != DNS_UNKNOWN);
     if (type == DNS_MX) {
-        learn_mx(route, status, records, count);
+        route->mx_secure = facts->secure;
+        learn_mx(route, facts->status, facts->records, facts->count);
         return;
     }
     struct route_host *host = &route->hosts[route->host_now];
-    host->status[type == DNS_AAAA ? SIX : FOUR] = status;
-    if (status == DNS_FOUND)
-        learn_addresses(host, type == DNS_AAAA, records, count);
-    if (status == DNS_SERVER_FAILURE || status == DNS_BOGUS)
+    size_t family = type == DNS_AAAA ? SIX : FOUR;
+    host->status[family] = facts->status;
+    host->secure[family] = facts->secure;
+    if (facts->status == DNS_FOUND) {
+        learn_addresses(host, type == DNS_AAAA, facts->records, facts->count);
+        host->canonical = arena_copy(&route->arena, facts->canonical);
+    }
+    if (facts->status == DNS_SERVER_FAILURE || facts->status == DNS_BOGUS)
         route->any_unsure = true;
+}
+
+void route_learn(struct route *route, enum dns_type type, enum dns_status status, const struct dns_record *records, size_t count)
+{
+    route_learn_facts(route, type, &(struct dns_facts){.status = status, .records = records, .count = count});
+}
+
+const struct route_host *route_host_now(const struct route *route)
+{
+    assert(route->host_now < route->host_count);
+    return &route->hosts[route->host_now];
+}
+
+void route_leave_host(struct route *route)
+{
+    assert(route->host_now < route->host_count);
+    route->host_now++;
+    route->address_now = 0;
 }
 
 /* ---- the next step ---- */

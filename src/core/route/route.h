@@ -20,7 +20,7 @@ enum route_limit {
     ROUTE_ADDRESSES_MAX = 16, /* of one host */
 };
 
-enum dns_type { DNS_A = 1, DNS_MX = 15, DNS_AAAA = 28, DNS_SRV = 33 };
+enum dns_type { DNS_A = 1, DNS_MX = 15, DNS_TXT = 16, DNS_AAAA = 28, DNS_SRV = 33, DNS_TLSA = 52 };
 enum dns_status {
     DNS_UNKNOWN,        /* not asked yet */
     DNS_FOUND,
@@ -35,6 +35,17 @@ struct dns_record {
     uint16_t weight, port; /* SRV (RFC 2782) */
     struct bytes name;    /* MX, SRV: the host, without its final dot; "" is the null MX, or a service that is not there */
     uint8_t address[16];  /* A (4 octets), AAAA (16) */
+    struct bytes data;    /* TXT: its strings as one (RFC 7208 3.3); TLSA: what the certificate must match */
+    uint8_t usage, selector, matching; /* TLSA (RFC 6698 2.1) */
+};
+
+/* All that DNS says to one question. */
+struct dns_facts {
+    enum dns_status status;
+    bool secure;            /* validated by DNSSEC, each alias on the way too */
+    struct bytes canonical; /* the name at the end of the aliases; empty where there are none */
+    const struct dns_record *records;
+    size_t count;
 };
 
 struct route_address {
@@ -45,7 +56,9 @@ struct route_address {
 struct route_host {
     struct bytes name;
     uint16_t preference;
+    struct bytes canonical;    /* where its aliases lead; empty when it is none */
     enum dns_status status[2]; /* of AAAA, of A */
+    bool secure[2];            /* so were they told (DNSSEC) */
     struct route_address addresses[ROUTE_ADDRESSES_MAX];
     size_t address_count;
     bool arranged;             /* IPv6 and IPv4 stand in turns */
@@ -55,6 +68,7 @@ struct route {
     struct arena arena;
     struct bytes domain, self; /* self: our own host name, so that mail does not loop */
     bool no_mx;                /* a smarthost: its own addresses only */
+    bool mx_secure;            /* DNSSEC vouches for which hosts these are */
     uint64_t random;           /* orders hosts of equal preference */
     enum dns_status mx;
     struct route_host hosts[ROUTE_HOSTS_MAX];
@@ -80,6 +94,12 @@ struct route_answer route_next(struct route *route);
 
 /* What DNS says about the name and type that route_next() asked for. */
 void route_learn(struct route *route, enum dns_type type, enum dns_status status, const struct dns_record *records, size_t count);
+void route_learn_facts(struct route *route, enum dns_type type, const struct dns_facts *facts);
+
+/* The host whose address route_next() gave last. */
+const struct route_host *route_host_now(const struct route *route);
+/* None of the other addresses of that host. */
+void route_leave_host(struct route *route);
 
 /* Begins again with the first address. */
 void route_rewind(struct route *route);
