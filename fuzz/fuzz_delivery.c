@@ -14,7 +14,7 @@ struct world {
     struct envelope envelope;
     struct recipient recipients[2];
     struct bytes stream; /* what servers say, one after the other */
-    bool connected;
+    bool connected, secured;
     unsigned done, runs;
 };
 
@@ -22,11 +22,34 @@ static void resolve(struct world *world, const struct delivery_action *action)
 {
     static const enum dns_status statuses[] = {DNS_FOUND, DNS_FOUND, DNS_FOUND, DNS_NO_DATA, DNS_NXDOMAIN, DNS_SERVER_FAILURE};
     static const char *const names[] = {"a.example.org", "b.example.org", "mx.example.net", "", "not a name", "c.example.org"};
+    static const char digest[32];
     struct dns_record records[RECORDS_MAX];
     size_t count = 1 + choose(&world->choices, RECORDS_MAX);
     for (size_t i = 0; i < count; i++)
         records[i] = (struct dns_record){.preference = (uint16_t)choose(&world->choices, 3), .name = bytes_of_text(names[i]), .address = {192, 0, 2, (uint8_t)i}};
-    delivery_resolved(&world->delivery, action->type, statuses[choose(&world->choices, ARRAY_LENGTH(statuses))], records, count);
+    for (size_t i = 0; i < count && action->type == DNS_TLSA; i++) {
+        records[i] = (struct dns_record){.usage = (uint8_t)choose(&world->choices, 5), .selector = 1, .matching = 1, .data = bytes_of(digest, sizeof digest)};
+    }
+    struct dns_facts facts = {.status = statuses[choose(&world->choices, ARRAY_LENGTH(statuses))], .secure = choose(&world->choices, 2) == 1,
+                              .records = records, .count = count};
+    if (choose(&world->choices, 4) == 0)
+        facts.canonical = BYTES("real.example.org");
+    delivery_learned(&world->delivery, action->type, &facts);
+}
+
+static void tell_policy(struct world *world)
+{
+    struct sts_policy policy = {.mode = (enum sts_mode)choose(&world->choices, 3), .patterns = {BYTES("*.example.org")}, .pattern_count = choose(&world->choices, 2)};
+    delivery_sts(&world->delivery, choose(&world->choices, 2) == 0 ? NULL : &policy);
+}
+
+/* Nothing of a message leaves in clear where more is demanded. */
+static void check_sent(const struct world *world, struct bytes sent)
+{
+    enum tls_demand demand = world->delivery.tls.policy.demand;
+    bool in_clear_allowed = demand == DEMAND_MAY || demand == DEMAND_CLEAR;
+    INSIST(world->connected && sent.length > 0 && demand != DEMAND_REFUSE);
+    INSIST(world->secured || (in_clear_allowed && !world->envelope.requiretls) || !bytes_starts_nocase(sent, "MAIL"));
 }
 
 static void take_action(struct world *world, const struct delivery_action *action)
@@ -37,15 +60,18 @@ static void take_action(struct world *world, const struct delivery_action *actio
     case DELIVERY_RESOLVE: resolve(world, action); break;
     case DELIVERY_CONNECT:
         INSIST(!world->connected && action->timeout_ms > 0);
+        world->secured = action->tls;
         world->connected = choose(&world->choices, 3) > 0;
         if (world->connected)
             delivery_connected(delivery);
         else
             delivery_lost(delivery, action->tls && choose(&world->choices, 2) == 1, BYTES("refused"));
         break;
-    case DELIVERY_SEND: INSIST(world->connected && action->bytes.length > 0); break;
+    case DELIVERY_ASK_STS: tell_policy(world); break;
+    case DELIVERY_SEND: check_sent(world, action->bytes); break;
     case DELIVERY_STARTTLS:
         INSIST(world->connected);
+        world->secured = true;
         if (choose(&world->choices, 3) > 0)
             delivery_tls_started(delivery);
         else
@@ -95,11 +121,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     world.recipients[0].address = world.recipients[1].address = BYTES("ada@example.org");
     world.envelope = (struct envelope){.sender = BYTES("b@example.net"), .recipients = world.recipients, .recipient_count = 2, .size = 14};
     struct delivery_options options = {.hostname = BYTES("mx.example.net"), .domain = BYTES("example.org"), .smarthost = choose(&world.choices, 2) == 1,
-                                       .port = 25, .tls = CLIENT_TLS_OPPORTUNISTIC};
+                                       .port = 25, .tls = CLIENT_TLS_OPPORTUNISTIC, .wish = (enum tls_wish)choose(&world.choices, WISH_NONE + 1)};
+    world.envelope.requiretls = choose(&world.choices, 4) == 0;
     if (options.smarthost) {
         options.port = choose(&world.choices, 2) == 0 ? 465 : 587;
         options.tls = options.port == 465 ? CLIENT_TLS_IMPLICIT : CLIENT_TLS_REQUIRED;
         options.user = options.password = BYTES("u");
+        options.verify = true;
     }
     delivery_start(&world.delivery, &options, &world.envelope);
     carry(&world);

@@ -229,6 +229,7 @@ static bool read_scalar(const struct reading *reading, const yaml_node_t *node, 
     case KEY_FLAG: return read_flag(reading, node, key, at);
     case KEY_CHOICE: return read_choice(reading, node, key, at);
     case KEY_LIST:
+    case KEY_TLS:
     case KEY_LISTENERS: break;
     }
     return false;
@@ -343,6 +344,61 @@ static bool read_listeners(const struct reading *reading, const yaml_node_t *nod
     return true;
 }
 
+/* ---- domains and their policies ---- */
+
+static bool read_domain(const struct reading *reading, const yaml_node_t *node, const struct key *key, const char **at)
+{
+    struct bytes text = node->type == YAML_SCALAR_NODE ? scalar_text(node) : bytes_none();
+    if (!bytes_is(text, "*") && (!host_is_name(text, true) || host_is_ipv4(text)))
+        return fail_at(reading, node, "%s: '%.*s' is not a domain name; write {example.com: dane}, and * for all others", key->path, BYTES_ARG(bytes_first(text, 80)));
+    char *lower = arena_text(&reading->config->arena, text);
+    for (char *c = lower; *c != '\0'; c++)
+        *c = ascii_lower(*c);
+    *at = lower;
+    return true;
+}
+
+static bool read_tls(const struct reading *reading, const yaml_node_t *node, const struct key *key)
+{
+    struct config *config = reading->config;
+    if (node->type != YAML_MAPPING_NODE)
+        return fail_at(reading, node, "%s: domains with their policies are wanted: {example.com: dane}", key->path);
+    size_t count = (size_t)(node->data.mapping.pairs.top - node->data.mapping.pairs.start);
+    if (count > key->max)
+        return fail_at(reading, node, "%s: at most %llu entries", key->path, (unsigned long long)key->max);
+    config->relay.tls = ARENA_ARRAY(&config->arena, struct config_tls, count);
+    for (const yaml_node_pair_t *pair = node->data.mapping.pairs.start; pair < node->data.mapping.pairs.top; pair++) {
+        struct config_tls *entry = &config->relay.tls[config->relay.tls_count];
+        const yaml_node_t *name = yaml_document_get_node(reading->document, pair->key);
+        const yaml_node_t *value = yaml_document_get_node(reading->document, pair->value);
+        int wish = 0;
+        if (!read_domain(reading, name, key, &entry->domain))
+            return false;
+        if (value->type != YAML_SCALAR_NODE)
+            return fail_at(reading, value, "%s: one word is wanted for %s: dane, verify, encrypt, may, none or auto", key->path, entry->domain);
+        if (!read_choice(reading, value, key, &wish))
+            return false;
+        for (size_t i = 0; i < config->relay.tls_count; i++)
+            if (strcmp(config->relay.tls[i].domain, entry->domain) == 0)
+                return fail_at(reading, name, "%s: %s is listed twice", key->path, entry->domain);
+        entry->wish = (enum tls_wish)wish;
+        config->relay.tls_count++;
+    }
+    return true;
+}
+
+enum tls_wish config_tls_wish(const struct config *config, struct bytes domain)
+{
+    enum tls_wish others = WISH_AUTO;
+    for (size_t i = 0; i < config->relay.tls_count; i++) {
+        const struct config_tls *entry = &config->relay.tls[i];
+        if (bytes_is_nocase(domain, entry->domain))
+            return entry->wish;
+        others = strcmp(entry->domain, "*") == 0 ? entry->wish : others;
+    }
+    return others;
+}
+
 /* ---- the tree of keys ---- */
 
 static bool is_group(const char *path)
@@ -363,6 +419,8 @@ static bool read_key(struct reading *reading, const yaml_node_t *name, const yam
     reading->seen[i] = value;
     if (key->type == KEY_LIST)
         return read_list(reading, value, key, at);
+    if (key->type == KEY_TLS)
+        return read_tls(reading, value, key);
     return key->type == KEY_LISTENERS ? read_listeners(reading, value, key) : read_scalar(reading, value, key, at);
 }
 
@@ -479,7 +537,8 @@ static bool check_relay(const struct reading *reading)
     if ((config->relay.smarthost.user == NULL) != (config->relay.smarthost.password_file == NULL))
         return fail_at(reading, said_at(reading, config->relay.smarthost.user == NULL ? "relay.smarthost.password_file" : "relay.smarthost.user"),
                        "relay.smarthost: user and password_file belong together");
-    return check_file(reading, "relay.ca_file", config->relay.ca_file) && read_password(reading);
+    return check_file(reading, "relay.ca_file", config->relay.ca_file) && check_file(reading, "resolver.trust_anchor", config->resolver.trust_anchor) &&
+           read_password(reading);
 }
 
 static bool check_domains(const struct reading *reading)

@@ -11,10 +11,12 @@
 
 #include "arena.h"
 #include "error.h"
+#include "route/tls_policy.h"
 #include "server/session.h"
 
 enum relay_via { RELAY_MX, RELAY_SMARTHOST, RELAY_AUTO };
 enum deliver_how { DELIVER_MAILDIR, DELIVER_LMTP };
+enum resolver_dnssec { DNSSEC_AUTO, DNSSEC_REQUIRED, DNSSEC_OFF }; /* auto: where the resolvers pass it on */
 
 #define CONFIG_DEFAULT_FILE "/etc/mailboat/mailboat.conf"
 
@@ -23,6 +25,12 @@ struct config_listener {
     uint16_t port;
     enum server_role role; /* from the port unless said: 25 MX, else submission */
     enum server_tls tls;   /* from the port unless said: 465 implicit, else STARTTLS */
+};
+
+/* How mail to a domain is secured. */
+struct config_tls {
+    const char *domain; /* in lower case A-label form; "*": all others */
+    enum tls_wish wish;
 };
 
 struct config {
@@ -38,6 +46,8 @@ struct config {
     size_t listener_count;
     struct {
         enum relay_via via;
+        struct config_tls *tls; /* by domain; "*": all others, whose default is auto */
+        size_t tls_count;
         struct {
             const char *host; uint16_t port; /* 0: auto */
             enum { SMARTHOST_TLS_AUTO, SMARTHOST_TLS_STARTTLS, SMARTHOST_TLS_IMPLICIT, SMARTHOST_TLS_NONE } tls; /* none: loopback only */
@@ -48,7 +58,11 @@ struct config {
         const char *ca_file;    /* CA certificates to trust instead of the system's */
     } relay;
     struct { enum deliver_how deliver; const char *lmtp; } mailboxes;
-    struct { const char **servers; size_t server_count; } resolver; /* "address" or "address:port"; default: the system's */
+    struct {
+        const char **servers; size_t server_count; /* "address" or "address:port"; default: the system's */
+        enum resolver_dnssec dnssec;
+        const char *trust_anchor; /* default: the root zone's, as the system has them */
+    } resolver;
     int store; /* 0: sqlite */
     struct { const char *address; uint16_t port; } web;
     struct { uint64_t message_size; uint32_t recipients, connections, connections_per_client; } limits;
@@ -69,6 +83,9 @@ bool config_load_as_anybody(struct config *config, const char *file, struct erro
 /* The same from text, for tests and fuzzing; `name` stands for the file in errors. */
 bool config_parse(struct config *config, const char *name, struct bytes text, struct error *error);
 void config_free(struct config *config);
+
+/* What the configuration wishes for mail to this domain. */
+enum tls_wish config_tls_wish(const struct config *config, struct bytes domain);
 
 /* "90s", "30m", "2h", "5d" (and ms, w) in milliseconds; false when it is none of these. */
 bool config_duration(struct bytes text, uint64_t *ms);

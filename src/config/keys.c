@@ -9,6 +9,8 @@ enum { SECOND_MS = 1000, DAY_MS = 24 * 60 * 60 * 1000 };
 
 static const char *const vias[] = {"mx", "smarthost", "auto", NULL};
 static const char *const smarthost_tls[] = {"auto", "starttls", "implicit", "none", NULL};
+const char *const tls_wishes[] = {"may", "auto", "encrypt", "verify", "dane", "none", NULL};
+static const char *const dnssecs[] = {"auto", "required", "off", NULL};
 static const char *const delivers[] = {"maildir", "lmtp", NULL};
 static const char *const stores[] = {"sqlite", NULL};
 static const char *const formats[] = {"logfmt", "json", NULL};
@@ -31,11 +33,14 @@ const struct key config_keys[] = {
     {"relay.smarthost.tls", KEY_CHOICE, AT(relay.smarthost.tls), 0, 0, smarthost_tls, "auto", "starttls or implicit; none is for loopback alone; auto follows the port"},
     {"relay.smarthost.user", KEY_TEXT, AT(relay.smarthost.user), 0, 0, NULL, NULL, "user name at the smarthost"},
     {"relay.smarthost.password_file", KEY_TEXT, AT(relay.smarthost.password_file), 0, 0, NULL, NULL, "file whose first line is the password"},
+    {"relay.tls", KEY_TLS, AT(relay.tls), 0, 10000, tls_wishes, NULL, "how mail to a domain is secured: {example.com: dane}"},
     {"relay.port", KEY_PORT, AT(relay.port), 1, 65535, NULL, "25", "port of the servers that MX records name"},
     {"relay.ca_file", KEY_TEXT, AT(relay.ca_file), 0, 0, NULL, NULL, "PEM file of CA certificates to trust instead of the system's"},
     {"mailboxes.deliver", KEY_CHOICE, AT(mailboxes.deliver), 0, 0, delivers, "maildir", "maildir; lmtp to another program comes later"},
     {"mailboxes.lmtp", KEY_TEXT, AT(mailboxes.lmtp), 0, 0, NULL, "unix:/run/dovecot/lmtp", "where the LMTP server listens: unix:PATH; comes later"},
     {"resolver.servers", KEY_LIST, AT(resolver.servers), 0, 16, NULL, "[]", "DNS servers as address or address:port; the system's unless said"},
+    {"resolver.dnssec", KEY_CHOICE, AT(resolver.dnssec), 0, 0, dnssecs, "auto", "auto validates where the resolvers pass DNSSEC on; required fails where they do not; off"},
+    {"resolver.trust_anchor", KEY_TEXT, AT(resolver.trust_anchor), 0, 0, NULL, NULL, "file of DS or DNSKEY records to trust instead of the root zone's"},
     {"store", KEY_CHOICE, AT(store), 0, 0, stores, "sqlite", "where the queue is kept"},
     {"web.address", KEY_HOST, AT(web.address), 0, 0, NULL, "127.0.0.1", "address of the web service, which comes later"},
     {"web.port", KEY_PORT, AT(web.port), 1, 65535, NULL, "8025", "port of the web service, which comes later"},

@@ -22,6 +22,7 @@ enum key_type {
     KEY_CHOICE,    /* int: the place in `choices` */
     KEY_LIST,      /* const char **, with its count behind it */
     KEY_LISTENERS, /* the list of listeners */
+    KEY_TLS,       /* domains, each with its policy */
 };
 
 struct key {
@@ -35,6 +36,7 @@ struct key {
 };
 
 extern const struct key config_keys[], listener_keys[];
+extern const char *const tls_wishes[]; /* enum tls_wish */
 extern const size_t config_key_count, listener_key_count;
 
 #endif

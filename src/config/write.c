@@ -53,6 +53,17 @@ static void add_listeners(struct buffer *out, const struct config *config)
     }
 }
 
+static void add_tls(struct buffer *out, const struct config *config)
+{
+    buffer_add_octet(out, '{');
+    for (size_t i = 0; i < config->relay.tls_count; i++) {
+        buffer_add_text(out, i == 0 ? "" : ", ");
+        add_text(out, config->relay.tls[i].domain);
+        buffer_add_format(out, ": %s", tls_wishes[config->relay.tls[i].wish]);
+    }
+    buffer_add_octet(out, '}');
+}
+
 static void add_value(struct buffer *out, const struct config *config, const struct key *key)
 {
     const void *at = (const char *)config + key->offset;
@@ -74,6 +85,7 @@ static void add_value(struct buffer *out, const struct config *config, const str
     case KEY_CHOICE: buffer_add_text(out, key->choices[*(const int *)at]); break;
     case KEY_LIST: add_list(out, *(const char *const *const *)at, *(const size_t *)(const void *)((const char *)at + sizeof(char **))); break;
     case KEY_LISTENERS: add_listeners(out, config); break;
+    case KEY_TLS: add_tls(out, config); break;
     }
 }
 

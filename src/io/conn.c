@@ -2,6 +2,8 @@
 #define _GNU_SOURCE
 #include "conn.h"
 
+#include "route/tls_policy.h"
+
 #include <arpa/inet.h>
 #include <assert.h>
 #include <errno.h>
@@ -120,6 +122,7 @@ void conn_close(struct conn *conn)
         close(conn->descriptor);
     buffer_free(&conn->input);
     buffer_free(&conn->output);
+    buffer_free(&conn->session_key);
     conn->ssl = NULL;
     conn->loop = NULL;
     conn->descriptor = -1;
@@ -377,24 +380,101 @@ void conn_start_tls_server(struct conn *conn, struct tls_context *context)
         SSL_set_accept_state(conn->ssl);
 }
 
-void conn_start_tls_client(struct conn *conn, struct tls_context *context, const char *name, bool verify)
+/* ---- sessions ---- */
+
+static int session_came(SSL *ssl, SSL_SESSION *session)
+{
+    struct conn *conn = SSL_get_app_data(ssl);
+    if (conn == NULL || conn->context == NULL)
+        return 0;
+    tls_session_keep(conn->context, buffer_bytes(&conn->session_key), session, conn->verify_error);
+    return 1; /* it is ours now */
+}
+
+/* What is asked of the peer, so that no session serves where more is asked. */
+static void name_session(struct conn *conn, const struct conn_peer *peer)
+{
+    buffer_add_format(&conn->session_key, "%s %d", peer->name, (int)peer->verify);
+    for (size_t i = 0; i < peer->tlsa_count; i++) {
+        const struct dns_record *record = &peer->tlsa[i];
+        buffer_add_format(&conn->session_key, " %u %u %u %zu ", record->usage, record->selector, record->matching, record->data.length);
+        buffer_add(&conn->session_key, record->data);
+    }
+}
+
+static void resume(struct conn *conn, struct tls_context *context, const struct conn_peer *peer)
+{
+    if (context->sessions == NULL)
+        return;
+    conn->context = context;
+    name_session(conn, peer);
+    SSL_CTX_sess_set_new_cb(context->ssl, session_came);
+    SSL_SESSION *session = tls_session_take(context, buffer_bytes(&conn->session_key), &conn->resumed_error);
+    if (session != NULL)
+        SSL_set_session(conn->ssl, session);
+    SSL_SESSION_free(session);
+}
+
+bool conn_tls_resumed(const struct conn *conn)
+{
+    return conn->ssl != NULL && SSL_session_reused(conn->ssl) == 1;
+}
+
+/* ---- a client's handshake ---- */
+
+static bool is_address_text(const char *name)
 {
     unsigned char address[16];
-    conn->verify = verify;
+    return inet_pton(AF_INET, name, address) == 1 || inet_pton(AF_INET6, name, address) == 1;
+}
+
+/* RFC 7671 5.1: with DANE-EE names and dates do not count, as OpenSSL has it. True when some can be used. */
+static bool judge_by_tlsa(struct conn *conn, const struct conn_peer *peer)
+{
+    bool any = false;
+    if (peer->tlsa_count == 0 || SSL_dane_enable(conn->ssl, peer->name) != 1)
+        return false;
+    SSL_dane_set_flags(conn->ssl, DANE_FLAG_NO_DANE_EE_NAMECHECKS);
+    for (size_t i = 0; i < peer->tlsa_count; i++) {
+        const struct dns_record *record = &peer->tlsa[i];
+        any |= tlsa_is_usable(record) && SSL_dane_tlsa_add(conn->ssl, record->usage, record->selector, record->matching,
+                                             (const unsigned char *)record->data.at, record->data.length) > 0;
+    }
+    for (size_t i = 0; i < ARRAY_LENGTH(peer->names); i++) {
+        char name[256];
+        if (peer->names[i].length == 0 || peer->names[i].length >= sizeof name)
+            continue;
+        memcpy(name, peer->names[i].at, peer->names[i].length);
+        name[peer->names[i].length] = '\0';
+        SSL_add1_host(conn->ssl, name);
+    }
+    ERR_clear_error();
+    return any;
+}
+
+void conn_start_tls_peer(struct conn *conn, struct tls_context *context, const struct conn_peer *peer)
+{
     start_tls(conn, context);
     if (conn->ssl == NULL)
         return;
     SSL_set_connect_state(conn->ssl);
     SSL_set_verify(conn->ssl, SSL_VERIFY_PEER, first_error);
     X509_VERIFY_PARAM *wanted = SSL_get0_param(conn->ssl);
-    bool is_address = inet_pton(AF_INET, name, address) == 1 || inet_pton(AF_INET6, name, address) == 1;
-    if (!is_address && name[0] != '\0')
-        SSL_set_tlsext_host_name(conn->ssl, name);
     X509_VERIFY_PARAM_set_hostflags(wanted, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
-    if (is_address)
-        X509_VERIFY_PARAM_set1_ip_asc(wanted, name);
-    else if (name[0] != '\0')
-        X509_VERIFY_PARAM_set1_host(wanted, name, 0);
+    bool by_tlsa = judge_by_tlsa(conn, peer);
+    conn->verify = peer->verify || by_tlsa;
+    if (!by_tlsa && is_address_text(peer->name)) {
+        X509_VERIFY_PARAM_set1_ip_asc(wanted, peer->name);
+    } else if (!by_tlsa && peer->name[0] != '\0') {
+        SSL_set_tlsext_host_name(conn->ssl, peer->name);
+        X509_VERIFY_PARAM_set1_host(wanted, peer->name, 0);
+    }
+    resume(conn, context, peer);
+}
+
+void conn_start_tls_client(struct conn *conn, struct tls_context *context, const char *name, bool verify)
+{
+    conn_start_tls_peer(conn, context, &(struct conn_peer){.name = name, .verify = verify});
 }
 
 enum tls_certificate conn_tls_certificate(const struct conn *conn)
@@ -412,6 +492,7 @@ enum tls_certificate conn_tls_certificate(const struct conn *conn)
     case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
     case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
     case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE: return TLS_CERTIFICATE_UNKNOWN_ISSUER;
+    case X509_V_ERR_DANE_NO_MATCH: return TLS_CERTIFICATE_NO_TLSA;
     default: return TLS_CERTIFICATE_INVALID;
     }
 }
@@ -485,6 +566,7 @@ static const char *certificate_sentence(enum tls_certificate verdict)
     case TLS_CERTIFICATE_SELF_SIGNED: return "the server's certificate is self-signed";
     case TLS_CERTIFICATE_UNKNOWN_ISSUER: return "the server's certificate comes from an unknown issuer";
     case TLS_CERTIFICATE_NONE: return "the server showed no certificate";
+    case TLS_CERTIFICATE_NO_TLSA: return "the server's certificate matches none of its TLSA records (DANE)";
     case TLS_CERTIFICATE_VALID:
     case TLS_CERTIFICATE_INVALID: break;
     }
@@ -511,6 +593,8 @@ static bool clear_is_sent(struct conn *conn)
 static void finish_handshake(struct conn *conn)
 {
     conn->handshaking = false;
+    if (conn->context != NULL && SSL_session_reused(conn->ssl) == 1)
+        conn->verify_error = conn->resumed_error; /* no certificate came: that of the session counts */
     if (conn->verify && conn_tls_certificate(conn) != TLS_CERTIFICATE_VALID) {
         end_with(conn, CONN_END_TLS, certificate_sentence(conn_tls_certificate(conn)));
         return;

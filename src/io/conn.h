@@ -16,6 +16,7 @@
 
 #include "buffer.h"
 #include "loop.h"
+#include "route/route.h"
 #include "tls.h"
 
 #include <sys/socket.h>
@@ -49,6 +50,9 @@ struct conn {
     struct bytes fresh; /* octets just read, not yet copied into `input` */
     uint32_t timeout_ms;
     long verify_error;     /* the first that OpenSSL found, X509_V_OK when none */
+    struct tls_context *context; /* where sessions are kept, under session_key; NULL: none are */
+    struct buffer session_key;
+    long resumed_error;    /* verify_error of the session that may be resumed */
     enum conn_end end;
     size_t clear_left;     /* octets of `output` that go in clear before the handshake */
     bool connecting, handshaking, paused, ended, end_told, verify;
@@ -81,6 +85,17 @@ void conn_start_tls_server(struct conn *conn, struct tls_context *context);
  * address. Where `verify`, a certificate that is not valid ends the conn
  * (CONN_END_TLS); else conn_tls_certificate() alone tells. */
 void conn_start_tls_client(struct conn *conn, struct tls_context *context, const char *name, bool verify);
+/* The same, with all that can be asked of a peer. */
+struct conn_peer {
+    const char *name;
+    bool verify;
+    const struct dns_record *tlsa; /* those that can be used are the only judges (RFC 7671); none of them can: as `verify` says */
+    size_t tlsa_count;
+    struct bytes names[2];         /* with tlsa: a certificate for one of these will do too; empty: none */
+};
+void conn_start_tls_peer(struct conn *conn, struct tls_context *context, const struct conn_peer *peer);
+/* Was an earlier session resumed? */
+bool conn_tls_resumed(const struct conn *conn);
 /* "TLSv1.3 TLS_AES_256_GCM_SHA384", or "" in clear; into `room`. */
 struct bytes conn_tls_text(const struct conn *conn, char *room, size_t size);
 enum tls_certificate conn_tls_certificate(const struct conn *conn);

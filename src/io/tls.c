@@ -1,6 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tls.h"
 
+#include "arena.h"
+#include "clock.h"
+#include "map.h"
+#include "random.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -12,6 +17,7 @@
 #include <openssl/rand.h>
 #include <openssl/x509v3.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <sysexits.h>
 #include <time.h>
@@ -129,7 +135,82 @@ void tls_share_tickets(struct tls_context *context, const unsigned char *secret)
     SSL_CTX_set_tlsext_ticket_key_evp_cb(context->ssl, ticket_key);
 }
 
-/* ---- clients ---- */
+/* ---- sessions to resume ---- */
+
+struct kept_session {
+    SSL_SESSION *session;
+    long verify_error;
+    struct kept_session *older, *newer;
+    size_t key_length;
+    char key[];
+};
+
+struct tls_sessions {
+    struct map by_key;
+    struct kept_session *oldest, *newest;
+};
+
+static void forget(struct tls_sessions *sessions, struct kept_session *kept)
+{
+    map_remove(&sessions->by_key, bytes_of(kept->key, kept->key_length));
+    *(kept->older == NULL ? &sessions->oldest : &kept->older->newer) = kept->newer;
+    *(kept->newer == NULL ? &sessions->newest : &kept->newer->older) = kept->older;
+    SSL_SESSION_free(kept->session);
+    free(kept);
+}
+
+static void sessions_free(struct tls_sessions *sessions)
+{
+    if (sessions == NULL)
+        return;
+    while (sessions->oldest != NULL)
+        forget(sessions, sessions->oldest);
+    map_free(&sessions->by_key);
+    free(sessions);
+}
+
+void tls_client_resume(struct tls_context *context)
+{
+    context->sessions = memory_new(sizeof *context->sessions);
+    map_start(&context->sessions->by_key, random_u64());
+    SSL_CTX_set_session_cache_mode(context->ssl, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+}
+
+void tls_session_keep(struct tls_context *context, struct bytes key, SSL_SESSION *session, long verify_error)
+{
+    struct tls_sessions *sessions = context->sessions;
+    struct kept_session *before = map_get(&sessions->by_key, key);
+    if (before != NULL)
+        forget(sessions, before);
+    while (sessions->by_key.count >= TLS_SESSIONS_MAX)
+        forget(sessions, sessions->oldest);
+    struct kept_session *kept = memory_new(sizeof *kept + key.length);
+    kept->session = session;
+    kept->verify_error = verify_error;
+    kept->key_length = key.length;
+    memcpy(kept->key, key.at, key.length);
+    kept->older = sessions->newest;
+    *(kept->older == NULL ? &sessions->oldest : &kept->older->newer) = kept;
+    sessions->newest = kept;
+    map_put(&sessions->by_key, key, kept);
+}
+
+/* A ticket of TLS 1.3 serves once (RFC 8446 C.4); those of TLS 1.2 are kept again by the next handshake. */
+SSL_SESSION *tls_session_take(struct tls_context *context, struct bytes key, long *verify_error)
+{
+    struct kept_session *kept = map_get(&context->sessions->by_key, key);
+    if (kept == NULL)
+        return NULL;
+    int64_t age_s = (int64_t)clock_epoch_ms() / 1000 - SSL_SESSION_get_time(kept->session);
+    bool usable = age_s >= -1 && age_s < TLS_SESSION_AGE_MAX_S && SSL_SESSION_is_resumable(kept->session) && SSL_SESSION_up_ref(kept->session) == 1;
+    SSL_SESSION *session = usable ? kept->session : NULL;
+    *verify_error = kept->verify_error;
+    if (!usable || SSL_SESSION_get_protocol_version(session) >= TLS1_3_VERSION)
+        forget(context->sessions, kept);
+    return session;
+}
+
+/* ---- a client's context ---- */
 
 /* The verdict is read from the connection afterwards; the handshake goes on
  * so that a person can be told all of what is wrong. */
@@ -154,11 +235,14 @@ bool tls_client_open(struct tls_context *context, const char *ca_file, struct er
         return false;
     }
     SSL_CTX_set_verify(context->ssl, SSL_VERIFY_PEER, verify_later);
+    SSL_CTX_dane_enable(context->ssl);
     return true;
 }
 
 void tls_close(struct tls_context *context)
 {
+    sessions_free(context->sessions);
+    context->sessions = NULL;
     SSL_CTX_free(context->ssl);
     context->ssl = NULL;
 }
@@ -244,6 +328,6 @@ out:
 
 const char *tls_certificate_name(enum tls_certificate verdict)
 {
-    static const char *const names[] = {"valid", "expired", "not-yet-valid", "other-name", "self-signed", "unknown-issuer", "invalid", "none"};
+    static const char *const names[] = {"valid", "expired", "not-yet-valid", "other-name", "self-signed", "unknown-issuer", "invalid", "none", "tlsa-mismatch"};
     return names[verdict];
 }

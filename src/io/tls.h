@@ -14,6 +14,7 @@
 
 struct tls_context {
     SSL_CTX *ssl;
+    struct tls_sessions *sessions; /* a client's that resumes; else NULL */
 };
 
 /* A server's: PEM files, chain first. Errors name the file and the mend. */
@@ -26,7 +27,16 @@ enum { TLS_TICKET_SECRET_OCTETS = 32, TLS_TICKET_S = 12 * 3600 };
 void tls_share_tickets(struct tls_context *context, const unsigned char *secret);
 /* A client's: the system's CA certificates, or those of `ca_file` where given. */
 bool tls_client_open(struct tls_context *context, const char *ca_file, struct error *error);
+/* From now on conns of this client context resume sessions (RFC 8446 2.2)
+ * with peers of whom the same was asked: the same name, checked in the same way. */
+enum { TLS_SESSIONS_MAX = 2000, TLS_SESSION_AGE_MAX_S = 60 * 60 };
+void tls_client_resume(struct tls_context *context);
 void tls_close(struct tls_context *context);
+
+/* conn's: a session is kept with how its certificate was judged; `key` says
+ * who was asked for and what was demanded. The taker owns the session. */
+void tls_session_keep(struct tls_context *context, struct bytes key, SSL_SESSION *session, long verify_error);
+SSL_SESSION *tls_session_take(struct tls_context *context, struct bytes key, long *verify_error);
 
 /* Makes a self-signed certificate and key (ECDSA P-256) for `hostname` and
  * writes them as PEM; files are 0600 for the key and 0644. */
@@ -36,6 +46,7 @@ bool tls_make_self_signed(const char *hostname, const char *certificate_file, co
 enum tls_certificate {
     TLS_CERTIFICATE_VALID, TLS_CERTIFICATE_EXPIRED, TLS_CERTIFICATE_NOT_YET_VALID, TLS_CERTIFICATE_OTHER_NAME,
     TLS_CERTIFICATE_SELF_SIGNED, TLS_CERTIFICATE_UNKNOWN_ISSUER, TLS_CERTIFICATE_INVALID, TLS_CERTIFICATE_NONE,
+    TLS_CERTIFICATE_NO_TLSA, /* it matches none of the TLSA records */
 };
 const char *tls_certificate_name(enum tls_certificate verdict); /* "valid", "expired", "other-name" ... */
 

@@ -98,7 +98,8 @@ struct delivery_result {
 struct ipc_deliver_answer {
     uint64_t delivery;
     struct bytes peer; /* "mx1.example.net[192.0.2.1]:25"; empty when nobody was reached */
-    struct bytes tls;  /* version, cipher and how the certificate was judged; empty in clear */
+    struct bytes tls;  /* version, cipher, how the certificate was judged, and the policy; empty in clear */
+    struct bytes tls_policy, tls_reason; /* "dane", and why; empty where nothing was decided */
     struct delivery_result *results;
     size_t result_count;
 };

@@ -62,6 +62,7 @@ bool data_dir_prepare(const struct config *config, struct error *error)
                 give_folder(&arena, config, "queue", PROCESS_QUEUE, error) &&
                 give_folder(&arena, config, "mail", PROCESS_LOCAL, error) &&
                 give_drop(&arena, config, error) &&
+                give_folder(&arena, config, "relay", PROCESS_RELAY, error) &&
                 give_folder(&arena, config, "keys", PROCESS_SUPERVISOR, error);
     arena_clear(&arena);
     return done;

@@ -113,7 +113,8 @@ static bool allow_sockets(scmp_filter_ctx filter, int family)
 
 static bool allow_calls_out(scmp_filter_ctx filter)
 {
-    static const int more[] = {SCMP_SYS(bind), SCMP_SYS(pread64), SCMP_SYS(sendmmsg), SCMP_SYS(recvmmsg), SCMP_SYS(select), SCMP_SYS(pselect6)};
+    /* ftruncate: of the one file that relay has open to write to. */
+    static const int more[] = {SCMP_SYS(bind), SCMP_SYS(pread64), SCMP_SYS(ftruncate), SCMP_SYS(sendmmsg), SCMP_SYS(recvmmsg), SCMP_SYS(select), SCMP_SYS(pselect6)};
     /* Of ioctl only what sockets need: a terminal takes others as if they were typed. */
     return allow_sockets(filter, AF_INET) && allow_sockets(filter, AF_INET6) && allow_sockets(filter, AF_NETLINK) && allow(filter, more, ARRAY_LENGTH(more)) &&
            seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1, SCMP_A1(SCMP_CMP_EQ, FIONBIO)) == 0 &&

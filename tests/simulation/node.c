@@ -276,6 +276,9 @@ static void perform(struct carrier *carrier, const struct delivery_action *actio
         carrier->name = arena_copy(&world->memory, action->name);
         alarm_set(&carrier->step, world_random(world, world_chance(world, 50) ? 20000 : 40));
         break;
+    case DELIVERY_ASK_STS: /* nobody here publishes anything, nor does a node ask */
+        delivery_sts(&carrier->delivery, NULL);
+        break;
     case DELIVERY_CONNECT: alarm_set(&carrier->step, world_random(world, world_chance(world, 50) ? 20000 : 40)); break;
     case DELIVERY_SEND: end_send(carrier->end, action->bytes); break;
     case DELIVERY_WANT_CONTENT:

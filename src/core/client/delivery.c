@@ -36,8 +36,9 @@ static void end_route(struct delivery *delivery, const struct route_answer *answ
     if (answer->reason != NULL)
         result = (struct client_result){.outcome = answer->final ? OUTCOME_FAILED : OUTCOME_DEFERRED, .step = STEP_DNS,
                                         .enhanced = bytes_of_text(answer->enhanced), .text = bytes_of_text(answer->reason)};
-    /* That no host would talk to us is never the recipient's fault: wait. */
-    else
+    /* That no host would talk to us is never the recipient's fault: wait. What
+     * REQUIRETLS asks is another matter: none of them can (RFC 8689 4.2.1). */
+    else if (!delivery->any_unfit || delivery->any_other || delivery->route.any_unsure)
         result.outcome = OUTCOME_DEFERRED;
     decide_all(delivery, result);
     delivery->stage = DELIVERY_OVER;
@@ -50,7 +51,7 @@ static void begin(struct delivery *delivery, const struct envelope *envelope)
     arena_clear(&delivery->arena);
     delivery->envelope = envelope;
     delivery->results = NULL;
-    delivery->done_told = false;
+    delivery->done_told = delivery->any_unfit = delivery->any_other = false;
     delivery->last = (struct client_result){.outcome = OUTCOME_DEFERRED, .step = STEP_CONNECT, .enhanced = BYTES("4.4.1"),
                                             .text = BYTES("no server could be reached")};
 }
@@ -70,14 +71,144 @@ void delivery_free(struct delivery *delivery)
     delivery->has_session = false;
     route_free(&delivery->route);
     arena_clear(&delivery->arena);
+    arena_clear(&delivery->tls.arena);
 }
 
 static enum client_tls tls_of(const struct delivery *delivery)
 {
-    return delivery->in_clear ? CLIENT_TLS_NEVER : delivery->options.tls;
+    switch (delivery->tls.policy.demand) {
+    case DEMAND_MAY:
+        return delivery->in_clear ? CLIENT_TLS_NEVER : delivery->options.tls;
+    case DEMAND_ENCRYPT:
+    case DEMAND_VERIFY:
+    case DEMAND_DANE:
+        return delivery->options.tls == CLIENT_TLS_IMPLICIT ? CLIENT_TLS_IMPLICIT : CLIENT_TLS_REQUIRED;
+    case DEMAND_CLEAR:
+    case DEMAND_REFUSE:
+        break;
+    }
+    return CLIENT_TLS_NEVER;
+}
+
+/* The words for what the last host said, or could not do. */
+static struct client_result tls_failure(struct delivery *delivery, bool unfit, struct bytes why)
+{
+    struct client_result result = {.outcome = OUTCOME_DEFERRED, .step = STEP_TLS, .enhanced = BYTES("4.7.5"), .text = arena_copy(&delivery->arena, why)};
+    if (!unfit)
+        return result;
+    struct buffer text = {0};
+    buffer_add_text(&text, "the message requires TLS all the way (REQUIRETLS): ");
+    buffer_add(&text, why);
+    result.outcome = OUTCOME_FAILED;
+    result.enhanced = BYTES("5.7.30");
+    result.text = arena_copy(&delivery->arena, buffer_bytes(&text));
+    buffer_free(&text);
+    return result;
+}
+
+/* Remembers why this host would not do. */
+static void remember(struct delivery *delivery, const struct client_result *why)
+{
+    bool unfit = delivery->envelope->requiretls && why->step == STEP_TLS;
+    delivery->any_unfit = delivery->any_unfit || unfit;
+    delivery->any_other = delivery->any_other || !unfit;
+    delivery->last = unfit ? tls_failure(delivery, true, why->text) : copied(delivery, why);
+}
+
+/* ---- how a host must be secured ---- */
+
+/* Records live with the facts; more than TLSA_RECORDS_MAX are left out. */
+static void learn_tlsa(struct delivery *delivery, const struct dns_facts *facts)
+{
+    struct delivery_tls *tls = &delivery->tls;
+    size_t count = facts->count < TLSA_RECORDS_MAX ? facts->count : TLSA_RECORDS_MAX;
+    struct dns_record *records = ARENA_ARRAY(&tls->arena, struct dns_record, count);
+    for (size_t i = 0; i < count; i++) {
+        records[i] = facts->records[i];
+        records[i].data = arena_copy(&tls->arena, facts->records[i].data);
+    }
+    tls->facts.tlsa[tls->policy.base] = (struct dns_facts){.status = facts->status, .secure = facts->secure, .records = records, .count = count};
+}
+
+void delivery_sts(struct delivery *delivery, const struct sts_policy *policy)
+{
+    struct delivery_tls *tls = &delivery->tls;
+    assert(delivery->stage == DELIVERY_RESOLVING);
+    delivery->stage = DELIVERY_SECURING;
+    tls->facts.sts_known = true;
+    tls->facts.sts = NULL;
+    if (policy == NULL)
+        return;
+    struct sts_policy *copy = ARENA_NEW(&delivery->route.arena, struct sts_policy);
+    *copy = *policy;
+    for (size_t i = 0; i < policy->pattern_count; i++)
+        copy->patterns[i] = arena_copy(&delivery->route.arena, policy->patterns[i]);
+    tls->facts.sts = copy;
+}
+
+/* Another host: what was known of the one before does not count, the
+ * domain's policy does. */
+static void meet_host(struct delivery *delivery)
+{
+    struct delivery_tls *tls = &delivery->tls;
+    const struct route_host *host = route_host_now(&delivery->route);
+    bool six_fine = host->status[0] != DNS_FOUND || host->secure[0], four_fine = host->status[1] != DNS_FOUND || host->secure[1];
+    arena_clear(&tls->arena);
+    tls->facts = (struct tls_facts){
+        .wish = delivery->options.wish, .requiretls = delivery->envelope->requiretls,
+        .literal = host_is_ipv4(delivery->host) || host_is_ipv6(delivery->host),
+        .mx_secure = delivery->route.mx_secure, .address_secure = six_fine && four_fine, .host = delivery->host,
+        .sts_known = tls->facts.sts_known, .sts = tls->facts.sts};
+    if (host->canonical.length > 0 && !bytes_equal_nocase(host->canonical, delivery->host))
+        tls->facts.bases[0] = host->canonical;
+    tls->facts.bases[1] = delivery->host;
+}
+
+/* The smarthost is a matter of its own options. */
+static struct tls_policy smarthost_policy(const struct delivery *delivery)
+{
+    if (delivery->envelope->requiretls && !(delivery->options.verify && delivery->options.tls >= CLIENT_TLS_REQUIRED))
+        return (struct tls_policy){.demand = DEMAND_REFUSE, .final = true, .word = "requiretls",
+                                   .reason = "the message requires TLS all the way, and relay.smarthost is set to go without"};
+    if (delivery->options.tls >= CLIENT_TLS_REQUIRED)
+        return (struct tls_policy){.demand = DEMAND_MAY, .word = delivery->options.verify ? "verify" : "encrypt", .reason = "it is the smarthost"};
+    return (struct tls_policy){.demand = DEMAND_MAY, .word = "none", .reason = "relay.smarthost.tls says so"};
+}
+
+/* The host is not talked with. */
+static void refuse_host(struct delivery *delivery)
+{
+    struct buffer text = {0};
+    buffer_add_format(&text, "%.*s: %s", BYTES_ARG(delivery->host), delivery->tls.policy.reason);
+    delivery->last = tls_failure(delivery, false, buffer_bytes(&text));
+    if (delivery->tls.policy.final) {
+        delivery->last.outcome = OUTCOME_FAILED;
+        delivery->last.enhanced = BYTES("5.7.30");
+    }
+    delivery->any_unfit = delivery->any_unfit || delivery->tls.policy.final;
+    delivery->any_other = delivery->any_other || !delivery->tls.policy.final;
+    delivery->stage = DELIVERY_ROUTING;
+    route_leave_host(&delivery->route);
+    buffer_free(&text);
 }
 
 /* ---- routing ---- */
+
+/* How the certificate is checked. RFC 7672 3.2: the name asked for is the TLSA
+ * base's; one for the domain, or for the host before its aliases, will do too. */
+static void add_checks(const struct delivery *delivery, struct delivery_action *action)
+{
+    const struct delivery_tls *tls = &delivery->tls;
+    action->verify = delivery->options.verify || tls->policy.demand == DEMAND_VERIFY;
+    if (tls->policy.demand != DEMAND_DANE)
+        return;
+    const struct dns_facts *tlsa = &tls->facts.tlsa[tls->policy.base];
+    action->name = tls->facts.bases[tls->policy.base];
+    action->tlsa = tlsa->records;
+    action->tlsa_count = tlsa->count;
+    action->names[0] = delivery->options.domain;
+    action->names[1] = delivery->host;
+}
 
 static bool connect_action(struct delivery *delivery, struct delivery_action *action)
 {
@@ -85,12 +216,42 @@ static bool connect_action(struct delivery *delivery, struct delivery_action *ac
     *action = (struct delivery_action){
         .kind = DELIVERY_CONNECT, .name = delivery->host, .address = delivery->address, .port = delivery->options.port,
         .timeout_ms = CONNECT_TIMEOUT_MS,
-        .tls = tls_of(delivery) == CLIENT_TLS_IMPLICIT, .verify = delivery->options.verify};
+        .tls = tls_of(delivery) == CLIENT_TLS_IMPLICIT};
+    add_checks(delivery, action);
     return true;
 }
 
+/* False when the host was refused. */
+static bool secure(struct delivery *delivery, struct delivery_action *action)
+{
+    struct delivery_tls *tls = &delivery->tls;
+    struct buffer name = {0};
+    tls->policy = delivery->options.smarthost ? smarthost_policy(delivery) : tls_policy_next(&tls->facts);
+    switch (tls->policy.kind) {
+    case TLS_POLICY_ASK_TLSA:
+        buffer_add_format(&name, "_%u._tcp.%.*s", (unsigned)delivery->options.port, BYTES_ARG(tls->facts.bases[tls->policy.base]));
+        *action = (struct delivery_action){.kind = DELIVERY_RESOLVE, .name = arena_copy(&tls->arena, buffer_bytes(&name)), .type = DNS_TLSA};
+        buffer_free(&name);
+        delivery->stage = DELIVERY_RESOLVING;
+        return true;
+    case TLS_POLICY_ASK_STS:
+        *action = (struct delivery_action){.kind = DELIVERY_ASK_STS, .name = delivery->options.domain};
+        delivery->stage = DELIVERY_RESOLVING;
+        return true;
+    case TLS_POLICY_DECIDED:
+        break;
+    }
+    if (tls->policy.demand != DEMAND_REFUSE)
+        return connect_action(delivery, action);
+    refuse_host(delivery);
+    return false;
+}
+
+/* True: there is an action. */
 static bool next_step(struct delivery *delivery, struct delivery_action *action)
 {
+    if (delivery->stage == DELIVERY_SECURING)
+        return secure(delivery, action);
     if (delivery->clear_next) { /* the same address again, without TLS */
         delivery->clear_next = false;
         delivery->in_clear = true;
@@ -104,9 +265,13 @@ static bool next_step(struct delivery *delivery, struct delivery_action *action)
         *action = (struct delivery_action){.kind = DELIVERY_RESOLVE, .name = answer.name, .type = answer.type};
         return true;
     case ROUTE_TRY:
-        delivery->host = answer.name;
+        if (!bytes_equal(delivery->host, answer.name) || delivery->tls.policy.word == NULL || delivery->tls.facts.requiretls != delivery->envelope->requiretls) {
+            delivery->host = answer.name;
+            meet_host(delivery);
+        }
         delivery->address = answer.address;
-        return connect_action(delivery, action);
+        delivery->stage = DELIVERY_SECURING;
+        return secure(delivery, action);
     case ROUTE_END:
         break;
     }
@@ -116,9 +281,17 @@ static bool next_step(struct delivery *delivery, struct delivery_action *action)
 
 void delivery_resolved(struct delivery *delivery, enum dns_type type, enum dns_status status, const struct dns_record *records, size_t count)
 {
+    delivery_learned(delivery, type, &(struct dns_facts){.status = status, .records = records, .count = count});
+}
+
+void delivery_learned(struct delivery *delivery, enum dns_type type, const struct dns_facts *facts)
+{
     assert(delivery->stage == DELIVERY_RESOLVING);
-    delivery->stage = DELIVERY_ROUTING;
-    route_learn(&delivery->route, type, status, records, count);
+    delivery->stage = type == DNS_TLSA ? DELIVERY_SECURING : DELIVERY_ROUTING;
+    if (type == DNS_TLSA)
+        learn_tlsa(delivery, facts);
+    else
+        route_learn_facts(&delivery->route, type, facts);
 }
 
 /* ---- the session ---- */
@@ -161,7 +334,7 @@ static void give_message(struct delivery *delivery)
 /* This host would not do; the next one, unless asking on would harm. */
 static void give_up_host(struct delivery *delivery, const struct client_result *why)
 {
-    delivery->last = copied(delivery, why);
+    remember(delivery, why);
     drop_session(delivery);
     delivery->stage = DELIVERY_ROUTING;
     if (why->step == STEP_AUTH && why->code >= 500) { /* other addresses have the same accounts: do not get them locked */
@@ -205,7 +378,8 @@ static bool take_session_action(struct delivery *delivery, const struct client_a
         return true;
     case CLIENT_STARTTLS:
         delivery->stage = DELIVERY_HANDSHAKING;
-        *action = (struct delivery_action){.kind = DELIVERY_STARTTLS, .name = delivery->host, .verify = delivery->options.verify};
+        *action = (struct delivery_action){.kind = DELIVERY_STARTTLS, .name = delivery->host};
+        add_checks(delivery, action);
         return true;
     case CLIENT_WANT_CONTENT:
         *action = (struct delivery_action){.kind = DELIVERY_WANT_CONTENT};
@@ -250,8 +424,9 @@ bool delivery_action(struct delivery *delivery, struct delivery_action *action)
         action->kind = DELIVERY_CLOSE;
         return true;
     }
-    if (delivery->stage == DELIVERY_ROUTING && next_step(delivery, action))
-        return true;
+    while (delivery->stage == DELIVERY_ROUTING || delivery->stage == DELIVERY_SECURING)
+        if (next_step(delivery, action))
+            return true;
     if (delivery->results == NULL || delivery->done_told)
         return false;
     delivery->done_told = true;
@@ -274,8 +449,8 @@ void delivery_lost(struct delivery *delivery, bool in_tls, struct bytes why)
         return;
     }
     if (delivery->stage == DELIVERY_CONNECTING) {
-        delivery->last = (struct client_result){.outcome = OUTCOME_DEFERRED, .step = in_tls ? STEP_TLS : STEP_CONNECT,
-                                                .enhanced = in_tls ? BYTES("4.7.5") : BYTES("4.4.1"), .text = arena_copy(&delivery->arena, why)};
+        remember(delivery, &(struct client_result){.outcome = OUTCOME_DEFERRED, .step = in_tls ? STEP_TLS : STEP_CONNECT,
+                                                   .enhanced = in_tls ? BYTES("4.7.5") : BYTES("4.4.1"), .text = why});
         delivery->stage = DELIVERY_ROUTING;
         delivery->close_due = true;
     }
@@ -289,9 +464,16 @@ bool delivery_is_open(const struct delivery *delivery)
            client_session_is_ready(&delivery->session);
 }
 
+bool delivery_suits(const struct delivery *delivery, const struct envelope *envelope)
+{
+    enum tls_demand demand = delivery->tls.policy.demand;
+    bool verified = demand == DEMAND_VERIFY || demand == DEMAND_DANE || (delivery->options.verify && delivery->options.tls >= CLIENT_TLS_REQUIRED);
+    return !envelope->requiretls || verified;
+}
+
 void delivery_next(struct delivery *delivery, const struct envelope *envelope)
 {
-    assert(delivery_is_open(delivery));
+    assert(delivery_is_open(delivery) && delivery_suits(delivery, envelope));
     begin(delivery, envelope);
     give_message(delivery);
 }
@@ -311,9 +493,19 @@ uint32_t delivery_timeout_ms(const struct delivery *delivery)
 
 enum client_step delivery_step(const struct delivery *delivery)
 {
-    if (delivery->stage == DELIVERY_RESOLVING || delivery->stage == DELIVERY_ROUTING)
+    if (delivery->stage == DELIVERY_RESOLVING || delivery->stage == DELIVERY_ROUTING || delivery->stage == DELIVERY_SECURING)
         return STEP_DNS;
     return delivery->has_session ? client_session_step(&delivery->session) : STEP_CONNECT;
+}
+
+struct bytes delivery_tls_word(const struct delivery *delivery)
+{
+    return bytes_of_text(delivery->tls.policy.word);
+}
+
+struct bytes delivery_tls_reason(const struct delivery *delivery)
+{
+    return bytes_of_text(delivery->tls.policy.reason);
 }
 
 void delivery_peer(const struct delivery *delivery, struct buffer *out)

@@ -15,7 +15,7 @@
 #define MAILBOAT_CLIENT_DELIVERY_H
 
 #include "client/session.h"
-#include "route/route.h"
+#include "route/tls_policy.h"
 
 enum delivery_limit {
     DELIVERY_MESSAGES_MAX = 100, /* on one connection */
@@ -30,16 +30,18 @@ struct delivery_options {
     bool verify;                   /* the certificate must be valid for the host's name */
     struct bytes user, password;
     uint16_t port;
-    enum client_tls tls;
+    enum client_tls tls;           /* of hosts that MX records name: where nothing more is demanded of them */
+    enum tls_wish wish;            /* the configuration's, for the domain */
     uint64_t random;
 };
 
 enum delivery_action_kind {
     DELIVERY_NOTHING,
-    DELIVERY_RESOLVE,      /* look up `name`, `type`; delivery_resolved() */
+    DELIVERY_RESOLVE,      /* look up `name`, `type`; delivery_resolved() or delivery_learned() */
+    DELIVERY_ASK_STS,      /* the MTA-STS policy of the domain `name`; delivery_sts() */
     DELIVERY_CONNECT,      /* to `address`, `port`, within `timeout_ms`; with `tls` shake hands first, for `name` */
     DELIVERY_SEND,
-    DELIVERY_STARTTLS,     /* shake hands for `name`, checked where `verify` */
+    DELIVERY_STARTTLS,     /* shake hands for `name`, checked where `verify` or by `tlsa` */
     DELIVERY_WANT_CONTENT, /* delivery_content() */
     DELIVERY_DONE,         /* `results`, one a recipient; they live until the next call of start, next or free */
     DELIVERY_CLOSE,        /* close the connection there is; another CONNECT may follow */
@@ -53,6 +55,9 @@ struct delivery_action {
     uint16_t port;
     uint32_t timeout_ms;
     bool tls, verify;
+    const struct dns_record *tlsa; /* with them a certificate is checked by these alone (those that tlsa_is_usable()) */
+    size_t tlsa_count;
+    struct bytes names[2];         /* with tlsa: more names that the certificate may be for; empty: none */
     struct bytes bytes;
     const struct client_result *results;
     size_t result_count;
@@ -68,12 +73,19 @@ struct delivery {
     struct client_result last;       /* what the last failed connection said */
     struct bytes host;               /* the one we talk with, or talked with last */
     struct route_address address;
+    struct delivery_tls {            /* how it must be secured */
+        struct arena arena;          /* what the records hold */
+        struct tls_facts facts;
+        struct tls_policy policy;    /* what was decided */
+    } tls;
     size_t messages;                 /* given on this connection */
     enum delivery_stage {
         DELIVERY_ROUTING, DELIVERY_RESOLVING, DELIVERY_CONNECTING, DELIVERY_TALKING, DELIVERY_HANDSHAKING, DELIVERY_OPEN, DELIVERY_LEAVING, DELIVERY_OVER,
+        DELIVERY_SECURING,           /* an address is there, and it is not decided yet how it must be secured */
     } stage;
     bool has_session, connected, in_clear, clear_next, transacting, done_told, close_due;
     bool signed_in_refused;          /* AUTH was refused: no further address is tried */
+    bool any_unfit, any_other;       /* hosts failed for what REQUIRETLS asks; for another reason */
 };
 
 void delivery_start(struct delivery *delivery, const struct delivery_options *options, const struct envelope *envelope);
@@ -82,6 +94,10 @@ void delivery_free(struct delivery *delivery);
 bool delivery_action(struct delivery *delivery, struct delivery_action *action);
 
 void delivery_resolved(struct delivery *delivery, enum dns_type type, enum dns_status status, const struct dns_record *records, size_t count);
+/* The same with all that DNS says: aliases, and whether DNSSEC vouches. */
+void delivery_learned(struct delivery *delivery, enum dns_type type, const struct dns_facts *facts);
+/* NULL: the domain has no policy. Copied. */
+void delivery_sts(struct delivery *delivery, const struct sts_policy *policy);
 void delivery_connected(struct delivery *delivery); /* with implicit TLS: and the handshake is done */
 void delivery_tls_started(struct delivery *delivery);
 size_t delivery_feed(struct delivery *delivery, struct bytes input);
@@ -96,8 +112,15 @@ enum client_step delivery_step(const struct delivery *delivery);
 
 /* After DONE: the connection is there and takes another message. */
 bool delivery_is_open(const struct delivery *delivery);
+/* Is it secured as this message requires (RFC 8689)? Else it needs a connection of its own. */
+bool delivery_suits(const struct delivery *delivery, const struct envelope *envelope);
 void delivery_next(struct delivery *delivery, const struct envelope *envelope);
 void delivery_quit(struct delivery *delivery);
+
+/* What was decided about TLS for the last host, and why: "dane", "it has
+ * TLSA records under DNSSEC"; empty while nothing was. */
+struct bytes delivery_tls_word(const struct delivery *delivery);
+struct bytes delivery_tls_reason(const struct delivery *delivery);
 
 /* "mx1.example.net[192.0.2.1]:25"; nothing while nobody was reached. */
 void delivery_peer(const struct delivery *delivery, struct buffer *out);

@@ -67,14 +67,14 @@ struct fate {
     const struct store_message *message;
     const struct store_recipient *recipient;
     struct delivery_result result;
-    struct bytes peer, tls;
+    struct bytes peer, tls, tls_policy, tls_reason;
     uint64_t now_ms;
 };
 
 static void log_fate(enum log_level level, const char *event, const struct fate *f, uint64_t next_ms)
 {
     log_event(level, event, LOG_ID(f->message->id), LOG_BYTES("to", f->recipient->recipient.address), LOG_BYTES("peer", f->peer), LOG_BYTES("tls", f->tls),
-              LOG_U64("attempt", f->recipient->attempts + 1), LOG_U64("code", f->result.code), LOG_BYTES("status", f->result.enhanced),
+              LOG_BYTES("tls_policy", f->tls_policy), LOG_BYTES("tls_reason", f->tls_reason), LOG_U64("attempt", f->recipient->attempts + 1), LOG_U64("code", f->result.code), LOG_BYTES("status", f->result.enhanced),
               LOG_BYTES("reason", f->result.text), LOG_TEXT("step", client_step_name((enum client_step)f->result.step)),
               LOG_U64("delay_ms", f->now_ms - f->message->arrived_ms), LOG_U64("next_ms", next_ms == 0 ? 0 : next_ms - f->now_ms));
 }
@@ -82,7 +82,7 @@ static void log_fate(enum log_level level, const char *event, const struct fate 
 static void log_end(enum log_level level, const char *event, const struct fate *f)
 {
     log_event(level, event, LOG_ID(f->message->id), LOG_BYTES("to", f->recipient->recipient.address), LOG_BYTES("peer", f->peer), LOG_BYTES("tls", f->tls),
-              LOG_U64("attempt", f->recipient->attempts + 1), LOG_U64("code", f->result.code), LOG_BYTES("status", f->result.enhanced),
+              LOG_BYTES("tls_policy", f->tls_policy), LOG_BYTES("tls_reason", f->tls_reason), LOG_U64("attempt", f->recipient->attempts + 1), LOG_U64("code", f->result.code), LOG_BYTES("status", f->result.enhanced),
               LOG_BYTES("reason", f->result.text), LOG_U64("delay_ms", f->now_ms - f->message->arrived_ms));
 }
 
@@ -138,7 +138,8 @@ void outcome_apply(struct queue *queue, struct queue_delivery *d, uint64_t now_m
     for (size_t i = 0; i < d->recipient_count; i++) {
         if (d->gone != NULL && d->gone[i])
             continue;
-        struct fate fate = {&d->message, &d->recipients[i], d->answer.results[i], d->answer.peer, d->answer.tls, now_ms};
+        struct fate fate = {.message = &d->message, .recipient = &d->recipients[i], .result = d->answer.results[i], .peer = d->answer.peer, .tls = d->answer.tls,
+                            .tls_policy = d->answer.tls_policy, .tls_reason = d->answer.tls_reason, .now_ms = now_ms};
         count += decide(queue, &fate, d->way, random, &about[count]);
     }
     report(queue, &d->message, about, count, now_ms);

@@ -159,6 +159,8 @@ static void copy_answer(struct queue_delivery *d, const struct ipc_deliver_answe
     d->answer = *answer;
     d->answer.peer = arena_copy(&d->arena, answer->peer);
     d->answer.tls = arena_copy(&d->arena, answer->tls);
+    d->answer.tls_policy = arena_copy(&d->arena, answer->tls_policy);
+    d->answer.tls_reason = arena_copy(&d->arena, answer->tls_reason);
     d->answer.results = ARENA_ARRAY(&d->arena, struct delivery_result, d->recipient_count);
     for (size_t i = 0; i < d->recipient_count; i++) {
         struct delivery_result *result = &d->answer.results[i];

@@ -66,6 +66,7 @@ static void carrier_free(struct carrier *carrier)
     relay_not_idle(relay, carrier);
     if (carrier->question.asked)
         dns_cancel(&carrier->question);
+    policies_cancel(&carrier->sts);
     timer_cancel(&carrier->idle_timer);
     timer_cancel(&carrier->step_timer);
     if (carrier->has_conn)
@@ -124,7 +125,7 @@ static void on_connected(void *owner)
     struct carrier *carrier = owner;
     if (carrier->connecting_tls) {
         carrier->handshaking = true;
-        conn_start_tls_client(&carrier->conn, &carrier->relay->tls, carrier->name, carrier->connecting_verify);
+        conn_start_tls_peer(&carrier->conn, &carrier->relay->tls, &carrier->peer);
         return;
     }
     delivery_connected(&carrier->delivery);
@@ -135,8 +136,10 @@ static void on_connected(void *owner)
 static void on_tls(void *owner)
 {
     struct carrier *carrier = owner;
-    struct bytes text = conn_tls_text(&carrier->conn, carrier->tls_text, sizeof carrier->tls_text - 32);
-    snprintf(carrier->tls_text + text.length, sizeof carrier->tls_text - text.length, " certificate=%s", tls_certificate_name(conn_tls_certificate(&carrier->conn)));
+    struct bytes text = conn_tls_text(&carrier->conn, carrier->tls_text, sizeof carrier->tls_text - 72);
+    snprintf(carrier->tls_text + text.length, sizeof carrier->tls_text - text.length, " certificate=%s%s policy=%.*s",
+             tls_certificate_name(conn_tls_certificate(&carrier->conn)), conn_tls_resumed(&carrier->conn) ? " resumed" : "",
+             BYTES_ARG(delivery_tls_word(&carrier->delivery)));
     carrier->handshaking = false;
     if (carrier->connecting_tls)
         delivery_connected(&carrier->delivery);
@@ -199,6 +202,16 @@ static uint32_t patience_ms(const struct carrier *carrier, uint32_t usual_ms)
     return smarthost_is_auto(carrier) && carrier->delivery.messages == 0 && usual_ms > most_ms ? most_ms : usual_ms;
 }
 
+/* What the delivery asks of the peer; its texts are the delivery's. */
+static struct conn_peer peer_of(struct carrier *carrier, const struct delivery_action *action)
+{
+    struct bytes name = bytes_first(action->name, DOMAIN_MAX);
+    memcpy(carrier->name, name.at, name.length);
+    carrier->name[name.length] = '\0';
+    return (struct conn_peer){.name = carrier->name, .verify = action->verify, .tlsa = action->tlsa, .tlsa_count = action->tlsa_count,
+                              .names = {action->names[0], action->names[1]}};
+}
+
 static void connect_to(struct carrier *carrier, const struct delivery_action *action)
 {
     struct sockaddr_in6 six = {.sin6_family = AF_INET6, .sin6_port = htons(action->port)};
@@ -207,14 +220,11 @@ static void connect_to(struct carrier *carrier, const struct delivery_action *ac
     memcpy(&four.sin_addr, action->address.octets, 4);
     const void *address = action->address.six ? (const void *)&six : (const void *)&four;
     socklen_t length = action->address.six ? sizeof six : sizeof four;
-    struct bytes name = bytes_first(action->name, DOMAIN_MAX);
-    memcpy(carrier->name, name.at, name.length);
-    carrier->name[name.length] = '\0';
+    carrier->peer = peer_of(carrier, action);
     carrier->tls_text[0] = '\0';
     carrier->content_at = 0; /* a fresh connection gets the whole message */
     carrier->content_given = false;
     carrier->connecting_tls = action->tls;
-    carrier->connecting_verify = action->verify;
     carrier->has_conn = true;
     conn_connect(&carrier->conn, carrier->relay->child->loop, address, length, &carrier_events, carrier);
     conn_set_timeout(&carrier->conn, patience_ms(carrier, action->timeout_ms));
@@ -259,7 +269,18 @@ static void begin_again(struct carrier *carrier)
 static void on_resolved(void *owner, const struct dns_answer *answer)
 {
     struct carrier *carrier = owner;
-    delivery_resolved(&carrier->delivery, carrier->question.type, answer->status, answer->records, answer->count);
+    struct dns_facts facts = dns_facts(answer);
+    delivery_learned(&carrier->delivery, carrier->question.type, &facts);
+    run(carrier);
+    finish_if_over(carrier);
+}
+
+static void on_sts(void *owner, const struct sts_policy *policy)
+{
+    struct carrier *carrier = owner;
+    delivery_sts(&carrier->delivery, policy);
+    if (carrier->running) /* it was known at once */
+        return;
     run(carrier);
     finish_if_over(carrier);
 }
@@ -270,6 +291,9 @@ static bool act(struct carrier *carrier, const struct delivery_action *action)
     switch (action->kind) {
     case DELIVERY_RESOLVE:
         dns_ask(carrier->relay->dns, &carrier->question, action->name, action->type, on_resolved, carrier);
+        break;
+    case DELIVERY_ASK_STS:
+        policies_ask(&carrier->relay->policies, &carrier->sts, action->name, on_sts, carrier);
         break;
     case DELIVERY_CONNECT:
         connect_to(carrier, action);
@@ -283,7 +307,8 @@ static bool act(struct carrier *carrier, const struct delivery_action *action)
             break;
         }
         carrier->handshaking = true;
-        conn_start_tls_client(&carrier->conn, &carrier->relay->tls, carrier->name, action->verify);
+        carrier->peer = peer_of(carrier, action);
+        conn_start_tls_peer(&carrier->conn, &carrier->relay->tls, &carrier->peer);
         break;
     case DELIVERY_WANT_CONTENT:
         carrier->wants_content = true;
@@ -341,7 +366,7 @@ static void run(struct carrier *carrier)
         carrier_quit(carrier);
         return;
     }
-    carrier->over = carrier->number == 0 && !is_connected(carrier) && !carrier->question.asked;
+    carrier->over = carrier->number == 0 && !is_connected(carrier) && !carrier->question.asked && carrier->sts.inquiry == NULL;
     if (carrier->over)
         timer_set(&carrier->step_timer, 0);
 }
@@ -400,6 +425,11 @@ void carrier_next(struct carrier *carrier, struct channel *from, const struct ip
     take_message(carrier, from, deliver, content);
     delivery_next(&carrier->delivery, &carrier->envelope);
     run(carrier);
+}
+
+bool carrier_suits(const struct carrier *carrier, const struct envelope *envelope)
+{
+    return delivery_suits(&carrier->delivery, envelope);
 }
 
 void carrier_quit(struct carrier *carrier)

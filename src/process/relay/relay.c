@@ -45,6 +45,7 @@ struct delivery_options relay_options(struct relay *relay, struct bytes destinat
     } else {
         options.port = config->relay.port;
         options.tls = CLIENT_TLS_OPPORTUNISTIC;
+        options.wish = config_tls_wish(config, destination);
     }
     return options;
 }
@@ -60,6 +61,8 @@ void relay_answer(struct relay *relay, struct carrier *carrier, const struct cli
         answer.results[i] = (struct delivery_result){.outcome = results[i].outcome, .step = results[i].step, .code = results[i].code,
                                                      .enhanced = results[i].enhanced, .text = results[i].text};
     delivery_peer(&carrier->delivery, &peer);
+    answer.tls_policy = delivery_tls_word(&carrier->delivery);
+    answer.tls_reason = delivery_tls_reason(&carrier->delivery);
     answer.peer = buffer_bytes(&peer);
     if (carrier->from != NULL)
         child_send(relay->child, carrier->from, IPC_DELIVER_ANSWER, &answer, -1);
@@ -110,6 +113,8 @@ static void relay_message(struct child *child, struct channel *from, enum ipc_ki
         return;
     }
     struct carrier *idle = map_get(&relay->idle, deliver->destination);
+    while (idle != NULL && !carrier_suits(idle, &deliver->envelope))
+        idle = idle->idle_next;
     if (idle != NULL)
         carrier_next(idle, from, deliver, attached);
     else
@@ -130,6 +135,29 @@ static void relay_peer_lost(struct child *child, struct channel *peer)
     }
 }
 
+/* In memory, for once sealed the process opens no file. */
+static bool read_authorities(struct relay *relay, struct error *error)
+{
+    const char *name = relay->child->config->relay.ca_file;
+    FILE *file = fopen(name == NULL ? "/etc/ssl/certs/ca-certificates.crt" : name, "re");
+    size_t got = file == NULL ? 0 : 1;
+    while (got > 0 && relay->authorities.length < AUTHORITIES_MAX) {
+        got = fread(buffer_reserve(&relay->authorities, 65536), 1, 65536, file);
+        buffer_written(&relay->authorities, got);
+    }
+    if (file != NULL)
+        fclose(file);
+    return name == NULL || file != NULL || error_set(error, EX_CONFIG, "relay.ca_file: cannot read %s", name);
+}
+
+static struct dns *open_dns(const struct config *config, struct error *error)
+{
+    if (config->resolver.dnssec == DNSSEC_OFF)
+        return dns_open(config->resolver.servers, config->resolver.server_count, error);
+    return dns_open_validating(config->resolver.servers, config->resolver.server_count, config->resolver.trust_anchor,
+                               config->resolver.dnssec == DNSSEC_REQUIRED, error);
+}
+
 static bool relay_open(struct child *child, struct error *error)
 {
     struct relay *relay = &here;
@@ -137,16 +165,19 @@ static bool relay_open(struct child *child, struct error *error)
     *relay = (struct relay){.child = child};
     child->service_data = relay;
     map_start(&relay->idle, random_u64());
-    if (!tls_client_open(&relay->tls, config->relay.ca_file, error))
+    if (!tls_client_open(&relay->tls, config->relay.ca_file, error) || !read_authorities(relay, error) ||
+        !policies_open(&relay->policies, config->data_dir, error))
         return false;
-    relay->dns = dns_open(config->resolver.servers, config->resolver.server_count, error);
+    tls_client_resume(&relay->tls);
+    relay->dns = open_dns(config, error);
     return relay->dns != NULL;
 }
 
 static bool relay_start(struct child *child, struct error *error)
 {
     struct relay *relay = child->service_data;
-    return dns_start(relay->dns, child->loop, error);
+    return dns_start(relay->dns, child->loop, error) &&
+           policies_start(&relay->policies, child->loop, relay->dns, buffer_bytes(&relay->authorities), error);
 }
 
 void relay_leave_if_done(struct relay *relay)

@@ -4,7 +4,8 @@
  * queue gives, which connection takes it. carrier.c is one connection to a
  * destination: it drives core/client/delivery with io's conn, dns and tls,
  * one message after another. smarthost.c finds the smarthost's port where
- * the configuration leaves it to us, while carriers wait for it.
+ * the configuration leaves it to us, while carriers wait for it. policies.c
+ * knows the MTA-STS policies of other domains, fetch.c fetches them.
  */
 #ifndef MAILBOAT_RELAY_H
 #define MAILBOAT_RELAY_H
@@ -14,10 +15,12 @@
 #include "conn.h"
 #include "dial/dialing.h"
 #include "map.h"
+#include "relay/policies.h"
 
 enum relay_limit {
     CARRIER_IDLE_MS = 3 * 1000,       /* a connection is kept so long for the next message to the same place */
     RELAY_DRAIN_MS = 10 * 1000,       /* for deliveries under way when the process ends */
+    AUTHORITIES_MAX = 16 << 20,       /* octets of CA certificates */
     CONTENT_READ_MAX = CONTENT_RUN_MAX, /* octets of a large content that are read at once */
 };
 
@@ -25,6 +28,8 @@ struct relay {
     struct child *child;
     struct tls_context tls;
     struct dns *dns;
+    struct policies policies;  /* MTA-STS */
+    struct buffer authorities; /* PEM: whom MTA-STS policies are fetched from */
     struct map idle;           /* by destination: the first carrier that waits for more */
     struct carrier *carriers;  /* all */
     size_t busy_count;
@@ -45,6 +50,7 @@ struct carrier {
     struct delivery delivery;
     struct conn conn;
     struct dns_question question;
+    struct policies_question sts;
     struct timer idle_timer, step_timer; /* step: an action's end that must come from the loop */
     /* The message: */
     struct arena arena;
@@ -56,7 +62,8 @@ struct carrier {
     uint64_t id, number;              /* queue's name for the delivery; 0: none is under way */
     struct channel *from;             /* NULL: queue is gone */
     /* The connection: */
-    bool connecting_tls, connecting_verify, handshaking, has_conn, running, over;
+    struct conn_peer peer;            /* what is asked of it in TLS from the first octet */
+    bool connecting_tls, handshaking, has_conn, running, over;
     char name[DOMAIN_MAX + 1];        /* the host's, for the certificate */
     char tls_text[128];
     uint64_t progress;                /* octets that had left us at the last time-out */
@@ -66,6 +73,8 @@ struct carrier {
 void carrier_start(struct relay *relay, struct channel *from, const struct ipc_deliver *deliver, int content);
 /* The next message on a connection that is idle. */
 void carrier_next(struct carrier *carrier, struct channel *from, const struct ipc_deliver *deliver, int content);
+/* Is its connection secured as this message requires? */
+bool carrier_suits(const struct carrier *carrier, const struct envelope *envelope);
 /* Ends politely; it frees itself. */
 void carrier_quit(struct carrier *carrier);
 /* Ends now; its delivery has no result. */

@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "route/tls_policy.h"
+
+static struct tls_policy decided(enum tls_demand demand, const char *word, const char *reason)
+{
+    return (struct tls_policy){.kind = TLS_POLICY_DECIDED, .demand = demand, .word = word, .reason = reason};
+}
+
+static struct tls_policy requiretls_impossible(const char *reason)
+{
+    struct tls_policy policy = decided(DEMAND_REFUSE, "requiretls", reason);
+    policy.final = true;
+    return policy;
+}
+
+/* ---- DANE ---- */
+
+bool tlsa_is_usable(const struct dns_record *record)
+{
+    enum { DANE_TA = 2, DANE_EE = 3, FULL = 0, SHA_256 = 1, SHA_512 = 2 };
+    bool usage = record->usage == DANE_TA || record->usage == DANE_EE; /* PKIX-TA and PKIX-EE are not for mail */
+    bool fits = (record->matching == FULL && record->data.length > 0) || (record->matching == SHA_256 && record->data.length == 32) ||
+                (record->matching == SHA_512 && record->data.length == 64);
+    return usage && record->selector <= 1 && fits;
+}
+
+static bool any_usable(const struct dns_facts *tlsa)
+{
+    for (size_t i = 0; i < tlsa->count; i++)
+        if (tlsa_is_usable(&tlsa->records[i]))
+            return true;
+    return false;
+}
+
+static struct tls_policy by_records(const struct tls_facts *facts, size_t base)
+{
+    struct tls_policy policy = decided(DEMAND_DANE, "dane", "it has TLSA records under DNSSEC");
+    policy.base = base;
+    if (any_usable(&facts->tlsa[base]))
+        return policy;
+    if (facts->requiretls)
+        return requiretls_impossible("the message requires TLS all the way, and none of the server's TLSA records can be used to check it");
+    if (facts->wish == WISH_DANE)
+        return decided(DEMAND_REFUSE, "dane", "none of its TLSA records can be used for mail, and relay.tls asks for DANE");
+    return decided(DEMAND_ENCRYPT, "dane-unusable", "none of its TLSA records can be used for mail: encrypted, not checked"); /* RFC 7672 2.2 */
+}
+
+/* True when DANE decides, or wants to know more. */
+static bool dane(const struct tls_facts *facts, struct tls_policy *policy)
+{
+    if (!facts->mx_secure || !facts->address_secure || facts->literal)
+        return false;
+    for (size_t i = 0; i < TLSA_BASES; i++) {
+        const struct dns_facts *tlsa = &facts->tlsa[i];
+        if (facts->bases[i].length == 0)
+            continue;
+        switch (tlsa->status) {
+        case DNS_UNKNOWN:
+            *policy = (struct tls_policy){.kind = TLS_POLICY_ASK_TLSA, .base = i};
+            return true;
+        case DNS_SERVER_FAILURE:
+        case DNS_BOGUS: /* RFC 7672 2.1.2: whoever hides them shall win nothing by it */
+            *policy = decided(DEMAND_REFUSE, "dane",
+                              tlsa->status == DNS_BOGUS ? "its TLSA records are forged or broken (DNSSEC)" : "its TLSA records cannot be looked up just now");
+            return true;
+        case DNS_FOUND:
+            if (!tlsa->secure)
+                break;
+            *policy = by_records(facts, i);
+            return true;
+        case DNS_NO_DATA:
+        case DNS_NXDOMAIN:
+            break;
+        }
+    }
+    return false;
+}
+
+static const char *why_no_dane(const struct tls_facts *facts)
+{
+    if (facts->literal)
+        return "relay.tls asks for DANE, which an address cannot have";
+    if (!facts->mx_secure)
+        return "relay.tls asks for DANE, but DNSSEC does not vouch for the domain's MX records";
+    return facts->address_secure ? "relay.tls asks for DANE, but it has no TLSA records under DNSSEC"
+                                 : "relay.tls asks for DANE, but DNSSEC does not vouch for its addresses";
+}
+
+/* ---- MTA-STS, REQUIRETLS, and the rest ---- */
+
+/* RFC 8689 4.2.1: somebody trustworthy must have named the server. */
+static struct tls_policy by_requiretls(const struct tls_facts *facts)
+{
+    bool listed = facts->sts != NULL && facts->sts->mode != STS_NONE && sts_lists(facts->sts, facts->host);
+    if (facts->mx_secure || listed)
+        return decided(DEMAND_VERIFY, "requiretls", "the message requires TLS all the way");
+    return requiretls_impossible("the message requires TLS all the way, and neither DNSSEC nor MTA-STS vouches for the recipient's server");
+}
+
+static struct tls_policy by_sts(const struct tls_facts *facts)
+{
+    bool lists = sts_lists(facts->sts, facts->host);
+    if (facts->sts->mode == STS_TESTING)
+        return decided(DEMAND_MAY, "sts-testing", lists ? "the domain tests an MTA-STS policy, which lists it" : "the domain tests an MTA-STS policy, which does not list it");
+    return lists ? decided(DEMAND_VERIFY, "sts", "the domain's MTA-STS policy lists it and is enforced")
+                 : decided(DEMAND_REFUSE, "sts", "the domain's MTA-STS policy is enforced and does not list it");
+}
+
+static struct tls_policy as_published(const struct tls_facts *facts)
+{
+    if (!facts->literal && !facts->sts_known)
+        return (struct tls_policy){.kind = TLS_POLICY_ASK_STS};
+    bool has_policy = facts->sts != NULL && facts->sts->mode != STS_NONE;
+    if (has_policy && (facts->sts->mode == STS_ENFORCE || !facts->requiretls))
+        return by_sts(facts);
+    if (facts->requiretls)
+        return by_requiretls(facts);
+    return decided(DEMAND_MAY, "may", "the domain publishes neither DANE nor MTA-STS");
+}
+
+struct tls_policy tls_policy_next(const struct tls_facts *facts)
+{
+    struct tls_policy policy;
+    bool looks_for_dane = facts->wish == WISH_AUTO || facts->wish == WISH_DANE || (facts->requiretls && facts->wish != WISH_VERIFY && facts->wish != WISH_NONE);
+    if (looks_for_dane && dane(facts, &policy))
+        return policy;
+    switch (facts->wish) {
+    case WISH_DANE:
+        return decided(DEMAND_REFUSE, "dane", why_no_dane(facts));
+    case WISH_VERIFY:
+        return decided(DEMAND_VERIFY, "verify", "relay.tls says so");
+    case WISH_NONE:
+        return facts->requiretls ? requiretls_impossible("the message requires TLS all the way, and relay.tls forbids it there")
+                                 : decided(DEMAND_CLEAR, "none", "relay.tls says so");
+    case WISH_ENCRYPT:
+        if (!facts->requiretls)
+            return decided(DEMAND_ENCRYPT, "encrypt", "relay.tls says so");
+        break;
+    case WISH_MAY:
+        if (!facts->requiretls)
+            return decided(DEMAND_MAY, "may", "relay.tls says so");
+        break;
+    case WISH_AUTO:
+        break;
+    }
+    return as_published(facts);
+}

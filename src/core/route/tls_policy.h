@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * tls_policy: whether mail may go to a host, and how secured, decided from
+ * facts alone: DANE (RFC 7671, RFC 7672), MTA-STS (RFC 8461), REQUIRETLS
+ * (RFC 8689), and what the configuration says about the domain.
+ *
+ * tls_policy_next() is called with the facts known so far, again from the
+ * top with one fact more, until it decides. DANE wins over MTA-STS.
+ */
+#ifndef MAILBOAT_TLS_POLICY_H
+#define MAILBOAT_TLS_POLICY_H
+
+#include "route/sts.h"
+
+/* What the configuration wishes for a domain. */
+enum tls_wish {
+    WISH_MAY,     /* TLS where it is offered, nobody checked; what the domain publishes does not count */
+    WISH_AUTO,    /* what the domain publishes: DANE, else MTA-STS, else as MAY */
+    WISH_ENCRYPT, /* TLS or not at all; nobody is checked */
+    WISH_VERIFY,  /* TLS with a certificate that is valid for the host */
+    WISH_DANE,    /* DANE or not at all */
+    WISH_NONE,    /* in clear */
+};
+
+/* What a connection must have. */
+enum tls_demand {
+    DEMAND_MAY, DEMAND_ENCRYPT,
+    DEMAND_VERIFY, /* a certificate valid for the host's name, from a CA that is trusted */
+    DEMAND_DANE,   /* one that matches a TLSA record */
+    DEMAND_CLEAR,
+    DEMAND_REFUSE, /* the host is not talked with */
+};
+
+enum { TLSA_BASES = 2, TLSA_RECORDS_MAX = 16 };
+
+struct tls_facts {
+    enum tls_wish wish;
+    bool requiretls;     /* the message */
+    bool literal;        /* the destination is an address, about which nothing is published */
+    bool mx_secure, address_secure;
+    struct bytes bases[TLSA_BASES]; /* names below which TLSA records may be: where the host's aliases lead, the host; empty where the same */
+    struct dns_facts tlsa[TLSA_BASES];
+    struct bytes host;
+    bool sts_known;
+    const struct sts_policy *sts; /* NULL: the domain has none */
+};
+
+enum tls_policy_kind { TLS_POLICY_DECIDED, TLS_POLICY_ASK_TLSA, TLS_POLICY_ASK_STS };
+struct tls_policy {
+    enum tls_policy_kind kind;
+    size_t base;            /* of bases: to ask for; of DEMAND_DANE */
+    enum tls_demand demand;
+    bool final;             /* REFUSE: REQUIRETLS cannot be had there */
+    const char *word;       /* "dane", "sts", "sts-testing", "may" ... */
+    const char *reason;     /* a clause: why */
+};
+
+struct tls_policy tls_policy_next(const struct tls_facts *facts);
+
+/* May this record be used for mail (RFC 7672 3.1)? */
+bool tlsa_is_usable(const struct dns_record *record);
+
+#endif

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * policies: the MTA-STS policies of other domains (RFC 8461): asks DNS
+ * whether there is one, fetches it where it is new, keeps it in memory and in
+ * the file DATA/relay/mta-sts, one line a policy.
+ *
+ * policies_open() with privileges: reads the file, and leaves it open for
+ * the sealed process to write to. policies_start() joins the loop. Each
+ * policies_ask() is answered once, at once or later, unless it is cancelled.
+ */
+#ifndef MAILBOAT_RELAY_POLICIES_H
+#define MAILBOAT_RELAY_POLICIES_H
+
+#include "dns.h"
+#include "map.h"
+#include "relay/fetch.h"
+#include "route/sts.h"
+
+enum policies_limit {
+    POLICIES_MAX = 10000,              /* that are kept */
+    POLICIES_FILE_MAX = 64 << 20,      /* octets that are read at start */
+    POLICIES_FILE_SLACK = 1 << 20,     /* octets of old lines until the file is written anew */
+    POLICIES_CHECK_MS = 60 * 1000,     /* for so long DNS is not asked again */
+    POLICIES_FAILED_MS = 5 * 60 * 1000, /* after a fetch that failed (RFC 8461 3.3) */
+};
+
+struct policies {
+    struct dns *dns;
+    struct fetches fetches;
+    struct map kept;      /* domain -> struct policy_kept */
+    struct map inquiries; /* domain -> struct inquiry: under way */
+    int file;
+    size_t file_size, live_size;
+    bool file_failed;     /* said once */
+};
+
+struct policies_question {
+    void (*on_answer)(void *owner, const struct sts_policy *policy); /* NULL: none; it lives during the call */
+    void *owner;
+    struct inquiry *inquiry; /* NULL once it is answered */
+    struct policies_question *next;
+};
+
+bool policies_open(struct policies *policies, const char *data_dir, struct error *error);
+bool policies_start(struct policies *policies, struct loop *loop, struct dns *dns, struct bytes authorities, struct error *error);
+/* The question must stay where it is until it is answered or cancelled. */
+void policies_ask(struct policies *policies, struct policies_question *question, struct bytes domain,
+                  void (*on_answer)(void *owner, const struct sts_policy *policy), void *owner);
+void policies_cancel(struct policies_question *question);
+
+#endif
