@@ -31,8 +31,8 @@ static struct reply check_mail(struct server_session *session, const struct mail
     if (mail->parameters.size > session->policy->message_size_max)
         return reply_format(session, 552, "5.3.4", "The message is too large; at most %llu octets are taken",
                             (unsigned long long)session->policy->message_size_max);
-    if (mail->parameters.requiretls)
-        return REPLY(555, "5.5.4", "REQUIRETLS is not offered here");
+    if (mail->parameters.requiretls && !state->secured) /* RFC 8689 4.1 */
+        return REPLY(555, "5.5.4", "REQUIRETLS is offered under TLS alone; say STARTTLS first");
     if (mail->sender.length == 0 && session->policy->role == ROLE_SUBMISSION)
         return REPLY(550, "5.7.1", "An empty sender is for reports between servers; give your address");
     return NO_REPLY;

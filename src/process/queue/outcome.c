@@ -33,7 +33,7 @@ static void accept_report(struct queue *queue, const struct dsn *dsn, struct byt
     struct recipient to = {.address = dsn->envelope->sender, .notify = NOTIFY_NEVER};
     struct store_message report = {
         .id = dsn->id, .arrived_ms = now_ms, .expires_ms = now_ms + queue->options.expire_ms, .content = content,
-        .envelope = {.body = bytes_is_ascii(content) ? BODY_7BIT : BODY_8BITMIME, .smtputf8 = dsn->envelope->smtputf8, .size = content.length,
+        .envelope = {.body = bytes_is_ascii(content) ? BODY_7BIT : BODY_8BITMIME, .smtputf8 = dsn->envelope->smtputf8, .requiretls = dsn->envelope->requiretls, .size = content.length,
                      .recipients = &to, .recipient_count = 1},
         .origin = {.client_address = BYTES("local"), .protocol = BYTES("report")}};
     struct bytes destination = DESTINATION_LOOKUP;
@@ -50,6 +50,10 @@ static void report(struct queue *queue, const struct store_message *message, con
     struct dsn dsn = {.hostname = queue->options.hostname, .now_ms = now_ms, .envelope = &message->envelope, .about_id = message->id,
                       .arrived_ms = message->arrived_ms, .recipients = about, .recipient_count = count};
     bool any = false;
+    struct envelope headers_only = message->envelope;
+    headers_only.ret = RET_HEADERS;
+    if (headers_only.requiretls) /* RFC 8689 5: what needed TLS is not shown to more eyes by its report */
+        dsn.envelope = &headers_only;
     for (size_t i = 0; i < count; i++)
         any = any || dsn_wanted(about[i].recipient, about[i].action);
     if (!any || message->envelope.sender.length == 0) /* a report is never reported on */
