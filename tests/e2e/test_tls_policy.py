@@ -18,7 +18,7 @@ from networks import SERVER, networks
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="network namespaces need root")
 HERE = Path(__file__).parent
-NSD_PORT = 5353
+NSD_PORT, STRIPPED_PORT = 5353, 5354
 
 # Its address, the certificate it shows, and what it offers.
 PEERS = {
@@ -96,28 +96,31 @@ def serve_zones(net, found):
     # One signature that does not fit: over the TLSA records of the domain "broken".
     text = re.sub(r"(_25\._tcp\.mx-broken\.signed\.test\.\s+\d+\s+IN\s+TLSA\s+3 1 1 )\w\w", r"\g<1>00", text)
     (folder / "signed.test.signed").write_text(text)
-    (folder / "nsd.conf").write_text(f"""server:
-  ip-address: {SERVER}@{NSD_PORT}
+    start_nsd(net, folder, NSD_PORT, ("signed.test", "signed.test.signed"), ("plain.test", "plain.test"))
+    # The same names without their signatures, as a resolver leaves them that strips DNSSEC.
+    (folder / "elsewhere").write_text(plain.replace("plain.test.", "elsewhere.example."))
+    start_nsd(net, folder, STRIPPED_PORT, ("signed.test", "signed.test"), ("elsewhere.example", "elsewhere"))
+    return folder / f"{key}.key"
+
+
+def start_nsd(net, folder, port, *served):
+    zones = "".join(f"zone:\n  name: {name}\n  zonefile: {file}\n" for name, file in served)
+    config = folder / f"nsd{port}.conf"
+    config.write_text(f"""server:
+  ip-address: {SERVER}@{port}
   zonesdir: "{folder}"
   database: ""
   username: ""
   chroot: ""
-  pidfile: "{folder}/nsd.pid"
-  xfrdfile: "{folder}/xfrd"
-  zonelistfile: "{folder}/list"
+  pidfile: "{folder}/nsd{port}.pid"
+  xfrdfile: "{folder}/xfrd{port}"
+  zonelistfile: "{folder}/list{port}"
   server-count: 1
 remote-control:
   control-enable: no
-zone:
-  name: signed.test
-  zonefile: signed.test.signed
-zone:
-  name: plain.test
-  zonefile: plain.test
-""")
-    net.start(net.server, "nsd", "-d", "-c", folder / "nsd.conf", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    net.wait_port(NSD_PORT)
-    return folder / f"{key}.key"
+{zones}""")
+    net.start(net.server, "nsd", "-d", "-c", config, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    net.wait_port(port)
 
 
 def start_ready(net, *command):
@@ -161,9 +164,9 @@ def relay(net, tmp_path, certificates):
     """Starts a Mailboat on the client that relays to the server's peers."""
     running = []
 
-    def start(tls="", dnssec="", anchor=True, folder=None):
-        resolver = f"resolver: {{servers: ['{SERVER}:{NSD_PORT}']{dnssec}" + (f", trust_anchor: {net.anchor}" if anchor else "") + "}\n"
-        server = Mailboat(folder or tmp_path / "server", certificates, wrapper=["ip", "netns", "exec", net.client],
+    def start(tls="", dnssec="", anchor=True, port=NSD_PORT):
+        resolver = f"resolver: {{servers: ['{SERVER}:{port}']{dnssec}" + (f", trust_anchor: {net.anchor}" if anchor else "") + "}\n"
+        server = Mailboat(tmp_path / "server", certificates, wrapper=["ip", "netns", "exec", net.client],
                           relay=f"relay: {{ca_file: {certificates}/ca.pem{tls}}}\n", extra=resolver)
         running.append(server)
         return server.start()
@@ -234,13 +237,21 @@ def test_where_nothing_is_published_it_goes_in_clear(relay, net):
     delivered(server, net, "unpublished.plain.test", "stripped", "may", how="clear")
 
 
-def test_without_dnssec_all_resolves_and_nothing_is_dane(relay, net):
-    """The system's root anchor, and a resolver that cannot prove anything below it."""
-    server = relay(anchor=False)
+def test_where_dnssec_is_stripped_all_resolves_and_nothing_is_dane(relay, net):
+    server = relay(port=STRIPPED_PORT)
     delivered(server, net, "wrong.signed.test", "good", "may")
     server.stop()
-    server = relay(dnssec=", dnssec: 'off'", anchor=False)
+    server = relay(port=STRIPPED_PORT, anchor=False)  # with the keys of the root zone, of which this resolver knows nothing
+    delivered(server, net, "unpublished.elsewhere.example", "stripped", "may", how="clear")
+    server.stop()
+    server = relay(dnssec=", dnssec: off", anchor=False)
     delivered(server, net, "wrong.signed.test", "good", "may")
+
+
+def test_dnssec_that_is_required(relay, net):
+    server = relay(port=STRIPPED_PORT, dnssec=", dnssec: required")
+    send(server, "bob@wrong.signed.test")
+    assert "forged or broken" in server.wait_log("deferred", "to=bob@wrong.signed.test")[0]
 
 
 # ---- MTA-STS ----
@@ -279,6 +290,7 @@ def test_sts_that_does_not_fit_waits(relay, net):
 def test_sts_testing_and_policies_that_are_none(relay, net):
     server = relay()
     delivered(server, net, "testing.plain.test", "stripped", "sts-testing", how="clear")
+    server.wait_log("sts_would_wait", "domain=testing.plain.test", "no TLS")
     delivered(server, net, "moved.plain.test", "stripped", "may", how="clear")  # no redirect is followed
     server.wait_log("sts_fetch_failed", "domain=moved.plain.test", "302")
     delivered(server, net, "garbage.plain.test", "stripped", "may", how="clear")

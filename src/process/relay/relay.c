@@ -52,6 +52,18 @@ struct delivery_options relay_options(struct relay *relay, struct bytes destinat
 
 /* ---- results ---- */
 
+/* What an MTA-STS policy that is tested would have stopped (RFC 8461 5). */
+static void tell_of_test(const struct carrier *carrier, struct bytes peer)
+{
+    struct bytes tls = bytes_of_text(carrier->tls_text);
+    bool listed = carrier->delivery.tls.facts.sts != NULL && sts_lists(carrier->delivery.tls.facts.sts, carrier->delivery.host);
+    bool valid = bytes_search(tls, BYTES("certificate=valid")) != SIZE_MAX;
+    if (!bytes_is(delivery_tls_word(&carrier->delivery), "sts-testing") || (listed && valid))
+        return;
+    log_event(LOG_EVENT_WARN, "sts_would_wait", LOG_BYTES("domain", carrier->delivery.options.domain), LOG_BYTES("peer", peer), LOG_BYTES("tls", tls),
+              LOG_TEXT("reason", !listed ? "the policy does not list the host" : tls.length == 0 ? "there is no TLS" : "the certificate is not valid"));
+}
+
 void relay_answer(struct relay *relay, struct carrier *carrier, const struct client_result *results, size_t count)
 {
     struct buffer peer = {0};
@@ -64,6 +76,7 @@ void relay_answer(struct relay *relay, struct carrier *carrier, const struct cli
     answer.tls_policy = delivery_tls_word(&carrier->delivery);
     answer.tls_reason = delivery_tls_reason(&carrier->delivery);
     answer.peer = buffer_bytes(&peer);
+    tell_of_test(carrier, answer.peer);
     if (carrier->from != NULL)
         child_send(relay->child, carrier->from, IPC_DELIVER_ANSWER, &answer, -1);
     buffer_free(&peer);
