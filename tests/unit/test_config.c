@@ -61,7 +61,7 @@ static void what_is_shown_can_be_read_back(void **state)
 {
     struct buffer first = {0}, second = {0};
     assert_true(parse(BASE "domains: [example.org, b.example]\nlisteners: [{port: 25}, {address: 127.0.0.1, port: 10587, role: submission, tls: starttls}]\n"
-                           "relay: {via: smarthost, smarthost: {host: smtp.example.net, port: 2525}}\nlimits: {message_size: 5MiB}\nqueue: {hold: true, retry: {first: 90s, factor: 1.5}}\n"
+                           "relay: {via: smarthost, smarthost: {host: smtp.example.net, port: 2525}, tls: {a.example: dane, \"*\": encrypt}}\nlimits: {message_size: 5MiB}\nqueue: {hold: true, retry: {first: 90s, factor: 1.5}}\n"
                            "resolver: {servers: [\"127.0.0.1:5353\"]}\nlog: {format: json, level: warn}\n"));
     config_write(&config, &first);
     config_free(&config);
@@ -97,9 +97,29 @@ static void each_type_has_its_words(void **state)
     REFUSED(BASE "relay: {via: pigeon}\n", 2, "pigeon", "smarthost");
     REFUSED(BASE "listeners: [{port: 70000}]\n", 2, "port", "70000");
     REFUSED(BASE "listeners: 25\n", 2, "listeners", "list");
+    REFUSED(BASE "relay: {tls: dane}\n", 2, "relay.tls", "example.com");
+    REFUSED(BASE "relay: {tls: {a.example: dnae}}\n", 2, "dnae", "dane");
+    REFUSED(BASE "relay: {tls: {a.example: [dane]}}\n", 2, "a.example", "one word");
+    REFUSED(BASE "relay:\n  tls: {192.0.2.1: dane}\n", 3, "192.0.2.1", "domain");
+    REFUSED(BASE "relay: {tls: {a.example: dane, A.Example: may}}\n", 2, "a.example", "twice");
+    REFUSED(BASE "resolver: {dnssec: perhaps}\n", 2, "perhaps", "required");
+    REFUSED(BASE "resolver: {trust_anchor: /does/not/exist}\n", 2, "/does/not/exist", "");
     REFUSED(BASE "limits: 5\n", 2, "limits", "");
     REFUSED("- a\n", 1, "", "");
     REFUSED(BASE "tls: {certificate: /does/not/exist.pem, key: /does/not/exist.key}\n", 2, "/does/not/exist.pem", "");
+}
+
+static void a_domain_has_its_tls_policy(void **state)
+{
+    assert_true(parse(BASE));
+    assert_int_equal(config_tls_wish(&config, BYTES("a.example")), WISH_AUTO);
+    config_free(&config);
+    assert_true(parse(BASE "relay: {tls: {A.example: dane, \"*\": encrypt, b.example: none, c.example: auto}}\n"));
+    assert_int_equal(config_tls_wish(&config, BYTES("a.EXAMPLE")), WISH_DANE);
+    assert_int_equal(config_tls_wish(&config, BYTES("b.example")), WISH_NONE);
+    assert_int_equal(config_tls_wish(&config, BYTES("c.example")), WISH_AUTO);
+    assert_int_equal(config_tls_wish(&config, BYTES("sub.a.example")), WISH_ENCRYPT);
+    config_free(&config);
 }
 
 static void limits_hold_at_them_and_one_past(void **state)
@@ -143,7 +163,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(three_lines_are_a_server), cmocka_unit_test(what_is_shown_can_be_read_back), cmocka_unit_test(unknown_keys_are_found_with_the_one_that_was_meant),
-        cmocka_unit_test(each_type_has_its_words), cmocka_unit_test(limits_hold_at_them_and_one_past), cmocka_unit_test(what_contradicts_itself_is_refused),
+        cmocka_unit_test(each_type_has_its_words), cmocka_unit_test(a_domain_has_its_tls_policy), cmocka_unit_test(limits_hold_at_them_and_one_past), cmocka_unit_test(what_contradicts_itself_is_refused),
         cmocka_unit_test(broken_yaml_is_told_with_its_line), cmocka_unit_test(every_key_is_documented),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

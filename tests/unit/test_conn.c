@@ -603,6 +603,76 @@ static void an_idle_connection_is_small(void **state)
     assert_true(tls < 30 * 1024);
 }
 
+/* ---- DANE and sessions that are resumed ---- */
+
+static void shake_hands(struct end *client, struct end *server, const struct conn_peer *peer)
+{
+    ends_pair(client, server);
+    server->echo = true;
+    conn_start_tls_server(&server->conn, &server_tls);
+    conn_start_tls_peer(&client->conn, &client_tls, peer);
+    TURN_UNTIL((client->tls == 1 && server->tls == 1) || client->ended == 1);
+    if (client->tls != 1)
+        return;
+    conn_write(&client->conn, BYTES("NOOP")); /* what comes back comes behind the tickets */
+    TURN_UNTIL(client->heard.length == 4);
+}
+
+static void close_both(struct end *client, struct end *server)
+{
+    end_close(client);
+    end_close(server);
+}
+
+static void a_session_serves_where_the_same_is_asked(void **state)
+{
+    static const char nothing[32];
+    const struct dns_record wrong = {.usage = 3, .selector = 1, .matching = 1, .data = {nothing, sizeof nothing}};
+    const struct conn_peer verified = {.name = "mx.example.org", .verify = true}, unverified = {.name = "mx.example.org"},
+                           other = {.name = "mx.example.net", .verify = true}, by_tlsa = {.name = "mx.example.org", .tlsa = &wrong, .tlsa_count = 1};
+    struct end client, server;
+    tls_client_resume(&client_tls);
+    shake_hands(&client, &server, &verified);
+    assert_false(conn_tls_resumed(&client.conn));
+    close_both(&client, &server);
+    shake_hands(&client, &server, &verified);
+    assert_true(conn_tls_resumed(&client.conn));
+    assert_int_equal(conn_tls_certificate(&client.conn), TLS_CERTIFICATE_VALID);
+    close_both(&client, &server);
+    shake_hands(&client, &server, &unverified);
+    assert_false(conn_tls_resumed(&client.conn));
+    close_both(&client, &server);
+    shake_hands(&client, &server, &other); /* the certificate is judged for this name, and ends the conn */
+    assert_int_equal(client.tls, 0);
+    close_both(&client, &server);
+    shake_hands(&client, &server, &by_tlsa);
+    assert_int_equal(client.tls, 0);
+    assert_int_equal(conn_tls_certificate(&client.conn), TLS_CERTIFICATE_NO_TLSA);
+    close_both(&client, &server);
+}
+
+static void so_many_sessions_are_kept(void **state)
+{
+    struct end client, server;
+    char key[16];
+    long verdict = 0;
+    shake_hands(&client, &server, &(struct conn_peer){.name = "mx.example.org"});
+    SSL_SESSION *one = SSL_get1_session(client.conn.ssl), *taken;
+    for (int i = 0; i <= TLS_SESSIONS_MAX; i++) {
+        snprintf(key, sizeof key, "k%d", i);
+        SSL_SESSION_up_ref(one);
+        tls_session_keep(&client_tls, bytes_of_text(key), one, 7);
+    }
+    assert_null(tls_session_take(&client_tls, BYTES("k0"), &verdict)); /* the oldest went */
+    taken = tls_session_take(&client_tls, BYTES("k1"), &verdict);
+    assert_non_null(taken);
+    assert_int_equal(verdict, 7);
+    assert_null(tls_session_take(&client_tls, BYTES("k1"), &verdict)); /* it served once */
+    SSL_SESSION_free(taken);
+    SSL_SESSION_free(one);
+    close_both(&client, &server);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -634,6 +704,8 @@ int main(void)
         cmocka_unit_test(a_client_hello_is_known),
         cmocka_unit_test(addresses_are_written_as_people_write_them),
         cmocka_unit_test(an_idle_connection_is_small),
+        cmocka_unit_test(a_session_serves_where_the_same_is_asked),
+        cmocka_unit_test(so_many_sessions_are_kept),
     };
     return cmocka_run_group_tests(tests, contexts_setup, contexts_teardown);
 }

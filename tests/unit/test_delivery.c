@@ -291,6 +291,156 @@ static void a_connection_carries_so_many_messages(void **state)
     delivery_free(&delivery);
 }
 
+/* ---- how hosts must be secured ---- */
+
+static const struct delivery_options as_published = {.hostname = BYTES("mx.example.net"), .domain = BYTES("example.org"), .random = 1,
+                                                     .port = 25, .tls = CLIENT_TLS_OPPORTUNISTIC, .wish = WISH_AUTO};
+static const char digest[32];
+static const struct dns_record fits = {.usage = 3, .selector = 1, .matching = 1, .data = {digest, sizeof digest}};
+
+static void learn(struct delivery *delivery, enum dns_type type, const char *name, enum dns_status status, bool secure, const struct dns_record *records, size_t count)
+{
+    struct delivery_action action = expect(delivery, DELIVERY_RESOLVE);
+    struct dns_facts facts = {.status = status, .secure = secure, .records = records, .count = count};
+    assert_int_equal(action.type, type);
+    assert_text(action.name, name);
+    delivery_learned(delivery, type, &facts);
+}
+
+/* Two hosts that DNSSEC vouches for, up to the TLSA records of the first. */
+static void start_secure(struct delivery *delivery, const struct envelope *envelope)
+{
+    static const struct dns_record hosts[] = {{.preference = 1, .name = BYTES("a.example.org")}, {.preference = 2, .name = BYTES("b.example.org")}};
+    delivery_start(delivery, &as_published, envelope);
+    learn(delivery, DNS_MX, "example.org", DNS_FOUND, true, hosts, 2);
+}
+
+static void address(struct delivery *delivery, const char *host, uint8_t last)
+{
+    const struct dns_record four = {.address = {192, 0, 2, last}};
+    learn(delivery, DNS_AAAA, host, DNS_NO_DATA, true, NULL, 0);
+    learn(delivery, DNS_A, host, DNS_FOUND, true, &four, 1);
+}
+
+static void talk_up_to_starttls(struct delivery *delivery, const char *more)
+{
+    delivery_connected(delivery);
+    hear(delivery, "220 mx\r\n");
+    expect_send(delivery, "EHLO mx.example.net\r\n");
+    hear(delivery, more);
+}
+
+static void dane_is_asked_for_and_demanded(void **state)
+{
+    struct delivery delivery;
+    start_secure(&delivery, &letter);
+    address(&delivery, "a.example.org", 1);
+    learn(&delivery, DNS_TLSA, "_25._tcp.a.example.org", DNS_FOUND, true, &fits, 1);
+    expect_connect(&delivery, 1, 25, false);
+    talk_up_to_starttls(&delivery, "250-mx\r\n250 STARTTLS\r\n");
+    expect_send(&delivery, "STARTTLS\r\n");
+    hear(&delivery, "220 go\r\n");
+    struct delivery_action action = expect(&delivery, DELIVERY_STARTTLS);
+    assert_int_equal(action.tlsa_count, 1);
+    assert_text(action.name, "a.example.org");
+    assert_text(action.names[0], "example.org");
+    assert_text(delivery_tls_word(&delivery), "dane");
+    /* The certificate does not fit: no clear text, the next host. */
+    delivery_lost(&delivery, true, BYTES("the certificate does not fit"));
+    expect(&delivery, DELIVERY_CLOSE);
+    address(&delivery, "b.example.org", 2);
+    learn(&delivery, DNS_TLSA, "_25._tcp.b.example.org", DNS_SERVER_FAILURE, false, NULL, 0); /* and that one is not tried at all */
+    struct delivery_action done = expect(&delivery, DELIVERY_DONE);
+    assert_int_equal(done.results[0].outcome, OUTCOME_DEFERRED);
+    assert_int_equal(done.results[0].step, STEP_TLS);
+    assert_text(done.results[0].text, "b.example.org: its TLSA records cannot be looked up just now");
+    end(&delivery);
+}
+
+static void stripped_starttls_is_not_taken_for_none(void **state)
+{
+    struct delivery delivery;
+    start_secure(&delivery, &letter);
+    address(&delivery, "a.example.org", 1);
+    learn(&delivery, DNS_TLSA, "_25._tcp.a.example.org", DNS_FOUND, true, &fits, 1);
+    expect_connect(&delivery, 1, 25, false);
+    talk_up_to_starttls(&delivery, "250 mx\r\n");
+    expect(&delivery, DELIVERY_CLOSE);
+    assert_text(delivery.last.enhanced, "4.7.4");
+    delivery_free(&delivery);
+}
+
+static void mta_sts_is_asked_for_once_a_domain(void **state)
+{
+    static const struct sts_policy policy = {.mode = STS_ENFORCE, .patterns = {BYTES("b.example.org")}, .pattern_count = 1};
+    struct delivery delivery;
+    start_secure(&delivery, &letter);
+    address(&delivery, "a.example.org", 1);
+    learn(&delivery, DNS_TLSA, "_25._tcp.a.example.org", DNS_NXDOMAIN, true, NULL, 0);
+    assert_text(expect(&delivery, DELIVERY_ASK_STS).name, "example.org");
+    delivery_sts(&delivery, &policy); /* it does not list the first host */
+    address(&delivery, "b.example.org", 2);
+    learn(&delivery, DNS_TLSA, "_25._tcp.b.example.org", DNS_NO_DATA, true, NULL, 0);
+    expect_connect(&delivery, 2, 25, false);
+    assert_text(delivery_tls_word(&delivery), "sts");
+    talk_up_to_starttls(&delivery, "250-mx\r\n250 STARTTLS\r\n");
+    expect_send(&delivery, "STARTTLS\r\n");
+    hear(&delivery, "220 go\r\n");
+    assert_true(expect(&delivery, DELIVERY_STARTTLS).verify);
+    delivery_free(&delivery);
+}
+
+static void requiretls_fails_where_nobody_can(void **state)
+{
+    struct envelope required = letter;
+    struct delivery delivery;
+    required.requiretls = true;
+    /* Both lack STARTTLS: for good. */
+    start_secure(&delivery, &required);
+    for (uint8_t i = 1; i <= 2; i++) {
+        char host[] = "a.example.org", tlsa[] = "_25._tcp.a.example.org";
+        host[0] = tlsa[9] = (char)('a' + i - 1);
+        address(&delivery, host, i);
+        learn(&delivery, DNS_TLSA, tlsa, DNS_FOUND, true, &fits, 1);
+        expect_connect(&delivery, i, 25, false);
+        talk_up_to_starttls(&delivery, "250 mx\r\n");
+        expect(&delivery, DELIVERY_CLOSE);
+    }
+    expect_results(&delivery, OUTCOME_FAILED, OUTCOME_FAILED, "5.7.30");
+    end(&delivery);
+    /* One could not be reached: who knows what it can. */
+    start_secure(&delivery, &required);
+    address(&delivery, "a.example.org", 1);
+    learn(&delivery, DNS_TLSA, "_25._tcp.a.example.org", DNS_FOUND, true, &fits, 1);
+    expect_connect(&delivery, 1, 25, false);
+    delivery_lost(&delivery, false, BYTES("refused"));
+    expect(&delivery, DELIVERY_CLOSE);
+    address(&delivery, "b.example.org", 2);
+    learn(&delivery, DNS_TLSA, "_25._tcp.b.example.org", DNS_FOUND, true, &fits, 1);
+    expect_connect(&delivery, 2, 25, false);
+    talk_up_to_starttls(&delivery, "250 mx\r\n");
+    expect(&delivery, DELIVERY_CLOSE);
+    struct delivery_action done = expect(&delivery, DELIVERY_DONE);
+    assert_int_equal(done.results[0].outcome, OUTCOME_DEFERRED);
+    end(&delivery);
+}
+
+static void a_message_that_requires_tls_does_not_take_any_connection(void **state)
+{
+    struct envelope required = letter;
+    struct delivery delivery;
+    required.requiretls = true;
+    start(&delivery, &by_mx);
+    resolve(&delivery, 1);
+    expect_connect(&delivery, 1, 25, false);
+    talk(&delivery);
+    transact(&delivery);
+    assert_true(delivery_is_open(&delivery));
+    assert_true(delivery_suits(&delivery, &letter));
+    assert_false(delivery_suits(&delivery, &required));
+    delivery_free(&delivery);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -299,7 +449,9 @@ int main(void)
         cmocka_unit_test(a_connection_lost_in_the_message_defers_it), cmocka_unit_test(a_kept_connection_that_had_ended_says_nothing_of_the_message),
         cmocka_unit_test(opportunistic_tls_that_fails_is_tried_in_clear), cmocka_unit_test(a_smarthost_is_never_spoken_with_in_clear),
         cmocka_unit_test(a_refused_password_is_not_tried_elsewhere), cmocka_unit_test(a_domain_that_is_not_there_fails_at_once),
-        cmocka_unit_test(a_connection_carries_so_many_messages),
+        cmocka_unit_test(a_connection_carries_so_many_messages), cmocka_unit_test(dane_is_asked_for_and_demanded),
+        cmocka_unit_test(stripped_starttls_is_not_taken_for_none), cmocka_unit_test(mta_sts_is_asked_for_once_a_domain),
+        cmocka_unit_test(requiretls_fails_where_nobody_can), cmocka_unit_test(a_message_that_requires_tls_does_not_take_any_connection),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
