@@ -12,13 +12,14 @@
 #include <unistd.h>
 
 extern const struct command alias_command, config_command, demo_command, doctor_command, domain_command, explain_command, key_command, ports_command,
-    queue_command, send_command, sendmail_command, serve_command, user_command;
+    queue_command, send_command, sendmail_command, serve_command, settings_command, user_command;
 
 const struct command *const commands[] = {
     &demo_command, &doctor_command,
     &ports_command,
     &send_command,
     &serve_command,
+    &settings_command,
     &config_command,
     &domain_command,
     &user_command,

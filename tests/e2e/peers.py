@@ -79,9 +79,10 @@ def wait_for_port(port, address="127.0.0.1", timeout=PATIENCE):
 class Postfix:
     """A whole Postfix in a mount namespace of its own (needs root), that
     takes mail for `domain` and keeps it in mailboxes below its folder. In a
-    network namespace, where one is given, it has all the four ports."""
+    network namespace, where one is given, it has all the four ports.
+    `null_client`: lines of main.cf by which it sends all mail elsewhere."""
 
-    def __init__(self, folder, domain, certificates, namespace=None):
+    def __init__(self, folder, domain, certificates, namespace=None, null_client=""):
         self.folder, self.port, self.domain = Path(folder), 25 if namespace else free_port(), domain
         self.enter = ["ip", "netns", "exec", namespace] if namespace else []
         address = "all" if namespace else "127.0.0.1"
@@ -134,7 +135,7 @@ smtpd_tls_session_cache_database =
 disable_dns_lookups = yes
 smtp_host_lookup = native
 smtpd_peername_lookup = no
-""")
+{null_client}""")
         more = "587 inet n - n - - smtpd\n2525 inet n - n - - smtpd\n465 inet n - n - - smtpd -o smtpd_tls_wrappermode=yes\n" if namespace else ""
         (config / "master.cf").write_text(f"""{self.port if namespace else f"127.0.0.1:{self.port}"} inet n - n - - smtpd
 {more}cleanup   unix  n       -       n       -       0       cleanup
@@ -146,6 +147,7 @@ defer     unix  -       -       n       -       0       bounce
 trace     unix  -       -       n       -       0       bounce
 proxymap  unix  -       -       n       -       -       proxymap
 virtual   unix  -       n       n       -       -       virtual
+smtp      unix  -       -       n       -       -       smtp
 anvil     unix  -       -       n       -       1       anvil
 postlog   unix-dgram n  -       n       -       1       postlogd
 """)
