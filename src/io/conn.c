@@ -400,6 +400,8 @@ static void name_session(struct conn *conn, const struct conn_peer *peer)
         buffer_add_format(&conn->session_key, " %u %u %u %zu ", record->usage, record->selector, record->matching, record->data.length);
         buffer_add(&conn->session_key, record->data);
     }
+    for (size_t i = 0; i < ARRAY_LENGTH(peer->names) && peer->tlsa_count > 0; i++)
+        buffer_add_format(&conn->session_key, " %.*s", BYTES_ARG(peer->names[i]));
 }
 
 static void resume(struct conn *conn, struct tls_context *context, const struct conn_peer *peer)

@@ -25,7 +25,7 @@ class Policy(http.server.BaseHTTPRequestHandler):
             self.send_error(404)
         else:
             self.send_response(200)
-            self.send_header("Content-Type", "text/plain; charset=utf-8")
+            self.send_header("Content-Type", "text/html" if host.startswith("mta-sts.html.") else "text/plain; charset=utf-8")
             self.end_headers()
             self.wfile.write(file.read_bytes())
 

@@ -53,6 +53,9 @@ PLAIN = {
     "testing": ("stripped", "mode: testing\nmx: mx-testing.plain.test\nmax_age: 86400\n"),
     "moved": ("stripped", None),
     "garbage": ("stripped", "<html>this is no policy</html>\n"),
+    "html": ("stripped", "mode: enforce\nmx: *.plain.test\nmax_age: 86400\n"),
+    "huge": ("stripped", "mode: enforce\nmx: *.plain.test\nmax_age: 86400\n" + "\n" * 65536),
+    "untrusted": ("stripped", "mode: enforce\nmx: *.plain.test\nmax_age: 86400\n"),
     "unpublished": ("stripped", None),
     "needs-tls": ("good", None),
 }
@@ -75,6 +78,7 @@ def zones(found):
     for name, (peer, records) in SIGNED.items():
         signed += f"{name} IN MX 10 mx-{name}\nmx-{name} IN A {PEERS[peer][0]}\n"
         signed += "".join(f"_25._tcp.mx-{name} IN TLSA {record.format(**found)}\n" for record in records)
+    signed += "alias IN MX 10 mx-alias\nmx-alias IN CNAME mx-ta\n"
     plain = "$ORIGIN plain.test.\n" + head
     for name, (peer, policy) in PLAIN.items():
         plain += f"{name} IN MX 10 mx-{name}\nmx-{name} IN A {PEERS[peer][0]}\n"
@@ -137,7 +141,7 @@ def certificates(tmp_path_factory):
     make_certificate(folder, folder, "other", "mx.elsewhere.test")
     for stem in ("good", "expired", "other"):  # DANE-TA: the authority is in the chain (RFC 7672 3.1.2)
         (folder / f"{stem}-chain.pem").write_text((folder / f"{stem}.pem").read_text() + (folder / "ca.pem").read_text())
-    make_certificate(folder, folder, "web", *[f"mta-sts.{n}.plain.test" for n in PLAIN])
+    make_certificate(folder, folder, "web", *[f"mta-sts.{n}.plain.test" for n in PLAIN if n != "untrusted"])
     return folder
 
 
@@ -210,6 +214,9 @@ def test_dane(relay, net):
     line = delivered(server, net, "ee.signed.test", "good", "dane")
     assert "certificate=valid" in line and "DNSSEC" in line
     delivered(server, net, "ta.signed.test", "good", "dane")
+    before = len(taken(net, "good"))
+    delivered(server, net, "alias.signed.test", "good", "dane")  # the records are where the alias leads (RFC 7672 2.2.2)
+    assert " mx-ta.signed.test " in taken(net, "good")[before]
     delivered(server, net, "old.signed.test", "expired", "dane")  # with DANE-EE dates do not count (RFC 7671 5.1)
     assert "tlsa-mismatch" not in line
 
@@ -295,6 +302,10 @@ def test_sts_testing_and_policies_that_are_none(relay, net):
     server.wait_log("sts_fetch_failed", "domain=moved.plain.test", "302")
     delivered(server, net, "garbage.plain.test", "stripped", "may", how="clear")
     server.wait_log("sts_fetch_failed", "domain=garbage.plain.test", "no MTA-STS policy")
+    for name, why in (("html", "text/plain"), ("huge", "too large"), ("untrusted", "certificate")):
+        delivered(server, net, f"{name}.plain.test", "stripped", "may", how="clear")
+        line = server.wait_log("sts_fetch_failed", f"domain={name}.plain.test")[0]
+        assert why in line, line
 
 
 # ---- the configuration, REQUIRETLS, sessions ----

@@ -164,15 +164,16 @@ static void meet_host(struct delivery *delivery)
     tls->facts.bases[1] = delivery->host;
 }
 
-/* The smarthost is a matter of its own options. */
+/* A next hop that the configuration names is a matter of its own options. */
 static struct tls_policy smarthost_policy(const struct delivery *delivery)
 {
     if (delivery->envelope->requiretls && !(delivery->options.verify && delivery->options.tls >= CLIENT_TLS_REQUIRED))
         return (struct tls_policy){.demand = DEMAND_REFUSE, .final = true, .word = "requiretls",
-                                   .reason = "the message requires TLS all the way, and relay.smarthost is set to go without"};
+                                   .reason = "the message requires TLS all the way, and this next hop is set to go without"};
     if (delivery->options.tls >= CLIENT_TLS_REQUIRED)
-        return (struct tls_policy){.demand = DEMAND_MAY, .word = delivery->options.verify ? "verify" : "encrypt", .reason = "it is the smarthost"};
-    return (struct tls_policy){.demand = DEMAND_MAY, .word = "none", .reason = "relay.smarthost.tls says so"};
+        return (struct tls_policy){.demand = DEMAND_MAY, .word = delivery->options.verify ? "verify" : "encrypt", .reason = "the configuration names this next hop"};
+    return (struct tls_policy){.demand = DEMAND_MAY, .word = delivery->options.tls == CLIENT_TLS_NEVER ? "none" : "may",
+                               .reason = "the configuration names this next hop"};
 }
 
 /* The host is not talked with. */

@@ -46,24 +46,27 @@ static void forget(struct policies *policies, struct bytes domain)
     free(entry);
 }
 
-/* Where there are too many: one that does not hold any more, else any. */
-static void make_room(struct policies *policies, uint64_t now_ms)
+/* One that does not hold any more, where there is such among the first; else any. */
+static void forget_one(struct policies *policies, uint64_t now_ms)
 {
     struct bytes domain, victim = bytes_none();
     char room[DOMAIN_NAME_MAX];
     size_t position = 0;
+    bool alive = true;
     void *value;
-    if (policies->kept.count < POLICIES_MAX)
-        return;
-    while (map_next(&policies->kept, &position, &domain, &value)) {
+    for (int looked_at = 0; alive && looked_at < POLICIES_LOOKED_AT_MAX && map_next(&policies->kept, &position, &domain, &value); looked_at++) {
         struct sts_kept kept;
-        bool alive = read_kept(value, &kept) && sts_is_alive(&kept, now_ms);
+        alive = read_kept(value, &kept) && sts_is_alive(&kept, now_ms);
         if (victim.length == 0 || !alive)
             victim = bytes_of(memcpy(room, domain.at, domain.length), domain.length);
-        if (!alive)
-            break;
     }
     forget(policies, victim);
+}
+
+static void make_room(struct policies *policies, uint64_t now_ms)
+{
+    while (policies->kept.count >= POLICIES_MAX || (policies->kept.count > 0 && policies->live_size >= POLICIES_OCTETS_MAX))
+        forget_one(policies, now_ms);
 }
 
 static struct policy_kept *entry_of(struct policies *policies, struct bytes domain)

@@ -18,6 +18,8 @@
 
 enum policies_limit {
     POLICIES_MAX = 10000,              /* that are kept */
+    POLICIES_OCTETS_MAX = 16 << 20,    /* of all of them */
+    POLICIES_LOOKED_AT_MAX = 64,       /* to find one that may go */
     POLICIES_FILE_MAX = 64 << 20,      /* octets that are read at start */
     POLICIES_FILE_SLACK = 1 << 20,     /* octets of old lines until the file is written anew */
     POLICIES_CHECK_MS = 60 * 1000,     /* for so long DNS is not asked again */
