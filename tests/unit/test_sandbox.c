@@ -33,7 +33,7 @@
 struct prey {
     pid_t victim;   /* another process of the same user */
     char secret[16]; /* in the victim's memory, at the same address */
-    int listener_port, socket;
+    int listener_port, socket, file; /* file: open to write to */
     char folder[64], inside[96];
 };
 static struct prey prey = {.secret = "a secret"};
@@ -76,6 +76,7 @@ static bool make_inside(void)
         unlink(path);
     return made;
 }
+static bool cut_open_file(void) { return ftruncate(prey.file, 0) == 0; }
 static bool start_process(void)
 {
     pid_t child = (pid_t)syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0);
@@ -155,6 +156,7 @@ static const struct attempt {
     {"read a file of its own folder", read_inside, AUTH | QUEUE | LOCAL | PICKUP, LANDLOCK},
     {"write a file of its own folder", write_inside, QUEUE | LOCAL | PICKUP, LANDLOCK},
     {"make a file in its own folder", make_inside, QUEUE | LOCAL | PICKUP, LANDLOCK},
+    {"cut a file that is open", cut_open_file, SMTPD | QUEUE | RELAY | LOCAL | PICKUP, 0}, /* relay: that of the MTA-STS policies */
     {"start a process", start_process, 0, NO_ASAN},
     {"trace another process", trace_victim, 0, UNSURE},
     {"read another's memory", read_victim, 0, UNSURE},
@@ -305,7 +307,7 @@ static int set_up(void **state)
     if (mkdtemp(prey.folder) == NULL)
         return -1;
     snprintf(prey.inside, sizeof prey.inside, "%s/file", prey.folder);
-    close(open(prey.inside, O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+    prey.file = open(prey.inside, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (bind(listener, (struct sockaddr *)&address, sizeof address) != 0 || listen(listener, 16) != 0 ||
         getsockname(listener, (struct sockaddr *)&address, &length) != 0)
@@ -320,6 +322,7 @@ static int tear_down(void **state)
     close(listener);
     kill(prey.victim, SIGKILL);
     waitpid(prey.victim, NULL, 0);
+    close(prey.file);
     unlink(prey.inside);
     rmdir(prey.folder);
     return 0;

@@ -188,6 +188,17 @@ bool policies_open(struct policies *policies, const char *data_dir, struct error
     return opened;
 }
 
+void policies_close(struct policies *policies)
+{
+    while (policies->kept.count > 0)
+        forget_one(policies, clock_epoch_ms());
+    map_free(&policies->kept);
+    map_free(&policies->inquiries);
+    if (policies->file >= 0)
+        close(policies->file);
+    policies->file = -1;
+}
+
 bool policies_start(struct policies *policies, struct loop *loop, struct dns *dns, struct bytes authorities, struct error *error)
 {
     policies->dns = dns;

@@ -44,6 +44,8 @@ struct policies_question {
 };
 
 bool policies_open(struct policies *policies, const char *data_dir, struct error *error);
+/* With nothing asked; a process that ends need not. */
+void policies_close(struct policies *policies);
 bool policies_start(struct policies *policies, struct loop *loop, struct dns *dns, struct bytes authorities, struct error *error);
 /* The question must stay where it is until it is answered or cancelled. */
 void policies_ask(struct policies *policies, struct policies_question *question, struct bytes domain,
