@@ -48,6 +48,8 @@ const struct key config_keys[] = {
     {"limits.recipients", KEY_NUMBER, AT(limits.recipients), 100, 5000, NULL, "1000", "recipients of one message"},
     {"limits.connections", KEY_NUMBER, AT(limits.connections), 1, 1000000, NULL, "10000", "connections at once"},
     {"limits.connections_per_client", KEY_NUMBER, AT(limits.connections_per_client), 1, 1000000, NULL, "100", "connections at once from one address; loopback has no such limit"},
+    {"submission.messages_per_hour", KEY_NUMBER, AT(submission.messages_per_hour), 0, 100000000, NULL, "0", "messages that one account may send in an hour; 0 is no limit"},
+    {"submission.recipients_per_hour", KEY_NUMBER, AT(submission.recipients_per_hour), 0, 100000000, NULL, "0", "recipients that one account may write to in an hour; 0 is no limit"},
     {"queue.retry.first", KEY_DURATION, AT(queue.first_ms), 1, YEAR_MS, NULL, "5m", "time to the second attempt"},
     {"queue.retry.factor", KEY_FACTOR, AT(queue.factor), 1, 100, NULL, "2", "how much longer each wait is than the one before"},
     {"queue.retry.max", KEY_DURATION, AT(queue.max_ms), 1, YEAR_MS, NULL, "4h", "the longest wait between two attempts"},

@@ -38,9 +38,13 @@ struct child_service {
 
 /* Connections of each smtpd, in memory that all of them share: the limit is
  * one for all. Each writes its own; the supervisor clears those of the dead. */
-enum { CENSUS_SLOTS = 256, CENSUS_HABITS = 4096 };
+enum { CENSUS_SLOTS = 256, CENSUS_HABITS = 4096, CENSUS_ALLOWANCES = 4096 };
 struct census {
     _Atomic uint32_t connections[CENSUS_SLOTS];
+    struct allowance_slot {
+        _Atomic uint64_t whose;              /* the account's mark and the hour */
+        _Atomic uint32_t messages, recipients, told;
+    } allowances[CENSUS_ALLOWANCES];         /* what accounts have sent in this hour */
     unsigned char ticket_secret[TLS_TICKET_SECRET_OCTETS]; /* of TLS session tickets */
     _Atomic uint64_t habits[CENSUS_HABITS]; /* how the clients of an address begin: see smtpd/haste.c */
 };

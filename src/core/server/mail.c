@@ -70,6 +70,15 @@ struct reply server_mail(struct server_session *session, struct bytes argument)
     return NO_REPLY;
 }
 
+void server_session_answer_limited(struct server_session *session, uint32_t wait_s)
+{
+    assert(session->state->question == SERVER_ASK_SENDER && !session->state->asks_author);
+    session->state->question = SERVER_NOTHING;
+    session->state->phase = PHASE_COMMAND;
+    session_say(session, reply_format(session, 450, "4.7.1", "You have sent as much as your account may in an hour; the next message can go in %u minutes", (unsigned)(wait_s / 60 + 1)));
+    session_reset(session);
+}
+
 void server_session_answer_sender(struct server_session *session, enum sender_verdict verdict)
 {
     struct server_state *state = session->state;

@@ -118,6 +118,8 @@ bool server_session_action(struct server_session *session, struct server_action 
 void server_session_tls_started(struct server_session *session, struct bytes tls);
 void server_session_answer_password(struct server_session *session, enum password_verdict verdict, struct bytes account);
 void server_session_answer_sender(struct server_session *session, enum sender_verdict verdict);
+/* To MAIL's question instead: the account has sent as much as it may for now. */
+void server_session_answer_limited(struct server_session *session, uint32_t wait_s);
 void server_session_answer_recipient(struct server_session *session, enum recipient_verdict verdict,
                                      const struct recipient *targets, size_t target_count);
 /* `id` is the queue id for the reply's text. */

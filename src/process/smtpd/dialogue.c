@@ -170,6 +170,19 @@ static void ask(struct dialogue *dialogue, enum ipc_kind kind, const struct serv
         question_ask(dialogue, kind, action);
 }
 
+/* The sender of MAIL, or somebody in the header of the message that is arriving. */
+static void ask_sender(struct dialogue *dialogue, const struct server_action *action)
+{
+    bool begins = dialogue->intake.id == 0;
+    uint32_t wait_s = begins ? allowance_wait_s(dialogue->smtpd, action->account) : 0;
+    if (dialogue->door->policy.role == ROLE_LOCAL) /* who is on this machine may speak for it */
+        server_session_answer_sender(&dialogue->session, SENDER_ALLOWED);
+    else if (wait_s > 0)
+        server_session_answer_limited(&dialogue->session, wait_s);
+    else
+        ask(dialogue, IPC_SENDER, action);
+}
+
 /* False when the dialogue is gone. */
 static bool carry_out(struct dialogue *dialogue, const struct server_action *action)
 {
@@ -196,10 +209,7 @@ static bool carry_out(struct dialogue *dialogue, const struct server_action *act
         question_ask(dialogue, IPC_PASSWORD, action);
         break;
     case SERVER_ASK_SENDER:
-        if (dialogue->door->policy.role == ROLE_LOCAL) /* who is on this machine may speak for it */
-            server_session_answer_sender(&dialogue->session, SENDER_ALLOWED);
-        else
-            ask(dialogue, IPC_SENDER, action);
+        ask_sender(dialogue, action);
         break;
     case SERVER_ASK_RECIPIENT:
         ask(dialogue, IPC_RECIPIENT, action);

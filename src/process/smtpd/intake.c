@@ -146,6 +146,8 @@ static void log_accepted(const struct dialogue *dialogue, const struct envelope 
 void intake_stored(struct dialogue *dialogue, enum store_verdict verdict)
 {
     const struct envelope *envelope = dialogue->question.action.envelope;
+    if (verdict == STORE_DONE && dialogue->door->policy.role == ROLE_SUBMISSION)
+        allowance_charge(dialogue->smtpd, dialogue->session.origin.account, envelope->recipient_count);
     if (verdict == STORE_DONE)
         log_accepted(dialogue, envelope);
     else

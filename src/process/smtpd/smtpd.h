@@ -137,6 +137,11 @@ void haste_met(const struct door *door, struct bytes address, uint64_t after_ms)
 /* It waited for the greeting. */
 void patience_met(const struct door *door, struct bytes address);
 
+/* ---- allowance.c: what an account may send in an hour ---- */
+/* Seconds until it may send again; 0: now. */
+uint32_t allowance_wait_s(struct smtpd *smtpd, struct bytes account);
+void allowance_charge(struct smtpd *smtpd, struct bytes account, size_t recipients);
+
 /* ---- dialogue.c ---- */
 /* Takes the descriptor over. `visitor` is counted already. `account` as in server_session_start(). */
 void dialogue_start(struct door *door, int descriptor, struct visitor *visitor, struct bytes address, struct bytes account);
