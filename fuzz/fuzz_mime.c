@@ -27,6 +27,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct bytes to = BYTES("bob@example.com");
     struct mime_letter letter = {.from = buffer_bytes(&from), .to = &to, .to_count = 1, .subject = subject, .text = rest, .message_id = BYTES("1@example.org"),
                                  .attachments = (choices.octets[0] & 1) != 0};
+    struct buffer plain = {0};
+    if ((choices.octets[1] & 1) != 0) {
+        mime_text_of_html(&plain, rest);
+        letter.html = rest;
+        letter.text = buffer_bytes(&plain);
+    }
     if (mime_check(&letter) == NULL && mime_check_name(file) == NULL) {
         struct mime mime;
         mime_begin(&mime, &out, &letter);
@@ -41,6 +47,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         struct bytes header = bytes_first(buffer_bytes(&out), bytes_search(buffer_bytes(&out), BYTES("\r\n\r\n")));
         INSIST(bytes_search(header, BYTES("\r\nBcc:")) == SIZE_MAX && bytes_search(header, BYTES("\r\nX-")) == SIZE_MAX);
     }
+    buffer_free(&plain);
     buffer_free(&from);
     buffer_free(&out);
     return 0;

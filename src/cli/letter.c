@@ -186,13 +186,19 @@ const char *letter_message_id(struct letter *letter, const struct letter_parts *
     return arena_format(&letter->arena, "%llx.%016llx@%.*s", (unsigned long long)parts->now_ms, (unsigned long long)parts->random, BYTES_ARG(domain));
 }
 
-static bool write_letter(struct letter *letter, const struct letter_parts *parts, struct bytes text, struct error *error)
+static bool read_html(const struct letter_parts *parts, struct buffer *html, struct error *error)
+{
+    struct letter_parts file = {.file = parts->html};
+    return parts->html == NULL || read_text(&file, html, error);
+}
+
+static bool write_letter(struct letter *letter, const struct letter_parts *parts, struct bytes text, struct bytes html, struct error *error)
 {
     struct mime mime;
     struct buffer out = {0};
     struct mime_letter written = {
         .from = bytes_of_text(parts->from), .to = texts_of(&letter->arena, parts->to, parts->to_count), .to_count = parts->to_count,
-        .cc = texts_of(&letter->arena, parts->cc, parts->cc_count), .cc_count = parts->cc_count, .subject = bytes_of_text(parts->subject), .text = text,
+        .cc = texts_of(&letter->arena, parts->cc, parts->cc_count), .cc_count = parts->cc_count, .subject = bytes_of_text(parts->subject), .text = text, .html = html,
         .message_id = bytes_of_text(letter_message_id(letter, parts)),
         .date_ms = parts->now_ms, .attachments = parts->attach_count > 0};
     const char *wrong = mime_check(&written);
@@ -221,19 +227,30 @@ static bool write_whole(struct letter *letter, const struct letter_parts *parts,
     return done;
 }
 
-static bool compose(struct letter *letter, const struct letter_parts *parts, struct buffer *text, struct error *error)
+/* HTML alone has its text in it. */
+static bool read_texts(const struct letter_parts *parts, struct buffer *text, struct buffer *html, struct error *error)
+{
+    if (!read_html(parts, html, error))
+        return false;
+    if (parts->html == NULL || parts->body != NULL || parts->file != NULL)
+        return read_text(parts, text, error);
+    mime_text_of_html(text, buffer_bytes(html));
+    return true;
+}
+
+static bool compose(struct letter *letter, const struct letter_parts *parts, struct buffer *text, struct buffer *html, struct error *error)
 {
     letter->envelope.sender = arena_copy(&letter->arena, parts->sender != NULL ? bytes_of_text(parts->sender) : bare(bytes_of_text(parts->from)));
     if (letter->envelope.sender.length > 0 && !check_address(letter->envelope.sender, &letter->envelope.smtputf8, error))
         return false;
     if (!add_recipients(letter, parts->to, parts->to_count, parts->domain, error) || !add_recipients(letter, parts->cc, parts->cc_count, parts->domain, error) ||
-        !add_recipients(letter, parts->bcc, parts->bcc_count, parts->domain, error) || !read_text(parts, text, error))
+        !add_recipients(letter, parts->bcc, parts->bcc_count, parts->domain, error) || !read_texts(parts, text, html, error))
         return false;
     letter->file = open_temporary(error);
     if (letter->file == NULL)
         return false;
     bool whole = parts->read_recipients || parts->domain != NULL;
-    if (whole ? !write_whole(letter, parts, buffer_bytes(text), error) : !write_letter(letter, parts, buffer_bytes(text), error))
+    if (whole ? !write_whole(letter, parts, buffer_bytes(text), error) : !write_letter(letter, parts, buffer_bytes(text), buffer_bytes(html), error))
         return false;
     if (letter->envelope.recipient_count == 0)
         return error_set(error, EX_DATAERR, "the message names no recipient in To, Cc or Bcc");
@@ -244,10 +261,11 @@ static bool compose(struct letter *letter, const struct letter_parts *parts, str
 
 bool letter_compose(struct letter *letter, const struct letter_parts *parts, struct error *error)
 {
-    struct buffer text = {0};
+    struct buffer text = {0}, html = {0};
     *letter = (struct letter){.file = NULL};
-    bool done = compose(letter, parts, &text, error);
+    bool done = compose(letter, parts, &text, &html, error);
     buffer_free(&text);
+    buffer_free(&html);
     if (!done)
         letter_free(letter);
     return done;

@@ -14,7 +14,8 @@
 #include <stdio.h>
 
 struct letter_parts {
-    const char *from, *subject, *body, *file; /* NULL: not said; without body and file: standard input */
+    const char *from, *subject, *body, *file; /* NULL: not said; without body, file and html: standard input */
+    const char *html;     /* a file: the text as HTML; NULL: none. Without body and file the text is taken from it */
     const char *const *to, *const *cc, *const *bcc, *const *attach;
     size_t to_count, cc_count, bcc_count, attach_count;
     bool read_recipients; /* the text is a whole message with its header, which says who gets it too */

@@ -23,7 +23,7 @@ extern const struct command send_command;
 
 struct wish {
     struct option_list to, cc, bcc, attach;
-    const char *from, *subject, *body, *host, *port, *ports, *order, *user, *password_file, *ca_file, *config, *file, *deadline;
+    const char *from, *subject, *body, *html, *host, *port, *ports, *order, *user, *password_file, *ca_file, *config, *file, *deadline;
     bool read_recipients, json, quiet, fresh;
     uint32_t deadline_ms;
 };
@@ -214,7 +214,7 @@ static int compose_and_submit(struct wish *wish)
     if (wish->from == NULL && !default_sender(wish, &from))
         error_set(&error, EX_USAGE, "say --from: there is no telling who sends");
     struct letter_parts parts = {
-        .from = wish->from != NULL ? wish->from : buffer_text(&from), .subject = wish->subject, .body = wish->body, .file = wish->file, .to = wish->to.at, .to_count = wish->to.count,
+        .from = wish->from != NULL ? wish->from : buffer_text(&from), .subject = wish->subject, .body = wish->body, .html = wish->html, .file = wish->file, .to = wish->to.at, .to_count = wish->to.count,
         .cc = wish->cc.at, .cc_count = wish->cc.count, .bcc = wish->bcc.at, .bcc_count = wish->bcc.count, .attach = wish->attach.at, .attach_count = wish->attach.count,
         .read_recipients = wish->read_recipients, .now_ms = clock_epoch_ms(), .random = random_u64()};
     if (error.text[0] != '\0' || !letter_compose(&letter, &parts, &error))
@@ -236,7 +236,7 @@ static int run(int argc, char **argv)
     struct arguments arguments;
     const struct option_rule rules[] = {
         {OPTION_LIST, "to", 0, &wish.to}, {OPTION_LIST, "cc", 0, &wish.cc}, {OPTION_LIST, "bcc", 0, &wish.bcc}, {OPTION_LIST, "attach", 'a', &wish.attach},
-        {OPTION_TEXT, "from", 'f', &wish.from}, {OPTION_TEXT, "subject", 's', &wish.subject}, {OPTION_TEXT, "body", 'b', &wish.body}, {OPTION_TEXT, "host", 'h', &wish.host},
+        {OPTION_TEXT, "from", 'f', &wish.from}, {OPTION_TEXT, "subject", 's', &wish.subject}, {OPTION_TEXT, "body", 'b', &wish.body}, {OPTION_TEXT, "html", 0, &wish.html}, {OPTION_TEXT, "host", 'h', &wish.host},
         {OPTION_TEXT, "port", 'p', &wish.port}, {OPTION_TEXT, "ports", 0, &wish.ports}, {OPTION_TEXT, "order", 0, &wish.order}, {OPTION_TEXT, "user", 'u', &wish.user},
         {OPTION_TEXT, "password-file", 0, &wish.password_file}, {OPTION_TEXT, "ca-file", 0, &wish.ca_file}, {OPTION_TEXT, "config", 'c', &wish.config},
         {OPTION_FLAG, "recipients", 't', &wish.read_recipients}, {OPTION_FLAG, "json", 0, &wish.json}, {OPTION_FLAG, "fresh", 0, &wish.fresh}, {OPTION_TEXT, "deadline", 0, &wish.deadline},
@@ -276,6 +276,7 @@ const struct command send_command = {
             "  -f, --from ADDRESS       the sender, also as \"Name <address>\"\n"
             "  -s, --subject TEXT       may have any letters\n"
             "  -b, --body TEXT          the text\n"
+            "      --html FILE          the text as HTML; its plain form goes along, or --body\n"
             "  -a, --attach FILE        may be said again\n"
             "  -t, --recipients         FILE or standard input is a whole message with header;\n"
             "                           its To, Cc and Bcc say who gets it, Bcc is taken out;\n"

@@ -153,6 +153,20 @@ def test_the_key_of_an_application_signs_in(shared_server):
         client.sendmail(USER, [USER], "Subject: by key\r\n\r\n")
 
 
+def test_client_mailboat_send_html(shared_server, tmp_path):
+    since = len(shared_server.log)
+    page = tmp_path / "page.html"
+    page.write_text("<html><head><title>Offer</title><style>p { color: red }</style></head><body><h1>Grüße</h1><p>fish &amp; chips</p></body></html>")
+    shared_server.cli("send", "--from", USER, "--to", USER, "--subject", "html", "--html", page, "--attach", page)
+    shared_server.wait_log("delivered", f"to={USER}", since=since)
+    import email
+    import email.policy
+    letter = [m for m in (email.message_from_bytes(m, policy=email.policy.default) for m in shared_server.mail(USER)) if m["Subject"] == "html"][0]
+    assert letter.get_body(("plain",)).get_content().split() == ["Offer", "Grüße", "fish", "&", "chips"]
+    assert "<h1>Grüße</h1>" in letter.get_body(("html",)).get_content()
+    assert next(letter.iter_attachments()).get_content_type() == "text/html"
+
+
 def test_tls_sessions_are_resumed_by_whichever_process(shared_server):
     """Tickets of one smtpd process are understood by the others."""
     context = ssl.create_default_context(cafile=shared_server.ca)

@@ -45,6 +45,8 @@ const char *mime_check(const struct mime_letter *letter)
         return "an address has a line break, or is not UTF-8";
     if (!is_clean(letter->subject))
         return "the subject has a line break, or is not UTF-8";
+    if (!bytes_is_utf8(letter->html))
+        return "the HTML is not UTF-8; convert it first";
     if (!bytes_is_utf8(letter->text))
         return "the text is not UTF-8; send it as an attachment, or convert it first";
     return NULL;
@@ -201,10 +203,10 @@ static void add_quoted_line(struct buffer *out, struct bytes line)
     }
 }
 
-static void add_text(struct buffer *out, struct bytes text)
+static void add_text(struct buffer *out, const char *kind, struct bytes text)
 {
     bool as_it_is = goes_as_it_is(text);
-    buffer_add_format(out, "Content-Type: text/plain; charset=%s\r\nContent-Transfer-Encoding: %s\r\n\r\n", bytes_is_ascii(text) ? "us-ascii" : "utf-8",
+    buffer_add_format(out, "Content-Type: text/%s; charset=%s\r\nContent-Transfer-Encoding: %s\r\n\r\n", kind, bytes_is_ascii(text) ? "us-ascii" : "utf-8",
                       as_it_is ? "7bit" : "quoted-printable");
     while (text.length > 0) {
         struct bytes line = next_line(&text);
@@ -228,6 +230,76 @@ static void choose_boundary(struct mime *mime, struct bytes seed)
     mime->boundary[2 + length] = '\0';
 }
 
+/* The best comes last (RFC 2046 5.1.4). */
+static void add_alternatives(const struct mime *mime, struct buffer *out, const struct mime_letter *letter)
+{
+    const char *tail = mime->boundary + 2; /* "=_a..." cannot begin as "=_..." does */
+    buffer_add_format(out, "Content-Type: multipart/alternative; boundary=\"=_a%s\"\r\n\r\n--=_a%s\r\n", tail, tail);
+    add_text(out, "plain", letter->text);
+    buffer_add_format(out, "\r\n--=_a%s\r\n", tail);
+    add_text(out, "html", letter->html);
+    buffer_add_format(out, "\r\n--=_a%s--\r\n", tail);
+}
+
+/* ---- text of HTML ---- */
+
+static const struct { const char *name, *text; } entities[] = {{"amp;", "&"}, {"lt;", "<"}, {"gt;", ">"}, {"quot;", "\""}, {"apos;", "'"}, {"#39;", "'"}, {"nbsp;", " "}};
+/* Tags behind which a line ends. */
+static const char *const line_ends[] = {"br", "/p", "/div", "/h1", "/h2", "/h3", "/h4", "/li", "/tr", "/title"};
+
+static bool is_tag(struct bytes tag, const char *name)
+{
+    size_t length = strlen(name);
+    return bytes_starts_nocase(tag, name) && (tag.length == length || !ascii_is_alnum(tag.at[length]));
+}
+
+/* What the tag at the start of *rest leaves: nothing, or a line's end. What a style or script holds is no text. */
+static void pass_tag(struct buffer *out, struct bytes *rest)
+{
+    size_t end = bytes_find(*rest, '>');
+    struct bytes tag = bytes_first(bytes_from(*rest, 1), end == SIZE_MAX ? SIZE_MAX : end - 1);
+    *rest = bytes_from(*rest, end == SIZE_MAX ? rest->length : end + 1);
+    for (size_t i = 0; i < ARRAY_LENGTH(line_ends); i++)
+        if (is_tag(tag, line_ends[i]))
+            buffer_add_text(out, "\n");
+    if (!is_tag(tag, "style") && !is_tag(tag, "script"))
+        return;
+    while (rest->length > 0 && !bytes_starts_nocase(*rest, is_tag(tag, "style") ? "</style" : "</script"))
+        *rest = bytes_from(*rest, 1);
+}
+
+static void pass_entity(struct buffer *out, struct bytes *rest)
+{
+    for (size_t i = 0; i < ARRAY_LENGTH(entities); i++)
+        if (bytes_starts_nocase(bytes_from(*rest, 1), entities[i].name)) {
+            buffer_add_text(out, entities[i].text);
+            *rest = bytes_from(*rest, 1 + strlen(entities[i].name));
+            return;
+        }
+    buffer_add_octet(out, '&');
+    *rest = bytes_from(*rest, 1);
+}
+
+void mime_text_of_html(struct buffer *out, struct bytes rest)
+{
+    while (rest.length > 0) {
+        char octet = rest.at[0];
+        bool space = octet == ' ' || octet == '\t' || octet == '\r' || octet == '\n';
+        if (octet == '<') {
+            pass_tag(out, &rest);
+        } else if (octet == '&') {
+            pass_entity(out, &rest);
+        } else {
+            /* Runs of space are one, and none begins a line. */
+            if (!space)
+                buffer_add_octet(out, octet);
+            else if (out->length > 0 && out->at[out->length - 1] != ' ' && out->at[out->length - 1] != '\n')
+                buffer_add_octet(out, ' ');
+            rest = bytes_from(rest, 1);
+        }
+    }
+}
+
 void mime_begin(struct mime *mime, struct buffer *out, const struct mime_letter *letter)
 {
     *mime = (struct mime){.attachments = letter->attachments};
@@ -242,7 +314,10 @@ void mime_begin(struct mime *mime, struct buffer *out, const struct mime_letter 
     buffer_add_format(out, "Message-ID: <%.*s>\r\nMIME-Version: 1.0\r\n", BYTES_ARG(letter->message_id));
     if (letter->attachments)
         buffer_add_format(out, "Content-Type: multipart/mixed; boundary=\"%s\"\r\n\r\n--%s\r\n", mime->boundary, mime->boundary);
-    add_text(out, letter->text);
+    if (letter->html.length > 0)
+        add_alternatives(mime, out, letter);
+    else
+        add_text(out, "plain", letter->text);
 }
 
 static void add_filename(struct buffer *out, struct bytes name)

@@ -22,6 +22,7 @@ struct mime_letter {
     size_t to_count, cc_count;
     struct bytes subject;        /* UTF-8 */
     struct bytes text;           /* UTF-8, lines end in LF or CRLF */
+    struct bytes html;           /* the same as HTML, as an alternative to the text; empty: none */
     struct bytes message_id;     /* without brackets; also the boundary's seed */
     uint64_t date_ms;
     bool attachments;            /* some will follow */
@@ -40,6 +41,9 @@ struct mime {
 const char *mime_check(const struct mime_letter *letter);
 /* The same for an attachment's name. */
 const char *mime_check_name(struct bytes name);
+
+/* Appends what a person reads of an HTML document: its text without tags. */
+void mime_text_of_html(struct buffer *out, struct bytes html);
 
 void mime_begin(struct mime *mime, struct buffer *out, const struct mime_letter *letter);
 void mime_attach(struct mime *mime, struct buffer *out, struct bytes name);
