@@ -38,3 +38,27 @@ def shared_server(tmp_path_factory, certificates):
     server.add_user("ada@example.org", "secret-of-ada")
     yield server
     server.stop()
+
+
+def pytest_configure(config):
+    config.client_reports = []
+
+
+def pytest_collection_modifyitems(config, items):
+    """For the table: what clients do, and nothing else."""
+    if config.getoption("--write-clients-table"):
+        import clients_table
+        items[:] = [item for item in items if item.originalname in clients_table.CLIENTS]
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = (yield).get_result()
+    if report.when == "call" or report.outcome != "passed":
+        item.config.client_reports.append((item.originalname, item.name.partition("[")[2].rstrip("]").split("-"), report.outcome))
+
+
+def pytest_sessionfinish(session):
+    if session.config.getoption("--write-clients-table"):
+        import clients_table
+        clients_table.write([report for report in session.config.client_reports if report[0] in clients_table.CLIENTS])

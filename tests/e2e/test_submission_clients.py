@@ -139,6 +139,91 @@ def test_client_mailboat_send(shared_server, tmp_path, port):
     assert part.get_filename() == "grüße.pdf" and part.get_content() == attached.read_bytes()
 
 
+PERL = """
+use Net::SMTP; my ($port, $ca, $user, $password) = @ARGV;
+my %tls = (SSL_ca_file => $ca, SSL_verifycn_name => 'localhost', SSL_verifycn_scheme => 'smtp');
+my $s = Net::SMTP->new('localhost', Port => $port, Timeout => 20, SSL => $port == $ENV{SSL_PORT}, %tls) or die "no connection";
+$s->starttls(%tls) or die 'starttls: ' . $s->message if $port != $ENV{SSL_PORT};
+$s->auth($user, $password) or die 'auth: ' . $s->message;
+$s->mail($user) && $s->to($user) && $s->data("From: $user\nSubject: perl $ENV{NAMED}\n\nhi\n") or die $s->message; $s->quit;
+"""
+
+
+@pytest.mark.parametrize("port", PORTS)
+def test_client_perl(shared_server, port):
+    since = len(shared_server.log)
+    done = subprocess.run(["perl", "-e", PERL, str(shared_server.ports[port]), str(shared_server.ca), USER, PASSWORD], capture_output=True, text=True, timeout=60,
+                          env={**os.environ, "SSL_PORT": str(shared_server.ports[465]), "NAMED": str(port)})
+    if "IO::Socket::SSL" in done.stderr:
+        pytest.skip("Perl's IO::Socket::SSL is not installed")
+    assert done.returncode == 0, done.stderr
+    expect(shared_server, f"perl {port}", since)
+
+
+@pytest.mark.parametrize("port", PORTS)
+def test_client_mutt(shared_server, tmp_path, port):
+    since = len(shared_server.log)
+    (tmp_path / "muttrc").write_text(f"set smtp_url=\"{'smtps' if port == 465 else 'smtp'}://{USER}@localhost:{shared_server.ports[port]}/\"\nset smtp_pass=\"{PASSWORD}\"\n"
+                                     f"set smtp_authenticators=plain\nset ssl_force_tls=yes\nset ssl_starttls=yes\nset certificate_file=\"{shared_server.ca}\"\nset ssl_ca_certificates_file=\"{shared_server.ca}\"\n"
+                                     f"set from={USER}\nset use_from=yes\nset copy=no\nset record=\"\"\n")
+    done = subprocess.run(["mutt", "-n", "-F", str(tmp_path / "muttrc"), "-s", f"mutt {port}", "--", USER], input="hi\n", capture_output=True, text=True, timeout=60,
+                          env={**os.environ, "HOME": str(tmp_path), "TERM": "dumb"})
+    assert done.returncode == 0, done.stdout + done.stderr
+    expect(shared_server, f"mutt {port}", since)
+
+
+@pytest.mark.parametrize("port", PORTS)
+def test_client_git(shared_server, tmp_path, port):
+    since = len(shared_server.log)
+    patch = tmp_path / "0001.patch"
+    patch.write_text(f"From 0123456789012345678901234567890123456789 Mon Sep 17 00:00:00 2001\nFrom: {USER}\nDate: Mon, 23 Nov 2026 12:00:00 +0000\nSubject: git {port}\n\nhi\n---\n x | 1 +\n")
+    done = subprocess.run(["git", "send-email", "--no-xmailer", "--quiet", "--confirm=never", "--suppress-cc=all", f"--from={USER}", f"--to={USER}", "--smtp-server=localhost",
+                           f"--smtp-server-port={shared_server.ports[port]}", f"--smtp-encryption={'ssl' if port == 465 else 'tls'}", f"--smtp-ssl-cert-path={shared_server.ca}",
+                           f"--smtp-user={USER}", f"--smtp-pass={PASSWORD}", str(patch)], cwd=tmp_path, capture_output=True, text=True, timeout=60,
+                          env={**os.environ, "HOME": str(tmp_path), "GIT_AUTHOR_NAME": "Ada", "GIT_AUTHOR_EMAIL": USER, "GIT_COMMITTER_NAME": "Ada", "GIT_COMMITTER_EMAIL": USER})
+    if "IO::Socket::SSL" in done.stderr:
+        pytest.skip("Perl's IO::Socket::SSL is not installed")
+    assert done.returncode == 0, done.stdout + done.stderr
+    expect(shared_server, f"git {port}", since)
+
+
+GO = """
+package main
+import ("crypto/tls"; "crypto/x509"; "net/smtp"; "os")
+func check(err error) { if err != nil { panic(err) } }
+func main() {
+	pem, err := os.ReadFile(os.Args[2]); check(err)
+	roots := x509.NewCertPool(); roots.AppendCertsFromPEM(pem)
+	settings := &tls.Config{RootCAs: roots, ServerName: "localhost"}
+	var c *smtp.Client
+	if os.Args[5] == "465" {
+		line, err := tls.Dial("tcp", "localhost:" + os.Args[1], settings); check(err)
+		c, err = smtp.NewClient(line, "localhost"); check(err)
+	} else {
+		c, err = smtp.Dial("localhost:" + os.Args[1]); check(err)
+		check(c.StartTLS(settings))
+	}
+	check(c.Auth(smtp.PlainAuth("", os.Args[3], os.Args[4], "localhost")))
+	check(c.Mail(os.Args[3])); check(c.Rcpt(os.Args[3]))
+	w, err := c.Data(); check(err)
+	_, err = w.Write([]byte("From: " + os.Args[3] + "\r\nSubject: go " + os.Args[5] + "\r\n\r\nhi\r\n")); check(err)
+	check(w.Close()); check(c.Quit())
+}
+"""
+
+
+@pytest.mark.parametrize("port", PORTS)
+def test_client_go(shared_server, tmp_path, port):
+    if shutil.which("go") is None:
+        pytest.skip("Go is not installed")
+    since = len(shared_server.log)
+    (tmp_path / "send.go").write_text(GO)
+    done = subprocess.run(["go", "run", str(tmp_path / "send.go"), str(shared_server.ports[port]), str(shared_server.ca), USER, PASSWORD, str(port)],
+                          capture_output=True, text=True, timeout=180, env={**os.environ, "GOFLAGS": "-mod=mod", "GOCACHE": str(tmp_path / "cache"), "GO111MODULE": "off"})
+    assert done.returncode == 0, done.stderr
+    expect(shared_server, f"go {port}", since)
+
+
 @pytest.mark.parametrize("port", PORTS)
 def test_a_wrong_password_is_refused(shared_server, port):
     with pytest.raises(smtplib.SMTPAuthenticationError) as caught:
