@@ -83,6 +83,14 @@ static void take_action(struct world *world, const struct server_action *action)
         INSIST(world->policy.role == ROLE_SUBMISSION && world->secured && action->user.length > 0 && action->password.length > 0);
         world->question = action->kind;
         break;
+    case SERVER_ASK_SALT:
+        INSIST(world->policy.role == ROLE_SUBMISSION && world->secured && action->user.length > 0);
+        world->question = action->kind;
+        break;
+    case SERVER_ASK_PROOF:
+        INSIST(world->policy.role == ROLE_SUBMISSION && world->secured && action->user.length > 0 && action->proof.length == 32);
+        world->question = action->kind;
+        break;
     case SERVER_ASK_SENDER:
     case SERVER_ASK_RECIPIENT:
         check_allowed(world);
@@ -113,6 +121,11 @@ static void answer(struct world *world)
     } else if (question == SERVER_ASK_PASSWORD) {
         world->signed_in = choice < 3;
         server_session_answer_password(session, choice < 3 ? PASSWORD_RIGHT : (enum password_verdict)(choice - 2), BYTES("ada@example.org"));
+    } else if (question == SERVER_ASK_SALT) {
+        server_session_answer_salt(session, choice == 5 ? bytes_none() : BYTES("sixteen octets.."), 4096, BYTES("eighteen octets..."), choice == 4 ? bytes_none() : BYTES("binding"));
+    } else if (question == SERVER_ASK_PROOF) { /* who is right is signed in with the empty line that follows */
+        world->signed_in = world->signed_in || choice < 3;
+        server_session_answer_proof(session, choice < 3 ? PASSWORD_RIGHT : (enum password_verdict)(choice - 2), BYTES("ada@example.org"), BYTES("thirty-two octets of a signature"));
     } else if (question == SERVER_ASK_SENDER) {
         server_session_answer_sender(session, choice < 4 ? SENDER_ALLOWED : (enum sender_verdict)(choice - 3));
     } else if (question == SERVER_ASK_RECIPIENT) {

@@ -98,6 +98,11 @@ void conn_start_tls_peer(struct conn *conn, struct tls_context *context, const s
 bool conn_tls_resumed(const struct conn *conn);
 /* "TLSv1.3 TLS_AES_256_GCM_SHA384", or "" in clear; into `room`. */
 struct bytes conn_tls_text(const struct conn *conn, char *room, size_t size);
+/* The octets of a channel binding by its name, "tls-exporter" (RFC 9266) or
+ * "tls-server-end-point" (RFC 5929 4), into `room`; none where the connection
+ * has no such binding. */
+enum { CONN_BINDING_MAX = 64 };
+struct bytes conn_tls_binding(const struct conn *conn, struct bytes name, unsigned char room[CONN_BINDING_MAX]);
 enum tls_certificate conn_tls_certificate(const struct conn *conn);
 /* What the peer's certificate says about its fault: "it is for a.example, b.example",
  * "it expired on Nov  1 00:00:00 2026 GMT", "its issuer is CN = ..."; "" when it has none. */

@@ -27,8 +27,11 @@ enum ipc_kind {
     IPC_PEER,  /* + descriptor: a fresh channel to a process */
     IPC_DRAIN, /* finish what is under way, then exit 0 */
     IPC_READY, /* the child is sealed and serves */
+    IPC_LEARN, /* auth: a verifier to be kept for SCRAM */
     /* smtpd asks auth; pickup and queue ask it where recipients go */
     IPC_PASSWORD, IPC_PASSWORD_ANSWER,
+    IPC_SALT, IPC_SALT_ANSWER,  /* SCRAM begins */
+    IPC_PROOF, IPC_PROOF_ANSWER, /* and ends */
     IPC_SENDER, IPC_SENDER_ANSWER,
     IPC_RECIPIENT, IPC_RECIPIENT_ANSWER,
     /* smtpd and pickup give to queue */
@@ -52,6 +55,15 @@ struct ipc_nothing { uint8_t unused; };              /* READY */
 
 struct ipc_password { uint64_t request; struct bytes user, password, client_address; };
 struct ipc_password_answer { uint64_t request; uint32_t verdict; struct bytes account; }; /* enum password_verdict */
+
+/* As of core/server/session.h: SERVER_ASK_SALT, SERVER_ASK_PROOF. */
+struct ipc_salt { uint64_t request; struct bytes user; };
+struct ipc_salt_answer { uint64_t request; struct bytes salt; uint32_t iterations; };
+struct ipc_proof { uint64_t request; struct bytes user, message, proof, client_address; };
+struct ipc_proof_answer { uint64_t request; uint32_t verdict; struct bytes account, signature; };
+
+/* As accounts_learn() takes it. */
+struct ipc_learn { struct bytes address, key, password_hash, verifier; };
 
 struct ipc_sender { uint64_t request; struct bytes account, address; };
 struct ipc_sender_answer { uint64_t request; uint32_t verdict; }; /* enum sender_verdict */
@@ -144,6 +156,7 @@ union ipc_message {
     struct ipc_drain drain;
     struct ipc_peer peer;
     struct ipc_password password; struct ipc_password_answer password_answer;
+    struct ipc_salt salt; struct ipc_salt_answer salt_answer; struct ipc_proof proof; struct ipc_proof_answer proof_answer; struct ipc_learn learn;
     struct ipc_sender sender; struct ipc_sender_answer sender_answer;
     struct ipc_recipient recipient; struct ipc_recipient_answer recipient_answer;
     struct ipc_spool spool; struct ipc_spool_answer spool_answer; struct ipc_spool_drop spool_drop;

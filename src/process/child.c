@@ -79,6 +79,11 @@ bool child_send(struct child *child, struct channel *to, enum ipc_kind kind, con
     return true;
 }
 
+bool child_tell_supervisor(struct child *child, enum ipc_kind kind, const void *message)
+{
+    return child_send(child, &child->wiring->control.channel, kind, message, -1);
+}
+
 void child_exit(struct child *child, int code)
 {
     child->wiring->exit_code = code;

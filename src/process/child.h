@@ -70,6 +70,7 @@ struct child {
 struct channel *child_peer(struct child *child, enum process_role role);
 /* Sends and sees to the rest (watching for room). False when the peer is not there. */
 bool child_send(struct child *child, struct channel *to, enum ipc_kind kind, const void *message, int attached);
+bool child_tell_supervisor(struct child *child, enum ipc_kind kind, const void *message);
 /* Reads no more of what others ask of us; answers to our own questions still come. */
 void child_deafen(struct child *child);
 /* Ends the loop; the process exits with `code`. */

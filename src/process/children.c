@@ -266,7 +266,9 @@ static void control_ready(void *owner, bool readable, bool writable)
     if (writable)
         channel_flush(&child->control);
     while (readable && (news = channel_receive(&child->control, &kind, &message, &attached)) == CHANNEL_MESSAGE)
-        if (kind == IPC_READY && child->stage == CHILD_STARTING) {
+        if (kind != IPC_READY) {
+            child->children->on_message(child->children->owner, child, kind, &message);
+        } else if (child->stage == CHILD_STARTING) {
             child->stage = CHILD_RUNNING;
             child->children->on_change(child->children->owner);
         }

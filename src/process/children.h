@@ -59,6 +59,7 @@ struct children {
     bool started;             /* all were ready once: from now on deaths are survived */
     bool stopping;
     void (*on_change)(void *owner); /* a child became ready or ended */
+    void (*on_message)(void *owner, struct supervised *from, enum ipc_kind kind, const union ipc_message *message); /* what is not about its life */
     void (*on_failed_start)(void *owner, int exit_code);
     void *owner;
 };

@@ -303,6 +303,24 @@ static void on_change(void *owner)
     }
 }
 
+/* Auth reads the accounts and never writes them. */
+static void learn(const struct supervisor *s, const struct ipc_learn *learned)
+{
+    struct error error = {0};
+    struct accounts *accounts = accounts_open(s->config.data_dir, true, &error);
+    bool done = accounts != NULL && accounts_learn(accounts, learned->address, learned->key, learned->password_hash, learned->verifier, &error);
+    log_event(done ? LOG_EVENT_INFO : LOG_EVENT_WARN, done ? "scram_ready" : "scram_not_ready", LOG_BYTES("user", learned->address),
+              LOG_TEXT("reason", error.text));
+    if (accounts != NULL)
+        accounts_close(accounts);
+}
+
+static void on_message(void *owner, struct supervised *from, enum ipc_kind kind, const union ipc_message *message)
+{
+    if (kind == IPC_LEARN)
+        learn(owner, &message->learn);
+}
+
 /* It has said why on stderr; without all of them there is no server. */
 static void on_failed_start(void *owner, int exit_code)
 {
@@ -351,7 +369,8 @@ static bool start(struct supervisor *s, struct error *error)
         return false;
     snprintf(s->submit_path, sizeof s->submit_path, "%s/submit.sock", s->config.data_dir);
     s->children = (struct children){.loop = &s->loop, .config = &s->config, .listening = &s->listening, .owner = s,
-                                    .on_change = on_change, .on_failed_start = on_failed_start};
+                                    
+                                    .on_change = on_change, .on_message = on_message, .on_failed_start = on_failed_start};
     s->children.census = mmap(NULL, sizeof *s->children.census, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (s->children.census != MAP_FAILED && getentropy(s->children.census->ticket_secret, sizeof s->children.census->ticket_secret) != 0)
         return error_set_errno(error, EX_OSERR, "cannot make a secret for TLS sessions");

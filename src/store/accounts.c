@@ -17,17 +17,20 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-enum { SCHEMA_VERSION = 1, APPLICATION_ID = 0x4d426163 /* "MBac" */, BUSY_MS = 5000, KEY_ID_LENGTH = 8 };
+enum { SCHEMA_VERSION = 2, APPLICATION_ID = 0x4d426163 /* "MBac" */, BUSY_MS = 5000, KEY_ID_LENGTH = 8 };
 
 /* Statements of the hot path, prepared once. */
-enum statement { FIND_USER, FIND_KEY, FIND_ALIAS, FIND_DOMAIN, FIRST_OF_DOMAIN, STATEMENTS };
+enum statement { FIND_USER, FIND_KEY, KEYS_OF_USER, FIND_ALIAS, FIND_DOMAIN, FIRST_OF_DOMAIN, STATEMENTS };
 static const char *const statement_texts[STATEMENTS] = {
-    [FIND_USER] = "SELECT address, password, disabled FROM user WHERE address = ?1",
-    [FIND_KEY] = "SELECT user, hash FROM key WHERE id = ?1",
+    [FIND_USER] = "SELECT address, password, disabled, scram FROM user WHERE address = ?1",
+    [FIND_KEY] = "SELECT user, hash, scram FROM key WHERE id = ?1",
+    [KEYS_OF_USER] = "SELECT scram FROM key WHERE user = ?1 AND scram IS NOT NULL ORDER BY id LIMIT 100", /* ACCOUNT_KEYS_MAX */
     [FIND_ALIAS] = "SELECT target FROM alias WHERE address = ?1 ORDER BY target",
     [FIND_DOMAIN] = "SELECT 1 FROM domain WHERE name = ?1",
     [FIRST_OF_DOMAIN] = "SELECT address FROM user ORDER BY substr(address, instr(address, '@') + 1) <> ?1, created, address LIMIT 1",
 };
+
+enum { SECRET = 32 };
 
 struct accounts {
     sqlite3 *db;
@@ -37,15 +40,19 @@ struct accounts {
     size_t domain_count;
     int file;        /* the same file, for its change counter; closed last: closing it drops SQLite's locks */
     uint64_t unknown_version; /* grows while the counter cannot be read */
+    uint8_t secret[SECRET]; /* of the salts */
     bool unreadable; /* a question failed since it was last looked at */
 };
 
 static const char schema[] =
-    "CREATE TABLE user (address TEXT PRIMARY KEY, password TEXT NOT NULL, disabled INTEGER NOT NULL DEFAULT 0, created INTEGER NOT NULL) WITHOUT ROWID;"
+    "CREATE TABLE user (address TEXT PRIMARY KEY, password TEXT NOT NULL, disabled INTEGER NOT NULL DEFAULT 0, created INTEGER NOT NULL, scram BLOB) WITHOUT ROWID;"
     "CREATE TABLE domain (name TEXT PRIMARY KEY) WITHOUT ROWID;"
     "CREATE TABLE alias (address TEXT NOT NULL, target TEXT NOT NULL, PRIMARY KEY (address, target)) WITHOUT ROWID;"
-    "CREATE TABLE key (id TEXT PRIMARY KEY, user TEXT NOT NULL, name TEXT NOT NULL, hash BLOB NOT NULL, created INTEGER NOT NULL) WITHOUT ROWID;"
-    "PRAGMA application_id = 1296195939; PRAGMA user_version = 1;";
+    "CREATE TABLE key (id TEXT PRIMARY KEY, user TEXT NOT NULL, name TEXT NOT NULL, hash BLOB NOT NULL, created INTEGER NOT NULL, scram BLOB) WITHOUT ROWID;"
+    "PRAGMA application_id = 1296195939;";
+
+/* From version 1, which knew no SCRAM. */
+static const char to_version_2[] = "ALTER TABLE user ADD COLUMN scram BLOB; ALTER TABLE key ADD COLUMN scram BLOB;";
 
 /* ---- opening ---- */
 
@@ -73,6 +80,31 @@ static int64_t pragma_number(struct accounts *accounts, const char *text)
     return number;
 }
 
+/* All of it or nothing; somebody else may have done it a moment ago. */
+static bool bring_up_to_date(struct accounts *accounts, const char *changes, int64_t from, struct error *error)
+{
+    static const char more[] = "CREATE TABLE secret (name TEXT PRIMARY KEY, octets BLOB NOT NULL) WITHOUT ROWID;"
+                               "INSERT INTO secret (name, octets) VALUES ('salt', randomblob(32)); PRAGMA user_version = 2;";
+    bool done = sqlite3_exec(accounts->db, "BEGIN IMMEDIATE", NULL, NULL, NULL) == SQLITE_OK;
+    if (done && pragma_number(accounts, "PRAGMA user_version") == from)
+        done = sqlite3_exec(accounts->db, changes, NULL, NULL, NULL) == SQLITE_OK && sqlite3_exec(accounts->db, more, NULL, NULL, NULL) == SQLITE_OK;
+    done = (done && sqlite3_exec(accounts->db, "COMMIT", NULL, NULL, NULL) == SQLITE_OK) || fail_sqlite(accounts, error);
+    if (!done)
+        sqlite3_exec(accounts->db, "ROLLBACK", NULL, NULL, NULL);
+    return done;
+}
+
+static bool read_secret(struct accounts *accounts, struct error *error)
+{
+    sqlite3_stmt *statement;
+    bool read = sqlite3_prepare_v2(accounts->db, "SELECT octets FROM secret WHERE name = 'salt'", -1, &statement, NULL) == SQLITE_OK &&
+                sqlite3_step(statement) == SQLITE_ROW && sqlite3_column_bytes(statement, 0) == SECRET;
+    if (read)
+        memcpy(accounts->secret, sqlite3_column_blob(statement, 0), SECRET);
+    sqlite3_finalize(statement);
+    return read || fail_sqlite(accounts, error);
+}
+
 static bool check_schema(struct accounts *accounts, bool writable, struct error *error)
 {
     int64_t version = pragma_number(accounts, "PRAGMA user_version");
@@ -80,8 +112,13 @@ static bool check_schema(struct accounts *accounts, bool writable, struct error 
     if (tables < 0)
         return fail_sqlite(accounts, error);
     if (version == 0 && tables == 0 && writable)
-        return sqlite3_exec(accounts->db, schema, NULL, NULL, NULL) == SQLITE_OK || fail_sqlite(accounts, error);
-    if (version != SCHEMA_VERSION || pragma_number(accounts, "PRAGMA application_id") != APPLICATION_ID)
+        return bring_up_to_date(accounts, schema, 0, error);
+    bool ours = pragma_number(accounts, "PRAGMA application_id") == APPLICATION_ID;
+    if (version == 1 && ours && writable)
+        return bring_up_to_date(accounts, to_version_2, 1, error);
+    if (version == 1 && ours)
+        return error_set(error, EX_TEMPFAIL, "%s is of an earlier version of Mailboat; mailboat user list, or the next start of the server, brings it up to date", accounts->path);
+    if (version != SCHEMA_VERSION || !ours)
         return error_set(error, EX_DATAERR, "%s is not an accounts file of this version of Mailboat; move it away or use the version that made it", accounts->path);
     return true;
 }
@@ -94,7 +131,7 @@ static bool open_file(struct accounts *accounts, bool writable, struct error *er
     sqlite3_busy_timeout(accounts->db, BUSY_MS);
     if (writable && sqlite3_exec(accounts->db, "PRAGMA synchronous = FULL", NULL, NULL, NULL) != SQLITE_OK)
         return fail_sqlite(accounts, error);
-    if (!check_schema(accounts, writable, error))
+    if (!check_schema(accounts, writable, error) || !read_secret(accounts, error))
         return false;
     for (int i = 0; i < STATEMENTS; i++)
         if (sqlite3_prepare_v3(accounts->db, statement_texts[i], -1, SQLITE_PREPARE_PERSISTENT, &accounts->statements[i], NULL) != SQLITE_OK)
@@ -126,6 +163,7 @@ void accounts_close(struct accounts *accounts)
     sqlite3_close(accounts->db);
     if (accounts->file >= 0)
         close(accounts->file);
+    explicit_bzero(accounts->secret, sizeof accounts->secret);
     free(accounts->path);
     free(accounts);
 }
@@ -251,12 +289,23 @@ bool accounts_is_hosted(struct accounts *accounts, struct bytes domain)
     return hosted;
 }
 
+static struct verifier column_verifier(sqlite3_stmt *statement, int i, bool *there)
+{
+    struct verifier verifier = {0};
+    *there = sqlite3_column_bytes(statement, i) == sizeof verifier;
+    if (*there)
+        memcpy(&verifier, sqlite3_column_blob(statement, i), sizeof verifier);
+    return verifier;
+}
+
 static bool find_canonical(struct accounts *accounts, struct bytes address, struct arena *arena, struct account *account)
 {
     sqlite3_stmt *statement = bind(accounts, FIND_USER, address);
     bool found = next_row(accounts, statement);
-    if (found)
-        *account = (struct account){column(statement, 0, arena), column(statement, 1, arena), sqlite3_column_int(statement, 2) != 0};
+    if (found) {
+        *account = (struct account){.address = column(statement, 0, arena), .password = column(statement, 1, arena), .disabled = sqlite3_column_int(statement, 2) != 0};
+        account->verifier = column_verifier(statement, 3, &account->has_verifier);
+    }
     sqlite3_reset(statement);
     return found;
 }
@@ -343,10 +392,52 @@ bool accounts_find_key(struct accounts *accounts, struct bytes user, struct byte
         return false;
     digest(rest, hash);
     sqlite3_stmt *statement = bind(accounts, FIND_KEY, id);
+    account->has_verifier = false;
+    account->key = arena_copy(arena, id);
     bool matches = next_row(accounts, statement) && bytes_equal(column(statement, 0, arena), account->address) &&
                    sqlite3_column_bytes(statement, 1) == DIGEST && CRYPTO_memcmp(sqlite3_column_blob(statement, 1), hash, DIGEST) == 0;
+    if (matches)
+        account->verifier = column_verifier(statement, 2, &account->has_verifier);
     sqlite3_reset(statement);
     return matches;
+}
+
+/* ---- SCRAM ---- */
+
+void accounts_salt(const struct accounts *accounts, struct bytes user, uint8_t salt[VERIFIER_SALT])
+{
+    struct buffer name = {0};
+    if (!accounts_canonical(&name, user)) {
+        buffer_clear(&name);
+        for (size_t i = 0; i < user.length; i++)
+            buffer_add_octet(&name, ascii_lower(user.at[i]));
+    }
+    verifier_salt(salt, bytes_of(accounts->secret, SECRET), buffer_bytes(&name));
+    buffer_free(&name);
+}
+
+size_t accounts_key_verifiers(struct accounts *accounts, struct bytes address, struct verifier *verifiers, size_t count_max)
+{
+    sqlite3_stmt *statement = bind(accounts, KEYS_OF_USER, address);
+    size_t count = 0;
+    bool there;
+    while (count < count_max && next_row(accounts, statement)) {
+        verifiers[count] = column_verifier(statement, 0, &there);
+        count += there;
+    }
+    sqlite3_reset(statement);
+    return count;
+}
+
+/* With the salt that the address has anyway. */
+static struct verifier verifier_of(const struct accounts *accounts, struct bytes address, struct bytes password)
+{
+    uint8_t salt[VERIFIER_SALT];
+    struct verifier_keys keys;
+    accounts_salt(accounts, address, salt);
+    verifier_derive(&keys, password, bytes_of(salt, sizeof salt), VERIFIER_ITERATIONS);
+    explicit_bzero(keys.client_key, sizeof keys.client_key);
+    return keys.verifier;
 }
 
 /* ---- where mail goes ---- */
@@ -554,10 +645,14 @@ static bool hash_password(struct bytes password, struct buffer *hash, struct err
 bool accounts_user_add(struct accounts *accounts, struct bytes address, struct bytes password, struct error *error)
 {
     struct buffer canonical = {0}, hash = {0};
+    struct verifier verifier;
     bool done = canonical_or_fail(&canonical, address, error) && hosted_or_fail(accounts, buffer_bytes(&canonical), error) &&
-                hash_password(password, &hash, error) &&
-                change(accounts, "INSERT INTO user (address, password, created) VALUES (?1, ?2, strftime('%s', 'now'))",
-                       (struct value[]){{buffer_bytes(&canonical), false}, {buffer_bytes(&hash), false}}, 2, NULL, error);
+                hash_password(password, &hash, error);
+    if (done) {
+        verifier = verifier_of(accounts, buffer_bytes(&canonical), password);
+        done = change(accounts, "INSERT INTO user (address, password, scram, created) VALUES (?1, ?2, ?3, strftime('%s', 'now'))",
+                      (struct value[]){{buffer_bytes(&canonical), false}, {buffer_bytes(&hash), false}, {bytes_of(&verifier, sizeof verifier), true}}, 3, NULL, error);
+    }
     buffer_free(&canonical);
     buffer_free(&hash);
     return done;
@@ -566,9 +661,13 @@ bool accounts_user_add(struct accounts *accounts, struct bytes address, struct b
 bool accounts_user_password(struct accounts *accounts, struct bytes address, struct bytes password, struct error *error)
 {
     struct buffer canonical = {0}, hash = {0};
-    bool done = canonical_or_fail(&canonical, address, error) && hash_password(password, &hash, error) &&
-                change(accounts, "UPDATE user SET password = ?2 WHERE address = ?1",
-                       (struct value[]){{buffer_bytes(&canonical), false}, {buffer_bytes(&hash), false}}, 2, "user", error);
+    struct verifier verifier;
+    bool done = canonical_or_fail(&canonical, address, error) && hash_password(password, &hash, error);
+    if (done) {
+        verifier = verifier_of(accounts, buffer_bytes(&canonical), password);
+        done = change(accounts, "UPDATE user SET password = ?2, scram = ?3 WHERE address = ?1",
+                      (struct value[]){{buffer_bytes(&canonical), false}, {buffer_bytes(&hash), false}, {bytes_of(&verifier, sizeof verifier), true}}, 3, "user", error);
+    }
     buffer_free(&canonical);
     buffer_free(&hash);
     return done;
@@ -582,6 +681,17 @@ static bool change_address(struct accounts *accounts, const char *sql, struct by
                 change(accounts, sql, (struct value[]){{buffer_bytes(&canonical), false}}, 1, what, error);
     buffer_free(&canonical);
     return done;
+}
+
+bool accounts_learn(struct accounts *accounts, struct bytes address, struct bytes key, struct bytes password_hash, struct bytes verifier, struct error *error)
+{
+    if (verifier.length != sizeof(struct verifier))
+        return error_set(error, EX_SOFTWARE, "that is no verifier");
+    if (key.length > 0)
+        return change(accounts, "UPDATE key SET scram = ?3 WHERE id = ?1 AND user = ?2 AND scram IS NULL",
+                      (struct value[]){{key, false}, {address, false}, {verifier, true}}, 3, NULL, error);
+    return change(accounts, "UPDATE user SET scram = ?3 WHERE address = ?1 AND password = ?2 AND scram IS NULL",
+                  (struct value[]){{address, false}, {password_hash, false}, {verifier, true}}, 3, NULL, error);
 }
 
 bool accounts_user_disable(struct accounts *accounts, struct bytes address, bool disabled, struct error *error)
@@ -652,9 +762,10 @@ bool accounts_key_add(struct accounts *accounts, struct bytes user, struct bytes
         add_random(&id, KEY_ID_LENGTH);
         add_random(&rest, KEY_SECRET_LENGTH);
         digest(buffer_bytes(&rest), hash);
-        struct value values[] = {{buffer_bytes(&id), false}, {account.address, false}, {name, false}, {bytes_of(hash, DIGEST), true}};
-        done = change(accounts, "INSERT INTO key (id, user, name, hash, created) VALUES (?1, ?2, ?3, ?4, strftime('%s', 'now'))", values, 4, NULL, error);
         buffer_add_format(secret, "mb_%s_%s", buffer_text(&id), buffer_text(&rest));
+        struct verifier verifier = verifier_of(accounts, account.address, buffer_bytes(secret));
+        struct value values[] = {{buffer_bytes(&id), false}, {account.address, false}, {name, false}, {bytes_of(hash, DIGEST), true}, {bytes_of(&verifier, sizeof verifier), true}};
+        done = change(accounts, "INSERT INTO key (id, user, name, hash, scram, created) VALUES (?1, ?2, ?3, ?4, ?5, strftime('%s', 'now'))", values, 5, NULL, error);
     }
     buffer_free(&id);
     buffer_free(&rest);

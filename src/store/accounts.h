@@ -2,8 +2,8 @@
 /*
  * accounts: users, domains, aliases and application passwords in
  * DATA/accounts.db (SQLite with a rollback journal, see docs/decisions).
- * Subcommands write it; the auth process only reads, and sees each change
- * at once.
+ * Subcommands and the supervisor write it; the auth process only reads, and
+ * sees each change at once.
  *
  * Addresses are kept canonical: without quotes, local part and domain in
  * lower case, the domain as A-labels.
@@ -15,11 +15,13 @@
 #include "error.h"
 #include "smtp/address.h"
 #include "smtp/envelope.h"
+#include "verifier.h"
 
 enum accounts_limit {
     ALIAS_DEPTH_MAX = 10,    /* aliases of aliases */
     ALIAS_TARGETS_MAX = 100, /* that one address may become */
     PASSWORD_MAX = 511,      /* octets: as many as crypt(3) takes */
+    ACCOUNT_KEYS_MAX = 100,  /* of one user, that SCRAM tries; PLAIN and LOGIN know them all */
     KEY_SECRET_LENGTH = 26,  /* characters of base 32: 130 random bits */
 };
 
@@ -47,12 +49,21 @@ struct account {
     struct bytes address;  /* canonical */
     struct bytes password; /* its hash, as crypt(3) writes it */
     bool disabled;
+    bool has_verifier;     /* for SCRAM: of the password, or of the key that was found */
+    struct verifier verifier;
+    struct bytes key;      /* accounts_find_key(): its id */
 };
 /* False when there is no such user. Texts live in `arena`. */
 bool accounts_find(struct accounts *accounts, struct bytes address, struct arena *arena, struct account *account);
 
 /* The user whose application password this is; false when it is none. */
 bool accounts_find_key(struct accounts *accounts, struct bytes user, struct bytes secret, struct arena *arena, struct account *account);
+
+/* The salt of SCRAM for this name, whether there is such a user or not: it
+ * follows from the name and a secret of this installation. */
+void accounts_salt(const struct accounts *accounts, struct bytes user, uint8_t salt[VERIFIER_SALT]);
+/* The verifiers of a user's application passwords; `address` is canonical. */
+size_t accounts_key_verifiers(struct accounts *accounts, struct bytes address, struct verifier *verifiers, size_t count_max);
 
 enum accounts_target { TARGETS_FOUND, TARGETS_UNKNOWN, TARGETS_FOREIGN };
 /*
@@ -71,6 +82,10 @@ bool accounts_may_send(struct accounts *accounts, struct bytes account, struct b
 
 bool accounts_user_add(struct accounts *accounts, struct bytes address, struct bytes password, struct error *error);
 bool accounts_user_password(struct accounts *accounts, struct bytes address, struct bytes password, struct error *error);
+/* A verifier that was made when a password, or with `key` an application
+ * password, was found right; only where there is none yet and, for a
+ * password, while it still has this hash. */
+bool accounts_learn(struct accounts *accounts, struct bytes address, struct bytes key, struct bytes password_hash, struct bytes verifier, struct error *error);
 bool accounts_user_disable(struct accounts *accounts, struct bytes address, bool disabled, struct error *error);
 bool accounts_user_remove(struct accounts *accounts, struct bytes address, struct error *error);
 bool accounts_domain_add(struct accounts *accounts, struct bytes domain, struct error *error);

@@ -133,6 +133,8 @@ static void event_text(struct buffer *out, const struct server_action *a)
         break;
     case SERVER_CONTENT_DROP: buffer_add_text(out, "drop"); break;
     case SERVER_ASK_PASSWORD: buffer_add_format(out, "password %.*s %.*s", BYTES_ARG(a->user), BYTES_ARG(a->password)); break;
+    case SERVER_ASK_SALT: buffer_add_format(out, "salt %.*s %.*s", BYTES_ARG(a->user), BYTES_ARG(a->binding)); break;
+    case SERVER_ASK_PROOF: buffer_add_format(out, "proof %.*s %.*s %.*s", BYTES_ARG(a->user), BYTES_ARG(a->proof), BYTES_ARG(a->message)); break;
     case SERVER_ASK_SENDER: buffer_add_format(out, "sender %.*s %.*s", BYTES_ARG(a->account), BYTES_ARG(a->address)); break;
     case SERVER_ASK_RECIPIENT: buffer_add_format(out, "recipient %.*s", BYTES_ARG(a->address)); break;
     case SERVER_ASK_STORE: buffer_add_text(out, "store"); break;
@@ -223,6 +225,12 @@ static void give_answer(struct play *play, const struct server_action *asked, st
     } else if (asked->kind == SERVER_ASK_PASSWORD) {
         enum password_verdict verdict = (enum password_verdict)script_word(play->script, bytes_split(&rest, ' '), passwords);
         server_session_answer_password(&play->session, verdict, rest);
+    } else if (asked->kind == SERVER_ASK_SALT) { /* the channel binding's octets */
+        server_session_answer_salt(&play->session, bytes_is(rest, "unavailable") ? bytes_none() : BYTES("sixteen octets.."), 4096, BYTES("eighteen octets..."),
+                                   bytes_is(rest, "none") ? bytes_none() : rest);
+    } else if (asked->kind == SERVER_ASK_PROOF) {
+        enum password_verdict verdict = (enum password_verdict)script_word(play->script, bytes_split(&rest, ' '), passwords);
+        server_session_answer_proof(&play->session, verdict, rest, BYTES("thirty-two octets of a signature"));
     } else if (asked->kind == SERVER_ASK_STORE) {
         enum store_verdict verdict = (enum store_verdict)script_word(play->script, bytes_split(&rest, ' '), stores);
         server_session_answer_store(&play->session, verdict, rest);

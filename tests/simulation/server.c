@@ -94,6 +94,8 @@ static void act(struct server *server, const struct server_action *action)
     case SERVER_ASK_SENDER:
     case SERVER_ASK_RECIPIENT:
     case SERVER_ASK_STORE: ask(server, action); break;
+    case SERVER_ASK_SALT: /* nobody signs in here */
+    case SERVER_ASK_PROOF:
     case SERVER_STARTTLS: /* not offered here */
     case SERVER_CLOSE: end_server(server); break;
     case SERVER_NOTHING: break;

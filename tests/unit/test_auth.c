@@ -45,7 +45,10 @@ static void each_failure_doubles_the_lock_up_to_its_limit(void **state)
         now += lock_ms;
         lock_ms = lock_ms * 2 < GUESSES_LOCK_MAX_MS ? lock_ms * 2 : GUESSES_LOCK_MAX_MS;
     }
-    guesses_succeeded(&guesses, here, ada);
+    guesses_succeeded(&guesses, here, ada, now);
+    for (int i = 0; i < GUESSES_FREE_GOOD - 1; i++)
+        guesses_failed(&guesses, here, ada, now);
+    assert_false(guesses_locked(&guesses, here, ada, now));
     guesses_failed(&guesses, here, ada, now);
     assert_false(guesses_locked(&guesses, here, ada, now));
     guesses_free(&guesses);
@@ -62,6 +65,74 @@ static void one_address_that_tries_many_accounts_is_locked(void **state)
     }
     assert_true(guesses_locked(&guesses, here, ada, NOW));
     assert_false(guesses_locked(&guesses, there, ada, NOW));
+    guesses_free(&guesses);
+}
+
+static void an_account_is_locked_for_strangers_and_not_for_its_owner(void **state)
+{
+    struct guesses guesses;
+    char address[32];
+    guesses_start(&guesses, 7);
+    guesses_succeeded(&guesses, here, ada, NOW);
+    for (int i = 0; i <= GUESSES_FREE_ACCOUNT; i++) {
+        snprintf(address, sizeof address, "198.51.100.%d", i);
+        assert_false(guesses_locked(&guesses, there, ada, NOW));
+        guesses_failed(&guesses, bytes_of_text(address), ada, NOW);
+    }
+    assert_true(guesses_locked(&guesses, there, ada, NOW));
+    assert_true(guesses_locked(&guesses, there, BYTES("ADA@Example.ORG"), NOW));
+    assert_false(guesses_locked(&guesses, here, ada, NOW));
+    assert_false(guesses_locked(&guesses, there, bob, NOW));
+    guesses_free(&guesses);
+}
+
+static void an_ipv6_guesser_has_the_whole_64(void **state)
+{
+    struct guesses guesses;
+    char address[48];
+    guesses_start(&guesses, 7);
+    for (int i = 0; i <= GUESSES_FREE; i++) {
+        snprintf(address, sizeof address, "2001:db8:0:1::%x", i);
+        guesses_failed(&guesses, bytes_of_text(address), ada, NOW);
+    }
+    assert_true(guesses_locked(&guesses, BYTES("2001:db8:0:1:ffff::1"), ada, NOW));
+    assert_false(guesses_locked(&guesses, BYTES("2001:db8:0:2::1"), ada, NOW));
+    guesses_free(&guesses);
+}
+
+static void a_flood_neither_frees_the_guesser_nor_harms_who_signed_in(void **state)
+{
+    struct guesses guesses;
+    char address[32], account[32];
+    guesses_start(&guesses, 7);
+    guesses_succeeded(&guesses, here, ada, NOW);
+    for (int i = 0; i < 20; i++)
+        guesses_failed(&guesses, there, bob, NOW);
+    for (int i = 0; i < 20 * GUESSES_SLOTS; i++) {
+        snprintf(address, sizeof address, "10.%d.%d.%d", i >> 16, i >> 8 & 255, i & 255);
+        snprintf(account, sizeof account, "u%d@example.org", i);
+        guesses_failed(&guesses, bytes_of_text(address), bytes_of_text(account), NOW);
+    }
+    assert_true(guesses_locked(&guesses, there, bob, NOW));
+    assert_false(guesses_locked(&guesses, here, ada, NOW));
+    guesses_free(&guesses);
+}
+
+static void a_lock_is_seen_and_undone(void **state)
+{
+    struct guesses guesses;
+    size_t at = 0;
+    guesses_start(&guesses, 7);
+    for (int i = 0; i <= GUESSES_FREE; i++)
+        guesses_failed(&guesses, here, BYTES("Ada@example.org\n"), NOW);
+    const struct guess *found = guesses_next_locked(&guesses, &at, NOW);
+    assert_non_null(found);
+    assert_string_equal(found->address, "192.0.2.1");
+    assert_string_equal(found->account, "ada@example.org?");
+    assert_null(guesses_next_locked(&guesses, &at, NOW));
+    assert_int_equal(guesses_unlock(&guesses, BYTES("192.0.2.9"), NOW), 0);
+    assert_int_equal(guesses_unlock(&guesses, BYTES("ada@example.org\n"), NOW), 1);
+    assert_false(guesses_locked(&guesses, here, BYTES("ada@example.org\n"), NOW));
     guesses_free(&guesses);
 }
 
@@ -134,7 +205,11 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(some_wrong_passwords_are_free_and_one_more_locks), cmocka_unit_test(each_failure_doubles_the_lock_up_to_its_limit),
-        cmocka_unit_test(one_address_that_tries_many_accounts_is_locked),   cmocka_unit_test(a_right_password_is_remembered_for_a_while),
+        cmocka_unit_test(one_address_that_tries_many_accounts_is_locked),
+        cmocka_unit_test(an_account_is_locked_for_strangers_and_not_for_its_owner),
+        cmocka_unit_test(an_ipv6_guesser_has_the_whole_64),
+        cmocka_unit_test(a_flood_neither_frees_the_guesser_nor_harms_who_signed_in),
+        cmocka_unit_test(a_lock_is_seen_and_undone), cmocka_unit_test(a_right_password_is_remembered_for_a_while),
         cmocka_unit_test(fields_cannot_be_shifted_into_each_other),         cmocka_unit_test(answers_hold_until_the_accounts_change),
         cmocka_unit_test(answers_are_bounded),
     };

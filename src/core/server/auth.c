@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* auth: AUTH PLAIN and LOGIN (RFC 4954, RFC 4616), under TLS only. */
+/* auth: AUTH PLAIN and LOGIN (RFC 4954, RFC 4616), under TLS only; the steps of
+ * SCRAM are in scram.c. */
 #include "server/state.h"
 
 #include "smtp/base64.h"
@@ -15,16 +16,17 @@ void auth_forget(struct server_session *session)
 {
     wipe(&session->state->auth_user);
     wipe(&session->state->auth_password);
+    scram_forget(session);
 }
 
-static struct reply challenge(struct server_session *session, enum auth_step step, const char *text)
+struct reply auth_challenge(struct server_session *session, enum auth_step step, const char *text)
 {
     session->state->auth_step = step;
     session->state->phase = PHASE_AUTH;
     return REPLY(334, NULL, text);
 }
 
-static struct reply give_up(struct server_session *session, struct reply reply)
+struct reply auth_give_up(struct server_session *session, struct reply reply)
 {
     auth_forget(session);
     session->state->phase = PHASE_COMMAND;
@@ -46,9 +48,9 @@ static struct reply plain_response(struct server_session *session, struct buffer
     struct bytes authorize = bytes_split(&rest, '\0');
     struct bytes user = bytes_split(&rest, '\0');
     if (user.length == 0 || rest.length == 0 || bytes_find(rest, '\0') != SIZE_MAX || !bytes_is_utf8(user))
-        return give_up(session, REPLY(501, "5.5.2", "That is not a PLAIN response"));
+        return auth_give_up(session, REPLY(501, "5.5.2", "That is not a PLAIN response"));
     if (authorize.length > 0 && !bytes_equal(authorize, user))
-        return give_up(session, REPLY(535, "5.7.8", "Signing in for another account is not possible"));
+        return auth_give_up(session, REPLY(535, "5.7.8", "Signing in for another account is not possible"));
     buffer_add(&state->auth_user, user);
     buffer_add(&state->auth_password, rest);
     return ask_password(session);
@@ -63,14 +65,23 @@ static struct reply take_response(struct server_session *session, struct buffer 
         return plain_response(session, decoded);
     case AUTH_LOGIN_USER:
         if (value.length == 0 || !bytes_is_utf8(value) || bytes_find(value, '\0') != SIZE_MAX)
-            return give_up(session, REPLY(501, "5.5.2", "That is not a user name"));
+            return auth_give_up(session, REPLY(501, "5.5.2", "That is not a user name"));
         buffer_add(&state->auth_user, value);
-        return challenge(session, AUTH_LOGIN_PASSWORD, "UGFzc3dvcmQ6"); /* "Password:" */
+        return auth_challenge(session, AUTH_LOGIN_PASSWORD, "UGFzc3dvcmQ6"); /* "Password:" */
     case AUTH_LOGIN_PASSWORD:
         if (value.length == 0 || bytes_find(value, '\0') != SIZE_MAX)
-            return give_up(session, REPLY(501, "5.5.2", "That is not a password"));
+            return auth_give_up(session, REPLY(501, "5.5.2", "That is not a password"));
         buffer_add(&state->auth_password, value);
         return ask_password(session);
+    case AUTH_SCRAM_FIRST:
+        return scram_first(session, value);
+    case AUTH_SCRAM_FINAL:
+        return scram_final(session, value);
+    case AUTH_SCRAM_END:
+        if (value.length > 0)
+            return auth_give_up(session, REPLY(501, "5.5.2", "That should have been an empty line"));
+        auth_decide(session, PASSWORD_RIGHT, arena_copy(&session->state->session_arena, buffer_bytes(&session->state->auth_user)));
+        return NO_REPLY;
     }
     return NO_REPLY;
 }
@@ -79,35 +90,50 @@ struct reply auth_response(struct server_session *session, struct bytes line)
 {
     struct buffer decoded = {0};
     if (bytes_is(line, "*"))
-        return give_up(session, REPLY(501, "5.7.0", "Authentication was cancelled"));
+        return auth_give_up(session, REPLY(501, "5.7.0", "Authentication was cancelled"));
     if (!base64_decode(&decoded, line)) {
         wipe(&decoded);
-        return give_up(session, REPLY(501, "5.5.2", "That is not base64"));
+        return auth_give_up(session, REPLY(501, "5.5.2", "That is not base64"));
     }
     struct reply reply = take_response(session, &decoded);
     wipe(&decoded);
     return reply;
 }
 
+/* What each begins with, where the client gave no initial response. */
+static const struct mechanism {
+    const char *name, *challenge;
+    enum auth_step step;
+    bool binds;
+} mechanisms[] = {
+    {"PLAIN", "", AUTH_PLAIN_RESPONSE, false},
+    {"LOGIN", "VXNlcm5hbWU6", AUTH_LOGIN_USER, false}, /* "Username:" */
+    {"SCRAM-SHA-256", "", AUTH_SCRAM_FIRST, false},
+    {"SCRAM-SHA-256-PLUS", "", AUTH_SCRAM_FIRST, true},
+};
+
 struct reply server_auth(struct server_session *session, struct bytes argument)
 {
     struct bytes initial = argument;
-    struct bytes mechanism = bytes_split(&initial, ' ');
+    struct bytes name = bytes_split(&initial, ' ');
+    const struct mechanism *mechanism = mechanisms;
     initial = bytes_trim(initial);
     if (session->state->signed_in)
         return REPLY(503, "5.5.1", "You are signed in already");
-    bool plain = bytes_is_nocase(mechanism, "PLAIN");
-    if (!plain && !bytes_is_nocase(mechanism, "LOGIN"))
-        return REPLY(504, "5.5.4", "There are PLAIN and LOGIN; both are safe here, under TLS");
+    while (mechanism < mechanisms + ARRAY_LENGTH(mechanisms) && !bytes_is_nocase(name, mechanism->name))
+        mechanism++;
+    if (mechanism == mechanisms + ARRAY_LENGTH(mechanisms))
+        return REPLY(504, "5.5.4", "There are PLAIN, LOGIN, SCRAM-SHA-256 and SCRAM-SHA-256-PLUS; all are safe here, under TLS");
     auth_forget(session);
-    session->state->auth_step = plain ? AUTH_PLAIN_RESPONSE : AUTH_LOGIN_USER;
+    session->state->auth_step = mechanism->step;
+    session->state->auth_binds = mechanism->binds;
     if (initial.length == 0)
-        return plain ? challenge(session, AUTH_PLAIN_RESPONSE, "") : challenge(session, AUTH_LOGIN_USER, "VXNlcm5hbWU6"); /* "Username:" */
+        return auth_challenge(session, mechanism->step, mechanism->challenge);
     /* "=" is an empty initial response (RFC 4954 4). */
     return auth_response(session, bytes_is(initial, "=") ? bytes_none() : initial);
 }
 
-static struct reply password_reply(struct server_session *session, enum password_verdict verdict)
+struct reply auth_verdict_reply(enum password_verdict verdict)
 {
     switch (verdict) {
     case PASSWORD_RIGHT:
@@ -122,11 +148,15 @@ static struct reply password_reply(struct server_session *session, enum password
     return REPLY(454, "4.7.0", "The password cannot be checked just now; try again in a minute");
 }
 
-void server_session_answer_password(struct server_session *session, enum password_verdict verdict, struct bytes account)
+void auth_count_failure(struct server_session *session)
+{
+    if (++session->state->auth_failures >= AUTH_FAILURES_MAX)
+        session_leave(session, REPLY(421, "4.7.0", "Too many failures; goodbye"));
+}
+
+void auth_decide(struct server_session *session, enum password_verdict verdict, struct bytes account)
 {
     struct server_state *state = session->state;
-    assert(state->question == SERVER_ASK_PASSWORD);
-    state->question = SERVER_NOTHING;
     state->phase = PHASE_COMMAND;
     auth_forget(session);
     if (verdict == PASSWORD_RIGHT) {
@@ -134,7 +164,14 @@ void server_session_answer_password(struct server_session *session, enum passwor
         session->origin.account = arena_copy(&state->session_arena, account);
         session_update_protocol(session);
     }
-    session_say(session, password_reply(session, verdict));
-    if ((verdict == PASSWORD_WRONG || verdict == PASSWORD_LOCKED) && ++state->auth_failures >= AUTH_FAILURES_MAX)
-        session_leave(session, REPLY(421, "4.7.0", "Too many failures; goodbye"));
+    session_say(session, auth_verdict_reply(verdict));
+    if (verdict == PASSWORD_WRONG || verdict == PASSWORD_LOCKED)
+        auth_count_failure(session);
+}
+
+void server_session_answer_password(struct server_session *session, enum password_verdict verdict, struct bytes account)
+{
+    assert(session->state->question == SERVER_ASK_PASSWORD);
+    session->state->question = SERVER_NOTHING;
+    auth_decide(session, verdict, account);
 }

@@ -50,5 +50,5 @@ struct reply server_ehlo(struct server_session *session, struct bytes argument)
                         BYTES_ARG(policy->hostname), (unsigned long long)policy->message_size_max, (unsigned)TRANSACTIONS_MAX,
                         (unsigned)policy->recipients_max, policy_offers_starttls(session) ? "\nSTARTTLS" : "",
                         session->state->secured ? "\nREQUIRETLS" : "",
-                        policy_offers_auth(session) ? "\nAUTH PLAIN LOGIN" : "");
+                        policy_offers_auth(session) ? "\nAUTH PLAIN LOGIN SCRAM-SHA-256 SCRAM-SHA-256-PLUS" : "");
 }

@@ -156,6 +156,15 @@ static void fill_action(struct server_session *session, struct server_action *ac
         action->user = buffer_bytes(&state->auth_user);
         action->password = buffer_bytes(&state->auth_password);
         break;
+    case SERVER_ASK_PROOF:
+        action->message = buffer_bytes(&state->scram_message);
+        action->proof = bytes_of(state->scram_proof, SCRAM_KEY);
+        action->user = buffer_bytes(&state->auth_user);
+        break;
+    case SERVER_ASK_SALT:
+        action->user = buffer_bytes(&state->auth_user);
+        action->binding = buffer_bytes(&state->scram_type);
+        break;
     case SERVER_ASK_SENDER:
         action->account = session->origin.account;
         action->address = state->asks_author ? state->author : state->envelope.sender;
@@ -248,6 +257,8 @@ static void run_command(struct server_session *session, struct bytes line)
         complain(session, reply);
     else
         session_say(session, reply);
+    if (reply.code == 535)
+        auth_count_failure(session);
     if (state->phase == PHASE_TLS)
         session_push(session, SERVER_STARTTLS);
 }
@@ -264,6 +275,8 @@ static void run_line(struct server_session *session, struct bytes line)
         complain(session, reply);
     else
         session_say(session, reply);
+    if (reply.code == 535)
+        auth_count_failure(session);
 }
 
 /* Why this line cannot be a command at all, or code 0. */

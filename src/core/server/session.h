@@ -63,6 +63,9 @@ enum server_action_kind {
     SERVER_CONTENT,       /* `bytes` of it, as they shall be stored: CRLF lines, dots removed */
     SERVER_CONTENT_DROP,  /* forget the message that began */
     SERVER_ASK_PASSWORD,  /* are `user` and `password` right? server_session_answer_password() */
+    SERVER_ASK_SALT,      /* SCRAM begins: server_session_answer_salt() */
+    SERVER_ASK_PROOF,     /* does `user` have the password that this `proof` of `message` was made with?
+                             server_session_answer_proof() */
     SERVER_ASK_SENDER,    /* may `account` send as `address` (of MAIL, then those of From and Sender)? server_session_answer_sender() */
     SERVER_ASK_RECIPIENT, /* where does `address` go? server_session_answer_recipient() */
     SERVER_ASK_STORE,     /* put the message that began on disk; server_session_answer_store() */
@@ -72,7 +75,9 @@ enum server_action_kind {
 struct server_action {
     enum server_action_kind kind;
     struct bytes bytes;              /* REPLY, CONTENT */
-    struct bytes user, password;     /* ASK_PASSWORD; wiped once answered */
+    struct bytes user, password;     /* ASK_PASSWORD; wiped once answered; ASK_SALT, ASK_PROOF the user alone */
+    struct bytes binding;            /* ASK_SALT: the name of the channel binding that is wanted; empty: none */
+    struct bytes message, proof;     /* ASK_PROOF (RFC 5802 3: AuthMessage, ClientProof) */
     struct bytes account, address;   /* ASK_SENDER, ASK_RECIPIENT (account empty on MX) */
     const struct envelope *envelope; /* CONTENT_BEGIN, ASK_STORE; lives until the answer */
 };
@@ -117,6 +122,12 @@ bool server_session_action(struct server_session *session, struct server_action 
 /* Answers; each is allowed only while its question is open (asserted). */
 void server_session_tls_started(struct server_session *session, struct bytes tls);
 void server_session_answer_password(struct server_session *session, enum password_verdict verdict, struct bytes account);
+/* Salt and iterations for the user, SCRAM_NONCE random octets, and those of
+ * the channel binding that was asked for (empty: this connection has none).
+ * A salt of none: nobody can tell now. */
+void server_session_answer_salt(struct server_session *session, struct bytes salt, uint32_t iterations, struct bytes nonce, struct bytes binding);
+/* `signature` is the server's, where the verdict is PASSWORD_RIGHT. */
+void server_session_answer_proof(struct server_session *session, enum password_verdict verdict, struct bytes account, struct bytes signature);
 void server_session_answer_sender(struct server_session *session, enum sender_verdict verdict);
 /* To MAIL's question instead: the account has sent as much as it may for now. */
 void server_session_answer_limited(struct server_session *session, uint32_t wait_s);

@@ -9,6 +9,7 @@
 
 #include "message/header.h"
 #include "server/content.h"
+#include "sasl/scram.h"
 #include "server/session.h"
 #include "smtp/command.h"
 
@@ -33,7 +34,7 @@ struct reply {
 #define REPLY(code, enhanced, text) ((struct reply){(code), (enhanced), (text)})
 #define NO_REPLY ((struct reply){0, NULL, NULL})
 
-enum auth_step { AUTH_PLAIN_RESPONSE, AUTH_LOGIN_USER, AUTH_LOGIN_PASSWORD };
+enum auth_step { AUTH_PLAIN_RESPONSE, AUTH_LOGIN_USER, AUTH_LOGIN_PASSWORD, AUTH_SCRAM_FIRST, AUTH_SCRAM_FINAL, AUTH_SCRAM_END };
 
 enum { ACTIONS_MAX = 6, REPLY_TEXT_MAX = 1024 };
 
@@ -87,6 +88,12 @@ struct server_state {
     enum auth_step auth_step;
     struct buffer auth_user, auth_password; /* wiped after each use */
 
+    bool auth_binds;                        /* the mechanism is SCRAM-SHA-256-PLUS */
+    struct buffer scram_header, scram_type; /* of the client's first message, and the binding it names */
+    struct buffer scram_binding;            /* the octets that the connection has for it */
+    struct buffer scram_nonce, scram_message; /* both nonces; AuthMessage so far */
+    uint8_t scram_proof[SCRAM_KEY];
+
     uint32_t bad_commands, auth_failures, transactions, recipients_refused;
     char text[REPLY_TEXT_MAX];  /* of a reply that was made with reply_format() */
 };
@@ -125,6 +132,17 @@ void data_author_answered(struct server_session *session, enum sender_verdict ve
 /* auth.c */
 struct reply auth_response(struct server_session *session, struct bytes line);
 void auth_forget(struct server_session *session);
+struct reply auth_challenge(struct server_session *session, enum auth_step step, const char *text);
+struct reply auth_give_up(struct server_session *session, struct reply reply);
+/* Signs in as the account, or says why not. */
+void auth_decide(struct server_session *session, enum password_verdict verdict, struct bytes account);
+struct reply auth_verdict_reply(enum password_verdict verdict);
+/* One more refusal: after AUTH_FAILURES_MAX the session ends. */
+void auth_count_failure(struct server_session *session);
+/* scram.c: the client's messages */
+struct reply scram_first(struct server_session *session, struct bytes message);
+struct reply scram_final(struct server_session *session, struct bytes message);
+void scram_forget(struct server_session *session);
 /* data.c: content in PHASE_DATA and PHASE_CHUNK; octets used */
 size_t data_feed(struct server_session *session, struct bytes input);
 size_t chunk_feed(struct server_session *session, struct bytes input);

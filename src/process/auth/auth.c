@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * auth: answers smtpd's questions: is this password right, may this account
- * send as that address, where does this recipient go. Reads accounts.db;
+ * auth: answers smtpd's questions: is this password right, or this proof of
+ * one, may this account send as that address, where does this recipient go. Reads accounts.db;
  * touches nothing else.
  */
 #include "auth/checkers.h"
@@ -43,6 +43,7 @@ struct password_check {
     struct check check;
     struct arena arena;
     struct bytes user, password, client_address, address, hash; /* address: the account's, empty when there is none */
+    struct bytes key; /* the application password's id; then nobody waits for the answer */
 };
 
 static void answer_password(struct auth *auth, struct channel *asker, uint64_t request, enum password_verdict verdict, struct bytes account)
@@ -68,14 +69,29 @@ static void forget_check(struct password_check *checked)
         child_exit(auth->child, EX_OK);
 }
 
+/* From now on the password works with SCRAM too. The supervisor writes it:
+ * this process only reads. */
+static void teach_scram(struct auth *auth, const struct password_check *checked)
+{
+    struct ipc_learn learn = {.address = checked->address, .key = checked->key, .password_hash = checked->hash,
+                              .verifier = bytes_of(&checked->check.verifier, sizeof checked->check.verifier)};
+    if (checked->check.wants_verifier && checked->check.matches && checked->address.length > 0)
+        child_tell_supervisor(auth->child, IPC_LEARN, &learn);
+}
+
 static void finish_check(struct password_check *checked)
 {
+    teach_scram(checked->auth, checked);
+    if (checked->key.length > 0) {
+        forget_check(checked);
+        return;
+    }
     struct auth *auth = checked->auth;
     uint64_t now = clock_now_ms();
     bool right = checked->check.matches && checked->address.length > 0;
     if (right) {
         remembered_add(&auth->remembered, checked->address, checked->password, checked->hash, now);
-        guesses_succeeded(&auth->guesses, checked->client_address, checked->user);
+        guesses_succeeded(&auth->guesses, checked->client_address, checked->user, now);
     } else {
         guesses_failed(&auth->guesses, checked->client_address, checked->user, now);
     }
@@ -88,6 +104,35 @@ static void checks_done(void *owner, bool readable, bool writable)
     struct auth *auth = owner;
     for (struct check *check; (check = checkers_take(auth->checkers)) != NULL;)
         finish_check(check->owner);
+}
+
+static bool give_check(struct password_check *checked)
+{
+    struct auth *auth = checked->auth;
+    checked->next = auth->checks;
+    auth->checks = checked;
+    auth->check_count++;
+    return checkers_give(auth->checkers, &checked->check);
+}
+
+static void want_verifier(struct auth *auth, struct password_check *checked)
+{
+    checked->check.wants_verifier = true;
+    accounts_salt(auth->accounts, checked->address, checked->check.salt);
+}
+
+/* An application password of before there was SCRAM here. */
+static void learn_key(struct auth *auth, const struct ipc_password *asked, const struct account *account)
+{
+    struct password_check *checked = memory_new(sizeof *checked);
+    checked->auth = auth;
+    checked->address = arena_copy(&checked->arena, account->address);
+    checked->password = arena_copy(&checked->arena, asked->password);
+    checked->key = arena_copy(&checked->arena, account->key);
+    checked->check = (struct check){.password = (char *)(uintptr_t)checked->password.at, .owner = checked};
+    want_verifier(auth, checked);
+    if (!give_check(checked))
+        forget_check(checked);
 }
 
 /* Unknown users, disabled ones and wrong passwords take the same way: one
@@ -105,10 +150,9 @@ static void check_slowly(struct auth *auth, struct channel *asker, const struct 
     checked->hash = arena_copy(&checked->arena, usable ? account->password : bytes_of_text(accounts_dummy_hash()));
     checked->address = usable ? arena_copy(&checked->arena, account->address) : bytes_none();
     checked->check = (struct check){.hash = (char *)(uintptr_t)checked->hash.at, .password = (char *)(uintptr_t)checked->password.at, .owner = checked};
-    checked->next = auth->checks;
-    auth->checks = checked;
-    auth->check_count++;
-    if (checkers_give(auth->checkers, &checked->check))
+    if (usable && !account->has_verifier)
+        want_verifier(auth, checked);
+    if (give_check(checked))
         return;
     answer_password(auth, asker, asked->request, PASSWORD_UNAVAILABLE, bytes_none());
     forget_check(checked);
@@ -121,6 +165,8 @@ static void ask_password(struct auth *auth, struct channel *asker, const struct 
     /* An application's key is too long to be guessed: others' guesses do not lock it out. */
     if (accounts_find_key(auth->accounts, asked->user, asked->password, &arena, &account) && !account.disabled) {
         answer_password(auth, asker, asked->request, PASSWORD_RIGHT, account.address);
+        if (!account.has_verifier)
+            learn_key(auth, asked, &account);
     } else if (guesses_locked(&auth->guesses, asked->client_address, asked->user, clock_now_ms()) || asked->password.length > PASSWORD_MAX) {
         answer_password(auth, asker, asked->request, PASSWORD_LOCKED, bytes_none());
     } else {
@@ -132,6 +178,66 @@ static void ask_password(struct auth *auth, struct channel *asker, const struct 
     }
     arena_clear(&arena);
 }
+
+/* ---- SCRAM ---- */
+
+static void ask_salt(struct auth *auth, struct channel *asker, const struct ipc_salt *asked)
+{
+    uint8_t salt[VERIFIER_SALT];
+    accounts_salt(auth->accounts, asked->user, salt);
+    child_send(auth->child, asker, IPC_SALT_ANSWER,
+               &(struct ipc_salt_answer){.request = asked->request, .salt = bytes_of(salt, sizeof salt), .iterations = VERIFIER_ITERATIONS}, -1);
+}
+
+/* The verifier that accepts the proof, among the application passwords and,
+ * where it may be tried, the password; NULL when none does. */
+static const struct verifier *accepting(struct auth *auth, const struct ipc_proof *asked, const struct account *account, bool locked, struct verifier *room)
+{
+    uint8_t proof[SCRAM_KEY];
+    size_t count = accounts_key_verifiers(auth->accounts, account->address, room, ACCOUNT_KEYS_MAX);
+    memcpy(proof, asked->proof.at, sizeof proof);
+    if (account->has_verifier && !locked)
+        room[count++] = account->verifier;
+    const struct verifier *found = NULL;
+    for (size_t i = 0; i < count; i++)
+        if (verifier_accepts(&room[i], asked->message, proof))
+            found = &room[i];
+    return found;
+}
+
+/* A user that is not there is looked up and tried like one that is. */
+static void ask_proof(struct auth *auth, struct channel *asker, const struct ipc_proof *asked)
+{
+    static const struct verifier nobodys;
+    struct arena arena = {0};
+    struct account account = {0};
+    struct verifier *room = ARENA_ARRAY(&arena, struct verifier, ACCOUNT_KEYS_MAX + 1);
+    uint8_t signature[SCRAM_KEY] = {0};
+    uint64_t now = clock_now_ms();
+    struct ipc_proof_answer answer = {.request = asked->request, .verdict = PASSWORD_WRONG};
+    bool usable = accounts_find(auth->accounts, asked->user, &arena, &account) && !account.disabled && asked->proof.length == SCRAM_KEY;
+    bool locked = guesses_locked(&auth->guesses, asked->client_address, asked->user, now);
+    if (!usable)
+        account = (struct account){.has_verifier = true, .verifier = nobodys};
+    const struct verifier *found = asked->proof.length == SCRAM_KEY ? accepting(auth, asked, &account, locked, room) : NULL;
+    if (found != NULL && usable) {
+        verifier_sign(found, asked->message, signature);
+        answer.verdict = PASSWORD_RIGHT;
+        answer.account = account.address;
+        answer.signature = bytes_of(signature, sizeof signature);
+        guesses_succeeded(&auth->guesses, asked->client_address, asked->user, now);
+    } else if (locked) {
+        answer.verdict = PASSWORD_LOCKED;
+    } else {
+        guesses_failed(&auth->guesses, asked->client_address, asked->user, now);
+    }
+    if (accounts_are_unreadable(auth->accounts))
+        answer.verdict = PASSWORD_UNAVAILABLE;
+    child_send(auth->child, asker, IPC_PROOF_ANSWER, &answer, -1);
+    arena_clear(&arena);
+}
+
+/* ---- where mail goes ---- */
 
 static void ask_sender(struct auth *auth, struct channel *asker, const struct ipc_sender *asked)
 {
@@ -193,6 +299,8 @@ static void auth_message(struct child *child, struct channel *from, enum ipc_kin
         close(attached);
     switch (kind) {
     case IPC_PASSWORD: ask_password(auth, from, &message->password); break;
+    case IPC_SALT: ask_salt(auth, from, &message->salt); break;
+    case IPC_PROOF: ask_proof(auth, from, &message->proof); break;
     case IPC_SENDER: ask_sender(auth, from, &message->sender); break;
     case IPC_RECIPIENT: ask_recipient(auth, from, &message->recipient); break;
     default: break; /* the table in ipc/message.c lets nothing else through */

@@ -17,6 +17,17 @@ struct checkers {
     int event;
 };
 
+static void run_check(struct check *check)
+{
+    struct verifier_keys keys;
+    check->matches = check->hash == NULL || accounts_password_matches(check->hash, check->password);
+    if (!check->matches || !check->wants_verifier)
+        return;
+    verifier_derive(&keys, bytes_of_text(check->password), bytes_of(check->salt, sizeof check->salt), VERIFIER_ITERATIONS);
+    check->verifier = keys.verifier;
+    explicit_bzero(&keys, sizeof keys);
+}
+
 static void *check_forever(void *owner)
 {
     struct checkers *checkers = owner;
@@ -30,7 +41,7 @@ static void *check_forever(void *owner)
             checkers->waiting_last = NULL;
         checkers->waiting_count--;
         pthread_mutex_unlock(&checkers->lock);
-        check->matches = accounts_password_matches(check->hash, check->password);
+        run_check(check);
         pthread_mutex_lock(&checkers->lock);
         check->next = checkers->done;
         checkers->done = check;

@@ -7,16 +7,20 @@
 #ifndef MAILBOAT_AUTH_CHECKERS_H
 #define MAILBOAT_AUTH_CHECKERS_H
 
+#include "accounts.h"
 #include "arena.h"
 #include "error.h"
 
 enum { CHECKERS_THREADS_MAX = 8, CHECKS_WAITING_MAX = 256 };
 
-/* Owned by whoever gave it; the checker only reads the texts and writes `matches`. */
+/* Owned by whoever gave it; the checker only reads the texts and writes what came of it. */
 struct check {
     struct check *next;
-    char *hash, *password; /* NUL-terminated */
+    char *hash, *password; /* NUL-terminated; no hash: the password is known to be right */
     bool matches;
+    bool wants_verifier;   /* for SCRAM, where it matches */
+    uint8_t salt[VERIFIER_SALT];
+    struct verifier verifier;
     void *owner;
 };
 

@@ -208,6 +208,12 @@ static bool carry_out(struct dialogue *dialogue, const struct server_action *act
     case SERVER_ASK_PASSWORD:
         question_ask(dialogue, IPC_PASSWORD, action);
         break;
+    case SERVER_ASK_SALT:
+        question_ask(dialogue, IPC_SALT, action);
+        break;
+    case SERVER_ASK_PROOF:
+        question_ask(dialogue, IPC_PROOF, action);
+        break;
     case SERVER_ASK_SENDER:
         ask_sender(dialogue, action);
         break;

@@ -9,6 +9,7 @@
 
 #include "clock.h"
 #include "log.h"
+#include "random.h"
 
 #include <unistd.h>
 
@@ -28,6 +29,10 @@ static bool say(struct dialogue *dialogue, struct channel *to)
     switch (question->kind) {
     case IPC_PASSWORD:
         return child_send(child, to, IPC_PASSWORD, &(struct ipc_password){request, action->user, action->password, origin->client_address}, -1);
+    case IPC_SALT:
+        return child_send(child, to, IPC_SALT, &(struct ipc_salt){request, action->user}, -1);
+    case IPC_PROOF:
+        return child_send(child, to, IPC_PROOF, &(struct ipc_proof){request, action->user, action->message, action->proof, origin->client_address}, -1);
     case IPC_SENDER:
         return child_send(child, to, IPC_SENDER, &(struct ipc_sender){request, action->account, action->address}, -1);
     case IPC_RECIPIENT:
@@ -154,6 +159,12 @@ static void answer_unavailable(struct dialogue *dialogue)
     case IPC_PASSWORD:
         server_session_answer_password(&dialogue->session, PASSWORD_UNAVAILABLE, bytes_none());
         break;
+    case IPC_SALT:
+        server_session_answer_salt(&dialogue->session, bytes_none(), 0, bytes_none(), bytes_none());
+        break;
+    case IPC_PROOF:
+        server_session_answer_proof(&dialogue->session, PASSWORD_UNAVAILABLE, bytes_none(), bytes_none());
+        break;
     case IPC_SENDER:
         server_session_answer_sender(&dialogue->session, SENDER_UNAVAILABLE);
         break;
@@ -170,14 +181,39 @@ static void answer_unavailable(struct dialogue *dialogue)
     dialogue_run(dialogue);
 }
 
-static void password_answered(struct dialogue *dialogue, const struct ipc_password_answer *answer)
+static enum password_verdict password_verdict_of(uint32_t verdict)
 {
-    enum password_verdict verdict = answer->verdict <= PASSWORD_UNAVAILABLE ? (enum password_verdict)answer->verdict : PASSWORD_UNAVAILABLE;
+    return verdict <= PASSWORD_UNAVAILABLE ? (enum password_verdict)verdict : PASSWORD_UNAVAILABLE;
+}
+
+static void log_verdict(const struct dialogue *dialogue, enum password_verdict verdict)
+{
     bool wrong = verdict == PASSWORD_WRONG || verdict == PASSWORD_LOCKED;
     log_event(wrong ? LOG_EVENT_WARN : LOG_EVENT_DEBUG, wrong ? "auth_failed" : verdict == PASSWORD_RIGHT ? "auth_ok" : "auth_unavailable",
               LOG_BYTES("user", dialogue->question.action.user), LOG_BYTES("client", dialogue->session.origin.client_address),
               LOG_U64("port", dialogue->door->port), LOG_TEXT("reason", verdict == PASSWORD_LOCKED ? "locked" : ""));
+}
+
+static void password_answered(struct dialogue *dialogue, const struct ipc_password_answer *answer)
+{
+    enum password_verdict verdict = password_verdict_of(answer->verdict);
+    log_verdict(dialogue, verdict);
     server_session_answer_password(&dialogue->session, verdict, answer->account);
+}
+
+static void salt_answered(struct dialogue *dialogue, const struct ipc_salt_answer *answer)
+{
+    unsigned char nonce[SCRAM_NONCE], binding[CONN_BINDING_MAX];
+    random_fill(nonce, sizeof nonce);
+    server_session_answer_salt(&dialogue->session, answer->salt, answer->iterations, bytes_of(nonce, sizeof nonce),
+                               conn_tls_binding(&dialogue->conn, dialogue->question.action.binding, binding));
+}
+
+static void proof_answered(struct dialogue *dialogue, const struct ipc_proof_answer *answer)
+{
+    enum password_verdict verdict = password_verdict_of(answer->verdict);
+    log_verdict(dialogue, verdict);
+    server_session_answer_proof(&dialogue->session, verdict, answer->account, answer->signature);
 }
 
 static void recipient_answered(struct dialogue *dialogue, const struct ipc_recipient_answer *answer)
@@ -208,6 +244,8 @@ static enum ipc_kind answered_question(enum ipc_kind kind, const union ipc_messa
 {
     switch (kind) {
     case IPC_PASSWORD_ANSWER: *request = message->password_answer.request; return IPC_PASSWORD;
+    case IPC_SALT_ANSWER: *request = message->salt_answer.request; return IPC_SALT;
+    case IPC_PROOF_ANSWER: *request = message->proof_answer.request; return IPC_PROOF;
     case IPC_SENDER_ANSWER: *request = message->sender_answer.request; return IPC_SENDER;
     case IPC_RECIPIENT_ANSWER: *request = message->recipient_answer.request; return IPC_RECIPIENT;
     case IPC_SPOOL_ANSWER: *request = message->spool_answer.request; return IPC_SPOOL;
@@ -242,6 +280,12 @@ void question_answered(struct smtpd *smtpd, enum ipc_kind kind, union ipc_messag
     switch (question) {
     case IPC_PASSWORD:
         password_answered(dialogue, &message->password_answer);
+        break;
+    case IPC_SALT:
+        salt_answered(dialogue, &message->salt_answer);
+        break;
+    case IPC_PROOF:
+        proof_answered(dialogue, &message->proof_answer);
         break;
     case IPC_SENDER:
         sender_answered(dialogue, &message->sender_answer);
