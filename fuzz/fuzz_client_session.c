@@ -66,6 +66,14 @@ static void take_action(struct world *world, const struct client_action *action)
         if (choose(&world->choices, 8) == 1)
             client_session_failed(&world->session, STEP_TLS, BYTES("no"));
         break;
+    case CLIENT_ASK_NONCE:
+        INSIST(world->secured || world->options.tls == CLIENT_TLS_NEVER);
+        client_session_answer_nonce(&world->session, BYTES("eighteen octets..."), BYTES("tls-exporter"), choose(&world->choices, 2) == 0 ? bytes_none() : BYTES("binding"));
+        break;
+    case CLIENT_ASK_PROOF:
+        INSIST(action->scram.iterations >= 4096 && action->scram.iterations <= 1000000 && action->scram.salt.length > 0);
+        client_session_answer_proof(&world->session, (const uint8_t *)"thirty-two octets that prove it.", (const uint8_t *)"thirty-two octets of a signature");
+        break;
     case CLIENT_READY: next_message(world); break;
     case CLIENT_WANT_CONTENT: world->wants_content = true; break;
     case CLIENT_SENT: check_results(world, action); break;

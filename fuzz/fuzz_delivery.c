@@ -77,6 +77,13 @@ static void take_action(struct world *world, const struct delivery_action *actio
         else
             delivery_lost(delivery, true, BYTES("the handshake failed"));
         break;
+    case DELIVERY_ASK:
+        INSIST(world->connected);
+        if (action->asked.kind == CLIENT_ASK_NONCE)
+            client_session_answer_nonce(&delivery->session, BYTES("eighteen octets..."), bytes_none(), bytes_none());
+        else
+            client_session_answer_proof(&delivery->session, (const uint8_t *)"thirty-two octets that prove it.", (const uint8_t *)"thirty-two octets of a signature");
+        break;
     case DELIVERY_WANT_CONTENT: delivery_content(delivery, BYTES("Hello\r\n"), ++world->runs % 3 == 0); break;
     case DELIVERY_DONE:
         INSIST(action->result_count == world->envelope.recipient_count);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "dial.h"
 
+#include "dial/signing.h"
 #include "port/facts.h"
 
 #include <errno.h>
@@ -170,7 +171,7 @@ bool dial_race(struct dial *dial, const struct dial_options *options, struct err
     dial->dns = dns_open(NULL, 0, error);
     if (dial->dns == NULL || !dns_start(dial->dns, &dial->loop, error))
         return false;
-    struct dialing_options way = {.host = dial->options.host, .port_count = options->port_count, .helo = bytes_of_text(dial->hostname), .needs_auth = options->needs_auth,
+    struct dialing_options way = {.host = dial->options.host, .port_count = options->port_count, .helo = bytes_of_text(dial->hostname), .needs_auth = options->needs_auth, .by_token = options->by_token,
                                   .examine = options->examine, .own_ca = options->ca_file != NULL, .deadline_ms = options->deadline_ms};
     memcpy(way.ports, options->ports, sizeof way.ports);
     dial->dialled = true;
@@ -214,9 +215,10 @@ void dial_next(struct dial *dial, struct client_action *action)
 {
     for (;;) {
         while (client_session_action(dial->session, action)) {
-            if (action->kind != CLIENT_SEND)
+            if (action->kind == CLIENT_SEND)
+                conn_write(dial->conn, action->bytes);
+            else if (!signing_answer(dial->session, action, dial->conn))
                 return;
-            conn_write(dial->conn, action->bytes);
         }
         size_t used = client_session_feed(dial->session, conn_input(dial->conn));
         if (used > 0) {
@@ -229,10 +231,10 @@ void dial_next(struct dial *dial, struct client_action *action)
         } else if (!client_session_action(dial->session, action)) {
             conn_set_timeout(dial->conn, client_session_timeout_ms(dial->session));
             loop_run(&dial->loop);
-        } else if (action->kind != CLIENT_SEND) {
-            return;
-        } else {
+        } else if (action->kind == CLIENT_SEND) {
             conn_write(dial->conn, action->bytes);
+        } else if (!signing_answer(dial->session, action, dial->conn)) {
+            return;
         }
     }
 }

@@ -18,7 +18,7 @@ struct dial_options {
     struct race_port ports[RACE_PORTS_MAX];
     size_t port_count;
     const char *ca_file;         /* CA certificates to trust instead of the system's, or NULL */
-    bool needs_auth, examine;
+    bool needs_auth, by_token, examine;
     uint32_t deadline_ms;        /* 0: the race's own */
     void (*on_progress)(void *owner, const struct dialing *dialing); /* while it races; may be NULL */
     void *owner;

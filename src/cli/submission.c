@@ -40,7 +40,7 @@ static void ready(struct submission *s)
 {
     if (s->user.length > 0 && !s->signed_in) {
         s->signed_in = true;
-        client_session_sign_in(s->dial->session, s->user, s->password);
+        client_session_sign_in(s->dial->session, s->user, s->password, s->token);
     } else if (s->results != NULL) {
         client_session_quit(s->dial->session);
     } else {
@@ -64,6 +64,8 @@ bool submission_run(struct submission *s)
             return s->results != NULL;
         case CLIENT_CLOSE: return s->results != NULL;
         case CLIENT_STARTTLS: /* the race did it */
+        case CLIENT_ASK_NONCE: /* dial_next() answers these */
+        case CLIENT_ASK_PROOF:
         case CLIENT_NOTHING:
         case CLIENT_SEND: break;
         }

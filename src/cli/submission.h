@@ -15,6 +15,7 @@ struct submission {
     struct letter *letter;       /* its file is read from where it stands */
     struct envelope envelope;
     struct bytes user, password; /* empty user: no signing in */
+    struct bytes token;          /* of OAuth 2, in place of the password */
     bool shows_progress;         /* of large letters, on stderr */
     /* What came of it: */
     struct client_result *results; /* one a recipient; NULL: none, `failure` says why */

@@ -7,6 +7,8 @@
  *   C: EHLO a            the client must say this line; C- these octets
  *   ? ready => send | quit      it is ready: the message of the keys, or the end
  *   ? starttls => ok | fails WHY
+ *   ? nonce => none | BINDING-NAME OCTETS    SCRAM begins
+ *   ? proof SALT ITERATIONS MESSAGE => PROOF SIGNATURE    32 octets each
  *   ? content => more TEXT | last TEXT
  *   ? sent               the transaction is over; for each recipient then
  *   + delivered data 250 2.0.0 ok    its result: outcome, step, code, enhanced code, text
@@ -15,11 +17,12 @@
  *   ! lost WHY           the connection ends
  *   ! step mail | timeout 300000     where it is, how long it waits
  *
- * Keys: tls (never, opportunistic, required, implicit), lmtp, user, password,
+ * Keys: tls (never, opportunistic, required, implicit), lmtp, user, password, token,
  * probe (yes); of the message: from, to (again and again), orcpt, notify,
  * body, ret, envid, size, smtputf8, requiretls (yes).
  */
 #include "client/session.h"
+#include "sasl/scram.h"
 #include "script.h"
 
 enum { RECIPIENTS_MAX = 8 };
@@ -69,7 +72,7 @@ static void start(struct play *play, struct script *script)
     play->options = (struct client_options){.helo = BYTES("client.example.org"),
                                             .tls = (enum client_tls)script_word(script, script_value(script, "tls", "never"), modes),
                                             .lmtp = says_yes(script, "lmtp"), .user = script_value(script, "user", ""),
-                                            .password = script_value(script, "password", ""), .probe_only = says_yes(script, "probe")};
+                                            .password = script_value(script, "password", ""), .token = script_value(script, "token", ""), .probe_only = says_yes(script, "probe")};
     fill_envelope(play);
     client_session_start(&play->session, &play->options);
 }
@@ -91,11 +94,13 @@ static void add_result(struct buffer *out, const struct client_result *r)
 
 static void take_event(struct play *play, const struct client_action *action)
 {
-    static const char *const names[] = {[CLIENT_NOTHING] = "nothing", [CLIENT_SEND] = "", [CLIENT_STARTTLS] = "starttls", [CLIENT_READY] = "ready",
+    static const char *const names[] = {[CLIENT_NOTHING] = "nothing", [CLIENT_SEND] = "", [CLIENT_STARTTLS] = "starttls", [CLIENT_ASK_NONCE] = "nonce", [CLIENT_ASK_PROOF] = "proof ", [CLIENT_READY] = "ready",
                                         [CLIENT_WANT_CONTENT] = "content", [CLIENT_SENT] = "sent", [CLIENT_FAILED] = "failed ", [CLIENT_CLOSE] = "close"};
     play->waiting = action->kind;
     buffer_clear(&play->event);
     buffer_add_text(&play->event, names[action->kind]);
+    if (action->kind == CLIENT_ASK_PROOF)
+        buffer_add_format(&play->event, "%.*s %u %.*s", BYTES_ARG(action->scram.salt), (unsigned)action->scram.iterations, BYTES_ARG(action->scram.message));
     if (action->kind == CLIENT_FAILED)
         add_result(&play->event, &action->failure);
     for (size_t i = 0; i < action->result_count; i++) {
@@ -168,6 +173,10 @@ static void give_answer(struct play *play, enum client_action_kind asked, struct
         client_session_tls_started(&play->session);
     else if (asked == CLIENT_STARTTLS && bytes_is(word, "fails"))
         client_session_failed(&play->session, STEP_TLS, rest);
+    else if (asked == CLIENT_ASK_NONCE)
+        client_session_answer_nonce(&play->session, BYTES("eighteen octets..."), bytes_is(word, "none") ? bytes_none() : word, rest);
+    else if (asked == CLIENT_ASK_PROOF && word.length == SCRAM_KEY && rest.length == SCRAM_KEY)
+        client_session_answer_proof(&play->session, (const uint8_t *)word.at, (const uint8_t *)rest.at);
     else if (asked == CLIENT_READY && bytes_is(word, "send"))
         client_session_send(&play->session, &play->envelope);
     else if (asked == CLIENT_READY && bytes_is(word, "quit"))

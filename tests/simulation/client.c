@@ -77,6 +77,8 @@ static void act(struct client *client, const struct client_action *action)
         client_session_content(&client->session, client->letter->content, true);
         break;
     case CLIENT_SENT: take_results(client, action); break;
+    case CLIENT_ASK_NONCE: /* nobody signs in here */
+    case CLIENT_ASK_PROOF:
     case CLIENT_STARTTLS:
     case CLIENT_FAILED:
     case CLIENT_CLOSE: hang_up(client); break;

@@ -291,6 +291,7 @@ static void perform(struct carrier *carrier, const struct delivery_action *actio
             end_close(carrier->end);
         carrier->end = NULL;
         break;
+    case DELIVERY_ASK: /* nobody signs in here */
     case DELIVERY_STARTTLS:
     case DELIVERY_NOTHING: break;
     }

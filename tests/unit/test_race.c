@@ -236,7 +236,7 @@ static void nobody_signs_in_before_there_is_a_winner(void **state)
     assert_false(heard_anywhere("AUTH ") || heard_anywhere("MAIL"));
     struct race_attempt *won = &g.race.attempts[g.won];
     struct client_action action;
-    client_session_sign_in(&won->session, BYTES("ada"), BYTES("secret"));
+    client_session_sign_in(&won->session, BYTES("ada"), BYTES("secret"), bytes_none());
     assert_true(client_session_action(&won->session, &action) && action.kind == CLIENT_SEND && bytes_starts_nocase(action.bytes, "AUTH PLAIN "));
     assert_int_equal(client_session_feed(&won->session, BYTES("235 2.7.0 ok\r\n")), 14);
     assert_true(client_session_action(&won->session, &action) && action.kind == CLIENT_READY);

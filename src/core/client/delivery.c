@@ -300,7 +300,7 @@ void delivery_learned(struct delivery *delivery, enum dns_type type, const struc
 void delivery_connected(struct delivery *delivery)
 {
     struct client_options options = {.helo = delivery->options.hostname, .tls = tls_of(delivery),
-                                     .user = delivery->options.user, .password = delivery->options.password};
+                                     .user = delivery->options.user, .password = delivery->options.password, .token = delivery->options.token};
     assert(delivery->stage == DELIVERY_CONNECTING);
     client_session_start(&delivery->session, &options);
     delivery->has_session = delivery->connected = true;
@@ -381,6 +381,10 @@ static bool take_session_action(struct delivery *delivery, const struct client_a
         delivery->stage = DELIVERY_HANDSHAKING;
         *action = (struct delivery_action){.kind = DELIVERY_STARTTLS, .name = delivery->host};
         add_checks(delivery, action);
+        return true;
+    case CLIENT_ASK_NONCE:
+    case CLIENT_ASK_PROOF:
+        *action = (struct delivery_action){.kind = DELIVERY_ASK, .asked = *from};
         return true;
     case CLIENT_WANT_CONTENT:
         *action = (struct delivery_action){.kind = DELIVERY_WANT_CONTENT};

@@ -28,7 +28,7 @@ struct delivery_options {
     struct bytes domain;           /* the recipients' domain, or the smarthost's name */
     bool smarthost;                /* its own addresses, no MX; the certificate is checked */
     bool verify;                   /* the certificate must be valid for the host's name */
-    struct bytes user, password;
+    struct bytes user, password, token;
     uint16_t port;
     enum client_tls tls;           /* of hosts that MX records name: where nothing more is demanded of them */
     enum tls_wish wish;            /* the configuration's, for the domain */
@@ -42,6 +42,7 @@ enum delivery_action_kind {
     DELIVERY_CONNECT,      /* to `address`, `port`, within `timeout_ms`; with `tls` shake hands first, for `name` */
     DELIVERY_SEND,
     DELIVERY_STARTTLS,     /* shake hands for `name`, checked where `verify` or by `tlsa` */
+    DELIVERY_ASK,          /* `asked` of the session: signing_answer() of process/dial knows it */
     DELIVERY_WANT_CONTENT, /* delivery_content() */
     DELIVERY_DONE,         /* `results`, one a recipient; they live until the next call of start, next or free */
     DELIVERY_CLOSE,        /* close the connection there is; another CONNECT may follow */
@@ -58,6 +59,7 @@ struct delivery_action {
     const struct dns_record *tlsa; /* with them a certificate is checked by these alone (those that tlsa_is_usable()) */
     size_t tlsa_count;
     struct bytes names[2];         /* with tlsa: more names that the certificate may be for; empty: none */
+    struct client_action asked;
     struct bytes bytes;
     const struct client_result *results;
     size_t result_count;

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "client/state.h"
 
-#include "smtp/base64.h"
-
 #include <assert.h>
 #include <stdlib.h>
 
@@ -17,7 +15,9 @@ enum client_step client_session_step(const struct client_session *session)
     static const enum client_step steps[] = {
         [PHASE_GREETING] = STEP_GREETING, [PHASE_EHLO] = STEP_EHLO, [PHASE_HELO] = STEP_EHLO, [PHASE_STARTTLS] = STEP_TLS,
         [PHASE_HANDSHAKE] = STEP_TLS, [PHASE_AUTH_PLAIN] = STEP_AUTH, [PHASE_AUTH_LOGIN] = STEP_AUTH,
-        [PHASE_AUTH_LOGIN_USER] = STEP_AUTH, [PHASE_AUTH_LOGIN_PASSWORD] = STEP_AUTH, [PHASE_READY] = STEP_MAIL,
+        [PHASE_AUTH_LOGIN_USER] = STEP_AUTH, [PHASE_AUTH_LOGIN_PASSWORD] = STEP_AUTH,
+        [PHASE_AUTH_TOKEN] = STEP_AUTH, [PHASE_AUTH_ASKING] = STEP_AUTH, [PHASE_AUTH_SCRAM_FIRST] = STEP_AUTH, [PHASE_AUTH_SCRAM_FINAL] = STEP_AUTH,
+        [PHASE_AUTH_SCRAM_END] = STEP_AUTH, [PHASE_READY] = STEP_MAIL,
         [PHASE_MAIL] = STEP_MAIL, [PHASE_RCPT] = STEP_RCPT, [PHASE_DATA] = STEP_DATA, [PHASE_CONTENT] = STEP_DATA,
         [PHASE_CHUNK] = STEP_DATA, [PHASE_END] = STEP_DATA, [PHASE_EMPTY_END] = STEP_DATA, [PHASE_RSET] = STEP_MAIL,
         [PHASE_QUIT] = STEP_QUIT, [PHASE_OVER] = STEP_QUIT,
@@ -80,6 +80,8 @@ bool client_session_action(struct client_session *session, struct client_action 
     if (action->kind == CLIENT_SEND) {
         action->bytes = buffer_bytes(&state->out);
         state->out_pulled = true;
+    } else if (action->kind == CLIENT_ASK_PROOF) {
+        action->scram = client_auth_scram(session);
     } else if (action->kind == CLIENT_SENT) {
         action->results = state->results;
         action->result_count = state->envelope->recipient_count;
@@ -124,12 +126,12 @@ void client_fail(struct client_session *session, struct client_result why)
     client_push(session, CLIENT_FAILED);
 }
 
-static void fail_said(struct client_session *session, enum client_step step, enum client_outcome outcome, const char *enhanced, const char *text)
+void client_fail_said(struct client_session *session, enum client_step step, enum client_outcome outcome, const char *enhanced, const char *text)
 {
     client_fail(session, client_result_said(&session->state->session_arena, step, outcome, enhanced, bytes_of_text(text)));
 }
 
-static void fail_reply(struct client_session *session, enum client_step step, const struct smtp_reply *reply)
+void client_fail_reply(struct client_session *session, enum client_step step, const struct smtp_reply *reply)
 {
     struct client_result why = client_result_of(&session->state->session_arena, step, reply);
     if (why.outcome == OUTCOME_DELIVERED) { /* a 2xx that has no place there */
@@ -156,6 +158,7 @@ void client_session_free(struct client_session *session)
     if (state->out.at != NULL)
         explicit_bzero(state->out.at, state->out.capacity); /* it may have held a password */
     buffer_free(&state->out);
+    client_auth_forget(session);
     arena_clear(&state->session_arena);
     arena_clear(&state->transaction_arena);
     free(state);
@@ -186,77 +189,10 @@ static void say_hello(struct client_session *session)
     client_out(session, "%s %.*s", session->options.lmtp ? "LHLO" : "EHLO", BYTES_ARG(session->options.helo));
 }
 
-static void become_ready(struct client_session *session)
+void client_become_ready(struct client_session *session)
 {
     session->state->phase = PHASE_READY;
     client_push(session, CLIENT_READY);
-}
-
-/* ---- AUTH (RFC 4954) ---- */
-
-static void add_plain_response(struct buffer *out, const struct client_options *options)
-{
-    struct buffer response = {0};
-    buffer_add_octet(&response, '\0');
-    buffer_add(&response, options->user);
-    buffer_add_octet(&response, '\0');
-    buffer_add(&response, options->password);
-    base64_encode(out, buffer_bytes(&response));
-    explicit_bzero(response.at, response.capacity);
-    buffer_free(&response);
-}
-
-static void sign_in(struct client_session *session)
-{
-    struct client_state *state = session->state;
-    uint32_t offered = session->capabilities.mechanisms;
-    if (!state->secured && session->options.tls != CLIENT_TLS_NEVER) {
-        fail_said(session, STEP_AUTH, OUTCOME_FAILED, "5.7.0", "there is no TLS: the password was not sent");
-    } else if ((offered & MECHANISM_PLAIN) != 0) {
-        struct buffer response = {0};
-        add_plain_response(&response, &session->options);
-        state->phase = PHASE_AUTH_PLAIN;
-        client_out(session, "AUTH PLAIN %s", buffer_text(&response));
-        explicit_bzero(response.at, response.capacity);
-        buffer_free(&response);
-    } else if ((offered & MECHANISM_LOGIN) != 0) {
-        state->phase = PHASE_AUTH_LOGIN;
-        client_out(session, "AUTH LOGIN");
-    } else {
-        fail_said(session, STEP_AUTH, OUTCOME_FAILED, "5.7.4",
-                  session->capabilities.auth ? "the server offers no way to sign in that we know (PLAIN or LOGIN)"
-                                             : "the server does not let anyone sign in on this port");
-    }
-}
-
-void client_session_sign_in(struct client_session *session, struct bytes user, struct bytes password)
-{
-    assert(client_session_is_ready(session) && session->options.probe_only);
-    session->options.user = user;
-    session->options.password = password;
-    session->options.probe_only = false;
-    sign_in(session);
-}
-
-static void auth_reply(struct client_session *session, const struct smtp_reply *reply)
-{
-    struct client_state *state = session->state;
-    bool continues = state->phase == PHASE_AUTH_LOGIN || state->phase == PHASE_AUTH_LOGIN_USER;
-    if (reply->code == 235 && !continues) {
-        become_ready(session);
-    } else if (reply->code == 334 && continues) {
-        bool user = state->phase == PHASE_AUTH_LOGIN;
-        struct buffer line = {0};
-        base64_encode(&line, user ? session->options.user : session->options.password);
-        state->phase = user ? PHASE_AUTH_LOGIN_USER : PHASE_AUTH_LOGIN_PASSWORD;
-        client_out(session, "%s", buffer_text(&line));
-        explicit_bzero(line.at, line.capacity);
-        buffer_free(&line);
-    } else if (reply->code >= 400) {
-        fail_reply(session, STEP_AUTH, reply);
-    } else {
-        fail_said(session, STEP_AUTH, OUTCOME_DEFERRED, "4.5.0", "the server's answer to AUTH makes no sense");
-    }
 }
 
 /* ---- greeting, EHLO, STARTTLS ---- */
@@ -269,11 +205,11 @@ static void after_hello(struct client_session *session)
         session->state->phase = PHASE_STARTTLS;
         client_out(session, "STARTTLS");
     } else if (may_start && options->tls == CLIENT_TLS_REQUIRED) {
-        fail_said(session, STEP_TLS, OUTCOME_DEFERRED, "4.7.4", "the server does not offer STARTTLS, or something on the way strips it");
+        client_fail_said(session, STEP_TLS, OUTCOME_DEFERRED, "4.7.4", "the server does not offer STARTTLS, or something on the way strips it");
     } else if (options->user.length > 0 && !options->probe_only) {
-        sign_in(session);
+        client_auth_begin(session);
     } else {
-        become_ready(session);
+        client_become_ready(session);
     }
 }
 
@@ -289,7 +225,7 @@ static void hello_reply(struct client_session *session, const struct smtp_reply 
     bool may_fall_back = state->phase == PHASE_EHLO && reply->code / 100 == 5 && !session->options.lmtp && !state->secured &&
                          session->options.tls != CLIENT_TLS_REQUIRED && session->options.user.length == 0;
     if (!may_fall_back) {
-        fail_reply(session, STEP_EHLO, reply);
+        client_fail_reply(session, STEP_EHLO, reply);
         return;
     }
     state->phase = PHASE_HELO;
@@ -331,14 +267,14 @@ static void malformed(struct client_session *session, struct bytes input)
         memcpy(text, "the server speaks TLS here from the first byte", 47);
     else if (bytes_starts_nocase(input, "SSH-"))
         memcpy(text, "an SSH server answers here, not a mail server", 46);
-    fail_said(session, client_session_step(session), OUTCOME_DEFERRED, "4.5.0", text);
+    client_fail_said(session, client_session_step(session), OUTCOME_DEFERRED, "4.5.0", text);
 }
 
 static void take_reply(struct client_session *session, const struct smtp_reply *reply)
 {
     struct client_state *state = session->state;
     if (reply->code == 421 && state->phase != PHASE_QUIT) {
-        fail_reply(session, client_session_step(session), reply);
+        client_fail_reply(session, client_session_step(session), reply);
         return;
     }
     switch (state->phase) {
@@ -346,7 +282,7 @@ static void take_reply(struct client_session *session, const struct smtp_reply *
         if (reply->code == 220)
             say_hello(session);
         else
-            fail_reply(session, STEP_GREETING, reply);
+            client_fail_reply(session, STEP_GREETING, reply);
         break;
     case PHASE_EHLO:
     case PHASE_HELO:
@@ -359,7 +295,11 @@ static void take_reply(struct client_session *session, const struct smtp_reply *
     case PHASE_AUTH_LOGIN:
     case PHASE_AUTH_LOGIN_USER:
     case PHASE_AUTH_LOGIN_PASSWORD:
-        auth_reply(session, reply);
+    case PHASE_AUTH_TOKEN:
+    case PHASE_AUTH_SCRAM_FIRST:
+    case PHASE_AUTH_SCRAM_FINAL:
+    case PHASE_AUTH_SCRAM_END:
+        client_auth_reply(session, reply);
         break;
     case PHASE_MAIL:
     case PHASE_RCPT:
@@ -370,16 +310,17 @@ static void take_reply(struct client_session *session, const struct smtp_reply *
         transaction_reply(session, reply);
         break;
     case PHASE_RSET:
-        become_ready(session);
+        client_become_ready(session);
         break;
     case PHASE_QUIT:
         state->phase = PHASE_OVER;
         client_push(session, CLIENT_CLOSE);
         break;
     case PHASE_HANDSHAKE:
+    case PHASE_AUTH_ASKING:
     case PHASE_READY:
     case PHASE_CONTENT:
-        fail_said(session, client_session_step(session), OUTCOME_DEFERRED, "4.5.0", "the server spoke out of turn");
+        client_fail_said(session, client_session_step(session), OUTCOME_DEFERRED, "4.5.0", "the server spoke out of turn");
         break;
     case PHASE_OVER:
         break;
@@ -394,7 +335,7 @@ size_t client_session_feed(struct client_session *session, struct bytes input)
     if (state->phase == PHASE_OVER || state->action_count > 0 || input.length == 0)
         return 0;
     if (state->phase == PHASE_HANDSHAKE) {
-        fail_said(session, STEP_TLS, OUTCOME_DEFERRED, "4.7.0", "clear text came behind STARTTLS: somebody meddles with the connection");
+        client_fail_said(session, STEP_TLS, OUTCOME_DEFERRED, "4.7.0", "clear text came behind STARTTLS: somebody meddles with the connection");
         return 0;
     }
     switch (reply_parse(input, &reply, &used)) {

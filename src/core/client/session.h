@@ -37,6 +37,7 @@ struct client_options {
     enum client_tls tls;
     bool lmtp;                   /* LHLO, and a reply per recipient at the end (RFC 2033) */
     struct bytes user, password; /* empty user: no AUTH */
+    struct bytes token;          /* of OAuth 2, in place of the password */
     bool probe_only;             /* stop at CLIENT_READY before AUTH: for the race and `mailboat ports` */
 };
 
@@ -51,12 +52,16 @@ struct client_capabilities {
 };
 enum client_mechanism { MECHANISM_PLAIN = 1, MECHANISM_LOGIN = 2, MECHANISM_SCRAM_SHA_256 = 4,
                         MECHANISM_SCRAM_SHA_256_PLUS = 8, MECHANISM_XOAUTH2 = 16, MECHANISM_OAUTHBEARER = 32 };
+/* Is there one among these by which we can sign in, with a password or with a token? */
+bool client_can_sign_in(uint32_t mechanisms, bool by_token);
 
 enum client_action_kind {
     CLIENT_NOTHING,
     CLIENT_SEND,         /* send `bytes`; valid until the next call */
     CLIENT_STARTTLS,     /* shake hands now (unread clear text is an attack: fail), then
                             client_session_tls_started() or client_session_failed(STEP_TLS) */
+    CLIENT_ASK_NONCE,    /* SCRAM begins: client_session_answer_nonce() */
+    CLIENT_ASK_PROOF,    /* SCRAM's arithmetic, for `scram`: client_session_answer_proof() */
     CLIENT_READY,        /* greeted, secured, signed in: send a message, or quit */
     CLIENT_WANT_CONTENT, /* give the next run with client_session_content() */
     CLIENT_SENT,         /* the transaction is over: `results`, one a recipient; then CLIENT_READY or CLIENT_FAILED */
@@ -74,8 +79,15 @@ struct client_result {
     struct bytes text;      /* the reply's text, or our sentence, without control octets */
 };
 
+/* What a proof is made of (RFC 5802 3); lives until the answer. */
+struct client_scram {
+    struct bytes password, salt, message;
+    uint32_t iterations; /* within the limits of sasl/scram.h */
+};
+
 struct client_action {
     enum client_action_kind kind;
+    struct client_scram scram;           /* ASK_PROOF */
     struct bytes bytes;                  /* SEND */
     const struct client_result *results; /* SENT; live until the next send */
     size_t result_count;
@@ -113,7 +125,12 @@ void client_session_content(struct client_session *session, struct bytes run, bo
 void client_session_quit(struct client_session *session);
 /* Goes on where `probe_only` stopped, once and only at CLIENT_READY: signs in,
  * then CLIENT_READY again. For the one connection that won a race. */
-void client_session_sign_in(struct client_session *session, struct bytes user, struct bytes password);
+void client_session_sign_in(struct client_session *session, struct bytes user, struct bytes password, struct bytes token);
+/* SCRAM_NONCE random octets, and the name and octets of the channel binding
+ * that the connection has (both empty: it has none). */
+void client_session_answer_nonce(struct client_session *session, struct bytes nonce, struct bytes binding_name, struct bytes binding);
+/* ClientProof, and the ServerSignature that the server shall prove itself with. */
+void client_session_answer_proof(struct client_session *session, const uint8_t *proof, const uint8_t *signature);
 /* At CLIENT_READY, with nothing waiting to be pulled. */
 bool client_session_is_ready(const struct client_session *session);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * state: what a client session remembers, and what its files share:
- * session.c has the life up to READY, transaction.c the messages,
+ * session.c has the life up to READY, auth.c signs in, transaction.c has the messages,
  * capabilities.c reads EHLO, encode.c writes content.
  */
 #ifndef MAILBOAT_CLIENT_STATE_H
@@ -9,10 +9,12 @@
 
 #include "client/encode.h"
 #include "client/session.h"
+#include "sasl/scram.h"
 
 enum client_phase {
     PHASE_GREETING, PHASE_EHLO, PHASE_HELO, PHASE_STARTTLS, PHASE_HANDSHAKE,
-    PHASE_AUTH_PLAIN, PHASE_AUTH_LOGIN, PHASE_AUTH_LOGIN_USER, PHASE_AUTH_LOGIN_PASSWORD,
+    PHASE_AUTH_PLAIN, PHASE_AUTH_LOGIN, PHASE_AUTH_LOGIN_USER, PHASE_AUTH_LOGIN_PASSWORD, PHASE_AUTH_TOKEN,
+    PHASE_AUTH_ASKING, PHASE_AUTH_SCRAM_FIRST, PHASE_AUTH_SCRAM_FINAL, PHASE_AUTH_SCRAM_END,
     PHASE_READY,
     PHASE_MAIL, PHASE_RCPT, PHASE_DATA, PHASE_CONTENT, PHASE_CHUNK, PHASE_END, PHASE_EMPTY_END, PHASE_RSET,
     PHASE_QUIT, PHASE_OVER,
@@ -29,6 +31,14 @@ struct client_state {
     bool out_pulled;
     struct client_result failure;
     struct arena session_arena;
+
+    /* AUTH. */
+    uint32_t mechanisms;         /* that are offered and were not tried yet */
+    uint32_t mechanism;          /* the one that is tried */
+    struct buffer response;      /* waits for the server's challenge */
+    struct buffer scram_header, scram_bare, scram_nonce, scram_binding, scram_message, scram_final;
+    struct scram_server_first scram_challenge;
+    uint8_t scram_signature[SCRAM_KEY];
 
     /* The transaction. */
     const struct envelope *envelope;
@@ -50,6 +60,16 @@ struct client_result client_result_said(struct arena *arena, enum client_step st
                                         const char *enhanced, struct bytes text);
 /* The session is over. Decides an open transaction first. */
 void client_fail(struct client_session *session, struct client_result why);
+
+void client_fail_said(struct client_session *session, enum client_step step, enum client_outcome outcome, const char *enhanced, const char *text);
+void client_fail_reply(struct client_session *session, enum client_step step, const struct smtp_reply *reply);
+void client_become_ready(struct client_session *session);
+
+/* auth.c */
+void client_auth_begin(struct client_session *session);
+void client_auth_reply(struct client_session *session, const struct smtp_reply *reply);
+void client_auth_forget(struct client_session *session);
+struct client_scram client_auth_scram(const struct client_session *session);
 
 void capabilities_read(struct client_capabilities *capabilities, const struct smtp_reply *reply);
 

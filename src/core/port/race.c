@@ -104,16 +104,11 @@ static void begin_session(struct race *race, struct race_attempt *a, uint64_t no
     a->step_ms = now_ms;
 }
 
-static bool can_sign_in(const struct race_attempt *a)
-{
-    return (a->session.capabilities.mechanisms & (MECHANISM_PLAIN | MECHANISM_LOGIN)) != 0;
-}
-
 static void became_ready(struct race *race, struct race_attempt *a, uint64_t now_ms)
 {
     if (a->certificate != PORT_OPEN) {
         end_attempt(race, a, a->certificate, now_ms);
-    } else if (race->options.needs_auth && !can_sign_in(a)) {
+    } else if (race->options.needs_auth && !client_can_sign_in(a->session.capabilities.mechanisms, race->options.by_token)) {
         end_attempt(race, a, PORT_NO_AUTH, now_ms);
     } else if (race->options.examine) {
         end_attempt(race, a, PORT_OPEN, now_ms);
@@ -148,6 +143,8 @@ static bool take_session_action(struct race *race, size_t i, const struct client
         end_attempt(race, a, verdict_of_failure(a, &from->failure), now_ms);
         return false;
     case CLIENT_NOTHING:
+    case CLIENT_ASK_NONCE:
+    case CLIENT_ASK_PROOF:
     case CLIENT_WANT_CONTENT:
     case CLIENT_SENT:
     case CLIENT_CLOSE:

@@ -51,6 +51,7 @@ struct race_options {
     size_t address_count;
     struct bytes helo;       /* ours; outlives the race */
     bool needs_auth;         /* a way to sign in must be offered */
+    bool by_token;           /* with an OAuth 2 token */
     bool any_certificate;    /* loopback: TLS may be self-signed */
     bool examine;            /* all at once, no winner */
     uint32_t deadline_ms;    /* 0: RACE_DEADLINE_MS */

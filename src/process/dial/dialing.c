@@ -191,7 +191,7 @@ static void on_resolved(void *owner)
         decide(dialing, DIALING_UNRESOLVED);
         return;
     }
-    struct race_options racing = {.port_count = dialing->options.port_count, .helo = dialing->options.helo, .needs_auth = dialing->options.needs_auth,
+    struct race_options racing = {.port_count = dialing->options.port_count, .helo = dialing->options.helo, .needs_auth = dialing->options.needs_auth, .by_token = dialing->options.by_token,
                                   .examine = dialing->options.examine, .address_count = dialing->resolving.address_count};
     memcpy(racing.ports, dialing->options.ports, sizeof racing.ports);
     memcpy(racing.addresses, dialing->resolving.addresses, sizeof racing.addresses);

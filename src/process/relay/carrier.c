@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "relay/relay.h"
 
+#include "dial/signing.h"
 #include "log.h"
 
 #include <arpa/inet.h>
@@ -309,6 +310,9 @@ static bool act(struct carrier *carrier, const struct delivery_action *action)
         carrier->handshaking = true;
         carrier->peer = peer_of(carrier, action);
         conn_start_tls_peer(&carrier->conn, &carrier->relay->tls, &carrier->peer);
+        break;
+    case DELIVERY_ASK:
+        signing_answer(&carrier->delivery.session, &action->asked, &carrier->conn);
         break;
     case DELIVERY_WANT_CONTENT:
         carrier->wants_content = true;
