@@ -24,10 +24,10 @@ static bool not_there(const char *folder, const char *path, struct error *error)
     return error_set_errno(error, EX_UNAVAILABLE, "cannot ask the running server at %s", path);
 }
 
-bool asking_open(struct asking *asking, const char *folder, struct error *error)
+static bool connect_to(struct asking *asking, const char *folder, const char *name, enum process_role peer, struct error *error)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
-    if (snprintf(address.sun_path, sizeof address.sun_path, "%s/control.sock", folder) >= (int)sizeof address.sun_path)
+    if (snprintf(address.sun_path, sizeof address.sun_path, "%s/%s", folder, name) >= (int)sizeof address.sun_path)
         return error_set(error, EX_CONFIG, "data_dir: %s is too long for a socket", folder);
     int descriptor = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
     if (descriptor < 0 || connect(descriptor, (struct sockaddr *)&address, sizeof address) != 0) {
@@ -38,8 +38,18 @@ bool asking_open(struct asking *asking, const char *folder, struct error *error)
         return not_there(folder, address.sun_path, error);
     }
     asking->request = 0;
-    channel_start(&asking->channel, descriptor, PROCESS_CLI, PROCESS_QUEUE, 0);
+    channel_start(&asking->channel, descriptor, PROCESS_CLI, peer, 0);
     return true;
+}
+
+bool asking_open(struct asking *asking, const char *folder, struct error *error)
+{
+    return connect_to(asking, folder, "control.sock", PROCESS_QUEUE, error);
+}
+
+bool asking_open_auth(struct asking *asking, const char *data_dir, struct error *error)
+{
+    return connect_to(asking, data_dir, "auth.sock", PROCESS_AUTH, error);
 }
 
 void asking_close(struct asking *asking)
@@ -121,6 +131,24 @@ bool asking_status(struct asking *asking, bool with_under_way, struct ipc_status
         return false;
     *answer = message.status_answer;
     return true;
+}
+
+bool asking_locks(struct asking *asking, struct ipc_locks_answer *answer, struct error *error)
+{
+    struct ipc_locks asked = {.request = ++asking->request};
+    union ipc_message message;
+    if (!ask(asking, IPC_LOCKS, &asked, IPC_LOCKS_ANSWER, &message, error))
+        return false;
+    *answer = message.locks_answer;
+    return true;
+}
+
+bool asking_unlock(struct asking *asking, struct bytes who, uint64_t *count, struct error *error)
+{
+    struct ipc_unlock asked = {.request = ++asking->request, .who = who};
+    union ipc_message answer;
+    *count = 0;
+    return ask(asking, IPC_UNLOCK, &asked, IPC_CONTROL_ANSWER, &answer, error) && control_answer(&answer, count, error);
 }
 
 /* ---- what is under way ---- */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * asking: what subcommands ask of the running queue process, through the
- * control socket in its folder. asking_open(), questions, asking_close().
+ * asking: what subcommands ask of the running queue and auth processes,
+ * through their control sockets. asking_open(), questions, asking_close().
  * What fails is said in `error`: 69 when no server runs, 77 without the
  * permission, 75 when it gave no answer.
  */
@@ -18,6 +18,7 @@ struct asking {
 
 /* `folder` is DATA/queue. */
 bool asking_open(struct asking *asking, const char *folder, struct error *error);
+bool asking_open_auth(struct asking *asking, const char *data_dir, struct error *error);
 void asking_close(struct asking *asking);
 
 /* A person's word on one message (0: on all); `count` gets the recipients it touched. */
@@ -26,6 +27,11 @@ bool asking_control(struct asking *asking, enum control_verb verb, uint64_t id, 
 bool asking_choose(struct asking *asking, enum control_verb verb, struct chosen *chosen, size_t chosen_count, uint64_t *count, struct error *error);
 /* What goes on; texts and arrays live until the next question. */
 bool asking_status(struct asking *asking, bool with_under_way, struct ipc_status_answer *answer, struct error *error);
+
+/* Of auth: who is locked for guessing, until the next question; and to undo
+ * it for an account or a client's address, `count` gets the locks that were. */
+bool asking_locks(struct asking *asking, struct ipc_locks_answer *answer, struct error *error);
+bool asking_unlock(struct asking *asking, struct bytes who, uint64_t *count, struct error *error);
 
 /* Recipients that are being delivered now; none where no server runs. */
 struct under_way {

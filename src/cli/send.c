@@ -9,6 +9,7 @@
 #include "options.h"
 #include "port/facts.h"
 #include "random.h"
+#include "secret_command.h"
 #include "submission.h"
 #include "target.h"
 
@@ -23,7 +24,7 @@ extern const struct command send_command;
 
 struct wish {
     struct option_list to, cc, bcc, attach;
-    const char *from, *subject, *body, *html, *host, *port, *ports, *order, *user, *password_file, *ca_file, *config, *file, *deadline;
+    const char *from, *subject, *body, *html, *host, *port, *ports, *order, *user, *password_file, *password_command, *oauth_command, *ca_file, *config, *file, *deadline;
     bool read_recipients, json, quiet, fresh;
     uint32_t deadline_ms;
 };
@@ -98,7 +99,7 @@ static bool race_and_remember(struct dial *dial, struct dial_options *options, c
 static bool dial_host(struct dial *dial, const struct wish *wish, struct error *error)
 {
     static struct target target; /* the dial keeps its host */
-    struct dial_options options = {.host = target.host, .ca_file = wish->ca_file, .needs_auth = wish->user != NULL, .deadline_ms = wish->deadline_ms};
+    struct dial_options options = {.host = target.host, .ca_file = wish->ca_file, .needs_auth = wish->user != NULL, .by_token = wish->oauth_command != NULL, .deadline_ms = wish->deadline_ms};
     if (!target_read(&target, wish->host, error))
         return false;
     const char *list = wish->ports != NULL ? wish->ports : wish->port != NULL && strcmp(wish->port, "auto") != 0 ? wish->port : target.ports[0] != '\0' ? target.ports : default_ports;
@@ -181,15 +182,16 @@ static int tell_failure(const struct client_result *why)
     return command_fail(&send_command, &error);
 }
 
-static int submit(const struct wish *wish, struct letter *letter, struct bytes password)
+static int submit(const struct wish *wish, struct letter *letter, struct bytes secret)
 {
     struct dial *dial = memory_new(sizeof *dial);
     struct error error = {0};
-    struct submission s = {.dial = dial, .letter = letter, .envelope = letter_envelope(letter), .password = password,
+    struct submission s = {.dial = dial, .letter = letter, .envelope = letter_envelope(letter),
                            .shows_progress = isatty(STDERR_FILENO) && !wish->quiet};
     bool way = wish->host != NULL ? dial_host(dial, wish, &error) : dial_here(dial, wish, &error);
     if (wish->host != NULL && wish->user != NULL)
         s.user = bytes_of_text(wish->user);
+    *(wish->oauth_command != NULL ? &s.token : &s.password) = secret;
     int exit_code = EX_OK;
     if (!way) {
         exit_code = command_fail(&send_command, &error);
@@ -205,6 +207,21 @@ static int submit(const struct wish *wish, struct letter *letter, struct bytes p
 
 /* ---- the command ---- */
 
+/* The password, or the token. */
+static bool find_secret(const struct wish *wish, struct buffer *secret, int *exit_code)
+{
+    const char *command = wish->oauth_command != NULL ? wish->oauth_command : wish->password_command;
+    struct error error = {0};
+    if (wish->user == NULL || wish->host == NULL)
+        return true;
+    if (command == NULL)
+        return options_password(&send_command, wish->password_file, secret, exit_code);
+    if (secret_of_command(command, secret, &error))
+        return true;
+    *exit_code = command_fail(&send_command, &error);
+    return false;
+}
+
 static int compose_and_submit(struct wish *wish)
 {
     struct letter letter;
@@ -219,7 +236,7 @@ static int compose_and_submit(struct wish *wish)
         .read_recipients = wish->read_recipients, .now_ms = clock_epoch_ms(), .random = random_u64()};
     if (error.text[0] != '\0' || !letter_compose(&letter, &parts, &error))
         exit_code = command_fail(&send_command, &error);
-    else if (wish->user == NULL || wish->host == NULL || options_password(&send_command, wish->password_file, &password, &exit_code))
+    else if (find_secret(wish, &password, &exit_code))
         exit_code = submit(wish, &letter, buffer_bytes(&password));
     if (error.text[0] == '\0')
         letter_free(&letter);
@@ -238,7 +255,8 @@ static int run(int argc, char **argv)
         {OPTION_LIST, "to", 0, &wish.to}, {OPTION_LIST, "cc", 0, &wish.cc}, {OPTION_LIST, "bcc", 0, &wish.bcc}, {OPTION_LIST, "attach", 'a', &wish.attach},
         {OPTION_TEXT, "from", 'f', &wish.from}, {OPTION_TEXT, "subject", 's', &wish.subject}, {OPTION_TEXT, "body", 'b', &wish.body}, {OPTION_TEXT, "html", 0, &wish.html}, {OPTION_TEXT, "host", 'h', &wish.host},
         {OPTION_TEXT, "port", 'p', &wish.port}, {OPTION_TEXT, "ports", 0, &wish.ports}, {OPTION_TEXT, "order", 0, &wish.order}, {OPTION_TEXT, "user", 'u', &wish.user},
-        {OPTION_TEXT, "password-file", 0, &wish.password_file}, {OPTION_TEXT, "ca-file", 0, &wish.ca_file}, {OPTION_TEXT, "config", 'c', &wish.config},
+        {OPTION_TEXT, "password-file", 0, &wish.password_file}, {OPTION_TEXT, "password-command", 0, &wish.password_command},
+        {OPTION_TEXT, "oauth-command", 0, &wish.oauth_command}, {OPTION_TEXT, "ca-file", 0, &wish.ca_file}, {OPTION_TEXT, "config", 'c', &wish.config},
         {OPTION_FLAG, "recipients", 't', &wish.read_recipients}, {OPTION_FLAG, "json", 0, &wish.json}, {OPTION_FLAG, "fresh", 0, &wish.fresh}, {OPTION_TEXT, "deadline", 0, &wish.deadline},
         {OPTION_FLAG, "quiet", 'q', &wish.quiet}, {OPTION_END, NULL, 0, NULL}};
     wish = (struct wish){0};
@@ -252,8 +270,13 @@ static int run(int argc, char **argv)
         return command_usage(&send_command, "--order is default or rfc8314, not '%s'", wish.order);
     if (wish.to.count + wish.cc.count + wish.bcc.count == 0 && !wish.read_recipients)
         return command_usage(&send_command, "nobody to send to: say --to ADDRESS, or -t to read the message's own To, Cc and Bcc");
-    if (wish.user != NULL && wish.host != NULL && wish.password_file == NULL && wish.body == NULL && wish.file == NULL && !isatty(STDIN_FILENO))
-        return command_usage(&send_command, "the password and the text cannot both come from standard input: say --password-file FILE");
+    bool has_command = wish.password_command != NULL || wish.oauth_command != NULL;
+    if ((wish.password_file != NULL) + (wish.password_command != NULL) + (wish.oauth_command != NULL) > 1)
+        return command_usage(&send_command, "say one of --password-file, --password-command and --oauth-command");
+    if (has_command && (wish.user == NULL || wish.host == NULL))
+        return command_usage(&send_command, "%s is for signing in: say --host and --user too", wish.oauth_command != NULL ? "--oauth-command" : "--password-command");
+    if (wish.user != NULL && wish.host != NULL && wish.password_file == NULL && !has_command && wish.body == NULL && wish.file == NULL && !isatty(STDIN_FILENO))
+        return command_usage(&send_command, "the password and the text cannot both come from standard input: say --password-file FILE, or --password-command CMD");
     struct error error = {0};
     if (wish.deadline != NULL && !dial_deadline(wish.deadline, &wish.deadline_ms, &error))
         return command_fail(&send_command, &error);
@@ -290,6 +313,9 @@ const struct command send_command = {
             "      --deadline S         seconds until a port must be found; default 10\n"
             "  -u, --user USER          signs in; the password is asked for, or\n"
             "      --password-file FILE is the file's first line\n"
+            "      --password-command C is the first line that sh -c C prints: pass show mail\n"
+            "      --oauth-command C    in place of a password, a token of OAuth 2: the first\n"
+            "                           line that sh -c C prints (OAUTHBEARER, XOAUTH2)\n"
             "      --ca-file FILE       CA certificates to trust instead of the system's\n"
             "  -c, --config FILE        where this machine's server is described\n"
             "  -q, --quiet              does not say why the port was chosen\n"

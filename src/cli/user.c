@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* user: the people who have a mailbox and may send. */
+#include "locks.h"
 #include "listing.h"
 #include "options.h"
 
@@ -76,6 +77,10 @@ static int run(int argc, char **argv)
         return EX_USAGE;
     if (arguments.count == 1 && strcmp(arguments.at[0], "list") == 0)
         return listing_accounts(&user_command, wish.config, LIST_USERS, columns, ARRAY_LENGTH(columns), wish.json);
+    if (arguments.count == 1 && strcmp(arguments.at[0], "locks") == 0)
+        return locks_list(&user_command, wish.config, wish.json);
+    if (arguments.count == 2 && strcmp(arguments.at[0], "unlock") == 0)
+        return locks_undo(&user_command, wish.config, arguments.at[1]);
     for (size_t i = 0; arguments.count > 0 && i < ARRAY_LENGTH(verbs); i++) {
         if (strcmp(arguments.at[0], verbs[i].verb) != 0)
             continue;
@@ -84,20 +89,26 @@ static int run(int argc, char **argv)
         wish.address = arguments.at[1];
         return change(&wish, verbs[i].act, verbs[i].with_password, verbs[i].done_text);
     }
-    return command_usage(&user_command, "say one of: add, passwd, list, disable, enable, remove");
+    return command_usage(&user_command, "say one of: add, passwd, list, disable, enable, remove, locks, unlock ADDRESS");
 }
 
 const struct command user_command = {
     .name = "user",
-    .summary = "people with a mailbox: add, passwd, list, disable, enable, remove",
+    .summary = "people with a mailbox: add, passwd, list, disable, enable, remove, locks, unlock",
     .help = "usage: mailboat user add ADDRESS\n"
             "       mailboat user passwd ADDRESS\n"
             "       mailboat user disable|enable|remove ADDRESS\n"
-            "       mailboat user list [--json]\n\n"
+            "       mailboat user list [--json]\n"
+            "       mailboat user locks [--json]\n"
+            "       mailboat user unlock ADDRESS\n\n"
             "A user has a mailbox and may send, signed in with the address and the password.\n"
             "The password is asked for twice on a terminal, else it is the first line of\n"
             "standard input; it never stands on the command line. For programs rather than\n"
             "people, see: mailboat key --help\n\n"
+            "Who guesses passwords is locked, ever longer, up to 15 minutes: the pair of\n"
+            "client and user, the client, and the user for clients that never signed in as\n"
+            "them. locks shows who is locked now; unlock undoes it for a user's address, or\n"
+            "for a client's IP address (of IPv6, all of its /64).\n\n"
             "  -c, --config FILE        configuration; default /etc/mailboat/mailboat.conf\n"
             "      --password-file FILE the password is the file's first line\n"
             "      --password-stdin     the password is standard input's first line\n"

@@ -3,7 +3,7 @@
 
 #include <assert.h>
 
-enum field_type { FIELD_U8, FIELD_U32, FIELD_U64, FIELD_BYTES, FIELD_ENVELOPE, FIELD_ORIGIN, FIELD_RECIPIENTS, FIELD_RESULTS, FIELD_CHOSEN, FIELD_DESTINATIONS };
+enum field_type { FIELD_U8, FIELD_U32, FIELD_U64, FIELD_BYTES, FIELD_ENVELOPE, FIELD_ORIGIN, FIELD_RECIPIENTS, FIELD_RESULTS, FIELD_CHOSEN, FIELD_DESTINATIONS, FIELD_LOCKS };
 
 struct field {
     enum field_type type;
@@ -27,6 +27,9 @@ static_assert(offsetof(struct ipc_choose, chosen_count) - offsetof(struct ipc_ch
 static_assert(offsetof(struct ipc_status_answer, destination_count) - offsetof(struct ipc_status_answer, destinations) ==
                   offsetof(struct counted, count), "an array and its count stand side by side");
 static_assert(offsetof(struct ipc_status_answer, under_way_count) - offsetof(struct ipc_status_answer, under_way) ==
+                  offsetof(struct counted, count), "an array and its count stand side by side");
+
+static_assert(offsetof(struct ipc_locks_answer, lock_count) - offsetof(struct ipc_locks_answer, locks) ==
                   offsetof(struct counted, count), "an array and its count stand side by side");
 
 #define FIELDS(...) (const struct field[]){__VA_ARGS__}, ARRAY_LENGTH(((const struct field[]){__VA_ARGS__}))
@@ -87,9 +90,12 @@ static const struct kind {
                                    AT(BYTES, deliver_answer, tls_reason), AT(RESULTS, deliver_answer, results))},
     [IPC_CONTROL] = {"control", FROM(CLI), FROM(QUEUE),
                      FIELDS(AT(U64, control, request), AT(U32, control, verb), AT(U64, control, id), AT(BYTES, control, argument))},
-    [IPC_CONTROL_ANSWER] = {"control-answer", FROM(QUEUE), FROM(CLI),
+    [IPC_CONTROL_ANSWER] = {"control-answer", FROM(QUEUE) | FROM(AUTH), FROM(CLI),
                             FIELDS(AT(U64, control_answer, request), AT(U32, control_answer, ok),
                                    AT(U64, control_answer, count), AT(BYTES, control_answer, text))},
+    [IPC_LOCKS] = {"locks", FROM(CLI), FROM(AUTH), FIELDS(AT(U64, locks, request))},
+    [IPC_LOCKS_ANSWER] = {"locks-answer", FROM(AUTH), FROM(CLI), FIELDS(AT(U64, locks_answer, request), AT(LOCKS, locks_answer, locks))},
+    [IPC_UNLOCK] = {"unlock", FROM(CLI), FROM(AUTH), FIELDS(AT(U64, unlock, request), AT(BYTES, unlock, who))},
     [IPC_CHOOSE] = {"choose", FROM(CLI), FROM(QUEUE),
                     FIELDS(AT(U64, choose, request), AT(U32, choose, verb), AT(CHOSEN, choose, chosen))},
     [IPC_STATUS] = {"status", FROM(CLI), FROM(QUEUE), FIELDS(AT(U64, status, request), AT(U8, status, with_under_way))},
@@ -218,6 +224,17 @@ static void put_destinations(struct buffer *out, const struct destination_status
     }
 }
 
+static void put_locks(struct buffer *out, const struct lock_status *lock, size_t count)
+{
+    put_u32(out, count);
+    for (size_t i = 0; i < count; i++, lock++) {
+        put_bytes(out, lock->address);
+        put_bytes(out, lock->account);
+        put_u32(out, lock->failures);
+        put_u64(out, lock->left_ms);
+    }
+}
+
 static void put_field(struct buffer *out, enum field_type type, const void *at)
 {
     const struct counted *array = at;
@@ -232,6 +249,7 @@ static void put_field(struct buffer *out, enum field_type type, const void *at)
     case FIELD_RESULTS: put_results(out, array->at, array->count); break;
     case FIELD_CHOSEN: put_chosen(out, array->at, array->count); break;
     case FIELD_DESTINATIONS: put_destinations(out, array->at, array->count); break;
+    case FIELD_LOCKS: put_locks(out, array->at, array->count); break;
     }
 }
 
@@ -377,6 +395,18 @@ static void get_destinations(struct reader *reader, struct counted *array)
     }
 }
 
+static void get_locks(struct reader *reader, struct counted *array)
+{
+    array->count = get_count(reader, 20);
+    struct lock_status *lock = array->at = ARENA_ARRAY(reader->arena, struct lock_status, array->count);
+    for (size_t i = 0; i < array->count; i++, lock++) {
+        lock->address = get_bytes(reader);
+        lock->account = get_bytes(reader);
+        lock->failures = get_u32(reader);
+        get(reader, &lock->left_ms, sizeof lock->left_ms);
+    }
+}
+
 static void get_field(struct reader *reader, enum field_type type, void *at)
 {
     switch (type) {
@@ -390,6 +420,7 @@ static void get_field(struct reader *reader, enum field_type type, void *at)
     case FIELD_RESULTS: get_results(reader, at); break;
     case FIELD_CHOSEN: get_chosen(reader, at); break;
     case FIELD_DESTINATIONS: get_destinations(reader, at); break;
+    case FIELD_LOCKS: get_locks(reader, at); break;
     }
 }
 

@@ -46,6 +46,9 @@ enum ipc_kind {
     IPC_CONTROL, IPC_CONTROL_ANSWER,
     IPC_CHOOSE, /* the same of some recipients; CONTROL_ANSWER follows */
     IPC_STATUS, IPC_STATUS_ANSWER,
+    /* a subcommand asks auth through its control socket */
+    IPC_LOCKS, IPC_LOCKS_ANSWER,
+    IPC_UNLOCK, /* an account or a client's address; CONTROL_ANSWER follows */
     IPC_KINDS
 };
 
@@ -151,6 +154,17 @@ struct ipc_status_answer {
     size_t under_way_count;
 };
 
+/* Who is locked for guessing: a pair, a client's address (no account), or an account (no address). */
+struct lock_status {
+    struct bytes address, account;
+    uint32_t failures;
+    uint64_t left_ms;
+};
+enum { LOCKS_MAX = 1000 }; /* that are told at once */
+struct ipc_locks { uint64_t request; };
+struct ipc_locks_answer { uint64_t request; struct lock_status *locks; size_t lock_count; };
+struct ipc_unlock { uint64_t request; struct bytes who; };
+
 union ipc_message {
     struct ipc_nothing nothing;
     struct ipc_drain drain;
@@ -163,6 +177,7 @@ union ipc_message {
     struct ipc_submit submit; struct ipc_submit_answer submit_answer;
     struct ipc_deliver deliver; struct ipc_deliver_answer deliver_answer;
     struct ipc_control control; struct ipc_control_answer control_answer; struct ipc_choose choose;
+    struct ipc_locks locks; struct ipc_locks_answer locks_answer; struct ipc_unlock unlock;
     struct ipc_status status; struct ipc_status_answer status_answer;
 };
 

@@ -63,7 +63,7 @@ enum keeps { ACCEPTS = 1, READS_FILES = 2, WRITES_FILES = 4, HAS_THREADS = 8, CA
 /* The one table: a role and what it keeps besides the common calls. */
 static const unsigned keeps[] = {
     [PROCESS_SMTPD] = ACCEPTS,
-    [PROCESS_AUTH] = READS_FILES | HAS_THREADS,
+    [PROCESS_AUTH] = READS_FILES | HAS_THREADS | ACCEPTS,
     [PROCESS_QUEUE] = READS_FILES | WRITES_FILES | ACCEPTS,
     [PROCESS_RELAY] = CALLS_OUT | HAS_THREADS,
     [PROCESS_LOCAL] = READS_FILES | WRITES_FILES | CALLS_LOCALLY,

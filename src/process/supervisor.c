@@ -38,7 +38,7 @@ struct supervisor {
     struct children children;
     struct event on_hup, on_term, on_int, on_chld;
     struct timer stop_limit;
-    char submit_path[256];
+    char submit_path[256], auth_path[256];
     enum stage stage;
     unsigned reload_step; /* of single_services that have been replaced */
     bool reload_again;
@@ -368,6 +368,7 @@ static bool start(struct supervisor *s, struct error *error)
         !loop_start(&s->loop, error))
         return false;
     snprintf(s->submit_path, sizeof s->submit_path, "%s/submit.sock", s->config.data_dir);
+    snprintf(s->auth_path, sizeof s->auth_path, "%s/auth.sock", s->config.data_dir);
     s->children = (struct children){.loop = &s->loop, .config = &s->config, .listening = &s->listening, .owner = s,
                                     
                                     .on_change = on_change, .on_message = on_message, .on_failed_start = on_failed_start};
@@ -399,6 +400,7 @@ int supervisor_run(const char *config_file, struct error *error)
     if (start(s, error)) {
         loop_run(&s->loop);
         unlink(s->submit_path);
+        unlink(s->auth_path);
         exit_code = s->exit_code;
         log_event(LOG_EVENT_INFO, "stopped");
     } else {

@@ -3,14 +3,18 @@
 import base64
 import hashlib
 import hmac
+import json
 import os
 import smtplib
+import socket
 import sqlite3
+import ssl
 import subprocess
+import threading
 
 import pytest
 
-from mailboat import smtp
+from mailboat import memory_kib, run, smtp
 
 USER, PASSWORD = "ada@example.org", "secret-of-ada"
 
@@ -149,8 +153,172 @@ def test_accounts_of_before_scram_learn_it_when_they_sign_in(mailboat):
 
 def guess(server, user, password, source=None):
     """The code that AUTH PLAIN gets."""
-    import ssl
     context = ssl.create_default_context(cafile=server.ca)
     with smtplib.SMTP_SSL("localhost", server.ports[465], context=context, source_address=source, timeout=30) as client:
         client.ehlo()
         return client.docmd("AUTH", "PLAIN " + b64(f"\0{user}\0{password}".encode()))[0]
+
+
+def guess_much(server, user, source, count, mechanism="PLAIN"):
+    """Wrong passwords, a few on each connection; the codes that came."""
+    context = ssl.create_default_context(cafile=server.ca)
+    codes = []
+    while len(codes) < count:
+        with smtplib.SMTP_SSL("localhost", server.ports[465], context=context, source_address=(source, 0), timeout=30) as client:
+            client.ehlo()
+            for _ in range(min(4, count - len(codes))):
+                codes.append(guess_once(client, user) if mechanism == "PLAIN" else sign_in(client, Scram(user, "wrong"))[0])
+    return codes
+
+
+def guess_once(client, user):
+    return client.docmd("AUTH", "PLAIN " + b64(f"\0{user}\0wrong".encode()))[0]
+
+
+def test_a_guesser_is_locked_and_an_operator_sees_and_undoes_it(mailboat):
+    server = mailboat()
+    server.add_user(USER, PASSWORD)
+    assert "nobody is locked" in server.cli("user", "locks").stdout
+    assert guess_much(server, USER, "127.0.0.7", 8) == [535] * 6 + [454] * 2  # PLAIN
+    assert guess(server, USER, PASSWORD, ("127.0.0.7", 0)) == 454
+    assert guess(server, USER, PASSWORD) == 235  # nobody else is
+    server.wait_log("auth_locked", f"user={USER}", "client=127.0.0.7")
+    locks = json.loads(server.cli("user", "locks", "--json").stdout)
+    assert [(lock["user"], lock["client"]) for lock in locks] == [(USER, "127.0.0.7")] and 0 < locks[0]["seconds"] <= 2
+    assert USER in server.cli("user", "locks").stdout
+    assert "unlocked" in server.cli("user", "unlock", USER).stdout
+    assert guess(server, USER, PASSWORD, ("127.0.0.7", 0)) == 235
+    server.wait_log("unlocked", f"who={USER}")
+    assert guess_much(server, "nobody@example.org", "127.0.0.8", 8, "SCRAM") == [535] * 6 + [454] * 2  # the same for who is not there
+    assert "unlocked" in server.cli("user", "unlock", "127.0.0.8").stdout
+    assert server.cli("user", "unlock", check=False).returncode == 64
+
+
+def test_a_flood_of_guesses_leaves_good_users_unharmed(mailboat):
+    server = mailboat()
+    server.add_user(USER, PASSWORD)
+    key = server.cli("key", "add", USER).stdout.strip()
+    assert guess(server, USER, PASSWORD, ("127.0.0.5", 0)) == 235
+    before = memory_kib(server.processes()["auth"][0])
+    for address in range(60):  # one guess each: no address stands out
+        guess_much(server, USER, f"127.0.9.{address + 1}", 1, "SCRAM")
+    assert guess(server, USER, PASSWORD, ("127.0.0.6", 0)) == 454  # who never was here waits
+    locks = json.loads(server.cli("user", "locks", "--json").stdout)
+    assert [(lock["user"], lock["client"]) for lock in locks] == [(USER, "")]
+    assert guess(server, USER, PASSWORD, ("127.0.0.5", 0)) == 235  # its owner does not
+    assert guess(server, USER, key, ("127.0.0.6", 0)) == 235
+    with smtp(server, 465) as client:
+        assert sign_in(client, Scram(USER, key))[0] == 235
+    server.cli("user", "unlock", USER)
+    assert guess(server, USER, PASSWORD, ("127.0.0.6", 0)) == 235
+    for name in range(50):
+        guess_much(server, f"u{name}@example.org", f"127.0.10.{name + 1}", 4, "SCRAM")
+    assert guess(server, USER, PASSWORD, ("127.0.0.5", 0)) == 235
+    assert memory_kib(server.processes()["auth"][0]) - before < 4096
+
+
+# ---- Mailboat as the client ----
+
+def test_send_signs_in_by_scram_and_by_commands(mailboat, tmp_path):
+    server = mailboat(extra="log: {level: debug}\n")
+    server.add_user(USER, PASSWORD)
+    (tmp_path / "secret").write_text(PASSWORD + "\nmore\n")
+
+    def send(*arguments, **options):
+        return run("send", "--host", "localhost", "--port", server.ports[587], "--user", USER, "--to", USER, "--ca-file", server.ca,
+                   "--subject", "hello", *arguments, **options)
+
+    send("--password-command", f"cat {tmp_path}/secret", text_input="the text\n")  # standard input stays the letter's
+    server.wait_log("auth_ok", count=1)
+    for command, code, words in (("false", 75, "failed (exit code 1)"), ("true", 65, "printed nothing"), ("kill -9 $$", 75, "signal 9"),
+                                 ("head -c 9000 /dev/zero | tr '\\0' x", 65, "longer than 8192"), ("echo wrong", 77, "535")):
+        done = send("--password-command", command, "--body", "x", check=False)
+        assert done.returncode == code and words in done.stderr, (command, done.stderr)
+    done = send("--oauth-command", "echo token", "--body", "x", check=False)
+    assert done.returncode == 69 and done.stderr, done.stderr
+    assert send("--oauth-command", "a", "--password-command", "b", "--body", "x", check=False).returncode == 64
+    assert run("send", "--to", USER, "--password-command", "b", "--body", "x", check=False).returncode == 64
+
+
+class TokenServer(threading.Thread):
+    """A submission server that takes one token, by XOAUTH2 or OAUTHBEARER, and keeps what it heard."""
+
+    def __init__(self, certificates, mechanism, token="t0ken"):
+        super().__init__(daemon=True)
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.context.load_cert_chain(certificates / "server.pem", certificates / "server.key")
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port, self.mechanism, self.token, self.heard, self.letters = self.listener.getsockname()[1], mechanism, token, [], []
+        self.start()
+
+    def run(self):
+        while True:
+            try:
+                raw, _ = self.listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self.serve, args=(raw,), daemon=True).start()
+
+    def serve(self, raw):
+        try:
+            self.talk(self.context.wrap_socket(raw, server_side=True))
+        except OSError:
+            pass
+
+    def talk(self, connection):
+        lines = connection.makefile("rwb")
+
+        def say(*texts):
+            for text in texts:
+                lines.write(text.encode() + b"\r\n")
+            lines.flush()
+
+        say("220 token.example ESMTP")
+        for line in lines:
+            line = line.decode().strip()
+            verb = line.split(" ")[0].upper()
+            if verb == "EHLO":
+                say("250-token.example", f"250 AUTH PLAIN {self.mechanism}")
+            elif verb == "AUTH":
+                parts = line.split(" ")
+                if len(parts) < 3:
+                    say("334 ")
+                    parts.append(lines.readline().decode().strip())
+                response = base64.b64decode(parts[2]).decode()
+                self.heard.append((parts[1], response))
+                if response.endswith(f"\1auth=Bearer {self.token}\1\1"):
+                    say("235 2.7.0 ok")
+                else:
+                    say("334 " + b64(b'{"status":"401"}'))
+                    self.heard.append(("after", lines.readline().decode().strip()))
+                    say("535 5.7.8 expired")
+            elif verb == "DATA":
+                say("354 go")
+                letter = []
+                while (text := lines.readline()) not in (b".\r\n", b""):
+                    letter.append(text)
+                self.letters.append(b"".join(letter))
+                say("250 2.0.0 taken")
+            elif verb == "QUIT":
+                say("221 bye")
+                connection.close()
+                return
+            else:
+                say("250 2.0.0 ok")
+
+    def stop(self):
+        self.listener.close()
+
+
+@pytest.mark.parametrize("mechanism,response", [("XOAUTH2", f"user={USER}\1auth=Bearer t0ken\1\1"), ("OAUTHBEARER", f"n,a={USER},\1auth=Bearer t0ken\1\1")])
+def test_send_with_a_token(certificates, mechanism, response):
+    server = TokenServer(certificates, mechanism)
+    arguments = ["send", "--host", "localhost", "--port", f"{server.port}:tls", "--user", USER, "--to", "bob@example.net", "--ca-file", certificates / "ca.pem",
+                 "--body", "x"]
+    run(*arguments, "--oauth-command", "echo t0ken")
+    assert server.heard == [(mechanism, response)] and len(server.letters) == 1
+    server.heard.clear()
+    done = run(*arguments, "--oauth-command", "echo stale", check=False)
+    assert done.returncode == 77 and "535 5.7.8 expired" in done.stderr
+    assert server.heard[1] == ("after", "AQ==" if mechanism == "OAUTHBEARER" else "")
+    server.stop()

@@ -5,6 +5,7 @@
  * touches nothing else.
  */
 #include "auth/checkers.h"
+#include "auth/control.h"
 #include "answers.h"
 #include "auth/guesses.h"
 #include "auth/remembered.h"
@@ -14,6 +15,7 @@
 #include "clock.h"
 #include "log.h"
 #include "random.h"
+#include "users.h"
 
 #include <stdlib.h>
 #include <sysexits.h>
@@ -25,6 +27,7 @@ struct auth {
     struct checkers *checkers;
     struct watch done_watch;
     struct guesses guesses;
+    struct auth_control control;
     struct remembered remembered;
     struct answers answers;
     struct buffer key; /* of the question at hand */
@@ -51,6 +54,15 @@ static void answer_password(struct auth *auth, struct channel *asker, uint64_t r
     if (asker != NULL)
         child_send(auth->child, asker, IPC_PASSWORD_ANSWER,
                    &(struct ipc_password_answer){.request = request, .verdict = verdict, .account = account}, -1);
+}
+
+/* One more wrong password; who is locked by it is told of. */
+static void count_failure(struct auth *auth, struct bytes client_address, struct bytes user, uint64_t now_ms)
+{
+    uint64_t locked_ms = guesses_failed(&auth->guesses, client_address, user, now_ms);
+    if (locked_ms > 0)
+        log_event(LOG_EVENT_WARN, "auth_locked", LOG_BYTES("user", bytes_first(user, GUESSES_WHO)), LOG_BYTES("client", client_address), LOG_U64("seconds", locked_ms / 1000),
+                  LOG_TEXT("mend", "mailboat user locks shows who is locked, mailboat user unlock undoes it"));
 }
 
 static void forget_check(struct password_check *checked)
@@ -93,7 +105,7 @@ static void finish_check(struct password_check *checked)
         remembered_add(&auth->remembered, checked->address, checked->password, checked->hash, now);
         guesses_succeeded(&auth->guesses, checked->client_address, checked->user, now);
     } else {
-        guesses_failed(&auth->guesses, checked->client_address, checked->user, now);
+        count_failure(auth, checked->client_address, checked->user, now);
     }
     answer_password(auth, checked->asker, checked->request, right ? PASSWORD_RIGHT : PASSWORD_WRONG, checked->address);
     forget_check(checked);
@@ -229,7 +241,7 @@ static void ask_proof(struct auth *auth, struct channel *asker, const struct ipc
     } else if (locked) {
         answer.verdict = PASSWORD_LOCKED;
     } else {
-        guesses_failed(&auth->guesses, asked->client_address, asked->user, now);
+        count_failure(auth, asked->client_address, asked->user, now);
     }
     if (accounts_are_unreadable(auth->accounts))
         answer.verdict = PASSWORD_UNAVAILABLE;
@@ -329,7 +341,8 @@ static bool auth_open(struct child *child, struct error *error)
     auth->accounts_path = path.at;
     sandbox_allow(child->paths, auth->accounts_path, false);
     accounts_dummy_hash();
-    return true;
+    struct user user = user_of(PROCESS_AUTH, child->config->user);
+    return auth_control_open(&auth->control, child->config->data_dir, user.uid, user.gid, error);
 }
 
 static bool auth_start(struct child *child, struct error *error)
@@ -342,6 +355,7 @@ static bool auth_start(struct child *child, struct error *error)
     auth->checkers = checkers_open(child->config->smtpd_count, &descriptor, error);
     if (auth->checkers == NULL)
         return false;
+    auth_control_start(&auth->control, child->loop, &auth->guesses);
     watch_start(&auth->done_watch, child->loop, descriptor, true, false, checks_done, auth);
     return true;
 }

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#define _GNU_SOURCE
+#include "auth/control.h"
+
+#include "clock.h"
+#include "log.h"
+
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+bool auth_control_open(struct auth_control *control, const char *data_dir, unsigned uid, unsigned gid, struct error *error)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    if (snprintf(address.sun_path, sizeof address.sun_path, "%s/auth.sock", data_dir) >= (int)sizeof address.sun_path)
+        return error_set(error, EX_CONFIG, "data_dir: %s is too long for a socket; choose a shorter folder", data_dir);
+    unlink(address.sun_path); /* there is one auth process: it is of one that ended */
+    control->listener = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    mode_t before = umask(0177);
+    bool bound = control->listener >= 0 && bind(control->listener, (struct sockaddr *)&address, sizeof address) == 0 && listen(control->listener, AUTH_CONTROL_CLIENTS_MAX) == 0;
+    umask(before);
+    if (!bound)
+        return error_set_errno(error, EX_OSERR, "cannot listen on %s", address.sun_path);
+    return geteuid() != 0 || chown(address.sun_path, uid, gid) == 0 || error_set_errno(error, EX_OSERR, "cannot give %s away", address.sun_path);
+}
+
+static void hang_up(struct auth_control_client *client)
+{
+    watch_stop(&client->watch);
+    channel_close(&client->channel);
+    client->connected = false;
+}
+
+static bool tell_locks(struct auth_control_client *client, uint64_t request)
+{
+    struct arena arena = {0};
+    struct ipc_locks_answer said = {.request = request, .locks = ARENA_ARRAY(&arena, struct lock_status, LOCKS_MAX)};
+    uint64_t now_ms = clock_now_ms();
+    size_t at = 0;
+    const struct guess *guess;
+    while (said.lock_count < LOCKS_MAX && (guess = guesses_next_locked(client->control->guesses, &at, now_ms)) != NULL)
+        said.locks[said.lock_count++] = (struct lock_status){.address = bytes_of_text(guess->address), .account = bytes_of_text(guess->account),
+                                                             .failures = guess->failures, .left_ms = guess->locked_until_ms - now_ms};
+    bool sent = channel_send(&client->channel, IPC_LOCKS_ANSWER, &said, -1);
+    arena_clear(&arena);
+    return sent;
+}
+
+static bool unlock(struct auth_control_client *client, const struct ipc_unlock *asked)
+{
+    struct ipc_control_answer said = {.request = asked->request, .ok = 1};
+    said.count = asked->who.length == 0 ? 0 : guesses_unlock(client->control->guesses, asked->who, clock_now_ms());
+    log_event(LOG_EVENT_INFO, "unlocked", LOG_BYTES("who", asked->who), LOG_U64("locks", said.count));
+    return channel_send(&client->channel, IPC_CONTROL_ANSWER, &said, -1);
+}
+
+static void client_ready(void *owner, bool readable, bool writable)
+{
+    struct auth_control_client *client = owner;
+    enum ipc_kind kind;
+    union ipc_message message;
+    int attached;
+    bool fine = !writable || channel_flush(&client->channel);
+    while (fine && readable && !channel_is_full(&client->channel)) {
+        enum channel_news news = channel_receive(&client->channel, &kind, &message, &attached);
+        if (news == CHANNEL_EMPTY)
+            break;
+        if (news == CHANNEL_MESSAGE && attached >= 0)
+            close(attached);
+        fine = news == CHANNEL_MESSAGE && (kind == IPC_LOCKS ? tell_locks(client, message.locks.request) : unlock(client, &message.unlock));
+    }
+    if (fine)
+        watch_change(&client->watch, !channel_is_full(&client->channel), channel_wants_write(&client->channel));
+    else
+        hang_up(client);
+}
+
+static void welcome(void *owner, bool readable, bool writable)
+{
+    struct auth_control *control = owner;
+    int descriptor;
+    while ((descriptor = accept4(control->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0) {
+        size_t i = 0;
+        while (i < AUTH_CONTROL_CLIENTS_MAX && control->clients[i].connected)
+            i++;
+        if (i == AUTH_CONTROL_CLIENTS_MAX) {
+            close(descriptor);
+            continue;
+        }
+        struct auth_control_client *client = &control->clients[i];
+        *client = (struct auth_control_client){.control = control, .connected = true};
+        channel_start(&client->channel, descriptor, PROCESS_AUTH, PROCESS_CLI, 0);
+        watch_start(&client->watch, control->loop, descriptor, true, false, client_ready, client);
+    }
+}
+
+void auth_control_start(struct auth_control *control, struct loop *loop, struct guesses *guesses)
+{
+    control->loop = loop;
+    control->guesses = guesses;
+    watch_start(&control->watch, loop, control->listener, true, false, welcome, control);
+}
