@@ -534,9 +534,16 @@ static bool check_relay(const struct reading *reading)
     if ((int)config->relay.smarthost.tls == SMARTHOST_TLS_NONE && !loopback)
         return fail_at(reading, said_at(reading, "relay.smarthost.tls"),
                        "relay.smarthost.tls: none is for a smarthost on loopback alone; use starttls or implicit");
-    if ((config->relay.smarthost.user == NULL) != (config->relay.smarthost.password_file == NULL))
-        return fail_at(reading, said_at(reading, config->relay.smarthost.user == NULL ? "relay.smarthost.password_file" : "relay.smarthost.user"),
-                       "relay.smarthost: user and password_file belong together");
+    const char *secrets[] = {config->relay.smarthost.password_file, config->relay.smarthost.password_command, config->relay.smarthost.token_command};
+    static const char *const names[] = {"relay.smarthost.password_file", "relay.smarthost.password_command", "relay.smarthost.token_command"};
+    const char *said = NULL;
+    for (size_t i = 0; i < ARRAY_LENGTH(secrets); i++) {
+        if (secrets[i] != NULL && said != NULL)
+            return fail_at(reading, said_at(reading, names[i]), "relay.smarthost: give one of password_file, password_command and token_command");
+        said = secrets[i] != NULL ? names[i] : said;
+    }
+    if ((config->relay.smarthost.user == NULL) != (said == NULL))
+        return fail_at(reading, said_at(reading, said == NULL ? "relay.smarthost.user" : said), "relay.smarthost: user and password_file (or password_command, or token_command) belong together");
     return check_file(reading, "relay.ca_file", config->relay.ca_file) && check_file(reading, "resolver.trust_anchor", config->resolver.trust_anchor) &&
            read_password(reading);
 }

@@ -52,6 +52,7 @@ struct config {
             const char *host; uint16_t port; /* 0: auto */
             enum { SMARTHOST_TLS_AUTO, SMARTHOST_TLS_STARTTLS, SMARTHOST_TLS_IMPLICIT, SMARTHOST_TLS_NONE } tls; /* none: loopback only */
             const char *user, *password_file;
+            const char *password_command, *token_command; /* for sh -c; the first line counts */
             const char *password; /* read from password_file at load; never shown */
         } smarthost;
         uint16_t port;          /* of MX hosts; 25; another for tests */

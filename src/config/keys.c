@@ -33,6 +33,8 @@ const struct key config_keys[] = {
     {"relay.smarthost.tls", KEY_CHOICE, AT(relay.smarthost.tls), 0, 0, smarthost_tls, "auto", "starttls or implicit; none is for loopback alone; auto follows the port"},
     {"relay.smarthost.user", KEY_TEXT, AT(relay.smarthost.user), 0, 0, NULL, NULL, "user name at the smarthost"},
     {"relay.smarthost.password_file", KEY_TEXT, AT(relay.smarthost.password_file), 0, 0, NULL, NULL, "file whose first line is the password"},
+    {"relay.smarthost.password_command", KEY_TEXT, AT(relay.smarthost.password_command), 0, 0, NULL, NULL, "or a command, for sh -c, whose first line is the password"},
+    {"relay.smarthost.token_command", KEY_TEXT, AT(relay.smarthost.token_command), 0, 0, NULL, NULL, "or one whose first line is an OAuth 2 token (OAUTHBEARER, XOAUTH2)"},
     {"relay.tls", KEY_TLS, AT(relay.tls), 0, 10000, tls_wishes, NULL, "how mail to a domain is secured: {example.com: dane}"},
     {"relay.port", KEY_PORT, AT(relay.port), 1, 65535, NULL, "25", "port of the servers that MX records name"},
     {"relay.ca_file", KEY_TEXT, AT(relay.ca_file), 0, 0, NULL, NULL, "PEM file of CA certificates to trust instead of the system's"},

@@ -60,6 +60,8 @@ static const struct kind {
     [IPC_PROOF_ANSWER] = {"proof-answer", FROM(AUTH), FROM(SMTPD),
                           FIELDS(AT(U64, proof_answer, request), AT(U32, proof_answer, verdict), AT(BYTES, proof_answer, account),
                                  AT(BYTES, proof_answer, signature))},
+    [IPC_SECRET] = {"secret", FROM(RELAY), FROM(SUPERVISOR), FIELDS(AT(U8, nothing, unused))},
+    [IPC_SECRET_ANSWER] = {"secret-answer", FROM(SUPERVISOR), FROM(RELAY), FIELDS(AT(BYTES, secret_answer, secret), AT(BYTES, secret_answer, why))},
     [IPC_LEARN] = {"learn", FROM(AUTH), FROM(SUPERVISOR),
                    FIELDS(AT(BYTES, learn, address), AT(BYTES, learn, key), AT(BYTES, learn, password_hash), AT(BYTES, learn, verifier))},
     [IPC_SENDER] = {"sender", FROM(SMTPD), FROM(AUTH),

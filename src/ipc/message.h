@@ -28,6 +28,7 @@ enum ipc_kind {
     IPC_DRAIN, /* finish what is under way, then exit 0 */
     IPC_READY, /* the child is sealed and serves */
     IPC_LEARN, /* auth: a verifier to be kept for SCRAM */
+    IPC_SECRET, IPC_SECRET_ANSWER, /* relay: what the smarthost's password or token command prints */
     /* smtpd asks auth; pickup and queue ask it where recipients go */
     IPC_PASSWORD, IPC_PASSWORD_ANSWER,
     IPC_SALT, IPC_SALT_ANSWER,  /* SCRAM begins */
@@ -64,6 +65,8 @@ struct ipc_salt { uint64_t request; struct bytes user; };
 struct ipc_salt_answer { uint64_t request; struct bytes salt; uint32_t iterations; };
 struct ipc_proof { uint64_t request; struct bytes user, message, proof, client_address; };
 struct ipc_proof_answer { uint64_t request; uint32_t verdict; struct bytes account, signature; };
+
+struct ipc_secret_answer { struct bytes secret, why; }; /* empty: why there is none */
 
 /* As accounts_learn() takes it. */
 struct ipc_learn { struct bytes address, key, password_hash, verifier; };
@@ -171,6 +174,7 @@ union ipc_message {
     struct ipc_peer peer;
     struct ipc_password password; struct ipc_password_answer password_answer;
     struct ipc_salt salt; struct ipc_salt_answer salt_answer; struct ipc_proof proof; struct ipc_proof_answer proof_answer; struct ipc_learn learn;
+    struct ipc_secret_answer secret_answer;
     struct ipc_sender sender; struct ipc_sender_answer sender_answer;
     struct ipc_recipient recipient; struct ipc_recipient_answer recipient_answer;
     struct ipc_spool spool; struct ipc_spool_answer spool_answer; struct ipc_spool_drop spool_drop;

@@ -98,6 +98,8 @@ static void on_control(struct child *child, enum ipc_kind kind, union ipc_messag
         add_peer(child, (enum process_role)message->peer.role, message->peer.number, attached);
     } else if (kind == IPC_DRAIN) {
         child->service->on_drain(child, message->drain.quick != 0);
+    } else if (child->service->on_supervisor != NULL) {
+        child->service->on_supervisor(child, kind, message);
     }
 }
 

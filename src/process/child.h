@@ -34,6 +34,7 @@ struct child_service {
      * smtpd's sessions may go on, the others call child_deafen() when they read no more questions: what waits in
      * the channels is then read by the successor. */
     void (*on_drain)(struct child *child, bool quick);
+    void (*on_supervisor)(struct child *child, enum ipc_kind kind, const union ipc_message *message); /* what else it says; may be NULL */
 };
 
 /* Connections of each smtpd, in memory that all of them share: the limit is

@@ -286,6 +286,16 @@ void children_drain(struct children *children, struct supervised *child, bool qu
     watch_change(&child->watch, true, channel_wants_write(&child->control));
 }
 
+void children_tell(struct children *children, enum process_role role, enum ipc_kind kind, const void *message)
+{
+    for (struct supervised *child = children->first; child != NULL; child = child->next) {
+        if (!lives(child) || child->service->role != role)
+            continue;
+        channel_send(&child->control, kind, message, -1);
+        watch_change(&child->watch, true, channel_wants_write(&child->control));
+    }
+}
+
 void children_kill(struct children *children)
 {
     for (struct supervised *child = children->first; child != NULL; child = child->next)
@@ -364,6 +374,8 @@ void children_reap(struct children *children)
             child = child->next;
         if (child != NULL)
             ended(children, child, status);
+        else
+            children->on_stranger(children->owner, pid, status);
     }
 }
 

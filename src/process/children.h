@@ -60,6 +60,7 @@ struct children {
     bool stopping;
     void (*on_change)(void *owner); /* a child became ready or ended */
     void (*on_message)(void *owner, struct supervised *from, enum ipc_kind kind, const union ipc_message *message); /* what is not about its life */
+    void (*on_stranger)(void *owner, pid_t pid, int status); /* a process ended that is none of these */
     void (*on_failed_start)(void *owner, int exit_code);
     void *owner;
 };
@@ -69,6 +70,8 @@ bool children_start(struct children *children, const struct child_service *servi
 /* Tells it to finish. With `succeeds` a successor of the current generation follows. */
 void children_drain(struct children *children, struct supervised *child, bool quick, bool succeeds);
 void children_kill(struct children *children); /* SIGKILL to all that live */
+/* Says it to all that live of a role. */
+void children_tell(struct children *children, enum process_role role, enum ipc_kind kind, const void *message);
 /* Reaps what has ended; called on SIGCHLD. */
 void children_reap(struct children *children);
 

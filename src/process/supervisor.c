@@ -5,6 +5,7 @@
 #include "accounts.h"
 #include "children.h"
 #include "data_dir.h"
+#include "errand.h"
 #include "log.h"
 #include "store.h"
 #include "users.h"
@@ -38,6 +39,7 @@ struct supervisor {
     struct children children;
     struct event on_hup, on_term, on_int, on_chld;
     struct timer stop_limit;
+    struct errand errand; /* the smarthost's password or token command */
     char submit_path[256], auth_path[256];
     enum stage stage;
     unsigned reload_step; /* of single_services that have been replaced */
@@ -315,10 +317,44 @@ static void learn(const struct supervisor *s, const struct ipc_learn *learned)
         accounts_close(accounts);
 }
 
+/* Told in one line what is wrong, without what it printed. */
+static void errand_done(void *owner, struct bytes line, const char *why)
+{
+    struct supervisor *s = owner;
+    struct buffer reason = {0};
+    bool by_token = s->config.relay.smarthost.token_command != NULL;
+    if (line.length == 0) {
+        buffer_add_format(&reason, "relay.smarthost.%s: %s", by_token ? "token_command" : "password_command", why);
+        log_event(LOG_EVENT_ERROR, "command_failed", LOG_BYTES("reason", buffer_bytes(&reason)));
+    }
+    children_tell(&s->children, PROCESS_RELAY, IPC_SECRET_ANSWER, &(struct ipc_secret_answer){line, buffer_bytes(&reason)});
+    buffer_free(&reason);
+}
+
+static void fetch_secret(struct supervisor *s)
+{
+    const char *command = s->config.relay.smarthost.token_command != NULL ? s->config.relay.smarthost.token_command : s->config.relay.smarthost.password_command;
+    struct error error = {0};
+    if (s->errand.pid != 0) /* its answer is for all */
+        return;
+    if (command == NULL)
+        errand_done(s, bytes_none(), "there is none in the configuration any more");
+    else if (!errand_start(&s->errand, &s->loop, command, user_of(PROCESS_RELAY, s->config.user), errand_done, s, &error))
+        errand_done(s, bytes_none(), error.text);
+}
+
+static void on_stranger(void *owner, pid_t pid, int status)
+{
+    struct supervisor *s = owner;
+    errand_ended(&s->errand, pid, status);
+}
+
 static void on_message(void *owner, struct supervised *from, enum ipc_kind kind, const union ipc_message *message)
 {
     if (kind == IPC_LEARN)
         learn(owner, &message->learn);
+    else if (kind == IPC_SECRET)
+        fetch_secret(owner);
 }
 
 /* It has said why on stderr; without all of them there is no server. */
@@ -371,7 +407,7 @@ static bool start(struct supervisor *s, struct error *error)
     snprintf(s->auth_path, sizeof s->auth_path, "%s/auth.sock", s->config.data_dir);
     s->children = (struct children){.loop = &s->loop, .config = &s->config, .listening = &s->listening, .owner = s,
                                     
-                                    .on_change = on_change, .on_message = on_message, .on_failed_start = on_failed_start};
+                                    .on_change = on_change, .on_message = on_message, .on_stranger = on_stranger, .on_failed_start = on_failed_start};
     s->children.census = mmap(NULL, sizeof *s->children.census, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (s->children.census != MAP_FAILED && getentropy(s->children.census->ticket_secret, sizeof s->children.census->ticket_secret) != 0)
         return error_set_errno(error, EX_OSERR, "cannot make a secret for TLS sessions");
@@ -399,6 +435,7 @@ int supervisor_run(const char *config_file, struct error *error)
     int exit_code = EX_OK;
     if (start(s, error)) {
         loop_run(&s->loop);
+        errand_kill(&s->errand);
         unlink(s->submit_path);
         unlink(s->auth_path);
         exit_code = s->exit_code;

@@ -322,3 +322,61 @@ def test_send_with_a_token(certificates, mechanism, response):
     assert done.returncode == 77 and "535 5.7.8 expired" in done.stderr
     assert server.heard[1] == ("after", "AQ==" if mechanism == "OAUTHBEARER" else "")
     server.stop()
+
+
+# ---- the relay signs in at a smarthost ----
+
+def smarthost(certificates, port, tls, **more):
+    extra = "".join(f", {k}: {json.dumps(str(v))}" for k, v in more.items())
+    return (f"relay:\n  via: smarthost\n  ca_file: {certificates}/ca.pem\n"
+            f"  smarthost: {{host: localhost, port: {port}, tls: {tls}, user: {USER}{extra}}}\n")
+
+
+def submit(server, to="bob@elsewhere.net"):
+    with smtp(server, 587, user=USER, password=PASSWORD) as client:
+        client.sendmail(USER, [to], f"From: {USER}\r\nSubject: hello\r\n\r\nhello\r\n")
+
+
+def test_relay_with_a_token_that_a_command_prints(mailboat, certificates, tmp_path):
+    peer = TokenServer(certificates, "XOAUTH2")
+    token = tmp_path / "token"
+    tmp_path.chmod(0o755)
+    for parent in tmp_path.parents:
+        if str(parent).startswith("/tmp/"):
+            parent.chmod(parent.stat().st_mode | 0o011)
+    server = mailboat(relay=smarthost(certificates, peer.port, "implicit", token_command=f"cat {token} && cat"))
+    server.add_user(USER, PASSWORD)
+    submit(server)  # no such file yet
+    server.wait_log("command_failed", "token_command", "exit code")
+    server.wait_log("deferred", "token_command")
+    token.write_text("stale\nanother line\n")
+    since = len(server.log)
+    server.cli("queue", "retry", "--all")
+    server.wait_log("deferred", "expired", since=since)
+    token.write_text("t0ken\n")
+    server.cli("queue", "retry", "--all")
+    server.wait_log("delivered", "to=bob@elsewhere.net")
+    submit(server)  # the token is at hand
+    server.wait_log("delivered", "to=bob@elsewhere.net", count=2)
+    assert len(peer.letters) == 2 and peer.heard[-1] == ("XOAUTH2", f"user={USER}\1auth=Bearer t0ken\1\1")
+    assert not any("t0ken" in line or "stale" in line for line in server.log)
+    peer.stop()
+
+
+def test_relay_signs_in_by_scram_bound_to_the_channel(mailboat, certificates):
+    far = mailboat(domains=("elsewhere.net", "example.org"), extra="log: {level: debug}\n")
+    far.add_user(USER, PASSWORD)
+    far.add_user("bob@elsewhere.net", "x")
+    server = mailboat(relay=smarthost(certificates, far.ports[587], "starttls", password_command=f"echo {PASSWORD}"))
+    server.add_user(USER, PASSWORD)
+    submit(server)
+    far.wait_log("delivered", "to=bob@elsewhere.net")
+    far.wait_log("auth_ok", "mechanism=SCRAM-SHA-256-PLUS")
+
+
+@pytest.mark.parametrize("keys", [{}, {"password_command": "a", "token_command": "b"}, {"password_file": "/etc/hostname", "token_command": "b"}])
+def test_a_smarthost_has_one_way_to_sign_in(mailboat, certificates, keys):
+    server = mailboat()
+    server.config.write_text(server.config.read_text() + smarthost(certificates, 587, "starttls", **keys))
+    done = server.cli("config", "check", check=False)
+    assert done.returncode == 78 and "password_command" in done.stderr and "token_command" in done.stderr

@@ -127,10 +127,16 @@ struct reply server_auth(struct server_session *session, struct bytes argument)
     auth_forget(session);
     session->state->auth_step = mechanism->step;
     session->state->auth_binds = mechanism->binds;
+    session->state->auth_mechanism = mechanism->name;
     if (initial.length == 0)
         return auth_challenge(session, mechanism->step, mechanism->challenge);
     /* "=" is an empty initial response (RFC 4954 4). */
     return auth_response(session, bytes_is(initial, "=") ? bytes_none() : initial);
+}
+
+const char *server_session_mechanism(const struct server_session *session)
+{
+    return session->state->auth_mechanism == NULL ? "" : session->state->auth_mechanism;
 }
 
 struct reply auth_verdict_reply(enum password_verdict verdict)

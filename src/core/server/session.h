@@ -140,6 +140,9 @@ void server_session_answer_store(struct server_session *session, enum store_verd
  * that begins: at SERVER_CONTENT_BEGIN. `message_id` is without brackets. */
 void server_session_stamp(struct server_session *session, uint64_t now_ms, struct bytes message_id);
 
+/* The name of the last AUTH mechanism that was begun; "" before. */
+const char *server_session_mechanism(const struct server_session *session);
+
 /* How long the shell may wait for the client's next octets, in ms; then it
  * calls server_session_timed_out(), which queues 421 and SERVER_CLOSE. */
 uint32_t server_session_timeout_ms(const struct server_session *session);

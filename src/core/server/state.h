@@ -88,6 +88,7 @@ struct server_state {
     enum auth_step auth_step;
     struct buffer auth_user, auth_password; /* wiped after each use */
 
+    const char *auth_mechanism;             /* its name; NULL before the first */
     bool auth_binds;                        /* the mechanism is SCRAM-SHA-256-PLUS */
     struct buffer scram_header, scram_type; /* of the client's first message, and the binding it names */
     struct buffer scram_binding;            /* the octets that the connection has for it */

@@ -73,6 +73,7 @@ static void carrier_free(struct carrier *carrier)
     if (carrier->has_conn)
         conn_close(&carrier->conn);
     delivery_free(&carrier->delivery);
+    secret_forget(carrier);
     let_message_go(carrier);
     arena_clear(&carrier->arena);
     *(carrier->previous == NULL ? &relay->carriers : &carrier->previous->next) = carrier->next;
@@ -326,6 +327,8 @@ static bool act(struct carrier *carrier, const struct delivery_action *action)
             begin_again(carrier);
             return false;
         }
+        if (action->results[0].step == STEP_AUTH && action->results[0].code >= 500)
+            secret_refused(carrier);
         relay_answer(carrier->relay, carrier, action->results, action->result_count);
         let_message_go(carrier);
         break;
@@ -378,7 +381,7 @@ static void run(struct carrier *carrier)
 static void step_over(void *owner)
 {
     struct carrier *carrier = owner;
-    if (carrier->number != 0 && carrier->delivery.envelope == NULL && !carrier->waiting)
+    if (carrier->number != 0 && carrier->delivery.envelope == NULL && !carrier->waiting && !carrier->wants_secret)
         carrier_go(carrier);
     else
         finish_if_over(carrier);
@@ -407,7 +410,10 @@ void carrier_start(struct relay *relay, struct channel *from, const struct ipc_d
 
 void carrier_go(struct carrier *carrier)
 {
+    if (secret_must_wait(carrier))
+        return;
     struct delivery_options options = relay_options(carrier->relay, bytes_of(carrier->destination, carrier->destination_length));
+    secret_give(carrier, &options);
     delivery_start(&carrier->delivery, &options, &carrier->envelope);
     run(carrier);
 }

@@ -218,12 +218,19 @@ static void relay_drain(struct child *child, bool quick)
         next = carrier->next;
         if (carrier->idle)
             carrier_quit(carrier);
-        else if (carrier->waiting)
+        else if (carrier->waiting || carrier->wants_secret)
             carrier_cut(carrier); /* no octet of it has left */
     }
     relay_leave_if_done(relay);
 }
 
+static void relay_supervisor(struct child *child, enum ipc_kind kind, const union ipc_message *message)
+{
+    if (kind == IPC_SECRET_ANSWER)
+        secret_answered(child->service_data, &message->secret_answer);
+}
+
 const struct child_service relay_service = {
     .role = PROCESS_RELAY, .open = relay_open, .start = relay_start, .on_message = relay_message, .on_peer_lost = relay_peer_lost, .on_drain = relay_drain,
+    .on_supervisor = relay_supervisor,
 };

@@ -5,7 +5,8 @@
  * destination: it drives core/client/delivery with io's conn, dns and tls,
  * one message after another. smarthost.c finds the smarthost's port where
  * the configuration leaves it to us, while carriers wait for it. policies.c
- * knows the MTA-STS policies of other domains, fetch.c fetches them.
+ * knows the MTA-STS policies of other domains, fetch.c fetches them; secret.c has
+ * the supervisor run the command that prints what it is signed in to with.
  */
 #ifndef MAILBOAT_RELAY_H
 #define MAILBOAT_RELAY_H
@@ -19,6 +20,7 @@
 
 enum relay_limit {
     CARRIER_IDLE_MS = 3 * 1000,       /* a connection is kept so long for the next message to the same place */
+    SECRET_FRESH_MS = 10 * 60 * 1000, /* then a token is fetched anew */
     RELAY_DRAIN_MS = 10 * 1000,       /* for deliveries under way when the process ends */
     AUTHORITIES_MAX = 16 << 20,       /* octets of CA certificates */
     CONTENT_READ_MAX = CONTENT_RUN_MAX, /* octets of a large content that are read at once */
@@ -35,6 +37,9 @@ struct relay {
     size_t busy_count;
     struct race_port smarthost; /* with port: auto, the way that was found; port 0: none yet */
     struct dialing *finding;    /* the race for it, while it lasts */
+    struct buffer secret;       /* the last that the command printed; empty: none, or it was refused */
+    uint64_t secret_ms;
+    bool secret_asked;
     struct timer drained, found; /* found: lets go of a race that is decided */
     bool draining;
 };
@@ -44,6 +49,8 @@ struct carrier {
     struct relay *relay;
     struct carrier *next, *previous;  /* all */
     struct carrier *idle_next;        /* of the same destination */
+    struct buffer secret;             /* the one that its delivery signs in with */
+    bool wants_secret;                /* waits for one */
     bool idle, waiting, waited; /* waiting: for the smarthost's port; waited: it has, once, for this message */
     char destination[320];
     size_t destination_length;
@@ -96,6 +103,15 @@ bool smarthost_must_wait(struct carrier *carrier);
  * the message waits for another, once. */
 bool smarthost_has_failed(struct carrier *carrier, const struct client_result *results, size_t count);
 void smarthost_stop(struct relay *relay);
+
+/* secret.c: */
+/* Must it wait until the command was run? carrier_go() or carrier_defer() follows. */
+bool secret_must_wait(struct carrier *carrier);
+/* Into the options, where a command is set. */
+void secret_give(struct carrier *carrier, struct delivery_options *options);
+void secret_refused(struct carrier *carrier);
+void secret_forget(struct carrier *carrier); /* the carrier's own */
+void secret_answered(struct relay *relay, const struct ipc_secret_answer *answer);
 
 /* relay.c: */
 struct delivery_options relay_options(struct relay *relay, struct bytes destination);

@@ -191,7 +191,8 @@ static void log_verdict(const struct dialogue *dialogue, enum password_verdict v
     bool wrong = verdict == PASSWORD_WRONG || verdict == PASSWORD_LOCKED;
     log_event(wrong ? LOG_EVENT_WARN : LOG_EVENT_DEBUG, wrong ? "auth_failed" : verdict == PASSWORD_RIGHT ? "auth_ok" : "auth_unavailable",
               LOG_BYTES("user", dialogue->question.action.user), LOG_BYTES("client", dialogue->session.origin.client_address),
-              LOG_U64("port", dialogue->door->port), LOG_TEXT("reason", verdict == PASSWORD_LOCKED ? "locked" : ""));
+              LOG_U64("port", dialogue->door->port), LOG_TEXT("mechanism", server_session_mechanism(&dialogue->session)),
+              LOG_TEXT("reason", verdict == PASSWORD_LOCKED ? "locked" : ""));
 }
 
 static void password_answered(struct dialogue *dialogue, const struct ipc_password_answer *answer)
