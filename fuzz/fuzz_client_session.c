@@ -134,6 +134,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (choose(&world.choices, 2) == 1 && world.options.tls != CLIENT_TLS_OPPORTUNISTIC) {
         world.options.user = BYTES("user");
         world.options.password = BYTES("secret");
+        world.options.token = choose(&world.choices, 4) == 1 ? BYTES("secret") : bytes_none();
     }
     world.secured = world.options.tls == CLIENT_TLS_IMPLICIT;
     client_session_start(&world.session, &world.options);

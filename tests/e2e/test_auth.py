@@ -101,6 +101,8 @@ def test_wrong_channel_binding_is_refused(shared_server):
         assert sign_in(client, Scram(USER, PASSWORD, end_point(client), "tls-unique"))[0] == 535
         code, text = sign_in(client, Scram(USER, PASSWORD, flag="y"))  # somebody took -PLUS out of the list
         assert code == 535 and b"hides it" in text
+        shared_server.wait_log("refused", "code=535", "hides it")
+        shared_server.wait_log("refused", "code=535", "channel binding does not match")
         assert client.docmd("MAIL", f"FROM:<{USER}>")[0] == 530
 
 

@@ -242,6 +242,17 @@ static void nobody_signs_in_before_there_is_a_winner(void **state)
     assert_true(client_session_action(&won->session, &action) && action.kind == CLIENT_READY);
 }
 
+static void every_mechanism_that_we_have_makes_a_port_usable(void **state)
+{
+    static const uint32_t by_password[] = {MECHANISM_PLAIN, MECHANISM_LOGIN, MECHANISM_SCRAM_SHA_256, MECHANISM_SCRAM_SHA_256_PLUS},
+                          by_token[] = {MECHANISM_XOAUTH2, MECHANISM_OAUTHBEARER};
+    for (size_t i = 0; i < ARRAY_LENGTH(by_password); i++)
+        assert_true(client_can_sign_in(by_password[i], false) && !client_can_sign_in(by_password[i], true));
+    for (size_t i = 0; i < ARRAY_LENGTH(by_token); i++)
+        assert_true(client_can_sign_in(by_token[i], true) && !client_can_sign_in(by_token[i], false));
+    assert_false(client_can_sign_in(0, false) || client_can_sign_in(0, true));
+}
+
 static void each_trouble_has_its_verdict(void **state)
 {
     static const struct { enum behaviour behaviour; enum port_verdict verdict; } table[] = {
@@ -452,7 +463,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TESTED(the_first_choice_wins_when_it_works), TESTED(a_blocked_port_costs_a_quarter_of_a_second), TESTED(a_refusal_costs_nothing), TESTED(a_better_port_that_is_nearly_there_gets_a_grace),
-        TESTED(the_grace_is_short), TESTED(nobody_signs_in_before_there_is_a_winner), TESTED(each_trouble_has_its_verdict), TESTED(the_whole_ends_at_its_deadline), TESTED(ipv4_wins_where_ipv6_is_silent),
+        TESTED(the_grace_is_short), TESTED(nobody_signs_in_before_there_is_a_winner), TESTED(every_mechanism_that_we_have_makes_a_port_usable),
+        TESTED(each_trouble_has_its_verdict), TESTED(the_whole_ends_at_its_deadline), TESTED(ipv4_wins_where_ipv6_is_silent),
         TESTED(a_port_with_tls_the_other_way_round_works_too), TESTED(the_usual_way_is_better_than_the_other), TESTED(one_port_tells_of_another),
         TESTED(a_server_without_any_tls_is_not_called_stripped), TESTED(examining_tries_all_at_once_and_chooses_none), TESTED(when_the_ready_one_is_lost_the_race_goes_on), TESTED(in_any_weather_the_best_port_that_works_wins_in_time), cmocka_unit_test(facts_and_words_are_there_for_all),
     };

@@ -142,7 +142,7 @@ static void log_refusals(const struct dialogue *dialogue, struct bytes replies)
     while (replies.length > 0) {
         struct bytes line = bytes_trim(bytes_split(&replies, '\n'));
         bool refused = line.length > 4 && (line.at[0] == '4' || line.at[0] == '5') && line.at[3] == ' ';
-        if (!refused || bytes_equal(bytes_first(line, 3), BYTES("535"))) /* told by auth_failed */
+        if (!refused || bytes_starts_nocase(line, "535 5.7.8 User name")) /* told by auth_failed */
             continue;
         if (line.at[line.length - 1] == '\r')
             line.length--;
