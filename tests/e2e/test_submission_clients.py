@@ -187,7 +187,7 @@ def test_client_git(shared_server, tmp_path, port):
     expect(shared_server, f"git {port}", since)
 
 
-GO = """
+GO = r"""
 package main
 import ("crypto/tls"; "crypto/x509"; "net/smtp"; "os")
 func check(err error) { if err != nil { panic(err) } }
