@@ -36,8 +36,9 @@ static const int common[] = {
     SCMP_SYS(rt_sigaction), SCMP_SYS(rt_sigprocmask), SCMP_SYS(rt_sigreturn), SCMP_SYS(sigaltstack), SCMP_SYS(restart_syscall),
     SCMP_SYS(set_robust_list), SCMP_SYS(rseq), SCMP_SYS(membarrier), SCMP_SYS(fstat), SCMP_SYS(exit), SCMP_SYS(exit_group),
 };
-/* Accepting, and writing large contents to descriptors that were handed over. */
-static const int accepting[] = {SCMP_SYS(accept4), SCMP_SYS(accept), SCMP_SYS(pwrite64), SCMP_SYS(pread64), SCMP_SYS(ftruncate), SCMP_SYS(listen)};
+static const int accepting[] = {SCMP_SYS(accept4), SCMP_SYS(accept), SCMP_SYS(listen)};
+/* Writing large contents to descriptors that were handed over. */
+static const int filling[] = {SCMP_SYS(pwrite64), SCMP_SYS(pread64), SCMP_SYS(ftruncate)};
 /* Opening, making and syncing files (Landlock says which). */
 static const int reading_files[] = {
     SCMP_SYS(open), SCMP_SYS(openat), SCMP_SYS(stat), SCMP_SYS(lstat), SCMP_SYS(newfstatat), SCMP_SYS(statx), SCMP_SYS(fstatfs), SCMP_SYS(statfs),
@@ -58,11 +59,11 @@ static const int sanitizing[] = {SCMP_SYS(open), SCMP_SYS(openat), SCMP_SYS(read
 static const int sanitizing[] = {SCMP_SYS(getrlimit)};
 #endif
 
-enum keeps { ACCEPTS = 1, READS_FILES = 2, WRITES_FILES = 4, HAS_THREADS = 8, CALLS_OUT = 16, CALLS_LOCALLY = 32 };
+enum keeps { ACCEPTS = 1, READS_FILES = 2, WRITES_FILES = 4, HAS_THREADS = 8, CALLS_OUT = 16, CALLS_LOCALLY = 32, FILLS_FILES = 64 };
 
 /* The one table: a role and what it keeps besides the common calls. */
 static const unsigned keeps[] = {
-    [PROCESS_SMTPD] = ACCEPTS,
+    [PROCESS_SMTPD] = ACCEPTS | FILLS_FILES,
     [PROCESS_AUTH] = READS_FILES | HAS_THREADS | ACCEPTS,
     [PROCESS_QUEUE] = READS_FILES | WRITES_FILES | ACCEPTS,
     [PROCESS_RELAY] = CALLS_OUT | HAS_THREADS,
@@ -142,6 +143,7 @@ static bool fill_filter(scmp_filter_ctx filter, enum process_role role)
         return false;
     return allow(filter, common, ARRAY_LENGTH(common)) && allow_self(filter) && allow_fcntl(filter) && allow(filter, sanitizing, ARRAY_LENGTH(sanitizing)) &&
            ((kept & ACCEPTS) == 0 || allow(filter, accepting, ARRAY_LENGTH(accepting))) &&
+           ((kept & FILLS_FILES) == 0 || allow(filter, filling, ARRAY_LENGTH(filling))) &&
            ((kept & READS_FILES) == 0 || allow(filter, reading_files, ARRAY_LENGTH(reading_files))) &&
            ((kept & WRITES_FILES) == 0 || allow(filter, writing_files, ARRAY_LENGTH(writing_files))) &&
            ((kept & HAS_THREADS) == 0 || allow_threads(filter)) && ((kept & CALLS_OUT) == 0 || allow_calls_out(filter)) &&
