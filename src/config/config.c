@@ -563,6 +563,20 @@ static bool check_domains(const struct reading *reading)
     return true;
 }
 
+static bool check_send_as(const struct reading *reading)
+{
+    const struct config *config = reading->config;
+    for (size_t i = 0; i < config->submission.send_as_count; i++) {
+        struct bytes rest = bytes_of_text(config->submission.send_as[i]);
+        struct bytes account = bytes_split(&rest, ' ');
+        rest = bytes_trim(rest);
+        if (bytes_find(account, '@') == SIZE_MAX || bytes_find(rest, '@') == SIZE_MAX || bytes_find(rest, ' ') != SIZE_MAX)
+            return fail_at(reading, said_at(reading, "submission.send_as"), "submission.send_as: '%s' is not an account and an address; write: ada@example.org *@example.org",
+                           config->submission.send_as[i]);
+    }
+    return true;
+}
+
 static bool check_mailboxes(const struct reading *reading)
 {
     if (reading->config->mailboxes.deliver == DELIVER_LMTP)
@@ -586,7 +600,7 @@ static bool complete(struct reading *reading)
         return fail_at(reading, said_at(reading, "data_dir"), "data_dir: '%s' must be a whole path, from / on", config->data_dir);
     if (config->queue.first_ms > config->queue.max_ms)
         return fail_at(reading, said_at(reading, "queue.retry.first"), "queue.retry: first is longer than max");
-    return check_domains(reading) && check_tls(reading) && check_relay(reading) && check_mailboxes(reading);
+    return check_domains(reading) && check_tls(reading) && check_relay(reading) && check_send_as(reading) && check_mailboxes(reading);
 }
 
 /* ---- life ---- */

@@ -66,7 +66,11 @@ struct config {
     } resolver;
     int store; /* 0: sqlite */
     struct { const char *address; uint16_t port; } web;
-    struct { uint32_t messages_per_hour, recipients_per_hour; } submission; /* of one account; 0: as many as it likes */
+    struct {
+        uint32_t messages_per_hour, recipients_per_hour; /* of one account; 0: as many as it likes */
+        const char **send_as; size_t send_as_count;      /* "ACCOUNT ADDRESS" or "ACCOUNT *@DOMAIN": more that an account may send as */
+        bool fix_bare_newlines;
+    } submission;
     struct { uint64_t message_size; uint32_t recipients, connections, connections_per_client; } limits;
     struct {
         uint64_t first_ms, max_ms, expire_ms; /* retry: 5m, 4h, 5d */

@@ -52,6 +52,8 @@ const struct key config_keys[] = {
     {"limits.connections_per_client", KEY_NUMBER, AT(limits.connections_per_client), 1, 1000000, NULL, "100", "connections at once from one address; loopback has no such limit"},
     {"submission.messages_per_hour", KEY_NUMBER, AT(submission.messages_per_hour), 0, 100000000, NULL, "0", "messages that one account may send in an hour; 0 is no limit"},
     {"submission.recipients_per_hour", KEY_NUMBER, AT(submission.recipients_per_hour), 0, 100000000, NULL, "0", "recipients that one account may write to in an hour; 0 is no limit"},
+    {"submission.send_as", KEY_LIST, AT(submission.send_as), 0, 10000, NULL, "[]", "more that an account may send as: [ada@example.org *@example.org]"},
+    {"submission.fix_bare_newlines", KEY_FLAG, AT(submission.fix_bare_newlines), 0, 0, NULL, "false", "a lone LF in what is submitted becomes CRLF instead of being refused"},
     {"queue.retry.first", KEY_DURATION, AT(queue.first_ms), 1, YEAR_MS, NULL, "5m", "time to the second attempt"},
     {"queue.retry.factor", KEY_FACTOR, AT(queue.factor), 1, 100, NULL, "2", "how much longer each wait is than the one before"},
     {"queue.retry.max", KEY_DURATION, AT(queue.max_ms), 1, YEAR_MS, NULL, "4h", "the longest wait between two attempts"},

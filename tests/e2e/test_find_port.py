@@ -262,8 +262,9 @@ def test_the_last_line_is_the_one_to_paste(net):
 def test_interrupted_in_the_middle(net):
     net.drop(25, 587, 2525, 465)
     process = net.start(net.client, PROGRAM, "ports", "mail.example.test", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    while b"mailboat" not in Path(f"/proc/{process.pid}/cmdline").read_bytes().split(b"\0")[0]:  # ip exec's into it
-        pass
+    deadline = time.monotonic() + 10
+    while not Path(f"/proc/{process.pid}/cmdline").read_bytes().startswith(str(PROGRAM).encode()) and time.monotonic() < deadline:
+        time.sleep(0.01)  # ip exec's into it
     time.sleep(0.3)  # so that it is in the middle
     process.send_signal(signal.SIGINT)
     assert process.wait(10) == 130

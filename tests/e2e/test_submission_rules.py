@@ -75,6 +75,29 @@ def test_on_25_nothing_is_judged(server):
     assert any(b"Bcc: x@y.example\r\n\r\nas it came" in m.replace(b"\n", b"\r\n").replace(b"\r\r", b"\r") for m in server.mail(USER))
 
 
+def test_more_by_configuration(mailboat):
+    server = mailboat(extra="submission: {send_as: [ada@example.org *@shop.example, bob@example.org ada@example.org], fix_bare_newlines: true}\n")
+    server.add_user(USER, PASSWORD)
+    server.add_user("bob@example.org", "secret-of-bob")
+    with smtp(server, 587, user=USER, password=PASSWORD) as client:
+        client.sendmail("orders@shop.example", [USER], "From: Shop <news@shop.example>\r\n\r\nhi\r\n")
+        with pytest.raises(smtplib.SMTPSenderRefused):
+            client.sendmail("bob@example.org", [USER], "Subject: x\r\n\r\nhi\r\n")
+        client.ehlo()
+        client.mail(USER)
+        client.rcpt(USER)
+        assert client.docmd("DATA")[0] == 354
+        client.send(b"Subject: bare\n\nlines\n\r\n.\r\n")
+        assert client.getreply()[0] == 250
+    with smtp(server, 465, user="bob@example.org", password="secret-of-bob") as client:
+        client.sendmail(USER, [USER], "Subject: for ada\r\n\r\nhi\r\n")
+    server.stop()
+    server.extra = "submission: {send_as: [nonsense]}\n"
+    server.write_config()
+    done = server.cli("config", "check", check=False)
+    assert done.returncode == 78 and "nonsense" in done.stderr
+
+
 def test_limits_an_hour(mailboat):
     server = mailboat(extra="submission: {messages_per_hour: 3, recipients_per_hour: 100}\nprocesses: {smtpd: 2}\n")
     server.add_user(USER, PASSWORD)

@@ -251,6 +251,27 @@ static void ask_proof(struct auth *auth, struct channel *asker, const struct ipc
 
 /* ---- where mail goes ---- */
 
+/* "*@example.org" is every address of that domain. */
+static bool suits(struct bytes pattern, struct bytes address)
+{
+    if (!bytes_starts_nocase(pattern, "*@"))
+        return bytes_equal_nocase(pattern, address);
+    size_t at = bytes_find_last(address, '@');
+    return at != SIZE_MAX && bytes_equal_nocase(bytes_from(pattern, 1), bytes_from(address, at));
+}
+
+/* By the configuration, besides what is the account's own. */
+static bool is_granted(const struct config *config, struct bytes account, struct bytes address)
+{
+    for (size_t i = 0; i < config->submission.send_as_count; i++) {
+        struct bytes pattern = bytes_of_text(config->submission.send_as[i]);
+        struct bytes whose = bytes_split(&pattern, ' ');
+        if (bytes_equal_nocase(whose, account) && suits(bytes_trim(pattern), address))
+            return true;
+    }
+    return false;
+}
+
 static void ask_sender(struct auth *auth, struct channel *asker, const struct ipc_sender *asked)
 {
     struct bytes key = answers_key(&auth->key, ANSWERS_SENDER, asked->account, asked->address);
@@ -258,7 +279,7 @@ static void ask_sender(struct auth *auth, struct channel *asker, const struct ip
     const struct answer *known = answers_find(&auth->answers, key);
     struct answer fresh = {0};
     if (known == NULL) {
-        fresh.verdict = accounts_may_send(auth->accounts, asked->account, asked->address) ? SENDER_ALLOWED : SENDER_FORBIDDEN;
+        fresh.verdict = accounts_may_send(auth->accounts, asked->account, asked->address) || is_granted(auth->child->config, asked->account, asked->address) ? SENDER_ALLOWED : SENDER_FORBIDDEN;
         if (accounts_are_unreadable(auth->accounts))
             fresh.verdict = SENDER_UNAVAILABLE;
         else
