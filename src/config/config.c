@@ -526,10 +526,8 @@ static bool check_relay(const struct reading *reading)
     const struct config *config = reading->config;
     const char *host = config->relay.smarthost.host;
     const yaml_node_t *via = said_at(reading, "relay.via");
-    if (config->relay.via == RELAY_AUTO)
-        return fail_at(reading, via, "relay.via: auto is not there yet in this version; use mx or smarthost");
-    if (config->relay.via == RELAY_SMARTHOST && host == NULL)
-        return fail_at(reading, via, "relay.via: smarthost needs relay.smarthost.host");
+    if (config->relay.via != RELAY_MX && host == NULL)
+        return fail_at(reading, via, "relay.via: %s needs relay.smarthost.host", config->relay.via == RELAY_AUTO ? "auto" : "smarthost");
     bool loopback = host != NULL && host_is_loopback(bytes_of_text(host));
     if ((int)config->relay.smarthost.tls == SMARTHOST_TLS_NONE && !loopback)
         return fail_at(reading, said_at(reading, "relay.smarthost.tls"),

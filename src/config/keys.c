@@ -27,7 +27,7 @@ const struct key config_keys[] = {
     {"tls.key", KEY_TEXT, AT(tls.key), 0, 0, NULL, NULL, "PEM file of the certificate's private key"},
     {"tls.either_way", KEY_FLAG, AT(tls.either_way), 0, 0, NULL, "true", "on submission ports: serve clients that were told the other TLS mode, too"},
     {"listeners", KEY_LISTENERS, AT(listeners), 0, 32, NULL, NULL, "ports to listen on; 25, 587, 465 and 2525 unless said"},
-    {"relay.via", KEY_CHOICE, AT(relay.via), 0, 0, vias, "mx", "how mail leaves: mx, or smarthost; auto (mx while port 25 works, else the smarthost) comes later"},
+    {"relay.via", KEY_CHOICE, AT(relay.via), 0, 0, vias, "mx", "how mail leaves: mx, smarthost, or auto: mx while outgoing port 25 works, else the smarthost"},
     {"relay.smarthost.host", KEY_HOST, AT(relay.smarthost.host), 0, 0, NULL, NULL, "the outgoing server that takes all mail for other domains"},
     {"relay.smarthost.port", KEY_PORT_AUTO, AT(relay.smarthost.port), 1, 65535, NULL, "auto", "its port; auto finds the one that works: 587, 2525 or 465"},
     {"relay.smarthost.tls", KEY_CHOICE, AT(relay.smarthost.tls), 0, 0, smarthost_tls, "auto", "starttls or implicit; none is for loopback alone; auto follows the port"},

@@ -32,6 +32,12 @@ _submission._tcp.none IN SRV 0 0 0 .
 _submissions._tcp.none IN SRV 0 0 0 .
 autoconfig.auto IN A 192.0.2.2
 xn--bcher-kva IN A 192.0.2.2
+a IN MX 10 mx.a
+b IN MX 10 mx.b
+c IN MX 10 mx.c
+mx.a IN A 192.0.2.2
+mx.b IN A 192.0.2.3
+mx.c IN A 192.0.2.4
 smtp.usual IN A 192.0.2.2
 www.bare  IN A 192.0.2.2
 """
@@ -60,6 +66,8 @@ class Networks:
             ip("-n", name, "addr", "add", f"192.0.2.{end}/24", "dev", "eth0")
             ip("-n", name, "addr", "add", f"2001:db8::{end}/64", "dev", "eth0", "nodad")
             ip("-n", name, "link", "set", "eth0", "up")
+        for more in (3, 4):  # other servers, as far as names tell
+            ip("-n", self.server, "addr", "add", f"192.0.2.{more}/24", "dev", "eth0")
         self.nft("add table inet mail", "add chain inet mail input { type filter hook input priority 0; }",
                  "add chain inet mail divert { type nat hook prerouting priority -100; }")
         self.dns(ZONE)

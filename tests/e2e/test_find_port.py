@@ -385,3 +385,29 @@ def test_a_smarthosts_port_is_found_and_found_again(net, tmp_path, certificates)
         assert not relay.lines("bounced")
     finally:
         relay.stop()
+
+
+def test_where_25_is_blocked_the_smarthost_carries(net, tmp_path, certificates):
+    """relay.via: auto: three servers in a row are silent on 25, so all goes by the smarthost."""
+    password = tmp_path / "password"
+    password.write_text("secret-of-ada\n")
+    relay = net.mailboat(tmp_path / "relay", certificates, extra="queue: {retry: {first: 2s, max: 2s}}\n", relay=f"relay:\n  via: auto\n  ca_file: {certificates}/ca.pem\n"
+                         f"  smarthost: {{host: mail.example.test, port: auto, user: ada@example.test, password_file: {password}}}\n")
+    relay.domains, relay.wrapper = ("here.test",), ["ip", "netns", "exec", net.client]
+    relay.start()
+    net.drop(25)
+
+    def submit(*to):
+        net.run(PROGRAM, "send", "--config", relay.config, "--from", "ada@example.test", *(w for t in to for w in ("--to", t)), "--body", "hello", check=True)
+    try:
+        submit("x@a.example.test", "x@b.example.test", "x@c.example.test")
+        relay.wait_log("relay_changed", "to=smarthost", timeout=40)
+        for domain in "abc":
+            relay.wait_log("delivered", f"to=x@{domain}.example.test", "peer=mail.example.test[192.0.2.2]:587", timeout=40)
+        started = time.monotonic()
+        submit("y@a.example.test")  # and what comes next goes there at once
+        relay.wait_log("delivered", "to=y@a.example.test", ":587", timeout=40)
+        assert time.monotonic() - started < 5
+        assert len(relay.lines("relay_changed")) == 1 and not relay.lines("bounced")
+    finally:
+        relay.stop()

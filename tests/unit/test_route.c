@@ -2,6 +2,7 @@
 /* The next hop, from facts of DNS alone. */
 #include "unit.h"
 
+#include "route/direct.h"
 #include "route/route.h"
 
 static struct dns_record mx(uint16_t preference, const char *name)
@@ -211,9 +212,35 @@ static void hosts_and_addresses_have_limits(void **state)
     route_free(&route);
 }
 
+/* ---- does 25 work from here? ---- */
+
+static void silent_servers_in_a_row_tell_a_block(void **state)
+{
+    struct direct direct = {0};
+    struct direct_server servers[] = {{{192, 0, 2, 1}, false}, {{192, 0, 2, 2}, false}, {{0x20, 1, 0x0d, 0xb8, [15] = 1}, true}};
+    assert_false(direct_was_silent(&direct, &servers[0], 1000));
+    assert_false(direct_was_silent(&direct, &servers[0], 2000)); /* the same again proves nothing */
+    assert_false(direct_was_silent(&direct, &servers[1], 3000));
+    assert_false(direct_reached(&direct)); /* somebody answers: it is they who are silent */
+    for (size_t i = 0; i < 2; i++)
+        assert_false(direct_was_silent(&direct, &servers[i], 4000));
+    assert_null(direct_probe(&direct, 4000));
+    assert_true(direct_was_silent(&direct, &servers[2], 5000));
+    assert_true(direct.blocked);
+    assert_false(direct_was_silent(&direct, &servers[2], 6000)); /* told once */
+    assert_null(direct_probe(&direct, 5000 + DIRECT_PROBE_MS - 1));
+    const struct direct_server *first = direct_probe(&direct, 5000 + DIRECT_PROBE_MS);
+    assert_non_null(first);
+    assert_null(direct_probe(&direct, 5000 + DIRECT_PROBE_MS + 1)); /* one look at a time */
+    assert_ptr_not_equal(direct_probe(&direct, 5000 + 2 * DIRECT_PROBE_MS), first); /* and not at one server alone */
+    assert_true(direct_reached(&direct));
+    assert_false(direct.blocked || direct_reached(&direct));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(silent_servers_in_a_row_tell_a_block),
         cmocka_unit_test(hosts_are_tried_by_preference_and_looked_up_one_by_one), cmocka_unit_test(without_mx_the_domain_itself_is_the_host),
         cmocka_unit_test(what_dns_says_of_the_domain_may_end_it), cmocka_unit_test(a_null_mx_takes_no_mail), cmocka_unit_test(mail_never_comes_back_to_us),
         cmocka_unit_test(hosts_without_an_address), cmocka_unit_test(literals_and_smarthosts_need_no_mx),

@@ -125,6 +125,7 @@ static void finish_if_over(struct carrier *carrier)
 static void on_connected(void *owner)
 {
     struct carrier *carrier = owner;
+    ways_reached(carrier);
     if (carrier->connecting_tls) {
         carrier->handshaking = true;
         conn_start_tls_peer(&carrier->conn, &carrier->relay->tls, &carrier->peer);
@@ -172,6 +173,10 @@ static void on_end(void *owner, enum conn_end end)
     char why[sizeof carrier->conn.why];
     snprintf(why, sizeof why, "%s", carrier->conn.why[0] != '\0' ? carrier->conn.why : "the connection ended");
     feed(carrier); /* what it said before */
+    if (end == CONN_END_REFUSED)
+        ways_reached(carrier); /* who refuses answers */
+    else if (end == CONN_END_TIMEOUT && !carrier->delivery.connected)
+        ways_silent(carrier);
     if (!carrier->over)
         lost(carrier, end == CONN_END_TLS || carrier->handshaking, why);
     finish_if_over(carrier);
@@ -188,6 +193,8 @@ static void on_timeout(void *owner)
         conn_set_timeout(&carrier->conn, delivery_timeout_ms(&carrier->delivery));
         return;
     }
+    if (!carrier->reached && !carrier->handshaking && delivery_step(&carrier->delivery) == STEP_CONNECT)
+        ways_silent(carrier);
     snprintf(why, sizeof why, "timed out: no answer in the step %s", client_step_name(carrier->handshaking ? STEP_TLS : delivery_step(&carrier->delivery)));
     lost(carrier, carrier->handshaking, why);
     finish_if_over(carrier);
@@ -200,6 +207,8 @@ static const struct conn_events carrier_events = {
  * message: when it is not, another port is looked for. */
 static uint32_t patience_ms(const struct carrier *carrier, uint32_t usual_ms)
 {
+    if (carrier->relay->child->config->relay.via == RELAY_AUTO && !carrier->by_smarthost && !carrier->delivery.has_session)
+        return usual_ms > DIRECT_PATIENCE_MS ? DIRECT_PATIENCE_MS : usual_ms; /* there is another way */
     uint32_t most_ms = carrier->delivery.has_session ? RACE_STEP_MS : RACE_CONNECT_MS;
     return smarthost_is_auto(carrier) && carrier->delivery.messages == 0 && usual_ms > most_ms ? most_ms : usual_ms;
 }
@@ -264,6 +273,7 @@ static void begin_again(struct carrier *carrier)
     carrier->has_conn = carrier->handshaking = carrier->connecting_tls = false;
     delivery_free(&carrier->delivery);
     carrier->delivery = (struct delivery){0};
+    ways_choose(carrier);
     if (!smarthost_must_wait(carrier))
         timer_set(&carrier->step_timer, 0); /* it is known already; not from within the old delivery's call */
 }
@@ -323,7 +333,7 @@ static bool act(struct carrier *carrier, const struct delivery_action *action)
         give_content(carrier);
         break;
     case DELIVERY_DONE:
-        if (smarthost_has_failed(carrier, action->results, action->result_count)) {
+        if (ways_has_other(carrier) || smarthost_has_failed(carrier, action->results, action->result_count)) {
             begin_again(carrier);
             return false;
         }
@@ -404,6 +414,7 @@ void carrier_start(struct relay *relay, struct channel *from, const struct ipc_d
     timer_start(&carrier->idle_timer, relay->child->loop, idle_for_long, carrier);
     timer_start(&carrier->step_timer, relay->child->loop, step_over, carrier);
     take_message(carrier, from, deliver, content);
+    ways_choose(carrier);
     if (!smarthost_must_wait(carrier))
         carrier_go(carrier);
 }
@@ -412,7 +423,7 @@ void carrier_go(struct carrier *carrier)
 {
     if (secret_must_wait(carrier))
         return;
-    struct delivery_options options = relay_options(carrier->relay, bytes_of(carrier->destination, carrier->destination_length));
+    struct delivery_options options = relay_options(carrier);
     secret_give(carrier, &options);
     delivery_start(&carrier->delivery, &options, &carrier->envelope);
     run(carrier);

@@ -36,11 +36,13 @@ static void smarthost_options(const struct relay *relay, struct delivery_options
     options->tls = is_auto ? relay->smarthost.tls : smarthost_tls(config);
 }
 
-struct delivery_options relay_options(struct relay *relay, struct bytes destination)
+struct delivery_options relay_options(const struct carrier *carrier)
 {
+    const struct relay *relay = carrier->relay;
     const struct config *config = relay->child->config;
+    struct bytes destination = bytes_of(carrier->destination, carrier->destination_length);
     struct delivery_options options = {.hostname = bytes_of_text(config->hostname), .domain = destination, .random = random_u64()};
-    if (bytes_is(destination, "@smarthost")) {
+    if (carrier->by_smarthost) {
         smarthost_options(relay, &options);
     } else {
         options.port = config->relay.port;
@@ -189,6 +191,7 @@ static bool relay_open(struct child *child, struct error *error)
 static bool relay_start(struct child *child, struct error *error)
 {
     struct relay *relay = child->service_data;
+    ways_start(relay);
     return dns_start(relay->dns, child->loop, error) &&
            policies_start(&relay->policies, child->loop, relay->dns, buffer_bytes(&relay->authorities), error);
 }

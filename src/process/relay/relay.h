@@ -16,6 +16,7 @@
 #include "conn.h"
 #include "dial/dialing.h"
 #include "map.h"
+#include "route/direct.h"
 #include "relay/policies.h"
 
 enum relay_limit {
@@ -40,7 +41,9 @@ struct relay {
     struct buffer secret;       /* the last that the command printed; empty: none, or it was refused */
     uint64_t secret_ms;
     bool secret_asked;
-    struct timer drained, found; /* found: lets go of a race that is decided */
+    struct direct direct;       /* with via: auto: does outgoing 25 work? */
+    struct conn probe;          /* that looks whether it does again */
+    struct timer probing, drained, found; /* found: lets go of a race that is decided */
     bool draining;
 };
 
@@ -51,6 +54,8 @@ struct carrier {
     struct carrier *idle_next;        /* of the same destination */
     struct buffer secret;             /* the one that its delivery signs in with */
     bool wants_secret;                /* waits for one */
+    bool by_smarthost;                /* not to the destination's own server */
+    bool reached, silent;             /* somebody was connected to; somebody was not, in time */
     bool idle, waiting, waited; /* waiting: for the smarthost's port; waited: it has, once, for this message */
     char destination[320];
     size_t destination_length;
@@ -104,6 +109,15 @@ bool smarthost_must_wait(struct carrier *carrier);
 bool smarthost_has_failed(struct carrier *carrier, const struct client_result *results, size_t count);
 void smarthost_stop(struct relay *relay);
 
+/* ways.c: */
+/* Which way the carrier's message goes now. */
+void ways_choose(struct carrier *carrier);
+void ways_reached(struct carrier *carrier);
+void ways_silent(struct carrier *carrier);
+/* Did the message fail because 25 is blocked? Then the smarthost may carry it. */
+bool ways_has_other(const struct carrier *carrier);
+void ways_start(struct relay *relay);
+
 /* secret.c: */
 /* Must it wait until the command was run? carrier_go() or carrier_defer() follows. */
 bool secret_must_wait(struct carrier *carrier);
@@ -114,7 +128,7 @@ void secret_forget(struct carrier *carrier); /* the carrier's own */
 void secret_answered(struct relay *relay, const struct ipc_secret_answer *answer);
 
 /* relay.c: */
-struct delivery_options relay_options(struct relay *relay, struct bytes destination);
+struct delivery_options relay_options(const struct carrier *carrier);
 void relay_answer(struct relay *relay, struct carrier *carrier, const struct client_result *results, size_t count);
 void relay_is_idle(struct relay *relay, struct carrier *carrier);
 void relay_not_idle(struct relay *relay, struct carrier *carrier);

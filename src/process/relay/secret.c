@@ -19,7 +19,7 @@ static bool is_by_token(const struct relay *relay)
 static bool is_by_command(const struct carrier *carrier)
 {
     const struct relay *relay = carrier->relay;
-    return bytes_is(bytes_of(carrier->destination, carrier->destination_length), "@smarthost") &&
+    return carrier->by_smarthost &&
            (is_by_token(relay) || relay->child->config->relay.smarthost.password_command != NULL);
 }
 

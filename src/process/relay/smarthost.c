@@ -7,7 +7,7 @@
 
 bool smarthost_is_auto(const struct carrier *carrier)
 {
-    return bytes_is(bytes_of(carrier->destination, carrier->destination_length), "@smarthost") && carrier->relay->child->config->relay.smarthost.port == 0;
+    return carrier->by_smarthost && carrier->relay->child->config->relay.smarthost.port == 0;
 }
 
 /* ---- the race ---- */
