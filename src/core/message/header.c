@@ -193,6 +193,17 @@ static struct bytes name_of(struct bytes field)
     return bytes_first(field, colon);
 }
 
+/* CRLF alone ends a line: what came by BINARYMIME may have others. */
+static bool has_clean_lines(struct bytes field)
+{
+    for (size_t i = 0; i < field.length; i++) {
+        bool cr = field.at[i] == '\r', lf = field.at[i] == '\n';
+        if ((cr && (i + 1 == field.length || field.at[i + 1] != '\n')) || (lf && (i == 0 || field.at[i - 1] != '\r')))
+            return false;
+    }
+    return true;
+}
+
 static bool is_blind(struct bytes name)
 {
     return bytes_is_nocase(name, "Bcc") || bytes_is_nocase(name, "Resent-Bcc");
@@ -250,7 +261,7 @@ enum header_fault header_judge(struct header *header, const struct header_rules 
         fault(header, HEADER_NUL);
     while (rest.length > 0 && header->fault == HEADER_FINE && rest.at[0] != '\r') {
         struct bytes field = next_field(&rest, &lines), name = name_of(field);
-        if (name.length == 0) {
+        if (name.length == 0 || !has_clean_lines(field)) {
             header->line = line;
             fault(header, HEADER_BROKEN);
         } else if (++fields > HEADER_FIELDS_MAX) {

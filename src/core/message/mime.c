@@ -36,11 +36,17 @@ static bool is_clean(struct bytes text)
 
 const char *mime_check(const struct mime_letter *letter)
 {
-    bool clean = is_clean(letter->from);
-    for (size_t i = 0; i < letter->to_count; i++)
+    bool clean = is_clean(letter->from), fits = letter->from.length <= MIME_MAILBOX_MAX;
+    for (size_t i = 0; i < letter->to_count; i++) {
         clean = clean && is_clean(letter->to[i]);
-    for (size_t i = 0; i < letter->cc_count; i++)
+        fits = fits && letter->to[i].length <= MIME_MAILBOX_MAX;
+    }
+    for (size_t i = 0; i < letter->cc_count; i++) {
         clean = clean && is_clean(letter->cc[i]);
+        fits = fits && letter->cc[i].length <= MIME_MAILBOX_MAX;
+    }
+    if (!fits)
+        return "a name with its address is longer than 450 octets";
     if (!clean)
         return "an address has a line break, or is not UTF-8";
     if (!is_clean(letter->subject))

@@ -14,7 +14,10 @@
 
 #include "buffer.h"
 
-enum { MIME_LINE_MAX = 998 };
+enum {
+    MIME_LINE_MAX = 998,
+    MIME_MAILBOX_MAX = 450, /* octets of a name with its address: quoted, it still fits into a line */
+};
 
 struct mime_letter {
     struct bytes from;           /* an address, or "Name <address>" */
