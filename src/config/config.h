@@ -74,6 +74,7 @@ struct config {
     struct { uint64_t message_size; uint32_t recipients, connections, connections_per_client; } limits;
     struct {
         uint64_t first_ms, max_ms, expire_ms; /* retry: 5m, 4h, 5d */
+        uint64_t warn_after_ms;
         double factor;                        /* 2 */
         bool hold;                            /* accept and keep, deliver nothing (maintenance) */
     } queue;

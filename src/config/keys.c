@@ -58,6 +58,7 @@ const struct key config_keys[] = {
     {"queue.retry.factor", KEY_FACTOR, AT(queue.factor), 1, 100, NULL, "2", "how much longer each wait is than the one before"},
     {"queue.retry.max", KEY_DURATION, AT(queue.max_ms), 1, YEAR_MS, NULL, "4h", "the longest wait between two attempts"},
     {"queue.retry.expire", KEY_DURATION, AT(queue.expire_ms), SECOND_MS, YEAR_MS, NULL, "5d", "when to give up and tell the sender"},
+    {"queue.warn_after", KEY_DURATION, AT(queue.warn_after_ms), SECOND_MS, YEAR_MS, NULL, "4h", "when to tell the sender, once, that the mail is delayed"},
     {"queue.hold", KEY_FLAG, AT(queue.hold), 0, 0, NULL, "false", "accept and keep, deliver nothing: for maintenance"},
     {"log.format", KEY_CHOICE, AT(log.format), 0, 0, formats, "logfmt", "logfmt or json"},
     {"log.level", KEY_CHOICE, AT(log.level), 0, 0, levels, "info", "the least level that is logged"},

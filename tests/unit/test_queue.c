@@ -177,6 +177,30 @@ static void a_deferred_one_comes_again_later_and_later(void **state)
     }
 }
 
+/* Defers the message until its age is `until_ms`; how many reports were made meanwhile. */
+static size_t reports_while_deferred(uint64_t until_ms)
+{
+    size_t before = waiting();
+    while (g.now_ms < 1000 * 1000 + until_ms && sleep_until_woken())
+        while (next(SCHEDULE_AWAY)) {
+            fate(OUTCOME_DEFERRED, STEP_RCPT);
+            commit();
+        }
+    return waiting() - before;
+}
+
+static void a_sender_is_warned_once_that_the_mail_is_delayed(void **state)
+{
+    g.options.warn_after_ms = 4 * HOUR_MS;
+    restart();
+    accept_one("bob@there.net");
+    commit();
+    assert_int_equal(reports_while_deferred(3 * HOUR_MS), 0);
+    assert_int_equal(reports_while_deferred(DAY_MS), 1);
+    restart();
+    assert_int_equal(reports_while_deferred(2 * DAY_MS), 0);
+}
+
 static void what_expires_is_reported_to_its_sender(void **state)
 {
     accept_one("bob@there.net");
@@ -620,7 +644,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TESTED(what_is_accepted_is_delivered_and_gone), TESTED(recipients_at_one_place_share_a_transaction_and_others_do_not), TESTED(many_recipients_go_in_transactions_of_a_hundred),
-        TESTED(a_deferred_one_comes_again_later_and_later), TESTED(what_expires_is_reported_to_its_sender), TESTED(a_dead_destination_delays_nobody_and_is_not_tried_for_each_message),
+        TESTED(a_deferred_one_comes_again_later_and_later), TESTED(a_sender_is_warned_once_that_the_mail_is_delayed), TESTED(what_expires_is_reported_to_its_sender), TESTED(a_dead_destination_delays_nobody_and_is_not_tried_for_each_message),
         TESTED(destinations_take_turns), TESTED(a_destination_has_its_limit), TESTED(nothing_leaves_while_it_is_held), TESTED(a_person_holds_releases_retries_and_removes),
         TESTED(who_is_told_to_retry_all_forgets_a_dead_destination), TESTED(a_lost_way_is_tried_again_at_once), TESTED(results_survive_a_full_disk),
         TESTED(more_destinations_than_fit_in_memory_have_their_turn), TESTED(mail_follows_a_change_of_the_route),

@@ -96,6 +96,13 @@ static struct dsn_recipient told(const struct fate *f, enum dsn_action action)
                                   .code = f->result.code, .text = f->result.text, .peer = f->peer};
 }
 
+/* This attempt is the first that fails after the time to warn: so each sender is warned once, across restarts too. */
+static bool warning_due(const struct queue *queue, const struct fate *f)
+{
+    uint64_t warn_ms = f->message->arrived_ms + queue->options.warn_after_ms;
+    return queue->options.warn_after_ms > 0 && f->now_ms >= warn_ms && f->recipient->last.when_ms < warn_ms && !f->recipient->held;
+}
+
 static void defer(struct queue *queue, const struct fate *f, uint64_t random)
 {
     const struct store_recipient *r = f->recipient;
@@ -112,7 +119,8 @@ static bool decide(struct queue *queue, const struct fate *f, enum schedule_way 
     bool expired = outcome == OUTCOME_DEFERRED && f->now_ms >= f->message->expires_ms && !f->recipient->held;
     if (outcome == OUTCOME_DEFERRED && !expired) {
         defer(queue, f, random);
-        return false;
+        *dsn = told(f, DSN_DELAYED);
+        return warning_due(queue, f);
     }
     store_finish(queue->store, f->message->id, f->recipient->number);
     if (outcome == OUTCOME_DELIVERED) {

@@ -42,6 +42,7 @@ struct queue_options {
     struct bytes hostname;        /* ours, for reports */
     struct schedule_retry retry;
     uint64_t expire_ms;
+    uint64_t warn_after_ms; /* waiting this long: the sender is told once; 0: never */
     bool smarthost;               /* what is not local goes there */
     bool hold;                    /* deliver nothing */
 };
