@@ -39,6 +39,18 @@ static void a_failure_is_told_to_people_and_programs(void **state)
     assert_true(has("text/rfc822-headers") && has("Subject: hi\r\n") && !has("secret text"));
 }
 
+static void a_delay_says_how_long_it_is_tried_and_that_nothing_is_to_do(void **state)
+{
+    about_bob.action = DSN_DELAYED;
+    dsn.expires_ms = 86400 * 1000;
+    assert_true(dsn_add(&out, &dsn));
+    assert_true(has("Action: delayed\r\n") && has("Will-Retry-Until: ") && has("You need to do nothing"));
+    buffer_clear(&out);
+    about_bob.action = DSN_FAILED;
+    assert_true(dsn_add(&out, &dsn));
+    assert_true(!has("Will-Retry-Until") && has("Check the address"));
+}
+
 static void the_whole_message_comes_back_where_it_was_asked_for(void **state)
 {
     envelope.ret = RET_FULL;
@@ -130,7 +142,7 @@ static void only_whole_lines_of_a_long_header_come_back(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TESTED(a_failure_is_told_to_people_and_programs), TESTED(the_whole_message_comes_back_where_it_was_asked_for), TESTED(nobody_is_told_who_may_not_be), TESTED(notify_says_who_wants_what),
+        TESTED(a_failure_is_told_to_people_and_programs), TESTED(a_delay_says_how_long_it_is_tried_and_that_nothing_is_to_do), TESTED(the_whole_message_comes_back_where_it_was_asked_for), TESTED(nobody_is_told_who_may_not_be), TESTED(notify_says_who_wants_what),
         TESTED(a_peer_forges_nothing), TESTED(a_sender_forges_nothing_by_its_parameters), TESTED(a_message_that_knows_the_boundary_is_not_given_back), TESTED(long_words_of_a_peer_are_wrapped),
         TESTED(only_whole_lines_of_a_long_header_come_back),
     };

@@ -111,6 +111,24 @@ static void add_header(struct writing *w)
                       w->utf8 ? "global-delivery-status" : "delivery-status", w->boundary);
 }
 
+/* What the sender can do about it, for what happened to this recipient. */
+static const char *advice_on(const struct dsn_recipient *r)
+{
+    bool address = bytes_starts_nocase(r->enhanced, "5.1."), size = bytes_starts_nocase(r->enhanced, "5.3.4");
+    switch (r->action) {
+    case DSN_FAILED:
+        return address ? "Nothing more will be tried. Check the address, letter by letter, and send the message again."
+               : size  ? "Nothing more will be tried. Send a smaller message, or give a link to what was attached."
+                       : "Nothing more will be tried. Reach the recipient in another way, or ask whoever runs their mail.";
+    case DSN_DELAYED:
+        return "You need to do nothing, and should not send it again: it is still being tried.";
+    case DSN_DELIVERED:
+    case DSN_RELAYED:
+        return "You asked to be told; there is nothing to do.";
+    }
+    return "";
+}
+
 /* What happened to one recipient, in words. */
 static void add_sentence(struct writing *w, const struct dsn_recipient *r)
 {
@@ -124,14 +142,14 @@ static void add_sentence(struct writing *w, const struct dsn_recipient *r)
         add_clean(w->out, r->peer, false);
         buffer_add_text(w->out, r->code > 0 ? " said:\r\n" : ":\r\n");
     }
-    if (r->text.length == 0)
-        return;
     struct buffer said = {0};
     if (r->code > 0)
         buffer_add_format(&said, "%u %.*s ", (unsigned)r->code, BYTES_ARG(r->enhanced));
     buffer_add(&said, r->text);
-    add_wrapped(w->out, buffer_bytes(&said), "    ", w->utf8);
+    if (r->text.length > 0)
+        add_wrapped(w->out, buffer_bytes(&said), "    ", w->utf8);
     buffer_free(&said);
+    add_wrapped(w->out, bytes_of_text(advice_on(r)), "", false);
 }
 
 static void add_words(struct writing *w)
@@ -176,6 +194,11 @@ static void add_recipient_facts(struct writing *w, const struct dsn_recipient *r
     }
     buffer_add_text(w->out, "Last-Attempt-Date: ");
     date_add(w->out, w->dsn->now_ms);
+    buffer_add_text(w->out, "\r\n");
+    if (r->action != DSN_DELAYED || w->dsn->expires_ms == 0)
+        return;
+    buffer_add_text(w->out, "Will-Retry-Until: ");
+    date_add(w->out, w->dsn->expires_ms);
     buffer_add_text(w->out, "\r\n");
 }
 

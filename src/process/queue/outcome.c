@@ -48,7 +48,7 @@ static void report(struct queue *queue, const struct store_message *message, con
 {
     struct buffer content = {0};
     struct dsn dsn = {.hostname = queue->options.hostname, .now_ms = now_ms, .envelope = &message->envelope, .about_id = message->id,
-                      .arrived_ms = message->arrived_ms, .recipients = about, .recipient_count = count};
+                      .arrived_ms = message->arrived_ms, .expires_ms = message->expires_ms, .recipients = about, .recipient_count = count};
     bool any = false;
     struct envelope headers_only = message->envelope;
     headers_only.ret = RET_HEADERS;
