@@ -112,6 +112,7 @@ struct delivery_result {
     uint32_t step;         /* enum client_step */
     uint32_t code;
     struct bytes enhanced, text;
+    bool peer_reports;     /* delivered to a server that offers DSN: reports on it are that one's to make */
 };
 struct ipc_deliver_answer {
     uint64_t delivery;

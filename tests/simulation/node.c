@@ -252,7 +252,7 @@ static void answer(struct carrier *carrier, const struct delivery_action *action
     bool any_delivered = false, unsure = false;
     for (size_t i = 0; i < action->result_count; i++) {
         const struct client_result *r = &action->results[i];
-        results[i] = (struct delivery_result){r->outcome, r->step, r->code, r->enhanced, r->text};
+        results[i] = (struct delivery_result){r->outcome, r->step, r->code, r->enhanced, r->text, r->peer_reports};
         any_delivered = any_delivered || r->outcome == OUTCOME_DELIVERED;
         unsure = unsure || (r->outcome == OUTCOME_DEFERRED && r->code == 0);
     }

@@ -189,6 +189,27 @@ static size_t reports_while_deferred(uint64_t until_ms)
     return waiting() - before;
 }
 
+static size_t reports_after_delivery(bool peer_reports)
+{
+    struct recipient bob = {.address = BYTES("bob@there.net"), .notify = NOTIFY_SUCCESS};
+    struct store_message m = {.id = ++g.last_id, .envelope = {.sender = BYTES("ada@here.org"), .recipients = &bob, .recipient_count = 1}, .content = BYTES("Subject: hi\r\n\r\nx\r\n")};
+    size_t before = waiting();
+    assert_int_equal(queue_accept(&g.queue, &m, 0, g.now_ms), STORE_DONE);
+    commit();
+    assert_true(next(SCHEDULE_AWAY));
+    struct delivery_result result = {.outcome = OUTCOME_DELIVERED, .step = STEP_DATA, .code = 250, .enhanced = BYTES("2.0.0"), .peer_reports = peer_reports};
+    struct ipc_deliver_answer answer = {.delivery = g.deliver.delivery, .results = &result, .result_count = 1};
+    queue_delivered(&g.queue, &answer, g.now_ms);
+    commit();
+    return waiting() - before;
+}
+
+static void relayed_is_said_only_where_the_next_server_reports_nothing(void **state)
+{
+    assert_int_equal(reports_after_delivery(true), 0);
+    assert_int_equal(reports_after_delivery(false), 1);
+}
+
 static void a_sender_is_warned_once_that_the_mail_is_delayed(void **state)
 {
     g.options.warn_after_ms = 4 * HOUR_MS;
@@ -644,7 +665,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TESTED(what_is_accepted_is_delivered_and_gone), TESTED(recipients_at_one_place_share_a_transaction_and_others_do_not), TESTED(many_recipients_go_in_transactions_of_a_hundred),
-        TESTED(a_deferred_one_comes_again_later_and_later), TESTED(a_sender_is_warned_once_that_the_mail_is_delayed), TESTED(what_expires_is_reported_to_its_sender), TESTED(a_dead_destination_delays_nobody_and_is_not_tried_for_each_message),
+        TESTED(a_deferred_one_comes_again_later_and_later), TESTED(relayed_is_said_only_where_the_next_server_reports_nothing), TESTED(a_sender_is_warned_once_that_the_mail_is_delayed), TESTED(what_expires_is_reported_to_its_sender), TESTED(a_dead_destination_delays_nobody_and_is_not_tried_for_each_message),
         TESTED(destinations_take_turns), TESTED(a_destination_has_its_limit), TESTED(nothing_leaves_while_it_is_held), TESTED(a_person_holds_releases_retries_and_removes),
         TESTED(who_is_told_to_retry_all_forgets_a_dead_destination), TESTED(a_lost_way_is_tried_again_at_once), TESTED(results_survive_a_full_disk),
         TESTED(more_destinations_than_fit_in_memory_have_their_turn), TESTED(mail_follows_a_change_of_the_route),

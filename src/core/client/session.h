@@ -77,6 +77,7 @@ struct client_result {
     uint32_t code;          /* the reply's basic code; 0 when there was no reply */
     struct bytes enhanced;  /* "5.1.1"; made from the code where the peer gave none */
     struct bytes text;      /* the reply's text, or our sentence, without control octets */
+    bool peer_reports;      /* delivered, and the peer offered DSN (RFC 3461 5.2.1) */
 };
 
 /* What a proof is made of (RFC 5802 3); lives until the answer. */

@@ -242,6 +242,7 @@ static void end_reply(struct client_session *session, const struct smtp_reply *r
     struct client_result result = client_result_of(&state->transaction_arena, STEP_DATA, reply);
     if (reply->code >= 300 && reply->code < 400)
         result.outcome = OUTCOME_DEFERRED;
+    result.peer_reports = session->capabilities.dsn && !session->options.lmtp && result.outcome == OUTCOME_DELIVERED;
     if (!session->options.lmtp) {
         decide_all(state, result);
         finish(session, false);

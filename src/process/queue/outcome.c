@@ -126,7 +126,7 @@ static bool decide(struct queue *queue, const struct fate *f, enum schedule_way 
     if (outcome == OUTCOME_DELIVERED) {
         log_end(LOG_EVENT_INFO, "delivered", f);
         *dsn = told(f, way == SCHEDULE_LOCAL ? DSN_DELIVERED : DSN_RELAYED);
-        return true;
+        return !f->result.peer_reports; /* RFC 3461 5.2.2: relayed is said only where the next server says nothing */
     }
     log_end(LOG_EVENT_WARN, expired ? "expired" : "bounced", f);
     *dsn = told(f, DSN_FAILED);

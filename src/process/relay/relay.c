@@ -73,7 +73,7 @@ void relay_answer(struct relay *relay, struct carrier *carrier, const struct cli
     answer.results = memory_new((count + 1) * sizeof *answer.results);
     for (size_t i = 0; i < count; i++)
         answer.results[i] = (struct delivery_result){.outcome = results[i].outcome, .step = results[i].step, .code = results[i].code,
-                                                     .enhanced = results[i].enhanced, .text = results[i].text};
+                                                     .enhanced = results[i].enhanced, .text = results[i].text, .peer_reports = results[i].peer_reports};
     delivery_peer(&carrier->delivery, &peer);
     answer.tls_policy = delivery_tls_word(&carrier->delivery);
     answer.tls_reason = delivery_tls_reason(&carrier->delivery);
