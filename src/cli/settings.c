@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* settings: what a mail program or a web site needs to submit mail through this server, or through a known provider. */
+/*
+ * settings: what a program needs to submit mail through this server, or
+ * through a well-known one, in words or ready to paste (paste.c). Passwords
+ * are never printed: a program gets one of its own from `mailboat key add`.
+ */
+#include "accounts.h"
 #include "options.h"
+#include "paste.h"
 #include "port/providers.h"
-#include "settings_texts.h"
 #include "smtp/address.h"
-#include "target.h"
 
 #include <jansson.h>
 #include <stdio.h>
@@ -12,230 +16,242 @@
 
 extern const struct command settings_command;
 
-struct facts {
-    const char *host;
-    char user[ADDRESS_MAX + 1];
-    const char *domain;
-    uint16_t port, tls_port, other_port; /* STARTTLS; TLS from the first byte; where 587 is blocked. 0: there is none */
-    const struct provider *provider;     /* NULL: it is this server */
+enum { DOORS_MAX = 32, MX_PORT = 25 };
+
+struct door {
+    uint16_t port;
+    bool implicit;
 };
 
-/* ---- the server ---- */
+struct wish {
+    const char *host, *port, *program, *config;
+    bool json;
+};
 
-/* Of our listeners: the usual port of each kind, or whatever there is of it. */
-static void take_listeners(struct facts *facts, const struct config *config)
+struct settings {
+    struct bytes host, user, from, domain;
+    const struct provider *provider; /* NULL: it is Mailboat, or nobody we know */
+    bool here;                       /* this machine's server */
+    struct door doors[DOORS_MAX];    /* the best first */
+    size_t door_count;
+};
+
+/* ---- gathering ---- */
+
+static void add_door(struct settings *settings, uint16_t port, bool implicit)
 {
-    for (size_t i = 0; i < config->listener_count; i++) {
-        const struct config_listener *l = &config->listeners[i];
-        if (l->role != ROLE_SUBMISSION)
+    for (size_t i = 0; i < settings->door_count; i++)
+        if (settings->doors[i].port == port)
+            return;
+    if (port != MX_PORT && settings->door_count < DOORS_MAX)
+        settings->doors[settings->door_count++] = (struct door){port, implicit};
+}
+
+static bool is_hosted(const struct config *config, struct bytes domain)
+{
+    struct error unreadable = {0};
+    struct buffer name = {0}, configured = {0};
+    bool found = false;
+    bool valid = accounts_domain(&name, domain);
+    for (size_t i = 0; valid && !found && i < config->domain_count; i++) {
+        buffer_clear(&configured);
+        found = accounts_domain(&configured, bytes_of_text(config->domains[i])) && bytes_equal(buffer_bytes(&configured), buffer_bytes(&name));
+    }
+    struct accounts *accounts = valid && !found ? accounts_open(config->data_dir, false, &unreadable) : NULL;
+    if (accounts != NULL) {
+        found = accounts_is_hosted(accounts, buffer_bytes(&name));
+        accounts_close(accounts);
+    }
+    buffer_free(&configured);
+    buffer_free(&name);
+    return found;
+}
+
+static bool gather_here(struct settings *settings, const struct config *config, struct error *error)
+{
+    settings->here = true;
+    settings->host = bytes_of_text(config->hostname);
+    if (!is_hosted(config, settings->domain))
+        return error_set(error, EX_DATAERR, "%.*s is not hosted here; mailboat domain add %.*s makes it so, and --host names another server", BYTES_ARG(settings->domain), BYTES_ARG(settings->domain));
+    for (size_t i = 0; i < config->listener_count; i++)
+        if (config->listeners[i].role == ROLE_SUBMISSION && config->listeners[i].tls != TLS_NONE)
+            add_door(settings, config->listeners[i].port, config->listeners[i].tls == TLS_IMPLICIT);
+    return settings->door_count > 0 || error_set(error, EX_CONFIG, "the configuration has no listener for submission; leave listeners out for 587, 465 and 2525");
+}
+
+static bool gather_elsewhere(struct settings *settings, const char *host, struct error *error)
+{
+    static const struct provider unknown = {.starttls = {587, 2525}, .implicit = {465}};
+    struct bytes name = bytes_of_text(host);
+    settings->provider = provider_by_host(name) != NULL ? provider_by_host(name) : provider_by_name(name);
+    const struct provider *by = settings->provider != NULL ? settings->provider : &unknown;
+    settings->host = settings->provider != NULL && provider_by_host(name) == NULL ? provider_host(by) : name;
+    if (settings->host.length == 0)
+        return error_set(error, EX_DATAERR, "%s has a host for each region; say yours as --host, like %s with the region for *", by->name, by->hosts);
+    if (!host_is_name(settings->host, false))
+        return error_set(error, EX_DATAERR, "'%s' is not the name of a host", host);
+    if (by->fixed_user != NULL)
+        settings->user = bytes_of_text(by->fixed_user);
+    for (size_t i = 0; i < PROVIDER_PORTS_MAX; i++)
+        if (by->starttls[i] != 0)
+            add_door(settings, by->starttls[i], false);
+    for (size_t i = 0; i < PROVIDER_PORTS_MAX; i++)
+        if (by->implicit[i] != 0)
+            add_door(settings, by->implicit[i], true);
+    return true;
+}
+
+/* The port of --port comes first. */
+static bool choose_port(struct settings *settings, const char *text, struct error *error)
+{
+    uint64_t port = 0;
+    if (text == NULL)
+        return true;
+    bytes_to_u64(bytes_of_text(text), UINT16_MAX, &port);
+    for (size_t i = 0; i < settings->door_count; i++) {
+        struct door first = settings->doors[i];
+        if (first.port != port)
             continue;
-        if (l->tls == TLS_IMPLICIT && (facts->tls_port == 0 || l->port == 465))
-            facts->tls_port = l->port;
-        else if (l->tls == TLS_STARTTLS && l->port == 2525)
-            facts->other_port = l->port;
-        else if (l->tls == TLS_STARTTLS && (facts->port == 0 || l->port == 587))
-            facts->port = l->port;
+        settings->doors[i] = settings->doors[0];
+        settings->doors[0] = first;
+        return true;
     }
-    if (facts->port == 0)
-        facts->port = facts->other_port;
+    return error_set(error, EX_DATAERR, "mail is not submitted on port %s of %.*s; leave --port out for the best", text, BYTES_ARG(settings->host));
 }
 
-static void take_provider(struct facts *facts)
-{
-    facts->port = facts->provider->starttls[0];
-    facts->tls_port = facts->provider->implicit[0];
-    facts->other_port = facts->provider->starttls[1];
-    if (facts->provider->fixed_user != NULL)
-        snprintf(facts->user, sizeof facts->user, "%s", facts->provider->fixed_user);
-}
+/* ---- telling ---- */
 
-static bool is_hosted(const struct config *config, struct accounts *accounts, const char *domain)
+static void tell_password(const struct settings *settings, FILE *to, const char *before)
 {
-    for (size_t i = 0; i < config->domain_count; i++)
-        if (bytes_is_nocase(bytes_of_text(domain), config->domains[i]))
-            return true;
-    return accounts != NULL && accounts_is_hosted(accounts, bytes_of_text(domain));
-}
-
-/* ---- the texts ---- */
-
-static const struct settings_text *find_text(const char *name)
-{
-    for (size_t i = 0; i < settings_text_count; i++) {
-        if (bytes_is_nocase(bytes_of_text(name), settings_texts[i].name))
-            return &settings_texts[i];
-        for (struct bytes rest = bytes_of_text(settings_texts[i].aliases); rest.length > 0;)
-            if (bytes_is_nocase(bytes_split(&rest, ','), name))
-                return &settings_texts[i];
-    }
-    return NULL;
-}
-
-static void fill(struct buffer *out, const char *text, const struct facts *facts)
-{
-    for (struct bytes rest = bytes_of_text(text); rest.length > 0;) {
-        size_t used = 1;
-        if (bytes_starts_nocase(rest, "{host}")) {
-            buffer_add_text(out, facts->host);
-            used = strlen("{host}");
-        } else if (bytes_starts_nocase(rest, "{user}")) {
-            buffer_add_text(out, facts->user);
-            used = strlen("{user}");
-        } else if (bytes_starts_nocase(rest, "{port}")) {
-            buffer_add_format(out, "%u", (unsigned)facts->port);
-            used = strlen("{port}");
-        } else if (bytes_starts_nocase(rest, "{tls_port}")) {
-            buffer_add_format(out, "%u", (unsigned)facts->tls_port);
-            used = strlen("{tls_port}");
-        } else {
-            buffer_add_octet(out, rest.at[0]);
-        }
-        rest = bytes_from(rest, used);
-    }
-}
-
-static void print_page(const struct facts *facts)
-{
-    printf("outgoing server (SMTP)  %s\n", facts->host);
-    if (facts->port != 0)
-        printf("port                    %u with STARTTLS\n", (unsigned)facts->port);
-    if (facts->tls_port != 0)
-        printf("  or                    %u with SSL/TLS\n", (unsigned)facts->tls_port);
-    if (facts->other_port != 0 && facts->other_port != facts->port)
-        printf("  where that is blocked %u with STARTTLS\n", (unsigned)facts->other_port);
-    printf("user name               %s\n", facts->user);
-    if (facts->provider != NULL)
-        printf("password                %s\n", facts->provider->password);
+    if (settings->here)
+        fprintf(to, "%smailboat key add %.*s makes one for this program\n", before, BYTES_ARG(settings->user));
     else
-        printf("password                the account's, or one for this program alone: mailboat key add %s --name PROGRAM\n", facts->user);
-    printf("never                   port 25: it is for servers among themselves\n");
+        fprintf(to, "%s%s\n", before, settings->provider != NULL ? settings->provider->password : "the one that the server's operator gave you");
 }
 
-static json_t *as_json(const struct facts *facts, const struct settings_text *text)
+static void tell_page(const struct settings *settings)
 {
-    struct buffer filled = {0};
-    json_t *servers = json_array();
-    if (text != NULL)
-        fill(&filled, text->text, facts);
-    if (facts->port != 0)
-        json_array_append_new(servers, json_pack("{s:i, s:s}", "port", (int)facts->port, "tls", "starttls"));
-    if (facts->tls_port != 0)
-        json_array_append_new(servers, json_pack("{s:i, s:s}", "port", (int)facts->tls_port, "tls", "implicit"));
-    if (facts->other_port != 0 && facts->other_port != facts->port)
-        json_array_append_new(servers, json_pack("{s:i, s:s}", "port", (int)facts->other_port, "tls", "starttls"));
-    json_t *all = json_pack("{s:s, s:s, s:o, s:s*}", "host", facts->host, "user", facts->user, "servers", servers, "text", text == NULL ? NULL : buffer_text(&filled));
-    buffer_free(&filled);
-    return all;
+    printf("Server      %.*s\n", BYTES_ARG(settings->host));
+    for (size_t i = 0; i < settings->door_count; i++)
+        printf("%-11s %u, %s\n", i == 0 ? "Port" : "  or", settings->doors[i].port, settings->doors[i].implicit ? "TLS from the first octet (\"SSL/TLS\")" : "STARTTLS (required)");
+    printf("User name   %.*s\n", BYTES_ARG(settings->user));
+    if (settings->provider != NULL)
+        printf("            (%s)\n", settings->provider->user);
+    tell_password(settings, stdout, "Password    ");
+    if (settings->provider != NULL && settings->provider->remark[0] != '\0')
+        printf("Remark      %s\n", settings->provider->remark);
+    printf("\nText to paste: --for ");
+    for (size_t i = 0; i < paste_count; i++)
+        printf("%s%s", i == 0 ? "" : ", ", pastes[i].name);
+    printf("\n");
 }
 
-static void tell(const struct facts *facts, const struct settings_text *text, bool json)
+static void tell_json(const struct settings *settings, const struct paste *paste, const struct paste_facts *facts)
 {
-    if (json) {
-        json_t *all = as_json(facts, text);
-        json_dumpf(all, stdout, JSON_COMPACT | JSON_PRESERVE_ORDER);
-        putchar('\n');
-        json_decref(all);
-    } else if (text == NULL) {
-        print_page(facts);
-    } else {
-        struct buffer filled = {0};
-        fill(&filled, text->text, facts);
-        fprintf(stderr, "%s. PASSWORD stands for the account's password, or better for one of its own (mailboat key add %s --name %s).\n", text->title, facts->user, text->name);
-        fputs(buffer_text(&filled), stdout);
-        buffer_free(&filled);
+    json_t *ports = json_array();
+    for (size_t i = 0; i < settings->door_count; i++)
+        json_array_append_new(ports, json_pack("{s:i, s:s}", "port", (int)settings->doors[i].port, "tls", settings->doors[i].implicit ? "implicit" : "starttls"));
+    json_t *all = json_pack("{s:s%, s:s%, s:o}", "host", settings->host.at, settings->host.length, "user", settings->user.at, settings->user.length, "ports", ports);
+    if (paste != NULL) {
+        struct buffer text = {0};
+        paste_write(paste, facts, &text);
+        json_object_set_new(all, "for", json_string(paste->name));
+        json_object_set_new(all, "text", json_string(buffer_text(&text)));
+        buffer_free(&text);
     }
+    json_dumpf(all, stdout, JSON_COMPACT | JSON_PRESERVE_ORDER);
+    printf("\n");
+    json_decref(all);
+}
+
+static void tell(const struct settings *settings, const struct paste *paste, bool json)
+{
+    struct paste_facts facts = {settings->host, settings->user, settings->from, settings->domain, settings->doors[0].port, settings->doors[0].implicit};
+    struct buffer text = {0};
+    if (json) {
+        tell_json(settings, paste, &facts);
+    } else if (paste == NULL) {
+        tell_page(settings);
+    } else {
+        paste_write(paste, &facts, &text);
+        fputs(buffer_text(&text), stdout);
+        tell_password(settings, stderr, "PASSWORD: ");
+    }
+    buffer_free(&text);
 }
 
 /* ---- the command ---- */
 
-static int unknown_text(const char *name)
+static int usage_of_program(const char *program)
 {
     struct buffer names = {0};
-    for (size_t i = 0; i < settings_text_count; i++)
-        buffer_add_format(&names, "%s%s", i == 0 ? "" : ", ", settings_texts[i].name);
-    int exit_code = command_usage(&settings_command, "--for '%s' is not known; there are %s", name, buffer_text(&names));
+    for (size_t i = 0; i < paste_count; i++)
+        buffer_add_format(&names, "%s%s", i == 0 ? "" : ", ", pastes[i].name);
+    int exit_code = command_usage(&settings_command, "nothing is known for '%.40s'; --for takes %s", program, buffer_text(&names));
     buffer_free(&names);
     return exit_code;
 }
 
-/* From this server's configuration. */
-static int tell_ours(struct facts *facts, const char *config_file, const struct settings_text *text, bool json)
+/* What needs quotes in an address is written differently by each program. */
+static bool read_address(struct settings *settings, const char *text, struct error *error)
 {
+    struct address address;
+    if (!address_parse(bytes_of_text(text), true, &address) || address.literal || address.quoted)
+        return error_set(error, EX_DATAERR, "'%.200s' is not a mail address that programs sign in with, like ada@example.org", text);
+    settings->user = settings->from = bytes_of_text(text);
+    settings->domain = address.domain;
+    return true;
+}
+
+static int print(const struct wish *wish, const char *address, const struct paste *paste)
+{
+    struct settings settings = {0};
     struct config config;
     struct error error = {0};
-    if (!config_load_as_anybody(&config, config_file, &error))
-        return command_fail(&settings_command, &error);
-    struct accounts *accounts = accounts_open(config.data_dir, false, NULL); /* domains may stand there; who may not read it asks for the others */
-    int exit_code = EX_OK;
-    facts->host = config.hostname;
-    take_listeners(facts, &config);
-    if (!is_hosted(&config, accounts, facts->domain)) {
-        error_set(&error, EX_DATAERR, "%s is not one of this server's domains; for another server say --host", facts->domain);
-        exit_code = command_fail(&settings_command, &error);
-    } else if (facts->port == 0 && facts->tls_port == 0) {
-        error_set(&error, EX_CONFIG, "this server has no submission port; see listeners in the configuration");
-        exit_code = command_fail(&settings_command, &error);
-    } else {
-        tell(facts, text, json);
-    }
-    if (accounts != NULL)
-        accounts_close(accounts);
-    config_free(&config);
-    return exit_code;
+    bool configured = false;
+    bool done = read_address(&settings, address, &error);
+    if (done && wish->host == NULL)
+        done = configured = config_load_as_anybody(&config, wish->config, &error);
+    if (done)
+        done = wish->host != NULL ? gather_elsewhere(&settings, wish->host, &error) : gather_here(&settings, &config, &error);
+    if (done && choose_port(&settings, wish->port, &error))
+        tell(&settings, paste, wish->json);
+    if (configured)
+        config_free(&config);
+    return error.text[0] == '\0' ? EX_OK : command_fail(&settings_command, &error);
 }
 
 static int run(int argc, char **argv)
 {
-    const char *program = NULL, *host = NULL, *config_file = NULL;
-    bool json = false;
+    struct wish wish = {0};
     struct arguments arguments;
-    struct error error = {0};
-    struct target target;
-    struct address address;
-    struct facts facts = {0};
-    const struct option_rule rules[] = {{OPTION_TEXT, "for", 'f', &program}, {OPTION_TEXT, "host", 'h', &host}, {OPTION_TEXT, "config", 'c', &config_file}, {OPTION_FLAG, "json", 0, &json},
-                                        {OPTION_END, NULL, 0, NULL}};
+    const struct option_rule rules[] = {{OPTION_TEXT, "for", 0, &wish.program}, {OPTION_TEXT, "host", 0, &wish.host}, {OPTION_TEXT, "port", 'p', &wish.port},
+                                        {OPTION_TEXT, "config", 'c', &wish.config}, {OPTION_FLAG, "json", 0, &wish.json}, {OPTION_END, NULL, 0, NULL}};
     if (!options_read(&settings_command, argc, argv, rules, &arguments))
         return EX_USAGE;
     if (arguments.count != 1)
-        return command_usage(&settings_command, "name one mail address");
-    const struct settings_text *text = program == NULL ? NULL : find_text(program);
-    if (program != NULL && text == NULL)
-        return unknown_text(program);
-    if (!address_parse(bytes_of_text(arguments.at[0]), true, &address)) {
-        error_set(&error, EX_DATAERR, "'%s' is not a mail address", arguments.at[0]);
-        return command_fail(&settings_command, &error);
-    }
-    snprintf(facts.user, sizeof facts.user, "%s", arguments.at[0]);
-    facts.domain = address.domain.at;
-    if (host == NULL)
-        return tell_ours(&facts, config_file, text, json);
-    if (!target_read(&target, host, &error))
-        return command_fail(&settings_command, &error);
-    facts.host = target.host;
-    facts.port = 587;
-    facts.tls_port = 465;
-    facts.other_port = 2525;
-    facts.provider = provider_by_host(bytes_of_text(target.host));
-    if (facts.provider != NULL)
-        take_provider(&facts);
-    tell(&facts, text, json);
-    return EX_OK;
+        return command_usage(&settings_command, "say one ADDRESS");
+    const struct paste *paste = wish.program == NULL ? NULL : paste_find(bytes_of_text(wish.program));
+    if (wish.program != NULL && paste == NULL)
+        return usage_of_program(wish.program);
+    return print(&wish, arguments.at[0], paste);
 }
 
 const struct command settings_command = {
     .name = "settings",
-    .summary = "what a mail program or a web site needs, ready to paste",
-    .help = "usage: mailboat settings ADDRESS [--for PROGRAM] [--host HOST] [--json]\n\n"
-            "Prints what a program needs to send mail as ADDRESS through this server: host,\n"
-            "port, TLS and user name; with --for as text to paste. The password is never in\n"
-            "it: PASSWORD stands for it.\n\n"
-            "  -f, --for PROGRAM  apple, outlook, thunderbird, wordpress, phpmailer, nodemailer,\n"
-            "                     python, django, rails, spring, msmtp, postfix, curl, swaks\n"
-            "  -h, --host HOST    another server, a sending service for example\n"
-            "  -c, --config FILE  where this server is described\n"
-            "      --json         facts for programs\n\n"
-            "exit codes: 0 printed, 64 an unknown program, 65 not an address of this server\n\n"
+    .summary = "what a program needs to send through this server, ready to paste",
+    .help = "usage: mailboat settings ADDRESS [--for PROGRAM] [--host HOST] [--port N] [--json]\n\n"
+            "Prints what a program needs to send mail as ADDRESS through this server: the\n"
+            "facts, or with --for the text to paste. The password is never printed: make one\n"
+            "for each program with mailboat key add ADDRESS.\n\n"
+            "      --for PROGRAM   apple, outlook, thunderbird, wordpress, phpmailer, nodemailer,\n"
+            "                      django, python, rails, spring, msmtp, postfix\n"
+            "      --host HOST     another server: a host, or a well-known provider's name\n"
+            "  -p, --port N        this port instead of the first one\n"
+            "  -c, --config FILE   configuration; default /etc/mailboat/mailboat.conf\n"
+            "      --json          for programs\n\n"
+            "exit codes: 0 printed, 64 usage, 65 a wrong address, or its domain is not hosted\n"
+            "here, 78 a wrong configuration\n\n"
             "example: mailboat settings ada@example.org --for wordpress\n",
     .run = run,
 };

@@ -16,11 +16,11 @@ CLIENTS = {
     "test_client_mutt": ("mutt", "mutt -v", "its own SMTP, AUTH"),
     "test_client_git": ("git send-email", "git --version", "its own SMTP, AUTH"),
     "test_client_mailboat_send": ("mailboat send", "", "the port said"),
-    "test_php_mailer": ("PHPMailer", "dpkg-query -W libphp-phpmailer", "pasted settings"),
-    "test_django": ("Django", "/usr/bin/python3 -c 'import django; print(django.__version__)'", "pasted settings"),
-    "test_rails_mail": ("Ruby mail (Rails)", "ruby -e 'require \"mail\"; puts Mail::VERSION.version'", "pasted settings"),
-    "test_wordpress": ("WordPress wp_mail()", "", "pasted settings; without a database"),
-    "test_postfix_as_a_null_client": ("Postfix, null client", "", "pasted settings"),
+    "test_pasted_into_phpmailer": ("PHPMailer", "dpkg-query -W libphp-phpmailer", "pasted settings"),
+    "test_pasted_into_django": ("Django", "/usr/bin/python3 -c 'import django; print(django.__version__)'", "pasted settings"),
+    "test_pasted_into_rails_mail": ("Ruby mail (Rails)", "ruby -e 'require \"mail\"; puts Mail::VERSION.version'", "pasted settings"),
+    "test_pasted_into_wordpress": ("WordPress wp_mail()", "", "pasted settings; without a database"),
+    "test_pasted_into_postfix": ("Postfix, null client", "", "pasted settings"),
     "test_client_go": ("Go net/smtp", "go version", "AUTH"),
 }
 PORTS = ("587", "465", "2525")

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the end-to-end tests share: a Mailboat of their own on loopback, its
 log as something to wait on, and the peers that others wrote."""
+import subprocess
+
 import pytest
 
-from mailboat import Mailboat, make_certificates
+from mailboat import ROOT, Mailboat, make_certificates
 
 
 def pytest_addoption(parser):
@@ -38,6 +40,19 @@ def shared_server(tmp_path_factory, certificates):
     server.add_user("ada@example.org", "secret-of-ada")
     yield server
     server.stop()
+
+
+@pytest.fixture(scope="session")
+def nodemailer():
+    """nodemailer from the npm registry, in a folder of the tests' own."""
+    folder = ROOT / "build-peers" / "node"
+    folder.mkdir(parents=True, exist_ok=True)
+    if not (folder / "node_modules" / "nodemailer").is_dir():
+        (folder / "package.json").write_text('{"private": true}\n')
+        subprocess.run(["npm", "install", "--no-audit", "--no-fund", "--silent", "nodemailer@6"], cwd=folder, timeout=300)
+        if not (folder / "node_modules" / "nodemailer").is_dir():
+            pytest.skip("nodemailer cannot be fetched: the npm registry is out of reach")
+    return folder
 
 
 def pytest_configure(config):

@@ -1,117 +1,108 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What `mailboat settings` prints is pasted into the programs it is for, and
-their mail arrives. PASSWORD is filled in, as a person would; the server's name
-is localhost here, and its CA the tests' own."""
+"""What `mailboat settings` prints is pasted into the program that it is for,
+and that program's message arrives."""
 import json
 import os
 import re
-import shutil
 import subprocess
-import sys
+from email.message import EmailMessage
 
 import pytest
 
+from mailboat import run
 from peers import Postfix, unpacked
 
 USER, PASSWORD = "ada@example.org", "secret-of-ada"
+PORTS = [587, 465, 2525]
 
 
 @pytest.fixture(scope="module")
-def server(shared_server):
-    return shared_server
+def at_localhost(shared_server, tmp_path_factory):
+    """The server's configuration under the name that its certificate and this machine have."""
+    config = tmp_path_factory.mktemp("settings") / "mailboat.conf"
+    config.write_text(shared_server.config.read_text().replace("hostname: mx.example.org", "hostname: localhost"))
+    return config
 
 
-def text(server, program):
-    printed = server.cli("settings", USER, "--for", program).stdout
-    assert "PASSWORD" in printed or "Password" in printed or "assword" in printed or program in ("thunderbird", "swaks")
-    printed = printed.replace("mx.example.org", "localhost")
-    return re.sub(r"(?<![A-Z_])PASSWORD\b", PASSWORD, printed)
+def text_for(config, server, program, port):
+    text = run("settings", USER, "--for", program, "--port", server.ports[port], "--config", config).stdout
+    assert PASSWORD not in text
+    return text.replace("PASSWORD'", PASSWORD + "'").replace("password PASSWORD", f"password {PASSWORD}")
 
 
-def environment(server, **more):
-    ca = str(server.ca)
-    return {**os.environ, "SSL_CERT_FILE": ca, "NODE_EXTRA_CA_CERTS": ca, "CURL_CA_BUNDLE": ca, **more}
-
-
-def run(server, *command, **options):
-    done = subprocess.run([str(c) for c in command], capture_output=True, text=True, timeout=60, env=environment(server), **options)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done
-
-
-def expect(server, since):
+def expect(server, subject, since):
     server.wait_log("delivered", f"to={USER}", since=since)
+    assert len([m for m in server.mail(USER) if f"Subject: {subject}".encode() in m]) == 1
 
 
-def test_php_mailer(server, tmp_path):
-    since = len(server.log)
-    (tmp_path / "send.php").write_text(
-        "<?php require '/usr/share/php/libphp-phpmailer/autoload.php';\n$mail = new PHPMailer\\PHPMailer\\PHPMailer(true);\n" + text(server, "phpmailer") +
-        f"$mail->SMTPOptions = ['ssl' => ['cafile' => '{server.ca}']];\n$mail->addAddress('{USER}'); $mail->Subject = 'pasted'; $mail->Body = 'hi'; $mail->send();\n")
-    run(server, "php", tmp_path / "send.php")
-    expect(server, since)
+def done(command, **options):
+    made = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=60, **options)
+    assert made.returncode == 0, made.stdout + made.stderr
 
 
-def test_python(server, tmp_path):
-    since = len(server.log)
-    (tmp_path / "send.py").write_text(f"from email.message import EmailMessage\nmessage = EmailMessage()\nmessage['From'] = message['To'] = '{USER}'\n"
-                                      "message.set_content('hi')\n" + text(server, "python"))
-    run(server, sys.executable, tmp_path / "send.py")
-    expect(server, since)
+@pytest.mark.parametrize("port", PORTS)
+def test_pasted_into_msmtp(shared_server, at_localhost, tmp_path, port):
+    since = len(shared_server.log)
+    file = tmp_path / "msmtprc"
+    file.write_text(text_for(at_localhost, shared_server, "msmtp", port) + f"tls_trust_file {shared_server.ca}\n")
+    file.chmod(0o600)
+    done(["msmtp", "-C", file, USER], input=f"From: {USER}\nTo: {USER}\nSubject: pasted msmtp {port}\n\nhi\n")
+    expect(shared_server, f"pasted msmtp {port}", since)
 
 
-@pytest.mark.skipif(not os.path.isdir("/usr/lib/python3/dist-packages/django"), reason="Django is not installed")
-def test_django(server, tmp_path):
-    since = len(server.log)
-    (tmp_path / "pasted.py").write_text(text(server, "django") + "SECRET_KEY = 'x'\n")
-    (tmp_path / "send.py").write_text("import os\nos.environ['DJANGO_SETTINGS_MODULE'] = 'pasted'\nfrom django.core.mail import send_mail\n"
-                                      f"assert send_mail('pasted', 'hi', None, ['{USER}']) == 1\n")
-    run(server, "/usr/bin/python3", tmp_path / "send.py", cwd=tmp_path)
-    expect(server, since)
+@pytest.mark.parametrize("port", PORTS)
+def test_pasted_into_python(shared_server, at_localhost, tmp_path, port):
+    since = len(shared_server.log)
+    message = EmailMessage()
+    message["From"], message["To"], message["Subject"] = USER, USER, f"pasted python {port}"
+    file = tmp_path / "pasted.py"
+    file.write_text(text_for(at_localhost, shared_server, "python", port) +
+                    f"\nimport email\nsubmit(email.message_from_bytes({message.as_bytes()!r}))\n")
+    done(["/usr/bin/python3", file], env={**os.environ, "SSL_CERT_FILE": str(shared_server.ca)})
+    expect(shared_server, f"pasted python {port}", since)
 
 
-@pytest.mark.skipif(shutil.which("ruby") is None, reason="Ruby is not installed")
-def test_rails_mail(server, tmp_path):
-    """Action Mailer gives these settings to the mail gem as they are."""
-    since = len(server.log)
-    (tmp_path / "send.rb").write_text(
-        "require 'mail'\nrequire 'ostruct'\nconfig = OpenStruct.new(action_mailer: OpenStruct.new)\n" + text(server, "rails") +
-        f"Mail.deliver do\n  delivery_method :smtp, config.action_mailer.smtp_settings\n  from '{USER}'\n  to '{USER}'\n  subject 'pasted'\n  body 'hi'\nend\n")
-    run(server, "ruby", tmp_path / "send.rb")
-    expect(server, since)
+@pytest.mark.parametrize("port", PORTS)
+def test_pasted_into_phpmailer(shared_server, at_localhost, tmp_path, port):
+    since = len(shared_server.log)
+    file = tmp_path / "pasted.php"
+    file.write_text("<?php\nforeach (['Exception', 'SMTP', 'PHPMailer'] as $c) require \"/usr/share/php/libphp-phpmailer/src/$c.php\";\n"
+                    "$mail = new PHPMailer\\PHPMailer\\PHPMailer(true);\n" + text_for(at_localhost, shared_server, "phpmailer", port) +
+                    f"$mail->addAddress('{USER}'); $mail->Subject = 'pasted phpmailer {port}'; $mail->Body = 'hi'; $mail->send();\n")
+    done(["php", "-d", f"openssl.cafile={shared_server.ca}", file])
+    expect(shared_server, f"pasted phpmailer {port}", since)
 
 
-def test_nodemailer(server, tmp_path):
-    modules = [p for p in (unpacked("postfix", "postfix").parent / "node/node_modules", unpacked("postfix", "postfix").parent / "node_modules")
-               if (p / "nodemailer").is_dir()]
-    if not modules:
-        pytest.skip("nodemailer was not fetched")
-    since = len(server.log)
-    (tmp_path / "send.js").write_text(f"const nodemailer = require('{modules[0]}/nodemailer');\n" + text(server, "nodemailer") +
-                                      f"transport.sendMail({{from: '{USER}', to: '{USER}', subject: 'pasted', text: 'hi'}}).then(() => 0, e => {{ console.error(e); process.exit(1); }});\n")
-    run(server, "node", tmp_path / "send.js")
-    expect(server, since)
+@pytest.mark.parametrize("port", PORTS)
+def test_pasted_into_nodemailer(shared_server, at_localhost, nodemailer, port):
+    since = len(shared_server.log)
+    script = text_for(at_localhost, shared_server, "nodemailer", port) + (
+        f"transport.sendMail({{from: '{USER}', to: '{USER}', subject: 'pasted nodemailer {port}', text: 'hi'}})"
+        ".catch(e => { console.error(e); process.exit(1); });")
+    done(["node", "-e", script], cwd=nodemailer, env={**os.environ, "NODE_EXTRA_CA_CERTS": str(shared_server.ca)})
+    expect(shared_server, f"pasted nodemailer {port}", since)
 
 
-def test_msmtp(server, tmp_path):
-    since = len(server.log)
-    (tmp_path / "password").write_text(PASSWORD + "\n")
-    rc = tmp_path / "msmtprc"
-    rc.write_text(text(server, "msmtp").replace("~/.msmtp-password", str(tmp_path / "password")) + f"tls_trust_file {server.ca}\n")
-    rc.chmod(0o600)
-    run(server, "msmtp", "-C", rc, USER, input=f"From: {USER}\nSubject: pasted\n\nhi\n")
-    expect(server, since)
+@pytest.mark.parametrize("port", PORTS)
+def test_pasted_into_django(shared_server, at_localhost, tmp_path, port):
+    since = len(shared_server.log)
+    (tmp_path / "pasted_settings.py").write_text("SECRET_KEY = 'x'\n" + text_for(at_localhost, shared_server, "django", port))
+    script = f"from django.core.mail import send_mail; send_mail('pasted django {port}', 'hi', None, ['{USER}'])"
+    done(["/usr/bin/python3", "-c", script], cwd=tmp_path, env={**os.environ, "DJANGO_SETTINGS_MODULE": "pasted_settings", "SSL_CERT_FILE": str(shared_server.ca)})
+    expect(shared_server, f"pasted django {port}", since)
 
 
-@pytest.mark.parametrize("program", ["curl", "swaks"])
-def test_one_line_programs(server, tmp_path, program):
-    since = len(server.log)
-    (tmp_path / "letter").write_text(f"From: {USER}\r\nSubject: pasted\r\n\r\nhi\r\n")
-    line = text(server, program).replace("RECIPIENT", USER).replace("MESSAGE", str(tmp_path / "letter")).strip()
-    if program == "swaks":
-        line += f" --auth-password {PASSWORD} --tls-ca-path {server.ca}"
-    run(server, "sh", "-c", line)
-    expect(server, since)
+@pytest.mark.parametrize("port", PORTS)
+def test_pasted_into_rails_mail(shared_server, at_localhost, tmp_path, port):
+    """Action Mailer hands these settings to the gem mail as they are."""
+    since = len(shared_server.log)
+    file = tmp_path / "pasted.rb"
+    file.write_text("require 'mail'\nrequire 'ostruct'\nconfig = OpenStruct.new(action_mailer: OpenStruct.new)\n" +
+                    text_for(at_localhost, shared_server, "rails", port) +
+                    "Mail.defaults { delivery_method config.action_mailer.delivery_method, config.action_mailer.smtp_settings }\n"
+                    f"Mail.deliver {{ from '{USER}'; to '{USER}'; subject 'pasted rails {port}'; body 'hi' }}\n")
+    done(["ruby", file], env={**os.environ, "SSL_CERT_FILE": str(shared_server.ca)})
+    expect(shared_server, f"pasted rails {port}", since)
 
 
 WORDPRESS = """<?php
@@ -129,53 +120,66 @@ add_action('phpmailer_init', function ($mail) { /* as WP Mail SMTP does it with 
     $mail->SMTPOptions = ['ssl' => ['cafile' => '%(ca)s']];
 });
 add_action('wp_mail_failed', function ($error) { fwrite(STDERR, $error->get_error_message() . "\\n"); });
-exit(wp_mail('%(user)s', 'by WordPress', 'hi', ['From: ' . WPMS_MAIL_FROM, 'Content-Type: text/plain; charset=UTF-8']) ? 0 : 1);
+exit(wp_mail('%(user)s', '%(subject)s', 'hi', ['From: ' . WPMS_MAIL_FROM, 'Content-Type: text/plain; charset=UTF-8']) ? 0 : 1);
 """
 
 
-@pytest.mark.skipif(shutil.which("php") is None, reason="PHP is not installed")
-def test_wordpress(server, tmp_path):
+@pytest.mark.parametrize("port", PORTS)
+def test_pasted_into_wordpress(shared_server, at_localhost, tmp_path, port):
     """wp_mail() of WordPress itself, without a database: it needs none to send."""
-    since = len(server.log)
-    root = unpacked("wordpress", "wordpress")
-    (tmp_path / "send.php").write_text(WORDPRESS % {"root": root, "settings": text(server, "wordpress"), "ca": server.ca, "user": USER})
-    run(server, "php", "-d", "display_errors=stderr", tmp_path / "send.php")
-    expect(server, since)
+    since = len(shared_server.log)
+    (tmp_path / "send.php").write_text(WORDPRESS % {"root": unpacked("wordpress", "wordpress"), "ca": shared_server.ca, "user": USER, "subject": f"pasted wordpress {port}",
+                                                    "settings": text_for(at_localhost, shared_server, "wordpress", port)})
+    done(["php", "-d", "display_errors=stderr", tmp_path / "send.php"])
+    expect(shared_server, f"pasted wordpress {port}", since)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="Postfix needs root")
-def test_postfix_as_a_null_client(server, tmp_path, certificates):
-    pasted = text(server, "postfix")
+@pytest.mark.parametrize("port", PORTS)
+def test_pasted_into_postfix(shared_server, at_localhost, tmp_path, certificates, port):
+    text = text_for(at_localhost, shared_server, "postfix", port)
     passwords = tmp_path / "sasl_passwd"
-    passwords.write_text("".join(line[2:] + "\n" for line in pasted.splitlines() if line.startswith("# [")))
-    main = "".join(line + "\n" for line in pasted.splitlines() if not line.startswith("#"))
-    main = main.replace("/etc/postfix/sasl_passwd", str(passwords)).replace("/etc/ssl/certs/ca-certificates.crt", str(server.ca))
-    since = len(server.log)
+    passwords.write_text(f"[localhost]:{shared_server.ports[port]} {USER}:{PASSWORD}\n")
+    main = "".join(line + "\n" for line in text.splitlines() if re.match(r"\w+ *=", line))
+    main = re.sub(r"smtp_sasl_password_maps *=.*", f"smtp_sasl_password_maps = texthash:{passwords}", main)
+    main = re.sub(r"smtp_tls_CAfile *=.*\n", "", main) + f"smtp_tls_CAfile = {shared_server.ca}\n"
+    since = len(shared_server.log)
     postfix = Postfix(tmp_path / "postfix", "elsewhere.test", certificates, null_client=main)
     try:
-        done = run(server, "swaks", "--server", "127.0.0.1", "--port", postfix.port, "--from", USER, "--to", USER, "--header", "Subject: pasted")
-        assert "250 2.0.0 Ok: queued" in done.stdout
-        expect(server, since)
+        done(["swaks", "--server", "127.0.0.1", "--port", postfix.port, "--from", USER, "--to", USER, "--header", f"Subject: pasted postfix {port}"])
+        expect(shared_server, f"pasted postfix {port}", since)
     finally:
         postfix.stop()
 
 
-@pytest.mark.parametrize("program", ["apple", "outlook", "thunderbird", "spring"])
-def test_forms_name_the_same_facts(server, program):
-    printed = text(server, program)
-    assert "localhost" in printed and USER in printed
-    assert re.search(rf"\b{server.ports[587]}\b", printed)
-    assert not re.search(r"(?i)port\D{0,20}\b25\b", printed)
+@pytest.mark.parametrize("program", ["wordpress", "spring", "postfix", "apple", "outlook", "thunderbird"])
+def test_the_facts_are_in_each_text(shared_server, at_localhost, program):
+    for port in PORTS:
+        text = text_for(at_localhost, shared_server, program, port)
+        assert "localhost" in text and str(shared_server.ports[port]) in text and USER in text
+        assert not re.search(r"@(HOST|PORT|USER|FROM|DOMAIN|TLS)", text)
+    starttls, implicit = (text_for(at_localhost, shared_server, program, p) for p in (587, 465))
+    assert starttls.replace(str(shared_server.ports[587]), "") != implicit.replace(str(shared_server.ports[465]), "")
 
 
-def test_facts_and_refusals(server):
-    facts = json.loads(server.cli("settings", USER, "--json").stdout)
-    assert {(s["port"], s["tls"]) for s in facts["servers"]} >= {(server.ports[587], "starttls"), (server.ports[465], "implicit")}
-    assert server.ports[25] not in [s["port"] for s in facts["servers"]]
-    assert PASSWORD not in json.dumps(facts)
-    for arguments, code, words in ((["bob@elsewhere.net"], 65, "domains"), (["no address"], 65, "not a mail address"),
-                                   ([USER, "--for", "pine"], 64, "thunderbird"), ([], 64, "name one")):
-        done = server.cli("settings", *arguments, check=False)
-        assert done.returncode == code and words in done.stderr and done.stderr.count("\n") == 1
-    provider = server.cli("settings", USER, "--host", "smtp.sendgrid.net").stdout
-    assert "apikey" in provider and "API key" in provider
+def test_the_ports_are_those_of_the_listeners_without_25(shared_server, at_localhost):
+    facts = json.loads(run("settings", USER, "--json", "--config", at_localhost).stdout)
+    assert facts["ports"] == [{"port": shared_server.ports[p], "tls": "implicit" if p == 465 else "starttls"} for p in PORTS]
+    assert (facts["host"], facts["user"]) == ("localhost", USER)
+
+
+def test_a_provider_s_own_settings(shared_server):
+    facts = json.loads(run("settings", "me@example.net", "--host", "sendgrid", "--json").stdout)
+    assert (facts["host"], facts["user"]) == ("smtp.sendgrid.net", "apikey")
+    assert {"port": 465, "tls": "implicit"} in facts["ports"] and 25 not in [p["port"] for p in facts["ports"]]
+    text = run("settings", "me@example.net", "--host", "sendgrid", "--for", "msmtp").stdout
+    assert "\nuser apikey\n" in text and "\nfrom me@example.net\n" in text
+
+
+@pytest.mark.parametrize("arguments, code, words", [
+    (["ada@elsewhere.example"], 65, "elsewhere.example is not hosted here"), ([USER, "--for", "pine"], 64, "wordpress"),
+    (["nobody"], 65, "not a mail address"), (['"a b"@example.org'], 65, "not a mail address"), ([USER, "--port", "25"], 65, "not submitted on port 25"),
+    ([], 64, "one ADDRESS"), ([USER, "--host", "a'b"], 65, "not the name of a host")])
+def test_what_cannot_be_is_said_in_one_line(shared_server, at_localhost, arguments, code, words):
+    made = run("settings", *arguments, "--config", at_localhost, check=False)
+    assert made.returncode == code and words in made.stderr and made.stderr.count("\n") == 1 and made.stdout == ""

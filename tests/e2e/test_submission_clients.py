@@ -12,7 +12,7 @@ from email.message import EmailMessage
 
 import pytest
 
-from mailboat import PATIENCE, PROGRAM, ROOT, smtp
+from mailboat import PATIENCE, PROGRAM, smtp
 
 USER, PASSWORD = "ada@example.org", "secret-of-ada"
 PORTS = [587, 465, 2525]
@@ -83,19 +83,6 @@ def test_client_msmtp(shared_server, tmp_path, port):
                           capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     expect(shared_server, f"msmtp {port}", since)
-
-
-@pytest.fixture(scope="session")
-def nodemailer():
-    """nodemailer from the npm registry, in a folder of the tests' own."""
-    folder = ROOT / "build-peers" / "node"
-    folder.mkdir(parents=True, exist_ok=True)
-    if not (folder / "node_modules" / "nodemailer").is_dir():
-        (folder / "package.json").write_text('{"private": true}\n')
-        subprocess.run(["npm", "install", "--no-audit", "--no-fund", "--silent", "nodemailer@6"], cwd=folder, timeout=300)
-        if not (folder / "node_modules" / "nodemailer").is_dir():
-            pytest.skip("nodemailer cannot be fetched: the npm registry is out of reach")
-    return folder
 
 
 @pytest.mark.parametrize("port", PORTS)
