@@ -206,9 +206,28 @@ static void one_put_off_before_begins_carefully(void **state)
 
 #define WITH_GROUND(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
+static void greylisting_gets_an_early_second_try(void **state)
+{
+    static const struct { uint32_t attempts, code; const char *text; uint64_t wait_ms; } cases[] = {
+        {1, 450, "4.2.0 Greylisted, see http://postgrey.example/help", SCHEDULE_GREYLIST_MS},
+        {1, 451, "4.7.1 Greylisting in action, please come back in 00:02:00 minutes", SCHEDULE_GREYLIST_MS},
+        {1, 451, "4.7.1 Please try again in 120 seconds", 125000},
+        {1, 450, "try again later (300s)", 305000},
+        {1, 421, "4.7.0 come back in 5 minutes", 305000},
+        {1, 451, "4.7.1 come back in 3600 seconds", 0}, /* the usual schedule knows better */
+        {1, 450, "4.2.1 mailbox busy", 0},
+        {1, 550, "greylisted", 0},
+        {2, 450, "greylisted", 0}, /* the second time it is as any other */
+        {1, 0, "greylisted", 0},
+        {1, 451, "", 0}};
+    for (size_t i = 0; i < ARRAY_LENGTH(cases); i++)
+        assert_int_equal(schedule_greylist_ms(cases[i].attempts, cases[i].code, bytes_of_text(cases[i].text)), cases[i].wait_ms);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(greylisting_gets_an_early_second_try),
         cmocka_unit_test(delays_grow_to_their_greatest), cmocka_unit_test(the_last_attempt_is_made_at_the_expiry),
         cmocka_unit_test(a_recipient_is_given_up_after_its_last_attempt), cmocka_unit_test(why_it_waits_has_one_answer), WITH_GROUND(destinations_take_turns),
         WITH_GROUND(a_destination_has_so_many_under_way), WITH_GROUND(all_together_have_so_many_under_way),

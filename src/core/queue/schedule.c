@@ -23,6 +23,42 @@ uint64_t schedule_due_ms(const struct schedule_retry *retry, uint32_t attempts, 
     return expires_ms > now_ms && due_ms > expires_ms ? expires_ms : due_ms;
 }
 
+/* "300 seconds", "5 minutes", "00:05:00": how long, in seconds; 0 when it is not said. */
+static uint64_t said_seconds(struct bytes text)
+{
+    uint64_t number = 0;
+    size_t digits = 0;
+    for (size_t i = 0; i < text.length; i++) {
+        if (ascii_is_digit(text.at[i])) {
+            number = digits++ == 0 ? 0 : number;
+            number = number < 100000 ? number * 10 + (uint64_t)(text.at[i] - '0') : number;
+            continue;
+        }
+        struct bytes rest = bytes_from(text, text.at[i] == ' ' ? i + 1 : i);
+        if (digits > 0 && (bytes_starts_nocase(rest, "sec") || bytes_starts_nocase(rest, "s)")))
+            return number;
+        if (digits > 0 && bytes_starts_nocase(rest, "min"))
+            return number * 60;
+        digits = 0;
+    }
+    return 0;
+}
+
+uint64_t schedule_greylist_ms(uint32_t attempts, uint32_t code, struct bytes text)
+{
+    static const char *const words[] = {"greylist", "graylist", "grey-list", "gray-list", "grey list", "postgrey"};
+    bool says_so = false;
+    if (attempts != 1 || (code != 450 && code != 451 && code != 452 && code != 421))
+        return 0;
+    for (size_t at = 0; at < text.length && !says_so; at++)
+        for (size_t i = 0; i < ARRAY_LENGTH(words); i++)
+            says_so = says_so || bytes_starts_nocase(bytes_from(text, at), words[i]);
+    uint64_t wait_ms = said_seconds(text) * 1000;
+    if (wait_ms > SCHEDULE_GREYLIST_MAX_MS)
+        return 0;
+    return wait_ms > 0 ? wait_ms + 5000 : says_so ? SCHEDULE_GREYLIST_MS : 0; /* clocks differ by a little */
+}
+
 bool schedule_is_over(uint64_t expires_ms, uint64_t due_ms, uint64_t now_ms)
 {
     uint64_t last_ms = due_ms > expires_ms ? due_ms : expires_ms;

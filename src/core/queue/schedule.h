@@ -23,6 +23,8 @@ enum schedule_limit {
     SCHEDULE_AWAY_MAX = 500,        /* to all other destinations together */
     SCHEDULE_FAILURES_MAX = 5,      /* connections that fail in a row until a destination is put off */
     SCHEDULE_JITTER_PERCENT = 10,   /* of a delay, either way */
+    SCHEDULE_GREYLIST_MS = 70 * 1000, /* where a server greylists and does not say for how long: most let go after a minute */
+    SCHEDULE_GREYLIST_MAX_MS = 15 * 60 * 1000, /* of what it says */
     SCHEDULE_GRACE_MS = 5 * 60 * 1000, /* a last attempt has so long before its recipient is given up */
 };
 
@@ -40,6 +42,10 @@ struct schedule_retry {
 uint64_t schedule_delay_ms(const struct schedule_retry *retry, uint32_t attempts, uint64_t random);
 /* When: never behind the expiry while that is ahead, so that a last attempt is made then. */
 uint64_t schedule_due_ms(const struct schedule_retry *retry, uint32_t attempts, uint64_t random, uint64_t now_ms, uint64_t expires_ms);
+
+/* Greylisting (RFC 6647): a first 4xx that says so, or that says how long to
+ * wait, is tried again at that time; 0: it is an ordinary failure. */
+uint64_t schedule_greylist_ms(uint32_t attempts, uint32_t code, struct bytes text);
 
 /* Is a recipient's time over? One that was due behind the expiry is owed that
  * attempt: it was held by a person until then, or a person said: try again. */

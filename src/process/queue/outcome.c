@@ -107,6 +107,9 @@ static void defer(struct queue *queue, const struct fate *f, uint64_t random)
 {
     const struct store_recipient *r = f->recipient;
     uint64_t due_ms = schedule_due_ms(&queue->options.retry, r->attempts + 1, random, f->now_ms, f->message->expires_ms);
+    uint64_t greylist_ms = schedule_greylist_ms(r->attempts + 1, f->result.code, f->result.text);
+    if (greylist_ms > 0 && f->now_ms + greylist_ms < due_ms)
+        due_ms = f->now_ms + greylist_ms;
     struct store_reply last = {.when_ms = f->now_ms, .code = f->result.code, .enhanced = f->result.enhanced, .text = f->result.text, .peer = f->peer, .tls = f->tls};
     store_defer(queue->store, f->message->id, r->number, due_ms, r->attempts + 1, &last);
     log_fate(LOG_EVENT_INFO, "deferred", f, due_ms);
