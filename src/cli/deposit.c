@@ -5,6 +5,7 @@
 #include "clock.h"
 #include "message/drop.h"
 #include "random.h"
+#include "write.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -39,26 +40,13 @@ static void name_part(struct part *part)
     snprintf(part->temporary, sizeof part->temporary, ".%s", part->final);
 }
 
-static bool put(int file, struct bytes octets)
-{
-    while (octets.length > 0) {
-        ssize_t written = write(file, octets.at, octets.length);
-        if (written < 0 && errno == EINTR)
-            continue;
-        if (written <= 0)
-            return false;
-        octets = bytes_from(octets, (size_t)written);
-    }
-    return true;
-}
-
 static bool put_letter(struct deposit *d, int file)
 {
     char run[RUN_MAX];
     uint64_t told = 0;
     rewind(d->letter->file);
     for (size_t count; (count = fread(run, 1, sizeof run, d->letter->file)) > 0; told += count)
-        if (!put(file, bytes_of(run, count)))
+        if (!write_all(file, bytes_of(run, count)))
             return false;
     return told == d->letter->size;
 }
@@ -83,7 +71,7 @@ static bool write_part(struct deposit *d, struct part *part, const struct envelo
     if (!is_for_server(d, part->file, error))
         return false;
     drop_head_add(&head, envelope);
-    bool done = put(part->file, buffer_bytes(&head)) && put_letter(d, part->file) && fsync(part->file) == 0;
+    bool done = write_all(part->file, buffer_bytes(&head)) && put_letter(d, part->file) && fsync(part->file) == 0;
     buffer_free(&head);
     return done || error_set_errno(error, EX_TEMPFAIL, "cannot write the message into the drop folder %s", d->machine->drop);
 }

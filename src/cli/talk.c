@@ -5,6 +5,7 @@
 #include "message/mailbox.h"
 #include "smtp/address.h"
 #include "smtp/reply.h"
+#include "write.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -31,19 +32,6 @@ static int call_server(const struct machine *machine, struct error *error)
     if (line >= 0)
         close(line);
     return -1;
-}
-
-static bool put(int to, struct bytes octets)
-{
-    while (octets.length > 0) {
-        ssize_t written = write(to, octets.at, octets.length);
-        if (written < 0 && errno == EINTR)
-            continue;
-        if (written <= 0)
-            return false;
-        octets = bytes_from(octets, (size_t)written);
-    }
-    return true;
 }
 
 /* ---- a program's own SMTP ---- */
@@ -79,7 +67,7 @@ static bool carry_in(int line, struct client_lines *lines)
         return false;
     }
     add_client(lines, bytes_of(run, (size_t)count), &out);
-    bool done = put(line, buffer_bytes(&out));
+    bool done = write_all(line, buffer_bytes(&out));
     buffer_free(&out);
     return done;
 }
@@ -88,7 +76,7 @@ static bool carry_out(int line)
 {
     char run[RUN_MAX];
     ssize_t count = read(line, run, sizeof run);
-    return count > 0 && put(STDOUT_FILENO, bytes_of(run, (size_t)count));
+    return count > 0 && write_all(STDOUT_FILENO, bytes_of(run, (size_t)count));
 }
 
 int talk_smtp(const struct machine *machine, struct error *error)
@@ -96,7 +84,7 @@ int talk_smtp(const struct machine *machine, struct error *error)
     struct client_lines lines = {0};
     int line = call_server(machine, error);
     if (line < 0) {
-        put(STDOUT_FILENO, BYTES("421 4.3.2 The mail server on this machine does not run; try again later\r\n"));
+        write_all(STDOUT_FILENO, BYTES("421 4.3.2 The mail server on this machine does not run; try again later\r\n"));
         return error->exit_code;
     }
     struct pollfd both[2] = {{.fd = STDIN_FILENO, .events = POLLIN}, {.fd = line, .events = POLLIN}};
@@ -148,7 +136,7 @@ static bool ask(struct talk *talk, const char *command)
 {
     buffer_clear(&talk->said);
     buffer_add_format(&talk->said, "%s\r\n", command);
-    return put(talk->line, buffer_bytes(&talk->said)) && hear(talk->line, &talk->input, &talk->code, &talk->text);
+    return write_all(talk->line, buffer_bytes(&talk->said)) && hear(talk->line, &talk->input, &talk->code, &talk->text);
 }
 
 static bool greet(struct talk *talk)

@@ -5,6 +5,7 @@
 #include "log.h"
 #include "message/received.h"
 #include "server/content.h"
+#include "write.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -143,19 +144,6 @@ static const char *fault_text(enum content_fault fault)
     case CONTENT_LOOPS: return "its message has passed too many servers: it runs in a circle";
     }
     return NULL;
-}
-
-static bool write_all(int file, struct bytes octets)
-{
-    while (octets.length > 0) {
-        ssize_t written = write(file, octets.at, octets.length);
-        if (written < 0 && errno == EINTR)
-            continue;
-        if (written <= 0)
-            return false;
-        octets = bytes_from(octets, (size_t)written);
-    }
-    return true;
 }
 
 static bool put(struct passage *passage, int file, struct bytes octets)

@@ -5,6 +5,7 @@
 #include "clock.h"
 #include "log.h"
 #include "random.h"
+#include "write.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -102,19 +103,6 @@ static void add_all(const struct policies *policies, struct buffer *out)
         buffer_add(out, buffer_bytes(&entry->line));
         buffer_add_octet(out, '\n');
     }
-}
-
-static bool write_all(int file, struct bytes text)
-{
-    while (text.length > 0) {
-        ssize_t count = write(file, text.at, text.length);
-        if (count < 0 && errno == EINTR)
-            continue;
-        if (count <= 0)
-            return false;
-        text = bytes_from(text, (size_t)count);
-    }
-    return true;
 }
 
 /* A line is added; once there are many old ones the file is written anew.
