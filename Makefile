@@ -21,6 +21,8 @@ test: packages test-packages
 bench: packages test-packages $(BUILD)/build.ninja
 	@ninja -C $(BUILD) mailboat
 	@bench/run
+	@MAILBOAT=$(BUILD)/mailboat bench/relay
+	@MAILBOAT=$(BUILD)/mailboat bench/submission
 	@MAILBOAT=$(BUILD)/mailboat bench/failover
 
 fuzz: packages test-packages
