@@ -21,9 +21,9 @@ test: packages test-packages
 bench: packages test-packages $(BUILD)/build.ninja
 	@ninja -C $(BUILD) mailboat
 	@bench/run
-	@MAILBOAT=$(BUILD)/mailboat bench/relay
-	@MAILBOAT=$(BUILD)/mailboat bench/submission
-	@MAILBOAT=$(BUILD)/mailboat bench/failover
+	@bench/relay
+	@bench/submission
+	@bench/failover
 
 fuzz: packages test-packages
 	@tests/run --only fuzz --fuzz-seconds $(or $(SECONDS_EACH),600)
