@@ -9,7 +9,7 @@ from email.message import EmailMessage
 
 import pytest
 
-from mailboat import run
+from mailboat import PROGRAM, run
 from peers import Postfix, unpacked
 
 USER, PASSWORD = "ada@example.org", "secret-of-ada"
@@ -132,6 +132,15 @@ def test_pasted_into_wordpress(shared_server, at_localhost, tmp_path, port):
                                                     "settings": text_for(at_localhost, shared_server, "wordpress", port)})
     done(["php", "-d", "display_errors=stderr", tmp_path / "send.php"])
     expect(shared_server, f"pasted wordpress {port}", since)
+
+
+def test_wordpress_through_sendmail(shared_server, tmp_path):
+    """Without any plugin wp_mail() uses PHP's mail(), and that the drop-in sendmail."""
+    since = len(shared_server.log)
+    program = re.sub(r"add_action\('phpmailer_init'.*?\n\}\);\n", "", WORDPRESS, flags=re.S).replace("WPMS_MAIL_FROM", f"'{USER}'")
+    (tmp_path / "send.php").write_text(program % {"root": unpacked("wordpress", "wordpress"), "user": USER, "subject": "wordpress by sendmail", "settings": ""})
+    done(["php", "-d", "display_errors=stderr", "-d", f"sendmail_path={PROGRAM} sendmail -C {shared_server.config} -t -i", tmp_path / "send.php"])
+    expect(shared_server, "wordpress by sendmail", since)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="Postfix needs root")
