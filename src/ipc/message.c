@@ -194,7 +194,7 @@ static void put_results(struct buffer *out, const struct delivery_result *result
         put_u32(out, results[i].code);
         put_bytes(out, results[i].enhanced);
         put_bytes(out, results[i].text);
-        put_u32(out, results[i].peer_reports);
+        put_u8(out, results[i].peer_reports);
     }
 }
 
@@ -361,7 +361,7 @@ static void get_origin(struct reader *reader, struct origin *o)
 
 static void get_results(struct reader *reader, struct counted *array)
 {
-    array->count = get_count(reader, 24);
+    array->count = get_count(reader, 21);
     struct delivery_result *r = array->at = ARENA_ARRAY(reader->arena, struct delivery_result, array->count);
     for (size_t i = 0; i < array->count; i++, r++) {
         r->outcome = get_u32(reader);
@@ -369,7 +369,7 @@ static void get_results(struct reader *reader, struct counted *array)
         r->code = get_u32(reader);
         r->enhanced = get_bytes(reader);
         r->text = get_bytes(reader);
-        r->peer_reports = get_u32(reader) != 0;
+        r->peer_reports = get_u8(reader, 1) != 0;
     }
 }
 
