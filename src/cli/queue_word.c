@@ -30,7 +30,7 @@ static bool hand_open(struct hand *hand, const struct queue_call *call, struct e
     hand->store = store_sqlite_open(call->folder, STORE_WRITE, error);
     if (hand->store == NULL)
         return false;
-    struct queue_options options = {.hostname = bytes_of_text(call->config->hostname), .smarthost = call->config->relay.via == RELAY_SMARTHOST, .hold = true};
+    struct queue_options options = {.hostname = bytes_of_text(call->config->hostname), .routes = config_rules(call->config), .hold = true};
     log_start("queue", (enum log_format)call->config->log.format, LOG_EVENT_WARN); /* the count that is printed says it; a line a message is for the server's log */
     queue_start(&hand->queue, hand->store, &options, clock_epoch_ms(), clock_epoch_ms());
     return true;

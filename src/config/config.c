@@ -230,6 +230,7 @@ static bool read_scalar(const struct reading *reading, const yaml_node_t *node, 
     case KEY_CHOICE: return read_choice(reading, node, key, at);
     case KEY_LIST:
     case KEY_TLS:
+    case KEY_ROUTES:
     case KEY_LISTENERS: break;
     }
     return false;
@@ -296,27 +297,33 @@ static bool complete_listener(const struct reading *reading, const yaml_node_t *
     return true;
 }
 
-static bool read_listener(const struct reading *reading, const yaml_node_t *node, struct config_listener *listener)
+/* An entry of a list into its struct; `said` gets which of `keys` it says. */
+static bool read_entry(const struct reading *reading, const yaml_node_t *node, const char *list, const struct key *keys, size_t count, void *into, bool *said)
 {
-    bool said[8] = {false};
     if (node->type != YAML_MAPPING_NODE)
-        return fail_at(reading, node, "listeners: each is a group of keys: {port: 587}");
+        return fail_at(reading, node, "%s: each is a group of keys: {%s: ...}", list, keys[0].path);
     for (const yaml_node_pair_t *pair = node->data.mapping.pairs.start; pair < node->data.mapping.pairs.top; pair++) {
         const yaml_node_t *name = yaml_document_get_node(reading->document, pair->key);
         const yaml_node_t *value = yaml_document_get_node(reading->document, pair->value);
         size_t i = 0;
-        while (i < listener_key_count && !(name->type == YAML_SCALAR_NODE && bytes_is(scalar_text(name), listener_keys[i].path)))
+        while (i < count && !(name->type == YAML_SCALAR_NODE && bytes_is(scalar_text(name), keys[i].path)))
             i++;
-        if (i == listener_key_count)
-            return name->type == YAML_SCALAR_NODE ? fail_unknown(reading, name, listener_keys, listener_key_count, "")
-                                                  : fail_at(reading, name, "listeners: a key is wanted");
+        if (i == count)
+            return name->type == YAML_SCALAR_NODE ? fail_unknown(reading, name, keys, count, "") : fail_at(reading, name, "%s: a key is wanted", list);
         if (said[i])
-            return fail_at(reading, name, "%s is said twice", listener_keys[i].path);
+            return fail_at(reading, name, "%s is said twice", keys[i].path);
         said[i] = true;
-        if (!read_scalar(reading, value, &listener_keys[i], (char *)listener + listener_keys[i].offset))
+        if (!read_scalar(reading, value, &keys[i], (char *)into + keys[i].offset))
             return false;
     }
-    return complete_listener(reading, node, listener, said[2], said[3]);
+    return true;
+}
+
+static bool read_listener(const struct reading *reading, const yaml_node_t *node, struct config_listener *listener)
+{
+    bool said[8] = {false};
+    return read_entry(reading, node, "listeners", listener_keys, listener_key_count, listener, said) &&
+           complete_listener(reading, node, listener, said[2], said[3]);
 }
 
 static bool same_listener(const struct config_listener *a, const struct config_listener *b)
@@ -342,6 +349,58 @@ static bool read_listeners(const struct reading *reading, const yaml_node_t *nod
     }
     config->listener_count = count;
     return true;
+}
+
+/* ---- routes ---- */
+
+static bool complete_route(const struct reading *reading, const yaml_node_t *node, struct route_rule *route, const bool *said)
+{
+    enum { DOMAIN, VIA, HOST, PORT, TLS }; /* of route_keys */
+    struct bytes domain = bytes_of_text(route->domain);
+    struct bytes name = bytes_starts_nocase(domain, "*.") ? bytes_from(domain, 2) : domain;
+    if (!said[DOMAIN])
+        return fail_at(reading, node, "relay.routes: the domain is missing: {domain: example.com, ...}; * means all others");
+    if (!bytes_is(name, "*") && (!host_is_name(name, true) || host_is_ipv4(name)))
+        return fail_at(reading, node, "relay.routes: '%s' is not a domain; write example.com, \"*.example.com\" or \"*\"", route->domain);
+    if (said[VIA] && said[HOST])
+        return fail_at(reading, node, "relay.routes: %s: give host or via, not both", route->domain);
+    if ((said[PORT] || said[TLS]) && !said[HOST])
+        return fail_at(reading, node, "relay.routes: %s: %s is for a route with host%s", route->domain, said[PORT] ? "port" : "tls", said[TLS] ? "; for MX hosts there is relay.tls" : "");
+    char *lower = arena_text(&reading->config->arena, domain);
+    for (char *c = lower; *c != '\0'; c++)
+        *c = ascii_lower(*c);
+    route->domain = lower;
+    if (said[HOST])
+        route->via = RELAY_HOST;
+    return true;
+}
+
+static bool read_routes(const struct reading *reading, const yaml_node_t *node, const struct key *key)
+{
+    struct config *config = reading->config;
+    size_t count;
+    if (!is_list(reading, node, key, &count))
+        return false;
+    config->relay.routes = ARENA_ARRAY(&config->arena, struct route_rule, count);
+    for (size_t i = 0; i < count; i++) {
+        const yaml_node_t *entry = list_entry(reading, node, i);
+        struct route_rule *route = &config->relay.routes[i];
+        bool said[8] = {false};
+        *route = (struct route_rule){.via = RELAY_UNSAID};
+        if (!read_entry(reading, entry, key->path, route_keys, route_key_count, route, said) || !complete_route(reading, entry, route, said))
+            return false;
+        for (size_t k = 0; k < i; k++)
+            if (strcmp(route->domain, config->relay.routes[k].domain) == 0)
+                return fail_at(reading, entry, "relay.routes: %s is listed twice", route->domain);
+    }
+    config->relay.route_count = count;
+    return true;
+}
+
+struct route_rules config_rules(const struct config *config)
+{
+    return (struct route_rules){.via = config->relay.via, .rules = config->relay.routes, .count = config->relay.route_count,
+                                .smarthost_connections = config->relay.smarthost.connections, .smarthost_rate = config->relay.smarthost.rate};
 }
 
 /* ---- domains and their policies ---- */
@@ -421,6 +480,8 @@ static bool read_key(struct reading *reading, const yaml_node_t *name, const yam
         return read_list(reading, value, key, at);
     if (key->type == KEY_TLS)
         return read_tls(reading, value, key);
+    if (key->type == KEY_ROUTES)
+        return read_routes(reading, value, key);
     return key->type == KEY_LISTENERS ? read_listeners(reading, value, key) : read_scalar(reading, value, key, at);
 }
 
@@ -528,6 +589,10 @@ static bool check_relay(const struct reading *reading)
     const yaml_node_t *via = said_at(reading, "relay.via");
     if (config->relay.via != RELAY_MX && host == NULL)
         return fail_at(reading, via, "relay.via: %s needs relay.smarthost.host", config->relay.via == RELAY_AUTO ? "auto" : "smarthost");
+    for (size_t i = 0; i < config->relay.route_count; i++)
+        if (host == NULL && (config->relay.routes[i].via == RELAY_SMARTHOST || config->relay.routes[i].via == RELAY_AUTO))
+            return fail_at(reading, said_at(reading, "relay.routes"), "relay.routes: %s: via: %s needs relay.smarthost.host", config->relay.routes[i].domain,
+                           config->relay.routes[i].via == RELAY_AUTO ? "auto" : "smarthost");
     bool loopback = host != NULL && host_is_loopback(bytes_of_text(host));
     if ((int)config->relay.smarthost.tls == SMARTHOST_TLS_NONE && !loopback)
         return fail_at(reading, said_at(reading, "relay.smarthost.tls"),
@@ -590,6 +655,11 @@ static bool complete(struct reading *reading)
         return fail_at(reading, NULL, "hostname is missing; give the name of this server: hostname: mail.example.org");
     if (config->listener_count == 0)
         fill_listeners(config);
+    for (size_t i = 0; i < config->relay.route_count; i++) {
+        struct route_rule *route = &config->relay.routes[i];
+        route->via = route->via == RELAY_UNSAID ? config->relay.via : route->via;
+        route->port = route->port == 0 ? config->relay.port : route->port;
+    }
     if (config->smtpd_count == 0) {
         long cores = sysconf(_SC_NPROCESSORS_ONLN);
         config->smtpd_count = cores < 1 ? 1 : cores > 64 ? 64 : (uint32_t)cores;

@@ -11,10 +11,10 @@
 
 #include "arena.h"
 #include "error.h"
+#include "route/rules.h"
 #include "route/tls_policy.h"
 #include "server/session.h"
 
-enum relay_via { RELAY_MX, RELAY_SMARTHOST, RELAY_AUTO };
 enum deliver_how { DELIVER_MAILDIR, DELIVER_LMTP };
 enum resolver_dnssec { DNSSEC_AUTO, DNSSEC_REQUIRED, DNSSEC_OFF }; /* auto: where the resolvers pass it on */
 
@@ -46,6 +46,8 @@ struct config {
     size_t listener_count;
     struct {
         enum relay_via via;
+        struct route_rule *routes; /* by domain: another way, or limits */
+        size_t route_count;
         struct config_tls *tls; /* by domain; "*": all others, whose default is auto */
         size_t tls_count;
         struct {
@@ -53,6 +55,7 @@ struct config {
             enum { SMARTHOST_TLS_AUTO, SMARTHOST_TLS_STARTTLS, SMARTHOST_TLS_IMPLICIT, SMARTHOST_TLS_NONE } tls; /* none: loopback only */
             const char *user, *password_file;
             const char *password_command, *token_command; /* for sh -c; the first line counts */
+            uint32_t connections, rate; /* at once; messages a minute, 0: no limit */
             const char *password; /* read from password_file at load; never shown */
         } smarthost;
         uint16_t port;          /* of MX hosts; 25; another for tests */
@@ -90,6 +93,9 @@ bool config_load_as_anybody(struct config *config, const char *file, struct erro
 /* The same from text, for tests and fuzzing; `name` stands for the file in errors. */
 bool config_parse(struct config *config, const char *name, struct bytes text, struct error *error);
 void config_free(struct config *config);
+
+/* The ways that mail leaves by; it lives as long as the configuration. */
+struct route_rules config_rules(const struct config *config);
 
 /* What the configuration wishes for mail to this domain. */
 enum tls_wish config_tls_wish(const struct config *config, struct bytes domain);

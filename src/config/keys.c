@@ -2,12 +2,14 @@
 #include "keys.h"
 
 #define AT(member) offsetof(struct config, member)
+#define ROUTE(member) offsetof(struct route_rule, member)
 #define LISTENER(member) offsetof(struct config_listener, member)
 
 enum { SECOND_MS = 1000, DAY_MS = 24 * 60 * 60 * 1000 };
 #define YEAR_MS (365 * (uint64_t)DAY_MS)
 
 static const char *const vias[] = {"mx", "smarthost", "auto", NULL};
+static const char *const route_tls[] = {"may", "encrypt", "verify", "implicit", "none", NULL}; /* enum rule_tls */
 static const char *const smarthost_tls[] = {"auto", "starttls", "implicit", "none", NULL};
 const char *const tls_wishes[] = {"may", "auto", "encrypt", "verify", "dane", "none", NULL};
 static const char *const dnssecs[] = {"auto", "required", "off", NULL};
@@ -35,6 +37,9 @@ const struct key config_keys[] = {
     {"relay.smarthost.password_file", KEY_TEXT, AT(relay.smarthost.password_file), 0, 0, NULL, NULL, "file whose first line is the password"},
     {"relay.smarthost.password_command", KEY_TEXT, AT(relay.smarthost.password_command), 0, 0, NULL, NULL, "or a command, for sh -c, whose first line is the password"},
     {"relay.smarthost.token_command", KEY_TEXT, AT(relay.smarthost.token_command), 0, 0, NULL, NULL, "or one whose first line is an OAuth 2 token (OAUTHBEARER, XOAUTH2)"},
+    {"relay.smarthost.connections", KEY_NUMBER, AT(relay.smarthost.connections), 1, RULE_CONNECTIONS_MAX, NULL, "20", "deliveries to it at once, at most"},
+    {"relay.smarthost.rate", KEY_NUMBER, AT(relay.smarthost.rate), 0, RULE_RATE_MAX, NULL, "0", "messages to it in a minute, at most; 0 is no limit"},
+    {"relay.routes", KEY_ROUTES, AT(relay.routes), 0, RULES_MAX, NULL, NULL, "another way, or limits, for a domain: [{domain: example.com, host: mx.inside.example, rate: 60}]"},
     {"relay.tls", KEY_TLS, AT(relay.tls), 0, 10000, tls_wishes, NULL, "how mail to a domain is secured: {example.com: dane}"},
     {"relay.port", KEY_PORT, AT(relay.port), 1, 65535, NULL, "25", "port of the servers that MX records name"},
     {"relay.ca_file", KEY_TEXT, AT(relay.ca_file), 0, 0, NULL, NULL, "PEM file of CA certificates to trust instead of the system's"},
@@ -73,3 +78,14 @@ const struct key listener_keys[] = {
     {"tls", KEY_CHOICE, LISTENER(tls), 0, 0, tls_modes, NULL, "starttls, implicit, or none; follows from the port"},
 };
 const size_t listener_key_count = ARRAY_LENGTH(listener_keys);
+
+const struct key route_keys[] = {
+    {"domain", KEY_TEXT, ROUTE(domain), 0, 0, NULL, NULL, "example.com; *.example.com for those below it; * for all others"},
+    {"via", KEY_CHOICE, ROUTE(via), 0, 0, vias, NULL, "mx, smarthost or auto; as relay.via unless said"},
+    {"host", KEY_HOST, ROUTE(host), 0, 0, NULL, NULL, "the server that takes its mail, whatever its MX records say"},
+    {"port", KEY_PORT, ROUTE(port), 1, 65535, NULL, NULL, "of that server; relay.port unless said"},
+    {"tls", KEY_CHOICE, ROUTE(tls), 0, 0, route_tls, NULL, "of that server: may, encrypt, verify, implicit or none; may unless said"},
+    {"connections", KEY_NUMBER, ROUTE(connections), 1, RULE_CONNECTIONS_MAX, NULL, NULL, "deliveries at once, at most; 20 unless said"},
+    {"rate", KEY_NUMBER, ROUTE(rate), 1, RULE_RATE_MAX, NULL, NULL, "messages in a minute, at most"},
+};
+const size_t route_key_count = ARRAY_LENGTH(route_keys);

@@ -64,6 +64,29 @@ static void add_tls(struct buffer *out, const struct config *config)
     buffer_add_octet(out, '}');
 }
 
+static void add_routes(struct buffer *out, const struct config *config)
+{
+    for (size_t i = 0; i < config->relay.route_count; i++) {
+        const struct route_rule *r = &config->relay.routes[i];
+        buffer_add_text(out, "\n    - {domain: ");
+        add_text(out, r->domain);
+        if (r->via == RELAY_HOST) {
+            buffer_add_text(out, ", host: ");
+            add_text(out, r->host);
+            buffer_add_format(out, ", port: %u, tls: %s", (unsigned)r->port, route_keys[4].choices[r->tls]);
+        } else {
+            buffer_add_format(out, ", via: %s", route_keys[1].choices[r->via]);
+        }
+        if (r->connections > 0)
+            buffer_add_format(out, ", connections: %u", r->connections);
+        if (r->rate > 0)
+            buffer_add_format(out, ", rate: %u", r->rate);
+        buffer_add_octet(out, '}');
+    }
+    if (config->relay.route_count == 0)
+        buffer_add_text(out, " []");
+}
+
 static void add_value(struct buffer *out, const struct config *config, const struct key *key)
 {
     const void *at = (const char *)config + key->offset;
@@ -86,6 +109,7 @@ static void add_value(struct buffer *out, const struct config *config, const str
     case KEY_LIST: add_list(out, *(const char *const *const *)at, *(const size_t *)(const void *)((const char *)at + sizeof(char **))); break;
     case KEY_LISTENERS: add_listeners(out, config); break;
     case KEY_TLS: add_tls(out, config); break;
+    case KEY_ROUTES: add_routes(out, config); break;
     }
 }
 
@@ -122,7 +146,7 @@ void config_write(const struct config *config, struct buffer *out)
             continue;
         add_groups(out, before, key->path);
         before = key->path;
-        if (key->type != KEY_LISTENERS)
+        if (key->type != KEY_LISTENERS && key->type != KEY_ROUTES)
             buffer_add_octet(out, ' ');
         add_value(out, config, key);
         buffer_add_octet(out, '\n');

@@ -61,7 +61,8 @@ static void what_is_shown_can_be_read_back(void **state)
 {
     struct buffer first = {0}, second = {0};
     assert_true(parse(BASE "domains: [example.org, b.example]\nlisteners: [{port: 25}, {address: 127.0.0.1, port: 10587, role: submission, tls: starttls}]\n"
-                           "relay: {via: smarthost, smarthost: {host: smtp.example.net, port: 2525}, tls: {a.example: dane, \"*\": encrypt}}\nlimits: {message_size: 5MiB}\nqueue: {hold: true, retry: {first: 90s, factor: 1.5}}\n"
+                           "relay: {via: smarthost, smarthost: {host: smtp.example.net, port: 2525}, tls: {a.example: dane, \"*\": encrypt}, "
+                           "routes: [{domain: In.Example, host: 192.0.2.1, tls: verify}, {domain: \"*.example\", via: mx, connections: 3, rate: 60}]}\nlimits: {message_size: 5MiB}\nqueue: {hold: true, retry: {first: 90s, factor: 1.5}}\n"
                            "resolver: {servers: [\"127.0.0.1:5353\"]}\nlog: {format: json, level: warn}\n"));
     config_write(&config, &first);
     config_free(&config);
@@ -72,6 +73,33 @@ static void what_is_shown_can_be_read_back(void **state)
     assert_string_equal(buffer_text(&first), buffer_text(&second));
     buffer_free(&first);
     buffer_free(&second);
+}
+
+static void routes_by_domain(void **state)
+{
+    assert_true(parse(BASE "relay:\n  port: 26\n  smarthost: {host: smtp.example.net}\n  routes:\n    - {domain: In.Example, host: mx.inside.example}\n"
+                           "    - {domain: \"*.example\", via: smarthost, rate: 60000}\n    - {domain: \"*\", connections: 1000}\n"));
+    assert_int_equal(config.relay.route_count, 3);
+    const struct route_rule *r = config.relay.routes;
+    assert_string_equal(r[0].domain, "in.example");
+    assert_true(r[0].via == RELAY_HOST && r[0].port == 26 && r[0].tls == RULE_TLS_MAY);
+    assert_true(r[1].via == RELAY_SMARTHOST && r[1].rate == 60000 && r[1].connections == 0);
+    assert_true(r[2].via == RELAY_MX && r[2].connections == 1000);
+    assert_int_equal(config.relay.smarthost.connections, 20);
+    config_free(&config);
+    REFUSED(BASE "relay:\n  routes: [{host: a.example}]\n", 3, "domain", "missing");
+    REFUSED(BASE "relay:\n  routes: [{domain: a_b c, host: a.example}]\n", 3, "a_b c", "not a domain");
+    REFUSED(BASE "relay:\n  routes: [{domain: \"x.*.example\"}]\n", 3, "x.*", "not a domain");
+    REFUSED(BASE "relay:\n  routes: [{domain: a.example, host: b.example, via: mx}]\n", 3, "a.example", "not both");
+    REFUSED(BASE "relay:\n  routes: [{domain: a.example, port: 26}]\n", 3, "port", "host");
+    REFUSED(BASE "relay:\n  routes: [{domain: a.example, tls: none}]\n", 3, "tls", "relay.tls");
+    REFUSED(BASE "relay:\n  routes: [{domain: a.example, via: smarthost}]\n", 3, "smarthost", "relay.smarthost.host");
+    REFUSED(BASE "relay:\n  routes:\n    - {domain: a.example}\n    - {domain: A.example}\n", 5, "a.example", "twice");
+    REFUSED(BASE "relay:\n  routes: [{domain: a.example, rate: 0}]\n", 3, "rate", "bounds");
+    REFUSED(BASE "relay:\n  routes: [{domain: a.example, rate: 60001}]\n", 3, "rate", "bounds");
+    REFUSED(BASE "relay:\n  routes: [{domain: a.example, connections: 1001}]\n", 3, "connections", "bounds");
+    REFUSED(BASE "relay:\n  routes: [{domain: a.example, hots: b}]\n", 3, "hots", "host");
+    REFUSED(BASE "relay:\n  routes: {a.example: b}\n", 3, "routes", "list");
 }
 
 static void unknown_keys_are_found_with_the_one_that_was_meant(void **state)
@@ -162,7 +190,7 @@ static void every_key_is_documented(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(three_lines_are_a_server), cmocka_unit_test(what_is_shown_can_be_read_back), cmocka_unit_test(unknown_keys_are_found_with_the_one_that_was_meant),
+        cmocka_unit_test(three_lines_are_a_server), cmocka_unit_test(what_is_shown_can_be_read_back), cmocka_unit_test(routes_by_domain), cmocka_unit_test(unknown_keys_are_found_with_the_one_that_was_meant),
         cmocka_unit_test(each_type_has_its_words), cmocka_unit_test(a_domain_has_its_tls_policy), cmocka_unit_test(limits_hold_at_them_and_one_past), cmocka_unit_test(what_contradicts_itself_is_refused),
         cmocka_unit_test(broken_yaml_is_told_with_its_line), cmocka_unit_test(every_key_is_documented),
     };

@@ -651,12 +651,40 @@ static void mail_follows_a_change_of_the_route(void **state)
 {
     accept_one("bob@there.net");
     commit();
-    g.options.smarthost = true;
+    g.options.routes.via = RELAY_SMARTHOST;
     restart();
     assert_true(next(SCHEDULE_AWAY));
     assert_text(g.deliver.destination, "@smarthost");
     fate(OUTCOME_DELIVERED, STEP_DATA);
     commit();
+    assert_int_equal(waiting(), 0);
+}
+
+static void rules_lead_and_limit(void **state)
+{
+    static const struct route_rule rules[] = {{.domain = "by.net", .via = RELAY_SMARTHOST}, {.domain = "slow.net", .rate = 60, .connections = 2}};
+    g.options.routes = (struct route_rules){.rules = rules, .count = ARRAY_LENGTH(rules)};
+    restart();
+    accept_one("a@by.net");
+    commit();
+    assert_true(next(SCHEDULE_AWAY));
+    assert_text(g.deliver.destination, "@smarthost");
+    fate(OUTCOME_DELIVERED, STEP_DATA);
+    for (int i = 0; i < 3; i++)
+        accept_one("b@Slow.net");
+    commit();
+    uint64_t started_ms = g.now_ms;
+    for (int sent = 0; sent < 3; g.now_ms++) {
+        assert_true(g.now_ms - started_ms <= 2000);
+        queue_wake(&g.queue, g.now_ms);
+        if (!next(SCHEDULE_AWAY))
+            continue;
+        assert_text(g.deliver.destination, "slow.net");
+        assert_int_equal(g.now_ms - started_ms, 1000 * sent++);
+        assert_true(queue_wake_ms(&g.queue) == g.now_ms + 1000);
+        fate(OUTCOME_DELIVERED, STEP_DATA);
+        commit();
+    }
     assert_int_equal(waiting(), 0);
 }
 
@@ -668,7 +696,7 @@ int main(void)
         TESTED(a_deferred_one_comes_again_later_and_later), TESTED(relayed_is_said_only_where_the_next_server_reports_nothing), TESTED(a_sender_is_warned_once_that_the_mail_is_delayed), TESTED(what_expires_is_reported_to_its_sender), TESTED(a_dead_destination_delays_nobody_and_is_not_tried_for_each_message),
         TESTED(destinations_take_turns), TESTED(a_destination_has_its_limit), TESTED(nothing_leaves_while_it_is_held), TESTED(a_person_holds_releases_retries_and_removes),
         TESTED(who_is_told_to_retry_all_forgets_a_dead_destination), TESTED(a_lost_way_is_tried_again_at_once), TESTED(results_survive_a_full_disk),
-        TESTED(more_destinations_than_fit_in_memory_have_their_turn), TESTED(mail_follows_a_change_of_the_route),
+        TESTED(more_destinations_than_fit_in_memory_have_their_turn), TESTED(mail_follows_a_change_of_the_route), TESTED(rules_lead_and_limit),
         TESTED(what_is_held_stays_and_has_an_attempt_once_it_is_released), TESTED(what_is_released_and_cannot_be_tried_expires),
         TESTED(what_is_held_while_under_way_is_kept_though_its_time_is_over), TESTED(a_held_report_waits_until_it_is_released),
         TESTED(a_report_whose_way_is_never_known_ends), TESTED(a_person_chooses_recipients),

@@ -4,6 +4,7 @@
 
 #include "route/direct.h"
 #include "route/route.h"
+#include "route/rules.h"
 
 static struct dns_record mx(uint16_t preference, const char *name)
 {
@@ -237,10 +238,28 @@ static void silent_servers_in_a_row_tell_a_block(void **state)
     assert_false(direct.blocked || direct_reached(&direct));
 }
 
+static void the_most_exact_rule_holds(void **state)
+{
+    const struct route_rule list[] = {
+        {.domain = "*", .via = RELAY_SMARTHOST}, {.domain = "*.example.net", .rate = 1}, {.domain = "*.deep.example.net", .rate = 2},
+        {.domain = "a.deep.example.net", .rate = 3}, {.domain = "example.com", .via = RELAY_HOST, .host = "mx.inside.example"}};
+    static const struct { const char *domain; size_t rule; } cases[] = {
+        {"example.com", 4}, {"www.example.com", 0}, {"example.net", 0}, {"a.example.net", 1}, {"badexample.net", 0}, {"a.b.example.net", 1}, {"deep.example.net", 1},
+        {"b.deep.example.net", 2}, {"a.deep.example.net", 3}, {"b.a.deep.example.net", 2}, {"[192.0.2.1]", 0}, {".example.net", 0}};
+    struct route_rules rules = {.via = RELAY_MX, .rules = list, .count = ARRAY_LENGTH(list)};
+    for (size_t i = 0; i < ARRAY_LENGTH(cases); i++)
+        assert_ptr_equal(rules_find(&rules, bytes_of_text(cases[i].domain)), &list[cases[i].rule]);
+    assert_int_equal(rules_via(&rules, BYTES("example.com")), RELAY_HOST);
+    rules.rules++; /* without the one for all others */
+    rules.count--;
+    assert_null(rules_find(&rules, BYTES("example.org")));
+    assert_int_equal(rules_via(&rules, BYTES("example.org")), RELAY_MX);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(silent_servers_in_a_row_tell_a_block),
+        cmocka_unit_test(silent_servers_in_a_row_tell_a_block), cmocka_unit_test(the_most_exact_rule_holds),
         cmocka_unit_test(hosts_are_tried_by_preference_and_looked_up_one_by_one), cmocka_unit_test(without_mx_the_domain_itself_is_the_host),
         cmocka_unit_test(what_dns_says_of_the_domain_may_end_it), cmocka_unit_test(a_null_mx_takes_no_mail), cmocka_unit_test(mail_never_comes_back_to_us),
         cmocka_unit_test(hosts_without_an_address), cmocka_unit_test(literals_and_smarthosts_need_no_mx),

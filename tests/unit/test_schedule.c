@@ -88,7 +88,7 @@ static size_t start_next(struct ground *ground, enum schedule_way way)
 {
     struct schedule_destination *next = schedule_next(&ground->schedule, way);
     assert_non_null(next);
-    schedule_started(&ground->schedule, next);
+    schedule_started(&ground->schedule, next, 0);
     return (size_t)(next - ground->d);
 }
 
@@ -138,7 +138,7 @@ static void all_together_have_so_many_under_way(void **state)
         schedule_want(&ground->schedule, &many[i], true);
     }
     for (int i = 0; i < SCHEDULE_AWAY_MAX; i++)
-        schedule_started(&ground->schedule, schedule_next(&ground->schedule, SCHEDULE_AWAY));
+        schedule_started(&ground->schedule, schedule_next(&ground->schedule, SCHEDULE_AWAY), 0);
     assert_null(schedule_next(&ground->schedule, SCHEDULE_AWAY));
     assert_false(schedule_may_start(&ground->schedule, &many[0]));
     for (size_t i = 0; i < ARRAY_LENGTH(many); i++)
@@ -204,6 +204,96 @@ static void one_put_off_before_begins_carefully(void **state)
     assert_null(schedule_next(&ground->schedule, SCHEDULE_LOCAL));
 }
 
+static void a_busy_destination_gets_half_once_for_all_under_way(void **state)
+{
+    struct ground *ground = *state;
+    struct schedule_destination *d = &ground->d[0];
+    enter(ground, 0, SCHEDULE_AWAY, 0);
+    schedule_want(&ground->schedule, d, true);
+    d->limit = 16;
+    for (int i = 0; i < 16; i++)
+        start_next(ground, SCHEDULE_AWAY);
+    for (int i = 0; i < 8; i++)
+        assert_false(schedule_ended(&ground->schedule, d, SCHEDULE_BUSY, 0, middle));
+    assert_int_equal(d->limit, 8);
+    for (int i = 0; i < 8; i++)
+        assert_false(schedule_ended(&ground->schedule, d, SCHEDULE_ANSWERED, 0, middle));
+    assert_int_equal(d->failures, 0);
+    start_next(ground, SCHEDULE_AWAY);
+    assert_int_equal(d->limit, 9); /* all went well in between */
+    start_next(ground, SCHEDULE_AWAY);
+    assert_false(schedule_ended(&ground->schedule, d, SCHEDULE_BUSY, 0, middle));
+    assert_int_equal(d->limit, 4); /* these began later */
+    assert_int_equal(d->failures, 0);
+    schedule_ended(&ground->schedule, d, SCHEDULE_ANSWERED, 0, middle);
+    for (int i = 1; i < SCHEDULE_FAILURES_MAX; i++) { /* busy though nothing else of ours is there */
+        start_next(ground, SCHEDULE_AWAY);
+        assert_false(schedule_ended(&ground->schedule, d, SCHEDULE_BUSY, 0, middle));
+    }
+    start_next(ground, SCHEDULE_AWAY);
+    assert_true(schedule_ended(&ground->schedule, d, SCHEDULE_BUSY, 0, middle));
+}
+
+static void a_destination_keeps_to_its_limits(void **state)
+{
+    struct ground *ground = *state;
+    struct schedule_destination *d = &ground->d[0];
+    enter(ground, 0, SCHEDULE_AWAY, 0);
+    schedule_limit(&ground->schedule, d, 2, 0);
+    schedule_want(&ground->schedule, d, true);
+    for (int i = 0; i < 100; i++) {
+        start_next(ground, SCHEDULE_AWAY);
+        schedule_ended(&ground->schedule, d, SCHEDULE_ANSWERED, 0, middle);
+    }
+    start_next(ground, SCHEDULE_AWAY);
+    start_next(ground, SCHEDULE_AWAY);
+    assert_null(schedule_next(&ground->schedule, SCHEDULE_AWAY));
+    enter(ground, 1, SCHEDULE_AWAY, 0);
+    schedule_limit(&ground->schedule, &ground->d[1], 100, 0);
+    schedule_want(&ground->schedule, &ground->d[1], true);
+    for (int i = 0; i < 100 * 100; i++) {
+        start_next(ground, SCHEDULE_AWAY);
+        schedule_ended(&ground->schedule, &ground->d[1], SCHEDULE_ANSWERED, 0, middle);
+    }
+    assert_int_equal(ground->d[1].limit, 100); /* and more than is usual, where that is said */
+}
+
+/* Takes what may leave at each moment of a time; how many. */
+static size_t run_for(struct ground *ground, size_t i, uint64_t from_ms, uint64_t to_ms)
+{
+    size_t count = 0;
+    for (uint64_t now_ms = from_ms; now_ms < to_ms; now_ms++) {
+        schedule_wake(&ground->schedule, now_ms);
+        while (schedule_next(&ground->schedule, SCHEDULE_AWAY) != NULL) {
+            schedule_started(&ground->schedule, &ground->d[i], now_ms);
+            schedule_ended(&ground->schedule, &ground->d[i], SCHEDULE_ANSWERED, now_ms, middle);
+            count++;
+        }
+    }
+    return count;
+}
+
+static void a_rate_is_kept_and_reached(void **state)
+{
+    struct ground *ground = *state;
+    static const uint32_t rates[] = {1, 7, 60, 600, 60000};
+    for (size_t i = 0; i < ARRAY_LENGTH(rates); i++) {
+        enter(ground, 0, SCHEDULE_AWAY, 0);
+        schedule_limit(&ground->schedule, &ground->d[0], 0, rates[i]);
+        schedule_want(&ground->schedule, &ground->d[0], true);
+        size_t count = run_for(ground, 0, 1000, 1000 + 2 * MINUTE);
+        assert_in_range(count, 2 * rates[i], 2 * rates[i] + 60);
+        schedule_want(&ground->schedule, &ground->d[0], false);
+        schedule_wake(&ground->schedule, 10 * MINUTE);
+        schedule_want(&ground->schedule, &ground->d[0], true); /* what was not used is not saved up */
+        assert_in_range(run_for(ground, 0, 10 * MINUTE, 11 * MINUTE), rates[i], rates[i] + 60);
+        uint64_t wake_ms = schedule_wake_ms(&ground->schedule);
+        assert_true(rates[i] == 60000 || wake_ms > 10 * MINUTE);
+        schedule_leave(&ground->schedule, &ground->d[0]);
+        assert_int_equal(schedule_wake_ms(&ground->schedule), 0);
+    }
+}
+
 #define WITH_GROUND(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 static void greylisting_gets_an_early_second_try(void **state)
@@ -229,7 +319,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(greylisting_gets_an_early_second_try),
         cmocka_unit_test(delays_grow_to_their_greatest), cmocka_unit_test(the_last_attempt_is_made_at_the_expiry),
-        cmocka_unit_test(a_recipient_is_given_up_after_its_last_attempt), cmocka_unit_test(why_it_waits_has_one_answer), WITH_GROUND(destinations_take_turns),
+        cmocka_unit_test(a_recipient_is_given_up_after_its_last_attempt), cmocka_unit_test(why_it_waits_has_one_answer), WITH_GROUND(destinations_take_turns), WITH_GROUND(a_busy_destination_gets_half_once_for_all_under_way),
+        WITH_GROUND(a_destination_keeps_to_its_limits), WITH_GROUND(a_rate_is_kept_and_reached),
         WITH_GROUND(a_destination_has_so_many_under_way), WITH_GROUND(all_together_have_so_many_under_way),
         WITH_GROUND(a_destination_that_does_not_answer_is_put_off), WITH_GROUND(one_answer_forgives_all_failures), WITH_GROUND(one_put_off_before_begins_carefully),
     };

@@ -3,6 +3,8 @@
 
 #include <assert.h>
 
+enum { PACE_SLACK_US = 50 * 1000 }; /* a clock's and a turn's lateness does not lower a rate */
+
 /* ---- when ---- */
 
 uint64_t schedule_delay_ms(const struct schedule_retry *retry, uint32_t attempts, uint64_t random)
@@ -99,11 +101,6 @@ void schedule_free(struct schedule *schedule)
     map_free(&schedule->destinations);
 }
 
-static uint32_t most(const struct schedule_destination *destination)
-{
-    return destination->way == SCHEDULE_LOCAL ? SCHEDULE_LOCAL_MAX : SCHEDULE_CONCURRENCY_MAX;
-}
-
 static void ring_add(struct schedule *schedule, struct schedule_destination *d)
 {
     struct schedule_destination **ring = &schedule->ways[d->way].ring;
@@ -132,7 +129,7 @@ static void ring_remove(struct schedule *schedule, struct schedule_destination *
 /* In the ring stand those that may start one now, and no others. */
 static void place(struct schedule *schedule, struct schedule_destination *d)
 {
-    bool wanted = d->wanting && d->until_ms == 0 && d->under_way < d->limit;
+    bool wanted = d->wanting && d->until_ms == 0 && d->under_way < d->limit && !d->paced;
     if (wanted && !d->in_ring)
         ring_add(schedule, d);
     else if (!wanted && d->in_ring)
@@ -146,23 +143,82 @@ struct schedule_destination *schedule_find(const struct schedule *schedule, stru
 
 static uint32_t first_limit(const struct schedule_destination *d)
 {
+    uint32_t first = d->failures >= SCHEDULE_FAILURES_MAX ? 1 : SCHEDULE_CONCURRENCY_FIRST;
     if (d->way == SCHEDULE_LOCAL)
         return SCHEDULE_LOCAL_MAX;
-    return d->failures >= SCHEDULE_FAILURES_MAX ? 1 : SCHEDULE_CONCURRENCY_FIRST;
+    return first < d->most ? first : d->most;
 }
 
 void schedule_enter(struct schedule *schedule, struct schedule_destination *destination, struct bytes name, enum schedule_way way,
                     uint32_t failures)
 {
-    *destination = (struct schedule_destination){.name = name, .way = way, .failures = failures};
+    *destination = (struct schedule_destination){.name = name, .way = way, .failures = failures,
+                                                 .most = way == SCHEDULE_LOCAL ? SCHEDULE_LOCAL_MAX : SCHEDULE_CONCURRENCY_MAX};
     destination->limit = first_limit(destination);
     map_put(&schedule->destinations, name, destination);
 }
+
+void schedule_limit(struct schedule *schedule, struct schedule_destination *destination, uint32_t connections, uint32_t rate)
+{
+    if (connections > 0)
+        destination->most = connections;
+    destination->rate = rate;
+    destination->limit = first_limit(destination);
+    place(schedule, destination);
+}
+
+/* ---- rates ---- */
+
+static void pace(struct schedule *schedule, struct schedule_destination *d, uint64_t now_ms)
+{
+    if (d->rate == 0)
+        return;
+    uint64_t now_us = now_ms * 1000;
+    d->pace_us = (d->pace_us + PACE_SLACK_US > now_us ? d->pace_us : now_us) + UINT64_C(60000000) / d->rate;
+    if (d->pace_us <= now_us || d->paced)
+        return;
+    d->paced = true;
+    d->paced_next = schedule->paced;
+    schedule->paced = d;
+}
+
+static void unpace(struct schedule *schedule, struct schedule_destination *d)
+{
+    struct schedule_destination **at = &schedule->paced;
+    if (!d->paced)
+        return;
+    while (*at != d)
+        at = &(*at)->paced_next;
+    *at = d->paced_next;
+    d->paced = false;
+}
+
+uint64_t schedule_wake_ms(const struct schedule *schedule)
+{
+    uint64_t first_us = 0;
+    for (const struct schedule_destination *d = schedule->paced; d != NULL; d = d->paced_next)
+        first_us = first_us == 0 || d->pace_us < first_us ? d->pace_us : first_us;
+    return (first_us + 999) / 1000;
+}
+
+void schedule_wake(struct schedule *schedule, uint64_t now_ms)
+{
+    for (struct schedule_destination *d = schedule->paced, *next; d != NULL; d = next) {
+        next = d->paced_next;
+        if (d->pace_us > now_ms * 1000)
+            continue;
+        unpace(schedule, d);
+        place(schedule, d);
+    }
+}
+
+/* ---- turns ---- */
 
 void schedule_leave(struct schedule *schedule, struct schedule_destination *destination)
 {
     assert(destination->under_way == 0);
     schedule_want(schedule, destination, false);
+    unpace(schedule, destination);
     map_remove(&schedule->destinations, destination->name);
 }
 
@@ -174,7 +230,7 @@ void schedule_want(struct schedule *schedule, struct schedule_destination *desti
 
 bool schedule_may_start(const struct schedule *schedule, const struct schedule_destination *destination)
 {
-    return destination->until_ms == 0 && destination->under_way < destination->limit &&
+    return destination->until_ms == 0 && destination->under_way < destination->limit && !destination->paced &&
            schedule->ways[destination->way].under_way < schedule->ways[destination->way].max;
 }
 
@@ -183,7 +239,7 @@ struct schedule_destination *schedule_next(struct schedule *schedule, enum sched
     return schedule->ways[way].under_way < schedule->ways[way].max ? schedule->ways[way].ring : NULL;
 }
 
-void schedule_started(struct schedule *schedule, struct schedule_destination *destination)
+void schedule_started(struct schedule *schedule, struct schedule_destination *destination, uint64_t now_ms)
 {
     struct schedule_destination **ring = &schedule->ways[destination->way].ring;
     assert(destination->under_way < destination->limit);
@@ -192,6 +248,7 @@ void schedule_started(struct schedule *schedule, struct schedule_destination *de
     schedule->ways[destination->way].under_way++;
     if (*ring == destination)
         *ring = destination->next;
+    pace(schedule, destination, now_ms);
     place(schedule, destination);
 }
 
@@ -199,19 +256,26 @@ void schedule_started(struct schedule *schedule, struct schedule_destination *de
 static void grow(struct schedule_destination *d)
 {
     d->failures = 0;
-    if (++d->good < (d->limit < SCHEDULE_CONCURRENCY_FIRST ? 1 : d->limit) || d->limit >= most(d))
+    if (++d->good < (d->limit < SCHEDULE_CONCURRENCY_FIRST ? 1 : d->limit) || d->limit >= d->most)
         return;
     d->limit++;
     d->good = 0;
 }
 
-static bool shrink(struct schedule *schedule, struct schedule_destination *d, uint64_t now_ms, uint64_t random)
+/* Once for all that were under way: their trouble is one and the same. */
+static void shrink(struct schedule_destination *d)
+{
+    d->good = 0;
+    d->limit = d->limit > 1 ? d->limit / 2 : 1;
+    d->passing = d->under_way;
+}
+
+/* True when that was too often. */
+static bool fail(struct schedule *schedule, struct schedule_destination *d, uint64_t now_ms, uint64_t random)
 {
     if (d->until_ms != 0)
         return false; /* started before it was put off: known already */
     d->failures++;
-    d->good = 0;
-    d->limit = d->limit > 1 ? d->limit / 2 : 1;
     if (d->failures < SCHEDULE_FAILURES_MAX)
         return false;
     d->limit = 1;
@@ -222,14 +286,20 @@ static bool shrink(struct schedule *schedule, struct schedule_destination *d, ui
 bool schedule_ended(struct schedule *schedule, struct schedule_destination *destination, enum schedule_news news, uint64_t now_ms,
                     uint64_t random)
 {
-    bool put_off = false;
+    bool put_off = false, passing = destination->passing > 0;
     assert(destination->under_way > 0);
     destination->under_way--;
     schedule->ways[destination->way].under_way--;
+    if (passing)
+        destination->passing--;
     if (news == SCHEDULE_ANSWERED)
         grow(destination);
-    else if (news == SCHEDULE_UNREACHABLE && destination->way == SCHEDULE_AWAY)
-        put_off = shrink(schedule, destination, now_ms, random);
+    else if (news != SCHEDULE_UNKNOWN && destination->way == SCHEDULE_AWAY) {
+        bool alone = destination->under_way == 0; /* then it is not we who keep it busy */
+        if (!passing && destination->until_ms == 0)
+            shrink(destination);
+        put_off = (news == SCHEDULE_UNREACHABLE || alone) && fail(schedule, destination, now_ms, random);
+    }
     place(schedule, destination);
     return put_off;
 }

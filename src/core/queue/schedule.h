@@ -10,6 +10,8 @@
  * delivery. Destinations take turns, so that a long queue for one, or one
  * that is dead, never delays another. A destination whose connections fail is
  * put off as a whole: 100,000 messages for one dead host are not each tried.
+ * One that is busy (421) is given less at a time; one with a rate is given
+ * its messages one by one: schedule_wake() when schedule_wake_ms() says so.
  */
 #ifndef MAILBOAT_CORE_QUEUE_SCHEDULE_H
 #define MAILBOAT_CORE_QUEUE_SCHEDULE_H
@@ -74,19 +76,25 @@ struct schedule_destination {
     struct bytes name; /* the owner's; lives as long as this */
     enum schedule_way way;
     uint32_t limit;    /* deliveries that may be under way */
+    uint32_t most;     /* what it grows to */
+    uint32_t rate;     /* messages a minute; 0: no limit */
+    uint64_t pace_us;  /* not before; with a rate */
+    uint32_t passing;  /* deliveries that began before the limit shrank: their trouble is the same */
     uint32_t under_way;
     uint32_t good;     /* that went well since the limit last changed */
     uint32_t failures; /* connections that failed in a row */
     uint64_t until_ms; /* put off until then; 0: not */
     uint32_t turns;    /* deliveries started since it entered */
     bool wanting;      /* something is due */
-    bool in_ring;
+    bool in_ring, paced; /* paced: waits for its rate */
     struct schedule_destination *next, *previous; /* in the ring of its way */
+    struct schedule_destination *paced_next;
 };
 
 struct schedule {
     struct schedule_retry retry;
     struct map destinations;
+    struct schedule_destination *paced;
     struct {
         struct schedule_destination *ring; /* whose turn is next; those that may start now */
         uint32_t under_way, max;
@@ -100,6 +108,8 @@ struct schedule_destination *schedule_find(const struct schedule *schedule, stru
 /* `failures` as when it left last: a destination that was put off begins with one delivery at a time. */
 void schedule_enter(struct schedule *schedule, struct schedule_destination *destination, struct bytes name, enum schedule_way way,
                     uint32_t failures);
+/* What the configuration allows it: deliveries at once, messages a minute; 0: as ever. Right behind enter. */
+void schedule_limit(struct schedule *schedule, struct schedule_destination *destination, uint32_t connections, uint32_t rate);
 /* Nothing of it may be under way. */
 void schedule_leave(struct schedule *schedule, struct schedule_destination *destination);
 
@@ -112,13 +122,17 @@ struct schedule_destination *schedule_next(struct schedule *schedule, enum sched
 
 enum schedule_news {
     SCHEDULE_ANSWERED,    /* somebody there said something about the message */
+    SCHEDULE_BUSY,        /* somebody there has enough for now: 421, or turned away at the greeting */
     SCHEDULE_UNREACHABLE, /* no connection, or one that ended before the message */
     SCHEDULE_UNKNOWN,     /* we do not know: our own process ended */
 };
-void schedule_started(struct schedule *schedule, struct schedule_destination *destination);
+void schedule_started(struct schedule *schedule, struct schedule_destination *destination, uint64_t now_ms);
 /* True when the destination has just been put off, until destination->until_ms. */
 bool schedule_ended(struct schedule *schedule, struct schedule_destination *destination, enum schedule_news news, uint64_t now_ms,
                     uint64_t random);
+/* When a rate lets another start; 0: none waits for that. */
+uint64_t schedule_wake_ms(const struct schedule *schedule);
+void schedule_wake(struct schedule *schedule, uint64_t now_ms);
 /* A person says try: failures are forgotten. */
 void schedule_forgive(struct schedule *schedule, struct schedule_destination *destination);
 

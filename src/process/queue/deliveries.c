@@ -188,7 +188,7 @@ bool queue_next(struct queue *queue, enum schedule_way way, uint64_t now_ms, str
         struct queue_delivery *delivery = delivery_make(queue, active, &due, now_ms, &inline_content);
         if (delivery == NULL || !open_content(queue, delivery, now_ms, content))
             continue;
-        schedule_started(&queue->schedule, &active->scheduled);
+        schedule_started(&queue->schedule, &active->scheduled, now_ms);
         fill(delivery, inline_content, deliver);
         return true;
     }

@@ -17,14 +17,13 @@ struct bytes destination_of(const struct queue *queue, const struct recipient *r
     struct bytes local, domain;
     if (recipient->local)
         return DESTINATION_LOCAL;
-    if (queue->options.smarthost)
-        return DESTINATION_SMARTHOST;
-    if (!address_split(recipient->address, &local, &domain))
-        return BYTES("@nowhere"); /* routing will say what is wrong */
+    if (!address_split(recipient->address, &local, &domain)) /* routing will say what is wrong */
+        return queue->options.routes.via == RELAY_SMARTHOST ? DESTINATION_SMARTHOST : BYTES("@nowhere");
     domain = bytes_first(domain, STORE_DESTINATION_MAX);
     for (size_t i = 0; i < domain.length; i++)
         room[i] = ascii_lower(domain.at[i]);
-    return bytes_of(room, domain.length);
+    domain = bytes_of(room, domain.length);
+    return rules_via(&queue->options.routes, domain) == RELAY_SMARTHOST ? DESTINATION_SMARTHOST : domain;
 }
 
 static enum schedule_way way_of(struct bytes name)
@@ -77,11 +76,24 @@ static bool has_room(struct queue *queue)
     return queue->active_count < ACTIVE_MAX;
 }
 
+static void limit(struct queue *queue, struct active *a)
+{
+    const struct route_rules *routes = &queue->options.routes;
+    const struct route_rule *rule = rules_find(routes, a->scheduled.name);
+    if (a->scheduled.way != SCHEDULE_AWAY)
+        return;
+    if (bytes_equal(a->scheduled.name, DESTINATION_SMARTHOST))
+        schedule_limit(&queue->schedule, &a->scheduled, routes->smarthost_connections, routes->smarthost_rate);
+    else if (rule != NULL)
+        schedule_limit(&queue->schedule, &a->scheduled, rule->connections, rule->rate);
+}
+
 static void enter(struct queue *queue, struct bytes name, uint32_t failures)
 {
     struct active *a = memory_new(sizeof *a);
     memcpy(a->name, name.at, name.length);
     schedule_enter(&queue->schedule, &a->scheduled, bytes_of(a->name, name.length), way_of(name), failures);
+    limit(queue, a);
     a->next = queue->active;
     if (a->next != NULL)
         a->next->previous = a;
@@ -236,6 +248,7 @@ void queue_wake(struct queue *queue, uint64_t now_ms)
     if (queue->options.hold)
         return;
     look(queue, now_ms);
+    schedule_wake(&queue->schedule, now_ms);
     bool room_again = queue->outside && ACTIVE_MAX - queue->active_count + queue->idle_count >= ACTIVE_MAX / 10;
     if (room_again || (queue->wake_ms != 0 && queue->wake_ms <= now_ms))
         fetch(queue, now_ms);
@@ -254,5 +267,5 @@ uint64_t queue_wake_ms(const struct queue *queue)
         return queue->stuck_ms;
     if (queue->options.hold)
         return 0;
-    return earlier(earlier(queue->look_ms, queue->wake_ms), queue->sweep_ms);
+    return earlier(earlier(queue->look_ms, queue->wake_ms), earlier(schedule_wake_ms(&queue->schedule), queue->sweep_ms));
 }

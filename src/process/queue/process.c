@@ -213,7 +213,7 @@ static struct queue_options options_of(const struct config *config)
     return (struct queue_options){
         .hostname = bytes_of_text(config->hostname),
         .retry = {.first_ms = config->queue.first_ms, .max_ms = config->queue.max_ms, .factor = config->queue.factor},
-        .expire_ms = config->queue.expire_ms, .warn_after_ms = config->queue.warn_after_ms, .smarthost = config->relay.via == RELAY_SMARTHOST, .hold = config->queue.hold};
+        .expire_ms = config->queue.expire_ms, .warn_after_ms = config->queue.warn_after_ms, .routes = config_rules(config), .hold = config->queue.hold};
 }
 
 static bool queue_process_open(struct child *child, struct error *error)

@@ -125,13 +125,18 @@ static struct queue_delivery *under_way(struct queue *queue, uint64_t number)
     return delivery == NULL || delivery->active == NULL ? NULL : delivery;
 }
 
-/* Somebody said something about the message, or nobody was reached? */
+/* Somebody said something about the message, has no time, or was not reached? */
 static enum schedule_news news_of(const struct ipc_deliver_answer *answer)
 {
-    for (size_t i = 0; i < answer->result_count; i++)
-        if (answer->results[i].outcome != OUTCOME_DEFERRED || answer->results[i].step >= STEP_MAIL)
+    enum schedule_news news = SCHEDULE_UNREACHABLE;
+    for (size_t i = 0; i < answer->result_count; i++) {
+        const struct delivery_result *r = &answer->results[i];
+        if (r->outcome == OUTCOME_DEFERRED && (r->code == 421 || (r->code != 0 && r->step == STEP_GREETING)))
+            news = SCHEDULE_BUSY;
+        else if (r->outcome != OUTCOME_DEFERRED || r->step >= STEP_MAIL)
             return SCHEDULE_ANSWERED;
-    return SCHEDULE_UNREACHABLE;
+    }
+    return news;
 }
 
 static void end_delivery(struct queue *queue, struct queue_delivery *d, enum schedule_news news, uint64_t now_ms)

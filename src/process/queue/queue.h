@@ -18,6 +18,7 @@
 #include "message.h"
 #include "queue/id.h"
 #include "queue/schedule.h"
+#include "route/rules.h"
 #include "store.h"
 
 enum queue_limit {
@@ -43,7 +44,7 @@ struct queue_options {
     struct schedule_retry retry;
     uint64_t expire_ms;
     uint64_t warn_after_ms; /* waiting this long: the sender is told once; 0: never */
-    bool smarthost;               /* what is not local goes there */
+    struct route_rules routes;    /* where what is not local goes, and how much at once */
     bool hold;                    /* deliver nothing */
 };
 

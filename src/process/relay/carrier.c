@@ -207,7 +207,7 @@ static const struct conn_events carrier_events = {
  * message: when it is not, another port is looked for. */
 static uint32_t patience_ms(const struct carrier *carrier, uint32_t usual_ms)
 {
-    if (carrier->relay->child->config->relay.via == RELAY_AUTO && !carrier->by_smarthost && !carrier->delivery.has_session)
+    if (ways_is_auto(carrier) && !carrier->by_smarthost && !carrier->delivery.has_session)
         return usual_ms > DIRECT_PATIENCE_MS ? DIRECT_PATIENCE_MS : usual_ms; /* there is another way */
     uint32_t most_ms = carrier->delivery.has_session ? RACE_STEP_MS : RACE_CONNECT_MS;
     return smarthost_is_auto(carrier) && carrier->delivery.messages == 0 && usual_ms > most_ms ? most_ms : usual_ms;

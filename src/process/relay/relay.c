@@ -36,6 +36,18 @@ static void smarthost_options(const struct relay *relay, struct delivery_options
     options->tls = is_auto ? relay->smarthost.tls : smarthost_tls(config);
 }
 
+/* A host that a rule names. */
+static void host_options(const struct route_rule *rule, struct delivery_options *options)
+{
+    static const enum client_tls tls[] = {[RULE_TLS_MAY] = CLIENT_TLS_OPPORTUNISTIC, [RULE_TLS_ENCRYPT] = CLIENT_TLS_REQUIRED, [RULE_TLS_VERIFY] = CLIENT_TLS_REQUIRED,
+                                          [RULE_TLS_IMPLICIT] = CLIENT_TLS_IMPLICIT, [RULE_TLS_NONE] = CLIENT_TLS_NEVER};
+    options->domain = bytes_of_text(rule->host);
+    options->smarthost = true;
+    options->verify = rule->tls == RULE_TLS_VERIFY || rule->tls == RULE_TLS_IMPLICIT;
+    options->port = rule->port;
+    options->tls = tls[rule->tls];
+}
+
 struct delivery_options relay_options(const struct carrier *carrier)
 {
     const struct relay *relay = carrier->relay;
@@ -44,6 +56,8 @@ struct delivery_options relay_options(const struct carrier *carrier)
     struct delivery_options options = {.hostname = bytes_of_text(config->hostname), .domain = destination, .random = random_u64()};
     if (carrier->by_smarthost) {
         smarthost_options(relay, &options);
+    } else if (carrier->rule != NULL && carrier->rule->via == RELAY_HOST) {
+        host_options(carrier->rule, &options);
     } else {
         options.port = config->relay.port;
         options.tls = CLIENT_TLS_OPPORTUNISTIC;

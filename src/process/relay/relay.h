@@ -54,6 +54,7 @@ struct carrier {
     struct carrier *idle_next;        /* of the same destination */
     struct buffer secret;             /* the one that its delivery signs in with */
     bool wants_secret;                /* waits for one */
+    const struct route_rule *rule;    /* the configuration's, for the destination; NULL: none */
     bool by_smarthost;                /* not to the destination's own server */
     bool reached, silent;             /* somebody was connected to; somebody was not, in time */
     bool idle, waiting, waited; /* waiting: for the smarthost's port; waited: it has, once, for this message */
@@ -110,6 +111,8 @@ bool smarthost_has_failed(struct carrier *carrier, const struct client_result *r
 void smarthost_stop(struct relay *relay);
 
 /* ways.c: */
+/* May its message go either way? */
+bool ways_is_auto(const struct carrier *carrier);
 /* Which way the carrier's message goes now. */
 void ways_choose(struct carrier *carrier);
 void ways_reached(struct carrier *carrier);

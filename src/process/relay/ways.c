@@ -11,15 +11,18 @@
 
 #include <netinet/in.h>
 
-static bool is_auto(const struct relay *relay)
+bool ways_is_auto(const struct carrier *carrier)
 {
-    return relay->child->config->relay.via == RELAY_AUTO;
+    return (carrier->rule == NULL ? carrier->relay->child->config->relay.via : carrier->rule->via) == RELAY_AUTO;
 }
 
 void ways_choose(struct carrier *carrier)
 {
-    bool said = bytes_is(bytes_of(carrier->destination, carrier->destination_length), "@smarthost");
-    carrier->by_smarthost = said || (is_auto(carrier->relay) && carrier->relay->direct.blocked);
+    struct route_rules rules = config_rules(carrier->relay->child->config);
+    struct bytes destination = bytes_of(carrier->destination, carrier->destination_length);
+    bool said = bytes_is(destination, "@smarthost");
+    carrier->rule = said ? NULL : rules_find(&rules, destination);
+    carrier->by_smarthost = said || (ways_is_auto(carrier) && carrier->relay->direct.blocked);
     carrier->reached = carrier->silent = false;
 }
 
@@ -43,7 +46,7 @@ void ways_reached(struct carrier *carrier)
 {
     struct relay *relay = carrier->relay;
     carrier->reached = true;
-    if (is_auto(relay) && !carrier->by_smarthost && direct_reached(&relay->direct))
+    if (ways_is_auto(carrier) && !carrier->by_smarthost && direct_reached(&relay->direct))
         tell_change(relay);
 }
 
@@ -51,7 +54,7 @@ void ways_silent(struct carrier *carrier)
 {
     struct relay *relay = carrier->relay;
     struct direct_server server = server_of(carrier);
-    bool counts = is_auto(relay) && !carrier->by_smarthost && !carrier->silent; /* one destination counts once */
+    bool counts = ways_is_auto(carrier) && !carrier->by_smarthost && !carrier->silent; /* one destination counts once */
     carrier->silent = true;
     if (!counts || !direct_was_silent(&relay->direct, &server, clock_now_ms()))
         return;
@@ -61,7 +64,7 @@ void ways_silent(struct carrier *carrier)
 
 bool ways_has_other(const struct carrier *carrier)
 {
-    return is_auto(carrier->relay) && carrier->relay->direct.blocked && !carrier->by_smarthost && carrier->silent && !carrier->reached && !carrier->relay->draining;
+    return ways_is_auto(carrier) && carrier->relay->direct.blocked && !carrier->by_smarthost && carrier->silent && !carrier->reached && !carrier->relay->draining;
 }
 
 /* ---- looking again ---- */
