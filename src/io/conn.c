@@ -67,21 +67,25 @@ static void end_with(struct conn *conn, enum conn_end end, const char *why)
     event_active(&conn->watch.event, EV_TIMEOUT, 1);
 }
 
-static void end_with_errno(struct conn *conn, int number)
+enum conn_end conn_end_of(int number)
 {
-    enum conn_end end = CONN_END_OTHER;
     switch (number) {
     case ECONNRESET:
-    case EPIPE: end = CONN_END_RESET; break;
-    case ECONNREFUSED: end = CONN_END_REFUSED; break;
-    case ETIMEDOUT: end = CONN_END_TIMEOUT; break;
+    case EPIPE: return CONN_END_RESET;
+    case ECONNREFUSED: return CONN_END_REFUSED;
+    case ETIMEDOUT: return CONN_END_TIMEOUT;
     case ENETUNREACH:
     case EHOSTUNREACH:
     case EADDRNOTAVAIL:
     case EACCES:
-    case EPERM: end = CONN_END_UNREACHABLE; break;
+    case EPERM: return CONN_END_UNREACHABLE;
     }
-    end_with(conn, end, strerror(number));
+    return CONN_END_OTHER;
+}
+
+static void end_with_errno(struct conn *conn, int number)
+{
+    end_with(conn, conn_end_of(number), strerror(number));
 }
 
 void conn_connect(struct conn *conn, struct loop *loop, const struct sockaddr *address, socklen_t length,

@@ -28,6 +28,9 @@ enum {
 
 enum conn_end { CONN_END_CLOSED, CONN_END_RESET, CONN_END_TIMEOUT, CONN_END_TLS, CONN_END_REFUSED, CONN_END_UNREACHABLE, CONN_END_OTHER };
 
+/* What an errno of a connection means. */
+enum conn_end conn_end_of(int number);
+
 struct conn_events {
     void (*on_connected)(void *owner);        /* conn_connect() is through */
     void (*on_input)(void *owner);            /* there are unread octets (or more than before) */

@@ -238,6 +238,31 @@ static void silent_servers_in_a_row_tell_a_block(void **state)
     assert_false(direct.blocked || direct_reached(&direct));
 }
 
+static void addresses_of_a_host_may_be_tried_side_by_side(void **state)
+{
+    struct route route;
+    const struct dns_record hosts[] = {mx(10, "a.example.org"), mx(20, "b.example.org")}, fours[] = {four(1), four(2), four(3), four(4)};
+    size_t count;
+    route_start(&route, BYTES("example.org"), BYTES("self.example.net"), false, 1);
+    route_next(&route);
+    route_learn(&route, DNS_MX, DNS_FOUND, hosts, 2);
+    expect_ask(&route, DNS_AAAA, "a.example.org");
+    route_learn(&route, DNS_AAAA, DNS_NO_DATA, NULL, 0);
+    expect_ask(&route, DNS_A, "a.example.org");
+    route_learn(&route, DNS_A, DNS_FOUND, fours, 4);
+    expect_try(&route, "a.example.org", "192.0.2.1");
+    assert_int_equal(route_side_by_side(&route, &count)[3].octets[3], 4);
+    assert_int_equal(count, 4);
+    route_took(&route, 2);
+    assert_int_equal(route_side_by_side(&route, &count)[0].octets[3], 3);
+    expect_try(&route, "a.example.org", "192.0.2.4"); /* the one not tried yet, before those that were silent */
+    route_side_by_side(&route, &count);
+    assert_int_equal(count, 3);
+    route_tried(&route, 3);
+    expect_ask(&route, DNS_AAAA, "b.example.org");
+    route_free(&route);
+}
+
 static void the_most_exact_rule_holds(void **state)
 {
     const struct route_rule list[] = {
@@ -259,7 +284,7 @@ static void the_most_exact_rule_holds(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(silent_servers_in_a_row_tell_a_block), cmocka_unit_test(the_most_exact_rule_holds),
+        cmocka_unit_test(silent_servers_in_a_row_tell_a_block), cmocka_unit_test(the_most_exact_rule_holds), cmocka_unit_test(addresses_of_a_host_may_be_tried_side_by_side),
         cmocka_unit_test(hosts_are_tried_by_preference_and_looked_up_one_by_one), cmocka_unit_test(without_mx_the_domain_itself_is_the_host),
         cmocka_unit_test(what_dns_says_of_the_domain_may_end_it), cmocka_unit_test(a_null_mx_takes_no_mail), cmocka_unit_test(mail_never_comes_back_to_us),
         cmocka_unit_test(hosts_without_an_address), cmocka_unit_test(literals_and_smarthosts_need_no_mx),

@@ -218,8 +218,28 @@ static bool connect_action(struct delivery *delivery, struct delivery_action *ac
         .kind = DELIVERY_CONNECT, .name = delivery->host, .address = delivery->address, .port = delivery->options.port,
         .timeout_ms = CONNECT_TIMEOUT_MS,
         .tls = tls_of(delivery) == CLIENT_TLS_IMPLICIT};
+    action->addresses = &delivery->address;
+    action->address_count = 1;
+    if (!delivery->in_clear)
+        action->addresses = route_side_by_side(&delivery->route, &action->address_count);
     add_checks(delivery, action);
     return true;
+}
+
+void delivery_took(struct delivery *delivery, size_t i)
+{
+    size_t count;
+    assert(delivery->stage == DELIVERY_CONNECTING && !delivery->in_clear);
+    route_took(&delivery->route, i);
+    delivery->address = route_side_by_side(&delivery->route, &count)[0];
+}
+
+void delivery_tried_all(struct delivery *delivery)
+{
+    size_t count;
+    assert(delivery->stage == DELIVERY_CONNECTING && !delivery->in_clear);
+    route_side_by_side(&delivery->route, &count);
+    route_tried(&delivery->route, count);
 }
 
 /* False when the host was refused. */

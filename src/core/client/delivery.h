@@ -53,6 +53,8 @@ struct delivery_action {
     struct bytes name;
     enum dns_type type;
     struct route_address address;
+    const struct route_address *addresses; /* the same and more of that host, to be tried side by side; delivery_took() or delivery_tried() tells */
+    size_t address_count;          /* 1: no others */
     uint16_t port;
     uint32_t timeout_ms;
     bool tls, verify;
@@ -100,6 +102,10 @@ void delivery_resolved(struct delivery *delivery, enum dns_type type, enum dns_s
 void delivery_learned(struct delivery *delivery, enum dns_type type, const struct dns_facts *facts);
 /* NULL: the domain has no policy. Copied. */
 void delivery_sts(struct delivery *delivery, const struct sts_policy *policy);
+/* Before delivery_connected(): it is the action's addresses[i] that answered. */
+void delivery_took(struct delivery *delivery, size_t i);
+/* Before delivery_lost(): all of the action's addresses were tried. */
+void delivery_tried_all(struct delivery *delivery);
 void delivery_connected(struct delivery *delivery); /* with implicit TLS: and the handshake is done */
 void delivery_tls_started(struct delivery *delivery);
 size_t delivery_feed(struct delivery *delivery, struct bytes input);

@@ -215,6 +215,32 @@ const struct route_host *route_host_now(const struct route *route)
     return &route->hosts[route->host_now];
 }
 
+const struct route_address *route_side_by_side(const struct route *route, size_t *count)
+{
+    const struct route_host *host = route_host_now(route);
+    assert(route->address_now > 0);
+    *count = host->address_count - (route->address_now - 1);
+    return &host->addresses[route->address_now - 1];
+}
+
+/* Those behind it come next, then those that were silent before it. */
+void route_took(struct route *route, size_t i)
+{
+    struct route_address turned[ROUTE_ADDRESSES_MAX];
+    size_t count;
+    const struct route_address *from = route_side_by_side(route, &count);
+    assert(i < count);
+    for (size_t k = 0; k < count; k++)
+        turned[k] = from[(i + k) % count];
+    memcpy(&route->hosts[route->host_now].addresses[route->address_now - 1], turned, count * sizeof turned[0]);
+}
+
+void route_tried(struct route *route, size_t count)
+{
+    route->address_now += count - 1;
+    assert(count > 0 && route->address_now <= route_host_now(route)->address_count);
+}
+
 void route_leave_host(struct route *route)
 {
     assert(route->host_now < route->host_count);

@@ -98,6 +98,12 @@ void route_learn_facts(struct route *route, enum dns_type type, const struct dns
 
 /* The host whose address route_next() gave last. */
 const struct route_host *route_host_now(const struct route *route);
+/* The address that route_next() gave last and those of its host that would
+ * follow: a caller may try them side by side (RFC 8305 5), and then says that
+ * number `i` of them answered, or that `count` of them were tried. */
+const struct route_address *route_side_by_side(const struct route *route, size_t *count);
+void route_took(struct route *route, size_t i);
+void route_tried(struct route *route, size_t count);
 /* None of the other addresses of that host. */
 void route_leave_host(struct route *route);
 

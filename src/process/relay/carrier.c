@@ -61,6 +61,15 @@ bool carrier_has_given_all(const struct carrier *carrier)
 
 /* ---- ending ---- */
 
+static void end_knock(struct carrier *carrier)
+{
+    if (carrier->knock == NULL)
+        return;
+    knock_stop(carrier->knock);
+    free(carrier->knock);
+    carrier->knock = NULL;
+}
+
 static void carrier_free(struct carrier *carrier)
 {
     struct relay *relay = carrier->relay;
@@ -72,6 +81,7 @@ static void carrier_free(struct carrier *carrier)
     timer_cancel(&carrier->step_timer);
     if (carrier->has_conn)
         conn_close(&carrier->conn);
+    end_knock(carrier);
     delivery_free(&carrier->delivery);
     secret_forget(carrier);
     let_message_go(carrier);
@@ -223,8 +233,32 @@ static struct conn_peer peer_of(struct carrier *carrier, const struct delivery_a
                               .names = {action->names[0], action->names[1]}};
 }
 
+static void on_knocked(void *owner, int descriptor, size_t index, enum conn_end end, const char *why)
+{
+    struct carrier *carrier = owner;
+    char text[sizeof carrier->knock->why];
+    snprintf(text, sizeof text, "%s", why);
+    end_knock(carrier);
+    if (descriptor >= 0) {
+        delivery_took(&carrier->delivery, index);
+        carrier->has_conn = true;
+        conn_start(&carrier->conn, carrier->relay->child->loop, descriptor, &carrier_events, carrier);
+        conn_set_timeout(&carrier->conn, patience_ms(carrier, CONNECT_TIMEOUT_MS));
+        on_connected(carrier);
+        return;
+    }
+    if (end == CONN_END_REFUSED)
+        ways_reached(carrier);
+    else if (end == CONN_END_TIMEOUT)
+        ways_silent(carrier);
+    delivery_tried_all(&carrier->delivery);
+    lost(carrier, false, text);
+    finish_if_over(carrier);
+}
+
 static void connect_to(struct carrier *carrier, const struct delivery_action *action)
 {
+    static const struct knock_events knocked = {.on_done = on_knocked};
     struct sockaddr_in6 six = {.sin6_family = AF_INET6, .sin6_port = htons(action->port)};
     struct sockaddr_in four = {.sin_family = AF_INET, .sin_port = htons(action->port)};
     memcpy(&six.sin6_addr, action->address.octets, 16);
@@ -236,6 +270,12 @@ static void connect_to(struct carrier *carrier, const struct delivery_action *ac
     carrier->content_at = 0; /* a fresh connection gets the whole message */
     carrier->content_given = false;
     carrier->connecting_tls = action->tls;
+    if (action->address_count > 1) {
+        carrier->knock = memory_new(sizeof *carrier->knock);
+        knock_start(carrier->knock, carrier->relay->child->loop, action->addresses, action->address_count, action->port, patience_ms(carrier, action->timeout_ms),
+                    &knocked, carrier);
+        return;
+    }
     carrier->has_conn = true;
     conn_connect(&carrier->conn, carrier->relay->child->loop, address, length, &carrier_events, carrier);
     conn_set_timeout(&carrier->conn, patience_ms(carrier, action->timeout_ms));

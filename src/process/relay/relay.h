@@ -15,6 +15,7 @@
 #include "client/delivery.h"
 #include "conn.h"
 #include "dial/dialing.h"
+#include "knock.h"
 #include "map.h"
 #include "route/direct.h"
 #include "relay/policies.h"
@@ -62,6 +63,7 @@ struct carrier {
     size_t destination_length;
     struct delivery delivery;
     struct conn conn;
+    struct knock *knock;              /* while several addresses are tried side by side */
     struct dns_question question;
     struct policies_question sts;
     struct timer idle_timer, step_timer; /* step: an action's end that must come from the loop */
