@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "log.h"
 
+#include "buffer.h"
 #include "clock.h"
 #include "queue/id.h"
 
+#include <assert.h>
+#include <limits.h>
 #include <stdio.h>
 #include <time.h>
 #include <unistd.h>
@@ -12,6 +15,8 @@ static struct {
     const char *process;
     enum log_format format;
     enum log_level least;
+    bool holding;
+    struct buffer held;
 } settings = {.process = "mailboat", .least = LOG_EVENT_INFO};
 
 static const char *const level_names[] = {"debug", "info", "warn", "error"};
@@ -28,6 +33,8 @@ struct line {
     char *at;
     size_t length;
 };
+
+static_assert(LOG_LINE_MAX <= PIPE_BUF, "a line is written in one piece");
 
 enum { LINE_ROOM = LOG_LINE_MAX - 8 }; /* the rest closes the line */
 
@@ -159,11 +166,49 @@ size_t log_format_line(char *room, enum log_format format, uint64_t epoch_ms, co
     return line.length;
 }
 
+/* As many whole lines at a time as a pipe takes in one piece. */
+static void write_held(void)
+{
+    struct bytes left = buffer_bytes(&settings.held);
+    while (left.length > 0) {
+        size_t length = left.length;
+        if (length > PIPE_BUF)
+            for (length = PIPE_BUF; left.at[length - 1] != '\n'; length--)
+                ;
+        (void)!write(STDERR_FILENO, left.at, length);
+        left = bytes_from(left, length);
+    }
+}
+
+static void hold(struct bytes line)
+{
+    if (settings.held.length + line.length > LOG_HELD_MAX) {
+        write_held();
+        buffer_clear(&settings.held);
+    }
+    buffer_add(&settings.held, line);
+}
+
 void log_fields(enum log_level level, const char *event, const struct log_field *fields, size_t count)
 {
     if (level < settings.least)
         return;
     char room[LOG_LINE_MAX];
     size_t length = log_format_line(room, settings.format, clock_epoch_ms(), settings.process, level, event, fields, count);
-    (void)!write(STDERR_FILENO, room, length);
+    if (settings.holding && level < LOG_EVENT_ERROR)
+        hold(bytes_of(room, length));
+    else
+        (void)!write(STDERR_FILENO, room, length);
+}
+
+void log_hold(void)
+{
+    settings.holding = true;
+}
+
+void log_release(bool happened)
+{
+    if (happened)
+        write_held();
+    buffer_clear(&settings.held);
 }

@@ -2,7 +2,8 @@
 /*
  * log: one event a line on stderr, logfmt or JSON (INTERFACE: `time level
  * process event key=value...`). Values are escaped: nothing from the network
- * can forge a line. One write(2) a line, so that processes never mix theirs.
+ * can forge a line. A write(2) holds whole lines only, and at most PIPE_BUF
+ * octets, so that processes never mix theirs.
  *
  *   log_event(LOG_EVENT_INFO, "accepted", LOG_ID(id), LOG_BYTES("from", sender), LOG_U64("size", n), LOG_END);
  */
@@ -14,6 +15,7 @@
 enum log_format { LOG_LOGFMT, LOG_JSON };
 enum log_level { LOG_EVENT_DEBUG, LOG_EVENT_INFO, LOG_EVENT_WARN, LOG_EVENT_ERROR };
 enum { LOG_LINE_MAX = 4000, LOG_VALUE_MAX = 1000 }; /* octets; longer values are cut, with "..." */
+enum { LOG_HELD_MAX = 1024 * 1024 };
 
 /* `process` is the name on each line: "smtpd", "queue". */
 void log_start(const char *process, enum log_format format, enum log_level least);
@@ -36,6 +38,13 @@ void log_fields(enum log_level level, const char *event, const struct log_field 
 #define log_event(level, event, ...) \
     log_fields((level), (event), (const struct log_field[]){__VA_ARGS__}, \
                sizeof((const struct log_field[]){__VA_ARGS__}) / sizeof(struct log_field))
+
+/* From now on lines below the level error wait for log_release(): for a
+ * process whose lines tell what a commit makes true. More than LOG_HELD_MAX
+ * octets wait for nothing. */
+void log_hold(void);
+/* They are written; or thrown away, when it did not happen. */
+void log_release(bool happened);
 
 /* Writes one line into `room` (LOG_LINE_MAX octets) and returns its length:
  * what log_fields() sends; `epoch_ms` is the line's time. For tests. */

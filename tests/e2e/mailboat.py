@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A Mailboat server for a test: its configuration, its processes, its log."""
+import email
+import email.policy
 import json
 import os
 import signal
@@ -171,6 +173,14 @@ class Mailboat:
         new = self.maildir(address) / "new"
         return [p.read_bytes() for p in sorted(new.iterdir(), key=lambda p: p.stat().st_mtime)] if new.is_dir() else []
 
+    def arrivals(self, address, subject):
+        """Waits for mail of that subject; the texts of all that have it. The log tells of a
+        delivery to the same mailbox, which may be another message: this waits for the very one."""
+        def found():
+            return [m for m in self.mail(address) if subject_of(m) == subject]
+        until(found)
+        return found()
+
     def queue_count(self):
         return len(json.loads(self.cli("queue", "list", "--json").stdout or "[]"))
 
@@ -187,6 +197,17 @@ class Mailboat:
                 continue
             roles.setdefault(name.split("/")[-1].removeprefix("mailboat-").split("-")[0], []).append(int(child))
         return roles
+
+
+def until(is_true, patience=PATIENCE):
+    """Waits until it holds, or patience ends: for what no line of the log tells."""
+    deadline = time.monotonic() + patience
+    while not is_true() and time.monotonic() < deadline:
+        time.sleep(0.02)
+
+
+def subject_of(message):
+    return email.message_from_bytes(message, policy=email.policy.default)["Subject"]
 
 
 def memory_kib(pid):

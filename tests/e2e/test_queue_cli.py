@@ -13,7 +13,7 @@ import time
 
 import pytest
 
-from mailboat import PATIENCE, PROGRAM, free_port, smtp
+from mailboat import PATIENCE, PROGRAM, free_port, smtp, until
 
 ADA, EVE, PASSWORD = "ada@example.org", "eve@example.org", "secret-of-both"
 HELD = "queue: {hold: true}\n"
@@ -112,13 +112,6 @@ def people(server):
 def send(server, sender, *to):
     with smtp(server, 587, user=sender, password=PASSWORD) as client:
         client.sendmail(sender, list(to), f"From: {sender}\r\nSubject: hello\r\n\r\nhi\r\n")
-
-
-def until(is_true):
-    """The log tells an event as it happens; the commit that makes it last comes a moment later."""
-    deadline = time.monotonic() + PATIENCE
-    while not is_true() and time.monotonic() < deadline:
-        time.sleep(0.02)
 
 
 def ask(server, *arguments, **options):

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Programs that others wrote send a message by each submission port, and it
 arrives in the mailbox whole."""
+import email
+import email.policy
 import json
 import os
 import shutil
@@ -18,17 +20,8 @@ USER, PASSWORD = "ada@example.org", "secret-of-ada"
 PORTS = [587, 465, 2525]
 
 
-def arrived(server, subject):
-    """Waits for the delivery of the newest message and finds it by its subject."""
-    for line in server.lines("delivered"):
-        pass
-    found = [m for m in server.mail(USER) if f"Subject: {subject}".encode() in m]
-    return found
-
-
-def expect(server, subject, since):
-    server.wait_log("delivered", f"to={USER}", since=since)
-    found = arrived(server, subject)
+def expect(server, subject):
+    found = server.arrivals(USER, subject)
     assert len(found) == 1, f"{len(found)} messages with the subject {subject}"
     assert b"\nReceived: from " in found[0] and b"Return-Path: <ada@example.org>" in found[0]
     return found[0]
@@ -36,44 +29,40 @@ def expect(server, subject, since):
 
 @pytest.mark.parametrize("port", PORTS)
 def test_client_smtplib(shared_server, port):
-    since = len(shared_server.log)
     message = EmailMessage()
     message["From"], message["To"], message["Subject"] = USER, USER, f"smtplib {port}"
     message.set_content("Grüße\n.\n..two dots\nend\n")
     with smtp(shared_server, port, user=USER, password=PASSWORD) as client:
         client.send_message(message)
-    got = expect(shared_server, f"smtplib {port}", since)
+    got = expect(shared_server, f"smtplib {port}")
     assert b"\n.\n..two dots\nend\n" in got
 
 
 @pytest.mark.parametrize("port", PORTS)
 @pytest.mark.parametrize("mechanism", ["PLAIN", "LOGIN"])
 def test_client_swaks(shared_server, port, mechanism):
-    since = len(shared_server.log)
     tls = "--tls-on-connect" if port == 465 else "--tls"
     done = subprocess.run(["swaks", "--server", "localhost", "--port", str(shared_server.ports[port]), tls, "--tls-ca-path",
                            str(shared_server.ca), "--tls-verify", "--auth", mechanism, "--auth-user", USER, "--auth-password",
                            PASSWORD, "--from", USER, "--to", USER, "--header", f"Subject: swaks {mechanism} {port}"],
                           capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stdout + done.stderr
-    expect(shared_server, f"swaks {mechanism} {port}", since)
+    expect(shared_server, f"swaks {mechanism} {port}")
 
 
 @pytest.mark.parametrize("port", PORTS)
 def test_client_curl(shared_server, port):
-    since = len(shared_server.log)
     scheme = "smtps" if port == 465 else "smtp"
     letter = f"From: <{USER}>\r\nTo: <{USER}>\r\nSubject: curl {port}\r\n\r\nby curl\r\n"
     done = subprocess.run(["curl", "-sS", "--ssl-reqd", "--cacert", str(shared_server.ca), "--url",
                            f"{scheme}://localhost:{shared_server.ports[port]}", "--user", f"{USER}:{PASSWORD}", "--mail-from", USER,
                            "--mail-rcpt", USER, "--upload-file", "-"], input=letter, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
-    expect(shared_server, f"curl {port}", since)
+    expect(shared_server, f"curl {port}")
 
 
 @pytest.mark.parametrize("port", PORTS)
 def test_client_msmtp(shared_server, tmp_path, port):
-    since = len(shared_server.log)
     config = tmp_path / "msmtprc"
     config.write_text(f"account default\nhost localhost\nport {shared_server.ports[port]}\nfrom {USER}\nauth on\nuser {USER}\n"
                       f"password {PASSWORD}\ntls on\ntls_starttls {'off' if port == 465 else 'on'}\n"
@@ -82,12 +71,11 @@ def test_client_msmtp(shared_server, tmp_path, port):
     done = subprocess.run(["msmtp", "-C", str(config), USER], input=f"From: {USER}\nTo: {USER}\nSubject: msmtp {port}\n\nhi\n",
                           capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
-    expect(shared_server, f"msmtp {port}", since)
+    expect(shared_server, f"msmtp {port}")
 
 
 @pytest.mark.parametrize("port", PORTS)
 def test_client_nodemailer(shared_server, nodemailer, port):
-    since = len(shared_server.log)
     script = """
       const nodemailer = require('nodemailer'), fs = require('fs'), o = JSON.parse(process.env.OPTIONS);
       nodemailer.createTransport({host: 'localhost', port: o.port, secure: o.secure, requireTLS: !o.secure,
@@ -102,12 +90,11 @@ def test_client_nodemailer(shared_server, nodemailer, port):
                           capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("250 2.0.0")
-    expect(shared_server, f"nodemailer {port}", since)
+    expect(shared_server, f"nodemailer {port}")
 
 
 @pytest.mark.parametrize("port", PORTS)
 def test_client_mailboat_send(shared_server, tmp_path, port):
-    since = len(shared_server.log)
     secret = tmp_path / "password"
     secret.write_text(PASSWORD + "\n")
     attached = tmp_path / "grüße.pdf"
@@ -116,11 +103,7 @@ def test_client_mailboat_send(shared_server, tmp_path, port):
                     "--user", USER, "--password-file", str(secret), "--ca-file", str(shared_server.ca), "--from", USER, "--to", USER,
                     "--subject", f"send {port} Grüße", "--body", "Schöne Grüße", "--attach", str(attached)],
                    check=True, timeout=60)
-    shared_server.wait_log("delivered", f"to={USER}", since=since)
-    import email
-    import email.policy
-    letters = [email.message_from_bytes(m, policy=email.policy.default) for m in shared_server.mail(USER)]
-    letter = [m for m in letters if m["Subject"] == f"send {port} Grüße"][0]
+    letter = email.message_from_bytes(expect(shared_server, f"send {port} Grüße"), policy=email.policy.default)
     assert letter.get_body().get_content().strip() == "Schöne Grüße"
     part = next(letter.iter_attachments())
     assert part.get_filename() == "grüße.pdf" and part.get_content() == attached.read_bytes()
@@ -138,30 +121,27 @@ $s->mail($user) && $s->to($user) && $s->data("From: $user\nSubject: perl $ENV{NA
 
 @pytest.mark.parametrize("port", PORTS)
 def test_client_perl(shared_server, port):
-    since = len(shared_server.log)
     done = subprocess.run(["perl", "-e", PERL, str(shared_server.ports[port]), str(shared_server.ca), USER, PASSWORD], capture_output=True, text=True, timeout=60,
                           env={**os.environ, "SSL_PORT": str(shared_server.ports[465]), "NAMED": str(port)})
     if "IO::Socket::SSL" in done.stderr:
         pytest.skip("Perl's IO::Socket::SSL is not installed")
     assert done.returncode == 0, done.stderr
-    expect(shared_server, f"perl {port}", since)
+    expect(shared_server, f"perl {port}")
 
 
 @pytest.mark.parametrize("port", PORTS)
 def test_client_mutt(shared_server, tmp_path, port):
-    since = len(shared_server.log)
     (tmp_path / "muttrc").write_text(f"set smtp_url=\"{'smtps' if port == 465 else 'smtp'}://{USER}@localhost:{shared_server.ports[port]}/\"\nset smtp_pass=\"{PASSWORD}\"\n"
                                      f"set smtp_authenticators=plain\nset ssl_force_tls=yes\nset ssl_starttls=yes\nset certificate_file=\"{shared_server.ca}\"\nset ssl_ca_certificates_file=\"{shared_server.ca}\"\n"
                                      f"set from={USER}\nset use_from=yes\nset copy=no\nset record=\"\"\n")
     done = subprocess.run(["mutt", "-n", "-F", str(tmp_path / "muttrc"), "-s", f"mutt {port}", "--", USER], input="hi\n", capture_output=True, text=True, timeout=60,
                           env={**os.environ, "HOME": str(tmp_path), "TERM": "dumb"})
     assert done.returncode == 0, done.stdout + done.stderr
-    expect(shared_server, f"mutt {port}", since)
+    expect(shared_server, f"mutt {port}")
 
 
 @pytest.mark.parametrize("port", PORTS)
 def test_client_git(shared_server, tmp_path, port):
-    since = len(shared_server.log)
     patch = tmp_path / "0001.patch"
     patch.write_text(f"From 0123456789012345678901234567890123456789 Mon Sep 17 00:00:00 2001\nFrom: {USER}\nDate: Mon, 23 Nov 2026 12:00:00 +0000\nSubject: git {port}\n\nhi\n---\n x | 1 +\n")
     done = subprocess.run(["git", "send-email", "--no-xmailer", "--quiet", "--confirm=never", "--suppress-cc=all", f"--from={USER}", f"--to={USER}", "--smtp-server=localhost",
@@ -171,7 +151,7 @@ def test_client_git(shared_server, tmp_path, port):
     if "IO::Socket::SSL" in done.stderr:
         pytest.skip("Perl's IO::Socket::SSL is not installed")
     assert done.returncode == 0, done.stdout + done.stderr
-    expect(shared_server, f"git {port}", since)
+    expect(shared_server, f"git {port}")
 
 
 GO = r"""
@@ -203,12 +183,11 @@ func main() {
 def test_client_go(shared_server, tmp_path, port):
     if shutil.which("go") is None:
         pytest.skip("Go is not installed")
-    since = len(shared_server.log)
     (tmp_path / "send.go").write_text(GO)
     done = subprocess.run(["go", "run", str(tmp_path / "send.go"), str(shared_server.ports[port]), str(shared_server.ca), USER, PASSWORD, str(port)],
                           capture_output=True, text=True, timeout=180, env={**os.environ, "GOFLAGS": "-mod=mod", "GOCACHE": str(tmp_path / "cache"), "GO111MODULE": "off"})
     assert done.returncode == 0, done.stderr
-    expect(shared_server, f"go {port}", since)
+    expect(shared_server, f"go {port}")
 
 
 @pytest.mark.parametrize("port", PORTS)
@@ -226,14 +205,10 @@ def test_the_key_of_an_application_signs_in(shared_server):
 
 
 def test_client_mailboat_send_html(shared_server, tmp_path):
-    since = len(shared_server.log)
     page = tmp_path / "page.html"
     page.write_text("<html><head><title>Offer</title><style>p { color: red }</style></head><body><h1>Grüße</h1><p>fish &amp; chips</p></body></html>")
     shared_server.cli("send", "--from", USER, "--to", USER, "--subject", "html", "--html", page, "--attach", page)
-    shared_server.wait_log("delivered", f"to={USER}", since=since)
-    import email
-    import email.policy
-    letter = [m for m in (email.message_from_bytes(m, policy=email.policy.default) for m in shared_server.mail(USER)) if m["Subject"] == "html"][0]
+    letter = email.message_from_bytes(expect(shared_server, "html"), policy=email.policy.default)
     assert letter.get_body(("plain",)).get_content().split() == ["Offer", "Grüße", "fish", "&", "chips"]
     assert "<h1>Grüße</h1>" in letter.get_body(("html",)).get_content()
     assert next(letter.iter_attachments()).get_content_type() == "text/html"

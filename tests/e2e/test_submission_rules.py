@@ -21,15 +21,17 @@ def server(shared_server):
 
 
 def submit(server, text, port=587, sender=USER):
-    """The delivered message, parsed."""
-    since = len(server.log)
-    before = set(server.mail(USER))
+    """The delivered message, parsed: the one whose queue id the server said."""
     with smtp(server, port, user=USER, password=PASSWORD) as client:
-        client.sendmail(sender, [USER], text.replace("\n", "\r\n"))
-    server.wait_log("delivered", f"to={USER}", since=since)
-    fresh = [m for m in server.mail(USER) if m not in before]
-    assert len(fresh) == 1
-    return email.message_from_bytes(fresh[0], policy=email.policy.default)
+        client.ehlo_or_helo_if_needed()
+        assert client.mail(sender)[0] == client.rcpt(USER)[0] == 250
+        code, said = client.data(text.replace("\n", "\r\n"))
+        assert code == 250
+    queue_id = said.split()[-1].decode()
+    server.wait_log("delivered", f"to={USER}", f"id={queue_id}")
+    ours = [m for m in server.mail(USER) if f" id {queue_id}".encode() in m]
+    assert len(ours) == 1
+    return email.message_from_bytes(ours[0], policy=email.policy.default)
 
 
 @pytest.mark.parametrize("port", [587, 465, 2525])

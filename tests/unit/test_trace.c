@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a message leaves behind: ids, dates, Received fields, lines in the log. */
+#define _GNU_SOURCE
 #include "unit.h"
 
 #include "log.h"
@@ -7,7 +8,10 @@
 #include "message/received.h"
 #include "queue/id.h"
 
+#include <fcntl.h>
+#include <limits.h>
 #include <time.h>
+#include <unistd.h>
 
 /* ---- ids ---- */
 
@@ -141,6 +145,48 @@ static void no_value_forges_a_line(void **state)
     }
 }
 
+static size_t told(int pipe)
+{
+    static char room[2 * LOG_HELD_MAX];
+    ssize_t count = read(pipe, room, sizeof room);
+    for (ssize_t i = 0; i < count; i++)
+        assert_true(room[i] != '\n' || i + 1 == count || strncmp(room + i + 1, "20", 2) == 0); /* whole lines */
+    return count < 0 ? 0 : (size_t)count;
+}
+
+static void what_is_held_is_told_when_it_happened(void **state)
+{
+    int ends[2], before = dup(STDERR_FILENO);
+    assert_int_equal(pipe2(ends, O_NONBLOCK | O_DIRECT), 0); /* each write(2) is read alone */
+    dup2(ends[1], STDERR_FILENO);
+    log_hold();
+    log_event(LOG_EVENT_INFO, "delivered", LOG_U64("n", 1));
+    size_t at_once = told(ends[0]);
+    log_event(LOG_EVENT_ERROR, "store_full", LOG_U64("n", 2));
+    size_t trouble = told(ends[0]);
+    log_release(false);
+    size_t undone = told(ends[0]);
+    for (int i = 0; i < 100; i++)
+        log_event(LOG_EVENT_INFO, "delivered", LOG_U64("n", 3));
+    log_release(true);
+    size_t first = told(ends[0]), second = told(ends[0]), third = told(ends[0]);
+    for (int i = 0; i < 20000; i++) /* past LOG_HELD_MAX some are told early: memory is bounded */
+        log_event(LOG_EVENT_INFO, "delivered", LOG_U64("n", 4));
+    size_t early = told(ends[0]);
+    while (told(ends[0]) > 0)
+        ;
+    log_release(false);
+    dup2(before, STDERR_FILENO);
+    close(before);
+    assert_int_equal(at_once, 0);
+    assert_true(trouble > 0);
+    assert_int_equal(undone, 0);
+    assert_true(first > 0 && first <= PIPE_BUF && second > 0 && second <= PIPE_BUF && third == 0);
+    assert_true(early > 0);
+    close(ends[0]);
+    close(ends[1]);
+}
+
 static void long_values_and_many_are_cut(void **state)
 {
     static char room[LOG_LINE_MAX], value[3 * LOG_LINE_MAX];
@@ -168,7 +214,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ids_grow_whatever_the_clock_does), cmocka_unit_test(ids_are_written_and_read), cmocka_unit_test(dates_are_those_of_the_c_library),
         cmocka_unit_test(received_says_who_how_and_when), cmocka_unit_test(nothing_from_the_network_forges_a_field), cmocka_unit_test(a_line_has_its_fields),
-        cmocka_unit_test(no_value_forges_a_line), cmocka_unit_test(long_values_and_many_are_cut),
+        cmocka_unit_test(no_value_forges_a_line), cmocka_unit_test(what_is_held_is_told_when_it_happened), cmocka_unit_test(long_values_and_many_are_cut),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

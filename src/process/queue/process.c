@@ -157,6 +157,7 @@ static void turn(struct queue_process *p)
     struct error error = {0};
     uint64_t now_ms = clock_epoch_ms();
     enum store_verdict verdict = queue_commit(&p->queue, now_ms, &error);
+    log_release(verdict == STORE_DONE); /* what it tells is on disk */
     answer_all(p, verdict);
     control_committed(&p->control, verdict);
     if (verdict == STORE_FAILED) { /* what the page cache holds cannot be trusted: begin anew */
@@ -235,6 +236,7 @@ static bool queue_process_start(struct child *child, struct error *error)
 {
     struct queue_process *p = child->service_data;
     struct queue_options options = options_of(child->config);
+    log_hold();
     queue_start(&p->queue, p->store, &options, random_u64(), clock_epoch_ms());
     timer_start(&p->wake, child->loop, woken, p);
     control_start(&p->control, child->loop, &p->queue, &p->wake);
