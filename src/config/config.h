@@ -74,7 +74,7 @@ struct config {
         const char **send_as; size_t send_as_count;      /* "ACCOUNT ADDRESS" or "ACCOUNT *@DOMAIN": more that an account may send as */
         bool fix_bare_newlines;
     } submission;
-    struct { uint64_t message_size; uint32_t recipients, connections, connections_per_client; } limits;
+    struct { uint64_t message_size; uint32_t recipients, connections, connections_per_client, deliveries; } limits;
     struct {
         uint64_t first_ms, max_ms, expire_ms; /* retry: 5m, 4h, 5d */
         uint64_t warn_after_ms;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "keys.h"
 
+#include "queue/schedule.h"
+
 #define AT(member) offsetof(struct config, member)
 #define ROUTE(member) offsetof(struct route_rule, member)
 #define LISTENER(member) offsetof(struct config_listener, member)
@@ -55,6 +57,7 @@ const struct key config_keys[] = {
     {"limits.recipients", KEY_NUMBER, AT(limits.recipients), 100, 5000, NULL, "1000", "recipients of one message"},
     {"limits.connections", KEY_NUMBER, AT(limits.connections), 1, 1000000, NULL, "10000", "connections at once"},
     {"limits.connections_per_client", KEY_NUMBER, AT(limits.connections_per_client), 1, 1000000, NULL, "100", "connections at once from one address; loopback has no such limit"},
+    {"limits.deliveries", KEY_NUMBER, AT(limits.deliveries), 1, SCHEDULE_AWAY_MAX, NULL, "10000", "deliveries to other servers at once"},
     {"submission.messages_per_hour", KEY_NUMBER, AT(submission.messages_per_hour), 0, 100000000, NULL, "0", "messages that one account may send in an hour; 0 is no limit"},
     {"submission.recipients_per_hour", KEY_NUMBER, AT(submission.recipients_per_hour), 0, 100000000, NULL, "0", "recipients that one account may write to in an hour; 0 is no limit"},
     {"submission.send_as", KEY_LIST, AT(submission.send_as), 0, 10000, NULL, "[]", "more that an account may send as: [ada@example.org *@example.org]"},

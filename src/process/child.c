@@ -124,6 +124,8 @@ static void peer_ready(void *owner, bool readable, bool writable)
         lose(peer);
         return;
     }
+    if (writable && !is_control && child->service->on_turn != NULL)
+        timer_soon(&child->wiring->turn); /* there is room again */
     for (int i = 0; readable && i < MESSAGES_A_TURN_MAX && !peer->lost; i++) {
         if (child->wiring->deaf && !is_control && asks_us(peer)) {
             watch_change(&peer->watch, false, channel_wants_write(&peer->channel));

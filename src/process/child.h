@@ -39,6 +39,7 @@ struct child_service {
 
 /* Connections of each smtpd, in memory that all of them share: the limit is
  * one for all. Each writes its own; the supervisor clears those of the dead. */
+enum { DESCRIPTORS_BESIDE = 512 }; /* that a process has room for beside its connections */
 enum { CENSUS_SLOTS = 256, CENSUS_HABITS = 4096, CENSUS_ALLOWANCES = 4096 };
 struct census {
     _Atomic uint32_t connections[CENSUS_SLOTS];

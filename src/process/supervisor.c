@@ -85,12 +85,12 @@ static void log_ready(const struct supervisor *s)
     buffer_free(&ports);
 }
 
-/* Room for the connections of the configuration, in each smtpd process. */
+/* Room for the connections of the configuration, in each smtpd process and in relay. */
 static void raise_descriptor_limit(const struct config *config)
 {
-    enum { OTHERS = 512 };
     struct rlimit limit;
-    rlim_t wanted = (rlim_t)config->limits.connections + OTHERS;
+    uint32_t most = config->limits.connections > config->limits.deliveries ? config->limits.connections : config->limits.deliveries;
+    rlim_t wanted = (rlim_t)most + DESCRIPTORS_BESIDE;
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted)
         return;
     struct rlimit higher = {wanted, limit.rlim_max > wanted ? limit.rlim_max : wanted};
@@ -98,7 +98,7 @@ static void raise_descriptor_limit(const struct config *config)
         return;
     higher = (struct rlimit){limit.rlim_max < wanted ? limit.rlim_max : wanted, limit.rlim_max};
     setrlimit(RLIMIT_NOFILE, &higher);
-    log_event(LOG_EVENT_WARN, "limit_lowered", LOG_TEXT("what", "connections a process"), LOG_U64("to", higher.rlim_cur - OTHERS),
+    log_event(LOG_EVENT_WARN, "limit_lowered", LOG_TEXT("what", "connections a process"), LOG_U64("to", higher.rlim_cur - DESCRIPTORS_BESIDE),
               LOG_TEXT("mend", "raise the limit of open files (LimitNOFILE, ulimit -n)"));
 }
 

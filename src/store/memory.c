@@ -566,13 +566,14 @@ static struct store_recipient copy_row(struct arena *arena, const struct store_r
     return row;
 }
 
-static size_t kept_recipients(struct store *store, uint64_t id, uint32_t from, size_t max, struct arena *arena, struct store_recipient *found)
+static size_t kept_recipients(struct store *store, uint64_t id, uint32_t from, struct bytes destination, size_t max, struct arena *arena,
+                              struct store_recipient *found)
 {
     struct memory *memory = memory_of(store);
     struct kept_message *kept = is_usable(memory) ? find_message(memory, id) : NULL;
     size_t count = 0;
     for (size_t i = from; kept != NULL && i < kept->row_count && count < max; i++)
-        if (!kept->rows[i].gone)
+        if (!kept->rows[i].gone && (destination.length == 0 || bytes_equal(kept->rows[i].recipient.destination, destination)))
             found[count++] = copy_row(arena, &kept->rows[i].recipient);
     return count;
 }

@@ -39,7 +39,8 @@ const char *const disk_sql[SQL_STATEMENTS] = {
     [SQL_READ_ENVELOPE] = "SELECT arrived_ms, expires_ms, size, flags, sender, envid, account, client_address, client_helo,"
                           " protocol, tls, port FROM message WHERE id=?",
     [SQL_EXISTS] = "SELECT 1 FROM message WHERE id=?",
-    [SQL_RECIPIENTS] = "SELECT " RECIPIENT_COLUMNS " FROM recipient WHERE message_id=? AND number>=? ORDER BY number LIMIT ?",
+    [SQL_RECIPIENTS] = "SELECT " RECIPIENT_COLUMNS " FROM recipient WHERE message_id=?1 AND number>=?2 AND (?4 IS NULL OR destination=?4)"
+                       " ORDER BY number LIMIT ?3",
     [SQL_ATTEMPTS] = "SELECT last_ms, last_code, last_enhanced, last_text, last_peer, last_tls, history FROM recipient"
                      " WHERE message_id=? AND number=?",
     [SQL_DUE] = "SELECT due_ms, message_id, number FROM recipient WHERE destination=?1 AND held=0 AND due_ms<=?2"
@@ -560,7 +561,8 @@ static void read_recipient(sqlite3_stmt *statement, struct arena *arena, struct 
     r->last = read_reply(statement, 9, arena);
 }
 
-static size_t sqlite_recipients(struct store *store, uint64_t id, uint32_t from, size_t max, struct arena *arena, struct store_recipient *found)
+static size_t sqlite_recipients(struct store *store, uint64_t id, uint32_t from, struct bytes destination, size_t max, struct arena *arena,
+                                struct store_recipient *found)
 {
     struct disk *disk = disk_of(store);
     sqlite3_stmt *statement = question(disk, SQL_RECIPIENTS);
@@ -569,6 +571,7 @@ static size_t sqlite_recipients(struct store *store, uint64_t id, uint32_t from,
         return 0;
     bind_ids(statement, id, from);
     bind_number(statement, 3, max);
+    bind_text(statement, 4, destination);
     while (count < max && disk_row(disk, statement))
         read_recipient(statement, arena, &found[count++]);
     end_question(statement);

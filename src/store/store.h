@@ -116,7 +116,7 @@ struct store_operations {
     /* ---- questions ---- */
     bool (*read)(struct store *store, uint64_t id, bool with_content, struct arena *arena, struct store_message *message);
     int (*content)(struct store *store, uint64_t id);
-    size_t (*recipients)(struct store *store, uint64_t id, uint32_t from, size_t max, struct arena *arena,
+    size_t (*recipients)(struct store *store, uint64_t id, uint32_t from, struct bytes destination, size_t max, struct arena *arena,
                          struct store_recipient *found);
     size_t (*attempts)(struct store *store, uint64_t id, uint32_t number, struct arena *arena, struct store_reply *found);
     size_t (*due)(struct store *store, struct bytes destination, uint64_t now_ms, const struct store_due *after, size_t max,
@@ -220,7 +220,13 @@ static inline int store_content(struct store *store, uint64_t id) { return store
 static inline size_t store_recipients(struct store *store, uint64_t id, uint32_t from, size_t max, struct arena *arena,
                                       struct store_recipient *found)
 {
-    return store->operations->recipients(store, id, from, max, arena, found);
+    return store->operations->recipients(store, id, from, bytes_none(), max, arena, found);
+}
+/* Of those, the ones that wait under this destination. */
+static inline size_t store_recipients_of(struct store *store, uint64_t id, uint32_t from, struct bytes destination, size_t max, struct arena *arena,
+                                         struct store_recipient *found)
+{
+    return store->operations->recipients(store, id, from, destination, max, arena, found);
 }
 /* What the attempts at one recipient said, oldest first and the last one at
  * the end; `found` has room for STORE_ATTEMPTS_MAX. */

@@ -181,6 +181,20 @@ static void a_crash_loses_the_batch_and_nothing_else(void **state)
 
 /* ---- recipients ---- */
 
+static void recipients_of_one_destination_are_found_alone(void **state)
+{
+    struct ground *ground = *state;
+    struct store_message put = full_message(ground, 10);
+    const struct bytes destinations[] = {BYTES("example.net"), BYTES("local:example.org")};
+    struct store_recipient found[4];
+    assert_true(store_accept(ground->store, &put, destinations, 5, 0));
+    commit(ground);
+    assert_int_equal(store_recipients_of(ground->store, 77, 0, destinations[1], 4, &ground->arena, found), 1);
+    assert_int_equal(found[0].number, 1);
+    assert_int_equal(store_recipients_of(ground->store, 77, 1, destinations[0], 4, &ground->arena, found), 0);
+    assert_int_equal(store_recipients_of(ground->store, 77, 0, BYTES("example"), 4, &ground->arena, found), 0);
+}
+
 static void a_deferred_recipient_keeps_what_was_said(void **state)
 {
     struct ground *ground = *state;
@@ -751,7 +765,7 @@ static void a_batch_fits_or_does_not(void **state)
     BOTH(set_up, a_message_is_read_back_octet_for_octet), BOTH(set_up, recipients_are_read_back_whole), \
     BOTH(set_up, a_null_sender_and_an_empty_content_stay_so), BOTH(set_up, an_id_is_taken_once), \
     BOTH(set_up, a_batch_opens_with_the_first_change), BOTH(set_up, changes_are_seen_before_they_are_committed), \
-    BOTH(set_up, a_crash_loses_the_batch_and_nothing_else), BOTH(set_up, a_deferred_recipient_keeps_what_was_said), \
+    BOTH(set_up, a_crash_loses_the_batch_and_nothing_else), BOTH(set_up, recipients_of_one_destination_are_found_alone), BOTH(set_up, a_deferred_recipient_keeps_what_was_said), \
     BOTH(set_up, a_long_reply_is_cut), BOTH(set_up, a_recipient_is_placed_elsewhere_and_held), \
     BOTH(set_up, a_message_goes_with_its_last_recipient), BOTH(set_up, a_removed_message_takes_all_with_it), \
     BOTH(set_up, changes_of_what_is_not_there_do_nothing), BOTH(set_up, recipients_come_in_pages), \

@@ -3,8 +3,9 @@
 import resource
 import socket
 import ssl
+import threading
 
-from mailboat import memory_kib, smtp
+from mailboat import free_port, memory_kib, smtp, until
 
 USER, PASSWORD = "ada@example.org", "secret-of-ada"
 
@@ -71,3 +72,31 @@ def test_a_large_message_passes_in_little_memory(mailboat):
         now = memory_kib(pid)
         assert now - kib <= 4096, f"{pid} grew from {kib} to {now} KiB (peak {high})"
     assert max(len(m) for m in server.mail(USER)) > size * 76 // 78
+
+
+def test_ten_thousand_deliveries_are_under_way_at_once(mailboat):
+    """Ten thousand servers that take the connection and say nothing; mail for others passes them."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    count = min(10000, hard - 1000)
+    port, silent = free_port(), []
+    door = socket.create_server(("0.0.0.0", port), backlog=4096)
+    threading.Thread(target=lambda: [silent.append(door.accept()[0]) for _ in range(count)], daemon=True).start()
+    server = mailboat(relay=f"relay: {{via: mx, port: {port}}}\n", limits="limits: {recipients: 5000}\n")
+    server.add_user(USER, PASSWORD)
+    before = total_kib(server)
+    there = [f"u@[127.{1 + (i >> 14)}.{(i >> 7) & 127}.{i & 127}]" for i in range(count)]
+    with smtp(server, 587, user=USER, password=PASSWORD) as client:
+        for i in range(0, count, 2500):
+            client.sendmail(USER, there[i:i + 2500], "Subject: many\r\n\r\nhi\r\n")
+    until(lambda: len(silent) == count)
+    assert len(silent) == count
+    each = (total_kib(server) - before) / count
+    print(f"{count} deliveries under way: {each:.1f} KiB each")
+    assert each <= 32
+    with smtp(server, 587, user=USER, password=PASSWORD) as client:
+        client.sendmail(USER, [USER], "Subject: passes\r\n\r\nthem\r\n")
+    assert len(server.arrivals(USER, "passes")) == 1
+    door.close()
+    for s in silent:
+        s.close()

@@ -451,7 +451,12 @@ static void start_some(struct node *node, enum schedule_way way)
 {
     struct ipc_deliver deliver;
     int content;
-    while (!node->store.dead && queue_next(&node->queue, way, node->world->now_ms, &deliver, &content)) {
+    while (!node->store.dead) {
+        if (!queue_next(&node->queue, way, node->world->now_ms, &deliver, &content)) {
+            if (!queue_looks_on(&node->queue, way))
+                return;
+            continue;
+        }
         assert(content < 0);
         if (node->store.dead) /* what it says is not true any more */
             return;

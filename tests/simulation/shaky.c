@@ -152,12 +152,13 @@ static int shaky_content(struct store *store, uint64_t id)
     return dies_now(shaky) ? -1 : result;
 }
 
-static size_t shaky_recipients(struct store *store, uint64_t id, uint32_t from, size_t max, struct arena *arena, struct store_recipient *found)
+static size_t shaky_recipients(struct store *store, uint64_t id, uint32_t from, struct bytes destination, size_t max, struct arena *arena,
+                               struct store_recipient *found)
 {
     struct shaky *shaky = of(store);
     if (!survives(shaky))
         return 0;
-    size_t result = store_recipients(shaky->inner, id, from, max, arena, found);
+    size_t result = store_recipients_of(shaky->inner, id, from, destination, max, arena, found);
     return dies_now(shaky) ? 0 : result;
 }
 

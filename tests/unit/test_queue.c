@@ -634,7 +634,7 @@ static void more_destinations_than_fit_in_memory_have_their_turn(void **state)
         commit();
     }
     int delivered = 0;
-    for (int rounds = 0; rounds < 5000 && delivered < ACTIVE_MAX + 50; rounds++) {
+    for (int rounds = 0; rounds < 5 * ACTIVE_MAX && delivered < ACTIVE_MAX + 50; rounds++) {
         if (next(SCHEDULE_AWAY)) {
             delivered++;
             fate(OUTCOME_DELIVERED, STEP_DATA);
@@ -645,6 +645,27 @@ static void more_destinations_than_fit_in_memory_have_their_turn(void **state)
     }
     assert_int_equal(delivered, ACTIVE_MAX + 50);
     assert_int_equal(waiting(), 0);
+}
+
+/* Those under way stay in their turn until they are looked at: more of them than one turn looks at hide nobody. */
+static void many_that_are_under_way_hide_nobody(void **state)
+{
+    char address[40];
+    for (int i = 0; i < 2 * LOOKS_A_TURN_MAX; i++) {
+        snprintf(address, sizeof address, "x@d%d.net", i);
+        accept_one(address);
+    }
+    commit();
+    for (int i = 0; i < 2 * LOOKS_A_TURN_MAX; i++)
+        assert_true(next(SCHEDULE_AWAY));
+    accept_one("y@late.net");
+    commit();
+    assert_false(next(SCHEDULE_AWAY));
+    while (queue_looks_on(&g.queue, SCHEDULE_AWAY) && !next(SCHEDULE_AWAY))
+        ;
+    assert_text(g.deliver.envelope.recipients[0].address, "y@late.net");
+    while (queue_looks_on(&g.queue, SCHEDULE_AWAY)) /* and it ends */
+        assert_false(next(SCHEDULE_AWAY));
 }
 
 static void mail_follows_a_change_of_the_route(void **state)
@@ -696,7 +717,7 @@ int main(void)
         TESTED(a_deferred_one_comes_again_later_and_later), TESTED(relayed_is_said_only_where_the_next_server_reports_nothing), TESTED(a_sender_is_warned_once_that_the_mail_is_delayed), TESTED(what_expires_is_reported_to_its_sender), TESTED(a_dead_destination_delays_nobody_and_is_not_tried_for_each_message),
         TESTED(destinations_take_turns), TESTED(a_destination_has_its_limit), TESTED(nothing_leaves_while_it_is_held), TESTED(a_person_holds_releases_retries_and_removes),
         TESTED(who_is_told_to_retry_all_forgets_a_dead_destination), TESTED(a_lost_way_is_tried_again_at_once), TESTED(results_survive_a_full_disk),
-        TESTED(more_destinations_than_fit_in_memory_have_their_turn), TESTED(mail_follows_a_change_of_the_route), TESTED(rules_lead_and_limit),
+        TESTED(more_destinations_than_fit_in_memory_have_their_turn), TESTED(many_that_are_under_way_hide_nobody), TESTED(mail_follows_a_change_of_the_route), TESTED(rules_lead_and_limit),
         TESTED(what_is_held_stays_and_has_an_attempt_once_it_is_released), TESTED(what_is_released_and_cannot_be_tried_expires),
         TESTED(what_is_held_while_under_way_is_kept_though_its_time_is_over), TESTED(a_held_report_waits_until_it_is_released),
         TESTED(a_report_whose_way_is_never_known_ends), TESTED(a_person_chooses_recipients),

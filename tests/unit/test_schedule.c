@@ -4,6 +4,8 @@
 
 #include "queue/schedule.h"
 
+#include <stdio.h>
+
 enum { MINUTE = 60 * 1000 };
 static const struct schedule_retry retry = {.first_ms = 5 * MINUTE, .factor = 2, .max_ms = 240 * MINUTE};
 static const uint64_t middle = UINT64_C(1) << 63; /* no jitter either way */
@@ -130,10 +132,10 @@ static void a_destination_has_so_many_under_way(void **state)
 static void all_together_have_so_many_under_way(void **state)
 {
     static struct schedule_destination many[SCHEDULE_AWAY_MAX];
-    static char names[SCHEDULE_AWAY_MAX][4];
+    static char names[SCHEDULE_AWAY_MAX][8];
     struct ground *ground = *state;
     for (size_t i = 0; i < ARRAY_LENGTH(many); i++) {
-        memcpy(names[i], (const char[]){(char)('a' + i / 26 / 26), (char)('a' + i / 26 % 26), (char)('a' + i % 26)}, 3);
+        snprintf(names[i], sizeof names[i], "%zu", i);
         schedule_enter(&ground->schedule, &many[i], bytes_of_text(names[i]), SCHEDULE_AWAY, 0);
         schedule_want(&ground->schedule, &many[i], true);
     }

@@ -234,7 +234,7 @@ bool schedule_may_start(const struct schedule *schedule, const struct schedule_d
            schedule->ways[destination->way].under_way < schedule->ways[destination->way].max;
 }
 
-struct schedule_destination *schedule_next(struct schedule *schedule, enum schedule_way way)
+struct schedule_destination *schedule_next(const struct schedule *schedule, enum schedule_way way)
 {
     return schedule->ways[way].under_way < schedule->ways[way].max ? schedule->ways[way].ring : NULL;
 }

@@ -22,7 +22,7 @@ enum schedule_limit {
     SCHEDULE_CONCURRENCY_FIRST = 5, /* deliveries under way to a destination of which nothing is known */
     SCHEDULE_CONCURRENCY_MAX = 20,  /* as many as it grows to */
     SCHEDULE_LOCAL_MAX = 100,       /* into mailboxes of ours */
-    SCHEDULE_AWAY_MAX = 500,        /* to all other destinations together */
+    SCHEDULE_AWAY_MAX = 10000,      /* to all other destinations together */
     SCHEDULE_FAILURES_MAX = 5,      /* connections that fail in a row until a destination is put off */
     SCHEDULE_JITTER_PERCENT = 10,   /* of a delay, either way */
     SCHEDULE_GREYLIST_MS = 70 * 1000, /* where a server greylists and does not say for how long: most let go after a minute */
@@ -118,7 +118,7 @@ void schedule_want(struct schedule *schedule, struct schedule_destination *desti
 /* May one more delivery to it start now? */
 bool schedule_may_start(const struct schedule *schedule, const struct schedule_destination *destination);
 /* Whose turn it is on this way, or NULL. */
-struct schedule_destination *schedule_next(struct schedule *schedule, enum schedule_way way);
+struct schedule_destination *schedule_next(const struct schedule *schedule, enum schedule_way way);
 
 enum schedule_news {
     SCHEDULE_ANSWERED,    /* somebody there said something about the message */

@@ -64,13 +64,13 @@ static bool goes_elsewhere(struct queue *queue, const struct active *active, con
 /* Those of the message that go to this destination and are due. */
 static void gather(struct queue *queue, const struct active *active, const struct store_due *due, uint64_t now_ms, struct queue_delivery *delivery)
 {
-    struct store_recipient found[STORE_READ_MAX];
+    struct store_recipient found[DELIVERY_RECIPIENTS_MAX];
     size_t most = active->scheduled.way == SCHEDULE_LOOKUP ? 1 : DELIVERY_RECIPIENTS_MAX;
-    size_t count = store_recipients(queue->store, due->id, due->number, STORE_READ_MAX, &delivery->arena, found);
-    delivery->recipients = ARENA_ARRAY(&delivery->arena, struct store_recipient, count < most ? count : most);
-    for (size_t i = 0; i < count && delivery->recipient_count < most; i++) {
+    size_t count = store_recipients_of(queue->store, due->id, due->number, active->scheduled.name, most, &delivery->arena, found);
+    delivery->recipients = ARENA_ARRAY(&delivery->arena, struct store_recipient, count);
+    for (size_t i = 0; i < count; i++) {
         const struct store_recipient *r = &found[i];
-        if (r->held || r->due_ms > now_ms || !bytes_equal(r->destination, active->scheduled.name) || delivery_has(queue, due->id, r->number) ||
+        if (r->held || r->due_ms > now_ms || delivery_has(queue, due->id, r->number) ||
             goes_elsewhere(queue, active, r, due->id, now_ms))
             continue;
         delivery->recipients[delivery->recipient_count++] = *r;
@@ -193,6 +193,11 @@ bool queue_next(struct queue *queue, enum schedule_way way, uint64_t now_ms, str
         return true;
     }
     return false;
+}
+
+bool queue_looks_on(const struct queue *queue, enum schedule_way way)
+{
+    return !queue->stuck && !queue->options.hold && schedule_next(&queue->schedule, way) != NULL;
 }
 
 size_t queue_under_way(const struct queue *queue)

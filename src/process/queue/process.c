@@ -14,6 +14,7 @@
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sysexits.h>
@@ -126,8 +127,10 @@ static bool start_some(struct queue_process *p, enum schedule_way way, uint64_t 
     for (int i = 0; carrier != NULL && i < STARTS_A_TURN_MAX; i++) {
         struct ipc_deliver deliver;
         int content;
-        if (channel_is_full(carrier) || !queue_next(&p->queue, way, now_ms, &deliver, &content))
+        if (channel_is_full(carrier)) /* a turn follows when it is not any more */
             return false;
+        if (!queue_next(&p->queue, way, now_ms, &deliver, &content))
+            return queue_looks_on(&p->queue, way);
         give(p, carrier, way, &deliver, content);
     }
     return carrier != NULL;
@@ -209,12 +212,22 @@ static void queue_process_peer_lost(struct child *child, struct channel *peer)
 
 /* ---- beginning and end ---- */
 
+/* Each is a connection of the relay process, whose limit of open files is ours. */
+static uint32_t deliveries_at_once(uint32_t wanted)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted + DESCRIPTORS_BESIDE)
+        return wanted;
+    return limit.rlim_cur > 2 * DESCRIPTORS_BESIDE ? (uint32_t)limit.rlim_cur - DESCRIPTORS_BESIDE : DESCRIPTORS_BESIDE;
+}
+
 static struct queue_options options_of(const struct config *config)
 {
     return (struct queue_options){
         .hostname = bytes_of_text(config->hostname),
         .retry = {.first_ms = config->queue.first_ms, .max_ms = config->queue.max_ms, .factor = config->queue.factor},
-        .expire_ms = config->queue.expire_ms, .warn_after_ms = config->queue.warn_after_ms, .routes = config_rules(config), .hold = config->queue.hold};
+        .expire_ms = config->queue.expire_ms, .warn_after_ms = config->queue.warn_after_ms, .routes = config_rules(config), .hold = config->queue.hold,
+        .deliveries = deliveries_at_once(config->limits.deliveries)};
 }
 
 static bool queue_process_open(struct child *child, struct error *error)

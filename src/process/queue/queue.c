@@ -20,6 +20,8 @@ void queue_start(struct queue *queue, struct store *store, const struct queue_op
 {
     *queue = (struct queue){.options = *options, .store = store, .random = seed, .ids = {.slot = QUEUE_SLOT}, .sweep_ms = now_ms, .pulse.started_ms = now_ms};
     schedule_start(&queue->schedule, &options->retry, seed);
+    if (options->deliveries > 0)
+        queue->schedule.ways[SCHEDULE_AWAY].max = options->deliveries;
     map_start(&queue->deliveries, seed);
     map_start(&queue->messages, seed);
     queue->wake_ms = now_ms; /* what waits from before */

@@ -22,7 +22,7 @@
 #include "store.h"
 
 enum queue_limit {
-    ACTIVE_MAX = 1000,             /* destinations in memory */
+    ACTIVE_MAX = 12000,            /* destinations in memory */
     DUE_PAGE = 32,                 /* recipients of one that are looked at together */
     DELIVERY_RECIPIENTS_MAX = 100, /* in one transaction (RFC 5321 4.5.3.1.8) */
     LOOKS_A_TURN_MAX = 256,        /* rows that turn out not to be deliverable, then others have their turn */
@@ -45,6 +45,7 @@ struct queue_options {
     uint64_t expire_ms;
     uint64_t warn_after_ms; /* waiting this long: the sender is told once; 0: never */
     struct route_rules routes;    /* where what is not local goes, and how much at once */
+    uint32_t deliveries;          /* to other servers, at once, at most; 0: SCHEDULE_AWAY_MAX */
     bool hold;                    /* deliver nothing */
 };
 
@@ -109,6 +110,8 @@ enum store_verdict queue_commit(struct queue *queue, uint64_t now_ms, struct err
  * -1 where the content is inline. On SCHEDULE_LOOKUP the only recipient's
  * address is to be looked up, then queue_looked_up(). */
 bool queue_next(struct queue *queue, enum schedule_way way, uint64_t now_ms, struct ipc_deliver *deliver, int *content);
+/* After it gave none: were LOOKS_A_TURN_MAX looked at, and others wait for another turn? */
+bool queue_looks_on(const struct queue *queue, enum schedule_way way);
 
 /* What came of it. Unknown numbers are ignored. */
 void queue_delivered(struct queue *queue, const struct ipc_deliver_answer *answer, uint64_t now_ms);
