@@ -22,6 +22,7 @@ bench: packages test-packages $(BUILD)/build.ninja
 	@ninja -C $(BUILD) mailboat
 	@bench/run
 	@bench/relay
+	@bench/backlog
 	@bench/submission
 	@bench/failover
 
