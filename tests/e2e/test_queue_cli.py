@@ -14,80 +14,10 @@ import time
 import pytest
 
 from mailboat import PATIENCE, PROGRAM, free_port, smtp, until
+from plain_peer import Peer, away_to
 
 ADA, EVE, PASSWORD = "ada@example.org", "eve@example.org", "secret-of-both"
 HELD = "queue: {hold: true}\n"
-
-
-class Peer:
-    """An SMTP server that answers RCPT with `says` (a reply, or one by address)
-    and, once `stop_at_data` is set, keeps silent at the end of a message."""
-
-    def __init__(self, certificates=None):
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self.listener.getsockname()[1]
-        self.says, self.got = "250 ok", []
-        self.stop_at_data, self.silent, self.go_on = False, threading.Event(), threading.Event()
-        self.tls = None
-        if certificates:
-            self.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            self.tls.load_cert_chain(certificates / "server.pem", certificates / "server.key")
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def _accept(self):
-        while True:
-            try:
-                connection, _ = self.listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._talk, args=(connection,), daemon=True).start()
-
-    def _talk(self, connection):
-        try:
-            if self.tls:
-                connection = self.tls.wrap_socket(connection, server_side=True)
-            self._session(connection.makefile("rwb"))
-        except (OSError, ValueError):
-            pass
-        finally:
-            connection.close()
-
-    def _session(self, lines):
-        def say(text):
-            lines.write(text.encode() + b"\r\n")
-            lines.flush()
-
-        say("220 peer.example ready")
-        recipients = []
-        for line in lines:
-            verb = line[:4].upper()
-            if verb == b"RCPT":
-                address = line.split(b"<")[1].split(b">")[0].decode()
-                reply = self.says if isinstance(self.says, str) else self.says.get(address, "250 ok")
-                recipients += [address] if reply.startswith("250") else []
-                say(reply)
-            elif verb == b"DATA":
-                say("354 go on" if recipients else "503 5.5.1 no recipients")
-                if recipients:
-                    self._content(lines, recipients, say)
-                recipients = []
-            elif verb == b"QUIT":
-                return say("221 bye")
-            else:
-                say("250 ok")
-
-    def _content(self, lines, recipients, say):
-        while lines.readline() not in (b".\r\n", b""):
-            continue
-        if self.stop_at_data:
-            self.silent.set()
-            self.go_on.wait(PATIENCE)
-        self.got += recipients
-        say("250 2.0.0 taken")
-
-    def close(self):
-        self.go_on.set()
-        self.listener.close()
 
 
 @pytest.fixture
@@ -95,12 +25,6 @@ def peer(certificates):
     it = Peer(certificates)
     yield it
     it.close()
-
-
-def away_to(port, certificates=None):
-    tls = "implicit" if certificates else "none"
-    ca = f"  ca_file: {certificates}/ca.pem\n" if certificates else ""
-    return f"relay:\n  via: smarthost\n{ca}  smarthost: {{host: localhost, port: {port}, tls: {tls}}}\n"
 
 
 def people(server):

@@ -159,6 +159,7 @@ void client_session_free(struct client_session *session)
         explicit_bzero(state->out.at, state->out.capacity); /* it may have held a password */
     buffer_free(&state->out);
     client_auth_forget(session);
+    transaction_end_encoding(state);
     arena_clear(&state->session_arena);
     arena_clear(&state->transaction_arena);
     free(state);

@@ -9,6 +9,7 @@
 
 #include "client/encode.h"
 #include "client/session.h"
+#include "message/sevenbit.h"
 #include "sasl/scram.h"
 
 enum client_phase {
@@ -50,6 +51,7 @@ struct client_state {
     size_t accepted;      /* by RCPT */
     bool by_chunks, data_sent_ahead, last_chunk;
     struct encoder encoder;
+    struct sevenbit *sevenbit; /* NULL: the peer takes the content as it is */
 };
 
 void client_push(struct client_session *session, enum client_action_kind action);
@@ -75,6 +77,7 @@ void capabilities_read(struct client_capabilities *capabilities, const struct sm
 
 /* transaction.c: a reply in one of its phases */
 void transaction_reply(struct client_session *session, const struct smtp_reply *reply);
+void transaction_end_encoding(struct client_state *state);
 /* Those not decided yet are deferred with this reason; SENT is pushed. */
 void transaction_abort(struct client_session *session, const struct client_result *why);
 

@@ -4,14 +4,15 @@
  * in one go where the peer knows PIPELINING, one by one otherwise; BDAT for
  * what needs it. Each recipient has a result of its own.
  *
- * Where the peer lacks 8BITMIME the content is sent as it is, as servers do
- * everywhere; lacking SMTPUTF8, BINARYMIME or REQUIRETLS is a failure.
+ * Where the peer lacks 8BITMIME or BINARYMIME the content is encoded on its
+ * way; lacking SMTPUTF8 or REQUIRETLS is a failure.
  */
 #include "client/state.h"
 
 #include "smtp/command.h"
 
 #include <assert.h>
+#include <stdlib.h>
 
 static void decide(struct client_state *state, size_t i, struct client_result result)
 {
@@ -68,8 +69,6 @@ static const char *lacking(const struct client_session *session, const char **en
         return *enhanced = "5.3.4", "the message is larger than the server takes";
     if (needs_utf8(envelope) && !peer->smtputf8)
         return *enhanced = "5.6.7", "the message has international addresses, which the server does not know (SMTPUTF8)";
-    if (envelope->body == BODY_BINARYMIME && !(peer->binarymime && peer->chunking))
-        return *enhanced = "5.6.1", "the message is binary, which the server does not take (BINARYMIME)";
     if (envelope->requiretls && !peer->requiretls)
         return *enhanced = "5.7.30", "the message requires TLS all the way, which the server does not promise (REQUIRETLS)";
     return NULL;
@@ -82,8 +81,8 @@ static void say_mail(struct client_session *session)
     struct envelope said = *session->state->envelope;
     struct buffer line = {0};
     said.smtputf8 = needs_utf8(&said);
-    said.size = peer->size_known ? said.size : 0;
-    if (!peer->eightbitmime && said.body == BODY_8BITMIME)
+    said.size = peer->size_known && session->state->sevenbit == NULL ? said.size : 0;
+    if (session->state->sevenbit != NULL)
         said.body = BODY_7BIT;
     if (!peer->dsn) {
         said.ret = RET_UNSAID;
@@ -107,6 +106,31 @@ static void say_rcpt(struct client_session *session, size_t i)
     buffer_free(&line);
 }
 
+/* What the peer does not take as it is, is encoded. */
+static void choose_encoding(struct client_session *session)
+{
+    const struct client_capabilities *peer = &session->capabilities;
+    struct client_state *state = session->state;
+    bool binary = state->envelope->body == BODY_BINARYMIME, eight = state->envelope->body == BODY_8BITMIME;
+    transaction_end_encoding(state);
+    state->encoder = (struct encoder){0};
+    if ((binary && !(peer->binarymime && peer->chunking)) || (eight && !peer->eightbitmime)) {
+        state->sevenbit = memory_new(sizeof *state->sevenbit);
+        sevenbit_start(state->sevenbit, binary);
+    }
+    state->by_chunks = peer->chunking && state->sevenbit == NULL && (binary || state->envelope->size > CONTENT_RUN_MAX);
+    state->last_chunk = false;
+}
+
+void transaction_end_encoding(struct client_state *state)
+{
+    if (state->sevenbit == NULL)
+        return;
+    sevenbit_free(state->sevenbit);
+    free(state->sevenbit);
+    state->sevenbit = NULL;
+}
+
 static bool has_forgery(const struct envelope *envelope)
 {
     bool forged = bytes_has_control(envelope->sender) || bytes_has_control(envelope->envid);
@@ -127,9 +151,7 @@ void client_session_send(struct client_session *session, const struct envelope *
     state->results = ARENA_ARRAY(&state->transaction_arena, struct client_result, envelope->recipient_count);
     state->decided = ARENA_ARRAY(&state->transaction_arena, bool, envelope->recipient_count);
     state->next = state->accepted = 0;
-    state->encoder = (struct encoder){0};
-    state->last_chunk = false;
-    state->by_chunks = peer->chunking && (envelope->body == BODY_BINARYMIME || envelope->size > CONTENT_RUN_MAX);
+    choose_encoding(session);
     state->recipient_count = envelope->recipient_count;
     const char *why = lacking(session, &enhanced);
     if (why != NULL) {
@@ -284,6 +306,20 @@ void transaction_reply(struct client_session *session, const struct smtp_reply *
 
 /* ---- content ---- */
 
+static void add_encoded(struct client_state *state, struct bytes run, bool last)
+{
+    struct buffer encoded = {0};
+    if (state->sevenbit == NULL) {
+        encoder_add(&state->encoder, &state->out, run);
+        return;
+    }
+    sevenbit_add(state->sevenbit, &encoded, run);
+    if (last)
+        sevenbit_end(state->sevenbit, &encoded);
+    encoder_add(&state->encoder, &state->out, buffer_bytes(&encoded));
+    buffer_free(&encoded);
+}
+
 void client_session_content(struct client_session *session, struct bytes run, bool last)
 {
     struct client_state *state = session->state;
@@ -297,7 +333,7 @@ void client_session_content(struct client_session *session, struct bytes run, bo
         state->last_chunk = last;
         state->phase = PHASE_CHUNK;
     } else {
-        encoder_add(&state->encoder, &state->out, run);
+        add_encoded(state, run, last);
         if (last) {
             encoder_end(&state->encoder, &state->out);
             state->phase = PHASE_END;

@@ -261,9 +261,19 @@ static void add_returned(struct writing *w)
     buffer_add_format(w->out, "\r\n--%s--\r\n", w->boundary);
 }
 
+/* Does it hold addresses or a header beyond ASCII (RFC 6533)? */
+static bool is_international(const struct dsn *dsn)
+{
+    bool found = dsn->envelope->smtputf8 || !bytes_is_ascii(dsn->envelope->sender);
+    for (size_t i = 0; i < dsn->recipient_count && !found; i++)
+        found = !bytes_is_ascii(dsn->recipients[i].recipient->address) || !bytes_is_ascii(dsn->recipients[i].recipient->original) ||
+                !bytes_is_ascii(dsn->recipients[i].recipient->orcpt);
+    return found;
+}
+
 bool dsn_add(struct buffer *out, const struct dsn *dsn)
 {
-    struct writing w = {.out = out, .dsn = dsn, .utf8 = dsn->envelope->smtputf8};
+    struct writing w = {.out = out, .dsn = dsn, .utf8 = is_international(dsn)};
     size_t told = 0;
     char id[QUEUE_ID_TEXT_LENGTH + 1];
     for (size_t i = 0; i < dsn->recipient_count; i++)

@@ -28,6 +28,7 @@ static void watch_header(struct content *content, struct bytes octets)
     while (octets.length > 0 && !content->header_done) {
         size_t newline = bytes_find(octets, '\n');
         struct bytes part = bytes_first(octets, newline);
+        content->header_utf8 = content->header_utf8 || !bytes_is_ascii(part);
         size_t room = sizeof content->line_start - content->line_start_length;
         size_t kept = part.length < room ? part.length : room;
         memcpy(content->line_start + content->line_start_length, part.at, kept);

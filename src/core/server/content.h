@@ -27,7 +27,7 @@ struct content {
     bool fix_bare_newlines;  /* a bare LF is stored as CRLF */
     bool inside_line;        /* DATA: the next octet does not begin a line */
     bool after_cr;           /* BDAT: the last octet was CR */
-    bool header_done;
+    bool header_done, header_utf8; /* utf8: it is not all ASCII (RFC 6532) */
     uint32_t line_length;    /* of the line so far */
     uint32_t received_fields;
     char line_start[10];     /* of a header line, until we know what field it is */

@@ -80,6 +80,8 @@ static void end_content(struct server_session *session)
         return;
     }
     state->envelope.size = state->content.size;
+    /* Who said it out of caution is not refused by servers that lack it; addresses speak for themselves. */
+    state->envelope.smtputf8 = state->envelope.smtputf8 && state->content.header_utf8;
     session_ask(session, SERVER_ASK_STORE);
 }
 

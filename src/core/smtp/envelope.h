@@ -34,7 +34,7 @@ struct envelope {
     struct bytes envid;  /* ENVID= as given, in xtext; empty when unsaid */
     enum body_type body;
     enum dsn_ret ret;
-    bool smtputf8;   /* RFC 6531 */
+    bool smtputf8;   /* RFC 6531: said with MAIL; of an accepted message: its header is not all ASCII */
     bool requiretls; /* RFC 8689 */
     uint64_t size;   /* octets of the content, 0 while not known */
     struct recipient *recipients;

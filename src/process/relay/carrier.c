@@ -14,15 +14,28 @@ static void run(struct carrier *carrier);
 
 /* ---- the message ---- */
 
+/* An address whose domain alone is international goes in ASCII: every server knows it then (RFC 5890 2.3.2.1). */
+static struct bytes copy_address(struct arena *arena, struct bytes address)
+{
+    char domain[DOMAIN_MAX + 1], name[DOMAIN_MAX + 1];
+    size_t at = bytes_find_last(address, '@');
+    if (bytes_is_ascii(address) || at == SIZE_MAX || !bytes_is_ascii(bytes_first(address, at)) || address.length - at > DOMAIN_MAX)
+        return arena_copy(arena, address);
+    snprintf(domain, sizeof domain, "%.*s", BYTES_ARG(bytes_from(address, at + 1)));
+    if (!dns_ascii_name(domain, name, sizeof name))
+        return arena_copy(arena, address);
+    return bytes_of_text(arena_format(arena, "%.*s%s", BYTES_ARG(bytes_first(address, at + 1)), name));
+}
+
 static struct envelope copy_envelope(struct arena *arena, const struct envelope *from)
 {
     struct envelope to = *from;
-    to.sender = arena_copy(arena, from->sender);
+    to.sender = copy_address(arena, from->sender);
     to.envid = arena_copy(arena, from->envid);
     to.recipients = ARENA_ARRAY(arena, struct recipient, from->recipient_count);
     for (size_t i = 0; i < from->recipient_count; i++) {
         to.recipients[i] = from->recipients[i];
-        to.recipients[i].address = arena_copy(arena, from->recipients[i].address);
+        to.recipients[i].address = copy_address(arena, from->recipients[i].address);
         to.recipients[i].original = arena_copy(arena, from->recipients[i].original);
         to.recipients[i].orcpt = arena_copy(arena, from->recipients[i].orcpt);
     }

@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What becomes of a message whose next server knows less than the one that
+took it: no 8BITMIME, no BINARYMIME, no SMTPUTF8."""
+import email
+import email.policy
+from email.message import EmailMessage
+
+import pytest
+
+from mailboat import smtp, until
+from plain_peer import Peer, away_to
+
+ADA, BOB, PASSWORD = "ada@example.org", "bob@there.net", "secret-of-ada"
+EIGHT = email.policy.SMTP.clone(cte_type="8bit")
+
+
+@pytest.fixture
+def peer():
+    it = Peer()
+    yield it
+    it.close()
+
+
+@pytest.fixture
+def server(mailboat, peer):
+    it = mailboat(relay=away_to(peer.port))
+    it.add_user(ADA, PASSWORD)
+    return it
+
+
+def submit(server, sender, recipients, content, parameters=()):
+    with smtp(server, 587, user=ADA, password=PASSWORD) as client:
+        client.ehlo()
+        code, said = client.mail(sender, parameters)
+        assert code == 250, said
+        for recipient in recipients:
+            code, said = client.docmd(f"RCPT TO:<{recipient}>")
+            assert code == 250, said
+        if "BODY=BINARYMIME" in parameters:
+            client.send(f"BDAT {len(content)} LAST\r\n".encode() + content)
+            assert client.getreply()[0] == 250
+        else:
+            assert client.data(content)[0] == 250
+
+
+def received(peer):
+    until(lambda: peer.letters)
+    (said, content), = peer.letters
+    return said, content
+
+
+def parts_of(content):
+    """What a person sees of it: type, name and decoded octets of each leaf."""
+    message = email.message_from_bytes(content, policy=email.policy.default)
+    return [(p.get_content_type(), p.get_filename(), p.get_payload(decode=True)) for p in message.walk() if not p.is_multipart()]
+
+
+def letter(text="Grüße aus Köln =  \n--b\n.dot\n" + "ü" * 300 + "\n"):
+    message = EmailMessage(policy=EIGHT)
+    message["From"], message["To"], message["Subject"], message["Message-ID"], message["Date"] = ADA, BOB, "hi", "<1@example.org>", "Mon, 23 Nov 2026 12:00:00 +0000"
+    message.set_content(text, cte="8bit", charset="utf-8")
+    return message
+
+
+def mixed():
+    message = letter()
+    message.add_alternative("<p>Grüße</p>\n", subtype="html", cte="8bit")
+    message.add_attachment(bytes(range(256)) * 40, maintype="image", subtype="png", filename="a.png")
+    message.add_attachment("naïve,1\n", subtype="csv", filename="b.csv", cte="8bit")
+    return message
+
+
+def forwarded():
+    message = letter("see below, ä\n")
+    message.add_attachment(mixed(), cte="8bit")
+    return message
+
+
+@pytest.mark.parametrize("make", [letter, mixed, forwarded])
+def test_eight_bits_go_in_seven_where_the_server_lacks_8bitmime(server, peer, make):
+    content = make().as_bytes(policy=EIGHT)
+    assert not content.isascii()
+    submit(server, ADA, [BOB], content, ["BODY=8BITMIME"])
+    said, got = received(peer)
+    assert "BODY" not in said[0] and got.isascii() and b"8bit" not in got
+    assert max(map(len, got.split(b"\r\n"))) <= 998
+    assert parts_of(got) == parts_of(content)
+
+
+@pytest.mark.parametrize("make", [letter, mixed, forwarded])
+def test_they_go_as_they_are_where_it_knows_8bitmime(server, peer, make):
+    peer.knows = ["8BITMIME"]
+    content = make().as_bytes(policy=EIGHT)
+    submit(server, ADA, [BOB], content, ["BODY=8BITMIME"])
+    said, got = received(peer)
+    assert said[0].endswith(" BODY=8BITMIME") and got.endswith(content)
+
+
+def test_what_is_signed_is_not_touched(server, peer):
+    content = letter().as_bytes(policy=EIGHT)
+    signed = b"DKIM-Signature: v=1; a=rsa-sha256; d=example.org; b=xyz\r\n" + content
+    submit(server, ADA, [BOB], signed, ["BODY=8BITMIME"])
+    assert received(peer)[1].endswith(signed)
+
+
+BINARY = (b"From: ada@example.org\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: application/x\r\n"
+          b"Content-Transfer-Encoding: binary\r\n\r\n\0\r\n.\r\n\n\r\xff\r\n\r\n--b--\r\n")
+
+
+def test_binary_content_is_encoded_where_the_server_lacks_binarymime(server, peer):
+    peer.knows = ["8BITMIME", "CHUNKING"]
+    submit(server, ADA, [BOB], BINARY, ["BODY=BINARYMIME"])
+    said, got = received(peer)
+    assert "BODY" not in said[0] and got.isascii() and b"\0" not in got
+    assert parts_of(got)[0][2] == b"\0\r\n.\r\n\n\r\xff\r\n"
+
+
+def test_binary_content_goes_in_chunks_where_it_knows_them(server, peer):
+    peer.knows = ["8BITMIME", "CHUNKING", "BINARYMIME"]
+    submit(server, ADA, [BOB], BINARY, ["BODY=BINARYMIME"])
+    said, got = received(peer)
+    assert said[0].endswith(" BODY=BINARYMIME") and got.endswith(BINARY.split(b"MIME-Version")[1])
+
+
+PLAIN = b"From: ada@example.org\r\nSubject: plain\r\n\r\nhi\r\n"
+
+
+def test_smtputf8_said_out_of_caution_is_no_hindrance(server, peer):
+    submit(server, ADA, [BOB], PLAIN, ["SMTPUTF8"])
+    assert "SMTPUTF8" not in received(peer)[0][0]
+
+
+def test_an_international_domain_goes_in_ascii(server, peer):
+    with smtp(server, 587, user=ADA, password=PASSWORD) as client:
+        client.ehlo()
+        assert client.mail(ADA, ["SMTPUTF8"])[0] == 250
+        client.command_encoding = "utf-8"
+        assert client.docmd("RCPT TO:<bob@bücher.example>")[0] == 250
+        assert client.data(PLAIN)[0] == 250
+    assert received(peer)[0][1].startswith("RCPT TO:<bob@xn--bcher-kva.example>")
+
+
+INTERNATIONAL = pytest.mark.parametrize("to, header", [("bob@there.net", "Subject: Grüße"), ("jürgen@there.net", "Subject: x")])
+
+
+def send_international(server, to, header):
+    with smtp(server, 587, user=ADA, password=PASSWORD) as client:
+        client.ehlo()
+        assert client.mail(ADA, ["SMTPUTF8"])[0] == 250
+        client.command_encoding = "utf-8"
+        assert client.docmd(f"RCPT TO:<{to}>")[0] == 250
+        assert client.data(f"From: {ADA}\r\n{header}\r\n\r\nhi\r\n".encode())[0] == 250
+
+
+@INTERNATIONAL
+def test_who_needs_smtputf8_is_refused_without_it(server, peer, to, header):
+    send_international(server, to, header)
+    line = server.wait_log("bounced", to)[0]
+    assert "status=5.6.7" in line and "SMTPUTF8" in line
+    until(lambda: server.mail(ADA))
+    report = email.message_from_bytes(server.mail(ADA)[0], policy=email.policy.default)
+    assert [p.get_content_type() for p in report.iter_parts()][1:] == ["message/global-delivery-status", "message/global-headers"]
+    assert peer.letters == []
+
+
+@INTERNATIONAL
+def test_who_needs_smtputf8_passes_with_it(server, peer, to, header):
+    peer.knows = ["8BITMIME", "SMTPUTF8"]
+    send_international(server, to, header)
+    said, _ = received(peer)
+    assert said[0].endswith(" SMTPUTF8") and said[1].startswith(f"RCPT TO:<{to}>")
