@@ -15,7 +15,7 @@ wrong = []
 def keys():
     text = (ROOT / "src/config/keys.c").read_text()
     top, listeners = text.split("listener_keys[]")
-    return re.findall(r'^    \{"([a-z_.]+)", KEY_', top, re.M), re.findall(r'^    \{"([a-z_.]+)", KEY_', listeners, re.M)
+    return re.findall(r'^    \{"([a-z0-9_.]+)", KEY_', top, re.M), re.findall(r'^    \{"([a-z_.]+)", KEY_', listeners, re.M)
 
 
 def check_keys():

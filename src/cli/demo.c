@@ -5,6 +5,7 @@
  * shows it arriving.
  */
 #define _GNU_SOURCE
+#include "dovecot.h"
 #include "options.h"
 #include "supervisor.h"
 #include "tls.h"
@@ -37,13 +38,14 @@ static const struct { uint16_t usual, here; const char *words; } ports[] = {
     {465, 10465, "submission with TLS from the first byte"},
     {2525, 2525, "submission with STARTTLS, where 587 is blocked"},
 };
+static const struct { const char *name; uint16_t here; } mailbox_ports[] = {{"imap", 10143}, {"imaps", 10993}, {"pop3", 10110}, {"pop3s", 10995}};
 static const char user[] = "ada@example.org";
 
 struct demo {
     char folder[FOLDER_ROOM], config[FOLDER_ROOM + 32], data[FOLDER_ROOM + 32], ca[FOLDER_ROOM + 32], key[FOLDER_ROOM + 32], log[FOLDER_ROOM + 32], password_file[FOLDER_ROOM + 32],
         maildir[FOLDER_ROOM + 96];
     struct buffer password;
-    pid_t server;
+    pid_t server, dovecot; /* dovecot: 0 where it is not installed */
     bool once, json;
     FILE *out; /* for people: stdout, or stderr with --json */
 };
@@ -99,6 +101,10 @@ static bool write_config(const struct demo *demo, struct error *error)
     for (size_t i = 0; i < ARRAY_LENGTH(ports); i++)
         buffer_add_format(&text, "  - {address: 127.0.0.1, port: %u, role: %s, tls: %s}\n", (unsigned)ports[i].here, ports[i].usual == 25 ? "relay" : "submission",
                           ports[i].usual == 465 ? "implicit" : "starttls");
+    buffer_add_text(&text, "mailboxes:\n  address: 127.0.0.1\n");
+    for (size_t i = 0; i < ARRAY_LENGTH(mailbox_ports); i++)
+        buffer_add_format(&text, "  %s: %u\n", mailbox_ports[i].name, (unsigned)mailbox_ports[i].here);
+    buffer_add_format(&text, "  lmtp: \"unix:%s/lmtp\"\n", demo->folder);
     bool done = write_text(demo->config, buffer_text(&text), 0644, error);
     buffer_free(&text);
     return done;
@@ -204,6 +210,46 @@ static void stop_server(struct demo *demo)
         continue;
 }
 
+/* ---- IMAP and POP3 ---- */
+
+static _Noreturn void be_dovecot(const struct demo *demo, const struct dovecot *dovecot)
+{
+    int log = open(demo->log, O_WRONLY | O_APPEND | O_CLOEXEC);
+    setpgid(0, 0);
+    prctl(PR_SET_PDEATHSIG, SIGTERM);
+    dup2(log, STDOUT_FILENO);
+    dup2(log, STDERR_FILENO);
+    execl(dovecot_program(), "dovecot", "-F", "-c", dovecot->config, (char *)NULL);
+    _exit(127);
+}
+
+/* Mail can be read without it, so that it fails is told and no more. */
+static void start_dovecot(struct demo *demo)
+{
+    struct dovecot dovecot;
+    struct config config;
+    struct error error = {0};
+    int exit_code = EX_OK;
+    if (dovecot_program() == NULL || !options_config(&demo_command, demo->config, &config, &exit_code))
+        return;
+    if (dovecot_find(&dovecot, &config, &error) && dovecot_write(&dovecot, &config, &error) && (demo->dovecot = fork()) == 0)
+        be_dovecot(demo, &dovecot);
+    if (error.text[0] != '\0')
+        fprintf(demo->out, "Dovecot is not started: %s\n", error.text);
+    setpgid(demo->dovecot, demo->dovecot);
+    config_free(&config);
+}
+
+/* It takes its time when it is asked; nothing of the demo is kept. */
+static void stop_dovecot(struct demo *demo)
+{
+    if (demo->dovecot <= 0)
+        return;
+    kill(-demo->dovecot, SIGKILL);
+    while (waitpid(demo->dovecot, NULL, 0) < 0 && errno == EINTR)
+        continue;
+}
+
 /* ---- what people see ---- */
 
 static void print_json(const struct demo *demo)
@@ -216,6 +262,8 @@ static void print_json(const struct demo *demo)
     }
     json_t *facts = json_pack("{s:o, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "ports", numbers, "user", user, "password", buffer_text(&demo->password), "maildir", demo->maildir, "data_dir",
                               demo->data, "ca", demo->ca, "config", demo->config, "log", demo->log);
+    for (size_t i = 0; demo->dovecot > 0 && i < ARRAY_LENGTH(mailbox_ports); i++)
+        json_object_set_new(facts, mailbox_ports[i].name, json_integer(mailbox_ports[i].here));
     json_dumpf(facts, stdout, JSON_COMPACT | JSON_PRESERVE_ORDER);
     putchar('\n');
     fflush(stdout);
@@ -227,6 +275,10 @@ static void print_ports(const struct demo *demo)
     fprintf(demo->out, "A mail system runs on this machine, in %s\n\n", demo->folder);
     for (size_t i = 0; i < ARRAY_LENGTH(ports); i++)
         fprintf(demo->out, "  %-5u for port %-4u  %s\n", (unsigned)ports[i].here, (unsigned)ports[i].usual, ports[i].words);
+    if (demo->dovecot > 0)
+        fprintf(demo->out, "  %u for port 993   IMAP, to read mail (POP3: %u); by Dovecot\n", (unsigned)mailbox_ports[1].here, (unsigned)mailbox_ports[3].here);
+    else
+        fprintf(demo->out, "  (no IMAP and POP3: Dovecot is not installed)\n");
     fprintf(demo->out, "\n  user      %s\n  password  %s\n  CA        %s\n  mailbox   %s\n  log       %s\n\n", user, buffer_text(&demo->password), demo->ca, demo->maildir, demo->log);
     fflush(demo->out);
 }
@@ -305,6 +357,7 @@ static int show(struct demo *demo, struct error *error)
     if (!make_folder(demo, error) || !tls_make_self_signed("localhost", demo->ca, demo->key, error) || !write_config(demo, error) || !add_user(demo, error) ||
         !start_server(demo, &exit_code, error))
         return exit_code;
+    start_dovecot(demo);
     if (demo->json)
         print_json(demo);
     print_ports(demo);
@@ -336,6 +389,7 @@ static int run(int argc, char **argv)
     int exit_code = show(&demo, &error);
     if (error.text[0] != '\0')
         exit_code = command_fail(&demo_command, &error);
+    stop_dovecot(&demo);
     stop_server(&demo);
     remove_folder(&demo);
     buffer_free(&demo.password);

@@ -5,6 +5,7 @@
  * are never printed: a program gets one of its own from `mailboat key add`.
  */
 #include "accounts.h"
+#include "dovecot.h"
 #include "options.h"
 #include "paste.h"
 #include "port/providers.h"
@@ -34,6 +35,7 @@ struct settings {
     bool here;                       /* this machine's server */
     struct door doors[DOORS_MAX];    /* the best first */
     size_t door_count;
+    uint16_t imap, imaps, pop3, pop3s; /* to read mail; 0: not served */
 };
 
 /* ---- gathering ---- */
@@ -73,6 +75,12 @@ static bool gather_here(struct settings *settings, const struct config *config, 
     settings->host = bytes_of_text(config->hostname);
     if (!is_hosted(config, settings->domain))
         return error_set(error, EX_DATAERR, "%.*s is not hosted here; mailboat domain add %.*s makes it so, and --host names another server", BYTES_ARG(settings->domain), BYTES_ARG(settings->domain));
+    if (dovecot_is_set_up(config)) {
+        settings->imap = config->mailboxes.imap;
+        settings->imaps = config->mailboxes.imaps;
+        settings->pop3 = config->mailboxes.pop3;
+        settings->pop3s = config->mailboxes.pop3s;
+    }
     for (size_t i = 0; i < config->listener_count; i++)
         if (config->listeners[i].role == ROLE_SUBMISSION && config->listeners[i].tls != TLS_NONE)
             add_door(settings, config->listeners[i].port, config->listeners[i].tls == TLS_IMPLICIT);
@@ -129,11 +137,26 @@ static void tell_password(const struct settings *settings, FILE *to, const char 
         fprintf(to, "%s%s\n", before, settings->provider != NULL ? settings->provider->password : "the one that the server's operator gave you");
 }
 
+/* Where mail is read: "IMAP        993, TLS from the first octet; 143, STARTTLS". */
+static void tell_reading(const char *name, uint16_t implicit, uint16_t starttls)
+{
+    if (implicit == 0 && starttls == 0)
+        return;
+    printf("%-11s ", name);
+    if (implicit != 0)
+        printf("%u, TLS from the first octet (\"SSL/TLS\")", (unsigned)implicit);
+    if (starttls != 0)
+        printf("%s%u, STARTTLS", implicit != 0 ? "; or " : "", (unsigned)starttls);
+    printf("\n");
+}
+
 static void tell_page(const struct settings *settings)
 {
     printf("Server      %.*s\n", BYTES_ARG(settings->host));
     for (size_t i = 0; i < settings->door_count; i++)
         printf("%-11s %u, %s\n", i == 0 ? "Port" : "  or", settings->doors[i].port, settings->doors[i].implicit ? "TLS from the first octet (\"SSL/TLS\")" : "STARTTLS (required)");
+    tell_reading("IMAP", settings->imaps, settings->imap);
+    tell_reading("POP3", settings->pop3s, settings->pop3);
     printf("User name   %.*s\n", BYTES_ARG(settings->user));
     if (settings->provider != NULL)
         printf("            (%s)\n", settings->provider->user);
@@ -152,6 +175,10 @@ static void tell_json(const struct settings *settings, const struct paste *paste
     for (size_t i = 0; i < settings->door_count; i++)
         json_array_append_new(ports, json_pack("{s:i, s:s}", "port", (int)settings->doors[i].port, "tls", settings->doors[i].implicit ? "implicit" : "starttls"));
     json_t *all = json_pack("{s:s%, s:s%, s:o}", "host", settings->host.at, settings->host.length, "user", settings->user.at, settings->user.length, "ports", ports);
+    const struct { const char *name; uint16_t port; } reading[] = {{"imap", settings->imap}, {"imaps", settings->imaps}, {"pop3", settings->pop3}, {"pop3s", settings->pop3s}};
+    for (size_t i = 0; i < ARRAY_LENGTH(reading); i++)
+        if (reading[i].port != 0)
+            json_object_set_new(all, reading[i].name, json_integer(reading[i].port));
     if (paste != NULL) {
         struct buffer text = {0};
         paste_write(paste, facts, &text);

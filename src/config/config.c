@@ -642,8 +642,10 @@ static bool check_send_as(const struct reading *reading)
 
 static bool check_mailboxes(const struct reading *reading)
 {
-    if (reading->config->mailboxes.deliver == DELIVER_LMTP)
-        return fail_at(reading, said_at(reading, "mailboxes.deliver"), "mailboxes.deliver: lmtp is not there yet in this version; use maildir");
+    struct bytes lmtp = bytes_of_text(reading->config->mailboxes.lmtp);
+    if (!bytes_starts_nocase(lmtp, "unix:/") || lmtp.length - strlen("unix:") > SOCKET_PATH_MAX)
+        return fail_at(reading, said_at(reading, "mailboxes.lmtp"), "mailboxes.lmtp: '%s' is not a socket; write unix: and its path, %d octets at most: unix:/run/dovecot/lmtp",
+                       reading->config->mailboxes.lmtp, SOCKET_PATH_MAX);
     return true;
 }
 

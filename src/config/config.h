@@ -16,6 +16,7 @@
 #include "server/session.h"
 
 enum deliver_how { DELIVER_MAILDIR, DELIVER_LMTP };
+enum { SOCKET_PATH_MAX = 107 }; /* octets (unix(7)) */
 enum resolver_dnssec { DNSSEC_AUTO, DNSSEC_REQUIRED, DNSSEC_OFF }; /* auto: where the resolvers pass it on */
 
 #define CONFIG_DEFAULT_FILE "/etc/mailboat/mailboat.conf"
@@ -61,7 +62,12 @@ struct config {
         uint16_t port;          /* of MX hosts; 25; another for tests */
         const char *ca_file;    /* CA certificates to trust instead of the system's */
     } relay;
-    struct { enum deliver_how deliver; const char *lmtp; } mailboxes;
+    struct {
+        enum deliver_how deliver;
+        const char *lmtp;    /* "unix:/run/dovecot/lmtp" */
+        const char *address; /* where IMAP and POP3 are served; NULL: everywhere */
+        uint16_t imap, imaps, pop3, pop3s; /* ports; 0: not served */
+    } mailboxes;
     struct {
         const char **servers; size_t server_count; /* "address" or "address:port"; default: the system's */
         enum resolver_dnssec dnssec;

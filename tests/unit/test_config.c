@@ -169,7 +169,7 @@ static void what_contradicts_itself_is_refused(void **state)
     REFUSED(BASE "relay: {via: smarthost}\n", 2, "smarthost", "host");
     REFUSED(BASE "relay: {via: smarthost, smarthost: {host: smtp.example.net, tls: none}}\n", 2, "none", "loopback");
     REFUSED(BASE "relay: {via: auto}\n", 2, "auto", "smarthost");
-    REFUSED(BASE "mailboxes: {deliver: lmtp}\n", 2, "lmtp", "maildir");
+    REFUSED(BASE "mailboxes: {deliver: lmtp, lmtp: run/lmtp}\n", 2, "run/lmtp", "unix:/run");
     REFUSED(BASE "listeners: [{port: 10587}]\n", 2, "10587", "role");
 }
 

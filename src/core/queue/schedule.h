@@ -20,6 +20,7 @@
 
 enum schedule_limit {
     SCHEDULE_CONCURRENCY_FIRST = 5, /* deliveries under way to a destination of which nothing is known */
+    SCHEDULE_LOCAL_RETRY_MS = 15 * 1000, /* when the server of the mailboxes is asked again that did not answer */
     SCHEDULE_CONCURRENCY_MAX = 20,  /* as many as it grows to */
     SCHEDULE_LOCAL_MAX = 100,       /* into mailboxes of ours */
     SCHEDULE_AWAY_MAX = 10000,      /* to all other destinations together */

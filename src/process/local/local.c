@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The local process: into mailboxes. All that arrives in a turn is written,
- * then synced together, then answered.
+ * then synced together, then answered; or it is handed to another program's
+ * LMTP server, where the configuration says so.
  */
 #include "child.h"
+#include "local/lmtp.h"
 #include "local/maildir.h"
 
 #include "client/session.h"
@@ -33,6 +35,8 @@ struct place {
 
 struct local {
     struct child *child;
+    struct lmtp lmtp;   /* with mailboxes.deliver: lmtp; else what follows */
+    bool by_lmtp;
     struct maildir maildir;
     struct place places[MAILDIR_BATCH_MAX];
     struct arrival *arrivals, **arrivals_end;
@@ -75,6 +79,10 @@ static void local_message(struct child *child, struct channel *from, enum ipc_ki
 {
     struct local *local = child->service_data;
     const struct ipc_deliver *deliver = &message->deliver;
+    if (kind == IPC_DELIVER && local->by_lmtp) {
+        lmtp_deliver(&local->lmtp, from, deliver, attached);
+        return;
+    }
     if (kind == IPC_DELIVER) {
         struct arrival *arrival = remember(local, from, deliver);
         struct maildir_message m = {.id = deliver->id, .arrived_ms = deliver->arrived_ms, .sender = deliver->envelope.sender, .content = deliver->content, .file = attached};
@@ -111,6 +119,8 @@ static void local_peer_lost(struct child *child, struct channel *peer)
     for (struct arrival *arrival = local->arrivals; arrival != NULL; arrival = arrival->next)
         if (arrival->from == peer)
             arrival->from = NULL;
+    if (local->by_lmtp)
+        lmtp_peer_lost(&local->lmtp, peer);
 }
 
 static bool local_open(struct child *child, struct error *error)
@@ -132,12 +142,21 @@ static bool local_open(struct child *child, struct error *error)
 
 static bool local_start(struct child *child, struct error *error)
 {
+    struct local *local = child->service_data;
+    local->by_lmtp = child->config->mailboxes.deliver == DELIVER_LMTP;
+    if (local->by_lmtp)
+        lmtp_start(&local->lmtp, child, child->config->mailboxes.lmtp);
     return true;
 }
 
 static void local_drain(struct child *child, bool quick)
 {
+    struct local *local = child->service_data;
     child_deafen(child);
+    if (local->by_lmtp) {
+        lmtp_drain(&local->lmtp);
+        return;
+    }
     local_turn(child); /* nothing is ever left over from one turn to the next */
     child_exit(child, EX_OK);
 }

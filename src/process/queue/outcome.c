@@ -103,13 +103,15 @@ static bool warning_due(const struct queue *queue, const struct fate *f)
     return queue->options.warn_after_ms > 0 && f->now_ms >= warn_ms && f->recipient->last.when_ms < warn_ms && !f->recipient->held;
 }
 
-static void defer(struct queue *queue, const struct fate *f, uint64_t random)
+static void defer(struct queue *queue, const struct fate *f, enum schedule_way way, uint64_t random)
 {
     const struct store_recipient *r = f->recipient;
     uint64_t due_ms = schedule_due_ms(&queue->options.retry, r->attempts + 1, random, f->now_ms, f->message->expires_ms);
     uint64_t greylist_ms = schedule_greylist_ms(r->attempts + 1, f->result.code, f->result.text);
     if (greylist_ms > 0 && f->now_ms + greylist_ms < due_ms)
         due_ms = f->now_ms + greylist_ms;
+    if (way == SCHEDULE_LOCAL && f->result.step < STEP_MAIL && f->now_ms + SCHEDULE_LOCAL_RETRY_MS < due_ms)
+        due_ms = f->now_ms + SCHEDULE_LOCAL_RETRY_MS; /* the mailboxes' server is down: not for long */
     struct store_reply last = {.when_ms = f->now_ms, .code = f->result.code, .enhanced = f->result.enhanced, .text = f->result.text, .peer = f->peer, .tls = f->tls};
     store_defer(queue->store, f->message->id, r->number, due_ms, r->attempts + 1, &last);
     log_fate(LOG_EVENT_INFO, "deferred", f, due_ms);
@@ -121,7 +123,7 @@ static bool decide(struct queue *queue, const struct fate *f, enum schedule_way 
     enum client_outcome outcome = (enum client_outcome)f->result.outcome;
     bool expired = outcome == OUTCOME_DEFERRED && f->now_ms >= f->message->expires_ms && !f->recipient->held;
     if (outcome == OUTCOME_DEFERRED && !expired) {
-        defer(queue, f, random);
+        defer(queue, f, way, random);
         *dsn = told(f, DSN_DELAYED);
         return warning_due(queue, f);
     }
@@ -218,7 +220,7 @@ static void apply_lookup(struct queue *queue, struct queue_delivery *d, uint64_t
             break;
         }
         fate.result = (struct delivery_result){.enhanced = BYTES("4.3.0"), .text = BYTES("the accounts cannot be asked now")};
-        defer(queue, &fate, queue_random(queue));
+        defer(queue, &fate, SCHEDULE_LOOKUP, queue_random(queue));
         break;
     }
 }

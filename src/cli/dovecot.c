@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#define _GNU_SOURCE
+#include "dovecot.h"
+
+#include "users.h"
+#include "write.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <limits.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+static const char sieve_plugin[] = "/usr/lib/dovecot/modules/lib90_sieve_plugin.so";
+
+const char *dovecot_program(void)
+{
+    static const char *const places[] = {"/usr/sbin/dovecot", "/usr/local/sbin/dovecot"};
+    for (size_t i = 0; i < ARRAY_LENGTH(places); i++)
+        if (access(places[i], X_OK) == 0)
+            return places[i];
+    return NULL;
+}
+
+bool dovecot_find(struct dovecot *dovecot, const struct config *config, struct error *error)
+{
+    *dovecot = (struct dovecot){0};
+    if (snprintf(dovecot->folder, sizeof dovecot->folder, "%s/dovecot", config->data_dir) > DOVECOT_FOLDER_MAX)
+        return error_set(error, EX_CONFIG, "data_dir: %s is too long for Dovecot's sockets; choose a folder of at most %d characters", config->data_dir,
+                         DOVECOT_FOLDER_MAX - (int)strlen("/dovecot"));
+    snprintf(dovecot->config, sizeof dovecot->config, "%s/dovecot.conf", dovecot->folder);
+    ssize_t length = readlink("/proc/self/exe", dovecot->program, sizeof dovecot->program - 1);
+    return length > 0 || error_set_errno(error, EX_OSERR, "cannot tell where this program is");
+}
+
+bool dovecot_is_set_up(const struct config *config)
+{
+    struct dovecot dovecot;
+    struct error error;
+    return dovecot_find(&dovecot, config, &error) && access(dovecot.config, F_OK) == 0;
+}
+
+/* ---- the text ---- */
+
+/* A value in quotes: what stands in it cannot end it. */
+static void add_quoted(struct buffer *out, const char *name, const char *value)
+{
+    buffer_add_format(out, "%s = \"", name);
+    for (; *value != '\0'; value++) {
+        if (*value == '"' || *value == '\\')
+            buffer_add_octet(out, '\\');
+        buffer_add_octet(out, *value == '\n' ? ' ' : *value);
+    }
+    buffer_add_text(out, "\"\n");
+}
+
+static void add_service(struct buffer *out, const char *name, uint16_t clear, uint16_t secured, bool alone)
+{
+    buffer_add_format(out, "service %s-login {\n  inet_listener %s {\n    port = %u\n  }\n  inet_listener %ss {\n    port = %u\n    ssl = yes\n  }\n%s}\n", name, name, (unsigned)clear,
+                      name, (unsigned)secured, alone ? "  chroot =\n" : "");
+}
+
+/* Without root everything runs as the one who starts it. */
+static void add_own_user(struct buffer *out)
+{
+    struct passwd *me = getpwuid(geteuid());
+    const char *name = me == NULL ? "nobody" : me->pw_name;
+    struct group *mine = getgrgid(getegid());
+    const char *group = mine == NULL ? "nogroup" : mine->gr_name;
+    buffer_add_format(out, "default_internal_user = %s\ndefault_login_user = %s\ndefault_internal_group = %s\nservice anvil {\n  chroot =\n}\nservice stats {\n  chroot =\n}\n", name, name,
+                      group);
+}
+
+/* Dovecot knows users by name only: where the one that delivers has none, everybody on this machine may. */
+static void add_lmtp(struct buffer *out, const char *path, struct user user)
+{
+    struct passwd *deliverer = getpwuid(user.uid);
+    buffer_add_format(out, "service lmtp {\n  unix_listener %s {\n    mode = %s\n", path, deliverer == NULL ? "0666" : "0600");
+    if (deliverer != NULL && geteuid() == 0)
+        buffer_add_format(out, "    user = %s\n", deliverer->pw_name);
+    buffer_add_text(out, "  }\n}\n");
+}
+
+bool dovecot_is_open_to_all(const struct config *config)
+{
+    return getpwuid(user_of(PROCESS_LOCAL, config->user).uid) == NULL;
+}
+
+static void add_config(struct buffer *out, const struct dovecot *dovecot, const struct config *config)
+{
+    bool root = geteuid() == 0;
+    struct user user = user_of(PROCESS_LOCAL, config->user);
+    const char *mail = config->data_dir;
+    buffer_add_text(out, "# Written by `mailboat mailboxes setup`, which writes it anew: what you add belongs into local.conf beside it.\n");
+    buffer_add_format(out, "protocols = imap pop3 lmtp\nbase_dir = %s/run\nlog_path = %s/log\n", dovecot->folder, dovecot->folder);
+    add_quoted(out, "listen", config->mailboxes.address == NULL ? "*, ::" : config->mailboxes.address);
+    add_quoted(out, "hostname", config->hostname);
+    buffer_add_format(out, "postmaster_address = postmaster@%s\n", config->domain_count > 0 ? config->domains[0] : config->hostname);
+    buffer_add_format(out, "\nssl = required\nssl_cert = <%s\nssl_key = <%s\nssl_min_protocol = TLSv1.2\ndisable_plaintext_auth = yes\n", config->tls.certificate, config->tls.key);
+    buffer_add_text(out, "\n# The accounts are Mailboat's, asked at each sign-in.\nauth_mechanisms = plain login\nauth_username_format = %Lu\nauth_cache_size = 0\n");
+    buffer_add_format(out, "passdb {\n  driver = checkpassword\n  args = %s checkpassword --config %s\n}\n", dovecot->program, config->file);
+    buffer_add_format(out, "userdb {\n  driver = static\n  args = uid=%u gid=%u home=%s/mail/%%Ld/%%Ln allow_all_users=yes\n}\n", (unsigned)user.uid, (unsigned)user.gid, mail);
+    if (root)
+        buffer_add_text(out, "service auth {\n  user = root\n}\n");
+    else
+        add_own_user(out);
+    buffer_add_format(out, "\nmail_location = maildir:%s/mail/%%Ld/%%Ln/Maildir\nfirst_valid_uid = %u\nfirst_valid_gid = %u\nrecipient_delimiter = +\n", mail, (unsigned)user.uid,
+                      (unsigned)user.gid);
+    buffer_add_text(out, "namespace inbox {\n  inbox = yes\n");
+    static const char *const folders[][2] = {{"Drafts", "Drafts"}, {"Sent", "Sent"}, {"Junk", "Junk"}, {"Trash", "Trash"}, {"Archive", "Archive"}};
+    for (size_t i = 0; i < ARRAY_LENGTH(folders); i++)
+        buffer_add_format(out, "  mailbox %s {\n    special_use = \\%s\n    auto = subscribe\n  }\n", folders[i][0], folders[i][1]);
+    buffer_add_text(out, "}\n\n");
+    add_service(out, "imap", config->mailboxes.imap, config->mailboxes.imaps, !root);
+    add_service(out, "pop3", config->mailboxes.pop3, config->mailboxes.pop3s, !root);
+    add_lmtp(out, config->mailboxes.lmtp + strlen("unix:"), user);
+    if (access(sieve_plugin, R_OK) == 0)
+        buffer_add_text(out, "\n# Each user's rules (RFC 5228) are ~/.dovecot.sieve beside the Maildir.\nprotocol lmtp {\n  mail_plugins = $mail_plugins sieve\n}\n"
+                             "plugin {\n  sieve = file:~/sieve;active=~/.dovecot.sieve\n}\n");
+    buffer_add_format(out, "\n!include_try %s/local.conf\n", dovecot->folder);
+}
+
+static bool make_folder(const char *path, struct error *error)
+{
+    if (mkdir(path, 0755) == 0 || errno == EEXIST)
+        return true;
+    return error_set_errno(error, errno == EACCES ? EX_NOPERM : EX_CANTCREAT, "cannot make the folder %s", path);
+}
+
+bool dovecot_write(const struct dovecot *dovecot, const struct config *config, struct error *error)
+{
+    struct buffer text = {0}, fresh = {0};
+    if (!make_folder(dovecot->folder, error))
+        return false;
+    add_config(&text, dovecot, config);
+    buffer_add_format(&fresh, "%s.new", dovecot->config);
+    int file = open(buffer_text(&fresh), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    bool done = file >= 0 && write_all(file, buffer_bytes(&text)) && fsync(file) == 0;
+    if (file >= 0)
+        close(file);
+    done = done && rename(buffer_text(&fresh), dovecot->config) == 0;
+    if (!done)
+        error_set_errno(error, EX_CANTCREAT, "cannot write %s", dovecot->config);
+    buffer_free(&text);
+    buffer_free(&fresh);
+    return done;
+}
+
+/* ---- running ---- */
+
+static _Noreturn void be_dovecot(const struct dovecot *dovecot, const char *word, int said)
+{
+    int nothing = open("/dev/null", O_RDWR | O_CLOEXEC);
+    dup2(nothing, STDIN_FILENO);
+    dup2(nothing, STDOUT_FILENO);
+    dup2(said, STDERR_FILENO);
+    execl(dovecot_program(), "dovecot", "-c", dovecot->config, word, (char *)NULL); /* word NULL: starts */
+    _exit(127);
+}
+
+/* Its exit code; -1 when it could not be run. What it said is passed on, and
+ * nothing of ours stays open in what goes on in the background. */
+static int run_dovecot(const struct dovecot *dovecot, const char *word)
+{
+    int ends[2], status = -1;
+    char said[2000];
+    if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0)
+        return -1;
+    pid_t child = fork();
+    if (child == 0)
+        be_dovecot(dovecot, word, ends[1]);
+    while (child > 0 && waitpid(child, &status, 0) < 0 && errno == EINTR)
+        continue;
+    ssize_t length = read(ends[0], said, sizeof said);
+    if (length > 0)
+        write_all(STDERR_FILENO, bytes_of(said, (size_t)length));
+    close(ends[0]);
+    close(ends[1]);
+    return child > 0 && WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+static bool is_running(const struct dovecot *dovecot)
+{
+    char path[600], text[32] = "";
+    snprintf(path, sizeof path, "%s/run/master.pid", dovecot->folder);
+    int file = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t length = file < 0 ? 0 : read(file, text, sizeof text - 1);
+    if (file >= 0)
+        close(file);
+    long pid = length > 0 ? strtol(text, NULL, 10) : 0;
+    return pid > 1 && (kill((pid_t)pid, 0) == 0 || errno == EPERM);
+}
+
+bool dovecot_start(const struct dovecot *dovecot, bool *started, struct error *error)
+{
+    if (dovecot_program() == NULL)
+        return error_set(error, EX_UNAVAILABLE, "Dovecot is not installed; on Debian: apt install dovecot-imapd dovecot-pop3d dovecot-lmtpd");
+    *started = !is_running(dovecot);
+    if (run_dovecot(dovecot, *started ? NULL : "reload") == 0)
+        return true;
+    return error_set(error, EX_UNAVAILABLE, "Dovecot does not %s; it says why above, or in %s/log", *started ? "start" : "reload", dovecot->folder);
+}
+
+bool dovecot_stop(const struct dovecot *dovecot, struct error *error)
+{
+    if (dovecot_program() == NULL || !is_running(dovecot) || run_dovecot(dovecot, "stop") == 0)
+        return true;
+    return error_set(error, EX_UNAVAILABLE, "Dovecot does not stop; see %s/log", dovecot->folder);
+}

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * lmtp: hands local mail to another program's LMTP server (RFC 2033) on a
+ * Unix socket, Dovecot's for one. A courier is one connection: it carries
+ * message after message while there are any, is kept a moment for the next,
+ * then says goodbye. At most LMTP_COURIERS_MAX of them; what comes meanwhile
+ * waits its turn (the queue gives SCHEDULE_LOCAL_MAX at once).
+ *
+ * Each recipient has a reply of its own. Where nobody listens, all of them
+ * wait: that is never the recipient's fault.
+ */
+#ifndef MAILBOAT_LOCAL_LMTP_H
+#define MAILBOAT_LOCAL_LMTP_H
+
+#include "child.h"
+#include "client/session.h"
+
+enum lmtp_limit {
+    LMTP_COURIERS_MAX = 20,
+    LMTP_IDLE_MS = 3 * 1000,
+    LMTP_MESSAGES_MAX = 1000,      /* on one connection */
+    LMTP_CONNECT_MS = 10 * 1000,
+    LMTP_DRAIN_MS = 10 * 1000,     /* for what is under way when the process ends */
+};
+
+struct letter;
+struct courier;
+
+struct lmtp {
+    struct child *child;
+    const char *path;                    /* of the socket */
+    struct courier *couriers, *idle;     /* all; those that wait for more */
+    size_t courier_count, busy_count;
+    struct letter *waiting, **waiting_end;
+    struct timer drained;
+    bool draining;
+};
+
+/* `path`: "unix:/run/dovecot/lmtp". */
+void lmtp_start(struct lmtp *lmtp, struct child *child, const char *path);
+/* `content` is a descriptor, now lmtp's, or -1 where it is inline. */
+void lmtp_deliver(struct lmtp *lmtp, struct channel *from, const struct ipc_deliver *deliver, int content);
+/* Answers for this peer have nowhere to go any more. */
+void lmtp_peer_lost(struct lmtp *lmtp, const struct channel *peer);
+/* Ends when what is under way has its answer, child_exit() then. */
+void lmtp_drain(struct lmtp *lmtp);
+
+#endif

@@ -1,0 +1,230 @@
+# SPDX-License-Identifier: Apache-2.0
+"""People read their mail: Dovecot serves the mailboxes by IMAP and POP3, with
+Mailboat's accounts, and takes mail for them by LMTP."""
+import imaplib
+import json
+import os
+import poplib
+import shutil
+import signal
+import socketserver
+import ssl
+import subprocess
+import threading
+
+import pytest
+
+from mailboat import PATIENCE, free_port, smtp, until
+from peers import wait_for_port
+
+ADA, BOB, PASSWORD = "ada@example.org", "bob@example.org", "secret-of-both"
+pytestmark = pytest.mark.skipif(shutil.which("dovecot", path="/usr/sbin:/usr/bin") is None, reason="Dovecot is not installed")
+
+
+class Mailboxes:
+    """A server whose mailboxes Dovecot serves, on free ports."""
+
+    def __init__(self, mailboat, folder, deliver="lmtp", extra=""):
+        self.ports = {name: free_port() for name in ("imap", "imaps", "pop3", "pop3s")}
+        self.socket = folder / "lmtp"
+        ports = ", ".join(f"{name}: {port}" for name, port in self.ports.items())
+        self.server = mailboat(extra=f"mailboxes: {{deliver: {deliver}, lmtp: \"unix:{self.socket}\", address: 127.0.0.1, {ports}}}\n{extra}")
+        for user in (ADA, BOB):
+            self.server.add_user(user, PASSWORD)
+        self.context = ssl.create_default_context(cafile=self.server.ca)
+
+    def start(self):
+        folder = self.server.data / "dovecot"
+        folder.mkdir(exist_ok=True)
+        (folder / "local.conf").write_text("auth_failure_delay = 0\nservice anvil {\n  unix_listener anvil-auth-penalty {\n    mode = 0\n  }\n}\n")
+        told = json.loads(self.server.cli("mailboxes", "setup", "--json").stdout)
+        assert told["ports"] == self.ports and told["installed"] and not told["started"]
+        self.process = subprocess.Popen(["/usr/sbin/dovecot", "-F", "-c", told["config"]], start_new_session=True)
+        wait_for_port(self.ports["imaps"])
+
+    def stop(self):
+        os.killpg(self.process.pid, signal.SIGKILL)  # it takes its time when it is asked
+        self.process.wait()
+
+    def imap(self, user=ADA, password=PASSWORD, secured=True):
+        if secured:
+            client = imaplib.IMAP4_SSL("localhost", self.ports["imaps"], ssl_context=self.context, timeout=PATIENCE)
+        else:
+            client = imaplib.IMAP4("localhost", self.ports["imap"], timeout=PATIENCE)
+            client.starttls(self.context)
+        client.login(user, password)
+        return client
+
+    def pop3(self, user=ADA, password=PASSWORD):
+        client = poplib.POP3_SSL("localhost", self.ports["pop3s"], context=self.context, timeout=PATIENCE)
+        client.user(user)
+        client.pass_(password)
+        return client
+
+    def send(self, *to, subject="hello", text="Grüße\r\n"):
+        with smtp(self.server, 587, user=ADA, password=PASSWORD) as client:
+            client.sendmail(ADA, list(to), f"From: {ADA}\r\nSubject: {subject}\r\n\r\n{text}".encode())
+
+    def inbox(self, user=ADA):
+        with self.imap(user) as client:
+            client.select("INBOX", readonly=True)
+            found = client.search(None, "ALL")[1][0].split()
+            return [client.fetch(number, "(BODY.PEEK[])")[1][0][1] for number in found]
+
+
+@pytest.fixture
+def mailboxes(mailboat, tmp_path_factory):
+    made = []
+
+    def make(**options):
+        folder = tmp_path_factory.mktemp("s")
+        os.chmod(folder, 0o755)
+        for parent in folder.parents:
+            if str(parent).startswith("/tmp/"):
+                os.chmod(parent, parent.stat().st_mode | 0o011)
+        made.append(Mailboxes(mailboat, folder, **options))
+        made[-1].start()
+        return made[-1]
+    yield make
+    for each in made:
+        each.stop()
+
+
+@pytest.mark.parametrize("deliver", ["lmtp", "maildir"])
+def test_what_arrives_is_read_by_imap_and_pop3(mailboxes, deliver):
+    boxes = mailboxes(deliver=deliver)
+    boxes.send(ADA, BOB)
+    boxes.send("ada+tag@example.org")
+    until(lambda: len(boxes.inbox(ADA)) == 2 and len(boxes.inbox(BOB)) == 1)
+    for user, count in ((ADA, 2), (BOB, 1)):
+        letters = boxes.inbox(user)
+        assert len(letters) == count and all("Grüße".encode() in m and b"Return-Path: <ada@example.org>" in m for m in letters)
+    client = boxes.pop3(BOB)
+    assert client.stat()[0] == 1 and b"Subject: hello" in client.retr(1)[1]
+    client.quit()
+    with boxes.imap(secured=False) as client:
+        assert client.select("INBOX")[1] == [b"2"]
+
+
+def test_passwords_are_mailboats_and_change_at_once(mailboxes):
+    boxes = mailboxes()
+    with pytest.raises(imaplib.IMAP4.error):
+        boxes.imap(password="wrong")
+    with pytest.raises(imaplib.IMAP4.error):
+        boxes.imap(user="nobody@example.org")
+    secret = boxes.server.cli("key", "add", ADA, "--name", "phone").stdout.split()[-1]
+    boxes.imap(password=secret).logout()
+    boxes.server.cli("user", "passwd", ADA, "--password-stdin", text_input="another secret\n")
+    boxes.imap(password="another secret").logout()
+    with pytest.raises(imaplib.IMAP4.error):
+        boxes.imap(password=PASSWORD)
+    boxes.server.cli("user", "disable", BOB)
+    with pytest.raises(imaplib.IMAP4.error):
+        boxes.imap(user=BOB)
+
+
+def test_while_dovecot_is_down_mail_waits_and_nothing_bounces(mailboxes):
+    boxes = mailboxes()
+    boxes.stop()
+    boxes.send(ADA, subject="late")
+    line = boxes.server.wait_log("deferred", f"to={ADA}")[0]
+    assert "the LMTP server at" in line
+    boxes.start()
+    boxes.server.cli("queue", "retry", "--all")
+    until(lambda: len(boxes.inbox()) == 1)
+    assert [b"Subject: late" in m for m in boxes.inbox()] == [True]
+    assert not boxes.server.lines("bounced")
+
+
+def test_a_large_message_and_many(mailboxes):
+    boxes = mailboxes()
+    boxes.send(ADA, subject="large", text=("x" * 70 + "\r\n.\r\n") * 50000)
+    for number in range(50):
+        boxes.send(BOB, subject=str(number))
+    until(lambda: len(boxes.inbox()) == 1 and len(boxes.inbox(BOB)) == 50)
+    assert ("x" * 70 + "\r\n.\r\n").encode() * 50000 in boxes.inbox()[0]
+    assert len(boxes.inbox(BOB)) == 50 and boxes.server.queue_count() == 0
+
+
+def test_clients_that_others_wrote(mailboxes, tmp_path):
+    boxes = mailboxes()
+    boxes.send(ADA, subject="for curl")
+    until(lambda: boxes.inbox())
+    got = subprocess.run(["curl", "-sS", "--cacert", boxes.server.ca, "--user", f"{ADA}:{PASSWORD}", f"imaps://localhost:{boxes.ports['imaps']}/INBOX;MAILINDEX=1"],
+                         capture_output=True, text=True, timeout=PATIENCE)
+    assert "Subject: for curl" in got.stdout, got.stderr
+    if shutil.which("mbsync") is None:
+        pytest.skip("mbsync is not installed")
+    (tmp_path / "rc").write_text(f"IMAPStore far\nHost localhost\nPort {boxes.ports['imaps']}\nUser {ADA}\nPass {PASSWORD}\nSSLType IMAPS\nCertificateFile {boxes.server.ca}\n\n"
+                                 f"MaildirStore near\nInbox {tmp_path}/inbox\n\nChannel all\nFar :far:\nNear :near:\nCreate Near\nSyncState *\n")
+    subprocess.run(["mbsync", "-c", tmp_path / "rc", "all"], check=True, capture_output=True, timeout=PATIENCE)
+    assert any(b"Subject: for curl" in p.read_bytes() for p in (tmp_path / "inbox").rglob("*") if p.is_file())
+
+
+def test_it_is_started_reloaded_and_stopped(mailboat, tmp_path):
+    port = free_port()
+    server = mailboat(extra=f"mailboxes: {{address: 127.0.0.1, imap: 0, imaps: {port}, pop3: 0, pop3s: 0, lmtp: \"unix:{tmp_path}/lmtp\"}}\n")
+    try:
+        assert "Dovecot runs now" in server.cli("mailboxes", "setup", "--start").stdout
+        wait_for_port(port)
+        assert "has read it anew" in server.cli("mailboxes", "setup", "--start").stdout
+        assert f"{port}, TLS from the first octet" in server.cli("settings", ADA).stdout
+    finally:
+        server.cli("mailboxes", "stop")
+    with pytest.raises(OSError):
+        imaplib.IMAP4_SSL("127.0.0.1", port, timeout=PATIENCE)
+
+
+# ---- another LMTP server: replies a recipient ----
+
+class Picky(socketserver.StreamRequestHandler):
+    """Bob's mailbox is full, Eve's is gone."""
+
+    def handle(self):
+        replies, to = {BOB: b"452 4.2.2 quota exceeded", "eve@example.org": b"550 5.1.1 gone"}, []
+        self.wfile.write(b"220 lmtp\r\n")
+        for line in self.rfile:
+            verb = line[:4].upper()
+            if verb == b"RCPT":
+                to.append(line.split(b"<")[1].split(b">")[0].decode())
+            if verb == b"DATA":
+                self.wfile.write(b"354 go\r\n")
+                while self.rfile.readline() not in (b".\r\n", b""):
+                    pass
+                for recipient in to:
+                    self.wfile.write(replies.get(recipient, b"250 2.0.0 saved") + b"\r\n")
+                to = []
+            elif verb == b"QUIT":
+                self.wfile.write(b"221 bye\r\n")
+                return
+            else:
+                self.wfile.write(b"250-lmtp\r\n250-PIPELINING\r\n250 ENHANCEDSTATUSCODES\r\n" if verb == b"LHLO" else b"250 ok\r\n")
+
+
+def test_each_recipient_has_a_reply_of_its_own(mailboat, tmp_path):
+    path = tmp_path / "lmtp"
+    for parent in (tmp_path, *tmp_path.parents):
+        if str(parent).startswith("/tmp/"):
+            os.chmod(parent, parent.stat().st_mode | 0o011)
+    with socketserver.ThreadingUnixStreamServer(str(path), Picky) as peer:
+        os.chmod(path, 0o666)
+        threading.Thread(target=peer.serve_forever, daemon=True).start()
+        server = mailboat(extra=f"mailboxes: {{deliver: lmtp, lmtp: \"unix:{path}\"}}\n")
+        for user in (ADA, BOB, "eve@example.org"):
+            server.add_user(user, PASSWORD)
+        with smtp(server, 587, user=ADA, password=PASSWORD) as client:
+            client.sendmail(ADA, [ADA, BOB, "eve@example.org"], f"From: {ADA}\r\nSubject: three\r\n\r\nhi\r\n")
+        server.wait_log("delivered", f"to={ADA}", "status=2.0.0", 'reason=saved')
+        server.wait_log("deferred", f"to={BOB}", "status=4.2.2")
+        server.wait_log("bounced", "to=eve@example.org", "status=5.1.1")
+        peer.shutdown()
+
+
+def test_bad_words(mailboat, tmp_path):
+    server = mailboat(extra="mailboxes: {imap: 20143}\n")
+    told = server.cli("mailboxes", check=False)
+    assert told.returncode == 64 and told.stderr.count("\n") == 1
+    told = server.cli("mailboxes", "setup", "--start", "now", check=False)
+    assert told.returncode == 64
+    told = server.cli("checkpassword", check=False)
+    assert told.returncode == 64 and "program" in told.stderr
