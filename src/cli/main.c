@@ -11,7 +11,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-extern const struct command alias_command, checkpassword_command, config_command, demo_command, doctor_command, domain_command, explain_command, key_command, mailboxes_command, ports_command,
+extern const struct command alias_command, checkpassword_command, config_command, demo_command, dns_command, doctor_command, domain_command, explain_command, key_command, mailboxes_command, ports_command,
     queue_command, send_command, sendmail_command, serve_command, settings_command, user_command;
 
 const struct command *const commands[] = {
@@ -22,6 +22,7 @@ const struct command *const commands[] = {
     &settings_command,
     &config_command,
     &domain_command,
+    &dns_command,
     &user_command,
     &alias_command,
     &key_command,

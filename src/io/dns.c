@@ -157,12 +157,12 @@ static uint16_t read_u16(struct bytes data, size_t at)
 }
 
 /* MX and SRV: numbers, then a name. */
-static bool read_host(struct dns_record *record, struct arena *arena, bool srv, struct bytes data)
+/* `numbers`: octets of them before the name: 6 in SRV, 2 in MX, 0 in PTR. */
+static bool read_host(struct dns_record *record, struct arena *arena, size_t numbers, struct bytes data)
 {
     struct buffer name = {0};
-    size_t numbers = srv ? 6 : 2;
-    bool fine = data.length > numbers && read_name(bytes_from(data, numbers), &name);
-    record->preference = fine ? read_u16(data, 0) : 0;
+    bool srv = numbers == 6, fine = data.length > numbers && read_name(bytes_from(data, numbers), &name);
+    record->preference = fine && numbers > 0 ? read_u16(data, 0) : 0;
     record->weight = fine && srv ? read_u16(data, 2) : 0;
     record->port = fine && srv ? read_u16(data, 4) : 0;
     record->name = arena_copy(arena, buffer_bytes(&name));
@@ -213,8 +213,9 @@ static void read_record(struct dns_answer *answer, struct arena *arena, enum dns
     switch (type) {
     case DNS_A: fine = read_address(record, 4, data); break;
     case DNS_AAAA: fine = read_address(record, 16, data); break;
-    case DNS_MX: fine = read_host(record, arena, false, data); break;
-    case DNS_SRV: fine = read_host(record, arena, true, data); break;
+    case DNS_MX: fine = read_host(record, arena, 2, data); break;
+    case DNS_PTR: fine = read_host(record, arena, 0, data); break;
+    case DNS_SRV: fine = read_host(record, arena, 6, data); break;
     case DNS_TXT: fine = read_strings(record, arena, data); break;
     case DNS_TLSA: fine = read_tlsa(record, data); break;
     }

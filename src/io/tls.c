@@ -331,3 +331,20 @@ const char *tls_certificate_name(enum tls_certificate verdict)
     static const char *const names[] = {"valid", "expired", "not-yet-valid", "other-name", "self-signed", "unknown-issuer", "invalid", "none", "tlsa-mismatch"};
     return names[verdict];
 }
+
+/* ---- what is published of a certificate ---- */
+
+bool tls_key_digest(const char *certificate_file, uint8_t digest[TLS_KEY_DIGEST], struct error *error)
+{
+    FILE *file = fopen(certificate_file, "re");
+    if (file == NULL)
+        return error_set_errno(error, EX_NOINPUT, "cannot read the certificate %s", certificate_file);
+    X509 *certificate = PEM_read_X509(file, NULL, NULL, NULL);
+    unsigned char *key = NULL;
+    int length = certificate == NULL ? 0 : i2d_X509_PUBKEY(X509_get_X509_PUBKEY(certificate), &key);
+    bool done = length > 0 && EVP_Digest(key, (size_t)length, digest, NULL, EVP_sha256(), NULL) == 1;
+    OPENSSL_free(key);
+    X509_free(certificate);
+    fclose(file);
+    return done || error_set(error, EX_DATAERR, "%s holds no certificate in PEM form", certificate_file);
+}

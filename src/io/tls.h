@@ -42,6 +42,10 @@ SSL_SESSION *tls_session_take(struct tls_context *context, struct bytes key, lon
  * writes them as PEM; files are 0600 for the key and 0644. */
 bool tls_make_self_signed(const char *hostname, const char *certificate_file, const char *key_file, struct error *error);
 
+/* The SHA-256 of the key of the first certificate in a PEM file: TLSA 3 1 1 (RFC 6698, RFC 7671 5.1). */
+enum { TLS_KEY_DIGEST = 32 };
+bool tls_key_digest(const char *certificate_file, uint8_t digest[TLS_KEY_DIGEST], struct error *error);
+
 /* How a peer's certificate was judged, in the words of the verdicts. */
 enum tls_certificate {
     TLS_CERTIFICATE_VALID, TLS_CERTIFICATE_EXPIRED, TLS_CERTIFICATE_NOT_YET_VALID, TLS_CERTIFICATE_OTHER_NAME,

@@ -137,14 +137,25 @@ zone:
   name: example.test
   zonefile: example.test.zone
 """)
-        self.start(self.server, "nsd", "-d", "-c", self.folder / "nsd.conf", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.start_nsd()
         self.start(self.server, "dnsmasq", "-k", "-C", "/dev/null", "-R", "-h", "--user=root", "--pid-file=", "--bind-interfaces", f"--listen-address={SERVER}",
                    "--server=/example.test/127.0.0.1#5300", "--cache-size=0", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         self.wait_port(53)
 
-    def wait_port(self, port, where=None):
+    def start_nsd(self):
+        self.nsd = self.start(self.server, "nsd", "-d", "-c", self.folder / "nsd.conf", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def change_zone(self, zone):
+        """From now on DNS says this."""
+        (self.folder / "example.test.zone").write_text(zone)
+        self.nsd.terminate()
+        self.nsd.wait()
+        self.start_nsd()
+        self.wait_port(5300, address="127.0.0.1")
+
+    def wait_port(self, port, where=None, address=SERVER):
         """Until the port answers on the server, whatever stands in between for others."""
-        code = f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); from peers import wait_for_port; wait_for_port({port}, '{SERVER}')"
+        code = f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); from peers import wait_for_port; wait_for_port({port}, '{address}')"
         self.run(sys.executable, "-c", code, where=where or self.server, check=True)
 
     def mailboat(self, folder, certificates, **options):

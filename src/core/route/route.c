@@ -41,8 +41,7 @@ static size_t read_groups(struct bytes run, uint8_t *octets)
     return length;
 }
 
-/* A checked literal's address (host_is_ipv6 and host_is_ipv4 have seen it). */
-static struct route_address literal_address(struct bytes text)
+struct route_address route_literal(struct bytes text)
 {
     struct route_address address = {.six = bytes_find(text, ':') != SIZE_MAX};
     if (!address.six) {
@@ -106,7 +105,7 @@ void route_start(struct route *route, struct bytes domain, struct bytes self, bo
     if (!bracketed && !bare)
         return;
     host->status[SIX] = host->status[FOUR] = DNS_FOUND;
-    host->addresses[host->address_count++] = literal_address(host->name);
+    host->addresses[host->address_count++] = route_literal(host->name);
 }
 
 void route_free(struct route *route)

@@ -20,7 +20,7 @@ enum route_limit {
     ROUTE_ADDRESSES_MAX = 16, /* of one host */
 };
 
-enum dns_type { DNS_A = 1, DNS_MX = 15, DNS_TXT = 16, DNS_AAAA = 28, DNS_SRV = 33, DNS_TLSA = 52 };
+enum dns_type { DNS_A = 1, DNS_PTR = 12, DNS_MX = 15, DNS_TXT = 16, DNS_AAAA = 28, DNS_SRV = 33, DNS_TLSA = 52 };
 enum dns_status {
     DNS_UNKNOWN,        /* not asked yet */
     DNS_FOUND,
@@ -33,7 +33,7 @@ enum dns_status {
 struct dns_record {
     uint16_t preference;  /* MX; SRV: priority */
     uint16_t weight, port; /* SRV (RFC 2782) */
-    struct bytes name;    /* MX, SRV: the host, without its final dot; "" is the null MX, or a service that is not there */
+    struct bytes name;    /* MX, SRV, PTR: the host, without its final dot; "" is the null MX, or a service that is not there */
     uint8_t address[16];  /* A (4 octets), AAAA (16) */
     struct bytes data;    /* TXT: its strings as one (RFC 7208 3.3); TLSA: what the certificate must match */
     uint8_t usage, selector, matching; /* TLSA (RFC 6698 2.1) */
@@ -52,6 +52,9 @@ struct route_address {
     uint8_t octets[16];
     bool six;
 };
+
+/* The address that a text names which host_is_ipv4() or host_is_ipv6() has seen. */
+struct route_address route_literal(struct bytes text);
 
 struct route_host {
     struct bytes name;
