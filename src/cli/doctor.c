@@ -2,8 +2,10 @@
 /*
  * doctor: can this machine send mail? Tries outgoing 25, 587, 465 and 2525 at
  * the same time, sees whether it stands in a cloud that is known to block
- * some of them, and says what to do.
+ * some of them, and says what to do. Where Mailboat is configured: is it in
+ * order as a mail server (health.c)?
  */
+#include "health.h"
 #include "options.h"
 #include "port/facts.h"
 #include "port/networks.h"
@@ -40,6 +42,7 @@ struct examination {
     size_t count, decided;
     char vendor[512];
     const struct network *cloud;
+    struct health health;      /* of the server; empty where none is configured */
 };
 
 /* ---- asking ---- */
@@ -158,6 +161,14 @@ static void advise(const struct examination *e, struct buffer *out)
         buffer_add_text(out, "No mail leaves this machine by SMTP: ask its provider to open a port, or use a service's HTTPS interface");
 }
 
+static bool is_ill(const struct examination *e)
+{
+    for (size_t i = 0; i < e->health.count; i++)
+        if (e->health.symptoms[i].how == HEALTH_ILL)
+            return true;
+    return false;
+}
+
 /* ---- telling ---- */
 
 static void print(const struct examination *e)
@@ -168,6 +179,14 @@ static void print(const struct examination *e)
         printf("  %-5u %-12s %-28s %s\n", (unsigned)e->probes[i].port, state_of(&e->probes[i]), e->probes[i].host, reason_of(&e->probes[i]));
     if (e->cloud != NULL)
         printf("this machine\n  runs at %s, which blocks some outgoing ports by default; lifted: %s (mailboat ports --explain \"%s\")\n", e->cloud->name, e->cloud->lifted, e->cloud->name);
+    if (e->health.count > 0)
+        printf("this server\n");
+    for (size_t i = 0; i < e->health.count; i++) {
+        const struct symptom *s = &e->health.symptoms[i];
+        printf("  %-5s %-20s %s\n", health_word(s), s->what, s->words);
+        if (s->mend != NULL)
+            printf("        -> %s\n", s->mend);
+    }
     advise(e, &words);
     printf("-> %s\n", buffer_text(&words));
     buffer_free(&words);
@@ -182,6 +201,12 @@ static void print_json(const struct examination *e)
                                                is_open(&e->probes[i]), "reason", reason_of(&e->probes[i])));
     advise(e, &words);
     json_t *facts = json_pack("{s:o, s:s, s:s*, s:s}", "outgoing", ports, "machine", e->vendor, "cloud", e->cloud == NULL ? NULL : e->cloud->name, "advice", buffer_text(&words));
+    json_t *server = json_array();
+    for (size_t i = 0; i < e->health.count; i++) {
+        const struct symptom *s = &e->health.symptoms[i];
+        json_array_append_new(server, json_pack("{s:s, s:s, s:s, s:s*}", "what", s->what, "state", health_word(s), "words", s->words, "mend", s->mend));
+    }
+    json_object_set_new(facts, "server", server);
     json_dumpf(facts, stdout, JSON_COMPACT | JSON_PRESERVE_ORDER);
     putchar('\n');
     json_decref(facts);
@@ -210,7 +235,7 @@ static bool add_target(struct examination *e, struct target *target, const char 
     return true;
 }
 
-static int examine(struct examination *e, const char *ca_file, bool json)
+static int examine(struct examination *e, const struct config *config, const char *ca_file, bool json)
 {
     struct error error = {0};
     read_vendor(e);
@@ -220,11 +245,14 @@ static int examine(struct examination *e, const char *ca_file, bool json)
     if (e->dns == NULL || !loop_start(&e->loop, &error) || !dns_start(e->dns, &e->loop, &error))
         return command_fail(&doctor_command, &error);
     start(e);
+    if (config != NULL)
+        health_examine(&e->health, config);
     if (json)
         print_json(e);
     else
         print(e);
-    int exit_code = any_open(e, true) || any_open(e, false) ? EX_OK : EX_UNAVAILABLE;
+    int exit_code = (any_open(e, true) || any_open(e, false)) && !is_ill(e) ? EX_OK : EX_UNAVAILABLE;
+    health_free(&e->health);
     for (size_t i = 0; i < e->count; i++)
         dialing_end(&e->probes[i].dialing);
     dns_close(e->dns);
@@ -238,11 +266,12 @@ static int run(int argc, char **argv)
     static struct option_list targets;
     static struct target read[PROBES_MAX];
     bool json = false;
-    const char *ca_file = NULL;
+    const char *ca_file = NULL, *config_file = NULL;
+    struct config config;
     struct arguments arguments;
     struct error error = {0};
     struct examination e = {.probes = memory_new(PROBES_MAX * sizeof(struct probe))};
-    const struct option_rule rules[] = {{OPTION_LIST, "target", 0, &targets}, {OPTION_TEXT, "ca-file", 0, &ca_file}, {OPTION_FLAG, "json", 0, &json}, {OPTION_END, NULL, 0, NULL}};
+    const struct option_rule rules[] = {{OPTION_LIST, "target", 0, &targets}, {OPTION_TEXT, "ca-file", 0, &ca_file}, {OPTION_TEXT, "config", 'c', &config_file}, {OPTION_FLAG, "json", 0, &json}, {OPTION_END, NULL, 0, NULL}};
     int exit_code = EX_OK;
     targets.count = 0;
     if (!options_read(&doctor_command, argc, argv, rules, &arguments))
@@ -257,8 +286,13 @@ static int run(int argc, char **argv)
     for (size_t i = 0; targets.count == 0 && i < ARRAY_LENGTH(usual); i++)
         add(&e, usual[i].port, usual[i].host);
     command_end_on_interrupt();
+    bool configured = exit_code == EX_OK && (config_file != NULL || targets.count == 0) && config_load_as_anybody(&config, config_file, &error);
+    if (!configured && config_file != NULL && exit_code == EX_OK)
+        exit_code = command_fail(&doctor_command, &error);
     if (exit_code == EX_OK)
-        exit_code = examine(&e, ca_file, json);
+        exit_code = examine(&e, configured ? &config : NULL, ca_file, json);
+    if (configured)
+        config_free(&config);
     free(e.probes);
     return exit_code;
 }
@@ -269,11 +303,14 @@ const struct command doctor_command = {
     .help = "usage: mailboat doctor [--target HOST[:PORT]]... [--json]\n\n"
             "Tries to reach the ports 25, 587, 465 and 2525 outside at the same time, in six\n"
             "seconds at most, sees whether this machine stands in a cloud that is known to\n"
-            "block some of them, and says what to do. Nothing is sent, nobody signs in.\n\n"
+            "block some of them, and says what to do. Nothing is sent, nobody signs in.\n"
+            "Where a server is configured here, its ports, certificate, clock, disk, Dovecot\n"
+            "and each domain's DNS records are looked at too.\n\n"
             "      --target HOST   tries this server; default: well-known public mail servers\n"
+            "  -c, --config FILE   the server's configuration; default /etc/mailboat/mailboat.conf\n"
             "      --ca-file FILE  CA certificates to trust instead of the system's\n"
             "      --json          facts for programs\n\n"
-            "exit codes: 0 mail can leave by some port, 69 by none\n\n"
+            "exit codes: 0 mail can leave by some port, 69 by none, or the server needs mending\n\n"
             "example: mailboat doctor\n",
     .run = run,
 };

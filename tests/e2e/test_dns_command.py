@@ -96,3 +96,16 @@ def test_what_is_no_domain_is_said_in_one_line(place, domain, code):
 def test_a_domain_of_others_is_printed_with_a_word(place):
     done = ask(place, "elsewhere.test")
     assert done.returncode == 0 and "not hosted here" in done.stderr and "elsewhere.test. IN MX" in done.stdout
+
+
+def test_doctor_looks_at_the_server_too(place):
+    nets, config = place
+    lines, _ = records(place)
+    nets.change_zone("$ORIGIN example.test.\n$TTL 60\n" + ZONE_HEAD + "\n".join(line for line in lines if " MX " not in line) + "\n")
+    done = nets.run(PROGRAM, "doctor", "--target", "192.0.2.9:25", "--json", "--config", config, where=nets.server)
+    found = {s["what"]: s for s in json.loads(done.stdout)["server"]}
+    assert done.returncode == 69
+    assert found["port 587"]["state"] == "mend" and found["port 587"]["words"] == "nobody listens" and "serve" in found["port 587"]["mend"]
+    assert found["certificate"]["state"] == "mend" and "mx.example.test" in found["certificate"]["words"]
+    assert "MX missing" in found["DNS of example.test"]["words"] and "--check" in found["DNS of example.test"]["mend"]
+    assert "clock" in found and "data folder" in found
