@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "node.h"
 
+#include "rude.h"
+
 #include <assert.h>
 #include <stdlib.h>
 
@@ -230,7 +232,10 @@ static void connected(struct carrier *carrier)
     *carrier->end = (struct end){.link = link, .other = &link->ends[1], .on_input = far_input, .on_end = far_ended, .owner = carrier};
     carrier->given = false;
     delivery_connected(&carrier->delivery);
-    server_open(&node->far[which - 1], &link->ends[1]);
+    if (world_chance(node->world, 150))
+        rude_open(node->letters, &link->ends[1]);
+    else
+        server_open(&node->far[which - 1], &link->ends[1]);
 }
 
 /* What DNS or connecting brings, after a while. */

@@ -112,15 +112,25 @@ struct client_result client_result_said(struct arena *arena, enum client_step st
     return (struct client_result){.outcome = outcome, .step = step, .enhanced = bytes_of_text(enhanced), .text = arena_copy(arena, text)};
 }
 
+static bool waits_to_be_pulled(const struct client_state *state, enum client_action_kind action)
+{
+    for (size_t i = 0; i < state->action_count; i++)
+        if (state->actions[i] == action)
+            return true;
+    return false;
+}
+
 void client_fail(struct client_session *session, struct client_result why)
 {
     struct client_state *state = session->state;
     if (state->phase == PHASE_OVER)
         return;
-    bool in_transaction = state->phase > PHASE_READY && state->phase < PHASE_RSET;
+    bool in_transaction = state->phase > PHASE_READY && state->phase <= PHASE_RSET, sent = waits_to_be_pulled(state, CLIENT_SENT);
     state->phase = PHASE_OVER;
     state->action_count = 0;
     state->failure = why;
+    if (sent) /* what was decided stays decided */
+        client_push(session, CLIENT_SENT);
     if (in_transaction)
         transaction_abort(session, &why);
     client_push(session, CLIENT_FAILED);
@@ -308,10 +318,8 @@ static void take_reply(struct client_session *session, const struct smtp_reply *
     case PHASE_CHUNK:
     case PHASE_END:
     case PHASE_EMPTY_END:
-        transaction_reply(session, reply);
-        break;
     case PHASE_RSET:
-        client_become_ready(session);
+        transaction_reply(session, reply);
         break;
     case PHASE_QUIT:
         state->phase = PHASE_OVER;
@@ -326,6 +334,13 @@ static void take_reply(struct client_session *session, const struct smtp_reply *
     case PHASE_OVER:
         break;
     }
+}
+
+/* All that was asked is answered, and it is we who speak next. */
+static bool is_our_turn(const struct client_state *state)
+{
+    return state->phase != PHASE_OVER && (waits_to_be_pulled(state, CLIENT_SEND) || waits_to_be_pulled(state, CLIENT_WANT_CONTENT) ||
+                                          waits_to_be_pulled(state, CLIENT_READY));
 }
 
 size_t client_session_feed(struct client_session *session, struct bytes input)
@@ -349,5 +364,7 @@ size_t client_session_feed(struct client_session *session, struct bytes input)
         break;
     }
     take_reply(session, &reply);
+    if (input.length > used && is_our_turn(state)) /* or its next reply would be taken for the answer to what we say now */
+        client_fail_said(session, client_session_step(session), OUTCOME_DEFERRED, "4.5.0", "the server spoke out of turn");
     return used;
 }

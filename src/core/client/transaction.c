@@ -36,16 +36,17 @@ void transaction_abort(struct client_session *session, const struct client_resul
     client_push(session, CLIENT_SENT);
 }
 
-/* All is decided: tell, and be ready again. */
+/* All is decided: tell, and be ready again. What failed is told once RSET has
+ * its answer: then it is known that the replies were those to our commands. */
 static void finish(struct client_session *session, bool reset)
 {
     struct client_state *state = session->state;
-    client_push(session, CLIENT_SENT);
     if (reset) {
         state->phase = PHASE_RSET;
         client_out(session, "RSET");
         return;
     }
+    client_push(session, CLIENT_SENT);
     state->phase = PHASE_READY;
     client_push(session, CLIENT_READY);
 }
@@ -200,14 +201,31 @@ static void after_recipients(struct client_session *session)
     }
 }
 
+/* A reply that cannot be the answer to what was said: nobody knows any more
+ * which reply belongs to what, so none of them holds. */
+static bool makes_no_sense(struct client_session *session, enum client_step step, const struct smtp_reply *reply)
+{
+    struct client_state *state = session->state;
+    bool wants_3xx = state->phase == PHASE_DATA;
+    /* A bad sequence of commands, which it was not: a reply before it is missing. */
+    bool lost_count = reply->code == 503 && ((state->phase == PHASE_RCPT && !state->decided[state->next]) || (state->phase == PHASE_DATA && state->accepted > 0));
+    if (!lost_count && (reply->code >= 400 || (wants_3xx ? reply->code == 354 : reply->code / 100 == 2)))
+        return false;
+    struct client_result why = client_result_of(&state->transaction_arena, step, reply);
+    why.outcome = OUTCOME_DEFERRED;
+    why.enhanced = BYTES("4.5.0");
+    if (state->phase != PHASE_END && state->phase != PHASE_CHUNK) /* then the content was asked for: all was in order */
+        memset(state->decided, 0, state->envelope->recipient_count * sizeof *state->decided);
+    client_fail(session, why);
+    return true;
+}
+
 static void mail_reply(struct client_session *session, const struct smtp_reply *reply)
 {
     struct client_state *state = session->state;
     state->phase = PHASE_RCPT;
     if (reply->code / 100 != 2) {
         struct client_result result = client_result_of(&state->transaction_arena, STEP_MAIL, reply);
-        if (result.outcome == OUTCOME_DELIVERED || reply->code < 400)
-            result.outcome = OUTCOME_DEFERRED;
         decide_all(state, result);
         if (!session->capabilities.pipelining) {
             finish(session, true);
@@ -226,11 +244,10 @@ static void rcpt_reply(struct client_session *session, const struct smtp_reply *
         state->accepted += state->decided[i] ? 0 : 1;
     } else {
         struct client_result result = client_result_of(&state->transaction_arena, STEP_RCPT, reply);
-        /* 552 here means too many recipients (RFC 5321 4.5.3.1.10); 3xx is nonsense: try again later */
-        if (reply->code == 552)
+        if (reply->code == 552) { /* here it means too many recipients (RFC 5321 4.5.3.1.10) */
             result.enhanced = BYTES("4.5.3");
-        if (reply->code == 552 || reply->code < 400)
             result.outcome = OUTCOME_DEFERRED;
+        }
         decide(state, i, result);
     }
     if (state->next == state->recipient_count)
@@ -249,10 +266,7 @@ static void data_reply(struct client_session *session, const struct smtp_reply *
         state->phase = PHASE_EMPTY_END;
         client_out(session, ".");
     } else {
-        struct client_result result = client_result_of(&state->transaction_arena, STEP_DATA, reply);
-        if (reply->code < 400)
-            result.outcome = OUTCOME_DEFERRED;
-        decide_all(state, result);
+        decide_all(state, client_result_of(&state->transaction_arena, STEP_DATA, reply));
         finish(session, true);
     }
 }
@@ -262,8 +276,6 @@ static void end_reply(struct client_session *session, const struct smtp_reply *r
 {
     struct client_state *state = session->state;
     struct client_result result = client_result_of(&state->transaction_arena, STEP_DATA, reply);
-    if (reply->code >= 300 && reply->code < 400)
-        result.outcome = OUTCOME_DEFERRED;
     result.peer_reports = session->capabilities.dsn && !session->options.lmtp && result.outcome == OUTCOME_DELIVERED;
     if (!session->options.lmtp) {
         decide_all(state, result);
@@ -293,13 +305,18 @@ static void chunk_reply(struct client_session *session, const struct smtp_reply 
 
 void transaction_reply(struct client_session *session, const struct smtp_reply *reply)
 {
+    static const enum client_step steps[] = {[PHASE_MAIL] = STEP_MAIL, [PHASE_RCPT] = STEP_RCPT, [PHASE_DATA] = STEP_DATA, [PHASE_CHUNK] = STEP_DATA,
+                                             [PHASE_END] = STEP_DATA, [PHASE_EMPTY_END] = STEP_DATA, [PHASE_RSET] = STEP_DATA};
+    if (makes_no_sense(session, steps[session->state->phase], reply))
+        return;
     switch (session->state->phase) {
     case PHASE_MAIL: mail_reply(session, reply); break;
     case PHASE_RCPT: rcpt_reply(session, reply); break;
     case PHASE_DATA: data_reply(session, reply); break;
     case PHASE_CHUNK: chunk_reply(session, reply); break;
     case PHASE_END: end_reply(session, reply); break;
-    case PHASE_EMPTY_END: finish(session, false); break;
+    case PHASE_EMPTY_END:
+    case PHASE_RSET: finish(session, false); break;
     default: assert(false);
     }
 }
