@@ -4,7 +4,7 @@
 bool direct_reached(struct direct *direct)
 {
     bool was_blocked = direct->blocked;
-    *direct = (struct direct){0};
+    *direct = (struct direct){.worked = true};
     return was_blocked;
 }
 
@@ -24,6 +24,7 @@ bool direct_was_silent(struct direct *direct, const struct direct_server *server
     if (direct->silent_count < DIRECT_SILENT_MAX)
         return false;
     direct->blocked = true;
+    direct->worked = false;
     direct->probe_ms = now_ms + DIRECT_PROBE_MS;
     return true;
 }

@@ -18,6 +18,7 @@ enum direct_limit {
 
 struct direct {
     bool blocked;
+    bool worked;           /* a server was reached there, and it has not been blocked since */
     struct direct_server { uint8_t octets[16]; bool six; } silent[DIRECT_SILENT_MAX]; /* different ones */
     size_t silent_count;
     size_t probe_next;     /* which of them is looked at next */

@@ -16,13 +16,21 @@ bool ways_is_auto(const struct carrier *carrier)
     return (carrier->rule == NULL ? carrier->relay->child->config->relay.via : carrier->rule->via) == RELAY_AUTO;
 }
 
+/* It is known to be; or nobody was reached there yet, and this message's server is silent:
+ * it does not wait until more are. */
+static bool may_be_blocked(const struct carrier *carrier)
+{
+    const struct direct *direct = &carrier->relay->direct;
+    return direct->blocked || (!direct->worked && carrier->silent && !carrier->reached);
+}
+
 void ways_choose(struct carrier *carrier)
 {
     struct route_rules rules = config_rules(carrier->relay->child->config);
     struct bytes destination = bytes_of(carrier->destination, carrier->destination_length);
     bool said = bytes_is(destination, "@smarthost");
     carrier->rule = said ? NULL : rules_find(&rules, destination);
-    carrier->by_smarthost = said || (ways_is_auto(carrier) && carrier->relay->direct.blocked);
+    carrier->by_smarthost = said || (ways_is_auto(carrier) && may_be_blocked(carrier));
     carrier->reached = carrier->silent = false;
 }
 
@@ -64,7 +72,7 @@ void ways_silent(struct carrier *carrier)
 
 bool ways_has_other(const struct carrier *carrier)
 {
-    return ways_is_auto(carrier) && carrier->relay->direct.blocked && !carrier->by_smarthost && carrier->silent && !carrier->reached && !carrier->relay->draining;
+    return ways_is_auto(carrier) && may_be_blocked(carrier) && !carrier->by_smarthost && carrier->silent && !carrier->reached && !carrier->relay->draining;
 }
 
 /* ---- looking again ---- */
