@@ -6,11 +6,11 @@
 
 enum { TEXT_LINE_MAX = 76 };
 
-static const char *const action_words[] = {"failed", "delayed", "delivered", "relayed"};
+static const char *const action_words[] = {"failed", "delayed", "delivered", "relayed", "expanded"};
 
 bool dsn_wanted(const struct recipient *recipient, enum dsn_action action)
 {
-    static const uint8_t asked_by[] = {NOTIFY_FAILURE, NOTIFY_DELAY, NOTIFY_SUCCESS, NOTIFY_SUCCESS};
+    static const uint8_t asked_by[] = {NOTIFY_FAILURE, NOTIFY_DELAY, NOTIFY_SUCCESS, NOTIFY_SUCCESS, NOTIFY_SUCCESS};
     if (recipient->notify == NOTIFY_UNSAID)
         return action == DSN_FAILED || action == DSN_DELAYED;
     return (recipient->notify & asked_by[action]) != 0;
@@ -88,8 +88,9 @@ static struct bytes address_said(const struct recipient *recipient)
 
 static const char *subject_of(const struct dsn *dsn)
 {
-    static const char *const subjects[] = {"Your mail could not be delivered", "Your mail is delayed", "Your mail was delivered", "Your mail was passed on"};
-    enum dsn_action worst = DSN_RELAYED;
+    static const char *const subjects[] = {"Your mail could not be delivered", "Your mail is delayed", "Your mail was delivered", "Your mail was passed on",
+                                           "Your mail goes to several"};
+    enum dsn_action worst = DSN_EXPANDED;
     for (size_t i = 0; i < dsn->recipient_count; i++)
         if (tells_of(dsn, i) && dsn->recipients[i].action < worst)
             worst = dsn->recipients[i].action;
@@ -124,6 +125,7 @@ static const char *advice_on(const struct dsn_recipient *r)
         return "You need to do nothing, and should not send it again: it is still being tried.";
     case DSN_DELIVERED:
     case DSN_RELAYED:
+    case DSN_EXPANDED:
         return "You asked to be told; there is nothing to do.";
     }
     return "";
@@ -133,7 +135,8 @@ static const char *advice_on(const struct dsn_recipient *r)
 static void add_sentence(struct writing *w, const struct dsn_recipient *r)
 {
     static const char *const fates[] = {"could not be delivered", "is not delivered yet; it will be tried again", "was delivered",
-                                        "was passed on to a server that sends no reports"};
+                                        "was passed on to a server that sends no reports",
+                                        "stands for several recipients, and is on its way to each of them"};
     buffer_add_text(w->out, "\r\n<");
     add_clean(w->out, address_said(r->recipient), w->utf8);
     buffer_add_format(w->out, ">: %s%s\r\n", fates[r->action], r->text.length > 0 ? ":" : ".");

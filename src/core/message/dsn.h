@@ -16,7 +16,7 @@
 
 enum { DSN_RETURNED_MAX = 16 * 1024 }; /* octets of the message that a report gives back */
 
-enum dsn_action { DSN_FAILED, DSN_DELAYED, DSN_DELIVERED, DSN_RELAYED }; /* RFC 3464 2.3.3 */
+enum dsn_action { DSN_FAILED, DSN_DELAYED, DSN_DELIVERED, DSN_RELAYED, DSN_EXPANDED }; /* RFC 3464 2.3.3 */
 
 struct dsn_recipient {
     const struct recipient *recipient;

@@ -65,6 +65,46 @@ static void report(struct queue *queue, const struct store_message *message, con
     buffer_free(&content);
 }
 
+/* ---- aliases ---- */
+
+/* How many from `first` on stand for the same address that was given. */
+static size_t members_from(const struct envelope *envelope, size_t first)
+{
+    const struct recipient *r = envelope->recipients;
+    size_t count = 1;
+    while (r[first].original.length > 0 && first + count < envelope->recipient_count && bytes_equal(r[first + count].original, r[first].original))
+        count++;
+    return count;
+}
+
+void outcome_hide_members(struct envelope *envelope, uint8_t *asked)
+{
+    for (size_t i = 0, count; i < envelope->recipient_count; i += count) {
+        count = members_from(envelope, i);
+        for (size_t k = i; k < i + count; k++) {
+            uint8_t left = (uint8_t)(envelope->recipients[k].notify & ~NOTIFY_SUCCESS);
+            asked[k] = count > 1 && left != envelope->recipients[k].notify;
+            if (asked[k])
+                envelope->recipients[k].notify = left == NOTIFY_UNSAID ? NOTIFY_NEVER : left;
+        }
+    }
+}
+
+void outcome_expanded(struct queue *queue, const struct store_message *message, const uint8_t *asked, uint64_t now_ms)
+{
+    const struct envelope *envelope = &message->envelope;
+    for (size_t i = 0, count; i < envelope->recipient_count; i += count) {
+        count = members_from(envelope, i);
+        if (!asked[i])
+            continue;
+        struct recipient alias = envelope->recipients[i];
+        alias.address = alias.original;
+        alias.notify = NOTIFY_SUCCESS;
+        struct dsn_recipient expanded = {.recipient = &alias, .action = DSN_EXPANDED, .enhanced = BYTES("2.0.0")};
+        report(queue, message, &expanded, 1, now_ms);
+    }
+}
+
 /* ---- one recipient ---- */
 
 struct fate {

@@ -49,6 +49,22 @@ void queue_free(struct queue *queue)
 
 /* ---- in ---- */
 
+/* Reports read the stored message into the scratch arena, where these lie. */
+static void tell_of_aliases(struct queue *queue, const struct store_message *message, const uint8_t *asked, uint64_t now_ms)
+{
+    size_t count = message->envelope.recipient_count;
+    if (memchr(asked, true, count) == NULL)
+        return;
+    struct arena kept = {0};
+    struct store_message copy = *message;
+    uint8_t *asked_too = ARENA_ARRAY(&kept, uint8_t, count);
+    memcpy(asked_too, asked, count);
+    copy.envelope.recipients = ARENA_ARRAY(&kept, struct recipient, count);
+    memcpy(copy.envelope.recipients, message->envelope.recipients, count * sizeof *copy.envelope.recipients);
+    outcome_expanded(queue, &copy, asked_too, now_ms);
+    arena_clear(&kept);
+}
+
 enum store_verdict queue_accept(struct queue *queue, const struct store_message *given, uint64_t spool, uint64_t now_ms)
 {
     struct store_message message = *given;
@@ -64,11 +80,16 @@ enum store_verdict queue_accept(struct queue *queue, const struct store_message 
     message.expires_ms = now_ms + queue->options.expire_ms;
     for (size_t i = 0; i < count; i++)
         destinations[i] = destination_of(queue, &message.envelope.recipients[i], rooms[i]);
+    uint8_t *asked = ARENA_ARRAY(&queue->scratch, uint8_t, count);
+    message.envelope.recipients = ARENA_ARRAY(&queue->scratch, struct recipient, count);
+    memcpy(message.envelope.recipients, given->envelope.recipients, count * sizeof *message.envelope.recipients);
+    outcome_hide_members(&message.envelope, asked);
     if (!store_accept(queue->store, &message, destinations, now_ms, spool))
         return STORE_FAILED;
     for (size_t i = 0; i < count; i++)
         if (i == 0 || !bytes_equal(destinations[i], destinations[i - 1]))
             destination_due(queue, destinations[i], now_ms, false);
+    tell_of_aliases(queue, &message, asked, now_ms);
     queue->pulse.accepted++;
     return STORE_DONE;
 }

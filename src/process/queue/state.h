@@ -68,6 +68,11 @@ void pulse_note(struct queue *queue, const struct queue_delivery *delivery, uint
 /* ---- outcome.c ---- */
 
 /* Puts the results of an ended delivery into the batch. */
+/* A message was taken in. An alias with several members whose sender asked to
+ * hear of success is told of now, once; of its members nothing more is said
+ * but what fails (RFC 3461 5.2.7.3). The recipients' NOTIFY is changed, before they are stored. */
+void outcome_hide_members(struct envelope *envelope, uint8_t *asked);
+void outcome_expanded(struct queue *queue, const struct store_message *message, const uint8_t *asked, uint64_t now_ms);
 void outcome_apply(struct queue *queue, struct queue_delivery *delivery, uint64_t now_ms);
 /* Its time is over: the senders of these recipients are told. */
 void outcome_expire(struct queue *queue, const struct store_message *message, const struct store_recipient *recipients, size_t count, uint64_t now_ms);
