@@ -69,6 +69,17 @@ void buffer_add_va(struct buffer *buffer, const char *format, va_list arguments)
     buffer_written(buffer, (size_t)length);
 }
 
+void buffer_add_clean(struct buffer *buffer, struct bytes text, bool utf8_allowed)
+{
+    bool utf8 = utf8_allowed && bytes_is_utf8(text);
+    while (text.length > 0) {
+        size_t control = bytes_control_length(text);
+        bool plain = control == 0 && ((unsigned char)text.at[0] < 128 || utf8);
+        buffer_add_octet(buffer, plain ? text.at[0] : '?');
+        text = bytes_from(text, control > 1 && utf8 ? control : 1);
+    }
+}
+
 void buffer_add_format(struct buffer *buffer, const char *format, ...)
 {
     va_list arguments;

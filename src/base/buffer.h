@@ -32,6 +32,10 @@ const char *buffer_text(const struct buffer *buffer);
 void buffer_add(struct buffer *buffer, struct bytes b);
 void buffer_add_text(struct buffer *buffer, const char *text);
 void buffer_add_octet(struct buffer *buffer, char octet);
+/* What others wrote, for one line that people or programs read: each character
+ * of bytes_control_length() becomes one "?", and so does each octet above 127
+ * where the text is not UTF-8 or none is allowed. */
+void buffer_add_clean(struct buffer *buffer, struct bytes text, bool utf8_allowed);
 void buffer_add_format(struct buffer *buffer, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 void buffer_add_va(struct buffer *buffer, const char *format, va_list arguments);

@@ -172,6 +172,29 @@ bool bytes_has_control(struct bytes b)
     return false;
 }
 
+size_t bytes_control_length(struct bytes b)
+{
+    const unsigned char *s = (const unsigned char *)b.at;
+    if (b.length == 0)
+        return 0;
+    if (s[0] < 32 || s[0] == 127)
+        return 1;
+    if (b.length >= 2 && s[0] == 0xc2 && s[1] >= 0x80 && s[1] <= 0x9f)
+        return 2;
+    if (b.length < 3 || s[0] != 0xe2)
+        return 0;
+    bool acts = (s[1] == 0x80 && s[2] >= 0xa8 && s[2] <= 0xae) || (s[1] == 0x81 && s[2] >= 0xa6 && s[2] <= 0xa9);
+    return acts ? 3 : 0;
+}
+
+bool bytes_has_control_character(struct bytes b)
+{
+    for (; b.length > 0; b = bytes_from(b, 1))
+        if (bytes_control_length(b) > 0)
+            return true;
+    return false;
+}
+
 uint64_t bytes_hash(struct bytes b, uint64_t seed)
 {
     uint64_t hash = UINT64_C(0xcbf29ce484222325) ^ seed;

@@ -79,6 +79,13 @@ bool bytes_is_utf8(struct bytes b);  /* well-formed UTF-8 (RFC 3629), any length
 bool bytes_is_ascii(struct bytes b); /* no octet above 127 */
 /* An octet below 32 or 127: what must never reach a log, reply or header raw. */
 bool bytes_has_control(struct bytes b);
+/* Octets of the character at the start of `b` that acts on a line or a
+ * terminal rather than being read, 0 when it is another: an octet below 32,
+ * 127, and as UTF-8 U+0080 to U+009F, the separators of lines and paragraphs,
+ * the marks that turn the direction of text. */
+size_t bytes_control_length(struct bytes b);
+/* Is there such a character anywhere? */
+bool bytes_has_control_character(struct bytes b);
 
 /* FNV-1a of the octets; not for hostile keys (see map.h). */
 uint64_t bytes_hash(struct bytes b, uint64_t seed);

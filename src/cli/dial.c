@@ -213,6 +213,7 @@ bool dial_local(struct dial *dial, const char *path, struct error *error)
 
 void dial_next(struct dial *dial, struct client_action *action)
 {
+    bool waits = false; /* since the last reply; single octets put nothing off */
     for (;;) {
         while (client_session_action(dial->session, action)) {
             if (action->kind == CLIENT_SEND)
@@ -223,13 +224,16 @@ void dial_next(struct dial *dial, struct client_action *action)
         size_t used = client_session_feed(dial->session, conn_input(dial->conn));
         if (used > 0) {
             conn_consume(dial->conn, used);
+            waits = false;
         } else if (dial->ended) {
             client_session_failed(dial->session, client_session_step(dial->session), bytes_of_text(dial->why));
             if (!client_session_action(dial->session, action))
                 *action = (struct client_action){.kind = CLIENT_CLOSE};
             return;
         } else if (!client_session_action(dial->session, action)) {
-            conn_set_timeout(dial->conn, client_session_timeout_ms(dial->session));
+            if (!waits)
+                conn_set_deadline(dial->conn, client_session_timeout_ms(dial->session));
+            waits = true;
             loop_run(&dial->loop);
         } else if (action->kind == CLIENT_SEND) {
             conn_write(dial->conn, action->bytes);

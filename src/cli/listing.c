@@ -2,6 +2,7 @@
 #include "listing.h"
 
 #include "options.h"
+#include "words.h"
 
 #include <jansson.h>
 #include <stdio.h>
@@ -35,13 +36,6 @@ static void row_as_json(const struct listing *listing, const char *const *column
     json_decref(row);
 }
 
-/* What stands in a database was checked when it was put in; a terminal is spared all the same. */
-static void print_clean(const char *text)
-{
-    for (; *text != '\0'; text++)
-        putchar((unsigned char)*text < 32 || *text == 127 ? '?' : *text);
-}
-
 static void row_as_text(const struct listing *listing, const char *const *columns)
 {
     for (size_t i = 0; i < listing->count; i++) {
@@ -53,7 +47,7 @@ static void row_as_text(const struct listing *listing, const char *const *column
         if (flag)
             printf("(%.*s)", (int)strlen(name) - 1, name);
         else
-            print_clean(columns[i] == NULL ? "" : columns[i]);
+            words_print(bytes_of_text(columns[i] == NULL ? "" : columns[i])); /* a terminal is spared */
     }
     putchar('\n');
 }

@@ -4,6 +4,7 @@
 #include "clock.h"
 #include "queue/id.h"
 #include "store.h"
+#include "words.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -16,8 +17,10 @@ enum { REASON_END = 76, KILOBYTE = 1024 };
 /* What came from others, so that it cannot act on a terminal. */
 static void print_clean(FILE *out, struct bytes text)
 {
-    for (size_t i = 0; i < text.length; i++)
-        fputc((unsigned char)text.at[i] < 32 || text.at[i] == 127 ? '?' : text.at[i], out);
+    struct buffer clean = {0};
+    words_add_clean(&clean, text);
+    fwrite(buffer_text(&clean), 1, clean.length, out);
+    buffer_free(&clean);
 }
 
 static void print_reason(FILE *out, const struct store_reply *last)

@@ -33,15 +33,9 @@ void words_reply(struct buffer *out, const struct store_reply *reply)
     buffer_add(out, reply->text);
 }
 
-/* Control octets, and U+0080 to U+009F as UTF-8. */
 void words_add_clean(struct buffer *out, struct bytes text)
 {
-    for (size_t i = 0; i < text.length; i++) {
-        unsigned char octet = (unsigned char)text.at[i], next = i + 1 < text.length ? (unsigned char)text.at[i + 1] : 0;
-        bool second = octet == 0xc2 && next >= 0x80 && next < 0xa0;
-        buffer_add_octet(out, octet < 32 || octet == 127 || second ? '?' : text.at[i]);
-        i += second;
-    }
+    buffer_add_clean(out, text, true);
 }
 
 void words_print(struct bytes text)

@@ -253,7 +253,7 @@ static void read_input(struct conn *conn)
     ssize_t got = conn->ssl != NULL ? read_tls(conn, scratch, room) : read_clear(conn, scratch, room);
     if (got <= 0)
         return;
-    if (conn->timeout_ms > 0)
+    if (conn->timeout_ms > 0 && !conn->deadline)
         event_add(&conn->timeout, loop_common_timeout(conn->loop, conn->timeout_ms));
     if (conn->input.length == 0)
         conn->fresh = bytes_of(scratch, (size_t)got);
@@ -796,11 +796,18 @@ void conn_set_timeout(struct conn *conn, uint32_t timeout_ms)
 {
     if (conn->loop == NULL)
         return;
+    conn->deadline = false;
     conn->timeout_ms = timeout_ms;
     if (timeout_ms == 0)
         event_del(&conn->timeout);
     else
         event_add(&conn->timeout, loop_common_timeout(conn->loop, timeout_ms));
+}
+
+void conn_set_deadline(struct conn *conn, uint32_t timeout_ms)
+{
+    conn_set_timeout(conn, timeout_ms);
+    conn->deadline = true;
 }
 
 struct bytes conn_address_text(const struct sockaddr *address, char *room, size_t size)

@@ -61,6 +61,7 @@ struct conn {
     bool connecting, handshaking, paused, ended, end_told, verify;
     bool awaiting_first;   /* nothing is read until it is known how the peer begins */
     bool deaf;             /* the socket had octets while paused: not watched until it goes on */
+    bool deadline;         /* the timeout is one: input does not put it off */
     bool wake_read, wake_write; /* the loop shall come back though the kernel has no news */
     char why[160]; /* a sentence on how it ended, or why TLS failed */
 };
@@ -123,6 +124,9 @@ bool conn_input_is_tls(const struct conn *conn);
 
 /* on_timeout when no octet arrived for so long; 0: never. Reset by input. */
 void conn_set_timeout(struct conn *conn, uint32_t timeout_ms);
+/* The same, and input does not put it off: who sends an octet now and then
+ * holds nothing for longer. */
+void conn_set_deadline(struct conn *conn, uint32_t timeout_ms);
 
 /* "192.0.2.1" or "2001:db8::1", IPv4-mapped as IPv4; into `room`. */
 struct bytes conn_address_text(const struct sockaddr *address, char *room, size_t size);

@@ -60,6 +60,15 @@ static size_t utf8_step(struct bytes b)
     return 0;
 }
 
+/* Of a sequence of one to three octets. */
+static unsigned code_point(struct bytes b, size_t step)
+{
+    unsigned code = (unsigned char)b.at[0] & (step == 1 ? 0x7fu : step == 2 ? 0x1fu : 0x0fu);
+    for (size_t i = 1; i < step; i++)
+        code = code << 6 | ((unsigned char)b.at[i] & 0x3fu);
+    return code;
+}
+
 /* Escapes inside quotes; the escapes are those of JSON in both formats. */
 static void line_add_escaped(struct line *line, struct bytes value)
 {
@@ -75,8 +84,8 @@ static void line_add_escaped(struct line *line, struct bytes value)
             step = 1;
         } else if (c == '"' || c == '\\') {
             length = snprintf(escape, sizeof escape, "\\%c", c);
-        } else if (c < 32 || c == 127) {
-            length = snprintf(escape, sizeof escape, "\\u%04x", c);
+        } else if (bytes_control_length(value) > 0) {
+            length = snprintf(escape, sizeof escape, "\\u%04x", code_point(value, step));
         }
         if (!line_add(line, length > 0 ? escape : value.at, length > 0 ? (size_t)length : step))
             return;

@@ -121,13 +121,40 @@ static void an_error_is_one_line(void **state)
     assert_int_equal(error.exit_code, 78);
 }
 
+static void what_others_wrote_acts_on_nothing(void **state)
+{
+    static const struct { const char *text, *clean, *ascii; } cases[] = {
+        {"a b", "a b", "a b"},
+        {"a\r\nb\t\x1b[2J\x7f", "a??b??[2J?", "a??b??[2J?"},
+        {"M\xc3\xbcller \xe2\x82\xac", "M\xc3\xbcller \xe2\x82\xac", "M??ller ???"},
+        {"\xc2\x85" "a\xc2\x9b" "2J", "?a?2J", "??a??2J"},                                   /* NEL, CSI */
+        {"\xc2\xa0" "a", "\xc2\xa0" "a", "??a"},                                             /* a space that does not break */
+        {"a\xe2\x80\xa8" "b\xe2\x80\xa9", "a?b?", "a???b???"},                             /* line and paragraph separators */
+        {"\xe2\x80\xae" "gpj.exe\xe2\x81\xa9", "?gpj.exe?", "???gpj.exe???"},              /* direction */
+        {"\xe2\x80\xa7\xe2\x80\xaf\xe2\x81\xa5", "\xe2\x80\xa7\xe2\x80\xaf\xe2\x81\xa5", "?????????"}, /* the neighbours of those */
+        {"\xc2", "?", "?"}, {"\xe2\x80", "??", "??"}, {"\xff" "a", "?a", "?a"},
+    };
+    for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
+        struct buffer out = {0};
+        buffer_add_clean(&out, bytes_of_text(cases[i].text), true);
+        assert_string_equal(buffer_text(&out), cases[i].clean);
+        assert_int_equal(bytes_has_control_character(bytes_of_text(cases[i].text)) && bytes_is_utf8(bytes_of_text(cases[i].text)),
+                         strchr(cases[i].clean, '?') != NULL && bytes_is_utf8(bytes_of_text(cases[i].text)));
+        buffer_clear(&out);
+        buffer_add_clean(&out, bytes_of_text(cases[i].text), false);
+        assert_string_equal(buffer_text(&out), cases[i].ascii);
+        buffer_free(&out);
+    }
+    assert_true(bytes_has_control_character(bytes_of("a\0b", 3)));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(numbers_are_read_strictly), cmocka_unit_test(utf8_is_checked_by_rfc_3629),
         cmocka_unit_test(text_is_split_trimmed_and_found), cmocka_unit_test(a_buffer_grows_and_is_used_up),
         cmocka_unit_test(an_arena_keeps_what_it_gave), cmocka_unit_test(a_map_finds_replaces_and_removes),
-        cmocka_unit_test(an_error_is_one_line),
+        cmocka_unit_test(an_error_is_one_line), cmocka_unit_test(what_others_wrote_acts_on_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

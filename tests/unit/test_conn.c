@@ -399,6 +399,27 @@ static void silence_is_told_and_input_puts_it_off(void **state)
     end_close(&server);
 }
 
+/* Slowly spoken words, octet by octet, do not put a deadline off. */
+static void octets_do_not_put_off_a_deadline(void **state)
+{
+    struct end server;
+    int client = end_and_descriptor(&server, SOCK_STREAM);
+    uint64_t start = clock_now_ms(), last = start;
+    conn_set_deadline(&server.conn, 200);
+    while (server.timed_out == 0 && clock_now_ms() - start < 20000) {
+        turn();
+        if (clock_now_ms() - last < 20)
+            continue;
+        last = clock_now_ms();
+        assert_int_equal(send(client, "x", 1, 0), 1);
+    }
+    assert_int_equal(server.timed_out, 1);
+    assert_true(server.heard.length > 0);
+    conn_set_timeout(&server.conn, 0);
+    close(client);
+    end_close(&server);
+}
+
 /* ---- STARTTLS ---- */
 
 static void start_tls_when_asked(struct end *end, const char *event)
@@ -694,6 +715,7 @@ int main(void)
         cmocka_unit_test(the_last_words_are_heard_before_the_end),
         cmocka_unit_test(the_end_of_tls_is_told),
         cmocka_unit_test(silence_is_told_and_input_puts_it_off),
+        cmocka_unit_test(octets_do_not_put_off_a_deadline),
         cmocka_unit_test(clear_text_behind_starttls_is_dropped),
         cmocka_unit_test(what_was_said_before_tls_goes_in_clear),
         cmocka_unit_test(who_begins_with_tls_gets_tls),

@@ -151,11 +151,38 @@ static void content_is_encoded_the_same_at_every_split(void **state)
     }
 }
 
+/* For BDAT: dots stay, newlines are whole, and what is clean may leave uncopied. */
+static void chunks_are_encoded_the_same_at_every_split(void **state)
+{
+    static const char *const cases[][2] = {
+        {"", ""}, {"a\r\n", "a\r\n"}, {"a", "a"}, {".", "."}, {"\r\n.\r\n", "\r\n.\r\n"}, {"a\nb", "a\r\nb"}, {"a\rb", "a\r\nb"},
+        {"a\r", "a\r\n"}, {"\n.\n", "\r\n.\r\n"}, {"\r\r\n", "\r\n\r\n"}, {"\n", "\r\n"}, {"a\r\n\nb", "a\r\n\r\nb"},
+    };
+    for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
+        struct bytes input = bytes_of_text(cases[i][0]);
+        for (size_t first = 0; first <= input.length; first++) {
+            struct buffer out = {0};
+            struct encoder encoder = {.chunks = true};
+            struct bytes parts[] = {bytes_first(input, first), bytes_from(input, first)};
+            for (size_t p = 0; p < 2; p++) {
+                if (encoder_is_clean(&encoder, parts[p]))
+                    buffer_add(&out, parts[p]);
+                else
+                    encoder_add(&encoder, &out, parts[p]);
+            }
+            encoder_end(&encoder, &out);
+            assert_text(buffer_bytes(&out), cases[i][1]);
+            buffer_free(&out);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(data_reads_the_same_at_every_split), cmocka_unit_test(chunks_read_the_same_at_every_split), cmocka_unit_test(lines_have_a_limit),
         cmocka_unit_test(sizes_have_a_limit), cmocka_unit_test(content_is_encoded_the_same_at_every_split),
+        cmocka_unit_test(chunks_are_encoded_the_same_at_every_split),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -29,10 +29,20 @@ static unsigned say(struct server_session *session, const char *line)
             assert_true(bytes_to_u64(bytes_first(action.bytes, 3), 599, &code));
         if (action.kind == SERVER_ASK_RECIPIENT)
             server_session_answer_recipient(session, RECIPIENT_KNOWN, &(struct recipient){.address = BYTES("a@example.org"), .local = true}, 1);
+        if (action.kind == SERVER_ASK_STORE)
+            server_session_answer_store(session, STORE_DONE, BYTES("1"));
         if (action.kind == SERVER_CLOSE)
             code = 1000 + code;
     }
     return (unsigned)code;
+}
+
+static void give_message(struct server_session *session)
+{
+    assert_int_equal(say(session, "MAIL FROM:<a@example.net>\r\n"), 250);
+    assert_int_equal(say(session, "RCPT TO:<a@example.org>\r\n"), 250);
+    assert_int_equal(say(session, "DATA\r\n"), 354);
+    assert_int_equal(say(session, ".\r\n"), 250);
 }
 
 static void a_connection_carries_so_many_messages(void **state)
@@ -40,10 +50,8 @@ static void a_connection_carries_so_many_messages(void **state)
     struct server_session session;
     start(&session);
     assert_int_equal(say(&session, "EHLO a\r\n"), 250);
-    for (int i = 0; i < TRANSACTIONS_MAX; i++) {
-        assert_int_equal(say(&session, "MAIL FROM:<a@example.net>\r\n"), 250);
-        assert_int_equal(say(&session, "RSET\r\n"), 250);
-    }
+    for (int i = 0; i < TRANSACTIONS_MAX; i++)
+        give_message(&session);
     assert_int_equal(say(&session, "MAIL FROM:<a@example.net>\r\n"), 1421); /* and closed */
     assert_int_equal(server_session_feed(&session, BYTES("NOOP\r\n")), 0);
     server_session_free(&session);
@@ -94,15 +102,87 @@ static void a_long_session_stays_small(void **state)
         assert_int_equal(say(&session, "EHLO a-name-of-some-length.example.net\r\n"), 250);
         assert_int_equal(say(&session, "MAIL FROM:<a-sender-of-some-length@example.net> ENVID=a-name-of-some-length\r\n"), 250);
         assert_int_equal(say(&session, "RCPT TO:<a@example.org>\r\n"), 250);
+        if (i % 20 == 0) {
+            say(&session, "RSET\r\n");
+            give_message(&session);
+        }
     }
     assert_text(session.origin.client_helo, "a-name-of-some-length.example.net");
     assert_true(mallinfo2().uordblks < before + 16384);
     server_session_free(&session);
 }
 
+/* Single octets are no step: whoever sends them now and then is let go when the time is over. */
+static void octets_are_no_steps(void **state)
+{
+    struct server_session session;
+    start(&session);
+    uint64_t steps = server_session_steps(&session);
+    assert_int_equal(server_session_feed(&session, BYTES("EHLO a")), 0);
+    assert_true(server_session_steps(&session) == steps);
+    char line[COMMAND_LINE_MAX + 1];
+    memset(line, 'x', sizeof line); /* nor is a line that never ends, though its octets are used up */
+    for (int i = 0; i < 100; i++)
+        assert_int_equal(server_session_feed(&session, bytes_of(line, sizeof line)), sizeof line);
+    assert_true(server_session_steps(&session) == steps);
+    assert_int_equal(say(&session, "\r\n"), 500);
+    assert_true(server_session_steps(&session) > steps);
+    server_session_free(&session);
+}
+
+/* Content makes a step each CONTENT_PACE_OCTETS, by DATA and by however many chunks. */
+static void content_must_keep_the_pace(void **state)
+{
+    static const struct server_policy roomy = {.role = ROLE_MX, .tls = TLS_STARTTLS, .hostname = BYTES("mx.example.org"), .message_size_max = 10000000, .recipients_max = 1};
+    for (int chunks = 0; chunks < 2; chunks++) {
+        struct server_session session;
+        start(&session);
+        session.policy = &roomy;
+        say(&session, "EHLO a\r\n");
+        say(&session, "MAIL FROM:<a@example.net>\r\n");
+        say(&session, "RCPT TO:<a@example.org>\r\n");
+        if (chunks == 0)
+            say(&session, "DATA\r\n");
+        else
+            say(&session, "BDAT 0\r\n");
+        uint64_t steps = server_session_steps(&session);
+        for (int i = 0; i < CONTENT_PACE_OCTETS / 10; i++) {
+            assert_true(server_session_steps(&session) == steps);
+            assert_int_equal(server_session_timeout_ms(&session), CONTENT_TIMEOUT_MS);
+            if (chunks == 1)
+                assert_int_equal(say(&session, "BDAT 10\r\n"), 0);
+            say(&session, "12345678\r\n");
+        }
+        assert_true(server_session_steps(&session) == steps + 1);
+        server_session_free(&session);
+    }
+}
+
+/* Commands that lead to no message, at the limit and one past. */
+static void idle_commands_have_an_end(void **state)
+{
+    static const char *const lines[] = {"NOOP\r\n", "RSET\r\n", "HELP\r\n", "VRFY a\r\n", "EHLO a\r\n"};
+    struct server_session session;
+    start(&session);
+    say(&session, "EHLO a\r\n");
+    give_message(&session); /* it begins anew behind a message */
+    for (size_t i = 0; i < IDLE_COMMANDS_MAX; i++)
+        assert_true(say(&session, lines[i % ARRAY_LENGTH(lines)]) < 300);
+    assert_int_equal(say(&session, "NOOP\r\n"), 1421);
+    server_session_free(&session);
+    start(&session); /* recipients without end: two that may be asked about, then the room for idle ones, then the count */
+    say(&session, "EHLO a\r\n");
+    say(&session, "MAIL FROM:<a@example.net>\r\n");
+    for (size_t i = 1; i < 2 + IDLE_COMMANDS_MAX + IDLE_COMMANDS_MAX - 1; i++)
+        assert_true(say(&session, "RCPT TO:<a@example.org>\r\n") < 1000);
+    assert_int_equal(say(&session, "RCPT TO:<a@example.org>\r\n"), 1421);
+    server_session_free(&session);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(octets_are_no_steps), cmocka_unit_test(content_must_keep_the_pace), cmocka_unit_test(idle_commands_have_an_end),
         cmocka_unit_test(a_connection_carries_so_many_messages), cmocka_unit_test(content_may_take_longer_than_a_command),
         cmocka_unit_test(nobody_times_out_while_we_think), cmocka_unit_test(a_long_session_stays_small),
     };

@@ -135,7 +135,7 @@ static void no_value_forges_a_line(void **state)
 {
     static const char *const cases[][2] = {
         {"a b", "\"a b\""}, {"a=b", "\"a=b\""}, {"a\"b", "\"a\\\"b\""}, {"a\\b", "\"a\\\\b\""}, {"a\nid=1", "\"a\\u000aid=1\""}, {"\x1b[2J", "\"\\u001b[2J\""},
-        {"\x7f", "\"\\u007f\""}, {"b\xc3\xa4r", "\"b\xc3\xa4r\""}, {"\xff\xfe", "\"\xef\xbf\xbd\xef\xbf\xbd\""}, {"\xc3", "\"\xef\xbf\xbd\""}, {"\xc0\x8a", "\"\xef\xbf\xbd\xef\xbf\xbd\""},
+        {"\x7f", "\"\\u007f\""}, {"\xc2\x9b" "2J", "\"\\u009b2J\""}, {"a\xe2\x80\xa8" "b\xe2\x80\xae", "\"a\\u2028b\\u202e\""}, {"b\xc3\xa4r", "\"b\xc3\xa4r\""}, {"\xff\xfe", "\"\xef\xbf\xbd\xef\xbf\xbd\""}, {"\xc3", "\"\xef\xbf\xbd\""}, {"\xc0\x8a", "\"\xef\xbf\xbd\xef\xbf\xbd\""},
     };
     for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
         assert_string_equal(line_of(LOG_LOGFMT, LOG_TEXT("x", cases[i][0])) + 62, cases[i][1]);

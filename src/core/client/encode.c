@@ -12,7 +12,7 @@ static void add_plain(struct encoder *encoder, struct buffer *out, struct bytes 
 {
     if (plain.length == 0)
         return;
-    if (!encoder->inside_line && plain.at[0] == '.')
+    if (!encoder->chunks && !encoder->inside_line && plain.at[0] == '.')
         buffer_add_octet(out, '.');
     buffer_add(out, plain);
     encoder->inside_line = true;
@@ -45,8 +45,30 @@ void encoder_add(struct encoder *encoder, struct buffer *out, struct bytes run)
     }
 }
 
+bool encoder_is_clean(const struct encoder *encoder, struct bytes run)
+{
+    if (encoder->after_cr)
+        return false;
+    while (run.length > 0) {
+        size_t newline = bytes_find(run, '\n');
+        struct bytes line = bytes_first(run, newline);
+        size_t cr = bytes_find(line, '\r');
+        if (newline == SIZE_MAX)
+            return cr == SIZE_MAX;
+        if (line.length == 0 || cr != line.length - 1)
+            return false;
+        run = bytes_from(run, newline + 1);
+    }
+    return true;
+}
+
 void encoder_end(struct encoder *encoder, struct buffer *out)
 {
+    if (encoder->chunks) {
+        if (encoder->after_cr)
+            end_line(encoder, out);
+        return;
+    }
     if (encoder->inside_line || encoder->after_cr)
         end_line(encoder, out);
     buffer_add(out, BYTES(".\r\n"));

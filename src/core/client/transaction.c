@@ -114,12 +114,12 @@ static void choose_encoding(struct client_session *session)
     struct client_state *state = session->state;
     bool binary = state->envelope->body == BODY_BINARYMIME, eight = state->envelope->body == BODY_8BITMIME;
     transaction_end_encoding(state);
-    state->encoder = (struct encoder){0};
     if ((binary && !(peer->binarymime && peer->chunking)) || (eight && !peer->eightbitmime)) {
         state->sevenbit = memory_new(sizeof *state->sevenbit);
         sevenbit_start(state->sevenbit, binary);
     }
     state->by_chunks = peer->chunking && state->sevenbit == NULL && (binary || state->envelope->size > CONTENT_RUN_MAX);
+    state->encoder = (struct encoder){.chunks = state->by_chunks};
     state->last_chunk = false;
 }
 
@@ -337,6 +337,21 @@ static void add_encoded(struct client_state *state, struct bytes run, bool last)
     buffer_free(&encoded);
 }
 
+/* Only what was declared binary leaves octet by octet. */
+static void add_chunk(struct client_state *state, struct bytes run, bool last)
+{
+    struct buffer mended = {0};
+    if (state->envelope->body != BODY_BINARYMIME && !encoder_is_clean(&state->encoder, run)) {
+        encoder_add(&state->encoder, &mended, run);
+        if (last)
+            encoder_end(&state->encoder, &mended);
+        run = buffer_bytes(&mended);
+    }
+    buffer_add_format(&state->out, "BDAT %llu%s\r\n", (unsigned long long)run.length, last ? " LAST" : "");
+    buffer_add(&state->out, run);
+    buffer_free(&mended);
+}
+
 void client_session_content(struct client_session *session, struct bytes run, bool last)
 {
     struct client_state *state = session->state;
@@ -345,8 +360,7 @@ void client_session_content(struct client_session *session, struct bytes run, bo
         buffer_clear(&state->out);
     state->out_pulled = false;
     if (state->by_chunks) {
-        buffer_add_format(&state->out, "BDAT %llu%s\r\n", (unsigned long long)run.length, last ? " LAST" : "");
-        buffer_add(&state->out, run);
+        add_chunk(state, run, last);
         state->last_chunk = last;
         state->phase = PHASE_CHUNK;
     } else {

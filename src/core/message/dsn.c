@@ -18,16 +18,6 @@ bool dsn_wanted(const struct recipient *recipient, enum dsn_action action)
 
 /* ---- text that others wrote ---- */
 
-/* In one line, without control octets; other than ASCII only where the report may carry it. */
-static void add_clean(struct buffer *out, struct bytes text, bool utf8)
-{
-    utf8 = utf8 && bytes_is_utf8(text);
-    for (size_t i = 0; i < text.length; i++) {
-        unsigned char c = (unsigned char)text.at[i];
-        buffer_add_octet(out, c < 32 || c == 127 || (c > 127 && !utf8) ? '?' : (char)c);
-    }
-}
-
 /* Words of a long text on lines of their own, each after `indent`. */
 static void add_wrapped(struct buffer *out, struct bytes text, const char *indent, bool utf8)
 {
@@ -42,7 +32,7 @@ static void add_wrapped(struct buffer *out, struct bytes text, const char *inden
                 buffer_add_text(out, indent);
                 column = 0;
             }
-            add_clean(out, piece, utf8);
+            buffer_add_clean(out, piece, utf8);
             column += piece.length + 1;
         }
     }
@@ -63,7 +53,7 @@ static void add_xtext(struct buffer *out, struct bytes xtext, bool utf8)
         buffer_add_octet(&plain, coded ? (char)(hex_digit(xtext.at[i + 1]) * 16 + hex_digit(xtext.at[i + 2])) : xtext.at[i]);
         i += coded ? 2 : 0;
     }
-    add_clean(out, buffer_bytes(&plain), utf8);
+    buffer_add_clean(out, buffer_bytes(&plain), utf8);
     buffer_free(&plain);
 }
 
@@ -105,7 +95,7 @@ static void add_header(struct writing *w)
     buffer_add_text(w->out, "Date: ");
     date_add(w->out, dsn->now_ms);
     buffer_add_format(w->out, "\r\nFrom: Mail Delivery System <mailer-daemon@%.*s>\r\nTo: <", BYTES_ARG(dsn->hostname));
-    add_clean(w->out, dsn->envelope->sender, w->utf8);
+    buffer_add_clean(w->out, dsn->envelope->sender, w->utf8);
     buffer_add_format(w->out, ">\r\nSubject: %s\r\nMessage-ID: <%s@%.*s>\r\nAuto-Submitted: auto-replied\r\nMIME-Version: 1.0\r\n", subject_of(dsn), id,
                       BYTES_ARG(dsn->hostname));
     buffer_add_format(w->out, "Content-Type: multipart/report; report-type=%s;\r\n\tboundary=\"%s\"\r\n\r\n",
@@ -138,11 +128,11 @@ static void add_sentence(struct writing *w, const struct dsn_recipient *r)
                                         "was passed on to a server that sends no reports",
                                         "stands for several recipients, and is on its way to each of them"};
     buffer_add_text(w->out, "\r\n<");
-    add_clean(w->out, address_said(r->recipient), w->utf8);
+    buffer_add_clean(w->out, address_said(r->recipient), w->utf8);
     buffer_add_format(w->out, ">: %s%s\r\n", fates[r->action], r->text.length > 0 ? ":" : ".");
     if (r->peer.length > 0 && r->text.length > 0) {
         buffer_add_text(w->out, "    ");
-        add_clean(w->out, r->peer, false);
+        buffer_add_clean(w->out, r->peer, false);
         buffer_add_text(w->out, r->code > 0 ? " said:\r\n" : ":\r\n");
     }
     struct buffer said = {0};
@@ -176,23 +166,23 @@ static void add_recipient_facts(struct writing *w, const struct dsn_recipient *r
         struct bytes rest = r->recipient->orcpt;
         struct bytes orcpt_type = bytes_split(&rest, ';');
         buffer_add_text(w->out, "Original-Recipient: ");
-        add_clean(w->out, orcpt_type, false);
+        buffer_add_clean(w->out, orcpt_type, false);
         buffer_add_text(w->out, "; ");
         add_xtext(w->out, rest, w->utf8);
         buffer_add_text(w->out, "\r\n");
     }
     buffer_add_format(w->out, "Final-Recipient: %s; ", type);
-    add_clean(w->out, r->recipient->address, w->utf8);
+    buffer_add_clean(w->out, r->recipient->address, w->utf8);
     buffer_add_format(w->out, "\r\nAction: %s\r\nStatus: ", action_words[r->action]);
-    add_clean(w->out, r->enhanced.length > 0 ? r->enhanced : r->action == DSN_FAILED ? BYTES("5.0.0") : r->action == DSN_DELAYED ? BYTES("4.0.0") : BYTES("2.0.0"), false);
+    buffer_add_clean(w->out, r->enhanced.length > 0 ? r->enhanced : r->action == DSN_FAILED ? BYTES("5.0.0") : r->action == DSN_DELAYED ? BYTES("4.0.0") : BYTES("2.0.0"), false);
     buffer_add_text(w->out, "\r\n");
     if (r->code > 0 && r->peer.length > 0) { /* host[address]:port */
         buffer_add_text(w->out, "Remote-MTA: dns; ");
-        add_clean(w->out, bytes_first(r->peer, bytes_find(r->peer, '[')), false);
+        buffer_add_clean(w->out, bytes_first(r->peer, bytes_find(r->peer, '[')), false);
         buffer_add_format(w->out, "\r\nDiagnostic-Code: smtp; %u ", (unsigned)r->code);
-        add_clean(w->out, r->enhanced, false);
+        buffer_add_clean(w->out, r->enhanced, false);
         buffer_add_text(w->out, " ");
-        add_clean(w->out, bytes_first(r->text, 512), false);
+        buffer_add_clean(w->out, bytes_first(r->text, 512), false);
         buffer_add_text(w->out, "\r\n");
     }
     buffer_add_text(w->out, "Last-Attempt-Date: ");

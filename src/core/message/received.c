@@ -5,16 +5,15 @@
 #include "queue/id.h"
 #include "smtp/host.h"
 
-/* Text of the network inside a field: no control octets, no parentheses that
- * would end a comment, no octets that are not UTF-8. */
+/* Text of the network inside a field; no parentheses that would end a comment. */
 static void add_clean(struct buffer *out, struct bytes text, bool in_comment)
 {
-    bool utf8 = bytes_is_utf8(text);
-    for (size_t i = 0; i < text.length; i++) {
-        char c = text.at[i];
-        bool bad = (unsigned char)c < 32 || c == 127 || ((unsigned char)c > 127 && !utf8) || (in_comment && strchr("()\\", c) != NULL);
-        buffer_add_octet(out, bad ? '?' : c);
-    }
+    size_t from = out->length;
+    buffer_add_clean(out, text, true);
+    char *at = out->at + out->start;
+    for (size_t i = from; in_comment && i < out->length; i++)
+        if (strchr("()\\", at[i]) != NULL)
+            at[i] = '?';
 }
 
 static void add_client(struct buffer *out, const struct origin *origin)

@@ -285,6 +285,8 @@ void server_session_answer_store(struct server_session *session, enum store_verd
 {
     struct server_state *state = session->state;
     assert(state->question == SERVER_ASK_STORE);
+    if (verdict == STORE_DONE)
+        state->idle_commands = 0;
     state->question = SERVER_NOTHING;
     state->phase = PHASE_COMMAND;
     state->content_begun = false; /* it was stored, or dropped by the shell: nothing is left to drop */

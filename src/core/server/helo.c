@@ -14,7 +14,7 @@ static bool is_acceptable_name(struct bytes name)
         if (!ascii_is_alnum(c) && (c == '\0' || strchr(".-_[]:", c) == NULL) && (unsigned char)c < 128)
             return false;
     }
-    return bytes_is_utf8(name);
+    return bytes_is_utf8(name) && !bytes_has_control_character(name);
 }
 
 static bool greet(struct server_session *session, struct bytes name, bool esmtp)

@@ -204,6 +204,8 @@ bool server_session_action(struct server_session *session, struct server_action 
     }
     action->kind = state->actions[0];
     state->action_count--;
+    if (action->kind != SERVER_CONTENT && !(state->by_chunks && action->kind == SERVER_REPLY))
+        state->steps++; /* a chunk of one octet is no step */
     memmove(state->actions, state->actions + 1, state->action_count * sizeof state->actions[0]);
     fill_action(session, action);
     return true;
@@ -220,18 +222,35 @@ static void complain(struct server_session *session, struct reply reply)
     session_leave(session, REPLY(421, "4.7.0", "Too many mistakes; goodbye"));
 }
 
+/* What a web page can make a browser send here must end here: what follows
+ * the header is the page's own choice. */
 static bool is_http(struct bytes line)
 {
+    static const char *const methods[] = {"GET ", "POST ", "PUT ", "HEAD ", "OPTIONS ", "CONNECT ", "DELETE ", "PATCH ", "TRACE "};
+    for (size_t i = 0; i < ARRAY_LENGTH(methods); i++)
+        if (bytes_starts_nocase(line, methods[i]))
+            return true;
     return bytes_ends_nocase(line, " HTTP/1.1") || bytes_ends_nocase(line, " HTTP/1.0") || bytes_ends_nocase(line, " HTTP/2.0");
 }
 
+#define NOT_A_WEB_SERVER REPLY(421, "4.7.0", "This is a mail server, not a web server")
+
 static void unknown_command(struct server_session *session, struct bytes line)
 {
-    if (is_http(line)) {
-        session_leave(session, REPLY(421, "4.7.0", "This is a mail server, not a web server"));
-        return;
-    }
-    complain(session, REPLY(500, "5.5.2", "That is not a command; HELP lists them"));
+    if (is_http(line))
+        session_leave(session, NOT_A_WEB_SERVER);
+    else
+        complain(session, REPLY(500, "5.5.2", "That is not a command; HELP lists them"));
+}
+
+/* Commands that lead to no message keep a connection for nothing. Recipients
+ * have limits of their own; chunks must keep the pace. */
+static bool idles(struct server_session *session, enum verb verb)
+{
+    struct server_state *state = session->state;
+    bool counted = verb != VERB_QUIT && verb != VERB_BDAT &&
+                   (verb != VERB_RCPT || state->recipients_tried >= 2 * session->policy->recipients_max + IDLE_COMMANDS_MAX);
+    return counted && ++state->idle_commands > IDLE_COMMANDS_MAX;
 }
 
 static void run_command(struct server_session *session, struct bytes line)
@@ -245,6 +264,10 @@ static void run_command(struct server_session *session, struct bytes line)
     }
     if (verb == VERB_UNKNOWN) {
         unknown_command(session, line);
+        return;
+    }
+    if (idles(session, verb)) {
+        session_leave(session, REPLY(421, "4.7.0", "Too many commands and no message; goodbye"));
         return;
     }
     struct reply reply = policy_check(session, verb);
@@ -303,14 +326,18 @@ static size_t feed_line(struct server_session *session, struct bytes input)
     if (newline == SIZE_MAX) {
         if (!state->skipping_line && input.length < line_max)
             return 0;
+        state->skipping_http = state->skipping_line ? state->skipping_http : is_http(input);
         state->skipping_line = true;
         return input.length;
     }
     bool crlf = newline > 0 && input.at[newline - 1] == '\r';
     struct bytes line = bytes_first(input, crlf ? newline - 1 : newline);
     struct reply reply = state->skipping_line ? REPLY(500, "5.5.6", "The line is too long") : check_line(line, crlf, line_max);
+    bool http = reply.code != 0 && (state->skipping_line ? state->skipping_http : is_http(line));
     state->skipping_line = false;
-    if (reply.code != 0) {
+    if (http) {
+        session_leave(session, NOT_A_WEB_SERVER);
+    } else if (reply.code != 0) {
         if (state->phase == PHASE_AUTH) {
             auth_forget(session);
             state->phase = PHASE_COMMAND;
@@ -320,6 +347,17 @@ static size_t feed_line(struct server_session *session, struct bytes input)
         run_line(session, line);
     }
     return newline + 1;
+}
+
+/* Content makes steps by its octets. */
+static size_t keep_pace(struct server_state *state, size_t used)
+{
+    state->pace_octets += (uint32_t)used;
+    if (state->pace_octets >= CONTENT_PACE_OCTETS) {
+        state->pace_octets = 0;
+        state->steps++;
+    }
+    return used;
 }
 
 size_t server_session_feed(struct server_session *session, struct bytes input)
@@ -332,9 +370,9 @@ size_t server_session_feed(struct server_session *session, struct bytes input)
     case PHASE_AUTH:
         return feed_line(session, input);
     case PHASE_DATA:
-        return data_feed(session, input);
+        return keep_pace(state, data_feed(session, input));
     case PHASE_CHUNK:
-        return chunk_feed(session, input);
+        return keep_pace(state, chunk_feed(session, input));
     case PHASE_TLS:
     case PHASE_ASKING:
     case PHASE_CLOSED:
@@ -347,8 +385,13 @@ size_t server_session_feed(struct server_session *session, struct bytes input)
 
 uint32_t server_session_timeout_ms(const struct server_session *session)
 {
-    enum phase phase = session->state->phase;
-    return phase == PHASE_DATA || phase == PHASE_CHUNK ? CONTENT_TIMEOUT_MS : SESSION_TIMEOUT_MS;
+    const struct server_state *state = session->state;
+    return state->content_begun || state->phase == PHASE_CHUNK ? CONTENT_TIMEOUT_MS : SESSION_TIMEOUT_MS;
+}
+
+uint64_t server_session_steps(const struct server_session *session)
+{
+    return session->state->steps;
 }
 
 void session_leave(struct server_session *session, struct reply reply)

@@ -23,11 +23,13 @@ enum server_limit {
     DATA_LINE_MAX = 1024 * 1024,    /* octets of a line of content; a longer one is refused at the end, never cut */
     RECEIVED_FIELDS_MAX = 100,      /* then the message loops (RFC 5321 6.3) */
     BAD_COMMANDS_MAX = 20,          /* then 421 and the end */
+    IDLE_COMMANDS_MAX = 200,        /* since the last message was stored, RCPT and BDAT aside; then 421 */
     RECIPIENTS_REFUSED_MAX = 100,   /* unknown or foreign ones on one connection, then 421: nobody reads out our users */
     AUTH_FAILURES_MAX = 5,          /* in one session, then 421 and the end */
     TRANSACTIONS_MAX = 100000,        /* messages on one connection, then 421 */
     SESSION_TIMEOUT_MS = 5 * 60 * 1000,  /* RFC 5321 4.5.3.2.7 */
-    CONTENT_TIMEOUT_MS = 10 * 60 * 1000, /* between two runs of content */
+    CONTENT_TIMEOUT_MS = 10 * 60 * 1000, /* for each CONTENT_PACE_OCTETS of content */
+    CONTENT_PACE_OCTETS = 300 * 1000,    /* that is 500 a second; who is slower holds a connection for nothing */
 };
 
 enum server_role {
@@ -143,9 +145,12 @@ void server_session_stamp(struct server_session *session, uint64_t now_ms, struc
 /* The name of the last AUTH mechanism that was begun; "" before. */
 const char *server_session_mechanism(const struct server_session *session);
 
-/* How long the shell may wait for the client's next octets, in ms; then it
- * calls server_session_timed_out(), which queues 421 and SERVER_CLOSE. */
+/* How long the client may take until it has made the next step, in ms; then the
+ * shell calls server_session_timed_out(), which queues 421 and SERVER_CLOSE.
+ * A step is a whole command, or CONTENT_PACE_OCTETS of content; single octets
+ * put nothing off. server_session_steps() tells another number after each. */
 uint32_t server_session_timeout_ms(const struct server_session *session);
+uint64_t server_session_steps(const struct server_session *session);
 void server_session_timed_out(struct server_session *session);
 /* The server is going down: 421 4.3.2 before the next command, then close.
  * A transaction whose content has begun is finished first. */

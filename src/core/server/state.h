@@ -50,6 +50,7 @@ struct server_state {
     bool chunk_refused; /* the chunk is swallowed and was answered, or will be, with a refusal */
     bool chunk_last;
     bool skipping_line; /* the rest of a line that is too long */
+    bool skipping_http; /* and it began as a browser's */
     bool draining;
     bool close_told;    /* SERVER_CLOSE was pulled */
     enum server_action_kind question; /* the open one, SERVER_NOTHING when none */
@@ -95,7 +96,9 @@ struct server_state {
     struct buffer scram_nonce, scram_message; /* both nonces; AuthMessage so far */
     uint8_t scram_proof[SCRAM_KEY];
 
-    uint32_t bad_commands, auth_failures, transactions, recipients_refused;
+    uint64_t steps;       /* of the client's, as server_session_steps() has them */
+    uint32_t pace_octets; /* of content since the last step */
+    uint32_t bad_commands, idle_commands, auth_failures, transactions, recipients_refused;
     char text[REPLY_TEXT_MAX];  /* of a reply that was made with reply_format() */
 };
 

@@ -68,7 +68,7 @@ bool address_parse(struct bytes text, bool utf8_allowed, struct address *address
     address->domain = bytes_from(text, length + 1);
     address->literal = address->domain.at[0] == '[';
     address->smtputf8 = !bytes_is_ascii(text);
-    if (address->domain.length > DOMAIN_MAX || !bytes_is_utf8(text))
+    if (address->domain.length > DOMAIN_MAX || !bytes_is_utf8(text) || bytes_has_control_character(text))
         return false;
     return address->literal ? address_literal_parse(address->domain, NULL) : host_is_name(address->domain, utf8_allowed);
 }

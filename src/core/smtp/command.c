@@ -135,7 +135,7 @@ static bool read_orcpt(struct bytes value, bool has_value, void *into)
     struct bytes address = value;
     struct bytes type = bytes_split(&address, ';');
     bool utf8 = bytes_is_nocase(type, "utf-8"); /* RFC 6533 3: UTF-8 may stand as it is */
-    return has_value && value.length <= ORCPT_MAX && type.length > 0 && address.length > 0 && !bytes_has_control(value) &&
+    return has_value && value.length <= ORCPT_MAX && type.length > 0 && address.length > 0 && !bytes_has_control_character(value) &&
            (utf8 ? bytes_is_utf8(value) : xtext_is_valid(address));
 }
 

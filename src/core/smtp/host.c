@@ -10,7 +10,7 @@ static bool is_label(struct bytes label, bool utf8_allowed)
         if (!ascii_is_alnum(label.at[i]) && label.at[i] != '-' && !(high && utf8_allowed))
             return false;
     }
-    return bytes_is_utf8(label);
+    return bytes_is_utf8(label) && !bytes_has_control_character(label);
 }
 
 bool host_is_name(struct bytes text, bool utf8_allowed)

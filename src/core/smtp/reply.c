@@ -87,11 +87,9 @@ struct bytes reply_enhanced(const struct smtp_reply *reply)
 
 static void add_clean(struct buffer *out, struct bytes text)
 {
-    bool utf8 = bytes_is_utf8(text);
-    for (size_t i = 0; i < text.length && out->length < REPLY_TEXT_KEPT_MAX; i++) {
-        unsigned char c = (unsigned char)text.at[i];
-        buffer_add_octet(out, c < 32 || c == 127 || (c > 127 && !utf8) ? '?' : text.at[i]);
-    }
+    buffer_add_clean(out, text, true);
+    if (out->length > REPLY_TEXT_KEPT_MAX)
+        out->length = REPLY_TEXT_KEPT_MAX;
     while (!bytes_is_utf8(buffer_bytes(out))) /* the cut may have split a character */
         out->length--;
 }

@@ -48,7 +48,7 @@ static void take_message(struct carrier *carrier, struct channel *from, const st
     carrier->envelope = copy_envelope(&carrier->arena, &deliver->envelope);
     carrier->content = content >= 0 ? bytes_none() : arena_copy(&carrier->arena, deliver->content);
     carrier->file = content;
-    carrier->content_at = 0;
+    carrier->content_at = carrier->progress = 0;
     carrier->content_given = carrier->wants_content = carrier->waited = false;
     carrier->id = deliver->id;
     carrier->number = deliver->delivery;
@@ -205,15 +205,17 @@ static void on_end(void *owner, enum conn_end end)
     finish_if_over(carrier);
 }
 
-/* Silence; but while our own octets still leave, the peer need not speak. */
+/* Silence; but while our own octets still leave, and not one by one, the peer
+ * need not speak. */
 static void on_timeout(void *owner)
 {
     struct carrier *carrier = owner;
-    uint64_t progress = carrier->content_at - conn_unsent(&carrier->conn);
+    size_t unsent = conn_unsent(&carrier->conn);
+    uint64_t progress = carrier->content_at > unsent ? carrier->content_at - unsent : 0;
     char why[120];
-    if (carrier->wants_content && progress != carrier->progress) {
+    if (carrier->wants_content && progress >= carrier->progress + CARRIER_PACE_OCTETS) {
         carrier->progress = progress;
-        conn_set_timeout(&carrier->conn, delivery_timeout_ms(&carrier->delivery));
+        conn_set_deadline(&carrier->conn, delivery_timeout_ms(&carrier->delivery));
         return;
     }
     if (!carrier->reached && !carrier->handshaking && delivery_step(&carrier->delivery) == STEP_CONNECT)
@@ -256,7 +258,7 @@ static void on_knocked(void *owner, int descriptor, size_t index, enum conn_end 
         delivery_took(&carrier->delivery, index);
         carrier->has_conn = true;
         conn_start(&carrier->conn, carrier->relay->child->loop, descriptor, &carrier_events, carrier);
-        conn_set_timeout(&carrier->conn, patience_ms(carrier, CONNECT_TIMEOUT_MS));
+        conn_set_deadline(&carrier->conn, patience_ms(carrier, CONNECT_TIMEOUT_MS));
         on_connected(carrier);
         return;
     }
@@ -280,7 +282,7 @@ static void connect_to(struct carrier *carrier, const struct delivery_action *ac
     socklen_t length = action->address.six ? sizeof six : sizeof four;
     carrier->peer = peer_of(carrier, action);
     carrier->tls_text[0] = '\0';
-    carrier->content_at = 0; /* a fresh connection gets the whole message */
+    carrier->content_at = carrier->progress = 0; /* a fresh connection gets the whole message */
     carrier->content_given = false;
     carrier->connecting_tls = action->tls;
     if (action->address_count > 1) {
@@ -291,7 +293,7 @@ static void connect_to(struct carrier *carrier, const struct delivery_action *ac
     }
     carrier->has_conn = true;
     conn_connect(&carrier->conn, carrier->relay->child->loop, address, length, &carrier_events, carrier);
-    conn_set_timeout(&carrier->conn, patience_ms(carrier, action->timeout_ms));
+    conn_set_deadline(&carrier->conn, patience_ms(carrier, action->timeout_ms));
 }
 
 /* ---- content ---- */
@@ -428,7 +430,7 @@ static void run(struct carrier *carrier)
             break;
     carrier->running = false;
     if (is_connected(carrier) && carrier->delivery.connected)
-        conn_set_timeout(&carrier->conn, patience_ms(carrier, delivery_timeout_ms(&carrier->delivery)));
+        conn_set_deadline(&carrier->conn, patience_ms(carrier, delivery_timeout_ms(&carrier->delivery)));
     if (carrier->number == 0 && delivery_is_open(&carrier->delivery) && !carrier->idle && !carrier->relay->draining) {
         relay_is_idle(carrier->relay, carrier);
         timer_set(&carrier->idle_timer, CARRIER_IDLE_MS);

@@ -21,6 +21,7 @@
 #include "relay/policies.h"
 
 enum relay_limit {
+    CARRIER_PACE_OCTETS = 64 * 1024,  /* of content that the peer takes before it counts as silent */
     CARRIER_IDLE_MS = 3 * 1000,       /* a connection is kept so long for the next message to the same place */
     SECRET_FRESH_MS = 10 * 60 * 1000, /* then a token is fetched anew */
     RELAY_DRAIN_MS = 10 * 1000,       /* for deliveries under way when the process ends */

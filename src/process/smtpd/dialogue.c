@@ -24,7 +24,7 @@ static void begin_session(struct dialogue *dialogue, struct bytes account)
 
 static void begin_tls(struct dialogue *dialogue)
 {
-    conn_set_timeout(&dialogue->conn, HANDSHAKE_TIMEOUT_MS);
+    conn_set_deadline(&dialogue->conn, HANDSHAKE_TIMEOUT_MS);
     conn_start_tls_server(&dialogue->conn, &dialogue->smtpd->tls);
 }
 
@@ -131,7 +131,7 @@ static bool close_after_replies(struct dialogue *dialogue)
     }
     dialogue->closing = true;
     conn_pause(&dialogue->conn, true);
-    conn_set_timeout(&dialogue->conn, CLOSE_TIMEOUT_MS);
+    conn_set_deadline(&dialogue->conn, CLOSE_TIMEOUT_MS);
     return false;
 }
 
@@ -195,7 +195,7 @@ static bool carry_out(struct dialogue *dialogue, const struct server_action *act
         conn_write(&dialogue->conn, action->bytes);
         break;
     case SERVER_STARTTLS:
-        conn_set_timeout(&dialogue->conn, HANDSHAKE_TIMEOUT_MS);
+        conn_set_deadline(&dialogue->conn, HANDSHAKE_TIMEOUT_MS);
         conn_start_tls_server(&dialogue->conn, &dialogue->smtpd->tls);
         break;
     case SERVER_CONTENT_BEGIN:
@@ -270,8 +270,10 @@ void dialogue_run(struct dialogue *dialogue)
     conn_flush(conn);
     conn_pause(conn, dialogue->question.open || conn_output_is_full(conn));
     uint32_t timeout_ms = server_session_timeout_ms(&dialogue->session);
-    if (!conn->handshaking && conn->timeout_ms != timeout_ms)
-        conn_set_timeout(conn, timeout_ms);
+    uint64_t steps = server_session_steps(&dialogue->session);
+    if (!conn->handshaking && (conn->timeout_ms != timeout_ms || dialogue->steps != steps))
+        conn_set_deadline(conn, timeout_ms);
+    dialogue->steps = steps;
 }
 
 void dialogue_drain(struct dialogue *dialogue)
@@ -361,7 +363,7 @@ static void on_timeout(void *owner)
         return;
     }
     if (dialogue->question.open) { /* it is us who are slow */
-        conn_set_timeout(&dialogue->conn, dialogue->conn.timeout_ms);
+        conn_set_deadline(&dialogue->conn, dialogue->conn.timeout_ms);
         return;
     }
     if (dialogue->session.state == NULL || dialogue->closing || dialogue->conn.handshaking) {

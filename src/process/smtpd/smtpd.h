@@ -93,6 +93,7 @@ struct dialogue {
     struct server_session session; /* state is NULL before an implicit handshake is done */
     struct question question;
     struct intake intake;
+    uint64_t steps;    /* of the client's when its deadline was set */
     uint64_t since_ms; /* accepted, where the door is open either way */
     bool deciding;     /* it is not known yet whether the client begins with TLS */
     bool other_way;    /* it began against the port's custom */
