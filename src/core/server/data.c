@@ -70,13 +70,29 @@ static struct reply fault_reply(struct server_session *session, enum content_fau
     return reply_format(session, 554, "5.4.6", "The message has passed %u servers: it runs in a circle", (unsigned)RECEIVED_FIELDS_MAX);
 }
 
+/* Where newlines are bare, another server may have seen the end elsewhere than
+ * we: what stands behind it may be part of the message, and is not listened to. */
+static void refuse_content(struct server_session *session)
+{
+    struct server_state *state = session->state;
+    bool ambiguous = state->content.fault == CONTENT_BARE_NEWLINE && !state->by_chunks;
+    struct reply reply = fault_reply(session, state->content.fault);
+    if (ambiguous) {
+        session_reset(session);
+        session_say(session, reply);
+        session_leave(session, REPLY(421, "4.7.0", "Nothing is heard behind a message with bare CR or LF; goodbye"));
+    } else {
+        session_say(session, reply);
+        session_reset(session);
+    }
+}
+
 static void end_content(struct server_session *session)
 {
     struct server_state *state = session->state;
     state->phase = PHASE_COMMAND;
     if (state->content.fault != CONTENT_FINE) {
-        session_say(session, fault_reply(session, state->content.fault));
-        session_reset(session);
+        refuse_content(session);
         return;
     }
     state->envelope.size = state->content.size;
@@ -229,8 +245,7 @@ static void end_chunk(struct server_session *session)
         return;
     if (state->content.fault != CONTENT_FINE) {
         /* RFC 3030 2: the transaction has failed; what follows is swallowed. */
-        session_say(session, fault_reply(session, state->content.fault));
-        session_reset(session);
+        refuse_content(session);
         return;
     }
     if (state->chunk_last)
