@@ -251,6 +251,8 @@ static void starttls_reply(struct client_session *session, const struct smtp_rep
     } else if (session->options.tls == CLIENT_TLS_REQUIRED) {
         struct client_result why = client_result_of(&session->state->session_arena, STEP_TLS, reply);
         why.outcome = OUTCOME_DEFERRED;
+        if (reply->code < 400) /* neither yes nor no */
+            why.enhanced = BYTES("4.7.4");
         client_fail(session, why);
     } else { /* opportunistic: refused is as good as not offered */
         session->capabilities.starttls = false;
