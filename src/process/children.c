@@ -340,8 +340,10 @@ static void ended(struct children *children, struct supervised *child, int statu
     bool drained = child->stage == CHILD_DRAINING && WIFEXITED(status) && WEXITSTATUS(status) == 0;
     watch_stop(&child->watch);
     channel_close(&child->control);
-    if (child->service->role == PROCESS_SMTPD)
+    if (child->service->role == PROCESS_SMTPD) {
         children->census->connections[child->number] = 0;
+        memset(children->census->visitors[child->number], 0, sizeof children->census->visitors[child->number]);
+    }
     bool crashed_while_draining = child->stage == CHILD_DRAINING && !drained;
     if (crashed_while_draining)
         log_death(child, status);

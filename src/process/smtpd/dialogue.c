@@ -91,15 +91,6 @@ void dialogue_start(struct door *door, int descriptor, struct visitor *visitor, 
     dialogue_run(dialogue);
 }
 
-static void forget_visitor(struct dialogue *dialogue)
-{
-    struct visitor *visitor = dialogue->visitor;
-    if (visitor == NULL || --visitor->connections > 0)
-        return;
-    map_remove(&dialogue->smtpd->visitors, bytes_of(visitor->key, sizeof visitor->key));
-    free(visitor);
-}
-
 void dialogue_free(struct dialogue *dialogue)
 {
     struct smtpd *smtpd = dialogue->smtpd;
@@ -109,7 +100,8 @@ void dialogue_free(struct dialogue *dialogue)
     intake_drop(dialogue);
     conn_close(&dialogue->conn);
     server_session_free(&dialogue->session);
-    forget_visitor(dialogue);
+    if (dialogue->visitor != NULL)
+        visitor_leaves(smtpd, dialogue->visitor);
     if (dialogue->previous != NULL)
         dialogue->previous->next = dialogue->next;
     else

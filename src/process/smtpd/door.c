@@ -6,7 +6,6 @@
 #include "log.h"
 
 #include <errno.h>
-#include <netinet/in.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,39 +29,6 @@ static void turn_away(const struct door *door, const struct guest *guest, struct
               LOG_U64("port", door->port));
 }
 
-/* IPv4 by address, IPv6 by its /64: who has one has all of it. False for this
- * machine itself, whose programs share one address. */
-static bool visitor_key(const struct sockaddr_storage *from, uint64_t key[2])
-{
-    key[0] = key[1] = 0;
-    if (from->ss_family == AF_INET) {
-        const struct in_addr *four = &((const struct sockaddr_in *)(const void *)from)->sin_addr;
-        memcpy(key, four, 4);
-        key[1] = 4;
-        return (ntohl(four->s_addr) >> 24) != 127;
-    }
-    if (from->ss_family != AF_INET6)
-        return false;
-    const struct in6_addr *six = &((const struct sockaddr_in6 *)(const void *)from)->sin6_addr;
-    key[1] = IN6_IS_ADDR_V4MAPPED(six) ? 4 : 6;
-    memcpy(key, key[1] == 4 ? &six->s6_addr[12] : six->s6_addr, key[1] == 4 ? 4 : 8);
-    return !IN6_IS_ADDR_LOOPBACK(six) && !(key[1] == 4 && six->s6_addr[12] == 127);
-}
-
-static struct visitor *visitor_of(struct smtpd *smtpd, const struct sockaddr_storage *from)
-{
-    uint64_t key[2];
-    if (!visitor_key(from, key))
-        return NULL;
-    struct visitor *visitor = map_get(&smtpd->visitors, bytes_of(key, sizeof key));
-    if (visitor == NULL) {
-        visitor = memory_new(sizeof *visitor);
-        memcpy(visitor->key, key, sizeof key);
-        map_put(&smtpd->visitors, bytes_of(key, sizeof key), visitor);
-    }
-    return visitor;
-}
-
 /* A local program is known by its user: the kernel says who. */
 static struct bytes local_account(int descriptor, char *room, size_t size)
 {
@@ -78,10 +44,11 @@ static void let_in(struct door *door, const struct guest *guest)
 {
     struct smtpd *smtpd = door->smtpd;
     uint32_t each_max = smtpd->child->config->limits.connections_per_client;
-    struct visitor *visitor = visitor_of(smtpd, &guest->from);
+    struct visitor *visitor;
     char room[32];
     struct bytes account = bytes_none();
-    if (visitor != NULL && each_max > 0 && visitor->connections >= each_max) {
+    if (visitor_of(smtpd, &guest->from, &visitor) && visitor_connections(smtpd, visitor) >= each_max) {
+        visitor_forget(smtpd, visitor);
         turn_away(door, guest, BYTES("421 4.7.0 Too many connections from your address; close some first\r\n"), "too many connections from this address");
         return;
     }
@@ -93,7 +60,7 @@ static void let_in(struct door *door, const struct guest *guest)
         }
     }
     if (visitor != NULL)
-        visitor->connections++;
+        visitor_enters(smtpd, visitor);
     dialogue_start(door, guest->descriptor, visitor, guest->address, account);
 }
 

@@ -4,7 +4,8 @@
  * knows nothing by itself and asks: auth who someone is and where mail goes,
  * queue to put it on disk.
  *
- * A door (door.c) accepts connections. A dialogue (dialogue.c) drives one
+ * A door (door.c) accepts connections and counts those of one address
+ * (visitors.c). A dialogue (dialogue.c) drives one
  * server session (core/server) over one conn. A question (question.c) is what
  * the session needs to know. An intake (intake.c) is the content of the
  * message that is arriving: small ones travel in the IPC_SUBMIT, larger ones
@@ -129,6 +130,15 @@ void door_open(struct door *door, struct smtpd *smtpd, int descriptor);
 void doors_shut(struct smtpd *smtpd, uint64_t reopen_ms); /* for a while */
 void doors_reopen(void *smtpd);
 void doors_close(struct smtpd *smtpd); /* for good */
+
+/* ---- visitors.c: connections by address ---- */
+/* False, and NULL: this machine itself, which has no limit. */
+bool visitor_of(struct smtpd *smtpd, const struct sockaddr_storage *from, struct visitor **visitor);
+/* Of all smtpd processes. */
+uint32_t visitor_connections(const struct smtpd *smtpd, const struct visitor *visitor);
+void visitor_enters(struct smtpd *smtpd, struct visitor *visitor);
+void visitor_leaves(struct smtpd *smtpd, struct visitor *visitor); /* it may be gone afterwards */
+void visitor_forget(struct smtpd *smtpd, struct visitor *visitor); /* where no connection of it is left */
 
 /* ---- haste.c: who speaks TLS where STARTTLS is the custom ---- */
 /* How long a client from `address` is looked at before it is greeted in clear. */

@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Tricks with the names in certificates, all signed by a CA that the client
+ * trusts: which of them are for the host that was asked for? */
+#include "unit.h"
+
+#include "ends.h"
+
+#include <openssl/x509v3.h>
+
+static struct tls_context client_tls;
+static X509 *ca;
+static EVP_PKEY *ca_key, *key;
+
+/* One name of a kind (GEN_DNS, GEN_IPADD, GEN_EMAIL, GEN_URI), or the CN (0). */
+struct name {
+    int kind;
+    struct bytes text;
+};
+
+static X509 *unsigned_certificate(EVP_PKEY *whose, const char *subject, size_t subject_length)
+{
+    X509 *certificate = X509_new();
+    X509_set_version(certificate, 2);
+    ASN1_INTEGER_set(X509_get_serialNumber(certificate), 1);
+    X509_gmtime_adj(X509_getm_notBefore(certificate), -60);
+    X509_gmtime_adj(X509_getm_notAfter(certificate), 3600);
+    X509_set_pubkey(certificate, whose);
+    X509_NAME_add_entry_by_txt(X509_get_subject_name(certificate), "CN", V_ASN1_UTF8STRING, (const unsigned char *)subject, (int)subject_length, -1, 0);
+    return certificate;
+}
+
+static void add_alternative(GENERAL_NAMES *names, const struct name *name)
+{
+    GENERAL_NAME *one = GENERAL_NAME_new();
+    ASN1_STRING *text = ASN1_STRING_type_new(name->kind == GEN_IPADD ? V_ASN1_OCTET_STRING : V_ASN1_IA5STRING);
+    ASN1_STRING_set(text, name->text.at, (int)name->text.length);
+    GENERAL_NAME_set0_value(one, name->kind, text);
+    sk_GENERAL_NAME_push(names, one);
+}
+
+/* What is not said is nobody in particular. */
+static X509 *certificate_for(const struct name *names, size_t count)
+{
+    struct bytes subject = BYTES("somebody");
+    GENERAL_NAMES *alternatives = sk_GENERAL_NAME_new_null();
+    for (size_t i = 0; i < count; i++) {
+        if (names[i].kind == 0)
+            subject = names[i].text;
+        else
+            add_alternative(alternatives, &names[i]);
+    }
+    X509 *certificate = unsigned_certificate(key, subject.at, subject.length);
+    X509_set_issuer_name(certificate, X509_get_subject_name(ca));
+    if (sk_GENERAL_NAME_num(alternatives) > 0)
+        assert_int_equal(X509_add1_ext_i2d(certificate, NID_subject_alt_name, alternatives, 0, 0), 1);
+    sk_GENERAL_NAME_pop_free(alternatives, GENERAL_NAME_free);
+    assert_true(X509_sign(certificate, ca_key, EVP_sha256()) > 0);
+    return certificate;
+}
+
+static int setup(void **state)
+{
+    if (ends_setup(state) != 0)
+        return -1;
+    ca_key = EVP_EC_gen("P-256");
+    key = EVP_EC_gen("P-256");
+    ca = unsigned_certificate(ca_key, "Test CA", 7);
+    X509_set_issuer_name(ca, X509_get_subject_name(ca));
+    X509_EXTENSION *basic = X509V3_EXT_conf_nid(NULL, NULL, NID_basic_constraints, "critical,CA:TRUE");
+    X509_add_ext(ca, basic, -1);
+    X509_EXTENSION_free(basic);
+    X509_sign(ca, ca_key, EVP_sha256());
+    if (!tls_client_open(&client_tls, NULL, NULL))
+        return -1;
+    return X509_STORE_add_cert(SSL_CTX_get_cert_store(client_tls.ssl), ca) == 1 ? 0 : -1;
+}
+
+static int teardown(void **state)
+{
+    tls_close(&client_tls);
+    X509_free(ca);
+    EVP_PKEY_free(ca_key);
+    EVP_PKEY_free(key);
+    return ends_teardown(state);
+}
+
+/* Is a certificate with these names taken for `host`? */
+static bool is_taken(const char *host, const struct name *names, size_t count)
+{
+    struct end client, server;
+    struct tls_context server_tls = {.ssl = SSL_CTX_new(TLS_server_method())};
+    X509 *certificate = certificate_for(names, count);
+    assert_int_equal(SSL_CTX_use_certificate(server_tls.ssl, certificate), 1);
+    assert_int_equal(SSL_CTX_use_PrivateKey(server_tls.ssl, key), 1);
+    ends_pair(&client, &server);
+    conn_start_tls_server(&server.conn, &server_tls);
+    conn_start_tls_client(&client.conn, &client_tls, host, true);
+    TURN_UNTIL(client.tls == 1 || client.ended == 1);
+    bool taken = client.tls == 1;
+    if (!taken)
+        assert_int_equal(client.how, CONN_END_TLS);
+    end_close(&client);
+    end_close(&server);
+    X509_free(certificate);
+    SSL_CTX_free(server_tls.ssl);
+    return taken;
+}
+
+#define DNS(literal) {GEN_DNS, BYTES(literal)}
+#define CN(literal) {0, BYTES(literal)}
+
+static void a_name_is_the_whole_name(void **state)
+{
+    static const struct { const char *host; bool taken; struct name names[2]; } cases[] = {
+        {"mx.example.org", true, {DNS("mx.example.org")}},
+        {"mx.example.org", true, {DNS("other.example.org"), DNS("MX.Example.ORG")}},
+        {"mx.example.org", false, {DNS("mx.example.com")}},
+        {"mx.example.org", false, {DNS("example.org")}},
+        {"mx.example.org", false, {DNS("xmx.example.org")}},
+        {"mx.example.org", false, {DNS("mx.example.org.evil.example")}},
+        {"mx.example.org", false, {DNS("mx.example.or")}},
+        {"mx.example.org", false, {DNS("")}},
+        {"mx.example.org", false, {DNS("mx.example.org ")}},
+        {"mx.example.org", false, {DNS(".example.org")}},
+        /* NUL, which ends a name for who reads it as C text */
+        {"mx.example.org", false, {DNS("mx.example.org\0.evil.example")}},
+        {"mx.example.org", false, {DNS("mx.example.org\0")}},
+        {"mx.example.org", false, {DNS("\0mx.example.org")}},
+        /* the CN is for people, whatever it says */
+        {"mx.example.org", false, {CN("mx.example.org")}},
+        {"mx.example.org", false, {CN("mx.example.org\0.evil.example")}},
+        {"mx.example.org", false, {CN("mx.example.org"), DNS("evil.example")}},
+        {"mx.example.org", false, {CN("*.example.org")}},
+        /* names of other kinds */
+        {"mx.example.org", false, {{GEN_EMAIL, BYTES("mx.example.org")}}},
+        {"mx.example.org", false, {{GEN_EMAIL, BYTES("postmaster@mx.example.org")}}},
+        {"mx.example.org", false, {{GEN_URI, BYTES("smtp://mx.example.org")}}},
+    };
+    for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
+        bool taken = is_taken(cases[i].host, cases[i].names, cases[i].names[1].text.at == NULL ? 1 : 2);
+        if (taken != cases[i].taken)
+            print_error("case %zu is %s\n", i, taken ? "taken" : "refused");
+        assert_int_equal(taken, cases[i].taken);
+    }
+}
+
+static void a_star_is_one_whole_label_at_the_left(void **state)
+{
+    static const struct { const char *host; bool taken; struct name name; } cases[] = {
+        {"mx.example.org", true, DNS("*.example.org")},
+        {"a.mx.example.org", false, DNS("*.example.org")},
+        {"example.org", false, DNS("*.example.org")},
+        {"mx.example.org", false, DNS("m*.example.org")},
+        {"mx.example.org", false, DNS("*x.example.org")},
+        {"mx.example.org", false, DNS("m*x.example.org")},
+        {"mx.example.org", false, DNS("mx.*.org")},
+        {"mx.example.org", false, DNS("mx.example.*")},
+        {"mx.example.org", false, DNS("*.*.org")},
+        {"mx.example.org", false, DNS("**.example.org")},
+        {"mx.example.org", false, DNS("*")},
+        {"example.org", false, DNS("*.org")},
+        {"localhost", false, DNS("*")},
+        {"xn--mx-bja.example.org", false, DNS("xn--*.example.org")},
+        {"mx.example.org", false, DNS("*.example.org\0.evil.example")},
+    };
+    for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
+        bool taken = is_taken(cases[i].host, &cases[i].name, 1);
+        if (taken != cases[i].taken)
+            print_error("case %zu is %s\n", i, taken ? "taken" : "refused");
+        assert_int_equal(taken, cases[i].taken);
+    }
+}
+
+static void an_address_is_an_address(void **state)
+{
+    static const struct { const char *host; bool taken; struct name name; } cases[] = {
+        {"192.0.2.1", true, {GEN_IPADD, BYTES("\xc0\x00\x02\x01")}},
+        {"192.0.2.1", false, {GEN_IPADD, BYTES("\xc0\x00\x02\x02")}},
+        {"192.0.2.1", false, {GEN_IPADD, BYTES("192.0.2.1")}},
+        {"192.0.2.1", false, DNS("192.0.2.1")},
+        {"192.0.2.1", false, DNS("*.0.2.1")},
+        {"192.0.2.1", false, CN("192.0.2.1")},
+        {"192.0.2.1", false, {GEN_IPADD, BYTES("\xc0\x00\x02\x01\x00")}},
+        {"2001:db8::1", true, {GEN_IPADD, BYTES("\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\x01")}},
+        {"2001:db8::1", false, DNS("2001:db8::1")},
+        {"::ffff:192.0.2.1", false, {GEN_IPADD, BYTES("\xc0\x00\x02\x01")}},
+    };
+    for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
+        bool taken = is_taken(cases[i].host, &cases[i].name, 1);
+        if (taken != cases[i].taken)
+            print_error("case %zu is %s\n", i, taken ? "taken" : "refused");
+        assert_int_equal(taken, cases[i].taken);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_name_is_the_whole_name), cmocka_unit_test(a_star_is_one_whole_label_at_the_left), cmocka_unit_test(an_address_is_an_address),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
