@@ -266,7 +266,12 @@ static void data_reply(struct client_session *session, const struct smtp_reply *
         state->phase = PHASE_EMPTY_END;
         client_out(session, ".");
     } else {
-        decide_all(state, client_result_of(&state->transaction_arena, STEP_DATA, reply));
+        struct client_result result = client_result_of(&state->transaction_arena, STEP_DATA, reply);
+        if (reply->code < 400) { /* neither yes nor no */
+            result.outcome = OUTCOME_DEFERRED;
+            result.enhanced = BYTES("4.5.0");
+        }
+        decide_all(state, result);
         finish(session, true);
     }
 }

@@ -32,7 +32,7 @@ enum reply_verdict reply_parse(struct bytes input, struct smtp_reply *reply, siz
         size_t length;
         if (!take_line(left, &line, &length)) {
             /* Enough to see that it will never be a reply? */
-            bool hopeless = left.length > REPLY_LINE_MAX + 1 || (left.length >= 4 && left.at[3] != '\r' && line_code(left) == 0);
+            bool hopeless = input.length > REPLY_OCTETS_MAX || left.length > REPLY_LINE_MAX + 1 || (left.length >= 4 && left.at[3] != '\r' && line_code(left) == 0);
             return hopeless ? REPLY_MALFORMED : REPLY_INCOMPLETE;
         }
         unsigned code = line_code(line);
@@ -40,6 +40,8 @@ enum reply_verdict reply_parse(struct bytes input, struct smtp_reply *reply, siz
             return REPLY_MALFORMED;
         reply->code = code;
         at += length;
+        if (at > REPLY_OCTETS_MAX)
+            return REPLY_MALFORMED;
         if (line.length == 3 || line.at[3] == ' ') {
             reply->raw = bytes_first(input, at);
             *used = at;

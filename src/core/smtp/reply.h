@@ -12,6 +12,7 @@
 enum reply_limit {
     REPLY_LINE_MAX = 4096,      /* octets of one line; RFC 5321 4.5.3.1.5 says 512 */
     REPLY_LINES_MAX = 128,      /* lines of one reply */
+    REPLY_OCTETS_MAX = 32 * 1024, /* of one reply: less than a connection holds unread */
     REPLY_TEXT_KEPT_MAX = 1024, /* octets of a reply's text that are remembered */
 };
 
