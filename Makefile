@@ -7,7 +7,7 @@ PREFIX ?= /usr/local
 MESON  := meson
 DESTDIR ?=
 
-.PHONY: all run test bench fuzz clients install deb packages test-packages clean
+.PHONY: all run test bench fuzz fuzz-coverage clients install deb packages test-packages clean
 
 all: packages $(BUILD)/build.ninja
 	@ninja -C $(BUILD) mailboat
@@ -28,6 +28,9 @@ bench: packages test-packages $(BUILD)/build.ninja
 
 fuzz: packages test-packages
 	@tests/run --only fuzz --fuzz-seconds $(or $(SECONDS_EACH),600)
+
+fuzz-coverage: packages test-packages
+	@fuzz/coverage --write
 
 clients: all test-packages
 	@tests/run --only clients

@@ -1,0 +1,39 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""Python's email reads what fuzz_passed_on makes of its corpus: what was stored
+and what the next server has, line by line and field by field the same.
+Usage: passed_on.py FUZZ_PASSED_ON CORPUS"""
+import email
+import email.policy
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+
+def pairs(data):
+    while data:
+        sizes, _, data = data.partition(b"\n")
+        stored, passed = map(int, sizes.split())
+        yield data[:stored], data[stored:stored + passed]
+        data = data[stored + passed:]
+
+
+def read(content):
+    message = email.message_from_bytes(content, policy=email.policy.compat32)
+    return [(name, str(value)) for name, value in message.raw_items()], [part.get_payload(decode=True) for part in message.walk()]
+
+
+program, corpus = sys.argv[1:]
+with tempfile.TemporaryDirectory() as folder:
+    shown = Path(folder, "shown")
+    shown.touch()
+    subprocess.run([program, *sorted(str(p) for p in Path(corpus).iterdir())], check=True, env={**os.environ, "FUZZ_SHOW": str(shown)})
+    messages = list(pairs(shown.read_bytes()))
+binary = [(stored, passed) for stored, passed in messages if re.search(rb"(?<!\r)\n|\r(?!\n)", stored)]  # is encoded where the peer does not take it
+others = [m for m in messages if m not in binary]
+same = sum(read(stored) == read(passed) or read(stored + b"\r\n") == read(passed) for stored, passed in others)
+print(f"{len(others)} messages, {same} read the same; {len(binary)} binary ones")
+sys.exit(0 if others and same == len(others) else 1)
