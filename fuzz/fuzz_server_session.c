@@ -70,6 +70,7 @@ static void take_action(struct world *world, const struct server_action *action)
         INSIST(!world->content_begun && action->envelope->recipient_count > 0);
         world->content_begun = true;
         buffer_clear(&world->stored);
+        server_session_stamp(&world->session, 1795435200000u, BYTES("1@mx.example.org"));
         break;
     case SERVER_CONTENT:
         INSIST(world->content_begun && action->bytes.length > 0);
@@ -191,7 +192,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     unsigned port = choose(&world.choices, ARRAY_LENGTH(ports));
     world.policy = (struct server_policy){.role = ports[port].role, .tls = ports[port].tls, .hostname = BYTES("mx.example.org"), .message_size_max = 2000,
                                           .recipients_max = 3, .tls_expected = ports[port].port == 465 && ports[port].tls == TLS_STARTTLS,
-                                          .fix_bare_newlines = choose(&world.choices, 2) == 1};
+                                          .fix_bare_newlines = choose(&world.choices, 4) == 1};
+    world.policy.judges_header = world.policy.role != ROLE_MX && choose(&world.choices, 2) == 1;
     bool implicit = ports[port].tls == TLS_IMPLICIT;
     world.secured = implicit;
     server_session_start(&world.session, &world.policy, BYTES("192.0.2.1"), ports[port].port, implicit ? BYTES("TLSv1.3 X") : bytes_none(),
