@@ -50,7 +50,7 @@ class Peer:
 
 
 def smarthost(peer, tls="none", extra=""):
-    return f"relay:\n  via: smarthost\n  smarthost: {{host: localhost, port: {peer.port}, tls: {tls}{extra}}}\nqueue: {{retry: {{first: 1h}}}}\n"
+    return f"relay:\n  via: smarthost\n  smarthost: {{host: 127.0.0.1, port: {peer.port}, tls: {tls}{extra}}}\nqueue: {{retry: {{first: 1h}}}}\n"
 
 
 @pytest.fixture
