@@ -90,12 +90,32 @@ void letters_uncertain(struct letters *letters, struct bytes content, const char
     world_say(letters->world, "letter %u: %s", letter->number, why);
 }
 
+void letters_failed(struct letters *letters, struct bytes content, struct bytes address, bool founded)
+{
+    struct letter *letter = letters_find(letters, content);
+    letters->unfounded += !founded;
+    if (letter == NULL || is_report(content))
+        return;
+    world_say(letters->world, "letter %u is given up for %.*s", letter->number, BYTES_ARG(address));
+    for (size_t i = 0; i < letter->recipient_count; i++)
+        letter->recipients[i].failed += bytes_equal(letter->recipients[i].address, address);
+}
+
+void letters_confused(struct letters *letters, struct bytes content)
+{
+    struct letter *letter = letters_find(letters, content);
+    if (letter == NULL)
+        return;
+    letter->confused++;
+    letters_uncertain(letters, content, "a peer that talks too much took it");
+}
+
 bool letters_are_done(const struct letters *letters)
 {
     for (size_t i = 0; i < letters->count; i++)
         for (size_t k = 0; k < letters->all[i].recipient_count; k++) {
             const struct letter_recipient *r = &letters->all[i].recipients[k];
-            if (!r->promised || (r->refused_for_good ? r->reports == 0 : r->copies == 0))
+            if (!r->promised || (r->reports == 0 && (r->refused_for_good || r->copies == 0)))
                 return false;
         }
     return true;
@@ -103,6 +123,10 @@ bool letters_are_done(const struct letters *letters)
 
 bool letters_check(const struct letters *letters, struct buffer *problem)
 {
+    if (letters->in_clear > 0)
+        buffer_add_format(problem, "%u times mail went in clear where it must not; ", letters->in_clear);
+    if (letters->unfounded > 0)
+        buffer_add_format(problem, "%u recipients were given up, and nobody had said so; ", letters->unfounded);
     for (size_t i = 0; i < letters->count; i++) {
         const struct letter *letter = &letters->all[i];
         for (size_t k = 0; k < letter->recipient_count; k++) {
@@ -110,8 +134,10 @@ bool letters_check(const struct letters *letters, struct buffer *problem)
             const char *wrong = !r->promised                                            ? "was never accepted"
                                 : r->refused_for_good && r->reports == 0                ? "was refused and nobody was told"
                                 : r->refused_for_good && r->copies > 0                  ? "was refused and yet arrived"
-                                : !r->refused_for_good && r->copies == 0                ? "is lost"
-                                : !r->refused_for_good && r->reports > 0                ? "arrived or will, and was reported as failed"
+                                : r->copies == 0 && r->reports == 0                     ? "is lost"
+                                : r->reports > 0 && r->failed == 0                      ? "was reported as failed and is not"
+                                : r->reports > 1 + letter->uncertain                    ? "was reported too often"
+                                : r->reports > 0 && r->copies > letter->uncertain       ? "arrived, and was reported as failed"
                                 : r->copies >= 1000                                     ? "was mangled"
                                 : r->copies > 1 + letter->uncertain                     ? "came too often"
                                                                                         : NULL;

@@ -18,6 +18,7 @@ struct letter_recipient {
     bool promised;         /* the first server said 250 to the content with it among the recipients */
     unsigned copies;       /* in its mailbox */
     unsigned reports;      /* that the sender got about it */
+    unsigned failed;       /* it was given up: somebody far away said 5xx, or DNS that there is no such place */
 };
 
 struct letter {
@@ -26,12 +27,15 @@ struct letter {
     struct letter_recipient recipients[LETTER_RECIPIENTS_MAX];
     size_t recipient_count;
     unsigned uncertain; /* how often somebody could not know whether it had arrived: each allows one more copy */
+    unsigned confused;  /* how often a peer took it that had given more replies than it was asked for */
 };
 
 struct letters {
     struct world *world;
     struct letter all[LETTERS_MAX];
     size_t count;
+    unsigned in_clear;   /* mail sent in clear where it must not be */
+    unsigned unfounded;  /* given up, and nobody had said so */
 };
 
 /* Random letters from u0@here.test to people here, there and nowhere. */
@@ -41,6 +45,9 @@ void letters_write(struct letters *letters, struct world *world, size_t count);
 struct letter *letters_find(struct letters *letters, struct bytes content);
 /* A content came into a mailbox. */
 void letters_arrived(struct letters *letters, struct bytes address, struct bytes content);
+/* A recipient was given up after a word that is final; `founded`: it was spoken. */
+void letters_failed(struct letters *letters, struct bytes content, struct bytes address, bool founded);
+void letters_confused(struct letters *letters, struct bytes content);
 void letters_uncertain(struct letters *letters, struct bytes content, const char *why);
 
 /* Is everything promised kept? `problem` says what is not. */

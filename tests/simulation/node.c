@@ -151,6 +151,10 @@ struct carrier {
     struct bytes destination, content;
     uint64_t number; /* 0: nothing under way */
     bool given, over, orphan; /* orphan: the queue that asked is gone */
+    bool nowhere;             /* DNS said that there is no such place */
+    struct peer *peer;        /* whom it talks with, where that one misbehaves */
+    bool said_never;          /* some peer of this delivery said 5xx */
+    bool certificate_good;
     enum dns_type type;
     struct bytes name;
     struct alarm step, silence, idle;
@@ -199,24 +203,52 @@ static void far_silent(void *owner)
         lost(carrier, BYTES("timed out"));
 }
 
+static enum far_policy policy_of(const struct carrier *carrier)
+{
+    return carrier->node->policies[bytes_is(carrier->destination, "there.test") ? 0 : 1];
+}
+
+/* What DNS may say at worst. Only of a domain's MX can that be final. */
+static enum dns_status dns_trouble(struct carrier *carrier)
+{
+    bool final = carrier->type == DNS_MX && world_random(carrier->node->world, 8) == 0;
+    carrier->nowhere = carrier->nowhere || final;
+    return final ? DNS_NXDOMAIN : world_random(carrier->node->world, 3) == 0 ? DNS_BOGUS : DNS_SERVER_FAILURE;
+}
+
 static void resolved(struct carrier *carrier)
 {
+    static const struct dns_record null_mx = {.name = BYTES("")};
+    static const char digest[32] = "a hash of the key of the server";
+    struct dns_record tlsa = {.usage = 3, .selector = 1, .matching = 1, .data = {digest, sizeof digest}};
     struct dns_record records[2] = {{.preference = 10, .name = BYTES("mx1.there.test")}, {.preference = 20, .name = BYTES("mx2.there.test")}};
     struct dns_record address = {0};
     size_t count = 0;
     enum dns_status status = DNS_NO_DATA;
+    const struct dns_record *found = records;
     if (world_chance(carrier->node->world, 50)) {
-        status = DNS_SERVER_FAILURE;
+        status = dns_trouble(carrier);
+    } else if (carrier->type == DNS_MX && world_chance(carrier->node->world, 10)) {
+        carrier->nowhere = true;
+        status = DNS_FOUND;
+        found = &null_mx;
+        count = 1;
+    } else if (carrier->type == DNS_TLSA && policy_of(carrier) == FAR_DANE) {
+        status = DNS_FOUND;
+        found = &tlsa;
+        count = 1;
     } else if (carrier->type == DNS_MX && bytes_is(carrier->name, "there.test")) {
         status = DNS_FOUND;
         count = 2;
     } else if (carrier->type == DNS_A) {
         status = DNS_FOUND;
         count = 1;
+        found = &address;
         address.address[0] = 192;
         address.address[3] = bytes_is(carrier->name, "mx1.there.test") ? 1 : bytes_is(carrier->name, "mx2.there.test") ? 2 : 3;
     }
-    delivery_resolved(&carrier->delivery, carrier->type, status, carrier->type == DNS_A ? &address : records, count);
+    struct dns_facts facts = {.status = status, .secure = policy_of(carrier) == FAR_DANE, .records = found, .count = count};
+    delivery_learned(&carrier->delivery, carrier->type, &facts);
 }
 
 static void connected(struct carrier *carrier)
@@ -231,18 +263,44 @@ static void connected(struct carrier *carrier)
     carrier->end = &link->ends[0];
     *carrier->end = (struct end){.link = link, .other = &link->ends[1], .on_input = far_input, .on_end = far_ended, .owner = carrier};
     carrier->given = false;
+    carrier->said_never = carrier->said_never || (carrier->peer != NULL && carrier->peer->said_never);
+    carrier->peer = NULL;
     delivery_connected(&carrier->delivery);
-    if (world_chance(node->world, 150))
+    carrier->certificate_good = !world_chance(node->world, 200);
+    if (world_chance(node->world, 100)) {
+        carrier->said_never = true; /* it may */
         rude_open(node->letters, &link->ends[1]);
-    else
+    } else if (world_chance(node->world, 600)) {
+        carrier->peer = peer_open(node->world, node->letters, &link->ends[1], policy_of(carrier) != FAR_MAY);
+        carrier->peer->next = node->peers;
+        node->peers = carrier->peer;
+    } else {
         server_open(&node->far[which - 1], &link->ends[1]);
+    }
 }
 
-/* What DNS or connecting brings, after a while. */
+/* A certificate is checked where something asks for that; a handshake may fail for other reasons. */
+static void shaken_hands(struct carrier *carrier)
+{
+    bool checked = policy_of(carrier) == FAR_DANE || policy_of(carrier) == FAR_STS;
+    if (carrier->end == NULL)
+        return;
+    if (!world_chance(carrier->node->world, 100) && (carrier->certificate_good || !checked)) {
+        delivery_tls_started(&carrier->delivery);
+        return;
+    }
+    end_close(carrier->end);
+    carrier->end = NULL;
+    delivery_lost(&carrier->delivery, true, BYTES("no handshake"));
+}
+
+/* What DNS, connecting or a handshake brings, after a while. */
 static void stepped(void *owner)
 {
     struct carrier *carrier = owner;
-    if (carrier->delivery.stage == DELIVERY_RESOLVING)
+    if (carrier->delivery.stage == DELIVERY_HANDSHAKING)
+        shaken_hands(carrier);
+    else if (carrier->delivery.stage == DELIVERY_RESOLVING)
         resolved(carrier);
     else
         connected(carrier);
@@ -252,6 +310,7 @@ static void stepped(void *owner)
 static void answer(struct carrier *carrier, const struct delivery_action *action)
 {
     struct node *node = carrier->node;
+    carrier->said_never = carrier->said_never || (carrier->peer != NULL && carrier->peer->said_never);
     struct delivery_result results[DELIVERY_RECIPIENTS_MAX];
     struct ipc_deliver_answer said = {.delivery = carrier->number, .results = results, .result_count = action->result_count};
     bool any_delivered = false, unsure = false;
@@ -259,6 +318,12 @@ static void answer(struct carrier *carrier, const struct delivery_action *action
         const struct client_result *r = &action->results[i];
         results[i] = (struct delivery_result){r->outcome, r->step, r->code, r->enhanced, r->text, r->peer_reports};
         any_delivered = any_delivered || r->outcome == OUTCOME_DELIVERED;
+        if (r->outcome == OUTCOME_FAILED) {
+            /* Far servers refuse those named so; all others only where one misbehaves. */
+            struct bytes address = carrier->envelope.recipients[i].address;
+            bool founded = r->code == 0 ? carrier->nowhere : bytes_starts_nocase(address, "reject@") || carrier->said_never;
+            letters_failed(node->letters, carrier->content, address, founded);
+        }
         unsure = unsure || (r->outcome == OUTCOME_DEFERRED && r->code == 0);
     }
     if ((carrier->given && unsure) || (carrier->orphan && any_delivered))
@@ -274,6 +339,7 @@ static void answer(struct carrier *carrier, const struct delivery_action *action
 
 static void perform(struct carrier *carrier, const struct delivery_action *action)
 {
+    static const struct sts_policy sts = {.mode = STS_ENFORCE, .max_age_s = 86400, .patterns = {BYTES("*.there.test"), BYTES("far.test")}, .pattern_count = 2};
     struct world *world = carrier->node->world;
     switch (action->kind) {
     case DELIVERY_RESOLVE:
@@ -281,9 +347,7 @@ static void perform(struct carrier *carrier, const struct delivery_action *actio
         carrier->name = arena_copy(&world->memory, action->name);
         alarm_set(&carrier->step, world_random(world, world_chance(world, 50) ? 20000 : 40));
         break;
-    case DELIVERY_ASK_STS: /* nobody here publishes anything, nor does a node ask */
-        delivery_sts(&carrier->delivery, NULL);
-        break;
+    case DELIVERY_ASK_STS: delivery_sts(&carrier->delivery, policy_of(carrier) == FAR_STS ? &sts : NULL); break;
     case DELIVERY_CONNECT: alarm_set(&carrier->step, world_random(world, world_chance(world, 50) ? 20000 : 40)); break;
     case DELIVERY_SEND: end_send(carrier->end, action->bytes); break;
     case DELIVERY_WANT_CONTENT:
@@ -297,8 +361,17 @@ static void perform(struct carrier *carrier, const struct delivery_action *actio
         carrier->end = NULL;
         break;
     case DELIVERY_ASK: /* nobody signs in here */
-    case DELIVERY_STARTTLS:
     case DELIVERY_NOTHING: break;
+    case DELIVERY_STARTTLS:
+        assert((action->tlsa_count > 0) == (policy_of(carrier) == FAR_DANE) && action->verify == (policy_of(carrier) == FAR_STS));
+        if (carrier->end->input.length > 0) { /* as relay's carrier */
+            end_close(carrier->end);
+            carrier->end = NULL;
+            delivery_lost(&carrier->delivery, true, BYTES("clear text came behind STARTTLS"));
+        } else {
+            alarm_set(&carrier->step, world_random(world, 40));
+        }
+        break;
     }
 }
 
@@ -346,11 +419,11 @@ static void begin_carrier(struct node *node, const struct ipc_deliver *deliver)
     }
     alarm_cancel(&carrier->idle);
     carrier->number = deliver->delivery;
-    carrier->orphan = carrier->given = false;
+    carrier->orphan = carrier->given = carrier->nowhere = false;
     carrier->envelope = copy_envelope(&node->world->memory, &deliver->envelope);
     carrier->content = arena_copy(&node->world->memory, deliver->content);
     struct delivery_options options = {.hostname = BYTES("mx.here.test"), .domain = carrier->destination, .random = world_random(node->world, 0),
-                                       .port = 25, .tls = CLIENT_TLS_OPPORTUNISTIC};
+                                       .port = 25, .tls = CLIENT_TLS_OPPORTUNISTIC, .wish = policy_of(carrier) == FAR_ENCRYPT ? WISH_ENCRYPT : WISH_AUTO};
     if (kept)
         delivery_next(&carrier->delivery, &carrier->envelope);
     else
@@ -369,7 +442,9 @@ static enum recipient_verdict far_recipient(void *owner, struct bytes address, s
 static void far_message(void *owner, struct server *server, const struct envelope *envelope, struct bytes content)
 {
     struct node *node = owner;
+    enum far_policy policy = node->policies[server->host == &node->far[2] ? 1 : 0];
     bool refuses = world_chance(node->world, 100), dies = world_chance(node->world, 50);
+    node->letters->in_clear += policy != FAR_MAY && !server->secured;
     for (size_t i = 0; i < envelope->recipient_count && !refuses; i++)
         letters_arrived(node->letters, envelope->recipients[i].address, content);
     if (dies)
@@ -507,7 +582,7 @@ static void take_turn(void *owner)
 static struct host make_host(struct node *node, const char *name, enum server_role role)
 {
     struct host host = {.world = node->world, .owner = node, .on_recipient = far_recipient, .on_message = far_message};
-    host.policy = (struct server_policy){.role = role, .tls = TLS_NONE, .hostname = bytes_of_text(name), .message_size_max = 1 << 20, .recipients_max = 100};
+    host.policy = (struct server_policy){.role = role, .tls = role == ROLE_LOCAL ? TLS_NONE : TLS_STARTTLS, .hostname = bytes_of_text(name), .message_size_max = 1 << 20, .recipients_max = 100};
     return host;
 }
 
@@ -524,6 +599,8 @@ void node_start(struct node *node, struct world *world, struct letters *letters)
     node->host.on_message = on_message;
     for (size_t i = 0; i < ARRAY_LENGTH(names); i++)
         node->far[i] = make_host(node, names[i], ROLE_MX);
+    for (size_t i = 0; i < ARRAY_LENGTH(node->policies); i++)
+        node->policies[i] = (enum far_policy)world_random(world, FAR_POLICIES);
     alarm_start(&node->turn, world, take_turn, node);
     alarm_start(&node->crash, world, plan_crash, node);
     alarm_start(&node->relay_crash, world, relay_dies, node);
@@ -558,6 +635,8 @@ void node_free(struct node *node)
         drop_carrier(node->carriers);
     hosts_close(&node->host, 1);
     hosts_close(node->far, ARRAY_LENGTH(node->far));
+    for (struct peer *peer = node->peers; peer != NULL; peer = peer->next)
+        peer_close(peer);
     if (node->up)
         queue_free(&node->queue);
     shaky_free(&node->store);

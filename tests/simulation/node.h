@@ -9,6 +9,7 @@
 
 #include "client/delivery.h"
 #include "letters.h"
+#include "peer.h"
 #include "queue/queue.h"
 #include "server.h"
 #include "shaky.h"
@@ -36,6 +37,8 @@ struct node {
     struct alarm crash, relay_crash;
     uint64_t calm_ms;      /* between two deaths, about */
     struct host far[3];     /* mx1.there.test, mx2.there.test, far.test */
+    struct peer *peers;     /* in their places, for a while: those that misbehave */
+    enum far_policy { FAR_MAY, FAR_ENCRYPT, FAR_DANE, FAR_STS, FAR_POLICIES } policies[2]; /* of there.test, far.test */
 };
 
 void node_start(struct node *node, struct world *world, struct letters *letters);

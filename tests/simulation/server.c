@@ -96,7 +96,10 @@ static void act(struct server *server, const struct server_action *action)
     case SERVER_ASK_STORE: ask(server, action); break;
     case SERVER_ASK_SALT: /* nobody signs in here */
     case SERVER_ASK_PROOF:
-    case SERVER_STARTTLS: /* not offered here */
+    case SERVER_STARTTLS: /* the other end tells whether the handshake was good */
+        server->secured = true;
+        server_session_tls_started(&server->session, BYTES("TLSv1.3"));
+        break;
     case SERVER_CLOSE: end_server(server); break;
     case SERVER_NOTHING: break;
     }

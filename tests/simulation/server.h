@@ -31,7 +31,7 @@ struct server {
     struct buffer content;
     struct alarm silence, thinking;
     struct server_action question;
-    bool asking, over;
+    bool asking, over, secured;
 };
 
 /* Greets at this end of the link; frees itself when the dialogue is over. */

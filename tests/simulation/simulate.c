@@ -4,7 +4,8 @@
  * virtual clock: client session, server session, queue, relay, server
  * session. For some minutes of its time the weather is stormy: links are
  * cut, the queue dies between any two operations of its store, disks are
- * full, servers refuse, and rude ones lie, flood and hang up (rude.h). Then it calms down, and every letter that was
+ * full, servers refuse, and rude ones (rude.h, peer.h) lie, stall, flood and
+ * hang up. Then it calms down, and every letter that was
  * answered with 250 must have arrived, no more often than somebody could
  * not know, or its sender must have been told.
  *
@@ -20,7 +21,24 @@
 
 enum { STORM_MS = 10 * 60 * 1000, PATIENCE_MS = 2 * 24 * 3600 * 1000 };
 
-static bool history(uint64_t seed, bool talkative, uint64_t *copies, uint64_t *letters_sent)
+/* Of all histories. */
+struct tally {
+    uint64_t copies, letters, reports, uncertain, failed;
+};
+
+static void add_to_tally(struct tally *tally, const struct letters *letters)
+{
+    tally->letters += letters->count;
+    for (size_t i = 0; i < letters->count; i++) {
+        tally->uncertain += letters->all[i].uncertain;
+        for (size_t k = 0; k < letters->all[i].recipient_count; k++) {
+            tally->copies += letters->all[i].recipients[k].copies;
+            tally->reports += letters->all[i].recipients[k].reports;
+        }
+    }
+}
+
+static bool history(uint64_t seed, bool talkative, struct tally *tally)
 {
     static struct node node;
     static struct letters letters;
@@ -42,10 +60,7 @@ static bool history(uint64_t seed, bool talkative, uint64_t *copies, uint64_t *l
     if (kept && !node_is_empty(&node))
         buffer_add_format(&problem, "the queue does not become empty (up %d, errands %d, carriers %d, stuck %d, look %llu, wake %llu, now %llu)", node.up, node.errands != NULL, node.carriers != NULL,
                           node.queue.stuck, (unsigned long long)node.queue.look_ms, (unsigned long long)node.queue.wake_ms, (unsigned long long)world.now_ms);
-    for (size_t i = 0; i < letters.count; i++)
-        for (size_t k = 0; k < letters.all[i].recipient_count; k++)
-            *copies += letters.all[i].recipients[k].copies;
-    *letters_sent += letters.count;
+    add_to_tally(tally, &letters);
     /* What is still on its way is let run out, so that its memory is given back. */
     for (size_t i = 0; i < letters.count; i++)
         client_end(&clients[i]);
@@ -60,7 +75,8 @@ static bool history(uint64_t seed, bool talkative, uint64_t *copies, uint64_t *l
 
 int main(int argc, char **argv)
 {
-    uint64_t seeds = 2000, first = 1, copies = 0, sent = 0, failed = 0;
+    uint64_t seeds = 2000, first = 1;
+    struct tally tally = {0};
     bool talkative = false;
     for (int i = 1; i < argc; i++) {
         bool more = i + 1 < argc;
@@ -78,7 +94,9 @@ int main(int argc, char **argv)
     }
     log_start("simulate", LOG_LOGFMT, talkative ? LOG_EVENT_INFO : LOG_EVENT_ERROR);
     for (uint64_t seed = first; seed < first + seeds; seed++)
-        failed += !history(seed, talkative, &copies, &sent);
-    printf("%llu seeds, %llu letters, %llu copies arrived, %llu failed\n", (unsigned long long)seeds, (unsigned long long)sent, (unsigned long long)copies, (unsigned long long)failed);
-    return failed == 0 ? 0 : 1;
+        tally.failed += !history(seed, talkative, &tally);
+    printf("%llu seeds, %llu letters, %llu copies arrived, %llu were reported as failed, %llu times nobody could know, %llu failed\n", (unsigned long long)seeds,
+           (unsigned long long)tally.letters, (unsigned long long)tally.copies, (unsigned long long)tally.reports, (unsigned long long)tally.uncertain,
+           (unsigned long long)tally.failed);
+    return tally.failed == 0 ? 0 : 1;
 }
