@@ -174,7 +174,7 @@ postlog   unix-dgram n  -       n       -       1       postlogd
 
 class Exim:
     """Debian's Exim in network and mount namespaces (needs root), on all the
-    four ports; it takes mail for `domain` into one Maildir."""
+    four ports; it takes mail for `domain` but "nobody" into one Maildir."""
 
     USER = 7005
 
@@ -212,6 +212,7 @@ rfc1413_query_timeout = 0s
 never_users = root
 begin acl
 take:
+  deny local_parts = nobody
   accept domains = {domain}
   deny
 begin routers
