@@ -116,7 +116,7 @@ CASES = {
     "354-to-rcpt": ({"RCPT": b"354 go ahead\r\n"}, "deferred", "step=rcpt", "code=354"),
     "250-to-data": ({"DATA": b"250 fine\r\n"}, "deferred", "step=data", "code=250"),
     "334-to-mail": ({"MAIL": b"334 \r\n"}, "deferred", "step=mail", "code=334"),
-    "two-at-once": ({"MAIL": b"250 ok\r\n250 ok\r\n"}, "deferred", "step=data", "code=250"),
+    "two-at-once": ({"MAIL": b"250 ok\r\n250 ok\r\n"}, "deferred", "step=rcpt", "the server spoke out of turn"),
     "two-refusals": ({"RCPT": b"550 5.1.1 no\r\n550 5.1.1 no\r\n"}, "bounced", "", "code=550"),
     "codes-differ": ({"RCPT": b"550-no\r\n250 yes\r\n"}, "deferred", "step=rcpt", NOT_SMTP),
     "mid-reply": ({"RCPT": then_close(b"250-o")}, "deferred", "step=rcpt", ENDED),
