@@ -30,7 +30,7 @@
 
 extern const struct command demo_command, send_command;
 
-enum { READY_LIMIT_MS = 20 * 1000, ARRIVAL_LIMIT_MS = 20 * 1000, LOOK_MS = 20, FOLDER_ROOM = 200 };
+enum { READY_LIMIT_MS = 20 * 1000, ARRIVAL_LIMIT_MS = 20 * 1000, LOOK_MS = 20, FOLDER_ROOM = 200, WEB_PORT = 8025 };
 
 static const struct { uint16_t usual, here; const char *words; } ports[] = {
     {25, 10025, "relay: where other servers bring mail for example.org"},
@@ -101,6 +101,7 @@ static bool write_config(const struct demo *demo, struct error *error)
     for (size_t i = 0; i < ARRAY_LENGTH(ports); i++)
         buffer_add_format(&text, "  - {address: 127.0.0.1, port: %u, role: %s, tls: %s}\n", (unsigned)ports[i].here, ports[i].usual == 25 ? "relay" : "submission",
                           ports[i].usual == 465 ? "implicit" : "starttls");
+    buffer_add_format(&text, "web: {address: 127.0.0.1, port: %u}\n", (unsigned)WEB_PORT);
     buffer_add_text(&text, "mailboxes:\n  address: 127.0.0.1\n");
     for (size_t i = 0; i < ARRAY_LENGTH(mailbox_ports); i++)
         buffer_add_format(&text, "  %s: %u\n", mailbox_ports[i].name, (unsigned)mailbox_ports[i].here);
@@ -262,6 +263,7 @@ static void print_json(const struct demo *demo)
     }
     json_t *facts = json_pack("{s:o, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "ports", numbers, "user", user, "password", buffer_text(&demo->password), "maildir", demo->maildir, "data_dir",
                               demo->data, "ca", demo->ca, "config", demo->config, "log", demo->log);
+    json_object_set_new(facts, "web", json_integer(WEB_PORT));
     for (size_t i = 0; demo->dovecot > 0 && i < ARRAY_LENGTH(mailbox_ports); i++)
         json_object_set_new(facts, mailbox_ports[i].name, json_integer(mailbox_ports[i].here));
     json_dumpf(facts, stdout, JSON_COMPACT | JSON_PRESERVE_ORDER);
@@ -279,6 +281,7 @@ static void print_ports(const struct demo *demo)
         fprintf(demo->out, "  %u for port 993   IMAP, to read mail (POP3: %u); by Dovecot\n", (unsigned)mailbox_ports[1].here, (unsigned)mailbox_ports[3].here);
     else
         fprintf(demo->out, "  (no IMAP and POP3: Dovecot is not installed)\n");
+    fprintf(demo->out, "  %u  for port 443   the settings that mail programs fetch: http://127.0.0.1:%u/?emailaddress=%s\n", (unsigned)WEB_PORT, (unsigned)WEB_PORT, user);
     fprintf(demo->out, "\n  user      %s\n  password  %s\n  CA        %s\n  mailbox   %s\n  log       %s\n\n", user, buffer_text(&demo->password), demo->ca, demo->maildir, demo->log);
     fflush(demo->out);
 }

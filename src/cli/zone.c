@@ -43,24 +43,10 @@ static void find_addresses(struct domain_facts *facts)
     freeifaddrs(all);
 }
 
-/* Ports of submission, those that everybody knows first. */
 static void find_ports(struct zone *zone)
 {
-    static const uint16_t usual[] = {587, 2525};
     struct domain_facts *f = &zone->facts;
-    size_t starttls = 0, implicit = 0;
-    for (size_t pass = 0; pass <= ARRAY_LENGTH(usual); pass++)
-        for (size_t i = 0; i < zone->config->listener_count; i++) {
-            const struct config_listener *l = &zone->config->listeners[i];
-            bool is_usual = l->port == usual[0] || l->port == usual[1];
-            bool now = pass < ARRAY_LENGTH(usual) ? l->port == usual[pass] : !is_usual;
-            if (l->role != ROLE_SUBMISSION || !now)
-                continue;
-            if (l->tls == TLS_IMPLICIT && implicit < ARRAY_LENGTH(f->implicit))
-                f->implicit[implicit++] = l->port;
-            else if (l->tls == TLS_STARTTLS && starttls < ARRAY_LENGTH(f->starttls))
-                f->starttls[starttls++] = l->port;
-        }
+    config_submission_ports(zone->config, f->starttls, f->implicit);
     if (!dovecot_is_set_up(zone->config))
         return;
     f->imap = zone->config->mailboxes.imap;

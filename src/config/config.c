@@ -747,3 +747,20 @@ void config_free(struct config *config)
     arena_clear(&config->arena);
     *config = (struct config){0};
 }
+
+void config_submission_ports(const struct config *config, uint16_t starttls[CONFIG_STARTTLS_PORTS], uint16_t implicit[CONFIG_IMPLICIT_PORTS])
+{
+    static const uint16_t usual[] = {587, 2525}; /* those that everybody knows come first */
+    size_t starttls_count = 0, implicit_count = 0;
+    for (size_t pass = 0; pass <= ARRAY_LENGTH(usual); pass++)
+        for (size_t i = 0; i < config->listener_count; i++) {
+            const struct config_listener *l = &config->listeners[i];
+            bool is_usual = l->port == usual[0] || l->port == usual[1], now = pass < ARRAY_LENGTH(usual) ? l->port == usual[pass] : !is_usual;
+            if (l->role != ROLE_SUBMISSION || !now)
+                continue;
+            if (l->tls == TLS_IMPLICIT && implicit_count < CONFIG_IMPLICIT_PORTS)
+                implicit[implicit_count++] = l->port;
+            else if (l->tls == TLS_STARTTLS && starttls_count < CONFIG_STARTTLS_PORTS)
+                starttls[starttls_count++] = l->port;
+        }
+}

@@ -74,7 +74,7 @@ struct config {
         const char *trust_anchor; /* default: the root zone's, as the system has them */
     } resolver;
     int store; /* 0: sqlite */
-    struct { const char *address; uint16_t port; } web;
+    struct { const char *address; uint16_t port, tls_port; } web; /* ports of HTTP and HTTPS; 0: none */
     struct {
         uint32_t messages_per_hour, recipients_per_hour; /* of one account; 0: as many as it likes */
         const char **send_as; size_t send_as_count;      /* "ACCOUNT ADDRESS" or "ACCOUNT *@DOMAIN": more that an account may send as */
@@ -112,5 +112,9 @@ bool config_duration(struct bytes text, uint64_t *ms);
 /* The whole effective configuration as YAML that config_load() reads back;
  * secrets are left out. */
 void config_write(const struct config *config, struct buffer *out);
+
+/* Ports that mail is submitted on, the best first; what is left stays 0. */
+enum { CONFIG_STARTTLS_PORTS = 4, CONFIG_IMPLICIT_PORTS = 2 };
+void config_submission_ports(const struct config *config, uint16_t starttls[CONFIG_STARTTLS_PORTS], uint16_t implicit[CONFIG_IMPLICIT_PORTS]);
 
 #endif

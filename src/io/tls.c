@@ -9,6 +9,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <openssl/cms.h>
 #include <openssl/err.h>
 #include <openssl/core_names.h>
 #include <openssl/evp.h>
@@ -347,4 +348,43 @@ bool tls_key_digest(const char *certificate_file, uint8_t digest[TLS_KEY_DIGEST]
     X509_free(certificate);
     fclose(file);
     return done || error_set(error, EX_DATAERR, "%s holds no certificate in PEM form", certificate_file);
+}
+
+/* ---- signing ---- */
+
+bool tls_signer_open(struct tls_signer *signer, const char *certificate_file, const char *key_file)
+{
+    *signer = (struct tls_signer){0};
+    FILE *file = certificate_file == NULL ? NULL : fopen(certificate_file, "re"), *key = key_file == NULL ? NULL : fopen(key_file, "re");
+    if (file != NULL) {
+        X509 *next;
+        signer->certificate = PEM_read_X509(file, NULL, NULL, NULL);
+        signer->chain = sk_X509_new_null();
+        while ((next = PEM_read_X509(file, NULL, NULL, NULL)) != NULL)
+            sk_X509_push(signer->chain, next);
+        fclose(file);
+    }
+    if (key != NULL) {
+        signer->key = PEM_read_PrivateKey(key, NULL, NULL, NULL);
+        fclose(key);
+    }
+    ERR_clear_error();
+    return signer->certificate != NULL && signer->key != NULL;
+}
+
+bool tls_sign(const struct tls_signer *signer, struct bytes content, struct buffer *out)
+{
+    unsigned char *signed_octets = NULL;
+    if (signer->certificate == NULL || signer->key == NULL)
+        return false;
+    BIO *in = BIO_new_mem_buf(content.at, (int)content.length);
+    CMS_ContentInfo *cms = CMS_sign(signer->certificate, signer->key, signer->chain, in, CMS_BINARY | CMS_NOSMIMECAP);
+    int length = cms == NULL ? 0 : i2d_CMS_ContentInfo(cms, &signed_octets);
+    if (length > 0)
+        buffer_add(out, bytes_of(signed_octets, (size_t)length));
+    OPENSSL_free(signed_octets);
+    CMS_ContentInfo_free(cms);
+    BIO_free(in);
+    ERR_clear_error();
+    return length > 0;
 }

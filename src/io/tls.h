@@ -7,7 +7,7 @@
 #ifndef MAILBOAT_IO_TLS_H
 #define MAILBOAT_IO_TLS_H
 
-#include "bytes.h"
+#include "buffer.h"
 #include "error.h"
 
 #include <openssl/ssl.h>
@@ -45,6 +45,15 @@ bool tls_make_self_signed(const char *hostname, const char *certificate_file, co
 /* The SHA-256 of the key of the first certificate in a PEM file: TLSA 3 1 1 (RFC 6698, RFC 7671 5.1). */
 enum { TLS_KEY_DIGEST = 32 };
 bool tls_key_digest(const char *certificate_file, uint8_t digest[TLS_KEY_DIGEST], struct error *error);
+
+/* Signs what is published, in the form of CMS (RFC 5652), with the content inside. */
+struct tls_signer {
+    X509 *certificate;
+    EVP_PKEY *key;
+    STACK_OF(X509) *chain;
+};
+bool tls_signer_open(struct tls_signer *signer, const char *certificate_file, const char *key_file);
+bool tls_sign(const struct tls_signer *signer, struct bytes content, struct buffer *out);
 
 /* How a peer's certificate was judged, in the words of the verdicts. */
 enum tls_certificate {

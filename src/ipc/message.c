@@ -110,7 +110,7 @@ static const struct kind {
 
 const char *process_role_name(enum process_role role)
 {
-    static const char *const names[] = {"supervisor", "smtpd", "auth", "queue", "relay", "local", "pickup", "cli"};
+    static const char *const names[] = {"supervisor", "smtpd", "auth", "queue", "relay", "local", "pickup", "web", "cli"};
     return (size_t)role < ARRAY_LENGTH(names) ? names[role] : "unknown";
 }
 

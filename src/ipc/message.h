@@ -14,7 +14,7 @@
 #include "buffer.h"
 #include "smtp/envelope.h"
 
-enum process_role { PROCESS_SUPERVISOR, PROCESS_SMTPD, PROCESS_AUTH, PROCESS_QUEUE, PROCESS_RELAY, PROCESS_LOCAL, PROCESS_PICKUP, PROCESS_CLI };
+enum process_role { PROCESS_SUPERVISOR, PROCESS_SMTPD, PROCESS_AUTH, PROCESS_QUEUE, PROCESS_RELAY, PROCESS_LOCAL, PROCESS_PICKUP, PROCESS_WEB, PROCESS_CLI };
 const char *process_role_name(enum process_role role);
 
 enum {

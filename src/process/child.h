@@ -84,6 +84,6 @@ void child_exit(struct child *child, int code);
 int child_run(struct child *child, int control);
 
 /* The services, one a process. */
-extern const struct child_service smtpd_service, auth_service, queue_service, relay_service, local_service, pickup_service;
+extern const struct child_service smtpd_service, auth_service, queue_service, relay_service, local_service, pickup_service, web_service;
 
 #endif

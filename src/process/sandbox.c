@@ -69,6 +69,7 @@ static const unsigned keeps[] = {
     [PROCESS_RELAY] = CALLS_OUT | HAS_THREADS,
     [PROCESS_LOCAL] = READS_FILES | WRITES_FILES | CALLS_LOCALLY,
     [PROCESS_PICKUP] = READS_FILES | WRITES_FILES,
+    [PROCESS_WEB] = ACCEPTS,
 };
 
 static bool allow(scmp_filter_ctx filter, const int *calls, size_t count)

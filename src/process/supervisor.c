@@ -25,7 +25,7 @@
 /* Those of which there is one, in the order in which they are started. A
  * reload replaces the deliverers first, so that the queue that records their
  * results is there until they are done. */
-static const struct child_service *const single_services[] = {&pickup_service, &auth_service, &relay_service, &local_service, &queue_service};
+static const struct child_service *const single_services[] = {&pickup_service, &web_service, &auth_service, &relay_service, &local_service, &queue_service};
 
 enum { OWNER_LOOKS = 40, OWNER_LOOK_MS = 50 };
 
@@ -142,10 +142,15 @@ static bool start_smtpds(struct supervisor *s, struct error *error)
     return true;
 }
 
+static bool wants_web(const struct config *config)
+{
+    return config->web.port != 0 || config->web.tls_port != 0;
+}
+
 static bool start_all(struct supervisor *s, struct error *error)
 {
     for (size_t i = 0; i < ARRAY_LENGTH(single_services); i++)
-        if (!children_start(&s->children, single_services[i], error))
+        if ((single_services[i] != &web_service || wants_web(&s->config)) && !children_start(&s->children, single_services[i], error))
             return false;
     return start_smtpds(s, error);
 }
@@ -243,12 +248,12 @@ static void begin_reload(struct supervisor *s)
 /* The askers end before those who answer them. */
 static void go_on_stopping(struct supervisor *s)
 {
-    static const struct child_service *const order[][2] = {
-        {&smtpd_service, &pickup_service}, {&relay_service, &local_service}, {&queue_service, NULL}, {&auth_service, NULL}};
+    static const struct child_service *const order[][3] = {
+        {&smtpd_service, &pickup_service, &web_service}, {&relay_service, &local_service}, {&queue_service}, {&auth_service}};
     for (size_t step = 0; step < ARRAY_LENGTH(order); step++) {
         bool waiting = false;
         for (struct supervised *child = s->children.first; child != NULL; child = child->next)
-            if (child->service == order[step][0] || child->service == order[step][1]) {
+            if (child->service == order[step][0] || child->service == order[step][1] || child->service == order[step][2]) {
                 children_drain(&s->children, child, true, false);
                 waiting = waiting || child->pid != 0;
             }

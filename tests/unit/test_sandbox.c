@@ -270,6 +270,7 @@ static void queue_is_sealed(void **state) { check_role(PROCESS_QUEUE); }
 static void relay_is_sealed(void **state) { check_role(PROCESS_RELAY); }
 static void local_is_sealed(void **state) { check_role(PROCESS_LOCAL); }
 static void pickup_is_sealed(void **state) { check_role(PROCESS_PICKUP); }
+static void web_is_sealed(void **state) { check_role(PROCESS_WEB); }
 
 /* ---- the ground ---- */
 
@@ -333,7 +334,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(unsealed_all_of_it_works), cmocka_unit_test(smtpd_is_sealed), cmocka_unit_test(auth_is_sealed),
         cmocka_unit_test(queue_is_sealed), cmocka_unit_test(relay_is_sealed), cmocka_unit_test(local_is_sealed),
-        cmocka_unit_test(pickup_is_sealed),
+        cmocka_unit_test(pickup_is_sealed), cmocka_unit_test(web_is_sealed),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

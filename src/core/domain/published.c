@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "domain/published.h"
+
+#include <assert.h>
+
+/* Text in XML and HTML, also in attributes; control octets have no place there. */
+static void add_text(struct buffer *out, struct bytes text)
+{
+    for (size_t i = 0; i < text.length; i++) {
+        unsigned char c = (unsigned char)text.at[i];
+        switch (c) {
+        case '&': buffer_add_text(out, "&amp;"); break;
+        case '<': buffer_add_text(out, "&lt;"); break;
+        case '>': buffer_add_text(out, "&gt;"); break;
+        case '"': buffer_add_text(out, "&quot;"); break;
+        case '\'': buffer_add_text(out, "&#39;"); break;
+        default: buffer_add_octet(out, c < ' ' || c == 127 ? '?' : (char)c);
+        }
+    }
+}
+
+static void add_element(struct buffer *out, const char *name, struct bytes text)
+{
+    buffer_add_format(out, "<%s>", name);
+    add_text(out, text);
+    buffer_add_format(out, "</%s>\n", name);
+}
+
+static void add_number(struct buffer *out, const char *name, unsigned number)
+{
+    buffer_add_format(out, "<%s>%u</%s>\n", name, number, name);
+}
+
+/* ---- the servers, in the order in which programs should try them ---- */
+
+struct door {
+    const char *kind; /* "smtp", "imap", "pop3" */
+    uint16_t port;
+    bool implicit;
+};
+enum { DOORS_MAX = 10 };
+
+static size_t doors_of(const struct published *p, struct door *doors)
+{
+    const struct door all[] = {
+        {"imap", p->imaps, true}, {"imap", p->imap, false}, {"pop3", p->pop3s, true}, {"pop3", p->pop3, false},
+        {"smtp", p->starttls[0], false}, {"smtp", p->implicit[0], true}, {"smtp", p->starttls[1], false}, {"smtp", p->implicit[1], true},
+        {"smtp", p->starttls[2], false}, {"smtp", p->starttls[3], false},
+    };
+    size_t count = 0;
+    static_assert(ARRAY_LENGTH(all) <= DOORS_MAX, "room for all");
+    for (size_t i = 0; i < ARRAY_LENGTH(all); i++)
+        if (all[i].port != 0 && all[i].port != 25)
+            doors[count++] = all[i];
+    return count;
+}
+
+static const struct door *first_of(const struct door *doors, size_t count, const char *kind)
+{
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(doors[i].kind, kind) == 0)
+            return &doors[i];
+    return NULL;
+}
+
+/* ---- Mozilla ---- */
+
+void published_autoconfig(struct buffer *out, const struct published *p)
+{
+    struct door doors[DOORS_MAX];
+    size_t count = doors_of(p, doors);
+    buffer_add_text(out, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<clientConfig version=\"1.1\">\n<emailProvider id=\"");
+    add_text(out, p->domain);
+    buffer_add_text(out, "\">\n");
+    add_element(out, "domain", p->domain);
+    add_element(out, "displayName", p->domain);
+    add_element(out, "displayShortName", p->domain);
+    for (size_t i = 0; i < count; i++) {
+        const char *element = strcmp(doors[i].kind, "smtp") == 0 ? "outgoingServer" : "incomingServer";
+        buffer_add_format(out, "<%s type=\"%s\">\n", element, doors[i].kind);
+        add_element(out, "hostname", p->hostname);
+        add_number(out, "port", doors[i].port);
+        buffer_add_format(out, "<socketType>%s</socketType>\n<username>%%EMAILADDRESS%%</username>\n<authentication>password-cleartext</authentication>\n</%s>\n",
+                          doors[i].implicit ? "SSL" : "STARTTLS", element);
+    }
+    buffer_add_text(out, "</emailProvider>\n</clientConfig>\n");
+}
+
+/* ---- Outlook ---- */
+
+void published_autodiscover(struct buffer *out, const struct published *p)
+{
+    static const char *const kinds[][2] = {{"imap", "IMAP"}, {"pop3", "POP3"}, {"smtp", "SMTP"}};
+    struct door doors[DOORS_MAX];
+    size_t count = doors_of(p, doors);
+    buffer_add_text(out, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Autodiscover xmlns=\"http://schemas.microsoft.com/exchange/autodiscover/responseschema/2006\">\n"
+                         "<Response xmlns=\"http://schemas.microsoft.com/exchange/autodiscover/outlook/responseschema/2006a\">\n<User>\n");
+    add_element(out, "DisplayName", p->address);
+    buffer_add_text(out, "</User>\n<Account>\n<AccountType>email</AccountType>\n<Action>settings</Action>\n");
+    for (size_t i = 0; i < ARRAY_LENGTH(kinds); i++) { /* one of each: the form has no further choice */
+        const struct door *door = first_of(doors, count, kinds[i][0]);
+        if (door == NULL)
+            continue;
+        buffer_add_format(out, "<Protocol>\n<Type>%s</Type>\n", kinds[i][1]);
+        add_element(out, "Server", p->hostname);
+        add_number(out, "Port", door->port);
+        buffer_add_text(out, "<DomainRequired>off</DomainRequired>\n");
+        add_element(out, "LoginName", p->address);
+        buffer_add_format(out, "<SPA>off</SPA>\n<SSL>%s</SSL>\n<Encryption>%s</Encryption>\n<AuthRequired>on</AuthRequired>\n", door->implicit ? "on" : "off",
+                          door->implicit ? "SSL" : "TLS");
+        if (strcmp(kinds[i][0], "smtp") == 0)
+            buffer_add_text(out, "<UsePOPAuth>on</UsePOPAuth>\n<SMTPLast>off</SMTPLast>\n");
+        buffer_add_text(out, "</Protocol>\n");
+    }
+    buffer_add_text(out, "</Account>\n</Response>\n</Autodiscover>\n");
+}
+
+void published_autodiscover_error(struct buffer *out)
+{
+    buffer_add_text(out, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Autodiscover xmlns=\"http://schemas.microsoft.com/exchange/autodiscover/responseschema/2006\">\n"
+                         "<Response>\n<Error Time=\"00:00:00\" Id=\"0\">\n<ErrorCode>600</ErrorCode>\n<Message>Invalid request</Message>\n<DebugData/>\n</Error>\n</Response>\n"
+                         "</Autodiscover>\n");
+}
+
+void published_autodiscover_json(struct buffer *out, const struct published *p)
+{
+    buffer_add_format(out, "{\"Protocol\":\"AutodiscoverV1\",\"Url\":\"https://autodiscover.%.*s/autodiscover/autodiscover.xml\"}\n", BYTES_ARG(p->domain));
+}
+
+bool published_pox_address(struct bytes request, char room[PUBLISHED_ADDRESS_MAX + 1])
+{
+    if (request.length > PUBLISHED_REQUEST_MAX || bytes_search(request, BYTES("<!")) != SIZE_MAX) /* DTD, entities, CDATA */
+        return false;
+    size_t start = bytes_search(request, BYTES("<EMailAddress>"));
+    if (start == SIZE_MAX)
+        return false;
+    struct bytes address = bytes_from(request, start + strlen("<EMailAddress>"));
+    size_t end = bytes_search(address, BYTES("</EMailAddress>"));
+    if (end == SIZE_MAX)
+        return false;
+    address = bytes_trim(bytes_first(address, end));
+    if (address.length == 0 || address.length > PUBLISHED_ADDRESS_MAX || bytes_find(address, '&') != SIZE_MAX || bytes_has_control(address))
+        return false;
+    memcpy(room, address.at, address.length);
+    room[address.length] = '\0';
+    return true;
+}
+
+/* ---- Apple ---- */
+
+static void add_key(struct buffer *out, const char *key, struct bytes text)
+{
+    add_element(out, "key", bytes_of_text(key));
+    add_element(out, "string", text);
+}
+
+static void add_flag(struct buffer *out, const char *key, bool value)
+{
+    add_element(out, "key", bytes_of_text(key));
+    buffer_add_text(out, value ? "<true/>\n" : "<false/>\n");
+}
+
+static void add_port(struct buffer *out, const char *key, uint16_t port)
+{
+    add_element(out, "key", bytes_of_text(key));
+    add_number(out, "integer", port);
+}
+
+/* The same profile for the same address, so that a new one takes the old one's place. */
+static void add_uuid(struct buffer *out, const struct published *p, uint64_t seed)
+{
+    uint64_t high = bytes_hash(p->address, seed), low = bytes_hash(p->hostname, seed + 1);
+    buffer_add_format(out, "<key>PayloadUUID</key>\n<string>%08X-%04X-4%03X-8%03X-%012llX</string>\n", (unsigned)(high >> 32), (unsigned)(high >> 16 & 0xffff), (unsigned)(high & 0xfff),
+                      (unsigned)(low >> 48 & 0xfff), (unsigned long long)(low & 0xffffffffffffULL));
+}
+
+static void add_account(struct buffer *out, const struct published *p)
+{
+    struct door doors[DOORS_MAX];
+    size_t count = doors_of(p, doors);
+    const struct door *in = first_of(doors, count, "imap"), *away = first_of(doors, count, "smtp");
+    if (in == NULL)
+        in = first_of(doors, count, "pop3");
+    add_key(out, "EmailAddress", p->address);
+    add_key(out, "EmailAccountDescription", p->domain);
+    add_key(out, "EmailAccountType", in != NULL && strcmp(in->kind, "pop3") == 0 ? BYTES("EmailTypePOP") : BYTES("EmailTypeIMAP"));
+    if (in != NULL) {
+        add_key(out, "IncomingMailServerHostName", p->hostname);
+        add_port(out, "IncomingMailServerPortNumber", in->port);
+        add_flag(out, "IncomingMailServerUseSSL", true);
+        add_key(out, "IncomingMailServerUsername", p->address);
+        add_key(out, "IncomingMailServerAuthentication", BYTES("EmailAuthPassword"));
+    }
+    if (away != NULL) {
+        add_key(out, "OutgoingMailServerHostName", p->hostname);
+        add_port(out, "OutgoingMailServerPortNumber", away->port);
+        add_flag(out, "OutgoingMailServerUseSSL", true);
+        add_key(out, "OutgoingMailServerUsername", p->address);
+        add_key(out, "OutgoingMailServerAuthentication", BYTES("EmailAuthPassword"));
+        add_flag(out, "OutgoingPasswordSameAsIncomingPassword", true);
+    }
+}
+
+void published_mobileconfig(struct buffer *out, const struct published *p)
+{
+    buffer_add_text(out, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<!DOCTYPE plist PUBLIC \"-//Apple//DTD PLIST 1.0//EN\" \"http://www.apple.com/DTDs/PropertyList-1.0.dtd\">\n"
+                         "<plist version=\"1.0\">\n<dict>\n<key>PayloadContent</key>\n<array>\n<dict>\n");
+    add_account(out, p);
+    add_key(out, "PayloadType", BYTES("com.apple.mail.managed"));
+    add_key(out, "PayloadIdentifier", p->hostname);
+    add_uuid(out, p, 1);
+    buffer_add_text(out, "<key>PayloadVersion</key>\n<integer>1</integer>\n</dict>\n</array>\n");
+    add_key(out, "PayloadDisplayName", p->address);
+    add_key(out, "PayloadIdentifier", p->domain);
+    add_key(out, "PayloadType", BYTES("Configuration"));
+    add_uuid(out, p, 3);
+    buffer_add_text(out, "<key>PayloadVersion</key>\n<integer>1</integer>\n</dict>\n</plist>\n");
+}
+
+/* ---- people ---- */
+
+static const char style[] =
+    "body{font:16px/1.5 system-ui,sans-serif;max-width:42rem;margin:3rem auto;padding:0 1rem;color:#1b2733}"
+    "h1{font-size:1.6rem}table{border-collapse:collapse;width:100%}th,td{text-align:left;padding:.5rem .75rem;border-bottom:1px solid #d8e0e8}"
+    "code{font:inherit;font-weight:600}p.small{color:#5b6b7b;font-size:.9rem}"
+    "@media(prefers-color-scheme:dark){body{background:#10181f;color:#e3eaf0}th,td{border-color:#33424f}p.small{color:#9fb0c0}}";
+
+void published_page(struct buffer *out, const struct published *p)
+{
+    static const struct { const char *kind, *words; } kinds[] = {{"imap", "Read mail (IMAP)"}, {"pop3", "Read mail (POP3)"}, {"smtp", "Send mail (SMTP)"}};
+    struct door doors[DOORS_MAX];
+    size_t count = doors_of(p, doors);
+    buffer_add_text(out, "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width\">\n<title>Mail settings of ");
+    add_text(out, p->domain);
+    buffer_add_format(out, "</title>\n<style>%s</style>\n</head>\n<body>\n<h1>Mail settings of ", style);
+    add_text(out, p->domain);
+    buffer_add_text(out, "</h1>\n<p>Most mail programs find these by themselves. Where one asks:</p>\n<table>\n<tr><th>For</th><th>Server</th><th>Port</th><th>Security</th></tr>\n");
+    for (size_t k = 0; k < ARRAY_LENGTH(kinds); k++)
+        for (size_t i = 0; i < count; i++) {
+            if (strcmp(doors[i].kind, kinds[k].kind) != 0)
+                continue;
+            buffer_add_format(out, "<tr><td>%s</td><td><code>", kinds[k].words);
+            add_text(out, p->hostname);
+            buffer_add_format(out, "</code></td><td><code>%u</code></td><td>%s</td></tr>\n", (unsigned)doors[i].port, doors[i].implicit ? "SSL/TLS" : "STARTTLS");
+        }
+    buffer_add_text(out, "</table>\n<p>The user name is the whole mail address. If one port is blocked where you are, take the next one for the same purpose; never port 25.</p>\n"
+                         "<p>iPhone, iPad and Mac: <code>/mail/apple.mobileconfig?emailaddress=you@");
+    add_text(out, p->domain);
+    buffer_add_text(out, "</code> on this server sets up Apple Mail.</p>\n<p class=\"small\">Passwords are never asked for on this page.</p>\n</body>\n</html>\n");
+}
