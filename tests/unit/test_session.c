@@ -57,6 +57,44 @@ static void a_connection_carries_so_many_messages(void **state)
     server_session_free(&session);
 }
 
+/* Aliases with a hundred members each, until no more fit; the message goes with those that did. */
+static void recipients_and_their_members_have_a_size(void **state)
+{
+    enum { MEMBERS = 100, ADDRESS = 250 };
+    static const struct server_policy many = {.role = ROLE_MX, .tls = TLS_STARTTLS, .hostname = BYTES("mx.example.org"), .message_size_max = 1000, .recipients_max = 5000};
+    static char texts[MEMBERS][ADDRESS];
+    struct recipient members[MEMBERS];
+    struct server_session session;
+    struct server_action action;
+    unsigned taken = 0;
+    uint64_t code = 250;
+    server_session_start(&session, &many, BYTES("192.0.2.1"), 25, bytes_none(), bytes_none());
+    assert_true(server_session_action(&session, &action));
+    say(&session, "EHLO a\r\n");
+    say(&session, "MAIL FROM:<a@example.net>\r\n");
+    for (unsigned round = 0; code == 250; round++) {
+        for (size_t i = 0; i < MEMBERS; i++) {
+            memset(texts[i], 'x', ADDRESS);
+            texts[i][0] = (char)('a' + round % 26);
+            texts[i][1] = (char)('a' + round / 26);
+            texts[i][2] = (char)('a' + i % 26);
+            texts[i][3] = (char)('a' + i / 26);
+            members[i] = (struct recipient){.address = bytes_of(texts[i], ADDRESS)};
+        }
+        assert_int_equal(server_session_feed(&session, BYTES("RCPT TO:<a@x.exam>\r\n")), 20);
+        assert_true(server_session_action(&session, &action));
+        assert_int_equal(action.kind, SERVER_ASK_RECIPIENT);
+        server_session_answer_recipient(&session, RECIPIENT_KNOWN, members, MEMBERS);
+        assert_true(server_session_action(&session, &action));
+        assert_true(bytes_to_u64(bytes_first(action.bytes, 3), 599, &code));
+        taken += code == 250;
+    }
+    assert_int_equal(code, 452);
+    assert_int_equal(taken, RECIPIENTS_OCTETS_MAX / (MEMBERS * (ADDRESS + strlen("a@x.exam") + 64)));
+    assert_int_equal(say(&session, "DATA\r\n"), 354);
+    server_session_free(&session);
+}
+
 static void content_may_take_longer_than_a_command(void **state)
 {
     struct server_session session;
@@ -183,7 +221,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(octets_are_no_steps), cmocka_unit_test(content_must_keep_the_pace), cmocka_unit_test(idle_commands_have_an_end),
-        cmocka_unit_test(a_connection_carries_so_many_messages), cmocka_unit_test(content_may_take_longer_than_a_command),
+        cmocka_unit_test(a_connection_carries_so_many_messages), cmocka_unit_test(recipients_and_their_members_have_a_size), cmocka_unit_test(content_may_take_longer_than_a_command),
         cmocka_unit_test(nobody_times_out_while_we_think), cmocka_unit_test(a_long_session_stays_small),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

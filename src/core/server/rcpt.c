@@ -57,6 +57,20 @@ static bool has_recipient(const struct envelope *envelope, const struct recipien
     return false;
 }
 
+enum { RECIPIENT_FIELDS = 64 }; /* octets of a recipient besides its texts, about */
+
+/* With an alias come all its members, or none. */
+static bool fits(struct server_state *state, const struct recipient *targets, size_t count)
+{
+    size_t octets = 0;
+    for (size_t i = 0; i < count; i++)
+        octets += targets[i].address.length + state->asked_address.length + state->asked_orcpt.length + RECIPIENT_FIELDS;
+    if (octets > RECIPIENTS_OCTETS_MAX - state->recipients_octets)
+        return false;
+    state->recipients_octets += octets;
+    return true;
+}
+
 static void add_target(struct server_state *state, const struct recipient *target)
 {
     struct envelope *envelope = &state->envelope;
@@ -90,6 +104,10 @@ void server_session_answer_recipient(struct server_session *session, enum recipi
     struct reply reply = REPLY(451, "4.3.0", "The recipient cannot be checked just now; try again in a minute");
     switch (verdict) {
     case RECIPIENT_KNOWN:
+        if (!fits(state, targets, target_count)) {
+            reply = REPLY(452, "4.5.3", "The recipients and the members of their aliases are too many for one message; send the rest with another");
+            break;
+        }
         for (size_t i = 0; i < target_count; i++)
             add_target(state, &targets[i]);
         state->recipients_accepted++;

@@ -122,7 +122,7 @@ void session_reset(struct server_session *session)
     state->gathers_header = state->asks_author = state->end_waits = false;
     header_free(&state->header);
     state->envelope = (struct envelope){0};
-    state->recipients_room = 0;
+    state->recipients_room = state->recipients_octets = 0;
     state->recipients_tried = state->recipients_asked = state->recipients_accepted = 0;
     state->asked_address = state->asked_orcpt = bytes_none();
     arena_clear(&state->transaction_arena);

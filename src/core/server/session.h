@@ -24,6 +24,7 @@ enum server_limit {
     RECEIVED_FIELDS_MAX = 100,      /* then the message loops (RFC 5321 6.3) */
     BAD_COMMANDS_MAX = 20,          /* then 421 and the end */
     IDLE_COMMANDS_MAX = 200,        /* since the last message was stored, RCPT and BDAT aside; then 421 */
+    RECIPIENTS_OCTETS_MAX = 2 << 20, /* of all recipients of a message, with the members of their aliases: what goes to the queue fits into one message of ipc */
     RECIPIENTS_REFUSED_MAX = 100,   /* unknown or foreign ones on one connection, then 421: nobody reads out our users */
     AUTH_FAILURES_MAX = 5,          /* in one session, then 421 and the end */
     TRANSACTIONS_MAX = 100000,        /* messages on one connection, then 421 */

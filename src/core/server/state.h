@@ -68,6 +68,7 @@ struct server_state {
     struct arena transaction_arena; /* envelope's texts */
     struct envelope envelope;
     size_t recipients_room;         /* of envelope.recipients */
+    size_t recipients_octets;       /* that they take */
     uint32_t recipients_tried;      /* RCPT commands of this transaction */
     uint32_t recipients_asked;      /* of them, those that the shell was asked about */
     uint32_t recipients_accepted;   /* of them; aliases make more targets */
