@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "node.h"
 
-#include "rude.h"
-
 #include <assert.h>
 #include <stdlib.h>
 
@@ -267,10 +265,7 @@ static void connected(struct carrier *carrier)
     carrier->peer = NULL;
     delivery_connected(&carrier->delivery);
     carrier->certificate_good = !world_chance(node->world, 200);
-    if (world_chance(node->world, 100)) {
-        carrier->said_never = true; /* it may */
-        rude_open(node->letters, &link->ends[1]);
-    } else if (world_chance(node->world, 600)) {
+    if (world_chance(node->world, 600)) {
         carrier->peer = peer_open(node->world, node->letters, &link->ends[1], policy_of(carrier) != FAR_MAY);
         carrier->peer->next = node->peers;
         node->peers = carrier->peer;

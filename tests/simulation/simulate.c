@@ -4,7 +4,7 @@
  * virtual clock: client session, server session, queue, relay, server
  * session. For some minutes of its time the weather is stormy: links are
  * cut, the queue dies between any two operations of its store, disks are
- * full, servers refuse, and rude ones (rude.h, peer.h) lie, stall, flood and
+ * full, servers refuse, and rude ones (peer.h) lie, stall, flood and
  * hang up. Then it calms down, and every letter that was
  * answered with 250 must have arrived, no more often than somebody could
  * not know, or its sender must have been told.
