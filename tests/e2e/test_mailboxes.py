@@ -14,7 +14,7 @@ import threading
 
 import pytest
 
-from mailboat import PATIENCE, free_port, smtp, until
+from mailboat import PATIENCE, Mailboat, free_port, smtp, until
 from peers import wait_for_port
 
 ADA, BOB, PASSWORD = "ada@example.org", "bob@example.org", "secret-of-both"
@@ -25,6 +25,7 @@ class Mailboxes:
     """A server whose mailboxes Dovecot serves, on free ports."""
 
     def __init__(self, mailboat, folder, deliver="lmtp", extra=""):
+        self.process = None
         self.ports = {name: free_port() for name in ("imap", "imaps", "pop3", "pop3s")}
         self.socket = folder / "lmtp"
         ports = ", ".join(f"{name}: {port}" for name, port in self.ports.items())
@@ -43,8 +44,11 @@ class Mailboxes:
         wait_for_port(self.ports["imaps"])
 
     def stop(self):
+        if self.process is None:
+            return
         os.killpg(self.process.pid, signal.SIGKILL)  # it takes its time when it is asked
         self.process.wait()
+        self.process = None
 
     def imap(self, user=ADA, password=PASSWORD, secured=True):
         if secured:
@@ -70,6 +74,19 @@ class Mailboxes:
             client.select("INBOX", readonly=True)
             found = client.search(None, "ALL")[1][0].split()
             return [client.fetch(number, "(BODY.PEEK[])")[1][0][1] for number in found]
+
+
+@pytest.fixture
+def mailboat(tmp_path_factory, certificates):
+    """As everywhere, but in folders with short names: Dovecot's sockets lie there."""
+    made = []
+
+    def make(**options):
+        made.append(Mailboat(tmp_path_factory.mktemp("m"), certificates, **options).start())
+        return made[-1]
+    yield make
+    for server in made:
+        server.stop()
 
 
 @pytest.fixture
@@ -161,7 +178,8 @@ def test_clients_that_others_wrote(mailboxes, tmp_path):
     assert any(b"Subject: for curl" in p.read_bytes() for p in (tmp_path / "inbox").rglob("*") if p.is_file())
 
 
-def test_it_is_started_reloaded_and_stopped(mailboat, tmp_path):
+def test_it_is_started_reloaded_and_stopped(mailboat, tmp_path_factory):
+    tmp_path = tmp_path_factory.mktemp("s")
     port = free_port()
     server = mailboat(extra=f"mailboxes: {{address: 127.0.0.1, imap: 0, imaps: {port}, pop3: 0, pop3s: 0, lmtp: \"unix:{tmp_path}/lmtp\"}}\n")
     try:
