@@ -291,6 +291,7 @@ void conn_write(struct conn *conn, struct bytes b)
     if (conn->loop == NULL || conn->ended)
         return;
     buffer_add(&conn->output, b);
+    conn->full = conn->full || conn_output_is_full(conn);
     if (running != conn)
         wake(conn, false, true); /* sent at the next turn unless conn_flush() comes first */
 }
@@ -346,6 +347,11 @@ void conn_flush(struct conn *conn)
     }
     if (conn->output.length == 0)
         buffer_free(&conn->output);
+    if (conn->output.length == 0 && conn->full) { /* also where the kernel took all of it at once */
+        conn->full = false;
+        conn->drained = true;
+        wake(conn, false, true);
+    }
     watch_interest(conn);
 }
 
@@ -712,8 +718,10 @@ static bool write_ready(struct conn *conn)
 {
     bool waited = conn->output.length > 0;
     conn_flush(conn);
+    waited = waited || conn->drained;
     if (!waited || conn->ended || conn->output.length > 0 || conn->events->on_drained == NULL)
         return true;
+    conn->drained = false;
     running = conn;
     conn->events->on_drained(conn->owner);
     if (running != conn)

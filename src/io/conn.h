@@ -34,7 +34,7 @@ enum conn_end conn_end_of(int number);
 struct conn_events {
     void (*on_connected)(void *owner);        /* conn_connect() is through */
     void (*on_input)(void *owner);            /* there are unread octets (or more than before) */
-    void (*on_drained)(void *owner);          /* what could not be sent at once has been sent now; may be NULL */
+    void (*on_drained)(void *owner);          /* what could not be sent at once, or made conn_output_is_full(), has been sent now; may be NULL */
     void (*on_tls)(void *owner);              /* the handshake is done */
     void (*on_end)(void *owner, enum conn_end end); /* the peer closed, or the conn is broken; close it */
     void (*on_timeout)(void *owner);          /* conn_set_timeout() ran out */
@@ -62,6 +62,7 @@ struct conn {
     bool awaiting_first;   /* nothing is read until it is known how the peer begins */
     bool deaf;             /* the socket had octets while paused: not watched until it goes on */
     bool deadline;         /* the timeout is one: input does not put it off */
+    bool full, drained;    /* the owner was told that no more fits; on_drained is owed to it */
     bool wake_read, wake_write; /* the loop shall come back though the kernel has no news */
     char why[160]; /* a sentence on how it ended, or why TLS failed */
 };

@@ -169,3 +169,14 @@ def test_who_needs_smtputf8_passes_with_it(server, peer, to, header):
     send_international(server, to, header)
     said, _ = received(peer)
     assert said[0].endswith(" SMTPUTF8") and said[1].startswith(f"RCPT TO:<{to}>")
+
+
+@pytest.mark.parametrize("knows", [[], ["8BITMIME"], ["8BITMIME", "CHUNKING"]])
+def test_a_large_message_comes_whole_to_every_kind_of_server(server, peer, knows):
+    """More than the connection's buffers hold, with BDAT and without."""
+    peer.knows = knows
+    text = "".join(f"{number:07} ü over the hills and far away\n" for number in range(80000))
+    content = letter(text).as_bytes(policy=EIGHT)
+    submit(server, ADA, [BOB], content, ["BODY=8BITMIME"])
+    _, got = received(peer)
+    assert parts_of(got) == parts_of(content) and (got.isascii() if not knows else got.endswith(content))
