@@ -43,6 +43,7 @@ struct examination {
     char vendor[512];
     const struct network *cloud;
     struct health health;      /* of the server; empty where none is configured */
+    bool is_auto;              /* relay.via */
 };
 
 /* ---- asking ---- */
@@ -138,6 +139,12 @@ static bool resolves(const struct examination *e)
     return false;
 }
 
+/* With relay.via: auto: the way that mail takes from here now. */
+static const char *way_of(const struct examination *e)
+{
+    return any_open(e, true) ? "mx (outgoing port 25 is open)" : "the smarthost (outgoing port 25 is blocked)";
+}
+
 static void advise(const struct examination *e, struct buffer *out)
 {
     struct port_pattern pattern = {0};
@@ -181,6 +188,8 @@ static void print(const struct examination *e)
         printf("this machine\n  runs at %s, which blocks some outgoing ports by default; lifted: %s (mailboat ports --explain \"%s\")\n", e->cloud->name, e->cloud->lifted, e->cloud->name);
     if (e->health.count > 0)
         printf("this server\n");
+    if (e->is_auto)
+        printf("  relay.via is auto: mail goes by %s\n", way_of(e));
     for (size_t i = 0; i < e->health.count; i++) {
         const struct symptom *s = &e->health.symptoms[i];
         printf("  %-5s %-20s %s\n", health_word(s), s->what, s->words);
@@ -207,6 +216,8 @@ static void print_json(const struct examination *e)
         json_array_append_new(server, json_pack("{s:s, s:s, s:s, s:s*}", "what", s->what, "state", health_word(s), "words", s->words, "mend", s->mend));
     }
     json_object_set_new(facts, "server", server);
+    if (e->is_auto)
+        json_object_set_new(facts, "relay_by", json_string(any_open(e, true) ? "mx" : "smarthost"));
     json_dumpf(facts, stdout, JSON_COMPACT | JSON_PRESERVE_ORDER);
     putchar('\n');
     json_decref(facts);
@@ -245,6 +256,7 @@ static int examine(struct examination *e, const struct config *config, const cha
     if (e->dns == NULL || !loop_start(&e->loop, &error) || !dns_start(e->dns, &e->loop, &error))
         return command_fail(&doctor_command, &error);
     start(e);
+    e->is_auto = config != NULL && config->relay.via == RELAY_AUTO;
     if (config != NULL)
         health_examine(&e->health, config);
     if (json)
