@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the end-to-end tests share: a Mailboat of their own on loopback, its
 log as something to wait on, and the peers that others wrote."""
+import signal
 import subprocess
 
 import pytest
 
 from mailboat import ROOT, Mailboat, make_certificates
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # in the background it is ignored, and our children would inherit that
 
 
 def pytest_addoption(parser):

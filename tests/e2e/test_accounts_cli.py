@@ -5,6 +5,7 @@ the files are that they make."""
 import json
 import os
 import pty
+import select
 import signal
 import subprocess
 import termios
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from mailboat import PROGRAM, Mailboat, run, smtp
+from mailboat import PATIENCE, PROGRAM, Mailboat, run, smtp
 
 ADA, PASSWORD = "ada@example.org", "secret-of-ada"
 PASSWORD_OCTETS_MAX = 511  # of crypt(3); one more is refused
@@ -114,6 +115,7 @@ class Terminal:
     def wait_for(self, text):
         seen = b""
         while text not in seen:
+            assert select.select([self.side], [], [], PATIENCE)[0], seen
             seen += os.read(self.side, 1024)
         return seen
 
