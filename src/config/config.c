@@ -640,13 +640,40 @@ static bool check_send_as(const struct reading *reading)
     return true;
 }
 
+/* "127.0.0.1:24", "[::1]:24", "localhost:24": an address, as the process that calls it has no DNS. */
+static bool read_lmtp_address(struct config *config, struct bytes text)
+{
+    size_t colon = bytes_find_last(text, ':');
+    uint64_t port;
+    if (colon == SIZE_MAX || !bytes_to_u64(bytes_from(text, colon + 1), UINT16_MAX, &port) || port == 0)
+        return false;
+    struct bytes host = bytes_first(text, colon);
+    bool bracketed = host.length > 2 && host.at[0] == '[' && host.at[host.length - 1] == ']';
+    if (bytes_is_nocase(host, "localhost"))
+        host = BYTES("127.0.0.1");
+    else if (bracketed)
+        host = bytes_first(bytes_from(host, 1), host.length - 2);
+    if (bracketed ? !host_is_ipv6(host) : !host_is_ipv4(host))
+        return false;
+    config->mailboxes.lmtp_at.address = arena_text(&config->arena, host);
+    config->mailboxes.lmtp_at.port = (uint16_t)port;
+    return true;
+}
+
 static bool check_mailboxes(const struct reading *reading)
 {
-    struct bytes lmtp = bytes_of_text(reading->config->mailboxes.lmtp);
-    if (!bytes_starts_nocase(lmtp, "unix:/") || lmtp.length - strlen("unix:") > SOCKET_PATH_MAX)
-        return fail_at(reading, said_at(reading, "mailboxes.lmtp"), "mailboxes.lmtp: '%s' is not a socket; write unix: and its path, %d octets at most: unix:/run/dovecot/lmtp",
-                       reading->config->mailboxes.lmtp, SOCKET_PATH_MAX);
-    return true;
+    struct config *config = reading->config;
+    if (config->mailboxes.lmtp == NULL)
+        config->mailboxes.lmtp = arena_format(&config->arena, "unix:%s/dovecot/lmtp/socket", config->data_dir);
+    struct bytes lmtp = bytes_of_text(config->mailboxes.lmtp);
+    const yaml_node_t *said = said_at(reading, "mailboxes.lmtp");
+    if (!bytes_starts_nocase(lmtp, "unix:"))
+        return read_lmtp_address(config, lmtp) ||
+               fail_at(reading, said, "mailboxes.lmtp: '%s' is neither a socket nor an address; write unix:/run/dovecot/lmtp, or 127.0.0.1:24", config->mailboxes.lmtp);
+    config->mailboxes.lmtp_at.path = config->mailboxes.lmtp + strlen("unix:");
+    bool fits = lmtp.length - strlen("unix:") <= SOCKET_PATH_MAX || (said == NULL && config->mailboxes.deliver != DELIVER_LMTP);
+    return (config->mailboxes.lmtp_at.path[0] == '/' && fits) ||
+           fail_at(reading, said, "mailboxes.lmtp: '%s' is not a socket; write unix: and its path, %d octets at most: unix:/run/dovecot/lmtp", config->mailboxes.lmtp, SOCKET_PATH_MAX);
 }
 
 static bool complete(struct reading *reading)

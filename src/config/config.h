@@ -64,7 +64,8 @@ struct config {
     } relay;
     struct {
         enum deliver_how deliver;
-        const char *lmtp;    /* "unix:/run/dovecot/lmtp" */
+        const char *lmtp;    /* as it was said: "unix:/run/dovecot/lmtp", "127.0.0.1:24"; default: DATA/dovecot/lmtp/socket */
+        struct { const char *path, *address; uint16_t port; } lmtp_at; /* path NULL: an address and its port */
         const char *address; /* where IMAP and POP3 are served; NULL: everywhere */
         uint16_t imap, imaps, pop3, pop3s; /* ports; 0: not served */
     } mailboxes;

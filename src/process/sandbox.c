@@ -59,7 +59,7 @@ static const int sanitizing[] = {SCMP_SYS(open), SCMP_SYS(openat), SCMP_SYS(read
 static const int sanitizing[] = {SCMP_SYS(getrlimit)};
 #endif
 
-enum keeps { ACCEPTS = 1, READS_FILES = 2, WRITES_FILES = 4, HAS_THREADS = 8, CALLS_OUT = 16, CALLS_LOCALLY = 32, FILLS_FILES = 64 };
+enum keeps { ACCEPTS = 1, READS_FILES = 2, WRITES_FILES = 4, HAS_THREADS = 8, CALLS_OUT = 16, CALLS_ONE = 32, FILLS_FILES = 64 };
 
 /* The one table: a role and what it keeps besides the common calls. */
 static const unsigned keeps[] = {
@@ -67,7 +67,7 @@ static const unsigned keeps[] = {
     [PROCESS_AUTH] = READS_FILES | HAS_THREADS | ACCEPTS,
     [PROCESS_QUEUE] = READS_FILES | WRITES_FILES | ACCEPTS,
     [PROCESS_RELAY] = CALLS_OUT | HAS_THREADS,
-    [PROCESS_LOCAL] = READS_FILES | WRITES_FILES | CALLS_LOCALLY,
+    [PROCESS_LOCAL] = READS_FILES | WRITES_FILES | CALLS_ONE, /* if the configuration names one */
     [PROCESS_PICKUP] = READS_FILES | WRITES_FILES,
     [PROCESS_WEB] = ACCEPTS,
 };
@@ -123,9 +123,9 @@ static bool allow_calls_out(scmp_filter_ctx filter)
            seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1, SCMP_A1(SCMP_CMP_EQ, FIONREAD)) == 0;
 }
 
-static bool fill_filter(scmp_filter_ctx filter, enum process_role role)
+static bool fill_filter(scmp_filter_ctx filter, enum process_role role, int call_family)
 {
-    unsigned kept = keeps[role];
+    unsigned kept = call_family == AF_UNSPEC ? keeps[role] & ~(unsigned)CALLS_ONE : keeps[role];
     /* An unknown call answers "not there", so that the C library falls back
      * to an older one (clone3 to clone); a known and forbidden one EPERM. */
     static const int refused[] = {SCMP_SYS(execve), SCMP_SYS(execveat), SCMP_SYS(ptrace), SCMP_SYS(process_vm_readv), SCMP_SYS(process_vm_writev),
@@ -140,7 +140,7 @@ static bool fill_filter(scmp_filter_ctx filter, enum process_role role)
                                       seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(openat), 0) != 0))
         return false;
 #endif
-    if ((kept & (CALLS_OUT | CALLS_LOCALLY)) == 0 && seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(socket), 0) != 0)
+    if ((kept & (CALLS_OUT | CALLS_ONE)) == 0 && seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(socket), 0) != 0)
         return false;
     return allow(filter, common, ARRAY_LENGTH(common)) && allow_self(filter) && allow_fcntl(filter) && allow(filter, sanitizing, ARRAY_LENGTH(sanitizing)) &&
            ((kept & ACCEPTS) == 0 || allow(filter, accepting, ARRAY_LENGTH(accepting))) &&
@@ -148,13 +148,13 @@ static bool fill_filter(scmp_filter_ctx filter, enum process_role role)
            ((kept & READS_FILES) == 0 || allow(filter, reading_files, ARRAY_LENGTH(reading_files))) &&
            ((kept & WRITES_FILES) == 0 || allow(filter, writing_files, ARRAY_LENGTH(writing_files))) &&
            ((kept & HAS_THREADS) == 0 || allow_threads(filter)) && ((kept & CALLS_OUT) == 0 || allow_calls_out(filter)) &&
-           ((kept & CALLS_LOCALLY) == 0 || allow_sockets(filter, AF_UNIX));
+           ((kept & CALLS_ONE) == 0 || allow_sockets(filter, call_family));
 }
 
-static bool seal_calls(enum process_role role, struct error *error)
+static bool seal_calls(enum process_role role, int call_family, struct error *error)
 {
     scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(ENOSYS));
-    int failed = filter == NULL || !fill_filter(filter, role) ? -EINVAL : seccomp_load(filter);
+    int failed = filter == NULL || !fill_filter(filter, role, call_family) ? -EINVAL : seccomp_load(filter);
     if (filter != NULL)
         seccomp_release(filter);
     if (failed == 0)
@@ -201,17 +201,29 @@ static bool allow_path(int ruleset, const char *path, bool writable, uint64_t ha
     return added || error_set_errno(error, EX_OSERR, "cannot seal: %s", path);
 }
 
-static bool seal_paths(const struct sandbox_paths *paths, struct error *error)
+/* Landlock's version 4, which the headers of Debian 12 do not have yet. */
+struct ruleset_facts { uint64_t handled_access_fs, handled_access_net; };
+struct net_port_rule { uint64_t allowed_access, port; };
+enum { RULE_NET_PORT = 2, CONNECT_TCP = 1 << 1 };
+
+static bool allow_port(int ruleset, uint16_t port, struct error *error)
+{
+    struct net_port_rule rule = {.allowed_access = CONNECT_TCP, .port = port};
+    return port == 0 || syscall(SYS_landlock_add_rule, ruleset, RULE_NET_PORT, &rule, 0) == 0 || error_set_errno(error, EX_OSERR, "cannot seal: port %u", (unsigned)port);
+}
+
+static bool seal_paths(const struct sandbox_paths *paths, bool ports_too, struct error *error)
 {
     enum { REFER = 1 << 13, TRUNCATE = 1 << 14 }; /* of versions 2 and 3 */
     long version = landlock_version();
     if (version <= 0)
         return true;
-    struct landlock_ruleset_attr handled = {.handled_access_fs = all_rights | (version >= 2 ? REFER : 0) | (version >= 3 ? TRUNCATE : 0)};
-    int ruleset = (int)syscall(SYS_landlock_create_ruleset, &handled, sizeof handled, 0);
+    bool ports = ports_too && version >= 4;
+    struct ruleset_facts handled = {.handled_access_fs = all_rights | (version >= 2 ? REFER : 0) | (version >= 3 ? TRUNCATE : 0), .handled_access_net = ports ? CONNECT_TCP : 0};
+    int ruleset = (int)syscall(SYS_landlock_create_ruleset, &handled, ports ? sizeof handled : sizeof handled.handled_access_fs, 0);
     if (ruleset < 0)
         return error_set_errno(error, EX_OSERR, "cannot seal with Landlock");
-    bool sealed = true;
+    bool sealed = !ports || allow_port(ruleset, paths->call_port, error);
     for (size_t i = 0; sealed && i < paths->count; i++)
         sealed = allow_path(ruleset, paths->paths[i].path, paths->paths[i].writable, handled.handled_access_fs, error);
     if (sealed && syscall(SYS_landlock_restrict_self, ruleset, 0) != 0)
@@ -226,5 +238,5 @@ bool sandbox_seal(enum process_role role, const struct sandbox_paths *paths, str
     setrlimit(RLIMIT_CORE, &none); /* a core would hold keys and mail */
     if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
         return error_set_errno(error, EX_OSERR, "cannot seal the %s process", process_role_name(role));
-    return seal_paths(paths, error) && seal_calls(role, error);
+    return seal_paths(paths, (keeps[role] & CALLS_OUT) == 0, error) && seal_calls(role, paths->call_family, error);
 }

@@ -20,6 +20,8 @@ struct sandbox_paths {
         bool writable; /* and files may be made and removed below it */
     } paths[SANDBOX_PATHS_MAX];
     size_t count;
+    int call_family;    /* what local may call when it delivers by LMTP: AF_UNIX, AF_INET, AF_INET6; AF_UNSPEC: nobody */
+    uint16_t call_port; /* and the only TCP port it may connect to (Landlock of Linux 6.7 and later) */
 };
 
 void sandbox_allow(struct sandbox_paths *paths, const char *path, bool writable);

@@ -150,6 +150,26 @@ static void a_domain_has_its_tls_policy(void **state)
     config_free(&config);
 }
 
+static void mail_is_handed_to_a_socket_or_an_address(void **state)
+{
+    static const struct { const char *said, *path, *address; uint16_t port; } cases[] = {
+        {NULL, "/var/lib/mailboat/dovecot/lmtp/socket", NULL, 0}, {"unix:/run/x", "/run/x", NULL, 0}, {"127.0.0.1:24", NULL, "127.0.0.1", 24},
+        {"[::1]:65535", NULL, "::1", 65535}, {"localhost:1", NULL, "127.0.0.1", 1}};
+    char text[300];
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        snprintf(text, sizeof text, BASE "mailboxes: {deliver: lmtp%s%s%s}\n", cases[i].said == NULL ? "" : ", lmtp: \"", cases[i].said == NULL ? "" : cases[i].said, cases[i].said == NULL ? "" : "\"");
+        assert_true(parse(text));
+        if (cases[i].path != NULL) {
+            assert_string_equal(config.mailboxes.lmtp_at.path, cases[i].path);
+        } else {
+            assert_null(config.mailboxes.lmtp_at.path);
+            assert_string_equal(config.mailboxes.lmtp_at.address, cases[i].address);
+            assert_int_equal(config.mailboxes.lmtp_at.port, cases[i].port);
+        }
+        config_free(&config);
+    }
+}
+
 static void limits_hold_at_them_and_one_past(void **state)
 {
     assert_true(parse(BASE "limits: {recipients: 100}\n"));
@@ -170,6 +190,12 @@ static void what_contradicts_itself_is_refused(void **state)
     REFUSED(BASE "relay: {via: smarthost, smarthost: {host: smtp.example.net, tls: none}}\n", 2, "none", "loopback");
     REFUSED(BASE "relay: {via: auto}\n", 2, "auto", "smarthost");
     REFUSED(BASE "mailboxes: {deliver: lmtp, lmtp: run/lmtp}\n", 2, "run/lmtp", "unix:/run");
+    REFUSED(BASE "mailboxes: {deliver: lmtp, lmtp: \"unix:run/lmtp\"}\n", 2, "run/lmtp", "unix:/run");
+    REFUSED(BASE "mailboxes: {lmtp: \"dovecot.example.org:24\"}\n", 2, "dovecot.example.org:24", "127.0.0.1:24");
+    REFUSED(BASE "mailboxes: {lmtp: \"127.0.0.1:0\"}\n", 2, "127.0.0.1:0", "neither");
+    REFUSED(BASE "mailboxes: {lmtp: \"127.0.0.1:65536\"}\n", 2, "65536", "neither");
+    REFUSED(BASE "mailboxes: {lmtp: \"::1:24\"}\n", 2, "::1:24", "neither");
+    REFUSED(BASE "mailboxes: {lmtp: \"[127.0.0.1]:24\"}\n", 2, "[127.0.0.1]", "neither");
     REFUSED(BASE "listeners: [{port: 10587}]\n", 2, "10587", "role");
 }
 
@@ -191,7 +217,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(three_lines_are_a_server), cmocka_unit_test(what_is_shown_can_be_read_back), cmocka_unit_test(routes_by_domain), cmocka_unit_test(unknown_keys_are_found_with_the_one_that_was_meant),
-        cmocka_unit_test(each_type_has_its_words), cmocka_unit_test(a_domain_has_its_tls_policy), cmocka_unit_test(limits_hold_at_them_and_one_past), cmocka_unit_test(what_contradicts_itself_is_refused),
+        cmocka_unit_test(each_type_has_its_words), cmocka_unit_test(a_domain_has_its_tls_policy), cmocka_unit_test(mail_is_handed_to_a_socket_or_an_address), cmocka_unit_test(limits_hold_at_them_and_one_past), cmocka_unit_test(what_contradicts_itself_is_refused),
         cmocka_unit_test(broken_yaml_is_told_with_its_line), cmocka_unit_test(every_key_is_documented),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

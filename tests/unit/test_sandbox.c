@@ -13,6 +13,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/landlock.h>
 #include <poll.h>
 #include <sched.h>
 #include <stdio.h>
@@ -33,7 +34,7 @@
 struct prey {
     pid_t victim;   /* another process of the same user */
     char secret[16]; /* in the victim's memory, at the same address */
-    int listener_port, socket, file; /* file: open to write to */
+    int listener_port, other_port, socket, other_socket, file; /* file: open to write to */
     char folder[64], inside[96];
 };
 static struct prey prey = {.secret = "a secret"};
@@ -45,9 +46,9 @@ static bool opened(int descriptor)
     return descriptor >= 0;
 }
 
-static bool connected(int descriptor)
+static bool connected(int descriptor, int port)
 {
-    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)prey.listener_port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     return connect(descriptor, (struct sockaddr *)&to, sizeof to) == 0;
 }
 
@@ -126,7 +127,8 @@ static bool limit_victim(void)
 static bool make_inet_socket(void) { return opened(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)); }
 static bool make_six_socket(void) { return opened(socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0)); }
 static bool make_unix_socket(void) { return opened(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)); }
-static bool connect_socket(void) { return connected(prey.socket); }
+static bool connect_socket(void) { return connected(prey.socket, prey.listener_port); }
+static bool connect_elsewhere(void) { return connected(prey.other_socket, prey.other_port); }
 static bool change_root(void) { return chroot("/") == 0; }
 static bool make_ring(void)
 {
@@ -137,11 +139,14 @@ static bool make_user_space(void) { return unshare(CLONE_NEWUSER) == 0; }
 
 /* Who may do it, besides an unsealed process. */
 enum may { SMTPD = 1 << PROCESS_SMTPD, AUTH = 1 << PROCESS_AUTH, QUEUE = 1 << PROCESS_QUEUE, RELAY = 1 << PROCESS_RELAY, LOCAL = 1 << PROCESS_LOCAL,
-           PICKUP = 1 << PROCESS_PICKUP };
+           PICKUP = 1 << PROCESS_PICKUP,
+           /* local, where it hands mail to an LMTP server: on a Unix socket, or at the listener's port */
+           LOCAL_CALLS = 1 << 16, LOCAL_CALLS_TCP = 1 << 17, LOCALS = LOCAL | LOCAL_CALLS | LOCAL_CALLS_TCP };
 enum needs {
     LANDLOCK = 1, /* without it only those who open nothing are kept from it */
     UNSURE = 2,   /* machines exist where nobody may do it */
     NO_ASAN = 4,  /* the sanitizers keep it for themselves */
+    NET = 8,      /* without Landlock of Linux 6.7 whoever may call at all may call everywhere */
 };
 
 static const struct attempt {
@@ -153,10 +158,10 @@ static const struct attempt {
     {"open a file by openat2", open_by_openat2, 0, UNSURE},
     {"list a folder", list_root, 0, LANDLOCK},
     {"make a file", make_foreign, 0, LANDLOCK},
-    {"read a file of its own folder", read_inside, AUTH | QUEUE | LOCAL | PICKUP, LANDLOCK},
-    {"write a file of its own folder", write_inside, QUEUE | LOCAL | PICKUP, LANDLOCK},
-    {"make a file in its own folder", make_inside, QUEUE | LOCAL | PICKUP, LANDLOCK},
-    {"cut a file that is open", cut_open_file, SMTPD | QUEUE | RELAY | LOCAL | PICKUP, 0}, /* relay: that of the MTA-STS policies */
+    {"read a file of its own folder", read_inside, AUTH | QUEUE | LOCALS | PICKUP, LANDLOCK},
+    {"write a file of its own folder", write_inside, QUEUE | LOCALS | PICKUP, LANDLOCK},
+    {"make a file in its own folder", make_inside, QUEUE | LOCALS | PICKUP, LANDLOCK},
+    {"cut a file that is open", cut_open_file, SMTPD | QUEUE | RELAY | LOCALS | PICKUP, 0}, /* relay: that of the MTA-STS policies */
     {"start a process", start_process, 0, NO_ASAN},
     {"trace another process", trace_victim, 0, UNSURE},
     {"read another's memory", read_victim, 0, UNSURE},
@@ -167,10 +172,11 @@ static const struct attempt {
     {"signal another's thread", signal_victim_thread, 0, 0},
     {"let a socket signal another", signal_victim_by_socket, 0, 0},
     {"ask for another's limits", limit_victim, 0, UNSURE | NO_ASAN},
-    {"make an IPv4 socket", make_inet_socket, RELAY, 0},
+    {"make an IPv4 socket", make_inet_socket, RELAY | LOCAL_CALLS_TCP, 0},
     {"make an IPv6 socket", make_six_socket, RELAY, UNSURE},
-    {"make a local socket", make_unix_socket, LOCAL, 0},
-    {"connect a socket that was there", connect_socket, RELAY | LOCAL, 0},
+    {"make a local socket", make_unix_socket, LOCAL_CALLS, 0},
+    {"connect a socket that was there", connect_socket, RELAY | LOCAL_CALLS_TCP, NET},
+    {"connect to another port", connect_elsewhere, RELAY, NET},
     {"change its root", change_root, 0, UNSURE},
     {"make an io_uring", make_ring, 0, UNSURE},
     {"make a user namespace", make_user_space, 0, UNSURE},
@@ -193,11 +199,13 @@ static bool has_folder(enum process_role role)
     return ((AUTH | QUEUE | LOCAL | PICKUP) & 1u << role) != 0;
 }
 
-static void seal_and_try(struct told *told, bool seal, enum process_role role)
+static void seal_and_try(struct told *told, bool seal, enum process_role role, unsigned who)
 {
     char *const nothing[] = {NULL}, *const arguments[] = {(char[]){"true"}, NULL};
     struct error error = {0};
     struct sandbox_paths paths = {0};
+    paths.call_family = who == LOCAL_CALLS ? AF_UNIX : who == LOCAL_CALLS_TCP ? AF_INET : AF_UNSPEC;
+    paths.call_port = who == LOCAL_CALLS_TCP ? (uint16_t)prey.listener_port : 0;
     if (has_folder(role))
         sandbox_allow(&paths, prey.folder, role != PROCESS_AUTH);
     told->sealed = !seal || sandbox_seal(role, &paths, &error);
@@ -208,19 +216,21 @@ static void seal_and_try(struct told *told, bool seal, enum process_role role)
     told->stayed = true;
 }
 
-static struct told *run_child(bool seal, enum process_role role)
+static struct told *run_child(bool seal, enum process_role role, unsigned who)
 {
     struct told *told = mmap(NULL, sizeof *told, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     int status = 0;
     assert_ptr_not_equal(told, MAP_FAILED);
     prey.socket = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    prey.other_socket = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     pid_t child = fork();
     if (child == 0) {
-        seal_and_try(told, seal, role);
+        seal_and_try(told, seal, role, who);
         syscall(SYS_exit_group, 0);
     }
     assert_int_equal(waitpid(child, &status, 0), child);
     close(prey.socket);
+    close(prey.other_socket);
     if (!told->sealed)
         fail_msg("%s", told->reason);
     assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
@@ -229,7 +239,7 @@ static struct told *run_child(bool seal, enum process_role role)
 
 static void unsealed_all_of_it_works(void **state)
 {
-    struct told *told = run_child(false, PROCESS_SMTPD);
+    struct told *told = run_child(false, PROCESS_SMTPD, SMTPD);
     for (size_t i = 0; i < ARRAY_LENGTH(attempts); i++) {
         if (!told->could[i] && (attempts[i].needs & UNSURE) == 0)
             fail_msg("nobody can %s: the attempt proves nothing", attempts[i].what);
@@ -241,22 +251,24 @@ static void unsealed_all_of_it_works(void **state)
 }
 
 /* May the machine let it through although the role must not? */
-static bool is_out_of_reach(const struct attempt *attempt, enum process_role role)
+static bool is_out_of_reach(const struct attempt *attempt, enum process_role role, unsigned who)
 {
     bool opens = has_folder(role);
     if ((attempt->needs & NO_ASAN) != 0 && WITH_ASAN)
         return true;
+    if ((attempt->needs & NET) != 0 && (who == LOCAL_CALLS || who == LOCAL_CALLS_TCP) && syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION) < 4)
+        return true;
     return (attempt->needs & LANDLOCK) != 0 && !sandbox_has_landlock() && (opens || WITH_ASAN);
 }
 
-static void check_role(enum process_role role)
+static void check(enum process_role role, unsigned who)
 {
-    struct told *told = run_child(true, role);
+    struct told *told = run_child(true, role, who);
     for (size_t i = 0; i < ARRAY_LENGTH(attempts); i++) {
-        bool may = (attempts[i].may & 1u << role) != 0;
+        bool may = (attempts[i].may & who) != 0;
         if (may && !told->could[i] && (attempts[i].needs & UNSURE) == 0)
             fail_msg("%s cannot %s", process_role_name(role), attempts[i].what);
-        if (!may && told->could[i] && !is_out_of_reach(&attempts[i], role))
+        if (!may && told->could[i] && !is_out_of_reach(&attempts[i], role, who))
             fail_msg("%s can %s", process_role_name(role), attempts[i].what);
     }
     if (!told->stayed)
@@ -264,11 +276,14 @@ static void check_role(enum process_role role)
     munmap(told, sizeof *told);
 }
 
+static void check_role(enum process_role role) { check(role, 1u << role); }
 static void smtpd_is_sealed(void **state) { check_role(PROCESS_SMTPD); }
 static void auth_is_sealed(void **state) { check_role(PROCESS_AUTH); }
 static void queue_is_sealed(void **state) { check_role(PROCESS_QUEUE); }
 static void relay_is_sealed(void **state) { check_role(PROCESS_RELAY); }
 static void local_is_sealed(void **state) { check_role(PROCESS_LOCAL); }
+static void local_that_delivers_by_lmtp_is_sealed(void **state) { check(PROCESS_LOCAL, LOCAL_CALLS); }
+static void local_that_delivers_by_tcp_is_sealed(void **state) { check(PROCESS_LOCAL, LOCAL_CALLS_TCP); }
 static void pickup_is_sealed(void **state) { check_role(PROCESS_PICKUP); }
 static void web_is_sealed(void **state) { check_role(PROCESS_WEB); }
 
@@ -295,13 +310,22 @@ static int start_victim(void)
     return started ? 0 : -1;
 }
 
-static int listener = -1;
+static int listener = -1, other_listener = -1;
+
+static int listen_somewhere(int *port)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t length = sizeof address;
+    int made = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (bind(made, (struct sockaddr *)&address, sizeof address) != 0 || listen(made, 16) != 0 || getsockname(made, (struct sockaddr *)&address, &length) != 0)
+        return -1;
+    *port = ntohs(address.sin_port);
+    return made;
+}
 
 static int set_up(void **state)
 {
     struct error error;
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t length = sizeof address;
     if (!user_become(user_of(PROCESS_SMTPD, "mailboat"), &error) || start_victim() != 0) /* all of one user: that alone keeps nobody apart */
         return -1;
     snprintf(prey.folder, sizeof prey.folder, "/tmp/mailboat-seal-XXXXXX");
@@ -309,11 +333,10 @@ static int set_up(void **state)
         return -1;
     snprintf(prey.inside, sizeof prey.inside, "%s/file", prey.folder);
     prey.file = open(prey.inside, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (bind(listener, (struct sockaddr *)&address, sizeof address) != 0 || listen(listener, 16) != 0 ||
-        getsockname(listener, (struct sockaddr *)&address, &length) != 0)
+    listener = listen_somewhere(&prey.listener_port);
+    other_listener = listen_somewhere(&prey.other_port);
+    if (listener < 0 || other_listener < 0)
         return -1;
-    prey.listener_port = ntohs(address.sin_port);
     print_message("Landlock: %s\n", sandbox_has_landlock() ? "there" : "not there; seccomp alone holds");
     return 0;
 }
@@ -321,6 +344,7 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     close(listener);
+    close(other_listener);
     kill(prey.victim, SIGKILL);
     waitpid(prey.victim, NULL, 0);
     close(prey.file);
@@ -334,6 +358,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(unsealed_all_of_it_works), cmocka_unit_test(smtpd_is_sealed), cmocka_unit_test(auth_is_sealed),
         cmocka_unit_test(queue_is_sealed), cmocka_unit_test(relay_is_sealed), cmocka_unit_test(local_is_sealed),
+        cmocka_unit_test(local_that_delivers_by_lmtp_is_sealed), cmocka_unit_test(local_that_delivers_by_tcp_is_sealed),
         cmocka_unit_test(pickup_is_sealed), cmocka_unit_test(web_is_sealed),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

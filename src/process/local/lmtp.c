@@ -5,6 +5,8 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <arpa/inet.h>
+#include <assert.h>
 #include <sys/un.h>
 #include <sysexits.h>
 #include <unistd.h>
@@ -307,7 +309,7 @@ static void on_drained(void *owner)
 static void lost(struct courier *courier, const char *why)
 {
     char text[200];
-    snprintf(text, sizeof text, "the LMTP server at %.90s: %.80s", courier->lmtp->path, why);
+    snprintf(text, sizeof text, "the LMTP server at %.90s: %.80s", courier->lmtp->place, why);
     if (courier->has_session) {
         client_session_failed(&courier->session, client_session_step(&courier->session), bytes_of_text(text));
         run(courier);
@@ -336,8 +338,6 @@ static const struct conn_events courier_events = {
 static void courier_start(struct lmtp *lmtp)
 {
     struct courier *courier = memory_new(sizeof *courier);
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    memcpy(address.sun_path, lmtp->path, strlen(lmtp->path) + 1); /* the configuration bounds it */
     courier->lmtp = lmtp;
     courier->next = lmtp->couriers;
     if (courier->next != NULL)
@@ -346,15 +346,49 @@ static void courier_start(struct lmtp *lmtp)
     lmtp->courier_count++;
     timer_start(&courier->idle_timer, lmtp->child->loop, idle_for_long, courier);
     timer_start(&courier->over_timer, lmtp->child->loop, over, courier);
-    conn_connect(&courier->conn, lmtp->child->loop, (const struct sockaddr *)&address, sizeof address, &courier_events, courier);
+    conn_connect(&courier->conn, lmtp->child->loop, (const struct sockaddr *)&lmtp->address, lmtp->address_length, &courier_events, courier);
     conn_set_timeout(&courier->conn, LMTP_CONNECT_MS);
 }
 
 /* ---- the service ---- */
 
-void lmtp_start(struct lmtp *lmtp, struct child *child, const char *path)
+/* The configuration has checked all of it. */
+static socklen_t find_address(const struct config *config, struct sockaddr_storage *address)
 {
-    *lmtp = (struct lmtp){.child = child, .path = path + strlen("unix:")}; /* the configuration is checked */
+    const char *path = config->mailboxes.lmtp_at.path, *host = config->mailboxes.lmtp_at.address;
+    struct sockaddr_un *here = (struct sockaddr_un *)address;
+    struct sockaddr_in *four = (struct sockaddr_in *)address;
+    struct sockaddr_in6 *six = (struct sockaddr_in6 *)address;
+    *address = (struct sockaddr_storage){0};
+    if (path != NULL) {
+        assert(strlen(path) < sizeof here->sun_path);
+        here->sun_family = AF_UNIX;
+        memcpy(here->sun_path, path, strlen(path) + 1);
+        return sizeof *here;
+    }
+    if (inet_pton(AF_INET, host, &four->sin_addr) == 1) {
+        four->sin_family = AF_INET;
+        four->sin_port = htons(config->mailboxes.lmtp_at.port);
+        return sizeof *four;
+    }
+    six->sin6_family = AF_INET6;
+    six->sin6_port = htons(config->mailboxes.lmtp_at.port);
+    inet_pton(AF_INET6, host, &six->sin6_addr);
+    return sizeof *six;
+}
+
+void lmtp_allow(const struct config *config, struct sandbox_paths *paths)
+{
+    struct sockaddr_storage address;
+    find_address(config, &address);
+    paths->call_family = address.ss_family;
+    paths->call_port = config->mailboxes.lmtp_at.port;
+}
+
+void lmtp_start(struct lmtp *lmtp, struct child *child)
+{
+    *lmtp = (struct lmtp){.child = child, .place = child->config->mailboxes.lmtp};
+    lmtp->address_length = find_address(child->config, &lmtp->address);
     lmtp->waiting_end = &lmtp->waiting;
 }
 

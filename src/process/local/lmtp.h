@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * lmtp: hands local mail to another program's LMTP server (RFC 2033) on a
- * Unix socket, Dovecot's for one. A courier is one connection: it carries
+ * lmtp: hands local mail to another program's LMTP server (RFC 2033), on a
+ * Unix socket or at an address: Dovecot's for one. A courier is one connection: it carries
  * message after message while there are any, is kept a moment for the next,
  * then says goodbye. At most LMTP_COURIERS_MAX of them; what comes meanwhile
  * waits its turn (the queue gives SCHEDULE_LOCAL_MAX at once).
@@ -28,7 +28,9 @@ struct courier;
 
 struct lmtp {
     struct child *child;
-    const char *path;                    /* of the socket */
+    const char *place;                   /* as the configuration has it */
+    struct sockaddr_storage address;     /* where it listens */
+    socklen_t address_length;
     struct courier *couriers, *idle;     /* all; those that wait for more */
     size_t courier_count, busy_count;
     struct letter *waiting, **waiting_end;
@@ -36,8 +38,10 @@ struct lmtp {
     bool draining;
 };
 
-/* `path`: "unix:/run/dovecot/lmtp". */
-void lmtp_start(struct lmtp *lmtp, struct child *child, const char *path);
+/* Calls the server that the configuration names. Before the seal lmtp_allow()
+ * has it let through: that one family of sockets, that one port. */
+void lmtp_start(struct lmtp *lmtp, struct child *child);
+void lmtp_allow(const struct config *config, struct sandbox_paths *paths);
 /* `content` is a descriptor, now lmtp's, or -1 where it is inline. */
 void lmtp_deliver(struct lmtp *lmtp, struct channel *from, const struct ipc_deliver *deliver, int content);
 /* Answers for this peer have nowhere to go any more. */

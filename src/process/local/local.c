@@ -136,6 +136,9 @@ static bool local_open(struct child *child, struct error *error)
     if (local->folder < 0)
         return error_set_errno(error, EX_NOINPUT, "cannot open %s", path);
     sandbox_allow(child->paths, path, true);
+    local->by_lmtp = child->config->mailboxes.deliver == DELIVER_LMTP;
+    if (local->by_lmtp)
+        lmtp_allow(child->config, child->paths);
     maildir_start(&local->maildir, local->folder, child->config->hostname);
     return true;
 }
@@ -143,9 +146,8 @@ static bool local_open(struct child *child, struct error *error)
 static bool local_start(struct child *child, struct error *error)
 {
     struct local *local = child->service_data;
-    local->by_lmtp = child->config->mailboxes.deliver == DELIVER_LMTP;
     if (local->by_lmtp)
-        lmtp_start(&local->lmtp, child, child->config->mailboxes.lmtp);
+        lmtp_start(&local->lmtp, child);
     return true;
 }
 
