@@ -6,6 +6,7 @@
  * in its environment. Dovecot asks so, at each sign-in: what is changed here
  * counts there at once.
  */
+#include "local/maildir.h"
 #include "options.h"
 
 #include <errno.h>
@@ -72,6 +73,10 @@ static int check(const char *config_file, struct arena *arena, const char **addr
     }
     accounts_host(accounts, config.domains, config.domain_count);
     bool right = is_right(accounts, user, password, arena, &account);
+    if (right && !maildir_is_plain(account.address)) { /* its folder is not where Dovecot would look */
+        fprintf(stderr, "mailboat checkpassword: %.*s cannot read mail here: choose an address without / and %%\n", BYTES_ARG(account.address));
+        right = false;
+    }
     exit_code = accounts_are_unreadable(accounts) ? CHECKPASSWORD_LATER : right ? EX_OK : CHECKPASSWORD_WRONG;
     if (exit_code == EX_OK)
         *address = arena_text(arena, account.address);

@@ -17,7 +17,23 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-static const char sieve_plugin[] = "/usr/lib/dovecot/modules/lib90_sieve_plugin.so";
+static const char sieve_plugin[] = "/usr/lib/dovecot/modules/lib90_sieve_plugin.so", quota_plugin[] = "/usr/lib/dovecot/modules/lib10_quota_plugin.so";
+
+/* Blanks part arguments for Dovecot, % begins a variable, # a comment. */
+static bool is_plain(const char *path)
+{
+    return path[strspn(path, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-+,@:=~")] == '\0';
+}
+
+static bool check_paths(const struct dovecot *dovecot, const struct config *config, struct error *error)
+{
+    const struct { const char *what, *path; } told[] = {{"data_dir", config->data_dir}, {"tls.certificate", config->tls.certificate}, {"tls.key", config->tls.key},
+                                                        {"mailboxes.lmtp", config->mailboxes.lmtp}, {"the configuration", dovecot->ours}, {"this program", dovecot->program}};
+    for (size_t i = 0; i < ARRAY_LENGTH(told); i++)
+        if (told[i].path != NULL && !is_plain(told[i].path))
+            return error_set(error, EX_CONFIG, "%s: '%s' has characters that mean something to Dovecot; choose a path of letters, digits and /._-+,@:=~", told[i].what, told[i].path);
+    return true;
+}
 
 const char *dovecot_program(void)
 {
@@ -35,8 +51,14 @@ bool dovecot_find(struct dovecot *dovecot, const struct config *config, struct e
         return error_set(error, EX_CONFIG, "data_dir: %s is too long for Dovecot's sockets; choose a folder of at most %d characters", config->data_dir,
                          DOVECOT_FOLDER_MAX - (int)strlen("/dovecot"));
     snprintf(dovecot->config, sizeof dovecot->config, "%s/dovecot.conf", dovecot->folder);
+    snprintf(dovecot->lmtp_folder, sizeof dovecot->lmtp_folder, "%s/lmtp", dovecot->folder);
     ssize_t length = readlink("/proc/self/exe", dovecot->program, sizeof dovecot->program - 1);
-    return length > 0 || error_set_errno(error, EX_OSERR, "cannot tell where this program is");
+    char *ours = realpath(config->file, NULL);
+    bool fits = ours != NULL && snprintf(dovecot->ours, sizeof dovecot->ours, "%s", ours) < (int)sizeof dovecot->ours;
+    free(ours);
+    if (length <= 0 || !fits)
+        return error_set(error, EX_OSERR, "cannot tell where %s is", length <= 0 ? "this program" : config->file);
+    return check_paths(dovecot, config, error);
 }
 
 bool dovecot_is_set_up(const struct config *config)
@@ -77,19 +99,46 @@ static void add_own_user(struct buffer *out)
                       group);
 }
 
-/* Dovecot knows users by name only: where the one that delivers has none, everybody on this machine may. */
-static void add_lmtp(struct buffer *out, const char *path, struct user user)
+/* Where our own folder for it keeps everybody else away from the socket. */
+static bool is_in_own_folder(const struct dovecot *dovecot, const struct config *config)
 {
+    const char *path = config->mailboxes.lmtp_at.path;
+    return path != NULL && strncmp(path, dovecot->lmtp_folder, strlen(dovecot->lmtp_folder)) == 0 && path[strlen(dovecot->lmtp_folder)] == '/';
+}
+
+/* Dovecot knows users by name only: where the one that delivers has none, the folder alone keeps others away. */
+static void add_lmtp(struct buffer *out, const struct config *config, struct user user)
+{
+    const char *path = config->mailboxes.lmtp_at.path;
     struct passwd *deliverer = getpwuid(user.uid);
+    if (path == NULL) {
+        buffer_add_format(out, "service lmtp {\n  inet_listener lmtp {\n    address = %s\n    port = %u\n  }\n}\n", config->mailboxes.lmtp_at.address,
+                          (unsigned)config->mailboxes.lmtp_at.port);
+        return;
+    }
     buffer_add_format(out, "service lmtp {\n  unix_listener %s {\n    mode = %s\n", path, deliverer == NULL ? "0666" : "0600");
     if (deliverer != NULL && geteuid() == 0)
         buffer_add_format(out, "    user = %s\n", deliverer->pw_name);
     buffer_add_text(out, "  }\n}\n");
 }
 
-bool dovecot_is_open_to_all(const struct config *config)
+bool dovecot_is_open_to_all(const struct dovecot *dovecot, const struct config *config)
 {
-    return getpwuid(user_of(PROCESS_LOCAL, config->user).uid) == NULL;
+    return config->mailboxes.lmtp_at.path == NULL || (getpwuid(user_of(PROCESS_LOCAL, config->user).uid) == NULL && !is_in_own_folder(dovecot, config));
+}
+
+/* Each user's rules (RFC 5228), and how much a mailbox may hold: what is
+ * installed is switched on; limits stand in local.conf. */
+static void add_plugins(struct buffer *out)
+{
+    bool quota = access(quota_plugin, R_OK) == 0, sieve = access(sieve_plugin, R_OK) == 0;
+    if (quota)
+        buffer_add_text(out, "\n# How much a mailbox may hold stands in local.conf: plugin { quota_rule = *:storage=1G }\nmail_plugins = $mail_plugins quota\n"
+                             "protocol imap {\n  mail_plugins = $mail_plugins imap_quota\n}\n"
+                             "plugin {\n  quota = count:User quota\n  quota_vsizes = yes\n}\n");
+    if (sieve)
+        buffer_add_text(out, "\n# Each user's rules (RFC 5228) are ~/.dovecot.sieve beside the Maildir.\nprotocol lmtp {\n  mail_plugins = $mail_plugins sieve\n}\n"
+                             "plugin {\n  sieve = file:~/sieve;active=~/.dovecot.sieve\n}\n");
 }
 
 static void add_config(struct buffer *out, const struct dovecot *dovecot, const struct config *config)
@@ -103,14 +152,14 @@ static void add_config(struct buffer *out, const struct dovecot *dovecot, const 
     add_quoted(out, "hostname", config->hostname);
     buffer_add_format(out, "postmaster_address = postmaster@%s\n", config->domain_count > 0 ? config->domains[0] : config->hostname);
     buffer_add_format(out, "\nssl = required\nssl_cert = <%s\nssl_key = <%s\nssl_min_protocol = TLSv1.2\ndisable_plaintext_auth = yes\n", config->tls.certificate, config->tls.key);
-    buffer_add_text(out, "\n# The accounts are Mailboat's, asked at each sign-in.\nauth_mechanisms = plain login\nauth_username_format = %Lu\nauth_cache_size = 0\n");
-    buffer_add_format(out, "passdb {\n  driver = checkpassword\n  args = %s checkpassword --config %s\n}\n", dovecot->program, config->file);
+    buffer_add_text(out, "\n# The accounts are Mailboat's, asked at each sign-in.\nauth_mechanisms = plain login\nauth_username_format = %Lu\nauth_username_chars =\nauth_cache_size = 0\n");
+    buffer_add_format(out, "passdb {\n  driver = checkpassword\n  args = %s checkpassword --config %s\n}\n", dovecot->program, dovecot->ours);
     buffer_add_format(out, "userdb {\n  driver = static\n  args = uid=%u gid=%u home=%s/mail/%%Ld/%%Ln allow_all_users=yes\n}\n", (unsigned)user.uid, (unsigned)user.gid, mail);
     if (root)
         buffer_add_text(out, "service auth {\n  user = root\n}\n");
     else
         add_own_user(out);
-    buffer_add_format(out, "\nmail_location = maildir:%s/mail/%%Ld/%%Ln/Maildir\nfirst_valid_uid = %u\nfirst_valid_gid = %u\nrecipient_delimiter = +\n", mail, (unsigned)user.uid,
+    buffer_add_format(out, "\nmail_location = maildir:%s/mail/%%Ld/%%Ln/Maildir\nfirst_valid_uid = %u\nfirst_valid_gid = %u\nrecipient_delimiter =\n", mail, (unsigned)user.uid,
                       (unsigned)user.gid);
     buffer_add_text(out, "namespace inbox {\n  inbox = yes\n");
     static const char *const folders[][2] = {{"Drafts", "Drafts"}, {"Sent", "Sent"}, {"Junk", "Junk"}, {"Trash", "Trash"}, {"Archive", "Archive"}};
@@ -119,10 +168,8 @@ static void add_config(struct buffer *out, const struct dovecot *dovecot, const 
     buffer_add_text(out, "}\n\n");
     add_service(out, "imap", config->mailboxes.imap, config->mailboxes.imaps, !root);
     add_service(out, "pop3", config->mailboxes.pop3, config->mailboxes.pop3s, !root);
-    add_lmtp(out, config->mailboxes.lmtp + strlen("unix:"), user);
-    if (access(sieve_plugin, R_OK) == 0)
-        buffer_add_text(out, "\n# Each user's rules (RFC 5228) are ~/.dovecot.sieve beside the Maildir.\nprotocol lmtp {\n  mail_plugins = $mail_plugins sieve\n}\n"
-                             "plugin {\n  sieve = file:~/sieve;active=~/.dovecot.sieve\n}\n");
+    add_lmtp(out, config, user);
+    add_plugins(out);
     buffer_add_format(out, "\n!include_try %s/local.conf\n", dovecot->folder);
 }
 
@@ -133,10 +180,21 @@ static bool make_folder(const char *path, struct error *error)
     return error_set_errno(error, errno == EACCES ? EX_NOPERM : EX_CANTCREAT, "cannot make the folder %s", path);
 }
 
+/* For the socket: to the one that delivers alone. */
+static bool make_lmtp_folder(const struct dovecot *dovecot, const struct config *config, struct error *error)
+{
+    struct user user = user_of(PROCESS_LOCAL, config->user);
+    if (!is_in_own_folder(dovecot, config))
+        return true;
+    if (mkdir(dovecot->lmtp_folder, 0700) != 0 && errno != EEXIST)
+        return error_set_errno(error, EX_CANTCREAT, "cannot make the folder %s", dovecot->lmtp_folder);
+    return geteuid() != 0 || lchown(dovecot->lmtp_folder, user.uid, user.gid) == 0 || error_set_errno(error, EX_OSERR, "cannot give %s to user %u", dovecot->lmtp_folder, (unsigned)user.uid);
+}
+
 bool dovecot_write(const struct dovecot *dovecot, const struct config *config, struct error *error)
 {
     struct buffer text = {0}, fresh = {0};
-    if (!make_folder(dovecot->folder, error))
+    if (!make_folder(dovecot->folder, error) || !make_lmtp_folder(dovecot, config, error))
         return false;
     add_config(&text, dovecot, config);
     buffer_add_format(&fresh, "%s.new", dovecot->config);
@@ -204,7 +262,8 @@ bool dovecot_start(const struct dovecot *dovecot, bool *started, struct error *e
     *started = !is_running(dovecot);
     if (run_dovecot(dovecot, *started ? NULL : "reload") == 0)
         return true;
-    return error_set(error, EX_UNAVAILABLE, "Dovecot does not %s; it says why above, or in %s/log", *started ? "start" : "reload", dovecot->folder);
+    return error_set(error, EX_UNAVAILABLE, "Dovecot does not %s; it says why above, or in %s/log%s", *started ? "start" : "reload", dovecot->folder,
+                     *started ? "; where the ports are taken by the package's own Dovecot: systemctl disable --now dovecot" : "");
 }
 
 bool dovecot_stop(const struct dovecot *dovecot, struct error *error)
@@ -212,4 +271,26 @@ bool dovecot_stop(const struct dovecot *dovecot, struct error *error)
     if (dovecot_program() == NULL || !is_running(dovecot) || run_dovecot(dovecot, "stop") == 0)
         return true;
     return error_set(error, EX_UNAVAILABLE, "Dovecot does not stop; see %s/log", dovecot->folder);
+}
+
+static _Noreturn void be_doveadm(const struct dovecot *dovecot, const char *address)
+{
+    int nothing = open("/dev/null", O_RDWR | O_CLOEXEC);
+    for (int descriptor = STDIN_FILENO; descriptor <= STDERR_FILENO; descriptor++)
+        dup2(nothing, descriptor);
+    execl("/usr/bin/doveadm", "doveadm", "-c", dovecot->config, "kick", address, (char *)NULL);
+    _exit(127);
+}
+
+void dovecot_sign_out(const struct config *config, const char *address)
+{
+    struct dovecot dovecot;
+    struct error error;
+    if (!dovecot_find(&dovecot, config, &error) || !is_running(&dovecot))
+        return;
+    pid_t child = fork();
+    if (child == 0)
+        be_doveadm(&dovecot, address);
+    while (child > 0 && waitpid(child, NULL, 0) < 0 && errno == EINTR)
+        continue; /* that nobody was there is fine */
 }

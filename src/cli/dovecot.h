@@ -15,18 +15,19 @@
 
 struct dovecot {
     char folder[512];  /* DATA/dovecot: dovecot.conf, run/, log */
-    char config[544];  /* its dovecot.conf */
-    char program[256]; /* this one, that Dovecot asks; an absolute path */
+    char config[544], lmtp_folder[544]; /* its dovecot.conf; lmtp/, where its socket stands unless it is said */
+    char program[512]; /* this one, that Dovecot asks; an absolute path */
+    char ours[512];    /* our configuration, that it is asked with; an absolute path */
 };
 
 enum { DOVECOT_FOLDER_MAX = 76 }; /* octets: its sockets have longer names (unix(7)) */
 
-/* Where it is, or would be. */
+/* Where it is, or would be. False where a path has characters that mean something to Dovecot. */
 bool dovecot_find(struct dovecot *dovecot, const struct config *config, struct error *error);
 /* Has `mailboat mailboxes setup` been here? */
 bool dovecot_is_set_up(const struct config *config);
-/* May every user of this machine deliver by LMTP? So it is where `make install` has made no users. */
-bool dovecot_is_open_to_all(const struct config *config);
+/* May every user of this machine deliver by LMTP? So it is at an address, and at a socket elsewhere where `make install` has made no users. */
+bool dovecot_is_open_to_all(const struct dovecot *dovecot, const struct config *config);
 /* "/usr/sbin/dovecot", or NULL where it is not installed. */
 const char *dovecot_program(void);
 
@@ -35,5 +36,8 @@ bool dovecot_write(const struct dovecot *dovecot, const struct config *config, s
 /* Starts it in the background, or has the one that runs read its configuration; *started tells which. */
 bool dovecot_start(const struct dovecot *dovecot, bool *started, struct error *error);
 bool dovecot_stop(const struct dovecot *dovecot, struct error *error);
+
+/* Ends what the user has open, when Dovecot runs: what was changed about them counts at once. */
+void dovecot_sign_out(const struct config *config, const char *address);
 
 #endif

@@ -35,8 +35,8 @@ static void print_words(const struct dovecot *dovecot, const struct config *conf
         if (ports[i].port != 0)
             printf("  %-6s port %u\n", ports[i].name, (unsigned)ports[i].port);
     printf("  lmtp   %s%s\n\n", config->mailboxes.lmtp, config->mailboxes.deliver == DELIVER_LMTP ? "" : " (mail goes into the Maildirs directly; mailboxes.deliver: lmtp uses it)");
-    if (dovecot_is_open_to_all(config))
-        printf("Every user of this machine may use that socket: the user %s-local, who delivers, is missing; make install makes it\n", config->user);
+    if (dovecot_is_open_to_all(dovecot, config))
+        printf("Every user of this machine may deliver there; leave mailboxes.lmtp out, and only Mailboat may\n");
     if (start)
         printf("Dovecot %s\n", started ? "runs now" : "has read it anew");
     else if (dovecot_program() == NULL)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* user: the people who have a mailbox and may send. */
+#include "dovecot.h"
 #include "locks.h"
 #include "listing.h"
 #include "options.h"
@@ -14,6 +15,15 @@ struct wish {
     bool json, password_stdin;
     const char *address;
 };
+
+/* Who reads mail under what does not hold any more signs in again, if they can. */
+static void sign_out(const struct config *config, const char *address)
+{
+    struct buffer canonical = {0};
+    if (accounts_canonical(&canonical, bytes_of_text(address)))
+        dovecot_sign_out(config, buffer_text(&canonical));
+    buffer_free(&canonical);
+}
 
 static int change(const struct wish *wish, bool (*act)(struct accounts *accounts, struct bytes address, struct bytes password, struct error *error), bool with_password,
                   const char *done_text)
@@ -38,6 +48,8 @@ static int change(const struct wish *wish, bool (*act)(struct accounts *accounts
     }
     options_wipe(&password);
     accounts_close(accounts);
+    if (exit_code == EX_OK)
+        sign_out(&config, wish->address);
     config_free(&config);
     return exit_code;
 }

@@ -68,7 +68,8 @@ static const char *lacking(const struct client_session *session, const char **en
     const struct envelope *envelope = session->state->envelope;
     if (peer->size_known && peer->size_max > 0 && envelope->size > peer->size_max)
         return *enhanced = "5.3.4", "the message is larger than the server takes";
-    if (needs_utf8(envelope) && !peer->smtputf8)
+    /* By LMTP a message has arrived: its octets go into the mailbox as they are, whether the server speaks of it or not. */
+    if (needs_utf8(envelope) && !peer->smtputf8 && !session->options.lmtp)
         return *enhanced = "5.6.7", "the message has international addresses, which the server does not know (SMTPUTF8)";
     if (envelope->requiretls && !peer->requiretls)
         return *enhanced = "5.7.30", "the message requires TLS all the way, which the server does not promise (REQUIRETLS)";
@@ -81,7 +82,7 @@ static void say_mail(struct client_session *session)
     const struct client_capabilities *peer = &session->capabilities;
     struct envelope said = *session->state->envelope;
     struct buffer line = {0};
-    said.smtputf8 = needs_utf8(&said);
+    said.smtputf8 = needs_utf8(&said) && peer->smtputf8;
     said.size = peer->size_known && session->state->sevenbit == NULL ? said.size : 0;
     if (session->state->sevenbit != NULL)
         said.body = BODY_7BIT;

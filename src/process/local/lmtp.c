@@ -2,6 +2,7 @@
 #include "local/lmtp.h"
 
 #include "conn.h"
+#include "local/maildir.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,7 +18,9 @@ struct letter {
     struct arena arena;
     struct channel *from; /* NULL: queue is gone; it will ask again */
     uint64_t delivery;
-    struct envelope envelope;
+    struct envelope envelope;        /* of those recipients that the server can be told of */
+    struct delivery_result *results; /* of all of them */
+    size_t result_count, *places;    /* where in `results` each of the envelope's stands */
     struct bytes content; /* inline */
     int file;             /* or here */
     uint64_t given;       /* octets handed to the session */
@@ -40,18 +43,24 @@ static void send_somebody(struct lmtp *lmtp);
 
 /* ---- letters ---- */
 
-static struct letter *letter_make(struct channel *from, const struct ipc_deliver *deliver, int content)
+static struct letter *letter_make(struct channel *from, const struct ipc_deliver *deliver, struct delivery_result *results, int content)
 {
     struct letter *letter = memory_new(sizeof *letter);
     const struct envelope *envelope = &deliver->envelope;
-    *letter = (struct letter){.from = from, .delivery = deliver->delivery, .file = content, .envelope = *envelope};
+    *letter = (struct letter){.from = from, .delivery = deliver->delivery, .file = content, .envelope = *envelope,
+                              .results = results, .result_count = envelope->recipient_count};
     letter->envelope.sender = arena_copy(&letter->arena, envelope->sender);
     letter->envelope.envid = bytes_none(); /* reports are ours to make: the mailbox is here */
     letter->envelope.ret = RET_UNSAID;
     letter->envelope.requiretls = false;   /* it does not leave this host */
     letter->envelope.recipients = ARENA_ARRAY(&letter->arena, struct recipient, envelope->recipient_count);
+    letter->envelope.recipient_count = 0;
+    letter->places = ARENA_ARRAY(&letter->arena, size_t, envelope->recipient_count);
     for (size_t i = 0; i < envelope->recipient_count; i++)
-        letter->envelope.recipients[i].address = arena_copy(&letter->arena, envelope->recipients[i].address);
+        if (lmtp_can_name(envelope->recipients[i].address)) {
+            letter->places[letter->envelope.recipient_count] = i;
+            letter->envelope.recipients[letter->envelope.recipient_count++].address = arena_copy(&letter->arena, envelope->recipients[i].address);
+        }
     if (content < 0)
         letter->content = arena_copy(&letter->arena, deliver->content);
     return letter;
@@ -62,21 +71,19 @@ static void letter_free(struct letter *letter)
     if (letter->file >= 0)
         close(letter->file);
     arena_clear(&letter->arena);
+    free(letter->results);
     free(letter);
 }
 
-/* `results` has one for each recipient. */
+/* `results` has one for each recipient of the envelope. */
 static void letter_answer(struct lmtp *lmtp, struct letter *letter, const struct client_result *results)
 {
-    size_t count = letter->envelope.recipient_count;
-    struct ipc_deliver_answer answer = {.delivery = letter->delivery, .peer = BYTES("lmtp"), .result_count = count,
-                                        .results = memory_new(count * sizeof(struct delivery_result))};
-    for (size_t i = 0; i < count; i++)
-        answer.results[i] = (struct delivery_result){.outcome = results[i].outcome, .step = results[i].step, .code = results[i].code,
+    struct ipc_deliver_answer answer = {.delivery = letter->delivery, .peer = BYTES("lmtp"), .result_count = letter->result_count, .results = letter->results};
+    for (size_t i = 0; i < letter->envelope.recipient_count; i++)
+        letter->results[letter->places[i]] = (struct delivery_result){.outcome = results[i].outcome, .step = results[i].step, .code = results[i].code,
                                                      .enhanced = results[i].enhanced, .text = results[i].text};
     if (letter->from != NULL)
         child_send(lmtp->child, letter->from, IPC_DELIVER_ANSWER, &answer, -1);
-    free(answer.results);
     letter_free(letter);
 }
 
@@ -406,9 +413,18 @@ static void send_somebody(struct lmtp *lmtp)
     }
 }
 
-void lmtp_deliver(struct lmtp *lmtp, struct channel *from, const struct ipc_deliver *deliver, int content)
+bool lmtp_can_name(struct bytes address)
 {
-    struct letter *letter = letter_make(from, deliver, content);
+    return bytes_is_ascii(address) && maildir_is_plain(address);
+}
+
+void lmtp_deliver(struct lmtp *lmtp, struct channel *from, const struct ipc_deliver *deliver, struct delivery_result *results, int content)
+{
+    struct letter *letter = letter_make(from, deliver, results, content);
+    if (letter->envelope.recipient_count == 0) {
+        letter_answer(lmtp, letter, NULL);
+        return;
+    }
     *lmtp->waiting_end = letter;
     lmtp->waiting_end = &letter->next;
     send_somebody(lmtp);

@@ -42,8 +42,13 @@ struct lmtp {
  * has it let through: that one family of sockets, that one port. */
 void lmtp_start(struct lmtp *lmtp, struct child *child);
 void lmtp_allow(const struct config *config, struct sandbox_paths *paths);
-/* `content` is a descriptor, now lmtp's, or -1 where it is inline. */
-void lmtp_deliver(struct lmtp *lmtp, struct channel *from, const struct ipc_deliver *deliver, int content);
+/* Can such a server be told of this mailbox? Not where its name has octets
+ * above 127 (Dovecot's knows no SMTPUTF8), or is another one as a folder. */
+bool lmtp_can_name(struct bytes address);
+/* `results` has one for each recipient: what became of those that the server
+ * cannot be told of; the others are filled in. It is lmtp's from here on, as
+ * is `content`, a descriptor, or -1 where it is inline. */
+void lmtp_deliver(struct lmtp *lmtp, struct channel *from, const struct ipc_deliver *deliver, struct delivery_result *results, int content);
 /* Answers for this peer have nowhere to go any more. */
 void lmtp_peer_lost(struct lmtp *lmtp, const struct channel *peer);
 /* Ends when what is under way has its answer, child_exit() then. */

@@ -75,12 +75,29 @@ static struct arrival *remember(struct local *local, struct channel *from, const
     return arrival;
 }
 
+/* Mailboxes that the LMTP server cannot be told of get theirs from us. */
+static void deliver_by_lmtp(struct local *local, struct channel *from, const struct ipc_deliver *deliver, int attached)
+{
+    struct arrival odd = {.results = memory_new(deliver->envelope.recipient_count * sizeof(struct delivery_result))};
+    struct maildir_message m = {.id = deliver->id, .arrived_ms = deliver->arrived_ms, .sender = deliver->envelope.sender, .content = deliver->content, .file = attached};
+    for (size_t i = 0; i < deliver->envelope.recipient_count; i++) {
+        m.address = deliver->envelope.recipients[i].address;
+        if (lmtp_can_name(m.address))
+            continue;
+        if (maildir_is_full(&local->maildir))
+            sync_batch(local);
+        local->places[maildir_write(&local->maildir, &m)] = (struct place){&odd, i};
+    }
+    sync_batch(local); /* nothing of the batch is left behind; its texts are constants */
+    lmtp_deliver(&local->lmtp, from, deliver, odd.results, attached);
+}
+
 static void local_message(struct child *child, struct channel *from, enum ipc_kind kind, union ipc_message *message, int attached)
 {
     struct local *local = child->service_data;
     const struct ipc_deliver *deliver = &message->deliver;
     if (kind == IPC_DELIVER && local->by_lmtp) {
-        lmtp_deliver(&local->lmtp, from, deliver, attached);
+        deliver_by_lmtp(local, from, deliver, attached);
         return;
     }
     if (kind == IPC_DELIVER) {

@@ -60,6 +60,16 @@ bool maildir_path(struct bytes address, char *room, size_t size)
     return fits;
 }
 
+bool maildir_is_plain(struct bytes address)
+{
+    struct bytes local, domain, path;
+    char room[MAILDIR_PATH_MAX];
+    if (!address_split(address, &local, &domain) || bytes_find(local, '@') != SIZE_MAX || !maildir_path(address, room, sizeof room))
+        return false;
+    path = bytes_of_text(room);
+    return path.length == local.length + domain.length + strlen("//Maildir") && bytes_equal(bytes_first(bytes_from(path, domain.length + 1), local.length), local);
+}
+
 /* The same message to the same mailbox has the same name: see the header. */
 static bool name_entry(struct maildir *maildir, const struct maildir_message *m, struct maildir_entry *entry)
 {

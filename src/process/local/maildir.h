@@ -57,6 +57,8 @@ bool maildir_is_full(const struct maildir *maildir);
 void maildir_sync(struct maildir *maildir);
 void maildir_clear(struct maildir *maildir);
 
+/* Is its folder DOMAIN/USER as it stands, so that a program which knows no more than that finds it? */
+bool maildir_is_plain(struct bytes address);
 /* "example.org/ada/Maildir" into `room`; false when it is no address or too long. */
 bool maildir_path(struct bytes address, char *room, size_t size);
 
