@@ -21,15 +21,21 @@ ADA, BOB, PASSWORD = "ada@example.org", "bob@example.org", "secret-of-both"
 pytestmark = pytest.mark.skipif(shutil.which("dovecot", path="/usr/sbin:/usr/bin") is None, reason="Dovecot is not installed")
 
 
+def sure(is_true, **options):
+    until(is_true, **options)
+    assert is_true()
+
+
 class Mailboxes:
     """A server whose mailboxes Dovecot serves, on free ports."""
 
-    def __init__(self, mailboat, folder, deliver="lmtp", extra=""):
+    def __init__(self, mailboat, folder, deliver="lmtp", extra="", local="", lmtp=None):
         self.process = None
         self.ports = {name: free_port() for name in ("imap", "imaps", "pop3", "pop3s")}
-        self.socket = folder / "lmtp"
+        self.local = local
+        lmtp = "" if lmtp is None else f"lmtp: \"{lmtp or 'unix:' + str(folder / 'lmtp')}\", "
         ports = ", ".join(f"{name}: {port}" for name, port in self.ports.items())
-        self.server = mailboat(extra=f"mailboxes: {{deliver: {deliver}, lmtp: \"unix:{self.socket}\", address: 127.0.0.1, {ports}}}\n{extra}")
+        self.server = mailboat(extra=f"mailboxes: {{deliver: {deliver}, {lmtp}address: 127.0.0.1, {ports}}}\n{extra}")
         for user in (ADA, BOB):
             self.server.add_user(user, PASSWORD)
         self.context = ssl.create_default_context(cafile=self.server.ca)
@@ -37,7 +43,7 @@ class Mailboxes:
     def start(self):
         folder = self.server.data / "dovecot"
         folder.mkdir(exist_ok=True)
-        (folder / "local.conf").write_text("auth_failure_delay = 0\nservice anvil {\n  unix_listener anvil-auth-penalty {\n    mode = 0\n  }\n}\n")
+        (folder / "local.conf").write_text("auth_failure_delay = 0\nservice anvil {\n  unix_listener anvil-auth-penalty {\n    mode = 0\n  }\n}\n" + self.local)
         told = json.loads(self.server.cli("mailboxes", "setup", "--json").stdout)
         assert told["ports"] == self.ports and told["installed"] and not told["started"]
         self.process = subprocess.Popen(["/usr/sbin/dovecot", "-F", "-c", told["config"]], start_new_session=True)
@@ -65,9 +71,9 @@ class Mailboxes:
         client.pass_(password)
         return client
 
-    def send(self, *to, subject="hello", text="Grüße\r\n"):
-        with smtp(self.server, 587, user=ADA, password=PASSWORD) as client:
-            client.sendmail(ADA, list(to), f"From: {ADA}\r\nSubject: {subject}\r\n\r\n{text}".encode())
+    def send(self, *to, subject="hello", text="Grüße\r\n", sender=ADA, options=()):
+        with smtp(self.server, 587, user=sender, password=PASSWORD) as client:
+            client.sendmail(sender, list(to), f"From: {sender}\r\nSubject: {subject}\r\n\r\n{text}".encode(), mail_options=options)
 
     def inbox(self, user=ADA):
         with self.imap(user) as client:
@@ -147,10 +153,98 @@ def test_while_dovecot_is_down_mail_waits_and_nothing_bounces(mailboxes):
     line = boxes.server.wait_log("deferred", f"to={ADA}")[0]
     assert "the LMTP server at" in line
     boxes.start()
-    boxes.server.cli("queue", "retry", "--all")
-    until(lambda: len(boxes.inbox()) == 1)
+    until(lambda: len(boxes.inbox()) == 1, patience=2 * PATIENCE)  # asked again every 15 seconds, by itself
     assert [b"Subject: late" in m for m in boxes.inbox()] == [True]
     assert not boxes.server.lines("bounced")
+
+
+def test_a_full_mailbox_is_the_fate_of_one_recipient(mailboxes):
+    """Quotas are Dovecot's; each recipient has a reply of its own."""
+    boxes = mailboxes(local="plugin {\n  quota_rule = *:storage=64K\n  quota_grace = 0\n}\n", lmtp="")
+    boxes.send(ADA, subject="the first", text=("x" * 70 + "\r\n") * 700)
+    sure(lambda: boxes.inbox())
+    boxes.send(ADA, BOB, subject="the second", text=("y" * 70 + "\r\n") * 300, sender=BOB)
+    boxes.server.wait_log("bounced", f"to={ADA}", "status=5.2.2")
+    sure(lambda: len(boxes.inbox(BOB)) == 2)
+    assert any(b"Subject: the second" in m for m in boxes.inbox(BOB)) and any(b"5.2.2" in m and b"multipart/report" in m for m in boxes.inbox(BOB))
+    assert len(boxes.inbox(ADA)) == 1
+    with boxes.imap() as client:  # and what a mail program stores counts too
+        assert client.append("Sent", None, None, b"Subject: x\r\n\r\n" + b"z" * 30000)[0] == "NO"
+
+
+@pytest.mark.parametrize("deliver", ["lmtp", "maildir"])
+def test_a_mailbox_that_is_not_ours_waits_until_it_is(mailboxes, deliver):
+    boxes = mailboxes(deliver=deliver)
+    boxes.send(BOB)
+    sure(lambda: boxes.inbox(BOB))
+    box, ours = boxes.server.maildir(BOB), boxes.server.maildir(BOB).stat()
+    os.chmod(box, 0o700 if os.geteuid() == 0 else 0)
+    if os.geteuid() == 0:
+        os.chown(box, 0, 0)
+    boxes.send(ADA, BOB, subject="late")
+    boxes.server.wait_log("deferred", f"to={BOB}", "status=4.")
+    sure(lambda: len(boxes.inbox(ADA)) == 1)
+    os.chmod(box, 0o700)
+    os.chown(box, ours.st_uid, ours.st_gid)
+    boxes.server.cli("queue", "retry", "--all")
+    sure(lambda: len(boxes.inbox(BOB)) == 2)
+    assert not boxes.server.lines("bounced")
+
+
+def test_who_reads_is_signed_out_when_the_account_changes(mailboxes):
+    boxes = mailboxes(deliver="maildir")
+
+    def ended(client):
+        try:
+            client.noop()
+            return False
+        except (imaplib.IMAP4.abort, OSError):
+            return True
+    ada, bob = boxes.imap(ADA), boxes.imap(BOB)
+    boxes.server.cli("user", "disable", "ADA@example.org")
+    sure(lambda: ended(ada))
+    assert not ended(bob)
+    boxes.server.cli("user", "passwd", BOB, "--password-stdin", text_input="another secret\n")
+    sure(lambda: ended(bob))
+
+
+def test_every_account_has_its_mail_whatever_its_name(mailboxes):
+    boxes = mailboxes()
+    strange, slash = ["o'brien@example.org", "x=y+z@example.org", "grüße@example.org"], "a/b@example.org"
+    for user in strange + [slash, "x=y@example.org"]:
+        boxes.server.add_user(user, PASSWORD)
+    boxes.send(*strange, slash, ADA, options=["SMTPUTF8"])
+    for user in strange:
+        with imaplib.IMAP4_SSL("localhost", boxes.ports["imaps"], ssl_context=boxes.context, timeout=PATIENCE) as client:
+            client.authenticate("PLAIN", lambda _: f"\0{user}\0{PASSWORD}".encode())
+            sure(lambda: client.select("INBOX")[1] == [b"1"])
+    sure(lambda: boxes.inbox(ADA))
+    with pytest.raises(imaplib.IMAP4.error):  # Dovecot would look in another folder
+        boxes.imap(slash)
+    assert len(list((boxes.server.data / "mail/example.org/a%2Fb/Maildir/new").iterdir())) == 1
+    assert not (boxes.server.data / "mail/example.org/a").exists() and not boxes.inbox("x=y@example.org") and boxes.server.queue_count() == 0
+
+
+def test_delivery_to_an_address_and_port(mailboxes):
+    boxes = mailboxes(lmtp=f"127.0.0.1:{free_port()}")
+    boxes.send(ADA, BOB)
+    sure(lambda: boxes.inbox(ADA) and boxes.inbox(BOB))
+    assert boxes.server.queue_count() == 0
+
+
+@pytest.mark.skipif(not os.path.exists("/usr/lib/dovecot/modules/lib90_sieve_plugin.so"), reason="dovecot-sieve is not installed")
+def test_the_rules_of_a_user_hold(mailboxes):
+    boxes = mailboxes()
+    boxes.send(BOB, subject="first")
+    sure(lambda: boxes.inbox(BOB))
+    home = boxes.server.maildir(BOB).parent
+    rules = home / ".dovecot.sieve"
+    rules.write_text('require "fileinto";\nif header :contains "subject" "cheap" { fileinto "Junk"; }\n')
+    os.chown(rules, home.stat().st_uid, home.stat().st_gid)
+    boxes.send(BOB, subject="cheap watches")
+    with boxes.imap(BOB) as client:
+        sure(lambda: client.select("Junk", readonly=True)[1] == [b"1"])
+    assert len(boxes.inbox(BOB)) == 1
 
 
 def test_a_large_message_and_many(mailboxes):
@@ -225,6 +319,7 @@ def test_each_recipient_has_a_reply_of_its_own(mailboat, tmp_path):
         if str(parent).startswith("/tmp/"):
             os.chmod(parent, parent.stat().st_mode | 0o011)
     with socketserver.ThreadingUnixStreamServer(str(path), Picky) as peer:
+        peer.block_on_close = False  # connections are kept a moment for more
         os.chmod(path, 0o666)
         threading.Thread(target=peer.serve_forever, daemon=True).start()
         server = mailboat(extra=f"mailboxes: {{deliver: lmtp, lmtp: \"unix:{path}\"}}\n")
@@ -244,5 +339,8 @@ def test_bad_words(mailboat, tmp_path):
     assert told.returncode == 64 and told.stderr.count("\n") == 1
     told = server.cli("mailboxes", "setup", "--start", "now", check=False)
     assert told.returncode == 64
+    server.config.write_text(server.config.read_text().replace(f"data_dir: {server.data}", f"data_dir: {server.data} of mine"))
+    told = server.cli("mailboxes", "setup", check=False)
+    assert told.returncode == 78 and "data_dir" in told.stderr and told.stderr.count("\n") == 1
     told = server.cli("checkpassword", check=False)
     assert told.returncode == 64 and "program" in told.stderr
