@@ -147,7 +147,8 @@ static void add_config(struct buffer *out, const struct dovecot *dovecot, const 
     struct user user = user_of(PROCESS_LOCAL, config->user);
     const char *mail = config->data_dir;
     buffer_add_text(out, "# Written by `mailboat mailboxes setup`, which writes it anew: what you add belongs into local.conf beside it.\n");
-    buffer_add_format(out, "protocols = imap pop3 lmtp\nbase_dir = %s/run\nlog_path = %s/log\n", dovecot->folder, dovecot->folder);
+    buffer_add_format(out, "protocols = imap pop3 lmtp\ninstance_name = mailboat\nbase_dir = %s/run\nstate_dir = %s/run\nlog_path = %s/log\n", dovecot->folder, dovecot->folder,
+                      dovecot->folder);
     add_quoted(out, "listen", config->mailboxes.address == NULL ? "*, ::" : config->mailboxes.address);
     add_quoted(out, "hostname", config->hostname);
     buffer_add_format(out, "postmaster_address = postmaster@%s\n", config->domain_count > 0 ? config->domains[0] : config->hostname);

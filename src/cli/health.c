@@ -4,6 +4,7 @@
 
 #include "dovecot.h"
 #include "listing.h"
+#include "local/lmtp.h"
 #include "zone.h"
 
 #include <arpa/inet.h>
@@ -37,7 +38,27 @@ static void note(struct health *health, int how, const char *what, const char *w
 
 /* ---- ports ---- */
 
-/* Connects to a port of this machine; NULL when somebody answers, else why not. */
+/* NULL when somebody answers there, else why not. */
+static const char *knock_at(const struct sockaddr_storage *to, socklen_t length)
+{
+    int descriptor = socket(to->ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), problem = 0;
+    socklen_t size = sizeof problem;
+    if (descriptor < 0)
+        return "cannot be asked";
+    bool connected = connect(descriptor, (const struct sockaddr *)to, length) == 0;
+    if (!connected && errno == EINPROGRESS) {
+        struct pollfd ready = {.fd = descriptor, .events = POLLOUT};
+        problem = poll(&ready, 1, ANSWER_MS) == 1 ? 0 : ETIMEDOUT;
+        if (problem == 0)
+            getsockopt(descriptor, SOL_SOCKET, SO_ERROR, &problem, &size);
+    } else if (!connected) {
+        problem = errno;
+    }
+    close(descriptor);
+    return problem == 0 ? NULL : problem == ECONNREFUSED || problem == ENOENT ? "nobody listens" : strerror(problem);
+}
+
+/* The same of a port of this machine. */
 static const char *knock(const char *address, uint16_t port)
 {
     struct sockaddr_storage to = {0};
@@ -53,20 +74,16 @@ static const char *knock(const char *address, uint16_t port)
         six->sin6_port = htons(port);
         length = sizeof *six;
     }
-    int descriptor = socket(to.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), problem = 0;
-    socklen_t size = sizeof problem;
-    if (descriptor < 0)
-        return "cannot be asked";
-    if (connect(descriptor, (struct sockaddr *)&to, length) != 0 && errno == EINPROGRESS) {
-        struct pollfd ready = {.fd = descriptor, .events = POLLOUT};
-        problem = poll(&ready, 1, ANSWER_MS) == 1 ? 0 : ETIMEDOUT;
-        if (problem == 0)
-            getsockopt(descriptor, SOL_SOCKET, SO_ERROR, &problem, &size);
-    } else if (errno != EINPROGRESS) {
-        problem = errno;
-    }
-    close(descriptor);
-    return problem == 0 ? NULL : problem == ECONNREFUSED ? "nobody listens" : strerror(problem);
+    return knock_at(&to, length);
+}
+
+static void examine_lmtp(struct health *health, const struct config *config)
+{
+    struct sockaddr_storage to;
+    socklen_t length = lmtp_address(config, &to);
+    const char *why = knock_at(&to, length);
+    note(health, why == NULL ? HEALTH_FINE : HEALTH_ILL, "LMTP server", why == NULL ? "answers" : why,
+         why == NULL ? NULL : arena_format(&health->arena, "mail waits until one listens at %s: mailboat mailboxes setup --start", config->mailboxes.lmtp));
 }
 
 static void examine_ports(struct health *health, const struct config *config)
@@ -77,6 +94,8 @@ static void examine_ports(struct health *health, const struct config *config)
         note(health, why == NULL ? HEALTH_FINE : HEALTH_ILL, arena_format(&health->arena, "port %u", (unsigned)l->port), why == NULL ? "answers" : why,
              why == NULL ? NULL : "start the server: systemctl start mailboat, or mailboat serve");
     }
+    if (config->mailboxes.deliver == DELIVER_LMTP)
+        examine_lmtp(health, config);
     if (!dovecot_is_set_up(config))
         return;
     const struct { const char *name; uint16_t port; } reading[] = {{"imap", config->mailboxes.imap}, {"imaps", config->mailboxes.imaps},

@@ -152,6 +152,8 @@ def test_while_dovecot_is_down_mail_waits_and_nothing_bounces(mailboxes):
     boxes.send(ADA, subject="late")
     line = boxes.server.wait_log("deferred", f"to={ADA}")[0]
     assert "the LMTP server at" in line
+    seen = boxes.server.cli("doctor", check=False).stdout
+    assert "LMTP server" in seen and "mail waits until one listens" in seen and "start Dovecot: mailboat mailboxes setup --start" in seen
     boxes.start()
     until(lambda: len(boxes.inbox()) == 1, patience=2 * PATIENCE)  # asked again every 15 seconds, by itself
     assert [b"Subject: late" in m for m in boxes.inbox()] == [True]

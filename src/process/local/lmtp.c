@@ -360,7 +360,7 @@ static void courier_start(struct lmtp *lmtp)
 /* ---- the service ---- */
 
 /* The configuration has checked all of it. */
-static socklen_t find_address(const struct config *config, struct sockaddr_storage *address)
+socklen_t lmtp_address(const struct config *config, struct sockaddr_storage *address)
 {
     const char *path = config->mailboxes.lmtp_at.path, *host = config->mailboxes.lmtp_at.address;
     struct sockaddr_un *here = (struct sockaddr_un *)address;
@@ -387,7 +387,7 @@ static socklen_t find_address(const struct config *config, struct sockaddr_stora
 void lmtp_allow(const struct config *config, struct sandbox_paths *paths)
 {
     struct sockaddr_storage address;
-    find_address(config, &address);
+    (void)lmtp_address(config, &address);
     paths->call_family = address.ss_family;
     paths->call_port = config->mailboxes.lmtp_at.port;
 }
@@ -395,7 +395,7 @@ void lmtp_allow(const struct config *config, struct sandbox_paths *paths)
 void lmtp_start(struct lmtp *lmtp, struct child *child)
 {
     *lmtp = (struct lmtp){.child = child, .place = child->config->mailboxes.lmtp};
-    lmtp->address_length = find_address(child->config, &lmtp->address);
+    lmtp->address_length = lmtp_address(child->config, &lmtp->address);
     lmtp->waiting_end = &lmtp->waiting;
 }
 

@@ -38,6 +38,9 @@ struct lmtp {
     bool draining;
 };
 
+/* Where the configuration says that the server listens; returns the address's length. */
+socklen_t lmtp_address(const struct config *config, struct sockaddr_storage *address);
+
 /* Calls the server that the configuration names. Before the seal lmtp_allow()
  * has it let through: that one family of sockets, that one port. */
 void lmtp_start(struct lmtp *lmtp, struct child *child);
