@@ -55,7 +55,9 @@ const struct command alias_command = {
             "       mailboat alias remove ADDRESS [TARGET]\n"
             "       mailboat alias list [--json]\n\n"
             "Mail for ADDRESS goes to TARGET, an address here or elsewhere; with several\n"
-            "targets it goes to each. A user that an alias leads to may send as the alias.\n\n"
+            "targets it goes to each. A user that an alias leads to may send as the alias.\n"
+            "@example.org as ADDRESS is the domain's catch-all: it gets what neither a user\n"
+            "nor an alias has; nobody may send as what it catches.\n\n"
             "  -c, --config FILE   configuration; default /etc/mailboat/mailboat.conf\n"
             "      --json          list for programs\n\n"
             "example: mailboat alias add info@example.org ada@example.org\n",

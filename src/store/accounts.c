@@ -529,9 +529,19 @@ static void resolve_postmaster(struct resolving *r, struct bytes address)
     add_target(r, first, true);
 }
 
+/* What nobody has goes where the domain's catch-all says, an alias without a
+ * local part. An address that is known but leads nowhere is not caught. */
+static bool resolve_catch_all(struct resolving *r, struct bytes address)
+{
+    struct bytes local, domain;
+    address_split(address, &local, &domain);
+    return resolve_alias(r, bytes_of_text(arena_format(r->arena, "@%.*s", BYTES_ARG(domain))), 0);
+}
+
 static enum accounts_target resolve_hosted(struct resolving *r, struct bytes canonical)
 {
-    if (resolve_canonical(r, canonical, 0) && r->count > 0)
+    bool known = resolve_canonical(r, canonical, 0);
+    if ((known || resolve_catch_all(r, canonical)) && r->count > 0)
         return TARGETS_FOUND;
     if (!bytes_starts_nocase(canonical, "postmaster@"))
         return TARGETS_UNKNOWN;
@@ -614,6 +624,16 @@ static bool canonical_or_fail(struct buffer *out, struct bytes address, struct e
 {
     return accounts_canonical(out, address) ||
            error_set(error, EX_DATAERR, "'%.*s' is not a mail address; the form is ada@example.org", BYTES_ARG(bytes_first(address, 100)));
+}
+
+/* Of an alias: an address, or "@example.org" for all that nobody has there. */
+static bool alias_or_fail(struct buffer *out, struct bytes address, struct error *error)
+{
+    if (address.length == 0 || address.at[0] != '@')
+        return canonical_or_fail(out, address, error);
+    buffer_add_octet(out, '@');
+    return accounts_domain(out, bytes_from(address, 1)) ||
+           error_set(error, EX_DATAERR, "'%.*s' is not a catch-all; the form is @example.org", BYTES_ARG(bytes_first(address, 100)));
 }
 
 static bool hosted_or_fail(struct accounts *accounts, struct bytes canonical, struct error *error)
@@ -729,7 +749,7 @@ bool accounts_domain_remove(struct accounts *accounts, struct bytes domain, stru
 bool accounts_alias_add(struct accounts *accounts, struct bytes address, struct bytes target, struct error *error)
 {
     struct buffer from = {0}, to = {0};
-    bool done = canonical_or_fail(&from, address, error) && canonical_or_fail(&to, target, error) &&
+    bool done = alias_or_fail(&from, address, error) && canonical_or_fail(&to, target, error) &&
                 hosted_or_fail(accounts, buffer_bytes(&from), error) &&
                 change(accounts, "INSERT INTO alias (address, target) VALUES (?1, ?2)",
                        (struct value[]){{buffer_bytes(&from), false}, {buffer_bytes(&to), false}}, 2, NULL, error);
@@ -741,11 +761,10 @@ bool accounts_alias_add(struct accounts *accounts, struct bytes address, struct 
 bool accounts_alias_remove(struct accounts *accounts, struct bytes address, struct bytes target, struct error *error)
 {
     struct buffer from = {0}, to = {0};
-    if (target.length == 0)
-        return change_address(accounts, "DELETE FROM alias WHERE address = ?1", address, "alias", error);
-    bool done = canonical_or_fail(&from, address, error) && canonical_or_fail(&to, target, error) &&
-                change(accounts, "DELETE FROM alias WHERE address = ?1 AND target = ?2",
-                       (struct value[]){{buffer_bytes(&from), false}, {buffer_bytes(&to), false}}, 2, "such alias", error);
+    bool whole = target.length == 0;
+    bool done = alias_or_fail(&from, address, error) && (whole || canonical_or_fail(&to, target, error)) &&
+                change(accounts, whole ? "DELETE FROM alias WHERE address = ?1" : "DELETE FROM alias WHERE address = ?1 AND target = ?2",
+                       (struct value[]){{buffer_bytes(&from), false}, {buffer_bytes(&to), false}}, whole ? 1 : 2, whole ? "alias" : "such alias", error);
     buffer_free(&from);
     buffer_free(&to);
     return done;

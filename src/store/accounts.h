@@ -68,8 +68,8 @@ size_t accounts_key_verifiers(struct accounts *accounts, struct bytes address, s
 enum accounts_target { TARGETS_FOUND, TARGETS_UNKNOWN, TARGETS_FOREIGN };
 /*
  * Where mail for an address goes: the mailbox of a user (user+tag too), the
- * targets of an alias, for postmaster somebody who is there. FOREIGN when the
- * domain is not hosted. `targets` (in `arena`) are not repeated.
+ * targets of an alias, those of the domain's catch-all ("@example.org" as an
+ * alias), for postmaster somebody who is there. FOREIGN when the domain is not hosted. `targets` (in `arena`) are not repeated.
  */
 enum accounts_target accounts_resolve(struct accounts *accounts, struct bytes address, struct arena *arena,
                                       struct recipient **targets, size_t *target_count);

@@ -111,6 +111,27 @@ static void aliases_in_a_circle_end(void **state)
     assert_string_equal(resolved("a@example.org"), "ada@example.org local");
 }
 
+static void a_catch_all_gets_what_nobody_has(void **state)
+{
+    add_user("ada@example.org");
+    add_user("bob@example.org");
+    add_alias("info@example.org", "bob@example.org");
+    add_alias("a@example.org", "a@example.org");
+    assert_string_equal(resolved("nobody@example.org"), "unknown");
+    add_alias("@EXAMPLE.org", "ada@example.org");
+    assert_string_equal(resolved("nobody@example.org"), "ada@example.org local");
+    assert_string_equal(resolved("nobody+tag@example.org"), "ada@example.org local");
+    assert_string_equal(resolved("bob@example.org"), "bob@example.org local"); /* exact addresses win */
+    assert_string_equal(resolved("bob+tag@example.org"), "bob@example.org local");
+    assert_string_equal(resolved("info@example.org"), "bob@example.org local");
+    assert_false(accounts_may_send(accounts, BYTES("ada@example.org"), BYTES("nobody@example.org")));
+    assert_true(accounts_alias_remove(accounts, BYTES("@example.org"), bytes_none(), &error));
+    assert_string_equal(resolved("nobody@example.org"), "unknown");
+    assert_false(accounts_alias_add(accounts, BYTES("@"), BYTES("ada@example.org"), &error));
+    assert_false(accounts_alias_add(accounts, BYTES("@elsewhere.net"), BYTES("ada@example.org"), &error));
+    assert_false(accounts_alias_add(accounts, BYTES("ada@example.org"), BYTES("@example.org"), &error));
+}
+
 static void a_user_sends_as_itself_and_its_aliases(void **state)
 {
     add_user("ada@example.org");
@@ -216,7 +237,7 @@ static void a_damaged_file_is_refused_and_left_alone(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TESTED(addresses_find_their_mailbox), TESTED(postmaster_is_always_somebody), TESTED(aliases_lead_on), TESTED(aliases_in_a_circle_end), TESTED(a_user_sends_as_itself_and_its_aliases),
+        TESTED(addresses_find_their_mailbox), TESTED(postmaster_is_always_somebody), TESTED(aliases_lead_on), TESTED(a_catch_all_gets_what_nobody_has), TESTED(aliases_in_a_circle_end), TESTED(a_user_sends_as_itself_and_its_aliases),
         TESTED(users_come_and_go), TESTED(passwords_at_the_limit_and_one_past_it), TESTED(a_key_signs_in_as_its_user_alone), TESTED(a_change_by_another_is_seen_at_once),
         TESTED(a_damaged_file_is_refused_and_left_alone),
     };
