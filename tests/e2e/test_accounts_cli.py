@@ -385,3 +385,20 @@ def test_a_person_s_word_on_the_queue_counts_when_no_server_runs(mailboat):
     assert len({path.stat().st_uid for path in [server.data / "queue", *(server.data / "queue").rglob("*")]}) == 1
     server.start()  # and a server takes it up again
     server.stop()
+
+
+def test_a_catch_all_gets_what_nobody_else_has(mailboat):
+    server = mailboat()
+    for user in (ADA, "bob@example.org"):
+        server.add_user(user, PASSWORD)
+    server.cli("alias", "add", "@example.org", ADA)
+    with smtp(server, 25, starttls=False) as client:
+        for to in ("whoever", "bob", "bob+tag"):
+            client.sendmail("x@elsewhere.net", [f"{to}@example.org"], f"Subject: to {to}\r\n\r\nhi\r\n")
+    assert len(server.arrivals(ADA, "to whoever")) == 1
+    assert len(server.arrivals("bob@example.org", "to bob")) == 1 and len(server.arrivals("bob@example.org", "to bob+tag")) == 1
+    server.cli("alias", "remove", "@example.org")
+    with smtp(server, 25, starttls=False) as client:
+        client.ehlo()
+        client.mail("x@elsewhere.net")
+        assert client.rcpt("whoever@example.org")[0] == 550
