@@ -84,6 +84,17 @@ bool dial_ports(struct dial_options *options, const char *list, struct error *er
     return options->port_count > 0 || error_set(error, EX_USAGE, "no port is named");
 }
 
+void dial_last_resort(struct dial_options *options)
+{
+    for (size_t i = 0; i < options->port_count; i++)
+        if (options->ports[i].port == RACE_LAST_PORT)
+            return;
+    if (options->port_count == RACE_PORTS_MAX)
+        return;
+    options->ports[options->port_count++] = (struct race_port){RACE_LAST_PORT, CLIENT_TLS_IMPLICIT};
+    options->last_resort = RACE_LAST_PORT;
+}
+
 bool dial_deadline(const char *text, uint32_t *deadline_ms, struct error *error)
 {
     uint64_t seconds;
@@ -172,7 +183,7 @@ bool dial_race(struct dial *dial, const struct dial_options *options, struct err
     if (dial->dns == NULL || !dns_start(dial->dns, &dial->loop, error))
         return false;
     struct dialing_options way = {.host = dial->options.host, .port_count = options->port_count, .helo = bytes_of_text(dial->hostname), .needs_auth = options->needs_auth, .by_token = options->by_token,
-                                  .examine = options->examine, .own_ca = options->ca_file != NULL, .deadline_ms = options->deadline_ms};
+                                  .last_resort = options->last_resort, .examine = options->examine, .own_ca = options->ca_file != NULL, .deadline_ms = options->deadline_ms};
     memcpy(way.ports, options->ports, sizeof way.ports);
     dial->dialled = true;
     dialing_start(&dial->way, &dial->loop, &dial->tls, dial->dns, &way, &dialing_events, dial);

@@ -18,6 +18,7 @@ struct dial_options {
     struct race_port ports[RACE_PORTS_MAX];
     size_t port_count;
     const char *ca_file;         /* CA certificates to trust instead of the system's, or NULL */
+    uint16_t last_resort;        /* as in struct race_options */
     bool needs_auth, by_token, examine;
     uint32_t deadline_ms;        /* 0: the race's own */
     void (*on_progress)(void *owner, const struct dialing *dialing); /* while it races; may be NULL */
@@ -42,6 +43,8 @@ struct dial {
 /* The ports of --order and --ports: "587,2525,465", with ":tls" or ":starttls"
  * behind one where it does not follow from the port. False with a reason. */
 bool dial_ports(struct dial_options *options, const char *list, struct error *error);
+/* 443 behind them all, where it is not among them. */
+void dial_last_resort(struct dial_options *options);
 /* Is it a name or an address that can be? 222.501.285.45 is not; the error says why. */
 bool dial_check_host(const char *host, struct error *error);
 /* A number of seconds as --deadline has it. */

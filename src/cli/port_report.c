@@ -27,9 +27,18 @@ static const char *tls_words(enum client_tls tls)
     return tls == CLIENT_TLS_IMPLICIT ? "TLS from the first byte" : "STARTTLS";
 }
 
-/* A port that is tried both ways is told of once. */
-static bool is_repeated(const struct dialing *seen, size_t i)
+/* What behind 443 takes mail is told of; a web server there is not. */
+static bool is_mere_web(const struct dialing *seen, uint16_t port)
 {
+    const struct race_attempt *a = race_verdict(&seen->race, port);
+    return port == seen->options.last_resort && (a == NULL || a->verdict != PORT_OPEN);
+}
+
+/* A port that is tried both ways is told of once. */
+static bool is_passed_over(const struct dialing *seen, size_t i)
+{
+    if (is_mere_web(seen, seen->options.ports[i].port))
+        return true;
     for (size_t k = 0; k < i; k++)
         if (seen->options.ports[k].port == seen->options.ports[i].port)
             return true;
@@ -99,6 +108,7 @@ static const char *why_best(const struct port_report *report, const struct race_
     case 587: return "it is the default for programs that send mail, and it works";
     case 2525: return "587 does not work from here, 2525 is the way round";
     case 465: return "neither 587 nor 2525 works from here";
+    case 443: return "no other port works from here, and the server takes mail behind its web port (ALPN smtp)";
     default: return "it works";
     }
 }
@@ -144,7 +154,7 @@ static void print_port(const struct port_report *report, const struct race_attem
     const struct dialing_line *line = dialing_line_of(report->seen, a);
     char room[128];
     printf("  %-5u %s%-11s%s %5llu ms  %s%s\n", (unsigned)a->port->port, colour_of(report, a), port_verdict_state(a->verdict), report->colour ? "\033[0m" : "",
-           (unsigned long long)took_ms(a), facts != NULL ? facts->role : "", a->port->port == 25 ? ": for servers, not for you" : "");
+           (unsigned long long)took_ms(a), facts != NULL ? facts->role : a->port->port == RACE_LAST_PORT ? "submission" : "", a->port->port == 25 ? ": for servers, not for you" : "");
     if (line->tls_text[0] != '\0')
         printf("        %s, %s, certificate: %s\n", tls_words(a->tls), line->tls_text, line->certificate);
     if (a->capabilities.mechanisms != 0)
@@ -171,7 +181,7 @@ void port_report_print(const struct port_report *report)
     putchar('\n');
     for (size_t i = 0; i < report->seen->options.port_count; i++) {
         const struct race_attempt *a = race_verdict(&report->seen->race, report->seen->options.ports[i].port);
-        if (a != NULL && !is_repeated(report->seen, i))
+        if (a != NULL && !is_passed_over(report->seen, i))
             print_port(report, a);
     }
     add_signature(report, &words);
@@ -213,7 +223,7 @@ size_t port_report_progress(const struct dialing *seen, size_t lines)
         printf("\033[%zuA", lines);
     for (size_t i = 0; i < seen->options.port_count; i++) {
         const struct race_attempt *a = race_verdict(&seen->race, seen->options.ports[i].port);
-        if (a == NULL || is_repeated(seen, i))
+        if (a == NULL || is_passed_over(seen, i))
             continue;
         uint64_t until_ms = a->stage == ATTEMPT_OVER ? a->ended_ms : now_ms;
         printf("\033[K  %-5u %-11s %5llu ms\n", (unsigned)a->port->port, stage_words(a), (unsigned long long)(a->started_ms != 0 && until_ms > a->started_ms ? until_ms - a->started_ms : 0));
@@ -234,7 +244,7 @@ static json_t *port_json(const struct port_report *report, const struct race_att
     char room[128];
     route_address_text(&address, a->address);
     json_t *one = json_pack("{s:i, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:s, s:s, s:s, s:s}", "port", (int)a->port->port, "address", buffer_text(&address), "state",
-                            port_verdict_state(a->verdict), "verdict", port_verdict_name(verdict), "role", facts != NULL ? facts->role : "", "tls_mode",
+                            port_verdict_state(a->verdict), "verdict", port_verdict_name(verdict), "role", facts != NULL ? facts->role : a->port->port == RACE_LAST_PORT ? "submission" : "", "tls_mode",
                             a->tls == CLIENT_TLS_IMPLICIT ? "implicit" : "starttls", "tls", line->tls_text, "certificate", line->certificate, "auth",
                             mechanisms_text(a->capabilities.mechanisms, room, sizeof room), "took_ms", (json_int_t)took_ms(a), "step", client_step_name(a->step), "reason",
                             port_verdict_sentence(verdict), "mend", port_verdict_mend(verdict), "said", a->said);
@@ -249,7 +259,7 @@ json_t *port_report_json(const struct port_report *report)
     const struct race_attempt *best = port_report_best(report);
     for (size_t i = 0; i < report->seen->options.port_count; i++) {
         const struct race_attempt *a = race_verdict(&report->seen->race, report->seen->options.ports[i].port);
-        if (a != NULL && !is_repeated(report->seen, i))
+        if (a != NULL && !is_passed_over(report->seen, i))
             json_array_append_new(ports, port_json(report, a));
     }
     advise(report, &words);

@@ -79,6 +79,8 @@ static bool prepare(struct examination *e, struct dial_options *options, struct 
     options->host = e->target.host;
     if (e->target.address[0] != '\0' && !find_host(e, options, error))
         return false;
+    if (e->target.ports[0] == '\0')
+        dial_last_resort(options);
     if (e->report.provider == NULL)
         e->report.provider = provider_by_host(bytes_of_text(e->report.host));
     if (e->report.provider != NULL) {

@@ -107,6 +107,8 @@ static bool dial_host(struct dial *dial, const struct wish *wish, struct error *
         list = rfc8314_ports;
     if (!dial_ports(&options, list, error))
         return false;
+    if (list == default_ports || list == rfc8314_ports)
+        dial_last_resort(&options);
     for (size_t i = 0; i < options.port_count; i++)
         if (options.ports[i].port == 25)
             return error_set(error, EX_USAGE, "mail is never submitted on port 25, which is for servers among themselves; leave --port out, or say 587");

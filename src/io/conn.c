@@ -405,7 +405,7 @@ static int session_came(SSL *ssl, SSL_SESSION *session)
 /* What is asked of the peer, so that no session serves where more is asked. */
 static void name_session(struct conn *conn, const struct conn_peer *peer)
 {
-    buffer_add_format(&conn->session_key, "%s %d", peer->name, (int)peer->verify);
+    buffer_add_format(&conn->session_key, "%s %d %s", peer->name, (int)peer->verify, peer->protocol == NULL ? "-" : peer->protocol);
     for (size_t i = 0; i < peer->tlsa_count; i++) {
         const struct dns_record *record = &peer->tlsa[i];
         buffer_add_format(&conn->session_key, " %u %u %u %zu ", record->usage, record->selector, record->matching, record->data.length);
@@ -465,6 +465,25 @@ static bool judge_by_tlsa(struct conn *conn, const struct conn_peer *peer)
     return any;
 }
 
+static void offer_protocol(struct conn *conn, const char *protocol)
+{
+    unsigned char list[32];
+    size_t length = strlen(protocol);
+    assert(length < sizeof list);
+    list[0] = (unsigned char)length;
+    memcpy(list + 1, protocol, length);
+    SSL_set_alpn_protos(conn->ssl, list, (unsigned)length + 1);
+}
+
+bool conn_tls_speaks(const struct conn *conn, const char *protocol)
+{
+    const unsigned char *name = NULL;
+    unsigned length = 0;
+    if (conn->ssl != NULL)
+        SSL_get0_alpn_selected(conn->ssl, &name, &length);
+    return bytes_is(bytes_of(name, length), protocol);
+}
+
 void conn_start_tls_peer(struct conn *conn, struct tls_context *context, const struct conn_peer *peer)
 {
     start_tls(conn, context);
@@ -482,6 +501,8 @@ void conn_start_tls_peer(struct conn *conn, struct tls_context *context, const s
         SSL_set_tlsext_host_name(conn->ssl, peer->name);
         X509_VERIFY_PARAM_set1_host(wanted, peer->name, 0);
     }
+    if (peer->protocol != NULL)
+        offer_protocol(conn, peer->protocol);
     resume(conn, context, peer);
 }
 

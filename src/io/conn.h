@@ -96,9 +96,12 @@ struct conn_peer {
     bool verify;
     const struct dns_record *tlsa; /* those that can be used are the only judges (RFC 7671); none of them can: as `verify` says */
     size_t tlsa_count;
+    const char *protocol;          /* to offer inside (ALPN, RFC 7301): "smtp"; NULL: none */
     struct bytes names[2];         /* with tlsa: a certificate for one of these will do too; empty: none */
 };
 void conn_start_tls_peer(struct conn *conn, struct tls_context *context, const struct conn_peer *peer);
+/* Is this the protocol that was agreed on (ALPN)? */
+bool conn_tls_speaks(const struct conn *conn, const char *protocol);
 /* Was an earlier session resumed? */
 bool conn_tls_resumed(const struct conn *conn);
 /* "TLSv1.3 TLS_AES_256_GCM_SHA384", or "" in clear; into `room`. */

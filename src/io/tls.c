@@ -76,6 +76,29 @@ bool tls_server_open(struct tls_context *context, const char *certificate_file, 
     return false;
 }
 
+/* ---- the protocol inside ---- */
+
+static int select_protocol(SSL *ssl, const unsigned char **out, unsigned char *out_length, const unsigned char *in, unsigned in_length, void *owner)
+{
+    struct bytes wanted = bytes_of_text(owner);
+    for (struct bytes list = bytes_of(in, in_length); list.length > 0;) {
+        size_t length = (unsigned char)list.at[0];
+        struct bytes one = bytes_first(bytes_from(list, 1), length);
+        if (bytes_equal(one, wanted)) {
+            *out = (const unsigned char *)one.at;
+            *out_length = (unsigned char)one.length;
+            return SSL_TLSEXT_ERR_OK;
+        }
+        list = bytes_from(list, 1 + one.length);
+    }
+    return SSL_TLSEXT_ERR_NOACK;
+}
+
+void tls_speak(struct tls_context *context, const char *protocol)
+{
+    SSL_CTX_set_alpn_select_cb(context->ssl, select_protocol, (void *)(uintptr_t)protocol);
+}
+
 /* ---- tickets ---- */
 
 enum { TICKET_NAME_OCTETS = 16, TICKET_AES_OCTETS = 32, TICKET_MAC_OCTETS = 32 };

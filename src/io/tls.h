@@ -25,6 +25,8 @@ bool tls_server_open(struct tls_context *context, const char *certificate_file, 
  * before is still understood. The secret must stay where it is. */
 enum { TLS_TICKET_SECRET_OCTETS = 32, TLS_TICKET_S = 12 * 3600 };
 void tls_share_tickets(struct tls_context *context, const unsigned char *secret);
+/* Says "smtp" (or what it is) to a client that offers that protocol (ALPN, RFC 7301); others are served as ever. */
+void tls_speak(struct tls_context *context, const char *protocol);
 /* A client's: the system's CA certificates, or those of `ca_file` where given. */
 bool tls_client_open(struct tls_context *context, const char *ca_file, struct error *error);
 /* From now on conns of this client context resume sessions (RFC 8446 2.2)

@@ -40,6 +40,8 @@ enum ipc_kind {
     IPC_SPOOL_ANSWER, /* + descriptor to write to */
     IPC_SPOOL_DROP,   /* it is not needed after all */
     IPC_SUBMIT, IPC_SUBMIT_ANSWER,
+    /* web gives to smtpd */
+    IPC_GUEST, /* + descriptor: a connection on its TLS port whose ClientHello, unread yet, offers "smtp" */
     /* queue and those who deliver: relay, local */
     IPC_DELIVER, /* + descriptor to read from, where the content is not inline */
     IPC_DELIVER_ANSWER,
@@ -95,6 +97,8 @@ struct ipc_submit {
     struct bytes content; /* inline: the whole message, with its Received field */
 };
 struct ipc_submit_answer { uint64_t request; uint32_t verdict; }; /* enum store_verdict */
+
+struct ipc_guest { uint32_t port; }; /* the one that it came to */
 
 struct ipc_deliver {
     uint64_t delivery;        /* the queue's name for this attempt */
@@ -180,6 +184,7 @@ union ipc_message {
     struct ipc_recipient recipient; struct ipc_recipient_answer recipient_answer;
     struct ipc_spool spool; struct ipc_spool_answer spool_answer; struct ipc_spool_drop spool_drop;
     struct ipc_submit submit; struct ipc_submit_answer submit_answer;
+    struct ipc_guest guest;
     struct ipc_deliver deliver; struct ipc_deliver_answer deliver_answer;
     struct ipc_control control; struct ipc_control_answer control_answer; struct ipc_choose choose;
     struct ipc_locks locks; struct ipc_locks_answer locks_answer; struct ipc_unlock unlock;

@@ -49,6 +49,22 @@ struct channel *child_peer(struct child *child, enum process_role role)
     return NULL;
 }
 
+struct channel *child_next_peer(struct child *child, enum process_role role)
+{
+    struct peer **at = &child->wiring->peers, *found;
+    while (*at != NULL && ((*at)->lost || (*at)->channel.peer != role))
+        at = &(*at)->next;
+    found = *at;
+    if (found == NULL)
+        return NULL;
+    *at = found->next; /* to the end */
+    while (*at != NULL)
+        at = &(*at)->next;
+    *at = found;
+    found->next = NULL;
+    return &found->channel;
+}
+
 static void lose(struct peer *peer)
 {
     struct child *child = peer->child;

@@ -71,6 +71,8 @@ struct child {
 /* The channel to the first living peer of a role, or NULL; smtpd has many,
  * the others one. */
 struct channel *child_peer(struct child *child, enum process_role role);
+/* The same, each in its turn. */
+struct channel *child_next_peer(struct child *child, enum process_role role);
 /* Sends and sees to the rest (watching for room). False when the peer is not there. */
 bool child_send(struct child *child, struct channel *to, enum ipc_kind kind, const void *message, int attached);
 bool child_tell_supervisor(struct child *child, enum ipc_kind kind, const void *message);

@@ -20,7 +20,7 @@
 /* Who asks whom. */
 static const struct { enum process_role asker, answerer; } links[] = {
     {PROCESS_SMTPD, PROCESS_AUTH}, {PROCESS_SMTPD, PROCESS_QUEUE}, {PROCESS_QUEUE, PROCESS_RELAY}, {PROCESS_QUEUE, PROCESS_LOCAL},
-    {PROCESS_QUEUE, PROCESS_AUTH}, {PROCESS_PICKUP, PROCESS_AUTH}, {PROCESS_PICKUP, PROCESS_QUEUE},
+    {PROCESS_QUEUE, PROCESS_AUTH}, {PROCESS_PICKUP, PROCESS_AUTH}, {PROCESS_PICKUP, PROCESS_QUEUE}, {PROCESS_WEB, PROCESS_SMTPD},
 };
 
 static bool role_asks(enum process_role asker, enum process_role answerer)

@@ -177,6 +177,16 @@ static void finish_reload(struct supervisor *s)
     }
 }
 
+/* It may be wanted now and not have been before. */
+static void start_web(struct supervisor *s, struct error *error)
+{
+    for (const struct supervised *child = s->children.first; child != NULL; child = child->next)
+        if (child->service == &web_service)
+            return;
+    if (wants_web(&s->config) && !children_start(&s->children, &web_service, error))
+        log_event(LOG_EVENT_ERROR, "reload_failed", LOG_TEXT("reason", error->text));
+}
+
 /* New smtpd processes first; then one after the other the rest. */
 static void go_on_reloading(struct supervisor *s)
 {
@@ -190,7 +200,7 @@ static void go_on_reloading(struct supervisor *s)
             continue;
         for (struct supervised *child = s->children.first; child != NULL; child = child->next)
             if (child->service == service && child->generation != s->children.generation && child->stage == CHILD_RUNNING)
-                children_drain(&s->children, child, false, true);
+                children_drain(&s->children, child, false, service != &web_service || wants_web(&s->config));
         return;
     }
     finish_reload(s);
@@ -240,6 +250,7 @@ static void begin_reload(struct supervisor *s)
     s->children.generation++;
     if (!start_smtpds(s, &error))
         log_event(LOG_EVENT_ERROR, "reload_failed", LOG_TEXT("reason", error.text));
+    start_web(s, &error);
     go_on_reloading(s);
 }
 

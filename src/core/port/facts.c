@@ -18,7 +18,7 @@ const struct port_other port_others[] = {
     {80, CLIENT_TLS_REQUIRED, "SMTP2GO and Mailjet, where only the web's ports are open; a web proxy on the way breaks it", "developers.smtp2go.com", 'A'},
     {2465, CLIENT_TLS_IMPLICIT, "Amazon SES and Resend, where 465 is blocked", "docs.aws.amazon.com/ses, resend.com/docs", 'A'},
     {8465, CLIENT_TLS_IMPLICIT, "SMTP2GO, where 465 is blocked", "developers.smtp2go.com", 'A'},
-    {443, CLIENT_TLS_IMPLICIT, "SMTP2GO, where only the web's ports are open; mox beside its web server, by ALPN smtp", "developers.smtp2go.com", 'A'},
+    {443, CLIENT_TLS_IMPLICIT, "SMTP2GO, where only the web's ports are open; Mailboat and mox beside their web servers, for who offers ALPN smtp", "developers.smtp2go.com", 'A'},
     {0, CLIENT_TLS_REQUIRED, "", "", 'A'},
 };
 

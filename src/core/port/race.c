@@ -3,6 +3,17 @@
 
 #include <assert.h>
 
+static bool is_last_resort(const struct race *race, const struct race_port *port)
+{
+    return race->options.last_resort != 0 && port->port == race->options.last_resort;
+}
+
+/* One that won before goes first like any other. */
+static bool comes_last(const struct race *race, const struct race_port *port)
+{
+    return is_last_resort(race, port) && port != &race->options.ports[0];
+}
+
 void race_start(struct race *race, const struct race_options *options, uint64_t now_ms)
 {
     assert(options->port_count <= RACE_PORTS_MAX && options->address_count <= RACE_ADDRESSES_MAX);
@@ -10,9 +21,10 @@ void race_start(struct race *race, const struct race_options *options, uint64_t 
     if (race->options.deadline_ms == 0)
         race->options.deadline_ms = RACE_DEADLINE_MS;
     /* All ports of one address before the next address: a blocked port costs one stagger. */
-    for (size_t a = 0; a < options->address_count; a++)
+    for (size_t a = 0; a < 2 * options->address_count; a++)
         for (size_t p = 0; p < options->port_count; p++)
-            race->attempts[race->attempt_count++] = (struct race_attempt){.port = &race->options.ports[p], .address = &race->options.addresses[a],
+            if (comes_last(race, &race->options.ports[p]) == (a >= options->address_count))
+                race->attempts[race->attempt_count++] = (struct race_attempt){.port = &race->options.ports[p], .address = &race->options.addresses[a % options->address_count],
                                                                            .tls = options->ports[p].tls, .certificate = PORT_OPEN, .step = STEP_CONNECT};
     race->planned = race->attempt_count;
     race_time(race, now_ms);
@@ -80,7 +92,7 @@ static bool is_tried(const struct race *race, const struct race_attempt *like, e
 static void try_other_way(struct race *race, const struct race_attempt *a, uint64_t now_ms)
 {
     enum client_tls tls = a->tls == CLIENT_TLS_IMPLICIT ? CLIENT_TLS_REQUIRED : CLIENT_TLS_IMPLICIT;
-    if (a->tls == CLIENT_TLS_OPPORTUNISTIC || a->other_way || is_tried(race, a, tls))
+    if (a->tls == CLIENT_TLS_OPPORTUNISTIC || a->other_way || is_last_resort(race, a->port) || is_tried(race, a, tls))
         return;
     race->attempts[race->attempt_count++] = (struct race_attempt){
         .port = a->port, .address = a->address, .tls = tls, .other_way = true, .certificate = PORT_OPEN, .step = STEP_CONNECT,
@@ -322,7 +334,8 @@ void race_lost(struct race *race, size_t i, enum race_loss loss, struct bytes wh
 {
     static const enum port_verdict verdicts[] = {
         [LOSS_REFUSED] = PORT_REFUSED, [LOSS_UNREACHABLE] = PORT_UNREACHABLE, [LOSS_TIMEOUT] = PORT_SILENT, [LOSS_CLOSED] = PORT_CLOSED,
-        [LOSS_TLS] = PORT_TLS_FAILED, [LOSS_TLS_OTHER_WAY] = PORT_TLS_OTHER};
+        [LOSS_TLS] = PORT_TLS_FAILED, [LOSS_TLS_OTHER_WAY] = PORT_TLS_OTHER,
+        [LOSS_NOT_SMTP] = PORT_NOT_SMTP};
     struct race_attempt *a = &race->attempts[i];
     if (a->stage == ATTEMPT_OVER)
         return;
@@ -342,9 +355,19 @@ void race_lost(struct race *race, size_t i, enum race_loss loss, struct bytes wh
 
 /* ---- time ---- */
 
-static uint64_t limit_of(const struct race_attempt *a)
+static uint64_t limit_of(const struct race *race, const struct race_attempt *a)
 {
-    return a->step_ms + (a->stage == ATTEMPT_CONNECTING ? RACE_CONNECT_MS : RACE_STEP_MS);
+    uint64_t connect_ms = is_last_resort(race, a->port) ? RACE_LAST_CONNECT_MS : RACE_CONNECT_MS;
+    return a->step_ms + (a->stage == ATTEMPT_CONNECTING ? connect_ms : RACE_STEP_MS);
+}
+
+/* The last resort waits while another port that answered may still win. */
+static bool next_waits(const struct race *race)
+{
+    bool near = false;
+    for (size_t i = 0; i < race->attempt_count; i++)
+        near = near || (race->attempts[i].connected && is_under_way(&race->attempts[i]));
+    return near && !race->options.examine && race->next < race->planned && comes_last(race, race->attempts[race->next].port);
 }
 
 static void start_next(struct race *race, uint64_t now_ms)
@@ -363,13 +386,13 @@ void race_time(struct race *race, uint64_t now_ms)
         return;
     for (size_t i = 0; i < race->attempt_count; i++) {
         struct race_attempt *a = &race->attempts[i];
-        if (is_under_way(a) && (late || now_ms >= limit_of(a)))
+        if (is_under_way(a) && (late || now_ms >= limit_of(race, a)))
             race_lost(race, i, LOSS_TIMEOUT, BYTES("timed out"), now_ms);
         else if (is_mute(a) && now_ms >= a->step_ms + RACE_OTHER_WAY_MS)
             try_other_way(race, a, now_ms);
     }
     decide(race, now_ms); /* what is ready needs no further attempt */
-    while (!race->won && !late && race->grace_ms == 0 && race->next < race->planned && now_ms >= race->next_start_ms)
+    while (!race->won && !late && race->grace_ms == 0 && race->next < race->planned && now_ms >= race->next_start_ms && !next_waits(race))
         start_next(race, now_ms);
     if (late)
         race->next = race->planned;
@@ -381,15 +404,15 @@ uint64_t race_next_ms(const struct race *race, uint64_t now_ms)
     uint64_t next_ms = race->started_ms + race->options.deadline_ms;
     if (race->won || race->over)
         return UINT64_MAX;
-    if (race->next < race->planned && race->grace_ms == 0 && race->next_start_ms < next_ms)
+    if (race->next < race->planned && race->grace_ms == 0 && race->next_start_ms < next_ms && !next_waits(race))
         next_ms = race->next_start_ms;
     if (race->grace_ms != 0 && race->grace_ms < next_ms)
         next_ms = race->grace_ms;
     for (size_t i = 0; i < race->attempt_count; i++) {
         const struct race_attempt *a = &race->attempts[i];
         uint64_t other_ms = a->step_ms + RACE_OTHER_WAY_MS;
-        if (is_under_way(a) && limit_of(a) < next_ms)
-            next_ms = limit_of(a);
+        if (is_under_way(a) && limit_of(race, a) < next_ms)
+            next_ms = limit_of(race, a);
         if (is_mute(a) && other_ms > now_ms && other_ms < next_ms)
             next_ms = other_ms;
     }
@@ -452,7 +475,8 @@ void race_explain(const struct race *race, struct buffer *out)
         buffer_add_text(out, "no port works");
     for (size_t p = 0; p < race->options.port_count && &race->options.ports[p] != winner; p++) {
         const struct race_attempt *a = race_verdict(race, race->options.ports[p].port);
-        if (a == NULL || (winner != NULL && a->port->port == winner->port))
+        bool unasked = a != NULL && is_last_resort(race, a->port) && a->stage == ATTEMPT_WAITING;
+        if (a == NULL || unasked || (winner != NULL && a->port->port == winner->port))
             continue;
         buffer_add_format(out, "%s %u: ", first ? ":" : ";", (unsigned)race->options.ports[p].port);
         explain_port(race, a, out);

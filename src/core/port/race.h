@@ -15,6 +15,11 @@
  * goes the other way: so a server that was set up against the custom is found
  * all the same, and what answers neither way is told from what does.
  *
+ * The last resort is the port of the web, where some servers take mail too
+ * from who offers "smtp" in TLS (ALPN). It is tried where none of the others
+ * has answered, or at once where it is the first of the ports; whoever does
+ * not agree to "smtp" there is no mail server.
+ *
  * The shell calls race_start(), then in a loop pulls every race_action() and
  * reports what comes of it; race_time() at race_next_ms(). At RACE_WON the
  * winner's session stands at CLIENT_READY before AUTH, and is the shell's to
@@ -32,6 +37,8 @@ enum race_limit {
     RACE_GRACE_MS = 200,
     RACE_DEADLINE_MS = 10 * 1000, /* for the whole, unless said */
     RACE_CONNECT_MS = 4 * 1000,   /* each step has its own limit */
+    RACE_LAST_CONNECT_MS = 2 * 1000, /* of the last resort, which nobody shall wait for where it is blocked too */
+    RACE_LAST_PORT = 443,
     RACE_STEP_MS = 6 * 1000,      /* greeting, EHLO, TLS */
     RACE_OTHER_WAY_MS = 1500,     /* silence in place of a greeting: try TLS from the first byte as well */
     RACE_PORTS_MAX = 8,
@@ -54,6 +61,7 @@ struct race_options {
     bool by_token;           /* with an OAuth 2 token */
     bool any_certificate;    /* loopback: TLS may be self-signed */
     bool examine;            /* all at once, no winner */
+    uint16_t last_resort;    /* RACE_LAST_PORT, which is one of the ports then; 0: none */
     uint32_t deadline_ms;    /* 0: RACE_DEADLINE_MS */
 };
 
@@ -91,7 +99,7 @@ struct race_action {
 };
 
 /* How a connection can fail. */
-enum race_loss { LOSS_REFUSED, LOSS_UNREACHABLE, LOSS_TIMEOUT, LOSS_CLOSED, LOSS_TLS, LOSS_TLS_OTHER_WAY };
+enum race_loss { LOSS_REFUSED, LOSS_UNREACHABLE, LOSS_TIMEOUT, LOSS_CLOSED, LOSS_TLS, LOSS_TLS_OTHER_WAY, LOSS_NOT_SMTP };
 
 void race_start(struct race *race, const struct race_options *options, uint64_t now_ms);
 void race_free(struct race *race); /* the winner's session too */

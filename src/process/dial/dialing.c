@@ -59,6 +59,12 @@ static void on_tls(void *owner)
     struct dialing_line *line = owner;
     char said[160];
     enum tls_certificate certificate = conn_tls_certificate(&line->conn);
+    const struct race_port *port = line->dialing->race.attempts[line->attempt].port;
+    if (port->port == line->dialing->options.last_resort && !conn_tls_speaks(&line->conn, "smtp")) {
+        race_lost(&line->dialing->race, line->attempt, LOSS_NOT_SMTP, BYTES("it is a web server that takes no mail"), clock_now_ms());
+        run(line->dialing);
+        return;
+    }
     conn_tls_text(&line->conn, line->tls_text, sizeof line->tls_text);
     snprintf(line->certificate, sizeof line->certificate, "%s", tls_certificate_name(certificate));
     race_tls_done(&line->dialing->race, line->attempt, verdicts[certificate], conn_tls_certificate_text(&line->conn, said, sizeof said), clock_now_ms());
@@ -129,10 +135,11 @@ static void hang_up(struct dialing_line *line)
 static void shake_hands(struct dialing_line *line)
 {
     struct dialing *dialing = line->dialing;
+    const struct race_attempt *attempt = &dialing->race.attempts[line->attempt];
     if (conn_input(&line->conn).length > 0)
         race_lost(&dialing->race, line->attempt, LOSS_TLS, BYTES("clear text came behind STARTTLS: somebody meddles with the connection"), clock_now_ms());
     else
-        conn_start_tls_client(&line->conn, dialing->tls, dialing->options.host, false);
+        conn_start_tls_peer(&line->conn, dialing->tls, &(struct conn_peer){.name = dialing->options.host, .protocol = attempt->port->port == RACE_LAST_PORT ? "smtp" : NULL});
 }
 
 /* ---- the race ---- */
@@ -192,7 +199,7 @@ static void on_resolved(void *owner)
         return;
     }
     struct race_options racing = {.port_count = dialing->options.port_count, .helo = dialing->options.helo, .needs_auth = dialing->options.needs_auth, .by_token = dialing->options.by_token,
-                                  .examine = dialing->options.examine, .address_count = dialing->resolving.address_count};
+                                  .examine = dialing->options.examine, .last_resort = dialing->options.last_resort, .address_count = dialing->resolving.address_count};
     memcpy(racing.ports, dialing->options.ports, sizeof racing.ports);
     memcpy(racing.addresses, dialing->resolving.addresses, sizeof racing.addresses);
     racing.deadline_ms = dialing->options.deadline_ms > spent_ms ? (uint32_t)(dialing->options.deadline_ms - spent_ms) : 1;

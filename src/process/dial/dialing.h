@@ -29,6 +29,7 @@ struct dialing_options {
     struct race_port ports[RACE_PORTS_MAX];
     size_t port_count;
     struct bytes helo;           /* ours; lives as long as the dialing */
+    uint16_t last_resort;        /* as in struct race_options */
     bool needs_auth, by_token, examine;
     bool own_ca;                 /* CA certificates were named: they count on loopback too */
     uint32_t deadline_ms;        /* for all of it, the look-up too; 0: RACE_DEADLINE_MS */

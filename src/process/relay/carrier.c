@@ -245,7 +245,7 @@ static struct conn_peer peer_of(struct carrier *carrier, const struct delivery_a
     memcpy(carrier->name, name.at, name.length);
     carrier->name[name.length] = '\0';
     return (struct conn_peer){.name = carrier->name, .verify = action->verify, .tlsa = action->tlsa, .tlsa_count = action->tlsa_count,
-                              .names = {action->names[0], action->names[1]}};
+                              .names = {action->names[0], action->names[1]}, .protocol = carrier->delivery.options.port == RACE_LAST_PORT ? "smtp" : NULL};
 }
 
 static void on_knocked(void *owner, int descriptor, size_t index, enum conn_end end, const char *why)

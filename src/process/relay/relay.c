@@ -21,7 +21,7 @@ static enum client_tls smarthost_tls(const struct config *config)
     case SMARTHOST_TLS_NONE: return CLIENT_TLS_NEVER;
     case SMARTHOST_TLS_AUTO: break;
     }
-    return config->relay.smarthost.port == 465 ? CLIENT_TLS_IMPLICIT : CLIENT_TLS_REQUIRED;
+    return config->relay.smarthost.port == 465 || config->relay.smarthost.port == RACE_LAST_PORT ? CLIENT_TLS_IMPLICIT : CLIENT_TLS_REQUIRED;
 }
 
 static void smarthost_options(const struct relay *relay, struct delivery_options *options)

@@ -14,10 +14,10 @@ bool smarthost_is_auto(const struct carrier *carrier)
 
 static struct dialing_options race_options(const struct relay *relay)
 {
-    static const struct race_port all[] = {{587, CLIENT_TLS_REQUIRED}, {2525, CLIENT_TLS_REQUIRED}, {465, CLIENT_TLS_IMPLICIT}};
+    static const struct race_port all[] = {{587, CLIENT_TLS_REQUIRED}, {2525, CLIENT_TLS_REQUIRED}, {465, CLIENT_TLS_IMPLICIT}, {RACE_LAST_PORT, CLIENT_TLS_IMPLICIT}};
     const struct config *config = relay->child->config;
     struct dialing_options options = {.host = config->relay.smarthost.host, .helo = bytes_of_text(config->hostname),
-                                      .needs_auth = config->relay.smarthost.user != NULL && config->relay.smarthost.user[0] != '\0', .own_ca = true,
+                                      .needs_auth = config->relay.smarthost.user != NULL && config->relay.smarthost.user[0] != '\0', .own_ca = true, .last_resort = RACE_LAST_PORT,
                                       .by_token = config->relay.smarthost.token_command != NULL};
     for (size_t i = 0; i < ARRAY_LENGTH(all); i++) {
         bool wanted = config->relay.smarthost.tls == SMARTHOST_TLS_AUTO || (config->relay.smarthost.tls == SMARTHOST_TLS_IMPLICIT) == (all[i].tls == CLIENT_TLS_IMPLICIT);

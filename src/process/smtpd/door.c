@@ -74,6 +74,25 @@ static bool is_full(const struct smtpd *smtpd)
     return smtpd->dialogue_count >= max || all >= max;
 }
 
+static void receive(struct door *door, struct guest *guest)
+{
+    guest->address = conn_address_text((struct sockaddr *)&guest->from, guest->room, sizeof guest->room);
+    if (is_full(door->smtpd))
+        turn_away(door, guest, BYTES("421 4.3.2 Too many connections; try again in a minute\r\n"), "too many connections");
+    else
+        let_in(door, guest);
+}
+
+void door_welcome(struct door *door, int descriptor)
+{
+    struct guest guest = {.descriptor = descriptor};
+    socklen_t length = sizeof guest.from;
+    if (getpeername(descriptor, (struct sockaddr *)&guest.from, &length) == 0)
+        receive(door, &guest);
+    else
+        close(descriptor); /* it is gone already */
+}
+
 /* False when nobody waits, or nobody can be accepted just now. */
 static bool accept_one(struct door *door)
 {
@@ -89,11 +108,7 @@ static bool accept_one(struct door *door)
         }
         return errno == EINTR || errno == ECONNABORTED;
     }
-    guest.address = conn_address_text((struct sockaddr *)&guest.from, guest.room, sizeof guest.room);
-    if (is_full(smtpd))
-        turn_away(door, &guest, BYTES("421 4.3.2 Too many connections; try again in a minute\r\n"), "too many connections");
-    else
-        let_in(door, &guest);
+    receive(door, &guest);
     return true;
 }
 

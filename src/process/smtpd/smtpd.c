@@ -8,6 +8,7 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <sysexits.h>
+#include <unistd.h>
 
 static struct smtpd smtpd_here; /* one a process */
 
@@ -31,7 +32,7 @@ static bool needs_tls(const struct child *child)
     for (size_t i = 0; i < child->listener_count; i++)
         if (child->listener_facts[i].tls != TLS_NONE)
             return true;
-    return false;
+    return child->config->web.tls_port != 0;
 }
 
 static bool smtpd_open(struct child *child, struct error *error)
@@ -55,6 +56,7 @@ static bool smtpd_open(struct child *child, struct error *error)
     if (!tls_server_open(&smtpd->tls, config->tls.certificate, config->tls.key, error))
         return false;
     tls_share_tickets(&smtpd->tls, child->census->ticket_secret);
+    tls_speak(&smtpd->tls, "smtp");
     return true;
 }
 
@@ -73,6 +75,8 @@ static bool smtpd_start(struct child *child, struct error *error)
         door->clear_policy.tls_expected = true;
         door_open(door, smtpd, child->listeners[i]);
     }
+    smtpd->web_door = (struct door){.smtpd = smtpd, .descriptor = -1, .port = child->config->web.tls_port,
+                                    .policy = policy_of(child->config, &(struct config_listener){.role = ROLE_SUBMISSION, .tls = TLS_IMPLICIT})};
     if (child->local_listener >= 0) {
         door->policy = local_policy(child->config);
         door_open(door++, smtpd, child->local_listener);
@@ -83,7 +87,13 @@ static bool smtpd_start(struct child *child, struct error *error)
 
 static void smtpd_message(struct child *child, struct channel *from, enum ipc_kind kind, union ipc_message *message, int attached)
 {
-    question_answered(child->service_data, kind, message, attached);
+    struct smtpd *smtpd = child->service_data;
+    if (kind != IPC_GUEST)
+        question_answered(smtpd, kind, message, attached);
+    else if (attached >= 0 && smtpd->web_door.port == message->guest.port && !smtpd->draining)
+        door_welcome(&smtpd->web_door, attached);
+    else if (attached >= 0)
+        close(attached); /* it comes from another time's configuration; the client tries again */
 }
 
 static void smtpd_peer(struct child *child, struct channel *peer)

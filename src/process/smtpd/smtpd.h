@@ -107,6 +107,7 @@ struct smtpd {
     struct child *child;
     struct door *doors;
     size_t door_count;
+    struct door web_door; /* of those whom the web process hands over: it has no socket of its own */
     struct tls_context tls;
     struct dialogue *dialogues;
     size_t dialogue_count;
@@ -127,6 +128,8 @@ struct smtpd {
 
 /* ---- door.c ---- */
 void door_open(struct door *door, struct smtpd *smtpd, int descriptor);
+/* One that somebody else accepted; takes the descriptor over. */
+void door_welcome(struct door *door, int descriptor);
 void doors_shut(struct smtpd *smtpd, uint64_t reopen_ms); /* for a while */
 void doors_reopen(void *smtpd);
 void doors_close(struct smtpd *smtpd); /* for good */

@@ -8,50 +8,18 @@
  * HTTP itself is libmicrohttpd's; its descriptor is watched by our loop.
  */
 #define _GNU_SOURCE
-#include "child.h"
+#include "web/web.h"
 
 #include "accounts.h"
-#include "domain/published.h"
 #include "log.h"
-#include "tls.h"
 
 #include <arpa/inet.h>
 #include <fcntl.h>
-#include <microhttpd.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sysexits.h>
 #include <unistd.h>
-
-enum web_limit {
-    WEB_CONNECTIONS_MAX = 500,
-    WEB_CONNECTIONS_PER_CLIENT_MAX = 20,
-    WEB_PATIENCE_S = 10,           /* for a request, and between two */
-    WEB_REQUEST_ROOM = 16 * 1024,  /* octets of memory of a connection: its header must fit */
-    WEB_DOMAINS_MAX = 10000,
-};
-
-/* One way in: in clear, or in TLS. */
-struct door {
-    struct web *web;
-    int listener; /* -1: there is none */
-    struct MHD_Daemon *daemon;
-    struct watch watch;
-    struct timer timer;
-};
-
-struct web {
-    struct child *child;
-    struct door clear, secured;
-    struct arena arena;
-    struct bytes *domains; /* hosted */
-    size_t domain_count;
-    struct published facts; /* without domain and address */
-    struct buffer certificate, key;
-    struct tls_signer signer;
-};
 
 /* A request on its way: what was uploaded. */
 struct request {
@@ -246,18 +214,26 @@ static void on_ready(void *owner, bool readable, bool writable)
     go_on(owner);
 }
 
+void web_serve(struct door *door, int descriptor, const struct sockaddr_storage *from, socklen_t length)
+{
+    MHD_add_connection(door->daemon, descriptor, (const struct sockaddr *)from, length); /* closes it where it cannot be */
+    go_on(door);
+}
+
 static bool start_door(struct web *web, struct door *door, bool in_tls, struct error *error)
 {
     if (door->listener < 0)
         return true;
     struct MHD_OptionItem tls[] = {{MHD_OPTION_HTTPS_MEM_CERT, 0, (void *)(uintptr_t)buffer_text(&web->certificate)},
                                    {MHD_OPTION_HTTPS_MEM_KEY, 0, (void *)(uintptr_t)buffer_text(&web->key)}, {MHD_OPTION_END, 0, NULL}};
-    unsigned flags = MHD_USE_EPOLL | (in_tls ? MHD_USE_TLS : 0);
+    struct MHD_OptionItem clear[] = {{MHD_OPTION_LISTEN_SOCKET, door->listener, NULL}, {MHD_OPTION_END, 0, NULL}};
+    unsigned flags = MHD_USE_EPOLL | (in_tls ? MHD_USE_TLS | MHD_USE_NO_LISTEN_SOCKET : 0); /* in TLS others come first: see reception.c */
     door->web = web;
-    door->daemon = MHD_start_daemon(flags, 0, NULL, NULL, on_request, door, MHD_OPTION_LISTEN_SOCKET, door->listener, MHD_OPTION_CONNECTION_LIMIT, (unsigned)WEB_CONNECTIONS_MAX,
+    door->daemon = MHD_start_daemon(flags, 0, NULL, NULL, on_request, door,
+                                    MHD_OPTION_CONNECTION_LIMIT, (unsigned)WEB_CONNECTIONS_MAX,
                                     MHD_OPTION_PER_IP_CONNECTION_LIMIT, (unsigned)WEB_CONNECTIONS_PER_CLIENT_MAX, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)WEB_PATIENCE_S,
                                     MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)WEB_REQUEST_ROOM, MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL, MHD_OPTION_ARRAY,
-                                    in_tls ? tls : &tls[2], MHD_OPTION_END);
+                                    in_tls ? tls : clear, MHD_OPTION_END);
     if (door->daemon == NULL)
         return error_set(error, EX_UNAVAILABLE, "the web service cannot start%s", in_tls ? "; is the certificate in tls.certificate fit for it?" : "");
     const union MHD_DaemonInfo *info = MHD_get_daemon_info(door->daemon, MHD_DAEMON_INFO_EPOLL_FD);
@@ -354,7 +330,10 @@ static bool web_open(struct child *child, struct error *error)
 static bool web_start(struct child *child, struct error *error)
 {
     struct web *web = child->service_data;
-    return start_door(web, &web->clear, false, error) && start_door(web, &web->secured, true, error);
+    if (!start_door(web, &web->clear, false, error) || !start_door(web, &web->secured, true, error))
+        return false;
+    reception_start(web);
+    return true;
 }
 
 static void web_message(struct child *child, struct channel *from, enum ipc_kind kind, union ipc_message *message, int attached)

@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "port/hello.h"
+
+enum { RECORD_HEADER = 5, RECORD_MAX = 16 * 1024, HANDSHAKE = 0x16, CLIENT_HELLO = 1, RANDOM = 32, EXTENSION_ALPN = 16 };
+
+/* Reads the handshake message through the records that carry it. */
+struct reader {
+    struct bytes left;    /* of what has come */
+    size_t record;        /* octets left of the record at hand */
+    bool short_of, wrong; /* more is needed; it is no hello */
+};
+
+static unsigned octet_at(struct bytes b, size_t i)
+{
+    return (unsigned char)b.at[i];
+}
+
+/* The next record's header: handshake, of some version 3.x, not empty. */
+static void open_record(struct reader *r)
+{
+    struct bytes h = r->left;
+    if (h.length > 0 && octet_at(h, 0) != HANDSHAKE)
+        r->wrong = true;
+    else if (h.length > 1 && octet_at(h, 1) != 3)
+        r->wrong = true;
+    else if (h.length < RECORD_HEADER)
+        r->short_of = true;
+    if (r->wrong || r->short_of)
+        return;
+    r->record = octet_at(h, 3) << 8 | octet_at(h, 4);
+    r->wrong = r->record == 0 || r->record > RECORD_MAX;
+    r->left = bytes_from(r->left, RECORD_HEADER);
+}
+
+static unsigned take(struct reader *r)
+{
+    if (r->record == 0 && !r->wrong && !r->short_of)
+        open_record(r);
+    if (!r->wrong && r->left.length == 0)
+        r->short_of = true;
+    if (r->wrong || r->short_of)
+        return 0;
+    unsigned value = octet_at(r->left, 0);
+    r->left = bytes_from(r->left, 1);
+    r->record--;
+    return value;
+}
+
+static size_t take_number(struct reader *r, int octets)
+{
+    size_t value = 0;
+    while (octets-- > 0)
+        value = value << 8 | take(r);
+    return value;
+}
+
+static bool goes_on(const struct reader *r)
+{
+    return !r->wrong && !r->short_of;
+}
+
+static void skip(struct reader *r, size_t count)
+{
+    while (count-- > 0 && goes_on(r))
+        take(r);
+}
+
+/* Is the next name, of `length` octets, this one? */
+static bool take_name(struct reader *r, size_t length, struct bytes name)
+{
+    bool same = length == name.length;
+    for (size_t i = 0; i < length && goes_on(r); i++) {
+        unsigned octet = take(r);
+        same = same && octet == octet_at(name, i);
+    }
+    return same && goes_on(r);
+}
+
+/* ALPN's list (RFC 7301 3.1), `size` octets. */
+static bool offers(struct reader *r, size_t size, struct bytes protocol)
+{
+    bool found = false;
+    size_t list = size < 2 ? 0 : take_number(r, 2);
+    r->wrong = r->wrong || size < 2 || list + 2 != size;
+    while (list > 0 && goes_on(r)) {
+        size_t length = take_number(r, 1);
+        r->wrong = r->wrong || length == 0 || length + 1 > list;
+        if (!goes_on(r))
+            break;
+        found = take_name(r, length, protocol) || found;
+        list -= length + 1;
+    }
+    return found && goes_on(r);
+}
+
+/* Uses up `*body` of the message's octets; false when it has not so many. */
+static bool spend(struct reader *r, size_t *body, size_t count)
+{
+    r->wrong = r->wrong || (goes_on(r) && count > *body);
+    *body -= count > *body ? *body : count;
+    return goes_on(r);
+}
+
+/* A field with its length in `octets` octets before it. */
+static void skip_field(struct reader *r, size_t *body, int octets)
+{
+    size_t length = spend(r, body, (size_t)octets) ? take_number(r, octets) : 0;
+    if (spend(r, body, length))
+        skip(r, length);
+}
+
+static bool extensions_offer(struct reader *r, size_t *body, struct bytes protocol)
+{
+    bool found = false;
+    size_t all = spend(r, body, 2) ? take_number(r, 2) : 0;
+    r->wrong = r->wrong || (goes_on(r) && all != *body);
+    while (*body > 0 && goes_on(r)) {
+        size_t kind = spend(r, body, 4) ? take_number(r, 2) : 0, size = take_number(r, 2);
+        if (!spend(r, body, size))
+            break;
+        if (kind == EXTENSION_ALPN)
+            found = offers(r, size, protocol) || found;
+        else
+            skip(r, size);
+    }
+    return found;
+}
+
+enum hello_verdict hello_judge(struct bytes octets, struct bytes protocol)
+{
+    struct reader r = {.left = bytes_first(octets, HELLO_MAX)};
+    bool found = false;
+    unsigned kind = take(&r);
+    r.wrong = r.wrong || (goes_on(&r) && kind != CLIENT_HELLO);
+    size_t body = take_number(&r, 3);
+    r.wrong = r.wrong || (goes_on(&r) && body > HELLO_MAX);
+    if (spend(&r, &body, 2 + RANDOM))
+        skip(&r, 2 + RANDOM);
+    skip_field(&r, &body, 1); /* session id */
+    skip_field(&r, &body, 2); /* cipher suites */
+    skip_field(&r, &body, 1); /* compression */
+    if (body > 0 && goes_on(&r)) /* a hello of old has no extensions */
+        found = extensions_offer(&r, &body, protocol);
+    if (r.wrong || (r.short_of && octets.length >= HELLO_MAX))
+        return HELLO_NO_HELLO;
+    return r.short_of ? HELLO_MORE : found ? HELLO_OFFERS : HELLO_LACKS;
+}

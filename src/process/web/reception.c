@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * reception: the first look at a connection to the port with TLS. The
+ * ClientHello is looked at and left unread (core/port/hello judges it), so
+ * whoever gets the connection reads it from its beginning.
+ */
+#define _GNU_SOURCE
+#include "web/web.h"
+
+#include "log.h"
+#include "port/hello.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+struct guest {
+    struct reception *reception;
+    struct guest *previous, *next;
+    int descriptor;
+    struct sockaddr_storage from;
+    socklen_t length;
+    struct watch watch;
+    struct timer deadline, again; /* again: what is known has not grown */
+    size_t heard;                 /* octets of the hello that have come */
+};
+
+/* ---- guests ---- */
+
+/* Of IPv6 the /64: who has one address has them all. */
+static struct bytes network_of(const struct sockaddr_storage *from)
+{
+    const struct sockaddr_in6 *six = (const struct sockaddr_in6 *)(const void *)from;
+    if (from->ss_family == AF_INET)
+        return bytes_of(&((const struct sockaddr_in *)(const void *)from)->sin_addr, 4);
+    return bytes_of(&six->sin6_addr, IN6_IS_ADDR_V4MAPPED(&six->sin6_addr) ? 16 : 8);
+}
+
+static bool is_too_many(const struct reception *reception, const struct sockaddr_storage *from)
+{
+    size_t of_it = 0;
+    for (const struct guest *guest = reception->guests; guest != NULL; guest = guest->next)
+        of_it += bytes_equal(network_of(&guest->from), network_of(from));
+    return reception->guest_count >= WEB_CONNECTIONS_MAX || of_it >= WEB_CONNECTIONS_PER_CLIENT_MAX;
+}
+
+/* The guest is gone; its connection is the caller's. */
+static int let_go(struct guest *guest)
+{
+    struct reception *reception = guest->reception;
+    int descriptor = guest->descriptor;
+    watch_stop(&guest->watch);
+    timer_cancel(&guest->deadline);
+    timer_cancel(&guest->again);
+    *(guest->previous != NULL ? &guest->previous->next : &reception->guests) = guest->next;
+    if (guest->next != NULL)
+        guest->next->previous = guest->previous;
+    reception->guest_count--;
+    free(guest);
+    return descriptor;
+}
+
+static void give_up(void *owner)
+{
+    close(let_go(owner));
+}
+
+/* ---- where it goes ---- */
+
+static void wait_for_more(struct guest *guest, size_t heard)
+{
+    int wanted = (int)heard + 1; /* so the loop is not woken for what was seen */
+    if (heard == guest->heard) {
+        watch_change(&guest->watch, false, false);
+        timer_set(&guest->again, WEB_PAUSE_MS);
+        return;
+    }
+    guest->heard = heard;
+    setsockopt(guest->descriptor, SOL_SOCKET, SO_RCVLOWAT, &wanted, sizeof wanted);
+}
+
+static void hand_over(struct web *web, int descriptor)
+{
+    struct ipc_guest guest = {.port = web->child->config->web.tls_port};
+    struct channel *smtpd = child_next_peer(web->child, PROCESS_SMTPD);
+    if (smtpd == NULL || channel_is_full(smtpd) || !child_send(web->child, smtpd, IPC_GUEST, &guest, descriptor))
+        log_event(LOG_EVENT_WARN, "refused", LOG_TEXT("reason", "no smtpd process takes connections"), LOG_U64("port", guest.port));
+    close(descriptor); /* smtpd has its own */
+}
+
+static void sort(struct guest *guest, bool offers_smtp)
+{
+    struct web *web = guest->reception->web;
+    struct sockaddr_storage from = guest->from;
+    socklen_t length = guest->length;
+    int one = 1;
+    setsockopt(guest->descriptor, SOL_SOCKET, SO_RCVLOWAT, &one, sizeof one);
+    int descriptor = let_go(guest);
+    bool submits = web->facts.starttls[0] != 0 || web->facts.implicit[0] != 0;
+    if (offers_smtp && submits)
+        hand_over(web, descriptor);
+    else
+        web_serve(&web->secured, descriptor, &from, length);
+}
+
+static void look(struct guest *guest)
+{
+    static char room[HELLO_MAX];
+    ssize_t got = recv(guest->descriptor, room, sizeof room, MSG_PEEK | MSG_DONTWAIT);
+    if (got < 0 && (errno == EAGAIN || errno == EINTR))
+        return;
+    if (got <= 0) {
+        give_up(guest);
+        return;
+    }
+    enum hello_verdict verdict = hello_judge(bytes_of(room, (size_t)got), BYTES("smtp"));
+    if (verdict == HELLO_MORE)
+        wait_for_more(guest, (size_t)got);
+    else
+        sort(guest, verdict == HELLO_OFFERS);
+}
+
+static void guest_ready(void *owner, bool readable, bool writable)
+{
+    look(owner);
+}
+
+static void look_again(void *owner)
+{
+    struct guest *guest = owner;
+    watch_change(&guest->watch, true, false);
+    look(guest);
+}
+
+/* ---- the listener ---- */
+
+static bool accept_one(struct reception *reception)
+{
+    struct sockaddr_storage from = {0};
+    socklen_t length = sizeof from;
+    int descriptor = accept4(reception->web->secured.listener, (struct sockaddr *)&from, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (descriptor < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)) {
+        watch_change(&reception->watch, false, false);
+        timer_set(&reception->reopen, WEB_PAUSE_MS);
+    }
+    if (descriptor < 0)
+        return errno == EINTR || errno == ECONNABORTED;
+    if (is_too_many(reception, &from)) {
+        close(descriptor);
+        return true;
+    }
+    struct guest *guest = memory_new(sizeof *guest);
+    *guest = (struct guest){.reception = reception, .next = reception->guests, .descriptor = descriptor, .from = from, .length = length};
+    if (guest->next != NULL)
+        guest->next->previous = guest;
+    reception->guests = guest;
+    reception->guest_count++;
+    struct loop *loop = reception->web->child->loop;
+    watch_start(&guest->watch, loop, descriptor, true, false, guest_ready, guest);
+    timer_start(&guest->again, loop, look_again, guest);
+    timer_start(&guest->deadline, loop, give_up, guest);
+    timer_set(&guest->deadline, WEB_PATIENCE_S * 1000);
+    return true;
+}
+
+static void listener_ready(void *owner, bool readable, bool writable)
+{
+    for (int i = 0; i < WEB_ACCEPTS_A_TURN_MAX; i++)
+        if (!accept_one(owner))
+            break;
+}
+
+static void reopen(void *owner)
+{
+    struct reception *reception = owner;
+    watch_change(&reception->watch, true, false);
+}
+
+void reception_start(struct web *web)
+{
+    struct reception *reception = &web->reception;
+    if (web->secured.listener < 0)
+        return;
+    reception->web = web;
+    timer_start(&reception->reopen, web->child->loop, reopen, reception);
+    watch_start(&reception->watch, web->child->loop, web->secured.listener, true, false, listener_ready, reception);
+}

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * web: what the files of this folder share. web.c is the process: which
+ * documents there are and who gets which. reception.c looks at those who come
+ * to the port with TLS before anybody speaks to them: who offers "smtp" in
+ * the ClientHello is handed to an smtpd, all others to the web service.
+ */
+#ifndef MAILBOAT_WEB_H
+#define MAILBOAT_WEB_H
+
+#include "child.h"
+#include "domain/published.h"
+#include "tls.h"
+
+#include <microhttpd.h>
+#include <sys/socket.h>
+
+enum web_limit {
+    WEB_CONNECTIONS_MAX = 500,
+    WEB_CONNECTIONS_PER_CLIENT_MAX = 20,
+    WEB_PATIENCE_S = 10,           /* for a request, and between two; for a ClientHello */
+    WEB_REQUEST_ROOM = 16 * 1024,  /* octets of memory of a connection: its header must fit */
+    WEB_DOMAINS_MAX = 10000,
+    WEB_ACCEPTS_A_TURN_MAX = 16,
+    WEB_PAUSE_MS = 200,            /* after the descriptors ran out; before a ClientHello that did not grow is looked at again */
+};
+
+struct web;
+struct guest;
+
+/* One way in: in clear, or in TLS. */
+struct door {
+    struct web *web;
+    int listener; /* -1: there is none */
+    struct MHD_Daemon *daemon;
+    struct watch watch;
+    struct timer timer;
+};
+
+/* Those who came to the port with TLS and have not shown yet what they want. */
+struct reception {
+    struct web *web;
+    struct watch watch; /* of the listener */
+    struct timer reopen;
+    struct guest *guests;
+    size_t guest_count;
+};
+
+struct web {
+    struct child *child;
+    struct door clear, secured;
+    struct reception reception;
+    struct arena arena;
+    struct bytes *domains; /* hosted */
+    size_t domain_count;
+    struct published facts; /* without domain and address */
+    struct buffer certificate, key;
+    struct tls_signer signer;
+};
+
+/* ---- reception.c ---- */
+void reception_start(struct web *web);
+/* ---- web.c ---- */
+/* Somebody for the web service; takes the descriptor over. */
+void web_serve(struct door *door, int descriptor, const struct sockaddr_storage *from, socklen_t length);
+
+#endif
