@@ -63,8 +63,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct race_action action;
     world = (struct world){.now_ms = 1000};
     world.stream = choices_start(&world.choices, data, size);
+    bool last_resort = choose(&world.choices, 2) == 1;
     struct race_options options = {.ports = {{587, CLIENT_TLS_REQUIRED}, {2525, CLIENT_TLS_REQUIRED}, {465, CLIENT_TLS_IMPLICIT}}, .port_count = 3, .addresses = {{{127, 0, 0, 1}, false}},
                                    .address_count = 1, .helo = BYTES("me.example"), .needs_auth = choose(&world.choices, 2) == 1, .examine = choose(&world.choices, 4) == 0};
+    if (last_resort) {
+        options.ports[options.port_count++] = (struct race_port){RACE_LAST_PORT, CLIENT_TLS_IMPLICIT};
+        options.last_resort = RACE_LAST_PORT;
+    }
     race_start(&world.race, &options, world.now_ms);
     unsigned moves = 0;
     for (; moves < MOVES_MAX && !world.won && !world.over; moves++) {

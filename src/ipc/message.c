@@ -82,6 +82,8 @@ static const struct kind {
                            AT(ENVELOPE, submit, envelope), AT(ORIGIN, submit, origin), AT(BYTES, submit, content))},
     [IPC_SUBMIT_ANSWER] = {"submit-answer", FROM(QUEUE), FROM(SMTPD) | FROM(PICKUP),
                            FIELDS(AT(U64, submit_answer, request), AT(U32, submit_answer, verdict))},
+    [IPC_EXAMINE] = {"examine", FROM(WEB), FROM(RELAY), FIELDS(AT(U8, nothing, unused))},
+    [IPC_EXAMINED] = {"examined", FROM(RELAY), FROM(WEB), FIELDS(AT(BYTES, examined, shut))},
     [IPC_GUEST] = {"guest", FROM(WEB), FROM(SMTPD), FIELDS(AT(U32, guest, port))},
     [IPC_DELIVER] = {"deliver", FROM(QUEUE), FROM(RELAY) | FROM(LOCAL),
                      FIELDS(AT(U64, deliver, delivery), AT(U64, deliver, id), AT(U64, deliver, arrived_ms),

@@ -40,6 +40,8 @@ enum ipc_kind {
     IPC_SPOOL_ANSWER, /* + descriptor to write to */
     IPC_SPOOL_DROP,   /* it is not needed after all */
     IPC_SUBMIT, IPC_SUBMIT_ANSWER,
+    /* web asks relay which ports of submission of this server do not answer */
+    IPC_EXAMINE, IPC_EXAMINED,
     /* web gives to smtpd */
     IPC_GUEST, /* + descriptor: a connection on its TLS port whose ClientHello, unread yet, offers "smtp" */
     /* queue and those who deliver: relay, local */
@@ -97,6 +99,8 @@ struct ipc_submit {
     struct bytes content; /* inline: the whole message, with its Received field */
 };
 struct ipc_submit_answer { uint64_t request; uint32_t verdict; }; /* enum store_verdict */
+
+struct ipc_examined { struct bytes shut; }; /* "2525,465" */
 
 struct ipc_guest { uint32_t port; }; /* the one that it came to */
 
@@ -184,7 +188,7 @@ union ipc_message {
     struct ipc_recipient recipient; struct ipc_recipient_answer recipient_answer;
     struct ipc_spool spool; struct ipc_spool_answer spool_answer; struct ipc_spool_drop spool_drop;
     struct ipc_submit submit; struct ipc_submit_answer submit_answer;
-    struct ipc_guest guest;
+    struct ipc_guest guest; struct ipc_examined examined;
     struct ipc_deliver deliver; struct ipc_deliver_answer deliver_answer;
     struct ipc_control control; struct ipc_control_answer control_answer; struct ipc_choose choose;
     struct ipc_locks locks; struct ipc_locks_answer locks_answer; struct ipc_unlock unlock;

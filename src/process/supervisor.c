@@ -24,8 +24,8 @@
 
 /* Those of which there is one, in the order in which they are started. A
  * reload replaces the deliverers first, so that the queue that records their
- * results is there until they are done. */
-static const struct child_service *const single_services[] = {&pickup_service, &web_service, &auth_service, &relay_service, &local_service, &queue_service};
+ * results is there until they are done; web after relay, which it asks at once. */
+static const struct child_service *const single_services[] = {&pickup_service, &auth_service, &relay_service, &local_service, &web_service, &queue_service};
 
 enum { OWNER_LOOKS = 40, OWNER_LOOK_MS = 50 };
 

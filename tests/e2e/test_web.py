@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Settings that mail programs fetch by HTTP and HTTPS."""
+import contextlib
 import http.client
 import json
 import plistlib
+import signal
+import smtplib
 import socket
 import ssl
 import subprocess
+import time
 import xml.etree.ElementTree as ElementTree
 
 import pytest
@@ -165,19 +169,203 @@ def test_a_dead_web_touches_no_mail(web):
     assert answers(web)
 
 
-def test_ports_reads_it_back(tmp_path, certificates):
-    """`mailboat ports ada@...` finds the server by what it publishes itself."""
-    make_certificate(certificates, tmp_path, "web", "autoconfig.auto.example.test", "mail.example.test")
-    with networks(tmp_path / "nets") as net:
-        server = net.mailboat(tmp_path / "server", certificates)
+# ---- submission on the web's port with TLS ----
+
+def mail_context(web, *protocols):
+    context = ssl.create_default_context(cafile=web.server.ca)
+    context.set_alpn_protocols(list(protocols))
+    return context
+
+
+def test_who_offers_smtp_submits_there(web):
+    with smtplib.SMTP_SSL("localhost", web.tls_port, context=mail_context(web, "h2", "smtp"), timeout=PATIENCE) as client:
+        assert client.sock.selected_alpn_protocol() == "smtp"
+        with pytest.raises(smtplib.SMTPSenderRefused) as refused:
+            client.sendmail(ADA, [ADA], "Subject: unsigned\r\n\r\n")
+        assert refused.value.smtp_code == 530
+        client.login(ADA, "secret-of-ada")
+        client.sendmail(ADA, [ADA], "Subject: behind the web\r\n\r\nhello\r\n")
+    assert len(web.server.arrivals(ADA, "behind the web")) == 1
+    accepted, = web.server.wait_log("accepted", f"port={web.tls_port} ")
+    assert "client=127.0.0.1" in accepted and "account=ada@example.org" in accepted and "protocol=ESMTPSA" in accepted
+
+
+@pytest.mark.parametrize("protocols", [(), ("h2", "http/1.1"), ("http/1.1",), ("imap",)])
+def test_all_others_get_the_web(web, protocols):
+    context = ssl.create_default_context(cafile=web.server.ca)
+    if protocols:
+        context.set_alpn_protocols(list(protocols))
+    client = http.client.HTTPSConnection("localhost", web.tls_port, context=context, timeout=PATIENCE)
+    client.request("GET", "/", headers={"Host": "mail.example.org"})
+    assert client.getresponse().status == 200
+
+
+class Handshake:
+    """TLS whose octets we carry ourselves, in the pieces that we like."""
+
+    def __init__(self, web, context):
+        self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self.tls = context.wrap_bio(self.incoming, self.outgoing, server_hostname="localhost")
+        self.socket = socket.create_connection(("127.0.0.1", web.tls_port), PATIENCE)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def hello(self):
+        with pytest.raises(ssl.SSLWantReadError):
+            self.tls.do_handshake()
+        return self.outgoing.read()
+
+    def until(self, step):
+        while True:
+            try:
+                result = step()
+            except ssl.SSLWantReadError:
+                result = None
+            self.socket.sendall(self.outgoing.read())
+            if result is not None:
+                return result
+            got = self.socket.recv(65536)
+            assert got, "it hung up"
+            self.incoming.write(got)
+
+
+def records_of(hello, size):
+    body = hello[5:]
+    return b"".join(hello[:3] + len(body[i:i + size]).to_bytes(2, "big") + body[i:i + size] for i in range(0, len(body), size))
+
+
+@pytest.mark.parametrize("cut", ["octets", "records", "both"])
+def test_a_hello_in_pieces_is_understood(web, cut):
+    h = Handshake(web, mail_context(web, "smtp"))
+    with h.socket:
+        hello = h.hello() if cut == "octets" else records_of(h.hello(), 50)
+        for i in range(0, len(hello), 7 if cut != "records" else len(hello)):
+            h.socket.sendall(hello[i:i + (7 if cut != "records" else len(hello))])
+            time.sleep(0.002)  # so that they come as pieces
+        h.until(lambda: h.tls.do_handshake() or True)
+        assert h.tls.selected_alpn_protocol() == "smtp"
+        assert h.until(lambda: h.tls.read(100)).startswith(b"220 ")
+
+
+def test_who_says_nothing_holds_little(web):
+    """Half a hello, no hello, and none at all: as many as one client may have, and not for long."""
+    half = Handshake(web, mail_context(web, "smtp"))
+    half.socket.sendall(half.hello()[:60])
+    clear = socket.create_connection(("127.0.0.1", web.tls_port), PATIENCE)
+    clear.sendall(b"GET / HTTP/1.0\r\n\r\n")
+    assert ended(clear) in (b"", b"400")
+    silent = [socket.create_connection(("127.0.0.1", web.tls_port), PATIENCE) for _ in range(25)]
+    assert any(ended(s) == b"" for s in silent[19:])  # at once: they are too many
+    assert ended(half.socket) == b""  # and in the end each
+    for s in (half.socket, clear, *silent):
+        s.close()
+    until(lambda: secured_answers(web))
+    assert secured_answers(web)
+
+
+def secured_answers(web):
+    try:
+        return web.ask("/", secured=True)[0] == 200
+    except OSError:
+        return False
+
+
+def test_the_web_comes_and_goes_with_a_reload(tmp_path, certificates):
+    port = free_port()
+    server = Mailboat(tmp_path / "server", certificates).start()
+    try:
+        for extra, serves in ((f"web: {{address: 127.0.0.1, port: {port}}}\n", True), ("", False)):
+            server.extra, since = extra, len(server.log)
+            server.write_config()
+            server.process.send_signal(signal.SIGHUP)
+            server.wait_log("reloaded", since=since)
+            assert ("web" in server.processes()) == serves
+            with contextlib.suppress(ConnectionRefusedError):
+                socket.create_connection(("127.0.0.1", port), PATIENCE).close()
+                assert serves
+    finally:
+        server.stop()
+
+
+# ---- in a network ----
+
+@pytest.fixture(scope="module")
+def net(tmp_path_factory, certificates):
+    folder = tmp_path_factory.mktemp("web-net")
+    make_certificate(certificates, folder, "web", "autoconfig.auto.example.test", "mail.example.test")
+    with networks(folder / "nets") as net:
+        server = net.server_of_mail = net.mailboat(folder / "server", certificates)
+        net.web_config = "web: {address: 0.0.0.0, port: 80, tls_port: 443}\n"
         server.write_config = lambda: server.config.write_text(
-            f"hostname: mail.example.test\ndata_dir: {server.data}\ndomains: [auto.example.test]\nweb: {{address: 0.0.0.0, port: 80, tls_port: 443}}\n"
-            f"tls: {{certificate: {tmp_path}/web.pem, key: {tmp_path}/web.key}}\n")
+            f"hostname: mail.example.test\ndata_dir: {server.data}\ndomains: [auto.example.test]\n{net.web_config}"
+            f"tls: {{certificate: {folder}/web.pem, key: {folder}/web.key}}\nrelay: {{ca_file: {certificates}/ca.pem}}\n")
         server.start()
-        try:
-            done = net.cli("ports", "ada@auto.example.test", "--ca-file", certificates / "ca.pem", "--json")
-            facts = json.loads(done.stdout)
-            assert facts[0]["host"] == "mail.example.test" and facts[0]["use"] == 587, done.stdout + done.stderr
-            assert facts[0]["source"] == "the settings that auto.example.test publishes"
-        finally:
-            server.stop()
+        server.add_user("ada@auto.example.test", "secret-of-ada")
+        net.ca, net.password = certificates / "ca.pem", folder / "password"
+        net.password.write_text("secret-of-ada\n")
+        yield net
+        server.stop()
+
+
+@pytest.fixture
+def clear_net(net):
+    net.clear()
+    yield net
+    net.clear()
+
+
+def send_out(net, *more, home=None):
+    return net.cli("send", "--host", "mail.example.test", "--user", "ada@auto.example.test", "--password-file", net.password, "--ca-file", net.ca,
+                   "--to", "ada@auto.example.test", "--subject", "the last way out", "--body", "hello", *more, home=home or net.folder / f"home{time.monotonic_ns()}")
+
+
+def test_send_leaves_by_443_when_all_else_is_shut(clear_net):
+    net, home = clear_net, clear_net.folder / "remembers"
+    net.drop(25, 587, 2525, 465)
+    done = send_out(net, home=home)
+    assert done.returncode == 0 and "port 443 was chosen" in done.stderr, done.stderr
+    net.server_of_mail.wait_log("accepted", "port=443 ")
+    assert "port 443 was chosen: it is the first choice and it works" in send_out(net, home=home).stderr  # remembered
+    assert send_out(net, "--ports", "587,2525,465", "--deadline", "2").returncode == 69  # only where it may
+    net.clear()
+    net.refuse(587, 2525)
+    assert "port 465 was chosen" in send_out(net).stderr
+
+
+def test_ports_shows_443_where_it_takes_mail(clear_net):
+    net = clear_net
+    net.drop(25, 587, 2525, 465)
+    facts = json.loads(net.cli("ports", "mail.example.test", "--ca-file", net.ca, "--json", "--deadline", "3").stdout)
+    seen = {p["port"]: p for p in facts[0]["ports"]}
+    assert facts[0]["use"] == 443 and seen[443]["verdict"] == "open" and seen[443]["tls_mode"] == "implicit" and "PLAIN" in seen[443]["auth"]
+    net.clear()
+    net.refuse(443)
+    facts = json.loads(net.cli("ports", "mail.example.test", "--ca-file", net.ca, "--json").stdout)
+    assert facts[0]["use"] == 587 and 443 not in [p["port"] for p in facts[0]["ports"]]
+
+
+def test_a_port_is_published_while_it_answers(clear_net):
+    net, server = clear_net, clear_net.server_of_mail
+
+    def published():
+        text = net.run("curl", "-sf", "--cacert", net.ca, "--connect-to", "::192.0.2.2:", "https://autoconfig.auto.example.test/mail/config-v1.1.xml", check=True).stdout
+        return [int(s.findtext("port")) for s in ElementTree.fromstring(text).iter("outgoingServer")]
+
+    def look_again(event, *parts):
+        since = len(server.log)
+        server.process.send_signal(signal.SIGHUP)
+        server.wait_log("reloaded", since=since)
+        server.wait_log(event, *parts, since=since)
+    net.refuse(2525)
+    look_again("port_not_published", "port=2525")
+    assert published() == [587, 465]
+    net.refuse(587, 465)  # none answers: nothing is known, and all stay
+    look_again("ports_not_examined")
+    assert published() == [587, 465, 2525]
+
+
+def test_ports_reads_it_back(clear_net):
+    """`mailboat ports ada@...` finds the server by what it publishes itself."""
+    done = clear_net.cli("ports", "ada@auto.example.test", "--ca-file", clear_net.ca, "--json")
+    facts = json.loads(done.stdout)
+    assert facts[0]["host"] == "mail.example.test" and facts[0]["use"] == 587, done.stdout + done.stderr
+    assert facts[0]["source"] == "the settings that auto.example.test publishes"

@@ -459,9 +459,102 @@ static void facts_and_words_are_there_for_all(void **state)
 }
 
 #define TESTED(name) cmocka_unit_test_setup_teardown(name, prepare, clean_up)
+/* 443 behind the others. */
+static void with_last_resort(void)
+{
+    g.options.ports[3] = (struct race_port){RACE_LAST_PORT, CLIENT_TLS_IMPLICIT};
+    g.options.port_count = 4;
+    g.options.last_resort = RACE_LAST_PORT;
+}
+
+static void the_last_resort_wins_where_all_others_are_shut(void **state)
+{
+    static const enum behaviour shut[] = {SILENT, REFUSES, IS_WEB, BAD_CERTIFICATE};
+    for (size_t i = 0; i < ARRAY_LENGTH(shut); i++) {
+        prepare(state);
+        with_last_resort();
+        for (size_t k = 0; k < 3; k++)
+            g.peers[k].behaviour = shut[i];
+        g.peers[3].behaviour = TLS_FIRST;
+        assert_true(run() < 3 * RACE_STAGGER_MS + RACE_OTHER_WAY_MS);
+        assert_int_equal(winner(), RACE_LAST_PORT);
+        assert_true(explains("port 443 was chosen: 587: "));
+        clean_up(state);
+    }
+    prepare(state);
+}
+
+static void the_last_resort_waits_while_another_port_speaks(void **state)
+{
+    with_last_resort();
+    g.peers[0].behaviour = SILENT;
+    g.peers[1].behaviour = REFUSES;
+    g.peers[2].delay_ms = 200; /* it takes its time: TLS, greeting, EHLO */
+    g.peers[3].behaviour = TLS_FIRST;
+    assert_true(run() > 2 * RACE_STAGGER_MS);
+    assert_int_equal(winner(), 465);
+    assert_int_equal(verdict(RACE_LAST_PORT), PORT_UNTRIED);
+    clean_up(state);
+    prepare(state);
+    with_last_resort();
+    for (size_t i = 0; i < 3; i++)
+        g.peers[i].behaviour = MUTE; /* something on the way takes the connection, and that is all */
+    g.peers[3].behaviour = TLS_FIRST;
+    assert_true(run() < 3 * RACE_STAGGER_MS + RACE_OTHER_WAY_MS + RACE_GRACE_MS);
+    assert_int_equal(winner(), RACE_LAST_PORT);
+}
+
+static void the_last_resort_comes_behind_all_addresses_and_costs_little(void **state)
+{
+    with_last_resort();
+    g.options.address_count = 2;
+    g.options.addresses[1] = (struct route_address){{192, 0, 2, 2}, false};
+    race_start(&g.race, &g.options, g.now_ms);
+    for (size_t i = 0; i < g.race.planned; i++)
+        assert_int_equal(g.race.attempts[i].port->port == RACE_LAST_PORT, i >= 6);
+    clean_up(state);
+    prepare(state);
+    with_last_resort();
+    g.options.examine = true;
+    g.peers[3].behaviour = SILENT;
+    uint64_t took_ms = run();
+    assert_true(took_ms <= RACE_LAST_CONNECT_MS + 100); /* the others have long been seen */
+    assert_int_equal(verdict(RACE_LAST_PORT), PORT_FILTERED);
+}
+
+static void what_won_as_the_last_resort_goes_first_the_next_time(void **state)
+{
+    with_last_resort();
+    struct race_port first = g.options.ports[0];
+    g.options.ports[0] = g.options.ports[3];
+    g.options.ports[3] = first;
+    g.peers[0].behaviour = TLS_FIRST;
+    assert_true(run() < 100);
+    assert_int_equal(winner(), RACE_LAST_PORT);
+}
+
+static void a_web_server_is_no_last_resort(void **state)
+{
+    with_last_resort();
+    for (size_t i = 0; i < 3; i++)
+        g.peers[i].behaviour = REFUSES;
+    g.peers[3].behaviour = SILENT;
+    race_start(&g.race, &g.options, g.now_ms);
+    pull();
+    race_connected(&g.race, 3, g.now_ms);
+    race_lost(&g.race, 3, LOSS_NOT_SMTP, BYTES("a web server"), g.now_ms); /* it did not agree to smtp */
+    pull();
+    assert_int_equal(g.won, -1);
+    assert_int_equal(verdict(RACE_LAST_PORT), PORT_NOT_SMTP);
+    assert_int_equal(g.race.attempt_count, 4); /* and nobody tries STARTTLS there */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        TESTED(the_last_resort_wins_where_all_others_are_shut), TESTED(the_last_resort_waits_while_another_port_speaks),
+        TESTED(the_last_resort_comes_behind_all_addresses_and_costs_little), TESTED(what_won_as_the_last_resort_goes_first_the_next_time),
+        TESTED(a_web_server_is_no_last_resort),
         TESTED(the_first_choice_wins_when_it_works), TESTED(a_blocked_port_costs_a_quarter_of_a_second), TESTED(a_refusal_costs_nothing), TESTED(a_better_port_that_is_nearly_there_gets_a_grace),
         TESTED(the_grace_is_short), TESTED(nobody_signs_in_before_there_is_a_winner), TESTED(every_mechanism_that_we_have_makes_a_port_usable),
         TESTED(each_trouble_has_its_verdict), TESTED(the_whole_ends_at_its_deadline), TESTED(ipv4_wins_where_ipv6_is_silent),

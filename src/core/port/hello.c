@@ -81,10 +81,10 @@ static bool offers(struct reader *r, size_t size, struct bytes protocol)
 {
     bool found = false;
     size_t list = size < 2 ? 0 : take_number(r, 2);
-    r->wrong = r->wrong || size < 2 || list + 2 != size;
+    r->wrong = r->wrong || size < 2 || (goes_on(r) && list + 2 != size);
     while (list > 0 && goes_on(r)) {
         size_t length = take_number(r, 1);
-        r->wrong = r->wrong || length == 0 || length + 1 > list;
+        r->wrong = r->wrong || (goes_on(r) && (length == 0 || length + 1 > list));
         if (!goes_on(r))
             break;
         found = take_name(r, length, protocol) || found;

@@ -361,13 +361,20 @@ static uint64_t limit_of(const struct race *race, const struct race_attempt *a)
     return a->step_ms + (a->stage == ATTEMPT_CONNECTING ? connect_ms : RACE_STEP_MS);
 }
 
-/* The last resort waits while another port that answered may still win. */
-static bool next_waits(const struct race *race)
+/* The last resort waits while another port that answered may still win: until then, or until
+ * something happens (UINT64_MAX). 0: it is not the last resort's turn, or nobody has answered. */
+static uint64_t held_until_ms(const struct race *race)
 {
-    bool near = false;
-    for (size_t i = 0; i < race->attempt_count; i++)
-        near = near || (race->attempts[i].connected && is_under_way(&race->attempts[i]));
-    return near && !race->options.examine && race->next < race->planned && comes_last(race, race->attempts[race->next].port);
+    uint64_t until_ms = 0;
+    if (race->options.examine || race->next == race->planned || !comes_last(race, race->attempts[race->next].port))
+        return 0;
+    for (size_t i = 0; i < race->attempt_count; i++) {
+        const struct race_attempt *a = &race->attempts[i];
+        bool may_win = a->connected && is_under_way(a) && (a->heard || !a->other_way);
+        uint64_t this_ms = !may_win ? 0 : a->heard ? UINT64_MAX : a->step_ms + RACE_OTHER_WAY_MS;
+        until_ms = this_ms > until_ms ? this_ms : until_ms;
+    }
+    return until_ms;
 }
 
 static void start_next(struct race *race, uint64_t now_ms)
@@ -392,7 +399,7 @@ void race_time(struct race *race, uint64_t now_ms)
             try_other_way(race, a, now_ms);
     }
     decide(race, now_ms); /* what is ready needs no further attempt */
-    while (!race->won && !late && race->grace_ms == 0 && race->next < race->planned && now_ms >= race->next_start_ms && !next_waits(race))
+    while (!race->won && !late && race->grace_ms == 0 && race->next < race->planned && now_ms >= race->next_start_ms && now_ms >= held_until_ms(race))
         start_next(race, now_ms);
     if (late)
         race->next = race->planned;
@@ -404,8 +411,9 @@ uint64_t race_next_ms(const struct race *race, uint64_t now_ms)
     uint64_t next_ms = race->started_ms + race->options.deadline_ms;
     if (race->won || race->over)
         return UINT64_MAX;
-    if (race->next < race->planned && race->grace_ms == 0 && race->next_start_ms < next_ms && !next_waits(race))
-        next_ms = race->next_start_ms;
+    uint64_t held_ms = held_until_ms(race), start_ms = held_ms > race->next_start_ms ? held_ms : race->next_start_ms;
+    if (race->next < race->planned && race->grace_ms == 0 && start_ms < next_ms)
+        next_ms = start_ms;
     if (race->grace_ms != 0 && race->grace_ms < next_ms)
         next_ms = race->grace_ms;
     for (size_t i = 0; i < race->attempt_count; i++) {

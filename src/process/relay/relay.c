@@ -136,6 +136,8 @@ static void relay_message(struct child *child, struct channel *from, enum ipc_ki
 {
     struct relay *relay = child->service_data;
     const struct ipc_deliver *deliver = &message->deliver;
+    if (kind == IPC_EXAMINE && !relay->draining)
+        examination_start(relay, from);
     if (kind != IPC_DELIVER || deliver->envelope.recipient_count == 0) {
         if (attached >= 0)
             close(attached);
@@ -155,6 +157,8 @@ static void relay_message(struct child *child, struct channel *from, enum ipc_ki
 static void relay_peer_lost(struct child *child, struct channel *peer)
 {
     struct relay *relay = child->service_data;
+    if (relay->examiner == peer)
+        relay->examiner = NULL;
     for (struct carrier *carrier = relay->carriers, *next; carrier != NULL; carrier = next) {
         next = carrier->next;
         if (carrier->from == peer)
@@ -228,6 +232,7 @@ static void relay_drain(struct child *child, bool quick)
     struct relay *relay = child->service_data;
     relay->draining = true;
     smarthost_stop(relay);
+    examination_stop(relay);
     child_deafen(child);
     timer_start(&relay->drained, child->loop, drain_limit_passed, relay);
     timer_set(&relay->drained, RELAY_DRAIN_MS);

@@ -5,7 +5,7 @@
  * destination: it drives core/client/delivery with io's conn, dns and tls,
  * one message after another. smarthost.c finds the smarthost's port where
  * the configuration leaves it to us, while carriers wait for it. policies.c
- * knows the MTA-STS policies of other domains, fetch.c fetches them; secret.c has
+ * knows the MTA-STS policies of other domains, examination.c whether our own ports answer, fetch.c fetches them; secret.c has
  * the supervisor run the command that prints what it is signed in to with.
  */
 #ifndef MAILBOAT_RELAY_H
@@ -46,6 +46,9 @@ struct relay {
     struct direct direct;       /* with via: auto: does outgoing 25 work? */
     struct conn probe;          /* that looks whether it does again */
     struct timer probing, drained, found; /* found: lets go of a race that is decided */
+    struct dialing *examining;  /* of this server's own ports, while it lasts, and for whom; NULL: none */
+    struct channel *examiner;
+    struct timer examined;      /* lets go of it */
     bool draining;
 };
 
@@ -132,6 +135,10 @@ void secret_give(struct carrier *carrier, struct delivery_options *options);
 void secret_refused(struct carrier *carrier);
 void secret_forget(struct carrier *carrier); /* the carrier's own */
 void secret_answered(struct relay *relay, const struct ipc_secret_answer *answer);
+
+/* examination.c: */
+void examination_start(struct relay *relay, struct channel *examiner);
+void examination_stop(struct relay *relay);
 
 /* relay.c: */
 struct delivery_options relay_options(const struct carrier *carrier);

@@ -97,7 +97,7 @@ static void sort(struct guest *guest, bool offers_smtp)
     int one = 1;
     setsockopt(guest->descriptor, SOL_SOCKET, SO_RCVLOWAT, &one, sizeof one);
     int descriptor = let_go(guest);
-    bool submits = web->facts.starttls[0] != 0 || web->facts.implicit[0] != 0;
+    bool submits = web->configured.starttls[0] != 0 || web->configured.implicit[0] != 0;
     if (offers_smtp && submits)
         hand_over(web, descriptor);
     else

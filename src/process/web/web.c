@@ -303,14 +303,14 @@ static void find_facts(struct web *web)
         accounts_each(accounts, LIST_DOMAINS, add_domain, web, &unreadable);
         accounts_close(accounts);
     }
-    web->facts.hostname = bytes_of_text(config->hostname);
-    config_submission_ports(config, web->facts.starttls, web->facts.implicit);
+    web->configured.hostname = bytes_of_text(config->hostname);
+    config_submission_ports(config, web->configured.starttls, web->configured.implicit);
     if (stat(arena_format(&web->arena, "%s/dovecot/dovecot.conf", config->data_dir), &facts) != 0)
         return;
-    web->facts.imap = config->mailboxes.imap;
-    web->facts.imaps = config->mailboxes.imaps;
-    web->facts.pop3 = config->mailboxes.pop3;
-    web->facts.pop3s = config->mailboxes.pop3s;
+    web->configured.imap = config->mailboxes.imap;
+    web->configured.imaps = config->mailboxes.imaps;
+    web->configured.pop3 = config->mailboxes.pop3;
+    web->configured.pop3s = config->mailboxes.pop3s;
 }
 
 static bool web_open(struct child *child, struct error *error)
@@ -320,6 +320,7 @@ static bool web_open(struct child *child, struct error *error)
     *web = (struct web){.child = child};
     child->service_data = web;
     find_facts(web);
+    web->facts = web->configured;
     if (!listen_on(config->web.address, config->web.port, &web->clear.listener, error) || !listen_on(config->web.address, config->web.tls_port, &web->secured.listener, error))
         return false;
     tls_signer_open(&web->signer, config->tls.certificate, config->tls.key); /* without it profiles are not signed */
@@ -332,6 +333,7 @@ static bool web_start(struct child *child, struct error *error)
     struct web *web = child->service_data;
     if (!start_door(web, &web->clear, false, error) || !start_door(web, &web->secured, true, error))
         return false;
+    timer_start(&web->examine, child->loop, examined_ask, web);
     reception_start(web);
     return true;
 }
@@ -339,7 +341,15 @@ static bool web_start(struct child *child, struct error *error)
 static void web_message(struct child *child, struct channel *from, enum ipc_kind kind, union ipc_message *message, int attached)
 {
     if (attached >= 0)
-        close(attached); /* nobody has anything to say to it */
+        close(attached); /* nobody has anything to give to it */
+    if (kind == IPC_EXAMINED)
+        examined_answered(child->service_data, message->examined.shut);
+}
+
+static void web_peer(struct child *child, struct channel *peer)
+{
+    if (peer->peer == PROCESS_RELAY)
+        examined_ask(child->service_data);
 }
 
 static void web_drain(struct child *child, bool quick)
@@ -347,4 +357,4 @@ static void web_drain(struct child *child, bool quick)
     child_exit(child, EX_OK); /* an answer that is cut is asked for again */
 }
 
-const struct child_service web_service = {.role = PROCESS_WEB, .open = web_open, .start = web_start, .on_message = web_message, .on_drain = web_drain};
+const struct child_service web_service = {.role = PROCESS_WEB, .open = web_open, .start = web_start, .on_message = web_message, .on_peer = web_peer, .on_drain = web_drain};

@@ -4,6 +4,7 @@
  * documents there are and who gets which. reception.c looks at those who come
  * to the port with TLS before anybody speaks to them: who offers "smtp" in
  * the ClientHello is handed to an smtpd, all others to the web service.
+ * examined.c leaves ports out that do not answer.
  */
 #ifndef MAILBOAT_WEB_H
 #define MAILBOAT_WEB_H
@@ -22,6 +23,7 @@ enum web_limit {
     WEB_REQUEST_ROOM = 16 * 1024,  /* octets of memory of a connection: its header must fit */
     WEB_DOMAINS_MAX = 10000,
     WEB_ACCEPTS_A_TURN_MAX = 16,
+    WEB_EXAMINE_MS = 5 * 60 * 1000, /* between two looks at our own ports */
     WEB_PAUSE_MS = 200,            /* after the descriptors ran out; before a ClientHello that did not grow is looked at again */
 };
 
@@ -53,13 +55,18 @@ struct web {
     struct arena arena;
     struct bytes *domains; /* hosted */
     size_t domain_count;
-    struct published facts; /* without domain and address */
+    struct published configured, facts; /* without domain and address; facts: less what does not answer */
+    struct timer examine;
     struct buffer certificate, key;
     struct tls_signer signer;
 };
 
 /* ---- reception.c ---- */
 void reception_start(struct web *web);
+/* ---- examined.c ---- */
+void examined_ask(void *web); /* and again after a while */
+/* `shut`: "2525,465" */
+void examined_answered(struct web *web, struct bytes shut);
 /* ---- web.c ---- */
 /* Somebody for the web service; takes the descriptor over. */
 void web_serve(struct door *door, int descriptor, const struct sockaddr_storage *from, socklen_t length);
