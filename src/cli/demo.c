@@ -169,11 +169,11 @@ static bool answers(uint16_t port)
 }
 
 /* The log says when it is ready; asking the ports before would find another's server there. */
-static bool log_says(const struct demo *demo, const char *words)
+static bool log_says(const char *path, const char *words)
 {
     char line[4096];
     bool found = false;
-    FILE *log = fopen(demo->log, "re");
+    FILE *log = fopen(path, "re");
     while (log != NULL && !found && fgets(line, sizeof line, log) != NULL)
         found = strstr(line, words) != NULL;
     if (log != NULL)
@@ -195,7 +195,7 @@ static bool start_server(struct demo *demo, int *exit_code, struct error *error)
             *exit_code = WIFEXITED(status) && WEXITSTATUS(status) != 0 ? WEXITSTATUS(status) : EX_SOFTWARE;
             return false; /* it has said why */
         }
-        if (log_says(demo, " supervisor ready ") && answers(ports[1].here))
+        if (log_says(demo->log, " supervisor ready ") && answers(ports[1].here))
             return true;
         wait_a_moment();
     }
@@ -224,7 +224,30 @@ static _Noreturn void be_dovecot(const struct demo *demo, const struct dovecot *
     _exit(127);
 }
 
-/* Mail can be read without it, so that it fails is told and no more. */
+/* It tells in its own log that it has its ports; where it cannot have them it ends, and tells in ours. */
+static bool run_dovecot(struct demo *demo, const struct dovecot *dovecot, struct error *error)
+{
+    char log[sizeof dovecot->folder + 8];
+    snprintf(log, sizeof log, "%s/log", dovecot->folder);
+    demo->dovecot = fork();
+    if (demo->dovecot == 0)
+        be_dovecot(demo, dovecot);
+    if (demo->dovecot < 0)
+        return error_set_errno(error, EX_OSERR, "cannot start it");
+    setpgid(demo->dovecot, demo->dovecot);
+    for (int waited = 0; waited < READY_LIMIT_MS && told_to_stop == 0; waited += LOOK_MS) {
+        if (log_says(log, " starting up "))
+            return true;
+        if (waitpid(demo->dovecot, NULL, WNOHANG) == demo->dovecot) {
+            demo->dovecot = 0;
+            return error_set(error, EX_UNAVAILABLE, "it says why in %s", demo->log);
+        }
+        wait_a_moment();
+    }
+    return true;
+}
+
+/* Mail can be sent without it, so that it fails is told and no more. */
 static void start_dovecot(struct demo *demo)
 {
     struct dovecot dovecot;
@@ -233,11 +256,8 @@ static void start_dovecot(struct demo *demo)
     int exit_code = EX_OK;
     if (dovecot_program() == NULL || !options_config(&demo_command, demo->config, &config, &exit_code))
         return;
-    if (dovecot_find(&dovecot, &config, &error) && dovecot_write(&dovecot, &config, &error) && (demo->dovecot = fork()) == 0)
-        be_dovecot(demo, &dovecot);
-    if (error.text[0] != '\0')
+    if (!dovecot_find(&dovecot, &config, &error) || !dovecot_write(&dovecot, &config, &error) || !run_dovecot(demo, &dovecot, &error))
         fprintf(demo->out, "Dovecot is not started: %s\n", error.text);
-    setpgid(demo->dovecot, demo->dovecot);
     config_free(&config);
 }
 
@@ -280,7 +300,7 @@ static void print_ports(const struct demo *demo)
     if (demo->dovecot > 0)
         fprintf(demo->out, "  %u for port 993   IMAP, to read mail (POP3: %u); by Dovecot\n", (unsigned)mailbox_ports[1].here, (unsigned)mailbox_ports[3].here);
     else
-        fprintf(demo->out, "  (no IMAP and POP3: Dovecot is not installed)\n");
+        fprintf(demo->out, "  (no IMAP and POP3: Dovecot %s)\n", dovecot_program() == NULL ? "is not installed" : "does not run");
     fprintf(demo->out, "  %u  for port 443   the settings that mail programs fetch: http://127.0.0.1:%u/?emailaddress=%s\n", (unsigned)WEB_PORT, (unsigned)WEB_PORT, user);
     fprintf(demo->out, "\n  user      %s\n  password  %s\n  CA        %s\n  mailbox   %s\n  log       %s\n\n", user, buffer_text(&demo->password), demo->ca, demo->maildir, demo->log);
     fflush(demo->out);

@@ -43,7 +43,7 @@ class Mailboxes:
     def start(self):
         folder = self.server.data / "dovecot"
         folder.mkdir(exist_ok=True)
-        (folder / "local.conf").write_text("auth_failure_delay = 0\nservice anvil {\n  unix_listener anvil-auth-penalty {\n    mode = 0\n  }\n}\n" + self.local)
+        (folder / "local.conf").write_text("auth_failure_delay = 0\ndefault_vsz_limit = 0\nservice anvil {\n  unix_listener anvil-auth-penalty {\n    mode = 0\n  }\n}\n" + self.local)
         told = json.loads(self.server.cli("mailboxes", "setup", "--json").stdout)
         assert told["ports"] == self.ports and told["installed"] and not told["started"]
         self.process = subprocess.Popen(["/usr/sbin/dovecot", "-F", "-c", told["config"]], start_new_session=True)
