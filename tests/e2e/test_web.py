@@ -9,21 +9,46 @@ import smtplib
 import socket
 import ssl
 import subprocess
+import threading
 import time
+import urllib.parse
 import xml.etree.ElementTree as ElementTree
 
 import pytest
 
-from mailboat import PATIENCE, Mailboat, free_port, make_certificate, until
+from mailboat import PATIENCE, PROGRAM, Mailboat, free_port, make_certificate, until
 from networks import networks
 
 ADA = "ada@example.org"
 
 
+class Drip(threading.Thread):
+    """A client that sends its header an octet a second; runs beside the other tests, as it takes its time."""
+
+    def __init__(self, web, secured):
+        super().__init__(daemon=True)
+        self.web, self.secured, self.took = web, secured, None
+        self.start()
+
+    def run(self):
+        started = time.monotonic()
+        with socket.create_connection(("127.0.0.1", self.web.tls_port if self.secured else self.web.port), PATIENCE) as plain:
+            drip = self.web.context.wrap_socket(plain, server_hostname="localhost") if self.secured else plain
+            with contextlib.suppress(OSError):
+                drip.sendall(b"GET / HTTP/1.1\r\nHost: example.org\r\nX: ")
+                drip.settimeout(1)
+                while True:
+                    drip.sendall(b"y")
+                    with contextlib.suppress(TimeoutError):
+                        if drip.recv(1) == b"":
+                            break
+        self.took = time.monotonic() - started
+
+
 class Web:
-    def __init__(self, mailboat, certificates, extra=""):
+    def __init__(self, mailboat, certificates, extra="", **options):
         self.port, self.tls_port = free_port(), free_port()
-        self.server = mailboat(extra=f"web: {{address: 127.0.0.1, port: {self.port}, tls_port: {self.tls_port}}}\n{extra}")
+        self.server = mailboat(extra=f"web: {{address: 127.0.0.1, port: {self.port}, tls_port: {self.tls_port}}}\n{extra}", **options)
         self.server.add_user(ADA, "secret-of-ada")
         self.context = ssl.create_default_context(cafile=self.server.ca)
 
@@ -42,7 +67,9 @@ def web(tmp_path_factory, certificates):
     def mailboat(**options):
         made.append(Mailboat(tmp_path_factory.mktemp("web"), certificates, **options).start())
         return made[-1]
-    yield Web(mailboat, certificates)
+    web = Web(mailboat, certificates, domains=("example.org", "bücher.example"))
+    web.drips = [Drip(web, secured) for secured in (False, True)]
+    yield web
     for server in made:
         server.stop()
 
@@ -159,14 +186,10 @@ def ended(connection):
         return b""
 
 
-def test_a_dead_web_touches_no_mail(web):
-    pid, = web.server.processes()["web"]
-    subprocess.run(["kill", "-9", str(pid)], check=True)
-    web.server.wait_log("child_died", "role=web")
-    web.server.cli("send", "--from", ADA, "--to", ADA, "--subject", "still", "--body", "here")
-    assert len(web.server.arrivals(ADA, "still")) == 1
-    until(lambda: answers(web))
-    assert answers(web)
+def test_a_domain_in_another_script_is_told_as_dns_has_it(web):
+    for domain in ("bücher.example", "xn--bcher-kva.example", "BÜCHER.example"):
+        status, body, _ = web.ask(f"/mail/config-v1.1.xml?emailaddress=ada@{urllib.parse.quote(domain)}", Host="localhost")
+        assert status == 200 and ElementTree.fromstring(body).findtext("emailProvider/domain") == "xn--bcher-kva.example"
 
 
 # ---- submission on the web's port with TLS ----
@@ -331,6 +354,23 @@ def test_send_leaves_by_443_when_all_else_is_shut(clear_net):
     assert "port 465 was chosen" in send_out(net).stderr
 
 
+def test_a_smarthost_is_reached_by_443(clear_net, tmp_path, certificates):
+    """A relay on the client's host, where only the web's ports lead out."""
+    net = clear_net
+    relay = net.mailboat(tmp_path / "relay", certificates,
+                         relay=f"relay:\n  via: smarthost\n  ca_file: {net.ca}\n  smarthost: {{host: mail.example.test, user: ada@auto.example.test, password_file: {net.password}}}\n")
+    relay.domains, relay.wrapper = ("here.test",), ["ip", "netns", "exec", net.client]
+    net.drop(25, 587, 2525, 465)
+    relay.start()
+    try:
+        net.run(PROGRAM, "send", "--config", relay.config, "--from", "ada@auto.example.test", "--to", "ada@auto.example.test", "--subject", "by the relay", "--body", "hello", check=True)
+        relay.wait_log("port_chosen", "port=443")
+        relay.wait_log("delivered", "to=ada@auto.example.test", "peer=mail.example.test[192.0.2.2]:443")
+        assert len(net.server_of_mail.arrivals("ada@auto.example.test", "by the relay")) == 1
+    finally:
+        relay.stop()
+
+
 def test_ports_shows_443_where_it_takes_mail(clear_net):
     net = clear_net
     net.drop(25, 587, 2525, 465)
@@ -369,3 +409,21 @@ def test_ports_reads_it_back(clear_net):
     facts = json.loads(done.stdout)
     assert facts[0]["host"] == "mail.example.test" and facts[0]["use"] == 587, done.stdout + done.stderr
     assert facts[0]["source"] == "the settings that auto.example.test publishes"
+
+
+# ---- at last ----
+
+def test_who_drips_is_hung_up_on(web):
+    for drip in web.drips:
+        drip.join(3 * PATIENCE)
+        assert drip.took is not None and drip.took >= 10  # longer than silence is borne, and not for ever
+
+
+def test_a_dead_web_touches_no_mail(web):
+    pid, = web.server.processes()["web"]
+    subprocess.run(["kill", "-9", str(pid)], check=True)
+    web.server.wait_log("child_died", "role=web")
+    web.server.cli("send", "--from", ADA, "--to", ADA, "--subject", "still", "--body", "here")
+    assert len(web.server.arrivals(ADA, "still")) == 1
+    until(lambda: answers(web))
+    assert answers(web)

@@ -31,17 +31,22 @@ static struct web here; /* one a process */
 
 /* ---- who asks for what ---- */
 
-static bool is_hosted(const struct web *web, struct bytes domain)
+/* In whatever script it is written; *domain becomes its name as DNS has it. */
+static bool is_hosted(struct web *web, struct bytes *domain)
 {
+    buffer_clear(&web->name);
+    if (!accounts_domain(&web->name, *domain))
+        return false;
+    *domain = buffer_bytes(&web->name);
     for (size_t i = 0; i < web->domain_count; i++)
-        if (bytes_equal_nocase(web->domains[i], domain))
+        if (bytes_equal(web->domains[i], *domain))
             return true;
     return false;
 }
 
 /* Facts for an address, or for a host's name without the word before it;
  * false where its domain is not hosted here. */
-static bool facts_for(const struct web *web, struct bytes address, struct bytes host, struct published *facts)
+static bool facts_for(struct web *web, struct bytes address, struct bytes host, struct published *facts)
 {
     static const char *const words[] = {"autoconfig.", "autodiscover.", "mail.", ""};
     *facts = web->facts;
@@ -49,12 +54,12 @@ static bool facts_for(const struct web *web, struct bytes address, struct bytes 
         size_t at = bytes_find_last(address, '@');
         facts->address = address;
         facts->domain = at == SIZE_MAX ? address : bytes_from(address, at + 1);
-        return address.length <= PUBLISHED_ADDRESS_MAX && at != 0 && is_hosted(web, facts->domain);
+        return address.length <= PUBLISHED_ADDRESS_MAX && at != 0 && is_hosted(web, &facts->domain);
     }
     host = bytes_first(host, bytes_find(host, ':'));
     for (size_t i = 0; i < ARRAY_LENGTH(words); i++) {
         facts->domain = bytes_starts_nocase(host, words[i]) ? bytes_from(host, strlen(words[i])) : bytes_none();
-        if (facts->domain.length > 0 && is_hosted(web, facts->domain))
+        if (facts->domain.length > 0 && is_hosted(web, &facts->domain))
             return true;
     }
     return false;
@@ -128,7 +133,7 @@ static void write_form(const struct web *web, enum form form, const struct publi
     buffer_free(&profile);
 }
 
-static enum MHD_Result give(const struct web *web, struct MHD_Connection *connection, size_t page, const char *path, const struct request *request)
+static enum MHD_Result give(struct web *web, struct MHD_Connection *connection, size_t page, const char *path, const struct request *request)
 {
     char room[PUBLISHED_ADDRESS_MAX + 1];
     enum form form = pages[page].form;
@@ -229,10 +234,12 @@ static bool start_door(struct web *web, struct door *door, bool in_tls, struct e
     struct MHD_OptionItem clear[] = {{MHD_OPTION_LISTEN_SOCKET, door->listener, NULL}, {MHD_OPTION_END, 0, NULL}};
     unsigned flags = MHD_USE_EPOLL | (in_tls ? MHD_USE_TLS | MHD_USE_NO_LISTEN_SOCKET : 0); /* in TLS others come first: see reception.c */
     door->web = web;
+    stays_start(&door->stays, web->child->loop);
     door->daemon = MHD_start_daemon(flags, 0, NULL, NULL, on_request, door,
                                     MHD_OPTION_CONNECTION_LIMIT, (unsigned)WEB_CONNECTIONS_MAX,
                                     MHD_OPTION_PER_IP_CONNECTION_LIMIT, (unsigned)WEB_CONNECTIONS_PER_CLIENT_MAX, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)WEB_PATIENCE_S,
-                                    MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)WEB_REQUEST_ROOM, MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL, MHD_OPTION_ARRAY,
+                                    MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)WEB_REQUEST_ROOM, MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL, MHD_OPTION_NOTIFY_CONNECTION, stays_changed, &door->stays,
+                                    MHD_OPTION_ARRAY,
                                     in_tls ? tls : clear, MHD_OPTION_END);
     if (door->daemon == NULL)
         return error_set(error, EX_UNAVAILABLE, "the web service cannot start%s", in_tls ? "; is the certificate in tls.certificate fit for it?" : "");
@@ -286,8 +293,9 @@ static bool read_whole(const char *path, struct buffer *out, struct error *error
 static void add_domain(void *owner, const char *const *columns, size_t count)
 {
     struct web *web = owner;
-    if (web->domain_count < WEB_DOMAINS_MAX)
-        web->domains[web->domain_count++] = arena_copy(&web->arena, bytes_of_text(columns[0]));
+    buffer_clear(&web->name);
+    if (web->domain_count < WEB_DOMAINS_MAX && accounts_domain(&web->name, bytes_of_text(columns[0])))
+        web->domains[web->domain_count++] = arena_copy(&web->arena, buffer_bytes(&web->name));
 }
 
 static void find_facts(struct web *web)
@@ -303,7 +311,8 @@ static void find_facts(struct web *web)
         accounts_each(accounts, LIST_DOMAINS, add_domain, web, &unreadable);
         accounts_close(accounts);
     }
-    web->configured.hostname = bytes_of_text(config->hostname);
+    buffer_clear(&web->name);
+    web->configured.hostname = accounts_domain(&web->name, bytes_of_text(config->hostname)) ? arena_copy(&web->arena, buffer_bytes(&web->name)) : bytes_of_text(config->hostname);
     config_submission_ports(config, web->configured.starttls, web->configured.implicit);
     if (stat(arena_format(&web->arena, "%s/dovecot/dovecot.conf", config->data_dir), &facts) != 0)
         return;

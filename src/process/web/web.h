@@ -4,7 +4,8 @@
  * documents there are and who gets which. reception.c looks at those who come
  * to the port with TLS before anybody speaks to them: who offers "smtp" in
  * the ClientHello is handed to an smtpd, all others to the web service.
- * examined.c leaves ports out that do not answer.
+ * examined.c leaves ports out that do not answer; stays.c ends what lasts too
+ * long.
  */
 #ifndef MAILBOAT_WEB_H
 #define MAILBOAT_WEB_H
@@ -19,6 +20,7 @@
 enum web_limit {
     WEB_CONNECTIONS_MAX = 500,
     WEB_CONNECTIONS_PER_CLIENT_MAX = 20,
+    WEB_STAY_MS = 20 * 1000,       /* for all that a connection does */
     WEB_PATIENCE_S = 10,           /* for a request, and between two; for a ClientHello */
     WEB_REQUEST_ROOM = 16 * 1024,  /* octets of memory of a connection: its header must fit */
     WEB_DOMAINS_MAX = 10000,
@@ -29,6 +31,13 @@ enum web_limit {
 
 struct web;
 struct guest;
+struct stay;
+
+/* Connections of the web service, the oldest first. */
+struct stays {
+    struct stay *oldest, *newest;
+    struct timer timer;
+};
 
 /* One way in: in clear, or in TLS. */
 struct door {
@@ -37,6 +46,7 @@ struct door {
     struct MHD_Daemon *daemon;
     struct watch watch;
     struct timer timer;
+    struct stays stays;
 };
 
 /* Those who came to the port with TLS and have not shown yet what they want. */
@@ -53,16 +63,21 @@ struct web {
     struct door clear, secured;
     struct reception reception;
     struct arena arena;
-    struct bytes *domains; /* hosted */
+    struct bytes *domains; /* hosted, as A-labels in lower case */
     size_t domain_count;
     struct published configured, facts; /* without domain and address; facts: less what does not answer */
     struct timer examine;
     struct buffer certificate, key;
     struct tls_signer signer;
+    struct buffer name; /* of the domain that is asked for, as A-labels */
 };
 
 /* ---- reception.c ---- */
 void reception_start(struct web *web);
+/* ---- stays.c ---- */
+void stays_start(struct stays *stays, struct loop *loop);
+/* As MHD_NotifyConnectionCallback has it. */
+void stays_changed(void *stays, struct MHD_Connection *connection, void **context, enum MHD_ConnectionNotificationCode what);
 /* ---- examined.c ---- */
 void examined_ask(void *web); /* and again after a while */
 /* `shut`: "2525,465" */
