@@ -119,17 +119,9 @@ def test_outlooks_json_leads_there(web):
     assert web.ask("/autodiscover/autodiscover.json/v1.0/eve@elsewhere.net")[0] == 404
 
 
-def test_apples_profile_is_signed_and_names_the_ports(web, tmp_path):
-    status, body, headers = web.ask(f"/mail/apple.mobileconfig?emailaddress={ADA}")
-    assert status == 200 and headers["Content-Type"] == "application/x-apple-aspen-config"
-    (tmp_path / "signed").write_bytes(body)
-    plain = subprocess.run(["openssl", "cms", "-verify", "-inform", "DER", "-in", tmp_path / "signed", "-CAfile", web.server.ca, "-purpose", "any"],
-                           capture_output=True, check=True).stdout
-    profile = plistlib.loads(plain)
-    account, = profile["PayloadContent"]
-    assert account["PayloadType"] == "com.apple.mail.managed" and account["EmailAddress"] == ADA
-    assert account["OutgoingMailServerHostName"] == "mx.example.org" and account["OutgoingMailServerPortNumber"] == web.server.ports[587]
-    assert account["OutgoingMailServerUseSSL"] is True and profile["PayloadType"] == "Configuration" and profile["PayloadUUID"] != account["PayloadUUID"]
+def test_apple_takes_no_profile_without_a_server_to_read_from(web):
+    status, body, _ = web.ask(f"/mail/apple.mobileconfig?emailaddress={ADA}")
+    assert status == 404 and b"read mail" in body
 
 
 def test_a_page_for_people(web):
@@ -147,7 +139,7 @@ def test_nobody_learns_which_addresses_there_are(web):
 @pytest.mark.parametrize("path, host, code", [
     ("/mail/config-v1.1.xml?emailaddress=eve@elsewhere.net", "autoconfig.example.org", 404), ("/mail/config-v1.1.xml", "elsewhere.net", 404),
     ("/mail/config-v1.1.xml", "autoconfig.example.org@evil", 404), ("/mail/config-v1.1.xml", "", 404), ("/", "example.org\"><script>", 404),
-    ("/mail/apple.mobileconfig", "autoconfig.example.org", 404), ("/mail/apple.mobileconfig?emailaddress=%3Cx%3E@example.org", "x", 200),
+    ("/mail/apple.mobileconfig", "autoconfig.example.org", 404),
     ("/../../etc/passwd", "example.org", 404), ("/nothing", "example.org", 404)])
 def test_other_questions(web, path, host, code):
     status, body, _ = web.ask(path, Host=host)
@@ -417,6 +409,27 @@ def test_who_drips_is_hung_up_on(web):
     for drip in web.drips:
         drip.join(3 * PATIENCE)
         assert drip.took is not None and drip.took >= 10  # longer than silence is borne, and not for ever
+
+
+def test_apples_profile_is_signed_and_names_the_ports(web, tmp_path):
+    """With IMAP, which is told of after a reload."""
+    (web.server.data / "dovecot").mkdir()
+    (web.server.data / "dovecot" / "dovecot.conf").write_text("")
+    since = len(web.server.log)
+    web.server.process.send_signal(signal.SIGHUP)
+    web.server.wait_log("reloaded", since=since)
+    assert web.ask("/mail/apple.mobileconfig?emailaddress=%3Cx%3E@example.org")[0] == 200  # as text, not as markup: fuzz_published
+    status, body, headers = web.ask(f"/mail/apple.mobileconfig?emailaddress={ADA}")
+    assert status == 200 and headers["Content-Type"] == "application/x-apple-aspen-config"
+    (tmp_path / "signed").write_bytes(body)
+    plain = subprocess.run(["openssl", "cms", "-verify", "-inform", "DER", "-in", tmp_path / "signed", "-CAfile", web.server.ca, "-purpose", "any"],
+                           capture_output=True, check=True).stdout
+    profile = plistlib.loads(plain)
+    account, = profile["PayloadContent"]
+    assert account["PayloadType"] == "com.apple.mail.managed" and account["EmailAddress"] == ADA
+    assert account["OutgoingMailServerHostName"] == "mx.example.org" and account["OutgoingMailServerPortNumber"] == web.server.ports[587]
+    assert (account["EmailAccountType"], account["IncomingMailServerHostName"], account["IncomingMailServerPortNumber"]) == ("EmailTypeIMAP", "mx.example.org", 993)
+    assert account["OutgoingMailServerUseSSL"] is True and profile["PayloadType"] == "Configuration" and profile["PayloadUUID"] != account["PayloadUUID"]
 
 
 def test_a_dead_web_touches_no_mail(web):

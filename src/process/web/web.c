@@ -133,6 +133,11 @@ static void write_form(const struct web *web, enum form form, const struct publi
     buffer_free(&profile);
 }
 
+static bool is_read_here(const struct published *facts)
+{
+    return facts->imap != 0 || facts->imaps != 0 || facts->pop3 != 0 || facts->pop3s != 0;
+}
+
 static enum MHD_Result give(struct web *web, struct MHD_Connection *connection, size_t page, const char *path, const struct request *request)
 {
     char room[PUBLISHED_ADDRESS_MAX + 1];
@@ -145,6 +150,8 @@ static enum MHD_Result give(struct web *web, struct MHD_Connection *connection, 
     if (form == FORM_POX && address.length == 0 && published_pox_address(buffer_bytes(&request->body), room))
         address = bytes_of_text(room);
     bool needs_address = form == FORM_POX || form == FORM_APPLE;
+    if (form == FORM_APPLE && !is_read_here(&web->facts))
+        return send_word(connection, MHD_HTTP_NOT_FOUND, "Apple's profile needs a server to read mail from, and this one has none yet.\n");
     bool known = (!needs_address || bytes_find(address, '@') != SIZE_MAX) && facts_for(web, address, host_of(connection), &facts);
     if (known)
         write_form(web, form, &facts, &out);
