@@ -796,6 +796,11 @@ void store_sqlite_limit_pages(struct store *store, unsigned pages_max)
     sqlite3_exec(disk_of(store)->db, sql, NULL, NULL, NULL);
 }
 
+void store_sqlite_checkpoint_every(struct store *store, unsigned pages)
+{
+    sqlite3_wal_autocheckpoint(disk_of(store)->db, (int)pages);
+}
+
 bool store_sqlite_plans_are_seeks(struct store *store, struct error *error)
 {
     struct disk *disk = disk_of(store);

@@ -136,6 +136,33 @@ static bool open_database(struct disk *disk, enum store_access access, struct er
     return true;
 }
 
+/*
+ * A writer that ended because a sync failed leaves a log that reads well and
+ * may be on no disk: the kernel holds its pages for written and never writes
+ * them again, and what the next writer syncs behind the gap is lost with them
+ * when the power fails. So the log is written anew, octet for octet, and
+ * synced before anything is built on it.
+ */
+static bool renew_log(struct disk *disk, struct error *error)
+{
+    enum { PIECE = 65536 };
+    static char piece[PIECE];
+    sqlite3_file *log = NULL;
+    sqlite3_int64 size = 0;
+    if (sqlite3_file_control(disk->db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &log) != SQLITE_OK || log == NULL || log->pMethods == NULL)
+        return true; /* there is none yet */
+    int code = log->pMethods->xFileSize(log, &size);
+    for (sqlite3_int64 at = 0; code == SQLITE_OK && at < size; at += PIECE) {
+        int length = size - at < PIECE ? (int)(size - at) : PIECE;
+        code = log->pMethods->xRead(log, piece, length, at);
+        if (code == SQLITE_OK)
+            code = log->pMethods->xWrite(log, piece, length, at);
+    }
+    if (code == SQLITE_OK && size > 0)
+        code = log->pMethods->xSync(log, SQLITE_SYNC_NORMAL);
+    return code == SQLITE_OK || error_set(error, EX_IOERR, "cannot write %s-wal anew: %s", disk->path, sqlite3_errstr(code));
+}
+
 static bool prepare_database(struct disk *disk, enum store_access access, struct error *error)
 {
     int version = 0;
@@ -149,6 +176,8 @@ static bool prepare_database(struct disk *disk, enum store_access access, struct
                        "PRAGMA temp_store = MEMORY; PRAGMA secure_delete = OFF; PRAGMA cache_size = -8192;"
                        "PRAGMA journal_size_limit = 67108864; PRAGMA wal_autocheckpoint = 2000;"))
         return refuse(disk, "prepare", error);
+    if (version != 0 && !renew_log(disk, error))
+        return false;
     if (version != 0 && version < SCHEMA_VERSION && !migrate(disk, version, error))
         return false;
     files_sweep(disk);

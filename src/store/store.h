@@ -306,9 +306,11 @@ struct store *store_sqlite_open(const char *folder, enum store_access access, st
 /* The pid of the process that holds the folder's lock, 0 when nobody does. */
 long store_sqlite_owner(const char *folder);
 
-/* Test hooks: pages that the database may have at most (0: as it is), and
- * whether every query that the process may ask goes through an index. */
+/* Test hooks: pages that the database may have at most (0: as it is), pages
+ * of the log after which they move into the database, and whether every query
+ * that the process may ask goes through an index. */
 void store_sqlite_limit_pages(struct store *store, unsigned pages_max);
+void store_sqlite_checkpoint_every(struct store *store, unsigned pages);
 bool store_sqlite_plans_are_seeks(struct store *store, struct error *error);
 
 /* In memory, for the simulation. */

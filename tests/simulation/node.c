@@ -453,6 +453,12 @@ static void far_message(void *owner, struct server *server, const struct envelop
 static void come_back(void *owner)
 {
     struct node *node = owner;
+    if (!shaky_open(&node->store, &node->damaged)) {
+        world_say(node->world, "the queue cannot be opened");
+        if (!node->damaged)
+            world_after(node->world, 100 + world_random(node->world, 2000), come_back, node);
+        return;
+    }
     queue_start(&node->queue, &node->store.store, &node->options, world_random(node->world, 0), node->world->now_ms);
     node->up = true;
     world_say(node->world, "the queue is back");
@@ -480,7 +486,7 @@ static void queue_dies(struct node *node)
         if (carrier->number != 0 && !carrier->given)
             drop_carrier(carrier);
     }
-    shaky_revive(&node->store);
+    shaky_fall(&node->store);
     world_after(node->world, 100 + world_random(node->world, 2000), come_back, node);
 }
 
@@ -489,7 +495,13 @@ static void plan_crash(void *owner)
     struct node *node = owner;
     if (!node->world->stormy)
         return;
-    node->store.operations_left = 1 + world_random(node->world, 60);
+    struct drive *drive = node->store.ground == NULL ? NULL : &node->store.ground->drive;
+    if (drive != NULL && world_random(node->world, 3) == 0)
+        drive->operations_left = 1 + world_random(node->world, 200);
+    else if (drive != NULL && world_random(node->world, 3) == 0)
+        drive->syncs_left = 1 + world_random(node->world, 20);
+    else
+        node->store.operations_left = 1 + world_random(node->world, 60);
     node->store.after = world_random(node->world, 2) == 0;
     alarm_set(&node->crash, world_random(node->world, node->calm_ms));
 }
@@ -581,13 +593,13 @@ static struct host make_host(struct node *node, const char *name, enum server_ro
     return host;
 }
 
-void node_start(struct node *node, struct world *world, struct letters *letters)
+void node_start(struct node *node, struct world *world, struct letters *letters, struct shaky_ground *ground)
 {
     static const char *const names[] = {"mx1.there.test", "mx2.there.test", "far.test"};
     *node = (struct node){.world = world, .letters = letters};
-    shaky_start(&node->store);
+    shaky_start(&node->store, ground);
     if (world_random(world, 4) == 0)
-        store_memory_limit(node->store.inner, 3000 + world_random(world, 5000));
+        shaky_limit(&node->store, 3000 + world_random(world, 5000));
     node->options = (struct queue_options){.hostname = BYTES("mx.here.test"), .retry = {.first_ms = 30 * 1000, .max_ms = 10 * 60 * 1000, .factor = 2}, .expire_ms = UINT64_C(5) * 24 * 3600 * 1000};
     node->host = make_host(node, "mx.here.test", ROLE_LOCAL);
     node->host.on_recipient = on_recipient;
@@ -607,8 +619,10 @@ void node_start(struct node *node, struct world *world, struct letters *letters)
 
 void node_calm(struct node *node)
 {
-    store_memory_limit(node->store.inner, 0);
+    shaky_limit(&node->store, 0);
     node->store.operations_left = 0;
+    if (node->store.ground != NULL)
+        node->store.ground->drive.operations_left = node->store.ground->drive.syncs_left = 0;
 }
 
 bool node_is_empty(struct node *node)

@@ -22,7 +22,7 @@ struct node {
     struct shaky store;
     struct queue queue;
     struct queue_options options;
-    bool up;
+    bool up, damaged;
     struct queue_id_maker ids;
     struct host host;      /* takes submissions */
     struct alarm turn;
@@ -41,7 +41,8 @@ struct node {
     enum far_policy { FAR_MAY, FAR_ENCRYPT, FAR_DANE, FAR_STS, FAR_POLICIES } policies[2]; /* of there.test, far.test */
 };
 
-void node_start(struct node *node, struct world *world, struct letters *letters);
+/* `ground`: where its queue lies; NULL: in memory. */
+void node_start(struct node *node, struct world *world, struct letters *letters, struct shaky_ground *ground);
 void node_free(struct node *node);
 /* A client's end of a link to it; NULL while nobody listens. */
 struct end *node_connect(void *node);

@@ -1,6 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "shaky.h"
 
+#include <stdio.h>
+#include <sysexits.h>
+
+enum { LOG_PAGES = 60 }; /* small, so that what is in the log often moves into the database */
+
 static struct shaky *of(const struct store *store)
 {
     return (struct shaky *)(uintptr_t)store;
@@ -273,19 +278,56 @@ static const struct store_operations operations = {
     .ids = shaky_ids, .walk = shaky_walk, .note = shaky_note,
 };
 
-void shaky_start(struct shaky *shaky)
+void shaky_start(struct shaky *shaky, struct shaky_ground *ground)
 {
-    *shaky = (struct shaky){.store = {&operations}, .inner = store_memory_open()};
+    *shaky = (struct shaky){.store = {&operations}, .ground = ground, .inner = ground == NULL ? store_memory_open() : NULL};
 }
 
 void shaky_free(struct shaky *shaky)
 {
-    store_close(&shaky->store);
+    store_close(shaky->inner);
+    shaky->inner = NULL;
 }
 
-void shaky_revive(struct shaky *shaky)
+void shaky_fall(struct shaky *shaky)
 {
-    store_memory_crash(shaky->inner);
     shaky->dead = shaky->dying = false;
     shaky->operations_left = 0;
+    if (shaky->ground == NULL) {
+        store_memory_crash(shaky->inner);
+        return;
+    }
+    struct drive *drive = &shaky->ground->drive;
+    drive->dead = true; /* closing is not for those who are killed */
+    shaky_free(shaky);
+    if (world_random(drive->world, 2) == 0)
+        drive_lose_power(drive);
+    else
+        drive_revive(drive);
+}
+
+bool shaky_open(struct shaky *shaky, bool *damaged)
+{
+    struct error error = {0};
+    *damaged = false;
+    if (shaky->ground == NULL)
+        return true;
+    shaky->inner = store_sqlite_open(shaky->ground->folder, STORE_WRITE, &error);
+    if (shaky->inner != NULL) {
+        store_sqlite_checkpoint_every(shaky->inner, LOG_PAGES);
+        return true;
+    }
+    *damaged = error.exit_code == EX_DATAERR;
+    if (*damaged)
+        fprintf(stderr, "%s\n", error.text);
+    shaky_fall(shaky);
+    return false;
+}
+
+void shaky_limit(struct shaky *shaky, uint64_t octets)
+{
+    if (shaky->ground == NULL)
+        store_memory_limit(shaky->inner, octets);
+    else
+        shaky->ground->drive.octets_max = octets == 0 ? 0 : drive_size(&shaky->ground->drive) + 100 * octets; /* a page for each row, and the log */
 }
