@@ -88,7 +88,7 @@ static const struct kind {
     [IPC_DELIVER] = {"deliver", FROM(QUEUE), FROM(RELAY) | FROM(LOCAL),
                      FIELDS(AT(U64, deliver, delivery), AT(U64, deliver, id), AT(U64, deliver, arrived_ms),
                             AT(U32, deliver, attempt), AT(BYTES, deliver, destination), AT(ENVELOPE, deliver, envelope),
-                            AT(BYTES, deliver, content))},
+                            AT(BYTES, deliver, content), AT(U8, deliver, in_file))},
     [IPC_DELIVER_ANSWER] = {"deliver-answer", FROM(RELAY) | FROM(LOCAL), FROM(QUEUE),
                             FIELDS(AT(U64, deliver_answer, delivery), AT(BYTES, deliver_answer, peer),
                                    AT(BYTES, deliver_answer, tls), AT(BYTES, deliver_answer, tls_policy),

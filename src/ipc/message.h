@@ -111,7 +111,8 @@ struct ipc_deliver {
     uint32_t attempt;         /* 1 the first time */
     struct bytes destination; /* "example.org"; or "@local", "@smarthost", which no domain can be called */
     struct envelope envelope; /* with only the recipients of this delivery */
-    struct bytes content;     /* inline, when no descriptor came with it */
+    struct bytes content;     /* inline, unless: */
+    uint8_t in_file;          /* 1: a descriptor belongs to it. It can get lost on its way where the reader has none free */
 };
 
 /* One recipient's fate, in the order of the delivery's envelope. */

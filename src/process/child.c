@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "child.h"
 
+#include "client/session.h"
 #include "log.h"
 #include "sandbox.h"
 #include "users.h"
@@ -93,6 +94,19 @@ bool child_send(struct child *child, struct channel *to, enum ipc_kind kind, con
         return false; /* that it is broken is seen by its reader, in a turn of its own */
     watch_again(peer);
     return true;
+}
+
+bool child_has_content(struct child *child, struct channel *from, const struct ipc_deliver *deliver, int attached)
+{
+    if (deliver->in_file == 0 || attached >= 0)
+        return true;
+    size_t count = deliver->envelope.recipient_count;
+    struct ipc_deliver_answer answer = {.delivery = deliver->delivery, .results = memory_new(count * sizeof *answer.results), .result_count = count};
+    for (size_t i = 0; i < count; i++) /* as if said at DATA: the destination is not to blame */
+        answer.results[i] = (struct delivery_result){.outcome = OUTCOME_DEFERRED, .step = STEP_DATA, .enhanced = BYTES("4.3.0"), .text = BYTES("no descriptor was free for the content")};
+    child_send(child, from, IPC_DELIVER_ANSWER, &answer, -1);
+    free(answer.results);
+    return false;
 }
 
 bool child_tell_supervisor(struct child *child, enum ipc_kind kind, const void *message)

@@ -76,6 +76,9 @@ struct channel *child_next_peer(struct child *child, enum process_role role);
 /* Sends and sees to the rest (watching for room). False when the peer is not there. */
 bool child_send(struct child *child, struct channel *to, enum ipc_kind kind, const void *message, int attached);
 bool child_tell_supervisor(struct child *child, enum ipc_kind kind, const void *message);
+/* False when the content's file is missing: no descriptor was free for it. The
+ * delivery is answered then: an empty message must not pass for this one. */
+bool child_has_content(struct child *child, struct channel *from, const struct ipc_deliver *deliver, int attached);
 /* Reads no more of what others ask of us; answers to our own questions still come. */
 void child_deafen(struct child *child);
 /* Ends the loop; the process exits with `code`. */

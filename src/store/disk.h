@@ -46,6 +46,7 @@ struct disk {
     sqlite3 *db;
     sqlite3_stmt *statements[SQL_STATEMENTS];
     enum store_verdict verdict; /* of the batch so far */
+    int checkpoint;             /* what went wrong behind the last commit, which itself is on disk; SQLITE_OK: nothing */
     bool batch;                 /* a transaction is open */
     int trouble;                /* the code behind the verdict */
     int trouble_errno;
@@ -56,6 +57,8 @@ struct disk {
 static inline struct disk *disk_of(struct store *store) { return (struct disk *)(void *)store; }
 extern const struct store_operations disk_operations;
 
+/* SQLite's hook behind each commit: moves what the log holds into the database once it is long. */
+int disk_committed(void *owner, sqlite3 *db, const char *name, int pages);
 /* Keeps the first trouble of a batch; false, so that callers can return it. */
 bool disk_trouble(struct disk *disk, int code, int number);
 /* The statement, prepared once, without bindings; NULL when that fails. */
@@ -79,6 +82,8 @@ int files_content(struct files *files, uint64_t id);
 void files_remove(struct files *files, uint64_t id);
 void files_committed(struct files *files);
 void files_rolled_back(struct files *files);
+/* Whether the batch is on disk is not known: its files stay, the sweep of the successor looks. */
+void files_abandoned(struct files *files);
 /* Removes what a crash left. */
 void files_sweep(struct disk *disk);
 void id_list_add(struct id_list *list, uint64_t id);

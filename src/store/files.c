@@ -274,6 +274,11 @@ void files_rolled_back(struct files *files)
     files->gone.count = 0;
 }
 
+void files_abandoned(struct files *files)
+{
+    files->fresh.count = files->gone.count = 0;
+}
+
 static void sweep_spooled(struct disk *disk, const char *name)
 {
     struct files *files = &disk->files;

@@ -60,6 +60,7 @@ const char *const disk_sql[SQL_STATEMENTS] = {
 /* What the flags columns hold. */
 enum { FLAG_RET = 2, FLAG_SMTPUTF8 = 16, FLAG_REQUIRETLS = 32, FLAG_LARGE = 64, BODY_MASK = 3, RET_MASK = 3 };
 enum { FLAG_LOCAL = 16, NOTIFY_MASK = 15 };
+enum { LOG_PAGES_MAX = 2000 }; /* of the log, before they move into the database */
 
 /* ---- trouble ---- */
 
@@ -206,7 +207,21 @@ static void forget_batch(struct disk *disk)
             sqlite3_reset(statement);
         }
     }
-    files_rolled_back(&disk->files);
+    /* Of a commit that failed for good the log may hold all, and a successor read it there. */
+    if (disk->verdict == STORE_FAILED)
+        files_abandoned(&disk->files);
+    else
+        files_rolled_back(&disk->files);
+}
+
+int disk_committed(void *owner, sqlite3 *db, const char *name, int pages)
+{
+    struct disk *disk = owner;
+    int code = pages < LOG_PAGES_MAX ? SQLITE_OK : sqlite3_wal_checkpoint_v2(db, name, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+    bool for_want_of_room = (code & 0xff) == SQLITE_FULL || (code & 0xff) == SQLITE_BUSY;
+    if (code != SQLITE_OK && !for_want_of_room)
+        disk->checkpoint = code;
+    return SQLITE_OK;
 }
 
 /* The notes of files that are gone by now leave with this batch. */
@@ -241,6 +256,8 @@ static enum store_verdict sqlite_commit(struct store *store, struct error *error
     }
     disk->batch = false;
     disk->verdict = verdict == STORE_FAILED ? STORE_FAILED : STORE_DONE;
+    if (disk->checkpoint != SQLITE_OK) /* this commit holds; there is no next one */
+        disk_trouble(disk, disk->checkpoint, 0);
     return verdict;
 }
 

@@ -96,6 +96,8 @@ static void local_message(struct child *child, struct channel *from, enum ipc_ki
 {
     struct local *local = child->service_data;
     const struct ipc_deliver *deliver = &message->deliver;
+    if (kind == IPC_DELIVER && !child_has_content(child, from, deliver, attached))
+        return;
     if (kind == IPC_DELIVER && local->by_lmtp) {
         deliver_by_lmtp(local, from, deliver, attached);
         return;

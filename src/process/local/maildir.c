@@ -97,11 +97,12 @@ static int sync_folder(int at, const char *path)
     return error;
 }
 
-/* Makes one folder, and syncs the one it stands in: a mailbox must not vanish with the power. */
+/* Makes one folder, and syncs the one it stands in: a mailbox must not vanish with the power.
+ * Also where it is there: whoever made it may have ended before that sync, or met its failure. */
 static int make_folder(int at, char *path)
 {
-    if (mkdirat(at, path, 0700) != 0)
-        return errno == EEXIST ? 0 : errno;
+    if (mkdirat(at, path, 0700) != 0 && errno != EEXIST)
+        return errno;
     char *slash = strrchr(path, '/');
     if (slash == NULL)
         return sync_folder(at, ".");
@@ -111,10 +112,11 @@ static int make_folder(int at, char *path)
     return error;
 }
 
-/* "DOMAIN/USER/Maildir/new/..." gets all folders that it needs. */
+/* "DOMAIN/USER/Maildir/new/..." gets all folders that it needs. Where "tmp" is
+ * there nobody looks for the others: it comes last. */
 static int make_mailbox(int at, const struct maildir_entry *entry)
 {
-    static const char *const names[] = {"cur", "tmp", "new"};
+    static const char *const names[] = {"cur", "new", "tmp"};
     char path[MAILDIR_PATH_MAX];
     size_t length = entry->new_folder - strlen("/new");
     memcpy(path, entry->new, length);
@@ -260,8 +262,9 @@ static int move(int at, struct maildir_entry *entry)
     }
     if (errno != EEXIST)
         return errno;
+    /* It is there from before, but if its sync failed then, no later one tells. This one takes its place. */
     entry->again = true;
-    return unlinkat(at, entry->tmp, 0) == 0 ? 0 : errno;
+    return renameat(at, entry->tmp, at, entry->new) == 0 ? 0 : errno;
 }
 
 static bool same_folder(const struct maildir_entry *a, const struct maildir_entry *b)

@@ -253,6 +253,7 @@ static void spool_answered(struct pickup *p, const struct ipc_spool_answer *answ
 {
     const char *wrong = NULL;
     if (answer->verdict != STORE_DONE || file < 0) {
+        p->passage.spool = answer->verdict == STORE_DONE ? answer->spool : 0;
         end(p, PASSAGE_LATER, NULL);
         return;
     }

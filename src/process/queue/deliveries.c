@@ -138,7 +138,7 @@ static void fill(struct queue_delivery *delivery, struct bytes content, struct i
         recipients[i] = delivery->recipients[i].recipient;
     *deliver = (struct ipc_deliver){.delivery = delivery->number, .id = delivery->message.id, .arrived_ms = delivery->message.arrived_ms,
                                     .attempt = delivery->recipients[0].attempts + 1, .destination = delivery->active->scheduled.name,
-                                    .envelope = delivery->message.envelope, .content = content};
+                                    .envelope = delivery->message.envelope, .content = content, .in_file = delivery->message.large};
     deliver->envelope.recipients = recipients;
     deliver->envelope.recipient_count = delivery->recipient_count;
 }

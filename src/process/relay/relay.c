@@ -143,6 +143,8 @@ static void relay_message(struct child *child, struct channel *from, enum ipc_ki
             close(attached);
         return;
     }
+    if (!child_has_content(child, from, deliver, attached))
+        return;
     struct carrier *idle = map_get(&relay->idle, deliver->destination);
     while (idle != NULL && !carrier_suits(idle, &deliver->envelope))
         idle = idle->idle_next;

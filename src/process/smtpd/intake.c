@@ -121,7 +121,8 @@ void intake_spooled(struct dialogue *dialogue, enum store_verdict verdict, uint6
 {
     struct intake *intake = &dialogue->intake;
     struct server_action store = dialogue->question.action; /* where store_asked */
-    if (verdict != STORE_DONE || file < 0) {
+    if (verdict != STORE_DONE || file < 0) { /* its descriptor gets lost where we have none free */
+        intake->spool = verdict == STORE_DONE ? spool : 0;
         fail(dialogue, verdict == STORE_DONE ? STORE_FAILED : verdict);
     } else {
         intake->spool = spool;

@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Faults made on purpose: the board that tests/faults/shim.c reads, and the
+measures that tell whether a server bears them calmly."""
+import errno
+import mmap
+import os
+import struct
+import subprocess
+from pathlib import Path
+
+from mailboat import PROGRAM
+
+SHIM = PROGRAM.parent / "tests" / "faults" / "libfaults.so"
+RULE = struct.Struct("=IIIiIII16s16s64s")  # struct rule of the shim
+RULES, HEAD = 16, 8
+NEVER = 0xffffffff
+
+
+class Rule:
+    """One kind of call that fails while the rule is on."""
+
+    def __init__(self, board, at):
+        self.board, self.at = board, at
+
+    def _number(self, field):
+        return struct.unpack_from("=I", self.board.map, self.at + 4 * field)[0]
+
+    @property
+    def met(self):
+        return self._number(5)
+
+    @property
+    def failed(self):
+        return self._number(6)
+
+    def off(self):
+        struct.pack_into("=I", self.board.map, self.at, 0)
+        self.board.free.append(self.at)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.off()
+
+
+class Board:
+    def __init__(self, path):
+        self.path = Path(path)
+        self.path.write_bytes(bytes(HEAD + RULES * RULE.size))
+        self.file = open(self.path, "r+b")
+        self.map = mmap.mmap(self.file.fileno(), 0)
+        self.free = [HEAD + i * RULE.size for i in range(RULES)]
+
+    def environment(self):
+        """For Mailboat(environment=...). What is preloaded already (a sanitizer) comes first."""
+        before = os.environ.get("LD_PRELOAD")
+        return {"LD_PRELOAD": f"{before}:{SHIM}" if before else str(SHIM), "FAULTS_BOARD": str(self.path)}
+
+    def fail(self, call, role="", path="", error=errno.EIO, skip=0, times=0, octets_max=0):
+        """From now on: calls of that kind by that process on that file fail with the
+        errno; with error=0 they do a part only, octets_max at most."""
+        at = self.free.pop(0)
+        RULE.pack_into(self.map, at, 0, skip, times, error, octets_max, 0, 0, role.encode(), call.encode(), path.encode())
+        struct.pack_into("=I", self.map, at, 1)
+        return Rule(self, at)
+
+    def count(self, call, role="", path=""):
+        """Counts them, and lets them through."""
+        return self.fail(call, role, path, skip=NEVER)
+
+    def move_clock(self, seconds):
+        struct.pack_into("=q", self.map, 0, int(seconds * 1000))
+
+
+def cpu_seconds(pids):
+    """What they have used until now."""
+    total = 0
+    for pid in pids:
+        try:
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        total += int(fields[11]) + int(fields[12])
+    return total / os.sysconf("SC_CLK_TCK")
+
+
+def limit_now(pid, **limits):
+    """The limits of a running process: prlimit(1)'s names; "SOFT:" keeps the hard one."""
+    subprocess.run(["prlimit", f"--pid={pid}", *(f"--{name}={value}" for name, value in limits.items())], check=True)
