@@ -47,6 +47,7 @@ struct disk {
     sqlite3_stmt *statements[SQL_STATEMENTS];
     enum store_verdict verdict; /* of the batch so far */
     int checkpoint;             /* what went wrong behind the last commit, which itself is on disk; SQLITE_OK: nothing */
+    int log_pages_max;          /* of the log, before they move into the database */
     bool batch;                 /* a transaction is open */
     int trouble;                /* the code behind the verdict */
     int trouble_errno;

@@ -60,7 +60,6 @@ const char *const disk_sql[SQL_STATEMENTS] = {
 /* What the flags columns hold. */
 enum { FLAG_RET = 2, FLAG_SMTPUTF8 = 16, FLAG_REQUIRETLS = 32, FLAG_LARGE = 64, BODY_MASK = 3, RET_MASK = 3 };
 enum { FLAG_LOCAL = 16, NOTIFY_MASK = 15 };
-enum { LOG_PAGES_MAX = 2000 }; /* of the log, before they move into the database */
 
 /* ---- trouble ---- */
 
@@ -217,7 +216,7 @@ static void forget_batch(struct disk *disk)
 int disk_committed(void *owner, sqlite3 *db, const char *name, int pages)
 {
     struct disk *disk = owner;
-    int code = pages < LOG_PAGES_MAX ? SQLITE_OK : sqlite3_wal_checkpoint_v2(db, name, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+    int code = pages < disk->log_pages_max ? SQLITE_OK : sqlite3_wal_checkpoint_v2(db, name, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
     bool for_want_of_room = (code & 0xff) == SQLITE_FULL || (code & 0xff) == SQLITE_BUSY;
     if (code != SQLITE_OK && !for_want_of_room)
         disk->checkpoint = code;
@@ -815,7 +814,7 @@ void store_sqlite_limit_pages(struct store *store, unsigned pages_max)
 
 void store_sqlite_checkpoint_every(struct store *store, unsigned pages)
 {
-    sqlite3_wal_autocheckpoint(disk_of(store)->db, (int)pages);
+    disk_of(store)->log_pages_max = (int)pages;
 }
 
 bool store_sqlite_plans_are_seeks(struct store *store, struct error *error)

@@ -14,6 +14,7 @@ enum {
     APPLICATION_ID = 0x4d426f71, /* "MBoq", in the file's header */
     SCHEMA_VERSION = 2,
     BUSY_MS = 5000,
+    LOG_PAGES_MAX = 2000,
 };
 
 /*
@@ -103,31 +104,6 @@ static bool make_schema(struct disk *disk, struct error *error)
     return done;
 }
 
-/*
- * After a failed fsync the page cache shows octets that the disk never got,
- * and a later fsync says nothing of them any more. Frames of the log that are
- * read there would be built upon, and all that is committed behind them lost
- * with the power. Whether a predecessor met that is not known: the log is
- * written once more as it is read, so that its sync means something again.
- * (The database needs no such care: the log holds a page until it is synced there.)
- */
-static bool renew_log(struct disk *disk, struct error *error)
-{
-    char room[64 * 1024];
-    int file = openat(disk->files.folder, "mailboat.db-wal", O_RDWR | O_CLOEXEC | O_NOFOLLOW);
-    if (file < 0)
-        return errno == ENOENT || error_set_errno(error, EX_IOERR, "cannot open %s-wal", disk->path);
-    off_t at = 0;
-    ssize_t count, written = 0;
-    while ((count = pread(file, room, sizeof room, at)) > 0 && (written = pwrite(file, room, (size_t)count, at)) > 0)
-        at += written;
-    bool done = count == 0 && fdatasync(file) == 0;
-    if (!done)
-        error_set_errno(error, errno == ENOSPC || errno == EDQUOT ? EX_TEMPFAIL : EX_IOERR, "cannot renew %s-wal", disk->path);
-    close(file);
-    return done;
-}
-
 /* The names of what was made must not vanish with the power (SQLite does not look whether that sync failed). */
 static bool sync_folder(struct disk *disk, struct error *error)
 {
@@ -160,8 +136,6 @@ static bool open_database(struct disk *disk, enum store_access access, struct er
     } else if (access == STORE_READ && faccessat(disk->files.folder, "mailboat.db", R_OK, AT_EACCESS) != 0) {
         return error_set_errno(error, errno == EACCES ? EX_NOPERM : EX_NOINPUT, "cannot read the queue %s", disk->path);
     }
-    if (access == STORE_WRITE && !renew_log(disk, error))
-        return false;
     if (sqlite3_open_v2(disk->path, &disk->db, flags | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK)
         return refuse(disk, "open", error);
     sqlite3_extended_result_codes(disk->db, 1);
@@ -174,7 +148,8 @@ static bool open_database(struct disk *disk, enum store_access access, struct er
  * may be on no disk: the kernel holds its pages for written and never writes
  * them again, and what the next writer syncs behind the gap is lost with them
  * when the power fails. So the log is written anew, octet for octet, and
- * synced before anything is built on it.
+ * synced before anything is built on it. (The database needs no such care:
+ * the log holds a page until it is synced there.)
  */
 static bool renew_log(struct disk *disk, struct error *error)
 {
@@ -213,6 +188,7 @@ static bool prepare_database(struct disk *disk, enum store_access access, struct
         return false;
     if (version != 0 && version < SCHEMA_VERSION && !migrate(disk, version, error))
         return false;
+    disk->log_pages_max = LOG_PAGES_MAX;
     sqlite3_wal_hook(disk->db, disk_committed, disk);
     files_sweep(disk);
     if (!sync_folder(disk, error))

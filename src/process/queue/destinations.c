@@ -94,6 +94,7 @@ static void enter(struct queue *queue, struct bytes name, uint32_t failures)
     memcpy(a->name, name.at, name.length);
     schedule_enter(&queue->schedule, &a->scheduled, bytes_of(a->name, name.length), way_of(name), failures);
     limit(queue, a);
+    a->entered_batch = queue->batch;
     a->next = queue->active;
     if (a->next != NULL)
         a->next->previous = a;
@@ -117,6 +118,14 @@ void destinations_forget_pages(struct queue *queue)
     }
 }
 
+void destinations_undone(struct queue *queue)
+{
+    destinations_forget_pages(queue);
+    for (struct active *a = queue->active; a != NULL; a = a->next)
+        a->rowless = a->rowless || a->entered_batch == queue->batch;
+    queue->batch++;
+}
+
 static void put(struct queue *queue, struct bytes name, uint64_t due_ms, uint32_t failures)
 {
     store_destination_put(queue->store, name, due_ms, failures);
@@ -132,6 +141,11 @@ void destination_due(struct queue *queue, struct bytes name, uint64_t now_ms, bo
             schedule_forgive(&queue->schedule, &a->scheduled);
         if (forgive || now_ms < a->cursor.due_ms) /* what is due now stands before what was read */
             forget_page(a);
+        if (a->rowless) {
+            store_destination_put(queue->store, name, now_ms, a->scheduled.failures);
+            a->entered_batch = queue->batch;
+            a->rowless = false;
+        }
         idle_remove(queue, a);
         schedule_want(&queue->schedule, &a->scheduled, true);
         return;

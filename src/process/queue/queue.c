@@ -105,13 +105,23 @@ static void results_saved(struct queue *queue)
     }
 }
 
+static enum store_verdict commit(struct queue *queue, struct error *error)
+{
+    enum store_verdict verdict = store_commit(queue->store, error);
+    if (verdict == STORE_DONE)
+        queue->batch++;
+    else
+        destinations_undone(queue);
+    return verdict;
+}
+
 /* None of the batch is on disk. Results are known only here: they go into a
  * batch of their own, again and again until there is room. */
 static enum store_verdict save_results_again(struct queue *queue, uint64_t now_ms, struct error *error)
 {
     for (struct queue_delivery *d = queue->unsaved; d != NULL; d = d->next_unsaved)
         outcome_apply(queue, d, now_ms);
-    enum store_verdict verdict = store_commit(queue->store, error);
+    enum store_verdict verdict = commit(queue, error);
     queue->stuck = verdict == STORE_FULL;
     queue->stuck_ms = now_ms + STUCK_RETRY_MS;
     if (verdict == STORE_DONE)
@@ -129,12 +139,11 @@ enum store_verdict queue_commit(struct queue *queue, uint64_t now_ms, struct err
     }
     if (!store_is_changed(queue->store) && queue->unsaved == NULL)
         return STORE_DONE;
-    enum store_verdict verdict = store_commit(queue->store, error);
+    enum store_verdict verdict = commit(queue, error);
     if (verdict == STORE_DONE) {
         results_saved(queue);
         return STORE_DONE;
     }
-    destinations_forget_pages(queue);
     if (verdict == STORE_FULL && queue->unsaved != NULL && save_results_again(queue, now_ms, error) == STORE_FAILED)
         return STORE_FAILED;
     return verdict;

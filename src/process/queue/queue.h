@@ -88,6 +88,7 @@ struct queue {
     struct queue_delivery *unsaved;   /* their results are in the batch that is open */
     bool stuck;                       /* the last commit found no room, and results wait */
     uint64_t stuck_ms;                /* when it is tried again */
+    uint64_t batch;                   /* the number of the open one */
     struct arena scratch;             /* a content on its way out */
     struct pulse pulse;
 };

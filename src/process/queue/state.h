@@ -11,6 +11,8 @@ struct active {
     struct active *next, *previous;           /* all */
     struct active *idle_next, *idle_previous;
     bool idle;
+    uint64_t entered_batch; /* the batch in which it came, and its row perhaps with it */
+    bool rowless;           /* that batch is not on disk: whoever brings mail brings the row again */
     struct store_due page[DUE_PAGE], cursor; /* what is due next; how far was read */
     size_t page_count, page_at;
     uint64_t look_ms; /* when something of it is due again while deliveries are under way; 0: not known */
@@ -50,6 +52,8 @@ bool destination_next(struct queue *queue, struct active *active, uint64_t now_m
 void destination_rest(struct queue *queue, struct active *active, uint64_t now_ms);
 /* What was read of the store may not hold any more. */
 void destinations_forget_pages(struct queue *queue);
+/* None of the batch is on disk: neither are the rows that it had. */
+void destinations_undone(struct queue *queue);
 
 /* ---- deliveries.c ---- */
 
