@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#define _GNU_SOURCE
 #include "options.h"
 
 #include "data_dir.h"
 #include "users.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -166,25 +168,42 @@ static void interrupted(int number)
     interrupted_by = number;
 }
 
+/* A line stands there; false when a signal came first. Signals come through
+ * here alone, so that none is missed between the prompt and the wait. */
+static bool line_is_there(const sigset_t *open)
+{
+    struct pollfd terminal = {.fd = STDIN_FILENO, .events = POLLIN};
+    while (interrupted_by == 0)
+        if (ppoll(&terminal, 1, NULL, open) > 0)
+            return true;
+    return false;
+}
+
 /* Without echo; the terminal is put back also when ^C ends the question. */
 static bool ask(const char *prompt, struct buffer *out)
 {
     static const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
     struct sigaction catch = {.sa_handler = interrupted}, kept[ARRAY_LENGTH(signals)];
     struct termios before, silent;
+    sigset_t shut, open;
     if (tcgetattr(STDIN_FILENO, &before) != 0)
         return false;
+    sigemptyset(&shut);
+    for (size_t i = 0; i < ARRAY_LENGTH(signals); i++)
+        sigaddset(&shut, signals[i]);
+    sigprocmask(SIG_BLOCK, &shut, &open);
     for (size_t i = 0; i < ARRAY_LENGTH(signals); i++)
         sigaction(signals[i], &catch, &kept[i]);
     silent = before;
     silent.c_lflag &= ~(tcflag_t)ECHO;
     tcsetattr(STDIN_FILENO, TCSAFLUSH, &silent);
     fputs(prompt, stderr);
-    bool got = read_line(stdin, out);
+    bool got = line_is_there(&open) && read_line(stdin, out);
     tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
     fputs("\n", stderr);
     for (size_t i = 0; i < ARRAY_LENGTH(signals); i++)
         sigaction(signals[i], &kept[i], NULL);
+    sigprocmask(SIG_SETMASK, &open, NULL);
     if (interrupted_by != 0)
         raise(interrupted_by);
     return got;
