@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from mailboat import make_certificates, smtp
+from mailboat import Mailboat, make_certificates, run, smtp
 from peers import smtp_source
 
 USER, PASSWORD = "ada@example.org", "secret-of-ada"
@@ -149,6 +149,18 @@ def test_a_bad_configuration_changes_nothing(mailboat):
     assert server.processes() == before
     with smtp(server, 25) as client:
         assert client.noop()[0] == 250
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has processes with users of their own")
+def test_a_folder_that_the_processes_cannot_reach_is_named(certificates, tmp_path):
+    shut = tmp_path / "shut"
+    shut.mkdir(mode=0o700)
+    server = Mailboat(tmp_path / "server", certificates)
+    server.data = shut / "data"
+    server.write_config()
+    done = run("serve", "--config", server.config, check=False, timeout=30)
+    assert done.returncode == os.EX_NOPERM
+    assert done.stderr.count("\n") == 1 and f"{shut}: chmod o+x" in done.stderr
 
 
 def test_sigterm_drains(mailboat):
