@@ -41,7 +41,7 @@ static void row_as_text(const struct listing *listing, const char *const *column
     for (size_t i = 0; i < listing->count; i++) {
         const char *name = listing->names[i];
         bool flag = name[strlen(name) - 1] == '?', set = flag && columns[i] != NULL && strcmp(columns[i], "0") != 0;
-        if (flag && !set)
+        if ((flag && !set) || columns[i] == NULL)
             continue;
         fputs(i > 0 ? "  " : "", stdout);
         if (flag)

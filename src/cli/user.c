@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* user: the people who have a mailbox and may send. */
+#include "absence.h"
 #include "dovecot.h"
 #include "locks.h"
 #include "listing.h"
@@ -71,11 +72,14 @@ static bool remove_user(struct accounts *accounts, struct bytes address, struct 
 
 static int run(int argc, char **argv)
 {
-    static const char *const columns[] = {"address", "disabled?", "created"};
+    static const char *const columns[] = {"address", "disabled?", "created", "forward", "keeps?", "away?"};
     struct wish wish = {0};
+    struct absence_wish absence = {0};
     struct arguments arguments;
     const struct option_rule rules[] = {{OPTION_TEXT, "config", 'c', &wish.config}, {OPTION_TEXT, "password-file", 0, &wish.password_file},
-                                        {OPTION_FLAG, "password-stdin", 0, &wish.password_stdin}, {OPTION_FLAG, "json", 0, &wish.json}, {OPTION_END, NULL, 0, NULL}};
+                                        {OPTION_FLAG, "password-stdin", 0, &wish.password_stdin}, {OPTION_FLAG, "json", 0, &wish.json},
+                                        {OPTION_FLAG, "no-keep", 0, &absence.no_keep}, {OPTION_TEXT, "message", 0, &absence.message}, {OPTION_TEXT, "subject", 0, &absence.subject},
+                                        {OPTION_TEXT, "since", 0, &absence.since}, {OPTION_TEXT, "until", 0, &absence.until}, {OPTION_TEXT, "days", 0, &absence.days}, {OPTION_END, NULL, 0, NULL}};
     static const struct {
         const char *verb;
         bool (*act)(struct accounts *accounts, struct bytes address, struct bytes password, struct error *error);
@@ -93,6 +97,12 @@ static int run(int argc, char **argv)
         return locks_list(&user_command, wish.config, wish.json);
     if (arguments.count == 2 && strcmp(arguments.at[0], "unlock") == 0)
         return locks_undo(&user_command, wish.config, arguments.at[1]);
+    absence.config = wish.config;
+    if (arguments.count == 3 && strcmp(arguments.at[0], "forward") == 0)
+        return absence_forward(&user_command, &absence, arguments.at[1], arguments.at[2]);
+    bool off = arguments.count == 3 && strcmp(arguments.at[2], "off") == 0;
+    if ((arguments.count == 2 || off) && strcmp(arguments.at[0], "vacation") == 0)
+        return absence_vacation(&user_command, &absence, arguments.at[1], off);
     for (size_t i = 0; arguments.count > 0 && i < ARRAY_LENGTH(verbs); i++) {
         if (strcmp(arguments.at[0], verbs[i].verb) != 0)
             continue;
@@ -101,22 +111,28 @@ static int run(int argc, char **argv)
         wish.address = arguments.at[1];
         return change(&wish, verbs[i].act, verbs[i].with_password, verbs[i].done_text);
     }
-    return command_usage(&user_command, "say one of: add, passwd, list, disable, enable, remove, locks, unlock ADDRESS");
+    return command_usage(&user_command, "say one of: add, passwd, list, disable, enable, remove, forward, vacation, locks, unlock, with an ADDRESS");
 }
 
 const struct command user_command = {
     .name = "user",
-    .summary = "people with a mailbox: add, passwd, list, disable, enable, remove, locks, unlock",
+    .summary = "people with a mailbox: add, passwd, list, disable, enable, remove, forward, vacation, locks, unlock",
     .help = "usage: mailboat user add ADDRESS\n"
             "       mailboat user passwd ADDRESS\n"
             "       mailboat user disable|enable|remove ADDRESS\n"
             "       mailboat user list [--json]\n"
+            "       mailboat user forward ADDRESS TO [--no-keep] | off\n"
+            "       mailboat user vacation ADDRESS [--message FILE [--subject S] [--since DATE]\n"
+            "                                       [--until DATE] [--days N]] | off\n"
             "       mailboat user locks [--json]\n"
             "       mailboat user unlock ADDRESS\n\n"
             "A user has a mailbox and may send, signed in with the address and the password.\n"
             "The password is asked for twice on a terminal, else it is the first line of\n"
             "standard input; it never stands on the command line. For programs rather than\n"
             "people, see: mailboat key --help\n\n"
+            "forward sends mail on, and keeps a copy in the mailbox unless --no-keep. vacation\n"
+            "answers people, not lists or programs, once in 7 days each; without --message it\n"
+            "shows what is answered.\n\n"
             "Who guesses passwords is locked, ever longer, up to 15 minutes: the pair of\n"
             "client and user, the client, and the user for clients that never signed in as\n"
             "them. locks shows who is locked now; unlock undoes it for a user's address, or\n"
@@ -124,6 +140,12 @@ const struct command user_command = {
             "  -c, --config FILE        configuration; default /etc/mailboat/mailboat.conf\n"
             "      --password-file FILE the password is the file's first line\n"
             "      --password-stdin     the password is standard input's first line\n"
+            "      --no-keep            what is forwarded does not stay in the mailbox\n"
+            "      --message FILE       the answer; - is standard input\n"
+            "      --subject TEXT       its subject; default: Auto: and the subject that came\n"
+            "      --since DATE         from this day on (2026-12-24, UTC)\n"
+            "      --until DATE         up to this day, and on it\n"
+            "      --days N             a sender is answered once in so many days; default 7\n"
             "      --json               list for programs\n\n"
             "example: mailboat user add ada@example.org\n",
     .run = run,

@@ -73,6 +73,10 @@ static const struct kind {
     [IPC_RECIPIENT_ANSWER] = {"recipient-answer", FROM(AUTH), FROM(SMTPD) | FROM(QUEUE) | FROM(PICKUP),
                               FIELDS(AT(U64, recipient_answer, request), AT(U32, recipient_answer, verdict),
                                      AT(RECIPIENTS, recipient_answer, targets))},
+    [IPC_AWAY] = {"away", FROM(QUEUE), FROM(AUTH), FIELDS(AT(U64, away, request), AT(BYTES, away, user))},
+    [IPC_AWAY_ANSWER] = {"away-answer", FROM(AUTH), FROM(QUEUE),
+                         FIELDS(AT(U64, away_answer, request), AT(U8, away_answer, is_away), AT(U32, away_answer, days),
+                                AT(BYTES, away_answer, subject), AT(BYTES, away_answer, text))},
     [IPC_SPOOL] = {"spool", FROM(SMTPD) | FROM(PICKUP), FROM(QUEUE), FIELDS(AT(U64, spool, request))},
     [IPC_SPOOL_ANSWER] = {"spool-answer", FROM(QUEUE), FROM(SMTPD) | FROM(PICKUP),
                           FIELDS(AT(U64, spool_answer, request), AT(U32, spool_answer, verdict), AT(U64, spool_answer, spool))},
@@ -163,6 +167,7 @@ static void put_recipients(struct buffer *out, const struct recipient *recipient
         put_bytes(out, r->orcpt);
         put_u8(out, r->notify);
         put_u8(out, r->local);
+        put_u8(out, r->away);
     }
 }
 
@@ -326,7 +331,7 @@ static size_t get_count(struct reader *reader, size_t element_min)
 
 static void get_recipients(struct reader *reader, struct counted *array)
 {
-    array->count = get_count(reader, 14);
+    array->count = get_count(reader, 15);
     struct recipient *r = array->at = ARENA_ARRAY(reader->arena, struct recipient, array->count);
     for (size_t i = 0; i < array->count; i++, r++) {
         r->address = get_bytes(reader);
@@ -334,6 +339,7 @@ static void get_recipients(struct reader *reader, struct counted *array)
         r->orcpt = get_bytes(reader);
         r->notify = (uint8_t)get_u8(reader, NOTIFY_NEVER | NOTIFY_SUCCESS | NOTIFY_FAILURE | NOTIFY_DELAY);
         r->local = get_u8(reader, 1) != 0;
+        r->away = get_u8(reader, 1) != 0;
     }
 }
 

@@ -35,6 +35,7 @@ enum ipc_kind {
     IPC_PROOF, IPC_PROOF_ANSWER, /* and ends */
     IPC_SENDER, IPC_SENDER_ANSWER,
     IPC_RECIPIENT, IPC_RECIPIENT_ANSWER,
+    IPC_AWAY, IPC_AWAY_ANSWER, /* queue: what somebody away answers now */
     /* smtpd and pickup give to queue */
     IPC_SPOOL,        /* a file for a large content, please */
     IPC_SPOOL_ANSWER, /* + descriptor to write to */
@@ -85,6 +86,9 @@ struct ipc_recipient_answer {
     struct recipient *targets;
     size_t target_count;
 };
+
+struct ipc_away { uint64_t request; struct bytes user; };
+struct ipc_away_answer { uint64_t request; uint8_t is_away; uint32_t days; struct bytes subject, text; };
 
 struct ipc_spool { uint64_t request; };
 struct ipc_spool_answer { uint64_t request; uint32_t verdict; uint64_t spool; }; /* enum store_verdict */
@@ -187,6 +191,7 @@ union ipc_message {
     struct ipc_secret_answer secret_answer;
     struct ipc_sender sender; struct ipc_sender_answer sender_answer;
     struct ipc_recipient recipient; struct ipc_recipient_answer recipient_answer;
+    struct ipc_away away; struct ipc_away_answer away_answer;
     struct ipc_spool spool; struct ipc_spool_answer spool_answer; struct ipc_spool_drop spool_drop;
     struct ipc_submit submit; struct ipc_submit_answer submit_answer;
     struct ipc_guest guest; struct ipc_examined examined;

@@ -17,12 +17,13 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-enum { SCHEMA_VERSION = 2, APPLICATION_ID = 0x4d426163 /* "MBac" */, BUSY_MS = 5000, KEY_ID_LENGTH = 8 };
+enum { SCHEMA_VERSION = 3, APPLICATION_ID = 0x4d426163 /* "MBac" */, BUSY_MS = 5000, KEY_ID_LENGTH = 8 };
 
 /* Statements of the hot path, prepared once. */
-enum statement { FIND_USER, FIND_KEY, KEYS_OF_USER, FIND_ALIAS, FIND_DOMAIN, FIRST_OF_DOMAIN, STATEMENTS };
+enum statement { FIND_USER, FIND_AWAY, FIND_KEY, KEYS_OF_USER, FIND_ALIAS, FIND_DOMAIN, FIRST_OF_DOMAIN, STATEMENTS };
 static const char *const statement_texts[STATEMENTS] = {
-    [FIND_USER] = "SELECT address, password, disabled, scram FROM user WHERE address = ?1",
+    [FIND_USER] = "SELECT address, password, disabled, scram, forward, keeps, EXISTS(SELECT 1 FROM away WHERE user = ?1) FROM user WHERE address = ?1",
+    [FIND_AWAY] = "SELECT since_ms, until_ms, days, subject, text FROM away WHERE user = ?1",
     [FIND_KEY] = "SELECT user, hash, scram FROM key WHERE id = ?1",
     [KEYS_OF_USER] = "SELECT scram FROM key WHERE user = ?1 AND scram IS NOT NULL ORDER BY id LIMIT 100", /* ACCOUNT_KEYS_MAX */
     [FIND_ALIAS] = "SELECT target FROM alias WHERE address = ?1 ORDER BY target",
@@ -44,15 +45,23 @@ struct accounts {
     bool unreadable; /* a question failed since it was last looked at */
 };
 
-static const char schema[] =
-    "CREATE TABLE user (address TEXT PRIMARY KEY, password TEXT NOT NULL, disabled INTEGER NOT NULL DEFAULT 0, created INTEGER NOT NULL, scram BLOB) WITHOUT ROWID;"
-    "CREATE TABLE domain (name TEXT PRIMARY KEY) WITHOUT ROWID;"
-    "CREATE TABLE alias (address TEXT NOT NULL, target TEXT NOT NULL, PRIMARY KEY (address, target)) WITHOUT ROWID;"
-    "CREATE TABLE key (id TEXT PRIMARY KEY, user TEXT NOT NULL, name TEXT NOT NULL, hash BLOB NOT NULL, created INTEGER NOT NULL, scram BLOB) WITHOUT ROWID;"
-    "PRAGMA application_id = 1296195939;";
+#define SECRETS "CREATE TABLE secret (name TEXT PRIMARY KEY, octets BLOB NOT NULL) WITHOUT ROWID;" \
+                "INSERT INTO secret (name, octets) VALUES ('salt', randomblob(32));"
+#define ABSENCES "CREATE TABLE away (user TEXT PRIMARY KEY, since_ms INTEGER NOT NULL, until_ms INTEGER NOT NULL, days INTEGER NOT NULL," \
+                 " subject TEXT NOT NULL, text TEXT NOT NULL) WITHOUT ROWID;"
 
-/* From version 1, which knew no SCRAM. */
-static const char to_version_2[] = "ALTER TABLE user ADD COLUMN scram BLOB; ALTER TABLE key ADD COLUMN scram BLOB;";
+/* What leads from each version to the next; the empty file to the last. */
+static const char *const migrations[SCHEMA_VERSION] = {
+    [0] = "CREATE TABLE user (address TEXT PRIMARY KEY, password TEXT NOT NULL, disabled INTEGER NOT NULL DEFAULT 0, created INTEGER NOT NULL, scram BLOB,"
+          " forward TEXT, keeps INTEGER NOT NULL DEFAULT 1) WITHOUT ROWID;"
+          "CREATE TABLE domain (name TEXT PRIMARY KEY) WITHOUT ROWID;"
+          "CREATE TABLE alias (address TEXT NOT NULL, target TEXT NOT NULL, PRIMARY KEY (address, target)) WITHOUT ROWID;"
+          "CREATE TABLE key (id TEXT PRIMARY KEY, user TEXT NOT NULL, name TEXT NOT NULL, hash BLOB NOT NULL, created INTEGER NOT NULL, scram BLOB) WITHOUT ROWID;"
+          SECRETS ABSENCES
+          "PRAGMA application_id = 1296195939; PRAGMA user_version = 3;",
+    [1] = "ALTER TABLE user ADD COLUMN scram BLOB; ALTER TABLE key ADD COLUMN scram BLOB;" SECRETS "PRAGMA user_version = 2;",
+    [2] = "ALTER TABLE user ADD COLUMN forward TEXT; ALTER TABLE user ADD COLUMN keeps INTEGER NOT NULL DEFAULT 1;" ABSENCES "PRAGMA user_version = 3;",
+};
 
 /* ---- opening ---- */
 
@@ -81,13 +90,11 @@ static int64_t pragma_number(struct accounts *accounts, const char *text)
 }
 
 /* All of it or nothing; somebody else may have done it a moment ago. */
-static bool bring_up_to_date(struct accounts *accounts, const char *changes, int64_t from, struct error *error)
+static bool bring_up_to_date(struct accounts *accounts, struct error *error)
 {
-    static const char more[] = "CREATE TABLE secret (name TEXT PRIMARY KEY, octets BLOB NOT NULL) WITHOUT ROWID;"
-                               "INSERT INTO secret (name, octets) VALUES ('salt', randomblob(32)); PRAGMA user_version = 2;";
     bool done = sqlite3_exec(accounts->db, "BEGIN IMMEDIATE", NULL, NULL, NULL) == SQLITE_OK;
-    if (done && pragma_number(accounts, "PRAGMA user_version") == from)
-        done = sqlite3_exec(accounts->db, changes, NULL, NULL, NULL) == SQLITE_OK && sqlite3_exec(accounts->db, more, NULL, NULL, NULL) == SQLITE_OK;
+    for (int64_t version; done && (version = pragma_number(accounts, "PRAGMA user_version")) < SCHEMA_VERSION;)
+        done = version >= 0 && sqlite3_exec(accounts->db, migrations[version], NULL, NULL, NULL) == SQLITE_OK;
     done = (done && sqlite3_exec(accounts->db, "COMMIT", NULL, NULL, NULL) == SQLITE_OK) || fail_sqlite(accounts, error);
     if (!done)
         sqlite3_exec(accounts->db, "ROLLBACK", NULL, NULL, NULL);
@@ -112,11 +119,12 @@ static bool check_schema(struct accounts *accounts, bool writable, struct error 
     if (tables < 0)
         return fail_sqlite(accounts, error);
     if (version == 0 && tables == 0 && writable)
-        return bring_up_to_date(accounts, schema, 0, error);
+        return bring_up_to_date(accounts, error);
     bool ours = pragma_number(accounts, "PRAGMA application_id") == APPLICATION_ID;
-    if (version == 1 && ours && writable)
-        return bring_up_to_date(accounts, to_version_2, 1, error);
-    if (version == 1 && ours)
+    bool earlier = ours && version > 0 && version < SCHEMA_VERSION;
+    if (earlier && writable)
+        return bring_up_to_date(accounts, error);
+    if (earlier)
         return error_set(error, EX_TEMPFAIL, "%s is of an earlier version of Mailboat; mailboat user list, or the next start of the server, brings it up to date", accounts->path);
     if (version != SCHEMA_VERSION || !ours)
         return error_set(error, EX_DATAERR, "%s is not an accounts file of this version of Mailboat; move it away or use the version that made it", accounts->path);
@@ -305,7 +313,21 @@ static bool find_canonical(struct accounts *accounts, struct bytes address, stru
     if (found) {
         *account = (struct account){.address = column(statement, 0, arena), .password = column(statement, 1, arena), .disabled = sqlite3_column_int(statement, 2) != 0};
         account->verifier = column_verifier(statement, 3, &account->has_verifier);
+        account->forward = column(statement, 4, arena);
+        account->keeps = sqlite3_column_int(statement, 5) != 0;
+        account->away = sqlite3_column_int(statement, 6) != 0;
     }
+    sqlite3_reset(statement);
+    return found;
+}
+
+bool accounts_away(struct accounts *accounts, struct bytes user, struct arena *arena, struct account_away *away)
+{
+    sqlite3_stmt *statement = bind(accounts, FIND_AWAY, user);
+    bool found = next_row(accounts, statement);
+    if (found)
+        *away = (struct account_away){.since_ms = (uint64_t)sqlite3_column_int64(statement, 0), .until_ms = (uint64_t)sqlite3_column_int64(statement, 1),
+                                      .days = (uint32_t)sqlite3_column_int(statement, 2), .subject = column(statement, 3, arena), .text = column(statement, 4, arena)};
     sqlite3_reset(statement);
     return found;
 }
@@ -447,15 +469,16 @@ struct resolving {
     struct arena *arena;
     struct recipient *targets;
     size_t count;
+    bool ignore_forwards; /* whose mailbox is it, wherever mail goes on to? */
 };
 
-static void add_target(struct resolving *r, struct bytes address, bool local)
+static void add_target(struct resolving *r, struct bytes address, bool local, bool away)
 {
     for (size_t i = 0; i < r->count; i++)
         if (bytes_equal(r->targets[i].address, address))
             return;
     if (r->count < ALIAS_TARGETS_MAX)
-        r->targets[r->count++] = (struct recipient){.address = arena_copy(r->arena, address), .local = local};
+        r->targets[r->count++] = (struct recipient){.address = arena_copy(r->arena, address), .local = local, .away = away};
 }
 
 static bool resolve_canonical(struct resolving *r, struct bytes address, int depth);
@@ -469,7 +492,18 @@ static void resolve_target(struct resolving *r, struct bytes target, int depth)
     if (is_hosted_ascii(r->accounts, domain))
         resolve_canonical(r, target, depth + 1);
     else
-        add_target(r, target, false);
+        add_target(r, target, false, false);
+}
+
+/* A user's mailbox, or where its mail is forwarded. A forwarding that leads
+ * nowhere, or in a circle, loses nothing: the mail stays here. */
+static void resolve_user(struct resolving *r, const struct account *account, int depth)
+{
+    size_t before = r->count;
+    if (account->forward.length > 0 && !r->ignore_forwards)
+        resolve_target(r, account->forward, depth);
+    if (account->keeps || r->count == before || account->forward.length == 0)
+        add_target(r, account->address, true, account->away);
 }
 
 static bool resolve_alias(struct resolving *r, struct bytes address, int depth)
@@ -484,7 +518,7 @@ static bool resolve_alias(struct resolving *r, struct bytes address, int depth)
         /* An alias that names its own address means the mailbox. */
         struct account account;
         if (bytes_equal(found[i], address) && find_canonical(r->accounts, address, r->arena, &account))
-            add_target(r, account.address, true);
+            resolve_user(r, &account, depth);
         else if (!bytes_equal(found[i], address))
             resolve_target(r, found[i], depth);
     }
@@ -508,7 +542,7 @@ static bool resolve_canonical(struct resolving *r, struct bytes address, int dep
     if (resolve_alias(r, address, depth))
         return true;
     if (find_canonical(r->accounts, address, r->arena, &account)) {
-        add_target(r, account.address, true);
+        resolve_user(r, &account, depth);
         return true;
     }
     struct bytes plain = without_tag(address, r->arena);
@@ -526,7 +560,7 @@ static void resolve_postmaster(struct resolving *r, struct bytes address)
     bool found = next_row(r->accounts, statement);
     struct bytes first = found ? column(statement, 0, r->arena) : address;
     sqlite3_reset(statement);
-    add_target(r, first, true);
+    add_target(r, first, true, false);
 }
 
 /* What nobody has goes where the domain's catch-all says, an alias without a
@@ -552,7 +586,7 @@ static enum accounts_target resolve_hosted(struct resolving *r, struct bytes can
 enum accounts_target accounts_resolve(struct accounts *accounts, struct bytes address, struct arena *arena,
                                       struct recipient **targets, size_t *target_count)
 {
-    struct resolving r = {accounts, arena, ARENA_ARRAY(arena, struct recipient, ALIAS_TARGETS_MAX), 0};
+    struct resolving r = {accounts, arena, ARENA_ARRAY(arena, struct recipient, ALIAS_TARGETS_MAX), 0, false};
     struct buffer canonical = {0};
     struct bytes local, domain;
     enum accounts_target found = TARGETS_FOREIGN;
@@ -577,7 +611,7 @@ bool accounts_may_send(struct accounts *accounts, struct bytes account, struct b
     if (accounts_canonical(&canonical, address)) {
         struct bytes wanted = buffer_bytes(&canonical), plain = without_tag(wanted, &arena);
         allowed = bytes_equal(wanted, account) || bytes_equal(plain, account);
-        struct resolving r = {accounts, &arena, ARENA_ARRAY(&arena, struct recipient, ALIAS_TARGETS_MAX), 0};
+        struct resolving r = {accounts, &arena, ARENA_ARRAY(&arena, struct recipient, ALIAS_TARGETS_MAX), 0, true};
         if (!allowed && exists(accounts, FIND_ALIAS, wanted))
             resolve_alias(&r, wanted, 0);
         for (size_t i = 0; i < r.count; i++)
@@ -720,10 +754,67 @@ bool accounts_user_disable(struct accounts *accounts, struct bytes address, bool
                           address, "user", error);
 }
 
+/* Its own address is no place to forward to, with a tag neither. */
+static bool elsewhere_or_fail(struct accounts *accounts, struct bytes user, struct bytes target, struct error *error)
+{
+    struct arena arena = {0};
+    bool own = bytes_equal(user, target) || bytes_equal(without_tag(target, &arena), user);
+    arena_clear(&arena);
+    return !own || error_set(error, EX_DATAERR, "%.*s is the user's own address; to end a forwarding: mailboat user forward %.*s off", BYTES_ARG(target), BYTES_ARG(user));
+}
+
+bool accounts_user_forward(struct accounts *accounts, struct bytes address, struct bytes target, bool keep, struct error *error)
+{
+    struct buffer user = {0}, to = {0};
+    if (target.length == 0)
+        return change_address(accounts, "UPDATE user SET forward = NULL, keeps = 1 WHERE address = ?1", address, "user", error);
+    bool done = canonical_or_fail(&user, address, error) && canonical_or_fail(&to, target, error) &&
+                elsewhere_or_fail(accounts, buffer_bytes(&user), buffer_bytes(&to), error) &&
+                change(accounts, keep ? "UPDATE user SET forward = ?2, keeps = 1 WHERE address = ?1" : "UPDATE user SET forward = ?2, keeps = 0 WHERE address = ?1",
+                       (struct value[]){{buffer_bytes(&user), false}, {buffer_bytes(&to), false}}, 2, "user", error);
+    buffer_free(&user);
+    buffer_free(&to);
+    return done;
+}
+
+static bool put_away(struct accounts *accounts, struct bytes user, const struct account_away *away, struct error *error)
+{
+    struct buffer numbers[3] = {{0}};
+    buffer_add_format(&numbers[0], "%llu", (unsigned long long)away->since_ms);
+    buffer_add_format(&numbers[1], "%llu", (unsigned long long)away->until_ms);
+    buffer_add_format(&numbers[2], "%u", (unsigned)away->days);
+    struct value values[] = {{user, false}, {away->subject, false}, {away->text, false}, {buffer_bytes(&numbers[0]), false}, {buffer_bytes(&numbers[1]), false}, {buffer_bytes(&numbers[2]), false}};
+    bool done = change(accounts, "INSERT INTO away (user, subject, text, since_ms, until_ms, days) SELECT address, ?2, ?3, ?4, ?5, ?6 FROM user WHERE address = ?1"
+                                 " ON CONFLICT(user) DO UPDATE SET subject = ?2, text = ?3, since_ms = ?4, until_ms = ?5, days = ?6",
+                       values, ARRAY_LENGTH(values), "user", error);
+    for (size_t i = 0; i < ARRAY_LENGTH(numbers); i++)
+        buffer_free(&numbers[i]);
+    return done;
+}
+
+bool accounts_user_away(struct accounts *accounts, struct bytes address, const struct account_away *away, struct error *error)
+{
+    struct buffer user = {0};
+    bool done = canonical_or_fail(&user, address, error) &&
+                (away != NULL ? put_away(accounts, buffer_bytes(&user), away, error)
+                              : change(accounts, "DELETE FROM away WHERE user = ?1", (struct value[]){{buffer_bytes(&user), false}}, 1, "answer for absences of", error));
+    buffer_free(&user);
+    return done;
+}
+
+/* All of it or nothing. */
 bool accounts_user_remove(struct accounts *accounts, struct bytes address, struct error *error)
 {
-    return change_address(accounts, "DELETE FROM key WHERE user = ?1", address, NULL, error) &&
-           change_address(accounts, "DELETE FROM user WHERE address = ?1", address, "user", error);
+    static const char *const besides[] = {"DELETE FROM key WHERE user = ?1", "DELETE FROM away WHERE user = ?1", "DELETE FROM alias WHERE target = ?1",
+                                          "UPDATE user SET forward = NULL, keeps = 1 WHERE forward = ?1"};
+    bool done = sqlite3_exec(accounts->db, "BEGIN IMMEDIATE", NULL, NULL, NULL) == SQLITE_OK || fail_sqlite(accounts, error);
+    for (size_t i = 0; done && i < ARRAY_LENGTH(besides); i++)
+        done = change_address(accounts, besides[i], address, NULL, error);
+    done = done && change_address(accounts, "DELETE FROM user WHERE address = ?1", address, "user", error) &&
+           (sqlite3_exec(accounts->db, "COMMIT", NULL, NULL, NULL) == SQLITE_OK || fail_sqlite(accounts, error));
+    if (!done)
+        sqlite3_exec(accounts->db, "ROLLBACK", NULL, NULL, NULL);
+    return done;
 }
 
 static bool change_domain(struct accounts *accounts, const char *sql, struct bytes domain, const char *what, struct error *error)
@@ -800,13 +891,14 @@ bool accounts_key_revoke(struct accounts *accounts, struct bytes id, struct erro
 bool accounts_each(struct accounts *accounts, enum accounts_list list, accounts_row *each, void *owner, struct error *error)
 {
     static const char *const texts[] = {
-        [LIST_USERS] = "SELECT address, disabled, strftime('%Y-%m-%dT%H:%M:%SZ', created, 'unixepoch') FROM user ORDER BY address",
+        [LIST_USERS] = "SELECT address, disabled, strftime('%Y-%m-%dT%H:%M:%SZ', created, 'unixepoch'), forward, forward IS NOT NULL AND keeps,"
+                       " EXISTS(SELECT 1 FROM away WHERE away.user = address) FROM user ORDER BY address",
         [LIST_DOMAINS] = "SELECT name FROM domain ORDER BY name",
         [LIST_ALIASES] = "SELECT address, target FROM alias ORDER BY address, target",
         [LIST_KEYS] = "SELECT id, user, name, strftime('%Y-%m-%dT%H:%M:%SZ', created, 'unixepoch') FROM key ORDER BY user, created",
     };
     sqlite3_stmt *statement;
-    const char *columns[4];
+    const char *columns[6];
     if (sqlite3_prepare_v2(accounts->db, texts[list], -1, &statement, NULL) != SQLITE_OK)
         return fail_sqlite(accounts, error);
     int step;

@@ -49,6 +49,9 @@ struct account {
     struct bytes address;  /* canonical */
     struct bytes password; /* its hash, as crypt(3) writes it */
     bool disabled;
+    struct bytes forward;  /* where mail goes on to; empty: nowhere */
+    bool keeps;            /* and a copy stays */
+    bool away;             /* there is an answer for absences, whether its time is now or not */
     bool has_verifier;     /* for SCRAM: of the password, or of the key that was found */
     struct verifier verifier;
     struct bytes key;      /* accounts_find_key(): its id */
@@ -65,10 +68,19 @@ void accounts_salt(const struct accounts *accounts, struct bytes user, uint8_t s
 /* The verifiers of a user's application passwords; `address` is canonical. */
 size_t accounts_key_verifiers(struct accounts *accounts, struct bytes address, struct verifier *verifiers, size_t count_max);
 
+/* What is answered in a user's absence: message/vacation.h. */
+struct account_away {
+    uint64_t since_ms, until_ms; /* from and up to when; until 0: for ever */
+    uint32_t days;               /* a sender is answered once in so many */
+    struct bytes subject, text;
+};
+/* `user` is canonical. False when there is none. Texts live in `arena`. */
+bool accounts_away(struct accounts *accounts, struct bytes user, struct arena *arena, struct account_away *away);
+
 enum accounts_target { TARGETS_FOUND, TARGETS_UNKNOWN, TARGETS_FOREIGN };
 /*
  * Where mail for an address goes: the mailbox of a user (user+tag too), the
- * targets of an alias, those of the domain's catch-all ("@example.org" as an
+ * targets of an alias, where a user has mail forwarded, those of the domain's catch-all ("@example.org" as an
  * alias), for postmaster somebody who is there. FOREIGN when the domain is not hosted. `targets` (in `arena`) are not repeated.
  */
 enum accounts_target accounts_resolve(struct accounts *accounts, struct bytes address, struct arena *arena,
@@ -87,6 +99,11 @@ bool accounts_user_password(struct accounts *accounts, struct bytes address, str
  * password, while it still has this hash. */
 bool accounts_learn(struct accounts *accounts, struct bytes address, struct bytes key, struct bytes password_hash, struct bytes verifier, struct error *error);
 bool accounts_user_disable(struct accounts *accounts, struct bytes address, bool disabled, struct error *error);
+/* Mail goes on to `target`; empty: no more. What leads back to nobody else stays here. */
+bool accounts_user_forward(struct accounts *accounts, struct bytes address, struct bytes target, bool keep, struct error *error);
+/* NULL: no more. */
+bool accounts_user_away(struct accounts *accounts, struct bytes address, const struct account_away *away, struct error *error);
+/* With its keys, forwarding and answer, and where aliases and forwardings lead to it. */
 bool accounts_user_remove(struct accounts *accounts, struct bytes address, struct error *error);
 bool accounts_domain_add(struct accounts *accounts, struct bytes domain, struct error *error);
 bool accounts_domain_remove(struct accounts *accounts, struct bytes domain, struct error *error);
@@ -100,7 +117,7 @@ bool accounts_key_revoke(struct accounts *accounts, struct bytes id, struct erro
 /* Lists: one row a call of `each`, its columns as texts. */
 enum accounts_list { LIST_USERS, LIST_DOMAINS, LIST_ALIASES, LIST_KEYS };
 typedef void accounts_row(void *owner, const char *const *columns, size_t count);
-/* users: address, disabled, created; domains: name; aliases: address, target; keys: id, user, name, created */
+/* users: address, disabled, created, forward (may be NULL), keeps, away; domains: name; aliases: address, target; keys: id, user, name, created */
 bool accounts_each(struct accounts *accounts, enum accounts_list list, accounts_row *each, void *owner, struct error *error);
 
 /* Changes whenever anybody has changed the accounts; one system call. */

@@ -355,7 +355,7 @@ static struct origin copy_origin(struct arena *arena, const struct origin *from)
 static struct recipient copy_recipient(struct arena *arena, const struct recipient *from)
 {
     return (struct recipient){.address = arena_copy(arena, from->address), .original = arena_copy(arena, from->original),
-                              .orcpt = arena_copy(arena, from->orcpt), .notify = from->notify, .local = from->local};
+                              .orcpt = arena_copy(arena, from->orcpt), .notify = from->notify, .local = from->local, .away = from->away};
 }
 
 /* Without recipients and content. */

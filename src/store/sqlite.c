@@ -59,7 +59,7 @@ const char *const disk_sql[SQL_STATEMENTS] = {
 
 /* What the flags columns hold. */
 enum { FLAG_RET = 2, FLAG_SMTPUTF8 = 16, FLAG_REQUIRETLS = 32, FLAG_LARGE = 64, BODY_MASK = 3, RET_MASK = 3 };
-enum { FLAG_LOCAL = 16, NOTIFY_MASK = 15 };
+enum { FLAG_LOCAL = 16, FLAG_AWAY = 32, NOTIFY_MASK = 15 };
 
 /* ---- trouble ---- */
 
@@ -345,7 +345,7 @@ static void add_recipient(struct disk *disk, uint64_t id, uint64_t number, const
         return;
     bind_ids(statement, id, number);
     bind_number(statement, 3, due_ms);
-    bind_number(statement, 4, (unsigned)r->notify | (r->local ? FLAG_LOCAL : 0u));
+    bind_number(statement, 4, (unsigned)r->notify | (r->local ? FLAG_LOCAL : 0u) | (r->away ? FLAG_AWAY : 0u));
     bind_name(statement, 5, destination);
     bind_name(statement, 6, r->address);
     bind_text(statement, 7, r->original);
@@ -570,6 +570,7 @@ static void read_recipient(sqlite3_stmt *statement, struct arena *arena, struct 
                                   .due_ms = column_number(statement, 2), .attempts = (uint32_t)column_number(statement, 3)};
     r->recipient.notify = (uint8_t)(flags & NOTIFY_MASK);
     r->recipient.local = (flags & FLAG_LOCAL) != 0;
+    r->recipient.away = (flags & FLAG_AWAY) != 0;
     r->destination = column_bytes(statement, 5, arena);
     r->recipient.address = column_bytes(statement, 6, arena);
     r->recipient.original = column_bytes(statement, 7, arena);

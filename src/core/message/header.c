@@ -168,8 +168,7 @@ static bool read_list(struct header *header, struct bytes value, size_t most, bo
 
 /* ---- judging ---- */
 
-/* The field at the start of *rest with all its folded lines; *lines of it. */
-static struct bytes next_field(struct bytes *rest, size_t *lines)
+struct bytes header_next_field(struct bytes *rest, size_t *lines)
 {
     struct bytes all = *rest;
     *lines = 0;
@@ -181,8 +180,7 @@ static struct bytes next_field(struct bytes *rest, size_t *lines)
     return bytes_first(all, all.length - rest->length);
 }
 
-/* Its name; empty when it is no field (RFC 5322 2.2: printable, no space before the colon). */
-static struct bytes name_of(struct bytes field)
+struct bytes header_field_name(struct bytes field)
 {
     size_t colon = bytes_find(field, ':');
     if (colon == SIZE_MAX)
@@ -260,7 +258,7 @@ enum header_fault header_judge(struct header *header, const struct header_rules 
     if (bytes_find(rest, '\0') != SIZE_MAX)
         fault(header, HEADER_NUL);
     while (rest.length > 0 && header->fault == HEADER_FINE && rest.at[0] != '\r') {
-        struct bytes field = next_field(&rest, &lines), name = name_of(field);
+        struct bytes field = header_next_field(&rest, &lines), name = header_field_name(field);
         if (name.length == 0 || !has_clean_lines(field)) {
             header->line = line;
             fault(header, HEADER_BROKEN);
@@ -325,8 +323,8 @@ void header_mend(const struct header *header, const struct header_stamp *stamp, 
     if (!header->has_message_id && stamp->message_id.length > 0)
         add_field(out, "Message-ID", "<", stamp->message_id, ">");
     while (header->has_blind && rest.length > 0 && rest.at[0] != '\r') {
-        struct bytes field = next_field(&rest, &lines);
-        if (!is_blind(name_of(field)))
+        struct bytes field = header_next_field(&rest, &lines);
+        if (!is_blind(header_field_name(field)))
             buffer_add(out, field);
     }
     buffer_add(out, rest);

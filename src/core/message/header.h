@@ -61,6 +61,11 @@ const char *header_fault_sentence(enum header_fault fault);
 /* The next author at *at (0 first); empty when there is none left. */
 struct bytes header_author(const struct header *header, size_t *at);
 
+/* The field at the start of *rest, which moves on, with all its folded lines; *lines of it. */
+struct bytes header_next_field(struct bytes *rest, size_t *lines);
+/* Its name; empty when it is no field (RFC 5322 2.2: printable, no space before the colon). */
+struct bytes header_field_name(struct bytes field);
+
 struct header_stamp {
     uint64_t now_ms;
     struct bytes message_id; /* without its brackets */

@@ -112,10 +112,10 @@ static bool needs_encoding(struct bytes text)
     return !bytes_is_ascii(text) || longest > 900 || bytes_search(text, BYTES("=?")) != SIZE_MAX;
 }
 
-static void add_unstructured(struct buffer *out, const char *name, struct bytes text)
+static void add_unstructured(struct buffer *out, const char *name, struct bytes text, bool is_encoded)
 {
     buffer_add_format(out, "%s: ", name);
-    if (needs_encoding(text))
+    if (!is_encoded && needs_encoding(text))
         add_encoded(out, text);
     else
         add_folded(out, text, strlen(name) + 2);
@@ -316,7 +316,7 @@ void mime_begin(struct mime *mime, struct buffer *out, const struct mime_letter 
     mime_add_mailboxes(out, "From", &letter->from, 1);
     mime_add_mailboxes(out, "To", letter->to, letter->to_count);
     mime_add_mailboxes(out, "Cc", letter->cc, letter->cc_count);
-    add_unstructured(out, "Subject", letter->subject);
+    add_unstructured(out, "Subject", letter->subject, letter->subject_is_encoded);
     buffer_add_format(out, "Message-ID: <%.*s>\r\nMIME-Version: 1.0\r\n", BYTES_ARG(letter->message_id));
     if (letter->attachments)
         buffer_add_format(out, "Content-Type: multipart/mixed; boundary=\"%s\"\r\n\r\n--%s\r\n", mime->boundary, mime->boundary);

@@ -24,6 +24,7 @@ struct mime_letter {
     const struct bytes *to, *cc; /* the same */
     size_t to_count, cc_count;
     struct bytes subject;        /* UTF-8 */
+    bool subject_is_encoded;     /* it is ASCII, and may have encoded words that stay as they are */
     struct bytes text;           /* UTF-8, lines end in LF or CRLF */
     struct bytes html;           /* the same as HTML, as an alternative to the text; empty: none */
     struct bytes message_id;     /* without brackets; also the boundary's seed */

@@ -91,6 +91,7 @@ static void add_target(struct server_state *state, const struct recipient *targe
         .orcpt = state->asked_orcpt,
         .notify = state->asked_notify,
         .local = target->local,
+        .away = target->away,
     };
 }
 

@@ -27,6 +27,7 @@ struct recipient {
     struct bytes orcpt;    /* ORCPT= as given: "rfc822;ada@example.org" in xtext; empty when unsaid */
     uint8_t notify;        /* enum dsn_notify, or'ed */
     bool local;            /* goes into a mailbox of ours */
+    bool away;             /* whose user wants an answer sent: message/vacation.h */
 };
 
 struct envelope {

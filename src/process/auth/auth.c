@@ -325,6 +325,23 @@ static void ask_recipient(struct auth *auth, struct channel *asker, const struct
     arena_clear(&arena);
 }
 
+/* What is answered in a user's absence, where its time is now. */
+static void ask_away(struct auth *auth, struct channel *asker, const struct ipc_away *asked)
+{
+    struct arena arena = {0};
+    struct account_away away;
+    uint64_t now_ms = clock_epoch_ms();
+    struct ipc_away_answer answer = {.request = asked->request};
+    if (accounts_away(auth->accounts, asked->user, &arena, &away) && away.since_ms <= now_ms && (away.until_ms == 0 || now_ms < away.until_ms)) {
+        answer.is_away = 1;
+        answer.days = away.days;
+        answer.subject = away.subject;
+        answer.text = away.text;
+    }
+    child_send(auth->child, asker, IPC_AWAY_ANSWER, &answer, -1);
+    arena_clear(&arena);
+}
+
 static void auth_message(struct child *child, struct channel *from, enum ipc_kind kind, union ipc_message *message, int attached)
 {
     struct auth *auth = child->service_data;
@@ -336,6 +353,7 @@ static void auth_message(struct child *child, struct channel *from, enum ipc_kin
     case IPC_PROOF: ask_proof(auth, from, &message->proof); break;
     case IPC_SENDER: ask_sender(auth, from, &message->sender); break;
     case IPC_RECIPIENT: ask_recipient(auth, from, &message->recipient); break;
+    case IPC_AWAY: ask_away(auth, from, &message->away); break;
     default: break; /* the table in ipc/message.c lets nothing else through */
     }
 }

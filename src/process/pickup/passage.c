@@ -87,7 +87,7 @@ static void add_target(struct passage *passage, const struct recipient *target, 
     }
     passage->targets[passage->target_count++] = (struct recipient){
         .address = arena_copy(arena, target->address), .original = bytes_equal(target->address, asked->address) ? bytes_none() : asked->address,
-        .orcpt = asked->orcpt, .notify = asked->notify, .local = target->local};
+        .orcpt = asked->orcpt, .notify = asked->notify, .local = target->local, .away = target->away};
 }
 
 static void add_unknown(struct passage *passage, const struct recipient *asked)

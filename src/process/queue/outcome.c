@@ -11,8 +11,7 @@
 
 /* ---- reports ---- */
 
-/* The beginning of a content, as much as a report may give back. */
-static struct bytes beginning_of(struct queue *queue, const struct store_message *message, bool *whole)
+struct bytes outcome_beginning(struct queue *queue, const struct store_message *message, size_t size_max, bool *whole)
 {
     struct store_message found;
     arena_clear(&queue->scratch);
@@ -20,28 +19,28 @@ static struct bytes beginning_of(struct queue *queue, const struct store_message
     if (!message->large)
         return store_read(queue->store, message->id, true, &queue->scratch, &found) ? found.content : bytes_none();
     int file = store_content(queue->store, message->id);
-    char *room = arena_take(&queue->scratch, DSN_RETURNED_MAX);
-    ssize_t count = file < 0 ? 0 : pread(file, room, DSN_RETURNED_MAX, 0);
+    char *room = arena_take(&queue->scratch, size_max);
+    ssize_t count = file < 0 ? 0 : pread(file, room, size_max, 0);
     if (file >= 0)
         close(file);
     return bytes_of(room, count > 0 ? (size_t)count : 0);
 }
 
-/* The report is a message of its own; where it goes is asked when its turn comes. */
-static void accept_report(struct queue *queue, const struct dsn *dsn, struct bytes content, uint64_t now_ms)
+bool outcome_accept_own(struct queue *queue, uint64_t id, const struct envelope *about, struct bytes content, const char *protocol, uint64_t now_ms)
 {
-    struct recipient to = {.address = dsn->envelope->sender, .notify = NOTIFY_NEVER};
-    struct store_message report = {
-        .id = dsn->id, .arrived_ms = now_ms, .expires_ms = now_ms + queue->options.expire_ms, .content = content,
-        .envelope = {.body = bytes_is_ascii(content) ? BODY_7BIT : BODY_8BITMIME, .smtputf8 = dsn->envelope->smtputf8, .requiretls = dsn->envelope->requiretls, .size = content.length,
+    struct recipient to = {.address = about->sender, .notify = NOTIFY_NEVER};
+    struct store_message own = {
+        .id = id, .arrived_ms = now_ms, .expires_ms = now_ms + queue->options.expire_ms, .content = content,
+        .envelope = {.body = bytes_is_ascii(content) ? BODY_7BIT : BODY_8BITMIME, .smtputf8 = about->smtputf8, .requiretls = about->requiretls, .size = content.length,
                      .recipients = &to, .recipient_count = 1},
-        .origin = {.client_address = BYTES("local"), .protocol = BYTES("report")}};
+        .origin = {.client_address = BYTES("local"), .protocol = bytes_of_text(protocol)}};
     struct bytes destination = DESTINATION_LOOKUP;
-    if (!store_accept(queue->store, &report, &destination, now_ms, 0))
-        return;
+    if (!store_accept(queue->store, &own, &destination, now_ms, 0))
+        return false;
     destination_due(queue, destination, now_ms, false);
-    log_event(LOG_EVENT_INFO, "accepted", LOG_ID(dsn->id), LOG_TEXT("from", "<>"), LOG_BYTES("to", to.address), LOG_U64("recipients", 1),
-              LOG_U64("size", content.length), LOG_TEXT("protocol", "report"));
+    log_event(LOG_EVENT_INFO, "accepted", LOG_ID(id), LOG_TEXT("from", "<>"), LOG_BYTES("to", to.address), LOG_U64("recipients", 1),
+              LOG_U64("size", content.length), LOG_TEXT("protocol", protocol));
+    return true;
 }
 
 static void report(struct queue *queue, const struct store_message *message, const struct dsn_recipient *about, size_t count, uint64_t now_ms)
@@ -59,9 +58,9 @@ static void report(struct queue *queue, const struct store_message *message, con
     if (!any || message->envelope.sender.length == 0) /* a report is never reported on */
         return;
     dsn.id = queue_id_next(&queue->ids, now_ms * 1000);
-    dsn.content = beginning_of(queue, message, &dsn.content_is_whole);
+    dsn.content = outcome_beginning(queue, message, DSN_RETURNED_MAX, &dsn.content_is_whole);
     if (dsn_add(&content, &dsn))
-        accept_report(queue, &dsn, buffer_bytes(&content), now_ms);
+        outcome_accept_own(queue, dsn.id, dsn.envelope, buffer_bytes(&content), "report", now_ms);
     buffer_free(&content);
 }
 
@@ -170,6 +169,8 @@ static bool decide(struct queue *queue, const struct fate *f, enum schedule_way 
     store_finish(queue->store, f->message->id, f->recipient->number);
     if (outcome == OUTCOME_DELIVERED) {
         log_end(LOG_EVENT_INFO, "delivered", f);
+        if (way == SCHEDULE_LOCAL && f->recipient->recipient.away)
+            absence_consider(queue, f->message, f->recipient);
         *dsn = told(f, way == SCHEDULE_LOCAL ? DSN_DELIVERED : DSN_RELAYED);
         return !f->result.peer_reports; /* RFC 3461 5.2.2: relayed is said only where the next server says nothing */
     }

@@ -87,6 +87,7 @@ static void queue_process_message(struct child *child, struct channel *from, enu
     case IPC_SPOOL: spool(p, from, &message->spool); break;
     case IPC_SPOOL_DROP: store_spool_drop(p->store, message->spool_drop.spool); break;
     case IPC_DELIVER_ANSWER: queue_delivered(&p->queue, &message->deliver_answer, clock_epoch_ms()); break;
+    case IPC_AWAY_ANSWER: queue_absence_told(&p->queue, &message->away_answer, clock_epoch_ms()); break;
     case IPC_RECIPIENT_ANSWER: queue_looked_up(&p->queue, &message->recipient_answer, clock_epoch_ms()); break;
     default: break; /* the table in ipc/message.c lets nothing else through */
     }
@@ -136,6 +137,14 @@ static bool start_some(struct queue_process *p, enum schedule_way way, uint64_t 
     return carrier != NULL;
 }
 
+static void ask_about_absences(struct queue_process *p)
+{
+    struct channel *auth = child_peer(p->child, PROCESS_AUTH);
+    struct ipc_away asked;
+    while (auth != NULL && queue_absence_next(&p->queue, &asked))
+        child_send(p->child, auth, IPC_AWAY, &asked, -1);
+}
+
 static void leave_if_done(struct queue_process *p)
 {
     if (!p->draining || queue_under_way(&p->queue) > 0 || store_is_changed(p->store))
@@ -170,6 +179,8 @@ static void turn(struct queue_process *p)
     }
     if (verdict == STORE_FULL)
         log_event(LOG_EVENT_ERROR, "store_full", LOG_TEXT("reason", error.text), LOG_TEXT("mend", "make room in the data folder"));
+    if (verdict == STORE_DONE)
+        ask_about_absences(p);
     bool more = false;
     for (int way = 0; way < SCHEDULE_WAYS && !p->draining; way++)
         more = start_some(p, (enum schedule_way)way, now_ms) || more;
@@ -204,6 +215,8 @@ static void queue_process_peer_lost(struct child *child, struct channel *peer)
     for (size_t i = 0; i < p->waiting_count; i++)
         if (p->waiting[i].asker == peer)
             p->waiting[i].asker = NULL;
+    if (peer->peer == PROCESS_AUTH)
+        queue_absences_unasked(&p->queue);
     for (int way = 0; way < SCHEDULE_WAYS; way++)
         if (carriers[way] == peer->peer)
             queue_way_lost(&p->queue, (enum schedule_way)way, clock_epoch_ms());

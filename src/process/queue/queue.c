@@ -30,6 +30,7 @@ void queue_start(struct queue *queue, struct store *store, const struct queue_op
 void queue_free(struct queue *queue)
 {
     size_t position = 0;
+    absences_free(queue);
     void *value;
     while (map_next(&queue->deliveries, &position, NULL, &value)) {
         struct queue_delivery *delivery = value;
@@ -231,7 +232,7 @@ void queue_looked_up(struct queue *queue, const struct ipc_recipient_answer *ans
     d->target_count = answer->target_count;
     d->targets = ARENA_ARRAY(&d->arena, struct recipient, d->target_count);
     for (size_t i = 0; i < d->target_count; i++) {
-        d->targets[i] = (struct recipient){.address = arena_copy(&d->arena, answer->targets[i].address), .local = answer->targets[i].local,
+        d->targets[i] = (struct recipient){.address = arena_copy(&d->arena, answer->targets[i].address), .local = answer->targets[i].local, .away = answer->targets[i].away,
                                            .original = arena_copy(&d->arena, answer->targets[i].original), .notify = NOTIFY_NEVER};
     }
     save(queue, d, SCHEDULE_ANSWERED, now_ms);

@@ -91,6 +91,9 @@ struct queue {
     uint64_t batch;                   /* the number of the open one */
     struct arena scratch;             /* a content on its way out */
     struct pulse pulse;
+    struct absence *absences;         /* answers that may be due; auth is asked for their words */
+    size_t absence_count;
+    uint64_t last_absence;
 };
 
 /* `store` stays the caller's. The texts of `options` live as long as the queue. */
@@ -117,6 +120,11 @@ bool queue_looks_on(const struct queue *queue, enum schedule_way way);
 /* What came of it. Unknown numbers are ignored. */
 void queue_delivered(struct queue *queue, const struct ipc_deliver_answer *answer, uint64_t now_ms);
 void queue_looked_up(struct queue *queue, const struct ipc_recipient_answer *answer, uint64_t now_ms);
+/* What is to be asked of auth for those who are away, once the batch is on
+ * disk; false when nothing is. Then what it said. After auth was lost: all again. */
+bool queue_absence_next(struct queue *queue, struct ipc_away *asked);
+void queue_absence_told(struct queue *queue, const struct ipc_away_answer *said, uint64_t now_ms);
+void queue_absences_unasked(struct queue *queue);
 /* Whoever carried them out is gone: all that was under way on this way is due again. */
 void queue_way_lost(struct queue *queue, enum schedule_way way, uint64_t now_ms);
 

@@ -82,7 +82,18 @@ void outcome_apply(struct queue *queue, struct queue_delivery *delivery, uint64_
 void outcome_expire(struct queue *queue, const struct store_message *message, const struct store_recipient *recipients, size_t count, uint64_t now_ms);
 /* A part of the sweep; when to come again. */
 void outcome_sweep(struct queue *queue, uint64_t now_ms);
+/* The beginning of a message's content, in queue->scratch; *whole: all of it. */
+struct bytes outcome_beginning(struct queue *queue, const struct store_message *message, size_t size_max, bool *whole);
+/* A message of our own to the sender of another, with the null reverse path;
+ * where it goes is asked when its turn comes. */
+bool outcome_accept_own(struct queue *queue, uint64_t id, const struct envelope *about, struct bytes content, const char *protocol, uint64_t now_ms);
 /* Something of this message may expire again: the sweep shall see it. */
 void outcome_sweep_again(struct queue *queue, uint64_t id);
+
+/* ---- absences.c ---- */
+
+/* It is in the mailbox of somebody who may be away: is an answer due? */
+void absence_consider(struct queue *queue, const struct store_message *message, const struct store_recipient *recipient);
+void absences_free(struct queue *queue);
 
 #endif
