@@ -29,20 +29,23 @@ static bool make_folders_above(char *path, struct error *error)
     return make_folder(path, 0755, error);
 }
 
-/* The processes have users of their own, who must get there. */
-static bool is_passable(char *path, struct error *error)
+bool data_dir_is_passable(const struct config *config, struct error *error)
 {
+    struct arena arena = {0};
     struct stat facts;
-    for (char *slash = strchr(path + 1, '/'); geteuid() == 0; slash = strchr(slash + 1, '/')) {
+    char *path = arena_text(&arena, bytes_of_text(config->data_dir));
+    bool passable = true;
+    for (char *slash = strchr(path + 1, '/'); passable && geteuid() == 0; slash = strchr(slash + 1, '/')) {
         if (slash != NULL)
             *slash = '\0';
         if (stat(path, &facts) == 0 && (facts.st_mode & S_IXOTH) == 0)
-            return error_set(error, EX_NOPERM, "the server's processes cannot pass through %s: chmod o+x it, or keep data_dir elsewhere", path);
+            passable = error_set(error, EX_NOPERM, "the server's processes cannot pass through %s: chmod o+x it, or keep data_dir elsewhere", path);
         if (slash == NULL)
             break;
         *slash = '/';
     }
-    return true;
+    arena_clear(&arena);
+    return passable;
 }
 
 static bool give_folder(struct arena *arena, const struct config *config, const char *name, enum process_role role, struct error *error)
@@ -75,7 +78,6 @@ bool data_dir_prepare(const struct config *config, struct error *error)
 {
     struct arena arena = {0};
     bool done = make_folders_above(arena_text(&arena, bytes_of_text(config->data_dir)), error) &&
-                is_passable(arena_text(&arena, bytes_of_text(config->data_dir)), error) &&
                 give_folder(&arena, config, "queue", PROCESS_QUEUE, error) &&
                 give_folder(&arena, config, "mail", PROCESS_LOCAL, error) &&
                 give_drop(&arena, config, error) &&

@@ -22,6 +22,8 @@ enum { DROP_FOLDER_MODE = 03733 };
 
 /* Makes what is missing and sets owners. */
 bool data_dir_prepare(const struct config *config, struct error *error);
+/* As root the processes have users of their own: can those get there? It must be there. */
+bool data_dir_is_passable(const struct config *config, struct error *error);
 /* Without a configured certificate: makes a self-signed one, once, and names
  * it in `config`. *made tells whether it is new. */
 bool data_dir_certificate(struct config *config, bool *made, struct error *error);

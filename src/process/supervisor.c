@@ -121,7 +121,7 @@ static bool prepare_accounts(const struct config *config, struct error *error)
 static bool prepare(struct supervisor *s, struct error *error)
 {
     bool certificate_made = false;
-    if (!data_dir_prepare(&s->config, error) || !data_dir_certificate(&s->config, &certificate_made, error) ||
+    if (!data_dir_prepare(&s->config, error) || !data_dir_is_passable(&s->config, error) || !data_dir_certificate(&s->config, &certificate_made, error) ||
         !prepare_accounts(&s->config, error))
         return false;
     if (certificate_made)

@@ -4,6 +4,7 @@ import email
 import email.policy
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -16,11 +17,22 @@ PROGRAM = Path(os.environ.get("MAILBOAT", ROOT / "build" / "mailboat"))
 PATIENCE = 30  # seconds until a test gives up on an event
 
 
+_given = set()
+
+
 def free_port(family=socket.AF_INET):
+    """Never the same one twice, and none that the kernel gives to connections on their way out."""
     address = "127.0.0.1" if family == socket.AF_INET else "::1"
-    with socket.socket(family) as s:
-        s.bind((address, 0))
-        return s.getsockname()[1]
+    while True:
+        port = random.randrange(20000, 32768)
+        with socket.socket(family) as s:
+            try:
+                s.bind((address, port))
+            except OSError:
+                continue
+        if port not in _given:
+            _given.add(port)
+            return port
 
 
 def _openssl(folder, *arguments):
