@@ -43,6 +43,7 @@ static const struct kind {
     size_t field_count;
 } kinds[IPC_KINDS] = {
     [IPC_PEER] = {"peer", FROM(SUPERVISOR), ~0u, FIELDS(AT(U32, peer, role), AT(U32, peer, number))},
+    [IPC_PEER_LOST] = {"peer-lost", ~0u, FROM(SUPERVISOR), FIELDS(AT(U32, peer, role), AT(U32, peer, number))},
     [IPC_DRAIN] = {"drain", FROM(SUPERVISOR), ~0u, FIELDS(AT(U8, drain, quick))},
     [IPC_READY] = {"ready", ~0u, FROM(SUPERVISOR), FIELDS(AT(U8, nothing, unused))},
     [IPC_PASSWORD] = {"password", FROM(SMTPD), FROM(AUTH),

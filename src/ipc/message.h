@@ -25,6 +25,7 @@ enum {
 enum ipc_kind {
     /* supervisor and its children */
     IPC_PEER,  /* + descriptor: a fresh channel to a process */
+    IPC_PEER_LOST, /* the child had no descriptor free for it: another one, please, in a while */
     IPC_DRAIN, /* finish what is under way, then exit 0 */
     IPC_READY, /* the child is sealed and serves */
     IPC_LEARN, /* auth: a verifier to be kept for SCRAM */

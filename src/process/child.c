@@ -126,6 +126,8 @@ static void on_control(struct child *child, enum ipc_kind kind, union ipc_messag
 {
     if (kind == IPC_PEER && attached >= 0 && message->peer.role < PROCESS_CLI) {
         add_peer(child, (enum process_role)message->peer.role, message->peer.number, attached);
+    } else if (kind == IPC_PEER) {
+        child_tell_supervisor(child, IPC_PEER_LOST, &message->peer);
     } else if (kind == IPC_DRAIN) {
         child->service->on_drain(child, message->drain.quick != 0);
     } else if (child->service->on_supervisor != NULL) {

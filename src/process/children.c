@@ -45,9 +45,12 @@ static void link_new(struct children *children, struct supervised *asker, struct
     int ends[2];
     struct error error;
     if (!channel_pair(ends, &error)) {
-        log_event(LOG_EVENT_ERROR, "channel_failed", LOG_TEXT("reason", error.text));
+        if (trouble_met(&children->joining, clock_now_ms()))
+            log_event(LOG_EVENT_ERROR, "channel_failed", LOG_TEXT("reason", error.text));
+        timer_set(&children->rejoin, REJOIN_MS);
         return;
     }
+    trouble_is_over(&children->joining, clock_now_ms());
     struct link *link = memory_new(sizeof *link);
     *link = (struct link){children->links, asker, answerer, ends[1]};
     children->links = link;
@@ -107,6 +110,32 @@ static void join(struct children *children, struct supervised *child)
     }
 }
 
+static void rejoin(void *owner)
+{
+    struct children *children = owner;
+    for (struct supervised *child = children->first; child != NULL; child = child->next)
+        if (lives(child) && child->stage != CHILD_DRAINING)
+            join(children, child);
+}
+
+void children_prepare(struct children *children)
+{
+    timer_start(&children->rejoin, children->loop, rejoin, children);
+}
+
+/* It has no end of that channel: a fresh one, once it may have room for it. */
+static void peer_lost(struct supervised *child, const struct ipc_peer *peer)
+{
+    struct children *children = child->children;
+    for (struct link *link = children->links, *next; link != NULL; link = next) {
+        next = link->next;
+        const struct supervised *other = link->asker == child ? link->answerer : link->answerer == child ? link->asker : NULL;
+        if (other != NULL && other->service->role == peer->role && other->number == peer->number)
+            link_remove(children, link);
+    }
+    timer_set(&children->rejoin, REJOIN_MS);
+}
+
 /* The successor reads on where its predecessor stopped. */
 static void inherit_links(struct children *children, struct supervised *child)
 {
@@ -122,11 +151,11 @@ static int keep_one(int descriptor, int least)
     return fcntl(descriptor, F_DUPFD, least);
 }
 
-/* In the child: closes all that is not its own. Its descriptors are moved
- * high, then down again behind stderr. */
+/* In the child: closes all that is not its own. Its descriptors are moved out
+ * of the way, then down again behind stderr. */
 static int tidy_descriptors(struct child *child, const struct children *children, int control, int *room)
 {
-    enum { HIGH = 1024 };
+    enum { HIGH = 3 + LISTENERS_MAX + 2 }; /* above all places they go to, and not more: limits of open files can be low */
     int kept[LISTENERS_MAX + 2], count = 0;
     kept[count++] = keep_one(control, HIGH);
     bool listens = child->service->role == PROCESS_SMTPD;
@@ -134,7 +163,6 @@ static int tidy_descriptors(struct child *child, const struct children *children
         kept[count++] = keep_one(children->listening->sockets[i].descriptor, HIGH);
     if (listens && children->local_listener >= 0)
         kept[count++] = keep_one(children->local_listener, HIGH);
-    close_range(3, HIGH - 1, 0);
     for (int i = 0; i < count; i++) {
         dup2(kept[i], 3 + i);
         fcntl(3 + i, F_SETFD, FD_CLOEXEC);
@@ -246,10 +274,12 @@ static void restart_now(void *owner)
     struct supervised *child = owner;
     struct error error;
     if (!fork_child(child->children, child, &error)) {
-        log_event(LOG_EVENT_ERROR, "restart_failed", LOG_TEXT("reason", error.text));
-        timer_set(&child->restart, RESTART_MAX_MS);
+        if (trouble_met(&child->children->forking, clock_now_ms()))
+            log_event(LOG_EVENT_ERROR, "restart_failed", LOG_TEXT("reason", error.text), LOG_U64("times", child->children->forking.times));
+        timer_set(&child->restart, REJOIN_MS);
         return;
     }
+    trouble_is_over(&child->children->forking, clock_now_ms());
     inherit_links(child->children, child);
     join(child->children, child);
 }
@@ -266,7 +296,9 @@ static void control_ready(void *owner, bool readable, bool writable)
     if (writable)
         channel_flush(&child->control);
     while (readable && (news = channel_receive(&child->control, &kind, &message, &attached)) == CHANNEL_MESSAGE)
-        if (kind != IPC_READY) {
+        if (kind == IPC_PEER_LOST) {
+            peer_lost(child, &message.peer);
+        } else if (kind != IPC_READY) {
             child->children->on_message(child->children->owner, child, kind, &message);
         } else if (child->stage == CHILD_STARTING) {
             child->stage = CHILD_RUNNING;

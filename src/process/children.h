@@ -13,11 +13,13 @@
 #include "channel.h"
 #include "child.h"
 #include "listen.h"
+#include "trouble.h"
 
 enum {
     CHILD_NUMBERS = 254,        /* smtpd processes of all generations; 254 and 255 are the slots of pickup's and queue's own queue ids */
     RESTART_FIRST_MS = 100,     /* after a second death in a row */
     RESTART_MAX_MS = 10 * 1000,
+    REJOIN_MS = 1000,           /* after there was no descriptor for a channel, or no room for a process */
     RESTART_CALM_MS = 10 * 1000, /* a child that lived so long starts again at once */
 };
 
@@ -50,12 +52,14 @@ struct link {
 struct children {
     struct supervised *first;
     struct link *links;
+    struct timer rejoin;      /* channels that could not be made */
     struct loop *loop;
     const struct config *config;
     const struct listen_set *listening;
     int local_listener;
     uint32_t generation;
     struct census *census;
+    struct trouble joining, forking;
     bool started;             /* all were ready once: from now on deaths are survived */
     bool stopping;
     void (*on_change)(void *owner); /* a child became ready or ended */
@@ -65,6 +69,8 @@ struct children {
     void *owner;
 };
 
+/* Once, before the first child: the fields up to here are set. */
+void children_prepare(struct children *children);
 /* Starts a child of the current generation; false when it cannot be forked. */
 bool children_start(struct children *children, const struct child_service *service, struct error *error);
 /* Tells it to finish. With `succeeds` a successor of the current generation follows. */

@@ -19,6 +19,11 @@ union any_address {
     struct sockaddr_in6 six;
 };
 
+bool listen_is_exhausted(int number)
+{
+    return number == EMFILE || number == ENFILE || number == ENOBUFS || number == ENOMEM;
+}
+
 /* ---- who holds a port ---- */
 
 /* The inode of the socket that listens on the port, 0 when none is found. */

@@ -29,6 +29,11 @@ struct listen_set {
 bool listen_open(struct listen_set *set, const struct config *config, struct listen_set *before, struct error *error);
 void listen_close(struct listen_set *set);
 
+/* Of accept(2): nobody can be let in before something is given back. Whoever
+ * waits stays in the backlog, so the socket is to be left alone for a while. */
+bool listen_is_exhausted(int number);
+enum { LISTEN_PAUSE_MS = 200 };
+
 /* The socket in the data folder by which local programs submit. */
 int listen_local(const char *path, struct error *error);
 

@@ -86,20 +86,23 @@ static void log_ready(const struct supervisor *s)
 }
 
 /* Room for the connections of the configuration, in each smtpd process and in relay. */
-static void raise_descriptor_limit(const struct config *config)
+static bool raise_descriptor_limit(const struct config *config, struct error *error)
 {
     struct rlimit limit;
     uint32_t most = config->limits.connections > config->limits.deliveries ? config->limits.connections : config->limits.deliveries;
     rlim_t wanted = (rlim_t)most + DESCRIPTORS_BESIDE;
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted)
-        return;
+        return true;
+    if (limit.rlim_max < DESCRIPTORS_MIN)
+        return error_set(error, EX_OSERR, "the limit of open files is %llu, less than %d: raise it (LimitNOFILE, ulimit -n)", (unsigned long long)limit.rlim_max, DESCRIPTORS_MIN);
     struct rlimit higher = {wanted, limit.rlim_max > wanted ? limit.rlim_max : wanted};
     if (setrlimit(RLIMIT_NOFILE, &higher) == 0)
-        return;
+        return true;
     higher = (struct rlimit){limit.rlim_max < wanted ? limit.rlim_max : wanted, limit.rlim_max};
     setrlimit(RLIMIT_NOFILE, &higher);
-    log_event(LOG_EVENT_WARN, "limit_lowered", LOG_TEXT("what", "connections a process"), LOG_U64("to", higher.rlim_cur - DESCRIPTORS_BESIDE),
+    log_event(LOG_EVENT_WARN, "limit_lowered", LOG_TEXT("what", "connections a process"), LOG_U64("to", higher.rlim_cur > 2 * DESCRIPTORS_BESIDE ? higher.rlim_cur - DESCRIPTORS_BESIDE : higher.rlim_cur / 2),
               LOG_TEXT("mend", "raise the limit of open files (LimitNOFILE, ulimit -n)"));
+    return true;
 }
 
 /* Makes accounts.db where it is missing, readable by auth. */
@@ -130,8 +133,7 @@ static bool prepare(struct supervisor *s, struct error *error)
     if (geteuid() == 0 && !user_of(PROCESS_SMTPD, s->config.user).named)
         log_event(LOG_EVENT_INFO, "users_by_number", LOG_TEXT("prefix", s->config.user), LOG_U64("first", USERS_FALLBACK_UID),
                   LOG_TEXT("mend", "make install creates users of these names"));
-    raise_descriptor_limit(&s->config);
-    return true;
+    return raise_descriptor_limit(&s->config, error);
 }
 
 static bool start_smtpds(struct supervisor *s, struct error *error)
@@ -424,6 +426,7 @@ static bool start(struct supervisor *s, struct error *error)
     s->children = (struct children){.loop = &s->loop, .config = &s->config, .listening = &s->listening, .owner = s,
                                     
                                     .on_change = on_change, .on_message = on_message, .on_stranger = on_stranger, .on_failed_start = on_failed_start};
+    children_prepare(&s->children);
     s->children.census = mmap(NULL, sizeof *s->children.census, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (s->children.census != MAP_FAILED && getentropy(s->children.census->ticket_secret, sizeof s->children.census->ticket_secret) != 0)
         return error_set_errno(error, EX_OSERR, "cannot make a secret for TLS sessions");

@@ -10,6 +10,7 @@
 #include "error.h"
 
 enum {
+    DESCRIPTORS_MIN = 256,     /* open files: with fewer the server does not start */
     STOP_LIMIT_MS = 30 * 1000, /* from SIGTERM until what still runs is killed */
 };
 

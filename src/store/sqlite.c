@@ -285,6 +285,7 @@ static int sqlite_spool(struct store *store, uint64_t spool, enum store_verdict 
     int descriptor;
     int number = files_spool(&disk_of(store)->files, spool, &descriptor);
     *verdict = number == 0 ? STORE_DONE : number == ENOSPC || number == EDQUOT ? STORE_FULL : STORE_FAILED;
+    errno = number;
     return descriptor;
 }
 

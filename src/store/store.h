@@ -158,7 +158,7 @@ static inline enum store_verdict store_commit(struct store *store, struct error 
 static inline bool store_is_changed(const struct store *store) { return store->operations->is_changed(store); }
 
 /* A file to write a large content to: a descriptor for reading and writing
- * that the caller closes; -1 with the verdict why not. `spool` names it until
+ * that the caller closes; -1 with the verdict why not, and errno. `spool` names it until
  * it is accepted or dropped: any number but 0, from a random source. */
 static inline int store_spool(struct store *store, uint64_t spool, enum store_verdict *verdict)
 {

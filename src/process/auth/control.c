@@ -3,8 +3,10 @@
 #include "auth/control.h"
 
 #include "clock.h"
+#include "listen.h"
 #include "log.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -78,6 +80,12 @@ static void client_ready(void *owner, bool readable, bool writable)
         hang_up(client);
 }
 
+static void reopen(void *owner)
+{
+    struct auth_control *control = owner;
+    watch_change(&control->watch, true, false);
+}
+
 static void welcome(void *owner, bool readable, bool writable)
 {
     struct auth_control *control = owner;
@@ -95,11 +103,16 @@ static void welcome(void *owner, bool readable, bool writable)
         channel_start(&client->channel, descriptor, PROCESS_AUTH, PROCESS_CLI, 0);
         watch_start(&client->watch, control->loop, descriptor, true, false, client_ready, client);
     }
+    if (listen_is_exhausted(errno)) { /* whoever calls waits */
+        watch_change(&control->watch, false, false);
+        timer_set(&control->reopen, LISTEN_PAUSE_MS);
+    }
 }
 
 void auth_control_start(struct auth_control *control, struct loop *loop, struct guesses *guesses)
 {
     control->loop = loop;
     control->guesses = guesses;
+    timer_start(&control->reopen, loop, reopen, control);
     watch_start(&control->watch, loop, control->listener, true, false, welcome, control);
 }

@@ -26,6 +26,7 @@ struct auth_control {
     struct guesses *guesses;
     struct loop *loop;
     struct watch watch;
+    struct timer reopen; /* after the descriptors ran out */
     int listener;
     struct auth_control_client clients[AUTH_CONTROL_CLIENTS_MAX];
 };

@@ -57,11 +57,14 @@ static void list_names(struct pickup *p)
     int copy = openat(p->folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *folder = copy < 0 ? NULL : fdopendir(copy);
     if (folder == NULL) {
-        log_event(LOG_EVENT_ERROR, "drop_failed", LOG_TEXT("reason", strerror(errno)), LOG_TEXT("mend", "the drop folder cannot be read"));
+        p->again = true;
+        if (trouble_met(&p->listing, clock_now_ms()))
+            log_event(LOG_EVENT_ERROR, "drop_failed", LOG_TEXT("reason", strerror(errno)), LOG_TEXT("mend", "the drop folder cannot be read"));
         if (copy >= 0)
             close(copy);
         return;
     }
+    trouble_is_over(&p->listing, clock_now_ms());
     for (struct dirent *entry; (entry = readdir(folder)) != NULL;) {
         if (!is_for_us(p, entry->d_name))
             continue;

@@ -18,6 +18,7 @@
 #include "message/dsn.h"
 #include "pickup/dropped.h"
 #include "queue/id.h"
+#include "trouble.h"
 
 enum pickup_limit {
     PICKUP_NAMES_MAX = 4096,            /* of one look into the folder */
@@ -73,6 +74,7 @@ struct pickup {
     bool again;               /* something must be tried again */
     bool arrived;             /* something came meanwhile */
     bool draining;
+    struct trouble listing;
     struct map ignored;
     struct passage passage;
     uint64_t last_request;

@@ -4,7 +4,9 @@
 #include "queue/process.h"
 
 #include "clock.h"
+#include "listen.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -140,6 +142,12 @@ static void client_ready(void *owner, bool readable, bool writable)
         watch_change(&client->watch, !client->asked && !channel_is_full(&client->channel), channel_wants_write(&client->channel));
 }
 
+static void reopen(void *owner)
+{
+    struct control *control = owner;
+    watch_change(&control->watch, true, false);
+}
+
 static void welcome(void *owner, bool readable, bool writable)
 {
     struct control *control = owner;
@@ -157,6 +165,10 @@ static void welcome(void *owner, bool readable, bool writable)
         channel_start(&client->channel, descriptor, PROCESS_QUEUE, PROCESS_CLI, 0);
         watch_start(&client->watch, control->loop, descriptor, true, false, client_ready, client);
     }
+    if (listen_is_exhausted(errno)) { /* whoever calls waits */
+        watch_change(&control->watch, false, false);
+        timer_set(&control->reopen, LISTEN_PAUSE_MS);
+    }
 }
 
 void control_start(struct control *control, struct loop *loop, struct queue *queue, struct timer *wake)
@@ -164,6 +176,7 @@ void control_start(struct control *control, struct loop *loop, struct queue *que
     control->loop = loop;
     control->queue = queue;
     control->wake = wake;
+    timer_start(&control->reopen, loop, reopen, control);
     watch_start(&control->watch, loop, control->listener, true, false, welcome, control);
 }
 
@@ -171,6 +184,7 @@ void control_close(struct control *control)
 {
     if (control->listener < 0)
         return;
+    timer_cancel(&control->reopen);
     watch_stop(&control->watch);
     close(control->listener);
     control->listener = -1;

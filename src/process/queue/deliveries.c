@@ -5,6 +5,7 @@
 #include "log.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <stdlib.h>
 
 bool delivery_has(const struct queue *queue, uint64_t id, uint32_t number)
@@ -143,12 +144,12 @@ static void fill(struct queue_delivery *delivery, struct bytes content, struct i
     deliver->envelope.recipient_count = delivery->recipient_count;
 }
 
-static void put_off_unread(struct queue *queue, const struct queue_delivery *delivery, uint64_t now_ms)
+static void put_off_unread(struct queue *queue, const struct queue_delivery *delivery, uint64_t now_ms, uint64_t delay_ms)
 {
-    uint64_t later_ms = now_ms + queue->options.retry.max_ms, expires_ms = delivery->message.expires_ms;
+    uint64_t later_ms = now_ms + delay_ms, expires_ms = delivery->message.expires_ms;
     const struct store_reply why = {.when_ms = now_ms, .enhanced = BYTES("4.3.0"), .text = BYTES("the content's file cannot be read")};
     for (size_t i = 0; i < delivery->recipient_count; i++)
-        store_defer(queue->store, delivery->message.id, delivery->recipients[i].number, later_ms < expires_ms ? later_ms : expires_ms,
+        store_defer(queue->store, delivery->message.id, delivery->recipients[i].number, later_ms < expires_ms || expires_ms <= now_ms ? later_ms : expires_ms,
                     delivery->recipients[i].attempts, &why);
 }
 
@@ -161,9 +162,13 @@ static bool open_content(struct queue *queue, struct queue_delivery *delivery, u
     *content = store_content(queue->store, delivery->message.id);
     if (*content >= 0)
         return true;
-    log_event(LOG_EVENT_ERROR, "content_missing", LOG_ID(delivery->message.id), LOG_TEXT("mend", "its file in queue/content cannot be read"));
-    if (now_ms < delivery->message.expires_ms)
-        put_off_unread(queue, delivery, now_ms);
+    bool gone = errno == ENOENT; /* the rest passes: no descriptor, no memory, a disk that is mended */
+    log_event(LOG_EVENT_ERROR, gone ? "content_missing" : "content_unreadable", LOG_ID(delivery->message.id), LOG_TEXT("reason", strerror(errno)),
+              LOG_TEXT("mend", "its file in queue/content cannot be read"));
+    if (!gone)
+        put_off_unread(queue, delivery, now_ms, queue->options.retry.first_ms);
+    else if (now_ms < delivery->message.expires_ms)
+        put_off_unread(queue, delivery, now_ms, queue->options.retry.max_ms);
     else
         outcome_expire(queue, &delivery->message, delivery->recipients, delivery->recipient_count, now_ms);
     delivery_drop(queue, delivery);

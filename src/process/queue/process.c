@@ -9,6 +9,7 @@
 #include "clock.h"
 #include "log.h"
 #include "random.h"
+#include "trouble.h"
 
 #include <limits.h>
 #include <sched.h>
@@ -39,6 +40,7 @@ struct queue_process {
     struct control control;
     struct timer wake;
     struct timer drain_limit;
+    struct trouble full, spooling;
     struct waiting *waiting;
     size_t waiting_count, waiting_room;
     bool draining;
@@ -71,6 +73,10 @@ static void spool(struct queue_process *p, struct channel *from, const struct ip
     struct ipc_spool_answer answer = {.request = asked->request, .spool = random_u64() | 1};
     enum store_verdict verdict;
     int file = store_spool(p->store, answer.spool, &verdict);
+    if (file < 0 && trouble_met(&p->spooling, clock_now_ms()))
+        log_event(LOG_EVENT_ERROR, "spool_failed", LOG_TEXT("reason", strerror(errno)), LOG_U64("times", p->spooling.times));
+    else if (file >= 0)
+        trouble_is_over(&p->spooling, clock_now_ms());
     answer.verdict = verdict;
     child_send(p->child, from, IPC_SPOOL_ANSWER, &answer, file);
     if (file >= 0)
@@ -177,8 +183,10 @@ static void turn(struct queue_process *p)
         child_exit(p->child, EX_IOERR);
         return;
     }
-    if (verdict == STORE_FULL)
-        log_event(LOG_EVENT_ERROR, "store_full", LOG_TEXT("reason", error.text), LOG_TEXT("mend", "make room in the data folder"));
+    if (verdict == STORE_FULL && trouble_met(&p->full, clock_now_ms()))
+        log_event(LOG_EVENT_ERROR, "store_full", LOG_TEXT("reason", error.text), LOG_U64("times", p->full.times), LOG_TEXT("mend", "make room in the data folder"));
+    if (verdict == STORE_DONE && trouble_is_over(&p->full, clock_now_ms()))
+        log_event(LOG_EVENT_INFO, "store_has_room", LOG_U64("times", p->full.times));
     if (verdict == STORE_DONE)
         ask_about_absences(p);
     bool more = false;

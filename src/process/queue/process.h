@@ -29,6 +29,7 @@ struct control {
     char path[4096];
     struct loop *loop;
     struct watch watch;
+    struct timer reopen; /* after the descriptors ran out */
     struct queue *queue;
     struct timer *wake; /* asks for a turn */
     struct control_client clients[CONTROL_CLIENTS_MAX];

@@ -3,6 +3,8 @@
 #define _GNU_SOURCE
 #include "smtpd/smtpd.h"
 
+#include "clock.h"
+#include "listen.h"
 #include "log.h"
 
 #include <errno.h>
@@ -101,13 +103,16 @@ static bool accept_one(struct door *door)
     socklen_t length = sizeof guest.from;
     guest.descriptor = accept4(door->descriptor, (struct sockaddr *)&guest.from, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (guest.descriptor < 0) {
-        if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-            log_event(LOG_EVENT_ERROR, "accept_failed", LOG_TEXT("reason", strerror(errno)),
+        if (!listen_is_exhausted(errno))
+            return errno == EINTR || errno == ECONNABORTED;
+        if (trouble_met(&smtpd->accepting, clock_now_ms()))
+            log_event(LOG_EVENT_ERROR, "accept_failed", LOG_TEXT("reason", strerror(errno)), LOG_U64("times", smtpd->accepting.times),
                       LOG_TEXT("mend", "raise the limit of open files or lower limits.connections"));
-            doors_shut(smtpd, DOOR_PAUSE_MS);
-        }
-        return errno == EINTR || errno == ECONNABORTED;
+        doors_shut(smtpd, LISTEN_PAUSE_MS);
+        return false;
     }
+    if (trouble_is_over(&smtpd->accepting, clock_now_ms()))
+        log_event(LOG_EVENT_INFO, "accepting_again", LOG_U64("times", smtpd->accepting.times));
     receive(door, &guest);
     return true;
 }

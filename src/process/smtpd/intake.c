@@ -59,7 +59,8 @@ static void write_to_file(struct dialogue *dialogue, struct bytes octets)
             continue;
         if (written <= 0) {
             bool full = errno == ENOSPC || errno == EDQUOT || errno == EFBIG;
-            log_event(LOG_EVENT_ERROR, "spool_failed", LOG_ID(dialogue->intake.id), LOG_TEXT("reason", strerror(errno)));
+            if (trouble_met(&dialogue->smtpd->spooling, clock_now_ms())) /* each message's own line follows: not_stored */
+                log_event(LOG_EVENT_ERROR, "spool_failed", LOG_ID(dialogue->intake.id), LOG_TEXT("reason", strerror(errno)));
             fail(dialogue, full ? STORE_FULL : STORE_FAILED);
             return;
         }

@@ -20,10 +20,10 @@
 #include "map.h"
 #include "queue/id.h"
 #include "server/session.h"
+#include "trouble.h"
 
 enum {
     ACCEPTS_A_TURN_MAX = 8,           /* of one door: the other smtpd processes shall have some too */
-    DOOR_PAUSE_MS = 200,              /* after the descriptors ran out */
     PEER_WAIT_MS = 5 * 1000,          /* for a peer process that is being restarted; then "try again later" */
     QUESTION_RETRY_MS = 20,           /* while a channel is full */
     HANDSHAKE_TIMEOUT_MS = 60 * 1000,
@@ -119,6 +119,7 @@ struct smtpd {
     const volatile uint8_t *accounts_page; /* tells when the answers do not hold any more */
     struct dialogue *waiting_first, *waiting_last; /* whose question could not be sent */
     struct timer retry;
+    struct trouble accepting, spooling;
     struct timer reopen;  /* doors that were shut for a while */
     struct timer drained; /* the end of draining */
     bool draining;

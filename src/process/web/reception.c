@@ -7,6 +7,8 @@
 #define _GNU_SOURCE
 #include "web/web.h"
 
+#include "clock.h"
+#include "listen.h"
 #include "log.h"
 #include "port/hello.h"
 
@@ -140,12 +142,18 @@ static bool accept_one(struct reception *reception)
     struct sockaddr_storage from = {0};
     socklen_t length = sizeof from;
     int descriptor = accept4(reception->web->secured.listener, (struct sockaddr *)&from, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
-    if (descriptor < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)) {
+    if (descriptor < 0 && listen_is_exhausted(errno)) {
+        if (trouble_met(&reception->accepting, clock_now_ms()))
+            log_event(LOG_EVENT_ERROR, "accept_failed", LOG_TEXT("reason", strerror(errno)), LOG_U64("times", reception->accepting.times),
+                      LOG_TEXT("mend", "raise the limit of open files"));
         watch_change(&reception->watch, false, false);
-        timer_set(&reception->reopen, WEB_PAUSE_MS);
+        timer_set(&reception->reopen, LISTEN_PAUSE_MS);
+        return false;
     }
     if (descriptor < 0)
         return errno == EINTR || errno == ECONNABORTED;
+    if (trouble_is_over(&reception->accepting, clock_now_ms()))
+        log_event(LOG_EVENT_INFO, "accepting_again", LOG_U64("times", reception->accepting.times));
     if (is_too_many(reception, &from)) {
         close(descriptor);
         return true;

@@ -13,6 +13,7 @@
 #include "child.h"
 #include "domain/published.h"
 #include "tls.h"
+#include "trouble.h"
 
 #include <microhttpd.h>
 #include <sys/socket.h>
@@ -26,7 +27,7 @@ enum web_limit {
     WEB_DOMAINS_MAX = 10000,
     WEB_ACCEPTS_A_TURN_MAX = 16,
     WEB_EXAMINE_MS = 5 * 60 * 1000, /* between two looks at our own ports */
-    WEB_PAUSE_MS = 200,            /* after the descriptors ran out; before a ClientHello that did not grow is looked at again */
+    WEB_PAUSE_MS = 200,            /* before a ClientHello that did not grow is looked at again */
 };
 
 struct web;
@@ -54,6 +55,7 @@ struct reception {
     struct web *web;
     struct watch watch; /* of the listener */
     struct timer reopen;
+    struct trouble accepting;
     struct guest *guests;
     size_t guest_count;
 };
