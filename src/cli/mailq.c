@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "mailq.h"
 
-#include "clock.h"
 #include "queue/id.h"
+#include "queue/timeline.h"
 #include "store.h"
 #include "words.h"
 
@@ -81,7 +81,7 @@ static void print_all(FILE *out, struct store *store)
 {
     struct store_summary *page = memory_new(STORE_READ_MAX * sizeof *page);
     struct arena arena = {0};
-    uint64_t after = 0, now_ms = clock_epoch_ms(), total = 0, octets = 0;
+    uint64_t after = 0, now_ms = timeline_read_ms(store), total = 0, octets = 0;
     for (size_t count; (count = store_list(store, after, STORE_READ_MAX, &arena, page)) > 0; after = page[count - 1].id) {
         for (size_t i = 0; i < count; i++) {
             if (total++ == 0)

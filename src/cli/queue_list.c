@@ -2,8 +2,8 @@
 /* queue list, queue show: page by page, so that a million messages need no more memory than a hundred. */
 #include "queue.h"
 
-#include "clock.h"
 #include "queue/id.h"
+#include "queue/timeline.h"
 #include "words.h"
 
 #include <stdio.h>
@@ -128,7 +128,7 @@ static uint64_t list_all(const struct queue_call *call, struct store *store, con
     struct store_summary *page = memory_new(STORE_READ_MAX * sizeof *page);
     struct store_recipient *recipients = memory_new(STORE_READ_MAX * sizeof *recipients);
     struct arena arena = {0};
-    uint64_t after = 0, now_ms = clock_epoch_ms(), total = 0;
+    uint64_t after = 0, now_ms = timeline_read_ms(store), total = 0;
     for (size_t count; (count = store_list(store, after, STORE_READ_MAX, &arena, page)) > 0; after = page[count - 1].id, arena_clear(&arena)) {
         for (size_t i = 0; i < count; i++) {
             if (!takes(store, &call->selection, &page[i], now_ms, recipients))
@@ -255,7 +255,7 @@ static void show_recipients(struct store *store, uint64_t id, bool json, uint64_
 
 int queue_show(const struct queue_call *call)
 {
-    uint64_t id, now_ms = clock_epoch_ms();
+    uint64_t id, now_ms = 0;
     int exit_code;
     struct error error;
     struct arena arena = {0};
@@ -269,6 +269,7 @@ int queue_show(const struct queue_call *call)
         error_set(&error, EX_DATAERR, "no message %s waits; it was delivered, returned or removed (see the log)", call->ids[0]);
         exit_code = command_fail(&queue_command, &error);
     } else {
+        now_ms = timeline_read_ms(store);
         if (call->json)
             head_as_json(&message, call->ids[0]);
         else

@@ -2,9 +2,9 @@
 /* queue stats: one walk over all recipients, counted by destination and by reason. */
 #include "queue.h"
 
-#include "clock.h"
 #include "queue/id.h"
 #include "queue/schedule.h"
+#include "queue/timeline.h"
 #include "tally.h"
 #include "words.h"
 
@@ -230,12 +230,13 @@ static void print_text(const struct stats *stats)
 int queue_stats(const struct queue_call *call)
 {
     int exit_code;
-    struct stats stats = {.store = queue_open(&queue_command, call->folder, &exit_code), .now_ms = clock_epoch_ms()};
+    struct stats stats = {.store = queue_open(&queue_command, call->folder, &exit_code)};
     if (exit_code != EX_OK)
         return exit_code;
     tally_start(&stats.destinations, STATS_DESTINATIONS_MAX);
     tally_start(&stats.reasons, STATS_REASONS_MAX);
     if (stats.store != NULL) {
+        stats.now_ms = timeline_read_ms(stats.store);
         under_way_ask(&stats.under_way, call->folder);
         gather(&stats);
     }

@@ -9,6 +9,7 @@
 #include "clock.h"
 #include "log.h"
 #include "queue/queue.h"
+#include "queue/timeline.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,6 +21,7 @@ struct hand {
     struct asking asking;
     struct store *store; /* ours to write, or to read beside the server; NULL: not opened */
     struct queue queue;  /* ours, where no server runs */
+    struct timeline timeline;
 };
 
 static bool hand_open(struct hand *hand, const struct queue_call *call, struct error *error)
@@ -32,7 +34,9 @@ static bool hand_open(struct hand *hand, const struct queue_call *call, struct e
         return false;
     struct queue_options options = {.hostname = bytes_of_text(call->config->hostname), .routes = config_rules(call->config), .hold = true};
     log_start("queue", (enum log_format)call->config->log.format, LOG_EVENT_WARN); /* the count that is printed says it; a line a message is for the server's log */
-    queue_start(&hand->queue, hand->store, &options, clock_epoch_ms(), clock_epoch_ms());
+    timeline_open(&hand->timeline);
+    timeline_start(&hand->timeline, hand->store);
+    queue_start(&hand->queue, hand->store, &options, clock_epoch_ms(), timeline_now_ms(&hand->timeline));
     return true;
 }
 
@@ -55,14 +59,14 @@ static bool hand_look(struct hand *hand, const struct queue_call *call, struct e
 
 static bool commit(struct hand *hand, struct error *error)
 {
-    return queue_commit(&hand->queue, clock_epoch_ms(), error) == STORE_DONE;
+    return queue_commit(&hand->queue, timeline_now_ms(&hand->timeline), error) == STORE_DONE;
 }
 
 static bool all_here(struct hand *hand, enum control_verb verb, uint64_t *count, struct error *error)
 {
     uint64_t after = 0;
     do {
-        *count += queue_control_some(&hand->queue, verb, &after, clock_epoch_ms());
+        *count += queue_control_some(&hand->queue, verb, &after, timeline_now_ms(&hand->timeline));
         if (!commit(hand, error))
             return false;
     } while (after != 0);
@@ -71,13 +75,13 @@ static bool all_here(struct hand *hand, enum control_verb verb, uint64_t *count,
 
 static bool one_here(struct hand *hand, enum control_verb verb, uint64_t id, uint64_t *count, struct error *error)
 {
-    *count = queue_control(&hand->queue, verb, id, clock_epoch_ms());
+    *count = queue_control(&hand->queue, verb, id, timeline_now_ms(&hand->timeline));
     return commit(hand, error);
 }
 
 static bool chosen_here(struct hand *hand, enum control_verb verb, const struct chosen *chosen, size_t chosen_count, uint64_t *count, struct error *error)
 {
-    *count += queue_control_chosen(&hand->queue, verb, chosen, chosen_count, clock_epoch_ms());
+    *count += queue_control_chosen(&hand->queue, verb, chosen, chosen_count, timeline_now_ms(&hand->timeline));
     return commit(hand, error);
 }
 
@@ -127,12 +131,14 @@ static bool choose(struct hand *hand, const struct queue_call *call, enum contro
     struct store_summary *page = memory_new(STORE_READ_MAX * sizeof *page);
     struct store_recipient *recipients = memory_new(STORE_READ_MAX * sizeof *recipients);
     struct arena arena = {0};
-    uint64_t after = 0, now_ms = clock_epoch_ms();
+    uint64_t after = 0, now_ms = 0;
     choice->hand = hand;
     choice->verb = verb;
     choice->count = count;
     choice->error = error;
     bool done = hand_look(hand, call, error);
+    if (done)
+        now_ms = timeline_read_ms(hand->store);
     for (size_t found; done && (found = store_list(hand->store, after, STORE_READ_MAX, &arena, page)) > 0; after = page[found - 1].id, arena_clear(&arena))
         for (size_t i = 0; done && i < found; i++)
             if (selection_takes_message(&call->selection, page[i].sender, page[i].arrived_ms, now_ms))

@@ -15,6 +15,11 @@ uint64_t clock_now_ms(void)
     return read_us(CLOCK_MONOTONIC) / 1000;
 }
 
+uint64_t clock_boot_ms(void)
+{
+    return read_us(CLOCK_BOOTTIME) / 1000;
+}
+
 uint64_t clock_epoch_ms(void)
 {
     return read_us(CLOCK_REALTIME) / 1000;

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* clock: the two times there are. Machines in core/ get them as arguments. */
+/* clock: the times there are. Machines in core/ get them as arguments. */
 #ifndef MAILBOAT_IO_CLOCK_H
 #define MAILBOAT_IO_CLOCK_H
 
 #include <stdint.h>
 
 uint64_t clock_now_ms(void);   /* monotonic, for timeouts; never runs back */
+uint64_t clock_boot_ms(void);  /* since the machine started, also while it slept; never runs back */
 uint64_t clock_epoch_ms(void); /* wall clock, ms since 1970, for dates and retry times on disk */
 uint64_t clock_epoch_us(void);
 

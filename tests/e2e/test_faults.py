@@ -8,15 +8,25 @@ import signal
 import smtplib
 import socket
 import threading
+import threading
 import time
 
 import pytest
 
 from faults import Board, cpu_seconds
-from mailboat import Mailboat, PATIENCE, until
+from mailboat import Mailboat, PATIENCE, smtp, until
+from plain_peer import Peer
 
+WEEK_S = 7 * 24 * 3600
 LOOK_S, CALM_S = 1.2, 0.4  # for how long processes are looked at, and what they may use then
 USER, PASSWORD = "ada@example.org", "secret-of-ada"
+
+
+QUICK = "queue: {retry: {first: 1s, factor: 1}}\n"
+
+
+def smarthost(port):
+    return f"relay:\n  via: smarthost\n  smarthost: {{host: 127.0.0.1, port: {port}, tls: none}}\n"
 
 
 class Faulty:
@@ -42,6 +52,10 @@ class Faulty:
 
     def send_until_accepted(self, subject, size=1000):
         until(lambda: self.send(subject, size) == 250)
+
+    def send_away(self, subject, to="bob@elsewhere.net"):
+        with smtp(self.server, 587, user=USER, password=PASSWORD) as client:
+            client.sendmail(USER, [to], f"Subject: {subject}\r\n\r\nhi\r\n")
 
     def arrived(self, subject):
         return len(self.server.arrivals(USER, subject))
@@ -90,7 +104,7 @@ def test_after_a_failed_sync_nothing_is_trusted(faulty, path, size):
 # ---- descriptors ----
 
 def test_without_descriptors_nobody_is_let_in_and_nothing_spins(faulty):
-    it = faulty(wrapper=["prlimit", "--nofile=256:256"], extra="smtpd: 1\n")
+    it = faulty(wrapper=["prlimit", "--nofile=256:256"], extra="processes: {smtpd: 1}\n")
     callers = [socket.create_connection(("127.0.0.1", it.server.ports[25]), PATIENCE) for _ in range(300)]
     it.server.wait_log("accept_failed")
     used = it.cpu()
@@ -128,20 +142,20 @@ def test_with_too_few_descriptors_it_says_so_and_ends(faulty, tmp_path, certific
     server.stop()
 
 
-@pytest.mark.parametrize("role", ["local", "relay", "smtpd", "queue"])
+@pytest.mark.parametrize("role", ["local", "smtpd", "queue"])
 def test_a_lost_descriptor_loses_no_content(faulty, role):
     """The file of a large content does not reach who needs it: it is tried
     again, and nothing empty is delivered in its place."""
-    it = faulty(extra="queue: {retry: {first: 1s}}\n")
+    it = faulty(extra=QUICK)
     call = "open" if role == "queue" else "recvfd"
-    with it.board.fail(call, role, "content/" if role == "queue" else "", error=errno.EMFILE, skip=2 if role == "queue" else 0, times=1) as rule:
+    with it.board.fail(call, role, "content/" if role == "queue" else "", error=errno.EMFILE, skip=1 if role == "queue" else 0, times=1) as rule:
         code = it.send("large", 200_000)
         if role == "smtpd":
             assert code == 451 and rule.failed == 1
             code = it.send("large", 200_000)
         assert code == 250
         texts = it.server.arrivals(USER, "large")
-        assert rule.failed == (role != "relay")
+        assert rule.failed == 1
     assert len(texts) == 1 and texts[0].count(b"x") >= 196_000
     until(lambda: not list((it.server.data / "queue" / "spool").iterdir()))
     assert not list((it.server.data / "queue" / "spool").iterdir())
@@ -156,3 +170,94 @@ def test_a_child_is_joined_again_once_there_is_room(faulty, call, role):
         assert rule.failed > 0
         it.send_until_accepted("after")
     assert it.arrived("after") == 1
+
+
+def test_a_lost_descriptor_sends_nobody_an_empty_message(faulty):
+    peer = Peer()
+    it = faulty(relay=smarthost(peer.port), extra=QUICK)
+    with it.board.fail("recvfd", "relay", error=errno.EMFILE, times=1) as rule:
+        with smtp(it.server, 587, user=USER, password=PASSWORD) as client:
+            client.sendmail(USER, ["bob@elsewhere.net"], "Subject: large\r\n\r\n" + ("x" * 98 + "\r\n") * 2000)
+        it.server.wait_log("deferred", "no descriptor was free")
+        it.server.wait_log("delivered", "to=bob@elsewhere.net")
+        assert rule.failed == 1
+    assert len(peer.letters) == 1 and peer.letters[0][1].count(b"x") >= 196_000
+
+
+# ---- the clock ----
+
+def another_attempt(it):
+    it.server.wait_log("deferred", count=len(it.server.lines("deferred")) + 1)
+
+
+@pytest.mark.parametrize("seconds", [WEEK_S, -WEEK_S])
+def test_a_jump_of_the_clock_neither_expires_nor_freezes(faulty, seconds):
+    """Retried in its usual rhythm, neither bounced nor warned of; told once. So
+    also across a restart of the queue process, and when the clock comes back."""
+    peer = Peer()
+    peer.says = "451 4.2.0 later"
+    it = faulty(relay=smarthost(peer.port), extra=QUICK)
+    it.send_away("waits")
+    another_attempt(it)
+    it.board.move_clock(seconds)
+    another_attempt(it)
+    it.server.wait_log("clock_jumped", "where=forward" if seconds > 0 else "where=back")
+    os.kill(it.pid("queue"), signal.SIGKILL)
+    it.server.wait_log("child_died", "role=queue")
+    another_attempt(it)
+    assert it.server.cli("queue", "list").returncode == 0
+    it.board.move_clock(0)
+    another_attempt(it)
+    assert it.server.lines("expired") == [] and it.server.lines("bounced") == []
+    assert len(it.server.lines("clock_jumped")) == 2 and not it.server.lines("accepted", "protocol=report")
+    peer.says = "250 ok"
+    it.server.wait_log("delivered", "to=bob@elsewhere.net")
+    assert it.server.queue_count() == 0
+
+
+# ---- DNS ----
+
+class Names:
+    """A DNS server that knows one address for every name; while it is gone it is silent, or can say nothing."""
+
+    def __init__(self):
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.bind(("127.0.0.1", 0))
+        self.port, self.gone, self.asked = self.socket.getsockname()[1], None, 0
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self):
+        while True:
+            query, who = self.socket.recvfrom(4096)
+            self.asked += 1
+            if self.gone == "silent":
+                continue
+            end = query.index(b"\0", 12) + 5
+            if self.gone == "helpless":
+                self.socket.sendto(query[:2] + b"\x81\x82\0\1\0\0\0\0\0\0" + query[12:end], who)
+                continue
+            wants_address = query[end - 4:end - 2] == b"\0\1"
+            answer = b"\xc0\x0c\0\1\0\1\0\0\0\1\0\4\x7f\0\0\1" if wants_address else b""
+            head = query[:2] + b"\x85\x80\0\1" + (b"\0\1" if answer else b"\0\0") + b"\0\0\0\0"
+            self.socket.sendto(head + query[12:end] + answer, who)
+
+
+@pytest.mark.parametrize("how", ["silent", "helpless"])
+def test_without_dns_mail_waits_and_goes_once_it_is_back(faulty, certificates, how):
+    """Also when the clock jumps meanwhile: the resolver has timers of its own."""
+    peer, names = Peer(certificates), Names()
+    names.gone = how
+    it = faulty(relay=f"relay:\n  via: smarthost\n  ca_file: {certificates}/ca.pem\n  smarthost: {{host: mx.example.org, port: {peer.port}, tls: implicit}}\n", extra=QUICK + f'resolver: {{servers: ["127.0.0.1:{names.port}"], dnssec: off}}\n')
+    for number in range(20):
+        it.send_away(f"number {number}", f"bob{number}@elsewhere.net")
+    until(lambda: names.asked > 0)
+    if how == "helpless":
+        it.server.wait_log("deferred", count=20)
+    it.board.move_clock(-WEEK_S)
+    used = it.cpu()
+    time.sleep(LOOK_S)
+    assert it.cpu() - used < CALM_S and peer.letters == []
+    assert it.server.lines("bounced") == [] and it.server.queue_count() == 20
+    names.gone = None
+    until(lambda: it.server.queue_count() == 0, 2 * PATIENCE)
+    assert len(it.server.lines("delivered")) == 20 and len(peer.letters) >= 1

@@ -97,7 +97,7 @@ static void compose(struct queue *queue, const struct absence *absence, const st
     queue_id_text(id, text);
     buffer_add_format(&message_id, "%s@%.*s", text, BYTES_ARG(queue->options.hostname));
     struct vacation_answer answer = {.from = absence->user, .to = absence->sender, .subject = said->subject, .text = said->text,
-                                     .message_id = buffer_bytes(&message_id), .date_ms = now_ms, .about = absence->about};
+                                     .message_id = buffer_bytes(&message_id), .date_ms = now_ms + (uint64_t)queue->wall_ahead_ms, .about = absence->about};
     vacation_compose(content, &answer);
     buffer_free(&message_id);
 }

@@ -3,7 +3,6 @@
 #define _GNU_SOURCE
 #include "queue/process.h"
 
-#include "clock.h"
 #include "listen.h"
 
 #include <errno.h>
@@ -77,7 +76,7 @@ static void ask(struct control_client *client, const struct ipc_control *asked)
     client->done = !client->all;
     client->after = client->count = 0;
     if (!client->all)
-        client->count = queue_control(client->control->queue, client->verb, asked->id, clock_epoch_ms());
+        client->count = queue_control(client->control->queue, client->verb, asked->id, timeline_now_ms(client->control->timeline));
     timer_set(client->control->wake, 0);
 }
 
@@ -91,7 +90,7 @@ static void choose(struct control_client *client, const struct ipc_choose *asked
     }
     client->asked = client->done = true;
     client->all = false;
-    client->count = queue_control_chosen(client->control->queue, client->verb, asked->chosen, asked->chosen_count, clock_epoch_ms());
+    client->count = queue_control_chosen(client->control->queue, client->verb, asked->chosen, asked->chosen_count, timeline_now_ms(client->control->timeline));
     timer_set(client->control->wake, 0);
 }
 
@@ -99,7 +98,7 @@ static void tell_status(struct control_client *client, const struct ipc_status *
 {
     struct ipc_status_answer said = {.request = asked->request};
     struct arena arena = {0};
-    queue_status(client->control->queue, asked->with_under_way != 0, clock_epoch_ms(), &arena, &said);
+    queue_status(client->control->queue, asked->with_under_way != 0, timeline_now_ms(client->control->timeline), &arena, &said);
     bool sent = channel_send(&client->channel, IPC_STATUS_ANSWER, &said, -1);
     arena_clear(&arena);
     if (!sent)
@@ -171,10 +170,11 @@ static void welcome(void *owner, bool readable, bool writable)
     }
 }
 
-void control_start(struct control *control, struct loop *loop, struct queue *queue, struct timer *wake)
+void control_start(struct control *control, struct loop *loop, struct queue *queue, const struct timeline *timeline, struct timer *wake)
 {
     control->loop = loop;
     control->queue = queue;
+    control->timeline = timeline;
     control->wake = wake;
     timer_start(&control->reopen, loop, reopen, control);
     watch_start(&control->watch, loop, control->listener, true, false, welcome, control);

@@ -46,8 +46,9 @@ bool outcome_accept_own(struct queue *queue, uint64_t id, const struct envelope 
 static void report(struct queue *queue, const struct store_message *message, const struct dsn_recipient *about, size_t count, uint64_t now_ms)
 {
     struct buffer content = {0};
-    struct dsn dsn = {.hostname = queue->options.hostname, .now_ms = now_ms, .envelope = &message->envelope, .about_id = message->id,
-                      .arrived_ms = message->arrived_ms, .expires_ms = message->expires_ms, .recipients = about, .recipient_count = count};
+    uint64_t ahead_ms = (uint64_t)queue->wall_ahead_ms; /* modulo 2^64: it may be behind */
+    struct dsn dsn = {.hostname = queue->options.hostname, .now_ms = now_ms + ahead_ms, .envelope = &message->envelope, .about_id = message->id,
+                      .arrived_ms = message->arrived_ms + ahead_ms, .expires_ms = message->expires_ms + ahead_ms, .recipients = about, .recipient_count = count};
     bool any = false;
     struct envelope headers_only = message->envelope;
     headers_only.ret = RET_HEADERS;

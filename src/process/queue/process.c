@@ -24,6 +24,7 @@
 enum {
     STARTS_A_TURN_MAX = 32,          /* deliveries; then what arrived meanwhile has its turn */
     DRAIN_LIMIT_MS = 10 * 1000,      /* for deliveries under way */
+    WAKE_MAX_MS = 60 * 1000,         /* while something waits: until the clock is looked at */
 };
 
 /* Who waits for the commit. */
@@ -36,6 +37,7 @@ struct waiting {
 struct queue_process {
     struct child *child;
     struct store *store;
+    struct timeline timeline;
     struct queue queue;
     struct control control;
     struct timer wake;
@@ -62,7 +64,7 @@ static void wait_for_commit(struct queue_process *p, struct channel *asker, uint
 static void submit(struct queue_process *p, struct channel *from, const struct ipc_submit *submitted)
 {
     struct store_message message = {.id = submitted->id, .envelope = submitted->envelope, .origin = submitted->origin, .content = submitted->content};
-    enum store_verdict verdict = queue_accept(&p->queue, &message, submitted->spool, clock_epoch_ms());
+    enum store_verdict verdict = queue_accept(&p->queue, &message, submitted->spool, timeline_now_ms(&p->timeline));
     if (verdict != STORE_DONE && submitted->spool != 0)
         store_spool_drop(p->store, submitted->spool);
     wait_for_commit(p, from, submitted->request, verdict);
@@ -92,9 +94,9 @@ static void queue_process_message(struct child *child, struct channel *from, enu
     case IPC_SUBMIT: submit(p, from, &message->submit); break;
     case IPC_SPOOL: spool(p, from, &message->spool); break;
     case IPC_SPOOL_DROP: store_spool_drop(p->store, message->spool_drop.spool); break;
-    case IPC_DELIVER_ANSWER: queue_delivered(&p->queue, &message->deliver_answer, clock_epoch_ms()); break;
-    case IPC_AWAY_ANSWER: queue_absence_told(&p->queue, &message->away_answer, clock_epoch_ms()); break;
-    case IPC_RECIPIENT_ANSWER: queue_looked_up(&p->queue, &message->recipient_answer, clock_epoch_ms()); break;
+    case IPC_DELIVER_ANSWER: queue_delivered(&p->queue, &message->deliver_answer, timeline_now_ms(&p->timeline)); break;
+    case IPC_AWAY_ANSWER: queue_absence_told(&p->queue, &message->away_answer, timeline_now_ms(&p->timeline)); break;
+    case IPC_RECIPIENT_ANSWER: queue_looked_up(&p->queue, &message->recipient_answer, timeline_now_ms(&p->timeline)); break;
     default: break; /* the table in ipc/message.c lets nothing else through */
     }
 }
@@ -161,11 +163,11 @@ static void leave_if_done(struct queue_process *p)
 
 static void set_wake(struct queue_process *p, bool soon)
 {
-    uint64_t now_ms = clock_epoch_ms(), wake_ms = queue_wake_ms(&p->queue);
+    uint64_t now_ms = timeline_now_ms(&p->timeline), wake_ms = queue_wake_ms(&p->queue);
     if (soon)
         timer_set(&p->wake, 0);
-    else if (wake_ms != 0)
-        timer_set(&p->wake, wake_ms <= now_ms ? 1 : wake_ms - now_ms);
+    else if (wake_ms != 0) /* a timer does not count while the machine sleeps */
+        timer_set(&p->wake, wake_ms <= now_ms ? 1 : wake_ms - now_ms < WAKE_MAX_MS ? wake_ms - now_ms : WAKE_MAX_MS);
     else
         timer_cancel(&p->wake);
 }
@@ -173,7 +175,9 @@ static void set_wake(struct queue_process *p, bool soon)
 static void turn(struct queue_process *p)
 {
     struct error error = {0};
-    uint64_t now_ms = clock_epoch_ms();
+    uint64_t now_ms = timeline_now_ms(&p->timeline);
+    timeline_look(&p->timeline, p->store);
+    p->queue.wall_ahead_ms = timeline_ahead_ms(&p->timeline);
     enum store_verdict verdict = queue_commit(&p->queue, now_ms, &error);
     log_release(verdict == STORE_DONE); /* what it tells is on disk */
     answer_all(p, verdict);
@@ -205,7 +209,7 @@ static void woken(void *owner)
 {
     struct queue_process *p = owner;
     if (!p->draining)
-        queue_wake(&p->queue, clock_epoch_ms());
+        queue_wake(&p->queue, timeline_now_ms(&p->timeline));
     turn(p);
 }
 
@@ -227,7 +231,7 @@ static void queue_process_peer_lost(struct child *child, struct channel *peer)
         queue_absences_unasked(&p->queue);
     for (int way = 0; way < SCHEDULE_WAYS; way++)
         if (carriers[way] == peer->peer)
-            queue_way_lost(&p->queue, (enum schedule_way)way, clock_epoch_ms());
+            queue_way_lost(&p->queue, (enum schedule_way)way, timeline_now_ms(&p->timeline));
     timer_set(&p->wake, 0);
 }
 
@@ -262,6 +266,7 @@ static bool queue_process_open(struct child *child, struct error *error)
     if (snprintf(folder, sizeof folder, "%s/queue", child->config->data_dir) >= (int)sizeof folder)
         return error_set(error, EX_CONFIG, "data_dir is too long");
     sandbox_allow(child->paths, folder, true);
+    timeline_open(&p->timeline);
     p->store = store_sqlite_open(folder, STORE_WRITE, error);
     return p->store != NULL && control_open(&p->control, folder, error);
 }
@@ -271,10 +276,11 @@ static bool queue_process_start(struct child *child, struct error *error)
     struct queue_process *p = child->service_data;
     struct queue_options options = options_of(child->config);
     log_hold();
-    queue_start(&p->queue, p->store, &options, random_u64(), clock_epoch_ms());
+    timeline_start(&p->timeline, p->store);
+    queue_start(&p->queue, p->store, &options, random_u64(), timeline_now_ms(&p->timeline));
     timer_start(&p->wake, child->loop, woken, p);
-    control_start(&p->control, child->loop, &p->queue, &p->wake);
-    set_wake(p, false);
+    control_start(&p->control, child->loop, &p->queue, &p->timeline, &p->wake);
+    set_wake(p, true); /* the timeline's note */
     return true;
 }
 

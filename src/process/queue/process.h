@@ -8,6 +8,7 @@
 
 #include "child.h"
 #include "queue/queue.h"
+#include "queue/timeline.h"
 
 enum { CONTROL_CLIENTS_MAX = 16 };
 
@@ -31,13 +32,14 @@ struct control {
     struct watch watch;
     struct timer reopen; /* after the descriptors ran out */
     struct queue *queue;
+    const struct timeline *timeline;
     struct timer *wake; /* asks for a turn */
     struct control_client clients[CONTROL_CLIENTS_MAX];
 };
 
 /* DATA/queue/control.sock: for the folder's owner and root alone. */
 bool control_open(struct control *control, const char *folder, struct error *error);
-void control_start(struct control *control, struct loop *loop, struct queue *queue, struct timer *wake);
+void control_start(struct control *control, struct loop *loop, struct queue *queue, const struct timeline *timeline, struct timer *wake);
 void control_close(struct control *control);
 /* Those whose wish was in the batch are answered. */
 void control_committed(struct control *control, enum store_verdict verdict);

@@ -81,6 +81,7 @@ struct queue {
     uint64_t look_ms;                 /* when one in memory has something due again; 0: unknown to any */
     uint64_t wake_ms;                 /* when one in the store has; 0: none */
     uint64_t sweep_ms, sweep_after;   /* the expiry sweep: when, and behind which id */
+    int64_t wall_ahead_ms;            /* what people's clocks show less the queue's time: see timeline.h */
     uint64_t sweep_from;              /* up to this id nothing is to expire but what is held */
     bool sweep_left;                  /* this sweep has left something behind that is not held */
     struct map deliveries, messages;  /* under way: by number; by message id (the first of a list) */
