@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "relay/relay.h"
 
+#include "clock.h"
 #include "log.h"
 #include "random.h"
 
@@ -132,6 +133,30 @@ void relay_not_idle(struct relay *relay, struct carrier *carrier)
 
 /* ---- the service ---- */
 
+/* ---- the clock ---- */
+
+static void begin_anew(struct relay *relay);
+
+/* libunbound counts on the wall clock. Where that jumps back, what it knows
+ * (an address, or that nobody answers) holds for as long as the jump was, and
+ * its questions wait as long. Its memory cannot be emptied: a fresh process has a fresh one. */
+static void look_at_clock(struct relay *relay)
+{
+    int64_t ahead_ms = (int64_t)clock_epoch_ms() - (int64_t)clock_boot_ms();
+    bool jumped_back = ahead_ms < relay->wall_ahead_ms - RELAY_CLOCK_BACK_MS;
+    relay->wall_ahead_ms = ahead_ms;
+    if (jumped_back && !relay->draining)
+        begin_anew(relay);
+}
+
+static void look_again(void *owner)
+{
+    struct relay *relay = owner;
+    look_at_clock(relay);
+    if (relay->busy_count > 0)
+        timer_set(&relay->clock_look, RELAY_CLOCK_LOOK_MS);
+}
+
 static void relay_message(struct child *child, struct channel *from, enum ipc_kind kind, union ipc_message *message, int attached)
 {
     struct relay *relay = child->service_data;
@@ -145,6 +170,13 @@ static void relay_message(struct child *child, struct channel *from, enum ipc_ki
     }
     if (!child_has_content(child, from, deliver, attached))
         return;
+    look_at_clock(relay);
+    if (relay->anew) { /* without an answer it is the successor's */
+        if (attached >= 0)
+            close(attached);
+        return;
+    }
+    timer_set(&relay->clock_look, RELAY_CLOCK_LOOK_MS);
     struct carrier *idle = map_get(&relay->idle, deliver->destination);
     while (idle != NULL && !carrier_suits(idle, &deliver->envelope))
         idle = idle->idle_next;
@@ -211,6 +243,8 @@ static bool relay_open(struct child *child, struct error *error)
 static bool relay_start(struct child *child, struct error *error)
 {
     struct relay *relay = child->service_data;
+    relay->wall_ahead_ms = (int64_t)clock_epoch_ms() - (int64_t)clock_boot_ms();
+    timer_start(&relay->clock_look, child->loop, look_again, relay);
     ways_start(relay);
     return dns_start(relay->dns, child->loop, error) &&
            policies_start(&relay->policies, child->loop, relay->dns, buffer_bytes(&relay->authorities), error);
@@ -219,14 +253,14 @@ static bool relay_start(struct child *child, struct error *error)
 void relay_leave_if_done(struct relay *relay)
 {
     if (relay->draining && relay->busy_count == 0)
-        child_exit(relay->child, EX_OK);
+        child_exit(relay->child, relay->anew ? EX_TEMPFAIL : EX_OK);
 }
 
 /* The successor of queue or of us tries again what is cut here. */
 static void drain_limit_passed(void *owner)
 {
     struct relay *relay = owner;
-    child_exit(relay->child, EX_OK);
+    child_exit(relay->child, relay->anew ? EX_TEMPFAIL : EX_OK);
 }
 
 static void relay_drain(struct child *child, bool quick)
@@ -246,6 +280,19 @@ static void relay_drain(struct child *child, bool quick)
             carrier_cut(carrier); /* no octet of it has left */
     }
     relay_leave_if_done(relay);
+}
+
+/* What is with a peer already may end; the rest is given to the successor. */
+static void begin_anew(struct relay *relay)
+{
+    log_event(LOG_EVENT_WARN, "clock_jumped", LOG_TEXT("where", "back"), LOG_TEXT("mend", "a fresh process follows, since the resolver counts on the clock; see to the clock of this machine"));
+    relay->anew = true;
+    for (struct carrier *carrier = relay->carriers, *next; carrier != NULL; carrier = next) {
+        next = carrier->next;
+        if (carrier->question.asked || carrier->sts.inquiry != NULL)
+            carrier_cut(carrier);
+    }
+    relay_drain(relay->child, false);
 }
 
 static void relay_supervisor(struct child *child, enum ipc_kind kind, const union ipc_message *message)

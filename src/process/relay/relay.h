@@ -24,6 +24,8 @@ enum relay_limit {
     CARRIER_PACE_OCTETS = 64 * 1024,  /* of content that the peer takes before it counts as silent */
     CARRIER_IDLE_MS = 3 * 1000,       /* a connection is kept so long for the next message to the same place */
     SECRET_FRESH_MS = 10 * 60 * 1000, /* then a token is fetched anew */
+    RELAY_CLOCK_BACK_MS = 10 * 1000,  /* a wall clock that jumped back by more: the resolver's memory is not to be used any more */
+    RELAY_CLOCK_LOOK_MS = 2 * 1000,   /* how often it is looked at while something is under way */
     RELAY_DRAIN_MS = 10 * 1000,       /* for deliveries under way when the process ends */
     AUTHORITIES_MAX = 16 << 20,       /* octets of CA certificates */
     CONTENT_READ_MAX = CONTENT_RUN_MAX, /* octets of a large content that are read at once */
@@ -50,6 +52,9 @@ struct relay {
     struct channel *examiner;
     struct timer examined;      /* lets go of it */
     bool draining;
+    bool anew;                  /* draining, for a successor with a fresh resolver */
+    int64_t wall_ahead_ms;      /* the wall clock less the time since the machine started */
+    struct timer clock_look;
 };
 
 /* A connection, or one that is being made, and the message it carries. */
