@@ -22,6 +22,7 @@ LOOK_S, CALM_S = 1.0, 0.4  # for how long processes are looked at, and what they
 USER, PASSWORD = "ada@example.org", "secret-of-ada"
 
 
+LINE = b"x" * 98 + b"\n"
 QUICK = "queue: {retry: {first: 1s, factor: 1}}\n"
 
 
@@ -276,3 +277,73 @@ def test_a_clock_that_jumps_back_leaves_no_dead_resolver(faulty, certificates):
     it.server.wait_log("clock_jumped", " relay ")
     it.server.wait_log("delivered", "to=bob@elsewhere.net")
     assert len(peer.letters) == 1 and it.server.queue_count() == 0
+
+
+# ---- disks: read errors, no room, parts of writes ----
+
+def test_a_mailbox_folder_that_cannot_be_synced(faulty):
+    """Deferred; then the message is written once more rather than believed, and there is one of it."""
+    it = faulty(extra=QUICK)
+    assert it.send("first") == 250 and it.arrived("first") == 1
+    with it.board.fail("fsync", "local", "/new$", times=1), it.board.count("write", "local", "/tmp/") as written:
+        assert it.send("second") == 250
+        it.server.wait_log("deferred", "Input/output error")
+        it.server.wait_log("delivered", "was in the mailbox already")
+        assert written.met == 2
+    assert it.arrived("second") == 1 and len(it.server.mail(USER)) == 2
+
+
+@pytest.mark.parametrize("call,role,path", [("write", "queue", "mailboat.db-wal"), ("write", "local", "/tmp/"), ("open", "local", "/tmp/"),
+                                            ("write", "smtpd", "")])
+def test_a_disk_with_errors(faulty, call, role, path):
+    """What is accepted arrives, what cannot be stored is not accepted, and the log does not fill."""
+    it = faulty(extra=QUICK)
+    sent = {"before": it.send("before", 100_000)}
+    since = len(it.server.log)
+    with it.board.fail(call, role, path) as rule:
+        sent["while"] = it.send("while", 100_000)
+        assert rule.failed > 0 and sent["while"] == (250 if role == "local" else 451)
+        it.stays_calm()
+        assert len(it.server.log) - since < 40
+    it.send_until_accepted("after", 100_000)
+    sent["after"] = 250
+    for subject, code in sent.items():
+        assert code != 250 or it.arrived(subject) >= 1, subject
+    assert all(text.count(LINE) == 1000 for text in it.server.mail(USER))
+
+
+@pytest.mark.parametrize("role,path", [("queue", "mailboat.db"), ("auth", "accounts.db")])
+def test_a_process_that_cannot_read_is_started_until_it_can(faulty, role, path):
+    it = faulty(extra=QUICK)
+    assert it.send("before") == 250
+    with it.board.fail("read", role, path, times=4) as rule:
+        os.kill(it.pid(role), signal.SIGKILL)
+        it.server.wait_log("start_failed", f" {role} ")
+        it.send_until_accepted("after")
+        assert rule.failed == 4
+    assert it.arrived("before") == 1 and it.arrived("after") == 1
+
+
+def test_a_full_disk_is_told_once(faulty):
+    it = faulty(extra=QUICK)
+    with it.board.fail("write", "queue", "mailboat.db", error=errno.ENOSPC), it.board.fail("write", "smtpd", "", error=errno.ENOSPC):
+        codes = {it.send(f"full {number}", size) for number in range(10) for size in (1000, 100_000)}
+        assert codes == {452}
+        it.stays_calm()
+        assert len(it.server.lines("store_full")) == 1 and len(it.server.lines("spool_failed")) <= len(it.server.processes()["smtpd"])
+    assert not it.server.lines("child_died")
+    it.send_until_accepted("room again")
+    assert it.arrived("room again") == 1 and len(it.server.mail(USER)) == 1
+
+
+def test_parts_of_writes_and_reads_make_whole_messages(faulty):
+    """Whatever takes or gives fewer octets than asked: nothing is missing."""
+    it = faulty(extra=QUICK)
+    rules = [it.board.fail(call, role, "", error=0, octets_max=700) for role in ("smtpd", "queue", "local", "pickup")
+             for call in ("write", "read")]
+    rules += [it.board.fail("send", "smtpd", "", error=0, octets_max=7)]
+    for size in (1000, 300_000):
+        assert it.send(f"of {size}", size) == 250
+        text, = it.server.arrivals(USER, f"of {size}")
+        assert text.count(LINE) == size // 100
+    assert sum(rule.failed > 0 for rule in rules) >= 4
