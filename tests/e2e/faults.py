@@ -12,7 +12,7 @@ from mailboat import PROGRAM
 
 SHIM = PROGRAM.parent / "tests" / "faults" / "libfaults.so"
 RULE = struct.Struct("=IIIiIII16s16s64s")  # struct rule of the shim
-RULES, HEAD = 16, 8
+RULES, HEAD = 16, 16
 NEVER = 0xffffffff
 
 
@@ -70,7 +70,13 @@ class Board:
         return self.fail(call, role, path, skip=NEVER)
 
     def move_clock(self, seconds):
+        """The wall clock shows so much more, or less, than the time."""
         struct.pack_into("=q", self.map, 0, int(seconds * 1000))
+
+    def pass_time(self, seconds):
+        """So much passes at once. A process sees it when something wakes it."""
+        passed = struct.unpack_from("=q", self.map, 8)[0]
+        struct.pack_into("=q", self.map, 8, passed + int(seconds * 1000))
 
 
 def cpu_seconds(pids):

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Faults of the machine, each made on purpose, with what must hold while it
 lasts and after: docs/faults.md is their table."""
+import contextlib
 import errno
 import os
 import resource
@@ -14,7 +15,7 @@ import time
 import pytest
 
 from faults import Board, cpu_seconds
-from mailboat import Mailboat, PATIENCE, smtp, until
+from mailboat import Mailboat, PATIENCE, memory_kib, smtp, until
 from plain_peer import Peer
 
 DAY_S, WEEK_S = 24 * 3600, 7 * 24 * 3600
@@ -346,6 +347,63 @@ def test_parts_of_writes_and_reads_make_whole_messages(faulty):
         text, = it.server.arrivals(USER, f"of {size}")
         assert text.count(LINE) == size // 100
     assert sum(rule.failed > 0 for rule in rules) >= 4
+
+
+# ---- those who fall silent ----
+
+def is_hung_up(caller):
+    """The server's last words, if any, and the end."""
+    caller.settimeout(PATIENCE)
+    try:
+        while caller.recv(65536):
+            pass
+    except ConnectionResetError:
+        pass
+    return True
+
+
+def test_who_falls_silent_is_waited_for_so_long_and_holds_little(faulty):
+    """Half-open connections, a client that sends and never reads, one that stops in the
+    middle of a message, one that begins no TLS: all end at their time, and little is held meanwhile."""
+    it = faulty(extra="processes: {smtpd: 1}\n" + QUICK)
+    smtpd = it.pid("smtpd")
+    start = b"EHLO me\r\nMAIL FROM:<bob@elsewhere.net>\r\n" + f"RCPT TO:<{USER}>\r\n".encode() + b"DATA\r\n"
+    said = {"nothing": b"", "half a command": b"EHLO m", "half a message": start + b"Subject: half\r\n\r\n" + b"x" * 20_000, "no TLS": b""}
+    callers = []
+    for how, words in said.items():
+        callers.append(socket.create_connection(("127.0.0.1", it.server.ports[465 if how == "no TLS" else 25]), PATIENCE))
+        callers[-1].sendall(words)
+    before = memory_kib(smtpd)
+    deaf = [socket.create_connection(("127.0.0.1", it.server.ports[25]), PATIENCE) for _ in range(10)]
+    for caller in deaf:
+        caller.setblocking(False)
+        with contextlib.suppress(BlockingIOError):
+            for _ in range(400):
+                caller.send((b"EHLO " + b"x" * 200 + b"\r\n") * 200)
+    assert it.send("beside them") == 250 and it.arrived("beside them") == 1
+    assert memory_kib(smtpd) - before < 8_000
+    it.stays_calm()
+    for seconds in (60, 11 * 60):  # within the first who speaks no TLS is greeted in clear, and has its time from then
+        it.board.pass_time(seconds)
+        assert it.send("after them") == 250
+    assert it.arrived("after them") >= 1
+    assert all(is_hung_up(caller) for caller in [*callers, *deaf])
+    assert it.pid("smtpd") == smtpd and not it.server.lines("child_died")
+
+
+def test_a_peer_that_falls_silent_is_left_at_its_time(faulty):
+    peer = Peer()
+    peer.stop_at_data = True
+    it = faulty(relay=smarthost(peer.port), extra=QUICK)
+    it.send_away("first")
+    assert peer.silent.wait(PATIENCE)
+    peer.stop_at_data = False
+    it.stays_calm()
+    it.board.pass_time(15 * 60)
+    it.send_away("second")
+    it.server.wait_log("deferred", "to=bob@elsewhere.net")
+    it.server.wait_log("delivered", "to=bob@elsewhere.net", count=2)
+    assert it.server.queue_count() == 0
 
 
 # ---- memory ----

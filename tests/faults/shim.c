@@ -2,7 +2,7 @@
 /*
  * shim: between the program and the C library (LD_PRELOAD), for the tests of
  * faults alone. It makes chosen calls fail, or do only a part, for as long as
- * a board says so, and moves the wall clock. The board is a file that the
+ * a board says so, moves the wall clock, and lets time pass at once. The board is a file that the
  * test writes and all processes of a server share: it is mapped before they
  * are sealed, so that those who may open no file see it as well.
  *
@@ -46,7 +46,8 @@ struct rule {
 };
 
 struct board {
-    _Atomic int64_t clock_offset_ms; /* of the wall clock */
+    _Atomic int64_t clock_offset_ms; /* of the wall clock alone */
+    _Atomic int64_t passed_ms;       /* of all clocks: so much time has passed at once */
     struct rule rules[RULES];
 };
 
@@ -333,10 +334,11 @@ void *realloc(void *at, size_t size)
 int clock_gettime(clockid_t which, struct timespec *now)
 {
     int result = (int)syscall(SYS_clock_gettime, which, now);
-    if (result == 0 && board != NULL && (which == CLOCK_REALTIME || which == CLOCK_REALTIME_COARSE)) {
-        int64_t ms = atomic_load(&board->clock_offset_ms);
-        now->tv_sec += ms / 1000;
-    }
+    bool counts_cpu = which == CLOCK_PROCESS_CPUTIME_ID || which == CLOCK_THREAD_CPUTIME_ID;
+    if (result == 0 && board != NULL && !counts_cpu)
+        now->tv_sec += atomic_load(&board->passed_ms) / 1000;
+    if (result == 0 && board != NULL && (which == CLOCK_REALTIME || which == CLOCK_REALTIME_COARSE))
+        now->tv_sec += atomic_load(&board->clock_offset_ms) / 1000;
     return result;
 }
 

@@ -213,12 +213,46 @@ static void a_full_disk_leaves_nothing_behind(void **state)
     assert_int_equal(umount(path), 0);
 }
 
+/* Whoever made it ended before all of it was there. */
+static void a_half_made_mailbox_is_mended(void **state)
+{
+    static const char *const steps[] = {"", "/Maildir", "/Maildir/cur", "/Maildir/new"};
+    char path[256], address[64];
+    snprintf(path, sizeof path, "%s/example.org", g.folder);
+    mkdir(path, 0700);
+    for (size_t made = 0; made <= ARRAY_LENGTH(steps); made++) {
+        for (size_t i = 0; i < made; i++) {
+            snprintf(path, sizeof path, "%s/example.org/u%zu%s", g.folder, made, steps[i]);
+            assert_int_equal(mkdir(path, 0700), 0);
+        }
+        snprintf(address, sizeof address, "u%zu@example.org", made);
+        struct maildir_message m = message(9, address, BYTES("Subject: hi\r\n\r\n"));
+        assert_int_equal(deliver(&m), 0);
+    }
+}
+
+/* Its folder may not have been synced then: the copy at hand is the one that is. */
+static void one_that_is_there_already_is_written_once_more(void **state)
+{
+    struct maildir_message m = message(9, "ada@example.org", BYTES("Subject: hi\r\n\r\n"));
+    char path[256];
+    struct stat before, after;
+    assert_int_equal(deliver(&m), 0);
+    snprintf(path, sizeof path, "%s/example.org/ada/Maildir/new/1234.M567Q000000000009.mx.example.org", g.folder);
+    assert_int_equal(stat(path, &before), 0);
+    assert_int_equal(deliver(&m), 0);
+    assert_int_equal(stat(path, &after), 0);
+    assert_true(before.st_ino != after.st_ino);
+    assert_int_equal(files_in("example.org/ada/Maildir/new"), 1);
+}
+
 #define TESTED(name) cmocka_unit_test_setup_teardown(name, prepare, clean_up)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         TESTED(a_message_arrives_with_its_fields_and_lines_of_files), TESTED(a_large_content_comes_from_its_file_whole), TESTED(the_same_message_comes_once), TESTED(names_stay_within_the_folder),
         TESTED(an_address_that_is_none_is_said_so), TESTED(a_whole_batch_is_delivered_together), TESTED(one_that_fails_does_not_harm_the_others), TESTED(a_full_disk_leaves_nothing_behind),
+        TESTED(a_half_made_mailbox_is_mended), TESTED(one_that_is_there_already_is_written_once_more),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
