@@ -12,6 +12,7 @@ from mailboat import PROGRAM
 
 SHIM = PROGRAM.parent / "tests" / "faults" / "libfaults.so"
 RULE = struct.Struct("=IIIiIII16s16s64s")  # struct rule of the shim
+SANITIZER = os.environ.get("FAULTS_SANITIZER")  # libasan.so of a program that was built with it
 RULES, HEAD = 16, 16
 NEVER = 0xffffffff
 
@@ -53,9 +54,8 @@ class Board:
         self.free = [HEAD + i * RULE.size for i in range(RULES)]
 
     def environment(self):
-        """For Mailboat(environment=...). What is preloaded already (a sanitizer) comes first."""
-        before = os.environ.get("LD_PRELOAD")
-        return {"LD_PRELOAD": f"{before}:{SHIM}" if before else str(SHIM), "FAULTS_BOARD": str(self.path)}
+        """For Mailboat(environment=...). A sanitizer's library comes first."""
+        return {"LD_PRELOAD": f"{SANITIZER}:{SHIM}" if SANITIZER else str(SHIM), "FAULTS_BOARD": str(self.path)}
 
     def fail(self, call, role="", path="", error=errno.EIO, skip=0, times=0, octets_max=0):
         """From now on: calls of that kind by that process on that file fail with the

@@ -7,8 +7,6 @@
 #define _GNU_SOURCE
 #include "web/web.h"
 
-#include "clock.h"
-#include "listen.h"
 #include "log.h"
 #include "port/hello.h"
 
@@ -135,31 +133,15 @@ static void look_again(void *owner)
     look(guest);
 }
 
-/* ---- the listener ---- */
-
-static bool accept_one(struct reception *reception)
+static void receive(void *owner, int descriptor, const struct sockaddr_storage *from, socklen_t length)
 {
-    struct sockaddr_storage from = {0};
-    socklen_t length = sizeof from;
-    int descriptor = accept4(reception->web->secured.listener, (struct sockaddr *)&from, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
-    if (descriptor < 0 && listen_is_exhausted(errno)) {
-        if (trouble_met(&reception->accepting, clock_now_ms()))
-            log_event(LOG_EVENT_ERROR, "accept_failed", LOG_TEXT("reason", strerror(errno)), LOG_U64("times", reception->accepting.times),
-                      LOG_TEXT("mend", "raise the limit of open files"));
-        watch_change(&reception->watch, false, false);
-        timer_set(&reception->reopen, LISTEN_PAUSE_MS);
-        return false;
-    }
-    if (descriptor < 0)
-        return errno == EINTR || errno == ECONNABORTED;
-    if (trouble_is_over(&reception->accepting, clock_now_ms()))
-        log_event(LOG_EVENT_INFO, "accepting_again", LOG_U64("times", reception->accepting.times));
-    if (is_too_many(reception, &from)) {
+    struct reception *reception = owner;
+    if (is_too_many(reception, from)) {
         close(descriptor);
-        return true;
+        return;
     }
     struct guest *guest = memory_new(sizeof *guest);
-    *guest = (struct guest){.reception = reception, .next = reception->guests, .descriptor = descriptor, .from = from, .length = length};
+    *guest = (struct guest){.reception = reception, .next = reception->guests, .descriptor = descriptor, .from = *from, .length = length};
     if (guest->next != NULL)
         guest->next->previous = guest;
     reception->guests = guest;
@@ -169,20 +151,6 @@ static bool accept_one(struct reception *reception)
     timer_start(&guest->again, loop, look_again, guest);
     timer_start(&guest->deadline, loop, give_up, guest);
     timer_set(&guest->deadline, WEB_PATIENCE_S * 1000);
-    return true;
-}
-
-static void listener_ready(void *owner, bool readable, bool writable)
-{
-    for (int i = 0; i < WEB_ACCEPTS_A_TURN_MAX; i++)
-        if (!accept_one(owner))
-            break;
-}
-
-static void reopen(void *owner)
-{
-    struct reception *reception = owner;
-    watch_change(&reception->watch, true, false);
 }
 
 void reception_start(struct web *web)
@@ -191,6 +159,5 @@ void reception_start(struct web *web)
     if (web->secured.listener < 0)
         return;
     reception->web = web;
-    timer_start(&reception->reopen, web->child->loop, reopen, reception);
-    watch_start(&reception->watch, web->child->loop, web->secured.listener, true, false, listener_ready, reception);
+    gate_start(&reception->gate, web->child->loop, web->secured.listener, receive, reception);
 }

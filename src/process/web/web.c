@@ -226,8 +226,9 @@ static void on_ready(void *owner, bool readable, bool writable)
     go_on(owner);
 }
 
-void web_serve(struct door *door, int descriptor, const struct sockaddr_storage *from, socklen_t length)
+void web_serve(void *owner, int descriptor, const struct sockaddr_storage *from, socklen_t length)
 {
+    struct door *door = owner;
     MHD_add_connection(door->daemon, descriptor, (const struct sockaddr *)from, length); /* closes it where it cannot be */
     go_on(door);
 }
@@ -238,8 +239,8 @@ static bool start_door(struct web *web, struct door *door, bool in_tls, struct e
         return true;
     struct MHD_OptionItem tls[] = {{MHD_OPTION_HTTPS_MEM_CERT, 0, (void *)(uintptr_t)buffer_text(&web->certificate)},
                                    {MHD_OPTION_HTTPS_MEM_KEY, 0, (void *)(uintptr_t)buffer_text(&web->key)}, {MHD_OPTION_END, 0, NULL}};
-    struct MHD_OptionItem clear[] = {{MHD_OPTION_LISTEN_SOCKET, door->listener, NULL}, {MHD_OPTION_END, 0, NULL}};
-    unsigned flags = MHD_USE_EPOLL | (in_tls ? MHD_USE_TLS | MHD_USE_NO_LISTEN_SOCKET : 0); /* in TLS others come first: see reception.c */
+    struct MHD_OptionItem clear[] = {{MHD_OPTION_END, 0, NULL}};
+    unsigned flags = MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | (in_tls ? MHD_USE_TLS : 0);
     door->web = web;
     stays_start(&door->stays, web->child->loop);
     door->daemon = MHD_start_daemon(flags, 0, NULL, NULL, on_request, door,
@@ -253,6 +254,8 @@ static bool start_door(struct web *web, struct door *door, bool in_tls, struct e
     const union MHD_DaemonInfo *info = MHD_get_daemon_info(door->daemon, MHD_DAEMON_INFO_EPOLL_FD);
     timer_start(&door->timer, web->child->loop, go_on, door);
     watch_start(&door->watch, web->child->loop, info->epoll_fd, true, false, on_ready, door);
+    if (!in_tls) /* in TLS others come first: see reception.c */
+        gate_start(&door->gate, web->child->loop, door->listener, web_serve, door);
     return true;
 }
 

@@ -40,10 +40,22 @@ struct stays {
     struct timer timer;
 };
 
+/* Where connections are accepted. Not by libmicrohttpd, which asks again and
+ * again while no descriptor is free. */
+struct gate {
+    int listener;
+    struct watch watch;
+    struct timer reopen;
+    struct trouble accepting;
+    void (*on_guest)(void *owner, int descriptor, const struct sockaddr_storage *from, socklen_t length);
+    void *owner;
+};
+
 /* One way in: in clear, or in TLS. */
 struct door {
     struct web *web;
     int listener; /* -1: there is none */
+    struct gate gate; /* of the one in clear; those who come for TLS go through the reception's */
     struct MHD_Daemon *daemon;
     struct watch watch;
     struct timer timer;
@@ -53,9 +65,7 @@ struct door {
 /* Those who came to the port with TLS and have not shown yet what they want. */
 struct reception {
     struct web *web;
-    struct watch watch; /* of the listener */
-    struct timer reopen;
-    struct trouble accepting;
+    struct gate gate;
     struct guest *guests;
     size_t guest_count;
 };
@@ -74,6 +84,10 @@ struct web {
     struct buffer name; /* of the domain that is asked for, as A-labels */
 };
 
+/* ---- gate.c ---- */
+/* `on_guest` takes the descriptor over. */
+void gate_start(struct gate *gate, struct loop *loop, int listener,
+                void (*on_guest)(void *owner, int descriptor, const struct sockaddr_storage *from, socklen_t length), void *owner);
 /* ---- reception.c ---- */
 void reception_start(struct web *web);
 /* ---- stays.c ---- */
@@ -86,6 +100,6 @@ void examined_ask(void *web); /* and again after a while */
 void examined_answered(struct web *web, struct bytes shut);
 /* ---- web.c ---- */
 /* Somebody for the web service; takes the descriptor over. */
-void web_serve(struct door *door, int descriptor, const struct sockaddr_storage *from, socklen_t length);
+void web_serve(void *door, int descriptor, const struct sockaddr_storage *from, socklen_t length);
 
 #endif
