@@ -88,6 +88,7 @@ def faulty(tmp_path, certificates):
     for it in running:
         it.board.end()
         it.server.stop()
+        assert not [line for line in it.server.log if "Sanitizer" in line or "runtime error" in line or "Assertion" in line]
 
 
 # ---- the queue's disk ----
