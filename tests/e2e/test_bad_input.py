@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from mailboat import PROGRAM, Mailboat, run, smtp
+from mailboat import PROGRAM, Mailboat, run, smtp, until
 
 USER, PASSWORD = "ada@example.org", "secret-of-ada"
 
@@ -144,6 +144,7 @@ def test_a_corrupt_database_is_never_overwritten(mailboat):
     server.start(wait=False)
     code = server.process.wait(30)
     server.process = None
+    until(lambda: server.log[-1:] == ["(end of log)"])
     text = "\n".join(server.log)
     assert code != 0 and "mailboat.db" in text and "recover" in text, text
     assert database.read_bytes() == broken
