@@ -172,6 +172,16 @@ postlog   unix-dgram n  -       n       -       1       postlogd
         self._run("stop")
 
 
+def bound_users(folder, lines):
+    """Copies of passwd and group with these users besides, each {name: number};
+    and the shell's words that put them in place in a mount namespace."""
+    (folder / "etc").mkdir(parents=True, exist_ok=True)
+    for name, line in (("passwd", "{0}:x:{1}:{1}::/:/bin/false"), ("group", "{0}:x:{1}:")):
+        kept = [l for l in Path("/etc", name).read_text().splitlines() if l.split(":")[0] not in lines]
+        (folder / "etc" / name).write_text("\n".join([*kept, *(line.format(*user) for user in lines.items())]) + "\n")
+    return f"mount --bind {folder}/etc/passwd /etc/passwd && mount --bind {folder}/etc/group /etc/group"
+
+
 class Exim:
     """Debian's Exim in network and mount namespaces (needs root), on all the
     four ports; it takes mail for `domain` but "nobody" into one Maildir."""
@@ -183,14 +193,12 @@ class Exim:
         program = self.folder / "exim4"  # where its own user may start it again, wherever we are
         self.folder.mkdir(parents=True, exist_ok=True)
         shutil.copy(unpacked("exim", "exim4-daemon-light") / "usr/sbin/exim4", program)
-        for sub in ("spool", "log", "mail", "etc"):
+        for sub in ("spool", "log", "mail"):
             (self.folder / sub).mkdir(parents=True, exist_ok=True)
         for parent in [self.folder, *self.folder.parents]:
             if str(parent).startswith("/tmp/"):
                 os.chmod(parent, 0o755)
-        for name, line in (("passwd", f"Debian-exim:x:{self.USER}:{self.USER}::/:/bin/false"), ("group", f"Debian-exim:x:{self.USER}:")):
-            kept = [l for l in Path("/etc", name).read_text().splitlines() if not l.startswith("Debian-exim:")]
-            (self.folder / "etc" / name).write_text("\n".join([*kept, line]) + "\n")
+        bind_users = bound_users(self.folder, {"Debian-exim": self.USER})
         key, certificate = self.folder / "exim.key", self.folder / "exim.pem"
         key.write_bytes((Path(certificates) / "server.key").read_bytes())
         certificate.write_bytes((Path(certificates) / "server.pem").read_bytes())
@@ -227,10 +235,51 @@ keep:
   user = {self.USER}
   group = {self.USER}
 """)
-        script = (f"mount --bind {self.folder}/etc/passwd /etc/passwd && mount --bind {self.folder}/etc/group /etc/group && "
-                  f"exec {program} -C {self.folder}/exim.conf -bdf -q1h")
+        script = f"{bind_users} && exec {program} -C {self.folder}/exim.conf -bdf -q1h"
         self.process = subprocess.Popen(["ip", "netns", "exec", namespace, "unshare", "-m", "--propagation", "private", "sh", "-c", script],
                                         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+
+    def mail(self):
+        return [p.read_bytes() for p in (self.folder / "mail/new").glob("*")]
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait()
+
+
+class OpenSmtpd:
+    """Debian's OpenSMTPD in network and mount namespaces (needs root), on
+    port 25; it takes mail for `domain` but "nobody" into one Maildir. Spool,
+    programs and the folder of its sockets are where it was built to look."""
+
+    def __init__(self, folder, domain, certificates, namespace, tls=True):
+        self.folder = Path(folder)
+        root = unpacked("opensmtpd", "opensmtpd")
+        for sub in ("spool", "mail", "tls"):
+            (self.folder / sub).mkdir(parents=True, exist_ok=True)
+        (self.folder / "spool").chmod(0o711)
+        for parent in [self.folder, *self.folder.parents]:
+            if str(parent).startswith("/tmp/"):
+                os.chmod(parent, 0o755)
+        bind_users = bound_users(self.folder, {"opensmtpd": 7011, "opensmtpq": 7012, "keeper": 7013})
+        os.chown(self.folder / "mail", 7013, 7013)
+        for name in ("server.key", "server.pem"):  # it refuses keys that others may read
+            shutil.copy(Path(certificates) / name, self.folder / "tls" / name)
+            (self.folder / "tls" / name).chmod(0o600)
+        (self.folder / "domains").write_text(f"@{domain} keeper\n")
+        (self.folder / "smtpd.conf").write_text(f"""pki here cert "{self.folder}/tls/server.pem"
+pki here key "{self.folder}/tls/server.key"
+table people {{ "@" = "keeper" }}
+table nobody {{ "nobody@{domain}" }}
+listen on 0.0.0.0 port 25 hostname opensmtpd.{domain} {"tls pki here" if tls else ""}
+action "keep" maildir "{self.folder}/mail" virtual <people>
+match from any for rcpt-to <nobody> reject
+match from any for domain "{domain}" action "keep"
+""")
+        script = (f"{bind_users} && mount -t tmpfs none /run && mount -t tmpfs none /usr/libexec && cp -r {root}/usr/libexec/opensmtpd /usr/libexec/ && "
+                  f"mount -t tmpfs none /var/lib && mkdir -p -m 755 /var/lib/opensmtpd/empty && mount -t tmpfs none /var/spool && mkdir /var/spool/smtpd && "
+                  f"mount --bind {self.folder}/spool /var/spool/smtpd && exec {root}/usr/sbin/smtpd -d -v -f {self.folder}/smtpd.conf 2> {self.folder}/smtpd.log")
+        self.process = subprocess.Popen(["ip", "netns", "exec", namespace, "unshare", "-m", "--propagation", "private", "sh", "-c", script])
 
     def mail(self):
         return [p.read_bytes() for p in (self.folder / "mail/new").glob("*")]
