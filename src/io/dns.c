@@ -214,6 +214,7 @@ static void read_record(struct dns_answer *answer, struct arena *arena, enum dns
     case DNS_A: fine = read_address(record, 4, data); break;
     case DNS_AAAA: fine = read_address(record, 16, data); break;
     case DNS_MX: fine = read_host(record, arena, 2, data); break;
+    case DNS_CNAME:
     case DNS_PTR: fine = read_host(record, arena, 0, data); break;
     case DNS_SRV: fine = read_host(record, arena, 6, data); break;
     case DNS_TXT: fine = read_strings(record, arena, data); break;

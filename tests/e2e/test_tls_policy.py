@@ -79,11 +79,15 @@ def zones(found):
         signed += f"{name} IN MX 10 mx-{name}\nmx-{name} IN A {PEERS[peer][0]}\n"
         signed += "".join(f"_25._tcp.mx-{name} IN TLSA {record.format(**found)}\n" for record in records)
     signed += "alias IN MX 10 mx-alias\nmx-alias IN CNAME mx-ta\n"
+    for name, record in (("left", "3 1 1 {key}"), ("left-wrong", "3 1 1 " + "ab" * 32)):  # signed aliases into a zone that is not
+        signed += f"{name} IN MX 10 mx-{name}\nmx-{name} IN CNAME mx-needs-tls.plain.test.\n_25._tcp.mx-{name} IN TLSA {record.format(**found)}\n"
+    signed += "left-none IN MX 10 mx-left-none\nmx-left-none IN CNAME mx-needs-tls.plain.test.\n"
     plain = "$ORIGIN plain.test.\n" + head
     for name, (peer, policy) in PLAIN.items():
         plain += f"{name} IN MX 10 mx-{name}\nmx-{name} IN A {PEERS[peer][0]}\n"
         if policy or name == "moved":
             plain += f'_mta-sts.{name} IN TXT "v=STSv1; id=1{name.replace("-", "")};"\nmta-sts.{name} IN A {SERVER}\n'
+    plain += "_25._tcp.mx-needs-tls IN TLSA 3 1 1 " + "ab" * 32 + "\n"  # without DNSSEC: says nothing
     return signed, plain
 
 
@@ -230,6 +234,14 @@ def test_dane_that_does_not_fit_waits(relay, net):
     waits(server, net, "broken.signed.test", "good", "dane", "forged or broken")
     queue_id = re.search(r" id=(\w+)", line).group(1)
     assert "matches none of its TLSA records" in server.cli("queue", "show", queue_id).stdout
+
+
+def test_an_alias_that_leads_out_of_the_signed_zone(relay, net):
+    """RFC 7672 2.2.2: the records below its own name count, those where it leads do not."""
+    server = relay()
+    delivered(server, net, "left.signed.test", "good", "dane")
+    waits(server, net, "left-wrong.signed.test", "good", "dane", "matches none of its TLSA records")
+    delivered(server, net, "left-none.signed.test", "good", "may")
 
 
 def test_unusable_records_mean_encrypted_and_unchecked(relay, net):

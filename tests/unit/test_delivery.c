@@ -357,6 +357,22 @@ static void dane_is_asked_for_and_demanded(void **state)
     end(&delivery);
 }
 
+/* RFC 7672 2.2.2: the alias itself is signed, where it leads is not. */
+static void an_alias_out_of_dnssec_is_asked_for(void **state)
+{
+    struct delivery delivery;
+    struct dns_record record = {.address = {192, 0, 2, 1}}, name = {.name = BYTES("real.example.net")};
+    start_secure(&delivery, &letter);
+    learn(&delivery, DNS_AAAA, "a.example.org", DNS_NO_DATA, false, NULL, 0);
+    expect(&delivery, DELIVERY_RESOLVE);
+    delivery_learned(&delivery, DNS_A, &(struct dns_facts){.status = DNS_FOUND, .canonical = BYTES("real.example.net"), .records = &record, .count = 1});
+    learn(&delivery, DNS_CNAME, "a.example.org", DNS_FOUND, true, &name, 1);
+    learn(&delivery, DNS_TLSA, "_25._tcp.a.example.org", DNS_FOUND, true, &fits, 1);
+    expect_connect(&delivery, 1, 25, false);
+    assert_text(delivery_tls_word(&delivery), "dane");
+    delivery_free(&delivery);
+}
+
 static void stripped_starttls_is_not_taken_for_none(void **state)
 {
     struct delivery delivery;
@@ -450,7 +466,7 @@ int main(void)
         cmocka_unit_test(opportunistic_tls_that_fails_is_tried_in_clear), cmocka_unit_test(a_smarthost_is_never_spoken_with_in_clear),
         cmocka_unit_test(a_refused_password_is_not_tried_elsewhere), cmocka_unit_test(a_domain_that_is_not_there_fails_at_once),
         cmocka_unit_test(a_connection_carries_so_many_messages), cmocka_unit_test(dane_is_asked_for_and_demanded),
-        cmocka_unit_test(stripped_starttls_is_not_taken_for_none), cmocka_unit_test(mta_sts_is_asked_for_once_a_domain),
+        cmocka_unit_test(an_alias_out_of_dnssec_is_asked_for), cmocka_unit_test(stripped_starttls_is_not_taken_for_none), cmocka_unit_test(mta_sts_is_asked_for_once_a_domain),
         cmocka_unit_test(requiretls_fails_where_nobody_can), cmocka_unit_test(a_message_that_requires_tls_does_not_take_any_connection),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

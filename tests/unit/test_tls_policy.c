@@ -121,6 +121,35 @@ static void facts_are_asked_for_one_by_one(void **state)
     assert_int_equal(tls_policy_next(&facts).kind, TLS_POLICY_DECIDED);
 }
 
+/* RFC 7672 2.2.2: an alias that leads into a zone without DNSSEC. */
+static void an_alias_may_lead_out_of_dnssec(void **state)
+{
+    struct tls_facts facts = {.wish = WISH_AUTO, .mx_secure = true, .bases = {BYTES("real.example"), BYTES("mx.example")}, .host = BYTES("mx.example"), .sts_known = true};
+    assert_int_equal(tls_policy_next(&facts).kind, TLS_POLICY_ASK_ALIAS);
+    facts.alias = DNS_FOUND; /* not signed itself: no TLSA record counts */
+    assert_int_equal(tls_policy_next(&facts).demand, DEMAND_MAY);
+    facts.alias_secure = true;
+    struct tls_policy policy = tls_policy_next(&facts);
+    assert_int_equal(policy.kind, TLS_POLICY_ASK_TLSA);
+    assert_int_equal(policy.base, 1); /* below the host's own name alone */
+    facts.tlsa[0] = (struct dns_facts)SECURE(pkix);
+    facts.tlsa[1] = (struct dns_facts)SECURE(ee);
+    policy = tls_policy_next(&facts);
+    assert_int_equal(policy.demand, DEMAND_DANE);
+    assert_int_equal(policy.base, 1);
+    facts.tlsa[1] = (struct dns_facts)NO_TLSA;
+    assert_int_equal(tls_policy_next(&facts).demand, DEMAND_MAY);
+    facts.alias = DNS_NO_DATA;
+    assert_int_equal(tls_policy_next(&facts).demand, DEMAND_MAY);
+    facts.alias = DNS_BOGUS;
+    assert_int_equal(tls_policy_next(&facts).demand, DEMAND_REFUSE);
+    facts.alias = DNS_SERVER_FAILURE;
+    assert_int_equal(tls_policy_next(&facts).demand, DEMAND_REFUSE);
+    facts.mx_secure = false; /* then it is not even asked for */
+    facts.alias = DNS_UNKNOWN;
+    assert_int_equal(tls_policy_next(&facts).demand, DEMAND_MAY);
+}
+
 static void records_that_can_be_used(void **state)
 {
     static const struct { struct dns_record record; bool usable; } cases[] = {
@@ -134,6 +163,7 @@ static void records_that_can_be_used(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(each_row_is_decided_so), cmocka_unit_test(only_these_may_go_in_clear),
-                                       cmocka_unit_test(facts_are_asked_for_one_by_one), cmocka_unit_test(records_that_can_be_used)};
+                                       cmocka_unit_test(facts_are_asked_for_one_by_one), cmocka_unit_test(an_alias_may_lead_out_of_dnssec),
+                                       cmocka_unit_test(records_that_can_be_used)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

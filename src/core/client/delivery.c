@@ -255,6 +255,10 @@ static bool secure(struct delivery *delivery, struct delivery_action *action)
         buffer_free(&name);
         delivery->stage = DELIVERY_RESOLVING;
         return true;
+    case TLS_POLICY_ASK_ALIAS:
+        *action = (struct delivery_action){.kind = DELIVERY_RESOLVE, .name = delivery->host, .type = DNS_CNAME};
+        delivery->stage = DELIVERY_RESOLVING;
+        return true;
     case TLS_POLICY_ASK_STS:
         *action = (struct delivery_action){.kind = DELIVERY_ASK_STS, .name = delivery->options.domain};
         delivery->stage = DELIVERY_RESOLVING;
@@ -308,11 +312,15 @@ void delivery_resolved(struct delivery *delivery, enum dns_type type, enum dns_s
 void delivery_learned(struct delivery *delivery, enum dns_type type, const struct dns_facts *facts)
 {
     assert(delivery->stage == DELIVERY_RESOLVING);
-    delivery->stage = type == DNS_TLSA ? DELIVERY_SECURING : DELIVERY_ROUTING;
-    if (type == DNS_TLSA)
+    delivery->stage = type == DNS_TLSA || type == DNS_CNAME ? DELIVERY_SECURING : DELIVERY_ROUTING;
+    if (type == DNS_TLSA) {
         learn_tlsa(delivery, facts);
-    else
+    } else if (type == DNS_CNAME) {
+        delivery->tls.facts.alias = facts->status;
+        delivery->tls.facts.alias_secure = facts->secure;
+    } else {
         route_learn_facts(&delivery->route, type, facts);
+    }
 }
 
 /* ---- the session ---- */

@@ -39,6 +39,7 @@ const char *domain_type_name(enum dns_type type)
 {
     switch (type) {
     case DNS_A: return "A";
+    case DNS_CNAME: return "CNAME";
     case DNS_PTR: return "PTR";
     case DNS_MX: return "MX";
     case DNS_TXT: return "TXT";
@@ -212,6 +213,7 @@ static void show(const struct comparing *c, const struct dns_record *r, struct b
         break;
     case DNS_MX: buffer_add_format(out, "%u %.*s", (unsigned)r->preference, BYTES_ARG(r->name)); break;
     case DNS_SRV: buffer_add_format(out, "%u %u %u %.*s", (unsigned)r->preference, (unsigned)r->weight, (unsigned)r->port, BYTES_ARG(r->name)); break;
+    case DNS_CNAME:
     case DNS_PTR: buffer_add(out, r->name); break;
     case DNS_TXT: buffer_add_format(out, "\"%.*s\"", (int)(r->data.length < 200 ? r->data.length : 200), r->data.at); break;
     case DNS_TLSA: buffer_add_format(out, "%u %u %u ...", r->usage, r->selector, r->matching); break;

@@ -20,7 +20,7 @@ enum route_limit {
     ROUTE_ADDRESSES_MAX = 16, /* of one host */
 };
 
-enum dns_type { DNS_A = 1, DNS_PTR = 12, DNS_MX = 15, DNS_TXT = 16, DNS_AAAA = 28, DNS_SRV = 33, DNS_TLSA = 52 };
+enum dns_type { DNS_A = 1, DNS_CNAME = 5, DNS_PTR = 12, DNS_MX = 15, DNS_TXT = 16, DNS_AAAA = 28, DNS_SRV = 33, DNS_TLSA = 52 };
 enum dns_status {
     DNS_UNKNOWN,        /* not asked yet */
     DNS_FOUND,

@@ -45,32 +45,52 @@ static struct tls_policy by_records(const struct tls_facts *facts, size_t base)
     return decided(DEMAND_ENCRYPT, "dane-unusable", "none of its TLSA records can be used for mail: encrypted, not checked"); /* RFC 7672 2.2 */
 }
 
+/* RFC 7672 2.1.2: whoever hides what DNS says shall win nothing by it. */
+static bool is_hidden(enum dns_status status, const char *forged, const char *unknown, struct tls_policy *policy)
+{
+    if (status != DNS_SERVER_FAILURE && status != DNS_BOGUS)
+        return false;
+    *policy = decided(DEMAND_REFUSE, "dane", status == DNS_BOGUS ? forged : unknown);
+    return true;
+}
+
+/* RFC 7672 2.2.2: an alias in a signed zone may lead into one that is not.
+ * TLSA records below where it leads mean nothing then; those below the host's
+ * own name do, where the alias itself is signed. True as for dane(). */
+static bool leaves_dnssec(const struct tls_facts *facts, bool *vouched, struct tls_policy *policy)
+{
+    bool is_alias = facts->bases[0].length > 0;
+    *vouched = facts->address_secure || (is_alias && facts->alias == DNS_FOUND && facts->alias_secure);
+    if (facts->address_secure || !is_alias)
+        return false;
+    if (facts->alias == DNS_UNKNOWN) {
+        *policy = (struct tls_policy){.kind = TLS_POLICY_ASK_ALIAS};
+        return true;
+    }
+    return is_hidden(facts->alias, "its alias is forged or broken (DNSSEC)", "its alias cannot be looked up just now", policy);
+}
+
 /* True when DANE decides, or wants to know more. */
 static bool dane(const struct tls_facts *facts, struct tls_policy *policy)
 {
-    if (!facts->mx_secure || !facts->address_secure || facts->literal)
+    bool vouched;
+    if (!facts->mx_secure || facts->literal)
         return false;
-    for (size_t i = 0; i < TLSA_BASES; i++) {
+    if (leaves_dnssec(facts, &vouched, policy))
+        return true;
+    for (size_t i = facts->address_secure ? 0 : 1; vouched && i < TLSA_BASES; i++) {
         const struct dns_facts *tlsa = &facts->tlsa[i];
         if (facts->bases[i].length == 0)
             continue;
-        switch (tlsa->status) {
-        case DNS_UNKNOWN:
+        if (tlsa->status == DNS_UNKNOWN) {
             *policy = (struct tls_policy){.kind = TLS_POLICY_ASK_TLSA, .base = i};
             return true;
-        case DNS_SERVER_FAILURE:
-        case DNS_BOGUS: /* RFC 7672 2.1.2: whoever hides them shall win nothing by it */
-            *policy = decided(DEMAND_REFUSE, "dane",
-                              tlsa->status == DNS_BOGUS ? "its TLSA records are forged or broken (DNSSEC)" : "its TLSA records cannot be looked up just now");
+        }
+        if (is_hidden(tlsa->status, "its TLSA records are forged or broken (DNSSEC)", "its TLSA records cannot be looked up just now", policy))
             return true;
-        case DNS_FOUND:
-            if (!tlsa->secure)
-                break;
+        if (tlsa->status == DNS_FOUND && tlsa->secure) {
             *policy = by_records(facts, i);
             return true;
-        case DNS_NO_DATA:
-        case DNS_NXDOMAIN:
-            break;
         }
     }
     return false;

@@ -40,12 +40,14 @@ struct tls_facts {
     bool mx_secure, address_secure;
     struct bytes bases[TLSA_BASES]; /* names below which TLSA records may be: where the host's aliases lead, the host; empty where the same */
     struct dns_facts tlsa[TLSA_BASES];
+    enum dns_status alias;   /* of the host's own CNAME, asked for where aliases lead out of DNSSEC */
+    bool alias_secure;
     struct bytes host;
     bool sts_known;
     const struct sts_policy *sts; /* NULL: the domain has none */
 };
 
-enum tls_policy_kind { TLS_POLICY_DECIDED, TLS_POLICY_ASK_TLSA, TLS_POLICY_ASK_STS };
+enum tls_policy_kind { TLS_POLICY_DECIDED, TLS_POLICY_ASK_TLSA, TLS_POLICY_ASK_ALIAS /* the CNAME of host */, TLS_POLICY_ASK_STS };
 struct tls_policy {
     enum tls_policy_kind kind;
     size_t base;            /* of bases: to ask for; of DEMAND_DANE */
