@@ -151,6 +151,16 @@ bool asking_unlock(struct asking *asking, struct bytes who, uint64_t *count, str
     return ask(asking, IPC_UNLOCK, &asked, IPC_CONTROL_ANSWER, &answer, error) && control_answer(&answer, count, error);
 }
 
+bool asking_password(struct asking *asking, struct bytes user, struct bytes password, struct bytes client_address, struct ipc_password_answer *answer, struct error *error)
+{
+    struct ipc_password asked = {.request = ++asking->request, .user = user, .password = password, .client_address = client_address};
+    union ipc_message message;
+    if (!ask(asking, IPC_PASSWORD, &asked, IPC_PASSWORD_ANSWER, &message, error))
+        return false;
+    *answer = message.password_answer;
+    return true;
+}
+
 /* ---- what is under way ---- */
 
 static int compare_chosen(const void *left, const void *right)

@@ -33,6 +33,10 @@ bool asking_status(struct asking *asking, bool with_under_way, struct ipc_status
 bool asking_locks(struct asking *asking, struct ipc_locks_answer *answer, struct error *error);
 bool asking_unlock(struct asking *asking, struct bytes who, uint64_t *count, struct error *error);
 
+/* Is this password right? Counted as a guess of the client's where it is not.
+ * The account's address, where it is, lives until the next question. */
+bool asking_password(struct asking *asking, struct bytes user, struct bytes password, struct bytes client_address, struct ipc_password_answer *answer, struct error *error);
+
 /* Recipients that are being delivered now; none where no server runs. */
 struct under_way {
     bool served; /* a server was asked, and answered */

@@ -5,9 +5,14 @@
  * ended by NUL; when they are right the program that follows is run, with USER
  * in its environment. Dovecot asks so, at each sign-in: what is changed here
  * counts there at once.
+ *
+ * The running server is asked, so that a guess counts there whichever way it
+ * came; where none runs the accounts are looked at here, and nothing counts.
  */
+#include "asking.h"
 #include "local/maildir.h"
 #include "options.h"
+#include "server/session.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -44,8 +49,6 @@ static bool read_asked(char room[ASKED_MAX], struct bytes *user, struct bytes *p
 /* An application password, or the user's own; unknown and disabled users take as long as wrong passwords. */
 static bool is_right(struct accounts *accounts, struct bytes user, struct bytes password, struct arena *arena, struct account *account)
 {
-    if (password.length > PASSWORD_MAX)
-        return false;
     if (accounts_find_key(accounts, user, password, arena, account) && !account->disabled)
         return true;
     bool usable = accounts_find(accounts, user, arena, account) && !account->disabled;
@@ -53,37 +56,75 @@ static bool is_right(struct accounts *accounts, struct bytes user, struct bytes 
     return accounts_password_matches(hash, password.at) && usable;
 }
 
+/* By the running server. False where there is none. */
+static bool ask_server(const struct config *config, struct bytes user, struct bytes password, struct arena *arena, enum password_verdict *verdict, struct bytes *address)
+{
+    const char *client = getenv("TCPREMOTEIP"); /* as tcpserver and Dovecot tell it */
+    struct asking asking;
+    struct ipc_password_answer answer = {.verdict = PASSWORD_UNAVAILABLE};
+    struct error error = {0};
+    if (!asking_open_auth(&asking, config->data_dir, &error))
+        return false;
+    if (asking_password(&asking, user, password, bytes_of_text(client == NULL || client[0] == '\0' ? "unknown" : client), &answer, &error))
+        *address = arena_copy(arena, answer.account);
+    else
+        command_fail(&checkpassword_command, &error);
+    *verdict = (enum password_verdict)answer.verdict;
+    asking_close(&asking);
+    return true;
+}
+
+static enum password_verdict look_oneself(const struct config *config, struct bytes user, struct bytes password, struct arena *arena, struct bytes *address)
+{
+    struct error error = {0};
+    struct account account;
+    struct accounts *accounts = accounts_open(config->data_dir, false, &error);
+    if (accounts == NULL) {
+        command_fail(&checkpassword_command, &error);
+        return PASSWORD_UNAVAILABLE;
+    }
+    accounts_host(accounts, config->domains, config->domain_count);
+    enum password_verdict verdict = is_right(accounts, user, password, arena, &account) ? PASSWORD_RIGHT : PASSWORD_WRONG;
+    if (accounts_are_unreadable(accounts))
+        verdict = PASSWORD_UNAVAILABLE;
+    if (verdict == PASSWORD_RIGHT)
+        *address = account.address;
+    accounts_close(accounts);
+    return verdict;
+}
+
+static int exit_code_of(enum password_verdict verdict)
+{
+    switch (verdict) {
+    case PASSWORD_RIGHT: return EX_OK;
+    case PASSWORD_WRONG: return CHECKPASSWORD_WRONG;
+    case PASSWORD_LOCKED: /* it may be the right one: programs shall not ask their people for another */
+    case PASSWORD_UNAVAILABLE: break;
+    }
+    return CHECKPASSWORD_LATER;
+}
+
 static int check(const char *config_file, struct arena *arena, const char **address)
 {
     static char room[ASKED_MAX];
     struct config config;
-    struct error error = {0};
-    struct account account;
-    struct bytes user, password;
+    struct bytes user, password, account = bytes_none();
+    enum password_verdict verdict = PASSWORD_WRONG;
     int exit_code = EX_OK;
     if (!read_asked(room, &user, &password))
         return CHECKPASSWORD_MISUSED;
     if (!options_config(&checkpassword_command, config_file, &config, &exit_code))
         return CHECKPASSWORD_LATER;
-    struct accounts *accounts = accounts_open(config.data_dir, false, &error);
-    if (accounts == NULL) {
-        command_fail(&checkpassword_command, &error);
-        config_free(&config);
-        return CHECKPASSWORD_LATER;
+    if (password.length <= PASSWORD_MAX && !ask_server(&config, user, password, arena, &verdict, &account))
+        verdict = look_oneself(&config, user, password, arena, &account);
+    if (verdict == PASSWORD_RIGHT && !maildir_is_plain(account)) { /* its folder is not where Dovecot would look */
+        fprintf(stderr, "mailboat checkpassword: %.*s cannot read mail here: choose an address without / and %%\n", BYTES_ARG(account));
+        verdict = PASSWORD_WRONG;
     }
-    accounts_host(accounts, config.domains, config.domain_count);
-    bool right = is_right(accounts, user, password, arena, &account);
-    if (right && !maildir_is_plain(account.address)) { /* its folder is not where Dovecot would look */
-        fprintf(stderr, "mailboat checkpassword: %.*s cannot read mail here: choose an address without / and %%\n", BYTES_ARG(account.address));
-        right = false;
-    }
-    exit_code = accounts_are_unreadable(accounts) ? CHECKPASSWORD_LATER : right ? EX_OK : CHECKPASSWORD_WRONG;
-    if (exit_code == EX_OK)
-        *address = arena_text(arena, account.address);
+    *address = verdict == PASSWORD_RIGHT ? arena_text(arena, account) : NULL;
     explicit_bzero(room, sizeof room);
-    accounts_close(accounts);
     config_free(&config);
-    return exit_code;
+    return exit_code_of(verdict);
 }
 
 static int run(int argc, char **argv)
@@ -113,7 +154,9 @@ const struct command checkpassword_command = {
             "Reads user and password from descriptor 3, each ended by NUL, and runs PROGRAM\n"
             "with USER in its environment when the password is right: the checkpassword\n"
             "interface. Application passwords count as well. Exits 1 when it is wrong, 2 when\n"
-            "it was asked wrongly, and 111 when it cannot tell now.\n\n"
+            "it was asked wrongly, and 111 when it cannot tell now, or when who asks is locked.\n\n"
+            "While a server runs, wrong passwords count there as guesses of the client whose\n"
+            "address stands in TCPREMOTEIP (see mailboat user locks).\n\n"
             "  -c, --config FILE   configuration; default /etc/mailboat/mailboat.conf\n\n"
             "example: printf 'ada@example.org\\0secret\\0' | mailboat checkpassword /bin/true 3<&0\n",
     .run = run,

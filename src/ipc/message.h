@@ -53,7 +53,7 @@ enum ipc_kind {
     IPC_CONTROL, IPC_CONTROL_ANSWER,
     IPC_CHOOSE, /* the same of some recipients; CONTROL_ANSWER follows */
     IPC_STATUS, IPC_STATUS_ANSWER,
-    /* a subcommand asks auth through its control socket */
+    /* a subcommand asks auth through its control socket, PASSWORD too */
     IPC_LOCKS, IPC_LOCKS_ANSWER,
     IPC_UNLOCK, /* an account or a client's address; CONTROL_ANSWER follows */
     IPC_KINDS

@@ -7,6 +7,7 @@ import os
 import poplib
 import shutil
 import signal
+import smtplib
 import socketserver
 import ssl
 import subprocess
@@ -208,6 +209,25 @@ def test_who_reads_is_signed_out_when_the_account_changes(mailboxes):
     assert not ended(bob)
     boxes.server.cli("user", "passwd", BOB, "--password-stdin", text_input="another secret\n")
     sure(lambda: ended(bob))
+
+
+def test_guesses_count_whichever_way_they_come(mailboxes):
+    """One count for IMAP and submission: three guesses here and three there lock the client out of both."""
+    boxes = mailboxes(deliver="maildir")
+
+    def refused(client, *arguments, **options):
+        with pytest.raises((imaplib.IMAP4.error, smtplib.SMTPAuthenticationError)):
+            client(*arguments, **options)
+    for _ in range(3):
+        refused(smtp, boxes.server, 465, user=ADA, password="wrong")
+        refused(boxes.imap, password="wrong")
+    refused(boxes.imap)  # the right one
+    boxes.server.wait_log("auth_locked", f"user={ADA}", "client=127.0.0.1")
+    boxes.server.cli("user", "unlock", ADA)
+    assert boxes.imap().login
+    boxes.server.stop()  # who reads goes on, by the accounts alone
+    refused(boxes.imap, password="wrong")
+    assert boxes.imap().login
 
 
 def test_every_account_has_its_mail_whatever_its_name(mailboxes):

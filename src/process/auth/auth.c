@@ -51,9 +51,11 @@ struct password_check {
 
 static void answer_password(struct auth *auth, struct channel *asker, uint64_t request, enum password_verdict verdict, struct bytes account)
 {
-    if (asker != NULL)
-        child_send(auth->child, asker, IPC_PASSWORD_ANSWER,
-                   &(struct ipc_password_answer){.request = request, .verdict = verdict, .account = account}, -1);
+    struct ipc_password_answer answer = {.request = request, .verdict = verdict, .account = account};
+    if (asker != NULL && asker->peer == PROCESS_CLI)
+        auth_control_answer(&auth->control, asker, &answer);
+    else if (asker != NULL)
+        child_send(auth->child, asker, IPC_PASSWORD_ANSWER, &answer, -1);
 }
 
 /* One more wrong password; who is locked by it is told of. */
@@ -183,7 +185,9 @@ static void ask_password(struct auth *auth, struct channel *asker, const struct 
         answer_password(auth, asker, asked->request, PASSWORD_LOCKED, bytes_none());
     } else {
         bool known = accounts_find(auth->accounts, asked->user, &arena, &account);
-        if (known && !account.disabled && remembered_has(&auth->remembered, account.address, asked->password, account.password, clock_now_ms()))
+        if (accounts_are_unreadable(auth->accounts))
+            answer_password(auth, asker, asked->request, PASSWORD_UNAVAILABLE, bytes_none());
+        else if (known && !account.disabled && remembered_has(&auth->remembered, account.address, asked->password, account.password, clock_now_ms()))
             answer_password(auth, asker, asked->request, PASSWORD_RIGHT, account.address);
         else
             check_slowly(auth, asker, asked, known ? &account : NULL);
@@ -358,12 +362,26 @@ static void auth_message(struct child *child, struct channel *from, enum ipc_kin
     }
 }
 
-static void auth_peer_lost(struct child *child, struct channel *peer)
+static void forget_asker(struct auth *auth, const struct channel *peer)
 {
-    struct auth *auth = child->service_data;
     for (struct password_check *checked = auth->checks; checked != NULL; checked = checked->next)
         if (checked->asker == peer)
             checked->asker = NULL;
+}
+
+static void auth_peer_lost(struct child *child, struct channel *peer)
+{
+    forget_asker(child->service_data, peer);
+}
+
+static void on_password(void *owner, struct channel *from, const struct ipc_password *asked)
+{
+    ask_password(owner, from, asked);
+}
+
+static void on_lost(void *owner, struct channel *from)
+{
+    forget_asker(owner, from);
 }
 
 static bool auth_open(struct child *child, struct error *error)
@@ -394,6 +412,9 @@ static bool auth_start(struct child *child, struct error *error)
     auth->checkers = checkers_open(child->config->smtpd_count, &descriptor, error);
     if (auth->checkers == NULL)
         return false;
+    auth->control.on_password = on_password;
+    auth->control.on_lost = on_lost;
+    auth->control.owner = auth;
     auth_control_start(&auth->control, child->loop, &auth->guesses);
     watch_start(&auth->done_watch, child->loop, descriptor, true, false, checks_done, auth);
     return true;

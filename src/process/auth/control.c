@@ -34,6 +34,8 @@ static void hang_up(struct auth_control_client *client)
     watch_stop(&client->watch);
     channel_close(&client->channel);
     client->connected = false;
+    client->control->on_lost(client->control->owner, &client->channel);
+    watch_change(&client->control->watch, true, false); /* there is a place again */
 }
 
 static bool tell_locks(struct auth_control_client *client, uint64_t request)
@@ -59,6 +61,18 @@ static bool unlock(struct auth_control_client *client, const struct ipc_unlock *
     return channel_send(&client->channel, IPC_CONTROL_ANSWER, &said, -1);
 }
 
+static bool hear(struct auth_control_client *client, enum ipc_kind kind, const union ipc_message *message)
+{
+    switch (kind) {
+    case IPC_LOCKS: return tell_locks(client, message->locks.request);
+    case IPC_UNLOCK: return unlock(client, &message->unlock);
+    case IPC_PASSWORD:
+        client->control->on_password(client->control->owner, &client->channel, &message->password);
+        return true;
+    default: return false; /* the table in ipc/message.c lets nothing else through */
+    }
+}
+
 static void client_ready(void *owner, bool readable, bool writable)
 {
     struct auth_control_client *client = owner;
@@ -72,7 +86,7 @@ static void client_ready(void *owner, bool readable, bool writable)
             break;
         if (news == CHANNEL_MESSAGE && attached >= 0)
             close(attached);
-        fine = news == CHANNEL_MESSAGE && (kind == IPC_LOCKS ? tell_locks(client, message.locks.request) : unlock(client, &message.unlock));
+        fine = news == CHANNEL_MESSAGE && hear(client, kind, &message);
     }
     if (fine)
         watch_change(&client->watch, !channel_is_full(&client->channel), channel_wants_write(&client->channel));
@@ -86,24 +100,39 @@ static void reopen(void *owner)
     watch_change(&control->watch, true, false);
 }
 
+/* The answer can come turns later: what is left of it is sent when there is room. */
+void auth_control_answer(struct auth_control *control, struct channel *to, const struct ipc_password_answer *answer)
+{
+    for (size_t i = 0; i < AUTH_CONTROL_CLIENTS_MAX; i++) {
+        struct auth_control_client *client = &control->clients[i];
+        if (&client->channel != to || !client->connected)
+            continue;
+        channel_send(to, IPC_PASSWORD_ANSWER, answer, -1); /* that it is broken is seen by its reader */
+        watch_change(&client->watch, !channel_is_full(to), channel_wants_write(to));
+    }
+}
+
+static struct auth_control_client *free_place(struct auth_control *control)
+{
+    for (size_t i = 0; i < AUTH_CONTROL_CLIENTS_MAX; i++)
+        if (!control->clients[i].connected)
+            return &control->clients[i];
+    return NULL;
+}
+
 static void welcome(void *owner, bool readable, bool writable)
 {
     struct auth_control *control = owner;
+    struct auth_control_client *client;
     int descriptor;
-    while ((descriptor = accept4(control->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0) {
-        size_t i = 0;
-        while (i < AUTH_CONTROL_CLIENTS_MAX && control->clients[i].connected)
-            i++;
-        if (i == AUTH_CONTROL_CLIENTS_MAX) {
-            close(descriptor);
-            continue;
-        }
-        struct auth_control_client *client = &control->clients[i];
+    while ((client = free_place(control)) != NULL && (descriptor = accept4(control->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0) {
         *client = (struct auth_control_client){.control = control, .connected = true};
         channel_start(&client->channel, descriptor, PROCESS_AUTH, PROCESS_CLI, 0);
         watch_start(&client->watch, control->loop, descriptor, true, false, client_ready, client);
     }
-    if (listen_is_exhausted(errno)) { /* whoever calls waits */
+    if (client == NULL) /* hang_up() goes on */
+        watch_change(&control->watch, false, false);
+    else if (listen_is_exhausted(errno)) { /* whoever calls waits */
         watch_change(&control->watch, false, false);
         timer_set(&control->reopen, LISTEN_PAUSE_MS);
     }
