@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* key: random passwords for programs, one each, that can be taken back. */
+#include "dovecot.h"
 #include "listing.h"
 #include "options.h"
 
@@ -22,6 +23,29 @@ static void show(const char *address, const char *secret, bool json)
     json_decref(facts);
 }
 
+struct whose {
+    const char *id;
+    struct buffer user;
+};
+
+static void see_key(void *owner, const char *const *columns, size_t count)
+{
+    struct whose *whose = owner;
+    if (count >= 2 && columns[0] != NULL && columns[1] != NULL && strcmp(columns[0], whose->id) == 0)
+        buffer_add_text(&whose->user, columns[1]);
+}
+
+/* Which of the user's sessions were opened with it nobody knows: all end, and programs with another password come back. */
+static bool revoke(struct accounts *accounts, const struct config *config, const char *id, struct error *error)
+{
+    struct whose whose = {.id = id};
+    bool done = accounts_each(accounts, LIST_KEYS, see_key, &whose, error) && accounts_key_revoke(accounts, bytes_of_text(id), error);
+    if (done && whose.user.length > 0)
+        dovecot_sign_out(config, buffer_text(&whose.user));
+    buffer_free(&whose.user);
+    return done;
+}
+
 static int change(const char *config_file, bool add, const char *what, const char *name, bool json)
 {
     struct config config;
@@ -32,7 +56,7 @@ static int change(const char *config_file, bool add, const char *what, const cha
     if (accounts == NULL)
         return exit_code;
     bool done = add ? accounts_key_add(accounts, bytes_of_text(what), bytes_of_text(name), &secret, &error)
-                    : accounts_key_revoke(accounts, bytes_of_text(what), &error);
+                    : revoke(accounts, &config, what, &error);
     if (!done)
         exit_code = command_fail(&key_command, &error);
     else if (add)
@@ -72,7 +96,8 @@ const struct command key_command = {
             "       mailboat key revoke ID\n\n"
             "Makes a random password for one program (a web site, a printer) that signs in\n"
             "as ADDRESS. It is shown once, works until it is revoked, and is checked faster\n"
-            "than a person's password.\n\n"
+            "than a person's password. What ADDRESS has open by IMAP or POP3 ends with\n"
+            "revoke: programs with another password sign in again.\n\n"
             "  -c, --config FILE   configuration; default /etc/mailboat/mailboat.conf\n"
             "  -n, --name NAME     what it is for, for the list\n"
             "      --json          for programs\n\n"

@@ -209,6 +209,28 @@ def test_who_reads_is_signed_out_when_the_account_changes(mailboxes):
     assert not ended(bob)
     boxes.server.cli("user", "passwd", BOB, "--password-stdin", text_input="another secret\n")
     sure(lambda: ended(bob))
+    boxes.server.cli("user", "enable", ADA)
+    secret = boxes.server.cli("key", "add", ADA, "--name", "phone").stdout.split()[-1]
+    key, = (row["id"] for row in json.loads(boxes.server.cli("key", "list", "--json").stdout))
+    phone, desk = boxes.imap(ADA, password=secret), boxes.pop3(ADA)
+    bob = boxes.imap(BOB, password="another secret")
+    boxes.server.cli("key", "revoke", key)
+    sure(lambda: ended(phone))
+    with pytest.raises(imaplib.IMAP4.error):
+        boxes.imap(ADA, password=secret)
+    sure(lambda: gone(desk))
+    ada = boxes.imap(ADA)
+    assert not ended(bob)
+    boxes.server.cli("user", "remove", ADA)
+    sure(lambda: ended(ada))
+
+
+def gone(client):
+    try:
+        client.noop()
+        return False
+    except (poplib.error_proto, OSError):
+        return True
 
 
 def test_guesses_count_whichever_way_they_come(mailboxes):
