@@ -23,6 +23,7 @@ struct child;
 
 struct child_service {
     enum process_role role;
+    size_t kept_octets; /* of memory that outlives the process: child->kept */
     bool (*open)(struct child *child, struct error *error);  /* privileged; before the seal */
     bool (*start)(struct child *child, struct error *error); /* sealed; the loop exists */
     void (*on_message)(struct child *child, struct channel *from, enum ipc_kind kind, union ipc_message *message,
@@ -62,6 +63,7 @@ struct child {
     size_t listener_count;
     int local_listener;   /* smtpd: the socket in the data folder; -1 where there is none */
     struct census *census; /* smtpd: its own is connections[number] */
+    void *kept;           /* kept_octets of the service's own memory, as the predecessor left it, however that ended; zeros at first */
     void *service_data;   /* the service's own */
     pid_t supervisor;     /* who forked us */
     struct sandbox_paths *paths;  /* during open: what the seal shall leave open (sandbox_allow) */

@@ -186,12 +186,20 @@ static void reset_signals(void)
     sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
+/* Every service sees its own alone. */
+static void leave_kept_of_others(const struct children *children, const struct supervised *self)
+{
+    for (const struct supervised *other = children->first; other != NULL; other = other->next)
+        if (other != self && other->kept != NULL)
+            munmap(other->kept, other->service->kept_octets);
+}
+
 static _Noreturn void be_child(const struct children *children, const struct supervised *self, int control, pid_t supervisor)
 {
     static int listeners[LISTENERS_MAX];
     static struct config_listener facts[LISTENERS_MAX];
     struct child child = {.service = self->service, .config = children->config, .number = self->number, .supervisor = supervisor,
-                          .census = children->census, .listeners = listeners, .listener_facts = facts, .listener_count = 0};
+                          .census = children->census, .kept = self->kept, .listeners = listeners, .listener_facts = facts, .listener_count = 0};
     char name[16];
     reset_signals();
     snprintf(name, sizeof name, "mailboat-%s", process_role_name(self->service->role));
@@ -205,6 +213,7 @@ static _Noreturn void be_child(const struct children *children, const struct sup
         munmap(child.census, sizeof *child.census);
         child.census = NULL;
     }
+    leave_kept_of_others(children, self);
     control = tidy_descriptors(&child, children, control, listeners);
     _exit(child_run(&child, control));
 }
@@ -239,6 +248,13 @@ static bool fork_child(struct children *children, struct supervised *child, stru
     return true;
 }
 
+static void supervised_free(struct supervised *child)
+{
+    if (child->kept != NULL)
+        munmap(child->kept, child->service->kept_octets);
+    free(child);
+}
+
 static uint32_t free_number(const struct children *children)
 {
     for (uint32_t number = 0; number < CHILD_NUMBERS; number++) {
@@ -256,8 +272,11 @@ bool children_start(struct children *children, const struct child_service *servi
     uint32_t number = service->role == PROCESS_SMTPD ? free_number(children) : 0;
     if (number == CHILD_NUMBERS)
         return error_set(error, EX_UNAVAILABLE, "too many smtpd processes are still finishing their sessions");
+    void *kept = service->kept_octets > 0 ? mmap(NULL, service->kept_octets, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0) : NULL;
+    if (kept == MAP_FAILED)
+        return error_set_errno(error, EX_OSERR, "no memory to keep what the %s process knows", process_role_name(service->role));
     struct supervised *child = memory_new(sizeof *child);
-    *child = (struct supervised){.children = children, .service = service, .number = number, .next = children->first};
+    *child = (struct supervised){.children = children, .service = service, .number = number, .kept = kept, .next = children->first};
     children->first = child;
     timer_start(&child->restart, children->loop, restart_now, child);
     if (fork_child(children, child, error)) {
@@ -265,7 +284,7 @@ bool children_start(struct children *children, const struct child_service *servi
         return true;
     }
     children->first = child->next;
-    free(child);
+    supervised_free(child);
     return false;
 }
 
@@ -343,7 +362,7 @@ static void forget(struct children *children, struct supervised *child)
             break;
         }
     timer_cancel(&child->restart);
-    free(child);
+    supervised_free(child);
 }
 
 static void log_death(const struct supervised *child, int status)

@@ -33,6 +33,7 @@ struct supervised {
     uint32_t generation; /* of the configuration it runs with */
     enum child_stage stage;
     pid_t pid;           /* 0 while none runs */
+    void *kept;          /* shared with it, and then with its successor; NULL where the service has none */
     struct channel control;
     struct watch watch;
     struct timer restart;

@@ -5,6 +5,7 @@ import hashlib
 import hmac
 import json
 import os
+import signal
 import smtplib
 import socket
 import sqlite3
@@ -14,7 +15,7 @@ import threading
 
 import pytest
 
-from mailboat import memory_kib, run, smtp
+from mailboat import memory_kib, run, smtp, until
 
 USER, PASSWORD = "ada@example.org", "secret-of-ada"
 
@@ -194,6 +195,32 @@ def test_a_guesser_is_locked_and_an_operator_sees_and_undoes_it(mailboat):
     assert guess_much(server, "nobody@example.org", "127.0.0.8", 8, "SCRAM") == [535] * 6 + [454] * 2  # the same for who is not there
     assert "unlocked" in server.cli("user", "unlock", "127.0.0.8").stdout
     assert server.cli("user", "unlock", check=False).returncode == 64
+
+
+def test_locks_outlive_the_process_that_made_them(mailboat):
+    """Killed or reloaded: who is locked stays locked, and who is known stays known."""
+    server = mailboat()
+    server.add_user(USER, PASSWORD)
+    assert guess(server, USER, PASSWORD, ("127.0.0.5", 0)) == 235
+    for address in range(60):  # locked for minutes: a restart takes its time here and there
+        guess_much(server, USER, f"127.0.9.{address + 1}", 1, "SCRAM")
+
+    def locked():
+        return [(lock["user"], lock["client"]) for lock in json.loads(server.cli("user", "locks", "--json").stdout)]
+    assert locked() == [(USER, "")]
+    first, = server.processes()["auth"]
+    os.kill(first, signal.SIGKILL)
+    until(lambda: server.processes().get("auth", [first]) != [first] and server.cli("user", "locks", check=False).returncode == 0)
+    assert locked() == [(USER, "")]
+    assert guess(server, USER, PASSWORD, ("127.0.0.6", 0)) == 454
+    assert guess(server, USER, PASSWORD, ("127.0.0.5", 0)) == 235
+    second, = server.processes()["auth"]
+    server.process.send_signal(signal.SIGHUP)
+    server.wait_log("reloaded")
+    until(lambda: server.processes().get("auth", [second]) != [second] and server.cli("user", "locks", check=False).returncode == 0)
+    assert locked() == [(USER, "")]
+    assert "unlocked" in server.cli("user", "unlock", USER).stdout
+    assert guess(server, USER, PASSWORD, ("127.0.0.6", 0)) == 235
 
 
 def test_a_flood_of_guesses_leaves_good_users_unharmed(mailboat):

@@ -3,6 +3,7 @@
 #include "unit.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "answers.h"
 #include "auth/guesses.h"
@@ -17,7 +18,8 @@ static const struct bytes here = {"192.0.2.1", 9}, there = {"192.0.2.2", 9}, ada
 static void some_wrong_passwords_are_free_and_one_more_locks(void **state)
 {
     struct guesses guesses;
-    guesses_start(&guesses, 7);
+    struct guesses_kept *kept = memory_new(sizeof *kept);
+    guesses_start(&guesses, kept, 7);
     for (int i = 0; i < GUESSES_FREE; i++) {
         assert_false(guesses_locked(&guesses, here, ada, NOW));
         guesses_failed(&guesses, here, ada, NOW);
@@ -28,14 +30,15 @@ static void some_wrong_passwords_are_free_and_one_more_locks(void **state)
     assert_false(guesses_locked(&guesses, there, ada, NOW)); /* nobody else is locked out */
     assert_false(guesses_locked(&guesses, here, bob, NOW));
     assert_false(guesses_locked(&guesses, here, ada, NOW + GUESSES_LOCK_FIRST_MS));
-    guesses_free(&guesses);
+    free(kept);
 }
 
 static void each_failure_doubles_the_lock_up_to_its_limit(void **state)
 {
     struct guesses guesses;
     uint64_t now = NOW, lock_ms = GUESSES_LOCK_FIRST_MS;
-    guesses_start(&guesses, 7);
+    struct guesses_kept *kept = memory_new(sizeof *kept);
+    guesses_start(&guesses, kept, 7);
     for (int i = 0; i < GUESSES_FREE; i++)
         guesses_failed(&guesses, here, ada, now);
     for (int i = 0; i < 20; i++) {
@@ -51,28 +54,46 @@ static void each_failure_doubles_the_lock_up_to_its_limit(void **state)
     assert_false(guesses_locked(&guesses, here, ada, now));
     guesses_failed(&guesses, here, ada, now);
     assert_false(guesses_locked(&guesses, here, ada, now));
-    guesses_free(&guesses);
+    free(kept);
+}
+
+static void what_is_locked_stays_so_over_a_restart(void **state)
+{
+    struct guesses guesses, successor;
+    struct guesses_kept *kept = memory_new(sizeof *kept);
+    guesses_start(&guesses, kept, 7);
+    for (int i = 0; i <= GUESSES_FREE; i++)
+        guesses_failed(&guesses, here, ada, NOW);
+    guesses_succeeded(&guesses, there, ada, NOW);
+    guesses_start(&successor, kept, 8); /* its seed is the first one's */
+    assert_true(guesses_locked(&successor, here, ada, NOW));
+    assert_false(guesses_locked(&successor, there, ada, NOW));
+    size_t at = 0;
+    assert_string_equal(guesses_next_locked(&successor, &at, NOW)->address, "192.0.2.1");
+    free(kept);
 }
 
 static void one_address_that_tries_many_accounts_is_locked(void **state)
 {
     struct guesses guesses;
     char name[32];
-    guesses_start(&guesses, 7);
+    struct guesses_kept *kept = memory_new(sizeof *kept);
+    guesses_start(&guesses, kept, 7);
     for (int i = 0; i <= GUESSES_FREE_ADDRESS; i++) {
         snprintf(name, sizeof name, "user%d@example.org", i);
         guesses_failed(&guesses, here, bytes_of_text(name), NOW);
     }
     assert_true(guesses_locked(&guesses, here, ada, NOW));
     assert_false(guesses_locked(&guesses, there, ada, NOW));
-    guesses_free(&guesses);
+    free(kept);
 }
 
 static void an_account_is_locked_for_strangers_and_not_for_its_owner(void **state)
 {
     struct guesses guesses;
     char address[32];
-    guesses_start(&guesses, 7);
+    struct guesses_kept *kept = memory_new(sizeof *kept);
+    guesses_start(&guesses, kept, 7);
     guesses_succeeded(&guesses, here, ada, NOW);
     for (int i = 0; i <= GUESSES_FREE_ACCOUNT; i++) {
         snprintf(address, sizeof address, "198.51.100.%d", i);
@@ -83,28 +104,30 @@ static void an_account_is_locked_for_strangers_and_not_for_its_owner(void **stat
     assert_true(guesses_locked(&guesses, there, BYTES("ADA@Example.ORG"), NOW));
     assert_false(guesses_locked(&guesses, here, ada, NOW));
     assert_false(guesses_locked(&guesses, there, bob, NOW));
-    guesses_free(&guesses);
+    free(kept);
 }
 
 static void an_ipv6_guesser_has_the_whole_64(void **state)
 {
     struct guesses guesses;
     char address[48];
-    guesses_start(&guesses, 7);
+    struct guesses_kept *kept = memory_new(sizeof *kept);
+    guesses_start(&guesses, kept, 7);
     for (int i = 0; i <= GUESSES_FREE; i++) {
         snprintf(address, sizeof address, "2001:db8:0:1::%x", i);
         guesses_failed(&guesses, bytes_of_text(address), ada, NOW);
     }
     assert_true(guesses_locked(&guesses, BYTES("2001:db8:0:1:ffff::1"), ada, NOW));
     assert_false(guesses_locked(&guesses, BYTES("2001:db8:0:2::1"), ada, NOW));
-    guesses_free(&guesses);
+    free(kept);
 }
 
 static void a_flood_neither_frees_the_guesser_nor_harms_who_signed_in(void **state)
 {
     struct guesses guesses;
     char address[32], account[32];
-    guesses_start(&guesses, 7);
+    struct guesses_kept *kept = memory_new(sizeof *kept);
+    guesses_start(&guesses, kept, 7);
     guesses_succeeded(&guesses, here, ada, NOW);
     for (int i = 0; i < 20; i++)
         guesses_failed(&guesses, there, bob, NOW);
@@ -115,14 +138,15 @@ static void a_flood_neither_frees_the_guesser_nor_harms_who_signed_in(void **sta
     }
     assert_true(guesses_locked(&guesses, there, bob, NOW));
     assert_false(guesses_locked(&guesses, here, ada, NOW));
-    guesses_free(&guesses);
+    free(kept);
 }
 
 static void a_lock_is_seen_and_undone(void **state)
 {
     struct guesses guesses;
     size_t at = 0;
-    guesses_start(&guesses, 7);
+    struct guesses_kept *kept = memory_new(sizeof *kept);
+    guesses_start(&guesses, kept, 7);
     for (int i = 0; i <= GUESSES_FREE; i++)
         guesses_failed(&guesses, here, BYTES("Ada@example.org\n"), NOW);
     const struct guess *found = guesses_next_locked(&guesses, &at, NOW);
@@ -133,7 +157,7 @@ static void a_lock_is_seen_and_undone(void **state)
     assert_int_equal(guesses_unlock(&guesses, BYTES("192.0.2.9"), NOW), 0);
     assert_int_equal(guesses_unlock(&guesses, BYTES("ada@example.org\n"), NOW), 1);
     assert_false(guesses_locked(&guesses, here, BYTES("ada@example.org\n"), NOW));
-    guesses_free(&guesses);
+    free(kept);
 }
 
 /* ---- remembered ---- */
@@ -205,6 +229,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(some_wrong_passwords_are_free_and_one_more_locks), cmocka_unit_test(each_failure_doubles_the_lock_up_to_its_limit),
+        cmocka_unit_test(what_is_locked_stays_so_over_a_restart),
         cmocka_unit_test(one_address_that_tries_many_accounts_is_locked),
         cmocka_unit_test(an_account_is_locked_for_strangers_and_not_for_its_owner),
         cmocka_unit_test(an_ipv6_guesser_has_the_whole_64),

@@ -406,7 +406,7 @@ static bool auth_start(struct child *child, struct error *error)
 {
     struct auth *auth = child->service_data;
     int descriptor;
-    guesses_start(&auth->guesses, random_u64());
+    guesses_start(&auth->guesses, child->kept, random_u64());
     remembered_start(&auth->remembered);
     answers_start(&auth->answers, random_u64());
     auth->checkers = checkers_open(child->config->smtpd_count, &descriptor, error);
@@ -430,6 +430,6 @@ static void auth_drain(struct child *child, bool quick)
 }
 
 const struct child_service auth_service = {
-    .role = PROCESS_AUTH, .open = auth_open, .start = auth_start, .on_message = auth_message,
+    .role = PROCESS_AUTH, .kept_octets = sizeof(struct guesses_kept), .open = auth_open, .start = auth_start, .on_message = auth_message,
     .on_peer_lost = auth_peer_lost, .on_drain = auth_drain,
 };

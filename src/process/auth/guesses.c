@@ -1,27 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "auth/guesses.h"
 
-#include "arena.h"
-
 #include <arpa/inet.h>
 #include <assert.h>
-#include <stdlib.h>
 
 static_assert(GUESSES_SLOTS % GUESSES_ROW == 0 && GUESSES_GOOD % GUESSES_ROW == 0, "tables are made of whole rows");
 
-void guesses_start(struct guesses *guesses, uint64_t seed)
+void guesses_start(struct guesses *guesses, struct guesses_kept *kept, uint64_t seed)
 {
-    guesses->slots = memory_new(GUESSES_SLOTS * sizeof *guesses->slots);
-    guesses->good = memory_new(GUESSES_GOOD * sizeof *guesses->good);
-    guesses->seed = seed;
-}
-
-void guesses_free(struct guesses *guesses)
-{
-    free(guesses->slots);
-    free(guesses->good);
-    guesses->slots = NULL;
-    guesses->good = NULL;
+    if (kept->seed == 0)
+        kept->seed = seed == 0 ? 1 : seed;
+    *guesses = (struct guesses){.slots = kept->slots, .good = kept->good, .seed = kept->seed};
 }
 
 /* ---- who ---- */

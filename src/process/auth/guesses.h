@@ -13,6 +13,11 @@
  * Memory is bounded: tables of fixed size. In a full row the one with the
  * fewest failures makes room. Pairs that signed in have a table of their own,
  * which no guess can crowd.
+ *
+ * The tables are of memory that outlives the process: who makes it end, or
+ * waits for a restart, wins no new tries. It has no pointers, and each text in
+ * it ends in NUL at any moment: one that was killed while it wrote leaves
+ * nothing that could hurt its successor.
  */
 #ifndef MAILBOAT_AUTH_GUESSES_H
 #define MAILBOAT_AUTH_GUESSES_H
@@ -47,14 +52,20 @@ struct good {
     uint64_t last_ms;
 };
 
+struct guesses_kept {
+    uint64_t seed; /* 0: it is fresh */
+    struct guess slots[GUESSES_SLOTS];
+    struct good good[GUESSES_GOOD];
+};
+
 struct guesses {
     struct guess *slots;
     struct good *good;
     uint64_t seed;
 };
 
-void guesses_start(struct guesses *guesses, uint64_t seed);
-void guesses_free(struct guesses *guesses);
+/* Goes on with what stands in `kept`, which must outlive `guesses`; the seed is for fresh memory, all zeros. */
+void guesses_start(struct guesses *guesses, struct guesses_kept *kept, uint64_t seed);
 /* True while this pair is locked, or its address or account and it never signed in. */
 bool guesses_locked(const struct guesses *guesses, struct bytes address, struct bytes account, uint64_t now_ms);
 /* The longest time for which something is locked by it now; 0: nothing is. */
