@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Settings that mail programs fetch by HTTP and HTTPS."""
 import contextlib
+import html
 import http.client
 import json
 import plistlib
+import re
+import shutil
 import signal
 import smtplib
 import socket
@@ -128,7 +131,10 @@ def test_a_page_for_people(web):
     status, body, headers = web.ask("/", Host="mail.example.org")
     assert status == 200 and "default-src 'none'" in headers["Content-Security-Policy"]
     text = body.decode()
-    assert "Mail settings of example.org" in text and f"<code>{web.server.ports[465]}</code></td><td>SSL/TLS" in text and "<script" not in text
+    assert "<title>Mail settings of example.org</title>" in text and f"<code>{web.server.ports[465]}</code></td><td>SSL/TLS" in text and "<script" not in text
+    assert "<html lang=" in text and "form-action 'self'" in headers["Content-Security-Policy"]
+    assert not re.search(r"(src|href)=|url\(|@import", text)  # nothing comes from elsewhere
+    assert "<form" not in text  # Apple's profile, which there is only with a server to read from
 
 
 def test_nobody_learns_which_addresses_there_are(web):
@@ -419,7 +425,8 @@ def test_apples_profile_is_signed_and_names_the_ports(web, tmp_path):
     web.server.process.send_signal(signal.SIGHUP)
     web.server.wait_log("reloaded", since=since)
     assert web.ask("/mail/apple.mobileconfig?emailaddress=%3Cx%3E@example.org")[0] == 200  # as text, not as markup: fuzz_published
-    status, body, headers = web.ask(f"/mail/apple.mobileconfig?emailaddress={ADA}")
+    action, = re.findall(r'<form action="([^"]+)"', web.ask("/", Host="mail.example.org")[1].decode())  # as the page for people asks
+    status, body, headers = web.ask(f"{action}?emailaddress={urllib.parse.quote(ADA, safe='')}")
     assert status == 200 and headers["Content-Type"] == "application/x-apple-aspen-config"
     (tmp_path / "signed").write_bytes(body)
     plain = subprocess.run(["openssl", "cms", "-verify", "-inform", "DER", "-in", tmp_path / "signed", "-CAfile", web.server.ca, "-purpose", "any"],
@@ -430,6 +437,33 @@ def test_apples_profile_is_signed_and_names_the_ports(web, tmp_path):
     assert account["OutgoingMailServerHostName"] == "mx.example.org" and account["OutgoingMailServerPortNumber"] == web.server.ports[587]
     assert (account["EmailAccountType"], account["IncomingMailServerHostName"], account["IncomingMailServerPortNumber"]) == ("EmailTypeIMAP", "mx.example.org", 993)
     assert account["OutgoingMailServerUseSSL"] is True and profile["PayloadType"] == "Configuration" and profile["PayloadUUID"] != account["PayloadUUID"]
+
+
+LOOK = """<!doctype html><body><iframe style="width:%dpx;height:600px;border:0" srcdoc="%s"></iframe><script>
+onload = () => {
+  const page = frames[0].document, view = frames[0], style = element => view.getComputedStyle(element);
+  const numbers = colour => colour.match(/[0-9.]+/g).map(Number);
+  const light = colour => { const c = numbers(colour).slice(0, 3).map(v => v / 255).map(v => v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
+                            return 0.2126 * c[0] + 0.7152 * c[1] + 0.0722 * c[2] };
+  const paper = element => numbers(style(element).backgroundColor)[3] === 0 ? paper(element.parentElement) : style(element).backgroundColor;
+  const contrast = element => { const [a, b] = [light(style(element).color), light(paper(element))].sort((x, y) => x - y); return (b + 0.05) / (a + 0.05) };
+  const found = {wide: page.documentElement.scrollWidth, window: view.innerWidth, marked: [...page.querySelectorAll("code")].every(code => style(code).userSelect == "all"),
+                 contrast: Math.min(...[...page.querySelectorAll("h1, h2, p, th, td, code, label, button")].map(contrast))};
+  document.body.textContent = JSON.stringify(found);
+};
+</script></body>"""
+
+
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="Chromium is not installed")
+@pytest.mark.parametrize("width", [320, 390, 1280])
+def test_the_page_fits_phones(web, tmp_path, width):
+    """A browser lays it out: nothing is wider than the window, one tap marks each value, and text stands out (WCAG 2.1 AA)."""
+    text = web.ask("/", Host="mail.example.org")[1].decode().replace("mx.example.org", "a-long-name-of-a-mail-server.department.example.org")
+    (tmp_path / "look.html").write_text(LOOK % (width, html.escape(text)))
+    said = subprocess.run(["chromium", "--headless=new", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path}/profile", "--window-size=1400,900",
+                           "--dump-dom", (tmp_path / "look.html").as_uri()], check=True, capture_output=True, text=True, timeout=120).stdout
+    found = json.loads(re.search(r"<body>\s*(\{.*?\})", said, re.DOTALL)[1])
+    assert found["wide"] <= found["window"] == width and found["contrast"] >= 4.5 and found["marked"], found
 
 
 def test_a_dead_web_touches_no_mail(web):

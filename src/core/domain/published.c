@@ -148,6 +148,11 @@ bool published_pox_address(struct bytes request, char room[PUBLISHED_ADDRESS_MAX
 
 /* ---- Apple ---- */
 
+bool published_is_read_here(const struct published *p)
+{
+    return p->imap != 0 || p->imaps != 0 || p->pop3 != 0 || p->pop3s != 0;
+}
+
 static void add_key(struct buffer *out, const char *key, struct bytes text)
 {
     add_element(out, "key", bytes_of_text(key));
@@ -219,32 +224,58 @@ void published_mobileconfig(struct buffer *out, const struct published *p)
 
 /* ---- people ---- */
 
+/* What is to be copied is marked by one tap; nothing is wider than a phone. */
 static const char style[] =
-    "body{font:16px/1.5 system-ui,sans-serif;max-width:42rem;margin:3rem auto;padding:0 1rem;color:#1b2733}"
-    "h1{font-size:1.6rem}table{border-collapse:collapse;width:100%}th,td{text-align:left;padding:.5rem .75rem;border-bottom:1px solid #d8e0e8}"
-    "code{font:inherit;font-weight:600}p.small{color:#5b6b7b;font-size:.9rem}"
-    "@media(prefers-color-scheme:dark){body{background:#10181f;color:#e3eaf0}th,td{border-color:#33424f}p.small{color:#9fb0c0}}";
+    "body{font:16px/1.5 system-ui,sans-serif;max-width:36rem;margin:2rem auto;padding:0 1rem;color:#1b2733;background:#fff;overflow-wrap:anywhere}"
+    "h1{font-size:1.6rem;line-height:1.25}h2{font-size:1.1rem;margin-top:2rem}table{border-collapse:collapse;width:100%}"
+    "th,td{text-align:left;vertical-align:top;padding:.5rem .75rem .5rem 0;border-bottom:1px solid #d8e0e8;overflow-wrap:normal}"
+    "thead th{color:#5b6b7b;font-size:.9rem}tbody th{font-weight:400}"
+    "code{font:inherit;font-weight:600;overflow-wrap:anywhere;-webkit-user-select:all;user-select:all}p.small{color:#5b6b7b;font-size:.9rem}"
+    "input,button{font:inherit;padding:.5rem .75rem;border:1px solid #7b8a99;border-radius:.3rem;box-sizing:border-box;max-width:100%}"
+    "input{width:18rem;margin:.25rem .5rem .5rem 0;background:transparent;color:inherit}button{background:#1f5f99;border-color:#1f5f99;color:#fff}"
+    "@media(prefers-color-scheme:dark){body{background:#10181f;color:#e3eaf0}th,td{border-color:#33424f}thead th,p.small{color:#9fb0c0}}";
 
-void published_page(struct buffer *out, const struct published *p)
+static void add_head(struct buffer *out, const struct published *p)
+{
+    buffer_add_text(out, "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
+                         "<meta name=\"color-scheme\" content=\"light dark\">\n<title>Mail settings of ");
+    add_text(out, p->domain);
+    buffer_add_format(out, "</title>\n<style>%s</style>\n</head>\n", style);
+}
+
+static void add_doors(struct buffer *out, const struct published *p)
 {
     static const struct { const char *kind, *words; } kinds[] = {{"imap", "Read mail (IMAP)"}, {"pop3", "Read mail (POP3)"}, {"smtp", "Send mail (SMTP)"}};
     struct door doors[DOORS_MAX];
     size_t count = doors_of(p, doors);
-    buffer_add_text(out, "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width\">\n<title>Mail settings of ");
-    add_text(out, p->domain);
-    buffer_add_format(out, "</title>\n<style>%s</style>\n</head>\n<body>\n<h1>Mail settings of ", style);
-    add_text(out, p->domain);
-    buffer_add_text(out, "</h1>\n<p>Most mail programs find these by themselves. Where one asks:</p>\n<table>\n<tr><th>For</th><th>Server</th><th>Port</th><th>Security</th></tr>\n");
+    buffer_add_text(out, "<table>\n<thead><tr><th scope=\"col\">For</th><th scope=\"col\">Port</th><th scope=\"col\">Security</th></tr></thead>\n<tbody>\n");
     for (size_t k = 0; k < ARRAY_LENGTH(kinds); k++)
-        for (size_t i = 0; i < count; i++) {
-            if (strcmp(doors[i].kind, kinds[k].kind) != 0)
-                continue;
-            buffer_add_format(out, "<tr><td>%s</td><td><code>", kinds[k].words);
-            add_text(out, p->hostname);
-            buffer_add_format(out, "</code></td><td><code>%u</code></td><td>%s</td></tr>\n", (unsigned)doors[i].port, doors[i].implicit ? "SSL/TLS" : "STARTTLS");
-        }
-    buffer_add_text(out, "</table>\n<p>The user name is the whole mail address. If one port is blocked where you are, take the next one for the same purpose; never port 25.</p>\n"
-                         "<p>iPhone, iPad and Mac: <code>/mail/apple.mobileconfig?emailaddress=you@");
+        for (size_t i = 0; i < count; i++)
+            if (strcmp(doors[i].kind, kinds[k].kind) == 0)
+                buffer_add_format(out, "<tr><th scope=\"row\">%s</th><td><code>%u</code></td><td>%s</td></tr>\n", kinds[k].words, (unsigned)doors[i].port,
+                                  doors[i].implicit ? "SSL/TLS" : "STARTTLS");
+    buffer_add_text(out, "</tbody>\n</table>\n");
+}
+
+static void add_apple(struct buffer *out, const struct published *p)
+{
+    buffer_add_text(out, "<h2>iPhone, iPad and Mac</h2>\n<form action=\"/mail/apple.mobileconfig\">\n"
+                         "<label>Mail address<br><input type=\"email\" name=\"emailaddress\" required placeholder=\"you@");
     add_text(out, p->domain);
-    buffer_add_text(out, "</code> on this server sets up Apple Mail.</p>\n<p class=\"small\">Passwords are never asked for on this page.</p>\n</body>\n</html>\n");
+    buffer_add_text(out, "\"></label>\n<button>Set up Apple Mail</button>\n</form>\n");
+}
+
+void published_page(struct buffer *out, const struct published *p)
+{
+    add_head(out, p);
+    buffer_add_text(out, "<body>\n<main>\n<h1>Mail settings of ");
+    add_text(out, p->domain);
+    buffer_add_text(out, "</h1>\n<p>Most mail programs find these by themselves. Where one asks:</p>\n<table>\n<tbody>\n<tr><th scope=\"row\">Server</th><td><code>");
+    add_text(out, p->hostname);
+    buffer_add_text(out, "</code></td></tr>\n<tr><th scope=\"row\">User name</th><td>the whole mail address</td></tr>\n</tbody>\n</table>\n<h2>Ports</h2>\n");
+    add_doors(out, p);
+    buffer_add_text(out, "<p>If one port is blocked where you are, take the next one for the same purpose; never port 25.</p>\n");
+    if (published_is_read_here(p))
+        add_apple(out, p);
+    buffer_add_text(out, "<p class=\"small\">Passwords are never asked for on this page.</p>\n</main>\n</body>\n</html>\n");
 }

@@ -24,7 +24,8 @@ void published_autodiscover(struct buffer *out, const struct published *p);
 void published_autodiscover_error(struct buffer *out);
 /* Where the POX form is: the answer to autodiscover.json. */
 void published_autodiscover_json(struct buffer *out, const struct published *p);
-/* Needs an address. */
+bool published_is_read_here(const struct published *p);
+/* Needs an address, and mail that is read here. */
 void published_mobileconfig(struct buffer *out, const struct published *p);
 void published_page(struct buffer *out, const struct published *p);
 

@@ -83,7 +83,7 @@ static enum MHD_Result send_answer(struct MHD_Connection *connection, unsigned c
     struct MHD_Response *response = MHD_create_response_from_buffer(body.length, (void *)(uintptr_t)body.at, MHD_RESPMEM_MUST_COPY);
     MHD_add_response_header(response, "Content-Type", type);
     MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
-    MHD_add_response_header(response, "Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'");
+    MHD_add_response_header(response, "Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'");
     if (code == MHD_HTTP_METHOD_NOT_ALLOWED)
         MHD_add_response_header(response, "Allow", "GET, HEAD, POST");
     enum MHD_Result result = MHD_queue_response(connection, code, response);
@@ -133,11 +133,6 @@ static void write_form(const struct web *web, enum form form, const struct publi
     buffer_free(&profile);
 }
 
-static bool is_read_here(const struct published *facts)
-{
-    return facts->imap != 0 || facts->imaps != 0 || facts->pop3 != 0 || facts->pop3s != 0;
-}
-
 static enum MHD_Result give(struct web *web, struct MHD_Connection *connection, size_t page, const char *path, const struct request *request)
 {
     char room[PUBLISHED_ADDRESS_MAX + 1];
@@ -150,7 +145,7 @@ static enum MHD_Result give(struct web *web, struct MHD_Connection *connection, 
     if (form == FORM_POX && address.length == 0 && published_pox_address(buffer_bytes(&request->body), room))
         address = bytes_of_text(room);
     bool needs_address = form == FORM_POX || form == FORM_APPLE;
-    if (form == FORM_APPLE && !is_read_here(&web->facts))
+    if (form == FORM_APPLE && !published_is_read_here(&web->facts))
         return send_word(connection, MHD_HTTP_NOT_FOUND, "Apple's profile needs a server to read mail from, and this one has none yet.\n");
     bool known = (!needs_address || bytes_find(address, '@') != SIZE_MAX) && facts_for(web, address, host_of(connection), &facts);
     if (known)
