@@ -12,6 +12,7 @@
 #include "asking.h"
 #include "local/maildir.h"
 #include "options.h"
+#include "saslprep.h"
 #include "server/session.h"
 
 #include <errno.h>
@@ -78,17 +79,19 @@ static enum password_verdict look_oneself(const struct config *config, struct by
 {
     struct error error = {0};
     struct account account;
+    char prepared[SASLPREP_MAX + 1];
     struct accounts *accounts = accounts_open(config->data_dir, false, &error);
     if (accounts == NULL) {
         command_fail(&checkpassword_command, &error);
         return PASSWORD_UNAVAILABLE;
     }
     accounts_host(accounts, config->domains, config->domain_count);
-    enum password_verdict verdict = is_right(accounts, user, password, arena, &account) ? PASSWORD_RIGHT : PASSWORD_WRONG;
+    enum password_verdict verdict = is_right(accounts, user, saslprep(password, prepared), arena, &account) ? PASSWORD_RIGHT : PASSWORD_WRONG;
     if (accounts_are_unreadable(accounts))
         verdict = PASSWORD_UNAVAILABLE;
     if (verdict == PASSWORD_RIGHT)
         *address = account.address;
+    explicit_bzero(prepared, sizeof prepared);
     accounts_close(accounts);
     return verdict;
 }

@@ -2,6 +2,8 @@
 #define _GNU_SOURCE
 #include "accounts.h"
 
+#include "saslprep.h"
+
 #include <assert.h>
 #include <crypt.h>
 #include <fcntl.h>
@@ -700,6 +702,8 @@ bool accounts_user_add(struct accounts *accounts, struct bytes address, struct b
 {
     struct buffer canonical = {0}, hash = {0};
     struct verifier verifier;
+    char room[SASLPREP_MAX + 1];
+    password = saslprep(password, room);
     bool done = canonical_or_fail(&canonical, address, error) && hosted_or_fail(accounts, buffer_bytes(&canonical), error) &&
                 hash_password(password, &hash, error);
     if (done) {
@@ -709,6 +713,7 @@ bool accounts_user_add(struct accounts *accounts, struct bytes address, struct b
     }
     buffer_free(&canonical);
     buffer_free(&hash);
+    explicit_bzero(room, sizeof room);
     return done;
 }
 
@@ -716,6 +721,8 @@ bool accounts_user_password(struct accounts *accounts, struct bytes address, str
 {
     struct buffer canonical = {0}, hash = {0};
     struct verifier verifier;
+    char room[SASLPREP_MAX + 1];
+    password = saslprep(password, room);
     bool done = canonical_or_fail(&canonical, address, error) && hash_password(password, &hash, error);
     if (done) {
         verifier = verifier_of(accounts, buffer_bytes(&canonical), password);
@@ -724,6 +731,7 @@ bool accounts_user_password(struct accounts *accounts, struct bytes address, str
     }
     buffer_free(&canonical);
     buffer_free(&hash);
+    explicit_bzero(room, sizeof room);
     return done;
 }
 

@@ -135,7 +135,7 @@ uint64_t accounts_watched_version(const volatile uint8_t *page);
 /* A new random password that a person can read out. */
 void accounts_random_password(struct buffer *out);
 
-/* crypt(3) with yescrypt. Slow on purpose: on a thread of its own, please. */
+/* crypt(3) with yescrypt; the password is prepared (saslprep.h). Slow on purpose: on a thread of its own, please. */
 bool accounts_password_matches(const char *hash, const char *password);
 /* The hash of a password nobody has, for users that do not exist. */
 const char *accounts_dummy_hash(void);

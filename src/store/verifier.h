@@ -27,7 +27,7 @@ struct verifier_keys {
     struct verifier verifier;
 };
 
-/* Slow on purpose: PBKDF2. */
+/* Slow on purpose: PBKDF2. The password is prepared: see saslprep.h. */
 void verifier_derive(struct verifier_keys *keys, struct bytes password, struct bytes salt, uint32_t iterations);
 
 /* ---- the server's side ---- */

@@ -15,7 +15,7 @@ import threading
 
 import pytest
 
-from mailboat import memory_kib, run, smtp, until
+from mailboat import PROGRAM, memory_kib, run, smtp, until
 
 USER, PASSWORD = "ada@example.org", "secret-of-ada"
 
@@ -244,6 +244,30 @@ def test_a_flood_of_guesses_leaves_good_users_unharmed(mailboat):
         guess_much(server, f"u{name}@example.org", f"127.0.10.{name + 1}", 4, "SCRAM")
     assert guess(server, USER, PASSWORD, ("127.0.0.5", 0)) == 235
     assert memory_kib(server.processes()["auth"][0]) - before < 4096
+
+
+def check_password(server, user, password):
+    """What Dovecot would be told."""
+    return subprocess.run(["/bin/sh", "-c", 'exec "$0" checkpassword --config "$1" /bin/true 3<&0', PROGRAM, server.config],
+                          input=f"{user}\0{password}\0".encode(), capture_output=True, timeout=60).returncode
+
+
+def test_a_password_is_the_same_however_it_is_composed(mailboat, tmp_path):
+    """RFC 4013: é is one character, or e with an accent, as keyboards and systems differ."""
+    composed, apart = "caf\u00e9 \u00fcber", "cafe\u0301\u00a0u\u0308ber"
+    server = mailboat()
+    for user, kept in (("one@example.org", composed), ("two@example.org", apart)):
+        server.add_user(user, kept)
+        assert [guess(server, user, typed) for typed in (composed, apart, "cafe uber")] == [235, 235, 535]
+        assert [check_password(server, user, typed) for typed in (composed, apart, "cafe uber")] == [0, 0, 1]
+        with smtp(server, 587) as client:
+            assert sign_in(client, Scram(user, composed))[0] == 235  # the form that clients derive their keys from
+        for typed in (composed, apart):  # as ours does
+            (tmp_path / "secret").write_text(typed + "\n")
+            run("send", "--host", "localhost", "--port", server.ports[587], "--user", user, "--password-file", tmp_path / "secret", "--from", user, "--to", user,
+                "--ca-file", server.ca, "--subject", "prepared", "--body", "hi")
+    server.stop()
+    assert [check_password(server, "one@example.org", typed) for typed in (composed, apart, "cafe uber")] == [0, 0, 1]
 
 
 # ---- Mailboat as the client ----

@@ -3,6 +3,7 @@
 #include "unit.h"
 
 #include "sasl/scram.h"
+#include "saslprep.h"
 #include "smtp/base64.h"
 #include "verifier.h"
 
@@ -129,13 +130,42 @@ static void the_salt_of_a_name_is_stable_and_its_own(void **state)
     assert_memory_not_equal(one, elsewhere, VERIFIER_SALT);
 }
 
+/* RFC 4013 3, and what passwords meet besides. */
+static void each_password_has_one_form(void **state)
+{
+    static const struct { const char *typed, *form; } cases[] = {
+        {"I\u00adX", "IX"}, {"user", "user"}, {"USER", "USER"}, {"\u00aa", "a"}, {"\u2168", "IX"},
+        {"caf\u00e9", "caf\u00e9"}, {"cafe\u0301", "caf\u00e9"},                       /* composed, and not */
+        {"two\u00a0words", "two words"}, {"two\u3000words", "two words"}, {"a b", "a b"}, /* a space is a space */
+        {"\U0001f511 key", "\U0001f511 key"},                                          /* younger than the tables */
+        {"\a", "\a"}, {"\u0627" "1", "\u0627" "1"}, {"\xff\xfe", "\xff\xfe"}, {"\u00ad", "\u00ad"}, {"", ""}, /* without a form: as they are */
+    };
+    char room[SASLPREP_MAX + 1];
+    for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
+        struct bytes form = saslprep(bytes_of_text(cases[i].typed), room);
+        if (!bytes_is(form, cases[i].form))
+            fail_msg("%zu: %s became %.*s", i, cases[i].typed, BYTES_ARG(form));
+    }
+    /* The longest one, and one past it; and one whose form would be longer. */
+    char text[SASLPREP_MAX + 2];
+    for (size_t length = SASLPREP_MAX; length <= SASLPREP_MAX + 1; length++) {
+        memset(text, 'x', length);
+        memcpy(text, "e\u0301", 3);
+        struct bytes form = saslprep(bytes_of(text, length), room);
+        assert_int_equal(form.length, length == SASLPREP_MAX ? length - 1 : length);
+    }
+    for (size_t i = 0; i + 3 <= SASLPREP_MAX; i += 3)
+        memcpy(&text[i], "\uFDFA", 3); /* 18 characters each */
+    assert_ptr_equal(saslprep(bytes_of(text, SASLPREP_MAX / 3 * 3), room).at, text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_example_of_the_standard_comes_out), cmocka_unit_test(a_wrong_password_proves_nothing),
         cmocka_unit_test(what_the_client_says_is_read_strictly), cmocka_unit_test(iterations_have_their_limits),
         cmocka_unit_test(sizes_have_their_limits),               cmocka_unit_test(names_come_back_as_they_were),
-        cmocka_unit_test(the_salt_of_a_name_is_stable_and_its_own),
+        cmocka_unit_test(the_salt_of_a_name_is_stable_and_its_own), cmocka_unit_test(each_password_has_one_form),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

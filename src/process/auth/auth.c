@@ -15,6 +15,7 @@
 #include "clock.h"
 #include "log.h"
 #include "random.h"
+#include "saslprep.h"
 #include "users.h"
 
 #include <stdlib.h>
@@ -172,7 +173,7 @@ static void check_slowly(struct auth *auth, struct channel *asker, const struct 
     forget_check(checked);
 }
 
-static void ask_password(struct auth *auth, struct channel *asker, const struct ipc_password *asked)
+static void ask_prepared(struct auth *auth, struct channel *asker, const struct ipc_password *asked)
 {
     struct arena arena = {0};
     struct account account;
@@ -193,6 +194,15 @@ static void ask_password(struct auth *auth, struct channel *asker, const struct 
             check_slowly(auth, asker, asked, known ? &account : NULL);
     }
     arena_clear(&arena);
+}
+
+static void ask_password(struct auth *auth, struct channel *asker, const struct ipc_password *asked)
+{
+    struct ipc_password prepared = *asked;
+    char room[SASLPREP_MAX + 1];
+    prepared.password = saslprep(asked->password, room);
+    ask_prepared(auth, asker, &prepared);
+    explicit_bzero(room, sizeof room);
 }
 
 /* ---- SCRAM ---- */

@@ -2,6 +2,7 @@
 #include "dial/signing.h"
 
 #include "random.h"
+#include "saslprep.h"
 #include "verifier.h"
 
 /* The best channel binding that the connection has. */
@@ -21,11 +22,13 @@ static void answer_proof(struct client_session *session, const struct client_scr
 {
     struct verifier_keys keys;
     uint8_t proof[SCRAM_KEY], signature[SCRAM_KEY];
-    verifier_derive(&keys, scram->password, scram->salt, scram->iterations);
+    char room[SASLPREP_MAX + 1];
+    verifier_derive(&keys, saslprep(scram->password, room), scram->salt, scram->iterations);
     verifier_prove(&keys, scram->message, proof);
     verifier_sign(&keys.verifier, scram->message, signature);
     client_session_answer_proof(session, proof, signature);
     explicit_bzero(&keys, sizeof keys);
+    explicit_bzero(room, sizeof room);
 }
 
 bool signing_answer(struct client_session *session, const struct client_action *action, const struct conn *conn)
