@@ -252,6 +252,34 @@ def check_password(server, user, password):
                           input=f"{user}\0{password}\0".encode(), capture_output=True, timeout=60).returncode
 
 
+def test_who_finds_all_places_at_auth_taken_waits(mailboat):
+    """64 ask at once; the next one is not turned away: a guesser who keeps Dovecot busy makes nobody's password wrong."""
+    server = mailboat()
+    server.add_user(USER, PASSWORD)
+
+    def hold():
+        held = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        held.connect(str(server.data / "auth.sock"))
+        return held
+    held = [hold() for _ in range(63)]
+    assert check_password(server, USER, PASSWORD) == 0
+    held.append(hold())
+    asking = subprocess.Popen([PROGRAM, "user", "locks", "--config", server.config], stdout=subprocess.PIPE, text=True)
+    with pytest.raises(subprocess.TimeoutExpired):
+        asking.wait(1)
+    held.pop().close()
+    assert "nobody is locked" in asking.communicate(timeout=60)[0] and asking.returncode == 0
+    for one in held:
+        one.close()
+    many = [threading.Thread(target=lambda: codes.append(check_password(server, USER, PASSWORD))) for _ in range(80)]
+    codes = []
+    for one in many:
+        one.start()
+    for one in many:
+        one.join()
+    assert codes == [0] * 80
+
+
 def test_a_password_is_the_same_however_it_is_composed(mailboat, tmp_path):
     """RFC 4013: é is one character, or e with an accent, as keyboards and systems differ."""
     composed, apart = "caf\u00e9 \u00fcber", "cafe\u0301\u00a0u\u0308ber"
