@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* complete: what follows from what a file says, and checks over several keys. */
+#include "reading.h"
+
+#include "smtp/host.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <unistd.h>
+
+static const yaml_node_t *said_at(const struct reading *reading, const char *path)
+{
+    for (size_t i = 0; i < config_key_count; i++)
+        if (strcmp(config_keys[i].path, path) == 0)
+            return reading->seen[i];
+    return NULL;
+}
+
+/* Every default, from the table's own text. */
+static void fill_defaults(struct reading *reading)
+{
+    for (size_t i = 0; i < config_key_count; i++) {
+        const struct key *key = &config_keys[i];
+        if (reading->seen[i] != NULL || key->otherwise == NULL || key->type == KEY_LIST)
+            continue;
+        yaml_node_t node = {.type = YAML_SCALAR_NODE};
+        node.data.scalar.value = (yaml_char_t *)(uintptr_t)key->otherwise;
+        node.data.scalar.length = strlen(key->otherwise);
+        bool read = reading_scalar(reading, &node, key, (char *)reading->config + key->offset);
+        assert(read);
+    }
+}
+
+static void fill_listeners(struct config *config)
+{
+    static const struct config_listener standard[] = {
+        {NULL, 25, ROLE_MX, TLS_STARTTLS}, {NULL, 587, ROLE_SUBMISSION, TLS_STARTTLS},
+        {NULL, 465, ROLE_SUBMISSION, TLS_IMPLICIT}, {NULL, 2525, ROLE_SUBMISSION, TLS_STARTTLS}};
+    config->listeners = ARENA_ARRAY(&config->arena, struct config_listener, ARRAY_LENGTH(standard));
+    memcpy(config->listeners, standard, sizeof standard);
+    config->listener_count = ARRAY_LENGTH(standard);
+}
+
+static bool check_file(const struct reading *reading, const char *path, const char *file)
+{
+    if (file == NULL || reading->as_anybody || access(file, R_OK) == 0)
+        return true;
+    return reading_fail(reading, said_at(reading, path), "%s: cannot read %s (%s); give a file that is there, or leave the key out", path, file, strerror(errno));
+}
+
+static bool check_tls(const struct reading *reading)
+{
+    const struct config *config = reading->config;
+    if ((config->tls.certificate == NULL) != (config->tls.key == NULL))
+        return reading_fail(reading, said_at(reading, config->tls.key == NULL ? "tls.certificate" : "tls.key"),
+                       "tls.certificate and tls.key belong together; give both or neither");
+    return check_file(reading, "tls.certificate", config->tls.certificate) && check_file(reading, "tls.key", config->tls.key);
+}
+
+static bool read_password(const struct reading *reading)
+{
+    struct config *config = reading->config;
+    const char *file = config->relay.smarthost.password_file;
+    char line[1024] = "";
+    if (file == NULL || reading->as_anybody)
+        return true;
+    FILE *opened = fopen(file, "re");
+    if (opened == NULL || fgets(line, sizeof line, opened) == NULL) {
+        if (opened != NULL)
+            fclose(opened);
+        return reading_fail(reading, said_at(reading, "relay.smarthost.password_file"), "relay.smarthost.password_file: cannot read a password from %s", file);
+    }
+    fclose(opened);
+    line[strcspn(line, "\r\n")] = '\0';
+    config->relay.smarthost.password = arena_text(&config->arena, bytes_of_text(line));
+    explicit_bzero(line, sizeof line);
+    return true;
+}
+
+static bool check_relay(const struct reading *reading)
+{
+    const struct config *config = reading->config;
+    const char *host = config->relay.smarthost.host;
+    const yaml_node_t *via = said_at(reading, "relay.via");
+    if (config->relay.via != RELAY_MX && host == NULL)
+        return reading_fail(reading, via, "relay.via: %s needs relay.smarthost.host", config->relay.via == RELAY_AUTO ? "auto" : "smarthost");
+    for (size_t i = 0; i < config->relay.route_count; i++)
+        if (host == NULL && (config->relay.routes[i].via == RELAY_SMARTHOST || config->relay.routes[i].via == RELAY_AUTO))
+            return reading_fail(reading, said_at(reading, "relay.routes"), "relay.routes: %s: via: %s needs relay.smarthost.host", config->relay.routes[i].domain,
+                           config->relay.routes[i].via == RELAY_AUTO ? "auto" : "smarthost");
+    bool loopback = host != NULL && host_is_loopback(bytes_of_text(host));
+    if ((int)config->relay.smarthost.tls == SMARTHOST_TLS_NONE && !loopback)
+        return reading_fail(reading, said_at(reading, "relay.smarthost.tls"),
+                       "relay.smarthost.tls: none is for a smarthost on loopback alone; use starttls or implicit");
+    const char *secrets[] = {config->relay.smarthost.password_file, config->relay.smarthost.password_command, config->relay.smarthost.token_command};
+    static const char *const names[] = {"relay.smarthost.password_file", "relay.smarthost.password_command", "relay.smarthost.token_command"};
+    const char *said = NULL;
+    for (size_t i = 0; i < ARRAY_LENGTH(secrets); i++) {
+        if (secrets[i] != NULL && said != NULL)
+            return reading_fail(reading, said_at(reading, names[i]), "relay.smarthost: give one of password_file, password_command and token_command");
+        said = secrets[i] != NULL ? names[i] : said;
+    }
+    if ((config->relay.smarthost.user == NULL) != (said == NULL))
+        return reading_fail(reading, said_at(reading, said == NULL ? "relay.smarthost.user" : said), "relay.smarthost: user and password_file (or password_command, or token_command) belong together");
+    return check_file(reading, "relay.ca_file", config->relay.ca_file) && check_file(reading, "resolver.trust_anchor", config->resolver.trust_anchor) &&
+           read_password(reading);
+}
+
+static bool check_domains(const struct reading *reading)
+{
+    struct config *config = reading->config;
+    for (size_t i = 0; i < config->domain_count; i++) {
+        struct bytes domain = bytes_of_text(config->domains[i]);
+        if (!host_is_name(domain, true) || host_is_ipv4(domain))
+            return reading_fail(reading, said_at(reading, "domains"), "domains: '%s' is not a domain name", config->domains[i]);
+        char *lower = arena_text(&config->arena, domain);
+        for (char *c = lower; *c != '\0'; c++)
+            *c = ascii_lower(*c);
+        config->domains[i] = lower;
+    }
+    return true;
+}
+
+static bool check_send_as(const struct reading *reading)
+{
+    const struct config *config = reading->config;
+    for (size_t i = 0; i < config->submission.send_as_count; i++) {
+        struct bytes rest = bytes_of_text(config->submission.send_as[i]);
+        struct bytes account = bytes_split(&rest, ' ');
+        rest = bytes_trim(rest);
+        if (bytes_find(account, '@') == SIZE_MAX || bytes_find(rest, '@') == SIZE_MAX || bytes_find(rest, ' ') != SIZE_MAX)
+            return reading_fail(reading, said_at(reading, "submission.send_as"), "submission.send_as: '%s' is not an account and an address; write: ada@example.org *@example.org",
+                           config->submission.send_as[i]);
+    }
+    return true;
+}
+
+/* "127.0.0.1:24", "[::1]:24", "localhost:24": an address, as the process that calls it has no DNS. */
+static bool read_lmtp_address(struct config *config, struct bytes text)
+{
+    size_t colon = bytes_find_last(text, ':');
+    uint64_t port;
+    if (colon == SIZE_MAX || !bytes_to_u64(bytes_from(text, colon + 1), UINT16_MAX, &port) || port == 0)
+        return false;
+    struct bytes host = bytes_first(text, colon);
+    bool bracketed = host.length > 2 && host.at[0] == '[' && host.at[host.length - 1] == ']';
+    if (bytes_is_nocase(host, "localhost"))
+        host = BYTES("127.0.0.1");
+    else if (bracketed)
+        host = bytes_first(bytes_from(host, 1), host.length - 2);
+    if (bracketed ? !host_is_ipv6(host) : !host_is_ipv4(host))
+        return false;
+    config->mailboxes.lmtp_at.address = arena_text(&config->arena, host);
+    config->mailboxes.lmtp_at.port = (uint16_t)port;
+    return true;
+}
+
+static bool check_mailboxes(const struct reading *reading)
+{
+    struct config *config = reading->config;
+    if (config->mailboxes.lmtp == NULL)
+        config->mailboxes.lmtp = arena_format(&config->arena, "unix:%s/dovecot/lmtp/socket", config->data_dir);
+    struct bytes lmtp = bytes_of_text(config->mailboxes.lmtp);
+    const yaml_node_t *said = said_at(reading, "mailboxes.lmtp");
+    if (!bytes_starts_nocase(lmtp, "unix:"))
+        return read_lmtp_address(config, lmtp) ||
+               reading_fail(reading, said, "mailboxes.lmtp: '%s' is neither a socket nor an address; write unix:/run/dovecot/lmtp, or 127.0.0.1:24", config->mailboxes.lmtp);
+    config->mailboxes.lmtp_at.path = config->mailboxes.lmtp + strlen("unix:");
+    bool fits = lmtp.length - strlen("unix:") <= SOCKET_PATH_MAX || (said == NULL && config->mailboxes.deliver != DELIVER_LMTP);
+    return (config->mailboxes.lmtp_at.path[0] == '/' && fits) ||
+           reading_fail(reading, said, "mailboxes.lmtp: '%s' is not a socket; write unix: and its path, %d octets at most: unix:/run/dovecot/lmtp", config->mailboxes.lmtp, SOCKET_PATH_MAX);
+}
+
+bool reading_complete(struct reading *reading)
+{
+    struct config *config = reading->config;
+    fill_defaults(reading);
+    if (config->hostname == NULL)
+        return reading_fail(reading, NULL, "hostname is missing; give the name of this server: hostname: mail.example.org");
+    if (config->listener_count == 0)
+        fill_listeners(config);
+    for (size_t i = 0; i < config->relay.route_count; i++) {
+        struct route_rule *route = &config->relay.routes[i];
+        route->via = route->via == RELAY_UNSAID ? config->relay.via : route->via;
+        route->port = route->port == 0 ? config->relay.port : route->port;
+    }
+    if (config->smtpd_count == 0) {
+        long cores = sysconf(_SC_NPROCESSORS_ONLN);
+        config->smtpd_count = cores < 1 ? 1 : cores > 64 ? 64 : (uint32_t)cores;
+    }
+    if (config->data_dir[0] != '/')
+        return reading_fail(reading, said_at(reading, "data_dir"), "data_dir: '%s' must be a whole path, from / on", config->data_dir);
+    if (config->queue.first_ms > config->queue.max_ms)
+        return reading_fail(reading, said_at(reading, "queue.retry.first"), "queue.retry: first is longer than max");
+    return check_domains(reading) && check_tls(reading) && check_relay(reading) && check_send_as(reading) && check_mailboxes(reading);
+}

@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* values: single values, with their units and bounds, and what is said of them when they are wrong. */
+#include "reading.h"
+
+#include "smtp/host.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sysexits.h>
+
+/* ---- errors: FILE:LINE: what; mend ---- */
+
+bool reading_fail(const struct reading *reading, const yaml_node_t *node, const char *format, ...)
+{
+    char text[ERROR_TEXT_MAX];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    size_t line = node == NULL ? 1 : node->start_mark.line + 1;
+    return error_set(reading->error, EX_CONFIG, "%s:%zu: %s", reading->name, line, text);
+}
+
+struct bytes reading_text(const yaml_node_t *node)
+{
+    return bytes_of(node->data.scalar.value, node->data.scalar.length);
+}
+
+/* How many single changes lead from one word to the other, for "did you mean". */
+static size_t distance(struct bytes a, struct bytes b)
+{
+    enum { WORD_MAX = 40 };
+    size_t row[WORD_MAX + 1];
+    if (a.length > WORD_MAX || b.length > WORD_MAX)
+        return SIZE_MAX;
+    for (size_t i = 0; i <= b.length; i++)
+        row[i] = i;
+    for (size_t i = 1; i <= a.length; i++) {
+        size_t diagonal = row[0];
+        row[0] = i;
+        for (size_t k = 1; k <= b.length; k++) {
+            size_t change = diagonal + (a.at[i - 1] == b.at[k - 1] ? 0 : 1);
+            size_t shorter = (row[k] < row[k - 1] ? row[k] : row[k - 1]) + 1;
+            diagonal = row[k];
+            row[k] = change < shorter ? change : shorter;
+        }
+    }
+    return row[b.length];
+}
+
+/* The next part of a key's path behind `prefix`, empty when it is elsewhere. */
+static struct bytes part_behind(const char *path, const char *prefix)
+{
+    size_t length = strlen(prefix);
+    if (strncmp(path, prefix, length) != 0)
+        return bytes_none();
+    struct bytes rest = bytes_of_text(path + length);
+    return bytes_split(&rest, '.');
+}
+
+bool reading_fail_unknown(const struct reading *reading, const yaml_node_t *node, const struct key *keys, size_t count, const char *prefix)
+{
+    struct bytes said = reading_text(node), best = bytes_none();
+    size_t least = 4;
+    for (size_t i = 0; i < count; i++) {
+        struct bytes part = part_behind(keys[i].path, prefix);
+        size_t away = part.length == 0 ? SIZE_MAX : distance(said, part);
+        if (away < least) {
+            least = away;
+            best = part;
+        }
+    }
+    if (best.length > 0)
+        return reading_fail(reading, node, "unknown key '%s%.*s'; did you mean '%.*s'?", prefix, BYTES_ARG(bytes_first(said, 80)), BYTES_ARG(best));
+    return reading_fail(reading, node, "unknown key '%s%.*s'; see mailboat.conf(5) for those there are", prefix, BYTES_ARG(bytes_first(said, 80)));
+}
+
+/* ---- values ---- */
+
+static bool read_unit(struct bytes text, const char *const *units, const uint64_t *factors, uint64_t *value)
+{
+    size_t digits = 0;
+    while (digits < text.length && ascii_is_digit(text.at[digits]))
+        digits++;
+    struct bytes unit = bytes_from(text, digits);
+    uint64_t number;
+    if (!bytes_to_u64(bytes_first(text, digits), UINT64_MAX, &number))
+        return false;
+    for (size_t i = 0; units[i] != NULL; i++)
+        if (bytes_is_nocase(unit, units[i]))
+            return !__builtin_mul_overflow(number, factors[i], value);
+    return false;
+}
+
+static bool read_size(struct bytes text, uint64_t *value)
+{
+    static const char *const units[] = {"", "B", "K", "KiB", "KB", "M", "MiB", "MB", "G", "GiB", "GB", NULL};
+    static const uint64_t factors[] = {1, 1, 1024, 1024, 1000, 1048576, 1048576, 1000000, 1073741824, 1073741824, 1000000000};
+    return read_unit(text, units, factors, value);
+}
+
+bool config_duration(struct bytes text, uint64_t *value)
+{
+    static const char *const units[] = {"ms", "s", "m", "h", "d", "w", NULL};
+    static const uint64_t factors[] = {1, 1000, 60000, 3600000, 86400000, 604800000};
+    return read_unit(text, units, factors, value);
+}
+
+static bool fail_bounds(const struct reading *reading, const yaml_node_t *node, const struct key *key)
+{
+    return reading_fail(reading, node, "%s: %.*s is out of bounds; from %llu to %llu%s", key->path, BYTES_ARG(bytes_first(reading_text(node), 80)),
+                   (unsigned long long)key->min, (unsigned long long)key->max,
+                   key->type == KEY_SIZE ? " octets" : key->type == KEY_DURATION ? " ms" : "");
+}
+
+static bool read_number(const struct reading *reading, const yaml_node_t *node, const struct key *key, void *at)
+{
+    static const char *const forms[] = {[KEY_SIZE] = "a size like 50MiB", [KEY_DURATION] = "a time like 30s, 5m, 4h or 5d",
+                                        [KEY_NUMBER] = "a whole number", [KEY_PORT] = "a port number", [KEY_PORT_AUTO] = "auto, or a port number"};
+    struct bytes text = reading_text(node);
+    uint64_t value = 0;
+    if (key->type == KEY_PORT_AUTO && bytes_is_nocase(text, "auto")) {
+        *(uint16_t *)at = 0;
+        return true;
+    }
+    bool read = key->type == KEY_SIZE ? read_size(text, &value) : key->type == KEY_DURATION ? config_duration(text, &value)
+                                                                                            : bytes_to_u64(text, UINT64_MAX, &value);
+    if (!read)
+        return reading_fail(reading, node, "%s: '%.*s' is not %s", key->path, BYTES_ARG(bytes_first(text, 80)), forms[key->type]);
+    if (value < key->min || value > key->max)
+        return fail_bounds(reading, node, key);
+    if (key->type == KEY_NUMBER)
+        *(uint32_t *)at = (uint32_t)value;
+    else if (key->type == KEY_PORT || key->type == KEY_PORT_AUTO)
+        *(uint16_t *)at = (uint16_t)value;
+    else
+        *(uint64_t *)at = value;
+    return true;
+}
+
+static bool read_factor(const struct reading *reading, const yaml_node_t *node, const struct key *key, double *at)
+{
+    char text[32] = "", *end;
+    struct bytes said = reading_text(node);
+    if (said.length < sizeof text)
+        memcpy(text, said.at, said.length);
+    *at = strtod(text, &end);
+    if (text[0] == '\0' || *end != '\0' || !(*at >= (double)key->min && *at <= (double)key->max))
+        return reading_fail(reading, node, "%s: '%.*s' is not a number from %llu to %llu", key->path, BYTES_ARG(bytes_first(said, 80)),
+                       (unsigned long long)key->min, (unsigned long long)key->max);
+    return true;
+}
+
+bool reading_choice(const struct reading *reading, const yaml_node_t *node, const struct key *key, int *at)
+{
+    struct bytes text = reading_text(node);
+    struct buffer all = {0};
+    for (int i = 0; key->choices[i] != NULL; i++) {
+        if (bytes_is_nocase(text, key->choices[i])) {
+            *at = i;
+            buffer_free(&all);
+            return true;
+        }
+        buffer_add_format(&all, "%s%s", i == 0 ? "" : ", ", key->choices[i]);
+    }
+    reading_fail(reading, node, "%s: '%.*s' is none of: %s", key->path, BYTES_ARG(bytes_first(text, 80)), buffer_text(&all));
+    buffer_free(&all);
+    return false;
+}
+
+static bool read_flag(const struct reading *reading, const yaml_node_t *node, const struct key *key, bool *at)
+{
+    struct bytes text = reading_text(node);
+    *at = bytes_is_nocase(text, "true") || bytes_is_nocase(text, "yes") || bytes_is_nocase(text, "on");
+    bool off = bytes_is_nocase(text, "false") || bytes_is_nocase(text, "no") || bytes_is_nocase(text, "off");
+    return *at || off || reading_fail(reading, node, "%s: '%.*s' is neither true nor false", key->path, BYTES_ARG(bytes_first(text, 80)));
+}
+
+static bool read_text(const struct reading *reading, const yaml_node_t *node, const struct key *key, const char **at)
+{
+    struct bytes text = reading_text(node);
+    if (text.length == 0 || bytes_has_control(text))
+        return reading_fail(reading, node, "%s: a text is wanted", key->path);
+    if (key->type == KEY_HOST) {
+        enum host_kind kind = host_parse(text, true);
+        if (kind == HOST_IMPOSSIBLE_ADDRESS)
+            return reading_fail(reading, node, "%s: %.*s looks like an address, but is none", key->path, BYTES_ARG(bytes_first(text, 80)));
+        if (kind == HOST_INVALID)
+            return reading_fail(reading, node, "%s: '%.*s' is not a host name", key->path, BYTES_ARG(bytes_first(text, 80)));
+    }
+    *at = arena_text(&reading->config->arena, text);
+    return true;
+}
+
+bool reading_scalar(const struct reading *reading, const yaml_node_t *node, const struct key *key, void *at)
+{
+    if (node->type != YAML_SCALAR_NODE)
+        return reading_fail(reading, node, "%s: one value is wanted here, not a list or a group of keys", key->path);
+    switch (key->type) {
+    case KEY_TEXT:
+    case KEY_HOST: return read_text(reading, node, key, at);
+    case KEY_SIZE:
+    case KEY_DURATION:
+    case KEY_NUMBER:
+    case KEY_PORT:
+    case KEY_PORT_AUTO: return read_number(reading, node, key, at);
+    case KEY_FACTOR: return read_factor(reading, node, key, at);
+    case KEY_FLAG: return read_flag(reading, node, key, at);
+    case KEY_CHOICE: return reading_choice(reading, node, key, at);
+    case KEY_LIST:
+    case KEY_TLS:
+    case KEY_ROUTES:
+    case KEY_LISTENERS: break;
+    }
+    return false;
+}
