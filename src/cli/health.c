@@ -30,7 +30,7 @@ const char *health_word(const struct symptom *symptom)
     return words[symptom->how];
 }
 
-static void note(struct health *health, int how, const char *what, const char *words, const char *mend)
+static void note(struct health *health, enum health_state how, const char *what, const char *words, const char *mend)
 {
     if (health->count < HEALTH_MAX)
         health->symptoms[health->count++] = (struct symptom){how, what, words, mend};

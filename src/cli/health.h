@@ -11,10 +11,12 @@
 
 enum { HEALTH_MAX = 64, CERTIFICATE_WARN_DAYS = 14, DISK_WARN_PERCENT = 5, DISK_WARN_MIB = 200 };
 
+enum health_state { HEALTH_FINE, HEALTH_WORRY, HEALTH_ILL };
+
 struct health {
     struct arena arena;
     struct symptom {
-        enum { HEALTH_FINE, HEALTH_WORRY, HEALTH_ILL } how;
+        enum health_state how;
         const char *what, *words; /* "port 587", "answers" */
         const char *mend;         /* NULL: nothing is to do */
     } symptoms[HEALTH_MAX];

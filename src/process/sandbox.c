@@ -80,11 +80,17 @@ static bool allow(scmp_filter_ctx filter, const int *calls, size_t count)
     return true;
 }
 
+/* A call, where this argument of it has this value. */
+static bool allow_where(scmp_filter_ctx filter, int call, unsigned argument, uint64_t value)
+{
+    return seccomp_rule_add(filter, SCMP_ACT_ALLOW, call, 1, (struct scmp_arg_cmp){.arg = argument, .op = SCMP_CMP_EQ, .datum_a = value}) == 0;
+}
+
 /* Signals to itself and its own limits (for abort and malloc), never those of another process of the same user. */
 static bool allow_self(scmp_filter_ctx filter)
 {
-    return seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1, SCMP_A0(SCMP_CMP_EQ, (uint64_t)getpid())) == 0 &&
-           seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), 1, SCMP_A0(SCMP_CMP_EQ, 0)) == 0;
+    return allow_where(filter, SCMP_SYS(tgkill), 0, (uint64_t)getpid()) &&
+           allow_where(filter, SCMP_SYS(prlimit64), 0, 0);
 }
 
 /* Flags, copies and locks of descriptors; not who gets a signal when something arrives there. */
@@ -93,7 +99,7 @@ static bool allow_fcntl(scmp_filter_ctx filter)
     static const int commands[] = {F_DUPFD, F_DUPFD_CLOEXEC, F_GETFD, F_SETFD, F_GETFL, F_SETFL, F_GETLK, F_SETLK, F_SETLKW, F_OFD_GETLK, F_OFD_SETLK,
                                    F_OFD_SETLKW};
     for (size_t i = 0; i < ARRAY_LENGTH(commands); i++)
-        if (seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 1, SCMP_A1(SCMP_CMP_EQ, (uint64_t)commands[i])) != 0)
+        if (!allow_where(filter, SCMP_SYS(fcntl), 1, (uint64_t)commands[i]))
             return false;
     return true;
 }
@@ -109,7 +115,7 @@ static bool allow_threads(scmp_filter_ctx filter)
 
 static bool allow_sockets(scmp_filter_ctx filter, int family)
 {
-    return seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1, SCMP_A0(SCMP_CMP_EQ, (uint64_t)family)) == 0 &&
+    return allow_where(filter, SCMP_SYS(socket), 0, (uint64_t)family) &&
            seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(connect), 0) == 0;
 }
 
@@ -119,8 +125,8 @@ static bool allow_calls_out(scmp_filter_ctx filter)
     static const int more[] = {SCMP_SYS(bind), SCMP_SYS(pread64), SCMP_SYS(ftruncate), SCMP_SYS(sendmmsg), SCMP_SYS(recvmmsg), SCMP_SYS(select), SCMP_SYS(pselect6)};
     /* Of ioctl only what sockets need: a terminal takes others as if they were typed. */
     return allow_sockets(filter, AF_INET) && allow_sockets(filter, AF_INET6) && allow_sockets(filter, AF_NETLINK) && allow(filter, more, ARRAY_LENGTH(more)) &&
-           seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1, SCMP_A1(SCMP_CMP_EQ, FIONBIO)) == 0 &&
-           seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1, SCMP_A1(SCMP_CMP_EQ, FIONREAD)) == 0;
+           allow_where(filter, SCMP_SYS(ioctl), 1, FIONBIO) &&
+           allow_where(filter, SCMP_SYS(ioctl), 1, FIONREAD);
 }
 
 static bool fill_filter(scmp_filter_ctx filter, enum process_role role, int call_family)

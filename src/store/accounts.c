@@ -899,8 +899,8 @@ bool accounts_key_revoke(struct accounts *accounts, struct bytes id, struct erro
 bool accounts_each(struct accounts *accounts, enum accounts_list list, accounts_row *each, void *owner, struct error *error)
 {
     static const char *const texts[] = {
-        [LIST_USERS] = "SELECT address, disabled, strftime('%Y-%m-%dT%H:%M:%SZ', created, 'unixepoch'), forward, forward IS NOT NULL AND keeps,"
-                       " EXISTS(SELECT 1 FROM away WHERE away.user = address) FROM user ORDER BY address",
+        [LIST_USERS] = ("SELECT address, disabled, strftime('%Y-%m-%dT%H:%M:%SZ', created, 'unixepoch'), forward, forward IS NOT NULL AND keeps,"
+                       " EXISTS(SELECT 1 FROM away WHERE away.user = address) FROM user ORDER BY address"),
         [LIST_DOMAINS] = "SELECT name FROM domain ORDER BY name",
         [LIST_ALIASES] = "SELECT address, target FROM alias ORDER BY address, target",
         [LIST_KEYS] = "SELECT id, user, name, strftime('%Y-%m-%dT%H:%M:%SZ', created, 'unixepoch') FROM key ORDER BY user, created",
