@@ -1,59 +1,112 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The servers that bench/run measures: each starts on a free port of
-127.0.0.1 in a cgroup of its own, takes any message for its recipient and
-keeps it (the ceiling keeps nothing)."""
+"""The servers that are measured, one list of them (SERVERS). Each starts on a
+free port of 127.0.0.1, in a cgroup of its own by which its CPU is counted and
+by which it is ended, in one of these modes:
+
+  accept      takes any message for its recipient and keeps it where it is
+  relay       takes it and hands it on to the port `to`
+  submission  takes it after STARTTLS (and AUTH, where the server has AUTH)
+
+What others wrote comes as Debian ships it, unpacked beside us and never
+installed, in a mount namespace with users of its own. `settings` says in a
+sentence how it is set, beyond what it ships with; all of it stands below."""
+import base64
+import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import time
 from pathlib import Path
 
-from mailboat import Mailboat, free_port, make_certificates
-from peers import UNPACKED, postfix_environment, postfix_folder, wait_for_port
+from mailboat import Mailboat, free_port, make_certificates, run
+from peers import UNPACKED, postfix_environment, postfix_folder, unpacked, wait_for_port
+
+RECIPIENT, SENDER, PASSWORD = "user@sink.test", "bench@perf.test", "a password"
+START_S, END_S = 15, 10  # until a server has to listen; until it has to be gone
 
 
 def cgroup_root():
     for root in ("/sys/fs/cgroup/cpuacct", "/sys/fs/cgroup", "/sys/fs/cgroup/unified"):
         if Path(root, "cgroup.procs").exists():
             return Path(root)
-    raise RuntimeError("no cgroup file system: CPU cannot be accounted")
+    raise RuntimeError("no cgroup file system: CPU cannot be counted")
 
 
-def smtp_source(port, *arguments, sessions, count, size, to):
-    return subprocess.run([str(postfix_folder() / "usr/sbin/smtp-source"), *arguments, "-s", str(sessions), "-m", str(count), "-l",
-                           str(size), "-f", "bench@perf.test", "-t", to, f"127.0.0.1:{port}"], env=postfix_environment(),
-                          capture_output=True, text=True, timeout=60)
-
-
-def unpacked(package):
-    """Downloads and unpacks a Debian package once; returns its root."""
-    root = UNPACKED / package
-    UNPACKED.mkdir(exist_ok=True)
-    if not root.is_dir():
-        subprocess.run(["apt-get", "-qq", "download", package], cwd=UNPACKED, check=True, capture_output=True)
-        subprocess.run(["dpkg", "-x", str(next(UNPACKED.glob(package + "_*.deb"))), str(root)], check=True)
-    return root
+def debian_version(package):
+    files = sorted(UNPACKED.glob(package + "_*.deb"))
+    done = subprocess.run(["dpkg-deb", "-f", str(files[-1]), "Version"], capture_output=True, text=True) if files else None
+    return done.stdout.strip() if done else "?"
 
 
 class Server:
-    name = recipient = None
+    name = title = settings = None
+    modes = ("accept",)
+    recipient, sender, plain = RECIPIENT, SENDER, None
 
-    def __init__(self, folder):
-        self.folder = Path(folder)
+    def __init__(self, folder, program_of_load=None, preloaded=None):
+        """`preloaded`: a library that every process of the server is to load."""
+        self.folder, self.load, self.preloaded = Path(folder), program_of_load, preloaded
         self.folder.mkdir(parents=True)
-        os.chmod(self.folder, 0o755)
+        self.folder.chmod(0o755)
         self.port = free_port()
         self.cgroup = cgroup_root() / f"mailboat-bench-{self.name}-{os.getpid()}"
         self.cgroup.mkdir(exist_ok=True)
+
+    # ---- where its processes live ----
 
     def in_cgroup(self, *command):
         """The command, to be started as a member of the cgroup."""
         return ["sh", "-c", f'echo $$ > {self.cgroup}/cgroup.procs && exec "$@"', "sh", *map(str, command)]
 
-    def private_mounts(self, binds, *command):
-        """The command in a mount namespace with these files over others."""
-        mounts = " && ".join(f"mount --bind {source} {target}" for source, target in binds)
-        return self.in_cgroup("unshare", "-m", "--propagation", "private", "sh", "-c", f'{mounts} && exec "$@"', "sh", *command)
+    def wrapped(self, *command, users=(), mounts=()):
+        """The command in the cgroup and in a mount namespace with these users
+        {name: number} besides, and with folders of ours over others."""
+        steps = [f"mount --bind {source} {target}" for source, target in mounts]
+        if users or self.preloaded:
+            self.write_etc(users)
+            steps.append(f"mount -t overlay overlay -o lowerdir={self.folder}/etc:/etc /etc")
+        if not steps:
+            return self.in_cgroup(*command)
+        return self.in_cgroup("unshare", "-m", "--propagation", "private", "sh", "-c", " && ".join([*steps, 'exec "$@"']), "sh", *command)
+
+    def write_etc(self, users):
+        etc = self.folder / "etc"
+        etc.mkdir(exist_ok=True)
+        for name, line in (("passwd", "{0}:x:{1}:{1}::/nonexistent:/bin/false"), ("group", "{0}:x:{1}:")):
+            kept = [l for l in Path("/etc", name).read_text().splitlines() if l.split(":")[0] not in users]
+            (etc / name).write_text("\n".join([*kept, *(line.format(*user) for user in dict(users).items())]) + "\n")
+        if self.preloaded:
+            (etc / "ld.so.preload").write_text(f"{self.preloaded}\n")
+
+    def make_folders(self, *names):
+        for name in names:
+            (self.folder / name).mkdir(parents=True)
+
+    def make_tls(self):
+        """The folder of a certificate and its key: server.pem, server.key."""
+        self.make_folders("tls")
+        return make_certificates(self.folder / "tls")
+
+    def start_in_front(self, command, **options):
+        """A server that does not go into the background; its words go to `log`."""
+        with open(self.folder / "log", "wb") as log:
+            subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, **options)
+        self.wait()
+
+    def wait(self):
+        try:
+            wait_for_port(self.port, timeout=START_S)
+        except AssertionError:
+            log = self.folder / "log"
+            words = log.read_text(errors="replace").strip().splitlines()[-1:] if log.exists() else []
+            raise RuntimeError("does not listen" + (f": {words[0]}" if words else "")) from None
+
+    # ---- what is seen of it ----
+
+    @classmethod
+    def version(cls):
+        return ""
 
     def cpu_us(self):
         usage = self.cgroup / "cpuacct.usage"
@@ -62,67 +115,94 @@ class Server:
         for line in (self.cgroup / "cpu.stat").read_text().splitlines():
             if line.startswith("usage_usec"):
                 return int(line.split()[1])
-        raise RuntimeError(f"{self.cgroup} does not account CPU")
+        raise RuntimeError(f"{self.cgroup} does not count CPU")
 
     def pids(self):
         return [int(p) for p in (self.cgroup / "cgroup.procs").read_text().split()]
 
-    def users(self, lines, groups):
-        """Copies of passwd and group with users of the peer's own."""
-        for file, own in (("passwd", lines), ("group", groups)):
-            names = tuple(l.split(":")[0] + ":" for l in own)
-            kept = [l for l in Path("/etc", file).read_text().splitlines() if not l.startswith(names)]
-            (self.folder / file).write_text("\n".join(kept + own) + "\n")
-        return [(self.folder / "passwd", "/etc/passwd"), (self.folder / "group", "/etc/group")]
+    # ---- its end ----
+
+    def signal_all(self, how):
+        for pid in self.pids():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, how)
+
+    def gone_within(self, seconds):
+        deadline = time.monotonic() + seconds
+        while self.pids() and time.monotonic() < deadline:
+            time.sleep(0.02)
+        return not self.pids()
 
     def end(self):
-        for pid in self.pids():
-            os.kill(pid, signal.SIGTERM)
-        deadline = time.monotonic() + 10
-        while self.pids() and time.monotonic() < deadline:
-            time.sleep(0.05)
-        for pid in self.pids():
-            os.kill(pid, signal.SIGKILL)
-        while self.pids():
-            time.sleep(0.05)
+        """Every process of the cgroup, and the files."""
+        for how in (signal.SIGTERM, signal.SIGKILL, signal.SIGKILL):
+            self.signal_all(how)
+            if self.gone_within(END_S):
+                break
+        else:
+            raise RuntimeError(f"{self.name} cannot be ended: processes {self.pids()}")
         self.cgroup.rmdir()
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     stop = end
 
 
 class OurServer(Server):
-    """Accepts and keeps (queue.hold): what is compared is 250 after the sync."""
-    name, recipient, extra = "mailboat", "user@sink.test", "queue: {hold: true}\n"
+    name, title, modes = "mailboat", "Mailboat", ("accept", "relay", "submission")
+    settings = "`queue.hold: true` for accept and submission, so that it keeps what it took; a smarthost without TLS for relay; AUTH PLAIN for submission"
+    held = "queue: {hold: true}\n"
 
-    def start(self):
-        tls = self.folder / "tls"
-        tls.mkdir()
-        self.server = Mailboat(self.folder / "server", make_certificates(tls), domains=("sink.test",), extra=self.extra,
-                               wrapper=self.in_cgroup())
+    @classmethod
+    def version(cls):
+        return run("--version").stdout.split()[-1]
+
+    def start(self, mode, to=None):
+        relay = f"relay: {{via: smarthost, smarthost: {{host: 127.0.0.1, port: {to}, tls: none}}}}\n" if mode == "relay" else ""
+        self.server = Mailboat(self.folder / "server", self.make_tls(), domains=("sink.test",), extra="" if relay else self.held, relay=relay,
+                               wrapper=self.wrapped())
         self.server.ports[25] = self.port
         self.server.start()
-        self.server.add_user(self.recipient, "a password")
+        if mode == "relay":
+            self.server.cli("alias", "add", self.recipient, "user@elsewhere.test")
+        else:
+            self.server.add_user(self.recipient, PASSWORD)
+        if mode == "submission":
+            self.port, self.sender = self.server.ports[587], self.recipient
+            self.plain = base64.b64encode(f"\0{self.recipient}\0{PASSWORD}".encode()).decode()
 
     def stop(self):
-        self.server.stop()
+        if hasattr(self, "server"):
+            with contextlib.suppress(AssertionError):
+                self.server.stop()
         self.end()
 
 
 class OurServerDelivering(OurServer):
-    """The same, but delivering into the mailbox meanwhile."""
-    name, extra = "mailboat-delivering", ""
+    name, title, modes, held = "mailboat-delivering", "Mailboat, delivering meanwhile", ("accept",), ""
+    settings = "as Mailboat, but it delivers into the mailbox meanwhile"
 
 
 class Postfix(Server):
-    name, recipient = "postfix", "user@sink.test"
+    name, title, modes = "postfix", "Postfix", ("accept", "relay", "submission")
+    settings = ("`smtpd_client_restrictions = static:HOLD` for accept and submission; `relayhost` without TLS for relay; `default_process_limit = 300` for 100 connections; no "
+                "lookups of names; no AUTH in submission, which needs another program there")
+    MODES = {"accept": "smtpd_client_restrictions = static:HOLD\n",
+             "relay": "relayhost = [127.0.0.1]:{to}\nsmtp_tls_security_level = none\n",
+             "submission": "smtpd_client_restrictions = static:HOLD\nsmtpd_tls_security_level = may\n"
+                           "smtpd_tls_chain_files = {folder}/tls/server.key, {folder}/tls/server.pem\n"}
 
-    def start(self, more_main="", more_master=""):
+    @classmethod
+    def version(cls):
+        return debian_version("postfix")
+
+    def start(self, mode, to=None):
         root, config = postfix_folder(), self.folder / "conf"
-        for sub in ("conf", "spool", "data"):
-            (self.folder / sub).mkdir()
+        self.make_folders("conf", "spool", "data")
         os.chown(self.folder / "data", 7001, 7001)
+        if mode == "submission":
+            self.make_tls()
         for name in ("postfix-files", "postfix-script", "post-install"):
-            (config / name).write_bytes((root / "etc/postfix" / name).read_bytes())
+            shutil.copyfile(root / "etc/postfix" / name, config / name)
         (config / "dynamicmaps.cf").write_text("")
         (config / "main.cf").write_text(f"""compatibility_level = 3.6
 queue_directory = {self.folder}/spool
@@ -145,17 +225,17 @@ alias_maps =
 local_recipient_maps =
 mynetworks = 127.0.0.0/8
 smtpd_relay_restrictions = permit_mynetworks, reject
-smtpd_client_restrictions = static:HOLD
 disable_dns_lookups = yes
 smtp_host_lookup = native
 message_size_limit = 52428800
 smtpd_peername_lookup = no
 default_process_limit = 300
-{more_main}""")
+{self.MODES[mode].format(to=to, folder=self.folder)}""")
         (config / "master.cf").write_text(f"""127.0.0.1:{self.port} inet n - n - - smtpd
 pickup    unix  n       -       n       60      1       pickup
 cleanup   unix  n       -       n       -       0       cleanup
 qmgr      unix  n       -       n       300     1       qmgr
+tlsmgr    unix  -       -       n       1000?   1       tlsmgr
 rewrite   unix  -       -       n       -       -       trivial-rewrite
 bounce    unix  -       -       n       -       0       bounce
 defer     unix  -       -       n       -       0       bounce
@@ -164,49 +244,139 @@ proxymap  unix  -       -       n       -       -       proxymap
 smtp      unix  -       -       n       -       -       smtp
 anvil     unix  -       -       n       -       1       anvil
 postlog   unix-dgram n  -       n       -       1       postlogd
-{more_master}""")
-        binds = self.users([f"postfix:x:7001:7001::{self.folder}/spool:/bin/false"], ["postfix:x:7001:", "postdrop:x:7002:"])
-        done = subprocess.run(self.private_mounts(binds, root / "usr/sbin/postfix", "-c", config, "start"), env=postfix_environment(),
-                              capture_output=True, text=True)
+""")
+        command = self.wrapped(root / "usr/sbin/postfix", "-c", config, "start", users={"postfix": 7001, "postdrop": 7002})
+        done = subprocess.run(command, env=postfix_environment(), capture_output=True, text=True, timeout=START_S)
         if done.returncode != 0:
-            raise RuntimeError(f"postfix does not start: {done.stdout}{done.stderr}")
-        wait_for_port(self.port)
+            raise RuntimeError(f"does not start: {done.stdout}{done.stderr}")
+        self.wait()
 
 
 class OpenSmtpd(Server):
-    """Its queue does not sync (seen by strace): its 250 is not durable."""
-    name, recipient = "opensmtpd", "user@sink.test"
+    name, title, modes = "opensmtpd", "OpenSMTPD", ("accept", "relay", "submission")
+    settings = "transfers are paused (`smtpctl pause mta`) for accept and submission; limits of messages and recipients a session are raised; no AUTH in submission"
 
-    def start(self):
-        root, config = unpacked("opensmtpd"), self.folder / "smtpd.conf"
-        for sub in ("var/smtpd", "lib/opensmtpd/empty", "run"):
-            (self.folder / sub).mkdir(parents=True)
-        os.chmod(self.folder / "var/smtpd", 0o711)
-        config.write_text(f"""smtp limit max-mails 1000000
+    @classmethod
+    def version(cls):
+        return debian_version("opensmtpd")
+
+    def start(self, mode, to=None):
+        root, config = unpacked("opensmtpd", "opensmtpd"), self.folder / "smtpd.conf"
+        self.make_folders("var/smtpd", "lib/opensmtpd/empty", "run")
+        (self.folder / "var/smtpd").chmod(0o711)
+        tls = ""
+        if mode == "submission":
+            folder = self.make_tls()
+            for name in ("server.key", "server.pem"):  # it refuses keys that others may read
+                (folder / name).chmod(0o600)
+            tls = "tls pki here"
+        pki = f'pki here cert "{self.folder}/tls/server.pem"\npki here key "{self.folder}/tls/server.key"\n' if tls else ""
+        config.write_text(f"""{pki}smtp limit max-mails 1000000
 smtp limit max-rcpt 1000000
 smtp max-message-size 50M
-listen on 127.0.0.1 port {self.port} hostname perf.test
-action "relay" relay host smtp://127.0.0.1:{free_port()}
+listen on 127.0.0.1 port {self.port} {tls} hostname perf.test
+action "relay" relay host smtp://127.0.0.1:{to or free_port()}
 match from any for any action "relay"
 """)
         config.chmod(0o644)
-        binds = self.users(["opensmtpd:x:7003:7003::/var/lib/opensmtpd/empty:/bin/false",
-                            "opensmtpq:x:7004:7004::/var/lib/opensmtpd/empty:/bin/false"], ["opensmtpd:x:7003:", "opensmtpq:x:7004:"])
-        binds += [(self.folder / "var", "/var/spool"), (self.folder / "lib", "/var/lib"), (self.folder / "run", "/run")]
-        log = open(self.folder / "log", "wb")
-        subprocess.Popen(self.private_mounts(binds, root / "usr/sbin/smtpd", "-d", "-f", config), stdout=log, stderr=log,
-                         stdin=subprocess.DEVNULL)
-        wait_for_port(self.port)
+        where = {"users": {"opensmtpd": 7003, "opensmtpq": 7004},
+                 "mounts": [(self.folder / "var", "/var/spool"), (self.folder / "lib", "/var/lib"), (self.folder / "run", "/run")]}
+        self.start_in_front(self.wrapped(root / "usr/sbin/smtpd", "-d", "-f", config, **where))
+        if mode != "relay":
+            done = subprocess.run(self.wrapped(root / "usr/sbin/smtpctl", "pause", "mta", **where), capture_output=True, text=True, timeout=START_S)
+            if done.returncode != 0:
+                raise RuntimeError(f"smtpctl pause mta: {done.stdout}{done.stderr}")
+
+
+class Exim(Server):
+    name, title, modes = "exim", "Exim", ("accept", "relay", "submission")
+    settings = ("`queue_only` for accept and submission; `smtp_accept_max = 1200` (20 as shipped) and no limit of messages a connection that are delivered at once; "
+                "no lookups of names; no AUTH in submission")
+    USER = 7005
+
+    @classmethod
+    def version(cls):
+        return debian_version("exim4-daemon-light")
+
+    def start(self, mode, to=None):
+        program, config = self.folder / "exim4", self.folder / "exim.conf"
+        shutil.copy(unpacked("exim", "exim4-daemon-light") / "usr/sbin/exim4", program)  # where its own user may start it again
+        self.make_folders("spool", "log_files")
+        tls = self.make_tls()
+        for path in (self.folder / "spool", self.folder / "log_files", tls / "server.key"):
+            os.chown(path, self.USER, self.USER)
+        config.write_text(f"""exim_path = {program}
+spool_directory = {self.folder}/spool
+log_file_path = {self.folder}/log_files/%slog
+pid_file_path = {self.folder}/spool/exim.pid
+primary_hostname = perf.test
+daemon_smtp_ports = {self.port}
+local_interfaces = 127.0.0.1
+acl_smtp_rcpt = take
+tls_advertise_hosts = *
+tls_certificate = {tls}/server.pem
+tls_privatekey = {tls}/server.key
+host_lookup =
+rfc1413_hosts =
+rfc1413_query_timeout = 0s
+deliver_drop_privilege = true
+never_users = root
+smtp_accept_max = 1200
+smtp_accept_queue = 0
+smtp_accept_queue_per_connection = 0
+smtp_accept_max_per_connection = 0
+smtp_connect_backlog = 1000
+remote_max_parallel = 20
+{"" if mode == "relay" else "queue_only = true"}
+begin acl
+take:
+  accept hosts = 127.0.0.1
+begin routers
+onward:
+  driver = manualroute
+  route_list = * 127.0.0.1
+  self = send
+  transport = onward
+begin transports
+onward:
+  driver = smtp
+  port = {to or free_port()}
+  allow_localhost
+  hosts_try_fastopen =
+begin retry
+* * F,2h,15m
+""")
+        config.chmod(0o644)
+        self.start_in_front(self.wrapped(program, "-C", config, "-bdf", "-q10m", users={"Debian-exim": self.USER}))
 
 
 class NothingStored(Server):
-    """Postfix's smtp-sink: takes everything, keeps nothing. The ceiling."""
-    name, recipient = "nothing-stored", "user@sink.test"
+    name, title, modes = "nothing-stored", "nothing stored", ("accept", "submission")
+    settings = "the ceiling: Postfix's smtp-sink, which takes everything and keeps nothing; for submission a server that shakes hands (TLS) and no more"
 
-    def start(self):
-        subprocess.Popen(self.in_cgroup(postfix_folder() / "usr/sbin/smtp-sink", "-u", "root", f"127.0.0.1:{self.port}", 1000),
-                         env=postfix_environment(), stderr=subprocess.DEVNULL)
-        wait_for_port(self.port)
+    @classmethod
+    def version(cls):
+        return debian_version("postfix")
+
+    def start(self, mode, to=None):
+        if mode == "submission":
+            tls = self.make_tls()
+            command = [self.load, "serve", f"port={self.port}", f"certificate={tls}/server.pem", f"key={tls}/server.key"]
+        else:
+            command = [postfix_folder() / "usr/sbin/smtp-sink", "-u", "root", f"127.0.0.1:{self.port}", "1000"]
+        self.start_in_front(self.wrapped(*command), env=postfix_environment())
 
 
-SERVERS = {kind.name: kind for kind in (OurServer, OurServerDelivering, Postfix, OpenSmtpd, NothingStored)}
+SERVERS = {kind.name: kind for kind in (OurServer, Postfix, OpenSmtpd, Exim, NothingStored, OurServerDelivering)}
+MEASURED = [name for name in SERVERS if name != OurServerDelivering.name]
+
+
+@contextlib.contextmanager
+def started(kind, folder, mode, to=None, **options):
+    """A server of this kind, running; it is ended whatever happens."""
+    server = kind(folder, **options)
+    try:
+        server.start(mode, to)
+        yield server
+    finally:
+        server.stop()

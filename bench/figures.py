@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What was measured: rows of figures, each with a column for each server and
+in it a value for each run; and who was left out, and why."""
+import json
+import statistics
+from pathlib import Path
+
+
+class Figures:
+    def __init__(self):
+        self.about = {}  # machine, versions, settings: what the page says first
+        self.rows = {}  # (part, case, what) -> {"unit": unit, "values": {column: [value of each run]}}
+        self.left_out = {}  # (part, case) -> {column: why}; case "" is the whole part
+
+    def add(self, part, case, what, unit, column, value):
+        """A value is a number; or words, where there can be no number."""
+        row = self.rows.setdefault((part, case, what), {"unit": unit, "values": {}})
+        row["values"].setdefault(column, []).append(value)
+
+    def leave_out(self, part, case, column, why):
+        self.left_out.setdefault((part, case), {})[column] = why
+
+    def why_left_out(self, part, case, column):
+        """None when it is measured."""
+        return self.left_out.get((part, ""), {}).get(column) or self.left_out.get((part, case), {}).get(column)
+
+    def middle(self, part, case, what, column):
+        """The median of the runs; words as they are; None when there is nothing."""
+        values = self.rows.get((part, case, what), {"values": {}})["values"].get(column, [])
+        numbers = [v for v in values if not isinstance(v, str)]
+        if numbers:
+            return statistics.median(numbers)
+        return values[0] if values else None
+
+    def runs(self):
+        """The most and the least that any figure has."""
+        counts = [len(values) for (part, _, _), row in self.rows.items() if part in ("accept", "relay", "submission") for values in row["values"].values()]
+        return (min(counts), max(counts)) if counts else (0, 0)
+
+    # ---- as a file ----
+
+    def save(self, path):
+        rows = [{"part": part, "case": case, "what": what, **row} for (part, case, what), row in self.rows.items()]
+        left_out = [{"part": part, "case": case, "columns": columns} for (part, case), columns in self.left_out.items()]
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        Path(path).write_text(json.dumps({"about": self.about, "rows": rows, "left_out": left_out}, indent=1, ensure_ascii=False) + "\n")
+
+    @classmethod
+    def load(cls, path):
+        figures, read = cls(), json.loads(Path(path).read_text())
+        figures.about = read["about"]
+        figures.rows = {(r["part"], r["case"], r["what"]): {"unit": r["unit"], "values": r["values"]} for r in read["rows"]}
+        figures.left_out = {(l["part"], l["case"]): l["columns"] for l in read["left_out"]}
+        return figures

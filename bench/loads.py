@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The loads, and how one is measured: first a short one to know how many
+messages fit into the time that a measurement may take, then that many.
+
+Rates are those of smtp-source, which Postfix's author wrote; it has no times
+of single messages, so those (and TLS) are bench/load.c's."""
+import contextlib
+import subprocess
+import time
+from collections import namedtuple
+from pathlib import Path
+
+from peers import postfix_environment, postfix_folder
+
+FOLDER = Path(__file__).resolve().parent
+Measured = namedtuple("Measured", "rate cpu_us p50_ms p99_ms")
+C_FLAGS = ["-std=gnu11", "-D_GNU_SOURCE", "-O2", "-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Werror"]
+
+
+class OutOfTime(Exception):
+    """The run has lasted as long as it may."""
+
+
+class TooSlow(Exception):
+    """A load did not come to its end."""
+
+
+def compile_load(folder):
+    program = Path(folder) / "load"
+    subprocess.run(["cc", *C_FLAGS, "-o", program, FOLDER / "load.c", "-lssl", "-lcrypto", "-lpthread"], check=True)
+    return program
+
+
+def smtp_source(port, connections, count, size, kept, to="user@sink.test"):
+    """The command. As Postfix ships it, one message a connection; -d keeps them."""
+    return [str(postfix_folder() / "usr/sbin/smtp-source"), *(["-d"] if kept else []), "-s", str(connections), "-m", str(count), "-l", str(size),
+            "-f", "bench@perf.test", "-t", to, f"127.0.0.1:{port}"]
+
+
+def bench_load(program, server, verb, connections, count, **options):
+    """The command of bench/load.c."""
+    named = {"port": server.port, "connections": connections, "count": count, **({"from": server.sender, "to": server.recipient} if verb == "send" else {}), **options}
+    return [str(program), verb, *(f"{name}={value}" for name, value in named.items() if value)]
+
+
+class Clock:
+    """When the whole run ends, and how long one measurement lasts."""
+    LOAD_S = 20  # a load that takes so much longer than it may, hangs
+
+    def __init__(self, seconds, minutes):
+        self.seconds, self.ends = seconds, time.monotonic() + minutes * 60
+
+    def left(self):
+        return self.ends - time.monotonic()
+
+    def patience(self):
+        if self.left() <= 0:
+            raise OutOfTime
+        return min(self.LOAD_S + self.seconds, max(self.left(), 1))
+
+
+def run_load(command, clock):
+    """Its output. Whoever takes too long is ended."""
+    patience = clock.patience()
+    try:
+        done = subprocess.run(command, env=postfix_environment(), capture_output=True, text=True, errors="replace", timeout=patience)
+    except subprocess.TimeoutExpired:
+        clock.patience()  # when it was the run that ended, that is not the server's fault
+        raise TooSlow(f"not done after {patience:.0f} s") from None
+    if done.returncode != 0:
+        raise RuntimeError((done.stderr + done.stdout).strip().splitlines()[0] if done.stderr + done.stdout else f"the load ended with {done.returncode}")
+    return done.stdout
+
+
+def measure_once(server, clock, command, count, until=None):
+    """`until`: returns when everything has come to its end, if that is later than the load's."""
+    cpu, started = server.cpu_us(), time.monotonic()
+    words = run_load(command, clock).split()
+    if until is not None:
+        until()
+    took = time.monotonic() - started
+    with contextlib.suppress(IndexError, ValueError):
+        return Measured(float(words[0]), (server.cpu_us() - cpu) / count, float(words[1]), float(words[2]))
+    return Measured(count / took, (server.cpu_us() - cpu) / count, None, None)
+
+
+class Counts:
+    """How many messages a measurement takes; learned from the one before it."""
+
+    def __init__(self):
+        self.rates = {}
+
+    def measure(self, key, connections, clock, once):
+        """`once(count)` measures so many. Returns the Measured of about clock.seconds."""
+        if key not in self.rates:
+            self.rates[key] = once(max(connections, 20)).rate
+            self.rates[key] = once(self.fitting(key, connections, clock.seconds / 5)).rate  # the first of all is a cold one
+        found = once(self.fitting(key, connections, clock.seconds))
+        self.rates[key] = found.rate
+        return found
+
+    def fitting(self, key, connections, seconds):
+        return max(connections, round(self.rates[key] * seconds), 10)

@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What it was measured on, and beside which versions."""
+import datetime
+import os
+import platform
+import re
+import subprocess
+from pathlib import Path
+
+from mailboat import ROOT
+from servers import SERVERS
+
+CLIENTS = {"curl": ["curl", "--version"], "msmtp": ["msmtp", "--version"], "Python": ["python3", "--version"], "PHP": ["php", "--version"], "node": ["node", "--version"]}
+
+
+def output(*command):
+    try:
+        return subprocess.run(command, capture_output=True, text=True, timeout=10).stdout
+    except (OSError, subprocess.SubprocessError):
+        return ""
+
+
+def processor():
+    found = re.search(r"^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text(), re.M)
+    return f"{os.cpu_count()} cores of {found.group(1) if found else platform.machine()}"
+
+
+def machine(folder):
+    memory_kib = int(re.search(r"MemTotal:\s+(\d+)", Path("/proc/meminfo").read_text()).group(1))
+    virtual = output("systemd-detect-virt").strip()
+    system = re.search(r'^PRETTY_NAME="?([^"\n]*)', Path("/etc/os-release").read_text(), re.M)
+    return {"processor": processor() + (f" ({virtual})" if virtual not in ("", "none") else ""), "memory": f"{memory_kib / (1 << 20):.0f} GiB",
+            "system": system.group(1) if system else platform.system(), "kernel": f"Linux {platform.release()}",
+            "file system": " ".join(output("findmnt", "-no", "FSTYPE,OPTIONS", "-T", str(folder)).split())}
+
+
+def versions(names):
+    """Of each server; after the run, when all have been fetched."""
+    found = {name: SERVERS[name].version() for name in names}
+    commit = output("git", "-C", str(ROOT), "describe", "--always", "--dirty").strip()
+    if commit and "mailboat" in found:
+        found["mailboat"] += f" ({commit})"
+    return found
+
+
+def about(folder, options):
+    clients = {name: found.group(0) for name, command in CLIENTS.items() if (found := re.search(r"\d+(\.\d+)+", output(*command)))}
+    return {"date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d"), "machine": machine(folder), "clients": clients,
+            "load_before": os.getloadavg()[0], "seconds": options.seconds, "quick": options.quick, "command": options.command}

@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The page of what was measured: one writer of tables, and the sections in
+the order of reading."""
+from loads import smtp_source
+from parts import (ACCEPT_CASES, IDLE_CONNECTIONS, IDLE_WARM, LATENCY_CASES, RELAY_CASE, RELAY_CONNECTIONS, SUBMISSION_CASES, SUBMISSION_CONNECTIONS,
+                   SYNC_CASES)
+from servers import SERVERS
+
+OURS, BESIDE, CEILING = "mailboat", "postfix", "nothing-stored"
+FAILOVER_CASES = ("open", "587 dropped", "587 and 2525 dropped")
+
+
+def number(value):
+    """Three digits that matter."""
+    if value is None or isinstance(value, str):
+        return value or ""
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
+
+
+def table(head, rows, right=True):
+    lines = ["| " + " | ".join(head) + " |", "| --- |" + (" ---: |" if right else " --- |") * (len(head) - 1)]
+    return "\n".join(lines + ["| " + " | ".join(row) + " |" for row in rows]) + "\n"
+
+
+def ratio(figures, part, case, what, other):
+    ours, theirs = (figures.middle(part, case, what, column) for column in (OURS, other))
+    return f"{ours / theirs:.2f}" if isinstance(ours, (int, float)) and isinstance(theirs, (int, float)) and theirs else ""
+
+
+def columns_of(figures, part):
+    """The servers that this part has, or would have had."""
+    there = {c for (p, _, _), row in figures.rows.items() if p == part for c in row["values"]}
+    there |= {c for (p, _), columns in figures.left_out.items() if p == part for c in columns}
+    return [name for name in SERVERS if name in there]
+
+
+def cell(figures, part, case, what, column):
+    value = figures.middle(part, case, what, column)
+    return number(value) if value is not None else "left out" if figures.why_left_out(part, case, column) else ""
+
+
+def servers_table(figures, part, rows, more=(), ceiling=True):
+    """rows: (label, case, what). more: (head, cell of (case, what)) besides. Without figures it is nothing."""
+    names = columns_of(figures, part)
+    compared = [(f"Mailboat / {SERVERS[BESIDE].title}", BESIDE), *[("Mailboat / ceiling", CEILING)] * ceiling]
+    compared = [(title, other) for title, other in compared if {OURS, other} <= set(names)]
+    head = ["", *(SERVERS[name].title for name in names), *(title for title, _ in compared), *(title for title, _ in more)]
+    body = [[label, *(cell(figures, part, case, what, name) for name in names), *(ratio(figures, part, case, what, other) for _, other in compared),
+             *(make(case, what) for _, make in more)] for label, case, what in rows if (part, case, what) in figures.rows]
+    return table(head, body) if body else ""
+
+
+def both(cases, *whats):
+    """A row for each case and each of these figures."""
+    words = {"rate": "a second", "cpu_us": "CPU each, µs", "p50_ms": "median, ms", "p99_ms": "p99, ms"}
+    return [(f"{case}: {words[what]}", case, what) for what in whats for case in cases]
+
+
+# ---- sections: each gives its first words and its table; without a table it is left out ----
+
+def accept(figures):
+    rows = [(case[0], case[0], "rate") for case in ACCEPT_CASES]
+    return "Messages a second that are taken: 250 said.", servers_table(figures, "accept", rows)
+
+
+def accept_cpu(figures):
+    return "All the server's processes, those that ended too, in microseconds.", servers_table(figures, "accept", [(c[0], c[0], "cpu_us") for c in ACCEPT_CASES])
+
+
+def latency(figures):
+    def plain(_, what):
+        return number(figures.middle("limits", "plain sync of 4 KiB", what, "disk"))
+    rate = number(figures.middle("limits", "plain sync of 4 KiB", "rate", "disk"))
+    text = ("From the connection (kept ones: from MAIL) to the 250 after the content, in milliseconds; 4 KiB a message, all connections busy. Beside it what the disk needs "
+            f"to keep 4 KiB, appended and synced one after the other{f': {rate} a second' if rate else ''}.")
+    return text, servers_table(figures, "latency", [row for case in LATENCY_CASES for row in both([case[0]], "p50_ms", "p99_ms")], [("a plain sync", plain)])
+
+
+def does_not_sync(figures):
+    return [name for name in columns_of(figures, "syncs") if name != CEILING and figures.middle("syncs", SYNC_CASES[0][0], "syncs", name) == 0
+            and not figures.middle("syncs", "files opened with O_SYNC", "opens", name)]
+
+
+def syncs(figures):
+    text = ("How often a server asks the disk to keep something (fsync, fdatasync, sync_file_range, msync, sync, syncfs) for each message, in a pass of its own. One server may "
+            "do several messages by one sync when they come at once.")
+    body = servers_table(figures, "syncs", [*((c[0], c[0], "syncs") for c in SYNC_CASES), ("files opened with O_SYNC", "files opened with O_SYNC", "opens")], ceiling=False)
+    for name in does_not_sync(figures):
+        body += f"\n**{SERVERS[name].title} does not sync**: its 250 says that the message is in memory; a power loss takes what it has said 250 to.\n"
+    return text, body
+
+
+def relay(figures):
+    return "Taken, queued and handed on to smtp-sink, until the last message is there.", servers_table(figures, "relay", both([RELAY_CASE], "rate", "cpu_us"))
+
+
+def submission(figures):
+    text = ("Each message on a connection of its own, with STARTTLS; Mailboat checks a password each time (AUTH PLAIN), the others ask for none. "
+            "The ceiling is the TLS handshake alone.")
+    return text, servers_table(figures, "submission", both(SUBMISSION_CASES.values(), "rate", "cpu_us", "p50_ms", "p99_ms"))
+
+
+def memory(figures):
+    cases = [f"with {IDLE_WARM} idle connections", "each further idle connection"]
+    rows = [(f"{case}, {unit}", case, "memory") for case, unit in zip(cases, ("MiB", "KiB"))]
+    return f"All the server's processes (proportional set size); {IDLE_CONNECTIONS} connections after the greeting.", servers_table(figures, "memory", rows, ceiling=False)
+
+
+def failover(figures):
+    rows = figures.rows.get(("failover", FAILOVER_CASES[0], "until accepted"), {"values": {}})["values"]
+    titles = {"mailboat": "Mailboat", "mailboat, the port remembered": "Mailboat, the port remembered"}
+    body = [[titles.get(name, f"{name}, set to 587"), *(with_ms(figures.middle("failover", case, "until accepted", name)) for case in FAILOVER_CASES)] for name in rows]
+    return "Until the message is accepted, or surrender.", table(["", *FAILOVER_CASES], body) if body else ""
+
+
+def with_ms(value):
+    return value if isinstance(value, str) else "" if value is None else f"{value:.0f} ms"
+
+
+def left_out(figures):
+    lines = [f"- {part}{', ' * bool(case)}{case}: {name}: {why}" for (part, case), columns in figures.left_out.items() for name, why in columns.items()]
+    return "", "\n".join(lines) + "\n" if lines else ""
+
+
+def method(figures):
+    about = figures.about
+    fewest, most = figures.runs()
+    rows = [[key, value] for key, value in about["machine"].items()]
+    intro = f"Everything on one machine, over loopback; the loads share its cores with the servers. Medians of {most} runs" + (f" ({fewest} where fewer fitted)" if fewest < most else "")
+    intro += ", the servers in turns within each. A measurement takes as many messages as fit into about " + f"{about['seconds']:g} s. Every server starts with an empty queue in each run."
+    text = table(["machine", ""], rows, right=False) + "\n"
+    text += table(["server", "version", "set so, beyond what it ships with"],
+                  [[SERVERS[name].title, version, SERVERS[name].settings] for name, version in about["versions"].items() if name in SERVERS], right=False) + "\n"
+    text += "Clients: " + ", ".join(f"{name} {version}" for name, version in about["clients"].items()) + ".\n\n"
+    return intro, text + "The commands of the loads, started by " + f"`{about['command']}`" + ":\n\n" + "\n".join(f"    {line}" for line in commands()) + "\n"
+
+
+def commands():
+    source = " ".join(["smtp-source", *smtp_source("PORT", "CONNECTIONS", "COUNT", "SIZE", False)[1:]])
+    yield f"{source}             # accept; new connections"
+    yield f"{source.replace('smtp-source', 'smtp-source -d')}          # accept; kept ones"
+    yield f"{source.replace('smtp-source', 'smtp-source -d').replace('CONNECTIONS', str(RELAY_CONNECTIONS))}   # relay; to smtp-sink -c"
+    yield "load send port=PORT connections=CONNECTIONS count=COUNT size=4096 from=A to=A [kept=1]     # latency"
+    yield f"load send port=PORT connections={SUBMISSION_CONNECTIONS} count=COUNT size=4096 from=A to=A tls=1 [plain=P] [resume=1]     # submission"
+    yield f"load shake port=PORT connections={SUBMISSION_CONNECTIONS} count=COUNT     # its ceiling"
+
+
+SECTIONS = [("Accept", accept), ("Accept: CPU a message", accept_cpu), ("How long one message takes", latency), ("Syncs a message", syncs), ("Relay", relay),
+            ("Submission with TLS", submission), ("Idle memory", memory), ("Blocked ports", failover), ("Left out", left_out), ("How it was measured", method)]
+
+
+def page(figures):
+    about = figures.about
+    text = f"# Measured beside others\n\nWritten by `make bench` on {about['date']}"
+    text += "; a quick run, whose figures say little" if about["quick"] else ""
+    text += f", on {about['machine']['processor']}. The plot below is [measured.svg](measured.svg); [bench/README.md](../bench/README.md) tells how to run it.\n"
+    if about["load_before"] > 0.5:
+        text += f"\n**The machine was not quiet** (load {about['load_before']:.1f} before the start): read ratios, not figures.\n"
+    text += "\n![Mailboat beside other servers](measured.svg)\n"
+    for title, section in SECTIONS:
+        intro, body = section(figures)
+        if body:
+            text += f"\n## {title}\n\n" + (f"{intro}\n\n" if intro else "") + body
+    return text

@@ -1,0 +1,233 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is measured, in this order. ONCE: syncs, memory, failover. IN_TURNS,
+as often as there are runs: limits of the machine, accept and latency, relay,
+submission; each with one server after the other."""
+import contextlib
+import os
+import shutil
+import socket
+import statistics
+import subprocess
+import time
+from pathlib import Path
+
+import failover
+from loads import Counts, OutOfTime, TooSlow, bench_load, measure_once, smtp_source
+from mailboat import memory_kib
+from servers import SERVERS, started
+from sink import Sink
+from syncs import SyncCounter
+
+KIB, MIB = 1024, 1 << 20
+SIZES = [(4 * KIB, "4 KiB"), (MIB, "1 MiB")]
+ACCEPT_CASES = [(f"{connections} connection{'s' * (connections > 1)}, {words}, {'kept' if kept else 'new'}", connections, size, kept)
+                for size, words in SIZES for kept in (False, True) for connections in (1, 20, 100)]
+LATENCY_CASES = [("1 connection, new", 1, False), ("20 connections, new", 20, False), ("100 connections, new", 100, False), ("20 connections, kept", 20, True)]
+SYNC_CASES = [("1 connection", 1, False, 200), ("20 connections", 20, False, 600), ("100 connections", 100, False, 1000), ("20 connections, kept", 20, True, 1000)]
+RELAY_CONNECTIONS, SUBMISSION_CONNECTIONS = 20, 20
+RELAY_CASE = f"{RELAY_CONNECTIONS} connections, 4 KiB, kept"
+SUBMISSION_CASES = {"new": f"{SUBMISSION_CONNECTIONS} connections, new TLS sessions", "resumed": f"{SUBMISSION_CONNECTIONS} connections, TLS sessions resumed"}
+IDLE_CONNECTIONS, IDLE_WARM, PLAIN_SYNCS = 200, 5, 200
+FAULTS = (RuntimeError, OSError, AssertionError, subprocess.SubprocessError, TooSlow)
+
+
+def one_line(error):
+    return " ".join(str(error).split())[:200] or type(error).__name__
+
+
+class Measuring:
+    """What the parts share."""
+
+    def __init__(self, figures, clock, folder, load, names, say):
+        self.figures, self.clock, self.folder, self.load, self.names, self.say = figures, clock, Path(folder), load, names, say
+        self.counts, self.started = Counts(), 0
+
+    def each(self, part, mode, measure, to=None, **options):
+        """measure(server) for each server that has the mode, running, one after the other.
+        One that cannot start, or that fails outside a case, is left out from then on."""
+        for name in self.names:
+            if mode not in SERVERS[name].modes or self.figures.why_left_out(part, "", name):
+                continue
+            self.clock.patience()
+            self.started += 1
+            self.say(f"{part}: {name}")
+            try:
+                with started(SERVERS[name], self.folder / f"{name}-{self.started}", mode, to, program_of_load=self.load, **options) as server:
+                    measure(server)
+            except FAULTS as error:
+                self.leave_out(part, "", name, error)
+            os.sync()  # what it leaves to write, the next one does not pay
+
+    def leave_out(self, part, case, server_name, error):
+        why = one_line(error)
+        self.say("")
+        self.say(f"{part}{', ' * bool(case)}{case}: {server_name} is left out: {why}", lasting=True)
+        self.figures.leave_out(part, case, server_name, why)
+
+    def case(self, part, case, server, connections, once):
+        """One measurement; None when the server is left out of it, now or since an earlier turn."""
+        if self.figures.why_left_out(part, case, server.name):
+            return None
+        self.say(f"{part}: {server.name}, {case}")
+        try:
+            found = self.counts.measure((part, case, server.name), connections, self.clock, once)
+        except FAULTS as error:
+            self.leave_out(part, case, server.name, error)
+            return None
+        return found
+
+    def add(self, part, case, server, found, *whats):
+        for what in whats if found else ():
+            unit = {"rate": "messages a second", "cpu_us": "µs", "p50_ms": "ms", "p99_ms": "ms"}[what]
+            self.figures.add(part, case, what, unit, server.name, getattr(found, what))
+
+
+# ---- in turns ----
+
+def limits(m):
+    """What a plain sync costs on this disk: 4 KiB appended and fdatasync, one after the other."""
+    m.say("limits")
+    taken_ms = []
+    path = m.folder / "plain_sync"
+    with open(path, "wb", buffering=0) as file:
+        for _ in range(PLAIN_SYNCS):
+            started = time.monotonic()
+            file.write(b"x" * 4 * KIB)
+            os.fdatasync(file.fileno())
+            taken_ms.append((time.monotonic() - started) * 1000)
+    path.unlink()
+    m.figures.add("limits", "plain sync of 4 KiB", "p50_ms", "ms", "disk", statistics.median(taken_ms))
+    m.figures.add("limits", "plain sync of 4 KiB", "p99_ms", "ms", "disk", statistics.quantiles(taken_ms, n=100)[98])
+    m.figures.add("limits", "plain sync of 4 KiB", "rate", "a second", "disk", PLAIN_SYNCS / sum(taken_ms) * 1000)
+
+
+def accept(m):
+    def measure(server):
+        for case, connections, size, kept in ACCEPT_CASES:
+            found = m.case("accept", case, server, connections,
+                           lambda count: measure_once(server, m.clock, smtp_source(server.port, connections, count, size, kept), count))
+            m.add("accept", case, server, found, "rate", "cpu_us")
+        for case, connections, kept in LATENCY_CASES:
+            found = m.case("latency", case, server, connections,
+                           lambda count: measure_once(server, m.clock, bench_load(m.load, server, "send", connections, count, size=4 * KIB, kept=int(kept)), count))
+            m.add("latency", case, server, found, "p50_ms", "p99_ms")
+    m.each("accept", "accept", measure)
+
+
+def relay(m):
+    with Sink() as sink:
+        def measure(server):
+            def once(count):
+                wanted = sink.count + count
+                return measure_once(server, m.clock, smtp_source(server.port, RELAY_CONNECTIONS, count, 4 * KIB, True), count,
+                                    until=lambda: sink.wait(wanted, m.clock.patience()))
+            m.add("relay", RELAY_CASE, server, m.case("relay", RELAY_CASE, server, RELAY_CONNECTIONS, once), "rate", "cpu_us")
+        m.each("relay", "relay", measure, to=sink.port)
+
+
+def submission(m):
+    def measure(server):
+        if server.name == "nothing-stored":
+            cases = [("shake", "new", {})]
+        else:
+            send = {"size": 4 * KIB, "tls": 1, "plain": server.plain}
+            cases = [("send", "new", send), ("send", "resumed", {**send, "resume": 1})]
+        for verb, sessions, options in cases:
+            case = SUBMISSION_CASES[sessions]
+            found = m.case("submission", case, server, SUBMISSION_CONNECTIONS,
+                           lambda count: measure_once(server, m.clock, bench_load(m.load, server, verb, SUBMISSION_CONNECTIONS, count, **options), count))
+            m.add("submission", case, server, found, "rate", "cpu_us", "p50_ms", "p99_ms")
+    m.each("submission", "submission", measure)
+
+
+# ---- once ----
+
+def syncs(m):
+    """Syncs a message; and whether a server that says 250 has asked for any."""
+    counter = SyncCounter(m.folder)
+
+    def measure(server):
+        begun = counter.read()
+        if begun.processes == 0:
+            raise RuntimeError("its processes could not be counted")
+        for case, connections, kept, count in SYNC_CASES:
+            before = counter.read()
+            try:
+                measure_once(server, m.clock, smtp_source(server.port, connections, count, 4 * KIB, kept), count)
+            except FAULTS as error:
+                m.leave_out("syncs", case, server.name, error)
+                continue
+            after = counter.read()
+            asked = after.file_syncs + after.disk_syncs - before.file_syncs - before.disk_syncs
+            m.figures.add("syncs", case, "syncs", "a message", server.name, asked / count)
+        m.figures.add("syncs", "files opened with O_SYNC", "opens", "", server.name, counter.read().synced_opens - begun.synced_opens)
+
+    def measure_own(server):
+        try:
+            measure(server)
+        finally:
+            counter.clear()
+    m.each("syncs", "accept", measure_own, preloaded=counter.library)
+
+
+def connect_idle(server):
+    connection = socket.create_connection(("127.0.0.1", server.port), 10)
+    connection.recv(100)
+    return connection
+
+
+def total_memory_kib(server):
+    found = 0
+    for pid in server.pids():
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it ended meanwhile
+            found += memory_kib(pid)
+    return found
+
+
+def memory(m):
+    """Of all the server's processes together: with hardly anybody there, and for each idle connection more."""
+    def measure(server):
+        warm = [connect_idle(server) for _ in range(IDLE_WARM)]
+        at_rest = total_memory_kib(server)
+        idle = [connect_idle(server) for _ in range(IDLE_CONNECTIONS)]
+        each = (total_memory_kib(server) - at_rest) / IDLE_CONNECTIONS
+        for connection in warm + idle:
+            connection.close()
+        m.figures.add("memory", f"with {IDLE_WARM} idle connections", "memory", "MiB", server.name, at_rest / 1024)
+        m.figures.add("memory", "each further idle connection", "memory", "KiB", server.name, each)
+    m.each("memory", "accept", measure)
+
+
+def blocked_ports(m):
+    """The columns are not servers but programs that bring a message to one."""
+    try:
+        failover.measure(m.figures, m.folder / "failover", m.say, m.clock)
+    except FAULTS as error:
+        m.leave_out("failover", "", "mailboat", error)
+    shutil.rmtree(m.folder / "failover", ignore_errors=True)
+
+
+ONCE = {"syncs": syncs, "memory": memory, "failover": blocked_ports}
+IN_TURNS = {"limits": limits, "accept": accept, "relay": relay, "submission": submission}
+PARTS = {**ONCE, **IN_TURNS}
+
+
+def measure_all(m, parts, runs):
+    """As many runs as were asked for, or as fit into the time: no run is begun that would not end in it."""
+    try:
+        for name, part in ONCE.items():
+            if name in parts:
+                part(m)
+        longest = 0
+        for turn in range(runs):
+            if turn > 0 and m.clock.left() < longest:
+                m.say(f"the time is over after {turn} of {runs} runs", lasting=True)
+                return
+            began = time.monotonic()
+            for name, part in IN_TURNS.items():
+                if name in parts:
+                    m.say.run = f"run {turn + 1} of {runs}, "
+                    part(m)
+            longest = max(longest, time.monotonic() - began)
+    except OutOfTime:
+        m.say("the time is over in the middle of a run", lasting=True)

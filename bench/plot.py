@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The plot: panels of bars as an SVG, legible on light and on dark. Each panel
+has one unit and one scale from zero; each case in it a bar for each server."""
+from html import escape
+
+from page import columns_of, number
+from parts import ACCEPT_CASES, LATENCY_CASES, RELAY_CASE, SUBMISSION_CASES, SYNC_CASES
+from servers import SERVERS
+
+COLOURS = {"mailboat": "#1f77d0", "postfix": "#e07b16", "opensmtpd": "#9a5fc0", "exim": "#2f9e57", "nothing-stored": "#8a929b", "mailboat-delivering": "#69aef0"}
+WIDTH, COLUMN, GAP, LABELS, VALUES = 1000, 485, 30, 120, 66
+BAR, BETWEEN, TITLE, TOP = 11, 9, 30, 76
+STYLE = """text{font:12px system-ui,-apple-system,"Segoe UI",sans-serif;fill:#1f2328}
+.title{font-weight:600;font-size:13px}.head{font-weight:600;font-size:17px}.faint{fill:#59636e}.value{font-size:10px}
+.ground{fill:#ffffff}.axis{stroke:#d1d9e0}
+@media (prefers-color-scheme: dark){text{fill:#e6edf3}.faint{fill:#9198a1}.ground{fill:#0d1117}.axis{stroke:#3d444d}}"""
+
+
+def accept_cases(size, kept):
+    return [(case[0].split(",")[0], case[0]) for case in ACCEPT_CASES if case[2] == size and case[3] == kept]
+
+
+# title with the unit, part, figure, (label, case) of each group
+PANELS = [
+    ("Accept, 4 KiB, new connections: messages a second", "accept", "rate", accept_cases(4096, False)),
+    ("Accept, 4 KiB, kept connections: messages a second", "accept", "rate", accept_cases(4096, True)),
+    ("Accept, 1 MiB, new connections: messages a second", "accept", "rate", accept_cases(1 << 20, False)),
+    ("Accept, 4 KiB, new connections: CPU a message, µs", "accept", "cpu_us", accept_cases(4096, False)),
+    ("One message, median: ms", "latency", "p50_ms", [(case[0].replace("connection", "conn."), case[0]) for case in LATENCY_CASES]),
+    ("One message, p99: ms", "latency", "p99_ms", [(case[0].replace("connection", "conn."), case[0]) for case in LATENCY_CASES]),
+    ("Relay: messages a second", "relay", "rate", [("20 connections", RELAY_CASE)]),
+    ("Relay: CPU a message, µs", "relay", "cpu_us", [("20 connections", RELAY_CASE)]),
+    ("Submission with TLS: messages a second", "submission", "rate", [(f"{name} sessions", case) for name, case in SUBMISSION_CASES.items()]),
+    ("An idle connection: KiB", "memory", "memory", [("each further one", "each further idle connection")]),
+    ("Syncs a message", "syncs", "syncs", [(case[0].replace("connection", "conn."), case[0]) for case in SYNC_CASES]),
+]
+
+
+def text(x, y, words, kind="", anchor="start"):
+    return f'<text x="{x:.0f}" y="{y:.0f}" class="{kind}" text-anchor="{anchor}">{escape(words)}</text>'
+
+
+def bars_of(figures, part, what, cases):
+    """(label, [(server, value)]) of each case that has figures."""
+    names = columns_of(figures, part)
+    found = []
+    for label, case in cases:
+        bars = [(name, figures.middle(part, case, what, name)) for name in names]
+        if any(value is not None for _, value in bars):
+            found.append((label, [(name, value) for name, value in bars if value is not None or figures.why_left_out(part, case, name)]))
+    return found
+
+
+def height_of(groups):
+    return TITLE + sum(len(bars) * BAR + BETWEEN for _, bars in groups) + 12
+
+
+def panel(title, groups, left, top):
+    room = COLUMN - LABELS - VALUES
+    largest = max((value for _, bars in groups for _, value in bars if value is not None), default=0) or 1
+    out = [text(left, top + 14, title, "title")]
+    y = top + TITLE
+    for label, bars in groups:
+        height = len(bars) * BAR
+        out.append(text(left + LABELS - 8, y + height / 2 + 4, label, "faint", "end"))
+        out.append(f'<line class="axis" x1="{left + LABELS}" x2="{left + LABELS}" y1="{y - 2}" y2="{y + height + 2}"/>')
+        for i, (name, value) in enumerate(bars):
+            length = room * (value or 0) / largest
+            out.append(f'<rect x="{left + LABELS}" y="{y + i * BAR}" width="{length:.1f}" height="{BAR - 2}" fill="{COLOURS[name]}">'
+                       f"<title>{escape(SERVERS[name].title)}: {number(value) or 'left out'}</title></rect>")
+            out.append(text(left + LABELS + length + 5, y + i * BAR + BAR - 2.5, number(value) or "left out", "value faint"))
+        y += height + BETWEEN
+    return out
+
+
+def legend(names):
+    out, x = [], 20
+    for name in names:
+        out.append(f'<rect x="{x}" y="46" width="12" height="12" fill="{COLOURS[name]}"/>')
+        out.append(text(x + 18, 56, SERVERS[name].title))
+        x += 44 + 7 * len(SERVERS[name].title)
+    return out
+
+
+def svg(figures):
+    out, tops, names = [], [TOP, TOP], []
+    for title, part, what, cases in PANELS:
+        groups = bars_of(figures, part, what, cases)
+        if not groups:
+            continue
+        names += [name for name in columns_of(figures, part) if name not in names]
+        column = 0 if tops[0] <= tops[1] else 1
+        out += panel(title, groups, 20 + column * (COLUMN + GAP - 20), tops[column])
+        tops[column] += height_of(groups)
+    about, height = figures.about, max(tops) + 10
+    head = [text(20, 26, "Mailboat beside other servers", "head"),
+            text(WIDTH - 20, 26, f"{about['date']}, {about['machine']['processor']}, Linux {about['machine']['kernel'].split()[-1]}", "faint", "end")]
+    return "\n".join([f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}" role="img">',
+                      "<title>Mailboat beside other servers</title>", f"<style>{STYLE}</style>", f'<rect class="ground" width="{WIDTH}" height="{height}"/>',
+                      *head, *legend([name for name in SERVERS if name in names]), *out, "</svg>"]) + "\n"
