@@ -17,6 +17,9 @@ Measured = namedtuple("Measured", "rate cpu_us p50_ms p99_ms")
 C_FLAGS = ["-std=gnu11", "-D_GNU_SOURCE", "-O2", "-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Werror"]
 
 
+FEWEST = 10  # messages of one measurement
+
+
 class OutOfTime(Exception):
     """The run has lasted as long as it may."""
 
@@ -93,11 +96,15 @@ class Counts:
     def measure(self, key, connections, clock, once):
         """`once(count)` measures so many. Returns the Measured of about clock.seconds."""
         if key not in self.rates:
-            self.rates[key] = once(max(connections, 20)).rate
-            self.rates[key] = once(self.fitting(key, connections, clock.seconds / 5)).rate  # the first of all is a cold one
+            count = max(connections, FEWEST)
+            found = once(count)
+            self.rates[key] = found.rate
+            if count / found.rate >= clock.seconds:  # so slow that this was one already
+                return found
+            self.rates[key] = once(self.fitting(key, connections, clock.seconds / 5)).rate  # the first of all was a cold one
         found = once(self.fitting(key, connections, clock.seconds))
         self.rates[key] = found.rate
         return found
 
     def fitting(self, key, connections, seconds):
-        return max(connections, round(self.rates[key] * seconds), 10)
+        return max(connections, round(self.rates[key] * seconds), FEWEST)

@@ -20,13 +20,20 @@ from syncs import SyncCounter
 
 KIB, MIB = 1024, 1 << 20
 SIZES = [(4 * KIB, "4 KiB"), (MIB, "1 MiB")]
-ACCEPT_CASES = [(f"{connections} connection{'s' * (connections > 1)}, {words}, {'kept' if kept else 'new'}", connections, size, kept)
-                for size, words in SIZES for kept in (False, True) for connections in (1, 20, 100)]
-LATENCY_CASES = [("1 connection, new", 1, False), ("20 connections, new", 20, False), ("100 connections, new", 100, False), ("20 connections, kept", 20, True)]
-SYNC_CASES = [("1 connection", 1, False, 200), ("20 connections", 20, False, 600), ("100 connections", 100, False, 1000), ("20 connections, kept", 20, True, 1000)]
+
+
+def case_name(connections, size, kept):
+    return f"{connections} connection{'s' * (connections > 1)}, {size}, {'kept' if kept else 'new'}"
+
+
+# name, connections, octets a message, kept
+ACCEPT_CASES = [(case_name(connections, words, kept), connections, size, kept) for size, words in SIZES for kept in (False, True) for connections in (1, 20, 100)]
+LATENCY_CASES = [(case_name(connections, "4 KiB", kept), connections, kept) for connections, kept in ((1, False), (20, False), (100, False), (20, True))]
+SYNC_CASES = [(case_name(connections, "4 KiB", kept), connections, kept, count)
+              for connections, kept, count in ((1, False, 40), (20, False, 200), (100, False, 400), (20, True, 400))]
 RELAY_CONNECTIONS, SUBMISSION_CONNECTIONS = 20, 20
-RELAY_CASE = f"{RELAY_CONNECTIONS} connections, 4 KiB, kept"
-SUBMISSION_CASES = {"new": f"{SUBMISSION_CONNECTIONS} connections, new TLS sessions", "resumed": f"{SUBMISSION_CONNECTIONS} connections, TLS sessions resumed"}
+RELAY_CASE = case_name(RELAY_CONNECTIONS, "4 KiB", True)
+SUBMISSION_CASES = {sessions: f"{SUBMISSION_CONNECTIONS} connections, 4 KiB, {words}" for sessions, words in (("new", "new TLS sessions"), ("resumed", "TLS sessions resumed"))}
 IDLE_CONNECTIONS, IDLE_WARM, PLAIN_SYNCS = 200, 5, 200
 FAULTS = (RuntimeError, OSError, AssertionError, subprocess.SubprocessError, TooSlow)
 
@@ -38,8 +45,9 @@ def one_line(error):
 class Measuring:
     """What the parts share."""
 
-    def __init__(self, figures, clock, folder, load, names, say):
-        self.figures, self.clock, self.folder, self.load, self.names, self.say = figures, clock, Path(folder), load, names, say
+    def __init__(self, figures, clock, folder, load, say, names, wanted):
+        self.figures, self.clock, self.folder, self.load, self.say = figures, clock, Path(folder), load, say
+        self.names, self.wanted = names, wanted
         self.counts, self.started = Counts(), 0
 
     def each(self, part, mode, measure, to=None, **options):
@@ -65,16 +73,15 @@ class Measuring:
         self.figures.leave_out(part, case, server_name, why)
 
     def case(self, part, case, server, connections, once):
-        """One measurement; None when the server is left out of it, now or since an earlier turn."""
-        if self.figures.why_left_out(part, case, server.name):
+        """One measurement; None when it is not wanted, or the server is left out of it now or since an earlier turn."""
+        if not self.wanted.search(case) or self.figures.why_left_out(part, case, server.name):
             return None
         self.say(f"{part}: {server.name}, {case}")
         try:
-            found = self.counts.measure((part, case, server.name), connections, self.clock, once)
+            return self.counts.measure((part, case, server.name), connections, self.clock, once)
         except FAULTS as error:
             self.leave_out(part, case, server.name, error)
             return None
-        return found
 
     def add(self, part, case, server, found, *whats):
         for what in whats if found else ():
@@ -151,6 +158,8 @@ def syncs(m):
         if begun.processes == 0:
             raise RuntimeError("its processes could not be counted")
         for case, connections, kept, count in SYNC_CASES:
+            if not m.wanted.search(case):
+                continue
             before = counter.read()
             try:
                 measure_once(server, m.clock, smtp_source(server.port, connections, count, 4 * KIB, kept), count)

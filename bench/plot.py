@@ -20,19 +20,25 @@ def accept_cases(size, kept):
     return [(case[0].split(",")[0], case[0]) for case in ACCEPT_CASES if case[2] == size and case[3] == kept]
 
 
+def short(case):
+    """"20 conn., kept" of "20 connections, 4 KiB, kept"."""
+    connections, _, kind = case.split(", ")
+    return f"{connections.split()[0]} conn., {kind}"
+
+
 # title with the unit, part, figure, (label, case) of each group
 PANELS = [
     ("Accept, 4 KiB, new connections: messages a second", "accept", "rate", accept_cases(4096, False)),
     ("Accept, 4 KiB, kept connections: messages a second", "accept", "rate", accept_cases(4096, True)),
     ("Accept, 1 MiB, new connections: messages a second", "accept", "rate", accept_cases(1 << 20, False)),
     ("Accept, 4 KiB, new connections: CPU a message, µs", "accept", "cpu_us", accept_cases(4096, False)),
-    ("One message, median: ms", "latency", "p50_ms", [(case[0].replace("connection", "conn."), case[0]) for case in LATENCY_CASES]),
-    ("One message, p99: ms", "latency", "p99_ms", [(case[0].replace("connection", "conn."), case[0]) for case in LATENCY_CASES]),
+    ("One message, median: ms", "latency", "p50_ms", [(short(case[0]), case[0]) for case in LATENCY_CASES]),
+    ("One message, p99: ms", "latency", "p99_ms", [(short(case[0]), case[0]) for case in LATENCY_CASES]),
     ("Relay: messages a second", "relay", "rate", [("20 connections", RELAY_CASE)]),
     ("Relay: CPU a message, µs", "relay", "cpu_us", [("20 connections", RELAY_CASE)]),
     ("Submission with TLS: messages a second", "submission", "rate", [(f"{name} sessions", case) for name, case in SUBMISSION_CASES.items()]),
     ("An idle connection: KiB", "memory", "memory", [("each further one", "each further idle connection")]),
-    ("Syncs a message", "syncs", "syncs", [(case[0].replace("connection", "conn."), case[0]) for case in SYNC_CASES]),
+    ("Syncs a message", "syncs", "syncs", [(short(case[0]), case[0]) for case in SYNC_CASES]),
 ]
 
 

@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: Apache-2.0
+"""bench/run does what it says. What it measures on a busy machine is nobody's
+business here: no time decides anything."""
+import json
+import os
+import re
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+
+import pytest
+
+from mailboat import ROOT
+
+sys.path.insert(0, str(ROOT / "bench"))
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="mount namespaces and cgroups need root")
+
+
+def bench(*arguments, check=True):
+    done = subprocess.run([str(ROOT / "bench/run"), *map(str, arguments)], capture_output=True, text=True, timeout=120)
+    assert not check or done.returncode == 0, done.stderr
+    return done
+
+
+def left_behind():
+    from servers import cgroup_root
+    return {path.name for path in cgroup_root().glob("mailboat-bench-*")}
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory):
+    """The quickest run there is, of Mailboat alone."""
+    folder = tmp_path_factory.mktemp("bench")
+    bench("--quick", "--servers", "mailboat", "--seconds", 0.01, "--case", "^20 .*4 KiB|^1 connection, 4 KiB, new", "--only", "syncs,memory,limits,accept,relay,submission",
+          "--json", folder / "bench.json", "--pages", folder)
+    return folder
+
+
+def values(folder):
+    return {(row["part"], row["case"], row["what"]): row["values"] for row in json.loads((folder / "bench.json").read_text())["rows"]}
+
+
+def test_a_run_measures_each_part(measured):
+    found = values(measured)
+    assert json.loads((measured / "bench.json").read_text())["left_out"] == []
+    for part, case, *whats in (("accept", "20 connections, 4 KiB, new", "rate", "cpu_us"), ("accept", "20 connections, 4 KiB, kept", "rate", "cpu_us"),
+                               ("latency", "1 connection, 4 KiB, new", "p50_ms", "p99_ms"), ("relay", "20 connections, 4 KiB, kept", "rate", "cpu_us"),
+                               ("submission", "20 connections, 4 KiB, new TLS sessions", "rate", "p50_ms"), ("memory", "each further idle connection", "memory")):
+        for what in whats:
+            assert found[part, case, what]["mailboat"][0] > 0, (part, case, what)
+    assert found["limits", "plain sync of 4 KiB", "p50_ms"]["disk"][0] > 0
+
+
+def test_each_message_of_a_single_connection_is_synced(measured):
+    """The counter sees what 250 promises."""
+    assert values(measured)["syncs", "1 connection, 4 KiB, new", "syncs"]["mailboat"][0] >= 1
+
+
+def test_the_page_and_the_plot_are_drawn_again_from_the_figures(measured, tmp_path):
+    bench("--from", measured / "bench.json", "--pages", tmp_path)
+    for name in ("measured.md", "measured.svg"):
+        assert (tmp_path / name).read_text() == (measured / name).read_text()
+    page = (tmp_path / "measured.md").read_text()
+    for title in ("Accept", "How long one message takes", "Syncs a message", "Relay", "Submission with TLS", "Idle memory", "How it was measured"):
+        assert f"\n## {title}\n" in page
+    assert re.search(r"\n\| 20 connections, 4 KiB, new \| [\d,.]+ \|\n", page)
+    bars = ET.parse(tmp_path / "measured.svg").getroot().findall(".//{http://www.w3.org/2000/svg}rect/{http://www.w3.org/2000/svg}title")
+    assert any(re.fullmatch(r"Mailboat: [\d,.]+", bar.text) for bar in bars)
+
+
+def test_nothing_is_left_running(measured):
+    assert not {name for name in left_behind() if name.startswith("mailboat-bench-mailboat-")}
+
+
+def measuring(folder, *kinds):
+    """The parts, with servers of the test's own in place of the list's."""
+    import servers
+    from figures import Figures
+    from loads import Clock, compile_load
+    from parts import Measuring
+    servers.SERVERS.update({kind.name: kind for kind in kinds})
+    return Measuring(Figures(), Clock(seconds=0.01, minutes=1), folder, compile_load(folder), lambda words, lasting=False: None, [kind.name for kind in kinds],
+                     re.compile("^1 connection, 4 KiB, new"))
+
+
+def test_a_peer_that_cannot_start_or_says_nothing_is_named_and_left_out(tmp_path, monkeypatch):
+    import parts
+    from loads import Clock
+    from servers import SERVERS, Server
+
+    class Absent(Server):
+        name = title = "absent"
+
+        def start(self, mode, to=None):
+            self.start_in_front(self.wrapped("sh", "-c", "echo no such library; exit 1"))
+
+    class Silent(Server):
+        name = title = "silent"
+
+        def start(self, mode, to=None):
+            self.start_in_front(self.wrapped(sys.executable, "-c", f"import socket, time; s = socket.create_server(('127.0.0.1', {self.port})); time.sleep(1000)"))
+
+    monkeypatch.setattr("servers.START_S", 1)
+    monkeypatch.setattr(Clock, "LOAD_S", 1)
+    known = dict(SERVERS)
+    try:
+        m = measuring(tmp_path, Absent, Silent)
+        parts.measure_all(m, ["accept"], 2)
+    finally:
+        SERVERS.clear()
+        SERVERS.update(known)
+    assert m.figures.why_left_out("accept", "", "absent") == "does not listen: no such library"
+    assert m.figures.why_left_out("accept", "1 connection, 4 KiB, new", "silent").startswith("not done after")
+    assert not m.figures.rows
+    assert not {name for name in left_behind() if name.split("-")[2] in ("absent", "silent")}
+
+
+@pytest.mark.parametrize("arguments, words", [(["--servers", "mailbot"], "there is no 'mailbot'; there are: mailboat, postfix"),
+                                              (["--runs", "0"], "--runs takes a number above 0"), (["--from", "/nonexistent"], "these are no figures of a run")])
+def test_what_is_mistyped_is_told(arguments, words):
+    done = bench(*arguments, check=False)
+    assert done.returncode in (2, 66) and words in done.stderr
