@@ -2,8 +2,8 @@
 """The page of what was measured: one writer of tables, and the sections in
 the order of reading."""
 from loads import smtp_source
-from parts import (ACCEPT_CASES, IDLE_CONNECTIONS, IDLE_WARM, LATENCY_CASES, RELAY_CASE, RELAY_CONNECTIONS, SUBMISSION_CASES, SUBMISSION_CONNECTIONS,
-                   SYNC_CASES)
+from parts import (ACCEPT_CASES, IDLE_CONNECTIONS, IDLE_WARM, LATENCY_CASES, OPENED_SYNCED, RELAY_CASE, RELAY_CONNECTIONS, SLOW_S, SUBMISSION_CASES,
+                   SUBMISSION_CONNECTIONS, SYNC_CASES)
 from servers import SERVERS
 
 OURS, BESIDE, CEILING = "mailboat", "postfix", "nothing-stored"
@@ -34,6 +34,16 @@ def columns_of(figures, part):
     return [name for name in SERVERS if name in there]
 
 
+def does_not_sync(figures, name):
+    """A server of mail that said 250 and had asked the disk for nothing, as far as was counted."""
+    case = SYNC_CASES[0][0]
+    return name != CEILING and figures.middle("syncs", case, "syncs", name) == 0 and figures.middle("syncs", OPENED_SYNCED, "opens", name) == 0
+
+
+def title_of(figures, name):
+    return SERVERS[name].title + (" (does not sync)" if does_not_sync(figures, name) else "")
+
+
 def cell(figures, part, case, what, column):
     value = figures.middle(part, case, what, column)
     return number(value) if value is not None else "left out" if figures.why_left_out(part, case, column) else ""
@@ -44,7 +54,7 @@ def servers_table(figures, part, rows, more=(), ceiling=True):
     names = columns_of(figures, part)
     compared = [(f"Mailboat / {SERVERS[BESIDE].title}", BESIDE), *[("Mailboat / ceiling", CEILING)] * ceiling]
     compared = [(title, other) for title, other in compared if {OURS, other} <= set(names)]
-    head = ["", *(SERVERS[name].title for name in names), *(title for title, _ in compared), *(title for title, _ in more)]
+    head = ["", *(title_of(figures, name) for name in names), *(title for title, _ in compared), *(title for title, _ in more)]
     body = [[label, *(cell(figures, part, case, what, name) for name in names), *(ratio(figures, part, case, what, other) for _, other in compared),
              *(make(case, what) for _, make in more)] for label, case, what in rows if (part, case, what) in figures.rows]
     return table(head, body) if body else ""
@@ -76,16 +86,11 @@ def latency(figures):
     return text, servers_table(figures, "latency", [row for case in LATENCY_CASES for row in both([case[0]], "p50_ms", "p99_ms")], [("a plain sync", plain)])
 
 
-def does_not_sync(figures):
-    return [name for name in columns_of(figures, "syncs") if name != CEILING and figures.middle("syncs", SYNC_CASES[0][0], "syncs", name) == 0
-            and not figures.middle("syncs", "files opened with O_SYNC", "opens", name)]
-
-
 def syncs(figures):
     text = ("How often a server asks the disk to keep something (fsync, fdatasync, sync_file_range, msync, sync, syncfs) for each message, in a pass of its own. One server may "
             "do several messages by one sync when they come at once.")
-    body = servers_table(figures, "syncs", [*((c[0], c[0], "syncs") for c in SYNC_CASES), ("files opened with O_SYNC", "files opened with O_SYNC", "opens")], ceiling=False)
-    for name in does_not_sync(figures):
+    body = servers_table(figures, "syncs", [*((c[0], c[0], "syncs") for c in SYNC_CASES), (OPENED_SYNCED, OPENED_SYNCED, "opens")], ceiling=False)
+    for name in (name for name in SERVERS if does_not_sync(figures, name)):
         body += f"\n**{SERVERS[name].title} does not sync**: its 250 says that the message is in memory; a power loss takes what it has said 250 to.\n"
     return text, body
 
@@ -126,8 +131,9 @@ def method(figures):
     about = figures.about
     fewest, most = figures.runs()
     rows = [[key, value] for key, value in about["machine"].items()]
-    intro = f"Everything on one machine, over loopback; the loads share its cores with the servers. Medians of {most} runs" + (f" ({fewest} where fewer fitted)" if fewest < most else "")
-    intro += ", the servers in turns within each. A measurement takes as many messages as fit into about " + f"{about['seconds']:g} s. Every server starts with an empty queue in each run."
+    intro = f"Everything on one machine, over loopback; the loads share its cores with the servers. Medians of {most} run{'s' * (most != 1)}" + (f" ({fewest} where fewer fitted)" if fewest < most else "")
+    intro += ", the servers in turns within each. A measurement takes as many messages as fit into about " + f"{about['seconds']:g} s. Every server starts with an empty queue in each run. What took "
+    intro += f"a server more than {SLOW_S} times as long was measured once."
     text = table(["machine", ""], rows, right=False) + "\n"
     text += table(["server", "version", "set so, beyond what it ships with"],
                   [[SERVERS[name].title, version, SERVERS[name].settings] for name, version in about["versions"].items() if name in SERVERS], right=False) + "\n"

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is measured, in this order. ONCE: syncs, memory, failover. IN_TURNS,
-as often as there are runs: limits of the machine, accept and latency, relay,
-submission; each with one server after the other."""
+as often as there are runs: limits of the machine, relay, submission, accept
+and latency; each with one server after the other."""
 import contextlib
 import os
 import shutil
@@ -30,11 +30,13 @@ def case_name(connections, size, kept):
 ACCEPT_CASES = [(case_name(connections, words, kept), connections, size, kept) for size, words in SIZES for kept in (False, True) for connections in (1, 20, 100)]
 LATENCY_CASES = [(case_name(connections, "4 KiB", kept), connections, kept) for connections, kept in ((1, False), (20, False), (100, False), (20, True))]
 SYNC_CASES = [(case_name(connections, "4 KiB", kept), connections, kept, count)
-              for connections, kept, count in ((1, False, 40), (20, False, 200), (100, False, 400), (20, True, 400))]
+              for connections, kept, count in ((1, False, 40), (20, False, 60), (100, False, 200), (20, True, 200))]
 RELAY_CONNECTIONS, SUBMISSION_CONNECTIONS = 20, 20
 RELAY_CASE = case_name(RELAY_CONNECTIONS, "4 KiB", True)
 SUBMISSION_CASES = {sessions: f"{SUBMISSION_CONNECTIONS} connections, 4 KiB, {words}" for sessions, words in (("new", "new TLS sessions"), ("resumed", "TLS sessions resumed"))}
+OPENED_SYNCED = "files opened with O_SYNC or O_DSYNC"
 IDLE_CONNECTIONS, IDLE_WARM, PLAIN_SYNCS = 200, 5, 200
+SLOW_S = 5  # for each second that a measurement is meant to take
 FAULTS = (RuntimeError, OSError, AssertionError, subprocess.SubprocessError, TooSlow)
 
 
@@ -48,7 +50,7 @@ class Measuring:
     def __init__(self, figures, clock, folder, load, say, names, wanted):
         self.figures, self.clock, self.folder, self.load, self.say = figures, clock, Path(folder), load, say
         self.names, self.wanted = names, wanted
-        self.counts, self.started = Counts(), 0
+        self.counts, self.slow, self.started = Counts(), set(), 0
 
     def each(self, part, mode, measure, to=None, **options):
         """measure(server) for each server that has the mode, running, one after the other.
@@ -73,12 +75,18 @@ class Measuring:
         self.figures.leave_out(part, case, server_name, why)
 
     def case(self, part, case, server, connections, once):
-        """One measurement; None when it is not wanted, or the server is left out of it now or since an earlier turn."""
-        if not self.wanted.search(case) or self.figures.why_left_out(part, case, server.name):
+        """One measurement; None when it is not wanted, or the server is left out
+        of it now or since an earlier turn, or was so slow that once has to do."""
+        key = (part, case, server.name)
+        if not self.wanted.search(case) or self.figures.why_left_out(part, case, server.name) or key in self.slow:
             return None
         self.say(f"{part}: {server.name}, {case}")
+        began = time.monotonic()
         try:
-            return self.counts.measure((part, case, server.name), connections, self.clock, once)
+            found = self.counts.measure(key, connections, self.clock, once)
+            if time.monotonic() - began > SLOW_S * self.clock.seconds:
+                self.slow.add(key)
+            return found
         except FAULTS as error:
             self.leave_out(part, case, server.name, error)
             return None
@@ -169,7 +177,7 @@ def syncs(m):
             after = counter.read()
             asked = after.file_syncs + after.disk_syncs - before.file_syncs - before.disk_syncs
             m.figures.add("syncs", case, "syncs", "a message", server.name, asked / count)
-        m.figures.add("syncs", "files opened with O_SYNC", "opens", "", server.name, counter.read().synced_opens - begun.synced_opens)
+        m.figures.add("syncs", OPENED_SYNCED, "opens", "", server.name, counter.read().synced_opens - begun.synced_opens)
 
     def measure_own(server):
         try:
@@ -217,7 +225,7 @@ def blocked_ports(m):
 
 
 ONCE = {"syncs": syncs, "memory": memory, "failover": blocked_ports}
-IN_TURNS = {"limits": limits, "accept": accept, "relay": relay, "submission": submission}
+IN_TURNS = {"limits": limits, "relay": relay, "submission": submission, "accept": accept}
 PARTS = {**ONCE, **IN_TURNS}
 
 

@@ -3,13 +3,15 @@
 has one unit and one scale from zero; each case in it a bar for each server."""
 from html import escape
 
-from page import columns_of, number
+from page import columns_of, number, title_of
 from parts import ACCEPT_CASES, LATENCY_CASES, RELAY_CASE, SUBMISSION_CASES, SYNC_CASES
 from servers import SERVERS
 
 COLOURS = {"mailboat": "#1f77d0", "postfix": "#e07b16", "opensmtpd": "#9a5fc0", "exim": "#2f9e57", "nothing-stored": "#8a929b", "mailboat-delivering": "#69aef0"}
+OTHER_CLIENT, BLOCKED = "#8a929b", "587 dropped"
 WIDTH, COLUMN, GAP, LABELS, VALUES = 1000, 485, 30, 120, 66
 BAR, BETWEEN, TITLE, TOP = 11, 9, 30, 76
+ENDLESS = 8  # a bar to the end stands for at least so many times the longest
 STYLE = """text{font:12px system-ui,-apple-system,"Segoe UI",sans-serif;fill:#1f2328}
 .title{font-weight:600;font-size:13px}.head{font-weight:600;font-size:17px}.faint{fill:#59636e}.value{font-size:10px}
 .ground{fill:#ffffff}.axis{stroke:#d1d9e0}
@@ -47,60 +49,72 @@ def text(x, y, words, kind="", anchor="start"):
 
 
 def bars_of(figures, part, what, cases):
-    """(label, [(server, value)]) of each case that has figures."""
-    names = columns_of(figures, part)
+    """(label, bars) of each case that has figures; a bar is (colour, name, value or words)."""
     found = []
     for label, case in cases:
-        bars = [(name, figures.middle(part, case, what, name)) for name in names]
-        if any(value is not None for _, value in bars):
-            found.append((label, [(name, value) for name, value in bars if value is not None or figures.why_left_out(part, case, name)]))
+        bars = [(COLOURS[name], SERVERS[name].title, figures.middle(part, case, what, name) or ("left out" if figures.why_left_out(part, case, name) else None))
+                for name in columns_of(figures, part)]
+        if any(isinstance(value, (int, float)) for _, _, value in bars):
+            found.append((label, [bar for bar in bars if bar[2] is not None]))
     return found
+
+
+def bars_of_clients(figures):
+    """A bar for each program that brings a message while 587 is blocked."""
+    row = figures.rows.get(("failover", BLOCKED, "until accepted"), {"values": {}})["values"]
+    titles = {name: name for name in row if "," not in name} | {"mailboat": "Mailboat"}
+    return [(title, [(COLOURS.get(name, OTHER_CLIENT), title, figures.middle("failover", BLOCKED, "until accepted", name))]) for name, title in titles.items() if name in row]
 
 
 def height_of(groups):
     return TITLE + sum(len(bars) * BAR + BETWEEN for _, bars in groups) + 12
 
 
-def panel(title, groups, left, top):
-    room = COLUMN - LABELS - VALUES
-    largest = max((value for _, bars in groups for _, value in bars if value is not None), default=0) or 1
+def panel(title, groups, left, top, endless=False):
+    """`endless`: words in place of a figure are a bar to the end; else they are none."""
+    room = COLUMN - LABELS - VALUES - (20 if endless else 0)
+    largest = max((value for _, bars in groups for _, _, value in bars if isinstance(value, (int, float))), default=0) or 1
+    largest *= ENDLESS if endless else 1
     out = [text(left, top + 14, title, "title")]
     y = top + TITLE
     for label, bars in groups:
         height = len(bars) * BAR
         out.append(text(left + LABELS - 8, y + height / 2 + 4, label, "faint", "end"))
         out.append(f'<line class="axis" x1="{left + LABELS}" x2="{left + LABELS}" y1="{y - 2}" y2="{y + height + 2}"/>')
-        for i, (name, value) in enumerate(bars):
-            length = room * (value or 0) / largest
-            out.append(f'<rect x="{left + LABELS}" y="{y + i * BAR}" width="{length:.1f}" height="{BAR - 2}" fill="{COLOURS[name]}">'
-                       f"<title>{escape(SERVERS[name].title)}: {number(value) or 'left out'}</title></rect>")
-            out.append(text(left + LABELS + length + 5, y + i * BAR + BAR - 2.5, number(value) or "left out", "value faint"))
+        for i, (colour, name, value) in enumerate(bars):
+            length = room * endless if isinstance(value, str) else room * value / largest
+            out.append(f'<rect x="{left + LABELS}" y="{y + i * BAR}" width="{length:.1f}" height="{BAR - 2}" fill="{colour}">'
+                       f"<title>{escape(name)}: {escape(number(value))}</title></rect>")
+            out.append(text(left + LABELS + length + 5, y + i * BAR + BAR - 2.5, number(value), "value faint"))
         y += height + BETWEEN
     return out
 
 
-def legend(names):
+def legend(titles):
+    """titles: server -> words."""
     out, x = [], 20
-    for name in names:
+    for name, title in titles.items():
         out.append(f'<rect x="{x}" y="46" width="12" height="12" fill="{COLOURS[name]}"/>')
-        out.append(text(x + 18, 56, SERVERS[name].title))
-        x += 44 + 7 * len(SERVERS[name].title)
+        out.append(text(x + 18, 56, title))
+        x += 44 + 7 * len(title)
     return out
 
 
 def svg(figures):
-    out, tops, names = [], [TOP, TOP], []
-    for title, part, what, cases in PANELS:
-        groups = bars_of(figures, part, what, cases)
+    panels = [(title, bars_of(figures, part, what, cases), False) for title, part, what, cases in PANELS]
+    panels.append(("One message while port 587 is blocked: ms; all but Mailboat are set to 587", bars_of_clients(figures), True))
+    out, tops = [], [TOP, TOP]
+    for title, groups, endless in panels:
         if not groups:
             continue
-        names += [name for name in columns_of(figures, part) if name not in names]
         column = 0 if tops[0] <= tops[1] else 1
-        out += panel(title, groups, 20 + column * (COLUMN + GAP - 20), tops[column])
+        out += panel(title, groups, 20 + column * (COLUMN + GAP - 20), tops[column], endless)
         tops[column] += height_of(groups)
+    shown = {name for part in ("accept", "relay", "submission", "memory") for name in columns_of(figures, part)}
+    titles = {name: title_of(figures, name) + (": the ceiling" if name == "nothing-stored" else "") for name in SERVERS if name in shown}
     about, height = figures.about, max(tops) + 10
     head = [text(20, 26, "Mailboat beside other servers", "head"),
-            text(WIDTH - 20, 26, f"{about['date']}, {about['machine']['processor']}, Linux {about['machine']['kernel'].split()[-1]}", "faint", "end")]
+            text(WIDTH - 20, 26, f"{about['date']}, {about['machine']['processor']}, {about['machine']['kernel']}", "faint", "end")]
     return "\n".join([f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}" role="img">',
                       "<title>Mailboat beside other servers</title>", f"<style>{STYLE}</style>", f'<rect class="ground" width="{WIDTH}" height="{height}"/>',
-                      *head, *legend([name for name in SERVERS if name in names]), *out, "</svg>"]) + "\n"
+                      *head, *legend(titles), *out, "</svg>"]) + "\n"

@@ -256,7 +256,8 @@ postlog   unix-dgram n  -       n       -       1       postlogd
 
 class OpenSmtpd(Server):
     name, title, modes = "opensmtpd", "OpenSMTPD", ("accept", "relay", "submission")
-    settings = "transfers are paused (`smtpctl pause mta`) for accept and submission; limits of messages and recipients a session are raised; no AUTH in submission"
+    settings = ("transfers are paused (`smtpctl pause mta`) for accept and submission; limits of messages and recipients a session are raised; no AUTH in submission; as shipped its "
+                "listening socket has a backlog of 5, so that bursts of new connections wait for TCP's second try")
 
     @classmethod
     def version(cls):
@@ -371,7 +372,7 @@ class NothingStored(Server):
 
 
 SERVERS = {kind.name: kind for kind in (OurServer, Postfix, OpenSmtpd, Exim, NothingStored, OurServerDelivering)}
-MEASURED = [name for name in SERVERS if name != OurServerDelivering.name]
+MEASURED = ["mailboat", "postfix", "nothing-stored", "opensmtpd", "exim"]  # in this order, should the time not do for all
 
 
 @contextlib.contextmanager

@@ -8,6 +8,8 @@ import threading
 from mailboat import free_port
 from peers import postfix_environment, postfix_folder, wait_for_port
 
+PATIENCE_S = 120
+
 
 class Sink:
     def __init__(self):
@@ -32,7 +34,7 @@ class Sink:
                     self.count = int(re.search(rb"mesg=(\d+)", line).group(1))
                     self.changed.notify_all()
 
-    def wait(self, count, patience_s):
+    def wait(self, count, patience_s=PATIENCE_S):
         with self.changed:
             if not self.changed.wait_for(lambda: self.count >= count, patience_s):
                 raise RuntimeError(f"{self.count} of {count} messages arrived")
