@@ -14,6 +14,8 @@ def number(value):
     """Three digits that matter."""
     if value is None or isinstance(value, str):
         return value or ""
+    if value == 0:
+        return "0"
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
 
 

@@ -48,12 +48,16 @@ def text(x, y, words, kind="", anchor="start"):
     return f'<text x="{x:.0f}" y="{y:.0f}" class="{kind}" text-anchor="{anchor}">{escape(words)}</text>'
 
 
+def value_or_words(figures, part, case, what, name):
+    value = figures.middle(part, case, what, name)
+    return "left out" if value is None and figures.why_left_out(part, case, name) else value
+
+
 def bars_of(figures, part, what, cases):
     """(label, bars) of each case that has figures; a bar is (colour, name, value or words)."""
     found = []
     for label, case in cases:
-        bars = [(COLOURS[name], SERVERS[name].title, figures.middle(part, case, what, name) or ("left out" if figures.why_left_out(part, case, name) else None))
-                for name in columns_of(figures, part)]
+        bars = [(COLOURS[name], SERVERS[name].title, value_or_words(figures, part, case, what, name)) for name in columns_of(figures, part)]
         if any(isinstance(value, (int, float)) for _, _, value in bars):
             found.append((label, [bar for bar in bars if bar[2] is not None]))
     return found
@@ -102,7 +106,7 @@ def legend(titles):
 
 def svg(figures):
     panels = [(title, bars_of(figures, part, what, cases), False) for title, part, what, cases in PANELS]
-    panels.append(("One message while port 587 is blocked: ms; all but Mailboat are set to 587", bars_of_clients(figures), True))
+    panels.append(("Port 587 is blocked, until a message is accepted: ms", bars_of_clients(figures), True))
     out, tops = [], [TOP, TOP]
     for title, groups, endless in panels:
         if not groups:
