@@ -152,8 +152,10 @@ static int greet(struct wire *wire, SSL *ssl)
         return -1;
     if (!load.tls)
         return 0;
-    if (say(wire, "220", "STARTTLS\r\n", "") != 0 || SSL_connect(ssl) != 1)
+    if (say(wire, "220", "STARTTLS\r\n", "") != 0)
         return -1;
+    if (SSL_connect(ssl) != 1)
+        return tell("STARTTLS", "no handshake"), -1;
     wire->ssl = ssl;
     if (say(wire, "250", "EHLO load.example\r\n", "") != 0)
         return -1;

@@ -18,6 +18,7 @@ C_FLAGS = ["-std=gnu11", "-D_GNU_SOURCE", "-O2", "-Wall", "-Wextra", "-Wconversi
 
 
 FEWEST = 10  # messages of one measurement
+SLOW = 5  # so many times longer than a measurement is meant to take
 
 
 class OutOfTime(Exception):
@@ -91,20 +92,24 @@ class Counts:
     """How many messages a measurement takes; learned from the one before it."""
 
     def __init__(self):
-        self.rates = {}
+        self.rates, self.slow = {}, set()  # by key; slow: for them once has to do
 
-    def measure(self, key, connections, clock, once):
-        """`once(count)` measures so many. Returns the Measured of about clock.seconds."""
+    def measure(self, key, fewest, clock, once):
+        """`once(count)` measures so many, `fewest` at least. Returns the Measured of about clock.seconds."""
         if key not in self.rates:
-            count = max(connections, FEWEST)
+            count = max(fewest, FEWEST)
             found = once(count)
             self.rates[key] = found.rate
-            if count / found.rate >= clock.seconds:  # so slow that this was one already
+            if count / found.rate > SLOW * clock.seconds:
+                self.slow.add(key)
                 return found
-            self.rates[key] = once(self.fitting(key, connections, clock.seconds / 5)).rate  # the first of all was a cold one
-        found = once(self.fitting(key, connections, clock.seconds))
+            self.rates[key] = once(self.fitting(key, fewest, clock.seconds / 5)).rate  # the first of all was a cold one
+        count = self.fitting(key, fewest, clock.seconds)
+        found = once(count)
         self.rates[key] = found.rate
+        if count / found.rate > SLOW * clock.seconds:
+            self.slow.add(key)
         return found
 
-    def fitting(self, key, connections, seconds):
-        return max(connections, round(self.rates[key] * seconds), FEWEST)
+    def fitting(self, key, fewest, seconds):
+        return max(fewest, FEWEST, round(self.rates[key] * seconds))

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The page of what was measured: one writer of tables, and the sections in
 the order of reading."""
-from loads import smtp_source
-from parts import (ACCEPT_CASES, IDLE_CONNECTIONS, IDLE_WARM, LATENCY_CASES, OPENED_SYNCED, RELAY_CASE, RELAY_CONNECTIONS, SLOW_S, SUBMISSION_CASES,
+from loads import SLOW, smtp_source
+from parts import (ACCEPT_CASES, IDLE_CONNECTIONS, IDLE_WARM, LATENCY_CASES, OPENED_SYNCED, RELAY_CASE, RELAY_CONNECTIONS, SUBMISSION_CASES,
                    SUBMISSION_CONNECTIONS, SYNC_CASES)
 from servers import SERVERS
 
@@ -135,7 +135,7 @@ def method(figures):
     rows = [[key, value] for key, value in about["machine"].items()]
     intro = f"Everything on one machine, over loopback; the loads share its cores with the servers. Medians of {most} run{'s' * (most != 1)}" + (f" ({fewest} where fewer fitted)" if fewest < most else "")
     intro += ", the servers in turns within each. A measurement takes as many messages as fit into about " + f"{about['seconds']:g} s. Every server starts with an empty queue in each run. What took "
-    intro += f"a server more than {SLOW_S} times as long was measured once."
+    intro += f"a server more than {SLOW} times as long was measured once."
     text = table(["machine", ""], rows, right=False) + "\n"
     text += table(["server", "version", "set so, beyond what it ships with"],
                   [[SERVERS[name].title, version, SERVERS[name].settings] for name, version in about["versions"].items() if name in SERVERS], right=False) + "\n"

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 import failover
-from loads import Counts, OutOfTime, TooSlow, bench_load, measure_once, smtp_source
+from loads import Counts, OutOfTime, TooSlow, bench_load, measure_once, run_load, smtp_source
 from mailboat import memory_kib
 from servers import SERVERS, started
 from sink import Sink
@@ -35,8 +35,8 @@ RELAY_CONNECTIONS, SUBMISSION_CONNECTIONS = 20, 20
 RELAY_CASE = case_name(RELAY_CONNECTIONS, "4 KiB", True)
 SUBMISSION_CASES = {sessions: f"{SUBMISSION_CONNECTIONS} connections, 4 KiB, {words}" for sessions, words in (("new", "new TLS sessions"), ("resumed", "TLS sessions resumed"))}
 OPENED_SYNCED = "files opened with O_SYNC or O_DSYNC"
+RELAY_FEWEST = 100  # of fewer the first one's way would be measured
 IDLE_CONNECTIONS, IDLE_WARM, PLAIN_SYNCS = 200, 5, 200
-SLOW_S = 5  # for each second that a measurement is meant to take
 FAULTS = (RuntimeError, OSError, AssertionError, subprocess.SubprocessError, TooSlow)
 
 
@@ -50,7 +50,7 @@ class Measuring:
     def __init__(self, figures, clock, folder, load, say, names, wanted):
         self.figures, self.clock, self.folder, self.load, self.say = figures, clock, Path(folder), load, say
         self.names, self.wanted = names, wanted
-        self.counts, self.slow, self.started = Counts(), set(), 0
+        self.counts, self.started = Counts(), 0
 
     def each(self, part, mode, measure, to=None, **options):
         """measure(server) for each server that has the mode, running, one after the other.
@@ -74,19 +74,15 @@ class Measuring:
         self.say(f"{part}{', ' * bool(case)}{case}: {server_name} is left out: {why}", lasting=True)
         self.figures.leave_out(part, case, server_name, why)
 
-    def case(self, part, case, server, connections, once):
+    def case(self, part, case, server, fewest, once):
         """One measurement; None when it is not wanted, or the server is left out
         of it now or since an earlier turn, or was so slow that once has to do."""
         key = (part, case, server.name)
-        if not self.wanted.search(case) or self.figures.why_left_out(part, case, server.name) or key in self.slow:
+        if not self.wanted.search(case) or self.figures.why_left_out(part, case, server.name) or key in self.counts.slow:
             return None
         self.say(f"{part}: {server.name}, {case}")
-        began = time.monotonic()
         try:
-            found = self.counts.measure(key, connections, self.clock, once)
-            if time.monotonic() - began > SLOW_S * self.clock.seconds:
-                self.slow.add(key)
-            return found
+            return self.counts.measure(key, fewest, self.clock, once)
         except FAULTS as error:
             self.leave_out(part, case, server.name, error)
             return None
@@ -136,7 +132,7 @@ def relay(m):
                 wanted = sink.count + count
                 return measure_once(server, m.clock, smtp_source(server.port, RELAY_CONNECTIONS, count, 4 * KIB, True), count,
                                     until=lambda: sink.wait(wanted, m.clock.patience()))
-            m.add("relay", RELAY_CASE, server, m.case("relay", RELAY_CASE, server, RELAY_CONNECTIONS, once), "rate", "cpu_us")
+            m.add("relay", RELAY_CASE, server, m.case("relay", RELAY_CASE, server, RELAY_FEWEST, once), "rate", "cpu_us")
         m.each("relay", "relay", measure, to=sink.port)
 
 
@@ -147,6 +143,8 @@ def submission(m):
         else:
             send = {"size": 4 * KIB, "tls": 1, "plain": server.plain}
             cases = [("send", "new", send), ("send", "resumed", {**send, "resume": 1})]
+        first = cases[0]
+        run_load(bench_load(m.load, server, first[0], 1, 1, **first[2]), m.clock)  # who cannot do it at all, says so at once
         for verb, sessions, options in cases:
             case = SUBMISSION_CASES[sessions]
             found = m.case("submission", case, server, SUBMISSION_CONNECTIONS,
@@ -230,14 +228,15 @@ PARTS = {**ONCE, **IN_TURNS}
 
 
 def measure_all(m, parts, runs):
-    """As many runs as were asked for, or as fit into the time: no run is begun that would not end in it."""
+    """As many runs as were asked for, or as fit into the time: no run is begun that would not
+    end in it, if it takes as long as the one before."""
     try:
         for name, part in ONCE.items():
             if name in parts:
                 part(m)
-        longest = 0
+        lasted = 0
         for turn in range(runs):
-            if turn > 0 and m.clock.left() < longest:
+            if turn > 0 and m.clock.left() < lasted:
                 m.say(f"the time is over after {turn} of {runs} runs", lasting=True)
                 return
             began = time.monotonic()
@@ -245,6 +244,6 @@ def measure_all(m, parts, runs):
                 if name in parts:
                     m.say.run = f"run {turn + 1} of {runs}, "
                     part(m)
-            longest = max(longest, time.monotonic() - began)
+            lasted = time.monotonic() - began
     except OutOfTime:
         m.say("the time is over in the middle of a run", lasting=True)

@@ -256,7 +256,8 @@ postlog   unix-dgram n  -       n       -       1       postlogd
 
 class OpenSmtpd(Server):
     name, title, modes = "opensmtpd", "OpenSMTPD", ("accept", "relay", "submission")
-    settings = ("transfers are paused (`smtpctl pause mta`) for accept and submission; limits of messages and recipients a session are raised; no AUTH in submission; as shipped its "
+    settings = ("transfers are paused (`smtpctl pause mta`) for accept and submission; limits of messages and recipients a session are raised; no AUTH in submission (whose handshakes "
+                "fail with the OpenSSL of Debian 12, whatever the key); as shipped its "
                 "listening socket has a backlog of 5, so that bursts of new connections wait for TCP's second try")
 
     @classmethod
@@ -269,9 +270,7 @@ class OpenSmtpd(Server):
         (self.folder / "var/smtpd").chmod(0o711)
         tls = ""
         if mode == "submission":
-            folder = self.make_tls()
-            for name in ("server.key", "server.pem"):  # it refuses keys that others may read
-                (folder / name).chmod(0o600)
+            (self.make_tls() / "server.key").chmod(0o600)  # it refuses keys that others may read
             tls = "tls pki here"
         pki = f'pki here cert "{self.folder}/tls/server.pem"\npki here key "{self.folder}/tls/server.key"\n' if tls else ""
         config.write_text(f"""{pki}smtp limit max-mails 1000000
