@@ -83,14 +83,14 @@ def latency(figures):
     def plain(_, what):
         return number(figures.middle("limits", "plain sync of 4 KiB", what, "disk"))
     rate = number(figures.middle("limits", "plain sync of 4 KiB", "rate", "disk"))
-    text = ("From the connection (kept ones: from MAIL) to the 250 after the content, in milliseconds; 4 KiB a message, all connections busy. Beside it what the disk needs "
-            f"to keep 4 KiB, appended and synced one after the other{f': {rate} a second' if rate else ''}.")
+    text = ("From the connection (kept ones: from MAIL) to the 250 after the content, in milliseconds; 4 KiB a message, all connections busy. "
+            f"Beside it what the disk needs to keep 4 KiB, appended and synced one after the other{f': {rate} a second' if rate else ''}.")
     return text, servers_table(figures, "latency", [row for case in LATENCY_CASES for row in both([case[0]], "p50_ms", "p99_ms")], [("a plain sync", plain)])
 
 
 def syncs(figures):
-    text = ("How often a server asks the disk to keep something (fsync, fdatasync, sync_file_range, msync, sync, syncfs) for each message, in a pass of its own. One server may "
-            "do several messages by one sync when they come at once.")
+    text = ("How often a server asks the disk to keep something (fsync, fdatasync, sync_file_range, msync, sync, syncfs) for each message, in a pass "
+            "of its own. A server may keep several messages by one sync when they come at once.")
     body = servers_table(figures, "syncs", [*((c[0], c[0], "syncs") for c in SYNC_CASES), (OPENED_SYNCED, OPENED_SYNCED, "opens")], ceiling=False)
     for name in (name for name in SERVERS if does_not_sync(figures, name)):
         body += f"\n**{SERVERS[name].title} does not sync**: its 250 says that the message is in memory; a power loss takes what it has said 250 to.\n"
@@ -133,9 +133,10 @@ def method(figures):
     about = figures.about
     fewest, most = figures.runs()
     rows = [[key, value] for key, value in about["machine"].items()]
-    intro = f"Everything on one machine, over loopback; the loads share its cores with the servers. Medians of {most} run{'s' * (most != 1)}" + (f" ({fewest} where fewer fitted)" if fewest < most else "")
-    intro += ", the servers in turns within each. A measurement takes as many messages as fit into about " + f"{about['seconds']:g} s. Every server starts with an empty queue in each run. What took "
-    intro += f"a server more than {SLOW} times as long was measured once."
+    runs = f"{most} run{'s' * (most != 1)}" + (f" ({fewest} where fewer fitted)" if fewest < most else "")
+    intro = (f"Everything on one machine, over loopback; the loads share its cores with the servers. Medians of {runs}, the servers in turns within each. "
+             f"A measurement takes as many messages as fit into about {about['seconds']:g} s. Every server starts with an empty queue in each run. "
+             f"What took a server more than {SLOW} times as long was measured once.")
     text = table(["machine", ""], rows, right=False) + "\n"
     text += table(["server", "version", "set so, beyond what it ships with"],
                   [[SERVERS[name].title, version, SERVERS[name].settings] for name, version in about["versions"].items() if name in SERVERS], right=False) + "\n"

@@ -186,8 +186,8 @@ class OurServerDelivering(OurServer):
 
 class Postfix(Server):
     name, title, modes = "postfix", "Postfix", ("accept", "relay", "submission")
-    settings = ("`smtpd_client_restrictions = static:HOLD` for accept and submission; `relayhost` without TLS for relay; `default_process_limit = 300` for 100 connections; no "
-                "lookups of names; no AUTH in submission, which needs another program there")
+    settings = ("`smtpd_client_restrictions = static:HOLD` for accept and submission; `relayhost` without TLS for relay; `default_process_limit = 300` "
+                "for 100 connections; no lookups of names; no AUTH in submission, which needs another program there")
     MODES = {"accept": "smtpd_client_restrictions = static:HOLD\n",
              "relay": "relayhost = [127.0.0.1]:{to}\nsmtp_tls_security_level = none\n",
              "submission": "smtpd_client_restrictions = static:HOLD\nsmtpd_tls_security_level = may\n"
@@ -256,9 +256,8 @@ postlog   unix-dgram n  -       n       -       1       postlogd
 
 class OpenSmtpd(Server):
     name, title, modes = "opensmtpd", "OpenSMTPD", ("accept", "relay", "submission")
-    settings = ("transfers are paused (`smtpctl pause mta`) for accept and submission; limits of messages and recipients a session are raised; no AUTH in submission (whose handshakes "
-                "fail with the OpenSSL of Debian 12, whatever the key); as shipped its "
-                "listening socket has a backlog of 5, so that bursts of new connections wait for TCP's second try")
+    settings = ("transfers are paused (`smtpctl pause mta`) for accept and submission; limits of messages and recipients a session are raised; "
+                "no AUTH in submission (whose handshakes fail with the OpenSSL of Debian 12, whatever the key); as shipped its listening socket has a backlog of 5, so that bursts of new connections wait for TCP's second try")
 
     @classmethod
     def version(cls):

@@ -4,35 +4,39 @@ business here: no time decides anything."""
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
 
 import pytest
 
-from mailboat import ROOT
+from mailboat import ROOT, until
 
 sys.path.insert(0, str(ROOT / "bench"))
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="mount namespaces and cgroups need root")
 
 
 def bench(*arguments, check=True):
-    done = subprocess.run([str(ROOT / "bench/run"), *map(str, arguments)], capture_output=True, text=True, timeout=120)
-    assert not check or done.returncode == 0, done.stderr
-    return done
+    with subprocess.Popen([str(ROOT / "bench/run"), *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        out, err = process.communicate(timeout=120)
+    assert not check or process.returncode == 0, err
+    assert left_behind_by(process.pid) == []
+    return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
 
-def left_behind():
+def left_behind_by(pid):
+    """Servers of a run that were not ended: each has a cgroup of its own."""
     from servers import cgroup_root
-    return {path.name for path in cgroup_root().glob("mailboat-bench-*")}
+    return list(cgroup_root().glob(f"mailboat-bench-*-{pid}"))
 
 
 @pytest.fixture(scope="module")
 def measured(tmp_path_factory):
     """The quickest run there is, of Mailboat alone."""
     folder = tmp_path_factory.mktemp("bench")
-    bench("--quick", "--servers", "mailboat", "--seconds", 0.01, "--case", "^20 .*4 KiB|^1 connection, 4 KiB, new", "--only", "syncs,memory,limits,accept,relay,submission",
-          "--json", folder / "bench.json", "--pages", folder)
+    bench("--quick", "--servers", "mailboat", "--seconds", 0.01, "--case", "^20 .*4 KiB|^1 connection, 4 KiB, new",
+          "--only", "syncs,memory,limits,accept,relay,submission", "--json", folder / "bench.json", "--pages", folder)
     return folder
 
 
@@ -66,10 +70,6 @@ def test_the_page_and_the_plot_are_drawn_again_from_the_figures(measured, tmp_pa
     assert re.search(r"\n\| 20 connections, 4 KiB, new \| [\d,.]+ \|\n", page)
     bars = ET.parse(tmp_path / "measured.svg").getroot().findall(".//{http://www.w3.org/2000/svg}rect/{http://www.w3.org/2000/svg}title")
     assert any(re.fullmatch(r"Mailboat: [\d,.]+", bar.text) for bar in bars)
-
-
-def test_nothing_is_left_running(measured):
-    assert not {name for name in left_behind() if name.startswith("mailboat-bench-mailboat-")}
 
 
 def measuring(folder, *kinds):
@@ -112,7 +112,44 @@ def test_a_peer_that_cannot_start_or_says_nothing_is_named_and_left_out(tmp_path
     assert m.figures.why_left_out("accept", "", "absent") == "does not listen: no such library"
     assert m.figures.why_left_out("accept", "1 connection, 4 KiB, new", "silent").startswith("not done after")
     assert not m.figures.rows
-    assert not {name for name in left_behind() if name.split("-")[2] in ("absent", "silent")}
+    assert left_behind_by(os.getpid()) == []
+
+
+def test_an_interrupted_run_ends_what_it_started(tmp_path):
+    """Nothing is ended by name, and nothing stays."""
+    process = subprocess.Popen([str(ROOT / "bench/run"), "--quick", "--servers", "mailboat", "--only", "accept", "--json", str(tmp_path / "bench.json"), "--pages", str(tmp_path)],
+                               stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    try:
+        until(lambda: any((path / "cgroup.procs").read_text() for path in left_behind_by(process.pid)))
+        assert left_behind_by(process.pid)
+        process.terminate()
+        assert process.wait(60) == 128 + signal.SIGTERM
+    finally:
+        process.kill()
+    assert left_behind_by(process.pid) == []
+
+
+def test_who_said_250_without_a_sync_is_named_so():
+    from figures import Figures
+    from page import page, title_of
+    from plot import svg
+    figures = Figures()
+    figures.about = {"date": "2000-01-01", "machine": {"processor": "one", "kernel": "Linux"}, "versions": {}, "clients": {}, "load_before": 0, "seconds": 1,
+                     "quick": False, "command": "bench/run"}
+    for server, syncs in (("mailboat", 1), ("postfix", 0), ("opensmtpd", 0), ("nothing-stored", 0)):
+        figures.add("syncs", "1 connection, 4 KiB, new", "syncs", "a message", server, syncs)
+        figures.add("syncs", "files opened with O_SYNC or O_DSYNC", "opens", "", server, 7 if server == "postfix" else 0)
+        figures.add("accept", "1 connection, 4 KiB, new", "rate", "messages a second", server, 100)
+    assert [title_of(figures, name) for name in ("mailboat", "postfix", "opensmtpd", "nothing-stored")] == [
+        "Mailboat", "Postfix", "OpenSMTPD (does not sync)", "nothing stored"]
+    assert "**OpenSMTPD does not sync**" in page(figures) and "**Mailboat does not sync**" not in page(figures)
+    assert "OpenSMTPD (does not sync)" in svg(figures)
+
+
+def test_a_run_ends_with_its_time(tmp_path):
+    done = bench("--quick", "--minutes", 0.0001, "--servers", "mailboat", "--only", "memory,accept", "--json", tmp_path / "bench.json", "--pages", tmp_path)
+    assert "the time is over" in done.stderr and values(tmp_path) == {}
+    assert "\n## How it was measured\n" in (tmp_path / "measured.md").read_text()
 
 
 @pytest.mark.parametrize("arguments, words", [(["--servers", "mailbot"], "there is no 'mailbot'; there are: mailboat, postfix"),
