@@ -20,7 +20,7 @@ test: packages test-packages
 
 bench: packages test-packages $(BUILD)/build.ninja
 	@ninja -C $(BUILD) mailboat
-	@bench/run $(if $(QUICK),--quick)
+	@bench/run
 
 fuzz: packages test-packages
 	@tests/run --only fuzz --fuzz-seconds $(or $(SECONDS_EACH),600)

@@ -12,7 +12,7 @@ from pathlib import Path
 from mailboat import ROOT, make_certificates
 from networks import networks
 
-PATIENCE_S, TIMES = 20, 5
+PATIENCE_S, TIMES = 10, 5
 HOST, USER, PASSWORD = "mail.example.test", "ada@example.test", "secret-of-ada"
 CASES = [("open", []), ("587 dropped", [587]), ("587 and 2525 dropped", [587, 2525])]
 
