@@ -165,6 +165,8 @@ def page(figures):
     text += f", on {about['machine']['processor']}. The plot below is [measured.svg](measured.svg); [bench/README.md](../bench/README.md) tells how to run it.\n"
     if about["load_before"] > 0.5:
         text += f"\n**The machine was not quiet** (load {about['load_before']:.1f} before the start): read ratios, not figures.\n"
+    if about.get("cut_short"):
+        text += "\n**The time was over in the middle of a run**: what is empty below was not reached.\n"
     text += "\n![Mailboat beside other servers](measured.svg)\n"
     for title, section in SECTIONS:
         intro, body = section(figures)

@@ -247,3 +247,4 @@ def measure_all(m, parts, runs):
             lasted = time.monotonic() - began
     except OutOfTime:
         m.say("the time is over in the middle of a run", lasting=True)
+        m.figures.about["cut_short"] = True

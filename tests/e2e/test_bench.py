@@ -149,7 +149,7 @@ def test_who_said_250_without_a_sync_is_named_so():
 def test_a_run_ends_with_its_time(tmp_path):
     done = bench("--quick", "--minutes", 0.0001, "--servers", "mailboat", "--only", "memory,accept", "--json", tmp_path / "bench.json", "--pages", tmp_path)
     assert "the time is over" in done.stderr and values(tmp_path) == {}
-    assert "\n## How it was measured\n" in (tmp_path / "measured.md").read_text()
+    assert "**The time was over" in (tmp_path / "measured.md").read_text() and "\n## How it was measured\n" in (tmp_path / "measured.md").read_text()
 
 
 @pytest.mark.parametrize("arguments, words", [(["--servers", "mailbot"], "there is no 'mailbot'; there are: mailboat, postfix"),
