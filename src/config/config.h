@@ -68,6 +68,7 @@ struct config {
         struct { const char *path, *address; uint16_t port; } lmtp_at; /* path NULL: an address and its port */
         const char *address; /* where IMAP and POP3 are served; NULL: everywhere */
         uint16_t imap, imaps, pop3, pop3s; /* ports; 0: not served */
+        uint64_t quota;      /* octets that a mailbox may hold whose account says nothing else; 0: no limit */
     } mailboxes;
     struct {
         const char **servers; size_t server_count; /* "address" or "address:port"; default: the system's */
@@ -109,6 +110,8 @@ enum tls_wish config_tls_wish(const struct config *config, struct bytes domain);
 
 /* "90s", "30m", "2h", "5d" (and ms, w) in milliseconds; false when it is none of these. */
 bool config_duration(struct bytes text, uint64_t *ms);
+/* "50MiB", "1GiB", "800000" in octets (also TiB, and KB to TB of 1000); false when it is none of these. */
+bool config_size(struct bytes text, uint64_t *octets);
 
 /* The whole effective configuration as YAML that config_load() reads back;
  * secrets are left out. */

@@ -46,6 +46,7 @@ const struct key config_keys[] = {
     {"relay.port", KEY_PORT, AT(relay.port), 1, 65535, NULL, "25", "port of the servers that MX records name"},
     {"relay.ca_file", KEY_TEXT, AT(relay.ca_file), 0, 0, NULL, NULL, "PEM file of CA certificates to trust instead of the system's"},
     {"mailboxes.deliver", KEY_CHOICE, AT(mailboxes.deliver), 0, 0, delivers, "maildir", "into Maildir, or by lmtp to another program"},
+    {"mailboxes.quota", KEY_SIZE, AT(mailboxes.quota), 0, (uint64_t)1 << 60, NULL, "0", "octets that a mailbox may hold, as 1GiB, where mailboat user quota says nothing else; 0 is no limit"},
     {"mailboxes.lmtp", KEY_TEXT, AT(mailboxes.lmtp), 0, 0, NULL, NULL, "where the LMTP server listens: unix:PATH, or ADDRESS:PORT; DATA/dovecot/lmtp/socket unless said"},
     {"mailboxes.address", KEY_TEXT, AT(mailboxes.address), 0, 0, NULL, NULL, "address on which IMAP and POP3 are served; every one unless said"},
     {"mailboxes.imap", KEY_PORT, AT(mailboxes.imap), 0, 65535, NULL, "143", "port of IMAP with STARTTLS; 0 is none"},

@@ -92,10 +92,10 @@ static bool read_unit(struct bytes text, const char *const *units, const uint64_
     return false;
 }
 
-static bool read_size(struct bytes text, uint64_t *value)
+bool config_size(struct bytes text, uint64_t *value)
 {
-    static const char *const units[] = {"", "B", "K", "KiB", "KB", "M", "MiB", "MB", "G", "GiB", "GB", NULL};
-    static const uint64_t factors[] = {1, 1, 1024, 1024, 1000, 1048576, 1048576, 1000000, 1073741824, 1073741824, 1000000000};
+    static const char *const units[] = {"", "B", "K", "KiB", "KB", "M", "MiB", "MB", "G", "GiB", "GB", "T", "TiB", "TB", NULL};
+    static const uint64_t factors[] = {1, 1, 1024, 1024, 1000, 1048576, 1048576, 1000000, 1073741824, 1073741824, 1000000000, 1099511627776, 1099511627776, 1000000000000};
     return read_unit(text, units, factors, value);
 }
 
@@ -123,7 +123,7 @@ static bool read_number(const struct reading *reading, const yaml_node_t *node, 
         *(uint16_t *)at = 0;
         return true;
     }
-    bool read = key->type == KEY_SIZE ? read_size(text, &value) : key->type == KEY_DURATION ? config_duration(text, &value)
+    bool read = key->type == KEY_SIZE ? config_size(text, &value) : key->type == KEY_DURATION ? config_duration(text, &value)
                                                                                             : bytes_to_u64(text, UINT64_MAX, &value);
     if (!read)
         return reading_fail(reading, node, "%s: '%.*s' is not %s", key->path, BYTES_ARG(bytes_first(text, 80)), forms[key->type]);

@@ -19,12 +19,12 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-enum { SCHEMA_VERSION = 3, APPLICATION_ID = 0x4d426163 /* "MBac" */, BUSY_MS = 5000, KEY_ID_LENGTH = 8 };
+enum { SCHEMA_VERSION = 4, APPLICATION_ID = 0x4d426163 /* "MBac" */, BUSY_MS = 5000, KEY_ID_LENGTH = 8 };
 
 /* Statements of the hot path, prepared once. */
 enum statement { FIND_USER, FIND_AWAY, FIND_KEY, KEYS_OF_USER, FIND_ALIAS, FIND_DOMAIN, FIRST_OF_DOMAIN, STATEMENTS };
 static const char *const statement_texts[STATEMENTS] = {
-    [FIND_USER] = "SELECT address, password, disabled, scram, forward, keeps, EXISTS(SELECT 1 FROM away WHERE user = ?1) FROM user WHERE address = ?1",
+    [FIND_USER] = "SELECT address, password, disabled, scram, forward, keeps, EXISTS(SELECT 1 FROM away WHERE user = ?1), quota FROM user WHERE address = ?1",
     [FIND_AWAY] = "SELECT since_ms, until_ms, days, subject, text FROM away WHERE user = ?1",
     [FIND_KEY] = "SELECT user, hash, scram FROM key WHERE id = ?1",
     [KEYS_OF_USER] = "SELECT scram FROM key WHERE user = ?1 AND scram IS NOT NULL ORDER BY id LIMIT 100", /* ACCOUNT_KEYS_MAX */
@@ -55,14 +55,15 @@ struct accounts {
 /* What leads from each version to the next; the empty file to the last. */
 static const char *const migrations[SCHEMA_VERSION] = {
     [0] = "CREATE TABLE user (address TEXT PRIMARY KEY, password TEXT NOT NULL, disabled INTEGER NOT NULL DEFAULT 0, created INTEGER NOT NULL, scram BLOB,"
-          " forward TEXT, keeps INTEGER NOT NULL DEFAULT 1) WITHOUT ROWID;"
+          " forward TEXT, keeps INTEGER NOT NULL DEFAULT 1, quota INTEGER) WITHOUT ROWID;"
           "CREATE TABLE domain (name TEXT PRIMARY KEY) WITHOUT ROWID;"
           "CREATE TABLE alias (address TEXT NOT NULL, target TEXT NOT NULL, PRIMARY KEY (address, target)) WITHOUT ROWID;"
           "CREATE TABLE key (id TEXT PRIMARY KEY, user TEXT NOT NULL, name TEXT NOT NULL, hash BLOB NOT NULL, created INTEGER NOT NULL, scram BLOB) WITHOUT ROWID;"
           SECRETS ABSENCES
-          "PRAGMA application_id = 1296195939; PRAGMA user_version = 3;",
+          "PRAGMA application_id = 1296195939; PRAGMA user_version = 4;",
     [1] = "ALTER TABLE user ADD COLUMN scram BLOB; ALTER TABLE key ADD COLUMN scram BLOB;" SECRETS "PRAGMA user_version = 2;",
     [2] = "ALTER TABLE user ADD COLUMN forward TEXT; ALTER TABLE user ADD COLUMN keeps INTEGER NOT NULL DEFAULT 1;" ABSENCES "PRAGMA user_version = 3;",
+    [3] = "ALTER TABLE user ADD COLUMN quota INTEGER; PRAGMA user_version = 4;",
 };
 
 /* ---- opening ---- */
@@ -318,6 +319,8 @@ static bool find_canonical(struct accounts *accounts, struct bytes address, stru
         account->forward = column(statement, 4, arena);
         account->keeps = sqlite3_column_int(statement, 5) != 0;
         account->away = sqlite3_column_int(statement, 6) != 0;
+        account->has_quota = sqlite3_column_type(statement, 7) != SQLITE_NULL;
+        account->quota = (uint64_t)sqlite3_column_int64(statement, 7);
     }
     sqlite3_reset(statement);
     return found;
@@ -785,6 +788,20 @@ bool accounts_user_forward(struct accounts *accounts, struct bytes address, stru
     return done;
 }
 
+bool accounts_user_quota(struct accounts *accounts, struct bytes address, const uint64_t *octets, struct error *error)
+{
+    struct buffer user = {0}, number = {0};
+    if (octets == NULL)
+        return change_address(accounts, "UPDATE user SET quota = NULL WHERE address = ?1", address, "user", error);
+    assert(*octets <= ACCOUNT_QUOTA_MAX);
+    buffer_add_format(&number, "%llu", (unsigned long long)*octets);
+    bool done = canonical_or_fail(&user, address, error) &&
+                change(accounts, "UPDATE user SET quota = ?2 WHERE address = ?1", (struct value[]){{buffer_bytes(&user), false}, {buffer_bytes(&number), false}}, 2, "user", error);
+    buffer_free(&user);
+    buffer_free(&number);
+    return done;
+}
+
 static bool put_away(struct accounts *accounts, struct bytes user, const struct account_away *away, struct error *error)
 {
     struct buffer numbers[3] = {{0}};
@@ -900,13 +917,14 @@ bool accounts_each(struct accounts *accounts, enum accounts_list list, accounts_
 {
     static const char *const texts[] = {
         [LIST_USERS] = ("SELECT address, disabled, strftime('%Y-%m-%dT%H:%M:%SZ', created, 'unixepoch'), forward, forward IS NOT NULL AND keeps,"
-                       " EXISTS(SELECT 1 FROM away WHERE away.user = address) FROM user ORDER BY address"),
+                       " EXISTS(SELECT 1 FROM away WHERE away.user = address), quota FROM user ORDER BY address"),
+        [LIST_QUOTAS] = "SELECT address, quota FROM user WHERE quota IS NOT NULL ORDER BY address",
         [LIST_DOMAINS] = "SELECT name FROM domain ORDER BY name",
         [LIST_ALIASES] = "SELECT address, target FROM alias ORDER BY address, target",
         [LIST_KEYS] = "SELECT id, user, name, strftime('%Y-%m-%dT%H:%M:%SZ', created, 'unixepoch') FROM key ORDER BY user, created",
     };
     sqlite3_stmt *statement;
-    const char *columns[6];
+    const char *columns[7];
     if (sqlite3_prepare_v2(accounts->db, texts[list], -1, &statement, NULL) != SQLITE_OK)
         return fail_sqlite(accounts, error);
     int step;

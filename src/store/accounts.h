@@ -24,6 +24,7 @@ enum accounts_limit {
     ACCOUNT_KEYS_MAX = 100,  /* of one user, that SCRAM tries; PLAIN and LOGIN know them all */
     KEY_SECRET_LENGTH = 26,  /* characters of base 32: 130 random bits */
 };
+#define ACCOUNT_QUOTA_MAX ((uint64_t)1 << 60) /* octets */
 
 struct accounts;
 
@@ -52,6 +53,8 @@ struct account {
     struct bytes forward;  /* where mail goes on to; empty: nowhere */
     bool keeps;            /* and a copy stays */
     bool away;             /* there is an answer for absences, whether its time is now or not */
+    bool has_quota;        /* of its own; else the configuration's holds */
+    uint64_t quota;        /* octets that the mailbox may hold; 0: no limit */
     bool has_verifier;     /* for SCRAM: of the password, or of the key that was found */
     struct verifier verifier;
     struct bytes key;      /* accounts_find_key(): its id */
@@ -101,6 +104,8 @@ bool accounts_learn(struct accounts *accounts, struct bytes address, struct byte
 bool accounts_user_disable(struct accounts *accounts, struct bytes address, bool disabled, struct error *error);
 /* Mail goes on to `target`; empty: no more. What leads back to nobody else stays here. */
 bool accounts_user_forward(struct accounts *accounts, struct bytes address, struct bytes target, bool keep, struct error *error);
+/* How much the mailbox may hold, 0: no limit; NULL: what the configuration says for all. */
+bool accounts_user_quota(struct accounts *accounts, struct bytes address, const uint64_t *octets, struct error *error);
 /* NULL: no more. */
 bool accounts_user_away(struct accounts *accounts, struct bytes address, const struct account_away *away, struct error *error);
 /* With its keys, forwarding and answer, and where aliases and forwardings lead to it. */
@@ -115,9 +120,9 @@ bool accounts_key_add(struct accounts *accounts, struct bytes user, struct bytes
 bool accounts_key_revoke(struct accounts *accounts, struct bytes id, struct error *error);
 
 /* Lists: one row a call of `each`, its columns as texts. */
-enum accounts_list { LIST_USERS, LIST_DOMAINS, LIST_ALIASES, LIST_KEYS };
+enum accounts_list { LIST_USERS, LIST_QUOTAS, LIST_DOMAINS, LIST_ALIASES, LIST_KEYS };
 typedef void accounts_row(void *owner, const char *const *columns, size_t count);
-/* users: address, disabled, created, forward (may be NULL), keeps, away; domains: name; aliases: address, target; keys: id, user, name, created */
+/* users: address, disabled, created, forward (may be NULL), keeps, away, quota (may be NULL); quotas: address, quota, of those that have their own; domains: name; aliases: address, target; keys: id, user, name, created */
 bool accounts_each(struct accounts *accounts, enum accounts_list list, accounts_row *each, void *owner, struct error *error);
 
 /* Changes whenever anybody has changed the accounts; one system call. */
