@@ -7,6 +7,7 @@
 #include "data_dir.h"
 #include "errand.h"
 #include "log.h"
+#include "quotas.h"
 #include "store.h"
 #include "users.h"
 
@@ -111,9 +112,10 @@ static bool prepare_accounts(const struct config *config, struct error *error)
     struct accounts *accounts = accounts_open(config->data_dir, true, error);
     if (accounts == NULL)
         return false;
+    bool written = quotas_write(config, accounts, error);
     accounts_close(accounts);
-    if (geteuid() != 0)
-        return true;
+    if (!written || geteuid() != 0)
+        return written;
     char path[512];
     snprintf(path, sizeof path, "%s/accounts.db", config->data_dir);
     if (chown(path, 0, user_of(PROCESS_AUTH, config->user).gid) != 0 || chmod(path, 0640) != 0)

@@ -238,7 +238,7 @@ static void one_that_is_there_already_is_written_once_more(void **state)
     char path[256];
     struct stat before, after;
     assert_int_equal(deliver(&m), 0);
-    snprintf(path, sizeof path, "%s/example.org/ada/Maildir/new/1234.M567Q000000000009.mx.example.org", g.folder);
+    snprintf(path, sizeof path, "%s/example.org/ada/Maildir/new/1234.M567Q000000000009.mx.example.org,S=74", g.folder);
     assert_int_equal(stat(path, &before), 0);
     assert_int_equal(deliver(&m), 0);
     assert_int_equal(stat(path, &after), 0);

@@ -2,13 +2,21 @@
 /*
  * The local process: into mailboxes. All that arrives in a turn is written,
  * then synced together, then answered; or it is handed to another program's
- * LMTP server, where the configuration says so.
+ * LMTP server, where the configuration says so. A mailbox takes no more than
+ * it may hold (quotas.h), and its user is warned before.
  */
 #include "child.h"
+#include "local/ledger.h"
 #include "local/lmtp.h"
 #include "local/maildir.h"
+#include "quotas.h"
 
 #include "client/session.h"
+#include "clock.h"
+#include "log.h"
+#include "message/fullness.h"
+#include "queue/id.h"
+#include "random.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -31,6 +39,8 @@ struct arrival {
 struct place {
     struct arrival *arrival;
     size_t result;
+    struct ledger_page *page;
+    uint64_t id, arrived_ms;
 };
 
 struct local {
@@ -38,6 +48,9 @@ struct local {
     struct lmtp lmtp;   /* with mailboxes.deliver: lmtp; else what follows */
     bool by_lmtp;
     struct maildir maildir;
+    struct quotas quotas;
+    struct ledger ledger;
+    bool quotas_unreadable; /* which has been said */
     struct place places[MAILDIR_BATCH_MAX];
     struct arrival *arrivals, **arrivals_end;
     int folder;
@@ -50,6 +63,8 @@ static struct delivery_result result_of(const struct maildir_entry *entry)
     if (entry->error == 0)
         return (struct delivery_result){.outcome = OUTCOME_DELIVERED, .step = STEP_DATA, .enhanced = BYTES("2.0.0"),
                                         .text = entry->again ? BYTES("was in the mailbox already") : BYTES("in the mailbox")};
+    if (entry->error == EOVERFLOW)
+        return (struct delivery_result){.outcome = OUTCOME_FAILED, .step = STEP_DATA, .enhanced = BYTES("5.2.2"), .text = BYTES("the mailbox is full")};
     if (entry->error == ENOSPC || entry->error == EDQUOT || entry->error == EFBIG)
         return (struct delivery_result){.outcome = OUTCOME_DEFERRED, .step = STEP_DATA, .enhanced = BYTES("4.3.1"), .text = BYTES("no room for mail on the disk")};
     if (entry->error == EINVAL)
@@ -57,12 +72,81 @@ static struct delivery_result result_of(const struct maildir_entry *entry)
     return (struct delivery_result){.outcome = OUTCOME_DEFERRED, .step = STEP_DATA, .enhanced = BYTES("4.3.0"), .text = bytes_of_text(strerror(entry->error))};
 }
 
+/* The warning that goes with a message that arrived. It is put in whatever the limit says: else nobody would be warned. */
+static void write_warning(struct local *local, const struct ledger_page *page, unsigned mark)
+{
+    struct buffer content = {0}, message_id = {0};
+    char id[QUEUE_ID_TEXT_LENGTH + 1];
+    queue_id_text(page->last_id, id);
+    buffer_add_format(&message_id, "%s.full%u@%s", id, mark, local->child->config->hostname);
+    struct fullness_warning warning = {.user = bytes_of_text(page->address), .octets = page->had.octets + page->arrived, .limit = page->limit,
+                                       .message_id = buffer_bytes(&message_id), .date_ms = clock_epoch_ms()};
+    fullness_compose(&content, &warning);
+    struct maildir_message m = {.id = page->last_id, .arrived_ms = page->last_ms, .address = warning.user, .content = buffer_bytes(&content), .file = -1, .mark = mark};
+    maildir_write(&local->maildir, &m);
+    buffer_free(&content);
+    buffer_free(&message_id);
+    log_event(LOG_EVENT_WARN, "mailbox_fills", LOG_ID(page->last_id), LOG_BYTES("to", warning.user), LOG_U64("octets", warning.octets), LOG_U64("limit", page->limit),
+              LOG_U64("percent", fullness_percent(warning.octets, page->limit)));
+}
+
+/* One batch more, of warnings alone; nothing depends on them. */
+static void warn_users(struct local *local)
+{
+    struct ledger_page *warned[MAILDIR_BATCH_MAX];
+    for (size_t i = 0; i < local->ledger.count; i++) {
+        struct ledger_page *page = &local->ledger.pages[i];
+        unsigned mark = ledger_passed(&local->ledger, page);
+        if (mark == 0)
+            continue;
+        warned[local->maildir.count] = page;
+        write_warning(local, page, mark);
+    }
+    if (local->maildir.count == 0)
+        return;
+    maildir_sync(&local->maildir);
+    for (size_t i = 0; i < local->maildir.count; i++)
+        if (local->maildir.entries[i].error == 0 && !local->maildir.entries[i].again)
+            ledger_arrived(warned[i], local->maildir.entries[i].octets, warned[i]->last_id, warned[i]->last_ms);
+    maildir_clear(&local->maildir);
+}
+
 static void sync_batch(struct local *local)
 {
     maildir_sync(&local->maildir);
-    for (size_t i = 0; i < local->maildir.count; i++)
-        local->places[i].arrival->results[local->places[i].result] = result_of(&local->maildir.entries[i]);
+    for (size_t i = 0; i < local->maildir.count; i++) {
+        const struct maildir_entry *entry = &local->maildir.entries[i];
+        const struct place *place = &local->places[i];
+        place->arrival->results[place->result] = result_of(entry);
+        if (entry->error == 0 && !entry->again && place->page != NULL)
+            ledger_arrived(place->page, entry->octets, place->id, place->arrived_ms);
+    }
     maildir_clear(&local->maildir);
+    warn_users(local);
+    ledger_close(&local->ledger);
+}
+
+/* What one recipient gets: into the batch. What is there from an attempt before was admitted then. */
+static void put(struct local *local, struct arrival *arrival, size_t result, const struct maildir_message *m)
+{
+    if (maildir_is_full(&local->maildir))
+        sync_batch(local);
+    size_t at = maildir_write(&local->maildir, m);
+    struct maildir_entry *entry = &local->maildir.entries[at];
+    struct ledger_page *page = entry->error != 0 ? NULL : ledger_page(&local->ledger, m->address, quotas_of(&local->quotas, m->address));
+    if (page != NULL && !ledger_admits(&local->ledger, page, entry->octets) && !maildir_has(&local->maildir, entry))
+        maildir_refuse(entry, page->error != 0 ? page->error : EOVERFLOW);
+    local->places[at] = (struct place){.arrival = arrival, .result = result, .page = page, .id = m->id, .arrived_ms = m->arrived_ms};
+}
+
+/* Once a turn, before what came in it. */
+static void look_at_quotas(struct local *local)
+{
+    bool unreadable = !quotas_look(&local->quotas);
+    if (unreadable && !local->quotas_unreadable)
+        log_event(LOG_EVENT_ERROR, "quotas_unreadable", LOG_TEXT("file", local->quotas.folder), LOG_TEXT("reason", strerror(errno)),
+                  LOG_TEXT("mend", "any mailboat user quota command writes it anew"));
+    local->quotas_unreadable = unreadable;
 }
 
 static struct arrival *remember(struct local *local, struct channel *from, const struct ipc_deliver *deliver)
@@ -84,9 +168,7 @@ static void deliver_by_lmtp(struct local *local, struct channel *from, const str
         m.address = deliver->envelope.recipients[i].address;
         if (lmtp_can_name(m.address))
             continue;
-        if (maildir_is_full(&local->maildir))
-            sync_batch(local);
-        local->places[maildir_write(&local->maildir, &m)] = (struct place){&odd, i};
+        put(local, &odd, i, &m);
     }
     sync_batch(local); /* nothing of the batch is left behind; its texts are constants */
     lmtp_deliver(&local->lmtp, from, deliver, odd.results, attached);
@@ -98,6 +180,8 @@ static void local_message(struct child *child, struct channel *from, enum ipc_ki
     const struct ipc_deliver *deliver = &message->deliver;
     if (kind == IPC_DELIVER && !child_has_content(child, from, deliver, attached))
         return;
+    if (kind == IPC_DELIVER && local->maildir.count == 0)
+        look_at_quotas(local);
     if (kind == IPC_DELIVER && local->by_lmtp) {
         deliver_by_lmtp(local, from, deliver, attached);
         return;
@@ -106,10 +190,8 @@ static void local_message(struct child *child, struct channel *from, enum ipc_ki
         struct arrival *arrival = remember(local, from, deliver);
         struct maildir_message m = {.id = deliver->id, .arrived_ms = deliver->arrived_ms, .sender = deliver->envelope.sender, .content = deliver->content, .file = attached};
         for (size_t i = 0; i < arrival->result_count; i++) {
-            if (maildir_is_full(&local->maildir))
-                sync_batch(local);
             m.address = deliver->envelope.recipients[i].address;
-            local->places[maildir_write(&local->maildir, &m)] = (struct place){arrival, i};
+            put(local, arrival, i, &m);
         }
     }
     if (attached >= 0)
@@ -158,7 +240,11 @@ static bool local_open(struct child *child, struct error *error)
     local->by_lmtp = child->config->mailboxes.deliver == DELIVER_LMTP;
     if (local->by_lmtp)
         lmtp_allow(child->config, child->paths);
+    if (!quotas_open(&local->quotas, child->config, random_u64(), error))
+        return false;
+    sandbox_allow(child->paths, local->quotas.folder, false);
     maildir_start(&local->maildir, local->folder, child->config->hostname);
+    ledger_start(&local->ledger, local->folder);
     return true;
 }
 

@@ -70,19 +70,28 @@ bool maildir_is_plain(struct bytes address)
     return path.length == local.length + domain.length + strlen("//Maildir") && bytes_equal(bytes_first(bytes_from(path, domain.length + 1), local.length), local);
 }
 
-/* The same message to the same mailbox has the same name: see the header. */
+/* The same message to the same mailbox has the same name: see the header. What it is in "new" follows when its size is known. */
 static bool name_entry(struct maildir *maildir, const struct maildir_message *m, struct maildir_entry *entry)
 {
-    char mailbox[MAILDIR_PATH_MAX - 300], id[QUEUE_ID_TEXT_LENGTH + 1];
+    char mailbox[MAILDIR_PATH_MAX - 300];
     if (!maildir_path(m->address, mailbox, sizeof mailbox))
         return false;
-    queue_id_text(m->id, id);
     snprintf(entry->tmp, sizeof entry->tmp, "%s/tmp/%llu.P%ldQ%llu.%.200s", mailbox, (unsigned long long)(m->arrived_ms / 1000), (long)getpid(),
              (unsigned long long)++maildir->made, maildir->hostname);
-    snprintf(entry->new, sizeof entry->new, "%s/new/%llu.M%uQ%s.%.200s", mailbox, (unsigned long long)(m->arrived_ms / 1000),
-             (unsigned)(m->arrived_ms % 1000), id, maildir->hostname);
-    entry->new_folder = strlen(mailbox) + strlen("/new");
+    snprintf(entry->new, sizeof entry->new, "%s/new", mailbox);
+    entry->new_folder = strlen(entry->new);
     return true;
+}
+
+static void name_new(const struct maildir *maildir, const struct maildir_message *m, struct maildir_entry *entry)
+{
+    char id[QUEUE_ID_TEXT_LENGTH + 1], mark[16] = "";
+    queue_id_text(m->id, id);
+    if (m->mark != 0)
+        snprintf(mark, sizeof mark, "W%u", m->mark);
+    entry->octets = maildir->octets;
+    snprintf(entry->new + entry->new_folder, sizeof entry->new - entry->new_folder, "/%llu.M%uQ%s%s.%.200s,S=%llu", (unsigned long long)(m->arrived_ms / 1000),
+             (unsigned)(m->arrived_ms % 1000), id, mark, maildir->hostname, (unsigned long long)entry->octets);
 }
 
 /* ---- folders ---- */
@@ -168,6 +177,7 @@ static int flush(struct maildir *maildir, int file)
 
 static int put(struct maildir *maildir, int file, struct bytes octets)
 {
+    maildir->octets += octets.length;
     while (octets.length > 0) {
         struct bytes part = bytes_first(octets, ROOM - maildir->room_used);
         memcpy(maildir->room + maildir->room_used, part.at, part.length);
@@ -224,6 +234,7 @@ static int fill(struct maildir *maildir, const struct maildir_message *m, int fi
     bool after_cr = false;
     delivery_fields_add(&fields, m->sender, m->address, "\n");
     maildir->room_used = 0;
+    maildir->octets = 0;
     int error = put(maildir, file, buffer_bytes(&fields));
     buffer_free(&fields);
     if (error == 0)
@@ -249,7 +260,20 @@ size_t maildir_write(struct maildir *maildir, const struct maildir_message *mess
     entry->error = name_entry(maildir, message, entry) ? create(maildir, entry) : EINVAL;
     if (entry->error == 0)
         entry->error = fill(maildir, message, entry->file);
+    if (entry->error == 0)
+        name_new(maildir, message, entry);
     return maildir->count++;
+}
+
+bool maildir_has(const struct maildir *maildir, const struct maildir_entry *entry)
+{
+    return faccessat(maildir->folder, entry->new, F_OK, 0) == 0;
+}
+
+void maildir_refuse(struct maildir_entry *entry, int error)
+{
+    assert(entry->error == 0 && error != 0);
+    entry->error = error;
 }
 
 static int move(int at, struct maildir_entry *entry)

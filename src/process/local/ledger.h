@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * ledger: what the mailboxes of one batch of deliveries hold and may hold.
+ *
+ * ledger_page() for each recipient, ledger_admits() once the message's size is
+ * known, ledger_arrived() when it is in the mailbox for good; then each page
+ * says whether a mark was passed (ledger_passed()), and ledger_close() writes
+ * down what came, one line a mailbox, and begins the next batch.
+ */
+#ifndef MAILBOAT_LEDGER_H
+#define MAILBOAT_LEDGER_H
+
+#include "local/maildir.h"
+#include "local/maildirsize.h"
+
+struct ledger_page {
+    char mailbox[MAILDIR_PATH_MAX]; /* below the folder */
+    uint64_t limit;                 /* octets; 0: none */
+    int error;                      /* errno: what it holds could not be read */
+    struct maildirsize had;
+    uint64_t promised;              /* octets of the batch that were admitted */
+    uint64_t arrived, messages;     /* of them, what is there */
+    uint64_t last_id, last_ms;      /* of the message that arrived last: its id and time */
+    char address[MAILDIR_PATH_MAX];
+};
+
+struct ledger {
+    int folder;                     /* of all mailboxes; the caller's */
+    struct ledger_page *pages;      /* MAILDIR_BATCH_MAX */
+    size_t count;
+};
+
+void ledger_start(struct ledger *ledger, int folder);
+void ledger_free(struct ledger *ledger);
+/* The mailbox's page, read from the disk when it is asked for first; NULL when it is no address. */
+struct ledger_page *ledger_page(struct ledger *ledger, struct bytes address, uint64_t limit);
+/* Is there room for so much? Then it counts. */
+bool ledger_admits(struct ledger *ledger, struct ledger_page *page, uint64_t octets);
+void ledger_arrived(struct ledger_page *page, uint64_t octets, uint64_t id, uint64_t arrived_ms);
+/* The mark (message/fullness.h) that this batch went past; 0: none. */
+unsigned ledger_passed(struct ledger *ledger, struct ledger_page *page);
+void ledger_close(struct ledger *ledger);
+
+#endif
