@@ -2,6 +2,8 @@
 #define _GNU_SOURCE
 #include "dovecot.h"
 
+#include "message/fullness.h"
+#include "quotas.h"
 #include "users.h"
 #include "write.h"
 
@@ -127,15 +129,26 @@ bool dovecot_is_open_to_all(const struct dovecot *dovecot, const struct config *
     return config->mailboxes.lmtp_at.path == NULL || (getpwuid(user_of(PROCESS_LOCAL, config->user).uid) == NULL && !is_in_own_folder(dovecot, config));
 }
 
-/* Each user's rules (RFC 5228), and how much a mailbox may hold: what is
- * installed is switched on; limits stand in local.conf. */
-static void add_plugins(struct buffer *out)
+/* How much the mailboxes may hold: counted in maildirsize, together with what Mailboat delivers itself; the last octet
+ * is the last. Past a mark the user is warned by `mailboat mailboxes warn`: by a socket that those who fill mailboxes reach alone. */
+static void add_quota(struct buffer *out, const struct dovecot *dovecot, const struct config *config)
+{
+    buffer_add_format(out, "\n# How much a mailbox may hold: mailboxes.quota, and mailboat user quota.\nmail_plugins = $mail_plugins quota\n"
+                           "protocol imap {\n  mail_plugins = $mail_plugins imap_quota\n}\n"
+                           "plugin {\n  quota = maildir:User quota\n  quota_rule = *:bytes=%llu\n  quota_grace = 0\n", (unsigned long long)config->mailboxes.quota);
+    static const unsigned marks[] = {FULLNESS_LAST, FULLNESS_FIRST}; /* the first that fits is taken */
+    for (unsigned i = 0; i < ARRAY_LENGTH(marks); i++)
+        buffer_add_format(out, "  quota_warning%s = storage=%u%%%% %s/quota-warning %u %%u\n", i == 0 ? "" : "2", marks[i], dovecot->lmtp_folder, marks[i]);
+    buffer_add_format(out, "}\nservice quota-warning {\n  executable = script %s mailboxes warn --config %s\n%s  unix_listener %s/quota-warning {\n    mode = 0666\n  }\n}\n", dovecot->program,
+                      dovecot->ours, geteuid() == 0 ? "  user = root\n" : "", dovecot->lmtp_folder);
+}
+
+/* Each user's rules (RFC 5228), and quotas: what is installed is switched on. */
+static void add_plugins(struct buffer *out, const struct dovecot *dovecot, const struct config *config)
 {
     bool quota = access(quota_plugin, R_OK) == 0, sieve = access(sieve_plugin, R_OK) == 0;
     if (quota)
-        buffer_add_text(out, "\n# How much a mailbox may hold stands in local.conf: plugin { quota_rule = *:storage=1G }\nmail_plugins = $mail_plugins quota\n"
-                             "protocol imap {\n  mail_plugins = $mail_plugins imap_quota\n}\n"
-                             "plugin {\n  quota = count:User quota\n  quota_vsizes = yes\n}\n");
+        add_quota(out, dovecot, config);
     if (sieve)
         buffer_add_text(out, "\n# Each user's rules (RFC 5228) are ~/.dovecot.sieve beside the Maildir.\nprotocol lmtp {\n  mail_plugins = $mail_plugins sieve\n}\n"
                              "plugin {\n  sieve = file:~/sieve;active=~/.dovecot.sieve\n}\n");
@@ -146,6 +159,7 @@ static void add_config(struct buffer *out, const struct dovecot *dovecot, const 
     bool root = geteuid() == 0;
     struct user user = user_of(PROCESS_LOCAL, config->user);
     const char *mail = config->data_dir;
+    struct arena arena = {0};
     buffer_add_text(out, "# Written by `mailboat mailboxes setup`, which writes it anew: what you add belongs into local.conf beside it.\n");
     buffer_add_format(out, "protocols = imap pop3 lmtp\ninstance_name = mailboat\nbase_dir = %s/run\nstate_dir = %s/run\nlog_path = %s/log\n", dovecot->folder, dovecot->folder,
                       dovecot->folder);
@@ -155,6 +169,9 @@ static void add_config(struct buffer *out, const struct dovecot *dovecot, const 
     buffer_add_format(out, "\nssl = required\nssl_cert = <%s\nssl_key = <%s\nssl_min_protocol = TLSv1.2\ndisable_plaintext_auth = yes\n", config->tls.certificate, config->tls.key);
     buffer_add_text(out, "\n# The accounts are Mailboat's, asked at each sign-in.\nauth_mechanisms = plain login\nauth_username_format = %Lu\nauth_username_chars =\nauth_cache_size = 0\n");
     buffer_add_format(out, "passdb {\n  driver = checkpassword\n  args = %s checkpassword --config %s\n}\n", dovecot->program, dovecot->ours);
+    char *quotas = quotas_path(&arena, config->data_dir);
+    buffer_add_format(out, "userdb {\n  driver = passwd-file\n  args = username_format=%%Lu %s\n  result_success = continue-ok\n  result_internalfail = continue\n}\n", quotas);
+    arena_clear(&arena);
     buffer_add_format(out, "userdb {\n  driver = static\n  args = uid=%u gid=%u home=%s/mail/%%Ld/%%Ln allow_all_users=yes\n}\n", (unsigned)user.uid, (unsigned)user.gid, mail);
     if (root)
         buffer_add_text(out, "service auth {\n  user = root\n}\n");
@@ -170,7 +187,7 @@ static void add_config(struct buffer *out, const struct dovecot *dovecot, const 
     add_service(out, "imap", config->mailboxes.imap, config->mailboxes.imaps, !root);
     add_service(out, "pop3", config->mailboxes.pop3, config->mailboxes.pop3s, !root);
     add_lmtp(out, config, user);
-    add_plugins(out);
+    add_plugins(out, dovecot, config);
     buffer_add_format(out, "\n!include_try %s/local.conf\n", dovecot->folder);
 }
 
@@ -181,12 +198,10 @@ static bool make_folder(const char *path, struct error *error)
     return error_set_errno(error, errno == EACCES ? EX_NOPERM : EX_CANTCREAT, "cannot make the folder %s", path);
 }
 
-/* For the socket: to the one that delivers alone. */
+/* For the sockets: to the one that delivers alone. */
 static bool make_lmtp_folder(const struct dovecot *dovecot, const struct config *config, struct error *error)
 {
     struct user user = user_of(PROCESS_LOCAL, config->user);
-    if (!is_in_own_folder(dovecot, config))
-        return true;
     if (mkdir(dovecot->lmtp_folder, 0700) != 0 && errno != EEXIST)
         return error_set_errno(error, EX_CANTCREAT, "cannot make the folder %s", dovecot->lmtp_folder);
     return geteuid() != 0 || lchown(dovecot->lmtp_folder, user.uid, user.gid) == 0 || error_set_errno(error, EX_OSERR, "cannot give %s to user %u", dovecot->lmtp_folder, (unsigned)user.uid);

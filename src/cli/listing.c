@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "listing.h"
 
+#include "message/fullness.h"
 #include "options.h"
 #include "words.h"
 
@@ -20,6 +21,8 @@ static json_t *value_of(const char *name, const char *text)
 {
     if (name[strlen(name) - 1] == '?')
         return json_boolean(text != NULL && strcmp(text, "0") != 0);
+    if (name[strlen(name) - 1] == '#' && text != NULL)
+        return json_integer((json_int_t)strtoull(text, NULL, 10));
     return text == NULL ? json_null() : json_string(text);
 }
 
@@ -28,12 +31,23 @@ static void row_as_json(const struct listing *listing, const char *const *column
     json_t *row = json_object();
     char name[64];
     for (size_t i = 0; i < listing->count; i++) {
-        snprintf(name, sizeof name, "%.*s", (int)strcspn(listing->names[i], "?"), listing->names[i]);
+        snprintf(name, sizeof name, "%.*s", (int)strcspn(listing->names[i], "?#"), listing->names[i]);
         json_object_set_new(row, name, value_of(listing->names[i], columns[i]));
     }
     fputs(listing->begun ? ",\n " : "", stdout);
     json_dumpf(row, stdout, JSON_COMPACT | JSON_PRESERVE_ORDER);
     json_decref(row);
+}
+
+/* "(quota 1 GiB)", "(quota none)". */
+static void size_as_text(const char *name, const char *text)
+{
+    struct buffer size = {0};
+    uint64_t octets = strtoull(text, NULL, 10);
+    if (octets > 0)
+        fullness_add_size(&size, octets);
+    printf("(%.*s %s)", (int)strlen(name) - 1, name, octets > 0 ? buffer_text(&size) : "none");
+    buffer_free(&size);
 }
 
 static void row_as_text(const struct listing *listing, const char *const *columns)
@@ -46,6 +60,8 @@ static void row_as_text(const struct listing *listing, const char *const *column
         fputs(i > 0 ? "  " : "", stdout);
         if (flag)
             printf("(%.*s)", (int)strlen(name) - 1, name);
+        else if (name[strlen(name) - 1] == '#')
+            size_as_text(name, columns[i]);
         else
             words_print(bytes_of_text(columns[i] == NULL ? "" : columns[i])); /* a terminal is spared */
     }

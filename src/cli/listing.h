@@ -8,7 +8,7 @@
 #include "config.h"
 
 struct listing {
-    const char *const *names; /* of the columns; a name that ends in '?' is a yes or no */
+    const char *const *names; /* of the columns; a name that ends in '?' is a yes or no, in '#' octets, 0 for no limit */
     size_t count;
     bool json, begun;
 };

@@ -3,6 +3,8 @@
 #include "data_dir.h"
 #include "dovecot.h"
 #include "options.h"
+#include "quota.h"
+#include "quotas.h"
 
 #include <jansson.h>
 #include <stdio.h>
@@ -45,12 +47,22 @@ static void print_words(const struct dovecot *dovecot, const struct config *conf
         printf("Start it: mailboat mailboxes setup --start, or %s -F -c %s in a service of your own\n", dovecot_program(), dovecot->config);
 }
 
+/* Dovecot reads them from a file that must be there. */
+static bool write_quotas(const struct config *config, struct error *error)
+{
+    struct accounts *accounts = accounts_open(config->data_dir, true, error);
+    bool written = accounts != NULL && quotas_write(config, accounts, error);
+    if (accounts != NULL)
+        accounts_close(accounts);
+    return written;
+}
+
 static bool set_up(struct config *config, bool start, bool json, struct error *error)
 {
     struct dovecot dovecot;
     bool made, started = false;
     if (!data_dir_prepare(config, error) || !data_dir_certificate(config, &made, error) || !dovecot_find(&dovecot, config, error) ||
-        !dovecot_write(&dovecot, config, error) || (start && !dovecot_start(&dovecot, &started, error)))
+        !write_quotas(config, error) || !dovecot_write(&dovecot, config, error) || (start && !dovecot_start(&dovecot, &started, error)))
         return false;
     const struct ports ports[] = {{"imap", config->mailboxes.imap}, {"imaps", config->mailboxes.imaps}, {"pop3", config->mailboxes.pop3}, {"pop3s", config->mailboxes.pop3s}};
     if (json)
@@ -80,6 +92,8 @@ static int run(int argc, char **argv)
     const struct option_rule rules[] = {{OPTION_TEXT, "config", 'c', &config_file}, {OPTION_FLAG, "json", 0, &json}, {OPTION_FLAG, "start", 0, &start}, {OPTION_END, NULL, 0, NULL}};
     if (!options_read(&mailboxes_command, argc, argv, rules, &arguments))
         return EX_USAGE;
+    if (arguments.count == 3 && strcmp(arguments.at[0], "warn") == 0 && !start && !json)
+        return quota_warn(&mailboxes_command, config_file, arguments.at[1], arguments.at[2]);
     bool sets_up = arguments.count == 1 && strcmp(arguments.at[0], "setup") == 0;
     if (!sets_up && !(arguments.count == 1 && strcmp(arguments.at[0], "stop") == 0 && !start))
         return command_usage(&mailboxes_command, "say: setup, setup --start, or stop");
@@ -99,6 +113,8 @@ const struct command mailboxes_command = {
             "same accounts, passwords and certificate, and LMTP for `mailboxes.deliver: lmtp`.\n"
             "Ports stand under `mailboxes:` in the configuration. Run it again when that\n"
             "changes; accounts and passwords need no more than the `user` subcommand.\n\n"
+            "Dovecot itself calls `mailboat mailboxes warn PERCENT ADDRESS` when a mailbox\n"
+            "fills up: it puts a warning into it (see mailboat user quota).\n\n"
             "  -c, --config FILE   configuration; default /etc/mailboat/mailboat.conf\n"
             "      --start         and start Dovecot with it, or reload the one that runs\n"
             "      --json          facts for programs\n\n"

@@ -5,6 +5,8 @@
 #include "locks.h"
 #include "listing.h"
 #include "options.h"
+#include "quota.h"
+#include "quotas.h"
 
 #include <stdio.h>
 #include <sysexits.h>
@@ -26,6 +28,16 @@ static void sign_out(const struct config *config, const char *address)
     buffer_free(&canonical);
 }
 
+/* What is told to those who fill mailboxes follows each change. */
+static bool tell_quotas(const struct config *config, struct accounts *accounts, int *exit_code)
+{
+    struct error error = {0};
+    bool told = quotas_write(config, accounts, &error);
+    if (!told)
+        *exit_code = command_fail(&user_command, &error);
+    return told;
+}
+
 static int change(const struct wish *wish, bool (*act)(struct accounts *accounts, struct bytes address, struct bytes password, struct error *error), bool with_password,
                   const char *done_text)
 {
@@ -42,10 +54,10 @@ static int change(const struct wish *wish, bool (*act)(struct accounts *accounts
         return exit_code;
     }
     if (!with_password || from_file || options_password(&user_command, NULL, &password, &exit_code)) {
-        if (act(accounts, bytes_of_text(wish->address), buffer_bytes(&password), &error))
-            printf("%s: %s\n", wish->address, done_text);
-        else
+        if (!act(accounts, bytes_of_text(wish->address), buffer_bytes(&password), &error))
             exit_code = command_fail(&user_command, &error);
+        else if (tell_quotas(&config, accounts, &exit_code))
+            printf("%s: %s\n", wish->address, done_text);
     }
     options_wipe(&password);
     accounts_close(accounts);
@@ -72,7 +84,7 @@ static bool remove_user(struct accounts *accounts, struct bytes address, struct 
 
 static int run(int argc, char **argv)
 {
-    static const char *const columns[] = {"address", "disabled?", "created", "forward", "keeps?", "away?"};
+    static const char *const columns[] = {"address", "disabled?", "created", "forward", "keeps?", "away?", "quota#"};
     struct wish wish = {0};
     struct absence_wish absence = {0};
     struct arguments arguments;
@@ -97,6 +109,8 @@ static int run(int argc, char **argv)
         return locks_list(&user_command, wish.config, wish.json);
     if (arguments.count == 2 && strcmp(arguments.at[0], "unlock") == 0)
         return locks_undo(&user_command, wish.config, arguments.at[1]);
+    if ((arguments.count == 2 || arguments.count == 3) && strcmp(arguments.at[0], "quota") == 0)
+        return quota_command(&user_command, wish.config, arguments.at[1], arguments.count == 3 ? arguments.at[2] : NULL, wish.json);
     absence.config = wish.config;
     if (arguments.count == 3 && strcmp(arguments.at[0], "forward") == 0)
         return absence_forward(&user_command, &absence, arguments.at[1], arguments.at[2]);
@@ -111,12 +125,12 @@ static int run(int argc, char **argv)
         wish.address = arguments.at[1];
         return change(&wish, verbs[i].act, verbs[i].with_password, verbs[i].done_text);
     }
-    return command_usage(&user_command, "say one of: add, passwd, list, disable, enable, remove, forward, vacation, locks, unlock, with an ADDRESS");
+    return command_usage(&user_command, "say one of: add, passwd, list, disable, enable, remove, forward, vacation, quota, locks, unlock, with an ADDRESS");
 }
 
 const struct command user_command = {
     .name = "user",
-    .summary = "people with a mailbox: add, passwd, list, disable, enable, remove, forward, vacation, locks, unlock",
+    .summary = "people with a mailbox: add, passwd, list, disable, enable, remove, forward, vacation, quota, locks, unlock",
     .help = "usage: mailboat user add ADDRESS\n"
             "       mailboat user passwd ADDRESS\n"
             "       mailboat user disable|enable|remove ADDRESS\n"
@@ -124,6 +138,7 @@ const struct command user_command = {
             "       mailboat user forward ADDRESS TO [--no-keep] | off\n"
             "       mailboat user vacation ADDRESS [--message FILE [--subject S] [--since DATE]\n"
             "                                       [--until DATE] [--days N]] | off\n"
+            "       mailboat user quota ADDRESS [SIZE | off | default] [--json]\n"
             "       mailboat user locks [--json]\n"
             "       mailboat user unlock ADDRESS\n\n"
             "A user has a mailbox and may send, signed in with the address and the password.\n"
@@ -133,6 +148,10 @@ const struct command user_command = {
             "forward sends mail on, and keeps a copy in the mailbox unless --no-keep. vacation\n"
             "answers people, not lists or programs, once in 7 days each; without --message it\n"
             "shows what is answered.\n\n"
+            "quota says how much a mailbox may hold, all its folders together: 800KiB, 1GiB;\n"
+            "off: as much as it likes; default: what mailboxes.quota in the configuration\n"
+            "says. Without a size it shows what the mailbox holds and may hold. The user is\n"
+            "warned at 80 and 95 percent; what does not fit is returned to its sender.\n\n"
             "Who guesses passwords is locked, ever longer, up to 15 minutes: the pair of\n"
             "client and user, the client, and the user for clients that never signed in as\n"
             "them. locks shows who is locked now; unlock undoes it for a user's address, or\n"
@@ -146,7 +165,7 @@ const struct command user_command = {
             "      --since DATE         from this day on (2026-12-24, UTC)\n"
             "      --until DATE         up to this day, and on it\n"
             "      --days N             a sender is answered once in so many days; default 7\n"
-            "      --json               list for programs\n\n"
+            "      --json               list, locks, quota for programs\n\n"
             "example: mailboat user add ada@example.org\n",
     .run = run,
 };
