@@ -45,6 +45,8 @@ static void print_words(const struct dovecot *dovecot, const struct config *conf
         printf("Dovecot is not installed; on Debian: apt install dovecot-imapd dovecot-pop3d dovecot-lmtpd\nThen start it: mailboat mailboxes setup --start\n");
     else
         printf("Start it: mailboat mailboxes setup --start, or %s -F -c %s in a service of your own\n", dovecot_program(), dovecot->config);
+    if (config->web.port != 0 || config->web.tls_port != 0)
+        printf("A server that runs publishes IMAP and POP3 for mail programs once it is reloaded (SIGHUP; systemctl reload mailboat)\n");
 }
 
 /* Dovecot reads them from a file that must be there. */

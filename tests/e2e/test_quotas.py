@@ -325,6 +325,7 @@ def test_warnings_come_whoever_fills_the_mailbox(mailboxes, deliver):  # noqa: F
 
     def warned():
         return [email.message_from_bytes(m, policy=email.policy.default)["Subject"] for m in boxes.inbox() if b"Subject: Your mailbox is" in m]
+    assert boxes.inbox() == []  # it is made
     with boxes.imap() as client:
         assert client.append("Sent", None, None, f"Subject: sent\r\n\r\n{fill(82000)}".encode())[0] == "OK"
         assert client.append("Sent", None, None, b"Subject: small\r\n\r\nx\r\n")[0] == "OK"

@@ -35,7 +35,7 @@ void fullness_add_size(struct buffer *out, uint64_t octets)
     if (octets / unit >= 10 || octets % unit == 0)
         buffer_add_format(out, "%llu %s", (unsigned long long)(octets / unit), units[i]);
     else
-        buffer_add_format(out, "%llu.%u %s", (unsigned long long)(octets / unit), (unsigned)(octets % unit / 1024 * 10 / (unit / 1024)), units[i]);
+        buffer_add_format(out, "%llu.%u %s", (unsigned long long)(octets / unit), (unsigned)(octets % unit * 10 / unit), units[i]);
 }
 
 static void add_text(struct buffer *out, const struct fullness_warning *w, struct bytes postmaster)
