@@ -306,6 +306,23 @@ def test_a_mailbox_folder_that_cannot_be_synced(faulty):
     assert it.arrived("second") == 1 and len(it.server.mail(USER)) == 2
 
 
+def test_what_filled_the_mailbox_in_an_attempt_before_is_not_too_much_in_the_next(faulty):
+    """The first attempt ends between the message and its sync; by the next one it has been counted."""
+    it = faulty()
+    assert it.send("first") == 250 and it.arrived("first") == 1
+    size = len(it.server.mail(USER)[0])
+    it.server.cli("user", "quota", USER, str(2 * size + len("second") - len("first")))
+    with it.board.fail("fsync", "local", "/new$", times=1):
+        assert it.send("second") == 250
+        it.server.wait_log("deferred", "Input/output error")
+    (it.server.maildir(USER) / "maildirsize").unlink()
+    it.server.cli("queue", "retry", "--all")
+    it.server.wait_log("delivered", "was in the mailbox already")
+    assert it.arrived("second") == 1 and not it.server.lines("bounced")
+    assert it.send("third") == 250
+    it.server.wait_log("bounced", "status=5.2.2")
+
+
 @pytest.mark.parametrize("call,role,path", [("write", "queue", "mailboat.db-wal"), ("write", "local", "/tmp/"), ("write", "smtpd", "")])
 def test_a_disk_with_errors(faulty, call, role, path):
     """What is accepted arrives, what cannot be stored is not accepted, and the log does not fill."""

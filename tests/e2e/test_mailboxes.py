@@ -162,8 +162,9 @@ def test_while_dovecot_is_down_mail_waits_and_nothing_bounces(mailboxes):
 
 
 def test_a_full_mailbox_is_the_fate_of_one_recipient(mailboxes):
-    """Quotas are Dovecot's; each recipient has a reply of its own."""
-    boxes = mailboxes(local="plugin {\n  quota_rule = *:storage=64K\n  quota_grace = 0\n}\n", lmtp="")
+    """Each recipient has a reply of its own."""
+    boxes = mailboxes(lmtp="")
+    boxes.server.cli("user", "quota", ADA, "64KiB")
     boxes.send(ADA, subject="the first", text=("x" * 70 + "\r\n") * 700)
     sure(lambda: boxes.inbox())
     boxes.send(ADA, BOB, subject="the second", text=("y" * 70 + "\r\n") * 300, sender=BOB)
