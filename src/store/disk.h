@@ -77,8 +77,10 @@ int files_spool(struct files *files, uint64_t spool, int *descriptor);
 void files_spool_drop(struct files *files, uint64_t spool);
 /* The octets of a spooled content; false when there is none. */
 bool files_spool_size(struct files *files, uint64_t spool, uint64_t *size);
-/* The spooled file, synced, becomes the content of `id`; 0 or the errno. */
+/* The spooled file becomes the content of `id`; 0 or the errno. */
 int files_keep(struct files *files, uint64_t spool, uint64_t id);
+/* Before the batch commits: the contents that it names, and their names, are on disk; 0 or the errno. */
+int files_sync(struct files *files);
 int files_content(struct files *files, uint64_t id);
 void files_remove(struct files *files, uint64_t id);
 void files_committed(struct files *files);

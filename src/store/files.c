@@ -2,10 +2,11 @@
 /*
  * files: large contents beside the database.
  *
- * In: spool/N is written by the submitter; then it is synced, renamed to
- * spool/ID.new, linked to content/XX/ID, the folder is synced, and the row
- * may commit; then spool/ID.new goes. Whatever is left as .new after a crash
- * tells whose row to ask for: without a row the content goes too.
+ * In: spool/N is written by the submitter; then it is renamed to spool/ID.new
+ * and linked to content/XX/ID. Before the batch commits, all contents that it
+ * names are synced together, then the folders that they came into; then
+ * spool/ID.new goes. Whatever is left as .new after a crash tells whose row to
+ * ask for: without a row the content goes too.
  * Out: the batch that removes a message notes the id in `leftover`; then the
  * file goes; then, with the next batch, the note. So a restart looks at what
  * was under way, never at the whole content folder.
@@ -26,6 +27,8 @@
 
 enum {
     NAME_ROOM = 40,
+    SHELVES = 256,       /* folders of contents: "00" to "ff" */
+    SYNCS_TOGETHER = 16, /* contents, as descriptors, at once */
     SPOOL_AGE_MAX_S = 3600, /* of a file that nobody may be writing any more; the session timeouts are far below */
 };
 
@@ -56,16 +59,21 @@ static void mark_name(char name[NAME_ROOM], uint64_t id)
     snprintf(name, NAME_ROOM, "%s.new", text);
 }
 
+static unsigned shelf_of(uint64_t id)
+{
+    return (unsigned)(id / QUEUE_ID_SLOTS % SHELVES);
+}
+
 static void shelf_name(char name[NAME_ROOM], uint64_t id)
 {
-    snprintf(name, NAME_ROOM, "%02x", (unsigned)(id / QUEUE_ID_SLOTS & 0xff));
+    snprintf(name, NAME_ROOM, "%02x", shelf_of(id));
 }
 
 static void content_name(char name[NAME_ROOM], uint64_t id)
 {
     char text[QUEUE_ID_TEXT_LENGTH + 1];
     queue_id_text(id, text);
-    snprintf(name, NAME_ROOM, "%02x/%s", (unsigned)(id / QUEUE_ID_SLOTS & 0xff), text);
+    snprintf(name, NAME_ROOM, "%02x/%s", shelf_of(id), text);
 }
 
 /* What a privileged process makes belongs to the folder's owner. */
@@ -188,16 +196,6 @@ bool files_spool_size(struct files *files, uint64_t spool, uint64_t *size)
     return true;
 }
 
-static int sync_spooled(struct files *files, const char *name)
-{
-    int descriptor = openat(files->spool, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-    if (descriptor < 0)
-        return errno;
-    int number = fdatasync(descriptor) == 0 ? 0 : errno;
-    close(descriptor);
-    return number;
-}
-
 static int link_content(struct files *files, const char *mark, uint64_t id)
 {
     char shelf[NAME_ROOM], name[QUEUE_ID_TEXT_LENGTH + 1];
@@ -211,8 +209,6 @@ static int link_content(struct files *files, const char *mark, uint64_t id)
         unlinkat(folder, name, 0);
         number = linkat(files->spool, mark, folder, name, 0) == 0 ? 0 : errno;
     }
-    if (number == 0 && fsync(folder) != 0)
-        number = errno;
     close(folder);
     return number;
 }
@@ -222,13 +218,60 @@ int files_keep(struct files *files, uint64_t spool, uint64_t id)
     char name[NAME_ROOM], mark[NAME_ROOM];
     spool_name(name, spool);
     mark_name(mark, id);
-    int number = sync_spooled(files, name);
-    if (number == 0 && renameat(files->spool, name, files->spool, mark) != 0)
-        number = errno;
-    if (number != 0)
-        return number;
+    if (renameat(files->spool, name, files->spool, mark) != 0)
+        return errno;
     id_list_add(&files->fresh, id);
     return link_content(files, mark, id);
+}
+
+/* All are on their way to the disk before the first is waited for. */
+static int sync_contents(struct files *files, const uint64_t *ids, size_t count)
+{
+    int descriptors[SYNCS_TOGETHER], number = 0;
+    size_t opened = 0;
+    while (opened < count && number == 0) {
+        descriptors[opened] = files_content(files, ids[opened]);
+        if (descriptors[opened] < 0)
+            number = errno;
+        else
+            (void)!sync_file_range(descriptors[opened++], 0, 0, SYNC_FILE_RANGE_WRITE);
+    }
+    for (size_t i = 0; i < opened; i++) {
+        if (number == 0 && fdatasync(descriptors[i]) != 0)
+            number = errno;
+        close(descriptors[i]);
+    }
+    return number;
+}
+
+/* One sync for each folder that something of the batch came into. */
+static int sync_shelves(struct files *files)
+{
+    bool synced[SHELVES] = {false};
+    int number = 0;
+    for (size_t i = 0; i < files->fresh.count && number == 0; i++) {
+        char shelf[NAME_ROOM];
+        unsigned which = shelf_of(files->fresh.ids[i]);
+        if (synced[which])
+            continue;
+        shelf_name(shelf, files->fresh.ids[i]);
+        int folder = open_folder(files, files->content, shelf);
+        number = folder >= 0 && fsync(folder) == 0 ? 0 : errno;
+        synced[which] = true;
+        if (folder >= 0)
+            close(folder);
+    }
+    return number;
+}
+
+int files_sync(struct files *files)
+{
+    int number = 0;
+    for (size_t at = 0; at < files->fresh.count && number == 0; at += SYNCS_TOGETHER) {
+        size_t left = files->fresh.count - at;
+        number = sync_contents(files, files->fresh.ids + at, left < SYNCS_TOGETHER ? left : SYNCS_TOGETHER);
+    }
+    return number != 0 ? number : sync_shelves(files);
 }
 
 int files_content(struct files *files, uint64_t id)

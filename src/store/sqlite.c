@@ -235,11 +235,20 @@ static void drop_leftovers(struct disk *disk)
     }
 }
 
+/* What the rows name is on disk before they are. */
+static void sync_files(struct disk *disk)
+{
+    int number = disk->batch && disk->verdict == STORE_DONE ? files_sync(&disk->files) : 0;
+    if (number != 0)
+        disk_trouble(disk, 0, number);
+}
+
 static enum store_verdict sqlite_commit(struct store *store, struct error *error)
 {
     struct disk *disk = disk_of(store);
     if (disk->batch)
         drop_leftovers(disk);
+    sync_files(disk);
     if (disk->batch && disk->verdict == STORE_DONE)
         disk_run(disk, disk_statement(disk, SQL_COMMIT));
     enum store_verdict verdict = disk->verdict;

@@ -93,13 +93,14 @@ def faulty(tmp_path, certificates):
 
 # ---- the queue's disk ----
 
-@pytest.mark.parametrize("path,size", [("mailboat.db-wal", 1000), ("mailboat.db-wal", 100_000), ("spool", 100_000), ("content", 100_000)])
-def test_after_a_failed_sync_nothing_is_trusted(faulty, path, size):
+@pytest.mark.parametrize("call,path,size", [("fdatasync", "mailboat.db-wal", 1000), ("fdatasync", "mailboat.db-wal", 100_000), ("fdatasync", "content", 100_000),
+                                            ("fsync", "content", 100_000)])
+def test_after_a_failed_sync_nothing_is_trusted(faulty, call, path, size):
     """451, never 250; the process that met it ends and its successor begins anew."""
     it = faulty()
     assert it.send("before", size) == 250
     before = it.pid("queue")
-    with it.board.fail("fsync", "queue", path):
+    with it.board.fail(call, "queue", path):
         assert it.send("while it fails", size) in (451, 421)
         it.server.wait_log("store_failed")
         it.server.wait_log("child_died", "role=queue")
@@ -170,7 +171,7 @@ def test_a_lost_descriptor_loses_no_content(faulty):
     """The file of a large content does not reach who needs it: it is tried
     again, and nothing empty is delivered in its place."""
     it = faulty(extra=QUICK)
-    for call, role, path, skip, code in (("recvfd", "smtpd", "", 0, 451), ("recvfd", "local", "", 0, 250), ("open", "queue", "content/", 1, 250)):
+    for call, role, path, skip, code in (("recvfd", "smtpd", "", 0, 451), ("recvfd", "local", "", 0, 250), ("open", "queue", "content/", 3, 250)):
         with it.board.fail(call, role, path, error=errno.EMFILE, skip=skip, times=1) as rule:
             assert it.send(role, 200_000) == code
             texts = it.server.arrivals(USER, role) if code == 250 else []

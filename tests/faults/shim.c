@@ -208,7 +208,7 @@ int fsync(int descriptor)
 
 int fdatasync(int descriptor)
 {
-    return fails("fsync", path_of(descriptor)) ? -1 : (int)syscall(SYS_fdatasync, descriptor);
+    return fails("fdatasync", path_of(descriptor)) ? -1 : (int)syscall(SYS_fdatasync, descriptor);
 }
 
 int mkdirat(int folder, const char *path, mode_t mode)
