@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * accounts_file: what the files behind accounts.h share: accounts_open.c (the
+ * file and its schema), accounts.c (who is there), accounts_resolve.c (where
+ * mail goes) and accounts_change.c. Nobody else includes it.
+ */
+#ifndef MAILBOAT_STORE_ACCOUNTS_FILE_H
+#define MAILBOAT_STORE_ACCOUNTS_FILE_H
+
+#include "accounts.h"
+
+#include <sqlite3.h>
+
+enum { KEY_ID_LENGTH = 8, SECRET = 32, DIGEST = 32 };
+
+/* Statements of the hot path, prepared once. */
+enum statement { FIND_USER, FIND_AWAY, FIND_KEY, KEYS_OF_USER, FIND_ALIAS, FIND_DOMAIN, FIRST_OF_DOMAIN, STATEMENTS };
+
+struct accounts {
+    sqlite3 *db;
+    char *path;
+    sqlite3_stmt *statements[STATEMENTS];
+    const char *const *domains; /* of the configuration */
+    size_t domain_count;
+    int file;        /* the same file, for its change counter; closed last: closing it drops SQLite's locks */
+    uint64_t unknown_version; /* grows while the counter cannot be read */
+    uint8_t secret[SECRET]; /* of the salts */
+    bool unreadable; /* a question failed since it was last looked at */
+};
+
+/* False, with what SQLite says in words for people. */
+bool accounts_fail(const struct accounts *accounts, struct error *error);
+
+/* The statement, begun anew with its first text. */
+sqlite3_stmt *accounts_bind(struct accounts *accounts, enum statement which, struct bytes first);
+/* The next row; trouble is remembered. */
+bool accounts_next(struct accounts *accounts, sqlite3_stmt *statement);
+struct bytes accounts_column(sqlite3_stmt *statement, int i, struct arena *arena);
+/* Is there a row of this key? */
+bool accounts_has(struct accounts *accounts, enum statement which, struct bytes key);
+
+/* What is asked for is in the canonical form already. */
+bool accounts_is_hosted_ascii(struct accounts *accounts, struct bytes domain);
+bool accounts_find_canonical(struct accounts *accounts, struct bytes address, struct arena *arena, struct account *account);
+
+/* "ada+news@example.org" is for "ada@example.org"; none where there is no tag. */
+struct bytes accounts_without_tag(struct bytes address, struct arena *arena);
+
+/* `length` random characters of base 32; at most 64. */
+void accounts_add_random(struct buffer *out, size_t length);
+void accounts_digest(struct bytes text, unsigned char out[DIGEST]);
+
+#endif
