@@ -7,9 +7,12 @@
  *   die N        after N more operations (changes and syncs); 0: it lives on.
  *                It says "dead" when it comes to that: nobody gets an answer
  *                any more, not even whoever asked for the last operation.
- *   lose SEED    the power fails, and is back: "again FOLDER/NAME" for what
- *                was removed and is there again, then "back" with its losses.
- *                Whoever had files open here has lost them.
+ *   cut          the disk is torn out: whoever has files open here gets
+ *                errors. It says "cut".
+ *   lose SEED    then: what is left of it is there again, after a line "again
+ *                FOLDER/NAME" for each name that was removed and is back
+ *                (FOLDER only where it stands in the root), and "back" with
+ *                the losses.
  *   count        "count N": operations so far
  * "ready" is the first line. The end of its input is its end.
  */
@@ -298,10 +301,13 @@ static struct fuse_session *mount_at(const char *folder)
 }
 
 /* Whatever is under way there fails. */
-static void unmount(struct fuse_session *session)
+static void unmount(struct fuse_session **session)
 {
-    fuse_session_unmount(session);
-    fuse_session_destroy(session);
+    if (*session == NULL)
+        return;
+    fuse_session_unmount(*session);
+    fuse_session_destroy(*session);
+    *session = NULL;
 }
 
 static void serve_one(struct fuse_session *session)
@@ -317,7 +323,7 @@ static void serve_one(struct fuse_session *session)
 
 static void lose(struct fuse_session **session, const char *folder, uint64_t seed)
 {
-    unmount(*session);
+    unmount(session);
     disk_lose_power(&disk, seed);
     const struct disk_losses *l = &disk.losses;
     for (struct bytes rest = buffer_bytes(&disk.back); rest.length > 0;) {
@@ -336,7 +342,10 @@ static void obey(struct fuse_session **session, const char *folder, const char *
         disk.operations_left = number;
     else if (sscanf(line, "lose %llu", &number) == 1)
         lose(session, folder, number);
-    else
+    else if (strcmp(line, "cut\n") == 0) {
+        unmount(session);
+        puts("cut");
+    } else
         printf("count %llu\n", (unsigned long long)disk.operations);
 }
 
@@ -354,7 +363,7 @@ int main(int count, char **words)
     struct fuse_session *session = mount_at(words[1]);
     puts("ready");
     for (;;) {
-        struct pollfd from[] = {{.fd = STDIN_FILENO, .events = POLLIN}, {.fd = disk.dead ? -1 : fuse_session_fd(session), .events = POLLIN}};
+        struct pollfd from[] = {{.fd = STDIN_FILENO, .events = POLLIN}, {.fd = session == NULL || disk.dead ? -1 : fuse_session_fd(session), .events = POLLIN}};
         if (poll(from, 2, -1) < 0)
             continue;
         if (from[1].revents != 0)
@@ -365,6 +374,6 @@ int main(int count, char **words)
             break;
         obey(&session, words[1], line);
     }
-    unmount(session);
+    unmount(&session);
     return 0;
 }
