@@ -311,40 +311,52 @@ static X509 *self_signed(const char *hostname, EVP_PKEY *key)
     return certificate;
 }
 
-static FILE *create(const char *file, mode_t mode, struct error *error)
+/* Its folder's names are on disk. */
+static bool sync_folder_of(const char *path)
 {
-    int descriptor = open(file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode);
-    if (descriptor < 0) {
-        error_set_errno(error, EX_CANTCREAT, "cannot write %s", file);
-        return NULL;
-    }
-    fchmod(descriptor, mode);
-    return fdopen(descriptor, "w");
+    struct buffer folder = {0};
+    size_t slash = bytes_find_last(bytes_of_text(path), '/');
+    buffer_add(&folder, slash == SIZE_MAX ? BYTES(".") : bytes_first(bytes_of_text(path), slash + 1));
+    int descriptor = open(buffer_text(&folder), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    bool synced = descriptor >= 0 && fsync(descriptor) == 0;
+    if (descriptor >= 0)
+        close(descriptor);
+    buffer_free(&folder);
+    return synced;
+}
+
+static bool write_pem(int descriptor, EVP_PKEY *key, X509 *certificate)
+{
+    FILE *out = descriptor < 0 ? NULL : fdopen(descriptor, "w");
+    if (out == NULL)
+        return false;
+    bool written = (key != NULL ? PEM_write_PrivateKey(out, key, NULL, NULL, 0, NULL, NULL) : PEM_write_X509(out, certificate)) == 1 && fflush(out) == 0 &&
+                   fsync(descriptor) == 0;
+    return (fclose(out) == 0) && written;
+}
+
+/* The key, or else the certificate. It has its name only once it is whole and on disk. */
+static bool keep_pem(const char *path, mode_t mode, EVP_PKEY *key, X509 *certificate, struct error *error)
+{
+    struct buffer fresh = {0};
+    buffer_add_format(&fresh, "%s.new", path);
+    int descriptor = open(buffer_text(&fresh), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode);
+    if (descriptor >= 0)
+        fchmod(descriptor, mode);
+    bool kept = write_pem(descriptor, key, certificate) && rename(buffer_text(&fresh), path) == 0 && sync_folder_of(path);
+    if (!kept)
+        error_set_errno(error, descriptor < 0 ? EX_CANTCREAT : EX_IOERR, "cannot write %s", path);
+    buffer_free(&fresh);
+    return kept;
 }
 
 bool tls_make_self_signed(const char *hostname, const char *certificate_file, const char *key_file, struct error *error)
 {
     EVP_PKEY *key = EVP_EC_gen("P-256");
     X509 *certificate = key == NULL ? NULL : self_signed(hostname, key);
-    FILE *key_out = NULL, *certificate_out = NULL;
-    bool made = false;
-    if (certificate == NULL) {
-        error_set(error, EX_SOFTWARE, "cannot make a certificate for %s: %s", hostname, openssl_reason());
-        goto out;
-    }
-    key_out = create(key_file, 0600, error);
-    certificate_out = key_out == NULL ? NULL : create(certificate_file, 0644, error);
-    if (certificate_out == NULL)
-        goto out;
-    made = PEM_write_PrivateKey(key_out, key, NULL, NULL, 0, NULL, NULL) == 1 && PEM_write_X509(certificate_out, certificate) == 1 &&
-           fflush(key_out) == 0 && fflush(certificate_out) == 0;
-    if (!made)
-        error_set_errno(error, EX_IOERR, "cannot write %s", certificate_file);
-out:
-    if (certificate_out != NULL)
-        fclose(certificate_out);
-    if (key_out != NULL)
-        fclose(key_out);
+    bool made = certificate != NULL || error_set(error, EX_SOFTWARE, "cannot make a certificate for %s: %s", hostname, openssl_reason());
+    /* The key first: where there is a certificate, there is its key. */
+    made = made && keep_pem(key_file, 0600, key, NULL, error) && keep_pem(certificate_file, 0644, NULL, certificate, error);
     X509_free(certificate);
     EVP_PKEY_free(key);
     return made;

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#define _GNU_SOURCE
 #include "data_dir.h"
 
 #include "tls.h"
 #include "users.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <sysexits.h>
 #include <unistd.h>
@@ -27,6 +29,46 @@ static bool make_folders_above(char *path, struct error *error)
             return false;
     }
     return make_folder(path, 0755, error);
+}
+
+/* True when its names are on disk, or when this kind of file system has no way to say so. */
+static bool sync_folder(const char *path, bool *unreadable, struct error *error)
+{
+    int folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (folder < 0 && errno == EACCES) {
+        *unreadable = true;
+        return true;
+    }
+    bool synced = folder >= 0 && (fsync(folder) == 0 || errno == EINVAL || errno == EROFS);
+    if (!synced)
+        error_set_errno(error, EX_IOERR, "cannot sync the folder %s", path);
+    if (folder >= 0)
+        close(folder);
+    return synced;
+}
+
+/* The names of all folders from the root to here must not vanish with the
+ * power, and what is promised below with them. Also of those that were there
+ * already: whoever made them may have ended before this. A folder above that
+ * may not be read cannot be synced alone; then all of the file system is. */
+static bool sync_names(char *path, struct error *error)
+{
+    bool unreadable = false, synced = sync_folder("/", &unreadable, error);
+    for (char *slash = strchr(path + 1, '/'); synced && slash != NULL; slash = strchr(slash + 1, '/')) {
+        *slash = '\0';
+        synced = sync_folder(path, &unreadable, error);
+        *slash = '/';
+    }
+    synced = synced && sync_folder(path, &unreadable, error);
+    if (synced && unreadable) {
+        int folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        synced = folder >= 0 && syncfs(folder) == 0;
+        if (!synced)
+            error_set_errno(error, EX_IOERR, "cannot sync the folder %s", path);
+        if (folder >= 0)
+            close(folder);
+    }
+    return synced;
 }
 
 bool data_dir_is_passable(const struct config *config, struct error *error)
@@ -77,12 +119,13 @@ static bool give_drop(struct arena *arena, const struct config *config, struct e
 bool data_dir_prepare(const struct config *config, struct error *error)
 {
     struct arena arena = {0};
-    bool done = make_folders_above(arena_text(&arena, bytes_of_text(config->data_dir)), error) &&
+    char *path = arena_text(&arena, bytes_of_text(config->data_dir));
+    bool done = make_folders_above(path, error) &&
                 give_folder(&arena, config, "queue", PROCESS_QUEUE, error) &&
                 give_folder(&arena, config, "mail", PROCESS_LOCAL, error) &&
                 give_drop(&arena, config, error) &&
                 give_folder(&arena, config, "relay", PROCESS_RELAY, error) &&
-                give_folder(&arena, config, "keys", PROCESS_SUPERVISOR, error);
+                give_folder(&arena, config, "keys", PROCESS_SUPERVISOR, error) && sync_names(path, error);
     arena_clear(&arena);
     return done;
 }
@@ -97,7 +140,8 @@ bool data_dir_certificate(struct config *config, bool *made, struct error *error
     config->tls.key = arena_format(&config->arena, "%s/self-signed.key", folder);
     if (access(config->tls.certificate, F_OK) == 0 && access(config->tls.key, F_OK) == 0)
         return true;
-    *made = make_folder(folder, 0700, error) &&
+    bool unreadable = false;
+    *made = make_folder(folder, 0700, error) && sync_folder(arena_format(&config->arena, "%s/keys", config->data_dir), &unreadable, error) &&
             tls_make_self_signed(config->hostname, config->tls.certificate, config->tls.key, error);
     return *made;
 }

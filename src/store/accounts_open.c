@@ -115,7 +115,8 @@ static bool open_file(struct accounts *accounts, bool writable, struct error *er
     if (sqlite3_open_v2(accounts->path, &accounts->db, flags | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK)
         return accounts_fail(accounts, error);
     sqlite3_busy_timeout(accounts->db, BUSY_MS);
-    if (writable && sqlite3_exec(accounts->db, "PRAGMA synchronous = FULL", NULL, NULL, NULL) != SQLITE_OK)
+    /* EXTRA: that the journal is gone must be on disk too, or the next to open it takes the change back. */
+    if (writable && sqlite3_exec(accounts->db, "PRAGMA synchronous = EXTRA", NULL, NULL, NULL) != SQLITE_OK)
         return accounts_fail(accounts, error);
     if (!check_schema(accounts, writable, error) || !read_secret(accounts, error))
         return false;

@@ -72,6 +72,9 @@ bool disk_exists(struct disk *disk, uint64_t id);
 
 bool files_open(struct files *files, const char *folder, enum store_access access, struct error *error);
 void files_close(struct files *files);
+/* What a privileged process makes belongs to the folder's owner; also what one made that ended, or lost
+ * its power, before that was on disk. */
+void files_give(const struct files *files, int descriptor);
 /* 0, or the errno why not. */
 int files_spool(struct files *files, uint64_t spool, int *descriptor);
 void files_spool_drop(struct files *files, uint64_t spool);

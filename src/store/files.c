@@ -76,11 +76,12 @@ static void content_name(char name[NAME_ROOM], uint64_t id)
     snprintf(name, NAME_ROOM, "%02x/%s", shelf_of(id), text);
 }
 
-/* What a privileged process makes belongs to the folder's owner. */
-static void give(const struct files *files, int descriptor)
+void files_give(const struct files *files, int descriptor)
 {
-    if (files->give)
-        (void)!fchown(descriptor, files->owner, files->group);
+    struct stat facts;
+    bool foreign = files->give && fstat(descriptor, &facts) == 0 && (facts.st_uid != files->owner || facts.st_gid != files->group);
+    if (foreign && fchown(descriptor, files->owner, files->group) == 0)
+        (void)!fsync(descriptor);
 }
 
 static int open_folder(struct files *files, int at, const char *name)
@@ -89,10 +90,10 @@ static int open_folder(struct files *files, int at, const char *name)
     if (!made && errno != EEXIST)
         return -1;
     int descriptor = openat(at, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-    if (made && descriptor >= 0) {
-        give(files, descriptor);
+    if (descriptor >= 0)
+        files_give(files, descriptor);
+    if (made && descriptor >= 0)
         (void)!fsync(at);
-    }
     return descriptor;
 }
 
@@ -102,7 +103,7 @@ static bool take_lock(struct files *files, const char *folder, struct error *err
     files->lock = openat(files->folder, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (files->lock < 0)
         return error_set_errno(error, EX_CANTCREAT, "cannot open %s/lock", folder);
-    give(files, files->lock);
+    files_give(files, files->lock);
     struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
     if (fcntl(files->lock, F_OFD_SETLK, &lock) != 0) {
         long owner = store_sqlite_owner(folder);
@@ -174,7 +175,7 @@ int files_spool(struct files *files, uint64_t spool, int *descriptor)
     *descriptor = openat(files->spool, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (*descriptor < 0)
         return errno;
-    give(files, *descriptor);
+    files_give(files, *descriptor);
     return 0;
 }
 

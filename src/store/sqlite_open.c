@@ -126,14 +126,13 @@ static bool migrate(struct disk *disk, int version, struct error *error)
 static bool open_database(struct disk *disk, enum store_access access, struct error *error)
 {
     int flags = access == STORE_READ ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE;
-    if (access == STORE_WRITE && faccessat(disk->files.folder, "mailboat.db", F_OK, AT_EACCESS) != 0) { /* made here, so that it has the folder's owner from the start */
+    if (access == STORE_WRITE) { /* made here, so that it has the folder's owner from the start */
         int descriptor = openat(disk->files.folder, "mailboat.db", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
         if (descriptor < 0)
             return error_set_errno(error, EX_CANTCREAT, "cannot open %s", disk->path);
-        if (disk->files.give)
-            (void)!fchown(descriptor, disk->files.owner, disk->files.group);
+        files_give(&disk->files, descriptor);
         close(descriptor);
-    } else if (access == STORE_READ && faccessat(disk->files.folder, "mailboat.db", R_OK, AT_EACCESS) != 0) {
+    } else if (faccessat(disk->files.folder, "mailboat.db", R_OK, AT_EACCESS) != 0) {
         return error_set_errno(error, errno == EACCES ? EX_NOPERM : EX_NOINPUT, "cannot read the queue %s", disk->path);
     }
     if (sqlite3_open_v2(disk->path, &disk->db, flags | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK)

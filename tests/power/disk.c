@@ -344,18 +344,6 @@ static bool is_kept(const struct fate *fate, uint64_t operation)
     }
 }
 
-/* The folder's name is not known here; people find "new/...", programs "drop/...". */
-static const char *name_of(const struct disk *disk, const struct disk_node *node)
-{
-    struct bytes key;
-    void *value;
-    static char name[NAME_MAX + 1];
-    for (size_t at = 0; map_next(&disk->root->children, &at, &key, &value);)
-        if (value == node)
-            return memcpy(memset(name, 0, sizeof name), key.at, key.length < NAME_MAX ? key.length : NAME_MAX);
-    return "";
-}
-
 static void settle_names(struct disk *disk, struct disk_node *folder, const struct fate *fate)
 {
     for (size_t i = folder->step_count; i-- > 0;)
@@ -366,15 +354,28 @@ static void settle_names(struct disk *disk, struct disk_node *folder, const stru
         *(kept ? &disk->losses.names_kept : &disk->losses.names_lost) += 1;
         if (kept)
             set_name(folder, s->name, s->is);
-        else if (s->is == NULL && !s->moved)
-            buffer_add_format(&disk->back, "%s/%s\n", name_of(disk, folder), s->name);
     }
+}
+
+/* What was removed for good, and is there again. */
+static void tell_back(struct disk *disk, const struct disk_node *folder, const char *path, const struct fate *fate)
+{
+    for (size_t i = 0; i < folder->step_count; i++) {
+        const struct disk_step *s = &folder->steps[i];
+        if (s->is == NULL && !s->moved && !is_kept(fate, s->operation) && disk_find(folder, s->name) != NULL)
+            buffer_add_format(&disk->back, "%s%s\n", path, s->name);
+    }
+}
+
+static void end_steps(struct disk_node *folder)
+{
     for (size_t i = 0; i < folder->step_count; i++)
         free(folder->steps[i].name);
     folder->step_count = 0;
 }
 
-static void reach(struct disk_node *node)
+/* From the root to all that a name leads to. `path` ends in a slash, or is empty. */
+static void reach(struct disk *disk, struct disk_node *node, const char *path, const struct fate *fate)
 {
     struct bytes key;
     void *value;
@@ -382,8 +383,13 @@ static void reach(struct disk_node *node)
     if (node->reached)
         return;
     node->reached = true;
-    for (size_t at = 0; map_next(&node->children, &at, &key, &value);)
-        reach(value);
+    tell_back(disk, node, path, fate);
+    for (size_t at = 0; map_next(&node->children, &at, &key, &value);) {
+        struct buffer below_it = {0};
+        buffer_add_format(&below_it, "%s%.*s/", path, (int)key.length, key.at);
+        reach(disk, value, buffer_text(&below_it), fate);
+        buffer_free(&below_it);
+    }
 }
 
 static void drop_unreached(struct disk *disk)
@@ -421,7 +427,9 @@ void disk_lose_power(struct disk *disk, uint64_t seed)
         node->names = node->held = 0;
         node->reached = false;
     }
-    reach(disk->root);
+    reach(disk, disk->root, "", &fate);
+    for (size_t at = 0; map_next(&disk->nodes, &at, &key, &value);)
+        end_steps(value);
     drop_unreached(disk);
     disk->dead = false;
     disk->operations_left = 0;

@@ -70,7 +70,7 @@ struct disk {
     unsigned lies;            /* of enum disk_lie */
     bool dead;
     struct disk_losses losses;
-    struct buffer back;       /* "FOLDER/NAME" lines: names that were removed and are there again */
+    struct buffer back;       /* paths, a line each, that were removed and are there again */
 };
 
 /* An empty one, whose root belongs to the caller. */

@@ -10,7 +10,8 @@ A copy beyond the first has a reason
   "delivered" is written once the result is on disk, so no life that ended
   before the copy's own may have written it;
   when a dropped file that had been taken in and removed was there again after
-  a power loss, because the folder was not synced in between.
+  a power loss, because the folder was not synced in between: once for each
+  time.
 """
 import re
 import threading
@@ -70,12 +71,17 @@ class Ledger:
         if same:
             good = same[-1][0] < life and self.recorded.get((queue_id, recipient), life) >= life
         else:
-            good = any(copies[-2][0] < at <= life for at in self.again[token])
+            good = len({c[1] for c in copies}) <= 1 + len(self.again[token])
         self.duplicates[where if same else "drop"] += 1
         if not good:
             said = self.recorded.get((queue_id, recipient))
             self.unexplained.append(f"{where}: message {token} to {recipient}: (life, queue id) {copies}, recorded in life {said}, "
                                     f"dropped again in {sorted(self.again[token])}")
+
+    def come_back(self, text):
+        """A dropped file that had been taken in is there again."""
+        if (token := TOKEN.search(text)) is not None:
+            self.again[int(token[1])].add(self.life)
 
     def read_log(self, lines):
         for line in lines:

@@ -114,7 +114,7 @@ class Program(threading.Thread):
             with self.lock:
                 if not self.gate.is_open:
                     continue
-                self.process = subprocess.Popen([str(PROGRAM), "sendmail", "--config", str(self.server.config), "-f", SENDER, "--", *recipients],
+                self.process = subprocess.Popen([str(PROGRAM), "sendmail", "-C", str(self.server.config), "-f", SENDER, "--", *recipients],
                                                 stdin=subprocess.PIPE, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
             try:
                 self.process.communicate(compose(token, SENDER, recipients).replace(b"\r\n", b"\n"))

@@ -10,9 +10,8 @@
  *   cut          the disk is torn out: whoever has files open here gets
  *                errors. It says "cut".
  *   lose SEED    then: what is left of it is there again, after a line "again
- *                FOLDER/NAME" for each name that was removed and is back
- *                (FOLDER only where it stands in the root), and "back" with
- *                the losses.
+ *                PATH" for each name that was removed and is back, and "back"
+ *                with the losses.
  *   count        "count N": operations so far
  * "ready" is the first line. The end of its input is its end.
  */

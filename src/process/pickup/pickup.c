@@ -105,6 +105,13 @@ static void set_aside(struct pickup *p, const char *name, const char *why)
               LOG_TEXT("mend", "look at it in the drop folder, and remove it"));
 }
 
+/* A file that comes back with the power is taken in twice; should this sync fail, no more than that happens. */
+static void sync_removals(struct pickup *p)
+{
+    if (p->unsynced > 0 && fsync(p->folder) == 0)
+        p->unsynced = 0;
+}
+
 static void take_next(struct pickup *p)
 {
     struct dropped_limits limits = {p->child->config->limits.message_size, p->child->config->limits.recipients};
@@ -125,6 +132,7 @@ static void take_next(struct pickup *p)
             break;
         }
     }
+    sync_removals(p);
     bool more = p->arrived || (p->unread && !p->again);
     timer_set(&p->look, more ? 0 : p->again ? PICKUP_RETRY_MS : p->inotify < 0 ? PICKUP_BLIND_LOOK_MS : PICKUP_LOOK_MS);
 }
@@ -148,6 +156,8 @@ static void look_now(void *owner)
 void passage_ended(struct pickup *p, enum passage_end how, const char *why)
 {
     struct dropped *dropped = &p->passage.dropped;
+    if (how == PASSAGE_STORED && ++p->unsynced >= PICKUP_UNSYNCED_MAX)
+        sync_removals(p); /* of those before */
     if (how == PASSAGE_STORED && unlinkat(p->folder, dropped->name, 0) != 0 && errno != ENOENT) {
         log_event(LOG_EVENT_ERROR, "drop_failed", LOG_TEXT("file", dropped->name), LOG_TEXT("reason", strerror(errno)),
                   LOG_TEXT("mend", "it was taken in and cannot be removed: remove it"));
@@ -158,6 +168,8 @@ void passage_ended(struct pickup *p, enum passage_end how, const char *why)
     if (how == PASSAGE_LATER)
         p->again = true;
     dropped_close(dropped);
+    if (p->draining)
+        sync_removals(p);
     if (p->draining)
         child_exit(p->child, EX_OK);
     else

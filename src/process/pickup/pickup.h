@@ -7,8 +7,9 @@
  * passage.c brings its message to queue: asks auth where each recipient goes,
  * gives queue the content, and has the sender told of recipients that are
  * not there. Only when queue has stored all of that is the file removed: a
- * crash in between leads to a duplicate, never to a loss. What is bad is set
- * aside under another name, and said so.
+ * crash in between leads to a duplicate, never to a loss. The folder is synced
+ * once what was found there is through, so that a power loss takes back the
+ * last removals at most. What is bad is set aside under another name, and said so.
  */
 #ifndef MAILBOAT_PICKUP_H
 #define MAILBOAT_PICKUP_H
@@ -27,6 +28,7 @@ enum pickup_limit {
     PICKUP_RETRY_MS = 2 * 1000,         /* after something could not be taken in */
     PICKUP_ABANDONED_S = 24 * 60 * 60,  /* a file that is still being written then is not written any more */
     PICKUP_IGNORED_MAX = 1000,          /* files that cannot even be set aside */
+    PICKUP_UNSYNCED_MAX = 64,           /* removals that a power loss may take back */
     PICKUP_SLOT = 254,                  /* of its queue ids */
     SUBMIT_TARGETS_MAX = 1024 * 1024,   /* octets of the recipients of one message to queue */
     SUBMIT_COUNT_MAX = 5000,            /* and how many */
@@ -70,6 +72,7 @@ struct pickup {
     struct arena arena;       /* of the names */
     const char **names;
     size_t name_count, name_at;
+    size_t unsynced;          /* removals since the folder was synced */
     bool unread;              /* there is more than was listed */
     bool again;               /* something must be tried again */
     bool arrived;             /* something came meanwhile */
