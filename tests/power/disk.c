@@ -85,9 +85,9 @@ static void drop_if_gone(struct disk *disk, struct disk_node *node)
     free_node(node);
 }
 
-void disk_start(struct disk *disk, unsigned lies)
+void disk_start(struct disk *disk)
 {
-    *disk = (struct disk){.lies = lies};
+    *disk = (struct disk){0};
     map_start(&disk->nodes, 1);
     disk->root = new_node(disk, (struct disk_facts){S_IFDIR | 0755, getuid(), getgid()});
     assert(disk->root->number == DISK_ROOT);

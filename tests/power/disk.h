@@ -74,7 +74,7 @@ struct disk {
 };
 
 /* An empty one, whose root belongs to the caller. */
-void disk_start(struct disk *disk, unsigned lies);
+void disk_start(struct disk *disk);
 
 /* An operation begins: false when the disk is dead, or dies of it. */
 bool disk_survives(struct disk *disk);

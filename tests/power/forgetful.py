@@ -12,10 +12,10 @@ PATIENCE = 60
 
 
 class Forgetful:
-    def __init__(self, folder, lies=()):
+    def __init__(self, folder):
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
-        self.process = subprocess.Popen([str(DISK), str(folder), *lies], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen([str(DISK), str(folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.lines, self.dead = queue.Queue(), threading.Event()
         threading.Thread(target=self._read, daemon=True).start()
         if self._line() != "ready":
@@ -47,6 +47,9 @@ class Forgetful:
     def die_after(self, operations):
         self.dead.clear()
         self._say(f"die {operations}")
+
+    def lie(self, about):
+        self._say(f"lie {about}")
 
     def cut(self):
         """Nobody who has something open here gets an answer any more, but an error."""

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * mount FOLDER [files] [folders]: shows a disk (disk.h) to the kernel, by
- * FUSE. The words behind the folder are what its syncs lie about.
+ * mount FOLDER: shows a disk (disk.h) to the kernel there, by FUSE.
  *
  * It is told and tells by lines:
  *   die N        after N more operations (changes and syncs); 0: it lives on.
@@ -12,6 +11,7 @@
  *   lose SEED    then: what is left of it is there again, after a line "again
  *                PATH" for each name that was removed and is back, and "back"
  *                with the losses.
+ *   lie N        from now on, as enum disk_lie says
  *   count        "count N": operations so far
  * "ready" is the first line. The end of its input is its end.
  */
@@ -341,6 +341,8 @@ static void obey(struct fuse_session **session, const char *folder, const char *
         disk.operations_left = number;
     else if (sscanf(line, "lose %llu", &number) == 1)
         lose(session, folder, number);
+    else if (sscanf(line, "lie %llu", &number) == 1)
+        disk.lies = (unsigned)number;
     else if (strcmp(line, "cut\n") == 0) {
         unmount(session);
         puts("cut");
@@ -351,14 +353,11 @@ static void obey(struct fuse_session **session, const char *folder, const char *
 int main(int count, char **words)
 {
     char line[LINE_ROOM];
-    unsigned lies = DISK_HONEST;
-    for (int i = 2; i < count; i++)
-        lies |= strcmp(words[i], "files") == 0 ? DISK_LIES_ABOUT_FILES : DISK_LIES_ABOUT_FOLDERS;
-    if (count < 2)
+    if (count != 2)
         return 64;
     setvbuf(stdout, NULL, _IOLBF, 0);
     setvbuf(stdin, NULL, _IONBF, 0); /* poll() shall know what is unread */
-    disk_start(&disk, lies);
+    disk_start(&disk);
     struct fuse_session *session = mount_at(words[1]);
     puts("ready");
     for (;;) {
