@@ -265,6 +265,12 @@ void disk_sync(struct disk *disk, struct disk_node *node, bool data_only)
 /* How much of what was not synced a power loss keeps. */
 enum mercy { KEEPS_NOTHING, KEEPS_BEGINNING, KEEPS_SOME, KEEPS_ALL, MERCIES };
 
+static enum mercy mercy_of(struct disk *disk)
+{
+    enum mercy mercy = (enum mercy)below(disk, MERCIES);
+    return disk->merciless ? KEEPS_NOTHING : mercy;
+}
+
 /* The changes after which one sector, or the size, is on the disk. */
 static size_t kept_of(struct disk *disk, const struct disk_node *file, enum mercy mercy, size_t beginning)
 {
@@ -313,7 +319,7 @@ static void settle_sector(struct disk *disk, struct disk_node *file, uint64_t se
 
 static void settle_content(struct disk *disk, struct disk_node *file)
 {
-    enum mercy mercy = (enum mercy)below(disk, MERCIES);
+    enum mercy mercy = mercy_of(disk);
     size_t beginning = (size_t)below(disk, file->change_count + 1), sized = kept_of(disk, file, mercy, beginning);
     uint64_t size = sized == 0 ? file->changes[0].size_before : file->changes[sized - 1].size_after, first = UINT64_MAX, end = 0;
     for (size_t i = 0; i < file->change_count; i++) {
@@ -411,17 +417,18 @@ void disk_lose_power(struct disk *disk, uint64_t seed)
     void *value;
     uint64_t span = disk->operations + 1;
     disk->random = seed;
+    disk->merciless = seed == 0;
     disk->losses = (struct disk_losses){0};
     buffer_clear(&disk->back);
     /* The beginning that is kept ends somewhere among the last operations, where the unsynced ones are. */
     uint64_t back = below(disk, span < 400 ? span : 400);
-    const struct fate fate = {(enum mercy)below(disk, MERCIES), disk->operations - back, below(disk, UINT64_MAX)};
+    const struct fate fate = {mercy_of(disk), disk->operations - back, below(disk, UINT64_MAX)};
     for (size_t at = 0; map_next(&disk->nodes, &at, &key, &value);) {
         struct disk_node *node = value;
         settle_names(disk, node, &fate);
         if (node->change_count > 0)
             settle_content(disk, node);
-        if (below(disk, 2) == 0)
+        if (below(disk, 2) == 0 || disk->merciless)
             node->now = node->durable;
         node->durable = node->now;
         node->names = node->held = 0;

@@ -68,7 +68,7 @@ struct disk {
     uint64_t operations;      /* changes and syncs since it started */
     uint64_t operations_left; /* until it dies; 0: it does not */
     unsigned lies;            /* of enum disk_lie */
-    bool dead;
+    bool dead, merciless;
     struct disk_losses losses;
     struct buffer back;       /* paths, a line each, that were removed and are there again */
 };
@@ -96,7 +96,8 @@ void disk_resize(struct disk_node *file, uint64_t size);
 /* What it is now is on the disk; with `data_only` (fdatasync) its owner and rights need not be. */
 void disk_sync(struct disk *disk, struct disk_node *node, bool data_only);
 
-/* The machine is off, and on again: what is left is chosen by the seed, and all of it is on the disk. */
+/* The machine is off, and on again: what is left is chosen by the seed, and all of it is on the disk.
+ * By seed 0 nothing is left of what was not synced. */
 void disk_lose_power(struct disk *disk, uint64_t seed);
 
 #endif

@@ -56,8 +56,9 @@ class Forgetful:
         self._say("cut")
         return self._line()
 
-    def lose(self, seed):
-        """What is left of it is there again. Returns the losses, and the names that were removed and are back."""
+    def lose(self, seed=0):
+        """What is left of it is there again. Returns the losses, and the names that were removed and are back.
+        With seed 0 nothing is left of what was not synced."""
         self._say(f"lose {seed}")
         again = []
         while (line := self._line()).startswith("again "):
