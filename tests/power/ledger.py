@@ -11,7 +11,9 @@ A copy beyond the first has a reason
   before the copy's own may have written it;
   when a dropped file that had been taken in and removed was there again after
   a power loss, because the folder was not synced in between: once for each
-  time.
+  time; or was still there because the life ended after it was stored and
+  before it was removed: files are taken in one after the other, so that is
+  one file of a life.
 """
 import re
 import threading
@@ -42,6 +44,7 @@ class Ledger:
         self.copies = defaultdict(list)       # (token, recipient) -> (life, queue id) of each, oldest first
         self.recorded = {}                    # (queue id, recipient) -> the life that said so first
         self.again = defaultdict(set)         # token of a dropped file -> lives in which it was there again
+        self.stayed = {}                      # life -> tokens of dropped files that were still there at its end
         self.ways = Counter()
         self.damaged, self.unexplained, self.duplicates = [], [], Counter()
 
@@ -71,17 +74,30 @@ class Ledger:
         if same:
             good = same[-1][0] < life and self.recorded.get((queue_id, recipient), life) >= life
         else:
-            good = len({c[1] for c in copies}) <= 1 + len(self.again[token])
+            good = len({c[1] for c in copies}) <= 1 + len(self.again[token]) or self._was_between(token)
         self.duplicates[where if same else "drop"] += 1
         if not good:
             said = self.recorded.get((queue_id, recipient))
             self.unexplained.append(f"{where}: message {token} to {recipient}: (life, queue id) {copies}, recorded in life {said}, "
                                     f"dropped again in {sorted(self.again[token])}")
 
-    def come_back(self, text):
-        """A dropped file that had been taken in is there again."""
-        if (token := TOKEN.search(text)) is not None:
+    def _was_between(self, token):
+        """A life that ended between storing and removing this file; no other has the same reason from it."""
+        for life, tokens in self.stayed.items():
+            if token in tokens:
+                del self.stayed[life]
+                self.again[token].add(life)
+                return True
+        return False
+
+    def see_dropped(self, text, again):
+        """A dropped file that is there at the end of this life; `again`: it had been removed."""
+        if (token := TOKEN.search(text)) is None:
+            return
+        if again:
             self.again[int(token[1])].add(self.life)
+        else:
+            self.stayed.setdefault(self.life, set()).add(int(token[1]))
 
     def read_log(self, lines):
         for line in lines:
