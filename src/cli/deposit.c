@@ -57,6 +57,8 @@ static bool is_for_server(const struct deposit *d, int file, struct error *error
     struct stat folder, made;
     if (fchmod(file, 0640) != 0 || fstat(d->folder, &folder) != 0 || fstat(file, &made) != 0)
         return error_set_errno(error, EX_TEMPFAIL, "cannot write into the drop folder %s", d->machine->drop);
+    if (folder.st_uid == 0) /* no process that picks up is root's: what is put there now could not be read */
+        return error_set(error, EX_TEMPFAIL, "the drop folder %s is not the server's yet; start it: mailboat serve", d->machine->drop);
     return made.st_gid == folder.st_gid || made.st_uid == folder.st_uid ||
            error_set(error, EX_TEMPFAIL, "the drop folder %s does not give its group to what is put there; its file system must know the setgid bit of folders", d->machine->drop);
 }

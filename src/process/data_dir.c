@@ -90,6 +90,18 @@ bool data_dir_is_passable(const struct config *config, struct error *error)
     return passable;
 }
 
+/* The folder is its process's; that is on disk before anybody works in it. */
+static bool give(const char *path, struct user user, struct error *error)
+{
+    struct stat facts;
+    bool unreadable = false, given = lstat(path, &facts) == 0 && facts.st_uid == user.uid && facts.st_gid == user.gid;
+    if (geteuid() != 0 || given)
+        return true;
+    if (chown(path, user.uid, user.gid) != 0)
+        return error_set_errno(error, EX_OSERR, "cannot give %s to user %u", path, (unsigned)user.uid);
+    return sync_folder(path, &unreadable, error);
+}
+
 static bool give_folder(struct arena *arena, const struct config *config, const char *name, enum process_role role, struct error *error)
 {
     char *path = arena_format(arena, "%s/%s", config->data_dir, name);
@@ -97,23 +109,16 @@ static bool give_folder(struct arena *arena, const struct config *config, const 
         return false;
     if (geteuid() != 0 || role == PROCESS_SUPERVISOR)
         return true;
-    struct user user = user_of(role, config->user);
-    if (chown(path, user.uid, user.gid) != 0 || chmod(path, 0700) != 0)
-        return error_set_errno(error, EX_OSERR, "cannot give %s to user %u", path, (unsigned)user.uid);
-    return true;
+    if (!give(path, user_of(role, config->user), error))
+        return false;
+    return chmod(path, 0700) == 0 || error_set_errno(error, EX_OSERR, "cannot close %s to others", path);
 }
 
 /* Pickup opens it for everybody once it is there: see pickup_start(). */
 static bool give_drop(struct arena *arena, const struct config *config, struct error *error)
 {
     char *path = arena_format(arena, "%s/drop", config->data_dir);
-    struct user user = user_of(PROCESS_PICKUP, config->user);
-    struct stat facts;
-    if (!make_folder(path, 0700, error))
-        return false;
-    if (geteuid() != 0 || (lstat(path, &facts) == 0 && facts.st_uid == user.uid && facts.st_gid == user.gid))
-        return true;
-    return chown(path, user.uid, user.gid) == 0 || error_set_errno(error, EX_OSERR, "cannot give %s to user %u", path, (unsigned)user.uid);
+    return make_folder(path, 0700, error) && give(path, user_of(PROCESS_PICKUP, config->user), error);
 }
 
 bool data_dir_prepare(const struct config *config, struct error *error)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Power loss below the whole server: on a disk that forgets what was not
 synced (tests/power), by the tool that is for longer runs too."""
+import os
 import signal
 import subprocess
 import sys
@@ -101,3 +102,13 @@ def test_what_was_dropped_and_taken_in_does_not_come_back(server, disk):
     disk.cut()
     disk.lose()
     assert not list(drop.iterdir()) and len(server.mail("ada@example.org")) == 3
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has processes of other users")
+def test_nothing_is_dropped_where_the_server_could_not_read_it(server, disk):
+    """Root's sendmail, into a folder that was made and is not the server's yet."""
+    server.add_user("ada@example.org", "secret")
+    drop = server.data / "drop"
+    os.chown(drop, 0, 0)
+    done = run("sendmail", "-C", server.config, "ada@example.org", text_input="Subject: x\n\nx\n", check=False)
+    assert done.returncode == 75 and "mailboat serve" in done.stderr and not list(drop.iterdir())
