@@ -73,7 +73,9 @@ def test_an_account_that_was_added_stays(server, disk):
 
 
 def test_a_server_starts_whenever_the_power_failed_at_its_birth(server, disk):
-    """Its own certificate is whole or not there, and what it made for its processes is theirs."""
+    """Its own certificate is whole or not there, and what it made for its processes is theirs:
+    a large message needs a file in a folder of the queue's."""
+    server.add_user("ada@example.org", "secret")
     lines = server.config.read_text().splitlines(keepends=True)
     text = "".join(line for line in lines if not line.startswith(("tls:", "  certificate:", "  key:")))
     server.write_config = lambda: server.config.write_text(text)
@@ -83,6 +85,10 @@ def test_a_server_starts_whenever_the_power_failed_at_its_birth(server, disk):
         until(lambda: disk.dead.is_set() or server.lines("ready"))
         die(server, disk, seed)
     server.start()
+    die(server, disk)
+    server.start()
+    run("sendmail", "-C", server.config, "ada@example.org", text_input="Subject: large\n\n" + "x\n" * 50000)
+    server.wait_log("delivered", "to=ada@example.org")
 
 
 def test_what_was_dropped_and_taken_in_does_not_come_back(server, disk):
