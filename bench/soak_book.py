@@ -57,7 +57,7 @@ class Book:
         with self.lock:
             if number is None:
                 subject = re.search(rb"^Subject: ([^\r\n]*)", content, re.M)
-                self.strangers[subject.group(1).decode(errors="replace") if subject else "?"] += 1
+                self.strangers[subject.group(1).decode(errors="replace") if subject else repr(content[:300])] += 1
                 return
             self.reports += 1
             for recipient, action in REPORTED.findall(content):

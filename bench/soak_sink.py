@@ -68,7 +68,7 @@ class MoodySink:
         if self._mood("421 for a greeting", 200):
             return say("421 4.3.2 too busy")
         say("220 sink.test ready")
-        recipients, taken = [], 0
+        recipients, begun = [], False
         while line := lines.readline():
             verb = line[:4].upper()
             if verb == b"EHLO":
@@ -80,11 +80,11 @@ class MoodySink:
                 lines = self.tls.wrap_socket(connection, server_side=True).makefile("rwb")
                 secured = True
             elif verb == b"MAIL":
-                recipients = []
-                say("451 4.3.0 not now" if self._mood("451 to MAIL", 100) else "250 2.1.0 ok")
+                recipients, begun = [], not self._mood("451 to MAIL", 100)
+                say("250 2.1.0 ok" if begun else "451 4.3.0 not now")
             elif verb == b"RCPT":
                 address = line.split(b"<")[1].split(b">")[0].decode()
-                reply = self._recipient(address)
+                reply = self._recipient(address) if begun else "503 5.5.1 MAIL first"
                 recipients += [address] if reply.startswith("250") else []
                 say(reply)
             elif verb == b"DATA":
@@ -93,7 +93,6 @@ class MoodySink:
                     continue
                 say("354 go on")
                 self._content(lines, recipients, say)
-                taken += 1
             elif verb == b"QUIT":
                 return say("221 bye")
             else:
