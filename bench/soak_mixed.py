@@ -21,10 +21,10 @@ import soak_clients as clients
 from soak_book import Book
 from soak_sink import MoodySink
 
-LANES, SAMPLE_S, RELOAD_S, SETTLE_S = 16, 15, 180, 400
+LANES, SAMPLE_S, RELOAD_S, SETTLE_S = 16, 15, 180, 120
+EXPIRY_S = 90 + 5 * 60 + 60  # what expires: its time, its grace, and the sweep that finds it
 ROLES = ("supervisor", "smtpd", "auth", "queue", "relay", "local", "pickup", "web")
 CRASHES = ("child_died", "killing", "store_failed", "restart_failed", "start_failed")
-USUAL_REPORTS = ()  # subjects of reports that name no message of the book
 
 
 class Server(Mailboat):
@@ -58,6 +58,7 @@ class Town:
         self.book, self.ended, self.expiring = Book(), threading.Event(), expiring
         self.socket_lock, self.silent_room = threading.Lock(), threading.Semaphore(200)
         self.collecting = threading.Lock()
+        retry = "{first: 1s, factor: 2, max: 5s, expire: 90s}" if expiring else "{first: 200ms, factor: 2, max: 1s}"
         tls = folder / "tls"
         tls.mkdir(parents=True)
         certificates = make_certificates(tls)
@@ -67,7 +68,7 @@ class Town:
             ("chunks.test", self.sinks[2].port, "may"), ("gone.test", free_port(), "none")))
         self.web_port = free_port()
         self.server = Server(folder / "server", certificates, relay=f"relay:\n  routes:\n{routes}",
-                             extra=f"queue: {{retry: {{first: 1s, factor: 2, max: 5s, expire: 90s}}}}\nweb: {{address: 127.0.0.1, port: {self.web_port}}}\n")
+                             extra=f"queue: {{retry: {retry}}}\nweb: {{address: 127.0.0.1, port: {self.web_port}}}\n")
         self.tls = ssl.create_default_context(cafile=str(self.server.ca))
 
     def start(self):
@@ -202,22 +203,22 @@ def drive(town, seconds, turns_a_second, report_s):
     samples, began, due_reloads = [], time.monotonic(), reloads(seconds)
     every_s = min(SAMPLE_S, seconds / 20)
     driving = [threading.Thread(target=lane, args=(town, seed, LANES / turns_a_second), daemon=True) for seed in range(LANES)]
-    stop_lanes = town.ended
     threading.Thread(target=town.collects, daemon=True).start()
     for thread in driving:
         thread.start()
-    told = 0.0
+    told, expiring_until = 0.0, seconds - EXPIRY_S
     head()
     while (passed := time.monotonic() - began) < seconds:
         if due_reloads and passed >= due_reloads[0]:
             due_reloads.pop(0)
             town.server.process.send_signal(signal.SIGHUP)
+        town.expiring = passed < expiring_until
         samples.append(sample(town, began))
         if passed >= told:
             told += report_s
             line_of(samples[-1], town.waiting()["waiting"])
         time.sleep(max(0, every_s - (time.monotonic() - began - passed)))
-    stop_lanes.set()
+    town.ended.set()
     for thread in driving:
         thread.join(clients.PATIENCE + 30)
     return samples, began
@@ -254,12 +255,13 @@ def descriptors_settled(town, before):
 def run(folder, minutes, turns_a_second=80, plot=None):
     """Prints what it saw; a list of what is wrong."""
     seconds = minutes * 60
-    town = Town(folder, expiring=seconds >= 120)
+    long = seconds >= 2 * EXPIRY_S
+    town = Town(folder, expiring=long)
     try:
         town.start()
         before = descriptors(town)
-        samples, began = drive(town, seconds, turns_a_second, 60 if seconds >= 120 else max(1, seconds / 5))
-        settle(town, SETTLE_S if seconds >= 120 else 60)
+        samples, began = drive(town, seconds, turns_a_second, 60 if long else max(1, seconds / 5))
+        settle(town, SETTLE_S)
         samples.append(sample(town, began))
         line_of(samples[-1], town.waiting()["waiting"])
         after, lost = descriptors_settled(town, before)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* queue list, queue show: page by page, so that a million messages need no more memory than a hundred. */
 #include "queue.h"
+#include "search.h"
 
 #include "queue/id.h"
 #include "queue/timeline.h"
@@ -109,42 +110,21 @@ static void list_as_postfix(struct store *store, const struct store_summary *s, 
 
 /* ---- list ---- */
 
-static bool takes(struct store *store, const struct selection *selection, const struct store_summary *s, uint64_t now_ms, struct store_recipient *page)
-{
-    struct arena arena = {0};
-    uint32_t from = 0;
-    if (!selection_takes_message(selection, s->sender, s->arrived_ms, now_ms))
-        return false;
-    bool taken = !selection_looks_at_recipients(selection);
-    for (size_t count; !taken && (count = store_recipients(store, s->id, from, STORE_READ_MAX, &arena, page)) > 0; from = page[count - 1].number + 1, arena_clear(&arena))
-        for (size_t i = 0; !taken && i < count; i++)
-            taken = selection_takes_recipient(selection, &page[i]);
-    arena_clear(&arena);
-    return taken;
-}
-
 static uint64_t list_all(const struct queue_call *call, struct store *store, const struct under_way *under_way)
 {
-    struct store_summary *page = memory_new(STORE_READ_MAX * sizeof *page);
     struct store_recipient *recipients = memory_new(STORE_READ_MAX * sizeof *recipients);
-    struct arena arena = {0};
-    uint64_t after = 0, now_ms = timeline_read_ms(store), total = 0;
-    for (size_t count; (count = store_list(store, after, STORE_READ_MAX, &arena, page)) > 0; after = page[count - 1].id, arena_clear(&arena)) {
-        for (size_t i = 0; i < count; i++) {
-            if (!takes(store, &call->selection, &page[i], now_ms, recipients))
-                continue;
-            if (call->postfix_json)
-                list_as_postfix(store, &page[i], under_way, recipients);
-            else if (call->json)
-                list_as_json(&page[i], state_of(&page[i], under_way, now_ms), total == 0);
-            else
-                list_as_text(&page[i], under_way_has_any(under_way, page[i].id), now_ms);
-            total++;
-        }
-    }
-    arena_clear(&arena);
+    struct search search;
+    uint64_t now_ms = timeline_read_ms(store), total = 0;
+    search_start(&search, store, &call->selection, now_ms);
+    for (const struct store_summary *found; (found = search_next(&search)) != NULL; total++)
+        if (call->postfix_json)
+            list_as_postfix(store, found, under_way, recipients);
+        else if (call->json)
+            list_as_json(found, state_of(found, under_way, now_ms), total == 0);
+        else
+            list_as_text(found, under_way_has_any(under_way, found->id), now_ms);
+    search_free(&search);
     free(recipients);
-    free(page);
     return total;
 }
 

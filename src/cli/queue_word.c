@@ -5,6 +5,7 @@
  * more than what was found. When no server runs, this is the store's writer.
  */
 #include "queue.h"
+#include "search.h"
 
 #include "clock.h"
 #include "log.h"
@@ -128,25 +129,21 @@ static bool choose_recipients(struct choice *choice, const struct selection *sel
 static bool choose(struct hand *hand, const struct queue_call *call, enum control_verb verb, uint64_t *count, struct error *error)
 {
     struct choice *choice = memory_new(sizeof *choice);
-    struct store_summary *page = memory_new(STORE_READ_MAX * sizeof *page);
     struct store_recipient *recipients = memory_new(STORE_READ_MAX * sizeof *recipients);
-    struct arena arena = {0};
-    uint64_t after = 0, now_ms = 0;
     choice->hand = hand;
     choice->verb = verb;
     choice->count = count;
     choice->error = error;
     bool done = hand_look(hand, call, error);
-    if (done)
-        now_ms = timeline_read_ms(hand->store);
-    for (size_t found; done && (found = store_list(hand->store, after, STORE_READ_MAX, &arena, page)) > 0; after = page[found - 1].id, arena_clear(&arena))
-        for (size_t i = 0; done && i < found; i++)
-            if (selection_takes_message(&call->selection, page[i].sender, page[i].arrived_ms, now_ms))
-                done = choose_recipients(choice, &call->selection, page[i].id, recipients);
+    if (done) {
+        struct search search;
+        search_start(&search, hand->store, &call->selection, timeline_read_ms(hand->store));
+        for (const struct store_summary *found; done && (found = search_next(&search)) != NULL;)
+            done = choose_recipients(choice, &call->selection, found->id, recipients);
+        search_free(&search);
+    }
     done = done && tell(choice);
-    arena_clear(&arena);
     free(recipients);
-    free(page);
     free(choice);
     return done;
 }

@@ -249,6 +249,16 @@ static bool begin(struct child *child, int control, struct error *error)
     return child->service->start(child, error);
 }
 
+#ifdef LEAKS_ARE_SOUGHT /* docs/load.md: a build with a sanitizer that reports what nothing points to any more */
+#include <sanitizer/lsan_interface.h>
+static int code_or_leaks(int code)
+{
+    return __lsan_do_recoverable_leak_check() != 0 ? EX_SOFTWARE : code;
+}
+#else
+static int code_or_leaks(int code) { return code; }
+#endif
+
 int child_run(struct child *child, int control)
 {
     struct loop loop = {0};
@@ -267,5 +277,5 @@ int child_run(struct child *child, int control)
         while (!peer->lost && channel_wants_write(&peer->channel) && channel_wait_for_room(&peer->channel, LAST_WORDS_MS) &&
                channel_flush(&peer->channel))
             continue;
-    return wiring.exit_code;
+    return code_or_leaks(wiring.exit_code);
 }

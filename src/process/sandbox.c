@@ -51,6 +51,10 @@ static const int writing_files[] = {
     SCMP_SYS(rmdir), SCMP_SYS(fchmod), SCMP_SYS(chmod), SCMP_SYS(fchown), SCMP_SYS(utimensat), SCMP_SYS(umask),
 };
 
+#if defined(LEAKS_ARE_SOUGHT) && !defined(__SANITIZE_ADDRESS__)
+#error "only for a sanitizer that looks for leaks: it stops threads and reads /proc, so nothing is sealed"
+#endif
+
 #ifdef __SANITIZE_ADDRESS__
 /* What the sanitizers ask for at their own moments. */
 static const int sanitizing[] = {SCMP_SYS(open), SCMP_SYS(openat), SCMP_SYS(readlink), SCMP_SYS(getrlimit), SCMP_SYS(prlimit64), SCMP_SYS(clone),
@@ -240,6 +244,9 @@ static bool seal_paths(const struct sandbox_paths *paths, bool ports_too, struct
 
 bool sandbox_seal(enum process_role role, const struct sandbox_paths *paths, struct error *error)
 {
+#ifdef LEAKS_ARE_SOUGHT
+    return true;
+#endif
     struct rlimit none = {0, 0};
     setrlimit(RLIMIT_CORE, &none); /* a core would hold keys and mail */
     if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
