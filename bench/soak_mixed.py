@@ -243,7 +243,7 @@ def descriptors(town):
 
 def descriptors_settled(town, before):
     """Those that are more than before, once sessions have had time to end."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + SETTLE_S / 4
     while True:
         now = descriptors(town)
         more = {role: (before[role], now[role]) for role in ROLES if now[role] > before[role]}
@@ -261,7 +261,7 @@ def run(folder, minutes, turns_a_second=80, plot=None):
         town.start()
         before = descriptors(town)
         samples, began = drive(town, seconds, turns_a_second, 60 if long else max(1, seconds / 5))
-        settle(town, SETTLE_S)
+        settle(town, SETTLE_S if long else SETTLE_S / 4)
         samples.append(sample(town, began))
         line_of(samples[-1], town.waiting()["waiting"])
         after, lost = descriptors_settled(town, before)

@@ -14,6 +14,7 @@ import time
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
 
+from faults import cpu_seconds
 from mailboat import PROGRAM, ROOT, free_port, memory_kib, until
 
 backlog = SourceFileLoader("backlog", str(ROOT / "bench/backlog")).load_module()
@@ -84,9 +85,14 @@ def oldest(server):
 
 
 def rates(server, sink):
-    """Messages a second: accepted for a destination that is dead, and relayed to one that lives."""
-    return (statistics.median(backlog.fill(server, DEAD[:1], TURNS * backlog.PART // 10)),
-            statistics.median(backlog.rate(server, sink, backlog.COUNT) for _ in range(TURNS)))
+    """Messages a second: accepted for a destination that is dead, and relayed to one that lives; the
+    queue process' CPU for each, in microseconds, which the machine's other work does not change."""
+    queue, found = server.server.processes()["queue"], []
+    for count, measure in ((backlog.PART, lambda: backlog.fill(server, DEAD[:1], backlog.PART)[0]),
+                           (TURNS * backlog.COUNT, lambda: statistics.median(backlog.rate(server, sink, backlog.COUNT) for _ in range(TURNS)))):
+        used = cpu_seconds(queue)
+        found += [measure(), (cpu_seconds(queue) - used) / count * 1e6]
+    return found
 
 
 def commands(server):
@@ -135,8 +141,9 @@ def run(folder, depth):
         row("memory of the queue process", f"{weight / 1024:.1f}", f"{memory_kib(queue) / 1024:.1f}", "MiB")
         row("on disk", "", f"{octets_below(server.server.data / 'queue') / 2**30:.2f}", "GiB")
         deep = rates(server, sink)
-        row("accepted", f"{empty[0]:.0f}", f"{deep[0]:.0f}", "a second")
-        row("relayed to a living destination", f"{empty[1]:.0f}", f"{deep[1]:.0f}", "a second")
+        for what, unit, before, after in zip(("accepted", "— CPU of the queue process", "relayed to a living destination", "— CPU of the queue process"),
+                                             ("a second", "µs a message") * 2, empty, deep):
+            row(what, f"{before:.0f}", f"{after:.0f}", unit)
         for name, took in commands(server):
             row(name, "", f"{took:.3f}", "s")
         for name, arguments in (("queue list", ["queue", "list"]), ("queue retry --all", ["queue", "retry", "--all"])):

@@ -12,7 +12,7 @@ import soak_mixed  # noqa: E402
 
 
 def test_mixed_traffic_loses_no_message_no_descriptor_and_leaves_no_file(tmp_path):
-    assert soak_mixed.run(tmp_path / "soak", minutes=10 / 60, turns_a_second=60) == []
+    assert soak_mixed.run(tmp_path / "soak", minutes=6 / 60, turns_a_second=60) == []
 
 
 def test_a_crowd_of_connections_costs_nothing_while_it_is_silent(tmp_path):
