@@ -399,6 +399,19 @@ static void what_is_released_and_cannot_be_tried_expires(void **state)
     assert_int_equal(waiting(), 2); /* the other one, and the report */
 }
 
+static void who_retries_again_and_again_puts_no_end_off(void **state)
+{
+    uint64_t id = accept_one("bob@there.net"), accepted_ms = g.now_ms;
+    commit();
+    for (; !next(SCHEDULE_LOOKUP); g.now_ms += SCHEDULE_GRACE_MS / 4) { /* no way is open; the report ends it */
+        assert_true(g.now_ms < accepted_ms + g.options.expire_ms + 2 * SCHEDULE_GRACE_MS);
+        queue_control(&g.queue, CONTROL_RETRY, id, g.now_ms);
+        queue_wake(&g.queue, g.now_ms);
+        commit();
+    }
+    assert_true(g.now_ms >= accepted_ms + g.options.expire_ms + SCHEDULE_GRACE_MS);
+}
+
 static void what_is_held_while_under_way_is_kept_though_its_time_is_over(void **state)
 {
     uint64_t id = accept_one("bob@there.net");
@@ -718,7 +731,7 @@ int main(void)
         TESTED(destinations_take_turns), TESTED(a_destination_has_its_limit), TESTED(nothing_leaves_while_it_is_held), TESTED(a_person_holds_releases_retries_and_removes),
         TESTED(who_is_told_to_retry_all_forgets_a_dead_destination), TESTED(a_lost_way_is_tried_again_at_once), TESTED(results_survive_a_full_disk),
         TESTED(more_destinations_than_fit_in_memory_have_their_turn), TESTED(many_that_are_under_way_hide_nobody), TESTED(mail_follows_a_change_of_the_route), TESTED(rules_lead_and_limit),
-        TESTED(what_is_held_stays_and_has_an_attempt_once_it_is_released), TESTED(what_is_released_and_cannot_be_tried_expires),
+        TESTED(what_is_held_stays_and_has_an_attempt_once_it_is_released), TESTED(what_is_released_and_cannot_be_tried_expires), TESTED(who_retries_again_and_again_puts_no_end_off),
         TESTED(what_is_held_while_under_way_is_kept_though_its_time_is_over), TESTED(a_held_report_waits_until_it_is_released),
         TESTED(a_report_whose_way_is_never_known_ends), TESTED(a_person_chooses_recipients),
         TESTED(nobody_is_told_of_a_recipient_that_was_removed_while_under_way), TESTED(people_see_what_goes_on),

@@ -263,13 +263,22 @@ static void place(struct queue *queue, uint64_t id, const struct store_recipient
     destination_due(queue, r->destination, now_ms, true);
 }
 
+/* What is due already stays due since then: who says it again and again puts the end off for none. */
+static void retry(struct queue *queue, uint64_t id, const struct store_recipient *r, uint64_t now_ms)
+{
+    if (r->due_ms > now_ms)
+        place(queue, id, r, now_ms, false, now_ms);
+    else
+        destination_due(queue, r->destination, now_ms, true);
+}
+
 /* True when that changed anything. */
 static bool control_recipient(struct queue *queue, enum control_verb verb, uint64_t id, const struct store_recipient *r, uint64_t now_ms)
 {
     switch (verb) {
     case CONTROL_RETRY:
         if (!r->held)
-            place(queue, id, r, now_ms, false, now_ms);
+            retry(queue, id, r, now_ms);
         return !r->held;
     case CONTROL_HOLD:
         if (!r->held)
