@@ -7,7 +7,7 @@ PREFIX ?= /usr/local
 MESON  := meson
 DESTDIR ?=
 
-.PHONY: all run test bench fuzz fuzz-coverage clients install deb packages test-packages clean
+.PHONY: all run test bench soak fuzz fuzz-coverage clients install deb packages test-packages clean
 
 all: packages $(BUILD)/build.ninja
 	@ninja -C $(BUILD) mailboat
@@ -21,6 +21,10 @@ test: packages test-packages
 bench: packages test-packages $(BUILD)/build.ninja
 	@ninja -C $(BUILD) mailboat
 	@bench/run
+
+soak: packages test-packages $(BUILD)/build.ninja
+	@ninja -C $(BUILD) mailboat
+	@bench/soak --connections 10000 --minutes 30 --waiting 1000000
 
 fuzz: packages test-packages
 	@tests/run --only fuzz --fuzz-seconds $(or $(SECONDS_EACH),600)
