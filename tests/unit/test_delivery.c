@@ -287,7 +287,10 @@ static void a_connection_carries_so_many_messages(void **state)
         delivery_next(&delivery, &letter);
         transact(&delivery);
     }
-    assert_false(delivery_is_open(&delivery));
+    assert_false(delivery_is_open(&delivery)); /* nor does it stay until somebody's patience ends */
+    expect_send(&delivery, "QUIT\r\n");
+    hear(&delivery, "221 bye\r\n");
+    expect(&delivery, DELIVERY_CLOSE);
     delivery_free(&delivery);
 }
 

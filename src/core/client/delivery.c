@@ -445,10 +445,19 @@ static bool take_session_action(struct delivery *delivery, const struct client_a
     return false;
 }
 
+/* Its connection has carried all that one may, and waits for nothing. */
+static bool is_used_up(const struct delivery *delivery)
+{
+    return delivery->has_session && delivery->stage == DELIVERY_OPEN && delivery->done_told && delivery->messages >= DELIVERY_MESSAGES_MAX &&
+           client_session_is_ready(&delivery->session);
+}
+
 bool delivery_action(struct delivery *delivery, struct delivery_action *action)
 {
     struct client_action from;
     *action = (struct delivery_action){.kind = DELIVERY_NOTHING};
+    if (is_used_up(delivery))
+        delivery_quit(delivery);
     while (delivery->has_session && client_session_action(&delivery->session, &from))
         if (take_session_action(delivery, &from, action))
             return true;

@@ -9,7 +9,8 @@
  * delivery_connected() or delivery_lost(), delivery_feed() ... At
  * DELIVERY_DONE each recipient has a result. While delivery_is_open() says
  * so the connection can carry another message to the same destination:
- * delivery_next(). delivery_quit() ends it politely.
+ * delivery_next(). delivery_quit() ends it politely; one that has carried
+ * DELIVERY_MESSAGES_MAX ends by itself.
  */
 #ifndef MAILBOAT_CLIENT_DELIVERY_H
 #define MAILBOAT_CLIENT_DELIVERY_H
