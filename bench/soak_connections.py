@@ -100,9 +100,9 @@ def run(folder, count, active_s=60, silent_s=60):
             sent += int(words[1])
             title = f"{max(1, count // 100)} active, " + (f"each a message in {pause_ms} ms" if pause_ms else "one message after the other")
             row(f"{title}: messages, failed", f"{words[1]} ({int(words[1]) / seconds:.0f} a second), {words[2]}")
-            row("— a message: p50 / p99 / longest", f"{in_ms(words[3:6])} ms")
-            row("— a newcomer is greeted", f"{in_ms(words[7:10])} ms")
-            row("— a newcomer's message is accepted", f"{in_ms(words[11:14])} ms")
+            row("… a message: p50 / p99 / longest", f"{in_ms(words[3:6])} ms")
+            row("… a newcomer is greeted", f"{in_ms(words[7:10])} ms")
+            row("… a newcomer's message is accepted", f"{in_ms(words[11:14])} ms")
             wrongs += [f"{words[2]} failed while {title}"] if int(words[2]) else []
         word, alive, failed = crowd.obeys("still")
         row("still there at the end", alive)

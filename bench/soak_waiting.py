@@ -141,7 +141,7 @@ def run(folder, depth):
         row("memory of the queue process", f"{weight / 1024:.1f}", f"{memory_kib(queue) / 1024:.1f}", "MiB")
         row("on disk", "", f"{octets_below(server.server.data / 'queue') / 2**30:.2f}", "GiB")
         deep = rates(server, sink)
-        for what, unit, before, after in zip(("accepted", "— CPU of the queue process", "relayed to a living destination", "— CPU of the queue process"),
+        for what, unit, before, after in zip(("accepted", "… CPU of the queue process", "relayed to a living destination", "… CPU of the queue process"),
                                              ("a second", "µs a message") * 2, empty, deep):
             row(what, f"{before:.0f}", f"{after:.0f}", unit)
         for name, took in commands(server):
