@@ -91,7 +91,8 @@ class Town:
                 self.collect(user)
 
     def waiting(self):
-        return json.loads(self.server.cli("queue", "stats", "--json").stdout)
+        """Recipients in the queue, in whatever state."""
+        return json.loads(self.server.cli("queue", "stats", "--json").stdout)["recipients"]
 
     def left_behind(self):
         """Files that should be gone once nothing waits."""
@@ -216,7 +217,7 @@ def drive(town, seconds, turns_a_second, report_s):
         samples.append(sample(town, began))
         if passed >= told:
             told += report_s
-            line_of(samples[-1], town.waiting()["waiting"])
+            line_of(samples[-1], town.waiting())
         time.sleep(max(0, every_s - (time.monotonic() - began - passed)))
     town.ended.set()
     for thread in driving:
@@ -230,7 +231,7 @@ def settle(town, patience_s):
     while time.monotonic() < deadline:
         for user in clients.USERS:
             town.collect(user)
-        if town.waiting()["waiting"] == 0 and not town.left_behind() and not town.book.wrongs():
+        if town.waiting() == 0 and not town.left_behind() and not town.book.wrongs():
             break
         time.sleep(0.2)
 
@@ -263,7 +264,7 @@ def run(folder, minutes, turns_a_second=80, plot=None):
         samples, began = drive(town, seconds, turns_a_second, 60 if long else max(1, seconds / 5))
         settle(town, SETTLE_S if long else SETTLE_S / 4)
         samples.append(sample(town, began))
-        line_of(samples[-1], town.waiting()["waiting"])
+        line_of(samples[-1], town.waiting())
         after, lost = descriptors_settled(town, before)
         wrongs = tell(town, samples, before, after, lost)
         if plot:
@@ -291,7 +292,7 @@ def tell(town, samples, before, after, lost):
     wrongs += [f"{role} had {was} descriptors open and has {now}" for role, (was, now) in lost.items()]
     wrongs += [f"left behind: {name}" for name in town.left_behind()]
     wrongs += [f"log: {line}" for line in town.server.kept]
-    left = town.waiting()["waiting"]
+    left = town.waiting()
     wrongs += [f"{left} still wait"] if left else []
     return wrongs
 
