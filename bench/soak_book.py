@@ -11,12 +11,13 @@ REPORTED = re.compile(rb"Final-Recipient: rfc822; ?(\S+)\r?\n(?:[A-Z][^\r\n]*\r?
 
 
 class Letter:
-    __slots__ = ("fates", "notify", "state", "arrived", "reported", "twice")
+    __slots__ = ("fates", "notify", "state", "arrived", "reported", "unsure")
 
     def __init__(self, fates, notify):
         self.fates, self.notify = fates, notify
         self.state = "offered"  # then: accepted, refused, unknown (nobody read the reply)
-        self.arrived, self.reported, self.twice = Counter(), Counter(), False
+        self.arrived, self.reported = Counter(), Counter()
+        self.unsure = 0  # how often somebody took it and hung up without a word
 
 
 class Book:
@@ -46,7 +47,7 @@ class Book:
         with self.lock:
             letter = self.letters[int(number.group(1))]
             self.arrivals, self.octets = self.arrivals + len(recipients), self.octets + len(content)
-            letter.twice = letter.twice or not sure
+            letter.unsure += not sure
             for recipient in recipients:
                 letter.arrived[recipient] += 1
             if not whole:
@@ -68,7 +69,7 @@ class Book:
             return Counter(letter.state for letter in self.letters.values())
 
     def duplicates(self):
-        """Of those whose acknowledgement the sink kept to itself."""
+        """Arrivals beyond the first, where the sink kept its acknowledgement to itself."""
         with self.lock:
             return sum(max(0, count - 1) for letter in self.letters.values() for count in letter.arrived.values())
 
@@ -90,7 +91,7 @@ class Book:
                     yield f"{recipient}: arrived {times} times, reported {failed + told} times"
                 continue
             least = 0 if letter.state == "unknown" else 1
-            most = 2 if letter.twice else 1
+            most = 1 + letter.unsure
             if fate == ARRIVES and not (least <= times <= most and failed == 0):
                 yield f"{recipient}: arrived {times} times, reported as failed {failed} times"
             if fate != ARRIVES and not (times == 0 and least <= failed <= 1):

@@ -52,7 +52,7 @@ class Line:
                 self.unread += more
             line, self.unread = self.unread.split(b"\n", 1)
             if line[3:4] != b"-":
-                if not line.startswith(str(code).encode()):
+                if not line.decode(errors="replace").startswith(code if isinstance(code, tuple) else str(code)):
                     raise Odd(f"{self.port} {what}: {line[:60].decode(errors='replace').strip()}")
                 return line
 
@@ -241,7 +241,7 @@ def is_refused(town, chance):
     elif what == 2:  # a wrong password, from somewhere
         with line_to(town, 587, source=f"127.{chance.randrange(1, 255)}.{chance.randrange(255)}.{chance.randrange(1, 255)}") as line:
             line.greet(starttls=True)
-            line.sign_in(chance.choice(["nobody@example.org", "guessed@example.org"]), "wrong", 5 if chance.randrange(2) else "")
+            line.sign_in(chance.choice(["nobody@example.org", "guessed@example.org"]), "wrong", ("535", "454"))  # 454: it is locked by now
             line.socket.close()
     elif what == 3:  # as somebody else
         with line_to(town, 465) as line:

@@ -23,6 +23,7 @@ from soak_sink import MoodySink
 
 LANES, SAMPLE_S, RELOAD_S, SETTLE_S = 16, 15, 180, 120
 EXPIRY_S = 90 + 5 * 60 + 60  # what expires: its time, its grace, and the sweep that finds it
+PSS, RSS, FILES = 2, 3, 4  # of a sample: role, process id, KiB, KiB, open descriptors
 ROLES = ("supervisor", "smtpd", "auth", "queue", "relay", "local", "pickup", "web")
 CRASHES = ("child_died", "killing", "store_failed", "restart_failed", "start_failed")
 
@@ -133,16 +134,17 @@ def of_role(one, role):
     return [p for p in one["processes"] if p[0] == role]
 
 
-def total(one, role, column=2):
+def total(one, role, column=PSS):
     return sum(p[column] for p in of_role(one, role))
 
 
-def lives(samples, role):
-    """(accepted, PSS) of each process while it lived."""
+def lives(samples, role, column=RSS):
+    """(accepted, memory) of each process while it lived. RSS: of a page that others have too,
+    PSS counts a share, which grows when those others end."""
     found = {}
     for one in samples:
-        for _, pid, pss, _, _ in of_role(one, role):
-            found.setdefault(pid, []).append((one["accepted"], pss))
+        for process in of_role(one, role):
+            found.setdefault(process[1], []).append((one["accepted"], process[column]))
     return found
 
 
@@ -162,9 +164,9 @@ def thirds(points):
     return statistics.median(y for _, y in settled[:part]), statistics.median(y for _, y in settled[-part:]), settled
 
 
-def oldest(samples, role):
+def oldest(samples, role, column=RSS):
     """The process of that role that was seen longest."""
-    return max(lives(samples, role).values(), key=len, default=[])
+    return max(lives(samples, role, column).values(), key=len, default=[])
 
 
 # ---- the soak ----
@@ -195,7 +197,7 @@ def head():
 
 
 def line_of(one, waiting):
-    cells = [f"{total(one, role) / 1024:.1f}, {total(one, role, 4)}" for role in ROLES]
+    cells = [f"{total(one, role) / 1024:.1f}, {total(one, role, FILES)}" for role in ROLES]
     print(f"| {one['s'] / 60:.1f} | {one['accepted']} | {waiting} | {one['database'] / 2**20:.1f} | " + " | ".join(cells) + " |", flush=True)
 
 
@@ -239,7 +241,7 @@ def settle(town, patience_s):
 def descriptors(town):
     """role -> the most that a process of it has open."""
     one = sample(town, 0)
-    return {role: max((p[4] for p in of_role(one, role)), default=0) for role in ROLES}
+    return {role: max((p[FILES] for p in of_role(one, role)), default=0) for role in ROLES}
 
 
 def descriptors_settled(town, before):
@@ -274,16 +276,23 @@ def run(folder, minutes, turns_a_second=80, plot=None):
         town.stop()
 
 
+def flatness(samples, role):
+    """The oldest process of a role: memory early and late, and its growth."""
+    points, shared = oldest(samples, role), oldest(samples, role, PSS)
+    if not points:
+        return f"| {role} | | | | |"
+    first, last, settled = thirds(points)
+    return f"| {role} | {first / 1024:.2f} | {last / 1024:.2f} | {growth(settled):+.0f} | {thirds(shared)[1] / 1024:.2f} |"
+
+
 def tell(town, samples, before, after, lost):
     book, events = town.book, town.server.events
-    print("\n| process | PSS, first third, MiB | last third | KiB per 100,000 messages | descriptors before | at the end |\n| --- | --- | --- | --- | --- | --- |")
+    print("\n| process | RSS, first third, MiB | last third | KiB per 100,000 messages | PSS, last third | descriptors before | at the end |\n" + "| --- " * 7 + "|")
     for role in ROLES:
-        points = oldest(samples, role)
-        first, last, settled = thirds(points) if points else (0, 0, [])
-        print(f"| {role} | {first / 1024:.2f} | {last / 1024:.2f} | {growth(settled):+.0f} | {before[role]} | {after[role]} |")
+        print(flatness(samples, role) + f" {before[role]} | {after[role]} |")
     counts, wrongs = book.counts(), book.wrongs()
     print(f"\n{counts['accepted']} messages got 250, {counts['unknown']} clients left before the reply, {counts['refused']} before the end; "
-          f"{book.arrivals} arrivals, {book.octets / 2**20:.0f} MiB; {book.reports} reports; {book.duplicates()} came twice, "
+          f"{book.arrivals} arrivals, {book.octets / 2**20:.0f} MiB; {book.reports} reports; {book.duplicates()} came once more, "
           "each after a receiver that took it and hung up.")
     print("The sinks: " + ", ".join(f"{name} {count}" for name, count in sum((s.moods for s in town.sinks), Counter()).most_common()) + ".")
     print("The log: " + ", ".join(f"{name} {count}" for name, count in events.most_common()) + ".")
@@ -303,10 +312,10 @@ COLOURS = ("#888888", "#3b82f6", "#d97706", "#16a34a", "#dc2626", "#9333ea", "#0
 
 
 def svg(samples):
-    """Memory (PSS of all processes of a role) over time; legible on light and on dark."""
+    """Memory (RSS of all processes of a role) over time; legible on light and on dark."""
     width, height, left, top, right, bottom = 760, 380, 48, 24, 110, 40
     end_s = samples[-1]["s"]
-    highest = max(total(one, role) for one in samples for role in ROLES) / 1024
+    highest = max(total(one, role, RSS) for one in samples for role in ROLES) / 1024
     step = next(s for s in (1, 2, 5, 10, 20, 50, 100, 200, 500) if highest / s <= 8)
     most = step * (int(highest / step) + 1)
 
@@ -318,7 +327,7 @@ def svg(samples):
 
     parts = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" font-family="sans-serif" font-size="12">',
              "<style>text{fill:#222}.grid{stroke:#ccc}@media(prefers-color-scheme:dark){text{fill:#ddd}.grid{stroke:#444}}</style>",
-             f'<text x="{left}" y="14">memory (PSS) in MiB of all processes of a kind; minutes</text>']
+             f'<text x="{left}" y="14">memory (RSS) in MiB of all processes of a kind, over the minutes</text>']
     for mib in range(0, most + 1, step):
         parts += [f'<line class="grid" x1="{left}" y1="{y(mib):.1f}" x2="{width - right}" y2="{y(mib):.1f}"/>',
                   f'<text x="{left - 6}" y="{y(mib) + 4:.1f}" text-anchor="end">{mib}</text>']
@@ -327,9 +336,9 @@ def svg(samples):
         parts.append(f'<text x="{x(minute * 60):.1f}" y="{height - bottom + 18}" text-anchor="middle">{minute}</text>')
     names = []
     for role, colour in zip(ROLES, COLOURS):
-        points = " ".join(f"{x(one['s']):.1f},{y(total(one, role) / 1024):.1f}" for one in samples)
+        points = " ".join(f"{x(one['s']):.1f},{y(total(one, role, RSS) / 1024):.1f}" for one in samples)
         parts.append(f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="1.5"/>')
-        names.append((y(total(samples[-1], role) / 1024), role, colour))
+        names.append((y(total(samples[-1], role, RSS) / 1024), role, colour))
     at = 0.0
     for level, role, colour in sorted(names):  # names do not stand upon each other
         at = max(level + 4, at + 14)
