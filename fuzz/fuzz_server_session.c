@@ -130,7 +130,7 @@ static void answer(struct world *world)
     } else if (question == SERVER_ASK_SENDER) {
         server_session_answer_sender(session, choice < 4 ? SENDER_ALLOWED : (enum sender_verdict)(choice - 3));
     } else if (question == SERVER_ASK_RECIPIENT) {
-        server_session_answer_recipient(session, choice < 3 ? RECIPIENT_KNOWN : (enum recipient_verdict)(choice - 2), targets, 1 + choice % 2);
+        server_session_answer_recipient(session, choice < 2 ? RECIPIENT_KNOWN : (enum recipient_verdict)(choice - 1), targets, 1 + choice % 2);
     } else if (question == SERVER_ASK_STORE) {
         world->content_begun = false;
         server_session_answer_store(session, choice < 4 ? STORE_DONE : (enum store_verdict)(choice - 3), BYTES("0123456789ab"));

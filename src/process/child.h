@@ -15,6 +15,7 @@
 
 #include "channel.h"
 #include "config.h"
+#include "full_mailboxes.h"
 #include "loop.h"
 #include "sandbox.h"
 #include "tls.h"
@@ -63,6 +64,7 @@ struct child {
     size_t listener_count;
     int local_listener;   /* smtpd: the socket in the data folder; -1 where there is none */
     struct census *census; /* smtpd: its own is connections[number] */
+    struct full_mailboxes *full_mailboxes; /* local writes it, smtpd may read it; NULL for all others */
     void *kept;           /* kept_octets of the service's own memory, as the predecessor left it, however that ended; zeros at first */
     void *service_data;   /* the service's own */
     pid_t supervisor;     /* who forked us */

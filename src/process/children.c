@@ -186,6 +186,15 @@ static void reset_signals(void)
     sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
+/* Those who have nothing to do with full mailboxes do not see them; who reads cannot write. */
+static struct full_mailboxes *share_full_mailboxes(struct full_mailboxes *full, enum process_role role)
+{
+    if (role == PROCESS_LOCAL || (role == PROCESS_SMTPD && mprotect(full, sizeof *full, PROT_READ) == 0))
+        return full;
+    munmap(full, sizeof *full);
+    return NULL;
+}
+
 /* Every service sees its own alone. */
 static void leave_kept_of_others(const struct children *children, const struct supervised *self)
 {
@@ -213,6 +222,7 @@ static _Noreturn void be_child(const struct children *children, const struct sup
         munmap(child.census, sizeof *child.census);
         child.census = NULL;
     }
+    child.full_mailboxes = share_full_mailboxes(children->full_mailboxes, self->service->role);
     leave_kept_of_others(children, self);
     control = tidy_descriptors(&child, children, control, listeners);
     _exit(child_run(&child, control));

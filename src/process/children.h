@@ -60,6 +60,7 @@ struct children {
     int local_listener;
     uint32_t generation;
     struct census *census;
+    struct full_mailboxes *full_mailboxes;
     struct trouble joining, forking;
     bool started;             /* all were ready once: from now on deaths are survived */
     bool stopping;

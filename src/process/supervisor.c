@@ -432,7 +432,8 @@ static bool start(struct supervisor *s, struct error *error)
     s->children.census = mmap(NULL, sizeof *s->children.census, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (s->children.census != MAP_FAILED && getentropy(s->children.census->ticket_secret, sizeof s->children.census->ticket_secret) != 0)
         return error_set_errno(error, EX_OSERR, "cannot make a secret for TLS sessions");
-    if (s->children.census == MAP_FAILED)
+    s->children.full_mailboxes = mmap(NULL, sizeof *s->children.full_mailboxes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (s->children.census == MAP_FAILED || s->children.full_mailboxes == MAP_FAILED)
         return error_set_errno(error, EX_OSERR, "no memory to share");
     s->children.local_listener = listen_local(s->submit_path, error);
     if (s->children.local_listener < 0)

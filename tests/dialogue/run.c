@@ -9,7 +9,7 @@
  *   = Hello              this line of content must be stored; =- without CRLF; =* whatever there is
  *   ? password USER PASSWORD => right ACCOUNT | wrong | locked | unavailable
  *   ? sender ACCOUNT ADDRESS => allowed | forbidden | unavailable
- *   ? recipient ADDRESS => known [ADDRESS [local]]... | unknown | foreign | unavailable
+ *   ? recipient ADDRESS => known [ADDRESS [local]]... | unknown | foreign | unavailable | full
  *   ? begin ENVELOPE     a message begins; the envelope as envelope_text() writes it
  *   ? store => done ID | full | failed
  *   ? drop | starttls | close
@@ -193,7 +193,7 @@ static void expect_content(struct play *play, const struct script_line *line)
 
 static void answer_recipient(struct play *play, struct bytes address, struct bytes answer)
 {
-    static const char *const verdicts[] = {"known", "unknown", "foreign", "unavailable", NULL};
+    static const char *const verdicts[] = {"known", "unknown", "foreign", "unavailable", "full", NULL};
     struct recipient targets[8];
     size_t count = 0;
     enum recipient_verdict verdict = (enum recipient_verdict)script_word(play->script, bytes_split(&answer, ' '), verdicts);

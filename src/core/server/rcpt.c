@@ -120,6 +120,9 @@ void server_session_answer_recipient(struct server_session *session, enum recipi
     case RECIPIENT_FOREIGN:
         reply = REPLY(550, "5.7.1", "This port takes mail for local users only; to send mail use port 587 with STARTTLS, 2525, or 465 with TLS");
         break;
+    case RECIPIENT_FULL:
+        reply = reply_format(session, 552, "5.2.2", "The mailbox of %.*s is full; try again later, or reach them another way", BYTES_ARG(state->asked_address));
+        break;
     case RECIPIENT_UNAVAILABLE:
         break;
     }

@@ -92,6 +92,7 @@ enum recipient_verdict {
     RECIPIENT_UNKNOWN,     /* our domain, no such mailbox: 550 5.1.1 */
     RECIPIENT_FOREIGN,     /* not our domain: on 25 a refusal that names the submission ports */
     RECIPIENT_UNAVAILABLE, /* cannot be told now: 451 4.3.0 */
+    RECIPIENT_FULL,        /* ours, and no mailbox of it has room: 552 5.2.2; not said by auth, which knows no mailbox */
 };
 enum store_verdict {
     STORE_DONE,    /* on disk and synced: 250 */

@@ -54,6 +54,12 @@ bool ledger_admits(struct ledger *ledger, struct ledger_page *page, uint64_t oct
     return true;
 }
 
+bool ledger_is_full(const struct ledger_page *page)
+{
+    uint64_t part = page->limit / LEDGER_SMALL_PART, small = part < LEDGER_SMALL_OCTETS ? part : LEDGER_SMALL_OCTETS;
+    return page->limit > 0 && page->error == 0 && page->had.sure && !fits(page, small);
+}
+
 void ledger_arrived(struct ledger_page *page, uint64_t octets, uint64_t id, uint64_t arrived_ms)
 {
     page->last_id = id;

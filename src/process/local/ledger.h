@@ -4,7 +4,8 @@
  *
  * ledger_page() for each recipient, ledger_admits() once the message's size is
  * known, ledger_arrived() when it is in the mailbox for good; then each page
- * says whether a mark was passed (ledger_passed()), and ledger_close() writes
+ * says whether a mark was passed (ledger_passed()) and whether nothing fits any
+ * more (ledger_is_full()), and ledger_close() writes
  * down what came, one line a mailbox, and begins the next batch.
  */
 #ifndef MAILBOAT_LEDGER_H
@@ -12,6 +13,8 @@
 
 #include "local/maildir.h"
 #include "local/maildirsize.h"
+
+enum { LEDGER_SMALL_OCTETS = 4096, LEDGER_SMALL_PART = 100 };
 
 struct ledger_page {
     char mailbox[MAILDIR_PATH_MAX]; /* below the folder */
@@ -36,6 +39,9 @@ void ledger_free(struct ledger *ledger);
 struct ledger_page *ledger_page(struct ledger *ledger, struct bytes address, uint64_t limit);
 /* Is there room for so much? Then it counts. */
 bool ledger_admits(struct ledger *ledger, struct ledger_page *page, uint64_t octets);
+/* Of a page that admitted too little: is it surely full, and not only too small for that message?
+ * A mailbox is full when it has no room for 4 KiB, about the smallest message, and a hundredth of its limit. */
+bool ledger_is_full(const struct ledger_page *page);
 void ledger_arrived(struct ledger_page *page, uint64_t octets, uint64_t id, uint64_t arrived_ms);
 /* The mark (message/fullness.h) that this batch went past; 0: none. */
 unsigned ledger_passed(struct ledger *ledger, struct ledger_page *page);

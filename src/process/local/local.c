@@ -11,6 +11,7 @@
 #include "local/maildir.h"
 #include "quotas.h"
 
+#include "accounts.h"
 #include "client/session.h"
 #include "clock.h"
 #include "log.h"
@@ -51,6 +52,8 @@ struct local {
     struct quotas quotas;
     struct ledger ledger;
     bool quotas_unreadable; /* which has been said */
+    const volatile uint8_t *accounts_page;
+    uint64_t accounts_version; /* as it was when the quotas were looked at */
     struct place places[MAILDIR_BATCH_MAX];
     struct arrival *arrivals, **arrivals_end;
     int folder;
@@ -126,6 +129,19 @@ static void sync_batch(struct local *local)
     ledger_close(&local->ledger);
 }
 
+/* Is there room? Smtpd is told of who has none at all, and of who has some again. */
+static bool admit(struct local *local, struct ledger_page *page, struct maildir_entry *entry)
+{
+    struct full_mailboxes *full = local->child->full_mailboxes;
+    struct bytes user = bytes_of_text(page->address);
+    bool admitted = ledger_admits(&local->ledger, page, entry->octets);
+    if (admitted)
+        full_mailboxes_remove(full, user);
+    else if (ledger_is_full(page))
+        full_mailboxes_add(full, user, local->accounts_version, clock_now_ms());
+    return admitted || maildir_has(&local->maildir, entry);
+}
+
 /* What one recipient gets: into the batch. What is there from an attempt before was admitted then. */
 static void put(struct local *local, struct arrival *arrival, size_t result, const struct maildir_message *m)
 {
@@ -134,7 +150,7 @@ static void put(struct local *local, struct arrival *arrival, size_t result, con
     size_t at = maildir_write(&local->maildir, m);
     struct maildir_entry *entry = &local->maildir.entries[at];
     struct ledger_page *page = entry->error != 0 ? NULL : ledger_page(&local->ledger, m->address, quotas_of(&local->quotas, m->address));
-    if (page != NULL && !ledger_admits(&local->ledger, page, entry->octets) && !maildir_has(&local->maildir, entry))
+    if (page != NULL && !admit(local, page, entry))
         maildir_refuse(entry, page->error != 0 ? page->error : EOVERFLOW);
     local->places[at] = (struct place){.arrival = arrival, .result = result, .page = page, .id = m->id, .arrived_ms = m->arrived_ms};
 }
@@ -142,6 +158,7 @@ static void put(struct local *local, struct arrival *arrival, size_t result, con
 /* Once a turn, before what came in it. */
 static void look_at_quotas(struct local *local)
 {
+    local->accounts_version = accounts_watched_version(local->accounts_page); /* first: a quota that changes meanwhile is another version's */
     bool unreadable = !quotas_look(&local->quotas);
     if (unreadable && !local->quotas_unreadable)
         log_event(LOG_EVENT_ERROR, "quotas_unreadable", LOG_TEXT("file", local->quotas.folder), LOG_TEXT("reason", strerror(errno)),
@@ -243,6 +260,10 @@ static bool local_open(struct child *child, struct error *error)
     if (!quotas_open(&local->quotas, child->config, random_u64(), error))
         return false;
     sandbox_allow(child->paths, local->quotas.folder, false);
+    local->accounts_page = accounts_watch(child->config->data_dir, error);
+    if (local->accounts_page == NULL)
+        return false;
+    full_mailboxes_clear(child->full_mailboxes); /* the configuration may give them more room than it did */
     maildir_start(&local->maildir, local->folder, child->config->hostname);
     ledger_start(&local->ledger, local->folder);
     return true;

@@ -256,6 +256,7 @@ static void apply_lookup(struct queue *queue, struct queue_delivery *d, uint64_t
     case RECIPIENT_UNKNOWN:
         drop_report(queue, &fate, "no such mailbox: nobody is left to tell");
         break;
+    case RECIPIENT_FULL: /* nobody says so to the queue */
     case RECIPIENT_UNAVAILABLE:
         if (now_ms >= d->message.expires_ms) {
             drop_report(queue, &fate, "the accounts could not be asked in all that time");

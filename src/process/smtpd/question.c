@@ -101,6 +101,30 @@ static struct bytes key_of(struct smtpd *smtpd, enum ipc_kind kind, const struct
     return answers_key(&smtpd->key, action->account.length > 0 ? ANSWERS_RECIPIENT_OF_USER : ANSWERS_RECIPIENT, bytes_none(), action->address);
 }
 
+/* The postmaster can always be written to (RFC 5321 4.5.1). */
+static bool is_postmaster(struct bytes address)
+{
+    return bytes_is_nocase(bytes_split(&address, '@'), "postmaster");
+}
+
+/* All of them: what one member of an alias has room for is taken. */
+static bool are_full(const struct smtpd *smtpd, const struct recipient *targets, size_t count)
+{
+    uint64_t version = accounts_watched_version(smtpd->accounts_page), now_ms = clock_now_ms();
+    for (size_t i = 0; i < count; i++)
+        if (!targets[i].local || !full_mailboxes_has(smtpd->child->full_mailboxes, targets[i].address, version, now_ms))
+            return false;
+    return count > 0;
+}
+
+/* Auth knows where it goes, not how full that is: this is looked up each time, and never kept. */
+static void answer_recipient(struct dialogue *dialogue, struct bytes address, enum recipient_verdict verdict, const struct recipient *targets, size_t count)
+{
+    if (verdict == RECIPIENT_KNOWN && !is_postmaster(address) && are_full(dialogue->smtpd, targets, count))
+        verdict = RECIPIENT_FULL;
+    server_session_answer_recipient(&dialogue->session, verdict, targets, count);
+}
+
 bool question_is_known(struct dialogue *dialogue, enum ipc_kind kind, const struct server_action *action)
 {
     struct smtpd *smtpd = dialogue->smtpd;
@@ -111,7 +135,7 @@ bool question_is_known(struct dialogue *dialogue, enum ipc_kind kind, const stru
     if (kind == IPC_SENDER)
         server_session_answer_sender(&dialogue->session, (enum sender_verdict)known->verdict);
     else
-        server_session_answer_recipient(&dialogue->session, (enum recipient_verdict)known->verdict, known->targets, known->target_count);
+        answer_recipient(dialogue, action->address, (enum recipient_verdict)known->verdict, known->targets, known->target_count);
     return true;
 }
 
@@ -224,7 +248,7 @@ static void recipient_answered(struct dialogue *dialogue, const struct ipc_recip
         verdict = RECIPIENT_UNAVAILABLE;
     if (verdict == RECIPIENT_KNOWN)
         keep_answer(dialogue, verdict, answer->targets, answer->target_count);
-    server_session_answer_recipient(&dialogue->session, verdict, answer->targets, answer->target_count);
+    answer_recipient(dialogue, dialogue->question.action.address, verdict, answer->targets, answer->target_count);
 }
 
 static void sender_answered(struct dialogue *dialogue, const struct ipc_sender_answer *answer)
