@@ -2,13 +2,18 @@
 #define _GNU_SOURCE
 #include "health.h"
 
+#include "accounts.h"
 #include "dovecot.h"
 #include "listing.h"
 #include "local/lmtp.h"
+#include "local/maildir.h"
+#include "local/maildirsize.h"
+#include "message/fullness.h"
 #include "zone.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,7 +27,7 @@
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
 
-enum { ANSWER_MS = 3000 };
+enum { ANSWER_MS = 3000, USER_QUOTA = 6 /* of LIST_USERS' columns */ };
 
 const char *health_word(const struct symptom *symptom)
 {
@@ -175,6 +180,51 @@ static void examine_disk(struct health *health, const struct config *config)
         note(health, HEALTH_FINE, "disk", words, NULL);
 }
 
+/* ---- mailboxes ---- */
+
+struct mailboxes_look {
+    struct health *health;
+    const struct config *config;
+    int folder;
+    size_t full;
+};
+
+/* By the file that says so alone: nothing is counted, and nobody without one is looked at. */
+static void examine_mailbox(void *owner, const char *const *columns, size_t count)
+{
+    struct mailboxes_look *look = owner;
+    struct maildirsize size;
+    char mailbox[MAILDIR_PATH_MAX];
+    uint64_t limit = look->config->mailboxes.quota;
+    if (columns[USER_QUOTA] != NULL && !bytes_to_u64(bytes_of_text(columns[USER_QUOTA]), UINT64_MAX, &limit))
+        return;
+    if (limit == 0 || !maildir_path(bytes_of_text(columns[0]), mailbox, sizeof mailbox) || !maildirsize_peek(look->folder, mailbox, limit, &size))
+        return;
+    unsigned percent = fullness_percent(size.octets, limit);
+    if (percent < FULLNESS_LAST || look->full++ >= FULL_MAILBOXES_NAMED)
+        return;
+    struct arena *arena = &look->health->arena;
+    note(look->health, HEALTH_WORRY, arena_format(arena, "mailbox of %s", columns[0]), arena_format(arena, "is %u %% full", percent),
+         arena_format(arena, "it takes no mail when it is full: let its user delete some, or: mailboat user quota %s SIZE", columns[0]));
+}
+
+static void examine_mailboxes(struct health *health, const struct config *config)
+{
+    struct error error;
+    char path[4096];
+    snprintf(path, sizeof path, "%s/mail", config->data_dir);
+    struct mailboxes_look look = {.health = health, .config = config, .folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
+    struct accounts *accounts = look.folder < 0 ? NULL : accounts_open(config->data_dir, false, &error);
+    if (accounts != NULL)
+        accounts_each(accounts, LIST_USERS, examine_mailbox, &look, &error);
+    if (look.full > FULL_MAILBOXES_NAMED)
+        note(health, HEALTH_WORRY, "mailboxes", arena_format(&health->arena, "%zu more are nearly full", look.full - FULL_MAILBOXES_NAMED), "mailboat user quota ADDRESS shows each");
+    if (accounts != NULL)
+        accounts_close(accounts);
+    if (look.folder >= 0)
+        close(look.folder);
+}
+
 /* ---- DNS ---- */
 
 static void examine_domain(struct health *health, const struct config *config, const char *domain)
@@ -208,6 +258,7 @@ void health_examine(struct health *health, const struct config *config)
     examine_certificate(health, config);
     examine_clock(health);
     examine_disk(health, config);
+    examine_mailboxes(health, config);
     for (size_t i = 0; i < config->domain_count; i++)
         examine_domain(health, config, config->domains[i]);
 }

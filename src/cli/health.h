@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * health: is this machine in order as a mail server? Ports that answer, the
- * certificate, the clock, the disk, Dovecot, DNS; each with what to do.
+ * certificate, the clock, the disk, Dovecot, mailboxes that are nearly full, DNS; each with what to do.
  */
 #ifndef MAILBOAT_CLI_HEALTH_H
 #define MAILBOAT_CLI_HEALTH_H
@@ -9,7 +9,7 @@
 #include "arena.h"
 #include "config.h"
 
-enum { HEALTH_MAX = 64, CERTIFICATE_WARN_DAYS = 14, DISK_WARN_PERCENT = 5, DISK_WARN_MIB = 200 };
+enum { HEALTH_MAX = 64, CERTIFICATE_WARN_DAYS = 14, DISK_WARN_PERCENT = 5, DISK_WARN_MIB = 200, FULL_MAILBOXES_NAMED = 5 };
 
 enum health_state { HEALTH_FINE, HEALTH_WORRY, HEALTH_ILL };
 

@@ -7,11 +7,13 @@ import json
 import os
 import shutil
 import signal
+import smtplib
 import sqlite3
 import subprocess
 
 import pytest
 
+from faults import Board
 from mailboat import Mailboat, run, smtp, until
 from test_mailboxes import mailboxes, sure  # noqa: F401 (fixtures)
 from test_mailboxes import mailboat as short_mailboat  # noqa: F401
@@ -165,6 +167,106 @@ def test_what_is_changed_counts_at_once(world):
     assert world.subjects(ada) == ["hello"]
 
 
+# ---- who is full is refused at RCPT ----
+
+BELIEVED_S = 5 * 60
+
+
+class Full:
+    """A server whose ADA has a mailbox without room; time passes at a word."""
+
+    def __init__(self, mailboat, folder):  # noqa: F811
+        self.board = Board(folder / "board")
+        self.server = mailboat(environment=self.board.environment())
+        for user in (ADA, BOB):
+            self.server.add_user(user, PASSWORD)
+        for alias, member in (("only", ADA), ("team", ADA), ("team", BOB), ("postmaster", ADA)):
+            self.server.cli("alias", "add", f"{alias}@example.org", member)
+        self.server.cli("user", "quota", ADA, "20KiB")
+        self.send(ADA, octets=19900)  # with the warning it is over its limit
+
+    def says(self, address, port=25):
+        """What RCPT is answered, by a stranger or by Bob."""
+        signed_in = {"user": BOB, "password": PASSWORD} if port == 587 else {"starttls": False}
+        with smtp(self.server, port, **signed_in) as client:
+            client.ehlo()
+            client.mail(BOB)
+            code, text = client.rcpt(address)
+            return f"{code} {text.decode()}"
+
+    def send(self, to, octets=0):
+        with smtp(self.server, 25, starttls=False) as client:
+            client.sendmail(BOB, [to], "Subject: hello\r\n\r\n" + fill(octets))
+        until(lambda: self.server.queue_count() == 0)
+        assert self.server.queue_count() == 0
+
+    def empty(self):
+        maildir = self.server.maildir(ADA)
+        for path in [*(maildir / "new").iterdir(), maildir / "maildirsize"]:
+            path.unlink()
+
+    def reports(self):
+        return len([m for m in self.server.mail(BOB) if b"Status: 5.2.2" in m])
+
+
+@pytest.fixture
+def full(mailboat, tmp_path):
+    return Full(mailboat, tmp_path)
+
+
+def test_one_message_finds_a_mailbox_full_and_the_next_is_refused_at_rcpt(full):
+    assert full.says(ADA).startswith("250 ") and full.reports() == 0
+    full.send(ADA)
+    assert full.reports() == 1
+    refusal = "552 5.2.2 The mailbox of {} is full; try again later, or reach them another way"
+    for address in (ADA, ADA, "ada+tag@example.org", "Only@example.org"):
+        assert full.says(address) == refusal.format(address)
+    assert full.says(ADA, port=587) == refusal.format(ADA)
+    for address in (BOB, "team@example.org", "postmaster@example.org", "Postmaster"):  # somebody has room; and RFC 5321 4.5.1
+        assert full.says(address).startswith("250 "), address
+    assert full.server.lines("refused", "code=552") and full.reports() == 1
+
+
+def test_after_five_minutes_one_message_gets_in_again_and_is_told_of_what_it_finds(full):
+    full.send(ADA)
+    full.board.pass_time(BELIEVED_S - 20)
+    assert full.says(ADA).startswith("552 ")
+    full.board.pass_time(21)
+    assert full.says(ADA).startswith("250 ")
+    full.send(ADA)
+    assert full.says(ADA).startswith("552 ") and full.reports() == 2
+    full.empty()
+    full.board.pass_time(BELIEVED_S)
+    full.send(ADA)
+    assert full.says(ADA).startswith("250 ") and full.reports() == 2
+    assert len(full.server.mail(ADA)) == 1
+
+
+def test_room_is_believed_at_once(full):
+    full.send(ADA)
+    full.empty()
+    assert full.says(ADA).startswith("552 ")
+    full.send("postmaster@example.org")  # which comes into the same mailbox
+    assert full.says(ADA).startswith("250 ") and len(full.server.mail(ADA)) == 1
+    full.send(ADA, octets=19400)
+    full.send(ADA)
+    assert full.says(ADA).startswith("552 ")
+    full.server.cli("user", "quota", ADA, "1MiB")
+    assert full.says(ADA).startswith("250 ")
+    full.server.cli("user", "quota", ADA, "20KiB")
+    full.send(ADA)
+    assert full.says(ADA).startswith("552 ")
+    full.server.process.send_signal(signal.SIGHUP)
+    full.server.wait_log("reloaded")
+    assert full.says(ADA).startswith("250 ")  # the configuration may have given more room
+
+
+def test_a_large_message_that_does_not_fit_does_not_keep_small_ones_out(full):
+    full.empty()
+    full.send(ADA, octets=30000)
+    assert full.reports() == 1 and full.says(ADA).startswith("250 ")
+
+
 # ---- the count ----
 
 def test_maildirsize_says_what_is_there_and_is_added_to(world):
@@ -261,6 +363,7 @@ def test_the_user_is_warned_once_for_each_mark_and_again_after_it_was_below(worl
     assert f"The mailbox of {ada} holds 28 KiB and may hold 35 KiB" in text and "gets the\nmessage back" in text and "empty its trash" in text and "postmaster@example.org" in text
     for path in [*world.files(ada), world.server.maildir(ada) / "maildirsize"]:
         path.unlink()
+    world.quota(ada, str(100 * size // 20))  # else it would be believed full for a while
     for _ in range(4):
         world.send(ada, octets=7100)
     assert warnings(world, ada) == ["Your mailbox is 81 % full"]
@@ -275,6 +378,35 @@ def test_one_message_may_pass_both_marks_and_the_warning_comes_into_a_full_mailb
     assert world.noted(ada)[1] == world.holds(ada)
     world.send(ada)
     assert world.server.lines("bounced", f"to={ada}", "status=5.2.2") and len(warnings(world, ada)) == 1
+
+
+def test_doctor_names_those_that_are_nearly_full_and_no_more_than_a_few(mailboat):
+    server = mailboat()
+    server.add_user(BOB, PASSWORD)
+    users = [f"u{i}@example.org" for i in range(7)]
+    for i, user in enumerate(users):
+        server.add_user(user, PASSWORD)
+        if i == 0:  # a real one
+            server.cli("user", "quota", user, "10KiB")
+            with smtp(server, 25, starttls=False) as client:
+                client.sendmail(BOB, [user], fill(9700))
+            server.arrivals(user, "Your mailbox is")
+
+    def named():
+        found = json.loads(server.cli("doctor", "--target", "127.0.0.1:9", "--config", server.config, "--json", check=False).stdout)["server"]
+        return {s["what"]: s for s in found if s["what"].startswith("mailbox")}
+    seen = named()
+    assert list(seen) == [f"mailbox of {users[0]}"]
+    assert seen[f"mailbox of {users[0]}"]["state"] == "look" and "% full" in seen[f"mailbox of {users[0]}"]["words"]
+    assert f"mailboat user quota {users[0]} SIZE" in seen[f"mailbox of {users[0]}"]["mend"]
+    for octets, count in ((949, 1), (950, 6)):  # under the mark, and at it: five by name, the others by number
+        for user in users[1:]:
+            server.cli("user", "quota", user, "1000")
+            server.maildir(user).mkdir(parents=True, exist_ok=True)
+            (server.maildir(user) / "maildirsize").write_text(f"1000S\n{octets} 1\n")
+        seen = named()
+        assert len(seen) == count
+    assert seen["mailboxes"]["words"] == "2 more are nearly full"
 
 
 # ---- with Dovecot: one count, one limit ----
@@ -334,6 +466,24 @@ def test_warnings_come_whoever_fills_the_mailbox(mailboxes, deliver):  # noqa: F
     sure(lambda: len(warned()) == 2)
     first, second = (int(subject.split()[3]) for subject in warned())
     assert 80 <= first < 95 <= second < 100
+
+
+@needs_dovecot
+def test_who_is_full_is_refused_at_rcpt_with_dovecots_lmtp_too(mailboxes):  # noqa: F811
+    boxes = mailboxes(deliver="lmtp")
+    boxes.server.cli("user", "quota", ADA, "100KiB")
+    assert boxes.inbox() == []  # it is made
+    boxes.send(ADA, text=fill(50000))
+    boxes.send(ADA, subject="too large", text=fill(60000), sender=BOB)
+    boxes.server.wait_log("bounced", f"to={ADA}", "status=5.2.2")
+    held = json.loads(boxes.server.cli("user", "quota", ADA, "--json").stdout)["octets"]
+    boxes.send(ADA, text=fill(50000 + 102400 - 2 * held - 100))  # what fits comes; with the warning it is over its limit
+    sure(lambda: len(boxes.inbox()) >= 3)
+    boxes.send(ADA, subject="a word", sender=BOB)
+    sure(lambda: len(boxes.server.lines("bounced", f"to={ADA}", "status=5.2.2")) == 2)
+    with pytest.raises(smtplib.SMTPRecipientsRefused) as refused:
+        boxes.send(ADA, subject="a word", sender=BOB)
+    assert refused.value.recipients[ADA][0] == 552 and b"5.2.2 The mailbox of ada@example.org is full" in refused.value.recipients[ADA][1]
 
 
 # ---- accounts of before ----

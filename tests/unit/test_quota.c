@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include "unit.h"
 
+#include "full_mailboxes.h"
 #include "local/ledger.h"
 #include "message/fullness.h"
 
@@ -201,6 +202,79 @@ static void what_fits_exactly_is_admitted_and_one_octet_more_is_not(void **state
     assert_null(ledger_page(&ledger, BYTES("nobody"), 100));
 }
 
+static void full_is_what_has_no_room_for_a_small_message(void **state)
+{
+    static const struct { uint64_t limit, small; } boxes[] = {{2000, 20}, {100 * LEDGER_SMALL_OCTETS - 100, LEDGER_SMALL_OCTETS - 1}, {1 << 30, LEDGER_SMALL_OCTETS}};
+    for (size_t i = 0; i < ARRAY_LENGTH(boxes); i++)
+        for (uint64_t missing = 0; missing < 2; missing++) {
+            char text[100];
+            snprintf(text, sizeof text, "%lluS\n%llu 1\n", (unsigned long long)boxes[i].limit, (unsigned long long)(boxes[i].limit - boxes[i].small + missing));
+            put(BOX "/maildirsize", text);
+            struct ledger_page *page = ledger_page(&ledger, BYTES("ada@example.org"), boxes[i].limit);
+            assert_false(ledger_admits(&ledger, page, boxes[i].small + 1));
+            assert_int_equal(ledger_is_full(page), missing == 1);
+            page->had.sure = false; /* it may have been emptied */
+            assert_false(ledger_is_full(page));
+            ledger_close(&ledger);
+        }
+    assert_false(ledger_is_full(ledger_page(&ledger, BYTES("bob@example.org"), 0)));
+    ledger_close(&ledger);
+}
+
+/* ---- what smtpd is told ---- */
+
+static struct full_mailboxes full;
+
+static void who_is_full_is_believed_for_five_minutes(void **state)
+{
+    const struct bytes ada = BYTES("ada@example.org"), bob = BYTES("bob@example.org");
+    enum { VERSION = 7, FOUND_MS = 5000 };
+    assert_false(full_mailboxes_has(&full, ada, VERSION, FOUND_MS));
+    full_mailboxes_add(&full, ada, VERSION, FOUND_MS);
+    assert_true(full_mailboxes_has(&full, ada, VERSION, FOUND_MS));
+    assert_true(full_mailboxes_has(&full, ada, VERSION, FOUND_MS + FULL_BELIEVED_S * 1000 - 1));
+    assert_false(full_mailboxes_has(&full, ada, VERSION, FOUND_MS + FULL_BELIEVED_S * 1000));
+    assert_false(full_mailboxes_has(&full, bob, VERSION, FOUND_MS));
+    full_mailboxes_add(&full, ada, VERSION, FOUND_MS + FULL_BELIEVED_S * 1000); /* still: anew */
+    assert_true(full_mailboxes_has(&full, ada, VERSION, FOUND_MS + FULL_BELIEVED_S * 1000));
+    full_mailboxes_remove(&full, bob);
+    assert_true(full_mailboxes_has(&full, ada, VERSION, FOUND_MS + FULL_BELIEVED_S * 1000));
+    full_mailboxes_remove(&full, ada);
+    assert_false(full_mailboxes_has(&full, ada, VERSION, FOUND_MS + FULL_BELIEVED_S * 1000));
+}
+
+static void who_was_full_is_not_believed_once_the_accounts_change(void **state)
+{
+    const struct bytes ada = BYTES("ada@example.org");
+    full_mailboxes_add(&full, ada, UINT32_MAX, 0);
+    assert_true(full_mailboxes_has(&full, ada, UINT32_MAX, 0));
+    assert_false(full_mailboxes_has(&full, ada, 0, 0));
+    assert_false(full_mailboxes_has(&full, ada, UINT32_MAX - 1, 0));
+    full_mailboxes_clear(&full);
+    assert_false(full_mailboxes_has(&full, ada, UINT32_MAX, 0));
+}
+
+static void two_that_meet_push_each_other_out_and_are_never_taken_for_another(void **state)
+{
+    const struct bytes ada = BYTES("ada@example.org");
+    char other[40];
+    struct bytes met = bytes_none();
+    for (unsigned i = 0; met.length == 0; i++) {
+        snprintf(other, sizeof other, "u%u@example.org", i);
+        if (bytes_hash(bytes_of_text(other), 0) % FULL_MAILBOXES == bytes_hash(ada, 0) % FULL_MAILBOXES)
+            met = bytes_of_text(other);
+    }
+    full_mailboxes_add(&full, ada, 1, 0);
+    assert_false(full_mailboxes_has(&full, met, 1, 0));
+    full_mailboxes_remove(&full, met); /* not his */
+    assert_true(full_mailboxes_has(&full, ada, 1, 0));
+    full_mailboxes_add(&full, met, 1, 0);
+    assert_true(full_mailboxes_has(&full, met, 1, 0));
+    assert_false(full_mailboxes_has(&full, ada, 1, 0));
+}
+
+/* ---- a batch, again ---- */
+
 static void without_a_limit_nothing_is_looked_at_but_what_others_keep_is_kept_right(void **state)
 {
     struct ledger_page *page = ledger_page(&ledger, BYTES("ada@example.org"), 0);
@@ -285,6 +359,8 @@ int main(void)
         TEST(lines_add_up), TEST(what_is_not_known_is_counted_and_kept), TEST(a_mailbox_that_is_not_there_holds_nothing), TEST(the_file_grows_to_its_limit_and_then_goes),
         TEST(a_file_is_sure_while_it_is_fresh_and_of_one_line), TEST(what_fits_exactly_is_admitted_and_one_octet_more_is_not),
         TEST(without_a_limit_nothing_is_looked_at_but_what_others_keep_is_kept_right), TEST(full_is_believed_only_of_a_file_that_is_sure), TEST(marks_are_passed_upwards_once),
+        TEST(full_is_what_has_no_room_for_a_small_message), TEST(who_is_full_is_believed_for_five_minutes), TEST(who_was_full_is_not_believed_once_the_accounts_change),
+        TEST(two_that_meet_push_each_other_out_and_are_never_taken_for_another),
         TEST(sizes_are_rounded_down), TEST(the_warning_says_how_much_what_follows_and_what_to_do)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

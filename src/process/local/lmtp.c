@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "local/lmtp.h"
 
+#include "accounts.h"
+#include "clock.h"
 #include "conn.h"
 #include "local/maildir.h"
 
@@ -75,13 +77,25 @@ static void letter_free(struct letter *letter)
     free(letter);
 }
 
+/* What is refused at RCPT is refused whatever the message: nothing fits any more. After the data it may be too large alone. */
+static void note_fullness(const struct lmtp *lmtp, struct bytes user, const struct client_result *result)
+{
+    struct full_mailboxes *full = lmtp->child->full_mailboxes;
+    if (result->outcome == OUTCOME_DELIVERED)
+        full_mailboxes_remove(full, user);
+    else if (result->step == STEP_RCPT && result->outcome == OUTCOME_FAILED && bytes_is(result->enhanced, "5.2.2"))
+        full_mailboxes_add(full, user, accounts_watched_version(lmtp->accounts_page), clock_now_ms());
+}
+
 /* `results` has one for each recipient of the envelope. */
 static void letter_answer(struct lmtp *lmtp, struct letter *letter, const struct client_result *results)
 {
     struct ipc_deliver_answer answer = {.delivery = letter->delivery, .peer = BYTES("lmtp"), .result_count = letter->result_count, .results = letter->results};
-    for (size_t i = 0; i < letter->envelope.recipient_count; i++)
+    for (size_t i = 0; i < letter->envelope.recipient_count; i++) {
         letter->results[letter->places[i]] = (struct delivery_result){.outcome = results[i].outcome, .step = results[i].step, .code = results[i].code,
                                                      .enhanced = results[i].enhanced, .text = results[i].text};
+        note_fullness(lmtp, letter->envelope.recipients[i].address, &results[i]);
+    }
     if (letter->from != NULL)
         child_send(lmtp->child, letter->from, IPC_DELIVER_ANSWER, &answer, -1);
     letter_free(letter);
@@ -392,9 +406,9 @@ void lmtp_allow(const struct config *config, struct sandbox_paths *paths)
     paths->call_port = config->mailboxes.lmtp_at.port;
 }
 
-void lmtp_start(struct lmtp *lmtp, struct child *child)
+void lmtp_start(struct lmtp *lmtp, struct child *child, const volatile uint8_t *accounts_page)
 {
-    *lmtp = (struct lmtp){.child = child, .place = child->config->mailboxes.lmtp};
+    *lmtp = (struct lmtp){.child = child, .accounts_page = accounts_page, .place = child->config->mailboxes.lmtp};
     lmtp->address_length = lmtp_address(child->config, &lmtp->address);
     lmtp->waiting_end = &lmtp->waiting;
 }

@@ -28,6 +28,7 @@ struct courier;
 
 struct lmtp {
     struct child *child;
+    const volatile uint8_t *accounts_page; /* accounts_watch(); the caller's */
     const char *place;                   /* as the configuration has it */
     struct sockaddr_storage address;     /* where it listens */
     socklen_t address_length;
@@ -43,7 +44,7 @@ socklen_t lmtp_address(const struct config *config, struct sockaddr_storage *add
 
 /* Calls the server that the configuration names. Before the seal lmtp_allow()
  * has it let through: that one family of sockets, that one port. */
-void lmtp_start(struct lmtp *lmtp, struct child *child);
+void lmtp_start(struct lmtp *lmtp, struct child *child, const volatile uint8_t *accounts_page);
 void lmtp_allow(const struct config *config, struct sandbox_paths *paths);
 /* Can such a server be told of this mailbox? Not where its name has octets
  * above 127 (Dovecot's knows no SMTPUTF8), or is another one as a folder. */

@@ -273,7 +273,7 @@ static bool local_start(struct child *child, struct error *error)
 {
     struct local *local = child->service_data;
     if (local->by_lmtp)
-        lmtp_start(&local->lmtp, child);
+        lmtp_start(&local->lmtp, child, local->accounts_page);
     return true;
 }
 

@@ -195,8 +195,7 @@ int maildirsize_count(int folder, const char *mailbox, uint64_t limit, bool keep
     return 0;
 }
 
-/* False where it is not there, too long, damaged, or of another limit. */
-static bool read_file(int folder, const char *mailbox, uint64_t limit, struct maildirsize *size)
+bool maildirsize_peek(int folder, const char *mailbox, uint64_t limit, struct maildirsize *size)
 {
     char path[PATH_ROOM], text[MAILDIRSIZE_MAX + 1];
     struct stat facts;
@@ -215,7 +214,7 @@ static bool read_file(int folder, const char *mailbox, uint64_t limit, struct ma
 
 int maildirsize_read(int folder, const char *mailbox, uint64_t limit, struct maildirsize *size)
 {
-    return read_file(folder, mailbox, limit, size) ? 0 : maildirsize_count(folder, mailbox, limit, true, size);
+    return maildirsize_peek(folder, mailbox, limit, size) ? 0 : maildirsize_count(folder, mailbox, limit, true, size);
 }
 
 void maildirsize_add(int folder, const char *mailbox, uint64_t octets, uint64_t messages)

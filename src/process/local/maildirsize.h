@@ -29,7 +29,10 @@ struct maildirsize {
 /* The file's text. False when it cannot be used: damaged, or of another limit. `lines`: how many were added up. */
 bool maildirsize_parse(struct bytes text, uint64_t limit, struct maildirsize *size, size_t *lines);
 
-/* What the mailbox (a path below `folder`) holds, from its file where that can
+/* What the mailbox (a path below `folder`) holds, by its file alone. False where
+ * that is not there, too long, damaged, or of another limit. */
+bool maildirsize_peek(int folder, const char *mailbox, uint64_t limit, struct maildirsize *size);
+/* The same, from its file where that can
  * be used, else by counting. 0, or errno. One that is not there holds nothing. */
 int maildirsize_read(int folder, const char *mailbox, uint64_t limit, struct maildirsize *size);
 /* By counting, all folders of it. With `keep` the file is made anew, unless
