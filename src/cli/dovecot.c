@@ -134,7 +134,7 @@ bool dovecot_is_open_to_all(const struct dovecot *dovecot, const struct config *
 static void add_quota(struct buffer *out, const struct dovecot *dovecot, const struct config *config)
 {
     buffer_add_format(out, "\n# How much a mailbox may hold: mailboxes.quota, and mailboat user quota.\nmail_plugins = $mail_plugins quota\n"
-                           "protocol imap {\n  mail_plugins = $mail_plugins imap_quota\n}\nlmtp_rcpt_check_quota = yes\n"
+                           "protocol imap {\n  mail_plugins = $mail_plugins imap_quota\n}\n"
                            "plugin {\n  quota = maildir:User quota\n  quota_rule = *:bytes=%llu\n  quota_grace = 0\n", (unsigned long long)config->mailboxes.quota);
     static const unsigned marks[] = {FULLNESS_LAST, FULLNESS_FIRST}; /* the first that fits is taken */
     for (unsigned i = 0; i < ARRAY_LENGTH(marks); i++)

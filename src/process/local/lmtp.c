@@ -4,6 +4,7 @@
 #include "accounts.h"
 #include "clock.h"
 #include "conn.h"
+#include "local/ledger.h"
 #include "local/maildir.h"
 
 #include <stdio.h>
@@ -77,13 +78,14 @@ static void letter_free(struct letter *letter)
     free(letter);
 }
 
-/* What is refused at RCPT is refused whatever the message: nothing fits any more. After the data it may be too large alone. */
-static void note_fullness(const struct lmtp *lmtp, struct bytes user, const struct client_result *result)
+/* A large message that does not fit says little of the mailbox; a small one, or RCPT refused, that nothing fits any more. */
+static void note_fullness(const struct lmtp *lmtp, const struct letter *letter, struct bytes user, const struct client_result *result)
 {
+    bool is_small = (letter->file < 0 ? letter->content.length : letter->envelope.size) <= LEDGER_SMALL_OCTETS;
     struct full_mailboxes *full = lmtp->child->full_mailboxes;
     if (result->outcome == OUTCOME_DELIVERED)
         full_mailboxes_remove(full, user);
-    else if (result->step == STEP_RCPT && result->outcome == OUTCOME_FAILED && bytes_is(result->enhanced, "5.2.2"))
+    else if ((result->step == STEP_RCPT || is_small) && result->outcome == OUTCOME_FAILED && bytes_is(result->enhanced, "5.2.2"))
         full_mailboxes_add(full, user, accounts_watched_version(lmtp->accounts_page), clock_now_ms());
 }
 
@@ -94,7 +96,7 @@ static void letter_answer(struct lmtp *lmtp, struct letter *letter, const struct
     for (size_t i = 0; i < letter->envelope.recipient_count; i++) {
         letter->results[letter->places[i]] = (struct delivery_result){.outcome = results[i].outcome, .step = results[i].step, .code = results[i].code,
                                                      .enhanced = results[i].enhanced, .text = results[i].text};
-        note_fullness(lmtp, letter->envelope.recipients[i].address, &results[i]);
+        note_fullness(lmtp, letter, letter->envelope.recipients[i].address, &results[i]);
     }
     if (letter->from != NULL)
         child_send(lmtp->child, letter->from, IPC_DELIVER_ANSWER, &answer, -1);
