@@ -261,6 +261,14 @@ def test_room_is_believed_at_once(full):
     assert full.says(ADA).startswith("250 ")  # the configuration may have given more room
 
 
+def test_what_is_deleted_makes_room_within_seconds(full):
+    full.send(ADA)
+    assert full.says(ADA).startswith("552 ")
+    with open(full.server.maildir(ADA) / "maildirsize", "a") as file:  # as Dovecot does
+        file.write("-19900 -1\n")
+    sure(lambda: full.says(ADA).startswith("250 "))
+
+
 def test_a_large_message_that_does_not_fit_does_not_keep_small_ones_out(full):
     full.empty()
     full.send(ADA, octets=30000)
@@ -483,6 +491,18 @@ def test_who_is_full_is_refused_at_rcpt_with_dovecots_lmtp_too(mailboxes):  # no
     with pytest.raises(smtplib.SMTPRecipientsRefused) as refused:
         boxes.send(ADA, subject="a word", sender=BOB)
     assert refused.value.recipients[ADA][0] == 552 and b"5.2.2 The mailbox of ada@example.org is full" in refused.value.recipients[ADA][1]
+    with boxes.imap() as client:
+        client.select()
+        client.store("1:*", "+FLAGS", "\\Deleted")
+        client.expunge()
+
+    def is_taken():
+        with smtp(boxes.server, 25, starttls=False) as client:
+            client.ehlo()
+            client.mail(BOB)
+            return client.rcpt(ADA)[0] == 250
+    assert not is_taken()
+    sure(is_taken)
 
 
 # ---- accounts of before ----

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "local/lmtp.h"
 
-#include "accounts.h"
-#include "clock.h"
 #include "conn.h"
 #include "local/ledger.h"
 #include "local/maildir.h"
@@ -82,11 +80,10 @@ static void letter_free(struct letter *letter)
 static void note_fullness(const struct lmtp *lmtp, const struct letter *letter, struct bytes user, const struct client_result *result)
 {
     bool is_small = (letter->file < 0 ? letter->content.length : letter->envelope.size) <= LEDGER_SMALL_OCTETS;
-    struct full_mailboxes *full = lmtp->child->full_mailboxes;
     if (result->outcome == OUTCOME_DELIVERED)
-        full_mailboxes_remove(full, user);
+        watched_room(lmtp->watched, user);
     else if ((result->step == STEP_RCPT || is_small) && result->outcome == OUTCOME_FAILED && bytes_is(result->enhanced, "5.2.2"))
-        full_mailboxes_add(full, user, accounts_watched_version(lmtp->accounts_page), clock_now_ms());
+        watched_full(lmtp->watched, user);
 }
 
 /* `results` has one for each recipient of the envelope. */
@@ -408,9 +405,9 @@ void lmtp_allow(const struct config *config, struct sandbox_paths *paths)
     paths->call_port = config->mailboxes.lmtp_at.port;
 }
 
-void lmtp_start(struct lmtp *lmtp, struct child *child, const volatile uint8_t *accounts_page)
+void lmtp_start(struct lmtp *lmtp, struct child *child, struct watched *watched)
 {
-    *lmtp = (struct lmtp){.child = child, .accounts_page = accounts_page, .place = child->config->mailboxes.lmtp};
+    *lmtp = (struct lmtp){.child = child, .watched = watched, .place = child->config->mailboxes.lmtp};
     lmtp->address_length = lmtp_address(child->config, &lmtp->address);
     lmtp->waiting_end = &lmtp->waiting;
 }

@@ -14,6 +14,7 @@
 
 #include "child.h"
 #include "client/session.h"
+#include "local/watched.h"
 
 enum lmtp_limit {
     LMTP_COURIERS_MAX = 20,
@@ -28,7 +29,7 @@ struct courier;
 
 struct lmtp {
     struct child *child;
-    const volatile uint8_t *accounts_page; /* accounts_watch(); the caller's */
+    struct watched *watched;             /* the caller's */
     const char *place;                   /* as the configuration has it */
     struct sockaddr_storage address;     /* where it listens */
     socklen_t address_length;
@@ -44,7 +45,7 @@ socklen_t lmtp_address(const struct config *config, struct sockaddr_storage *add
 
 /* Calls the server that the configuration names. Before the seal lmtp_allow()
  * has it let through: that one family of sockets, that one port. */
-void lmtp_start(struct lmtp *lmtp, struct child *child, const volatile uint8_t *accounts_page);
+void lmtp_start(struct lmtp *lmtp, struct child *child, struct watched *watched);
 void lmtp_allow(const struct config *config, struct sandbox_paths *paths);
 /* Can such a server be told of this mailbox? Not where its name has octets
  * above 127 (Dovecot's knows no SMTPUTF8), or is another one as a folder. */

@@ -9,6 +9,7 @@
 #include "local/ledger.h"
 #include "local/lmtp.h"
 #include "local/maildir.h"
+#include "local/watched.h"
 #include "quotas.h"
 
 #include "accounts.h"
@@ -53,7 +54,7 @@ struct local {
     struct ledger ledger;
     bool quotas_unreadable; /* which has been said */
     const volatile uint8_t *accounts_page;
-    uint64_t accounts_version; /* as it was when the quotas were looked at */
+    struct watched watched;
     struct place places[MAILDIR_BATCH_MAX];
     struct arrival *arrivals, **arrivals_end;
     int folder;
@@ -132,13 +133,12 @@ static void sync_batch(struct local *local)
 /* Is there room? Smtpd is told of who has none at all, and of who has some again. */
 static bool admit(struct local *local, struct ledger_page *page, struct maildir_entry *entry)
 {
-    struct full_mailboxes *full = local->child->full_mailboxes;
     struct bytes user = bytes_of_text(page->address);
     bool admitted = ledger_admits(&local->ledger, page, entry->octets);
     if (admitted)
-        full_mailboxes_remove(full, user);
+        watched_room(&local->watched, user);
     else if (ledger_is_full(page))
-        full_mailboxes_add(full, user, local->accounts_version, clock_now_ms());
+        watched_full(&local->watched, user);
     return admitted || maildir_has(&local->maildir, entry);
 }
 
@@ -158,7 +158,7 @@ static void put(struct local *local, struct arrival *arrival, size_t result, con
 /* Once a turn, before what came in it. */
 static void look_at_quotas(struct local *local)
 {
-    local->accounts_version = accounts_watched_version(local->accounts_page); /* first: a quota that changes meanwhile is another version's */
+    local->watched.version = accounts_watched_version(local->accounts_page); /* first: a quota that changes meanwhile is another version's */
     bool unreadable = !quotas_look(&local->quotas);
     if (unreadable && !local->quotas_unreadable)
         log_event(LOG_EVENT_ERROR, "quotas_unreadable", LOG_TEXT("file", local->quotas.folder), LOG_TEXT("reason", strerror(errno)),
@@ -272,8 +272,9 @@ static bool local_open(struct child *child, struct error *error)
 static bool local_start(struct child *child, struct error *error)
 {
     struct local *local = child->service_data;
+    watched_start(&local->watched, child->loop, child->full_mailboxes, &local->quotas, local->folder);
     if (local->by_lmtp)
-        lmtp_start(&local->lmtp, child, local->accounts_page);
+        lmtp_start(&local->lmtp, child, &local->watched);
     return true;
 }
 
