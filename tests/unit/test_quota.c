@@ -3,8 +3,10 @@
 #define _GNU_SOURCE
 #include "unit.h"
 
+#include "clock.h"
 #include "full_mailboxes.h"
 #include "local/ledger.h"
+#include "local/watched.h"
 #include "message/fullness.h"
 
 #include <errno.h>
@@ -221,60 +223,6 @@ static void full_is_what_has_no_room_for_a_small_message(void **state)
     ledger_close(&ledger);
 }
 
-/* ---- what smtpd is told ---- */
-
-static struct full_mailboxes full;
-
-static void who_is_full_is_believed_for_five_minutes(void **state)
-{
-    const struct bytes ada = BYTES("ada@example.org"), bob = BYTES("bob@example.org");
-    enum { VERSION = 7, FOUND_MS = 5000 };
-    assert_false(full_mailboxes_has(&full, ada, VERSION, FOUND_MS));
-    full_mailboxes_add(&full, ada, VERSION, FOUND_MS);
-    assert_true(full_mailboxes_has(&full, ada, VERSION, FOUND_MS));
-    assert_true(full_mailboxes_has(&full, ada, VERSION, FOUND_MS + FULL_BELIEVED_S * 1000 - 1));
-    assert_false(full_mailboxes_has(&full, ada, VERSION, FOUND_MS + FULL_BELIEVED_S * 1000));
-    assert_false(full_mailboxes_has(&full, bob, VERSION, FOUND_MS));
-    full_mailboxes_add(&full, ada, VERSION, FOUND_MS + FULL_BELIEVED_S * 1000); /* still: anew */
-    assert_true(full_mailboxes_has(&full, ada, VERSION, FOUND_MS + FULL_BELIEVED_S * 1000));
-    full_mailboxes_remove(&full, bob);
-    assert_true(full_mailboxes_has(&full, ada, VERSION, FOUND_MS + FULL_BELIEVED_S * 1000));
-    full_mailboxes_remove(&full, ada);
-    assert_false(full_mailboxes_has(&full, ada, VERSION, FOUND_MS + FULL_BELIEVED_S * 1000));
-}
-
-static void who_was_full_is_not_believed_once_the_accounts_change(void **state)
-{
-    const struct bytes ada = BYTES("ada@example.org");
-    full_mailboxes_add(&full, ada, UINT32_MAX, 0);
-    assert_true(full_mailboxes_has(&full, ada, UINT32_MAX, 0));
-    assert_false(full_mailboxes_has(&full, ada, 0, 0));
-    assert_false(full_mailboxes_has(&full, ada, UINT32_MAX - 1, 0));
-    full_mailboxes_clear(&full);
-    assert_false(full_mailboxes_has(&full, ada, UINT32_MAX, 0));
-}
-
-static void two_that_meet_push_each_other_out_and_are_never_taken_for_another(void **state)
-{
-    const struct bytes ada = BYTES("ada@example.org");
-    char other[40];
-    struct bytes met = bytes_none();
-    for (unsigned i = 0; met.length == 0; i++) {
-        snprintf(other, sizeof other, "u%u@example.org", i);
-        if (bytes_hash(bytes_of_text(other), 0) % FULL_MAILBOXES == bytes_hash(ada, 0) % FULL_MAILBOXES)
-            met = bytes_of_text(other);
-    }
-    full_mailboxes_add(&full, ada, 1, 0);
-    assert_false(full_mailboxes_has(&full, met, 1, 0));
-    full_mailboxes_remove(&full, met); /* not his */
-    assert_true(full_mailboxes_has(&full, ada, 1, 0));
-    full_mailboxes_add(&full, met, 1, 0);
-    assert_true(full_mailboxes_has(&full, met, 1, 0));
-    assert_false(full_mailboxes_has(&full, ada, 1, 0));
-}
-
-/* ---- a batch, again ---- */
-
 static void without_a_limit_nothing_is_looked_at_but_what_others_keep_is_kept_right(void **state)
 {
     struct ledger_page *page = ledger_page(&ledger, BYTES("ada@example.org"), 0);
@@ -353,6 +301,83 @@ static void the_warning_says_how_much_what_follows_and_what_to_do(void **state)
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, prepare, clean_up)
+/* ---- what smtpd is told ---- */
+
+static struct full_mailboxes full;
+
+static void who_is_full_is_believed_for_five_minutes(void **state)
+{
+    const struct bytes ada = BYTES("ada@example.org"), bob = BYTES("bob@example.org");
+    enum { VERSION = 7, FOUND_MS = 5000 };
+    assert_false(full_mailboxes_has(&full, ada, VERSION, FOUND_MS));
+    full_mailboxes_add(&full, ada, VERSION, FOUND_MS);
+    assert_true(full_mailboxes_has(&full, ada, VERSION, FOUND_MS));
+    assert_true(full_mailboxes_has(&full, ada, VERSION, FOUND_MS + FULL_BELIEVED_S * 1000 - 1));
+    assert_false(full_mailboxes_has(&full, ada, VERSION, FOUND_MS + FULL_BELIEVED_S * 1000));
+    assert_false(full_mailboxes_has(&full, bob, VERSION, FOUND_MS));
+    full_mailboxes_add(&full, ada, VERSION, FOUND_MS + FULL_BELIEVED_S * 1000); /* still: anew */
+    assert_true(full_mailboxes_has(&full, ada, VERSION, FOUND_MS + FULL_BELIEVED_S * 1000));
+    full_mailboxes_remove(&full, bob);
+    assert_true(full_mailboxes_has(&full, ada, VERSION, FOUND_MS + FULL_BELIEVED_S * 1000));
+    full_mailboxes_remove(&full, ada);
+    assert_false(full_mailboxes_has(&full, ada, VERSION, FOUND_MS + FULL_BELIEVED_S * 1000));
+}
+
+static void who_was_full_is_not_believed_once_the_accounts_change(void **state)
+{
+    const struct bytes ada = BYTES("ada@example.org");
+    full_mailboxes_add(&full, ada, UINT32_MAX, 0);
+    assert_true(full_mailboxes_has(&full, ada, UINT32_MAX, 0));
+    assert_false(full_mailboxes_has(&full, ada, 0, 0));
+    assert_false(full_mailboxes_has(&full, ada, UINT32_MAX - 1, 0));
+    full_mailboxes_clear(&full);
+    assert_false(full_mailboxes_has(&full, ada, UINT32_MAX, 0));
+}
+
+static void two_that_meet_push_each_other_out_and_are_never_taken_for_another(void **state)
+{
+    const struct bytes ada = BYTES("ada@example.org");
+    char other[40];
+    struct bytes met = bytes_none();
+    for (unsigned i = 0; met.length == 0; i++) {
+        snprintf(other, sizeof other, "u%u@example.org", i);
+        if (bytes_hash(bytes_of_text(other), 0) % FULL_MAILBOXES == bytes_hash(ada, 0) % FULL_MAILBOXES)
+            met = bytes_of_text(other);
+    }
+    full_mailboxes_add(&full, ada, 1, 0);
+    assert_false(full_mailboxes_has(&full, met, 1, 0));
+    full_mailboxes_remove(&full, met); /* not his */
+    assert_true(full_mailboxes_has(&full, ada, 1, 0));
+    full_mailboxes_add(&full, met, 1, 0);
+    assert_true(full_mailboxes_has(&full, met, 1, 0));
+    assert_false(full_mailboxes_has(&full, ada, 1, 0));
+}
+
+static void those_that_are_too_many_to_be_watched_are_full_too(void **state)
+{
+    static struct watched watched;
+    struct loop loop;
+    struct error error;
+    char name[40];
+    full_mailboxes_clear(&full);
+    assert_true(loop_start(&loop, &error));
+    watched_start(&watched, &loop, &full, NULL, folder);
+    for (unsigned i = 0; i <= WATCHED_MAX; i++) {
+        snprintf(name, sizeof name, "u%u@example.org", i);
+        for (int twice = 0; twice < 2; twice++)
+            watched_full(&watched, bytes_of_text(name));
+        assert_int_equal(watched.count, i < WATCHED_MAX ? i + 1 : WATCHED_MAX);
+        assert_true(full_mailboxes_has(&full, bytes_of_text(name), 0, clock_now_ms()));
+    }
+    watched_room(&watched, bytes_of_text(name));
+    assert_int_equal(watched.count, WATCHED_MAX);
+    assert_false(full_mailboxes_has(&full, bytes_of_text(name), 0, clock_now_ms()));
+    watched_room(&watched, BYTES("u0@example.org"));
+    assert_int_equal(watched.count, WATCHED_MAX - 1);
+    timer_cancel(&watched.look);
+    loop_free(&loop);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -360,7 +385,7 @@ int main(void)
         TEST(a_file_is_sure_while_it_is_fresh_and_of_one_line), TEST(what_fits_exactly_is_admitted_and_one_octet_more_is_not),
         TEST(without_a_limit_nothing_is_looked_at_but_what_others_keep_is_kept_right), TEST(full_is_believed_only_of_a_file_that_is_sure), TEST(marks_are_passed_upwards_once),
         TEST(full_is_what_has_no_room_for_a_small_message), TEST(who_is_full_is_believed_for_five_minutes), TEST(who_was_full_is_not_believed_once_the_accounts_change),
-        TEST(two_that_meet_push_each_other_out_and_are_never_taken_for_another),
+        TEST(those_that_are_too_many_to_be_watched_are_full_too), TEST(two_that_meet_push_each_other_out_and_are_never_taken_for_another),
         TEST(sizes_are_rounded_down), TEST(the_warning_says_how_much_what_follows_and_what_to_do)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
