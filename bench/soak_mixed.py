@@ -209,7 +209,7 @@ def drive(town, seconds, turns_a_second, report_s):
     threading.Thread(target=town.collects, daemon=True).start()
     for thread in driving:
         thread.start()
-    told, expiring_until = 0.0, seconds - EXPIRY_S
+    told, expiring_until = 0.0, seconds - EXPIRY_S if town.expiring else 0
     head()
     while (passed := time.monotonic() - began) < seconds:
         if due_reloads and passed >= due_reloads[0]:
