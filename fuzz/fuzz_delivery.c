@@ -14,7 +14,7 @@ struct world {
     struct envelope envelope;
     struct recipient recipients[2];
     struct bytes stream; /* what servers say, one after the other */
-    bool connected, secured;
+    bool connected, secured, in_turn;
     unsigned done, runs;
 };
 
@@ -98,7 +98,7 @@ static void take_action(struct world *world, const struct delivery_action *actio
 /* The peer speaks, or is gone when it has nothing more to say. */
 static void hear(struct world *world)
 {
-    struct bytes line = world->stream;
+    struct bytes line = world->in_turn ? one_reply(world->stream) : world->stream;
     size_t used = world->connected ? delivery_feed(&world->delivery, line) : 0;
     if (used > 0)
         world->stream = bytes_from(world->stream, used);
@@ -125,6 +125,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct world world = {0};
     struct delivery_action action;
     world.stream = choices_start(&world.choices, data, size);
+    world.in_turn = world.choices.octets[CHOICES - 1] % 8 < 6; /* who does not is turned away soon */
     world.recipients[0].address = world.recipients[1].address = BYTES("ada@example.org");
     world.envelope = (struct envelope){.sender = BYTES("b@example.net"), .recipients = world.recipients, .recipient_count = 2, .size = 14};
     struct delivery_options options = {.hostname = BYTES("mx.example.net"), .domain = BYTES("example.org"), .smarthost = choose(&world.choices, 2) == 1,

@@ -51,7 +51,8 @@ static void act(struct world *world, const struct race_action *action)
 
 static void feed(struct world *world)
 {
-    struct bytes piece = bytes_first(world->stream, 1 + choose(&world->choices, 60));
+    unsigned some = choose(&world->choices, 60);
+    struct bytes piece = some < 45 ? one_reply(world->stream) : bytes_first(world->stream, 4 * (some - 44));
     size_t i = choose(&world->choices, (unsigned)world->race.attempt_count);
     size_t used = race_feed(&world->race, i, piece, world->now_ms);
     INSIST(used <= piece.length);
