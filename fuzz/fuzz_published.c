@@ -50,6 +50,22 @@ static void check_settings(struct choices *choices)
     buffer_free(&out);
 }
 
+/* What has no place for an address is written whatever is served. */
+static void check_page(struct choices *choices, struct published facts)
+{
+    struct buffer out = {0};
+    facts.imap = choose(choices, 2) == 0 ? 143 : 0;
+    facts.pop3s = choose(choices, 2) == 0 ? 995 : 0;
+    facts.imaps = choose(choices, 2) == 0 ? 993 : 0;
+    published_page(&out, &facts);
+    published_autodiscover_json(&out, &facts);
+    published_autodiscover_error(&out);
+    INSIST(bytes_is_utf8(buffer_bytes(&out)) && bytes_search(buffer_bytes(&out), BYTES("mx.example.org")) != SIZE_MAX);
+    INSIST(published_is_read_here(&facts) == (facts.imap + facts.pop3s + facts.imaps > 0));
+    INSIST(written(published_autodiscover, facts, BYTES("ada@example.org")) > 0 && written(published_mobileconfig, facts, BYTES("ada@example.org")) > 0);
+    buffer_free(&out);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static size_t elements_discovered, elements_mobile; /* with an address that has none of its own */
@@ -67,7 +83,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     INSIST(written(published_autodiscover, facts, address) == elements_discovered);
     INSIST(written(published_mobileconfig, facts, address) == elements_mobile);
-    if (choose(&choices, 8) == 1)
+    if (choose(&choices, 8) == 1) {
         check_settings(&choices);
+        check_page(&choices, facts);
+    }
     return 0;
 }
