@@ -61,11 +61,17 @@ static void take_action(struct world *world, const struct delivery_action *actio
     case DELIVERY_CONNECT:
         INSIST(!world->connected && action->timeout_ms > 0);
         world->secured = action->tls;
+        INSIST(action->address_count > 0);
         world->connected = choose(&world->choices, 3) > 0;
-        if (world->connected)
+        if (world->connected) {
+            if (action->address_count > 1)
+                delivery_took(delivery, choose(&world->choices, (unsigned)action->address_count));
             delivery_connected(delivery);
-        else
-            delivery_lost(delivery, action->tls && choose(&world->choices, 2) == 1, BYTES("refused"));
+            break;
+        }
+        if (action->address_count > 1 && choose(&world->choices, 2) == 1)
+            delivery_tried_all(delivery);
+        delivery_lost(delivery, action->tls && choose(&world->choices, 2) == 1, BYTES("refused"));
         break;
     case DELIVERY_ASK_STS: tell_policy(world); break;
     case DELIVERY_SEND: check_sent(world, action->bytes); break;
@@ -106,6 +112,16 @@ static void hear(struct world *world)
         delivery_lost(&world->delivery, false, BYTES("the connection ended"));
 }
 
+/* What people are told of it. */
+static void check_words(const struct delivery *delivery)
+{
+    struct buffer peer = {0};
+    delivery_peer(delivery, &peer);
+    INSIST(!bytes_has_control(buffer_bytes(&peer)) && delivery_timeout_ms(delivery) > 0 && delivery_step(delivery) <= STEP_QUIT);
+    INSIST(delivery->tls.policy.word == NULL || (delivery_tls_word(delivery).length > 0 && delivery_tls_reason(delivery).length > 0));
+    buffer_free(&peer);
+}
+
 /* To the end of this message. */
 static void carry(struct world *world)
 {
@@ -118,6 +134,7 @@ static void carry(struct world *world)
         else
             hear(world);
     }
+    check_words(&world->delivery);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -140,6 +157,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     delivery_start(&world.delivery, &options, &world.envelope);
     carry(&world);
     for (unsigned more = 0; more < 3 && delivery_is_open(&world.delivery); more++) {
+        bool requires = choose(&world.choices, 4) == 1;
+        struct envelope other = world.envelope;
+        other.requiretls = requires;
+        if (delivery_suits(&world.delivery, &other)) /* else this connection is not for that message */
+            world.envelope.requiretls = requires;
         delivery_next(&world.delivery, &world.envelope);
         carry(&world);
     }
