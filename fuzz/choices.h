@@ -52,4 +52,18 @@ static inline struct bytes arrival(struct choices *choices, struct bytes left)
     return some < 128 ? left : bytes_first(left, some - 127);
 }
 
+/* The next reply of a server that speaks in turn: its lines up to the one without a hyphen. */
+static inline struct bytes one_reply(struct bytes left)
+{
+    size_t end = 0;
+    while (end < left.length) {
+        struct bytes line = bytes_from(left, end);
+        size_t newline = bytes_find(line, '\n');
+        end = newline == SIZE_MAX ? left.length : end + newline + 1;
+        if (line.length < 4 || line.at[3] != '-')
+            break;
+    }
+    return bytes_first(left, end);
+}
+
 #endif

@@ -110,8 +110,10 @@ static void settle(struct world *world)
 static void run(struct world *world, struct bytes stream)
 {
     size_t done = 0, there = 0, used;
+    bool in_turn = world->choices.octets[CHOICES - 1] % 8 < 6; /* who does not is turned away soon */
     while (there < stream.length) {
-        there += arrival(&world->choices, bytes_from(stream, there)).length;
+        struct bytes left = bytes_from(stream, there);
+        there += in_turn ? one_reply(left).length : arrival(&world->choices, left).length;
         do {
             settle(world);
             used = client_session_feed(&world->session, bytes_of(stream.at + done, there - done));

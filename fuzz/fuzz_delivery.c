@@ -14,7 +14,7 @@ struct world {
     struct envelope envelope;
     struct recipient recipients[2];
     struct bytes stream; /* what servers say, one after the other */
-    bool connected, secured;
+    bool connected, secured, in_turn;
     unsigned done, runs;
 };
 
@@ -61,11 +61,17 @@ static void take_action(struct world *world, const struct delivery_action *actio
     case DELIVERY_CONNECT:
         INSIST(!world->connected && action->timeout_ms > 0);
         world->secured = action->tls;
+        INSIST(action->address_count > 0);
         world->connected = choose(&world->choices, 3) > 0;
-        if (world->connected)
+        if (world->connected) {
+            if (action->address_count > 1)
+                delivery_took(delivery, choose(&world->choices, (unsigned)action->address_count));
             delivery_connected(delivery);
-        else
-            delivery_lost(delivery, action->tls && choose(&world->choices, 2) == 1, BYTES("refused"));
+            break;
+        }
+        if (action->address_count > 1 && choose(&world->choices, 2) == 1)
+            delivery_tried_all(delivery);
+        delivery_lost(delivery, action->tls && choose(&world->choices, 2) == 1, BYTES("refused"));
         break;
     case DELIVERY_ASK_STS: tell_policy(world); break;
     case DELIVERY_SEND: check_sent(world, action->bytes); break;
@@ -98,12 +104,22 @@ static void take_action(struct world *world, const struct delivery_action *actio
 /* The peer speaks, or is gone when it has nothing more to say. */
 static void hear(struct world *world)
 {
-    struct bytes line = world->stream;
+    struct bytes line = world->in_turn ? one_reply(world->stream) : world->stream;
     size_t used = world->connected ? delivery_feed(&world->delivery, line) : 0;
     if (used > 0)
         world->stream = bytes_from(world->stream, used);
     else
         delivery_lost(&world->delivery, false, BYTES("the connection ended"));
+}
+
+/* What people are told of it. */
+static void check_words(const struct delivery *delivery)
+{
+    struct buffer peer = {0};
+    delivery_peer(delivery, &peer);
+    INSIST(!bytes_has_control(buffer_bytes(&peer)) && delivery_timeout_ms(delivery) > 0 && delivery_step(delivery) <= STEP_QUIT);
+    INSIST(delivery->tls.policy.word == NULL || (delivery_tls_word(delivery).length > 0 && delivery_tls_reason(delivery).length > 0));
+    buffer_free(&peer);
 }
 
 /* To the end of this message. */
@@ -118,6 +134,7 @@ static void carry(struct world *world)
         else
             hear(world);
     }
+    check_words(&world->delivery);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -125,6 +142,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct world world = {0};
     struct delivery_action action;
     world.stream = choices_start(&world.choices, data, size);
+    world.in_turn = world.choices.octets[CHOICES - 1] % 8 < 6; /* who does not is turned away soon */
     world.recipients[0].address = world.recipients[1].address = BYTES("ada@example.org");
     world.envelope = (struct envelope){.sender = BYTES("b@example.net"), .recipients = world.recipients, .recipient_count = 2, .size = 14};
     struct delivery_options options = {.hostname = BYTES("mx.example.net"), .domain = BYTES("example.org"), .smarthost = choose(&world.choices, 2) == 1,
@@ -139,6 +157,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     delivery_start(&world.delivery, &options, &world.envelope);
     carry(&world);
     for (unsigned more = 0; more < 3 && delivery_is_open(&world.delivery); more++) {
+        bool requires = choose(&world.choices, 4) == 1;
+        struct envelope other = world.envelope;
+        other.requiretls = requires;
+        if (delivery_suits(&world.delivery, &other)) /* else this connection is not for that message */
+            world.envelope.requiretls = requires;
         delivery_next(&world.delivery, &world.envelope);
         carry(&world);
     }

@@ -1,10 +1,36 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The small readers and writers of text: queue ids, what others wrote made
- * clean, header fields of ours, the history of attempts. */
+ * clean, errors in one line, header fields of ours, the history of attempts. */
 #include "choices.h"
+#include "error.h"
 #include "history.h"
 #include "message/received.h"
 #include "queue/id.h"
+
+#include <errno.h>
+
+/* The clock is what the input says, and runs back as well. */
+static void check_next_ids(struct bytes clock)
+{
+    struct queue_id_maker maker = {.slot = clock.length > 0 ? (uint8_t)clock.at[0] : 0};
+    uint64_t last = 0, now_us = 1795435200000000u;
+    for (size_t i = 0; i < clock.length && i < 16; i++) {
+        uint64_t id = queue_id_next(&maker, now_us += (uint64_t)(int64_t)(signed char)clock.at[i]);
+        INSIST(id > last && id % QUEUE_ID_SLOTS == maker.slot);
+        last = id;
+    }
+}
+
+/* One line, cut where it is too long, with what was added before and behind. */
+static void check_error(struct bytes text)
+{
+    struct error error = {0};
+    INSIST(!error_set(&error, 65, "%.*s", BYTES_ARG(text)) && error.exit_code == 65 && error.number == 0);
+    INSIST(!error_prefix(&error, "%.*s", BYTES_ARG(text)) && !bytes_has_control(bytes_of_text(error.text)) && error.exit_code == 65);
+    errno = ENOSPC;
+    INSIST(!error_set_errno(&error, 73, "%.*s", BYTES_ARG(text)) && error.number == ENOSPC && !bytes_has_control(bytes_of_text(error.text)));
+    INSIST(strlen(error.text) < ERROR_TEXT_MAX && !error_set(NULL, 65, "x") && !error_prefix(NULL, "x") && !error_set_errno(NULL, 65, "x"));
+}
 
 static void check_id(struct bytes text)
 {
@@ -74,6 +100,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct bytes rest = bytes_of(data, size);
     struct bytes first = bytes_split(&rest, '\0');
     check_id(first);
+    check_next_ids(first);
+    check_error(first);
     check_clean(bytes_of(data, size));
     check_received(first, rest);
     check_history(first, rest);

@@ -44,9 +44,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct vacation_letter letter = {.content = content, .sender = BYTES("bob@example.net"), .user = BYTES("ada@example.org")};
     if (vacation_judge(&letter, &arena, &about) == VACATION_DUE)
         answer(&about, vacation_check(bytes_none(), content) == NULL ? content : BYTES("away"));
-    letter.sender = content;
-    if (vacation_judge(&letter, &arena, &about) == VACATION_DUE)
-        INSIST(bytes_find(content, '@') != SIZE_MAX);
+    letter.sender = bytes_split(&content, '\n'); /* now the first line is who sent it, and the rest the letter */
+    letter.content = content;
+    letter.original = BYTES("info@example.org");
+    enum vacation_verdict verdict = vacation_judge(&letter, &arena, &about);
+    INSIST(vacation_verdict_name(verdict)[0] != '\0');
+    if (verdict == VACATION_DUE)
+        INSIST(bytes_find(letter.sender, '@') != SIZE_MAX && !bytes_is_nocase(letter.sender, "ada@example.org"));
     remember(content);
     arena_clear(&arena);
     return 0;

@@ -69,12 +69,27 @@ static unsigned code_point(struct bytes b, size_t step)
     return code;
 }
 
+/* How much at the front stands for itself inside quotes, and is ASCII. */
+static size_t plain_length(struct bytes value)
+{
+    size_t length = 0;
+    while (length < value.length && value.at[length] >= ' ' && value.at[length] <= '~' && value.at[length] != '"' && value.at[length] != '\\')
+        length++;
+    return length;
+}
+
 /* Escapes inside quotes; the escapes are those of JSON in both formats. */
 static void line_add_escaped(struct line *line, struct bytes value)
 {
     bool cut = value.length > LOG_VALUE_MAX;
     value = bytes_first(value, LOG_VALUE_MAX);
     while (value.length > 0) {
+        size_t plain = plain_length(value), room = LINE_ROOM - line->length;
+        if (plain > 0) {
+            line_add(line, value.at, plain < room ? plain : room);
+            value = bytes_from(value, plain);
+            continue;
+        }
         size_t step = utf8_step(value);
         unsigned char c = (unsigned char)value.at[0];
         char escape[8];

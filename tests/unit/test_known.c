@@ -309,6 +309,47 @@ static void a_known_provider_is_not_asked(void **state)
     assert_string_equal(d.provider->name, "Gmail");
 }
 
+/* The longest address with every octet escaped, at the longest domain. */
+static void a_url_is_never_cut(void **state)
+{
+    struct discovery_question question;
+    struct buffer address = {0};
+    while (address.length < 2 * DISCOVERY_TEXT_MAX - 1 - 240)
+        buffer_add_octet(&address, '+');
+    buffer_add_octet(&address, '@');
+    while (address.length < 2 * DISCOVERY_TEXT_MAX - 1 - 7)
+        buffer_add_text(&address, "a.");
+    buffer_add_text(&address, "example");
+    assert_true(discovery_start(&d, buffer_bytes(&address)));
+    asks_dns(DNS_SRV, "");
+    discovery_learn_nothing(&d);
+    asks_dns(DNS_SRV, "");
+    discovery_learn_nothing(&d);
+    assert_true(discovery_next(&d, &question) && question.kind == DISCOVERY_FETCH);
+    assert_true(bytes_starts_nocase(question.url, "https://autoconfig.a.a.") && bytes_ends_nocase(question.url, ".example"));
+    assert_true(bytes_search(question.url, BYTES("%2B%40a.a.")) != SIZE_MAX);
+    buffer_free(&address);
+}
+
+/* DNS_A for "smtp." before a domain that is as long as can be: there is no such host, whoever answers. */
+static void a_name_that_became_too_long_is_no_host(void **state)
+{
+    const struct dns_record record = {.address = {192, 0, 2, 1}};
+    struct discovery_question question;
+    struct buffer domain = {0};
+    while (domain.length < 244)
+        buffer_add_text(&domain, "a.");
+    buffer_add_text(&domain, "example"); /* 251 octets */
+    assert_true(discovery_start(&d, buffer_bytes(&domain)));
+    while (discovery_next(&d, &question))
+        if (question.kind == DISCOVERY_DNS && question.type == DNS_A && !bytes_equal(question.name, buffer_bytes(&domain)))
+            discovery_learn_records(&d, &record, 1);
+        else
+            discovery_learn_nothing(&d);
+    assert_string_equal(d.host, "");
+    buffer_free(&domain);
+}
+
 static void settings_then_the_exchanger_then_the_usual_names(void **state)
 {
     const struct dns_record mx = {.preference = 10, .name = BYTES("mx.elsewhere.example")};
@@ -422,7 +463,7 @@ int main(void)
         cmocka_unit_test(each_provider_is_whole), cmocka_unit_test(the_mode_of_known_ports_is_no_guess), cmocka_unit_test(a_pattern_is_a_signature),
         cmocka_unit_test(networks_are_found_by_name), cmocka_unit_test(firmware_tells_the_cloud),
         cmocka_unit_test(records_of_services_come_first), cmocka_unit_test(the_better_of_two_services_gives_the_host), cmocka_unit_test(a_domain_may_say_that_it_has_none),
-        cmocka_unit_test(a_known_provider_is_not_asked), cmocka_unit_test(settings_then_the_exchanger_then_the_usual_names),
+        cmocka_unit_test(a_known_provider_is_not_asked), cmocka_unit_test(a_url_is_never_cut), cmocka_unit_test(a_name_that_became_too_long_is_no_host), cmocka_unit_test(settings_then_the_exchanger_then_the_usual_names),
         cmocka_unit_test(nothing_may_be_found_and_bad_names_are_refused), cmocka_unit_test(a_published_file_is_read), cmocka_unit_test(hostile_files_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -222,14 +222,13 @@ static void show(const struct comparing *c, const struct dns_record *r, struct b
 
 static struct bytes shown(const struct comparing *c)
 {
-    struct buffer text = {0};
+    struct buffer text = {0}, clean = {0};
     for (size_t i = 0; i < c->said->count; i++)
         show(c, &c->said->records[i], &text);
-    for (size_t i = 0; i < text.length; i++) /* a stranger's octets on a terminal */
-        if ((unsigned char)text.at[text.start + i] < ' ' || text.at[text.start + i] == 127)
-            text.at[text.start + i] = '?';
-    struct bytes copy = arena_copy(c->arena, buffer_bytes(&text));
+    buffer_add_clean(&clean, buffer_bytes(&text), true); /* a stranger's octets on a terminal */
+    struct bytes copy = arena_copy(c->arena, buffer_bytes(&clean));
     buffer_free(&text);
+    buffer_free(&clean);
     return copy;
 }
 

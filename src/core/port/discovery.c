@@ -179,6 +179,8 @@ static void learn_mx(struct discovery *d, const struct dns_record *records, size
 
 static void learn_usual(struct discovery *d)
 {
+    if (!host_is_name(bytes_of_text(d->asked), true)) /* too long, with "smtp." before it */
+        return;
     keep(d->host, sizeof d->host, bytes_of_text(d->asked));
     keep(d->user, sizeof d->user, bytes_of_text(d->address));
     keep_words(d->source, sizeof d->source, "a guess: ", bytes_of_text(d->domain), " publishes no settings, and this is a usual name");

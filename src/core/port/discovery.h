@@ -16,7 +16,10 @@
 #include "port/providers.h"
 #include "port/race.h"
 
-enum { DISCOVERY_TEXT_MAX = 256, DISCOVERY_URL_MAX = 800 };
+enum {
+    DISCOVERY_TEXT_MAX = 256,
+    DISCOVERY_URL_MAX = 7 * DISCOVERY_TEXT_MAX + 64, /* the longest domain, and the longest address with each octet escaped */
+};
 
 struct discovery_question {
     enum { DISCOVERY_DNS, DISCOVERY_FETCH } kind;

@@ -32,13 +32,24 @@ static void open_record(struct reader *r)
     r->left = bytes_from(r->left, RECORD_HEADER);
 }
 
-static unsigned take(struct reader *r)
+static bool goes_on(const struct reader *r)
 {
-    if (r->record == 0 && !r->wrong && !r->short_of)
+    return !r->wrong && !r->short_of;
+}
+
+/* Is there an octet of the message? */
+static bool is_ready(struct reader *r)
+{
+    if (r->record == 0 && goes_on(r))
         open_record(r);
     if (!r->wrong && r->left.length == 0)
         r->short_of = true;
-    if (r->wrong || r->short_of)
+    return goes_on(r);
+}
+
+static unsigned take(struct reader *r)
+{
+    if (!is_ready(r))
         return 0;
     unsigned value = octet_at(r->left, 0);
     r->left = bytes_from(r->left, 1);
@@ -54,15 +65,15 @@ static size_t take_number(struct reader *r, int octets)
     return value;
 }
 
-static bool goes_on(const struct reader *r)
-{
-    return !r->wrong && !r->short_of;
-}
-
+/* As much of a record at once as there is. */
 static void skip(struct reader *r, size_t count)
 {
-    while (count-- > 0 && goes_on(r))
-        take(r);
+    while (count > 0 && is_ready(r)) {
+        size_t there = r->left.length < r->record ? r->left.length : r->record, run = count < there ? count : there;
+        r->left = bytes_from(r->left, run);
+        r->record -= run;
+        count -= run;
+    }
 }
 
 /* Is the next name, of `length` octets, this one? */
