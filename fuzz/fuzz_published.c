@@ -24,22 +24,26 @@ static size_t written(void (*form)(struct buffer *out, const struct published *p
     return count;
 }
 
+/* How many of them are published. */
+static size_t choose_ports(struct choices *choices, uint16_t *served, size_t count)
+{
+    static const uint16_t ports[] = {587, 465, 2525, 0, 25, 8587};
+    size_t wanted = 0;
+    for (size_t i = 0; i < count; i++) {
+        served[i] = ports[choose(choices, ARRAY_LENGTH(ports))];
+        wanted += served[i] != 0 && served[i] != 25;
+    }
+    return wanted;
+}
+
 /* Read back by our own reader: the ports of submission, the best first; never 25. */
 static void check_settings(struct choices *choices)
 {
     static struct autoconfig read;
-    static const uint16_t ports[] = {587, 465, 2525, 0, 25, 8587};
     struct published facts = {.domain = BYTES("example.org"), .hostname = BYTES("mx.example.org"), .imaps = 993};
     struct buffer out = {0};
-    size_t wanted = 0, found = 0;
-    for (size_t i = 0; i < ARRAY_LENGTH(facts.starttls) + ARRAY_LENGTH(facts.implicit); i++) {
-        uint16_t port = ports[choose(choices, ARRAY_LENGTH(ports))];
-        if (i < ARRAY_LENGTH(facts.starttls))
-            facts.starttls[i] = port;
-        else
-            facts.implicit[i - ARRAY_LENGTH(facts.starttls)] = port;
-        wanted += port != 0 && port != 25;
-    }
+    size_t wanted = choose_ports(choices, facts.starttls, ARRAY_LENGTH(facts.starttls)), found = 0;
+    wanted += choose_ports(choices, facts.implicit, ARRAY_LENGTH(facts.implicit));
     published_autoconfig(&out, &facts);
     INSIST(autoconfig_read(&read, buffer_bytes(&out)) || wanted == 0);
     for (size_t i = 0; wanted > 0 && i < read.count; i++) {
