@@ -168,6 +168,13 @@ class Mailboat:
         self.process = None
         return code
 
+    def ended(self):
+        """The exit code of a server that ends by itself, once its last line is there."""
+        code = self.process.wait(PATIENCE)
+        self.process = None
+        until(lambda: self.log[-1:] == ["(end of log)"])
+        return code
+
     # ---- people ----
 
     def cli(self, *arguments, **options):

@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from mailboat import PROGRAM, Mailboat, run, smtp, until
+from mailboat import PROGRAM, Mailboat, run, smtp
 
 USER, PASSWORD = "ada@example.org", "secret-of-ada"
 
@@ -55,8 +55,7 @@ def test_a_taken_port_is_named_with_its_owner(tmp_path, certificates):
         taker.bind(("127.0.0.1", server.ports[587]))
         taker.listen()
         server.start(wait=False)
-        code = server.process.wait(20)
-        server.process = None
+        code = server.ended()
         text = "\n".join(server.log)
     assert code in (69, 78), text
     assert str(server.ports[587]) in text and str(os.getpid()) in text, text
@@ -67,8 +66,7 @@ def test_two_servers_never_share_a_data_folder(mailboat):
     second = Mailboat(first.folder, first.certificates)
     second.data, second.config = first.data, first.folder / "second.conf"
     second.start(wait=False)
-    code = second.process.wait(20)
-    second.process = None
+    code = second.ended()
     assert code == 75 and "data_dir" in "\n".join(second.log) and str(first.processes()["queue"][0]) in "\n".join(second.log)
     with smtp(first, 587) as client:
         assert client.noop()[0] == 250
@@ -142,9 +140,7 @@ def test_a_corrupt_database_is_never_overwritten(mailboat):
     database.write_bytes(broken)
     server.log.clear()
     server.start(wait=False)
-    code = server.process.wait(30)
-    server.process = None
-    until(lambda: server.log[-1:] == ["(end of log)"])
+    code = server.ended()
     text = "\n".join(server.log)
     assert code != 0 and "mailboat.db" in text and "recover" in text, text
     assert database.read_bytes() == broken

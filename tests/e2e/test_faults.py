@@ -161,8 +161,7 @@ def test_the_web_without_descriptors_does_not_spin(faulty):
 def test_with_too_few_descriptors_it_says_so_and_ends(faulty, tmp_path, certificates):
     server = Mailboat(tmp_path / "poor", certificates, wrapper=["prlimit", "--nofile=255:255"])
     server.start(wait=False)
-    assert server.process.wait(PATIENCE) == os.EX_OSERR
-    until(lambda: server.log[-1:] == ["(end of log)"])
+    assert server.ended() == os.EX_OSERR
     assert "less than 256" in "\n".join(server.log)
     server.stop()
 
@@ -320,8 +319,7 @@ def test_what_filled_the_mailbox_in_an_attempt_before_is_not_too_much_in_the_nex
     it.server.cli("queue", "retry", "--all")
     it.server.wait_log("delivered", "was in the mailbox already")
     assert it.arrived("second") == 1 and not it.server.lines("bounced")
-    assert it.send("third") == 250
-    it.server.wait_log("bounced", "status=5.2.2")
+    assert it.send("third") == 552  # now it is full
 
 
 @pytest.mark.parametrize("call,role,path", [("write", "queue", "mailboat.db-wal"), ("write", "local", "/tmp/"), ("write", "smtpd", "")])
