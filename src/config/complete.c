@@ -159,15 +159,16 @@ static bool read_lmtp_address(struct config *config, struct bytes text)
 static bool check_mailboxes(const struct reading *reading)
 {
     struct config *config = reading->config;
+    const char *ours = arena_format(&config->arena, "unix:%s/dovecot/lmtp/socket", config->data_dir);
     if (config->mailboxes.lmtp == NULL)
-        config->mailboxes.lmtp = arena_format(&config->arena, "unix:%s/dovecot/lmtp/socket", config->data_dir);
+        config->mailboxes.lmtp = ours;
     struct bytes lmtp = bytes_of_text(config->mailboxes.lmtp);
     const yaml_node_t *said = said_at(reading, "mailboxes.lmtp");
     if (!bytes_starts_nocase(lmtp, "unix:"))
         return read_lmtp_address(config, lmtp) ||
                reading_fail(reading, said, "mailboxes.lmtp: '%s' is neither a socket nor an address; write unix:/run/dovecot/lmtp, or 127.0.0.1:24", config->mailboxes.lmtp);
     config->mailboxes.lmtp_at.path = config->mailboxes.lmtp + strlen("unix:");
-    bool fits = lmtp.length - strlen("unix:") <= SOCKET_PATH_MAX || (said == NULL && config->mailboxes.deliver != DELIVER_LMTP);
+    bool fits = lmtp.length - strlen("unix:") <= SOCKET_PATH_MAX || (strcmp(config->mailboxes.lmtp, ours) == 0 && config->mailboxes.deliver != DELIVER_LMTP);
     return (config->mailboxes.lmtp_at.path[0] == '/' && fits) ||
            reading_fail(reading, said, "mailboxes.lmtp: '%s' is not a socket; write unix: and its path, %d octets at most: unix:/run/dovecot/lmtp", config->mailboxes.lmtp, SOCKET_PATH_MAX);
 }

@@ -75,6 +75,25 @@ static void what_is_shown_can_be_read_back(void **state)
     buffer_free(&second);
 }
 
+/* The socket that follows from it is too long, and is asked for by nobody. */
+static void a_long_data_folder_is_read_back(void **state)
+{
+    struct buffer text = {0}, written = {0};
+    buffer_add_text(&text, BASE "data_dir: /var/lib/");
+    while (text.length < 200)
+        buffer_add_octet(&text, 'm');
+    assert_true(parse(buffer_text(&text)));
+    config_write(&config, &written);
+    config_free(&config);
+    if (!parse(buffer_text(&written)))
+        fail_msg("%s\n%s", error.text, buffer_text(&written));
+    config_free(&config);
+    buffer_add_text(&text, "\nmailboxes: {deliver: lmtp}\n");
+    assert_false(parse(buffer_text(&text)));
+    buffer_free(&text);
+    buffer_free(&written);
+}
+
 static void routes_by_domain(void **state)
 {
     assert_true(parse(BASE "relay:\n  port: 26\n  smarthost: {host: smtp.example.net}\n  routes:\n    - {domain: In.Example, host: mx.inside.example}\n"
@@ -217,7 +236,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(three_lines_are_a_server), cmocka_unit_test(what_is_shown_can_be_read_back), cmocka_unit_test(routes_by_domain), cmocka_unit_test(unknown_keys_are_found_with_the_one_that_was_meant),
-        cmocka_unit_test(each_type_has_its_words), cmocka_unit_test(a_domain_has_its_tls_policy), cmocka_unit_test(mail_is_handed_to_a_socket_or_an_address), cmocka_unit_test(limits_hold_at_them_and_one_past), cmocka_unit_test(what_contradicts_itself_is_refused),
+        cmocka_unit_test(each_type_has_its_words), cmocka_unit_test(a_long_data_folder_is_read_back), cmocka_unit_test(a_domain_has_its_tls_policy), cmocka_unit_test(mail_is_handed_to_a_socket_or_an_address), cmocka_unit_test(limits_hold_at_them_and_one_past), cmocka_unit_test(what_contradicts_itself_is_refused),
         cmocka_unit_test(broken_yaml_is_told_with_its_line), cmocka_unit_test(every_key_is_documented),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
