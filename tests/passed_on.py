@@ -22,8 +22,10 @@ def pairs(data):
 
 
 def read(content):
+    """Its fields, but how its content is encoded, which changes on the way where the next server cannot take it, and its contents decoded."""
     message = email.message_from_bytes(content, policy=email.policy.compat32)
-    return [(name, str(value)) for name, value in message.raw_items()], [part.get_payload(decode=True) for part in message.walk()]
+    fields = [(name, str(value)) for name, value in message.raw_items() if name.lower() != "content-transfer-encoding"]
+    return fields, [part.get_payload(decode=True) for part in message.walk()]
 
 
 program, corpus = sys.argv[1:]
