@@ -4,26 +4,29 @@
 
 BUILD  := build
 PREFIX ?= /usr/local
-MESON  := meson
 DESTDIR ?=
+# What `make run` passes to the demo: make run DEMO=--once ends when the message has arrived.
+DEMO ?=
+# Configures where it must, then builds; the folder is for the program alone, tests/run keeps its own beside it.
+BUILD_PROGRAM = @tools/build $(BUILD) -Dtests=false mailboat
 
 .PHONY: all run test bench soak fuzz fuzz-coverage clients install deb packages test-packages clean
 
-all: packages $(BUILD)/build.ninja
-	@ninja -C $(BUILD) mailboat
+all: packages
+	$(BUILD_PROGRAM)
 
 run: all
-	@$(BUILD)/mailboat demo
+	@$(BUILD)/mailboat demo $(DEMO)
 
 test: packages test-packages
 	@tests/run
 
-bench: packages test-packages $(BUILD)/build.ninja
-	@ninja -C $(BUILD) mailboat
+bench: packages test-packages
+	$(BUILD_PROGRAM)
 	@bench/run
 
-soak: packages test-packages $(BUILD)/build.ninja
-	@ninja -C $(BUILD) mailboat
+soak: packages test-packages
+	$(BUILD_PROGRAM)
 	@bench/soak --connections 10000 --minutes 30 --waiting 1000000
 
 fuzz: packages test-packages
@@ -46,11 +49,6 @@ packages:
 
 test-packages:
 	@tools/install-packages test
-
-# The build folder is for the program alone; tests/run keeps its own beside it.
-$(BUILD)/build.ninja:
-	@$(MESON) setup -Dtests=false --prefix="$(PREFIX)" $(BUILD) >$(BUILD).log 2>&1 || { cat $(BUILD).log; exit 1; }
-	@rm -f $(BUILD).log
 
 clean:
 	rm -rf $(BUILD) $(BUILD)-*

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the end-to-end tests share: a Mailboat of their own on loopback, its
 log as something to wait on, and the peers that others wrote."""
+import shutil
 import signal
 import subprocess
 
@@ -48,13 +49,16 @@ def shared_server(tmp_path_factory, certificates):
 @pytest.fixture(scope="session")
 def nodemailer():
     """nodemailer from the npm registry, in a folder of the tests' own."""
-    folder = ROOT / "build-peers" / "node"
-    folder.mkdir(parents=True, exist_ok=True)
+    folder, partial = ROOT / "build-peers" / "node", ROOT / "build-peers" / "node.partial"
     if not (folder / "node_modules" / "nodemailer").is_dir():
-        (folder / "package.json").write_text('{"private": true}\n')
-        subprocess.run(["npm", "install", "--no-audit", "--no-fund", "--silent", "nodemailer@6"], cwd=folder, timeout=300)
-        if not (folder / "node_modules" / "nodemailer").is_dir():
+        for left in (folder, partial):
+            shutil.rmtree(left, ignore_errors=True)
+        partial.mkdir(parents=True)
+        (partial / "package.json").write_text('{"private": true}\n')
+        done = subprocess.run(["npm", "install", "--no-audit", "--no-fund", "--silent", "nodemailer@6"], cwd=partial, timeout=300)
+        if done.returncode != 0:
             pytest.skip("nodemailer cannot be fetched: the npm registry is out of reach")
+        partial.rename(folder)
     return folder
 
 

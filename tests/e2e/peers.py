@@ -14,16 +14,28 @@ from mailboat import PATIENCE, ROOT, free_port
 UNPACKED = ROOT / "build-peers"
 
 
+def fetch(package):
+    """The package's file as Debian has it now; an old list of packages names files that are gone, so it is renewed once."""
+    download = ["apt-get", "-qq", "download", package]
+    for old in UNPACKED.glob(f"{package}_*.deb"):
+        old.unlink()
+    if subprocess.run(download, cwd=UNPACKED, capture_output=True).returncode != 0:
+        subprocess.run(["apt-get", "-qq", "update"], check=True, capture_output=True)
+        subprocess.run(download, cwd=UNPACKED, check=True, capture_output=True)
+    return next(UNPACKED.glob(f"{package}_*.deb"))
+
+
 def unpacked(name, *packages):
-    """Downloads and unpacks packages of Debian once; returns their common root."""
-    root = UNPACKED / name
+    """Downloads and unpacks packages of Debian once; returns their common root, which has its name when it is whole."""
+    root, partial = UNPACKED / name, UNPACKED / f"{name}.partial"
     UNPACKED.mkdir(exist_ok=True)
     with open(UNPACKED / "lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (root / "usr").exists():
+        if not root.exists():
+            shutil.rmtree(partial, ignore_errors=True)
             for package in packages:
-                subprocess.run(["apt-get", "-qq", "download", package], cwd=UNPACKED, check=True, capture_output=True)
-                subprocess.run(["dpkg", "-x", str(next(UNPACKED.glob(f"{package}_*.deb"))), str(root)], check=True)
+                subprocess.run(["dpkg", "-x", str(fetch(package)), str(partial)], check=True)
+            partial.rename(root)
     return root
 
 

@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: Apache-2.0
+"""tools/build on a small project: a build folder that is older than the
+packages, the options, the tree or the compiler, or that was left half done, is
+configured anew; what compiles is never thrown away without need."""
+import os
+import shutil
+import subprocess
+
+import pytest
+
+from mailboat import ROOT
+
+MESON_BUILD = """project('small', 'c')
+fuse = dependency('arrives-later', required: false)
+if fuse.found()
+  executable('extra', 'small.c', build_by_default: false)
+endif
+executable('small', 'small.c')
+"""
+
+
+class Project:
+    def __init__(self, folder):
+        self.folder = folder
+        (folder / "tools").mkdir(parents=True)
+        shutil.copy(ROOT / "tools" / "build", folder / "tools" / "build")
+        (folder / "tools" / "packages-build.txt").write_text("# what it takes\nsome-package\n")
+        (folder / "meson_options.txt").write_text("option('extra', type: 'boolean', value: false)\n")
+        (folder / "meson.build").write_text(MESON_BUILD)
+        (folder / "small.c").write_text("int main(void) { return 0; }\n")
+        self.bin = folder / "bin"
+        self.bin.mkdir()
+        self.installed("some-package 1.0")
+
+    def installed(self, *lines):
+        """What dpkg-query says from now on."""
+        program = self.bin / "dpkg-query"
+        program.write_text("#!/bin/sh\ncat <<.\n" + "\n".join(lines) + "\n.\n")
+        program.chmod(0o755)
+
+    def arrives(self):
+        """The package that the optional target needs."""
+        (self.folder / "pc").mkdir(exist_ok=True)
+        (self.folder / "pc" / "arrives-later.pc").write_text("Name: arrives-later\nDescription: late\nVersion: 1\n")
+        self.installed("some-package 1.0", "libarrives-dev 1.0")
+
+    def build(self, *arguments, environment=None):
+        env = {**os.environ, "PATH": f"{self.bin}:{os.environ['PATH']}", "PKG_CONFIG_PATH": str(self.folder / "pc"),
+               "CCACHE_DISABLE": "1", **(environment or {})}
+        return subprocess.run([str(self.folder / "tools" / "build"), "build", *arguments], cwd=self.folder, env=env,
+                              capture_output=True, text=True, timeout=120)
+
+    def built(self, name="small"):
+        path = self.folder / "build" / name
+        return path.stat().st_mtime_ns if path.exists() else None
+
+
+@pytest.fixture
+def project(tmp_path):
+    return Project(tmp_path / "project")
+
+
+def test_what_is_current_is_left_alone(project):
+    assert project.build("small").returncode == 0
+    first = project.built()
+    assert project.build("small").returncode == 0
+    assert project.built() == first
+
+
+def test_packages_that_came_bring_their_targets(project):
+    assert project.build("small").returncode == 0
+    assert project.build("small", "extra").returncode == 65, "it cannot be there yet"
+    project.arrives()
+    assert project.build("small", "extra").returncode == 0
+    assert project.built("extra")
+
+
+def test_a_target_the_folder_does_not_know_is_looked_for_once_more(project):
+    """The package came, and the list of packages does not tell."""
+    assert project.build("small").returncode == 0
+    project.arrives()
+    project.installed("some-package 1.0")
+    assert project.build("extra").returncode == 0
+
+
+def test_packages_that_went(project):
+    project.arrives()
+    assert project.build("extra").returncode == 0
+    shutil.rmtree(project.folder / "pc")
+    project.installed("some-package 1.0")
+    assert project.build("small").returncode == 0
+
+
+@pytest.mark.parametrize("left", ["half", "damaged", "empty", "no-stamp", "old-meson"])
+def test_what_was_left_half_done(project, left):
+    assert project.build("small").returncode == 0
+    folder = project.folder / "build"
+    if left == "half":
+        (folder / "build.ninja").unlink()
+    elif left == "damaged":
+        (folder / "build.ninja").write_text("rule cc\n  command = \n\tnonsense")
+    elif left == "empty":
+        (folder / "build.ninja").write_text("")
+    elif left == "no-stamp":
+        (folder / "configured").unlink()
+    else:
+        (folder / "meson-private" / "coredata.dat").write_bytes(b"from another version")
+        os.utime(project.folder / "meson.build")
+    assert project.build("small").returncode == 0
+    assert project.built()
+
+
+def test_another_option_and_another_compiler(project):
+    assert project.build("small").returncode == 0
+    assert project.build("-Dextra=true", "small").returncode == 0
+    assert "clang" not in (project.folder / "build" / "build.ninja").read_text()
+    assert project.build("-Dextra=true", "small", environment={"CC": "clang"}).returncode == 0
+    assert "clang" in (project.folder / "build" / "build.ninja").read_text()
+
+
+def test_a_tree_that_moved(project, tmp_path):
+    assert project.build("small").returncode == 0
+    project.folder.rename(tmp_path / "elsewhere")
+    project.folder, project.bin = tmp_path / "elsewhere", tmp_path / "elsewhere" / "bin"
+    assert project.build("small").returncode == 0
+
+
+def test_an_option_of_an_older_version(project):
+    assert project.build("-Dextra=true", "small").returncode == 0
+    (project.folder / "meson_options.txt").write_text("")
+    assert project.build("small").returncode == 0
+
+
+def test_what_fuzzing_found_stays(project):
+    assert project.build("small").returncode == 0
+    kept = project.folder / "build" / "corpus" / "one"
+    kept.parent.mkdir()
+    kept.write_text("found")
+    project.installed("some-package 2.0")
+    before = project.built()
+    assert project.build("small").returncode == 0
+    assert project.built() != before and kept.read_text() == "found"
+
+
+def test_a_mistake_in_the_code_throws_nothing_away(project):
+    assert project.build("small").returncode == 0
+    stamp = (project.folder / "build" / "configured").stat().st_mtime_ns
+    (project.folder / "small.c").write_text("int main(void) { return nothing; }\n")
+    done = project.build("small")
+    assert done.returncode == 65 and "nothing" in done.stdout
+    assert (project.folder / "build" / "configured").stat().st_mtime_ns == stamp
+
+
+def test_another_folder_is_not_touched(project):
+    (project.folder / "build").mkdir()
+    (project.folder / "build" / "letters").write_text("mine")
+    done = project.build("small")
+    assert done.returncode == 73 and "not a build folder" in done.stderr
+    assert (project.folder / "build" / "letters").read_text() == "mine"
+
+
+def test_a_folder_of_another_user(project):
+    if os.geteuid() != 0:
+        pytest.skip("only root can make a folder of another user's")
+    assert project.build("small").returncode == 0
+    for path in (project.folder, *project.folder.parents):
+        if str(path).startswith("/tmp/"):
+            path.chmod(0o755)
+    done = subprocess.run(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", str(project.folder / "tools" / "build"), "build",
+                           "-Dextra=true", "small"], cwd=project.folder, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 77 and "another user" in done.stderr, done.stderr
+
+
+def test_two_at_once(project):
+    both = [subprocess.Popen([str(project.folder / "tools" / "build"), "build", "small"], cwd=project.folder,
+                             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) for _ in range(2)]
+    assert [one.wait(120) for one in both] == [0, 0]
