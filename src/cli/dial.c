@@ -47,7 +47,8 @@ bool dial_check_host(const char *text, struct error *error)
         return explain_ipv4(host, error);
     if (bytes_find(host, ':') != SIZE_MAX)
         return error_set(error, EX_DATAERR, "%s is not an IPv6 address", text);
-    return host_is_name(host, true) || error_set(error, EX_DATAERR, "%s is not the name of a host", text);
+    const char *fault = host_fault(host, true);
+    return fault == NULL || error_set(error, EX_DATAERR, "%s is not the name of a host: %s", text, fault);
 }
 
 /* "587", "465:tls", "10587:starttls". *known: how to speak there is clear. */

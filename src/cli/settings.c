@@ -96,8 +96,9 @@ static bool gather_elsewhere(struct settings *settings, const char *host, struct
     settings->host = settings->provider != NULL && provider_by_host(name) == NULL ? provider_host(by) : name;
     if (settings->host.length == 0)
         return error_set(error, EX_DATAERR, "%s has a host for each region; say yours as --host, like %s with the region for *", by->name, by->hosts);
-    if (!host_is_name(settings->host, false))
-        return error_set(error, EX_DATAERR, "'%s' is not the name of a host", host);
+    const char *fault = host_fault(settings->host, false);
+    if (fault != NULL)
+        return error_set(error, EX_DATAERR, "'%s' is not the name of a host: %s", host, fault);
     if (by->fixed_user != NULL)
         settings->user = bytes_of_text(by->fixed_user);
     for (size_t i = 0; i < PROVIDER_PORTS_MAX; i++)

@@ -16,13 +16,28 @@ static void hosts_are_told_apart(void **state)
         {"1:2:3:4:5:6:7:8:9", HOST_IMPOSSIBLE_ADDRESS}, {"12345::", HOST_IMPOSSIBLE_ADDRESS}, {"fe80::1%eth0", HOST_IMPOSSIBLE_ADDRESS},
         {"::192.0.2.256", HOST_IMPOSSIBLE_ADDRESS}, {"192.0.2.1::", HOST_IMPOSSIBLE_ADDRESS}, {"1:2:3:4:5:6:7:192.0.2.1", HOST_IMPOSSIBLE_ADDRESS},
         {"", HOST_INVALID}, {".", HOST_INVALID}, {"a..b", HOST_INVALID}, {".a", HOST_INVALID}, {"a.", HOST_INVALID}, {"-a.b", HOST_INVALID},
-        {"a-.b", HOST_INVALID}, {"a_b.c", HOST_INVALID}, {"a b", HOST_INVALID}, {"b\xc3\xbc" "cher.example", HOST_INVALID},
+        {"a-.b", HOST_INVALID}, {"a b", HOST_INVALID},
+        {"_dc-mx.0123abcd.example.com", HOST_NAME}, {"my_project_mail_1", HOST_NAME}, {"mail_relay", HOST_NAME}, {"a_b.c", HOST_NAME}, {"_", HOST_NAME},
+        {"a._b_.c_", HOST_NAME}, {"mail1", HOST_NAME}, {"web-2", HOST_NAME}, {"3com.example", HOST_NAME}, {"a/b", HOST_INVALID}, {"a\tb", HOST_INVALID},
+        {"a\nb", HOST_INVALID}, {"a@b", HOST_INVALID}, {"a\\b", HOST_INVALID}, {"a,b", HOST_INVALID}, {"*.a", HOST_INVALID}, {"[a]", HOST_INVALID}, {" a", HOST_INVALID}, {"a%25", HOST_INVALID}, {"b\xc3\xbc" "cher.example", HOST_INVALID},
     };
     for (size_t i = 0; i < ARRAY_LENGTH(cases); i++)
         if (host_parse(bytes_of_text(cases[i].text), false) != cases[i].kind)
             fail_msg("%s is %d", cases[i].text, host_parse(bytes_of_text(cases[i].text), false));
     assert_int_equal(host_parse(BYTES("b\xc3\xbc" "cher.example"), true), HOST_NAME);
     assert_int_equal(host_parse(BYTES("b\xfc" "cher.example"), true), HOST_INVALID);
+}
+
+static void what_is_no_name_is_told_why(void **state)
+{
+    static const struct { const char *text, *why; } cases[] = {
+        {"", "empty"}, {"a..b", "empty label"}, {".a", "empty label"}, {"a.", "empty label"}, {"a b", "underscores"}, {"a/b", "underscores"},
+        {"-a.b", "hyphen"}, {"a-.b", "hyphen"}, {"b\xc3\xbc" "cher.example", "underscores"}};
+    for (size_t i = 0; i < ARRAY_LENGTH(cases); i++)
+        assert_non_null(strstr(host_fault(bytes_of_text(cases[i].text), false), cases[i].why));
+    assert_non_null(host_fault(bytes_of("a\0b", 3), true));
+    assert_non_null(strstr(host_fault(BYTES("b\xfc" "cher.example"), true), "UTF-8"));
+    assert_null(host_fault(BYTES("my_project_mail_1"), false));
 }
 
 static void names_have_limits(void **state)
@@ -35,6 +50,7 @@ static void names_have_limits(void **state)
         name[i] = '.';
     assert_true(host_is_name(bytes_of(name, DOMAIN_NAME_MAX), false));
     assert_false(host_is_name(bytes_of(name, DOMAIN_NAME_MAX + 1), false));
+    assert_non_null(strstr(host_fault(bytes_of(name, DOMAIN_NAME_MAX + 1), false), "253"));
 }
 
 static void loopback_never_leaves_the_machine(void **state)
@@ -71,7 +87,7 @@ static void base64_has_one_text_for_each_octets(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(hosts_are_told_apart), cmocka_unit_test(names_have_limits),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(hosts_are_told_apart), cmocka_unit_test(names_have_limits), cmocka_unit_test(what_is_no_name_is_told_why),
                                        cmocka_unit_test(loopback_never_leaves_the_machine), cmocka_unit_test(base64_has_one_text_for_each_octets)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,26 +1,42 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "smtp/host.h"
 
-static bool is_label(struct bytes label, bool utf8_allowed)
+static bool is_host_octet(char c, bool utf8_allowed)
 {
-    if (label.length == 0 || label.length > LABEL_MAX || label.at[0] == '-' || label.at[label.length - 1] == '-')
-        return false;
-    for (size_t i = 0; i < label.length; i++) {
-        bool high = (unsigned char)label.at[i] > 127;
-        if (!ascii_is_alnum(label.at[i]) && label.at[i] != '-' && !(high && utf8_allowed))
-            return false;
-    }
-    return bytes_is_utf8(label) && !bytes_has_control_character(label);
+    return ascii_is_alnum(c) || c == '-' || c == '_' || (utf8_allowed && (unsigned char)c > 127);
+}
+
+static const char *label_fault(struct bytes label, bool utf8_allowed)
+{
+    if (label.length == 0)
+        return "it has an empty label: two dots in a row, or one at an end";
+    if (label.length > LABEL_MAX)
+        return "a label between its dots is longer than 63 octets";
+    for (size_t i = 0; i < label.length; i++)
+        if (!is_host_octet(label.at[i], utf8_allowed))
+            return "a host name has letters, digits, hyphens, underscores and dots only";
+    if (!bytes_is_utf8(label) || bytes_has_control_character(label))
+        return "it is not UTF-8, or has a control character";
+    if (label.at[0] == '-' || label.at[label.length - 1] == '-')
+        return "a label between its dots begins or ends with a hyphen";
+    return NULL;
+}
+
+const char *host_fault(struct bytes text, bool utf8_allowed)
+{
+    if (text.length == 0)
+        return "it is empty";
+    if (text.length > DOMAIN_NAME_MAX)
+        return "it is longer than 253 octets";
+    const char *fault = text.at[text.length - 1] == '.' ? label_fault(bytes_none(), utf8_allowed) : NULL;
+    while (text.length > 0 && fault == NULL)
+        fault = label_fault(bytes_split(&text, '.'), utf8_allowed);
+    return fault;
 }
 
 bool host_is_name(struct bytes text, bool utf8_allowed)
 {
-    if (text.length == 0 || text.length > DOMAIN_NAME_MAX || text.at[text.length - 1] == '.')
-        return false;
-    while (text.length > 0)
-        if (!is_label(bytes_split(&text, '.'), utf8_allowed))
-            return false;
-    return true;
+    return host_fault(text, utf8_allowed) == NULL;
 }
 
 bool host_is_ipv4(struct bytes text)

@@ -3,6 +3,12 @@
  * host: what a person or a peer may write where a host is meant: a domain
  * name, an IPv4 or IPv6 address, or something that only looks like one
  * (222.501.285.45).
+ *
+ * This is the one rule for host names, wherever they come from: DNS, the
+ * configuration, a command line, an address. It is wider than RFC 1123 2.1,
+ * as Postfix's is: underscores count too, since Cloudflare (_dc-mx.0123abcd.example.com),
+ * Docker (my_project_mail_1) and Active Directory make such names, and
+ * nothing is harmed by them.
  */
 #ifndef MAILBOAT_SMTP_HOST_H
 #define MAILBOAT_SMTP_HOST_H
@@ -16,7 +22,7 @@ enum host_limit {
 
 enum host_kind {
     HOST_INVALID,            /* empty, or no name at all */
-    HOST_NAME,               /* letters, digits, hyphens; U-labels where allowed */
+    HOST_NAME,               /* letters, digits, hyphens, underscores; U-labels where allowed */
     HOST_IPV4,
     HOST_IPV6,
     HOST_IMPOSSIBLE_ADDRESS, /* four numbers with dots, but not an address */
@@ -26,6 +32,8 @@ enum host_kind {
 enum host_kind host_parse(struct bytes text, bool utf8_allowed);
 
 bool host_is_name(struct bytes text, bool utf8_allowed);
+/* Why the text is not a host name: a clause; NULL when it is one. */
+const char *host_fault(struct bytes text, bool utf8_allowed);
 bool host_is_ipv4(struct bytes text); /* dotted quad, each 0 to 255, no leading zeroes */
 bool host_is_ipv6(struct bytes text); /* RFC 4291 2.2, all three forms; no zone */
 /* 127.0.0.0/8, ::1 and "localhost": where clear text never leaves the machine. */
