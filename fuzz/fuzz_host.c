@@ -6,7 +6,7 @@
 static struct route_address address_of(struct bytes text)
 {
     struct route route;
-    route_start(&route, text, BYTES("mx.example.org"), false, 1);
+    route_start(&route, text, BYTES("mx.example.org"), true, 1);
     struct route_answer answer = route_next(&route);
     INSIST(answer.kind == ROUTE_TRY);
     INSIST(route_next(&route).kind == ROUTE_END);

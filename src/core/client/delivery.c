@@ -61,6 +61,7 @@ void delivery_start(struct delivery *delivery, const struct delivery_options *op
     assert(options->port != 0 && envelope->recipient_count > 0);
     *delivery = (struct delivery){.options = *options, .stage = DELIVERY_ROUTING};
     route_start(&delivery->route, options->domain, options->hostname, options->smarthost, options->random);
+    route_know_own(&delivery->route, options->own);
     begin(delivery, envelope);
 }
 
@@ -146,6 +147,12 @@ void delivery_sts(struct delivery *delivery, const struct sts_policy *policy)
     tls->facts.sts = copy;
 }
 
+/* An MX that is an address does not make the domain one: its policy holds. */
+static bool is_literal(struct bytes domain)
+{
+    return address_literal_parse(domain, NULL) || host_is_ipv4(domain) || host_is_ipv6(domain);
+}
+
 /* Another host: what was known of the one before does not count, the
  * domain's policy does. */
 static void meet_host(struct delivery *delivery)
@@ -156,7 +163,7 @@ static void meet_host(struct delivery *delivery)
     arena_clear(&tls->arena);
     tls->facts = (struct tls_facts){
         .wish = delivery->options.wish, .requiretls = delivery->envelope->requiretls,
-        .literal = host_is_ipv4(delivery->host) || host_is_ipv6(delivery->host),
+        .literal = is_literal(delivery->options.domain),
         .mx_secure = delivery->route.mx_secure, .address_secure = six_fine && four_fine, .host = delivery->host,
         .sts_known = tls->facts.sts_known, .sts = tls->facts.sts};
     if (host->canonical.length > 0 && !bytes_equal_nocase(host->canonical, delivery->host))
@@ -496,6 +503,15 @@ void delivery_lost(struct delivery *delivery, bool in_tls, struct bytes why)
         delivery->stage = DELIVERY_ROUTING;
         delivery->close_due = true;
     }
+}
+
+void delivery_out_of_time(struct delivery *delivery)
+{
+    struct client_result result = {.outcome = OUTCOME_DEFERRED, .step = STEP_CONNECT, .enhanced = BYTES("4.4.1"),
+                                   .text = BYTES("the domain's servers could not all be tried in the time of one attempt")};
+    assert(delivery->stage == DELIVERY_RESOLVING || delivery->stage == DELIVERY_CONNECTING);
+    decide_all(delivery, delivery->last.outcome == OUTCOME_DEFERRED && delivery->any_other ? delivery->last : result);
+    delivery->stage = DELIVERY_OVER;
 }
 
 /* ---- the next message ---- */

@@ -34,6 +34,7 @@ struct delivery_options {
     enum client_tls tls;           /* of hosts that MX records name: where nothing more is demanded of them */
     enum tls_wish wish;            /* the configuration's, for the domain */
     uint64_t random;
+    const struct own_addresses *own; /* this machine's, which are not called unless `smarthost`; NULL: none are known */
 };
 
 enum delivery_action_kind {
@@ -114,6 +115,10 @@ void delivery_content(struct delivery *delivery, struct bytes run, bool last);
 /* The connection failed, ended, or was silent too long: `why` is a sentence.
  * `in_tls`: during a handshake. */
 void delivery_lost(struct delivery *delivery, bool in_tls, struct bytes why);
+
+/* Instead of looking up or connecting as the action says: so much time has
+ * been spent on the way to a server that the message waits for its next attempt. */
+void delivery_out_of_time(struct delivery *delivery);
 
 /* How long the shell waits for the peer now. */
 uint32_t delivery_timeout_ms(const struct delivery *delivery);

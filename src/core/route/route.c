@@ -5,89 +5,16 @@
 
 enum { SIX = 0, FOUR = 1 }; /* the order of route_host.status */
 
-/* ---- literals ---- */
-
-static uint8_t hex_value(char c)
-{
-    return (uint8_t)(ascii_is_digit(c) ? c - '0' : ascii_lower(c) - 'a' + 10);
-}
-
-static void read_ipv4(struct bytes text, uint8_t *octets)
-{
-    for (int i = 0; i < 4; i++) {
-        uint64_t value = 0;
-        bytes_to_u64(bytes_split(&text, '.'), 255, &value);
-        octets[i] = (uint8_t)value;
-    }
-}
-
-/* Groups of a run into `octets`; how many octets they take. */
-static size_t read_groups(struct bytes run, uint8_t *octets)
-{
-    size_t length = 0;
-    while (run.length > 0) {
-        struct bytes group = bytes_split(&run, ':');
-        if (bytes_find(group, '.') != SIZE_MAX) {
-            read_ipv4(group, octets + length);
-            length += 4;
-            continue;
-        }
-        unsigned value = 0;
-        for (size_t i = 0; i < group.length; i++)
-            value = value << 4 | hex_value(group.at[i]);
-        octets[length++] = (uint8_t)(value >> 8);
-        octets[length++] = (uint8_t)value;
-    }
-    return length;
-}
-
-struct route_address route_literal(struct bytes text)
-{
-    struct route_address address = {.six = bytes_find(text, ':') != SIZE_MAX};
-    if (!address.six) {
-        read_ipv4(text, address.octets);
-        return address;
-    }
-    uint8_t tail[16];
-    size_t gap = bytes_search(text, BYTES("::"));
-    read_groups(bytes_first(text, gap), address.octets);
-    if (gap != SIZE_MAX) {
-        size_t length = read_groups(bytes_from(text, gap + 2), tail);
-        memcpy(address.octets + 16 - length, tail, length);
-    }
-    return address;
-}
-
-void route_address_text(struct buffer *out, const struct route_address *address)
-{
-    const uint8_t *o = address->octets;
-    if (!address->six) {
-        buffer_add_format(out, "%u.%u.%u.%u", o[0], o[1], o[2], o[3]);
-        return;
-    }
-    /* RFC 5952: the longest run of zero groups becomes "::". */
-    int best = -1, best_length = 1;
-    for (int i = 0; i < 8; i++) {
-        int k = i;
-        while (k < 8 && o[2 * k] == 0 && o[2 * k + 1] == 0)
-            k++;
-        if (k - i > best_length) {
-            best = i;
-            best_length = k - i;
-        }
-        i = k > i ? k - 1 : i;
-    }
-    for (int i = 0; i < 8; i++) {
-        if (i == best) {
-            buffer_add_text(out, i == 0 ? "::" : ":");
-            i += best_length - 1;
-            continue;
-        }
-        buffer_add_format(out, "%x%s", (unsigned)o[2 * i] << 8 | o[2 * i + 1], i == 7 ? "" : ":");
-    }
-}
-
 /* ---- life ---- */
+
+/* A host whose name is an address has that one. */
+static void know_literal(struct route *route, struct route_host *host)
+{
+    host->status[SIX] = host->status[FOUR] = DNS_FOUND;
+    host->addresses = ARENA_NEW(&route->arena, struct route_address);
+    host->addresses[0] = route_literal(host->name);
+    host->address_count = 1;
+}
 
 void route_start(struct route *route, struct bytes domain, struct bytes self, bool no_mx, uint64_t random)
 {
@@ -99,13 +26,16 @@ void route_start(struct route *route, struct bytes domain, struct bytes self, bo
     bool bare = host_is_ipv4(route->domain) || host_is_ipv6(route->domain);
     if (!bracketed && !bare && !no_mx)
         return;
-    struct route_host *host = &route->hosts[route->host_count++];
-    host->name = bracketed ? inside : route->domain;
     route->mx = DNS_NO_DATA;
-    if (!bracketed && !bare)
-        return;
-    host->status[SIX] = host->status[FOUR] = DNS_FOUND;
-    host->addresses[host->address_count++] = route_literal(host->name);
+    route->hosts = ARENA_NEW(&route->arena, struct route_host);
+    route->hosts[route->host_count++].name = bracketed ? inside : route->domain;
+    if (bracketed || bare)
+        know_literal(route, route->hosts);
+}
+
+void route_know_own(struct route *route, const struct own_addresses *own)
+{
+    route->own = own;
 }
 
 void route_free(struct route *route)
@@ -120,67 +50,123 @@ void route_rewind(struct route *route)
 
 /* ---- learning ---- */
 
-/* By preference; equals in an order that the random number gives. */
-static void insert_host(struct route *route, const struct dns_record *record)
+/* The next random number (SplitMix64: seeds that are alike give numbers that are not). */
+static uint64_t next_random(struct route *route)
 {
-    size_t first = 0, last;
-    while (first < route->host_count && route->hosts[first].preference < record->preference)
-        first++;
-    last = first;
-    while (last < route->host_count && route->hosts[last].preference == record->preference)
-        last++;
-    size_t at = first + (size_t)(route->random % (last - first + 1));
-    route->random = route->random * UINT64_C(6364136223846793005) + 1442695040888963407u;
-    if (route->host_count == ROUTE_HOSTS_MAX && at == ROUTE_HOSTS_MAX)
+    uint64_t mixed = route->random += UINT64_C(0x9e3779b97f4a7c15);
+    mixed = (mixed ^ mixed >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+    mixed = (mixed ^ mixed >> 27) * UINT64_C(0x94d049bb133111eb);
+    return mixed ^ mixed >> 31;
+}
+
+static size_t any_below(struct route *route, size_t end)
+{
+    return (size_t)(next_random(route) % end);
+}
+
+static bool stands_before(const struct route_host *a, const struct route_host *b)
+{
+    return a->preference != b->preference ? a->preference < b->preference : a->order < b->order;
+}
+
+static void remove_host(struct route *route, size_t at)
+{
+    route->host_count--;
+    memmove(&route->hosts[at], &route->hosts[at + 1], (route->host_count - at) * sizeof route->hosts[0]);
+}
+
+/* False: it is there already, and stands before this one. */
+static bool replace_same(struct route *route, const struct route_host *host)
+{
+    for (size_t i = 0; i < route->host_count; i++) {
+        if (!bytes_equal_nocase(route->hosts[i].name, host->name))
+            continue;
+        if (stands_before(&route->hosts[i], host))
+            return false;
+        remove_host(route, i);
+        return true;
+    }
+    return true;
+}
+
+/* By preference, equals in an order of chance; once ROUTE_HOSTS_MAX are there the last falls out. */
+static void insert_host(struct route *route, const struct route_host *host)
+{
+    if (!replace_same(route, host))
+        return;
+    size_t at = route->host_count;
+    while (at > 0 && stands_before(host, &route->hosts[at - 1]))
+        at--;
+    if (at == ROUTE_HOSTS_MAX)
         return;
     if (route->host_count < ROUTE_HOSTS_MAX)
         route->host_count++;
     memmove(&route->hosts[at + 1], &route->hosts[at], (route->host_count - 1 - at) * sizeof route->hosts[0]);
-    route->hosts[at] = (struct route_host){.name = arena_copy(&route->arena, record->name), .preference = record->preference};
+    route->hosts[at] = *host;
 }
 
-/* RFC 5321 5.1: where we are among the hosts, those not better than we are
- * left out. */
-static void leave_out_self(struct route *route)
+/* The best preference that our own name has among them; beyond any when it is not there. */
+static uint32_t preference_of_self(const struct route *route, const struct dns_record *records, size_t count)
+{
+    uint32_t best = UINT16_MAX + 1;
+    for (size_t i = 0; i < count; i++)
+        if (records[i].preference < best && bytes_equal_nocase(records[i].name, route->self))
+            best = records[i].preference;
+    return best;
+}
+
+/* Their names are copied once it is clear which of them stay. */
+static void name_hosts(struct route *route)
 {
     for (size_t i = 0; i < route->host_count; i++) {
-        if (!bytes_equal_nocase(route->hosts[i].name, route->self))
-            continue;
-        size_t kept = i;
-        while (kept > 0 && route->hosts[kept - 1].preference == route->hosts[i].preference)
-            kept--;
-        route->host_count = kept;
-        route->best_is_self = kept == 0;
-        return;
+        struct route_host *host = &route->hosts[i];
+        host->name = arena_copy(&route->arena, host->name);
+        if (host_is_ipv4(host->name) || host_is_ipv6(host->name)) /* wrong (RFC 5321 5.1), and everybody takes it */
+            know_literal(route, host);
     }
+}
+
+/* RFC 5321 5.1: where our own name is among them, those not better than we are are left out. */
+static void learn_hosts(struct route *route, const struct dns_record *records, size_t count, bool utf8_allowed)
+{
+    uint32_t self = preference_of_self(route, records, count);
+    route->hosts = ARENA_ARRAY(&route->arena, struct route_host, count < ROUTE_HOSTS_MAX ? count : ROUTE_HOSTS_MAX);
+    for (size_t i = 0; i < count; i++) {
+        enum host_kind kind = host_parse(records[i].name, utf8_allowed);
+        struct route_host host = {.name = records[i].name, .preference = records[i].preference, .order = next_random(route)};
+        if (kind != HOST_INVALID && kind != HOST_IMPOSSIBLE_ADDRESS && host.preference < self)
+            insert_host(route, &host);
+    }
+    name_hosts(route);
+    route->best_is_self = self <= UINT16_MAX && route->host_count == 0;
 }
 
 static void learn_mx(struct route *route, enum dns_status status, const struct dns_record *records, size_t count)
 {
-    route->mx = status;
-    if (status == DNS_NO_DATA || (status == DNS_FOUND && count == 0)) { /* implicit MX */
-        route->mx = DNS_NO_DATA;
-        route->hosts[route->host_count++] = (struct route_host){.name = route->domain};
-        leave_out_self(route);
-        return;
-    }
-    if (status != DNS_FOUND)
-        return;
-    route->null_mx = count == 1 && records[0].name.length == 0;
-    for (size_t i = 0; i < count && !route->null_mx; i++)
-        if (host_is_name(records[i].name, false))
-            insert_host(route, &records[i]);
-    leave_out_self(route);
+    const struct dns_record implicit = {.name = route->domain};
+    bool none = status == DNS_NO_DATA || (status == DNS_FOUND && count == 0);
+    route->mx = none ? DNS_NO_DATA : status;
+    route->null_mx = status == DNS_FOUND && count == 1 && records[0].name.length == 0;
+    if (none)
+        learn_hosts(route, &implicit, 1, true);
+    else if (status == DNS_FOUND && !route->null_mx)
+        learn_hosts(route, records, count, false);
 }
 
-static void learn_addresses(struct route_host *host, bool six, const struct dns_record *records, size_t count)
+/* Of more than there is room for, a run that begins by chance: another attempt has others. */
+static void learn_addresses(struct route *route, struct route_host *host, bool six, const struct dns_record *records, size_t count)
 {
-    /* Half the room for each family, so that one cannot crowd the other out. */
-    for (size_t i = 0, taken = 0; i < count && taken < ROUTE_ADDRESSES_MAX / 2 && host->address_count < ROUTE_ADDRESSES_MAX; i++, taken++) {
-        struct route_address *address = &host->addresses[host->address_count++];
+    size_t taken = count < ROUTE_ADDRESSES_MAX ? count : ROUTE_ADDRESSES_MAX;
+    size_t from = taken < count ? any_below(route, count) : 0;
+    struct route_address *all = ARENA_ARRAY(&route->arena, struct route_address, host->address_count + taken);
+    if (host->address_count > 0)
+        memcpy(all, host->addresses, host->address_count * sizeof all[0]);
+    for (size_t i = 0; i < taken; i++) {
+        struct route_address *address = &all[host->address_count++];
         address->six = six;
-        memcpy(address->octets, records[i].address, six ? 16 : 4);
+        memcpy(address->octets, records[(from + i) % count].address, six ? 16 : 4);
     }
+    host->addresses = all;
 }
 
 void route_learn_facts(struct route *route, enum dns_type type, const struct dns_facts *facts)
@@ -196,7 +182,7 @@ void route_learn_facts(struct route *route, enum dns_type type, const struct dns
     host->status[family] = facts->status;
     host->secure[family] = facts->secure;
     if (facts->status == DNS_FOUND) {
-        learn_addresses(host, type == DNS_AAAA, facts->records, facts->count);
+        learn_addresses(route, host, type == DNS_AAAA, facts->records, facts->count);
         host->canonical = arena_copy(&route->arena, facts->canonical);
     }
     if (facts->status == DNS_SERVER_FAILURE || facts->status == DNS_BOGUS)
@@ -249,21 +235,49 @@ void route_leave_host(struct route *route)
 
 /* ---- the next step ---- */
 
-/* IPv6 first, then in turns (RFC 8305 4). AAAA was asked first, so the six
- * stand before the four. */
-static void arrange(struct route_host *host)
+/* Addresses that are ours, or nobody's, are passed over; a next hop that the configuration names is the operator's matter. */
+static void pass_over(struct route *route, struct route_host *host)
 {
-    struct route_address mixed[ROUTE_ADDRESSES_MAX];
-    size_t sixes = 0, count = host->address_count;
-    while (sixes < count && host->addresses[sixes].six)
-        sixes++;
-    size_t six = 0, four = sixes;
-    for (size_t i = 0; i < count; i++) {
-        bool take_six = six < sixes && (i % 2 == 0 || four == count);
-        mixed[i] = host->addresses[take_six ? six++ : four++];
+    size_t kept = 0;
+    for (size_t i = 0; i < host->address_count; i++) {
+        enum route_reach reach = route->no_mx ? REACH_SERVER : route_reach(&host->addresses[i], route->own);
+        route->any_self = route->any_self || reach == REACH_SELF;
+        route->any_nobody = route->any_nobody || reach == REACH_NOBODY;
+        if (reach == REACH_SERVER)
+            host->addresses[kept++] = host->addresses[i];
     }
-    memcpy(host->addresses, mixed, count * sizeof mixed[0]);
+    host->address_count = kept;
+}
+
+/* How many of a host's addresses are tried. */
+static size_t share_of(const struct route *route, const struct route_host *host)
+{
+    size_t room = route->given < ROUTE_ADDRESSES_MAX ? ROUTE_ADDRESSES_MAX - route->given : 0;
+    if (room < ROUTE_ADDRESSES_EACH)
+        room = ROUTE_ADDRESSES_EACH;
+    return host->address_count < room ? host->address_count : room;
+}
+
+/* IPv6 first, then in turns (RFC 8305 4), within the host's share. AAAA was
+ * asked first, so the six stand before the four. */
+static void arrange(struct route *route, struct route_host *host)
+{
+    pass_over(route, host);
+    size_t sixes = 0, count = share_of(route, host);
+    while (sixes < host->address_count && host->addresses[sixes].six)
+        sixes++;
+    size_t fours = host->address_count - sixes, half = (count + 1) / 2;
+    size_t six_share = sixes < half ? sixes : fours < count - half ? count - fours : half, four_share = count - six_share;
+    size_t six_from = six_share < sixes ? any_below(route, sixes) : 0, four_from = four_share < fours ? any_below(route, fours) : 0;
+    struct route_address *mixed = ARENA_ARRAY(&route->arena, struct route_address, count);
+    for (size_t i = 0, six = 0, four = 0; i < count; i++) {
+        bool take_six = six < six_share && (i % 2 == 0 || four == four_share);
+        mixed[i] = host->addresses[take_six ? (six_from + six++) % sixes : sixes + (four_from + four++) % fours];
+    }
+    host->addresses = mixed;
+    host->address_count = count;
     host->arranged = true;
+    route->given += count;
 }
 
 static struct route_answer end(bool final, const char *enhanced, const char *reason)
@@ -284,9 +298,13 @@ static struct route_answer end_of_mx(const struct route *route)
     if (route->null_mx)
         return end(true, "5.1.10", "the recipient's domain says that it takes no mail");
     if (route->best_is_self)
-        return end(true, "5.4.6", "the recipient's domain points to this server, which does not host it");
+        return end(true, "5.4.6", "mail loops back to this server: it is the mail server of the recipient's domain, which is not hosted here");
     if (route->any_unsure)
         return end(false, "4.4.3", "the addresses of the recipient's mail server cannot be looked up just now");
+    if (route->any_self)
+        return end(true, "5.4.6", "mail loops back to this server: the recipient's mail server has an address of this machine, and the domain is not hosted here");
+    if (route->any_nobody)
+        return end(true, "5.4.4", "the recipient's mail server has an address that no server can have (link-local, multicast or reserved)");
     return end(true, "5.4.4", "the recipient's domain has no mail server");
 }
 
@@ -300,7 +318,7 @@ struct route_answer route_next(struct route *route)
             if (host->status[family] == DNS_UNKNOWN)
                 return (struct route_answer){.kind = ROUTE_ASK, .name = host->name, .type = family == SIX ? DNS_AAAA : DNS_A};
         if (!host->arranged)
-            arrange(host);
+            arrange(route, host);
         if (route->address_now < host->address_count) {
             route->any_tried = true;
             return (struct route_answer){.kind = ROUTE_TRY, .name = host->name, .address = host->addresses[route->address_now++]};

@@ -1,23 +1,35 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * route: where mail for a domain goes, decided from facts of DNS alone
- * (RFC 5321 5.1, RFC 7505, RFC 8305).
+ * route: where mail for a domain goes, decided from facts of DNS alone, and
+ * of our own addresses (RFC 5321 5.1, RFC 7505, RFC 8305).
  *
  * The caller starts a route, then asks route_next() again and again: the
  * answer is an address to try, the one fact that is lacking (which it learns
  * by route_learn() before it asks again), or the end with a reason. Hosts
  * are looked up only when it comes to them.
+ *
+ * Mail never comes back to us: where our own name is among the MX hosts only
+ * those of better preference are tried (RFC 5321 5.1), and an address of this
+ * machine, or one that no server can have, is passed over: route_reach().
+ *
+ * What a domain may make us do is bounded: ROUTE_HOSTS_MAX hosts are looked
+ * up, with two questions each, and ROUTE_ADDRESSES_MAX addresses tried, or
+ * two of each host where that is more. Where there are more, the best by
+ * preference are taken; which of equals, chance decides for each attempt
+ * anew, so that later attempts reach others.
  */
 #ifndef MAILBOAT_ROUTE_H
 #define MAILBOAT_ROUTE_H
 
 #include "arena.h"
 #include "buffer.h"
+#include "route/ip.h"
 #include "smtp/address.h"
 
 enum route_limit {
-    ROUTE_HOSTS_MAX = 16,     /* of one domain's MX; the rest is left out */
-    ROUTE_ADDRESSES_MAX = 16, /* of one host */
+    ROUTE_HOSTS_MAX = 50,     /* of one domain's MX, the best of them; the rest is left out */
+    ROUTE_ADDRESSES_MAX = 50, /* tried in one attempt, of all hosts together */
+    ROUTE_ADDRESSES_EACH = 2, /* of each host even where there are more: one of each family */
 };
 
 enum dns_type { DNS_A = 1, DNS_CNAME = 5, DNS_PTR = 12, DNS_MX = 15, DNS_TXT = 16, DNS_AAAA = 28, DNS_SRV = 33, DNS_TLSA = 52 };
@@ -48,40 +60,39 @@ struct dns_facts {
     size_t count;
 };
 
-struct route_address {
-    uint8_t octets[16];
-    bool six;
-};
-
-/* The address that a text names which host_is_ipv4() or host_is_ipv6() has seen. */
-struct route_address route_literal(struct bytes text);
-
 struct route_host {
     struct bytes name;
     uint16_t preference;
     struct bytes canonical;    /* where its aliases lead; empty when it is none */
     enum dns_status status[2]; /* of AAAA, of A */
     bool secure[2];            /* so were they told (DNSSEC) */
-    struct route_address addresses[ROUTE_ADDRESSES_MAX];
+    struct route_address *addresses;
     size_t address_count;
-    bool arranged;             /* IPv6 and IPv4 stand in turns */
+    bool arranged;             /* those that are tried are chosen, IPv6 and IPv4 in turns */
+    uint64_t order;            /* among those of equal preference: by chance */
 };
 
 struct route {
     struct arena arena;
     struct bytes domain, self; /* self: our own host name, so that mail does not loop */
-    bool no_mx;                /* a smarthost: its own addresses only */
+    const struct own_addresses *own; /* NULL: none are known */
+    bool no_mx;                /* the configuration names the host: its own addresses, whatever they are */
     bool mx_secure;            /* DNSSEC vouches for which hosts these are */
     uint64_t random;           /* orders hosts of equal preference */
     enum dns_status mx;
-    struct route_host hosts[ROUTE_HOSTS_MAX];
+    struct route_host *hosts;
     size_t host_count, host_now, address_now;
+    size_t given;               /* addresses of all hosts so far */
     bool any_tried, any_unsure; /* an address was given; a look-up failed for now */
+    bool any_self, any_nobody;  /* an address was passed over */
     bool best_is_self, null_mx;
 };
 
 /* `domain`: a name (A-labels) or an address literal with brackets. Texts are copied. */
 void route_start(struct route *route, struct bytes domain, struct bytes self, bool no_mx, uint64_t random);
+/* Before the first route_next(): the addresses of this machine. Borrowed; the
+ * list may change between two calls. */
+void route_know_own(struct route *route, const struct own_addresses *own);
 void route_free(struct route *route);
 
 enum route_kind { ROUTE_ASK, ROUTE_TRY, ROUTE_END };
@@ -112,8 +123,5 @@ void route_leave_host(struct route *route);
 
 /* Begins again with the first address. */
 void route_rewind(struct route *route);
-
-/* "192.0.2.1" or "2001:db8::1" */
-void route_address_text(struct buffer *out, const struct route_address *address);
 
 #endif
