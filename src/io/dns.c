@@ -136,6 +136,18 @@ void dns_close(struct dns *dns)
 
 /* ---- answers ---- */
 
+/* What would read as another name is written \DDD (RFC 1035 5.1). */
+static void add_label(struct buffer *out, struct bytes label)
+{
+    for (size_t i = 0; i < label.length; i++) {
+        unsigned char octet = (unsigned char)label.at[i];
+        if (octet <= ' ' || octet == 127 || octet == '.' || octet == '\\')
+            buffer_add_format(out, "\\%03u", octet);
+        else
+            buffer_add_octet(out, (char)octet);
+    }
+}
+
 /* A name in wire form (RFC 1035 3.1) as text; false when it is malformed. */
 static bool read_name(struct bytes wire, struct buffer *out)
 {
@@ -145,7 +157,7 @@ static bool read_name(struct bytes wire, struct buffer *out)
             return false;
         if (out->length > 0)
             buffer_add_octet(out, '.');
-        buffer_add(out, bytes_of(wire.at + 1, length));
+        add_label(out, bytes_of(wire.at + 1, length));
         wire = bytes_from(wire, length + 1);
     }
     return wire.length > 0;
@@ -251,6 +263,14 @@ static struct bytes canonical_of(const struct ub_result *result)
     return name.length > 1 && name.at[name.length - 1] == '.' ? bytes_first(name, name.length - 1) : name;
 }
 
+static size_t count_of(const struct ub_result *result, enum dns_status status)
+{
+    size_t count = 0;
+    while (status == DNS_FOUND && result->data[count] != NULL && count < DNS_RECORDS_MAX)
+        count++;
+    return count;
+}
+
 static void answered(void *owner, int problem, struct ub_result *result)
 {
     struct dns_question *question = owner;
@@ -259,7 +279,9 @@ static void answered(void *owner, int problem, struct ub_result *result)
     bool told = answer.status == DNS_FOUND || answer.status == DNS_NO_DATA || answer.status == DNS_NXDOMAIN;
     answer.secure = told && result->secure;
     answer.canonical = answer.status == DNS_FOUND ? canonical_of(result) : bytes_none();
-    for (size_t i = 0; answer.status == DNS_FOUND && result->data[i] != NULL && answer.count < DNS_RECORDS_MAX; i++)
+    size_t count = count_of(result, answer.status);
+    answer.records = ARENA_ARRAY(&arena, struct dns_record, count);
+    for (size_t i = 0; i < count; i++)
         read_record(&answer, &arena, question->type, bytes_of(result->data[i], (size_t)result->len[i]));
     if (answer.status == DNS_FOUND && answer.count == 0)
         answer.status = DNS_NO_DATA;

@@ -12,13 +12,19 @@
 #include "loop.h"
 #include "route/route.h"
 
-enum { DNS_RECORDS_MAX = 64, DNS_TIMEOUT_MS = 20 * 1000 };
+enum {
+    /* Of one answer. More than a message of 65535 octets holds of any kind that
+     * is asked for but PTR and empty TXT (RFC 1035 4.1.3: 14 octets and more
+     * each): what stands behind is not seen. */
+    DNS_RECORDS_MAX = 4096,
+    DNS_TIMEOUT_MS = 20 * 1000,
+};
 
 struct dns_answer {
     enum dns_status status;
     bool secure;            /* DNSSEC vouches for it */
     struct bytes canonical; /* where aliases led; empty where there were none */
-    struct dns_record records[DNS_RECORDS_MAX];
+    struct dns_record *records;
     size_t count;
 };
 
@@ -46,7 +52,10 @@ struct dns *dns_open_validating(const char *const *servers, size_t server_count,
 bool dns_start(struct dns *dns, struct loop *loop, struct error *error);
 void dns_close(struct dns *dns);
 
-/* `name`: A-labels or U-labels, without a final dot. The question must stay
+/* Names in answers are as DNS has them; an octet of a label that a name's text
+ * cannot hold (a dot, a control character) is written \DDD (RFC 1035 5.1), so
+ * that no label looks like two.
+ * `name`: A-labels or U-labels, without a final dot. The question must stay
  * where it is until it is answered or cancelled. */
 void dns_ask(struct dns *dns, struct dns_question *question, struct bytes name, enum dns_type type,
              void (*on_answer)(void *owner, const struct dns_answer *answer), void *owner);

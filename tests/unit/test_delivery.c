@@ -460,6 +460,84 @@ static void a_message_that_requires_tls_does_not_take_any_connection(void **stat
     delivery_free(&delivery);
 }
 
+/* Junk does not crowd out the record that fits. */
+static void of_many_tlsa_records_those_that_can_be_used_count(void **state)
+{
+    static struct dns_record records[TLSA_RECORDS_MAX * 2 + 1];
+    static const size_t usable[] = {1, TLSA_RECORDS_MAX, TLSA_RECORDS_MAX + 1};
+    for (size_t i = 0; i < ARRAY_LENGTH(usable); i++) {
+        struct delivery delivery;
+        for (size_t k = 0; k < ARRAY_LENGTH(records); k++) {
+            records[k] = fits;
+            records[k].usage = k < ARRAY_LENGTH(records) - usable[i] ? 1 : 3; /* PKIX-EE is not for mail */
+        }
+        start_secure(&delivery, &letter);
+        address(&delivery, "a.example.org", 1);
+        learn(&delivery, DNS_TLSA, "_25._tcp.a.example.org", DNS_FOUND, true, records, ARRAY_LENGTH(records));
+        struct delivery_action action = expect(&delivery, DELIVERY_CONNECT);
+        assert_int_equal(action.tlsa_count, usable[i] < TLSA_RECORDS_MAX ? usable[i] : TLSA_RECORDS_MAX);
+        assert_int_equal(action.tlsa[0].usage, 3);
+        delivery_free(&delivery);
+    }
+}
+
+/* Whoever can forge an MX shall not get round the domain's policy by an address in the place of a name. */
+static void an_mx_that_is_an_address_is_not_free_of_the_policy(void **state)
+{
+    static const struct sts_policy policy = {.mode = STS_ENFORCE, .patterns = {BYTES("b.example.org")}, .pattern_count = 1};
+    const struct dns_record host = {.preference = 1, .name = BYTES("192.0.2.1")};
+    struct delivery delivery;
+    delivery_start(&delivery, &as_published, &letter);
+    learn(&delivery, DNS_MX, "example.org", DNS_FOUND, false, &host, 1);
+    assert_text(expect(&delivery, DELIVERY_ASK_STS).name, "example.org");
+    delivery_sts(&delivery, &policy);
+    expect_results(&delivery, OUTCOME_DEFERRED, OUTCOME_DEFERRED, "4.7.5");
+    end(&delivery);
+}
+
+static void mail_that_would_come_back_fails(void **state)
+{
+    const struct route_address ours = {.octets = {192, 0, 2, 1}};
+    const struct own_addresses own = {&ours, 1};
+    struct delivery_options options = by_mx;
+    struct delivery delivery;
+    options.own = &own;
+    start(&delivery, &options);
+    resolve(&delivery, 1);
+    resolve(&delivery, 2);
+    expect_connect(&delivery, 2, 25, false); /* the next host is another machine */
+    delivery_free(&delivery);
+    const struct dns_record host = {.preference = 1, .name = BYTES("a.example.org")};
+    delivery_start(&delivery, &options, &letter);
+    learn(&delivery, DNS_MX, "example.org", DNS_FOUND, false, &host, 1);
+    address(&delivery, "a.example.org", 1);
+    struct delivery_action done = expect(&delivery, DELIVERY_DONE);
+    assert_int_equal(done.results[0].outcome, OUTCOME_FAILED);
+    assert_text(done.results[0].enhanced, "5.4.6");
+    assert_int_equal(bytes_search(done.results[0].text, BYTES("mail loops back to this server")), 0);
+    end(&delivery);
+}
+
+static void an_attempt_that_takes_too_long_waits(void **state)
+{
+    struct delivery delivery;
+    start(&delivery, &by_mx); /* before anybody was called */
+    expect(&delivery, DELIVERY_RESOLVE);
+    delivery_out_of_time(&delivery);
+    expect_results(&delivery, OUTCOME_DEFERRED, OUTCOME_DEFERRED, "4.4.1");
+    end(&delivery);
+    start(&delivery, &by_mx); /* with what the last one said */
+    resolve(&delivery, 1);
+    expect_connect(&delivery, 1, 25, false);
+    delivery_lost(&delivery, false, BYTES("timed out"));
+    expect(&delivery, DELIVERY_CLOSE);
+    expect(&delivery, DELIVERY_RESOLVE);
+    delivery_out_of_time(&delivery);
+    struct delivery_action done = expect(&delivery, DELIVERY_DONE);
+    assert_text(done.results[0].text, "timed out");
+    end(&delivery);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -471,6 +549,8 @@ int main(void)
         cmocka_unit_test(a_connection_carries_so_many_messages), cmocka_unit_test(dane_is_asked_for_and_demanded),
         cmocka_unit_test(an_alias_out_of_dnssec_is_asked_for), cmocka_unit_test(stripped_starttls_is_not_taken_for_none), cmocka_unit_test(mta_sts_is_asked_for_once_a_domain),
         cmocka_unit_test(requiretls_fails_where_nobody_can), cmocka_unit_test(a_message_that_requires_tls_does_not_take_any_connection),
+        cmocka_unit_test(of_many_tlsa_records_those_that_can_be_used_count), cmocka_unit_test(an_mx_that_is_an_address_is_not_free_of_the_policy),
+        cmocka_unit_test(mail_that_would_come_back_fails), cmocka_unit_test(an_attempt_that_takes_too_long_waits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -118,17 +118,19 @@ static void remember(struct delivery *delivery, const struct client_result *why)
 
 /* ---- how a host must be secured ---- */
 
-/* Records live with the facts; more than TLSA_RECORDS_MAX are left out. */
+/* Records live with the facts: those that can be used, so that no others crowd them out, TLSA_RECORDS_MAX at most. */
 static void learn_tlsa(struct delivery *delivery, const struct dns_facts *facts)
 {
     struct delivery_tls *tls = &delivery->tls;
-    size_t count = facts->count < TLSA_RECORDS_MAX ? facts->count : TLSA_RECORDS_MAX;
-    struct dns_record *records = ARENA_ARRAY(&tls->arena, struct dns_record, count);
-    for (size_t i = 0; i < count; i++) {
-        records[i] = facts->records[i];
-        records[i].data = arena_copy(&tls->arena, facts->records[i].data);
+    size_t kept = 0, room = facts->count < TLSA_RECORDS_MAX ? facts->count : TLSA_RECORDS_MAX;
+    struct dns_record *records = ARENA_ARRAY(&tls->arena, struct dns_record, room);
+    for (size_t i = 0; i < facts->count && kept < room; i++) {
+        if (!tlsa_is_usable(&facts->records[i]))
+            continue;
+        records[kept] = facts->records[i];
+        records[kept++].data = arena_copy(&tls->arena, facts->records[i].data);
     }
-    tls->facts.tlsa[tls->policy.base] = (struct dns_facts){.status = facts->status, .secure = facts->secure, .records = records, .count = count};
+    tls->facts.tlsa[tls->policy.base] = (struct dns_facts){.status = facts->status, .secure = facts->secure, .records = records, .count = kept};
 }
 
 void delivery_sts(struct delivery *delivery, const struct sts_policy *policy)

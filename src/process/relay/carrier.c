@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "relay/relay.h"
 
+#include "clock.h"
 #include "dial/signing.h"
 #include "log.h"
 
@@ -53,6 +54,7 @@ static void take_message(struct carrier *carrier, struct channel *from, const st
     carrier->id = deliver->id;
     carrier->number = deliver->delivery;
     carrier->from = from;
+    carrier->began_ms = clock_now_ms();
     carrier->relay->busy_count++;
 }
 
@@ -352,9 +354,19 @@ static void on_sts(void *owner, const struct sts_policy *policy)
     finish_if_over(carrier);
 }
 
+/* A domain of fifty servers that are all silent holds its place in the queue no longer. */
+static bool is_out_of_time(const struct carrier *carrier, enum delivery_action_kind kind)
+{
+    return (kind == DELIVERY_RESOLVE || kind == DELIVERY_CONNECT) && clock_now_ms() - carrier->began_ms > CARRIER_SEARCH_MS;
+}
+
 /* True when it goes on at once. */
 static bool act(struct carrier *carrier, const struct delivery_action *action)
 {
+    if (is_out_of_time(carrier, action->kind)) {
+        delivery_out_of_time(&carrier->delivery);
+        return true;
+    }
     switch (action->kind) {
     case DELIVERY_RESOLVE:
         dns_ask(carrier->relay->dns, &carrier->question, action->name, action->type, on_resolved, carrier);

@@ -266,9 +266,13 @@ static void on_file(void *owner, const struct fetch *fetch)
 
 static void add_addresses(struct inquiry *inquiry, const struct dns_answer *found)
 {
-    for (size_t i = 0; i < found->count && found->status == DNS_FOUND; i++) {
+    size_t taken = 0;
+    for (size_t i = 0; i < found->count && found->status == DNS_FOUND && taken < POLICIES_ADDRESSES_MAX; i++) {
         struct route_address address = {.six = inquiry->step == INQUIRY_SIX};
         memcpy(address.octets, found->records[i].address, sizeof address.octets);
+        if (route_reach(&address, NULL) != REACH_SERVER) /* no stranger's DNS has us fetch from services that trust this machine */
+            continue;
+        taken++;
         buffer_add_text(&inquiry->resolved, inquiry->any_address ? "," : "");
         route_address_text(&inquiry->resolved, &address);
         inquiry->any_address = true;
@@ -287,7 +291,7 @@ static void on_address(void *owner, const struct dns_answer *found)
         return;
     }
     if (!inquiry->any_address) {
-        fail(inquiry, "its host mta-sts has no address, or it cannot be looked up now");
+        fail(inquiry, "its host mta-sts has no address that can be called, or it cannot be looked up now");
         return;
     }
     inquiry->step = INQUIRY_FILE;

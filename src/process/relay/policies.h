@@ -23,6 +23,7 @@ enum policies_limit {
     POLICIES_FILE_MAX = 64 << 20,      /* octets that are read at start */
     POLICIES_FILE_SLACK = 1 << 20,     /* octets of old lines until the file is written anew */
     POLICIES_CHECK_MS = 60 * 1000,     /* for so long DNS is not asked again */
+    POLICIES_ADDRESSES_MAX = 16,       /* of each family, of the host that a policy is fetched from */
     POLICIES_FAILED_MS = 5 * 60 * 1000, /* after a fetch that failed (RFC 8461 3.3) */
 };
 

@@ -51,10 +51,10 @@ static void host_options(const struct route_rule *rule, struct delivery_options 
 
 struct delivery_options relay_options(const struct carrier *carrier)
 {
-    const struct relay *relay = carrier->relay;
+    struct relay *relay = carrier->relay;
     const struct config *config = relay->child->config;
     struct bytes destination = bytes_of(carrier->destination, carrier->destination_length);
-    struct delivery_options options = {.hostname = bytes_of_text(config->hostname), .domain = destination, .random = random_u64()};
+    struct delivery_options options = {.hostname = bytes_of_text(config->hostname), .domain = destination, .random = random_u64(), .own = own_now(relay)};
     if (carrier->by_smarthost) {
         smarthost_options(relay, &options);
     } else if (carrier->rule != NULL && carrier->rule->via == RELAY_HOST) {

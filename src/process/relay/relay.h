@@ -5,7 +5,8 @@
  * destination: it drives core/client/delivery with io's conn, dns and tls,
  * one message after another. smarthost.c finds the smarthost's port where
  * the configuration leaves it to us, while carriers wait for it. policies.c
- * knows the MTA-STS policies of other domains, examination.c whether our own ports answer, fetch.c fetches them; secret.c has
+ * knows the MTA-STS policies of other domains, examination.c whether our own ports answer, fetch.c fetches them; own.c
+ * knows the addresses of this machine; secret.c has
  * the supervisor run the command that prints what it is signed in to with.
  */
 #ifndef MAILBOAT_RELAY_H
@@ -23,12 +24,22 @@
 enum relay_limit {
     CARRIER_PACE_OCTETS = 64 * 1024,  /* of content that the peer takes before it counts as silent */
     CARRIER_IDLE_MS = 3 * 1000,       /* a connection is kept so long for the next message to the same place */
+    CARRIER_SEARCH_MS = 30 * 60 * 1000, /* of one attempt; then no further server is looked up or called, and the message waits for the next */
+    OWN_FRESH_MS = 10 * 1000,         /* then the addresses of this machine are read again */
     SECRET_FRESH_MS = 10 * 60 * 1000, /* then a token is fetched anew */
     RELAY_CLOCK_BACK_MS = 10 * 1000,  /* a wall clock that jumped back by more: the resolver's memory is not to be used any more */
     RELAY_CLOCK_LOOK_MS = 2 * 1000,   /* how often it is looked at while something is under way */
     RELAY_DRAIN_MS = 10 * 1000,       /* for deliveries under way when the process ends */
     AUTHORITIES_MAX = 16 << 20,       /* octets of CA certificates */
     CONTENT_READ_MAX = CONTENT_RUN_MAX, /* octets of a large content that are read at once */
+};
+
+/* Our own addresses, as they were read last. */
+struct own_list {
+    struct buffer octets;       /* of struct route_address after struct route_address */
+    struct own_addresses list;  /* the same */
+    uint64_t read_ms;           /* 0: never */
+    bool failed;                /* the last time; said once */
 };
 
 struct relay {
@@ -45,6 +56,7 @@ struct relay {
     struct buffer secret;       /* the last that the command printed; empty: none, or it was refused */
     uint64_t secret_ms;
     bool secret_asked;
+    struct own_list own;
     struct direct direct;       /* with via: auto: does outgoing 25 work? */
     struct conn probe;          /* that looks whether it does again */
     struct timer probing, drained, found; /* found: lets go of a race that is decided */
@@ -81,6 +93,7 @@ struct carrier {
     struct envelope envelope;
     struct bytes content;             /* inline */
     int file;                         /* or here */
+    uint64_t began_ms;                /* when its attempt began */
     uint64_t content_at;              /* octets given to the connection there is */
     bool content_given, wants_content;
     uint64_t id, number;              /* queue's name for the delivery; 0: none is under way */
@@ -131,6 +144,10 @@ void ways_silent(struct carrier *carrier);
 /* Did the message fail because 25 is blocked? Then the smarthost may carry it. */
 bool ways_has_other(const struct carrier *carrier);
 void ways_start(struct relay *relay);
+
+/* own.c: */
+/* The list stays where it is; what it holds may change with the next call. */
+const struct own_addresses *own_now(struct relay *relay);
 
 /* secret.c: */
 /* Must it wait until the command was run? carrier_go() or carrier_defer() follows. */
