@@ -270,6 +270,25 @@ static void of_many_equals_each_has_its_turn_in_some_attempt(void **state)
         assert_in_range(turns[i], 15, 110); /* 50 on average */
 }
 
+/* What fifty of them are says nothing of the others: the message waits. */
+static void none_of_too_many_is_not_the_end(void **state)
+{
+    static const struct { size_t count; bool final; const char *enhanced; } cases[] = {
+        {ROUTE_HOSTS_MAX, true, "5.4.4"}, {ROUTE_HOSTS_MAX + 1, false, "4.4.4"}, {MANY, false, "4.4.4"}};
+    for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
+        struct route route;
+        struct many *many = many_hosts(cases[i].count, 10, (uint16_t)(i % 2));
+        route_start(&route, BYTES("example.org"), BYTES("self"), false, 1);
+        route_learn(&route, DNS_MX, DNS_FOUND, many->records, cases[i].count);
+        for (size_t asked = 0; asked < 2 * ROUTE_HOSTS_MAX; asked++) {
+            struct route_answer answer = route_next(&route);
+            assert_int_equal(answer.kind, ROUTE_ASK);
+            route_learn(&route, answer.type, DNS_NXDOMAIN, NULL, 0);
+        }
+        expect_end(&route, cases[i].final, cases[i].enhanced);
+    }
+}
+
 static void a_host_named_twice_is_tried_once(void **state)
 {
     struct route route;
@@ -587,7 +606,7 @@ int main(void)
         cmocka_unit_test(what_dns_says_of_the_domain_may_end_it), cmocka_unit_test(a_null_mx_takes_no_mail), cmocka_unit_test(mail_never_comes_back_to_us),
         cmocka_unit_test(hosts_without_an_address), cmocka_unit_test(literals_and_smarthosts_need_no_mx),
         cmocka_unit_test(equals_are_tried_in_an_order_that_chance_gives), cmocka_unit_test(of_many_hosts_the_best_are_tried), cmocka_unit_test(of_many_equals_each_has_its_turn_in_some_attempt),
-        cmocka_unit_test(a_host_named_twice_is_tried_once), cmocka_unit_test(of_many_addresses_both_families_are_tried),
+        cmocka_unit_test(a_host_named_twice_is_tried_once), cmocka_unit_test(none_of_too_many_is_not_the_end), cmocka_unit_test(of_many_addresses_both_families_are_tried),
         cmocka_unit_test(of_many_addresses_each_is_tried_in_some_attempt), cmocka_unit_test(each_host_has_its_share_of_the_addresses),
         cmocka_unit_test(an_address_tells_whom_it_reaches), cmocka_unit_test(our_own_addresses_are_passed_over),
         cmocka_unit_test(every_form_of_the_way_back_is_passed_over), cmocka_unit_test(names_are_taken_as_postfix_takes_them),

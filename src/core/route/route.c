@@ -97,10 +97,14 @@ static void insert_host(struct route *route, const struct route_host *host)
     size_t at = route->host_count;
     while (at > 0 && stands_before(host, &route->hosts[at - 1]))
         at--;
-    if (at == ROUTE_HOSTS_MAX)
+    if (at == ROUTE_HOSTS_MAX) {
+        route->any_left_out = true;
         return;
+    }
     if (route->host_count < ROUTE_HOSTS_MAX)
         route->host_count++;
+    else
+        route->any_left_out = true;
     memmove(&route->hosts[at + 1], &route->hosts[at], (route->host_count - 1 - at) * sizeof route->hosts[0]);
     route->hosts[at] = *host;
 }
@@ -301,6 +305,8 @@ static struct route_answer end_of_mx(const struct route *route)
         return end(true, "5.4.6", "mail loops back to this server: it is the mail server of the recipient's domain, which is not hosted here");
     if (route->any_unsure)
         return end(false, "4.4.3", "the addresses of the recipient's mail server cannot be looked up just now");
+    if (route->any_left_out)
+        return end(false, "4.4.4", "none of those servers of the recipient's domain that were looked up can be reached; the next attempt looks up others");
     if (route->any_self)
         return end(true, "5.4.6", "mail loops back to this server: the recipient's mail server has an address of this machine, and the domain is not hosted here");
     if (route->any_nobody)

@@ -85,6 +85,7 @@ struct route {
     size_t given;               /* addresses of all hosts so far */
     bool any_tried, any_unsure; /* an address was given; a look-up failed for now */
     bool any_self, any_nobody;  /* an address was passed over */
+    bool any_left_out;          /* there are more than ROUTE_HOSTS_MAX hosts */
     bool best_is_self, null_mx;
 };
 

@@ -25,41 +25,46 @@ static void add(struct own_list *own, const struct route_address *address)
     buffer_add(&own->octets, bytes_of(address, sizeof *address));
 }
 
-static void add_interface(struct own_list *own, const struct sockaddr *from, bool all_four, bool all_six)
+static void add_interface(struct own_list *own, const struct sockaddr *from)
 {
     struct route_address address = {.six = from->sa_family == AF_INET6};
-    if (from->sa_family == AF_INET && all_four)
+    if (from->sa_family == AF_INET)
         memcpy(address.octets, &((const struct sockaddr_in *)(const void *)from)->sin_addr, 4);
-    else if (from->sa_family == AF_INET6 && all_six)
+    else if (from->sa_family == AF_INET6)
         memcpy(address.octets, &((const struct sockaddr_in6 *)(const void *)from)->sin6_addr, 16);
     else
         return;
     add(own, &address);
 }
 
-/* False: the kernel does not tell; what was known before still holds. */
-static bool read_own(struct own_list *own, const struct config *config)
+/* Those that listeners name; true when one of them takes every address. */
+static bool add_listeners(struct own_list *own, const struct config *config)
 {
-    bool all_four = false, all_six = false;
-    struct ifaddrs *all = NULL;
-    if (getifaddrs(&all) != 0)
-        return false;
-    buffer_clear(&own->octets);
+    bool every = false;
     for (size_t i = 0; i < config->listener_count; i++) {
-        const struct config_listener *listener = &config->listeners[i];
-        struct bytes text = bytes_of_text(listener->address);
-        if (listener->role != ROLE_MX) /* another server may take mail on this machine */
+        struct bytes text = bytes_of_text(config->listeners[i].address);
+        if (config->listeners[i].role != ROLE_MX) /* another server may take mail on this machine */
             continue;
-        all_four = all_four || text.length == 0 || bytes_is(text, "0.0.0.0");
-        all_six = all_six || text.length == 0 || bytes_is(text, "::");
+        every = every || text.length == 0 || bytes_is(text, "0.0.0.0") || bytes_is(text, "::");
         if (text.length > 0) { /* an address, as config has checked */
             struct route_address address = route_literal(text);
             add(own, &address);
         }
     }
-    for (const struct ifaddrs *one = all; one != NULL; one = one->ifa_next)
+    return every;
+}
+
+/* False: the kernel does not tell; what was known before still holds. */
+static bool read_own(struct own_list *own, const struct config *config)
+{
+    struct ifaddrs *all = NULL;
+    if (getifaddrs(&all) != 0)
+        return false;
+    buffer_clear(&own->octets);
+    bool every = add_listeners(own, config);
+    for (const struct ifaddrs *one = all; one != NULL && every; one = one->ifa_next)
         if (one->ifa_addr != NULL)
-            add_interface(own, one->ifa_addr, all_four, all_six);
+            add_interface(own, one->ifa_addr);
     freeifaddrs(all);
     return true;
 }

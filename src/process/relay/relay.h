@@ -25,7 +25,7 @@ enum relay_limit {
     CARRIER_PACE_OCTETS = 64 * 1024,  /* of content that the peer takes before it counts as silent */
     CARRIER_IDLE_MS = 3 * 1000,       /* a connection is kept so long for the next message to the same place */
     CARRIER_SEARCH_MS = 30 * 60 * 1000, /* of one attempt; then no further server is looked up or called, and the message waits for the next */
-    OWN_FRESH_MS = 10 * 1000,         /* then the addresses of this machine are read again */
+    OWN_FRESH_MS = 1000,              /* then the addresses of this machine are read again */
     SECRET_FRESH_MS = 10 * 60 * 1000, /* then a token is fetched anew */
     RELAY_CLOCK_BACK_MS = 10 * 1000,  /* a wall clock that jumped back by more: the resolver's memory is not to be used any more */
     RELAY_CLOCK_LOOK_MS = 2 * 1000,   /* how often it is looked at while something is under way */
