@@ -82,10 +82,10 @@ def test_ten_thousand_deliveries_are_under_way_at_once(mailboat):
     port, silent = free_port(), []
     door = socket.create_server(("0.0.0.0", port), backlog=4096)
     threading.Thread(target=lambda: [silent.append(door.accept()[0]) for _ in range(count)], daemon=True).start()
-    server = mailboat(relay=f"relay: {{via: mx, port: {port}}}\n", limits="limits: {recipients: 5000}\n")
+    server = mailboat(relay=f"relay: {{routes: [{{domain: \"*.silent.test\", host: 127.0.0.1, port: {port}}}]}}\n", limits="limits: {recipients: 5000}\n")
     server.add_user(USER, PASSWORD)
     before = total_kib(server)
-    there = [f"u@[127.{1 + (i >> 14)}.{(i >> 7) & 127}.{i & 127}]" for i in range(count)]
+    there = [f"u@d{i}.silent.test" for i in range(count)]
     with smtp(server, 587, user=USER, password=PASSWORD) as client:
         for i in range(0, count, 2500):
             client.sendmail(USER, there[i:i + 2500], "Subject: many\r\n\r\nhi\r\n")
