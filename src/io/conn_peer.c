@@ -54,8 +54,41 @@ bool conn_tls_resumed(const struct conn *conn)
 
 /* ---- the handshake ---- */
 
+/* Is one of the certificate's names "*." and then this, two labels or more (RFC 9525 6.3)? */
+static bool has_star_above(X509 *certificate, struct bytes tail)
+{
+    bool found = false;
+    GENERAL_NAMES *names = X509_get_ext_d2i(certificate, NID_subject_alt_name, NULL, NULL);
+    for (int i = 0; i < sk_GENERAL_NAME_num(names) && bytes_find(tail, '.') != SIZE_MAX; i++) {
+        int kind;
+        const ASN1_STRING *text = GENERAL_NAME_get0_value(sk_GENERAL_NAME_value(names, i), &kind);
+        if (kind != GEN_DNS)
+            continue;
+        struct bytes name = bytes_of(ASN1_STRING_get0_data(text), (size_t)ASN1_STRING_length(text));
+        found = found || (bytes_starts_nocase(name, "*.") && bytes_equal_nocase(bytes_from(name, 2), tail));
+    }
+    GENERAL_NAMES_free(names);
+    return found;
+}
+
+/* OpenSSL knows no underscore, neither where the star stands nor behind it; a
+ * host may have them (core/smtp/host.h). */
+static bool star_covers_underscore(X509_STORE_CTX *store)
+{
+    const char *host;
+    X509 *certificate = X509_STORE_CTX_get0_cert(store);
+    for (int i = 0; (host = X509_VERIFY_PARAM_get0_host(X509_STORE_CTX_get0_param(store), i)) != NULL; i++) {
+        struct bytes tail = bytes_of_text(host), label = bytes_split(&tail, '.');
+        if (strchr(host, '_') != NULL && host_is_name(label, false) && has_star_above(certificate, tail))
+            return true;
+    }
+    return false;
+}
+
 static int first_error(int fine, X509_STORE_CTX *store)
 {
+    if (!fine && X509_STORE_CTX_get_error(store) == X509_V_ERR_HOSTNAME_MISMATCH && star_covers_underscore(store))
+        return 1;
     SSL *ssl = X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx());
     struct conn *conn = ssl == NULL ? NULL : SSL_get_app_data(ssl);
     if (!fine && conn != NULL && conn->verify_error == X509_V_OK)

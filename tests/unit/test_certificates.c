@@ -162,6 +162,21 @@ static void a_star_is_one_whole_label_at_the_left(void **state)
         {"localhost", false, DNS("*")},
         {"xn--mx-bja.example.org", false, DNS("xn--*.example.org")},
         {"mx.example.org", false, DNS("*.example.org\0.evil.example")},
+        /* underscores, which OpenSSL alone would not let a star stand for */
+        {"my_host.example.org", true, DNS("my_host.example.org")},
+        {"my_host.example.org", true, DNS("*.example.org")},
+        {"_dc-mx.0123abcd.example.com", true, DNS("*.0123abcd.Example.com")},
+        {"_dc-mx.0123abcd.example.com", false, DNS("*.example.com")},
+        {"mx.my_net.example.org", true, DNS("*.my_net.example.org")},
+        {"my_host.example.org", false, DNS("*.example.com")},
+        {"my_host.example.org", false, DNS("my*.example.org")},
+        {"my_host.example.org", false, DNS("*.*.org")},
+        {"my_host.example.org", false, DNS("*.example.org\0.evil.example")},
+        {"my_host.example.org", false, {GEN_URI, BYTES("*.example.org")}},
+        {"my_host.example.org", false, CN("*.example.org")},
+        {"my_host.org", false, DNS("*.org")},
+        {"mail_relay", true, DNS("mail_relay")},
+        {"mail_relay", false, DNS("*")},
     };
     for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
         bool taken = is_taken(cases[i].host, &cases[i].name, 1);
