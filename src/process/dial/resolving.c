@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "dial/resolving.h"
 
+#include "random.h"
+
 #include <arpa/inet.h>
 #include <ifaddrs.h>
 #include <net/if.h>
@@ -52,11 +54,13 @@ static void out_of_time(void *owner)
 
 static void take(struct resolving *resolving, int kind, const struct dns_answer *answer)
 {
+    size_t taken = answer->count < RESOLVING_ADDRESSES_MAX ? answer->count : RESOLVING_ADDRESSES_MAX;
+    size_t from = taken < answer->count ? (size_t)(random_u64() % answer->count) : 0; /* another time, others */
     resolving->status[kind] = answer->status;
-    for (size_t i = 0; i < answer->count && resolving->count[kind] < RESOLVING_ADDRESSES_MAX; i++) {
+    for (size_t i = 0; i < taken; i++) {
         struct route_address *address = &resolving->found[kind][resolving->count[kind]++];
         *address = (struct route_address){.six = kind == SIX};
-        memcpy(address->octets, answer->records[i].address, kind == SIX ? 16 : 4);
+        memcpy(address->octets, answer->records[(from + i) % answer->count].address, kind == SIX ? 16 : 4);
     }
     if (!resolving->questions[1 - kind].asked)
         finish(resolving);

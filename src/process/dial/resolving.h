@@ -12,7 +12,7 @@
 enum {
     RESOLVING_DELAY_MS = 50,       /* for IPv6 once IPv4 is known (RFC 8305 3) */
     RESOLVING_LIMIT_MS = 5 * 1000, /* for both, unless less is left */
-    RESOLVING_ADDRESSES_MAX = 4,   /* two of each kind where there are both */
+    RESOLVING_ADDRESSES_MAX = 4,   /* two of each kind where there are both; of more, some by chance */
 };
 
 struct resolving {
