@@ -186,7 +186,8 @@ static bool read_text(const struct reading *reading, const yaml_node_t *node, co
         if (kind == HOST_IMPOSSIBLE_ADDRESS)
             return reading_fail(reading, node, "%s: %.*s looks like an address, but is none", key->path, BYTES_ARG(bytes_first(text, 80)));
         if (kind == HOST_INVALID)
-            return reading_fail(reading, node, "%s: '%.*s' is not a host name: %s", key->path, BYTES_ARG(bytes_first(text, 80)), host_fault(text, true));
+            return reading_fail(reading, node, "%s: '%.*s' is not a host name: %s", key->path,
+                                BYTES_ARG(bytes_first(text, 80)), host_fault(text, true));
     }
     *at = arena_text(&reading->config->arena, text);
     return true;

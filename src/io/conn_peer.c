@@ -87,7 +87,8 @@ static bool star_covers_underscore(X509_STORE_CTX *store)
 
 static int first_error(int fine, X509_STORE_CTX *store)
 {
-    if (!fine && X509_STORE_CTX_get_error(store) == X509_V_ERR_HOSTNAME_MISMATCH && star_covers_underscore(store))
+    if (!fine && X509_STORE_CTX_get_error(store) == X509_V_ERR_HOSTNAME_MISMATCH &&
+        star_covers_underscore(store))
         return 1;
     SSL *ssl = X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx());
     struct conn *conn = ssl == NULL ? NULL : SSL_get_app_data(ssl);

@@ -73,8 +73,11 @@ static void one_address_has_one_canonical_text(void **state)
 /* As Postfix takes it: nothing is harmed by an underscore. */
 static void domains_may_have_underscores(void **state)
 {
-    static const char *const taken[] = {"user@my_domain.example", "user@_dmarc.example.org", "user@my_project_mail_1", "user@a_.b"};
-    static const char *const refused[] = {"user@my domain.example", "user@my/domain.example", "user@my_domain..example", "user@_domain.example.", "user@-my_domain.example"};
+    static const char *const taken[] = {"user@my_domain.example", "user@_dmarc.example.org",
+                                        "user@my_project_mail_1", "user@a_.b"};
+    static const char *const refused[] = {"user@my domain.example", "user@my/domain.example",
+                                          "user@my_domain..example", "user@_domain.example.",
+                                          "user@-my_domain.example"};
     struct address address;
     for (size_t i = 0; i < ARRAY_LENGTH(taken); i++)
         if (!address_parse(bytes_of_text(taken[i]), false, &address))
@@ -200,8 +203,12 @@ static void the_collected_addresses_are_judged_by_rfc_5321(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_parts_are_told_apart), cmocka_unit_test(lengths_have_limits), cmocka_unit_test(one_address_has_one_canonical_text),
-        cmocka_unit_test(paths_drop_their_source_route), cmocka_unit_test(domains_may_have_underscores), cmocka_unit_test(the_collected_addresses_are_judged_by_rfc_5321),
+        cmocka_unit_test(the_parts_are_told_apart),
+        cmocka_unit_test(lengths_have_limits),
+        cmocka_unit_test(one_address_has_one_canonical_text),
+        cmocka_unit_test(paths_drop_their_source_route),
+        cmocka_unit_test(domains_may_have_underscores),
+        cmocka_unit_test(the_collected_addresses_are_judged_by_rfc_5321),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -484,7 +484,8 @@ static void of_many_tlsa_records_those_that_can_be_used_count(void **state)
 /* Whoever can forge an MX shall not get round the domain's policy by an address in the place of a name. */
 static void an_mx_that_is_an_address_is_not_free_of_the_policy(void **state)
 {
-    static const struct sts_policy policy = {.mode = STS_ENFORCE, .patterns = {BYTES("b.example.org")}, .pattern_count = 1};
+    static const struct sts_policy policy = {
+        .mode = STS_ENFORCE, .patterns = {BYTES("b.example.org")}, .pattern_count = 1};
     const struct dns_record host = {.preference = 1, .name = BYTES("192.0.2.1")};
     struct delivery delivery;
     delivery_start(&delivery, &as_published, &letter);
@@ -549,7 +550,8 @@ int main(void)
         cmocka_unit_test(a_connection_carries_so_many_messages), cmocka_unit_test(dane_is_asked_for_and_demanded),
         cmocka_unit_test(an_alias_out_of_dnssec_is_asked_for), cmocka_unit_test(stripped_starttls_is_not_taken_for_none), cmocka_unit_test(mta_sts_is_asked_for_once_a_domain),
         cmocka_unit_test(requiretls_fails_where_nobody_can), cmocka_unit_test(a_message_that_requires_tls_does_not_take_any_connection),
-        cmocka_unit_test(of_many_tlsa_records_those_that_can_be_used_count), cmocka_unit_test(an_mx_that_is_an_address_is_not_free_of_the_policy),
+        cmocka_unit_test(of_many_tlsa_records_those_that_can_be_used_count),
+        cmocka_unit_test(an_mx_that_is_an_address_is_not_free_of_the_policy),
         cmocka_unit_test(mail_that_would_come_back_fails), cmocka_unit_test(an_attempt_that_takes_too_long_waits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -17,9 +17,11 @@ static void hosts_are_told_apart(void **state)
         {"::192.0.2.256", HOST_IMPOSSIBLE_ADDRESS}, {"192.0.2.1::", HOST_IMPOSSIBLE_ADDRESS}, {"1:2:3:4:5:6:7:192.0.2.1", HOST_IMPOSSIBLE_ADDRESS},
         {"", HOST_INVALID}, {".", HOST_INVALID}, {"a..b", HOST_INVALID}, {".a", HOST_INVALID}, {"a.", HOST_INVALID}, {"-a.b", HOST_INVALID},
         {"a-.b", HOST_INVALID}, {"a b", HOST_INVALID},
-        {"_dc-mx.0123abcd.example.com", HOST_NAME}, {"my_project_mail_1", HOST_NAME}, {"mail_relay", HOST_NAME}, {"a_b.c", HOST_NAME}, {"_", HOST_NAME},
-        {"a._b_.c_", HOST_NAME}, {"mail1", HOST_NAME}, {"web-2", HOST_NAME}, {"3com.example", HOST_NAME}, {"a/b", HOST_INVALID}, {"a\tb", HOST_INVALID},
-        {"a\nb", HOST_INVALID}, {"a@b", HOST_INVALID}, {"a\\b", HOST_INVALID}, {"a,b", HOST_INVALID}, {"*.a", HOST_INVALID}, {"[a]", HOST_INVALID}, {" a", HOST_INVALID}, {"a%25", HOST_INVALID}, {"b\xc3\xbc" "cher.example", HOST_INVALID},
+        {"_dc-mx.0123abcd.example.com", HOST_NAME}, {"my_project_mail_1", HOST_NAME}, {"mail_relay", HOST_NAME},
+        {"a_b.c", HOST_NAME}, {"_", HOST_NAME}, {"a._b_.c_", HOST_NAME}, {"mail1", HOST_NAME}, {"web-2", HOST_NAME},
+        {"3com.example", HOST_NAME}, {"a/b", HOST_INVALID}, {"a\tb", HOST_INVALID},
+        {"a\nb", HOST_INVALID}, {"a@b", HOST_INVALID}, {"a\\b", HOST_INVALID}, {"a,b", HOST_INVALID}, {"*.a", HOST_INVALID},
+        {"[a]", HOST_INVALID}, {" a", HOST_INVALID}, {"a%25", HOST_INVALID}, {"b\xc3\xbc" "cher.example", HOST_INVALID},
     };
     for (size_t i = 0; i < ARRAY_LENGTH(cases); i++)
         if (host_parse(bytes_of_text(cases[i].text), false) != cases[i].kind)
@@ -31,7 +33,8 @@ static void hosts_are_told_apart(void **state)
 static void what_is_no_name_is_told_why(void **state)
 {
     static const struct { const char *text, *why; } cases[] = {
-        {"", "empty"}, {"a..b", "empty label"}, {".a", "empty label"}, {"a.", "empty label"}, {"a b", "underscores"}, {"a/b", "underscores"},
+        {"", "empty"}, {"a..b", "empty label"}, {".a", "empty label"}, {"a.", "empty label"},
+        {"a b", "underscores"}, {"a/b", "underscores"},
         {"-a.b", "hyphen"}, {"a-.b", "hyphen"}, {"b\xc3\xbc" "cher.example", "underscores"}};
     for (size_t i = 0; i < ARRAY_LENGTH(cases); i++)
         assert_non_null(strstr(host_fault(bytes_of_text(cases[i].text), false), cases[i].why));

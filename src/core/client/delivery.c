@@ -118,7 +118,8 @@ static void remember(struct delivery *delivery, const struct client_result *why)
 
 /* ---- how a host must be secured ---- */
 
-/* Records live with the facts: those that can be used, so that no others crowd them out, TLSA_RECORDS_MAX at most. */
+/* Records live with the facts: those that can be used, so that no others crowd
+ * them out, TLSA_RECORDS_MAX at most. */
 static void learn_tlsa(struct delivery *delivery, const struct dns_facts *facts)
 {
     struct delivery_tls *tls = &delivery->tls;
@@ -130,7 +131,8 @@ static void learn_tlsa(struct delivery *delivery, const struct dns_facts *facts)
         records[kept] = facts->records[i];
         records[kept++].data = arena_copy(&tls->arena, facts->records[i].data);
     }
-    tls->facts.tlsa[tls->policy.base] = (struct dns_facts){.status = facts->status, .secure = facts->secure, .records = records, .count = kept};
+    struct dns_facts *known = &tls->facts.tlsa[tls->policy.base];
+    *known = (struct dns_facts){.status = facts->status, .secure = facts->secure, .records = records, .count = kept};
 }
 
 void delivery_sts(struct delivery *delivery, const struct sts_policy *policy)
@@ -509,10 +511,13 @@ void delivery_lost(struct delivery *delivery, bool in_tls, struct bytes why)
 
 void delivery_out_of_time(struct delivery *delivery)
 {
-    struct client_result result = {.outcome = OUTCOME_DEFERRED, .step = STEP_CONNECT, .enhanced = BYTES("4.4.1"),
-                                   .text = BYTES("the domain's servers could not all be tried in the time of one attempt")};
+    struct client_result result = {
+        .outcome = OUTCOME_DEFERRED, .step = STEP_CONNECT, .enhanced = BYTES("4.4.1"),
+        .text = BYTES("the domain's servers could not all be tried in the time of one attempt")};
     assert(delivery->stage == DELIVERY_RESOLVING || delivery->stage == DELIVERY_CONNECTING);
-    decide_all(delivery, delivery->last.outcome == OUTCOME_DEFERRED && delivery->any_other ? delivery->last : result);
+    if (delivery->any_other && delivery->last.outcome == OUTCOME_DEFERRED)
+        result = delivery->last;
+    decide_all(delivery, result);
     delivery->stage = DELIVERY_OVER;
 }
 

@@ -34,7 +34,7 @@ struct delivery_options {
     enum client_tls tls;           /* of hosts that MX records name: where nothing more is demanded of them */
     enum tls_wish wish;            /* the configuration's, for the domain */
     uint64_t random;
-    const struct own_addresses *own; /* this machine's, which are not called unless `smarthost`; NULL: none are known */
+    const struct own_addresses *own; /* this machine's: not called unless `smarthost`; NULL: unknown */
 };
 
 enum delivery_action_kind {

@@ -95,13 +95,13 @@ static const struct embedding {
     uint8_t mask;          /* its octets are XORed with this */
     bool zero_is_none;     /* 0.0.0.0 there: the IPv4 address is elsewhere */
 } embeddings[] = {
-    {{0}, 12, 12, 0, false},                                          /* IPv4-compatible (RFC 4291 2.5.5.1); :: and ::1 too */
-    {{[10] = 0xff, 0xff}, 12, 12, 0, false},                          /* IPv4-mapped (RFC 4291 2.5.5.2) */
-    {{[8] = 0xff, 0xff}, 12, 12, 0, false},                           /* IPv4-translated (RFC 2765 2.1) */
-    {{0, 0x64, 0xff, 0x9b}, 12, 12, 0, false},                        /* NAT64 (RFC 6052 2.1) */
-    {{0, 0x64, 0xff, 0x9b, 0, 1}, 6, 12, 0, true},                    /* NAT64 of a network (RFC 8215) */
-    {{0x20, 0x02}, 2, 2, 0, false},                                   /* 6to4 (RFC 3056 2) */
-    {{0x20, 0x01, 0, 0}, 4, 12, 0xff, false},                         /* Teredo (RFC 4380 4) */
+    {{0}, 12, 12, 0, false},                       /* IPv4-compatible (RFC 4291 2.5.5.1); :: and ::1 too */
+    {{[10] = 0xff, 0xff}, 12, 12, 0, false},       /* IPv4-mapped (RFC 4291 2.5.5.2) */
+    {{[8] = 0xff, 0xff}, 12, 12, 0, false},        /* IPv4-translated (RFC 2765 2.1) */
+    {{0, 0x64, 0xff, 0x9b}, 12, 12, 0, false},     /* NAT64 (RFC 6052 2.1) */
+    {{0, 0x64, 0xff, 0x9b, 0, 1}, 6, 12, 0, true}, /* NAT64 of a network (RFC 8215) */
+    {{0x20, 0x02}, 2, 2, 0, false},                /* 6to4 (RFC 3056 2) */
+    {{0x20, 0x01, 0, 0}, 4, 12, 0xff, false},      /* Teredo (RFC 4380 4) */
 };
 
 /* The IPv4 address that it is, or stands for. */
@@ -136,7 +136,8 @@ static bool is_own(const struct route_address *address, const uint8_t *four, con
 {
     for (size_t i = 0; own != NULL && i < own->count; i++) {
         const struct route_address *one = &own->addresses[i];
-        if (one->six ? address->six && memcmp(one->octets, address->octets, 16) == 0 : four != NULL && memcmp(one->octets, four, 4) == 0)
+        bool same_six = one->six && address->six && memcmp(one->octets, address->octets, 16) == 0;
+        if (same_six || (!one->six && four != NULL && memcmp(one->octets, four, 4) == 0))
             return true;
     }
     return false;

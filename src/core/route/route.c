@@ -125,19 +125,24 @@ static void name_hosts(struct route *route)
     for (size_t i = 0; i < route->host_count; i++) {
         struct route_host *host = &route->hosts[i];
         host->name = arena_copy(&route->arena, host->name);
-        if (host_is_ipv4(host->name) || host_is_ipv6(host->name)) /* wrong (RFC 5321 5.1), and everybody takes it */
+        bool is_address = host_is_ipv4(host->name) || host_is_ipv6(host->name);
+        if (is_address) /* wrong (RFC 5321 5.1), and everybody takes it */
             know_literal(route, host);
     }
 }
 
 /* RFC 5321 5.1: where our own name is among them, those not better than we are are left out. */
-static void learn_hosts(struct route *route, const struct dns_record *records, size_t count, bool utf8_allowed)
+static void learn_hosts(struct route *route, const struct dns_record *records, size_t count,
+                        bool utf8_allowed)
 {
     uint32_t self = preference_of_self(route, records, count);
-    route->hosts = ARENA_ARRAY(&route->arena, struct route_host, count < ROUTE_HOSTS_MAX ? count : ROUTE_HOSTS_MAX);
+    size_t room = count < ROUTE_HOSTS_MAX ? count : ROUTE_HOSTS_MAX;
+    route->hosts = ARENA_ARRAY(&route->arena, struct route_host, room);
     for (size_t i = 0; i < count; i++) {
-        enum host_kind kind = host_parse(records[i].name, utf8_allowed);
-        struct route_host host = {.name = records[i].name, .preference = records[i].preference, .order = next_random(route)};
+        const struct dns_record *record = &records[i];
+        enum host_kind kind = host_parse(record->name, utf8_allowed);
+        struct route_host host = {
+            .name = record->name, .preference = record->preference, .order = next_random(route)};
         if (kind != HOST_INVALID && kind != HOST_IMPOSSIBLE_ADDRESS && host.preference < self)
             insert_host(route, &host);
     }
@@ -145,7 +150,8 @@ static void learn_hosts(struct route *route, const struct dns_record *records, s
     route->best_is_self = self <= UINT16_MAX && route->host_count == 0;
 }
 
-static void learn_mx(struct route *route, enum dns_status status, const struct dns_record *records, size_t count)
+static void learn_mx(struct route *route, enum dns_status status, const struct dns_record *records,
+                     size_t count)
 {
     const struct dns_record implicit = {.name = route->domain};
     bool none = status == DNS_NO_DATA || (status == DNS_FOUND && count == 0);
@@ -158,7 +164,8 @@ static void learn_mx(struct route *route, enum dns_status status, const struct d
 }
 
 /* Of more than there is room for, a run that begins by chance: another attempt has others. */
-static void learn_addresses(struct route *route, struct route_host *host, bool six, const struct dns_record *records, size_t count)
+static void learn_addresses(struct route *route, struct route_host *host, bool six,
+                            const struct dns_record *records, size_t count)
 {
     size_t taken = count < ROUTE_ADDRESSES_MAX ? count : ROUTE_ADDRESSES_MAX;
     size_t from = taken < count ? any_below(route, count) : 0;
@@ -239,7 +246,8 @@ void route_leave_host(struct route *route)
 
 /* ---- the next step ---- */
 
-/* Addresses that are ours, or nobody's, are passed over; a next hop that the configuration names is the operator's matter. */
+/* Addresses that are ours, or nobody's, are passed over; a next hop that the
+ * configuration names is the operator's matter. */
 static void pass_over(struct route *route, struct route_host *host)
 {
     size_t kept = 0;
@@ -262,6 +270,25 @@ static size_t share_of(const struct route *route, const struct route_host *host)
     return host->address_count < room ? host->address_count : room;
 }
 
+/* Addresses of one family, which stand together, that are given in turns with the other. */
+struct family {
+    const struct route_address *addresses;
+    size_t count, share; /* share: how many of them are tried */
+    size_t from, given;  /* from: the first that is, by chance where not all are */
+};
+
+static struct family family_of(struct route *route, const struct route_address *addresses, size_t count,
+                               size_t share)
+{
+    size_t from = share < count ? any_below(route, count) : 0;
+    return (struct family){.addresses = addresses, .count = count, .share = share, .from = from};
+}
+
+static struct route_address next_of(struct family *family)
+{
+    return family->addresses[(family->from + family->given++) % family->count];
+}
+
 /* IPv6 first, then in turns (RFC 8305 4), within the host's share. AAAA was
  * asked first, so the six stand before the four. */
 static void arrange(struct route *route, struct route_host *host)
@@ -270,13 +297,17 @@ static void arrange(struct route *route, struct route_host *host)
     size_t sixes = 0, count = share_of(route, host);
     while (sixes < host->address_count && host->addresses[sixes].six)
         sixes++;
-    size_t fours = host->address_count - sixes, half = (count + 1) / 2;
-    size_t six_share = sixes < half ? sixes : fours < count - half ? count - fours : half, four_share = count - six_share;
-    size_t six_from = six_share < sixes ? any_below(route, sixes) : 0, four_from = four_share < fours ? any_below(route, fours) : 0;
+    size_t fours = host->address_count - sixes, half = (count + 1) / 2, six_share = half;
+    if (sixes < half)
+        six_share = sixes;
+    else if (fours < count - half)
+        six_share = count - fours;
+    struct family six = family_of(route, host->addresses, sixes, six_share);
+    struct family four = family_of(route, host->addresses + sixes, fours, count - six_share);
     struct route_address *mixed = ARENA_ARRAY(&route->arena, struct route_address, count);
-    for (size_t i = 0, six = 0, four = 0; i < count; i++) {
-        bool take_six = six < six_share && (i % 2 == 0 || four == four_share);
-        mixed[i] = host->addresses[take_six ? (six_from + six++) % sixes : sixes + (four_from + four++) % fours];
+    for (size_t i = 0; i < count; i++) {
+        bool take_six = six.given < six.share && (i % 2 == 0 || four.given == four.share);
+        mixed[i] = next_of(take_six ? &six : &four);
     }
     host->addresses = mixed;
     host->address_count = count;
@@ -302,15 +333,23 @@ static struct route_answer end_of_mx(const struct route *route)
     if (route->null_mx)
         return end(true, "5.1.10", "the recipient's domain says that it takes no mail");
     if (route->best_is_self)
-        return end(true, "5.4.6", "mail loops back to this server: it is the mail server of the recipient's domain, which is not hosted here");
+        return end(true, "5.4.6",
+                   "mail loops back to this server: it is the mail server of the recipient's domain, which "
+                   "is not hosted here");
     if (route->any_unsure)
         return end(false, "4.4.3", "the addresses of the recipient's mail server cannot be looked up just now");
     if (route->any_left_out)
-        return end(false, "4.4.4", "none of those servers of the recipient's domain that were looked up can be reached; the next attempt looks up others");
+        return end(false, "4.4.4",
+                   "none of those servers of the recipient's domain that were looked up can be reached; the "
+                   "next attempt looks up others");
     if (route->any_self)
-        return end(true, "5.4.6", "mail loops back to this server: the recipient's mail server has an address of this machine, and the domain is not hosted here");
+        return end(true, "5.4.6",
+                   "mail loops back to this server: the recipient's mail server has an address of this "
+                   "machine, and the domain is not hosted here");
     if (route->any_nobody)
-        return end(true, "5.4.4", "the recipient's mail server has an address that no server can have (link-local, multicast or reserved)");
+        return end(true, "5.4.4",
+                   "the recipient's mail server has an address that no server can have (link-local, "
+                   "multicast or reserved)");
     return end(true, "5.4.4", "the recipient's domain has no mail server");
 }
 

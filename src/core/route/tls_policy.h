@@ -31,7 +31,10 @@ enum tls_demand {
     DEMAND_REFUSE, /* the host is not talked with */
 };
 
-enum { TLSA_BASES = 2, TLSA_RECORDS_MAX = 100 /* that can be used, of one name; those behind do not count */ };
+enum {
+    TLSA_BASES = 2,
+    TLSA_RECORDS_MAX = 100, /* that can be used, of one name; those behind do not count */
+};
 
 struct tls_facts {
     enum tls_wish wish;

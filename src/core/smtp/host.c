@@ -28,7 +28,8 @@ const char *host_fault(struct bytes text, bool utf8_allowed)
         return "it is empty";
     if (text.length > DOMAIN_NAME_MAX)
         return "it is longer than 253 octets";
-    const char *fault = text.at[text.length - 1] == '.' ? label_fault(bytes_none(), utf8_allowed) : NULL;
+    bool ends_in_dot = text.at[text.length - 1] == '.';
+    const char *fault = ends_in_dot ? label_fault(bytes_none(), utf8_allowed) : NULL;
     while (text.length > 0 && fault == NULL)
         fault = label_fault(bytes_split(&text, '.'), utf8_allowed);
     return fault;

@@ -55,7 +55,8 @@ static void out_of_time(void *owner)
 static void take(struct resolving *resolving, int kind, const struct dns_answer *answer)
 {
     size_t taken = answer->count < RESOLVING_ADDRESSES_MAX ? answer->count : RESOLVING_ADDRESSES_MAX;
-    size_t from = taken < answer->count ? (size_t)(random_u64() % answer->count) : 0; /* another time, others */
+    bool some_left = taken < answer->count;
+    size_t from = some_left ? (size_t)(random_u64() % answer->count) : 0; /* another time, others */
     resolving->status[kind] = answer->status;
     for (size_t i = 0; i < taken; i++) {
         struct route_address *address = &resolving->found[kind][resolving->count[kind]++];

@@ -357,7 +357,8 @@ static void on_sts(void *owner, const struct sts_policy *policy)
 /* A domain of fifty servers that are all silent holds its place in the queue no longer. */
 static bool is_out_of_time(const struct carrier *carrier, enum delivery_action_kind kind)
 {
-    return (kind == DELIVERY_RESOLVE || kind == DELIVERY_CONNECT) && clock_now_ms() - carrier->began_ms > CARRIER_SEARCH_MS;
+    return (kind == DELIVERY_RESOLVE || kind == DELIVERY_CONNECT) &&
+           clock_now_ms() - carrier->began_ms > CARRIER_SEARCH_MS;
 }
 
 /* True when it goes on at once. */

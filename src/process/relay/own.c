@@ -80,6 +80,7 @@ const struct own_addresses *own_now(struct relay *relay)
     if (!known && !own->failed)
         log_event(LOG_EVENT_WARN, "own_addresses_unknown", LOG_TEXT("reason", strerror(errno)));
     own->failed = !known;
-    own->list = (struct own_addresses){(const void *)buffer_bytes(&own->octets).at, own->octets.length / sizeof(struct route_address)};
+    own->list = (struct own_addresses){(const void *)buffer_bytes(&own->octets).at,
+                                       own->octets.length / sizeof(struct route_address)};
     return &own->list;
 }

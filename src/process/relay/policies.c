@@ -267,10 +267,11 @@ static void on_file(void *owner, const struct fetch *fetch)
 static void add_addresses(struct inquiry *inquiry, const struct dns_answer *found)
 {
     size_t taken = 0;
-    for (size_t i = 0; i < found->count && found->status == DNS_FOUND && taken < POLICIES_ADDRESSES_MAX; i++) {
+    size_t count = found->status == DNS_FOUND ? found->count : 0;
+    for (size_t i = 0; i < count && taken < POLICIES_ADDRESSES_MAX; i++) {
         struct route_address address = {.six = inquiry->step == INQUIRY_SIX};
         memcpy(address.octets, found->records[i].address, sizeof address.octets);
-        if (route_reach(&address, NULL) != REACH_SERVER) /* no stranger's DNS has us fetch from services that trust this machine */
+        if (route_reach(&address, NULL) != REACH_SERVER) /* services here trust who comes from here */
             continue;
         taken++;
         buffer_add_text(&inquiry->resolved, inquiry->any_address ? "," : "");

@@ -54,7 +54,10 @@ struct delivery_options relay_options(const struct carrier *carrier)
     struct relay *relay = carrier->relay;
     const struct config *config = relay->child->config;
     struct bytes destination = bytes_of(carrier->destination, carrier->destination_length);
-    struct delivery_options options = {.hostname = bytes_of_text(config->hostname), .domain = destination, .random = random_u64(), .own = own_now(relay)};
+    struct delivery_options options = {.hostname = bytes_of_text(config->hostname),
+                                       .domain = destination,
+                                       .random = random_u64(),
+                                       .own = own_now(relay)};
     if (carrier->by_smarthost) {
         smarthost_options(relay, &options);
     } else if (carrier->rule != NULL && carrier->rule->via == RELAY_HOST) {

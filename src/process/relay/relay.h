@@ -5,8 +5,8 @@
  * destination: it drives core/client/delivery with io's conn, dns and tls,
  * one message after another. smarthost.c finds the smarthost's port where
  * the configuration leaves it to us, while carriers wait for it. policies.c
- * knows the MTA-STS policies of other domains, examination.c whether our own ports answer, fetch.c fetches them; own.c
- * knows the addresses of this machine; secret.c has
+ * knows the MTA-STS policies of other domains, fetch.c fetches them; examination.c
+ * knows whether our own ports answer, own.c the addresses of this machine; secret.c has
  * the supervisor run the command that prints what it is signed in to with.
  */
 #ifndef MAILBOAT_RELAY_H
@@ -24,7 +24,7 @@
 enum relay_limit {
     CARRIER_PACE_OCTETS = 64 * 1024,  /* of content that the peer takes before it counts as silent */
     CARRIER_IDLE_MS = 3 * 1000,       /* a connection is kept so long for the next message to the same place */
-    CARRIER_SEARCH_MS = 30 * 60 * 1000, /* of one attempt; then no further server is looked up or called, and the message waits for the next */
+    CARRIER_SEARCH_MS = 30 * 60 * 1000, /* of one attempt; then no further server is looked up or called */
     OWN_FRESH_MS = 1000,              /* then the addresses of this machine are read again */
     SECRET_FRESH_MS = 10 * 60 * 1000, /* then a token is fetched anew */
     RELAY_CLOCK_BACK_MS = 10 * 1000,  /* a wall clock that jumped back by more: the resolver's memory is not to be used any more */
