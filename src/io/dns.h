@@ -17,6 +17,7 @@ enum {
      * is asked for but PTR and empty TXT (RFC 1035 4.1.3: 14 octets and more
      * each): what stands behind is not seen. */
     DNS_RECORDS_MAX = 4096,
+    /* A chain of aliases may have 11; where it is longer libunbound fails the question (SERVFAIL). */
     DNS_TIMEOUT_MS = 20 * 1000,
 };
 

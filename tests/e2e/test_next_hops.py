@@ -69,8 +69,10 @@ inside IN MX 10 inside
     for count in (17, 50):
         text += f"a{count} IN MX 10 mx.a{count}\n"
         text += addresses(f"mx.a{count}", [f"{UNROUTED}.0.{i}" for i in range(1, count)] + [SERVER])
-    text += "".join(f"c{i} IN CNAME c{i + 1}\n" for i in range(8)) + addresses("c8", [SERVER])
-    return text + "chain IN MX 10 c0\nround IN MX 10 r1\nr1 IN CNAME r2\nr2 IN CNAME r1\n"
+    for length in (11, 12):
+        text += "".join(f"c{i}.chain{length} IN CNAME c{i + 1}.chain{length}\n" for i in range(length))
+        text += addresses(f"c{length}.chain{length}", [SERVER]) + f"chain{length} IN MX 10 c0.chain{length}\n"
+    return text + "round IN MX 10 r1\nr1 IN CNAME r2\nr2 IN CNAME r1\n"
 
 
 @pytest.fixture(scope="module")
@@ -232,7 +234,8 @@ def test_all_of_fifty_addresses_are_tried(net, server, count):
     goes_to(net, server, f"a{count}", f"mx.a{count}.example.test")
 
 
-def test_aliases_lead_on_and_not_round(net, server):
-    goes_to(net, server, "chain", "c0.example.test")
-    submit(net, server, "x@round.example.test")
-    server.wait_log("deferred", "to=x@round.example.test", "4.4.3", timeout=60)
+def test_aliases_lead_on_for_so_many_steps_and_not_round(net, server):
+    goes_to(net, server, "chain11", "c0.chain11.example.test")
+    submit(net, server, "x@chain12.example.test", "x@round.example.test")
+    for domain in ("chain12", "round"):
+        server.wait_log("deferred", f"to=x@{domain}.example.test", "4.4.3", timeout=60)
