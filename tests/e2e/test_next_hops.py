@@ -52,6 +52,8 @@ half IN MX 10 half
 backup IN MX 10 h.backup
 backup IN MX 20 mx.example.org.
 backup IN MX 30 mail
+named IN MX 10 localhost.
+zeroes IN MX 10 0.0.0.0.
 best IN MX 10 mx.example.org.
 best IN MX 20 mail
 comes IN MX 10 comes
@@ -135,7 +137,7 @@ def test_a_name_with_an_underscore_is_a_name(net, server, domain, host):
 
 def test_this_machine_is_not_called(net, server):
     """Nothing is connected to, and no answer of our own is bounced."""
-    domains = [*SELF, "best"]
+    domains = [*SELF, "best", "named", "zeroes"]
     literals = ("127.0.0.1", "IPv6:::1", CLIENT)
     submit(net, server, *(f"x@{d}.example.test" for d in domains), *(f"x@[{l}]" for l in literals))
     for domain in domains:
