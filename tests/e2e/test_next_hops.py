@@ -74,6 +74,10 @@ inside IN MX 10 inside
     for length in (11, 12):
         text += "".join(f"c{i}.chain{length} IN CNAME c{i + 1}.chain{length}\n" for i in range(length))
         text += addresses(f"c{length}.chain{length}", [SERVER]) + f"chain{length} IN MX 10 c0.chain{length}\n"
+    for domain, texts in (("sts", 0), ("texts", 1000)):  # a policy's host at this machine; its record among others
+        text += f"{domain} IN MX 10 mail\n" + addresses(f"mta-sts.{domain}", ["127.0.0.1", "::1", "::ffff:127.0.0.1"])
+        text += "".join(f'_mta-sts.{domain} IN TXT "text {i}"\n' for i in range(texts))
+        text += f'_mta-sts.{domain} IN TXT "v=STSv1; id=1;"\n'
     return text + "round IN MX 10 r1\nr1 IN CNAME r2\nr2 IN CNAME r1\n"
 
 
@@ -153,6 +157,13 @@ def test_no_server_is_sought_where_none_can_be(net, server):
     for domain in NOBODY:
         line = server.wait_log("bounced", f"to=x@{domain}.example.test", timeout=30)[0]
         assert "5.4.4" in line and "no server can have" in line, line
+
+
+@pytest.mark.parametrize("domain", ["sts", "texts"])
+def test_no_policy_is_fetched_from_this_machine(net, server, domain):
+    """And the domain's record is seen among a thousand others."""
+    goes_to(net, server, domain, "mail.example.test")
+    server.wait_log("sts_fetch_failed", f"domain={domain}.example.test", "no address that can be called")
 
 
 def test_the_next_address_and_the_next_host_are_called(net, server):
