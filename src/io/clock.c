@@ -29,3 +29,13 @@ uint64_t clock_epoch_us(void)
 {
     return read_us(CLOCK_REALTIME);
 }
+
+uint64_t clock_now_us(void)
+{
+    return read_us(CLOCK_MONOTONIC);
+}
+
+uint64_t clock_cpu_us(void)
+{
+    return read_us(CLOCK_THREAD_CPUTIME_ID);
+}

@@ -2,13 +2,11 @@
 #define _GNU_SOURCE
 #include "conn_tls.h"
 
-#include <arpa/inet.h>
 #include <assert.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <openssl/err.h>
-#include <openssl/objects.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -112,6 +110,7 @@ void conn_close(struct conn *conn)
         return;
     if (running == conn)
         running = NULL;
+    handshakes_leave(conn, conn->handshaking);
     watch_stop(&conn->watch);
     event_del(&conn->timeout);
     if (conn->ssl != NULL) {
@@ -379,46 +378,6 @@ void conn_start_tls_server(struct conn *conn, struct tls_context *context)
         SSL_set_accept_state(conn->ssl);
 }
 
-struct bytes conn_tls_text(const struct conn *conn, char *room, size_t size)
-{
-    if (conn->ssl == NULL || conn->handshaking)
-        return bytes_none();
-    int length = snprintf(room, size, "%s %s", SSL_get_version(conn->ssl), SSL_get_cipher_name(conn->ssl));
-    return bytes_of(room, length < (int)size ? (size_t)length : size - 1);
-}
-
-/* RFC 9266 4.2: in TLS 1.2 only with the extended master secret. */
-static struct bytes exporter_binding(SSL *ssl, unsigned char room[CONN_BINDING_MAX])
-{
-    enum { EXPORTED = 32 };
-    static const char label[] = "EXPORTER-Channel-Binding";
-    bool safe = SSL_version(ssl) >= TLS1_3_VERSION || SSL_get_extms_support(ssl) == 1;
-    bool exported = safe && SSL_export_keying_material(ssl, room, EXPORTED, label, sizeof label - 1, (const unsigned char *)"", 0, 1) == 1;
-    return exported ? bytes_of(room, EXPORTED) : bytes_none();
-}
-
-/* The server's certificate, hashed as its own signature is; MD5 and SHA-1 become SHA-256 (RFC 5929 4.1). */
-static struct bytes end_point_binding(SSL *ssl, unsigned char room[CONN_BINDING_MAX])
-{
-    const X509 *certificate = SSL_is_server(ssl) ? SSL_get_certificate(ssl) : SSL_get0_peer_certificate(ssl);
-    int signature = certificate == NULL ? NID_undef : X509_get_signature_nid(certificate), digest = NID_undef;
-    unsigned length = 0;
-    if (certificate == NULL || OBJ_find_sigid_algs(signature, &digest, NULL) != 1)
-        return bytes_none();
-    const EVP_MD *hash = digest == NID_md5 || digest == NID_sha1 ? EVP_sha256() : EVP_get_digestbynid(digest);
-    bool hashed = hash != NULL && EVP_MD_get_size(hash) <= CONN_BINDING_MAX && X509_digest(certificate, hash, room, &length) == 1;
-    return hashed ? bytes_of(room, length) : bytes_none();
-}
-
-struct bytes conn_tls_binding(const struct conn *conn, struct bytes name, unsigned char room[CONN_BINDING_MAX])
-{
-    if (conn->ssl == NULL || conn->handshaking)
-        return bytes_none();
-    if (bytes_is(name, "tls-exporter"))
-        return exporter_binding(conn->ssl, room);
-    return bytes_is(name, "tls-server-end-point") ? end_point_binding(conn->ssl, room) : bytes_none();
-}
-
 /* True once all that was written before STARTTLS is on its way. */
 static bool clear_is_sent(struct conn *conn)
 {
@@ -455,7 +414,7 @@ static void finish_handshake(struct conn *conn)
     read_on(conn);
 }
 
-static void handshake(struct conn *conn)
+void conn_handshake(struct conn *conn)
 {
     if (!clear_is_sent(conn))
         return;
@@ -474,6 +433,24 @@ static void handshake(struct conn *conn)
         end_with_errno(conn, errno);
     else
         end_with_tls(conn);
+}
+
+void conn_queue_handshakes(struct conn *conn, struct handshakes *handshakes, const struct handshake_network *network)
+{
+    conn->handshake = (struct handshake_place){.handshakes = handshakes, .network = *network};
+}
+
+/* Something may have come for the handshake; it is done at once, or in its turn. */
+static void handshake_ready(struct conn *conn, bool woken)
+{
+    if (conn->handshake.handshakes == NULL)
+        conn_handshake(conn);
+    else if (conn->handshake.lane != NULL)
+        watch_change(&conn->watch, false, false); /* its turn has not come: no need to hear of it again */
+    else if (!woken)
+        handshakes_queue(conn);
+    else if (clear_is_sent(conn)) /* the client's octets are awaited */
+        watch_change(&conn->watch, true, false);
 }
 
 /* ---- the loop's news ---- */
@@ -586,7 +563,7 @@ static void on_ready(void *owner, bool readable, bool writable)
         conn->wake_read = conn->wake_write = false;
     }
     if (conn->handshaking) {
-        handshake(conn);
+        handshake_ready(conn, woken);
         return;
     }
     if (writable && !write_ready(conn))
@@ -617,17 +594,4 @@ void conn_set_deadline(struct conn *conn, uint32_t timeout_ms)
 {
     conn_set_timeout(conn, timeout_ms);
     conn->deadline = true;
-}
-
-struct bytes conn_address_text(const struct sockaddr *address, char *room, size_t size)
-{
-    const char *text = NULL;
-    if (address->sa_family == AF_INET) {
-        text = inet_ntop(AF_INET, &((const struct sockaddr_in *)(const void *)address)->sin_addr, room, (socklen_t)size);
-    } else if (address->sa_family == AF_INET6) {
-        const struct in6_addr *six = &((const struct sockaddr_in6 *)(const void *)address)->sin6_addr;
-        text = IN6_IS_ADDR_V4MAPPED(six) ? inet_ntop(AF_INET, &six->s6_addr[12], room, (socklen_t)size)
-                                         : inet_ntop(AF_INET6, six, room, (socklen_t)size);
-    }
-    return text == NULL ? BYTES("local") : bytes_of_text(text);
 }

@@ -15,6 +15,7 @@
 #define MAILBOAT_IO_CONN_H
 
 #include "buffer.h"
+#include "handshakes.h"
 #include "loop.h"
 #include "route/route.h"
 #include "tls.h"
@@ -55,6 +56,7 @@ struct conn {
     long verify_error;     /* the first that OpenSSL found, X509_V_OK when none */
     struct tls_context *context; /* where sessions are kept, under session_key; NULL: none are */
     struct buffer session_key;
+    struct handshake_place handshake; /* a server's: where it waits for its turn */
     long resumed_error;    /* verify_error of the session that may be resumed */
     enum conn_end end;
     size_t clear_left;     /* octets of `output` that go in clear before the handshake */
@@ -86,6 +88,8 @@ static inline bool conn_output_is_full(const struct conn *conn) { return conn_un
 /* Handshakes. What was written before goes out in clear first; unread clear
  * text is dropped (RFC 3207 4.2). */
 void conn_start_tls_server(struct conn *conn, struct tls_context *context);
+/* Before that: its steps wait for their turns. */
+void conn_queue_handshakes(struct conn *conn, struct handshakes *handshakes, const struct handshake_network *network);
 /* `name` is checked against the certificate, and sent as SNI unless it is an
  * address. Where `verify`, a certificate that is not valid ends the conn
  * (CONN_END_TLS); else conn_tls_certificate() alone tells. */

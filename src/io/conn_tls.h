@@ -9,6 +9,8 @@
  * on; whose side it takes is the caller's to say. conn->ssl is NULL, and the
  * conn ends, where there is no memory. */
 void conn_begin_tls(struct conn *conn, struct tls_context *context);
+/* Takes the handshake as far as the socket has octets for it. */
+void conn_handshake(struct conn *conn);
 /* Why a certificate that is not valid is not. */
 const char *conn_certificate_sentence(enum tls_certificate verdict);
 

@@ -26,6 +26,16 @@
 
 enum { SELF_SIGNED_DAYS = 825 };
 
+/* Elliptic curves alone: a client chooses among what the server takes, and
+ * ffdhe8192 costs a hundred times the CPU of these. P-384, four times as
+ * dear as the others together, is for those who have nothing else. */
+#define SERVER_GROUPS "X25519:P-256:P-384"
+/* A client pays for what it calls, and calls what it must: P-521 too. In TLS
+ * 1.2 a server may have its own finite-field group: see spare_large_group(). */
+#define CLIENT_GROUPS "X25519:P-256:P-384:P-521"
+/* TLS 1.2. CBC, behind the others, is for mail programs of Windows 7 and Java 8. */
+#define SERVER_SUITES "ECDHE+AESGCM:ECDHE+CHACHA20:ECDHE+AES:!AESCCM:!aNULL:!eNULL:!PSK:!SRP"
+
 static const char *openssl_reason(void)
 {
     const char *reason = ERR_reason_error_string(ERR_peek_last_error());
@@ -35,10 +45,10 @@ static const char *openssl_reason(void)
 
 /* What server and client contexts share. Buffers are released between
  * records, so that an idle connection stays small. */
-static bool context_start(struct tls_context *context, const SSL_METHOD *method, struct error *error)
+static bool context_start(struct tls_context *context, const SSL_METHOD *method, const char *groups, struct error *error)
 {
     context->ssl = SSL_CTX_new(method);
-    if (context->ssl == NULL)
+    if (context->ssl == NULL || SSL_CTX_set1_groups_list(context->ssl, groups) != 1)
         return error_set(error, EX_SOFTWARE, "cannot start TLS: %s", openssl_reason());
     SSL_CTX_set_min_proto_version(context->ssl, TLS1_2_VERSION);
     SSL_CTX_set_mode(context->ssl, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
@@ -57,12 +67,34 @@ static bool readable(const char *file, const char *what, struct error *error)
     return true;
 }
 
+/* The length of an extension; 0 where it is absent. */
+static size_t extension_length(SSL *ssl, unsigned kind)
+{
+    const unsigned char *octets;
+    size_t length;
+    return SSL_client_hello_get0_ext(ssl, kind, &octets, &length) == 1 ? length : 0;
+}
+
+/* OpenSSL looks for each key share among all groups, one by one: with as many
+ * as a ClientHello has room for that takes seconds. */
+static int judge_hello(SSL *ssl, int *alert, void *owner)
+{
+    if (extension_length(ssl, TLSEXT_TYPE_supported_groups) <= TLS_HELLO_GROUPS_MAX &&
+        extension_length(ssl, TLSEXT_TYPE_key_share) <= TLS_HELLO_SHARES_MAX)
+        return SSL_CLIENT_HELLO_SUCCESS;
+    *alert = SSL_AD_ILLEGAL_PARAMETER;
+    return SSL_CLIENT_HELLO_ERROR;
+}
+
 bool tls_server_open(struct tls_context *context, const char *certificate_file, const char *key_file, struct error *error)
 {
     if (!readable(certificate_file, "certificate", error) || !readable(key_file, "key", error) ||
-        !context_start(context, TLS_server_method(), error))
+        !context_start(context, TLS_server_method(), SERVER_GROUPS, error))
         return false;
+    SSL_CTX_set_cipher_list(context->ssl, SERVER_SUITES);
     SSL_CTX_set_options(context->ssl, SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA);
+    SSL_CTX_set_client_hello_cb(context->ssl, judge_hello, NULL);
+    SSL_CTX_set_max_early_data(context->ssl, 0); /* it could be replayed */
     SSL_CTX_set_session_cache_mode(context->ssl, SSL_SESS_CACHE_OFF); /* tickets resume without memory of ours */
     if (SSL_CTX_use_certificate_chain_file(context->ssl, certificate_file) != 1)
         error_set(error, EX_CONFIG, "%s is not a PEM certificate chain: %s", certificate_file, openssl_reason());
@@ -243,10 +275,24 @@ static int verify_later(int fine, X509_STORE_CTX *store)
     return 1;
 }
 
+static int (*usual_judgement)(const SSL *ssl, const SSL_CTX *context, int operation, int bits, int nid, void *other, void *owner);
+
+/* OpenSSL's own judgement, and one of its own on finite-field groups: a server that
+ * has nothing else is called as ever, but its modulus must not hold up the mail for all others. */
+static int spare_large_group(const SSL *ssl, const SSL_CTX *context, int operation, int bits, int nid, void *other, void *owner)
+{
+    EVP_PKEY *key = operation == SSL_SECOP_TMP_DH ? other : NULL;
+    if (key != NULL && EVP_PKEY_get_bits(key) > TLS_CLIENT_DH_BITS_MAX)
+        return 0;
+    return usual_judgement(ssl, context, operation, bits, nid, other, owner);
+}
+
 bool tls_client_open(struct tls_context *context, const char *ca_file, struct error *error)
 {
-    if (!context_start(context, TLS_client_method(), error))
+    if (!context_start(context, TLS_client_method(), CLIENT_GROUPS, error))
         return false;
+    usual_judgement = SSL_CTX_get_security_callback(context->ssl);
+    SSL_CTX_set_security_callback(context->ssl, spare_large_group);
     if (ca_file == NULL) {
         SSL_CTX_set_default_verify_paths(context->ssl);
         /* Read the bundle now: once sealed, the process opens no file. */

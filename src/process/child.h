@@ -16,6 +16,7 @@
 #include "channel.h"
 #include "config.h"
 #include "full_mailboxes.h"
+#include "handshake_budget.h"
 #include "loop.h"
 #include "sandbox.h"
 #include "tls.h"
@@ -51,6 +52,7 @@ struct census {
         _Atomic uint32_t messages, recipients, told;
     } allowances[CENSUS_ALLOWANCES];         /* what accounts have sent in this hour */
     unsigned char ticket_secret[TLS_TICKET_SECRET_OCTETS]; /* of TLS session tickets */
+    struct handshake_budget handshakes;     /* CPU of TLS handshakes, by network */
     _Atomic uint64_t habits[CENSUS_HABITS]; /* how the clients of an address begin: see smtpd/haste.c */
 };
 

@@ -25,6 +25,7 @@ static void begin_session(struct dialogue *dialogue, struct bytes account)
 static void begin_tls(struct dialogue *dialogue)
 {
     conn_set_deadline(&dialogue->conn, HANDSHAKE_TIMEOUT_MS);
+    turns_take(dialogue);
     conn_start_tls_server(&dialogue->conn, &dialogue->smtpd->tls);
 }
 
@@ -187,8 +188,7 @@ static bool carry_out(struct dialogue *dialogue, const struct server_action *act
         conn_write(&dialogue->conn, action->bytes);
         break;
     case SERVER_STARTTLS:
-        conn_set_deadline(&dialogue->conn, HANDSHAKE_TIMEOUT_MS);
-        conn_start_tls_server(&dialogue->conn, &dialogue->smtpd->tls);
+        begin_tls(dialogue);
         break;
     case SERVER_CONTENT_BEGIN:
         intake_begin(dialogue, action->envelope);

@@ -223,6 +223,8 @@ static void password_answered(struct dialogue *dialogue, const struct ipc_passwo
 {
     enum password_verdict verdict = password_verdict_of(answer->verdict);
     log_verdict(dialogue, verdict);
+    if (verdict == PASSWORD_RIGHT)
+        turns_signed_in(dialogue);
     server_session_answer_password(&dialogue->session, verdict, answer->account);
 }
 
@@ -238,6 +240,8 @@ static void proof_answered(struct dialogue *dialogue, const struct ipc_proof_ans
 {
     enum password_verdict verdict = password_verdict_of(answer->verdict);
     log_verdict(dialogue, verdict);
+    if (verdict == PASSWORD_RIGHT)
+        turns_signed_in(dialogue);
     server_session_answer_proof(&dialogue->session, verdict, answer->account, answer->signature);
 }
 

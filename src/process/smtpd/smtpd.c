@@ -64,6 +64,7 @@ static bool smtpd_start(struct child *child, struct error *error)
 {
     struct smtpd *smtpd = child->service_data;
     struct door *door = smtpd->doors = memory_new((child->listener_count + 1) * sizeof *smtpd->doors);
+    turns_start(smtpd);
     timer_start(&smtpd->retry, child->loop, questions_retry, smtpd);
     timer_start(&smtpd->reopen, child->loop, doors_reopen, smtpd);
     for (size_t i = 0; i < child->listener_count; i++, door++) {

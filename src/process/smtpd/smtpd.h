@@ -119,7 +119,8 @@ struct smtpd {
     const volatile uint8_t *accounts_page; /* tells when the answers do not hold any more */
     struct dialogue *waiting_first, *waiting_last; /* whose question could not be sent */
     struct timer retry;
-    struct trouble accepting, spooling;
+    struct trouble accepting, spooling, handshaking;
+    struct handshakes handshakes;
     struct timer reopen;  /* doors that were shut for a while */
     struct timer drained; /* the end of draining */
     bool draining;
@@ -151,6 +152,13 @@ uint32_t first_wait_ms(const struct door *door, struct bytes address, bool loopb
 void haste_met(const struct door *door, struct bytes address, uint64_t after_ms);
 /* It waited for the greeting. */
 void patience_met(const struct door *door, struct bytes address);
+
+/* ---- turns.c: TLS handshakes, one step a turn, each address within its CPU time ---- */
+void turns_start(struct smtpd *smtpd);
+/* The handshake that is about to start shall wait for its turns. */
+void turns_take(struct dialogue *dialogue);
+/* The client is somebody: most of what its handshake has cost is given back. */
+void turns_signed_in(struct dialogue *dialogue);
 
 /* ---- allowance.c: what an account may send in an hour ---- */
 /* Seconds until it may send again; 0: now. */
