@@ -4,6 +4,7 @@
 
 #include "message/fullness.h"
 #include "quotas.h"
+#include "tls.h"
 #include "users.h"
 #include "write.h"
 
@@ -166,7 +167,9 @@ static void add_config(struct buffer *out, const struct dovecot *dovecot, const 
     add_quoted(out, "listen", config->mailboxes.address == NULL ? "*, ::" : config->mailboxes.address);
     add_quoted(out, "hostname", config->hostname);
     buffer_add_format(out, "postmaster_address = postmaster@%s\n", config->domain_count > 0 ? config->domains[0] : config->hostname);
-    buffer_add_format(out, "\nssl = required\nssl_cert = <%s\nssl_key = <%s\nssl_min_protocol = TLSv1.2\ndisable_plaintext_auth = yes\n", config->tls.certificate, config->tls.key);
+    buffer_add_format(out, "\nssl = required\nssl_cert = <%s\nssl_key = <%s\nssl_min_protocol = TLSv1.2\n"
+                           "ssl_cipher_list = " TLS_SERVER_SUITES "\nssl_curve_list = " TLS_SERVER_GROUPS "\n"
+                           "ssl_prefer_server_ciphers = yes\ndisable_plaintext_auth = yes\n", config->tls.certificate, config->tls.key);
     buffer_add_text(out, "\n# The accounts are Mailboat's, asked at each sign-in.\nauth_mechanisms = plain login\nauth_username_format = %Lu\nauth_username_chars =\nauth_cache_size = 0\n");
     buffer_add_format(out, "passdb {\n  driver = checkpassword\n  args = %s checkpassword --config %s\n}\n", dovecot->program, dovecot->ours);
     char *quotas = quotas_path(&arena, config->data_dir);

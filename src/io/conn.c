@@ -62,22 +62,6 @@ static void end_with(struct conn *conn, enum conn_end end, const char *why)
     event_active(&conn->watch.event, EV_TIMEOUT, 1);
 }
 
-enum conn_end conn_end_of(int number)
-{
-    switch (number) {
-    case ECONNRESET:
-    case EPIPE: return CONN_END_RESET;
-    case ECONNREFUSED: return CONN_END_REFUSED;
-    case ETIMEDOUT: return CONN_END_TIMEOUT;
-    case ENETUNREACH:
-    case EHOSTUNREACH:
-    case EADDRNOTAVAIL:
-    case EACCES:
-    case EPERM: return CONN_END_UNREACHABLE;
-    }
-    return CONN_END_OTHER;
-}
-
 static void end_with_errno(struct conn *conn, int number)
 {
     end_with(conn, conn_end_of(number), strerror(number));
@@ -204,6 +188,7 @@ static void end_with_tls(struct conn *conn)
 static ssize_t read_tls(struct conn *conn, char *room, size_t size)
 {
     size_t total = 0;
+    conn->tls.room = CONN_TLS_TURN_MAX;
     while (total < size) {
         ERR_clear_error();
         int got = SSL_read(conn->ssl, room + total, (int)(size - total));
@@ -360,12 +345,13 @@ void conn_begin_tls(struct conn *conn, struct tls_context *context)
     conn_flush(conn);
     buffer_free(&conn->input); /* RFC 3207 4.2: what came in clear behind STARTTLS is not heard */
     conn->ssl = SSL_new(context->ssl);
-    if (conn->ssl == NULL) {
+    if (conn->ssl == NULL || !tls_socket_start(&conn->tls, conn->descriptor, conn->ssl)) {
+        SSL_free(conn->ssl);
+        conn->ssl = NULL;
         end_with(conn, CONN_END_TLS, "there is no memory for TLS");
         return;
     }
     SSL_set_app_data(conn->ssl, conn);
-    SSL_set_fd(conn->ssl, conn->descriptor);
     conn->handshaking = true;
     conn->clear_left = conn->output.length;
     wake(conn, true, true);
@@ -419,13 +405,17 @@ void conn_handshake(struct conn *conn)
     if (!clear_is_sent(conn))
         return;
     ERR_clear_error();
+    size_t most = SSL_is_server(conn->ssl) ? CONN_HELLO_MAX : CONN_CHAIN_MAX;
+    conn->tls.room = most - conn->tls.heard;
     int done = SSL_do_handshake(conn->ssl);
     if (done == 1) {
         finish_handshake(conn);
         return;
     }
     int problem = SSL_get_error(conn->ssl, done);
-    if (problem == SSL_ERROR_WANT_READ)
+    if (problem == SSL_ERROR_WANT_READ && conn->tls.heard >= most)
+        end_with(conn, CONN_END_TLS, "the other side's TLS handshake is too long");
+    else if (problem == SSL_ERROR_WANT_READ)
         watch_change(&conn->watch, true, false);
     else if (problem == SSL_ERROR_WANT_WRITE)
         watch_change(&conn->watch, false, true);

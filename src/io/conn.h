@@ -19,11 +19,15 @@
 #include "loop.h"
 #include "route/route.h"
 #include "tls.h"
+#include "tls_socket.h"
 
 #include <sys/socket.h>
 
 enum {
     CONN_INPUT_MAX = 64 * 1024,    /* unread octets held before reading stops */
+    CONN_TLS_TURN_MAX = 4 * CONN_INPUT_MAX, /* octets of a socket that TLS takes in before the loop goes on */
+    CONN_HELLO_MAX = 16 * 1024,    /* octets of a client in its TLS handshake */
+    CONN_CHAIN_MAX = 256 * 1024,   /* octets of a server in its: there are certificates in it */
     CONN_OUTPUT_HIGH = 256 * 1024, /* unsent octets; conn_output_is_full() from here on */
 };
 
@@ -48,6 +52,7 @@ struct conn {
     void *owner;
     int descriptor; /* -1 when closed */
     SSL *ssl;       /* NULL in clear */
+    struct tls_socket tls;
     struct watch watch;
     struct event timeout;
     struct buffer input, output;

@@ -1,11 +1,28 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* conn_facts: what can be told of a connection: its address, its TLS, the channel bindings of it. */
+/* conn_facts: what can be told of a connection: its address, its TLS and channel bindings, what its end means. */
 #include "conn_tls.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <netinet/in.h>
 #include <openssl/objects.h>
 #include <stdio.h>
+
+enum conn_end conn_end_of(int number)
+{
+    switch (number) {
+    case ECONNRESET:
+    case EPIPE: return CONN_END_RESET;
+    case ECONNREFUSED: return CONN_END_REFUSED;
+    case ETIMEDOUT: return CONN_END_TIMEOUT;
+    case ENETUNREACH:
+    case EHOSTUNREACH:
+    case EADDRNOTAVAIL:
+    case EACCES:
+    case EPERM: return CONN_END_UNREACHABLE;
+    }
+    return CONN_END_OTHER;
+}
 
 struct bytes conn_tls_text(const struct conn *conn, char *room, size_t size)
 {

@@ -26,15 +26,9 @@
 
 enum { SELF_SIGNED_DAYS = 825 };
 
-/* Elliptic curves alone: a client chooses among what the server takes, and
- * ffdhe8192 costs a hundred times the CPU of these. P-384, four times as
- * dear as the others together, is for those who have nothing else. */
-#define SERVER_GROUPS "X25519:P-256:P-384"
 /* A client pays for what it calls, and calls what it must: P-521 too. In TLS
  * 1.2 a server may have its own finite-field group: see spare_large_group(). */
 #define CLIENT_GROUPS "X25519:P-256:P-384:P-521"
-/* TLS 1.2. CBC, behind the others, is for mail programs of Windows 7 and Java 8. */
-#define SERVER_SUITES "ECDHE+AESGCM:ECDHE+CHACHA20:ECDHE+AES:!AESCCM:!aNULL:!eNULL:!PSK:!SRP"
 
 static const char *openssl_reason(void)
 {
@@ -89,9 +83,9 @@ static int judge_hello(SSL *ssl, int *alert, void *owner)
 bool tls_server_open(struct tls_context *context, const char *certificate_file, const char *key_file, struct error *error)
 {
     if (!readable(certificate_file, "certificate", error) || !readable(key_file, "key", error) ||
-        !context_start(context, TLS_server_method(), SERVER_GROUPS, error))
+        !context_start(context, TLS_server_method(), TLS_SERVER_GROUPS, error))
         return false;
-    SSL_CTX_set_cipher_list(context->ssl, SERVER_SUITES);
+    SSL_CTX_set_cipher_list(context->ssl, TLS_SERVER_SUITES);
     SSL_CTX_set_options(context->ssl, SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA);
     SSL_CTX_set_client_hello_cb(context->ssl, judge_hello, NULL);
     SSL_CTX_set_max_early_data(context->ssl, 0); /* it could be replayed */

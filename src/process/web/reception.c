@@ -7,8 +7,10 @@
 #define _GNU_SOURCE
 #include "web/web.h"
 
+#include "clock.h"
 #include "log.h"
 #include "port/hello.h"
+#include "random.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -24,6 +26,8 @@ struct guest {
     struct watch watch;
     struct timer deadline, again; /* again: what is known has not grown */
     size_t heard;                 /* octets of the hello that have come */
+    bool ready;                   /* it waits for the web service */
+    struct guest *previous_ready, *next_ready;
 };
 
 /* ---- guests ---- */
@@ -45,11 +49,22 @@ static bool is_too_many(const struct reception *reception, const struct sockaddr
     return reception->guest_count >= WEB_CONNECTIONS_MAX || of_it >= WEB_CONNECTIONS_PER_CLIENT_MAX;
 }
 
+static void leave_ready(struct guest *guest)
+{
+    struct reception *reception = guest->reception;
+    if (!guest->ready)
+        return;
+    *(guest->previous_ready == NULL ? &reception->ready_first : &guest->previous_ready->next_ready) = guest->next_ready;
+    *(guest->next_ready == NULL ? &reception->ready_last : &guest->next_ready->previous_ready) = guest->previous_ready;
+    guest->ready = false;
+}
+
 /* The guest is gone; its connection is the caller's. */
 static int let_go(struct guest *guest)
 {
     struct reception *reception = guest->reception;
     int descriptor = guest->descriptor;
+    leave_ready(guest);
     watch_stop(&guest->watch);
     timer_cancel(&guest->deadline);
     timer_cancel(&guest->again);
@@ -89,19 +104,83 @@ static void hand_over(struct web *web, int descriptor)
     close(descriptor); /* smtpd has its own */
 }
 
+/* ---- the web service, one guest a turn ---- */
+
+static void serve(struct guest *guest, const struct handshake_network *network)
+{
+    struct reception *reception = guest->reception;
+    struct web *web = reception->web;
+    struct sockaddr_storage from = guest->from;
+    socklen_t length = guest->length;
+    uint64_t before_us = clock_cpu_us();
+    web_serve(&web->secured, let_go(guest), &from, length); /* the library answers the ClientHello */
+    int64_t cpu_us = (int64_t)(clock_cpu_us() - before_us) + WEB_UNSERVED_US;
+    handshake_budget_charge(&reception->budget, reception->secret, network, clock_now_us(), cpu_us);
+}
+
+void reception_served(struct web *web, const struct sockaddr *from)
+{
+    struct handshake_network network;
+    struct sockaddr_storage address = {0};
+    memcpy(&address, from, from->sa_family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6));
+    handshake_network_of(&address, &network);
+    handshake_budget_charge(&web->reception.budget, web->reception.secret, &network, clock_now_us(), -WEB_UNSERVED_US);
+}
+
+static void tell_delay(struct reception *reception, const struct handshake_network *network)
+{
+    char room[HANDSHAKE_NETWORK_TEXT];
+    if (trouble_met(&reception->delaying, clock_now_ms()))
+        log_event(LOG_EVENT_WARN, "handshakes_delayed", LOG_BYTES("client", handshake_network_text(network, room)), LOG_U64("times", reception->delaying.times),
+                  LOG_TEXT("reason", "TLS handshakes of this address have used up their CPU time"),
+                  LOG_TEXT("hint", "block the address at the firewall if it is not one of yours"));
+}
+
+static void take_turn(void *owner)
+{
+    struct reception *reception = owner;
+    struct guest *guest = reception->ready_first;
+    struct handshake_network network;
+    if (guest == NULL)
+        return;
+    handshake_network_of(&guest->from, &network);
+    uint64_t wait_ms = handshake_budget_wait_ms(&reception->budget, reception->secret, &network, clock_now_us(), false);
+    if (wait_ms > 0) {
+        tell_delay(reception, &network);
+        leave_ready(guest);
+        timer_set(&guest->again, wait_ms);
+    } else {
+        serve(guest, &network);
+    }
+    if (reception->ready_first != NULL)
+        timer_set(&reception->turn, 0);
+}
+
+static void await_turn(struct guest *guest)
+{
+    struct reception *reception = guest->reception;
+    watch_change(&guest->watch, false, false);
+    guest->ready = true;
+    guest->next_ready = NULL;
+    guest->previous_ready = reception->ready_last;
+    *(reception->ready_last == NULL ? &reception->ready_first : &reception->ready_last->next_ready) = guest;
+    reception->ready_last = guest;
+    if (reception->ready_first == guest)
+        timer_soon(&reception->turn);
+}
+
+/* ---- the first look ---- */
+
 static void sort(struct guest *guest, bool offers_smtp)
 {
     struct web *web = guest->reception->web;
-    struct sockaddr_storage from = guest->from;
-    socklen_t length = guest->length;
     int one = 1;
     setsockopt(guest->descriptor, SOL_SOCKET, SO_RCVLOWAT, &one, sizeof one);
-    int descriptor = let_go(guest);
     bool submits = web->configured.starttls[0] != 0 || web->configured.implicit[0] != 0;
     if (offers_smtp && submits)
-        hand_over(web, descriptor);
+        hand_over(web, let_go(guest));
     else
-        web_serve(&web->secured, descriptor, &from, length);
+        await_turn(guest);
 }
 
 static void look(struct guest *guest)
@@ -117,6 +196,8 @@ static void look(struct guest *guest)
     enum hello_verdict verdict = hello_judge(bytes_of(room, (size_t)got), BYTES("smtp"));
     if (verdict == HELLO_MORE)
         wait_for_more(guest, (size_t)got);
+    else if (verdict == HELLO_NO_HELLO)
+        give_up(guest); /* nothing in it could be answered, and in clear there is nothing to say */
     else
         sort(guest, verdict == HELLO_OFFERS);
 }
@@ -159,5 +240,7 @@ void reception_start(struct web *web)
     if (web->secured.listener < 0)
         return;
     reception->web = web;
+    random_fill(reception->secret, sizeof reception->secret);
+    timer_start(&reception->turn, web->child->loop, take_turn, reception);
     gate_start(&reception->gate, web->child->loop, web->secured.listener, receive, reception);
 }

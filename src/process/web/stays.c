@@ -15,6 +15,7 @@ struct stay {
     struct stay *previous, *next; /* the oldest first */
     int descriptor;
     uint64_t since_ms;
+    bool served; /* it has asked for something */
 };
 
 static void wait_for_oldest(struct stays *stays)
@@ -44,6 +45,14 @@ static void unlink_stay(struct stay *stay)
     *(stay->previous == NULL ? &stays->oldest : &stay->previous->next) = stay->next;
     *(stay->next == NULL ? &stays->newest : &stay->next->previous) = stay->previous;
     stay->previous = stay->next = NULL;
+}
+
+bool stays_first_request(struct MHD_Connection *connection)
+{
+    struct stay *stay = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
+    bool first = !stay->served;
+    stay->served = true;
+    return first;
 }
 
 void stays_changed(void *owner, struct MHD_Connection *connection, void **context, enum MHD_ConnectionNotificationCode what)

@@ -17,6 +17,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sysexits.h>
 #include <unistd.h>
@@ -166,6 +167,8 @@ static enum MHD_Result on_request(void *owner, struct MHD_Connection *connection
     bool gets = strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0, posts = strcmp(method, "POST") == 0;
     if (request == NULL) {
         *context = memory_new(sizeof *request);
+        if (stays_first_request(connection) && door == &door->web->secured)
+            reception_served(door->web, MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr);
         return MHD_YES;
     }
     if (*upload_size > 0) {
@@ -228,11 +231,19 @@ void web_serve(void *owner, int descriptor, const struct sockaddr_storage *from,
     go_on(door);
 }
 
+/* As smtpd speaks TLS (io/tls.c), in GnuTLS' words. */
+static const char priorities[] =
+    "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:-KX-ALL:+ECDHE-ECDSA:+ECDHE-RSA"
+    ":-GROUP-ALL:+GROUP-X25519:+GROUP-SECP256R1:+GROUP-SECP384R1"
+    ":-CIPHER-ALL:+AES-256-GCM:+CHACHA20-POLY1305:+AES-128-GCM:+AES-128-CBC:+AES-256-CBC"
+    ":-SIGN-RSA-SHA1:-SIGN-ECDSA-SHA1:%SERVER_PRECEDENCE";
+
 static bool start_door(struct web *web, struct door *door, bool in_tls, struct error *error)
 {
     if (door->listener < 0)
         return true;
-    struct MHD_OptionItem tls[] = {{MHD_OPTION_HTTPS_MEM_CERT, 0, (void *)(uintptr_t)buffer_text(&web->certificate)},
+    struct MHD_OptionItem tls[] = {{MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)(uintptr_t)priorities},
+                                   {MHD_OPTION_HTTPS_MEM_CERT, 0, (void *)(uintptr_t)buffer_text(&web->certificate)},
                                    {MHD_OPTION_HTTPS_MEM_KEY, 0, (void *)(uintptr_t)buffer_text(&web->key)}, {MHD_OPTION_END, 0, NULL}};
     struct MHD_OptionItem clear[] = {{MHD_OPTION_END, 0, NULL}};
     unsigned flags = MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | (in_tls ? MHD_USE_TLS : 0);
@@ -333,6 +344,7 @@ static bool web_open(struct child *child, struct error *error)
     struct web *web = &here;
     *web = (struct web){.child = child};
     child->service_data = web;
+    setpriority(PRIO_PROCESS, 0, WEB_NICE);
     find_facts(web);
     web->facts = web->configured;
     if (!listen_on(config->web.address, config->web.port, &web->clear.listener, error) || !listen_on(config->web.address, config->web.tls_port, &web->secured.listener, error))

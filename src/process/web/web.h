@@ -3,7 +3,8 @@
  * web: what the files of this folder share. web.c is the process: which
  * documents there are and who gets which. reception.c looks at those who come
  * to the port with TLS before anybody speaks to them: who offers "smtp" in
- * the ClientHello is handed to an smtpd, all others to the web service.
+ * the ClientHello is handed to an smtpd, all others to the web service, one in
+ * a turn of the loop, since that is what their TLS handshakes cost most.
  * examined.c leaves ports out that do not answer; stays.c ends what lasts too
  * long.
  */
@@ -28,6 +29,8 @@ enum web_limit {
     WEB_ACCEPTS_A_TURN_MAX = 16,
     WEB_EXAMINE_MS = 5 * 60 * 1000, /* between two looks at our own ports */
     WEB_PAUSE_MS = 200,            /* before a ClientHello that did not grow is looked at again */
+    WEB_UNSERVED_US = 5 * 1000,    /* of CPU time that a connection is charged until it asks for something */
+    WEB_NICE = 5,                  /* settings are less urgent than mail */
 };
 
 struct web;
@@ -68,6 +71,11 @@ struct reception {
     struct gate gate;
     struct guest *guests;
     size_t guest_count;
+    struct guest *ready_first, *ready_last; /* their ClientHellos are there; they wait for the web service */
+    struct timer turn;
+    struct handshake_budget budget; /* this process' own */
+    unsigned char secret[16];
+    struct trouble delaying;
 };
 
 struct web {
@@ -90,9 +98,13 @@ void gate_start(struct gate *gate, struct loop *loop, int listener,
                 void (*on_guest)(void *owner, int descriptor, const struct sockaddr_storage *from, socklen_t length), void *owner);
 /* ---- reception.c ---- */
 void reception_start(struct web *web);
+/* A connection that came in here asks for something, for the first time. */
+void reception_served(struct web *web, const struct sockaddr *from);
 /* ---- stays.c ---- */
 void stays_start(struct stays *stays, struct loop *loop);
 /* As MHD_NotifyConnectionCallback has it. */
+/* True once for each connection. */
+bool stays_first_request(struct MHD_Connection *connection);
 void stays_changed(void *stays, struct MHD_Connection *connection, void **context, enum MHD_ConnectionNotificationCode what);
 /* ---- examined.c ---- */
 void examined_ask(void *web); /* and again after a while */

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tls_socket.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+static int socket_read(BIO *bio, char *out, int size)
+{
+    struct tls_socket *from = BIO_get_data(bio);
+    size_t wanted = (size_t)size < from->room ? (size_t)size : from->room;
+    BIO_clear_retry_flags(bio);
+    if (wanted == 0) {
+        BIO_set_retry_read(bio);
+        return -1;
+    }
+    errno = 0; /* the end is no error */
+    ssize_t got = read(from->descriptor, out, wanted);
+    if (got < 0 && (errno == EAGAIN || errno == EINTR))
+        BIO_set_retry_read(bio);
+    from->ended = from->ended || got == 0;
+    if (got > 0) {
+        from->room -= (size_t)got;
+        from->heard += (uint64_t)got;
+    }
+    return (int)got;
+}
+
+static int socket_write(BIO *bio, const char *octets, int size)
+{
+    const struct tls_socket *to = BIO_get_data(bio);
+    BIO_clear_retry_flags(bio);
+    ssize_t sent = send(to->descriptor, octets, (size_t)size, MSG_NOSIGNAL);
+    if (sent < 0 && (errno == EAGAIN || errno == EINTR))
+        BIO_set_retry_write(bio);
+    return (int)sent;
+}
+
+static long socket_control(BIO *bio, int command, long number, void *pointer)
+{
+    const struct tls_socket *tls = BIO_get_data(bio);
+    switch (command) {
+    case BIO_CTRL_FLUSH: return 1; /* nothing is held back */
+    case BIO_CTRL_EOF: return tls->ended;
+    }
+    return 0;
+}
+
+/* One for all, made with the first. */
+static const BIO_METHOD *method(void)
+{
+    static BIO_METHOD *made;
+    if (made == NULL && (made = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "conn")) != NULL) {
+        BIO_meth_set_read(made, socket_read);
+        BIO_meth_set_write(made, socket_write);
+        BIO_meth_set_ctrl(made, socket_control);
+    }
+    return made;
+}
+
+bool tls_socket_start(struct tls_socket *socket, int descriptor, SSL *ssl)
+{
+    *socket = (struct tls_socket){.descriptor = descriptor};
+    BIO *bio = method() == NULL ? NULL : BIO_new(method());
+    if (bio == NULL)
+        return false;
+    BIO_set_data(bio, socket);
+    BIO_set_init(bio, 1);
+    SSL_set_bio(ssl, bio, bio);
+    return true;
+}
