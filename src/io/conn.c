@@ -203,7 +203,9 @@ static ssize_t read_tls(struct conn *conn, char *room, size_t size)
             return (ssize_t)total;
         if (total > 0)
             break; /* the end is met again once this is read */
-        if (problem == SSL_ERROR_ZERO_RETURN)
+        if (conn->tls.vain > TLS_VAIN_RECORDS_MAX)
+            end_with(conn, CONN_END_TLS, "too many TLS records without content");
+        else if (problem == SSL_ERROR_ZERO_RETURN)
             end_with(conn, CONN_END_CLOSED, "the connection was closed");
         else if (problem == SSL_ERROR_SYSCALL && errno != 0)
             end_with_errno(conn, errno);
@@ -384,6 +386,7 @@ static bool clear_is_sent(struct conn *conn)
 static void finish_handshake(struct conn *conn)
 {
     conn->handshaking = false;
+    conn->tls.counts = true;
     if (conn->context != NULL && SSL_session_reused(conn->ssl) == 1)
         conn->verify_error = conn->resumed_error; /* no certificate came: that of the session counts */
     if (conn->verify && conn_tls_certificate(conn) != TLS_CERTIFICATE_VALID) {

@@ -1,0 +1,365 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* TLS handshakes wait for their turns: others come first, networks alternate, each step is told and charged. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "ends.h"
+
+#include <stdio.h>
+#include <sys/stat.h>
+
+static struct tls_context server_tls;
+static char folder[] = "/tmp/mailboat-handshakes-XXXXXX";
+static struct handshakes handshakes;
+
+/* What the rules were asked and told. */
+static uint64_t steps_of[4], failures_of[4], wait_for[4];
+static size_t asked_begun;
+
+static uint64_t wait_ms(void *owner, const struct handshake_network *network, bool begun)
+{
+    asked_begun += begun;
+    return begun ? 0 : wait_for[network->key[0]];
+}
+
+static void spent(void *owner, const struct handshake_network *network, uint64_t cpu_us)
+{
+    steps_of[network->key[0]]++;
+}
+
+static void failed(void *owner, const struct handshake_network *network, uint64_t cpu_us)
+{
+    failures_of[network->key[0]]++;
+}
+
+static const struct handshake_rules rules = {.wait_ms = wait_ms, .spent = spent, .failed = failed};
+
+static int group_setup(void **state)
+{
+    char certificate[80], key[80];
+    if (mkdtemp(folder) == NULL || ends_setup(state) != 0)
+        return -1;
+    snprintf(certificate, sizeof certificate, "%s/c.pem", folder);
+    snprintf(key, sizeof key, "%s/k.pem", folder);
+    bool fine = tls_make_self_signed("mx.example.org", certificate, key, NULL) && tls_server_open(&server_tls, certificate, key, NULL);
+    unlink(certificate);
+    unlink(key);
+    rmdir(folder);
+    return fine ? 0 : -1;
+}
+
+static int group_teardown(void **state)
+{
+    tls_close(&server_tls);
+    return ends_teardown(state);
+}
+
+static int queue_setup(void **state)
+{
+    memset(steps_of, 0, sizeof steps_of);
+    memset(failures_of, 0, sizeof failures_of);
+    memset(wait_for, 0, sizeof wait_for);
+    asked_begun = 0;
+    handshakes_start(&handshakes, &loop, &rules, NULL);
+    return 0;
+}
+
+static int queue_teardown(void **state)
+{
+    handshakes_free(&handshakes);
+    return 0;
+}
+
+/* ---- clients ---- */
+
+/* A client by hand: its octets go where the test wants them. */
+struct client {
+    struct end server; /* ours */
+    int descriptor;    /* theirs */
+    SSL *ssl;
+};
+
+static SSL_CTX *client_context;
+
+static void client_start(struct client *client, uint64_t network)
+{
+    if (client_context == NULL)
+        client_context = SSL_CTX_new(TLS_client_method());
+    client->descriptor = end_and_descriptor(&client->server, SOCK_STREAM);
+    assert_int_equal(evutil_make_socket_nonblocking(client->descriptor), 0);
+    client->ssl = SSL_new(client_context);
+    SSL_set_fd(client->ssl, client->descriptor);
+    SSL_set_connect_state(client->ssl);
+    conn_queue_handshakes(&client->server.conn, &handshakes, &(struct handshake_network){.key = {network}});
+    conn_start_tls_server(&client->server.conn, &server_tls);
+}
+
+/* As far as the client gets by what has come: its ClientHello, then its Finished. */
+static bool client_goes_on(struct client *client)
+{
+    return SSL_do_handshake(client->ssl) == 1;
+}
+
+static void client_end(struct client *client)
+{
+    SSL_free(client->ssl);
+    if (client->descriptor >= 0)
+        close(client->descriptor);
+    end_close(&client->server);
+}
+
+static void say_hello(struct client *clients, size_t count, uint64_t network)
+{
+    for (size_t i = 0; i < count; i++) {
+        client_start(&clients[i], network);
+        assert_false(client_goes_on(&clients[i]));
+    }
+}
+
+static void end_all(struct client *clients, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        client_end(&clients[i]);
+    assert_int_equal(handshakes.queued, 0);
+    SSL_CTX_free(client_context);
+    client_context = NULL;
+}
+
+/* ---- turns ---- */
+
+static void a_turn_has_one_step_and_all_others_come_before(void **state)
+{
+    enum { CROWD = 30 };
+    struct client clients[CROWD];
+    struct end near, far;
+    say_hello(clients, CROWD, 1);
+    ends_pair(&near, &far);
+    far.echo = true;
+    int turns = 0;
+    while (handshakes.steps < CROWD) {
+        uint64_t steps = handshakes.steps;
+        size_t heard = near.heard.length;
+        assert_true(turns++ < 10 * CROWD);
+        conn_write(&near.conn, BYTES("x"));
+        conn_flush(&near.conn);
+        turn(); /* `far` answers */
+        assert_true(handshakes.steps <= steps + 1);
+        turn();
+        assert_true(handshakes.steps <= steps + 2);
+        assert_true(near.heard.length > heard); /* two turns, two steps: nobody waits for the crowd */
+    }
+    assert_int_equal(steps_of[1], CROWD);
+    end_close(&near);
+    end_close(&far);
+    end_all(clients, CROWD);
+}
+
+static void a_queue_that_waits_does_not_spin(void **state)
+{
+    struct client client;
+    wait_for[1] = 60 * 1000;
+    say_hello(&client, 1, 1);
+    for (int i = 0; i < 10; i++)
+        turn();
+    uint64_t before_us = clock_cpu_us();
+    for (int i = 0; i < 5; i++)
+        turn(); /* 50 ms each */
+    assert_true(clock_cpu_us() - before_us < 100 * 1000);
+    assert_int_equal(handshakes.steps, 0);
+    assert_int_equal(handshakes.queued, 1);
+    end_all(&client, 1);
+}
+
+static void networks_alternate(void **state)
+{
+    struct client many[10], one;
+    say_hello(many, 10, 1);
+    say_hello(&one, 1, 2);
+    TURN_UNTIL(steps_of[2] == 1);
+    assert_true(steps_of[1] <= 2);
+    TURN_UNTIL(steps_of[1] == 10);
+    client_end(&one);
+    end_all(many, 10);
+}
+
+static void of_one_network_first_comes_first(void **state)
+{
+    struct client clients[3];
+    say_hello(clients, 3, 1);
+    TURN_UNTIL(handshakes.steps == 1);
+    assert_true(clients[0].server.conn.handshake.begun);
+    assert_false(clients[2].server.conn.handshake.begun);
+    TURN_UNTIL(handshakes.steps == 3);
+    end_all(clients, 3);
+}
+
+static void who_has_begun_goes_first_and_gets_through(void **state)
+{
+    struct client clients[6];
+    say_hello(clients, 1, 1);
+    TURN_UNTIL(handshakes.steps == 1);
+    say_hello(clients + 1, 5, 1);
+    assert_true(client_goes_on(&clients[0]));
+    TURN_UNTIL(clients[0].server.tls == 1);
+    assert_true(handshakes.steps <= 3);
+    assert_true(asked_begun >= 1);
+    assert_true(clients[0].server.conn.handshake.cpu_us > 0);
+    end_all(clients, 6);
+    assert_int_equal(failures_of[1], (int)(handshakes.steps - 2)); /* those that had a step and no more */
+}
+
+static void who_has_to_wait_holds_up_no_other(void **state)
+{
+    struct client waits, goes;
+    wait_for[1] = 30;
+    say_hello(&waits, 1, 1);
+    say_hello(&goes, 1, 2);
+    TURN_UNTIL(steps_of[2] == 1);
+    assert_int_equal(steps_of[1], 0);
+    wait_for[1] = 0;
+    TURN_UNTIL(steps_of[1] == 1);
+    client_end(&goes);
+    end_all(&waits, 1);
+}
+
+/* ---- ends ---- */
+
+static void a_handshake_that_fails_is_told_once(void **state)
+{
+    struct client done, left, silent;
+    say_hello(&done, 1, 1);
+    say_hello(&left, 1, 2);
+    client_start(&silent, 3);
+    TURN_UNTIL(steps_of[1] == 1 && steps_of[2] == 1);
+    assert_true(client_goes_on(&done));
+    TURN_UNTIL(done.server.tls == 1);
+    close(left.descriptor); /* with its ClientHello answered */
+    left.descriptor = -1;
+    TURN_UNTIL(left.server.ended == 1);
+    client_end(&done);
+    client_end(&left);
+    end_all(&silent, 1);
+    assert_int_equal(failures_of[1], 0);
+    assert_int_equal(failures_of[2], 1);
+    assert_int_equal(failures_of[3], 0); /* it has cost nothing */
+}
+
+static void close_when_done(struct end *end, const char *event)
+{
+    if (strcmp(event, "tls") == 0)
+        conn_close(&end->conn);
+}
+
+static void a_conn_may_be_closed_while_it_waits_and_when_it_is_done(void **state)
+{
+    struct client clients[5], done;
+    say_hello(&done, 1, 2);
+    done.server.then = close_when_done;
+    TURN_UNTIL(handshakes.steps == 1);
+    wait_for[1] = 60 * 1000;
+    say_hello(clients, 5, 1);
+    assert_true(client_goes_on(&done));
+    TURN_UNTIL(done.server.tls == 1 && handshakes.queued == 5);
+    assert_int_equal(steps_of[2], 2); /* told also where the conn is gone */
+    client_end(&clients[2]);
+    client_end(&clients[0]);
+    client_end(&clients[4]);
+    assert_int_equal(handshakes.queued, 2);
+    client_end(&clients[1]);
+    client_end(&clients[3]);
+    end_all(&done, 1);
+}
+
+/* ---- what a client may send ---- */
+
+/* A ClientHello that begins and never ends, in records of so many octets. */
+static void a_hello_without_end(size_t record)
+{
+    struct client client;
+    char octets[5 + 16384] = {0x16, 3, 1, (char)(record >> 8), (char)record, 1, 1, 0, 0}; /* 64 KiB are announced */
+    client_start(&client, 1);
+    size_t sent = 0;
+    while (client.server.ended == 0 && sent < 4 * CONN_HELLO_MAX) {
+        ssize_t more = send(client.descriptor, octets, 5 + record, MSG_NOSIGNAL);
+        sent += more > 0 ? (size_t)more : 0;
+        memset(octets + 5, 0, 4);
+        turn();
+    }
+    assert_int_equal(client.server.ended, 1);
+    assert_int_equal(client.server.how, CONN_END_TLS);
+    assert_true(client.server.conn.tls.heard <= CONN_HELLO_MAX);
+    end_all(&client, 1);
+}
+
+static void a_hello_has_an_end(void **state)
+{
+    a_hello_without_end(4096);
+    a_hello_without_end(8);
+}
+
+/* Of what comes at once, so much is taken in before others have their turn. */
+static void a_turn_takes_in_so_much(void **state)
+{
+    struct client client;
+    static char octets[4 * CONN_INPUT_MAX];
+    say_hello(&client, 1, 1);
+    TURN_UNTIL(client_goes_on(&client) && client.server.tls == 1);
+    SSL_write(client.ssl, octets, 4096);
+    TURN_UNTIL(client.server.heard.length == 4096);
+    SSL_write(client.ssl, octets, 2048);
+    client.server.conn.tls.room = 100;
+    uint64_t heard = client.server.conn.tls.heard;
+    assert_int_equal(SSL_read(client.server.conn.ssl, octets, 1), -1);
+    assert_int_equal(SSL_get_error(client.server.conn.ssl, -1), SSL_ERROR_WANT_READ);
+    assert_int_equal(client.server.conn.tls.heard - heard, 100);
+    TURN_UNTIL(client.server.heard.length == 4096 + 2048); /* the loop goes on by itself */
+    end_all(&client, 1);
+}
+
+/* RFC 8446 4.6.3: each costs new keys. */
+static void update_keys(struct client *client, int times)
+{
+    for (int i = 0; i < times; i++) {
+        SSL_key_update(client->ssl, SSL_KEY_UPDATE_NOT_REQUESTED);
+        if (SSL_do_handshake(client->ssl) != 1)
+            break;
+    }
+}
+
+static void keys_are_updated_so_often_and_no_more(void **state)
+{
+    struct client client;
+    say_hello(&client, 1, 1);
+    TURN_UNTIL(client_goes_on(&client) && client.server.tls == 1);
+    for (size_t i = 1; i <= 3; i++) { /* something between them begins the count anew */
+        update_keys(&client, TLS_VAIN_RECORDS_MAX);
+        SSL_write(client.ssl, "x", 1);
+        TURN_UNTIL(client.server.heard.length == i);
+    }
+    assert_int_equal(client.server.ended, 0);
+    update_keys(&client, TLS_VAIN_RECORDS_MAX + 1);
+    TURN_UNTIL(client.server.ended == 1);
+    assert_int_equal(client.server.how, CONN_END_TLS);
+    end_all(&client, 1);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(a_turn_has_one_step_and_all_others_come_before, queue_setup, queue_teardown),
+        cmocka_unit_test_setup_teardown(a_queue_that_waits_does_not_spin, queue_setup, queue_teardown),
+        cmocka_unit_test_setup_teardown(networks_alternate, queue_setup, queue_teardown),
+        cmocka_unit_test_setup_teardown(of_one_network_first_comes_first, queue_setup, queue_teardown),
+        cmocka_unit_test_setup_teardown(who_has_begun_goes_first_and_gets_through, queue_setup, queue_teardown),
+        cmocka_unit_test_setup_teardown(who_has_to_wait_holds_up_no_other, queue_setup, queue_teardown),
+        cmocka_unit_test_setup_teardown(a_handshake_that_fails_is_told_once, queue_setup, queue_teardown),
+        cmocka_unit_test_setup_teardown(a_conn_may_be_closed_while_it_waits_and_when_it_is_done, queue_setup, queue_teardown),
+        cmocka_unit_test_setup_teardown(a_hello_has_an_end, queue_setup, queue_teardown),
+        cmocka_unit_test_setup_teardown(a_turn_takes_in_so_much, queue_setup, queue_teardown),
+        cmocka_unit_test_setup_teardown(keys_are_updated_so_often_and_no_more, queue_setup, queue_teardown),
+    };
+    return cmocka_run_group_tests(tests, group_setup, group_teardown);
+}
