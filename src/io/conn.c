@@ -194,6 +194,7 @@ static ssize_t read_tls(struct conn *conn, char *room, size_t size)
         int got = SSL_read(conn->ssl, room + total, (int)(size - total));
         if (got > 0) {
             total += (size_t)got;
+            conn->tls.vain = 0;
             if (got < TLS_RECORD_MAX && !SSL_has_pending(conn->ssl))
                 return (ssize_t)total; /* a dialogue: what follows will wake us, no need to ask the socket */
             continue;

@@ -62,15 +62,11 @@ static const BIO_METHOD *method(void)
     return made;
 }
 
-/* OpenSSL tells of each record's header, and in TLS 1.3 of what is inside. */
+/* OpenSSL tells of each record's header. */
 static void record_met(int sent, int version, int what, const void *octets, size_t length, SSL *ssl, void *owner)
 {
     struct tls_socket *tls = owner;
-    bool told = what == (SSL_version(ssl) >= TLS1_3_VERSION ? SSL3_RT_INNER_CONTENT_TYPE : SSL3_RT_HEADER);
-    if (sent || !tls->counts || !told || length == 0)
-        return;
-    bool vain = *(const unsigned char *)octets != SSL3_RT_APPLICATION_DATA;
-    tls->vain = vain ? tls->vain + 1 : tls->vain > TLS_VAIN_RECORDS_MAX ? tls->vain : 0;
+    tls->vain += !sent && tls->counts && what == SSL3_RT_HEADER;
 }
 
 bool tls_socket_start(struct tls_socket *socket, int descriptor, SSL *ssl)

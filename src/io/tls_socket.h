@@ -24,7 +24,7 @@ struct tls_socket {
     uint64_t heard; /* octets that were read */
     bool ended;     /* the peer has sent its last, or what counts as such */
     bool counts;    /* the handshake is done: records shall carry something */
-    unsigned vain;  /* records without application data, since the last one with some */
+    unsigned vain;  /* records since SSL_read() returned something, which sets it to 0 */
 };
 
 /* SSL reads and writes here from now on. The struct stays where it is, and longer than SSL. False: no memory. */

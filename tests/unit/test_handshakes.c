@@ -8,6 +8,8 @@
 
 #include "ends.h"
 
+#include <openssl/kdf.h>
+#include <openssl/params.h>
 #include <stdio.h>
 #include <sys/stat.h>
 
@@ -346,6 +348,105 @@ static void keys_are_updated_so_often_and_no_more(void **state)
     end_all(&client, 1);
 }
 
+/* ---- records by hand, in TLS 1.2 with AES-128-GCM (RFC 5246 6.3, RFC 5288) ---- */
+
+struct writer {
+    unsigned char key[16], salt[4];
+    uint64_t sequence;
+};
+
+static void writer_start(struct writer *writer, SSL *ssl)
+{
+    unsigned char master[48], seed[13 + 64], block[2 * 16 + 2 * 4];
+    memcpy(seed, "key expansion", 13);
+    SSL_get_server_random(ssl, seed + 13, 32);
+    SSL_get_client_random(ssl, seed + 45, 32);
+    assert_int_equal(SSL_SESSION_get_master_key(SSL_get_session(ssl), master, sizeof master), sizeof master);
+    OSSL_PARAM about[] = {OSSL_PARAM_construct_utf8_string("digest", (char *)"sha256", 0), OSSL_PARAM_construct_octet_string("secret", master, sizeof master),
+                          OSSL_PARAM_construct_octet_string("seed", seed, sizeof seed), OSSL_PARAM_construct_end()};
+    EVP_KDF *kind = EVP_KDF_fetch(NULL, "TLS1-PRF", NULL);
+    EVP_KDF_CTX *kdf = EVP_KDF_CTX_new(kind);
+    assert_int_equal(EVP_KDF_derive(kdf, block, sizeof block, about), 1);
+    EVP_KDF_CTX_free(kdf);
+    EVP_KDF_free(kind);
+    memcpy(writer->key, block, 16);
+    memcpy(writer->salt, block + 32, 4);
+    writer->sequence = 1; /* behind Finished */
+}
+
+static void be64(unsigned char *at, uint64_t number)
+{
+    for (int i = 7; i >= 0; i--, number >>= 8)
+        at[i] = (unsigned char)number;
+}
+
+static void write_record(struct writer *writer, int descriptor, unsigned char kind, struct bytes content)
+{
+    unsigned char record[5 + 8 + 256 + 16], nonce[12], about[13];
+    int length;
+    assert_true(content.length <= 256);
+    memcpy(nonce, writer->salt, 4);
+    be64(nonce + 4, writer->sequence);
+    be64(about, writer->sequence++);
+    memcpy(about + 8, (unsigned char[]){kind, 3, 3, (unsigned char)(content.length >> 8), (unsigned char)content.length}, 5);
+    size_t size = 8 + content.length + 16;
+    memcpy(record, (unsigned char[]){kind, 3, 3, (unsigned char)(size >> 8), (unsigned char)size}, 5);
+    memcpy(record + 5, nonce + 4, 8);
+    EVP_CIPHER_CTX *cipher = EVP_CIPHER_CTX_new();
+    EVP_EncryptInit_ex(cipher, EVP_aes_128_gcm(), NULL, writer->key, nonce);
+    EVP_EncryptUpdate(cipher, NULL, &length, about, sizeof about);
+    EVP_EncryptUpdate(cipher, record + 13, &length, (const unsigned char *)content.at, (int)content.length);
+    EVP_EncryptFinal_ex(cipher, record + 13 + content.length, &length);
+    EVP_CIPHER_CTX_ctrl(cipher, EVP_CTRL_AEAD_GET_TAG, 16, record + 13 + content.length);
+    EVP_CIPHER_CTX_free(cipher);
+    (void)!send(descriptor, record, 5 + size, MSG_NOSIGNAL);
+}
+
+enum { ALERT = 21, HANDSHAKE = 22, DATA = 23 };
+
+static void in_tls_12(struct client *client, struct writer *writer)
+{
+    client_start(client, 1);
+    SSL_set_max_proto_version(client->ssl, TLS1_2_VERSION);
+    SSL_set_cipher_list(client->ssl, "ECDHE-ECDSA-AES128-GCM-SHA256");
+    TURN_UNTIL(client_goes_on(client) && client->server.tls == 1);
+    writer_start(writer, client->ssl);
+    write_record(writer, client->descriptor, DATA, BYTES("heard"));
+    TURN_UNTIL(client->server.heard.length == 5);
+}
+
+/* One kind of record after the other, as often as may be, and once more. */
+static void records_in_vain(unsigned char kind, struct bytes content, unsigned char other_kind, struct bytes other)
+{
+    struct client client;
+    struct writer writer;
+    in_tls_12(&client, &writer);
+    int sent = 0;
+    for (; client.server.ended == 0 && sent < 10 * TLS_VAIN_RECORDS_MAX; sent++) {
+        write_record(&writer, client.descriptor, sent % 2 == 0 ? kind : other_kind, sent % 2 == 0 ? content : other);
+        turn();
+    }
+    turn();
+    assert_int_equal(client.server.ended, 1);
+    assert_int_equal(client.server.how, CONN_END_TLS);
+    assert_true(sent <= TLS_VAIN_RECORDS_MAX + 3);
+    end_all(&client, 1);
+}
+
+static void renegotiation_is_not_asked_for_ever(void **state)
+{
+    static const char hello[] = "\1\0\0\51\3\3rrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrr\0\0\2\xc0\x2b\1\0"; /* a ClientHello */
+    records_in_vain(HANDSHAKE, bytes_of(hello, sizeof hello - 1), HANDSHAKE, bytes_of(hello, sizeof hello - 1));
+}
+
+static void alerts_and_empty_records_have_an_end(void **state)
+{
+    struct bytes warning = bytes_of("\1\x5a", 2); /* user_canceled */
+    records_in_vain(ALERT, warning, ALERT, warning);
+    records_in_vain(DATA, bytes_none(), DATA, bytes_none());
+    records_in_vain(DATA, bytes_none(), ALERT, warning); /* OpenSSL counts each kind, as long as no other comes between */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -360,6 +461,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_hello_has_an_end, queue_setup, queue_teardown),
         cmocka_unit_test_setup_teardown(a_turn_takes_in_so_much, queue_setup, queue_teardown),
         cmocka_unit_test_setup_teardown(keys_are_updated_so_often_and_no_more, queue_setup, queue_teardown),
+        cmocka_unit_test_setup_teardown(renegotiation_is_not_asked_for_ever, queue_setup, queue_teardown),
+        cmocka_unit_test_setup_teardown(alerts_and_empty_records_have_an_end, queue_setup, queue_teardown),
     };
     return cmocka_run_group_tests(tests, group_setup, group_teardown);
 }
