@@ -40,11 +40,12 @@ def _openssl(folder, *arguments):
 
 
 EC = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
+RSA = ("-newkey", "rsa:2048", "-nodes")
 
 
-def make_certificate(ca, folder, stem, *names, expired=False, self_signed=False):
+def make_certificate(ca, folder, stem, *names, expired=False, self_signed=False, kind=EC):
     """STEM.pem and STEM.key for these names, signed by the CA of a folder, or by itself."""
-    _openssl(folder, "req", *EC, "-keyout", f"{stem}.key", "-out", f"{stem}.csr", "-subj", f"/CN={names[0]}")
+    _openssl(folder, "req", *kind, "-keyout", f"{stem}.key", "-out", f"{stem}.csr", "-subj", f"/CN={names[0]}")
     kinds = ("IP:" if name.replace(".", "").isdigit() or ":" in name else "DNS:" for name in names)
     (folder / f"{stem}.ext").write_text("subjectAltName=" + ",".join(kind + name for kind, name in zip(kinds, names)) + "\n")
     signer = ("-signkey", f"{stem}.key") if self_signed else ("-CA", ca / "ca.pem", "-CAkey", ca / "ca.key", "-CAcreateserial")
@@ -60,10 +61,10 @@ def make_certificate(ca, folder, stem, *names, expired=False, self_signed=False)
         file.chmod(0o644)
 
 
-def make_certificates(folder, *more_names):
+def make_certificates(folder, *more_names, kind=EC):
     """CA, certificate and key for localhost, 127.0.0.1 and ::1, and more names."""
     _openssl(folder, "req", "-x509", *EC, "-keyout", "ca.key", "-out", "ca.pem", "-days", "30", "-subj", "/CN=Test CA")
-    make_certificate(folder, folder, "server", "localhost", "mx.example.org", "127.0.0.1", "::1", *more_names)
+    make_certificate(folder, folder, "server", "localhost", "mx.example.org", "127.0.0.1", "::1", *more_names, kind=kind)
     return folder
 
 
