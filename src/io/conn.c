@@ -188,7 +188,7 @@ static void end_with_tls(struct conn *conn)
 static ssize_t read_tls(struct conn *conn, char *room, size_t size)
 {
     size_t total = 0;
-    conn->tls.room = CONN_TLS_TURN_MAX;
+    tls_socket_turn(&conn->tls, CONN_TLS_TURN_MAX);
     while (total < size) {
         ERR_clear_error();
         int got = SSL_read(conn->ssl, room + total, (int)(size - total));
@@ -410,7 +410,7 @@ void conn_handshake(struct conn *conn)
         return;
     ERR_clear_error();
     size_t most = SSL_is_server(conn->ssl) ? CONN_HELLO_MAX : CONN_CHAIN_MAX;
-    conn->tls.room = most - conn->tls.heard;
+    tls_socket_turn(&conn->tls, most - conn->tls.heard);
     int done = SSL_do_handshake(conn->ssl);
     if (done == 1) {
         finish_handshake(conn);

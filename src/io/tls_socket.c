@@ -2,15 +2,27 @@
 #include "tls_socket.h"
 
 #include <errno.h>
+#include <stdint.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+static size_t least(size_t one, size_t other)
+{
+    return one < other ? one : other;
+}
+
+/* OpenSSL works off all that it has, so of small records it gets few ahead. */
+static size_t ahead(const struct tls_socket *from)
+{
+    return from->heard < from->all_records * TLS_SMALL_RECORD ? TLS_SMALL_AHEAD : SIZE_MAX;
+}
 
 static int socket_read(BIO *bio, char *out, int size)
 {
     struct tls_socket *from = BIO_get_data(bio);
-    size_t wanted = (size_t)size < from->room ? (size_t)size : from->room;
+    size_t wanted = least(least((size_t)size, from->room), ahead(from));
     BIO_clear_retry_flags(bio);
-    if (wanted == 0) {
+    if (wanted == 0 || from->records >= TLS_TURN_RECORDS_MAX) {
         BIO_set_retry_read(bio);
         return -1;
     }
@@ -66,7 +78,10 @@ static const BIO_METHOD *method(void)
 static void record_met(int sent, int version, int what, const void *octets, size_t length, SSL *ssl, void *owner)
 {
     struct tls_socket *tls = owner;
-    tls->vain += !sent && tls->counts && what == SSL3_RT_HEADER;
+    bool read_one = !sent && what == SSL3_RT_HEADER;
+    tls->records += read_one;
+    tls->all_records += read_one;
+    tls->vain += read_one && tls->counts;
 }
 
 bool tls_socket_start(struct tls_socket *socket, int descriptor, SSL *ssl)

@@ -4,7 +4,7 @@
  * (a BIO). It bounds how much OpenSSL takes in at one go: some records carry
  * nothing that SSL_read() could return (alerts, empty records, attempts to
  * renegotiate), and OpenSSL reads on over them for as long as more come. The
- * owner sets `room` before each call; with no room left OpenSSL is told to
+ * owner calls tls_socket_turn() before; with no room left OpenSSL is told to
  * come back later, and the loop, which sees that the socket has more, calls
  * again in the next turn. It also counts such records: OpenSSL limits empty
  * ones and alerts, but neither KeyUpdates, each of which costs new keys, nor
@@ -16,12 +16,18 @@
 #include <openssl/ssl.h>
 #include <stdbool.h>
 
-enum { TLS_VAIN_RECORDS_MAX = 32 }; /* one after the other; with one more the peer is not heard any more */
+enum {
+    TLS_VAIN_RECORDS_MAX = 32,  /* one after the other; with one more the peer is not heard any more */
+    TLS_TURN_RECORDS_MAX = 128, /* in a turn, and what OpenSSL has read ahead: a small record costs as much as a large one */
+    TLS_SMALL_RECORD = 512,     /* octets: where records have fewer on average, */
+    TLS_SMALL_AHEAD = 2048,     /* so many are read at once */
+};
 
 struct tls_socket {
     int descriptor;
-    size_t room;    /* octets that may be read until it is set again */
-    uint64_t heard; /* octets that were read */
+    size_t room;    /* octets that may be read in this turn */
+    unsigned records; /* that were read in this turn */
+    uint64_t heard, all_records; /* octets and records that were read, of all turns */
     bool ended;     /* the peer has sent its last, or what counts as such */
     bool counts;    /* the handshake is done: records shall carry something */
     unsigned vain;  /* records since SSL_read() returned something, which sets it to 0 */
@@ -29,5 +35,12 @@ struct tls_socket {
 
 /* SSL reads and writes here from now on. The struct stays where it is, and longer than SSL. False: no memory. */
 bool tls_socket_start(struct tls_socket *socket, int descriptor, SSL *ssl);
+
+/* From now on so many octets may be read. */
+static inline void tls_socket_turn(struct tls_socket *socket, size_t room)
+{
+    socket->room = room;
+    socket->records = 0;
+}
 
 #endif

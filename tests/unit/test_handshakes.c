@@ -321,6 +321,30 @@ static void a_turn_takes_in_so_much(void **state)
     end_all(&client, 1);
 }
 
+/* Also where something stands between them: keys, a word, keys, a word. */
+static void a_turn_has_so_many_records(void **state)
+{
+    enum { WORDS = 1500, AHEAD = TLS_SMALL_AHEAD / 23 };
+    struct client client;
+    unsigned most = 0;
+    say_hello(&client, 1, 1);
+    TURN_UNTIL(client_goes_on(&client) && client.server.tls == 1);
+    BIO *records = BIO_new(BIO_s_mem()); /* so that all of them come at once */
+    SSL_set0_wbio(client.ssl, records);
+    for (int i = 0; i < WORDS; i++)
+        assert_int_equal(SSL_write(client.ssl, "x", 1), 1);
+    char *octets;
+    long size = BIO_get_mem_data(records, &octets);
+    assert_int_equal(send(client.descriptor, octets, (size_t)size, 0), size);
+    while (client.server.heard.length < WORDS) {
+        turn();
+        most = client.server.conn.tls.records > most ? client.server.conn.tls.records : most;
+    }
+    assert_true(most >= TLS_TURN_RECORDS_MAX);
+    assert_true(most <= TLS_TURN_RECORDS_MAX + AHEAD + 1);
+    end_all(&client, 1);
+}
+
 /* RFC 8446 4.6.3: each costs new keys. */
 static void update_keys(struct client *client, int times)
 {
@@ -460,6 +484,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_conn_may_be_closed_while_it_waits_and_when_it_is_done, queue_setup, queue_teardown),
         cmocka_unit_test_setup_teardown(a_hello_has_an_end, queue_setup, queue_teardown),
         cmocka_unit_test_setup_teardown(a_turn_takes_in_so_much, queue_setup, queue_teardown),
+        cmocka_unit_test_setup_teardown(a_turn_has_so_many_records, queue_setup, queue_teardown),
         cmocka_unit_test_setup_teardown(keys_are_updated_so_often_and_no_more, queue_setup, queue_teardown),
         cmocka_unit_test_setup_teardown(renegotiation_is_not_asked_for_ever, queue_setup, queue_teardown),
         cmocka_unit_test_setup_teardown(alerts_and_empty_records_have_an_end, queue_setup, queue_teardown),
