@@ -5,7 +5,7 @@
  * queue to put it on disk.
  *
  * A door (door.c) accepts connections and counts those of one address
- * (visitors.c). A dialogue (dialogue.c) drives one
+ * (visitors.c); their TLS handshakes wait for their turns (turns.c). A dialogue (dialogue.c) drives one
  * server session (core/server) over one conn. A question (question.c) is what
  * the session needs to know. An intake (intake.c) is the content of the
  * message that is arriving: small ones travel in the IPC_SUBMIT, larger ones
