@@ -429,7 +429,8 @@ void conn_handshake(struct conn *conn)
         end_with_tls(conn);
 }
 
-void conn_queue_handshakes(struct conn *conn, struct handshakes *handshakes, const struct handshake_network *network)
+void conn_queue_handshakes(struct conn *conn, struct handshakes *handshakes,
+                           const struct handshake_network *network)
 {
     conn->handshake = (struct handshake_place){.handshakes = handshakes, .network = *network};
 }

@@ -94,7 +94,8 @@ static inline bool conn_output_is_full(const struct conn *conn) { return conn_un
  * text is dropped (RFC 3207 4.2). */
 void conn_start_tls_server(struct conn *conn, struct tls_context *context);
 /* Before that: its steps wait for their turns. */
-void conn_queue_handshakes(struct conn *conn, struct handshakes *handshakes, const struct handshake_network *network);
+void conn_queue_handshakes(struct conn *conn, struct handshakes *handshakes,
+                           const struct handshake_network *network);
 /* `name` is checked against the certificate, and sent as SNI unless it is an
  * address. Where `verify`, a certificate that is not valid ends the conn
  * (CONN_END_TLS); else conn_tls_certificate() alone tells. */

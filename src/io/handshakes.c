@@ -181,7 +181,8 @@ static void take_turn(void *owner)
         timer_set(&h->turn, 0); /* in the next turn, whose events come before */
 }
 
-void handshakes_start(struct handshakes *handshakes, struct loop *loop, const struct handshake_rules *rules, void *owner)
+void handshakes_start(struct handshakes *handshakes, struct loop *loop, const struct handshake_rules *rules,
+                      void *owner)
 {
     *handshakes = (struct handshakes){.loop = loop, .rules = rules, .owner = owner};
     map_start(&handshakes->lanes, random_u64());

@@ -49,7 +49,8 @@ struct handshakes {
     uint64_t queued, steps;              /* that wait now; that were done */
 };
 
-void handshakes_start(struct handshakes *handshakes, struct loop *loop, const struct handshake_rules *rules, void *owner);
+void handshakes_start(struct handshakes *handshakes, struct loop *loop, const struct handshake_rules *rules,
+                      void *owner);
 /* No conn is queued any more. */
 void handshakes_free(struct handshakes *handshakes);
 

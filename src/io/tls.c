@@ -39,7 +39,8 @@ static const char *openssl_reason(void)
 
 /* What server and client contexts share. Buffers are released between
  * records, so that an idle connection stays small. */
-static bool context_start(struct tls_context *context, const SSL_METHOD *method, const char *groups, struct error *error)
+static bool context_start(struct tls_context *context, const SSL_METHOD *method, const char *groups,
+                          struct error *error)
 {
     context->ssl = SSL_CTX_new(method);
     if (context->ssl == NULL || SSL_CTX_set1_groups_list(context->ssl, groups) != 1)
@@ -269,11 +270,14 @@ static int verify_later(int fine, X509_STORE_CTX *store)
     return 1;
 }
 
-static int (*usual_judgement)(const SSL *ssl, const SSL_CTX *context, int operation, int bits, int nid, void *other, void *owner);
+typedef int security_judgement(const SSL *ssl, const SSL_CTX *context, int operation, int bits, int nid, void *other,
+                               void *owner);
+static security_judgement *usual_judgement;
 
 /* OpenSSL's own judgement, and one of its own on finite-field groups: a server that
  * has nothing else is called as ever, but its modulus must not hold up the mail for all others. */
-static int spare_large_group(const SSL *ssl, const SSL_CTX *context, int operation, int bits, int nid, void *other, void *owner)
+static int spare_large_group(const SSL *ssl, const SSL_CTX *context, int operation, int bits, int nid, void *other,
+                             void *owner)
 {
     EVP_PKEY *key = operation == SSL_SECOP_TMP_DH ? other : NULL;
     if (key != NULL && EVP_PKEY_get_bits(key) > TLS_CLIENT_DH_BITS_MAX)

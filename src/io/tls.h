@@ -17,18 +17,21 @@ struct tls_context {
     struct tls_sessions *sessions; /* a client's that resumes; else NULL */
 };
 
-/* What a client may have in its ClientHello (RFC 8446 4.2.7, 4.2.8), in octets of the extension; others are told
- * illegal_parameter. Browsers send 20 of groups, and 1,300 of key shares with one that quantum computers do not break. */
+/* What a client may have in its ClientHello (RFC 8446 4.2.7, 4.2.8), in octets
+ * of the extension; others are told illegal_parameter. Browsers have 20 of
+ * groups, and 1,300 of key shares with one that quantum computers do not break. */
 enum { TLS_HELLO_GROUPS_MAX = 512, TLS_HELLO_SHARES_MAX = 8 * 1024 };
-/* What a server takes, for others to be told too (Dovecot): elliptic curves alone. A client chooses among what there
- * is, and ffdhe8192 costs a hundred times the CPU of these; P-384, some four times that of the others, is
- * for those who have nothing else. Of TLS 1.2, CBC comes last, for mail programs of Windows 7 and Java 8. */
+/* What a server takes, for others to be told too (Dovecot): elliptic curves
+ * alone. A client chooses among what there is, and ffdhe8192 costs a hundred
+ * times the CPU of these; P-384, five times as dear as the others, is for those
+ * who have nothing else. Of TLS 1.2, CBC comes last, for mail programs of
+ * Windows 7 and Java 8. */
 #define TLS_SERVER_GROUPS "X25519:P-256:P-384"
 #define TLS_SERVER_SUITES "ECDHE+AESGCM:ECDHE+CHACHA20:ECDHE+AES:!AESCCM:!aNULL:!eNULL:!PSK:!SRP"
-/* A larger finite-field group than this, of a server of TLS 1.2 that has nothing else, ends a client's handshake. */
+/* A larger finite-field group, of a server of TLS 1.2 that has nothing else, ends a client's handshake. */
 enum { TLS_CLIENT_DH_BITS_MAX = 4096 };
 
-/* A server's: ECDHE alone, by X25519, P-256 or P-384. PEM files, chain first. Errors name the file and the mend. */
+/* A server's: ECDHE alone. PEM files, chain first. Errors name the file and the mend. */
 bool tls_server_open(struct tls_context *context, const char *certificate_file, const char *key_file, struct error *error);
 /* Makes session tickets by keys that follow from a secret and the time of day,
  * so that every process that has the secret resumes the sessions of the

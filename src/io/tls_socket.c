@@ -75,7 +75,8 @@ static const BIO_METHOD *method(void)
 }
 
 /* OpenSSL tells of each record's header. */
-static void record_met(int sent, int version, int what, const void *octets, size_t length, SSL *ssl, void *owner)
+static void record_met(int sent, int version, int what, const void *octets, size_t length, SSL *ssl,
+                       void *owner)
 {
     struct tls_socket *tls = owner;
     bool read_one = !sent && what == SSL3_RT_HEADER;

@@ -18,7 +18,7 @@
 
 enum {
     TLS_VAIN_RECORDS_MAX = 32,  /* one after the other; with one more the peer is not heard any more */
-    TLS_TURN_RECORDS_MAX = 128, /* in a turn, and what OpenSSL has read ahead: a small record costs as much as a large one */
+    TLS_TURN_RECORDS_MAX = 128, /* in a turn, and what OpenSSL has read ahead: small ones cost as much as large ones */
     TLS_SMALL_RECORD = 512,     /* octets: where records have fewer on average, */
     TLS_SMALL_AHEAD = 2048,     /* so many are read at once */
 };
@@ -33,7 +33,7 @@ struct tls_socket {
     unsigned vain;  /* records since SSL_read() returned something, which sets it to 0 */
 };
 
-/* SSL reads and writes here from now on. The struct stays where it is, and longer than SSL. False: no memory. */
+/* SSL reads and writes here from now on. The struct must outlive it, where it is. False: no memory. */
 bool tls_socket_start(struct tls_socket *socket, int descriptor, SSL *ssl);
 
 /* From now on so many octets may be read. */

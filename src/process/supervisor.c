@@ -435,6 +435,7 @@ static bool start(struct supervisor *s, struct error *error)
     s->children.full_mailboxes = mmap(NULL, sizeof *s->children.full_mailboxes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (s->children.census == MAP_FAILED || s->children.full_mailboxes == MAP_FAILED)
         return error_set_errno(error, EX_OSERR, "no memory to share");
+    handshake_budget_start(&s->children.census->handshakes);
     s->children.local_listener = listen_local(s->submit_path, error);
     if (s->children.local_listener < 0)
         return false;

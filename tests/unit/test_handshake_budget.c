@@ -13,12 +13,12 @@
 #include <string.h>
 
 static struct handshake_budget budget;
-static const unsigned char secret[16] = "not known to all";
 static uint64_t now_us;
 
 static int setup(void **state)
 {
     memset(&budget, 0, sizeof budget);
+    handshake_budget_start(&budget);
     now_us = 1000000;
     return 0;
 }
@@ -38,13 +38,13 @@ static struct handshake_network network(const char *address)
 static void charge(const char *address, int64_t cpu_us)
 {
     struct handshake_network of = network(address);
-    handshake_budget_charge(&budget, secret, &of, now_us, cpu_us);
+    handshake_budget_charge(&budget, &of, now_us, cpu_us);
 }
 
 static uint64_t wait_ms(const char *address, bool begun)
 {
     struct handshake_network of = network(address);
-    return handshake_budget_wait_ms(&budget, secret, &of, now_us, begun);
+    return handshake_budget_wait_ms(&budget, &of, now_us, begun);
 }
 
 static void assert_text(const char *address, const char *expected)

@@ -7,27 +7,19 @@
 #include "smtpd/smtpd.h"
 
 #include "clock.h"
-#include "log.h"
-
-static const unsigned char *secret_of(const struct smtpd *smtpd)
-{
-    return smtpd->child->census->ticket_secret;
-}
 
 static void charge(struct smtpd *smtpd, const struct handshake_network *network, int64_t cpu_us)
 {
-    handshake_budget_charge(&smtpd->child->census->handshakes, secret_of(smtpd), network, clock_now_us(), cpu_us);
+    handshake_budget_charge(&smtpd->child->census->handshakes, network, clock_now_us(), cpu_us);
 }
 
 static uint64_t wait_ms(void *owner, const struct handshake_network *network, bool begun)
 {
     struct smtpd *smtpd = owner;
-    uint64_t wait = handshake_budget_wait_ms(&smtpd->child->census->handshakes, secret_of(smtpd), network, clock_now_us(), begun);
-    char room[HANDSHAKE_NETWORK_TEXT];
+    struct handshake_budget *budget = &smtpd->child->census->handshakes;
+    uint64_t wait = handshake_budget_wait_ms(budget, network, clock_now_us(), begun);
     if (wait > 0 && trouble_met(&smtpd->handshaking, clock_now_ms()))
-        log_event(LOG_EVENT_WARN, "handshakes_delayed", LOG_BYTES("client", handshake_network_text(network, room)), LOG_U64("times", smtpd->handshaking.times),
-                  LOG_TEXT("reason", "TLS handshakes of this address have used up their CPU time"),
-                  LOG_TEXT("hint", "block the address at the firewall if it is not one of yours"));
+        handshake_budget_tell(network, smtpd->handshaking.times);
     return wait;
 }
 

@@ -10,7 +10,6 @@
 #include "clock.h"
 #include "log.h"
 #include "port/hello.h"
-#include "random.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -29,6 +28,8 @@ struct guest {
     bool ready;                   /* it waits for the web service */
     struct guest *previous_ready, *next_ready;
 };
+
+static struct handshake_budget budget_here; /* one a process */
 
 /* ---- guests ---- */
 
@@ -54,8 +55,9 @@ static void leave_ready(struct guest *guest)
     struct reception *reception = guest->reception;
     if (!guest->ready)
         return;
-    *(guest->previous_ready == NULL ? &reception->ready_first : &guest->previous_ready->next_ready) = guest->next_ready;
-    *(guest->next_ready == NULL ? &reception->ready_last : &guest->next_ready->previous_ready) = guest->previous_ready;
+    struct guest *before = guest->previous_ready, *behind = guest->next_ready;
+    *(before == NULL ? &reception->ready_first : &before->next_ready) = behind;
+    *(behind == NULL ? &reception->ready_last : &behind->previous_ready) = before;
     guest->ready = false;
 }
 
@@ -115,25 +117,19 @@ static void serve(struct guest *guest, const struct handshake_network *network)
     uint64_t before_us = clock_cpu_us();
     web_serve(&web->secured, let_go(guest), &from, length); /* the library answers the ClientHello */
     int64_t cpu_us = (int64_t)(clock_cpu_us() - before_us) + WEB_UNSERVED_US;
-    handshake_budget_charge(&reception->budget, reception->secret, network, clock_now_us(), cpu_us);
+    handshake_budget_charge(reception->budget, network, clock_now_us(), cpu_us);
 }
 
-void reception_served(struct web *web, const struct sockaddr *from)
+void reception_served(struct web *web, struct MHD_Connection *connection)
 {
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    const struct sockaddr *from = info->client_addr;
     struct handshake_network network;
     struct sockaddr_storage address = {0};
-    memcpy(&address, from, from->sa_family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6));
+    bool four = from->sa_family == AF_INET;
+    memcpy(&address, from, four ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6));
     handshake_network_of(&address, &network);
-    handshake_budget_charge(&web->reception.budget, web->reception.secret, &network, clock_now_us(), -WEB_UNSERVED_US);
-}
-
-static void tell_delay(struct reception *reception, const struct handshake_network *network)
-{
-    char room[HANDSHAKE_NETWORK_TEXT];
-    if (trouble_met(&reception->delaying, clock_now_ms()))
-        log_event(LOG_EVENT_WARN, "handshakes_delayed", LOG_BYTES("client", handshake_network_text(network, room)), LOG_U64("times", reception->delaying.times),
-                  LOG_TEXT("reason", "TLS handshakes of this address have used up their CPU time"),
-                  LOG_TEXT("hint", "block the address at the firewall if it is not one of yours"));
+    handshake_budget_charge(web->reception.budget, &network, clock_now_us(), -WEB_UNSERVED_US);
 }
 
 static void take_turn(void *owner)
@@ -144,9 +140,11 @@ static void take_turn(void *owner)
     if (guest == NULL)
         return;
     handshake_network_of(&guest->from, &network);
-    uint64_t wait_ms = handshake_budget_wait_ms(&reception->budget, reception->secret, &network, clock_now_us(), false);
+    uint64_t now_us = clock_now_us();
+    uint64_t wait_ms = handshake_budget_wait_ms(reception->budget, &network, now_us, false);
     if (wait_ms > 0) {
-        tell_delay(reception, &network);
+        if (trouble_met(&reception->delaying, clock_now_ms()))
+            handshake_budget_tell(&network, reception->delaying.times);
         leave_ready(guest);
         timer_set(&guest->again, wait_ms);
     } else {
@@ -240,7 +238,8 @@ void reception_start(struct web *web)
     if (web->secured.listener < 0)
         return;
     reception->web = web;
-    random_fill(reception->secret, sizeof reception->secret);
+    reception->budget = &budget_here;
+    handshake_budget_start(reception->budget);
     timer_start(&reception->turn, web->child->loop, take_turn, reception);
     gate_start(&reception->gate, web->child->loop, web->secured.listener, receive, reception);
 }

@@ -168,7 +168,7 @@ static enum MHD_Result on_request(void *owner, struct MHD_Connection *connection
     if (request == NULL) {
         *context = memory_new(sizeof *request);
         if (stays_first_request(connection) && door == &door->web->secured)
-            reception_served(door->web, MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr);
+            reception_served(door->web, connection);
         return MHD_YES;
     }
     if (*upload_size > 0) {

@@ -73,8 +73,7 @@ struct reception {
     size_t guest_count;
     struct guest *ready_first, *ready_last; /* their ClientHellos are there; they wait for the web service */
     struct timer turn;
-    struct handshake_budget budget; /* this process' own */
-    unsigned char secret[16];
+    struct handshake_budget *budget; /* this process' own */
     struct trouble delaying;
 };
 
@@ -99,7 +98,7 @@ void gate_start(struct gate *gate, struct loop *loop, int listener,
 /* ---- reception.c ---- */
 void reception_start(struct web *web);
 /* A connection that came in here asks for something, for the first time. */
-void reception_served(struct web *web, const struct sockaddr *from);
+void reception_served(struct web *web, struct MHD_Connection *connection);
 /* ---- stays.c ---- */
 void stays_start(struct stays *stays, struct loop *loop);
 /* As MHD_NotifyConnectionCallback has it. */
