@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""ClientHellos, octet by octet (RFC 8446 4.1.2, RFC 5246 7.4.1.2): those that a TLS library would not send."""
+"""ClientHellos, octet by octet (RFC 8446 4.1.2, RFC 5246 7.4.1.2), also those that a TLS library would not send; and
+what a server answers."""
 import struct
 
 GROUPS = {"secp256r1": 23, "secp384r1": 24, "secp521r1": 25, "x25519": 29, "x448": 30, "ffdhe2048": 256, "ffdhe3072": 257,
@@ -53,3 +54,36 @@ def records(octets, size=16384):
 
 def hello(*arguments, size=16384, **options):
     return records(message(*arguments, **options), size)
+
+
+# ---- what is answered ----
+
+CHANGE_CIPHER_SPEC, ALERT, HANDSHAKE = 20, 21, 22
+
+
+def exactly(connection, count):
+    octets = b""
+    while len(octets) < count:
+        more = connection.recv(count - len(octets))
+        if more == b"":
+            raise ConnectionError
+        octets += more
+    return octets
+
+
+def answer_of(connection):
+    """The next record: its type and content; None where it ends."""
+    try:
+        header = exactly(connection, 5)
+        return header[0], exactly(connection, struct.unpack(">H", header[3:])[0])
+    except ConnectionError:
+        return None
+
+
+def is_refused(answer):
+    return answer is None or (answer[0] == ALERT and answer[1][0] == 2)
+
+
+def is_taken(answer):
+    """A ServerHello, and no HelloRetryRequest."""
+    return answer is not None and answer[0] == HANDSHAKE and answer[1][0] == 2 and not answer[1][6:38].hex().startswith("cf21ad74e59a6111")

@@ -11,14 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from client_hello import GROUPS, SHARES, extension, hello, share, vector
+from client_hello import (ALERT, CHANGE_CIPHER_SPEC, GROUPS, HANDSHAKE, SHARES, answer_of, extension, hello, is_refused, is_taken, share,
+                          vector)
 from mailboat import EC, PATIENCE, RSA, Mailboat, free_port, make_certificates, smtp
 from networks import CLIENT, SERVER, networks
 
 USER, PASSWORD = "ada@example.org", "secret-of-ada"
 ALPN_SMTP = extension(16, vector(b"\4smtp"))
 DOORS = ["starttls 25", "starttls 587", "starttls 2525", "implicit 465", "implicit 587", "implicit 2525", "web", "web smtp"]
-CHANGE_CIPHER_SPEC, ALERT, HANDSHAKE = 20, 21, 22
 ILLEGAL_PARAMETER, PROTOCOL_VERSION = 47, 70
 
 
@@ -54,34 +54,6 @@ class Doors:
         with self.knock(door) as connection:
             connection.sendall(hello(more=more + (ALPN_SMTP if door == "web smtp" else b""), **options))
             return answer_of(connection)
-
-
-def exactly(connection, count):
-    octets = b""
-    while len(octets) < count:
-        more = connection.recv(count - len(octets))
-        if more == b"":
-            raise ConnectionError
-        octets += more
-    return octets
-
-
-def answer_of(connection):
-    """The next record: its type and content; None where it ends."""
-    try:
-        header = exactly(connection, 5)
-        return header[0], exactly(connection, struct.unpack(">H", header[3:])[0])
-    except ConnectionError:
-        return None
-
-
-def is_refused(answer):
-    return answer is None or (answer[0] == ALERT and answer[1][0] == 2)
-
-
-def is_taken(answer):
-    """A ServerHello, and no HelloRetryRequest."""
-    return answer is not None and answer[0] == HANDSHAKE and answer[1][0] == 2 and not answer[1][6:38].hex().startswith("cf21ad74e59a6111")
 
 
 def suite_of(answer):

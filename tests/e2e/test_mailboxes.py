@@ -8,6 +8,7 @@ import poplib
 import shutil
 import signal
 import smtplib
+import socket
 import socketserver
 import ssl
 import subprocess
@@ -15,6 +16,7 @@ import threading
 
 import pytest
 
+from client_hello import answer_of, hello, is_refused, is_taken
 from mailboat import PATIENCE, Mailboat, free_port, smtp, until
 from peers import wait_for_port
 
@@ -145,6 +147,24 @@ def test_passwords_are_mailboats_and_change_at_once(mailboxes):
     boxes.server.cli("user", "disable", BOB)
     with pytest.raises(imaplib.IMAP4.error):
         boxes.imap(user=BOB)
+
+
+def test_dovecot_speaks_tls_as_the_server_does(mailboxes):
+    boxes = mailboxes()
+
+    def say(port, **options):
+        with socket.create_connection(("127.0.0.1", boxes.ports[port]), PATIENCE) as connection:
+            connection.sendall(hello(**options))
+            return answer_of(connection)
+    for port in ("imaps", "pop3s"):
+        for group in ("x25519", "secp256r1", "secp384r1"):
+            assert is_taken(say(port, groups=(group,))), group
+        for group in ("ffdhe2048", "ffdhe8192", "x448"):
+            assert is_refused(say(port, groups=(group,))), group
+        assert is_taken(say(port, groups=("secp256r1",), versions=(), suites=(0xC009,)))
+        for suite in (0x009E, 0x0033, 0x009C, 0x002F, 0xC018, 0xC008, 0xC007):
+            assert is_refused(say(port, groups=("secp256r1", "ffdhe2048"), versions=(), suites=(suite,))), hex(suite)
+        assert is_refused(say(port, groups=("secp256r1",), versions=(), suites=(0xC009,), legacy=0x0302))
 
 
 def test_while_dovecot_is_down_mail_waits_and_nothing_bounces(mailboxes):
