@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A ClientHello that comes in pieces: once it is judged, what follows changes
- * nothing; and who offers no "smtp" anywhere in his octets is never given to smtpd. */
+ * nothing; who offers no "smtp" anywhere in his octets is never given to smtpd; and how
+ * it is cut does not change whether it is too long. */
 #include "choices.h"
 #include "port/hello.h"
 
@@ -13,6 +14,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         INSIST(before == HELLO_MORE || now == before);
         before = now;
     }
+    struct hello_flow at_once = {0}, in_pieces = {0};
+    bool fine = hello_flow_goes_on(&at_once, all, size % 2 == 0), still = true;
+    for (size_t i = 0; i < size && still; i++)
+        still = hello_flow_goes_on(&in_pieces, bytes_of(data + i, 1), size % 2 == 0);
+    INSIST(fine == still);
     INSIST(before == HELLO_MORE || whole == before);
     INSIST(size < HELLO_MAX || whole != HELLO_MORE);
     INSIST(whole != HELLO_OFFERS || size > 9 + 34 + 1 + 2 + 1);

@@ -417,7 +417,8 @@ void conn_handshake(struct conn *conn)
         return;
     }
     int problem = SSL_get_error(conn->ssl, done);
-    if (problem == SSL_ERROR_WANT_READ && conn->tls.heard >= most)
+    bool too_long = conn->tls.refused || (problem == SSL_ERROR_WANT_READ && conn->tls.heard >= most);
+    if (too_long)
         end_with(conn, CONN_END_TLS, "the other side's TLS handshake is too long");
     else if (problem == SSL_ERROR_WANT_READ)
         watch_change(&conn->watch, true, false);

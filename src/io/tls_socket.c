@@ -17,6 +17,14 @@ static size_t ahead(const struct tls_socket *from)
     return from->heard < from->all_records * TLS_SMALL_RECORD ? TLS_SMALL_AHEAD : SIZE_MAX;
 }
 
+static bool is_fine(struct tls_socket *from, struct bytes octets)
+{
+    bool before_1_3 = SSL_version(from->ssl) < TLS1_3_VERSION;
+    if (!from->counts && SSL_is_server(from->ssl) && !hello_flow_goes_on(&from->hello, octets, before_1_3))
+        from->refused = true;
+    return !from->refused;
+}
+
 static int socket_read(BIO *bio, char *out, int size)
 {
     struct tls_socket *from = BIO_get_data(bio);
@@ -39,6 +47,8 @@ static int socket_read(BIO *bio, char *out, int size)
         from->room -= (size_t)got;
         from->heard += (uint64_t)got;
     }
+    if (got > 0 && !is_fine(from, bytes_of(out, (size_t)got)))
+        return -1;
     return (int)got;
 }
 
@@ -87,7 +97,7 @@ static void record_met(int sent, int version, int what, const void *octets, size
 
 bool tls_socket_start(struct tls_socket *socket, int descriptor, SSL *ssl)
 {
-    *socket = (struct tls_socket){.descriptor = descriptor};
+    *socket = (struct tls_socket){.ssl = ssl, .descriptor = descriptor};
     BIO *bio = method() == NULL ? NULL : BIO_new(method());
     if (bio == NULL)
         return false;

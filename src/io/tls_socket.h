@@ -13,22 +13,27 @@
 #ifndef MAILBOAT_IO_TLS_SOCKET_H
 #define MAILBOAT_IO_TLS_SOCKET_H
 
+#include "port/hello.h"
+
 #include <openssl/ssl.h>
 #include <stdbool.h>
 
 enum {
     TLS_VAIN_RECORDS_MAX = 32,  /* one after the other; with one more the peer is not heard any more */
-    TLS_TURN_RECORDS_MAX = 128, /* in a turn, and what OpenSSL has read ahead: small ones cost as much as large ones */
+    TLS_TURN_RECORDS_MAX = 128, /* in a turn, and what OpenSSL has read ahead: each costs, small or large */
     TLS_SMALL_RECORD = 512,     /* octets: where records have fewer on average, */
     TLS_SMALL_AHEAD = 2048,     /* so many are read at once */
 };
 
 struct tls_socket {
+    SSL *ssl;
+    struct hello_flow hello; /* a client's, until the handshake is done */
     int descriptor;
     size_t room;    /* octets that may be read in this turn */
     unsigned records; /* that were read in this turn */
     uint64_t heard, all_records; /* octets and records that were read, of all turns */
     bool ended;     /* the peer has sent its last, or what counts as such */
+    bool refused;   /* its ClientHello was to be too long */
     bool counts;    /* the handshake is done: records shall carry something */
     unsigned vain;  /* records since SSL_read() returned something, which sets it to 0 */
 };

@@ -281,7 +281,7 @@ static void a_conn_may_be_closed_while_it_waits_and_when_it_is_done(void **state
 static void a_hello_without_end(size_t record)
 {
     struct client client;
-    char octets[5 + 16384] = {0x16, 3, 1, (char)(record >> 8), (char)record, 1, 1, 0, 0}; /* 64 KiB are announced */
+    char octets[5 + 16384] = {0x16, 3, 1, (char)(record >> 8), (char)record, 1, 0, 0x40, 0}; /* 16 KiB are announced */
     client_start(&client, 1);
     size_t sent = 0;
     while (client.server.ended == 0 && sent < 4 * CONN_HELLO_MAX) {
@@ -300,6 +300,18 @@ static void a_hello_has_an_end(void **state)
 {
     a_hello_without_end(4096);
     a_hello_without_end(8);
+}
+
+/* OpenSSL makes room for what is announced: nine octets tell. */
+static void a_hello_that_is_to_be_long_is_refused_before_it_comes(void **state)
+{
+    struct client client;
+    client_start(&client, 1);
+    assert_int_equal(send(client.descriptor, "\x16\3\1\x20\0\1\1\xff\xff", 9, 0), 9);
+    TURN_UNTIL(client.server.ended == 1);
+    assert_int_equal(client.server.how, CONN_END_TLS);
+    assert_int_equal(client.server.conn.tls.heard, 9);
+    end_all(&client, 1);
 }
 
 /* Of what comes at once, so much is taken in before others have their turn. */
@@ -483,6 +495,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_handshake_that_fails_is_told_once, queue_setup, queue_teardown),
         cmocka_unit_test_setup_teardown(a_conn_may_be_closed_while_it_waits_and_when_it_is_done, queue_setup, queue_teardown),
         cmocka_unit_test_setup_teardown(a_hello_has_an_end, queue_setup, queue_teardown),
+        cmocka_unit_test_setup_teardown(a_hello_that_is_to_be_long_is_refused_before_it_comes, queue_setup, queue_teardown),
         cmocka_unit_test_setup_teardown(a_turn_takes_in_so_much, queue_setup, queue_teardown),
         cmocka_unit_test_setup_teardown(a_turn_has_so_many_records, queue_setup, queue_teardown),
         cmocka_unit_test_setup_teardown(keys_are_updated_so_often_and_no_more, queue_setup, queue_teardown),

@@ -153,12 +153,78 @@ static void a_hello_has_a_largest_size(void **state)
     }
 }
 
+/* ---- as it comes ---- */
+
+/* A record of the first octets of a message that says how long it will be. */
+static void add_beginning(unsigned kind, unsigned message, size_t length, size_t record)
+{
+    struct buffer beginning = {0};
+    add_number(&beginning, message, 1);
+    add_number(&beginning, length, 3);
+    for (struct bytes left = buffer_bytes(&beginning); left.length > 0;) {
+        add_number(&m.out, kind << 16 | 0x0303, 3);
+        add_number(&m.out, bytes_first(left, record).length, 2);
+        buffer_add(&m.out, bytes_first(left, record));
+        left = bytes_from(left, bytes_first(left, record).length);
+    }
+    buffer_free(&beginning);
+}
+
+static bool goes_on(bool before_1_3)
+{
+    struct hello_flow at_once = {0}, in_pieces = {0};
+    struct bytes all = buffer_bytes(&m.out);
+    bool whole = hello_flow_goes_on(&at_once, all, before_1_3), still = true;
+    for (size_t i = 0; i < all.length && still; i++)
+        still = hello_flow_goes_on(&in_pieces, bytes_first(bytes_from(all, i), 1), before_1_3);
+    assert_int_equal(whole, still);
+    return whole;
+}
+
+static void a_hello_that_says_it_is_long_is_known_by_its_first_octets(void **state)
+{
+    for (size_t record = 1; record <= 4; record++) {
+        for (int past = 0; past < 2; past++) {
+            add_beginning(0x16, 1, HELLO_MAX + (size_t)past, record);
+            assert_int_equal(goes_on(false), past == 0);
+            clear(NULL);
+        }
+    }
+}
+
+static void a_second_hello_is_one_too(void **state)
+{
+    finish(16384, 32, true);
+    assert_true(goes_on(false));
+    add_number(&m.out, 0x140303000101, 6); /* ChangeCipherSpec, for the sake of middleboxes */
+    assert_true(goes_on(false));
+    add_beginning(0x16, 1, 0x1ffff, 4);
+    assert_false(goes_on(false));
+    assert_true(goes_on(true)); /* in TLS 1.2 it is a Finished, encrypted */
+}
+
+static void what_is_none_is_not_judged(void **state)
+{
+    finish(16384, 32, true);
+    size_t hello = m.out.length;
+    add_beginning(0x16, 16, 0x1ffff, 4); /* ClientKeyExchange: OpenSSL knows how long that may be */
+    add_beginning(0x16, 1, 0x1ffff, 4);
+    assert_true(goes_on(true));
+    m.out.length = hello;
+    add_beginning(0x17, 1, 0x1ffff, 4); /* encrypted, TLS 1.3 */
+    add_beginning(0x16, 1, 0x1ffff, 4);
+    assert_true(goes_on(false));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(what_is_offered_is_found, clear), cmocka_unit_test_teardown(each_beginning_waits_for_more, clear),
         cmocka_unit_test_teardown(what_is_no_hello_is_said_at_once, clear), cmocka_unit_test_teardown(lengths_that_lie_are_no_hello, clear),
         cmocka_unit_test_teardown(a_hello_has_a_largest_size, clear),
+        cmocka_unit_test_teardown(a_hello_that_says_it_is_long_is_known_by_its_first_octets, clear),
+        cmocka_unit_test_teardown(a_second_hello_is_one_too, clear),
+        cmocka_unit_test_teardown(what_is_none_is_not_judged, clear),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "port/hello.h"
 
-enum { RECORD_HEADER = 5, RECORD_MAX = 16 * 1024, HANDSHAKE = 0x16, CLIENT_HELLO = 1, RANDOM = 32, EXTENSION_ALPN = 16 };
+enum { CHANGE_CIPHER_SPEC = 0x14, HANDSHAKE = 0x16, APPLICATION_DATA = 0x17 }; /* kinds of records */
+enum { RECORD_HEADER = 5, RECORD_MAX = 16 * 1024, CLIENT_HELLO = 1, RANDOM = 32, EXTENSION_ALPN = 16 };
 
 /* Reads the handshake message through the records that carry it. */
 struct reader {
@@ -155,4 +156,48 @@ enum hello_verdict hello_judge(struct bytes octets, struct bytes protocol)
     if (r.wrong || (r.short_of && octets.length >= HELLO_MAX))
         return HELLO_NO_HELLO;
     return r.short_of ? HELLO_MORE : found ? HELLO_OFFERS : HELLO_LACKS;
+}
+
+/* ---- as it comes ---- */
+
+static void follow_header(struct hello_flow *flow, unsigned octet, bool before_1_3)
+{
+    flow->header[flow->header_has++] = (unsigned char)octet;
+    if (flow->header_has < RECORD_HEADER)
+        return;
+    flow->header_has = 0;
+    flow->record_left = (size_t)flow->header[3] << 8 | flow->header[4];
+    unsigned kind = flow->header[0];
+    flow->over = kind == APPLICATION_DATA || (kind == CHANGE_CIPHER_SPEC && before_1_3);
+}
+
+/* False when a ClientHello begins that is too long. */
+static bool follow_message(struct hello_flow *flow, unsigned octet)
+{
+    if (flow->message_left > 0) {
+        flow->message_left--;
+        return true;
+    }
+    flow->beginning[flow->beginning_has++] = (unsigned char)octet;
+    if (flow->beginning_has < sizeof flow->beginning)
+        return true;
+    flow->beginning_has = 0;
+    const unsigned char *b = flow->beginning;
+    flow->message_left = (size_t)b[1] << 16 | (size_t)b[2] << 8 | b[3];
+    flow->over = flow->beginning[0] != CLIENT_HELLO;
+    return flow->over || flow->message_left <= HELLO_MAX;
+}
+
+bool hello_flow_goes_on(struct hello_flow *flow, struct bytes octets, bool before_1_3)
+{
+    for (size_t i = 0; i < octets.length && !flow->over; i++) {
+        if (flow->record_left == 0) {
+            follow_header(flow, octet_at(octets, i), before_1_3);
+            continue;
+        }
+        flow->record_left--;
+        if (flow->header[0] == HANDSHAKE && !follow_message(flow, octet_at(octets, i)))
+            return false;
+    }
+    return true;
 }

@@ -10,6 +10,8 @@
 
 #include "bytes.h"
 
+#include <stdbool.h>
+
 enum {
     HELLO_MAX = 16 * 1024, /* octets of it that are looked at, with the headers of its records */
 };
@@ -23,5 +25,22 @@ enum hello_verdict {
 
 /* `octets`: all that has come. Does it offer `protocol`? */
 enum hello_verdict hello_judge(struct bytes octets, struct bytes protocol);
+
+/*
+ * The octets of a client in its handshake, followed as they come. A TLS library
+ * makes room for a ClientHello as soon as four octets of it say how long it will
+ * be, up to 128 KiB: hello_flow_goes_on() is false where one says that it is
+ * longer than HELLO_MAX, the first one or the one after a HelloRetryRequest.
+ * All zero: nothing has come.
+ */
+struct hello_flow {
+    unsigned char header[5], beginning[4]; /* of a record; of a message in it */
+    unsigned header_has, beginning_has;
+    size_t record_left, message_left;
+    bool over; /* what follows is none, or is encrypted */
+};
+
+/* `before_1_3`: the server has answered, with TLS 1.2: what follows ChangeCipherSpec is encrypted. */
+bool hello_flow_goes_on(struct hello_flow *flow, struct bytes octets, bool before_1_3);
 
 #endif
