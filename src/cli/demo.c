@@ -14,7 +14,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <jansson.h>
 #include <netinet/in.h>
 #include <signal.h>
@@ -44,6 +43,7 @@ static const char user[] = "ada@example.org";
 struct demo {
     char folder[FOLDER_ROOM], config[FOLDER_ROOM + 32], data[FOLDER_ROOM + 32], ca[FOLDER_ROOM + 32], key[FOLDER_ROOM + 32], log[FOLDER_ROOM + 32], password_file[FOLDER_ROOM + 32],
         maildir[FOLDER_ROOM + 96];
+    struct folder open; /* `folder` */
     struct buffer password;
     pid_t server, dovecot; /* dovecot: 0 where it is not installed */
     bool once, json;
@@ -64,13 +64,10 @@ static void wait_a_moment(void)
 
 /* ---- the folder ---- */
 
-static bool write_text(const char *path, const char *text, mode_t mode, struct error *error)
+static bool write_text(const struct demo *demo, const char *name, const char *text, mode_t mode,
+                       struct error *error)
 {
-    int file = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
-    bool done = file >= 0 && write(file, text, strlen(text)) == (ssize_t)strlen(text);
-    if (file >= 0)
-        close(file);
-    return done || error_set_errno(error, EX_CANTCREAT, "cannot write %s", path);
+    return folder_replace(&demo->open, name, bytes_of_text(text), mode, error);
 }
 
 static bool make_folder(struct demo *demo, struct error *error)
@@ -83,7 +80,9 @@ static bool make_folder(struct demo *demo, struct error *error)
         demo->folder[0] = '\0';
         return false;
     }
-    chmod(demo->folder, 0755); /* the server's processes run as users of their own */
+    if (!folder_open(&demo->open, demo->folder, 0, FOLDER_TRUSTED, error))
+        return error_prefix(error, "TMPDIR");
+    fchmod(demo->open.descriptor, 0755); /* the server's processes run as users of their own */
     snprintf(demo->config, sizeof demo->config, "%s/mailboat.conf", demo->folder);
     snprintf(demo->data, sizeof demo->data, "%s/data", demo->folder);
     snprintf(demo->ca, sizeof demo->ca, "%s/localhost.pem", demo->folder);
@@ -106,7 +105,7 @@ static bool write_config(const struct demo *demo, struct error *error)
     for (size_t i = 0; i < ARRAY_LENGTH(mailbox_ports); i++)
         buffer_add_format(&text, "  %s: %u\n", mailbox_ports[i].name, (unsigned)mailbox_ports[i].here);
     buffer_add_format(&text, "  lmtp: \"unix:%s/lmtp\"\n", demo->folder);
-    bool done = write_text(demo->config, buffer_text(&text), 0644, error);
+    bool done = write_text(demo, "mailboat.conf", buffer_text(&text), 0644, error);
     buffer_free(&text);
     return done;
 }
@@ -124,20 +123,24 @@ static bool add_user(struct demo *demo, struct error *error)
     accounts_close(accounts);
     config_free(&config);
     buffer_add_format(&line, "%s\n", buffer_text(&demo->password));
-    done = done && write_text(demo->password_file, buffer_text(&line), 0600, error);
+    done = done && write_text(demo, "password", buffer_text(&line), 0600, error);
     buffer_free(&line);
     return done;
 }
 
-static int remove_one(const char *path, const struct stat *facts, int type, struct FTW *where)
-{
-    return remove(path);
-}
-
+/* By descriptors: the users of the server's processes own folders in it. */
 static void remove_folder(const struct demo *demo)
 {
-    if (demo->folder[0] != '\0')
-        nftw(demo->folder, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    char above[sizeof demo->folder];
+    char *slash = strrchr(memcpy(above, demo->folder, sizeof above), '/');
+    if (slash == NULL)
+        return;
+    *slash = '\0';
+    int folder = open(slash == above ? "/" : above, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (folder >= 0) {
+        folder_remove(folder, slash + 1);
+        close(folder);
+    }
 }
 
 /* ---- the server ---- */
@@ -377,8 +380,9 @@ static void invite(const struct demo *demo)
 static int show(struct demo *demo, struct error *error)
 {
     int exit_code = EX_OK;
-    if (!make_folder(demo, error) || !tls_make_self_signed("localhost", demo->ca, demo->key, error) || !write_config(demo, error) || !add_user(demo, error) ||
-        !start_server(demo, &exit_code, error))
+    if (!make_folder(demo, error) ||
+        !tls_make_self_signed("localhost", &demo->open, "localhost.pem", "localhost.key", error) ||
+        !write_config(demo, error) || !add_user(demo, error) || !start_server(demo, &exit_code, error))
         return exit_code;
     start_dovecot(demo);
     if (demo->json)
@@ -400,7 +404,7 @@ static int run(int argc, char **argv)
     static struct demo demo;
     struct arguments arguments;
     struct error error = {0};
-    demo = (struct demo){.out = stdout};
+    demo = (struct demo){.out = stdout, .open.descriptor = -1};
     const struct option_rule rules[] = {{OPTION_FLAG, "once", 0, &demo.once}, {OPTION_FLAG, "json", 0, &demo.json}, {OPTION_END, NULL, 0, NULL}};
     if (!options_read(&demo_command, argc, argv, rules, &arguments))
         return EX_USAGE;

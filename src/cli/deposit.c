@@ -81,7 +81,7 @@ static bool write_part(struct deposit *d, struct part *part, const struct envelo
 /* New names on disk. Who may not read the folder cannot sync it alone; then all of its file system. */
 static bool sync_names(const struct deposit *d)
 {
-    int readable = open(d->machine->drop, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int readable = openat(d->folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (readable < 0)
         return syncfs(d->parts[0].file) == 0;
     bool done = fsync(readable) == 0;

@@ -2,10 +2,10 @@
 #define _GNU_SOURCE
 #include "dovecot.h"
 
+#include "data_dir.h"
 #include "message/fullness.h"
 #include "quotas.h"
 #include "tls.h"
-#include "users.h"
 #include "write.h"
 
 #include <errno.h>
@@ -127,7 +127,8 @@ static void add_lmtp(struct buffer *out, const struct config *config, struct use
 
 bool dovecot_is_open_to_all(const struct dovecot *dovecot, const struct config *config)
 {
-    return config->mailboxes.lmtp_at.path == NULL || (getpwuid(user_of(PROCESS_LOCAL, config->user).uid) == NULL && !is_in_own_folder(dovecot, config));
+    return config->mailboxes.lmtp_at.path == NULL ||
+           (getpwuid(data_dir_user(config, PROCESS_LOCAL).uid) == NULL && !is_in_own_folder(dovecot, config));
 }
 
 /* How much the mailboxes may hold: counted in maildirsize, together with what Mailboat delivers itself; the last octet
@@ -158,7 +159,7 @@ static void add_plugins(struct buffer *out, const struct dovecot *dovecot, const
 static void add_config(struct buffer *out, const struct dovecot *dovecot, const struct config *config)
 {
     bool root = geteuid() == 0;
-    struct user user = user_of(PROCESS_LOCAL, config->user);
+    struct user user = data_dir_user(config, PROCESS_LOCAL);
     const char *mail = config->data_dir;
     struct arena arena = {0};
     buffer_add_text(out, "# Written by `mailboat mailboxes setup`, which writes it anew: what you add belongs into local.conf beside it.\n");
@@ -194,38 +195,35 @@ static void add_config(struct buffer *out, const struct dovecot *dovecot, const 
     buffer_add_format(out, "\n!include_try %s/local.conf\n", dovecot->folder);
 }
 
-static bool make_folder(const char *path, struct error *error)
-{
-    if (mkdir(path, 0755) == 0 || errno == EEXIST)
-        return true;
-    return error_set_errno(error, errno == EACCES ? EX_NOPERM : EX_CANTCREAT, "cannot make the folder %s", path);
-}
-
 /* For the sockets: to the one that delivers alone. */
-static bool make_lmtp_folder(const struct dovecot *dovecot, const struct config *config, struct error *error)
+static bool make_lmtp_folder(const struct folder *folder, const struct config *config, struct error *error)
 {
-    struct user user = user_of(PROCESS_LOCAL, config->user);
-    if (mkdir(dovecot->lmtp_folder, 0700) != 0 && errno != EEXIST)
-        return error_set_errno(error, EX_CANTCREAT, "cannot make the folder %s", dovecot->lmtp_folder);
-    return geteuid() != 0 || lchown(dovecot->lmtp_folder, user.uid, user.gid) == 0 || error_set_errno(error, EX_OSERR, "cannot give %s to user %u", dovecot->lmtp_folder, (unsigned)user.uid);
+    struct user user = data_dir_user(config, PROCESS_LOCAL);
+    struct folder inner;
+    if (!folder_enter(&inner, folder, "lmtp", 0700, FOLDER_ANY, error))
+        return false;
+    bool given =
+        geteuid() != 0 || fchown(inner.descriptor, user.uid, user.gid) == 0 ||
+        error_set_errno(error, EX_OSERR, "cannot give %s to user %u", inner.path, (unsigned)user.uid);
+    folder_close(&inner);
+    return given;
 }
 
 bool dovecot_write(const struct dovecot *dovecot, const struct config *config, struct error *error)
 {
-    struct buffer text = {0}, fresh = {0};
-    if (!make_folder(dovecot->folder, error) || !make_lmtp_folder(dovecot, config, error))
+    struct buffer text = {0};
+    struct folder data, folder;
+    if (!data_dir_open(&data, config, error))
+        return false;
+    bool done = folder_enter(&folder, &data, "dovecot", 0755, FOLDER_TRUSTED, error);
+    folder_close(&data);
+    if (!done)
         return false;
     add_config(&text, dovecot, config);
-    buffer_add_format(&fresh, "%s.new", dovecot->config);
-    int file = open(buffer_text(&fresh), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-    bool done = file >= 0 && write_all(file, buffer_bytes(&text)) && fsync(file) == 0;
-    if (file >= 0)
-        close(file);
-    done = done && rename(buffer_text(&fresh), dovecot->config) == 0;
-    if (!done)
-        error_set_errno(error, EX_CANTCREAT, "cannot write %s", dovecot->config);
+    done = make_lmtp_folder(&folder, config, error) &&
+           folder_replace(&folder, "dovecot.conf", buffer_bytes(&text), 0644, error);
     buffer_free(&text);
-    buffer_free(&fresh);
+    folder_close(&folder);
     return done;
 }
 
@@ -266,7 +264,7 @@ static bool is_running(const struct dovecot *dovecot)
 {
     char path[600], text[32] = "";
     snprintf(path, sizeof path, "%s/run/master.pid", dovecot->folder);
-    int file = open(path, O_RDONLY | O_CLOEXEC);
+    int file = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     ssize_t length = file < 0 ? 0 : read(file, text, sizeof text - 1);
     if (file >= 0)
         close(file);

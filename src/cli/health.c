@@ -3,6 +3,7 @@
 #include "health.h"
 
 #include "accounts.h"
+#include "data_dir.h"
 #include "dovecot.h"
 #include "listing.h"
 #include "local/lmtp.h"
@@ -161,6 +162,20 @@ static void examine_clock(struct health *health)
         note(health, HEALTH_FINE, "clock", "is kept", NULL);
 }
 
+/* Whose the data directory is, and who the server's processes are. */
+static void examine_owners(struct health *health, const struct config *config)
+{
+    struct error error = {0};
+    struct buffer warning = {0};
+    bool fine = users_settle(config->user, &warning, &error) && data_dir_check(config, &error);
+    if (!fine)
+        note(health, HEALTH_ILL, "owners", arena_format(&health->arena, "%s", error.text), NULL);
+    if (warning.length > 0)
+        note(health, HEALTH_WORRY, "users", arena_text(&health->arena, buffer_bytes(&warning)),
+             "systemd-sysusers with packaging/mailboat.sysusers makes them; then restart the server");
+    buffer_free(&warning);
+}
+
 static void examine_disk(struct health *health, const struct config *config)
 {
     struct statvfs facts;
@@ -213,10 +228,15 @@ static void examine_mailboxes(struct health *health, const struct config *config
     struct error error;
     char path[4096];
     snprintf(path, sizeof path, "%s/mail", config->data_dir);
-    struct mailboxes_look look = {.health = health, .config = config, .folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
-    struct accounts *accounts = look.folder < 0 ? NULL : accounts_open(config->data_dir, false, &error);
-    if (accounts != NULL)
-        accounts_each(accounts, LIST_USERS, examine_mailbox, &look, &error);
+    struct mailboxes_look look = {.health = health, .config = config, .folder = -1};
+    struct accounts *accounts = accounts_open(config->data_dir, false, &error);
+    if (accounts != NULL &&
+        user_borrow(data_dir_user(config, PROCESS_LOCAL))) { /* the mailboxes are not root's */
+        look.folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (look.folder >= 0)
+            accounts_each(accounts, LIST_USERS, examine_mailbox, &look, &error);
+        user_return();
+    }
     if (look.full > FULL_MAILBOXES_NAMED)
         note(health, HEALTH_WORRY, "mailboxes", arena_format(&health->arena, "%zu more are nearly full", look.full - FULL_MAILBOXES_NAMED), "mailboat user quota ADDRESS shows each");
     if (accounts != NULL)
@@ -257,6 +277,7 @@ void health_examine(struct health *health, const struct config *config)
     examine_ports(health, config);
     examine_certificate(health, config);
     examine_clock(health);
+    examine_owners(health, config);
     examine_disk(health, config);
     examine_mailboxes(health, config);
     for (size_t i = 0; i < config->domain_count; i++)

@@ -2,6 +2,7 @@
 #include "known_ports.h"
 
 #include "clock.h"
+#include "folder.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -29,26 +30,27 @@ static bool state_folder(char *path, size_t size)
     return length > 0 && (size_t)length < size;
 }
 
-/* And the folders above it; 0700, as XDG has it. */
-static bool make_folders(char *path)
+/* Root may be here with the home of another user in its environment: what that
+ * user can put there is not opened, and nothing is remembered. */
+static bool open_state(struct folder *folder, bool make)
 {
-    for (char *slash = strchr(path + 1, '/');; slash = strchr(slash + 1, '/')) {
-        if (slash != NULL)
-            *slash = '\0';
-        bool made = mkdir(path, 0700) == 0 || errno == EEXIST;
-        if (slash == NULL || !made)
-            return made;
-        *slash = '/';
-    }
+    char path[3900];
+    return state_folder(path, sizeof path) &&
+           folder_open(folder, path, make ? 0700 : 0, FOLDER_TRUSTED, NULL);
 }
+
+static const char file_name[] = "ports.json";
 
 static json_t *load(void)
 {
-    char folder[3900], path[4096];
+    struct folder folder;
     json_t *all = NULL;
-    if (state_folder(folder, sizeof folder)) {
-        snprintf(path, sizeof path, "%s/ports.json", folder);
-        all = json_load_file(path, 0, NULL);
+    if (open_state(&folder, false)) {
+        int file = folder_file(folder.descriptor, file_name, O_RDONLY);
+        all = file < 0 ? NULL : json_loadfd(file, 0, NULL);
+        if (file >= 0)
+            close(file);
+        folder_close(&folder);
     }
     if (json_is_object(all))
         return all;
@@ -59,18 +61,18 @@ static json_t *load(void)
 /* A reader sees the old file or the new one; two writers do not mix. */
 static void save(json_t *all)
 {
-    char folder[3900], path[4096], fresh[4096];
-    if (!state_folder(folder, sizeof folder) || !make_folders(folder))
+    struct folder folder;
+    char fresh[64];
+    if (!open_state(&folder, true))
         return;
-    snprintf(path, sizeof path, "%s/ports.json", folder);
-    snprintf(fresh, sizeof fresh, "%s/ports.json.%ld", folder, (long)getpid());
-    int file = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (file < 0)
-        return;
-    bool written = json_dumpfd(all, file, JSON_INDENT(1)) == 0;
-    close(file);
-    if (!written || rename(fresh, path) != 0)
-        unlink(fresh);
+    snprintf(fresh, sizeof fresh, "%s.%ld", file_name, (long)getpid());
+    int file = folder_new_file(folder.descriptor, fresh, 0600);
+    bool written = file >= 0 && json_dumpfd(all, file, JSON_INDENT(1)) == 0;
+    if (file >= 0)
+        close(file);
+    if (!written || renameat(folder.descriptor, fresh, folder.descriptor, file_name) != 0)
+        unlinkat(folder.descriptor, fresh, 0);
+    folder_close(&folder);
 }
 
 /* ---- the network we are on ---- */

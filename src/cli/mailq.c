@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "mailq.h"
 
+#include "data_dir.h"
 #include "queue/id.h"
 #include "queue/timeline.h"
 #include "store.h"
@@ -103,6 +104,8 @@ static void print_all(FILE *out, struct store *store)
 bool mailq_print(const char *folder, FILE *out, struct error *error)
 {
     char path[4096];
+    if (!data_dir_act_in(folder, error))
+        return false;
     bool fits = snprintf(path, sizeof path, "%s/mailboat.db", folder) < (int)sizeof path;
     if (fits && access(path, F_OK) != 0 && errno == ENOENT) {
         fputs("Mail queue is empty\n", out);

@@ -6,6 +6,7 @@
  */
 #include "queue.h"
 
+#include "data_dir.h"
 #include "options.h"
 #include "queue/id.h"
 
@@ -122,7 +123,8 @@ static int run(int argc, char **argv)
     snprintf(folder, sizeof folder, "%s/queue", config.data_dir);
     call.folder = folder;
     call.config = &config;
-    exit_code = verb->run(&call);
+    bool done = data_dir_act_in(folder, &error); /* the queue is its owner's: also when root asks */
+    exit_code = done ? verb->run(&call) : command_fail(&queue_command, &error);
     config_free(&config);
     return exit_code;
 }

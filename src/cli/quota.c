@@ -2,12 +2,12 @@
 #include "quota.h"
 
 #include "clock.h"
+#include "data_dir.h"
 #include "local/ledger.h"
 #include "message/fullness.h"
 #include "options.h"
 #include "queue/id.h"
 #include "quotas.h"
-#include "users.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -24,10 +24,13 @@ struct fullness {
     struct maildirsize size;
 };
 
+/* As the one whose the mailboxes are, also when root asks. */
 static int open_mail(const struct config *config, struct error *error)
 {
     char path[4096];
     snprintf(path, sizeof path, "%s/mail", config->data_dir);
+    if (!data_dir_act_in(path, error))
+        return -1;
     int folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (folder < 0)
         error_set_errno(error, errno == EACCES ? EX_NOPERM : EX_NOINPUT, "cannot open %s", path);
@@ -152,7 +155,7 @@ static bool warn(const struct config *config, const char *address, unsigned mark
     struct quotas quotas = {0};
     struct fullness found = {0};
     char mailbox[MAILDIR_PATH_MAX];
-    if (!user_become(user_of(PROCESS_LOCAL, config->user), error) || !quotas_open(&quotas, config, 0, error))
+    if (!user_become(data_dir_user(config, PROCESS_LOCAL), error) || !quotas_open(&quotas, config, 0, error))
         return false;
     int folder = open_mail(config, error);
     bool known = folder >= 0 && quotas_look(&quotas) && maildir_path(bytes_of_text(address), mailbox, sizeof mailbox) && faccessat(folder, mailbox, F_OK, 0) == 0;

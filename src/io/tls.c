@@ -9,6 +9,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <openssl/cms.h>
 #include <openssl/err.h>
 #include <openssl/core_names.h>
@@ -355,20 +356,6 @@ static X509 *self_signed(const char *hostname, EVP_PKEY *key)
     return certificate;
 }
 
-/* Its folder's names are on disk. */
-static bool sync_folder_of(const char *path)
-{
-    struct buffer folder = {0};
-    size_t slash = bytes_find_last(bytes_of_text(path), '/');
-    buffer_add(&folder, slash == SIZE_MAX ? BYTES(".") : bytes_first(bytes_of_text(path), slash + 1));
-    int descriptor = open(buffer_text(&folder), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    bool synced = descriptor >= 0 && fsync(descriptor) == 0;
-    if (descriptor >= 0)
-        close(descriptor);
-    buffer_free(&folder);
-    return synced;
-}
-
 static bool write_pem(int descriptor, EVP_PKEY *key, X509 *certificate)
 {
     FILE *out = descriptor < 0 ? NULL : fdopen(descriptor, "w");
@@ -380,27 +367,29 @@ static bool write_pem(int descriptor, EVP_PKEY *key, X509 *certificate)
 }
 
 /* The key, or else the certificate. It has its name only once it is whole and on disk. */
-static bool keep_pem(const char *path, mode_t mode, EVP_PKEY *key, X509 *certificate, struct error *error)
+static bool keep_pem(const struct folder *folder, const char *name, mode_t mode, EVP_PKEY *key,
+                     X509 *certificate, struct error *error)
 {
-    struct buffer fresh = {0};
-    buffer_add_format(&fresh, "%s.new", path);
-    int descriptor = open(buffer_text(&fresh), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode);
-    if (descriptor >= 0)
-        fchmod(descriptor, mode);
-    bool kept = write_pem(descriptor, key, certificate) && rename(buffer_text(&fresh), path) == 0 && sync_folder_of(path);
+    char fresh[NAME_MAX + 1];
+    snprintf(fresh, sizeof fresh, "%.200s.new", name);
+    int descriptor = folder_new_file(folder->descriptor, fresh, mode);
+    bool kept = write_pem(descriptor, key, certificate) &&
+                renameat(folder->descriptor, fresh, folder->descriptor, name) == 0;
     if (!kept)
-        error_set_errno(error, descriptor < 0 ? EX_CANTCREAT : EX_IOERR, "cannot write %s", path);
-    buffer_free(&fresh);
-    return kept;
+        error_set_errno(error, descriptor < 0 ? EX_CANTCREAT : EX_IOERR, "cannot write %s/%s", folder->path,
+                        name);
+    return kept && folder_sync(folder, error);
 }
 
-bool tls_make_self_signed(const char *hostname, const char *certificate_file, const char *key_file, struct error *error)
+bool tls_make_self_signed(const char *hostname, const struct folder *folder, const char *certificate_name,
+                          const char *key_name, struct error *error)
 {
     EVP_PKEY *key = EVP_EC_gen("P-256");
     X509 *certificate = key == NULL ? NULL : self_signed(hostname, key);
     bool made = certificate != NULL || error_set(error, EX_SOFTWARE, "cannot make a certificate for %s: %s", hostname, openssl_reason());
     /* The key first: where there is a certificate, there is its key. */
-    made = made && keep_pem(key_file, 0600, key, NULL, error) && keep_pem(certificate_file, 0644, NULL, certificate, error);
+    made = made && keep_pem(folder, key_name, 0600, key, NULL, error) &&
+           keep_pem(folder, certificate_name, 0644, NULL, certificate, error);
     X509_free(certificate);
     EVP_PKEY_free(key);
     return made;

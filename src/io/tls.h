@@ -7,6 +7,7 @@
 #ifndef MAILBOAT_IO_TLS_H
 #define MAILBOAT_IO_TLS_H
 
+#include "folder.h"
 #include "buffer.h"
 #include "error.h"
 
@@ -55,8 +56,9 @@ void tls_session_keep(struct tls_context *context, struct bytes key, SSL_SESSION
 SSL_SESSION *tls_session_take(struct tls_context *context, struct bytes key, long *verify_error);
 
 /* Makes a self-signed certificate and key (ECDSA P-256) for `hostname` and
- * writes them as PEM; files are 0600 for the key and 0644. */
-bool tls_make_self_signed(const char *hostname, const char *certificate_file, const char *key_file, struct error *error);
+ * writes them as PEM into `folder`; files are 0600 for the key and 0644. */
+bool tls_make_self_signed(const char *hostname, const struct folder *folder, const char *certificate_name,
+                          const char *key_name, struct error *error);
 
 /* The SHA-256 of the key of the first certificate in a PEM file: TLSA 3 1 1 (RFC 6698, RFC 7671 5.1). */
 enum { TLS_KEY_DIGEST = 32 };

@@ -237,8 +237,10 @@ static bool begin(struct child *child, int control, struct error *error)
     struct user user = user_of(child->service->role, child->config->user);
     struct sandbox_paths paths = {0};
     child->paths = &paths;
-    if (!child->service->open(child, error) || !user_become(user, error) || !die_with_parent(child->supervisor, error) ||
-        !sandbox_seal(child->service->role, &paths, error) ||
+    const struct child_service *service = child->service;
+    if ((service->open != NULL && !service->open(child, error)) || !user_become(user, error) ||
+        (service->open_own != NULL && !service->open_own(child, error)) ||
+        !die_with_parent(child->supervisor, error) || !sandbox_seal(service->role, &paths, error) ||
         !loop_start(child->loop, error))
         return false;
     child->paths = NULL;

@@ -4,11 +4,11 @@
  * channel, the channels to its peers, and the steps of its life.
  *
  * The supervisor forks and calls child_run() with the role's service. It
- * calls service->open (still privileged: open files, read keys, name in
- * child->paths what must stay open to it), then drops
- * to the role's user, seals itself (sandbox.h), calls service->start, says
- * READY and runs the loop. Channels to peers come and go: a peer that was
- * restarted arrives as a fresh one.
+ * calls service->open (still privileged: read keys, open what is root's),
+ * drops to the role's user, calls service->open_own (open what is in the role's
+ * own folders), seals itself (sandbox.h), calls service->start, says READY and
+ * runs the loop. Both name in child->paths what must stay open to it. Channels
+ * to peers come and go: a peer that was restarted arrives as a fresh one.
  */
 #ifndef MAILBOAT_CHILD_H
 #define MAILBOAT_CHILD_H
@@ -26,7 +26,9 @@ struct child;
 struct child_service {
     enum process_role role;
     size_t kept_octets; /* of memory that outlives the process: child->kept */
-    bool (*open)(struct child *child, struct error *error);  /* privileged; before the seal */
+    /* Before the seal; either may be NULL. The first is privileged, and does nothing in folders of other users. */
+    bool (*open)(struct child *child, struct error *error);
+    bool (*open_own)(struct child *child, struct error *error);
     bool (*start)(struct child *child, struct error *error); /* sealed; the loop exists */
     void (*on_message)(struct child *child, struct channel *from, enum ipc_kind kind, union ipc_message *message,
                        int attached); /* owns `attached` where it is not -1 */

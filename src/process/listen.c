@@ -5,6 +5,7 @@
 #include <arpa/inet.h>
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <sys/socket.h>
@@ -217,23 +218,49 @@ void listen_close(struct listen_set *set)
     set->count = 0;
 }
 
-int listen_local(const char *path, struct error *error)
+/* ---- sockets in a folder ---- */
+
+/* bind() takes no descriptor of a folder, so this process goes there and comes back. */
+static bool bind_in(int folder, int descriptor, const struct sockaddr_un *address)
+{
+    int before =
+        open(".", O_PATH | O_DIRECTORY | O_CLOEXEC); /* a user who may not be there cannot come back either */
+    bool bound =
+        fchdir(folder) == 0 && bind(descriptor, (const struct sockaddr *)address, sizeof *address) == 0;
+    int number = errno;
+    if ((before < 0 || fchdir(before) != 0) && chdir("/") != 0)
+        bound = false;
+    if (before >= 0)
+        close(before);
+    errno = number;
+    return bound;
+}
+
+int listen_unix(const struct folder *folder, const struct listen_socket *wanted, struct error *error)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
-    if (strlen(path) >= sizeof address.sun_path) {
-        error_set(error, EX_CONFIG, "the path %s is too long for a socket (%zu octets at most); choose a shorter data_dir", path,
-                  sizeof address.sun_path - 1);
+    size_t room = sizeof address.sun_path - 1, length = strlen(wanted->data_dir) + 1 + strlen(wanted->name);
+    if (length > room) { /* those who connect go by the whole path */
+        error_set(error, EX_CONFIG,
+                  "the path %s/%s is too long for a socket (%zu octets at most); choose a shorter data_dir",
+                  wanted->data_dir, wanted->name, room);
         return -1;
     }
-    memcpy(address.sun_path, path, strlen(path));
-    int descriptor = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    unlink(path); /* of a server that was killed; the queue's lock tells whether one lives */
-    if (descriptor < 0 || bind(descriptor, (struct sockaddr *)&address, sizeof address) != 0 || chmod(path, 0666) != 0 ||
-        listen(descriptor, LISTEN_BACKLOG) != 0) {
-        error_set_errno(error, EX_OSERR, "cannot listen on %s", path);
-        if (descriptor >= 0)
-            close(descriptor);
-        return -1;
-    }
-    return descriptor;
+    memcpy(address.sun_path, wanted->name, strlen(wanted->name));
+    int descriptor = socket(AF_UNIX, wanted->type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    unlinkat(folder->descriptor, wanted->name,
+             0); /* of a server that was killed; the queue's lock tells whether one lives */
+    mode_t before = umask(0777 & ~wanted->mode);
+    bool listening = descriptor >= 0 && bind_in(folder->descriptor, descriptor, &address) &&
+                     listen(descriptor, wanted->backlog) == 0;
+    umask(before);
+    if (listening && geteuid() == 0 && wanted->owner != 0)
+        listening = fchownat(folder->descriptor, wanted->name, wanted->owner, wanted->group,
+                             AT_SYMLINK_NOFOLLOW) == 0;
+    if (listening)
+        return descriptor;
+    error_set_errno(error, EX_OSERR, "cannot listen on %s/%s", wanted->data_dir, wanted->name);
+    if (descriptor >= 0)
+        close(descriptor);
+    return -1;
 }

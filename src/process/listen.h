@@ -4,6 +4,7 @@
 #define MAILBOAT_LISTEN_H
 
 #include "config.h"
+#include "folder.h"
 
 enum {
     LISTEN_BACKLOG = 4096,
@@ -34,7 +35,20 @@ void listen_close(struct listen_set *set);
 bool listen_is_exhausted(int number);
 enum { LISTEN_PAUSE_MS = 200 };
 
-/* The socket in the data folder by which local programs submit. */
-int listen_local(const char *path, struct error *error);
+/* A socket of the file system, and who may connect to it. */
+struct listen_socket {
+    const char *data_dir; /* the path of its folder, as others name it */
+    const char *name;
+    int type;             /* SOCK_STREAM or SOCK_SEQPACKET */
+    int backlog;
+    mode_t mode;
+    uid_t owner;          /* root's process gives it to this user; 0: it stays whose it is */
+    gid_t group;
+};
+
+/* Takes the place of whatever had its name in `folder`. -1 with a reason. Only
+ * while the process has one thread: it changes the working directory and the
+ * umask for a moment. */
+int listen_unix(const struct folder *folder, const struct listen_socket *wanted, struct error *error);
 
 #endif

@@ -2,7 +2,7 @@
 #define _GNU_SOURCE
 #include "quotas.h"
 
-#include "users.h"
+#include "data_dir.h"
 #include "write.h"
 
 #include <errno.h>
@@ -31,21 +31,21 @@ static void add_line(void *owner, const char *const *columns, size_t count)
 }
 
 /* For root and the process that delivers alone: it names accounts. */
-static int open_folder(const struct config *config, struct error *error)
+static bool open_folder(struct folder *folder, const struct config *config, struct error *error)
 {
-    struct arena arena = {0};
-    char *path = arena_format(&arena, "%s/quotas", config->data_dir);
-    struct user local = user_of(PROCESS_LOCAL, config->user);
-    bool made = mkdir(path, 0750) == 0 || errno == EEXIST;
-    int folder = made ? open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) : -1;
-    if (folder >= 0 && (fchmod(folder, 0750) != 0 || (geteuid() == 0 && fchown(folder, 0, local.gid) != 0))) {
-        close(folder);
-        folder = -1;
-    }
-    if (folder < 0)
-        error_set_errno(error, errno == EACCES ? EX_NOPERM : EX_CANTCREAT, "cannot make the folder %s", path);
-    arena_clear(&arena);
-    return folder;
+    struct folder data;
+    struct user local = data_dir_user(config, PROCESS_LOCAL);
+    if (!data_dir_open(&data, config, error))
+        return false;
+    bool opened = folder_enter(folder, &data, "quotas", 0750, FOLDER_TRUSTED, error);
+    folder_close(&data);
+    if (!opened)
+        return false;
+    if (fchmod(folder->descriptor, 0750) == 0 &&
+        (geteuid() != 0 || fchown(folder->descriptor, 0, local.gid) == 0))
+        return true;
+    folder_close(folder);
+    return error_set_errno(error, EX_OSERR, "cannot give %s to the local process", folder->path);
 }
 
 /* Dovecot tells a changed file by its size and the second of its time: each one is a second younger at least. */
@@ -63,10 +63,8 @@ static bool replace(int folder, struct bytes text)
 {
     char fresh_name[40]; /* of this process: several may write at once */
     snprintf(fresh_name, sizeof fresh_name, "users.%ld", (long)getpid());
-    if (unlinkat(folder, fresh_name, 0) != 0 && errno != ENOENT)
-        return false;
-    int file = openat(folder, fresh_name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
-    bool done = file >= 0 && fchmod(file, 0644) == 0 && write_all(file, text) && make_younger(folder, file) && fsync(file) == 0;
+    int file = folder_new_file(folder, fresh_name, 0644);
+    bool done = file >= 0 && write_all(file, text) && make_younger(folder, file) && fsync(file) == 0;
     if (file >= 0)
         close(file);
     return done && renameat(folder, fresh_name, folder, file_name) == 0;
@@ -76,17 +74,18 @@ bool quotas_write(const struct config *config, struct accounts *accounts, struct
 {
     struct buffer text = {0};
     uint64_t version;
-    int folder = open_folder(config, error);
-    bool done = folder >= 0;
+    struct folder folder = {.descriptor = -1};
+    bool done = open_folder(&folder, config, error);
     do { /* whoever writes last has seen the last change */
         version = accounts_version(accounts);
         buffer_clear(&text);
         buffer_add_text(&text, "# Written by mailboat: see mailboat user quota.\n");
-        done = done && accounts_each(accounts, LIST_QUOTAS, add_line, &text, error) &&
-               (replace(folder, buffer_bytes(&text)) || error_set_errno(error, EX_CANTCREAT, "cannot write %s/quotas/%s", config->data_dir, file_name));
+        done =
+            done && accounts_each(accounts, LIST_QUOTAS, add_line, &text, error) &&
+            (replace(folder.descriptor, buffer_bytes(&text)) ||
+             error_set_errno(error, EX_CANTCREAT, "cannot write %s/quotas/%s", config->data_dir, file_name));
     } while (done && accounts_version(accounts) != version);
-    if (folder >= 0)
-        close(folder);
+    folder_close(&folder);
     buffer_free(&text);
     return done;
 }

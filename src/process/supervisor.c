@@ -11,6 +11,7 @@
 #include "store.h"
 #include "users.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,12 +29,17 @@
  * results is there until they are done; web after relay, which it asks at once. */
 static const struct child_service *const single_services[] = {&pickup_service, &auth_service, &relay_service, &local_service, &web_service, &queue_service};
 
+/* The sockets in the data directory by which local programs submit, and subcommands ask auth. */
+static const char submit_name[] = "submit.sock", auth_name[] = "auth.sock";
+
 enum { OWNER_LOOKS = 40, OWNER_LOOK_MS = 50 };
 
 enum stage { STAGE_STARTING, STAGE_RUNNING, STAGE_RELOADING, STAGE_STOPPING };
 
 struct supervisor {
     const char *config_file;
+    struct folder data; /* the data directory */
+    struct buffer users_warning;
     struct config config, old_config; /* the old one lives until the last process that was forked with it has ended */
     struct loop loop;
     struct listen_set listening;
@@ -41,7 +47,6 @@ struct supervisor {
     struct event on_hup, on_term, on_int, on_chld;
     struct timer stop_limit;
     struct errand errand; /* the smarthost's password or token command */
-    char submit_path[256], auth_path[256];
     enum stage stage;
     unsigned reload_step; /* of single_services that have been replaced */
     bool reload_again;
@@ -107,7 +112,7 @@ static bool raise_descriptor_limit(const struct config *config, struct error *er
 }
 
 /* Makes accounts.db where it is missing, readable by auth. */
-static bool prepare_accounts(const struct config *config, struct error *error)
+static bool prepare_accounts(const struct folder *data, const struct config *config, struct error *error)
 {
     struct accounts *accounts = accounts_open(config->data_dir, true, error);
     if (accounts == NULL)
@@ -116,25 +121,52 @@ static bool prepare_accounts(const struct config *config, struct error *error)
     accounts_close(accounts);
     if (!written || geteuid() != 0)
         return written;
-    char path[512];
-    snprintf(path, sizeof path, "%s/accounts.db", config->data_dir);
-    if (chown(path, 0, user_of(PROCESS_AUTH, config->user).gid) != 0 || chmod(path, 0640) != 0)
-        return error_set_errno(error, EX_OSERR, "cannot give %s to the auth process", path);
-    return true;
+    int file = openat(data->descriptor, "accounts.db", O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    bool given =
+        file >= 0 && fchown(file, 0, user_of(PROCESS_AUTH, config->user).gid) == 0 && fchmod(file, 0640) == 0;
+    if (!given)
+        error_set_errno(error, EX_OSERR, "cannot give %s/accounts.db to the auth process", data->path);
+    if (file >= 0)
+        close(file);
+    return given;
+}
+
+/* Two servers on one data folder would take each other's sockets. One that
+ * was killed a moment ago is given the time to be gone. */
+static bool data_dir_is_free(const struct supervisor *s, struct error *error)
+{
+    struct folder queue;
+    long owner = 0;
+    if (!folder_enter(&queue, &s->data, "queue", 0, FOLDER_ANY, error))
+        return false;
+    for (int i = 0; i < OWNER_LOOKS && (owner = store_sqlite_owner_at(queue.descriptor)) != 0; i++)
+        nanosleep(&(struct timespec){.tv_nsec = OWNER_LOOK_MS * 1000 * 1000}, NULL);
+    folder_close(&queue);
+    return owner == 0 || error_set(error, EX_TEMPFAIL,
+                                   "data_dir: another mailboat works in %s already (its queue is process "
+                                   "%ld); stop it, or choose another folder",
+                                   s->config.data_dir, owner);
+}
+
+/* At the start alone: who the processes are, and that their folders are theirs. A restart takes in what changes. */
+static bool settle(struct supervisor *s, struct error *error)
+{
+    return users_settle(s->config.user, &s->users_warning, error) && data_dir_prepare(&s->config, error) &&
+           data_dir_open(&s->data, &s->config, error) && data_dir_is_free(s, error) &&
+           data_dir_hand_over(&s->config, error);
 }
 
 static bool prepare(struct supervisor *s, struct error *error)
 {
     bool certificate_made = false;
-    if (!data_dir_prepare(&s->config, error) || !data_dir_is_passable(&s->config, error) || !data_dir_certificate(&s->config, &certificate_made, error) ||
-        !prepare_accounts(&s->config, error))
+    if (!data_dir_prepare(&s->config, error) || !data_dir_is_handed_over(&s->config, error) ||
+        !data_dir_is_passable(&s->config, error) ||
+        !data_dir_certificate(&s->config, &certificate_made, error) ||
+        !prepare_accounts(&s->data, &s->config, error))
         return false;
     if (certificate_made)
         log_event(LOG_EVENT_WARN, "certificate_made", LOG_TEXT("file", s->config.tls.certificate),
                   LOG_TEXT("mend", "it is self-signed: mail programs will warn; set tls.certificate and tls.key"));
-    if (geteuid() == 0 && !user_of(PROCESS_SMTPD, s->config.user).named)
-        log_event(LOG_EVENT_INFO, "users_by_number", LOG_TEXT("prefix", s->config.user), LOG_U64("first", USERS_FALLBACK_UID),
-                  LOG_TEXT("mend", "make install creates users of these names"));
     return raise_descriptor_limit(&s->config, error);
 }
 
@@ -220,6 +252,10 @@ static bool swap_config(struct supervisor *s, struct error *error)
     if (strcmp(fresh.data_dir, before.data_dir) != 0) {
         config_free(&fresh);
         return error_set(error, EX_CONFIG, "data_dir changed: that needs a restart, not a reload");
+    }
+    if (strcmp(fresh.user, before.user) != 0) {
+        config_free(&fresh);
+        return error_set(error, EX_CONFIG, "user changed: that needs a restart, not a reload");
     }
     s->config = fresh;
     if (!prepare(s, error) || !listen_open(&sockets, &s->config, &s->listening, error)) {
@@ -402,29 +438,14 @@ static void watch_signal(struct supervisor *s, struct event *event, int number)
     event_add(event, NULL);
 }
 
-/* Two servers on one data folder would take each other's sockets. One that
- * was killed a moment ago is given the time to be gone. */
-static bool data_dir_is_free(const struct config *config, struct error *error)
-{
-    char folder[4096];
-    long owner = 0;
-    snprintf(folder, sizeof folder, "%s/queue", config->data_dir);
-    for (int i = 0; i < OWNER_LOOKS && (owner = store_sqlite_owner(folder)) != 0; i++)
-        nanosleep(&(struct timespec){.tv_nsec = OWNER_LOOK_MS * 1000 * 1000}, NULL);
-    return owner == 0 || error_set(error, EX_TEMPFAIL, "data_dir: another mailboat works in %s already (its queue is process %ld); stop it, or choose another folder",
-                                   config->data_dir, owner);
-}
-
 static bool start(struct supervisor *s, struct error *error)
 {
     if (!config_load(&s->config, s->config_file, error))
         return false;
     log_start("supervisor", (enum log_format)s->config.log.format, (enum log_level)s->config.log.level);
-    if (!listen_open(&s->listening, &s->config, NULL, error) || !prepare(s, error) || !data_dir_is_free(&s->config, error) ||
+    if (!listen_open(&s->listening, &s->config, NULL, error) || !settle(s, error) || !prepare(s, error) ||
         !loop_start(&s->loop, error))
         return false;
-    snprintf(s->submit_path, sizeof s->submit_path, "%s/submit.sock", s->config.data_dir);
-    snprintf(s->auth_path, sizeof s->auth_path, "%s/auth.sock", s->config.data_dir);
     s->children = (struct children){.loop = &s->loop, .config = &s->config, .listening = &s->listening, .owner = s,
                                     
                                     .on_change = on_change, .on_message = on_message, .on_stranger = on_stranger, .on_failed_start = on_failed_start};
@@ -436,7 +457,13 @@ static bool start(struct supervisor *s, struct error *error)
     if (s->children.census == MAP_FAILED || s->children.full_mailboxes == MAP_FAILED)
         return error_set_errno(error, EX_OSERR, "no memory to share");
     handshake_budget_start(&s->children.census->handshakes);
-    s->children.local_listener = listen_local(s->submit_path, error);
+    s->children.local_listener = listen_unix(&s->data,
+                                             &(struct listen_socket){.data_dir = s->config.data_dir,
+                                                                     .name = submit_name,
+                                                                     .type = SOCK_STREAM,
+                                                                     .backlog = LISTEN_BACKLOG,
+                                                                     .mode = 0666},
+                                             error);
     if (s->children.local_listener < 0)
         return false;
     watch_signal(s, &s->on_chld, SIGCHLD);
@@ -445,6 +472,10 @@ static bool start(struct supervisor *s, struct error *error)
     watch_signal(s, &s->on_int, SIGINT);
     timer_start(&s->stop_limit, &s->loop, limit_passed, s);
     log_event(LOG_EVENT_INFO, "started", LOG_TEXT("version", MAILBOAT_VERSION), LOG_TEXT("config", s->config.file));
+    if (s->users_warning.length > 0)
+        log_event(LOG_EVENT_WARN, "users_missing", LOG_BYTES("reason", buffer_bytes(&s->users_warning)),
+                  LOG_TEXT("mend", "systemd-sysusers with packaging/mailboat.sysusers makes them, as make "
+                                   "install and the package do; then restart"));
     if (!sandbox_has_landlock())
         log_event(LOG_EVENT_WARN, "no_landlock", LOG_TEXT("reason", "the kernel has no Landlock: seccomp alone seals the processes"));
     return start_all(s, error);
@@ -455,12 +486,13 @@ int supervisor_run(const char *config_file, struct error *error)
     struct supervisor *s = memory_new(sizeof *s);
     s->config_file = config_file;
     s->children.local_listener = -1;
+    s->data.descriptor = -1;
     int exit_code = EX_OK;
     if (start(s, error)) {
         loop_run(&s->loop);
         errand_kill(&s->errand);
-        unlink(s->submit_path);
-        unlink(s->auth_path);
+        unlinkat(s->data.descriptor, submit_name, 0);
+        unlinkat(s->data.descriptor, auth_name, 0);
         exit_code = s->exit_code;
         log_event(LOG_EVENT_INFO, "stopped");
     } else {
@@ -469,6 +501,8 @@ int supervisor_run(const char *config_file, struct error *error)
             children_kill(&s->children);
     }
     listen_close(&s->listening);
+    folder_close(&s->data);
+    buffer_free(&s->users_warning);
     config_free(&s->config);
     config_free(&s->old_config);
     loop_free(&s->loop);

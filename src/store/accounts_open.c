@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include "accounts_file.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -126,6 +127,23 @@ static bool open_file(struct accounts *accounts, bool writable, struct error *er
     return true;
 }
 
+/* SQLite would follow a symbolic link, and wait at a FIFO. A missing file is made by it. */
+static bool look_first(struct accounts *accounts, struct error *error)
+{
+    struct stat facts;
+    accounts->file = open(accounts->path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    if (accounts->file < 0)
+        return errno != ELOOP ||
+               error_set(error, EX_NOPERM,
+                         "%s is a symbolic link, not a file; move the accounts themselves there",
+                         accounts->path);
+    if (fstat(accounts->file, &facts) == 0 && S_ISREG(facts.st_mode))
+        return true;
+    close(accounts->file);
+    accounts->file = -1;
+    return error_set(error, EX_NOPERM, "%s is not a file; move it away", accounts->path);
+}
+
 struct accounts *accounts_open(const char *data_dir, bool writable, struct error *error)
 {
     struct accounts *accounts = memory_new(sizeof *accounts);
@@ -134,9 +152,10 @@ struct accounts *accounts_open(const char *data_dir, bool writable, struct error
     buffer_add_format(&path, "%s/accounts.db", data_dir);
     accounts->path = path.at; /* owned by accounts from here on */
     mode_t before = umask(0077);
-    bool opened = open_file(accounts, writable, error);
+    bool opened = look_first(accounts, error) && open_file(accounts, writable, error);
     umask(before);
-    accounts->file = open(accounts->path, O_RDONLY | O_CLOEXEC);
+    if (accounts->file < 0)
+        accounts->file = open(accounts->path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
     if (opened)
         return accounts;
     accounts_close(accounts);
@@ -170,7 +189,7 @@ const volatile uint8_t *accounts_watch(const char *data_dir, struct error *error
 {
     struct buffer path = {0};
     buffer_add_format(&path, "%s/accounts.db", data_dir);
-    int file = open(buffer_text(&path), O_RDONLY | O_CLOEXEC);
+    int file = open(buffer_text(&path), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     void *page = file < 0 ? MAP_FAILED : mmap(NULL, FIRST_PAGE, PROT_READ, MAP_SHARED, file, 0);
     if (page == MAP_FAILED)
         error_set_errno(error, EX_OSERR, "cannot watch %s", buffer_text(&path));

@@ -33,9 +33,6 @@ struct id_list {
 /* The folder and the large contents in it. */
 struct files {
     int folder, spool, content, lock; /* descriptors; -1 when not open */
-    uid_t owner;                      /* the folder's: what a privileged process makes belongs to it */
-    gid_t group;
-    bool give;                        /* we are privileged: files must be given to the owner */
     struct id_list fresh;             /* linked in this batch */
     struct id_list gone;              /* their rows were removed in this batch */
     struct id_list leftover;          /* unlinked, still noted in the table */
@@ -72,9 +69,6 @@ bool disk_exists(struct disk *disk, uint64_t id);
 
 bool files_open(struct files *files, const char *folder, enum store_access access, struct error *error);
 void files_close(struct files *files);
-/* What a privileged process makes belongs to the folder's owner; also what one made that ended, or lost
- * its power, before that was on disk. */
-void files_give(const struct files *files, int descriptor);
 /* 0, or the errno why not. */
 int files_spool(struct files *files, uint64_t spool, int *descriptor);
 void files_spool_drop(struct files *files, uint64_t spool);

@@ -76,22 +76,12 @@ static void content_name(char name[NAME_ROOM], uint64_t id)
     snprintf(name, NAME_ROOM, "%02x/%s", shelf_of(id), text);
 }
 
-void files_give(const struct files *files, int descriptor)
-{
-    struct stat facts;
-    bool foreign = files->give && fstat(descriptor, &facts) == 0 && (facts.st_uid != files->owner || facts.st_gid != files->group);
-    if (foreign && fchown(descriptor, files->owner, files->group) == 0)
-        (void)!fsync(descriptor);
-}
-
-static int open_folder(struct files *files, int at, const char *name)
+static int open_folder(int at, const char *name)
 {
     bool made = mkdirat(at, name, 0700) == 0;
     if (!made && errno != EEXIST)
         return -1;
     int descriptor = openat(at, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-    if (descriptor >= 0)
-        files_give(files, descriptor);
     if (made && descriptor >= 0)
         (void)!fsync(at);
     return descriptor;
@@ -100,10 +90,9 @@ static int open_folder(struct files *files, int at, const char *name)
 /* A record lock of the open file: others can ask for it without taking it. */
 static bool take_lock(struct files *files, const char *folder, struct error *error)
 {
-    files->lock = openat(files->folder, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    files->lock = openat(files->folder, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
     if (files->lock < 0)
         return error_set_errno(error, EX_CANTCREAT, "cannot open %s/lock", folder);
-    files_give(files, files->lock);
     struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
     if (fcntl(files->lock, F_OFD_SETLK, &lock) != 0) {
         long owner = store_sqlite_owner(folder);
@@ -118,9 +107,16 @@ static bool take_lock(struct files *files, const char *folder, struct error *err
 
 long store_sqlite_owner(const char *folder)
 {
-    char path[4096];
-    snprintf(path, sizeof path, "%s/lock", folder);
-    int descriptor = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+    int descriptor = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    long owner = descriptor < 0 ? 0 : store_sqlite_owner_at(descriptor);
+    if (descriptor >= 0)
+        close(descriptor);
+    return owner;
+}
+
+long store_sqlite_owner_at(int folder)
+{
+    int descriptor = openat(folder, "lock", O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
     if (descriptor < 0)
         return 0;
     struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
@@ -140,20 +136,23 @@ bool files_open(struct files *files, const char *folder, enum store_access acces
     struct stat facts;
     if (files->folder < 0 || fstat(files->folder, &facts) != 0)
         return error_set_errno(error, EX_NOINPUT, "cannot open the queue's folder %s", folder);
-    files->owner = facts.st_uid;
-    files->group = facts.st_gid;
-    files->give = geteuid() == 0 && facts.st_uid != 0;
+    if (access == STORE_WRITE && geteuid() == 0 &&
+        facts.st_uid != 0) /* what root made there the owner could not use, and links there would lead root */
+        return error_set(error, EX_NOPERM,
+                         "the queue's folder %s belongs to user %u, and only that user may work in it",
+                         folder, (unsigned)facts.st_uid);
     if (access == STORE_READ) {
         files->content = openat(files->folder, "content", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
         return true;
     }
     if (!take_lock(files, folder, error))
         return false;
-    files->spool = open_folder(files, files->folder, "spool");
-    files->content = open_folder(files, files->folder, "content");
-    if (files->spool < 0 || files->content < 0)
-        return error_set_errno(error, EX_CANTCREAT, "cannot make the folders of %s", folder);
-    return true;
+    files->spool = open_folder(files->folder, "spool");
+    if (files->spool < 0)
+        return error_set_errno(error, EX_CANTCREAT, "cannot open the folder %s/spool", folder);
+    files->content = open_folder(files->folder, "content");
+    return files->content >= 0 ||
+           error_set_errno(error, EX_CANTCREAT, "cannot open the folder %s/content", folder);
 }
 
 void files_close(struct files *files)
@@ -173,10 +172,7 @@ int files_spool(struct files *files, uint64_t spool, int *descriptor)
     char name[NAME_ROOM];
     spool_name(name, spool);
     *descriptor = openat(files->spool, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (*descriptor < 0)
-        return errno;
-    files_give(files, *descriptor);
-    return 0;
+    return *descriptor < 0 ? errno : 0;
 }
 
 void files_spool_drop(struct files *files, uint64_t spool)
@@ -202,7 +198,7 @@ static int link_content(struct files *files, const char *mark, uint64_t id)
     char shelf[NAME_ROOM], name[QUEUE_ID_TEXT_LENGTH + 1];
     shelf_name(shelf, id);
     queue_id_text(id, name);
-    int folder = open_folder(files, files->content, shelf);
+    int folder = open_folder(files->content, shelf);
     if (folder < 0)
         return errno;
     int number = linkat(files->spool, mark, folder, name, 0) == 0 ? 0 : errno;
@@ -256,7 +252,7 @@ static int sync_shelves(struct files *files)
         if (synced[which])
             continue;
         shelf_name(shelf, files->fresh.ids[i]);
-        int folder = open_folder(files, files->content, shelf);
+        int folder = open_folder(files->content, shelf);
         number = folder >= 0 && fsync(folder) == 0 ? 0 : errno;
         synced[which] = true;
         if (folder >= 0)

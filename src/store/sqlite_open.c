@@ -126,12 +126,16 @@ static bool migrate(struct disk *disk, int version, struct error *error)
 static bool open_database(struct disk *disk, enum store_access access, struct error *error)
 {
     int flags = access == STORE_READ ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE;
-    if (access == STORE_WRITE) { /* made here, so that it has the folder's owner from the start */
-        int descriptor = openat(disk->files.folder, "mailboat.db", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (access == STORE_WRITE) { /* made here: private from the start, and no link or FIFO */
+        struct stat facts;
+        int descriptor = openat(disk->files.folder, "mailboat.db",
+                                O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
         if (descriptor < 0)
             return error_set_errno(error, EX_CANTCREAT, "cannot open %s", disk->path);
-        files_give(&disk->files, descriptor);
+        bool file = fstat(descriptor, &facts) == 0 && S_ISREG(facts.st_mode);
         close(descriptor);
+        if (!file)
+            return error_set(error, EX_CANTCREAT, "%s is not a file; move it away", disk->path);
     } else if (faccessat(disk->files.folder, "mailboat.db", R_OK, AT_EACCESS) != 0) {
         return error_set_errno(error, errno == EACCES ? EX_NOPERM : EX_NOINPUT, "cannot read the queue %s", disk->path);
     }

@@ -305,6 +305,7 @@ struct store *store_sqlite_open(const char *folder, enum store_access access, st
 
 /* The pid of the process that holds the folder's lock, 0 when nobody does. */
 long store_sqlite_owner(const char *folder);
+long store_sqlite_owner_at(int folder); /* by its descriptor */
 
 /* Test hooks: pages that the database may have at most (0: as it is), pages
  * of the log after which they move into the database, and whether every query

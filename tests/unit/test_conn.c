@@ -20,12 +20,16 @@ static char folder[] = "/tmp/mailboat-conn-XXXXXX";
 static int contexts_setup(void **state)
 {
     char certificate[64], key[64];
+    struct folder own;
     if (mkdtemp(folder) == NULL || ends_setup(state) != 0)
         return -1;
     snprintf(certificate, sizeof certificate, "%s/c.pem", folder);
     snprintf(key, sizeof key, "%s/k.pem", folder);
-    bool fine = tls_make_self_signed("mx.example.org", certificate, key, NULL) &&
-                tls_server_open(&server_tls, certificate, key, NULL) && tls_client_open(&client_tls, certificate, NULL);
+    bool fine = folder_open(&own, folder, 0, FOLDER_TRUSTED, NULL) &&
+                tls_make_self_signed("mx.example.org", &own, "c.pem", "k.pem", NULL) &&
+                tls_server_open(&server_tls, certificate, key, NULL) &&
+                tls_client_open(&client_tls, certificate, NULL);
+    folder_close(&own);
     unlink(certificate);
     unlink(key);
     rmdir(folder);

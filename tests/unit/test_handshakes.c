@@ -42,11 +42,15 @@ static const struct handshake_rules rules = {.wait_ms = wait_ms, .spent = spent,
 static int group_setup(void **state)
 {
     char certificate[80], key[80];
+    struct folder own;
     if (mkdtemp(folder) == NULL || ends_setup(state) != 0)
         return -1;
     snprintf(certificate, sizeof certificate, "%s/c.pem", folder);
     snprintf(key, sizeof key, "%s/k.pem", folder);
-    bool fine = tls_make_self_signed("mx.example.org", certificate, key, NULL) && tls_server_open(&server_tls, certificate, key, NULL);
+    bool fine = folder_open(&own, folder, 0, FOLDER_TRUSTED, NULL) &&
+                tls_make_self_signed("mx.example.org", &own, "c.pem", "k.pem", NULL) &&
+                tls_server_open(&server_tls, certificate, key, NULL);
+    folder_close(&own);
     unlink(certificate);
     unlink(key);
     rmdir(folder);

@@ -7,26 +7,24 @@
 #include "log.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
-#include <sysexits.h>
 #include <unistd.h>
 
 bool auth_control_open(struct auth_control *control, const char *data_dir, unsigned uid, unsigned gid, struct error *error)
 {
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    if (snprintf(address.sun_path, sizeof address.sun_path, "%s/auth.sock", data_dir) >= (int)sizeof address.sun_path)
-        return error_set(error, EX_CONFIG, "data_dir: %s is too long for a socket; choose a shorter folder", data_dir);
-    unlink(address.sun_path); /* there is one auth process: it is of one that ended */
-    control->listener = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    mode_t before = umask(0177);
-    bool bound = control->listener >= 0 && bind(control->listener, (struct sockaddr *)&address, sizeof address) == 0 && listen(control->listener, AUTH_CONTROL_CLIENTS_MAX) == 0;
-    umask(before);
-    if (!bound)
-        return error_set_errno(error, EX_OSERR, "cannot listen on %s", address.sun_path);
-    return geteuid() != 0 || chown(address.sun_path, uid, gid) == 0 || error_set_errno(error, EX_OSERR, "cannot give %s away", address.sun_path);
+    struct folder data;
+    if (!folder_open(&data, data_dir, 0, FOLDER_TRUSTED, error))
+        return false;
+    const struct listen_socket wanted = {.data_dir = data_dir,
+                                         .name = "auth.sock",
+                                         .type = SOCK_SEQPACKET,
+                                         .backlog = AUTH_CONTROL_CLIENTS_MAX,
+                                         .mode = 0600,
+                                         .owner = uid,
+                                         .group = gid};
+    control->listener = listen_unix(&data, &wanted, error);
+    folder_close(&data);
+    return control->listener >= 0;
 }
 
 static void hang_up(struct auth_control_client *client)

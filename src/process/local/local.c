@@ -241,13 +241,21 @@ static void local_peer_lost(struct child *child, struct channel *peer)
         lmtp_peer_lost(&local->lmtp, peer);
 }
 
+/* The accounts are for root and auth alone; what is seen here is one page. */
 static bool local_open(struct child *child, struct error *error)
 {
-    static char path[4096];
     struct local *local = &here;
     *local = (struct local){.child = child};
     local->arrivals_end = &local->arrivals;
     child->service_data = local;
+    local->accounts_page = accounts_watch(child->config->data_dir, error);
+    return local->accounts_page != NULL;
+}
+
+static bool local_open_own(struct child *child, struct error *error)
+{
+    static char path[4096];
+    struct local *local = child->service_data;
     if (snprintf(path, sizeof path, "%s/mail", child->config->data_dir) >= (int)sizeof path)
         return error_set(error, EX_CONFIG, "data_dir is too long");
     local->folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -260,9 +268,6 @@ static bool local_open(struct child *child, struct error *error)
     if (!quotas_open(&local->quotas, child->config, random_u64(), error))
         return false;
     sandbox_allow(child->paths, local->quotas.folder, false);
-    local->accounts_page = accounts_watch(child->config->data_dir, error);
-    if (local->accounts_page == NULL)
-        return false;
     full_mailboxes_clear(child->full_mailboxes); /* the configuration may give them more room than it did */
     maildir_start(&local->maildir, local->folder, child->config->hostname);
     ledger_start(&local->ledger, local->folder);
@@ -291,6 +296,12 @@ static void local_drain(struct child *child, bool quick)
 }
 
 const struct child_service local_service = {
-    .role = PROCESS_LOCAL, .open = local_open, .start = local_start, .on_message = local_message, .on_turn = local_turn,
-    .on_peer_lost = local_peer_lost, .on_drain = local_drain,
+    .role = PROCESS_LOCAL,
+    .open = local_open,
+    .open_own = local_open_own,
+    .start = local_start,
+    .on_message = local_message,
+    .on_turn = local_turn,
+    .on_peer_lost = local_peer_lost,
+    .on_drain = local_drain,
 };

@@ -201,7 +201,7 @@ bool maildirsize_peek(int folder, const char *mailbox, uint64_t limit, struct ma
     struct stat facts;
     size_t lines;
     snprintf(path, sizeof path, "%s/%s", mailbox, file_name);
-    int file = openat(folder, path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    int file = openat(folder, path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     if (file < 0)
         return false;
     ssize_t count = fstat(file, &facts) == 0 && S_ISREG(facts.st_mode) ? read(file, text, sizeof text) : -1;
@@ -222,7 +222,7 @@ void maildirsize_add(int folder, const char *mailbox, uint64_t octets, uint64_t 
     char path[PATH_ROOM];
     struct stat facts;
     snprintf(path, sizeof path, "%s/%s", mailbox, file_name);
-    int file = openat(folder, path, O_WRONLY | O_APPEND | O_NOFOLLOW | O_CLOEXEC);
+    int file = openat(folder, path, O_WRONLY | O_APPEND | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     if (file < 0)
         return;
     bool fits = fstat(file, &facts) == 0 && S_ISREG(facts.st_mode) && facts.st_size < MAILDIRSIZE_MAX;

@@ -214,7 +214,7 @@ static void watch_folder(struct pickup *p, const char *path)
     p->inotify = -1;
 }
 
-static bool pickup_open(struct child *child, struct error *error)
+static bool pickup_open_own(struct child *child, struct error *error)
 {
     static char path[PATH_MAX];
     struct pickup *p = &here;
@@ -264,6 +264,11 @@ static void pickup_peer(struct child *child, struct channel *peer)
 }
 
 const struct child_service pickup_service = {
-    .role = PROCESS_PICKUP, .open = pickup_open, .start = pickup_start, .on_message = pickup_message, .on_peer = pickup_peer,
-    .on_peer_lost = pickup_peer_lost, .on_drain = pickup_drain,
+    .role = PROCESS_PICKUP,
+    .open_own = pickup_open_own,
+    .start = pickup_start,
+    .on_message = pickup_message,
+    .on_peer = pickup_peer,
+    .on_peer_lost = pickup_peer_lost,
+    .on_drain = pickup_drain,
 };

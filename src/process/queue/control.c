@@ -6,32 +6,23 @@
 #include "listen.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
-#include <sysexits.h>
 #include <unistd.h>
 
 bool control_open(struct control *control, const char *folder, struct error *error)
 {
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    struct stat owner;
+    struct folder own;
     *control = (struct control){.listener = -1};
-    int length = snprintf(control->path, sizeof control->path, "%s/control.sock", folder);
-    if (length >= (int)sizeof address.sun_path)
-        return error_set(error, EX_CONFIG, "data_dir: %s is too long for a socket; choose a shorter folder", folder);
-    memcpy(address.sun_path, control->path, (size_t)length + 1);
-    unlink(control->path); /* the folder's lock says that nobody listens there */
-    control->listener = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    mode_t before = umask(0177);
-    bool bound = control->listener >= 0 && bind(control->listener, (struct sockaddr *)&address, sizeof address) == 0 && listen(control->listener, CONTROL_CLIENTS_MAX) == 0;
-    umask(before);
-    if (!bound)
-        return error_set_errno(error, EX_OSERR, "cannot listen on %s", control->path);
-    if (geteuid() == 0 && stat(folder, &owner) == 0 && chown(control->path, owner.st_uid, owner.st_gid) != 0)
-        return error_set_errno(error, EX_OSERR, "cannot give %s away", control->path);
-    return true;
+    if (!folder_open(&own, folder, 0, FOLDER_TRUSTED, error))
+        return false;
+    const struct listen_socket wanted = {.data_dir = folder,
+                                         .name = "control.sock",
+                                         .type = SOCK_SEQPACKET,
+                                         .backlog = CONTROL_CLIENTS_MAX,
+                                         .mode = 0600};
+    control->listener = listen_unix(&own, &wanted, error);
+    folder_close(&own);
+    return control->listener >= 0;
 }
 
 static void hang_up(struct control_client *client)

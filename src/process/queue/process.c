@@ -255,7 +255,7 @@ static struct queue_options options_of(const struct config *config)
         .deliveries = deliveries_at_once(config->limits.deliveries)};
 }
 
-static bool queue_process_open(struct child *child, struct error *error)
+static bool queue_process_open_own(struct child *child, struct error *error)
 {
     struct queue_process *p = &here;
     static char folder[PATH_MAX];
@@ -303,6 +303,12 @@ static void queue_process_drain(struct child *child, bool quick)
 }
 
 const struct child_service queue_service = {
-    .role = PROCESS_QUEUE, .open = queue_process_open, .start = queue_process_start, .on_message = queue_process_message,
-    .on_turn = queue_process_turn, .on_peer = queue_process_peer, .on_peer_lost = queue_process_peer_lost, .on_drain = queue_process_drain,
+    .role = PROCESS_QUEUE,
+    .open_own = queue_process_open_own,
+    .start = queue_process_start,
+    .on_message = queue_process_message,
+    .on_turn = queue_process_turn,
+    .on_peer = queue_process_peer,
+    .on_peer_lost = queue_process_peer_lost,
+    .on_drain = queue_process_drain,
 };

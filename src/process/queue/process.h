@@ -27,7 +27,6 @@ struct control_client {
 
 struct control {
     int listener;
-    char path[4096];
     struct loop *loop;
     struct watch watch;
     struct timer reopen; /* after the descriptors ran out */

@@ -3,6 +3,7 @@
 #include "relay/policies.h"
 
 #include "clock.h"
+#include "folder.h"
 #include "log.h"
 #include "random.h"
 #include "write.h"
@@ -13,6 +14,8 @@
 #include <stdlib.h>
 #include <sysexits.h>
 #include <unistd.h>
+
+static const char file_name[] = "mta-sts", fresh_name[] = "mta-sts.new";
 
 /* What is known of a domain: its policy as a line, empty where there is
  * none but a memory of a fetch that failed. */
@@ -133,46 +136,58 @@ static void take_line(struct policies *policies, struct bytes line)
         set_line(policies, entry_of(policies, kept.domain), line);
 }
 
-static void read_file(struct policies *policies, const char *path)
+static void read_file(struct policies *policies, const struct folder *folder)
 {
     struct buffer text = {0};
-    FILE *file = fopen(path, "re");
-    size_t got = 1;
-    while (file != NULL && got > 0 && text.length < POLICIES_FILE_MAX) {
-        got = fread(buffer_reserve(&text, 65536), 1, 65536, file);
-        buffer_written(&text, got);
+    int file = folder_file(folder->descriptor, file_name, O_RDONLY);
+    ssize_t got = 1;
+    if (file < 0 && errno != ENOENT)
+        log_event(LOG_EVENT_WARN, "sts_not_read", LOG_TEXT("folder", folder->path),
+                  LOG_TEXT("file", file_name), LOG_TEXT("reason", strerror(errno)),
+                  LOG_TEXT("mend",
+                           "it is no file of this server's, and is replaced; policies are fetched again"));
+    while (file >= 0 && got > 0 && text.length < POLICIES_FILE_MAX) {
+        got = read(file, buffer_reserve(&text, 65536), 65536);
+        if (got > 0)
+            buffer_written(&text, (size_t)got);
     }
-    if (file != NULL)
-        fclose(file);
+    if (file >= 0)
+        close(file);
     for (struct bytes rest = buffer_bytes(&text); rest.length > 0;)
         take_line(policies, bytes_split(&rest, '\n'));
     buffer_free(&text);
 }
 
 /* The file anew with what still holds, under its name once it is whole. */
-static bool write_file(struct policies *policies, const char *path, struct error *error)
+static bool write_file(struct policies *policies, const struct folder *folder, struct error *error)
 {
-    struct buffer text = {0}, fresh = {0};
-    buffer_add_format(&fresh, "%s.new", path);
+    struct buffer text = {0};
     add_all(policies, &text);
-    policies->file = open(buffer_text(&fresh), O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0600);
-    bool written = policies->file >= 0 && write_all(policies->file, buffer_bytes(&text)) && rename(buffer_text(&fresh), path) == 0;
+    policies->file = folder_new_file(folder->descriptor, fresh_name, 0600);
+    bool written = policies->file >= 0 && fcntl(policies->file, F_SETFL, O_APPEND) == 0 &&
+                   write_all(policies->file, buffer_bytes(&text)) &&
+                   renameat(folder->descriptor, fresh_name, folder->descriptor, file_name) == 0;
     policies->file_size = text.length;
     buffer_free(&text);
-    buffer_free(&fresh);
-    return written || error_set_errno(error, EX_CANTCREAT, "cannot write %s", path);
+    return written || error_set_errno(error, EX_CANTCREAT, "cannot write %s/%s", folder->path, file_name);
 }
 
 bool policies_open(struct policies *policies, const char *data_dir, struct error *error)
 {
     struct buffer path = {0};
+    struct folder folder;
     *policies = (struct policies){.file = -1};
     map_start(&policies->kept, random_u64());
     map_start(&policies->inquiries, random_u64());
-    buffer_add_format(&path, "%s/relay/mta-sts", data_dir);
-    read_file(policies, buffer_text(&path));
-    bool opened = write_file(policies, buffer_text(&path), error) && https_prepare(error);
+    buffer_add_format(&path, "%s/relay", data_dir);
+    bool opened = folder_open(&folder, buffer_text(&path), 0, FOLDER_TRUSTED, error) ||
+                  error_prefix(error, "%s/%s", buffer_text(&path), file_name);
     buffer_free(&path);
+    if (!opened)
+        return false;
+    read_file(policies, &folder);
+    opened = write_file(policies, &folder, error) && https_prepare(error);
+    folder_close(&folder);
     return opened;
 }
 

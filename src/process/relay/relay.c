@@ -235,12 +235,17 @@ static bool relay_open(struct child *child, struct error *error)
     *relay = (struct relay){.child = child};
     child->service_data = relay;
     map_start(&relay->idle, random_u64());
-    if (!tls_client_open(&relay->tls, config->relay.ca_file, error) || !read_authorities(relay, error) ||
-        !policies_open(&relay->policies, config->data_dir, error))
+    if (!tls_client_open(&relay->tls, config->relay.ca_file, error) || !read_authorities(relay, error))
         return false;
     tls_client_resume(&relay->tls);
     relay->dns = open_dns(config, error);
     return relay->dns != NULL;
+}
+
+static bool relay_open_own(struct child *child, struct error *error)
+{
+    struct relay *relay = child->service_data;
+    return policies_open(&relay->policies, child->config->data_dir, error);
 }
 
 static bool relay_start(struct child *child, struct error *error)
@@ -305,6 +310,12 @@ static void relay_supervisor(struct child *child, enum ipc_kind kind, const unio
 }
 
 const struct child_service relay_service = {
-    .role = PROCESS_RELAY, .open = relay_open, .start = relay_start, .on_message = relay_message, .on_peer_lost = relay_peer_lost, .on_drain = relay_drain,
+    .role = PROCESS_RELAY,
+    .open = relay_open,
+    .open_own = relay_open_own,
+    .start = relay_start,
+    .on_message = relay_message,
+    .on_peer_lost = relay_peer_lost,
+    .on_drain = relay_drain,
     .on_supervisor = relay_supervisor,
 };
