@@ -3,6 +3,7 @@
 #include "deposit.h"
 
 #include "clock.h"
+#include "folder.h"
 #include "message/drop.h"
 #include "random.h"
 #include "write.h"
@@ -126,12 +127,27 @@ static void end_parts(struct deposit *d, bool done)
     free(d->parts);
 }
 
+/* Root makes a file there, which must not be where a link of another user leads. */
+static int open_drop(const char *path, struct error *error)
+{
+    struct folder folder;
+    if (geteuid() == 0)
+        return folder_open(&folder, path, 0, FOLDER_ANY, error) ? folder.descriptor : -1;
+    int descriptor = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (descriptor < 0)
+        error_set_errno(error, EX_TEMPFAIL, "cannot open %s", path);
+    return descriptor;
+}
+
 bool deposit_letter(const struct machine *machine, struct letter *letter, const struct envelope *envelope, struct error *error)
 {
     struct deposit d = {.machine = machine, .letter = letter};
-    d.folder = open(machine->drop, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    d.folder = open_drop(machine->drop, error);
+    if (d.folder < 0 && error->exit_code == EX_NOPERM)
+        return false;
     if (d.folder < 0)
-        return error_set(error, EX_TEMPFAIL, "no server runs on this machine, and there is no drop folder %s (%s); start it: mailboat serve", machine->drop, strerror(errno));
+        return error_set(error, EX_TEMPFAIL, "no server runs on this machine, and there is no drop folder %s (%s); start it: mailboat serve", machine->drop,
+                         strerror(error->number));
     bool done = write_parts(&d, envelope, error) && move_parts(&d, error);
     end_parts(&d, done);
     close(d.folder);

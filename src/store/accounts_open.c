@@ -154,8 +154,8 @@ struct accounts *accounts_open(const char *data_dir, bool writable, struct error
     mode_t before = umask(0077);
     bool opened = look_first(accounts, error) && open_file(accounts, writable, error);
     umask(before);
-    if (accounts->file < 0)
-        accounts->file = open(accounts->path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    if (opened && accounts->file < 0)
+        accounts->file = open(accounts->path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     if (opened)
         return accounts;
     accounts_close(accounts);

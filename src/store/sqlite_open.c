@@ -123,22 +123,32 @@ static bool migrate(struct disk *disk, int version, struct error *error)
     return done;
 }
 
+/* SQLite would follow a link to a database, and wait at a FIFO for ever. */
+static bool are_files(const struct disk *disk, struct error *error)
+{
+    static const char *const names[] = {"mailboat.db", "mailboat.db-wal", "mailboat.db-shm", "mailboat.db-journal"};
+    struct stat facts;
+    for (size_t i = 0; i < ARRAY_LENGTH(names); i++)
+        if (fstatat(disk->files.folder, names[i], &facts, AT_SYMLINK_NOFOLLOW) == 0 && !S_ISREG(facts.st_mode))
+            return error_set(error, EX_CANTCREAT, "%s%s is not a file; stop the server and move it away", disk->path,
+                             names[i] + strlen(names[0]));
+    return true;
+}
+
 static bool open_database(struct disk *disk, enum store_access access, struct error *error)
 {
     int flags = access == STORE_READ ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE;
-    if (access == STORE_WRITE) { /* made here: private from the start, and no link or FIFO */
-        struct stat facts;
-        int descriptor = openat(disk->files.folder, "mailboat.db",
-                                O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
+    if (access == STORE_WRITE) { /* made here: private from the start */
+        const int make = O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
+        int descriptor = openat(disk->files.folder, "mailboat.db", make, 0600);
         if (descriptor < 0)
             return error_set_errno(error, EX_CANTCREAT, "cannot open %s", disk->path);
-        bool file = fstat(descriptor, &facts) == 0 && S_ISREG(facts.st_mode);
         close(descriptor);
-        if (!file)
-            return error_set(error, EX_CANTCREAT, "%s is not a file; move it away", disk->path);
     } else if (faccessat(disk->files.folder, "mailboat.db", R_OK, AT_EACCESS) != 0) {
         return error_set_errno(error, errno == EACCES ? EX_NOPERM : EX_NOINPUT, "cannot read the queue %s", disk->path);
     }
+    if (!are_files(disk, error))
+        return false;
     if (sqlite3_open_v2(disk->path, &disk->db, flags | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK)
         return refuse(disk, "open", error);
     sqlite3_extended_result_codes(disk->db, 1);
