@@ -16,8 +16,7 @@ static bool check_machine(const struct config *config, struct error *error)
     if (warning.length > 0)
         fprintf(
             stderr,
-            "mailboat config: warning: %s; systemd-sysusers with packaging/mailboat.sysusers makes them\n",
-            buffer_text(&warning));
+            "mailboat config: warning: %s; " USERS_HINT "\n", buffer_text(&warning));
     buffer_free(&warning);
     return fine;
 }

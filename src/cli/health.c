@@ -172,7 +172,7 @@ static void examine_owners(struct health *health, const struct config *config)
         note(health, HEALTH_ILL, "owners", arena_format(&health->arena, "%s", error.text), NULL);
     if (warning.length > 0)
         note(health, HEALTH_WORRY, "users", arena_text(&health->arena, buffer_bytes(&warning)),
-             "systemd-sysusers with packaging/mailboat.sysusers makes them; then restart the server");
+             USERS_HINT);
     buffer_free(&warning);
 }
 

@@ -474,8 +474,7 @@ static bool start(struct supervisor *s, struct error *error)
     log_event(LOG_EVENT_INFO, "started", LOG_TEXT("version", MAILBOAT_VERSION), LOG_TEXT("config", s->config.file));
     if (s->users_warning.length > 0)
         log_event(LOG_EVENT_WARN, "users_missing", LOG_BYTES("reason", buffer_bytes(&s->users_warning)),
-                  LOG_TEXT("mend", "systemd-sysusers with packaging/mailboat.sysusers makes them, as make "
-                                   "install and the package do; then restart"));
+                  LOG_TEXT("mend", USERS_HINT));
     if (!sandbox_has_landlock())
         log_event(LOG_EVENT_WARN, "no_landlock", LOG_TEXT("reason", "the kernel has no Landlock: seccomp alone seals the processes"));
     return start_all(s, error);

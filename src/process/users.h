@@ -32,6 +32,9 @@ struct user {
     bool named; /* it is in the password database */
 };
 
+/* What to do about missing users, for a log line, doctor and config check. */
+#define USERS_HINT "create them: systemd-sysusers mailboat.conf (or lib/mailboat/make-users), then restart the server"
+
 /* Looks up all roles at once. False (EX_CONFIG, EX_TEMPFAIL) if one cannot be
  * told, is root, or if a number that stands in for a missing user belongs to
  * somebody. `warning` gets one line without its end where users are missing or
