@@ -226,15 +226,13 @@ static void examine_mailbox(void *owner, const char *const *columns, size_t coun
 static void examine_mailboxes(struct health *health, const struct config *config)
 {
     struct error error;
-    char path[4096];
-    snprintf(path, sizeof path, "%s/mail", config->data_dir);
-    struct mailboxes_look look = {.health = health, .config = config, .folder = -1};
-    struct accounts *accounts = accounts_open(config->data_dir, false, &error);
-    if (accounts != NULL &&
-        user_borrow(data_dir_user(config, PROCESS_LOCAL))) { /* the mailboxes are not root's */
-        look.folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        if (look.folder >= 0)
-            accounts_each(accounts, LIST_USERS, examine_mailbox, &look, &error);
+    struct user owner;
+    struct mailboxes_look look = {.health = health,
+                                  .config = config,
+                                  .folder = data_dir_open_mail(config, &owner, &error)};
+    struct accounts *accounts = look.folder < 0 ? NULL : accounts_open(config->data_dir, false, &error);
+    if (accounts != NULL && user_borrow(owner)) { /* the mailboxes are not root's */
+        accounts_each(accounts, LIST_USERS, examine_mailbox, &look, &error);
         user_return();
     }
     if (look.full > FULL_MAILBOXES_NAMED)

@@ -24,17 +24,15 @@ struct fullness {
     struct maildirsize size;
 };
 
-/* As the one whose the mailboxes are, also when root asks. */
+/* As the one whose the mailboxes are, for good, also when root asks. */
 static int open_mail(const struct config *config, struct error *error)
 {
-    char path[4096];
-    snprintf(path, sizeof path, "%s/mail", config->data_dir);
-    if (!data_dir_act_in(path, error))
-        return -1;
-    int folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (folder < 0)
-        error_set_errno(error, errno == EACCES ? EX_NOPERM : EX_NOINPUT, "cannot open %s", path);
-    return folder;
+    struct user owner;
+    int folder = data_dir_open_mail(config, &owner, error);
+    if (folder < 0 || geteuid() != 0 || user_become(owner, error))
+        return folder;
+    close(folder);
+    return -1;
 }
 
 /* Counted anew: whoever asks wants to know, and reads alone. */

@@ -26,7 +26,7 @@ struct child;
 struct child_service {
     enum process_role role;
     size_t kept_octets; /* of memory that outlives the process: child->kept */
-    /* Before the seal; either may be NULL. The first is privileged, and does nothing in folders of other users. */
+    /* Before the seal; may be NULL. The first is privileged, and does nothing in folders of other users. */
     bool (*open)(struct child *child, struct error *error);
     bool (*open_own)(struct child *child, struct error *error);
     bool (*start)(struct child *child, struct error *error); /* sealed; the loop exists */

@@ -315,5 +315,26 @@ bool data_dir_act_in(const char *folder, struct error *error)
         return true;
     if (facts.st_uid == 0) /* it was given to nobody yet; then nobody else may have been in it */
         return folder_check(folder, error);
-    return user_become((struct user){facts.st_uid, facts.st_gid, true}, error);
+    if (!user_become((struct user){facts.st_uid, facts.st_gid, true}, error))
+        return false;
+    return access(folder, X_OK) == 0 ||
+           error_set_errno(error, EX_NOPERM,
+                           "%s belongs to user %s, who cannot get there; chmod o+x the folders above it",
+                           folder, folder_owner_name(facts.st_uid));
+}
+
+int data_dir_open_mail(const struct config *config, struct user *owner, struct error *error)
+{
+    struct folder data, mail;
+    struct stat facts;
+    if (!folder_open(&data, config->data_dir, 0, FOLDER_TRUSTED, error))
+        return -1;
+    bool opened = folder_enter(&mail, &data, "mail", 0, FOLDER_ANY, error);
+    folder_close(&data);
+    if (!opened)
+        return -1;
+    bool known = fstat(mail.descriptor, &facts) == 0;
+    *owner = known && facts.st_uid != 0 ? (struct user){facts.st_uid, facts.st_gid, true}
+                                        : user_of(PROCESS_LOCAL, config->user);
+    return mail.descriptor;
 }

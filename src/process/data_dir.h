@@ -52,5 +52,7 @@ struct user data_dir_user(const struct config *config, enum process_role role);
 /* For subcommands that work in one of the folders: root becomes its owner, for good;
  * others stay who they are. */
 bool data_dir_act_in(const char *folder, struct error *error);
+/* The folder of the mailboxes, and as whom to look into it; -1 with a reason. */
+int data_dir_open_mail(const struct config *config, struct user *owner, struct error *error);
 
 #endif

@@ -148,7 +148,7 @@ static bool data_dir_is_free(const struct supervisor *s, struct error *error)
                                    s->config.data_dir, owner);
 }
 
-/* At the start alone: who the processes are, and that their folders are theirs. A restart takes in what changes. */
+/* At the start alone: who the processes are, and that their folders are theirs. A restart takes changes in. */
 static bool settle(struct supervisor *s, struct error *error)
 {
     return users_settle(s->config.user, &s->users_warning, error) && data_dir_prepare(&s->config, error) &&

@@ -6,7 +6,8 @@
  *
  * policies_open() before the seal, as the user whose folder it is: reads the
  * file, writes it anew, and leaves it open for the sealed process to write to.
- * policies_start() joins the loop. Each policies_ask() is answered once, at once or later, unless it is cancelled.
+ * policies_start() joins the loop. Each policies_ask() is answered once, at once
+ * or later, unless it is cancelled.
  */
 #ifndef MAILBOAT_RELAY_POLICIES_H
 #define MAILBOAT_RELAY_POLICIES_H
