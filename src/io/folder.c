@@ -17,7 +17,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-enum { OVERFLOW_UID = 65534 };
+enum { OVERFLOW_UID = 65534, NGROUPS_TRIED = 256 };
 
 /* ---- who owns it ---- */
 
@@ -49,18 +49,31 @@ static bool is_from_outside(uid_t uid)
 
 static bool is_trusted(uid_t uid) { return uid == 0 || uid == geteuid() || is_from_outside(uid); }
 
-/* True if the group has no member but this user, as on systems where each
- * user has a group of its own and a umask of 002. Not for root. */
+static bool is_member(gid_t gid)
+{
+    gid_t groups[NGROUPS_TRIED];
+    int count = getgroups(NGROUPS_TRIED, groups);
+    for (int i = 0; i < count; i++)
+        if (groups[i] == gid)
+            return true;
+    return gid == getegid();
+}
+
+/* True if the group has no member but this user, as on systems where each user
+ * has a group of its own and a umask of 002, and as the group of a container's
+ * volume, which has no name there. Not for root. */
 static bool is_own_group(gid_t gid)
 {
     const struct passwd *user = getpwuid(geteuid());
-    char name[256];
-    if (geteuid() == 0 || gid != getegid() || user == NULL || user->pw_gid != gid)
-        return user == NULL && gid == getegid() && geteuid() != 0 && getgrgid(gid) == NULL;
-    snprintf(name, sizeof name, "%s", user->pw_name);
-    const struct group *group = getgrgid(gid);
-    if (group == NULL || strcmp(group->gr_name, name) != 0)
+    char name[256] = "";
+    bool primary = user != NULL && user->pw_gid == gid;
+    if (geteuid() == 0 || !is_member(gid))
         return false;
+    if (primary)
+        snprintf(name, sizeof name, "%s", user->pw_name);
+    const struct group *group = getgrgid(gid);
+    if (group == NULL || !primary || strcmp(group->gr_name, name) != 0)
+        return group == NULL;
     for (char **member = group->gr_mem; *member != NULL; member++)
         if (strcmp(*member, name) != 0)
             return false;
@@ -218,7 +231,8 @@ static int take_name(struct walk *walk, const char *name)
 static bool fail_name(struct walk *walk, const char *name, struct error *error)
 {
     const char *above = walk->folder->path, *between = above[1] == '\0' ? "" : "/";
-    walk->missing = errno == ENOENT;
+    walk->missing = errno == ENOENT ||
+                    (walk->partly && errno == EACCES); /* it cannot be seen: then nothing is said of it */
     if (walk->missing && walk->partly)
         return false;
     if (walk->mode != 0 && !walk->foreign)

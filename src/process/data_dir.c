@@ -37,7 +37,7 @@ struct view {
 enum owner {
     OWNER_RIGHT,
     OWNER_NONE,   /* root's and empty: just made, or made before the power failed */
-    OWNER_FORMER, /* a number that stood in for the user, or has no name here; or root's from a backup */
+    OWNER_FORMER, /* a number that stood in for the user */
     OWNER_OTHER,
 };
 
@@ -62,16 +62,21 @@ static bool view_open(struct view *view, const struct folder *data, const struct
     return error_set_errno(error, EX_OSERR, "cannot look at %s", view->folder.path);
 }
 
+/* But for what a file system has in its own top folder, where this is a mount. */
 static bool is_empty(const struct folder *folder)
 {
+    static const char *const ignored[] = {".", "..", "lost+found"};
     int copy = openat(folder->descriptor, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *stream = copy < 0 ? NULL : fdopendir(copy);
-    size_t names = 0;
-    while (stream != NULL && names <= 2 && readdir(stream) != NULL)
-        names++;
+    bool empty = stream != NULL;
+    for (const struct dirent *entry; empty && (entry = readdir(stream)) != NULL;) {
+        empty = false;
+        for (size_t i = 0; i < ARRAY_LENGTH(ignored); i++)
+            empty = empty || strcmp(entry->d_name, ignored[i]) == 0;
+    }
     if (stream != NULL)
         closedir(stream);
-    return names == 2; /* itself and the one above */
+    return empty;
 }
 
 static enum owner owner_of(const struct view *view)
@@ -83,8 +88,7 @@ static enum owner owner_of(const struct view *view)
         return OWNER_OTHER;
     if (uid == 0 && is_empty(&view->folder))
         return OWNER_NONE;
-    return uid == 0 || user_is_stand_in(uid, view->room->role) || getpwuid(uid) == NULL ? OWNER_FORMER
-                                                                                        : OWNER_OTHER;
+    return user_is_stand_in(uid, view->room->role) ? OWNER_FORMER : OWNER_OTHER;
 }
 
 static bool refuse(const struct view *view, struct error *error)

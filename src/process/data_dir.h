@@ -36,8 +36,8 @@ bool data_dir_open(struct folder *data, const struct config *config, struct erro
 /* Makes what is missing, gives it its owner, and syncs all names. */
 bool data_dir_prepare(const struct config *config, struct error *error);
 /* The server, before it starts: the folders belong to the processes' users of
- * today; where those have other numbers than before, all in them is given
- * (hand_over.h) if that is safe, and refused with the fix if it is not. */
+ * today; where a number stood in for one before, all in its folder is given
+ * (hand_over.h). What is another user's is refused with the fix. */
 bool data_dir_hand_over(const struct config *config, struct error *error);
 /* True if each folder belongs to its process's user; else the one that does not is named. */
 bool data_dir_is_handed_over(const struct config *config, struct error *error);

@@ -16,7 +16,6 @@ struct place {
     int folder;
     const char *path;
     unsigned depth;
-    uid_t owner;
 };
 
 static bool give_all(struct hand_over *h, int folder, const char *path, unsigned depth, struct error *error);
@@ -41,23 +40,14 @@ static bool refuse(const struct hand_over *h, const char *path, const char *why,
                      to);
 }
 
-/* Why it is not given; NULL if it is. Files of root's come from a backup that root has put back:
- * then the folder is root's too, and no other name leads to them. */
-static const char *objection(const struct hand_over *h, const struct place *place, const struct stat *facts)
+/* Why it is not given; NULL if it is. */
+static const char *objection(const struct hand_over *h, const struct stat *facts)
 {
     static char text[120];
-    bool folder = S_ISDIR(facts->st_mode);
-    if (facts->st_uid != h->from && facts->st_uid != h->to.uid) {
-        snprintf(text, sizeof text, "belongs to user %s", folder_owner_name(facts->st_uid));
-        return text;
-    }
-    if (S_ISBLK(facts->st_mode) || S_ISCHR(facts->st_mode))
-        return "is a device";
-    if (facts->st_uid == 0 && place->owner != 0)
-        return "is root's, in a folder of another user";
-    if (facts->st_uid == 0 && !folder && facts->st_nlink > 1)
-        return "is root's, and has a second name";
-    return NULL;
+    if (facts->st_uid == h->from || facts->st_uid == h->to.uid)
+        return S_ISBLK(facts->st_mode) || S_ISCHR(facts->st_mode) ? "is a device" : NULL;
+    snprintf(text, sizeof text, "belongs to user %s", folder_owner_name(facts->st_uid));
+    return text;
 }
 
 static bool give(struct hand_over *h, int descriptor, const char *path, uid_t uid, struct error *error)
@@ -94,7 +84,7 @@ static bool give_name(struct hand_over *h, const struct place *place, const char
     if (descriptor < 0)
         return errno == ENOENT || error_set_errno(error, EX_OSERR, "cannot look at %s/%s", place->path, name);
     snprintf(path, sizeof path, "%s/%s", place->path, name);
-    const char *why = h->shared ? NULL : objection(h, place, &facts);
+    const char *why = h->shared ? NULL : objection(h, &facts);
     bool done;
     if (h->shared)
         done = give_dropped(h, descriptor, path, &facts, error);
@@ -116,13 +106,12 @@ static bool is_of_file_system(const char *name, unsigned depth)
 /* Takes `folder` over. */
 static bool give_all(struct hand_over *h, int folder, const char *path, unsigned depth, struct error *error)
 {
-    struct stat facts;
-    DIR *stream = depth > FOLDER_DEPTH_MAX || fstat(folder, &facts) != 0 ? NULL : fdopendir(folder);
+    DIR *stream = depth > FOLDER_DEPTH_MAX ? NULL : fdopendir(folder);
     if (stream == NULL) {
         close(folder);
         return error_set(error, EX_OSERR, "cannot list the folder %.300s", path);
     }
-    struct place place = {folder, path, depth, facts.st_uid};
+    struct place place = {folder, path, depth};
     bool done = true;
     for (const struct dirent *entry; done && (entry = readdir(stream)) != NULL;)
         if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 &&

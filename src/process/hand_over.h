@@ -2,8 +2,7 @@
 /*
  * hand_over: gives a process's folder, with all that is in it, to the user
  * that the process has now. That happens when the users of the package have
- * been made after a first start without them, or when a container's image
- * numbers them in another way.
+ * been made after a first start without them, whose numbers stood in for them.
  *
  * It runs as root in a folder of another user, so it trusts nothing in there:
  * only what belongs to the folder's former owner changes hands, by descriptor
