@@ -36,7 +36,7 @@ struct view {
 
 enum owner {
     OWNER_RIGHT,
-    OWNER_NONE,   /* root's and empty: just made, or made before the power failed */
+    OWNER_NONE,   /* root's and new: just made, or made before the power failed */
     OWNER_FORMER, /* a number that stood in for the user */
     OWNER_OTHER,
 };
@@ -86,7 +86,7 @@ static enum owner owner_of(const struct view *view)
         return OWNER_RIGHT;
     if (geteuid() != 0)
         return OWNER_OTHER;
-    if (uid == 0 && is_empty(&view->folder))
+    if (uid == 0 && (view->room->shared || is_empty(&view->folder))) /* what is dropped keeps its owner anyway */
         return OWNER_NONE;
     return user_is_stand_in(uid, view->room->role) ? OWNER_FORMER : OWNER_OTHER;
 }

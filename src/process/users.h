@@ -33,7 +33,8 @@ struct user {
 };
 
 /* What to do about missing users, for a log line, doctor and config check. */
-#define USERS_HINT "create them: systemd-sysusers mailboat.conf (or lib/mailboat/make-users), then restart the server"
+#define USERS_HINT \
+    "create them: systemd-sysusers mailboat.conf (or lib/mailboat/make-users), then restart the server"
 
 /* Looks up all roles at once. False (EX_CONFIG, EX_TEMPFAIL) if one cannot be
  * told, is root, or if a number that stands in for a missing user belongs to
