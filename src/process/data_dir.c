@@ -86,7 +86,7 @@ static enum owner owner_of(const struct view *view)
         return OWNER_RIGHT;
     if (geteuid() != 0)
         return OWNER_OTHER;
-    if (uid == 0 && (view->room->shared || is_empty(&view->folder))) /* what is dropped keeps its owner anyway */
+    if (uid == 0 && (view->room->shared || is_empty(&view->folder))) /* dropped files keep their owner anyway */
         return OWNER_NONE;
     return user_is_stand_in(uid, view->room->role) ? OWNER_FORMER : OWNER_OTHER;
 }
