@@ -13,7 +13,7 @@ static bool check_machine(const struct config *config, struct error *error)
 {
     struct buffer warning = {0};
     bool fine = users_settle(config->user, &warning, error) && data_dir_check(config, error);
-    if (warning.length > 0)
+    if (fine && warning.length > 0)
         fprintf(
             stderr,
             "mailboat config: warning: %s; " USERS_HINT "\n", buffer_text(&warning));
