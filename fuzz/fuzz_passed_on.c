@@ -186,6 +186,7 @@ static void pass_on(struct world *world)
                 begun = true;
                 client_session_send(&session, &world->envelope);
             } else if (action.kind == CLIENT_WANT_CONTENT) {
+                given = action.begins ? 0 : given;
                 struct bytes run = bytes_first(bytes_from(content, given), choose(&world->choices, 64) * 3);
                 if (run.length == 0)
                     run = bytes_from(content, given);

@@ -4,6 +4,7 @@
 #include "data_dir.h"
 #include "queue/id.h"
 #include "queue/timeline.h"
+#include "smtp/status.h"
 #include "store.h"
 #include "words.h"
 
@@ -30,10 +31,8 @@ static void print_reason(FILE *out, const struct store_reply *last)
     if (last->when_ms == 0)
         return;
     if (last->peer.length > 0)
-        buffer_add_format(&reason, "host %.*s said: ", BYTES_ARG(last->peer));
-    if (last->code != 0)
-        buffer_add_format(&reason, "%u ", (unsigned)last->code);
-    buffer_add_format(&reason, "%.*s %.*s", BYTES_ARG(last->enhanced), BYTES_ARG(last->text));
+        buffer_add_format(&reason, "host %.*s%s: ", BYTES_ARG(last->peer), last->code > 0 ? " said" : "");
+    status_add_said(&reason, last->code, last->enhanced, last->text);
     int indent = reason.length < REASON_END ? (int)(REASON_END - reason.length) : 0;
     fprintf(out, "%*s(", indent, "");
     print_clean(out, buffer_bytes(&reason));

@@ -177,12 +177,13 @@ static void recipient_as_text(const struct store_recipient *r, uint64_t now_ms)
     if (r->last.when_ms == 0)
         return;
     printf("     %s ago ", words_age(r->last.when_ms, now_ms, last));
-    words_print(r->last.peer.length > 0 ? r->last.peer : BYTES("nobody"));
-    printf(" said: %u ", (unsigned)r->last.code);
-    words_print(r->last.enhanced);
-    putchar(' ');
-    words_print(r->last.text);
+    struct buffer said = {0};
+    words_print(r->last.peer.length > 0 ? r->last.peer : BYTES("no server reached"));
+    fputs(r->last.code > 0 ? " said: " : ": ", stdout); /* without a code the words are ours */
+    words_reply(&said, &r->last);
+    words_print(buffer_bytes(&said));
     putchar('\n');
+    buffer_free(&said);
 }
 
 static void head_as_text(const struct store_message *m, const char *id, uint64_t now_ms)

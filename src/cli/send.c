@@ -10,6 +10,7 @@
 #include "port/facts.h"
 #include "random.h"
 #include "secret_command.h"
+#include "smtp/status.h"
 #include "submission.h"
 #include "target.h"
 
@@ -166,8 +167,11 @@ static int tell_results(const struct submission *s, const struct wish *wish)
             continue;
         }
         exit_code = r->outcome == OUTCOME_FAILED ? EX_UNAVAILABLE : exit_code == EX_OK ? EX_TEMPFAIL : exit_code;
-        fprintf(stderr, "mailboat send: %.*s was %s in the step %s: %u %.*s %.*s\n", BYTES_ARG(s->envelope.recipients[i].address),
-                r->outcome == OUTCOME_FAILED ? "refused" : "not taken now", client_step_name(r->step), (unsigned)r->code, BYTES_ARG(r->enhanced), BYTES_ARG(r->text));
+        struct buffer said = {0};
+        status_add_said(&said, r->code, r->enhanced, r->text);
+        fprintf(stderr, "mailboat send: %.*s was %s in the step %s: %s\n", BYTES_ARG(s->envelope.recipients[i].address),
+                r->outcome == OUTCOME_FAILED ? "refused" : "not taken now", client_step_name(r->step), buffer_text(&said));
+        buffer_free(&said);
     }
     if (wish->json)
         tell_results_as_json(s, wish);
@@ -179,8 +183,11 @@ static int tell_results(const struct submission *s, const struct wish *wish)
 static int tell_failure(const struct client_result *why)
 {
     struct error error;
-    error_set(&error, why->step == STEP_AUTH && why->code >= 500 ? EX_NOPERM : why->outcome == OUTCOME_FAILED ? EX_UNAVAILABLE : EX_TEMPFAIL, "%s: %u %.*s %.*s",
-              client_step_name(why->step), (unsigned)why->code, BYTES_ARG(why->enhanced), BYTES_ARG(why->text));
+    struct buffer said = {0};
+    status_add_said(&said, why->code, why->enhanced, why->text);
+    error_set(&error, why->step == STEP_AUTH && why->code >= 500 ? EX_NOPERM : why->outcome == OUTCOME_FAILED ? EX_UNAVAILABLE : EX_TEMPFAIL, "%s: %s",
+              client_step_name(why->step), buffer_text(&said));
+    buffer_free(&said);
     return command_fail(&send_command, &error);
 }
 

@@ -15,6 +15,7 @@
 #include "options.h"
 #include "queue/id.h"
 #include "random.h"
+#include "smtp/status.h"
 #include "submission.h"
 #include "talk.h"
 
@@ -171,7 +172,7 @@ static bool hand_over(struct sending *s, struct letter *letter, struct error *er
 
 static int exit_code_of(const struct client_result *result)
 {
-    if (bytes_starts_nocase(result->enhanced, "5.1."))
+    if (bytes_starts_nocase(result->enhanced, "5.1.")) /* the local server's: its codes agree */
         return EX_NOUSER;
     return bytes_starts_nocase(result->enhanced, "5.6.") ? EX_DATAERR : EX_UNAVAILABLE;
 }
@@ -180,8 +181,10 @@ static void print_refusals(const struct sending *s)
 {
     for (size_t i = 0; i < s->refusal_count; i++) {
         const struct client_result *r = &s->refusals[i].result;
-        fprintf(stderr, "mailboat sendmail: %.*s was refused: %u %.*s %.*s\n", BYTES_ARG(s->refusals[i].recipient.address), (unsigned)r->code, BYTES_ARG(r->enhanced),
-                BYTES_ARG(r->text));
+        struct buffer said = {0};
+        status_add_said(&said, r->code, r->enhanced, r->text);
+        fprintf(stderr, "mailboat sendmail: %.*s was refused: %s\n", BYTES_ARG(s->refusals[i].recipient.address), buffer_text(&said));
+        buffer_free(&said);
     }
 }
 

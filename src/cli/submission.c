@@ -5,9 +5,13 @@
 
 enum { PROGRESS_OCTETS = 4 * 1024 * 1024 };
 
-static void give_content(struct submission *s)
+static void give_content(struct submission *s, bool begins)
 {
     static char run[CONTENT_RUN_MAX];
+    if (begins && s->told > 0) { /* for the recipients of another transaction */
+        rewind(s->letter->file);
+        s->told = 0;
+    }
     size_t count = fread(run, 1, sizeof run, s->letter->file);
     s->told += count;
     bool last = s->told >= s->letter->size || count == 0;
@@ -57,7 +61,7 @@ bool submission_run(struct submission *s)
         dial_next(s->dial, &action);
         switch (action.kind) {
         case CLIENT_READY: ready(s); break;
-        case CLIENT_WANT_CONTENT: give_content(s); break;
+        case CLIENT_WANT_CONTENT: give_content(s, action.begins); break;
         case CLIENT_SENT: take_results(s, &action); break;
         case CLIENT_FAILED:
             s->failure = keep(s, &action.failure);

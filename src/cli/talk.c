@@ -5,6 +5,7 @@
 #include "message/mailbox.h"
 #include "smtp/address.h"
 #include "smtp/reply.h"
+#include "smtp/status.h"
 #include "write.h"
 
 #include <errno.h>
@@ -118,10 +119,11 @@ static bool hear(int line, struct buffer *input, unsigned *code, struct buffer *
     if (verdict == REPLY_MALFORMED)
         return false;
     *code = reply.code;
-    struct bytes enhanced = reply_enhanced(&reply);
+    struct buffer words = {0};
     buffer_clear(text);
-    buffer_add_format(text, "%u %.*s%s", reply.code, BYTES_ARG(enhanced), enhanced.length > 0 ? " " : "");
-    reply_text(text, &reply);
+    reply_text(&words, &reply);
+    status_add_said(text, reply.code, reply_enhanced(&reply), buffer_bytes(&words));
+    buffer_free(&words);
     buffer_consume(input, used);
     return true;
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "words.h"
 
+#include "smtp/status.h"
+
 #include <stdio.h>
 #include <time.h>
 
@@ -26,11 +28,7 @@ const char *words_time(uint64_t epoch_ms, char room[WORDS_TIME_ROOM])
 
 void words_reply(struct buffer *out, const struct store_reply *reply)
 {
-    if (reply->code != 0)
-        buffer_add_format(out, "%u ", (unsigned)reply->code);
-    if (reply->enhanced.length > 0)
-        buffer_add_format(out, "%.*s ", BYTES_ARG(reply->enhanced));
-    buffer_add(out, reply->text);
+    status_add_said(out, reply->code, reply->enhanced, reply->text);
 }
 
 void words_add_clean(struct buffer *out, struct bytes text)

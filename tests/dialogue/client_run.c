@@ -9,9 +9,9 @@
  *   ? starttls => ok | fails WHY
  *   ? nonce => none | BINDING-NAME OCTETS    SCRAM begins
  *   ? proof SALT ITERATIONS MESSAGE => PROOF SIGNATURE    32 octets each
- *   ? content => more TEXT | last TEXT
+ *   ? content => more TEXT | last TEXT    "content again": from its beginning once more
  *   ? sent               the transaction is over; for each recipient then
- *   + delivered data 250 2.0.0 ok    its result: outcome, step, code, enhanced code, text
+ *   + delivered data 250 2.0.0 ok    its result: outcome, step, code, enhanced code (- for none), text
  *   ? failed deferred greeting 421 4.3.2 bye
  *   ? close
  *   ! lost WHY           the connection ends
@@ -38,6 +38,7 @@ struct play {
     struct buffer said;  /* by the client, and not asked for yet */
     enum client_action_kind waiting; /* an event; CLIENT_NOTHING when none */
     struct buffer event; /* as the transcript writes it */
+    bool gave_content;
     struct buffer results; /* lines of the last transaction */
 };
 
@@ -89,7 +90,7 @@ static void finish(struct play *play)
 static void add_result(struct buffer *out, const struct client_result *r)
 {
     static const char *const outcomes[] = {"delivered", "deferred", "failed"};
-    buffer_add_format(out, "%s %s %u %.*s %.*s", outcomes[r->outcome], client_step_name(r->step), (unsigned)r->code, BYTES_ARG(r->enhanced), BYTES_ARG(r->text));
+    buffer_add_format(out, "%s %s %u %.*s %.*s", outcomes[r->outcome], client_step_name(r->step), (unsigned)r->code, BYTES_ARG(r->enhanced.length > 0 ? r->enhanced : BYTES("-")), BYTES_ARG(r->text));
 }
 
 static void take_event(struct play *play, const struct client_action *action)
@@ -101,6 +102,8 @@ static void take_event(struct play *play, const struct client_action *action)
     buffer_add_text(&play->event, names[action->kind]);
     if (action->kind == CLIENT_ASK_PROOF)
         buffer_add_format(&play->event, "%.*s %u %.*s", BYTES_ARG(action->scram.salt), (unsigned)action->scram.iterations, BYTES_ARG(action->scram.message));
+    if (action->kind == CLIENT_WANT_CONTENT && action->begins && play->gave_content)
+        buffer_add_text(&play->event, " again");
     if (action->kind == CLIENT_FAILED)
         add_result(&play->event, &action->failure);
     for (size_t i = 0; i < action->result_count; i++) {
@@ -181,8 +184,10 @@ static void give_answer(struct play *play, enum client_action_kind asked, struct
         client_session_send(&play->session, &play->envelope);
     else if (asked == CLIENT_READY && bytes_is(word, "quit"))
         client_session_quit(&play->session);
-    else if (asked == CLIENT_WANT_CONTENT)
+    else if (asked == CLIENT_WANT_CONTENT) {
+        play->gave_content = true;
         client_session_content(&play->session, rest, bytes_is(word, "last"));
+    }
 }
 
 static void expect_event(struct play *play, const struct script_line *line)

@@ -10,7 +10,8 @@ from mailboat import PATIENCE
 class Peer:
     """An SMTP server that answers RCPT with `says` (a reply, or one by address)
     and, once `stop_at_data` is set, keeps silent at the end of a message.
-    `knows` are its extensions; `letters` has what came: the MAIL command, the
+    `takes` is how many recipients it accepts in a transaction, `full` what it
+    says to the others; `knows` are its extensions; `letters` has what came: the MAIL command, the
     RCPT commands, and the content as it was sent, without the dots doubled."""
 
     def __init__(self, certificates=None):
@@ -18,6 +19,7 @@ class Peer:
         self.port = self.listener.getsockname()[1]
         self.says, self.got = "250 ok", []
         self.knows, self.letters = [], []
+        self.takes, self.full = 1000, "452 4.5.3 too many recipients"
         self.stop_at_data, self.silent, self.go_on = False, threading.Event(), threading.Event()
         self.tls = None
         if certificates:
@@ -65,6 +67,7 @@ class Peer:
             elif verb == b"RCPT":
                 address = line.split(b"<")[1].split(b">")[0].decode()
                 reply = self.says if isinstance(self.says, str) else self.says.get(address, "250 ok")
+                reply = self.full if len(recipients) >= self.takes else reply
                 recipients += [address] if reply.startswith("250") else []
                 say(reply)
             elif verb == b"DATA":

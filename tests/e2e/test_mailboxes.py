@@ -354,11 +354,14 @@ def test_it_is_started_reloaded_and_stopped(mailboat, tmp_path_factory):
 
 # ---- another LMTP server: replies a recipient ----
 
+CARL = "carl@example.org"
+
+
 class Picky(socketserver.StreamRequestHandler):
-    """Bob's mailbox is full, Eve's is gone."""
+    """Bob's mailbox is full for now, Carl's for good, Eve's is gone."""
 
     def handle(self):
-        replies, to = {BOB: b"452 4.2.2 quota exceeded", "eve@example.org": b"550 5.1.1 gone"}, []
+        replies, to = {BOB: b"452 4.2.2 quota exceeded", CARL: b"552 5.2.2 quota exceeded", "eve@example.org": b"550 5.1.1 gone"}, []
         self.wfile.write(b"220 lmtp\r\n")
         for line in self.rfile:
             verb = line[:4].upper()
@@ -388,11 +391,12 @@ def test_each_recipient_has_a_reply_of_its_own(mailboat, tmp_path):
         os.chmod(path, 0o666)
         threading.Thread(target=peer.serve_forever, daemon=True).start()
         server = mailboat(extra=f"mailboxes: {{deliver: lmtp, lmtp: \"unix:{path}\"}}\n")
-        for user in (ADA, BOB, "eve@example.org"):
+        for user in (ADA, BOB, CARL, "eve@example.org"):
             server.add_user(user, PASSWORD)
         with smtp(server, 587, user=ADA, password=PASSWORD) as client:
-            client.sendmail(ADA, [ADA, BOB, "eve@example.org"], f"From: {ADA}\r\nSubject: three\r\n\r\nhi\r\n")
+            client.sendmail(ADA, [ADA, BOB, CARL, "eve@example.org"], f"From: {ADA}\r\nSubject: three\r\n\r\nhi\r\n")
         server.wait_log("delivered", f"to={ADA}", "status=2.0.0", 'reason=saved')
+        server.wait_log("bounced", f"to={CARL}", "code=552", "status=5.2.2", 'reason="quota exceeded"')
         server.wait_log("deferred", f"to={BOB}", "status=4.2.2")
         server.wait_log("bounced", "to=eve@example.org", "status=5.1.1")
         peer.shutdown()

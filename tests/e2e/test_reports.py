@@ -5,10 +5,11 @@ import email.policy
 
 import pytest
 
-from mailboat import smtp, until
+from mailboat import free_port, smtp, until
 from plain_peer import Peer, away_to
 
 ADA, PASSWORD = "ada@example.org", "secret-of-ada"
+RETRY = "queue: {retry: {first: 1s, max: 1s, expire: 3s}, warn_after: 1s}\n"
 LETTER = f"From: {ADA}\r\nSubject: the letter\r\nX-Mark: 1\r\n\r\nits text\r\n"
 
 
@@ -21,7 +22,7 @@ def peer():
 
 @pytest.fixture
 def server(mailboat, peer):
-    it = mailboat(relay=away_to(peer.port), extra="queue: {retry: {first: 1s, max: 1s, expire: 3s}, warn_after: 1s}\n")
+    it = mailboat(relay=away_to(peer.port), extra=RETRY)
     for user in (ADA, "bob@example.org", "carl@example.org"):
         it.add_user(user, PASSWORD)
     return it
@@ -73,6 +74,51 @@ def test_a_failure_says_who_said_what(server, peer):
     assert bob["Original-Recipient"] == "rfc822; first+one@x.example" and bob["Remote-MTA"] == "dns; localhost"
     assert bob["Diagnostic-Code"] == "smtp; 550 5.1.1 no such user"
     assert "<bob@there.net>: could not be delivered:" in report.words and "550 5.1.1 no such user" in report.words and "letter by letter" in report.words
+
+
+def test_a_full_mailbox_comes_back_at_once_in_the_servers_words(server, peer):
+    peer.says = {"bob@there.net": "552 5.2.2 mailbox full", "carl@there.net": "552 4.7.1 odd", "eve@there.net": "550 no code here"}
+    submit(server, ["dora@there.net", "bob@there.net", "carl@there.net", "eve@there.net"])
+    report, = reports(server)
+    assert report.fates() == {"bob@there.net": ("failed", "5.2.2"), "carl@there.net": ("failed", "5.7.1"), "eve@there.net": ("failed", "5.0.0")}
+    assert [r["Diagnostic-Code"] for r in report.recipients] == ["smtp; 552 5.2.2 mailbox full", "smtp; 552 4.7.1 odd", "smtp; 550 no code here"]
+    assert "552 5.2.2 mailbox full" in report.words and "550 no code here" in report.words and "too many" not in report.words
+    line, = server.wait_log("bounced", "to=bob@there.net")
+    assert " code=552 status=5.2.2 reason=\"mailbox full\"" in line
+    assert " code=550 reason=\"no code here\"" in server.wait_log("bounced", "to=eve@there.net")[0]
+    assert peer.got == ["dora@there.net"]
+
+
+@pytest.mark.parametrize("full", ["452 4.5.3 too many recipients", "452 slow down", "552 Too many recipients", "552 5.5.3 enough"])
+@pytest.mark.parametrize("knows", [[], ["PIPELINING", "CHUNKING"]])
+def test_too_many_recipients_have_transactions_of_their_own(server, peer, full, knows):
+    peer.takes, peer.full, peer.knows = 2, full, knows
+    everybody = [f"user{i}@there.net" for i in range(7)]
+    text = LETTER + ("z" * 70 + "\r\n") * 3000  # several runs of content, and chunks where it takes them
+    submit(server, everybody, text=text)
+    until(lambda: server.queue_count() == 0)
+    assert peer.got == everybody and len(peer.letters) == 4
+    assert len({content for _, content in peer.letters}) == 1 and peer.letters[0][1].endswith(text.encode())
+    assert not server.lines("deferred", "user") and server.mail(ADA) == []
+
+
+def test_too_many_and_over_quota_for_now_wait(server, peer):
+    peer.says = {"bob@there.net": "452 4.2.2 over quota", "carl@there.net": "452 4.3.1 disk full"}
+    submit(server, ["dora@there.net", "bob@there.net", "carl@there.net"])
+    assert " code=452 status=4.2.2 reason=\"over quota\"" in server.wait_log("deferred", "to=bob@there.net")[0]
+    assert " code=452 status=4.3.1 reason=\"disk full\"" in server.wait_log("deferred", "to=carl@there.net")[0]
+    assert len(peer.letters) == 1
+
+
+def test_what_no_server_said_is_ours(mailboat):
+    server = mailboat(relay=away_to(free_port()), extra=RETRY)
+    server.add_user(ADA, PASSWORD)
+    submit(server, ["bob@there.net"])
+    late, over = reports(server, 2)
+    for report, action in ((late, "delayed"), (over, "failed")):
+        (fate, status), = report.fates().values()
+        assert fate == action and status.startswith("4."), report.fates()
+        assert report.recipients[0]["Diagnostic-Code"].startswith("X-Mailboat; ") and report.recipients[0]["Remote-MTA"] is None
 
 
 @pytest.mark.parametrize("ret, kind, has_text", [("RET=HDRS", "text/rfc822-headers", False), ("RET=FULL", "message/rfc822", True)])

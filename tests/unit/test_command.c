@@ -107,7 +107,7 @@ static void what_is_no_reply_is_seen_early(void **state)
 static void a_reply_is_read_for_people(void **state)
 {
     static const struct { const char *raw, *enhanced, *text; } cases[] = {
-        {"550 5.1.1 no such user\r\n", "5.1.1", "no such user"}, {"550 4.1.1 no\r\n", "", "4.1.1 no"}, {"250 2.0.0\r\n", "2.0.0", ""}, {"550 5.1234.1 x\r\n", "", "5.1234.1 x"},
+        {"550 5.1.1 no such user\r\n", "5.1.1", "no such user"}, {"550 4.1.1 no\r\n", "4.1.1", "no"}, {"550 3.1.1 no\r\n", "", "3.1.1 no"}, {"550-5.7.1 one\r\n550 5.7.2 two\r\n", "5.7.1", "one 5.7.2 two"}, {"250 2.0.0\r\n", "2.0.0", ""}, {"550 5.1234.1 x\r\n", "", "5.1234.1 x"},
         {"550-5.7.1 one\r\n550 5.7.1 two\r\n", "5.7.1", "one two"}, {"550 5.7.1x\r\n", "", "5.7.1x"}, {"550\r\n", "", ""}, {"550 a\tb\x01\xff\r\n", "", "a?b??"},
     };
     for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {

@@ -51,6 +51,49 @@ static void a_delay_says_how_long_it_is_tried_and_that_nothing_is_to_do(void **s
     assert_true(!has("Will-Retry-Until") && has("Check the address"));
 }
 
+/* The Status field is of the action's class, the diagnosis of the server's own codes. */
+static void what_a_server_says_is_told_as_it_said_it(void **state)
+{
+    static const struct { enum dsn_action action; uint32_t code; const char *enhanced, *text, *status, *diagnosis; } table[] = {
+        {DSN_FAILED, 552, "5.2.2", "full", "5.2.2", "smtp; 552 5.2.2 full"},
+        {DSN_FAILED, 550, "", "no", "5.0.0", "smtp; 550 no"},
+        {DSN_FAILED, 550, "4.7.1", "no", "5.7.1", "smtp; 550 4.7.1 no"},
+        {DSN_FAILED, 450, "5.1.1", "no", "4.1.1", "smtp; 450 5.1.1 no"}, /* given up */
+        {DSN_FAILED, 354, "", "go", "4.5.0", "smtp; 354 go"},
+        {DSN_DELAYED, 535, "5.7.8", "no", "4.7.8", "smtp; 535 5.7.8 no"},
+        {DSN_DELAYED, 554, "", "", "4.0.0", "smtp; 554"},
+        {DSN_FAILED, 0, "4.4.1", "connection refused", "4.4.1", "X-Mailboat; connection refused"},
+        {DSN_FAILED, 0, "5.7.30", "no TLS", "5.7.30", "X-Mailboat; no TLS"},
+        {DSN_DELAYED, 0, "5.6.7", "no SMTPUTF8", "4.6.7", "X-Mailboat; no SMTPUTF8"},
+        {DSN_DELAYED, 450, "4.2.0", "gr\xc3\xa4y\x1b", "4.2.0", "smtp; 450 4.2.0 gr??y?"},
+    };
+    for (size_t i = 0; i < ARRAY_LENGTH(table); i++) {
+        char wanted[160];
+        about_bob.action = table[i].action;
+        about_bob.code = table[i].code;
+        about_bob.enhanced = bytes_of_text(table[i].enhanced);
+        about_bob.text = bytes_of_text(table[i].text);
+        buffer_clear(&out);
+        assert_true(dsn_add(&out, &dsn));
+        snprintf(wanted, sizeof wanted, "Status: %s\r\n%sDiagnostic-Code: %s\r\n", table[i].status, table[i].code > 0 ? "Remote-MTA: dns; mx.example.com\r\n" : "",
+                 table[i].diagnosis);
+        if (!has(wanted))
+            fail_msg("%s", buffer_text(&out));
+    }
+}
+
+/* A server on this host has no name, and what nobody said is nobody's. */
+static void what_no_server_on_the_network_said_names_none(void **state)
+{
+    about_bob.peer = BYTES("lmtp");
+    assert_true(dsn_add(&out, &dsn));
+    assert_true(!has("Remote-MTA") && has("Diagnostic-Code: smtp; 550 5.1.1 no such user\r\n"));
+    buffer_clear(&out);
+    about_bob.peer = bytes_none();
+    assert_true(dsn_add(&out, &dsn));
+    assert_true(!has("Remote-MTA") && !has("Diagnostic-Code: smtp") && has("Diagnostic-Code: X-Mailboat; no such user\r\n"));
+}
+
 static void the_whole_message_comes_back_where_it_was_asked_for(void **state)
 {
     envelope.ret = RET_FULL;
@@ -144,6 +187,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TESTED(a_failure_is_told_to_people_and_programs), TESTED(a_delay_says_how_long_it_is_tried_and_that_nothing_is_to_do), TESTED(the_whole_message_comes_back_where_it_was_asked_for), TESTED(nobody_is_told_who_may_not_be), TESTED(notify_says_who_wants_what),
         TESTED(a_peer_forges_nothing), TESTED(a_sender_forges_nothing_by_its_parameters), TESTED(a_message_that_knows_the_boundary_is_not_given_back), TESTED(long_words_of_a_peer_are_wrapped),
+        TESTED(what_a_server_says_is_told_as_it_said_it), TESTED(what_no_server_on_the_network_said_names_none),
         TESTED(only_whole_lines_of_a_long_header_come_back),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);

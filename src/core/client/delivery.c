@@ -426,7 +426,7 @@ static bool take_session_action(struct delivery *delivery, const struct client_a
         *action = (struct delivery_action){.kind = DELIVERY_ASK, .asked = *from};
         return true;
     case CLIENT_WANT_CONTENT:
-        *action = (struct delivery_action){.kind = DELIVERY_WANT_CONTENT};
+        *action = (struct delivery_action){.kind = DELIVERY_WANT_CONTENT, .begins = from->begins};
         return true;
     case CLIENT_READY:
         if (delivery->results == NULL)

@@ -63,6 +63,7 @@ struct delivery_action {
     const struct dns_record *tlsa; /* with them a certificate is checked by these alone (those that tlsa_is_usable()) */
     size_t tlsa_count;
     struct bytes names[2];         /* with tlsa: more names that the certificate may be for; empty: none */
+    bool begins;                   /* WANT_CONTENT: from the first octet, as client_action has it */
     struct client_action asked;
     struct bytes bytes;
     const struct client_result *results;

@@ -82,6 +82,8 @@ bool client_session_action(struct client_session *session, struct client_action 
         state->out_pulled = true;
     } else if (action->kind == CLIENT_ASK_PROOF) {
         action->scram = client_auth_scram(session);
+    } else if (action->kind == CLIENT_WANT_CONTENT) {
+        action->begins = !state->content_begun;
     } else if (action->kind == CLIENT_SENT) {
         action->results = state->results;
         action->result_count = state->envelope->recipient_count;
@@ -98,10 +100,6 @@ struct client_result client_result_of(struct arena *arena, enum client_step step
     struct client_result result = {
         .outcome = reply->code < 300 ? OUTCOME_DELIVERED : reply->code < 500 ? OUTCOME_DEFERRED : OUTCOME_FAILED,
         .step = step, .code = reply->code, .enhanced = arena_copy(arena, reply_enhanced(reply)), .text = arena_copy(arena, buffer_bytes(&text))};
-    if (result.enhanced.length == 0)
-        result.enhanced = bytes_of_text(arena_format(arena, "%u.0.0", reply->code / 100));
-    if (reply->code >= 300 && reply->code < 400) /* never a result that makes sense */
-        result.enhanced = BYTES("4.5.0");
     buffer_free(&text);
     return result;
 }
@@ -144,10 +142,8 @@ void client_fail_said(struct client_session *session, enum client_step step, enu
 void client_fail_reply(struct client_session *session, enum client_step step, const struct smtp_reply *reply)
 {
     struct client_result why = client_result_of(&session->state->session_arena, step, reply);
-    if (why.outcome == OUTCOME_DELIVERED) { /* a 2xx that has no place there */
+    if (why.outcome == OUTCOME_DELIVERED) /* a 2xx that has no place there */
         why.outcome = OUTCOME_DEFERRED;
-        why.enhanced = BYTES("4.5.0");
-    }
     client_fail(session, why);
 }
 
@@ -251,8 +247,6 @@ static void starttls_reply(struct client_session *session, const struct smtp_rep
     } else if (session->options.tls == CLIENT_TLS_REQUIRED) {
         struct client_result why = client_result_of(&session->state->session_arena, STEP_TLS, reply);
         why.outcome = OUTCOME_DEFERRED;
-        if (reply->code < 400) /* neither yes nor no */
-            why.enhanced = BYTES("4.7.4");
         client_fail(session, why);
     } else { /* opportunistic: refused is as good as not offered */
         session->capabilities.starttls = false;

@@ -75,7 +75,7 @@ struct client_result {
     enum client_outcome outcome;
     enum client_step step;  /* where it was decided */
     uint32_t code;          /* the reply's basic code; 0 when there was no reply */
-    struct bytes enhanced;  /* "5.1.1"; made from the code where the peer gave none */
+    struct bytes enhanced;  /* "5.1.1" as the peer gave it, of whatever class; empty where it gave none; without a reply ours */
     struct bytes text;      /* the reply's text, or our sentence, without control octets */
     bool peer_reports;      /* delivered, and the peer offered DSN (RFC 3461 5.2.1) */
 };
@@ -88,6 +88,8 @@ struct client_scram {
 
 struct client_action {
     enum client_action_kind kind;
+    bool begins;                         /* WANT_CONTENT: from the first octet, also where it was given before:
+                                            some recipients needed a transaction of their own */
     struct client_scram scram;           /* ASK_PROOF */
     struct bytes bytes;                  /* SEND */
     const struct client_result *results; /* SENT; live until the next send */
@@ -118,7 +120,9 @@ void client_session_failed(struct client_session *session, enum client_step step
 
 /* Begins a transaction; only at CLIENT_READY. `envelope` must live until
  * CLIENT_SENT. Where the peer lacks what the envelope needs (SMTPUTF8,
- * 8BITMIME, SIZE, REQUIRETLS) the results say so and nothing is sent. */
+ * 8BITMIME, SIZE, REQUIRETLS) the results say so and nothing is sent. The
+ * recipients beyond those that the peer takes together (RFC 5321 4.5.3.1.10,
+ * LIMITS RCPTMAX of RFC 9422) follow in further transactions before SENT. */
 void client_session_send(struct client_session *session, const struct envelope *envelope);
 /* The next run of content, at most CONTENT_RUN_MAX octets; `last` ends it. */
 enum { CONTENT_RUN_MAX = 64 * 1024 };

@@ -23,6 +23,9 @@ enum client_phase {
 
 enum { CLIENT_ACTIONS_MAX = 4 };
 
+/* Where a recipient stands; one that does not fit into a transaction waits for the next one. */
+enum recipient_stage { RECIPIENT_WAITS, RECIPIENT_OFFERED, RECIPIENT_TAKEN, RECIPIENT_DECIDED };
+
 struct client_state {
     enum client_phase phase;
     bool secured;
@@ -45,10 +48,13 @@ struct client_state {
     const struct envelope *envelope;
     struct arena transaction_arena;
     struct client_result *results;
-    bool *decided;        /* a recipient whose result stands */
-    size_t recipient_count; /* offered to the peer; beyond RCPTMAX they wait */
-    size_t next;          /* the recipient whose reply comes next */
-    size_t accepted;      /* by RCPT */
+    enum recipient_stage *stages; /* of each recipient */
+    size_t *offered;      /* those of the transaction there is, by their place in the envelope */
+    size_t offered_count;
+    size_t next;          /* of `offered`: the one whose reply comes next */
+    size_t accepted;      /* by RCPT, in this transaction */
+    bool content_begun;   /* some of this transaction's content was given */
+    bool stop;            /* the content was deferred: those who wait do so until the next attempt */
     bool by_chunks, data_sent_ahead, last_chunk;
     struct encoder encoder;
     struct sevenbit *sevenbit; /* NULL: the peer takes the content as it is */

@@ -2,7 +2,9 @@
 /*
  * transaction: one message over a session that is ready: MAIL, RCPT and DATA
  * in one go where the peer knows PIPELINING, one by one otherwise; BDAT for
- * what needs it. Each recipient has a result of its own.
+ * what needs it. Each recipient has a result of its own. Recipients that the
+ * peer does not take in the same transaction have the next one, of which the
+ * message begins again; each transaction decides at least one of them.
  *
  * Where the peer lacks 8BITMIME or BINARYMIME the content is encoded on its
  * way; lacking SMTPUTF8 or REQUIRETLS is a failure.
@@ -10,15 +12,16 @@
 #include "client/state.h"
 
 #include "smtp/command.h"
+#include "smtp/status.h"
 
 #include <assert.h>
 #include <stdlib.h>
 
 static void decide(struct client_state *state, size_t i, struct client_result result)
 {
-    if (state->decided[i])
+    if (state->stages[i] == RECIPIENT_DECIDED)
         return;
-    state->decided[i] = true;
+    state->stages[i] = RECIPIENT_DECIDED;
     state->results[i] = result;
 }
 
@@ -26,6 +29,14 @@ static void decide_all(struct client_state *state, struct client_result result)
 {
     for (size_t i = 0; i < state->envelope->recipient_count; i++)
         decide(state, i, result);
+}
+
+/* Those whom the content is for. */
+static void decide_taken(struct client_state *state, struct client_result result)
+{
+    for (size_t i = 0; i < state->envelope->recipient_count; i++)
+        if (state->stages[i] == RECIPIENT_TAKEN)
+            decide(state, i, result);
 }
 
 void transaction_abort(struct client_session *session, const struct client_result *why)
@@ -36,14 +47,29 @@ void transaction_abort(struct client_session *session, const struct client_resul
     client_push(session, CLIENT_SENT);
 }
 
-/* All is decided: tell, and be ready again. What failed is told once RSET has
- * its answer: then it is known that the replies were those to our commands. */
+static bool any_waits(const struct client_state *state)
+{
+    for (size_t i = 0; i < state->envelope->recipient_count; i++)
+        if (state->stages[i] == RECIPIENT_WAITS)
+            return true;
+    return false;
+}
+
+static void begin(struct client_session *session);
+
+/* The transaction is over: the next one, or all is decided: tell, and be ready
+ * again. What failed is told once RSET has its answer: then it is known that
+ * the replies were those to our commands. */
 static void finish(struct client_session *session, bool reset)
 {
     struct client_state *state = session->state;
     if (reset) {
         state->phase = PHASE_RSET;
         client_out(session, "RSET");
+        return;
+    }
+    if (!state->stop && any_waits(state)) {
+        begin(session);
         return;
     }
     client_push(session, CLIENT_SENT);
@@ -141,41 +167,63 @@ static bool has_forgery(const struct envelope *envelope)
     return forged;
 }
 
-void client_session_send(struct client_session *session, const struct envelope *envelope)
+/* Whom this transaction is for: those who wait, as many as the peer takes together. */
+static void offer(struct client_session *session)
+{
+    struct client_state *state = session->state;
+    size_t most = session->capabilities.recipients_max;
+    state->offered_count = 0;
+    for (size_t i = 0; i < state->envelope->recipient_count; i++) {
+        bool fits = most == 0 || state->offered_count < most;
+        if (state->stages[i] != RECIPIENT_WAITS || !fits)
+            continue;
+        state->stages[i] = RECIPIENT_OFFERED;
+        state->offered[state->offered_count++] = i;
+    }
+}
+
+static void begin(struct client_session *session)
 {
     struct client_state *state = session->state;
     const struct client_capabilities *peer = &session->capabilities;
+    offer(session);
+    assert(state->offered_count > 0);
+    state->next = state->accepted = 0;
+    state->content_begun = false;
+    choose_encoding(session);
+    state->phase = PHASE_MAIL;
+    state->data_sent_ahead = peer->pipelining && !state->by_chunks;
+    say_mail(session);
+    if (!peer->pipelining)
+        return;
+    for (size_t i = 0; i < state->offered_count; i++)
+        say_rcpt(session, state->offered[i]);
+    if (state->data_sent_ahead)
+        client_out(session, "DATA");
+}
+
+void client_session_send(struct client_session *session, const struct envelope *envelope)
+{
+    struct client_state *state = session->state;
     const char *enhanced = NULL;
     assert(state->phase == PHASE_READY && envelope->recipient_count > 0);
     assert(!has_forgery(envelope)); /* the grammar lets none in */
     arena_clear(&state->transaction_arena);
     state->envelope = envelope;
     state->results = ARENA_ARRAY(&state->transaction_arena, struct client_result, envelope->recipient_count);
-    state->decided = ARENA_ARRAY(&state->transaction_arena, bool, envelope->recipient_count);
-    state->next = state->accepted = 0;
-    choose_encoding(session);
-    state->recipient_count = envelope->recipient_count;
+    state->stages = ARENA_ARRAY(&state->transaction_arena, enum recipient_stage, envelope->recipient_count);
+    state->offered = ARENA_ARRAY(&state->transaction_arena, size_t, envelope->recipient_count);
+    state->stop = false;
+    for (size_t i = 0; i < envelope->recipient_count; i++)
+        state->results[i] = client_result_said(&state->transaction_arena, STEP_RCPT, OUTCOME_DEFERRED, "4.5.3",
+                                               BYTES("the server takes fewer recipients together, and deferred the message for those before"));
     const char *why = lacking(session, &enhanced);
     if (why != NULL) {
         decide_all(state, client_result_said(&state->transaction_arena, STEP_MAIL, OUTCOME_FAILED, enhanced, bytes_of_text(why)));
         finish(session, false);
         return;
     }
-    if (peer->recipients_max > 0 && state->recipient_count > peer->recipients_max) {
-        state->recipient_count = peer->recipients_max;
-        for (size_t i = state->recipient_count; i < envelope->recipient_count; i++)
-            decide(state, i, client_result_said(&state->transaction_arena, STEP_RCPT, OUTCOME_DEFERRED, "4.5.3",
-                                                BYTES("the server takes fewer recipients at once; the rest follow")));
-    }
-    state->phase = PHASE_MAIL;
-    state->data_sent_ahead = peer->pipelining && !state->by_chunks;
-    say_mail(session);
-    if (!peer->pipelining)
-        return;
-    for (size_t i = 0; i < state->recipient_count; i++)
-        say_rcpt(session, i);
-    if (state->data_sent_ahead)
-        client_out(session, "DATA");
+    begin(session);
 }
 
 /* ---- replies ---- */
@@ -209,14 +257,15 @@ static bool makes_no_sense(struct client_session *session, enum client_step step
     struct client_state *state = session->state;
     bool wants_3xx = state->phase == PHASE_DATA;
     /* A bad sequence of commands, which it was not: a reply before it is missing. */
-    bool lost_count = reply->code == 503 && ((state->phase == PHASE_RCPT && !state->decided[state->next]) || (state->phase == PHASE_DATA && state->accepted > 0));
+    bool lost_count = reply->code == 503 && ((state->phase == PHASE_RCPT && state->stages[state->offered[state->next]] == RECIPIENT_OFFERED) ||
+                                             (state->phase == PHASE_DATA && state->accepted > 0));
     if (!lost_count && (reply->code >= 400 || (wants_3xx ? reply->code == 354 : reply->code / 100 == 2)))
         return false;
     struct client_result why = client_result_of(&state->transaction_arena, step, reply);
     why.outcome = OUTCOME_DEFERRED;
-    why.enhanced = BYTES("4.5.0");
-    if (state->phase != PHASE_END && state->phase != PHASE_CHUNK) /* then the content was asked for: all was in order */
-        memset(state->decided, 0, state->envelope->recipient_count * sizeof *state->decided);
+    bool in_order = state->phase == PHASE_END || state->phase == PHASE_CHUNK; /* then the content was asked for */
+    for (size_t i = 0; i < state->offered_count && !in_order; i++)
+        state->stages[state->offered[i]] = RECIPIENT_OFFERED;
     client_fail(session, why);
     return true;
 }
@@ -233,28 +282,42 @@ static void mail_reply(struct client_session *session, const struct smtp_reply *
             return;
         }
     } else if (!session->capabilities.pipelining) {
-        say_rcpt(session, 0);
+        say_rcpt(session, state->offered[0]);
+    }
+}
+
+/* One recipient, by a reply to RCPT. */
+static void refuse(struct client_state *state, size_t i, struct client_result result)
+{
+    if (state->stages[i] == RECIPIENT_DECIDED)
+        return;
+    switch (rcpt_verdict_of(result.code, result.enhanced, result.text, state->accepted > 0)) {
+    case RCPT_DEFERRED:
+    case RCPT_REJECTED:
+        decide(state, i, result);
+        break;
+    case RCPT_TOO_MANY:
+        result.outcome = OUTCOME_DEFERRED; /* where no further transaction comes */
+        state->results[i] = result;
+        state->stages[i] = RECIPIENT_WAITS;
+        break;
     }
 }
 
 static void rcpt_reply(struct client_session *session, const struct smtp_reply *reply)
 {
     struct client_state *state = session->state;
-    size_t i = state->next++;
-    if (reply->code / 100 == 2) {
-        state->accepted += state->decided[i] ? 0 : 1;
-    } else {
-        struct client_result result = client_result_of(&state->transaction_arena, STEP_RCPT, reply);
-        if (reply->code == 552) { /* here it means too many recipients (RFC 5321 4.5.3.1.10) */
-            result.enhanced = BYTES("4.5.3");
-            result.outcome = OUTCOME_DEFERRED;
-        }
-        decide(state, i, result);
+    size_t i = state->offered[state->next++];
+    if (reply->code / 100 != 2) {
+        refuse(state, i, client_result_of(&state->transaction_arena, STEP_RCPT, reply));
+    } else if (state->stages[i] == RECIPIENT_OFFERED) {
+        state->stages[i] = RECIPIENT_TAKEN;
+        state->accepted++;
     }
-    if (state->next == state->recipient_count)
+    if (state->next == state->offered_count)
         after_recipients(session);
     else if (!session->capabilities.pipelining)
-        say_rcpt(session, state->next);
+        say_rcpt(session, state->offered[state->next]);
 }
 
 static void data_reply(struct client_session *session, const struct smtp_reply *reply)
@@ -268,11 +331,9 @@ static void data_reply(struct client_session *session, const struct smtp_reply *
         client_out(session, ".");
     } else {
         struct client_result result = client_result_of(&state->transaction_arena, STEP_DATA, reply);
-        if (reply->code < 400) { /* neither yes nor no */
-            result.outcome = OUTCOME_DEFERRED;
-            result.enhanced = BYTES("4.5.0");
-        }
-        decide_all(state, result);
+        assert(reply->code >= 400); /* makes_no_sense() has the others */
+        state->stop = any && result.outcome == OUTCOME_DEFERRED;
+        decide_taken(state, result);
         finish(session, true);
     }
 }
@@ -284,12 +345,13 @@ static void end_reply(struct client_session *session, const struct smtp_reply *r
     struct client_result result = client_result_of(&state->transaction_arena, STEP_DATA, reply);
     result.peer_reports = session->capabilities.dsn && !session->options.lmtp && result.outcome == OUTCOME_DELIVERED;
     if (!session->options.lmtp) {
-        decide_all(state, result);
+        state->stop = result.outcome == OUTCOME_DEFERRED;
+        decide_taken(state, result);
         finish(session, false);
         return;
     }
     size_t i = 0;
-    while (state->decided[i])
+    while (state->stages[i] != RECIPIENT_TAKEN)
         i++;
     decide(state, i, result);
     if (--state->accepted == 0)
@@ -304,7 +366,9 @@ static void chunk_reply(struct client_session *session, const struct smtp_reply 
     } else if (reply->code / 100 == 2) {
         want_content(session);
     } else {
-        decide_all(state, client_result_of(&state->transaction_arena, STEP_DATA, reply));
+        struct client_result result = client_result_of(&state->transaction_arena, STEP_DATA, reply);
+        state->stop = result.outcome == OUTCOME_DEFERRED;
+        decide_taken(state, result);
         finish(session, true);
     }
 }
@@ -362,6 +426,7 @@ void client_session_content(struct client_session *session, struct bytes run, bo
 {
     struct client_state *state = session->state;
     assert(state->phase == PHASE_CONTENT && run.length <= CONTENT_RUN_MAX);
+    state->content_begun = true;
     if (state->out_pulled)
         buffer_clear(&state->out);
     state->out_pulled = false;

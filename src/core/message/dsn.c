@@ -3,6 +3,7 @@
 
 #include "message/date.h"
 #include "queue/id.h"
+#include "smtp/status.h"
 
 enum { TEXT_LINE_MAX = 76 };
 
@@ -102,10 +103,31 @@ static void add_header(struct writing *w)
                       w->utf8 ? "global-delivery-status" : "delivery-status", w->boundary);
 }
 
+/* The class of the Status field: what is tried on is temporary (RFC 3464 2.3.4),
+ * though a 5xx may be behind it; what was given up keeps the last reply's. */
+static char class_of(const struct dsn_recipient *r)
+{
+    switch (r->action) {
+    case DSN_DELAYED:
+        return '4';
+    case DSN_DELIVERED:
+    case DSN_RELAYED:
+    case DSN_EXPANDED:
+        return '2';
+    case DSN_FAILED:
+        break;
+    }
+    if (r->code == 0)
+        return r->enhanced.length > 0 ? r->enhanced.at[0] : '5';
+    return r->code >= 500 ? '5' : '4';
+}
+
 /* What the sender can do about it, for what happened to this recipient. */
 static const char *advice_on(const struct dsn_recipient *r)
 {
-    bool address = bytes_starts_nocase(r->enhanced, "5.1."), size = bytes_starts_nocase(r->enhanced, "5.3.4");
+    bool failed = class_of(r) == '5';
+    bool address = failed && r->enhanced.length > 2 && bytes_starts_nocase(bytes_from(r->enhanced, 1), ".1.");
+    bool size = failed && r->enhanced.length > 2 && bytes_is(bytes_from(r->enhanced, 1), ".3.4");
     switch (r->action) {
     case DSN_FAILED:
         return address ? "Nothing more will be tried. Check the address, letter by letter, and send the message again."
@@ -129,17 +151,15 @@ static void add_sentence(struct writing *w, const struct dsn_recipient *r)
                                         "stands for several recipients, and is on its way to each of them"};
     buffer_add_text(w->out, "\r\n<");
     buffer_add_clean(w->out, address_said(r->recipient), w->utf8);
-    buffer_add_format(w->out, ">: %s%s\r\n", fates[r->action], r->text.length > 0 ? ":" : ".");
-    if (r->peer.length > 0 && r->text.length > 0) {
+    buffer_add_format(w->out, ">: %s%s\r\n", fates[r->action], r->text.length > 0 || r->code > 0 ? ":" : ".");
+    if (r->peer.length > 0 && (r->text.length > 0 || r->code > 0)) {
         buffer_add_text(w->out, "    ");
         buffer_add_clean(w->out, r->peer, false);
         buffer_add_text(w->out, r->code > 0 ? " said:\r\n" : ":\r\n");
     }
     struct buffer said = {0};
-    if (r->code > 0)
-        buffer_add_format(&said, "%u %.*s ", (unsigned)r->code, BYTES_ARG(r->enhanced));
-    buffer_add(&said, r->text);
-    if (r->text.length > 0)
+    status_add_said(&said, r->code, r->code > 0 ? r->enhanced : bytes_none(), r->text);
+    if (said.length > 0)
         add_wrapped(w->out, buffer_bytes(&said), "    ", w->utf8);
     buffer_free(&said);
     add_wrapped(w->out, bytes_of_text(advice_on(r)), "", false);
@@ -158,6 +178,36 @@ static void add_words(struct writing *w)
     buffer_add_text(w->out, "\r\n");
 }
 
+static void add_status(struct writing *w, const struct dsn_recipient *r)
+{
+    struct buffer status = {0};
+    status_add(&status, class_of(r), r->code, r->enhanced);
+    buffer_add_clean(w->out, buffer_bytes(&status), false);
+    buffer_add_text(w->out, "\r\n");
+    buffer_free(&status);
+}
+
+/* Who said what (RFC 3464 2.3.5, 2.3.6): a server's reply as it was, or our own reason as ours. */
+static void add_diagnosis(struct writing *w, const struct dsn_recipient *r)
+{
+    enum { DIAGNOSIS_TEXT_MAX = 512 }; /* octets: the field stays one line */
+    size_t host = bytes_find(r->peer, '['); /* host[address]:port; others are no hosts */
+    bool by_server = r->code > 0 && r->peer.length > 0, failed = r->action == DSN_FAILED || r->action == DSN_DELAYED;
+    struct buffer said = {0};
+    if (host != SIZE_MAX && r->code > 0) {
+        buffer_add_text(w->out, "Remote-MTA: dns; ");
+        buffer_add_clean(w->out, bytes_first(r->peer, host), false);
+        buffer_add_text(w->out, "\r\n");
+    }
+    status_add_said(&said, by_server ? r->code : 0, by_server ? r->enhanced : bytes_none(), bytes_first(r->text, DIAGNOSIS_TEXT_MAX));
+    if (said.length > 0 && (by_server || failed)) {
+        buffer_add_format(w->out, "Diagnostic-Code: %s; ", by_server ? "smtp" : "X-Mailboat");
+        buffer_add_clean(w->out, buffer_bytes(&said), false);
+        buffer_add_text(w->out, "\r\n");
+    }
+    buffer_free(&said);
+}
+
 static void add_recipient_facts(struct writing *w, const struct dsn_recipient *r)
 {
     const char *type = w->utf8 ? "utf-8" : "rfc822";
@@ -174,17 +224,8 @@ static void add_recipient_facts(struct writing *w, const struct dsn_recipient *r
     buffer_add_format(w->out, "Final-Recipient: %s; ", type);
     buffer_add_clean(w->out, r->recipient->address, w->utf8);
     buffer_add_format(w->out, "\r\nAction: %s\r\nStatus: ", action_words[r->action]);
-    buffer_add_clean(w->out, r->enhanced.length > 0 ? r->enhanced : r->action == DSN_FAILED ? BYTES("5.0.0") : r->action == DSN_DELAYED ? BYTES("4.0.0") : BYTES("2.0.0"), false);
-    buffer_add_text(w->out, "\r\n");
-    if (r->code > 0 && r->peer.length > 0) { /* host[address]:port */
-        buffer_add_text(w->out, "Remote-MTA: dns; ");
-        buffer_add_clean(w->out, bytes_first(r->peer, bytes_find(r->peer, '[')), false);
-        buffer_add_format(w->out, "\r\nDiagnostic-Code: smtp; %u ", (unsigned)r->code);
-        buffer_add_clean(w->out, r->enhanced, false);
-        buffer_add_text(w->out, " ");
-        buffer_add_clean(w->out, bytes_first(r->text, 512), false);
-        buffer_add_text(w->out, "\r\n");
-    }
+    add_status(w, r);
+    add_diagnosis(w, r);
     buffer_add_text(w->out, "Last-Attempt-Date: ");
     date_add(w->out, w->dsn->now_ms);
     buffer_add_text(w->out, "\r\n");

@@ -6,7 +6,9 @@
  *
  * The queue calls dsn_add() for the recipients of one attempt that failed
  * for good, or were delivered and asked to be told. What peers said is
- * written so that it can forge nothing.
+ * written so that it can forge nothing, and as they said it: only the Status
+ * field's class is that of the action, whatever the server's codes are, and
+ * words that no server said are never shown as one's.
  */
 #ifndef MAILBOAT_MESSAGE_DSN_H
 #define MAILBOAT_MESSAGE_DSN_H
@@ -21,7 +23,7 @@ enum dsn_action { DSN_FAILED, DSN_DELAYED, DSN_DELIVERED, DSN_RELAYED, DSN_EXPAN
 struct dsn_recipient {
     const struct recipient *recipient;
     enum dsn_action action;
-    struct bytes enhanced; /* "5.1.1" */
+    struct bytes enhanced; /* "5.1.1" as the peer gave it, or ours; empty: none */
     uint32_t code;         /* of the peer's reply; 0 when there was none */
     struct bytes text;     /* its text, or our own sentence */
     struct bytes peer;     /* who said so; empty when nobody was reached */

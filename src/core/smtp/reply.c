@@ -62,8 +62,9 @@ bool reply_next_line(struct bytes *raw, struct bytes *text)
     return true;
 }
 
-/* Octets of "5.1.1" at the start of the text, 0 when there is none. */
-static size_t enhanced_length(struct bytes text, unsigned code)
+/* Octets of "5.1.1" at the start of the text, 0 when there is none. Its class
+ * (2, 4 or 5) may contradict the basic code: it is what the server said. */
+static size_t enhanced_length(struct bytes text)
 {
     size_t at = 0;
     for (int part = 0; part < 3; part++) {
@@ -72,7 +73,7 @@ static size_t enhanced_length(struct bytes text, unsigned code)
             at++;
             digits++;
         }
-        if (digits == 0 || digits > 3 || (part == 0 && (digits > 1 || (unsigned)(text.at[0] - '0') != code / 100)))
+        if (digits == 0 || digits > 3 || (part == 0 && (digits > 1 || strchr("245", text.at[0]) == NULL)))
             return 0;
         if (part < 2 && (at == text.length || text.at[at++] != '.'))
             return 0;
@@ -84,7 +85,7 @@ struct bytes reply_enhanced(const struct smtp_reply *reply)
 {
     struct bytes raw = reply->raw, text = bytes_none();
     reply_next_line(&raw, &text);
-    return bytes_first(text, enhanced_length(text, reply->code));
+    return bytes_first(text, enhanced_length(text));
 }
 
 static void add_clean(struct buffer *out, struct bytes text)
@@ -98,10 +99,11 @@ static void add_clean(struct buffer *out, struct bytes text)
 
 void reply_text(struct buffer *out, const struct smtp_reply *reply)
 {
-    struct bytes raw = reply->raw, text;
+    struct bytes raw = reply->raw, text, said = reply_enhanced(reply);
     struct buffer clean = {0};
     while (reply_next_line(&raw, &text)) {
-        size_t enhanced = enhanced_length(text, reply->code);
+        bool repeats = bytes_equal(bytes_first(text, enhanced_length(text)), said); /* RFC 2034 4: on each line */
+        size_t enhanced = repeats ? said.length : 0;
         if (clean.length > 0)
             buffer_add_octet(&clean, ' ');
         add_clean(&clean, bytes_trim(bytes_from(text, enhanced)));

@@ -30,7 +30,7 @@ enum reply_verdict reply_parse(struct bytes input, struct smtp_reply *reply, siz
 bool reply_next_line(struct bytes *raw, struct bytes *text);
 
 /* The enhanced status code (RFC 3463) the first line begins with, where it
- * is well-formed and of the code's class; empty otherwise. */
+ * is well-formed; empty otherwise. Its class may contradict the code's. */
 struct bytes reply_enhanced(const struct smtp_reply *reply);
 
 /* Appends the text for people: lines joined by spaces, the enhanced code

@@ -260,6 +260,8 @@ static bool act(struct courier *courier, const struct client_action *action)
         ready(courier);
         return true;
     case CLIENT_WANT_CONTENT:
+        if (action->begins)
+            courier->letter->given = 0;
         courier->wants_content = conn_output_is_full(&courier->conn);
         if (!courier->wants_content)
             give_content(courier);

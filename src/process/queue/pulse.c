@@ -3,6 +3,7 @@
 #include "queue/state.h"
 
 #include "client/session.h"
+#include "smtp/status.h"
 
 #include <stdio.h>
 
@@ -25,11 +26,12 @@ static struct pulse_reason *reason_place(struct pulse *pulse, struct bytes name)
 static void note_reason(struct pulse *pulse, struct bytes name, const struct delivery_result *result, uint64_t now_ms)
 {
     struct pulse_reason *at = reason_place(pulse, name);
-    char code[16] = "";
-    if (result->code != 0)
-        snprintf(code, sizeof code, "%u ", (unsigned)result->code);
-    int length = snprintf(at->text, sizeof at->text, "%s%.*s%s%.*s", code, BYTES_ARG(result->enhanced), result->enhanced.length > 0 ? " " : "", BYTES_ARG(result->text));
-    at->text_length = length < (int)sizeof at->text ? (size_t)length : sizeof at->text - 1;
+    struct buffer said = {0};
+    status_add_said(&said, result->code, result->enhanced, result->text);
+    at->text_length = bytes_first(buffer_bytes(&said), sizeof at->text - 1).length;
+    memcpy(at->text, buffer_text(&said), at->text_length);
+    at->text[at->text_length] = '\0';
+    buffer_free(&said);
     at->name_length = name.length;
     memcpy(at->name, name.at, name.length);
     at->when_ms = now_ms;

@@ -304,9 +304,10 @@ static void give_content(struct carrier *carrier)
 {
     char room[CONTENT_READ_MAX];
     struct bytes part = bytes_none();
+    bool last;
     if (carrier->file < 0) {
         part = bytes_first(bytes_from(carrier->content, carrier->content_at), CONTENT_RUN_MAX);
-        carrier->content_given = carrier->content_at + part.length == carrier->content.length;
+        last = carrier->content_at + part.length == carrier->content.length;
     } else {
         ssize_t count = pread(carrier->file, room, sizeof room, (off_t)carrier->content_at);
         if (count <= 0) { /* never end a message that is not whole */
@@ -314,10 +315,11 @@ static void give_content(struct carrier *carrier)
             return;
         }
         part = bytes_of(room, (size_t)count);
-        carrier->content_given = carrier->content_at + part.length >= carrier->envelope.size;
+        last = carrier->content_at + part.length >= carrier->envelope.size;
     }
     carrier->content_at += part.length;
-    delivery_content(&carrier->delivery, part, carrier->content_given);
+    carrier->content_given = carrier->content_given || last;
+    delivery_content(&carrier->delivery, part, last);
 }
 
 /* ---- the machine ---- */
@@ -395,6 +397,8 @@ static bool act(struct carrier *carrier, const struct delivery_action *action)
         break;
     case DELIVERY_WANT_CONTENT:
         carrier->wants_content = true;
+        if (action->begins)
+            carrier->content_at = carrier->progress = 0;
         if (conn_output_is_full(&carrier->conn))
             return false; /* on_drained goes on */
         carrier->wants_content = false;

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "smtp/status.h"
+
+/* "2.2" of "5.2.2". */
+static struct bytes subject_and_detail(struct bytes enhanced)
+{
+    return enhanced.length > 2 ? bytes_from(enhanced, 2) : bytes_none();
+}
+
+static bool has_nocase(struct bytes text, const char *words)
+{
+    for (; text.length > 0; text = bytes_from(text, 1))
+        if (bytes_starts_nocase(text, words))
+            return true;
+    return false;
+}
+
+/* Servers without enhanced codes; "552" alone is mostly a full mailbox. */
+static bool says_too_many(struct bytes text)
+{
+    static const char *const words[] = {"too many recipients", "too many rcpt", "maximum number of recipients", "recipient limit"};
+    for (size_t i = 0; i < ARRAY_LENGTH(words); i++)
+        if (has_nocase(text, words[i]))
+            return true;
+    return false;
+}
+
+static bool is_too_many(uint32_t code, struct bytes enhanced, struct bytes text)
+{
+    if (enhanced.length > 0) /* X.5.3: too many recipients (RFC 3463 3.6) */
+        return bytes_is(subject_and_detail(enhanced), "5.3");
+    return code == 452 || (code == 552 && says_too_many(text));
+}
+
+enum rcpt_verdict rcpt_verdict_of(uint32_t code, struct bytes enhanced, struct bytes text, bool any_taken)
+{
+    if (any_taken && code != 421 && is_too_many(code, enhanced, text))
+        return RCPT_TOO_MANY;
+    return code < 500 ? RCPT_DEFERRED : RCPT_REJECTED;
+}
+
+void status_add(struct buffer *out, char class, uint32_t code, struct bytes enhanced)
+{
+    struct bytes rest = subject_and_detail(enhanced);
+    bool out_of_place = code > 0 && code < 400 && class != '2'; /* a "yes" where none fits: the protocol is broken */
+    if (out_of_place)
+        rest = BYTES("5.0");
+    buffer_add_octet(out, class);
+    buffer_add_octet(out, '.');
+    buffer_add(out, rest.length > 0 ? rest : BYTES("0.0"));
+}
+
+void status_add_said(struct buffer *out, uint32_t code, struct bytes enhanced, struct bytes text)
+{
+    const size_t before = out->length;
+    if (code > 0)
+        buffer_add_format(out, "%u", (unsigned)code);
+    if (enhanced.length > 0)
+        buffer_add_format(out, "%s%.*s", out->length > before ? " " : "", BYTES_ARG(enhanced));
+    if (text.length > 0)
+        buffer_add_format(out, "%s%.*s", out->length > before ? " " : "", BYTES_ARG(text));
+}
