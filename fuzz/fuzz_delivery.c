@@ -71,7 +71,7 @@ static void take_action(struct world *world, const struct delivery_action *actio
         }
         if (action->address_count > 1 && choose(&world->choices, 2) == 1)
             delivery_tried_all(delivery);
-        delivery_lost(delivery, action->tls && choose(&world->choices, 2) == 1, BYTES("refused"));
+        delivery_lost(delivery, action->tls && choose(&world->choices, 2) == 1, TLS_LOSS_ENDED, BYTES("refused"));
         break;
     case DELIVERY_ASK_STS: tell_policy(world); break;
     case DELIVERY_SEND: check_sent(world, action->bytes); break;
@@ -81,7 +81,7 @@ static void take_action(struct world *world, const struct delivery_action *actio
         if (choose(&world->choices, 3) > 0)
             delivery_tls_started(delivery);
         else
-            delivery_lost(delivery, true, BYTES("the handshake failed"));
+            delivery_lost(delivery, true, (enum tls_loss)choose(&world->choices, 3), BYTES("the handshake failed"));
         break;
     case DELIVERY_ASK:
         INSIST(world->connected);
@@ -109,7 +109,7 @@ static void hear(struct world *world)
     if (used > 0)
         world->stream = bytes_from(world->stream, used);
     else
-        delivery_lost(&world->delivery, false, BYTES("the connection ended"));
+        delivery_lost(&world->delivery, false, TLS_LOSS_ENDED, BYTES("the connection ended"));
 }
 
 /* What people are told of it. */

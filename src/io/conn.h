@@ -66,6 +66,8 @@ struct conn {
     enum conn_end end;
     size_t clear_left;     /* octets of `output` that go in clear before the handshake */
     bool connecting, handshaking, paused, ended, end_told, verify;
+    bool tls_begun;        /* the server's first octet after our side began TLS was seen */
+    bool clear_text;       /* and it was text: see conn_met_clear_text() */
     bool awaiting_first;   /* nothing is read until it is known how the peer begins */
     bool deaf;             /* the socket had octets while paused: not watched until it goes on */
     bool deadline;         /* the timeout is one: input does not put it off */
@@ -110,6 +112,10 @@ struct conn_peer {
     struct bytes names[2];         /* with tlsa: a certificate for one of these will do too; empty: none */
 };
 void conn_start_tls_peer(struct conn *conn, struct tls_context *context, const struct conn_peer *peer);
+/* After CONN_END_TLS: the server's first octets where TLS was due were clear
+ * text. It speaks in clear on this port; or, after STARTTLS, something on the
+ * way put them there (RFC 3207 6). */
+bool conn_met_clear_text(const struct conn *conn);
 /* Is this the protocol that was agreed on (ALPN)? */
 bool conn_tls_speaks(const struct conn *conn, const char *protocol);
 /* Was an earlier session resumed? */

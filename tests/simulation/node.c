@@ -181,24 +181,24 @@ static void far_input(void *owner)
     carry(owner);
 }
 
-static void lost(struct carrier *carrier, struct bytes why)
+static void lost(struct carrier *carrier, enum tls_loss how, struct bytes why)
 {
     end_close(carrier->end);
     carrier->end = NULL;
-    delivery_lost(&carrier->delivery, false, why);
+    delivery_lost(&carrier->delivery, false, how, why);
     carry(carrier);
 }
 
 static void far_ended(void *owner)
 {
-    lost(owner, BYTES("the connection ended"));
+    lost(owner, TLS_LOSS_ENDED, BYTES("the connection ended"));
 }
 
 static void far_silent(void *owner)
 {
     struct carrier *carrier = owner;
     if (carrier->end != NULL)
-        lost(carrier, BYTES("timed out"));
+        lost(carrier, TLS_LOSS_SILENT, BYTES("timed out"));
 }
 
 static enum far_policy policy_of(const struct carrier *carrier)
@@ -254,7 +254,7 @@ static void connected(struct carrier *carrier)
     struct node *node = carrier->node;
     uint8_t which = carrier->delivery.address.octets[3];
     if (world_chance(node->world, 200)) {
-        delivery_lost(&carrier->delivery, false, BYTES("refused"));
+        delivery_lost(&carrier->delivery, false, TLS_LOSS_ENDED, BYTES("refused"));
         return;
     }
     struct link *link = link_new(node->world);
@@ -286,7 +286,7 @@ static void shaken_hands(struct carrier *carrier)
     }
     end_close(carrier->end);
     carrier->end = NULL;
-    delivery_lost(&carrier->delivery, true, BYTES("no handshake"));
+    delivery_lost(&carrier->delivery, true, world_chance(carrier->node->world, 500) ? TLS_LOSS_SILENT : TLS_LOSS_ENDED, BYTES("no handshake"));
 }
 
 /* What DNS, connecting or a handshake brings, after a while. */
@@ -362,7 +362,7 @@ static void perform(struct carrier *carrier, const struct delivery_action *actio
         if (carrier->end->input.length > 0) { /* as relay's carrier */
             end_close(carrier->end);
             carrier->end = NULL;
-            delivery_lost(&carrier->delivery, true, BYTES("clear text came behind STARTTLS"));
+            delivery_lost(&carrier->delivery, true, TLS_LOSS_CLEAR_TEXT, BYTES(CLEAR_TEXT_BEHIND));
         } else {
             alarm_set(&carrier->step, world_random(world, 40));
         }
@@ -374,6 +374,7 @@ static void carry(struct carrier *carrier)
 {
     struct delivery_action action;
     size_t used = 1;
+    carrier->node->trouble.now_ms = carrier->node->world->now_ms;
     while (used > 0) {
         while (delivery_action(&carrier->delivery, &action))
             perform(carrier, &action);
@@ -418,7 +419,7 @@ static void begin_carrier(struct node *node, const struct ipc_deliver *deliver)
     carrier->envelope = copy_envelope(&node->world->memory, &deliver->envelope);
     carrier->content = arena_copy(&node->world->memory, deliver->content);
     struct delivery_options options = {.hostname = BYTES("mx.here.test"), .domain = carrier->destination, .random = world_random(node->world, 0),
-                                       .port = 25, .tls = CLIENT_TLS_OPPORTUNISTIC, .wish = policy_of(carrier) == FAR_ENCRYPT ? WISH_ENCRYPT : WISH_AUTO};
+                                       .port = 25, .tls = CLIENT_TLS_OPPORTUNISTIC, .trouble = &node->trouble, .wish = policy_of(carrier) == FAR_ENCRYPT ? WISH_ENCRYPT : WISH_AUTO};
     if (kept)
         delivery_next(&carrier->delivery, &carrier->envelope);
     else

@@ -32,6 +32,7 @@ struct node {
     size_t unsaved_count;
     struct errand *errands; /* local deliveries and look-ups under way */
     struct carrier *carriers;
+    struct tls_trouble trouble; /* what they remember of hosts */
     struct { uint64_t id; struct bytes address; } mailbox[NODE_MAILBOX_MAX]; /* what was delivered: never twice */
     size_t mailbox_count;
     struct alarm crash, relay_crash;

@@ -124,7 +124,7 @@ static void the_next_address_follows_one_that_does_not_answer(void **state)
     start(&delivery, &by_mx);
     resolve(&delivery, 1);
     expect_connect(&delivery, 1, 25, false);
-    delivery_lost(&delivery, false, BYTES("connection refused"));
+    delivery_lost(&delivery, false, TLS_LOSS_ENDED, BYTES("connection refused"));
     expect(&delivery, DELIVERY_CLOSE);
     resolve(&delivery, 2);
     expect_connect(&delivery, 2, 25, false);
@@ -178,7 +178,7 @@ static void a_connection_lost_in_the_message_defers_it(void **state)
     talk(&delivery);
     expect(&delivery, DELIVERY_SEND);
     hear(&delivery, "250 ok\r\n250 ok\r\n");
-    delivery_lost(&delivery, false, BYTES("the connection was reset"));
+    delivery_lost(&delivery, false, TLS_LOSS_ENDED, BYTES("the connection was reset"));
     expect(&delivery, DELIVERY_CLOSE);
     expect_results(&delivery, OUTCOME_DEFERRED, OUTCOME_DEFERRED, "4.4.2");
     end(&delivery);
@@ -194,34 +194,10 @@ static void a_kept_connection_that_had_ended_says_nothing_of_the_message(void **
     transact(&delivery);
     delivery_next(&delivery, &letter);
     expect(&delivery, DELIVERY_SEND);
-    delivery_lost(&delivery, false, BYTES("the connection was reset"));
+    delivery_lost(&delivery, false, TLS_LOSS_ENDED, BYTES("the connection was reset"));
     expect(&delivery, DELIVERY_CLOSE);
     expect_connect(&delivery, 1, 25, false); /* a fresh one, to the same */
     talk(&delivery);
-    transact(&delivery);
-    delivery_free(&delivery);
-}
-
-static void opportunistic_tls_that_fails_is_tried_in_clear(void **state)
-{
-    struct delivery delivery;
-    start(&delivery, &by_mx);
-    resolve(&delivery, 1);
-    expect_connect(&delivery, 1, 25, false);
-    delivery_connected(&delivery);
-    hear(&delivery, "220 mx\r\n");
-    expect(&delivery, DELIVERY_SEND);
-    hear(&delivery, "250-mx\r\n250 STARTTLS\r\n");
-    expect_send(&delivery, "STARTTLS\r\n");
-    hear(&delivery, "220 go\r\n");
-    expect(&delivery, DELIVERY_STARTTLS);
-    delivery_lost(&delivery, true, BYTES("no common cipher"));
-    expect(&delivery, DELIVERY_CLOSE);
-    expect_connect(&delivery, 1, 25, false); /* the same address */
-    delivery_connected(&delivery);
-    hear(&delivery, "220 mx\r\n");
-    expect(&delivery, DELIVERY_SEND);
-    hear(&delivery, "250-mx\r\n250-PIPELINING\r\n250 STARTTLS\r\n");
     transact(&delivery);
     delivery_free(&delivery);
 }
@@ -349,7 +325,7 @@ static void dane_is_asked_for_and_demanded(void **state)
     assert_text(action.names[0], "example.org");
     assert_text(delivery_tls_word(&delivery), "dane");
     /* The certificate does not fit: no clear text, the next host. */
-    delivery_lost(&delivery, true, BYTES("the certificate does not fit"));
+    delivery_lost(&delivery, true, TLS_LOSS_ENDED, BYTES("the certificate does not fit"));
     expect(&delivery, DELIVERY_CLOSE);
     address(&delivery, "b.example.org", 2);
     learn(&delivery, DNS_TLSA, "_25._tcp.b.example.org", DNS_SERVER_FAILURE, false, NULL, 0); /* and that one is not tried at all */
@@ -432,7 +408,7 @@ static void requiretls_fails_where_nobody_can(void **state)
     address(&delivery, "a.example.org", 1);
     learn(&delivery, DNS_TLSA, "_25._tcp.a.example.org", DNS_FOUND, true, &fits, 1);
     expect_connect(&delivery, 1, 25, false);
-    delivery_lost(&delivery, false, BYTES("refused"));
+    delivery_lost(&delivery, false, TLS_LOSS_ENDED, BYTES("refused"));
     expect(&delivery, DELIVERY_CLOSE);
     address(&delivery, "b.example.org", 2);
     learn(&delivery, DNS_TLSA, "_25._tcp.b.example.org", DNS_FOUND, true, &fits, 1);
@@ -530,7 +506,7 @@ static void an_attempt_that_takes_too_long_waits(void **state)
     start(&delivery, &by_mx); /* with what the last one said */
     resolve(&delivery, 1);
     expect_connect(&delivery, 1, 25, false);
-    delivery_lost(&delivery, false, BYTES("timed out"));
+    delivery_lost(&delivery, false, TLS_LOSS_SILENT, BYTES("timed out"));
     expect(&delivery, DELIVERY_CLOSE);
     expect(&delivery, DELIVERY_RESOLVE);
     delivery_out_of_time(&delivery);
@@ -545,7 +521,7 @@ int main(void)
         cmocka_unit_test(a_message_is_delivered_and_another_follows), cmocka_unit_test(the_next_address_follows_one_that_does_not_answer),
         cmocka_unit_test(the_next_host_follows_one_that_refuses_to_talk), cmocka_unit_test(what_a_server_says_of_the_message_is_not_asked_twice),
         cmocka_unit_test(a_connection_lost_in_the_message_defers_it), cmocka_unit_test(a_kept_connection_that_had_ended_says_nothing_of_the_message),
-        cmocka_unit_test(opportunistic_tls_that_fails_is_tried_in_clear), cmocka_unit_test(a_smarthost_is_never_spoken_with_in_clear),
+        cmocka_unit_test(a_smarthost_is_never_spoken_with_in_clear),
         cmocka_unit_test(a_refused_password_is_not_tried_elsewhere), cmocka_unit_test(a_domain_that_is_not_there_fails_at_once),
         cmocka_unit_test(a_connection_carries_so_many_messages), cmocka_unit_test(dane_is_asked_for_and_demanded),
         cmocka_unit_test(an_alias_out_of_dnssec_is_asked_for), cmocka_unit_test(stripped_starttls_is_not_taken_for_none), cmocka_unit_test(mta_sts_is_asked_for_once_a_domain),

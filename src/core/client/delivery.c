@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "client/delivery.h"
+#include "client/securing.h"
 
 #include <assert.h>
 
@@ -75,22 +75,6 @@ void delivery_free(struct delivery *delivery)
     arena_clear(&delivery->tls.arena);
 }
 
-static enum client_tls tls_of(const struct delivery *delivery)
-{
-    switch (delivery->tls.policy.demand) {
-    case DEMAND_MAY:
-        return delivery->in_clear ? CLIENT_TLS_NEVER : delivery->options.tls;
-    case DEMAND_ENCRYPT:
-    case DEMAND_VERIFY:
-    case DEMAND_DANE:
-        return delivery->options.tls == CLIENT_TLS_IMPLICIT ? CLIENT_TLS_IMPLICIT : CLIENT_TLS_REQUIRED;
-    case DEMAND_CLEAR:
-    case DEMAND_REFUSE:
-        break;
-    }
-    return CLIENT_TLS_NEVER;
-}
-
 /* The words for what the last host said, or could not do. */
 static struct client_result tls_failure(struct delivery *delivery, bool unfit, struct bytes why)
 {
@@ -118,75 +102,6 @@ static void remember(struct delivery *delivery, const struct client_result *why)
 
 /* ---- how a host must be secured ---- */
 
-/* Records live with the facts: those that can be used, so that no others crowd
- * them out, TLSA_RECORDS_MAX at most. */
-static void learn_tlsa(struct delivery *delivery, const struct dns_facts *facts)
-{
-    struct delivery_tls *tls = &delivery->tls;
-    size_t kept = 0, room = facts->count < TLSA_RECORDS_MAX ? facts->count : TLSA_RECORDS_MAX;
-    struct dns_record *records = ARENA_ARRAY(&tls->arena, struct dns_record, room);
-    for (size_t i = 0; i < facts->count && kept < room; i++) {
-        if (!tlsa_is_usable(&facts->records[i]))
-            continue;
-        records[kept] = facts->records[i];
-        records[kept++].data = arena_copy(&tls->arena, facts->records[i].data);
-    }
-    struct dns_facts *known = &tls->facts.tlsa[tls->policy.base];
-    *known = (struct dns_facts){.status = facts->status, .secure = facts->secure, .records = records, .count = kept};
-}
-
-void delivery_sts(struct delivery *delivery, const struct sts_policy *policy)
-{
-    struct delivery_tls *tls = &delivery->tls;
-    assert(delivery->stage == DELIVERY_RESOLVING);
-    delivery->stage = DELIVERY_SECURING;
-    tls->facts.sts_known = true;
-    tls->facts.sts = NULL;
-    if (policy == NULL)
-        return;
-    struct sts_policy *copy = ARENA_NEW(&delivery->route.arena, struct sts_policy);
-    *copy = *policy;
-    for (size_t i = 0; i < policy->pattern_count; i++)
-        copy->patterns[i] = arena_copy(&delivery->route.arena, policy->patterns[i]);
-    tls->facts.sts = copy;
-}
-
-/* An MX that is an address does not make the domain one: its policy holds. */
-static bool is_literal(struct bytes domain)
-{
-    return address_literal_parse(domain, NULL) || host_is_ipv4(domain) || host_is_ipv6(domain);
-}
-
-/* Another host: what was known of the one before does not count, the
- * domain's policy does. */
-static void meet_host(struct delivery *delivery)
-{
-    struct delivery_tls *tls = &delivery->tls;
-    const struct route_host *host = route_host_now(&delivery->route);
-    bool six_fine = host->status[0] != DNS_FOUND || host->secure[0], four_fine = host->status[1] != DNS_FOUND || host->secure[1];
-    arena_clear(&tls->arena);
-    tls->facts = (struct tls_facts){
-        .wish = delivery->options.wish, .requiretls = delivery->envelope->requiretls,
-        .literal = is_literal(delivery->options.domain),
-        .mx_secure = delivery->route.mx_secure, .address_secure = six_fine && four_fine, .host = delivery->host,
-        .sts_known = tls->facts.sts_known, .sts = tls->facts.sts};
-    if (host->canonical.length > 0 && !bytes_equal_nocase(host->canonical, delivery->host))
-        tls->facts.bases[0] = host->canonical;
-    tls->facts.bases[1] = delivery->host;
-}
-
-/* A next hop that the configuration names is a matter of its own options. */
-static struct tls_policy smarthost_policy(const struct delivery *delivery)
-{
-    if (delivery->envelope->requiretls && !(delivery->options.verify && delivery->options.tls >= CLIENT_TLS_REQUIRED))
-        return (struct tls_policy){.demand = DEMAND_REFUSE, .final = true, .word = "requiretls",
-                                   .reason = "the message requires TLS all the way, and this next hop is set to go without"};
-    if (delivery->options.tls >= CLIENT_TLS_REQUIRED)
-        return (struct tls_policy){.demand = DEMAND_MAY, .word = delivery->options.verify ? "verify" : "encrypt", .reason = "the configuration names this next hop"};
-    return (struct tls_policy){.demand = DEMAND_MAY, .word = delivery->options.tls == CLIENT_TLS_NEVER ? "none" : "may",
-                               .reason = "the configuration names this next hop"};
-}
-
 /* The host is not talked with. */
 static void refuse_host(struct delivery *delivery)
 {
@@ -206,41 +121,25 @@ static void refuse_host(struct delivery *delivery)
 
 /* ---- routing ---- */
 
-/* How the certificate is checked. RFC 7672 3.2: the name asked for is the TLSA
- * base's; one for the domain, or for the host before its aliases, will do too. */
-static void add_checks(const struct delivery *delivery, struct delivery_action *action)
-{
-    const struct delivery_tls *tls = &delivery->tls;
-    action->verify = delivery->options.verify || tls->policy.demand == DEMAND_VERIFY;
-    if (tls->policy.demand != DEMAND_DANE)
-        return;
-    const struct dns_facts *tlsa = &tls->facts.tlsa[tls->policy.base];
-    action->name = tls->facts.bases[tls->policy.base];
-    action->tlsa = tlsa->records;
-    action->tlsa_count = tlsa->count;
-    action->names[0] = delivery->options.domain;
-    action->names[1] = delivery->host;
-}
-
 static bool connect_action(struct delivery *delivery, struct delivery_action *action)
 {
     delivery->stage = DELIVERY_CONNECTING;
     *action = (struct delivery_action){
         .kind = DELIVERY_CONNECT, .name = delivery->host, .address = delivery->address, .port = delivery->options.port,
         .timeout_ms = CONNECT_TIMEOUT_MS,
-        .tls = tls_of(delivery) == CLIENT_TLS_IMPLICIT};
+        .tls = securing_tls(delivery) == CLIENT_TLS_IMPLICIT};
     action->addresses = &delivery->address;
     action->address_count = 1;
-    if (!delivery->in_clear)
+    if (!delivery->again)
         action->addresses = route_side_by_side(&delivery->route, &action->address_count);
-    add_checks(delivery, action);
+    securing_add_checks(delivery, action);
     return true;
 }
 
 void delivery_took(struct delivery *delivery, size_t i)
 {
     size_t count;
-    assert(delivery->stage == DELIVERY_CONNECTING && !delivery->in_clear);
+    assert(delivery->stage == DELIVERY_CONNECTING && !delivery->again);
     route_took(&delivery->route, i);
     delivery->address = route_side_by_side(&delivery->route, &count)[0];
 }
@@ -248,7 +147,7 @@ void delivery_took(struct delivery *delivery, size_t i)
 void delivery_tried_all(struct delivery *delivery)
 {
     size_t count;
-    assert(delivery->stage == DELIVERY_CONNECTING && !delivery->in_clear);
+    assert(delivery->stage == DELIVERY_CONNECTING && !delivery->again);
     route_side_by_side(&delivery->route, &count);
     route_tried(&delivery->route, count);
 }
@@ -258,7 +157,7 @@ static bool secure(struct delivery *delivery, struct delivery_action *action)
 {
     struct delivery_tls *tls = &delivery->tls;
     struct buffer name = {0};
-    tls->policy = delivery->options.smarthost ? smarthost_policy(delivery) : tls_policy_next(&tls->facts);
+    tls->policy = securing_policy(delivery);
     switch (tls->policy.kind) {
     case TLS_POLICY_ASK_TLSA:
         buffer_add_format(&name, "_%u._tcp.%.*s", (unsigned)delivery->options.port, BYTES_ARG(tls->facts.bases[tls->policy.base]));
@@ -277,8 +176,10 @@ static bool secure(struct delivery *delivery, struct delivery_action *action)
     case TLS_POLICY_DECIDED:
         break;
     }
-    if (tls->policy.demand != DEMAND_REFUSE)
+    if (tls->policy.demand != DEMAND_REFUSE) {
+        securing_heed_trouble(delivery);
         return connect_action(delivery, action);
+    }
     refuse_host(delivery);
     return false;
 }
@@ -288,12 +189,14 @@ static bool next_step(struct delivery *delivery, struct delivery_action *action)
 {
     if (delivery->stage == DELIVERY_SECURING)
         return secure(delivery, action);
-    if (delivery->clear_next) { /* the same address again, without TLS */
-        delivery->clear_next = false;
-        delivery->in_clear = true;
+    if (delivery->next != TLS_NEXT_HOST) { /* the same address again, perhaps without TLS */
+        delivery->next = TLS_NEXT_HOST;
+        delivery->again = true;
         return connect_action(delivery, action);
     }
-    delivery->in_clear = false;
+    delivery->in_clear = delivery->again = false;
+    delivery->tls_tries = 0;
+    delivery->clear_reason = bytes_none();
     struct route_answer answer = route_next(&delivery->route);
     switch (answer.kind) {
     case ROUTE_ASK:
@@ -303,7 +206,7 @@ static bool next_step(struct delivery *delivery, struct delivery_action *action)
     case ROUTE_TRY:
         if (!bytes_equal(delivery->host, answer.name) || delivery->tls.policy.word == NULL || delivery->tls.facts.requiretls != delivery->envelope->requiretls) {
             delivery->host = answer.name;
-            meet_host(delivery);
+            securing_meet_host(delivery);
         }
         delivery->address = answer.address;
         delivery->stage = DELIVERY_SECURING;
@@ -325,7 +228,7 @@ void delivery_learned(struct delivery *delivery, enum dns_type type, const struc
     assert(delivery->stage == DELIVERY_RESOLVING);
     delivery->stage = type == DNS_TLSA || type == DNS_CNAME ? DELIVERY_SECURING : DELIVERY_ROUTING;
     if (type == DNS_TLSA) {
-        learn_tlsa(delivery, facts);
+        securing_learn_tlsa(delivery, facts);
     } else if (type == DNS_CNAME) {
         delivery->tls.facts.alias = facts->status;
         delivery->tls.facts.alias_secure = facts->secure;
@@ -338,7 +241,7 @@ void delivery_learned(struct delivery *delivery, enum dns_type type, const struc
 
 void delivery_connected(struct delivery *delivery)
 {
-    struct client_options options = {.helo = delivery->options.hostname, .tls = tls_of(delivery),
+    struct client_options options = {.helo = delivery->options.hostname, .tls = securing_tls(delivery),
                                      .user = delivery->options.user, .password = delivery->options.password, .token = delivery->options.token};
     assert(delivery->stage == DELIVERY_CONNECTING);
     client_session_start(&delivery->session, &options);
@@ -419,7 +322,7 @@ static bool take_session_action(struct delivery *delivery, const struct client_a
     case CLIENT_STARTTLS:
         delivery->stage = DELIVERY_HANDSHAKING;
         *action = (struct delivery_action){.kind = DELIVERY_STARTTLS, .name = delivery->host};
-        add_checks(delivery, action);
+        securing_add_checks(delivery, action);
         return true;
     case CLIENT_ASK_NONCE:
     case CLIENT_ASK_PROOF:
@@ -429,8 +332,10 @@ static bool take_session_action(struct delivery *delivery, const struct client_a
         *action = (struct delivery_action){.kind = DELIVERY_WANT_CONTENT, .begins = from->begins};
         return true;
     case CLIENT_READY:
-        if (delivery->results == NULL)
+        if (delivery->results == NULL) {
+            securing_note_ready(delivery);
             give_message(delivery);
+        }
         return false;
     case CLIENT_SENT:
         if (is_stale(delivery, from))
@@ -489,14 +394,13 @@ bool delivery_action(struct delivery *delivery, struct delivery_action *action)
     return true;
 }
 
-void delivery_lost(struct delivery *delivery, bool in_tls, struct bytes why)
+void delivery_lost(struct delivery *delivery, bool in_tls, enum tls_loss how, struct bytes why)
 {
-    bool opportunistic = tls_of(delivery) == CLIENT_TLS_OPPORTUNISTIC;
     if (delivery->has_session && delivery->stage != DELIVERY_OVER) {
-        bool was_transacting = delivery->transacting;
+        bool for_tls = in_tls || client_session_is_securing(&delivery->session);
+        if (for_tls && !delivery->transacting && delivery->results == NULL)
+            securing_meet_trouble(delivery, how, why);
         client_session_failed(&delivery->session, in_tls ? STEP_TLS : client_session_step(&delivery->session), why);
-        /* RFC 7435: where TLS is offered but fails, clear text is no worse than before. */
-        delivery->clear_next = in_tls && opportunistic && !was_transacting && delivery->results == NULL;
         if (delivery->stage == DELIVERY_HANDSHAKING)
             delivery->stage = DELIVERY_TALKING;
         return;
@@ -553,7 +457,10 @@ void delivery_quit(struct delivery *delivery)
 
 uint32_t delivery_timeout_ms(const struct delivery *delivery)
 {
-    return delivery->has_session ? client_session_timeout_ms(&delivery->session) : CONNECT_TIMEOUT_MS;
+    if (!delivery->has_session)
+        return CONNECT_TIMEOUT_MS;
+    bool in_tls = client_session_step(&delivery->session) == STEP_TLS;
+    return delivery->hurried && in_tls ? HANDSHAKE_AGAIN_MS : client_session_timeout_ms(&delivery->session);
 }
 
 enum client_step delivery_step(const struct delivery *delivery)
@@ -561,16 +468,6 @@ enum client_step delivery_step(const struct delivery *delivery)
     if (delivery->stage == DELIVERY_RESOLVING || delivery->stage == DELIVERY_ROUTING || delivery->stage == DELIVERY_SECURING)
         return STEP_DNS;
     return delivery->has_session ? client_session_step(&delivery->session) : STEP_CONNECT;
-}
-
-struct bytes delivery_tls_word(const struct delivery *delivery)
-{
-    return bytes_of_text(delivery->tls.policy.word);
-}
-
-struct bytes delivery_tls_reason(const struct delivery *delivery)
-{
-    return bytes_of_text(delivery->tls.policy.reason);
 }
 
 void delivery_peer(const struct delivery *delivery, struct buffer *out)

@@ -17,10 +17,12 @@
 
 #include "client/session.h"
 #include "route/tls_policy.h"
+#include "route/tls_trouble.h"
 
 enum delivery_limit {
     DELIVERY_MESSAGES_MAX = 100, /* on one connection */
     CONNECT_TIMEOUT_MS = 30 * 1000,
+    HANDSHAKE_AGAIN_MS = 5 * 1000, /* with a host that was silent in it, where TLS is demanded */
 };
 
 /* How a destination is reached; texts outlive the delivery. */
@@ -35,6 +37,7 @@ struct delivery_options {
     enum tls_wish wish;            /* the configuration's, for the domain */
     uint64_t random;
     const struct own_addresses *own; /* this machine's: not called unless `smarthost`; NULL: unknown */
+    struct tls_trouble *trouble;   /* which hosts are silent in TLS; NULL: nothing is remembered */
 };
 
 enum delivery_action_kind {
@@ -90,7 +93,13 @@ struct delivery {
         DELIVERY_ROUTING, DELIVERY_RESOLVING, DELIVERY_CONNECTING, DELIVERY_TALKING, DELIVERY_HANDSHAKING, DELIVERY_OPEN, DELIVERY_LEAVING, DELIVERY_OVER,
         DELIVERY_SECURING,           /* an address is there, and it is not decided yet how it must be secured */
     } stage;
-    bool has_session, connected, in_clear, clear_next, transacting, done_told, close_due;
+    bool has_session, connected, transacting, done_told, close_due;
+    bool in_clear;                   /* without STARTTLS, for TLS with this host did not come about */
+    bool hurried;                    /* the host was silent in TLS before: it is given less time */
+    bool again;                      /* the address was connected to before: no others beside it */
+    enum tls_next next;              /* what follows with the address */
+    unsigned tls_tries;              /* with the address */
+    struct bytes clear_reason;       /* why there is no TLS, where there might have been; in tls.arena */
     bool signed_in_refused;          /* AUTH was refused: no further address is tried */
     bool any_unfit, any_other;       /* hosts failed for what REQUIRETLS asks; for another reason */
 };
@@ -114,8 +123,8 @@ void delivery_tls_started(struct delivery *delivery);
 size_t delivery_feed(struct delivery *delivery, struct bytes input);
 void delivery_content(struct delivery *delivery, struct bytes run, bool last);
 /* The connection failed, ended, or was silent too long: `why` is a sentence.
- * `in_tls`: during a handshake. */
-void delivery_lost(struct delivery *delivery, bool in_tls, struct bytes why);
+ * `in_tls`: during a handshake. `how`: CLEAR_TEXT only where TLS was due. */
+void delivery_lost(struct delivery *delivery, bool in_tls, enum tls_loss how, struct bytes why);
 
 /* Instead of looking up or connecting as the action says: so much time has
  * been spent on the way to a server that the message waits for its next attempt. */
@@ -136,6 +145,10 @@ void delivery_quit(struct delivery *delivery);
  * TLSA records under DNSSEC"; empty while nothing was. */
 struct bytes delivery_tls_word(const struct delivery *delivery);
 struct bytes delivery_tls_reason(const struct delivery *delivery);
+
+/* Why the last connection was in clear where TLS was wished for: "TLS failed
+ * twice: no shared cipher"; empty where it was not. */
+struct bytes delivery_clear_reason(const struct delivery *delivery);
 
 /* "mx1.example.net[192.0.2.1]:25"; nothing while nobody was reached. */
 void delivery_peer(const struct delivery *delivery, struct buffer *out);

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "client/state.h"
 
+#include "route/tls_trouble.h"
+#include "smtp/status.h"
+
 #include <assert.h>
 #include <stdlib.h>
 
@@ -35,6 +38,8 @@ uint32_t client_session_timeout_ms(const struct client_session *session)
     case PHASE_CHUNK:
     case PHASE_EMPTY_END: return 10 * MINUTE_MS;
     case PHASE_QUIT: return MINUTE_MS / 6; /* nothing depends on it */
+    case PHASE_STARTTLS: return STARTTLS_REPLY_MS;
+    case PHASE_HANDSHAKE: return HANDSHAKE_MS;
     default: return 5 * MINUTE_MS;
     }
 }
@@ -190,6 +195,23 @@ bool client_session_is_ready(const struct client_session *session)
     return session->state->phase == PHASE_READY && session->state->action_count == 0;
 }
 
+bool client_session_is_securing(const struct client_session *session)
+{
+    enum client_phase phase = session->state->phase;
+    bool by_starttls = session->state->secured && session->options.tls != CLIENT_TLS_IMPLICIT;
+    return phase == PHASE_STARTTLS || phase == PHASE_HANDSHAKE || (phase == PHASE_EHLO && by_starttls);
+}
+
+bool client_session_is_secured(const struct client_session *session)
+{
+    return session->state->secured;
+}
+
+struct bytes client_session_clear_reason(const struct client_session *session)
+{
+    return session->state->clear_reason;
+}
+
 static void say_hello(struct client_session *session)
 {
     session->state->phase = PHASE_EHLO;
@@ -208,6 +230,8 @@ static void after_hello(struct client_session *session)
 {
     const struct client_options *options = &session->options;
     bool may_start = !session->state->secured && options->tls != CLIENT_TLS_NEVER;
+    if (may_start && !session->capabilities.starttls && session->state->clear_reason.length == 0)
+        session->state->clear_reason = BYTES("the server does not offer STARTTLS");
     if (may_start && session->capabilities.starttls) {
         session->state->phase = PHASE_STARTTLS;
         client_out(session, "STARTTLS");
@@ -239,6 +263,18 @@ static void hello_reply(struct client_session *session, const struct smtp_reply 
     client_out(session, "HELO %.*s", BYTES_ARG(session->options.helo));
 }
 
+static struct bytes starttls_refusal(struct client_session *session, const struct smtp_reply *reply)
+{
+    struct buffer text = {0}, words = {0};
+    reply_text(&words, reply);
+    buffer_add_text(&text, "the server rejected STARTTLS: ");
+    status_add_said(&text, reply->code, reply_enhanced(reply), buffer_bytes(&words));
+    struct bytes kept = arena_copy(&session->state->session_arena, buffer_bytes(&text));
+    buffer_free(&text);
+    buffer_free(&words);
+    return kept;
+}
+
 static void starttls_reply(struct client_session *session, const struct smtp_reply *reply)
 {
     if (reply->code == 220) {
@@ -250,6 +286,7 @@ static void starttls_reply(struct client_session *session, const struct smtp_rep
         client_fail(session, why);
     } else { /* opportunistic: refused is as good as not offered */
         session->capabilities.starttls = false;
+        session->state->clear_reason = starttls_refusal(session, reply);
         after_hello(session);
     }
 }
@@ -347,7 +384,7 @@ size_t client_session_feed(struct client_session *session, struct bytes input)
     if (state->phase == PHASE_OVER || state->action_count > 0 || input.length == 0)
         return 0;
     if (state->phase == PHASE_HANDSHAKE) {
-        client_fail_said(session, STEP_TLS, OUTCOME_DEFERRED, "4.7.0", "clear text came behind STARTTLS: somebody meddles with the connection");
+        client_fail_said(session, STEP_TLS, OUTCOME_DEFERRED, "4.7.0", CLEAR_TEXT_BEHIND);
         return 0;
     }
     switch (reply_parse(input, &reply, &used)) {

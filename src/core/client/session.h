@@ -139,6 +139,18 @@ void client_session_answer_proof(struct client_session *session, const uint8_t *
 /* At CLIENT_READY, with nothing waiting to be pulled. */
 bool client_session_is_ready(const struct client_session *session);
 
+enum client_limit {
+    STARTTLS_REPLY_MS = 60 * 1000, /* for the answer to STARTTLS */
+    HANDSHAKE_MS = 30 * 1000,      /* for all of the handshake that follows */
+};
+/* Between STARTTLS and the answer to the EHLO that follows the handshake: what
+ * is lost here is lost for TLS's sake. */
+bool client_session_is_securing(const struct client_session *session);
+bool client_session_is_secured(const struct client_session *session);
+/* Where TLS was wished for and there is none, why: "the server does not offer
+ * STARTTLS". Empty elsewhere; lives as long as the session. */
+struct bytes client_session_clear_reason(const struct client_session *session);
+
 /* How long to wait for the peer in the step it is in (RFC 5321 4.5.3.2). */
 uint32_t client_session_timeout_ms(const struct client_session *session);
 enum client_step client_session_step(const struct client_session *session);

@@ -29,6 +29,7 @@ enum recipient_stage { RECIPIENT_WAITS, RECIPIENT_OFFERED, RECIPIENT_TAKEN, RECI
 struct client_state {
     enum client_phase phase;
     bool secured;
+    struct bytes clear_reason; /* in session_arena */
     enum client_action_kind actions[CLIENT_ACTIONS_MAX]; /* that wait to be pulled */
     uint8_t action_count;
     struct buffer out; /* what waits to be sent */

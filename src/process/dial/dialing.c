@@ -2,6 +2,7 @@
 #include "dial/dialing.h"
 
 #include "clock.h"
+#include "route/tls_trouble.h"
 
 #include <netinet/in.h>
 #include <stdio.h>
@@ -88,8 +89,12 @@ static void on_end(void *owner, enum conn_end end)
     }
     if (!line->open)
         return;
-    bool other_way = end == CONN_END_TLS && strstr(why, "in clear") != NULL;
-    race_lost(&dialing->race, line->attempt, other_way ? LOSS_TLS_OTHER_WAY : losses[end], bytes_of_text(why), clock_now_ms());
+    bool in_clear = end == CONN_END_TLS && conn_met_clear_text(&line->conn);
+    bool by_starttls = dialing->race.attempts[line->attempt].tls != CLIENT_TLS_IMPLICIT;
+    if (in_clear && by_starttls)
+        race_lost(&dialing->race, line->attempt, LOSS_TLS, BYTES(CLEAR_TEXT_BEHIND), clock_now_ms());
+    else
+        race_lost(&dialing->race, line->attempt, in_clear ? LOSS_TLS_OTHER_WAY : losses[end], bytes_of_text(why), clock_now_ms());
     run(dialing);
 }
 
@@ -137,7 +142,7 @@ static void shake_hands(struct dialing_line *line)
     struct dialing *dialing = line->dialing;
     const struct race_attempt *attempt = &dialing->race.attempts[line->attempt];
     if (conn_input(&line->conn).length > 0)
-        race_lost(&dialing->race, line->attempt, LOSS_TLS, BYTES("clear text came behind STARTTLS: somebody meddles with the connection"), clock_now_ms());
+        race_lost(&dialing->race, line->attempt, LOSS_TLS, BYTES(CLEAR_TEXT_BEHIND), clock_now_ms());
     else
         conn_start_tls_peer(&line->conn, dialing->tls, &(struct conn_peer){.name = dialing->options.host, .protocol = attempt->port->port == RACE_LAST_PORT ? "smtp" : NULL});
 }

@@ -120,13 +120,26 @@ static bool is_connected(const struct carrier *carrier)
     return carrier->has_conn;
 }
 
-static void lost(struct carrier *carrier, bool in_tls, const char *why)
+/* What comes next is logged where it is not what was wished for. */
+static void tell_of_clear(const struct carrier *carrier)
+{
+    struct buffer peer = {0};
+    if (carrier->delivery.next != TLS_NEXT_CLEAR)
+        return;
+    delivery_peer(&carrier->delivery, &peer);
+    log_event(LOG_EVENT_WARN, "tls_abandoned", LOG_ID(carrier->id), LOG_BYTES("peer", buffer_bytes(&peer)), LOG_BYTES("reason", delivery_clear_reason(&carrier->delivery)));
+    buffer_free(&peer);
+}
+
+static void lost(struct carrier *carrier, bool in_tls, enum tls_loss how, const char *why)
 {
     if (is_connected(carrier))
         conn_close(&carrier->conn);
     carrier->has_conn = carrier->handshaking = carrier->connecting_tls = false;
     carrier->wants_content = false;
-    delivery_lost(&carrier->delivery, in_tls, bytes_of_text(why));
+    carrier->relay->trouble.now_ms = clock_boot_ms();
+    delivery_lost(&carrier->delivery, in_tls, how, bytes_of_text(why));
+    tell_of_clear(carrier);
     run(carrier);
 }
 
@@ -202,8 +215,10 @@ static void on_end(void *owner, enum conn_end end)
         ways_reached(carrier); /* who refuses answers */
     else if (end == CONN_END_TIMEOUT && !carrier->delivery.connected)
         ways_silent(carrier);
+    bool injected = conn_met_clear_text(&carrier->conn) && !carrier->connecting_tls; /* 465 may just be the wrong port for TLS */
+    enum tls_loss how = injected ? TLS_LOSS_CLEAR_TEXT : end == CONN_END_TIMEOUT ? TLS_LOSS_SILENT : TLS_LOSS_ENDED;
     if (!carrier->over)
-        lost(carrier, end == CONN_END_TLS || carrier->handshaking, why);
+        lost(carrier, end == CONN_END_TLS || carrier->handshaking, how, injected ? CLEAR_TEXT_BEHIND : why);
     finish_if_over(carrier);
 }
 
@@ -223,7 +238,7 @@ static void on_timeout(void *owner)
     if (!carrier->reached && !carrier->handshaking && delivery_step(&carrier->delivery) == STEP_CONNECT)
         ways_silent(carrier);
     snprintf(why, sizeof why, "timed out: no answer in the step %s", client_step_name(carrier->handshaking ? STEP_TLS : delivery_step(&carrier->delivery)));
-    lost(carrier, carrier->handshaking, why);
+    lost(carrier, carrier->handshaking, TLS_LOSS_SILENT, why);
     finish_if_over(carrier);
 }
 
@@ -269,7 +284,7 @@ static void on_knocked(void *owner, int descriptor, size_t index, enum conn_end 
     else if (end == CONN_END_TIMEOUT)
         ways_silent(carrier);
     delivery_tried_all(&carrier->delivery);
-    lost(carrier, false, text);
+    lost(carrier, false, TLS_LOSS_ENDED, text);
     finish_if_over(carrier);
 }
 
@@ -311,7 +326,7 @@ static void give_content(struct carrier *carrier)
     } else {
         ssize_t count = pread(carrier->file, room, sizeof room, (off_t)carrier->content_at);
         if (count <= 0) { /* never end a message that is not whole */
-            lost(carrier, false, "the content could not be read");
+            lost(carrier, false, TLS_LOSS_ENDED, "the content could not be read");
             return;
         }
         part = bytes_of(room, (size_t)count);
@@ -385,7 +400,7 @@ static bool act(struct carrier *carrier, const struct delivery_action *action)
         break;
     case DELIVERY_STARTTLS:
         if (conn_input(&carrier->conn).length > 0) { /* RFC 3207 6 */
-            lost(carrier, true, "clear text came behind STARTTLS: somebody meddles with the connection");
+            lost(carrier, true, TLS_LOSS_CLEAR_TEXT, CLEAR_TEXT_BEHIND);
             break;
         }
         carrier->handshaking = true;
@@ -438,6 +453,7 @@ static void run(struct carrier *carrier)
     if (carrier->running) /* from within: the outer one goes on */
         return;
     carrier->running = true;
+    carrier->relay->trouble.now_ms = clock_boot_ms();
     if (carrier->wants_content && is_connected(carrier) && !conn_output_is_full(&carrier->conn)) {
         carrier->wants_content = false;
         give_content(carrier);

@@ -57,7 +57,8 @@ struct delivery_options relay_options(const struct carrier *carrier)
     struct delivery_options options = {.hostname = bytes_of_text(config->hostname),
                                        .domain = destination,
                                        .random = random_u64(),
-                                       .own = own_now(relay)};
+                                       .own = own_now(relay),
+                                       .trouble = &relay->trouble};
     if (carrier->by_smarthost) {
         smarthost_options(relay, &options);
     } else if (carrier->rule != NULL && carrier->rule->via == RELAY_HOST) {
@@ -71,6 +72,16 @@ struct delivery_options relay_options(const struct carrier *carrier)
 }
 
 /* ---- results ---- */
+
+/* "TLSv1.3 ...", or "in clear: " and why where TLS was wished for; empty where it was not, or nobody was reached. */
+static void add_tls(const struct carrier *carrier, struct buffer *out)
+{
+    struct bytes reason = delivery_clear_reason(&carrier->delivery);
+    if (carrier->tls_text[0] != '\0')
+        buffer_add_text(out, carrier->tls_text);
+    else if (reason.length > 0)
+        buffer_add_format(out, "in clear: %.*s", BYTES_ARG(reason));
+}
 
 /* What an MTA-STS policy that is tested would have stopped (RFC 8461 5). */
 static void tell_of_test(const struct carrier *carrier, struct bytes peer)
@@ -86,8 +97,10 @@ static void tell_of_test(const struct carrier *carrier, struct bytes peer)
 
 void relay_answer(struct relay *relay, struct carrier *carrier, const struct client_result *results, size_t count)
 {
-    struct buffer peer = {0};
-    struct ipc_deliver_answer answer = {.delivery = carrier->number, .tls = bytes_of_text(carrier->tls_text), .result_count = count};
+    struct buffer peer = {0}, tls = {0};
+    struct ipc_deliver_answer answer = {.delivery = carrier->number, .result_count = count};
+    add_tls(carrier, &tls);
+    answer.tls = buffer_bytes(&tls);
     answer.results = memory_new((count + 1) * sizeof *answer.results);
     for (size_t i = 0; i < count; i++)
         answer.results[i] = (struct delivery_result){.outcome = results[i].outcome, .step = results[i].step, .code = results[i].code,
@@ -100,6 +113,7 @@ void relay_answer(struct relay *relay, struct carrier *carrier, const struct cli
     if (carrier->from != NULL)
         child_send(relay->child, carrier->from, IPC_DELIVER_ANSWER, &answer, -1);
     buffer_free(&peer);
+    buffer_free(&tls);
     free(answer.results);
 }
 

@@ -47,6 +47,7 @@ struct relay {
     struct tls_context tls;
     struct dns *dns;
     struct policies policies;  /* MTA-STS */
+    struct tls_trouble trouble; /* hosts that were silent in TLS */
     struct buffer authorities; /* PEM: whom MTA-STS policies are fetched from */
     struct map idle;           /* by destination: the first carrier that waits for more */
     struct carrier *carriers;  /* all */
