@@ -20,15 +20,15 @@ struct reading {
 static struct reading read_data(struct bytes input, bool fix, struct choices *choices)
 {
     struct reading reading = {.used = 0};
+    struct buffer changed = {0};
     size_t there = choices == NULL ? input.length : 0;
     content_start(&reading.content, SIZE_MAX_HERE, false, fix);
     while (!reading.ended) {
         struct content_run run;
-        size_t used = content_feed_data(&reading.content, bytes_of(input.at + reading.used, there - reading.used), &run);
+        size_t used = content_feed_data(&reading.content, bytes_of(input.at + reading.used, there - reading.used), &changed, &run);
         INSIST(used <= there - reading.used);
-        INSIST(run.octets.length <= used);
+        INSIST(run.octets.length <= (fix ? 2 * used : used));
         buffer_add(&reading.stored, run.octets);
-        buffer_add_text(&reading.stored, run.newline ? "\r\n" : "");
         reading.used += used;
         reading.ended = run.ended;
         if (used > 0)
@@ -37,6 +37,7 @@ static struct reading read_data(struct bytes input, bool fix, struct choices *ch
             break;
         there += arrival(choices, bytes_from(input, there)).length;
     }
+    buffer_free(&changed);
     INSIST(reading.ended || there - reading.used <= 3); /* it waits for little */
     return reading;
 }
@@ -44,6 +45,7 @@ static struct reading read_data(struct bytes input, bool fix, struct choices *ch
 static void check_newlines(struct bytes stored)
 {
     for (size_t i = 0; i < stored.length; i++) {
+        INSIST(stored.at[i] != '\0');
         INSIST(stored.at[i] != '\n' || (i > 0 && stored.at[i - 1] == '\r'));
         INSIST(stored.at[i] != '\r' || i + 1 == stored.length || stored.at[i + 1] == '\n');
     }
@@ -58,7 +60,7 @@ static void check_round(struct bytes input)
     encoder_end(&encoder, &wire);
     struct reading reading = read_data(buffer_bytes(&wire), false, NULL);
     INSIST(reading.ended && reading.used == wire.length);
-    INSIST(reading.content.fault == CONTENT_FINE || reading.content.fault == CONTENT_TOO_LARGE || reading.content.fault == CONTENT_LOOPS);
+    INSIST(reading.content.fault == CONTENT_FINE || reading.content.fault == CONTENT_TOO_LARGE || reading.content.fault == CONTENT_NUL || reading.content.fault == CONTENT_LOOPS);
     buffer_free(&reading.stored);
     buffer_free(&wire);
 }

@@ -18,20 +18,22 @@ static struct reading read_split(struct bytes input, size_t first, bool fix)
 {
     struct reading reading = {.used = 0};
     struct content_run run;
+    struct buffer changed = {0};
     content_start(&reading.content, UINT64_MAX, false, fix);
     for (size_t there = first;; there = input.length) {
         while (!reading.ended) {
-            size_t used = content_feed_data(&reading.content, bytes_of(input.at + reading.used, there - reading.used), &run);
+            size_t used = content_feed_data(&reading.content, bytes_of(input.at + reading.used, there - reading.used), &changed, &run);
             buffer_add(&reading.stored, run.octets);
-            buffer_add_text(&reading.stored, run.newline ? "\r\n" : "");
             reading.used += used;
             reading.ended = run.ended;
             if (used == 0)
                 break;
         }
         if (there == input.length)
-            return reading;
+            break;
     }
+    buffer_free(&changed);
+    return reading;
 }
 
 static void data_reads_the_same_at_every_split(void **state)
@@ -48,6 +50,8 @@ static void data_reads_the_same_at_every_split(void **state)
         {"a\nb\n.\n.\r\n\r\n.\r\n", 0, true, CONTENT_FINE, "a\r\nb\r\n.\r\n.\r\n\r\n"},
         {"a\n.\r\n.\r\n", 0, true, CONTENT_FINE, "a\r\n.\r\n"},
         {"a\rb\n\r\n.\r\n", 0, true, CONTENT_BARE_NEWLINE, NULL},
+        {"..\r\n\r\n..\r\n..a\r\nb\r\n.c\r\n.\r\n", 0, false, CONTENT_FINE, ".\r\n\r\n.\r\n.a\r\nb\r\nc\r\n"},
+        {".a\n..b\n\n.\r\n..\n\r\n.\r\n", 0, true, CONTENT_FINE, "a\r\n..b\r\n\r\n.\r\n.\r\n\r\n"},
     };
     for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
         struct bytes input = bytes_of_text(cases[i].text);
@@ -92,6 +96,7 @@ static enum content_fault fault_of_line(size_t length, bool by_chunk)
     struct buffer input = {0};
     struct content content;
     struct content_run run;
+    struct buffer changed = {0};
     size_t used = 0;
     memset(buffer_reserve(&input, length), 'x', length - 2);
     buffer_written(&input, length - 2);
@@ -101,8 +106,9 @@ static enum content_fault fault_of_line(size_t length, bool by_chunk)
         content_feed_chunk(&content, buffer_bytes(&input), true, &run);
     else
         while (used < input.length)
-            used += content_feed_data(&content, bytes_from(buffer_bytes(&input), used), &run);
+            used += content_feed_data(&content, bytes_from(buffer_bytes(&input), used), &changed, &run);
     buffer_free(&input);
+    buffer_free(&changed);
     return content.fault;
 }
 
@@ -119,13 +125,80 @@ static void sizes_have_a_limit(void **state)
     for (uint64_t max = 2; max <= 5; max++) {
         struct content content;
         struct content_run run;
+        struct buffer changed = {0};
         content_start(&content, max, false, false);
-        assert_int_equal(content_feed_data(&content, BYTES("ab\r\n"), &run), 4);
+        assert_int_equal(content_feed_data(&content, BYTES("ab\r\n"), &changed, &run), 4);
         assert_int_equal(content.fault, max < 4 ? CONTENT_TOO_LARGE : CONTENT_FINE);
         assert_int_equal(run.octets.length, max < 4 ? 0 : 4); /* nothing is given of what is too large */
-        assert_int_equal(content_feed_data(&content, BYTES(".\r\n"), &run), 3);
+        assert_int_equal(content_feed_data(&content, BYTES(".\r\n"), &changed, &run), 3);
         assert_true(run.ended);
     }
+}
+
+/* What a run costs does not depend on its lines: one run a call, all of the input. */
+static void a_call_gives_one_run_whatever_the_lines_are(void **state)
+{
+    static const struct { const char *line; size_t stored; bool fix; } cases[] = {
+        {"..\r\n", 3, false}, {".a\r\n", 3, false}, {"...\r\n", 4, false}, {"\r\n", 2, false}, {"x\r\n", 3, false}, {"..\r\na\r\n", 6, false},
+        {"\n", 2, true}, {"x\n", 3, true}, {"b\n\r\n..\r\n", 8, true},
+    };
+    enum { LINES = 5000 };
+    for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
+        struct buffer input = {0}, changed = {0};
+        struct content content;
+        struct content_run run;
+        for (int line = 0; line < LINES; line++)
+            buffer_add_text(&input, cases[i].line);
+        buffer_add_text(&input, "end\r\n");
+        content_start(&content, UINT64_MAX, false, cases[i].fix);
+        assert_int_equal(content_feed_data(&content, buffer_bytes(&input), &changed, &run), input.length);
+        assert_int_equal(content.fault, CONTENT_FINE);
+        assert_int_equal(run.octets.length, LINES * cases[i].stored + 5);
+        assert_int_equal(content.size, run.octets.length);
+        buffer_free(&input);
+        buffer_free(&changed);
+    }
+}
+
+/* What is right as it is, is not copied. */
+static void what_needs_no_change_is_the_input_itself(void **state)
+{
+    struct buffer changed = {0};
+    struct bytes input = BYTES("a\r\nb.\r\n");
+    struct content content;
+    struct content_run run;
+    content_start(&content, UINT64_MAX, false, true);
+    assert_int_equal(content_feed_data(&content, input, &changed, &run), input.length);
+    assert_ptr_equal(run.octets.at, input.at);
+    assert_null(changed.at);
+}
+
+static void nul_is_a_fault_but_in_a_binary_body(void **state)
+{
+    static const struct { struct bytes text; bool by_chunk, binary; enum content_fault fault; } cases[] = {
+        {BYTES("a\r\n\r\nb\0c\r\n"), false, false, CONTENT_NUL}, {BYTES("a\0\r\n\r\nb\r\n"), false, false, CONTENT_NUL},
+        {BYTES("a\r\n\r\nb\0c\r\n"), true, false, CONTENT_NUL},  {BYTES("a\r\n\r\nb\0c\r\n"), true, true, CONTENT_FINE},
+        {BYTES("a\0\r\n\r\nb\r\n"), true, true, CONTENT_NUL},    {BYTES("\0\n\r\n"), false, false, CONTENT_BARE_NEWLINE},
+        {BYTES("\r\0\n\r\n"), true, false, CONTENT_BARE_NEWLINE},
+    };
+    for (size_t i = 0; i < ARRAY_LENGTH(cases); i++)
+        for (size_t first = 0; first <= cases[i].text.length; first++) {
+            struct buffer changed = {0};
+            struct content content;
+            struct content_run run;
+            struct bytes parts[] = {bytes_first(cases[i].text, first), bytes_from(cases[i].text, first)};
+            content_start(&content, UINT64_MAX, cases[i].binary, false);
+            for (size_t p = 0; p < 2; p++) {
+                if (cases[i].by_chunk)
+                    content_feed_chunk(&content, parts[p], p == 1, &run);
+                else if (p == 1 && first > 0 && parts[0].at[first - 1] == '\r') /* it waited */
+                    content_feed_data(&content, bytes_from(cases[i].text, first - 1), &changed, &run);
+                else
+                    content_feed_data(&content, parts[p], &changed, &run);
+            }
+            assert_int_equal(content.fault, cases[i].fault);
+            buffer_free(&changed);
+        }
 }
 
 /* ---- encoding ---- */
@@ -181,7 +254,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(data_reads_the_same_at_every_split), cmocka_unit_test(chunks_read_the_same_at_every_split), cmocka_unit_test(lines_have_a_limit),
-        cmocka_unit_test(sizes_have_a_limit), cmocka_unit_test(content_is_encoded_the_same_at_every_split),
+        cmocka_unit_test(sizes_have_a_limit), cmocka_unit_test(a_call_gives_one_run_whatever_the_lines_are),
+        cmocka_unit_test(what_needs_no_change_is_the_input_itself), cmocka_unit_test(nul_is_a_fault_but_in_a_binary_body),
+        cmocka_unit_test(content_is_encoded_the_same_at_every_split),
         cmocka_unit_test(chunks_are_encoded_the_same_at_every_split),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

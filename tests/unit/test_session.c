@@ -196,6 +196,34 @@ static void content_must_keep_the_pace(void **state)
     }
 }
 
+/* Lines that begin with a dot are one run for the shell to write, as others are, and hold no memory behind it. */
+static void dots_are_one_run_and_hold_no_memory(void **state)
+{
+    static const struct server_policy roomy = {.role = ROLE_MX, .tls = TLS_STARTTLS, .hostname = BYTES("mx.example.org"), .message_size_max = 10000000, .recipients_max = 1};
+    enum { LINES = 10000 };
+    struct server_session session;
+    struct server_action action;
+    struct buffer lines = {0};
+    size_t runs = 0, octets = 0;
+    start(&session);
+    session.policy = &roomy;
+    say(&session, "EHLO a\r\n");
+    say(&session, "MAIL FROM:<a@example.net>\r\n");
+    say(&session, "RCPT TO:<a@example.org>\r\n");
+    say(&session, "DATA\r\n");
+    for (int i = 0; i < LINES; i++)
+        buffer_add_text(&lines, "..x\r\n");
+    size_t before = mallinfo2().uordblks + mallinfo2().hblkhd;
+    assert_int_equal(server_session_feed(&session, buffer_bytes(&lines)), lines.length);
+    for (; server_session_action(&session, &action); runs++)
+        octets += action.bytes.length;
+    assert_int_equal(runs, 1);
+    assert_int_equal(octets, 4 * LINES);
+    assert_true(mallinfo2().uordblks + mallinfo2().hblkhd < before + 1024);
+    buffer_free(&lines);
+    server_session_free(&session);
+}
+
 /* Commands that lead to no message, at the limit and one past. */
 static void idle_commands_have_an_end(void **state)
 {
@@ -220,7 +248,7 @@ static void idle_commands_have_an_end(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(octets_are_no_steps), cmocka_unit_test(content_must_keep_the_pace), cmocka_unit_test(idle_commands_have_an_end),
+        cmocka_unit_test(octets_are_no_steps), cmocka_unit_test(content_must_keep_the_pace), cmocka_unit_test(dots_are_one_run_and_hold_no_memory), cmocka_unit_test(idle_commands_have_an_end),
         cmocka_unit_test(a_connection_carries_so_many_messages), cmocka_unit_test(recipients_and_their_members_have_a_size), cmocka_unit_test(content_may_take_longer_than_a_command),
         cmocka_unit_test(nobody_times_out_while_we_think), cmocka_unit_test(a_long_session_stays_small),
     };

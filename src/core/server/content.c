@@ -3,6 +3,8 @@
 
 #include "server/session.h"
 
+#include <assert.h>
+
 void content_start(struct content *content, uint64_t size_max, bool binary, bool fix_bare_newlines)
 {
     *content = (struct content){.size_max = size_max, .binary = binary, .fix_bare_newlines = fix_bare_newlines};
@@ -10,7 +12,7 @@ void content_start(struct content *content, uint64_t size_max, bool binary, bool
 
 static void fault(struct content *content, enum content_fault what)
 {
-    if (content->fault == CONTENT_FINE)
+    if (content->fault == CONTENT_FINE || what == CONTENT_BARE_NEWLINE) /* who reads laxly may see an end there */
         content->fault = what;
 }
 
@@ -29,6 +31,8 @@ static void watch_header(struct content *content, struct bytes octets)
         size_t newline = bytes_find(octets, '\n');
         struct bytes part = bytes_first(octets, newline);
         content->header_utf8 = content->header_utf8 || !bytes_is_ascii(part);
+        if (bytes_find(part, '\0') != SIZE_MAX)
+            fault(content, CONTENT_NUL);
         size_t room = sizeof content->line_start - content->line_start_length;
         size_t kept = part.length < room ? part.length : room;
         memcpy(content->line_start + content->line_start_length, part.at, kept);
@@ -46,18 +50,11 @@ static void watch_header(struct content *content, struct bytes octets)
 /* Counts what is stored, and stores nothing more once there is a fault. */
 static void store(struct content *content, struct bytes octets, struct content_run *run)
 {
-    uint64_t more = octets.length + (run->newline ? 2u : 0u);
-    if (content->size + more > content->size_max)
+    if (content->size + octets.length > content->size_max)
         fault(content, CONTENT_TOO_LARGE);
-    content->size += more;
+    content->size += octets.length;
     watch_header(content, octets);
-    if (run->newline)
-        watch_header(content, BYTES("\r\n"));
-    run->octets = octets;
-    if (content->fault != CONTENT_FINE) {
-        run->octets = bytes_none();
-        run->newline = false;
-    }
+    run->octets = content->fault == CONTENT_FINE ? octets : bytes_none();
 }
 
 static void count_line(struct content *content, size_t octets)
@@ -69,99 +66,144 @@ static void count_line(struct content *content, size_t octets)
     }
 }
 
+/* Octets before the next CR, LF or NUL. Octet by octet: what has only short
+ * lines costs about as much as what has long ones. */
+static size_t plain_length(const char *at, size_t length)
+{
+    static const bool special[256] = {['\0'] = true, ['\r'] = true, ['\n'] = true};
+    size_t i = 0;
+    while (i < length && !special[(unsigned char)at[i]])
+        i++;
+    return i;
+}
+
 /* What a dot at a line's start means (RFC 5321 4.5.2). */
 enum dot { DOT_WAIT, DOT_STUFFED, DOT_END };
 
-static enum dot judge_dot(struct bytes line)
+static enum dot judge_dot(const char *line, size_t length)
 {
-    if (line.length >= 2 && line.at[1] != '\r')
+    if (length >= 2 && line[1] != '\r')
         return DOT_STUFFED;
-    if (line.length >= 3)
-        return line.at[2] == '\n' ? DOT_END : DOT_STUFFED;
+    if (length >= 3)
+        return line[2] == '\n' ? DOT_END : DOT_STUFFED;
     return DOT_WAIT;
 }
 
-/*
- * One line, or the part of it that is there: how far it goes in `left`.
- * *whole: up to its LF. A CR at the very end waits for what follows it.
- */
-static size_t line_extent(struct content *content, struct bytes left, bool *whole, bool *bare_newline)
+/* Input on its way: [start..at) is read and not among what changed yet. */
+struct reading {
+    struct bytes input;
+    size_t start, at;
+    struct buffer *changed;
+    char *room;       /* of `changed`, for twice the input; NULL: nothing did */
+    size_t room_used;
+};
+
+/* What was read goes there, `skipped` octets of the input are left out, and
+ * `instead`, no more than two for one, stands in their place. */
+static void change(struct reading *reading, size_t skipped, struct bytes instead)
 {
-    size_t newline = bytes_find(left, '\n');
-    struct bytes line = bytes_first(left, newline);
-    size_t cr = bytes_find(line, '\r');
-    *whole = newline != SIZE_MAX;
-    *bare_newline = *whole && (newline == 0 || line.at[newline - 1] != '\r');
-    bool ends_in_cr = line.length > 0 && line.at[line.length - 1] == '\r';
-    if (cr != SIZE_MAX && cr != line.length - 1)
-        fault(content, CONTENT_BARE_NEWLINE);
-    if (*bare_newline && !content->fix_bare_newlines)
-        fault(content, CONTENT_BARE_NEWLINE);
-    if (*whole)
-        return newline + 1;
-    return ends_in_cr ? line.length - 1 : line.length;
+    size_t count = reading->at - reading->start;
+    if (reading->room == NULL)
+        reading->room = buffer_reserve(reading->changed, 2 * reading->input.length);
+    memcpy(reading->room + reading->room_used, reading->input.at + reading->start, count);
+    memcpy(reading->room + reading->room_used + count, instead.at, instead.length);
+    reading->room_used += count + instead.length;
+    reading->at += skipped;
+    reading->start = reading->at;
 }
 
-size_t content_feed_data(struct content *content, struct bytes input, struct content_run *run)
+static struct bytes what_was_read(struct reading *reading)
 {
-    size_t start = 0, at = 0; /* input[start..at) is the run */
+    if (reading->room == NULL)
+        return bytes_first(reading->input, reading->at);
+    change(reading, 0, BYTES(""));
+    assert(reading->room_used <= 2 * reading->input.length);
+    buffer_written(reading->changed, reading->room_used);
+    return buffer_bytes(reading->changed);
+}
+
+static void end_line(struct content *content, size_t octets, bool whole)
+{
+    count_line(content, octets);
+    content->line_length = 0;
+    content->inside_line = !whole; /* after a bare LF no line begins: it is never part of the end */
+}
+
+/* A CR, LF or NUL. False where a CR must wait for what follows it. */
+static bool read_special(struct content *content, struct reading *reading)
+{
+    const char *left = reading->input.at + reading->at;
+    size_t length = reading->input.length - reading->at;
+    if (left[0] == '\r' && length == 1)
+        return false;
+    if (left[0] == '\r' && left[1] == '\n') {
+        end_line(content, 2, true);
+        reading->at += 2;
+        return true;
+    }
+    if (left[0] == '\n') {
+        end_line(content, 1, false);
+        if (content->fix_bare_newlines) {
+            change(reading, 1, BYTES("\r\n"));
+            return true;
+        }
+    } else {
+        count_line(content, 1);
+        content->inside_line = true;
+    }
+    fault(content, left[0] == '\0' ? CONTENT_NUL : CONTENT_BARE_NEWLINE);
+    reading->at++;
+    return true;
+}
+
+size_t content_feed_data(struct content *content, struct bytes input, struct buffer *changed, struct content_run *run)
+{
+    struct reading reading = {.input = input, .changed = changed};
     *run = (struct content_run){0};
-    while (at < input.length) {
-        struct bytes left = bytes_from(input, at);
-        if (!content->inside_line && left.at[0] == '.') {
-            enum dot dot = judge_dot(left);
-            if (dot != DOT_STUFFED || at > 0) {
-                /* The run so far goes first; the dot is looked at next time. */
-                if (at > 0 || dot == DOT_WAIT)
-                    break;
-                run->ended = true;
-                return 3;
-            }
-            start = at = 1; /* the stuffed dot is dropped */
+    buffer_clear(changed);
+    while (reading.at < input.length) {
+        const char *left = input.at + reading.at;
+        size_t length = input.length - reading.at;
+        if (!content->inside_line && left[0] == '.') {
+            enum dot dot = judge_dot(left, length);
+            run->ended = dot == DOT_END && reading.at == 0; /* else the run so far goes first */
+            if (dot != DOT_STUFFED)
+                break;
             content->inside_line = true;
+            change(&reading, 1, BYTES(""));
             continue;
         }
-        bool whole, bare_newline;
-        size_t extent = line_extent(content, left, &whole, &bare_newline);
-        if (extent == 0)
+        size_t plain = plain_length(left, length);
+        if (plain > 0) {
+            count_line(content, plain);
+            content->inside_line = true;
+            reading.at += plain;
+        } else if (!read_special(content, &reading)) {
             break;
-        count_line(content, extent);
-        at += extent;
-        /* After a bare LF no line begins: it is never part of the end. */
-        content->inside_line = !whole || bare_newline;
-        if (whole)
-            content->line_length = 0;
-        if (whole && bare_newline && content->fix_bare_newlines) {
-            run->newline = true;
-            store(content, bytes_of(input.at + start, at - 1 - start), run);
-            return at;
         }
     }
-    if (at > start)
-        store(content, bytes_of(input.at + start, at - start), run);
-    return at;
+    if (reading.at > 0)
+        store(content, what_was_read(&reading), run);
+    return run->ended ? 3 : reading.at;
 }
 
-/* Bare CR and bare LF in a chunk, whose CRLF may be split between two. */
-static void check_newlines(struct content *content, struct bytes input, bool last)
+/* Bare CR and bare LF in a chunk, whose CRLF may be split between two; NUL. */
+static void check_chunk(struct content *content, struct bytes input, bool last)
 {
-    for (size_t i = 0; i < input.length; i++) {
-        bool is_lf = input.at[i] == '\n';
-        if (content->after_cr != is_lf)
-            fault(content, CONTENT_BARE_NEWLINE);
-        content->after_cr = input.at[i] == '\r';
-        if (is_lf) {
-            content->line_length = 0;
-            continue;
-        }
-        if (content->after_cr)
-            continue;
-        /* Skip what is neither: most of the content. */
-        struct bytes left = bytes_from(input, i);
-        size_t lf = bytes_find(left, '\n'), cr = bytes_find(bytes_first(left, lf), '\r');
-        size_t plain = cr != SIZE_MAX ? cr : lf != SIZE_MAX ? lf : left.length;
+    for (size_t i = 0; i < input.length;) {
+        size_t plain = content->after_cr ? 0 : plain_length(input.at + i, input.length - i);
         count_line(content, plain);
-        i += plain - 1;
+        i += plain;
+        if (i == input.length)
+            break;
+        char c = input.at[i++];
+        if (c == '\0')
+            fault(content, CONTENT_NUL);
+        if (content->after_cr != (c == '\n'))
+            fault(content, CONTENT_BARE_NEWLINE);
+        content->after_cr = c == '\r';
+        if (c == '\n')
+            content->line_length = 0;
     }
     if (last && content->after_cr)
         fault(content, CONTENT_BARE_NEWLINE);
@@ -171,6 +213,6 @@ void content_feed_chunk(struct content *content, struct bytes input, bool last, 
 {
     *run = (struct content_run){.ended = last};
     if (!content->binary)
-        check_newlines(content, input, last);
+        check_chunk(content, input, last);
     store(content, input, run);
 }

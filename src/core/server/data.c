@@ -52,6 +52,10 @@ static struct reply fault_reply(struct server_session *session, enum content_fau
         return NO_REPLY;
     case CONTENT_BARE_NEWLINE:
         return REPLY(550, "5.6.0", "The message has a bare CR or LF; lines must end in CRLF");
+    case CONTENT_NUL:
+        if (session->state->content.binary)
+            return REPLY(550, "5.6.0", "The header has a NUL octet; remove it: a header is text");
+        return REPLY(550, "5.6.0", "The message has a NUL octet; remove it, encode its part (base64), or send it with BODY=BINARYMIME and BDAT");
     case CONTENT_TOO_LARGE:
         return reply_format(session, 552, "5.3.4", "The message is too large; at most %llu octets are taken",
                             (unsigned long long)session->policy->message_size_max);
@@ -150,8 +154,6 @@ static void gather_header(struct server_session *session, const struct content_r
 {
     struct server_state *state = session->state;
     header_add(&state->header, run->octets);
-    if (run->newline)
-        header_add(&state->header, BYTES("\r\n"));
     if (header_is_whole(&state->header))
         judge_header(session);
 }
@@ -202,15 +204,15 @@ static void give_run(struct server_session *session, const struct content_run *r
     state->run = run->octets;
     if (run->octets.length > 0)
         session_push(session, SERVER_CONTENT);
-    /* The newline we add is an action of its own, behind this one. */
-    state->newline_follows = run->newline;
 }
 
 size_t data_feed(struct server_session *session, struct bytes input)
 {
     struct content_run run;
-    size_t used = content_feed_data(&session->state->content, input, &run);
+    size_t used = content_feed_data(&session->state->content, input, &session->state->changed, &run);
     give_run(session, &run);
+    if (session->state->run.at != session->state->changed.at) /* nobody pulls it */
+        buffer_free(&session->state->changed);
     if (run.ended)
         end_of_run(session, false);
     return used;

@@ -108,6 +108,7 @@ void server_session_free(struct server_session *session)
     buffer_free(&state->replies);
     buffer_free(&state->helo);
     buffer_free(&state->mended);
+    buffer_free(&state->changed);
     header_free(&state->header);
     free(state);
     session->state = NULL;
@@ -151,6 +152,7 @@ static void fill_action(struct server_session *session, struct server_action *ac
     case SERVER_CONTENT:
         action->bytes = state->run;
         state->run = bytes_none();
+        state->run_pulled = true;
         break;
     case SERVER_ASK_PASSWORD:
         action->user = buffer_bytes(&state->auth_user);
@@ -189,11 +191,9 @@ bool server_session_action(struct server_session *session, struct server_action 
 {
     struct server_state *state = session->state;
     *action = (struct server_action){.kind = SERVER_NOTHING};
-    if (state->newline_follows && state->action_count == 0) {
-        state->newline_follows = false;
-        action->kind = SERVER_CONTENT;
-        action->bytes = BYTES("\r\n");
-        return true;
+    if (state->run_pulled) { /* its octets lived until now; who sends nothing more holds no memory */
+        buffer_free(&state->changed);
+        state->run_pulled = false;
     }
     if (state->action_count == 0) {
         if (state->phase != PHASE_CLOSED || state->close_told)
@@ -363,7 +363,7 @@ static size_t keep_pace(struct server_state *state, size_t used)
 size_t server_session_feed(struct server_session *session, struct bytes input)
 {
     struct server_state *state = session->state;
-    if (state->action_count > 0 || state->newline_follows || input.length == 0)
+    if (state->action_count > 0 || input.length == 0)
         return 0;
     switch (state->phase) {
     case PHASE_COMMAND:

@@ -61,7 +61,8 @@ struct server_state {
     struct buffer replies;  /* text of the SERVER_REPLY that waits */
     bool replies_pulled;    /* its text can be dropped at the next call */
     struct bytes run;       /* of the SERVER_CONTENT that waits */
-    bool newline_follows;   /* another SERVER_CONTENT, a CRLF, comes behind it */
+    struct buffer changed;  /* holds it where it is not as the client sent it; let go once it was pulled */
+    bool run_pulled;
 
     struct arena session_arena;     /* origin's texts */
     struct buffer helo;             /* origin.client_helo: said again and again it must not grow */

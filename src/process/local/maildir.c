@@ -190,24 +190,37 @@ static int put(struct maildir *maildir, int file, struct bytes octets)
     return 0;
 }
 
-/* CRLF as the LF of files here; a CR that stands alone stays. `after_cr`
- * carries over from one run to the next. */
+/* Up to `room` octets of the run with CRLF as LF into `to`: says how many it
+ * made, and takes what it read off the run. The CR of a CRLF is written by
+ * nobody; one at the run's end waits in *after_cr. Octet by octet, so that
+ * short lines cost no more than long ones. */
+static size_t copy_lines(char *to, size_t room, struct bytes *run, bool *after_cr)
+{
+    size_t made = 0, i = 0;
+    bool cr = *after_cr;
+    for (; i < run->length && made + 2 <= room; i++) {
+        char c = run->at[i];
+        if (cr && c != '\n')
+            to[made++] = '\r'; /* one that stands alone stays */
+        cr = c == '\r';
+        if (!cr)
+            to[made++] = c;
+    }
+    *run = bytes_from(*run, i);
+    *after_cr = cr;
+    return made;
+}
+
+/* CRLF as the LF of files here. `after_cr` carries over from one run to the next. */
 static int put_lines(struct maildir *maildir, int file, struct bytes run, bool *after_cr)
 {
     int error = 0;
-    if (*after_cr && run.length > 0 && run.at[0] != '\n')
-        error = put(maildir, file, BYTES("\r"));
-    *after_cr = *after_cr && run.length == 0;
     while (run.length > 0 && error == 0) {
-        size_t cr = bytes_find(run, '\r');
-        error = put(maildir, file, bytes_first(run, cr));
-        if (cr == SIZE_MAX)
-            break;
-        run = bytes_from(run, cr + 1);
-        if (run.length == 0)
-            *after_cr = true;
-        else if (run.at[0] != '\n' && error == 0)
-            error = put(maildir, file, BYTES("\r"));
+        size_t made = copy_lines(maildir->room + maildir->room_used, ROOM - maildir->room_used, &run, after_cr);
+        maildir->room_used += made;
+        maildir->octets += made;
+        if (run.length > 0) /* there is no room for more */
+            error = flush(maildir, file);
     }
     return error;
 }

@@ -137,6 +137,7 @@ static const char *fault_text(enum content_fault fault)
     switch (fault) {
     case CONTENT_FINE: return NULL;
     case CONTENT_BARE_NEWLINE: return "its message has lines that do not end in CRLF";
+    case CONTENT_NUL: return "its message has a NUL octet";
     case CONTENT_TOO_LARGE: return "it is larger than limits.message_size";
     case CONTENT_LINE_TOO_LONG: return "its message has a line that is too long";
     case CONTENT_HEADER: /* those two are for what is submitted by SMTP */

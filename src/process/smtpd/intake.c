@@ -9,7 +9,10 @@
 #include <errno.h>
 #include <unistd.h>
 
-enum { RECEIVED_ROOM = 1024 }; /* octets, about, of our Received field */
+enum {
+    RECEIVED_ROOM = 1024,       /* octets, about, of our Received field */
+    GATHERED_OCTETS = 16 * 1024, /* of a large content that arrives in small pieces: written together */
+};
 
 void intake_begin(struct dialogue *dialogue, const struct envelope *envelope)
 {
@@ -68,13 +71,27 @@ static void write_to_file(struct dialogue *dialogue, struct bytes octets)
     }
 }
 
+static void write_gathered(struct dialogue *dialogue)
+{
+    struct buffer gathered = dialogue->intake.content;
+    dialogue->intake.content = (struct buffer){0};
+    write_to_file(dialogue, buffer_bytes(&gathered));
+    buffer_free(&gathered);
+}
+
 void intake_add(struct dialogue *dialogue, struct bytes octets)
 {
     struct intake *intake = &dialogue->intake;
     if (intake->failed)
         return;
-    if (intake->file >= 0) {
+    if (intake->file >= 0 && intake->content.length == 0 && octets.length >= GATHERED_OCTETS) {
         write_to_file(dialogue, octets);
+        return;
+    }
+    if (intake->file >= 0) {
+        buffer_add(&intake->content, octets);
+        if (intake->content.length >= GATHERED_OCTETS)
+            write_gathered(dialogue);
         return;
     }
     buffer_add(&intake->content, octets);
@@ -103,6 +120,8 @@ static void answer(struct dialogue *dialogue, enum store_verdict verdict)
 void intake_store(struct dialogue *dialogue, const struct server_action *action)
 {
     struct intake *intake = &dialogue->intake;
+    if (!intake->failed && intake->file >= 0)
+        write_gathered(dialogue);
     if (intake->failed) {
         answer(dialogue, intake->verdict);
         return;
@@ -128,8 +147,7 @@ void intake_spooled(struct dialogue *dialogue, enum store_verdict verdict, uint6
     } else {
         intake->spool = spool;
         intake->file = file;
-        write_to_file(dialogue, buffer_bytes(&intake->content));
-        buffer_free(&intake->content);
+        write_gathered(dialogue);
     }
     if (intake->store_asked)
         intake_store(dialogue, &store);
