@@ -22,9 +22,10 @@ def pairs(data):
 
 
 def read(content):
-    """Its fields, but how its content is encoded, which changes on the way where the next server cannot take it, and its contents decoded."""
+    """Its fields, but how its content is encoded and the MIME-Version that this needs, which change on the way where the next
+    server cannot take it, and its contents decoded."""
     message = email.message_from_bytes(content, policy=email.policy.compat32)
-    fields = [(name, str(value)) for name, value in message.raw_items() if name.lower() != "content-transfer-encoding"]
+    fields = [(name, str(value)) for name, value in message.raw_items() if name.lower() not in ("content-transfer-encoding", "mime-version")]
     return fields, [part.get_payload(decode=True) for part in message.walk()]
 
 

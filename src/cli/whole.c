@@ -8,6 +8,7 @@
 #include "message/date.h"
 #include "message/mailbox.h"
 #include "message/mime.h"
+#include "message/sevenbit.h"
 #include "smtp/address.h"
 
 #include <sysexits.h>
@@ -160,7 +161,7 @@ static void skip_from_lines(struct bytes *text)
         bytes_split(text, '\n');
 }
 
-bool letter_take_whole(struct letter *letter, const struct letter_parts *parts, struct bytes text, struct buffer *out, struct error *error)
+static bool take_text(struct letter *letter, const struct letter_parts *parts, struct bytes text, struct buffer *out, struct error *error)
 {
     struct taking t = {.letter = letter, .parts = parts, .out = out};
     if (parts->domain != NULL)
@@ -183,4 +184,28 @@ bool letter_take_whole(struct letter *letter, const struct letter_parts *parts, 
         bytes_split(&text, '\n');
     add_lines(out, text, "\r\n");
     return true;
+}
+
+/* NUL is no text, and servers refuse it: the parts that have it are encoded, and nothing is lost. */
+static bool encode_nul(struct bytes message, struct buffer *out, struct error *error)
+{
+    struct sevenbit sevenbit;
+    struct bytes header = bytes_first(message, bytes_search(message, BYTES("\r\n\r\n")));
+    if (bytes_find(header, '\0') != SIZE_MAX)
+        return error_set(error, EX_DATAERR, "the header of the message has a NUL octet; remove it");
+    sevenbit_start(&sevenbit, true);
+    sevenbit_add(&sevenbit, out, message);
+    sevenbit_end(&sevenbit, out);
+    sevenbit_free(&sevenbit);
+    return true;
+}
+
+bool letter_take_whole(struct letter *letter, const struct letter_parts *parts, struct bytes text, struct buffer *out, struct error *error)
+{
+    struct buffer message = {0};
+    if (bytes_find(text, '\0') == SIZE_MAX)
+        return take_text(letter, parts, text, out, error);
+    bool taken = take_text(letter, parts, text, &message, error) && encode_nul(buffer_bytes(&message), out, error);
+    buffer_free(&message);
+    return taken;
 }

@@ -122,6 +122,43 @@ def test_binary_content_goes_in_chunks_where_it_knows_them(server, peer):
     assert said[0].endswith(" BODY=BINARYMIME") and got.endswith(BINARY.split(b"MIME-Version")[1])
 
 
+UNSAID = b"From: ada@example.org\r\nSubject: no MIME\r\n\r\na\0b\r\n"
+
+
+@pytest.mark.parametrize("knows", [[], ["8BITMIME", "CHUNKING"], ["8BITMIME", "CHUNKING", "BINARYMIME"]])
+def test_nul_in_a_binary_message_that_says_nothing_of_mime(server, peer, knows):
+    peer.knows = knows
+    submit(server, ADA, [BOB], UNSAID, ["BODY=BINARYMIME"])
+    got = received(peer)[1]
+    message = email.message_from_bytes(got)
+    assert (b"\0" in got) == ("BINARYMIME" in knows)
+    assert message.get_payload(decode=True) == b"a\0b\r\n" and (message["MIME-Version"] == "1.0") == ("BINARYMIME" not in knows)
+
+
+def test_a_mailbox_keeps_nul(server, peer):
+    submit(server, ADA, [ADA], UNSAID, ["BODY=BINARYMIME"])
+    until(lambda: server.mail(ADA))
+    assert server.mail(ADA)[0].endswith(b"\n\na\0b\n")
+
+
+@pytest.mark.parametrize("port", [25, 587])
+@pytest.mark.parametrize("header, body", [("Subject: x", "a\0b"), ("Subject: \0", "ab"), ("Subject: x", "\0"), ("\0Subject: x", "")])
+def test_nul_is_refused_by_data_and_by_chunks(server, peer, port, header, body):
+    content = f"From: {ADA}\r\n{header}\r\n\r\n{body}\r\n".encode()
+    with smtp(server, port, user=ADA, password=PASSWORD) if port == 587 else smtp(server, port, starttls=False) as client:
+        client.ehlo()
+        for by_chunks in (False, True):
+            assert client.mail(ADA)[0] == 250 and client.rcpt(ADA)[0] == 250
+            if by_chunks:
+                client.send(b"BDAT %d LAST\r\n" % len(content) + content)
+                code, said = client.getreply()
+            else:
+                code, said = client.data(content)
+            assert code == 550 and said.startswith(b"5.6.0 ") and b"NUL" in said and b"BINARYMIME" in said
+        assert client.noop()[0] == 250
+    assert server.mail(ADA) == []
+
+
 PLAIN = b"From: ada@example.org\r\nSubject: plain\r\n\r\nhi\r\n"
 
 

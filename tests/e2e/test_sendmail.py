@@ -14,11 +14,14 @@ from pathlib import Path
 import pytest
 
 import mailboat as mailboat_module
-from mailboat import PATIENCE, Mailboat, smtp
+from mailboat import PATIENCE, Mailboat, smtp, until
 
 USER, PASSWORD = "ada@example.org", "secret-of-ada"
 NOBODY = 65534
 is_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can be two users")
+
+
+NUL_BODY = b"To: ada@example.org\nSubject: output\n\nbefore\0after\nnext\n"
 
 
 class Programs:
@@ -546,3 +549,30 @@ def test_the_subcommand_is_the_same(running):
     arrival(running, "subcommand")
     assert "usage: mailboat sendmail" in running.programs.call("sendmail", "--help", config=False).stdout
     assert os.path.islink(running.programs.sendmail) and not os.stat(running.programs.sendmail).st_mode & (stat.S_ISUID | stat.S_ISGID)
+
+
+# ---- NUL ----
+
+@pytest.mark.parametrize("running", [True, False])
+def test_nul_in_what_a_program_says_is_kept(server, running):
+    """Encoded: what cron's jobs print is mail all the same."""
+    if not running:
+        server.stop()
+    server.programs.send("-t", message=NUL_BODY)
+    if not running:
+        server.start()
+    until(lambda: server.mail(USER))
+    message = message_from_bytes(server.mail(USER)[0])
+    assert message["Content-Transfer-Encoding"] == "quoted-printable" and message.get_payload(decode=True) == b"before\0after\nnext\n"
+
+
+def test_nul_in_a_header_is_told(server):
+    done = server.programs.send("-t", message=NUL_BODY.replace(b"output", b"out\0put"), check=65)
+    assert done.stderr == "mailboat sendmail: the header of the message has a NUL octet; remove it\n", done.stderr
+
+
+def test_nul_in_a_file_to_send_is_encoded(server, tmp_path):
+    (tmp_path / "text").write_bytes(b"a\0b\n")
+    server.cli("send", "--from", USER, "--to", USER, "--subject", "s", str(tmp_path / "text"))
+    until(lambda: server.mail(USER))
+    assert message_from_bytes(server.mail(USER)[0]).get_payload(decode=True) == b"a\0b\n"

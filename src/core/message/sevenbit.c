@@ -23,10 +23,11 @@ void sevenbit_free(struct sevenbit *sevenbit)
 struct entity {
     struct bytes type;                          /* "text/plain"; empty: unsaid */
     struct bytes encoding;                      /* the value of Content-Transfer-Encoding */
-    size_t encoding_start, encoding_end;        /* its field in the header */
+    size_t encoding_start, encoding_end;        /* its field in the header; the header's end where there is none */
     char boundary[SEVENBIT_BOUNDARY_MAX];
     size_t boundary_length;
     bool is_mime, is_signed;                    /* has MIME-Version; has a DKIM-Signature */
+    bool has_field;                             /* else it is no header, or one of a part that says nothing */
 };
 
 /* Comments and folding are no part of a value (RFC 2045 5.1, RFC 5322 3.2.2). */
@@ -131,6 +132,7 @@ static struct entity read_header(struct bytes header)
     for (size_t at = 0; at < header.length;) {
         size_t start = at;
         struct bytes field = next_field(header, &at), value = field, name = bytes_trim(bytes_split(&value, ':'));
+        entity.has_field = entity.has_field || bytes_find(field, ':') != SIZE_MAX;
         if (bytes_is_nocase(name, "content-type") && entity.type.length == 0) {
             read_type(&entity, value);
         } else if (bytes_is_nocase(name, "content-transfer-encoding") && entity.encoding_end == 0) {
@@ -143,6 +145,8 @@ static struct entity read_header(struct bytes header)
             entity.is_signed = true;
         }
     }
+    if (entity.encoding_end == 0)
+        entity.encoding_start = entity.encoding_end = header.length;
     return entity;
 }
 
@@ -178,7 +182,9 @@ static const char *decide(struct sevenbit *sevenbit, const struct entity *entity
         sevenbit->state = SEVENBIT_HEADER;
         return eight ? "7bit" : NULL;
     }
-    if (!eight || bytes_starts_nocase(entity->type, "multipart/"))
+    bool readable = entity->has_field || sevenbit->nested; /* what has no field at all is not read as a message */
+    bool unsaid = sevenbit->binary && readable && (entity->encoding.length == 0 || bytes_is_nocase(entity->encoding, "7bit"));
+    if (!(eight || unsaid) || bytes_starts_nocase(entity->type, "multipart/"))
         return NULL;
     bool text = entity->type.length == 0 || bytes_starts_nocase(entity->type, "text/") || bytes_starts_nocase(entity->type, "message/");
     sevenbit->state = text && !binary ? SEVENBIT_TEXT : SEVENBIT_OCTETS;
@@ -195,6 +201,8 @@ static void end_header(struct sevenbit *sevenbit, struct buffer *out)
         buffer_add(out, header);
     } else {
         buffer_add(out, bytes_first(header, entity.encoding_start));
+        if (!sevenbit->nested && !entity.is_mime)
+            buffer_add_text(out, "MIME-Version: 1.0\r\n");
         buffer_add_format(out, "Content-Transfer-Encoding: %s\r\n", encoding);
         buffer_add(out, bytes_from(header, entity.encoding_end));
     }
@@ -208,6 +216,7 @@ static void end_header(struct sevenbit *sevenbit, struct buffer *out)
 
 static void quote(struct sevenbit *sevenbit, struct buffer *out, struct bytes text, bool ends)
 {
+    static const char hex[] = "0123456789ABCDEF";
     for (size_t i = 0; i < text.length; i++) {
         unsigned char c = (unsigned char)text.at[i];
         bool plain = (c > 32 && c < 127 && c != '=') || ((c == ' ' || c == '\t') && i + 1 < text.length);
@@ -219,7 +228,7 @@ static void quote(struct sevenbit *sevenbit, struct buffer *out, struct bytes te
         if (plain)
             buffer_add_octet(out, (char)c);
         else
-            buffer_add_format(out, "=%02X", (unsigned)c);
+            buffer_add(out, bytes_of((char[]){'=', hex[c >> 4], hex[c & 15]}, 3));
         sevenbit->column += plain ? 1 : 3;
     }
     if (ends) {

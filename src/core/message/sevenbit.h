@@ -3,7 +3,8 @@
  * sevenbit: a message as a server takes it that lacks 8BITMIME or BINARYMIME
  * (RFC 6152 3, RFC 3030 3). Each MIME part that says 8bit or binary is encoded,
  * text in quoted-printable and the rest in base64, and the containers around
- * it say 7bit; what says nothing of the kind passes as it is.
+ * it say 7bit; what says nothing of the kind passes as it is. Of binary content
+ * no part passes: one that says nothing, or 7bit, may hold NUL all the same.
  *
  * What is signed would not be what was signed any more. A multipart/signed,
  * and a whole message with a DKIM-Signature, pass as they are: servers take
@@ -27,7 +28,7 @@ enum sevenbit_limit {
 };
 
 struct sevenbit {
-    bool binary;         /* nothing may pass as it is */
+    bool binary;         /* no part may pass as it is */
     enum { SEVENBIT_HEADER, SEVENBIT_PASS, SEVENBIT_TEXT, SEVENBIT_OCTETS, SEVENBIT_SEALED } state;
     bool nested;         /* the header is not the message's own */
     struct buffer header, line;
