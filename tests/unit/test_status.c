@@ -17,6 +17,10 @@ static void each_reply_to_rcpt_has_its_verdict(void **state)
         {550, "5.5.3", "", RCPT_REJECTED, RCPT_TOO_MANY},
         {552, "", "Too Many Recipients", RCPT_REJECTED, RCPT_TOO_MANY},
         {552, "", "Maximum number of recipients exceeded", RCPT_REJECTED, RCPT_TOO_MANY},
+        {552, "", "Maximum limit of 50 recipients reached", RCPT_REJECTED, RCPT_TOO_MANY}, /* go-smtp */
+        {552, "", "too many rcpts", RCPT_REJECTED, RCPT_TOO_MANY},
+        {552, "", "Requested mail action aborted: exceeded storage allocation", RCPT_REJECTED, RCPT_REJECTED}, /* RFC 5321 4.2.3 */
+        {552, "", "The recipient's mailbox is over its limit", RCPT_REJECTED, RCPT_REJECTED},
         /* what the enhanced code says wins over the words and over the basic code */
         {552, "5.2.2", "mailbox full: too many recipients", RCPT_REJECTED, RCPT_REJECTED},
         {452, "4.2.2", "too many recipients", RCPT_DEFERRED, RCPT_DEFERRED},

@@ -18,11 +18,11 @@ static bool has_nocase(struct bytes text, const char *words)
 /* Servers without enhanced codes; "552" alone is mostly a full mailbox. */
 static bool says_too_many(struct bytes text)
 {
-    static const char *const words[] = {"too many recipients", "too many rcpt", "maximum number of recipients", "recipient limit"};
-    for (size_t i = 0; i < ARRAY_LENGTH(words); i++)
-        if (has_nocase(text, words[i]))
-            return true;
-    return false;
+    static const char *const words[] = {"too many", "maximum", "limit", "exceed"};
+    bool many = has_nocase(text, "too many rcpt");
+    for (size_t i = 0; i < ARRAY_LENGTH(words) && !many; i++)
+        many = has_nocase(text, words[i]) && has_nocase(text, "recipients");
+    return many;
 }
 
 static bool is_too_many(uint32_t code, struct bytes enhanced, struct bytes text)
