@@ -136,6 +136,7 @@ static void what_is_lost_at_starttls_or_at_the_ehlo_behind_it_is_lost_for_tls(vo
     shake_hands();
     delivery_tls_started(&delivery);
     expect_send("EHLO mx.example.net\r\n");
+    assert_int_equal(delivery_timeout_ms(&delivery), EHLO_AGAIN_MS);
     lose(false, TLS_LOSS_ENDED, "the connection was closed");
     goes_in_clear("TLS failed twice: the connection was closed");
 }

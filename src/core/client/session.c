@@ -40,6 +40,7 @@ uint32_t client_session_timeout_ms(const struct client_session *session)
     case PHASE_QUIT: return MINUTE_MS / 6; /* nothing depends on it */
     case PHASE_STARTTLS: return STARTTLS_REPLY_MS;
     case PHASE_HANDSHAKE: return HANDSHAKE_MS;
+    case PHASE_EHLO: return client_session_is_securing(session) ? EHLO_AGAIN_MS : 5 * MINUTE_MS;
     default: return 5 * MINUTE_MS;
     }
 }

@@ -142,6 +142,7 @@ bool client_session_is_ready(const struct client_session *session);
 enum client_limit {
     STARTTLS_REPLY_MS = 60 * 1000, /* for the answer to STARTTLS */
     HANDSHAKE_MS = 30 * 1000,      /* for all of the handshake that follows */
+    EHLO_AGAIN_MS = 120 * 1000,    /* for the answer to the EHLO behind it: the first one was answered */
 };
 /* Between STARTTLS and the answer to the EHLO that follows the handshake: what
  * is lost here is lost for TLS's sake. */
