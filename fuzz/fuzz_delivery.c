@@ -14,6 +14,7 @@ struct world {
     struct envelope envelope;
     struct recipient recipients[2];
     struct bytes stream; /* what servers say, one after the other */
+    struct tls_trouble trouble;
     bool connected, secured, in_turn;
     unsigned done, runs;
 };
@@ -47,7 +48,7 @@ static void tell_policy(struct world *world)
 static void check_sent(const struct world *world, struct bytes sent)
 {
     enum tls_demand demand = world->delivery.tls.policy.demand;
-    bool in_clear_allowed = demand == DEMAND_MAY || demand == DEMAND_CLEAR;
+    bool in_clear_allowed = (demand == DEMAND_MAY && world->delivery.options.tls == CLIENT_TLS_OPPORTUNISTIC) || demand == DEMAND_CLEAR;
     INSIST(world->connected && sent.length > 0 && demand != DEMAND_REFUSE);
     INSIST(world->secured || (in_clear_allowed && !world->envelope.requiretls) || !bytes_starts_nocase(sent, "MAIL"));
 }
@@ -139,14 +140,15 @@ static void carry(struct world *world)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct world world = {0};
+    static struct world world; /* large */
     struct delivery_action action;
+    world = (struct world){.trouble.now_ms = TLS_TROUBLE_KEPT_MS};
     world.stream = choices_start(&world.choices, data, size);
     world.in_turn = world.choices.octets[CHOICES - 1] % 8 < 6; /* who does not is turned away soon */
     world.recipients[0].address = world.recipients[1].address = BYTES("ada@example.org");
     world.envelope = (struct envelope){.sender = BYTES("b@example.net"), .recipients = world.recipients, .recipient_count = 2, .size = 14};
     struct delivery_options options = {.hostname = BYTES("mx.example.net"), .domain = BYTES("example.org"), .smarthost = choose(&world.choices, 2) == 1,
-                                       .port = 25, .tls = CLIENT_TLS_OPPORTUNISTIC, .wish = (enum tls_wish)choose(&world.choices, WISH_NONE + 1)};
+                                       .port = 25, .tls = CLIENT_TLS_OPPORTUNISTIC, .trouble = &world.trouble, .wish = (enum tls_wish)choose(&world.choices, WISH_NONE + 1)};
     world.envelope.requiretls = choose(&world.choices, 4) == 0;
     if (options.smarthost) {
         options.port = choose(&world.choices, 2) == 0 ? 465 : 587;
@@ -154,6 +156,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         options.user = options.password = BYTES("u");
         options.verify = true;
     }
+    if (choose(&world.choices, 4) == 0) /* whatever is remembered, what is demanded is had */
+        tls_trouble_note(&world.trouble, BYTES("a.example.org"), options.port);
     delivery_start(&world.delivery, &options, &world.envelope);
     carry(&world);
     for (unsigned more = 0; more < 3 && delivery_is_open(&world.delivery); more++) {
