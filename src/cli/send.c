@@ -169,8 +169,9 @@ static int tell_results(const struct submission *s, const struct wish *wish)
         exit_code = r->outcome == OUTCOME_FAILED ? EX_UNAVAILABLE : exit_code == EX_OK ? EX_TEMPFAIL : exit_code;
         struct buffer said = {0};
         status_add_said(&said, r->code, r->enhanced, r->text);
-        fprintf(stderr, "mailboat send: %.*s was %s in the step %s: %s\n", BYTES_ARG(s->envelope.recipients[i].address),
-                r->outcome == OUTCOME_FAILED ? "refused" : "not taken now", client_step_name(r->step), buffer_text(&said));
+        fprintf(stderr, "mailboat send: %.*s was %s in the step %s: %s\n",
+                BYTES_ARG(s->envelope.recipients[i].address), r->outcome == OUTCOME_FAILED ? "refused" : "not taken now",
+                client_step_name(r->step), buffer_text(&said));
         buffer_free(&said);
     }
     if (wish->json)
@@ -185,7 +186,10 @@ static int tell_failure(const struct client_result *why)
     struct error error;
     struct buffer said = {0};
     status_add_said(&said, why->code, why->enhanced, why->text);
-    error_set(&error, why->step == STEP_AUTH && why->code >= 500 ? EX_NOPERM : why->outcome == OUTCOME_FAILED ? EX_UNAVAILABLE : EX_TEMPFAIL, "%s: %s",
+    int exit_code = why->outcome == OUTCOME_FAILED ? EX_UNAVAILABLE : EX_TEMPFAIL;
+    if (why->step == STEP_AUTH && why->code >= 500)
+        exit_code = EX_NOPERM;
+    error_set(&error, exit_code, "%s: %s",
               client_step_name(why->step), buffer_text(&said));
     buffer_free(&said);
     return command_fail(&send_command, &error);

@@ -183,7 +183,8 @@ static void print_refusals(const struct sending *s)
         const struct client_result *r = &s->refusals[i].result;
         struct buffer said = {0};
         status_add_said(&said, r->code, r->enhanced, r->text);
-        fprintf(stderr, "mailboat sendmail: %.*s was refused: %s\n", BYTES_ARG(s->refusals[i].recipient.address), buffer_text(&said));
+        fprintf(stderr, "mailboat sendmail: %.*s was refused: %s\n", BYTES_ARG(s->refusals[i].recipient.address),
+                buffer_text(&said));
         buffer_free(&said);
     }
 }

@@ -161,7 +161,8 @@ static void skip_from_lines(struct bytes *text)
         bytes_split(text, '\n');
 }
 
-static bool take_text(struct letter *letter, const struct letter_parts *parts, struct bytes text, struct buffer *out, struct error *error)
+static bool take_text(struct letter *letter, const struct letter_parts *parts, struct bytes text, struct buffer *out,
+                      struct error *error)
 {
     struct taking t = {.letter = letter, .parts = parts, .out = out};
     if (parts->domain != NULL)
@@ -200,12 +201,14 @@ static bool encode_nul(struct bytes message, struct buffer *out, struct error *e
     return true;
 }
 
-bool letter_take_whole(struct letter *letter, const struct letter_parts *parts, struct bytes text, struct buffer *out, struct error *error)
+bool letter_take_whole(struct letter *letter, const struct letter_parts *parts, struct bytes text, struct buffer *out,
+                       struct error *error)
 {
     struct buffer message = {0};
     if (bytes_find(text, '\0') == SIZE_MAX)
         return take_text(letter, parts, text, out, error);
-    bool taken = take_text(letter, parts, text, &message, error) && encode_nul(buffer_bytes(&message), out, error);
+    bool taken = take_text(letter, parts, text, &message, error);
+    taken = taken && encode_nul(buffer_bytes(&message), out, error);
     buffer_free(&message);
     return taken;
 }

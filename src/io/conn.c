@@ -408,14 +408,15 @@ void conn_handshake(struct conn *conn)
 {
     if (!clear_is_sent(conn))
         return;
-    if (conn_meets_clear_text(conn)) {
-        end_with(conn, CONN_END_TLS, "the other side speaks in clear where TLS was expected");
-        return;
-    }
     ERR_clear_error();
     size_t most = SSL_is_server(conn->ssl) ? CONN_HELLO_MAX : CONN_CHAIN_MAX;
     tls_socket_turn(&conn->tls, most - conn->tls.heard);
     int done = SSL_do_handshake(conn->ssl);
+    if (!SSL_is_server(conn->ssl) && conn_met_clear_text(conn)) { /* one octet of it is enough */
+        end_with(conn, CONN_END_TLS, "the other side speaks in clear where TLS was expected");
+        ERR_clear_error();
+        return;
+    }
     if (done == 1) {
         finish_handshake(conn);
         return;

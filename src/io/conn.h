@@ -66,8 +66,6 @@ struct conn {
     enum conn_end end;
     size_t clear_left;     /* octets of `output` that go in clear before the handshake */
     bool connecting, handshaking, paused, ended, end_told, verify;
-    bool tls_begun;        /* the server's first octet after our side began TLS was seen */
-    bool clear_text;       /* and it was text: see conn_met_clear_text() */
     bool awaiting_first;   /* nothing is read until it is known how the peer begins */
     bool deaf;             /* the socket had octets while paused: not watched until it goes on */
     bool deadline;         /* the timeout is one: input does not put it off */

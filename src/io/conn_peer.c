@@ -9,7 +9,6 @@
 #include <assert.h>
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
-#include <sys/socket.h>
 
 /* ---- sessions ---- */
 
@@ -48,20 +47,12 @@ static void resume(struct conn *conn, struct tls_context *context, const struct 
     SSL_SESSION_free(session);
 }
 
-/* No TLS record begins with text (RFC 8446 5.1), and every SMTP reply does. */
-bool conn_meets_clear_text(struct conn *conn)
-{
-    unsigned char first;
-    if (conn->tls_begun || SSL_is_server(conn->ssl) || recv(conn->descriptor, &first, 1, MSG_PEEK | MSG_DONTWAIT) != 1)
-        return false;
-    conn->tls_begun = true;
-    conn->clear_text = (first >= ' ' && first < 127) || first == '\r' || first == '\n' || first == '\t';
-    return conn->clear_text;
-}
-
 bool conn_met_clear_text(const struct conn *conn)
 {
-    return conn->clear_text;
+    /* No TLS record begins with text (RFC 8446 5.1), and every SMTP reply does. */
+    unsigned char first = conn->tls.first;
+    bool is_text = (first >= ' ' && first < 127) || first == '\r' || first == '\n' || first == '\t';
+    return conn->tls.heard > 0 && is_text;
 }
 
 bool conn_tls_resumed(const struct conn *conn)

@@ -11,8 +11,6 @@
 void conn_begin_tls(struct conn *conn, struct tls_context *context);
 /* Takes the handshake as far as the socket has octets for it. */
 void conn_handshake(struct conn *conn);
-/* True where the server's first octets in place of TLS are text: then the handshake is over. */
-bool conn_meets_clear_text(struct conn *conn);
 /* Why a certificate that is not valid is not. */
 const char *conn_certificate_sentence(enum tls_certificate verdict);
 

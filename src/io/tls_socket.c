@@ -43,6 +43,8 @@ static int socket_read(BIO *bio, char *out, int size)
     if (got < 0 && (errno == EAGAIN || errno == EINTR))
         BIO_set_retry_read(bio);
     from->ended = from->ended || got == 0;
+    if (got > 0 && from->heard == 0)
+        from->first = (unsigned char)out[0];
     if (got > 0) {
         from->room -= (size_t)got;
         from->heard += (uint64_t)got;

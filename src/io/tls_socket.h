@@ -32,6 +32,7 @@ struct tls_socket {
     size_t room;    /* octets that may be read in this turn */
     unsigned records; /* that were read in this turn */
     uint64_t heard, all_records; /* octets and records that were read, of all turns */
+    unsigned char first;         /* of the octets: what the peer began with */
     bool ended;     /* the peer has sent its last, or what counts as such */
     bool refused;   /* its ClientHello was to be too long */
     bool counts;    /* the handshake is done: records shall carry something */

@@ -50,7 +50,7 @@ struct store_message {
 struct store_reply {
     uint64_t when_ms;
     uint32_t code;
-    struct bytes enhanced, text, peer, tls; /* tls: "in clear: " and why, where TLS was wished for; empty when it was not, or nobody was reached */
+    struct bytes enhanced, text, peer, tls; /* tls: or "in clear: " and why; or empty */
 };
 
 struct store_recipient {

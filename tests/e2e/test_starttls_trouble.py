@@ -165,6 +165,7 @@ INJECTED = {
     "refusal-behind": says(b"220 go\r\n454 4.7.0 no TLS\r\n"),
     "after-several-lines": says(b"220-go\r\n220-on\r\n220 now\r\n250 ok\r\n"),
     "later-segment": says([b"220 go\r\n", b"250 ok\r\n"]),
+    "later-octet": says([b"220 go\r\n", b"2"]),
     "later-refusal": says([b"220 go\r\n", b"454 4.7.0 no TLS\r\n"]),
     "later-and-close": says([b"220 go\r\n", b"250 ok\r\n"], close),
     "after-hello": after_hello(b"250-peer\r\n250 ok\r\n"),

@@ -46,7 +46,8 @@ void securing_meet_host(struct delivery *delivery)
 {
     struct delivery_tls *tls = &delivery->tls;
     const struct route_host *host = route_host_now(&delivery->route);
-    bool six_fine = host->status[0] != DNS_FOUND || host->secure[0], four_fine = host->status[1] != DNS_FOUND || host->secure[1];
+    bool six_fine = host->status[0] != DNS_FOUND || host->secure[0];
+    bool four_fine = host->status[1] != DNS_FOUND || host->secure[1];
     arena_clear(&tls->arena);
     tls->facts = (struct tls_facts){
         .wish = delivery->options.wish, .requiretls = delivery->envelope->requiretls,
@@ -61,13 +62,18 @@ void securing_meet_host(struct delivery *delivery)
 /* A next hop that the configuration names is a matter of its own options. */
 static struct tls_policy smarthost_policy(const struct delivery *delivery)
 {
-    if (delivery->envelope->requiretls && !(delivery->options.verify && delivery->options.tls >= CLIENT_TLS_REQUIRED))
-        return (struct tls_policy){.demand = DEMAND_REFUSE, .final = true, .word = "requiretls",
-                                   .reason = "the message requires TLS all the way, and this next hop is set to go without"};
-    if (delivery->options.tls >= CLIENT_TLS_REQUIRED)
-        return (struct tls_policy){.demand = DEMAND_MAY, .word = delivery->options.verify ? "verify" : "encrypt", .reason = "the configuration names this next hop"};
-    return (struct tls_policy){.demand = DEMAND_MAY, .word = delivery->options.tls == CLIENT_TLS_NEVER ? "none" : "may",
-                               .reason = "the configuration names this next hop"};
+    const struct delivery_options *options = &delivery->options;
+    struct tls_policy policy = {.demand = DEMAND_MAY, .reason = "the configuration names this next hop"};
+    bool secured = options->tls >= CLIENT_TLS_REQUIRED;
+    if (delivery->envelope->requiretls && !(options->verify && secured))
+        return (struct tls_policy){
+            .demand = DEMAND_REFUSE, .final = true, .word = "requiretls",
+            .reason = "the message requires TLS all the way, and this next hop is set to go without"};
+    if (secured)
+        policy.word = options->verify ? "verify" : "encrypt";
+    else
+        policy.word = options->tls == CLIENT_TLS_NEVER ? "none" : "may";
+    return policy;
 }
 
 struct tls_policy securing_policy(const struct delivery *delivery)
@@ -126,14 +132,15 @@ static void go_clear(struct delivery *delivery, const char *what, struct bytes w
     buffer_free(&text);
 }
 
-/* A host that was silent not long ago: where it may, the message goes in clear; else it waits for less time. */
 void securing_heed_trouble(struct delivery *delivery)
 {
+    const struct tls_trouble *trouble = delivery->options.trouble;
     uint64_t ago_ms;
-    delivery->hurried = delivery->options.trouble != NULL && tls_trouble_has(delivery->options.trouble, delivery->host, delivery->options.port, &ago_ms);
+    delivery->hurried = trouble != NULL && tls_trouble_has(trouble, delivery->host, delivery->options.port, &ago_ms);
     if (!delivery->hurried || !may_go_clear(delivery))
         return;
-    const char *ago = arena_format(&delivery->tls.arena, "%llu min ago", (unsigned long long)(ago_ms / 60000));
+    unsigned long long minutes = ago_ms / 60000;
+    const char *ago = arena_format(&delivery->tls.arena, "%llu min ago", minutes);
     go_clear(delivery, "STARTTLS had no answer from this host ", bytes_of_text(ago));
 }
 
@@ -153,7 +160,8 @@ void securing_note_ready(struct delivery *delivery)
             tls_trouble_forget(delivery->options.trouble, delivery->host, delivery->options.port);
         delivery->clear_reason = bytes_none();
     } else if (!delivery->in_clear) {
-        delivery->clear_reason = arena_copy(&delivery->tls.arena, client_session_clear_reason(&delivery->session));
+        struct bytes reason = client_session_clear_reason(&delivery->session);
+        delivery->clear_reason = arena_copy(&delivery->tls.arena, reason);
     }
 }
 

@@ -23,7 +23,8 @@ struct tls_policy securing_policy(const struct delivery *delivery);
 enum client_tls securing_tls(const struct delivery *delivery);
 /* How the certificate is checked. */
 void securing_add_checks(const struct delivery *delivery, struct delivery_action *action);
-/* Before a connection: the host may have been silent in TLS not long ago. */
+/* Before a connection, to a host that may have been silent in TLS not long ago:
+ * where it may, the message goes in clear then; else it waits for less time. */
 void securing_heed_trouble(struct delivery *delivery);
 
 /* The connection was lost for TLS's sake: sets what follows with its address. */

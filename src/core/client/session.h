@@ -75,7 +75,7 @@ struct client_result {
     enum client_outcome outcome;
     enum client_step step;  /* where it was decided */
     uint32_t code;          /* the reply's basic code; 0 when there was no reply */
-    struct bytes enhanced;  /* "5.1.1" as the peer gave it, of whatever class; empty where it gave none; without a reply ours */
+    struct bytes enhanced;  /* "5.1.1" as the peer gave it, of any class, or empty; without a reply ours */
     struct bytes text;      /* the reply's text, or our sentence, without control octets */
     bool peer_reports;      /* delivered, and the peer offered DSN (RFC 3461 5.2.1) */
 };

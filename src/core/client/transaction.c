@@ -214,9 +214,11 @@ void client_session_send(struct client_session *session, const struct envelope *
     state->stages = ARENA_ARRAY(&state->transaction_arena, enum recipient_stage, envelope->recipient_count);
     state->offered = ARENA_ARRAY(&state->transaction_arena, size_t, envelope->recipient_count);
     state->stop = false;
+    static const char waits[] = "the server takes fewer recipients together, and deferred the message for those before";
+    struct client_result unoffered = client_result_said(&state->transaction_arena, STEP_RCPT, OUTCOME_DEFERRED, "4.5.3",
+                                                        bytes_of_text(waits));
     for (size_t i = 0; i < envelope->recipient_count; i++)
-        state->results[i] = client_result_said(&state->transaction_arena, STEP_RCPT, OUTCOME_DEFERRED, "4.5.3",
-                                               BYTES("the server takes fewer recipients together, and deferred the message for those before"));
+        state->results[i] = unoffered;
     const char *why = lacking(session, &enhanced);
     if (why != NULL) {
         decide_all(state, client_result_said(&state->transaction_arena, STEP_MAIL, OUTCOME_FAILED, enhanced, bytes_of_text(why)));
@@ -257,8 +259,9 @@ static bool makes_no_sense(struct client_session *session, enum client_step step
     struct client_state *state = session->state;
     bool wants_3xx = state->phase == PHASE_DATA;
     /* A bad sequence of commands, which it was not: a reply before it is missing. */
-    bool lost_count = reply->code == 503 && ((state->phase == PHASE_RCPT && state->stages[state->offered[state->next]] == RECIPIENT_OFFERED) ||
-                                             (state->phase == PHASE_DATA && state->accepted > 0));
+    bool open = state->phase == PHASE_RCPT ? state->stages[state->offered[state->next]] == RECIPIENT_OFFERED
+                                           : state->phase == PHASE_DATA && state->accepted > 0;
+    bool lost_count = reply->code == 503 && open;
     if (!lost_count && (reply->code >= 400 || (wants_3xx ? reply->code == 354 : reply->code / 100 == 2)))
         return false;
     struct client_result why = client_result_of(&state->transaction_arena, step, reply);

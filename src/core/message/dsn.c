@@ -192,14 +192,16 @@ static void add_diagnosis(struct writing *w, const struct dsn_recipient *r)
 {
     enum { DIAGNOSIS_TEXT_MAX = 512 }; /* octets: the field stays one line */
     size_t host = bytes_find(r->peer, '['); /* host[address]:port; others are no hosts */
-    bool by_server = r->code > 0 && r->peer.length > 0, failed = r->action == DSN_FAILED || r->action == DSN_DELAYED;
+    bool by_server = r->code > 0 && r->peer.length > 0;
+    bool failed = r->action == DSN_FAILED || r->action == DSN_DELAYED;
+    struct bytes text = bytes_first(r->text, DIAGNOSIS_TEXT_MAX);
     struct buffer said = {0};
     if (host != SIZE_MAX && r->code > 0) {
         buffer_add_text(w->out, "Remote-MTA: dns; ");
         buffer_add_clean(w->out, bytes_first(r->peer, host), false);
         buffer_add_text(w->out, "\r\n");
     }
-    status_add_said(&said, by_server ? r->code : 0, by_server ? r->enhanced : bytes_none(), bytes_first(r->text, DIAGNOSIS_TEXT_MAX));
+    status_add_said(&said, by_server ? r->code : 0, by_server ? r->enhanced : bytes_none(), text);
     if (said.length > 0 && (by_server || failed)) {
         buffer_add_format(w->out, "Diagnostic-Code: %s; ", by_server ? "smtp" : "X-Mailboat");
         buffer_add_clean(w->out, buffer_bytes(&said), false);

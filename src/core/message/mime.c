@@ -173,7 +173,7 @@ static bool goes_as_it_is(struct bytes text)
     if (!bytes_is_ascii(text) || !is_plain(text))
         return false;
     for (size_t i = 0; i < text.length; i++)
-        if ((unsigned char)text.at[i] < 32 && bytes_find(BYTES("\t\r\n"), text.at[i]) == SIZE_MAX) /* NUL too */
+        if ((unsigned char)text.at[i] < 32 && bytes_find(BYTES("\t\r\n"), text.at[i]) == SIZE_MAX)
             return false;
     return true;
 }

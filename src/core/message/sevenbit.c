@@ -23,7 +23,7 @@ void sevenbit_free(struct sevenbit *sevenbit)
 struct entity {
     struct bytes type;                          /* "text/plain"; empty: unsaid */
     struct bytes encoding;                      /* the value of Content-Transfer-Encoding */
-    size_t encoding_start, encoding_end;        /* its field in the header; the header's end where there is none */
+    size_t encoding_start, encoding_end;        /* its field; the header's end: none */
     char boundary[SEVENBIT_BOUNDARY_MAX];
     size_t boundary_length;
     bool is_mime, is_signed;                    /* has MIME-Version; has a DKIM-Signature */
@@ -182,8 +182,9 @@ static const char *decide(struct sevenbit *sevenbit, const struct entity *entity
         sevenbit->state = SEVENBIT_HEADER;
         return eight ? "7bit" : NULL;
     }
-    bool readable = entity->has_field || sevenbit->nested; /* what has no field at all is not read as a message */
-    bool unsaid = sevenbit->binary && readable && (entity->encoding.length == 0 || bytes_is_nocase(entity->encoding, "7bit"));
+    bool readable = entity->has_field || sevenbit->nested; /* without any field it is no message */
+    bool unsaid = sevenbit->binary && readable &&
+                  (entity->encoding.length == 0 || bytes_is_nocase(entity->encoding, "7bit"));
     if (!(eight || unsaid) || bytes_starts_nocase(entity->type, "multipart/"))
         return NULL;
     bool text = entity->type.length == 0 || bytes_starts_nocase(entity->type, "text/") || bytes_starts_nocase(entity->type, "message/");

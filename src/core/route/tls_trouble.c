@@ -18,7 +18,8 @@ enum tls_next tls_trouble_next(bool may_go_clear, enum tls_loss loss, unsigned t
 
 static bool is_it(const struct tls_trouble_host *at, struct bytes host, uint16_t port)
 {
-    return at->name_length > 0 && at->port == port && bytes_equal_nocase(bytes_of(at->name, at->name_length), host);
+    struct bytes name = bytes_of(at->name, at->name_length);
+    return name.length > 0 && at->port == port && bytes_equal_nocase(name, host);
 }
 
 /* Its index, or TLS_TROUBLE_HOSTS_MAX. */
@@ -51,7 +52,8 @@ void tls_trouble_note(struct tls_trouble *trouble, struct bytes host, uint16_t p
     if (i == TLS_TROUBLE_HOSTS_MAX)
         i = find_room(trouble);
     struct tls_trouble_host *at = &trouble->hosts[i];
-    *at = (struct tls_trouble_host){.name_length = (uint16_t)host.length, .port = port, .since_ms = trouble->now_ms};
+    *at = (struct tls_trouble_host){.port = port, .since_ms = trouble->now_ms};
+    at->name_length = (uint16_t)host.length;
     memcpy(at->name, host.at, host.length);
 }
 
@@ -67,7 +69,8 @@ bool tls_trouble_has(const struct tls_trouble *trouble, struct bytes host, uint1
     size_t i = find(trouble, host, port);
     if (i == TLS_TROUBLE_HOSTS_MAX)
         return false;
-    uint64_t since_ms = trouble->hosts[i].since_ms, ago = trouble->now_ms > since_ms ? trouble->now_ms - since_ms : 0;
+    uint64_t since_ms = trouble->hosts[i].since_ms;
+    uint64_t ago = trouble->now_ms > since_ms ? trouble->now_ms - since_ms : 0;
     if (ago_ms != NULL)
         *ago_ms = ago;
     return ago < TLS_TROUBLE_KEPT_MS;

@@ -12,7 +12,8 @@ void content_start(struct content *content, uint64_t size_max, bool binary, bool
 
 static void fault(struct content *content, enum content_fault what)
 {
-    if (content->fault == CONTENT_FINE || what == CONTENT_BARE_NEWLINE) /* who reads laxly may see an end there */
+    bool ambiguous = what == CONTENT_BARE_NEWLINE; /* who reads laxly may see an end there */
+    if (content->fault == CONTENT_FINE || ambiguous)
         content->fault = what;
 }
 
@@ -156,7 +157,8 @@ static bool read_special(struct content *content, struct reading *reading)
     return true;
 }
 
-size_t content_feed_data(struct content *content, struct bytes input, struct buffer *changed, struct content_run *run)
+size_t content_feed_data(struct content *content, struct bytes input, struct buffer *changed,
+                         struct content_run *run)
 {
     struct reading reading = {.input = input, .changed = changed};
     *run = (struct content_run){0};

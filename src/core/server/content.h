@@ -49,7 +49,8 @@ void content_start(struct content *content, uint64_t size_max, bool binary, bool
  * before anything can be told. Once there is a fault no octets are given. The
  * run is of `input`, or where it differs of `changed`, which is emptied first
  * and then holds at most twice as many octets. */
-size_t content_feed_data(struct content *content, struct bytes input, struct buffer *changed, struct content_run *run);
+size_t content_feed_data(struct content *content, struct bytes input, struct buffer *changed,
+                         struct content_run *run);
 /* BDAT: all of `input` belongs to the chunk and is used up. `last`: no octet
  * of the message follows. */
 void content_feed_chunk(struct content *content, struct bytes input, bool last, struct content_run *run);

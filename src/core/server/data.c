@@ -55,7 +55,8 @@ static struct reply fault_reply(struct server_session *session, enum content_fau
     case CONTENT_NUL:
         if (session->state->content.binary)
             return REPLY(550, "5.6.0", "The header has a NUL octet; remove it: a header is text");
-        return REPLY(550, "5.6.0", "The message has a NUL octet; remove it, encode its part (base64), or send it with BODY=BINARYMIME and BDAT");
+        return REPLY(550, "5.6.0", "The message has a NUL octet; remove it, encode its part (base64), "
+                                   "or send it with BODY=BINARYMIME and BDAT");
     case CONTENT_TOO_LARGE:
         return reply_format(session, 552, "5.3.4", "The message is too large; at most %llu octets are taken",
                             (unsigned long long)session->policy->message_size_max);

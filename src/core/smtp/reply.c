@@ -102,7 +102,8 @@ void reply_text(struct buffer *out, const struct smtp_reply *reply)
     struct bytes raw = reply->raw, text, said = reply_enhanced(reply);
     struct buffer clean = {0};
     while (reply_next_line(&raw, &text)) {
-        bool repeats = bytes_equal(bytes_first(text, enhanced_length(text)), said); /* RFC 2034 4: on each line */
+        /* RFC 2034 4: it is on each line. */
+        bool repeats = bytes_equal(bytes_first(text, enhanced_length(text)), said);
         size_t enhanced = repeats ? said.length : 0;
         if (clean.length > 0)
             buffer_add_octet(&clean, ' ');

@@ -42,7 +42,8 @@ enum rcpt_verdict rcpt_verdict_of(uint32_t code, struct bytes enhanced, struct b
 void status_add(struct buffer *out, char class, uint32_t code, struct bytes enhanced)
 {
     struct bytes rest = subject_and_detail(enhanced);
-    bool out_of_place = code > 0 && code < 400 && class != '2'; /* a "yes" where none fits: the protocol is broken */
+    /* A "yes" where none fits: the protocol is broken. */
+    bool out_of_place = code > 0 && code < 400 && class != '2';
     if (out_of_place)
         rest = BYTES("5.0");
     buffer_add_octet(out, class);

@@ -94,7 +94,8 @@ static void on_end(void *owner, enum conn_end end)
     if (in_clear && by_starttls)
         race_lost(&dialing->race, line->attempt, LOSS_TLS, BYTES(CLEAR_TEXT_BEHIND), clock_now_ms());
     else
-        race_lost(&dialing->race, line->attempt, in_clear ? LOSS_TLS_OTHER_WAY : losses[end], bytes_of_text(why), clock_now_ms());
+        race_lost(&dialing->race, line->attempt, in_clear ? LOSS_TLS_OTHER_WAY : losses[end], bytes_of_text(why),
+                  clock_now_ms());
     run(dialing);
 }
 

@@ -216,7 +216,8 @@ static int put_lines(struct maildir *maildir, int file, struct bytes run, bool *
 {
     int error = 0;
     while (run.length > 0 && error == 0) {
-        size_t made = copy_lines(maildir->room + maildir->room_used, ROOM - maildir->room_used, &run, after_cr);
+        char *room = maildir->room + maildir->room_used;
+        size_t made = copy_lines(room, ROOM - maildir->room_used, &run, after_cr);
         maildir->room_used += made;
         maildir->octets += made;
         if (run.length > 0) /* there is no room for more */

@@ -127,7 +127,8 @@ static void tell_of_clear(const struct carrier *carrier)
     if (carrier->delivery.next != TLS_NEXT_CLEAR)
         return;
     delivery_peer(&carrier->delivery, &peer);
-    log_event(LOG_EVENT_WARN, "tls_abandoned", LOG_ID(carrier->id), LOG_BYTES("peer", buffer_bytes(&peer)), LOG_BYTES("reason", delivery_clear_reason(&carrier->delivery)));
+    log_event(LOG_EVENT_WARN, "tls_abandoned", LOG_ID(carrier->id), LOG_BYTES("peer", buffer_bytes(&peer)),
+              LOG_BYTES("reason", delivery_clear_reason(&carrier->delivery)));
     buffer_free(&peer);
 }
 
@@ -215,8 +216,11 @@ static void on_end(void *owner, enum conn_end end)
         ways_reached(carrier); /* who refuses answers */
     else if (end == CONN_END_TIMEOUT && !carrier->delivery.connected)
         ways_silent(carrier);
-    bool injected = conn_met_clear_text(&carrier->conn) && !carrier->connecting_tls; /* 465 may just be the wrong port for TLS */
-    enum tls_loss how = injected ? TLS_LOSS_CLEAR_TEXT : end == CONN_END_TIMEOUT ? TLS_LOSS_SILENT : TLS_LOSS_ENDED;
+    /* After STARTTLS; a port that expects no TLS at once is just the wrong one. */
+    bool injected = conn_met_clear_text(&carrier->conn) && !carrier->connecting_tls;
+    enum tls_loss how = end == CONN_END_TIMEOUT ? TLS_LOSS_SILENT : TLS_LOSS_ENDED;
+    if (injected)
+        how = TLS_LOSS_CLEAR_TEXT;
     if (!carrier->over)
         lost(carrier, end == CONN_END_TLS || carrier->handshaking, how, injected ? CLEAR_TEXT_BEHIND : why);
     finish_if_over(carrier);

@@ -73,7 +73,8 @@ struct delivery_options relay_options(const struct carrier *carrier)
 
 /* ---- results ---- */
 
-/* "TLSv1.3 ...", or "in clear: " and why where TLS was wished for; empty where it was not, or nobody was reached. */
+/* "TLSv1.3 ...", or "in clear: " and why where TLS was wished for; empty where it
+ * was not, or nobody was reached. */
 static void add_tls(const struct carrier *carrier, struct buffer *out)
 {
     struct bytes reason = delivery_clear_reason(&carrier->delivery);
