@@ -132,15 +132,16 @@ def test_what_leaves_is_read_by_all_in_the_same_way(against, way):
             client.rcpt("bob@elsewhere.net")
             client.send(b"BDAT %d LAST\r\n" % len(content) + content)
             code, text = client.getreply()
-            assert code == 250, (body, text)
-    server.wait_log("delivered", "to=bob@elsewhere.net", count=len(BODIES))
+            assert code == (550 if b"\0" in body else 250), (body, text)  # NUL is refused where it comes in
+    taken = sum(b"\0" not in body for body in BODIES)
+    server.wait_log("delivered", "to=bob@elsewhere.net", count=taken)
     assert peer.over.wait(30)
     heard = peer.heard
     bare = re.search(rb"(?<!\r)\n|\r(?!\n)", heard)
     assert bare is None, heard[max(0, bare.start() - 40):bare.start() + 40]
     strict, lax = commands(heard, STRICT), commands(heard, LAX)
     assert strict == lax
-    assert strict.count(b"RCPT TO:<bob@elsewhere.net>") == len(BODIES) == sum(line.startswith(b"MAIL FROM:<ada@example.org>") for line in strict)
+    assert strict.count(b"RCPT TO:<bob@elsewhere.net>") == taken == sum(line.startswith(b"MAIL FROM:<ada@example.org>") for line in strict)
     assert not [line for line in strict if b"evil" in line or b"victim" in line]
     assert (b"BDAT" in strict) == (way == "chunks") and (b"DATA" in strict) == (way == "data")
 
