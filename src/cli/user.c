@@ -155,7 +155,7 @@ const struct command user_command = {
             "Who guesses passwords is locked, ever longer, up to 15 minutes: the pair of\n"
             "client and user, the client, and the user for clients that never signed in as\n"
             "them. locks shows who is locked now; unlock undoes it for a user's address, or\n"
-            "for a client's IP address (of IPv6, all of its /64).\n\n"
+            "for a client's IP address (of IPv6, all of its /64, and its /48).\n\n"
             "  -c, --config FILE        configuration; default /etc/mailboat/mailboat.conf\n"
             "      --password-file FILE the password is the file's first line\n"
             "      --password-stdin     the password is standard input's first line\n"

@@ -198,13 +198,20 @@ def test_a_guesser_is_locked_and_an_operator_sees_and_undoes_it(mailboat):
     assert server.cli("user", "unlock", check=False).returncode == 64
 
 
+def attack(server, rounds=3):
+    """From many addresses, one guess each, until the account is locked for strangers, for longer than a restart takes."""
+    for address in range(51):
+        assert guess_much(server, USER, f"127.0.9.{address + 1}", 1, "SCRAM") == [535]
+    for address in range(rounds):
+        until(lambda: guess_much(server, USER, f"127.0.9.{address + 1}", 1, "SCRAM") == [535])
+
+
 def test_locks_outlive_the_process_that_made_them(mailboat):
     """Killed or reloaded: who is locked stays locked, and who is known stays known."""
     server = mailboat()
     server.add_user(USER, PASSWORD)
     assert guess(server, USER, PASSWORD, ("127.0.0.5", 0)) == 235
-    for address in range(60):  # locked for minutes: a restart takes its time here and there
-        guess_much(server, USER, f"127.0.9.{address + 1}", 1, "SCRAM")
+    attack(server)
 
     def locked():
         return [(lock["user"], lock["client"]) for lock in json.loads(server.cli("user", "locks", "--json").stdout)]
@@ -213,7 +220,7 @@ def test_locks_outlive_the_process_that_made_them(mailboat):
     os.kill(first, signal.SIGKILL)
     until(lambda: server.processes().get("auth", [first]) != [first] and server.cli("user", "locks", check=False).returncode == 0)
     assert locked() == [(USER, "")]
-    assert guess(server, USER, PASSWORD, ("127.0.0.6", 0)) == 454
+    assert guess(server, USER, PASSWORD, ("127.0.9.1", 0)) == 454
     assert guess(server, USER, PASSWORD, ("127.0.0.5", 0)) == 235
     second, = server.processes()["auth"]
     server.process.send_signal(signal.SIGHUP)
@@ -230,9 +237,8 @@ def test_a_flood_of_guesses_leaves_good_users_unharmed(mailboat):
     key = server.cli("key", "add", USER).stdout.strip()
     assert guess(server, USER, PASSWORD, ("127.0.0.5", 0)) == 235
     before = memory_kib(server.processes()["auth"][0])
-    for address in range(60):  # one guess each: no address stands out
-        guess_much(server, USER, f"127.0.9.{address + 1}", 1, "SCRAM")
-    assert guess(server, USER, PASSWORD, ("127.0.0.6", 0)) == 454  # who never was here waits
+    attack(server, rounds=1)
+    assert guess(server, USER, PASSWORD, ("127.0.9.1", 0)) == 454  # one of those who guessed waits
     locks = json.loads(server.cli("user", "locks", "--json").stdout)
     assert [(lock["user"], lock["client"]) for lock in locks] == [(USER, "")]
     assert guess(server, USER, PASSWORD, ("127.0.0.5", 0)) == 235  # its owner does not
@@ -240,11 +246,121 @@ def test_a_flood_of_guesses_leaves_good_users_unharmed(mailboat):
     with smtp(server, 465) as client:
         assert sign_in(client, Scram(USER, key))[0] == 235
     server.cli("user", "unlock", USER)
-    assert guess(server, USER, PASSWORD, ("127.0.0.6", 0)) == 235
+    assert guess(server, USER, PASSWORD, ("127.0.9.1", 0)) == 235
     for name in range(50):
         guess_much(server, f"u{name}@example.org", f"127.0.10.{name + 1}", 4, "SCRAM")
     assert guess(server, USER, PASSWORD, ("127.0.0.5", 0)) == 235
     assert memory_kib(server.processes()["auth"][0]) - before < 4096
+
+
+def test_the_owner_gets_in_from_a_new_place_while_the_account_is_attacked(mailboat):
+    """Those who failed are locked out; of newcomers one gets a turn each ten seconds, and the others wait for theirs."""
+    server = mailboat()
+    server.add_user(USER, PASSWORD)
+    attack(server)
+    assert guess(server, USER, PASSWORD, ("127.0.9.1", 0)) == 454
+    codes = {}
+
+    def come(address, password):
+        codes[address] = guess(server, USER, password, (address, 0))
+    assert guess(server, USER, "wrong", ("127.0.8.1", 0)) == 535  # the first newcomer's turn is now
+    rest = [threading.Thread(target=come, args=("127.0.8.2", PASSWORD))]
+    rest[0].start()
+    until(lambda: codes)
+    assert codes == {"127.0.8.2": 235}
+    rest = [threading.Thread(target=come, args=(f"127.0.8.{n}", "wrong")) for n in range(3, 20)]
+    for one in rest:
+        one.start()
+    until(lambda: len(codes) >= 1 + 10)  # no turn in the next minute is left for them
+    assert set(codes.values()) == {235, 454}
+    assert guess(server, USER, PASSWORD, ("127.0.8.2", 0)) == 235
+    server.cli("user", "unlock", USER)
+    for one in rest:
+        one.join()
+
+
+def guess_at_once(server, tries):
+    """All of (user, password, source) in the same moment, each on a connection of its own; their codes."""
+    context = ssl.create_default_context(cafile=server.ca)
+    clients = [smtplib.SMTP_SSL("localhost", server.ports[465], context=context, source_address=(source, 0), timeout=120)
+               for _, _, source in tries]
+    for client in clients:
+        client.ehlo()
+    for client, (user, password, _) in zip(clients, tries):
+        client.putcmd("AUTH", "PLAIN " + b64(f"\0{user}\0{password}".encode()))
+    codes = [client.getreply()[0] for client in clients]
+    for client in clients:
+        client.close()
+    return codes
+
+
+def checked(server, since=0):
+    """Passwords that were looked at, by the slow hash."""
+    return len(server.lines("password_checked", since=since))
+
+
+DEBUG = "log: {level: debug}\n"
+
+
+def test_guesses_in_parallel_win_nothing(mailboat):
+    server = mailboat(extra=DEBUG)
+    server.add_user(USER, PASSWORD)
+    codes = guess_at_once(server, [(USER, f"wrong {n}", "127.0.0.7") for n in range(99)])
+    assert sorted(codes) == [454] * 93 + [535] * 6 and checked(server) == 6
+    assert guess(server, USER, PASSWORD, ("127.0.0.8", 0)) == 235
+
+
+def test_right_passwords_in_parallel_are_all_let_in(mailboat):
+    server = mailboat(extra=DEBUG)
+    server.add_user(USER, PASSWORD)
+    assert guess_at_once(server, [(USER, PASSWORD, "127.0.0.7")] * 99) == [235] * 99
+    assert checked(server) <= 6
+
+
+def test_spellings_of_an_account_are_one_account(mailboat):
+    server = mailboat(domains=("example.org", "exämple.org"), extra=DEBUG)
+    server.add_user(USER, PASSWORD)
+    spellings = [USER, "ADA@Example.ORG", '"ada"@example.org', '"a\\da"@example.org', "ada@ｅxample.org", "ada@example.org.", "ada+1@example.org", "ada+2@example.org"]
+    codes = guess_at_once(server, [(spellings[n % 8], f"wrong {n}", "127.0.0.7") for n in range(70)])
+    assert sorted(codes) == [454] * 64 + [535] * 6 and checked(server) == 6
+    locks = json.loads(server.cli("user", "locks", "--json").stdout)
+    assert [(lock["user"], lock["client"]) for lock in locks] == [(USER, "127.0.0.7")]
+    assert "unlocked" in server.cli("user", "unlock", "ADA@EXAMPLE.org").stdout
+    assert guess(server, '"ada"@EXAMPLE.org', PASSWORD, ("127.0.0.7", 0)) == 235
+    assert guess(server, USER, PASSWORD, ("127.0.0.7", 0)) == 235
+
+
+def test_guesses_by_dovecot_count_on_arrival_too(mailboat):
+    server = mailboat(extra=DEBUG)
+    server.add_user(USER, PASSWORD)
+    environment = dict(os.environ, TCPREMOTEIP="192.0.2.7")
+    asking = []
+    for n in range(30):
+        one = subprocess.Popen(["/bin/sh", "-c", 'exec "$0" checkpassword --config "$1" /bin/true 3<&0', PROGRAM, server.config], stdin=subprocess.PIPE,
+                               stderr=subprocess.DEVNULL, env=environment)
+        one.stdin.write(f"{USER}\0wrong {n}\0".encode())
+        one.stdin.close()
+        asking.append(one)
+    codes = sorted(one.wait() for one in asking)
+    assert codes.count(1) <= 6 and set(codes) == {1, 111} and checked(server) == codes.count(1)
+
+
+def test_a_flood_of_strangers_does_not_keep_a_known_user_out(mailboat):
+    """Three hundred guesses at once from thirty networks; who signed in from here before is next, before any of them."""
+    server = mailboat(extra=DEBUG + "processes: {smtpd: 2}\n")
+    server.add_user(USER, PASSWORD)
+    server.add_user("bob@example.org", "secret-of-bob")
+    assert guess(server, "bob@example.org", "secret-of-bob", ("127.0.0.5", 0)) == 235
+    server.cli("user", "passwd", "bob@example.org", "--password-stdin", text_input="a new one\n")  # nothing is remembered of it
+    since, done = len(server.log), []
+    tries = [(f"u{n}@example.org", "wrong", f"127.0.{20 + n % 30}.{n // 30 + 1}") for n in range(300)]
+    flood = threading.Thread(target=lambda: done.append(guess_at_once(server, tries)))
+    flood.start()
+    server.wait_log("password_checked", "right=false", since=since)
+    assert guess(server, "bob@example.org", "a new one", ("127.0.0.5", 0)) == 235
+    before = checked(server, since)
+    flood.join()
+    assert before < checked(server, since) and len(done[0]) == 300 and set(done[0]) <= {535, 454}
 
 
 def check_password(server, user, password):

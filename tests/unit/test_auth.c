@@ -7,6 +7,7 @@
 
 #include "answers.h"
 #include "auth/guesses.h"
+#include "auth/login_queue.h"
 #include "auth/remembered.h"
 #include "server/session.h"
 
@@ -15,6 +16,41 @@ static const struct bytes here = {"192.0.2.1", 9}, there = {"192.0.2.2", 9}, ada
 
 /* ---- guesses ---- */
 
+/* What a try would be told now; nothing is counted. */
+static enum guess_verdict verdict(struct guesses *guesses, struct bytes address, struct bytes account, uint64_t now_ms)
+{
+    struct guess_try tried;
+    guess_try_start(&tried, address, account);
+    enum guess_verdict said = guesses_begin(guesses, &tried, now_ms);
+    if (said == GUESS_TRY)
+        guesses_undone(guesses, &tried);
+    return said;
+}
+
+static bool guesses_locked(struct guesses *guesses, struct bytes address, struct bytes account, uint64_t now_ms)
+{
+    return verdict(guesses, address, account, now_ms) == GUESS_LOCKED;
+}
+
+/* A wrong password, where one may be tried. */
+static bool wrong(struct guesses *guesses, struct bytes address, struct bytes account, uint64_t now_ms)
+{
+    struct guess_try tried;
+    guess_try_start(&tried, address, account);
+    if (guesses_begin(guesses, &tried, now_ms) != GUESS_TRY)
+        return false;
+    guesses_failed(guesses, &tried, now_ms);
+    return true;
+}
+
+static void right(struct guesses *guesses, struct bytes address, struct bytes account, uint64_t now_ms)
+{
+    struct guess_try tried;
+    guess_try_start(&tried, address, account);
+    assert_int_equal(guesses_begin(guesses, &tried, now_ms), GUESS_TRY);
+    guesses_succeeded(guesses, &tried, now_ms);
+}
+
 static void some_wrong_passwords_are_free_and_one_more_locks(void **state)
 {
     struct guesses guesses;
@@ -22,10 +58,10 @@ static void some_wrong_passwords_are_free_and_one_more_locks(void **state)
     guesses_start(&guesses, kept, 7);
     for (int i = 0; i < GUESSES_FREE; i++) {
         assert_false(guesses_locked(&guesses, here, ada, NOW));
-        guesses_failed(&guesses, here, ada, NOW);
+        wrong(&guesses, here, ada, NOW);
     }
     assert_false(guesses_locked(&guesses, here, ada, NOW));
-    guesses_failed(&guesses, here, ada, NOW);
+    wrong(&guesses, here, ada, NOW);
     assert_true(guesses_locked(&guesses, here, ada, NOW));
     assert_false(guesses_locked(&guesses, there, ada, NOW)); /* nobody else is locked out */
     assert_false(guesses_locked(&guesses, here, bob, NOW));
@@ -40,19 +76,19 @@ static void each_failure_doubles_the_lock_up_to_its_limit(void **state)
     struct guesses_kept *kept = memory_new(sizeof *kept);
     guesses_start(&guesses, kept, 7);
     for (int i = 0; i < GUESSES_FREE; i++)
-        guesses_failed(&guesses, here, ada, now);
+        wrong(&guesses, here, ada, now);
     for (int i = 0; i < 20; i++) {
-        guesses_failed(&guesses, here, ada, now);
+        wrong(&guesses, here, ada, now);
         assert_true(guesses_locked(&guesses, here, ada, now + lock_ms - 1));
         assert_false(guesses_locked(&guesses, here, ada, now + lock_ms));
         now += lock_ms;
         lock_ms = lock_ms * 2 < GUESSES_LOCK_MAX_MS ? lock_ms * 2 : GUESSES_LOCK_MAX_MS;
     }
-    guesses_succeeded(&guesses, here, ada, now);
+    right(&guesses, here, ada, now);
     for (int i = 0; i < GUESSES_FREE_GOOD - 1; i++)
-        guesses_failed(&guesses, here, ada, now);
+        wrong(&guesses, here, ada, now);
     assert_false(guesses_locked(&guesses, here, ada, now));
-    guesses_failed(&guesses, here, ada, now);
+    wrong(&guesses, here, ada, now);
     assert_false(guesses_locked(&guesses, here, ada, now));
     free(kept);
 }
@@ -63,8 +99,8 @@ static void what_is_locked_stays_so_over_a_restart(void **state)
     struct guesses_kept *kept = memory_new(sizeof *kept);
     guesses_start(&guesses, kept, 7);
     for (int i = 0; i <= GUESSES_FREE; i++)
-        guesses_failed(&guesses, here, ada, NOW);
-    guesses_succeeded(&guesses, there, ada, NOW);
+        wrong(&guesses, here, ada, NOW);
+    right(&guesses, there, ada, NOW);
     guesses_start(&successor, kept, 8); /* its seed is the first one's */
     assert_true(guesses_locked(&successor, here, ada, NOW));
     assert_false(guesses_locked(&successor, there, ada, NOW));
@@ -81,7 +117,7 @@ static void one_address_that_tries_many_accounts_is_locked(void **state)
     guesses_start(&guesses, kept, 7);
     for (int i = 0; i <= GUESSES_FREE_ADDRESS; i++) {
         snprintf(name, sizeof name, "user%d@example.org", i);
-        guesses_failed(&guesses, here, bytes_of_text(name), NOW);
+        wrong(&guesses, here, bytes_of_text(name), NOW);
     }
     assert_true(guesses_locked(&guesses, here, ada, NOW));
     assert_false(guesses_locked(&guesses, there, ada, NOW));
@@ -94,15 +130,15 @@ static void an_account_is_locked_for_strangers_and_not_for_its_owner(void **stat
     char address[32];
     struct guesses_kept *kept = memory_new(sizeof *kept);
     guesses_start(&guesses, kept, 7);
-    guesses_succeeded(&guesses, here, ada, NOW);
+    right(&guesses, here, ada, NOW);
     for (int i = 0; i <= GUESSES_FREE_ACCOUNT; i++) {
         snprintf(address, sizeof address, "198.51.100.%d", i);
-        assert_false(guesses_locked(&guesses, there, ada, NOW));
-        guesses_failed(&guesses, bytes_of_text(address), ada, NOW);
+        assert_int_equal(verdict(&guesses, there, ada, NOW), GUESS_TRY);
+        assert_true(wrong(&guesses, bytes_of_text(address), ada, NOW));
     }
-    assert_true(guesses_locked(&guesses, there, ada, NOW));
-    assert_true(guesses_locked(&guesses, there, BYTES("ADA@Example.ORG"), NOW));
-    assert_false(guesses_locked(&guesses, here, ada, NOW));
+    assert_true(guesses_locked(&guesses, BYTES("198.51.100.1"), ada, NOW)); /* who failed at it */
+    assert_true(guesses_locked(&guesses, BYTES("198.51.100.1"), BYTES("ADA@Example.ORG"), NOW));
+    assert_int_equal(verdict(&guesses, here, ada, NOW), GUESS_TRY);
     assert_false(guesses_locked(&guesses, there, bob, NOW));
     free(kept);
 }
@@ -115,7 +151,7 @@ static void an_ipv6_guesser_has_the_whole_64(void **state)
     guesses_start(&guesses, kept, 7);
     for (int i = 0; i <= GUESSES_FREE; i++) {
         snprintf(address, sizeof address, "2001:db8:0:1::%x", i);
-        guesses_failed(&guesses, bytes_of_text(address), ada, NOW);
+        wrong(&guesses, bytes_of_text(address), ada, NOW);
     }
     assert_true(guesses_locked(&guesses, BYTES("2001:db8:0:1:ffff::1"), ada, NOW));
     assert_false(guesses_locked(&guesses, BYTES("2001:db8:0:2::1"), ada, NOW));
@@ -128,13 +164,13 @@ static void a_flood_neither_frees_the_guesser_nor_harms_who_signed_in(void **sta
     char address[32], account[32];
     struct guesses_kept *kept = memory_new(sizeof *kept);
     guesses_start(&guesses, kept, 7);
-    guesses_succeeded(&guesses, here, ada, NOW);
+    right(&guesses, here, ada, NOW);
     for (int i = 0; i < 20; i++)
-        guesses_failed(&guesses, there, bob, NOW);
+        wrong(&guesses, there, bob, NOW);
     for (int i = 0; i < 20 * GUESSES_SLOTS; i++) {
         snprintf(address, sizeof address, "10.%d.%d.%d", i >> 16, i >> 8 & 255, i & 255);
         snprintf(account, sizeof account, "u%d@example.org", i);
-        guesses_failed(&guesses, bytes_of_text(address), bytes_of_text(account), NOW);
+        wrong(&guesses, bytes_of_text(address), bytes_of_text(account), NOW);
     }
     assert_true(guesses_locked(&guesses, there, bob, NOW));
     assert_false(guesses_locked(&guesses, here, ada, NOW));
@@ -148,16 +184,259 @@ static void a_lock_is_seen_and_undone(void **state)
     struct guesses_kept *kept = memory_new(sizeof *kept);
     guesses_start(&guesses, kept, 7);
     for (int i = 0; i <= GUESSES_FREE; i++)
-        guesses_failed(&guesses, here, BYTES("Ada@example.org\n"), NOW);
+        wrong(&guesses, here, BYTES("Ada@example.org\n"), NOW);
     const struct guess *found = guesses_next_locked(&guesses, &at, NOW);
     assert_non_null(found);
     assert_string_equal(found->address, "192.0.2.1");
-    assert_string_equal(found->account, "ada@example.org?");
+    assert_string_equal(found->account, "ada@example.org");
     assert_null(guesses_next_locked(&guesses, &at, NOW));
     assert_int_equal(guesses_unlock(&guesses, BYTES("192.0.2.9"), NOW), 0);
     assert_int_equal(guesses_unlock(&guesses, BYTES("ada@example.org\n"), NOW), 1);
     assert_false(guesses_locked(&guesses, here, BYTES("ada@example.org\n"), NOW));
     free(kept);
+}
+
+/* As many are under way as are free, however many come at once; each waits for the outcome of those. */
+static void guesses_in_parallel_win_nothing(void **state)
+{
+    struct guesses guesses;
+    struct guess_try tries[99];
+    struct guesses_kept *kept = memory_new(sizeof *kept);
+    size_t begun = 0;
+    guesses_start(&guesses, kept, 7);
+    for (size_t i = 0; i < ARRAY_LENGTH(tries); i++) {
+        guess_try_start(&tries[i], here, ada);
+        enum guess_verdict said = guesses_begin(&guesses, &tries[i], NOW);
+        assert_int_equal(said, begun <= GUESSES_FREE ? GUESS_TRY : GUESS_WAITS);
+        begun += said == GUESS_TRY && i == begun;
+    }
+    assert_int_equal(begun, GUESSES_FREE + 1);
+    assert_int_equal(verdict(&guesses, there, ada, NOW), GUESS_TRY);
+    for (size_t i = 0; i < begun; i++)
+        guesses_failed(&guesses, &tries[i], NOW);
+    for (size_t i = begun; i < ARRAY_LENGTH(tries); i++)
+        assert_int_equal(guesses_begin(&guesses, &tries[i], NOW), GUESS_LOCKED);
+    assert_int_equal(guesses_begin(&guesses, &tries[begun], NOW + GUESSES_LOCK_FIRST_MS), GUESS_TRY); /* then one at a time */
+    assert_int_equal(guesses_begin(&guesses, &tries[begun + 1], NOW + GUESSES_LOCK_FIRST_MS), GUESS_WAITS);
+    free(kept);
+}
+
+/* A program that opens many connections at once has the right password in all of them. */
+static void right_passwords_in_parallel_are_never_locked(void **state)
+{
+    struct guesses guesses;
+    struct guess_try tries[99];
+    struct guesses_kept *kept = memory_new(sizeof *kept);
+    guesses_start(&guesses, kept, 7);
+    for (size_t i = 0; i < ARRAY_LENGTH(tries); i++)
+        guess_try_start(&tries[i], here, ada);
+    size_t ended = 0;
+    bool begun[ARRAY_LENGTH(tries)] = {false};
+    while (ended < ARRAY_LENGTH(tries)) {
+        for (size_t i = ended; i < ARRAY_LENGTH(tries); i++) {
+            if (!begun[i])
+                begun[i] = guesses_begin(&guesses, &tries[i], NOW) == GUESS_TRY;
+            assert_int_not_equal(begun[i] ? GUESS_TRY : verdict(&guesses, here, ada, NOW), GUESS_LOCKED);
+        }
+        assert_true(begun[ended]);
+        guesses_succeeded(&guesses, &tries[ended++], NOW);
+    }
+    assert_int_equal(verdict(&guesses, here, ada, NOW), GUESS_TRY);
+    free(kept);
+}
+
+static void what_was_under_way_when_the_process_ended_has_failed(void **state)
+{
+    struct guesses guesses;
+    struct guess_try tried;
+    struct guesses_kept *kept = memory_new(sizeof *kept);
+    for (int i = 0; i <= GUESSES_FREE; i++) {
+        guesses_start(&guesses, kept, 7);
+        guess_try_start(&tried, here, ada);
+        assert_int_equal(guesses_begin(&guesses, &tried, NOW), GUESS_TRY);
+    }
+    guesses_start(&guesses, kept, 7);
+    wrong(&guesses, here, ada, NOW);
+    assert_true(guesses_locked(&guesses, here, ada, NOW));
+    free(kept);
+}
+
+static void each_spelling_of_an_account_is_the_same_account(void **state)
+{
+    static const char *const spellings[] = {
+        "ada@example.org", "ADA@Example.ORG", "\"ada\"@example.org", "\"a\\da\"@example.org", "ada+1@example.org", "ada+2@example.org",
+        "ada@\xef\xbd\x85xample.org", "ada@ex\xc3\xa4mple.org", "ada@xn--exmple-cua.org", "ada@EX\xc3\x84MPLE.org", "ada@example.org.", " ada@example.org ",
+        "<ada@example.org>", "@relay.example,@other.example:ada@example.org", "\"ada+3\"@example.org", "ada@example\xe3\x80\x82org",
+        "ada@example.org\r\n", "ada@example.org.."};
+    for (size_t i = 0; i < ARRAY_LENGTH(spellings); i++) {
+        struct guess_try tried;
+        guess_try_start(&tried, here, bytes_of_text(spellings[i]));
+        bool umlaut = strstr(spellings[i], "\xc3") != NULL || strstr(spellings[i], "xn--") != NULL;
+        assert_string_equal(tried.account, umlaut ? "ada@xn--exmple-cua.org" : "ada@example.org");
+    }
+}
+
+/* Names that nobody can have are one name, and lock none that somebody has. */
+static void what_is_no_address_is_one_name(void **state)
+{
+    static const char *const names[] = {"ada", "ada@", "@example.org", "", "ada@[192.0.2.1]", "a b@c", "\xff", "ada@example..org", "root", "()"};
+    struct guesses guesses;
+    struct guesses_kept *kept = memory_new(sizeof *kept);
+    guesses_start(&guesses, kept, 7);
+    for (size_t i = 0; i < ARRAY_LENGTH(names); i++)
+        assert_int_equal(wrong(&guesses, here, bytes_of_text(names[i]), NOW), i <= GUESSES_FREE);
+    assert_int_equal(verdict(&guesses, here, ada, NOW), GUESS_TRY);
+    for (int i = 0; i <= GUESSES_FREE_ACCOUNT; i++) {
+        char address[32];
+        snprintf(address, sizeof address, "198.51.100.%d", i);
+        wrong(&guesses, bytes_of_text(address), BYTES("ada"), NOW);
+    }
+    assert_int_equal(verdict(&guesses, there, BYTES("ada"), NOW), GUESS_TRY); /* people who forget the domain do not lock each other out */
+    free(kept);
+}
+
+static void an_ipv4_address_in_an_ipv6_one_is_the_same(void **state)
+{
+    struct guess_try tried;
+    guess_try_start(&tried, BYTES("::ffff:192.0.2.1"), ada);
+    assert_string_equal(tried.address, "192.0.2.1");
+    assert_string_equal(tried.network, "");
+    guess_try_start(&tried, BYTES("::FFFF:c000:201"), ada);
+    assert_string_equal(tried.address, "192.0.2.1");
+    guess_try_start(&tried, BYTES("fe80::1%eth0"), ada);
+    assert_string_equal(tried.address, "fe80::/64");
+    guess_try_start(&tried, BYTES("2001:DB8:1:2:3::4"), ada);
+    assert_string_equal(tried.address, "2001:db8:1:2::/64");
+    assert_string_equal(tried.network, "2001:db8:1::/48");
+}
+
+static void many_64s_of_one_48_are_locked_together(void **state)
+{
+    struct guesses guesses;
+    char address[48], name[32];
+    struct guesses_kept *kept = memory_new(sizeof *kept);
+    guesses_start(&guesses, kept, 7);
+    for (int i = 0; i <= GUESSES_FREE_NETWORK; i++) {
+        snprintf(address, sizeof address, "2001:db8:1:%x::1", i);
+        snprintf(name, sizeof name, "user%d@example.org", i);
+        assert_true(wrong(&guesses, bytes_of_text(address), bytes_of_text(name), NOW));
+    }
+    assert_true(guesses_locked(&guesses, BYTES("2001:db8:1:ffff::1"), bob, NOW));
+    assert_int_equal(verdict(&guesses, BYTES("2001:db8:2::1"), bob, NOW), GUESS_TRY);
+    assert_int_equal(guesses_unlock(&guesses, BYTES("2001:db8:1:ffff::1"), NOW), 1);
+    assert_int_equal(verdict(&guesses, BYTES("2001:db8:1:ffff::1"), bob, NOW), GUESS_TRY);
+    free(kept);
+}
+
+/* While a botnet guesses at an account, its owner gets in from a new place, and not all of the botnet does. */
+static void newcomers_have_turns_at_an_account_that_is_attacked(void **state)
+{
+    struct guesses guesses;
+    struct guess_try tries[10], late;
+    char address[32];
+    struct guesses_kept *kept = memory_new(sizeof *kept);
+    guesses_start(&guesses, kept, 7);
+    uint64_t now = NOW;
+    for (int i = 0; i <= GUESSES_FREE_ACCOUNT + 20; i++) { /* until the lock is as long as locks get */
+        snprintf(address, sizeof address, "198.51.100.%d", i);
+        now += i > GUESSES_FREE_ACCOUNT ? GUESSES_LOCK_MAX_MS : 0;
+        assert_true(wrong(&guesses, bytes_of_text(address), ada, now));
+    }
+    assert_true(guesses_locked(&guesses, BYTES("198.51.100.70"), ada, now));
+    for (size_t i = 0; i < ARRAY_LENGTH(tries); i++) {
+        snprintf(address, sizeof address, "203.0.113.%d", (int)i);
+        guess_try_start(&tries[i], bytes_of_text(address), ada);
+        enum guess_verdict said = guesses_begin(&guesses, &tries[i], now);
+        assert_int_equal(said, i == 0 ? GUESS_TRY : i * GUESSES_TURN_MS <= GUESSES_TURN_WAIT_MS ? GUESS_WAITS : GUESS_LOCKED);
+    }
+    guesses_failed(&guesses, &tries[0], now);
+    assert_int_equal(guesses_begin(&guesses, &tries[1], now + GUESSES_TURN_MS - 1), GUESS_WAITS);
+    assert_int_equal(guesses_begin(&guesses, &tries[1], now + GUESSES_TURN_MS), GUESS_TRY);
+    guess_try_start(&late, BYTES("203.0.113.0"), ada); /* it had its turn */
+    assert_int_equal(guesses_begin(&guesses, &late, now + GUESSES_TURN_MS), GUESS_LOCKED);
+    guesses_succeeded(&guesses, &tries[1], now + GUESSES_TURN_MS);
+    assert_int_equal(verdict(&guesses, BYTES("203.0.113.1"), ada, now + GUESSES_TURN_MS), GUESS_TRY); /* it is known now */
+    free(kept);
+}
+
+/* ---- the queue ---- */
+
+struct caller {
+    struct queued_login queued; /* first */
+    struct guess_try tried;
+    enum guess_verdict verdict;
+};
+
+static enum guess_verdict as_said(void *owner, struct queued_login *queued)
+{
+    return ((struct caller *)(void *)queued)->verdict;
+}
+
+static void call(struct caller *caller, const char *address, bool known)
+{
+    *caller = (struct caller){.verdict = GUESS_TRY};
+    guess_try_start(&caller->tried, bytes_of_text(address), ada);
+    caller->tried.known = known;
+}
+
+static struct caller *next_caller(struct login_queue *queue)
+{
+    enum guess_verdict verdict;
+    return (struct caller *)(void *)login_queue_next(queue, as_said, NULL, &verdict);
+}
+
+/* Three hundred guesses from thirty /48s: a known user is next, another stranger soon, and no network has more than its part. */
+static void known_ones_come_first_and_networks_in_turn(void **state)
+{
+    enum { NETWORKS = 30, EACH = 10 };
+    struct login_queue queue;
+    struct caller *guessers = memory_new(NETWORKS * EACH * sizeof *guessers), stranger, known;
+    char address[48];
+    size_t displaced = 0;
+    login_queue_start(&queue, 7);
+    for (int i = 0; i < NETWORKS * EACH; i++) {
+        snprintf(address, sizeof address, "2001:db8:%x:%x::1", i % NETWORKS, i);
+        call(&guessers[i], address, false);
+        struct queued_login *out = login_queue_add(&queue, &guessers[i].queued, &guessers[i].tried);
+        displaced += out != NULL;
+        assert_int_equal(out != NULL, i >= LOGINS_WAITING_MAX);
+    }
+    assert_int_equal(displaced, NETWORKS * EACH - LOGINS_WAITING_MAX);
+    call(&stranger, "192.0.2.9", false);
+    assert_ptr_not_equal(login_queue_add(&queue, &stranger.queued, &stranger.tried), &stranger); /* another has to leave */
+    call(&known, "192.0.2.1", true);
+    assert_null(login_queue_add(&queue, &known.queued, &known.tried));
+    assert_ptr_equal(next_caller(&queue), &known);
+    size_t before = 0;
+    while (next_caller(&queue) != &stranger)
+        before++;
+    assert_int_equal(before, NETWORKS);
+    while (login_queue_take(&queue) != NULL)
+        continue;
+    login_queue_free(&queue);
+    free(guessers);
+}
+
+static void who_waits_for_another_holds_up_nobody(void **state)
+{
+    struct login_queue queue;
+    struct caller first, second, other;
+    login_queue_start(&queue, 7);
+    call(&first, "192.0.2.1", false);
+    call(&second, "192.0.2.2", false); /* the same /24 */
+    call(&other, "198.51.100.1", false);
+    first.verdict = other.verdict = GUESS_WAITS;
+    login_queue_add(&queue, &first.queued, &first.tried);
+    login_queue_add(&queue, &second.queued, &second.tried);
+    login_queue_add(&queue, &other.queued, &other.tried);
+    assert_ptr_equal(next_caller(&queue), &second);
+    assert_null(next_caller(&queue));
+    other.verdict = GUESS_LOCKED;
+    assert_ptr_equal(next_caller(&queue), &other);
+    login_queue_remove(&queue, &first.queued);
+    login_queue_remove(&queue, &first.queued); /* it is in none any more */
+    assert_null(login_queue_take(&queue));
+    login_queue_free(&queue);
 }
 
 /* ---- remembered ---- */
@@ -234,6 +513,11 @@ int main(void)
         cmocka_unit_test(an_account_is_locked_for_strangers_and_not_for_its_owner),
         cmocka_unit_test(an_ipv6_guesser_has_the_whole_64),
         cmocka_unit_test(a_flood_neither_frees_the_guesser_nor_harms_who_signed_in),
+        cmocka_unit_test(guesses_in_parallel_win_nothing), cmocka_unit_test(right_passwords_in_parallel_are_never_locked),
+        cmocka_unit_test(what_was_under_way_when_the_process_ended_has_failed), cmocka_unit_test(each_spelling_of_an_account_is_the_same_account),
+        cmocka_unit_test(what_is_no_address_is_one_name), cmocka_unit_test(an_ipv4_address_in_an_ipv6_one_is_the_same),
+        cmocka_unit_test(many_64s_of_one_48_are_locked_together), cmocka_unit_test(newcomers_have_turns_at_an_account_that_is_attacked),
+        cmocka_unit_test(known_ones_come_first_and_networks_in_turn), cmocka_unit_test(who_waits_for_another_holds_up_nobody),
         cmocka_unit_test(a_lock_is_seen_and_undone), cmocka_unit_test(a_right_password_is_remembered_for_a_while),
         cmocka_unit_test(fields_cannot_be_shifted_into_each_other),         cmocka_unit_test(answers_hold_until_the_accounts_change),
         cmocka_unit_test(answers_are_bounded),

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * auth: what the files of the auth process share. auth.c has the process and
+ * its questions about senders and recipients; login.c has those who sign in.
+ */
+#ifndef MAILBOAT_AUTH_AUTH_H
+#define MAILBOAT_AUTH_AUTH_H
+
+#include "accounts.h"
+#include "answers.h"
+#include "auth/checkers.h"
+#include "auth/control.h"
+#include "auth/guesses.h"
+#include "auth/login_queue.h"
+#include "auth/remembered.h"
+#include "child.h"
+
+struct login;
+
+struct auth {
+    struct child *child;
+    struct accounts *accounts;
+    struct checkers *checkers;
+    struct watch done_watch;
+    struct guesses guesses;
+    struct auth_control control;
+    struct remembered remembered;
+    struct answers answers;
+    struct buffer key; /* of the question at hand */
+    struct login *logins;      /* under way, and waiting */
+    struct login_queue queue;  /* of those that wait */
+    struct timer turn;         /* for those that wait for a time */
+    unsigned threads, running; /* that check passwords; those that do so now */
+    bool draining;
+    char *accounts_path;
+};
+
+/* ---- login.c: who signs in ----
+ * Each is answered once, at once or later; unless its asker is forgotten. */
+bool logins_open(struct auth *auth, struct error *error);
+void login_password(struct auth *auth, struct channel *asker, const struct ipc_password *asked);
+void login_salt(struct auth *auth, struct channel *asker, const struct ipc_salt *asked);
+void login_proof(struct auth *auth, struct channel *asker, const struct ipc_proof *asked);
+void logins_forget(struct auth *auth, const struct channel *asker); /* it is gone */
+/* No more come: those that wait are told to try again, and when those under way are done the process ends. */
+void logins_drain(struct auth *auth);
+
+#endif
