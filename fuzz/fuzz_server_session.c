@@ -13,7 +13,7 @@ struct world {
     struct server_policy policy;
     struct server_session session;
     enum server_action_kind question; /* open */
-    bool secured, signed_in, content_begun, closed;
+    bool secured, signed_in, signed_out, content_begun, closed;
     struct buffer stored;
 };
 
@@ -51,7 +51,7 @@ static void check_stored(const struct envelope *envelope, struct bytes stored)
 /* May anything of a message happen now? */
 static void check_allowed(const struct world *world)
 {
-    INSIST(world->policy.role != ROLE_SUBMISSION || (world->secured && world->signed_in));
+    INSIST(world->policy.role != ROLE_SUBMISSION || (world->secured && world->signed_in && !world->signed_out));
 }
 
 static void take_action(struct world *world, const struct server_action *action)
@@ -99,8 +99,13 @@ static void take_action(struct world *world, const struct server_action *action)
         INSIST(action->address.length == 0 || address_parse(action->address, true, &parsed) || bytes_is_nocase(action->address, "postmaster"));
         world->question = action->kind;
         break;
+    case SERVER_ASK_LIMIT:
+        check_allowed(world);
+        INSIST(world->policy.limits_sending && !world->content_begun && action->envelope->recipient_count > 0);
+        world->question = action->kind;
+        break;
     case SERVER_ASK_STORE:
-        INSIST(world->content_begun);
+        INSIST(world->content_begun && !world->signed_out);
         check_stored(action->envelope, buffer_bytes(&world->stored));
         world->question = action->kind;
         break;
@@ -128,12 +133,14 @@ static void answer(struct world *world)
         world->signed_in = world->signed_in || choice < 3;
         server_session_answer_proof(session, choice < 3 ? PASSWORD_RIGHT : (enum password_verdict)(choice - 2), BYTES("ada@example.org"), BYTES("thirty-two octets of a signature"));
     } else if (question == SERVER_ASK_SENDER) {
-        server_session_answer_sender(session, choice < 4 ? SENDER_ALLOWED : (enum sender_verdict)(choice - 3));
+        server_session_answer_sender(session, choice < 3 ? SENDER_ALLOWED : (enum sender_verdict)(choice - 2));
+    } else if (question == SERVER_ASK_LIMIT) {
+        server_session_answer_limit(session, choice < 3 ? LIMIT_FINE : (enum limit_verdict)(choice - 2), 1000 * choice);
     } else if (question == SERVER_ASK_RECIPIENT) {
         server_session_answer_recipient(session, choice < 2 ? RECIPIENT_KNOWN : (enum recipient_verdict)(choice - 1), targets, 1 + choice % 2);
     } else if (question == SERVER_ASK_STORE) {
         world->content_begun = false;
-        server_session_answer_store(session, choice < 4 ? STORE_DONE : (enum store_verdict)(choice - 3), BYTES("0123456789ab"));
+        server_session_answer_store(session, choice < 2 ? STORE_DONE : (enum store_verdict)(choice - 1), BYTES("0123456789ab"));
     }
 }
 
@@ -163,6 +170,10 @@ static void interrupt(struct world *world)
         server_session_drain(&world->session);
     else if (choice == 2)
         server_session_timed_out(&world->session);
+    else if (choice == 3 && world->policy.role == ROLE_SUBMISSION && world->signed_in) {
+        server_session_sign_out(&world->session);
+        world->signed_out = true;
+    }
 }
 
 /* `stream` arrives piece by piece; [done, there) of it is unread. */
@@ -193,7 +204,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     world.policy = (struct server_policy){.role = ports[port].role, .tls = ports[port].tls, .hostname = BYTES("mx.example.org"), .message_size_max = 2000,
                                           .recipients_max = 3, .tls_expected = ports[port].port == 465 && ports[port].tls == TLS_STARTTLS,
                                           .fix_bare_newlines = choose(&world.choices, 4) == 1};
-    world.policy.judges_header = world.policy.role != ROLE_MX && choose(&world.choices, 2) == 1;
+    if (world.policy.role != ROLE_MX) {
+        unsigned flags = choose(&world.choices, 4);
+        world.policy.judges_header = (flags & 1) != 0;
+        world.policy.limits_sending = (flags & 2) != 0;
+    }
     bool implicit = ports[port].tls == TLS_IMPLICIT;
     world.secured = implicit;
     server_session_start(&world.session, &world.policy, BYTES("192.0.2.1"), ports[port].port, implicit ? BYTES("TLSv1.3 X") : bytes_none(),

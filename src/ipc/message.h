@@ -34,6 +34,7 @@ enum ipc_kind {
     IPC_PASSWORD, IPC_PASSWORD_ANSWER,
     IPC_SALT, IPC_SALT_ANSWER,  /* SCRAM begins */
     IPC_PROOF, IPC_PROOF_ANSWER, /* and ends */
+    IPC_CREDENTIAL, IPC_CREDENTIAL_ANSWER,
     IPC_SENDER, IPC_SENDER_ANSWER,
     IPC_RECIPIENT, IPC_RECIPIENT_ANSWER,
     IPC_AWAY, IPC_AWAY_ANSWER, /* queue: what somebody away answers now */
@@ -64,13 +65,19 @@ struct ipc_drain { uint8_t quick; };                 /* 1: the server stops; 0: 
 struct ipc_nothing { uint8_t unused; };              /* READY */
 
 struct ipc_password { uint64_t request; struct bytes user, password, client_address; };
-struct ipc_password_answer { uint64_t request; uint32_t verdict; struct bytes account; }; /* enum password_verdict */
+/* `credential`: what it signed in with, as accounts_credential() writes it; empty where it did not. */
+struct ipc_password_answer { uint64_t request; uint32_t verdict; struct bytes account, credential; }; /* enum password_verdict */
 
 /* As of core/server/session.h: SERVER_ASK_SALT, SERVER_ASK_PROOF. */
 struct ipc_salt { uint64_t request; struct bytes user; };
 struct ipc_salt_answer { uint64_t request; struct bytes salt; uint32_t iterations; };
 struct ipc_proof { uint64_t request; struct bytes user, message, proof, client_address; };
-struct ipc_proof_answer { uint64_t request; uint32_t verdict; struct bytes account, signature; };
+struct ipc_proof_answer { uint64_t request; uint32_t verdict; struct bytes account, signature, credential; };
+
+/* Does what a session signed in with hold still? */
+enum credential_verdict { CREDENTIAL_HOLDS, CREDENTIAL_ENDED, CREDENTIAL_UNAVAILABLE };
+struct ipc_credential { uint64_t request; struct bytes account, credential; };
+struct ipc_credential_answer { uint64_t request; uint32_t verdict; };
 
 struct ipc_secret_answer { struct bytes secret, why; }; /* empty: why there is none */
 
@@ -190,6 +197,7 @@ union ipc_message {
     struct ipc_password password; struct ipc_password_answer password_answer;
     struct ipc_salt salt; struct ipc_salt_answer salt_answer; struct ipc_proof proof; struct ipc_proof_answer proof_answer; struct ipc_learn learn;
     struct ipc_secret_answer secret_answer;
+    struct ipc_credential credential; struct ipc_credential_answer credential_answer;
     struct ipc_sender sender; struct ipc_sender_answer sender_answer;
     struct ipc_recipient recipient; struct ipc_recipient_answer recipient_answer;
     struct ipc_away away; struct ipc_away_answer away_answer;

@@ -234,13 +234,14 @@ void accounts_salt(const struct accounts *accounts, struct bytes user, uint8_t s
     buffer_free(&name);
 }
 
-size_t accounts_key_verifiers(struct accounts *accounts, struct bytes address, struct verifier *verifiers, size_t count_max)
+size_t accounts_key_verifiers(struct accounts *accounts, struct bytes address, struct key_verifier *keys, size_t count_max)
 {
     sqlite3_stmt *statement = accounts_bind(accounts, KEYS_OF_USER, address);
     size_t count = 0;
     bool there;
     while (count < count_max && accounts_next(accounts, statement)) {
-        verifiers[count] = column_verifier(statement, 0, &there);
+        keys[count].verifier = column_verifier(statement, 0, &there);
+        snprintf(keys[count].id, sizeof keys[count].id, "%s", (const char *)sqlite3_column_text(statement, 1));
         count += there;
     }
     sqlite3_reset(statement);

@@ -62,6 +62,9 @@ struct account {
 /* False when there is no such user. Texts live in `arena`. */
 bool accounts_find(struct accounts *accounts, struct bytes address, struct arena *arena, struct account *account);
 
+/* The same, where it may sign in: it is not disabled, and its domain is hosted (still). */
+bool accounts_find_usable(struct accounts *accounts, struct bytes user, struct arena *arena, struct account *account);
+
 /* The user whose application password this is; false when it is none. */
 bool accounts_find_key(struct accounts *accounts, struct bytes user, struct bytes secret, struct arena *arena, struct account *account);
 
@@ -69,7 +72,22 @@ bool accounts_find_key(struct accounts *accounts, struct bytes user, struct byte
  * follows from the name and a secret of this installation. */
 void accounts_salt(const struct accounts *accounts, struct bytes user, uint8_t salt[VERIFIER_SALT]);
 /* The verifiers of a user's application passwords; `address` is canonical. */
-size_t accounts_key_verifiers(struct accounts *accounts, struct bytes address, struct verifier *verifiers, size_t count_max);
+struct key_verifier {
+    char id[9]; /* KEY_ID_LENGTH and NUL */
+    struct verifier verifier;
+};
+size_t accounts_key_verifiers(struct accounts *accounts, struct bytes address, struct key_verifier *keys, size_t count_max);
+
+/*
+ * What a session signed in with, as a text to remember: the key (account->key)
+ * or the password that the account has now. It tells nothing of the secret.
+ * accounts_credential_holds() says later whether one could sign in with it
+ * still: false once the user is removed or disabled, the domain is not hosted
+ * any more, the key is revoked, or the password was set again, to the same one
+ * too.
+ */
+void accounts_credential(const struct accounts *accounts, const struct account *account, struct buffer *out);
+bool accounts_credential_holds(struct accounts *accounts, struct bytes user, struct bytes credential);
 
 /* What is answered in a user's absence: message/vacation.h. */
 struct account_away {

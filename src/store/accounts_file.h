@@ -9,9 +9,11 @@
 
 #include "accounts.h"
 
+#include <assert.h>
 #include <sqlite3.h>
 
 enum { KEY_ID_LENGTH = 8, SECRET = 32, DIGEST = 32 };
+static_assert(sizeof ((struct key_verifier *)NULL)->id == KEY_ID_LENGTH + 1, "a key's id has its room");
 
 /* Statements of the hot path, prepared once. */
 enum statement { FIND_USER, FIND_AWAY, FIND_KEY, KEYS_OF_USER, FIND_ALIAS, FIND_DOMAIN, FIRST_OF_DOMAIN, STATEMENTS };

@@ -17,7 +17,7 @@ static const char *const statement_texts[STATEMENTS] = {
     [FIND_USER] = "SELECT address, password, disabled, scram, forward, keeps, EXISTS(SELECT 1 FROM away WHERE user = ?1), quota FROM user WHERE address = ?1",
     [FIND_AWAY] = "SELECT since_ms, until_ms, days, subject, text FROM away WHERE user = ?1",
     [FIND_KEY] = "SELECT user, hash, scram FROM key WHERE id = ?1",
-    [KEYS_OF_USER] = "SELECT scram FROM key WHERE user = ?1 AND scram IS NOT NULL ORDER BY id LIMIT 100", /* ACCOUNT_KEYS_MAX */
+    [KEYS_OF_USER] = "SELECT scram, id FROM key WHERE user = ?1 AND scram IS NOT NULL ORDER BY id LIMIT 100", /* ACCOUNT_KEYS_MAX */
     [FIND_ALIAS] = "SELECT target FROM alias WHERE address = ?1 ORDER BY target",
     [FIND_DOMAIN] = "SELECT 1 FROM domain WHERE name = ?1",
     [FIRST_OF_DOMAIN] = "SELECT address FROM user ORDER BY substr(address, instr(address, '@') + 1) <> ?1, created, address LIMIT 1",

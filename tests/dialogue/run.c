@@ -8,18 +8,19 @@
  *                        S+ one that begins so, and all lines that belong to it
  *   = Hello              this line of content must be stored; =- without CRLF; =* whatever there is
  *   ? password USER PASSWORD => right ACCOUNT | wrong | locked | unavailable
- *   ? sender ACCOUNT ADDRESS => allowed | forbidden | unavailable
+ *   ? sender ACCOUNT ADDRESS => allowed | forbidden | unavailable | signedout
  *   ? recipient ADDRESS => known [ADDRESS [local]]... | unknown | foreign | unavailable | full
+ *   ? limit ACCOUNT COUNT => fine | reached SECONDS | toomany MAX | unavailable
  *   ? begin ENVELOPE     a message begins; the envelope as envelope_text() writes it
- *   ? store => done ID | full | failed
+ *   ? store => done ID | full | failed | forbidden | signedout
  *   ? drop | starttls | close
- *   ! timeout | drain    the clock, the operator
+ *   ! timeout | drain | signout  the clock, the operator, who changes the account
  *   ! protocol ESMTPSA   what the Received field will say
  *   ! idle | busy        may the connection be closed without a loss?
  *
  * Keys: role (mx, submission, local), tls (none, starttls, implicit), port,
- * account, size, recipients, fix (yes), header (judged), expected (yes: TLS
- * was, and the client speaks in clear).
+ * account, size, recipients, fix (yes), limits (yes), header (judged), expected
+ * (yes: TLS was, and the client speaks in clear).
  */
 #include "script.h"
 #include "server/session.h"
@@ -47,6 +48,7 @@ static void start(struct play *play, struct script *script)
         .recipients_max = (uint32_t)script_number(script, "recipients", 100),
         .judges_header = bytes_is(script_value(script, "header", ""), "judged"),
         .tls_expected = bytes_is(script_value(script, "expected", ""), "yes"),
+        .limits_sending = bytes_is(script_value(script, "limits", ""), "yes"),
         .fix_bare_newlines = bytes_is(script_value(script, "fix", ""), "yes")};
     server_session_start(&play->session, &play->policy, BYTES("192.0.2.1"), (uint32_t)script_number(script, "port", 25),
                          play->policy.tls == TLS_IMPLICIT ? BYTES("TLSv1.3 X") : bytes_none(), script_value(script, "account", ""));
@@ -137,6 +139,7 @@ static void event_text(struct buffer *out, const struct server_action *a)
     case SERVER_ASK_PROOF: buffer_add_format(out, "proof %.*s %.*s %.*s", BYTES_ARG(a->user), BYTES_ARG(a->proof), BYTES_ARG(a->message)); break;
     case SERVER_ASK_SENDER: buffer_add_format(out, "sender %.*s %.*s", BYTES_ARG(a->account), BYTES_ARG(a->address)); break;
     case SERVER_ASK_RECIPIENT: buffer_add_format(out, "recipient %.*s", BYTES_ARG(a->address)); break;
+    case SERVER_ASK_LIMIT: buffer_add_format(out, "limit %.*s %zu", BYTES_ARG(a->account), a->envelope->recipient_count); break;
     case SERVER_ASK_STORE: buffer_add_text(out, "store"); break;
     case SERVER_CLOSE: buffer_add_text(out, "close"); break;
     }
@@ -211,7 +214,8 @@ static void answer_recipient(struct play *play, struct bytes address, struct byt
 
 static void give_answer(struct play *play, const struct server_action *asked, struct bytes answer)
 {
-    static const char *const senders[] = {"allowed", "forbidden", "unavailable", NULL}, *const stores[] = {"done", "full", "failed", NULL};
+    static const char *const senders[] = {"allowed", "forbidden", "unavailable", "signedout", NULL};
+    static const char *const stores[] = {"done", "full", "failed", "forbidden", "signedout", NULL}, *const limits[] = {"fine", "reached", "toomany", "unavailable", NULL};
     static const char *const passwords[] = {"right", "wrong", "locked", "unavailable", NULL};
     struct bytes rest = answer;
     if (asked->kind == SERVER_STARTTLS) {
@@ -231,6 +235,11 @@ static void give_answer(struct play *play, const struct server_action *asked, st
     } else if (asked->kind == SERVER_ASK_PROOF) {
         enum password_verdict verdict = (enum password_verdict)script_word(play->script, bytes_split(&rest, ' '), passwords);
         server_session_answer_proof(&play->session, verdict, rest, BYTES("thirty-two octets of a signature"));
+    } else if (asked->kind == SERVER_ASK_LIMIT) {
+        uint64_t number = 0;
+        enum limit_verdict verdict = (enum limit_verdict)script_word(play->script, bytes_split(&rest, ' '), limits);
+        bytes_to_u64(rest, UINT32_MAX, &number);
+        server_session_answer_limit(&play->session, verdict, (uint32_t)number);
     } else if (asked->kind == SERVER_ASK_STORE) {
         enum store_verdict verdict = (enum store_verdict)script_word(play->script, bytes_split(&rest, ' '), stores);
         server_session_answer_store(&play->session, verdict, rest);
@@ -268,6 +277,8 @@ static void interrupt(struct play *play, const struct script_line *line)
         server_session_timed_out(&play->session);
     else if (bytes_is(word, "drain"))
         server_session_drain(&play->session);
+    else if (bytes_is(word, "signout"))
+        server_session_sign_out(&play->session);
     else if (bytes_is(word, "protocol") ? !bytes_equal(play->session.origin.protocol, rest)
                                         : server_session_is_idle(&play->session) != bytes_is(word, "idle"))
         script_fail(play->script, line, "is", bytes_is(word, "protocol") ? play->session.origin.protocol : BYTES("otherwise"));

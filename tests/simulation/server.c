@@ -57,6 +57,9 @@ static void answer(void *owner)
     case SERVER_ASK_SENDER:
         server_session_answer_sender(&server->session, world_chance(server->host->world, 30) ? SENDER_UNAVAILABLE : SENDER_ALLOWED);
         break;
+    case SERVER_ASK_LIMIT:
+        server_session_answer_limit(&server->session, LIMIT_FINE, 0);
+        break;
     default:
         server->asking = true; /* server_stored() answers */
         server->host->on_message(server->host->owner, server, question->envelope, buffer_bytes(&server->content));
@@ -93,6 +96,7 @@ static void act(struct server *server, const struct server_action *action)
     case SERVER_ASK_PASSWORD:
     case SERVER_ASK_SENDER:
     case SERVER_ASK_RECIPIENT:
+    case SERVER_ASK_LIMIT:
     case SERVER_ASK_STORE: ask(server, action); break;
     case SERVER_ASK_SALT: /* nobody signs in here */
     case SERVER_ASK_PROOF:

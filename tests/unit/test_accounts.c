@@ -198,6 +198,63 @@ static void a_key_signs_in_as_its_user_alone(void **state)
     buffer_free(&secret);
 }
 
+/* As text, of the account as it is now; of a key where one is given. */
+static struct bytes credential(const char *user, struct bytes secret)
+{
+    struct account account;
+    struct buffer text = {0};
+    if (secret.length > 0)
+        assert_true(accounts_find_key(accounts, bytes_of_text(user), secret, &arena, &account));
+    else
+        assert_true(accounts_find(accounts, bytes_of_text(user), &arena, &account));
+    accounts_credential(accounts, &account, &text);
+    assert_true(bytes_search(buffer_bytes(&text), account.password) == SIZE_MAX);
+    struct bytes kept = arena_copy(&arena, buffer_bytes(&text));
+    buffer_free(&text);
+    return kept;
+}
+
+static bool holds(const char *user, struct bytes text)
+{
+    return accounts_credential_holds(accounts, bytes_of_text(user), text);
+}
+
+static void a_credential_holds_until_it_is_changed(void **state)
+{
+    static const char ada[] = "ada@example.org", eve[] = "eve@example.org", new_one[] = "ada@new.example";
+    struct buffer one = {0}, two = {0};
+    assert_true(accounts_domain_add(accounts, BYTES("new.example"), &error));
+    add_user(ada);
+    add_user(eve);
+    add_user(new_one);
+    assert_true(accounts_key_add(accounts, bytes_of_text(ada), BYTES("one"), &one, &error));
+    assert_true(accounts_key_add(accounts, bytes_of_text(ada), BYTES("two"), &two, &error));
+    struct bytes by_password = credential(ada, bytes_none()), by_one = credential(ada, buffer_bytes(&one)), by_two = credential(ada, buffer_bytes(&two));
+    struct bytes at_new = credential(new_one, bytes_none());
+    assert_true(holds(ada, by_password) && holds(ada, by_one) && holds(ada, by_two) && holds(new_one, at_new));
+    assert_false(holds(eve, by_password) || holds(eve, by_one) || holds("nobody@example.org", by_password));
+    assert_false(holds(ada, bytes_none()) || holds(ada, BYTES("key:")) || holds(ada, BYTES("password:")));
+    add_alias("x@example.org", ada); /* a change of no account */
+    assert_true(holds(ada, by_password));
+    assert_true(accounts_key_revoke(accounts, bytes_of(one.at + 3, 8), &error));
+    assert_false(holds(ada, by_one));
+    assert_true(holds(ada, by_two) && holds(ada, by_password));
+    assert_true(accounts_user_password(accounts, bytes_of_text(ada), BYTES("secret"), &error)); /* the same one, set again */
+    assert_false(holds(ada, by_password));
+    assert_true(holds(ada, by_two) && holds(ada, credential(ada, bytes_none())));
+    assert_true(accounts_user_disable(accounts, bytes_of_text(ada), true, &error));
+    assert_false(holds(ada, by_two));
+    assert_true(accounts_user_disable(accounts, bytes_of_text(ada), false, &error));
+    assert_true(holds(ada, by_two));
+    assert_true(accounts_domain_remove(accounts, BYTES("new.example"), &error));
+    assert_false(holds(new_one, at_new));
+    assert_true(accounts_user_remove(accounts, bytes_of_text(ada), &error));
+    add_user(ada); /* another one of that name, with that password */
+    assert_false(holds(ada, by_two) || holds(ada, by_password));
+    buffer_free(&one);
+    buffer_free(&two);
+}
+
 static void a_change_by_another_is_seen_at_once(void **state)
 {
     struct accounts *reader = accounts_open(folder, false, &error);
@@ -238,7 +295,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TESTED(addresses_find_their_mailbox), TESTED(postmaster_is_always_somebody), TESTED(aliases_lead_on), TESTED(a_catch_all_gets_what_nobody_has), TESTED(aliases_in_a_circle_end), TESTED(a_user_sends_as_itself_and_its_aliases),
-        TESTED(users_come_and_go), TESTED(passwords_at_the_limit_and_one_past_it), TESTED(a_key_signs_in_as_its_user_alone), TESTED(a_change_by_another_is_seen_at_once),
+        TESTED(users_come_and_go), TESTED(passwords_at_the_limit_and_one_past_it), TESTED(a_key_signs_in_as_its_user_alone), TESTED(a_credential_holds_until_it_is_changed), TESTED(a_change_by_another_is_seen_at_once),
         TESTED(a_damaged_file_is_refused_and_left_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

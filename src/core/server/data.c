@@ -28,6 +28,62 @@ void server_session_stamp(struct server_session *session, uint64_t now_ms, struc
     state->stamp = (struct header_stamp){.now_ms = now_ms, .message_id = arena_copy(&state->transaction_arena, message_id), .from = state->envelope.sender};
 }
 
+static struct reply start_data(struct server_session *session)
+{
+    begin_content(session);
+    session->state->phase = PHASE_DATA;
+    return REPLY(354, NULL, "Give the message; end it with <CRLF>.<CRLF>");
+}
+
+static struct reply start_chunk(struct server_session *session);
+
+/* The envelope is complete: may it be sent? */
+static struct reply begin_or_ask(struct server_session *session)
+{
+    if (session->policy->limits_sending) {
+        session_ask(session, SERVER_ASK_LIMIT);
+        return NO_REPLY;
+    }
+    return session->state->by_chunks ? start_chunk(session) : start_data(session);
+}
+
+static struct reply limit_reply(struct server_session *session, enum limit_verdict verdict, uint32_t number)
+{
+    switch (verdict) {
+    case LIMIT_REACHED:
+        return mail_limited_reply(session, number);
+    case LIMIT_TOO_MANY:
+        return reply_format(session, 550, "5.7.1", "The message has %zu recipients, and the account may write to %u in an hour; send it to fewer at once",
+                            session->state->envelope.recipient_count, (unsigned)number);
+    case LIMIT_FINE:
+    case LIMIT_UNAVAILABLE:
+        break;
+    }
+    return REPLY(451, "4.3.0", "The limits of the account cannot be checked just now; try again in a minute");
+}
+
+void server_session_answer_limit(struct server_session *session, enum limit_verdict verdict, uint32_t number)
+{
+    struct server_state *state = session->state;
+    assert(state->question == SERVER_ASK_LIMIT);
+    state->question = SERVER_NOTHING;
+    state->phase = PHASE_COMMAND;
+    if (verdict == LIMIT_FINE && !state->signed_out) {
+        session_say(session, state->by_chunks ? start_chunk(session) : start_data(session));
+        return;
+    }
+    bool swallow = state->by_chunks && state->chunk_left > 0;
+    if (!state->signed_out)
+        session_say(session, limit_reply(session, verdict, number));
+    session_reset(session);
+    if (swallow && !state->signed_out) {
+        state->chunk_refused = true;
+        state->chunk_last = false;
+        state->phase = PHASE_CHUNK;
+    }
+    session_leave_if_signed_out(session);
+}
+
 struct reply server_data(struct server_session *session, struct bytes argument)
 {
     struct server_state *state = session->state;
@@ -40,9 +96,8 @@ struct reply server_data(struct server_session *session, struct bytes argument)
         return REPLY(503, "5.5.1", "This message is given with BDAT");
     if (state->envelope.body == BODY_BINARYMIME)
         return REPLY(503, "5.5.1", "BODY=BINARYMIME needs BDAT");
-    begin_content(session);
-    state->phase = PHASE_DATA;
-    return REPLY(354, NULL, "Give the message; end it with <CRLF>.<CRLF>");
+    state->by_chunks = false;
+    return begin_or_ask(session);
 }
 
 static struct reply fault_reply(struct server_session *session, enum content_fault fault)
@@ -69,6 +124,8 @@ static struct reply fault_reply(struct server_session *session, enum content_fau
     case CONTENT_FORGED:
         return reply_format(session, 550, "5.7.1", "The message says it is from %.*s, and you are signed in as %.*s; send as yourself",
                             BYTES_ARG(session->state->author), BYTES_ARG(session->origin.account));
+    case CONTENT_SIGNED_OUT:
+        return REPLY(451, "4.7.0", "Not accepted: the account or its password was changed or withdrawn meanwhile; sign in again and send it once more");
     case CONTENT_LOOPS:
         break;
     }
@@ -82,14 +139,21 @@ static void refuse_content(struct server_session *session)
     struct server_state *state = session->state;
     bool ambiguous = state->content.fault == CONTENT_BARE_NEWLINE && !state->by_chunks;
     struct reply reply = fault_reply(session, state->content.fault);
-    if (ambiguous) {
+    if (ambiguous || state->signed_out) {
         session_reset(session);
         session_say(session, reply);
-        session_leave(session, REPLY(421, "4.7.0", "Nothing is heard behind a message with bare CR or LF; goodbye"));
+        session_leave(session, state->signed_out ? SIGNED_OUT : REPLY(421, "4.7.0", "Nothing is heard behind a message with bare CR or LF; goodbye"));
     } else {
         session_say(session, reply);
         session_reset(session);
     }
+}
+
+void data_signed_out(struct server_session *session)
+{
+    struct server_state *state = session->state;
+    if (!state->chunk_refused || !state->by_chunks)
+        state->content.fault = CONTENT_SIGNED_OUT;
 }
 
 static void end_content(struct server_session *session)
@@ -183,7 +247,9 @@ void data_author_answered(struct server_session *session, enum sender_verdict ve
     struct server_state *state = session->state;
     state->asks_author = false;
     state->phase = state->by_chunks ? PHASE_CHUNK : PHASE_DATA;
-    if (verdict != SENDER_ALLOWED)
+    if (state->signed_out)
+        state->content.fault = CONTENT_SIGNED_OUT;
+    else if (verdict != SENDER_ALLOWED)
         state->content.fault = CONTENT_FORGED;
     else if (ask_author(session))
         return;
@@ -257,6 +323,20 @@ static void end_chunk(struct server_session *session)
         session_say(session, reply_format(session, 250, "2.0.0", "%llu octets so far", (unsigned long long)state->content.size));
 }
 
+static struct reply start_chunk(struct server_session *session)
+{
+    struct server_state *state = session->state;
+    if (!state->content_begun)
+        begin_content(session);
+    state->phase = PHASE_CHUNK;
+    if (state->chunk_left == 0) {
+        struct content_run none;
+        content_feed_chunk(&state->content, bytes_none(), state->chunk_last, &none);
+        end_of_run(session, true);
+    }
+    return NO_REPLY;
+}
+
 struct reply server_bdat(struct server_session *session, struct bytes argument)
 {
     struct server_state *state = session->state;
@@ -269,19 +349,11 @@ struct reply server_bdat(struct server_session *session, struct bytes argument)
         bdat_swallow(session, argument);
         return reply;
     }
-    if (!state->content_begun)
-        begin_content(session);
     state->by_chunks = true;
     state->chunk_refused = false;
     state->chunk_left = size;
     state->chunk_last = last;
-    state->phase = PHASE_CHUNK;
-    if (size == 0) {
-        struct content_run none;
-        content_feed_chunk(&state->content, bytes_none(), last, &none);
-        end_of_run(session, true);
-    }
-    return NO_REPLY;
+    return state->content_begun ? start_chunk(session) : begin_or_ask(session);
 }
 
 size_t chunk_feed(struct server_session *session, struct bytes input)
@@ -318,8 +390,18 @@ void server_session_answer_store(struct server_session *session, enum store_verd
     case STORE_FAILED:
         session_say(session, REPLY(451, "4.3.0", "The message could not be stored just now; try again in a minute"));
         break;
+    case STORE_FORBIDDEN:
+        session_say(session, reply_format(session, 550, "5.7.1", "%.*s may not send as %.*s any more; send from your own address",
+                                          BYTES_ARG(session->origin.account), BYTES_ARG(state->envelope.sender)));
+        break;
+    case STORE_SIGNED_OUT:
+        session_say(session, fault_reply(session, CONTENT_SIGNED_OUT));
+        state->signed_out = true;
+        break;
     }
-    if (state->draining)
+    if (state->signed_out)
+        session_leave(session, SIGNED_OUT);
+    else if (state->draining)
         session_leave(session, GOING_DOWN);
     else
         session_reset(session);

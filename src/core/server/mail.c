@@ -70,13 +70,33 @@ struct reply server_mail(struct server_session *session, struct bytes argument)
     return NO_REPLY;
 }
 
+struct reply mail_limited_reply(struct server_session *session, uint32_t wait_s)
+{
+    unsigned minutes = (unsigned)(wait_s / 60 + 1);
+    if (session->policy->role == ROLE_LOCAL)
+        return reply_format(session, 450, "4.7.1",
+                            "The local user (%.*s) has sent as much as it may in an hour; the next message can go in %u minutes (submission.local sets the limit)",
+                            BYTES_ARG(session->origin.account), minutes);
+    return reply_format(session, 450, "4.7.1", "You have sent as much as your account may in an hour; the next message can go in %u minutes", minutes);
+}
+
 void server_session_answer_limited(struct server_session *session, uint32_t wait_s)
 {
     assert(session->state->question == SERVER_ASK_SENDER && !session->state->asks_author);
     session->state->question = SERVER_NOTHING;
     session->state->phase = PHASE_COMMAND;
-    session_say(session, reply_format(session, 450, "4.7.1", "You have sent as much as your account may in an hour; the next message can go in %u minutes", (unsigned)(wait_s / 60 + 1)));
+    session_say(session, mail_limited_reply(session, wait_s));
     session_reset(session);
+    session_leave_if_signed_out(session);
+}
+
+static struct reply forbidden_reply(struct server_session *session)
+{
+    struct bytes account = session->origin.account, sender = session->state->envelope.sender;
+    if (session->policy->role == ROLE_LOCAL)
+        return reply_format(session, 550, "5.7.1", "The local user (%.*s) may not send as %.*s, which is another one's account; submission.local.users can allow it",
+                            BYTES_ARG(account), BYTES_ARG(sender));
+    return reply_format(session, 550, "5.7.1", "You are signed in as %.*s, which may not send as %.*s; send from your own address", BYTES_ARG(account), BYTES_ARG(sender));
 }
 
 void server_session_answer_sender(struct server_session *session, enum sender_verdict verdict)
@@ -93,9 +113,12 @@ void server_session_answer_sender(struct server_session *session, enum sender_ve
     if (verdict == SENDER_ALLOWED)
         reply = begin(session);
     else if (verdict == SENDER_FORBIDDEN)
-        reply = reply_format(session, 550, "5.7.1", "You are signed in as %.*s, which may not send as %.*s; send from your own address",
-                             BYTES_ARG(session->origin.account), BYTES_ARG(state->envelope.sender));
-    session_say(session, reply);
+        reply = forbidden_reply(session);
+    else if (verdict == SENDER_SIGNED_OUT)
+        state->signed_out = true;
+    if (!state->signed_out)
+        session_say(session, reply);
     if (verdict != SENDER_ALLOWED)
         session_reset(session);
+    session_leave_if_signed_out(session);
 }

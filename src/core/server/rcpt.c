@@ -127,6 +127,10 @@ void server_session_answer_recipient(struct server_session *session, enum recipi
         break;
     }
     session_say(session, reply);
+    if (state->signed_out) {
+        session_leave_if_signed_out(session);
+        return;
+    }
     bool refused = verdict == RECIPIENT_UNKNOWN || verdict == RECIPIENT_FOREIGN;
     if (refused && ++state->recipients_refused >= RECIPIENTS_REFUSED_MAX)
         session_leave(session, REPLY(421, "4.7.0", "Too many recipients that are not here; goodbye"));

@@ -175,6 +175,10 @@ static void fill_action(struct server_session *session, struct server_action *ac
         action->account = session->origin.account;
         action->address = state->asked_address;
         break;
+    case SERVER_ASK_LIMIT:
+        action->account = session->origin.account;
+        action->envelope = &state->envelope;
+        break;
     case SERVER_CONTENT_BEGIN:
     case SERVER_ASK_STORE:
         action->envelope = &state->envelope;
@@ -258,6 +262,10 @@ static void run_command(struct server_session *session, struct bytes line)
     struct server_state *state = session->state;
     struct bytes argument;
     enum verb verb = command_verb(line, &argument);
+    if (state->signed_out) {
+        session_leave(session, SIGNED_OUT);
+        return;
+    }
     if (state->draining && !state->in_transaction) {
         session_leave(session, GOING_DOWN);
         return;
@@ -413,6 +421,34 @@ void server_session_drain(struct server_session *session)
     state->draining = true;
     if (server_session_is_idle(session) && state->phase == PHASE_COMMAND)
         session_leave(session, GOING_DOWN);
+}
+
+/* ---- signed out ---- */
+
+void session_leave_if_signed_out(struct server_session *session)
+{
+    if (session->state->signed_out && session->state->phase != PHASE_CLOSED)
+        session_leave(session, SIGNED_OUT);
+}
+
+void server_session_sign_out(struct server_session *session)
+{
+    struct server_state *state = session->state;
+    state->signed_out = true;
+    switch (state->phase) {
+    case PHASE_COMMAND:
+    case PHASE_AUTH:
+        session_leave(session, SIGNED_OUT);
+        break;
+    case PHASE_DATA:
+    case PHASE_CHUNK:
+        data_signed_out(session);
+        break;
+    case PHASE_ASKING: /* whoever answers looks */
+    case PHASE_TLS:
+    case PHASE_CLOSED:
+        break;
+    }
 }
 
 bool server_session_is_idle(const struct server_session *session)

@@ -54,6 +54,7 @@ struct server_policy {
     uint32_t recipients_max;     /* a transaction; announced by LIMITS RCPTMAX (RFC 9422) */
     bool judges_header;          /* submission: who wrote it is checked, what is missing is added (RFC 6409 8) */
     bool tls_expected;           /* in clear on a port that speaks TLS from the first byte: only STARTTLS leads on */
+    bool limits_sending;         /* the shell is asked before each message whether the account may send it: SERVER_ASK_LIMIT */
     bool fix_bare_newlines;      /* submission only: bare LF becomes CRLF instead of 550 5.6.0 */
 };
 
@@ -71,6 +72,7 @@ enum server_action_kind {
                              server_session_answer_proof() */
     SERVER_ASK_SENDER,    /* may `account` send as `address` (of MAIL, then those of From and Sender)? server_session_answer_sender() */
     SERVER_ASK_RECIPIENT, /* where does `address` go? server_session_answer_recipient() */
+    SERVER_ASK_LIMIT,     /* may `account` send this `envelope` within its limits an hour? server_session_answer_limit() */
     SERVER_ASK_STORE,     /* put the message that began on disk; server_session_answer_store() */
     SERVER_CLOSE,         /* after the replies are sent: close */
 };
@@ -81,12 +83,23 @@ struct server_action {
     struct bytes user, password;     /* ASK_PASSWORD; wiped once answered; ASK_SALT, ASK_PROOF the user alone */
     struct bytes binding;            /* ASK_SALT: the name of the channel binding that is wanted; empty: none */
     struct bytes message, proof;     /* ASK_PROOF (RFC 5802 3: AuthMessage, ClientProof) */
-    struct bytes account, address;   /* ASK_SENDER, ASK_RECIPIENT (account empty on MX) */
-    const struct envelope *envelope; /* CONTENT_BEGIN, ASK_STORE; lives until the answer */
+    struct bytes account, address;   /* ASK_SENDER, ASK_RECIPIENT (account empty on MX), ASK_LIMIT the account alone */
+    const struct envelope *envelope; /* CONTENT_BEGIN, ASK_LIMIT, ASK_STORE; lives until the answer */
 };
 
 enum password_verdict { PASSWORD_RIGHT, PASSWORD_WRONG, PASSWORD_LOCKED, PASSWORD_UNAVAILABLE };
-enum sender_verdict { SENDER_ALLOWED, SENDER_FORBIDDEN, SENDER_UNAVAILABLE };
+enum sender_verdict {
+    SENDER_ALLOWED,
+    SENDER_FORBIDDEN,
+    SENDER_UNAVAILABLE,
+    SENDER_SIGNED_OUT, /* what the session signed in with does not hold any more: 421; not said by auth */
+};
+enum limit_verdict {
+    LIMIT_FINE,
+    LIMIT_REACHED,     /* 450 4.7.1: too much in this hour, `number` seconds until it fits */
+    LIMIT_TOO_MANY,    /* 550 5.7.1: more recipients than the `number` that are allowed in any hour */
+    LIMIT_UNAVAILABLE, /* 451 4.3.0 */
+};
 enum recipient_verdict {
     RECIPIENT_KNOWN,       /* ours, or on submission anywhere: `targets` say where it goes */
     RECIPIENT_UNKNOWN,     /* our domain, no such mailbox: 550 5.1.1 */
@@ -98,6 +111,8 @@ enum store_verdict {
     STORE_DONE,    /* on disk and synced: 250 */
     STORE_FULL,    /* no room: 452 4.3.1 */
     STORE_FAILED,  /* could not be stored now: 451 4.3.0 */
+    STORE_FORBIDDEN,  /* the account may not send as the envelope's sender any more: 550 5.7.1; not said by queue, as the next */
+    STORE_SIGNED_OUT, /* the session's credential does not hold any more: 451 4.7.0, then 421 */
 };
 
 /* States, limits and the transaction; the members are this folder's own
@@ -135,6 +150,7 @@ void server_session_answer_proof(struct server_session *session, enum password_v
 void server_session_answer_sender(struct server_session *session, enum sender_verdict verdict);
 /* To MAIL's question instead: the account has sent as much as it may for now. */
 void server_session_answer_limited(struct server_session *session, uint32_t wait_s);
+void server_session_answer_limit(struct server_session *session, enum limit_verdict verdict, uint32_t number);
 void server_session_answer_recipient(struct server_session *session, enum recipient_verdict verdict,
                                      const struct recipient *targets, size_t target_count);
 /* `id` is the queue id for the reply's text. */
@@ -157,6 +173,13 @@ void server_session_timed_out(struct server_session *session);
 /* The server is going down: 421 4.3.2 before the next command, then close.
  * A transaction whose content has begun is finished first. */
 void server_session_drain(struct server_session *session);
+
+/* What the session signed in with does not hold any more (the account was
+ * disabled or removed, its password changed, its key revoked). Nothing more is
+ * sent for it: 421 4.7.0 and the end; content that is arriving is swallowed, and
+ * refused at its end. An open question is answered as ever; one that asks to
+ * store is answered as the shell decides, and then the session ends. */
+void server_session_sign_out(struct server_session *session);
 
 /* True between transactions and outside of AUTH: nothing is lost by closing. */
 bool server_session_is_idle(const struct server_session *session);

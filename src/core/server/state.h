@@ -44,6 +44,7 @@ struct server_state {
     bool esmtp;         /* it was EHLO */
     bool secured;       /* TLS is up */
     bool signed_in;
+    bool signed_out;    /* and it does not hold any more: the session ends as soon as it can */
     bool in_transaction; /* MAIL was accepted */
     bool content_begun; /* CONTENT_BEGIN was said */
     bool by_chunks;     /* the transaction uses BDAT */
@@ -116,6 +117,9 @@ void session_close(struct server_session *session);
 /* A last reply, then the end. */
 void session_leave(struct server_session *session, struct reply reply);
 #define GOING_DOWN REPLY(421, "4.3.2", "The server is going down for a moment; connect again")
+#define SIGNED_OUT REPLY(421, "4.7.0", "Signed out: the account or its password was changed or withdrawn; connect and sign in again")
+/* Once signed out: nothing more is heard. */
+void session_leave_if_signed_out(struct server_session *session);
 /* Ends the transaction; content that has begun is dropped. */
 void session_reset(struct server_session *session);
 /* Works out origin.protocol anew (RFC 3848, RFC 6531 4.3). */
@@ -135,6 +139,10 @@ bool policy_offers_auth(const struct server_session *session);
 
 /* data.c: the answer about an author of the message that is arriving */
 void data_author_answered(struct server_session *session, enum sender_verdict verdict);
+/* data.c: what is arriving will be refused at its end */
+void data_signed_out(struct server_session *session);
+/* mail.c: as much was sent as may be in an hour */
+struct reply mail_limited_reply(struct server_session *session, uint32_t wait_s);
 /* auth.c */
 struct reply auth_response(struct server_session *session, struct bytes line);
 void auth_forget(struct server_session *session);

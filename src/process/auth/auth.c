@@ -116,6 +116,7 @@ static void auth_message(struct child *child, struct channel *from, enum ipc_kin
     case IPC_PASSWORD: login_password(auth, from, &message->password); break;
     case IPC_SALT: login_salt(auth, from, &message->salt); break;
     case IPC_PROOF: login_proof(auth, from, &message->proof); break;
+    case IPC_CREDENTIAL: login_credential(auth, from, &message->credential); break;
     case IPC_SENDER: ask_sender(auth, from, &message->sender); break;
     case IPC_RECIPIENT: ask_recipient(auth, from, &message->recipient); break;
     case IPC_AWAY: ask_away(auth, from, &message->away); break;

@@ -41,6 +41,7 @@ bool logins_open(struct auth *auth, struct error *error);
 void login_password(struct auth *auth, struct channel *asker, const struct ipc_password *asked);
 void login_salt(struct auth *auth, struct channel *asker, const struct ipc_salt *asked);
 void login_proof(struct auth *auth, struct channel *asker, const struct ipc_proof *asked);
+void login_credential(struct auth *auth, struct channel *asker, const struct ipc_credential *asked);
 void logins_forget(struct auth *auth, const struct channel *asker); /* it is gone */
 /* No more come: those that wait are told to try again, and when those under way are done the process ends. */
 void logins_drain(struct auth *auth);

@@ -41,13 +41,12 @@ struct login {
 
 /* ---- answers ---- */
 
-static void answer_password(struct auth *auth, struct channel *asker, uint64_t request, enum password_verdict verdict, struct bytes account)
+static void answer_password(struct auth *auth, struct channel *asker, const struct ipc_password_answer *answer)
 {
-    struct ipc_password_answer answer = {.request = request, .verdict = verdict, .account = account};
     if (asker != NULL && asker->peer == PROCESS_CLI)
-        auth_control_answer(&auth->control, asker, &answer);
+        auth_control_answer(&auth->control, asker, answer);
     else if (asker != NULL)
-        child_send(auth->child, asker, IPC_PASSWORD_ANSWER, &answer, -1);
+        child_send(auth->child, asker, IPC_PASSWORD_ANSWER, answer, -1);
 }
 
 static void answer_proof(struct auth *auth, struct channel *asker, struct ipc_proof_answer *answer)
@@ -56,21 +55,36 @@ static void answer_proof(struct auth *auth, struct channel *asker, struct ipc_pr
         child_send(auth->child, asker, IPC_PROOF_ANSWER, answer, -1);
 }
 
-static void answer_right(struct auth *auth, struct channel *asker, const struct ipc_proof *asked, struct bytes account, const struct verifier *verifier)
+/* The account, with the key where it was one; by this verifier of its. */
+static void answer_right_proof(struct auth *auth, struct channel *asker, const struct ipc_proof *asked, const struct account *account,
+                               const struct verifier *verifier)
 {
     uint8_t signature[SCRAM_KEY];
+    struct buffer credential = {0};
     verifier_sign(verifier, asked->message, signature);
-    answer_proof(auth, asker, &(struct ipc_proof_answer){.request = asked->request, .verdict = PASSWORD_RIGHT, .account = account,
-                                                         .signature = bytes_of(signature, sizeof signature)});
+    accounts_credential(auth->accounts, account, &credential);
+    answer_proof(auth, asker, &(struct ipc_proof_answer){.request = asked->request, .verdict = PASSWORD_RIGHT, .account = account->address,
+                                                         .signature = bytes_of(signature, sizeof signature), .credential = buffer_bytes(&credential)});
+    buffer_free(&credential);
 }
 
 static void answer(const struct login *login, enum password_verdict verdict)
 {
-    assert(verdict != PASSWORD_RIGHT || !login->by_proof); /* that one needs a signature */
+    assert(verdict != PASSWORD_RIGHT);
     if (login->by_proof)
         answer_proof(login->auth, login->asker, &(struct ipc_proof_answer){.request = login->request, .verdict = verdict});
     else
-        answer_password(login->auth, login->asker, login->request, verdict, login->address);
+        answer_password(login->auth, login->asker, &(struct ipc_password_answer){.request = login->request, .verdict = verdict});
+}
+
+/* The password was right for the account that has this hash. */
+static void answer_right_password(const struct login *login)
+{
+    struct buffer credential = {0};
+    accounts_credential(login->auth->accounts, &(struct account){.address = login->address, .password = login->hash}, &credential);
+    answer_password(login->auth, login->asker, &(struct ipc_password_answer){.request = login->request, .verdict = PASSWORD_RIGHT, .account = login->address,
+                                                                             .credential = buffer_bytes(&credential)});
+    buffer_free(&credential);
 }
 
 /* ---- its life ---- */
@@ -114,7 +128,6 @@ static void end_login(struct login *login)
 
 static void refuse(struct login *login, enum password_verdict verdict)
 {
-    login->address = bytes_none();
     answer(login, verdict);
     end_login(login);
 }
@@ -135,7 +148,7 @@ static void fail(struct login *login)
 static void succeed(struct login *login)
 {
     guesses_succeeded(&login->auth->guesses, &login->tried, clock_now_ms());
-    answer(login, PASSWORD_RIGHT);
+    answer_right_password(login);
     end_login(login);
 }
 
@@ -147,14 +160,6 @@ static void give_up(struct login *login)
 }
 
 /* ---- passwords ---- */
-
-/* The account, where it may sign in: it is there, not disabled, and its domain is (still) hosted. */
-static bool find_usable(struct auth *auth, struct bytes user, struct arena *arena, struct account *account)
-{
-    struct bytes local, domain;
-    return accounts_find(auth->accounts, user, arena, account) && !account->disabled &&
-           address_split(account->address, &local, &domain) && accounts_is_hosted(auth->accounts, domain);
-}
 
 /* From now on the password works with SCRAM too. The supervisor writes it:
  * this process only reads. */
@@ -197,13 +202,14 @@ static void check_password(struct login *login)
     struct auth *auth = login->auth;
     struct arena arena = {0};
     struct account account;
-    bool usable = find_usable(auth, login->user, &arena, &account);
+    bool usable = accounts_find_usable(auth->accounts, login->user, &arena, &account);
     if (accounts_are_unreadable(auth->accounts)) {
         give_up(login);
     } else if (login->password.length > PASSWORD_MAX) { /* nobody's */
         fail(login);
     } else if (usable && remembered_has(&auth->remembered, account.address, login->password, account.password, clock_now_ms())) {
         login->address = arena_copy(&login->arena, account.address);
+        login->hash = arena_copy(&login->arena, account.password);
         succeed(login);
     } else if (auth->running < auth->threads) {
         check_slowly(login, usable ? &account : NULL);
@@ -244,14 +250,14 @@ static void check_proof(struct login *login)
     struct account account = {0};
     uint8_t proof[SCRAM_KEY];
     memcpy(proof, login->proof.at, sizeof proof);
-    bool usable = find_usable(auth, login->user, &arena, &account) && account.has_verifier;
+    bool usable = accounts_find_usable(auth->accounts, login->user, &arena, &account) && account.has_verifier;
     const struct verifier *verifier = usable ? &account.verifier : &nobodys;
     bool right = verifier_accepts(verifier, login->message, proof) && usable;
     if (accounts_are_unreadable(auth->accounts)) {
         give_up(login);
     } else if (right) {
         guesses_succeeded(&auth->guesses, &login->tried, clock_now_ms());
-        answer_right(auth, login->asker, &(struct ipc_proof){.request = login->request, .message = login->message}, account.address, verifier);
+        answer_right_proof(auth, login->asker, &(struct ipc_proof){.request = login->request, .message = login->message}, &account, verifier);
         end_login(login);
     } else {
         fail(login);
@@ -344,9 +350,14 @@ static bool answer_key(struct auth *auth, struct channel *asker, const struct ip
 {
     struct arena arena = {0};
     struct account account, usable;
-    bool found = accounts_find_key(auth->accounts, asked->user, asked->password, &arena, &account) && find_usable(auth, account.address, &arena, &usable);
-    if (found)
-        answer_password(auth, asker, asked->request, PASSWORD_RIGHT, account.address);
+    bool found = accounts_find_key(auth->accounts, asked->user, asked->password, &arena, &account) && accounts_find_usable(auth->accounts, account.address, &arena, &usable);
+    if (found) {
+        struct buffer credential = {0};
+        accounts_credential(auth->accounts, &account, &credential);
+        answer_password(auth, asker, &(struct ipc_password_answer){.request = asked->request, .verdict = PASSWORD_RIGHT, .account = account.address,
+                                                                   .credential = buffer_bytes(&credential)});
+        buffer_free(&credential);
+    }
     if (found && !account.has_verifier)
         learn_key(auth, asked, &account);
     arena_clear(&arena);
@@ -366,6 +377,15 @@ void login_password(struct auth *auth, struct channel *asker, const struct ipc_p
     explicit_bzero(room, sizeof room);
 }
 
+void login_credential(struct auth *auth, struct channel *asker, const struct ipc_credential *asked)
+{
+    bool holds = accounts_credential_holds(auth->accounts, asked->account, asked->credential);
+    struct ipc_credential_answer answer = {.request = asked->request, .verdict = holds ? CREDENTIAL_HOLDS : CREDENTIAL_ENDED};
+    if (accounts_are_unreadable(auth->accounts))
+        answer.verdict = CREDENTIAL_UNAVAILABLE;
+    child_send(auth->child, asker, IPC_CREDENTIAL_ANSWER, &answer, -1);
+}
+
 void login_salt(struct auth *auth, struct channel *asker, const struct ipc_salt *asked)
 {
     uint8_t salt[VERIFIER_SALT];
@@ -379,16 +399,18 @@ static bool answer_key_proof(struct auth *auth, struct channel *asker, const str
 {
     struct arena arena = {0};
     struct account account;
-    struct verifier *verifiers = ARENA_ARRAY(&arena, struct verifier, ACCOUNT_KEYS_MAX);
-    const struct verifier *found = NULL;
+    struct key_verifier *keys = ARENA_ARRAY(&arena, struct key_verifier, ACCOUNT_KEYS_MAX);
+    const struct key_verifier *found = NULL;
     uint8_t proof[SCRAM_KEY];
     memcpy(proof, asked->proof.at, sizeof proof);
-    size_t count = find_usable(auth, asked->user, &arena, &account) ? accounts_key_verifiers(auth->accounts, account.address, verifiers, ACCOUNT_KEYS_MAX) : 0;
+    size_t count = accounts_find_usable(auth->accounts, asked->user, &arena, &account) ? accounts_key_verifiers(auth->accounts, account.address, keys, ACCOUNT_KEYS_MAX) : 0;
     for (size_t i = 0; i < count; i++)
-        if (verifier_accepts(&verifiers[i], asked->message, proof))
-            found = &verifiers[i];
-    if (found != NULL)
-        answer_right(auth, asker, asked, account.address, found);
+        if (verifier_accepts(&keys[i].verifier, asked->message, proof))
+            found = &keys[i];
+    if (found != NULL) {
+        account.key = bytes_of_text(found->id);
+        answer_right_proof(auth, asker, asked, &account, &found->verifier);
+    }
     arena_clear(&arena);
     return found != NULL;
 }

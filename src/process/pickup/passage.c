@@ -140,8 +140,9 @@ static const char *fault_text(enum content_fault fault)
     case CONTENT_NUL: return "its message has a NUL octet";
     case CONTENT_TOO_LARGE: return "it is larger than limits.message_size";
     case CONTENT_LINE_TOO_LONG: return "its message has a line that is too long";
-    case CONTENT_HEADER: /* those two are for what is submitted by SMTP */
+    case CONTENT_HEADER: /* those three are for what is submitted by SMTP */
     case CONTENT_FORGED:
+    case CONTENT_SIGNED_OUT:
     case CONTENT_LOOPS: return "its message has passed too many servers: it runs in a circle";
     }
     return NULL;

@@ -101,6 +101,7 @@ void dialogue_free(struct dialogue *dialogue)
     intake_drop(dialogue);
     conn_close(&dialogue->conn);
     server_session_free(&dialogue->session);
+    credential_leave(dialogue);
     if (dialogue->visitor != NULL)
         visitor_leaves(smtpd, dialogue->visitor);
     if (dialogue->previous != NULL)
@@ -163,17 +164,38 @@ static void ask(struct dialogue *dialogue, enum ipc_kind kind, const struct serv
         question_ask(dialogue, kind, action);
 }
 
+static void ask_sender_of_mail(struct dialogue *dialogue, const struct server_action *action)
+{
+    uint32_t wait_s = allowance_wait_s(dialogue->smtpd, action->account);
+    dialogue->sender_version = accounts_watched_version(dialogue->smtpd->accounts_page);
+    if (wait_s > 0)
+        server_session_answer_limited(&dialogue->session, wait_s);
+    else
+        ask(dialogue, IPC_SENDER, action);
+}
+
 /* The sender of MAIL, or somebody in the header of the message that is arriving. */
 static void ask_sender(struct dialogue *dialogue, const struct server_action *action)
 {
     bool begins = dialogue->intake.id == 0;
-    uint32_t wait_s = begins ? allowance_wait_s(dialogue->smtpd, action->account) : 0;
     if (dialogue->door->policy.role == ROLE_LOCAL) /* who is on this machine may speak for it */
         server_session_answer_sender(&dialogue->session, SENDER_ALLOWED);
-    else if (wait_s > 0)
-        server_session_answer_limited(&dialogue->session, wait_s);
-    else
+    else if (!begins)
         ask(dialogue, IPC_SENDER, action);
+    else if (credential_holds(dialogue))
+        ask_sender_of_mail(dialogue, action);
+    else
+        question_ask(dialogue, IPC_CREDENTIAL, action);
+}
+
+void dialogue_go_on(struct dialogue *dialogue, const struct server_action *action, enum credential_verdict verdict)
+{
+    if (action->kind == SERVER_ASK_STORE)
+        intake_credential_answered(dialogue, action, verdict);
+    else if (verdict == CREDENTIAL_HOLDS)
+        ask_sender_of_mail(dialogue, action);
+    else
+        server_session_answer_sender(&dialogue->session, verdict == CREDENTIAL_ENDED ? SENDER_SIGNED_OUT : SENDER_UNAVAILABLE);
 }
 
 /* False when the dialogue is gone. */
@@ -211,6 +233,9 @@ static bool carry_out(struct dialogue *dialogue, const struct server_action *act
         break;
     case SERVER_ASK_RECIPIENT:
         ask(dialogue, IPC_RECIPIENT, action);
+        break;
+    case SERVER_ASK_LIMIT:
+        server_session_answer_limit(&dialogue->session, LIMIT_FINE, 0);
         break;
     case SERVER_ASK_STORE:
         intake_store(dialogue, action);

@@ -131,10 +131,55 @@ void intake_store(struct dialogue *dialogue, const struct server_action *action)
         dialogue->question.action = *action;
         return;
     }
+    if (credential_holds(dialogue))
+        intake_credential_answered(dialogue, action, CREDENTIAL_HOLDS);
+    else
+        question_ask(dialogue, IPC_CREDENTIAL, action);
+}
+
+/* It is not stored after all. */
+static void refuse(struct dialogue *dialogue, enum store_verdict verdict)
+{
+    let_go(dialogue);
+    answer(dialogue, verdict);
+}
+
+static void give(struct dialogue *dialogue, const struct server_action *action)
+{
+    struct intake *intake = &dialogue->intake;
+    if (intake->failed) { /* while we asked */
+        answer(dialogue, intake->verdict);
+        return;
+    }
     if (intake->file >= 0)
         close(intake->file);
     intake->file = -1;
     question_ask(dialogue, IPC_SUBMIT, action);
+}
+
+void intake_credential_answered(struct dialogue *dialogue, const struct server_action *action, enum credential_verdict verdict)
+{
+    bool changed = dialogue->credential != NULL && dialogue->sender_version != accounts_watched_version(dialogue->smtpd->accounts_page);
+    if (verdict != CREDENTIAL_HOLDS) {
+        refuse(dialogue, verdict == CREDENTIAL_ENDED ? STORE_SIGNED_OUT : STORE_FAILED);
+        return;
+    }
+    if (!changed) {
+        give(dialogue, action);
+        return;
+    }
+    struct server_action sender = *action;
+    sender.account = dialogue->session.origin.account;
+    sender.address = action->envelope->sender;
+    question_ask(dialogue, IPC_SENDER, &sender);
+}
+
+void intake_sender_answered(struct dialogue *dialogue, const struct server_action *action, enum sender_verdict verdict)
+{
+    if (verdict == SENDER_ALLOWED)
+        give(dialogue, action);
+    else
+        refuse(dialogue, verdict == SENDER_FORBIDDEN ? STORE_FORBIDDEN : STORE_FAILED);
 }
 
 void intake_spooled(struct dialogue *dialogue, enum store_verdict verdict, uint64_t spool, int file)

@@ -33,6 +33,8 @@ static bool say(struct dialogue *dialogue, struct channel *to)
         return child_send(child, to, IPC_SALT, &(struct ipc_salt){request, action->user}, -1);
     case IPC_PROOF:
         return child_send(child, to, IPC_PROOF, &(struct ipc_proof){request, action->user, action->message, action->proof, origin->client_address}, -1);
+    case IPC_CREDENTIAL:
+        return credential_ask(dialogue, to, request);
     case IPC_SENDER:
         return child_send(child, to, IPC_SENDER, &(struct ipc_sender){request, action->account, action->address}, -1);
     case IPC_RECIPIENT:
@@ -128,6 +130,8 @@ static void answer_recipient(struct dialogue *dialogue, struct bytes address, en
 bool question_is_known(struct dialogue *dialogue, enum ipc_kind kind, const struct server_action *action)
 {
     struct smtpd *smtpd = dialogue->smtpd;
+    if (smtpd->draining) /* the successor's auth may have another configuration */
+        return false;
     answers_check(&smtpd->answers, accounts_watched_version(smtpd->accounts_page));
     const struct answer *known = answers_find(&smtpd->answers, key_of(smtpd, kind, action));
     if (known == NULL)
@@ -175,9 +179,20 @@ void question_forget(struct dialogue *dialogue)
 
 /* ---- answers ---- */
 
+/* To MAIL, about an author, or about a message that is to be stored. */
+static void give_sender_verdict(struct dialogue *dialogue, enum sender_verdict verdict)
+{
+    struct server_action action = dialogue->question.action;
+    if (action.kind == SERVER_ASK_STORE)
+        intake_sender_answered(dialogue, &action, verdict);
+    else
+        server_session_answer_sender(&dialogue->session, verdict);
+}
+
 /* Nobody can tell now. The question is closed already. */
 static void answer_unavailable(struct dialogue *dialogue)
 {
+    struct server_action action = dialogue->question.action; /* the next question takes its place */
     dialogue->question.open = false;
     switch (dialogue->question.kind) {
     case IPC_PASSWORD:
@@ -189,8 +204,11 @@ static void answer_unavailable(struct dialogue *dialogue)
     case IPC_PROOF:
         server_session_answer_proof(&dialogue->session, PASSWORD_UNAVAILABLE, bytes_none(), bytes_none());
         break;
+    case IPC_CREDENTIAL:
+        dialogue_go_on(dialogue, &action, CREDENTIAL_UNAVAILABLE);
+        break;
     case IPC_SENDER:
-        server_session_answer_sender(&dialogue->session, SENDER_UNAVAILABLE);
+        give_sender_verdict(dialogue, SENDER_UNAVAILABLE);
         break;
     case IPC_RECIPIENT:
         server_session_answer_recipient(&dialogue->session, RECIPIENT_UNAVAILABLE, NULL, 0);
@@ -219,12 +237,21 @@ static void log_verdict(const struct dialogue *dialogue, enum password_verdict v
               LOG_TEXT("reason", verdict == PASSWORD_LOCKED ? "locked" : ""));
 }
 
+/* There may be one of a SCRAM exchange that was right, and then cancelled by the client. */
+static void keep_credential(struct dialogue *dialogue, enum password_verdict verdict, struct bytes account, struct bytes credential)
+{
+    credential_leave(dialogue);
+    if (verdict == PASSWORD_RIGHT)
+        credential_take(dialogue, account, credential);
+}
+
 static void password_answered(struct dialogue *dialogue, const struct ipc_password_answer *answer)
 {
     enum password_verdict verdict = password_verdict_of(answer->verdict);
     log_verdict(dialogue, verdict);
     if (verdict == PASSWORD_RIGHT)
         turns_signed_in(dialogue);
+    keep_credential(dialogue, verdict, answer->account, answer->credential);
     server_session_answer_password(&dialogue->session, verdict, answer->account);
 }
 
@@ -242,6 +269,7 @@ static void proof_answered(struct dialogue *dialogue, const struct ipc_proof_ans
     log_verdict(dialogue, verdict);
     if (verdict == PASSWORD_RIGHT)
         turns_signed_in(dialogue);
+    keep_credential(dialogue, verdict, answer->account, answer->credential);
     server_session_answer_proof(&dialogue->session, verdict, answer->account, answer->signature);
 }
 
@@ -260,7 +288,13 @@ static void sender_answered(struct dialogue *dialogue, const struct ipc_sender_a
     enum sender_verdict verdict = answer->verdict <= SENDER_UNAVAILABLE ? (enum sender_verdict)answer->verdict : SENDER_UNAVAILABLE;
     if (verdict == SENDER_ALLOWED)
         keep_answer(dialogue, verdict, NULL, 0);
-    server_session_answer_sender(&dialogue->session, verdict);
+    give_sender_verdict(dialogue, verdict);
+}
+
+static void own_credential_answered(struct dialogue *dialogue, const struct ipc_credential_answer *answer)
+{
+    struct server_action action = dialogue->question.action;
+    dialogue_go_on(dialogue, &action, credential_answered(dialogue, answer));
 }
 
 static enum store_verdict store_verdict_of(uint32_t verdict)
@@ -275,6 +309,7 @@ static enum ipc_kind answered_question(enum ipc_kind kind, const union ipc_messa
     case IPC_PASSWORD_ANSWER: *request = message->password_answer.request; return IPC_PASSWORD;
     case IPC_SALT_ANSWER: *request = message->salt_answer.request; return IPC_SALT;
     case IPC_PROOF_ANSWER: *request = message->proof_answer.request; return IPC_PROOF;
+    case IPC_CREDENTIAL_ANSWER: *request = message->credential_answer.request; return IPC_CREDENTIAL;
     case IPC_SENDER_ANSWER: *request = message->sender_answer.request; return IPC_SENDER;
     case IPC_RECIPIENT_ANSWER: *request = message->recipient_answer.request; return IPC_RECIPIENT;
     case IPC_SPOOL_ANSWER: *request = message->spool_answer.request; return IPC_SPOOL;
@@ -294,6 +329,8 @@ static void give_back_spool(struct smtpd *smtpd, const struct ipc_spool_answer *
 void question_answered(struct smtpd *smtpd, enum ipc_kind kind, union ipc_message *message, int attached)
 {
     uint64_t request = 0;
+    if (kind == IPC_CREDENTIAL_ANSWER && credentials_answered(smtpd, &message->credential_answer))
+        return;
     enum ipc_kind question = answered_question(kind, message, &request);
     struct dialogue *dialogue = question == IPC_KINDS ? NULL : map_get_u64(&smtpd->questions, request);
     if (attached >= 0 && (dialogue == NULL || question != IPC_SPOOL)) {
@@ -315,6 +352,9 @@ void question_answered(struct smtpd *smtpd, enum ipc_kind kind, union ipc_messag
         break;
     case IPC_PROOF:
         proof_answered(dialogue, &message->proof_answer);
+        break;
+    case IPC_CREDENTIAL:
+        own_credential_answered(dialogue, &message->credential_answer);
         break;
     case IPC_SENDER:
         sender_answered(dialogue, &message->sender_answer);

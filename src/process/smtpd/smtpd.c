@@ -66,6 +66,7 @@ static bool smtpd_start(struct child *child, struct error *error)
     struct door *door = smtpd->doors = memory_new((child->listener_count + 1) * sizeof *smtpd->doors);
     turns_start(smtpd);
     timer_start(&smtpd->retry, child->loop, questions_retry, smtpd);
+    credentials_start(&smtpd->credentials, smtpd);
     timer_start(&smtpd->reopen, child->loop, doors_reopen, smtpd);
     for (size_t i = 0; i < child->listener_count; i++, door++) {
         door->policy = policy_of(child->config, &child->listener_facts[i]);
@@ -106,6 +107,8 @@ static void smtpd_peer(struct child *child, struct channel *peer)
 
 static void smtpd_peer_lost(struct child *child, struct channel *peer)
 {
+    if (peer->peer == PROCESS_AUTH)
+        credentials_lost(child->service_data);
     questions_lost(child->service_data, peer->peer);
 }
 

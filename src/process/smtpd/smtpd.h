@@ -37,12 +37,28 @@ enum {
                                           was lost: it is sent again after 1 and 3 s */
     PATIENT_SESSIONS = 5,             /* that waited, until an address counts as patient */
     HABIT_H = 7 * 24,                 /* hours until a habit is forgotten */
+    CREDENTIALS_LOOK_MS = 250,        /* how soon a change of the accounts is seen by those who signed in */
+    CREDENTIALS_ASKED_MAX = 32,       /* questions under way that no session waits for */
+    CREDENTIAL_HOLDS_MS = 60 * 1000,  /* then it is asked about again, before the next message */
     DRAIN_QUICK_MS = 5 * 60 * 1000,   /* the server stops: transactions may finish for so long */
     DRAIN_SLOW_MS = 30 * 60 * 1000,   /* a successor took over: sessions may go on for so long */
 };
 
 struct smtpd;
 struct dialogue;
+struct credential;
+
+/* What sessions signed in with: credentials.c. */
+struct credentials {
+    struct credential *first;
+    struct map known;          /* by account and text */
+    struct map asked;          /* by request */
+    struct credential *at;     /* the next to be asked about, while looking */
+    uint64_t looking_version, looked_version; /* of the accounts: now, and when all were asked about last */
+    bool looking, complete;    /* complete: each answer meant something so far */
+    struct timer timer, ending;
+};
+#define ACCOUNTS_VERSION_NONE UINT64_MAX
 
 /* One listening socket. */
 struct door {
@@ -94,6 +110,9 @@ struct dialogue {
     struct server_session session; /* state is NULL before an implicit handshake is done */
     struct question question;
     struct intake intake;
+    struct credential *credential; /* what it signed in with; NULL before, and for those who need not */
+    bool signed_out;               /* that does not hold any more, and it was told */
+    uint64_t sender_version;       /* of the accounts when it was asked whether the sender is allowed */
     uint64_t steps;    /* of the client's when its deadline was set */
     uint64_t since_ms; /* accepted, where the door is open either way */
     bool deciding;     /* it is not known yet whether the client begins with TLS */
@@ -115,6 +134,7 @@ struct smtpd {
     struct map questions; /* dialogues by request */
     uint64_t last_request;
     struct answers answers; /* of auth */
+    struct credentials credentials;
     struct buffer key;      /* of the question at hand */
     const volatile uint8_t *accounts_page; /* tells when the answers do not hold any more */
     struct dialogue *waiting_first, *waiting_last; /* whose question could not be sent */
@@ -165,6 +185,21 @@ void turns_signed_in(struct dialogue *dialogue);
 uint32_t allowance_wait_s(struct smtpd *smtpd, struct bytes account);
 void allowance_charge(struct smtpd *smtpd, struct bytes account, size_t recipients);
 
+/* ---- credentials.c: what sessions signed in with, and whether it holds still ---- */
+void credentials_start(struct credentials *credentials, struct smtpd *smtpd);
+/* The dialogue signed in by the question that was just answered. */
+void credential_take(struct dialogue *dialogue, struct bytes account, struct bytes text);
+void credential_leave(struct dialogue *dialogue);
+/* False when it has ended, or auth must be asked first. */
+bool credential_holds(const struct dialogue *dialogue);
+bool credential_ask(struct dialogue *dialogue, struct channel *auth, uint64_t request);
+/* The answer for a dialogue that waits for it. */
+enum credential_verdict credential_answered(struct dialogue *dialogue, const struct ipc_credential_answer *answer);
+void credential_sign_out(struct dialogue *dialogue); /* it is logged, once; the session is told by who calls */
+/* True when it answers a look, and no dialogue's question. */
+bool credentials_answered(struct smtpd *smtpd, const struct ipc_credential_answer *answer);
+void credentials_lost(struct smtpd *smtpd); /* auth is gone, with what it was asked */
+
 /* ---- dialogue.c ---- */
 /* Takes the descriptor over. `visitor` is counted already. `account` as in server_session_start(). */
 void dialogue_start(struct door *door, int descriptor, struct visitor *visitor, struct bytes address, struct bytes account);
@@ -173,6 +208,8 @@ void dialogue_run(struct dialogue *dialogue);
 /* The server goes down; the dialogue may be gone afterwards. */
 void dialogue_drain(struct dialogue *dialogue);
 void dialogue_free(struct dialogue *dialogue);
+/* The credential that an action waited for was asked about: goes on with the action. */
+void dialogue_go_on(struct dialogue *dialogue, const struct server_action *action, enum credential_verdict verdict);
 
 /* ---- question.c ---- */
 void question_ask(struct dialogue *dialogue, enum ipc_kind kind, const struct server_action *action);
@@ -189,8 +226,11 @@ void questions_lost(struct smtpd *smtpd, enum process_role peer);
 void intake_begin(struct dialogue *dialogue, const struct envelope *envelope);
 void intake_add(struct dialogue *dialogue, struct bytes octets);
 void intake_drop(struct dialogue *dialogue);
-/* The machine asks to store it. */
+/* The machine asks to store it; credential and sender are looked at once more. */
 void intake_store(struct dialogue *dialogue, const struct server_action *action);
+/* What was asked before: may it be stored? */
+void intake_credential_answered(struct dialogue *dialogue, const struct server_action *action, enum credential_verdict verdict);
+void intake_sender_answered(struct dialogue *dialogue, const struct server_action *action, enum sender_verdict verdict);
 /* The file is there, or will not be. */
 void intake_spooled(struct dialogue *dialogue, enum store_verdict verdict, uint64_t spool, int file);
 /* The queue process died, and what was in its file with it. */
