@@ -42,6 +42,7 @@ struct sending {
     struct letter letter;
     struct refusal *refusals;
     size_t refusal_count;
+    const char *limited; /* what the server says of one who has sent too much for now; NULL: nothing */
 };
 
 static bool is_quiet(const struct sending *s)
@@ -146,6 +147,8 @@ static bool submit_some(struct sending *s, struct letter *letter, struct envelop
         const struct client_result *result = &submission.results[i];
         if (result->outcome == OUTCOME_DEFERRED)
             left->recipients[kept++] = left->recipients[i];
+        if (result->outcome == OUTCOME_DEFERRED && bytes_is(result->enhanced, "4.7.1"))
+            s->limited = arena_text(&s->arena, result->text);
         else if (result->outcome == OUTCOME_FAILED)
             refuse(s, &left->recipients[i], result);
     }
@@ -165,6 +168,9 @@ static bool hand_over(struct sending *s, struct letter *letter, struct error *er
     memcpy(left.recipients, letter->envelope.recipients, left.recipient_count * sizeof *left.recipients);
     while (left.recipient_count > 0 && submit_some(s, letter, &left)) {
     }
+    /* Too much for this hour: nothing is kept for somebody who sends without end. What was begun is finished. */
+    if (s->limited != NULL && left.recipient_count == letter->envelope.recipient_count)
+        return error_set(error, EX_TEMPFAIL, "the server does not take it now: %s", s->limited);
     return left.recipient_count == 0 || deposit_letter(s->machine, letter, &left, error);
 }
 
@@ -343,7 +349,8 @@ const struct command sendmail_command = {
             "  -C FILE        configuration; default /etc/mailboat/mailboat.conf\n"
             "  -A -B -G -L -O -U -X -h -m -n -o* -p -v and others change nothing here\n\n"
             "exit codes: 0 accepted or kept, 64 usage, 65 a wrong address, 67 no such user,\n"
-            "69 refused, 75 could neither be sent nor kept: try again\n\n"
+            "69 refused, 75 could neither be sent nor kept, or the limit an hour of this\n"
+            "user is reached (submission.local in the configuration): try again\n\n"
             "example: printf 'To: ada@example.org\\nSubject: hello\\n\\nhi\\n' | mailboat sendmail -t -i\n",
     .run = run,
 };

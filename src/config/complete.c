@@ -136,6 +136,17 @@ static bool check_send_as(const struct reading *reading)
     return true;
 }
 
+static void complete_local_users(struct config *config)
+{
+    for (size_t i = 0; i < config->submission.local.user_count; i++) {
+        struct config_local_user *user = &config->submission.local.users[i];
+        if (user->messages_per_hour == CONFIG_AS_ALL)
+            user->messages_per_hour = config->submission.local.messages_per_hour;
+        if (user->recipients_per_hour == CONFIG_AS_ALL)
+            user->recipients_per_hour = config->submission.local.recipients_per_hour;
+    }
+}
+
 /* "127.0.0.1:24", "[::1]:24", "localhost:24": an address, as the process that calls it has no DNS. */
 static bool read_lmtp_address(struct config *config, struct bytes text)
 {
@@ -181,6 +192,7 @@ bool reading_complete(struct reading *reading)
         return reading_fail(reading, NULL, "hostname is missing; give the name of this server: hostname: mail.example.org");
     if (config->listener_count == 0)
         fill_listeners(config);
+    complete_local_users(config);
     for (size_t i = 0; i < config->relay.route_count; i++) {
         struct route_rule *route = &config->relay.routes[i];
         route->via = route->via == RELAY_UNSAID ? config->relay.via : route->via;

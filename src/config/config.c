@@ -35,6 +35,8 @@ static bool read_key(struct reading *reading, const yaml_node_t *name, const yam
         return reading_tls(reading, value, key);
     if (key->type == KEY_ROUTES)
         return reading_routes(reading, value, key);
+    if (key->type == KEY_LOCAL_USERS)
+        return reading_local_users(reading, value, key);
     return key->type == KEY_LISTENERS ? reading_listeners(reading, value, key) : reading_scalar(reading, value, key, at);
 }
 

@@ -34,6 +34,13 @@ struct config_tls {
     enum tls_wish wish;
 };
 
+/* What a local user may send, where it is not what all of them may. */
+struct config_local_user {
+    const char *user;          /* a name, or a number */
+    uint32_t messages_per_hour, recipients_per_hour; /* 0: no limit; those of all unless said */
+    const char **senders; size_t sender_count; /* "*", "*@DOMAIN" or an address: as whom alone; none: as all may */
+};
+
 struct config {
     struct arena arena; /* owns every text here */
     const char *file;   /* where it was read from; NULL for built-in defaults */
@@ -81,6 +88,12 @@ struct config {
         uint32_t messages_per_hour, recipients_per_hour; /* of one account; 0: as many as it likes */
         const char **send_as; size_t send_as_count;      /* "ACCOUNT ADDRESS" or "ACCOUNT *@DOMAIN": more that an account may send as */
         bool fix_bare_newlines;
+        struct {
+            uint32_t messages_per_hour, recipients_per_hour; /* of one local user, root aside; 0: no limit */
+            bool protect_accounts; /* nobody but root and whom `users` allows sends as an account */
+            struct config_local_user *users;
+            size_t user_count;
+        } local; /* programs on this machine: sendmail, the socket, the drop folder */
     } submission;
     struct { uint64_t message_size; uint32_t recipients, connections, connections_per_client, deliveries; } limits;
     struct {

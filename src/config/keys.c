@@ -5,6 +5,7 @@
 
 #define AT(member) offsetof(struct config, member)
 #define ROUTE(member) offsetof(struct route_rule, member)
+#define LOCAL_USER(member) offsetof(struct config_local_user, member)
 #define LISTENER(member) offsetof(struct config_listener, member)
 
 enum { SECOND_MS = 1000, DAY_MS = 24 * 60 * 60 * 1000 };
@@ -69,6 +70,14 @@ const struct key config_keys[] = {
     {"submission.recipients_per_hour", KEY_NUMBER, AT(submission.recipients_per_hour), 0, 100000000, NULL, "0", "recipients that one account may write to in an hour; 0 is no limit"},
     {"submission.send_as", KEY_LIST, AT(submission.send_as), 0, 10000, NULL, "[]", "more that an account may send as: [ada@example.org *@example.org]"},
     {"submission.fix_bare_newlines", KEY_FLAG, AT(submission.fix_bare_newlines), 0, 0, NULL, "false", "a lone LF in what is submitted becomes CRLF instead of being refused"},
+    {"submission.local.messages_per_hour", KEY_NUMBER, AT(submission.local.messages_per_hour), 0, 100000000, NULL, "1000",
+     "messages that one local user, root aside, may send in an hour; 0 is no limit"},
+    {"submission.local.recipients_per_hour", KEY_NUMBER, AT(submission.local.recipients_per_hour), 0, 100000000, NULL, "5000",
+     "recipients that one local user may write to in an hour; 0 is no limit"},
+    {"submission.local.protect_accounts", KEY_FLAG, AT(submission.local.protect_accounts), 0, 0, NULL, "true",
+     "local users do not send as an account of mailboat user, unless it has their name or local.users allows it"},
+    {"submission.local.users", KEY_LOCAL_USERS, AT(submission.local.users), 0, 1000, NULL, NULL,
+     "local users with rules of their own: [{user: www-data, senders: [\"*@example.org\"], messages_per_hour: 5000}]"},
     {"queue.retry.first", KEY_DURATION, AT(queue.first_ms), 1, YEAR_MS, NULL, "5m", "time to the second attempt"},
     {"queue.retry.factor", KEY_FACTOR, AT(queue.factor), 1, 100, NULL, "2", "how much longer each wait is than the one before"},
     {"queue.retry.max", KEY_DURATION, AT(queue.max_ms), 1, YEAR_MS, NULL, "4h", "the longest wait between two attempts"},
@@ -99,3 +108,11 @@ const struct key route_keys[] = {
     {"rate", KEY_NUMBER, ROUTE(rate), 1, RULE_RATE_MAX, NULL, NULL, "messages in a minute, at most"},
 };
 const size_t route_key_count = ARRAY_LENGTH(route_keys);
+
+const struct key local_user_keys[] = {
+    {"user", KEY_TEXT, LOCAL_USER(user), 0, 0, NULL, NULL, "name or number of a user of this machine"},
+    {"messages_per_hour", KEY_NUMBER, LOCAL_USER(messages_per_hour), 0, 100000000, NULL, NULL, "as submission.local.messages_per_hour unless said"},
+    {"recipients_per_hour", KEY_NUMBER, LOCAL_USER(recipients_per_hour), 0, 100000000, NULL, NULL, "as submission.local.recipients_per_hour unless said"},
+    {"senders", KEY_LIST, LOCAL_USER(senders), 0, 1000, NULL, NULL, "the addresses that it may send as, and no others: [shop@example.org, \"*@example.net\"]; \"*\" is any"},
+};
+const size_t local_user_key_count = ARRAY_LENGTH(local_user_keys);

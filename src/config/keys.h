@@ -24,20 +24,21 @@ enum key_type {
     KEY_LISTENERS, /* the list of listeners */
     KEY_TLS,       /* domains, each with its policy */
     KEY_ROUTES,    /* the list of routes */
+    KEY_LOCAL_USERS, /* the list of local users */
 };
 
 struct key {
     const char *path;   /* "queue.retry.first" */
     enum key_type type;
-    size_t offset;      /* in struct config (in struct config_listener, struct route_rule for listener_keys, route_keys) */
+    size_t offset;      /* in struct config (in struct config_listener, struct route_rule, struct config_local_user for listener_keys, route_keys, local_user_keys) */
     uint64_t min, max;
     const char *const *choices; /* ends with NULL */
     const char *otherwise; /* the default as one would write it; NULL: none */
     const char *about;
 };
 
-extern const struct key config_keys[], listener_keys[], route_keys[];
+extern const struct key config_keys[], listener_keys[], route_keys[], local_user_keys[];
 extern const char *const tls_wishes[]; /* enum tls_wish */
-extern const size_t config_key_count, listener_key_count, route_key_count;
+extern const size_t config_key_count, listener_key_count, route_key_count, local_user_key_count;
 
 #endif

@@ -80,7 +80,8 @@ static bool read_entry(const struct reading *reading, const yaml_node_t *node, c
         if (said[i])
             return reading_fail(reading, name, "%s is said twice", keys[i].path);
         said[i] = true;
-        if (!reading_scalar(reading, value, &keys[i], (char *)into + keys[i].offset))
+        void *at = (char *)into + keys[i].offset;
+        if (keys[i].type == KEY_LIST ? !reading_list(reading, value, &keys[i], at) : !reading_scalar(reading, value, &keys[i], at))
             return false;
     }
     return true;
@@ -161,6 +162,54 @@ bool reading_routes(const struct reading *reading, const yaml_node_t *node, cons
                 return reading_fail(reading, entry, "relay.routes: %s is listed twice", route->domain);
     }
     config->relay.route_count = count;
+    return true;
+}
+
+/* ---- local users ---- */
+
+static_assert(offsetof(struct config_local_user, sender_count) - offsetof(struct config_local_user, senders) == offsetof(struct text_list, count),
+              "a list and its count stand side by side");
+
+/* "*", "*@example.org" or an address. */
+static bool is_sender_pattern(struct bytes text)
+{
+    size_t at = bytes_find_last(text, '@');
+    if (bytes_is(text, "*"))
+        return true;
+    return at != SIZE_MAX && at > 0 && host_is_name(bytes_from(text, at + 1), true) && (bytes_find(text, '*') == SIZE_MAX || bytes_is(bytes_first(text, at), "*"));
+}
+
+static bool complete_local_user(const struct reading *reading, const yaml_node_t *node, const struct config_local_user *user)
+{
+    if (user->user == NULL)
+        return reading_fail(reading, node, "submission.local.users: the user is missing: {user: www-data, ...}");
+    for (size_t i = 0; i < user->sender_count; i++)
+        if (!is_sender_pattern(bytes_of_text(user->senders[i])))
+            return reading_fail(reading, node, "submission.local.users: %s: '%s' is not a sender; write shop@example.org, \"*@example.org\" or \"*\"",
+                                user->user, user->senders[i]);
+    return true;
+}
+
+/* What an entry does not say is said for all: later, when that is known (complete.c). */
+bool reading_local_users(const struct reading *reading, const yaml_node_t *node, const struct key *key)
+{
+    struct config *config = reading->config;
+    size_t count;
+    if (!is_list(reading, node, key, &count))
+        return false;
+    config->submission.local.users = ARENA_ARRAY(&config->arena, struct config_local_user, count);
+    for (size_t i = 0; i < count; i++) {
+        const yaml_node_t *entry = list_entry(reading, node, i);
+        struct config_local_user *user = &config->submission.local.users[i];
+        bool said[8] = {false};
+        *user = (struct config_local_user){.messages_per_hour = CONFIG_AS_ALL, .recipients_per_hour = CONFIG_AS_ALL};
+        if (!read_entry(reading, entry, key->path, local_user_keys, local_user_key_count, user, said) || !complete_local_user(reading, entry, user))
+            return false;
+        for (size_t k = 0; k < i; k++)
+            if (strcmp(user->user, config->submission.local.users[k].user) == 0)
+                return reading_fail(reading, entry, "submission.local.users: %s is listed twice", user->user);
+    }
+    config->submission.local.user_count = count;
     return true;
 }
 

@@ -15,6 +15,8 @@
 
 #include <yaml.h>
 
+enum { CONFIG_AS_ALL = UINT32_MAX }; /* a limit that an entry does not say, until it is complete */
+
 /* What reading needs at hand. */
 struct reading {
     struct config *config;
@@ -44,6 +46,7 @@ struct text_list {
 bool reading_list(const struct reading *reading, const yaml_node_t *node, const struct key *key, struct text_list *list);
 bool reading_listeners(const struct reading *reading, const yaml_node_t *node, const struct key *key);
 bool reading_routes(const struct reading *reading, const yaml_node_t *node, const struct key *key);
+bool reading_local_users(const struct reading *reading, const yaml_node_t *node, const struct key *key);
 bool reading_tls(const struct reading *reading, const yaml_node_t *node, const struct key *key);
 
 /* ---- complete.c ---- */

@@ -211,6 +211,7 @@ bool reading_scalar(const struct reading *reading, const yaml_node_t *node, cons
     case KEY_LIST:
     case KEY_TLS:
     case KEY_ROUTES:
+    case KEY_LOCAL_USERS:
     case KEY_LISTENERS: break;
     }
     return false;

@@ -87,6 +87,23 @@ static void add_routes(struct buffer *out, const struct config *config)
         buffer_add_text(out, " []");
 }
 
+static void add_local_users(struct buffer *out, const struct config *config)
+{
+    for (size_t i = 0; i < config->submission.local.user_count; i++) {
+        const struct config_local_user *user = &config->submission.local.users[i];
+        buffer_add_text(out, "\n      - {user: ");
+        add_text(out, user->user);
+        buffer_add_format(out, ", messages_per_hour: %u, recipients_per_hour: %u", user->messages_per_hour, user->recipients_per_hour);
+        if (user->sender_count > 0) {
+            buffer_add_text(out, ", senders: ");
+            add_list(out, user->senders, user->sender_count);
+        }
+        buffer_add_octet(out, '}');
+    }
+    if (config->submission.local.user_count == 0)
+        buffer_add_text(out, " []");
+}
+
 static void add_value(struct buffer *out, const struct config *config, const struct key *key)
 {
     const void *at = (const char *)config + key->offset;
@@ -110,6 +127,7 @@ static void add_value(struct buffer *out, const struct config *config, const str
     case KEY_LISTENERS: add_listeners(out, config); break;
     case KEY_TLS: add_tls(out, config); break;
     case KEY_ROUTES: add_routes(out, config); break;
+    case KEY_LOCAL_USERS: add_local_users(out, config); break;
     }
 }
 
@@ -146,7 +164,7 @@ void config_write(const struct config *config, struct buffer *out)
             continue;
         add_groups(out, before, key->path);
         before = key->path;
-        if (key->type != KEY_LISTENERS && key->type != KEY_ROUTES)
+        if (key->type != KEY_LISTENERS && key->type != KEY_ROUTES && key->type != KEY_LOCAL_USERS)
             buffer_add_octet(out, ' ');
         add_value(out, config, key);
         buffer_add_octet(out, '\n');

@@ -35,7 +35,9 @@ enum ipc_kind {
     IPC_SALT, IPC_SALT_ANSWER,  /* SCRAM begins */
     IPC_PROOF, IPC_PROOF_ANSWER, /* and ends */
     IPC_CREDENTIAL, IPC_CREDENTIAL_ANSWER,
-    IPC_SENDER, IPC_SENDER_ANSWER,
+    IPC_SENDER, IPC_SENDER_ANSWER, /* pickup too */
+    IPC_LIMIT, IPC_LIMIT_ANSWER,   /* is the account, or the local user, within its limits an hour? pickup too */
+    IPC_LIMIT_END,                 /* and was it sent */
     IPC_RECIPIENT, IPC_RECIPIENT_ANSWER,
     IPC_AWAY, IPC_AWAY_ANSWER, /* queue: what somebody away answers now */
     /* smtpd and pickup give to queue */
@@ -86,6 +88,11 @@ struct ipc_learn { struct bytes address, key, password_hash, verifier; };
 
 struct ipc_sender { uint64_t request; struct bytes account, address; };
 struct ipc_sender_answer { uint64_t request; uint32_t verdict; }; /* enum sender_verdict */
+
+/* recipients 0: would anything fit? Nothing is counted then. */
+struct ipc_limit { uint64_t request; struct bytes account; uint32_t recipients; };
+struct ipc_limit_answer { uint64_t request; uint32_t verdict, number; }; /* enum limit_verdict, and its number */
+struct ipc_limit_end { uint64_t request; uint8_t sent; };
 
 struct ipc_recipient { uint64_t request; struct bytes account, address; }; /* account empty on 25 */
 struct ipc_recipient_answer {
@@ -199,6 +206,7 @@ union ipc_message {
     struct ipc_secret_answer secret_answer;
     struct ipc_credential credential; struct ipc_credential_answer credential_answer;
     struct ipc_sender sender; struct ipc_sender_answer sender_answer;
+    struct ipc_limit limit; struct ipc_limit_answer limit_answer; struct ipc_limit_end limit_end;
     struct ipc_recipient recipient; struct ipc_recipient_answer recipient_answer;
     struct ipc_away away; struct ipc_away_answer away_answer;
     struct ipc_spool spool; struct ipc_spool_answer spool_answer; struct ipc_spool_drop spool_drop;

@@ -45,14 +45,10 @@ struct child_service {
 /* Connections of each smtpd, in memory that all of them share: the limit is
  * one for all. Each writes its own; the supervisor clears those of the dead. */
 enum { DESCRIPTORS_BESIDE = 512 }; /* that a process has room for beside its connections */
-enum { CENSUS_SLOTS = 256, CENSUS_HABITS = 4096, CENSUS_VISITORS = 8192, CENSUS_ALLOWANCES = 4096 };
+enum { CENSUS_SLOTS = 256, CENSUS_HABITS = 4096, CENSUS_VISITORS = 8192 };
 struct census {
     _Atomic uint32_t connections[CENSUS_SLOTS];
     _Atomic uint32_t visitors[CENSUS_SLOTS][CENSUS_VISITORS]; /* of them, by address: see smtpd/visitors.c */
-    struct allowance_slot {
-        _Atomic uint64_t whose;              /* the account's mark and the hour */
-        _Atomic uint32_t messages, recipients, told;
-    } allowances[CENSUS_ALLOWANCES];         /* what accounts have sent in this hour */
     unsigned char ticket_secret[TLS_TICKET_SECRET_OCTETS]; /* of TLS session tickets */
     struct handshake_budget handshakes;     /* CPU of TLS handshakes, by network */
     _Atomic uint64_t habits[CENSUS_HABITS]; /* how the clients of an address begin: see smtpd/haste.c */

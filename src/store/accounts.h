@@ -42,6 +42,9 @@ bool accounts_canonical(struct buffer *out, struct bytes address);
 /* A domain as A-labels in lower case; false when it is none. */
 bool accounts_domain(struct buffer *out, struct bytes domain);
 
+/* "ada+news@example.org" is for "ada@example.org"; none where there is no tag. */
+struct bytes accounts_without_tag(struct bytes address, struct arena *arena);
+
 bool accounts_is_hosted(struct accounts *accounts, struct bytes domain);
 
 /* ---- what auth asks ---- */

@@ -12,13 +12,16 @@ enum { MARK_OCTETS = 16 };
 #define BY_KEY "key:"
 #define BY_PASSWORD "password:"
 
-/* Of the hash that a password is kept as, whose salt is new with each change. Who has the mark has nothing of the hash. */
+/* Of the hash that a password is kept as, whose salt is new with each change.
+ * Who has the mark has nothing of the hash. */
 static void add_mark(struct buffer *out, const struct accounts *accounts, const struct account *account)
 {
     struct buffer text = {0};
     unsigned char mark[DIGEST];
-    buffer_add_format(&text, "credential\n%.*s\n%.*s", BYTES_ARG(account->address), BYTES_ARG(account->password));
-    const void *done = HMAC(EVP_sha256(), accounts->secret, SECRET, (const unsigned char *)buffer_text(&text), text.length, mark, NULL);
+    buffer_add_format(&text, "credential\n%.*s\n%.*s", BYTES_ARG(account->address),
+                      BYTES_ARG(account->password));
+    const void *done = HMAC(EVP_sha256(), accounts->secret, SECRET, (const unsigned char *)buffer_text(&text),
+                            text.length, mark, NULL);
     assert(done != NULL);
     for (size_t i = 0; i < MARK_OCTETS; i++)
         buffer_add_format(out, "%02x", mark[i]);
@@ -37,17 +40,19 @@ void accounts_credential(const struct accounts *accounts, const struct account *
     add_mark(out, accounts, account);
 }
 
-bool accounts_find_usable(struct accounts *accounts, struct bytes user, struct arena *arena, struct account *account)
+bool accounts_find_usable(struct accounts *accounts, struct bytes user, struct arena *arena,
+                          struct account *account)
 {
     struct bytes local, domain;
-    return accounts_find(accounts, user, arena, account) && !account->disabled && address_split(account->address, &local, &domain) &&
-           accounts_is_hosted(accounts, domain);
+    return accounts_find(accounts, user, arena, account) && !account->disabled &&
+           address_split(account->address, &local, &domain) && accounts_is_hosted(accounts, domain);
 }
 
 static bool key_holds(struct accounts *accounts, struct bytes id, struct bytes user, struct arena *arena)
 {
     sqlite3_stmt *statement = accounts_bind(accounts, FIND_KEY, id);
-    bool holds = accounts_next(accounts, statement) && bytes_equal(accounts_column(statement, 0, arena), user);
+    bool holds =
+        accounts_next(accounts, statement) && bytes_equal(accounts_column(statement, 0, arena), user);
     sqlite3_reset(statement);
     return holds;
 }
@@ -62,7 +67,8 @@ bool accounts_credential_holds(struct accounts *accounts, struct bytes user, str
         holds = key_holds(accounts, bytes_from(credential, strlen(BY_KEY)), account.address, &arena);
     } else if (holds) {
         accounts_credential(accounts, &account, &now);
-        holds = now.length == credential.length && CRYPTO_memcmp(buffer_text(&now), credential.at, now.length) == 0;
+        holds = now.length == credential.length &&
+                CRYPTO_memcmp(buffer_text(&now), credential.at, now.length) == 0;
     }
     buffer_free(&now);
     arena_clear(&arena);

@@ -45,9 +45,6 @@ bool accounts_has(struct accounts *accounts, enum statement which, struct bytes 
 bool accounts_is_hosted_ascii(struct accounts *accounts, struct bytes domain);
 bool accounts_find_canonical(struct accounts *accounts, struct bytes address, struct arena *arena, struct account *account);
 
-/* "ada+news@example.org" is for "ada@example.org"; none where there is no tag. */
-struct bytes accounts_without_tag(struct bytes address, struct arena *arena);
-
 /* `length` random characters of base 32; at most 64. */
 void accounts_add_random(struct buffer *out, size_t length);
 void accounts_digest(struct bytes text, unsigned char out[DIGEST]);

@@ -301,13 +301,13 @@ def test_errors_say_what_is_wrong_in_one_line(running, arguments, message, code,
 
 
 def test_refusals_are_mailed_back_where_asked(running):
-    done = running.programs.send("-i", "-oem", "-f", "ada", "not-there", "bob", message="Subject: half of it\n\n", check=67)
+    done = running.programs.send("-i", "-oem", "-f", "nobody", "not-there", "bob", message="Subject: half of it\n\n", check=67)
     assert done.stderr == ""
     arrival(running, "half of it", "bob@example.org")
     got = arrival(running, "Your mail could not be delivered")
     assert got["Return-Path"] == "<>" and "not-there@example.org" in got.as_string() and "half of it" in got.as_string()
     assert running.programs.send("-i", "-oeq", "not-there", check=67).stderr == ""
-    assert running.programs.send("-i", "-oee", "-f", "ada", "not-there", message="Subject: x\n\n").stderr == ""
+    assert running.programs.send("-i", "-oee", "-f", "nobody", "not-there", message="Subject: x\n\n").stderr == ""
     assert "not-there" in running.programs.send("-i", "-oem", "-f", "", "not-there", message="Subject: x\n\n", check=67).stderr
 
 
@@ -325,7 +325,7 @@ def test_without_server_and_folder_it_is_a_temporary_failure(tmp_path, certifica
 
 def test_what_was_dropped_leaves_later_and_nobody_reads_it(server):
     server.stop()
-    server.programs.send("-i", "-oem", "-f", "ada", "ada", "not-there", "nobody@example.org", message="Subject: kept\n\nsecret\n")
+    server.programs.send("-i", "-oem", "-f", "nobody", "ada", "not-there", "nobody@example.org", message="Subject: kept\n\nsecret\n")
     folder = server.data / "drop"
     assert stat.S_IMODE(folder.stat().st_mode) == 0o3733
     (name,) = drops(server)

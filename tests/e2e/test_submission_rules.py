@@ -120,5 +120,7 @@ def test_limits_of_recipients(mailboat):
     server = mailboat(extra="submission: {recipients_per_hour: 5}\n")
     server.add_user(USER, PASSWORD)
     with smtp(server, 587, user=USER, password=PASSWORD) as client:
-        client.sendmail(USER, [f"b{n}@elsewhere.invalid" for n in range(6)], "Subject: x\r\n\r\nhi\r\n")
+        with pytest.raises(smtplib.SMTPDataError):
+            client.sendmail(USER, [f"b{n}@elsewhere.invalid" for n in range(6)], "Subject: x\r\n\r\nhi\r\n")
+        client.sendmail(USER, [f"b{n}@elsewhere.invalid" for n in range(5)], "Subject: x\r\n\r\nhi\r\n")
         assert client.mail(USER)[0] == 450

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "answers.h"
+#include "auth/allowances.h"
 #include "auth/guesses.h"
 #include "auth/login_queue.h"
 #include "auth/remembered.h"
@@ -439,6 +440,89 @@ static void who_waits_for_another_holds_up_nobody(void **state)
     login_queue_free(&queue);
 }
 
+/* ---- allowances ---- */
+
+enum { MINUTE = 60 * 1000 };
+
+static enum allowance_verdict take(struct allowances *allowances, struct bytes account, struct allowance_limits limits, uint32_t recipients, uint64_t now_ms, uint32_t *wait_s)
+{
+    struct allowance_taken taken;
+    return allowances_take(allowances, account, limits, recipients, now_ms, &taken, wait_s);
+}
+
+static void in_no_hour_more_is_sent_than_is_allowed(void **state)
+{
+    struct allowances allowances;
+    struct allowances_kept *kept = memory_new(sizeof *kept);
+    struct allowance_limits limits = {.messages = 3, .recipients = 10};
+    uint64_t now = 1000 * (uint64_t)ALLOWANCE_PART_MS + 4 * MINUTE;
+    uint32_t wait_s;
+    allowances_start(&allowances, kept, 7);
+    assert_int_equal(take(&allowances, ada, limits, 11, now, &wait_s), ALLOWANCE_NEVER);
+    assert_int_equal(take(&allowances, ada, limits, 10, now, &wait_s), ALLOWANCE_FITS);
+    assert_int_equal(allowances_look(&allowances, ada, limits, now, &wait_s), ALLOWANCE_REACHED); /* no recipient is left */
+    assert_int_equal(wait_s, 61 * 60); /* until the part that is four minutes old counts no more */
+    assert_int_equal(take(&allowances, bob, limits, 4, now, &wait_s), ALLOWANCE_FITS);
+    assert_int_equal(take(&allowances, bob, limits, 4, now + 10 * MINUTE, &wait_s), ALLOWANCE_FITS);
+    assert_int_equal(take(&allowances, bob, limits, 4, now + 10 * MINUTE, &wait_s), ALLOWANCE_REACHED);
+    assert_int_equal(take(&allowances, bob, limits, 2, now + 10 * MINUTE, &wait_s), ALLOWANCE_FITS);
+    assert_int_equal(take(&allowances, bob, limits, 1, now + 20 * MINUTE, &wait_s), ALLOWANCE_REACHED); /* the fourth */
+    assert_int_equal(take(&allowances, bob, limits, 1, now + 60 * MINUTE, &wait_s), ALLOWANCE_REACHED);
+    assert_int_equal(wait_s, 60);
+    assert_int_equal(take(&allowances, bob, limits, 1, now + 61 * MINUTE, &wait_s), ALLOWANCE_FITS);
+    assert_int_equal(take(&allowances, bob, limits, 1, now + 61 * MINUTE, &wait_s), ALLOWANCE_REACHED);
+    assert_int_equal(allowances_look(&allowances, ada, limits, now + 61 * MINUTE, &wait_s), ALLOWANCE_FITS);
+    assert_int_equal(take(&allowances, ada, limits, 10, now + 1000 * MINUTE, &wait_s), ALLOWANCE_FITS);
+    free(kept);
+}
+
+static void what_was_not_sent_is_given_back(void **state)
+{
+    struct allowances allowances, successor;
+    struct allowances_kept *kept = memory_new(sizeof *kept);
+    struct allowance_limits limits = {.messages = 1};
+    struct allowance_taken taken, none;
+    uint64_t now = 1000 * (uint64_t)ALLOWANCE_PART_MS;
+    uint32_t wait_s;
+    allowances_start(&allowances, kept, 7);
+    assert_int_equal(allowances_take(&allowances, ada, limits, 5, now, &taken, &wait_s), ALLOWANCE_FITS);
+    assert_int_equal(allowances_take(&allowances, ada, limits, 5, now, &none, &wait_s), ALLOWANCE_REACHED);
+    allowances_give_back(&allowances, &none); /* nothing was */
+    allowances_start(&successor, kept, 8);    /* a restart forgets nothing */
+    assert_int_equal(allowances_look(&successor, ada, limits, now, &wait_s), ALLOWANCE_REACHED);
+    allowances_give_back(&successor, &taken);
+    assert_int_equal(allowances_take(&successor, ada, limits, 5, now, &taken, &wait_s), ALLOWANCE_FITS);
+    /* Given back much later, it takes nothing from what was sent since. */
+    assert_int_equal(allowances_take(&successor, ada, limits, 5, now + 65 * MINUTE, &none, &wait_s), ALLOWANCE_FITS);
+    allowances_give_back(&successor, &taken);
+    assert_int_equal(allowances_look(&successor, ada, limits, now + 65 * MINUTE, &wait_s), ALLOWANCE_REACHED);
+    assert_int_equal(take(&successor, ada, (struct allowance_limits){0}, 1000000, now, &wait_s), ALLOWANCE_FITS); /* no limit */
+    free(kept);
+}
+
+/* Accounts that meet do not push each other out, nor do all that there is room for. */
+static void who_has_sent_all_is_not_forgotten_for_others(void **state)
+{
+    struct allowances allowances;
+    struct allowances_kept *kept = memory_new(sizeof *kept);
+    struct allowance_limits limits = {.messages = 5};
+    uint64_t now = 1000 * (uint64_t)ALLOWANCE_PART_MS;
+    uint32_t wait_s;
+    char name[32];
+    allowances_start(&allowances, kept, 7);
+    for (int i = 0; i < 5; i++)
+        assert_int_equal(take(&allowances, ada, limits, 1, now, &wait_s), ALLOWANCE_FITS);
+    for (int i = 0; i < 3 * ALLOWANCE_SLOTS; i++) {
+        snprintf(name, sizeof name, "u%d@example.org", i);
+        assert_int_equal(take(&allowances, bytes_of_text(name), limits, 1, now, &wait_s), ALLOWANCE_FITS);
+    }
+    assert_int_equal(take(&allowances, ada, limits, 1, now, &wait_s), ALLOWANCE_REACHED);
+    assert_true(allowances_tell(&allowances, ada, now, NULL)); /* an operator hears of it once an hour */
+    assert_false(allowances_tell(&allowances, ada, now + 59 * MINUTE, NULL));
+    assert_true(allowances_tell(&allowances, ada, now + 60 * MINUTE, NULL));
+    free(kept);
+}
+
 /* ---- remembered ---- */
 
 static void a_right_password_is_remembered_for_a_while(void **state)
@@ -517,7 +601,8 @@ int main(void)
         cmocka_unit_test(what_was_under_way_when_the_process_ended_has_failed), cmocka_unit_test(each_spelling_of_an_account_is_the_same_account),
         cmocka_unit_test(what_is_no_address_is_one_name), cmocka_unit_test(an_ipv4_address_in_an_ipv6_one_is_the_same),
         cmocka_unit_test(many_64s_of_one_48_are_locked_together), cmocka_unit_test(newcomers_have_turns_at_an_account_that_is_attacked),
-        cmocka_unit_test(known_ones_come_first_and_networks_in_turn), cmocka_unit_test(who_waits_for_another_holds_up_nobody),
+        cmocka_unit_test(in_no_hour_more_is_sent_than_is_allowed), cmocka_unit_test(what_was_not_sent_is_given_back),
+        cmocka_unit_test(who_has_sent_all_is_not_forgotten_for_others), cmocka_unit_test(known_ones_come_first_and_networks_in_turn), cmocka_unit_test(who_waits_for_another_holds_up_nobody),
         cmocka_unit_test(a_lock_is_seen_and_undone), cmocka_unit_test(a_right_password_is_remembered_for_a_while),
         cmocka_unit_test(fields_cannot_be_shifted_into_each_other),         cmocka_unit_test(answers_hold_until_the_accounts_change),
         cmocka_unit_test(answers_are_bounded),

@@ -62,7 +62,8 @@ static void what_is_shown_can_be_read_back(void **state)
     struct buffer first = {0}, second = {0};
     assert_true(parse(BASE "domains: [example.org, b.example]\nlisteners: [{port: 25}, {address: 127.0.0.1, port: 10587, role: submission, tls: starttls}]\n"
                            "relay: {via: smarthost, smarthost: {host: smtp.example.net, port: 2525}, tls: {a.example: dane, \"*\": encrypt}, "
-                           "routes: [{domain: In.Example, host: 192.0.2.1, tls: verify}, {domain: \"*.example\", via: mx, connections: 3, rate: 60}]}\nlimits: {message_size: 5MiB}\nqueue: {hold: true, retry: {first: 90s, factor: 1.5}}\n"
+                           "routes: [{domain: In.Example, host: 192.0.2.1, tls: verify}, {domain: \"*.example\", via: mx, connections: 3, rate: 60}]}\nlimits: {message_size: 5MiB}\n"
+                           "submission: {local: {protect_accounts: false, users: [{user: www-data, senders: [\"*\"]}, {user: 7, messages_per_hour: 0}]}}\nqueue: {hold: true, retry: {first: 90s, factor: 1.5}}\n"
                            "resolver: {servers: [\"127.0.0.1:5353\"]}\nlog: {format: json, level: warn}\n"));
     config_write(&config, &first);
     config_free(&config);
@@ -92,6 +93,30 @@ static void a_long_data_folder_is_read_back(void **state)
     assert_false(parse(buffer_text(&text)));
     buffer_free(&text);
     buffer_free(&written);
+}
+
+static void local_users_have_rules_of_their_own(void **state)
+{
+    assert_true(parse(BASE "submission: {local: {users: [{user: www-data, senders: [\"*@example.org\", a@example.net]}, {user: 1000, messages_per_hour: 0}], messages_per_hour: 7}}\n"));
+    const struct config_local_user *users = config.submission.local.users;
+    assert_int_equal(config.submission.local.user_count, 2);
+    assert_int_equal(config.submission.local.recipients_per_hour, 5000);
+    assert_true(config.submission.local.protect_accounts);
+    assert_string_equal(users[0].user, "www-data");
+    assert_int_equal(users[0].messages_per_hour, 7); /* as all, wherever that is said */
+    assert_int_equal(users[0].recipients_per_hour, 5000);
+    assert_int_equal(users[0].sender_count, 2);
+    assert_string_equal(users[0].senders[1], "a@example.net");
+    assert_string_equal(users[1].user, "1000");
+    assert_int_equal(users[1].messages_per_hour, 0);
+    assert_int_equal(users[1].sender_count, 0);
+    config_free(&config);
+    REFUSED(BASE "submission: {local: {users: [{senders: [\"*\"]}]}}\n", 2, "user", "missing");
+    REFUSED(BASE "submission: {local: {users: [{user: a, senders: [b]}]}}\n", 2, "'b'", "not a sender");
+    REFUSED(BASE "submission: {local: {users: [{user: a, senders: [\"*x@example.org\"]}]}}\n", 2, "*x@", "not a sender");
+    REFUSED(BASE "submission: {local: {users: [{user: a, senders: b@example.org}]}}\n", 2, "senders", "list");
+    REFUSED(BASE "submission: {local: {users: [{user: a}, {user: a}]}}\n", 2, "a", "twice");
+    REFUSED(BASE "submission: {local: {users: [{user: a, sender: []}]}}\n", 2, "sender", "senders");
 }
 
 static void routes_by_domain(void **state)
@@ -235,7 +260,7 @@ static void every_key_is_documented(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(three_lines_are_a_server), cmocka_unit_test(what_is_shown_can_be_read_back), cmocka_unit_test(routes_by_domain), cmocka_unit_test(unknown_keys_are_found_with_the_one_that_was_meant),
+        cmocka_unit_test(three_lines_are_a_server), cmocka_unit_test(what_is_shown_can_be_read_back), cmocka_unit_test(routes_by_domain), cmocka_unit_test(local_users_have_rules_of_their_own), cmocka_unit_test(unknown_keys_are_found_with_the_one_that_was_meant),
         cmocka_unit_test(each_type_has_its_words), cmocka_unit_test(a_long_data_folder_is_read_back), cmocka_unit_test(a_domain_has_its_tls_policy), cmocka_unit_test(mail_is_handed_to_a_socket_or_an_address), cmocka_unit_test(limits_hold_at_them_and_one_past), cmocka_unit_test(what_contradicts_itself_is_refused),
         cmocka_unit_test(broken_yaml_is_told_with_its_line), cmocka_unit_test(every_key_is_documented),
     };

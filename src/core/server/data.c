@@ -122,6 +122,9 @@ static struct reply fault_reply(struct server_session *session, enum content_fau
             return reply_format(session, 550, "5.6.0", "Line %zu of the header is no field (NAME: VALUE)", session->state->header.line);
         return REPLY(550, "5.6.0", header_fault_sentence(session->state->header.fault));
     case CONTENT_FORGED:
+        if (session->policy->role == ROLE_LOCAL)
+            return reply_format(session, 550, "5.7.1", "The message says it is from %.*s, which is another one's account; submission.local.users can allow it to %.*s",
+                                BYTES_ARG(session->state->author), BYTES_ARG(session->origin.account));
         return reply_format(session, 550, "5.7.1", "The message says it is from %.*s, and you are signed in as %.*s; send as yourself",
                             BYTES_ARG(session->state->author), BYTES_ARG(session->origin.account));
     case CONTENT_SIGNED_OUT:
@@ -202,7 +205,6 @@ static bool ask_author(struct server_session *session)
 static void judge_header(struct server_session *session)
 {
     struct server_state *state = session->state;
-    bool remote = session->policy->role == ROLE_SUBMISSION;
     struct header_rules rules = {.utf8_allowed = state->envelope.smtputf8};
     state->gathers_header = false;
     state->author_at = 0;
@@ -211,7 +213,7 @@ static void judge_header(struct server_session *session)
             state->content.fault = CONTENT_HEADER;
         return;
     }
-    if (!remote || !ask_author(session))
+    if (!ask_author(session))
         release_header(session);
 }
 

@@ -16,25 +16,24 @@
 
 /* ---- where mail goes ---- */
 
-/* "*@example.org" is every address of that domain. */
-static bool suits(struct bytes pattern, struct bytes address)
-{
-    if (!bytes_starts_nocase(pattern, "*@"))
-        return bytes_equal_nocase(pattern, address);
-    size_t at = bytes_find_last(address, '@');
-    return at != SIZE_MAX && bytes_equal_nocase(bytes_from(pattern, 1), bytes_from(address, at));
-}
-
 /* By the configuration, besides what is the account's own. */
 static bool is_granted(const struct config *config, struct bytes account, struct bytes address)
 {
     for (size_t i = 0; i < config->submission.send_as_count; i++) {
         struct bytes pattern = bytes_of_text(config->submission.send_as[i]);
         struct bytes whose = bytes_split(&pattern, ' ');
-        if (bytes_equal_nocase(whose, account) && suits(bytes_trim(pattern), address))
+        if (bytes_equal_nocase(whose, account) && sender_suits(bytes_trim(pattern), address))
             return true;
     }
     return false;
+}
+
+static bool may_send(struct auth *auth, struct bytes account, struct bytes address)
+{
+    uint32_t uid;
+    if (local_users_is_one(account, &uid))
+        return local_users_may_send(&auth->local_users, auth->accounts, uid, address);
+    return accounts_may_send(auth->accounts, account, address) || is_granted(auth->child->config, account, address);
 }
 
 static void ask_sender(struct auth *auth, struct channel *asker, const struct ipc_sender *asked)
@@ -44,7 +43,7 @@ static void ask_sender(struct auth *auth, struct channel *asker, const struct ip
     const struct answer *known = answers_find(&auth->answers, key);
     struct answer fresh = {0};
     if (known == NULL) {
-        fresh.verdict = accounts_may_send(auth->accounts, asked->account, asked->address) || is_granted(auth->child->config, asked->account, asked->address) ? SENDER_ALLOWED : SENDER_FORBIDDEN;
+        fresh.verdict = may_send(auth, asked->account, asked->address) ? SENDER_ALLOWED : SENDER_FORBIDDEN;
         if (accounts_are_unreadable(auth->accounts))
             fresh.verdict = SENDER_UNAVAILABLE;
         else
@@ -118,6 +117,8 @@ static void auth_message(struct child *child, struct channel *from, enum ipc_kin
     case IPC_PROOF: login_proof(auth, from, &message->proof); break;
     case IPC_CREDENTIAL: login_credential(auth, from, &message->credential); break;
     case IPC_SENDER: ask_sender(auth, from, &message->sender); break;
+    case IPC_LIMIT: limits_ask(auth, from, &message->limit); break;
+    case IPC_LIMIT_END: limits_ended(auth, from, &message->limit_end); break;
     case IPC_RECIPIENT: ask_recipient(auth, from, &message->recipient); break;
     case IPC_AWAY: ask_away(auth, from, &message->away); break;
     default: break; /* the table in ipc/message.c lets nothing else through */
@@ -127,6 +128,7 @@ static void auth_message(struct child *child, struct channel *from, enum ipc_kin
 static void auth_peer_lost(struct child *child, struct channel *peer)
 {
     logins_forget(child->service_data, peer);
+    limits_forget(child->service_data, peer);
 }
 
 static void on_password(void *owner, struct channel *from, const struct ipc_password *asked)
@@ -153,6 +155,7 @@ static bool auth_open(struct child *child, struct error *error)
     auth->accounts_path = path.at;
     sandbox_allow(child->paths, auth->accounts_path, false);
     accounts_dummy_hash();
+    local_users_read(&auth->local_users, child->config);
     struct user user = user_of(PROCESS_AUTH, child->config->user);
     return auth_control_open(&auth->control, child->config->data_dir, user.uid, user.gid, error);
 }
@@ -160,7 +163,9 @@ static bool auth_open(struct child *child, struct error *error)
 static bool auth_start(struct child *child, struct error *error)
 {
     struct auth *auth = child->service_data;
-    guesses_start(&auth->guesses, child->kept, random_u64());
+    struct auth_kept *kept = child->kept;
+    guesses_start(&auth->guesses, &kept->guesses, random_u64());
+    limits_start(auth, &kept->allowances);
     remembered_start(&auth->remembered);
     answers_start(&auth->answers, random_u64());
     if (!logins_open(auth, error))
@@ -181,6 +186,6 @@ static void auth_drain(struct child *child, bool quick)
 }
 
 const struct child_service auth_service = {
-    .role = PROCESS_AUTH, .kept_octets = sizeof(struct guesses_kept), .open = auth_open, .start = auth_start, .on_message = auth_message,
+    .role = PROCESS_AUTH, .kept_octets = sizeof(struct auth_kept), .open = auth_open, .start = auth_start, .on_message = auth_message,
     .on_peer_lost = auth_peer_lost, .on_drain = auth_drain,
 };

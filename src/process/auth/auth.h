@@ -8,14 +8,22 @@
 
 #include "accounts.h"
 #include "answers.h"
+#include "auth/allowances.h"
 #include "auth/checkers.h"
 #include "auth/control.h"
 #include "auth/guesses.h"
+#include "auth/local_users.h"
 #include "auth/login_queue.h"
 #include "auth/remembered.h"
 #include "child.h"
 
 struct login;
+
+/* What outlives the process. */
+struct auth_kept {
+    struct guesses_kept guesses;
+    struct allowances_kept allowances;
+};
 
 struct auth {
     struct child *child;
@@ -31,6 +39,9 @@ struct auth {
     struct login_queue queue;  /* of those that wait */
     struct timer turn;         /* for those that wait for a time */
     unsigned threads, running; /* that check passwords; those that do so now */
+    struct local_users local_users;
+    struct allowances allowances;
+    struct map noted;          /* messages that were counted and have not ended, by asker and question */
     bool draining;
     char *accounts_path;
 };
@@ -45,5 +56,11 @@ void login_credential(struct auth *auth, struct channel *asker, const struct ipc
 void logins_forget(struct auth *auth, const struct channel *asker); /* it is gone */
 /* No more come: those that wait are told to try again, and when those under way are done the process ends. */
 void logins_drain(struct auth *auth);
+
+/* ---- limits.c: who may send how much ---- */
+void limits_start(struct auth *auth, struct allowances_kept *kept);
+void limits_ask(struct auth *auth, struct channel *asker, const struct ipc_limit *asked);
+void limits_ended(struct auth *auth, struct channel *asker, const struct ipc_limit_end *ended);
+void limits_forget(struct auth *auth, const struct channel *asker); /* it is gone */
 
 #endif

@@ -7,7 +7,8 @@
 #include <assert.h>
 #include <stdio.h>
 
-static_assert(GUESSES_SLOTS % GUESSES_ROW == 0 && GUESSES_GOOD % GUESSES_ROW == 0, "tables are made of whole rows");
+static_assert(GUESSES_SLOTS % GUESSES_ROW == 0 && GUESSES_GOOD % GUESSES_ROW == 0,
+              "tables are made of whole rows");
 
 /* Tries that were under way when the predecessor ended may have been looked at: they count. */
 static void close_open(struct guesses *guesses)
@@ -54,7 +55,8 @@ static void keep_prefix(char out[GUESSES_ADDRESS], const struct in6_addr *six, u
 static void keep_address(struct guess_try *tried, struct bytes address)
 {
     struct in6_addr six;
-    size_t end = bytes_find(address, '/') < bytes_find(address, '%') ? bytes_find(address, '/') : bytes_find(address, '%');
+    size_t end = bytes_find(address, '/') < bytes_find(address, '%') ? bytes_find(address, '/')
+                                                                     : bytes_find(address, '%');
     tried->network[0] = '\0';
     keep(tried->address, sizeof tried->address, bytes_first(address, end));
     if (inet_pton(AF_INET6, tried->address, &six) != 1)
@@ -74,7 +76,8 @@ static struct bytes bare_address(struct bytes typed)
         typed = bytes_from(typed, 1);
     if (typed.length > 0 && typed.at[0] == '@' && bytes_find(typed, ':') != SIZE_MAX)
         typed = bytes_from(typed, bytes_find(typed, ':') + 1);
-    while (typed.length > 0 && ((unsigned char)typed.at[typed.length - 1] <= ' ' || typed.at[typed.length - 1] == '>' || typed.at[typed.length - 1] == '.'))
+    while (typed.length > 0 && ((unsigned char)typed.at[typed.length - 1] <= ' ' ||
+                                typed.at[typed.length - 1] == '>' || typed.at[typed.length - 1] == '.'))
         typed.length--;
     return typed;
 }
@@ -99,7 +102,8 @@ static void keep_account(struct guess_try *tried, struct bytes typed)
         buffer_clear(&canonical);
         is_address = accounts_canonical(&canonical, bare_address(typed));
     }
-    keep(tried->account, sizeof tried->account, is_address ? without_tag(&canonical) : bytes_of_text(GUESSES_NO_NAME));
+    keep(tried->account, sizeof tried->account,
+         is_address ? without_tag(&canonical) : bytes_of_text(GUESSES_NO_NAME));
     buffer_free(&canonical);
 }
 
@@ -112,7 +116,8 @@ void guess_try_start(struct guess_try *tried, struct bytes address, struct bytes
 
 static uint64_t key_of(const struct guesses *guesses, const char *address, const char *account)
 {
-    uint64_t key = bytes_hash(bytes_of(account, strlen(account) + 1), bytes_hash(bytes_of(address, strlen(address) + 1), guesses->seed));
+    uint64_t key = bytes_hash(bytes_of(account, strlen(account) + 1),
+                              bytes_hash(bytes_of(address, strlen(address) + 1), guesses->seed));
     return key == 0 ? 1 : key;
 }
 
@@ -135,7 +140,8 @@ static struct guess *find(const struct guesses *guesses, const char *address, co
 
 static bool is_old(const struct guess *slot, uint64_t now_ms)
 {
-    return slot->key == 0 || (slot->open == 0 && now_ms - slot->last_ms > GUESSES_FORGET_MS && slot->locked_until_ms <= now_ms);
+    return slot->key == 0 ||
+           (slot->open == 0 && now_ms - slot->last_ms > GUESSES_FORGET_MS && slot->locked_until_ms <= now_ms);
 }
 
 static uint32_t tries_of(const struct guess *slot)
@@ -151,7 +157,8 @@ static struct guess *make_room(struct guesses *guesses, uint64_t key, uint64_t n
     for (size_t i = 0; i < GUESSES_ROW; i++) {
         if (is_old(&row[i], now_ms))
             return &row[i];
-        if (tries_of(&row[i]) < tries_of(least) || (tries_of(&row[i]) == tries_of(least) && row[i].last_ms < least->last_ms))
+        if (tries_of(&row[i]) < tries_of(least) ||
+            (tries_of(&row[i]) == tries_of(least) && row[i].last_ms < least->last_ms))
             least = &row[i];
     }
     return least;
@@ -188,11 +195,13 @@ struct counter {
 };
 enum { COUNTERS_MAX = 4 };
 
-/* The account over all addresses comes last. An old password in a program of somebody who is known is no attack on others. */
+/* The account over all addresses comes last. An old password in a program of
+ * somebody who is known is no attack on others. */
 static size_t counters_of(const struct guess_try *tried, struct counter counters[COUNTERS_MAX])
 {
     size_t count = 0;
-    counters[count++] = (struct counter){tried->address, tried->account, tried->known ? GUESSES_FREE_GOOD : GUESSES_FREE};
+    counters[count++] =
+        (struct counter){tried->address, tried->account, tried->known ? GUESSES_FREE_GOOD : GUESSES_FREE};
     if (tried->known)
         return count;
     counters[count++] = (struct counter){tried->address, "", GUESSES_FREE_ADDRESS};
@@ -335,7 +344,8 @@ size_t guesses_unlock(struct guesses *guesses, struct bytes who, uint64_t now_ms
     guess_try_start(&wanted, who, who);
     for (size_t i = 0; i < GUESSES_SLOTS; i++) {
         struct guess *slot = &guesses->slots[i];
-        bool named = strcmp(wanted.account, GUESSES_NO_NAME) != 0 && strcmp(slot->account, wanted.account) == 0;
+        bool named =
+            strcmp(wanted.account, GUESSES_NO_NAME) != 0 && strcmp(slot->account, wanted.account) == 0;
         bool meant = named || strcmp(slot->address, wanted.address) == 0 ||
                      (wanted.network[0] != '\0' && strcmp(slot->address, wanted.network) == 0);
         if (slot->key == 0 || !meant)

@@ -29,19 +29,20 @@ struct login {
     struct auth *auth;
     struct channel *asker; /* NULL once it is gone */
     uint64_t request;
-    bool by_proof;         /* by SCRAM; else by the password */
+    bool by_proof; /* by SCRAM; else by the password */
     struct guess_try tried;
-    struct arena arena;    /* of the texts */
+    struct arena arena; /* of the texts */
     struct bytes user, password, message, proof;
     /* while it is checked: */
     struct check check;
     struct bytes address, hash; /* the account's; address empty where there is none that can be used */
-    struct bytes learned_key;   /* a key's id: its verifier is to be learnt, and nobody waits */
+    struct bytes learned_key; /* a key's id: its verifier is to be learnt, and nobody waits */
 };
 
 /* ---- answers ---- */
 
-static void answer_password(struct auth *auth, struct channel *asker, const struct ipc_password_answer *answer)
+static void answer_password(struct auth *auth, struct channel *asker,
+                            const struct ipc_password_answer *answer)
 {
     if (asker != NULL && asker->peer == PROCESS_CLI)
         auth_control_answer(&auth->control, asker, answer);
@@ -56,15 +57,19 @@ static void answer_proof(struct auth *auth, struct channel *asker, struct ipc_pr
 }
 
 /* The account, with the key where it was one; by this verifier of its. */
-static void answer_right_proof(struct auth *auth, struct channel *asker, const struct ipc_proof *asked, const struct account *account,
-                               const struct verifier *verifier)
+static void answer_right_proof(struct auth *auth, struct channel *asker, const struct ipc_proof *asked,
+                               const struct account *account, const struct verifier *verifier)
 {
     uint8_t signature[SCRAM_KEY];
     struct buffer credential = {0};
     verifier_sign(verifier, asked->message, signature);
     accounts_credential(auth->accounts, account, &credential);
-    answer_proof(auth, asker, &(struct ipc_proof_answer){.request = asked->request, .verdict = PASSWORD_RIGHT, .account = account->address,
-                                                         .signature = bytes_of(signature, sizeof signature), .credential = buffer_bytes(&credential)});
+    answer_proof(auth, asker,
+                 &(struct ipc_proof_answer){.request = asked->request,
+                                            .verdict = PASSWORD_RIGHT,
+                                            .account = account->address,
+                                            .signature = bytes_of(signature, sizeof signature),
+                                            .credential = buffer_bytes(&credential)});
     buffer_free(&credential);
 }
 
@@ -72,18 +77,24 @@ static void answer(const struct login *login, enum password_verdict verdict)
 {
     assert(verdict != PASSWORD_RIGHT);
     if (login->by_proof)
-        answer_proof(login->auth, login->asker, &(struct ipc_proof_answer){.request = login->request, .verdict = verdict});
+        answer_proof(login->auth, login->asker,
+                     &(struct ipc_proof_answer){.request = login->request, .verdict = verdict});
     else
-        answer_password(login->auth, login->asker, &(struct ipc_password_answer){.request = login->request, .verdict = verdict});
+        answer_password(login->auth, login->asker,
+                        &(struct ipc_password_answer){.request = login->request, .verdict = verdict});
 }
 
 /* The password was right for the account that has this hash. */
 static void answer_right_password(const struct login *login)
 {
     struct buffer credential = {0};
-    accounts_credential(login->auth->accounts, &(struct account){.address = login->address, .password = login->hash}, &credential);
-    answer_password(login->auth, login->asker, &(struct ipc_password_answer){.request = login->request, .verdict = PASSWORD_RIGHT, .account = login->address,
-                                                                             .credential = buffer_bytes(&credential)});
+    accounts_credential(login->auth->accounts,
+                        &(struct account){.address = login->address, .password = login->hash}, &credential);
+    answer_password(login->auth, login->asker,
+                    &(struct ipc_password_answer){.request = login->request,
+                                                  .verdict = PASSWORD_RIGHT,
+                                                  .account = login->address,
+                                                  .credential = buffer_bytes(&credential)});
     buffer_free(&credential);
 }
 
@@ -139,9 +150,10 @@ static void fail(struct login *login)
 {
     uint64_t locked_ms = guesses_failed(&login->auth->guesses, &login->tried, clock_now_ms());
     if (locked_ms > 0)
-        log_event(LOG_EVENT_WARN, "auth_locked", LOG_TEXT("user", login->tried.account), LOG_TEXT("client", login->tried.address),
-                  LOG_U64("seconds", locked_ms / 1000),
-                  LOG_TEXT("mend", "mailboat user locks shows who is locked, mailboat user unlock undoes it"));
+        log_event(
+            LOG_EVENT_WARN, "auth_locked", LOG_TEXT("user", login->tried.account),
+            LOG_TEXT("client", login->tried.address), LOG_U64("seconds", locked_ms / 1000),
+            LOG_TEXT("mend", "mailboat user locks shows who is locked, mailboat user unlock undoes it"));
     refuse(login, PASSWORD_WRONG);
 }
 
@@ -165,7 +177,9 @@ static void give_up(struct login *login)
  * this process only reads. */
 static void teach_scram(const struct login *login)
 {
-    struct ipc_learn learn = {.address = login->address, .key = login->learned_key, .password_hash = login->hash,
+    struct ipc_learn learn = {.address = login->address,
+                              .key = login->learned_key,
+                              .password_hash = login->hash,
                               .verifier = bytes_of(&login->check.verifier, sizeof login->check.verifier)};
     if (login->check.wants_verifier && login->check.matches && login->address.length > 0)
         child_tell_supervisor(login->auth->child, IPC_LEARN, &learn);
@@ -187,9 +201,12 @@ static void give_check(struct login *login)
 
 static void check_slowly(struct login *login, const struct account *account)
 {
-    login->hash = arena_copy(&login->arena, account != NULL ? account->password : bytes_of_text(accounts_dummy_hash()));
+    login->hash =
+        arena_copy(&login->arena, account != NULL ? account->password : bytes_of_text(accounts_dummy_hash()));
     login->address = account != NULL ? arena_copy(&login->arena, account->address) : bytes_none();
-    login->check = (struct check){.hash = (char *)(uintptr_t)login->hash.at, .password = (char *)(uintptr_t)login->password.at, .owner = login};
+    login->check = (struct check){.hash = (char *)(uintptr_t)login->hash.at,
+                                  .password = (char *)(uintptr_t)login->password.at,
+                                  .owner = login};
     if (account != NULL && !account->has_verifier)
         want_verifier(login);
     give_check(login);
@@ -207,7 +224,8 @@ static void check_password(struct login *login)
         give_up(login);
     } else if (login->password.length > PASSWORD_MAX) { /* nobody's */
         fail(login);
-    } else if (usable && remembered_has(&auth->remembered, account.address, login->password, account.password, clock_now_ms())) {
+    } else if (usable && remembered_has(&auth->remembered, account.address, login->password, account.password,
+                                        clock_now_ms())) {
         login->address = arena_copy(&login->arena, account.address);
         login->hash = arena_copy(&login->arena, account.password);
         succeed(login);
@@ -230,7 +248,8 @@ static void finish_check(struct login *login)
         return;
     }
     bool right = login->check.matches && login->address.length > 0;
-    log_event(LOG_EVENT_DEBUG, "password_checked", LOG_TEXT("user", login->tried.account), LOG_TEXT("client", login->tried.address), LOG_FLAG("right", right));
+    log_event(LOG_EVENT_DEBUG, "password_checked", LOG_TEXT("user", login->tried.account),
+              LOG_TEXT("client", login->tried.address), LOG_FLAG("right", right));
     if (!right) {
         fail(login);
         return;
@@ -257,7 +276,9 @@ static void check_proof(struct login *login)
         give_up(login);
     } else if (right) {
         guesses_succeeded(&auth->guesses, &login->tried, clock_now_ms());
-        answer_right_proof(auth, login->asker, &(struct ipc_proof){.request = login->request, .message = login->message}, &account, verifier);
+        answer_right_proof(auth, login->asker,
+                           &(struct ipc_proof){.request = login->request, .message = login->message},
+                           &account, verifier);
         end_login(login);
     } else {
         fail(login);
@@ -295,7 +316,8 @@ static void run_queue(struct auth *auth)
 {
     enum guess_verdict verdict;
     struct queued_login *queued;
-    while (auth->running < auth->threads && (queued = login_queue_next(&auth->queue, decide, auth, &verdict)) != NULL) {
+    while (auth->running < auth->threads &&
+           (queued = login_queue_next(&auth->queue, decide, auth, &verdict)) != NULL) {
         if (verdict == GUESS_TRY)
             check((struct login *)(void *)queued);
         else
@@ -331,7 +353,7 @@ static void arrive(struct login *login, struct bytes client_address)
 
 /* ---- what is asked ---- */
 
-/* An application password of before there was SCRAM here; where no thread is free it is learnt another time. */
+/* An application password of before there was SCRAM here: learnt now where a thread is free. */
 static void learn_key(struct auth *auth, const struct ipc_password *asked, const struct account *account)
 {
     if (auth->running >= auth->threads)
@@ -350,12 +372,16 @@ static bool answer_key(struct auth *auth, struct channel *asker, const struct ip
 {
     struct arena arena = {0};
     struct account account, usable;
-    bool found = accounts_find_key(auth->accounts, asked->user, asked->password, &arena, &account) && accounts_find_usable(auth->accounts, account.address, &arena, &usable);
+    bool found = accounts_find_key(auth->accounts, asked->user, asked->password, &arena, &account) &&
+                 accounts_find_usable(auth->accounts, account.address, &arena, &usable);
     if (found) {
         struct buffer credential = {0};
         accounts_credential(auth->accounts, &account, &credential);
-        answer_password(auth, asker, &(struct ipc_password_answer){.request = asked->request, .verdict = PASSWORD_RIGHT, .account = account.address,
-                                                                   .credential = buffer_bytes(&credential)});
+        answer_password(auth, asker,
+                        &(struct ipc_password_answer){.request = asked->request,
+                                                      .verdict = PASSWORD_RIGHT,
+                                                      .account = account.address,
+                                                      .credential = buffer_bytes(&credential)});
         buffer_free(&credential);
     }
     if (found && !account.has_verifier)
@@ -380,7 +406,8 @@ void login_password(struct auth *auth, struct channel *asker, const struct ipc_p
 void login_credential(struct auth *auth, struct channel *asker, const struct ipc_credential *asked)
 {
     bool holds = accounts_credential_holds(auth->accounts, asked->account, asked->credential);
-    struct ipc_credential_answer answer = {.request = asked->request, .verdict = holds ? CREDENTIAL_HOLDS : CREDENTIAL_ENDED};
+    struct ipc_credential_answer answer = {.request = asked->request,
+                                           .verdict = holds ? CREDENTIAL_HOLDS : CREDENTIAL_ENDED};
     if (accounts_are_unreadable(auth->accounts))
         answer.verdict = CREDENTIAL_UNAVAILABLE;
     child_send(auth->child, asker, IPC_CREDENTIAL_ANSWER, &answer, -1);
@@ -391,7 +418,10 @@ void login_salt(struct auth *auth, struct channel *asker, const struct ipc_salt 
     uint8_t salt[VERIFIER_SALT];
     accounts_salt(auth->accounts, asked->user, salt);
     child_send(auth->child, asker, IPC_SALT_ANSWER,
-               &(struct ipc_salt_answer){.request = asked->request, .salt = bytes_of(salt, sizeof salt), .iterations = VERIFIER_ITERATIONS}, -1);
+               &(struct ipc_salt_answer){.request = asked->request,
+                                         .salt = bytes_of(salt, sizeof salt),
+                                         .iterations = VERIFIER_ITERATIONS},
+               -1);
 }
 
 /* True when an application password made it, and it is answered. */
@@ -403,7 +433,9 @@ static bool answer_key_proof(struct auth *auth, struct channel *asker, const str
     const struct key_verifier *found = NULL;
     uint8_t proof[SCRAM_KEY];
     memcpy(proof, asked->proof.at, sizeof proof);
-    size_t count = accounts_find_usable(auth->accounts, asked->user, &arena, &account) ? accounts_key_verifiers(auth->accounts, account.address, keys, ACCOUNT_KEYS_MAX) : 0;
+    size_t count = accounts_find_usable(auth->accounts, asked->user, &arena, &account)
+                       ? accounts_key_verifiers(auth->accounts, account.address, keys, ACCOUNT_KEYS_MAX)
+                       : 0;
     for (size_t i = 0; i < count; i++)
         if (verifier_accepts(&keys[i].verifier, asked->message, proof))
             found = &keys[i];
@@ -435,7 +467,8 @@ void login_proof(struct auth *auth, struct channel *asker, const struct ipc_proo
 bool logins_open(struct auth *auth, struct error *error)
 {
     int descriptor;
-    auth->threads = auth->child->config->smtpd_count < CHECKERS_THREADS_MAX ? auth->child->config->smtpd_count : CHECKERS_THREADS_MAX;
+    auth->threads = auth->child->config->smtpd_count < CHECKERS_THREADS_MAX ? auth->child->config->smtpd_count
+                                                                            : CHECKERS_THREADS_MAX;
     auth->checkers = checkers_open(auth->threads, &descriptor, error);
     if (auth->checkers == NULL)
         return false;

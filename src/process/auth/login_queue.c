@@ -39,7 +39,9 @@ static void add_key(struct buffer *key, const struct guess_try *tried)
     else if (network.length > 0)
         buffer_add(key, network);
     else /* IPv4: its /24 */
-        buffer_add(key, bytes_find_last(address, '.') == SIZE_MAX ? address : bytes_first(address, bytes_find_last(address, '.')));
+        buffer_add(key, bytes_find_last(address, '.') == SIZE_MAX
+                            ? address
+                            : bytes_first(address, bytes_find_last(address, '.')));
 }
 
 static void link_last(struct login_ring *ring, struct login_group *group)
@@ -119,7 +121,8 @@ static struct queued_login *take_last_of_largest(struct login_ring *ring)
     return take_behind(largest, before);
 }
 
-struct queued_login *login_queue_add(struct login_queue *queue, struct queued_login *login, const struct guess_try *tried)
+struct queued_login *login_queue_add(struct login_queue *queue, struct queued_login *login,
+                                     const struct guess_try *tried)
 {
     struct login_ring *ring = tried->known ? &queue->known : &queue->strangers;
     struct login_group *group = group_of(ring, tried);
@@ -149,7 +152,8 @@ void login_queue_remove(struct login_queue *queue, struct queued_login *login)
 }
 
 /* From this group, whose next turn then comes after all others'. */
-static struct queued_login *next_of_group(struct login_group *group, login_decide *decide, void *owner, enum guess_verdict *verdict)
+static struct queued_login *next_of_group(struct login_group *group, login_decide *decide, void *owner,
+                                          enum guess_verdict *verdict)
 {
     struct queued_login *before = NULL, *login = group->first;
     for (int i = 0; login != NULL && i < LOGINS_LOOKED_AT; i++, before = login, login = login->next) {
@@ -163,7 +167,8 @@ static struct queued_login *next_of_group(struct login_group *group, login_decid
     return NULL;
 }
 
-struct queued_login *login_queue_next(struct login_queue *queue, login_decide *decide, void *owner, enum guess_verdict *verdict)
+struct queued_login *login_queue_next(struct login_queue *queue, login_decide *decide, void *owner,
+                                      enum guess_verdict *verdict)
 {
     struct login_ring *const rings[] = {&queue->known, &queue->strangers};
     for (size_t i = 0; i < ARRAY_LENGTH(rings); i++)

@@ -16,12 +16,13 @@ enum { RECEIVED_ROOM = 2048, RUN_MAX = 64 * 1024 };
 static void give_some(struct pickup *p);
 static void report(struct pickup *p);
 
-static void end(struct pickup *p, enum passage_end how, const char *why)
+void passage_end(struct pickup *p, enum passage_end how, const char *why)
 {
     struct passage *passage = &p->passage;
     struct channel *queue = child_peer(p->child, PROCESS_QUEUE);
     if (passage->spool != 0 && queue != NULL)
         child_send(p->child, queue, IPC_SPOOL_DROP, &(struct ipc_spool_drop){passage->spool}, -1);
+    permission_end(p, how == PASSAGE_STORED);
     passage->step = PASSAGE_NONE;
     passage->spool = 0;
     buffer_free(&passage->content);
@@ -29,16 +30,21 @@ static void end(struct pickup *p, enum passage_end how, const char *why)
     passage_ended(p, how, why);
 }
 
-/* Asks it of auth or queue; when nobody is there the file waits. */
-static void ask(struct pickup *p, enum passage_step step, enum ipc_kind kind, const void *message)
+static enum process_role answerer(enum passage_step step)
 {
-    struct channel *peer = child_peer(p->child, kind == IPC_RECIPIENT ? PROCESS_AUTH : PROCESS_QUEUE);
-    p->passage.step = step;
-    if (peer == NULL || !child_send(p->child, peer, kind, message, -1))
-        end(p, PASSAGE_LATER, NULL);
+    return step == PASSAGE_SENDER || step == PASSAGE_LIMIT || step == PASSAGE_RECIPIENT ? PROCESS_AUTH : PROCESS_QUEUE;
 }
 
-static uint64_t next_request(struct pickup *p)
+/* When nobody is there the file waits. */
+void passage_ask(struct pickup *p, enum passage_step step, enum ipc_kind kind, const void *message)
+{
+    struct channel *peer = child_peer(p->child, answerer(step));
+    p->passage.step = step;
+    if (peer == NULL || !child_send(p->child, peer, kind, message, -1))
+        passage_end(p, PASSAGE_LATER, NULL);
+}
+
+uint64_t passage_request(struct pickup *p)
 {
     return p->passage.request = ++p->last_request;
 }
@@ -47,8 +53,8 @@ static uint64_t next_request(struct pickup *p)
 
 static void ask_about(struct pickup *p, struct bytes address)
 {
-    struct ipc_recipient asked = {.request = next_request(p), .account = p->passage.origin.account, .address = address};
-    ask(p, PASSAGE_RECIPIENT, IPC_RECIPIENT, &asked);
+    struct ipc_recipient asked = {.request = passage_request(p), .account = p->passage.origin.account, .address = address};
+    passage_ask(p, PASSAGE_RECIPIENT, IPC_RECIPIENT, &asked);
 }
 
 static void ask_next(struct pickup *p)
@@ -111,7 +117,7 @@ static void recipient_answered(struct pickup *p, const struct ipc_recipient_answ
     struct recipient sender;
     bool known = answer->verdict == RECIPIENT_KNOWN && answer->target_count > 0;
     if (!known && answer->verdict != RECIPIENT_UNKNOWN) {
-        end(p, PASSAGE_LATER, NULL);
+        passage_end(p, PASSAGE_LATER, NULL);
         return;
     }
     const struct recipient *asked = asked_recipient(passage, &sender);
@@ -119,7 +125,7 @@ static void recipient_answered(struct pickup *p, const struct ipc_recipient_answ
         add_target(passage, &answer->targets[i], asked);
     if (!known && passage->reporting) {
         log_event(LOG_EVENT_WARN, "dropped", LOG_BYTES("to", asked->address), LOG_TEXT("reason", "no such mailbox: nobody is left to tell"));
-        end(p, PASSAGE_STORED, NULL);
+        passage_end(p, PASSAGE_STORED, NULL);
         return;
     }
     if (!known)
@@ -195,7 +201,7 @@ static bool copy_message(struct passage *passage, int file, const char **wrong)
 static void submit(struct pickup *p)
 {
     struct passage *passage = &p->passage;
-    struct ipc_submit submitted = {.request = next_request(p), .id = passage->id, .spool = passage->spool, .envelope = passage->dropped.envelope,
+    struct ipc_submit submitted = {.request = passage_request(p), .id = passage->id, .spool = passage->spool, .envelope = passage->dropped.envelope,
                                    .origin = passage->origin, .content = buffer_bytes(&passage->content)};
     submitted.envelope.recipients = passage->targets + passage->given;
     submitted.envelope.recipient_count = passage->giving;
@@ -206,7 +212,7 @@ static void submit(struct pickup *p)
         submitted.origin = (struct origin){.client_address = BYTES("local"), .protocol = BYTES("report")};
     }
     passage->spool = 0; /* it is queue's now */
-    ask(p, PASSAGE_SUBMIT, IPC_SUBMIT, &submitted);
+    passage_ask(p, PASSAGE_SUBMIT, IPC_SUBMIT, &submitted);
 }
 
 /* As many targets as one message to queue may have. */
@@ -220,7 +226,7 @@ static size_t next_targets(const struct passage *passage)
 
 static void fail_copy(struct pickup *p, const char *wrong)
 {
-    end(p, wrong != NULL ? PASSAGE_BAD : PASSAGE_LATER, wrong);
+    passage_end(p, wrong != NULL ? PASSAGE_BAD : PASSAGE_LATER, wrong);
 }
 
 /* The rest of the targets, or what comes after them. */
@@ -244,7 +250,7 @@ static void give_some(struct pickup *p)
     buffer_clear(&passage->content);
     received_add(&passage->content, &passage->origin, &said, bytes_of_text(p->child->config->hostname), passage->id, clock_epoch_ms());
     if (passage->content.length + said.size > INLINE_CONTENT_MAX)
-        ask(p, PASSAGE_SPOOL, IPC_SPOOL, &(struct ipc_spool){next_request(p)});
+        passage_ask(p, PASSAGE_SPOOL, IPC_SPOOL, &(struct ipc_spool){passage_request(p)});
     else if (copy_message(passage, -1, &wrong))
         submit(p);
     else
@@ -256,7 +262,7 @@ static void spool_answered(struct pickup *p, const struct ipc_spool_answer *answ
     const char *wrong = NULL;
     if (answer->verdict != STORE_DONE || file < 0) {
         p->passage.spool = answer->verdict == STORE_DONE ? answer->spool : 0;
-        end(p, PASSAGE_LATER, NULL);
+        passage_end(p, PASSAGE_LATER, NULL);
         return;
     }
     p->passage.spool = answer->spool;
@@ -282,7 +288,7 @@ static void submit_answered(struct pickup *p, const struct ipc_submit_answer *an
     if (answer->verdict != STORE_DONE) {
         log_event(LOG_EVENT_WARN, "not_stored", LOG_ID(passage->id), LOG_BYTES("account", passage->origin.account),
                   LOG_TEXT("reason", answer->verdict == STORE_FULL ? "no room" : "the queue could not store it"));
-        end(p, PASSAGE_LATER, NULL);
+        passage_end(p, PASSAGE_LATER, NULL);
         return;
     }
     log_accepted(passage);
@@ -322,12 +328,12 @@ static void report(struct pickup *p)
 {
     struct passage *passage = &p->passage;
     if (passage->unknown_count == 0 || passage->reporting) {
-        end(p, PASSAGE_STORED, NULL);
+        passage_end(p, PASSAGE_STORED, NULL);
         return;
     }
     log_unknown(passage);
     if (!write_report(p)) {
-        end(p, PASSAGE_STORED, NULL);
+        passage_end(p, PASSAGE_STORED, NULL);
         return;
     }
     passage->reporting = true;
@@ -348,13 +354,22 @@ void passage_begin(struct pickup *p)
     passage->origin = (struct origin){.account = bytes_of_text(passage->account), .client_address = BYTES("local"),
                                       .client_helo = bytes_of_text(p->child->config->hostname), .protocol = BYTES("local")};
     map_start(&passage->seen, p->last_request);
+    permission_ask(p);
+}
+
+void passage_go_on(struct pickup *p)
+{
     ask_next(p);
 }
 
 void passage_answered(struct pickup *p, enum ipc_kind kind, union ipc_message *message, int attached)
 {
     struct passage *passage = &p->passage;
-    if (kind == IPC_RECIPIENT_ANSWER && passage->step == PASSAGE_RECIPIENT && message->recipient_answer.request == passage->request)
+    if (kind == IPC_SENDER_ANSWER && passage->step == PASSAGE_SENDER && message->sender_answer.request == passage->request)
+        permission_sender_answered(p, &message->sender_answer);
+    else if (kind == IPC_LIMIT_ANSWER && passage->step == PASSAGE_LIMIT && message->limit_answer.request == passage->request)
+        permission_limit_answered(p, &message->limit_answer);
+    else if (kind == IPC_RECIPIENT_ANSWER && passage->step == PASSAGE_RECIPIENT && message->recipient_answer.request == passage->request)
         recipient_answered(p, &message->recipient_answer);
     else if (kind == IPC_SPOOL_ANSWER && passage->step == PASSAGE_SPOOL && message->spool_answer.request == passage->request)
         spool_answered(p, &message->spool_answer, attached);
@@ -371,7 +386,6 @@ void passage_lost(struct pickup *p, enum process_role peer)
         return;
     if (peer == PROCESS_QUEUE)
         passage->spool = 0; /* it went with it */
-    bool asked = peer == (passage->step == PASSAGE_RECIPIENT ? PROCESS_AUTH : PROCESS_QUEUE);
-    if (asked)
-        end(p, PASSAGE_LATER, NULL);
+    if (peer == answerer(passage->step))
+        passage_end(p, PASSAGE_LATER, NULL);
 }

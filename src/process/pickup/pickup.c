@@ -44,7 +44,7 @@ static bool is_for_us(struct pickup *p, const char *name)
         sweep_unfinished(p, name);
         return false;
     }
-    return strncmp(name, PICKUP_BAD, strlen(PICKUP_BAD)) != 0 && map_get(&p->ignored, bytes_of_text(name)) == NULL;
+    return strncmp(name, PICKUP_BAD, strlen(PICKUP_BAD)) != 0 && map_get(&p->ignored, bytes_of_text(name)) == NULL && !waits_has(p, name);
 }
 
 /* The oldest first, as far as their names tell. */
@@ -54,6 +54,8 @@ static void list_names(struct pickup *p)
     p->names = ARENA_ARRAY(&p->arena, const char *, PICKUP_NAMES_MAX);
     p->name_count = p->name_at = 0;
     p->unread = p->again = p->arrived = false;
+    p->looked_ms = clock_now_ms();
+    waits_expire(p);
     int copy = openat(p->folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *folder = copy < 0 ? NULL : fdopendir(copy);
     if (folder == NULL) {
@@ -112,12 +114,28 @@ static void sync_removals(struct pickup *p)
         p->unsynced = 0;
 }
 
+/* Each look costs a look at all files while some wait: then they do not follow each other at once. */
+static uint64_t soonest_look_ms(const struct pickup *p)
+{
+    uint64_t since_ms = clock_now_ms() - p->looked_ms;
+    return p->wait_count == 0 || since_ms >= PICKUP_WAITING_LOOK_MS ? 0 : PICKUP_WAITING_LOOK_MS - since_ms;
+}
+
+static void look_later(struct pickup *p)
+{
+    bool more = p->arrived || (p->unread && !p->again);
+    uint64_t usual_ms = p->again ? PICKUP_RETRY_MS : p->inotify < 0 ? PICKUP_BLIND_LOOK_MS : PICKUP_LOOK_MS;
+    timer_set(&p->look, more ? soonest_look_ms(p) : waits_next_ms(p, usual_ms));
+}
+
 static void take_next(struct pickup *p)
 {
     struct dropped_limits limits = {p->child->config->limits.message_size, p->child->config->limits.recipients};
     const char *wrong = NULL;
     while (p->name_at < p->name_count) {
         const char *name = p->names[p->name_at++];
+        if (waits_has(p, name)) /* since the folder was listed */
+            continue;
         switch (dropped_open(&p->passage.dropped, p->folder, name, &limits, &wrong)) {
         case DROPPED_FINE:
             passage_begin(p);
@@ -133,8 +151,7 @@ static void take_next(struct pickup *p)
         }
     }
     sync_removals(p);
-    bool more = p->arrived || (p->unread && !p->again);
-    timer_set(&p->look, more ? 0 : p->again ? PICKUP_RETRY_MS : p->inotify < 0 ? PICKUP_BLIND_LOOK_MS : PICKUP_LOOK_MS);
+    look_later(p);
 }
 
 static bool is_busy(const struct pickup *p)
@@ -167,6 +184,8 @@ void passage_ended(struct pickup *p, enum passage_end how, const char *why)
         set_aside(p, dropped->name, why);
     if (how == PASSAGE_LATER)
         p->again = true;
+    if (how == PASSAGE_WAITS)
+        waits_add(p, dropped->uid, p->passage.wait_s);
     dropped_close(dropped);
     if (p->draining)
         sync_removals(p);
@@ -187,7 +206,7 @@ static void news(void *owner, bool readable, bool writable)
     if (!p->arrived || is_busy(p))
         return;
     p->name_at = p->name_count; /* look anew */
-    timer_set(&p->look, 0);
+    timer_set(&p->look, soonest_look_ms(p));
 }
 
 static void pickup_message(struct child *child, struct channel *from, enum ipc_kind kind, union ipc_message *message, int attached)

@@ -23,12 +23,12 @@
 struct credential {
     struct credential *previous, *next;
     size_t sessions;
-    uint64_t version;    /* of the accounts when auth was asked last */
+    uint64_t version; /* of the accounts when auth was asked last */
     uint64_t checked_ms; /* and when that was */
-    uint64_t request;    /* of the look that is under way; 0: none */
+    uint64_t request; /* of the look that is under way; 0: none */
     bool ended;
     struct bytes account, text;
-    struct buffer key;   /* account LF text */
+    struct buffer key; /* account LF text */
 };
 
 static void look(void *owner);
@@ -91,7 +91,8 @@ void credential_take(struct dialogue *dialogue, struct bytes account, struct byt
     assert(dialogue->credential == NULL);
     buffer_add_format(&key, "%.*s\n%.*s", BYTES_ARG(account), BYTES_ARG(text));
     struct credential *credential = map_get(&all->known, buffer_bytes(&key));
-    if (credential == NULL || credential->ended) /* it holds again: what ended stays ended for its own sessions */
+    if (credential == NULL ||
+        credential->ended) /* it holds again: what ended stays ended for its own sessions */
         credential = new_credential(smtpd, account, text);
     buffer_free(&key);
     credential->sessions++;
@@ -118,17 +119,20 @@ bool credential_holds(const struct dialogue *dialogue)
     const struct credential *credential = dialogue->credential;
     if (credential == NULL)
         return true; /* nobody signed in: port 25, or a local program */
-    return !credential->ended && !smtpd->draining && credential->version == accounts_watched_version(smtpd->accounts_page) &&
+    return !credential->ended && !smtpd->draining &&
+           credential->version == accounts_watched_version(smtpd->accounts_page) &&
            clock_now_ms() - credential->checked_ms < CREDENTIAL_HOLDS_MS;
 }
 
 bool credential_ask(struct dialogue *dialogue, struct channel *auth, uint64_t request)
 {
     const struct credential *credential = dialogue->credential;
-    return child_send(dialogue->smtpd->child, auth, IPC_CREDENTIAL, &(struct ipc_credential){request, credential->account, credential->text}, -1);
+    return child_send(dialogue->smtpd->child, auth, IPC_CREDENTIAL,
+                      &(struct ipc_credential){request, credential->account, credential->text}, -1);
 }
 
-static void take_verdict(struct smtpd *smtpd, struct credential *credential, enum credential_verdict verdict, uint64_t version)
+static void take_verdict(struct smtpd *smtpd, struct credential *credential, enum credential_verdict verdict,
+                         uint64_t version)
 {
     if (verdict == CREDENTIAL_UNAVAILABLE || credential->ended)
         return;
@@ -139,9 +143,12 @@ static void take_verdict(struct smtpd *smtpd, struct credential *credential, enu
         timer_soon(&smtpd->credentials.ending);
 }
 
-enum credential_verdict credential_answered(struct dialogue *dialogue, const struct ipc_credential_answer *answer)
+enum credential_verdict credential_answered(struct dialogue *dialogue,
+                                            const struct ipc_credential_answer *answer)
 {
-    enum credential_verdict verdict = answer->verdict <= CREDENTIAL_UNAVAILABLE ? (enum credential_verdict)answer->verdict : CREDENTIAL_UNAVAILABLE;
+    enum credential_verdict verdict = answer->verdict <= CREDENTIAL_UNAVAILABLE
+                                          ? (enum credential_verdict)answer->verdict
+                                          : CREDENTIAL_UNAVAILABLE;
     take_verdict(dialogue->smtpd, dialogue->credential, verdict, dialogue->question.version);
     if (verdict == CREDENTIAL_ENDED)
         credential_sign_out(dialogue);
@@ -153,8 +160,10 @@ void credential_sign_out(struct dialogue *dialogue)
     if (dialogue->signed_out)
         return;
     dialogue->signed_out = true;
-    log_event(LOG_EVENT_INFO, "signed_out", LOG_BYTES("account", dialogue->credential->account), LOG_TEXT("client", dialogue->address),
-              LOG_U64("port", dialogue->door->port), LOG_TEXT("reason", "the account, its password or its application password was changed or withdrawn"));
+    log_event(
+        LOG_EVENT_INFO, "signed_out", LOG_BYTES("account", dialogue->credential->account),
+        LOG_TEXT("client", dialogue->address), LOG_U64("port", dialogue->door->port),
+        LOG_TEXT("reason", "the account, its password or its application password was changed or withdrawn"));
 }
 
 static void end_sessions(void *owner)
@@ -162,7 +171,8 @@ static void end_sessions(void *owner)
     struct smtpd *smtpd = owner;
     for (struct dialogue *dialogue = smtpd->dialogues, *next; dialogue != NULL; dialogue = next) {
         next = dialogue->next;
-        if (dialogue->credential == NULL || !dialogue->credential->ended || dialogue->signed_out || dialogue->closing)
+        if (dialogue->credential == NULL || !dialogue->credential->ended || dialogue->signed_out ||
+            dialogue->closing)
             continue;
         credential_sign_out(dialogue);
         server_session_sign_out(&dialogue->session);
@@ -183,7 +193,8 @@ static bool ask_some(struct smtpd *smtpd)
             continue;
         uint64_t request = smtpd->last_request + 1;
         if (auth == NULL || channel_is_full(auth) ||
-            !child_send(smtpd->child, auth, IPC_CREDENTIAL, &(struct ipc_credential){request, credential->account, credential->text}, -1))
+            !child_send(smtpd->child, auth, IPC_CREDENTIAL,
+                        &(struct ipc_credential){request, credential->account, credential->text}, -1))
             return false;
         smtpd->last_request = credential->request = request;
         map_put_u64(&all->asked, request, credential);
@@ -225,7 +236,9 @@ bool credentials_answered(struct smtpd *smtpd, const struct ipc_credential_answe
     struct credential *credential = map_remove_u64(&all->asked, answer->request);
     if (credential == NULL)
         return false;
-    enum credential_verdict verdict = answer->verdict <= CREDENTIAL_UNAVAILABLE ? (enum credential_verdict)answer->verdict : CREDENTIAL_UNAVAILABLE;
+    enum credential_verdict verdict = answer->verdict <= CREDENTIAL_UNAVAILABLE
+                                          ? (enum credential_verdict)answer->verdict
+                                          : CREDENTIAL_UNAVAILABLE;
     credential->request = 0;
     all->complete = all->complete && verdict != CREDENTIAL_UNAVAILABLE;
     take_verdict(smtpd, credential, verdict, all->looking_version);

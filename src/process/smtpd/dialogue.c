@@ -99,6 +99,7 @@ void dialogue_free(struct dialogue *dialogue)
         tell_other_way(dialogue);
     question_forget(dialogue);
     intake_drop(dialogue);
+    limit_end(dialogue, false);
     conn_close(&dialogue->conn);
     server_session_free(&dialogue->session);
     credential_leave(dialogue);
@@ -164,26 +165,38 @@ static void ask(struct dialogue *dialogue, enum ipc_kind kind, const struct serv
         question_ask(dialogue, kind, action);
 }
 
-static void ask_sender_of_mail(struct dialogue *dialogue, const struct server_action *action)
+/* Root speaks for whom it likes. */
+static bool may_speak_for_all(const struct dialogue *dialogue)
 {
-    uint32_t wait_s = allowance_wait_s(dialogue->smtpd, action->account);
-    dialogue->sender_version = accounts_watched_version(dialogue->smtpd->accounts_page);
-    if (wait_s > 0)
-        server_session_answer_limited(&dialogue->session, wait_s);
+    return dialogue->door->policy.role == ROLE_LOCAL && bytes_is(dialogue->session.origin.account, "uid 0");
+}
+
+static void ask_about_sender(struct dialogue *dialogue, const struct server_action *action)
+{
+    if (may_speak_for_all(dialogue))
+        server_session_answer_sender(&dialogue->session, SENDER_ALLOWED);
     else
         ask(dialogue, IPC_SENDER, action);
+}
+
+/* Where nothing fits any more, the message need not come. */
+static void ask_about_limits(struct dialogue *dialogue, const struct server_action *action)
+{
+    dialogue->sender_version = accounts_watched_version(dialogue->smtpd->accounts_page);
+    if (dialogue->door->policy.limits_sending)
+        question_ask(dialogue, IPC_LIMIT, action);
+    else
+        ask_about_sender(dialogue, action);
 }
 
 /* The sender of MAIL, or somebody in the header of the message that is arriving. */
 static void ask_sender(struct dialogue *dialogue, const struct server_action *action)
 {
     bool begins = dialogue->intake.id == 0;
-    if (dialogue->door->policy.role == ROLE_LOCAL) /* who is on this machine may speak for it */
-        server_session_answer_sender(&dialogue->session, SENDER_ALLOWED);
-    else if (!begins)
-        ask(dialogue, IPC_SENDER, action);
+    if (!begins)
+        ask_about_sender(dialogue, action);
     else if (credential_holds(dialogue))
-        ask_sender_of_mail(dialogue, action);
+        ask_about_limits(dialogue, action);
     else
         question_ask(dialogue, IPC_CREDENTIAL, action);
 }
@@ -193,9 +206,23 @@ void dialogue_go_on(struct dialogue *dialogue, const struct server_action *actio
     if (action->kind == SERVER_ASK_STORE)
         intake_credential_answered(dialogue, action, verdict);
     else if (verdict == CREDENTIAL_HOLDS)
-        ask_sender_of_mail(dialogue, action);
+        ask_about_limits(dialogue, action);
     else
         server_session_answer_sender(&dialogue->session, verdict == CREDENTIAL_ENDED ? SENDER_SIGNED_OUT : SENDER_UNAVAILABLE);
+}
+
+void dialogue_limit_answered(struct dialogue *dialogue, const struct server_action *action, enum limit_verdict verdict, uint32_t number, uint64_t request)
+{
+    if (action->kind == SERVER_ASK_LIMIT) {
+        dialogue->limit_request = verdict == LIMIT_FINE ? request : 0;
+        server_session_answer_limit(&dialogue->session, verdict, number);
+    } else if (verdict == LIMIT_FINE) {
+        ask_about_sender(dialogue, action);
+    } else if (verdict == LIMIT_REACHED) {
+        server_session_answer_limited(&dialogue->session, number);
+    } else {
+        server_session_answer_sender(&dialogue->session, SENDER_UNAVAILABLE);
+    }
 }
 
 /* False when the dialogue is gone. */
@@ -235,7 +262,7 @@ static bool carry_out(struct dialogue *dialogue, const struct server_action *act
         ask(dialogue, IPC_RECIPIENT, action);
         break;
     case SERVER_ASK_LIMIT:
-        server_session_answer_limit(&dialogue->session, LIMIT_FINE, 0);
+        question_ask(dialogue, IPC_LIMIT, action);
         break;
     case SERVER_ASK_STORE:
         intake_store(dialogue, action);

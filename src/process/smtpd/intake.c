@@ -107,6 +107,7 @@ void intake_drop(struct dialogue *dialogue)
         question_forget(dialogue);
     let_go(dialogue);
     dialogue->intake = (struct intake){.file = -1};
+    limit_end(dialogue, false);
 }
 
 static void answer(struct dialogue *dialogue, enum store_verdict verdict)
@@ -114,6 +115,7 @@ static void answer(struct dialogue *dialogue, enum store_verdict verdict)
     char id[QUEUE_ID_TEXT_LENGTH + 1];
     queue_id_text(dialogue->intake.id, id);
     dialogue->intake = (struct intake){.file = -1};
+    limit_end(dialogue, verdict == STORE_DONE);
     server_session_answer_store(&dialogue->session, verdict, bytes_of_text(id));
 }
 
@@ -211,8 +213,6 @@ static void log_accepted(const struct dialogue *dialogue, const struct envelope 
 void intake_stored(struct dialogue *dialogue, enum store_verdict verdict)
 {
     const struct envelope *envelope = dialogue->question.action.envelope;
-    if (verdict == STORE_DONE && dialogue->door->policy.role == ROLE_SUBMISSION)
-        allowance_charge(dialogue->smtpd, dialogue->session.origin.account, envelope->recipient_count);
     if (verdict == STORE_DONE)
         log_accepted(dialogue, envelope);
     else

@@ -35,6 +35,8 @@ static bool say(struct dialogue *dialogue, struct channel *to)
         return child_send(child, to, IPC_PROOF, &(struct ipc_proof){request, action->user, action->message, action->proof, origin->client_address}, -1);
     case IPC_CREDENTIAL:
         return credential_ask(dialogue, to, request);
+    case IPC_LIMIT:
+        return limit_ask(dialogue, to, request);
     case IPC_SENDER:
         return child_send(child, to, IPC_SENDER, &(struct ipc_sender){request, action->account, action->address}, -1);
     case IPC_RECIPIENT:
@@ -207,6 +209,9 @@ static void answer_unavailable(struct dialogue *dialogue)
     case IPC_CREDENTIAL:
         dialogue_go_on(dialogue, &action, CREDENTIAL_UNAVAILABLE);
         break;
+    case IPC_LIMIT:
+        dialogue_limit_answered(dialogue, &action, LIMIT_UNAVAILABLE, 0, 0);
+        break;
     case IPC_SENDER:
         give_sender_verdict(dialogue, SENDER_UNAVAILABLE);
         break;
@@ -291,6 +296,13 @@ static void sender_answered(struct dialogue *dialogue, const struct ipc_sender_a
     give_sender_verdict(dialogue, verdict);
 }
 
+static void limit_answered(struct dialogue *dialogue, const struct ipc_limit_answer *answer)
+{
+    struct server_action action = dialogue->question.action;
+    enum limit_verdict verdict = answer->verdict <= LIMIT_UNAVAILABLE ? (enum limit_verdict)answer->verdict : LIMIT_UNAVAILABLE;
+    dialogue_limit_answered(dialogue, &action, verdict, answer->number, answer->request);
+}
+
 static void own_credential_answered(struct dialogue *dialogue, const struct ipc_credential_answer *answer)
 {
     struct server_action action = dialogue->question.action;
@@ -310,6 +322,7 @@ static enum ipc_kind answered_question(enum ipc_kind kind, const union ipc_messa
     case IPC_SALT_ANSWER: *request = message->salt_answer.request; return IPC_SALT;
     case IPC_PROOF_ANSWER: *request = message->proof_answer.request; return IPC_PROOF;
     case IPC_CREDENTIAL_ANSWER: *request = message->credential_answer.request; return IPC_CREDENTIAL;
+    case IPC_LIMIT_ANSWER: *request = message->limit_answer.request; return IPC_LIMIT;
     case IPC_SENDER_ANSWER: *request = message->sender_answer.request; return IPC_SENDER;
     case IPC_RECIPIENT_ANSWER: *request = message->recipient_answer.request; return IPC_RECIPIENT;
     case IPC_SPOOL_ANSWER: *request = message->spool_answer.request; return IPC_SPOOL;
@@ -339,6 +352,8 @@ void question_answered(struct smtpd *smtpd, enum ipc_kind kind, union ipc_messag
     }
     if (dialogue == NULL && question == IPC_SPOOL)
         give_back_spool(smtpd, &message->spool_answer);
+    if (dialogue == NULL && question == IPC_LIMIT)
+        limit_answered_for_nobody(smtpd, &message->limit_answer);
     if (dialogue == NULL || dialogue->question.kind != question)
         return;
     map_remove_u64(&smtpd->questions, request);
@@ -355,6 +370,9 @@ void question_answered(struct smtpd *smtpd, enum ipc_kind kind, union ipc_messag
         break;
     case IPC_CREDENTIAL:
         own_credential_answered(dialogue, &message->credential_answer);
+        break;
+    case IPC_LIMIT:
+        limit_answered(dialogue, &message->limit_answer);
         break;
     case IPC_SENDER:
         sender_answered(dialogue, &message->sender_answer);

@@ -112,6 +112,7 @@ struct dialogue {
     struct intake intake;
     struct credential *credential; /* what it signed in with; NULL before, and for those who need not */
     bool signed_out;               /* that does not hold any more, and it was told */
+    uint64_t limit_request;        /* by which its message was counted; 0: none is */
     uint64_t sender_version;       /* of the accounts when it was asked whether the sender is allowed */
     uint64_t steps;    /* of the client's when its deadline was set */
     uint64_t since_ms; /* accepted, where the door is open either way */
@@ -180,10 +181,12 @@ void turns_take(struct dialogue *dialogue);
 /* The client is somebody: most of what its handshake has cost is given back. */
 void turns_signed_in(struct dialogue *dialogue);
 
-/* ---- allowance.c: what an account may send in an hour ---- */
-/* Seconds until it may send again; 0: now. */
-uint32_t allowance_wait_s(struct smtpd *smtpd, struct bytes account);
-void allowance_charge(struct smtpd *smtpd, struct bytes account, size_t recipients);
+/* ---- limit.c: what an account, or a local user, may send in an hour ---- */
+bool limit_applies(const struct config *config, enum server_role role);
+bool limit_ask(struct dialogue *dialogue, struct channel *auth, uint64_t request);
+void limit_answered_for_nobody(struct smtpd *smtpd, const struct ipc_limit_answer *answer); /* its client is gone */
+/* The message that was counted was sent, or not: it is given back. */
+void limit_end(struct dialogue *dialogue, bool sent);
 
 /* ---- credentials.c: what sessions signed in with, and whether it holds still ---- */
 void credentials_start(struct credentials *credentials, struct smtpd *smtpd);
@@ -210,6 +213,8 @@ void dialogue_drain(struct dialogue *dialogue);
 void dialogue_free(struct dialogue *dialogue);
 /* The credential that an action waited for was asked about: goes on with the action. */
 void dialogue_go_on(struct dialogue *dialogue, const struct server_action *action, enum credential_verdict verdict);
+/* The same of the limits: at MAIL, where nothing is counted yet, or for the message (by `request`). */
+void dialogue_limit_answered(struct dialogue *dialogue, const struct server_action *action, enum limit_verdict verdict, uint32_t number, uint64_t request);
 
 /* ---- question.c ---- */
 void question_ask(struct dialogue *dialogue, enum ipc_kind kind, const struct server_action *action);
