@@ -71,7 +71,7 @@ def test_sessions_end_within_a_second_on_each_port(server, what):
     change(server, what)
     for name, client in clients.items():
         assert ended(client), name
-    assert len(server.lines("signed_out", f"account={USER}")) == 4
+    server.wait_log("signed_out", f"account={USER}", count=4)
     assert bob.docmd("MAIL", "FROM:<bob@example.org>")[0] == 250
     bob.close()
 
@@ -181,7 +181,7 @@ def test_sessions_of_a_process_that_is_drained_end_too(server):
             time.sleep(0.3)  # a session may say 200 commands
         return code == 421 and SIGNED_OUT in text
     until(is_out)
-    assert server.lines("signed_out", f"account={USER}")
+    server.wait_log("signed_out", f"account={USER}")
 
 
 def test_sessions_behind_the_webs_port_end_too(mailboat, certificates):
