@@ -351,6 +351,12 @@ static void newcomers_have_turns_at_an_account_that_is_attacked(void **state)
         assert_int_equal(said, i == 0 ? GUESS_TRY : i * GUESSES_TURN_MS <= GUESSES_TURN_WAIT_MS ? GUESS_WAITS : GUESS_LOCKED);
     }
     guesses_failed(&guesses, &tries[0], now);
+    for (int i = 0; i <= GUESSES_FREE; i++) { /* new addresses of one /48 are no newcomers for ever */
+        snprintf(address, sizeof address, "2001:db8:1:%x::1", i);
+        assert_true(wrong(&guesses, bytes_of_text(address), bob, now));
+    }
+    assert_true(guesses_locked(&guesses, BYTES("2001:db8:1:ff::1"), ada, now + 2 * GUESSES_TURN_MS));
+    assert_int_equal(verdict(&guesses, BYTES("2001:db8:2:ff::1"), ada, now + 2 * GUESSES_TURN_MS), GUESS_WAITS);
     assert_int_equal(guesses_begin(&guesses, &tries[1], now + GUESSES_TURN_MS - 1), GUESS_WAITS);
     assert_int_equal(guesses_begin(&guesses, &tries[1], now + GUESSES_TURN_MS), GUESS_TRY);
     guess_try_start(&late, BYTES("203.0.113.0"), ada); /* it had its turn */

@@ -238,6 +238,9 @@ static enum guess_verdict take_turn(struct guess *account, struct guess_try *tri
 static bool is_newcomer(const struct guesses *guesses, const struct guess_try *tried, uint64_t now_ms)
 {
     const struct guess *pair = find(guesses, tried->address, tried->account);
+    const struct guess *network = tried->network[0] == '\0' ? NULL : find(guesses, tried->network, "");
+    if (network != NULL && !is_old(network, now_ms) && tries_of(network) > GUESSES_FREE)
+        return false; /* one /48 has no end of new addresses */
     return pair == NULL || is_old(pair, now_ms) || tries_of(pair) == 0;
 }
 

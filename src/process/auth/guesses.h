@@ -21,8 +21,8 @@
  * A pair that signed in before goes on signing in whatever others do: the
  * locks of the account, of the address and of the /48 are not for it, and its
  * own comes later. While an account is locked because many addresses guess at
- * it, an address that has not failed at it gets a turn: one such try in
- * GUESSES_TURN_MS, given out up to GUESSES_TURN_WAIT_MS ahead. So its owner
+ * it, an address that has not failed at it (nor, more than a few times, its
+ * /48 at any) gets a turn: one such try in GUESSES_TURN_MS, given out up to GUESSES_TURN_WAIT_MS ahead. So its owner
  * gets in from a new place within a minute, and a botnet gets six tries a
  * minute at the account, however large it is.
  *
