@@ -17,6 +17,10 @@ struct counted {
 };
 static_assert(offsetof(struct ipc_recipient_answer, target_count) - offsetof(struct ipc_recipient_answer, targets) ==
                   offsetof(struct counted, count), "an array and its count stand side by side");
+static_assert(offsetof(struct ipc_expand_answer, member_count) - offsetof(struct ipc_expand_answer, members) ==
+                  offsetof(struct counted, count), "an array and its count stand side by side");
+static_assert(offsetof(struct ipc_expand_answer, missing_count) - offsetof(struct ipc_expand_answer, missing) ==
+                  offsetof(struct counted, count), "an array and its count stand side by side");
 static_assert(offsetof(struct ipc_deliver_answer, result_count) - offsetof(struct ipc_deliver_answer, results) ==
                   offsetof(struct counted, count), "an array and its count stand side by side");
 static_assert(offsetof(struct envelope, recipient_count) - offsetof(struct envelope, recipients) ==
@@ -82,6 +86,11 @@ static const struct kind {
     [IPC_RECIPIENT_ANSWER] = {"recipient-answer", FROM(AUTH), FROM(SMTPD) | FROM(QUEUE) | FROM(PICKUP),
                               FIELDS(AT(U64, recipient_answer, request), AT(U32, recipient_answer, verdict),
                                      AT(RECIPIENTS, recipient_answer, targets))},
+    [IPC_EXPAND] = {"expand", FROM(QUEUE), FROM(AUTH),
+                    FIELDS(AT(U64, expand, request), AT(BYTES, expand, address), AT(U32, expand, how), AT(BYTES, expand, after))},
+    [IPC_EXPAND_ANSWER] = {"expand-answer", FROM(AUTH), FROM(QUEUE),
+                           FIELDS(AT(U64, expand_answer, request), AT(U32, expand_answer, verdict), AT(RECIPIENTS, expand_answer, members),
+                                  AT(RECIPIENTS, expand_answer, missing), AT(BYTES, expand_answer, after))},
     [IPC_AWAY] = {"away", FROM(QUEUE), FROM(AUTH), FIELDS(AT(U64, away, request), AT(BYTES, away, user))},
     [IPC_AWAY_ANSWER] = {"away-answer", FROM(AUTH), FROM(QUEUE),
                          FIELDS(AT(U64, away_answer, request), AT(U8, away_answer, is_away), AT(U32, away_answer, days),
@@ -101,7 +110,7 @@ static const struct kind {
     [IPC_DELIVER] = {"deliver", FROM(QUEUE), FROM(RELAY) | FROM(LOCAL),
                      FIELDS(AT(U64, deliver, delivery), AT(U64, deliver, id), AT(U64, deliver, arrived_ms),
                             AT(U32, deliver, attempt), AT(BYTES, deliver, destination), AT(ENVELOPE, deliver, envelope),
-                            AT(BYTES, deliver, content), AT(U8, deliver, in_file))},
+                            AT(BYTES, deliver, front), AT(BYTES, deliver, content), AT(U8, deliver, in_file))},
     [IPC_DELIVER_ANSWER] = {"deliver-answer", FROM(RELAY) | FROM(LOCAL), FROM(QUEUE),
                             FIELDS(AT(U64, deliver_answer, delivery), AT(BYTES, deliver_answer, peer),
                                    AT(BYTES, deliver_answer, tls), AT(BYTES, deliver_answer, tls_policy),
@@ -177,6 +186,8 @@ static void put_recipients(struct buffer *out, const struct recipient *recipient
         put_u8(out, r->notify);
         put_u8(out, r->local);
         put_u8(out, r->away);
+        put_u8(out, r->expands);
+        put_bytes(out, r->via);
     }
 }
 
@@ -340,7 +351,7 @@ static size_t get_count(struct reader *reader, size_t element_min)
 
 static void get_recipients(struct reader *reader, struct counted *array)
 {
-    array->count = get_count(reader, 15);
+    array->count = get_count(reader, 20);
     struct recipient *r = array->at = ARENA_ARRAY(reader->arena, struct recipient, array->count);
     for (size_t i = 0; i < array->count; i++, r++) {
         r->address = get_bytes(reader);
@@ -349,6 +360,8 @@ static void get_recipients(struct reader *reader, struct counted *array)
         r->notify = (uint8_t)get_u8(reader, NOTIFY_NEVER | NOTIFY_SUCCESS | NOTIFY_FAILURE | NOTIFY_DELAY);
         r->local = get_u8(reader, 1) != 0;
         r->away = get_u8(reader, 1) != 0;
+        r->expands = (uint8_t)get_u8(reader, EXPANDS_KINDS - 1);
+        r->via = get_bytes(reader);
     }
 }
 

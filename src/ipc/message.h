@@ -39,6 +39,7 @@ enum ipc_kind {
     IPC_LIMIT, IPC_LIMIT_ANSWER,   /* is the account, or the local user, within its limits an hour? pickup too */
     IPC_LIMIT_END,                 /* and was it sent */
     IPC_RECIPIENT, IPC_RECIPIENT_ANSWER,
+    IPC_EXPAND, IPC_EXPAND_ANSWER, /* queue: who is behind an address, a page of them */
     IPC_AWAY, IPC_AWAY_ANSWER, /* queue: what somebody away answers now */
     /* smtpd and pickup give to queue */
     IPC_SPOOL,        /* a file for a large content, please */
@@ -102,6 +103,18 @@ struct ipc_recipient_answer {
     size_t target_count;
 };
 
+/* As accounts_expand() takes and gives it. */
+struct ipc_expand { uint64_t request; struct bytes address; uint32_t how; struct bytes after; };
+struct ipc_expand_answer {
+    uint64_t request;
+    uint32_t verdict; /* enum recipient_verdict: KNOWN, UNKNOWN, UNAVAILABLE */
+    struct recipient *members;
+    size_t member_count;
+    struct recipient *missing; /* who is named there, and is not here */
+    size_t missing_count;
+    struct bytes after;        /* where the next page begins; empty: that was the last */
+};
+
 struct ipc_away { uint64_t request; struct bytes user; };
 struct ipc_away_answer { uint64_t request; uint8_t is_away; uint32_t days; struct bytes subject, text; };
 
@@ -130,6 +143,7 @@ struct ipc_deliver {
     uint32_t attempt;         /* 1 the first time */
     struct bytes destination; /* "example.org"; or "@local", "@smarthost", which no domain can be called */
     struct envelope envelope; /* with only the recipients of this delivery */
+    struct bytes front;       /* header fields to send before the content: who sent it on */
     struct bytes content;     /* inline, unless: */
     uint8_t in_file;          /* 1: a descriptor belongs to it. It can get lost on its way where the reader has none free */
 };
@@ -208,6 +222,7 @@ union ipc_message {
     struct ipc_sender sender; struct ipc_sender_answer sender_answer;
     struct ipc_limit limit; struct ipc_limit_answer limit_answer; struct ipc_limit_end limit_end;
     struct ipc_recipient recipient; struct ipc_recipient_answer recipient_answer;
+    struct ipc_expand expand; struct ipc_expand_answer expand_answer;
     struct ipc_away away; struct ipc_away_answer away_answer;
     struct ipc_spool spool; struct ipc_spool_answer spool_answer; struct ipc_spool_drop spool_drop;
     struct ipc_submit submit; struct ipc_submit_answer submit_answer;

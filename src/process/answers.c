@@ -55,6 +55,7 @@ void answers_keep(struct answers *answers, struct bytes key, const struct answer
         kept->targets[i] = answer->targets[i];
         kept->targets[i].address = arena_copy(&answers->arena, answer->targets[i].address);
         kept->targets[i].original = arena_copy(&answers->arena, answer->targets[i].original);
+        kept->targets[i].via = arena_copy(&answers->arena, answer->targets[i].via);
     }
     map_put(&answers->known, key, kept);
 }

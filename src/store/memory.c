@@ -8,6 +8,7 @@
  */
 #define _GNU_SOURCE
 #include "history.h"
+#include "member.h"
 #include "store.h"
 
 #include <assert.h>
@@ -29,7 +30,7 @@ struct kept_message {
     struct arena arena; /* of all texts, and of the content */
     struct store_message message;
     struct row *rows; /* by number */
-    size_t row_count;
+    size_t row_count, row_room;
     int file; /* a large content; -1 */
 };
 
@@ -50,7 +51,7 @@ struct spool {
 
 /* How things stood before a change. */
 struct undo {
-    enum undo_kind { UNDO_ACCEPT, UNDO_REMOVE, UNDO_ROW, UNDO_DESTINATION, UNDO_NOTE } kind;
+    enum undo_kind { UNDO_ACCEPT, UNDO_REMOVE, UNDO_ROW, UNDO_MEMBER, UNDO_DESTINATION, UNDO_NOTE } kind;
     uint64_t id;
     struct kept_message *message; /* UNDO_REMOVE: owned by the note */
     struct row row;
@@ -218,6 +219,9 @@ static void undo_one(struct memory *memory, struct undo *undo)
     case UNDO_ROW:
         find_message(memory, undo->id)->rows[undo->row.recipient.number] = undo->row;
         break;
+    case UNDO_MEMBER:
+        find_message(memory, undo->id)->row_count--;
+        break;
     case UNDO_DESTINATION:
         *destination_place(memory, store_destination_name(&undo->destination.destination), true) = undo->destination;
         break;
@@ -355,7 +359,8 @@ static struct origin copy_origin(struct arena *arena, const struct origin *from)
 static struct recipient copy_recipient(struct arena *arena, const struct recipient *from)
 {
     return (struct recipient){.address = arena_copy(arena, from->address), .original = arena_copy(arena, from->original),
-                              .orcpt = arena_copy(arena, from->orcpt), .notify = from->notify, .local = from->local, .away = from->away};
+                              .orcpt = arena_copy(arena, from->orcpt), .notify = from->notify, .local = from->local, .away = from->away,
+                              .expands = from->expands, .via = arena_copy(arena, from->via)};
 }
 
 /* Without recipients and content. */
@@ -377,7 +382,7 @@ static struct kept_message *make_message(const struct store_message *from, const
     kept->file = -1;
     kept->message = copy_message(&kept->arena, from);
     kept->message.envelope.size = size;
-    kept->row_count = from->envelope.recipient_count;
+    kept->row_count = kept->row_room = from->envelope.recipient_count;
     kept->rows = ARENA_ARRAY(&kept->arena, struct row, kept->row_count);
     for (size_t i = 0; i < kept->row_count; i++)
         kept->rows[i].recipient = (struct store_recipient){.number = (uint32_t)i, .due_ms = due_ms,
@@ -463,6 +468,47 @@ static void kept_place(struct store *store, uint64_t id, uint32_t number, struct
 static void kept_finish(struct store *store, uint64_t id, uint32_t number)
 {
     change_row(memory_of(store), id, number, true);
+}
+
+/* Rows stay when they are gone: they tell whom the message had. */
+static bool has_member(const struct kept_message *kept, const struct recipient *member)
+{
+    struct buffer wanted = {0}, room = {0};
+    bool found = false;
+    member_key(&wanted, member);
+    for (size_t i = 0; i < kept->row_count && !found; i++)
+        found = bytes_equal(member_key(&room, &kept->rows[i].recipient.recipient), buffer_bytes(&wanted));
+    buffer_free(&wanted);
+    buffer_free(&room);
+    return found;
+}
+
+static bool kept_add_member(struct store *store, uint64_t id, const struct recipient *member, struct bytes destination, uint64_t due_ms)
+{
+    struct memory *memory = memory_of(store);
+    struct kept_message *kept = change(memory) ? find_message(memory, id) : NULL;
+    if (kept == NULL || has_member(kept, member))
+        return false;
+    if (kept->row_count == kept->row_room) {
+        struct row *rows = ARENA_ARRAY(&kept->arena, struct row, 2 * kept->row_room);
+        memcpy(rows, kept->rows, kept->row_count * sizeof *rows);
+        kept->rows = rows;
+        kept->row_room *= 2;
+    }
+    kept->rows[kept->row_count] = (struct row){.recipient = {.number = (uint32_t)kept->row_count, .due_ms = due_ms, .destination = arena_copy(&kept->arena, destination),
+                                                             .recipient = copy_recipient(&kept->arena, member)}};
+    kept->row_count++;
+    note_undo(memory, UNDO_MEMBER)->id = id;
+    return true;
+}
+
+static void kept_advance(struct store *store, uint64_t id, uint32_t number, struct bytes progress, uint64_t due_ms)
+{
+    struct row *row = change_row(memory_of(store), id, number, false);
+    if (row == NULL)
+        return;
+    row->recipient.due_ms = due_ms;
+    row->recipient.progress = arena_copy(&find_message(memory_of(store), id)->arena, progress);
 }
 
 static void kept_remove(struct store *store, uint64_t id)
@@ -559,6 +605,7 @@ static struct store_recipient copy_row(struct arena *arena, const struct store_r
     struct store_recipient row = *from;
     row.destination = arena_copy(arena, from->destination);
     row.recipient = copy_recipient(arena, &from->recipient);
+    row.progress = arena_copy(arena, from->progress);
     row.last.enhanced = arena_copy(arena, from->last.enhanced);
     row.last.text = arena_copy(arena, from->last.text);
     row.last.peer = arena_copy(arena, from->last.peer);
@@ -778,7 +825,8 @@ static struct bytes kept_note(struct store *store, const char *name, struct aren
 static const struct store_operations operations = {
     .close = kept_close, .commit = kept_commit, .is_changed = kept_is_changed,
     .spool = kept_spool, .spool_drop = kept_spool_drop,
-    .accept = kept_accept, .defer = kept_defer, .place = kept_place, .finish = kept_finish, .settle = kept_settle,
+    .accept = kept_accept, .defer = kept_defer, .place = kept_place, .finish = kept_finish,
+    .add_member = kept_add_member, .advance = kept_advance, .expanded = kept_finish, .settle = kept_settle,
     .remove = kept_remove, .destination_put = kept_destination_put, .destination_remove = kept_destination_remove,
     .note_put = kept_note_put,
     .read = kept_read, .content = kept_content, .recipients = kept_recipients, .attempts = kept_attempts, .due = kept_due, .next_due = kept_next_due,

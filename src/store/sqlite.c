@@ -2,6 +2,7 @@
 /* sqlite: the operations of store.h as statements, each prepared once. */
 #include "disk.h"
 #include "history.h"
+#include "member.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -10,15 +11,20 @@
 #include <unistd.h>
 
 #define RECIPIENT_COLUMNS "number, held, due_ms, attempts, flags, destination, address, original, orcpt, last_ms, last_code," \
-                          " last_enhanced, last_text, last_peer, last_tls"
+                          " last_enhanced, last_text, last_peer, last_tls, via, progress"
 
 const char *const disk_sql[SQL_STATEMENTS] = {
     [SQL_BEGIN] = "BEGIN IMMEDIATE",
     [SQL_COMMIT] = "COMMIT",
     [SQL_ROLLBACK] = "ROLLBACK",
     [SQL_MESSAGE_ADD] = "INSERT INTO message VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
-    [SQL_RECIPIENT_ADD] = "INSERT INTO recipient(message_id, number, held, due_ms, attempts, flags, destination, address, original, orcpt)"
-                          " VALUES(?,?,0,?,0,?,?,?,?,?)",
+    [SQL_RECIPIENT_ADD] = "INSERT INTO recipient(message_id, number, held, due_ms, attempts, flags, destination, address, original, orcpt, via)"
+                          " VALUES(?,?,0,?,0,?,?,?,?,?,?)",
+    [SQL_MEMBER_NOTE] = "INSERT OR IGNORE INTO member VALUES(?,?,?) RETURNING number",
+    [SQL_MEMBER_NUMBER] = "UPDATE member SET number=number+1 WHERE message_id=? AND key='' RETURNING number",
+    [SQL_MEMBERS_FORGET] = "DELETE FROM member WHERE message_id=?",
+    [SQL_ADVANCE] = "UPDATE recipient SET due_ms=?3, progress=?4 WHERE message_id=?1 AND number=?2",
+    [SQL_EXPANDING] = "SELECT 1 FROM recipient WHERE message_id=? AND (flags & 192)<>0 LIMIT 1",
     [SQL_DEFER] = "UPDATE recipient SET due_ms=?3, attempts=?4, last_ms=?5, last_code=?6, last_enhanced=?7, last_text=?8,"
                   " last_peer=?9, last_tls=?10, history=?11 WHERE message_id=?1 AND number=?2",
     [SQL_MOVE] = "UPDATE recipient SET due_ms=?3, held=?4, destination=?5 WHERE message_id=?1 AND number=?2",
@@ -59,7 +65,7 @@ const char *const disk_sql[SQL_STATEMENTS] = {
 
 /* What the flags columns hold. */
 enum { FLAG_RET = 2, FLAG_SMTPUTF8 = 16, FLAG_REQUIRETLS = 32, FLAG_LARGE = 64, BODY_MASK = 3, RET_MASK = 3 };
-enum { FLAG_LOCAL = 16, FLAG_AWAY = 32, NOTIFY_MASK = 15 };
+enum { FLAG_LOCAL = 16, FLAG_AWAY = 32, NOTIFY_MASK = 15, FLAG_EXPANDS = 6, EXPANDS_MASK = 3 }; /* FLAG_EXPANDS: how far it stands to the left */
 
 /* ---- trouble ---- */
 
@@ -355,12 +361,41 @@ static void add_recipient(struct disk *disk, uint64_t id, uint64_t number, const
         return;
     bind_ids(statement, id, number);
     bind_number(statement, 3, due_ms);
-    bind_number(statement, 4, (unsigned)r->notify | (r->local ? FLAG_LOCAL : 0u) | (r->away ? FLAG_AWAY : 0u));
+    bind_number(statement, 4, (unsigned)r->notify | (r->local ? FLAG_LOCAL : 0u) | (r->away ? FLAG_AWAY : 0u) | (unsigned)r->expands << FLAG_EXPANDS);
     bind_name(statement, 5, destination);
     bind_name(statement, 6, r->address);
     bind_text(statement, 7, r->original);
     bind_text(statement, 8, r->orcpt);
+    bind_text(statement, 9, r->via);
     disk_run(disk, statement);
+}
+
+/* Remembered from now on; false where it was already. */
+static bool note_member(struct disk *disk, uint64_t id, struct bytes key, uint64_t number)
+{
+    sqlite3_stmt *statement = change(disk, SQL_MEMBER_NOTE);
+    if (statement == NULL)
+        return false;
+    bind_number(statement, 1, id);
+    bind_name(statement, 2, key);
+    bind_number(statement, 3, number);
+    bool fresh = disk_row(disk, statement);
+    disk_run(disk, statement);
+    return fresh;
+}
+
+/* Before the first expansion: those who are there, and how they are numbered. */
+static void begin_members(struct disk *disk, uint64_t id, const struct recipient *recipients, size_t count)
+{
+    struct buffer room = {0};
+    bool any = false;
+    for (size_t i = 0; i < count; i++)
+        any = any || recipients[i].expands != EXPANDS_NOT;
+    for (size_t i = 0; any && i < count; i++)
+        note_member(disk, id, member_key(&room, &recipients[i]), i);
+    if (any)
+        note_member(disk, id, bytes_none(), count - 1);
+    buffer_free(&room);
 }
 
 static bool sqlite_accept(struct store *store, const struct store_message *message, const struct bytes *destinations, uint64_t due_ms, uint64_t spool)
@@ -377,6 +412,26 @@ static bool sqlite_accept(struct store *store, const struct store_message *messa
         return disk_trouble(disk, 0, number) || true;
     for (size_t i = 0; i < message->envelope.recipient_count; i++)
         add_recipient(disk, message->id, i, &message->envelope.recipients[i], destinations[i], due_ms);
+    begin_members(disk, message->id, message->envelope.recipients, message->envelope.recipient_count);
+    return true;
+}
+
+static bool sqlite_add_member(struct store *store, uint64_t id, const struct recipient *member, struct bytes destination, uint64_t due_ms)
+{
+    struct disk *disk = disk_of(store);
+    struct buffer room = {0};
+    bool fresh = note_member(disk, id, member_key(&room, member), 0);
+    buffer_free(&room);
+    sqlite3_stmt *statement = fresh ? change(disk, SQL_MEMBER_NUMBER) : NULL;
+    if (statement == NULL)
+        return false;
+    bind_number(statement, 1, id);
+    bool numbered = disk_row(disk, statement);
+    uint64_t number = numbered ? column_number(statement, 0) : 0;
+    disk_run(disk, statement);
+    if (!numbered) /* nobody but a stranger can have taken that row away */
+        return disk_trouble(disk, SQLITE_CORRUPT, 0);
+    add_recipient(disk, id, number, member, destination, due_ms);
     return true;
 }
 
@@ -446,6 +501,40 @@ static void sqlite_finish(struct store *store, uint64_t id, uint32_t number)
     disk_run(disk, statement);
 }
 
+static void sqlite_advance(struct store *store, uint64_t id, uint32_t number, struct bytes progress, uint64_t due_ms)
+{
+    sqlite3_stmt *statement = change(disk_of(store), SQL_ADVANCE);
+    if (statement == NULL)
+        return;
+    bind_ids(statement, id, number);
+    bind_number(statement, 3, due_ms);
+    bind_text(statement, 4, progress);
+    disk_run(disk_of(store), statement);
+}
+
+static void forget_members(struct disk *disk, uint64_t id)
+{
+    sqlite3_stmt *statement = change(disk, SQL_MEMBERS_FORGET);
+    if (statement == NULL)
+        return;
+    bind_number(statement, 1, id);
+    disk_run(disk, statement);
+}
+
+static void sqlite_expanded(struct store *store, uint64_t id, uint32_t number)
+{
+    struct disk *disk = disk_of(store);
+    sqlite_finish(store, id, number);
+    sqlite3_stmt *statement = question(disk, SQL_EXPANDING);
+    if (statement == NULL)
+        return;
+    bind_number(statement, 1, id);
+    bool goes_on = disk_row(disk, statement);
+    end_question(statement);
+    if (!goes_on)
+        forget_members(disk, id);
+}
+
 /* The message's row goes; its file follows the commit. True when there was one. */
 static bool drop_message(struct disk *disk, enum disk_statement which, uint64_t id)
 {
@@ -459,6 +548,8 @@ static bool drop_message(struct disk *disk, enum disk_statement which, uint64_t 
         disk_run(disk, statement);
     else
         sqlite3_reset(statement);
+    if (gone)
+        forget_members(disk, id);
     statement = large ? change(disk, SQL_LEFTOVER_ADD) : NULL;
     if (statement == NULL)
         return gone;
@@ -585,7 +676,10 @@ static void read_recipient(sqlite3_stmt *statement, struct arena *arena, struct 
     r->recipient.address = column_bytes(statement, 6, arena);
     r->recipient.original = column_bytes(statement, 7, arena);
     r->recipient.orcpt = column_bytes(statement, 8, arena);
+    r->recipient.expands = (uint8_t)(flags >> FLAG_EXPANDS & EXPANDS_MASK) % EXPANDS_KINDS;
     r->last = read_reply(statement, 9, arena);
+    r->recipient.via = column_bytes(statement, 15, arena);
+    r->progress = column_bytes(statement, 16, arena);
 }
 
 static size_t sqlite_recipients(struct store *store, uint64_t id, uint32_t from, struct bytes destination, size_t max, struct arena *arena,
@@ -631,7 +725,7 @@ static size_t sqlite_walk(struct store *store, uint64_t after_id, uint32_t after
     bind_ids(statement, after_id, after_number);
     bind_number(statement, 3, max);
     for (; count < max && disk_row(disk, statement); count++) {
-        ids[count] = column_number(statement, 15);
+        ids[count] = column_number(statement, 17);
         read_recipient(statement, arena, &found[count]);
     }
     end_question(statement);
@@ -806,7 +900,8 @@ static struct bytes sqlite_note(struct store *store, const char *name, struct ar
 const struct store_operations disk_operations = {
     .close = sqlite_close, .commit = sqlite_commit, .is_changed = sqlite_is_changed,
     .spool = sqlite_spool, .spool_drop = sqlite_spool_drop,
-    .accept = sqlite_accept, .defer = sqlite_defer, .place = sqlite_place, .finish = sqlite_finish, .settle = sqlite_settle,
+    .accept = sqlite_accept, .defer = sqlite_defer, .place = sqlite_place, .finish = sqlite_finish,
+    .add_member = sqlite_add_member, .advance = sqlite_advance, .expanded = sqlite_expanded, .settle = sqlite_settle,
     .remove = sqlite_remove, .destination_put = sqlite_destination_put, .destination_remove = sqlite_destination_remove,
     .note_put = sqlite_note_put,
     .read = sqlite_read, .content = sqlite_content, .recipients = sqlite_recipients, .attempts = sqlite_attempts, .due = sqlite_due, .next_due = sqlite_next_due,

@@ -12,7 +12,7 @@
 
 enum {
     APPLICATION_ID = 0x4d426f71, /* "MBoq", in the file's header */
-    SCHEMA_VERSION = 2,
+    SCHEMA_VERSION = 3,
     BUSY_MS = 5000,
     LOG_PAGES_MAX = 2000,
 };
@@ -20,8 +20,12 @@ enum {
 /*
  * recipient_due and destination_due are what the queue looks at; both lead
  * straight to the next due row however many others wait. The content stands
- * last in its row, so that questions about a message do not read it.
+ * last in its row, so that questions about a message do not read it. member
+ * has whom an expansion had, by member_key(), and under the empty key the
+ * last number that was given.
  */
+#define MEMBERS "CREATE TABLE member(message_id INTEGER NOT NULL, key TEXT NOT NULL, number INTEGER NOT NULL," \
+                " PRIMARY KEY(message_id, key)) WITHOUT ROWID;"
 static const char schema[] =
     "CREATE TABLE message(id INTEGER PRIMARY KEY, arrived_ms INTEGER NOT NULL, expires_ms INTEGER NOT NULL,"
     " size INTEGER NOT NULL, flags INTEGER NOT NULL, sender TEXT, envid TEXT, account TEXT, client_address TEXT,"
@@ -29,20 +33,25 @@ static const char schema[] =
     "CREATE TABLE recipient(message_id INTEGER NOT NULL, number INTEGER NOT NULL, held INTEGER NOT NULL,"
     " due_ms INTEGER NOT NULL, attempts INTEGER NOT NULL, flags INTEGER NOT NULL, destination TEXT NOT NULL,"
     " address TEXT NOT NULL, original TEXT, orcpt TEXT, last_ms INTEGER, last_code INTEGER, last_enhanced TEXT,"
-    " last_text TEXT, last_peer TEXT, last_tls TEXT, history TEXT, PRIMARY KEY(message_id, number)) WITHOUT ROWID;"
+    " last_text TEXT, last_peer TEXT, last_tls TEXT, history TEXT, via TEXT, progress TEXT, PRIMARY KEY(message_id, number)) WITHOUT ROWID;"
     "CREATE INDEX recipient_due ON recipient(destination, due_ms, message_id, number) WHERE held = 0;"
     "CREATE TABLE destination(name TEXT PRIMARY KEY, due_ms INTEGER NOT NULL, failures INTEGER NOT NULL) WITHOUT ROWID;"
     "CREATE INDEX destination_due ON destination(due_ms, name);"
+    MEMBERS
     "CREATE TABLE leftover(id INTEGER PRIMARY KEY);"
     "CREATE TABLE note(name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;"
     "PRAGMA application_id = 1296199537;"
-    "PRAGMA user_version = 2;";
+    "PRAGMA user_version = 3;";
 
 /* What leads from each version to the next; none of it looks at the rows. */
 static const char *const migrations[SCHEMA_VERSION] = {
     [1] = "ALTER TABLE recipient ADD COLUMN last_tls TEXT;"
           "ALTER TABLE recipient ADD COLUMN history TEXT;"
           "PRAGMA user_version = 2;",
+    [2] = "ALTER TABLE recipient ADD COLUMN via TEXT;"
+          "ALTER TABLE recipient ADD COLUMN progress TEXT;"
+          MEMBERS
+          "PRAGMA user_version = 3;",
 };
 
 /* The mend stands in the message: people read it at the worst moment. */

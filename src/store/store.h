@@ -19,6 +19,12 @@
  *                due recipient, unless the destination itself is put off
  *                because nobody answers there (`failures`).
  *   note         what the queue wants to remember about itself
+ *
+ * A recipient that expands (smtp/envelope.h) is replaced by its members in
+ * steps: store_add_member() for each of a page and store_advance() in one
+ * batch, at the end store_expanded(). Of a message that has or had one all
+ * recipients are remembered until no such one is left, so that nobody comes in
+ * twice; what they are called is not used again.
  */
 #ifndef MAILBOAT_STORE_H
 #define MAILBOAT_STORE_H
@@ -60,6 +66,7 @@ struct store_recipient {
     uint64_t due_ms;
     struct bytes destination;
     struct recipient recipient;
+    struct bytes progress; /* of one that expands: where its next page begins */
     struct store_reply last;
 };
 
@@ -107,6 +114,9 @@ struct store_operations {
                   const struct store_reply *last);
     void (*place)(struct store *store, uint64_t id, uint32_t number, struct bytes destination, uint64_t due_ms, bool held);
     void (*finish)(struct store *store, uint64_t id, uint32_t number);
+    bool (*add_member)(struct store *store, uint64_t id, const struct recipient *member, struct bytes destination, uint64_t due_ms);
+    void (*advance)(struct store *store, uint64_t id, uint32_t number, struct bytes progress, uint64_t due_ms);
+    void (*expanded)(struct store *store, uint64_t id, uint32_t number);
     bool (*settle)(struct store *store, uint64_t id);
     void (*remove)(struct store *store, uint64_t id);
     void (*destination_put)(struct store *store, struct bytes name, uint64_t due_ms, uint32_t failures);
@@ -191,6 +201,22 @@ static inline void store_place(struct store *store, uint64_t id, uint32_t number
 static inline void store_finish(struct store *store, uint64_t id, uint32_t number)
 {
     store->operations->finish(store, id, number);
+}
+/* One more recipient, unless the message has or had it: then false. One that
+ * expands must be there. store_expanded() follows, in this batch or later. */
+static inline bool store_add_member(struct store *store, uint64_t id, const struct recipient *member, struct bytes destination, uint64_t due_ms)
+{
+    return store->operations->add_member(store, id, member, destination, due_ms);
+}
+/* How far the expansion of this one has come; its next page is due then. */
+static inline void store_advance(struct store *store, uint64_t id, uint32_t number, struct bytes progress, uint64_t due_ms)
+{
+    store->operations->advance(store, id, number, progress, due_ms);
+}
+/* All its members are there: it goes. store_settle() follows. */
+static inline void store_expanded(struct store *store, uint64_t id, uint32_t number)
+{
+    store->operations->expanded(store, id, number);
 }
 /* The message goes when no recipient is left; true then. */
 static inline bool store_settle(struct store *store, uint64_t id) { return store->operations->settle(store, id); }

@@ -94,6 +94,33 @@ static void shaky_finish(struct store *store, uint64_t id, uint32_t number)
     dies_now(shaky);
 }
 
+static bool shaky_add_member(struct store *store, uint64_t id, const struct recipient *member, struct bytes destination, uint64_t due_ms)
+{
+    struct shaky *shaky = of(store);
+    if (!survives(shaky))
+        return false;
+    bool result = store_add_member(shaky->inner, id, member, destination, due_ms);
+    return dies_now(shaky) ? false : result;
+}
+
+static void shaky_advance(struct store *store, uint64_t id, uint32_t number, struct bytes progress, uint64_t due_ms)
+{
+    struct shaky *shaky = of(store);
+    if (!survives(shaky))
+        return;
+    store_advance(shaky->inner, id, number, progress, due_ms);
+    dies_now(shaky);
+}
+
+static void shaky_expanded(struct store *store, uint64_t id, uint32_t number)
+{
+    struct shaky *shaky = of(store);
+    if (!survives(shaky))
+        return;
+    store_expanded(shaky->inner, id, number);
+    dies_now(shaky);
+}
+
 static bool shaky_settle(struct store *store, uint64_t id)
 {
     struct shaky *shaky = of(store);
@@ -270,7 +297,7 @@ static void shaky_close(struct store *store)
 static const struct store_operations operations = {
     .close = shaky_close, .is_changed = shaky_is_changed,
     .commit = shaky_commit, .spool = shaky_spool, .spool_drop = shaky_spool_drop, .accept = shaky_accept,
-    .defer = shaky_defer, .place = shaky_place, .finish = shaky_finish, .settle = shaky_settle,
+    .defer = shaky_defer, .place = shaky_place, .finish = shaky_finish, .add_member = shaky_add_member, .advance = shaky_advance, .expanded = shaky_expanded, .settle = shaky_settle,
     .remove = shaky_remove, .destination_put = shaky_destination_put, .destination_remove = shaky_destination_remove,
     .note_put = shaky_note_put, .read = shaky_read, .content = shaky_content, .recipients = shaky_recipients, .attempts = shaky_attempts,
     .due = shaky_due, .next_due = shaky_next_due, .destination = shaky_destination,

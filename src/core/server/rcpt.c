@@ -52,7 +52,8 @@ struct reply server_rcpt(struct server_session *session, struct bytes argument)
 static bool has_recipient(const struct envelope *envelope, const struct recipient *wanted)
 {
     for (size_t i = 0; i < envelope->recipient_count; i++)
-        if (envelope->recipients[i].local == wanted->local && bytes_equal(envelope->recipients[i].address, wanted->address))
+        if (envelope->recipients[i].local == wanted->local && envelope->recipients[i].expands == wanted->expands &&
+            bytes_equal(envelope->recipients[i].address, wanted->address))
             return true;
     return false;
 }
@@ -64,7 +65,7 @@ static bool fits(struct server_state *state, const struct recipient *targets, si
 {
     size_t octets = 0;
     for (size_t i = 0; i < count; i++)
-        octets += targets[i].address.length + state->asked_address.length + state->asked_orcpt.length + RECIPIENT_FIELDS;
+        octets += targets[i].address.length + targets[i].via.length + state->asked_address.length + state->asked_orcpt.length + RECIPIENT_FIELDS;
     if (octets > RECIPIENTS_OCTETS_MAX - state->recipients_octets)
         return false;
     state->recipients_octets += octets;
@@ -92,6 +93,8 @@ static void add_target(struct server_state *state, const struct recipient *targe
         .notify = state->asked_notify,
         .local = target->local,
         .away = target->away,
+        .expands = target->expands,
+        .via = arena_copy(arena, target->via),
     };
 }
 

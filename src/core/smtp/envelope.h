@@ -21,6 +21,17 @@ enum dsn_ret { RET_UNSAID, RET_HEADERS, RET_FULL };
 /* NOTIFY= of RCPT (RFC 3461 4.1), a set; 0 when it was not said. */
 enum dsn_notify { NOTIFY_UNSAID = 0, NOTIFY_NEVER = 1, NOTIFY_SUCCESS = 2, NOTIFY_FAILURE = 4, NOTIFY_DELAY = 8 };
 
+/* Does an address of ours stand for others that nobody has asked for yet? The
+ * queue does, page by page, and puts them in its place: process/queue/expansion.c. */
+enum recipient_expands {
+    EXPANDS_NOT,
+    EXPANDS_ALIAS, /* an alias; "@example.org" is the domain's catch-all */
+    EXPANDS_USER,  /* a user whose mail is forwarded */
+    EXPANDS_KINDS
+};
+
+enum { VIA_MAX = 2000 }; /* octets of `via`; what comes behind them is not noted */
+
 struct recipient {
     struct bytes address;  /* where it goes, without angle brackets: "ada@example.org" */
     struct bytes original; /* what RCPT said, where an alias or +tag made something else of it */
@@ -28,6 +39,8 @@ struct recipient {
     uint8_t notify;        /* enum dsn_notify, or'ed */
     bool local;            /* goes into a mailbox of ours */
     bool away;             /* whose user wants an answer sent: message/vacation.h */
+    uint8_t expands;       /* enum recipient_expands */
+    struct bytes via;      /* addresses of ours that sent it on to here, first to last, with spaces between: message/trace.h */
 };
 
 struct envelope {

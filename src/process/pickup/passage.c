@@ -69,7 +69,7 @@ static void ask_next(struct pickup *p)
 static bool was_seen(struct passage *passage, const struct recipient *target)
 {
     struct buffer key = {0};
-    buffer_add_octet(&key, target->local ? 'l' : 'a');
+    buffer_add_octet(&key, (char)('a' + target->expands * 2 + target->local));
     buffer_add(&key, target->address);
     bool seen = map_get(&passage->seen, buffer_bytes(&key)) != NULL;
     if (!seen)
@@ -93,7 +93,8 @@ static void add_target(struct passage *passage, const struct recipient *target, 
     }
     passage->targets[passage->target_count++] = (struct recipient){
         .address = arena_copy(arena, target->address), .original = bytes_equal(target->address, asked->address) ? bytes_none() : asked->address,
-        .orcpt = asked->orcpt, .notify = asked->notify, .local = target->local, .away = target->away};
+        .orcpt = asked->orcpt, .notify = asked->notify, .local = target->local, .away = target->away,
+        .expands = target->expands, .via = arena_copy(arena, target->via)};
 }
 
 static void add_unknown(struct passage *passage, const struct recipient *asked)
@@ -220,7 +221,7 @@ static size_t next_targets(const struct passage *passage)
 {
     size_t octets = 0, count = 0;
     for (size_t i = passage->given; i < passage->target_count && octets < SUBMIT_TARGETS_MAX && count < SUBMIT_COUNT_MAX; i++, count++)
-        octets += passage->targets[i].address.length + passage->targets[i].original.length + passage->targets[i].orcpt.length + 32;
+        octets += passage->targets[i].address.length + passage->targets[i].original.length + passage->targets[i].orcpt.length + passage->targets[i].via.length + 32;
     return count;
 }
 

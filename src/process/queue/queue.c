@@ -233,7 +233,8 @@ void queue_looked_up(struct queue *queue, const struct ipc_recipient_answer *ans
     d->targets = ARENA_ARRAY(&d->arena, struct recipient, d->target_count);
     for (size_t i = 0; i < d->target_count; i++) {
         d->targets[i] = (struct recipient){.address = arena_copy(&d->arena, answer->targets[i].address), .local = answer->targets[i].local, .away = answer->targets[i].away,
-                                           .original = arena_copy(&d->arena, answer->targets[i].original), .notify = NOTIFY_NEVER};
+                                           .original = arena_copy(&d->arena, answer->targets[i].original), .notify = NOTIFY_NEVER,
+                                           .expands = answer->targets[i].expands, .via = arena_copy(&d->arena, answer->targets[i].via)};
     }
     save(queue, d, SCHEDULE_ANSWERED, now_ms);
 }
