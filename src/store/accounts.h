@@ -18,8 +18,10 @@
 #include "verifier.h"
 
 enum accounts_limit {
-    ALIAS_DEPTH_MAX = 10,    /* aliases of aliases */
-    ALIAS_TARGETS_MAX = 100, /* that one address may become */
+    RESOLVE_TARGETS_MAX = 100, /* that one address becomes at once; an address that stands for more is left to accounts_expand() */
+    RESOLVE_PLACES_MAX = 100,  /* aliases and forwardings behind one address that are followed at once; the same */
+    ROAD_PLACES_MAX = 10000,   /* that are followed to learn whether anybody is at the end */
+    EXPANSION_PAGE = 500,      /* targets of one alias that are looked at together */
     PASSWORD_MAX = 511,      /* octets: as many as crypt(3) takes */
     ACCOUNT_KEYS_MAX = 100,  /* of one user, that SCRAM tries; PLAIN and LOGIN know them all */
     KEY_SECRET_LENGTH = 26,  /* characters of base 32: 130 random bits */
@@ -104,11 +106,31 @@ bool accounts_away(struct accounts *accounts, struct bytes user, struct arena *a
 enum accounts_target { TARGETS_FOUND, TARGETS_UNKNOWN, TARGETS_FOREIGN };
 /*
  * Where mail for an address goes: the mailbox of a user (user+tag too), the
- * targets of an alias, where a user has mail forwarded, those of the domain's catch-all ("@example.org" as an
- * alias), for postmaster somebody who is there. FOREIGN when the domain is not hosted. `targets` (in `arena`) are not repeated.
+ * targets of an alias, where a user has mail forwarded, those of the domain's
+ * catch-all ("@example.org" as an alias), for postmaster somebody who is
+ * there. FOREIGN when the domain is not hosted, UNKNOWN too when there is
+ * nobody at the end. `targets` (in `arena`) are not repeated. Where they are
+ * more than fit, or one of them is not there, the only target is one that
+ * expands: whoever has the message asks accounts_expand().
  */
 enum accounts_target accounts_resolve(struct accounts *accounts, struct bytes address, struct arena *arena,
                                       struct recipient **targets, size_t *target_count);
+
+/* A page of who is behind an address that expands. */
+struct accounts_page {
+    bool known;                /* else there is no such alias or user any more */
+    struct recipient *members; /* mailboxes, addresses elsewhere, and what expands again, with its own name as `via` */
+    size_t member_count;
+    struct recipient *missing; /* targets of which nobody is there, or that lead back to nobody: the address alone */
+    size_t missing_count;
+    struct bytes after;        /* where the next page begins; empty: that was the last */
+};
+/*
+ * As the accounts are now. A user's forwarding that leads to nobody is not
+ * followed: the mail stays with the user. What the address was when the
+ * message was accepted does not matter, unless it is nobody's any more.
+ */
+struct accounts_page accounts_expand(struct accounts *accounts, const struct recipient *place, struct bytes after, size_t max, struct arena *arena);
 
 /* May the account send as this address? Its own, its +tags, and aliases that
  * lead to it alone or among others. */
@@ -134,6 +156,9 @@ bool accounts_user_remove(struct accounts *accounts, struct bytes address, struc
 bool accounts_domain_add(struct accounts *accounts, struct bytes domain, struct error *error);
 bool accounts_domain_remove(struct accounts *accounts, struct bytes domain, struct error *error);
 bool accounts_alias_add(struct accounts *accounts, struct bytes address, struct bytes target, struct error *error);
+/* All of them or none: refused with what leads to nobody, back to the alias,
+ * or is an address here that nobody has. *added: those that were not there. */
+bool accounts_alias_add_all(struct accounts *accounts, struct bytes address, const struct bytes *targets, size_t count, size_t *added, struct error *error);
 /* Empty target: the whole alias. */
 bool accounts_alias_remove(struct accounts *accounts, struct bytes address, struct bytes target, struct error *error);
 /* Appends the secret, which is shown once and kept only as a hash. */

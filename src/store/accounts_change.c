@@ -42,23 +42,22 @@ static bool change(struct accounts *accounts, const char *sql, const struct valu
     return true;
 }
 
-static bool canonical_or_fail(struct buffer *out, struct bytes address, struct error *error)
+bool accounts_canonical_or_fail(struct buffer *out, struct bytes address, struct error *error)
 {
     return accounts_canonical(out, address) ||
            error_set(error, EX_DATAERR, "'%.*s' is not a mail address; the form is ada@example.org", BYTES_ARG(bytes_first(address, 100)));
 }
 
-/* Of an alias: an address, or "@example.org" for all that nobody has there. */
-static bool alias_or_fail(struct buffer *out, struct bytes address, struct error *error)
+bool accounts_alias_or_fail(struct buffer *out, struct bytes address, struct error *error)
 {
     if (address.length == 0 || address.at[0] != '@')
-        return canonical_or_fail(out, address, error);
+        return accounts_canonical_or_fail(out, address, error);
     buffer_add_octet(out, '@');
     return accounts_domain(out, bytes_from(address, 1)) ||
            error_set(error, EX_DATAERR, "'%.*s' is not a catch-all; the form is @example.org", BYTES_ARG(bytes_first(address, 100)));
 }
 
-static bool hosted_or_fail(struct accounts *accounts, struct bytes canonical, struct error *error)
+bool accounts_hosted_or_fail(struct accounts *accounts, struct bytes canonical, struct error *error)
 {
     struct bytes local, domain;
     address_split(canonical, &local, &domain);
@@ -101,7 +100,7 @@ bool accounts_user_add(struct accounts *accounts, struct bytes address, struct b
     struct verifier verifier;
     char room[SASLPREP_MAX + 1];
     password = saslprep(password, room);
-    bool done = canonical_or_fail(&canonical, address, error) && hosted_or_fail(accounts, buffer_bytes(&canonical), error) &&
+    bool done = accounts_canonical_or_fail(&canonical, address, error) && accounts_hosted_or_fail(accounts, buffer_bytes(&canonical), error) &&
                 hash_password(password, &hash, error);
     if (done) {
         verifier = verifier_of(accounts, buffer_bytes(&canonical), password);
@@ -120,7 +119,7 @@ bool accounts_user_password(struct accounts *accounts, struct bytes address, str
     struct verifier verifier;
     char room[SASLPREP_MAX + 1];
     password = saslprep(password, room);
-    bool done = canonical_or_fail(&canonical, address, error) && hash_password(password, &hash, error);
+    bool done = accounts_canonical_or_fail(&canonical, address, error) && hash_password(password, &hash, error);
     if (done) {
         verifier = verifier_of(accounts, buffer_bytes(&canonical), password);
         done = change(accounts, "UPDATE user SET password = ?2, scram = ?3 WHERE address = ?1",
@@ -136,7 +135,7 @@ bool accounts_user_password(struct accounts *accounts, struct bytes address, str
 static bool change_address(struct accounts *accounts, const char *sql, struct bytes address, const char *what, struct error *error)
 {
     struct buffer canonical = {0};
-    bool done = canonical_or_fail(&canonical, address, error) &&
+    bool done = accounts_canonical_or_fail(&canonical, address, error) &&
                 change(accounts, sql, (struct value[]){{buffer_bytes(&canonical), false}}, 1, what, error);
     buffer_free(&canonical);
     return done;
@@ -173,8 +172,9 @@ bool accounts_user_forward(struct accounts *accounts, struct bytes address, stru
     struct buffer user = {0}, to = {0};
     if (target.length == 0)
         return change_address(accounts, "UPDATE user SET forward = NULL, keeps = 1 WHERE address = ?1", address, "user", error);
-    bool done = canonical_or_fail(&user, address, error) && canonical_or_fail(&to, target, error) &&
+    bool done = accounts_canonical_or_fail(&user, address, error) && accounts_canonical_or_fail(&to, target, error) &&
                 elsewhere_or_fail(accounts, buffer_bytes(&user), buffer_bytes(&to), error) &&
+                accounts_somebody_or_fail(accounts, buffer_bytes(&to), error) &&
                 change(accounts, keep ? "UPDATE user SET forward = ?2, keeps = 1 WHERE address = ?1" : "UPDATE user SET forward = ?2, keeps = 0 WHERE address = ?1",
                        (struct value[]){{buffer_bytes(&user), false}, {buffer_bytes(&to), false}}, 2, "user", error);
     buffer_free(&user);
@@ -189,7 +189,7 @@ bool accounts_user_quota(struct accounts *accounts, struct bytes address, const 
         return change_address(accounts, "UPDATE user SET quota = NULL WHERE address = ?1", address, "user", error);
     assert(*octets <= ACCOUNT_QUOTA_MAX);
     buffer_add_format(&number, "%llu", (unsigned long long)*octets);
-    bool done = canonical_or_fail(&user, address, error) &&
+    bool done = accounts_canonical_or_fail(&user, address, error) &&
                 change(accounts, "UPDATE user SET quota = ?2 WHERE address = ?1", (struct value[]){{buffer_bytes(&user), false}, {buffer_bytes(&number), false}}, 2, "user", error);
     buffer_free(&user);
     buffer_free(&number);
@@ -214,7 +214,7 @@ static bool put_away(struct accounts *accounts, struct bytes user, const struct 
 bool accounts_user_away(struct accounts *accounts, struct bytes address, const struct account_away *away, struct error *error)
 {
     struct buffer user = {0};
-    bool done = canonical_or_fail(&user, address, error) &&
+    bool done = accounts_canonical_or_fail(&user, address, error) &&
                 (away != NULL ? put_away(accounts, buffer_bytes(&user), away, error)
                               : change(accounts, "DELETE FROM away WHERE user = ?1", (struct value[]){{buffer_bytes(&user), false}}, 1, "answer for absences of", error));
     buffer_free(&user);
@@ -256,23 +256,11 @@ bool accounts_domain_remove(struct accounts *accounts, struct bytes domain, stru
     return change_domain(accounts, "DELETE FROM domain WHERE name = ?1", domain, "domain", error);
 }
 
-bool accounts_alias_add(struct accounts *accounts, struct bytes address, struct bytes target, struct error *error)
-{
-    struct buffer from = {0}, to = {0};
-    bool done = alias_or_fail(&from, address, error) && canonical_or_fail(&to, target, error) &&
-                hosted_or_fail(accounts, buffer_bytes(&from), error) &&
-                change(accounts, "INSERT INTO alias (address, target) VALUES (?1, ?2)",
-                       (struct value[]){{buffer_bytes(&from), false}, {buffer_bytes(&to), false}}, 2, NULL, error);
-    buffer_free(&from);
-    buffer_free(&to);
-    return done;
-}
-
 bool accounts_alias_remove(struct accounts *accounts, struct bytes address, struct bytes target, struct error *error)
 {
     struct buffer from = {0}, to = {0};
     bool whole = target.length == 0;
-    bool done = alias_or_fail(&from, address, error) && (whole || canonical_or_fail(&to, target, error)) &&
+    bool done = accounts_alias_or_fail(&from, address, error) && (whole || accounts_canonical_or_fail(&to, target, error)) &&
                 change(accounts, whole ? "DELETE FROM alias WHERE address = ?1" : "DELETE FROM alias WHERE address = ?1 AND target = ?2",
                        (struct value[]){{buffer_bytes(&from), false}, {buffer_bytes(&to), false}}, whole ? 1 : 2, whole ? "alias" : "such alias", error);
     buffer_free(&from);

@@ -16,7 +16,7 @@ enum { KEY_ID_LENGTH = 8, SECRET = 32, DIGEST = 32 };
 static_assert(sizeof ((struct key_verifier *)NULL)->id == KEY_ID_LENGTH + 1, "a key's id has its room");
 
 /* Statements of the hot path, prepared once. */
-enum statement { FIND_USER, FIND_AWAY, FIND_KEY, KEYS_OF_USER, FIND_ALIAS, FIND_DOMAIN, FIRST_OF_DOMAIN, STATEMENTS };
+enum statement { FIND_USER, FIND_AWAY, FIND_KEY, KEYS_OF_USER, HAS_ALIAS, PAGE_OF_ALIAS, ALIAS_NAMES, ALIASES_OF_ALIAS, FIND_DOMAIN, FIRST_OF_DOMAIN, STATEMENTS };
 
 struct accounts {
     sqlite3 *db;
@@ -44,6 +44,20 @@ bool accounts_has(struct accounts *accounts, enum statement which, struct bytes 
 /* What is asked for is in the canonical form already. */
 bool accounts_is_hosted_ascii(struct accounts *accounts, struct bytes domain);
 bool accounts_find_canonical(struct accounts *accounts, struct bytes address, struct arena *arena, struct account *account);
+
+/* Where mail for a canonical address goes first: a mailbox, somebody elsewhere,
+ * or what stands for others. False when it is of a hosted domain and nobody has it. */
+bool accounts_place(struct accounts *accounts, struct bytes address, struct arena *arena, struct recipient *place);
+
+/* A page of its members as they are named, wherever they lead. */
+struct accounts_page accounts_members(struct accounts *accounts, const struct recipient *place, struct bytes after, size_t max, struct arena *arena);
+
+bool accounts_canonical_or_fail(struct buffer *out, struct bytes address, struct error *error);
+/* Of an alias: an address, or "@example.org" for all that nobody has there. */
+bool accounts_alias_or_fail(struct buffer *out, struct bytes address, struct error *error);
+bool accounts_hosted_or_fail(struct accounts *accounts, struct bytes canonical, struct error *error);
+/* A target that is of a hosted domain must be somebody. */
+bool accounts_somebody_or_fail(struct accounts *accounts, struct bytes target, struct error *error);
 
 /* `length` random characters of base 32; at most 64. */
 void accounts_add_random(struct buffer *out, size_t length);

@@ -18,7 +18,12 @@ static const char *const statement_texts[STATEMENTS] = {
     [FIND_AWAY] = "SELECT since_ms, until_ms, days, subject, text FROM away WHERE user = ?1",
     [FIND_KEY] = "SELECT user, hash, scram FROM key WHERE id = ?1",
     [KEYS_OF_USER] = "SELECT scram, id FROM key WHERE user = ?1 AND scram IS NOT NULL ORDER BY id LIMIT 100", /* ACCOUNT_KEYS_MAX */
-    [FIND_ALIAS] = "SELECT target FROM alias WHERE address = ?1 ORDER BY target",
+    [HAS_ALIAS] = "SELECT 1 FROM alias WHERE address = ?1 LIMIT 1",
+    [PAGE_OF_ALIAS] = "SELECT target FROM alias WHERE address = ?1 AND target > ?2 ORDER BY target LIMIT ?3",
+    [ALIAS_NAMES] = "SELECT 1 FROM alias WHERE address = ?1 AND target = ?2 UNION ALL"
+                    " SELECT 1 FROM alias WHERE address = ?1 AND target >= ?3 AND target < ?4 AND substr(target, instr(target, '@') + 1) = ?5 LIMIT 1",
+    [ALIASES_OF_ALIAS] = "SELECT target FROM alias AS one WHERE address = ?1 AND target <> ?1"
+                         " AND (instr(target, '+') > 0 OR EXISTS(SELECT 1 FROM alias AS other WHERE other.address = one.target))",
     [FIND_DOMAIN] = "SELECT 1 FROM domain WHERE name = ?1",
     [FIRST_OF_DOMAIN] = "SELECT address FROM user ORDER BY substr(address, instr(address, '@') + 1) <> ?1, created, address LIMIT 1",
 };

@@ -1,67 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* accounts_resolve: where mail for an address goes, and who may send as it. */
+/*
+ * accounts_resolve: where mail for an address goes, and who may send as it.
+ *
+ * An address is found at a place: a mailbox, an address elsewhere, or one
+ * that stands for others, an alias or a user whose mail is forwarded. Places
+ * of the last kind have members, which are places again. However they lead to
+ * each other, each is visited once.
+ */
 #include "accounts_file.h"
 
-struct resolving {
-    struct accounts *accounts;
-    struct arena *arena;
-    struct recipient *targets;
-    size_t count;
-    bool ignore_forwards; /* whose mailbox is it, wherever mail goes on to? */
-};
+#include "map.h"
+#include "message/trace.h"
 
-static void add_target(struct resolving *r, struct bytes address, bool local, bool away)
-{
-    for (size_t i = 0; i < r->count; i++)
-        if (bytes_equal(r->targets[i].address, address))
-            return;
-    if (r->count < ALIAS_TARGETS_MAX)
-        r->targets[r->count++] = (struct recipient){.address = arena_copy(r->arena, address), .local = local, .away = away};
-}
+#include <stdlib.h>
 
-static bool resolve_canonical(struct resolving *r, struct bytes address, int depth);
-
-/* One target of an alias: here or elsewhere. */
-static void resolve_target(struct resolving *r, struct bytes target, int depth)
-{
-    struct bytes local, domain;
-    if (!address_split(target, &local, &domain))
-        return;
-    if (accounts_is_hosted_ascii(r->accounts, domain))
-        resolve_canonical(r, target, depth + 1);
-    else
-        add_target(r, target, false, false);
-}
-
-/* A user's mailbox, or where its mail is forwarded. A forwarding that leads
- * nowhere, or in a circle, loses nothing: the mail stays here. */
-static void resolve_user(struct resolving *r, const struct account *account, int depth)
-{
-    size_t before = r->count;
-    if (account->forward.length > 0 && !r->ignore_forwards)
-        resolve_target(r, account->forward, depth);
-    if (account->keeps || r->count == before || account->forward.length == 0)
-        add_target(r, account->address, true, account->away);
-}
-
-static bool resolve_alias(struct resolving *r, struct bytes address, int depth)
-{
-    struct bytes found[ALIAS_TARGETS_MAX];
-    size_t count = 0;
-    sqlite3_stmt *statement = accounts_bind(r->accounts, FIND_ALIAS, address);
-    while (count < ALIAS_TARGETS_MAX && accounts_next(r->accounts, statement))
-        found[count++] = accounts_column(statement, 0, r->arena);
-    sqlite3_reset(statement);
-    for (size_t i = 0; i < count; i++) {
-        /* An alias that names its own address means the mailbox. */
-        struct account account;
-        if (bytes_equal(found[i], address) && accounts_find_canonical(r->accounts, address, r->arena, &account))
-            resolve_user(r, &account, depth);
-        else if (!bytes_equal(found[i], address))
-            resolve_target(r, found[i], depth);
-    }
-    return count > 0;
-}
+enum { LOOK_PAGE = 16 }; /* members that are read at once where one that is somebody will do */
 
 struct bytes accounts_without_tag(struct bytes address, struct arena *arena)
 {
@@ -72,72 +25,354 @@ struct bytes accounts_without_tag(struct bytes address, struct arena *arena)
     return bytes_of_text(arena_format(arena, "%.*s@%.*s", (int)plus, local.at, BYTES_ARG(domain)));
 }
 
-static bool resolve_canonical(struct resolving *r, struct bytes address, int depth)
+/* ---- one place ---- */
+
+static struct recipient mailbox_of(const struct account *account)
+{
+    return (struct recipient){.address = account->address, .local = true, .away = account->away};
+}
+
+/* The user's mailbox, or what says where its mail is forwarded. */
+static bool find_user(struct accounts *accounts, struct bytes address, struct arena *arena, struct recipient *place)
 {
     struct account account;
-    if (depth > ALIAS_DEPTH_MAX)
+    if (!accounts_find_canonical(accounts, address, arena, &account))
         return false;
-    if (resolve_alias(r, address, depth))
-        return true;
-    if (accounts_find_canonical(r->accounts, address, r->arena, &account)) {
-        resolve_user(r, &account, depth);
-        return true;
-    }
-    struct bytes plain = accounts_without_tag(address, r->arena);
-    return plain.length > 0 && resolve_canonical(r, plain, depth + 1);
+    *place = account.forward.length > 0 ? (struct recipient){.address = account.address, .expands = EXPANDS_USER} : mailbox_of(&account);
+    return true;
+}
+
+static bool find_alias(struct accounts *accounts, struct bytes address, struct recipient *place)
+{
+    *place = (struct recipient){.address = address, .expands = EXPANDS_ALIAS};
+    return accounts_has(accounts, HAS_ALIAS, address);
 }
 
 /* RFC 5321 4.5.1: postmaster is always taken. Without a mailbox or alias of
  * that name somebody else reads it: the first user of the domain, else the
  * first of all, else it is kept in a mailbox of its own. */
-static void resolve_postmaster(struct resolving *r, struct bytes address)
+static bool find_postmaster(struct accounts *accounts, struct bytes address, struct arena *arena, struct recipient *place)
 {
     struct bytes local, domain;
+    if (!bytes_starts_nocase(address, "postmaster@"))
+        return false;
     address_split(address, &local, &domain);
-    sqlite3_stmt *statement = accounts_bind(r->accounts, FIRST_OF_DOMAIN, domain);
-    bool found = accounts_next(r->accounts, statement);
-    struct bytes first = found ? accounts_column(statement, 0, r->arena) : address;
+    sqlite3_stmt *statement = accounts_bind(accounts, FIRST_OF_DOMAIN, domain);
+    *place = (struct recipient){.address = accounts_next(accounts, statement) ? accounts_column(statement, 0, arena) : address, .local = true};
     sqlite3_reset(statement);
-    add_target(r, first, true, false);
+    return true;
 }
 
-/* What nobody has goes where the domain's catch-all says, an alias without a
- * local part. An address that is known but leads nowhere is not caught. */
-static bool resolve_catch_all(struct resolving *r, struct bytes address)
+/* What nobody has goes where the domain's catch-all says, an alias without a local part. */
+static bool find_besides(struct accounts *accounts, struct bytes address, struct arena *arena, struct recipient *place)
 {
     struct bytes local, domain;
     address_split(address, &local, &domain);
-    return resolve_alias(r, bytes_of_text(arena_format(r->arena, "@%.*s", BYTES_ARG(domain))), 0);
+    return find_alias(accounts, bytes_of_text(arena_format(arena, "@%.*s", BYTES_ARG(domain))), place) ||
+           find_postmaster(accounts, address, arena, place);
 }
 
-static enum accounts_target resolve_hosted(struct resolving *r, struct bytes canonical)
+/* An address in a domain that is hosted here; false when nobody has it. */
+static bool find_here(struct accounts *accounts, struct bytes address, struct arena *arena, struct recipient *place)
 {
-    bool known = resolve_canonical(r, canonical, 0);
-    if ((known || resolve_catch_all(r, canonical)) && r->count > 0)
-        return TARGETS_FOUND;
-    if (!bytes_starts_nocase(canonical, "postmaster@"))
+    struct bytes plain = accounts_without_tag(address, arena);
+    return find_alias(accounts, address, place) || find_user(accounts, address, arena, place) ||
+           (plain.length > 0 && (find_alias(accounts, plain, place) || find_user(accounts, plain, arena, place))) ||
+           find_besides(accounts, address, arena, place);
+}
+
+bool accounts_place(struct accounts *accounts, struct bytes address, struct arena *arena, struct recipient *place)
+{
+    struct bytes local, domain;
+    *place = (struct recipient){.address = address};
+    return address_split(address, &local, &domain) &&
+           (!accounts_is_hosted_ascii(accounts, domain) || find_here(accounts, address, arena, place));
+}
+
+/* ---- its members ---- */
+
+static void add_member(struct accounts_page *page, const struct recipient *member)
+{
+    page->members[page->member_count++] = *member;
+}
+
+/* One target of an alias, which by its own address means the mailbox. */
+static void add_target(struct accounts *accounts, struct bytes alias, struct bytes target, struct arena *arena, struct accounts_page *page)
+{
+    struct recipient place;
+    bool found = bytes_equal(alias, target) ? find_user(accounts, target, arena, &place) : accounts_place(accounts, target, arena, &place);
+    if (found)
+        add_member(page, &place);
+    else
+        page->missing[page->missing_count++] = (struct recipient){.address = target};
+}
+
+static void page_of_alias(struct accounts *accounts, struct bytes alias, struct bytes after, size_t max, struct arena *arena, struct accounts_page *page)
+{
+    struct bytes *targets = ARENA_ARRAY(arena, struct bytes, max);
+    size_t count = 0;
+    sqlite3_stmt *statement = accounts_bind(accounts, PAGE_OF_ALIAS, alias);
+    sqlite3_bind_text(statement, 2, after.at == NULL ? "" : after.at, (int)after.length, SQLITE_TRANSIENT);
+    sqlite3_bind_int64(statement, 3, (sqlite3_int64)max);
+    while (count < max && accounts_next(accounts, statement))
+        targets[count++] = accounts_column(statement, 0, arena);
+    sqlite3_reset(statement);
+    for (size_t i = 0; i < count; i++)
+        add_target(accounts, alias, targets[i], arena, page);
+    page->after = count == max ? targets[count - 1] : bytes_none();
+    page->known = count > 0 || (after.length > 0 && accounts_has(accounts, HAS_ALIAS, alias));
+}
+
+/* A forwarding that leads nowhere loses nothing: the mail stays here. */
+static void page_of_user(struct accounts *accounts, struct bytes user, struct arena *arena, struct accounts_page *page)
+{
+    struct account account;
+    struct recipient target;
+    page->known = accounts_find_canonical(accounts, user, arena, &account);
+    if (!page->known)
+        return;
+    struct recipient mailbox = mailbox_of(&account);
+    bool goes_on = account.forward.length > 0 && accounts_place(accounts, account.forward, arena, &target);
+    if (account.keeps || !goes_on)
+        add_member(page, &mailbox);
+    if (goes_on)
+        add_member(page, &target);
+}
+
+struct accounts_page accounts_members(struct accounts *accounts, const struct recipient *place, struct bytes after, size_t max, struct arena *arena)
+{
+    struct accounts_page page = {.members = ARENA_ARRAY(arena, struct recipient, max + 2), .missing = ARENA_ARRAY(arena, struct recipient, max + 2)};
+    if (place->expands == EXPANDS_ALIAS)
+        page_of_alias(accounts, place->address, after, max, arena, &page);
+    else
+        page_of_user(accounts, place->address, arena, &page);
+    return page;
+}
+
+/* ---- a way through places ---- */
+
+struct way {
+    struct accounts *accounts;
+    struct arena *arena;
+    struct map seen;
+    struct recipient *places; /* that expand, in the order in which they were met */
+    size_t count, room, at;
+};
+
+static void way_add(struct way *way, const struct recipient *place)
+{
+    struct bytes key = bytes_of_text(arena_format(way->arena, "%d%.*s", place->expands, BYTES_ARG(place->address)));
+    if (map_get(&way->seen, key) != NULL)
+        return;
+    map_put(&way->seen, key, way);
+    if (way->count == way->room) {
+        way->room = way->room == 0 ? 16 : 2 * way->room;
+        way->places = memory_resize(way->places, way->room * sizeof *way->places);
+    }
+    way->places[way->count++] = *place;
+}
+
+static void way_start(struct way *way, struct accounts *accounts, struct arena *arena, const struct recipient *from)
+{
+    *way = (struct way){.accounts = accounts, .arena = arena};
+    map_start(&way->seen, 0); /* what is in it are people's own aliases */
+    way_add(way, from);
+}
+
+static void way_free(struct way *way)
+{
+    map_free(&way->seen);
+    free(way->places);
+}
+
+/* Is anybody at the end? Where that cannot be seen within ROAD_PLACES_MAX nobody is. */
+static bool leads_to_somebody(struct accounts *accounts, const struct recipient *from)
+{
+    struct arena arena = {0};
+    struct way way;
+    bool found = false;
+    way_start(&way, accounts, &arena, from);
+    for (; way.at < way.count && way.at < ROAD_PLACES_MAX && !found; way.at++) {
+        struct bytes after = bytes_none();
+        do {
+            struct recipient place = way.places[way.at];
+            struct accounts_page page = accounts_members(accounts, &place, after, LOOK_PAGE, &arena);
+            for (size_t i = 0; i < page.member_count && !found; i++) {
+                found = page.members[i].expands == EXPANDS_NOT;
+                if (!found)
+                    way_add(&way, &page.members[i]);
+            }
+            after = page.after;
+        } while (after.length > 0 && !found);
+    }
+    way_free(&way);
+    arena_clear(&arena);
+    return found;
+}
+
+/* What leads back to nobody but itself is as good as missing; a user's mail stays with the user. */
+static void drop_circles(struct accounts *accounts, const struct recipient *place, struct arena *arena, struct accounts_page *page)
+{
+    size_t left = 0;
+    struct account account;
+    for (size_t i = 0; i < page->member_count; i++) {
+        struct recipient *member = &page->members[i];
+        if (member->expands == EXPANDS_NOT || leads_to_somebody(accounts, member))
+            page->members[left++] = *member;
+        else if (place->expands == EXPANDS_ALIAS)
+            page->missing[page->missing_count++] = *member;
+    }
+    page->member_count = left;
+    if (place->expands == EXPANDS_USER && left == 0 && accounts_find_canonical(accounts, place->address, arena, &account))
+        add_member(page, &(struct recipient){.address = account.address, .local = true, .away = account.away});
+}
+
+/* ---- what auth asks ---- */
+
+struct accounts_page accounts_expand(struct accounts *accounts, const struct recipient *place, struct bytes after, size_t max, struct arena *arena)
+{
+    struct recipient now;
+    struct accounts_page page = accounts_members(accounts, place, after, max, arena);
+    if (!page.known && after.length == 0 && place->address.at[0] != '@' && accounts_place(accounts, place->address, arena, &now)) {
+        add_member(&page, &now); /* it is something else by now */
+        page.known = true;
+    }
+    drop_circles(accounts, place, arena, &page);
+    for (size_t i = 0; i < page.member_count; i++)
+        if (page.members[i].expands != EXPANDS_NOT)
+            page.members[i].via = trace_name(arena, page.members[i].address);
+    return page;
+}
+
+struct resolving {
+    struct way way;
+    struct recipient *targets;
+    size_t count;
+    bool whole;
+};
+
+static void take_member(struct resolving *r, const struct recipient *from, const struct recipient *member)
+{
+    struct recipient target = *member;
+    for (size_t i = 0; i < r->count; i++)
+        if (r->targets[i].local == target.local && bytes_equal(r->targets[i].address, target.address))
+            return;
+    target.via = from->via;
+    if (r->count == RESOLVE_TARGETS_MAX)
+        r->whole = false;
+    else if (target.expands == EXPANDS_NOT)
+        r->targets[r->count++] = target;
+}
+
+/* All there is behind one place; what is too much, or names somebody who is
+ * not there, is left to the queue, which can tell the sender. */
+static void take_place(struct resolving *r)
+{
+    struct way *way = &r->way;
+    struct recipient from = way->places[way->at++];
+    struct accounts_page page = accounts_expand(way->accounts, &from, bytes_none(), RESOLVE_TARGETS_MAX, way->arena);
+    r->whole = page.after.length == 0 && page.missing_count == 0 && way->count <= RESOLVE_PLACES_MAX;
+    for (size_t i = 0; i < page.member_count && r->whole; i++) {
+        struct recipient member = page.members[i];
+        if (member.expands == EXPANDS_NOT) {
+            take_member(r, &from, &member);
+            continue;
+        }
+        member.via = trace_join(way->arena, from.via, member.via);
+        way_add(way, &member);
+    }
+}
+
+static enum accounts_target resolve_here(struct accounts *accounts, struct bytes canonical, struct arena *arena, struct recipient **targets, size_t *count)
+{
+    struct resolving r = {.targets = ARENA_ARRAY(arena, struct recipient, RESOLVE_TARGETS_MAX), .whole = true};
+    struct recipient root;
+    *targets = r.targets;
+    *count = 0;
+    if (!find_here(accounts, canonical, arena, &root))
         return TARGETS_UNKNOWN;
-    resolve_postmaster(r, canonical);
-    return TARGETS_FOUND;
+    root.address = arena_copy(arena, root.address);
+    if (root.expands != EXPANDS_NOT) {
+        root.via = trace_name(arena, root.address);
+        way_start(&r.way, accounts, arena, &root);
+        while (r.way.at < r.way.count && r.whole)
+            take_place(&r);
+        way_free(&r.way);
+    }
+    if (root.expands == EXPANDS_NOT || (!r.whole && leads_to_somebody(accounts, &root))) {
+        r.targets[0] = root;
+        r.count = 1;
+    } else if (!r.whole) {
+        r.count = 0;
+    }
+    *count = r.count;
+    return r.count > 0 ? TARGETS_FOUND : TARGETS_UNKNOWN;
 }
 
 enum accounts_target accounts_resolve(struct accounts *accounts, struct bytes address, struct arena *arena,
                                       struct recipient **targets, size_t *target_count)
 {
-    struct resolving r = {accounts, arena, ARENA_ARRAY(arena, struct recipient, ALIAS_TARGETS_MAX), 0, false};
     struct buffer canonical = {0};
     struct bytes local, domain;
     enum accounts_target found = TARGETS_FOREIGN;
+    *targets = NULL;
+    *target_count = 0;
     /* "postmaster" without a domain is that of our first one. */
     if (bytes_is_nocase(address, "postmaster") && accounts->domain_count > 0)
         address = bytes_of_text(arena_format(arena, "postmaster@%s", accounts->domains[0]));
     if (bytes_is_nocase(address, "postmaster"))
         address = BYTES("postmaster@localhost"); /* nothing is hosted: the first user reads it */
     if (address_split(address, &local, &domain) && (accounts_is_hosted(accounts, domain) || bytes_is(address, "postmaster@localhost")))
-        found = accounts_canonical(&canonical, address) ? resolve_hosted(&r, arena_copy(arena, buffer_bytes(&canonical))) : TARGETS_UNKNOWN;
+        found = accounts_canonical(&canonical, address)
+                    ? resolve_here(accounts, arena_copy(arena, buffer_bytes(&canonical)), arena, targets, target_count)
+                    : TARGETS_UNKNOWN;
     buffer_free(&canonical);
-    *targets = r.targets;
-    *target_count = r.count;
+    return found;
+}
+
+/* ---- sending ---- */
+
+/* Does the alias name this account, with a tag or without? */
+static bool names(struct accounts *accounts, struct bytes alias, struct bytes account)
+{
+    struct bytes local, domain;
+    struct arena arena = {0};
+    address_split(account, &local, &domain);
+    struct bytes first = bytes_of_text(arena_format(&arena, "%.*s+", BYTES_ARG(local))); /* and ',' is the octet behind '+' */
+    struct bytes last = bytes_of_text(arena_format(&arena, "%.*s,", BYTES_ARG(local)));
+    sqlite3_stmt *statement = accounts_bind(accounts, ALIAS_NAMES, alias);
+    sqlite3_bind_text(statement, 2, account.at, (int)account.length, SQLITE_TRANSIENT);
+    sqlite3_bind_text(statement, 3, first.at, (int)first.length, SQLITE_TRANSIENT);
+    sqlite3_bind_text(statement, 4, last.at, (int)last.length, SQLITE_TRANSIENT);
+    sqlite3_bind_text(statement, 5, domain.at, (int)domain.length, SQLITE_TRANSIENT);
+    bool found = accounts_next(accounts, statement);
+    sqlite3_reset(statement);
+    arena_clear(&arena);
+    return found;
+}
+
+/* Through aliases of aliases, as many as there are; where mail is forwarded to says nothing about whose address it is. */
+static bool leads_to_account(struct accounts *accounts, struct bytes alias, struct bytes account)
+{
+    struct arena arena = {0};
+    struct way way;
+    struct recipient place;
+    bool found = false;
+    way_start(&way, accounts, &arena, &(struct recipient){.address = alias, .expands = EXPANDS_ALIAS});
+    for (; way.at < way.count && !found; way.at++) {
+        struct bytes at = way.places[way.at].address;
+        found = names(accounts, at, account);
+        sqlite3_stmt *statement = accounts_bind(accounts, ALIASES_OF_ALIAS, at);
+        while (!found && accounts_next(accounts, statement)) {
+            struct bytes target = accounts_column(statement, 0, &arena), plain = accounts_without_tag(target, &arena);
+            bool tagged = plain.length > 0 && !accounts_has(accounts, HAS_ALIAS, target);
+            if (find_alias(accounts, tagged ? plain : target, &place))
+                way_add(&way, &place);
+        }
+        sqlite3_reset(statement);
+    }
+    way_free(&way);
+    arena_clear(&arena);
     return found;
 }
 
@@ -148,12 +383,7 @@ bool accounts_may_send(struct accounts *accounts, struct bytes account, struct b
     bool allowed = false;
     if (accounts_canonical(&canonical, address)) {
         struct bytes wanted = buffer_bytes(&canonical), plain = accounts_without_tag(wanted, &arena);
-        allowed = bytes_equal(wanted, account) || bytes_equal(plain, account);
-        struct resolving r = {accounts, &arena, ARENA_ARRAY(&arena, struct recipient, ALIAS_TARGETS_MAX), 0, true};
-        if (!allowed && accounts_has(accounts, FIND_ALIAS, wanted))
-            resolve_alias(&r, wanted, 0);
-        for (size_t i = 0; i < r.count; i++)
-            allowed = allowed || bytes_equal(r.targets[i].address, account);
+        allowed = bytes_equal(wanted, account) || bytes_equal(plain, account) || leads_to_account(accounts, wanted, account);
     }
     buffer_free(&canonical);
     arena_clear(&arena);

@@ -619,7 +619,8 @@ static size_t kept_recipients(struct store *store, uint64_t id, uint32_t from, s
     struct memory *memory = memory_of(store);
     struct kept_message *kept = is_usable(memory) ? find_message(memory, id) : NULL;
     size_t count = 0;
-    for (size_t i = from; kept != NULL && i < kept->row_count && count < max; i++)
+    size_t end = destination.length > 0 ? (size_t)from + STORE_LOOK_MAX : SIZE_MAX;
+    for (size_t i = from; kept != NULL && i < kept->row_count && i < end && count < max; i++)
         if (!kept->rows[i].gone && (destination.length == 0 || bytes_equal(kept->rows[i].recipient.destination, destination)))
             found[count++] = copy_row(arena, &kept->rows[i].recipient);
     return count;

@@ -45,8 +45,9 @@ const char *const disk_sql[SQL_STATEMENTS] = {
     [SQL_READ_ENVELOPE] = "SELECT arrived_ms, expires_ms, size, flags, sender, envid, account, client_address, client_helo,"
                           " protocol, tls, port FROM message WHERE id=?",
     [SQL_EXISTS] = "SELECT 1 FROM message WHERE id=?",
-    [SQL_RECIPIENTS] = "SELECT " RECIPIENT_COLUMNS " FROM recipient WHERE message_id=?1 AND number>=?2 AND (?4 IS NULL OR destination=?4)"
-                       " ORDER BY number LIMIT ?3",
+    [SQL_RECIPIENTS] = "SELECT " RECIPIENT_COLUMNS " FROM recipient WHERE message_id=?1 AND number>=?2 ORDER BY number LIMIT ?3",
+    [SQL_RECIPIENTS_OF] = "SELECT " RECIPIENT_COLUMNS " FROM recipient WHERE message_id=?1 AND number>=?2 AND number<?2+1000 AND destination=?4"
+                          " ORDER BY number LIMIT ?3", /* STORE_LOOK_MAX */
     [SQL_ATTEMPTS] = "SELECT last_ms, last_code, last_enhanced, last_text, last_peer, last_tls, history FROM recipient"
                      " WHERE message_id=? AND number=?",
     [SQL_DUE] = "SELECT due_ms, message_id, number FROM recipient WHERE destination=?1 AND held=0 AND due_ms<=?2"
@@ -686,13 +687,14 @@ static size_t sqlite_recipients(struct store *store, uint64_t id, uint32_t from,
                                 struct store_recipient *found)
 {
     struct disk *disk = disk_of(store);
-    sqlite3_stmt *statement = question(disk, SQL_RECIPIENTS);
+    sqlite3_stmt *statement = question(disk, destination.length > 0 ? SQL_RECIPIENTS_OF : SQL_RECIPIENTS);
     size_t count = 0;
     if (statement == NULL)
         return 0;
     bind_ids(statement, id, from);
     bind_number(statement, 3, max);
-    bind_text(statement, 4, destination);
+    if (destination.length > 0)
+        bind_text(statement, 4, destination);
     while (count < max && disk_row(disk, statement))
         read_recipient(statement, arena, &found[count++]);
     end_question(statement);

@@ -40,6 +40,7 @@ enum store_limit {
     STORE_ATTEMPTS_MAX = 10,     /* attempts at a recipient that are remembered, the last among them */
     STORE_PAST_REPLY_MAX = 256,  /* octets kept of what was said at those before the last */
     STORE_READ_MAX = 128,        /* rows that one call returns at most */
+    STORE_LOOK_MAX = 1000,       /* numbers among which those of one destination are looked for */
 };
 
 /* A message and its envelope. `envelope.recipients[i]` has the number i when
@@ -248,7 +249,7 @@ static inline size_t store_recipients(struct store *store, uint64_t id, uint32_t
 {
     return store->operations->recipients(store, id, from, bytes_none(), max, arena, found);
 }
-/* Of those, the ones that wait under this destination. */
+/* Of those, the ones that wait under this destination, among the first STORE_LOOK_MAX numbers. */
 static inline size_t store_recipients_of(struct store *store, uint64_t id, uint32_t from, struct bytes destination, size_t max, struct arena *arena,
                                          struct store_recipient *found)
 {

@@ -89,6 +89,24 @@ static void ask_recipient(struct auth *auth, struct channel *asker, const struct
     arena_clear(&arena);
 }
 
+/* A page of who is behind an address, as the accounts are now. */
+static void ask_expand(struct auth *auth, struct channel *asker, const struct ipc_expand *asked)
+{
+    struct arena arena = {0};
+    struct ipc_expand_answer answer = {.request = asked->request, .verdict = RECIPIENT_UNKNOWN};
+    if (asked->address.length > 0 && (asked->how == EXPANDS_ALIAS || asked->how == EXPANDS_USER)) {
+        struct recipient place = {.address = asked->address, .expands = (uint8_t)asked->how};
+        struct accounts_page page = accounts_expand(auth->accounts, &place, asked->after, EXPANSION_PAGE, &arena);
+        if (accounts_are_unreadable(auth->accounts))
+            answer.verdict = RECIPIENT_UNAVAILABLE;
+        else if (page.known)
+            answer = (struct ipc_expand_answer){.request = asked->request, .verdict = RECIPIENT_KNOWN, .members = page.members, .member_count = page.member_count,
+                                                .missing = page.missing, .missing_count = page.missing_count, .after = page.after};
+    }
+    child_send(auth->child, asker, IPC_EXPAND_ANSWER, &answer, -1);
+    arena_clear(&arena);
+}
+
 /* What is answered in a user's absence, where its time is now. */
 static void ask_away(struct auth *auth, struct channel *asker, const struct ipc_away *asked)
 {
@@ -120,6 +138,7 @@ static void auth_message(struct child *child, struct channel *from, enum ipc_kin
     case IPC_LIMIT: limits_ask(auth, from, &message->limit); break;
     case IPC_LIMIT_END: limits_ended(auth, from, &message->limit_end); break;
     case IPC_RECIPIENT: ask_recipient(auth, from, &message->recipient); break;
+    case IPC_EXPAND: ask_expand(auth, from, &message->expand); break;
     case IPC_AWAY: ask_away(auth, from, &message->away); break;
     default: break; /* the table in ipc/message.c lets nothing else through */
     }

@@ -3,6 +3,7 @@
 #include "queue/state.h"
 
 #include "log.h"
+#include "message/trace.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -62,7 +63,8 @@ static bool goes_elsewhere(struct queue *queue, const struct active *active, con
     return true;
 }
 
-/* Those of the message that go to this destination and are due. */
+/* Those of the message that go to this destination and are due; together only
+ * what the same addresses sent on: that stands in front of what they get. */
 static void gather(struct queue *queue, const struct active *active, const struct store_due *due, uint64_t now_ms, struct queue_delivery *delivery)
 {
     struct store_recipient found[DELIVERY_RECIPIENTS_MAX];
@@ -73,6 +75,8 @@ static void gather(struct queue *queue, const struct active *active, const struc
         const struct store_recipient *r = &found[i];
         if (r->held || r->due_ms > now_ms || delivery_has(queue, due->id, r->number) ||
             goes_elsewhere(queue, active, r, due->id, now_ms))
+            continue;
+        if (delivery->recipient_count > 0 && !bytes_equal(r->recipient.via, delivery->recipients[0].recipient.via))
             continue;
         delivery->recipients[delivery->recipient_count++] = *r;
     }
@@ -110,6 +114,21 @@ static void give_up_some(struct queue *queue, struct queue_delivery *delivery, u
         outcome_expire(queue, &delivery->message, over, count, now_ms);
 }
 
+/* Has it come back to somebody who sent it on? Then they go, and the sender is told. */
+static bool came_back(struct queue *queue, struct queue_delivery *delivery, struct bytes content, uint64_t now_ms)
+{
+    struct bytes via = delivery->recipients[0].recipient.via, who;
+    bool whole;
+    if (via.length == 0)
+        return false;
+    if (delivery->message.large)
+        content = outcome_beginning(queue, &delivery->message, TRACE_LOOK_MAX, &whole);
+    if (!trace_returns(content, via, &who))
+        return false;
+    outcome_looped(queue, &delivery->message, delivery->recipients, delivery->recipient_count, who, now_ms);
+    return true;
+}
+
 struct queue_delivery *delivery_make(struct queue *queue, struct active *active, const struct store_due *due, uint64_t now_ms, struct bytes *content)
 {
     struct queue_delivery *delivery = memory_new(sizeof *delivery);
@@ -122,7 +141,7 @@ struct queue_delivery *delivery_make(struct queue *queue, struct active *active,
     }
     if (delivery->message.expires_ms + SCHEDULE_GRACE_MS <= now_ms)
         give_up_some(queue, delivery, now_ms);
-    if (delivery->recipient_count == 0) {
+    if (delivery->recipient_count == 0 || came_back(queue, delivery, *content, now_ms)) {
         delivery_free(delivery);
         return NULL;
     }
@@ -132,6 +151,16 @@ struct queue_delivery *delivery_make(struct queue *queue, struct active *active,
 
 /* ---- starting ---- */
 
+static struct bytes front_of(struct queue_delivery *delivery)
+{
+    struct buffer front = {0};
+    if (delivery->way == SCHEDULE_AWAY)
+        trace_add(&front, delivery->recipients[0].recipient.via);
+    struct bytes kept = arena_copy(&delivery->arena, buffer_bytes(&front));
+    buffer_free(&front);
+    return kept;
+}
+
 static void fill(struct queue_delivery *delivery, struct bytes content, struct ipc_deliver *deliver)
 {
     struct recipient *recipients = ARENA_ARRAY(&delivery->arena, struct recipient, delivery->recipient_count);
@@ -139,7 +168,8 @@ static void fill(struct queue_delivery *delivery, struct bytes content, struct i
         recipients[i] = delivery->recipients[i].recipient;
     *deliver = (struct ipc_deliver){.delivery = delivery->number, .id = delivery->message.id, .arrived_ms = delivery->message.arrived_ms,
                                     .attempt = delivery->recipients[0].attempts + 1, .destination = delivery->active->scheduled.name,
-                                    .envelope = delivery->message.envelope, .content = content, .in_file = delivery->message.large};
+                                    .envelope = delivery->message.envelope, .front = front_of(delivery), .content = content, .in_file = delivery->message.large};
+    deliver->envelope.size += deliver->front.length;
     deliver->envelope.recipients = recipients;
     deliver->envelope.recipient_count = delivery->recipient_count;
 }

@@ -15,6 +15,8 @@
 struct bytes destination_of(const struct queue *queue, const struct recipient *recipient, char room[STORE_DESTINATION_MAX])
 {
     struct bytes local, domain;
+    if (recipient->expands != EXPANDS_NOT)
+        return DESTINATION_LOOKUP;
     if (recipient->local)
         return DESTINATION_LOCAL;
     if (!address_split(recipient->address, &local, &domain)) /* routing will say what is wrong */

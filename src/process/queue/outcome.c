@@ -43,7 +43,7 @@ bool outcome_accept_own(struct queue *queue, uint64_t id, const struct envelope 
     return true;
 }
 
-static void report(struct queue *queue, const struct store_message *message, const struct dsn_recipient *about, size_t count, uint64_t now_ms)
+void outcome_report(struct queue *queue, const struct store_message *message, const struct dsn_recipient *about, size_t count, uint64_t now_ms)
 {
     struct buffer content = {0};
     uint64_t ahead_ms = (uint64_t)queue->wall_ahead_ms; /* modulo 2^64: it may be behind */
@@ -83,7 +83,7 @@ void outcome_hide_members(struct envelope *envelope, uint8_t *asked)
         count = members_from(envelope, i);
         for (size_t k = i; k < i + count; k++) {
             uint8_t left = (uint8_t)(envelope->recipients[k].notify & ~NOTIFY_SUCCESS);
-            asked[k] = count > 1 && left != envelope->recipients[k].notify;
+            asked[k] = (count > 1 || envelope->recipients[k].expands != EXPANDS_NOT) && left != envelope->recipients[k].notify;
             if (asked[k])
                 envelope->recipients[k].notify = left == NOTIFY_UNSAID ? NOTIFY_NEVER : left;
         }
@@ -98,10 +98,11 @@ void outcome_expanded(struct queue *queue, const struct store_message *message, 
         if (!asked[i])
             continue;
         struct recipient alias = envelope->recipients[i];
-        alias.address = alias.original;
+        if (alias.original.length > 0)
+            alias.address = alias.original;
         alias.notify = NOTIFY_SUCCESS;
         struct dsn_recipient expanded = {.recipient = &alias, .action = DSN_EXPANDED, .enhanced = BYTES("2.0.0")};
-        report(queue, message, &expanded, 1, now_ms);
+        outcome_report(queue, message, &expanded, 1, now_ms);
     }
 }
 
@@ -189,8 +190,9 @@ void outcome_apply(struct queue *queue, struct queue_delivery *d, uint64_t now_m
     struct dsn_recipient about[DELIVERY_RECIPIENTS_MAX];
     size_t count = 0;
     if (d->way == SCHEDULE_LOOKUP) {
+        bool expands = d->recipients[0].recipient.expands != EXPANDS_NOT;
         if (d->gone == NULL && !d->recipients[0].held)
-            apply_lookup(queue, d, now_ms);
+            (expands ? expansion_apply : apply_lookup)(queue, d, now_ms);
         return;
     }
     uint64_t random = queue_random(queue); /* one for all: they stay together */
@@ -201,8 +203,53 @@ void outcome_apply(struct queue *queue, struct queue_delivery *d, uint64_t now_m
                             .tls_policy = d->answer.tls_policy, .tls_reason = d->answer.tls_reason, .now_ms = now_ms};
         count += decide(queue, &fate, d->way, random, &about[count]);
     }
-    report(queue, &d->message, about, count, now_ms);
+    outcome_report(queue, &d->message, about, count, now_ms);
     store_settle(queue->store, d->message.id);
+}
+
+/* ---- what runs in a circle ---- */
+
+/* Somebody who is written to in one way is told of once, however many are behind. */
+static bool is_told_of(const struct dsn_recipient *about, size_t count, const struct recipient *recipient)
+{
+    struct bytes said = recipient->original.length > 0 ? recipient->original : recipient->address;
+    for (size_t i = 0; i < count; i++) {
+        const struct recipient *other = about[i].recipient;
+        if (bytes_equal(other->original.length > 0 ? other->original : other->address, said))
+            return true;
+    }
+    return false;
+}
+
+void outcome_looped(struct queue *queue, const struct store_message *message, const struct store_recipient *recipients, size_t count, struct bytes who, uint64_t now_ms)
+{
+    struct dsn_recipient about[DELIVERY_RECIPIENTS_MAX];
+    struct arena arena = {0};
+    size_t told_count = 0;
+    struct delivery_result result = {.outcome = OUTCOME_FAILED, .enhanced = BYTES("5.4.6")};
+    result.text = bytes_of_text(arena_format(&arena, "the message came back to %.*s, which had sent it on already: it runs in a circle", BYTES_ARG(who)));
+    for (size_t i = 0; i < count; i++) {
+        struct fate fate = {.message = message, .recipient = &recipients[i], .result = result, .now_ms = now_ms};
+        store_finish(queue->store, message->id, recipients[i].number);
+        log_end(LOG_EVENT_WARN, "looped", &fate);
+        if (!is_told_of(about, told_count, &recipients[i].recipient))
+            about[told_count++] = told(&fate, DSN_FAILED);
+    }
+    outcome_report(queue, message, about, told_count, now_ms);
+    store_settle(queue->store, message->id);
+    arena_clear(&arena);
+}
+
+/* ---- questions about an address ---- */
+
+void outcome_unanswered(struct queue *queue, struct queue_delivery *d, uint64_t now_ms)
+{
+    struct fate fate = {.message = &d->message, .recipient = &d->recipients[0], .now_ms = now_ms,
+                        .result = {.enhanced = BYTES("4.3.0"), .text = BYTES("the accounts cannot be asked now")}};
+    if (now_ms >= d->message.expires_ms)
+        outcome_expire(queue, &d->message, d->recipients, 1, now_ms);
+    else
+        defer(queue, &fate, SCHEDULE_LOOKUP, queue_random(queue));
 }
 
 /* ---- where a report goes ---- */
@@ -284,7 +331,7 @@ void outcome_expire(struct queue *queue, const struct store_message *message, co
         log_end(LOG_EVENT_WARN, "expired", &fate);
         about[i] = told(&fate, DSN_FAILED);
     }
-    report(queue, message, about, count, now_ms);
+    outcome_report(queue, message, about, count, now_ms);
     store_settle(queue->store, message->id);
 }
 

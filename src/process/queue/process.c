@@ -96,6 +96,7 @@ static void queue_process_message(struct child *child, struct channel *from, enu
     case IPC_SPOOL_DROP: store_spool_drop(p->store, message->spool_drop.spool); break;
     case IPC_DELIVER_ANSWER: queue_delivered(&p->queue, &message->deliver_answer, timeline_now_ms(&p->timeline)); break;
     case IPC_AWAY_ANSWER: queue_absence_told(&p->queue, &message->away_answer, timeline_now_ms(&p->timeline)); break;
+    case IPC_EXPAND_ANSWER: queue_members_told(&p->queue, &message->expand_answer, timeline_now_ms(&p->timeline)); break;
     case IPC_RECIPIENT_ANSWER: queue_looked_up(&p->queue, &message->recipient_answer, timeline_now_ms(&p->timeline)); break;
     default: break; /* the table in ipc/message.c lets nothing else through */
     }
@@ -119,7 +120,10 @@ static const enum process_role carriers[SCHEDULE_WAYS] = {
 
 static void give(struct queue_process *p, struct channel *carrier, enum schedule_way way, const struct ipc_deliver *deliver, int content)
 {
-    if (way == SCHEDULE_LOOKUP) {
+    if (way == SCHEDULE_LOOKUP && deliver->envelope.recipients[0].expands != EXPANDS_NOT) {
+        struct ipc_expand asked = queue_expansion(&p->queue, deliver->delivery);
+        child_send(p->child, carrier, IPC_EXPAND, &asked, -1);
+    } else if (way == SCHEDULE_LOOKUP) {
         struct ipc_recipient asked = {.request = deliver->delivery, .address = deliver->envelope.recipients[0].address};
         child_send(p->child, carrier, IPC_RECIPIENT, &asked, -1);
     } else {

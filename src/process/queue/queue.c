@@ -224,7 +224,7 @@ void queue_delivered(struct queue *queue, const struct ipc_deliver_answer *answe
 void queue_looked_up(struct queue *queue, const struct ipc_recipient_answer *answer, uint64_t now_ms)
 {
     struct queue_delivery *d = under_way(queue, answer->request);
-    if (d == NULL || d->way != SCHEDULE_LOOKUP)
+    if (d == NULL || d->way != SCHEDULE_LOOKUP || d->recipients[0].recipient.expands != EXPANDS_NOT)
         return;
     d->verdict = answer->verdict <= RECIPIENT_UNAVAILABLE ? (enum recipient_verdict)answer->verdict : RECIPIENT_UNAVAILABLE;
     if (d->verdict == RECIPIENT_KNOWN && answer->target_count == 0)
@@ -236,6 +236,35 @@ void queue_looked_up(struct queue *queue, const struct ipc_recipient_answer *ans
                                            .original = arena_copy(&d->arena, answer->targets[i].original), .notify = NOTIFY_NEVER,
                                            .expands = answer->targets[i].expands, .via = arena_copy(&d->arena, answer->targets[i].via)};
     }
+    save(queue, d, SCHEDULE_ANSWERED, now_ms);
+}
+
+struct ipc_expand queue_expansion(struct queue *queue, uint64_t delivery)
+{
+    const struct queue_delivery *d = under_way(queue, delivery);
+    assert(d != NULL && d->way == SCHEDULE_LOOKUP && d->recipients[0].recipient.expands != EXPANDS_NOT);
+    const struct store_recipient *r = &d->recipients[0];
+    return (struct ipc_expand){.request = delivery, .address = r->recipient.address, .how = r->recipient.expands, .after = r->progress};
+}
+
+static struct recipient *copy_places(struct arena *arena, const struct recipient *from, size_t count)
+{
+    struct recipient *to = ARENA_ARRAY(arena, struct recipient, count);
+    for (size_t i = 0; i < count; i++)
+        to[i] = (struct recipient){.address = arena_copy(arena, from[i].address), .local = from[i].local, .away = from[i].away,
+                                   .expands = from[i].expands, .via = arena_copy(arena, from[i].via)};
+    return to;
+}
+
+void queue_members_told(struct queue *queue, const struct ipc_expand_answer *answer, uint64_t now_ms)
+{
+    struct queue_delivery *d = under_way(queue, answer->request);
+    if (d == NULL || d->way != SCHEDULE_LOOKUP || d->recipients[0].recipient.expands == EXPANDS_NOT)
+        return;
+    d->page = *answer;
+    d->page.members = copy_places(&d->arena, answer->members, answer->member_count);
+    d->page.missing = copy_places(&d->arena, answer->missing, answer->missing_count);
+    d->page.after = arena_copy(&d->arena, answer->after);
     save(queue, d, SCHEDULE_ANSWERED, now_ms);
 }
 

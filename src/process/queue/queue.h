@@ -113,7 +113,8 @@ enum store_verdict queue_commit(struct queue *queue, uint64_t now_ms, struct err
 /* The next delivery on this way; false when there is none now. `deliver`
  * lives until the next call; `content` gets a descriptor, the caller's, or
  * -1 where the content is inline. On SCHEDULE_LOOKUP the only recipient's
- * address is to be looked up, then queue_looked_up(). */
+ * address is to be looked up, then queue_looked_up(); where it expands, what
+ * queue_expansion() says is to be asked, then queue_members_told(). */
 bool queue_next(struct queue *queue, enum schedule_way way, uint64_t now_ms, struct ipc_deliver *deliver, int *content);
 /* After it gave none: were LOOKS_A_TURN_MAX looked at, and others wait for another turn? */
 bool queue_looks_on(const struct queue *queue, enum schedule_way way);
@@ -121,6 +122,8 @@ bool queue_looks_on(const struct queue *queue, enum schedule_way way);
 /* What came of it. Unknown numbers are ignored. */
 void queue_delivered(struct queue *queue, const struct ipc_deliver_answer *answer, uint64_t now_ms);
 void queue_looked_up(struct queue *queue, const struct ipc_recipient_answer *answer, uint64_t now_ms);
+struct ipc_expand queue_expansion(struct queue *queue, uint64_t delivery);
+void queue_members_told(struct queue *queue, const struct ipc_expand_answer *answer, uint64_t now_ms);
 /* What is to be asked of auth for those who are away, once the batch is on
  * disk; false when nothing is. Then what it said. After auth was lost: all again. */
 bool queue_absence_next(struct queue *queue, struct ipc_away *asked);

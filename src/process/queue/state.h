@@ -36,6 +36,7 @@ struct queue_delivery {
     enum recipient_verdict verdict;              /* LOOKUP */
     struct recipient *targets;
     size_t target_count;
+    struct ipc_expand_answer page;               /* LOOKUP of what expands: a copy */
 };
 
 uint64_t queue_random(struct queue *queue);
@@ -89,6 +90,19 @@ struct bytes outcome_beginning(struct queue *queue, const struct store_message *
 bool outcome_accept_own(struct queue *queue, uint64_t id, const struct envelope *about, struct bytes content, const char *protocol, uint64_t now_ms);
 /* Something of this message may expire again: the sweep shall see it. */
 void outcome_sweep_again(struct queue *queue, uint64_t id);
+
+/* These recipients came back to one who had sent the message on: they go, the sender is told once. */
+void outcome_looped(struct queue *queue, const struct store_message *message, const struct store_recipient *recipients, size_t count, struct bytes who, uint64_t now_ms);
+/* Their failure for a reason of our own: logged, reported with others by outcome_report(). */
+struct dsn_recipient;
+void outcome_report(struct queue *queue, const struct store_message *message, const struct dsn_recipient *about, size_t count, uint64_t now_ms);
+/* The question about it could not be answered: later, or its time is over and the sender is told. */
+void outcome_unanswered(struct queue *queue, struct queue_delivery *delivery, uint64_t now_ms);
+
+/* ---- expansion.c ---- */
+
+/* Puts a page of members into the batch. */
+void expansion_apply(struct queue *queue, struct queue_delivery *delivery, uint64_t now_ms);
 
 /* ---- absences.c ---- */
 

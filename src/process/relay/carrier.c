@@ -47,6 +47,7 @@ static void take_message(struct carrier *carrier, struct channel *from, const st
 {
     arena_clear(&carrier->arena);
     carrier->envelope = copy_envelope(&carrier->arena, &deliver->envelope);
+    carrier->front = arena_copy(&carrier->arena, deliver->front);
     carrier->content = content >= 0 ? bytes_none() : arena_copy(&carrier->arena, deliver->content);
     carrier->file = content;
     carrier->content_at = carrier->progress = 0;
@@ -323,12 +324,16 @@ static void give_content(struct carrier *carrier)
 {
     char room[CONTENT_READ_MAX];
     struct bytes part = bytes_none();
+    size_t front = carrier->front.length;
     bool last;
-    if (carrier->file < 0) {
-        part = bytes_first(bytes_from(carrier->content, carrier->content_at), CONTENT_RUN_MAX);
-        last = carrier->content_at + part.length == carrier->content.length;
+    if (carrier->content_at < front) {
+        part = bytes_from(carrier->front, carrier->content_at);
+        last = carrier->envelope.size == front;
+    } else if (carrier->file < 0) {
+        part = bytes_first(bytes_from(carrier->content, carrier->content_at - front), CONTENT_RUN_MAX);
+        last = carrier->content_at + part.length == front + carrier->content.length;
     } else {
-        ssize_t count = pread(carrier->file, room, sizeof room, (off_t)carrier->content_at);
+        ssize_t count = pread(carrier->file, room, sizeof room, (off_t)(carrier->content_at - front));
         if (count <= 0) { /* never end a message that is not whole */
             lost(carrier, false, TLS_LOSS_ENDED, "the content could not be read");
             return;

@@ -92,6 +92,7 @@ struct carrier {
     /* The message: */
     struct arena arena;
     struct envelope envelope;
+    struct bytes front;               /* fields to send before it */
     struct bytes content;             /* inline */
     int file;                         /* or here */
     uint64_t began_ms;                /* when its attempt began */
