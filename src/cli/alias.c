@@ -4,61 +4,166 @@
 #include "options.h"
 
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sysexits.h>
 
 extern const struct command alias_command;
 
-static int change(const char *config_file, const char *address, const char *target, bool add)
+/* What is to be added or removed. */
+struct targets {
+    struct arena arena;
+    struct bytes *at;
+    size_t count, room;
+};
+
+static void add_target(struct targets *targets, struct bytes target)
+{
+    if (targets->count == targets->room) {
+        targets->room = targets->room == 0 ? 64 : 2 * targets->room;
+        targets->at = memory_resize(targets->at, targets->room * sizeof *targets->at);
+    }
+    targets->at[targets->count++] = arena_copy(&targets->arena, target);
+}
+
+static void targets_free(struct targets *targets)
+{
+    free(targets->at);
+    arena_clear(&targets->arena);
+}
+
+/* One a line; empty lines and those that begin with # say nothing. */
+static bool read_line(struct targets *targets, struct bytes line, const char *file, size_t number, struct error *error)
+{
+    struct buffer canonical = {0};
+    while (line.length > 0 && (line.at[line.length - 1] == '\n' || line.at[line.length - 1] == '\r'))
+        line.length--;
+    line = bytes_trim(line);
+    if (line.length == 0 || line.at[0] == '#')
+        return true;
+    bool fine = accounts_canonical(&canonical, line);
+    buffer_free(&canonical);
+    if (!fine)
+        return error_set(error, EX_DATAERR, "%s, line %zu: '%.*s' is not a mail address; the form is ada@example.org, one a line", file, number,
+                         BYTES_ARG(bytes_first(line, 100)));
+    add_target(targets, line);
+    return true;
+}
+
+static bool read_targets(struct targets *targets, const char *file, struct error *error)
+{
+    bool is_input = strcmp(file, "-") == 0;
+    FILE *from = is_input ? stdin : fopen(file, "re");
+    const char *name = is_input ? "standard input" : file;
+    char *line = NULL;
+    size_t room = 0, number = 0;
+    bool fine = from != NULL || error_set_errno(error, EX_NOINPUT, "cannot read %s", file);
+    for (ssize_t length; fine && (length = getline(&line, &room, from)) >= 0;)
+        fine = read_line(targets, bytes_of(line, (size_t)length), name, ++number, error);
+    if (fine && ferror(from) != 0)
+        fine = error_set_errno(error, EX_IOERR, "cannot read %s", name);
+    if (fine && targets->count == 0)
+        fine = error_set(error, EX_DATAERR, "%s names nobody: one address a line", name);
+    free(line);
+    if (from != NULL && !is_input)
+        fclose(from);
+    return fine;
+}
+
+static void say_done(const char *address, const struct targets *targets, size_t added, bool add)
+{
+    if (targets->count == 0)
+        printf("%s: removed\n", address);
+    else if (targets->count == 1)
+        printf("%s: %s %.*s\n", address, add ? "its mail goes to" : "its mail no longer goes to", BYTES_ARG(targets->at[0]));
+    else if (added < targets->count)
+        printf("%s: its mail goes to %zu more; %zu were there already\n", address, added, targets->count - added);
+    else
+        printf("%s: its mail goes to %zu more\n", address, added);
+}
+
+static int change(const char *config_file, const char *address, const struct targets *targets, bool add)
 {
     struct config config;
     struct error error = {0};
     int exit_code = EX_OK;
+    size_t added = 0;
     struct accounts *accounts = options_accounts(&alias_command, config_file, &config, &exit_code);
     if (accounts == NULL)
         return exit_code;
-    bool done = add ? accounts_alias_add(accounts, bytes_of_text(address), bytes_of_text(target), &error)
-                    : accounts_alias_remove(accounts, bytes_of_text(address), bytes_of_text(target), &error);
-    if (!done)
-        exit_code = command_fail(&alias_command, &error);
-    else if (target == NULL)
-        printf("%s: removed\n", address);
+    struct bytes alias = bytes_of_text(address), only = targets->count == 0 ? bytes_none() : targets->at[0];
+    bool done = !add                  ? accounts_alias_remove(accounts, alias, only, &error)
+                : targets->count == 1 ? accounts_alias_add(accounts, alias, only, &error)
+                                      : accounts_alias_add_all(accounts, alias, targets->at, targets->count, &added, &error);
+    if (done)
+        say_done(address, targets, added, add);
     else
-        printf("%s: %s %s\n", address, add ? "its mail goes to" : "its mail no longer goes to", target);
+        exit_code = command_fail(&alias_command, &error);
     accounts_close(accounts);
     config_free(&config);
+    return exit_code;
+}
+
+/* Files are read while it is still root who reads. */
+static int add(const char *config_file, const char *from, const struct arguments *arguments)
+{
+    struct targets targets = {0};
+    struct error error = {0};
+    for (size_t i = 2; i < arguments->count; i++)
+        add_target(&targets, bytes_of_text(arguments->at[i]));
+    int exit_code = from != NULL && !read_targets(&targets, from, &error) ? command_fail(&alias_command, &error)
+                                                                          : change(config_file, arguments->at[1], &targets, true);
+    targets_free(&targets);
+    return exit_code;
+}
+
+static int remove_target(const char *config_file, const struct arguments *arguments)
+{
+    struct targets targets = {0};
+    if (arguments->count == 3)
+        add_target(&targets, bytes_of_text(arguments->at[2]));
+    int exit_code = change(config_file, arguments->at[1], &targets, false);
+    targets_free(&targets);
     return exit_code;
 }
 
 static int run(int argc, char **argv)
 {
     static const char *const columns[] = {"address", "target"};
-    const char *config_file = NULL;
+    const char *config_file = NULL, *from = NULL;
     bool json = false;
     struct arguments arguments;
-    const struct option_rule rules[] = {{OPTION_TEXT, "config", 'c', &config_file}, {OPTION_FLAG, "json", 0, &json}, {OPTION_END, NULL, 0, NULL}};
+    const struct option_rule rules[] = {
+        {OPTION_TEXT, "config", 'c', &config_file}, {OPTION_TEXT, "from", 0, &from}, {OPTION_FLAG, "json", 0, &json}, {OPTION_END, NULL, 0, NULL}};
     if (!options_read(&alias_command, argc, argv, rules, &arguments))
         return EX_USAGE;
     const char *verb = arguments.count > 0 ? arguments.at[0] : "";
+    if (from != NULL && strcmp(verb, "add") != 0)
+        return command_usage(&alias_command, "--from goes with add alone");
     if (arguments.count == 1 && strcmp(verb, "list") == 0)
         return listing_accounts(&alias_command, config_file, LIST_ALIASES, columns, ARRAY_LENGTH(columns), json);
-    if (arguments.count == 3 && strcmp(verb, "add") == 0)
-        return change(config_file, arguments.at[1], arguments.at[2], true);
+    if (arguments.count >= (from == NULL ? 3 : 2) && strcmp(verb, "add") == 0)
+        return add(config_file, from, &arguments);
     if ((arguments.count == 2 || arguments.count == 3) && strcmp(verb, "remove") == 0)
-        return change(config_file, arguments.at[1], arguments.count == 3 ? arguments.at[2] : NULL, false);
-    return command_usage(&alias_command, "say: add ADDRESS TARGET, remove ADDRESS [TARGET], or list");
+        return remove_target(config_file, &arguments);
+    return command_usage(&alias_command, "say: add ADDRESS TARGET..., remove ADDRESS [TARGET], or list");
 }
 
 const struct command alias_command = {
     .name = "alias",
     .summary = "addresses whose mail goes to others: add, list, remove",
-    .help = "usage: mailboat alias add ADDRESS TARGET\n"
+    .help = "usage: mailboat alias add ADDRESS TARGET...\n"
+            "       mailboat alias add ADDRESS --from FILE\n"
             "       mailboat alias remove ADDRESS [TARGET]\n"
             "       mailboat alias list [--json]\n\n"
             "Mail for ADDRESS goes to TARGET, an address here or elsewhere; with several\n"
-            "targets it goes to each. A user that an alias leads to may send as the alias.\n"
+            "targets, as many as you like, it goes to each, once. A target may be an alias\n"
+            "itself. All are added or none: refused is an address here that nobody has, and\n"
+            "what leads back to ADDRESS. A user that an alias leads to may send as it.\n"
             "@example.org as ADDRESS is the domain's catch-all: it gets what neither a user\n"
             "nor an alias has; nobody may send as what it catches.\n\n"
             "  -c, --config FILE   configuration; default /etc/mailboat/mailboat.conf\n"
+            "      --from FILE     targets from a file, one a line; - is standard input\n"
             "      --json          list for programs\n\n"
             "example: mailboat alias add info@example.org ada@example.org\n",
     .run = run,
