@@ -114,6 +114,19 @@ static void give_up_some(struct queue *queue, struct queue_delivery *delivery, u
         outcome_expire(queue, &delivery->message, over, count, now_ms);
 }
 
+/* All of the message whom it came back to, up to `max`, so that their sender is told once. */
+static size_t gather_returned(struct queue *queue, uint64_t id, struct bytes content, struct arena *arena, struct store_recipient *returned, size_t max)
+{
+    struct store_recipient found[STORE_READ_MAX];
+    struct bytes who;
+    size_t total = 0, count;
+    for (uint32_t from = 0; (count = store_recipients(queue->store, id, from, STORE_READ_MAX, arena, found)) > 0; from = found[count - 1].number + 1)
+        for (size_t i = 0; i < count && total < max; i++)
+            if (!found[i].held && !delivery_has(queue, id, found[i].number) && trace_returns(content, found[i].recipient.via, &who))
+                returned[total++] = found[i];
+    return total;
+}
+
 /* Has it come back to somebody who sent it on? Then they go, and the sender is told. */
 static bool came_back(struct queue *queue, struct queue_delivery *delivery, struct bytes content, uint64_t now_ms)
 {
@@ -125,7 +138,9 @@ static bool came_back(struct queue *queue, struct queue_delivery *delivery, stru
         content = outcome_beginning(queue, &delivery->message, TRACE_LOOK_MAX, &whole);
     if (!trace_returns(content, via, &who))
         return false;
-    outcome_looped(queue, &delivery->message, delivery->recipients, delivery->recipient_count, who, now_ms);
+    struct store_recipient returned[DELIVERY_RECIPIENTS_MAX];
+    size_t count = gather_returned(queue, delivery->message.id, content, &delivery->arena, returned, DELIVERY_RECIPIENTS_MAX);
+    outcome_looped(queue, &delivery->message, returned, count, who, now_ms);
     return true;
 }
 
