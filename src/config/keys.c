@@ -20,6 +20,7 @@ static const char *const delivers[] = {"maildir", "lmtp", NULL};
 static const char *const stores[] = {"sqlite", NULL};
 static const char *const formats[] = {"logfmt", "json", NULL};
 static const char *const levels[] = {"debug", "info", "warn", "error", NULL};
+static const char *const successes[] = {"users", "all", NULL}; /* enum report_success */
 static const char *const roles[] = {"relay", "submission", "local", NULL};
 static const char *const tls_modes[] = {"none", "starttls", "implicit", NULL};
 
@@ -78,6 +79,7 @@ const struct key config_keys[] = {
      "local users do not send as an account of mailboat user, unless it has their name or local.users allows it"},
     {"submission.local.users", KEY_LOCAL_USERS, AT(submission.local.users), 0, 1000, NULL, NULL,
      "local users with rules of their own: [{user: www-data, senders: [\"*@example.org\"], messages_per_hour: 5000}]"},
+    {"reports.success", KEY_CHOICE, AT(reports.success), 0, 0, successes, "users", "who may be told that mail was delivered: users, who sign in, or all who ask on port 25"},
     {"queue.retry.first", KEY_DURATION, AT(queue.first_ms), 1, YEAR_MS, NULL, "5m", "time to the second attempt"},
     {"queue.retry.factor", KEY_FACTOR, AT(queue.factor), 1, 100, NULL, "2", "how much longer each wait is than the one before"},
     {"queue.retry.max", KEY_DURATION, AT(queue.max_ms), 1, YEAR_MS, NULL, "4h", "the longest wait between two attempts"},

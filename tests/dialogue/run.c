@@ -19,7 +19,7 @@
  *   ! idle | busy        may the connection be closed without a loss?
  *
  * Keys: role (mx, submission, local), tls (none, starttls, implicit), port,
- * account, size, recipients, fix (yes), limits (yes), header (judged), expected
+ * account, size, recipients, success (all), fix (yes), limits (yes), header (judged), expected
  * (yes: TLS was, and the client speaks in clear).
  */
 #include "script.h"
@@ -49,6 +49,7 @@ static void start(struct play *play, struct script *script)
         .judges_header = bytes_is(script_value(script, "header", ""), "judged"),
         .tls_expected = bytes_is(script_value(script, "expected", ""), "yes"),
         .limits_sending = bytes_is(script_value(script, "limits", ""), "yes"),
+        .success_for_all = bytes_is(script_value(script, "success", ""), "all"),
         .fix_bare_newlines = bytes_is(script_value(script, "fix", ""), "yes")};
     server_session_start(&play->session, &play->policy, BYTES("192.0.2.1"), (uint32_t)script_number(script, "port", 25),
                          play->policy.tls == TLS_IMPLICIT ? BYTES("TLSv1.3 X") : bytes_none(), script_value(script, "account", ""));

@@ -189,3 +189,42 @@ def test_who_is_asked_passes_the_wish_on(server, peer):
     (mail, rcpt), _ = peer.letters[0]
     assert "RET=HDRS" in mail and "ENVID=e1" in mail and "NOTIFY=SUCCESS,DELAY" in rcpt and "ORCPT=rfc822;d@x.example" in rcpt
     assert server.mail(ADA) == []  # the other server reports
+
+
+def ask_on_25(server, recipients, sender):
+    with smtp(server, 25, starttls=False) as client:
+        client.ehlo()
+        offered = client.has_extn("dsn")
+        assert client.mail(sender)[0] == 250
+        for recipient in recipients:
+            assert client.rcpt(recipient, ["NOTIFY=SUCCESS,FAILURE"])[0] == 250
+        assert client.data(LETTER)[0] == 250
+    return offered
+
+
+def ways_in(server):
+    """A mailbox, an alias of several, a small and a large one that lead away, and a forwarding."""
+    server.cli("alias", "add", "team@example.org", "bob@example.org", "carl@example.org")
+    server.cli("alias", "add", "away@example.org", "dora@there.net")
+    server.cli("alias", "add", "large@example.org", "--from", "-", text_input="\n".join(f"m{i}@there.net" for i in range(150)))
+    server.cli("user", "forward", "carl@example.org", "carl@there.net")
+    return ["bob@example.org", "team@example.org", "away@example.org", "large@example.org", "carl@example.org"]
+
+
+def test_a_stranger_s_sender_is_not_told_of_success(server, peer):
+    peer.knows, peer.says = ["DSN"], {"m7@there.net": "550 5.1.1 no"}
+    assert not ask_on_25(server, ways_in(server), ADA)
+    server.wait_log("bounced", "to=m7@there.net")
+    until(lambda: len(peer.got) == 151 and server.queue_count() == 0)
+    report, = reports(server)  # a failure stays one
+    assert report.fates() == {"m7@there.net": ("failed", "5.1.1")}
+    assert not [r for said, _ in peer.letters for r in said if "SUCCESS" in r]
+
+
+def test_the_configuration_may_have_all_told(mailboat, peer):
+    server = mailboat(relay=away_to(peer.port), extra="reports: {success: all}\n")
+    for user in (ADA, "bob@example.org"):
+        server.add_user(user, PASSWORD)
+    assert ask_on_25(server, ["bob@example.org"], ADA)
+    report, = reports(server)
+    assert report.fates() == {"bob@example.org": ("delivered", "2.0.0")}

@@ -66,3 +66,14 @@ bool policy_offers_auth(const struct server_session *session)
 {
     return session->policy->role == ROLE_SUBMISSION && session->state->secured && !session->state->signed_in;
 }
+
+/*
+ * A stranger on port 25 says himself who the sender is: who forges one would
+ * have reports of success sent to somebody who wrote nothing. RFC 3461 knows
+ * no DSN without them, so it is not offered there, and the server that mail
+ * comes from, which knows its sender, tells them that it was relayed (5.2.2).
+ */
+bool policy_offers_dsn(const struct server_session *session)
+{
+    return session->policy->role != ROLE_MX || session->policy->success_for_all;
+}

@@ -23,6 +23,15 @@ static struct reply argument_reply(enum argument_verdict verdict)
     return REPLY(501, "5.5.4", "The form is RCPT TO:<them@example.org>");
 }
 
+/* Who says it although DSN is not offered means no harm; of success nobody is told. */
+static uint8_t notify_heeded(const struct server_session *session, uint8_t notify)
+{
+    uint8_t left = (uint8_t)(notify & ~NOTIFY_SUCCESS);
+    if (policy_offers_dsn(session) || left == notify)
+        return notify;
+    return left == NOTIFY_UNSAID ? NOTIFY_NEVER : left; /* of failure they did not want to hear */
+}
+
 struct reply server_rcpt(struct server_session *session, struct bytes argument)
 {
     struct server_state *state = session->state;
@@ -43,7 +52,7 @@ struct reply server_rcpt(struct server_session *session, struct bytes argument)
                             (unsigned)session->policy->recipients_max);
     state->asked_address = arena_copy(&state->transaction_arena, rcpt.address);
     state->asked_orcpt = arena_copy(&state->transaction_arena, rcpt.orcpt);
-    state->asked_notify = rcpt.notify;
+    state->asked_notify = notify_heeded(session, rcpt.notify);
     state->recipients_asked++;
     session_ask(session, SERVER_ASK_RECIPIENT);
     return NO_REPLY;

@@ -136,6 +136,7 @@ struct reply policy_check(const struct server_session *session, enum verb verb);
 verb_function *policy_verb(enum verb verb);
 bool policy_offers_starttls(const struct server_session *session);
 bool policy_offers_auth(const struct server_session *session);
+bool policy_offers_dsn(const struct server_session *session);
 
 /* data.c: the answer about an author of the message that is arriving */
 void data_author_answered(struct server_session *session, enum sender_verdict verdict);

@@ -15,7 +15,7 @@ static struct smtpd smtpd_here; /* one a process */
 static struct server_policy policy_of(const struct config *config, const struct config_listener *facts)
 {
     return (struct server_policy){
-        .role = facts->role, .judges_header = facts->role != ROLE_MX, .limits_sending = limit_applies(config, facts->role), .fix_bare_newlines = config->submission.fix_bare_newlines, .tls = facts->tls, .hostname = bytes_of_text(config->hostname),
+        .role = facts->role, .judges_header = facts->role != ROLE_MX, .limits_sending = limit_applies(config, facts->role), .success_for_all = config->reports.success == REPORT_SUCCESS_ALL, .fix_bare_newlines = config->submission.fix_bare_newlines, .tls = facts->tls, .hostname = bytes_of_text(config->hostname),
         .message_size_max = config->limits.message_size, .recipients_max = config->limits.recipients};
 }
 
