@@ -1,16 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "client.h"
 
+#include <stdio.h>
+
 static void run(struct client *client);
 
 static bool has_more(struct client *client)
 {
     client->envelope = (struct envelope){.sender = client->letter->sender, .size = client->letter->content.length, .recipients = client->recipients};
     for (size_t i = 0; i < client->letter->recipient_count; i++)
-        if (!client->letter->recipients[i].promised) {
+        if (!client->letter->recipients[i].promised && !(client->letter->by_list && i > 0)) {
             client->offered[client->envelope.recipient_count] = i;
             client->recipients[client->envelope.recipient_count++] = (struct recipient){.address = client->letter->recipients[i].address};
         }
+    if (client->letter->by_list) {
+        snprintf(client->list, sizeof client->list, "list%u@here.test", client->letter->number);
+        client->recipients[0].address = bytes_of_text(client->list);
+    }
     return client->envelope.recipient_count > 0;
 }
 
@@ -58,6 +64,8 @@ static void take_results(struct client *client, const struct client_action *acti
     for (size_t i = 0; i < action->result_count; i++)
         if (action->results[i].outcome == OUTCOME_DELIVERED) {
             client->letter->recipients[client->offered[i]].promised = true;
+            for (size_t k = 0; client->letter->by_list && k < client->letter->recipient_count; k++)
+                client->letter->recipients[k].promised = true;
             world_say(client->letters->world, "letter %u is promised to %.*s", client->letter->number, BYTES_ARG(client->recipients[i].address));
         }
 }

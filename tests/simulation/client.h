@@ -19,6 +19,7 @@ struct client {
     struct client_session session;
     struct envelope envelope;
     struct recipient recipients[LETTER_RECIPIENTS_MAX];
+    char list[40]; /* its name, where the letter goes to one */
     size_t offered[LETTER_RECIPIENTS_MAX]; /* which of the letter's they are */
     bool given, sent, open;
     struct alarm again, silence;

@@ -19,6 +19,7 @@ static void write_letter(struct letters *letters, struct letter *letter, unsigne
     *letter = (struct letter){.number = number, .sender = BYTES("u0@here.test")};
     for (size_t i = 1 + world_random(world, LETTER_RECIPIENTS_MAX); i > 0; i--)
         add_recipient(letter, bytes_of_text(people[world_random(world, ARRAY_LENGTH(people))]));
+    letter->by_list = world_random(world, 3) == 0;
     buffer_add_format(&content, "X-Letter: %05u\r\nSubject: hello\r\n\r\n", number);
     for (size_t lines = world_random(world, 30); lines > 0; lines--)
         buffer_add_text(&content, world_random(world, 8) == 0 ? ".\r\n" : world_random(world, 8) == 0 ? "..\r\n" : "words of a letter\r\n");

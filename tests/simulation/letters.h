@@ -26,6 +26,7 @@ struct letter {
     struct bytes sender, content;
     struct letter_recipient recipients[LETTER_RECIPIENTS_MAX];
     size_t recipient_count;
+    bool by_list;       /* it is written to an alias, "list" and its number, behind which they are */
     unsigned uncertain; /* how often somebody could not know whether it had arrived: each allows one more copy */
     unsigned confused;  /* how often a peer took it that had given more replies than it was asked for */
 };

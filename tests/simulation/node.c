@@ -10,7 +10,10 @@ static void take_turn(void *owner);
 
 static enum recipient_verdict on_recipient(void *owner, struct bytes address, struct recipient *target)
 {
-    target->local = bytes_ends_nocase(address, "@here.test");
+    bool is_list = bytes_starts_nocase(address, "list");
+    target->local = bytes_ends_nocase(address, "@here.test") && !is_list;
+    target->expands = is_list ? EXPANDS_ALIAS : EXPANDS_NOT;
+    target->via = is_list ? address : bytes_none();
     return RECIPIENT_KNOWN;
 }
 
@@ -48,6 +51,7 @@ struct errand {
     enum schedule_way way;
     struct envelope envelope; /* copies, in the world's memory */
     struct bytes content;
+    struct bytes after; /* of a look-up that expands: where its page begins */
     bool delivered;
 };
 
@@ -59,6 +63,7 @@ static struct envelope copy_envelope(struct arena *arena, const struct envelope 
     for (size_t i = 0; i < from->recipient_count; i++) {
         to.recipients[i] = from->recipients[i];
         to.recipients[i].address = arena_copy(arena, from->recipients[i].address);
+        to.recipients[i].via = arena_copy(arena, from->recipients[i].via);
     }
     return to;
 }
@@ -111,12 +116,39 @@ static void deliver_locally(void *owner)
     world_after(node->world, world_random(node->world, 20), local_done, errand);
 }
 
+/* "list3" and "more3" have the recipients of letter 3, one or two a page; the
+ * list leads to "more3" too, and that back to the list. */
+static void expand(struct node *node, const struct errand *errand)
+{
+    struct bytes address = errand->envelope.recipients[0].address;
+    const struct letter *letter = &node->letters->all[address.at[4] == '1' && ascii_is_digit(address.at[5]) ? 10 + (address.at[5] - '0') : address.at[4] - '0'];
+    struct recipient members[3] = {{.local = false}};
+    bool is_list = bytes_starts_nocase(address, "list");
+    size_t from = errand->after.length == 0 ? 0 : (size_t)(errand->after.at[0] - '0'), to = from + 1 + world_random(node->world, 2), count = 0;
+    struct ipc_expand_answer answer = {.request = errand->number, .members = members, .verdict = world_chance(node->world, 100) ? RECIPIENT_UNAVAILABLE : RECIPIENT_KNOWN};
+    if (from == 0) { /* each of them to the other */
+        members[count] = (struct recipient){.expands = EXPANDS_ALIAS, .via = BYTES("another@here.test")};
+        members[count++].address = bytes_of_text(arena_format(&node->world->memory, "%s%.*s", is_list ? "more" : "list", BYTES_ARG(bytes_from(address, 4))));
+    }
+    for (size_t i = from; i < to && i < letter->recipient_count; i++, count++)
+        members[count] = (struct recipient){.address = letter->recipients[i].address, .local = bytes_ends_nocase(letter->recipients[i].address, "@here.test")};
+    answer.member_count = count;
+    answer.after = to < letter->recipient_count ? bytes_of_text(arena_format(&node->world->memory, "%zu", to)) : bytes_none();
+    queue_members_told(&node->queue, &answer, node->world->now_ms);
+}
+
 static void looked_up(void *owner)
 {
     struct errand *errand = owner;
     struct node *node = errand->node;
     if (node == NULL)
         return;
+    if (errand->envelope.recipients[0].expands != EXPANDS_NOT) {
+        forget_errand(errand);
+        expand(node, errand);
+        alarm_set(&node->turn, 0);
+        return;
+    }
     struct recipient target = {.address = errand->envelope.recipients[0].address, .local = true};
     bool ours = bytes_ends_nocase(target.address, "@here.test");
     struct ipc_recipient_answer answer = {.request = errand->number, .targets = &target, .target_count = ours ? 1 : 0,
@@ -132,6 +164,8 @@ static void begin_errand(struct node *node, enum schedule_way way, const struct 
     *errand = (struct errand){.node = node, .next = node->errands, .number = deliver->delivery, .id = deliver->id, .way = way,
                               .envelope = copy_envelope(&node->world->memory, &deliver->envelope),
                               .content = arena_copy(&node->world->memory, deliver->content)};
+    if (way == SCHEDULE_LOOKUP && deliver->envelope.recipients[0].expands != EXPANDS_NOT)
+        errand->after = arena_copy(&node->world->memory, queue_expansion(&node->queue, deliver->delivery).after);
     if (errand->next != NULL)
         errand->next->previous = errand;
     node->errands = errand;
@@ -417,7 +451,7 @@ static void begin_carrier(struct node *node, const struct ipc_deliver *deliver)
     carrier->number = deliver->delivery;
     carrier->orphan = carrier->given = carrier->nowhere = false;
     carrier->envelope = copy_envelope(&node->world->memory, &deliver->envelope);
-    carrier->content = arena_copy(&node->world->memory, deliver->content);
+    carrier->content = bytes_of_text(arena_format(&node->world->memory, "%.*s%.*s", BYTES_ARG(deliver->front), BYTES_ARG(deliver->content)));
     struct delivery_options options = {.hostname = BYTES("mx.here.test"), .domain = carrier->destination, .random = world_random(node->world, 0),
                                        .port = 25, .tls = CLIENT_TLS_OPPORTUNISTIC, .trouble = &node->trouble, .wish = policy_of(carrier) == FAR_ENCRYPT ? WISH_ENCRYPT : WISH_AUTO};
     if (kept)
