@@ -270,7 +270,7 @@ static void take_place(struct resolving *r)
 {
     struct way *way = &r->way;
     struct recipient from = way->places[way->at++];
-    struct accounts_page page = accounts_expand(way->accounts, &from, bytes_none(), RESOLVE_TARGETS_MAX, way->arena);
+    struct accounts_page page = accounts_expand(way->accounts, &from, bytes_none(), RESOLVE_TARGETS_MAX + 1, way->arena);
     r->whole = page.after.length == 0 && page.missing_count == 0 && way->count <= RESOLVE_PLACES_MAX;
     for (size_t i = 0; i < page.member_count && r->whole; i++) {
         struct recipient member = page.members[i];

@@ -147,6 +147,132 @@ static void a_catch_all_gets_what_nobody_has(void **state)
     assert_false(accounts_alias_add(accounts, BYTES("ada@example.org"), BYTES("@example.org"), &error));
 }
 
+/* `count` targets "NAME-0@DOMAIN" and so on. */
+static void add_many(const char *alias, const char *name, const char *domain, size_t count)
+{
+    struct bytes *targets = ARENA_ARRAY(&arena, struct bytes, count);
+    size_t added;
+    for (size_t i = 0; i < count; i++)
+        targets[i] = bytes_of_text(arena_format(&arena, "%s-%zu@%s", name, i, domain));
+    assert_true(accounts_alias_add_all(accounts, bytes_of_text(alias), targets, count, &added, &error));
+    assert_int_equal(added, count);
+}
+
+static void an_alias_of_the_most_members_is_told_at_once_and_one_more_expands(void **state)
+{
+    struct recipient *targets;
+    size_t count;
+    add_many("all@example.org", "m", "far.net", RESOLVE_TARGETS_MAX);
+    assert_int_equal(accounts_resolve(accounts, BYTES("all@example.org"), &arena, &targets, &count), TARGETS_FOUND);
+    assert_int_equal(count, RESOLVE_TARGETS_MAX);
+    assert_int_equal(targets[0].expands, EXPANDS_NOT);
+    assert_text(targets[0].via, "all@example.org");
+    add_alias("all@example.org", "one-more@far.net");
+    assert_string_equal(resolved("ALL@example.org"), "all@example.org expands");
+    assert_string_equal(resolved("all+tag@example.org"), "all@example.org expands");
+    add_alias("@example.org", "all@example.org");
+    assert_string_equal(resolved("nobody@example.org"), "@example.org expands");
+    add_user("ada@example.org");
+    assert_true(accounts_user_forward(accounts, BYTES("ada@example.org"), BYTES("all@example.org"), true, &error));
+    assert_string_equal(resolved("ada@example.org"), "ada@example.org expands");
+}
+
+/* All members behind a place, page by page; those missing too. */
+static size_t expand_all(const char *address, uint8_t how, size_t max, size_t *missing)
+{
+    struct recipient place = {.address = bytes_of_text(address), .expands = how};
+    struct bytes after = bytes_none(), last = bytes_none();
+    size_t count = 0;
+    *missing = 0;
+    do {
+        struct accounts_page page = accounts_expand(accounts, &place, after, max, &arena);
+        assert_true(page.known && page.member_count + page.missing_count <= max + 1);
+        count += page.member_count;
+        *missing += page.missing_count;
+        assert_true(page.after.length == 0 || bytes_compare(last, page.after) < 0);
+        after = last = page.after;
+    } while (after.length > 0);
+    return count;
+}
+
+static void members_come_in_pages(void **state)
+{
+    size_t missing;
+    add_many("all@example.org", "m", "far.net", 2 * EXPANSION_PAGE + 1);
+    put_alias("all@example.org", "gone@example.org");
+    for (size_t max = 1; max <= EXPANSION_PAGE; max += 83) {
+        assert_int_equal(expand_all("all@example.org", EXPANDS_ALIAS, max, &missing), 2 * EXPANSION_PAGE + 1);
+        assert_int_equal(missing, 1);
+    }
+    struct recipient place = {.address = BYTES("other@example.org"), .expands = EXPANDS_ALIAS};
+    assert_false(accounts_expand(accounts, &place, bytes_none(), 10, &arena).known);
+    add_user("other@example.org"); /* it is a mailbox by now */
+    struct accounts_page page = accounts_expand(accounts, &place, bytes_none(), 10, &arena);
+    assert_true(page.known && page.member_count == 1 && page.members[0].local);
+    assert_false(accounts_expand(accounts, &place, BYTES("b@far.net"), 10, &arena).known); /* the alias is gone in the middle */
+}
+
+static void a_member_that_is_not_there_is_left_to_who_can_tell(void **state)
+{
+    add_user("ada@example.org");
+    add_alias("team@example.org", "ada@example.org");
+    put_alias("team@example.org", "gone@example.org");
+    assert_string_equal(resolved("team@example.org"), "team@example.org expands");
+    put_alias("ghosts@example.org", "gone@example.org");
+    assert_string_equal(resolved("ghosts@example.org"), "unknown");
+    size_t missing;
+    put_alias("team@example.org", "round@example.org");
+    put_alias("round@example.org", "round-too@example.org");
+    put_alias("round-too@example.org", "round@example.org");
+    assert_int_equal(expand_all("team@example.org", EXPANDS_ALIAS, 10, &missing), 1);
+    assert_int_equal(missing, 2); /* gone@, and round@, which leads to nobody */
+}
+
+static void forwardings_in_a_circle_stay_where_they_were_sent(void **state)
+{
+    static const char *const users[] = {"a@example.org", "b@example.org", "c@example.org"};
+    for (size_t i = 0; i < 3; i++)
+        add_user(users[i]);
+    for (size_t i = 0; i < 3; i++)
+        assert_true(accounts_user_forward(accounts, bytes_of_text(users[i]), bytes_of_text(users[(i + 1) % 3]), false, &error));
+    assert_string_equal(resolved("a@example.org"), "a@example.org local");
+    assert_string_equal(resolved("b@example.org"), "b@example.org local");
+    assert_true(accounts_user_forward(accounts, BYTES("c@example.org"), BYTES("a@example.org"), true, &error));
+    assert_string_equal(resolved("a@example.org"), "c@example.org local");
+    assert_true(accounts_user_forward(accounts, BYTES("c@example.org"), BYTES("list@far.net"), false, &error));
+    struct recipient *targets;
+    size_t count;
+    assert_int_equal(accounts_resolve(accounts, BYTES("a+x@example.org"), &arena, &targets, &count), TARGETS_FOUND);
+    assert_true(count == 1 && bytes_is(targets[0].address, "list@far.net"));
+    assert_text(targets[0].via, "a@example.org b@example.org c@example.org");
+}
+
+static void what_would_lose_mail_is_no_target(void **state)
+{
+    static const struct { const char *alias, *target, *says; } wrong[] = {
+        {"x@example.org", "nobody@example.org", "mailboat user add nobody@example.org"}, {"x@example.org", "x@example.org", "lead to itself"},
+        {"ada@example.org", "ada@example.org", "itself alone"}, {"b@example.org", "a@example.org", "leads back to b@example.org"},
+        {"b@example.org", "a+tag@example.org", "leads back to b@example.org"}, {"b@example.org", "c@example.org", "leads back to b@example.org"},
+        {"@example.org", "nobody@example.org", "circle"}, {"x@example.org", "two words", "not a mail address"}, {"x@far.net", "ada@example.org", "domain add far.net"}};
+    add_user("ada@example.org");
+    add_alias("b@example.org", "ada@example.org");
+    add_alias("a@example.org", "b@example.org");
+    add_alias("c@example.org", "a@example.org");
+    for (size_t i = 0; i < ARRAY_LENGTH(wrong); i++) {
+        error = (struct error){0};
+        assert_false(accounts_alias_add(accounts, bytes_of_text(wrong[i].alias), bytes_of_text(wrong[i].target), &error));
+        if (strstr(error.text, wrong[i].says) == NULL)
+            fail_msg("%s -> %s: %s", wrong[i].alias, wrong[i].target, error.text);
+    }
+    const struct bytes both[] = {BYTES("ada@example.org"), BYTES("nobody@example.org")}, own[] = {BYTES("ada@example.org"), BYTES("far@far.net")};
+    size_t added;
+    assert_false(accounts_alias_add_all(accounts, BYTES("x@example.org"), both, 2, &added, &error));
+    assert_string_equal(resolved("x@example.org"), "unknown"); /* none of them */
+    assert_true(accounts_alias_add_all(accounts, BYTES("ada@example.org"), own, 2, &added, &error));
+    assert_string_equal(resolved("ada@example.org"), "ada@example.org local, far@far.net");
+    assert_false(accounts_user_forward(accounts, BYTES("ada@example.org"), BYTES("nobody@example.org"), true, &error));
+}
+
 static void a_user_sends_as_itself_and_its_aliases(void **state)
 {
     add_user("ada@example.org");
@@ -160,6 +286,13 @@ static void a_user_sends_as_itself_and_its_aliases(void **state)
     assert_false(accounts_may_send(accounts, ada, BYTES("eve@example.org")));
     assert_false(accounts_may_send(accounts, ada, BYTES("ada@elsewhere.net")));
     assert_false(accounts_may_send(accounts, ada, bytes_none()));
+    add_many("all@example.org", "m", "far.net", 300);
+    add_alias("all@example.org", "info+tag@example.org");
+    add_alias("all@example.org", "eve+tag@example.org");
+    assert_true(accounts_may_send(accounts, ada, BYTES("all@example.org"))); /* through another, behind hundreds */
+    assert_true(accounts_may_send(accounts, eve, BYTES("all@example.org")));
+    assert_false(accounts_may_send(accounts, BYTES("ev@example.org"), BYTES("all@example.org")));
+    assert_false(accounts_may_send(accounts, BYTES("m-7@far.org"), BYTES("all@example.org")));
 }
 
 static void users_come_and_go(void **state)
@@ -310,6 +443,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TESTED(addresses_find_their_mailbox), TESTED(postmaster_is_always_somebody), TESTED(aliases_lead_on), TESTED(a_catch_all_gets_what_nobody_has), TESTED(aliases_in_a_circle_end), TESTED(a_user_sends_as_itself_and_its_aliases),
+        TESTED(an_alias_of_the_most_members_is_told_at_once_and_one_more_expands), TESTED(members_come_in_pages), TESTED(a_member_that_is_not_there_is_left_to_who_can_tell),
+        TESTED(forwardings_in_a_circle_stay_where_they_were_sent), TESTED(what_would_lose_mail_is_no_target),
         TESTED(users_come_and_go), TESTED(passwords_at_the_limit_and_one_past_it), TESTED(a_key_signs_in_as_its_user_alone), TESTED(a_credential_holds_until_it_is_changed), TESTED(a_change_by_another_is_seen_at_once),
         TESTED(a_damaged_file_is_refused_and_left_alone),
     };

@@ -6,12 +6,82 @@
 #include "log.h"
 #include "message/date.h"
 #include "message/received.h"
+#include "message/trace.h"
 #include "queue/id.h"
 
 #include <fcntl.h>
 #include <limits.h>
 #include <time.h>
 #include <unistd.h>
+
+/* ---- who sent it on ---- */
+
+static bool returns(const char *header, const char *via)
+{
+    struct bytes who;
+    bool found = trace_returns(bytes_of_text(header), bytes_of_text(via), &who);
+    assert_int_equal(found, who.length > 0);
+    return found;
+}
+
+static void what_comes_back_is_known_by_its_trace(void **state)
+{
+    assert_true(returns("Delivered-To: ada@a.example\r\n\r\n", "ada@a.example"));
+    assert_true(returns("Received: x\r\n\ty\r\ndelivered-TO:\t<ADA@A.example> \r\nSubject: s\r\n\r\n", "eve@a.example ada@a.example"));
+    assert_true(returns("Delivered-To:\r\n ada@a.example\r\n\r\n", "ada@a.example bob@b.example"));
+    assert_true(returns("Delivered-To: ada@a.example", "ada@a.example")); /* a header and nothing else */
+    assert_true(returns("Delivered-To: ada@a.example\nSubject: s\n\n", "ada@a.example"));
+    assert_true(returns("Delivered-To: *@a.example\r\n", "*@a.example"));
+    assert_false(returns("Delivered-To: x@a.example\r\n", "*@a.example"));
+    assert_false(returns("Delivered-To: ada@a.example\r\n\r\n", ""));
+    assert_false(returns("\r\nDelivered-To: ada@a.example\r\n", "ada@a.example")); /* the body */
+    assert_false(returns("Subject: s\r\n\r\nDelivered-To: ada@a.example\r\n", "ada@a.example"));
+    assert_false(returns("X-Delivered-To: ada@a.example\r\nDelivered-To: nada@a.example\r\nDelivered-To: ada@a.example.net\r\nDelivered-To: ada@a.exampl\r\n"
+                         "Delivered-To:\r\nDelivered-To: \r\nDelivered-To : ada@a.example\r\nComments: x\r\n Delivered-To: ada@a.example\r\n", "ada@a.example"));
+}
+
+static void a_trace_is_looked_for_in_the_first_part_of_a_header(void **state)
+{
+    struct buffer header = {0};
+    struct bytes who;
+    const struct bytes field = BYTES("Delivered-To: ada@a.example\r\n"), via = BYTES("ada@a.example");
+    buffer_add_text(&header, "X: ");
+    while (header.length < TRACE_LOOK_MAX - field.length - 2)
+        buffer_add_octet(&header, 'x');
+    buffer_add_text(&header, "\r\n");
+    buffer_add(&header, field);
+    assert_true(trace_returns(buffer_bytes(&header), via, &who));
+    buffer_clear(&header);
+    buffer_add_text(&header, "X: ");
+    while (header.length < TRACE_LOOK_MAX - 2)
+        buffer_add_octet(&header, 'x');
+    buffer_add_text(&header, "\r\n");
+    buffer_add(&header, field);
+    assert_false(trace_returns(buffer_bytes(&header), via, &who));
+    buffer_free(&header);
+}
+
+static void a_trace_is_written_and_read_back(void **state)
+{
+    struct arena arena = {0};
+    struct buffer out = {0};
+    struct bytes via = bytes_none(), who;
+    static const char *const addresses[] = {"ada@a.example", "@a.example", "b\xc3\xa4r@a.example", "two words@a.example", "x\r\nSubject: y@a.example"};
+    for (size_t i = 0; i < ARRAY_LENGTH(addresses); i++)
+        via = trace_join(&arena, via, trace_name(&arena, bytes_of_text(addresses[i])));
+    assert_text(via, "ada@a.example *@a.example b=C3=A4r@a.example two=20words@a.example x=0D=0ASubject=3A=20y@a.example");
+    trace_add(&out, via);
+    assert_non_null(strstr(buffer_text(&out), "Delivered-To: *@a.example\r\nDelivered-To: ada@a.example\r\n"));
+    for (size_t i = 0; i < ARRAY_LENGTH(addresses); i++)
+        assert_true(trace_returns(buffer_bytes(&out), trace_name(&arena, bytes_of_text(addresses[i])), &who));
+    struct bytes longest = bytes_of(arena_take(&arena, VIA_MAX), VIA_MAX);
+    memset((char *)(uintptr_t)longest.at, 'a', VIA_MAX);
+    via = trace_join(&arena, bytes_none(), bytes_first(longest, VIA_MAX - 2));
+    assert_int_equal(trace_join(&arena, via, BYTES("b")).length, VIA_MAX);
+    assert_int_equal(trace_join(&arena, via, BYTES("bc")).length, VIA_MAX - 2); /* one past it */
+    buffer_free(&out);
+    arena_clear(&arena);
+}
 
 /* ---- ids ---- */
 
@@ -212,6 +282,8 @@ static void long_values_and_many_are_cut(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_comes_back_is_known_by_its_trace), cmocka_unit_test(a_trace_is_looked_for_in_the_first_part_of_a_header),
+        cmocka_unit_test(a_trace_is_written_and_read_back),
         cmocka_unit_test(ids_grow_whatever_the_clock_does), cmocka_unit_test(ids_are_written_and_read), cmocka_unit_test(dates_are_those_of_the_c_library),
         cmocka_unit_test(received_says_who_how_and_when), cmocka_unit_test(nothing_from_the_network_forges_a_field), cmocka_unit_test(a_line_has_its_fields),
         cmocka_unit_test(no_value_forges_a_line), cmocka_unit_test(what_is_held_is_told_when_it_happened), cmocka_unit_test(long_values_and_many_are_cut),

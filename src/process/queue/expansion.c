@@ -70,7 +70,7 @@ static void apply_page(struct queue *queue, const struct queue_delivery *d, uint
     log_event(LOG_EVENT_INFO, "expanded", LOG_ID(d->message.id), LOG_BYTES("to", row->recipient.address), LOG_U64("members", added),
               LOG_U64("known_already", page->member_count - added), LOG_U64("missing", page->missing_count), LOG_TEXT("more", page->after.length > 0 ? "true" : ""));
     if (page->after.length > 0) {
-        store_advance(queue->store, d->message.id, row->number, page->after, now_ms);
+        store_advance(queue->store, d->message.id, row->number, page->after, now_ms + 1); /* behind what was read of those due */
         destination_due(queue, DESTINATION_LOOKUP, now_ms, false);
         return;
     }
