@@ -12,7 +12,7 @@
  *   ? recipient ADDRESS => known [ADDRESS [local]]... | unknown | foreign | unavailable | full
  *   ? limit ACCOUNT COUNT => fine | reached SECONDS | toomany MAX | unavailable
  *   ? begin ENVELOPE     a message begins; the envelope as envelope_text() writes it
- *   ? store => done ID | full | failed | forbidden | signedout
+ *   ? store => done ID | full | failed | forbidden | signedout | looped
  *   ? drop | starttls | close
  *   ! timeout | drain | signout  the clock, the operator, who changes the account
  *   ! protocol ESMTPSA   what the Received field will say
@@ -216,7 +216,7 @@ static void answer_recipient(struct play *play, struct bytes address, struct byt
 static void give_answer(struct play *play, const struct server_action *asked, struct bytes answer)
 {
     static const char *const senders[] = {"allowed", "forbidden", "unavailable", "signedout", NULL};
-    static const char *const stores[] = {"done", "full", "failed", "forbidden", "signedout", NULL}, *const limits[] = {"fine", "reached", "toomany", "unavailable", NULL};
+    static const char *const stores[] = {"done", "full", "failed", "forbidden", "signedout", NULL}, *const limits[] = {"fine", "reached", "toomany", "unavailable", "looped", NULL};
     static const char *const passwords[] = {"right", "wrong", "locked", "unavailable", NULL};
     struct bytes rest = answer;
     if (asked->kind == SERVER_STARTTLS) {

@@ -69,8 +69,9 @@ def test_two_users_who_forward_to_each_other(net, size):
     assert copies(net, "ada@a.example") == 1 and copies(net, "ada@b.example") == 1
     report, = reports(net)
     assert report.fates() == {"ada@a.example": ("failed", "5.4.6")} and "runs in a circle" in " ".join(report.words.split())
+    assert report.whole["From"].endswith("@mx.example.org>")  # whoever was refused tells it
     assert "Delivered-To: ada@a.example" in str(report.returned.as_string())
-    assert sum(len(s.lines("accepted", "protocol=ESMTP")) for s in net.values()) == 3  # there, on, and back
+    assert [len(net[n].lines("accepted", "protocol=ESMTP", "from=sam@a.example")) for n in "ab"] == [1, 1]  # and it was refused when it came back
 
 
 def test_neither_keeps_a_copy(net):
@@ -131,7 +132,7 @@ def test_the_null_sender_is_told_in_the_log(net):
     forward(net, "ada@a.example", "ada@b.example")
     forward(net, "ada@b.example", "ada@a.example")
     send(net, "ada@a.example", sender="")
-    net["a"].wait_log("looped", "to=ada@b.example", "status=5.4.6")
+    net["a"].wait_log("looped", "to=ada@a.example", "status=5.4.6")
     rest(net)
     assert copies(net, "ada@a.example") == copies(net, "ada@b.example") == 1
 
@@ -163,10 +164,16 @@ def test_a_forged_trace_stops_the_forwarding_and_is_told(net, keep):
     forged = "Delivered-To: <ADA@A.example>\r\nDelivered-To:\r\n sam@a.example\r\n"
     send(net, "sam@a.example", headers=forged)
     net["a"].arrivals("sam@a.example", "round")
-    send(net, "ada@a.example", headers=forged, sender="sam@c.example")
+    send(net, "ada@a.example", headers=forged, sender="sam@c.example", code=554)  # whoever forged the sender has nobody told
+    rest(net)
+    assert not reports(net, "sam@c.example") and copies(net, "ada@b.example") == 0 == copies(net, "ada@a.example")
+    with smtp(net["a"], 25, starttls=False) as client:  # beside somebody whom it did not come back to
+        client.sendmail("sam@c.example", ["ada@a.example", "sam@a.example"], f"{forged}Subject: both\r\n\r\n")
+    net["a"].arrivals("sam@a.example", "both")
     until(lambda: reports(net, "sam@c.example"))
     rest(net)
-    assert len(reports(net, "sam@c.example")) == 1 and copies(net, "ada@b.example") == 0 == copies(net, "ada@a.example")
+    report, = reports(net, "sam@c.example")
+    assert list(report.fates().values()) == [("failed", "5.4.6")] and not net["a"].mail("ada@a.example")
 
 
 def test_what_is_like_a_trace_and_is_none(net):

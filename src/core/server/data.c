@@ -389,6 +389,9 @@ void server_session_answer_store(struct server_session *session, enum store_verd
     case STORE_FULL:
         session_say(session, REPLY(452, "4.3.1", "There is no room for the message just now; try again later"));
         break;
+    case STORE_LOOPED:
+        session_say(session, REPLY(554, "5.4.6", "The message came back to an address that has sent it on already: it runs in a circle"));
+        break;
     case STORE_FAILED:
         session_say(session, REPLY(451, "4.3.0", "The message could not be stored just now; try again in a minute"));
         break;

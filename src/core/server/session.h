@@ -114,6 +114,7 @@ enum store_verdict {
     STORE_FAILED,  /* could not be stored now: 451 4.3.0 */
     STORE_FORBIDDEN,  /* the account may not send as the envelope's sender any more: 550 5.7.1; not said by queue, as the next */
     STORE_SIGNED_OUT, /* the session's credential does not hold any more: 451 4.7.0, then 421 */
+    STORE_LOOPED,  /* it came back to those who sent it on, all of them: 554 5.4.6; said by the shell, by no store */
 };
 
 /* States, limits and the transaction; the members are this folder's own

@@ -5,6 +5,7 @@
 #include "clock.h"
 #include "log.h"
 #include "message/received.h"
+#include "message/trace.h"
 
 #include <errno.h>
 #include <unistd.h>
@@ -18,7 +19,7 @@ void intake_begin(struct dialogue *dialogue, const struct envelope *envelope)
 {
     struct intake *intake = &dialogue->intake;
     struct smtpd *smtpd = dialogue->smtpd;
-    *intake = (struct intake){.id = queue_id_next(&smtpd->ids, clock_epoch_us()), .file = -1};
+    *intake = (struct intake){.id = queue_id_next(&smtpd->ids, clock_epoch_us()), .file = -1, .envelope = envelope};
     if (envelope->size <= INLINE_CONTENT_MAX) /* one allocation instead of several */
         buffer_reserve(&intake->content, (size_t)envelope->size + RECEIVED_ROOM);
     received_add(&intake->content, &dialogue->session.origin, envelope, dialogue->door->policy.hostname, intake->id, clock_epoch_ms());
@@ -119,6 +120,26 @@ static void answer(struct dialogue *dialogue, enum store_verdict verdict)
     server_session_answer_store(&dialogue->session, verdict, bytes_of_text(id));
 }
 
+/* In what of the content is in memory: refused here, nobody who may be forged
+ * is told. What comes back to some alone the queue finds, and tells the sender. */
+static bool has_come_back(const struct dialogue *dialogue)
+{
+    const struct intake *intake = &dialogue->intake;
+    struct bytes who = bytes_none();
+    size_t back = 0;
+    for (size_t i = 0; i < intake->envelope->recipient_count; i++) {
+        struct bytes via = intake->envelope->recipients[i].via;
+        if (via.length == 0 || !trace_returns(buffer_bytes(&intake->content), via, &who))
+            return false;
+        back++;
+    }
+    if (back > 0)
+        log_event(LOG_EVENT_WARN, "looped", LOG_ID(intake->id), LOG_BYTES("from", intake->envelope->sender), LOG_BYTES("to", who),
+                  LOG_BYTES("client", dialogue->session.origin.client_address), LOG_TEXT("status", "5.4.6"),
+                  LOG_TEXT("reason", "the message came back to an address that had sent it on already: it runs in a circle"));
+    return back > 0;
+}
+
 void intake_store(struct dialogue *dialogue, const struct server_action *action)
 {
     struct intake *intake = &dialogue->intake;
@@ -151,6 +172,11 @@ static void give(struct dialogue *dialogue, const struct server_action *action)
     struct intake *intake = &dialogue->intake;
     if (intake->failed) { /* while we asked */
         answer(dialogue, intake->verdict);
+        return;
+    }
+    if (intake->looped || (intake->file < 0 && has_come_back(dialogue))) {
+        let_go(dialogue);
+        answer(dialogue, STORE_LOOPED);
         return;
     }
     if (intake->file >= 0)
@@ -194,6 +220,7 @@ void intake_spooled(struct dialogue *dialogue, enum store_verdict verdict, uint6
     } else {
         intake->spool = spool;
         intake->file = file;
+        intake->looped = has_come_back(dialogue);
         write_gathered(dialogue);
     }
     if (intake->store_asked)

@@ -90,6 +90,8 @@ struct question {
 
 /* The content that is arriving. */
 struct intake {
+    const struct envelope *envelope; /* the session's */
+    bool looped;                     /* it has come back to all it is for */
     uint64_t id;           /* the message's queue id */
     struct buffer content; /* all of it, or what waits for the file */
     uint64_t spool;        /* queue's name for the file; 0 when there is none */
