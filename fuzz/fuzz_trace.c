@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Any header, and any addresses that sent a message on: what is written in
+ * front of it is found again, one line each, and nothing else is. */
+#include "choices.h"
+#include "message/trace.h"
+
+#include <string.h>
+
+static struct bytes names_of(struct bytes addresses, struct arena *arena)
+{
+    struct bytes via = bytes_none();
+    while (addresses.length > 0) {
+        struct bytes name = trace_name(arena, bytes_split(&addresses, '\n'));
+        INSIST(bytes_is_ascii(name) && !bytes_has_control(name) && bytes_find(name, ' ') == SIZE_MAX);
+        if (name.length > 0)
+            via = trace_join(arena, via, name);
+        INSIST(via.length <= VIA_MAX);
+    }
+    return via;
+}
+
+static void look_again(struct bytes via, struct bytes content)
+{
+    struct buffer out = {0};
+    struct bytes who, rest = via;
+    trace_add(&out, via);
+    size_t fields = out.length;
+    buffer_add_text(&out, "Received: by us\r\n"); /* with that each message begins */
+    buffer_add(&out, content);
+    for (size_t at = 0; at < fields; at++)
+        INSIST(out.at[out.start + at] != '\r' || (at + 1 < fields && out.at[out.start + at + 1] == '\n'));
+    while (rest.length > 0) {
+        struct bytes name = bytes_split(&rest, ' ');
+        INSIST(trace_returns(buffer_bytes(&out), name, &who) && bytes_equal(who, name));
+    }
+    buffer_free(&out);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct arena arena = {0};
+    struct bytes content = bytes_of(data, size), who;
+    size_t end = bytes_search(content, BYTES("\n\n")); /* in front: addresses, one a line; behind: a message */
+    struct bytes via = names_of(bytes_first(content, end), &arena);
+    content = end == SIZE_MAX ? bytes_none() : bytes_from(content, end + 2);
+    if (trace_returns(content, via, &who))
+        INSIST(who.length > 0 && bytes_search(content, BYTES(":")) != SIZE_MAX);
+    else
+        INSIST(who.length == 0);
+    look_again(via, content);
+    arena_clear(&arena);
+    return 0;
+}
