@@ -16,7 +16,8 @@ struct adding {
     sqlite3_stmt *insert;
 };
 
-bool accounts_somebody_or_fail(struct accounts *accounts, struct bytes target, struct error *error)
+/* A target that is of a hosted domain must be somebody. */
+static bool somebody_or_fail(struct accounts *accounts, struct bytes target, struct error *error)
 {
     struct arena arena = {0};
     struct recipient place;
@@ -90,7 +91,7 @@ static bool check_target(struct adding *a, struct bytes target, struct error *er
 {
     if (bytes_equal(target, a->alias))
         return own_name_or_fail(a, error);
-    if (!accounts_somebody_or_fail(a->accounts, target, error))
+    if (!somebody_or_fail(a->accounts, target, error))
         return false;
     return !leads_back(a, target) ||
            error_set(error, EX_DATAERR, "%.*s leads back to %.*s: mail would run in a circle; mailboat alias list shows the way, mailboat alias remove opens it",

@@ -174,7 +174,6 @@ bool accounts_user_forward(struct accounts *accounts, struct bytes address, stru
         return change_address(accounts, "UPDATE user SET forward = NULL, keeps = 1 WHERE address = ?1", address, "user", error);
     bool done = accounts_canonical_or_fail(&user, address, error) && accounts_canonical_or_fail(&to, target, error) &&
                 elsewhere_or_fail(accounts, buffer_bytes(&user), buffer_bytes(&to), error) &&
-                accounts_somebody_or_fail(accounts, buffer_bytes(&to), error) &&
                 change(accounts, keep ? "UPDATE user SET forward = ?2, keeps = 1 WHERE address = ?1" : "UPDATE user SET forward = ?2, keeps = 0 WHERE address = ?1",
                        (struct value[]){{buffer_bytes(&user), false}, {buffer_bytes(&to), false}}, 2, "user", error);
     buffer_free(&user);

@@ -56,8 +56,6 @@ bool accounts_canonical_or_fail(struct buffer *out, struct bytes address, struct
 /* Of an alias: an address, or "@example.org" for all that nobody has there. */
 bool accounts_alias_or_fail(struct buffer *out, struct bytes address, struct error *error);
 bool accounts_hosted_or_fail(struct accounts *accounts, struct bytes canonical, struct error *error);
-/* A target that is of a hosted domain must be somebody. */
-bool accounts_somebody_or_fail(struct accounts *accounts, struct bytes target, struct error *error);
 
 /* `length` random characters of base 32; at most 64. */
 void accounts_add_random(struct buffer *out, size_t length);

@@ -207,6 +207,7 @@ def test_a_domain_in_both_places_is_listed_once_and_can_go_from_one(tmp_path):
 
 
 def test_aliases(accounts):
+    accounts.add_ada()
     accounts("alias", "add", "Info@example.org", ADA)
     accounts("alias", "add", "info@example.org", "far@elsewhere.example")
     accounts.refused(65, "alias", "add", "info@example.org", ADA, says=["already"])
