@@ -40,7 +40,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct arena arena = {0};
     struct bytes content = bytes_of(data, size), who;
-    size_t end = bytes_search(content, BYTES("\n\n")); /* in front: addresses, one a line; behind: a message */
+    size_t end = bytes_search(content,
+                              BYTES("\n\n")); /* in front: addresses, one a line; behind: a message */
     struct bytes via = names_of(bytes_first(content, end), &arena);
     content = end == SIZE_MAX ? bytes_none() : bytes_from(content, end + 2);
     if (trace_returns(content, via, &who))

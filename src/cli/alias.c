@@ -33,7 +33,8 @@ static void targets_free(struct targets *targets)
 }
 
 /* One a line; empty lines and those that begin with # say nothing. */
-static bool read_line(struct targets *targets, struct bytes line, const char *file, size_t number, struct error *error)
+static bool read_line(struct targets *targets, struct bytes line, const char *file, size_t number,
+                      struct error *error)
 {
     struct buffer canonical = {0};
     while (line.length > 0 && (line.at[line.length - 1] == '\n' || line.at[line.length - 1] == '\r'))
@@ -44,8 +45,10 @@ static bool read_line(struct targets *targets, struct bytes line, const char *fi
     bool fine = accounts_canonical(&canonical, line);
     buffer_free(&canonical);
     if (!fine)
-        return error_set(error, EX_DATAERR, "%s, line %zu: '%.*s' is not a mail address; the form is ada@example.org, one a line", file, number,
-                         BYTES_ARG(bytes_first(line, 100)));
+        return error_set(
+            error, EX_DATAERR,
+            "%s, line %zu: '%.*s' is not a mail address; the form is ada@example.org, one a line", file,
+            number, BYTES_ARG(bytes_first(line, 100)));
     add_target(targets, line);
     return true;
 }
@@ -75,9 +78,11 @@ static void say_done(const char *address, const struct targets *targets, size_t 
     if (targets->count == 0)
         printf("%s: removed\n", address);
     else if (targets->count == 1)
-        printf("%s: %s %.*s\n", address, add ? "its mail goes to" : "its mail no longer goes to", BYTES_ARG(targets->at[0]));
+        printf("%s: %s %.*s\n", address, add ? "its mail goes to" : "its mail no longer goes to",
+               BYTES_ARG(targets->at[0]));
     else if (added < targets->count)
-        printf("%s: its mail goes to %zu more; %zu were there already\n", address, added, targets->count - added);
+        printf("%s: its mail goes to %zu more; %zu were there already\n", address, added,
+               targets->count - added);
     else
         printf("%s: its mail goes to %zu more\n", address, added);
 }
@@ -92,9 +97,10 @@ static int change(const char *config_file, const char *address, const struct tar
     if (accounts == NULL)
         return exit_code;
     struct bytes alias = bytes_of_text(address), only = targets->count == 0 ? bytes_none() : targets->at[0];
-    bool done = !add                  ? accounts_alias_remove(accounts, alias, only, &error)
-                : targets->count == 1 ? accounts_alias_add(accounts, alias, only, &error)
-                                      : accounts_alias_add_all(accounts, alias, targets->at, targets->count, &added, &error);
+    bool done = !add ? accounts_alias_remove(accounts, alias, only, &error)
+                : targets->count == 1
+                    ? accounts_alias_add(accounts, alias, only, &error)
+                    : accounts_alias_add_all(accounts, alias, targets->at, targets->count, &added, &error);
     if (done)
         say_done(address, targets, added, add);
     else
@@ -111,8 +117,9 @@ static int add(const char *config_file, const char *from, const struct arguments
     struct error error = {0};
     for (size_t i = 2; i < arguments->count; i++)
         add_target(&targets, bytes_of_text(arguments->at[i]));
-    int exit_code = from != NULL && !read_targets(&targets, from, &error) ? command_fail(&alias_command, &error)
-                                                                          : change(config_file, arguments->at[1], &targets, true);
+    int exit_code = from != NULL && !read_targets(&targets, from, &error)
+                        ? command_fail(&alias_command, &error)
+                        : change(config_file, arguments->at[1], &targets, true);
     targets_free(&targets);
     return exit_code;
 }
@@ -133,15 +140,18 @@ static int run(int argc, char **argv)
     const char *config_file = NULL, *from = NULL;
     bool json = false;
     struct arguments arguments;
-    const struct option_rule rules[] = {
-        {OPTION_TEXT, "config", 'c', &config_file}, {OPTION_TEXT, "from", 0, &from}, {OPTION_FLAG, "json", 0, &json}, {OPTION_END, NULL, 0, NULL}};
+    const struct option_rule rules[] = {{OPTION_TEXT, "config", 'c', &config_file},
+                                        {OPTION_TEXT, "from", 0, &from},
+                                        {OPTION_FLAG, "json", 0, &json},
+                                        {OPTION_END, NULL, 0, NULL}};
     if (!options_read(&alias_command, argc, argv, rules, &arguments))
         return EX_USAGE;
     const char *verb = arguments.count > 0 ? arguments.at[0] : "";
     if (from != NULL && strcmp(verb, "add") != 0)
         return command_usage(&alias_command, "--from goes with add alone");
     if (arguments.count == 1 && strcmp(verb, "list") == 0)
-        return listing_accounts(&alias_command, config_file, LIST_ALIASES, columns, ARRAY_LENGTH(columns), json);
+        return listing_accounts(&alias_command, config_file, LIST_ALIASES, columns, ARRAY_LENGTH(columns),
+                                json);
     if (arguments.count >= (from == NULL ? 3 : 2) && strcmp(verb, "add") == 0)
         return add(config_file, from, &arguments);
     if ((arguments.count == 2 || arguments.count == 3) && strcmp(verb, "remove") == 0)

@@ -9,9 +9,9 @@
 struct adding {
     struct accounts *accounts;
     struct arena *arena;
-    struct bytes alias;     /* canonical */
-    struct map followed;    /* aliases from which no way leads back */
-    struct bytes *ahead;    /* those that are still to be followed */
+    struct bytes alias;  /* canonical */
+    struct map followed; /* aliases from which no way leads back */
+    struct bytes *ahead; /* those that are still to be followed */
     size_t ahead_count, ahead_room;
     sqlite3_stmt *insert;
 };
@@ -23,7 +23,9 @@ static bool somebody_or_fail(struct accounts *accounts, struct bytes target, str
     struct recipient place;
     bool found = accounts_place(accounts, target, &arena, &place);
     arena_clear(&arena);
-    return found || error_set(error, EX_NOUSER, "there is no user, alias or catch-all for %.*s, whose domain is hosted here; first: mailboat user add %.*s",
+    return found || error_set(error, EX_NOUSER,
+                              "there is no user, alias or catch-all for %.*s, whose domain is hosted here; "
+                              "first: mailboat user add %.*s",
                               BYTES_ARG(target), BYTES_ARG(target));
 }
 
@@ -33,7 +35,10 @@ static bool own_name_or_fail(struct adding *a, struct error *error)
     struct account account;
     struct bytes after = bytes_none();
     if (!accounts_find_canonical(a->accounts, a->alias, a->arena, &account))
-        return error_set(error, EX_DATAERR, "%.*s would lead to itself: there is no user of that name; name where its mail shall go", BYTES_ARG(a->alias));
+        return error_set(
+            error, EX_DATAERR,
+            "%.*s would lead to itself: there is no user of that name; name where its mail shall go",
+            BYTES_ARG(a->alias));
     sqlite3_stmt *statement = accounts_bind(a->accounts, PAGE_OF_ALIAS, a->alias);
     sqlite3_bind_text(statement, 2, "", 0, SQLITE_STATIC);
     sqlite3_bind_int64(statement, 3, 2);
@@ -43,7 +48,9 @@ static bool own_name_or_fail(struct adding *a, struct error *error)
         targets++;
     }
     sqlite3_reset(statement);
-    return targets > 1 || error_set(error, EX_DATAERR, "%.*s would lead to itself alone, as it does without an alias; name the other targets in the same command: mailboat alias add %.*s %.*s OTHER",
+    return targets > 1 || error_set(error, EX_DATAERR,
+                                    "%.*s would lead to itself alone, as it does without an alias; name the "
+                                    "other targets in the same command: mailboat alias add %.*s %.*s OTHER",
                                     BYTES_ARG(a->alias), BYTES_ARG(a->alias), BYTES_ARG(after));
 }
 
@@ -75,9 +82,11 @@ static bool leads_back(struct adding *a, struct bytes target)
         struct bytes at = a->ahead[--a->ahead_count], after = bytes_none();
         struct accounts_page page;
         do {
-            page = accounts_members(a->accounts, &(struct recipient){.address = at, .expands = EXPANDS_ALIAS}, after, EXPANSION_PAGE, a->arena);
+            page = accounts_members(a->accounts, &(struct recipient){.address = at, .expands = EXPANDS_ALIAS},
+                                    after, EXPANSION_PAGE, a->arena);
             for (size_t i = 0; i < page.member_count; i++)
-                if (page.members[i].expands == EXPANDS_ALIAS && bytes_equal(page.members[i].address, a->alias))
+                if (page.members[i].expands == EXPANDS_ALIAS &&
+                    bytes_equal(page.members[i].address, a->alias))
                     return true;
                 else if (page.members[i].expands == EXPANDS_ALIAS)
                     follow(a, page.members[i].address);
@@ -94,7 +103,9 @@ static bool check_target(struct adding *a, struct bytes target, struct error *er
     if (!somebody_or_fail(a->accounts, target, error))
         return false;
     return !leads_back(a, target) ||
-           error_set(error, EX_DATAERR, "%.*s leads back to %.*s: mail would run in a circle; mailboat alias list shows the way, mailboat alias remove opens it",
+           error_set(error, EX_DATAERR,
+                     "%.*s leads back to %.*s: mail would run in a circle; mailboat alias list shows the "
+                     "way, mailboat alias remove opens it",
                      BYTES_ARG(target), BYTES_ARG(a->alias));
 }
 
@@ -110,9 +121,12 @@ static bool insert(struct adding *a, struct bytes target, size_t *added, struct 
 }
 
 /* All stand there before the first is looked at: they may need each other. */
-static bool add_targets(struct adding *a, const struct bytes *targets, size_t count, size_t *added, struct error *error)
+static bool add_targets(struct adding *a, const struct bytes *targets, size_t count, size_t *added,
+                        struct error *error)
 {
-    bool done = sqlite3_prepare_v2(a->accounts->db, "INSERT OR IGNORE INTO alias (address, target) VALUES (?1, ?2)", -1, &a->insert, NULL) == SQLITE_OK ||
+    bool done = sqlite3_prepare_v2(a->accounts->db,
+                                   "INSERT OR IGNORE INTO alias (address, target) VALUES (?1, ?2)", -1,
+                                   &a->insert, NULL) == SQLITE_OK ||
                 accounts_fail(a->accounts, error);
     for (size_t i = 0; done && i < count; i++)
         done = insert(a, targets[i], added, error);
@@ -122,7 +136,8 @@ static bool add_targets(struct adding *a, const struct bytes *targets, size_t co
     return done && (!accounts_are_unreadable(a->accounts) || accounts_fail(a->accounts, error));
 }
 
-static bool read_targets(struct arena *arena, const struct bytes *targets, size_t count, struct bytes *canonical, struct error *error)
+static bool read_targets(struct arena *arena, const struct bytes *targets, size_t count,
+                         struct bytes *canonical, struct error *error)
 {
     struct buffer room = {0};
     bool done = true;
@@ -135,20 +150,24 @@ static bool read_targets(struct arena *arena, const struct bytes *targets, size_
     return done;
 }
 
-bool accounts_alias_add_all(struct accounts *accounts, struct bytes address, const struct bytes *targets, size_t count, size_t *added, struct error *error)
+bool accounts_alias_add_all(struct accounts *accounts, struct bytes address, const struct bytes *targets,
+                            size_t count, size_t *added, struct error *error)
 {
     struct arena arena = {0};
     struct buffer alias = {0};
     struct bytes *canonical = ARENA_ARRAY(&arena, struct bytes, count);
-    bool done = accounts_alias_or_fail(&alias, address, error) && accounts_hosted_or_fail(accounts, buffer_bytes(&alias), error) &&
+    bool done = accounts_alias_or_fail(&alias, address, error) &&
+                accounts_hosted_or_fail(accounts, buffer_bytes(&alias), error) &&
                 read_targets(&arena, targets, count, canonical, error);
     struct adding adding = {.accounts = accounts, .arena = &arena, .alias = buffer_bytes(&alias)};
     *added = 0;
     map_start(&adding.followed, 0); /* people's own aliases */
     if (done) {
-        done = (sqlite3_exec(accounts->db, "BEGIN IMMEDIATE", NULL, NULL, NULL) == SQLITE_OK || accounts_fail(accounts, error)) &&
+        done = (sqlite3_exec(accounts->db, "BEGIN IMMEDIATE", NULL, NULL, NULL) == SQLITE_OK ||
+                accounts_fail(accounts, error)) &&
                add_targets(&adding, canonical, count, added, error) &&
-               (sqlite3_exec(accounts->db, "COMMIT", NULL, NULL, NULL) == SQLITE_OK || accounts_fail(accounts, error));
+               (sqlite3_exec(accounts->db, "COMMIT", NULL, NULL, NULL) == SQLITE_OK ||
+                accounts_fail(accounts, error));
         if (!done && !sqlite3_get_autocommit(accounts->db))
             sqlite3_exec(accounts->db, "ROLLBACK", NULL, NULL, NULL);
     }
@@ -158,7 +177,8 @@ bool accounts_alias_add_all(struct accounts *accounts, struct bytes address, con
     return done;
 }
 
-bool accounts_alias_add(struct accounts *accounts, struct bytes address, struct bytes target, struct error *error)
+bool accounts_alias_add(struct accounts *accounts, struct bytes address, struct bytes target,
+                        struct error *error)
 {
     size_t added;
     if (!accounts_alias_add_all(accounts, address, &target, 1, &added, error))

@@ -33,12 +33,15 @@ static struct recipient mailbox_of(const struct account *account)
 }
 
 /* The user's mailbox, or what says where its mail is forwarded. */
-static bool find_user(struct accounts *accounts, struct bytes address, struct arena *arena, struct recipient *place)
+static bool find_user(struct accounts *accounts, struct bytes address, struct arena *arena,
+                      struct recipient *place)
 {
     struct account account;
     if (!accounts_find_canonical(accounts, address, arena, &account))
         return false;
-    *place = account.forward.length > 0 ? (struct recipient){.address = account.address, .expands = EXPANDS_USER} : mailbox_of(&account);
+    *place = account.forward.length > 0
+                 ? (struct recipient){.address = account.address, .expands = EXPANDS_USER}
+                 : mailbox_of(&account);
     return true;
 }
 
@@ -51,20 +54,24 @@ static bool find_alias(struct accounts *accounts, struct bytes address, struct r
 /* RFC 5321 4.5.1: postmaster is always taken. Without a mailbox or alias of
  * that name somebody else reads it: the first user of the domain, else the
  * first of all, else it is kept in a mailbox of its own. */
-static bool find_postmaster(struct accounts *accounts, struct bytes address, struct arena *arena, struct recipient *place)
+static bool find_postmaster(struct accounts *accounts, struct bytes address, struct arena *arena,
+                            struct recipient *place)
 {
     struct bytes local, domain;
     if (!bytes_starts_nocase(address, "postmaster@"))
         return false;
     address_split(address, &local, &domain);
     sqlite3_stmt *statement = accounts_bind(accounts, FIRST_OF_DOMAIN, domain);
-    *place = (struct recipient){.address = accounts_next(accounts, statement) ? accounts_column(statement, 0, arena) : address, .local = true};
+    *place = (struct recipient){
+        .address = accounts_next(accounts, statement) ? accounts_column(statement, 0, arena) : address,
+        .local = true};
     sqlite3_reset(statement);
     return true;
 }
 
 /* What nobody has goes where the domain's catch-all says, an alias without a local part. */
-static bool find_besides(struct accounts *accounts, struct bytes address, struct arena *arena, struct recipient *place)
+static bool find_besides(struct accounts *accounts, struct bytes address, struct arena *arena,
+                         struct recipient *place)
 {
     struct bytes local, domain;
     address_split(address, &local, &domain);
@@ -73,15 +80,18 @@ static bool find_besides(struct accounts *accounts, struct bytes address, struct
 }
 
 /* An address in a domain that is hosted here; false when nobody has it. */
-static bool find_here(struct accounts *accounts, struct bytes address, struct arena *arena, struct recipient *place)
+static bool find_here(struct accounts *accounts, struct bytes address, struct arena *arena,
+                      struct recipient *place)
 {
     struct bytes plain = accounts_without_tag(address, arena);
     return find_alias(accounts, address, place) || find_user(accounts, address, arena, place) ||
-           (plain.length > 0 && (find_alias(accounts, plain, place) || find_user(accounts, plain, arena, place))) ||
+           (plain.length > 0 &&
+            (find_alias(accounts, plain, place) || find_user(accounts, plain, arena, place))) ||
            find_besides(accounts, address, arena, place);
 }
 
-bool accounts_place(struct accounts *accounts, struct bytes address, struct arena *arena, struct recipient *place)
+bool accounts_place(struct accounts *accounts, struct bytes address, struct arena *arena,
+                    struct recipient *place)
 {
     struct bytes local, domain;
     *place = (struct recipient){.address = address};
@@ -97,17 +107,20 @@ static void add_member(struct accounts_page *page, const struct recipient *membe
 }
 
 /* One target of an alias, which by its own address means the mailbox. */
-static void add_target(struct accounts *accounts, struct bytes alias, struct bytes target, struct arena *arena, struct accounts_page *page)
+static void add_target(struct accounts *accounts, struct bytes alias, struct bytes target,
+                       struct arena *arena, struct accounts_page *page)
 {
     struct recipient place;
-    bool found = bytes_equal(alias, target) ? find_user(accounts, target, arena, &place) : accounts_place(accounts, target, arena, &place);
+    bool found = bytes_equal(alias, target) ? find_user(accounts, target, arena, &place)
+                                            : accounts_place(accounts, target, arena, &place);
     if (found)
         add_member(page, &place);
     else
         page->missing[page->missing_count++] = (struct recipient){.address = target};
 }
 
-static void page_of_alias(struct accounts *accounts, struct bytes alias, struct bytes after, size_t max, struct arena *arena, struct accounts_page *page)
+static void page_of_alias(struct accounts *accounts, struct bytes alias, struct bytes after, size_t max,
+                          struct arena *arena, struct accounts_page *page)
 {
     struct bytes *targets = ARENA_ARRAY(arena, struct bytes, max);
     size_t count = 0;
@@ -124,7 +137,8 @@ static void page_of_alias(struct accounts *accounts, struct bytes alias, struct 
 }
 
 /* A forwarding that leads nowhere loses nothing: the mail stays here. */
-static void page_of_user(struct accounts *accounts, struct bytes user, struct arena *arena, struct accounts_page *page)
+static void page_of_user(struct accounts *accounts, struct bytes user, struct arena *arena,
+                         struct accounts_page *page)
 {
     struct account account;
     struct recipient target;
@@ -139,9 +153,11 @@ static void page_of_user(struct accounts *accounts, struct bytes user, struct ar
         add_member(page, &target);
 }
 
-struct accounts_page accounts_members(struct accounts *accounts, const struct recipient *place, struct bytes after, size_t max, struct arena *arena)
+struct accounts_page accounts_members(struct accounts *accounts, const struct recipient *place,
+                                      struct bytes after, size_t max, struct arena *arena)
 {
-    struct accounts_page page = {.members = ARENA_ARRAY(arena, struct recipient, max + 2), .missing = ARENA_ARRAY(arena, struct recipient, max + 2)};
+    struct accounts_page page = {.members = ARENA_ARRAY(arena, struct recipient, max + 2),
+                                 .missing = ARENA_ARRAY(arena, struct recipient, max + 2)};
     if (place->expands == EXPANDS_ALIAS)
         page_of_alias(accounts, place->address, after, max, arena, &page);
     else
@@ -161,7 +177,8 @@ struct way {
 
 static void way_add(struct way *way, const struct recipient *place)
 {
-    struct bytes key = bytes_of_text(arena_format(way->arena, "%d%.*s", place->expands, BYTES_ARG(place->address)));
+    struct bytes key = bytes_of_text(
+        arena_format(way->arena, "%d%.*s", place->expands, BYTES_ARG(place->address)));
     if (map_get(&way->seen, key) != NULL)
         return;
     map_put(&way->seen, key, way);
@@ -172,7 +189,8 @@ static void way_add(struct way *way, const struct recipient *place)
     way->places[way->count++] = *place;
 }
 
-static void way_start(struct way *way, struct accounts *accounts, struct arena *arena, const struct recipient *from)
+static void way_start(struct way *way, struct accounts *accounts, struct arena *arena,
+                      const struct recipient *from)
 {
     *way = (struct way){.accounts = accounts, .arena = arena};
     map_start(&way->seen, 0); /* what is in it are people's own aliases */
@@ -211,7 +229,8 @@ static bool leads_to_somebody(struct accounts *accounts, const struct recipient 
 }
 
 /* What leads back to nobody but itself is as good as missing; a user's mail stays with the user. */
-static void drop_circles(struct accounts *accounts, const struct recipient *place, struct arena *arena, struct accounts_page *page)
+static void drop_circles(struct accounts *accounts, const struct recipient *place, struct arena *arena,
+                         struct accounts_page *page)
 {
     size_t left = 0;
     struct account account;
@@ -223,17 +242,21 @@ static void drop_circles(struct accounts *accounts, const struct recipient *plac
             page->missing[page->missing_count++] = *member;
     }
     page->member_count = left;
-    if (place->expands == EXPANDS_USER && left == 0 && accounts_find_canonical(accounts, place->address, arena, &account))
-        add_member(page, &(struct recipient){.address = account.address, .local = true, .away = account.away});
+    if (place->expands == EXPANDS_USER && left == 0 &&
+        accounts_find_canonical(accounts, place->address, arena, &account))
+        add_member(page,
+                   &(struct recipient){.address = account.address, .local = true, .away = account.away});
 }
 
 /* ---- what auth asks ---- */
 
-struct accounts_page accounts_expand(struct accounts *accounts, const struct recipient *place, struct bytes after, size_t max, struct arena *arena)
+struct accounts_page accounts_expand(struct accounts *accounts, const struct recipient *place,
+                                     struct bytes after, size_t max, struct arena *arena)
 {
     struct recipient now;
     struct accounts_page page = accounts_members(accounts, place, after, max, arena);
-    if (!page.known && after.length == 0 && place->address.at[0] != '@' && accounts_place(accounts, place->address, arena, &now)) {
+    if (!page.known && after.length == 0 && place->address.at[0] != '@' &&
+        accounts_place(accounts, place->address, arena, &now)) {
         add_member(&page, &now); /* it is something else by now */
         page.known = true;
     }
@@ -270,7 +293,8 @@ static void take_place(struct resolving *r)
 {
     struct way *way = &r->way;
     struct recipient from = way->places[way->at++];
-    struct accounts_page page = accounts_expand(way->accounts, &from, bytes_none(), RESOLVE_TARGETS_MAX + 1, way->arena);
+    struct accounts_page page = accounts_expand(way->accounts, &from, bytes_none(), RESOLVE_TARGETS_MAX + 1,
+                                                way->arena);
     r->whole = page.after.length == 0 && page.missing_count == 0 && way->count <= RESOLVE_PLACES_MAX;
     for (size_t i = 0; i < page.member_count && r->whole; i++) {
         struct recipient member = page.members[i];
@@ -283,9 +307,11 @@ static void take_place(struct resolving *r)
     }
 }
 
-static enum accounts_target resolve_here(struct accounts *accounts, struct bytes canonical, struct arena *arena, struct recipient **targets, size_t *count)
+static enum accounts_target resolve_here(struct accounts *accounts, struct bytes canonical,
+                                         struct arena *arena, struct recipient **targets, size_t *count)
 {
-    struct resolving r = {.targets = ARENA_ARRAY(arena, struct recipient, RESOLVE_TARGETS_MAX), .whole = true};
+    struct resolving r = {.targets = ARENA_ARRAY(arena, struct recipient, RESOLVE_TARGETS_MAX),
+                          .whole = true};
     struct recipient root;
     *targets = r.targets;
     *count = 0;
@@ -322,9 +348,11 @@ enum accounts_target accounts_resolve(struct accounts *accounts, struct bytes ad
         address = bytes_of_text(arena_format(arena, "postmaster@%s", accounts->domains[0]));
     if (bytes_is_nocase(address, "postmaster"))
         address = BYTES("postmaster@localhost"); /* nothing is hosted: the first user reads it */
-    if (address_split(address, &local, &domain) && (accounts_is_hosted(accounts, domain) || bytes_is(address, "postmaster@localhost")))
+    if (address_split(address, &local, &domain) &&
+        (accounts_is_hosted(accounts, domain) || bytes_is(address, "postmaster@localhost")))
         found = accounts_canonical(&canonical, address)
-                    ? resolve_here(accounts, arena_copy(arena, buffer_bytes(&canonical)), arena, targets, target_count)
+                    ? resolve_here(accounts, arena_copy(arena, buffer_bytes(&canonical)), arena, targets,
+                                   target_count)
                     : TARGETS_UNKNOWN;
     buffer_free(&canonical);
     return found;
@@ -338,7 +366,8 @@ static bool names(struct accounts *accounts, struct bytes alias, struct bytes ac
     struct bytes local, domain;
     struct arena arena = {0};
     address_split(account, &local, &domain);
-    struct bytes first = bytes_of_text(arena_format(&arena, "%.*s+", BYTES_ARG(local))); /* and ',' is the octet behind '+' */
+    struct bytes first = bytes_of_text(
+        arena_format(&arena, "%.*s+", BYTES_ARG(local))); /* and ',' is the octet behind '+' */
     struct bytes last = bytes_of_text(arena_format(&arena, "%.*s,", BYTES_ARG(local)));
     sqlite3_stmt *statement = accounts_bind(accounts, ALIAS_NAMES, alias);
     sqlite3_bind_text(statement, 2, account.at, (int)account.length, SQLITE_TRANSIENT);
@@ -364,7 +393,8 @@ static bool leads_to_account(struct accounts *accounts, struct bytes alias, stru
         found = names(accounts, at, account);
         sqlite3_stmt *statement = accounts_bind(accounts, ALIASES_OF_ALIAS, at);
         while (!found && accounts_next(accounts, statement)) {
-            struct bytes target = accounts_column(statement, 0, &arena), plain = accounts_without_tag(target, &arena);
+            struct bytes target = accounts_column(statement, 0, &arena),
+                         plain = accounts_without_tag(target, &arena);
             bool tagged = plain.length > 0 && !accounts_has(accounts, HAS_ALIAS, target);
             if (find_alias(accounts, tagged ? plain : target, &place))
                 way_add(&way, &place);
@@ -383,7 +413,8 @@ bool accounts_may_send(struct accounts *accounts, struct bytes account, struct b
     bool allowed = false;
     if (accounts_canonical(&canonical, address)) {
         struct bytes wanted = buffer_bytes(&canonical), plain = accounts_without_tag(wanted, &arena);
-        allowed = bytes_equal(wanted, account) || bytes_equal(plain, account) || leads_to_account(accounts, wanted, account);
+        allowed = bytes_equal(wanted, account) || bytes_equal(plain, account) ||
+                  leads_to_account(accounts, wanted, account);
     }
     buffer_free(&canonical);
     arena_clear(&arena);

@@ -219,9 +219,7 @@ static void undo_one(struct memory *memory, struct undo *undo)
     case UNDO_ROW:
         find_message(memory, undo->id)->rows[undo->row.recipient.number] = undo->row;
         break;
-    case UNDO_MEMBER:
-        find_message(memory, undo->id)->row_count--;
-        break;
+    case UNDO_MEMBER: find_message(memory, undo->id)->row_count--; break;
     case UNDO_DESTINATION:
         *destination_place(memory, store_destination_name(&undo->destination.destination), true) = undo->destination;
         break;
@@ -358,9 +356,14 @@ static struct origin copy_origin(struct arena *arena, const struct origin *from)
 
 static struct recipient copy_recipient(struct arena *arena, const struct recipient *from)
 {
-    return (struct recipient){.address = arena_copy(arena, from->address), .original = arena_copy(arena, from->original),
-                              .orcpt = arena_copy(arena, from->orcpt), .notify = from->notify, .local = from->local, .away = from->away,
-                              .expands = from->expands, .via = arena_copy(arena, from->via)};
+    return (struct recipient){.address = arena_copy(arena, from->address),
+                              .original = arena_copy(arena, from->original),
+                              .orcpt = arena_copy(arena, from->orcpt),
+                              .notify = from->notify,
+                              .local = from->local,
+                              .away = from->away,
+                              .expands = from->expands,
+                              .via = arena_copy(arena, from->via)};
 }
 
 /* Without recipients and content. */
@@ -483,7 +486,8 @@ static bool has_member(const struct kept_message *kept, const struct recipient *
     return found;
 }
 
-static bool kept_add_member(struct store *store, uint64_t id, const struct recipient *member, struct bytes destination, uint64_t due_ms)
+static bool kept_add_member(struct store *store, uint64_t id, const struct recipient *member,
+                            struct bytes destination, uint64_t due_ms)
 {
     struct memory *memory = memory_of(store);
     struct kept_message *kept = change(memory) ? find_message(memory, id) : NULL;
@@ -495,14 +499,18 @@ static bool kept_add_member(struct store *store, uint64_t id, const struct recip
         kept->rows = rows;
         kept->row_room *= 2;
     }
-    kept->rows[kept->row_count] = (struct row){.recipient = {.number = (uint32_t)kept->row_count, .due_ms = due_ms, .destination = arena_copy(&kept->arena, destination),
-                                                             .recipient = copy_recipient(&kept->arena, member)}};
+    kept->rows[kept->row_count] = (struct row){
+        .recipient = {.number = (uint32_t)kept->row_count,
+                      .due_ms = due_ms,
+                      .destination = arena_copy(&kept->arena, destination),
+                      .recipient = copy_recipient(&kept->arena, member)}};
     kept->row_count++;
     note_undo(memory, UNDO_MEMBER)->id = id;
     return true;
 }
 
-static void kept_advance(struct store *store, uint64_t id, uint32_t number, struct bytes progress, uint64_t due_ms)
+static void kept_advance(struct store *store, uint64_t id, uint32_t number, struct bytes progress,
+                         uint64_t due_ms)
 {
     struct row *row = change_row(memory_of(store), id, number, false);
     if (row == NULL)
@@ -824,15 +832,36 @@ static struct bytes kept_note(struct store *store, const char *name, struct aren
 }
 
 static const struct store_operations operations = {
-    .close = kept_close, .commit = kept_commit, .is_changed = kept_is_changed,
-    .spool = kept_spool, .spool_drop = kept_spool_drop,
-    .accept = kept_accept, .defer = kept_defer, .place = kept_place, .finish = kept_finish,
-    .add_member = kept_add_member, .advance = kept_advance, .expanded = kept_finish, .settle = kept_settle,
-    .remove = kept_remove, .destination_put = kept_destination_put, .destination_remove = kept_destination_remove,
+    .close = kept_close,
+    .commit = kept_commit,
+    .is_changed = kept_is_changed,
+    .spool = kept_spool,
+    .spool_drop = kept_spool_drop,
+    .accept = kept_accept,
+    .defer = kept_defer,
+    .place = kept_place,
+    .finish = kept_finish,
+    .add_member = kept_add_member,
+    .advance = kept_advance,
+    .expanded = kept_finish,
+    .settle = kept_settle,
+    .remove = kept_remove,
+    .destination_put = kept_destination_put,
+    .destination_remove = kept_destination_remove,
     .note_put = kept_note_put,
-    .read = kept_read, .content = kept_content, .recipients = kept_recipients, .attempts = kept_attempts, .due = kept_due, .next_due = kept_next_due,
-    .destination = kept_destination, .destinations_due = kept_destinations_due, .destinations_next = kept_destinations_next,
-    .list = kept_list, .ids = kept_ids, .walk = kept_walk, .note = kept_note,
+    .read = kept_read,
+    .content = kept_content,
+    .recipients = kept_recipients,
+    .attempts = kept_attempts,
+    .due = kept_due,
+    .next_due = kept_next_due,
+    .destination = kept_destination,
+    .destinations_due = kept_destinations_due,
+    .destinations_next = kept_destinations_next,
+    .list = kept_list,
+    .ids = kept_ids,
+    .walk = kept_walk,
+    .note = kept_note,
 };
 
 struct store *store_memory_open(void)

@@ -63,7 +63,8 @@ bool trace_returns(struct bytes content, struct bytes via, struct bytes *who)
     size_t lines;
     while (via.length > 0 && rest.length > 0 && rest.at[0] != '\r' && rest.at[0] != '\n') {
         struct bytes field = header_next_field(&rest, &lines), name = header_field_name(field);
-        if (bytes_is_nocase(name, "Delivered-To") && is_among(via, address_in(bytes_from(field, bytes_find(field, ':') + 1)), who))
+        if (bytes_is_nocase(name, "Delivered-To") &&
+            is_among(via, address_in(bytes_from(field, bytes_find(field, ':') + 1)), who))
             return true;
     }
     *who = bytes_none();

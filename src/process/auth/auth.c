@@ -96,12 +96,18 @@ static void ask_expand(struct auth *auth, struct channel *asker, const struct ip
     struct ipc_expand_answer answer = {.request = asked->request, .verdict = RECIPIENT_UNKNOWN};
     if (asked->address.length > 0 && (asked->how == EXPANDS_ALIAS || asked->how == EXPANDS_USER)) {
         struct recipient place = {.address = asked->address, .expands = (uint8_t)asked->how};
-        struct accounts_page page = accounts_expand(auth->accounts, &place, asked->after, EXPANSION_PAGE, &arena);
+        struct accounts_page page = accounts_expand(auth->accounts, &place, asked->after, EXPANSION_PAGE,
+                                                    &arena);
         if (accounts_are_unreadable(auth->accounts))
             answer.verdict = RECIPIENT_UNAVAILABLE;
         else if (page.known)
-            answer = (struct ipc_expand_answer){.request = asked->request, .verdict = RECIPIENT_KNOWN, .members = page.members, .member_count = page.member_count,
-                                                .missing = page.missing, .missing_count = page.missing_count, .after = page.after};
+            answer = (struct ipc_expand_answer){.request = asked->request,
+                                                .verdict = RECIPIENT_KNOWN,
+                                                .members = page.members,
+                                                .member_count = page.member_count,
+                                                .missing = page.missing,
+                                                .missing_count = page.missing_count,
+                                                .after = page.after};
     }
     child_send(auth->child, asker, IPC_EXPAND_ANSWER, &answer, -1);
     arena_clear(&arena);

@@ -76,7 +76,8 @@ static void gather(struct queue *queue, const struct active *active, const struc
         if (r->held || r->due_ms > now_ms || delivery_has(queue, due->id, r->number) ||
             goes_elsewhere(queue, active, r, due->id, now_ms))
             continue;
-        if (delivery->recipient_count > 0 && !bytes_equal(r->recipient.via, delivery->recipients[0].recipient.via))
+        if (delivery->recipient_count > 0 &&
+            !bytes_equal(r->recipient.via, delivery->recipients[0].recipient.via))
             continue;
         delivery->recipients[delivery->recipient_count++] = *r;
     }
@@ -115,20 +116,25 @@ static void give_up_some(struct queue *queue, struct queue_delivery *delivery, u
 }
 
 /* All of the message whom it came back to, up to `max`, so that their sender is told once. */
-static size_t gather_returned(struct queue *queue, uint64_t id, struct bytes content, struct arena *arena, struct store_recipient *returned, size_t max)
+static size_t gather_returned(struct queue *queue, uint64_t id, struct bytes content, struct arena *arena,
+                              struct store_recipient *returned, size_t max)
 {
     struct store_recipient found[STORE_READ_MAX];
     struct bytes who;
     size_t total = 0, count;
-    for (uint32_t from = 0; (count = store_recipients(queue->store, id, from, STORE_READ_MAX, arena, found)) > 0; from = found[count - 1].number + 1)
+    for (uint32_t from = 0;
+         (count = store_recipients(queue->store, id, from, STORE_READ_MAX, arena, found)) > 0;
+         from = found[count - 1].number + 1)
         for (size_t i = 0; i < count && total < max; i++)
-            if (!found[i].held && !delivery_has(queue, id, found[i].number) && trace_returns(content, found[i].recipient.via, &who))
+            if (!found[i].held && !delivery_has(queue, id, found[i].number) &&
+                trace_returns(content, found[i].recipient.via, &who))
                 returned[total++] = found[i];
     return total;
 }
 
 /* Has it come back to somebody who sent it on? Then they go, and the sender is told. */
-static bool came_back(struct queue *queue, struct queue_delivery *delivery, struct bytes content, uint64_t now_ms)
+static bool came_back(struct queue *queue, struct queue_delivery *delivery, struct bytes content,
+                      uint64_t now_ms)
 {
     struct bytes via = delivery->recipients[0].recipient.via, who;
     bool whole;
@@ -139,7 +145,8 @@ static bool came_back(struct queue *queue, struct queue_delivery *delivery, stru
     if (!trace_returns(content, via, &who))
         return false;
     struct store_recipient returned[DELIVERY_RECIPIENTS_MAX];
-    size_t count = gather_returned(queue, delivery->message.id, content, &delivery->arena, returned, DELIVERY_RECIPIENTS_MAX);
+    size_t count = gather_returned(queue, delivery->message.id, content, &delivery->arena, returned,
+                                   DELIVERY_RECIPIENTS_MAX);
     outcome_looped(queue, &delivery->message, returned, count, who, now_ms);
     return true;
 }
@@ -181,9 +188,15 @@ static void fill(struct queue_delivery *delivery, struct bytes content, struct i
     struct recipient *recipients = ARENA_ARRAY(&delivery->arena, struct recipient, delivery->recipient_count);
     for (size_t i = 0; i < delivery->recipient_count; i++)
         recipients[i] = delivery->recipients[i].recipient;
-    *deliver = (struct ipc_deliver){.delivery = delivery->number, .id = delivery->message.id, .arrived_ms = delivery->message.arrived_ms,
-                                    .attempt = delivery->recipients[0].attempts + 1, .destination = delivery->active->scheduled.name,
-                                    .envelope = delivery->message.envelope, .front = front_of(delivery), .content = content, .in_file = delivery->message.large};
+    *deliver = (struct ipc_deliver){.delivery = delivery->number,
+                                    .id = delivery->message.id,
+                                    .arrived_ms = delivery->message.arrived_ms,
+                                    .attempt = delivery->recipients[0].attempts + 1,
+                                    .destination = delivery->active->scheduled.name,
+                                    .envelope = delivery->message.envelope,
+                                    .front = front_of(delivery),
+                                    .content = content,
+                                    .in_file = delivery->message.large};
     deliver->envelope.size += deliver->front.length;
     deliver->envelope.recipients = recipients;
     deliver->envelope.recipient_count = delivery->recipient_count;

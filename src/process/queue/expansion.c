@@ -28,12 +28,14 @@ static struct recipient written_to(const struct recipient *row)
 static void fail(struct queue *queue, const struct queue_delivery *d, struct bytes why, uint64_t now_ms)
 {
     struct recipient said = written_to(&d->recipients[0].recipient);
-    struct dsn_recipient about = {.recipient = &said, .action = DSN_FAILED, .enhanced = BYTES("5.1.1"), .text = why};
+    struct dsn_recipient about = {
+        .recipient = &said, .action = DSN_FAILED, .enhanced = BYTES("5.1.1"), .text = why};
     outcome_report(queue, &d->message, &about, 1, now_ms);
 }
 
 /* Where it goes, with what is asked of the address whose member it is. */
-static bool add_member(struct queue *queue, const struct queue_delivery *d, const struct recipient *found, uint64_t now_ms)
+static bool add_member(struct queue *queue, const struct queue_delivery *d, const struct recipient *found,
+                       uint64_t now_ms)
 {
     const struct recipient *row = &d->recipients[0].recipient;
     char room[STORE_DESTINATION_MAX];
@@ -53,10 +55,17 @@ static void tell_of_missing(struct queue *queue, const struct queue_delivery *d,
 {
     const struct ipc_expand_answer *page = &d->page;
     for (size_t i = 0; i < page->missing_count; i++)
-        log_event(LOG_EVENT_WARN, "member_missing", LOG_ID(d->message.id), LOG_BYTES("alias", d->recipients[0].recipient.address), LOG_BYTES("to", page->missing[i].address),
-                  LOG_BYTES("from", d->message.envelope.sender), LOG_TEXT("mend", "mailboat alias remove ALIAS MEMBER, or give the member a mailbox: mailboat user add"));
+        log_event(
+            LOG_EVENT_WARN, "member_missing", LOG_ID(d->message.id),
+            LOG_BYTES("alias", d->recipients[0].recipient.address), LOG_BYTES("to", page->missing[i].address),
+            LOG_BYTES("from", d->message.envelope.sender),
+            LOG_TEXT("mend",
+                     "mailboat alias remove ALIAS MEMBER, or give the member a mailbox: mailboat user add"));
     if (page->missing_count > 0)
-        fail(queue, d, BYTES("somebody behind this address has no mailbox any more and did not get the message; whoever else is behind it gets it"), now_ms);
+        fail(queue, d,
+             BYTES("somebody behind this address has no mailbox any more and did not get the message; "
+                   "whoever else is behind it gets it"),
+             now_ms);
 }
 
 static void apply_page(struct queue *queue, const struct queue_delivery *d, uint64_t now_ms)
@@ -67,10 +76,13 @@ static void apply_page(struct queue *queue, const struct queue_delivery *d, uint
     for (size_t i = 0; i < page->member_count; i++)
         added += add_member(queue, d, &page->members[i], now_ms);
     tell_of_missing(queue, d, now_ms);
-    log_event(LOG_EVENT_INFO, "expanded", LOG_ID(d->message.id), LOG_BYTES("to", row->recipient.address), LOG_U64("members", added),
-              LOG_U64("known_already", page->member_count - added), LOG_U64("missing", page->missing_count), LOG_TEXT("more", page->after.length > 0 ? "true" : ""));
+    log_event(LOG_EVENT_INFO, "expanded", LOG_ID(d->message.id), LOG_BYTES("to", row->recipient.address),
+              LOG_U64("members", added), LOG_U64("known_already", page->member_count - added),
+              LOG_U64("missing", page->missing_count),
+              LOG_TEXT("more", page->after.length > 0 ? "true" : ""));
     if (page->after.length > 0) {
-        store_advance(queue->store, d->message.id, row->number, page->after, now_ms + 1); /* behind what was read of those due */
+        store_advance(queue->store, d->message.id, row->number, page->after,
+                      now_ms + 1); /* behind what was read of those due */
         destination_due(queue, DESTINATION_LOOKUP, now_ms, false);
         return;
     }
@@ -83,10 +95,15 @@ static void apply_unknown(struct queue *queue, const struct queue_delivery *d, u
 {
     const struct store_recipient *row = &d->recipients[0];
     bool begun = row->progress.length > 0;
-    log_event(LOG_EVENT_WARN, "bounced", LOG_ID(d->message.id), LOG_BYTES("to", row->recipient.address), LOG_TEXT("status", "5.1.1"),
-              LOG_TEXT("reason", begun ? "the alias was removed before all its members were known" : "the alias or user was removed after the message was accepted"));
-    fail(queue, d, begun ? BYTES("the address was removed while the message was on its way to those behind it; some of them have it")
-                         : BYTES("the address was removed after the message had been accepted"), now_ms);
+    log_event(LOG_EVENT_WARN, "bounced", LOG_ID(d->message.id), LOG_BYTES("to", row->recipient.address),
+              LOG_TEXT("status", "5.1.1"),
+              LOG_TEXT("reason", begun ? "the alias was removed before all its members were known"
+                                       : "the alias or user was removed after the message was accepted"));
+    fail(queue, d,
+         begun ? BYTES("the address was removed while the message was on its way to those behind it; some of "
+                       "them have it")
+               : BYTES("the address was removed after the message had been accepted"),
+         now_ms);
     store_expanded(queue->store, d->message.id, row->number);
     store_settle(queue->store, d->message.id);
 }
@@ -98,11 +115,7 @@ void expansion_apply(struct queue *queue, struct queue_delivery *d, uint64_t now
         arena_clear(&queue->scratch);
         apply_page(queue, d, now_ms);
         break;
-    case RECIPIENT_UNKNOWN:
-        apply_unknown(queue, d, now_ms);
-        break;
-    default:
-        outcome_unanswered(queue, d, now_ms);
-        break;
+    case RECIPIENT_UNKNOWN: apply_unknown(queue, d, now_ms); break;
+    default: outcome_unanswered(queue, d, now_ms); break;
     }
 }

@@ -43,7 +43,8 @@ bool outcome_accept_own(struct queue *queue, uint64_t id, const struct envelope 
     return true;
 }
 
-void outcome_report(struct queue *queue, const struct store_message *message, const struct dsn_recipient *about, size_t count, uint64_t now_ms)
+void outcome_report(struct queue *queue, const struct store_message *message,
+                    const struct dsn_recipient *about, size_t count, uint64_t now_ms)
 {
     struct buffer content = {0};
     uint64_t ahead_ms = (uint64_t)queue->wall_ahead_ms; /* modulo 2^64: it may be behind */
@@ -83,7 +84,8 @@ void outcome_hide_members(struct envelope *envelope, uint8_t *asked)
         count = members_from(envelope, i);
         for (size_t k = i; k < i + count; k++) {
             uint8_t left = (uint8_t)(envelope->recipients[k].notify & ~NOTIFY_SUCCESS);
-            asked[k] = (count > 1 || envelope->recipients[k].expands != EXPANDS_NOT) && left != envelope->recipients[k].notify;
+            asked[k] = (count > 1 || envelope->recipients[k].expands != EXPANDS_NOT) &&
+                       left != envelope->recipients[k].notify;
             if (asked[k])
                 envelope->recipients[k].notify = left == NOTIFY_UNSAID ? NOTIFY_NEVER : left;
         }
@@ -221,15 +223,19 @@ static bool is_told_of(const struct dsn_recipient *about, size_t count, const st
     return false;
 }
 
-void outcome_looped(struct queue *queue, const struct store_message *message, const struct store_recipient *recipients, size_t count, struct bytes who, uint64_t now_ms)
+void outcome_looped(struct queue *queue, const struct store_message *message,
+                    const struct store_recipient *recipients, size_t count, struct bytes who, uint64_t now_ms)
 {
     struct dsn_recipient about[DELIVERY_RECIPIENTS_MAX];
     struct arena arena = {0};
     size_t told_count = 0;
     struct delivery_result result = {.outcome = OUTCOME_FAILED, .enhanced = BYTES("5.4.6")};
-    result.text = bytes_of_text(arena_format(&arena, "the message came back to %.*s, which had sent it on already: it runs in a circle", BYTES_ARG(who)));
+    result.text = bytes_of_text(arena_format(
+        &arena, "the message came back to %.*s, which had sent it on already: it runs in a circle",
+        BYTES_ARG(who)));
     for (size_t i = 0; i < count; i++) {
-        struct fate fate = {.message = message, .recipient = &recipients[i], .result = result, .now_ms = now_ms};
+        struct fate fate = {
+            .message = message, .recipient = &recipients[i], .result = result, .now_ms = now_ms};
         store_finish(queue->store, message->id, recipients[i].number);
         log_end(LOG_EVENT_WARN, "looped", &fate);
         if (!is_told_of(about, told_count, &recipients[i].recipient))
@@ -244,8 +250,11 @@ void outcome_looped(struct queue *queue, const struct store_message *message, co
 
 void outcome_unanswered(struct queue *queue, struct queue_delivery *d, uint64_t now_ms)
 {
-    struct fate fate = {.message = &d->message, .recipient = &d->recipients[0], .now_ms = now_ms,
-                        .result = {.enhanced = BYTES("4.3.0"), .text = BYTES("the accounts cannot be asked now")}};
+    struct fate fate = {
+        .message = &d->message,
+        .recipient = &d->recipients[0],
+        .now_ms = now_ms,
+        .result = {.enhanced = BYTES("4.3.0"), .text = BYTES("the accounts cannot be asked now")}};
     if (now_ms >= d->message.expires_ms)
         outcome_expire(queue, &d->message, d->recipients, 1, now_ms);
     else

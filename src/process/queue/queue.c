@@ -232,9 +232,13 @@ void queue_looked_up(struct queue *queue, const struct ipc_recipient_answer *ans
     d->target_count = answer->target_count;
     d->targets = ARENA_ARRAY(&d->arena, struct recipient, d->target_count);
     for (size_t i = 0; i < d->target_count; i++) {
-        d->targets[i] = (struct recipient){.address = arena_copy(&d->arena, answer->targets[i].address), .local = answer->targets[i].local, .away = answer->targets[i].away,
-                                           .original = arena_copy(&d->arena, answer->targets[i].original), .notify = NOTIFY_NEVER,
-                                           .expands = answer->targets[i].expands, .via = arena_copy(&d->arena, answer->targets[i].via)};
+        d->targets[i] = (struct recipient){.address = arena_copy(&d->arena, answer->targets[i].address),
+                                           .local = answer->targets[i].local,
+                                           .away = answer->targets[i].away,
+                                           .original = arena_copy(&d->arena, answer->targets[i].original),
+                                           .notify = NOTIFY_NEVER,
+                                           .expands = answer->targets[i].expands,
+                                           .via = arena_copy(&d->arena, answer->targets[i].via)};
     }
     save(queue, d, SCHEDULE_ANSWERED, now_ms);
 }
@@ -244,15 +248,21 @@ struct ipc_expand queue_expansion(struct queue *queue, uint64_t delivery)
     const struct queue_delivery *d = under_way(queue, delivery);
     assert(d != NULL && d->way == SCHEDULE_LOOKUP && d->recipients[0].recipient.expands != EXPANDS_NOT);
     const struct store_recipient *r = &d->recipients[0];
-    return (struct ipc_expand){.request = delivery, .address = r->recipient.address, .how = r->recipient.expands, .after = r->progress};
+    return (struct ipc_expand){.request = delivery,
+                               .address = r->recipient.address,
+                               .how = r->recipient.expands,
+                               .after = r->progress};
 }
 
 static struct recipient *copy_places(struct arena *arena, const struct recipient *from, size_t count)
 {
     struct recipient *to = ARENA_ARRAY(arena, struct recipient, count);
     for (size_t i = 0; i < count; i++)
-        to[i] = (struct recipient){.address = arena_copy(arena, from[i].address), .local = from[i].local, .away = from[i].away,
-                                   .expands = from[i].expands, .via = arena_copy(arena, from[i].via)};
+        to[i] = (struct recipient){.address = arena_copy(arena, from[i].address),
+                                   .local = from[i].local,
+                                   .away = from[i].away,
+                                   .expands = from[i].expands,
+                                   .via = arena_copy(arena, from[i].via)};
     return to;
 }
 

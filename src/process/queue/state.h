@@ -91,11 +91,14 @@ bool outcome_accept_own(struct queue *queue, uint64_t id, const struct envelope 
 /* Something of this message may expire again: the sweep shall see it. */
 void outcome_sweep_again(struct queue *queue, uint64_t id);
 
-/* These recipients came back to one who had sent the message on: they go, the sender is told once. */
-void outcome_looped(struct queue *queue, const struct store_message *message, const struct store_recipient *recipients, size_t count, struct bytes who, uint64_t now_ms);
-/* Their failure for a reason of our own: logged, reported with others by outcome_report(). */
+/* The message came back to `who`, an address of ours that had sent it on: these
+ * recipients, DELIVERY_RECIPIENTS_MAX at most, go, and the sender is told once. */
+void outcome_looped(struct queue *queue, const struct store_message *message,
+                    const struct store_recipient *recipients, size_t count, struct bytes who, uint64_t now_ms);
+/* A report to the sender, where there is one and it is wanted, into the batch. */
 struct dsn_recipient;
-void outcome_report(struct queue *queue, const struct store_message *message, const struct dsn_recipient *about, size_t count, uint64_t now_ms);
+void outcome_report(struct queue *queue, const struct store_message *message,
+                    const struct dsn_recipient *about, size_t count, uint64_t now_ms);
 /* The question about it could not be answered: later, or its time is over and the sender is told. */
 void outcome_unanswered(struct queue *queue, struct queue_delivery *delivery, uint64_t now_ms);
 

@@ -19,7 +19,8 @@ void intake_begin(struct dialogue *dialogue, const struct envelope *envelope)
 {
     struct intake *intake = &dialogue->intake;
     struct smtpd *smtpd = dialogue->smtpd;
-    *intake = (struct intake){.id = queue_id_next(&smtpd->ids, clock_epoch_us()), .file = -1, .envelope = envelope};
+    *intake = (struct intake){
+        .id = queue_id_next(&smtpd->ids, clock_epoch_us()), .file = -1, .envelope = envelope};
     if (envelope->size <= INLINE_CONTENT_MAX) /* one allocation instead of several */
         buffer_reserve(&intake->content, (size_t)envelope->size + RECEIVED_ROOM);
     received_add(&intake->content, &dialogue->session.origin, envelope, dialogue->door->policy.hostname, intake->id, clock_epoch_ms());
@@ -134,9 +135,12 @@ static bool has_come_back(const struct dialogue *dialogue)
         back++;
     }
     if (back > 0)
-        log_event(LOG_EVENT_WARN, "looped", LOG_ID(intake->id), LOG_BYTES("from", intake->envelope->sender), LOG_BYTES("to", who),
-                  LOG_BYTES("client", dialogue->session.origin.client_address), LOG_TEXT("status", "5.4.6"),
-                  LOG_TEXT("reason", "the message came back to an address that had sent it on already: it runs in a circle"));
+        log_event(
+            LOG_EVENT_WARN, "looped", LOG_ID(intake->id), LOG_BYTES("from", intake->envelope->sender),
+            LOG_BYTES("to", who), LOG_BYTES("client", dialogue->session.origin.client_address),
+            LOG_TEXT("status", "5.4.6"),
+            LOG_TEXT("reason",
+                     "the message came back to an address that had sent it on already: it runs in a circle"));
     return back > 0;
 }
 
