@@ -179,8 +179,7 @@ static void give(struct dialogue *dialogue, const struct server_action *action)
         return;
     }
     if (intake->looped || (intake->file < 0 && has_come_back(dialogue))) {
-        let_go(dialogue);
-        answer(dialogue, STORE_LOOPED);
+        refuse(dialogue, STORE_LOOPED);
         return;
     }
     if (intake->file >= 0)
