@@ -42,13 +42,24 @@ struct child_service {
     void (*on_supervisor)(struct child *child, enum ipc_kind kind, const union ipc_message *message); /* what else it says; may be NULL */
 };
 
-/* Connections of each smtpd, in memory that all of them share: the limit is
- * one for all. Each writes its own; the supervisor clears those of the dead. */
+/* What the smtpd processes know of each other, in memory that all of them
+ * share: the limits are one for all. Each writes its own row; the supervisor
+ * clears those of the dead. */
 enum { DESCRIPTORS_BESIDE = 512 }; /* that a process has room for beside its connections */
-enum { CENSUS_SLOTS = 256, CENSUS_HABITS = 4096, CENSUS_VISITORS = 8192 };
+enum { CENSUS_SLOTS = 256, CENSUS_HABITS = 4096, CENSUS_VISITORS = 16384,
+       CENSUS_PORTS = 40, CENSUS_FAMILIARS = 65536, CENSUS_HARVESTS = 32768 };
 struct census {
     _Atomic uint32_t connections[CENSUS_SLOTS];
     _Atomic uint32_t visitors[CENSUS_SLOTS][CENSUS_VISITORS]; /* of them, by address: see smtpd/visitors.c */
+    struct census_port {
+        _Atomic uint32_t name;               /* the port, or what stands for the local socket; 0: the row ends here */
+        _Atomic uint32_t strangers, known;   /* connections: see server/admission.h */
+    } ports[CENSUS_SLOTS][CENSUS_PORTS];
+    _Atomic uint32_t pressed;                /* 1 while strangers have little patience */
+    _Atomic uint64_t familiars[CENSUS_FAMILIARS]; /* addresses that signed in: see smtpd/familiar.c */
+    struct harvest_slot {
+        _Atomic uint64_t counts, state;      /* of unknown recipients, by address: see smtpd/harvests.c */
+    } harvests[CENSUS_HARVESTS];
     unsigned char ticket_secret[TLS_TICKET_SECRET_OCTETS]; /* of TLS session tickets */
     struct handshake_budget handshakes;     /* CPU of TLS handshakes, by network */
     _Atomic uint64_t habits[CENSUS_HABITS]; /* how the clients of an address begin: see smtpd/haste.c */

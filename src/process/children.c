@@ -404,6 +404,7 @@ static void ended(struct children *children, struct supervised *child, int statu
     if (child->service->role == PROCESS_SMTPD) {
         children->census->connections[child->number] = 0;
         memset(children->census->visitors[child->number], 0, sizeof children->census->visitors[child->number]);
+        memset(children->census->ports[child->number], 0, sizeof children->census->ports[child->number]);
     }
     bool crashed_while_draining = child->stage == CHILD_DRAINING && !drained;
     if (crashed_while_draining)

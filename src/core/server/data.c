@@ -377,8 +377,11 @@ void server_session_answer_store(struct server_session *session, enum store_verd
 {
     struct server_state *state = session->state;
     assert(state->question == SERVER_ASK_STORE);
-    if (verdict == STORE_DONE)
-        state->idle_commands = 0;
+    if (verdict == STORE_DONE) {
+        state->idle_commands = state->recipients_since = 0;
+        state->recipients_served += state->recipients_fresh;
+        state->progress.messages++;
+    }
     state->question = SERVER_NOTHING;
     state->phase = PHASE_COMMAND;
     state->content_begun = false; /* it was stored, or dropped by the shell: nothing is left to drop */

@@ -107,6 +107,27 @@ static void add_target(struct server_state *state, const struct recipient *targe
     };
 }
 
+/* Who says the same one again and again makes no progress. */
+static void add_all(struct server_session *session, const struct recipient *targets, size_t count)
+{
+    struct server_state *state = session->state;
+    size_t before = state->envelope.recipient_count;
+    for (size_t i = 0; i < count; i++)
+        add_target(state, &targets[i]);
+    state->recipients_accepted++;
+    if (state->envelope.recipient_count == before)
+        return;
+    state->recipients_fresh++;
+    if (state->recipients_since++ < session->policy->recipients_max)
+        state->progress.recipients++;
+}
+
+/* So many that this is reading out our users, and no list with some that are gone. */
+static bool guesses(const struct server_state *state)
+{
+    return state->recipients_refused >= RECIPIENTS_REFUSED_MAX + (state->recipients_served + state->recipients_fresh) / 2;
+}
+
 void server_session_answer_recipient(struct server_session *session, enum recipient_verdict verdict,
                                      const struct recipient *targets, size_t target_count)
 {
@@ -121,9 +142,7 @@ void server_session_answer_recipient(struct server_session *session, enum recipi
             reply = REPLY(452, "4.5.3", "The recipients and the members of their aliases are too many for one message; send the rest with another");
             break;
         }
-        for (size_t i = 0; i < target_count; i++)
-            add_target(state, &targets[i]);
-        state->recipients_accepted++;
+        add_all(session, targets, target_count);
         reply = REPLY(250, "2.1.5", "Recipient accepted");
         break;
     case RECIPIENT_UNKNOWN:
@@ -144,6 +163,14 @@ void server_session_answer_recipient(struct server_session *session, enum recipi
         return;
     }
     bool refused = verdict == RECIPIENT_UNKNOWN || verdict == RECIPIENT_FOREIGN;
-    if (refused && ++state->recipients_refused >= RECIPIENTS_REFUSED_MAX)
+    state->recipients_refused += refused;
+    if (refused && guesses(state))
         session_leave(session, REPLY(421, "4.7.0", "Too many recipients that are not here; goodbye"));
+}
+
+void server_session_answer_guessed(struct server_session *session)
+{
+    assert(session->state->question == SERVER_ASK_RECIPIENT);
+    session->state->question = SERVER_NOTHING;
+    session_leave(session, REPLY(421, "4.7.0", "Too many unknown recipients from your address or network; closing connection, try again later"));
 }

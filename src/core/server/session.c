@@ -124,7 +124,8 @@ void session_reset(struct server_session *session)
     header_free(&state->header);
     state->envelope = (struct envelope){0};
     state->recipients_room = state->recipients_octets = 0;
-    state->recipients_tried = state->recipients_asked = state->recipients_accepted = 0;
+    state->recipients_tried = state->recipients_asked = state->recipients_accepted = state->recipients_fresh = 0;
+    state->content_octets = 0;
     state->asked_address = state->asked_orcpt = bytes_none();
     arena_clear(&state->transaction_arena);
     session_update_protocol(session);
@@ -358,13 +359,18 @@ static size_t feed_line(struct server_session *session, struct bytes input)
 }
 
 /* Content makes steps by its octets. */
-static size_t keep_pace(struct server_state *state, size_t used)
+static size_t keep_pace(struct server_state *state, uint64_t message_size_max, size_t used)
 {
     state->pace_octets += (uint32_t)used;
     if (state->pace_octets >= CONTENT_PACE_OCTETS) {
         state->pace_octets = 0;
         state->steps++;
     }
+    /* What is swallowed, or beyond what a message may have, is no progress. */
+    bool counts = state->content_begun && !(state->phase == PHASE_CHUNK && state->chunk_refused);
+    state->content_octets += used;
+    if (counts && state->content_octets <= message_size_max)
+        state->progress.octets += used;
     return used;
 }
 
@@ -378,9 +384,9 @@ size_t server_session_feed(struct server_session *session, struct bytes input)
     case PHASE_AUTH:
         return feed_line(session, input);
     case PHASE_DATA:
-        return keep_pace(state, data_feed(session, input));
+        return keep_pace(state, session->policy->message_size_max, data_feed(session, input));
     case PHASE_CHUNK:
-        return keep_pace(state, chunk_feed(session, input));
+        return keep_pace(state, session->policy->message_size_max, chunk_feed(session, input));
     case PHASE_TLS:
     case PHASE_ASKING:
     case PHASE_CLOSED:
@@ -402,6 +408,17 @@ uint64_t server_session_steps(const struct server_session *session)
     return session->state->steps;
 }
 
+struct server_progress server_session_progress(const struct server_session *session)
+{
+    const struct server_state *state = session->state;
+    struct server_progress progress = state->progress;
+    progress.steps = state->steps;
+    progress.fresh = state->recipients_fresh;
+    progress.signed_in = state->signed_in && session->policy->role == ROLE_SUBMISSION;
+    progress.in_transaction = state->in_transaction;
+    return progress;
+}
+
 void session_leave(struct server_session *session, struct reply reply)
 {
     session_say(session, reply);
@@ -413,6 +430,17 @@ void server_session_timed_out(struct server_session *session)
 {
     if (session->state->phase != PHASE_CLOSED && session->state->question == SERVER_NOTHING)
         session_leave(session, REPLY(421, "4.4.2", "Nothing was heard for too long; goodbye"));
+}
+
+void server_session_expel(struct server_session *session, enum server_expulsion why)
+{
+    assert(session->state->question == SERVER_NOTHING);
+    if (session->state->phase == PHASE_CLOSED)
+        return;
+    if (why == EXPELLED_FOR_ROOM)
+        session_leave(session, REPLY(421, "4.3.2", "Too many connections and others are waiting; closing connection, try again in a minute"));
+    else
+        session_leave(session, REPLY(421, "4.4.2", "Timeout exceeded: no message came of this connection; closing connection"));
 }
 
 void server_session_drain(struct server_session *session)

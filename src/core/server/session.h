@@ -25,7 +25,8 @@ enum server_limit {
     BAD_COMMANDS_MAX = 20,          /* then 421 and the end */
     IDLE_COMMANDS_MAX = 200,        /* since the last message was stored, RCPT and BDAT aside; then 421 */
     RECIPIENTS_OCTETS_MAX = 2 << 20, /* of all recipients of a message, with the members of their aliases: what goes to the queue fits into one message of ipc */
-    RECIPIENTS_REFUSED_MAX = 100,   /* unknown or foreign ones on one connection, then 421: nobody reads out our users */
+    RECIPIENTS_REFUSED_MAX = 100,   /* unknown or foreign ones on one connection, beyond half of those that got mail; then
+                                       421. Over connections: server/harvest.h */
     AUTH_FAILURES_MAX = 5,          /* in one session, then 421 and the end */
     TRANSACTIONS_MAX = 100000,        /* messages on one connection, then 421 */
     SESSION_TIMEOUT_MS = 5 * 60 * 1000,  /* RFC 5321 4.5.3.2.7 */
@@ -155,6 +156,9 @@ void server_session_answer_limited(struct server_session *session, uint32_t wait
 void server_session_answer_limit(struct server_session *session, enum limit_verdict verdict, uint32_t number);
 void server_session_answer_recipient(struct server_session *session, enum recipient_verdict verdict,
                                      const struct recipient *targets, size_t target_count);
+/* To the same question: the client has named too many that do not exist, over
+ * connections (server/harvest.h): 421 and the end, whether this one does or not. */
+void server_session_answer_guessed(struct server_session *session);
 /* `id` is the queue id for the reply's text. */
 void server_session_answer_store(struct server_session *session, enum store_verdict verdict, struct bytes id);
 
@@ -172,6 +176,23 @@ const char *server_session_mechanism(const struct server_session *session);
 uint32_t server_session_timeout_ms(const struct server_session *session);
 uint64_t server_session_steps(const struct server_session *session);
 void server_session_timed_out(struct server_session *session);
+/* What has come of the session so far; each number only grows. See server/admission.h. */
+struct server_progress {
+    uint64_t steps;         /* as server_session_steps() */
+    uint64_t messages;      /* that were stored */
+    uint64_t recipients;    /* accepted ones; between two messages not more than one message may have */
+    uint64_t octets;        /* of content that may become a message */
+    uint32_t fresh;         /* different recipients of the open transaction: this one falls back to 0 */
+    bool signed_in;
+    bool in_transaction;
+};
+struct server_progress server_session_progress(const struct server_session *session);
+/* The shell needs its place: 421, then SERVER_CLOSE. Not while a question is open. */
+enum server_expulsion {
+    EXPELLED_FOR_TIME, /* it did nothing for too long: 4.4.2 */
+    EXPELLED_FOR_ROOM, /* others wait: 4.3.2 */
+};
+void server_session_expel(struct server_session *session, enum server_expulsion why);
 /* The server is going down: 421 4.3.2 before the next command, then close.
  * A transaction whose content has begun is finished first. */
 void server_session_drain(struct server_session *session);

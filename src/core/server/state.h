@@ -101,6 +101,11 @@ struct server_state {
 
     uint64_t steps;       /* of the client's, as server_session_steps() has them */
     uint32_t pace_octets; /* of content since the last step */
+    struct server_progress progress; /* its messages, recipients and octets */
+    uint32_t recipients_since; /* of them, accepted since the last message */
+    uint32_t recipients_fresh; /* different ones of this transaction */
+    uint64_t recipients_served; /* fresh ones of messages that were stored */
+    uint64_t content_octets;   /* of this message */
     uint32_t bad_commands, idle_commands, auth_failures, transactions, recipients_refused;
     char text[REPLY_TEXT_MAX];  /* of a reply that was made with reply_format() */
 };

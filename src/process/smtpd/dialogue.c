@@ -61,7 +61,7 @@ static void tell_other_way(const struct dialogue *dialogue)
               LOG_TEXT("mend", tls ? "the program is set to SSL/TLS; this port is for STARTTLS" : "the program is set to STARTTLS; this port is for SSL/TLS"));
 }
 
-void dialogue_start(struct door *door, int descriptor, struct visitor *visitor, struct bytes address, struct bytes account)
+void dialogue_start(struct door *door, int descriptor, struct visitor *visitor, bool known, struct bytes address, struct bytes account)
 {
     struct smtpd *smtpd = door->smtpd;
     struct dialogue *dialogue = memory_new(sizeof *dialogue);
@@ -75,12 +75,13 @@ void dialogue_start(struct door *door, int descriptor, struct visitor *visitor, 
         dialogue->next->previous = dialogue;
     smtpd->dialogues = dialogue;
     smtpd->child->census->connections[smtpd->child->number] = (uint32_t)++smtpd->dialogue_count;
+    crowd_enter(dialogue, known);
     conn_start(&dialogue->conn, smtpd->child->loop, descriptor, &dialogue_events, dialogue);
     log_event(LOG_EVENT_DEBUG, "connected", LOG_BYTES("client", address), LOG_U64("port", door->port));
     if (door->either_way) {
         dialogue->deciding = true;
         dialogue->since_ms = clock_now_ms();
-        conn_set_timeout(&dialogue->conn, first_wait_ms(door, address, visitor == NULL));
+        conn_set_timeout(&dialogue->conn, first_wait_ms(door, address, visitor_factor(visitor) == 0));
         conn_await_first(&dialogue->conn);
         return;
     }
@@ -98,13 +99,14 @@ void dialogue_free(struct dialogue *dialogue)
     if (dialogue->other_way)
         tell_other_way(dialogue);
     question_forget(dialogue);
+    harvests_release(dialogue);
+    crowd_leave(dialogue);
     intake_drop(dialogue);
     limit_end(dialogue, false);
     conn_close(&dialogue->conn);
     server_session_free(&dialogue->session);
     credential_leave(dialogue);
-    if (dialogue->visitor != NULL)
-        visitor_leaves(smtpd, dialogue->visitor);
+    visitor_leaves(smtpd, dialogue->visitor);
     if (dialogue->previous != NULL)
         dialogue->previous->next = dialogue->next;
     else
@@ -120,7 +122,7 @@ void dialogue_free(struct dialogue *dialogue)
 static bool close_after_replies(struct dialogue *dialogue)
 {
     conn_flush(&dialogue->conn);
-    if (conn_unsent(&dialogue->conn) == 0) {
+    if (conn_unsent(&dialogue->conn) == 0 || dialogue->expelled) {
         dialogue_free(dialogue);
         return true;
     }
@@ -233,7 +235,8 @@ static bool carry_out(struct dialogue *dialogue, const struct server_action *act
     case SERVER_CONTENT: /* see pull_actions() */
         break;
     case SERVER_REPLY:
-        log_refusals(dialogue, action->bytes);
+        if (!dialogue->expelled)
+            log_refusals(dialogue, action->bytes);
         conn_write(&dialogue->conn, action->bytes);
         break;
     case SERVER_STARTTLS:
@@ -259,7 +262,10 @@ static bool carry_out(struct dialogue *dialogue, const struct server_action *act
         ask_sender(dialogue, action);
         break;
     case SERVER_ASK_RECIPIENT:
-        ask(dialogue, IPC_RECIPIENT, action);
+        if (harvests_shut(dialogue))
+            server_session_answer_guessed(&dialogue->session);
+        else
+            ask(dialogue, IPC_RECIPIENT, action);
         break;
     case SERVER_ASK_LIMIT:
         question_ask(dialogue, IPC_LIMIT, action);
@@ -292,10 +298,42 @@ static bool pull_actions(struct dialogue *dialogue, size_t used)
     return true;
 }
 
-static bool may_go_on(const struct dialogue *dialogue)
+/* A client that says much and reads nothing must not fill the memory. */
+static bool replies_wait(struct dialogue *dialogue)
 {
-    return dialogue->session.state != NULL && !dialogue->question.open && !dialogue->closing && !dialogue->conn.handshaking &&
-           !conn_output_is_full(&dialogue->conn);
+    if (conn_unsent(&dialogue->conn) >= REPLIES_UNSENT_MAX)
+        conn_flush(&dialogue->conn);
+    dialogue->choked = conn_unsent(&dialogue->conn) >= REPLIES_UNSENT_MAX;
+    return dialogue->choked;
+}
+
+static bool may_go_on(struct dialogue *dialogue)
+{
+    return dialogue->session.state != NULL && !dialogue->question.open && !dialogue->held && !dialogue->closing && !dialogue->conn.handshaking &&
+           !replies_wait(dialogue);
+}
+
+/* Feeds all that was heard and can be heard now. False when the dialogue is gone. */
+static bool feed_all(struct dialogue *dialogue)
+{
+    size_t used = 0;
+    do {
+        if (!pull_actions(dialogue, used))
+            return false;
+        used = may_go_on(dialogue) ? server_session_feed(&dialogue->session, conn_input(&dialogue->conn)) : 0;
+    } while (used > 0);
+    return pull_actions(dialogue, 0);
+}
+
+/* How long the client may take now. */
+static void renew_deadline(struct dialogue *dialogue)
+{
+    struct conn *conn = &dialogue->conn;
+    uint32_t timeout_ms = server_session_timeout_ms(&dialogue->session);
+    uint64_t steps = server_session_steps(&dialogue->session);
+    if (!conn->handshaking && (conn->timeout_ms != timeout_ms || dialogue->steps != steps))
+        conn_set_deadline(conn, timeout_ms);
+    dialogue->steps = steps;
 }
 
 void dialogue_run(struct dialogue *dialogue)
@@ -303,21 +341,27 @@ void dialogue_run(struct dialogue *dialogue)
     struct conn *conn = &dialogue->conn;
     if (dialogue->session.state == NULL || dialogue->closing)
         return;
-    size_t used = 0;
     do {
-        if (!pull_actions(dialogue, used))
+        if (!feed_all(dialogue) || dialogue->closing)
             return;
-        used = may_go_on(dialogue) ? server_session_feed(&dialogue->session, conn_input(conn)) : 0;
-    } while (used > 0);
-    if (!pull_actions(dialogue, 0) || dialogue->closing)
+        conn_flush(conn);
+    } while (dialogue->choked && conn_unsent(conn) == 0); /* else on_drained() comes */
+    conn_pause(conn, dialogue->question.open || dialogue->held || dialogue->choked);
+    crowd_progress(dialogue);
+    if (!dialogue->held)
+        renew_deadline(dialogue);
+}
+
+void dialogue_expel(struct dialogue *dialogue, enum server_expulsion why)
+{
+    bool hears = dialogue->session.state != NULL && !dialogue->closing && !dialogue->conn.handshaking;
+    dialogue->expelled = true;
+    if (!hears) {
+        dialogue_free(dialogue);
         return;
-    conn_flush(conn);
-    conn_pause(conn, dialogue->question.open || conn_output_is_full(conn));
-    uint32_t timeout_ms = server_session_timeout_ms(&dialogue->session);
-    uint64_t steps = server_session_steps(&dialogue->session);
-    if (!conn->handshaking && (conn->timeout_ms != timeout_ms || dialogue->steps != steps))
-        conn_set_deadline(conn, timeout_ms);
-    dialogue->steps = steps;
+    }
+    server_session_expel(&dialogue->session, why);
+    dialogue_run(dialogue);
 }
 
 void dialogue_drain(struct dialogue *dialogue)
@@ -404,6 +448,12 @@ static void on_timeout(void *owner)
     if (dialogue->deciding) {
         conn_end_await(&dialogue->conn);
         take_way(dialogue, false);
+        return;
+    }
+    if (dialogue->held) {
+        harvests_release(dialogue);
+        server_session_answer_recipient(&dialogue->session, RECIPIENT_UNKNOWN, NULL, 0);
+        dialogue_run(dialogue);
         return;
     }
     if (dialogue->question.open) { /* it is us who are slow */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* door: accepts connections, counts them, and refuses those that are too many. */
+/* door: accepts connections, and refuses those that are too many. */
 #define _GNU_SOURCE
 #include "smtpd/smtpd.h"
 
@@ -8,7 +8,6 @@
 #include "log.h"
 
 #include <errno.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -16,73 +15,75 @@
 struct guest {
     int descriptor;
     struct sockaddr_storage from;
+    struct visitor *visitor; /* NULL until it is counted */
     char room[INET6_ADDRSTRLEN];
     struct bytes address;
 };
 
-/* The greeting of one who cannot come in. With implicit TLS there is no
- * telling before the handshake, and a handshake costs more than it tells. */
-static void turn_away(const struct door *door, const struct guest *guest, struct bytes reply, const char *reason)
+/* Why one cannot come in: what is logged, and the greeting. */
+static const struct refusal {
+    struct bytes reply;
+    const char *reason;
+} refusals[] = {
+    [NOTICE_FULL] = {BYTES("421 4.3.2 Too many connections; try again in a minute\r\n"), "too many connections"},
+    [NOTICE_TOO_MANY] = {BYTES("421 4.7.0 Too many connections from your address or network; close some first\r\n"),
+                         "too many connections from this address"},
+    [NOTICE_BLOCKED] = {BYTES("421 4.7.0 Too many unknown recipients from your address or network; try again later\r\n"),
+                        "too many unknown recipients from this address"},
+};
+
+/* With implicit TLS there is no telling before the handshake, and a handshake
+ * costs more than it tells. One line a client and a while, not one a connection. */
+static void turn_away(const struct door *door, struct guest *guest, enum notice_kind why)
 {
+    struct smtpd *smtpd = door->smtpd;
+    const struct refusal *refusal = &refusals[why];
+    uint64_t times;
     if (door->policy.tls != TLS_IMPLICIT)
-        (void)!send(guest->descriptor, reply.at, reply.length, MSG_NOSIGNAL | MSG_DONTWAIT);
+        (void)!send(guest->descriptor, refusal->reply.at, refusal->reply.length, MSG_NOSIGNAL | MSG_DONTWAIT);
     close(guest->descriptor);
-    log_event(LOG_EVENT_WARN, "refused", LOG_U64("code", 421), LOG_TEXT("reason", reason), LOG_BYTES("client", guest->address),
-              LOG_U64("port", door->port));
+    if (notice_is_due(&smtpd->notices, why, visitor_network(guest->visitor)->key, clock_now_ms(), &times))
+        log_event(LOG_EVENT_WARN, "refused", LOG_U64("code", 421), LOG_TEXT("reason", refusal->reason), LOG_BYTES("client", guest->address),
+                  LOG_U64("port", door->port), LOG_U64("times", times));
+    visitor_leaves(smtpd, guest->visitor);
 }
 
-/* A local program is known by its user: the kernel says who. */
-static struct bytes local_account(int descriptor, char *room, size_t size)
+/* Who comes is counted at once: making room for it must not free what stands for its network. */
+static bool count_guest(struct door *door, struct guest *guest, char *account, size_t size)
 {
     struct ucred who;
     socklen_t length = sizeof who;
-    if (getsockopt(descriptor, SOL_SOCKET, SO_PEERCRED, &who, &length) != 0)
-        return bytes_none();
-    snprintf(room, size, "uid %u", (unsigned)who.uid);
-    return bytes_of_text(room);
-}
-
-static void let_in(struct door *door, const struct guest *guest)
-{
-    struct smtpd *smtpd = door->smtpd;
-    uint32_t each_max = smtpd->child->config->limits.connections_per_client;
-    struct visitor *visitor;
-    char room[32];
-    struct bytes account = bytes_none();
-    if (visitor_of(smtpd, &guest->from, &visitor) && visitor_connections(smtpd, visitor) >= each_max) {
-        visitor_forget(smtpd, visitor);
-        turn_away(door, guest, BYTES("421 4.7.0 Too many connections from your address; close some first\r\n"), "too many connections from this address");
-        return;
+    if (door->policy.role != ROLE_LOCAL) {
+        guest->visitor = visitor_enters(door->smtpd, &guest->from);
+        return guest->visitor != NULL;
     }
-    if (door->policy.role == ROLE_LOCAL) {
-        account = local_account(guest->descriptor, room, sizeof room);
-        if (account.length == 0) {
-            close(guest->descriptor);
-            return;
-        }
-    }
-    if (visitor != NULL)
-        visitor_enters(smtpd, visitor);
-    dialogue_start(door, guest->descriptor, visitor, guest->address, account);
-}
-
-/* All smtpd processes together have as many connections as they may. */
-static bool is_full(const struct smtpd *smtpd)
-{
-    uint32_t max = smtpd->child->config->limits.connections;
-    uint64_t all = 0;
-    for (size_t i = 0; smtpd->dialogue_count <= max && i < CENSUS_SLOTS; i++)
-        all += atomic_load_explicit(&smtpd->child->census->connections[i], memory_order_relaxed);
-    return smtpd->dialogue_count >= max || all >= max;
+    /* A local program is known by its user: the kernel says who. */
+    if (getsockopt(guest->descriptor, SOL_SOCKET, SO_PEERCRED, &who, &length) != 0)
+        return false;
+    guest->visitor = visitor_user_enters(door->smtpd, who.uid);
+    snprintf(account, size, "uid %u", (unsigned)who.uid);
+    return true;
 }
 
 static void receive(struct door *door, struct guest *guest)
 {
+    struct smtpd *smtpd = door->smtpd;
+    char account[32] = "";
     guest->address = conn_address_text((struct sockaddr *)&guest->from, guest->room, sizeof guest->room);
-    if (is_full(door->smtpd))
-        turn_away(door, guest, BYTES("421 4.3.2 Too many connections; try again in a minute\r\n"), "too many connections");
+    if (!count_guest(door, guest, account, sizeof account)) {
+        close(guest->descriptor);
+        return;
+    }
+    bool house = door->policy.role == ROLE_LOCAL && visitor_factor(guest->visitor) == 0;
+    bool known = house || (door->policy.role == ROLE_SUBMISSION && familiar_is(smtpd, guest->visitor));
+    if (visitor_has_too_many(smtpd, guest->visitor))
+        turn_away(door, guest, NOTICE_TOO_MANY);
+    else if (door->policy.role == ROLE_MX && harvests_shut_min(smtpd, guest->visitor) > 0)
+        turn_away(door, guest, NOTICE_BLOCKED);
+    else if (!crowd_lets_in(door, known))
+        turn_away(door, guest, NOTICE_FULL);
     else
-        let_in(door, guest);
+        dialogue_start(door, guest->descriptor, guest->visitor, known, guest->address, bytes_of_text(account));
 }
 
 void door_welcome(struct door *door, int descriptor)
@@ -105,6 +106,8 @@ static bool accept_one(struct door *door)
     if (guest.descriptor < 0) {
         if (!listen_is_exhausted(errno))
             return errno == EINTR || errno == ECONNABORTED;
+        if (crowd_makes_room(smtpd, true)) /* the limit of open files can be lower than that of connections */
+            return true;
         if (trouble_met(&smtpd->accepting, clock_now_ms()))
             log_event(LOG_EVENT_ERROR, "accept_failed", LOG_TEXT("reason", strerror(errno)), LOG_U64("times", smtpd->accepting.times),
                       LOG_TEXT("mend", "raise the limit of open files or lower limits.connections"));

@@ -243,11 +243,13 @@ static void log_accepted(const struct dialogue *dialogue, const struct envelope 
 void intake_stored(struct dialogue *dialogue, enum store_verdict verdict)
 {
     const struct envelope *envelope = dialogue->question.action.envelope;
-    if (verdict == STORE_DONE)
+    if (verdict == STORE_DONE) {
+        harvests_accepted(dialogue, server_session_progress(&dialogue->session).fresh);
         log_accepted(dialogue, envelope);
-    else
+    } else {
         log_event(LOG_EVENT_WARN, "not_stored", LOG_ID(dialogue->intake.id), LOG_BYTES("from", envelope->sender),
                   LOG_TEXT("reason", verdict == STORE_FULL ? "no room" : "the queue could not store it"));
+    }
     buffer_free(&dialogue->intake.content);
     answer(dialogue, verdict);
 }

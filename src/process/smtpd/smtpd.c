@@ -84,6 +84,7 @@ static bool smtpd_start(struct child *child, struct error *error)
         door_open(door++, smtpd, child->local_listener);
     }
     smtpd->door_count = (size_t)(door - smtpd->doors);
+    crowd_start(smtpd);
     return true;
 }
 

@@ -4,8 +4,9 @@
  * knows nothing by itself and asks: auth who someone is and where mail goes,
  * queue to put it on disk.
  *
- * A door (door.c) accepts connections and counts those of one address
- * (visitors.c); their TLS handshakes wait for their turns (turns.c). A dialogue (dialogue.c) drives one
+ * A door (door.c) accepts connections, counts those of one address
+ * (visitors.c) and sees that there is room (crowd.c); their TLS handshakes wait
+ * for their turns (turns.c). A dialogue (dialogue.c) drives one
  * server session (core/server) over one conn. A question (question.c) is what
  * the session needs to know. An intake (intake.c) is the content of the
  * message that is arriving: small ones travel in the IPC_SUBMIT, larger ones
@@ -20,6 +21,9 @@
 #include "map.h"
 #include "queue/id.h"
 #include "server/session.h"
+#include "smtpd/harvests.h"
+#include "smtpd/notices.h"
+#include "smtpd/visitors.h"
 #include "trouble.h"
 
 enum {
@@ -28,6 +32,7 @@ enum {
     QUESTION_RETRY_MS = 20,           /* while a channel is full */
     HANDSHAKE_TIMEOUT_MS = 60 * 1000,
     CLOSE_TIMEOUT_MS = 10 * 1000,     /* for the client to take the last reply */
+    REPLIES_UNSENT_MAX = 16 * 1024,   /* octets that wait for a client to read them; then no command of it is heard */
     /* How long to look at how a client begins, before it is greeted in clear. */
     FIRST_WAIT_MS = 100,              /* where STARTTLS is the custom; PHP takes 30 to 50 until its ClientHello */
     FIRST_WAIT_PATIENT_MS = 50,       /* for an address whose clients wait for the greeting */
@@ -68,13 +73,8 @@ struct door {
     struct server_policy policy;
     struct server_policy clear_policy; /* for who speaks in clear where TLS comes first */
     bool either_way;                   /* each client is served by the TLS mode that it begins with */
+    size_t crowd_port;                 /* its number in struct admission */
     struct watch watch;
-};
-
-/* Those who come from one address (IPv6: one /64). */
-struct visitor {
-    uint64_t key[2];
-    uint32_t connections;
 };
 
 /* What a session waits to know; one at a time. */
@@ -107,7 +107,8 @@ struct dialogue {
     struct smtpd *smtpd;
     struct door *door;
     struct dialogue *previous, *next;
-    struct visitor *visitor; /* NULL for local ones */
+    struct visitor *visitor;
+    struct place place;      /* in the crowd */
     struct conn conn;
     struct server_session session; /* state is NULL before an implicit handshake is done */
     struct question question;
@@ -122,6 +123,9 @@ struct dialogue {
     bool other_way;    /* it began against the port's custom */
     bool heard;        /* something was read */
     bool closing;      /* the last reply is on its way */
+    bool choked;       /* its replies have to leave first */
+    bool held;         /* an unknown recipient is told of later: see harvests.h */
+    bool expelled;     /* its place is needed */
     char address[INET6_ADDRSTRLEN];
 };
 
@@ -134,6 +138,9 @@ struct smtpd {
     struct dialogue *dialogues;
     size_t dialogue_count;
     struct map visitors;  /* by address */
+    struct crowd crowd;
+    struct notices notices;
+    size_t held_count;    /* dialogues that wait for a slow answer */
     struct map questions; /* dialogues by request */
     uint64_t last_request;
     struct answers answers; /* of auth */
@@ -159,14 +166,9 @@ void doors_shut(struct smtpd *smtpd, uint64_t reopen_ms); /* for a while */
 void doors_reopen(void *smtpd);
 void doors_close(struct smtpd *smtpd); /* for good */
 
-/* ---- visitors.c: connections by address ---- */
-/* False, and NULL: this machine itself, which has no limit. */
-bool visitor_of(struct smtpd *smtpd, const struct sockaddr_storage *from, struct visitor **visitor);
-/* Of all smtpd processes. */
-uint32_t visitor_connections(const struct smtpd *smtpd, const struct visitor *visitor);
-void visitor_enters(struct smtpd *smtpd, struct visitor *visitor);
-void visitor_leaves(struct smtpd *smtpd, struct visitor *visitor); /* it may be gone afterwards */
-void visitor_forget(struct smtpd *smtpd, struct visitor *visitor); /* where no connection of it is left */
+/* ---- familiar.c: addresses from which somebody signed in ---- */
+bool familiar_is(const struct smtpd *smtpd, const struct visitor *visitor);
+void familiar_met(struct smtpd *smtpd, const struct visitor *visitor);
 
 /* ---- haste.c: who speaks TLS where STARTTLS is the custom ---- */
 /* How long a client from `address` is looked at before it is greeted in clear. */
@@ -206,8 +208,8 @@ bool credentials_answered(struct smtpd *smtpd, const struct ipc_credential_answe
 void credentials_lost(struct smtpd *smtpd); /* auth is gone, with what it was asked */
 
 /* ---- dialogue.c ---- */
-/* Takes the descriptor over. `visitor` is counted already. `account` as in server_session_start(). */
-void dialogue_start(struct door *door, int descriptor, struct visitor *visitor, struct bytes address, struct bytes account);
+/* Takes the descriptor over. `visitor` is counted already; `known`: see crowd.h. `account` as in server_session_start(). */
+void dialogue_start(struct door *door, int descriptor, struct visitor *visitor, bool known, struct bytes address, struct bytes account);
 /* Goes on as far as what was heard and answered allows; the dialogue may be gone afterwards. */
 void dialogue_run(struct dialogue *dialogue);
 /* The server goes down; the dialogue may be gone afterwards. */
@@ -217,6 +219,8 @@ void dialogue_free(struct dialogue *dialogue);
 void dialogue_go_on(struct dialogue *dialogue, const struct server_action *action, enum credential_verdict verdict);
 /* The same of the limits: at MAIL, where nothing is counted yet, or for the message (by `request`). */
 void dialogue_limit_answered(struct dialogue *dialogue, const struct server_action *action, enum limit_verdict verdict, uint32_t number, uint64_t request);
+/* Ends it at once, with a word where it can be heard. No question of it is open. */
+void dialogue_expel(struct dialogue *dialogue, enum server_expulsion why);
 
 /* ---- question.c ---- */
 void question_ask(struct dialogue *dialogue, enum ipc_kind kind, const struct server_action *action);

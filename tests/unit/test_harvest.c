@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Who reads out addresses, and who has a list with some that are gone; hours go by in no time. */
+#include "unit.h"
+
+#include "server/harvest.h"
+
+enum { FREE = 50, HOUR = 60 };
+
+static void addresses_are_not_read_out(void **state)
+{
+    struct harvest harvest = {.minute = 1};
+    enum harvest_news news = HARVEST_NOTHING_NEW;
+    uint32_t told = 0, slowed_at = 0, delay_ms = 0;
+    while (news != HARVEST_SHUT && told < 10000) {
+        news = harvest_refused(&harvest, FREE, 0, 1);
+        told++;
+        if (news == HARVEST_SLOWED)
+            slowed_at = told;
+        uint32_t next_ms = harvest_delay_ms(&harvest, FREE, 0);
+        assert_true(news == HARVEST_SHUT || next_ms >= delay_ms);
+        delay_ms = next_ms;
+    }
+    assert_int_equal(slowed_at, FREE + 1);
+    assert_int_equal(told, 2 * FREE + 1);
+    assert_int_equal(harvest_shut_min(&harvest, 1), HARVEST_SHUT_FIRST_MIN);
+    assert_int_equal(harvest_shut_min(&harvest, HARVEST_SHUT_FIRST_MIN), 1);
+    assert_int_equal(harvest_shut_min(&harvest, 1 + HARVEST_SHUT_FIRST_MIN), 0);
+}
+
+/* Again and again as soon as it may: what it learns in a day. */
+static void a_day_of_guessing_tells_little(void **state)
+{
+    struct harvest harvest = {.minute = 1};
+    uint32_t told = 0;
+    for (uint32_t minute = 1; minute <= 24 * HOUR; minute++)
+        for (int i = 0; i < 2000 && harvest_shut_min(&harvest, minute) == 0; i++) {
+            harvest_refused(&harvest, FREE, 0, minute);
+            told++;
+        }
+    assert_in_range(told, 2 * FREE, 1000);
+    assert_in_range(harvest.offences, 5, HARVEST_OFFENCES_MAX);
+    harvest_fade(&harvest, 3 * 24 * HOUR);
+    assert_int_equal(harvest.offences, 0);
+}
+
+/* Good ones and bad ones of an hour, for a day, well mixed. */
+static uint32_t slowest_of_a_day(uint32_t good, uint32_t bad)
+{
+    struct harvest harvest = {.minute = 1};
+    uint32_t slowest_ms = 0, all = good + bad;
+    uint64_t bad_owed = 0;
+    for (uint64_t i = 0; i < 24ull * all; i++) {
+        uint32_t minute = (uint32_t)(1 + i * HOUR / all);
+        bad_owed += bad;
+        if (bad_owed < all) {
+            harvest_accepted(&harvest, 1, minute);
+            continue;
+        }
+        bad_owed -= all;
+        assert_int_not_equal(harvest_refused(&harvest, FREE, 0, minute), HARVEST_SHUT);
+        uint32_t delay_ms = harvest_delay_ms(&harvest, FREE, 0);
+        slowest_ms = delay_ms > slowest_ms ? delay_ms : slowest_ms;
+    }
+    return slowest_ms;
+}
+
+static void real_senders_are_never_slow(void **state)
+{
+    assert_int_equal(slowest_of_a_day(95, 5), 0);
+    assert_int_equal(slowest_of_a_day(9500, 500), 0);
+    assert_int_equal(slowest_of_a_day(5000, 500), 0);      /* a large provider */
+    assert_int_equal(slowest_of_a_day(100000, 20000), 0);  /* a larger one */
+    assert_int_equal(slowest_of_a_day(0, 20), 0);          /* old newsletters and nothing else */
+    assert_int_equal(slowest_of_a_day(100, 60), 0);
+    assert_true(slowest_of_a_day(10, 45) > 0);
+}
+
+/* A list of a thousand in one message, five of a hundred gone, and those first. */
+static void a_list_with_stale_addresses_is_not_slow(void **state)
+{
+    struct harvest harvest = {.minute = 1};
+    for (uint32_t i = 0; i < FREE; i++)
+        assert_int_equal(harvest_refused(&harvest, FREE, 0, 1), HARVEST_NOTHING_NEW);
+    assert_int_equal(harvest_delay_ms(&harvest, FREE, 0), 0);
+    harvest = (struct harvest){.minute = 1};
+    for (uint32_t fresh = 0; fresh < 1000; fresh++) /* mixed, even one of four */
+        if (fresh % 3 == 2)
+            assert_int_equal(harvest_refused(&harvest, FREE, fresh, 1), HARVEST_NOTHING_NEW);
+}
+
+static void counts_never_overflow(void **state)
+{
+    struct harvest harvest = {.minute = 1};
+    for (int i = 0; i < 100000; i++)
+        harvest_accepted(&harvest, i % 7 == 0 ? UINT32_MAX : 1000, 1);
+    assert_in_range(harvest.good, HARVEST_COUNT_MAX / 4, HARVEST_COUNT_MAX);
+    assert_true(harvest_is_good(&harvest));
+    for (int i = 0; i < 5000; i++)
+        harvest_refused(&harvest, HARVEST_FREE_MAX, 0, 1);
+    assert_false(harvest_is_good(&harvest));
+    harvest = (struct harvest){.minute = 1};
+    uint32_t told = 1;
+    while (harvest_refused(&harvest, HARVEST_FREE_MAX, 0, 1) != HARVEST_SHUT)
+        told++;
+    assert_int_equal(told, 2 * HARVEST_FREE_MAX + 1);
+    assert_in_range(harvest_delay_ms(&harvest, 1, 0), HARVEST_DELAY_MAX_MS, HARVEST_DELAY_MAX_MS);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(addresses_are_not_read_out),
+        cmocka_unit_test(a_day_of_guessing_tells_little),
+        cmocka_unit_test(real_senders_are_never_slow),
+        cmocka_unit_test(a_list_with_stale_addresses_is_not_slow),
+        cmocka_unit_test(counts_never_overflow),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
