@@ -67,7 +67,7 @@ def run(folder, count, active_s=60, silent_s=60):
     folder.mkdir(parents=True)
     tls = folder / "tls"
     tls.mkdir()
-    server, wrongs = Server(folder / "server", make_certificates(tls), limits=f"limits: {{connections: {count + 100}}}\n"), []
+    server, wrongs = Server(folder / "server", make_certificates(tls), limits=f"limits: {{connections: {2 * count + 100}}}\n"), []
     crowd = None
 
     def row(what, value):

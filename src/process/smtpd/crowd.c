@@ -209,13 +209,18 @@ static struct dialogue *idlest_stranger(struct crowd *crowd, uint64_t now_ms)
 
 static void send_away(struct dialogue *dialogue)
 {
-    struct smtpd *smtpd = dialogue->smtpd;
-    uint64_t times;
-    smtpd->crowd.sent_away++;
-    if (notice_is_due(&smtpd->notices, NOTICE_CLOSED, &dialogue->visitor->key[0], clock_now_ms(), &times))
-        log_event(LOG_EVENT_WARN, "connection_closed", LOG_TEXT("reason", "others wait and this client does nothing"), LOG_TEXT("client", dialogue->address),
-                  LOG_U64("port", dialogue->door->port), LOG_U64("times", times));
+    dialogue->smtpd->crowd.sent_away++;
     dialogue_expel(dialogue, EXPELLED_FOR_ROOM);
+}
+
+/* One line for all of them, once a minute and when it is over. */
+static void tell_sent_away(struct crowd *crowd, bool pressed, uint64_t now_ms)
+{
+    if (crowd->sent_away == 0 || (pressed && now_ms - crowd->told_ms < CROWD_TELL_MS))
+        return;
+    log_event(LOG_EVENT_WARN, "connections_closed", LOG_TEXT("reason", "other clients need the room, and these did nothing"), LOG_U64("times", crowd->sent_away));
+    crowd->sent_away = 0;
+    crowd->told_ms = now_ms;
 }
 
 bool crowd_makes_room(struct smtpd *smtpd, bool for_known)
@@ -276,6 +281,7 @@ static void look(void *owner)
             next_ms = until_ms;
         judge(dialogue, pressed, now_ms);
     }
+    tell_sent_away(crowd, pressed, now_ms);
     if (smtpd->dialogue_count == 0)
         return;
     uint64_t latest_ms = pressed ? now_ms + CROWD_LOOK_PRESSED_MS : many ? now_ms + CROWD_LOOK_MS : now_ms + STAY_SIGNED_IN_MS;

@@ -29,6 +29,7 @@ struct dialogue;
 enum {
     CROWD_LOOK_MS = 10 * 1000,        /* while many strangers are here: is there pressure? */
     CROWD_LOOK_PRESSED_MS = 1000,
+    CROWD_TELL_MS = 60 * 1000,
     CROWD_LOOK_PART = 64,             /* "many": one part of so many of all connections */
     CROWD_TRIES_MAX = 32,             /* dialogues that are asked in vain to make room for one */
     CROWD_BUCKETS = 256,              /* networks are found by their number of strangers, up to this */
@@ -58,7 +59,7 @@ struct crowd {
     struct crowd_line familiar, signed_in;
     struct timer look;
     uint64_t look_at_ms;           /* when the timer rings; 0: it does not */
-    uint64_t sent_away;            /* since it was last told */
+    uint64_t sent_away, told_ms;   /* since it was last told, and when that was */
 };
 
 /* Once, when the doors are known: they get their numbers. */

@@ -17,7 +17,7 @@ enum {
     NOTICES_A_PERIOD_MAX = 100, /* lines, of one process */
 };
 
-enum notice_kind { NOTICE_FULL, NOTICE_TOO_MANY, NOTICE_BLOCKED, NOTICE_CLOSED, NOTICE_SLOWED };
+enum notice_kind { NOTICE_FULL, NOTICE_TOO_MANY, NOTICE_BLOCKED, NOTICE_SLOWED };
 
 struct notices {
     struct notice {

@@ -1,0 +1,436 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Very many connections, and very many recipients that do not exist: strangers
+make room, those who work do not, and nobody reads out our addresses. Hours of
+waiting are in tests/unit/test_admission.c and test_harvest.c."""
+import base64
+import os
+import resource
+import socket
+import ssl
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from crowds import SERVER4, SERVER6, Crowd, Line
+from mailboat import make_certificates, until
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="network namespaces need root")
+
+USER, PASSWORD = "ada@example.org", "secret-of-ada"
+PLAIN = base64.b64encode(f"\0{USER}\0{PASSWORD}".encode()).decode()
+# Of 300, strangers may have 240; each of the five ports 24 of those in any case, and 120 are open to all.
+SMALL = "limits: {connections: 300, connections_per_client: 20%s}\n"
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory):
+    return make_certificates(tmp_path_factory.mktemp("tls"))
+
+
+@pytest.fixture
+def crowd():
+    with Crowd() as crowd:
+        yield crowd
+
+
+@pytest.fixture
+def start(crowd, certificates, tmp_path):
+    running = []
+
+    def start(limits=SMALL % "", **options):
+        server = crowd.server(tmp_path / "server", certificates, limits=limits, extra="processes: {smtpd: 2}\n", **options)
+        running.append(server)
+        server.start()
+        server.add_user(USER, PASSWORD)
+        return server
+
+    yield start
+    for server in running:
+        server.stop()
+
+
+def sign_in(crowd, server, source, port=587):
+    """A client of the house; its line, once it has signed in."""
+    context = ssl.create_default_context(cafile=str(server.ca))
+    context.check_hostname = False
+    sock = crowd.call(server, port, source)
+    if port == 465:
+        line = Line(context.wrap_socket(sock))
+    else:
+        line = Line(sock)
+        assert line.say("EHLO a", "STARTTLS").startswith("220"), line.greeting
+        line.file.close()
+        line.sock = context.wrap_socket(sock)
+        line.file = line.sock.makefile("rb")
+    line.say("EHLO a")
+    assert line.say(f"AUTH PLAIN {PLAIN}").startswith("235")
+    return line
+
+
+def flood(crowd, server, port, networks, each, address="2001:db8:{n:x}:{m:x}::{i:x}"):
+    """Connections from `each` addresses of so many networks, that say nothing."""
+    taken = []
+    with crowd.inside():
+        for n in range(1, networks + 1):
+            for i in range(1, each + 1):
+                sock = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
+                sock.settimeout(20)
+                sock.bind((address.format(n=n, m=i, i=i), 0))
+                sock.connect((server.address, server.ports[port]))
+                taken.append(sock)
+    return taken
+
+
+def close_all(taken):
+    for one in taken:
+        one.close()
+
+
+def local_program(server):
+    sock = socket.socket(socket.AF_UNIX)
+    sock.settimeout(20)
+    sock.connect(str(server.data / "submit.sock"))
+    return Line(sock)
+
+
+def greeted(crowd, server, port, source):
+    line = Line(ssl_of(server, crowd.call(server, port, source))) if port == 465 else crowd.line(server, port, source)
+    code = line.greeting[:3]
+    line.close()
+    return code
+
+
+def ssl_of(server, sock):
+    context = ssl.create_default_context(cafile=str(server.ca))
+    context.check_hostname = False
+    return context.wrap_socket(sock)
+
+
+def everybody_gets_in(crowd, server):
+    for at, port in enumerate((25, 587, 465, 2525)):
+        assert greeted(crowd, server, port, f"2001:db8:aaaa:{at}::1") == "220", port
+    sign_in(crowd, server, "2001:db8:ffff::1", 465).close()
+    program = local_program(server)
+    assert program.greeting.startswith("220")
+    program.close()
+
+
+@pytest.mark.parametrize("port", [25, 587, 465, 2525])
+def test_a_flood_of_silence_keeps_nobody_out(crowd, start, port):
+    server = start()
+    sign_in(crowd, server, "2001:db8:ffff::1").close()
+    worker = sign_in(crowd, server, "2001:db8:ffff::2")  # in the middle of its message
+    assert worker.say(f"MAIL FROM:<{USER}>", f"RCPT TO:<{USER}>", "DATA").startswith("354")
+    other = crowd.line(server, 25, "2001:db8:eeee::1")   # and another server, too
+    assert other.say("EHLO a", "MAIL FROM:<a@example.net>", f"RCPT TO:<{USER}>").startswith("250")
+    taken = flood(crowd, server, port, 20, 20)
+    server.wait_log("pressure_begun")
+    everybody_gets_in(crowd, server)
+    assert worker.say("Subject: through the crowd\r\n\r\nHere\r\n.").startswith("250")
+    assert other.say("DATA").startswith("354")
+    assert other.say("Subject: from another server\r\n\r\nHere\r\n.").startswith("250")
+    close_all(taken)
+    server.wait_log("pressure_ended")
+    assert worker.say("NOOP").startswith("250")
+    everybody_gets_in(crowd, server)
+    assert len(server.lines("pressure_begun")) == 1 and len(server.lines("refused")) <= 10
+
+
+def test_ten_thousand_from_a_hundred_networks(crowd, start):
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    server = start(limits="")
+    taken = flood(crowd, server, 25, 101, 100, "2001:db8:{n:x}::{i:x}")
+    everybody_gets_in(crowd, server)
+    assert len(server.lines("refused")) <= 10
+    close_all(taken)
+
+
+def test_thousands_of_addresses_with_one_connection_each(crowd, start):
+    server = start()
+    taken = flood(crowd, server, 25, 500, 1, "198.18.{n}.{i}") if False else flood(crowd, server, 25, 500, 1)
+    everybody_gets_in(crowd, server)
+    close_all(taken)
+
+
+@pytest.mark.parametrize("address, most", [("2001:db8:1:1::{i:x}", 20), ("2001:db8:1:10{i:02x}::1", 40), ("2001:db8:1:{i:02x}00::1", 80)],
+                         ids=["a /64", "a /56", "a /48"])
+def test_a_network_has_so_many_connections(crowd, start, address, most):
+    server = start(limits="limits: {connections: 2000, connections_per_client: 20}\n")
+    taken = flood(crowd, server, 25, 1, most + 10, address)
+    greetings = [Line(sock).greeting[:3] for sock in taken]
+    assert greetings == ["220"] * most + ["421"] * 10
+    assert greeted(crowd, server, 25, "2001:db8:2::1") == "220"
+    assert len(server.lines("refused", "too many connections from this address")) <= 2  # one a process
+    close_all(taken)
+
+
+def test_a_network_of_ipv4_has_so_many_connections(crowd, start):
+    server = start(limits="limits: {connections: 2000, connections_per_client: 20}\n", six=False)
+    taken = flood(crowd, server, 25, 1, 90, "198.18.7.{i}")
+    assert [Line(sock).greeting[:3] for sock in taken] == ["220"] * 80 + ["421"] * 10
+    assert greeted(crowd, server, 25, "198.18.8.1") == "220"
+    close_all(taken)
+
+
+# ---- local programs ----
+
+HOLD = """import socket, sys
+held = []
+for _ in range(int(sys.argv[2])):
+    s = socket.socket(socket.AF_UNIX)
+    s.connect(sys.argv[1])
+    held.append(s)
+print(*sorted(s.makefile().readline()[:3] for s in held), flush=True)
+sys.stdin.read()
+"""
+
+
+def hold_as(server, uid, count):
+    program = subprocess.Popen([sys.executable, "-c", HOLD, str(server.data / "submit.sock"), str(count)], user=uid, group=uid, extra_groups=[],
+                               stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    return program, program.stdout.readline().split()
+
+
+def test_a_local_user_leaves_room_for_others(crowd, start):
+    server = start()
+    greedy, heard = hold_as(server, 60001, 100)
+    assert heard == ["220"] * 20 + ["421"] * 80
+    other, heard = hold_as(server, 60002, 5)
+    assert heard == ["220"] * 5
+    root, heard = hold_as(server, 0, 50)  # it has no such limit
+    assert heard == ["220"] * 50
+    everybody_gets_in(crowd, server)
+    for program in (greedy, other, root):
+        program.communicate()
+
+
+def test_many_local_users_together_leave_room(crowd, start):
+    server = start()
+    programs = [hold_as(server, 60001 + i, 20)[0] for i in range(15)]
+    everybody_gets_in(crowd, server)
+    for program in programs:
+        program.communicate()
+
+
+# ---- how one holds a connection ----
+
+def start_tls(line):
+    assert line.say("EHLO a", "STARTTLS").startswith("220")
+
+
+def half_a_hello(line):
+    start_tls(line)
+    line.sock.sendall(b"\x16\x03\x01\x02\x00\x01")
+
+
+def auth_login(crowd, server, source):
+    context = ssl.create_default_context(cafile=str(server.ca))
+    context.check_hostname = False
+    line = Line(context.wrap_socket(crowd.call(server, 465, source)))
+    assert line.say("EHLO a", "AUTH LOGIN").startswith("334")
+    return line
+
+
+def deaf(line):
+    """It asks and asks, and reads nothing."""
+    line.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+    line.sock.setblocking(False)
+    try:
+        for _ in range(1000):
+            line.sock.send(b"EHLO a\r\nMAIL FROM:<a@example.net>\r\nRSET\r\n" * 20)
+    except (BlockingIOError, ConnectionError):
+        pass
+
+
+FORMS = {
+    "silence": (25, lambda line: None),
+    "an octet": (25, lambda line: line.sock.sendall(b"E")),
+    "EHLO": (25, lambda line: line.say("EHLO a")),
+    "EHLO on submission": (587, lambda line: line.say("EHLO a")),
+    "STARTTLS": (25, start_tls),
+    "half a handshake": (2525, half_a_hello),
+    "MAIL": (25, lambda line: line.say("EHLO a", "MAIL FROM:<a@example.net>")),
+    "DATA that drips": (25, lambda line: line.say("EHLO a", "MAIL FROM:<a@example.net>", f"RCPT TO:<{USER}>", "DATA")),
+    "half closed": (25, lambda line: line.sock.shutdown(socket.SHUT_WR)),
+    "QUIT, and not gone": (25, lambda line: line.say("QUIT")),
+    "reads nothing": (25, deaf),
+}
+
+
+def test_whoever_holds_a_connection_for_nothing_loses_it_under_pressure(crowd, start):
+    server = start()
+    held = {name: crowd.line(server, port, f"2001:db8:b{at:x}::1") for at, (name, (port, _)) in enumerate(FORMS.items())}
+    for name, (_, form) in FORMS.items():
+        form(held[name])
+    held["AUTH LOGIN"] = auth_login(crowd, server, "2001:db8:c1::1")
+    with crowd.inside():
+        pass
+    silent_tls = crowd.call(server, 465, "2001:db8:c2::1")
+    worker = sign_in(crowd, server, "2001:db8:ffff::2")
+    taken = flood(crowd, server, 25, 10, 13)
+    server.wait_log("pressure_begun")
+    waiting = dict(held)
+
+    def drip():
+        for name, line in list(waiting.items()):
+            if name == "DATA that drips":
+                try:
+                    line.sock.send(b"x")
+                except OSError:
+                    pass
+            if was_cut(line.sock):
+                del waiting[name]
+        return not waiting
+    until(drip, 40)
+    assert not waiting
+    until(lambda: was_cut(silent_tls), 20)
+    assert worker.say("NOOP").startswith("250")
+    close_all(taken)
+
+
+def was_cut(sock):
+    """True once the server has hung up; what it said before is read away."""
+    try:
+        sock.setblocking(False)
+        raw = socket.socket.recv if not isinstance(sock, ssl.SSLSocket) else ssl.SSLSocket.recv
+        while raw(sock, 65536):
+            pass
+        return True
+    except (BlockingIOError, ssl.SSLWantReadError):
+        return False
+    except OSError:
+        return True
+
+
+# ---- reading out addresses ----
+
+GUARDED = SMALL % ", unknown_recipients: 10"
+
+
+def guess(line, count, first=0):
+    """Names so many that do not exist, all at once; the codes of the replies."""
+    try:
+        line.sock.sendall("".join(f"RCPT TO:<nobody{first + i}@example.org>\r\n" for i in range(count)).encode())
+    except OSError:
+        pass
+    codes = []
+    while len(codes) < count and (reply := line.hear()):
+        codes.append(reply[:3])
+    return codes
+
+
+def ready(crowd, server, source):
+    line = crowd.line(server, 25, source)
+    if line.greeting.startswith("220"):
+        line.say("EHLO a", "MAIL FROM:<a@example.net>")
+    return line
+
+
+def guess_in_parallel(crowd, server, sources, each):
+    """How many were told apart."""
+    told = []
+
+    def one(source, at):
+        try:
+            line = ready(crowd, server, source)
+            told.extend(guess(line, each, at * each))
+            line.close()
+        except OSError:
+            pass
+    threads = [threading.Thread(target=one, args=(source, at)) for at, source in enumerate(sources)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return told.count("550")
+
+
+@pytest.mark.parametrize("sources, most", [
+    (["2001:db8:1:1::1"] * 19, 20),                              # one address
+    ([f"2001:db8:1:1::{i:x}" for i in range(1, 20)], 20),        # a /64
+    ([f"2001:db8:1:10{i:02x}::1" for i in range(40)], 40),       # a /56
+    ([f"2001:db8:1:{i:02x}00::1" for i in range(60)], 80),       # a /48
+], ids=["an address", "a /64", "a /56", "a /48"])
+def test_addresses_are_not_read_out(crowd, start, sources, most):
+    server = start(limits=GUARDED.replace("300", "2000"))
+    told = guess_in_parallel(crowd, server, sources, 100)
+    assert 0 < told <= most + 2, told  # two processes may each have missed one
+    assert server.lines("client_blocked")
+    assert len(server.lines("client_slowed")) + len(server.lines("client_blocked")) <= 12
+    blocked = crowd.line(server, 25, sources[0])
+    assert blocked.greeting.startswith("421 4.7.0"), blocked.greeting
+    assert greeted(crowd, server, 25, "2001:db8:7::1") == "220"
+    sign_in(crowd, server, sources[0]).close()  # the users behind that address still send
+
+
+def test_addresses_are_not_read_out_from_an_ipv4_network(crowd, start):
+    server = start(limits=GUARDED.replace("300", "2000"), six=False)
+    assert guess_in_parallel(crowd, server, ["198.18.7.1"] * 15, 100) <= 22
+    assert guess_in_parallel(crowd, server, [f"198.18.9.{i}" for i in range(1, 61)], 100) <= 82
+
+
+def test_reconnecting_helps_nobody(crowd, start):
+    server = start(limits=GUARDED)
+    told = 0
+    for i in range(60):
+        line = ready(crowd, server, "2001:db8:1:1::1")
+        if not line.greeting.startswith("220"):
+            break
+        told += guess(line, 1, i).count("550")
+        line.close()
+        if told >= 13:
+            break
+    assert told == 13 and server.lines("client_slowed")  # slower and slower
+
+
+def test_a_blocked_client_learns_nothing_on_what_it_has_open(crowd, start):
+    server = start(limits=GUARDED)
+    lines = [ready(crowd, server, "2001:db8:1:1::1") for _ in range(2)]
+    guess_in_parallel(crowd, server, ["2001:db8:1:1::1"] * 15, 100)
+    server.wait_log("client_blocked")
+    assert lines[0].say(f"RCPT TO:<{USER}>").startswith("421")
+    assert lines[1].say("RCPT TO:<nobody@example.org>").startswith("421")
+
+
+def test_a_list_with_some_that_are_gone_is_not_slowed(crowd, start):
+    """Every twelfth does not exist, far more than are free; the others get mail."""
+    server = start(limits=GUARDED)
+    line = crowd.line(server, 25, "2001:db8:1:1::1")
+    line.say("EHLO a")
+    for i in range(360):
+        assert line.say("MAIL FROM:<news@example.net>").startswith("250")
+        if i % 12 == 11:
+            assert line.say(f"RCPT TO:<gone{i}@example.org>").startswith("550")
+        assert line.say(f"RCPT TO:<{USER}>").startswith("250")
+        assert line.say("DATA").startswith("354") and line.say("Subject: news\r\n\r\nNews\r\n.").startswith("250")
+    assert not server.lines("client_slowed") and not server.lines("client_blocked")
+
+
+def test_a_user_who_mistypes_is_not_slowed(crowd, start):
+    server = start(limits=GUARDED)
+    line = sign_in(crowd, server, "2001:db8:1:1::1")
+    line.say(f"MAIL FROM:<{USER}>")
+    assert guess(line, 40) == ["550"] * 40
+    assert not server.lines("client_slowed")
+
+
+def test_before_sign_in_nothing_is_told_apart(crowd, start):
+    server = start()
+    line = crowd.line(server, 587, "2001:db8:1:1::1")
+    replies = {line.say(command) for command in (f"VRFY {USER}", "VRFY nobody@example.org", f"RCPT TO:<{USER}>", "RCPT TO:<nobody@example.org>",
+                                                 f"EXPN {USER}", "EXPN nobody@example.org", f"MAIL FROM:<{USER}>", "MAIL FROM:<nobody@example.org>")}
+    assert {reply[:4] for reply in replies} <= {"530 ", "503 "}
+    line = crowd.line(server, 25, "2001:db8:1:1::1")
+    line.say("EHLO a")
+    assert line.say(f"VRFY {USER}") == line.say("VRFY nobody@example.org")
+    assert line.say(f"EXPN {USER}") == line.say("EXPN nobody@example.org")
+
+
+def test_the_guard_can_be_switched_off(crowd, start):
+    server = start(limits=SMALL % ", unknown_recipients: 0")
+    line = ready(crowd, server, "2001:db8:1:1::1")
+    assert guess(line, 99) == ["550"] * 99
+    assert greeted(crowd, server, 25, "2001:db8:1:1::1") == "220"
