@@ -37,14 +37,14 @@ static void a_flood_on_one_port_leaves_the_others_and_the_known(void **state)
     }
 }
 
-static void known_clients_may_have_all_of_it(void **state)
+static void known_clients_leave_a_quarter(void **state)
 {
     struct admission all = empty(MAX);
-    assert_int_equal(flood(&all, P587, true, 100000), MAX);
-    assert_false(admission_has_room(&all, PORT_25, false));
-    all.known = 9990; /* ten are left for strangers */
-    assert_int_equal(flood(&all, PORT_25, false, 100), 6); /* four are others' shares */
-    assert_int_equal(flood(&all, LOCAL, false, 100), 1);
+    assert_int_equal(flood(&all, P587, true, 100000), 7500);
+    assert_true(admission_known_are_many(&all));
+    assert_int_equal(flood(&all, PORT_25, false, 10000), 1500);
+    for (size_t port = P587; port < PORTS; port++)
+        assert_int_equal(flood(&all, port, false, 10000), 250);
 }
 
 static void a_small_limit_is_used_up(void **state)
@@ -158,6 +158,9 @@ static void pressure_is_for_strangers(void **state)
         assert_int_equal(stay_judge(&stay, true, false, now), STAY_GOES_ON);
     }
     assert_int_equal(stay_judge(&stay, true, false, PRESSED_STAY_MS), STAY_IS_IN_THE_WAY);
+    progress.recipients++; /* naming one after the other is not enough */
+    stay_count(&stay, &progress, PRESSED_STAY_MS);
+    assert_int_equal(stay_judge(&stay, true, false, PRESSED_STAY_MS), STAY_IS_IN_THE_WAY);
     progress.octets += PRESSED_STEP_OCTETS; /* content at the least pace */
     stay_count(&stay, &progress, PRESSED_STAY_MS);
     assert_int_equal(stay_judge(&stay, true, false, PRESSED_STAY_MS + PRESSED_STEP_MS - 1), STAY_GOES_ON);
@@ -177,6 +180,15 @@ static void who_works_makes_room_for_nobody(void **state)
     stay_count(&stay, &progress, 200);
     assert_false(stay_can_make_room(&stay, 200 + WORKED_LATELY_MS - 1));
     assert_true(stay_can_make_room(&stay, 200 + WORKED_LATELY_MS));
+    for (uint64_t now = 1000; now < PRESSED_STAY_MS; now += 1000) { /* the same recipient, in one transaction after the other */
+        progress.recipients++;
+        stay_count(&stay, &progress, now);
+        assert_false(stay_can_make_room(&stay, now));
+    }
+    assert_true(stay_can_make_room(&stay, PRESSED_STAY_MS));
+    progress.octets += PRESSED_STEP_OCTETS;
+    stay_count(&stay, &progress, PRESSED_STAY_MS);
+    assert_false(stay_can_make_room(&stay, PRESSED_STAY_MS + WORKED_LATELY_MS - 1));
     stay_begin(&stay, ROLE_SUBMISSION, 0);
     progress = (struct server_progress){.signed_in = true, .steps = 5};
     stay_count(&stay, &progress, 1000);
@@ -191,7 +203,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_flood_on_one_port_leaves_the_others_and_the_known),
-        cmocka_unit_test(known_clients_may_have_all_of_it),
+        cmocka_unit_test(known_clients_leave_a_quarter),
         cmocka_unit_test(a_small_limit_is_used_up),
         cmocka_unit_test(pressure_begins_later_than_it_ends),
         cmocka_unit_test(who_comes_to_nothing_leaves_within_minutes),

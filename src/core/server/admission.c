@@ -36,6 +36,11 @@ static uint64_t beyond_shares(const struct admission *admission, uint32_t share)
     return beyond;
 }
 
+bool admission_known_are_many(const struct admission *admission)
+{
+    return admission->known >= admission->max - admission->max / STRANGERS_SHARE;
+}
+
 bool admission_has_room(const struct admission *admission, size_t port, bool known)
 {
     assert(port < admission->port_count && admission->port_count <= ADMISSION_PORTS_MAX);
@@ -44,7 +49,7 @@ bool admission_has_room(const struct admission *admission, size_t port, bool kno
     if (strangers + admission->known >= admission->max)
         return false;
     if (known)
-        return true;
+        return !admission_known_are_many(admission);
     if (strangers >= most)
         return false;
     return admission->strangers[port] < share || beyond_shares(admission, share) < most - (uint64_t)share * admission->port_count;
@@ -70,7 +75,7 @@ static uint64_t budget_ms(const struct stay *stay)
 
 void stay_begin(struct stay *stay, enum server_role role, uint64_t now_ms)
 {
-    *stay = (struct stay){.role = role, .progress_ms = now_ms, .step_ms = now_ms};
+    *stay = (struct stay){.role = role, .progress_ms = now_ms, .recipient_ms = now_ms, .step_ms = now_ms};
     stay->until_ms = now_ms + budget_ms(stay);
 }
 
@@ -100,8 +105,10 @@ void stay_count(struct stay *stay, const struct server_progress *progress, uint6
     count_steps(stay, progress, now_ms);
     stay->seen = *progress;
     bool arrived = progress->messages > before.messages || (progress->signed_in && !before.signed_in);
-    if (arrived || progress->recipients > before.recipients)
+    if (arrived)
         stay->progress_ms = now_ms;
+    if (progress->recipients > before.recipients)
+        stay->recipient_ms = now_ms;
     uint64_t gain_ms = (progress->recipients - before.recipients) * STAY_RECIPIENT_MS + (progress->octets - before.octets) * 1000 / STAY_OCTETS_A_SECOND;
     refill(stay, arrived ? budget_ms(stay) : gain_ms, now_ms);
 }
@@ -122,8 +129,10 @@ enum stay_verdict stay_judge(const struct stay *stay, bool pressed, bool known, 
 
 bool stay_can_make_room(const struct stay *stay, uint64_t now_ms)
 {
+    uint64_t since_ms = now_ms - stay->progress_ms;
     if (stay->seen.signed_in)
-        return !stay->seen.in_transaction && now_ms - stay->progress_ms >= SIGNED_IN_IDLE_MS;
-    bool worked = stay->seen.recipients > 0 || stay->seen.octets > 0 || stay->seen.messages > 0;
-    return !worked || now_ms - stay->progress_ms >= WORKED_LATELY_MS;
+        return !stay->seen.in_transaction && since_ms >= SIGNED_IN_IDLE_MS;
+    bool named = stay->seen.recipients > 0 && now_ms - stay->recipient_ms < WORKED_LATELY_MS && since_ms < PRESSED_STAY_MS;
+    bool gave = (stay->seen.octets > 0 || stay->seen.messages > 0) && since_ms < WORKED_LATELY_MS;
+    return !named && !gave;
 }

@@ -5,7 +5,8 @@
  *
  * Shares. A fifth of all connections is reserved for clients that are known:
  * who has signed in, and who comes to a submission port from an address that
- * signed in before. What strangers may have is half divided equally between
+ * signed in before. They may have more, but a quarter is left to strangers, for
+ * other servers are such. What strangers may have is half divided equally between
  * the ports (the local socket is one of them), half open to any of them. So a
  * flood on one port leaves the others usable, and no flood of strangers leaves
  * the users of the house outside.
@@ -27,6 +28,7 @@
 enum admission_limit {
     ADMISSION_PORTS_MAX = 40,
     KNOWN_SHARE = 5,              /* one part of so many is reserved for known clients */
+    STRANGERS_SHARE = 4,          /* one part of so many is left to strangers */
     PORT_SHARE = 2,               /* of what strangers may have, one part of so many is divided between the ports */
     PRESSURE_BEGIN_PERCENT = 70,
     PRESSURE_END_PERCENT = 60,
@@ -40,7 +42,8 @@ enum admission_limit {
     PRESSED_STEP_MS = 10 * 1000,  /* under pressure: for a stranger's next command, handshake or PRESSED_STEP_OCTETS */
     PRESSED_STEP_OCTETS = STAY_OCTETS_A_SECOND * PRESSED_STEP_MS / 1000,
     PRESSED_STAY_MS = 60 * 1000,  /* … without progress */
-    WORKED_LATELY_MS = 10 * 1000, /* a stranger that made progress so lately makes room for nobody */
+    WORKED_LATELY_MS = 10 * 1000, /* a stranger that made progress so lately makes room for nobody; where that was but
+                                     recipients, only until PRESSED_STAY_MS */
     SIGNED_IN_IDLE_MS = 60 * 1000, /* one that signed in, and then did nothing for so long, may have to make room */
 };
 
@@ -54,6 +57,8 @@ struct admission {
     size_t port_count;                       /* at least 1 */
 };
 
+/* Known clients have all that they may. */
+bool admission_known_are_many(const struct admission *admission);
 /* Is there room for one more? False: somebody has to go first, or it cannot come in. */
 bool admission_has_room(const struct admission *admission, size_t port, bool known);
 /* `already`: it was under pressure just before; it ends later than it begins. */
@@ -65,7 +70,8 @@ struct stay {
     enum server_role role;
     struct server_progress seen; /* what was counted already */
     uint64_t until_ms;           /* the end of its budget */
-    uint64_t progress_ms;        /* when it last made progress, or came */
+    uint64_t progress_ms;        /* when it came, signed in, or last gave content or a message */
+    uint64_t recipient_ms;       /* when it was last told of a recipient that is ours */
     uint64_t step_ms;            /* when it last said something whole, or came */
     uint64_t step_octets;        /* of content at that time */
 };

@@ -165,9 +165,9 @@ void crowd_progress(struct dialogue *dialogue)
     if (progress.steps == stay->seen.steps && progress.octets == stay->seen.octets)
         return;
     bool signs_in = progress.signed_in && !stay->seen.signed_in;
-    uint64_t progress_ms = stay->progress_ms;
+    uint64_t progress_ms = stay->progress_ms, recipient_ms = stay->recipient_ms;
     stay_count(stay, &progress, clock_now_ms());
-    if (signs_in || stay->progress_ms != progress_ms) {
+    if (signs_in || stay->progress_ms != progress_ms || stay->recipient_ms != recipient_ms) {
         line_quit(dialogue);
         if (signs_in)
             become_known(dialogue);
@@ -227,7 +227,7 @@ bool crowd_makes_room(struct smtpd *smtpd, bool for_known)
 {
     struct crowd *crowd = &smtpd->crowd;
     uint64_t now_ms = clock_now_ms();
-    struct dialogue *dialogue = idlest_stranger(crowd, now_ms);
+    struct dialogue *dialogue = for_known && admission_known_are_many(&crowd->all) ? NULL : idlest_stranger(crowd, now_ms);
     if (dialogue == NULL && for_known)
         dialogue = idlest_of(&crowd->familiar, now_ms);
     if (dialogue == NULL && for_known)
@@ -325,4 +325,5 @@ void crowd_start(struct smtpd *smtpd)
         number_door(smtpd, &smtpd->doors[i]);
     if (smtpd->web_door.port != 0)
         number_door(smtpd, &smtpd->web_door);
+    measure(smtpd);
 }

@@ -17,8 +17,8 @@
 #include <unistd.h>
 
 struct guest {
+    struct caller caller; /* first: a caller is one of these */
     struct reception *reception;
-    struct guest *previous, *next;
     int descriptor;
     struct sockaddr_storage from;
     socklen_t length;
@@ -32,23 +32,6 @@ struct guest {
 static struct handshake_budget budget_here; /* one a process */
 
 /* ---- guests ---- */
-
-/* Of IPv6 the /64: who has one address has them all. */
-static struct bytes network_of(const struct sockaddr_storage *from)
-{
-    const struct sockaddr_in6 *six = (const struct sockaddr_in6 *)(const void *)from;
-    if (from->ss_family == AF_INET)
-        return bytes_of(&((const struct sockaddr_in *)(const void *)from)->sin_addr, 4);
-    return bytes_of(&six->sin6_addr, IN6_IS_ADDR_V4MAPPED(&six->sin6_addr) ? 16 : 8);
-}
-
-static bool is_too_many(const struct reception *reception, const struct sockaddr_storage *from)
-{
-    size_t of_it = 0;
-    for (const struct guest *guest = reception->guests; guest != NULL; guest = guest->next)
-        of_it += bytes_equal(network_of(&guest->from), network_of(from));
-    return reception->guest_count >= WEB_CONNECTIONS_MAX || of_it >= WEB_CONNECTIONS_PER_CLIENT_MAX;
-}
 
 static void leave_ready(struct guest *guest)
 {
@@ -70,10 +53,7 @@ static int let_go(struct guest *guest)
     watch_stop(&guest->watch);
     timer_cancel(&guest->deadline);
     timer_cancel(&guest->again);
-    *(guest->previous != NULL ? &guest->previous->next : &reception->guests) = guest->next;
-    if (guest->next != NULL)
-        guest->next->previous = guest->previous;
-    reception->guest_count--;
+    callers_remove(&reception->guests, &guest->caller);
     free(guest);
     return descriptor;
 }
@@ -215,16 +195,16 @@ static void look_again(void *owner)
 static void receive(void *owner, int descriptor, const struct sockaddr_storage *from, socklen_t length)
 {
     struct reception *reception = owner;
-    if (is_too_many(reception, from)) {
+    if (callers_are_too_many(&reception->guests, (const struct sockaddr *)from)) {
         close(descriptor);
         return;
     }
+    struct caller *in_the_way = callers_in_the_way(&reception->guests);
+    if (in_the_way != NULL)
+        give_up(in_the_way);
     struct guest *guest = memory_new(sizeof *guest);
-    *guest = (struct guest){.reception = reception, .next = reception->guests, .descriptor = descriptor, .from = *from, .length = length};
-    if (guest->next != NULL)
-        guest->next->previous = guest;
-    reception->guests = guest;
-    reception->guest_count++;
+    *guest = (struct guest){.reception = reception, .descriptor = descriptor, .from = *from, .length = length};
+    callers_add(&reception->guests, &guest->caller, (const struct sockaddr *)&guest->from);
     struct loop *loop = reception->web->child->loop;
     watch_start(&guest->watch, loop, descriptor, true, false, guest_ready, guest);
     timer_start(&guest->again, loop, look_again, guest);

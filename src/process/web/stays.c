@@ -11,18 +11,24 @@
 #include <stdlib.h>
 
 struct stay {
+    struct caller caller; /* first: a caller is one of these */
     struct stays *stays;
-    struct stay *previous, *next; /* the oldest first */
     int descriptor;
     uint64_t since_ms;
     bool served; /* it has asked for something */
 };
 
+static struct stay *oldest_of(const struct stays *stays)
+{
+    return (struct stay *)stays->callers.oldest;
+}
+
 static void wait_for_oldest(struct stays *stays)
 {
     uint64_t now_ms = clock_now_ms();
-    uint64_t end_ms = stays->oldest == NULL ? 0 : stays->oldest->since_ms + WEB_STAY_MS;
-    if (stays->oldest != NULL)
+    const struct stay *oldest = oldest_of(stays);
+    uint64_t end_ms = oldest == NULL ? 0 : oldest->since_ms + WEB_STAY_MS;
+    if (oldest != NULL)
         timer_set(&stays->timer, end_ms > now_ms ? end_ms - now_ms : 0);
     else
         timer_cancel(&stays->timer);
@@ -30,21 +36,13 @@ static void wait_for_oldest(struct stays *stays)
 
 static void begin(struct stays *stays, struct MHD_Connection *connection, void **context)
 {
-    const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+    int descriptor = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+    const struct sockaddr *from = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr;
     struct stay *stay = *context = memory_new(sizeof *stay);
-    *stay = (struct stay){.stays = stays, .previous = stays->newest, .descriptor = info->connect_fd, .since_ms = clock_now_ms()};
-    *(stays->newest == NULL ? &stays->oldest : &stays->newest->next) = stay;
-    stays->newest = stay;
-    if (stays->oldest == stay)
+    *stay = (struct stay){.stays = stays, .descriptor = descriptor, .since_ms = clock_now_ms()};
+    callers_add(&stays->callers, &stay->caller, from);
+    if (oldest_of(stays) == stay)
         wait_for_oldest(stays);
-}
-
-static void unlink_stay(struct stay *stay)
-{
-    struct stays *stays = stay->stays;
-    *(stay->previous == NULL ? &stays->oldest : &stay->previous->next) = stay->next;
-    *(stay->next == NULL ? &stays->newest : &stay->next->previous) = stay->previous;
-    stay->previous = stay->next = NULL;
 }
 
 bool stays_first_request(struct MHD_Connection *connection)
@@ -65,22 +63,34 @@ void stays_changed(void *owner, struct MHD_Connection *connection, void **contex
     if (stay == NULL)
         return;
     if (stay->stays != NULL)
-        unlink_stay(stay);
+        callers_remove(&stay->stays->callers, &stay->caller);
     free(stay);
     *context = NULL;
 }
 
 /* The library closes what was hung up on, and says so. */
+static void hang_up(struct stay *stay)
+{
+    callers_remove(&stay->stays->callers, &stay->caller);
+    stay->stays = NULL;
+    shutdown(stay->descriptor, SHUT_RDWR);
+}
+
+void stays_make_room(struct stays *stays)
+{
+    struct caller *caller = callers_in_the_way(&stays->callers);
+    if (caller == NULL)
+        return;
+    hang_up((struct stay *)caller);
+    wait_for_oldest(stays);
+}
+
 static void end_oldest(void *owner)
 {
     struct stays *stays = owner;
     uint64_t now_ms = clock_now_ms();
-    while (stays->oldest != NULL && stays->oldest->since_ms + WEB_STAY_MS <= now_ms) {
-        struct stay *stay = stays->oldest;
-        unlink_stay(stay);
-        stay->stays = NULL;
-        shutdown(stay->descriptor, SHUT_RDWR);
-    }
+    for (struct stay *stay; (stay = oldest_of(stays)) != NULL && stay->since_ms + WEB_STAY_MS <= now_ms;)
+        hang_up(stay);
     wait_for_oldest(stays);
 }
 

@@ -227,6 +227,11 @@ static void on_ready(void *owner, bool readable, bool writable)
 void web_serve(void *owner, int descriptor, const struct sockaddr_storage *from, socklen_t length)
 {
     struct door *door = owner;
+    if (callers_are_too_many(&door->stays.callers, (const struct sockaddr *)from)) {
+        close(descriptor);
+        return;
+    }
+    stays_make_room(&door->stays);
     MHD_add_connection(door->daemon, descriptor, (const struct sockaddr *)from, length); /* closes it where it cannot be */
     go_on(door);
 }
@@ -250,7 +255,7 @@ static bool start_door(struct web *web, struct door *door, bool in_tls, struct e
     door->web = web;
     stays_start(&door->stays, web->child->loop);
     door->daemon = MHD_start_daemon(flags, 0, NULL, NULL, on_request, door,
-                                    MHD_OPTION_CONNECTION_LIMIT, (unsigned)WEB_CONNECTIONS_MAX,
+                                    MHD_OPTION_CONNECTION_LIMIT, (unsigned)(WEB_CONNECTIONS_MAX + WEB_CONNECTIONS_SPARE),
                                     MHD_OPTION_PER_IP_CONNECTION_LIMIT, (unsigned)WEB_CONNECTIONS_PER_CLIENT_MAX, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)WEB_PATIENCE_S,
                                     MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)WEB_REQUEST_ROOM, MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL, MHD_OPTION_NOTIFY_CONNECTION, stays_changed, &door->stays,
                                     MHD_OPTION_ARRAY,

@@ -6,7 +6,7 @@
  * the ClientHello is handed to an smtpd, all others to the web service, one in
  * a turn of the loop, since that is what their TLS handshakes cost most.
  * examined.c leaves ports out that do not answer; stays.c ends what lasts too
- * long.
+ * long; callers.c counts who is connected.
  */
 #ifndef MAILBOAT_WEB_H
 #define MAILBOAT_WEB_H
@@ -15,13 +15,13 @@
 #include "domain/published.h"
 #include "tls.h"
 #include "trouble.h"
+#include "web/callers.h"
 
 #include <microhttpd.h>
 #include <sys/socket.h>
 
 enum web_limit {
-    WEB_CONNECTIONS_MAX = 500,
-    WEB_CONNECTIONS_PER_CLIENT_MAX = 20,
+    WEB_CONNECTIONS_SPARE = 32,    /* of the library's: those that were hung up on, until it has noticed */
     WEB_STAY_MS = 20 * 1000,       /* for all that a connection does */
     WEB_PATIENCE_S = 10,           /* for a request, and between two; for a ClientHello */
     WEB_REQUEST_ROOM = 16 * 1024,  /* octets of memory of a connection: its header must fit */
@@ -34,12 +34,9 @@ enum web_limit {
 };
 
 struct web;
-struct guest;
-struct stay;
-
 /* Connections of the web service, the oldest first. */
 struct stays {
-    struct stay *oldest, *newest;
+    struct callers callers;
     struct timer timer;
 };
 
@@ -69,8 +66,7 @@ struct door {
 struct reception {
     struct web *web;
     struct gate gate;
-    struct guest *guests;
-    size_t guest_count;
+    struct callers guests;
     struct guest *ready_first, *ready_last; /* their ClientHellos are there; they wait for the web service */
     struct timer turn;
     struct handshake_budget *budget; /* this process' own */
@@ -101,6 +97,8 @@ void reception_start(struct web *web);
 void reception_served(struct web *web, struct MHD_Connection *connection);
 /* ---- stays.c ---- */
 void stays_start(struct stays *stays, struct loop *loop);
+/* Hangs up on one, where all places are taken. */
+void stays_make_room(struct stays *stays);
 /* As MHD_NotifyConnectionCallback has it. */
 /* True once for each connection. */
 bool stays_first_request(struct MHD_Connection *connection);
