@@ -96,7 +96,10 @@ struct config {
         } local; /* programs on this machine: sendmail, the socket, the drop folder */
     } submission;
     struct { enum report_success { REPORT_SUCCESS_USERS, REPORT_SUCCESS_ALL } success; } reports;
-    struct { uint64_t message_size; uint32_t recipients, connections, connections_per_client, unknown_recipients, deliveries; } limits;
+    struct { 
+        uint64_t message_size;
+        uint32_t recipients, connections, connections_per_client, unknown_recipients, deliveries;
+    } limits;
     struct {
         uint64_t first_ms, max_ms, expire_ms; /* retry: 5m, 4h, 5d */
         uint64_t warn_after_ms;

@@ -52,7 +52,7 @@ struct census {
     _Atomic uint32_t connections[CENSUS_SLOTS];
     _Atomic uint32_t visitors[CENSUS_SLOTS][CENSUS_VISITORS]; /* of them, by address: see smtpd/visitors.c */
     struct census_port {
-        _Atomic uint32_t name;               /* the port, or what stands for the local socket; 0: the row ends here */
+        _Atomic uint32_t name;               /* the port, or the local socket's stand-in; 0: the end */
         _Atomic uint32_t strangers, known;   /* connections: see server/admission.h */
     } ports[CENSUS_SLOTS][CENSUS_PORTS];
     _Atomic uint32_t pressed;                /* 1 while strangers have little patience */

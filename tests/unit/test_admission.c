@@ -6,7 +6,7 @@
 
 enum { MAX = 10000 };
 enum { PORT_25, P587, P465, P2525, LOCAL, PORTS };
-#define MINUTES(n) ((uint64_t)(n) * 60 * 1000)
+#define MINUTES(n) ((uint64_t)(n)*60 * 1000)
 
 /* As many as get in, of so many who come. */
 static uint32_t flood(struct admission *all, size_t port, bool known, uint32_t come)
@@ -86,7 +86,8 @@ static void pressure_begins_later_than_it_ends(void **state)
 /* ---- stays ---- */
 
 /* How long a client stays that does something every so often, in minutes; `most` where it outlasts that. */
-static uint64_t stays_min(enum server_role role, bool signs_in, uint64_t every_ms, struct server_progress each, uint64_t most)
+static uint64_t stays_min(enum server_role role, bool signs_in, uint64_t every_ms,
+                          struct server_progress each, uint64_t most)
 {
     struct stay stay;
     struct server_progress progress = {0};
@@ -107,7 +108,8 @@ static uint64_t stays_min(enum server_role role, bool signs_in, uint64_t every_m
 
 static void who_comes_to_nothing_leaves_within_minutes(void **state)
 {
-    struct server_progress nothing = {0}, step = {.steps = 1}, octet = {.octets = 1}, recipient = {.steps = 1, .recipients = 1};
+    struct server_progress nothing = {0}, step = {.steps = 1}, octet = {.octets = 1},
+                           recipient = {.steps = 1, .recipients = 1};
     enum { DAY = 24 * 60 };
     assert_int_equal(stays_min(ROLE_MX, false, MINUTES(4), nothing, DAY), 10);
     assert_int_equal(stays_min(ROLE_SUBMISSION, false, MINUTES(4), nothing, DAY), 5);
@@ -123,7 +125,8 @@ static void who_comes_to_nothing_leaves_within_minutes(void **state)
 static void who_sends_mail_stays(void **state)
 {
     enum { DAY = 24 * 60 };
-    struct server_progress message = {.steps = 4, .recipients = 1, .octets = 100, .messages = 1}, slow = {.octets = 500}, too_slow = {.octets = 400};
+    struct server_progress message = {.steps = 4, .recipients = 1, .octets = 100, .messages = 1},
+                           slow = {.octets = 500}, too_slow = {.octets = 400};
     assert_int_equal(stays_min(ROLE_MX, false, MINUTES(4), message, DAY), DAY);
     assert_int_equal(stays_min(ROLE_SUBMISSION, true, MINUTES(4), message, DAY), DAY);
     assert_int_equal(stays_min(ROLE_MX, false, 1000, slow, DAY), DAY); /* 4,000 bits a second */
@@ -180,7 +183,8 @@ static void who_works_makes_room_for_nobody(void **state)
     stay_count(&stay, &progress, 200);
     assert_false(stay_can_make_room(&stay, 200 + WORKED_LATELY_MS - 1));
     assert_true(stay_can_make_room(&stay, 200 + WORKED_LATELY_MS));
-    for (uint64_t now = 1000; now < PRESSED_STAY_MS; now += 1000) { /* the same recipient, in one transaction after the other */
+    for (uint64_t now = 1000; now < PRESSED_STAY_MS;
+         now += 1000) { /* the same recipient, in one transaction after the other */
         progress.recipients++;
         stay_count(&stay, &progress, now);
         assert_false(stay_can_make_room(&stay, now));

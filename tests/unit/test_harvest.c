@@ -68,9 +68,9 @@ static void real_senders_are_never_slow(void **state)
 {
     assert_int_equal(slowest_of_a_day(95, 5), 0);
     assert_int_equal(slowest_of_a_day(9500, 500), 0);
-    assert_int_equal(slowest_of_a_day(5000, 500), 0);      /* a large provider */
-    assert_int_equal(slowest_of_a_day(100000, 20000), 0);  /* a larger one */
-    assert_int_equal(slowest_of_a_day(0, 20), 0);          /* old newsletters and nothing else */
+    assert_int_equal(slowest_of_a_day(5000, 500), 0);     /* a large provider */
+    assert_int_equal(slowest_of_a_day(100000, 20000), 0); /* a larger one */
+    assert_int_equal(slowest_of_a_day(0, 20), 0);         /* old newsletters and nothing else */
     assert_int_equal(slowest_of_a_day(100, 60), 0);
     assert_true(slowest_of_a_day(10, 45) > 0);
 }

@@ -52,7 +52,8 @@ bool admission_has_room(const struct admission *admission, size_t port, bool kno
         return !admission_known_are_many(admission);
     if (strangers >= most)
         return false;
-    return admission->strangers[port] < share || beyond_shares(admission, share) < most - (uint64_t)share * admission->port_count;
+    return admission->strangers[port] < share ||
+           beyond_shares(admission, share) < most - (uint64_t)share * admission->port_count;
 }
 
 bool admission_is_pressed(const struct admission *admission, bool already)
@@ -101,7 +102,8 @@ static void count_steps(struct stay *stay, const struct server_progress *progres
 void stay_count(struct stay *stay, const struct server_progress *progress, uint64_t now_ms)
 {
     struct server_progress before = stay->seen;
-    assert(progress->octets >= before.octets && progress->recipients >= before.recipients && progress->messages >= before.messages);
+    assert(progress->octets >= before.octets && progress->recipients >= before.recipients &&
+           progress->messages >= before.messages);
     count_steps(stay, progress, now_ms);
     stay->seen = *progress;
     bool arrived = progress->messages > before.messages || (progress->signed_in && !before.signed_in);
@@ -109,7 +111,8 @@ void stay_count(struct stay *stay, const struct server_progress *progress, uint6
         stay->progress_ms = now_ms;
     if (progress->recipients > before.recipients)
         stay->recipient_ms = now_ms;
-    uint64_t gain_ms = (progress->recipients - before.recipients) * STAY_RECIPIENT_MS + (progress->octets - before.octets) * 1000 / STAY_OCTETS_A_SECOND;
+    uint64_t gain_ms = (progress->recipients - before.recipients) * STAY_RECIPIENT_MS +
+                       (progress->octets - before.octets) * 1000 / STAY_OCTETS_A_SECOND;
     refill(stay, arrived ? budget_ms(stay) : gain_ms, now_ms);
 }
 
@@ -132,7 +135,8 @@ bool stay_can_make_room(const struct stay *stay, uint64_t now_ms)
     uint64_t since_ms = now_ms - stay->progress_ms;
     if (stay->seen.signed_in)
         return !stay->seen.in_transaction && since_ms >= SIGNED_IN_IDLE_MS;
-    bool named = stay->seen.recipients > 0 && now_ms - stay->recipient_ms < WORKED_LATELY_MS && since_ms < PRESSED_STAY_MS;
+    bool named = stay->seen.recipients > 0 && now_ms - stay->recipient_ms < WORKED_LATELY_MS &&
+                 since_ms < PRESSED_STAY_MS;
     bool gave = (stay->seen.octets > 0 || stay->seen.messages > 0) && since_ms < WORKED_LATELY_MS;
     return !named && !gave;
 }

@@ -29,7 +29,7 @@ enum admission_limit {
     ADMISSION_PORTS_MAX = 40,
     KNOWN_SHARE = 5,              /* one part of so many is reserved for known clients */
     STRANGERS_SHARE = 4,          /* one part of so many is left to strangers */
-    PORT_SHARE = 2,               /* of what strangers may have, one part of so many is divided between the ports */
+    PORT_SHARE = 2,               /* of what they may have, one part of so many is divided between the ports */
     PRESSURE_BEGIN_PERCENT = 70,
     PRESSURE_END_PERCENT = 60,
 
@@ -37,14 +37,15 @@ enum admission_limit {
     STAY_SUBMISSION_MS = 5 * 60 * 1000,  /* on a submission port until it has signed in */
     STAY_SIGNED_IN_MS = 30 * 60 * 1000,  /* afterwards, and of local programs: without progress */
     STAY_RECIPIENT_MS = 2000,            /* that an accepted recipient is worth */
-    STAY_OCTETS_A_SECOND = 500,          /* of content: who is slower loses time, who is faster gains it back */
+    STAY_OCTETS_A_SECOND = 500,          /* of content: slower loses time, faster gains it back */
 
-    PRESSED_STEP_MS = 10 * 1000,  /* under pressure: for a stranger's next command, handshake or PRESSED_STEP_OCTETS */
+    /* Under pressure, of strangers: */
+    PRESSED_STEP_MS = 10 * 1000,  /* for the next command, a handshake or PRESSED_STEP_OCTETS */
     PRESSED_STEP_OCTETS = STAY_OCTETS_A_SECOND * PRESSED_STEP_MS / 1000,
-    PRESSED_STAY_MS = 60 * 1000,  /* … without progress */
-    WORKED_LATELY_MS = 10 * 1000, /* a stranger that made progress so lately makes room for nobody; where that was but
-                                     recipients, only until PRESSED_STAY_MS */
-    SIGNED_IN_IDLE_MS = 60 * 1000, /* one that signed in, and then did nothing for so long, may have to make room */
+    PRESSED_STAY_MS = 60 * 1000,  /* until the next content */
+    WORKED_LATELY_MS = 10 * 1000, /* one that gave content so lately makes room for nobody; nor one that named a
+                                     recipient of ours, until PRESSED_STAY_MS */
+    SIGNED_IN_IDLE_MS = 60 * 1000, /* a client that signed in, and then did nothing for so long, may make room */
 };
 
 /* ---- shares ---- */

@@ -8,7 +8,7 @@ enum { FORGOTTEN_AFTER_HALVES = 24 };
 /* Half for each half-life, in between along a line. */
 static uint16_t faded(uint16_t count, uint32_t minutes)
 {
-    uint32_t left = count >> (minutes / HARVEST_HALF_LIFE_MIN);
+    uint32_t left = (uint32_t)count >> (minutes / HARVEST_HALF_LIFE_MIN);
     return (uint16_t)(left - left * (minutes % HARVEST_HALF_LIFE_MIN) / (2 * HARVEST_HALF_LIFE_MIN));
 }
 
@@ -109,5 +109,6 @@ bool harvest_is_good(const struct harvest *harvest)
 
 uint32_t harvest_weight(const struct harvest *harvest)
 {
-    return (harvest->shut_until_min > 0 ? HARVEST_COUNT_MAX : 0) + (uint32_t)harvest->bad + harvest->good / HARVEST_GOOD_FOR_BAD;
+    return (harvest->shut_until_min > 0 ? HARVEST_COUNT_MAX : 0) + (uint32_t)harvest->bad +
+           harvest->good / HARVEST_GOOD_FOR_BAD;
 }

@@ -125,7 +125,8 @@ static void add_all(struct server_session *session, const struct recipient *targ
 /* So many that this is reading out our users, and no list with some that are gone. */
 static bool guesses(const struct server_state *state)
 {
-    return state->recipients_refused >= RECIPIENTS_REFUSED_MAX + (state->recipients_served + state->recipients_fresh) / 2;
+    uint64_t reached = state->recipients_served + state->recipients_fresh;
+    return state->recipients_refused >= RECIPIENTS_REFUSED_MAX + reached / 2;
 }
 
 void server_session_answer_recipient(struct server_session *session, enum recipient_verdict verdict,
@@ -172,5 +173,6 @@ void server_session_answer_guessed(struct server_session *session)
 {
     assert(session->state->question == SERVER_ASK_RECIPIENT);
     session->state->question = SERVER_NOTHING;
-    session_leave(session, REPLY(421, "4.7.0", "Too many unknown recipients from your address or network; closing connection, try again later"));
+    session_leave(session, REPLY(421, "4.7.0", "Too many unknown recipients from your address or network; "
+                                               "closing connection, try again later"));
 }

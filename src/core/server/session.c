@@ -124,7 +124,8 @@ void session_reset(struct server_session *session)
     header_free(&state->header);
     state->envelope = (struct envelope){0};
     state->recipients_room = state->recipients_octets = 0;
-    state->recipients_tried = state->recipients_asked = state->recipients_accepted = state->recipients_fresh = 0;
+    state->recipients_tried = state->recipients_asked = state->recipients_accepted = 0;
+    state->recipients_fresh = 0;
     state->content_octets = 0;
     state->asked_address = state->asked_orcpt = bytes_none();
     arena_clear(&state->transaction_arena);
@@ -438,9 +439,11 @@ void server_session_expel(struct server_session *session, enum server_expulsion 
     if (session->state->phase == PHASE_CLOSED)
         return;
     if (why == EXPELLED_FOR_ROOM)
-        session_leave(session, REPLY(421, "4.3.2", "Too many connections and others are waiting; closing connection, try again in a minute"));
+        session_leave(session, REPLY(421, "4.3.2", "Too many connections and others are waiting; "
+                                                   "closing connection, try again in a minute"));
     else
-        session_leave(session, REPLY(421, "4.4.2", "Timeout exceeded: no message came of this connection; closing connection"));
+        session_leave(session, REPLY(421, "4.4.2", "Timeout exceeded: no message came of this connection; "
+                                                   "closing connection"));
 }
 
 void server_session_drain(struct server_session *session)

@@ -25,8 +25,8 @@ enum server_limit {
     BAD_COMMANDS_MAX = 20,          /* then 421 and the end */
     IDLE_COMMANDS_MAX = 200,        /* since the last message was stored, RCPT and BDAT aside; then 421 */
     RECIPIENTS_OCTETS_MAX = 2 << 20, /* of all recipients of a message, with the members of their aliases: what goes to the queue fits into one message of ipc */
-    RECIPIENTS_REFUSED_MAX = 100,   /* unknown or foreign ones on one connection, beyond half of those that got mail; then
-                                       421. Over connections: server/harvest.h */
+    RECIPIENTS_REFUSED_MAX = 100,   /* unknown or foreign ones on one connection, beyond half of those that
+                                       got mail; then 421. Over connections: server/harvest.h */
     AUTH_FAILURES_MAX = 5,          /* in one session, then 421 and the end */
     TRANSACTIONS_MAX = 100000,        /* messages on one connection, then 421 */
     SESSION_TIMEOUT_MS = 5 * 60 * 1000,  /* RFC 5321 4.5.3.2.7 */

@@ -34,9 +34,12 @@ static void tell_pressure(const struct smtpd *smtpd, bool pressed)
     uint64_t strangers = 0;
     for (size_t i = 0; i < all->port_count; i++)
         strangers += all->strangers[i];
-    log_event(pressed ? LOG_EVENT_WARN : LOG_EVENT_INFO, pressed ? "pressure_begun" : "pressure_ended", LOG_U64("connections", strangers + all->known),
-              LOG_U64("strangers", strangers), LOG_U64("limit", all->max),
-              LOG_TEXT("hint", pressed ? "idle clients that have not signed in are closed early; raise limits.connections if they are no attack" : ""));
+    log_event(pressed ? LOG_EVENT_WARN : LOG_EVENT_INFO, pressed ? "pressure_begun" : "pressure_ended",
+              LOG_U64("connections", strangers + all->known), LOG_U64("strangers", strangers),
+              LOG_U64("limit", all->max),
+              LOG_TEXT("hint", pressed ? "idle clients that have not signed in are closed early; raise "
+                                         "limits.connections if they are no attack"
+                                       : ""));
 }
 
 /* True under pressure. The first process to notice that it began or ended says so. */
@@ -44,7 +47,8 @@ static bool measure(struct smtpd *smtpd)
 {
     struct crowd *crowd = &smtpd->crowd;
     struct census *census = smtpd->child->census;
-    crowd->all = (struct admission){.max = smtpd->child->config->limits.connections, .port_count = crowd->port_count};
+    crowd->all =
+        (struct admission){.max = smtpd->child->config->limits.connections, .port_count = crowd->port_count};
     for (size_t i = 0; i < CENSUS_SLOTS; i++)
         if (atomic_load_explicit(&census->connections[i], memory_order_relaxed) > 0)
             add_row(&crowd->all, crowd, census->ports[i]);
@@ -85,7 +89,8 @@ static void line_quit(struct dialogue *dialogue)
 static void bucket_take(struct crowd *crowd, struct visitor *network)
 {
     uint32_t at = network->strangers < CROWD_BUCKETS ? network->strangers : CROWD_BUCKETS - 1;
-    *(network->bucket_before == NULL ? &crowd->buckets[at] : &network->bucket_before->bucket_after) = network->bucket_after;
+    *(network->bucket_before == NULL ? &crowd->buckets[at] : &network->bucket_before->bucket_after) =
+        network->bucket_after;
     if (network->bucket_after != NULL)
         network->bucket_after->bucket_before = network->bucket_before;
 }
@@ -135,7 +140,9 @@ void crowd_enter(struct dialogue *dialogue, bool known)
     line_join(line_of(dialogue), dialogue);
     bool pressed = atomic_load_explicit(&smtpd->child->census->pressed, memory_order_relaxed) != 0;
     bool many = crowd->strangers > smtpd->child->config->limits.connections / CROWD_LOOK_PART;
-    look_soon(smtpd, pressed ? now_ms + CROWD_LOOK_PRESSED_MS : many ? now_ms + CROWD_LOOK_MS : dialogue->place.stay.until_ms);
+    look_soon(smtpd, pressed ? now_ms + CROWD_LOOK_PRESSED_MS
+                     : many  ? now_ms + CROWD_LOOK_MS
+                             : dialogue->place.stay.until_ms);
 }
 
 void crowd_leave(struct dialogue *dialogue)
@@ -218,7 +225,9 @@ static void tell_sent_away(struct crowd *crowd, bool pressed, uint64_t now_ms)
 {
     if (crowd->sent_away == 0 || (pressed && now_ms - crowd->told_ms < CROWD_TELL_MS))
         return;
-    log_event(LOG_EVENT_WARN, "connections_closed", LOG_TEXT("reason", "other clients need the room, and these did nothing"), LOG_U64("times", crowd->sent_away));
+    log_event(LOG_EVENT_WARN, "connections_closed",
+              LOG_TEXT("reason", "other clients need the room, and these did nothing"),
+              LOG_U64("times", crowd->sent_away));
     crowd->sent_away = 0;
     crowd->told_ms = now_ms;
 }
@@ -227,7 +236,8 @@ bool crowd_makes_room(struct smtpd *smtpd, bool for_known)
 {
     struct crowd *crowd = &smtpd->crowd;
     uint64_t now_ms = clock_now_ms();
-    struct dialogue *dialogue = for_known && admission_known_are_many(&crowd->all) ? NULL : idlest_stranger(crowd, now_ms);
+    struct dialogue *dialogue =
+        for_known && admission_known_are_many(&crowd->all) ? NULL : idlest_stranger(crowd, now_ms);
     if (dialogue == NULL && for_known)
         dialogue = idlest_of(&crowd->familiar, now_ms);
     if (dialogue == NULL && for_known)
@@ -262,8 +272,8 @@ static void judge(struct dialogue *dialogue, bool pressed, uint64_t now_ms)
         send_away(dialogue);
         return;
     }
-    log_event(LOG_EVENT_DEBUG, "connection_closed", LOG_TEXT("reason", "nothing came of it for too long"), LOG_TEXT("client", dialogue->address),
-              LOG_U64("port", dialogue->door->port));
+    log_event(LOG_EVENT_DEBUG, "connection_closed", LOG_TEXT("reason", "nothing came of it for too long"),
+              LOG_TEXT("client", dialogue->address), LOG_U64("port", dialogue->door->port));
     dialogue_expel(dialogue, EXPELLED_FOR_TIME);
 }
 
@@ -271,7 +281,8 @@ static void look(void *owner)
 {
     struct smtpd *smtpd = owner;
     struct crowd *crowd = &smtpd->crowd;
-    bool pressed = measure(smtpd), many = crowd->strangers > smtpd->child->config->limits.connections / CROWD_LOOK_PART;
+    bool pressed = measure(smtpd),
+         many = crowd->strangers > smtpd->child->config->limits.connections / CROWD_LOOK_PART;
     uint64_t now_ms = clock_now_ms(), next_ms = UINT64_MAX;
     crowd->look_at_ms = 0;
     for (struct dialogue *dialogue = smtpd->dialogues, *next; dialogue != NULL; dialogue = next) {
@@ -284,7 +295,9 @@ static void look(void *owner)
     tell_sent_away(crowd, pressed, now_ms);
     if (smtpd->dialogue_count == 0)
         return;
-    uint64_t latest_ms = pressed ? now_ms + CROWD_LOOK_PRESSED_MS : many ? now_ms + CROWD_LOOK_MS : now_ms + STAY_SIGNED_IN_MS;
+    uint64_t latest_ms = pressed ? now_ms + CROWD_LOOK_PRESSED_MS
+                         : many  ? now_ms + CROWD_LOOK_MS
+                                 : now_ms + STAY_SIGNED_IN_MS;
     look_soon(smtpd, next_ms < latest_ms ? next_ms : latest_ms);
 }
 

@@ -61,7 +61,8 @@ static void tell_other_way(const struct dialogue *dialogue)
               LOG_TEXT("mend", tls ? "the program is set to SSL/TLS; this port is for STARTTLS" : "the program is set to STARTTLS; this port is for SSL/TLS"));
 }
 
-void dialogue_start(struct door *door, int descriptor, struct visitor *visitor, bool known, struct bytes address, struct bytes account)
+void dialogue_start(struct door *door, int descriptor, struct visitor *visitor, bool known, struct bytes address,
+                    struct bytes account)
 {
     struct smtpd *smtpd = door->smtpd;
     struct dialogue *dialogue = memory_new(sizeof *dialogue);
@@ -309,8 +310,8 @@ static bool replies_wait(struct dialogue *dialogue)
 
 static bool may_go_on(struct dialogue *dialogue)
 {
-    return dialogue->session.state != NULL && !dialogue->question.open && !dialogue->held && !dialogue->closing && !dialogue->conn.handshaking &&
-           !replies_wait(dialogue);
+    bool waits = dialogue->question.open || dialogue->held || dialogue->conn.handshaking;
+    return dialogue->session.state != NULL && !waits && !dialogue->closing && !replies_wait(dialogue);
 }
 
 /* Feeds all that was heard and can be heard now. False when the dialogue is gone. */

@@ -25,10 +25,13 @@ static const struct refusal {
     struct bytes reply;
     const char *reason;
 } refusals[] = {
-    [NOTICE_FULL] = {BYTES("421 4.3.2 Too many connections; try again in a minute\r\n"), "too many connections"},
-    [NOTICE_TOO_MANY] = {BYTES("421 4.7.0 Too many connections from your address or network; close some first\r\n"),
+    [NOTICE_FULL] = {BYTES("421 4.3.2 Too many connections; try again in a minute\r\n"),
+                     "too many connections"},
+    [NOTICE_TOO_MANY] = {BYTES("421 4.7.0 Too many connections from your address or network; "
+                               "close some first\r\n"),
                          "too many connections from this address"},
-    [NOTICE_BLOCKED] = {BYTES("421 4.7.0 Too many unknown recipients from your address or network; try again later\r\n"),
+    [NOTICE_BLOCKED] = {BYTES("421 4.7.0 Too many unknown recipients from your address or network; "
+                              "try again later\r\n"),
                         "too many unknown recipients from this address"},
 };
 
@@ -43,8 +46,8 @@ static void turn_away(const struct door *door, struct guest *guest, enum notice_
         (void)!send(guest->descriptor, refusal->reply.at, refusal->reply.length, MSG_NOSIGNAL | MSG_DONTWAIT);
     close(guest->descriptor);
     if (notice_is_due(&smtpd->notices, why, visitor_network(guest->visitor)->key, clock_now_ms(), &times))
-        log_event(LOG_EVENT_WARN, "refused", LOG_U64("code", 421), LOG_TEXT("reason", refusal->reason), LOG_BYTES("client", guest->address),
-                  LOG_U64("port", door->port), LOG_U64("times", times));
+        log_event(LOG_EVENT_WARN, "refused", LOG_U64("code", 421), LOG_TEXT("reason", refusal->reason),
+                  LOG_BYTES("client", guest->address), LOG_U64("port", door->port), LOG_U64("times", times));
     visitor_leaves(smtpd, guest->visitor);
 }
 
@@ -83,7 +86,8 @@ static void receive(struct door *door, struct guest *guest)
     else if (!crowd_lets_in(door, known))
         turn_away(door, guest, NOTICE_FULL);
     else
-        dialogue_start(door, guest->descriptor, guest->visitor, known, guest->address, bytes_of_text(account));
+        dialogue_start(door, guest->descriptor, guest->visitor, known, guest->address,
+                       bytes_of_text(account));
 }
 
 void door_welcome(struct door *door, int descriptor)

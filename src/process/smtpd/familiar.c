@@ -49,7 +49,8 @@ void familiar_met(struct smtpd *smtpd, const struct visitor *visitor)
 {
     uint64_t mark = visitor_mark(smtpd, visitor);
     _Atomic uint64_t *first = slot_of(smtpd, mark, 0), *second = slot_of(smtpd, mark, 1), *chosen = first;
-    uint64_t one = atomic_load_explicit(first, memory_order_relaxed), other = atomic_load_explicit(second, memory_order_relaxed);
+    uint64_t one = atomic_load_explicit(first, memory_order_relaxed),
+             other = atomic_load_explicit(second, memory_order_relaxed);
     bool older = ((now_h() - other) & hours_mask) > ((now_h() - one) & hours_mask);
     if (!is_of(one, mark) && one != 0 && (is_of(other, mark) || other == 0 || older))
         chosen = second;

@@ -26,8 +26,11 @@ static uint64_t pack_state(uint64_t mark, const struct harvest *harvest)
 static struct harvest unpack(uint64_t counts, uint64_t state)
 {
     uint32_t minute_mask = (1u << MINUTE_BITS) - 1;
-    return (struct harvest){.bad = (uint16_t)(counts >> COUNT_BITS), .good = (uint16_t)counts, .minute = (uint32_t)(state >> MINUTE_BITS) & minute_mask,
-                            .shut_until_min = (uint32_t)state & minute_mask, .offences = (uint8_t)(state >> (2 * MINUTE_BITS)) & ((1 << OFFENCE_BITS) - 1)};
+    return (struct harvest){.bad = (uint16_t)(counts >> COUNT_BITS),
+                            .good = (uint16_t)counts,
+                            .minute = (uint32_t)(state >> MINUTE_BITS) & minute_mask,
+                            .shut_until_min = (uint32_t)state & minute_mask,
+                            .offences = (uint8_t)(state >> (2 * MINUTE_BITS)) & ((1 << OFFENCE_BITS) - 1)};
 }
 
 /* Minutes since the machine started; never 0. */
@@ -47,7 +50,8 @@ static struct harvest recall(const struct smtpd *smtpd, uint64_t mark, struct ha
     struct harvest_slot *row = row_of(smtpd, mark);
     uint32_t least = UINT32_MAX, minute = now_min();
     for (size_t i = 0; i < HARVEST_ROW; i++) {
-        uint64_t counts = atomic_load_explicit(&row[i].counts, memory_order_relaxed), state = atomic_load_explicit(&row[i].state, memory_order_relaxed);
+        uint64_t counts = atomic_load_explicit(&row[i].counts, memory_order_relaxed),
+                 state = atomic_load_explicit(&row[i].state, memory_order_relaxed);
         struct harvest harvest = unpack(counts, state);
         if (state != 0 && counts >> 32 == mark >> 32 && state >> 48 == mark >> 48) {
             *slot = &row[i];
@@ -100,7 +104,8 @@ struct counted {
 static struct counted counted_by_address(const struct smtpd *smtpd, const struct visitor *visitor)
 {
     struct counted counted = {.count = 0};
-    for (; visitor != NULL && is_counted(smtpd, visitor) && counted.count < ARRAY_LENGTH(counted.marks); visitor = visitor->wider) {
+    for (; visitor != NULL && is_counted(smtpd, visitor) && counted.count < ARRAY_LENGTH(counted.marks);
+         visitor = visitor->wider) {
         counted.marks[counted.count] = visitor_mark(smtpd, visitor);
         counted.frees[counted.count++] = free_of(smtpd, visitor_factor(visitor));
     }
@@ -115,7 +120,8 @@ static struct counted counted_for(const struct dialogue *dialogue)
         return counted_by_address(smtpd, dialogue->visitor);
     if (role != ROLE_SUBMISSION || smtpd->child->config->limits.unknown_recipients == 0)
         return (struct counted){.count = 0};
-    return (struct counted){.marks = {mark_of_account(dialogue)}, .frees = {free_of(smtpd, HARVEST_ACCOUNT_FACTOR)}, .count = 1};
+    return (struct counted){
+        .marks = {mark_of_account(dialogue)}, .frees = {free_of(smtpd, HARVEST_ACCOUNT_FACTOR)}, .count = 1};
 }
 
 /* ---- what is due ---- */
@@ -151,11 +157,13 @@ static void tell(const struct dialogue *dialogue, enum harvest_news news)
 {
     bool shut = news == HARVEST_SHUT;
     uint64_t times;
-    if (!shut && !notice_is_due(&dialogue->smtpd->notices, NOTICE_SLOWED, dialogue->visitor->key, clock_now_ms(), &times))
+    if (!shut && !notice_is_due(&dialogue->smtpd->notices, NOTICE_SLOWED, dialogue->visitor->key,
+                                clock_now_ms(), &times))
         return;
     log_event(LOG_EVENT_WARN, shut ? "client_blocked" : "client_slowed",
-              LOG_TEXT("reason", "it names recipients that do not exist, and hardly any that do"), LOG_TEXT("client", dialogue->address),
-              LOG_U64("port", dialogue->door->port), LOG_BYTES("account", dialogue->session.origin.account),
+              LOG_TEXT("reason", "it names recipients that do not exist, and hardly any that do"),
+              LOG_TEXT("client", dialogue->address), LOG_U64("port", dialogue->door->port),
+              LOG_BYTES("account", dialogue->session.origin.account),
               LOG_TEXT("hint", "if this client is one of yours: limits.unknown_recipients"));
 }
 
@@ -173,7 +181,9 @@ static uint32_t count_refusal(const struct dialogue *dialogue)
         remember(slot, counted.marks[i], &harvest);
         if (news != HARVEST_NOTHING_NEW)
             tell(dialogue, news);
-        uint32_t delay_ms = harvest_shut_min(&harvest, minute) > 0 ? UINT32_MAX : harvest_delay_ms(&harvest, counted.frees[i], fresh);
+        uint32_t delay_ms = harvest_shut_min(&harvest, minute) > 0
+                                ? UINT32_MAX
+                                : harvest_delay_ms(&harvest, counted.frees[i], fresh);
         if (!good && delay_ms > longest_ms)
             longest_ms = delay_ms;
         good = good || (i == 0 && harvest_is_good(&harvest));
@@ -187,7 +197,8 @@ static bool can_hold(const struct smtpd *smtpd)
 {
     const struct config *config = smtpd->child->config;
     uint32_t most = config->limits.connections / (HELD_PART * config->smtpd_count);
-    return smtpd->held_count <= most && atomic_load_explicit(&smtpd->child->census->pressed, memory_order_relaxed) == 0;
+    return smtpd->held_count <= most &&
+           atomic_load_explicit(&smtpd->child->census->pressed, memory_order_relaxed) == 0;
 }
 
 bool harvests_refused(struct dialogue *dialogue)

@@ -12,7 +12,8 @@ static bool has_lines_left(struct notices *notices, uint64_t now_ms)
     return notices->lines < NOTICES_A_PERIOD_MAX;
 }
 
-bool notice_is_due(struct notices *notices, enum notice_kind kind, const uint64_t who[2], uint64_t now_ms, uint64_t *times)
+bool notice_is_due(struct notices *notices, enum notice_kind kind, const uint64_t who[2], uint64_t now_ms,
+                   uint64_t *times)
 {
     uint64_t key = bytes_hash(bytes_of(who, 2 * sizeof *who), kind + 1) | 1;
     struct notice *notice = &notices->slots[(key >> 1) % NOTICES];

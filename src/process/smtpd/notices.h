@@ -30,6 +30,7 @@ struct notices {
 };
 
 /* True when it shall be told now; `times` says how often it happened, this time too. */
-bool notice_is_due(struct notices *notices, enum notice_kind kind, const uint64_t who[2], uint64_t now_ms, uint64_t *times);
+bool notice_is_due(struct notices *notices, enum notice_kind kind, const uint64_t who[2], uint64_t now_ms,
+                   uint64_t *times);
 
 #endif

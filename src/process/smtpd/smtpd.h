@@ -32,7 +32,7 @@ enum {
     QUESTION_RETRY_MS = 20,           /* while a channel is full */
     HANDSHAKE_TIMEOUT_MS = 60 * 1000,
     CLOSE_TIMEOUT_MS = 10 * 1000,     /* for the client to take the last reply */
-    REPLIES_UNSENT_MAX = 16 * 1024,   /* octets that wait for a client to read them; then no command of it is heard */
+    REPLIES_UNSENT_MAX = 16 * 1024,   /* octets; then no command is heard until the client reads them */
     /* How long to look at how a client begins, before it is greeted in clear. */
     FIRST_WAIT_MS = 100,              /* where STARTTLS is the custom; PHP takes 30 to 50 until its ClientHello */
     FIRST_WAIT_PATIENT_MS = 50,       /* for an address whose clients wait for the greeting */
@@ -208,8 +208,10 @@ bool credentials_answered(struct smtpd *smtpd, const struct ipc_credential_answe
 void credentials_lost(struct smtpd *smtpd); /* auth is gone, with what it was asked */
 
 /* ---- dialogue.c ---- */
-/* Takes the descriptor over. `visitor` is counted already; `known`: see crowd.h. `account` as in server_session_start(). */
-void dialogue_start(struct door *door, int descriptor, struct visitor *visitor, bool known, struct bytes address, struct bytes account);
+/* Takes the descriptor over. `visitor` is counted already; `known`: see crowd.h; `account` as in
+ * server_session_start(). */
+void dialogue_start(struct door *door, int descriptor, struct visitor *visitor, bool known, struct bytes address,
+                    struct bytes account);
 /* Goes on as far as what was heard and answered allows; the dialogue may be gone afterwards. */
 void dialogue_run(struct dialogue *dialogue);
 /* The server goes down; the dialogue may be gone afterwards. */

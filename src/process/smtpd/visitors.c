@@ -6,12 +6,22 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum visitor_kind { KIND_HERE, KIND_IP4, KIND_IP4_24, KIND_IP6_64, KIND_IP6_56, KIND_IP6_48, KIND_USER, KIND_HOUSE, KINDS };
+enum visitor_kind {
+    KIND_HERE,
+    KIND_IP4,
+    KIND_IP4_24,
+    KIND_IP6_64,
+    KIND_IP6_56,
+    KIND_IP6_48,
+    KIND_USER,
+    KIND_HOUSE,
+    KINDS
+};
 
 static const struct kind {
-    uint32_t factor;           /* see visitor_factor() */
-    size_t octets;             /* of the address that count */
-    enum visitor_kind wider;   /* itself: there is none */
+    uint32_t factor;         /* see visitor_factor() */
+    size_t octets;           /* of the address that count */
+    enum visitor_kind wider; /* itself: there is none */
 } kinds[KINDS] = {
     [KIND_HERE] = {0, 0, KIND_HERE},
     [KIND_IP4] = {1, 4, KIND_IP4_24},
@@ -71,7 +81,8 @@ static uint64_t connections_of(const struct smtpd *smtpd, const struct visitor *
     size_t slots[2];
     slots_of(smtpd, visitor, slots);
     for (size_t i = 0; i < CENSUS_SLOTS; i++) {
-        if (i == smtpd->child->number || atomic_load_explicit(&census->connections[i], memory_order_relaxed) == 0)
+        if (i == smtpd->child->number ||
+            atomic_load_explicit(&census->connections[i], memory_order_relaxed) == 0)
             continue;
         uint32_t one = atomic_load_explicit(&census->visitors[i][slots[0]], memory_order_relaxed);
         uint32_t other = atomic_load_explicit(&census->visitors[i][slots[1]], memory_order_relaxed);
@@ -84,7 +95,8 @@ bool visitor_has_too_many(const struct smtpd *smtpd, const struct visitor *visit
 {
     uint64_t each_max = smtpd->child->config->limits.connections_per_client;
     for (; visitor != NULL; visitor = visitor->wider)
-        if (visitor_factor(visitor) > 0 && connections_of(smtpd, visitor) > each_max * visitor_factor(visitor))
+        if (visitor_factor(visitor) > 0 &&
+            connections_of(smtpd, visitor) > each_max * visitor_factor(visitor))
             return true;
     return false;
 }

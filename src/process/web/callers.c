@@ -15,7 +15,8 @@ static uint64_t first_octets(const unsigned char *address, size_t count)
 
 static void place(struct caller *caller, const struct sockaddr *from)
 {
-    const unsigned char *address = (const unsigned char *)&((const struct sockaddr_in *)(const void *)from)->sin_addr;
+    const unsigned char *address =
+        (const unsigned char *)&((const struct sockaddr_in *)(const void *)from)->sin_addr;
     const struct in6_addr *six = &((const struct sockaddr_in6 *)(const void *)from)->sin6_addr;
     bool four = from->sa_family == AF_INET;
     if (!four && IN6_IS_ADDR_V4MAPPED(six)) {

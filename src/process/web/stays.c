@@ -37,7 +37,8 @@ static void wait_for_oldest(struct stays *stays)
 static void begin(struct stays *stays, struct MHD_Connection *connection, void **context)
 {
     int descriptor = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
-    const struct sockaddr *from = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr;
+    const struct sockaddr *from =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr;
     struct stay *stay = *context = memory_new(sizeof *stay);
     *stay = (struct stay){.stays = stays, .descriptor = descriptor, .since_ms = clock_now_ms()};
     callers_add(&stays->callers, &stay->caller, from);
