@@ -16,7 +16,7 @@ import time
 import pytest
 
 from crowds import Crowd, Line
-from mailboat import make_certificates, until
+from mailboat import free_port, make_certificates, until
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="network namespaces need root")
 
@@ -42,7 +42,8 @@ def start(crowd, certificates, tmp_path):
     running = []
 
     def start(limits=SMALL % "", **options):
-        server = crowd.server(tmp_path / "server", certificates, limits=limits, extra="processes: {smtpd: 2}\n", **options)
+        extra = "processes: {smtpd: 2}\n" + options.pop("web", "")
+        server = crowd.server(tmp_path / "server", certificates, limits=limits, extra=extra, **options)
         running.append(server)
         server.start()
         server.add_user(USER, PASSWORD)
@@ -215,6 +216,28 @@ def test_many_local_users_together_leave_room(crowd, start):
     everybody_gets_in(crowd, server)
     for program in programs:
         program.communicate()
+
+
+# ---- the web's ports ----
+
+@pytest.mark.parametrize("in_tls", [False, True], ids=["in clear", "TLS"])
+def test_a_crowd_at_the_web_keeps_nobody_out(crowd, start, in_tls):
+    ports = {"port": free_port(socket.AF_INET6), "tls_port": free_port(socket.AF_INET6)}
+    server = start(web=f"web: {{address: '2001:db8::25', port: {ports['port']}, tls_port: {ports['tls_port']}}}\n")
+    server.ports["web"] = ports["tls_port" if in_tls else "port"]
+    taken = flood(crowd, server, "web", 30, 20)
+    sock = crowd.call(server, "web", "2001:db8:aaaa::1")
+    if in_tls:
+        sock = ssl_of(server, sock)
+    sock.sendall(b"GET / HTTP/1.1\r\nHost: mx.example.org\r\nConnection: close\r\n\r\n")
+    assert sock.recv(100).startswith(b"HTTP/1.1 ")
+    context = ssl.create_default_context(cafile=str(server.ca))
+    context.check_hostname = False
+    context.set_alpn_protocols(["smtp"])
+    server.ports["web"] = ports["tls_port"]
+    sock = crowd.call(server, "web", "2001:db8:aaab::1")
+    assert Line(context.wrap_socket(sock)).greeting.startswith("220")
+    close_all(taken)
 
 
 # ---- how one holds a connection ----
