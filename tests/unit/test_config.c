@@ -51,6 +51,7 @@ static void three_lines_are_a_server(void **state)
     assert_string_equal(config.data_dir, "/var/lib/mailboat");
     assert_int_equal(config.limits.message_size, 50 * 1024 * 1024);
     assert_int_equal(config.limits.connections, 10000);
+    assert_int_equal(config.limits.unknown_recipients, 50);
     assert_int_equal(config.queue.first_ms, 5 * 60 * 1000);
     assert_int_equal(config.queue.expire_ms, UINT64_C(5) * 24 * 3600 * 1000);
     assert_int_equal(config.relay.port, 25);

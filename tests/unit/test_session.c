@@ -27,7 +27,9 @@ static unsigned say(struct server_session *session, const char *line)
     while (server_session_action(session, &action)) {
         if (action.kind == SERVER_REPLY)
             assert_true(bytes_to_u64(bytes_first(action.bytes, 3), 599, &code));
-        if (action.kind == SERVER_ASK_RECIPIENT)
+        if (action.kind == SERVER_ASK_RECIPIENT && bytes_starts_nocase(action.address, "gone"))
+            server_session_answer_recipient(session, RECIPIENT_UNKNOWN, NULL, 0);
+        else if (action.kind == SERVER_ASK_RECIPIENT)
             server_session_answer_recipient(session, RECIPIENT_KNOWN, &(struct recipient){.address = BYTES("a@example.org"), .local = true}, 1);
         if (action.kind == SERVER_ASK_STORE)
             server_session_answer_store(session, STORE_DONE, BYTES("1"));
@@ -54,6 +56,60 @@ static void a_connection_carries_so_many_messages(void **state)
         give_message(&session);
     assert_int_equal(say(&session, "MAIL FROM:<a@example.net>\r\n"), 1421); /* and closed */
     assert_int_equal(server_session_feed(&session, BYTES("NOOP\r\n")), 0);
+    server_session_free(&session);
+}
+
+/* How many unknown recipients are told of, once so many messages were stored. */
+static unsigned refusals_after(unsigned messages)
+{
+    struct server_session session;
+    unsigned told = 0, code = 0;
+    start(&session);
+    assert_int_equal(say(&session, "EHLO a\r\n"), 250);
+    for (unsigned i = 0; i < messages; i++)
+        give_message(&session);
+    while (code < 1000) {
+        if (told % 2 == 0) { /* two are asked about in a transaction */
+            assert_int_equal(say(&session, "RSET\r\n"), 250);
+            assert_int_equal(say(&session, "MAIL FROM:<a@example.net>\r\n"), 250);
+        }
+        code = say(&session, "RCPT TO:<gone@example.org>\r\n");
+        told++;
+    }
+    server_session_free(&session);
+    return told;
+}
+
+static void refusals_are_weighed_against_what_was_accepted(void **state)
+{
+    assert_int_equal(refusals_after(0), RECIPIENTS_REFUSED_MAX);
+    assert_int_equal(refusals_after(1), RECIPIENTS_REFUSED_MAX);
+    assert_int_equal(refusals_after(40), RECIPIENTS_REFUSED_MAX + 20);
+}
+
+static void what_comes_of_a_session_is_told(void **state)
+{
+    struct server_session session;
+    start(&session);
+    assert_int_equal(say(&session, "EHLO a\r\n"), 250);
+    give_message(&session);
+    for (int i = 0; i < 5; i++) { /* the same recipient again and again: one more than a message may have is none */
+        assert_int_equal(say(&session, "MAIL FROM:<a@example.net>\r\n"), 250);
+        assert_int_equal(say(&session, "RCPT TO:<a@example.org>\r\n"), 250);
+        assert_int_equal(server_session_progress(&session).fresh, 1);
+        assert_int_equal(say(&session, "RSET\r\n"), 250);
+    }
+    struct server_progress progress = server_session_progress(&session);
+    assert_int_equal(progress.messages, 1);
+    assert_int_equal(progress.recipients, 2);
+    assert_int_equal(progress.octets, 3); /* a dot and its newline */
+    assert_int_equal(progress.fresh, 0);
+    server_session_expel(&session, EXPELLED_FOR_ROOM);
+    struct server_action action;
+    assert_true(server_session_action(&session, &action));
+    assert_true(bytes_starts_nocase(action.bytes, "421 4.3.2 "));
+    assert_true(server_session_action(&session, &action));
+    assert_int_equal(action.kind, SERVER_CLOSE);
     server_session_free(&session);
 }
 
@@ -249,7 +305,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(octets_are_no_steps), cmocka_unit_test(content_must_keep_the_pace), cmocka_unit_test(dots_are_one_run_and_hold_no_memory), cmocka_unit_test(idle_commands_have_an_end),
-        cmocka_unit_test(a_connection_carries_so_many_messages), cmocka_unit_test(recipients_and_their_members_have_a_size), cmocka_unit_test(content_may_take_longer_than_a_command),
+        cmocka_unit_test(a_connection_carries_so_many_messages), cmocka_unit_test(refusals_are_weighed_against_what_was_accepted),
+                                       cmocka_unit_test(what_comes_of_a_session_is_told), cmocka_unit_test(recipients_and_their_members_have_a_size), cmocka_unit_test(content_may_take_longer_than_a_command),
         cmocka_unit_test(nobody_times_out_while_we_think), cmocka_unit_test(a_long_session_stays_small),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -100,18 +100,27 @@ void door_welcome(struct door *door, int descriptor)
         close(descriptor); /* it is gone already */
 }
 
+/* The limit of open files can be lower than that of connections: one that does nothing makes room. */
+static int accept_guest(struct door *door, struct guest *guest)
+{
+    socklen_t length = sizeof guest->from;
+    int flags = SOCK_NONBLOCK | SOCK_CLOEXEC;
+    int descriptor = accept4(door->descriptor, (struct sockaddr *)&guest->from, &length, flags);
+    if (descriptor >= 0 || errno != EMFILE || !crowd_makes_room(door->smtpd, true))
+        return descriptor;
+    length = sizeof guest->from;
+    return accept4(door->descriptor, (struct sockaddr *)&guest->from, &length, flags);
+}
+
 /* False when nobody waits, or nobody can be accepted just now. */
 static bool accept_one(struct door *door)
 {
     struct smtpd *smtpd = door->smtpd;
-    struct guest guest;
-    socklen_t length = sizeof guest.from;
-    guest.descriptor = accept4(door->descriptor, (struct sockaddr *)&guest.from, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    struct guest guest = {.visitor = NULL};
+    guest.descriptor = accept_guest(door, &guest);
     if (guest.descriptor < 0) {
         if (!listen_is_exhausted(errno))
             return errno == EINTR || errno == ECONNABORTED;
-        if (crowd_makes_room(smtpd, true)) /* the limit of open files can be lower than that of connections */
-            return true;
         if (trouble_met(&smtpd->accepting, clock_now_ms()))
             log_event(LOG_EVENT_ERROR, "accept_failed", LOG_TEXT("reason", strerror(errno)), LOG_U64("times", smtpd->accepting.times),
                       LOG_TEXT("mend", "raise the limit of open files or lower limits.connections"));
