@@ -56,6 +56,7 @@ struct census {
         _Atomic uint32_t strangers, known;   /* connections: see server/admission.h */
     } ports[CENSUS_SLOTS][CENSUS_PORTS];
     _Atomic uint32_t pressed;                /* 1 while strangers have little patience */
+    _Atomic uint32_t owed;                   /* places that one process borrowed of another: see smtpd/crowd.h */
     _Atomic uint64_t familiars[CENSUS_FAMILIARS]; /* addresses that signed in: see smtpd/familiar.c */
     struct harvest_slot {
         _Atomic uint64_t counts, state;      /* of unknown recipients, by address: see smtpd/harvests.c */

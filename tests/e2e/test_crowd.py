@@ -6,6 +6,7 @@ import base64
 import contextlib
 import os
 import resource
+import signal
 import socket
 import ssl
 import subprocess
@@ -148,6 +149,24 @@ def test_ten_thousand_from_a_hundred_networks(crowd, start):
     taken = flood(crowd, server, 25, 101, 100, "2001:db8:{n:x}::{i:x}")
     everybody_gets_in(crowd, server)
     assert len(server.lines("refused")) <= 10
+    close_all(taken)
+
+
+def test_one_process_with_all_of_the_crowd_makes_room_for_the_other(crowd, start):
+    """Who is accepted by a process that has nobody to send away gets in all the same."""
+    server = start()
+    full, other = server.processes()["smtpd"]
+    os.kill(other, signal.SIGSTOP)
+    taken = flood(crowd, server, 25, 20, 20)
+    assert all(sock.recv(100).startswith(b"220") for sock in taken)  # none of them waits for the other process
+    os.kill(full, signal.SIGSTOP)
+    os.kill(other, signal.SIGCONT)
+    lines = [crowd.line(server, 25, f"2001:db8:aaaa:{at}::1") for at in range(5)]
+    assert [line.greeting[:3] for line in lines] == ["220"] * 5
+    os.kill(full, signal.SIGCONT)
+    until(lambda: sum(not was_cut(sock) for sock in taken) <= 144)
+    for line in lines:
+        assert line.say("EHLO a", "MAIL FROM:<a@example.net>", f"RCPT TO:<{USER}>").startswith("250")
     close_all(taken)
 
 

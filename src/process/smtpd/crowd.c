@@ -28,12 +28,18 @@ static void add_row(struct admission *all, const struct crowd *crowd, const stru
     }
 }
 
-static void tell_pressure(const struct smtpd *smtpd, bool pressed)
+static uint64_t all_strangers(const struct admission *all)
 {
-    const struct admission *all = &smtpd->crowd.all;
     uint64_t strangers = 0;
     for (size_t i = 0; i < all->port_count; i++)
         strangers += all->strangers[i];
+    return strangers;
+}
+
+static void tell_pressure(const struct smtpd *smtpd, bool pressed)
+{
+    const struct admission *all = &smtpd->crowd.all;
+    uint64_t strangers = all_strangers(all);
     log_event(pressed ? LOG_EVENT_WARN : LOG_EVENT_INFO, pressed ? "pressure_begun" : "pressure_ended",
               LOG_U64("connections", strangers + all->known), LOG_U64("strangers", strangers),
               LOG_U64("limit", all->max),
@@ -49,13 +55,19 @@ static bool measure(struct smtpd *smtpd)
     struct census *census = smtpd->child->census;
     crowd->all =
         (struct admission){.max = smtpd->child->config->limits.connections, .port_count = crowd->port_count};
-    for (size_t i = 0; i < CENSUS_SLOTS; i++)
-        if (atomic_load_explicit(&census->connections[i], memory_order_relaxed) > 0)
-            add_row(&crowd->all, crowd, census->ports[i]);
+    crowd->process_count = 1;
+    for (size_t i = 0; i < CENSUS_SLOTS; i++) {
+        if (atomic_load_explicit(&census->connections[i], memory_order_relaxed) == 0)
+            continue;
+        add_row(&crowd->all, crowd, census->ports[i]);
+        crowd->process_count += i != smtpd->child->number;
+    }
     bool before = atomic_load_explicit(&census->pressed, memory_order_relaxed) != 0;
     bool pressed = admission_is_pressed(&crowd->all, before);
     if (pressed != before && atomic_exchange(&census->pressed, pressed) != pressed)
         tell_pressure(smtpd, pressed);
+    if (!pressed)
+        atomic_store_explicit(&census->owed, 0, memory_order_relaxed);
     return pressed;
 }
 
@@ -248,12 +260,44 @@ bool crowd_makes_room(struct smtpd *smtpd, bool for_known)
     return true;
 }
 
+/* Strangers are not spread over the processes as one would like: this one has its part of them. */
+static bool has_its_part(const struct crowd *crowd)
+{
+    return (uint64_t)crowd->strangers * crowd->process_count >= all_strangers(&crowd->all);
+}
+
+/* Another process will send one away for the one that comes here. */
+static bool borrow(struct smtpd *smtpd)
+{
+    _Atomic uint32_t *owed = &smtpd->child->census->owed;
+    uint32_t most = smtpd->child->config->limits.connections / CROWD_OWED_PART + 1;
+    if (has_its_part(&smtpd->crowd) || atomic_load_explicit(owed, memory_order_relaxed) >= most)
+        return false;
+    atomic_fetch_add_explicit(owed, 1, memory_order_relaxed);
+    return true;
+}
+
+static void give_back(struct smtpd *smtpd)
+{
+    _Atomic uint32_t *owed = &smtpd->child->census->owed;
+    uint32_t count = atomic_load_explicit(owed, memory_order_relaxed);
+    if (count == 0 || !has_its_part(&smtpd->crowd))
+        return;
+    count = atomic_exchange_explicit(owed, 0, memory_order_relaxed);
+    while (count > 0 && crowd_makes_room(smtpd, false))
+        count--;
+    atomic_fetch_add_explicit(owed, count, memory_order_relaxed);
+}
+
 bool crowd_lets_in(struct door *door, bool known)
 {
     struct smtpd *smtpd = door->smtpd;
-    if (measure(smtpd))
+    bool pressed = measure(smtpd);
+    if (pressed)
         look_soon(smtpd, clock_now_ms() + CROWD_LOOK_PRESSED_MS);
-    return admission_has_room(&smtpd->crowd.all, door->crowd_port, known) || crowd_makes_room(smtpd, known);
+    give_back(smtpd);
+    return admission_has_room(&smtpd->crowd.all, door->crowd_port, known) || (pressed && borrow(smtpd)) ||
+           crowd_makes_room(smtpd, known);
 }
 
 /* ---- whose time is over ---- */
@@ -285,6 +329,7 @@ static void look(void *owner)
          many = crowd->strangers > smtpd->child->config->limits.connections / CROWD_LOOK_PART;
     uint64_t now_ms = clock_now_ms(), next_ms = UINT64_MAX;
     crowd->look_at_ms = 0;
+    give_back(smtpd);
     for (struct dialogue *dialogue = smtpd->dialogues, *next; dialogue != NULL; dialogue = next) {
         next = dialogue->next;
         uint64_t until_ms = dialogue->place.stay.until_ms;

@@ -11,8 +11,9 @@
  * crowd_leave(). A timer looks at those whose time is over; under pressure once a
  * second.
  *
- * Each process sees its own dialogues alone and sends away none of others. All
- * of them accept from the same sockets, so that a flood is spread over all.
+ * Each process sees its own dialogues alone. One that has fewer strangers than its
+ * part lets a few in beyond the limit; another that has more sends away as many, at
+ * its next client or within a second.
  */
 #ifndef MAILBOAT_SMTPD_CROWD_H
 #define MAILBOAT_SMTPD_CROWD_H
@@ -31,6 +32,7 @@ enum {
     CROWD_LOOK_PRESSED_MS = 1000,
     CROWD_TELL_MS = 60 * 1000,
     CROWD_LOOK_PART = 64,             /* "many": one part of so many of all connections */
+    CROWD_OWED_PART = 32,             /* one part of so many of all connections may be borrowed */
     CROWD_TRIES_MAX = 32,             /* dialogues that are asked in vain to make room for one */
     CROWD_BUCKETS = 256,              /* networks are found by their number of strangers, up to this */
     CROWD_LOCAL_PORT = 0x10000,       /* stands for the local socket */
@@ -54,6 +56,7 @@ struct crowd {
     size_t port_count;
     uint32_t names[ADMISSION_PORTS_MAX]; /* of the ports in census */
     uint32_t strangers;            /* of this process */
+    uint32_t process_count;        /* that have connections; this one, too */
     struct visitor *buckets[CROWD_BUCKETS]; /* networks with strangers, by their number */
     uint32_t fullest;              /* no bucket above has any */
     struct crowd_line familiar, signed_in;
