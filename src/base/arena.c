@@ -96,3 +96,10 @@ void arena_clear(struct arena *arena)
     }
     arena->used = 0;
 }
+
+void arena_wipe(struct arena *arena)
+{
+    for (struct arena_block *block = arena->blocks; block != NULL; block = block->next)
+        explicit_bzero(block->room, block->used);
+    arena_clear(arena);
+}

@@ -28,6 +28,8 @@ char *arena_format(struct arena *arena, const char *format, ...)
 
 /* Makes it usable again: all that was taken is gone. */
 void arena_clear(struct arena *arena);
+/* The same where secrets were among it: nothing is left in the memory that is given back. */
+void arena_wipe(struct arena *arena);
 
 /* One thing taken from an arena: ARENA_NEW(arena, struct envelope). */
 #define ARENA_NEW(arena, type) ((type *)arena_take((arena), sizeof(type)))

@@ -109,3 +109,10 @@ void buffer_free(struct buffer *buffer)
     free(buffer->at);
     *buffer = (struct buffer){0};
 }
+
+void buffer_wipe(struct buffer *buffer)
+{
+    if (buffer->at != NULL)
+        explicit_bzero(buffer->at, buffer->capacity);
+    buffer_free(buffer);
+}

@@ -50,5 +50,8 @@ void buffer_consume(struct buffer *buffer, size_t count);
 void buffer_clear(struct buffer *buffer);
 /* Empties it and gives its memory back. */
 void buffer_free(struct buffer *buffer);
+/* The same for what held a secret: nothing of it is left in the memory that is
+ * given back. What it outgrew before is not reached: reserve enough first. */
+void buffer_wipe(struct buffer *buffer);
 
 #endif

@@ -5,8 +5,10 @@
  * shows it arriving.
  */
 #define _GNU_SOURCE
+#include "aside.h"
 #include "dovecot.h"
 #include "options.h"
+#include "secret_file.h"
 #include "supervisor.h"
 #include "tls.h"
 
@@ -110,22 +112,29 @@ static bool write_config(const struct demo *demo, struct error *error)
     return done;
 }
 
-static bool add_user(struct demo *demo, struct error *error)
+static bool add_user(const struct demo *demo, struct error *error)
 {
     struct config config;
-    struct buffer line = {0};
+    struct buffer password = {0};
     int exit_code = EX_OK;
     struct accounts *accounts = options_accounts(&demo_command, demo->config, &config, &exit_code);
     if (accounts == NULL)
         return error_set(error, exit_code, "the demo's accounts cannot be made");
-    accounts_random_password(&demo->password);
-    bool done = accounts_user_add(accounts, bytes_of_text(user), buffer_bytes(&demo->password), error);
+    accounts_random_password(&password);
+    bool done = accounts_user_add(accounts, bytes_of_text(user), buffer_bytes(&password), error);
     accounts_close(accounts);
     config_free(&config);
-    buffer_add_format(&line, "%s\n", buffer_text(&demo->password));
-    done = done && write_text(demo, "password", buffer_text(&line), 0600, error);
-    buffer_free(&line);
+    buffer_add_octet(&password, '\n');
+    done = done && write_text(demo, "password", buffer_text(&password), 0600, error);
+    buffer_wipe(&password);
     return done;
+}
+
+/* In a process that ends: the server is forked from this one, and what this one has known all of its processes would. */
+static bool make_secrets(void *owner, struct buffer *out, struct error *error)
+{
+    struct demo *demo = owner;
+    return tls_make_self_signed("localhost", &demo->open, "localhost.pem", "localhost.key", error) && add_user(demo, error);
 }
 
 /* By descriptors: the users of the server's processes own folders in it. */
@@ -380,9 +389,8 @@ static void invite(const struct demo *demo)
 static int show(struct demo *demo, struct error *error)
 {
     int exit_code = EX_OK;
-    if (!make_folder(demo, error) ||
-        !tls_make_self_signed("localhost", &demo->open, "localhost.pem", "localhost.key", error) ||
-        !write_config(demo, error) || !add_user(demo, error) || !start_server(demo, &exit_code, error))
+    if (!make_folder(demo, error) || !write_config(demo, error) || !aside_run(make_secrets, demo, NULL, error) ||
+        !start_server(demo, &exit_code, error) || !secret_file_read("demo", demo->password_file, &demo->password, error))
         return exit_code;
     start_dovecot(demo);
     if (demo->json)
@@ -419,7 +427,7 @@ static int run(int argc, char **argv)
     stop_dovecot(&demo);
     stop_server(&demo);
     remove_folder(&demo);
-    buffer_free(&demo.password);
+    buffer_wipe(&demo.password);
     return exit_code;
 }
 

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* complete: what follows from what a file says, and checks over several keys. */
 #include "reading.h"
+#include "secret_file.h"
 
 #include "smtp/host.h"
 
 #include <assert.h>
 #include <errno.h>
-#include <stdio.h>
 #include <unistd.h>
 
 static const yaml_node_t *said_at(const struct reading *reading, const char *path)
@@ -58,24 +58,13 @@ static bool check_tls(const struct reading *reading)
     return check_file(reading, "tls.certificate", config->tls.certificate) && check_file(reading, "tls.key", config->tls.key);
 }
 
-static bool read_password(const struct reading *reading)
+/* It is there and can be used; its text is read by relay alone, and kept nowhere here. */
+static bool check_password(const struct reading *reading)
 {
-    struct config *config = reading->config;
-    const char *file = config->relay.smarthost.password_file;
-    char line[1024] = "";
-    if (file == NULL || reading->as_anybody)
-        return true;
-    FILE *opened = fopen(file, "re");
-    if (opened == NULL || fgets(line, sizeof line, opened) == NULL) {
-        if (opened != NULL)
-            fclose(opened);
-        return reading_fail(reading, said_at(reading, "relay.smarthost.password_file"), "relay.smarthost.password_file: cannot read a password from %s", file);
-    }
-    fclose(opened);
-    line[strcspn(line, "\r\n")] = '\0';
-    config->relay.smarthost.password = arena_text(&config->arena, bytes_of_text(line));
-    explicit_bzero(line, sizeof line);
-    return true;
+    static const char key[] = "relay.smarthost.password_file";
+    const char *file = reading->config->relay.smarthost.password_file;
+    struct error why = {0};
+    return file == NULL || reading->as_anybody || secret_file_check(key, file, &why) || reading_fail(reading, said_at(reading, key), "%s", why.text);
 }
 
 static bool check_relay(const struct reading *reading)
@@ -104,7 +93,7 @@ static bool check_relay(const struct reading *reading)
     if ((config->relay.smarthost.user == NULL) != (said == NULL))
         return reading_fail(reading, said_at(reading, said == NULL ? "relay.smarthost.user" : said), "relay.smarthost: user and password_file (or password_command, or token_command) belong together");
     return check_file(reading, "relay.ca_file", config->relay.ca_file) && check_file(reading, "resolver.trust_anchor", config->resolver.trust_anchor) &&
-           read_password(reading);
+           check_password(reading);
 }
 
 static bool check_domains(const struct reading *reading)

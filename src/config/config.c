@@ -2,10 +2,12 @@
 #include "config.h"
 
 #include "reading.h"
+#include "yaml_memory.h"
 
 #include <errno.h>
-#include <stdio.h>
+#include <fcntl.h>
 #include <sysexits.h>
+#include <unistd.h>
 
 enum {
     FILE_SIZE_MAX = 1024 * 1024, /* octets of a configuration file */
@@ -88,9 +90,8 @@ static bool parse(struct config *config, const char *name, struct bytes text, bo
     *config = (struct config){0};
     if (text.length > FILE_SIZE_MAX)
         return error_set(error, EX_CONFIG, "%s:1: the file is larger than %d octets", name, FILE_SIZE_MAX);
-    if (!yaml_parser_initialize(&parser))
+    if (!yaml_memory_parser(&parser, text))
         return error_set(error, EX_OSERR, "%s: there is no memory to read it", name);
-    yaml_parser_set_input_string(&parser, (const unsigned char *)(text.at == NULL ? "" : text.at), text.length);
     struct reading reading = {.config = config, .name = name, .error = error, .as_anybody = as_anybody};
     config->file = arena_text(&config->arena, bytes_of_text(name));
     bool read = read_document(&reading, &parser);
@@ -105,22 +106,34 @@ bool config_parse(struct config *config, const char *name, struct bytes text, st
     return parse(config, name, text, false, error);
 }
 
+/* All of it, or one octet more than is allowed. Into room that never grows, so that it can be wiped, and not by stdio. */
+static bool read_text(int file, struct buffer *text)
+{
+    enum { WANTED = FILE_SIZE_MAX + 1 };
+    ssize_t got = 1;
+    buffer_reserve(text, WANTED);
+    while (got > 0 && text->length < WANTED) {
+        got = read(file, text->at + text->length, WANTED - text->length);
+        if (got > 0)
+            buffer_written(text, (size_t)got);
+        else if (got < 0 && errno == EINTR)
+            got = 1;
+    }
+    return got >= 0;
+}
+
 static bool load(struct config *config, const char *file, bool as_anybody, struct error *error)
 {
     struct buffer text = {0};
     const char *name = file == NULL ? CONFIG_DEFAULT_FILE : file;
-    FILE *opened = fopen(name, "re");
+    int opened = open(name, O_RDONLY | O_CLOEXEC);
     *config = (struct config){0};
-    if (opened == NULL)
+    if (opened < 0)
         return error_set(error, EX_CONFIG, "%s: cannot read the configuration (%s); make it, or name another with --config", name, strerror(errno));
-    size_t got = 1;
-    while (got > 0 && text.length <= FILE_SIZE_MAX) {
-        got = fread(buffer_reserve(&text, 65536), 1, 65536, opened);
-        buffer_written(&text, got);
-    }
-    bool failed = ferror(opened) != 0;
-    fclose(opened);
+    bool failed = !read_text(opened, &text);
+    close(opened);
     bool read = failed ? error_set(error, EX_CONFIG, "%s: cannot be read; is it a file?", name) : parse(config, name, buffer_bytes(&text), as_anybody, error);
+    explicit_bzero(text.at, text.length);
     buffer_free(&text);
     return read;
 }
@@ -137,8 +150,16 @@ bool config_load_as_anybody(struct config *config, const char *file, struct erro
 
 void config_free(struct config *config)
 {
-    arena_clear(&config->arena);
+    arena_wipe(&config->arena);
     *config = (struct config){0};
+}
+
+void config_forget_secrets(struct config *config)
+{
+    const char *const texts[] = {config->relay.smarthost.password_command, config->relay.smarthost.token_command};
+    for (size_t i = 0; i < ARRAY_LENGTH(texts); i++)
+        if (texts[i] != NULL)
+            explicit_bzero((char *)(uintptr_t)texts[i], strlen(texts[i])); /* in the arena, which is ours */
 }
 
 /* ---- what others ask ---- */

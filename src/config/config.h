@@ -64,7 +64,6 @@ struct config {
             const char *user, *password_file;
             const char *password_command, *token_command; /* for sh -c; the first line counts */
             uint32_t connections, rate; /* at once; messages a minute, 0: no limit */
-            const char *password; /* read from password_file at load; never shown */
         } smarthost;
         uint16_t port;          /* of MX hosts; 25; another for tests */
         const char *ca_file;    /* CA certificates to trust instead of the system's */
@@ -117,7 +116,12 @@ bool config_load(struct config *config, const char *file, struct error *error);
 bool config_load_as_anybody(struct config *config, const char *file, struct error *error);
 /* The same from text, for tests and fuzzing; `name` stands for the file in errors. */
 bool config_parse(struct config *config, const char *name, struct bytes text, struct error *error);
+/* Wipes what it held before it gives the memory back: a command can hold a token. */
 void config_free(struct config *config);
+
+/* In a process that was forked: wipes what is the supervisor's alone, the commands that print
+ * the smarthost's password or token. That there is one stays known: its text is empty then. */
+void config_forget_secrets(struct config *config);
 
 /* The ways that mail leaves by; it lives as long as the configuration. */
 struct route_rules config_rules(const struct config *config);

@@ -2,6 +2,8 @@
 #define _GNU_SOURCE
 #include "channel.h"
 
+#include "attached.h"
+
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -12,11 +14,13 @@
 #include <unistd.h>
 
 enum { MORE_FOLLOWS = 1, LAST_FRAGMENT = 0 }; /* first octet of a packet */
+enum { SECRET_ROOM = 32 * 1024 }; /* octets reserved before a secret is encoded: growing would leave a copy behind */
 
 /* A packet that waits for room in the socket. */
 struct channel_packet {
     struct channel_packet *next;
     int attached;
+    bool is_secret;
     size_t length;
     char octets[];
 };
@@ -38,6 +42,8 @@ static void packet_free(struct channel_packet *packet)
 {
     if (packet->attached >= 0)
         close(packet->attached);
+    if (packet->is_secret)
+        explicit_bzero(packet->octets, packet->length);
     free(packet);
 }
 
@@ -87,9 +93,10 @@ static int packet_send(int descriptor, char flag, struct bytes fragment, int att
     return errno == EAGAIN || errno == ENOBUFS || errno == ENOMEM || errno == ETOOMANYREFS ? 0 : -1;
 }
 
-static void packet_wait(struct channel *channel, char flag, struct bytes fragment, int attached)
+static void packet_wait(struct channel *channel, char flag, struct bytes fragment, int attached, bool is_secret)
 {
     struct channel_packet *packet = memory_new(sizeof *packet + 1 + fragment.length);
+    packet->is_secret = is_secret;
     packet->attached = attached < 0 ? -1 : fcntl(attached, F_DUPFD_CLOEXEC, 0);
     packet->length = 1 + fragment.length;
     packet->octets[0] = flag;
@@ -103,13 +110,9 @@ static void packet_wait(struct channel *channel, char flag, struct bytes fragmen
     channel->waiting_octets += packet->length;
 }
 
-bool channel_send(struct channel *channel, enum ipc_kind kind, const void *message, int attached)
+/* Into the socket, or behind what waits for it. */
+static bool send_scratch(struct channel *channel, bool is_secret, int attached)
 {
-    if (channel->descriptor < 0)
-        return false;
-    assert(ipc_allowed(kind, channel->self, channel->peer));
-    buffer_clear(&channel->scratch);
-    ipc_encode(&channel->scratch, kind, message);
     struct bytes left = buffer_bytes(&channel->scratch);
     assert(left.length <= IPC_MESSAGE_MAX);
     while (left.length > 0) {
@@ -121,9 +124,33 @@ bool channel_send(struct channel *channel, enum ipc_kind kind, const void *messa
         if (sent < 0)
             return false;
         if (sent == 0)
-            packet_wait(channel, flag, fragment, with);
+            packet_wait(channel, flag, fragment, with, is_secret);
     }
     return true;
+}
+
+bool channel_send(struct channel *channel, enum ipc_kind kind, const void *message, int attached)
+{
+    bool is_secret = ipc_is_secret(kind);
+    if (channel->descriptor < 0)
+        return false;
+    assert(ipc_allowed(kind, channel->self, channel->peer));
+    assert(attached < 0 || attached_fits(attached, ipc_carries(kind, message)));
+    buffer_clear(&channel->scratch);
+    if (is_secret)
+        buffer_reserve(&channel->scratch, SECRET_ROOM);
+    ipc_encode(&channel->scratch, kind, message);
+    bool sent = send_scratch(channel, is_secret, attached);
+    if (is_secret)
+        buffer_wipe(&channel->scratch);
+    return sent;
+}
+
+void channel_wipe(struct channel *channel)
+{
+    buffer_wipe(&channel->scratch);
+    for (struct channel_packet *packet = channel->waiting_first; packet != NULL; packet = packet->next)
+        explicit_bzero(packet->octets, packet->length);
 }
 
 bool channel_wants_write(const struct channel *channel)
@@ -160,55 +187,79 @@ bool channel_wait_for_room(struct channel *channel, int timeout_ms)
 }
 
 /* One packet: its length, 0 when the peer closed, -1 with errno. */
-static ssize_t packet_receive(int descriptor, char *room, int *attached)
+static ssize_t packet_receive(int descriptor, char *room, struct attached *attached)
 {
-    union {
-        struct cmsghdr header;
-        char room[CMSG_SPACE(sizeof(int))];
-    } control;
+    union attached_room control;
     struct iovec part = {room, CHANNEL_FRAGMENT_MAX};
-    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control.room};
+    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control.octets};
     ssize_t got;
+    *attached = (struct attached){.descriptor = -1};
     do
         got = recvmsg(descriptor, &message, MSG_CMSG_CLOEXEC);
     while (got < 0 && errno == EINTR);
-    if (got < 0)
-        return -1;
-    struct cmsghdr *header = CMSG_FIRSTHDR(&message);
-    if (header != NULL && header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS)
-        memcpy(attached, CMSG_DATA(header), sizeof *attached);
+    if (got >= 0)
+        *attached = attached_take(&message);
     return got;
+}
+
+/* Does what came along belong to this message? One that was announced and got lost is the owner's to deal with. */
+static bool attached_belongs(const struct attached *attached, enum ipc_kind kind, const union ipc_message *message)
+{
+    enum ipc_carries what = ipc_carries(kind, message);
+    if (attached->excess || (attached->lost && (what == CARRIES_NOTHING || attached->descriptor >= 0)))
+        return false;
+    return attached->descriptor < 0 || attached_fits(attached->descriptor, what);
+}
+
+/* The next whole message's octets: true when there is one, false with `news`. */
+static bool next_whole(struct channel *channel, char packet[CHANNEL_FRAGMENT_MAX], struct bytes *whole, struct attached *attached, enum channel_news *news)
+{
+    for (;;) {
+        ssize_t got = packet_receive(channel->descriptor, packet, attached);
+        *news = got < 0 && errno == EAGAIN ? CHANNEL_EMPTY : CHANNEL_CLOSED;
+        if (got <= 0 || channel->partial.length + (size_t)got > IPC_MESSAGE_MAX)
+            return false;
+        *whole = bytes_of(packet + 1, (size_t)got - 1);
+        bool fragments = packet[0] == MORE_FOLLOWS || channel->partial.length > 0;
+        if (fragments)
+            buffer_add(&channel->partial, *whole);
+        if (packet[0] != MORE_FOLLOWS) {
+            if (fragments) {
+                *whole = arena_copy(&channel->arena, buffer_bytes(&channel->partial));
+                buffer_free(&channel->partial);
+            }
+            return true;
+        }
+        if (attached->descriptor >= 0 || attached->excess || attached->lost) /* a descriptor comes with the last one alone */
+            return false;
+    }
 }
 
 enum channel_news channel_receive(struct channel *channel, enum ipc_kind *kind, union ipc_message *message, int *attached)
 {
     static char packet[CHANNEL_FRAGMENT_MAX]; /* one reader at a time: a process has one loop */
+    static bool packet_is_secret;
+    struct attached got = {.descriptor = -1};
+    struct bytes whole;
+    enum channel_news news;
     *attached = -1;
+    if (packet_is_secret)
+        explicit_bzero(packet, sizeof packet);
+    packet_is_secret = false;
     arena_clear(&channel->arena);
     if (channel->descriptor < 0)
         return CHANNEL_CLOSED;
-    for (;;) {
-        ssize_t got = packet_receive(channel->descriptor, packet, attached);
-        if (got < 0)
-            return errno == EAGAIN ? CHANNEL_EMPTY : CHANNEL_CLOSED;
-        if (got == 0 || channel->partial.length + (size_t)got > IPC_MESSAGE_MAX)
-            break;
-        struct bytes whole = bytes_of(packet + 1, (size_t)got - 1);
-        bool fragments = packet[0] == MORE_FOLLOWS || channel->partial.length > 0;
-        if (fragments)
-            buffer_add(&channel->partial, whole);
-        if (packet[0] == MORE_FOLLOWS)
-            continue;
-        if (fragments) {
-            whole = arena_copy(&channel->arena, buffer_bytes(&channel->partial));
-            buffer_free(&channel->partial);
+    if (next_whole(channel, packet, &whole, &got, &news)) {
+        bool fine = ipc_decode(whole, &channel->arena, kind, message) && ipc_allowed(*kind, channel->peer, channel->self) &&
+                    attached_belongs(&got, *kind, message);
+        packet_is_secret = fine && ipc_is_secret(*kind);
+        if (fine) {
+            *attached = got.descriptor;
+            return CHANNEL_MESSAGE;
         }
-        if (!ipc_decode(whole, &channel->arena, kind, message) || !ipc_allowed(*kind, channel->peer, channel->self))
-            break;
-        return CHANNEL_MESSAGE;
+        news = CHANNEL_CLOSED;
     }
-    if (*attached >= 0)
-        close(*attached);
-    *attached = -1;
-    return CHANNEL_CLOSED;
+    if (got.descriptor >= 0)
+        close(got.descriptor);
+    return news;
 }

@@ -49,13 +49,17 @@ bool channel_is_full(const struct channel *channel);
 /* Sends what waits, as far as the socket takes it; false when it is broken. */
 bool channel_flush(struct channel *channel);
 
+/* In a process that was forked: wipes what waits in a channel of the other one. */
+void channel_wipe(struct channel *channel);
+
 /* Waits, blocking, until the socket may take more; false when it does not in time. */
 bool channel_wait_for_room(struct channel *channel, int timeout_ms);
 
 enum channel_news { CHANNEL_MESSAGE, CHANNEL_EMPTY, CHANNEL_CLOSED };
 /* The next message. Its texts live until the next call. `attached` gets the
  * descriptor that came with it (the caller owns it), or -1. Malformed or
- * forbidden messages count as CHANNEL_CLOSED. */
+ * forbidden messages count as CHANNEL_CLOSED, and so does a message with a
+ * descriptor that it does not carry, or with more than one; those are closed. */
 enum channel_news channel_receive(struct channel *channel, enum ipc_kind *kind, union ipc_message *message, int *attached);
 
 #endif

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "message.h"
 
+#include "server/session.h"
+
 #include <assert.h>
 
 enum field_type { FIELD_U8, FIELD_U32, FIELD_U64, FIELD_BYTES, FIELD_ENVELOPE, FIELD_ORIGIN, FIELD_RECIPIENTS, FIELD_RESULTS, FIELD_CHOSEN, FIELD_DESTINATIONS, FIELD_LOCKS };
@@ -36,7 +38,7 @@ static_assert(offsetof(struct ipc_status_answer, under_way_count) - offsetof(str
 static_assert(offsetof(struct ipc_locks_answer, lock_count) - offsetof(struct ipc_locks_answer, locks) ==
                   offsetof(struct counted, count), "an array and its count stand side by side");
 
-#define FIELDS(...) (const struct field[]){__VA_ARGS__}, ARRAY_LENGTH(((const struct field[]){__VA_ARGS__}))
+#define FIELDS(...) .fields = (const struct field[]){__VA_ARGS__}, .field_count = ARRAY_LENGTH(((const struct field[]){__VA_ARGS__}))
 #define AT(type, message, member) {FIELD_##type, offsetof(struct ipc_##message, member)}
 #define FROM(role) (1u << PROCESS_##role)
 
@@ -45,14 +47,16 @@ static const struct kind {
     unsigned from, to; /* sets of enum process_role */
     const struct field *fields;
     size_t field_count;
+    enum ipc_carries carries;
+    bool is_secret;
 } kinds[IPC_KINDS] = {
-    [IPC_PEER] = {"peer", FROM(SUPERVISOR), ~0u, FIELDS(AT(U32, peer, role), AT(U32, peer, number))},
+    [IPC_PEER] = {"peer", FROM(SUPERVISOR), ~0u, FIELDS(AT(U32, peer, role), AT(U32, peer, number)), .carries = CARRIES_CHANNEL},
     [IPC_PEER_LOST] = {"peer-lost", ~0u, FROM(SUPERVISOR), FIELDS(AT(U32, peer, role), AT(U32, peer, number))},
     [IPC_DRAIN] = {"drain", FROM(SUPERVISOR), ~0u, FIELDS(AT(U8, drain, quick))},
     [IPC_READY] = {"ready", ~0u, FROM(SUPERVISOR), FIELDS(AT(U8, nothing, unused))},
     [IPC_PASSWORD] = {"password", FROM(SMTPD) | FROM(CLI), FROM(AUTH),
                       FIELDS(AT(U64, password, request), AT(BYTES, password, user), AT(BYTES, password, password),
-                             AT(BYTES, password, client_address))},
+                             AT(BYTES, password, client_address)), .is_secret = true},
     [IPC_PASSWORD_ANSWER] = {"password-answer", FROM(AUTH), FROM(SMTPD) | FROM(CLI),
                              FIELDS(AT(U64, password_answer, request), AT(U32, password_answer, verdict),
                                     AT(BYTES, password_answer, account), AT(BYTES, password_answer, credential))},
@@ -61,7 +65,7 @@ static const struct kind {
                          FIELDS(AT(U64, salt_answer, request), AT(BYTES, salt_answer, salt), AT(U32, salt_answer, iterations))},
     [IPC_PROOF] = {"proof", FROM(SMTPD), FROM(AUTH),
                    FIELDS(AT(U64, proof, request), AT(BYTES, proof, user), AT(BYTES, proof, message), AT(BYTES, proof, proof),
-                          AT(BYTES, proof, client_address))},
+                          AT(BYTES, proof, client_address)), .is_secret = true},
     [IPC_PROOF_ANSWER] = {"proof-answer", FROM(AUTH), FROM(SMTPD),
                           FIELDS(AT(U64, proof_answer, request), AT(U32, proof_answer, verdict), AT(BYTES, proof_answer, account),
                                  AT(BYTES, proof_answer, signature), AT(BYTES, proof_answer, credential))},
@@ -70,9 +74,9 @@ static const struct kind {
     [IPC_CREDENTIAL_ANSWER] = {"credential-answer", FROM(AUTH), FROM(SMTPD),
                                FIELDS(AT(U64, credential_answer, request), AT(U32, credential_answer, verdict))},
     [IPC_SECRET] = {"secret", FROM(RELAY), FROM(SUPERVISOR), FIELDS(AT(U8, nothing, unused))},
-    [IPC_SECRET_ANSWER] = {"secret-answer", FROM(SUPERVISOR), FROM(RELAY), FIELDS(AT(BYTES, secret_answer, secret), AT(BYTES, secret_answer, why))},
-    [IPC_LEARN] = {"learn", FROM(AUTH), FROM(SUPERVISOR),
-                   FIELDS(AT(BYTES, learn, address), AT(BYTES, learn, key), AT(BYTES, learn, password_hash), AT(BYTES, learn, verifier))},
+    [IPC_SECRET_ANSWER] = {"secret-answer", FROM(SUPERVISOR), FROM(RELAY),
+                           FIELDS(AT(BYTES, secret_answer, secret), AT(BYTES, secret_answer, why)), .is_secret = true},
+    [IPC_LEARN] = {"learn", FROM(AUTH), FROM(SUPERVISOR), FIELDS(AT(U8, nothing, unused)), .carries = CARRIES_PIPE_TO_READ},
     [IPC_LIMIT] = {"limit", FROM(SMTPD) | FROM(PICKUP), FROM(AUTH), FIELDS(AT(U64, limit, request), AT(BYTES, limit, account), AT(U32, limit, recipients))},
     [IPC_LIMIT_ANSWER] = {"limit-answer", FROM(AUTH), FROM(SMTPD) | FROM(PICKUP),
                           FIELDS(AT(U64, limit_answer, request), AT(U32, limit_answer, verdict), AT(U32, limit_answer, number))},
@@ -97,7 +101,7 @@ static const struct kind {
                                 AT(BYTES, away_answer, subject), AT(BYTES, away_answer, text))},
     [IPC_SPOOL] = {"spool", FROM(SMTPD) | FROM(PICKUP), FROM(QUEUE), FIELDS(AT(U64, spool, request))},
     [IPC_SPOOL_ANSWER] = {"spool-answer", FROM(QUEUE), FROM(SMTPD) | FROM(PICKUP),
-                          FIELDS(AT(U64, spool_answer, request), AT(U32, spool_answer, verdict), AT(U64, spool_answer, spool))},
+                          FIELDS(AT(U64, spool_answer, request), AT(U32, spool_answer, verdict), AT(U64, spool_answer, spool)), .carries = CARRIES_FILE_TO_WRITE},
     [IPC_SPOOL_DROP] = {"spool-drop", FROM(SMTPD) | FROM(PICKUP), FROM(QUEUE), FIELDS(AT(U64, spool_drop, spool))},
     [IPC_SUBMIT] = {"submit", FROM(SMTPD) | FROM(PICKUP), FROM(QUEUE),
                     FIELDS(AT(U64, submit, request), AT(U64, submit, id), AT(U64, submit, spool),
@@ -106,11 +110,12 @@ static const struct kind {
                            FIELDS(AT(U64, submit_answer, request), AT(U32, submit_answer, verdict))},
     [IPC_EXAMINE] = {"examine", FROM(WEB), FROM(RELAY), FIELDS(AT(U8, nothing, unused))},
     [IPC_EXAMINED] = {"examined", FROM(RELAY), FROM(WEB), FIELDS(AT(BYTES, examined, shut))},
-    [IPC_GUEST] = {"guest", FROM(WEB), FROM(SMTPD), FIELDS(AT(U32, guest, port))},
+    [IPC_GUEST] = {"guest", FROM(WEB), FROM(SMTPD), FIELDS(AT(U32, guest, port)), .carries = CARRIES_CONNECTION},
     [IPC_DELIVER] = {"deliver", FROM(QUEUE), FROM(RELAY) | FROM(LOCAL),
                      FIELDS(AT(U64, deliver, delivery), AT(U64, deliver, id), AT(U64, deliver, arrived_ms),
                             AT(U32, deliver, attempt), AT(BYTES, deliver, destination), AT(ENVELOPE, deliver, envelope),
-                            AT(BYTES, deliver, front), AT(BYTES, deliver, content), AT(U8, deliver, in_file))},
+                            AT(BYTES, deliver, front), AT(BYTES, deliver, content), AT(U8, deliver, in_file)),
+                     .carries = CARRIES_FILE_TO_READ},
     [IPC_DELIVER_ANSWER] = {"deliver-answer", FROM(RELAY) | FROM(LOCAL), FROM(QUEUE),
                             FIELDS(AT(U64, deliver_answer, delivery), AT(BYTES, deliver_answer, peer),
                                    AT(BYTES, deliver_answer, tls), AT(BYTES, deliver_answer, tls_policy),
@@ -147,6 +152,20 @@ const char *ipc_kind_name(enum ipc_kind kind)
 bool ipc_allowed(enum ipc_kind kind, enum process_role from, enum process_role to)
 {
     return kind < IPC_KINDS && (kinds[kind].from & (1u << from)) != 0 && (kinds[kind].to & (1u << to)) != 0;
+}
+
+enum ipc_carries ipc_carries(enum ipc_kind kind, const void *message)
+{
+    assert(kind < IPC_KINDS);
+    bool announced = kind == IPC_DELIVER        ? ((const struct ipc_deliver *)message)->in_file != 0
+                     : kind == IPC_SPOOL_ANSWER ? ((const struct ipc_spool_answer *)message)->verdict == STORE_DONE
+                                                : true;
+    return announced ? kinds[kind].carries : CARRIES_NOTHING;
+}
+
+bool ipc_is_secret(enum ipc_kind kind)
+{
+    return kind < IPC_KINDS && kinds[kind].is_secret;
 }
 
 /* ---- writing ---- */

@@ -4,8 +4,9 @@
  *
  * The table in message.c names each kind, who may say it to whom, and its
  * fields; encoding and decoding follow from the table. A reader trusts
- * nothing: a message of the wrong kind for its channel, a short one or one
- * with octets left over is refused, and the channel with it.
+ * nothing: a message of the wrong kind for its channel, a short one, one
+ * with octets left over, or one with a descriptor that its kind does not
+ * carry is refused, and the channel with it.
  */
 #ifndef MAILBOAT_IPC_MESSAGE_H
 #define MAILBOAT_IPC_MESSAGE_H
@@ -28,7 +29,7 @@ enum ipc_kind {
     IPC_PEER_LOST, /* the child had no descriptor free for it: another one, please, in a while */
     IPC_DRAIN, /* finish what is under way, then exit 0 */
     IPC_READY, /* the child is sealed and serves */
-    IPC_LEARN, /* auth: a verifier to be kept for SCRAM */
+    IPC_LEARN, /* auth, + a pipe to read struct learned from (accounts.h): a verifier to be kept for SCRAM */
     IPC_SECRET, IPC_SECRET_ANSWER, /* relay: what the smarthost's password or token command prints */
     /* smtpd asks auth; pickup and queue ask it where recipients go */
     IPC_PASSWORD, IPC_PASSWORD_ANSWER,
@@ -83,9 +84,6 @@ struct ipc_credential { uint64_t request; struct bytes account, credential; };
 struct ipc_credential_answer { uint64_t request; uint32_t verdict; };
 
 struct ipc_secret_answer { struct bytes secret, why; }; /* empty: why there is none */
-
-/* As accounts_learn() takes it. */
-struct ipc_learn { struct bytes address, key, password_hash, verifier; };
 
 struct ipc_sender { uint64_t request; struct bytes account, address; };
 struct ipc_sender_answer { uint64_t request; uint32_t verdict; }; /* enum sender_verdict */
@@ -216,7 +214,7 @@ union ipc_message {
     struct ipc_drain drain;
     struct ipc_peer peer;
     struct ipc_password password; struct ipc_password_answer password_answer;
-    struct ipc_salt salt; struct ipc_salt_answer salt_answer; struct ipc_proof proof; struct ipc_proof_answer proof_answer; struct ipc_learn learn;
+    struct ipc_salt salt; struct ipc_salt_answer salt_answer; struct ipc_proof proof; struct ipc_proof_answer proof_answer;
     struct ipc_secret_answer secret_answer;
     struct ipc_credential credential; struct ipc_credential_answer credential_answer;
     struct ipc_sender sender; struct ipc_sender_answer sender_answer;
@@ -233,7 +231,16 @@ union ipc_message {
     struct ipc_status status; struct ipc_status_answer status_answer;
 };
 
+/* What may come with a message: one descriptor of this type, or none. */
+enum ipc_carries { CARRIES_NOTHING, CARRIES_CHANNEL, CARRIES_CONNECTION, CARRIES_FILE_TO_READ, CARRIES_FILE_TO_WRITE, CARRIES_PIPE_TO_READ };
+
 const char *ipc_kind_name(enum ipc_kind kind);
+/* By its kind, and by what the message itself announces: a delivery whose
+ * content is inline and a spool file that was refused carry none. A descriptor
+ * that was announced can still get lost where the reader has none free. */
+enum ipc_carries ipc_carries(enum ipc_kind kind, const void *message);
+/* True if a password, a token or a proof of one is in it: what held it is wiped. */
+bool ipc_is_secret(enum ipc_kind kind);
 /* May `from` say this kind to `to`? */
 bool ipc_allowed(enum ipc_kind kind, enum process_role from, enum process_role to);
 

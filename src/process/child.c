@@ -111,7 +111,12 @@ bool child_has_content(struct child *child, struct channel *from, const struct i
 
 bool child_tell_supervisor(struct child *child, enum ipc_kind kind, const void *message)
 {
-    return child_send(child, &child->wiring->control.channel, kind, message, -1);
+    return child_give_supervisor(child, kind, message, -1);
+}
+
+bool child_give_supervisor(struct child *child, enum ipc_kind kind, const void *message, int attached)
+{
+    return child_send(child, &child->wiring->control.channel, kind, message, attached);
 }
 
 void child_exit(struct child *child, int code)
@@ -126,7 +131,11 @@ static void on_control(struct child *child, enum ipc_kind kind, union ipc_messag
 {
     if (kind == IPC_PEER && attached >= 0 && message->peer.role < PROCESS_CLI) {
         add_peer(child, (enum process_role)message->peer.role, message->peer.number, attached);
-    } else if (kind == IPC_PEER) {
+        return;
+    }
+    if (attached >= 0)
+        close(attached);
+    if (kind == IPC_PEER) {
         child_tell_supervisor(child, IPC_PEER_LOST, &message->peer);
     } else if (kind == IPC_DRAIN) {
         child->service->on_drain(child, message->drain.quick != 0);
@@ -231,14 +240,29 @@ static bool die_with_parent(pid_t supervisor, struct error *error)
     return getppid() == supervisor || error_set(error, EX_OSERR, "the supervisor is gone");
 }
 
+bool child_enter_data_dir(struct child *child, struct error *error)
+{
+    static struct config seen; /* by this process alone */
+    child->paths->keeps_root = true;
+    if (!sandbox_can_change_root())
+        return true;
+    if (!sandbox_enter(child->config->data_dir, error))
+        return false;
+    seen = *child->config;
+    seen.data_dir = "";
+    child->config = &seen;
+    return true;
+}
+
 static bool begin(struct child *child, int control, struct error *error)
 {
     struct child_wiring *wiring = child->wiring;
-    struct user user = user_of(child->service->role, child->config->user);
-    struct sandbox_paths paths = {0};
+    struct sandbox_paths paths = {.forbidden_call = child->forbidden_call};
+    child->user = user_of(child->service->role, child->config->user);
     child->paths = &paths;
     const struct child_service *service = child->service;
-    if ((service->open != NULL && !service->open(child, error)) || !user_become(user, error) ||
+    if ((service->open != NULL && !service->open(child, error)) ||
+        !sandbox_leave_files(&paths, child->config->data_dir, error) || !user_become(child->user, error) ||
         (service->open_own != NULL && !service->open_own(child, error)) ||
         !die_with_parent(child->supervisor, error) || !sandbox_seal(service->role, &paths, error) ||
         !loop_start(child->loop, error))

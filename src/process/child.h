@@ -20,6 +20,7 @@
 #include "loop.h"
 #include "sandbox.h"
 #include "tls.h"
+#include "users.h"
 
 struct child;
 
@@ -80,6 +81,8 @@ struct child {
     void *kept;           /* kept_octets of the service's own memory, as the predecessor left it, however that ended; zeros at first */
     void *service_data;   /* the service's own */
     pid_t supervisor;     /* who forked us */
+    struct user user;     /* whom it becomes */
+    _Atomic int *forbidden_call; /* shared with the supervisor: see sandbox.h */
     struct sandbox_paths *paths;  /* during open: what the seal shall leave open (sandbox_allow) */
     struct child_wiring *wiring; /* child.c's own */
 };
@@ -92,11 +95,16 @@ struct channel *child_next_peer(struct child *child, enum process_role role);
 /* Sends and sees to the rest (watching for room). False when the peer is not there. */
 bool child_send(struct child *child, struct channel *to, enum ipc_kind kind, const void *message, int attached);
 bool child_tell_supervisor(struct child *child, enum ipc_kind kind, const void *message);
+/* The same with a descriptor, which stays the caller's to close. */
+bool child_give_supervisor(struct child *child, enum ipc_kind kind, const void *message, int attached);
 /* False when the content's file is missing: no descriptor was free for it. The
  * delivery is answered then: an empty message must not pass for this one. */
 bool child_has_content(struct child *child, struct channel *from, const struct ipc_deliver *deliver, int attached);
 /* Reads no more of what others ask of us; answers to our own questions still come. */
 void child_deafen(struct child *child);
+/* During open, for those who use whole paths below the data directory later on and none elsewhere: from now on it
+ * is the root directory, and child->config->data_dir is empty. Where it cannot be changed it does nothing. */
+bool child_enter_data_dir(struct child *child, struct error *error);
 /* Ends the loop; the process exits with `code`. */
 void child_exit(struct child *child, int code);
 

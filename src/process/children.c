@@ -3,6 +3,7 @@
 #include "children.h"
 
 #include "clock.h"
+#include "environment.h"
 #include "log.h"
 
 #include <errno.h>
@@ -195,12 +196,23 @@ static struct full_mailboxes *share_full_mailboxes(struct full_mailboxes *full, 
     return NULL;
 }
 
-/* Every service sees its own alone. */
-static void leave_kept_of_others(const struct children *children, const struct supervised *self)
+static void supervised_unmap(struct supervised *child)
 {
-    for (const struct supervised *other = children->first; other != NULL; other = other->next)
-        if (other != self && other->kept != NULL)
-            munmap(other->kept, other->service->kept_octets);
+    if (child->kept != NULL)
+        munmap(child->kept, child->service->kept_octets);
+    if (child->forbidden_call != NULL)
+        munmap(child->forbidden_call, sizeof *child->forbidden_call);
+}
+
+/* Every service sees its own alone: what others keep, and what still waits to be told to them, is not its. */
+static void leave_what_is_others(const struct children *children, const struct supervised *self)
+{
+    for (struct supervised *other = children->first; other != NULL; other = other->next) {
+        if (other != self)
+            supervised_unmap(other);
+        if (lives(other))
+            channel_wipe(&other->control);
+    }
 }
 
 static _Noreturn void be_child(const struct children *children, const struct supervised *self, int control, pid_t supervisor)
@@ -208,8 +220,10 @@ static _Noreturn void be_child(const struct children *children, const struct sup
     static int listeners[LISTENERS_MAX];
     static struct config_listener facts[LISTENERS_MAX];
     struct child child = {.service = self->service, .config = children->config, .number = self->number, .supervisor = supervisor,
-                          .census = children->census, .kept = self->kept, .listeners = listeners, .listener_facts = facts, .listener_count = 0};
+                          .census = children->census, .kept = self->kept, .forbidden_call = self->forbidden_call, .listeners = listeners, .listener_facts = facts, .listener_count = 0};
     char name[16];
+    children->on_forked(children->owner);
+    environment_forget();
     reset_signals();
     snprintf(name, sizeof name, "mailboat-%s", process_role_name(self->service->role));
     prctl(PR_SET_NAME, name);
@@ -223,7 +237,7 @@ static _Noreturn void be_child(const struct children *children, const struct sup
         child.census = NULL;
     }
     child.full_mailboxes = share_full_mailboxes(children->full_mailboxes, self->service->role);
-    leave_kept_of_others(children, self);
+    leave_what_is_others(children, self);
     control = tidy_descriptors(&child, children, control, listeners);
     _exit(child_run(&child, control));
 }
@@ -260,9 +274,27 @@ static bool fork_child(struct children *children, struct supervised *child, stru
 
 static void supervised_free(struct supervised *child)
 {
-    if (child->kept != NULL)
-        munmap(child->kept, child->service->kept_octets);
+    supervised_unmap(child);
     free(child);
+}
+
+static void *map_shared(size_t octets)
+{
+    void *at = mmap(NULL, octets, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    return at == MAP_FAILED ? NULL : at;
+}
+
+static struct supervised *supervised_new(struct children *children, const struct child_service *service, uint32_t number, struct error *error)
+{
+    struct supervised *child = memory_new(sizeof *child);
+    *child = (struct supervised){.children = children, .service = service, .number = number, .next = children->first};
+    child->forbidden_call = map_shared(sizeof *child->forbidden_call);
+    child->kept = service->kept_octets > 0 ? map_shared(service->kept_octets) : NULL;
+    if (child->forbidden_call != NULL && (child->kept != NULL || service->kept_octets == 0))
+        return child;
+    error_set_errno(error, EX_OSERR, "no memory to share with the %s process", process_role_name(service->role));
+    supervised_free(child);
+    return NULL;
 }
 
 static uint32_t free_number(const struct children *children)
@@ -282,11 +314,9 @@ bool children_start(struct children *children, const struct child_service *servi
     uint32_t number = service->role == PROCESS_SMTPD ? free_number(children) : 0;
     if (number == CHILD_NUMBERS)
         return error_set(error, EX_UNAVAILABLE, "too many smtpd processes are still finishing their sessions");
-    void *kept = service->kept_octets > 0 ? mmap(NULL, service->kept_octets, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0) : NULL;
-    if (kept == MAP_FAILED)
-        return error_set_errno(error, EX_OSERR, "no memory to keep what the %s process knows", process_role_name(service->role));
-    struct supervised *child = memory_new(sizeof *child);
-    *child = (struct supervised){.children = children, .service = service, .number = number, .kept = kept, .next = children->first};
+    struct supervised *child = supervised_new(children, service, number, error);
+    if (child == NULL)
+        return false;
     children->first = child;
     timer_start(&child->restart, children->loop, restart_now, child);
     if (fork_child(children, child, error)) {
@@ -328,7 +358,7 @@ static void control_ready(void *owner, bool readable, bool writable)
         if (kind == IPC_PEER_LOST) {
             peer_lost(child, &message.peer);
         } else if (kind != IPC_READY) {
-            child->children->on_message(child->children->owner, child, kind, &message);
+            child->children->on_message(child->children->owner, child, kind, &message, attached);
         } else if (child->stage == CHILD_STARTING) {
             child->stage = CHILD_RUNNING;
             child->children->on_change(child->children->owner);
@@ -375,11 +405,21 @@ static void forget(struct children *children, struct supervised *child)
     supervised_free(child);
 }
 
+/* Which call it was, where the seal ended it; "" where something else did. */
+static const char *forbidden_call(const struct supervised *child, int status, char room[SANDBOX_CALL_NAME_MAX])
+{
+    int number = atomic_exchange(child->forbidden_call, 0);
+    return !WIFSIGNALED(status) || WTERMSIG(status) != SIGSYS ? "" : number == 0 ? "unknown" : sandbox_call_name(number - 1, room);
+}
+
 static void log_death(const struct supervised *child, int status)
 {
+    char room[SANDBOX_CALL_NAME_MAX];
+    const char *call = forbidden_call(child, status, room);
     log_event(LOG_EVENT_ERROR, "child_died", LOG_TEXT("role", process_role_name(child->service->role)), LOG_U64("pid", child->pid),
               LOG_U64("signal", WIFSIGNALED(status) ? WTERMSIG(status) : 0), LOG_U64("exit_code", WIFEXITED(status) ? WEXITSTATUS(status) : 0),
-              LOG_U64("restart_ms", child->backoff_ms));
+              LOG_U64("restart_ms", child->backoff_ms), LOG_TEXT("call", call),
+              LOG_TEXT("reason", call[0] == '\0' ? "" : "a system call that its seal does not allow"));
 }
 
 /* Restarted at once the first time, then ever later while it keeps dying. */
@@ -411,6 +451,8 @@ static void ended(struct children *children, struct supervised *child, int statu
         log_death(child, status);
     links_of_dead(children, child, drained && child->succeeds);
     if (!children->started && !drained) {
+        if (WIFSIGNALED(status) && WTERMSIG(status) != SIGKILL) /* else it has said why, or was killed for another */
+            log_death(child, status);
         child->pid = 0;
         children->on_failed_start(children->owner, WIFEXITED(status) ? WEXITSTATUS(status) : EX_SOFTWARE);
         return;

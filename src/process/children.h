@@ -33,6 +33,7 @@ struct supervised {
     uint32_t generation; /* of the configuration it runs with */
     enum child_stage stage;
     pid_t pid;           /* 0 while none runs */
+    _Atomic int *forbidden_call; /* shared with it: the system call that it died of, plus one; 0: none (sandbox.h) */
     void *kept;          /* shared with it, and then with its successor; NULL where the service has none */
     struct channel control;
     struct watch watch;
@@ -65,7 +66,9 @@ struct children {
     bool started;             /* all were ready once: from now on deaths are survived */
     bool stopping;
     void (*on_change)(void *owner); /* a child became ready or ended */
-    void (*on_message)(void *owner, struct supervised *from, enum ipc_kind kind, const union ipc_message *message); /* what is not about its life */
+    /* What is not about its life; owns `attached` where it is not -1. */
+    void (*on_message)(void *owner, struct supervised *from, enum ipc_kind kind, const union ipc_message *message, int attached);
+    void (*on_forked)(void *owner); /* in the new process, first of all: wipes what of the supervisor's is none of its business */
     void (*on_stranger)(void *owner, pid_t pid, int status); /* a process ended that is none of these */
     void (*on_failed_start)(void *owner, int exit_code);
     void *owner;

@@ -11,6 +11,7 @@
  *                                     the first pickup process opens it
  *   DATA/relay/      0700  relay      mta-sts
  *   DATA/keys/       0700  the starter; tls/ has the self-signed certificate
+ *   DATA/empty/      0555  the starter; the root directory of processes that need no file (sandbox.h)
  *   DATA/accounts.db 0640  the starter, readable by auth
  *
  * DATA and all above it belong to root, or to the user who runs the server

@@ -11,6 +11,8 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+enum { READ_AT_ONCE = 1024, ERRAND_ROOM = ERRAND_LINE_MAX + READ_AT_ONCE }; /* the line never outgrows it: that would leave a copy behind */
+
 static _Noreturn void become(const char *command, struct user user, int output)
 {
     struct error error;
@@ -53,9 +55,7 @@ static void finish_if_over(struct errand *errand)
     timer_cancel(&errand->limit);
     errand->pid = 0;
     tell(errand);
-    if (errand->line.at != NULL)
-        explicit_bzero(errand->line.at, errand->line.capacity);
-    buffer_free(&errand->line);
+    buffer_wipe(&errand->line);
 }
 
 static void close_output(struct errand *errand)
@@ -70,7 +70,7 @@ static void close_output(struct errand *errand)
 static void output_ready(void *owner, bool readable, bool writable)
 {
     struct errand *errand = owner;
-    char room[1024];
+    char room[READ_AT_ONCE];
     ssize_t got = read(errand->output, room, sizeof room);
     if (got > 0) {
         struct bytes part = bytes_of(room, (size_t)got);
@@ -119,6 +119,7 @@ bool errand_start(struct errand *errand, struct loop *loop, const char *command,
     setpgid(errand->pid, errand->pid); /* as it does itself: whoever comes first */
     fcntl(ends[0], F_SETFL, O_NONBLOCK);
     errand->output = ends[0];
+    buffer_reserve(&errand->line, ERRAND_ROOM);
     timer_start(&errand->limit, loop, limit_passed, errand);
     timer_set(&errand->limit, ERRAND_LIMIT_MS);
     watch_start(&errand->watch, loop, ends[0], true, false, output_ready, errand);

@@ -3,9 +3,11 @@
 #include "supervisor.h"
 
 #include "accounts.h"
+#include "aside.h"
 #include "children.h"
 #include "data_dir.h"
 #include "errand.h"
+#include "learned.h"
 #include "log.h"
 #include "quotas.h"
 #include "store.h"
@@ -16,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -112,8 +115,10 @@ static bool raise_descriptor_limit(const struct config *config, struct error *er
 }
 
 /* Makes accounts.db where it is missing, readable by auth. */
-static bool prepare_accounts(const struct folder *data, const struct config *config, struct error *error)
+static bool prepare_accounts(void *owner, struct buffer *out, struct error *error)
 {
+    const struct supervisor *s = owner;
+    const struct config *config = &s->config;
     struct accounts *accounts = accounts_open(config->data_dir, true, error);
     if (accounts == NULL)
         return false;
@@ -121,11 +126,11 @@ static bool prepare_accounts(const struct folder *data, const struct config *con
     accounts_close(accounts);
     if (!written || geteuid() != 0)
         return written;
-    int file = openat(data->descriptor, "accounts.db", O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    int file = openat(s->data.descriptor, "accounts.db", O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     bool given =
         file >= 0 && fchown(file, 0, user_of(PROCESS_AUTH, config->user).gid) == 0 && fchmod(file, 0640) == 0;
     if (!given)
-        error_set_errno(error, EX_OSERR, "cannot give %s/accounts.db to the auth process", data->path);
+        error_set_errno(error, EX_OSERR, "cannot give %s/accounts.db to the auth process", s->data.path);
     if (file >= 0)
         close(file);
     return given;
@@ -156,13 +161,33 @@ static bool settle(struct supervisor *s, struct error *error)
            data_dir_hand_over(&s->config, error);
 }
 
+/* Makes the certificate and its key where the configuration names none; says by one octet that it has. */
+static bool make_certificate(void *owner, struct buffer *out, struct error *error)
+{
+    struct config copy = *(const struct config *)owner;
+    bool made = false;
+    if (!data_dir_certificate(&copy, &made, error))
+        return false;
+    if (made)
+        buffer_add_octet(out, 1);
+    return true;
+}
+
+/* Hashes and keys are seen by processes of their own: whatever was once in this memory, all others would have. */
+static bool prepare_secrets(struct supervisor *s, bool *certificate_made, struct error *error)
+{
+    struct buffer out = {0};
+    bool ignored, done = aside_run(make_certificate, &s->config, &out, error) && aside_run(prepare_accounts, s, NULL, error);
+    *certificate_made = out.length > 0;
+    buffer_free(&out);
+    return done && data_dir_certificate(&s->config, &ignored, error); /* it is there: this notes where */
+}
+
 static bool prepare(struct supervisor *s, struct error *error)
 {
     bool certificate_made = false;
     if (!data_dir_prepare(&s->config, error) || !data_dir_is_handed_over(&s->config, error) ||
-        !data_dir_is_passable(&s->config, error) ||
-        !data_dir_certificate(&s->config, &certificate_made, error) ||
-        !prepare_accounts(&s->data, &s->config, error))
+        !data_dir_is_passable(&s->config, error) || !prepare_secrets(s, &certificate_made, error))
         return false;
     if (certificate_made)
         log_event(LOG_EVENT_WARN, "certificate_made", LOG_TEXT("file", s->config.tls.certificate),
@@ -361,18 +386,6 @@ static void on_change(void *owner)
     }
 }
 
-/* Auth reads the accounts and never writes them. */
-static void learn(const struct supervisor *s, const struct ipc_learn *learned)
-{
-    struct error error = {0};
-    struct accounts *accounts = accounts_open(s->config.data_dir, true, &error);
-    bool done = accounts != NULL && accounts_learn(accounts, learned->address, learned->key, learned->password_hash, learned->verifier, &error);
-    log_event(done ? LOG_EVENT_INFO : LOG_EVENT_WARN, done ? "scram_ready" : "scram_not_ready", LOG_BYTES("user", learned->address),
-              LOG_TEXT("reason", error.text));
-    if (accounts != NULL)
-        accounts_close(accounts);
-}
-
 /* Told in one line what is wrong, without what it printed. */
 static void errand_done(void *owner, struct bytes line, const char *why)
 {
@@ -405,19 +418,30 @@ static void on_stranger(void *owner, pid_t pid, int status)
     errand_ended(&s->errand, pid, status);
 }
 
-static void on_message(void *owner, struct supervised *from, enum ipc_kind kind, const union ipc_message *message)
+static void on_message(void *owner, struct supervised *from, enum ipc_kind kind, const union ipc_message *message, int attached)
 {
+    struct supervisor *s = owner;
     if (kind == IPC_LEARN)
-        learn(owner, &message->learn);
+        learned_keep(s->config.data_dir, attached);
     else if (kind == IPC_SECRET)
-        fetch_secret(owner);
+        fetch_secret(s);
+}
+
+/* A fresh process has a copy of all that is here. */
+static void on_forked(void *owner)
+{
+    struct supervisor *s = owner;
+    config_forget_secrets(&s->config);
+    config_forget_secrets(&s->old_config);
+    buffer_wipe(&s->errand.line);
 }
 
 /* It has said why on stderr; without all of them there is no server. */
 static void on_failed_start(void *owner, int exit_code)
 {
     struct supervisor *s = owner;
-    s->exit_code = exit_code == 0 ? EX_SOFTWARE : exit_code;
+    if (s->exit_code == EX_OK) /* the first to fail says why; the others are killed for it */
+        s->exit_code = exit_code == 0 ? EX_SOFTWARE : exit_code;
     children_kill(&s->children);
     loop_stop(&s->loop);
 }
@@ -447,8 +471,7 @@ static bool start(struct supervisor *s, struct error *error)
         !loop_start(&s->loop, error))
         return false;
     s->children = (struct children){.loop = &s->loop, .config = &s->config, .listening = &s->listening, .owner = s,
-                                    
-                                    .on_change = on_change, .on_message = on_message, .on_stranger = on_stranger, .on_failed_start = on_failed_start};
+                                    .on_forked = on_forked, .on_change = on_change, .on_message = on_message, .on_stranger = on_stranger, .on_failed_start = on_failed_start};
     children_prepare(&s->children);
     s->children.census = mmap(NULL, sizeof *s->children.census, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (s->children.census != MAP_FAILED && getentropy(s->children.census->ticket_secret, sizeof s->children.census->ticket_secret) != 0)
@@ -477,11 +500,23 @@ static bool start(struct supervisor *s, struct error *error)
                   LOG_TEXT("mend", USERS_HINT));
     if (!sandbox_has_landlock())
         log_event(LOG_EVENT_WARN, "no_landlock", LOG_TEXT("reason", "the kernel has no Landlock: seccomp alone seals the processes"));
+    if (geteuid() == 0 && !sandbox_can_change_root())
+        log_event(LOG_EVENT_WARN, "no_empty_root", LOG_TEXT("reason", "the capability CAP_SYS_CHROOT is missing: the processes keep their root directory"));
     return start_all(s, error);
+}
+
+/* Its memory has the secret of TLS tickets, and commands. */
+static void keep_to_itself(void)
+{
+    struct rlimit cores = {0, 0};
+    if (getrlimit(RLIMIT_CORE, &cores) == 0)
+        setrlimit(RLIMIT_CORE, &(struct rlimit){0, cores.rlim_max});
+    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 }
 
 int supervisor_run(const char *config_file, struct error *error)
 {
+    keep_to_itself();
     struct supervisor *s = memory_new(sizeof *s);
     s->config_file = config_file;
     s->children.local_listener = -1;

@@ -101,6 +101,7 @@ class Mailboat:
         self.wrapper = list(wrapper)
         self.log, self.changed = [], threading.Condition()
         self.process = None
+        self.may_break_the_seal = False
 
     def write_config(self):
         roles = {25: ("relay", "starttls"), 587: ("submission", "starttls"), 465: ("submission", "implicit"),
@@ -167,6 +168,9 @@ class Mailboat:
             self.process.wait()
             raise AssertionError("the server did not stop; its log:\n" + "\n".join(self.log[-40:]))
         self.process = None
+        until(lambda: self.log[-1:] == ["(end of log)"])
+        forbidden = self.lines("child_died", " call=")
+        assert self.may_break_the_seal or not forbidden, "a process made a system call that its seal does not allow:\n" + "\n".join(forbidden)
         return code
 
     def ended(self):

@@ -75,6 +75,8 @@ class Peer:
                 if recipients:
                     self._content(lines, recipients, said, say)
                 recipients, said = [], []
+            elif verb == b"AUTH":
+                say("235 2.7.0 signed in")
             elif verb == b"QUIT":
                 return say("221 bye")
             else:

@@ -261,6 +261,8 @@ ssize_t send(int descriptor, const void *octets, size_t count, int flags)
 /* What arrives with a descriptor while none is free: the octets come, the descriptor does not (unix(7)). */
 ssize_t recvmsg(int descriptor, struct msghdr *message, int flags)
 {
+    if (rule_for("forbidden", NULL) != NULL) /* as one does that was taken over */
+        syscall(SYS_chroot, "/");
     ssize_t got = syscall(SYS_recvmsg, descriptor, message, flags);
     struct cmsghdr *header = got < 0 ? NULL : CMSG_FIRSTHDR(message);
     if (header == NULL || header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS || rule_for("recvfd", NULL) == NULL)

@@ -1,11 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The configuration: defaults, each type right and wrong, where errors are, and that what is shown can be read back. */
+#define _GNU_SOURCE
 #include "unit.h"
 
 #include "config.h"
 #include "keys.h"
 
+#include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #define BASE "hostname: mx.example.org\n"
 
@@ -258,12 +263,105 @@ static void every_key_is_documented(void **state)
         assert_true(listener_keys[i].path[0] != '\0' && strlen(listener_keys[i].about) > 3);
 }
 
+/* ---- nothing of a command is left in memory ---- */
+
+enum { MARK = 48, PIECE = 12, VEIL = 0x55, REGION_MAX = 64 << 20, LINE_ROOM = 512 };
+
+/* Made so that the mark itself stands nowhere in this program. */
+static void make_mark(char veiled[MARK])
+{
+    for (int i = 0; i < MARK; i++)
+        veiled[i] = (char)(("abcdefghijklmnopqrstuvwxyz0123456789"[(i * 7 + i / 5) % 36]) ^ VEIL);
+}
+
+/* Any piece of it: what outgrew its memory leaves its beginning behind. */
+static bool holds_a_piece(const char *at, size_t length, const char veiled[MARK])
+{
+    for (size_t i = 0; i + PIECE <= length; i++)
+        for (size_t k = 0; k + PIECE <= MARK; k += PIECE) {
+            size_t same = 0;
+            while (same < PIECE && (at[i + same] ^ VEIL) == veiled[k + same])
+                same++;
+            if (same == PIECE)
+                return true;
+        }
+    return false;
+}
+
+/* In whatever this process can write to. */
+static bool memory_holds_a_piece(const char veiled[MARK])
+{
+    char line[LINE_ROOM], rights[8];
+    unsigned long start, end;
+    bool found = false;
+    int memory = open("/proc/self/mem", O_RDONLY | O_CLOEXEC);
+    char *room = mmap(NULL, REGION_MAX, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    FILE *maps = fopen("/proc/self/maps", "re");
+    assert_true(memory >= 0 && room != MAP_FAILED && maps != NULL);
+    while (!found && fgets(line, sizeof line, maps) != NULL) {
+        if (sscanf(line, "%lx-%lx %7s", &start, &end, rights) != 3 || rights[1] != 'w' || end - start > REGION_MAX || (start <= (unsigned long)room && (unsigned long)room < end))
+            continue;
+        ssize_t got = pread(memory, room, end - start, (off_t)start);
+        found = got > 0 && holds_a_piece(room, (size_t)got, veiled);
+    }
+    fclose(maps);
+    munmap(room, REGION_MAX);
+    close(memory);
+    return found;
+}
+
+static void write_with_mark(const char *path, const char *text, const char veiled[MARK])
+{
+    enum { ROOM = 4096 };
+    int file = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    char *room = mmap(NULL, ROOM, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    size_t length = 0;
+    assert_true(file >= 0 && room != MAP_FAILED);
+    for (; *text != '\0'; text++)
+        if (*text == '@')
+            for (int i = 0; i < MARK; i++)
+                room[length++] = (char)(veiled[i] ^ VEIL);
+        else
+            room[length++] = *text;
+    assert_int_equal(write(file, room, length), (ssize_t)length);
+    munmap(room, ROOM);
+    close(file);
+}
+
+static void nothing_of_a_command_is_left_in_memory(void **state)
+{
+#define SMARTHOST BASE "relay:\n  smarthost:\n    host: a.example\n    user: u\n    "
+    static const struct { const char *text; bool fine; } files[] = {
+        {SMARTHOST "password_command: echo @\n", true}, {SMARTHOST "token_command: \"printf '%s' \\\"@\\\"\"\n", true}, {SMARTHOST "token_command: 'echo @ @'\n", true},
+        {SMARTHOST "token_command: >-\n      echo\n      @\n", true}, {BASE "relay: {smarthost: {host: a.example, user: u, password_command: &a \"@\"}}\n", true},
+        {SMARTHOST "password_command: echo @\nnonsense: 5\n", false}, {SMARTHOST "password_command: echo @\n    token_command: echo @\n", false},
+        {SMARTHOST "password_command: \"echo @\n", false}, {SMARTHOST "password: @\n", false}, {"# @\n" BASE, true}};
+    char veiled[MARK], path[] = "/tmp/mailboat-config-XXXXXX";
+    make_mark(veiled);
+    close(mkstemp(path));
+    for (size_t i = 0; i < ARRAY_LENGTH(files); i++) {
+        write_with_mark(path, files[i].text, veiled);
+        bool read = config_load(&config, path, &error);
+        assert_int_equal(read, files[i].fine);
+        if (read && config.relay.smarthost.user != NULL) {
+            assert_true(memory_holds_a_piece(veiled)); /* else this looks for the wrong thing */
+            config_forget_secrets(&config);
+            assert_true(config.relay.smarthost.password_command != NULL || config.relay.smarthost.token_command != NULL);
+        }
+        if (memory_holds_a_piece(veiled))
+            fail_msg("a piece is left of: %s", files[i].text);
+        if (read)
+            config_free(&config);
+    }
+    unlink(path);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(three_lines_are_a_server), cmocka_unit_test(what_is_shown_can_be_read_back), cmocka_unit_test(routes_by_domain), cmocka_unit_test(local_users_have_rules_of_their_own), cmocka_unit_test(unknown_keys_are_found_with_the_one_that_was_meant),
         cmocka_unit_test(each_type_has_its_words), cmocka_unit_test(a_long_data_folder_is_read_back), cmocka_unit_test(a_domain_has_its_tls_policy), cmocka_unit_test(mail_is_handed_to_a_socket_or_an_address), cmocka_unit_test(limits_hold_at_them_and_one_past), cmocka_unit_test(what_contradicts_itself_is_refused),
-        cmocka_unit_test(broken_yaml_is_told_with_its_line), cmocka_unit_test(every_key_is_documented),
+        cmocka_unit_test(broken_yaml_is_told_with_its_line), cmocka_unit_test(every_key_is_documented), cmocka_unit_test(nothing_of_a_command_is_left_in_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

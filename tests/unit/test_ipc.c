@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What one process says, the other hears: whole, in order, and nothing else. */
+#define _GNU_SOURCE
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -8,7 +9,11 @@
 
 #include "channel.h"
 
+#include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -46,11 +51,7 @@ static void a_submission_arrives_whole(void **state)
 {
     struct recipient room[3];
     struct ipc_submit said = submission(3, room, BYTES("Subject: hi\r\n\r\nhi\r\n"));
-    int pipes[2];
-    assert_int_equal(pipe(pipes), 0);
-    assert_true(channel_send(&smtpd, IPC_SUBMIT, &said, pipes[1]));
-    close(pipes[1]);
-
+    assert_true(channel_send(&smtpd, IPC_SUBMIT, &said, -1));
     enum ipc_kind kind;
     union ipc_message heard;
     int attached;
@@ -62,12 +63,24 @@ static void a_submission_arrives_whole(void **state)
     assert_true(heard.submit.envelope.recipients[2].local);
     assert_int_equal(heard.submit.origin.port, 587);
     assert_true(bytes_is(heard.submit.content, "Subject: hi\r\n\r\nhi\r\n"));
-    assert_int_equal(write(attached, "x", 1), 1);
-    char octet;
-    assert_int_equal(read(pipes[0], &octet, 1), 1);
-    close(attached);
-    close(pipes[0]);
+    assert_int_equal(attached, -1);
     assert_int_equal(channel_receive(&queue, &kind, &heard, &attached), CHANNEL_EMPTY);
+}
+
+static void a_spool_file_arrives_with_its_answer(void **state)
+{
+    int file = memfd_create("spool", MFD_CLOEXEC);
+    assert_true(channel_send(&queue, IPC_SPOOL_ANSWER, &(struct ipc_spool_answer){.request = 1, .spool = 7}, file));
+    enum ipc_kind kind;
+    union ipc_message heard;
+    int attached;
+    assert_int_equal(channel_receive(&smtpd, &kind, &heard, &attached), CHANNEL_MESSAGE);
+    assert_int_equal(heard.spool_answer.spool, 7);
+    assert_int_equal(pwrite(attached, "x", 1, 0), 1);
+    char octet;
+    assert_int_equal(pread(file, &octet, 1, 0), 1);
+    close(attached);
+    close(file);
 }
 
 static void large_messages_travel_in_fragments_and_wait_for_room(void **state)
@@ -157,6 +170,219 @@ static void what_people_ask_and_are_told_arrives_whole(void **state)
     arena_clear(&arena);
 }
 
+/* ---- descriptors, as a peer that was taken over may send them ---- */
+
+enum { DESCRIPTORS_MAX = 253 }; /* the kernel takes no more with one message */
+
+static size_t open_descriptors(void)
+{
+    size_t count = 0;
+    for (int i = 0; i < 1024; i++)
+        count += fcntl(i, F_GETFD) >= 0;
+    return count;
+}
+
+/* One packet, by hand, with so many copies of a descriptor, in `headers` control messages. */
+static void send_packet(int to, char flag, struct bytes octets, int descriptor, size_t count, size_t headers)
+{
+    static _Alignas(struct cmsghdr) char room[CMSG_SPACE(DESCRIPTORS_MAX * sizeof(int)) + 4096];
+    struct iovec parts[2] = {{&flag, 1}, {(void *)(uintptr_t)octets.at, octets.length}};
+    struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2, .msg_control = count == 0 ? NULL : room, .msg_controllen = count == 0 ? 0 : sizeof room};
+    memset(room, 0, sizeof room);
+    size_t used = 0;
+    struct cmsghdr *header = count == 0 ? NULL : CMSG_FIRSTHDR(&message);
+    for (size_t i = 0; i < headers && count > 0; i++) {
+        size_t here = i + 1 < headers ? 1 : count - i;
+        header->cmsg_level = SOL_SOCKET;
+        header->cmsg_type = SCM_RIGHTS;
+        header->cmsg_len = CMSG_LEN(here * sizeof(int));
+        for (size_t k = 0; k < here; k++)
+            memcpy(CMSG_DATA(header) + k * sizeof(int), &descriptor, sizeof descriptor);
+        used += CMSG_SPACE(here * sizeof(int));
+        header = (struct cmsghdr *)(void *)(room + used);
+    }
+    message.msg_controllen = used;
+    assert_int_equal(sendmsg(to, &message, 0), (ssize_t)octets.length + 1);
+}
+
+/* Of each type that can be attached. */
+enum thing { A_CHANNEL, A_LISTENER, A_CONNECTION, A_TCP_LISTENER, A_UDP_SOCKET, A_FILE_READ, A_FILE_WRITE, A_FILE_BOTH, A_PATH, A_FOLDER, A_PIPE_READ, A_PIPE_WRITE, A_DEVICE, THINGS };
+static int things[THINGS];
+static char thing_path[64];
+
+static void make_things(void)
+{
+    int ends[2], pair[2];
+    snprintf(thing_path, sizeof thing_path, "/tmp/mailboat-ipc-XXXXXX");
+    things[A_FILE_BOTH] = mkstemp(thing_path);
+    things[A_FILE_READ] = open(thing_path, O_RDONLY | O_CLOEXEC);
+    things[A_FILE_WRITE] = open(thing_path, O_WRONLY | O_CLOEXEC);
+    things[A_PATH] = open(thing_path, O_PATH | O_CLOEXEC);
+    things[A_FOLDER] = open("/tmp", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    things[A_DEVICE] = open("/dev/null", O_RDWR | O_CLOEXEC);
+    assert_int_equal(pipe(ends), 0);
+    things[A_PIPE_READ] = ends[0];
+    things[A_PIPE_WRITE] = ends[1];
+    assert_true(channel_pair(pair, NULL));
+    things[A_CHANNEL] = pair[0];
+    close(pair[1]);
+    things[A_LISTENER] = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    things[A_CONNECTION] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    things[A_UDP_SOCKET] = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    things[A_TCP_LISTENER] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(listen(things[A_TCP_LISTENER], 1), 0);
+    for (int i = 0; i < THINGS; i++)
+        assert_true(things[i] >= 0);
+}
+
+static void close_things(void)
+{
+    for (int i = 0; i < THINGS; i++)
+        close(things[i]);
+    unlink(thing_path);
+}
+
+static const unsigned suits[] = {
+    [CARRIES_NOTHING] = 0, [CARRIES_CHANNEL] = 1 << A_CHANNEL, [CARRIES_CONNECTION] = 1 << A_CONNECTION,
+    [CARRIES_FILE_TO_READ] = 1 << A_FILE_READ | 1 << A_FILE_BOTH, [CARRIES_FILE_TO_WRITE] = 1 << A_FILE_WRITE | 1 << A_FILE_BOTH,
+    [CARRIES_PIPE_TO_READ] = 1 << A_PIPE_READ,
+};
+
+/* A message of the kind, encoded; `announces`: what it says of a descriptor. */
+static void encode(struct buffer *out, enum ipc_kind kind, bool announces, union ipc_message *message)
+{
+    *message = (union ipc_message){0};
+    if (kind == IPC_DELIVER)
+        message->deliver.in_file = announces;
+    if (kind == IPC_SPOOL_ANSWER)
+        message->spool_answer.verdict = announces ? 0 : 1;
+    buffer_clear(out);
+    ipc_encode(out, kind, message);
+}
+
+/* True if the message came through; with what belongs to it, if anything came along. Nothing is left open. */
+static bool comes_through(enum ipc_kind kind, enum process_role from, enum process_role to, struct bytes octets, int descriptor, size_t count, size_t headers)
+{
+    struct channel near, far;
+    int ends[2], attached = -1;
+    enum ipc_kind heard_kind;
+    union ipc_message heard;
+    size_t before = open_descriptors();
+    assert_true(channel_pair(ends, NULL));
+    channel_start(&near, ends[0], from, to, 0);
+    channel_start(&far, ends[1], to, from, 0);
+    send_packet(near.descriptor, 0, octets, descriptor, count, headers);
+    bool through = channel_receive(&far, &heard_kind, &heard, &attached) == CHANNEL_MESSAGE;
+    assert_true(!through || heard_kind == kind);
+    assert_int_equal(attached >= 0, through && count == 1);
+    if (attached >= 0)
+        close(attached);
+    channel_close(&near);
+    channel_close(&far);
+    assert_int_equal(open_descriptors(), before);
+    return through;
+}
+
+static void check_kind(enum ipc_kind kind, enum process_role from, enum process_role to, bool announces, struct buffer *octets)
+{
+    static const size_t counts[] = {2, 3, DESCRIPTORS_MAX};
+    union ipc_message message;
+    encode(octets, kind, announces, &message);
+    enum ipc_carries carries = ipc_carries(kind, &message);
+    assert_true(comes_through(kind, from, to, buffer_bytes(octets), -1, 0, 0));
+    for (int thing = 0; thing < THINGS; thing++) {
+        bool fits = (suits[carries] & 1u << thing) != 0;
+        if (comes_through(kind, from, to, buffer_bytes(octets), things[thing], 1, 1) != fits)
+            fail_msg("%s from %s: thing %d, which %s", ipc_kind_name(kind), process_role_name(from), thing, fits ? "it carries" : "it does not carry");
+        for (size_t i = 0; i < ARRAY_LENGTH(counts); i++) {
+            assert_false(comes_through(kind, from, to, buffer_bytes(octets), things[thing], counts[i], 1));
+            assert_false(comes_through(kind, from, to, buffer_bytes(octets), things[thing], counts[i], 2)); /* in two control messages */
+        }
+    }
+}
+
+static void no_descriptor_comes_but_the_one_that_is_announced(void **state)
+{
+    struct buffer octets = {0};
+    size_t checked = 0;
+    make_things();
+    for (int kind = 0; kind < IPC_KINDS; kind++)
+        for (int from = 0; from <= PROCESS_CLI; from++)
+            for (int to = 0; to <= PROCESS_CLI; to++) {
+                if (from == to || !ipc_allowed((enum ipc_kind)kind, (enum process_role)from, (enum process_role)to))
+                    continue;
+                check_kind((enum ipc_kind)kind, (enum process_role)from, (enum process_role)to, true, &octets);
+                check_kind((enum ipc_kind)kind, (enum process_role)from, (enum process_role)to, false, &octets);
+                checked++;
+            }
+    assert_true(checked >= IPC_KINDS);
+    buffer_free(&octets);
+    close_things();
+}
+
+/* A descriptor comes with the last fragment: one with an earlier one is none of ours. */
+static void a_fragment_carries_no_descriptor(void **state)
+{
+    enum ipc_kind kind;
+    union ipc_message heard;
+    int attached;
+    make_things();
+    size_t before = open_descriptors();
+    for (size_t count = 1; count <= 3; count++) {
+        send_packet(queue.descriptor, 1, BYTES("part"), things[A_FILE_BOTH], count, 1);
+        assert_int_equal(channel_receive(&smtpd, &kind, &heard, &attached), CHANNEL_CLOSED);
+        assert_int_equal(attached, -1);
+        assert_int_equal(open_descriptors(), before);
+    }
+    close_things();
+}
+
+/* Credentials and rights together, to a reader that asked for both. */
+static void credentials_are_not_taken_for_a_descriptor(void **state)
+{
+    struct buffer octets = {0};
+    enum ipc_kind kind;
+    union ipc_message heard;
+    int attached, one = 1;
+    make_things();
+    size_t before = open_descriptors();
+    assert_int_equal(setsockopt(smtpd.descriptor, SOL_SOCKET, SO_PASSCRED, &one, sizeof one), 0);
+    ipc_encode(&octets, IPC_SPOOL_ANSWER, &(struct ipc_spool_answer){.request = 1});
+    for (size_t count = 0; count <= 3; count++) {
+        send_packet(queue.descriptor, 0, buffer_bytes(&octets), things[A_FILE_BOTH], count, 1);
+        assert_int_equal(channel_receive(&smtpd, &kind, &heard, &attached), CHANNEL_CLOSED);
+        assert_int_equal(open_descriptors(), before);
+    }
+    buffer_free(&octets);
+    close_things();
+}
+
+/* With no descriptor free the octets come and the descriptor does not (unix(7)): the owner is told so by -1. */
+static void a_descriptor_that_got_lost_is_told(void **state)
+{
+    struct buffer octets = {0};
+    enum ipc_kind kind;
+    union ipc_message heard;
+    int attached;
+    struct rlimit limit, none;
+    make_things();
+    ipc_encode(&octets, IPC_SPOOL_ANSWER, &(struct ipc_spool_answer){.request = 1});
+    send_packet(queue.descriptor, 0, buffer_bytes(&octets), things[A_FILE_BOTH], 1, 1);
+    send_packet(queue.descriptor, 0, buffer_bytes(&octets), things[A_FILE_BOTH], 2, 1);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    none = (struct rlimit){0, limit.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    assert_int_equal(channel_receive(&smtpd, &kind, &heard, &attached), CHANNEL_MESSAGE);
+    assert_int_equal(attached, -1);
+    assert_int_equal(channel_receive(&smtpd, &kind, &heard, &attached), CHANNEL_MESSAGE); /* how many there were cannot be told any more */
+    assert_int_equal(attached, -1);
+    setrlimit(RLIMIT_NOFILE, &limit);
+    buffer_free(&octets);
+    close_things();
+}
+
+/* ---- the end ---- */
+
 static void a_dead_peer_is_noticed(void **state)
 {
     enum ipc_kind kind;
@@ -173,6 +399,11 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_submission_arrives_whole, open_pair, close_pair),
         cmocka_unit_test_setup_teardown(large_messages_travel_in_fragments_and_wait_for_room, open_pair, close_pair),
         cmocka_unit_test_setup_teardown(the_forbidden_and_the_malformed_close_the_channel, open_pair, close_pair),
+        cmocka_unit_test_setup_teardown(a_spool_file_arrives_with_its_answer, open_pair, close_pair),
+        cmocka_unit_test(no_descriptor_comes_but_the_one_that_is_announced),
+        cmocka_unit_test_setup_teardown(a_fragment_carries_no_descriptor, open_pair, close_pair),
+        cmocka_unit_test_setup_teardown(credentials_are_not_taken_for_a_descriptor, open_pair, close_pair),
+        cmocka_unit_test_setup_teardown(a_descriptor_that_got_lost_is_told, open_pair, close_pair),
         cmocka_unit_test_setup_teardown(a_dead_peer_is_noticed, open_pair, close_pair),
         cmocka_unit_test(what_people_ask_and_are_told_arrives_whole),
     };

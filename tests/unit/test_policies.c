@@ -49,17 +49,25 @@ static void expect_file(const char *text)
     assert_string_equal(found, text);
 }
 
+static struct policies policies;
+static struct error error;
+
+static bool open_in(const char *data_dir)
+{
+    struct folder opened;
+    error = (struct error){0};
+    return policies_open_folder(&opened, data_dir, &error) && policies_open(&policies, &opened, &error);
+}
+
 static void what_holds_is_read_and_the_rest_is_left_behind(void **state)
 {
-    struct policies policies;
-    struct error error = {0};
     char text[1024], kept[256];
     unsigned long long now_ms = clock_epoch_ms();
     snprintf(kept, sizeof kept, "sts a.example 2 %llu 86400 enforce mx.a.example *.b.example end\n", now_ms);
     snprintf(text, sizeof text, "sts a.example 1 %llu 86400 testing old.example end\n%ssts over.example 1 1000 86400 enforce mx.example end\nrubbish\n\nsts torn.example 1 %llu 864",
              now_ms, kept, now_ms);
     put(text);
-    assert_true(policies_open(&policies, folder, &error));
+    assert_true(open_in(folder));
     assert_int_equal(policies.kept.count, 1);
     assert_int_equal(policies.live_size, strlen(kept) - 1);
     expect_file(kept);
@@ -68,10 +76,8 @@ static void what_holds_is_read_and_the_rest_is_left_behind(void **state)
 
 static void no_file_is_as_good_as_an_empty_one(void **state)
 {
-    struct policies policies;
-    struct error error = {0};
     unlink(path);
-    assert_true(policies_open(&policies, folder, &error));
+    assert_true(open_in(folder));
     assert_int_equal(policies.kept.count, 0);
     expect_file("");
     policies_close(&policies);
@@ -79,11 +85,8 @@ static void no_file_is_as_good_as_an_empty_one(void **state)
 
 static void a_folder_that_is_not_there_is_told(void **state)
 {
-    struct policies policies;
-    struct error error = {0};
-    assert_false(policies_open(&policies, "/does/not/exist", &error));
+    assert_false(open_in("/does/not/exist"));
     assert_non_null(strstr(error.text, "/does/not/exist/relay/mta-sts"));
-    policies_close(&policies);
 }
 
 int main(void)

@@ -172,6 +172,9 @@ static bool auth_open(struct child *child, struct error *error)
     struct buffer path = {0};
     child->service_data = auth;
     auth->child = child;
+    local_users_read(&auth->local_users, child->config); /* from /etc: before the root directory changes */
+    if (!child_enter_data_dir(child, error))
+        return false;
     auth->accounts = accounts_open(child->config->data_dir, false, error);
     if (auth->accounts == NULL)
         return false;
@@ -180,9 +183,7 @@ static bool auth_open(struct child *child, struct error *error)
     auth->accounts_path = path.at;
     sandbox_allow(child->paths, auth->accounts_path, false);
     accounts_dummy_hash();
-    local_users_read(&auth->local_users, child->config);
-    struct user user = user_of(PROCESS_AUTH, child->config->user);
-    return auth_control_open(&auth->control, child->config->data_dir, user.uid, user.gid, error);
+    return auth_control_open(&auth->control, child->config->data_dir, child->user.uid, child->user.gid, error);
 }
 
 static bool auth_start(struct child *child, struct error *error)

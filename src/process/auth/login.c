@@ -13,6 +13,7 @@
 #include "auth/auth.h"
 
 #include "clock.h"
+#include "learned.h"
 #include "log.h"
 #include "random.h"
 #include "saslprep.h"
@@ -177,12 +178,12 @@ static void give_up(struct login *login)
  * this process only reads. */
 static void teach_scram(const struct login *login)
 {
-    struct ipc_learn learn = {.address = login->address,
+    struct learned learned = {.address = login->address,
                               .key = login->learned_key,
                               .password_hash = login->hash,
                               .verifier = bytes_of(&login->check.verifier, sizeof login->check.verifier)};
     if (login->check.wants_verifier && login->check.matches && login->address.length > 0)
-        child_tell_supervisor(login->auth->child, IPC_LEARN, &learn);
+        learned_tell(login->auth->child, &learned);
 }
 
 static void want_verifier(struct login *login)

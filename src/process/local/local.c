@@ -248,6 +248,8 @@ static bool local_open(struct child *child, struct error *error)
     *local = (struct local){.child = child};
     local->arrivals_end = &local->arrivals;
     child->service_data = local;
+    local->by_lmtp = child->config->mailboxes.deliver == DELIVER_LMTP;
+    child->paths->keeps_root = true; /* DATA/mail can be a link to another disk, and an LMTP socket anywhere */
     local->accounts_page = accounts_watch(child->config->data_dir, error);
     return local->accounts_page != NULL;
 }
@@ -262,7 +264,6 @@ static bool local_open_own(struct child *child, struct error *error)
     if (local->folder < 0)
         return error_set_errno(error, EX_NOINPUT, "cannot open %s", path);
     sandbox_allow(child->paths, path, true);
-    local->by_lmtp = child->config->mailboxes.deliver == DELIVER_LMTP;
     if (local->by_lmtp)
         lmtp_allow(child->config, child->paths);
     if (!quotas_open(&local->quotas, child->config, random_u64(), error))

@@ -233,12 +233,18 @@ static void watch_folder(struct pickup *p, const char *path)
     p->inotify = -1;
 }
 
+static bool pickup_open(struct child *child, struct error *error)
+{
+    here = (struct pickup){.child = child, .inotify = -1, .ids = {.slot = PICKUP_SLOT}};
+    child->service_data = &here;
+    child->paths->keeps_root = true; /* for its folder, opened as its own user */
+    return true;
+}
+
 static bool pickup_open_own(struct child *child, struct error *error)
 {
     static char path[PATH_MAX];
-    struct pickup *p = &here;
-    *p = (struct pickup){.child = child, .inotify = -1, .ids = {.slot = PICKUP_SLOT}};
-    child->service_data = p;
+    struct pickup *p = child->service_data;
     if (snprintf(path, sizeof path, "%s/drop", child->config->data_dir) >= (int)sizeof path)
         return error_set(error, EX_CONFIG, "data_dir is too long");
     p->folder = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -284,6 +290,7 @@ static void pickup_peer(struct child *child, struct channel *peer)
 
 const struct child_service pickup_service = {
     .role = PROCESS_PICKUP,
+    .open = pickup_open,
     .open_own = pickup_open_own,
     .start = pickup_start,
     .on_message = pickup_message,

@@ -259,18 +259,24 @@ static struct queue_options options_of(const struct config *config)
         .deliveries = deliveries_at_once(config->limits.deliveries)};
 }
 
+static bool queue_process_open(struct child *child, struct error *error)
+{
+    here = (struct queue_process){.child = child};
+    child->service_data = &here;
+    timeline_open(&here.timeline);
+    child->paths->keeps_root = true; /* SQLite opens its log by its path, and DATA/queue can be a link to another disk */
+    return true;
+}
+
 static bool queue_process_open_own(struct child *child, struct error *error)
 {
-    struct queue_process *p = &here;
+    struct queue_process *p = child->service_data;
     static char folder[PATH_MAX];
-    *p = (struct queue_process){.child = child};
-    child->service_data = p;
     /* Not to run before those who bring mail have brought what they have: larger batches, fewer syncs. */
     sched_setscheduler(0, SCHED_BATCH, &(struct sched_param){0});
     if (snprintf(folder, sizeof folder, "%s/queue", child->config->data_dir) >= (int)sizeof folder)
         return error_set(error, EX_CONFIG, "data_dir is too long");
     sandbox_allow(child->paths, folder, true);
-    timeline_open(&p->timeline);
     p->store = store_sqlite_open(folder, STORE_WRITE, error);
     return p->store != NULL && control_open(&p->control, folder, error);
 }
@@ -308,6 +314,7 @@ static void queue_process_drain(struct child *child, bool quick)
 
 const struct child_service queue_service = {
     .role = PROCESS_QUEUE,
+    .open = queue_process_open,
     .open_own = queue_process_open_own,
     .start = queue_process_start,
     .on_message = queue_process_message,

@@ -172,22 +172,24 @@ static bool write_file(struct policies *policies, const struct folder *folder, s
     return written || error_set_errno(error, EX_CANTCREAT, "cannot write %s/%s", folder->path, file_name);
 }
 
-bool policies_open(struct policies *policies, const char *data_dir, struct error *error)
+bool policies_open_folder(struct folder *folder, const char *data_dir, struct error *error)
 {
     struct buffer path = {0};
-    struct folder folder;
+    buffer_add_format(&path, "%s/relay", data_dir);
+    bool opened = folder_open(folder, buffer_text(&path), 0, FOLDER_ANY, error) ||
+                  error_prefix(error, "%s/%s", buffer_text(&path), file_name);
+    buffer_free(&path);
+    return opened;
+}
+
+bool policies_open(struct policies *policies, struct folder *folder, struct error *error)
+{
     *policies = (struct policies){.file = -1};
     map_start(&policies->kept, random_u64());
     map_start(&policies->inquiries, random_u64());
-    buffer_add_format(&path, "%s/relay", data_dir);
-    bool opened = folder_open(&folder, buffer_text(&path), 0, FOLDER_TRUSTED, error) ||
-                  error_prefix(error, "%s/%s", buffer_text(&path), file_name);
-    buffer_free(&path);
-    if (!opened)
-        return false;
-    read_file(policies, &folder);
-    opened = write_file(policies, &folder, error) && https_prepare(error);
-    folder_close(&folder);
+    read_file(policies, folder);
+    bool opened = write_file(policies, folder, error) && https_prepare(error);
+    folder_close(folder);
     return opened;
 }
 

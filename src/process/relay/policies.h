@@ -13,6 +13,7 @@
 #define MAILBOAT_RELAY_POLICIES_H
 
 #include "dns.h"
+#include "folder.h"
 #include "map.h"
 #include "relay/fetch.h"
 #include "route/sts.h"
@@ -45,7 +46,10 @@ struct policies_question {
     struct policies_question *next;
 };
 
-bool policies_open(struct policies *policies, const char *data_dir, struct error *error);
+/* The folder is closed, whatever comes of it. */
+bool policies_open(struct policies *policies, struct folder *folder, struct error *error);
+/* Before that, while the data directory can still be named; nothing in it is touched. */
+bool policies_open_folder(struct folder *folder, const char *data_dir, struct error *error);
 /* With nothing asked; a process that ends need not. */
 void policies_close(struct policies *policies);
 bool policies_start(struct policies *policies, struct loop *loop, struct dns *dns, struct bytes authorities, struct error *error);

@@ -2,8 +2,10 @@
 #include "relay/relay.h"
 
 #include "clock.h"
+#include "https.h"
 #include "log.h"
 #include "random.h"
+#include "secret_file.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,7 +33,7 @@ static void smarthost_options(const struct relay *relay, struct delivery_options
     options->domain = bytes_of_text(config->relay.smarthost.host);
     options->smarthost = options->verify = true;
     options->user = bytes_of_text(config->relay.smarthost.user);
-    options->password = bytes_of_text(config->relay.smarthost.password);
+    options->password = buffer_bytes(&relay->password);
     bool is_auto = config->relay.smarthost.port == 0;
     options->port = is_auto ? relay->smarthost.port : config->relay.smarthost.port;
     options->tls = is_auto ? relay->smarthost.tls : smarthost_tls(config);
@@ -235,6 +237,13 @@ static bool read_authorities(struct relay *relay, struct error *error)
     return name == NULL || file != NULL || error_set(error, EX_CONFIG, "relay.ca_file: cannot read %s", name);
 }
 
+/* By the process that signs in with it, and by no other. */
+static bool read_password(struct relay *relay, struct error *error)
+{
+    const char *file = relay->child->config->relay.smarthost.password_file;
+    return file == NULL || secret_file_read("relay.smarthost.password_file", file, &relay->password, error);
+}
+
 static struct dns *open_dns(const struct config *config, struct error *error)
 {
     if (config->resolver.dnssec == DNSSEC_OFF)
@@ -250,7 +259,8 @@ static bool relay_open(struct child *child, struct error *error)
     *relay = (struct relay){.child = child};
     child->service_data = relay;
     map_start(&relay->idle, random_u64());
-    if (!tls_client_open(&relay->tls, config->relay.ca_file, error) || !read_authorities(relay, error))
+    if (!tls_client_open(&relay->tls, config->relay.ca_file, error) || !read_authorities(relay, error) ||
+        !read_password(relay, error) || !policies_open_folder(&relay->folder, config->data_dir, error) || !https_prepare(error))
         return false;
     tls_client_resume(&relay->tls);
     relay->dns = open_dns(config, error);
@@ -260,7 +270,7 @@ static bool relay_open(struct child *child, struct error *error)
 static bool relay_open_own(struct child *child, struct error *error)
 {
     struct relay *relay = child->service_data;
-    return policies_open(&relay->policies, child->config->data_dir, error);
+    return policies_open(&relay->policies, &relay->folder, error);
 }
 
 static bool relay_start(struct child *child, struct error *error)

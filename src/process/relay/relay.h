@@ -54,6 +54,8 @@ struct relay {
     size_t busy_count;
     struct race_port smarthost; /* with port: auto, the way that was found; port 0: none yet */
     struct dialing *finding;    /* the race for it, while it lasts */
+    struct folder folder;       /* DATA/relay, until its file was opened */
+    struct buffer password;     /* the smarthost's, from the file that the configuration names; empty: there is none */
     struct buffer secret;       /* the last that the command printed; empty: none, or it was refused */
     uint64_t secret_ms;
     bool secret_asked;

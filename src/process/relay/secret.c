@@ -39,9 +39,7 @@ bool secret_must_wait(struct carrier *carrier)
 
 void secret_forget(struct carrier *carrier)
 {
-    if (carrier->secret.at != NULL)
-        explicit_bzero(carrier->secret.at, carrier->secret.capacity);
-    buffer_free(&carrier->secret);
+    buffer_wipe(&carrier->secret);
 }
 
 /* A copy of the carrier's own: its session outlives the next secret. */
@@ -56,9 +54,7 @@ void secret_give(struct carrier *carrier, struct delivery_options *options)
 
 static void wipe(struct relay *relay)
 {
-    if (relay->secret.at != NULL)
-        explicit_bzero(relay->secret.at, relay->secret.capacity);
-    buffer_free(&relay->secret);
+    buffer_wipe(&relay->secret);
 }
 
 void secret_refused(struct carrier *carrier)
