@@ -294,6 +294,9 @@ static struct route_address next_of(struct family *family)
 static void arrange(struct route *route, struct route_host *host)
 {
     pass_over(route, host);
+    host->arranged = true;
+    if (host->address_count == 0)
+        return;
     size_t sixes = 0, count = share_of(route, host);
     while (sixes < host->address_count && host->addresses[sixes].six)
         sixes++;
@@ -311,7 +314,6 @@ static void arrange(struct route *route, struct route_host *host)
     }
     host->addresses = mixed;
     host->address_count = count;
-    host->arranged = true;
     route->given += count;
 }
 
