@@ -235,6 +235,30 @@ def test_the_configuration_says_who_sends_as_whom(tmp_path, certificates):
 
 
 @only_root
+@pytest.mark.parametrize("state", ["running", "stopped"])
+def test_cron_of_debian_writes_as_root_for_every_user(tmp_path, certificates, state):
+    """It runs sendmail as the job's user: also where root has an account, and where that user has senders of its own."""
+    server = make(tmp_path, certificates, extra=f"submission: {{local: {{users: [{{user: {NOBODY}, senders: [shop@example.org]}}]}}}}\n" + HOLD)
+    try:
+        server.cli("alias", "remove", "root@example.org", USER)
+        server.add_user("root@example.org", "secret-of-root")
+        if state == "stopped":
+            server.stop()
+        for uid in (NOBODY, NOBODY - 1, 0):
+            server.programs.send("-i", "-FCronDaemon", "-B8BITMIME", "-oem", "root", user=uid,
+                                 message="From: root (Cron Daemon)\nTo: root\nSubject: Cron <x@host> true\n\nout\n")
+        if state == "stopped":
+            server.start()
+        server.wait_log("accepted", "to=root@example.org", count=3)
+        assert not server.lines("refused", "5.7.1") and not server.lines("drop_refused")
+        for sender in ("ada+root@example.org", "visitor@example.net") if state == "running" else ():
+            done = server.programs.send("-i", "-f", sender, USER, message="Subject: x\n\n", check=69)
+            assert "or not among the user's senders" in done.stderr, done.stderr
+    finally:
+        server.stop()
+
+
+@only_root
 def test_the_drop_folder_is_no_way_around(tmp_path, certificates):
     server = make(tmp_path, certificates, extra=HOLD)
     folder = server.data / "drop"

@@ -123,7 +123,9 @@ static struct reply fault_reply(struct server_session *session, enum content_fau
         return REPLY(550, "5.6.0", header_fault_sentence(session->state->header.fault));
     case CONTENT_FORGED:
         if (session->policy->role == ROLE_LOCAL)
-            return reply_format(session, 550, "5.7.1", "The message says it is from %.*s, which is another one's account; submission.local.users can allow it to %.*s",
+            return reply_format(session, 550, "5.7.1",
+                                "The message says it is from %.*s: it is another one's account, or not among the senders "
+                                "of the local user (%.*s); add it to senders in submission.local.users",
                                 BYTES_ARG(session->state->author), BYTES_ARG(session->origin.account));
         return reply_format(session, 550, "5.7.1", "The message says it is from %.*s, and you are signed in as %.*s; send as yourself",
                             BYTES_ARG(session->state->author), BYTES_ARG(session->origin.account));

@@ -94,7 +94,9 @@ static struct reply forbidden_reply(struct server_session *session)
 {
     struct bytes account = session->origin.account, sender = session->state->envelope.sender;
     if (session->policy->role == ROLE_LOCAL)
-        return reply_format(session, 550, "5.7.1", "The local user (%.*s) may not send as %.*s, which is another one's account; submission.local.users can allow it",
+        return reply_format(session, 550, "5.7.1",
+                            "The local user (%.*s) may not send as %.*s: it is another one's account, or not among the "
+                            "user's senders; add it to senders in submission.local.users",
                             BYTES_ARG(account), BYTES_ARG(sender));
     return reply_format(session, 550, "5.7.1", "You are signed in as %.*s, which may not send as %.*s; send from your own address", BYTES_ARG(account), BYTES_ARG(sender));
 }

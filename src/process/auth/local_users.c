@@ -137,19 +137,24 @@ bool sender_suits(struct bytes pattern, struct bytes address)
 }
 
 /* As sendmail names it where nobody says another sender: by its name, at our first domain. */
-static bool is_its_own(const struct local_users *users, const struct local_user *user, struct bytes address)
+static bool is_at_first_domain(const struct config *config, const char *name, struct bytes address)
 {
-    const struct config *config = users->config;
     const char *domain = config->domain_count > 0 ? config->domains[0] : config->hostname;
-    struct buffer own = {0}, wanted = {0};
-    if (user == NULL || user->name == NULL)
-        return false;
-    buffer_add_format(&own, "%s@%s", user->name, domain);
+    struct buffer whole = {0}, wanted = {0};
+    buffer_add_format(&whole, "%s@%s", name, domain);
     bool same =
-        accounts_canonical(&wanted, buffer_bytes(&own)) && bytes_equal(buffer_bytes(&wanted), address);
-    buffer_free(&own);
+        accounts_canonical(&wanted, buffer_bytes(&whole)) && bytes_equal(buffer_bytes(&wanted), address);
+    buffer_free(&whole);
     buffer_free(&wanted);
     return same;
+}
+
+/* Its name; and root's: cron of Debian runs sendmail as the user of the job,
+ * and writes "From: root (Cron Daemon)" for all of them. */
+static bool is_its_own(const struct local_users *users, const struct local_user *user, struct bytes address)
+{
+    return is_at_first_domain(users->config, "root", address) ||
+           (user != NULL && user->name != NULL && is_at_first_domain(users->config, user->name, address));
 }
 
 static bool is_listed(const struct config_local_user *rule, struct bytes address)

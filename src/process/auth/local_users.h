@@ -35,7 +35,8 @@ void local_users_read(struct local_users *users, const struct config *config);
 bool local_users_is_one(struct bytes account, uint32_t *uid);
 /* 0 and 0: no limits. */
 struct allowance_limits local_users_limits(const struct local_users *users, uint32_t uid);
-/* May it send as this address? Empty: for nobody, which all may. `accounts` says who has an account. */
+/* May it send as this address? Empty: for nobody, which all may; so is root's at the first domain, which
+ * cron writes for every user. `accounts` says who has an account. */
 bool local_users_may_send(const struct local_users *users, struct accounts *accounts, uint32_t uid, struct bytes address);
 
 /* "*" is every address, "*@example.org" every one of that domain. */

@@ -118,7 +118,8 @@ void permission_sender_answered(struct pickup *p, const struct ipc_sender_answer
     if (answer->verdict == SENDER_FORBIDDEN)
         passage_end(
             p, PASSAGE_BAD,
-            "it is from another one's account; submission.local.users can allow its user to send as that");
+            "it is from another one's account, or from none of its user's senders; add that to senders in "
+            "submission.local.users");
     else if (answer->verdict != SENDER_ALLOWED)
         passage_end(p, PASSAGE_LATER, NULL);
     else if (p->passage.asks_author)
