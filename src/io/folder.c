@@ -216,6 +216,23 @@ static bool follow(struct walk *walk, int link, const char *name, const struct s
     return target[0] != '/' || start_at_root(walk, error);
 }
 
+/* With this mode at least, whatever the umask says: under 077 the server's processes could not pass
+ * through the data directory. Nobody else can replace a name in `at`; one that was there is left as it is. */
+static bool make_folder(int at, const char *name, mode_t mode)
+{
+    struct stat facts;
+    if (mkdirat(at, name, mode) != 0)
+        return errno == EEXIST;
+    int made = openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    bool set = made >= 0 && fstat(made, &facts) == 0 &&
+               ((facts.st_mode & mode) == mode || fchmod(made, (facts.st_mode & 07777) | mode) == 0);
+    int why = errno;
+    if (made >= 0)
+        close(made);
+    errno = why;
+    return set;
+}
+
 /* The descriptor of a name, made where it is missing and shall be; -1 with errno. */
 static int take_name(struct walk *walk, const char *name)
 {
@@ -223,9 +240,7 @@ static int take_name(struct walk *walk, const char *name)
     int at = walk->folder->descriptor, descriptor = openat(at, name, flags);
     if (descriptor >= 0 || errno != ENOENT || walk->mode == 0 || walk->foreign)
         return descriptor;
-    if (mkdirat(at, name, walk->rest[0] == '\0' ? walk->mode : 0755) != 0 && errno != EEXIST)
-        return -1;
-    return openat(at, name, flags);
+    return make_folder(at, name, walk->rest[0] == '\0' ? walk->mode : 0755) ? openat(at, name, flags) : -1;
 }
 
 static bool fail_name(struct walk *walk, const char *name, struct error *error)

@@ -246,6 +246,30 @@ def test_a_disk_that_is_not_mounted_is_not_made_up_for(tmp_path, certificates):
     assert not (tmp_path / "disk").exists()
 
 
+@pytest.mark.parametrize("umask", [0o077, 0o027])
+@pytest.mark.parametrize("first", ["serve", "user add"])
+def test_a_strict_umask_makes_a_directory_that_can_be_used(tmp_path, certificates, umask, first):
+    server = Mailboat(tmp_path / "server", certificates)
+    server.data = server.folder / "above" / "data"
+    server.write_config()
+    before = os.umask(umask)
+    try:
+        if first == "user add":
+            server.add_user("ada@example.org", "secret-of-ada")
+        server.start()
+    finally:
+        os.umask(before)
+    try:
+        assert [folder.stat().st_mode & 0o7777 for folder in (server.data.parent, server.data, server.data / "queue")] == [0o755, 0o755, 0o700]
+        if first == "serve":
+            server.add_user("ada@example.org", "secret-of-ada")
+        with smtp(server, 587, user="ada@example.org", password="secret-of-ada") as client:
+            client.sendmail("ada@example.org", ["ada@example.org"], "From: ada@example.org\r\nSubject: strict\r\n\r\nhi\r\n")
+        assert server.arrivals("ada@example.org", "strict")
+    finally:
+        assert server.stop() == 0
+
+
 def test_without_root_one_s_own_directory_is_fine(tmp_path, certificates):
     as_eve = ["setpriv", "--reuid", str(EVE), "--regid", str(EVE), "--clear-groups"]
     server = Mailboat(tmp_path / "server", certificates, wrapper=as_eve)

@@ -91,6 +91,27 @@ static void missing_folders_are_made_and_found_again(void **state)
     assert_true(opens("/", 0));
 }
 
+static void the_umask_takes_nothing_from_a_folder_s_mode(void **state)
+{
+    static const mode_t umasks[] = {077, 027, 0};
+    for (size_t i = 0; i < sizeof umasks / sizeof *umasks; i++) {
+        struct stat above, facts;
+        umask(umasks[i]);
+        bool opened = opens(at("strict/data"), 0711);
+        umask(022);
+        assert_true(opened);
+        assert_int_equal(stat(at("strict"), &above), 0);
+        assert_int_equal(stat(at("strict/data"), &facts), 0);
+        assert_int_equal(above.st_mode & 07777, 0755);
+        assert_int_equal(facts.st_mode & 07777, 0711);
+        chmod(at("strict/data"), 0700); /* what is there is its owner's affair */
+        assert_true(opens(at("strict/data"), 0711));
+        assert_int_equal(stat(at("strict/data"), &facts), 0);
+        assert_int_equal(facts.st_mode & 07777, 0700);
+        folder_remove(AT_FDCWD, at("strict"));
+    }
+}
+
 static void a_stranger_s_folder_is_refused_wherever_it_stands(void **state)
 {
     static const char *const places[] = {"s1", "s1/data", "s1/x/y/data"};
@@ -289,6 +310,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(missing_folders_are_made_and_found_again),
+        cmocka_unit_test(the_umask_takes_nothing_from_a_folder_s_mode),
         cmocka_unit_test(a_stranger_s_folder_is_refused_wherever_it_stands),
         cmocka_unit_test(a_folder_that_others_can_write_to_is_refused),
         cmocka_unit_test(links_of_root_are_followed_and_those_of_others_are_not),
