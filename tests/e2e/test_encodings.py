@@ -200,6 +200,24 @@ def test_who_needs_smtputf8_is_refused_without_it(server, peer, to, header):
     assert peer.letters == []
 
 
+@pytest.mark.parametrize("by", ["hand", "alias"])
+def test_an_international_address_keeps_nobody_else_from_the_message(server, peer, by):
+    to, written = ["jürgen@there.net", BOB, "carl@there.net"], None
+    if by == "alias":
+        server.cli("alias", "add", "all@example.org", *to)
+        written = ["all@example.org"]
+    with smtp(server, 587, user=ADA, password=PASSWORD) as client:
+        client.ehlo()
+        assert client.mail(ADA, ["SMTPUTF8"])[0] == 250
+        client.command_encoding = "utf-8"
+        assert [client.docmd(f"RCPT TO:<{address}>")[0] for address in written or to] == [250] * len(written or to)
+        assert client.data(PLAIN)[0] == 250
+    assert received(peer)[0][1:] == [f"RCPT TO:<{BOB}>", "RCPT TO:<carl@there.net>"]
+    assert "status=5.6.7" in server.wait_log("bounced", "jürgen@there.net")[0]
+    until(lambda: server.mail(ADA))
+    assert len(server.mail(ADA)) == 1 and len(server.lines("bounced")) == 1
+
+
 @INTERNATIONAL
 def test_who_needs_smtputf8_passes_with_it(server, peer, to, header):
     peer.knows = ["8BITMIME", "SMTPUTF8"]

@@ -120,7 +120,8 @@ void client_session_failed(struct client_session *session, enum client_step step
 
 /* Begins a transaction; only at CLIENT_READY. `envelope` must live until
  * CLIENT_SENT. Where the peer lacks what the envelope needs (SMTPUTF8,
- * 8BITMIME, SIZE, REQUIRETLS) the results say so and nothing is sent. The
+ * 8BITMIME, SIZE, REQUIRETLS) the results say so and nothing is sent; where
+ * only some recipients need SMTPUTF8 they alone fail. The
  * recipients beyond those that the peer takes together (RFC 5321 4.5.3.1.10,
  * LIMITS RCPTMAX of RFC 9422) follow in further transactions before SENT. */
 void client_session_send(struct client_session *session, const struct envelope *envelope);

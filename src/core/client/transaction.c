@@ -7,7 +7,8 @@
  * message begins again; each transaction decides at least one of them.
  *
  * Where the peer lacks 8BITMIME or BINARYMIME the content is encoded on its
- * way; lacking SMTPUTF8 or REQUIRETLS is a failure.
+ * way; lacking REQUIRETLS is a failure, and lacking SMTPUTF8 one of those
+ * recipients alone that need it, unless the sender or the header do.
  */
 #include "client/state.h"
 
@@ -79,12 +80,25 @@ static void finish(struct client_session *session, bool reset)
 
 /* ---- beginning ---- */
 
+/* Whoever the recipients are. */
+static bool message_needs_utf8(const struct envelope *envelope)
+{
+    return envelope->smtputf8 || !bytes_is_ascii(envelope->sender);
+}
+
 static bool needs_utf8(const struct envelope *envelope)
 {
-    bool needed = envelope->smtputf8 || !bytes_is_ascii(envelope->sender);
+    bool needed = message_needs_utf8(envelope);
     for (size_t i = 0; i < envelope->recipient_count && !needed; i++)
         needed = !bytes_is_ascii(envelope->recipients[i].address);
     return needed;
+}
+
+/* By LMTP a message has arrived: its octets go into the mailbox as they are,
+ * whether the server speaks of it or not. */
+static bool knows_utf8(const struct client_session *session)
+{
+    return session->capabilities.smtputf8 || session->options.lmtp;
 }
 
 /* Why this peer cannot take the message, or NULL. */
@@ -94,8 +108,7 @@ static const char *lacking(const struct client_session *session, const char **en
     const struct envelope *envelope = session->state->envelope;
     if (peer->size_known && peer->size_max > 0 && envelope->size > peer->size_max)
         return *enhanced = "5.3.4", "the message is larger than the server takes";
-    /* By LMTP a message has arrived: its octets go into the mailbox as they are, whether the server speaks of it or not. */
-    if (needs_utf8(envelope) && !peer->smtputf8 && !session->options.lmtp)
+    if (message_needs_utf8(envelope) && !knows_utf8(session))
         return *enhanced = "5.6.7", "the message has international addresses, which the server does not know (SMTPUTF8)";
     if (envelope->requiretls && !peer->requiretls)
         return *enhanced = "5.7.30", "the message requires TLS all the way, which the server does not promise (REQUIRETLS)";
@@ -202,6 +215,18 @@ static void begin(struct client_session *session)
         client_out(session, "DATA");
 }
 
+/* One international address keeps nobody else from the message. */
+static void refuse_international(struct client_session *session)
+{
+    static const char why[] = "the address is international, which the server does not know (SMTPUTF8)";
+    struct client_state *state = session->state;
+    struct client_result result =
+        client_result_said(&state->transaction_arena, STEP_RCPT, OUTCOME_FAILED, "5.6.7", bytes_of_text(why));
+    for (size_t i = 0; i < state->envelope->recipient_count; i++)
+        if (!bytes_is_ascii(state->envelope->recipients[i].address))
+            decide(state, i, result);
+}
+
 void client_session_send(struct client_session *session, const struct envelope *envelope)
 {
     struct client_state *state = session->state;
@@ -225,7 +250,12 @@ void client_session_send(struct client_session *session, const struct envelope *
         finish(session, false);
         return;
     }
-    begin(session);
+    if (!knows_utf8(session))
+        refuse_international(session);
+    if (any_waits(state))
+        begin(session);
+    else
+        finish(session, false);
 }
 
 /* ---- replies ---- */
