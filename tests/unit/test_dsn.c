@@ -82,6 +82,33 @@ static void what_a_server_says_is_told_as_it_said_it(void **state)
     }
 }
 
+static size_t times(const char *text)
+{
+    size_t count = 0, at = 0;
+    for (struct bytes rest = buffer_bytes(&out); (at = bytes_search(rest, bytes_of_text(text))) != SIZE_MAX; count++)
+        rest = bytes_from(rest, at + 1);
+    return count;
+}
+
+static void members_of_an_alias_that_fail_alike_are_one_sentence(void **state)
+{
+    struct recipient member[5];
+    struct dsn_recipient about[5];
+    for (size_t i = 0; i < ARRAY_LENGTH(about); i++) {
+        member[i] = (struct recipient){.address = BYTES("m@example.com"), .original = BYTES("all@example.org")};
+        about[i] = about_bob;
+        about[i].recipient = &member[i];
+    }
+    about[2].text = BYTES("gone");
+    member[3].original = BYTES("two@example.org");
+    dsn.recipients = about;
+    dsn.recipient_count = ARRAY_LENGTH(about);
+    assert_true(dsn_add(&out, &dsn));
+    assert_int_equal(times("<all@example.org>: could not"), 2);
+    assert_int_equal(times("<two@example.org>: could not"), 1);
+    assert_int_equal(times("Final-Recipient: "), 5);
+}
+
 /* A server on this host has no name, and what nobody said is nobody's. */
 static void what_no_server_on_the_network_said_names_none(void **state)
 {
@@ -187,7 +214,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TESTED(a_failure_is_told_to_people_and_programs), TESTED(a_delay_says_how_long_it_is_tried_and_that_nothing_is_to_do), TESTED(the_whole_message_comes_back_where_it_was_asked_for), TESTED(nobody_is_told_who_may_not_be), TESTED(notify_says_who_wants_what),
         TESTED(a_peer_forges_nothing), TESTED(a_sender_forges_nothing_by_its_parameters), TESTED(a_message_that_knows_the_boundary_is_not_given_back), TESTED(long_words_of_a_peer_are_wrapped),
-        TESTED(what_a_server_says_is_told_as_it_said_it), TESTED(what_no_server_on_the_network_said_names_none),
+        TESTED(what_a_server_says_is_told_as_it_said_it),
+        TESTED(members_of_an_alias_that_fail_alike_are_one_sentence), TESTED(what_no_server_on_the_network_said_names_none),
         TESTED(only_whole_lines_of_a_long_header_come_back),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);

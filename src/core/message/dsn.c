@@ -127,7 +127,8 @@ static const char *advice_on(const struct dsn_recipient *r)
 {
     bool failed = class_of(r) == '5';
     bool address = failed && r->enhanced.length > 2 && bytes_starts_nocase(bytes_from(r->enhanced, 1), ".1.");
-    bool size = failed && r->enhanced.length > 2 && bytes_is(bytes_from(r->enhanced, 1), ".3.4");
+    bool size = failed && r->enhanced.length > 2 &&
+                (bytes_is(bytes_from(r->enhanced, 1), ".3.4") || bytes_is(bytes_from(r->enhanced, 1), ".2.3"));
     switch (r->action) {
     case DSN_FAILED:
         return address ? "Nothing more will be tried. Check the address, letter by letter, and send the message again."
@@ -141,6 +142,21 @@ static const char *advice_on(const struct dsn_recipient *r)
         return "You asked to be told; there is nothing to do.";
     }
     return "";
+}
+
+static bool reads_alike(const struct dsn_recipient *a, const struct dsn_recipient *b)
+{
+    return a->action == b->action && a->code == b->code && bytes_equal(address_said(a->recipient), address_said(b->recipient)) &&
+           bytes_equal(a->enhanced, b->enhanced) && bytes_equal(a->text, b->text) && bytes_equal(a->peer, b->peer);
+}
+
+/* Members of one alias have its name: a person reads once what became of them in the same way. */
+static bool is_told_already(const struct dsn *dsn, size_t which)
+{
+    for (size_t i = 0; i < which; i++)
+        if (tells_of(dsn, i) && reads_alike(&dsn->recipients[i], &dsn->recipients[which]))
+            return true;
+    return false;
 }
 
 /* What happened to one recipient, in words. */
@@ -173,7 +189,7 @@ static void add_words(struct writing *w)
     date_add(w->out, dsn->arrived_ms);
     buffer_add_text(w->out, "\r\nto the following recipients:\r\n");
     for (size_t i = 0; i < dsn->recipient_count; i++)
-        if (tells_of(dsn, i))
+        if (tells_of(dsn, i) && !is_told_already(dsn, i))
             add_sentence(w, &dsn->recipients[i]);
     buffer_add_text(w->out, "\r\n");
 }
