@@ -151,6 +151,31 @@ static void the_next_host_follows_one_that_refuses_to_talk(void **state)
     end(&delivery);
 }
 
+/* The reason is of the server that said something, and names it. */
+static void a_server_that_cannot_be_reached_hides_nothing_that_another_said(void **state)
+{
+    static const char *const said[] = {"554 5.7.1 not you\r\n", "421 5.7.1 later\r\n"};
+    for (size_t i = 0; i < ARRAY_LENGTH(said); i++) {
+        struct delivery delivery;
+        struct buffer peer = {0};
+        start(&delivery, &by_mx);
+        resolve(&delivery, 1);
+        expect_connect(&delivery, 1, 25, false);
+        delivery_connected(&delivery);
+        hear(&delivery, said[i]);
+        expect(&delivery, DELIVERY_CLOSE);
+        resolve(&delivery, 2);
+        expect_connect(&delivery, 2, 25, false);
+        delivery_lost(&delivery, false, TLS_LOSS_ENDED, BYTES("connection refused"));
+        expect(&delivery, DELIVERY_CLOSE);
+        expect_results(&delivery, OUTCOME_DEFERRED, OUTCOME_DEFERRED, "5.7.1");
+        delivery_peer(&delivery, &peer);
+        assert_non_null(strstr(buffer_text(&peer), "[192.0.2.1]:25"));
+        buffer_free(&peer);
+        delivery_free(&delivery);
+    }
+}
+
 static void what_a_server_says_of_the_message_is_not_asked_twice(void **state)
 {
     struct delivery delivery;
@@ -519,7 +544,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_message_is_delivered_and_another_follows), cmocka_unit_test(the_next_address_follows_one_that_does_not_answer),
-        cmocka_unit_test(the_next_host_follows_one_that_refuses_to_talk), cmocka_unit_test(what_a_server_says_of_the_message_is_not_asked_twice),
+        cmocka_unit_test(the_next_host_follows_one_that_refuses_to_talk),
+        cmocka_unit_test(a_server_that_cannot_be_reached_hides_nothing_that_another_said), cmocka_unit_test(what_a_server_says_of_the_message_is_not_asked_twice),
         cmocka_unit_test(a_connection_lost_in_the_message_defers_it), cmocka_unit_test(a_kept_connection_that_had_ended_says_nothing_of_the_message),
         cmocka_unit_test(a_smarthost_is_never_spoken_with_in_clear),
         cmocka_unit_test(a_refused_password_is_not_tried_elsewhere), cmocka_unit_test(a_domain_that_is_not_there_fails_at_once),

@@ -29,16 +29,28 @@ static void drop_session(struct delivery *delivery)
     delivery->connected = false;
 }
 
+/* The reason, with the server whose it is. */
+static struct client_result name_last(struct delivery *delivery)
+{
+    if (delivery->last_host.length > 0) {
+        delivery->host = delivery->last_host;
+        delivery->address = delivery->last_address;
+    }
+    return delivery->last;
+}
+
 /* Nothing more can be tried: what the last host said is the reason. */
 static void end_route(struct delivery *delivery, const struct route_answer *answer)
 {
-    struct client_result result = delivery->last;
-    if (answer->reason != NULL)
+    struct client_result result;
+    if (answer->reason == NULL)
+        result = name_last(delivery);
+    else
         result = (struct client_result){.outcome = answer->final ? OUTCOME_FAILED : OUTCOME_DEFERRED, .step = STEP_DNS,
                                         .enhanced = bytes_of_text(answer->enhanced), .text = bytes_of_text(answer->reason)};
     /* That no host would talk to us is never the recipient's fault: wait. What
      * REQUIRETLS asks is another matter: none of them can (RFC 8689 4.2.1). */
-    else if (!delivery->any_unfit || delivery->any_other || delivery->route.any_unsure)
+    if (answer->reason == NULL && (!delivery->any_unfit || delivery->any_other || delivery->route.any_unsure))
         result.outcome = OUTCOME_DEFERRED;
     decide_all(delivery, result);
     delivery->stage = DELIVERY_OVER;
@@ -54,6 +66,7 @@ static void begin(struct delivery *delivery, const struct envelope *envelope)
     delivery->done_told = delivery->any_unfit = delivery->any_other = false;
     delivery->last = (struct client_result){.outcome = OUTCOME_DEFERRED, .step = STEP_CONNECT, .enhanced = BYTES("4.4.1"),
                                             .text = BYTES("no server could be reached")};
+    delivery->last_host = bytes_none();
 }
 
 void delivery_start(struct delivery *delivery, const struct delivery_options *options, const struct envelope *envelope)
@@ -91,13 +104,27 @@ static struct client_result tls_failure(struct delivery *delivery, bool unfit, s
     return result;
 }
 
+/* That an address cannot be reached hides nothing that a server before it said or did. */
+static bool says_less(const struct delivery *delivery, const struct client_result *why)
+{
+    return why->step == STEP_CONNECT && delivery->last.step > STEP_CONNECT && !delivery->any_unfit;
+}
+
+static void be_last(struct delivery *delivery, struct client_result result)
+{
+    delivery->last = result;
+    delivery->last_host = delivery->host;
+    delivery->last_address = delivery->address;
+}
+
 /* Remembers why this host would not do. */
 static void remember(struct delivery *delivery, const struct client_result *why)
 {
     bool unfit = delivery->envelope->requiretls && why->step == STEP_TLS;
     delivery->any_unfit = delivery->any_unfit || unfit;
     delivery->any_other = delivery->any_other || !unfit;
-    delivery->last = unfit ? tls_failure(delivery, true, why->text) : copied(delivery, why);
+    if (!says_less(delivery, why))
+        be_last(delivery, unfit ? tls_failure(delivery, true, why->text) : copied(delivery, why));
 }
 
 /* ---- how a host must be secured ---- */
@@ -107,7 +134,7 @@ static void refuse_host(struct delivery *delivery)
 {
     struct buffer text = {0};
     buffer_add_format(&text, "%.*s: %s", BYTES_ARG(delivery->host), delivery->tls.policy.reason);
-    delivery->last = tls_failure(delivery, false, buffer_bytes(&text));
+    be_last(delivery, tls_failure(delivery, false, buffer_bytes(&text)));
     if (delivery->tls.policy.final) {
         delivery->last.outcome = OUTCOME_FAILED;
         delivery->last.enhanced = BYTES("5.7.30");
@@ -420,7 +447,7 @@ void delivery_out_of_time(struct delivery *delivery)
         .text = BYTES("the domain's servers could not all be tried in the time of one attempt")};
     assert(delivery->stage == DELIVERY_RESOLVING || delivery->stage == DELIVERY_CONNECTING);
     if (delivery->any_other && delivery->last.outcome == OUTCOME_DEFERRED)
-        result = delivery->last;
+        result = name_last(delivery);
     decide_all(delivery, result);
     delivery->stage = DELIVERY_OVER;
 }

@@ -80,9 +80,11 @@ struct delivery {
     struct client_session session;
     struct arena arena;              /* results made here, and their texts */
     struct client_result *results;
-    struct client_result last;       /* what the last failed connection said */
-    struct bytes host;               /* the one we talk with, or talked with last */
+    struct client_result last;       /* what the last failed connection said that got anywhere, else the last */
+    struct bytes host;               /* the one we talk with, or talked with last; at the end the one `last` is of */
     struct route_address address;
+    struct bytes last_host;
+    struct route_address last_address;
     struct delivery_tls {            /* how it must be secured */
         struct arena arena;          /* what the records hold */
         struct tls_facts facts;
