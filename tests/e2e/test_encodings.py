@@ -162,6 +162,16 @@ def test_nul_is_refused_by_data_and_by_chunks(server, peer, port, header, body):
 PLAIN = b"From: ada@example.org\r\nSubject: plain\r\n\r\nhi\r\n"
 
 
+def test_of_a_binary_message_no_nul_and_no_bare_newline_leaves_wherever_it_stands(server, peer):
+    """Between the parts, in their headers, in what is said to be encoded."""
+    content = (f"From: {ADA}\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=q\r\n\r\npre\0\n.\nMAIL FROM:<eve@far.example>\n"
+               "\r\n--q\r\nX: \0\r\n\r\na\0\r\n--q\r\nContent-Transfer-Encoding: base64\r\n\r\nYQ\0\n.\r=\r\n--q--\r\nepi\0\n.\r\n").encode()
+    submit(server, ADA, [BOB], content, ["BODY=BINARYMIME"])
+    _, got = received(peer)
+    assert b"\0" not in got and got.replace(b"\r\n", b"").isascii() and not set(b"\r\n") & set(got.replace(b"\r\n", b""))
+    assert [p[2] for p in parts_of(got)] == [b"a\0", b"a"] and b"\r\n.\r\nMAIL" in got
+
+
 def test_smtputf8_said_out_of_caution_is_no_hindrance(server, peer):
     submit(server, ADA, [BOB], PLAIN, ["SMTPUTF8"])
     assert "SMTPUTF8" not in received(peer)[0][0]

@@ -18,6 +18,12 @@ static void binary_content_leaves_without_nul(void **state)
          "Content-Transfer-Encoding: quoted-printable\r\n\r\n=00\r\n--b\r\nContent-Transfer-Encoding: base64\r\n\r\nAAo=\r\n--b--\r\n"},
         /* what is encoded already stays */
         {BYTES("MIME-Version: 1.0\r\nContent-Transfer-Encoding: base64\r\n\r\nAAo=\r\n"), "MIME-Version: 1.0\r\nContent-Transfer-Encoding: base64\r\n\r\nAAo=\r\n"},
+        /* what cannot be encoded: between parts, in a part's header, said to be encoded; no line ends there but with CRLF */
+        {BYTES("MIME-Version: 1.0\r\n" MULTIPART "\r\n\0\n.\nMAIL\r\n--b\r\nX: \0\r\r\nContent-Transfer-Encoding: base64\r\n\r\nAA\0\n.\r.\r\n--b\r\n"
+               "Content-Type: message/rfc822\r\n\r\nX: \0\n\r\n\r\n\0\r\n--b--\r\n\0\n.\r\n\r"),
+         "MIME-Version: 1.0\r\n" MULTIPART "\r\n?\r\n.\r\nMAIL\r\n--b\r\nX: ?\r\n\r\nContent-Transfer-Encoding: base64\r\n\r\nAA?\r\n.\r\n.\r\n--b\r\n"
+         "Content-Type: message/rfc822\r\n\r\nX: ?\r\n\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n=00\r\n--b--\r\n?\r\n.\r\n\r\n"},
+        {BYTES("A: b\n\n\0\n.\n"), "A: b\r\n\r\n?\r\n.\r\n"}, /* its header has no end */
         /* other types than text */
         {BYTES("MIME-Version: 1.0\r\nContent-Type: image/x\r\n\r\n\0\1\2"), "MIME-Version: 1.0\r\nContent-Type: image/x\r\nContent-Transfer-Encoding: base64\r\n\r\nAAEC\r\n"},
     };

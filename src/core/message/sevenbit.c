@@ -18,6 +18,23 @@ void sevenbit_free(struct sevenbit *sevenbit)
     buffer_free(&sevenbit->line);
 }
 
+/* What stays as it is. Where content may be binary, octets that no line can
+ * have (RFC 5321 2.3.8, 4.1.1.4) do not pass between parts, in their headers
+ * and in what claims to be encoded either: NUL is written as "?", a bare CR or
+ * LF as CRLF, for there might be servers that see the message's end in it. */
+static void pass(const struct sevenbit *sevenbit, struct buffer *out, struct bytes text)
+{
+    static const bool unfit[256] = {['\0'] = true, ['\r'] = true, ['\n'] = true};
+    for (size_t start = 0, i = 0; i <= text.length; i++) {
+        if (i < text.length && !(sevenbit->binary && unfit[(unsigned char)text.at[i]]))
+            continue;
+        buffer_add(out, bytes_of(text.at + start, i - start));
+        if (i < text.length)
+            buffer_add(out, text.at[i] == '\0' ? BYTES("?") : CRLF);
+        start = i + 1;
+    }
+}
+
 /* ---- what a header says ---- */
 
 struct entity {
@@ -310,7 +327,7 @@ static void add_to_header(struct sevenbit *sevenbit, struct buffer *out, struct 
         end_header(sevenbit, out);
         return;
     }
-    buffer_add(&sevenbit->header, text);
+    pass(sevenbit, &sevenbit->header, text);
     if (ends)
         buffer_add(&sevenbit->header, CRLF);
     if (sevenbit->header.length <= SEVENBIT_HEADER_MAX)
@@ -343,7 +360,7 @@ static void add_line(struct sevenbit *sevenbit, struct buffer *out, struct bytes
         break;
     case SEVENBIT_PASS:
     case SEVENBIT_SEALED:
-        buffer_add(out, text);
+        pass(sevenbit, out, text);
         if (ends)
             buffer_add(out, CRLF);
         break;

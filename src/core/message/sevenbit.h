@@ -4,7 +4,9 @@
  * (RFC 6152 3, RFC 3030 3). Each MIME part that says 8bit or binary is encoded,
  * text in quoted-printable and the rest in base64, and the containers around
  * it say 7bit; what says nothing of the kind passes as it is. Of binary content
- * no part passes: one that says nothing, or 7bit, may hold NUL all the same.
+ * no part passes: one that says nothing, or 7bit, may hold NUL all the same. In
+ * what cannot be encoded (headers of parts, what stands between parts, what is
+ * said to be encoded already) NUL becomes "?", and a bare CR or LF a CRLF.
  *
  * What is signed would not be what was signed any more. A multipart/signed,
  * and a whole message with a DKIM-Signature, pass as they are: servers take
