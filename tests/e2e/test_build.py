@@ -91,7 +91,7 @@ def test_packages_that_went(project):
     assert project.build("small").returncode == 0
 
 
-@pytest.mark.parametrize("left", ["half", "damaged", "empty", "no-stamp", "old-meson"])
+@pytest.mark.parametrize("left", ["half", "damaged", "empty", "no-stamp", "stamp-of-no-text", "old-meson"])
 def test_what_was_left_half_done(project, left):
     assert project.build("small").returncode == 0
     folder = project.folder / "build"
@@ -103,6 +103,8 @@ def test_what_was_left_half_done(project, left):
         (folder / "build.ninja").write_text("")
     elif left == "no-stamp":
         (folder / "configured").unlink()
+    elif left == "stamp-of-no-text":
+        (folder / "configured").write_bytes(b"\xff\xfe\0")
     else:
         (folder / "meson-private" / "coredata.dat").write_bytes(b"from another version")
         os.utime(project.folder / "meson.build")
