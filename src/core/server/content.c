@@ -25,7 +25,9 @@ static void judge_line_start(struct content *content)
         fault(content, CONTENT_LOOPS);
 }
 
-/* Looks at stored octets for Received fields and for the header's end. */
+/* Looks at stored octets for Received fields and for the header's end. A
+ * header is text: also of a binary message its lines end in CRLF, else the
+ * next server, or whoever encodes it, would see another end than we do. */
 static void watch_header(struct content *content, struct bytes octets)
 {
     while (octets.length > 0 && !content->header_done) {
@@ -38,8 +40,13 @@ static void watch_header(struct content *content, struct bytes octets)
         size_t kept = part.length < room ? part.length : room;
         memcpy(content->line_start + content->line_start_length, part.at, kept);
         content->line_start_length = (uint8_t)(content->line_start_length + kept);
+        if (part.length > 0)
+            content->header_cr = part.at[part.length - 1] == '\r';
         if (newline == SIZE_MAX)
             return;
+        if (content->binary && !content->header_cr)
+            fault(content, CONTENT_BARE_NEWLINE);
+        content->header_cr = false;
         content->header_done = content->line_start_length == 0 ||
                                (content->line_start_length == 1 && content->line_start[0] == '\r');
         judge_line_start(content);

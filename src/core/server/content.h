@@ -32,6 +32,7 @@ struct content {
     bool inside_line;        /* DATA: the next octet does not begin a line */
     bool after_cr;           /* BDAT: the last octet was CR */
     bool header_done, header_utf8; /* utf8: it is not all ASCII (RFC 6532) */
+    bool header_cr;          /* the header's last octet so far was CR */
     uint32_t line_length;    /* of the line so far */
     uint32_t received_fields;
     char line_start[10];     /* of a header line, until we know what field it is */

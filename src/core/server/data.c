@@ -106,6 +106,8 @@ static struct reply fault_reply(struct server_session *session, enum content_fau
     case CONTENT_FINE:
         return NO_REPLY;
     case CONTENT_BARE_NEWLINE:
+        if (session->state->content.binary)
+            return REPLY(550, "5.6.0", "The header has a bare LF; its lines must end in CRLF");
         return REPLY(550, "5.6.0", "The message has a bare CR or LF; lines must end in CRLF");
     case CONTENT_NUL:
         if (session->state->content.binary)
