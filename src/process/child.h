@@ -48,7 +48,8 @@ struct child_service {
  * clears those of the dead. */
 enum { DESCRIPTORS_BESIDE = 512 }; /* that a process has room for beside its connections */
 enum { CENSUS_SLOTS = 256, CENSUS_HABITS = 4096, CENSUS_VISITORS = 16384,
-       CENSUS_PORTS = 40, CENSUS_FAMILIARS = 65536, CENSUS_HARVESTS = 32768 };
+       CENSUS_PORTS = 40, CENSUS_FAMILIARS = 65536, CENSUS_HARVESTS = 32768,
+       CENSUS_NAMED = 262144 };
 struct census {
     _Atomic uint32_t connections[CENSUS_SLOTS];
     _Atomic uint32_t visitors[CENSUS_SLOTS][CENSUS_VISITORS]; /* of them, by address: see smtpd/visitors.c */
@@ -62,6 +63,7 @@ struct census {
     struct harvest_slot {
         _Atomic uint64_t counts, state;      /* of unknown recipients, by address: see smtpd/harvests.c */
     } harvests[CENSUS_HARVESTS];
+    _Atomic uint32_t named[CENSUS_NAMED];    /* recipients that a client named lately: the same */
     unsigned char ticket_secret[TLS_TICKET_SECRET_OCTETS]; /* of TLS session tickets */
     struct handshake_budget handshakes;     /* CPU of TLS handshakes, by network */
     _Atomic uint64_t habits[CENSUS_HABITS]; /* how the clients of an address begin: see smtpd/haste.c */

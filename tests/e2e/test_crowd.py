@@ -451,6 +451,57 @@ def test_a_list_with_some_that_are_gone_is_not_slowed(crowd, start):
     assert not server.lines("client_slowed") and not server.lines("client_blocked")
 
 
+def give(line, recipient):
+    assert line.say("MAIL FROM:<>", f"RCPT TO:<{recipient}>", "DATA").startswith("354")
+    assert line.say("Subject: news\r\n\r\nNews\r\n.").startswith("250")
+
+
+def test_mail_to_one_address_does_not_pay_for_reading_out_the_others(crowd, start):
+    """Two messages for each guess: the free ones, and four times as many, until it gets slow."""
+    server = start(limits=GUARDED)
+    line = crowd.line(server, 25, "2001:db8:1:1::1")
+    line.say("EHLO a")
+    for i in range(60):
+        give(line, USER)
+        give(line, USER)
+        line.say("MAIL FROM:<>")
+        assert line.say(f"RCPT TO:<nobody{i}@example.org>").startswith("550")
+        line.say("RSET")
+        if server.lines("client_slowed"):
+            break
+    server.wait_log("client_slowed")
+    assert 50 <= i <= 51
+
+
+def test_a_little_mail_from_each_address_does_not_open_a_network(crowd, start):
+    """Each /64 has a good record of its own, and guesses once."""
+    server = start(limits=GUARDED)
+    for i in range(1, 300):
+        line = crowd.line(server, 25, f"2001:db8:1:{i:x}::1")
+        if not line.greeting.startswith("220"):
+            break
+        line.say("EHLO a")
+        give(line, USER)
+        give(line, USER)
+        line.say("MAIL FROM:<>")
+        line.say(f"RCPT TO:<nobody{i}@example.org>")
+        line.close()
+    assert line.greeting.startswith("421 4.7.0") and i <= 130, i
+
+
+def test_a_list_that_is_used_every_minute_may_have_some_that_are_gone(crowd, start):
+    """The same ten each time, and one who is there: they are told, and count once."""
+    server = start(limits=GUARDED)
+    for _ in range(30):
+        line = crowd.line(server, 25, "2001:db8:1:1::1")
+        line.say("EHLO a", "MAIL FROM:<news@example.net>")
+        for gone in range(10):
+            assert line.say(f"RCPT TO:<gone{gone}@example.org>").startswith("550")
+        assert line.say(f"RCPT TO:<{USER}>").startswith("250")
+        line.close()
+    assert not server.lines("client_slowed") and not server.lines("client_blocked")
+
+
 def test_a_user_who_mistypes_is_not_slowed(crowd, start):
     server = start(limits=GUARDED)
     line = sign_in(crowd, server, "2001:db8:1:1::1")

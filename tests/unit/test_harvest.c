@@ -53,7 +53,7 @@ static uint32_t slowest_of_a_day(uint32_t good, uint32_t bad)
         uint32_t minute = (uint32_t)(1 + i * HOUR / all);
         bad_owed += bad;
         if (bad_owed < all) {
-            harvest_accepted(&harvest, 1, minute);
+            harvest_accepted(&harvest, FREE, 1, 0, minute);
             continue;
         }
         bad_owed -= all;
@@ -88,11 +88,44 @@ static void a_list_with_stale_addresses_is_not_slow(void **state)
             assert_int_equal(harvest_refused(&harvest, FREE, fresh, 1), HARVEST_NOTHING_NEW);
 }
 
+/* Two messages to the one address it knows for each guess, as fast as it can. */
+static void mail_to_one_address_does_not_pay_for_all_others(void **state)
+{
+    struct harvest harvest = {.minute = 1};
+    uint32_t told = 0;
+    while (harvest_shut_min(&harvest, 1) == 0 && told < 10000) {
+        harvest_accepted(&harvest, FREE, told == 0, 2, 1);
+        harvest_refused(&harvest, FREE, 0, 1);
+        told++;
+    }
+    assert_int_equal(told, FREE * (HARVEST_REPEATS_EXCUSE + 2) + 1);
+    harvest = (struct harvest){.minute = 1};
+    harvest_accepted(&harvest, FREE, 1, 1000, 1);
+    assert_true(harvest_is_good(&harvest)); /* few guesses, and mail */
+    assert_false(harvest_is_hopeless(&harvest, FREE));
+    for (uint32_t i = 0; i <= FREE * (HARVEST_REPEATS_EXCUSE + HARVEST_HOPELESS); i++) {
+        assert_false(harvest_is_hopeless(&harvest, FREE));
+        harvest.shut_until_min = 10; /* others of its network were many */
+        harvest_refused(&harvest, FREE, 0, 1);
+    }
+    assert_true(harvest_is_hopeless(&harvest, FREE));
+}
+
+/* Nor does it lower what mail for different people came to. */
+static void repeats_never_lower_the_count(void **state)
+{
+    struct harvest harvest = {.minute = 1};
+    harvest_accepted(&harvest, FREE, 2000, 0, 1);
+    uint16_t before = harvest.good;
+    harvest_accepted(&harvest, FREE, 0, 500, 1);
+    assert_int_equal(harvest.good, before);
+}
+
 static void counts_never_overflow(void **state)
 {
     struct harvest harvest = {.minute = 1};
     for (int i = 0; i < 100000; i++)
-        harvest_accepted(&harvest, i % 7 == 0 ? UINT32_MAX : 1000, 1);
+        harvest_accepted(&harvest, HARVEST_FREE_MAX, i % 7 == 0 ? UINT32_MAX : 1000, 1000, 1);
     assert_in_range(harvest.good, HARVEST_COUNT_MAX / 4, HARVEST_COUNT_MAX);
     assert_true(harvest_is_good(&harvest));
     for (int i = 0; i < 5000; i++)
@@ -113,6 +146,8 @@ int main(void)
         cmocka_unit_test(a_day_of_guessing_tells_little),
         cmocka_unit_test(real_senders_are_never_slow),
         cmocka_unit_test(a_list_with_stale_addresses_is_not_slow),
+        cmocka_unit_test(mail_to_one_address_does_not_pay_for_all_others),
+        cmocka_unit_test(repeats_never_lower_the_count),
         cmocka_unit_test(counts_never_overflow),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -77,13 +77,29 @@ enum harvest_news harvest_refused(struct harvest *harvest, uint32_t free, uint32
     return left > free * HARVEST_PART && !slow_before ? HARVEST_SLOWED : HARVEST_NOTHING_NEW;
 }
 
-void harvest_accepted(struct harvest *harvest, uint32_t recipients, uint32_t minute)
+static uint32_t parts_of(uint32_t recipients)
 {
     uint32_t most = HARVEST_COUNT_MAX / (2 * HARVEST_PART);
-    uint32_t parts = (recipients < most ? recipients : most) * HARVEST_PART;
+    return (recipients < most ? recipients : most) * HARVEST_PART;
+}
+
+/* Parts that mail for the same recipients can come to. */
+static uint32_t repeats_max(uint32_t free)
+{
+    uint32_t most = free * HARVEST_REPEATS_EXCUSE * HARVEST_GOOD_FOR_BAD * HARVEST_PART;
+    return most < HARVEST_COUNT_MAX ? most : HARVEST_COUNT_MAX;
+}
+
+void harvest_accepted(struct harvest *harvest, uint32_t free, uint32_t fresh, uint32_t repeats,
+                      uint32_t minute)
+{
+    assert(free > 0 && free <= HARVEST_FREE_MAX);
     harvest_fade(harvest, minute);
-    make_room(harvest, parts);
-    harvest->good = (uint16_t)(harvest->good + parts);
+    make_room(harvest, parts_of(fresh));
+    harvest->good = (uint16_t)(harvest->good + parts_of(fresh));
+    uint32_t most = repeats_max(free), sum = harvest->good + parts_of(repeats);
+    if (harvest->good < most)
+        harvest->good = (uint16_t)(sum < most ? sum : most);
 }
 
 uint32_t harvest_delay_ms(const struct harvest *harvest, uint32_t free, uint32_t fresh)
@@ -105,6 +121,11 @@ uint32_t harvest_shut_min(const struct harvest *harvest, uint32_t minute)
 bool harvest_is_good(const struct harvest *harvest)
 {
     return harvest->good > 0 && unexcused(harvest, 0) == 0;
+}
+
+bool harvest_is_hopeless(const struct harvest *harvest, uint32_t free)
+{
+    return unexcused(harvest, 0) > HARVEST_HOPELESS * free * HARVEST_PART;
 }
 
 uint32_t harvest_weight(const struct harvest *harvest)

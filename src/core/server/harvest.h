@@ -2,7 +2,10 @@
 /*
  * harvest: tells who reads out our addresses from who writes to a list with
  * some that are gone. Recipients that do not exist are counted against those
- * that got mail: two good ones excuse one bad one. Where more than a free
+ * that got mail: two good ones excuse one bad one. Mail for different people
+ * excuses without end; mail for the same ones again and again does so up to
+ * a few times the free number, for else whoever knows one address of ours
+ * would pay for all others with messages to it. Where more than a free
  * number is left over within an hour or so, the refusals come slower and
  * slower, and at twice that number the client is shut out for a while: longer
  * each time.
@@ -22,6 +25,8 @@ enum harvest_limit {
     HARVEST_COUNT_MAX = 0xffff,      /* parts; beyond, both counts are halved */
     HARVEST_HALF_LIFE_MIN = 60,      /* counts fade by half in so many minutes */
     HARVEST_GOOD_FOR_BAD = 2,        /* recipients that got mail, and excuse one that does not exist */
+    HARVEST_REPEATS_EXCUSE = 4,      /* times the free number, by mail for the same recipients again */
+    HARVEST_HOPELESS = 4,            /* times the free number: a network in which no good record helps */
     HARVEST_DELAY_FIRST_MS = 500,    /* doubled with each quarter of the free number */
     HARVEST_DELAY_MAX_MS = 8000,
     HARVEST_SHUT_FIRST_MIN = 15,     /* doubled each time it happens again */
@@ -43,13 +48,17 @@ enum harvest_news { HARVEST_NOTHING_NEW, HARVEST_SLOWED, HARVEST_SHUT };
 /* `free` is the number of unknown recipients that are nobody's business, 1 to
  * HARVEST_FREE_MAX. `fresh` recipients of a message that has not come yet excuse, too. */
 enum harvest_news harvest_refused(struct harvest *harvest, uint32_t free, uint32_t fresh, uint32_t minute);
-void harvest_accepted(struct harvest *harvest, uint32_t recipients, uint32_t minute);
+/* A message came for so many who had mail of this client lately (`repeats`), or had none. */
+void harvest_accepted(struct harvest *harvest, uint32_t free, uint32_t fresh, uint32_t repeats,
+                      uint32_t minute);
 /* How long the next refusal waits. */
 uint32_t harvest_delay_ms(const struct harvest *harvest, uint32_t free, uint32_t fresh);
 /* Minutes for which nothing is answered; 0: all is. */
 uint32_t harvest_shut_min(const struct harvest *harvest, uint32_t minute);
 /* It gets mail through, and more than enough for what was refused. */
 bool harvest_is_good(const struct harvest *harvest);
+/* Of a network: so much is left over that its members with a good record are part of it. */
+bool harvest_is_hopeless(const struct harvest *harvest, uint32_t free);
 void harvest_fade(struct harvest *harvest, uint32_t minute);
 /* The one with less to it makes room in a full table. */
 uint32_t harvest_weight(const struct harvest *harvest);

@@ -74,6 +74,26 @@ static void remember(struct harvest_slot *slot, uint64_t mark, const struct harv
     atomic_store_explicit(&slot->state, pack_state(mark, harvest), memory_order_relaxed);
 }
 
+/* ---- what was named ---- */
+
+/* A word of the table: whose and which recipient it is, and the minute. */
+enum { NAMED_MINUTE_BITS = 12 };
+
+/* True the first time within a while that a client names a recipient. Two that meet
+ * in a word push each other out: then one counts once more. */
+static bool is_news(const struct smtpd *smtpd, uint64_t mark, struct bytes address)
+{
+    uint64_t hash = bytes_hash(address, mark);
+    uint32_t mask = (1u << NAMED_MINUTE_BITS) - 1, minute = now_min() & mask;
+    _Atomic uint32_t *word = &smtpd->child->census->named[hash % CENSUS_NAMED];
+    uint32_t before = atomic_load_explicit(word, memory_order_relaxed);
+    uint32_t now = (uint32_t)(hash >> 32) << NAMED_MINUTE_BITS | minute;
+    if (before != 0 && (before & ~mask) == (now & ~mask) && ((minute - before) & mask) < HARVEST_NAMED_MIN)
+        return false;
+    atomic_store_explicit(word, now, memory_order_relaxed);
+    return true;
+}
+
 /* ---- who ---- */
 
 static uint32_t free_of(const struct smtpd *smtpd, uint32_t factor)
@@ -126,17 +146,20 @@ static struct counted counted_for(const struct dialogue *dialogue)
 
 /* ---- what is due ---- */
 
-/* A client with a good record of its own is not responsible for its network. */
+/* A client with a good record of its own is not responsible for its network, unless
+ * all that was guessed there came from such as these. */
 static uint32_t shut_min_of(const struct smtpd *smtpd, const struct counted *counted)
 {
     uint32_t longest = 0, minute = now_min();
     struct harvest_slot *slot;
+    bool good = false;
     for (size_t i = 0; i < counted->count; i++) {
         struct harvest harvest = recall(smtpd, counted->marks[i], &slot);
         uint32_t minutes = harvest_shut_min(&harvest, minute);
-        longest = minutes > longest ? minutes : longest;
-        if (i == 0 && harvest_is_good(&harvest))
-            break;
+        bool excused = good && !harvest_is_hopeless(&harvest, counted->frees[i]);
+        if (!excused && minutes > longest)
+            longest = minutes;
+        good = good || (i == 0 && harvest_is_good(&harvest));
     }
     return longest;
 }
@@ -168,7 +191,7 @@ static void tell(const struct dialogue *dialogue, enum harvest_news news)
 }
 
 /* How long its refusal waits; UINT32_MAX where nothing more is answered. */
-static uint32_t count_refusal(const struct dialogue *dialogue)
+static uint32_t count_refusal(const struct dialogue *dialogue, struct bytes address)
 {
     const struct smtpd *smtpd = dialogue->smtpd;
     struct counted counted = counted_for(dialogue);
@@ -177,14 +200,18 @@ static uint32_t count_refusal(const struct dialogue *dialogue)
     for (size_t i = 0; i < counted.count; i++) {
         struct harvest_slot *slot;
         struct harvest harvest = recall(smtpd, counted.marks[i], &slot);
-        enum harvest_news news = harvest_refused(&harvest, counted.frees[i], fresh, minute);
-        remember(slot, counted.marks[i], &harvest);
-        if (news != HARVEST_NOTHING_NEW)
-            tell(dialogue, news);
-        uint32_t delay_ms = harvest_shut_min(&harvest, minute) > 0
-                                ? UINT32_MAX
-                                : harvest_delay_ms(&harvest, counted.frees[i], fresh);
-        if (!good && delay_ms > longest_ms)
+        uint32_t free = counted.frees[i], delay_ms = 0;
+        if (is_news(smtpd, counted.marks[i], address)) {
+            enum harvest_news news = harvest_refused(&harvest, free, fresh, minute);
+            remember(slot, counted.marks[i], &harvest);
+            if (news != HARVEST_NOTHING_NEW)
+                tell(dialogue, news);
+            delay_ms = harvest_delay_ms(&harvest, free, fresh);
+        }
+        if (harvest_shut_min(&harvest, minute) > 0)
+            delay_ms = UINT32_MAX;
+        bool excused = good && !harvest_is_hopeless(&harvest, free);
+        if (!excused && delay_ms > longest_ms)
             longest_ms = delay_ms;
         good = good || (i == 0 && harvest_is_good(&harvest));
     }
@@ -201,10 +228,10 @@ static bool can_hold(const struct smtpd *smtpd)
            atomic_load_explicit(&smtpd->child->census->pressed, memory_order_relaxed) == 0;
 }
 
-bool harvests_refused(struct dialogue *dialogue)
+bool harvests_refused(struct dialogue *dialogue, struct bytes address)
 {
     struct smtpd *smtpd = dialogue->smtpd;
-    uint32_t delay_ms = count_refusal(dialogue);
+    uint32_t delay_ms = count_refusal(dialogue, address);
     if (delay_ms == 0)
         return false;
     if (delay_ms == UINT32_MAX || !can_hold(smtpd)) {
@@ -225,13 +252,23 @@ void harvests_release(struct dialogue *dialogue)
     dialogue->smtpd->held_count--;
 }
 
-void harvests_accepted(struct dialogue *dialogue, uint32_t recipients)
+/* Who had mail of this client lately is counted as such. An alias is one, however many it reaches. */
+static void count_accepted(const struct dialogue *dialogue, const struct envelope *envelope, uint64_t mark,
+                           uint32_t free)
+{
+    uint32_t all = server_session_progress(&dialogue->session).fresh, fresh = 0;
+    for (size_t i = 0; i < envelope->recipient_count; i++)
+        fresh += is_news(dialogue->smtpd, mark, envelope->recipients[i].address);
+    fresh = fresh < all ? fresh : all;
+    struct harvest_slot *slot;
+    struct harvest harvest = recall(dialogue->smtpd, mark, &slot);
+    harvest_accepted(&harvest, free, fresh, all - fresh, now_min());
+    remember(slot, mark, &harvest);
+}
+
+void harvests_accepted(struct dialogue *dialogue, const struct envelope *envelope)
 {
     struct counted counted = counted_for(dialogue);
-    for (size_t i = 0; i < counted.count; i++) {
-        struct harvest_slot *slot;
-        struct harvest harvest = recall(dialogue->smtpd, counted.marks[i], &slot);
-        harvest_accepted(&harvest, recipients, now_min());
-        remember(slot, counted.marks[i], &harvest);
-    }
+    for (size_t i = 0; i < counted.count; i++)
+        count_accepted(dialogue, envelope, counted.marks[i], counted.frees[i]);
 }

@@ -15,11 +15,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "bytes.h"
+
 struct smtpd;
 struct visitor;
 struct dialogue;
+struct envelope;
 
 enum {
+    HARVEST_NAMED_MIN = 60,    /* so long a recipient that a client named is no new one */
     HARVEST_ROW = 4,           /* slots where a client may stand */
     HARVEST_ACCOUNT_FACTOR = 4, /* an account may err more often than an address */
     HELD_PART = 50,            /* one part of so many of all connections may wait for a slow answer */
@@ -29,11 +33,12 @@ enum {
 uint32_t harvests_shut_min(const struct smtpd *smtpd, const struct visitor *visitor);
 /* The same of a dialogue: no recipient is looked up for it. */
 bool harvests_shut(const struct dialogue *dialogue);
-/* A recipient does not exist. True: it is not to be told now, and was seen to. */
-bool harvests_refused(struct dialogue *dialogue);
+/* A recipient does not exist. The same one again, within an hour, tells nothing new and does
+ * not count: a list with some that are gone may be used every minute. True: it is not to be told now, and was seen to. */
+bool harvests_refused(struct dialogue *dialogue, struct bytes address);
 /* The answer has waited long enough. */
 void harvests_release(struct dialogue *dialogue);
-/* Its message was stored for so many. */
-void harvests_accepted(struct dialogue *dialogue, uint32_t recipients);
+/* Its message was stored. */
+void harvests_accepted(struct dialogue *dialogue, const struct envelope *envelope);
 
 #endif

@@ -244,7 +244,7 @@ void intake_stored(struct dialogue *dialogue, enum store_verdict verdict)
 {
     const struct envelope *envelope = dialogue->question.action.envelope;
     if (verdict == STORE_DONE) {
-        harvests_accepted(dialogue, server_session_progress(&dialogue->session).fresh);
+        harvests_accepted(dialogue, envelope);
         log_accepted(dialogue, envelope);
     } else {
         log_event(LOG_EVENT_WARN, "not_stored", LOG_ID(dialogue->intake.id), LOG_BYTES("from", envelope->sender),

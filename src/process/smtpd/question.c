@@ -126,7 +126,7 @@ static void answer_recipient(struct dialogue *dialogue, struct bytes address, en
 {
     if (verdict == RECIPIENT_KNOWN && !is_postmaster(address) && are_full(dialogue->smtpd, targets, count))
         verdict = RECIPIENT_FULL;
-    if (verdict == RECIPIENT_UNKNOWN && harvests_refused(dialogue))
+    if (verdict == RECIPIENT_UNKNOWN && harvests_refused(dialogue, address))
         return;
     server_session_answer_recipient(&dialogue->session, verdict, targets, count);
 }
