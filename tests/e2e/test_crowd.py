@@ -220,6 +220,8 @@ def test_a_local_user_leaves_room_for_others(crowd, start):
     server = start()
     greedy, heard = hold_as(server, 60001, 100)
     assert heard == ["220"] * 20 + ["421"] * 80
+    assert server.wait_log("refused", "too many connections from this address")
+    assert all('account="uid 60001"' in line for line in server.lines("refused"))
     other, heard = hold_as(server, 60002, 5)
     assert heard == ["220"] * 5
     root, heard = hold_as(server, 0, 50)  # it has no such limit

@@ -18,6 +18,7 @@ struct guest {
     struct visitor *visitor; /* NULL until it is counted */
     char room[INET6_ADDRSTRLEN];
     struct bytes address;
+    char account[32]; /* of a local program: "uid 1000" */
 };
 
 /* Why one cannot come in: what is logged, and the greeting. */
@@ -47,12 +48,13 @@ static void turn_away(const struct door *door, struct guest *guest, enum notice_
     close(guest->descriptor);
     if (notice_is_due(&smtpd->notices, why, visitor_network(guest->visitor)->key, clock_now_ms(), &times))
         log_event(LOG_EVENT_WARN, "refused", LOG_U64("code", 421), LOG_TEXT("reason", refusal->reason),
-                  LOG_BYTES("client", guest->address), LOG_U64("port", door->port), LOG_U64("times", times));
+                  LOG_BYTES("client", guest->address), LOG_U64("port", door->port),
+                  LOG_TEXT("account", guest->account), LOG_U64("times", times));
     visitor_leaves(smtpd, guest->visitor);
 }
 
 /* Who comes is counted at once: making room for it must not free what stands for its network. */
-static bool count_guest(struct door *door, struct guest *guest, char *account, size_t size)
+static bool count_guest(struct door *door, struct guest *guest)
 {
     struct ucred who;
     socklen_t length = sizeof who;
@@ -64,16 +66,15 @@ static bool count_guest(struct door *door, struct guest *guest, char *account, s
     if (getsockopt(guest->descriptor, SOL_SOCKET, SO_PEERCRED, &who, &length) != 0)
         return false;
     guest->visitor = visitor_user_enters(door->smtpd, who.uid);
-    snprintf(account, size, "uid %u", (unsigned)who.uid);
+    snprintf(guest->account, sizeof guest->account, "uid %u", (unsigned)who.uid);
     return true;
 }
 
 static void receive(struct door *door, struct guest *guest)
 {
     struct smtpd *smtpd = door->smtpd;
-    char account[32] = "";
     guest->address = conn_address_text((struct sockaddr *)&guest->from, guest->room, sizeof guest->room);
-    if (!count_guest(door, guest, account, sizeof account)) {
+    if (!count_guest(door, guest)) {
         close(guest->descriptor);
         return;
     }
@@ -87,7 +88,7 @@ static void receive(struct door *door, struct guest *guest)
         turn_away(door, guest, NOTICE_FULL);
     else
         dialogue_start(door, guest->descriptor, guest->visitor, known, guest->address,
-                       bytes_of_text(account));
+                       bytes_of_text(guest->account));
 }
 
 void door_welcome(struct door *door, int descriptor)
