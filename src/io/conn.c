@@ -406,7 +406,9 @@ static void finish_handshake(struct conn *conn)
 
 void conn_handshake(struct conn *conn)
 {
-    if (!clear_is_sent(conn))
+    if (conn_client_is_gone(conn))
+        end_with(conn, CONN_END_TLS, "the connection was closed during TLS");
+    if (conn->ended || !clear_is_sent(conn))
         return;
     ERR_clear_error();
     size_t most = SSL_is_server(conn->ssl) ? CONN_HELLO_MAX : CONN_CHAIN_MAX;
@@ -422,8 +424,7 @@ void conn_handshake(struct conn *conn)
         return;
     }
     int problem = SSL_get_error(conn->ssl, done);
-    bool too_long = conn->tls.refused || (problem == SSL_ERROR_WANT_READ && conn->tls.heard >= most);
-    if (too_long)
+    if (conn->tls.refused || (problem == SSL_ERROR_WANT_READ && conn->tls.heard >= most))
         end_with(conn, CONN_END_TLS, "the other side's TLS handshake is too long");
     else if (problem == SSL_ERROR_WANT_READ)
         watch_change(&conn->watch, true, false);

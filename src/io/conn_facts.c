@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* conn_facts: what can be told of a connection: its address, its TLS and channel bindings, what its end means. */
+#define _GNU_SOURCE
 #include "conn_tls.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <openssl/objects.h>
+#include <poll.h>
 #include <stdio.h>
 
 enum conn_end conn_end_of(int number)
@@ -75,4 +77,10 @@ struct bytes conn_address_text(const struct sockaddr *address, char *room, size_
                                          : inet_ntop(AF_INET6, six, room, (socklen_t)size);
     }
     return text == NULL ? BYTES("local") : bytes_of_text(text);
+}
+
+bool conn_client_is_gone(const struct conn *conn)
+{
+    struct pollfd socket = {.fd = conn->descriptor, .events = POLLRDHUP};
+    return SSL_is_server(conn->ssl) && conn->tls.heard == 0 && poll(&socket, 1, 0) == 1;
 }

@@ -11,6 +11,9 @@
 void conn_begin_tls(struct conn *conn, struct tls_context *context);
 /* Takes the handshake as far as the socket has octets for it. */
 void conn_handshake(struct conn *conn);
+/* A client that has hung up before its ClientHello was looked at: no handshake can come
+ * of it, and none is begun, for that costs more than to connect and to hang up. */
+bool conn_client_is_gone(const struct conn *conn);
 /* Why a certificate that is not valid is not. */
 const char *conn_certificate_sentence(enum tls_certificate verdict);
 

@@ -253,6 +253,19 @@ static void a_handshake_that_fails_is_told_once(void **state)
     assert_int_equal(failures_of[3], 0); /* it has cost nothing */
 }
 
+/* Its ClientHello came whole; to answer it would cost a signature that nobody waits for. */
+static void who_hung_up_has_no_handshake(void **state)
+{
+    struct client clients[2];
+    say_hello(clients, 2, 1);
+    shutdown(clients[0].descriptor, SHUT_WR);
+    TURN_UNTIL(clients[0].server.ended == 1);
+    assert_true(clients[0].server.conn.tls.heard == 0);
+    TURN_UNTIL(client_goes_on(&clients[1]));
+    TURN_UNTIL(clients[1].server.tls == 1);
+    end_all(clients, 2);
+}
+
 static void close_when_done(struct end *end, const char *event)
 {
     if (strcmp(event, "tls") == 0)
@@ -496,6 +509,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(of_one_network_first_comes_first, queue_setup, queue_teardown),
         cmocka_unit_test_setup_teardown(who_has_begun_goes_first_and_gets_through, queue_setup, queue_teardown),
         cmocka_unit_test_setup_teardown(who_has_to_wait_holds_up_no_other, queue_setup, queue_teardown),
+        cmocka_unit_test_setup_teardown(who_hung_up_has_no_handshake, queue_setup, queue_teardown),
         cmocka_unit_test_setup_teardown(a_handshake_that_fails_is_told_once, queue_setup, queue_teardown),
         cmocka_unit_test_setup_teardown(a_conn_may_be_closed_while_it_waits_and_when_it_is_done, queue_setup, queue_teardown),
         cmocka_unit_test_setup_teardown(a_hello_has_an_end, queue_setup, queue_teardown),
