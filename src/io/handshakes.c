@@ -144,7 +144,8 @@ void handshakes_leave(struct conn *conn, bool failed)
 
 /* ---- a turn ---- */
 
-static void do_step(struct handshakes *h, struct conn *conn)
+/* True: its client was gone, and it has cost next to nothing. */
+static bool do_step(struct handshakes *h, struct conn *conn)
 {
     struct handshake_network network = conn->handshake.network;
     conn->handshake.begun = true;
@@ -153,18 +154,21 @@ static void do_step(struct handshakes *h, struct conn *conn)
     uint64_t before_us = clock_cpu_us();
     conn_handshake(conn);
     uint64_t cpu_us = clock_cpu_us() - before_us;
+    bool gone = h->at_work != NULL && conn->ended && conn->tls.heard == 0;
     if (h->at_work != NULL)
         conn->handshake.cpu_us += cpu_us;
     h->at_work = NULL;
     h->rules->spent(h->owner, &network, cpu_us);
+    return gone;
 }
 
-/* One step, of the lane whose turn it is; lanes that have to wait go to sleep. */
+/* One step, of the lane whose turn it is, and some whose clients are gone; lanes that have to wait
+ * go to sleep. */
 static void take_turn(void *owner)
 {
     struct handshakes *h = owner;
     struct handshake_lane *lane;
-    while ((lane = h->first) != NULL) {
+    for (int gone = 0; gone < HANDSHAKES_GONE_A_TURN && (lane = h->first) != NULL;) {
         struct conn *conn = lane->first;
         uint64_t wait_ms = h->rules->wait_ms(h->owner, &lane->network, conn->handshake.begun);
         if (wait_ms > 0) {
@@ -174,8 +178,9 @@ static void take_turn(void *owner)
         leave_ring(lane);
         join_ring(lane);
         take_out(conn);
-        do_step(h, conn);
-        break;
+        if (!do_step(h, conn))
+            break;
+        gone++;
     }
     if (h->first != NULL)
         timer_set(&h->turn, 0); /* in the next turn, whose events come before */

@@ -24,6 +24,10 @@
 struct conn;
 struct handshake_lane;
 
+/* Clients that hung up before their first step: as many end in a turn, more than
+ * a turn accepts, so that they do not pile up. */
+enum { HANDSHAKES_GONE_A_TURN = 64 };
+
 /* Who pays: what the owner calls a network. All zero is one, too. */
 struct handshake_network {
     uint64_t key[2];

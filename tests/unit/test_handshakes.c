@@ -266,6 +266,18 @@ static void who_hung_up_has_no_handshake(void **state)
     end_all(clients, 2);
 }
 
+/* They do not pile up before those who are there. */
+static void many_who_hung_up_are_done_in_one_turn(void **state)
+{
+    struct client clients[20];
+    say_hello(clients, 20, 1);
+    for (size_t i = 0; i < 19; i++)
+        shutdown(clients[i].descriptor, SHUT_WR);
+    TURN_UNTIL(handshakes.steps > 0);
+    assert_int_equal(handshakes.steps, 20);
+    end_all(clients, 20);
+}
+
 static void close_when_done(struct end *end, const char *event)
 {
     if (strcmp(event, "tls") == 0)
@@ -509,6 +521,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(of_one_network_first_comes_first, queue_setup, queue_teardown),
         cmocka_unit_test_setup_teardown(who_has_begun_goes_first_and_gets_through, queue_setup, queue_teardown),
         cmocka_unit_test_setup_teardown(who_has_to_wait_holds_up_no_other, queue_setup, queue_teardown),
+        cmocka_unit_test_setup_teardown(many_who_hung_up_are_done_in_one_turn, queue_setup, queue_teardown),
         cmocka_unit_test_setup_teardown(who_hung_up_has_no_handshake, queue_setup, queue_teardown),
         cmocka_unit_test_setup_teardown(a_handshake_that_fails_is_told_once, queue_setup, queue_teardown),
         cmocka_unit_test_setup_teardown(a_conn_may_be_closed_while_it_waits_and_when_it_is_done, queue_setup, queue_teardown),
