@@ -474,7 +474,7 @@ def test_memory_that_runs_out_ends_one_process_and_loses_nothing(faulty):
 def test_under_a_limit_of_memory_the_server_stays(faulty):
     """Every process may have little; hundreds of messages on their way in want more than
     one has: it ends, says so and is there again, and what was accepted before arrives."""
-    it = faulty(wrapper=["prlimit", f"--as={46 << 20}"], extra="processes: {smtpd: 1}\n" + QUICK)
+    it = faulty(wrapper=["prlimit", f"--as={66 << 20}"], extra="processes: {smtpd: 1}\n" + QUICK)
     assert it.send("before", 100_000) == 250
     half = (b"EHLO me\r\nMAIL FROM:<bob@elsewhere.net>\r\n" + f"RCPT TO:<{USER}>\r\n".encode() + b"DATA\r\n" + LINE.replace(b"\n", b"\r\n") * 300)
     callers = []
