@@ -485,14 +485,6 @@ void children_reap(struct children *children)
     }
 }
 
-size_t children_count(const struct children *children, const struct child_service *service)
-{
-    size_t count = 0;
-    for (const struct supervised *child = children->first; child != NULL; child = child->next)
-        count += child->service == service && lives(child);
-    return count;
-}
-
 bool children_settled(const struct children *children)
 {
     for (const struct supervised *child = children->first; child != NULL; child = child->next) {

@@ -86,7 +86,6 @@ void children_tell(struct children *children, enum process_role role, enum ipc_k
 /* Reaps what has ended; called on SIGCHLD. */
 void children_reap(struct children *children);
 
-size_t children_count(const struct children *children, const struct child_service *service);
 /* True when all of the current generation are ready and no other is left but smtpd. */
 bool children_settled(const struct children *children);
 

@@ -8,6 +8,7 @@ import subprocess
 import pytest
 
 from mailboat import ROOT, Mailboat, make_certificates
+from plain_peer import Peer
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # in the background it is ignored, and our children would inherit that
 
@@ -35,6 +36,14 @@ def mailboat(tmp_path, certificates):
     yield start
     for server in running:
         server.stop()
+
+
+@pytest.fixture
+def peer():
+    """A server of another domain, which does as it is told; away_to(peer.port) sends mail there."""
+    it = Peer()
+    yield it
+    it.close()
 
 
 @pytest.fixture(scope="module")

@@ -9,19 +9,12 @@ import time
 import pytest
 
 from mailboat import PATIENCE, memory_kib, run, smtp, until
-from plain_peer import Peer, away_to
+from plain_peer import away_to
 from test_reports import Report
 
 ADA, PASSWORD = "ada@example.org", "secret-of-ada"
 LIST = "all@example.org"
 LETTER = f"From: {ADA}\r\nSubject: the letter\r\n\r\nits text\r\n"
-
-
-@pytest.fixture
-def peer():
-    it = Peer()
-    yield it
-    it.close()
 
 
 @pytest.fixture

@@ -8,17 +8,10 @@ from email.message import EmailMessage
 import pytest
 
 from mailboat import smtp, until
-from plain_peer import Peer, away_to
+from plain_peer import away_to
 
 ADA, BOB, PASSWORD = "ada@example.org", "bob@there.net", "secret-of-ada"
 EIGHT = email.policy.SMTP.clone(cte_type="8bit")
-
-
-@pytest.fixture
-def peer():
-    it = Peer()
-    yield it
-    it.close()
 
 
 @pytest.fixture

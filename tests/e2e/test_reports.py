@@ -6,18 +6,11 @@ import email.policy
 import pytest
 
 from mailboat import free_port, smtp, until
-from plain_peer import Peer, away_to
+from plain_peer import away_to
 
 ADA, PASSWORD = "ada@example.org", "secret-of-ada"
 RETRY = "queue: {retry: {first: 1s, max: 1s, expire: 3s}, warn_after: 1s}\n"
 LETTER = f"From: {ADA}\r\nSubject: the letter\r\nX-Mark: 1\r\n\r\nits text\r\n"
-
-
-@pytest.fixture
-def peer():
-    it = Peer()
-    yield it
-    it.close()
 
 
 @pytest.fixture

@@ -10,7 +10,10 @@
 #include "arena.h"
 #include "clock.h"
 #include "conn.h"
+#include "folder.h"
+#include "tls.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -62,6 +65,26 @@ static int ends_teardown(void **state)
     timer_cancel(&end_tick);
     loop_free(&loop);
     return 0;
+}
+
+/* A server's context with a certificate that was made for it, and where wanted a client's that trusts it. */
+static inline bool ends_tls(struct tls_context *server, struct tls_context *client)
+{
+    char path[] = "/tmp/mailboat-ends-XXXXXX", certificate[64], key[64];
+    struct folder own;
+    if (mkdtemp(path) == NULL)
+        return false;
+    snprintf(certificate, sizeof certificate, "%s/c.pem", path);
+    snprintf(key, sizeof key, "%s/k.pem", path);
+    bool fine = folder_open(&own, path, 0, FOLDER_TRUSTED, NULL) &&
+                tls_make_self_signed("mx.example.org", &own, "c.pem", "k.pem", NULL) &&
+                tls_server_open(server, certificate, key, NULL) &&
+                (client == NULL || tls_client_open(client, certificate, NULL));
+    folder_close(&own);
+    unlink(certificate);
+    unlink(key);
+    rmdir(path);
+    return fine;
 }
 
 static inline void end_then(struct end *end, const char *event)

@@ -15,25 +15,9 @@
 #include <sys/stat.h>
 
 static struct tls_context server_tls, client_tls;
-static char folder[] = "/tmp/mailboat-conn-XXXXXX";
-
 static int contexts_setup(void **state)
 {
-    char certificate[64], key[64];
-    struct folder own;
-    if (mkdtemp(folder) == NULL || ends_setup(state) != 0)
-        return -1;
-    snprintf(certificate, sizeof certificate, "%s/c.pem", folder);
-    snprintf(key, sizeof key, "%s/k.pem", folder);
-    bool fine = folder_open(&own, folder, 0, FOLDER_TRUSTED, NULL) &&
-                tls_make_self_signed("mx.example.org", &own, "c.pem", "k.pem", NULL) &&
-                tls_server_open(&server_tls, certificate, key, NULL) &&
-                tls_client_open(&client_tls, certificate, NULL);
-    folder_close(&own);
-    unlink(certificate);
-    unlink(key);
-    rmdir(folder);
-    return fine ? 0 : -1;
+    return ends_setup(state) == 0 && ends_tls(&server_tls, &client_tls) ? 0 : -1;
 }
 
 static int contexts_teardown(void **state)
