@@ -4,8 +4,8 @@
  * in batches, with an optional standing queue. Prints microseconds of CPU and
  * of wall time a message. Usage: store_bench FOLDER [MESSAGES [BATCH [STANDING]]]
  */
-#include "queue/id.h"
-#include "store.h"
+#include "core/queue/id.h"
+#include "store/store.h"
 
 #include <assert.h>
 #include <stdio.h>

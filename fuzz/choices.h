@@ -8,7 +8,7 @@
 #ifndef MAILBOAT_FUZZ_CHOICES_H
 #define MAILBOAT_FUZZ_CHOICES_H
 
-#include "bytes.h"
+#include "base/bytes.h"
 
 #include <stdlib.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What is an address stays one in its canonical form, which is its own. */
 #include "choices.h"
-#include "smtp/address.h"
+#include "core/smtp/address.h"
 
 static void check_address(struct bytes text, bool utf8)
 {

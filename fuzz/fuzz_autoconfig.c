@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Any file in place of published settings: what discovery takes from it is a
  * host that could be, a port that is not 25, and TLS. */
-#include "autoconfig.h"
+#include "io/autoconfig.h"
 #include "choices.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One text, one meaning: what decodes encodes to the same text, and back. */
 #include "choices.h"
-#include "smtp/base64.h"
+#include "core/smtp/base64.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

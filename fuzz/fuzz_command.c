@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One command line: what its parts may be once they are taken as fine. */
 #include "choices.h"
-#include "smtp/command.h"
+#include "core/smtp/command.h"
 
 static void check_mail(struct bytes argument)
 {

@@ -4,8 +4,8 @@
  * stored has no bare CR or LF; and what our own client encodes comes back.
  */
 #include "choices.h"
-#include "client/encode.h"
-#include "server/content.h"
+#include "core/client/encode.h"
+#include "core/server/content.h"
 
 enum { SIZE_MAX_HERE = 5000 };
 

@@ -4,7 +4,7 @@
  * each recipient, and each connection that was made is closed.
  */
 #include "choices.h"
-#include "client/delivery.h"
+#include "core/client/delivery.h"
 
 enum { STEPS_MAX = 20000, RECORDS_MAX = 6 };
 

@@ -6,8 +6,8 @@
  * as a provider stays the same with a final dot or one label more.
  */
 #include "choices.h"
-#include "port/discovery.h"
-#include "smtp/host.h"
+#include "core/port/discovery.h"
+#include "core/smtp/host.h"
 
 enum { STEPS_MAX = 16, ANSWERS_MAX = 4 };
 

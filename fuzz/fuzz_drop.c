@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What is read as the head of a dropped message can be written, and is read as the same again. */
 #include "choices.h"
-#include "message/drop.h"
+#include "core/message/drop.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

@@ -2,7 +2,7 @@
 /* A report about anything peers said and senders wrote: lines are CRLF and
  * short enough, nobody's words end a part or begin a field. */
 #include "choices.h"
-#include "message/dsn.h"
+#include "core/message/dsn.h"
 
 enum { LINE_MAX = 998 };
 

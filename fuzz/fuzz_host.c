@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* An address has one text: what is written is read as the same again. */
 #include "choices.h"
-#include "route/route.h"
+#include "core/route/route.h"
 
 static struct route_address address_of(struct bytes text)
 {

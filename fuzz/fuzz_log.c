@@ -2,7 +2,7 @@
 /* Anything as values of a log line: one line, nothing in it that acts, and a
  * second reading finds the same fields and no more. */
 #include "choices.h"
-#include "log.h"
+#include "io/log.h"
 
 /* Reads key=value pairs of logfmt as a collector does; the number of them. */
 static size_t fields_of(struct bytes line)

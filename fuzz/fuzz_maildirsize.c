@@ -4,9 +4,9 @@
  * of whole lines, never negative, and of the limit that was asked for; a line
  * that is cut at its end changes nothing.
  */
-#include "buffer.h"
+#include "base/buffer.h"
 #include "choices.h"
-#include "local/maildirsize.h"
+#include "process/local/maildirsize.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

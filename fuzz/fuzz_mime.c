@@ -2,7 +2,7 @@
 /* Any words as subject, names and text: what comes out is ASCII, its lines are
  * CRLF and short enough, and no word begins a header field of its own. */
 #include "choices.h"
-#include "message/mime.h"
+#include "core/message/mime.h"
 
 static void check_lines(struct bytes text)
 {

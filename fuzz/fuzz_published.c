@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Whatever stands in an Outlook request or in an address: what is published
  * for it has no markup of the asker's, and is read back as it was meant. */
-#include "autoconfig.h"
+#include "io/autoconfig.h"
 #include "choices.h"
-#include "domain/published.h"
+#include "core/domain/published.h"
 
 /* Octets that begin an element are ours alone: as many as without an address. */
 static size_t elements(struct bytes text)

@@ -5,7 +5,7 @@
  * lets us sign in; each attempt has its verdict, in words for people.
  */
 #include "choices.h"
-#include "port/race.h"
+#include "core/port/race.h"
 
 enum { MOVES_MAX = 20000 };
 

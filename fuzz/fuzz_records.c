@@ -6,8 +6,8 @@
  * for MTA-STS that we publish is one that we would believe.
  */
 #include "choices.h"
-#include "domain/records.h"
-#include "route/sts.h"
+#include "core/domain/records.h"
+#include "core/route/sts.h"
 
 #include <arpa/inet.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A server's reply: whole or not, however it arrives; and clean for people. */
 #include "choices.h"
-#include "smtp/reply.h"
+#include "core/smtp/reply.h"
 
 static void check_whole(struct bytes input, const struct smtp_reply *reply, size_t used)
 {

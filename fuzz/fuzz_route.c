@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Whatever DNS says, a route ends, and never leads back to ourselves. */
 #include "choices.h"
-#include "route/route.h"
+#include "core/route/route.h"
 
 enum { RECORDS_MAX = 200 };
 static const enum dns_status statuses[] = {DNS_FOUND, DNS_FOUND, DNS_FOUND, DNS_NO_DATA, DNS_NXDOMAIN, DNS_SERVER_FAILURE, DNS_BOGUS};

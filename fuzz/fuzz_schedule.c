@@ -5,7 +5,7 @@
  * rate is exceeded; and what it says of times lies in its bounds.
  */
 #include "choices.h"
-#include "queue/schedule.h"
+#include "core/queue/schedule.h"
 
 enum { DESTINATIONS = 6 };
 

@@ -2,7 +2,7 @@
 /* Any octets as each of SCRAM's messages: what is read lies within the message and its limits. */
 #include "choices.h"
 
-#include "sasl/scram.h"
+#include "core/sasl/scram.h"
 
 static void check_within(struct bytes whole, struct bytes part)
 {

@@ -5,8 +5,8 @@
  * policy allows it, and content that nobody downstream can read in two ways.
  */
 #include "choices.h"
-#include "server/session.h"
-#include "smtp/address.h"
+#include "core/server/session.h"
+#include "core/smtp/address.h"
 
 struct world {
     struct choices choices;

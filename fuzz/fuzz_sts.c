@@ -5,7 +5,7 @@
  * is read as a policy is kept and read back the same.
  */
 #include "choices.h"
-#include "route/sts.h"
+#include "core/route/sts.h"
 
 static void check_policy(struct bytes text)
 {

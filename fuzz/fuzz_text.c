@@ -2,10 +2,10 @@
 /* The small readers and writers of text: queue ids, what others wrote made
  * clean, errors in one line, header fields of ours, the history of attempts. */
 #include "choices.h"
-#include "error.h"
-#include "history.h"
-#include "message/received.h"
-#include "queue/id.h"
+#include "base/error.h"
+#include "store/history.h"
+#include "core/message/received.h"
+#include "core/queue/id.h"
 
 #include <errno.h>
 

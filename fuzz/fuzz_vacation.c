@@ -2,7 +2,7 @@
 /* Any message, and any memory of answers: what is answered has a sender that
  * is a person's; the answer is one message of ASCII to nobody else. */
 #include "choices.h"
-#include "message/vacation.h"
+#include "core/message/vacation.h"
 
 #include <string.h>
 

@@ -7,7 +7,7 @@
 #ifndef MAILBOAT_ARENA_H
 #define MAILBOAT_ARENA_H
 
-#include "bytes.h"
+#include "base/bytes.h"
 
 struct arena_block;
 

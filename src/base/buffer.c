@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "buffer.h"
+#include "base/buffer.h"
 
-#include "arena.h"
+#include "base/arena.h"
 
 #include <assert.h>
 #include <stdio.h>

@@ -10,7 +10,7 @@
 #ifndef MAILBOAT_BUFFER_H
 #define MAILBOAT_BUFFER_H
 
-#include "bytes.h"
+#include "base/bytes.h"
 
 #include <stdarg.h>
 

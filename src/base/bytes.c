@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #define _GNU_SOURCE
-#include "bytes.h"
+#include "base/bytes.h"
 
 #include <assert.h>
 

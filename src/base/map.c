@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "map.h"
+#include "base/map.h"
 
-#include "arena.h"
+#include "base/arena.h"
 
 #include <assert.h>
 #include <stdlib.h>

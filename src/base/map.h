@@ -7,7 +7,7 @@
 #ifndef MAILBOAT_MAP_H
 #define MAILBOAT_MAP_H
 
-#include "bytes.h"
+#include "base/bytes.h"
 
 struct map_entry;
 

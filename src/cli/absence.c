@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #define _GNU_SOURCE
-#include "absence.h"
+#include "cli/absence.h"
 
-#include "message/vacation.h"
-#include "options.h"
-#include "words.h"
+#include "core/message/vacation.h"
+#include "cli/options.h"
+#include "cli/words.h"
 
 #include <errno.h>
 #include <stdio.h>

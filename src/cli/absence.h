@@ -3,7 +3,7 @@
 #ifndef MAILBOAT_CLI_ABSENCE_H
 #define MAILBOAT_CLI_ABSENCE_H
 
-#include "command.h"
+#include "cli/command.h"
 
 struct absence_wish {
     const char *config, *message, *subject, *since, *until, *days; /* NULL: not said */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* alias: addresses whose mail goes to others. */
-#include "listing.h"
-#include "options.h"
+#include "cli/listing.h"
+#include "cli/options.h"
 
 #include <stdio.h>
 #include <stdlib.h>

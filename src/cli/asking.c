@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "asking.h"
+#include "cli/asking.h"
 
-#include "clock.h"
-#include "store.h"
+#include "io/clock.h"
+#include "store/store.h"
 
 #include <errno.h>
 #include <poll.h>

@@ -8,8 +8,8 @@
 #ifndef MAILBOAT_CLI_ASKING_H
 #define MAILBOAT_CLI_ASKING_H
 
-#include "channel.h"
-#include "error.h"
+#include "ipc/channel.h"
+#include "base/error.h"
 
 struct asking {
     struct channel channel;

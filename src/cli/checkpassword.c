@@ -9,11 +9,11 @@
  * The running server is asked, so that a guess counts there whichever way it
  * came; where none runs the accounts are looked at here, and nothing counts.
  */
-#include "asking.h"
-#include "local/maildir.h"
-#include "options.h"
-#include "saslprep.h"
-#include "server/session.h"
+#include "cli/asking.h"
+#include "process/local/maildir.h"
+#include "cli/options.h"
+#include "store/saslprep.h"
+#include "core/server/session.h"
 
 #include <errno.h>
 #include <stdio.h>

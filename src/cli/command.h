@@ -7,7 +7,7 @@
 #ifndef MAILBOAT_CLI_COMMAND_H
 #define MAILBOAT_CLI_COMMAND_H
 
-#include "error.h"
+#include "base/error.h"
 
 #include <stdbool.h>
 

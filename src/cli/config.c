@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* config: checks a configuration, or shows the whole effective one. */
-#include "data_dir.h"
-#include "options.h"
+#include "process/data_dir.h"
+#include "cli/options.h"
 
 #include <stdio.h>
 #include <sysexits.h>

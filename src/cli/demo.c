@@ -5,12 +5,12 @@
  * shows it arriving.
  */
 #define _GNU_SOURCE
-#include "aside.h"
-#include "dovecot.h"
-#include "options.h"
-#include "secret_file.h"
-#include "supervisor.h"
-#include "tls.h"
+#include "process/aside.h"
+#include "cli/dovecot.h"
+#include "cli/options.h"
+#include "config/secret_file.h"
+#include "process/supervisor.h"
+#include "io/tls.h"
 
 #include <arpa/inet.h>
 #include <dirent.h>

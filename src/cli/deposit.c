@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #define _GNU_SOURCE
-#include "deposit.h"
+#include "cli/deposit.h"
 
-#include "clock.h"
-#include "folder.h"
-#include "message/drop.h"
-#include "random.h"
-#include "write.h"
+#include "io/clock.h"
+#include "io/folder.h"
+#include "core/message/drop.h"
+#include "io/random.h"
+#include "io/write.h"
 
 #include <errno.h>
 #include <fcntl.h>

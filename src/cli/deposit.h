@@ -8,8 +8,8 @@
 #ifndef MAILBOAT_CLI_DEPOSIT_H
 #define MAILBOAT_CLI_DEPOSIT_H
 
-#include "letter.h"
-#include "machine.h"
+#include "cli/letter.h"
+#include "cli/machine.h"
 
 /* True when the letter, for the recipients of `envelope`, is on disk for
  * good. False with EX_TEMPFAIL and the reason: then nothing of it is there. */

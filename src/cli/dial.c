@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "dial.h"
+#include "cli/dial.h"
 
-#include "dial/signing.h"
-#include "port/facts.h"
+#include "process/dial/signing.h"
+#include "core/port/facts.h"
 
 #include <errno.h>
 #include <stdio.h>

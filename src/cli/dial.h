@@ -11,7 +11,7 @@
 #ifndef MAILBOAT_CLI_DIAL_H
 #define MAILBOAT_CLI_DIAL_H
 
-#include "dial/dialing.h"
+#include "process/dial/dialing.h"
 
 struct dial_options {
     const char *host;            /* a name or an address */

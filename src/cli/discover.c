@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "discover.h"
+#include "cli/discover.h"
 
-#include "autoconfig.h"
-#include "dns.h"
-#include "https.h"
+#include "io/autoconfig.h"
+#include "io/dns.h"
+#include "io/https.h"
 
 #include <stdlib.h>
 #include <sysexits.h>

@@ -3,8 +3,8 @@
 #ifndef MAILBOAT_CLI_DISCOVER_H
 #define MAILBOAT_CLI_DISCOVER_H
 
-#include "error.h"
-#include "port/discovery.h"
+#include "base/error.h"
+#include "core/port/discovery.h"
 
 /* The outgoing server of a mail address. False with a reason when none was found. */
 bool discover(struct discovery *discovery, const char *address, const char *ca_file, struct error *error);

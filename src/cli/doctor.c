@@ -5,12 +5,12 @@
  * some of them, and says what to do. Where Mailboat is configured: is it in
  * order as a mail server (health.c)?
  */
-#include "health.h"
-#include "options.h"
-#include "port/facts.h"
-#include "port/networks.h"
-#include "dial/dialing.h"
-#include "target.h"
+#include "cli/health.h"
+#include "cli/options.h"
+#include "core/port/facts.h"
+#include "core/port/networks.h"
+#include "process/dial/dialing.h"
+#include "cli/target.h"
 
 #include <jansson.h>
 #include <stdio.h>

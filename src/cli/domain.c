@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* domain: the domains whose mail is delivered here. */
-#include "listing.h"
-#include "options.h"
+#include "cli/listing.h"
+#include "cli/options.h"
 
 #include <stdio.h>
 #include <sysexits.h>

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #define _GNU_SOURCE
-#include "dovecot.h"
+#include "cli/dovecot.h"
 
-#include "data_dir.h"
-#include "message/fullness.h"
-#include "quotas.h"
-#include "tls.h"
-#include "write.h"
+#include "process/data_dir.h"
+#include "core/message/fullness.h"
+#include "process/quotas.h"
+#include "io/tls.h"
+#include "io/write.h"
 
 #include <errno.h>
 #include <fcntl.h>

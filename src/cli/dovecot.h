@@ -9,9 +9,9 @@
 #ifndef MAILBOAT_CLI_DOVECOT_H
 #define MAILBOAT_CLI_DOVECOT_H
 
-#include "buffer.h"
-#include "config.h"
-#include "error.h"
+#include "base/buffer.h"
+#include "config/config.h"
+#include "base/error.h"
 
 struct dovecot {
     char folder[512];  /* DATA/dovecot: dovecot.conf, run/, log */

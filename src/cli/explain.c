@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* explain: the story of one message that waits, from its acceptance to its next attempt. */
-#include "queue.h"
+#include "cli/queue.h"
 
-#include "clock.h"
-#include "options.h"
-#include "queue/id.h"
-#include "queue/queue.h"
-#include "words.h"
+#include "io/clock.h"
+#include "cli/options.h"
+#include "core/queue/id.h"
+#include "process/queue/queue.h"
+#include "cli/words.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #define _GNU_SOURCE
-#include "health.h"
+#include "cli/health.h"
 
-#include "accounts.h"
-#include "data_dir.h"
-#include "dovecot.h"
-#include "listing.h"
-#include "local/lmtp.h"
-#include "local/maildir.h"
-#include "local/maildirsize.h"
-#include "message/fullness.h"
-#include "zone.h"
+#include "store/accounts.h"
+#include "process/data_dir.h"
+#include "cli/dovecot.h"
+#include "cli/listing.h"
+#include "process/local/lmtp.h"
+#include "process/local/maildir.h"
+#include "process/local/maildirsize.h"
+#include "core/message/fullness.h"
+#include "cli/zone.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

@@ -6,8 +6,8 @@
 #ifndef MAILBOAT_CLI_HEALTH_H
 #define MAILBOAT_CLI_HEALTH_H
 
-#include "arena.h"
-#include "config.h"
+#include "base/arena.h"
+#include "config/config.h"
 
 enum { HEALTH_MAX = 64, CERTIFICATE_WARN_DAYS = 14, DISK_WARN_PERCENT = 5, DISK_WARN_MIB = 200, FULL_MAILBOXES_NAMED = 5 };
 

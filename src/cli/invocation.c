@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "invocation.h"
+#include "cli/invocation.h"
 
-#include "smtp/command.h"
+#include "core/smtp/command.h"
 
 #include <string.h>
 #include <sysexits.h>

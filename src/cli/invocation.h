@@ -8,8 +8,8 @@
 #ifndef MAILBOAT_CLI_INVOCATION_H
 #define MAILBOAT_CLI_INVOCATION_H
 
-#include "error.h"
-#include "smtp/envelope.h"
+#include "base/error.h"
+#include "core/smtp/envelope.h"
 
 enum invocation_mode {
     INVOCATION_DELIVER,   /* -bm, the default */

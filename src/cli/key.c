@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* key: random passwords for programs, one each, that can be taken back. */
-#include "dovecot.h"
-#include "listing.h"
-#include "options.h"
+#include "cli/dovecot.h"
+#include "cli/listing.h"
+#include "cli/options.h"
 
 #include <jansson.h>
 #include <stdio.h>

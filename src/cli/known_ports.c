@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "known_ports.h"
+#include "cli/known_ports.h"
 
-#include "clock.h"
-#include "folder.h"
+#include "io/clock.h"
+#include "io/folder.h"
 
 #include <errno.h>
 #include <fcntl.h>

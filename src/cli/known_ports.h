@@ -9,7 +9,7 @@
 #ifndef MAILBOAT_CLI_KNOWN_PORTS_H
 #define MAILBOAT_CLI_KNOWN_PORTS_H
 
-#include "port/race.h"
+#include "core/port/race.h"
 
 enum {
     KNOWN_PORTS_MAX = 64,            /* servers; the oldest goes */

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #define _GNU_SOURCE
-#include "letter.h"
+#include "cli/letter.h"
 
-#include "message/mailbox.h"
-#include "message/mime.h"
-#include "smtp/address.h"
+#include "core/message/mailbox.h"
+#include "core/message/mime.h"
+#include "core/smtp/address.h"
 
 #include <errno.h>
 #include <stdlib.h>

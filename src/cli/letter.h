@@ -6,10 +6,10 @@
 #ifndef MAILBOAT_CLI_LETTER_H
 #define MAILBOAT_CLI_LETTER_H
 
-#include "arena.h"
-#include "buffer.h"
-#include "error.h"
-#include "smtp/envelope.h"
+#include "base/arena.h"
+#include "base/buffer.h"
+#include "base/error.h"
+#include "core/smtp/envelope.h"
 
 #include <stdio.h>
 

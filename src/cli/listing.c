@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "listing.h"
+#include "cli/listing.h"
 
-#include "message/fullness.h"
-#include "options.h"
-#include "words.h"
+#include "core/message/fullness.h"
+#include "cli/options.h"
+#include "cli/words.h"
 
 #include <jansson.h>
 #include <stdio.h>

@@ -3,9 +3,9 @@
 #ifndef MAILBOAT_CLI_LISTING_H
 #define MAILBOAT_CLI_LISTING_H
 
-#include "accounts.h"
-#include "command.h"
-#include "config.h"
+#include "store/accounts.h"
+#include "cli/command.h"
+#include "config/config.h"
 
 struct listing {
     const char *const *names; /* of the columns; a name that ends in '?' is a yes or no, in '#' octets, 0 for no limit */

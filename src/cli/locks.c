@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "locks.h"
+#include "cli/locks.h"
 
-#include "asking.h"
-#include "options.h"
+#include "cli/asking.h"
+#include "cli/options.h"
 
 #include <jansson.h>
 #include <stdio.h>

@@ -3,7 +3,7 @@
 #ifndef MAILBOAT_CLI_LOCKS_H
 #define MAILBOAT_CLI_LOCKS_H
 
-#include "command.h"
+#include "cli/command.h"
 
 #include <stdbool.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "machine.h"
+#include "cli/machine.h"
 
-#include "smtp/host.h"
+#include "core/smtp/host.h"
 
 #include <errno.h>
 #include <unistd.h>

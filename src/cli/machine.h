@@ -6,7 +6,7 @@
 #ifndef MAILBOAT_CLI_MACHINE_H
 #define MAILBOAT_CLI_MACHINE_H
 
-#include "config.h"
+#include "config/config.h"
 
 struct machine {
     struct arena arena;

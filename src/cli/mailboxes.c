@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* mailboxes: IMAP and POP3 for the users, served by Dovecot. */
-#include "data_dir.h"
-#include "dovecot.h"
-#include "options.h"
-#include "quota.h"
-#include "quotas.h"
+#include "process/data_dir.h"
+#include "cli/dovecot.h"
+#include "cli/options.h"
+#include "cli/quota.h"
+#include "process/quotas.h"
 
 #include <jansson.h>
 #include <stdio.h>

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "mailq.h"
+#include "cli/mailq.h"
 
-#include "data_dir.h"
-#include "queue/id.h"
-#include "queue/timeline.h"
-#include "smtp/status.h"
-#include "store.h"
-#include "words.h"
+#include "process/data_dir.h"
+#include "core/queue/id.h"
+#include "process/queue/timeline.h"
+#include "core/smtp/status.h"
+#include "store/store.h"
+#include "cli/words.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -6,7 +6,7 @@
 #ifndef MAILBOAT_CLI_MAILQ_H
 #define MAILBOAT_CLI_MAILQ_H
 
-#include "error.h"
+#include "base/error.h"
 
 #include <stdio.h>
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* main: finds the subcommand in the table and runs it. */
-#include "command.h"
+#include "cli/command.h"
 
-#include "bytes.h"
+#include "base/bytes.h"
 
 #include <signal.h>
 #include <stdarg.h>

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #define _GNU_SOURCE
-#include "options.h"
+#include "cli/options.h"
 
-#include "data_dir.h"
-#include "users.h"
+#include "process/data_dir.h"
+#include "process/users.h"
 
 #include <errno.h>
 #include <poll.h>

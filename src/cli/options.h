@@ -10,9 +10,9 @@
 #ifndef MAILBOAT_CLI_OPTIONS_H
 #define MAILBOAT_CLI_OPTIONS_H
 
-#include "accounts.h"
-#include "command.h"
-#include "config.h"
+#include "store/accounts.h"
+#include "cli/command.h"
+#include "config/config.h"
 
 enum { ARGUMENTS_MAX = 64, OPTION_LIST_MAX = 256 };
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "paste.h"
+#include "cli/paste.h"
 
 #define IN_WORDS(where) \
     where "\n\n  Server       @HOST@\n  Port         @PORT@\n  Encryption   @TLS:STARTTLS|SSL/TLS@\n  Sign in by   password\n  User name    @USER@\n"

@@ -10,7 +10,7 @@
 #ifndef MAILBOAT_CLI_PASTE_H
 #define MAILBOAT_CLI_PASTE_H
 
-#include "buffer.h"
+#include "base/buffer.h"
 
 struct paste {
     const char *name;  /* what --for takes */

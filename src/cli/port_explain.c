@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "port_explain.h"
+#include "cli/port_explain.h"
 
-#include "port/facts.h"
-#include "port/networks.h"
-#include "port/providers.h"
+#include "core/port/facts.h"
+#include "core/port/networks.h"
+#include "core/port/providers.h"
 
 #include <jansson.h>
 #include <stdio.h>

@@ -3,7 +3,7 @@
 #ifndef MAILBOAT_CLI_PORT_EXPLAIN_H
 #define MAILBOAT_CLI_PORT_EXPLAIN_H
 
-#include "error.h"
+#include "base/error.h"
 
 /* Prints it; "all": everything. False with a reason when the name is unknown. */
 bool port_explain(const char *name, bool json, struct error *error);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "port_report.h"
+#include "cli/port_report.h"
 
-#include "clock.h"
-#include "port/facts.h"
-#include "port/networks.h"
+#include "io/clock.h"
+#include "core/port/facts.h"
+#include "core/port/networks.h"
 
 #include <stdio.h>
 

@@ -6,9 +6,9 @@
 #ifndef MAILBOAT_CLI_PORT_REPORT_H
 #define MAILBOAT_CLI_PORT_REPORT_H
 
-#include "dial.h"
+#include "cli/dial.h"
 
-#include "port/providers.h"
+#include "core/port/providers.h"
 
 #include <jansson.h>
 

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* ports: examines the four ports of a host at the same time, and says which to use. */
-#include "discover.h"
-#include "options.h"
-#include "port_explain.h"
-#include "port_report.h"
-#include "port/facts.h"
-#include "target.h"
+#include "cli/discover.h"
+#include "cli/options.h"
+#include "cli/port_explain.h"
+#include "cli/port_report.h"
+#include "core/port/facts.h"
+#include "cli/target.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -4,11 +4,11 @@
  * the server; changes are asked of the running queue process, or made here
  * when no server runs.
  */
-#include "queue.h"
+#include "cli/queue.h"
 
-#include "data_dir.h"
-#include "options.h"
-#include "queue/id.h"
+#include "process/data_dir.h"
+#include "cli/options.h"
+#include "core/queue/id.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -7,11 +7,11 @@
 #ifndef MAILBOAT_CLI_QUEUE_H
 #define MAILBOAT_CLI_QUEUE_H
 
-#include "asking.h"
-#include "command.h"
-#include "config.h"
-#include "selection.h"
-#include "store.h"
+#include "cli/asking.h"
+#include "cli/command.h"
+#include "config/config.h"
+#include "cli/selection.h"
+#include "store/store.h"
 
 extern const struct command queue_command;
 

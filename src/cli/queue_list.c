@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* queue list, queue show: page by page, so that a million messages need no more memory than a hundred. */
-#include "queue.h"
-#include "search.h"
+#include "cli/queue.h"
+#include "cli/search.h"
 
-#include "queue/id.h"
-#include "queue/timeline.h"
-#include "words.h"
+#include "core/queue/id.h"
+#include "process/queue/timeline.h"
+#include "cli/words.h"
 
 #include <stdio.h>
 #include <stdlib.h>

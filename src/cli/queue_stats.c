@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* queue stats: one walk over all recipients, counted by destination and by reason. */
-#include "queue.h"
+#include "cli/queue.h"
 
-#include "queue/id.h"
-#include "queue/schedule.h"
-#include "queue/timeline.h"
-#include "tally.h"
-#include "words.h"
+#include "core/queue/id.h"
+#include "core/queue/schedule.h"
+#include "process/queue/timeline.h"
+#include "cli/tally.h"
+#include "cli/words.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -4,10 +4,10 @@
  * a terminal a picture that is drawn anew, on another screen, so that what
  * was there is there again at the end; else a line, or a JSON object, each.
  */
-#include "queue.h"
+#include "cli/queue.h"
 
-#include "clock.h"
-#include "words.h"
+#include "io/clock.h"
+#include "cli/words.h"
 
 #include <errno.h>
 #include <signal.h>

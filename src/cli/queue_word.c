@@ -4,13 +4,13 @@
  * by page, and told to the running queue process in batches; it touches no
  * more than what was found. When no server runs, this is the store's writer.
  */
-#include "queue.h"
-#include "search.h"
+#include "cli/queue.h"
+#include "cli/search.h"
 
-#include "clock.h"
-#include "log.h"
-#include "queue/queue.h"
-#include "queue/timeline.h"
+#include "io/clock.h"
+#include "io/log.h"
+#include "process/queue/queue.h"
+#include "process/queue/timeline.h"
 
 #include <stdio.h>
 #include <stdlib.h>

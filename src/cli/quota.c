@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "quota.h"
+#include "cli/quota.h"
 
-#include "clock.h"
-#include "data_dir.h"
-#include "local/ledger.h"
-#include "message/fullness.h"
-#include "options.h"
-#include "queue/id.h"
-#include "quotas.h"
+#include "io/clock.h"
+#include "process/data_dir.h"
+#include "process/local/ledger.h"
+#include "core/message/fullness.h"
+#include "cli/options.h"
+#include "core/queue/id.h"
+#include "process/quotas.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -3,7 +3,7 @@
 #ifndef MAILBOAT_CLI_QUOTA_H
 #define MAILBOAT_CLI_QUOTA_H
 
-#include "command.h"
+#include "cli/command.h"
 
 /* `size` is "1GiB", "off", "none" or "default"; NULL: shows it. Returns the exit code. */
 int quota_command(const struct command *command, const char *config_file, const char *address, const char *size, bool json);

@@ -10,7 +10,7 @@
 #ifndef MAILBOAT_CLI_SEARCH_H
 #define MAILBOAT_CLI_SEARCH_H
 
-#include "selection.h"
+#include "cli/selection.h"
 
 struct search {
     struct store *store;

@@ -3,8 +3,8 @@
 #ifndef MAILBOAT_CLI_SECRET_COMMAND_H
 #define MAILBOAT_CLI_SECRET_COMMAND_H
 
-#include "buffer.h"
-#include "error.h"
+#include "base/buffer.h"
+#include "base/error.h"
 
 enum { SECRET_LINE_MAX = 8192 }; /* octets of the line; a token of OAuth 2 has some 2,000 */
 

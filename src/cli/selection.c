@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "selection.h"
+#include "cli/selection.h"
 
-#include "config.h"
-#include "words.h"
+#include "config/config.h"
+#include "cli/words.h"
 
 #include <stdlib.h>
 #include <sysexits.h>

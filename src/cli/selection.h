@@ -7,8 +7,8 @@
 #ifndef MAILBOAT_CLI_SELECTION_H
 #define MAILBOAT_CLI_SELECTION_H
 
-#include "error.h"
-#include "store.h"
+#include "base/error.h"
+#include "store/store.h"
 
 struct selection {
     bool all;                       /* said so: everything that the rest lets through */

@@ -3,16 +3,16 @@
  * send: composes a message and submits it: to the server on this machine, or
  * with --host to another, by the port that works.
  */
-#include "clock.h"
-#include "known_ports.h"
-#include "machine.h"
-#include "options.h"
-#include "port/facts.h"
-#include "random.h"
-#include "secret_command.h"
-#include "smtp/status.h"
-#include "submission.h"
-#include "target.h"
+#include "io/clock.h"
+#include "cli/known_ports.h"
+#include "cli/machine.h"
+#include "cli/options.h"
+#include "core/port/facts.h"
+#include "io/random.h"
+#include "cli/secret_command.h"
+#include "core/smtp/status.h"
+#include "cli/submission.h"
+#include "cli/target.h"
 
 #include <jansson.h>
 #include <pwd.h>

@@ -5,19 +5,19 @@
  * does not run, or cannot take it now, the message goes into the drop folder
  * and leaves later.
  */
-#include "clock.h"
-#include "deposit.h"
-#include "invocation.h"
-#include "machine.h"
-#include "mailq.h"
-#include "message/dsn.h"
-#include "message/mailbox.h"
-#include "options.h"
-#include "queue/id.h"
-#include "random.h"
-#include "smtp/status.h"
-#include "submission.h"
-#include "talk.h"
+#include "io/clock.h"
+#include "cli/deposit.h"
+#include "cli/invocation.h"
+#include "cli/machine.h"
+#include "cli/mailq.h"
+#include "core/message/dsn.h"
+#include "core/message/mailbox.h"
+#include "cli/options.h"
+#include "core/queue/id.h"
+#include "io/random.h"
+#include "core/smtp/status.h"
+#include "cli/submission.h"
+#include "cli/talk.h"
 
 #include <pwd.h>
 #include <signal.h>

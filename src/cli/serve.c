@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* serve: runs the server in the foreground, for systemd, containers, a terminal. */
-#include "options.h"
-#include "supervisor.h"
+#include "cli/options.h"
+#include "process/supervisor.h"
 
 #include <sysexits.h>
 

@@ -4,12 +4,12 @@
  * through a well-known one, in words or ready to paste (paste.c). Passwords
  * are never printed: a program gets one of its own from `mailboat key add`.
  */
-#include "accounts.h"
-#include "dovecot.h"
-#include "options.h"
-#include "paste.h"
-#include "port/providers.h"
-#include "smtp/address.h"
+#include "store/accounts.h"
+#include "cli/dovecot.h"
+#include "cli/options.h"
+#include "cli/paste.h"
+#include "core/port/providers.h"
+#include "core/smtp/address.h"
 
 #include <jansson.h>
 #include <stdio.h>

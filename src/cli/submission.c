@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "submission.h"
+#include "cli/submission.h"
 
 #include <stdio.h>
 

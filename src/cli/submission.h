@@ -7,8 +7,8 @@
 #ifndef MAILBOAT_CLI_SUBMISSION_H
 #define MAILBOAT_CLI_SUBMISSION_H
 
-#include "dial.h"
-#include "letter.h"
+#include "cli/dial.h"
+#include "cli/letter.h"
 
 struct submission {
     struct dial *dial;

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #define _GNU_SOURCE
-#include "talk.h"
+#include "cli/talk.h"
 
-#include "message/mailbox.h"
-#include "smtp/address.h"
-#include "smtp/reply.h"
-#include "smtp/status.h"
-#include "write.h"
+#include "core/message/mailbox.h"
+#include "core/smtp/address.h"
+#include "core/smtp/reply.h"
+#include "core/smtp/status.h"
+#include "io/write.h"
 
 #include <errno.h>
 #include <poll.h>

@@ -7,7 +7,7 @@
 #ifndef MAILBOAT_CLI_TALK_H
 #define MAILBOAT_CLI_TALK_H
 
-#include "machine.h"
+#include "cli/machine.h"
 
 /* Standard input to the server, its answers to standard output, until either
  * ends. A client whose first line ends in LF alone gets CRs put before all

@@ -8,8 +8,8 @@
 #ifndef MAILBOAT_CLI_TALLY_H
 #define MAILBOAT_CLI_TALLY_H
 
-#include "buffer.h"
-#include "map.h"
+#include "base/buffer.h"
+#include "base/map.h"
 
 enum { TALLY_KINDS = 4 };
 

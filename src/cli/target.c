@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "target.h"
+#include "cli/target.h"
 
-#include "dial.h"
+#include "cli/dial.h"
 
 #include <stdio.h>
 #include <sysexits.h>

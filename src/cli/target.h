@@ -7,8 +7,8 @@
 #ifndef MAILBOAT_CLI_TARGET_H
 #define MAILBOAT_CLI_TARGET_H
 
-#include "error.h"
-#include "smtp/host.h"
+#include "base/error.h"
+#include "core/smtp/host.h"
 
 struct target {
     char host[256];      /* in A-labels; of a mail address: its domain */

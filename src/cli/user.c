@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* user: the people who have a mailbox and may send. */
-#include "absence.h"
-#include "dovecot.h"
-#include "locks.h"
-#include "listing.h"
-#include "options.h"
-#include "quota.h"
-#include "quotas.h"
+#include "cli/absence.h"
+#include "cli/dovecot.h"
+#include "cli/locks.h"
+#include "cli/listing.h"
+#include "cli/options.h"
+#include "cli/quota.h"
+#include "process/quotas.h"
 
 #include <stdio.h>
 #include <sysexits.h>

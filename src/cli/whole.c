@@ -3,13 +3,13 @@
  * whole: a message that is given whole, with its header: who gets it, what
  * must not leave, and what is missing.
  */
-#include "letter.h"
+#include "cli/letter.h"
 
-#include "message/date.h"
-#include "message/mailbox.h"
-#include "message/mime.h"
-#include "message/sevenbit.h"
-#include "smtp/address.h"
+#include "core/message/date.h"
+#include "core/message/mailbox.h"
+#include "core/message/mime.h"
+#include "core/message/sevenbit.h"
+#include "core/smtp/address.h"
 
 #include <sysexits.h>
 

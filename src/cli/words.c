@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "words.h"
+#include "cli/words.h"
 
-#include "smtp/status.h"
+#include "core/smtp/status.h"
 
 #include <stdio.h>
 #include <time.h>

@@ -3,8 +3,8 @@
 #ifndef MAILBOAT_CLI_WORDS_H
 #define MAILBOAT_CLI_WORDS_H
 
-#include "buffer.h"
-#include "store.h"
+#include "base/buffer.h"
+#include "store/store.h"
 
 #include <jansson.h>
 

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "zone.h"
+#include "cli/zone.h"
 
-#include "accounts.h"
-#include "dovecot.h"
-#include "listing.h"
-#include "smtp/host.h"
-#include "tls.h"
+#include "store/accounts.h"
+#include "cli/dovecot.h"
+#include "cli/listing.h"
+#include "core/smtp/host.h"
+#include "io/tls.h"
 
 #include <ifaddrs.h>
 #include <net/if.h>

@@ -6,9 +6,9 @@
 #ifndef MAILBOAT_CLI_ZONE_H
 #define MAILBOAT_CLI_ZONE_H
 
-#include "config.h"
-#include "dns.h"
-#include "domain/records.h"
+#include "config/config.h"
+#include "io/dns.h"
+#include "core/domain/records.h"
 
 struct zone {
     const struct config *config;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* complete: what follows from what a file says, and checks over several keys. */
-#include "reading.h"
-#include "secret_file.h"
+#include "config/reading.h"
+#include "config/secret_file.h"
 
-#include "smtp/host.h"
+#include "core/smtp/host.h"
 
 #include <assert.h>
 #include <errno.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "config.h"
+#include "config/config.h"
 
-#include "reading.h"
-#include "yaml_memory.h"
+#include "config/reading.h"
+#include "config/yaml_memory.h"
 
 #include <errno.h>
 #include <fcntl.h>

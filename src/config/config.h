@@ -9,11 +9,11 @@
 #ifndef MAILBOAT_CONFIG_H
 #define MAILBOAT_CONFIG_H
 
-#include "arena.h"
-#include "error.h"
-#include "route/rules.h"
-#include "route/tls_policy.h"
-#include "server/session.h"
+#include "base/arena.h"
+#include "base/error.h"
+#include "core/route/rules.h"
+#include "core/route/tls_policy.h"
+#include "core/server/session.h"
 
 enum deliver_how { DELIVER_MAILDIR, DELIVER_LMTP };
 enum { SOCKET_PATH_MAX = 107 }; /* octets (unix(7)) */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "keys.h"
+#include "config/keys.h"
 
-#include "queue/schedule.h"
+#include "core/queue/schedule.h"
 
 #define AT(member) offsetof(struct config, member)
 #define ROUTE(member) offsetof(struct route_rule, member)

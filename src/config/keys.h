@@ -7,7 +7,7 @@
 #ifndef MAILBOAT_CONFIG_KEYS_H
 #define MAILBOAT_CONFIG_KEYS_H
 
-#include "config.h"
+#include "config/config.h"
 
 enum key_type {
     KEY_TEXT,      /* const char * */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* lists: values that have several entries: listeners, routes, the policies of domains. */
-#include "reading.h"
+#include "config/reading.h"
 
-#include "smtp/host.h"
+#include "core/smtp/host.h"
 
 #include <assert.h>
 #include <stdio.h>

@@ -11,7 +11,7 @@
 #ifndef MAILBOAT_CONFIG_READING_H
 #define MAILBOAT_CONFIG_READING_H
 
-#include "keys.h"
+#include "config/keys.h"
 
 #include <yaml.h>
 

@@ -9,8 +9,8 @@
 #ifndef MAILBOAT_CONFIG_SECRET_FILE_H
 #define MAILBOAT_CONFIG_SECRET_FILE_H
 
-#include "buffer.h"
-#include "error.h"
+#include "base/buffer.h"
+#include "base/error.h"
 
 enum { SECRET_FILE_LINE_MAX = 8192 }; /* octets of the line, as of a command's */
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* values: single values, with their units and bounds, and what is said of them when they are wrong. */
-#include "reading.h"
+#include "config/reading.h"
 
-#include "smtp/host.h"
+#include "core/smtp/host.h"
 
 #include <stdio.h>
 #include <stdlib.h>

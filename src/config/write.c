@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* write: the effective configuration as YAML that reads back the same. */
-#include "keys.h"
+#include "config/keys.h"
 
 /* In double quotes, so that no text is taken for another type. */
 static void add_text(struct buffer *out, const char *text)

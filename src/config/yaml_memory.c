@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #define _GNU_SOURCE
-#include "yaml_memory.h"
+#include "config/yaml_memory.h"
 
 #include <malloc.h>
 #include <stdlib.h>

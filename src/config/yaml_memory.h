@@ -11,7 +11,7 @@
 #ifndef MAILBOAT_CONFIG_YAML_MEMORY_H
 #define MAILBOAT_CONFIG_YAML_MEMORY_H
 
-#include "bytes.h"
+#include "base/bytes.h"
 
 #include <yaml.h>
 

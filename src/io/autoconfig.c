@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "autoconfig.h"
+#include "io/autoconfig.h"
 
 #include <expat.h>
 #include <string.h>

@@ -7,7 +7,7 @@
 #ifndef MAILBOAT_IO_AUTOCONFIG_H
 #define MAILBOAT_IO_AUTOCONFIG_H
 
-#include "port/discovery.h"
+#include "core/port/discovery.h"
 
 enum {
     AUTOCONFIG_SIZE_MAX = 64 * 1024,

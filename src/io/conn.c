@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #define _GNU_SOURCE
-#include "conn_tls.h"
+#include "io/conn_tls.h"
 
 #include <assert.h>
 #include <errno.h>

@@ -14,12 +14,12 @@
 #ifndef MAILBOAT_IO_CONN_H
 #define MAILBOAT_IO_CONN_H
 
-#include "buffer.h"
-#include "handshakes.h"
-#include "loop.h"
-#include "route/route.h"
-#include "tls.h"
-#include "tls_socket.h"
+#include "base/buffer.h"
+#include "io/handshakes.h"
+#include "io/loop.h"
+#include "core/route/route.h"
+#include "io/tls.h"
+#include "io/tls_socket.h"
 
 #include <sys/socket.h>
 

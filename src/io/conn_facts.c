@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* conn_facts: what can be told of a connection: its address, its TLS and channel bindings, what its end means. */
 #define _GNU_SOURCE
-#include "conn_tls.h"
+#include "io/conn_tls.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

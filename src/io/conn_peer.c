@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* conn_peer: what is asked of a server that a conn speaks TLS with, and how its certificate was judged. */
 #define _GNU_SOURCE
-#include "conn_tls.h"
+#include "io/conn_tls.h"
 
-#include "route/tls_policy.h"
+#include "core/route/tls_policy.h"
 
 #include <arpa/inet.h>
 #include <assert.h>

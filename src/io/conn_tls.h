@@ -3,7 +3,7 @@
 #ifndef MAILBOAT_IO_CONN_TLS_H
 #define MAILBOAT_IO_CONN_TLS_H
 
-#include "conn.h"
+#include "io/conn.h"
 
 /* Makes the SSL of a conn, whose handshake the loop drives from the next turn
  * on; whose side it takes is the caller's to say. conn->ssl is NULL, and the

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "dns.h"
+#include "io/dns.h"
 
 #include <idn2.h>
 #include <stdio.h>

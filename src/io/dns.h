@@ -9,8 +9,8 @@
 #ifndef MAILBOAT_IO_DNS_H
 #define MAILBOAT_IO_DNS_H
 
-#include "loop.h"
-#include "route/route.h"
+#include "io/loop.h"
+#include "core/route/route.h"
 
 enum {
     /* Of one answer. More than a message of 65535 octets holds of any kind that

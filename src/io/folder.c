@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #define _GNU_SOURCE
-#include "folder.h"
+#include "io/folder.h"
 
-#include "write.h"
+#include "io/write.h"
 
 #include <dirent.h>
 #include <errno.h>

@@ -19,8 +19,8 @@
 #ifndef MAILBOAT_IO_FOLDER_H
 #define MAILBOAT_IO_FOLDER_H
 
-#include "bytes.h"
-#include "error.h"
+#include "base/bytes.h"
+#include "base/error.h"
 
 #include <sys/types.h>
 

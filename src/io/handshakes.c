@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "handshakes.h"
+#include "io/handshakes.h"
 
-#include "arena.h"
-#include "clock.h"
-#include "conn_tls.h"
-#include "random.h"
+#include "base/arena.h"
+#include "io/clock.h"
+#include "io/conn_tls.h"
+#include "io/random.h"
 
 #include <assert.h>
 #include <stdlib.h>

@@ -18,8 +18,8 @@
 #ifndef MAILBOAT_IO_HANDSHAKES_H
 #define MAILBOAT_IO_HANDSHAKES_H
 
-#include "loop.h"
-#include "map.h"
+#include "io/loop.h"
+#include "base/map.h"
 
 struct conn;
 struct handshake_lane;

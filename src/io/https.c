@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "https.h"
+#include "io/https.h"
 
 #include <curl/curl.h>
 #include <sysexits.h>

@@ -3,8 +3,8 @@
 #ifndef MAILBOAT_IO_HTTPS_H
 #define MAILBOAT_IO_HTTPS_H
 
-#include "buffer.h"
-#include "error.h"
+#include "base/buffer.h"
+#include "base/error.h"
 
 enum {
     HTTPS_REDIRECTS_MAX = 3,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "knock.h"
+#include "io/knock.h"
 
 #include <assert.h>
 #include <errno.h>

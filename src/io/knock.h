@@ -10,7 +10,7 @@
 #ifndef MAILBOAT_IO_KNOCK_H
 #define MAILBOAT_IO_KNOCK_H
 
-#include "conn.h"
+#include "io/conn.h"
 
 enum { KNOCK_STAGGER_MS = 250 };
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "log.h"
+#include "io/log.h"
 
-#include "buffer.h"
-#include "clock.h"
-#include "queue/id.h"
+#include "base/buffer.h"
+#include "io/clock.h"
+#include "core/queue/id.h"
 
 #include <assert.h>
 #include <limits.h>

@@ -10,7 +10,7 @@
 #ifndef MAILBOAT_IO_LOG_H
 #define MAILBOAT_IO_LOG_H
 
-#include "bytes.h"
+#include "base/bytes.h"
 
 enum log_format { LOG_LOGFMT, LOG_JSON };
 enum log_level { LOG_EVENT_DEBUG, LOG_EVENT_INFO, LOG_EVENT_WARN, LOG_EVENT_ERROR };

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "loop.h"
+#include "io/loop.h"
 
 #include <assert.h>
 #include <signal.h>

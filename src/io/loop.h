@@ -9,7 +9,7 @@
 #ifndef MAILBOAT_IO_LOOP_H
 #define MAILBOAT_IO_LOOP_H
 
-#include "error.h"
+#include "base/error.h"
 
 #include <event2/event.h>
 #include <event2/event_struct.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "random.h"
+#include "io/random.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "tls.h"
+#include "io/tls.h"
 
-#include "arena.h"
-#include "clock.h"
-#include "map.h"
-#include "random.h"
+#include "base/arena.h"
+#include "io/clock.h"
+#include "base/map.h"
+#include "io/random.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

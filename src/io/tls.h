@@ -7,9 +7,9 @@
 #ifndef MAILBOAT_IO_TLS_H
 #define MAILBOAT_IO_TLS_H
 
-#include "folder.h"
-#include "buffer.h"
-#include "error.h"
+#include "io/folder.h"
+#include "base/buffer.h"
+#include "base/error.h"
 
 #include <openssl/ssl.h>
 

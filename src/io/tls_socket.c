@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "tls_socket.h"
+#include "io/tls_socket.h"
 
 #include <errno.h>
 #include <stdint.h>

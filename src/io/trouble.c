@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "trouble.h"
+#include "io/trouble.h"
 
 bool trouble_met(struct trouble *trouble, uint64_t now_ms)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "write.h"
+#include "io/write.h"
 
 #include <errno.h>
 #include <unistd.h>

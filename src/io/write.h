@@ -3,7 +3,7 @@
 #ifndef MAILBOAT_IO_WRITE_H
 #define MAILBOAT_IO_WRITE_H
 
-#include "bytes.h"
+#include "base/bytes.h"
 
 /* False with errno when not all went. */
 bool write_all(int descriptor, struct bytes octets);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #define _GNU_SOURCE
-#include "attached.h"
+#include "ipc/attached.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #define _GNU_SOURCE
-#include "channel.h"
+#include "ipc/channel.h"
 
-#include "attached.h"
+#include "ipc/attached.h"
 
 #include <assert.h>
 #include <errno.h>

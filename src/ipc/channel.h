@@ -11,8 +11,8 @@
 #ifndef MAILBOAT_IPC_CHANNEL_H
 #define MAILBOAT_IPC_CHANNEL_H
 
-#include "error.h"
-#include "message.h"
+#include "base/error.h"
+#include "ipc/message.h"
 
 enum {
     CHANNEL_FRAGMENT_MAX = 64 * 1024,     /* octets of one packet */

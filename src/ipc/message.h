@@ -11,9 +11,9 @@
 #ifndef MAILBOAT_IPC_MESSAGE_H
 #define MAILBOAT_IPC_MESSAGE_H
 
-#include "arena.h"
-#include "buffer.h"
-#include "smtp/envelope.h"
+#include "base/arena.h"
+#include "base/buffer.h"
+#include "core/smtp/envelope.h"
 
 enum process_role { PROCESS_SUPERVISOR, PROCESS_SMTPD, PROCESS_AUTH, PROCESS_QUEUE, PROCESS_RELAY, PROCESS_LOCAL, PROCESS_PICKUP, PROCESS_WEB, PROCESS_CLI };
 const char *process_role_name(enum process_role role);

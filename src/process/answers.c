@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "answers.h"
+#include "process/answers.h"
 
 void answers_start(struct answers *answers, uint64_t seed)
 {

@@ -8,8 +8,8 @@
 #ifndef MAILBOAT_ANSWERS_H
 #define MAILBOAT_ANSWERS_H
 
-#include "accounts.h"
-#include "map.h"
+#include "store/accounts.h"
+#include "base/map.h"
 
 enum { ANSWERS_MAX = 4096 }; /* then all are forgotten, and it begins anew */
 

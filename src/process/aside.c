@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #define _GNU_SOURCE
-#include "aside.h"
+#include "process/aside.h"
 
 #include <errno.h>
 #include <fcntl.h>

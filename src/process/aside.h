@@ -10,8 +10,8 @@
 #ifndef MAILBOAT_ASIDE_H
 #define MAILBOAT_ASIDE_H
 
-#include "buffer.h"
-#include "error.h"
+#include "base/buffer.h"
+#include "base/error.h"
 
 enum { ASIDE_OUTPUT_MAX = 16 << 20 }; /* octets that the work may answer with */
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "child.h"
+#include "process/child.h"
 
-#include "client/session.h"
-#include "log.h"
-#include "sandbox.h"
-#include "users.h"
+#include "core/client/session.h"
+#include "io/log.h"
+#include "process/sandbox.h"
+#include "process/users.h"
 
 #include <signal.h>
 #include <stdlib.h>

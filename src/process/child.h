@@ -13,14 +13,14 @@
 #ifndef MAILBOAT_CHILD_H
 #define MAILBOAT_CHILD_H
 
-#include "channel.h"
-#include "config.h"
-#include "full_mailboxes.h"
-#include "handshake_budget.h"
-#include "loop.h"
-#include "sandbox.h"
-#include "tls.h"
-#include "users.h"
+#include "ipc/channel.h"
+#include "config/config.h"
+#include "process/full_mailboxes.h"
+#include "process/handshake_budget.h"
+#include "io/loop.h"
+#include "process/sandbox.h"
+#include "io/tls.h"
+#include "process/users.h"
 
 struct child;
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #define _GNU_SOURCE
-#include "children.h"
+#include "process/children.h"
 
-#include "clock.h"
-#include "environment.h"
-#include "log.h"
+#include "io/clock.h"
+#include "process/environment.h"
+#include "io/log.h"
 
 #include <errno.h>
 #include <fcntl.h>

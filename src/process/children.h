@@ -10,10 +10,10 @@
 #ifndef MAILBOAT_CHILDREN_H
 #define MAILBOAT_CHILDREN_H
 
-#include "channel.h"
-#include "child.h"
-#include "listen.h"
-#include "trouble.h"
+#include "ipc/channel.h"
+#include "process/child.h"
+#include "process/listen.h"
+#include "io/trouble.h"
 
 enum {
     CHILD_NUMBERS = 254,        /* smtpd processes of all generations; 254 and 255 are the slots of pickup's and queue's own queue ids */

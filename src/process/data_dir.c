@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #define _GNU_SOURCE
-#include "data_dir.h"
+#include "process/data_dir.h"
 
-#include "hand_over.h"
-#include "log.h"
-#include "tls.h"
+#include "process/hand_over.h"
+#include "io/log.h"
+#include "io/tls.h"
 
 #include <dirent.h>
 #include <errno.h>

@@ -23,9 +23,9 @@
 #ifndef MAILBOAT_DATA_DIR_H
 #define MAILBOAT_DATA_DIR_H
 
-#include "config.h"
-#include "folder.h"
-#include "users.h"
+#include "config/config.h"
+#include "io/folder.h"
+#include "process/users.h"
 
 /* Sticky: nobody takes away what another has put in. Setgid: what is put in can be read by pickup's group. */
 enum { DROP_FOLDER_MODE = 03733 };

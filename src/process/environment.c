@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #define _GNU_SOURCE
-#include "environment.h"
+#include "process/environment.h"
 
-#include "bytes.h"
+#include "base/bytes.h"
 
 #include <unistd.h>
 

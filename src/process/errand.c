@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #define _GNU_SOURCE
-#include "errand.h"
+#include "process/errand.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -11,10 +11,10 @@
 #ifndef MAILBOAT_ERRAND_H
 #define MAILBOAT_ERRAND_H
 
-#include "buffer.h"
-#include "error.h"
-#include "loop.h"
-#include "users.h"
+#include "base/buffer.h"
+#include "base/error.h"
+#include "io/loop.h"
+#include "process/users.h"
 
 #include <sys/types.h>
 

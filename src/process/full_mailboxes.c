@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "full_mailboxes.h"
+#include "process/full_mailboxes.h"
 
 #include <stdatomic.h>
 

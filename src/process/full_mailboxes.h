@@ -14,7 +14,7 @@
 #ifndef MAILBOAT_FULL_MAILBOXES_H
 #define MAILBOAT_FULL_MAILBOXES_H
 
-#include "bytes.h"
+#include "base/bytes.h"
 
 enum full_mailboxes_limit {
     FULL_MAILBOXES = 1 << 16,         /* slots */

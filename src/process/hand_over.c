@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #define _GNU_SOURCE
-#include "hand_over.h"
+#include "process/hand_over.h"
 
 #include <dirent.h>
 #include <errno.h>

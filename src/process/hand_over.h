@@ -11,8 +11,8 @@
 #ifndef MAILBOAT_HAND_OVER_H
 #define MAILBOAT_HAND_OVER_H
 
-#include "folder.h"
-#include "users.h"
+#include "io/folder.h"
+#include "process/users.h"
 
 struct hand_over {
     struct user to;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "handshake_budget.h"
+#include "process/handshake_budget.h"
 
-#include "log.h"
-#include "random.h"
+#include "io/log.h"
+#include "io/random.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>

@@ -19,7 +19,7 @@
 #ifndef MAILBOAT_HANDSHAKE_BUDGET_H
 #define MAILBOAT_HANDSHAKE_BUDGET_H
 
-#include "handshakes.h"
+#include "io/handshakes.h"
 
 #include <stdatomic.h>
 #include <sys/socket.h>

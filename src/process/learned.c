@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #define _GNU_SOURCE
-#include "learned.h"
+#include "process/learned.h"
 
-#include "accounts.h"
-#include "aside.h"
-#include "log.h"
+#include "store/accounts.h"
+#include "process/aside.h"
+#include "io/log.h"
 
 #include <errno.h>
 #include <fcntl.h>

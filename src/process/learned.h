@@ -11,7 +11,7 @@
 #ifndef MAILBOAT_LEARNED_H
 #define MAILBOAT_LEARNED_H
 
-#include "child.h"
+#include "process/child.h"
 
 enum { LEARNED_MAX = 2048 }; /* octets, less than a pipe takes at once (PIPE_BUF) */
 

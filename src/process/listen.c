@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #define _GNU_SOURCE
-#include "listen.h"
+#include "process/listen.h"
 
 #include <arpa/inet.h>
 #include <dirent.h>

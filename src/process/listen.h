@@ -3,8 +3,8 @@
 #ifndef MAILBOAT_LISTEN_H
 #define MAILBOAT_LISTEN_H
 
-#include "config.h"
-#include "folder.h"
+#include "config/config.h"
+#include "io/folder.h"
 
 enum {
     LISTEN_BACKLOG = 4096,

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #define _GNU_SOURCE
-#include "quotas.h"
+#include "process/quotas.h"
 
-#include "data_dir.h"
-#include "write.h"
+#include "process/data_dir.h"
+#include "io/write.h"
 
 #include <errno.h>
 #include <fcntl.h>

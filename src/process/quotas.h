@@ -9,10 +9,10 @@
 #ifndef MAILBOAT_QUOTAS_H
 #define MAILBOAT_QUOTAS_H
 
-#include "accounts.h"
-#include "arena.h"
-#include "config.h"
-#include "map.h"
+#include "store/accounts.h"
+#include "base/arena.h"
+#include "config/config.h"
+#include "base/map.h"
 
 #include <sys/stat.h>
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #define _GNU_SOURCE
-#include "sandbox.h"
+#include "process/sandbox.h"
 
 #include <signal.h>
 #include <sys/prctl.h>

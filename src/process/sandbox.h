@@ -15,8 +15,8 @@
 #ifndef MAILBOAT_SANDBOX_H
 #define MAILBOAT_SANDBOX_H
 
-#include "error.h"
-#include "message.h"
+#include "base/error.h"
+#include "ipc/message.h"
 
 #include <stdatomic.h>
 

@@ -9,9 +9,9 @@
  * upgrade of the C library would end every process at once.
  */
 #define _GNU_SOURCE
-#include "sandbox.h"
+#include "process/sandbox.h"
 
-#include "bytes.h"
+#include "base/bytes.h"
 
 #include <errno.h>
 #include <fcntl.h>

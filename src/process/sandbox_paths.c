@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* sandbox_paths: which files below which folders stay open to a process, and which port (Landlock). */
 #define _GNU_SOURCE
-#include "sandbox.h"
+#include "process/sandbox.h"
 
-#include "bytes.h"
+#include "base/bytes.h"
 
 #include <assert.h>
 #include <errno.h>

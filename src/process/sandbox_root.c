@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* sandbox_root: which files a process can name at all. */
 #define _GNU_SOURCE
-#include "sandbox.h"
+#include "process/sandbox.h"
 
-#include "folder.h"
+#include "io/folder.h"
 
 #include <linux/capability.h>
 #include <stdio.h>

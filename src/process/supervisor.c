@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #define _GNU_SOURCE
-#include "supervisor.h"
+#include "process/supervisor.h"
 
-#include "accounts.h"
-#include "aside.h"
-#include "children.h"
-#include "data_dir.h"
-#include "errand.h"
-#include "learned.h"
-#include "log.h"
-#include "quotas.h"
-#include "store.h"
-#include "users.h"
+#include "store/accounts.h"
+#include "process/aside.h"
+#include "process/children.h"
+#include "process/data_dir.h"
+#include "process/errand.h"
+#include "process/learned.h"
+#include "io/log.h"
+#include "process/quotas.h"
+#include "store/store.h"
+#include "process/users.h"
 
 #include <fcntl.h>
 #include <signal.h>

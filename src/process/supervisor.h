@@ -7,7 +7,7 @@
 #ifndef MAILBOAT_SUPERVISOR_H
 #define MAILBOAT_SUPERVISOR_H
 
-#include "error.h"
+#include "base/error.h"
 
 enum {
     DESCRIPTORS_MIN = 256,     /* open files: with fewer the server does not start */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #define _GNU_SOURCE
-#include "users.h"
+#include "process/users.h"
 
 #include <errno.h>
 #include <grp.h>

@@ -14,9 +14,9 @@
 #ifndef MAILBOAT_USERS_H
 #define MAILBOAT_USERS_H
 
-#include "buffer.h"
-#include "error.h"
-#include "message.h"
+#include "base/buffer.h"
+#include "base/error.h"
+#include "ipc/message.h"
 
 #include <sys/types.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* accounts: who is there, and with which passwords and keys. */
 #define _GNU_SOURCE
-#include "accounts_file.h"
+#include "store/accounts_file.h"
 
 #include <assert.h>
 #include <crypt.h>

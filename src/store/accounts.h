@@ -11,11 +11,11 @@
 #ifndef MAILBOAT_STORE_ACCOUNTS_H
 #define MAILBOAT_STORE_ACCOUNTS_H
 
-#include "arena.h"
-#include "error.h"
-#include "smtp/address.h"
-#include "smtp/envelope.h"
-#include "verifier.h"
+#include "base/arena.h"
+#include "base/error.h"
+#include "core/smtp/address.h"
+#include "core/smtp/envelope.h"
+#include "store/verifier.h"
 
 enum accounts_limit {
     RESOLVE_TARGETS_MAX = 100, /* that one address becomes at once; an address that stands for more is left to accounts_expand() */

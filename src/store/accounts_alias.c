@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* accounts_alias: targets of an alias, many at once, and what may be one: what would lose mail is refused. */
-#include "accounts_file.h"
+#include "store/accounts_file.h"
 
-#include "map.h"
+#include "base/map.h"
 
 #include <sysexits.h>
 

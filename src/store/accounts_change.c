@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* accounts_change: what people change, and the lists that they see. */
 #define _GNU_SOURCE
-#include "accounts_file.h"
+#include "store/accounts_file.h"
 
-#include "saslprep.h"
+#include "store/saslprep.h"
 
 #include <assert.h>
 #include <crypt.h>

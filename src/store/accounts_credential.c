@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* accounts_credential: what a session signed in with, and whether it holds still. */
-#include "accounts_file.h"
+#include "store/accounts_file.h"
 
 #include <assert.h>
 #include <openssl/crypto.h>

@@ -7,7 +7,7 @@
 #ifndef MAILBOAT_STORE_ACCOUNTS_FILE_H
 #define MAILBOAT_STORE_ACCOUNTS_FILE_H
 
-#include "accounts.h"
+#include "store/accounts.h"
 
 #include <assert.h>
 #include <sqlite3.h>

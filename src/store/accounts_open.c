@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* accounts_open: the file, its schema, and how others see that it changed. */
 #define _GNU_SOURCE
-#include "accounts_file.h"
+#include "store/accounts_file.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -7,10 +7,10 @@
  * of the last kind have members, which are places again. However they lead to
  * each other, each is visited once.
  */
-#include "accounts_file.h"
+#include "store/accounts_file.h"
 
-#include "map.h"
-#include "message/trace.h"
+#include "base/map.h"
+#include "core/message/trace.h"
 
 #include <stdlib.h>
 

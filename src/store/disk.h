@@ -7,7 +7,7 @@
 #ifndef MAILBOAT_STORE_DISK_H
 #define MAILBOAT_STORE_DISK_H
 
-#include "store.h"
+#include "store/store.h"
 
 #include <sqlite3.h>
 #include <sys/types.h>

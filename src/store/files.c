@@ -12,8 +12,8 @@
  * was under way, never at the whole content folder.
  */
 #define _GNU_SOURCE
-#include "disk.h"
-#include "queue/id.h"
+#include "store/disk.h"
+#include "core/queue/id.h"
 
 #include <dirent.h>
 #include <errno.h>

@@ -8,8 +8,8 @@
 #ifndef MAILBOAT_STORE_HISTORY_H
 #define MAILBOAT_STORE_HISTORY_H
 
-#include "buffer.h"
-#include "store.h"
+#include "base/buffer.h"
+#include "store/store.h"
 
 /* `before` and behind it what was the last attempt until now; the oldest
  * lines go where there would be too many. */

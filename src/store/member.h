@@ -7,8 +7,8 @@
 #ifndef MAILBOAT_STORE_MEMBER_H
 #define MAILBOAT_STORE_MEMBER_H
 
-#include "buffer.h"
-#include "smtp/envelope.h"
+#include "base/buffer.h"
+#include "core/smtp/envelope.h"
 
 /* Never empty; `room` is emptied first. */
 static inline struct bytes member_key(struct buffer *room, const struct recipient *recipient)

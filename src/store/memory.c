@@ -7,9 +7,9 @@
  * is short, and the same calls always give the same answers.
  */
 #define _GNU_SOURCE
-#include "history.h"
-#include "member.h"
-#include "store.h"
+#include "store/history.h"
+#include "store/member.h"
+#include "store/store.h"
 
 #include <assert.h>
 #include <fcntl.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "saslprep.h"
+#include "store/saslprep.h"
 
 #include <stringprep.h>
 

@@ -13,7 +13,7 @@
 #ifndef MAILBOAT_STORE_SASLPREP_H
 #define MAILBOAT_STORE_SASLPREP_H
 
-#include "bytes.h"
+#include "base/bytes.h"
 
 enum { SASLPREP_MAX = 511 }; /* octets; a longer one, or one whose form is longer, is left as it is */
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* sqlite: the operations of store.h as statements, each prepared once. */
-#include "disk.h"
-#include "history.h"
-#include "member.h"
+#include "store/disk.h"
+#include "store/history.h"
+#include "store/member.h"
 
 #include <assert.h>
 #include <errno.h>

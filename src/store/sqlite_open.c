@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* sqlite_open: the folder, the lock, the database and its schema. */
-#include "disk.h"
+#include "store/disk.h"
 
 #include <errno.h>
 #include <fcntl.h>

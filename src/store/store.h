@@ -29,10 +29,10 @@
 #ifndef MAILBOAT_STORE_H
 #define MAILBOAT_STORE_H
 
-#include "arena.h"
-#include "error.h"
-#include "server/session.h"
-#include "smtp/envelope.h"
+#include "base/arena.h"
+#include "base/error.h"
+#include "core/server/session.h"
+#include "core/smtp/envelope.h"
 
 enum store_limit {
     STORE_DESTINATION_MAX = 320, /* octets of a destination's name */

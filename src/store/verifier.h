@@ -10,7 +10,7 @@
 #ifndef MAILBOAT_STORE_VERIFIER_H
 #define MAILBOAT_STORE_VERIFIER_H
 
-#include "sasl/scram.h"
+#include "core/sasl/scram.h"
 
 enum {
     VERIFIER_SALT = 16,           /* octets */

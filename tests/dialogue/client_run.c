@@ -21,8 +21,8 @@
  * probe (yes); of the message: from, to (again and again), orcpt, notify,
  * body, ret, envid, size, smtputf8, requiretls (yes).
  */
-#include "client/session.h"
-#include "sasl/scram.h"
+#include "core/client/session.h"
+#include "core/sasl/scram.h"
 #include "script.h"
 
 enum { RECIPIENTS_MAX = 8 };

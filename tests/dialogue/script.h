@@ -13,8 +13,8 @@
 #ifndef MAILBOAT_TESTS_SCRIPT_H
 #define MAILBOAT_TESTS_SCRIPT_H
 
-#include "arena.h"
-#include "buffer.h"
+#include "base/arena.h"
+#include "base/buffer.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -2,7 +2,7 @@
 #define _GNU_SOURCE
 #include "disk.h"
 
-#include "arena.h"
+#include "base/arena.h"
 
 #include <assert.h>
 #include <limits.h>

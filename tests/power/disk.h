@@ -21,8 +21,8 @@
 #ifndef MAILBOAT_POWER_DISK_H
 #define MAILBOAT_POWER_DISK_H
 
-#include "buffer.h"
-#include "map.h"
+#include "base/buffer.h"
+#include "base/map.h"
 
 #include <sys/types.h>
 #include <time.h>

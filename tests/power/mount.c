@@ -17,7 +17,7 @@
  */
 #define _GNU_SOURCE
 #define FUSE_USE_VERSION 34
-#include "arena.h"
+#include "base/arena.h"
 #include "disk.h"
 
 #include <errno.h>

@@ -6,7 +6,7 @@
 #ifndef MAILBOAT_SIMULATION_CLIENT_H
 #define MAILBOAT_SIMULATION_CLIENT_H
 
-#include "client/session.h"
+#include "core/client/session.h"
 #include "letters.h"
 
 struct client {

@@ -7,10 +7,10 @@
 #ifndef MAILBOAT_SIMULATION_NODE_H
 #define MAILBOAT_SIMULATION_NODE_H
 
-#include "client/delivery.h"
+#include "core/client/delivery.h"
 #include "letters.h"
 #include "peer.h"
-#include "queue/queue.h"
+#include "process/queue/queue.h"
 #include "server.h"
 #include "shaky.h"
 

@@ -6,7 +6,7 @@
 #ifndef MAILBOAT_SIMULATION_SERVER_H
 #define MAILBOAT_SIMULATION_SERVER_H
 
-#include "server/session.h"
+#include "core/server/session.h"
 #include "world.h"
 
 struct server;

@@ -16,7 +16,7 @@
  *   simulate [--disk | --lying-disk] [--seeds N] [--seed N] [--verbose]
  */
 #include "client.h"
-#include "log.h"
+#include "io/log.h"
 #include "node.h"
 
 #include <stdio.h>

@@ -10,8 +10,8 @@
 #ifndef MAILBOAT_SIMULATION_WORLD_H
 #define MAILBOAT_SIMULATION_WORLD_H
 
-#include "arena.h"
-#include "buffer.h"
+#include "base/arena.h"
+#include "base/buffer.h"
 
 enum { EPOCH_MS = 1 }; /* times begin behind 0, which means "never" */
 

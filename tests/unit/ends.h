@@ -7,11 +7,11 @@
 #ifndef MAILBOAT_TEST_ENDS_H
 #define MAILBOAT_TEST_ENDS_H
 
-#include "arena.h"
-#include "clock.h"
-#include "conn.h"
-#include "folder.h"
-#include "tls.h"
+#include "base/arena.h"
+#include "io/clock.h"
+#include "io/conn.h"
+#include "io/folder.h"
+#include "io/tls.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -5,7 +5,7 @@
 
 #include "unit.h"
 
-#include "route/route.h"
+#include "core/route/route.h"
 
 static inline struct dns_record mx(uint16_t preference, const char *name)
 {

@@ -3,7 +3,7 @@
 #define _GNU_SOURCE
 #include "unit.h"
 
-#include "accounts.h"
+#include "store/accounts.h"
 
 #include <sqlite3.h>
 

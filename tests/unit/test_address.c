@@ -2,8 +2,8 @@
 /* Addresses and paths, and the addresses that isemail has collected. */
 #include "unit.h"
 
-#include "arena.h"
-#include "smtp/address.h"
+#include "base/arena.h"
+#include "core/smtp/address.h"
 
 #include <stdio.h>
 #include <stdlib.h>

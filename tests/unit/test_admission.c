@@ -2,7 +2,7 @@
 /* Floods of connections and hours of waiting, with numbers and a clock of the test's own. */
 #include "unit.h"
 
-#include "server/admission.h"
+#include "core/server/admission.h"
 
 enum { MAX = 10000 };
 enum { PORT_25, P587, P465, P2525, LOCAL, PORTS };

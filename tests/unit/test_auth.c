@@ -5,12 +5,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "answers.h"
-#include "auth/allowances.h"
-#include "auth/guesses.h"
-#include "auth/login_queue.h"
-#include "auth/remembered.h"
-#include "server/session.h"
+#include "process/answers.h"
+#include "process/auth/allowances.h"
+#include "process/auth/guesses.h"
+#include "process/auth/login_queue.h"
+#include "process/auth/remembered.h"
+#include "core/server/session.h"
 
 enum { NOW = 1000 * 1000 };
 static const struct bytes here = {"192.0.2.1", 9}, there = {"192.0.2.2", 9}, ada = {"ada@example.org", 15}, bob = {"bob@example.org", 15};

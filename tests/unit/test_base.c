@@ -6,10 +6,10 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "arena.h"
-#include "buffer.h"
-#include "error.h"
-#include "map.h"
+#include "base/arena.h"
+#include "base/buffer.h"
+#include "base/error.h"
+#include "base/map.h"
 
 #include <stdio.h>
 

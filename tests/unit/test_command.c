@@ -2,8 +2,8 @@
 /* Command lines and replies, part by part. */
 #include "unit.h"
 
-#include "smtp/command.h"
-#include "smtp/reply.h"
+#include "core/smtp/command.h"
+#include "core/smtp/reply.h"
 
 static void verbs_are_found(void **state)
 {

@@ -3,8 +3,8 @@
 #define _GNU_SOURCE
 #include "unit.h"
 
-#include "config.h"
-#include "keys.h"
+#include "config/config.h"
+#include "config/keys.h"
 
 #include <fcntl.h>
 #include <stdio.h>

@@ -2,9 +2,9 @@
 /* Content off the wire and onto it: the same at every split of the input. */
 #include "unit.h"
 
-#include "client/encode.h"
-#include "server/content.h"
-#include "server/session.h"
+#include "core/client/encode.h"
+#include "core/server/content.h"
+#include "core/server/session.h"
 
 struct reading {
     struct buffer stored;

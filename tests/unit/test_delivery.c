@@ -2,7 +2,7 @@
 /* One message to one destination: which address comes next, and when it is enough. */
 #include "unit.h"
 
-#include "client/delivery.h"
+#include "core/client/delivery.h"
 
 static struct recipient two[] = {{.address = BYTES("ada@example.org")}, {.address = BYTES("carl@example.org")}};
 static const struct envelope letter = {.sender = BYTES("bob@example.net"), .recipients = two, .recipient_count = 2, .size = 7};

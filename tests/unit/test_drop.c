@@ -2,8 +2,8 @@
 /* The head of a dropped message, and the addresses that header fields hold. */
 #include "unit.h"
 
-#include "message/drop.h"
-#include "message/mailbox.h"
+#include "core/message/drop.h"
+#include "core/message/mailbox.h"
 
 #include <stdio.h>
 

@@ -4,7 +4,7 @@
 
 #include <stdio.h>
 
-#include "message/dsn.h"
+#include "core/message/dsn.h"
 
 static struct recipient bob = {.address = {"bob@example.com", 15}};
 static struct dsn_recipient about_bob;

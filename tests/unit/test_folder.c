@@ -3,7 +3,7 @@
 #define _GNU_SOURCE
 #include "unit.h"
 
-#include "folder.h"
+#include "io/folder.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -2,7 +2,7 @@
 /* Who reads out addresses, and who has a list with some that are gone; hours go by in no time. */
 #include "unit.h"
 
-#include "server/harvest.h"
+#include "core/server/harvest.h"
 
 enum { FREE = 50, HOUR = 60 };
 

@@ -2,7 +2,7 @@
 /* What a ClientHello offers, however it is cut into records and pieces. */
 #include "unit.h"
 
-#include "port/hello.h"
+#include "core/port/hello.h"
 
 /* A hello under construction. */
 struct maker {

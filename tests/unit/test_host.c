@@ -2,8 +2,8 @@
 /* What stands where a host is meant; and base64 beside it. */
 #include "unit.h"
 
-#include "smtp/base64.h"
-#include "smtp/host.h"
+#include "core/smtp/base64.h"
+#include "core/smtp/host.h"
 
 static void hosts_are_told_apart(void **state)
 {

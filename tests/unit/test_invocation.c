@@ -2,8 +2,8 @@
 /* How programs call sendmail: each of the calls that are known, and what is wrong in others. */
 #include "unit.h"
 
-#include "invocation.h"
-#include "smtp/command.h"
+#include "cli/invocation.h"
+#include "core/smtp/command.h"
 
 #include <stdio.h>
 

@@ -7,7 +7,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "channel.h"
+#include "ipc/channel.h"
 
 #include <fcntl.h>
 #include <stdio.h>

@@ -2,10 +2,10 @@
 /* What is known of providers and networks, and how a mail address's server is found. */
 #include "unit.h"
 
-#include "autoconfig.h"
-#include "port/discovery.h"
-#include "port/facts.h"
-#include "port/networks.h"
+#include "io/autoconfig.h"
+#include "core/port/discovery.h"
+#include "core/port/facts.h"
+#include "core/port/networks.h"
 
 /* ---- providers ---- */
 

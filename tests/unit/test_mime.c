@@ -2,7 +2,7 @@
 /* Composing: header fields, text and attachments as bytes. That other programs read them is tested with them. */
 #include "unit.h"
 
-#include "message/mime.h"
+#include "core/message/mime.h"
 
 static struct mime_letter letter;
 static struct bytes to[2];

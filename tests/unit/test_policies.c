@@ -2,8 +2,8 @@
 /* The file of MTA-STS policies: what still holds is read, all else is left behind. */
 #include "unit.h"
 
-#include "clock.h"
-#include "relay/policies.h"
+#include "io/clock.h"
+#include "process/relay/policies.h"
 
 #include <stdio.h>
 #include <stdlib.h>

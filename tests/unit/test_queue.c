@@ -2,9 +2,9 @@
 /* The queue over the memory store, with time as an argument. */
 #include "unit.h"
 
-#include "client/session.h"
-#include "log.h"
-#include "queue/queue.h"
+#include "core/client/session.h"
+#include "io/log.h"
+#include "process/queue/queue.h"
 
 #include <stdio.h>
 

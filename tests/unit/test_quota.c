@@ -3,11 +3,11 @@
 #define _GNU_SOURCE
 #include "unit.h"
 
-#include "clock.h"
-#include "full_mailboxes.h"
-#include "local/ledger.h"
-#include "local/watched.h"
-#include "message/fullness.h"
+#include "io/clock.h"
+#include "process/full_mailboxes.h"
+#include "process/local/ledger.h"
+#include "process/local/watched.h"
+#include "core/message/fullness.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -2,8 +2,8 @@
 /* The race for the port that works, in virtual time, against servers that do as the test says. */
 #include "unit.h"
 
-#include "port/facts.h"
-#include "port/race.h"
+#include "core/port/facts.h"
+#include "core/port/race.h"
 
 #include <stdio.h>
 

@@ -2,7 +2,7 @@
 /* What DNS says of a domain: judged by what it means, and fit to be shown. */
 #include "unit.h"
 
-#include "domain/records.h"
+#include "core/domain/records.h"
 
 static const uint8_t digest[TLSA_KEY_DIGEST] = {1, 2, 3};
 static const struct domain_facts facts = {.domain = BYTES("example.org"), .hostname = BYTES("mx.example.org"), .addresses = {{{192, 0, 2, 1}, false}, {{0x20, 1, 0xd, 0xb8}, true}},

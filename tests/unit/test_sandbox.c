@@ -9,8 +9,8 @@
 #define _GNU_SOURCE
 #include "unit.h"
 
-#include "sandbox.h"
-#include "users.h"
+#include "process/sandbox.h"
+#include "process/users.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

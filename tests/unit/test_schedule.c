@@ -2,7 +2,7 @@
 /* When to try again, and whose turn it is. */
 #include "unit.h"
 
-#include "queue/schedule.h"
+#include "core/queue/schedule.h"
 
 #include <stdio.h>
 

@@ -2,10 +2,10 @@
 /* SCRAM's messages and arithmetic, by the example of RFC 7677 3. */
 #include "unit.h"
 
-#include "sasl/scram.h"
-#include "saslprep.h"
-#include "smtp/base64.h"
-#include "verifier.h"
+#include "core/sasl/scram.h"
+#include "store/saslprep.h"
+#include "core/smtp/base64.h"
+#include "store/verifier.h"
 
 #define NONCE "rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0"
 #define CLIENT_FIRST_BARE "n=user,r=rOprNGfwEbeRWgbNEkqO"

@@ -2,7 +2,7 @@
 /* What transcripts cannot say of the server session: time, and very long ones. */
 #include "unit.h"
 
-#include "server/session.h"
+#include "core/server/session.h"
 
 #include <malloc.h>
 

@@ -2,7 +2,7 @@
 /* What becomes of a message on its way to a server that takes less, cut anywhere. */
 #include "unit.h"
 
-#include "message/sevenbit.h"
+#include "core/message/sevenbit.h"
 
 #define MULTIPART "Content-Type: multipart/mixed; boundary=b\r\n"
 

@@ -2,7 +2,7 @@
 /* What the codes of a reply mean, and what a report makes of them. */
 #include "unit.h"
 
-#include "smtp/status.h"
+#include "core/smtp/status.h"
 
 static void each_reply_to_rcpt_has_its_verdict(void **state)
 {

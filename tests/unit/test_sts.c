@@ -2,7 +2,7 @@
 /* MTA-STS: what strangers write into TXT records and policy files (RFC 8461). */
 #include "unit.h"
 
-#include "route/sts.h"
+#include "core/route/sts.h"
 
 static struct dns_record txt(const char *text)
 {

@@ -2,7 +2,7 @@
 /* Counts by name in bounded memory. */
 #include "unit.h"
 
-#include "tally.h"
+#include "cli/tally.h"
 
 #include <stdio.h>
 

@@ -2,8 +2,8 @@
 /* The queue's own time, from one process to the next. */
 #include "unit.h"
 
-#include "clock.h"
-#include "queue/timeline.h"
+#include "io/clock.h"
+#include "process/queue/timeline.h"
 
 #include <stdio.h>
 

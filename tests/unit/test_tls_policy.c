@@ -2,7 +2,7 @@
 /* How a host must be secured: the table of facts and decisions (RFC 7672, RFC 8461, RFC 8689). */
 #include "unit.h"
 
-#include "route/tls_policy.h"
+#include "core/route/tls_policy.h"
 
 static const char digest[64];
 #define RECORD(u, s, m, length) {.usage = (u), .selector = (s), .matching = (m), .data = {digest, (length)}}

@@ -3,7 +3,7 @@
  * clear text where nothing forbids it, and what is remembered of the host. */
 #include "unit.h"
 
-#include "client/delivery.h"
+#include "core/client/delivery.h"
 
 #include <stdio.h>
 

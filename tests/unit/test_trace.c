@@ -3,11 +3,11 @@
 #define _GNU_SOURCE
 #include "unit.h"
 
-#include "log.h"
-#include "message/date.h"
-#include "message/received.h"
-#include "message/trace.h"
-#include "queue/id.h"
+#include "io/log.h"
+#include "core/message/date.h"
+#include "core/message/received.h"
+#include "core/message/trace.h"
+#include "core/queue/id.h"
 
 #include <fcntl.h>
 #include <limits.h>

@@ -2,7 +2,7 @@
 /* What fails again and again is told once, each minute, and when it is over. */
 #include "unit.h"
 
-#include "trouble.h"
+#include "io/trouble.h"
 
 static void it_is_told_when_it_begins_and_each_minute(void **state)
 {

@@ -2,7 +2,7 @@
 /* Who gets an answer in somebody's absence, how often, and what it looks like. */
 #include "unit.h"
 
-#include "message/vacation.h"
+#include "core/message/vacation.h"
 
 #include <stdio.h>
 

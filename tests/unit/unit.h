@@ -9,7 +9,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "buffer.h"
+#include "base/buffer.h"
 
 static inline void assert_text_at(struct bytes got, const char *wanted, const char *file, int line)
 {

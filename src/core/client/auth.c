@@ -6,9 +6,9 @@
  * it may have no verifier for this account yet, and a server whose
  * certificate we trust with PLAIN could have offered PLAIN alone.
  */
-#include "client/state.h"
+#include "core/client/state.h"
 
-#include "smtp/base64.h"
+#include "core/smtp/base64.h"
 
 #include <assert.h>
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* capabilities: what the peer's EHLO reply announces. */
-#include "client/state.h"
+#include "core/client/state.h"
 
 #define FLAG(name, member) {name, offsetof(struct client_capabilities, member)}
 static const struct {

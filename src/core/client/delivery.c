@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "client/securing.h"
+#include "core/client/securing.h"
 
 #include <assert.h>
 

@@ -15,9 +15,9 @@
 #ifndef MAILBOAT_CLIENT_DELIVERY_H
 #define MAILBOAT_CLIENT_DELIVERY_H
 
-#include "client/session.h"
-#include "route/tls_policy.h"
-#include "route/tls_trouble.h"
+#include "core/client/session.h"
+#include "core/route/tls_policy.h"
+#include "core/route/tls_trouble.h"
 
 enum delivery_limit {
     DELIVERY_MESSAGES_MAX = 100, /* on one connection */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "client/encode.h"
+#include "core/client/encode.h"
 
 #include <assert.h>
 

@@ -8,7 +8,7 @@
 #ifndef MAILBOAT_CLIENT_ENCODE_H
 #define MAILBOAT_CLIENT_ENCODE_H
 
-#include "buffer.h"
+#include "base/buffer.h"
 
 struct encoder {
     bool chunks;      /* for BDAT: dots stay single */

@@ -9,7 +9,7 @@
 #ifndef MAILBOAT_CLIENT_SECURING_H
 #define MAILBOAT_CLIENT_SECURING_H
 
-#include "client/delivery.h"
+#include "core/client/delivery.h"
 
 /* Another host: what was known of the one before does not count, the
  * domain's policy does. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "client/state.h"
+#include "core/client/state.h"
 
-#include "route/tls_trouble.h"
-#include "smtp/status.h"
+#include "core/route/tls_trouble.h"
+#include "core/smtp/status.h"
 
 #include <assert.h>
 #include <stdlib.h>

@@ -12,10 +12,10 @@
 #ifndef MAILBOAT_CLIENT_SESSION_H
 #define MAILBOAT_CLIENT_SESSION_H
 
-#include "arena.h"
-#include "buffer.h"
-#include "smtp/envelope.h"
-#include "smtp/reply.h"
+#include "base/arena.h"
+#include "base/buffer.h"
+#include "core/smtp/envelope.h"
+#include "core/smtp/reply.h"
 
 /* The steps of an attempt: each has its own limit, and its name stands in
  * every failure. */

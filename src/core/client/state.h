@@ -7,10 +7,10 @@
 #ifndef MAILBOAT_CLIENT_STATE_H
 #define MAILBOAT_CLIENT_STATE_H
 
-#include "client/encode.h"
-#include "client/session.h"
-#include "message/sevenbit.h"
-#include "sasl/scram.h"
+#include "core/client/encode.h"
+#include "core/client/session.h"
+#include "core/message/sevenbit.h"
+#include "core/sasl/scram.h"
 
 enum client_phase {
     PHASE_GREETING, PHASE_EHLO, PHASE_HELO, PHASE_STARTTLS, PHASE_HANDSHAKE,

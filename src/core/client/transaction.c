@@ -10,10 +10,10 @@
  * way; lacking REQUIRETLS is a failure, and lacking SMTPUTF8 one of those
  * recipients alone that need it, unless the sender or the header do.
  */
-#include "client/state.h"
+#include "core/client/state.h"
 
-#include "smtp/command.h"
-#include "smtp/status.h"
+#include "core/smtp/command.h"
+#include "core/smtp/status.h"
 
 #include <assert.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "domain/published.h"
+#include "core/domain/published.h"
 
 #include <assert.h>
 

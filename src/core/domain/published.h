@@ -9,7 +9,7 @@
 #ifndef MAILBOAT_DOMAIN_PUBLISHED_H
 #define MAILBOAT_DOMAIN_PUBLISHED_H
 
-#include "buffer.h"
+#include "base/buffer.h"
 
 struct published {
     struct bytes domain, hostname;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "domain/records.h"
+#include "core/domain/records.h"
 
-#include "buffer.h"
-#include "smtp/host.h"
+#include "base/buffer.h"
+#include "core/smtp/host.h"
 
 #include <assert.h>
 

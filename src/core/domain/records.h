@@ -11,8 +11,8 @@
 #ifndef MAILBOAT_DOMAIN_RECORDS_H
 #define MAILBOAT_DOMAIN_RECORDS_H
 
-#include "arena.h"
-#include "route/route.h"
+#include "base/arena.h"
+#include "core/route/route.h"
 
 enum { DOMAIN_RECORDS_MAX = 48, DOMAIN_ADDRESSES_MAX = 8, TLSA_KEY_DIGEST = 32 };
 

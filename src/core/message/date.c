@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "message/date.h"
+#include "core/message/date.h"
 
 enum { DAY_S = 86400, DAYS_OF_400_YEARS = 146097 };
 

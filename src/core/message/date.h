@@ -3,7 +3,7 @@
 #ifndef MAILBOAT_MESSAGE_DATE_H
 #define MAILBOAT_MESSAGE_DATE_H
 
-#include "buffer.h"
+#include "base/buffer.h"
 
 /* Appends "Mon, 23 Nov 2026 12:05:17 +0000". */
 void date_add(struct buffer *out, uint64_t epoch_ms);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "message/drop.h"
+#include "core/message/drop.h"
 
-#include "smtp/command.h"
+#include "core/smtp/command.h"
 
 #include <assert.h>
 

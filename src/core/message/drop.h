@@ -16,9 +16,9 @@
 #ifndef MAILBOAT_MESSAGE_DROP_H
 #define MAILBOAT_MESSAGE_DROP_H
 
-#include "arena.h"
-#include "buffer.h"
-#include "smtp/envelope.h"
+#include "base/arena.h"
+#include "base/buffer.h"
+#include "core/smtp/envelope.h"
 
 enum drop_limit {
     DROP_HEAD_MAX = 2 * 1024 * 1024, /* octets of the head */

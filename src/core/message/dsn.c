@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "message/dsn.h"
+#include "core/message/dsn.h"
 
-#include "message/date.h"
-#include "queue/id.h"
-#include "smtp/status.h"
+#include "core/message/date.h"
+#include "core/queue/id.h"
+#include "core/smtp/status.h"
 
 enum { TEXT_LINE_MAX = 76 };
 

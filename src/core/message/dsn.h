@@ -13,8 +13,8 @@
 #ifndef MAILBOAT_MESSAGE_DSN_H
 #define MAILBOAT_MESSAGE_DSN_H
 
-#include "buffer.h"
-#include "smtp/envelope.h"
+#include "base/buffer.h"
+#include "core/smtp/envelope.h"
 
 enum { DSN_RETURNED_MAX = 16 * 1024 }; /* octets of the message that a report gives back */
 

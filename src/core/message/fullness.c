@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "fullness.h"
+#include "core/message/fullness.h"
 
-#include "mime.h"
+#include "core/message/mime.h"
 
 unsigned fullness_percent(uint64_t octets, uint64_t limit)
 {

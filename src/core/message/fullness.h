@@ -10,7 +10,7 @@
 #ifndef MAILBOAT_MESSAGE_FULLNESS_H
 #define MAILBOAT_MESSAGE_FULLNESS_H
 
-#include "buffer.h"
+#include "base/buffer.h"
 
 enum { FULLNESS_FIRST = 80, FULLNESS_LAST = 95 }; /* the marks, percent of the limit */
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "message/header.h"
+#include "core/message/header.h"
 
-#include "message/date.h"
-#include "smtp/address.h"
+#include "core/message/date.h"
+#include "core/smtp/address.h"
 
 void header_free(struct header *header)
 {

@@ -12,7 +12,7 @@
 #ifndef MAILBOAT_MESSAGE_HEADER_H
 #define MAILBOAT_MESSAGE_HEADER_H
 
-#include "buffer.h"
+#include "base/buffer.h"
 
 enum header_limit {
     HEADER_OCTETS_MAX = 256 * 1024,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "message/mailbox.h"
+#include "core/message/mailbox.h"
 
 /* What is being read of one mailbox. */
 struct reading {

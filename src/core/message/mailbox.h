@@ -10,7 +10,7 @@
 #ifndef MAILBOAT_MESSAGE_MAILBOX_H
 #define MAILBOAT_MESSAGE_MAILBOX_H
 
-#include "buffer.h"
+#include "base/buffer.h"
 
 struct mailbox {
     struct bytes address; /* without name, comments and route; lives in the buffer that was given */

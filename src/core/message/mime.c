@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "message/mime.h"
+#include "core/message/mime.h"
 
-#include "message/date.h"
-#include "smtp/base64.h"
+#include "core/message/date.h"
+#include "core/smtp/base64.h"
 
 enum {
     ENCODED_WORD_MAX = 39, /* octets in one encoded word: 52 of base64, so that the first line with its field's name stays within RFC 2047's 76 */

@@ -12,7 +12,7 @@
 #ifndef MAILBOAT_MESSAGE_MIME_H
 #define MAILBOAT_MESSAGE_MIME_H
 
-#include "buffer.h"
+#include "base/buffer.h"
 
 enum {
     MIME_LINE_MAX = 998,

@@ -7,8 +7,8 @@
 #ifndef MAILBOAT_MESSAGE_RECEIVED_H
 #define MAILBOAT_MESSAGE_RECEIVED_H
 
-#include "buffer.h"
-#include "smtp/envelope.h"
+#include "base/buffer.h"
+#include "core/smtp/envelope.h"
 
 /*
  * Appends the Received field with its CRLF: who said what in EHLO from which

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "message/sevenbit.h"
+#include "core/message/sevenbit.h"
 
-#include "smtp/base64.h"
+#include "core/smtp/base64.h"
 
 enum { ENCODED_LINE = 76 }; /* octets at most (RFC 2045 6.7, 6.8) */
 

@@ -20,7 +20,7 @@
 #ifndef MAILBOAT_MESSAGE_SEVENBIT_H
 #define MAILBOAT_MESSAGE_SEVENBIT_H
 
-#include "buffer.h"
+#include "base/buffer.h"
 
 enum sevenbit_limit {
     SEVENBIT_HEADER_MAX = 256 * 1024, /* octets of one part's header */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "message/trace.h"
+#include "core/message/trace.h"
 
-#include "message/header.h"
+#include "core/message/header.h"
 
 static bool is_plain(char c)
 {

@@ -13,9 +13,9 @@
 #ifndef MAILBOAT_MESSAGE_TRACE_H
 #define MAILBOAT_MESSAGE_TRACE_H
 
-#include "arena.h"
-#include "buffer.h"
-#include "smtp/envelope.h"
+#include "base/arena.h"
+#include "base/buffer.h"
+#include "core/smtp/envelope.h"
 
 enum { TRACE_LOOK_MAX = 128 * 1024 }; /* octets of the header in which the fields are looked for; the last servers' stand first */
 

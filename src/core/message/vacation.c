@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "message/vacation.h"
+#include "core/message/vacation.h"
 
-#include "message/header.h"
-#include "message/mailbox.h"
-#include "message/mime.h"
-#include "smtp/address.h"
+#include "core/message/header.h"
+#include "core/message/mailbox.h"
+#include "core/message/mime.h"
+#include "core/smtp/address.h"
 
 const char *vacation_verdict_name(enum vacation_verdict verdict)
 {

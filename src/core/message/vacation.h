@@ -12,8 +12,8 @@
 #ifndef MAILBOAT_MESSAGE_VACATION_H
 #define MAILBOAT_MESSAGE_VACATION_H
 
-#include "arena.h"
-#include "buffer.h"
+#include "base/arena.h"
+#include "base/buffer.h"
 
 enum vacation_limit {
     VACATION_DAYS = 7,              /* a sender is answered once in so many, where nothing else is said */

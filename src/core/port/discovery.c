@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "port/discovery.h"
+#include "core/port/discovery.h"
 
 /* The questions in their order; what names a server first wins. */
 enum step {

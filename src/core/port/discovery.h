@@ -13,8 +13,8 @@
 #ifndef MAILBOAT_PORT_DISCOVERY_H
 #define MAILBOAT_PORT_DISCOVERY_H
 
-#include "port/providers.h"
-#include "port/race.h"
+#include "core/port/providers.h"
+#include "core/port/race.h"
 
 enum {
     DISCOVERY_TEXT_MAX = 256,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "port/facts.h"
+#include "core/port/facts.h"
 
 const struct port_facts port_facts[4] = {
     {25, "relay between servers", CLIENT_TLS_OPPORTUNISTIC, "STARTTLS", "smtp, registered",

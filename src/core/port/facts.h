@@ -6,7 +6,7 @@
 #ifndef MAILBOAT_PORT_FACTS_H
 #define MAILBOAT_PORT_FACTS_H
 
-#include "client/session.h"
+#include "core/client/session.h"
 
 struct port_facts {
     uint16_t port;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "port/hello.h"
+#include "core/port/hello.h"
 
 enum { CHANGE_CIPHER_SPEC = 0x14, HANDSHAKE = 0x16, APPLICATION_DATA = 0x17 }; /* kinds of records */
 enum { RECORD_HEADER = 5, RECORD_MAX = 16 * 1024, CLIENT_HELLO = 1, RANDOM = 32, EXTENSION_ALPN = 16 };

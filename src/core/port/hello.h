@@ -8,7 +8,7 @@
 #ifndef MAILBOAT_PORT_HELLO_H
 #define MAILBOAT_PORT_HELLO_H
 
-#include "bytes.h"
+#include "base/bytes.h"
 
 #include <stdbool.h>
 

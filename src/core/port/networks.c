@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "port/networks.h"
+#include "core/port/networks.h"
 
 enum { MOST = BLOCKS_25 | BLOCKS_465 | BLOCKS_587, ALL = MOST | BLOCKS_2525 };
 

@@ -6,8 +6,8 @@
 #ifndef MAILBOAT_PORT_NETWORKS_H
 #define MAILBOAT_PORT_NETWORKS_H
 
-#include "buffer.h"
-#include "port/providers.h"
+#include "base/buffer.h"
+#include "core/port/providers.h"
 
 /* Sets of ports, or'ed. */
 enum { BLOCKS_25 = 1, BLOCKS_465 = 2, BLOCKS_587 = 4, BLOCKS_2525 = 8 };

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "port/providers.h"
+#include "core/port/providers.h"
 
 #define ADDRESS "your full mail address"
 #define APPLICATION_PASSWORD "an application password made in the account's settings"

@@ -7,7 +7,7 @@
 #ifndef MAILBOAT_PORT_PROVIDERS_H
 #define MAILBOAT_PORT_PROVIDERS_H
 
-#include "bytes.h"
+#include "base/bytes.h"
 
 enum { PROVIDER_PORTS_MAX = 6 };
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "port/race.h"
+#include "core/port/race.h"
 
 #include <assert.h>
 

@@ -28,9 +28,9 @@
 #ifndef MAILBOAT_PORT_RACE_H
 #define MAILBOAT_PORT_RACE_H
 
-#include "client/session.h"
-#include "port/verdict.h"
-#include "route/route.h"
+#include "core/client/session.h"
+#include "core/port/verdict.h"
+#include "core/route/route.h"
 
 enum race_limit {
     RACE_STAGGER_MS = 250,

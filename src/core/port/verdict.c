@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "port/verdict.h"
+#include "core/port/verdict.h"
 
 static const struct {
     const char *name, *state, *sentence, *mend;

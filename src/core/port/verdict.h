@@ -3,7 +3,7 @@
 #ifndef MAILBOAT_PORT_VERDICT_H
 #define MAILBOAT_PORT_VERDICT_H
 
-#include "buffer.h"
+#include "base/buffer.h"
 
 enum port_verdict {
     PORT_UNTRIED,     /* the race was over before its turn, or its deadline came */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "queue/id.h"
+#include "core/queue/id.h"
 
 static const char digits[] = "0123456789abcdefghjkmnpqrstvwxyz";
 

@@ -9,7 +9,7 @@
 #ifndef MAILBOAT_QUEUE_ID_H
 #define MAILBOAT_QUEUE_ID_H
 
-#include "bytes.h"
+#include "base/bytes.h"
 
 enum { QUEUE_ID_SLOTS = 256, QUEUE_ID_TEXT_LENGTH = 12 };
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "queue/schedule.h"
+#include "core/queue/schedule.h"
 
 #include <assert.h>
 

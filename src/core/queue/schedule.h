@@ -16,7 +16,7 @@
 #ifndef MAILBOAT_CORE_QUEUE_SCHEDULE_H
 #define MAILBOAT_CORE_QUEUE_SCHEDULE_H
 
-#include "map.h"
+#include "base/map.h"
 
 enum schedule_limit {
     SCHEDULE_CONCURRENCY_FIRST = 5, /* deliveries under way to a destination of which nothing is known */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "route/direct.h"
+#include "core/route/direct.h"
 
 bool direct_reached(struct direct *direct)
 {

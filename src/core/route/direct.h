@@ -8,7 +8,7 @@
 #ifndef MAILBOAT_ROUTE_DIRECT_H
 #define MAILBOAT_ROUTE_DIRECT_H
 
-#include "bytes.h"
+#include "base/bytes.h"
 
 enum direct_limit {
     DIRECT_SILENT_MAX = 3,               /* servers in a row that are silent, none reached in between: it is blocked */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "route/ip.h"
+#include "core/route/ip.h"
 
-#include "smtp/host.h"
+#include "core/smtp/host.h"
 
 /* ---- as text ---- */
 

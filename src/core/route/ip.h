@@ -12,7 +12,7 @@
 #ifndef MAILBOAT_ROUTE_IP_H
 #define MAILBOAT_ROUTE_IP_H
 
-#include "buffer.h"
+#include "base/buffer.h"
 
 struct route_address {
     uint8_t octets[16];

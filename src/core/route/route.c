@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "route/route.h"
+#include "core/route/route.h"
 
 #include <assert.h>
 

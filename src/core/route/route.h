@@ -21,10 +21,10 @@
 #ifndef MAILBOAT_ROUTE_H
 #define MAILBOAT_ROUTE_H
 
-#include "arena.h"
-#include "buffer.h"
-#include "route/ip.h"
-#include "smtp/address.h"
+#include "base/arena.h"
+#include "base/buffer.h"
+#include "core/route/ip.h"
+#include "core/smtp/address.h"
 
 enum route_limit {
     ROUTE_HOSTS_MAX = 50,     /* of one domain's MX, the best of them; the rest is left out */

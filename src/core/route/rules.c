@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "route/rules.h"
+#include "core/route/rules.h"
 
 /* How exactly a rule is about the domain; 0: it is not. */
 static size_t exactness(struct bytes about, struct bytes domain)

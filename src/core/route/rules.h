@@ -8,7 +8,7 @@
 #ifndef MAILBOAT_ROUTE_RULES_H
 #define MAILBOAT_ROUTE_RULES_H
 
-#include "bytes.h"
+#include "base/bytes.h"
 
 enum relay_via { RELAY_MX, RELAY_SMARTHOST, RELAY_AUTO, RELAY_HOST, RELAY_UNSAID /* while the configuration is read */ };
 /* How a host that a rule names is secured. */

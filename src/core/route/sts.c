@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "route/sts.h"
+#include "core/route/sts.h"
 
 static const char *const mode_names[] = {"none", "testing", "enforce"};
 

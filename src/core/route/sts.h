@@ -7,8 +7,8 @@
 #ifndef MAILBOAT_STS_H
 #define MAILBOAT_STS_H
 
-#include "buffer.h"
-#include "route/route.h"
+#include "base/buffer.h"
+#include "core/route/route.h"
 
 enum sts_limit {
     STS_POLICY_MAX = 64 * 1024,  /* octets of a policy file (RFC 8461 3.3) */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "route/tls_policy.h"
+#include "core/route/tls_policy.h"
 
 static struct tls_policy decided(enum tls_demand demand, const char *word, const char *reason)
 {

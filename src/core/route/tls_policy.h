@@ -10,7 +10,7 @@
 #ifndef MAILBOAT_TLS_POLICY_H
 #define MAILBOAT_TLS_POLICY_H
 
-#include "route/sts.h"
+#include "core/route/sts.h"
 
 /* What the configuration wishes for a domain. */
 enum tls_wish {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "route/tls_trouble.h"
+#include "core/route/tls_trouble.h"
 
 enum tls_next tls_trouble_next(bool may_go_clear, enum tls_loss loss, unsigned tries)
 {

@@ -16,7 +16,7 @@
 #ifndef MAILBOAT_TLS_TROUBLE_H
 #define MAILBOAT_TLS_TROUBLE_H
 
-#include "smtp/address.h"
+#include "core/smtp/address.h"
 
 enum tls_trouble_limit {
     TLS_TROUBLE_HOSTS_MAX = 256,       /* remembered */

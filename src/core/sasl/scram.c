@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "sasl/scram.h"
+#include "core/sasl/scram.h"
 
-#include "smtp/base64.h"
+#include "core/smtp/base64.h"
 
 /* "x=value" up to the next comma; false when another letter stands there. */
 static bool take(struct bytes *rest, char letter, struct bytes *value)

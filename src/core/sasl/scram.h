@@ -14,7 +14,7 @@
 #ifndef MAILBOAT_SASL_SCRAM_H
 #define MAILBOAT_SASL_SCRAM_H
 
-#include "buffer.h"
+#include "base/buffer.h"
 
 enum scram_limit {
     SCRAM_KEY = 32,                /* octets of a key, a proof and a signature: SHA-256 */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "server/admission.h"
+#include "core/server/admission.h"
 
 #include <assert.h>
 

@@ -23,7 +23,7 @@
 #ifndef MAILBOAT_SERVER_ADMISSION_H
 #define MAILBOAT_SERVER_ADMISSION_H
 
-#include "server/session.h"
+#include "core/server/session.h"
 
 enum admission_limit {
     ADMISSION_PORTS_MAX = 40,

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* auth: AUTH PLAIN and LOGIN (RFC 4954, RFC 4616), under TLS only; the steps of
  * SCRAM are in scram.c. */
-#include "server/state.h"
+#include "core/server/state.h"
 
-#include "smtp/base64.h"
+#include "core/smtp/base64.h"
 
 static void wipe(struct buffer *buffer)
 {

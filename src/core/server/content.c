@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "server/content.h"
+#include "core/server/content.h"
 
-#include "server/session.h"
+#include "core/server/session.h"
 
 #include <assert.h>
 

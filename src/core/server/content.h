@@ -10,7 +10,7 @@
 #ifndef MAILBOAT_SERVER_CONTENT_H
 #define MAILBOAT_SERVER_CONTENT_H
 
-#include "buffer.h"
+#include "base/buffer.h"
 
 enum content_fault {
     CONTENT_FINE,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "server/harvest.h"
+#include "core/server/harvest.h"
 
 #include <assert.h>
 

@@ -4,9 +4,9 @@
  * RFC 7677). The exchange lives here, with the session, and is gone with it;
  * the salt and the verdict on the proof are asked for.
  */
-#include "server/state.h"
+#include "core/server/state.h"
 
-#include "smtp/base64.h"
+#include "core/smtp/base64.h"
 
 #define WRONG_FORM REPLY(501, "5.5.2", "That is not a SCRAM message")
 

@@ -13,9 +13,9 @@
 #ifndef MAILBOAT_SERVER_SESSION_H
 #define MAILBOAT_SERVER_SESSION_H
 
-#include "arena.h"
-#include "buffer.h"
-#include "smtp/envelope.h"
+#include "base/arena.h"
+#include "base/buffer.h"
+#include "core/smtp/envelope.h"
 
 enum server_limit {
     COMMAND_LINE_MAX = 2048,        /* octets with CRLF: 512 (RFC 5321 4.5.3.1.4) and what the extensions add */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* simple: the verbs that are a reply and little else (RFC 5321 4.1.1.5 to 4.1.1.10). */
-#include "server/state.h"
+#include "core/server/state.h"
 
 struct reply server_rset(struct server_session *session, struct bytes argument)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* starttls: STARTTLS (RFC 3207). */
-#include "server/state.h"
+#include "core/server/state.h"
 
 struct reply server_starttls(struct server_session *session, struct bytes argument)
 {

@@ -7,11 +7,11 @@
 #ifndef MAILBOAT_SERVER_STATE_H
 #define MAILBOAT_SERVER_STATE_H
 
-#include "message/header.h"
-#include "server/content.h"
-#include "sasl/scram.h"
-#include "server/session.h"
-#include "smtp/command.h"
+#include "core/message/header.h"
+#include "core/server/content.h"
+#include "core/sasl/scram.h"
+#include "core/server/session.h"
+#include "core/smtp/command.h"
 
 #include <assert.h>
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "smtp/address.h"
+#include "core/smtp/address.h"
 
 /* atext of RFC 5322 3.2.3, and UTF-8 by RFC 6531 3.3. */
 static bool is_atext(char c, bool utf8_allowed)

@@ -7,8 +7,8 @@
 #ifndef MAILBOAT_SMTP_ADDRESS_H
 #define MAILBOAT_SMTP_ADDRESS_H
 
-#include "buffer.h"
-#include "smtp/host.h"
+#include "base/buffer.h"
+#include "core/smtp/host.h"
 
 enum address_limit {
     LOCAL_PART_MAX = 64, /* octets (RFC 5321 4.5.3.1.1) */

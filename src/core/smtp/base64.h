@@ -3,7 +3,7 @@
 #ifndef MAILBOAT_SMTP_BASE64_H
 #define MAILBOAT_SMTP_BASE64_H
 
-#include "buffer.h"
+#include "base/buffer.h"
 
 void base64_encode(struct buffer *out, struct bytes octets);
 /* False when malformed; what was appended then is of no use. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "smtp/command.h"
+#include "core/smtp/command.h"
 
 static const char *const verb_names[VERBS] = {
     [VERB_UNKNOWN] = "", [VERB_HELO] = "HELO", [VERB_EHLO] = "EHLO", [VERB_STARTTLS] = "STARTTLS", [VERB_AUTH] = "AUTH",

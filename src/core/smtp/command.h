@@ -7,8 +7,8 @@
 #ifndef MAILBOAT_SMTP_COMMAND_H
 #define MAILBOAT_SMTP_COMMAND_H
 
-#include "smtp/address.h"
-#include "smtp/envelope.h"
+#include "core/smtp/address.h"
+#include "core/smtp/envelope.h"
 
 enum verb {
     VERB_UNKNOWN, VERB_HELO, VERB_EHLO, VERB_STARTTLS, VERB_AUTH, VERB_MAIL, VERB_RCPT, VERB_DATA, VERB_BDAT,

@@ -10,7 +10,7 @@
 #ifndef MAILBOAT_ENVELOPE_H
 #define MAILBOAT_ENVELOPE_H
 
-#include "bytes.h"
+#include "base/bytes.h"
 
 /* BODY= of MAIL (RFC 6152, RFC 3030). */
 enum body_type { BODY_7BIT, BODY_8BITMIME, BODY_BINARYMIME };

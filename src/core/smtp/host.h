@@ -13,7 +13,7 @@
 #ifndef MAILBOAT_SMTP_HOST_H
 #define MAILBOAT_SMTP_HOST_H
 
-#include "bytes.h"
+#include "base/bytes.h"
 
 enum host_limit {
     LABEL_MAX = 63,        /* octets of a label (RFC 1035 2.3.4) */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "smtp/reply.h"
+#include "core/smtp/reply.h"
 
 /* The line at the start of `input` without its end; false when it is not whole. */
 static bool take_line(struct bytes input, struct bytes *line, size_t *used)

@@ -7,7 +7,7 @@
 #ifndef MAILBOAT_SMTP_REPLY_H
 #define MAILBOAT_SMTP_REPLY_H
 
-#include "buffer.h"
+#include "base/buffer.h"
 
 enum reply_limit {
     REPLY_LINE_MAX = 4096,      /* octets of one line; RFC 5321 4.5.3.1.5 says 512 */

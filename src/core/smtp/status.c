@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "smtp/status.h"
+#include "core/smtp/status.h"
 
 /* "2.2" of "5.2.2". */
 static struct bytes subject_and_detail(struct bytes enhanced)

@@ -12,7 +12,7 @@
 #ifndef MAILBOAT_STATUS_H
 #define MAILBOAT_STATUS_H
 
-#include "buffer.h"
+#include "base/buffer.h"
 
 enum rcpt_verdict {
     RCPT_DEFERRED,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "auth/allowances.h"
+#include "process/auth/allowances.h"
 
 #include <assert.h>
 

@@ -18,7 +18,7 @@
 #ifndef MAILBOAT_AUTH_ALLOWANCES_H
 #define MAILBOAT_AUTH_ALLOWANCES_H
 
-#include "bytes.h"
+#include "base/bytes.h"
 
 enum allowances_size {
     ALLOWANCE_SLOTS = 32768,

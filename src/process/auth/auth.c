@@ -4,11 +4,11 @@
  * one (login.c), may this account send as that address, where does this
  * recipient go. Reads accounts.db; touches nothing else.
  */
-#include "auth/auth.h"
+#include "process/auth/auth.h"
 
-#include "clock.h"
-#include "random.h"
-#include "users.h"
+#include "io/clock.h"
+#include "io/random.h"
+#include "process/users.h"
 
 #include <stdlib.h>
 #include <sysexits.h>

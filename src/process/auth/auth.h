@@ -6,16 +6,16 @@
 #ifndef MAILBOAT_AUTH_AUTH_H
 #define MAILBOAT_AUTH_AUTH_H
 
-#include "accounts.h"
-#include "answers.h"
-#include "auth/allowances.h"
-#include "auth/checkers.h"
-#include "auth/control.h"
-#include "auth/guesses.h"
-#include "auth/local_users.h"
-#include "auth/login_queue.h"
-#include "auth/remembered.h"
-#include "child.h"
+#include "store/accounts.h"
+#include "process/answers.h"
+#include "process/auth/allowances.h"
+#include "process/auth/checkers.h"
+#include "process/auth/control.h"
+#include "process/auth/guesses.h"
+#include "process/auth/local_users.h"
+#include "process/auth/login_queue.h"
+#include "process/auth/remembered.h"
+#include "process/child.h"
 
 struct login;
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #define _GNU_SOURCE
-#include "auth/checkers.h"
+#include "process/auth/checkers.h"
 
-#include "accounts.h"
+#include "store/accounts.h"
 
 #include <pthread.h>
 #include <sys/eventfd.h>

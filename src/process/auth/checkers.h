@@ -7,9 +7,9 @@
 #ifndef MAILBOAT_AUTH_CHECKERS_H
 #define MAILBOAT_AUTH_CHECKERS_H
 
-#include "accounts.h"
-#include "arena.h"
-#include "error.h"
+#include "store/accounts.h"
+#include "base/arena.h"
+#include "base/error.h"
 
 enum { CHECKERS_THREADS_MAX = 8, CHECKS_WAITING_MAX = 256 };
 

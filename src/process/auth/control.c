@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #define _GNU_SOURCE
-#include "auth/control.h"
+#include "process/auth/control.h"
 
-#include "clock.h"
-#include "listen.h"
-#include "log.h"
+#include "io/clock.h"
+#include "process/listen.h"
+#include "io/log.h"
 
 #include <errno.h>
 #include <sys/socket.h>

@@ -9,9 +9,9 @@
 #ifndef MAILBOAT_AUTH_CONTROL_H
 #define MAILBOAT_AUTH_CONTROL_H
 
-#include "auth/guesses.h"
-#include "channel.h"
-#include "loop.h"
+#include "process/auth/guesses.h"
+#include "ipc/channel.h"
+#include "io/loop.h"
 
 enum { AUTH_CONTROL_CLIENTS_MAX = 64 };
 

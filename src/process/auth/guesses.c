@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "auth/guesses.h"
+#include "process/auth/guesses.h"
 
-#include "accounts.h"
+#include "store/accounts.h"
 
 #include <arpa/inet.h>
 #include <assert.h>

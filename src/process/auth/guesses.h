@@ -39,7 +39,7 @@
 #ifndef MAILBOAT_AUTH_GUESSES_H
 #define MAILBOAT_AUTH_GUESSES_H
 
-#include "buffer.h"
+#include "base/buffer.h"
 
 enum guesses_limit {
     GUESSES_SLOTS = 8192,

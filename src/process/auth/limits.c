@@ -6,11 +6,11 @@
  * back. An asker that is gone has sent nothing of what is still noted. What was
  * noted by a process that is gone counts as sent, for an hour.
  */
-#include "auth/auth.h"
+#include "process/auth/auth.h"
 
-#include "clock.h"
-#include "log.h"
-#include "random.h"
+#include "io/clock.h"
+#include "io/log.h"
+#include "io/random.h"
 
 #include <stdlib.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "auth/local_users.h"
+#include "process/auth/local_users.h"
 
-#include "log.h"
+#include "io/log.h"
 
 #include <pwd.h>
 #include <stdlib.h>

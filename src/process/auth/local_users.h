@@ -10,9 +10,9 @@
 #ifndef MAILBOAT_AUTH_LOCAL_USERS_H
 #define MAILBOAT_AUTH_LOCAL_USERS_H
 
-#include "accounts.h"
-#include "auth/allowances.h"
-#include "config.h"
+#include "store/accounts.h"
+#include "process/auth/allowances.h"
+#include "config/config.h"
 
 enum { LOCAL_USERS_MAX = 20000 }; /* that are looked at; of others the numbers alone are known */
 

@@ -10,13 +10,13 @@
  * Unknown users, disabled ones and wrong passwords take the same way: one slow
  * hash, the same words.
  */
-#include "auth/auth.h"
+#include "process/auth/auth.h"
 
-#include "clock.h"
-#include "learned.h"
-#include "log.h"
-#include "random.h"
-#include "saslprep.h"
+#include "io/clock.h"
+#include "process/learned.h"
+#include "io/log.h"
+#include "io/random.h"
+#include "store/saslprep.h"
 
 #include <assert.h>
 #include <stdlib.h>

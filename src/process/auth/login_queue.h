@@ -17,8 +17,8 @@
 #ifndef MAILBOAT_AUTH_LOGIN_QUEUE_H
 #define MAILBOAT_AUTH_LOGIN_QUEUE_H
 
-#include "auth/guesses.h"
-#include "map.h"
+#include "process/auth/guesses.h"
+#include "base/map.h"
 
 enum {
     LOGINS_WAITING_MAX = 256, /* strangers */

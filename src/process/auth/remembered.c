@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "auth/remembered.h"
+#include "process/auth/remembered.h"
 
-#include "buffer.h"
-#include "arena.h"
-#include "random.h"
+#include "base/buffer.h"
+#include "base/arena.h"
+#include "io/random.h"
 
 #include <assert.h>
 #include <openssl/crypto.h>

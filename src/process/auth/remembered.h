@@ -8,7 +8,7 @@
 #ifndef MAILBOAT_AUTH_REMEMBERED_H
 #define MAILBOAT_AUTH_REMEMBERED_H
 
-#include "bytes.h"
+#include "base/bytes.h"
 
 enum { REMEMBERED_SLOTS = 4096, REMEMBERED_MS = 5 * 60 * 1000, REMEMBERED_DIGEST = 32 };
 

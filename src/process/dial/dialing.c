@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "dial/dialing.h"
+#include "process/dial/dialing.h"
 
-#include "clock.h"
-#include "route/tls_trouble.h"
+#include "io/clock.h"
+#include "core/route/tls_trouble.h"
 
 #include <netinet/in.h>
 #include <stdio.h>

@@ -13,9 +13,9 @@
 #ifndef MAILBOAT_DIALING_H
 #define MAILBOAT_DIALING_H
 
-#include "conn.h"
-#include "dial/resolving.h"
-#include "port/race.h"
+#include "io/conn.h"
+#include "process/dial/resolving.h"
+#include "core/port/race.h"
 
 enum dialing_outcome {
     DIALING_UNDER_WAY,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "dial/resolving.h"
+#include "process/dial/resolving.h"
 
-#include "random.h"
+#include "io/random.h"
 
 #include <arpa/inet.h>
 #include <ifaddrs.h>

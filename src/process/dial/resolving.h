@@ -7,7 +7,7 @@
 #ifndef MAILBOAT_RESOLVING_H
 #define MAILBOAT_RESOLVING_H
 
-#include "dns.h"
+#include "io/dns.h"
 
 enum {
     RESOLVING_DELAY_MS = 50,       /* for IPv6 once IPv4 is known (RFC 8305 3) */

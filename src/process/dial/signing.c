@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "dial/signing.h"
+#include "process/dial/signing.h"
 
-#include "random.h"
-#include "saslprep.h"
-#include "verifier.h"
+#include "io/random.h"
+#include "store/saslprep.h"
+#include "store/verifier.h"
 
 /* The best channel binding that the connection has. */
 static void answer_nonce(struct client_session *session, const struct conn *conn)

@@ -3,8 +3,8 @@
 #ifndef MAILBOAT_SIGNING_H
 #define MAILBOAT_SIGNING_H
 
-#include "client/session.h"
-#include "conn.h"
+#include "core/client/session.h"
+#include "io/conn.h"
 
 /* Answers CLIENT_ASK_NONCE and CLIENT_ASK_PROOF at once; false when the action is another. */
 bool signing_answer(struct client_session *session, const struct client_action *action, const struct conn *conn);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "local/ledger.h"
+#include "process/local/ledger.h"
 
-#include "message/fullness.h"
+#include "core/message/fullness.h"
 
 #include <assert.h>
 #include <stdlib.h>

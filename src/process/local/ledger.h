@@ -11,8 +11,8 @@
 #ifndef MAILBOAT_LEDGER_H
 #define MAILBOAT_LEDGER_H
 
-#include "local/maildir.h"
-#include "local/maildirsize.h"
+#include "process/local/maildir.h"
+#include "process/local/maildirsize.h"
 
 enum { LEDGER_SMALL_OCTETS = 4096, LEDGER_SMALL_PART = 100 };
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "local/lmtp.h"
+#include "process/local/lmtp.h"
 
-#include "conn.h"
-#include "local/ledger.h"
-#include "local/maildir.h"
+#include "io/conn.h"
+#include "process/local/ledger.h"
+#include "process/local/maildir.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -12,9 +12,9 @@
 #ifndef MAILBOAT_LOCAL_LMTP_H
 #define MAILBOAT_LOCAL_LMTP_H
 
-#include "child.h"
-#include "client/session.h"
-#include "local/watched.h"
+#include "process/child.h"
+#include "core/client/session.h"
+#include "process/local/watched.h"
 
 enum lmtp_limit {
     LMTP_COURIERS_MAX = 20,

@@ -5,20 +5,20 @@
  * LMTP server, where the configuration says so. A mailbox takes no more than
  * it may hold (quotas.h), and its user is warned before.
  */
-#include "child.h"
-#include "local/ledger.h"
-#include "local/lmtp.h"
-#include "local/maildir.h"
-#include "local/watched.h"
-#include "quotas.h"
+#include "process/child.h"
+#include "process/local/ledger.h"
+#include "process/local/lmtp.h"
+#include "process/local/maildir.h"
+#include "process/local/watched.h"
+#include "process/quotas.h"
 
-#include "accounts.h"
-#include "client/session.h"
-#include "clock.h"
-#include "log.h"
-#include "message/fullness.h"
-#include "queue/id.h"
-#include "random.h"
+#include "store/accounts.h"
+#include "core/client/session.h"
+#include "io/clock.h"
+#include "io/log.h"
+#include "core/message/fullness.h"
+#include "core/queue/id.h"
+#include "io/random.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #define _GNU_SOURCE
-#include "local/maildir.h"
+#include "process/local/maildir.h"
 
-#include "message/received.h"
-#include "queue/id.h"
-#include "smtp/address.h"
+#include "core/message/received.h"
+#include "core/queue/id.h"
+#include "core/smtp/address.h"
 
 #include <assert.h>
 #include <errno.h>

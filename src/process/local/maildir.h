@@ -13,8 +13,8 @@
 #ifndef MAILBOAT_MAILDIR_H
 #define MAILBOAT_MAILDIR_H
 
-#include "arena.h"
-#include "bytes.h"
+#include "base/arena.h"
+#include "base/bytes.h"
 
 enum maildir_limit {
     MAILDIR_BATCH_MAX = 64, /* messages between two syncs */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #define _GNU_SOURCE
-#include "local/maildirsize.h"
+#include "process/local/maildirsize.h"
 
-#include "local/maildir.h"
+#include "process/local/maildir.h"
 
 #include <dirent.h>
 #include <errno.h>

@@ -12,7 +12,7 @@
 #ifndef MAILBOAT_MAILDIRSIZE_H
 #define MAILBOAT_MAILDIRSIZE_H
 
-#include "bytes.h"
+#include "base/bytes.h"
 
 #include <time.h>
 

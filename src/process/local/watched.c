@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "local/watched.h"
+#include "process/local/watched.h"
 
-#include "clock.h"
-#include "local/ledger.h"
+#include "io/clock.h"
+#include "process/local/ledger.h"
 
 #include <string.h>
 

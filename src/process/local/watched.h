@@ -10,10 +10,10 @@
 #ifndef MAILBOAT_LOCAL_WATCHED_H
 #define MAILBOAT_LOCAL_WATCHED_H
 
-#include "full_mailboxes.h"
-#include "local/maildir.h"
-#include "loop.h"
-#include "quotas.h"
+#include "process/full_mailboxes.h"
+#include "process/local/maildir.h"
+#include "io/loop.h"
+#include "process/quotas.h"
 
 enum watched_limit {
     WATCHED_MAX = 64,

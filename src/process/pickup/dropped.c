@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #define _GNU_SOURCE
-#include "pickup/dropped.h"
+#include "process/pickup/dropped.h"
 
-#include "message/drop.h"
+#include "core/message/drop.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -8,8 +8,8 @@
 #ifndef MAILBOAT_PICKUP_DROPPED_H
 #define MAILBOAT_PICKUP_DROPPED_H
 
-#include "arena.h"
-#include "smtp/envelope.h"
+#include "base/arena.h"
+#include "core/smtp/envelope.h"
 
 #include <limits.h>
 #include <sys/types.h>

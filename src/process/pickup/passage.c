@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "pickup/pickup.h"
+#include "process/pickup/pickup.h"
 
-#include "clock.h"
-#include "log.h"
-#include "message/received.h"
-#include "server/content.h"
-#include "write.h"
+#include "io/clock.h"
+#include "io/log.h"
+#include "core/message/received.h"
+#include "core/server/content.h"
+#include "io/write.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -5,10 +5,10 @@
  * smtpd asks it for who comes to the socket: leaving a file is no way around.
  * What may not be sent is set aside; what is too much for this hour waits.
  */
-#include "pickup/pickup.h"
+#include "process/pickup/pickup.h"
 
-#include "log.h"
-#include "server/session.h"
+#include "io/log.h"
+#include "core/server/session.h"
 
 enum { LOOK_OCTETS = 16 * 1024 };
 

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #define _GNU_SOURCE
-#include "pickup/pickup.h"
+#include "process/pickup/pickup.h"
 
-#include "clock.h"
-#include "data_dir.h"
-#include "log.h"
-#include "random.h"
+#include "io/clock.h"
+#include "process/data_dir.h"
+#include "io/log.h"
+#include "io/random.h"
 
 #include <dirent.h>
 #include <errno.h>

@@ -16,13 +16,13 @@
 #ifndef MAILBOAT_PICKUP_H
 #define MAILBOAT_PICKUP_H
 
-#include "child.h"
-#include "map.h"
-#include "message/dsn.h"
-#include "message/header.h"
-#include "pickup/dropped.h"
-#include "queue/id.h"
-#include "trouble.h"
+#include "process/child.h"
+#include "base/map.h"
+#include "core/message/dsn.h"
+#include "core/message/header.h"
+#include "process/pickup/dropped.h"
+#include "core/queue/id.h"
+#include "io/trouble.h"
 
 enum pickup_limit {
     PICKUP_NAMES_MAX = 4096,            /* of one look into the folder */

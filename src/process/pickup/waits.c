@@ -4,10 +4,10 @@
  * where they are, and are not opened until the user may send again; those of
  * others pass by them.
  */
-#include "pickup/pickup.h"
+#include "process/pickup/pickup.h"
 
-#include "clock.h"
-#include "log.h"
+#include "io/clock.h"
+#include "io/log.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>

@@ -5,10 +5,10 @@
  * the answer and the memory of it go into one batch. What waits for auth is
  * in memory alone: an answer may get lost with the process, none comes twice.
  */
-#include "queue/state.h"
+#include "process/queue/state.h"
 
-#include "log.h"
-#include "message/vacation.h"
+#include "io/log.h"
+#include "core/message/vacation.h"
 
 #include <stdlib.h>
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* control: what subcommands ask of the running queue. */
 #define _GNU_SOURCE
-#include "queue/process.h"
+#include "process/queue/process.h"
 
-#include "listen.h"
+#include "process/listen.h"
 
 #include <errno.h>
 #include <sys/socket.h>

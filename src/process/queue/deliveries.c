@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* deliveries: those under way, and how the next one is made. */
-#include "queue/state.h"
+#include "process/queue/state.h"
 
-#include "log.h"
-#include "message/trace.h"
+#include "io/log.h"
+#include "core/message/trace.h"
 
 #include <assert.h>
 #include <errno.h>

@@ -5,9 +5,9 @@
  * without any mail stays as idle, since more may come, until another needs
  * the room.
  */
-#include "queue/state.h"
+#include "process/queue/state.h"
 
-#include "smtp/address.h"
+#include "core/smtp/address.h"
 
 #include <assert.h>
 #include <stdlib.h>

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* outcome: what becomes of recipients after an attempt, and who is told. */
-#include "queue/state.h"
+#include "process/queue/state.h"
 
-#include "client/session.h"
-#include "log.h"
-#include "message/dsn.h"
+#include "core/client/session.h"
+#include "io/log.h"
+#include "core/message/dsn.h"
 
 #include <assert.h>
 #include <unistd.h>

@@ -4,12 +4,12 @@
  * turn in which all that arrived is put on disk together and then answered.
  */
 #define _GNU_SOURCE
-#include "queue/process.h"
+#include "process/queue/process.h"
 
-#include "clock.h"
-#include "log.h"
-#include "random.h"
-#include "trouble.h"
+#include "io/clock.h"
+#include "io/log.h"
+#include "io/random.h"
+#include "io/trouble.h"
 
 #include <limits.h>
 #include <sched.h>

@@ -6,9 +6,9 @@
 #ifndef MAILBOAT_QUEUE_PROCESS_H
 #define MAILBOAT_QUEUE_PROCESS_H
 
-#include "child.h"
-#include "queue/queue.h"
-#include "queue/timeline.h"
+#include "process/child.h"
+#include "process/queue/queue.h"
+#include "process/queue/timeline.h"
 
 enum { CONTROL_CLIENTS_MAX = 16 };
 

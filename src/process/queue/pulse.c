@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* pulse: what people see of the queue at work. Delivered mail costs a count; the rest is put together when somebody asks. */
-#include "queue/state.h"
+#include "process/queue/state.h"
 
-#include "client/session.h"
-#include "smtp/status.h"
+#include "core/client/session.h"
+#include "core/smtp/status.h"
 
 #include <stdio.h>
 

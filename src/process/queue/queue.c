@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "queue/state.h"
+#include "process/queue/state.h"
 
-#include "client/session.h"
-#include "log.h"
+#include "core/client/session.h"
+#include "io/log.h"
 
 #include <assert.h>
 #include <stdlib.h>

@@ -15,11 +15,11 @@
 #ifndef MAILBOAT_QUEUE_H
 #define MAILBOAT_QUEUE_H
 
-#include "message.h"
-#include "queue/id.h"
-#include "queue/schedule.h"
-#include "route/rules.h"
-#include "store.h"
+#include "ipc/message.h"
+#include "core/queue/id.h"
+#include "core/queue/schedule.h"
+#include "core/route/rules.h"
+#include "store/store.h"
 
 enum queue_limit {
     ACTIVE_MAX = 12000,            /* destinations in memory */

@@ -3,7 +3,7 @@
 #ifndef MAILBOAT_QUEUE_STATE_H
 #define MAILBOAT_QUEUE_STATE_H
 
-#include "queue/queue.h"
+#include "process/queue/queue.h"
 
 /* A destination in memory. */
 struct active {

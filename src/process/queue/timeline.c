@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "queue/timeline.h"
+#include "process/queue/timeline.h"
 
-#include "clock.h"
-#include "log.h"
+#include "io/clock.h"
+#include "io/log.h"
 
 #include <stdio.h>
 

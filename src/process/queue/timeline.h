@@ -15,7 +15,7 @@
 #ifndef MAILBOAT_QUEUE_TIMELINE_H
 #define MAILBOAT_QUEUE_TIMELINE_H
 
-#include "store.h"
+#include "store/store.h"
 
 enum {
     TIMELINE_STEP_MS = 60 * 1000,      /* a wall clock that moved against ours by more has jumped */

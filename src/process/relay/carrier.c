@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "relay/relay.h"
+#include "process/relay/relay.h"
 
-#include "clock.h"
-#include "dial/signing.h"
-#include "log.h"
+#include "io/clock.h"
+#include "process/dial/signing.h"
+#include "io/log.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>

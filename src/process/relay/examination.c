@@ -5,7 +5,7 @@
  * may call out, tries each as a client would: by the name that is published.
  * Where that name cannot be found nothing is told.
  */
-#include "relay/relay.h"
+#include "process/relay/relay.h"
 
 #include <assert.h>
 #include <stdlib.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #define _GNU_SOURCE
-#include "relay/fetch.h"
+#include "process/relay/fetch.h"
 
-#include "arena.h"
+#include "base/arena.h"
 
 #include <stdlib.h>
 #include <sys/eventfd.h>

@@ -7,8 +7,8 @@
 #ifndef MAILBOAT_RELAY_FETCH_H
 #define MAILBOAT_RELAY_FETCH_H
 
-#include "https.h"
-#include "loop.h"
+#include "io/https.h"
+#include "io/loop.h"
 
 #include <pthread.h>
 

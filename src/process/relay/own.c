@@ -9,10 +9,10 @@
  *
  * An address that only a router in front has (NAT) is not known here.
  */
-#include "relay/relay.h"
+#include "process/relay/relay.h"
 
-#include "clock.h"
-#include "log.h"
+#include "io/clock.h"
+#include "io/log.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #define _GNU_SOURCE
-#include "relay/policies.h"
+#include "process/relay/policies.h"
 
-#include "clock.h"
-#include "folder.h"
-#include "log.h"
-#include "random.h"
-#include "write.h"
+#include "io/clock.h"
+#include "io/folder.h"
+#include "io/log.h"
+#include "io/random.h"
+#include "io/write.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -12,11 +12,11 @@
 #ifndef MAILBOAT_RELAY_POLICIES_H
 #define MAILBOAT_RELAY_POLICIES_H
 
-#include "dns.h"
-#include "folder.h"
-#include "map.h"
-#include "relay/fetch.h"
-#include "route/sts.h"
+#include "io/dns.h"
+#include "io/folder.h"
+#include "base/map.h"
+#include "process/relay/fetch.h"
+#include "core/route/sts.h"
 
 enum policies_limit {
     POLICIES_MAX = 10000,              /* that are kept */

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "relay/relay.h"
+#include "process/relay/relay.h"
 
-#include "clock.h"
-#include "https.h"
-#include "log.h"
-#include "random.h"
-#include "secret_file.h"
+#include "io/clock.h"
+#include "io/https.h"
+#include "io/log.h"
+#include "io/random.h"
+#include "config/secret_file.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -12,14 +12,14 @@
 #ifndef MAILBOAT_RELAY_H
 #define MAILBOAT_RELAY_H
 
-#include "child.h"
-#include "client/delivery.h"
-#include "conn.h"
-#include "dial/dialing.h"
-#include "knock.h"
-#include "map.h"
-#include "route/direct.h"
-#include "relay/policies.h"
+#include "process/child.h"
+#include "core/client/delivery.h"
+#include "io/conn.h"
+#include "process/dial/dialing.h"
+#include "io/knock.h"
+#include "base/map.h"
+#include "core/route/direct.h"
+#include "process/relay/policies.h"
 
 enum relay_limit {
     CARRIER_PACE_OCTETS = 64 * 1024,  /* of content that the peer takes before it counts as silent */

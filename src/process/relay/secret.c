@@ -4,10 +4,10 @@
  * a password, or a token of OAuth 2. This process can run none; it asks the
  * supervisor, and messages for the smarthost wait meanwhile.
  */
-#include "relay/relay.h"
+#include "process/relay/relay.h"
 
-#include "clock.h"
-#include "log.h"
+#include "io/clock.h"
+#include "io/log.h"
 
 #include <stdlib.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "relay/relay.h"
+#include "process/relay/relay.h"
 
-#include "log.h"
+#include "io/log.h"
 
 #include <stdlib.h>
 

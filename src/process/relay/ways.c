@@ -4,10 +4,10 @@
  * by the smarthost: core/route/direct decides from what attempts come to, and
  * while 25 is blocked a connection now and then sees whether it still is.
  */
-#include "relay/relay.h"
+#include "process/relay/relay.h"
 
-#include "clock.h"
-#include "log.h"
+#include "io/clock.h"
+#include "io/log.h"
 
 #include <netinet/in.h>
 

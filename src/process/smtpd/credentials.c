@@ -12,10 +12,10 @@
  * domain, is seen when the answer is CREDENTIAL_HOLDS_MS old, or at once by a
  * process whose successor runs already.
  */
-#include "smtpd/smtpd.h"
+#include "process/smtpd/smtpd.h"
 
-#include "clock.h"
-#include "log.h"
+#include "io/clock.h"
+#include "io/log.h"
 
 #include <assert.h>
 #include <stdlib.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "smtpd/smtpd.h"
+#include "process/smtpd/smtpd.h"
 
-#include "clock.h"
-#include "log.h"
+#include "io/clock.h"
+#include "io/log.h"
 
 #include <assert.h>
 #include <stdatomic.h>

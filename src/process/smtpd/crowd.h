@@ -18,9 +18,9 @@
 #ifndef MAILBOAT_SMTPD_CROWD_H
 #define MAILBOAT_SMTPD_CROWD_H
 
-#include "child.h"
-#include "loop.h"
-#include "server/admission.h"
+#include "process/child.h"
+#include "io/loop.h"
+#include "core/server/admission.h"
 
 struct smtpd;
 struct door;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* dialogue: drives one server session over one connection. */
-#include "smtpd/smtpd.h"
+#include "process/smtpd/smtpd.h"
 
-#include "clock.h"
-#include "log.h"
-#include "smtp/address.h"
+#include "io/clock.h"
+#include "io/log.h"
+#include "core/smtp/address.h"
 
 #include <stdio.h>
 #include <stdlib.h>

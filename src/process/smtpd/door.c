@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* door: accepts connections, and refuses those that are too many. */
 #define _GNU_SOURCE
-#include "smtpd/smtpd.h"
+#include "process/smtpd/smtpd.h"
 
-#include "clock.h"
-#include "listen.h"
-#include "log.h"
+#include "io/clock.h"
+#include "process/listen.h"
+#include "io/log.h"
 
 #include <errno.h>
 #include <stdio.h>

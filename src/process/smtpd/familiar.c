@@ -6,9 +6,9 @@
  * without a right password. Two addresses that meet in both of their slots push
  * each other out: then one is a stranger until it has signed in again.
  */
-#include "smtpd/smtpd.h"
+#include "process/smtpd/smtpd.h"
 
-#include "clock.h"
+#include "io/clock.h"
 
 #include <stdatomic.h>
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "smtpd/smtpd.h"
+#include "process/smtpd/smtpd.h"
 
-#include "clock.h"
-#include "log.h"
-#include "server/harvest.h"
+#include "io/clock.h"
+#include "io/log.h"
+#include "core/server/harvest.h"
 
 #include <stdatomic.h>
 

@@ -15,7 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "bytes.h"
+#include "base/bytes.h"
 
 struct smtpd;
 struct visitor;

@@ -8,9 +8,9 @@
  * short on this machine where clients wait for the greeting as they should.
  * The table is shared by all smtpd processes, of a fixed size, and forgets.
  */
-#include "smtpd/smtpd.h"
+#include "process/smtpd/smtpd.h"
 
-#include "clock.h"
+#include "io/clock.h"
 
 #include <stdatomic.h>
 

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* intake: the content of the message that is arriving, on its way to queue. */
-#include "smtpd/smtpd.h"
+#include "process/smtpd/smtpd.h"
 
-#include "clock.h"
-#include "log.h"
-#include "message/received.h"
-#include "message/trace.h"
+#include "io/clock.h"
+#include "io/log.h"
+#include "core/message/received.h"
+#include "core/message/trace.h"
 
 #include <errno.h>
 #include <unistd.h>

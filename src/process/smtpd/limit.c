@@ -6,7 +6,7 @@
  * counted then is settled when the message is stored, and given back when it
  * is not: refused, dropped, or its client gone.
  */
-#include "smtpd/smtpd.h"
+#include "process/smtpd/smtpd.h"
 
 bool limit_applies(const struct config *config, enum server_role role)
 {

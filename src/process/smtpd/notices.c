@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "smtpd/notices.h"
+#include "process/smtpd/notices.h"
 
-#include "bytes.h"
+#include "base/bytes.h"
 
 static bool has_lines_left(struct notices *notices, uint64_t now_ms)
 {

@@ -5,11 +5,11 @@
  * question waits; after PEER_WAIT_MS without a peer it is answered with
  * "unavailable", so that the client tries again later.
  */
-#include "smtpd/smtpd.h"
+#include "process/smtpd/smtpd.h"
 
-#include "clock.h"
-#include "log.h"
-#include "random.h"
+#include "io/clock.h"
+#include "io/log.h"
+#include "io/random.h"
 
 #include <unistd.h>
 

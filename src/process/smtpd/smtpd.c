@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #define _GNU_SOURCE
-#include "smtpd/smtpd.h"
+#include "process/smtpd/smtpd.h"
 
-#include "log.h"
-#include "random.h"
+#include "io/log.h"
+#include "io/random.h"
 
 #include <sched.h>
 #include <stdlib.h>

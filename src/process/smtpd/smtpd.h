@@ -15,16 +15,16 @@
 #ifndef MAILBOAT_SMTPD_H
 #define MAILBOAT_SMTPD_H
 
-#include "answers.h"
-#include "child.h"
-#include "conn.h"
-#include "map.h"
-#include "queue/id.h"
-#include "server/session.h"
-#include "smtpd/harvests.h"
-#include "smtpd/notices.h"
-#include "smtpd/visitors.h"
-#include "trouble.h"
+#include "process/answers.h"
+#include "process/child.h"
+#include "io/conn.h"
+#include "base/map.h"
+#include "core/queue/id.h"
+#include "core/server/session.h"
+#include "process/smtpd/harvests.h"
+#include "process/smtpd/notices.h"
+#include "process/smtpd/visitors.h"
+#include "io/trouble.h"
 
 enum {
     ACCEPTS_A_TURN_MAX = 8,           /* of one door: the other smtpd processes shall have some too */

@@ -4,9 +4,9 @@
  * an address may spend on them, which all smtpd processes count together
  * (handshake_budget.h).
  */
-#include "smtpd/smtpd.h"
+#include "process/smtpd/smtpd.h"
 
-#include "clock.h"
+#include "io/clock.h"
 
 static void charge(struct smtpd *smtpd, const struct handshake_network *network, int64_t cpu_us)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "smtpd/smtpd.h"
+#include "process/smtpd/smtpd.h"
 
 #include <netinet/in.h>
 #include <stdatomic.h>

@@ -18,7 +18,7 @@
 #ifndef MAILBOAT_SMTPD_VISITORS_H
 #define MAILBOAT_SMTPD_VISITORS_H
 
-#include "smtpd/crowd.h"
+#include "process/smtpd/crowd.h"
 
 #include <sys/socket.h>
 

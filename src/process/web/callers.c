@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "web/callers.h"
+#include "process/web/callers.h"
 
 #include <netinet/in.h>
 #include <string.h>

@@ -5,9 +5,9 @@
  * machine to itself that is missing (a router that does not lead back in),
  * so then all stay published, as they do while nothing is known.
  */
-#include "web/web.h"
+#include "process/web/web.h"
 
-#include "log.h"
+#include "io/log.h"
 
 static bool is_listed(struct bytes list, uint16_t port)
 {

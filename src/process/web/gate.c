@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* gate: accepts at a listening socket, and leaves it alone for a while where no descriptor is free. */
 #define _GNU_SOURCE
-#include "web/web.h"
+#include "process/web/web.h"
 
-#include "clock.h"
-#include "listen.h"
-#include "log.h"
+#include "io/clock.h"
+#include "process/listen.h"
+#include "io/log.h"
 
 #include <errno.h>
 

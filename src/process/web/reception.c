@@ -5,11 +5,11 @@
  * whoever gets the connection reads it from its beginning.
  */
 #define _GNU_SOURCE
-#include "web/web.h"
+#include "process/web/web.h"
 
-#include "clock.h"
-#include "log.h"
-#include "port/hello.h"
+#include "io/clock.h"
+#include "io/log.h"
+#include "core/port/hello.h"
 
 #include <errno.h>
 #include <netinet/in.h>

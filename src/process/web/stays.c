@@ -4,9 +4,9 @@
  * library ends those that are silent; who sends an octet now and then would
  * stay for ever, so after a while each is hung up on.
  */
-#include "web/web.h"
+#include "process/web/web.h"
 
-#include "clock.h"
+#include "io/clock.h"
 
 #include <stdlib.h>
 

@@ -8,11 +8,11 @@
  * HTTP itself is libmicrohttpd's; its descriptor is watched by our loop.
  */
 #define _GNU_SOURCE
-#include "web/web.h"
+#include "process/web/web.h"
 
-#include "accounts.h"
-#include "aside.h"
-#include "log.h"
+#include "store/accounts.h"
+#include "process/aside.h"
+#include "io/log.h"
 
 #include <arpa/inet.h>
 #include <fcntl.h>

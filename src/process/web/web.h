@@ -11,11 +11,11 @@
 #ifndef MAILBOAT_WEB_H
 #define MAILBOAT_WEB_H
 
-#include "child.h"
-#include "domain/published.h"
-#include "tls.h"
-#include "trouble.h"
-#include "web/callers.h"
+#include "process/child.h"
+#include "core/domain/published.h"
+#include "io/tls.h"
+#include "io/trouble.h"
+#include "process/web/callers.h"
 
 #include <microhttpd.h>
 #include <sys/socket.h>
