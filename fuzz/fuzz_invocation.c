@@ -2,7 +2,7 @@
 /* The arguments of sendmail: read or refused with one clean line; recipients
  * are among what was given. */
 #include "choices.h"
-#include "cli/invocation.h"
+#include "core/text/invocation.h"
 
 enum { ARGUMENTS_MAX = 16 };
 

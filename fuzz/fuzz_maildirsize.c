@@ -6,7 +6,7 @@
  */
 #include "base/buffer.h"
 #include "choices.h"
-#include "process/local/maildirsize.h"
+#include "service/local/maildirsize.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

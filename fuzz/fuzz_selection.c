@@ -2,7 +2,7 @@
 /* What a person types to choose among waiting recipients: read or refused with
  * one clean line; what was read can be asked about anything. */
 #include "choices.h"
-#include "cli/selection.h"
+#include "cli/queue/selection.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

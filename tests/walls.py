@@ -21,14 +21,17 @@ MAY_INCLUDE = {
     "store": {"base", "core"},
     "ipc": {"base", "core"},
     "config": {"base", "core"},
-    "process": {"base", "core", "io", "store", "ipc", "config"},
-    "cli": {"base", "core", "io", "store", "ipc", "config", "process"},
+    "dial": {"base", "core", "io", "store"},
+    "queue": {"base", "core", "io", "store", "ipc"},
+    "run": {"base", "core", "io", "store", "ipc", "config", "service"},
+    "service": {"base", "core", "io", "store", "ipc", "config", "run", "dial", "queue"},
+    "cli": {"base", "core", "io", "store", "ipc", "config", "run", "service", "dial", "queue"},
 }
 # What the pure core may include of the system: types and text, nothing that acts.
-CORE_SYSTEM = {"assert.h", "ctype.h", "limits.h", "math.h", "stdarg.h", "stdbool.h", "stddef.h", "stdint.h", "stdlib.h", "string.h"}
+CORE_SYSTEM = {"assert.h", "ctype.h", "limits.h", "math.h", "stdarg.h", "stdbool.h", "stddef.h", "stdint.h", "stdlib.h", "string.h", "sysexits.h"}
 # What its object code may need: memory, text, arithmetic, and base/.
 CORE_SYMBOLS = re.compile(
-    r"^(mem(cpy|move|set|cmp|chr|rchr|mem)|__mem\w+_chk|explicit_bzero|str(len|n?cmp|chr|rchr|nlen|spn|cspn)|"
+    r"^(mem(cpy|move|set|cmp|chr|rchr|mem)|__mem\w+_chk|explicit_bzero|str(len|n?cmp|chr|rchr|nlen|spn|cspn|pbrk)|"
     r"__explicit_bzero_chk|free|qsort|bsearch|pow|exp|log|ldexp|floor|fmod|__assert_fail|__stack_chk_fail|_GLOBAL_OFFSET_TABLE_|"
     r"(bytes|buffer|arena|map|memory|error|ascii)_\w+)$")
 problems = []

@@ -3,7 +3,7 @@
 
 #include "core/message/fullness.h"
 #include "cli/options.h"
-#include "cli/words.h"
+#include "cli/queue/words.h"
 
 #include <jansson.h>
 #include <stdio.h>

@@ -2,8 +2,8 @@
 #define _GNU_SOURCE
 #include "cli/options.h"
 
-#include "process/data_dir.h"
-#include "process/users.h"
+#include "run/data_dir.h"
+#include "run/users.h"
 
 #include <errno.h>
 #include <poll.h>

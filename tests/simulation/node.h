@@ -10,7 +10,7 @@
 #include "core/client/delivery.h"
 #include "letters.h"
 #include "peer.h"
-#include "process/queue/queue.h"
+#include "queue/queue.h"
 #include "server.h"
 #include "shaky.h"
 

@@ -5,11 +5,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "process/answers.h"
-#include "process/auth/allowances.h"
-#include "process/auth/guesses.h"
-#include "process/auth/login_queue.h"
-#include "process/auth/remembered.h"
+#include "service/answers.h"
+#include "service/auth/allowances.h"
+#include "service/auth/guesses.h"
+#include "service/auth/login_queue.h"
+#include "service/auth/remembered.h"
 #include "core/server/session.h"
 
 enum { NOW = 1000 * 1000 };

@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "process/handshake_budget.h"
+#include "service/handshake_budget.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>

@@ -2,7 +2,7 @@
 /* How programs call sendmail: each of the calls that are known, and what is wrong in others. */
 #include "unit.h"
 
-#include "cli/invocation.h"
+#include "core/text/invocation.h"
 #include "core/smtp/command.h"
 
 #include <stdio.h>

@@ -3,7 +3,7 @@
 #define _GNU_SOURCE
 #include "unit.h"
 
-#include "process/local/maildir.h"
+#include "service/local/maildir.h"
 
 #include <dirent.h>
 #include <errno.h>

@@ -3,7 +3,7 @@
 #include "unit.h"
 
 #include "io/clock.h"
-#include "process/relay/policies.h"
+#include "service/relay/policies.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -4,7 +4,7 @@
 
 #include "core/client/session.h"
 #include "io/log.h"
-#include "process/queue/queue.h"
+#include "queue/queue.h"
 
 #include <stdio.h>
 

@@ -4,9 +4,9 @@
 #include "unit.h"
 
 #include "io/clock.h"
-#include "process/full_mailboxes.h"
-#include "process/local/ledger.h"
-#include "process/local/watched.h"
+#include "service/full_mailboxes.h"
+#include "service/local/ledger.h"
+#include "service/local/watched.h"
 #include "core/message/fullness.h"
 
 #include <errno.h>

@@ -9,8 +9,8 @@
 #define _GNU_SOURCE
 #include "unit.h"
 
-#include "process/sandbox.h"
-#include "process/users.h"
+#include "run/sandbox.h"
+#include "run/users.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

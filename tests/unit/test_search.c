@@ -3,7 +3,7 @@
  * looks at recipients or not. */
 #include "unit.h"
 
-#include "cli/search.h"
+#include "cli/queue/search.h"
 
 #include <stdio.h>
 

@@ -2,7 +2,7 @@
 /* Which recipients a filter means. */
 #include "unit.h"
 
-#include "cli/selection.h"
+#include "cli/queue/selection.h"
 
 #include <stdio.h>
 #include <sysexits.h>

@@ -2,7 +2,7 @@
 /* Counts by name in bounded memory. */
 #include "unit.h"
 
-#include "cli/tally.h"
+#include "core/text/tally.h"
 
 #include <stdio.h>
 

@@ -3,7 +3,7 @@
 #include "unit.h"
 
 #include "io/clock.h"
-#include "process/queue/timeline.h"
+#include "queue/timeline.h"
 
 #include <stdio.h>
 

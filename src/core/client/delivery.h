@@ -47,7 +47,7 @@ enum delivery_action_kind {
     DELIVERY_CONNECT,      /* to `address`, `port`, within `timeout_ms`; with `tls` shake hands first, for `name` */
     DELIVERY_SEND,
     DELIVERY_STARTTLS,     /* shake hands for `name`, checked where `verify` or by `tlsa` */
-    DELIVERY_ASK,          /* `asked` of the session: signing_answer() of process/dial knows it */
+    DELIVERY_ASK,          /* `asked` of the session: signing_answer() of dial/ knows it */
     DELIVERY_WANT_CONTENT, /* delivery_content() */
     DELIVERY_DONE,         /* `results`, one a recipient; they live until the next call of start, next or free */
     DELIVERY_CLOSE,        /* close the connection there is; another CONNECT may follow */

@@ -22,7 +22,7 @@ enum dsn_ret { RET_UNSAID, RET_HEADERS, RET_FULL };
 enum dsn_notify { NOTIFY_UNSAID = 0, NOTIFY_NEVER = 1, NOTIFY_SUCCESS = 2, NOTIFY_FAILURE = 4, NOTIFY_DELAY = 8 };
 
 /* Does an address of ours stand for others that nobody has asked for yet? The
- * queue does, page by page, and puts them in its place: process/queue/expansion.c. */
+ * queue does, page by page, and puts them in its place: queue/expansion.c. */
 enum recipient_expands {
     EXPANDS_NOT,
     EXPANDS_ALIAS, /* an alias; "@example.org" is the domain's catch-all */

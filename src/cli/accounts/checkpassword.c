@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * checkpassword: lets another program ask whether a user's password is right,
+ * by the interface of that name: user and password come on descriptor 3, each
+ * ended by NUL; when they are right the program that follows is run, with USER
+ * in its environment. Dovecot asks so, at each sign-in: what is changed here
+ * counts there at once.
+ *
+ * The running server is asked, so that a guess counts there whichever way it
+ * came; where none runs the accounts are looked at here, and nothing counts.
+ */
+#include "cli/asking.h"
+#include "service/local/maildir.h"
+#include "cli/options.h"
+#include "store/saslprep.h"
+#include "core/server/session.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+extern const struct command checkpassword_command;
+
+/* The interface's own codes (https://cr.yp.to/checkpwd/interface.html). */
+enum { CHECKPASSWORD_WRONG = 1, CHECKPASSWORD_MISUSED = 2, CHECKPASSWORD_LATER = 111 };
+enum { ASKED_DESCRIPTOR = 3, ASKED_MAX = 2048 };
+
+/* False where it is not two texts that end in NUL. */
+static bool read_asked(char room[ASKED_MAX], struct bytes *user, struct bytes *password)
+{
+    size_t length = 0;
+    ssize_t count;
+    while (length < ASKED_MAX && ((count = read(ASKED_DESCRIPTOR, room + length, ASKED_MAX - length)) > 0 || (count < 0 && errno == EINTR)))
+        length += count > 0 ? (size_t)count : 0;
+    struct bytes rest = bytes_of(room, length);
+    size_t first = bytes_find(rest, '\0');
+    if (first == SIZE_MAX)
+        return false;
+    *user = bytes_first(rest, first);
+    rest = bytes_from(rest, first + 1);
+    size_t second = bytes_find(rest, '\0');
+    if (second == SIZE_MAX)
+        return false;
+    *password = bytes_first(rest, second); /* room[] holds its NUL */
+    return true;
+}
+
+/* An application password, or the user's own; unknown and disabled users take as long as wrong passwords. */
+static bool is_right(struct accounts *accounts, struct bytes user, struct bytes password, struct arena *arena, struct account *account)
+{
+    if (accounts_find_key(accounts, user, password, arena, account) && !account->disabled)
+        return true;
+    bool usable = accounts_find(accounts, user, arena, account) && !account->disabled;
+    const char *hash = usable ? arena_text(arena, account->password) : accounts_dummy_hash();
+    return accounts_password_matches(hash, password.at) && usable;
+}
+
+/* By the running server. False where there is none. */
+static bool ask_server(const struct config *config, struct bytes user, struct bytes password, struct arena *arena, enum password_verdict *verdict, struct bytes *address)
+{
+    const char *client = getenv("TCPREMOTEIP"); /* as tcpserver and Dovecot tell it */
+    struct asking asking;
+    struct ipc_password_answer answer = {.verdict = PASSWORD_UNAVAILABLE};
+    struct error error = {0};
+    if (!asking_open_auth(&asking, config->data_dir, &error))
+        return false;
+    if (asking_password(&asking, user, password, bytes_of_text(client == NULL || client[0] == '\0' ? "unknown" : client), &answer, &error))
+        *address = arena_copy(arena, answer.account);
+    else
+        command_fail(&checkpassword_command, &error);
+    *verdict = (enum password_verdict)answer.verdict;
+    asking_close(&asking);
+    return true;
+}
+
+static enum password_verdict look_oneself(const struct config *config, struct bytes user, struct bytes password, struct arena *arena, struct bytes *address)
+{
+    struct error error = {0};
+    struct account account;
+    char prepared[SASLPREP_MAX + 1];
+    struct accounts *accounts = accounts_open(config->data_dir, false, &error);
+    if (accounts == NULL) {
+        command_fail(&checkpassword_command, &error);
+        return PASSWORD_UNAVAILABLE;
+    }
+    accounts_host(accounts, config->domains, config->domain_count);
+    enum password_verdict verdict = is_right(accounts, user, saslprep(password, prepared), arena, &account) ? PASSWORD_RIGHT : PASSWORD_WRONG;
+    if (accounts_are_unreadable(accounts))
+        verdict = PASSWORD_UNAVAILABLE;
+    if (verdict == PASSWORD_RIGHT)
+        *address = account.address;
+    explicit_bzero(prepared, sizeof prepared);
+    accounts_close(accounts);
+    return verdict;
+}
+
+static int exit_code_of(enum password_verdict verdict)
+{
+    switch (verdict) {
+    case PASSWORD_RIGHT: return EX_OK;
+    case PASSWORD_WRONG: return CHECKPASSWORD_WRONG;
+    case PASSWORD_LOCKED: /* it may be the right one: programs shall not ask their people for another */
+    case PASSWORD_UNAVAILABLE: break;
+    }
+    return CHECKPASSWORD_LATER;
+}
+
+static int check(const char *config_file, struct arena *arena, const char **address)
+{
+    static char room[ASKED_MAX];
+    struct config config;
+    struct bytes user, password, account = bytes_none();
+    enum password_verdict verdict = PASSWORD_WRONG;
+    int exit_code = EX_OK;
+    if (!read_asked(room, &user, &password))
+        return CHECKPASSWORD_MISUSED;
+    if (!options_config(&checkpassword_command, config_file, &config, &exit_code))
+        return CHECKPASSWORD_LATER;
+    if (password.length <= PASSWORD_MAX && !ask_server(&config, user, password, arena, &verdict, &account))
+        verdict = look_oneself(&config, user, password, arena, &account);
+    if (verdict == PASSWORD_RIGHT && !maildir_is_plain(account)) { /* its folder is not where Dovecot would look */
+        fprintf(stderr, "mailboat checkpassword: %.*s cannot read mail here: choose an address without / and %%\n", BYTES_ARG(account));
+        verdict = PASSWORD_WRONG;
+    }
+    *address = verdict == PASSWORD_RIGHT ? arena_text(arena, account) : NULL;
+    explicit_bzero(room, sizeof room);
+    config_free(&config);
+    return exit_code_of(verdict);
+}
+
+static int run(int argc, char **argv)
+{
+    const char *config_file = NULL, *address = NULL;
+    struct arena arena = {0};
+    struct arguments arguments;
+    const struct option_rule rules[] = {{OPTION_TEXT, "config", 'c', &config_file}, {OPTION_END, NULL, 0, NULL}};
+    if (!options_read(&checkpassword_command, argc, argv, rules, &arguments))
+        return EX_USAGE;
+    if (arguments.count == 0)
+        return command_usage(&checkpassword_command, "name the program to run when the password is right");
+    int exit_code = check(config_file, &arena, &address);
+    if (exit_code != EX_OK)
+        return exit_code;
+    setenv("USER", address, 1);
+    arguments.at[arguments.count < ARGUMENTS_MAX ? arguments.count : ARGUMENTS_MAX - 1] = NULL;
+    execv(arguments.at[0], (char **)(uintptr_t)arguments.at);
+    fprintf(stderr, "mailboat checkpassword: cannot run %s: %s\n", arguments.at[0], strerror(errno));
+    return CHECKPASSWORD_LATER;
+}
+
+const struct command checkpassword_command = {
+    .name = "checkpassword",
+    .summary = "tells another program, as Dovecot, whether a password is right",
+    .help = "usage: mailboat checkpassword [--config FILE] PROGRAM [ARGUMENT]...\n\n"
+            "Reads user and password from descriptor 3, each ended by NUL, and runs PROGRAM\n"
+            "with USER in its environment when the password is right: the checkpassword\n"
+            "interface. Application passwords count as well. Exits 1 when it is wrong, 2 when\n"
+            "it was asked wrongly, and 111 when it cannot tell now, or when who asks is locked.\n\n"
+            "While a server runs, wrong passwords count there as guesses of the client whose\n"
+            "address stands in TCPREMOTEIP (see mailboat user locks).\n\n"
+            "  -c, --config FILE   configuration; default /etc/mailboat/mailboat.conf\n\n"
+            "example: printf 'ada@example.org\\0secret\\0' | mailboat checkpassword /bin/true 3<&0\n",
+    .run = run,
+};

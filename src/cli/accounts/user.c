@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* user: the people who have a mailbox and may send. */
+#include "cli/accounts/absence.h"
+#include "cli/setup/dovecot.h"
+#include "cli/accounts/locks.h"
+#include "cli/listing.h"
+#include "cli/options.h"
+#include "cli/accounts/quota.h"
+#include "service/quotas.h"
+
+#include <stdio.h>
+#include <sysexits.h>
+
+extern const struct command user_command;
+
+struct wish {
+    const char *config, *password_file;
+    bool json, password_stdin;
+    const char *address;
+};
+
+/* Who reads mail under what does not hold any more signs in again, if they can. */
+static void sign_out(const struct config *config, const char *address)
+{
+    struct buffer canonical = {0};
+    if (accounts_canonical(&canonical, bytes_of_text(address)))
+        dovecot_sign_out(config, buffer_text(&canonical));
+    buffer_free(&canonical);
+}
+
+/* What is told to those who fill mailboxes follows each change. */
+static bool tell_quotas(const struct config *config, struct accounts *accounts, int *exit_code)
+{
+    struct error error = {0};
+    bool told = quotas_write(config, accounts, &error);
+    if (!told)
+        *exit_code = command_fail(&user_command, &error);
+    return told;
+}
+
+static int change(const struct wish *wish, bool (*act)(struct accounts *accounts, struct bytes address, struct bytes password, struct error *error), bool with_password,
+                  const char *done_text)
+{
+    struct config config;
+    struct buffer password = {0};
+    struct error error = {0};
+    int exit_code = EX_OK;
+    bool from_file = with_password && wish->password_file != NULL; /* read while it is still root who reads */
+    if (from_file && !options_password(&user_command, wish->password_file, &password, &exit_code))
+        return exit_code;
+    struct accounts *accounts = options_accounts(&user_command, wish->config, &config, &exit_code);
+    if (accounts == NULL) {
+        options_wipe(&password);
+        return exit_code;
+    }
+    if (!with_password || from_file || options_password(&user_command, NULL, &password, &exit_code)) {
+        if (!act(accounts, bytes_of_text(wish->address), buffer_bytes(&password), &error))
+            exit_code = command_fail(&user_command, &error);
+        else if (tell_quotas(&config, accounts, &exit_code))
+            printf("%s: %s\n", wish->address, done_text);
+    }
+    options_wipe(&password);
+    accounts_close(accounts);
+    if (exit_code == EX_OK)
+        sign_out(&config, wish->address);
+    config_free(&config);
+    return exit_code;
+}
+
+static bool disable(struct accounts *accounts, struct bytes address, struct bytes password, struct error *error)
+{
+    return accounts_user_disable(accounts, address, true, error);
+}
+
+static bool enable(struct accounts *accounts, struct bytes address, struct bytes password, struct error *error)
+{
+    return accounts_user_disable(accounts, address, false, error);
+}
+
+static bool remove_user(struct accounts *accounts, struct bytes address, struct bytes password, struct error *error)
+{
+    return accounts_user_remove(accounts, address, error);
+}
+
+static int run(int argc, char **argv)
+{
+    static const char *const columns[] = {"address", "disabled?", "created", "forward", "keeps?", "away?", "quota#"};
+    struct wish wish = {0};
+    struct absence_wish absence = {0};
+    struct arguments arguments;
+    const struct option_rule rules[] = {{OPTION_TEXT, "config", 'c', &wish.config}, {OPTION_TEXT, "password-file", 0, &wish.password_file},
+                                        {OPTION_FLAG, "password-stdin", 0, &wish.password_stdin}, {OPTION_FLAG, "json", 0, &wish.json},
+                                        {OPTION_FLAG, "no-keep", 0, &absence.no_keep}, {OPTION_TEXT, "message", 0, &absence.message}, {OPTION_TEXT, "subject", 0, &absence.subject},
+                                        {OPTION_TEXT, "since", 0, &absence.since}, {OPTION_TEXT, "until", 0, &absence.until}, {OPTION_TEXT, "days", 0, &absence.days}, {OPTION_END, NULL, 0, NULL}};
+    static const struct {
+        const char *verb;
+        bool (*act)(struct accounts *accounts, struct bytes address, struct bytes password, struct error *error);
+        bool with_password;
+        const char *done_text;
+    } verbs[] = {
+        {"add", accounts_user_add, true, "added"}, {"passwd", accounts_user_password, true, "has a new password"}, {"disable", disable, false, "can no longer sign in"},
+        {"enable", enable, false, "can sign in again"}, {"remove", remove_user, false, "removed; the mailbox stays"},
+    };
+    if (!options_read(&user_command, argc, argv, rules, &arguments))
+        return EX_USAGE;
+    if (arguments.count == 1 && strcmp(arguments.at[0], "list") == 0)
+        return listing_accounts(&user_command, wish.config, LIST_USERS, columns, ARRAY_LENGTH(columns), wish.json);
+    if (arguments.count == 1 && strcmp(arguments.at[0], "locks") == 0)
+        return locks_list(&user_command, wish.config, wish.json);
+    if (arguments.count == 2 && strcmp(arguments.at[0], "unlock") == 0)
+        return locks_undo(&user_command, wish.config, arguments.at[1]);
+    if ((arguments.count == 2 || arguments.count == 3) && strcmp(arguments.at[0], "quota") == 0)
+        return quota_command(&user_command, wish.config, arguments.at[1], arguments.count == 3 ? arguments.at[2] : NULL, wish.json);
+    absence.config = wish.config;
+    if (arguments.count == 3 && strcmp(arguments.at[0], "forward") == 0)
+        return absence_forward(&user_command, &absence, arguments.at[1], arguments.at[2]);
+    bool off = arguments.count == 3 && strcmp(arguments.at[2], "off") == 0;
+    if ((arguments.count == 2 || off) && strcmp(arguments.at[0], "vacation") == 0)
+        return absence_vacation(&user_command, &absence, arguments.at[1], off);
+    for (size_t i = 0; arguments.count > 0 && i < ARRAY_LENGTH(verbs); i++) {
+        if (strcmp(arguments.at[0], verbs[i].verb) != 0)
+            continue;
+        if (arguments.count != 2)
+            return command_usage(&user_command, "user %s takes one address", verbs[i].verb);
+        wish.address = arguments.at[1];
+        return change(&wish, verbs[i].act, verbs[i].with_password, verbs[i].done_text);
+    }
+    return command_usage(&user_command, "say one of: add, passwd, list, disable, enable, remove, forward, vacation, quota, locks, unlock, with an ADDRESS");
+}
+
+const struct command user_command = {
+    .name = "user",
+    .summary = "people with a mailbox: add, passwd, list, disable, enable, remove, forward, vacation, quota, locks, unlock",
+    .help = "usage: mailboat user add ADDRESS\n"
+            "       mailboat user passwd ADDRESS\n"
+            "       mailboat user disable|enable|remove ADDRESS\n"
+            "       mailboat user list [--json]\n"
+            "       mailboat user forward ADDRESS TO [--no-keep] | off\n"
+            "       mailboat user vacation ADDRESS [--message FILE [--subject S] [--since DATE]\n"
+            "                                       [--until DATE] [--days N]] | off\n"
+            "       mailboat user quota ADDRESS [SIZE | off | default] [--json]\n"
+            "       mailboat user locks [--json]\n"
+            "       mailboat user unlock ADDRESS\n\n"
+            "A user has a mailbox and may send, signed in with the address and the password.\n"
+            "The password is asked for twice on a terminal, else it is the first line of\n"
+            "standard input; it never stands on the command line. For programs rather than\n"
+            "people, see: mailboat key --help\n\n"
+            "forward sends mail on, and keeps a copy in the mailbox unless --no-keep. vacation\n"
+            "answers people, not lists or programs, once in 7 days each; without --message it\n"
+            "shows what is answered.\n\n"
+            "quota says how much a mailbox may hold, all its folders together: 800KiB, 1GiB;\n"
+            "off: as much as it likes; default: what mailboxes.quota in the configuration\n"
+            "says. Without a size it shows what the mailbox holds and may hold. The user is\n"
+            "warned at 80 and 95 percent; what does not fit is returned to its sender.\n\n"
+            "Who guesses passwords is locked, ever longer, up to 15 minutes: the pair of\n"
+            "client and user, the client, and the user for clients that never signed in as\n"
+            "them. locks shows who is locked now; unlock undoes it for a user's address, or\n"
+            "for a client's IP address (of IPv6, all of its /64, and its /48).\n\n"
+            "  -c, --config FILE        configuration; default /etc/mailboat/mailboat.conf\n"
+            "      --password-file FILE the password is the file's first line\n"
+            "      --password-stdin     the password is standard input's first line\n"
+            "      --no-keep            what is forwarded does not stay in the mailbox\n"
+            "      --message FILE       the answer; - is standard input\n"
+            "      --subject TEXT       its subject; default: Auto: and the subject that came\n"
+            "      --since DATE         from this day on (2026-12-24, UTC)\n"
+            "      --until DATE         up to this day, and on it\n"
+            "      --days N             a sender is answered once in so many days; default 7\n"
+            "      --json               list, locks, quota for programs\n\n"
+            "example: mailboat user add ada@example.org\n",
+    .run = run,
+};

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/ports/discover.h"
+
+#include "io/autoconfig.h"
+#include "io/dns.h"
+#include "io/https.h"
+
+#include <stdlib.h>
+#include <sysexits.h>
+
+enum { FETCH_MS = 3000, DNS_MS = 3000 };
+
+struct asking {
+    struct loop loop;
+    struct discovery *discovery;
+    struct timer limit;
+    bool answered, dns_works;
+};
+
+static void on_answer(void *owner, const struct dns_answer *answer)
+{
+    struct asking *asking = owner;
+    asking->answered = true;
+    asking->dns_works = asking->dns_works || answer->status == DNS_FOUND || answer->status == DNS_NO_DATA || answer->status == DNS_NXDOMAIN;
+    discovery_learn_records(asking->discovery, answer->records, answer->count);
+    loop_stop(&asking->loop);
+}
+
+static void on_limit(void *owner)
+{
+    struct asking *asking = owner;
+    loop_stop(&asking->loop);
+}
+
+static void ask_dns(struct asking *asking, struct dns *dns, const struct discovery_question *wanted)
+{
+    struct dns_question question;
+    asking->answered = false;
+    timer_set(&asking->limit, DNS_MS);
+    dns_ask(dns, &question, wanted->name, wanted->type, on_answer, asking);
+    loop_run(&asking->loop);
+    timer_cancel(&asking->limit);
+    if (!asking->answered) {
+        dns_cancel(&question);
+        discovery_learn_nothing(asking->discovery);
+    }
+}
+
+static void fetch(struct discovery *discovery, const struct discovery_question *wanted, const char *ca_file)
+{
+    struct buffer body = {0};
+    struct error ignored; /* not to publish a file is no fault */
+    struct autoconfig *found = memory_new(sizeof *found);
+    if (https_fetch(wanted->url.at, ca_file, AUTOCONFIG_SIZE_MAX, FETCH_MS, &body, &ignored) && autoconfig_read(found, buffer_bytes(&body)))
+        discovery_learn_settings(discovery, found->servers, found->count);
+    else
+        discovery_learn_nothing(discovery);
+    free(found);
+    buffer_free(&body);
+}
+
+static bool tell(const struct asking *asking, const char *address, struct error *error)
+{
+    if (asking->discovery->host[0] != '\0')
+        return true;
+    if (asking->discovery->none_offered)
+        return error_set(error, EX_UNAVAILABLE, "%s: %s says in DNS that it takes no mail from programs (SRV \".\")", address, asking->discovery->domain);
+    if (!asking->dns_works)
+        return error_set(error, EX_TEMPFAIL, "dns: nothing about %s could be found out; does DNS work on this machine?", asking->discovery->domain);
+    return error_set(error, EX_UNAVAILABLE, "%s: the outgoing server of %s could not be found; ask who runs it, then: mailboat ports HOST", address, asking->discovery->domain);
+}
+
+bool discover(struct discovery *discovery, const char *address, const char *ca_file, struct error *error)
+{
+    struct asking asking = {.discovery = discovery};
+    struct discovery_question question;
+    if (!discovery_start(discovery, bytes_of_text(address)))
+        return error_set(error, EX_DATAERR, "'%s' is not a mail address", address);
+    struct dns *dns = dns_open(NULL, 0, error);
+    if (dns == NULL)
+        return false;
+    if (!loop_start(&asking.loop, error)) {
+        dns_close(dns);
+        return false;
+    }
+    bool started = dns_start(dns, &asking.loop, error);
+    timer_start(&asking.limit, &asking.loop, on_limit, &asking);
+    while (started && discovery_next(discovery, &question))
+        if (question.kind == DISCOVERY_DNS)
+            ask_dns(&asking, dns, &question);
+        else
+            fetch(discovery, &question, ca_file);
+    dns_close(dns);
+    loop_free(&asking.loop);
+    return started && tell(&asking, address, error);
+}

@@ -1,0 +1,328 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * doctor: can this machine send mail? Tries outgoing 25, 587, 465 and 2525 at
+ * the same time, sees whether it stands in a cloud that is known to block
+ * some of them, and says what to do. Where Mailboat is configured: is it in
+ * order as a mail server (health.c)?
+ */
+#include "cli/ports/health.h"
+#include "cli/options.h"
+#include "core/port/facts.h"
+#include "core/port/networks.h"
+#include "dial/dialing.h"
+#include "cli/ports/target.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+extern const struct command doctor_command;
+
+enum { PROBES_MAX = 8, DOCTOR_MS = 6 * 1000 };
+
+/* Public servers that are meant to be called on these ports by anybody. */
+static const struct { uint16_t port; const char *host; } usual[] = {
+    {25, "gmail-smtp-in.l.google.com"}, {587, "smtp.gmail.com"}, {465, "smtp.gmail.com"}, {2525, "smtp.sendgrid.net"},
+};
+
+struct probe {
+    struct examination *of;
+    uint16_t port;
+    const char *host;
+    struct dialing dialing;
+};
+
+struct examination {
+    struct loop loop;
+    struct tls_context tls;
+    struct dns *dns;
+    struct probe *probes;
+    size_t count, decided;
+    char vendor[512];
+    const struct network *cloud;
+    struct health health;      /* of the server; empty where none is configured */
+    bool is_auto;              /* relay.via */
+};
+
+/* ---- asking ---- */
+
+static void on_decided(void *owner)
+{
+    struct probe *probe = owner;
+    if (++probe->of->decided == probe->of->count)
+        loop_stop(&probe->of->loop);
+}
+
+static void on_line(void *owner)
+{
+}
+
+static void on_line_end(void *owner, const char *why)
+{
+}
+
+static const struct dialing_events events = {.on_decided = on_decided, .on_line = on_line, .on_line_end = on_line_end};
+
+static void start(struct examination *e)
+{
+    for (size_t i = 0; i < e->count; i++) {
+        struct probe *probe = &e->probes[i];
+        struct dialing_options options = {.host = probe->host, .ports = {{probe->port, port_tls(probe->port)}}, .port_count = 1, .helo = BYTES("localhost"),
+                                          .examine = true, .deadline_ms = DOCTOR_MS};
+        probe->of = e;
+        dialing_start(&probe->dialing, &e->loop, &e->tls, e->dns, &options, &events, probe);
+    }
+    if (e->decided < e->count)
+        loop_run(&e->loop);
+}
+
+static const struct race_attempt *attempt_of(const struct probe *probe)
+{
+    return probe->dialing.has_race ? race_verdict(&probe->dialing.race, probe->port) : NULL;
+}
+
+/* The way is open when the server itself is reached, whatever it thinks of us. */
+static bool is_open(const struct probe *probe)
+{
+    const struct race_attempt *a = attempt_of(probe);
+    return a != NULL && a->heard && strcmp(port_verdict_state(a->verdict), "open") == 0;
+}
+
+static const char *state_of(const struct probe *probe)
+{
+    const struct race_attempt *a = attempt_of(probe);
+    return a == NULL ? "unknown" : is_open(probe) ? "open" : port_verdict_state(a->verdict);
+}
+
+static const char *reason_of(const struct probe *probe)
+{
+    const struct race_attempt *a = attempt_of(probe);
+    return a == NULL ? "its address could not be found out: does DNS work on this machine?" : is_open(probe) ? "reached" : port_verdict_sentence(a->verdict);
+}
+
+/* ---- the machine ---- */
+
+static void read_vendor(struct examination *e)
+{
+    static const char *const files[] = {"sys_vendor", "product_name", "chassis_asset_tag", "bios_vendor", "bios_version"};
+    char path[80], line[128];
+    for (size_t i = 0; i < ARRAY_LENGTH(files); i++) {
+        snprintf(path, sizeof path, "/sys/class/dmi/id/%s", files[i]);
+        FILE *file = fopen(path, "re");
+        if (file != NULL && fgets(line, sizeof line, file) != NULL) {
+            line[strcspn(line, "\n")] = '\0';
+            snprintf(e->vendor + strlen(e->vendor), sizeof e->vendor - strlen(e->vendor), "%s%s", i == 0 ? "" : " ", line);
+        }
+        if (file != NULL)
+            fclose(file);
+    }
+    e->cloud = network_by_vendor(bytes_of_text(e->vendor));
+}
+
+/* ---- advice ---- */
+
+static bool any_open(const struct examination *e, bool of_25)
+{
+    for (size_t i = 0; i < e->count; i++)
+        if ((e->probes[i].port == 25) == of_25 && is_open(&e->probes[i]))
+            return true;
+    return false;
+}
+
+static bool resolves(const struct examination *e)
+{
+    for (size_t i = 0; i < e->count; i++)
+        if (e->probes[i].dialing.has_race)
+            return true;
+    return false;
+}
+
+/* With relay.via: auto: the way that mail takes from here now. */
+static const char *way_of(const struct examination *e)
+{
+    return any_open(e, true) ? "mx (outgoing port 25 is open)" : "the smarthost (outgoing port 25 is blocked)";
+}
+
+static void advise(const struct examination *e, struct buffer *out)
+{
+    struct port_pattern pattern = {0};
+    for (size_t i = 0; i < e->count; i++) {
+        const struct race_attempt *a = attempt_of(&e->probes[i]);
+        pattern.silent |= a != NULL && a->verdict == PORT_FILTERED ? networks_bit(e->probes[i].port) : 0;
+        pattern.answers |= is_open(&e->probes[i]) ? networks_bit(e->probes[i].port) : 0;
+    }
+    if (!resolves(e)) {
+        buffer_add_text(out, "no name could be looked up: mend DNS or the network first");
+        return;
+    }
+    networks_explain(&pattern, NULL, out);
+    if (out->length > 0)
+        buffer_add_text(out, ". ");
+    if (any_open(e, true))
+        buffer_add_text(out, "This machine can carry mail to other servers itself (relay: {via: mx})");
+    else if (any_open(e, false))
+        buffer_add_text(out, "This machine cannot carry mail to other servers itself: let a smarthost do it, on 587 or 2525 (relay: {via: smarthost, smarthost: {host: ..., port: auto}})");
+    else
+        buffer_add_text(out, "No mail leaves this machine by SMTP: ask its provider to open a port, or use a service's HTTPS interface");
+}
+
+static bool is_ill(const struct examination *e)
+{
+    for (size_t i = 0; i < e->health.count; i++)
+        if (e->health.symptoms[i].how == HEALTH_ILL)
+            return true;
+    return false;
+}
+
+/* ---- telling ---- */
+
+static void print(const struct examination *e)
+{
+    struct buffer words = {0};
+    printf("outgoing ports\n");
+    for (size_t i = 0; i < e->count; i++)
+        printf("  %-5u %-12s %-28s %s\n", (unsigned)e->probes[i].port, state_of(&e->probes[i]), e->probes[i].host, reason_of(&e->probes[i]));
+    if (e->cloud != NULL)
+        printf("this machine\n  runs at %s, which blocks some outgoing ports by default; lifted: %s (mailboat ports --explain \"%s\")\n", e->cloud->name, e->cloud->lifted, e->cloud->name);
+    if (e->health.count > 0)
+        printf("this server\n");
+    if (e->is_auto)
+        printf("  relay.via is auto: mail goes by %s\n", way_of(e));
+    for (size_t i = 0; i < e->health.count; i++) {
+        const struct symptom *s = &e->health.symptoms[i];
+        printf("  %-5s %-20s %s\n", health_word(s), s->what, s->words);
+        if (s->mend != NULL)
+            printf("        -> %s\n", s->mend);
+    }
+    advise(e, &words);
+    printf("-> %s\n", buffer_text(&words));
+    buffer_free(&words);
+}
+
+static void print_json(const struct examination *e)
+{
+    struct buffer words = {0};
+    json_t *ports = json_array();
+    for (size_t i = 0; i < e->count; i++)
+        json_array_append_new(ports, json_pack("{s:i, s:s, s:s, s:b, s:s}", "port", (int)e->probes[i].port, "host", e->probes[i].host, "state", state_of(&e->probes[i]), "reached",
+                                               is_open(&e->probes[i]), "reason", reason_of(&e->probes[i])));
+    advise(e, &words);
+    json_t *facts = json_pack("{s:o, s:s, s:s*, s:s}", "outgoing", ports, "machine", e->vendor, "cloud", e->cloud == NULL ? NULL : e->cloud->name, "advice", buffer_text(&words));
+    json_t *server = json_array();
+    for (size_t i = 0; i < e->health.count; i++) {
+        const struct symptom *s = &e->health.symptoms[i];
+        json_array_append_new(server, json_pack("{s:s, s:s, s:s, s:s*}", "what", s->what, "state", health_word(s), "words", s->words, "mend", s->mend));
+    }
+    json_object_set_new(facts, "server", server);
+    if (e->is_auto)
+        json_object_set_new(facts, "relay_by", json_string(any_open(e, true) ? "mx" : "smarthost"));
+    json_dumpf(facts, stdout, JSON_COMPACT | JSON_PRESERVE_ORDER);
+    putchar('\n');
+    json_decref(facts);
+    buffer_free(&words);
+}
+
+/* ---- the command ---- */
+
+static void add(struct examination *e, uint16_t port, const char *host)
+{
+    if (e->count < PROBES_MAX)
+        e->probes[e->count++] = (struct probe){.port = port, .host = host};
+}
+
+/* One host for all the four ports, or host:port for one. */
+static bool add_target(struct examination *e, struct target *target, const char *text, struct error *error)
+{
+    uint64_t port;
+    if (!target_read(target, text, error))
+        return false;
+    if (target->ports[0] == '\0')
+        for (size_t i = 0; i < ARRAY_LENGTH(usual); i++)
+            add(e, usual[i].port, target->host);
+    else if (bytes_to_u64(bytes_first(bytes_of_text(target->ports), strcspn(target->ports, ":")), 65535, &port))
+        add(e, (uint16_t)port, target->host);
+    return true;
+}
+
+static int examine(struct examination *e, const struct config *config, const char *ca_file, bool json)
+{
+    struct error error = {0};
+    read_vendor(e);
+    if (!tls_client_open(&e->tls, ca_file, &error))
+        return command_fail(&doctor_command, &error);
+    e->dns = dns_open(NULL, 0, &error);
+    if (e->dns == NULL || !loop_start(&e->loop, &error) || !dns_start(e->dns, &e->loop, &error))
+        return command_fail(&doctor_command, &error);
+    start(e);
+    e->is_auto = config != NULL && config->relay.via == RELAY_AUTO;
+    if (config != NULL)
+        health_examine(&e->health, config);
+    if (json)
+        print_json(e);
+    else
+        print(e);
+    int exit_code = (any_open(e, true) || any_open(e, false)) && !is_ill(e) ? EX_OK : EX_UNAVAILABLE;
+    health_free(&e->health);
+    for (size_t i = 0; i < e->count; i++)
+        dialing_end(&e->probes[i].dialing);
+    dns_close(e->dns);
+    tls_close(&e->tls);
+    loop_free(&e->loop);
+    return exit_code;
+}
+
+static int run(int argc, char **argv)
+{
+    static struct option_list targets;
+    static struct target read[PROBES_MAX];
+    bool json = false;
+    const char *ca_file = NULL, *config_file = NULL;
+    struct config config;
+    struct arguments arguments;
+    struct error error = {0};
+    struct examination e = {.probes = memory_new(PROBES_MAX * sizeof(struct probe))};
+    const struct option_rule rules[] = {{OPTION_LIST, "target", 0, &targets}, {OPTION_TEXT, "ca-file", 0, &ca_file}, {OPTION_TEXT, "config", 'c', &config_file}, {OPTION_FLAG, "json", 0, &json}, {OPTION_END, NULL, 0, NULL}};
+    int exit_code = EX_OK;
+    targets.count = 0;
+    if (!options_read(&doctor_command, argc, argv, rules, &arguments))
+        exit_code = EX_USAGE;
+    else if (arguments.count > 0)
+        exit_code = command_usage(&doctor_command, "'%s' is one word too many; name a host with --target", arguments.at[0]);
+    else if (targets.count > PROBES_MAX)
+        exit_code = command_usage(&doctor_command, "%d targets are enough", PROBES_MAX);
+    for (size_t i = 0; exit_code == EX_OK && i < targets.count; i++)
+        if (!add_target(&e, &read[i], targets.at[i], &error))
+            exit_code = command_fail(&doctor_command, &error);
+    for (size_t i = 0; targets.count == 0 && i < ARRAY_LENGTH(usual); i++)
+        add(&e, usual[i].port, usual[i].host);
+    command_end_on_interrupt();
+    bool configured = exit_code == EX_OK && (config_file != NULL || targets.count == 0) && config_load_as_anybody(&config, config_file, &error);
+    if (!configured && config_file != NULL && exit_code == EX_OK)
+        exit_code = command_fail(&doctor_command, &error);
+    if (exit_code == EX_OK)
+        exit_code = examine(&e, configured ? &config : NULL, ca_file, json);
+    if (configured)
+        config_free(&config);
+    free(e.probes);
+    return exit_code;
+}
+
+const struct command doctor_command = {
+    .name = "doctor",
+    .summary = "can this machine send mail, and what to do if it cannot",
+    .help = "usage: mailboat doctor [--target HOST[:PORT]]... [--json]\n\n"
+            "Tries to reach the ports 25, 587, 465 and 2525 outside at the same time, in six\n"
+            "seconds at most, sees whether this machine stands in a cloud that is known to\n"
+            "block some of them, and says what to do. Nothing is sent, nobody signs in.\n"
+            "Where a server is configured here, its ports, certificate, clock, disk, Dovecot,\n"
+            "mailboxes that are nearly full and each domain's DNS records are looked at too.\n\n"
+            "      --target HOST   tries this server; default: well-known public mail servers\n"
+            "  -c, --config FILE   the server's configuration; default /etc/mailboat/mailboat.conf\n"
+            "      --ca-file FILE  CA certificates to trust instead of the system's\n"
+            "      --json          facts for programs\n\n"
+            "exit codes: 0 mail can leave by some port, 69 by none, or the server needs mending\n\n"
+            "example: mailboat doctor\n",
+    .run = run,
+};

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * health: is this machine in order as a mail server? Ports that answer, the
+ * certificate, the clock, the disk, Dovecot, mailboxes that are nearly full, DNS; each with what to do.
+ */
+#ifndef MAILBOAT_CLI_PORTS_HEALTH_H
+#define MAILBOAT_CLI_PORTS_HEALTH_H
+
+#include "base/arena.h"
+#include "config/config.h"
+
+enum { HEALTH_MAX = 64, CERTIFICATE_WARN_DAYS = 14, DISK_WARN_PERCENT = 5, DISK_WARN_MIB = 200, FULL_MAILBOXES_NAMED = 5 };
+
+enum health_state { HEALTH_FINE, HEALTH_WORRY, HEALTH_ILL };
+
+struct health {
+    struct arena arena;
+    struct symptom {
+        enum health_state how;
+        const char *what, *words; /* "port 587", "answers" */
+        const char *mend;         /* NULL: nothing is to do */
+    } symptoms[HEALTH_MAX];
+    size_t count;
+};
+
+const char *health_word(const struct symptom *symptom); /* "fine", "look", "mend" */
+void health_examine(struct health *health, const struct config *config);
+void health_free(struct health *health);
+
+#endif

@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/ports/port_explain.h"
+
+#include "core/port/facts.h"
+#include "core/port/networks.h"
+#include "core/port/providers.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <sysexits.h>
+
+/* ---- words ---- */
+
+static const char *confidence_words(char confidence)
+{
+    return confidence == 'A' ? "read on the primary page" : confidence == 'B' ? "quoted by others" : "unconfirmed";
+}
+
+static void add_ports(struct buffer *out, const uint16_t *ports, const char *mode)
+{
+    bool any = false;
+    for (size_t i = 0; i < PROVIDER_PORTS_MAX && ports[i] != 0; i++, any = true)
+        buffer_add_format(out, "%s%u", any ? ", " : "", (unsigned)ports[i]);
+    if (any)
+        buffer_add_format(out, " with %s", mode);
+    else
+        buffer_add_format(out, "none with %s", mode);
+}
+
+static void add_silent(struct buffer *out, unsigned silent)
+{
+    static const uint16_t all[] = {25, 465, 587, 2525};
+    bool any = false;
+    for (size_t i = 0; i < ARRAY_LENGTH(all); i++)
+        if ((silent & networks_bit(all[i])) != 0) {
+            buffer_add_format(out, "%s%u", any ? ", " : "", (unsigned)all[i]);
+            any = true;
+        }
+}
+
+/* "a,b" as people write it, with words for a region; what stands for it in programs is "*". */
+static void add_list(struct buffer *out, const char *list)
+{
+    for (const char *c = list; *c != '\0'; c++) {
+        if (*c == ',')
+            buffer_add_text(out, ", ");
+        else if (*c == '*')
+            buffer_add_text(out, "REGION");
+        else
+            buffer_add_octet(out, *c);
+    }
+}
+
+/* ---- for people ---- */
+
+static void print_list(const char *what, const char *list)
+{
+    struct buffer words = {0};
+    add_list(&words, list);
+    if (words.length > 0)
+        printf("  %-9s %s\n", what, buffer_text(&words));
+    buffer_free(&words);
+}
+
+static void print_provider(const struct provider *p)
+{
+    struct buffer ports = {0};
+    add_ports(&ports, p->starttls, "STARTTLS");
+    buffer_add_text(&ports, "; ");
+    add_ports(&ports, p->implicit, "TLS from the first byte");
+    printf("%s\n", p->name);
+    print_list("hosts", p->hosts);
+    printf("  ports     %s\n  user name %s\n  password  %s\n", buffer_text(&ports), p->user, p->password);
+    if (p->https[0] != '\0')
+        printf("  HTTPS     %s, where every port is blocked\n", p->https);
+    if (p->remark[0] != '\0')
+        printf("  remark    %s\n", p->remark);
+    print_list("addresses", p->domains);
+    printf("  source    %s (%s)\n", p->source, confidence_words(p->confidence));
+    buffer_free(&ports);
+}
+
+static void print_network(const struct network *n)
+{
+    struct buffer silent = {0};
+    add_silent(&silent, n->silent);
+    printf("%s\n  blocks    outgoing %s by default%s%s\n  lifted    %s\n  source    reports of its users and its documentation (%s)\n", n->name, buffer_text(&silent),
+           n->remark[0] != '\0' ? "; " : "", n->remark, n->lifted, confidence_words(n->confidence));
+    buffer_free(&silent);
+}
+
+static void print_port(const struct port_facts *f)
+{
+    printf("%u\n  role      %s\n  TLS       %s\n  registry  %s\n  blocked   by %s\n  advice    %s\n  source    %s (%s)\n", (unsigned)f->port, f->role, f->tls_words, f->status, f->blocked,
+           f->advice, f->source, confidence_words(f->confidence));
+}
+
+static void print_other(const struct port_other *o)
+{
+    printf("%u\n  role      submission\n  TLS       %s\n  used by   %s\n  source    %s (%s)\n", (unsigned)o->port, o->tls == CLIENT_TLS_IMPLICIT ? "TLS from the first byte" : "STARTTLS", o->who,
+           o->source, confidence_words(o->confidence));
+}
+
+/* ---- for programs ---- */
+
+static json_t *ports_json(const uint16_t *ports)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < PROVIDER_PORTS_MAX && ports[i] != 0; i++)
+        json_array_append_new(list, json_integer(ports[i]));
+    return list;
+}
+
+static json_t *list_json(const char *list)
+{
+    json_t *array = json_array();
+    for (struct bytes rest = bytes_of_text(list); rest.length > 0;) {
+        struct bytes one = bytes_split(&rest, ',');
+        json_array_append_new(array, json_stringn(one.at, one.length));
+    }
+    return array;
+}
+
+static const char *mode_of(enum client_tls tls)
+{
+    return tls == CLIENT_TLS_IMPLICIT ? "implicit" : "starttls";
+}
+
+static json_t *provider_json(const struct provider *p)
+{
+    char confidence[2] = {p->confidence, '\0'};
+    return json_pack("{s:s, s:s, s:o, s:o, s:o, s:s, s:s, s:o, s:s, s:s, s:s, s:s}", "kind", "provider", "name", p->name, "hosts", list_json(p->hosts), "starttls", ports_json(p->starttls),
+                     "implicit", ports_json(p->implicit), "user", p->user, "password", p->password, "domains", list_json(p->domains), "https", p->https, "remark", p->remark, "source", p->source,
+                     "confidence", confidence);
+}
+
+static json_t *network_json(const struct network *n)
+{
+    static const uint16_t all[] = {25, 465, 587, 2525};
+    char confidence[2] = {n->confidence, '\0'};
+    json_t *silent = json_array();
+    for (size_t i = 0; i < ARRAY_LENGTH(all); i++)
+        if ((n->silent & networks_bit(all[i])) != 0)
+            json_array_append_new(silent, json_integer(all[i]));
+    return json_pack("{s:s, s:s, s:o, s:s, s:s, s:s}", "kind", "network", "name", n->name, "silent", silent, "lifted", n->lifted, "remark", n->remark, "confidence", confidence);
+}
+
+static json_t *port_json(const struct port_facts *f)
+{
+    char confidence[2] = {f->confidence, '\0'};
+    return json_pack("{s:s, s:i, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "kind", "port", "port", (int)f->port, "role", f->role, "tls_mode", mode_of(f->tls), "tls", f->tls_words, "registry",
+                     f->status, "blocked", f->blocked, "advice", f->advice, "source", f->source, "confidence", confidence);
+}
+
+static json_t *other_json(const struct port_other *o)
+{
+    char confidence[2] = {o->confidence, '\0'};
+    return json_pack("{s:s, s:i, s:s, s:s, s:s, s:s, s:s}", "kind", "port", "port", (int)o->port, "role", "submission", "tls_mode", mode_of(o->tls), "used_by", o->who, "source", o->source,
+                     "confidence", confidence);
+}
+
+/* ---- which ---- */
+
+/* What is asked for, and where it goes: a list for programs, or NULL and the terminal. */
+struct question {
+    struct bytes name;
+    uint16_t port; /* 0: none */
+    bool all;
+    json_t *list;
+    size_t told;
+};
+
+/* As mail programs call them. */
+static uint16_t port_called(struct bytes name)
+{
+    static const struct { const char *name; uint16_t port; } names[] = {{"smtp", 25}, {"submission", 587}, {"submissions", 465}, {"smtps", 465}};
+    uint64_t number;
+    if (bytes_to_u64(name, UINT16_MAX, &number))
+        return (uint16_t)number;
+    for (size_t i = 0; i < ARRAY_LENGTH(names); i++)
+        if (bytes_is_nocase(name, names[i].name))
+            return names[i].port;
+    return 0;
+}
+
+static void tell_ports(struct question *q)
+{
+    for (size_t i = 0; i < ARRAY_LENGTH(port_facts); i++) {
+        if (!q->all && port_facts[i].port != q->port)
+            continue;
+        q->told++;
+        if (q->list == NULL)
+            print_port(&port_facts[i]);
+        else
+            json_array_append_new(q->list, port_json(&port_facts[i]));
+    }
+    for (const struct port_other *o = port_others; o->port != 0; o++) {
+        if (!q->all && o->port != q->port)
+            continue;
+        q->told++;
+        if (q->list == NULL)
+            print_other(o);
+        else
+            json_array_append_new(q->list, other_json(o));
+    }
+}
+
+static void tell_providers(struct question *q)
+{
+    for (size_t i = 0; i < provider_count; i++) {
+        if (!q->all && !provider_is_called(&providers[i], q->name))
+            continue;
+        q->told++;
+        if (q->list == NULL)
+            print_provider(&providers[i]);
+        else
+            json_array_append_new(q->list, provider_json(&providers[i]));
+    }
+}
+
+static void tell_networks(struct question *q)
+{
+    for (size_t i = 0; i < network_count; i++) {
+        if (!q->all && !network_is_called(&networks[i], q->name))
+            continue;
+        q->told++;
+        if (q->list == NULL)
+            print_network(&networks[i]);
+        else
+            json_array_append_new(q->list, network_json(&networks[i]));
+    }
+}
+
+bool port_explain(const char *name, bool json, struct error *error)
+{
+    struct bytes text = bytes_trim(bytes_of_text(name));
+    size_t at = bytes_find_last(text, '@'); /* of a mail address the domain counts */
+    struct question q = {.name = at == SIZE_MAX ? text : bytes_from(text, at + 1), .port = port_called(text), .all = bytes_is_nocase(text, "all"), .list = json ? json_array() : NULL};
+    tell_ports(&q);
+    tell_providers(&q);
+    tell_networks(&q);
+    if (json && q.told > 0) {
+        json_dumpf(q.list, stdout, JSON_COMPACT | JSON_PRESERVE_ORDER);
+        putchar('\n');
+    }
+    json_decref(q.list);
+    if (q.told == 0)
+        return error_set(error, EX_DATAERR, "nothing is known of '%.80s'; ask for a port (25, 587, 465, 2525), a provider (sendgrid, gmail ...), a network (digitalocean ...) or all", name);
+    return true;
+}

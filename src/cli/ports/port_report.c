@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/ports/port_report.h"
+
+#include "io/clock.h"
+#include "core/port/facts.h"
+#include "core/port/networks.h"
+
+#include <stdio.h>
+
+/* ---- what was seen of a port ---- */
+
+static const char *mechanisms_text(uint32_t set, char *room, size_t size)
+{
+    static const struct { uint32_t bit; const char *name; } names[] = {
+        {MECHANISM_PLAIN, "PLAIN"}, {MECHANISM_LOGIN, "LOGIN"}, {MECHANISM_SCRAM_SHA_256, "SCRAM-SHA-256"}, {MECHANISM_SCRAM_SHA_256_PLUS, "SCRAM-SHA-256-PLUS"},
+        {MECHANISM_XOAUTH2, "XOAUTH2"}, {MECHANISM_OAUTHBEARER, "OAUTHBEARER"}};
+    size_t used = 0;
+    room[0] = '\0';
+    for (size_t i = 0; i < ARRAY_LENGTH(names); i++)
+        if ((set & names[i].bit) != 0)
+            used += (size_t)snprintf(room + used, used < size ? size - used : 0, "%s%s", used == 0 ? "" : " ", names[i].name);
+    return room;
+}
+
+static const char *tls_words(enum client_tls tls)
+{
+    return tls == CLIENT_TLS_IMPLICIT ? "TLS from the first byte" : "STARTTLS";
+}
+
+/* What behind 443 takes mail is told of; a web server there is not. */
+static bool is_mere_web(const struct dialing *seen, uint16_t port)
+{
+    const struct race_attempt *a = race_verdict(&seen->race, port);
+    return port == seen->options.last_resort && (a == NULL || a->verdict != PORT_OPEN);
+}
+
+/* A port that is tried both ways is told of once. */
+static bool is_passed_over(const struct dialing *seen, size_t i)
+{
+    if (is_mere_web(seen, seen->options.ports[i].port))
+        return true;
+    for (size_t k = 0; k < i; k++)
+        if (seen->options.ports[k].port == seen->options.ports[i].port)
+            return true;
+    return false;
+}
+
+/* Open though it speaks TLS the other way round: that is worth its own word. */
+static enum port_verdict verdict_of(const struct race_attempt *a)
+{
+    return a->verdict == PORT_OPEN && a->other_way ? PORT_TLS_OTHER : a->verdict;
+}
+
+const char *port_report_state(const struct dialing *seen, uint16_t port)
+{
+    const struct race_attempt *a = race_verdict(&seen->race, port);
+    return a == NULL ? "" : port_verdict_name(verdict_of(a));
+}
+
+/* ---- which to use ---- */
+
+static bool is_usable(const struct race_attempt *a)
+{
+    return a != NULL && a->port->port != 25 && a->verdict == PORT_OPEN && a->secured;
+}
+
+const struct race_attempt *port_report_best(const struct port_report *report)
+{
+    for (size_t i = 0; i < report->order_count; i++) {
+        const struct race_attempt *a = race_verdict(&report->seen->race, report->order[i]);
+        if (is_usable(a))
+            return a;
+    }
+    for (size_t i = 0; i < report->seen->options.port_count; i++) { /* ports that were asked for */
+        const struct race_attempt *a = race_verdict(&report->seen->race, report->seen->options.ports[i].port);
+        if (is_usable(a))
+            return a;
+    }
+    return NULL;
+}
+
+/* Which of the four ports are silent, and which answer. */
+static struct port_pattern pattern_of(const struct port_report *report)
+{
+    struct port_pattern pattern = {0};
+    for (size_t i = 0; i < report->seen->options.port_count; i++) {
+        const struct race_attempt *a = race_verdict(&report->seen->race, report->seen->options.ports[i].port);
+        unsigned bit = a == NULL ? 0 : networks_bit(a->port->port);
+        if (a != NULL && a->verdict == PORT_FILTERED)
+            pattern.silent |= bit;
+        else if (a != NULL && (a->connected || a->verdict == PORT_REFUSED))
+            pattern.answers |= bit;
+    }
+    return pattern;
+}
+
+static void add_signature(const struct port_report *report, struct buffer *out)
+{
+    struct port_pattern pattern = pattern_of(report);
+    networks_explain(&pattern, report->provider, out);
+}
+
+static const char *why_best(const struct port_report *report, const struct race_attempt *best)
+{
+    if (report->source != NULL && best->port->port == report->order[0])
+        return "it is the one that the domain itself names, and it works";
+    switch (best->port->port) {
+    case 587: return "it is the default for programs that send mail, and it works";
+    case 2525: return "587 does not work from here, 2525 is the way round";
+    case 465: return "neither 587 nor 2525 works from here";
+    case 443: return "no other port works from here, and the server takes mail behind its web port (ALPN smtp)";
+    default: return "it works";
+    }
+}
+
+static void advise(const struct port_report *report, struct buffer *out)
+{
+    const struct race_attempt *best = port_report_best(report);
+    if (best != NULL)
+        buffer_add_format(out, "use port %u with %s: %s", (unsigned)best->port->port, tls_words(best->tls), why_best(report, best));
+    else
+        buffer_add_text(out, "no port can be used to submit mail from here; see each port's reason");
+}
+
+/* ---- for people ---- */
+
+static uint64_t took_ms(const struct race_attempt *a)
+{
+    return a->ended_ms > a->started_ms ? a->ended_ms - a->started_ms : 0;
+}
+
+static const char *colour_of(const struct port_report *report, const struct race_attempt *a)
+{
+    if (!report->colour)
+        return "";
+    return a->verdict == PORT_OPEN ? "\033[32m" : "\033[31m";
+}
+
+static void print_trouble(const struct race_attempt *a)
+{
+    enum port_verdict verdict = verdict_of(a);
+    const char *mend = port_verdict_mend(verdict);
+    printf("        %s", port_verdict_sentence(verdict));
+    if (verdict == PORT_SLOW || verdict == PORT_CLOSED)
+        printf(" in the step %s", client_step_name(a->step));
+    if (port_verdict_quotes(verdict) && a->said[0] != '\0')
+        printf(" (%s)", a->said);
+    printf("%s%s\n", mend[0] != '\0' ? "; " : "", mend);
+}
+
+static void print_port(const struct port_report *report, const struct race_attempt *a)
+{
+    const struct port_facts *facts = port_facts_of(a->port->port);
+    const struct dialing_line *line = dialing_line_of(report->seen, a);
+    char room[128];
+    printf("  %-5u %s%-11s%s %5llu ms  %s%s\n", (unsigned)a->port->port, colour_of(report, a), port_verdict_state(a->verdict), report->colour ? "\033[0m" : "",
+           (unsigned long long)took_ms(a), facts != NULL ? facts->role : a->port->port == RACE_LAST_PORT ? "submission" : "", a->port->port == 25 ? ": for servers, not for you" : "");
+    if (line->tls_text[0] != '\0')
+        printf("        %s, %s, certificate: %s\n", tls_words(a->tls), line->tls_text, line->certificate);
+    if (a->capabilities.mechanisms != 0)
+        printf("        sign in by: %s\n", mechanisms_text(a->capabilities.mechanisms, room, sizeof room));
+    if (verdict_of(a) != PORT_OPEN)
+        print_trouble(a);
+}
+
+/* The line to paste into a form. */
+static void print_settings(const struct port_report *report, const struct race_attempt *best)
+{
+    printf("  host %s  port %u  %s", report->host, (unsigned)best->port->port, best->tls == CLIENT_TLS_IMPLICIT ? "SSL/TLS" : "STARTTLS");
+    if (report->user[0] != '\0')
+        printf("  user name %s", report->user);
+    putchar('\n');
+}
+
+void port_report_print(const struct port_report *report)
+{
+    struct buffer words = {0};
+    printf("%s", report->target);
+    if (report->source != NULL)
+        printf(": its outgoing server is %s (%s)", report->host, report->source);
+    putchar('\n');
+    for (size_t i = 0; i < report->seen->options.port_count; i++) {
+        const struct race_attempt *a = race_verdict(&report->seen->race, report->seen->options.ports[i].port);
+        if (a != NULL && !is_passed_over(report->seen, i))
+            print_port(report, a);
+    }
+    add_signature(report, &words);
+    if (words.length > 0)
+        printf("  %s\n", buffer_text(&words));
+    buffer_clear(&words);
+    if (report->provider != NULL && report->provider->remark[0] != '\0')
+        printf("  %s: %s\n", report->provider->name, report->provider->remark);
+    if (report->password[0] != '\0')
+        printf("  sign in with %s, and %s\n", report->provider->user, report->password);
+    advise(report, &words);
+    printf("  -> %s\n", buffer_text(&words));
+    const struct race_attempt *best = port_report_best(report);
+    if (best != NULL)
+        print_settings(report, best);
+    buffer_free(&words);
+}
+
+/* ---- while it lasts ---- */
+
+static const char *stage_words(const struct race_attempt *a)
+{
+    switch (a->stage) {
+    case ATTEMPT_WAITING: return "waits";
+    case ATTEMPT_CONNECTING: return "connecting";
+    case ATTEMPT_SHAKING: return "TLS";
+    case ATTEMPT_TALKING: return client_step_name(a->step);
+    case ATTEMPT_READY:
+    case ATTEMPT_OVER: break;
+    }
+    return port_verdict_state(a->verdict);
+}
+
+size_t port_report_progress(const struct dialing *seen, size_t lines)
+{
+    size_t now = 0;
+    uint64_t now_ms = clock_now_ms();
+    if (lines > 0)
+        printf("\033[%zuA", lines);
+    for (size_t i = 0; i < seen->options.port_count; i++) {
+        const struct race_attempt *a = race_verdict(&seen->race, seen->options.ports[i].port);
+        if (a == NULL || is_passed_over(seen, i))
+            continue;
+        uint64_t until_ms = a->stage == ATTEMPT_OVER ? a->ended_ms : now_ms;
+        printf("\033[K  %-5u %-11s %5llu ms\n", (unsigned)a->port->port, stage_words(a), (unsigned long long)(a->started_ms != 0 && until_ms > a->started_ms ? until_ms - a->started_ms : 0));
+        now++;
+    }
+    fflush(stdout);
+    return now;
+}
+
+/* ---- for programs ---- */
+
+static json_t *port_json(const struct port_report *report, const struct race_attempt *a)
+{
+    const struct port_facts *facts = port_facts_of(a->port->port);
+    const struct dialing_line *line = dialing_line_of(report->seen, a);
+    enum port_verdict verdict = verdict_of(a);
+    struct buffer address = {0};
+    char room[128];
+    route_address_text(&address, a->address);
+    json_t *one = json_pack("{s:i, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:s, s:s, s:s, s:s}", "port", (int)a->port->port, "address", buffer_text(&address), "state",
+                            port_verdict_state(a->verdict), "verdict", port_verdict_name(verdict), "role", facts != NULL ? facts->role : a->port->port == RACE_LAST_PORT ? "submission" : "", "tls_mode",
+                            a->tls == CLIENT_TLS_IMPLICIT ? "implicit" : "starttls", "tls", line->tls_text, "certificate", line->certificate, "auth",
+                            mechanisms_text(a->capabilities.mechanisms, room, sizeof room), "took_ms", (json_int_t)took_ms(a), "step", client_step_name(a->step), "reason",
+                            port_verdict_sentence(verdict), "mend", port_verdict_mend(verdict), "said", a->said);
+    buffer_free(&address);
+    return one;
+}
+
+json_t *port_report_json(const struct port_report *report)
+{
+    struct buffer words = {0};
+    json_t *ports = json_array();
+    const struct race_attempt *best = port_report_best(report);
+    for (size_t i = 0; i < report->seen->options.port_count; i++) {
+        const struct race_attempt *a = race_verdict(&report->seen->race, report->seen->options.ports[i].port);
+        if (a != NULL && !is_passed_over(report->seen, i))
+            json_array_append_new(ports, port_json(report, a));
+    }
+    advise(report, &words);
+    json_t *settings = best == NULL ? json_null()
+                                    : json_pack("{s:s, s:i, s:s, s:s}", "host", report->host, "port", (int)best->port->port, "tls",
+                                                best->tls == CLIENT_TLS_IMPLICIT ? "implicit" : "starttls", "user", report->user);
+    struct buffer signature = {0};
+    add_signature(report, &signature);
+    json_t *facts = json_pack("{s:s, s:s, s:s*, s:s*, s:o, s:o, s:o, s:s, s:s}", "target", report->target, "host", report->host, "source", report->source, "provider", report->provider == NULL ? NULL : report->provider->name, "ports", ports, "use",
+                              best != NULL ? json_integer(best->port->port) : json_null(), "settings", settings, "advice", buffer_text(&words), "signature", buffer_text(&signature));
+    buffer_free(&signature);
+    buffer_free(&words);
+    return facts;
+}

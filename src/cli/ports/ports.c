@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* ports: examines the four ports of a host at the same time, and says which to use. */
+#include "cli/ports/discover.h"
+#include "cli/options.h"
+#include "cli/ports/port_explain.h"
+#include "cli/ports/port_report.h"
+#include "core/port/facts.h"
+#include "cli/ports/target.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sysexits.h>
+#include <time.h>
+#include <unistd.h>
+
+extern const struct command ports_command;
+
+enum { EXAMINE_MS = 8 * 1000, WATCH_EVERY_S = 5 };
+
+struct wish {
+    const char *ca_file, *deadline, *explain;
+    bool json, watch, live;
+    uint32_t deadline_ms;
+};
+
+/* One target while it is examined, again and again with --watch. */
+struct examination {
+    const struct wish *wish;
+    const char *said;
+    struct target target;
+    struct discovery discovery;
+    struct port_report report;
+    size_t lines;                        /* of the live picture */
+    const char *states[RACE_PORTS_MAX];  /* of the last time; NULL: there was none */
+};
+
+/* ---- one examination ---- */
+
+static void show_progress(void *owner, const struct dialing *seen)
+{
+    struct examination *e = owner;
+    e->lines = port_report_progress(seen, e->lines);
+}
+
+static const uint16_t default_order[] = {587, 2525, 465};
+
+static void order_as_published(struct examination *e, struct dial_options *options)
+{
+    const struct discovery *d = &e->discovery;
+    e->report.order_count = 0;
+    for (size_t i = 0; i < d->port_count; i++) {
+        e->report.order[e->report.order_count++] = d->ports[i].port;
+        if (options->port_count < RACE_PORTS_MAX && port_facts_of(d->ports[i].port) == NULL)
+            options->ports[options->port_count++] = d->ports[i]; /* one of an unusual number is looked at too */
+    }
+}
+
+/* A mail address: the domain's own settings tell the host. */
+static bool find_host(struct examination *e, struct dial_options *options, struct error *error)
+{
+    if (!discover(&e->discovery, e->target.address, e->wish->ca_file, error))
+        return false;
+    options->host = e->report.host = e->discovery.host;
+    e->report.source = e->discovery.source;
+    e->report.user = e->discovery.user;
+    e->report.provider = e->discovery.provider;
+    if (e->discovery.port_count > 0)
+        order_as_published(e, options);
+    return true;
+}
+
+static bool prepare(struct examination *e, struct dial_options *options, struct error *error)
+{
+    if (!target_read(&e->target, e->said, error) || !dial_ports(options, e->target.ports[0] != '\0' ? e->target.ports : "25,587,2525,465", error))
+        return false;
+    e->report = (struct port_report){.target = e->said, .host = e->target.host, .user = "", .password = "", .order_count = ARRAY_LENGTH(default_order)};
+    memcpy(e->report.order, default_order, sizeof default_order);
+    e->report.colour = isatty(STDOUT_FILENO) && getenv("NO_COLOR") == NULL;
+    options->host = e->target.host;
+    if (e->target.address[0] != '\0' && !find_host(e, options, error))
+        return false;
+    if (e->target.ports[0] == '\0')
+        dial_last_resort(options);
+    if (e->report.provider == NULL)
+        e->report.provider = provider_by_host(bytes_of_text(e->report.host));
+    if (e->report.provider != NULL) {
+        e->report.password = e->report.provider->password;
+        if (e->report.provider->fixed_user != NULL)
+            e->report.user = e->report.provider->fixed_user;
+    }
+    return true;
+}
+
+/* What changed since the last time, one line a port. */
+static void tell_changes(struct examination *e)
+{
+    char clock[16];
+    time_t now = time(NULL);
+    struct tm local;
+    strftime(clock, sizeof clock, "%H:%M:%S", localtime_r(&now, &local));
+    const struct dialing *seen = e->report.seen;
+    for (size_t i = 0; i < seen->options.port_count; i++) {
+        const char *state = port_report_state(seen, seen->options.ports[i].port);
+        if (e->states[i] != NULL && state != e->states[i])
+            printf("%s  %s %u: %s -> %s\n", clock, e->report.host, (unsigned)seen->options.ports[i].port, e->states[i], state);
+        e->states[i] = state;
+    }
+    fflush(stdout);
+}
+
+static void tell(struct examination *e, json_t *all)
+{
+    if (e->lines > 0) { /* the live picture goes, the report comes in its place */
+        printf("\033[%zuA\033[J", e->lines);
+        e->lines = 0;
+    }
+    if (all != NULL)
+        json_array_append_new(all, port_report_json(&e->report));
+    else if (!e->wish->watch || e->states[0] == NULL)
+        port_report_print(&e->report);
+    if (e->wish->watch && all == NULL)
+        tell_changes(e);
+}
+
+static int examine(struct examination *e, json_t *all)
+{
+    struct dial_options options = {.ca_file = e->wish->ca_file, .examine = true, .deadline_ms = e->wish->deadline_ms, .owner = e};
+    struct dial *dial = memory_new(sizeof *dial);
+    struct error error = {0};
+    int exit_code = EX_OK;
+    if (e->wish->live && e->states[0] == NULL)
+        options.on_progress = show_progress;
+    if (!prepare(e, &options, &error)) {
+        free(dial);
+        return command_fail(&ports_command, &error);
+    }
+    dial_race(dial, &options, &error); /* to examine, nobody wins */
+    e->report.seen = &dial->way;
+    if (dial->way.outcome != DIALING_OVER) {
+        exit_code = command_fail(&ports_command, &error);
+    } else {
+        tell(e, all);
+        exit_code = port_report_best(&e->report) == NULL ? EX_UNAVAILABLE : EX_OK;
+    }
+    dial_end(dial);
+    free(dial);
+    return exit_code;
+}
+
+/* ---- the command ---- */
+
+static int examine_all(struct examination *all, size_t count, const struct wish *wish)
+{
+    int exit_code = EX_OK;
+    json_t *facts = wish->json ? json_array() : NULL;
+    for (size_t i = 0; i < count; i++) {
+        int code = examine(&all[i], facts);
+        exit_code = code != EX_OK ? code : exit_code;
+    }
+    if (facts != NULL) {
+        json_dumpf(facts, stdout, JSON_COMPACT | JSON_PRESERVE_ORDER);
+        putchar('\n');
+        fflush(stdout);
+        json_decref(facts);
+    }
+    return exit_code;
+}
+
+static int run(int argc, char **argv)
+{
+    static struct wish wish;
+    static struct examination all[ARGUMENTS_MAX];
+    struct arguments arguments;
+    struct error error = {0};
+    const struct option_rule rules[] = {{OPTION_FLAG, "json", 0, &wish.json}, {OPTION_FLAG, "watch", 0, &wish.watch}, {OPTION_TEXT, "ca-file", 0, &wish.ca_file},
+                                        {OPTION_TEXT, "deadline", 0, &wish.deadline}, {OPTION_TEXT, "explain", 0, &wish.explain}, {OPTION_END, NULL, 0, NULL}};
+    wish = (struct wish){.deadline_ms = EXAMINE_MS};
+    if (!options_read(&ports_command, argc, argv, rules, &arguments))
+        return EX_USAGE;
+    if (wish.explain != NULL && !port_explain(wish.explain, wish.json, &error))
+        return command_fail(&ports_command, &error);
+    if (wish.explain != NULL && arguments.count == 0)
+        return EX_OK;
+    if (arguments.count == 0)
+        return command_usage(&ports_command, "name a host, a host:port or a mail address");
+    if (wish.deadline != NULL && !dial_deadline(wish.deadline, &wish.deadline_ms, &error))
+        return command_fail(&ports_command, &error);
+    wish.live = isatty(STDOUT_FILENO) && !wish.json;
+    for (size_t i = 0; i < arguments.count; i++)
+        all[i] = (struct examination){.wish = &wish, .said = arguments.at[i]};
+    command_end_on_interrupt();
+    int exit_code = examine_all(all, arguments.count, &wish);
+    while (wish.watch && exit_code != EX_DATAERR && exit_code != EX_USAGE) {
+        sleep(WATCH_EVERY_S);
+        exit_code = examine_all(all, arguments.count, &wish);
+    }
+    return exit_code;
+}
+
+const struct command ports_command = {
+    .name = "ports",
+    .summary = "which of 25, 587, 2525 and 465 of a host works from here, and why",
+    .help = "usage: mailboat ports TARGET... [--json] [--watch]\n"
+            "       mailboat ports --explain NAME\n\n"
+            "TARGET is a host, a host:port, a URL such as smtp://HOST, or a mail address: then\n"
+            "the domain's own settings are looked up. Examines the ports 25, 587, 2525 and 465\n"
+            "at the same time, in eight seconds at most, and prints for each: its state, how\n"
+            "long it took, TLS, how the certificate was judged, the ways to sign in, and what\n"
+            "is wrong; then which port to use, and why. The last line is the one to paste into\n"
+            "a mail program. Nobody signs in and nothing is sent.\n\n"
+            "      --watch         again every five seconds; tells what changes, until ^C\n"
+            "      --explain NAME  what is known of a port (587), a provider (sendgrid, gmail) or a\n"
+            "                      network (digitalocean), with its source; \"all\" for everything\n"
+            "      --deadline S    seconds for each target; default 8\n"
+            "      --ca-file FILE  CA certificates to trust instead of the system's\n"
+            "      --json          facts for programs (docs/ports.md has the schema)\n\n"
+            "exit codes: 0 a port can be used, 65 a host that cannot be, 68 there is no such\n"
+            "host, 69 no port works, 75 DNS could not tell, 130 ended by ^C\n\n"
+            "example: mailboat ports smtp.example.net\n",
+    .run = run,
+};

@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * settings: what a program needs to submit mail through this server, or
+ * through a well-known one, in words or ready to paste (paste.c). Passwords
+ * are never printed: a program gets one of its own from `mailboat key add`.
+ */
+#include "store/accounts.h"
+#include "cli/setup/dovecot.h"
+#include "cli/options.h"
+#include "cli/ports/paste.h"
+#include "core/port/providers.h"
+#include "core/smtp/address.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <sysexits.h>
+
+extern const struct command settings_command;
+
+enum { DOORS_MAX = 32, MX_PORT = 25 };
+
+struct door {
+    uint16_t port;
+    bool implicit;
+};
+
+struct wish {
+    const char *host, *port, *program, *config;
+    bool json;
+};
+
+struct settings {
+    struct bytes host, user, from, domain;
+    const struct provider *provider; /* NULL: it is Mailboat, or nobody we know */
+    bool here;                       /* this machine's server */
+    struct door doors[DOORS_MAX];    /* the best first */
+    size_t door_count;
+    uint16_t imap, imaps, pop3, pop3s; /* to read mail; 0: not served */
+};
+
+/* ---- gathering ---- */
+
+static void add_door(struct settings *settings, uint16_t port, bool implicit)
+{
+    for (size_t i = 0; i < settings->door_count; i++)
+        if (settings->doors[i].port == port)
+            return;
+    if (port != MX_PORT && settings->door_count < DOORS_MAX)
+        settings->doors[settings->door_count++] = (struct door){port, implicit};
+}
+
+static bool is_hosted(const struct config *config, struct bytes domain)
+{
+    struct error unreadable = {0};
+    struct buffer name = {0}, configured = {0};
+    bool found = false;
+    bool valid = accounts_domain(&name, domain);
+    for (size_t i = 0; valid && !found && i < config->domain_count; i++) {
+        buffer_clear(&configured);
+        found = accounts_domain(&configured, bytes_of_text(config->domains[i])) && bytes_equal(buffer_bytes(&configured), buffer_bytes(&name));
+    }
+    struct accounts *accounts = valid && !found ? accounts_open(config->data_dir, false, &unreadable) : NULL;
+    if (accounts != NULL) {
+        found = accounts_is_hosted(accounts, buffer_bytes(&name));
+        accounts_close(accounts);
+    }
+    buffer_free(&configured);
+    buffer_free(&name);
+    return found;
+}
+
+static bool gather_here(struct settings *settings, const struct config *config, struct error *error)
+{
+    settings->here = true;
+    settings->host = bytes_of_text(config->hostname);
+    if (!is_hosted(config, settings->domain))
+        return error_set(error, EX_DATAERR, "%.*s is not hosted here; mailboat domain add %.*s makes it so, and --host names another server", BYTES_ARG(settings->domain), BYTES_ARG(settings->domain));
+    if (dovecot_is_set_up(config)) {
+        settings->imap = config->mailboxes.imap;
+        settings->imaps = config->mailboxes.imaps;
+        settings->pop3 = config->mailboxes.pop3;
+        settings->pop3s = config->mailboxes.pop3s;
+    }
+    for (size_t i = 0; i < config->listener_count; i++)
+        if (config->listeners[i].role == ROLE_SUBMISSION && config->listeners[i].tls != TLS_NONE)
+            add_door(settings, config->listeners[i].port, config->listeners[i].tls == TLS_IMPLICIT);
+    return settings->door_count > 0 || error_set(error, EX_CONFIG, "the configuration has no listener for submission; leave listeners out for 587, 465 and 2525");
+}
+
+static bool gather_elsewhere(struct settings *settings, const char *host, struct error *error)
+{
+    static const struct provider unknown = {.starttls = {587, 2525}, .implicit = {465}};
+    struct bytes name = bytes_of_text(host);
+    settings->provider = provider_by_host(name) != NULL ? provider_by_host(name) : provider_by_name(name);
+    const struct provider *by = settings->provider != NULL ? settings->provider : &unknown;
+    settings->host = settings->provider != NULL && provider_by_host(name) == NULL ? provider_host(by) : name;
+    if (settings->host.length == 0)
+        return error_set(error, EX_DATAERR, "%s has a host for each region; say yours as --host, like %s with the region for *", by->name, by->hosts);
+    const char *fault = host_fault(settings->host, false);
+    if (fault != NULL)
+        return error_set(error, EX_DATAERR, "'%s' is not the name of a host: %s", host, fault);
+    if (by->fixed_user != NULL)
+        settings->user = bytes_of_text(by->fixed_user);
+    for (size_t i = 0; i < PROVIDER_PORTS_MAX; i++)
+        if (by->starttls[i] != 0)
+            add_door(settings, by->starttls[i], false);
+    for (size_t i = 0; i < PROVIDER_PORTS_MAX; i++)
+        if (by->implicit[i] != 0)
+            add_door(settings, by->implicit[i], true);
+    return true;
+}
+
+/* The port of --port comes first. */
+static bool choose_port(struct settings *settings, const char *text, struct error *error)
+{
+    uint64_t port = 0;
+    if (text == NULL)
+        return true;
+    bytes_to_u64(bytes_of_text(text), UINT16_MAX, &port);
+    for (size_t i = 0; i < settings->door_count; i++) {
+        struct door first = settings->doors[i];
+        if (first.port != port)
+            continue;
+        settings->doors[i] = settings->doors[0];
+        settings->doors[0] = first;
+        return true;
+    }
+    return error_set(error, EX_DATAERR, "mail is not submitted on port %s of %.*s; leave --port out for the best", text, BYTES_ARG(settings->host));
+}
+
+/* ---- telling ---- */
+
+static void tell_password(const struct settings *settings, FILE *to, const char *before)
+{
+    if (settings->here)
+        fprintf(to, "%smailboat key add %.*s makes one for this program\n", before, BYTES_ARG(settings->user));
+    else
+        fprintf(to, "%s%s\n", before, settings->provider != NULL ? settings->provider->password : "the one that the server's operator gave you");
+}
+
+/* Where mail is read: "IMAP        993, TLS from the first octet; 143, STARTTLS". */
+static void tell_reading(const char *name, uint16_t implicit, uint16_t starttls)
+{
+    if (implicit == 0 && starttls == 0)
+        return;
+    printf("%-11s ", name);
+    if (implicit != 0)
+        printf("%u, TLS from the first octet (\"SSL/TLS\")", (unsigned)implicit);
+    if (starttls != 0)
+        printf("%s%u, STARTTLS", implicit != 0 ? "; or " : "", (unsigned)starttls);
+    printf("\n");
+}
+
+static void tell_page(const struct settings *settings)
+{
+    printf("Server      %.*s\n", BYTES_ARG(settings->host));
+    for (size_t i = 0; i < settings->door_count; i++)
+        printf("%-11s %u, %s\n", i == 0 ? "Port" : "  or", settings->doors[i].port, settings->doors[i].implicit ? "TLS from the first octet (\"SSL/TLS\")" : "STARTTLS (required)");
+    tell_reading("IMAP", settings->imaps, settings->imap);
+    tell_reading("POP3", settings->pop3s, settings->pop3);
+    printf("User name   %.*s\n", BYTES_ARG(settings->user));
+    if (settings->provider != NULL)
+        printf("            (%s)\n", settings->provider->user);
+    tell_password(settings, stdout, "Password    ");
+    if (settings->provider != NULL && settings->provider->remark[0] != '\0')
+        printf("Remark      %s\n", settings->provider->remark);
+    printf("\nText to paste: --for ");
+    for (size_t i = 0; i < paste_count; i++)
+        printf("%s%s", i == 0 ? "" : ", ", pastes[i].name);
+    printf("\n");
+}
+
+static void tell_json(const struct settings *settings, const struct paste *paste, const struct paste_facts *facts)
+{
+    json_t *ports = json_array();
+    for (size_t i = 0; i < settings->door_count; i++)
+        json_array_append_new(ports, json_pack("{s:i, s:s}", "port", (int)settings->doors[i].port, "tls", settings->doors[i].implicit ? "implicit" : "starttls"));
+    json_t *all = json_pack("{s:s%, s:s%, s:o}", "host", settings->host.at, settings->host.length, "user", settings->user.at, settings->user.length, "ports", ports);
+    const struct { const char *name; uint16_t port; } reading[] = {{"imap", settings->imap}, {"imaps", settings->imaps}, {"pop3", settings->pop3}, {"pop3s", settings->pop3s}};
+    for (size_t i = 0; i < ARRAY_LENGTH(reading); i++)
+        if (reading[i].port != 0)
+            json_object_set_new(all, reading[i].name, json_integer(reading[i].port));
+    if (paste != NULL) {
+        struct buffer text = {0};
+        paste_write(paste, facts, &text);
+        json_object_set_new(all, "for", json_string(paste->name));
+        json_object_set_new(all, "text", json_string(buffer_text(&text)));
+        buffer_free(&text);
+    }
+    json_dumpf(all, stdout, JSON_COMPACT | JSON_PRESERVE_ORDER);
+    printf("\n");
+    json_decref(all);
+}
+
+static void tell(const struct settings *settings, const struct paste *paste, bool json)
+{
+    struct paste_facts facts = {settings->host, settings->user, settings->from, settings->domain, settings->doors[0].port, settings->doors[0].implicit};
+    struct buffer text = {0};
+    if (json) {
+        tell_json(settings, paste, &facts);
+    } else if (paste == NULL) {
+        tell_page(settings);
+    } else {
+        paste_write(paste, &facts, &text);
+        fputs(buffer_text(&text), stdout);
+        tell_password(settings, stderr, "PASSWORD: ");
+    }
+    buffer_free(&text);
+}
+
+/* ---- the command ---- */
+
+static int usage_of_program(const char *program)
+{
+    struct buffer names = {0};
+    for (size_t i = 0; i < paste_count; i++)
+        buffer_add_format(&names, "%s%s", i == 0 ? "" : ", ", pastes[i].name);
+    int exit_code = command_usage(&settings_command, "nothing is known for '%.40s'; --for takes %s", program, buffer_text(&names));
+    buffer_free(&names);
+    return exit_code;
+}
+
+/* What needs quotes in an address is written differently by each program. */
+static bool read_address(struct settings *settings, const char *text, struct error *error)
+{
+    struct address address;
+    if (!address_parse(bytes_of_text(text), true, &address) || address.literal || address.quoted)
+        return error_set(error, EX_DATAERR, "'%.200s' is not a mail address that programs sign in with, like ada@example.org", text);
+    settings->user = settings->from = bytes_of_text(text);
+    settings->domain = address.domain;
+    return true;
+}
+
+static int print(const struct wish *wish, const char *address, const struct paste *paste)
+{
+    struct settings settings = {0};
+    struct config config;
+    struct error error = {0};
+    bool configured = false;
+    bool done = read_address(&settings, address, &error);
+    if (done && wish->host == NULL)
+        done = configured = config_load_as_anybody(&config, wish->config, &error);
+    if (done)
+        done = wish->host != NULL ? gather_elsewhere(&settings, wish->host, &error) : gather_here(&settings, &config, &error);
+    if (done && choose_port(&settings, wish->port, &error))
+        tell(&settings, paste, wish->json);
+    if (configured)
+        config_free(&config);
+    return error.text[0] == '\0' ? EX_OK : command_fail(&settings_command, &error);
+}
+
+static int run(int argc, char **argv)
+{
+    struct wish wish = {0};
+    struct arguments arguments;
+    const struct option_rule rules[] = {{OPTION_TEXT, "for", 0, &wish.program}, {OPTION_TEXT, "host", 0, &wish.host}, {OPTION_TEXT, "port", 'p', &wish.port},
+                                        {OPTION_TEXT, "config", 'c', &wish.config}, {OPTION_FLAG, "json", 0, &wish.json}, {OPTION_END, NULL, 0, NULL}};
+    if (!options_read(&settings_command, argc, argv, rules, &arguments))
+        return EX_USAGE;
+    if (arguments.count != 1)
+        return command_usage(&settings_command, "say one ADDRESS");
+    const struct paste *paste = wish.program == NULL ? NULL : paste_find(bytes_of_text(wish.program));
+    if (wish.program != NULL && paste == NULL)
+        return usage_of_program(wish.program);
+    return print(&wish, arguments.at[0], paste);
+}
+
+const struct command settings_command = {
+    .name = "settings",
+    .summary = "what a program needs to send through this server, ready to paste",
+    .help = "usage: mailboat settings ADDRESS [--for PROGRAM] [--host HOST] [--port N] [--json]\n\n"
+            "Prints what a program needs to send mail as ADDRESS through this server: the\n"
+            "facts, or with --for the text to paste. The password is never printed: make one\n"
+            "for each program with mailboat key add ADDRESS.\n\n"
+            "      --for PROGRAM   apple, outlook, thunderbird, wordpress, phpmailer, nodemailer,\n"
+            "                      django, python, rails, spring, msmtp, postfix\n"
+            "      --host HOST     another server: a host, or a well-known provider's name\n"
+            "  -p, --port N        this port instead of the first one\n"
+            "  -c, --config FILE   configuration; default /etc/mailboat/mailboat.conf\n"
+            "      --json          for programs\n\n"
+            "exit codes: 0 printed, 64 usage, 65 a wrong address, or its domain is not hosted\n"
+            "here, 78 a wrong configuration\n\n"
+            "example: mailboat settings ada@example.org --for wordpress\n",
+    .run = run,
+};

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/ports/target.h"
+
+#include "cli/send/dial.h"
+
+#include <stdio.h>
+#include <sysexits.h>
+
+static const struct {
+    const char *scheme, *ports;
+    const char *tls; /* behind a port that is named */
+} schemes[] = {
+    {"smtp://", "", ""}, {"smtps://", "465", ":tls"}, {"submission://", "587", ":starttls"}, {"submissions://", "465", ":tls"}, {"https://", "", ""}, {"http://", "", ""},
+};
+
+/* The authority of a URL: without scheme, user and path. Returns the scheme's index, or SIZE_MAX. */
+static size_t strip_url(struct bytes *text)
+{
+    for (size_t i = 0; i < ARRAY_LENGTH(schemes); i++) {
+        struct bytes scheme = bytes_of_text(schemes[i].scheme);
+        if (!bytes_starts_nocase(*text, schemes[i].scheme))
+            continue;
+        struct bytes rest = bytes_from(*text, scheme.length);
+        rest = bytes_first(rest, bytes_find(rest, '/'));
+        size_t at = bytes_find_last(rest, '@');
+        *text = at == SIZE_MAX ? rest : bytes_from(rest, at + 1);
+        return i;
+    }
+    return SIZE_MAX;
+}
+
+static bool read_address(struct target *target, struct bytes text, struct error *error)
+{
+    size_t at = bytes_find_last(text, '@');
+    if (at == 0 || text.length >= sizeof target->address)
+        return error_set(error, EX_DATAERR, "'%.*s' is not a mail address", BYTES_ARG(bytes_first(text, 80)));
+    snprintf(target->address, sizeof target->address, "%.*s", BYTES_ARG(text));
+    return true;
+}
+
+/* "host", "host:port", "[v6]:port", "v6" */
+static void split_port(struct bytes text, struct bytes *host, struct bytes *port)
+{
+    size_t colon = bytes_find_last(text, ':');
+    bool bracketed = text.length > 0 && text.at[0] == '[';
+    bool has_port = colon != SIZE_MAX && (bytes_find(text, ':') == colon || (bracketed && text.at[colon - 1] == ']'));
+    *host = has_port ? bytes_first(text, colon) : text;
+    *port = has_port ? bytes_from(text, colon + 1) : bytes_none();
+    if (bracketed && host->length > 2 && host->at[host->length - 1] == ']')
+        *host = bytes_of(host->at + 1, host->length - 2);
+    if (host->length > 1 && host->at[host->length - 1] == '.') /* a name's final dot */
+        *host = bytes_first(*host, host->length - 1);
+}
+
+bool target_read(struct target *target, const char *said, struct error *error)
+{
+    struct bytes text = bytes_trim(bytes_of_text(said)), host, port;
+    uint64_t number;
+    *target = (struct target){0};
+    size_t scheme = strip_url(&text);
+    if (scheme == SIZE_MAX && bytes_search(text, BYTES("://")) != SIZE_MAX)
+        return error_set(error, EX_DATAERR, "'%s' is not for mail: name a host, or smtp://HOST, smtps://HOST", said);
+    size_t at = bytes_find_last(text, '@');
+    if (scheme == SIZE_MAX && at != SIZE_MAX) {
+        if (!read_address(target, text, error))
+            return false;
+        text = bytes_from(text, at + 1);
+    }
+    split_port(text, &host, &port);
+    if (host.length == 0 || host.length >= sizeof target->host)
+        return error_set(error, EX_DATAERR, "'%s' names no host", said);
+    if ((port.length > 0 || (text.length > 0 && text.at[text.length - 1] == ':')) && (!bytes_to_u64(bytes_first(port, bytes_find(port, ':')), 65535, &number) || number == 0))
+        return error_set(error, EX_DATAERR, "'%.*s' in '%s' is not a port: ports are 1 to 65535", BYTES_ARG(port), said);
+    snprintf(target->host, sizeof target->host, "%.*s", BYTES_ARG(host));
+    if (port.length > 0)
+        snprintf(target->ports, sizeof target->ports, "%.*s%s", BYTES_ARG(bytes_first(port, 20)), scheme == SIZE_MAX ? "" : schemes[scheme].tls);
+    else if (scheme != SIZE_MAX)
+        snprintf(target->ports, sizeof target->ports, "%s", schemes[scheme].ports);
+    if (!dial_check_host(target->host, error))
+        return false;
+    char ascii[sizeof target->host];
+    if (!bytes_is_ascii(host) && !dns_ascii_name(target->host, ascii, sizeof ascii))
+        return error_set(error, EX_DATAERR, "%s is not the name of a host in any script", target->host);
+    if (!bytes_is_ascii(host))
+        memcpy(target->host, ascii, sizeof ascii);
+    return true;
+}

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * target: what people name when they ask for a server: a host, host:port,
+ * [IPv6]:port, a URL (smtp://, smtps://, submission://, submissions://,
+ * https://), or a mail address.
+ */
+#ifndef MAILBOAT_CLI_PORTS_TARGET_H
+#define MAILBOAT_CLI_PORTS_TARGET_H
+
+#include "base/error.h"
+#include "core/smtp/host.h"
+
+struct target {
+    char host[256];      /* in A-labels; of a mail address: its domain */
+    char address[512];   /* a mail address, or "" */
+    char ports[32];      /* as dial_ports() reads them, or "" when none was named */
+};
+
+/* False with a reason: exit code 65 (a host that cannot be, a port out of range). */
+bool target_read(struct target *target, const char *text, struct error *error);
+
+#endif

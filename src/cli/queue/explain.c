@@ -1,0 +1,340 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* explain: the story of one message that waits, from its acceptance to its next attempt. */
+#include "cli/queue/queue.h"
+
+#include "io/clock.h"
+#include "cli/options.h"
+#include "core/queue/id.h"
+#include "queue/queue.h"
+#include "cli/queue/words.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sysexits.h>
+
+extern const struct command explain_command;
+
+struct story {
+    struct store *store;
+    const struct config *config;
+    struct under_way under_way;
+    struct store_message message;
+    char id[QUEUE_ID_TEXT_LENGTH + 1];
+    uint64_t now_ms;
+};
+
+/* ---- why it waits ---- */
+
+struct reason {
+    enum schedule_wait why;
+    uint64_t next_ms;
+    uint32_t failures; /* of its destination */
+    struct buffer sentence;
+};
+
+static const char *const why_names[] = {
+    [WAIT_UNDER_WAY] = "under_way", [WAIT_HELD] = "held", [WAIT_NO_SERVER] = "no_server", [WAIT_ALL_HELD] = "all_held",
+    [WAIT_PUT_OFF] = "put_off", [WAIT_RETRY] = "retry", [WAIT_TURN] = "turn"};
+
+static const char *destination_words(struct bytes destination, char room[STORE_DESTINATION_MAX + 1])
+{
+    if (bytes_equal(destination, DESTINATION_LOCAL))
+        return "a mailbox here";
+    if (bytes_equal(destination, DESTINATION_SMARTHOST))
+        return "the smarthost";
+    if (bytes_equal(destination, DESTINATION_LOOKUP))
+        return "an address that must be looked up first";
+    snprintf(room, STORE_DESTINATION_MAX + 1, "%.*s", BYTES_ARG(bytes_first(destination, STORE_DESTINATION_MAX)));
+    return room;
+}
+
+static void add_retry(struct buffer *out, const struct story *story, const struct store_recipient *r)
+{
+    char longest[WORDS_AGE_ROOM], first[WORDS_AGE_ROOM];
+    if (r->due_ms >= story->message.expires_ms)
+        buffer_add_text(out, ": the last attempt, because its time is over then");
+    else if (r->attempts == 0)
+        buffer_add_text(out, ": it could not be tried until now");
+    else
+        buffer_add_format(out, ": attempt %u; after each failure the wait grows, from %s to %s", (unsigned)r->attempts + 1,
+                          words_age(0, story->config->queue.first_ms, first), words_age(0, story->config->queue.max_ms, longest));
+}
+
+static void add_sentence(struct reason *reason, const struct story *story, const struct store_recipient *r)
+{
+    struct buffer *out = &reason->sentence;
+    char when[WORDS_TIME_ROOM], in[WORDS_AGE_ROOM], room[STORE_DESTINATION_MAX + 1];
+    const char *destination = destination_words(r->destination, room);
+    words_time(reason->next_ms, when);
+    words_age(story->now_ms, reason->next_ms, in);
+    switch (reason->why) {
+    case WAIT_UNDER_WAY: buffer_add_text(out, "an attempt is being made now"); break;
+    case WAIT_HELD: buffer_add_format(out, "held: it is not tried, and its time does not run out, until: mailboat queue release %s", story->id); break;
+    case WAIT_NO_SERVER: buffer_add_text(out, "nothing is tried while no server runs: mailboat serve"); break;
+    case WAIT_ALL_HELD: buffer_add_text(out, "nothing is tried while the configuration says queue: {hold: true}"); break;
+    case WAIT_PUT_OFF:
+        buffer_add_format(out, "at %s (in %s): %u connections to %s failed in a row, so all of its mail waits together", when, in, (unsigned)reason->failures, destination);
+        break;
+    case WAIT_RETRY:
+        buffer_add_format(out, "at %s (in %s)", when, in);
+        add_retry(out, story, r);
+        break;
+    case WAIT_TURN: buffer_add_format(out, "due now: it takes its turn among what goes to %s", destination); break;
+    }
+    if (story->under_way.disk_full)
+        buffer_add_text(out, "; the disk is full, and nothing starts until there is room");
+}
+
+static void reason_find(struct reason *reason, const struct story *story, const struct store_recipient *r)
+{
+    struct store_destination row = {0};
+    struct schedule_facts facts = {.under_way = under_way_has(&story->under_way, story->message.id, r->number), .held = r->held, .served = story->under_way.served,
+                                   .all_held = story->under_way.all_held, .due_ms = r->due_ms};
+    if (store_destination(story->store, r->destination, &row) && row.failures >= SCHEDULE_FAILURES_MAX)
+        facts.put_off_ms = row.due_ms;
+    reason->failures = row.failures;
+    reason->why = schedule_why(&facts, story->now_ms, &reason->next_ms);
+    add_sentence(reason, story, r);
+}
+
+/* ---- for people ---- */
+
+static void print_origin(const struct origin *o)
+{
+    if (bytes_is(o->protocol, "report")) {
+        fputs("a report made here, on mail that was not delivered", stdout);
+        return;
+    }
+    if (o->port != 0)
+        printf("on port %u ", (unsigned)o->port);
+    if (bytes_is(o->client_address, "local")) {
+        fputs("from this machine, through its own socket", stdout);
+    } else {
+        fputs("from ", stdout);
+        words_print(o->client_address);
+    }
+    if (o->client_helo.length > 0) {
+        fputs(", which calls itself ", stdout);
+        words_print(o->client_helo);
+    }
+    printf(", by %.*s ", BYTES_ARG(o->protocol));
+    fputs(o->tls.length > 0 ? "with " : "in clear", stdout);
+    words_print(o->tls);
+    if (o->account.length > 0)
+        fputs(", signed in as ", stdout);
+    words_print(o->account);
+}
+
+static void print_head(const struct story *story)
+{
+    const struct store_message *m = &story->message;
+    char when[WORDS_TIME_ROOM], age[WORDS_AGE_ROOM];
+    printf("%s: from <", story->id);
+    words_print(m->envelope.sender);
+    printf(">, %llu octets\n  accepted %s (%s ago) ", (unsigned long long)m->envelope.size, words_time(m->arrived_ms, when), words_age(m->arrived_ms, story->now_ms, age));
+    print_origin(&m->origin);
+    if (m->expires_ms > story->now_ms)
+        printf("\n  given up %s (in %s)\n", words_time(m->expires_ms, when), words_age(story->now_ms, m->expires_ms, age));
+    else
+        printf("\n  its time was over %s (%s ago)\n", words_time(m->expires_ms, when), words_age(m->expires_ms, story->now_ms, age));
+}
+
+static void print_attempt(const struct store_reply *reply, uint32_t number)
+{
+    char when[WORDS_TIME_ROOM];
+    struct buffer said = {0};
+    words_reply(&said, reply);
+    printf("    %s  attempt %u: ", words_time(reply->when_ms, when), (unsigned)number);
+    words_print(reply->peer.length > 0 ? reply->peer : BYTES("nobody was reached"));
+    fputs(reply->peer.length == 0 ? ": " : reply->code != 0 ? " said " : ": ", stdout);
+    words_print(buffer_bytes(&said));
+    if (reply->tls.length > 0 || (reply->peer.length > 0 && reply->code != 0)) {
+        fputs(reply->tls.length > 0 ? " (" : " (in clear", stdout);
+        words_print(reply->tls);
+        putchar(')');
+    }
+    putchar('\n');
+    buffer_free(&said);
+}
+
+/* Of the `kept` attempts the last has the recipient's count. */
+static uint32_t first_number(const struct store_recipient *r, size_t kept)
+{
+    return r->attempts >= kept ? r->attempts - (uint32_t)kept + 1 : 1;
+}
+
+static void print_recipient(const struct story *story, const struct store_recipient *r)
+{
+    struct store_reply attempts[STORE_ATTEMPTS_MAX];
+    struct arena arena = {0};
+    struct reason reason = {0};
+    char room[STORE_DESTINATION_MAX + 1];
+    size_t kept = store_attempts(story->store, story->message.id, r->number, &arena, attempts);
+    uint32_t number = first_number(r, kept);
+    fputs("  to <", stdout);
+    words_print(r->recipient.address);
+    fputs(">, which goes to ", stdout);
+    words_print(bytes_of_text(destination_words(r->destination, room)));
+    if (r->recipient.original.length > 0 && !bytes_equal_nocase(r->recipient.original, r->recipient.address)) {
+        fputs("; the sender wrote <", stdout);
+        words_print(r->recipient.original);
+        putchar('>');
+    }
+    putchar('\n');
+    if (kept > 0 && number > 1)
+        printf("    (of attempts 1 to %u only the log knows)\n", (unsigned)number - 1);
+    for (size_t i = 0; i < kept; i++)
+        print_attempt(&attempts[i], number + (uint32_t)i);
+    reason_find(&reason, story, r);
+    fputs("    next: ", stdout);
+    words_print(buffer_bytes(&reason.sentence));
+    putchar('\n');
+    buffer_free(&reason.sentence);
+    arena_clear(&arena);
+}
+
+/* ---- for programs ---- */
+
+static json_t *attempts_as_json(const struct store_reply *attempts, size_t kept, uint32_t number)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < kept; i++)
+        json_array_append_new(list, json_pack("{s:I, s:I, s:i, s:o, s:o, s:o, s:o}", "attempt", (json_int_t)(number + i), "at_ms", (json_int_t)attempts[i].when_ms, "code",
+                                              (int)attempts[i].code, "status", words_json(attempts[i].enhanced), "reply", words_json(attempts[i].text), "peer",
+                                              words_json(attempts[i].peer), "tls", words_json(attempts[i].tls)));
+    return list;
+}
+
+static void print_recipient_as_json(const struct story *story, const struct store_recipient *r)
+{
+    struct store_reply attempts[STORE_ATTEMPTS_MAX];
+    struct arena arena = {0};
+    struct reason reason = {0};
+    size_t kept = store_attempts(story->store, story->message.id, r->number, &arena, attempts);
+    reason_find(&reason, story, r);
+    words_print_json(json_pack("{s:o, s:o, s:o, s:I, s:o, s:s, s:I, s:o}", "address", words_json(r->recipient.address), "original", words_json(r->recipient.original),
+                               "destination", words_json(r->destination), "attempts", (json_int_t)r->attempts, "history",
+                               attempts_as_json(attempts, kept, first_number(r, kept)), "state", why_names[reason.why], "next_ms", (json_int_t)reason.next_ms, "why",
+                               words_json(buffer_bytes(&reason.sentence))));
+    buffer_free(&reason.sentence);
+    arena_clear(&arena);
+}
+
+/* Everything but the recipients, and without the end of the object. */
+static void print_head_as_json(const struct story *story)
+{
+    const struct store_message *m = &story->message;
+    const struct origin *o = &m->origin;
+    json_t *all = json_pack("{s:s, s:o, s:I, s:I, s:I, s:b, s:{s:o, s:o, s:o, s:i, s:o, s:o}}", "id", story->id, "sender", words_json(m->envelope.sender), "size",
+                            (json_int_t)m->envelope.size, "accepted_ms", (json_int_t)m->arrived_ms, "expires_ms", (json_int_t)m->expires_ms, "server",
+                            (int)story->under_way.served, "origin", "client", words_json(o->client_address), "helo", words_json(o->client_helo), "protocol",
+                            words_json(o->protocol), "port", (int)o->port, "tls", words_json(o->tls), "account", words_json(o->account));
+    char *head = json_dumps(all, JSON_COMPACT | JSON_PRESERVE_ORDER);
+    if (head != NULL)
+        printf("%.*s,\"recipients\":[", (int)strlen(head) - 1, head);
+    free(head);
+    json_decref(all);
+}
+
+/* ---- the whole ---- */
+
+static void tell(const struct story *story, bool json)
+{
+    struct store_recipient *page = memory_new(STORE_READ_MAX * sizeof *page);
+    struct arena arena = {0};
+    uint32_t expected = 0;
+    uint64_t told = 0;
+    if (json)
+        print_head_as_json(story);
+    else
+        print_head(story);
+    for (size_t count; (count = store_recipients(story->store, story->message.id, expected, STORE_READ_MAX, &arena, page)) > 0; arena_clear(&arena))
+        for (size_t i = 0; i < count; i++, told++) {
+            expected = page[i].number + 1;
+            if (!json) {
+                print_recipient(story, &page[i]);
+                continue;
+            }
+            fputs(told > 0 ? "," : "", stdout);
+            print_recipient_as_json(story, &page[i]);
+        }
+    if (json)
+        puts("]}");
+    else if (expected > told)
+        printf("  %llu or more other recipients are done; the log says how: grep id=%s\n", (unsigned long long)(expected - told), story->id);
+    arena_clear(&arena);
+    free(page);
+}
+
+/* The id tells when it was made: that much of the log need not be read. */
+static int say_gone(uint64_t id, const char *text)
+{
+    enum { EARLIEST_S = 1700000000 };
+    struct error error = {0};
+    char since[WORDS_TIME_ROOM] = "";
+    uint64_t made_s = id / QUEUE_ID_SLOTS / 1000000;
+    if (made_s > EARLIEST_S && made_s * 1000 <= clock_epoch_ms() + 1000)
+        words_time(made_s * 1000, since);
+    error_set(&error, EX_UNAVAILABLE, "no message %s waits: it was delivered, returned or removed. The log says which: journalctl -u mailboat%s%.19s%s | grep id=%s", text,
+              *since != '\0' ? " --since '" : "", since, *since != '\0' ? "'" : "", text);
+    return command_fail(&explain_command, &error);
+}
+
+static int explain(const struct config *config, uint64_t id, bool json)
+{
+    char folder[4096];
+    struct arena arena = {0};
+    struct story story = {.config = config, .now_ms = clock_epoch_ms()};
+    int exit_code;
+    snprintf(folder, sizeof folder, "%s/queue", config->data_dir);
+    queue_id_text(id, story.id);
+    story.store = queue_open(&explain_command, folder, &exit_code);
+    if (exit_code != EX_OK)
+        return exit_code;
+    if (story.store == NULL || !store_read(story.store, id, false, &arena, &story.message)) {
+        exit_code = say_gone(id, story.id);
+    } else {
+        under_way_ask(&story.under_way, folder);
+        tell(&story, json);
+        under_way_free(&story.under_way);
+    }
+    store_close(story.store);
+    arena_clear(&arena);
+    return exit_code;
+}
+
+static int run(int argc, char **argv)
+{
+    const char *config_file = NULL;
+    bool json = false;
+    struct arguments arguments;
+    struct config config;
+    uint64_t id;
+    int exit_code = EX_OK;
+    const struct option_rule rules[] = {{OPTION_TEXT, "config", 'c', &config_file}, {OPTION_FLAG, "json", 0, &json}, {OPTION_END, NULL, 0, NULL}};
+    if (!options_read(&explain_command, argc, argv, rules, &arguments))
+        return EX_USAGE;
+    if (arguments.count != 1)
+        return command_usage(&explain_command, "say which message: mailboat explain ID; mailboat queue list has the ids");
+    if (!queue_read_id(&explain_command, arguments.at[0], &id))
+        return EX_USAGE;
+    if (!options_config(&explain_command, config_file, &config, &exit_code))
+        return exit_code;
+    exit_code = explain(&config, id, json);
+    config_free(&config);
+    return exit_code;
+}
+
+const struct command explain_command = {
+    .name = "explain",
+    .summary = "the story of a message that waits, and when it is tried again",
+    .help = "usage: mailboat explain ID [--json]\n\n"
+            "From whom a message came, by which port, with which TLS and account; for each\n"
+            "recipient that waits the last attempts, what the other side said, and when the\n"
+            "next attempt is made, and why then. What is delivered, returned or removed has\n"
+            "left the queue: for that it says how to find it in the log, and exits with 69.\n\n"
+            "  -c, --config FILE   configuration; default /etc/mailboat/mailboat.conf\n"
+            "      --json          for programs\n\n"
+            "example: mailboat explain 0q3k9d2m8w00\n",
+    .run = run,
+};

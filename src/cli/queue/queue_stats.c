@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* queue stats: one walk over all recipients, counted by destination and by reason. */
+#include "cli/queue/queue.h"
+
+#include "core/queue/id.h"
+#include "core/queue/schedule.h"
+#include "queue/timeline.h"
+#include "core/text/tally.h"
+#include "cli/queue/words.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sysexits.h>
+
+enum stats_limit {
+    STATS_DESTINATIONS_MAX = 8192, /* that are counted apart */
+    STATS_REASONS_MAX = 1024,
+    STATS_SHOWN_MAX = 20,          /* destinations for people */
+    STATS_JSON_MAX = 1000,         /* for programs */
+    STATS_REASONS_SHOWN_MAX = 10,
+    STATS_REASON_MAX = 120,        /* octets by which reasons are told apart */
+};
+
+enum state { READY, WAITING, HELD, IN_FLIGHT };
+_Static_assert((int)IN_FLIGHT < (int)TALLY_KINDS, "a state is a kind");
+static const char *const state_names[] = {"ready", "waiting", "held", "in_flight"};
+
+struct stats {
+    struct store *store;
+    struct under_way under_way;
+    struct tally destinations, reasons;
+    uint64_t messages, recipients, states[TALLY_KINDS];
+    uint64_t oldest_id, oldest_ms;
+    uint64_t now_ms;
+};
+
+/* ---- counting ---- */
+
+static enum state state_of(const struct stats *stats, uint64_t id, const struct store_recipient *r)
+{
+    if (under_way_has(&stats->under_way, id, r->number))
+        return IN_FLIGHT;
+    return r->held ? HELD : r->due_ms > stats->now_ms ? WAITING : READY;
+}
+
+static void count_reason(struct stats *stats, const struct store_recipient *r)
+{
+    struct buffer name = {0};
+    if (r->last.when_ms == 0)
+        return;
+    if (r->last.code != 0)
+        buffer_add_format(&name, "%u ", (unsigned)r->last.code);
+    if (r->last.enhanced.length > 0)
+        buffer_add_format(&name, "%.*s ", BYTES_ARG(r->last.enhanced));
+    tally_likeness(&name, r->last.text, STATS_REASON_MAX);
+    tally_add(&stats->reasons, buffer_bytes(&name), 0, 0);
+    buffer_free(&name);
+}
+
+static void count_all(struct stats *stats)
+{
+    struct store_recipient *page = memory_new(STORE_READ_MAX * sizeof *page);
+    struct arena arena = {0};
+    uint64_t ids[STORE_READ_MAX], last_id = 0;
+    uint32_t last_number = 0;
+    for (size_t count; (count = store_walk(stats->store, last_id, last_number, STORE_READ_MAX, &arena, ids, page)) > 0; arena_clear(&arena)) {
+        for (size_t i = 0; i < count; i++) {
+            stats->messages += ids[i] != last_id;
+            last_id = ids[i];
+            last_number = page[i].number;
+            enum state state = state_of(stats, ids[i], &page[i]);
+            tally_add(&stats->destinations, page[i].destination, state, state == WAITING ? page[i].due_ms : 0);
+            count_reason(stats, &page[i]);
+        }
+    }
+    arena_clear(&arena);
+    free(page);
+}
+
+/* Where nobody answers all wait together, also those that were due before. */
+static void put_off(struct stats *stats, struct tally_entry *entry)
+{
+    struct store_destination row;
+    if (!store_destination(stats->store, entry->name, &row) || row.failures < SCHEDULE_FAILURES_MAX || row.due_ms <= stats->now_ms)
+        return;
+    if (entry->counts[READY] > 0 || (entry->counts[WAITING] > 0 && entry->first_ms < row.due_ms))
+        entry->first_ms = row.due_ms;
+    entry->counts[WAITING] += entry->counts[READY];
+    entry->counts[READY] = 0;
+}
+
+static void find_oldest(struct stats *stats)
+{
+    struct arena arena = {0};
+    struct store_summary oldest;
+    if (store_list(stats->store, 0, 1, &arena, &oldest) == 1) {
+        stats->oldest_id = oldest.id;
+        stats->oldest_ms = oldest.arrived_ms;
+    }
+    arena_clear(&arena);
+}
+
+static void gather(struct stats *stats)
+{
+    count_all(stats);
+    find_oldest(stats);
+    for (size_t i = 0; i < stats->destinations.count; i++)
+        put_off(stats, stats->destinations.entries[i]);
+    tally_sort(&stats->destinations);
+    tally_sort(&stats->reasons);
+    for (unsigned state = 0; state < TALLY_KINDS; state++) {
+        stats->states[state] = stats->destinations.rest.counts[state];
+        for (size_t i = 0; i < stats->destinations.count; i++)
+            stats->states[state] += stats->destinations.entries[i]->counts[state];
+        stats->recipients += stats->states[state];
+    }
+}
+
+/* ---- for programs ---- */
+
+static void add_states(json_t *object, const uint64_t counts[TALLY_KINDS])
+{
+    for (unsigned state = 0; state < TALLY_KINDS; state++)
+        json_object_set_new(object, state_names[state], json_integer((json_int_t)counts[state]));
+}
+
+static json_t *destinations_as_json(const struct tally *tally, size_t shown)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < shown; i++) {
+        const struct tally_entry *e = tally->entries[i];
+        json_t *one = json_pack("{s:o, s:I}", "destination", words_json(e->name), "recipients", (json_int_t)e->total);
+        add_states(one, e->counts);
+        json_object_set_new(one, "next_ms", json_integer((json_int_t)e->first_ms));
+        json_array_append_new(list, one);
+    }
+    return list;
+}
+
+static json_t *reasons_as_json(const struct tally *tally, size_t shown)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < shown; i++)
+        json_array_append_new(list, json_pack("{s:o, s:I}", "reason", words_json(tally->entries[i]->name), "recipients", (json_int_t)tally->entries[i]->total));
+    return list;
+}
+
+static size_t at_most(size_t count, size_t max) { return count < max ? count : max; }
+
+static void print_json(const struct stats *stats)
+{
+    char id[QUEUE_ID_TEXT_LENGTH + 1] = "";
+    const struct tally *d = &stats->destinations;
+    if (stats->oldest_id != 0)
+        queue_id_text(stats->oldest_id, id);
+    json_t *all = json_pack("{s:I, s:I}", "messages", (json_int_t)stats->messages, "recipients", (json_int_t)stats->recipients);
+    add_states(all, stats->states);
+    json_object_set_new(all, "oldest_id", stats->oldest_id == 0 ? json_null() : json_string(id));
+    json_object_set_new(all, "oldest_ms", json_integer((json_int_t)stats->oldest_ms));
+    json_object_set_new(all, "destinations_total", json_integer((json_int_t)(d->count + d->rest_names)));
+    json_object_set_new(all, "destinations", destinations_as_json(d, at_most(d->count, STATS_JSON_MAX)));
+    json_object_set_new(all, "reasons", reasons_as_json(&stats->reasons, at_most(stats->reasons.count, STATS_REASONS_SHOWN_MAX)));
+    json_object_set_new(all, "approximate", json_boolean(d->rest_names > 0 || stats->reasons.rest_names > 0));
+    words_print_json(all);
+    putchar('\n');
+}
+
+/* ---- for people ---- */
+
+static void print_row(struct bytes name, uint64_t total, const uint64_t counts[TALLY_KINDS], uint64_t next_ms, uint64_t now_ms)
+{
+    char next[WORDS_AGE_ROOM];
+    struct buffer clean = {0};
+    words_add_clean(&clean, bytes_first(name, 40));
+    printf("%-40s %9llu", buffer_text(&clean), (unsigned long long)total);
+    for (unsigned state = 0; state < TALLY_KINDS; state++)
+        printf(" %9llu", (unsigned long long)counts[state]);
+    if (next_ms != 0)
+        printf("  in %s", words_age(now_ms, next_ms, next));
+    putchar('\n');
+    buffer_free(&clean);
+}
+
+static void print_destinations(const struct stats *stats)
+{
+    const struct tally *d = &stats->destinations;
+    struct tally_entry rest = d->rest;
+    size_t shown = at_most(d->count, STATS_SHOWN_MAX);
+    char others[60];
+    printf("\n%-40s %9s %9s %9s %9s %9s  %s\n", "destination", "all", "ready", "waiting", "held", "in flight", "next");
+    for (size_t i = 0; i < shown; i++)
+        print_row(d->entries[i]->name, d->entries[i]->total, d->entries[i]->counts, d->entries[i]->first_ms, stats->now_ms);
+    for (size_t i = shown; i < d->count; i++) {
+        rest.total += d->entries[i]->total;
+        for (unsigned state = 0; state < TALLY_KINDS; state++)
+            rest.counts[state] += d->entries[i]->counts[state];
+    }
+    snprintf(others, sizeof others, "(%llu others)", (unsigned long long)(d->count - shown + d->rest_names));
+    if (rest.total > 0)
+        print_row(bytes_of_text(others), rest.total, rest.counts, 0, stats->now_ms);
+}
+
+static void print_reasons(const struct tally *reasons)
+{
+    if (reasons->count > 0)
+        puts("\nwhy they wait (# stands for what differs)");
+    for (size_t i = 0; i < at_most(reasons->count, STATS_REASONS_SHOWN_MAX); i++) {
+        printf("%9llu  ", (unsigned long long)reasons->entries[i]->total);
+        words_print(reasons->entries[i]->name);
+        putchar('\n');
+    }
+}
+
+static void print_text(const struct stats *stats)
+{
+    char age[WORDS_AGE_ROOM], id[QUEUE_ID_TEXT_LENGTH + 1];
+    if (stats->recipients == 0) {
+        puts("Nothing waits.");
+        return;
+    }
+    queue_id_text(stats->oldest_id, id);
+    printf("%llu recipients of %llu messages: %llu ready, %llu waiting, %llu held, %llu in flight; the oldest, %s, since %s%s\n",
+           (unsigned long long)stats->recipients, (unsigned long long)stats->messages, (unsigned long long)stats->states[READY],
+           (unsigned long long)stats->states[WAITING], (unsigned long long)stats->states[HELD], (unsigned long long)stats->states[IN_FLIGHT], id,
+           words_age(stats->oldest_ms, stats->now_ms, age), stats->under_way.served ? "" : "; no server runs");
+    print_destinations(stats);
+    print_reasons(&stats->reasons);
+}
+
+int queue_stats(const struct queue_call *call)
+{
+    int exit_code;
+    struct stats stats = {.store = queue_open(&queue_command, call->folder, &exit_code)};
+    if (exit_code != EX_OK)
+        return exit_code;
+    tally_start(&stats.destinations, STATS_DESTINATIONS_MAX);
+    tally_start(&stats.reasons, STATS_REASONS_MAX);
+    if (stats.store != NULL) {
+        stats.now_ms = timeline_read_ms(stats.store);
+        under_way_ask(&stats.under_way, call->folder);
+        gather(&stats);
+    }
+    if (call->json)
+        print_json(&stats);
+    else
+        print_text(&stats);
+    store_close(stats.store);
+    under_way_free(&stats.under_way);
+    tally_free(&stats.destinations);
+    tally_free(&stats.reasons);
+    return EX_OK;
+}

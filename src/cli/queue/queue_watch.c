@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * queue watch: asks the running queue process once a second what goes on. On
+ * a terminal a picture that is drawn anew, on another screen, so that what
+ * was there is there again at the end; else a line, or a JSON object, each.
+ */
+#include "cli/queue/queue.h"
+
+#include "io/clock.h"
+#include "cli/queue/words.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <sysexits.h>
+#include <time.h>
+#include <unistd.h>
+
+enum watch_limit {
+    WATCH_EACH_MS = 1000,
+    WATCH_PATIENCE_MS = 3 * 1000,   /* a server that was there may be away so long */
+    WATCH_SUCCESSOR_MS = 20 * 1000, /* while a queue process is there, it may take so long until it listens: it drains */
+    WATCH_AGAIN_MS = 200,
+    NAME_WIDTH = 32,
+};
+
+/* What is done a second, from two looks. */
+enum rate { ACCEPTED, DELIVERED, DEFERRED, FAILED, RATES };
+static const char *const rate_names[RATES] = {"accepted", "delivered", "deferred", "failed"};
+
+struct look {
+    uint64_t at_ms, started_ms, counts[RATES];
+};
+
+struct picture {
+    const struct queue_call *call;
+    bool drawn; /* on a terminal */
+    struct look before;
+    bool rates_known;
+    double rates[RATES];
+    const struct ipc_status_answer *now;
+    uint64_t epoch_ms;
+};
+
+static volatile sig_atomic_t stopped_by;
+
+static void stop(int number)
+{
+    stopped_by = number;
+}
+
+/* Until then, or until a signal ends it. */
+static void rest(uint64_t until_ms)
+{
+    for (uint64_t now_ms = clock_now_ms(); now_ms < until_ms && stopped_by == 0; now_ms = clock_now_ms()) {
+        uint64_t left_ms = until_ms - now_ms;
+        nanosleep(&(struct timespec){.tv_sec = (time_t)(left_ms / 1000), .tv_nsec = (long)(left_ms % 1000) * 1000000}, NULL);
+    }
+}
+
+static void measure(struct picture *picture)
+{
+    const struct ipc_status_answer *now = picture->now;
+    struct look look = {clock_now_ms(), now->started_ms, {now->accepted, now->delivered, now->deferred, now->failed}};
+    double seconds = (double)(look.at_ms - picture->before.at_ms) / 1000;
+    picture->rates_known = picture->before.started_ms == look.started_ms && seconds > 0; /* another process counts from zero */
+    for (size_t i = 0; i < RATES && picture->rates_known; i++)
+        picture->rates[i] = (double)(look.counts[i] - picture->before.counts[i]) / seconds;
+    picture->before = look;
+}
+
+static void add_rates(struct buffer *out, const struct picture *picture, const char *form)
+{
+    char number[32] = "-";
+    for (size_t i = 0; i < RATES; i++) {
+        if (picture->rates_known)
+            snprintf(number, sizeof number, "%.1f", picture->rates[i]);
+        buffer_add_format(out, form, rate_names[i], number);
+    }
+}
+
+static void add_why(struct buffer *out, const struct picture *picture, const struct destination_status *d)
+{
+    char when[WORDS_AGE_ROOM];
+    if (d->until_ms > picture->epoch_ms)
+        buffer_add_format(out, "in %s%s", words_age(picture->epoch_ms, d->until_ms, when), d->reason.length > 0 ? ": " : "");
+    words_add_clean(out, d->reason);
+}
+
+/* ---- a picture ---- */
+
+/* One line, as wide as the screen; characters of several octets count as one. */
+static void add_line(struct buffer *screen, struct bytes line, size_t width)
+{
+    size_t length = 0;
+    for (size_t seen = 0; length < line.length; length++) {
+        bool begins = ((unsigned char)line.at[length] & 0xc0) != 0x80;
+        if (begins && seen++ == width)
+            break;
+    }
+    buffer_add(screen, bytes_first(line, length));
+    buffer_add_text(screen, "\x1b[K\r\n");
+}
+
+static void head_line(struct buffer *line, const struct picture *picture)
+{
+    const struct ipc_status_answer *now = picture->now;
+    buffer_add_format(line, "%u deliveries under way%s%s", (unsigned)now->deliveries, now->is_held ? "; the configuration holds the queue" : "",
+                      now->is_full ? "; the disk is full" : "");
+    add_rates(line, picture, "  %s %s/s");
+}
+
+static void destination_line(struct buffer *line, const struct picture *picture, const struct destination_status *d)
+{
+    struct buffer name = {0};
+    char under_way[40] = "-";
+    if (d->deliveries > 0)
+        snprintf(under_way, sizeof under_way, "%u of %u", (unsigned)d->deliveries, (unsigned)d->limit);
+    words_add_clean(&name, bytes_first(d->name, NAME_WIDTH));
+    buffer_add_format(line, "%-*s  %10s  %6s  %8u  ", NAME_WIDTH, buffer_text(&name), under_way, d->has_due ? "yes" : "", (unsigned)d->failures);
+    add_why(line, picture, d);
+    buffer_free(&name);
+}
+
+static void draw(const struct picture *picture)
+{
+    struct winsize size = {0};
+    struct buffer screen = {0}, line = {0};
+    if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_row < 5 || size.ws_col < 20)
+        size = (struct winsize){.ws_row = 24, .ws_col = 80};
+    buffer_add_text(&screen, "\x1b[H");
+    head_line(&line, picture);
+    add_line(&screen, buffer_bytes(&line), size.ws_col);
+    buffer_clear(&line);
+    buffer_add_format(&line, "\x1b[1m%-*s  %10s  %6s  %8s  %s\x1b[m", NAME_WIDTH, "destination", "under way", "more", "failures", "why it waits");
+    add_line(&screen, buffer_bytes(&line), size.ws_col + 7u); /* what makes it bold takes no room */
+    for (size_t i = 0; i < picture->now->destination_count && i + 4 < size.ws_row; i++) {
+        buffer_clear(&line);
+        destination_line(&line, picture, &picture->now->destinations[i]);
+        add_line(&screen, buffer_bytes(&line), size.ws_col);
+    }
+    buffer_add_text(&screen, "\x1b[J^C ends it.");
+    fwrite(buffer_text(&screen), 1, screen.length, stdout);
+    buffer_free(&line);
+    buffer_free(&screen);
+}
+
+/* ---- lines ---- */
+
+static json_t *destination_as_json(const struct destination_status *d)
+{
+    return json_pack("{s:o, s:i, s:i, s:b, s:i, s:I, s:I, s:o}", "destination", words_json(d->name), "deliveries", (int)d->deliveries, "limit", (int)d->limit, "more",
+                     (int)d->has_due, "failures", (int)d->failures, "next_ms", (json_int_t)d->until_ms, "deferred_ms", (json_int_t)d->deferred_ms, "reason",
+                     words_json(d->reason));
+}
+
+static void print_json(const struct picture *picture)
+{
+    const struct ipc_status_answer *now = picture->now;
+    json_t *all = json_pack("{s:I, s:i, s:b, s:b}", "at_ms", (json_int_t)picture->epoch_ms, "deliveries", (int)now->deliveries, "held", (int)now->is_held, "disk_full",
+                            (int)now->is_full);
+    json_t *rates = json_object(), *totals = json_object(), *destinations = json_array();
+    for (size_t i = 0; i < RATES; i++) {
+        json_object_set_new(rates, rate_names[i], picture->rates_known ? json_real(picture->rates[i]) : json_null());
+        json_object_set_new(totals, rate_names[i], json_integer((json_int_t)picture->before.counts[i]));
+    }
+    for (size_t i = 0; i < now->destination_count; i++)
+        json_array_append_new(destinations, destination_as_json(&now->destinations[i]));
+    json_object_set_new(all, "per_second", rates);
+    json_object_set_new(all, "since_start", totals);
+    json_object_set_new(all, "destinations", destinations);
+    words_print_json(all);
+    putchar('\n');
+}
+
+static void print_line(const struct picture *picture)
+{
+    struct buffer line = {0};
+    char when[WORDS_TIME_ROOM];
+    const struct destination_status *latest = NULL;
+    for (size_t i = 0; i < picture->now->destination_count; i++) {
+        const struct destination_status *d = &picture->now->destinations[i];
+        if (d->reason.length > 0 && (latest == NULL || d->deferred_ms > latest->deferred_ms))
+            latest = d;
+    }
+    buffer_add_format(&line, "%s  under way %u", words_time(picture->epoch_ms, when), (unsigned)picture->now->deliveries);
+    add_rates(&line, picture, "  %s %s/s");
+    if (latest != NULL) {
+        buffer_add_text(&line, "  ");
+        words_add_clean(&line, latest->name);
+        buffer_add_text(&line, ": ");
+        add_why(&line, picture, latest);
+    }
+    puts(buffer_text(&line));
+    buffer_free(&line);
+}
+
+/* ---- looking ---- */
+
+/* Each look has a connection of its own: nobody who watches takes the place
+ * of somebody with a word to say, and a reload is not noticed. */
+static bool look(struct picture *picture, struct error *error)
+{
+    struct asking asking;
+    struct ipc_status_answer answer;
+    if (!asking_open(&asking, picture->call->folder, error))
+        return false;
+    bool told = asking_status(&asking, false, &answer, error);
+    if (told) {
+        picture->now = &answer;
+        picture->epoch_ms = clock_epoch_ms();
+        measure(picture);
+        if (picture->call->json)
+            print_json(picture);
+        else if (picture->drawn)
+            draw(picture);
+        else
+            print_line(picture);
+        fflush(stdout);
+        picture->now = NULL;
+    }
+    asking_close(&asking);
+    return told;
+}
+
+/* A server that was there a moment ago may be on its way back. */
+static bool look_patiently(struct picture *picture, struct error *error)
+{
+    uint64_t begun_ms = clock_now_ms();
+    while (!look(picture, error)) {
+        uint64_t patience_ms = store_sqlite_owner(picture->call->folder) != 0 ? WATCH_SUCCESSOR_MS : WATCH_PATIENCE_MS;
+        if (stopped_by != 0 || error->exit_code == EX_NOPERM || clock_now_ms() - begun_ms > patience_ms)
+            return false;
+        rest(clock_now_ms() + WATCH_AGAIN_MS);
+    }
+    return true;
+}
+
+static bool is_terminal(void)
+{
+    const char *kind = getenv("TERM");
+    return isatty(STDOUT_FILENO) && kind != NULL && strcmp(kind, "dumb") != 0;
+}
+
+static void say_screen(const char *what)
+{
+    fputs(what, stdout);
+    fflush(stdout);
+}
+
+int queue_watch(const struct queue_call *call)
+{
+    static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
+    struct picture picture = {.call = call, .drawn = !call->json && is_terminal()};
+    struct sigaction catch = {.sa_handler = stop};
+    struct error error = {0};
+    for (size_t i = 0; i < ARRAY_LENGTH(signals); i++)
+        sigaction(signals[i], &catch, NULL);
+    if (picture.drawn)
+        say_screen("\x1b[?1049h\x1b[?25l\x1b[2J");
+    bool told = look(&picture, &error);
+    for (uint64_t next_ms = clock_now_ms() + WATCH_EACH_MS; told && stopped_by == 0; next_ms += WATCH_EACH_MS) {
+        rest(next_ms);
+        told = stopped_by != 0 || look_patiently(&picture, &error);
+        if (clock_now_ms() > next_ms + WATCH_EACH_MS)
+            next_ms = clock_now_ms(); /* it was away: not all the missed ones at once */
+    }
+    if (picture.drawn)
+        say_screen("\x1b[?25h\x1b[?1049l");
+    if (stopped_by != 0)
+        return 128 + stopped_by;
+    return command_fail(&queue_command, &error);
+}

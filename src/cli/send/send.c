@@ -1,0 +1,341 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * send: composes a message and submits it: to the server on this machine, or
+ * with --host to another, by the port that works.
+ */
+#include "io/clock.h"
+#include "cli/ports/known_ports.h"
+#include "cli/sendmail/machine.h"
+#include "cli/options.h"
+#include "core/port/facts.h"
+#include "io/random.h"
+#include "cli/send/secret_command.h"
+#include "core/smtp/status.h"
+#include "cli/send/submission.h"
+#include "cli/ports/target.h"
+
+#include <jansson.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+extern const struct command send_command;
+
+struct wish {
+    struct option_list to, cc, bcc, attach;
+    const char *from, *subject, *body, *html, *host, *port, *ports, *order, *user, *password_file, *password_command, *oauth_command, *ca_file, *config, *file, *deadline;
+    bool read_recipients, json, quiet, fresh;
+    uint32_t deadline_ms;
+};
+
+static const char default_ports[] = "587,2525,465", rfc8314_ports[] = "465,587,2525";
+
+/* ---- who sends ---- */
+
+static bool default_sender(const struct wish *wish, struct buffer *out)
+{
+    char host[256] = "localhost";
+    if (wish->user != NULL && strchr(wish->user, '@') != NULL) {
+        buffer_add_text(out, wish->user);
+        return true;
+    }
+    const struct passwd *me = getpwuid(getuid());
+    if (me == NULL)
+        return false;
+    gethostname(host, sizeof host - 1);
+    struct machine machine;
+    if (machine_read(&machine, wish->config, NULL)) {
+        snprintf(host, sizeof host, "%s", machine.domain);
+        machine_free(&machine);
+    }
+    buffer_add_format(out, "%s@%s", me->pw_name, host);
+    return true;
+}
+
+/* ---- the way out ---- */
+
+/* Does the person leave the choice to us? Then what won last comes first. */
+static bool is_free_choice(const struct wish *wish)
+{
+    return !wish->fresh && wish->ports == NULL && wish->order == NULL && (wish->port == NULL || strcmp(wish->port, "auto") == 0);
+}
+
+static void put_first(struct dial_options *options, const struct race_port *known)
+{
+    size_t at = 0;
+    while (at < options->port_count && options->ports[at].port != known->port)
+        at++;
+    if (at == options->port_count)
+        return;
+    memmove(&options->ports[1], &options->ports[0], at * sizeof options->ports[0]);
+    options->ports[0] = *known;
+}
+
+/* The port that won, with the TLS mode that it turned out to speak. */
+static struct race_port winner_of(const struct dialing *way)
+{
+    const struct race_attempt *winner = &way->race.attempts[way->race.winner];
+    return (struct race_port){winner->port->port, winner->tls};
+}
+
+static bool race_and_remember(struct dial *dial, struct dial_options *options, const struct wish *wish, struct error *error)
+{
+    struct race_port known = {0};
+    bool was_known = is_free_choice(wish) && known_ports_find(options->host, &known);
+    if (was_known)
+        put_first(options, &known);
+    bool won = dial_race(dial, options, error);
+    if (!is_free_choice(wish) || dial->way.loopback)
+        return won;
+    struct race_port winner = won ? winner_of(&dial->way) : (struct race_port){0};
+    if (won && (!was_known || winner.port != known.port || winner.tls != known.tls))
+        known_ports_remember(options->host, &winner);
+    else if (!won && was_known)
+        known_ports_forget(options->host);
+    return won;
+}
+
+static bool dial_host(struct dial *dial, const struct wish *wish, struct error *error)
+{
+    static struct target target; /* the dial keeps its host */
+    struct dial_options options = {.host = target.host, .ca_file = wish->ca_file, .needs_auth = wish->user != NULL, .by_token = wish->oauth_command != NULL, .deadline_ms = wish->deadline_ms};
+    if (!target_read(&target, wish->host, error))
+        return false;
+    const char *list = wish->ports != NULL ? wish->ports : wish->port != NULL && strcmp(wish->port, "auto") != 0 ? wish->port : target.ports[0] != '\0' ? target.ports : default_ports;
+    if (wish->order != NULL && strcmp(wish->order, "rfc8314") == 0 && list == default_ports)
+        list = rfc8314_ports;
+    if (!dial_ports(&options, list, error))
+        return false;
+    if (list == default_ports || list == rfc8314_ports)
+        dial_last_resort(&options);
+    for (size_t i = 0; i < options.port_count; i++)
+        if (options.ports[i].port == 25)
+            return error_set(error, EX_USAGE, "mail is never submitted on port 25, which is for servers among themselves; leave --port out, or say 587");
+    return race_and_remember(dial, &options, wish, error);
+}
+
+static bool dial_here(struct dial *dial, const struct wish *wish, struct error *error)
+{
+    struct machine machine;
+    if (!machine_read(&machine, wish->config, error))
+        return false;
+    bool reached = dial_local(dial, machine.socket, error);
+    machine_free(&machine);
+    return reached;
+}
+
+/* Why this port, in words, on stderr. */
+static void tell_way(const struct dial *dial, const struct wish *wish)
+{
+    struct buffer words = {0};
+    if (wish->host == NULL || wish->quiet)
+        return;
+    race_explain(&dial->way.race, &words);
+    fprintf(stderr, "%s: %s (%s)\n", wish->host, buffer_text(&words), dial->way.line->tls_text);
+    buffer_free(&words);
+}
+
+/* ---- what came of it ---- */
+
+static void tell_results_as_json(const struct submission *s, const struct wish *wish)
+{
+    json_t *recipients = json_array();
+    for (size_t i = 0; i < s->envelope.recipient_count; i++) {
+        const struct client_result *r = &s->results[i];
+        const struct bytes address = s->envelope.recipients[i].address;
+        json_array_append_new(recipients, json_pack("{s:s%, s:b, s:i, s:s%, s:s%}", "address", address.at, address.length, "accepted", r->outcome == OUTCOME_DELIVERED, "code",
+                                                    (int)r->code, "status", r->enhanced.at == NULL ? "" : r->enhanced.at, r->enhanced.length,
+                                                    "reply", r->text.at == NULL ? "" : r->text.at, r->text.length));
+    }
+    json_t *facts = json_pack("{s:s, s:i, s:s, s:o}", "host", wish->host == NULL ? "local" : wish->host, "port",
+                              wish->host == NULL ? 0 : (int)s->dial->way.race.attempts[s->dial->way.race.winner].port->port, "tls", s->dial->way.line->tls_text, "recipients", recipients);
+    json_dumpf(facts, stdout, JSON_COMPACT | JSON_PRESERVE_ORDER);
+    putchar('\n');
+    json_decref(facts);
+}
+
+static int tell_results(const struct submission *s, const struct wish *wish)
+{
+    size_t accepted = 0;
+    int exit_code = EX_OK;
+    for (size_t i = 0; i < s->envelope.recipient_count; i++) {
+        const struct client_result *r = &s->results[i];
+        if (r->outcome == OUTCOME_DELIVERED) {
+            accepted++;
+            continue;
+        }
+        exit_code = r->outcome == OUTCOME_FAILED ? EX_UNAVAILABLE : exit_code == EX_OK ? EX_TEMPFAIL : exit_code;
+        struct buffer said = {0};
+        status_add_said(&said, r->code, r->enhanced, r->text);
+        fprintf(stderr, "mailboat send: %.*s was %s in the step %s: %s\n",
+                BYTES_ARG(s->envelope.recipients[i].address), r->outcome == OUTCOME_FAILED ? "refused" : "not taken now",
+                client_step_name(r->step), buffer_text(&said));
+        buffer_free(&said);
+    }
+    if (wish->json)
+        tell_results_as_json(s, wish);
+    else if (accepted > 0)
+        printf("accepted for %zu recipient%s: %.*s\n", accepted, accepted == 1 ? "" : "s", BYTES_ARG(s->results[0].outcome == OUTCOME_DELIVERED ? s->results[0].text : BYTES("")));
+    return exit_code;
+}
+
+static int tell_failure(const struct client_result *why)
+{
+    struct error error;
+    struct buffer said = {0};
+    status_add_said(&said, why->code, why->enhanced, why->text);
+    int exit_code = why->outcome == OUTCOME_FAILED ? EX_UNAVAILABLE : EX_TEMPFAIL;
+    if (why->step == STEP_AUTH && why->code >= 500)
+        exit_code = EX_NOPERM;
+    error_set(&error, exit_code, "%s: %s",
+              client_step_name(why->step), buffer_text(&said));
+    buffer_free(&said);
+    return command_fail(&send_command, &error);
+}
+
+static int submit(const struct wish *wish, struct letter *letter, struct bytes secret)
+{
+    struct dial *dial = memory_new(sizeof *dial);
+    struct error error = {0};
+    struct submission s = {.dial = dial, .letter = letter, .envelope = letter_envelope(letter),
+                           .shows_progress = isatty(STDERR_FILENO) && !wish->quiet};
+    bool way = wish->host != NULL ? dial_host(dial, wish, &error) : dial_here(dial, wish, &error);
+    if (wish->host != NULL && wish->user != NULL)
+        s.user = bytes_of_text(wish->user);
+    *(wish->oauth_command != NULL ? &s.token : &s.password) = secret;
+    int exit_code = EX_OK;
+    if (!way) {
+        exit_code = command_fail(&send_command, &error);
+    } else {
+        tell_way(dial, wish);
+        exit_code = submission_run(&s) ? tell_results(&s, wish) : tell_failure(&s.failure);
+    }
+    submission_free(&s);
+    dial_end(dial);
+    free(dial);
+    return exit_code;
+}
+
+/* ---- the command ---- */
+
+/* The password, or the token. */
+static bool find_secret(const struct wish *wish, struct buffer *secret, int *exit_code)
+{
+    const char *command = wish->oauth_command != NULL ? wish->oauth_command : wish->password_command;
+    struct error error = {0};
+    if (wish->user == NULL || wish->host == NULL)
+        return true;
+    if (command == NULL)
+        return options_password(&send_command, wish->password_file, secret, exit_code);
+    if (secret_of_command(command, secret, &error))
+        return true;
+    *exit_code = command_fail(&send_command, &error);
+    return false;
+}
+
+static int compose_and_submit(struct wish *wish)
+{
+    struct letter letter;
+    struct error error = {0};
+    struct buffer from = {0}, password = {0};
+    int exit_code = EX_OK;
+    if (wish->from == NULL && !default_sender(wish, &from))
+        error_set(&error, EX_USAGE, "say --from: there is no telling who sends");
+    struct letter_parts parts = {
+        .from = wish->from != NULL ? wish->from : buffer_text(&from), .subject = wish->subject, .body = wish->body, .html = wish->html, .file = wish->file, .to = wish->to.at, .to_count = wish->to.count,
+        .cc = wish->cc.at, .cc_count = wish->cc.count, .bcc = wish->bcc.at, .bcc_count = wish->bcc.count, .attach = wish->attach.at, .attach_count = wish->attach.count,
+        .read_recipients = wish->read_recipients, .now_ms = clock_epoch_ms(), .random = random_u64()};
+    if (error.text[0] != '\0' || !letter_compose(&letter, &parts, &error))
+        exit_code = command_fail(&send_command, &error);
+    else if (find_secret(wish, &password, &exit_code))
+        exit_code = submit(wish, &letter, buffer_bytes(&password));
+    if (error.text[0] == '\0')
+        letter_free(&letter);
+    if (password.at != NULL)
+        explicit_bzero(password.at, password.capacity);
+    buffer_free(&password);
+    buffer_free(&from);
+    return exit_code;
+}
+
+static int run(int argc, char **argv)
+{
+    static struct wish wish;
+    struct arguments arguments;
+    const struct option_rule rules[] = {
+        {OPTION_LIST, "to", 0, &wish.to}, {OPTION_LIST, "cc", 0, &wish.cc}, {OPTION_LIST, "bcc", 0, &wish.bcc}, {OPTION_LIST, "attach", 'a', &wish.attach},
+        {OPTION_TEXT, "from", 'f', &wish.from}, {OPTION_TEXT, "subject", 's', &wish.subject}, {OPTION_TEXT, "body", 'b', &wish.body}, {OPTION_TEXT, "html", 0, &wish.html}, {OPTION_TEXT, "host", 'h', &wish.host},
+        {OPTION_TEXT, "port", 'p', &wish.port}, {OPTION_TEXT, "ports", 0, &wish.ports}, {OPTION_TEXT, "order", 0, &wish.order}, {OPTION_TEXT, "user", 'u', &wish.user},
+        {OPTION_TEXT, "password-file", 0, &wish.password_file}, {OPTION_TEXT, "password-command", 0, &wish.password_command},
+        {OPTION_TEXT, "oauth-command", 0, &wish.oauth_command}, {OPTION_TEXT, "ca-file", 0, &wish.ca_file}, {OPTION_TEXT, "config", 'c', &wish.config},
+        {OPTION_FLAG, "recipients", 't', &wish.read_recipients}, {OPTION_FLAG, "json", 0, &wish.json}, {OPTION_FLAG, "fresh", 0, &wish.fresh}, {OPTION_TEXT, "deadline", 0, &wish.deadline},
+        {OPTION_FLAG, "quiet", 'q', &wish.quiet}, {OPTION_END, NULL, 0, NULL}};
+    wish = (struct wish){0};
+    if (!options_read(&send_command, argc, argv, rules, &arguments))
+        return EX_USAGE;
+    if (arguments.count > 1)
+        return command_usage(&send_command, "one FILE at most; '%s' is one more", arguments.at[1]);
+    if (arguments.count == 1)
+        wish.file = arguments.at[0];
+    if (wish.order != NULL && strcmp(wish.order, "rfc8314") != 0 && strcmp(wish.order, "default") != 0)
+        return command_usage(&send_command, "--order is default or rfc8314, not '%s'", wish.order);
+    if (wish.to.count + wish.cc.count + wish.bcc.count == 0 && !wish.read_recipients)
+        return command_usage(&send_command, "nobody to send to: say --to ADDRESS, or -t to read the message's own To, Cc and Bcc");
+    bool has_command = wish.password_command != NULL || wish.oauth_command != NULL;
+    if ((wish.password_file != NULL) + (wish.password_command != NULL) + (wish.oauth_command != NULL) > 1)
+        return command_usage(&send_command, "say one of --password-file, --password-command and --oauth-command");
+    if (has_command && (wish.user == NULL || wish.host == NULL))
+        return command_usage(&send_command, "%s is for signing in: say --host and --user too", wish.oauth_command != NULL ? "--oauth-command" : "--password-command");
+    if (wish.user != NULL && wish.host != NULL && wish.password_file == NULL && !has_command && wish.body == NULL && wish.file == NULL && !isatty(STDIN_FILENO))
+        return command_usage(&send_command, "the password and the text cannot both come from standard input: say --password-file FILE, or --password-command CMD");
+    struct error error = {0};
+    if (wish.deadline != NULL && !dial_deadline(wish.deadline, &wish.deadline_ms, &error))
+        return command_fail(&send_command, &error);
+    command_end_on_interrupt();
+    return compose_and_submit(&wish);
+}
+
+const struct command send_command = {
+    .name = "send",
+    .summary = "send a message, by the port that works",
+    .help = "usage: mailboat send --to ADDRESS [--subject TEXT] [--body TEXT] [FILE]\n"
+            "       mailboat send --host HOST --user USER --to ADDRESS ... [FILE]\n"
+            "       mailboat send -t < MESSAGE\n\n"
+            "Composes a message and submits it: without --host to the server on this\n"
+            "machine, with --host to another, by the first of the ports 587, 2525 and 465\n"
+            "that works; they are tried in a race, so a blocked one costs a quarter of a\n"
+            "second, and never without TLS. It says in words which port it chose and why.\n"
+            "The text is --body, or FILE, or standard input.\n\n"
+            "      --to, --cc, --bcc A  recipients; may be said again\n"
+            "  -f, --from ADDRESS       the sender, also as \"Name <address>\"\n"
+            "  -s, --subject TEXT       may have any letters\n"
+            "  -b, --body TEXT          the text\n"
+            "      --html FILE          the text as HTML; its plain form goes along, or --body\n"
+            "  -a, --attach FILE        may be said again\n"
+            "  -t, --recipients         FILE or standard input is a whole message with header;\n"
+            "                           its To, Cc and Bcc say who gets it, Bcc is taken out;\n"
+            "                           From, Date and Message-ID are added where they are missing\n"
+            "  -h, --host HOST          the outgoing server\n"
+            "  -p, --port auto|N        default auto\n"
+            "      --ports LIST         ports to choose from, the best first; default 587,2525,465;\n"
+            "                           N:tls or N:starttls where it does not follow from N\n"
+            "      --order rfc8314      465, 587, 2525\n"
+            "      --fresh              does not begin with the port that worked last time\n"
+            "      --deadline S         seconds until a port must be found; default 10\n"
+            "  -u, --user USER          signs in; the password is asked for, or\n"
+            "      --password-file FILE is the file's first line\n"
+            "      --password-command C is the first line that sh -c C prints: pass show mail\n"
+            "      --oauth-command C    in place of a password, a token of OAuth 2: the first\n"
+            "                           line that sh -c C prints (OAUTHBEARER, XOAUTH2)\n"
+            "      --ca-file FILE       CA certificates to trust instead of the system's\n"
+            "  -c, --config FILE        where this machine's server is described\n"
+            "  -q, --quiet              does not say why the port was chosen\n"
+            "      --json               what was accepted, for programs\n\n"
+            "exit codes: 0 accepted, 64 usage, 65 a wrong address, 69 refused, 75 try again\n"
+            "later, 77 signing in was refused\n\n"
+            "example: mailboat send --host smtp.example.net --user ada@example.org \\\n"
+            "           --to bob@example.com --subject hello --body \"how are you?\"\n",
+    .run = run,
+};

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/send/submission.h"
+
+#include <stdio.h>
+
+enum { PROGRESS_OCTETS = 4 * 1024 * 1024 };
+
+static void give_content(struct submission *s, bool begins)
+{
+    static char run[CONTENT_RUN_MAX];
+    if (begins && s->told > 0) { /* for the recipients of another transaction */
+        rewind(s->letter->file);
+        s->told = 0;
+    }
+    size_t count = fread(run, 1, sizeof run, s->letter->file);
+    s->told += count;
+    bool last = s->told >= s->letter->size || count == 0;
+    if (s->shows_progress && s->letter->size > PROGRESS_OCTETS)
+        fprintf(stderr, "\rsent %3u %%%s", (unsigned)(s->told * 100 / s->letter->size), last ? "\n" : "");
+    if (count == 0 && s->told < s->letter->size) { /* never end a message that is not whole */
+        client_session_failed(s->dial->session, STEP_DATA, BYTES("the message cannot be read any more"));
+        return;
+    }
+    client_session_content(s->dial->session, bytes_of(run, count), last);
+    dial_drain(s->dial);
+}
+
+static struct client_result keep(struct submission *s, const struct client_result *said)
+{
+    struct client_result kept = *said;
+    kept.enhanced = arena_copy(&s->arena, said->enhanced);
+    kept.text = arena_copy(&s->arena, said->text);
+    return kept;
+}
+
+static void take_results(struct submission *s, const struct client_action *action)
+{
+    s->results = ARENA_ARRAY(&s->arena, struct client_result, action->result_count);
+    for (size_t i = 0; i < action->result_count; i++)
+        s->results[i] = keep(s, &action->results[i]);
+}
+
+static void ready(struct submission *s)
+{
+    if (s->user.length > 0 && !s->signed_in) {
+        s->signed_in = true;
+        client_session_sign_in(s->dial->session, s->user, s->password, s->token);
+    } else if (s->results != NULL) {
+        client_session_quit(s->dial->session);
+    } else {
+        client_session_send(s->dial->session, &s->envelope);
+    }
+}
+
+bool submission_run(struct submission *s)
+{
+    struct client_action action;
+    if (s->dial->session != &s->dial->own_session) /* the race took its first READY */
+        ready(s);
+    for (;;) {
+        dial_next(s->dial, &action);
+        switch (action.kind) {
+        case CLIENT_READY: ready(s); break;
+        case CLIENT_WANT_CONTENT: give_content(s, action.begins); break;
+        case CLIENT_SENT: take_results(s, &action); break;
+        case CLIENT_FAILED:
+            s->failure = keep(s, &action.failure);
+            return s->results != NULL;
+        case CLIENT_CLOSE: return s->results != NULL;
+        case CLIENT_STARTTLS: /* the race did it */
+        case CLIENT_ASK_NONCE: /* dial_next() answers these */
+        case CLIENT_ASK_PROOF:
+        case CLIENT_NOTHING:
+        case CLIENT_SEND: break;
+        }
+    }
+}
+
+void submission_free(struct submission *s)
+{
+    arena_clear(&s->arena);
+    s->results = NULL;
+}

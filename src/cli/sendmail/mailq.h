@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * mailq: what waits, in the form in which Postfix lists it (with its long
+ * queue ids), for the programs and people that read that form.
+ */
+#ifndef MAILBOAT_CLI_SENDMAIL_MAILQ_H
+#define MAILBOAT_CLI_SENDMAIL_MAILQ_H
+
+#include "base/error.h"
+
+#include <stdio.h>
+
+/* `folder` is DATA/queue. False with a reason when it cannot be read. */
+bool mailq_print(const char *folder, FILE *out, struct error *error);
+
+#endif

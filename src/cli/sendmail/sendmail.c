@@ -1,0 +1,356 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * sendmail: what programs call to send mail, as they call it everywhere. It
+ * hands the message to the server on this machine by its socket; where that
+ * does not run, or cannot take it now, the message goes into the drop folder
+ * and leaves later.
+ */
+#include "io/clock.h"
+#include "cli/sendmail/deposit.h"
+#include "core/text/invocation.h"
+#include "cli/sendmail/machine.h"
+#include "cli/sendmail/mailq.h"
+#include "core/message/dsn.h"
+#include "core/message/mailbox.h"
+#include "cli/options.h"
+#include "core/queue/id.h"
+#include "io/random.h"
+#include "core/smtp/status.h"
+#include "cli/send/submission.h"
+#include "cli/sendmail/talk.h"
+
+#include <pwd.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+extern const struct command sendmail_command, queue_command;
+
+/* A recipient that was refused for good, and why. */
+struct refusal {
+    struct recipient recipient;
+    struct client_result result;
+};
+
+struct sending {
+    const struct invocation *invocation;
+    const struct machine *machine;
+    struct arena arena;
+    const char *sender, *author; /* of the envelope; of a From field that is missing */
+    struct letter letter;
+    struct refusal *refusals;
+    size_t refusal_count;
+    const char *limited; /* what the server says of one who has sent too much for now; NULL: nothing */
+};
+
+static bool is_quiet(const struct sending *s)
+{
+    return s->invocation->errors == ERRORS_QUIET;
+}
+
+/* ---- who sends ---- */
+
+static bool is_clean(const char *text)
+{
+    struct bytes b = bytes_of_text(text);
+    return bytes_is_utf8(b) && !bytes_has_control(b) && strpbrk(text, "<>") == NULL;
+}
+
+/* The first part of what the password file says, where '&' stands for the login name. */
+static const char *name_in(struct arena *arena, const struct passwd *me)
+{
+    struct bytes gecos = bytes_of_text(me->pw_gecos);
+    struct bytes name = bytes_split(&gecos, ',');
+    size_t login = bytes_find(name, '&');
+    if (login == SIZE_MAX)
+        return arena_text(arena, name);
+    return arena_format(arena, "%.*s%s%.*s", BYTES_ARG(bytes_first(name, login)), me->pw_name, BYTES_ARG(bytes_from(name, login + 1)));
+}
+
+/* What -f says, bare; "" for '' and '<>'. */
+static const char *sender_said(struct sending *s, const char *said)
+{
+    struct bytes list = bytes_of_text(said);
+    struct buffer room = {0};
+    struct mailbox mailbox;
+    const char *sender = "";
+    if (mailbox_next(&list, &room, &mailbox)) {
+        bool bare = mailbox_is_bare(mailbox.address);
+        sender = arena_format(&s->arena, "%s%s%s", buffer_text(&room), bare ? "@" : "", bare ? s->machine->domain : "");
+    }
+    buffer_free(&room);
+    return sender;
+}
+
+static void find_sender(struct sending *s)
+{
+    const struct passwd *me = getpwuid(getuid());
+    const char *login = me != NULL ? me->pw_name : arena_format(&s->arena, "uid%u", (unsigned)getuid());
+    const char *name = s->invocation->full_name, *said = s->invocation->sender;
+    if (name == NULL)
+        name = getenv("NAME");
+    if (name == NULL && me != NULL)
+        name = name_in(&s->arena, me);
+    s->sender = said != NULL ? sender_said(s, said) : arena_format(&s->arena, "%s@%s", login, s->machine->domain);
+    const char *address = s->sender[0] != '\0' ? s->sender : arena_format(&s->arena, "mailer-daemon@%s", s->machine->domain);
+    s->author = name != NULL && name[0] != '\0' && is_clean(name) ? arena_format(&s->arena, "%s <%s>", name, address) : address;
+}
+
+/* ---- the message ---- */
+
+static bool read_letter(struct sending *s, struct error *error)
+{
+    const struct invocation *call = s->invocation;
+    const struct machine *machine = s->machine;
+    struct letter_parts parts = {
+        .from = s->author, .sender = s->sender, .to = call->recipients, .to_count = call->recipient_count, .read_recipients = call->read_recipients,
+        .domain = machine->domain, .dot_ends = !call->dot_is_text, .now_ms = clock_epoch_ms(), .random = random_u64()};
+    if (!letter_compose(&s->letter, &parts, error))
+        return false;
+    struct envelope *envelope = &s->letter.envelope;
+    envelope->ret = call->ret;
+    envelope->envid = bytes_of_text(call->envid);
+    for (size_t i = 0; i < envelope->recipient_count; i++)
+        envelope->recipients[i].notify = call->notify;
+    if (s->letter.size <= machine->message_size_max)
+        return true;
+    error_set(error, EX_UNAVAILABLE, "the message has %llu octets; this machine's server takes %llu at most (limits.message_size)",
+              (unsigned long long)s->letter.size, (unsigned long long)machine->message_size_max);
+    letter_free(&s->letter);
+    return false;
+}
+
+/* ---- handing it over ---- */
+
+static void refuse(struct sending *s, const struct recipient *recipient, const struct client_result *result)
+{
+    if (s->refusals == NULL)
+        s->refusals = ARENA_ARRAY(&s->arena, struct refusal, s->letter.envelope.recipient_count);
+    struct refusal *refusal = &s->refusals[s->refusal_count++];
+    *refusal = (struct refusal){*recipient, *result};
+    refusal->result.enhanced = arena_copy(&s->arena, result->enhanced);
+    refusal->result.text = arena_copy(&s->arena, result->text);
+}
+
+/* One transaction. `left` keeps those that nothing was decided for; true when some were decided. */
+static bool submit_some(struct sending *s, struct letter *letter, struct envelope *left)
+{
+    struct dial *dial = memory_new(sizeof *dial);
+    struct submission submission = {.dial = dial, .letter = letter, .envelope = *left};
+    struct error unreached;
+    size_t kept = 0, before = left->recipient_count;
+    rewind(letter->file);
+    bool results = dial_local(dial, s->machine->socket, &unreached) && submission_run(&submission);
+    for (size_t i = 0; results && i < before; i++) {
+        const struct client_result *result = &submission.results[i];
+        if (result->outcome == OUTCOME_DEFERRED)
+            left->recipients[kept++] = left->recipients[i];
+        if (result->outcome == OUTCOME_DEFERRED && bytes_is(result->enhanced, "4.7.1"))
+            s->limited = arena_text(&s->arena, result->text);
+        else if (result->outcome == OUTCOME_FAILED)
+            refuse(s, &left->recipients[i], result);
+    }
+    if (results)
+        left->recipient_count = kept;
+    submission_free(&submission);
+    dial_end(dial);
+    free(dial);
+    return left->recipient_count < before;
+}
+
+/* To the server; what it does not take now into the drop folder. */
+static bool hand_over(struct sending *s, struct letter *letter, struct error *error)
+{
+    struct envelope left = letter_envelope(letter);
+    left.recipients = ARENA_ARRAY(&s->arena, struct recipient, left.recipient_count);
+    memcpy(left.recipients, letter->envelope.recipients, left.recipient_count * sizeof *left.recipients);
+    while (left.recipient_count > 0 && submit_some(s, letter, &left)) {
+    }
+    /* Too much for this hour: nothing is kept for somebody who sends without end. What was begun is finished. */
+    if (s->limited != NULL && left.recipient_count == letter->envelope.recipient_count)
+        return error_set(error, EX_TEMPFAIL, "the server does not take it now: %s", s->limited);
+    return left.recipient_count == 0 || deposit_letter(s->machine, letter, &left, error);
+}
+
+/* ---- who was refused ---- */
+
+static int exit_code_of(const struct client_result *result)
+{
+    if (bytes_starts_nocase(result->enhanced, "5.1.")) /* the local server's: its codes agree */
+        return EX_NOUSER;
+    return bytes_starts_nocase(result->enhanced, "5.6.") ? EX_DATAERR : EX_UNAVAILABLE;
+}
+
+static void print_refusals(const struct sending *s)
+{
+    for (size_t i = 0; i < s->refusal_count; i++) {
+        const struct client_result *r = &s->refusals[i].result;
+        struct buffer said = {0};
+        status_add_said(&said, r->code, r->enhanced, r->text);
+        fprintf(stderr, "mailboat sendmail: %.*s was refused: %s\n", BYTES_ARG(s->refusals[i].recipient.address),
+                buffer_text(&said));
+        buffer_free(&said);
+    }
+}
+
+/* The report as the queue would have made it. */
+static bool write_report(struct sending *s, struct buffer *out)
+{
+    struct dsn_recipient *about = ARENA_ARRAY(&s->arena, struct dsn_recipient, s->refusal_count);
+    char *content = arena_take(&s->arena, DSN_RETURNED_MAX);
+    struct queue_id_maker ids = {0};
+    uint64_t now_ms = clock_epoch_ms();
+    for (size_t i = 0; i < s->refusal_count; i++) {
+        const struct client_result *r = &s->refusals[i].result;
+        about[i] = (struct dsn_recipient){.recipient = &s->refusals[i].recipient, .action = DSN_FAILED, .enhanced = r->enhanced, .code = r->code, .text = r->text};
+    }
+    rewind(s->letter.file);
+    size_t count = fread(content, 1, DSN_RETURNED_MAX, s->letter.file);
+    struct dsn dsn = {.hostname = bytes_of_text(s->machine->hostname), .id = queue_id_next(&ids, clock_epoch_us()), .now_ms = now_ms, .arrived_ms = now_ms,
+                      .envelope = &s->letter.envelope, .recipients = about, .recipient_count = s->refusal_count, .content = bytes_of(content, count),
+                      .content_is_whole = s->letter.size <= DSN_RETURNED_MAX};
+    return dsn_add(out, &dsn);
+}
+
+/* False when nobody could be told by mail. */
+static bool mail_refusals(struct sending *s)
+{
+    struct buffer text = {0};
+    struct error error;
+    struct sending reporting = {.invocation = s->invocation, .machine = s->machine};
+    bool wanted = write_report(s, &text); /* else the sender is nobody, or said that none is wanted */
+    bool told = wanted && letter_of_text(&reporting.letter, bytes_none(), s->letter.envelope.sender, buffer_bytes(&text), &error);
+    if (told) {
+        told = hand_over(&reporting, &reporting.letter, &error) && reporting.refusal_count == 0;
+        letter_free(&reporting.letter);
+    }
+    buffer_free(&text);
+    arena_clear(&reporting.arena);
+    return told || (!wanted && s->letter.envelope.sender.length > 0);
+}
+
+static int tell_refusals(struct sending *s)
+{
+    enum invocation_errors errors = s->invocation->errors;
+    if (s->refusal_count == 0)
+        return EX_OK;
+    bool mailed = (errors == ERRORS_MAILED || errors == ERRORS_MAILED_ALWAYS) && mail_refusals(s);
+    if (!mailed && !is_quiet(s))
+        print_refusals(s);
+    return mailed && errors == ERRORS_MAILED_ALWAYS ? EX_OK : exit_code_of(&s->refusals[0].result);
+}
+
+/* ---- the modes ---- */
+
+static int fail(const struct invocation *call, const struct error *error)
+{
+    return call->errors == ERRORS_QUIET ? error->exit_code : command_fail(&sendmail_command, error);
+}
+
+static int deliver(const struct invocation *call, const struct machine *machine)
+{
+    struct sending s = {.invocation = call, .machine = machine};
+    struct error error = {0};
+    if (call->recipient_count == 0 && !call->read_recipients)
+        return command_usage(&sendmail_command, "nobody to send to: give recipients, or -t to read the message's own To, Cc and Bcc");
+    find_sender(&s);
+    int exit_code = EX_OK;
+    if (!read_letter(&s, &error)) {
+        exit_code = fail(call, &error);
+    } else {
+        bool kept = hand_over(&s, &s.letter, &error);
+        exit_code = tell_refusals(&s);
+        if (!kept)
+            exit_code = fail(call, &error);
+        letter_free(&s.letter);
+    }
+    arena_clear(&s.arena);
+    return exit_code;
+}
+
+static int verify(const struct invocation *call, const struct machine *machine)
+{
+    struct error error = {0};
+    if (call->recipient_count == 0)
+        return command_usage(&sendmail_command, "-bv needs an address");
+    int exit_code = talk_verify(machine, call->recipients, call->recipient_count, &error);
+    return error.text[0] != '\0' ? fail(call, &error) : exit_code;
+}
+
+static int list(const struct invocation *call, const struct machine *machine)
+{
+    struct error error = {0};
+    return mailq_print(machine->queue, stdout, &error) ? EX_OK : fail(call, &error);
+}
+
+static int speak(const struct invocation *call, const struct machine *machine)
+{
+    struct error error = {0};
+    int exit_code = talk_smtp(machine, &error);
+    return error.text[0] != '\0' ? fail(call, &error) : exit_code;
+}
+
+/* What `mailboat queue retry` does. */
+static int run_queue(const struct invocation *call, const struct machine *machine)
+{
+    char words[][16] = {"queue", "retry", "--all", "--config"};
+    char *argv[] = {words[0], words[1], call->queue_id != NULL ? (char *)(uintptr_t)call->queue_id : words[2], words[3], (char *)(uintptr_t)call->config, NULL};
+    return queue_command.run(call->config != NULL ? 5 : 3, argv);
+}
+
+/* There is no file of aliases to compile: `mailboat alias` holds at once. */
+static int rebuild_aliases(const struct invocation *call, const struct machine *machine)
+{
+    return EX_OK;
+}
+
+static int run(int argc, char **argv)
+{
+    static int (*const modes[])(const struct invocation *, const struct machine *) = {
+        [INVOCATION_DELIVER] = deliver, [INVOCATION_SMTP] = speak, [INVOCATION_LIST] = list, [INVOCATION_ALIASES] = rebuild_aliases,
+        [INVOCATION_VERIFY] = verify, [INVOCATION_RUN_QUEUE] = run_queue};
+    struct invocation call;
+    struct machine machine;
+    struct error error = {0};
+    signal(SIGPIPE, SIG_IGN); /* whoever does not listen any more is met by a write that fails */
+    if (!invocation_read(&call, argc, argv, &error))
+        return command_fail(&sendmail_command, &error);
+    if (!machine_read(&machine, call.config, &error))
+        return command_fail(&sendmail_command, &error);
+    int exit_code = modes[call.mode](&call, &machine);
+    machine_free(&machine);
+    return exit_code;
+}
+
+const struct command sendmail_command = {
+    .name = "sendmail",
+    .summary = "take a message as sendmail does: for PHP, cron, git, mutt",
+    .own_arguments = true,
+    .help = "usage: mailboat sendmail [-t] [-i] [-f SENDER] [-F NAME] [RECIPIENT]... < MESSAGE\n"
+            "       mailboat sendmail -bs | -bp | -bi | -bv ADDRESS...\n\n"
+            "Takes a message with its header on standard input and hands it to the server\n"
+            "on this machine. Where that does not run, the message is kept in the drop\n"
+            "folder and leaves when it does. Links named sendmail, mailq and newaliases do\n"
+            "the same without the first word.\n\n"
+            "  -t             recipients are those of To, Cc and Bcc, and those on the line\n"
+            "  -i, -oi        a line of one dot does not end the message\n"
+            "  -f SENDER      the envelope's sender; '' or '<>': nobody (-r is the same)\n"
+            "  -F NAME        the name in a From that is missing\n"
+            "  -N, -R, -V     reports: -N success,failure,delay or never; -R full or hdrs;\n"
+            "                 -V an id that stands in them\n"
+            "  -oem, -oee     mail refusals back to the sender; -oep prints them (as it does\n"
+            "                 unsaid), -oeq keeps quiet\n"
+            "  -bs            SMTP on standard input and output\n"
+            "  -bp            what waits (mailq); -q tries it now; both are root's to do\n"
+            "  -bv ADDRESS    is it taken?\n"
+            "  -bi            newaliases: nothing to do, `mailboat alias` holds at once\n"
+            "  -C FILE        configuration; default /etc/mailboat/mailboat.conf\n"
+            "  -A -B -G -L -O -U -X -h -m -n -o* -p -v and others change nothing here\n\n"
+            "exit codes: 0 accepted or kept, 64 usage, 65 a wrong address, 67 no such user,\n"
+            "69 refused, 75 could neither be sent nor kept, or the limit an hour of this\n"
+            "user is reached (submission.local in the configuration): try again\n\n"
+            "example: printf 'To: ada@example.org\\nSubject: hello\\n\\nhi\\n' | mailboat sendmail -t -i\n",
+    .run = run,
+};

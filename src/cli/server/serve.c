@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* serve: runs the server in the foreground, for systemd, containers, a terminal. */
+#include "cli/options.h"
+#include "run/supervisor.h"
+
+#include <sysexits.h>
+
+extern const struct command serve_command;
+
+static int run(int argc, char **argv)
+{
+    const char *file = NULL;
+    struct error error = {0};
+    struct arguments arguments;
+    const struct option_rule rules[] = {{OPTION_TEXT, "config", 'c', &file}, {OPTION_END, NULL, 0, NULL}};
+    if (!options_read(&serve_command, argc, argv, rules, &arguments))
+        return EX_USAGE;
+    if (arguments.count > 0)
+        return command_usage(&serve_command, "unexpected argument '%s'", arguments.at[0]);
+    int code = supervisor_run(file, &error);
+    return error.text[0] == '\0' ? code : command_fail(&serve_command, &error);
+}
+
+const struct command serve_command = {
+    .name = "serve",
+    .summary = "run the mail server in the foreground",
+    .help = "usage: mailboat serve [--config FILE]\n\n"
+            "Runs the mail server in the foreground until SIGTERM or SIGINT; SIGHUP reads\n"
+            "the configuration and the certificates again without dropping a session.\n"
+            "Started as root it binds the ports and drops to users of its own; without\n"
+            "root it needs ports above 1023. The log goes to stderr.\n\n"
+            "  -c, --config FILE   configuration; default /etc/mailboat/mailboat.conf\n\n"
+            "example: mailboat serve --config /etc/mailboat/mailboat.conf\n",
+    .run = run,
+};

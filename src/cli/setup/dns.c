@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* dns: the DNS records that a domain needs whose mail is here, and whether it has them. */
+#include "cli/options.h"
+#include "cli/setup/zone.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <sysexits.h>
+
+extern const struct command dns_command;
+
+/* ---- telling ---- */
+
+static void print_record(const struct domain_record *record)
+{
+    printf("%.*s. IN %s %.*s\n", BYTES_ARG(record->name), domain_type_name(record->type), BYTES_ARG(record->value));
+}
+
+static void print_zone(const struct zone *zone)
+{
+    enum domain_subject before = DOMAIN_SUBJECTS;
+    if (zone->facts.address_count == 0)
+        printf("; %s: this machine has no public address of its own; give the name the one that others see (A, AAAA), and ask for its PTR\n", zone->hostname);
+    for (size_t i = 0; i < zone->count; i++) {
+        const struct domain_record *record = &zone->checks[i].record;
+        if (record->subject != before && record->subject != SUBJECT_PTR)
+            printf("%s; %s: %s%s\n", i == 0 ? "" : "\n", domain_subject_name(record->subject), domain_subject_use(record->subject), record->needed ? "" : " (better to have)");
+        if (record->subject == SUBJECT_PTR)
+            printf("; PTR: %s\n; ", domain_subject_use(SUBJECT_PTR));
+        print_record(record);
+        before = record->subject == SUBJECT_PTR ? before : record->subject;
+        if (record->subject == SUBJECT_MTA_STS) {
+            struct bytes policy = domain_sts_policy(&zone->facts, (struct arena *)(uintptr_t)&zone->arena);
+            while (policy.length > 0) {
+                struct bytes line = bytes_split(&policy, '\n');
+                printf(";   %.*s\n", BYTES_ARG(line));
+            }
+        }
+    }
+}
+
+static void print_findings(const struct zone *zone)
+{
+    for (size_t i = 0; i < zone->count; i++) {
+        const struct zone_check *check = &zone->checks[i];
+        const struct domain_finding *f = &check->finding;
+        bool optional = !check->record.needed && f->verdict == RECORD_MISSING;
+        printf("%-10s %-8s ", optional ? "(missing)" : domain_verdict_name(f->verdict), domain_subject_name(check->record.subject));
+        if (f->verdict == RECORD_RIGHT)
+            printf("%.*s\n", BYTES_ARG(check->record.name));
+        else
+            print_record(&check->record);
+        if (f->found.length > 0)
+            printf("           there is: %.*s\n", BYTES_ARG(f->found));
+        if (f->mend.length > 0)
+            printf("           %.*s\n", BYTES_ARG(f->mend));
+    }
+    int exit_code = zone_exit_code(zone);
+    printf("-> %s\n", exit_code == EX_OK          ? "all that is needed is there; (missing) is better to have"
+                      : exit_code == EX_TEMPFAIL ? "DNS did not answer everything: try again"
+                                                 : "set what is missing or different");
+}
+
+static void print_json(const struct zone *zone, bool checked)
+{
+    json_t *records = json_array();
+    for (size_t i = 0; i < zone->count; i++) {
+        const struct zone_check *check = &zone->checks[i];
+        const struct domain_record *r = &check->record;
+        json_t *one = json_pack("{s:s, s:s%, s:s, s:s%, s:b, s:s}", "subject", domain_subject_name(r->subject), "name", r->name.at, r->name.length, "type", domain_type_name(r->type),
+                                "value", r->value.at, r->value.length, "needed", r->needed, "use", domain_subject_use(r->subject));
+        if (checked)
+            json_object_set_new(one, "verdict", json_string(domain_verdict_name(check->finding.verdict)));
+        if (checked && check->finding.found.length > 0)
+            json_object_set_new(one, "found", json_stringn(check->finding.found.at, check->finding.found.length));
+        if (checked && check->finding.mend.length > 0)
+            json_object_set_new(one, "mend", json_stringn(check->finding.mend.at, check->finding.mend.length));
+        json_array_append_new(records, one);
+    }
+    json_t *facts = json_pack("{s:s, s:s, s:b, s:o}", "domain", zone->domain, "host", zone->hostname, "hosted", zone->hosted, "records", records);
+    json_dumpf(facts, stdout, JSON_COMPACT | JSON_PRESERVE_ORDER | JSON_ENSURE_ASCII);
+    putchar('\n');
+    json_decref(facts);
+}
+
+/* ---- the command ---- */
+
+static int tell(struct zone *zone, const struct config *config, const char *domain, bool check, bool json)
+{
+    struct error error = {0};
+    if (!zone_list(zone, config, domain, &error) || (check && !zone_ask(zone, &error)))
+        return command_fail(&dns_command, &error);
+    if (!zone->hosted)
+        fprintf(stderr, "mailboat dns: %s is not hosted here yet; mailboat domain add %s makes it so\n", zone->domain, zone->domain);
+    if (json)
+        print_json(zone, check);
+    else if (check)
+        print_findings(zone);
+    else
+        print_zone(zone);
+    return check ? zone_exit_code(zone) : EX_OK;
+}
+
+static int run(int argc, char **argv)
+{
+    static struct zone zone;
+    const char *config_file = NULL;
+    bool json = false, check = false;
+    struct config config;
+    struct error error = {0};
+    struct arguments arguments;
+    const struct option_rule rules[] = {{OPTION_TEXT, "config", 'c', &config_file}, {OPTION_FLAG, "json", 0, &json}, {OPTION_FLAG, "check", 0, &check}, {OPTION_END, NULL, 0, NULL}};
+    if (!options_read(&dns_command, argc, argv, rules, &arguments))
+        return EX_USAGE;
+    if (arguments.count != 1)
+        return command_usage(&dns_command, "say one DOMAIN");
+    if (!config_load_as_anybody(&config, config_file, &error))
+        return command_fail(&dns_command, &error);
+    command_end_on_interrupt();
+    int exit_code = tell(&zone, &config, arguments.at[0], check, json);
+    zone_free(&zone);
+    config_free(&config);
+    return exit_code;
+}
+
+const struct command dns_command = {
+    .name = "dns",
+    .summary = "the DNS records that a domain needs, and whether it has them",
+    .help = "usage: mailboat dns DOMAIN [--check] [--json]\n\n"
+            "Prints the DNS records that mail for DOMAIN needs with this server, as a zone file\n"
+            "has them, each with what it is for. With --check asks DNS and says of each whether\n"
+            "it is right, missing or different, what is there, and what to do.\n\n"
+            "      --check         compares with what DNS says\n"
+            "  -c, --config FILE   configuration; default /etc/mailboat/mailboat.conf\n"
+            "      --json          facts for programs\n\n"
+            "exit codes: 0 printed, or all that is needed is right; 65 not a domain; 69 something\n"
+            "needed is missing or different; 75 DNS did not answer; 78 a wrong configuration\n\n"
+            "example: mailboat dns example.org --check\n",
+    .run = run,
+};

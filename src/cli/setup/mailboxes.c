@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* mailboxes: IMAP and POP3 for the users, served by Dovecot. */
+#include "run/data_dir.h"
+#include "cli/setup/dovecot.h"
+#include "cli/options.h"
+#include "cli/accounts/quota.h"
+#include "service/quotas.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <sysexits.h>
+
+extern const struct command mailboxes_command;
+
+struct ports {
+    const char *name;
+    uint16_t port;
+};
+
+static void print_json(const struct dovecot *dovecot, const struct config *config, const struct ports *ports, size_t count, bool running)
+{
+    json_t *numbers = json_object();
+    for (size_t i = 0; i < count; i++)
+        if (ports[i].port != 0)
+            json_object_set_new(numbers, ports[i].name, json_integer(ports[i].port));
+    json_t *facts = json_pack("{s:s, s:s, s:o, s:s, s:b, s:b}", "folder", dovecot->folder, "config", dovecot->config, "ports", numbers, "lmtp", config->mailboxes.lmtp,
+                              "installed", dovecot_program() != NULL, "started", running);
+    json_dumpf(facts, stdout, JSON_COMPACT | JSON_PRESERVE_ORDER);
+    putchar('\n');
+    json_decref(facts);
+}
+
+static void print_words(const struct dovecot *dovecot, const struct config *config, const struct ports *ports, size_t count, bool start, bool started)
+{
+    printf("%s is written: Dovecot serves the mailboxes of %s\n\n", dovecot->config, config->hostname);
+    for (size_t i = 0; i < count; i++)
+        if (ports[i].port != 0)
+            printf("  %-6s port %u\n", ports[i].name, (unsigned)ports[i].port);
+    printf("  lmtp   %s%s\n\n", config->mailboxes.lmtp, config->mailboxes.deliver == DELIVER_LMTP ? "" : " (mail goes into the Maildirs directly; mailboxes.deliver: lmtp uses it)");
+    if (dovecot_is_open_to_all(dovecot, config))
+        printf("Every user of this machine may deliver there; leave mailboxes.lmtp out, and only Mailboat may\n");
+    if (start)
+        printf("Dovecot %s\n", started ? "runs now" : "has read it anew");
+    else if (dovecot_program() == NULL)
+        printf("Dovecot is not installed; on Debian: apt install dovecot-imapd dovecot-pop3d dovecot-lmtpd\nThen start it: mailboat mailboxes setup --start\n");
+    else
+        printf("Start it: mailboat mailboxes setup --start, or %s -F -c %s in a service of your own\n", dovecot_program(), dovecot->config);
+    if (config->web.port != 0 || config->web.tls_port != 0)
+        printf("A server that runs publishes IMAP and POP3 for mail programs once it is reloaded (SIGHUP; systemctl reload mailboat)\n");
+}
+
+/* Dovecot reads them from a file that must be there. */
+static bool write_quotas(const struct config *config, struct error *error)
+{
+    struct accounts *accounts = accounts_open(config->data_dir, true, error);
+    bool written = accounts != NULL && quotas_write(config, accounts, error);
+    if (accounts != NULL)
+        accounts_close(accounts);
+    return written;
+}
+
+static bool set_up(struct config *config, bool start, bool json, struct error *error)
+{
+    struct dovecot dovecot;
+    bool made, started = false;
+    if (!data_dir_prepare(config, error) || !data_dir_certificate(config, &made, error) || !dovecot_find(&dovecot, config, error) ||
+        !write_quotas(config, error) || !dovecot_write(&dovecot, config, error) || (start && !dovecot_start(&dovecot, &started, error)))
+        return false;
+    const struct ports ports[] = {{"imap", config->mailboxes.imap}, {"imaps", config->mailboxes.imaps}, {"pop3", config->mailboxes.pop3}, {"pop3s", config->mailboxes.pop3s}};
+    if (json)
+        print_json(&dovecot, config, ports, ARRAY_LENGTH(ports), start);
+    else
+        print_words(&dovecot, config, ports, ARRAY_LENGTH(ports), start, started);
+    return true;
+}
+
+static bool stop(struct config *config, struct error *error)
+{
+    struct dovecot dovecot;
+    if (!dovecot_find(&dovecot, config, error) || !dovecot_stop(&dovecot, error))
+        return false;
+    printf("Dovecot does not serve the mailboxes any more\n");
+    return true;
+}
+
+static int run(int argc, char **argv)
+{
+    const char *config_file = NULL;
+    bool json = false, start = false, done;
+    struct config config;
+    struct error error = {0};
+    struct arguments arguments;
+    int exit_code = EX_OK;
+    const struct option_rule rules[] = {{OPTION_TEXT, "config", 'c', &config_file}, {OPTION_FLAG, "json", 0, &json}, {OPTION_FLAG, "start", 0, &start}, {OPTION_END, NULL, 0, NULL}};
+    if (!options_read(&mailboxes_command, argc, argv, rules, &arguments))
+        return EX_USAGE;
+    if (arguments.count == 3 && strcmp(arguments.at[0], "warn") == 0 && !start && !json)
+        return quota_warn(&mailboxes_command, config_file, arguments.at[1], arguments.at[2]);
+    bool sets_up = arguments.count == 1 && strcmp(arguments.at[0], "setup") == 0;
+    if (!sets_up && !(arguments.count == 1 && strcmp(arguments.at[0], "stop") == 0 && !start))
+        return command_usage(&mailboxes_command, "say: setup, setup --start, or stop");
+    if (!options_config(&mailboxes_command, config_file, &config, &exit_code))
+        return exit_code;
+    done = sets_up ? set_up(&config, start, json, &error) : stop(&config, &error);
+    config_free(&config);
+    return done ? EX_OK : command_fail(&mailboxes_command, &error);
+}
+
+const struct command mailboxes_command = {
+    .name = "mailboxes",
+    .summary = "mailboxes by IMAP and POP3, served by Dovecot: setup, stop",
+    .help = "usage: mailboat mailboxes setup [--start] [--json]\n"
+            "       mailboat mailboxes stop\n\n"
+            "Writes a configuration for Dovecot into the data folder: IMAP and POP3 with the\n"
+            "same accounts, passwords and certificate, and LMTP for `mailboxes.deliver: lmtp`.\n"
+            "Ports stand under `mailboxes:` in the configuration. Run it again when that\n"
+            "changes; accounts and passwords need no more than the `user` subcommand.\n\n"
+            "Dovecot itself calls `mailboat mailboxes warn PERCENT ADDRESS` when a mailbox\n"
+            "fills up: it puts a warning into it (see mailboat user quota).\n\n"
+            "  -c, --config FILE   configuration; default /etc/mailboat/mailboat.conf\n"
+            "      --start         and start Dovecot with it, or reload the one that runs\n"
+            "      --json          facts for programs\n\n"
+            "example: mailboat mailboxes setup --start\n",
+    .run = run,
+};

@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* deliveries: those under way, and how the next one is made. */
+#include "queue/state.h"
+
+#include "io/log.h"
+#include "core/message/trace.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+
+bool delivery_has(const struct queue *queue, uint64_t id, uint32_t number)
+{
+    for (const struct queue_delivery *d = map_get_u64(&queue->messages, id); d != NULL; d = d->next_of_message)
+        for (size_t i = 0; i < d->recipient_count; i++)
+            if (d->recipients[i].number == number)
+                return true;
+    return false;
+}
+
+static void delivery_free(struct queue_delivery *delivery)
+{
+    arena_clear(&delivery->arena);
+    free(delivery);
+}
+
+static void add(struct queue *queue, struct queue_delivery *delivery)
+{
+    delivery->number = ++queue->last_number;
+    delivery->next_of_message = map_get_u64(&queue->messages, delivery->message.id);
+    map_put_u64(&queue->messages, delivery->message.id, delivery);
+    map_put_u64(&queue->deliveries, delivery->number, delivery);
+}
+
+void delivery_drop(struct queue *queue, struct queue_delivery *delivery)
+{
+    struct queue_delivery *first = map_get_u64(&queue->messages, delivery->message.id);
+    if (first == delivery) {
+        if (delivery->next_of_message == NULL)
+            map_remove_u64(&queue->messages, delivery->message.id);
+        else
+            map_put_u64(&queue->messages, delivery->message.id, delivery->next_of_message);
+    } else {
+        while (first->next_of_message != delivery)
+            first = first->next_of_message;
+        first->next_of_message = delivery->next_of_message;
+    }
+    map_remove_u64(&queue->deliveries, delivery->number);
+    delivery_free(delivery);
+}
+
+/* The destination may be another by now: the configuration changed. */
+static bool goes_elsewhere(struct queue *queue, const struct active *active, const struct store_recipient *r, uint64_t id, uint64_t now_ms)
+{
+    char room[STORE_DESTINATION_MAX];
+    if (active->scheduled.way == SCHEDULE_LOOKUP)
+        return false;
+    struct bytes destination = destination_of(queue, &r->recipient, room);
+    if (bytes_equal(destination, active->scheduled.name))
+        return false;
+    store_place(queue->store, id, r->number, destination, now_ms, false);
+    destination_due(queue, destination, now_ms, false);
+    return true;
+}
+
+/* Those of the message that go to this destination and are due; together only
+ * what the same addresses sent on: that stands in front of what they get. */
+static void gather(struct queue *queue, const struct active *active, const struct store_due *due, uint64_t now_ms, struct queue_delivery *delivery)
+{
+    struct store_recipient found[DELIVERY_RECIPIENTS_MAX];
+    size_t most = active->scheduled.way == SCHEDULE_LOOKUP ? 1 : DELIVERY_RECIPIENTS_MAX;
+    size_t count = store_recipients_of(queue->store, due->id, due->number, active->scheduled.name, most, &delivery->arena, found);
+    delivery->recipients = ARENA_ARRAY(&delivery->arena, struct store_recipient, count);
+    for (size_t i = 0; i < count; i++) {
+        const struct store_recipient *r = &found[i];
+        if (r->held || r->due_ms > now_ms || delivery_has(queue, due->id, r->number) ||
+            goes_elsewhere(queue, active, r, due->id, now_ms))
+            continue;
+        if (delivery->recipient_count > 0 &&
+            !bytes_equal(r->recipient.via, delivery->recipients[0].recipient.via))
+            continue;
+        delivery->recipients[delivery->recipient_count++] = *r;
+    }
+}
+
+/* The content goes out and is forgotten; the rest stays until the result. */
+static bool read_message(struct queue *queue, uint64_t id, struct queue_delivery *delivery, struct bytes *content)
+{
+    struct store_message *message = &delivery->message;
+    arena_clear(&queue->scratch);
+    if (!store_read(queue->store, id, true, &queue->scratch, message))
+        return false;
+    *content = message->content;
+    message->content = bytes_none();
+    message->envelope.sender = arena_copy(&delivery->arena, message->envelope.sender);
+    message->envelope.envid = arena_copy(&delivery->arena, message->envelope.envid);
+    message->origin = (struct origin){0};
+    return true;
+}
+
+/* Those whose time is over are not tried any more, unless they never were. */
+static void give_up_some(struct queue *queue, struct queue_delivery *delivery, uint64_t now_ms)
+{
+    struct store_recipient over[DELIVERY_RECIPIENTS_MAX];
+    size_t count = 0, left = 0;
+    for (size_t i = 0; i < delivery->recipient_count; i++) {
+        const struct store_recipient *r = &delivery->recipients[i];
+        if (r->attempts > 0 && schedule_is_over(delivery->message.expires_ms, r->due_ms, now_ms))
+            over[count++] = *r;
+        else
+            delivery->recipients[left++] = *r;
+    }
+    delivery->recipient_count = left;
+    if (count > 0)
+        outcome_expire(queue, &delivery->message, over, count, now_ms);
+}
+
+/* All of the message whom it came back to, up to `max`, so that their sender is told once. */
+static size_t gather_returned(struct queue *queue, uint64_t id, struct bytes content, struct arena *arena,
+                              struct store_recipient *returned, size_t max)
+{
+    struct store_recipient found[STORE_READ_MAX];
+    struct bytes who;
+    size_t total = 0, count;
+    for (uint32_t from = 0;
+         (count = store_recipients(queue->store, id, from, STORE_READ_MAX, arena, found)) > 0;
+         from = found[count - 1].number + 1)
+        for (size_t i = 0; i < count && total < max; i++)
+            if (!found[i].held && !delivery_has(queue, id, found[i].number) &&
+                trace_returns(content, found[i].recipient.via, &who))
+                returned[total++] = found[i];
+    return total;
+}
+
+/* Has it come back to somebody who sent it on? Then they go, and the sender is told. */
+static bool came_back(struct queue *queue, struct queue_delivery *delivery, struct bytes content,
+                      uint64_t now_ms)
+{
+    struct bytes via = delivery->recipients[0].recipient.via, who;
+    bool whole;
+    if (via.length == 0)
+        return false;
+    if (delivery->message.large)
+        content = outcome_beginning(queue, &delivery->message, TRACE_LOOK_MAX, &whole);
+    if (!trace_returns(content, via, &who))
+        return false;
+    struct store_recipient returned[DELIVERY_RECIPIENTS_MAX];
+    size_t count = gather_returned(queue, delivery->message.id, content, &delivery->arena, returned,
+                                   DELIVERY_RECIPIENTS_MAX);
+    outcome_looped(queue, &delivery->message, returned, count, who, now_ms);
+    return true;
+}
+
+struct queue_delivery *delivery_make(struct queue *queue, struct active *active, const struct store_due *due, uint64_t now_ms, struct bytes *content)
+{
+    struct queue_delivery *delivery = memory_new(sizeof *delivery);
+    delivery->active = active;
+    delivery->way = active->scheduled.way;
+    gather(queue, active, due, now_ms, delivery);
+    if (delivery->recipient_count == 0 || !read_message(queue, due->id, delivery, content)) {
+        delivery_free(delivery);
+        return NULL;
+    }
+    if (delivery->message.expires_ms + SCHEDULE_GRACE_MS <= now_ms)
+        give_up_some(queue, delivery, now_ms);
+    if (delivery->recipient_count == 0 || came_back(queue, delivery, *content, now_ms)) {
+        delivery_free(delivery);
+        return NULL;
+    }
+    add(queue, delivery);
+    return delivery;
+}
+
+/* ---- starting ---- */
+
+static struct bytes front_of(struct queue_delivery *delivery)
+{
+    struct buffer front = {0};
+    if (delivery->way == SCHEDULE_AWAY)
+        trace_add(&front, delivery->recipients[0].recipient.via);
+    struct bytes kept = arena_copy(&delivery->arena, buffer_bytes(&front));
+    buffer_free(&front);
+    return kept;
+}
+
+static void fill(struct queue_delivery *delivery, struct bytes content, struct ipc_deliver *deliver)
+{
+    struct recipient *recipients = ARENA_ARRAY(&delivery->arena, struct recipient, delivery->recipient_count);
+    for (size_t i = 0; i < delivery->recipient_count; i++)
+        recipients[i] = delivery->recipients[i].recipient;
+    *deliver = (struct ipc_deliver){.delivery = delivery->number,
+                                    .id = delivery->message.id,
+                                    .arrived_ms = delivery->message.arrived_ms,
+                                    .attempt = delivery->recipients[0].attempts + 1,
+                                    .destination = delivery->active->scheduled.name,
+                                    .envelope = delivery->message.envelope,
+                                    .front = front_of(delivery),
+                                    .content = content,
+                                    .in_file = delivery->message.large};
+    deliver->envelope.size += deliver->front.length;
+    deliver->envelope.recipients = recipients;
+    deliver->envelope.recipient_count = delivery->recipient_count;
+}
+
+static void put_off_unread(struct queue *queue, const struct queue_delivery *delivery, uint64_t now_ms, uint64_t delay_ms)
+{
+    uint64_t later_ms = now_ms + delay_ms, expires_ms = delivery->message.expires_ms;
+    const struct store_reply why = {.when_ms = now_ms, .enhanced = BYTES("4.3.0"), .text = BYTES("the content's file cannot be read")};
+    for (size_t i = 0; i < delivery->recipient_count; i++)
+        store_defer(queue->store, delivery->message.id, delivery->recipients[i].number, later_ms < expires_ms || expires_ms <= now_ms ? later_ms : expires_ms,
+                    delivery->recipients[i].attempts, &why);
+}
+
+/* A content that cannot be read now is not a reason to lose it. */
+static bool open_content(struct queue *queue, struct queue_delivery *delivery, uint64_t now_ms, int *content)
+{
+    *content = -1;
+    if (!delivery->message.large)
+        return true;
+    *content = store_content(queue->store, delivery->message.id);
+    if (*content >= 0)
+        return true;
+    bool gone = errno == ENOENT; /* the rest passes: no descriptor, no memory, a disk that is mended */
+    log_event(LOG_EVENT_ERROR, gone ? "content_missing" : "content_unreadable", LOG_ID(delivery->message.id), LOG_TEXT("reason", strerror(errno)),
+              LOG_TEXT("mend", "its file in queue/content cannot be read"));
+    if (!gone)
+        put_off_unread(queue, delivery, now_ms, queue->options.retry.first_ms);
+    else if (now_ms < delivery->message.expires_ms)
+        put_off_unread(queue, delivery, now_ms, queue->options.retry.max_ms);
+    else
+        outcome_expire(queue, &delivery->message, delivery->recipients, delivery->recipient_count, now_ms);
+    delivery_drop(queue, delivery);
+    return false;
+}
+
+bool queue_next(struct queue *queue, enum schedule_way way, uint64_t now_ms, struct ipc_deliver *deliver, int *content)
+{
+    struct active *active;
+    if (queue->stuck || queue->options.hold)
+        return false;
+    for (int looks = 0; looks < LOOKS_A_TURN_MAX && (active = (struct active *)schedule_next(&queue->schedule, way)) != NULL; looks++) {
+        struct store_due due;
+        if (!destination_next(queue, active, now_ms, &due)) {
+            schedule_want(&queue->schedule, &active->scheduled, false);
+            destination_rest(queue, active, now_ms);
+            continue;
+        }
+        if (delivery_has(queue, due.id, due.number))
+            continue;
+        struct bytes inline_content;
+        struct queue_delivery *delivery = delivery_make(queue, active, &due, now_ms, &inline_content);
+        if (delivery == NULL || !open_content(queue, delivery, now_ms, content))
+            continue;
+        schedule_started(&queue->schedule, &active->scheduled, now_ms);
+        fill(delivery, inline_content, deliver);
+        return true;
+    }
+    return false;
+}
+
+bool queue_looks_on(const struct queue *queue, enum schedule_way way)
+{
+    return !queue->stuck && !queue->options.hold && schedule_next(&queue->schedule, way) != NULL;
+}
+
+size_t queue_under_way(const struct queue *queue)
+{
+    size_t count = 0;
+    for (int way = 0; way < SCHEDULE_WAYS; way++)
+        count += queue->schedule.ways[way].under_way;
+    return count;
+}

@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * destinations: those in memory. One enters when something of it is due, and
+ * leaves when what is left of it is due later: the store remembers when. One
+ * without any mail stays as idle, since more may come, until another needs
+ * the room.
+ */
+#include "queue/state.h"
+
+#include "core/smtp/address.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+struct bytes destination_of(const struct queue *queue, const struct recipient *recipient, char room[STORE_DESTINATION_MAX])
+{
+    struct bytes local, domain;
+    if (recipient->expands != EXPANDS_NOT)
+        return DESTINATION_LOOKUP;
+    if (recipient->local)
+        return DESTINATION_LOCAL;
+    if (!address_split(recipient->address, &local, &domain)) /* routing will say what is wrong */
+        return queue->options.routes.via == RELAY_SMARTHOST ? DESTINATION_SMARTHOST : BYTES("@nowhere");
+    domain = bytes_first(domain, STORE_DESTINATION_MAX);
+    for (size_t i = 0; i < domain.length; i++)
+        room[i] = ascii_lower(domain.at[i]);
+    domain = bytes_of(room, domain.length);
+    return rules_via(&queue->options.routes, domain) == RELAY_SMARTHOST ? DESTINATION_SMARTHOST : domain;
+}
+
+static enum schedule_way way_of(struct bytes name)
+{
+    return bytes_equal(name, DESTINATION_LOCAL) ? SCHEDULE_LOCAL : bytes_equal(name, DESTINATION_LOOKUP) ? SCHEDULE_LOOKUP : SCHEDULE_AWAY;
+}
+
+/* ---- in memory ---- */
+
+static void idle_add(struct queue *queue, struct active *a)
+{
+    if (a->idle)
+        return;
+    a->idle = true;
+    a->idle_next = NULL;
+    a->idle_previous = queue->idle_last;
+    *(queue->idle_last == NULL ? &queue->idle_first : &queue->idle_last->idle_next) = a;
+    queue->idle_last = a;
+    queue->idle_count++;
+}
+
+static void idle_remove(struct queue *queue, struct active *a)
+{
+    if (!a->idle)
+        return;
+    a->idle = false;
+    *(a->idle_previous == NULL ? &queue->idle_first : &a->idle_previous->idle_next) = a->idle_next;
+    *(a->idle_next == NULL ? &queue->idle_last : &a->idle_next->idle_previous) = a->idle_previous;
+    queue->idle_count--;
+}
+
+static void leave(struct queue *queue, struct active *a)
+{
+    idle_remove(queue, a);
+    schedule_leave(&queue->schedule, &a->scheduled);
+    *(a->previous == NULL ? &queue->active : &a->previous->next) = a->next;
+    if (a->next != NULL)
+        a->next->previous = a->previous;
+    queue->active_count--;
+    free(a);
+}
+
+static bool has_room(struct queue *queue)
+{
+    if (queue->active_count >= ACTIVE_MAX && queue->idle_first != NULL) {
+        struct active *idle = queue->idle_first;
+        store_destination_remove(queue->store, idle->scheduled.name);
+        leave(queue, idle);
+    }
+    return queue->active_count < ACTIVE_MAX;
+}
+
+static void limit(struct queue *queue, struct active *a)
+{
+    const struct route_rules *routes = &queue->options.routes;
+    const struct route_rule *rule = rules_find(routes, a->scheduled.name);
+    if (a->scheduled.way != SCHEDULE_AWAY)
+        return;
+    if (bytes_equal(a->scheduled.name, DESTINATION_SMARTHOST))
+        schedule_limit(&queue->schedule, &a->scheduled, routes->smarthost_connections, routes->smarthost_rate);
+    else if (rule != NULL)
+        schedule_limit(&queue->schedule, &a->scheduled, rule->connections, rule->rate);
+}
+
+static void enter(struct queue *queue, struct bytes name, uint32_t failures)
+{
+    struct active *a = memory_new(sizeof *a);
+    memcpy(a->name, name.at, name.length);
+    schedule_enter(&queue->schedule, &a->scheduled, bytes_of(a->name, name.length), way_of(name), failures);
+    limit(queue, a);
+    a->entered_batch = queue->batch;
+    a->next = queue->active;
+    if (a->next != NULL)
+        a->next->previous = a;
+    queue->active = a;
+    queue->active_count++;
+    schedule_want(&queue->schedule, &a->scheduled, true);
+}
+
+static void forget_page(struct active *a)
+{
+    a->page_count = a->page_at = 0;
+    a->cursor = (struct store_due){0};
+}
+
+void destinations_forget_pages(struct queue *queue)
+{
+    for (struct active *a = queue->active; a != NULL; a = a->next) {
+        forget_page(a);
+        idle_remove(queue, a);
+        schedule_want(&queue->schedule, &a->scheduled, true);
+    }
+}
+
+void destinations_undone(struct queue *queue)
+{
+    destinations_forget_pages(queue);
+    for (struct active *a = queue->active; a != NULL; a = a->next)
+        a->rowless = a->rowless || a->entered_batch == queue->batch;
+    queue->batch++;
+}
+
+static void put(struct queue *queue, struct bytes name, uint64_t due_ms, uint32_t failures)
+{
+    store_destination_put(queue->store, name, due_ms, failures);
+    if (queue->wake_ms == 0 || due_ms < queue->wake_ms)
+        queue->wake_ms = due_ms;
+}
+
+void destination_due(struct queue *queue, struct bytes name, uint64_t now_ms, bool forgive)
+{
+    struct active *a = (struct active *)schedule_find(&queue->schedule, name);
+    if (a != NULL) {
+        if (forgive)
+            schedule_forgive(&queue->schedule, &a->scheduled);
+        if (forgive || now_ms < a->cursor.due_ms) /* what is due now stands before what was read */
+            forget_page(a);
+        if (a->rowless) {
+            store_destination_put(queue->store, name, now_ms, a->scheduled.failures);
+            a->entered_batch = queue->batch;
+            a->rowless = false;
+        }
+        idle_remove(queue, a);
+        schedule_want(&queue->schedule, &a->scheduled, true);
+        return;
+    }
+    struct store_destination row;
+    bool known = store_destination(queue->store, name, &row);
+    uint32_t failures = known && !forgive ? row.failures : 0;
+    if (known && failures >= SCHEDULE_FAILURES_MAX && row.due_ms > now_ms)
+        return; /* put off: nobody answers there */
+    if (!known || row.due_ms > now_ms || forgive)
+        store_destination_put(queue->store, name, now_ms, failures);
+    if (has_room(queue))
+        enter(queue, name, failures);
+    else
+        queue->outside = true;
+}
+
+/* ---- what is due of one ---- */
+
+bool destination_next(struct queue *queue, struct active *a, uint64_t now_ms, struct store_due *due)
+{
+    if (a->page_at == a->page_count) {
+        a->page_count = store_due(queue->store, a->scheduled.name, now_ms, &a->cursor, DUE_PAGE, a->page);
+        a->page_at = 0;
+    }
+    if (a->page_at == a->page_count)
+        return false;
+    *due = a->cursor = a->page[a->page_at++];
+    return true;
+}
+
+/* All of it waits for later: the store tells us when. */
+static void leave_until(struct queue *queue, struct active *a, uint64_t due_ms)
+{
+    put(queue, a->scheduled.name, due_ms, a->scheduled.failures);
+    leave(queue, a);
+}
+
+void destination_rest(struct queue *queue, struct active *a, uint64_t now_ms)
+{
+    if (a->scheduled.until_ms != 0) { /* put off */
+        if (a->scheduled.under_way == 0)
+            leave_until(queue, a, a->scheduled.until_ms);
+        return;
+    }
+    if (a->scheduled.wanting)
+        return;
+    uint64_t next_ms = store_next_due(queue->store, a->scheduled.name, now_ms);
+    if (a->scheduled.under_way > 0) {
+        a->look_ms = next_ms;
+        if (next_ms != 0 && (queue->look_ms == 0 || next_ms < queue->look_ms))
+            queue->look_ms = next_ms;
+        return;
+    }
+    struct store_due first;
+    if (a->cursor.due_ms != 0) { /* nothing is under way: look once more from the beginning */
+        forget_page(a);
+        if (store_due(queue->store, a->scheduled.name, now_ms, &a->cursor, 1, &first) > 0) {
+            schedule_want(&queue->schedule, &a->scheduled, true);
+            return;
+        }
+    }
+    if (next_ms != 0)
+        leave_until(queue, a, next_ms);
+    else
+        idle_add(queue, a);
+}
+
+/* ---- waking ---- */
+
+/* Those in memory of which something is due again. */
+static void look(struct queue *queue, uint64_t now_ms)
+{
+    if (queue->look_ms == 0 || queue->look_ms > now_ms)
+        return;
+    queue->look_ms = 0;
+    for (struct active *a = queue->active; a != NULL; a = a->next) {
+        if (a->look_ms == 0)
+            continue;
+        if (a->look_ms <= now_ms) {
+            a->look_ms = 0;
+            schedule_want(&queue->schedule, &a->scheduled, true);
+        } else if (queue->look_ms == 0 || a->look_ms < queue->look_ms) {
+            queue->look_ms = a->look_ms;
+        }
+    }
+}
+
+/* Those in the store of which something is due. */
+static void fetch(struct queue *queue, uint64_t now_ms)
+{
+    struct store_destination page[STORE_READ_MAX], after;
+    size_t count = 0;
+    queue->outside = false;
+    do {
+        after = count == 0 ? (struct store_destination){0} : page[count - 1];
+        count = store_destinations_due(queue->store, now_ms, &after, STORE_READ_MAX, page);
+        for (size_t i = 0; i < count; i++) {
+            struct bytes name = store_destination_name(&page[i]);
+            if (schedule_find(&queue->schedule, name) != NULL)
+                continue;
+            if (!has_room(queue)) {
+                queue->outside = true;
+                break;
+            }
+            enter(queue, name, page[i].failures);
+        }
+    } while (count == STORE_READ_MAX && !queue->outside);
+    queue->wake_ms = store_destinations_next(queue->store, now_ms);
+}
+
+void queue_wake(struct queue *queue, uint64_t now_ms)
+{
+    if (queue->options.hold)
+        return;
+    look(queue, now_ms);
+    schedule_wake(&queue->schedule, now_ms);
+    bool room_again = queue->outside && ACTIVE_MAX - queue->active_count + queue->idle_count >= ACTIVE_MAX / 10;
+    if (room_again || (queue->wake_ms != 0 && queue->wake_ms <= now_ms))
+        fetch(queue, now_ms);
+    if (queue->sweep_ms <= now_ms)
+        outcome_sweep(queue, now_ms);
+}
+
+static uint64_t earlier(uint64_t a_ms, uint64_t b_ms)
+{
+    return a_ms == 0 ? b_ms : b_ms == 0 || a_ms < b_ms ? a_ms : b_ms;
+}
+
+uint64_t queue_wake_ms(const struct queue *queue)
+{
+    if (queue->stuck)
+        return queue->stuck_ms;
+    if (queue->options.hold)
+        return 0;
+    return earlier(earlier(queue->look_ms, queue->wake_ms), earlier(schedule_wake_ms(&queue->schedule), queue->sweep_ms));
+}

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * expansion: an address that stands for more than fit at RCPT, or for one who
+ * is not there, was accepted as itself. Auth tells its members page by page;
+ * each page is put into one batch together with how far it has come, so that
+ * a crash neither loses nor repeats a member, and the address goes with the
+ * last of them. A member that expands itself waits for its own turn: however
+ * deep, one page is in memory. Whoever is named and is not there is told of
+ * in the log, to whom runs the server, and in a report, to the sender, from
+ * whom the members stay hidden.
+ */
+#include "queue/state.h"
+
+#include "io/log.h"
+#include "core/message/dsn.h"
+#include "core/message/trace.h"
+
+/* What the sender wrote to. */
+static struct recipient written_to(const struct recipient *row)
+{
+    struct recipient said = *row;
+    if (said.original.length > 0)
+        said.address = said.original;
+    said.expands = EXPANDS_NOT;
+    return said;
+}
+
+static void fail(struct queue *queue, const struct queue_delivery *d, struct bytes why, uint64_t now_ms)
+{
+    struct recipient said = written_to(&d->recipients[0].recipient);
+    struct dsn_recipient about = {
+        .recipient = &said, .action = DSN_FAILED, .enhanced = BYTES("5.1.1"), .text = why};
+    outcome_report(queue, &d->message, &about, 1, now_ms);
+}
+
+/* Where it goes, with what is asked of the address whose member it is. */
+static bool add_member(struct queue *queue, const struct queue_delivery *d, const struct recipient *found,
+                       uint64_t now_ms)
+{
+    const struct recipient *row = &d->recipients[0].recipient;
+    char room[STORE_DESTINATION_MAX];
+    struct recipient member = *found;
+    member.original = row->original.length > 0 ? row->original : row->address;
+    member.orcpt = row->orcpt;
+    member.notify = row->notify;
+    member.via = found->expands == EXPANDS_NOT ? row->via : trace_join(&queue->scratch, row->via, found->via);
+    struct bytes destination = destination_of(queue, &member, room);
+    if (!store_add_member(queue->store, d->message.id, &member, destination, now_ms))
+        return false;
+    destination_due(queue, destination, now_ms, false);
+    return true;
+}
+
+static void tell_of_missing(struct queue *queue, const struct queue_delivery *d, uint64_t now_ms)
+{
+    const struct ipc_expand_answer *page = &d->page;
+    for (size_t i = 0; i < page->missing_count; i++)
+        log_event(
+            LOG_EVENT_WARN, "member_missing", LOG_ID(d->message.id),
+            LOG_BYTES("alias", d->recipients[0].recipient.address), LOG_BYTES("to", page->missing[i].address),
+            LOG_BYTES("from", d->message.envelope.sender),
+            LOG_TEXT("mend",
+                     "mailboat alias remove ALIAS MEMBER, or give the member a mailbox: mailboat user add"));
+    if (page->missing_count > 0)
+        fail(queue, d,
+             BYTES("somebody behind this address has no mailbox any more and did not get the message; "
+                   "whoever else is behind it gets it"),
+             now_ms);
+}
+
+static void apply_page(struct queue *queue, const struct queue_delivery *d, uint64_t now_ms)
+{
+    const struct store_recipient *row = &d->recipients[0];
+    const struct ipc_expand_answer *page = &d->page;
+    size_t added = 0;
+    for (size_t i = 0; i < page->member_count; i++)
+        added += add_member(queue, d, &page->members[i], now_ms);
+    tell_of_missing(queue, d, now_ms);
+    log_event(LOG_EVENT_INFO, "expanded", LOG_ID(d->message.id), LOG_BYTES("to", row->recipient.address),
+              LOG_U64("members", added), LOG_U64("known_already", page->member_count - added),
+              LOG_U64("missing", page->missing_count),
+              LOG_TEXT("more", page->after.length > 0 ? "true" : ""));
+    if (page->after.length > 0) {
+        store_advance(queue->store, d->message.id, row->number, page->after,
+                      now_ms + 1); /* behind what was read of those due */
+        destination_due(queue, DESTINATION_LOOKUP, now_ms, false);
+        return;
+    }
+    store_expanded(queue->store, d->message.id, row->number);
+    store_settle(queue->store, d->message.id);
+}
+
+/* Between acceptance and now the alias or the user was removed. */
+static void apply_unknown(struct queue *queue, const struct queue_delivery *d, uint64_t now_ms)
+{
+    const struct store_recipient *row = &d->recipients[0];
+    bool begun = row->progress.length > 0;
+    log_event(LOG_EVENT_WARN, "bounced", LOG_ID(d->message.id), LOG_BYTES("to", row->recipient.address),
+              LOG_TEXT("status", "5.1.1"),
+              LOG_TEXT("reason", begun ? "the alias was removed before all its members were known"
+                                       : "the alias or user was removed after the message was accepted"));
+    fail(queue, d,
+         begun ? BYTES("the address was removed while the message was on its way to those behind it; some of "
+                       "them have it")
+               : BYTES("the address was removed after the message had been accepted"),
+         now_ms);
+    store_expanded(queue->store, d->message.id, row->number);
+    store_settle(queue->store, d->message.id);
+}
+
+void expansion_apply(struct queue *queue, struct queue_delivery *d, uint64_t now_ms)
+{
+    switch (d->page.verdict) {
+    case RECIPIENT_KNOWN:
+        arena_clear(&queue->scratch);
+        apply_page(queue, d, now_ms);
+        break;
+    case RECIPIENT_UNKNOWN: apply_unknown(queue, d, now_ms); break;
+    default: outcome_unanswered(queue, d, now_ms); break;
+    }
+}

@@ -1,0 +1,420 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "queue/state.h"
+
+#include "core/client/session.h"
+#include "io/log.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+/* splitmix64: for spreading retries, not for secrets; the same seed gives the same run. */
+uint64_t queue_random(struct queue *queue)
+{
+    uint64_t z = queue->random += UINT64_C(0x9e3779b97f4a7c15);
+    z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+    z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
+    return z ^ (z >> 31);
+}
+
+void queue_start(struct queue *queue, struct store *store, const struct queue_options *options, uint64_t seed, uint64_t now_ms)
+{
+    *queue = (struct queue){.options = *options, .store = store, .random = seed, .ids = {.slot = QUEUE_SLOT}, .sweep_ms = now_ms, .pulse.started_ms = now_ms};
+    schedule_start(&queue->schedule, &options->retry, seed);
+    if (options->deliveries > 0)
+        queue->schedule.ways[SCHEDULE_AWAY].max = options->deliveries;
+    map_start(&queue->deliveries, seed);
+    map_start(&queue->messages, seed);
+    queue->wake_ms = now_ms; /* what waits from before */
+}
+
+void queue_free(struct queue *queue)
+{
+    size_t position = 0;
+    absences_free(queue);
+    void *value;
+    while (map_next(&queue->deliveries, &position, NULL, &value)) {
+        struct queue_delivery *delivery = value;
+        arena_clear(&delivery->arena);
+        free(delivery);
+    }
+    while (queue->active != NULL) {
+        struct active *active = queue->active;
+        queue->active = active->next;
+        free(active);
+    }
+    schedule_free(&queue->schedule);
+    map_free(&queue->deliveries);
+    map_free(&queue->messages);
+    arena_clear(&queue->scratch);
+}
+
+/* ---- in ---- */
+
+/* Reports read the stored message into the scratch arena, where these lie. */
+static void tell_of_aliases(struct queue *queue, const struct store_message *message, const uint8_t *asked, uint64_t now_ms)
+{
+    size_t count = message->envelope.recipient_count;
+    if (memchr(asked, true, count) == NULL)
+        return;
+    struct arena kept = {0};
+    struct store_message copy = *message;
+    uint8_t *asked_too = ARENA_ARRAY(&kept, uint8_t, count);
+    memcpy(asked_too, asked, count);
+    copy.envelope.recipients = ARENA_ARRAY(&kept, struct recipient, count);
+    memcpy(copy.envelope.recipients, message->envelope.recipients, count * sizeof *copy.envelope.recipients);
+    outcome_expanded(queue, &copy, asked_too, now_ms);
+    arena_clear(&kept);
+}
+
+enum store_verdict queue_accept(struct queue *queue, const struct store_message *given, uint64_t spool, uint64_t now_ms)
+{
+    struct store_message message = *given;
+    size_t count = message.envelope.recipient_count;
+    if (queue->stuck)
+        return STORE_FULL;
+    if (count == 0)
+        return STORE_FAILED;
+    arena_clear(&queue->scratch);
+    struct bytes *destinations = ARENA_ARRAY(&queue->scratch, struct bytes, count);
+    char (*rooms)[STORE_DESTINATION_MAX] = arena_take(&queue->scratch, count * sizeof *rooms);
+    message.arrived_ms = now_ms;
+    message.expires_ms = now_ms + queue->options.expire_ms;
+    for (size_t i = 0; i < count; i++)
+        destinations[i] = destination_of(queue, &message.envelope.recipients[i], rooms[i]);
+    uint8_t *asked = ARENA_ARRAY(&queue->scratch, uint8_t, count);
+    message.envelope.recipients = ARENA_ARRAY(&queue->scratch, struct recipient, count);
+    memcpy(message.envelope.recipients, given->envelope.recipients, count * sizeof *message.envelope.recipients);
+    outcome_hide_members(&message.envelope, asked);
+    if (!store_accept(queue->store, &message, destinations, now_ms, spool))
+        return STORE_FAILED;
+    for (size_t i = 0; i < count; i++)
+        if (i == 0 || !bytes_equal(destinations[i], destinations[i - 1]))
+            destination_due(queue, destinations[i], now_ms, false);
+    tell_of_aliases(queue, &message, asked, now_ms);
+    queue->pulse.accepted++;
+    return STORE_DONE;
+}
+
+/* ---- the batch ---- */
+
+static void results_saved(struct queue *queue)
+{
+    while (queue->unsaved != NULL) {
+        struct queue_delivery *delivery = queue->unsaved;
+        queue->unsaved = delivery->next_unsaved;
+        delivery_drop(queue, delivery);
+    }
+}
+
+static enum store_verdict commit(struct queue *queue, struct error *error)
+{
+    enum store_verdict verdict = store_commit(queue->store, error);
+    if (verdict == STORE_DONE)
+        queue->batch++;
+    else
+        destinations_undone(queue);
+    return verdict;
+}
+
+/* None of the batch is on disk. Results are known only here: they go into a
+ * batch of their own, again and again until there is room. */
+static enum store_verdict save_results_again(struct queue *queue, uint64_t now_ms, struct error *error)
+{
+    for (struct queue_delivery *d = queue->unsaved; d != NULL; d = d->next_unsaved)
+        outcome_apply(queue, d, now_ms);
+    enum store_verdict verdict = commit(queue, error);
+    queue->stuck = verdict == STORE_FULL;
+    queue->stuck_ms = now_ms + STUCK_RETRY_MS;
+    if (verdict == STORE_DONE)
+        results_saved(queue);
+    return verdict;
+}
+
+enum store_verdict queue_commit(struct queue *queue, uint64_t now_ms, struct error *error)
+{
+    if (queue->stuck) {
+        if (now_ms < queue->stuck_ms)
+            return STORE_FULL;
+        destinations_forget_pages(queue);
+        return save_results_again(queue, now_ms, error);
+    }
+    if (!store_is_changed(queue->store) && queue->unsaved == NULL)
+        return STORE_DONE;
+    enum store_verdict verdict = commit(queue, error);
+    if (verdict == STORE_DONE) {
+        results_saved(queue);
+        return STORE_DONE;
+    }
+    if (verdict == STORE_FULL && queue->unsaved != NULL && save_results_again(queue, now_ms, error) == STORE_FAILED)
+        return STORE_FAILED;
+    return verdict;
+}
+
+/* ---- results ---- */
+
+static struct queue_delivery *under_way(struct queue *queue, uint64_t number)
+{
+    struct queue_delivery *delivery = map_get_u64(&queue->deliveries, number);
+    return delivery == NULL || delivery->active == NULL ? NULL : delivery;
+}
+
+/* Somebody said something about the message, has no time, or was not reached? */
+static enum schedule_news news_of(const struct ipc_deliver_answer *answer)
+{
+    enum schedule_news news = SCHEDULE_UNREACHABLE;
+    for (size_t i = 0; i < answer->result_count; i++) {
+        const struct delivery_result *r = &answer->results[i];
+        if (r->outcome == OUTCOME_DEFERRED && (r->code == 421 || (r->code != 0 && r->step == STEP_GREETING)))
+            news = SCHEDULE_BUSY;
+        else if (r->outcome != OUTCOME_DEFERRED || r->step >= STEP_MAIL)
+            return SCHEDULE_ANSWERED;
+    }
+    return news;
+}
+
+static void end_delivery(struct queue *queue, struct queue_delivery *d, enum schedule_news news, uint64_t now_ms)
+{
+    struct active *active = d->active;
+    d->active = NULL;
+    if (schedule_ended(&queue->schedule, &active->scheduled, news, now_ms, queue_random(queue)))
+        log_event(LOG_EVENT_WARN, "put_off", LOG_BYTES("destination", active->scheduled.name), LOG_U64("failures", active->scheduled.failures),
+                  LOG_U64("next_ms", active->scheduled.until_ms - now_ms));
+    destination_rest(queue, active, now_ms);
+}
+
+static void save(struct queue *queue, struct queue_delivery *d, enum schedule_news news, uint64_t now_ms)
+{
+    d->next_unsaved = queue->unsaved;
+    queue->unsaved = d;
+    if (!queue->stuck)
+        outcome_apply(queue, d, now_ms);
+    end_delivery(queue, d, news, now_ms);
+}
+
+static void copy_answer(struct queue_delivery *d, const struct ipc_deliver_answer *answer)
+{
+    static const struct delivery_result unsaid = {.outcome = OUTCOME_DEFERRED, .enhanced = {"4.3.0", 5}, .text = {"the attempt ended without a result", 34}};
+    d->answer = *answer;
+    d->answer.peer = arena_copy(&d->arena, answer->peer);
+    d->answer.tls = arena_copy(&d->arena, answer->tls);
+    d->answer.tls_policy = arena_copy(&d->arena, answer->tls_policy);
+    d->answer.tls_reason = arena_copy(&d->arena, answer->tls_reason);
+    d->answer.results = ARENA_ARRAY(&d->arena, struct delivery_result, d->recipient_count);
+    for (size_t i = 0; i < d->recipient_count; i++) {
+        struct delivery_result *result = &d->answer.results[i];
+        *result = i < answer->result_count ? answer->results[i] : unsaid;
+        if (result->outcome > OUTCOME_FAILED)
+            *result = unsaid;
+        result->enhanced = arena_copy(&d->arena, result->enhanced);
+        result->text = arena_copy(&d->arena, bytes_first(result->text, STORE_REPLY_MAX));
+    }
+    d->answer.result_count = d->recipient_count;
+}
+
+void queue_delivered(struct queue *queue, const struct ipc_deliver_answer *answer, uint64_t now_ms)
+{
+    struct queue_delivery *d = under_way(queue, answer->delivery);
+    if (d == NULL || d->way == SCHEDULE_LOOKUP)
+        return;
+    copy_answer(d, answer);
+    pulse_note(queue, d, now_ms);
+    save(queue, d, news_of(&d->answer), now_ms);
+}
+
+void queue_looked_up(struct queue *queue, const struct ipc_recipient_answer *answer, uint64_t now_ms)
+{
+    struct queue_delivery *d = under_way(queue, answer->request);
+    if (d == NULL || d->way != SCHEDULE_LOOKUP || d->recipients[0].recipient.expands != EXPANDS_NOT)
+        return;
+    d->verdict = answer->verdict <= RECIPIENT_UNAVAILABLE ? (enum recipient_verdict)answer->verdict : RECIPIENT_UNAVAILABLE;
+    if (d->verdict == RECIPIENT_KNOWN && answer->target_count == 0)
+        d->verdict = RECIPIENT_UNAVAILABLE;
+    d->target_count = answer->target_count;
+    d->targets = ARENA_ARRAY(&d->arena, struct recipient, d->target_count);
+    for (size_t i = 0; i < d->target_count; i++) {
+        d->targets[i] = (struct recipient){.address = arena_copy(&d->arena, answer->targets[i].address),
+                                           .local = answer->targets[i].local,
+                                           .away = answer->targets[i].away,
+                                           .original = arena_copy(&d->arena, answer->targets[i].original),
+                                           .notify = NOTIFY_NEVER,
+                                           .expands = answer->targets[i].expands,
+                                           .via = arena_copy(&d->arena, answer->targets[i].via)};
+    }
+    save(queue, d, SCHEDULE_ANSWERED, now_ms);
+}
+
+struct ipc_expand queue_expansion(struct queue *queue, uint64_t delivery)
+{
+    const struct queue_delivery *d = under_way(queue, delivery);
+    assert(d != NULL && d->way == SCHEDULE_LOOKUP && d->recipients[0].recipient.expands != EXPANDS_NOT);
+    const struct store_recipient *r = &d->recipients[0];
+    return (struct ipc_expand){.request = delivery,
+                               .address = r->recipient.address,
+                               .how = r->recipient.expands,
+                               .after = r->progress};
+}
+
+static struct recipient *copy_places(struct arena *arena, const struct recipient *from, size_t count)
+{
+    struct recipient *to = ARENA_ARRAY(arena, struct recipient, count);
+    for (size_t i = 0; i < count; i++)
+        to[i] = (struct recipient){.address = arena_copy(arena, from[i].address),
+                                   .local = from[i].local,
+                                   .away = from[i].away,
+                                   .expands = from[i].expands,
+                                   .via = arena_copy(arena, from[i].via)};
+    return to;
+}
+
+void queue_members_told(struct queue *queue, const struct ipc_expand_answer *answer, uint64_t now_ms)
+{
+    struct queue_delivery *d = under_way(queue, answer->request);
+    if (d == NULL || d->way != SCHEDULE_LOOKUP || d->recipients[0].recipient.expands == EXPANDS_NOT)
+        return;
+    d->page = *answer;
+    d->page.members = copy_places(&d->arena, answer->members, answer->member_count);
+    d->page.missing = copy_places(&d->arena, answer->missing, answer->missing_count);
+    d->page.after = arena_copy(&d->arena, answer->after);
+    save(queue, d, SCHEDULE_ANSWERED, now_ms);
+}
+
+void queue_way_lost(struct queue *queue, enum schedule_way way, uint64_t now_ms)
+{
+    size_t position = 0;
+    void *value;
+    while (map_next(&queue->deliveries, &position, NULL, &value)) {
+        struct queue_delivery *d = value;
+        if (d->active == NULL || d->way != way)
+            continue;
+        end_delivery(queue, d, SCHEDULE_UNKNOWN, now_ms);
+        delivery_drop(queue, d); /* the map allows the visited one to go */
+    }
+    destinations_forget_pages(queue);
+}
+
+/* ---- a person's word ---- */
+
+static void place(struct queue *queue, uint64_t id, const struct store_recipient *r, uint64_t due_ms, bool held, uint64_t now_ms)
+{
+    store_place(queue->store, id, r->number, bytes_none(), due_ms, held);
+    if (held)
+        return;
+    outcome_sweep_again(queue, id);
+    destination_due(queue, r->destination, now_ms, true);
+}
+
+/* What is due already stays due since then: who says it again and again puts the end off for none. */
+static void retry(struct queue *queue, uint64_t id, const struct store_recipient *r, uint64_t now_ms)
+{
+    if (r->due_ms > now_ms)
+        place(queue, id, r, now_ms, false, now_ms);
+    else
+        destination_due(queue, r->destination, now_ms, true);
+}
+
+/* True when that changed anything. */
+static bool control_recipient(struct queue *queue, enum control_verb verb, uint64_t id, const struct store_recipient *r, uint64_t now_ms)
+{
+    switch (verb) {
+    case CONTROL_RETRY:
+        if (!r->held)
+            retry(queue, id, r, now_ms);
+        return !r->held;
+    case CONTROL_HOLD:
+        if (!r->held)
+            place(queue, id, r, r->due_ms, true, now_ms);
+        return !r->held;
+    case CONTROL_RELEASE:
+        if (r->held)
+            place(queue, id, r, now_ms, false, now_ms);
+        return r->held;
+    case CONTROL_REMOVE:
+        return true;
+    case CONTROL_PING:
+        break;
+    }
+    return false;
+}
+
+/* A delivery that is under way learns of it: its result will mean something else. */
+static void tell_delivery(struct queue_delivery *d, size_t i, enum control_verb verb)
+{
+    if (verb == CONTROL_HOLD || verb == CONTROL_RELEASE)
+        d->recipients[i].held = verb == CONTROL_HOLD;
+    if (verb != CONTROL_REMOVE)
+        return;
+    if (d->gone == NULL)
+        d->gone = ARENA_ARRAY(&d->arena, bool, d->recipient_count);
+    d->gone[i] = true;
+}
+
+static void tell_deliveries(struct queue *queue, enum control_verb verb, uint64_t id, uint32_t number)
+{
+    for (struct queue_delivery *d = map_get_u64(&queue->messages, id); d != NULL; d = d->next_of_message)
+        for (size_t i = 0; i < d->recipient_count; i++)
+            if (d->recipients[i].number == number)
+                tell_delivery(d, i, verb);
+}
+
+static const char *const control_events[] = {
+    [CONTROL_RETRY] = "retried", [CONTROL_HOLD] = "held", [CONTROL_RELEASE] = "released", [CONTROL_REMOVE] = "removed", [CONTROL_PING] = "pinged"};
+
+size_t queue_control(struct queue *queue, enum control_verb verb, uint64_t id, uint64_t now_ms)
+{
+    struct store_recipient found[STORE_READ_MAX];
+    struct arena arena = {0};
+    uint32_t from = 0;
+    size_t touched = 0, count;
+    do {
+        count = store_recipients(queue->store, id, from, STORE_READ_MAX, &arena, found);
+        for (size_t i = 0; i < count; i++) {
+            touched += control_recipient(queue, verb, id, &found[i], now_ms);
+            tell_deliveries(queue, verb, id, found[i].number);
+        }
+        from = count == 0 ? from : found[count - 1].number + 1;
+        arena_clear(&arena);
+    } while (count == STORE_READ_MAX);
+    if (touched > 0 && verb == CONTROL_REMOVE)
+        store_remove(queue->store, id);
+    if (touched > 0)
+        log_event(LOG_EVENT_INFO, control_events[verb], LOG_ID(id), LOG_U64("recipients", touched));
+    return touched;
+}
+
+size_t queue_control_some(struct queue *queue, enum control_verb verb, uint64_t *after, uint64_t now_ms)
+{
+    uint64_t ids[STORE_READ_MAX];
+    size_t count = store_ids(queue->store, *after, STORE_READ_MAX, ids, NULL), touched = 0;
+    for (size_t i = 0; i < count; i++)
+        touched += queue_control(queue, verb, ids[i], now_ms);
+    *after = count == 0 ? 0 : ids[count - 1];
+    return touched;
+}
+
+static bool control_one(struct queue *queue, enum control_verb verb, const struct chosen *chosen, uint64_t now_ms)
+{
+    struct store_recipient r;
+    struct arena arena = {0};
+    bool touched = store_recipients(queue->store, chosen->id, chosen->number, 1, &arena, &r) == 1 && r.number == chosen->number &&
+                   control_recipient(queue, verb, chosen->id, &r, now_ms);
+    if (touched) {
+        tell_deliveries(queue, verb, chosen->id, chosen->number);
+        log_event(LOG_EVENT_INFO, control_events[verb], LOG_ID(chosen->id), LOG_BYTES("to", r.recipient.address));
+    }
+    if (touched && verb == CONTROL_REMOVE)
+        store_finish(queue->store, chosen->id, chosen->number);
+    arena_clear(&arena);
+    return touched;
+}
+
+size_t queue_control_chosen(struct queue *queue, enum control_verb verb, const struct chosen *chosen, size_t count, uint64_t now_ms)
+{
+    size_t touched = 0;
+    for (size_t i = 0; i < count; i++) {
+        touched += control_one(queue, verb, &chosen[i], now_ms);
+        bool last_of_message = i + 1 == count || chosen[i + 1].id != chosen[i].id;
+        if (verb == CONTROL_REMOVE && last_of_message)
+            store_settle(queue->store, chosen[i].id);
+    }
+    return touched;
+}

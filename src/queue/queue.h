@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * queue: what was accepted, until it is delivered or its sender is told.
+ * Schedule and store joined into one machine without sockets or a clock: the
+ * process in process.c drives it, and so does the simulation.
+ *
+ * Per turn of the shell: queue_accept() for what arrived, queue_delivered()
+ * for results that came; then queue_commit(), whose verdict holds for all of
+ * it; then queue_next() for each way out that is open, as long as it gives a
+ * delivery. queue_wake() when queue_wake_ms() says so.
+ *
+ * In memory are the destinations that have mail to send now (at most
+ * ACTIVE_MAX) and the deliveries under way; the rest waits in the store.
+ */
+#ifndef MAILBOAT_QUEUE_QUEUE_H
+#define MAILBOAT_QUEUE_QUEUE_H
+
+#include "ipc/message.h"
+#include "core/queue/id.h"
+#include "core/queue/schedule.h"
+#include "core/route/rules.h"
+#include "store/store.h"
+
+enum queue_limit {
+    ACTIVE_MAX = 12000,            /* destinations in memory */
+    DUE_PAGE = 32,                 /* recipients of one that are looked at together */
+    DELIVERY_RECIPIENTS_MAX = 100, /* in one transaction (RFC 5321 4.5.3.1.8) */
+    LOOKS_A_TURN_MAX = 256,        /* rows that turn out not to be deliverable, then others have their turn */
+    EXPIRY_SWEEP_MS = 60 * 1000,   /* how often the oldest messages are looked at */
+    STUCK_RETRY_MS = 1000,         /* how soon a commit is tried again for which there was no room */
+    QUEUE_SLOT = 255,              /* of the ids of our own reports */
+    PULSE_DESTINATIONS_MAX = 64,   /* that people are shown: the busiest */
+    PULSE_REASONS_MAX = 32,        /* destinations whose last reason for waiting is kept for people */
+    PULSE_REASON_MAX = 200,        /* octets of such a reason; longer ones are cut */
+};
+
+/* Destinations that no domain can be called. */
+#define DESTINATION_LOCAL BYTES("@local")
+#define DESTINATION_SMARTHOST BYTES("@smarthost")
+#define DESTINATION_LOOKUP BYTES("@lookup")
+
+struct queue_options {
+    struct bytes hostname;        /* ours, for reports */
+    struct schedule_retry retry;
+    uint64_t expire_ms;
+    uint64_t warn_after_ms; /* waiting this long: the sender is told once; 0: never */
+    struct route_rules routes;    /* where what is not local goes, and how much at once */
+    uint32_t deliveries;          /* to other servers, at once, at most; 0: SCHEDULE_AWAY_MAX */
+    bool hold;                    /* deliver nothing */
+};
+
+struct active;
+struct queue_delivery;
+
+/* Why mail for a destination waits, as of late. */
+struct pulse_reason {
+    uint64_t when_ms; /* 0: this place is free */
+    size_t name_length, text_length;
+    char name[STORE_DESTINATION_MAX], text[PULSE_REASON_MAX];
+};
+
+/* What people see of the queue at work; numbers since the start. */
+struct pulse {
+    uint64_t started_ms;
+    uint64_t accepted;                    /* messages */
+    uint64_t delivered, deferred, failed; /* recipients */
+    struct pulse_reason reasons[PULSE_REASONS_MAX];
+};
+
+struct queue {
+    struct queue_options options;
+    struct store *store;
+    struct schedule schedule;
+    struct queue_id_maker ids;
+    uint64_t random;
+    struct active *active;            /* all in memory */
+    size_t active_count;
+    struct active *idle_first, *idle_last; /* nothing to do: the first makes room for another */
+    size_t idle_count;
+    bool outside;                     /* some with due mail found no room */
+    uint64_t look_ms;                 /* when one in memory has something due again; 0: unknown to any */
+    uint64_t wake_ms;                 /* when one in the store has; 0: none */
+    uint64_t sweep_ms, sweep_after;   /* the expiry sweep: when, and behind which id */
+    int64_t wall_ahead_ms;            /* what people's clocks show less the queue's time: see timeline.h */
+    uint64_t sweep_from;              /* up to this id nothing is to expire but what is held */
+    bool sweep_left;                  /* this sweep has left something behind that is not held */
+    struct map deliveries, messages;  /* under way: by number; by message id (the first of a list) */
+    uint64_t last_number;
+    struct queue_delivery *unsaved;   /* their results are in the batch that is open */
+    bool stuck;                       /* the last commit found no room, and results wait */
+    uint64_t stuck_ms;                /* when it is tried again */
+    uint64_t batch;                   /* the number of the open one */
+    struct arena scratch;             /* a content on its way out */
+    struct pulse pulse;
+    struct absence *absences;         /* answers that may be due; auth is asked for their words */
+    size_t absence_count;
+    uint64_t last_absence;
+};
+
+/* `store` stays the caller's. The texts of `options` live as long as the queue. */
+void queue_start(struct queue *queue, struct store *store, const struct queue_options *options, uint64_t seed, uint64_t now_ms);
+void queue_free(struct queue *queue);
+
+/* Takes a message into the batch: its id, envelope, origin and content (or
+ * `spool`) are given, the times are filled in here. DONE: queue_commit()
+ * decides; else that is the verdict. */
+enum store_verdict queue_accept(struct queue *queue, const struct store_message *message, uint64_t spool, uint64_t now_ms);
+
+/* Puts the batch on disk. FULL: nothing of it was stored, results of
+ * deliveries are kept and tried again. FAILED: the process must end. */
+enum store_verdict queue_commit(struct queue *queue, uint64_t now_ms, struct error *error);
+
+/* The next delivery on this way; false when there is none now. `deliver`
+ * lives until the next call; `content` gets a descriptor, the caller's, or
+ * -1 where the content is inline. On SCHEDULE_LOOKUP the only recipient's
+ * address is to be looked up, then queue_looked_up(); where it expands, what
+ * queue_expansion() says is to be asked, then queue_members_told(). */
+bool queue_next(struct queue *queue, enum schedule_way way, uint64_t now_ms, struct ipc_deliver *deliver, int *content);
+/* After it gave none: were LOOKS_A_TURN_MAX looked at, and others wait for another turn? */
+bool queue_looks_on(const struct queue *queue, enum schedule_way way);
+
+/* What came of it. Unknown numbers are ignored. */
+void queue_delivered(struct queue *queue, const struct ipc_deliver_answer *answer, uint64_t now_ms);
+void queue_looked_up(struct queue *queue, const struct ipc_recipient_answer *answer, uint64_t now_ms);
+struct ipc_expand queue_expansion(struct queue *queue, uint64_t delivery);
+void queue_members_told(struct queue *queue, const struct ipc_expand_answer *answer, uint64_t now_ms);
+/* What is to be asked of auth for those who are away, once the batch is on
+ * disk; false when nothing is. Then what it said. After auth was lost: all again. */
+bool queue_absence_next(struct queue *queue, struct ipc_away *asked);
+void queue_absence_told(struct queue *queue, const struct ipc_away_answer *said, uint64_t now_ms);
+void queue_absences_unasked(struct queue *queue);
+/* Whoever carried them out is gone: all that was under way on this way is due again. */
+void queue_way_lost(struct queue *queue, enum schedule_way way, uint64_t now_ms);
+
+/* When queue_wake() has something to do; 0: never. */
+uint64_t queue_wake_ms(const struct queue *queue);
+void queue_wake(struct queue *queue, uint64_t now_ms);
+size_t queue_under_way(const struct queue *queue);
+
+/* A person's word on one message; how many recipients it touched. A retry
+ * makes the destination forget its failures; it leaves those alone that are
+ * held. What is held is not tried and does not expire. What is released is
+ * tried at once, and then its time may be over like everybody's. What is
+ * removed while it is under way may still arrive, but nobody is told. */
+size_t queue_control(struct queue *queue, enum control_verb verb, uint64_t id, uint64_t now_ms);
+/* The same for all messages, by and by: up to STORE_READ_MAX behind *after,
+ * which moves on; 0 at the end. Returns recipients touched. */
+size_t queue_control_some(struct queue *queue, enum control_verb verb, uint64_t *after, uint64_t now_ms);
+/* The same for these recipients alone; those of one message stand together. */
+size_t queue_control_chosen(struct queue *queue, enum control_verb verb, const struct chosen *chosen, size_t count, uint64_t now_ms);
+
+/* What goes on: the busiest destinations, and those of which mail was put off
+ * last; texts and arrays live in the arena or as long as the queue stands
+ * still. `with_under_way`: and every recipient that is being delivered. */
+void queue_status(struct queue *queue, bool with_under_way, uint64_t now_ms, struct arena *arena, struct ipc_status_answer *answer);
+
+#endif

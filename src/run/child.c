@@ -1,0 +1,307 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "run/child.h"
+
+#include "core/client/session.h"
+#include "io/log.h"
+#include "run/sandbox.h"
+#include "run/users.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+enum {
+    MESSAGES_A_TURN_MAX = 512, /* from one channel, then the others have their turn */
+    LAST_WORDS_MS = 2000,      /* how long an ending process waits for a slow reader */
+};
+
+/* A channel and its place in the loop. */
+struct peer {
+    struct channel channel;
+    struct watch watch;
+    struct child *child;
+    bool lost; /* its on_peer_lost was told; freed at the end of the turn */
+    struct peer *next;
+};
+
+struct child_wiring {
+    struct peer control;
+    struct peer *peers;
+    struct timer turn;      /* on_turn, once all channels were read */
+    struct timer sweep;     /* frees the lost */
+    bool deaf;              /* what askers say is left for the successor */
+    int exit_code;
+};
+
+static void watch_again(struct peer *peer)
+{
+    if (peer->lost)
+        return;
+    watch_change(&peer->watch, true, channel_wants_write(&peer->channel));
+}
+
+struct channel *child_peer(struct child *child, enum process_role role)
+{
+    for (struct peer *peer = child->wiring->peers; peer != NULL; peer = peer->next)
+        if (!peer->lost && peer->channel.peer == role)
+            return &peer->channel;
+    return NULL;
+}
+
+struct channel *child_next_peer(struct child *child, enum process_role role)
+{
+    struct peer **at = &child->wiring->peers, *found;
+    while (*at != NULL && ((*at)->lost || (*at)->channel.peer != role))
+        at = &(*at)->next;
+    found = *at;
+    if (found == NULL)
+        return NULL;
+    *at = found->next; /* to the end */
+    while (*at != NULL)
+        at = &(*at)->next;
+    *at = found;
+    found->next = NULL;
+    return &found->channel;
+}
+
+static void lose(struct peer *peer)
+{
+    struct child *child = peer->child;
+    if (peer->lost)
+        return;
+    peer->lost = true;
+    watch_stop(&peer->watch);
+    if (peer == &child->wiring->control) { /* the supervisor is gone: nobody is left to serve for */
+        child_exit(child, EX_OSERR);
+        return;
+    }
+    if (child->service->on_peer_lost != NULL)
+        child->service->on_peer_lost(child, &peer->channel);
+    timer_soon(&child->wiring->sweep);
+}
+
+static struct peer *peer_of(struct channel *channel)
+{
+    return (struct peer *)(void *)((char *)channel - offsetof(struct peer, channel));
+}
+
+bool child_send(struct child *child, struct channel *to, enum ipc_kind kind, const void *message, int attached)
+{
+    struct peer *peer = peer_of(to);
+    if (peer->lost || !channel_send(to, kind, message, attached))
+        return false; /* that it is broken is seen by its reader, in a turn of its own */
+    watch_again(peer);
+    return true;
+}
+
+bool child_has_content(struct child *child, struct channel *from, const struct ipc_deliver *deliver, int attached)
+{
+    if (deliver->in_file == 0 || attached >= 0)
+        return true;
+    size_t count = deliver->envelope.recipient_count;
+    struct ipc_deliver_answer answer = {.delivery = deliver->delivery, .results = memory_new(count * sizeof *answer.results), .result_count = count};
+    for (size_t i = 0; i < count; i++) /* as if said at DATA: the destination is not to blame */
+        answer.results[i] = (struct delivery_result){.outcome = OUTCOME_DEFERRED, .step = STEP_DATA, .enhanced = BYTES("4.3.0"), .text = BYTES("no descriptor was free for the content")};
+    child_send(child, from, IPC_DELIVER_ANSWER, &answer, -1);
+    free(answer.results);
+    return false;
+}
+
+bool child_tell_supervisor(struct child *child, enum ipc_kind kind, const void *message)
+{
+    return child_give_supervisor(child, kind, message, -1);
+}
+
+bool child_give_supervisor(struct child *child, enum ipc_kind kind, const void *message, int attached)
+{
+    return child_send(child, &child->wiring->control.channel, kind, message, attached);
+}
+
+void child_exit(struct child *child, int code)
+{
+    child->wiring->exit_code = code;
+    loop_stop(child->loop);
+}
+
+static void add_peer(struct child *child, enum process_role role, uint32_t number, int descriptor);
+
+static void on_control(struct child *child, enum ipc_kind kind, union ipc_message *message, int attached)
+{
+    if (kind == IPC_PEER && attached >= 0 && message->peer.role < PROCESS_CLI) {
+        add_peer(child, (enum process_role)message->peer.role, message->peer.number, attached);
+        return;
+    }
+    if (attached >= 0)
+        close(attached);
+    if (kind == IPC_PEER) {
+        child_tell_supervisor(child, IPC_PEER_LOST, &message->peer);
+    } else if (kind == IPC_DRAIN) {
+        child->service->on_drain(child, message->drain.quick != 0);
+    } else if (child->service->on_supervisor != NULL) {
+        child->service->on_supervisor(child, kind, message);
+    }
+}
+
+/* Those who ask us: smtpd and pickup ask auth and queue; queue asks relay, local and auth; web asks relay and smtpd. */
+static bool asks_us(const struct peer *peer)
+{
+    enum process_role self = peer->child->service->role, other = peer->channel.peer;
+    return other == PROCESS_SMTPD || other == PROCESS_PICKUP || other == PROCESS_WEB || (other == PROCESS_QUEUE && (self == PROCESS_RELAY || self == PROCESS_LOCAL || self == PROCESS_AUTH));
+}
+
+void child_deafen(struct child *child)
+{
+    child->wiring->deaf = true;
+}
+
+static void peer_ready(void *owner, bool readable, bool writable)
+{
+    struct peer *peer = owner;
+    struct child *child = peer->child;
+    bool is_control = peer == &child->wiring->control;
+    if (writable && !channel_flush(&peer->channel)) {
+        lose(peer);
+        return;
+    }
+    if (writable && !is_control && child->service->on_turn != NULL)
+        timer_soon(&child->wiring->turn); /* there is room again */
+    for (int i = 0; readable && i < MESSAGES_A_TURN_MAX && !peer->lost; i++) {
+        if (child->wiring->deaf && !is_control && asks_us(peer)) {
+            watch_change(&peer->watch, false, channel_wants_write(&peer->channel));
+            return;
+        }
+        enum ipc_kind kind;
+        union ipc_message message;
+        int attached;
+        enum channel_news news = channel_receive(&peer->channel, &kind, &message, &attached);
+        if (news == CHANNEL_EMPTY)
+            break;
+        if (news == CHANNEL_CLOSED) {
+            lose(peer);
+            return;
+        }
+        if (is_control) {
+            on_control(child, kind, &message, attached);
+            continue;
+        }
+        child->service->on_message(child, &peer->channel, kind, &message, attached);
+        if (child->service->on_turn != NULL)
+            timer_soon(&child->wiring->turn);
+    }
+    watch_again(peer);
+}
+
+static void watch_peer(struct child *child, struct peer *peer)
+{
+    peer->child = child;
+    watch_start(&peer->watch, child->loop, peer->channel.descriptor, true, false, peer_ready, peer);
+}
+
+static void add_peer(struct child *child, enum process_role role, uint32_t number, int descriptor)
+{
+    struct peer *peer = memory_new(sizeof *peer);
+    channel_start(&peer->channel, descriptor, child->service->role, role, number);
+    peer->next = child->wiring->peers;
+    child->wiring->peers = peer;
+    watch_peer(child, peer);
+    if (child->service->on_peer != NULL)
+        child->service->on_peer(child, &peer->channel);
+}
+
+static void sweep_lost(void *owner)
+{
+    struct child *child = owner;
+    for (struct peer **at = &child->wiring->peers; *at != NULL;) {
+        struct peer *peer = *at;
+        if (!peer->lost) {
+            at = &peer->next;
+            continue;
+        }
+        *at = peer->next;
+        channel_close(&peer->channel);
+        free(peer);
+    }
+}
+
+static void turn_is_over(void *owner)
+{
+    struct child *child = owner;
+    child->service->on_turn(child);
+}
+
+/* kill -9 of the supervisor ends us all. Changing users clears this, so it
+ * comes after; a parent that died before is seen by its pid. */
+static bool die_with_parent(pid_t supervisor, struct error *error)
+{
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0)
+        return error_set_errno(error, EX_OSERR, "cannot be tied to the supervisor");
+    return getppid() == supervisor || error_set(error, EX_OSERR, "the supervisor is gone");
+}
+
+bool child_enter_data_dir(struct child *child, struct error *error)
+{
+    static struct config seen; /* by this process alone */
+    child->paths->keeps_root = true;
+    if (!sandbox_can_change_root())
+        return true;
+    if (!sandbox_enter(child->config->data_dir, error))
+        return false;
+    seen = *child->config;
+    seen.data_dir = "";
+    child->config = &seen;
+    return true;
+}
+
+static bool begin(struct child *child, int control, struct error *error)
+{
+    struct child_wiring *wiring = child->wiring;
+    struct sandbox_paths paths = {.forbidden_call = child->forbidden_call};
+    child->user = user_of(child->service->role, child->config->user);
+    child->paths = &paths;
+    const struct child_service *service = child->service;
+    if ((service->open != NULL && !service->open(child, error)) ||
+        !sandbox_leave_files(&paths, child->config->data_dir, error) || !user_become(child->user, error) ||
+        (service->open_own != NULL && !service->open_own(child, error)) ||
+        !die_with_parent(child->supervisor, error) || !sandbox_seal(service->role, &paths, error) ||
+        !loop_start(child->loop, error))
+        return false;
+    child->paths = NULL;
+    channel_start(&wiring->control.channel, control, child->service->role, PROCESS_SUPERVISOR, 0);
+    watch_peer(child, &wiring->control);
+    timer_start(&wiring->turn, child->loop, turn_is_over, child);
+    timer_start(&wiring->sweep, child->loop, sweep_lost, child);
+    return child->service->start(child, error);
+}
+
+#ifdef LEAKS_ARE_SOUGHT /* docs/load.md: a build with a sanitizer that reports what nothing points to any more */
+#include <sanitizer/lsan_interface.h>
+static int code_or_leaks(int code)
+{
+    return __lsan_do_recoverable_leak_check() != 0 ? EX_SOFTWARE : code;
+}
+#else
+static int code_or_leaks(int code) { return code; }
+#endif
+
+int child_run(struct child *child, int control)
+{
+    struct loop loop = {0};
+    struct child_wiring wiring = {0};
+    struct error error = {0};
+    child->loop = &loop;
+    child->wiring = &wiring;
+    if (!begin(child, control, &error)) {
+        log_event(LOG_EVENT_ERROR, "start_failed", LOG_TEXT("reason", error.text));
+        return error.exit_code == 0 ? EX_SOFTWARE : error.exit_code;
+    }
+    child_send(child, &wiring.control.channel, IPC_READY, &(struct ipc_nothing){0}, -1);
+    loop_run(&loop);
+    /* What was said last must leave before the end. */
+    for (struct peer *peer = wiring.peers; peer != NULL; peer = peer->next)
+        while (!peer->lost && channel_wants_write(&peer->channel) && channel_wait_for_room(&peer->channel, LAST_WORDS_MS) &&
+               channel_flush(&peer->channel))
+            continue;
+    return code_or_leaks(wiring.exit_code);
+}

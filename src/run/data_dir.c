@@ -1,0 +1,344 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#define _GNU_SOURCE
+#include "run/data_dir.h"
+
+#include "run/hand_over.h"
+#include "io/log.h"
+#include "io/tls.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pwd.h>
+#include <sys/stat.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+/* The one table: a folder and the process that works in it. */
+static const struct room {
+    const char *name;
+    enum process_role role; /* PROCESS_SUPERVISOR: the starter */
+    bool shared;            /* everybody may put files in; its process sets the mode: pickup_start() */
+} rooms[] = {
+    {"queue", PROCESS_QUEUE, false}, {"mail", PROCESS_LOCAL, false},      {"drop", PROCESS_PICKUP, true},
+    {"relay", PROCESS_RELAY, false}, {"keys", PROCESS_SUPERVISOR, false},
+};
+
+enum { DATA_MODE = 0755, ROOM_MODE = 0700 };
+
+/* A room that is open, and what is known of it. */
+struct view {
+    const struct room *room;
+    struct folder folder;
+    struct stat facts;
+    struct user user; /* who works in it */
+};
+
+enum owner {
+    OWNER_RIGHT,
+    OWNER_NONE,   /* root's and new: just made, or made before the power failed */
+    OWNER_FORMER, /* a number that stood in for the user */
+    OWNER_OTHER,
+};
+
+/* ---- looking ---- */
+
+bool data_dir_open(struct folder *data, const struct config *config, struct error *error)
+{
+    return folder_open(data, config->data_dir, DATA_MODE, FOLDER_TRUSTED, error);
+}
+
+static bool view_open(struct view *view, const struct folder *data, const struct room *room,
+                      const struct config *config, struct error *error)
+{
+    bool own = room->role == PROCESS_SUPERVISOR;
+    view->room = room;
+    view->user = own ? (struct user){geteuid(), getegid(), true} : user_of(room->role, config->user);
+    if (!folder_enter(&view->folder, data, room->name, ROOM_MODE, own ? FOLDER_TRUSTED : FOLDER_ANY, error))
+        return false;
+    if (fstat(view->folder.descriptor, &view->facts) == 0)
+        return true;
+    folder_close(&view->folder);
+    return error_set_errno(error, EX_OSERR, "cannot look at %s", view->folder.path);
+}
+
+/* But for what a file system has in its own top folder, where this is a mount. */
+static bool is_empty(const struct folder *folder)
+{
+    static const char *const ignored[] = {".", "..", "lost+found"};
+    int copy = openat(folder->descriptor, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *stream = copy < 0 ? NULL : fdopendir(copy);
+    bool empty = stream != NULL;
+    for (const struct dirent *entry; empty && (entry = readdir(stream)) != NULL;) {
+        empty = false;
+        for (size_t i = 0; i < ARRAY_LENGTH(ignored); i++)
+            empty = empty || strcmp(entry->d_name, ignored[i]) == 0;
+    }
+    if (stream != NULL)
+        closedir(stream);
+    return empty;
+}
+
+static enum owner owner_of(const struct view *view)
+{
+    uid_t uid = view->facts.st_uid;
+    if (uid == view->user.uid || view->room->role == PROCESS_SUPERVISOR)
+        return OWNER_RIGHT;
+    if (geteuid() != 0)
+        return OWNER_OTHER;
+    if (uid == 0 && (view->room->shared || is_empty(&view->folder))) /* dropped files keep their owner anyway */
+        return OWNER_NONE;
+    return user_is_stand_in(uid, view->room->role) ? OWNER_FORMER : OWNER_OTHER;
+}
+
+static bool refuse(const struct view *view, struct error *error)
+{
+    struct arena arena = {0};
+    const char *is = arena_text(&arena, bytes_of_text(folder_owner_name(view->facts.st_uid)));
+    error_set(error, EX_NOPERM,
+              "the folder %s belongs to user %s, not to %s; stop the server, then: chown -R %u:%u %s",
+              view->folder.path, is, folder_owner_name(view->user.uid), (unsigned)view->user.uid,
+              (unsigned)view->user.gid, view->folder.path);
+    arena_clear(&arena);
+    return false;
+}
+
+/* ---- for each room ---- */
+
+typedef bool visitor(struct view *view, struct error *error);
+
+/* Without `make` those that are missing are left out. */
+static bool visit_rooms(const struct folder *data, const struct config *config, bool make, visitor *visit,
+                        struct error *error)
+{
+    bool done = true;
+    for (size_t i = 0; i < ARRAY_LENGTH(rooms) && done; i++) {
+        struct view view;
+        if (!make && faccessat(data->descriptor, rooms[i].name, F_OK, AT_SYMLINK_NOFOLLOW) != 0)
+            continue;
+        done = view_open(&view, data, &rooms[i], config, error);
+        if (!done)
+            break;
+        done = visit(&view, error);
+        folder_close(&view.folder);
+    }
+    return done;
+}
+
+/* Owner and mode of what is new, on disk before a process works in it. */
+static bool settle(struct view *view, struct error *error)
+{
+    enum owner owner = owner_of(view);
+    const struct user *user = &view->user;
+    if (geteuid() != 0 || view->room->role == PROCESS_SUPERVISOR || owner == OWNER_FORMER ||
+        owner == OWNER_OTHER)
+        return true;
+    bool given = owner == OWNER_RIGHT && view->facts.st_gid == user->gid;
+    if (!given && fchown(view->folder.descriptor, user->uid, user->gid) != 0)
+        return error_set_errno(error, EX_OSERR, "cannot give %s to user %u", view->folder.path,
+                               (unsigned)user->uid);
+    if (!view->room->shared && (view->facts.st_mode & 07777) != ROOM_MODE &&
+        fchmod(view->folder.descriptor, ROOM_MODE) != 0)
+        return error_set_errno(error, EX_OSERR, "cannot close %s to others", view->folder.path);
+    return given || folder_sync(&view->folder, error);
+}
+
+static bool hand_over_room(struct view *view, struct error *error)
+{
+    struct hand_over over = {.to = view->user,
+                             .from = view->facts.st_uid,
+                             .from_group = view->facts.st_gid,
+                             .shared = view->room->shared};
+    enum owner owner = owner_of(view);
+    if (owner == OWNER_OTHER)
+        return refuse(view, error);
+    if (owner != OWNER_FORMER)
+        return true;
+    if (!hand_over(&over, &view->folder, error))
+        return false;
+    log_event(LOG_EVENT_WARN, "folder_handed_over", LOG_TEXT("folder", view->folder.path),
+              LOG_U64("from", over.from), LOG_U64("to", over.to.uid), LOG_U64("names", over.count),
+              LOG_TEXT("mend", view->room->role == PROCESS_LOCAL
+                                   ? "where Dovecot serves the mailboxes: mailboat mailboxes setup --start"
+                                   : ""));
+    return true;
+}
+
+static bool must_be_right(struct view *view, struct error *error)
+{
+    enum owner owner = owner_of(view);
+    return owner == OWNER_RIGHT || owner == OWNER_NONE || refuse(view, error);
+}
+
+static bool must_be_possible(struct view *view, struct error *error)
+{
+    return owner_of(view) != OWNER_OTHER || refuse(view, error);
+}
+
+/* ---- names that last ---- */
+
+/* The names of all folders from the root to here are on disk. Also of those
+ * that existed: whoever made them may have ended before this. A folder above
+ * that may not be read cannot be synced alone; then all of the file system is. */
+static bool sync_names(const struct folder *data, struct error *error)
+{
+    struct folder at = *data;
+    struct stat here, below = {0};
+    bool synced = true, unreadable = false;
+    at.descriptor = openat(data->descriptor, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (at.descriptor < 0)
+        return error_set_errno(error, EX_IOERR, "cannot sync the folder %s", data->path);
+    while (synced && fstat(at.descriptor, &here) == 0 &&
+           (here.st_ino != below.st_ino || here.st_dev != below.st_dev)) {
+        synced = folder_sync(&at, error);
+        int above = openat(at.descriptor, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        unreadable = unreadable || above < 0;
+        if (above < 0)
+            break;
+        close(at.descriptor);
+        at.descriptor = above;
+        below = here;
+    }
+    folder_close(&at);
+    if (synced && unreadable && syncfs(data->descriptor) != 0)
+        synced = error_set_errno(error, EX_IOERR, "cannot sync the folder %s", data->path);
+    return synced;
+}
+
+/* ---- what others call ---- */
+
+bool data_dir_prepare(const struct config *config, struct error *error)
+{
+    struct folder data;
+    if (!data_dir_open(&data, config, error))
+        return false;
+    bool done = visit_rooms(&data, config, true, settle, error) && sync_names(&data, error);
+    folder_close(&data);
+    return done;
+}
+
+static bool visit_existing(const struct config *config, visitor *visit, struct error *error)
+{
+    struct folder data;
+    if (!folder_open(&data, config->data_dir, 0, FOLDER_TRUSTED, error))
+        return false;
+    bool done = visit_rooms(&data, config, false, visit, error);
+    folder_close(&data);
+    return done;
+}
+
+bool data_dir_hand_over(const struct config *config, struct error *error)
+{
+    return visit_existing(config, hand_over_room, error);
+}
+
+bool data_dir_is_handed_over(const struct config *config, struct error *error)
+{
+    return visit_existing(config, must_be_right, error);
+}
+
+bool data_dir_check(const struct config *config, struct error *error)
+{
+    struct stat facts;
+    if (!folder_check(config->data_dir, error))
+        return false;
+    /* Missing: it will be made. Another user's: that user's server has it, not one of ours. */
+    bool ours = stat(config->data_dir, &facts) == 0 && facts.st_uid == geteuid();
+    return !ours || visit_existing(config, must_be_possible, error);
+}
+
+bool data_dir_is_passable(const struct config *config, struct error *error)
+{
+    struct folder data;
+    if (geteuid() != 0)
+        return true;
+    if (!folder_open(&data, config->data_dir, 0, FOLDER_TRUSTED, error))
+        return false;
+    folder_close(&data);
+    return data.closed[0] == '\0' ||
+           error_set(
+               error, EX_NOPERM,
+               "the server's processes cannot pass through %s: chmod o+x it, or keep data_dir elsewhere",
+               data.closed);
+}
+
+bool data_dir_certificate(struct config *config, bool *made, struct error *error)
+{
+    struct folder data, folder;
+    *made = false;
+    if (config->tls.certificate != NULL)
+        return true;
+    if (!data_dir_open(&data, config, error))
+        return false;
+    bool opened = folder_enter(&folder, &data, "keys/tls", ROOM_MODE, FOLDER_TRUSTED, error);
+    folder_close(&data);
+    if (!opened)
+        return false;
+    config->tls.certificate = arena_format(&config->arena, "%s/keys/tls/self-signed.pem", config->data_dir);
+    config->tls.key = arena_format(&config->arena, "%s/keys/tls/self-signed.key", config->data_dir);
+    bool exists = faccessat(folder.descriptor, "self-signed.pem", F_OK, 0) == 0 &&
+                  faccessat(folder.descriptor, "self-signed.key", F_OK, 0) == 0;
+    *made = !exists && sync_names(&folder, error) &&
+            tls_make_self_signed(config->hostname, &folder, "self-signed.pem", "self-signed.key", error);
+    folder_close(&folder);
+    return exists || *made;
+}
+
+/* ---- who works in a room ---- */
+
+static const char *room_name(enum process_role role)
+{
+    for (size_t i = 0; i < ARRAY_LENGTH(rooms); i++)
+        if (rooms[i].role == role)
+            return rooms[i].name;
+    return ".";
+}
+
+/* Wherever the path leads, its owner is what counts: who acts as that user can do no more. */
+static bool owner_of_path(const char *path, struct stat *facts)
+{
+    return stat(path, facts) == 0 && S_ISDIR(facts->st_mode);
+}
+
+struct user data_dir_user(const struct config *config, enum process_role role)
+{
+    struct arena arena = {0};
+    struct stat facts;
+    bool given = geteuid() == 0 &&
+                 owner_of_path(arena_format(&arena, "%s/%s", config->data_dir, room_name(role)), &facts) &&
+                 facts.st_uid != 0;
+    arena_clear(&arena);
+    return given ? (struct user){facts.st_uid, facts.st_gid, getpwuid(facts.st_uid) != NULL}
+                 : user_of(role, config->user);
+}
+
+bool data_dir_act_in(const char *folder, struct error *error)
+{
+    struct stat facts;
+    if (geteuid() != 0 || !owner_of_path(folder, &facts))
+        return true;
+    if (facts.st_uid == 0) /* it was given to nobody yet; then nobody else may have been in it */
+        return folder_check(folder, error);
+    if (!user_become((struct user){facts.st_uid, facts.st_gid, true}, error))
+        return false;
+    return access(folder, X_OK) == 0 ||
+           error_set_errno(error, EX_NOPERM,
+                           "%s belongs to user %s, who cannot get there; chmod o+x the folders above it",
+                           folder, folder_owner_name(facts.st_uid));
+}
+
+int data_dir_open_mail(const struct config *config, struct user *owner, struct error *error)
+{
+    struct folder data, mail;
+    struct stat facts;
+    if (!folder_open(&data, config->data_dir, 0, FOLDER_TRUSTED, error))
+        return -1;
+    bool opened = folder_enter(&mail, &data, "mail", 0, FOLDER_ANY, error);
+    folder_close(&data);
+    if (!opened)
+        return -1;
+    bool known = fstat(mail.descriptor, &facts) == 0;
+    *owner = known && facts.st_uid != 0 ? (struct user){facts.st_uid, facts.st_gid, true}
+                                        : user_of(PROCESS_LOCAL, config->user);
+    return mail.descriptor;
+}

@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#define _GNU_SOURCE
+#include "run/listen.h"
+
+#include <arpa/inet.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+union any_address {
+    struct sockaddr plain;
+    struct sockaddr_in four;
+    struct sockaddr_in6 six;
+};
+
+bool listen_is_exhausted(int number)
+{
+    return number == EMFILE || number == ENFILE || number == ENOBUFS || number == ENOMEM;
+}
+
+/* ---- who holds a port ---- */
+
+/* The inode of the socket that listens on the port, 0 when none is found. */
+static unsigned long listening_inode(const char *table, uint16_t port)
+{
+    char line[512];
+    FILE *file = fopen(table, "re");
+    unsigned long found = 0;
+    while (file != NULL && found == 0 && fgets(line, sizeof line, file) != NULL) {
+        unsigned local_port, state;
+        unsigned long inode;
+        if (sscanf(line, " %*d: %*[0-9A-Fa-f]:%X %*[0-9A-Fa-f]:%*X %X %*s %*s %*s %*s %*s %lu", &local_port, &state, &inode) == 3 &&
+            state == 0x0A && local_port == port)
+            found = inode;
+    }
+    if (file != NULL)
+        fclose(file);
+    return found;
+}
+
+static bool process_has_inode(const char *pid, unsigned long inode)
+{
+    char folder[64], path[400], target[64], wanted[64];
+    snprintf(folder, sizeof folder, "/proc/%.20s/fd", pid);
+    snprintf(wanted, sizeof wanted, "socket:[%lu]", inode);
+    DIR *descriptors = opendir(folder);
+    bool found = false;
+    for (struct dirent *entry; descriptors != NULL && !found && (entry = readdir(descriptors)) != NULL;) {
+        snprintf(path, sizeof path, "%s/%s", folder, entry->d_name);
+        ssize_t length = readlink(path, target, sizeof target - 1);
+        if (length > 0) {
+            target[length] = '\0';
+            found = strcmp(target, wanted) == 0;
+        }
+    }
+    if (descriptors != NULL)
+        closedir(descriptors);
+    return found;
+}
+
+/* " by NAME (process PID)", or "" when it cannot be told. */
+static void describe_holder(uint16_t port, char *room, size_t size)
+{
+    unsigned long inode = listening_inode("/proc/net/tcp", port);
+    if (inode == 0)
+        inode = listening_inode("/proc/net/tcp6", port);
+    room[0] = '\0';
+    DIR *processes = inode == 0 ? NULL : opendir("/proc");
+    for (struct dirent *entry; processes != NULL && (entry = readdir(processes)) != NULL;) {
+        if (!ascii_is_digit(entry->d_name[0]) || !process_has_inode(entry->d_name, inode))
+            continue;
+        char path[64], name[32] = "";
+        snprintf(path, sizeof path, "/proc/%.20s/comm", entry->d_name);
+        FILE *file = fopen(path, "re");
+        if (file != NULL && fgets(name, sizeof name, file) != NULL)
+            name[strcspn(name, "\n")] = '\0';
+        if (file != NULL)
+            fclose(file);
+        snprintf(room, size, " by %s (process %.20s)", name, entry->d_name);
+        break;
+    }
+    if (processes != NULL)
+        closedir(processes);
+}
+
+/* ---- sockets ---- */
+
+static socklen_t fill_address(union any_address *address, const struct config_listener *facts, bool six)
+{
+    *address = (union any_address){0};
+    if (six) {
+        address->six = (struct sockaddr_in6){.sin6_family = AF_INET6, .sin6_port = htons(facts->port)};
+        if (facts->address != NULL)
+            inet_pton(AF_INET6, facts->address, &address->six.sin6_addr);
+        return sizeof address->six;
+    }
+    address->four = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons(facts->port)};
+    if (facts->address != NULL)
+        inet_pton(AF_INET, facts->address, &address->four.sin_addr);
+    return sizeof address->four;
+}
+
+static bool fail_bind(const struct config_listener *facts, struct error *error)
+{
+    const char *where = facts->address == NULL ? "every address" : facts->address;
+    char holder[128];
+    if (errno == EADDRINUSE) {
+        describe_holder(facts->port, holder, sizeof holder);
+        return error_set(error, EX_UNAVAILABLE, "port %u on %s is taken%s; stop it, or give another port under listeners",
+                         (unsigned)facts->port, where, holder);
+    }
+    if (errno == EACCES)
+        return error_set(error, EX_NOPERM, "port %u is not permitted to this user; start as root, or use ports above 1023 under listeners",
+                         (unsigned)facts->port);
+    if (errno == EADDRNOTAVAIL)
+        return error_set(error, EX_CONFIG, "this machine does not have the address %s of the listener on port %u", where, (unsigned)facts->port);
+    return error_set_errno(error, EX_OSERR, "cannot listen on port %u of %s", (unsigned)facts->port, where);
+}
+
+static int open_socket(const struct config_listener *facts, bool six, struct error *error)
+{
+    union any_address address;
+    socklen_t length = fill_address(&address, facts, six);
+    int one = 1, saved;
+    int descriptor = socket(address.plain.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (descriptor < 0)
+        goto failed;
+    setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+    /* Inherited by what is accepted: answers leave at once. */
+    setsockopt(descriptor, IPPROTO_TCP, 1 /* TCP_NODELAY */, &one, sizeof one);
+    if (six)
+        setsockopt(descriptor, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof one);
+    if (bind(descriptor, &address.plain, length) == 0 && listen(descriptor, LISTEN_BACKLOG) == 0)
+        return descriptor;
+failed:
+    saved = errno;
+    fail_bind(facts, error);
+    if (descriptor >= 0)
+        close(descriptor);
+    errno = saved;
+    return -1;
+}
+
+static bool same_place(const struct listening *socket, const struct config_listener *facts, bool six)
+{
+    const char *a = socket->facts->address, *b = facts->address;
+    return socket->descriptor >= 0 && socket->six == six && socket->facts->port == facts->port &&
+           ((a == NULL && b == NULL) || (a != NULL && b != NULL && strcmp(a, b) == 0));
+}
+
+static int take_over(struct listen_set *before, const struct config_listener *facts, bool six)
+{
+    for (size_t i = 0; before != NULL && i < before->count; i++)
+        if (same_place(&before->sockets[i], facts, six))
+            return before->sockets[i].descriptor;
+    return -1;
+}
+
+static bool kept_from(const struct listen_set *before, int descriptor)
+{
+    for (size_t i = 0; before != NULL && i < before->count; i++)
+        if (before->sockets[i].descriptor == descriptor)
+            return true;
+    return false;
+}
+
+static bool add_socket(struct listen_set *set, const struct config_listener *facts, bool six, struct listen_set *before, struct error *error)
+{
+    if (set->count == LISTENERS_MAX)
+        return error_set(error, EX_CONFIG, "more than %d listening sockets", LISTENERS_MAX);
+    int descriptor = take_over(before, facts, six);
+    if (descriptor < 0)
+        descriptor = open_socket(facts, six, error);
+    /* A host without IPv6 is served by IPv4 alone. */
+    if (descriptor < 0 && six && facts->address == NULL && (errno == EAFNOSUPPORT || errno == EADDRNOTAVAIL))
+        return true;
+    if (descriptor < 0)
+        return false;
+    set->sockets[set->count++] = (struct listening){descriptor, six, facts};
+    return true;
+}
+
+bool listen_open(struct listen_set *set, const struct config *config, struct listen_set *before, struct error *error)
+{
+    set->count = 0;
+    for (size_t i = 0; i < config->listener_count; i++) {
+        const struct config_listener *facts = &config->listeners[i];
+        bool named_six = facts->address != NULL && strchr(facts->address, ':') != NULL;
+        bool opened = facts->address != NULL ? add_socket(set, facts, named_six, before, error)
+                                             : add_socket(set, facts, false, before, error) && add_socket(set, facts, true, before, error);
+        if (opened)
+            continue;
+        for (size_t k = 0; k < set->count; k++)
+            if (!kept_from(before, set->sockets[k].descriptor))
+                close(set->sockets[k].descriptor);
+        set->count = 0;
+        return false;
+    }
+    for (size_t i = 0; before != NULL && i < before->count; i++)
+        for (size_t k = 0; k < set->count; k++)
+            if (before->sockets[i].descriptor == set->sockets[k].descriptor)
+                before->sockets[i].descriptor = -1;
+    return true;
+}
+
+void listen_close(struct listen_set *set)
+{
+    for (size_t i = 0; i < set->count; i++)
+        if (set->sockets[i].descriptor >= 0)
+            close(set->sockets[i].descriptor);
+    set->count = 0;
+}
+
+/* ---- sockets in a folder ---- */
+
+/* bind() takes no descriptor of a folder, so this process goes there and comes back. */
+static bool bind_in(int folder, int descriptor, const struct sockaddr_un *address)
+{
+    int before =
+        open(".", O_PATH | O_DIRECTORY | O_CLOEXEC); /* a user who may not be there cannot come back either */
+    bool bound =
+        fchdir(folder) == 0 && bind(descriptor, (const struct sockaddr *)address, sizeof *address) == 0;
+    int number = errno;
+    if ((before < 0 || fchdir(before) != 0) && chdir("/") != 0)
+        bound = false;
+    if (before >= 0)
+        close(before);
+    errno = number;
+    return bound;
+}
+
+int listen_unix(const struct folder *folder, const struct listen_socket *wanted, struct error *error)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    size_t room = sizeof address.sun_path - 1, length = strlen(wanted->data_dir) + 1 + strlen(wanted->name);
+    if (length > room) { /* those who connect go by the whole path */
+        error_set(error, EX_CONFIG,
+                  "the path %s/%s is too long for a socket (%zu octets at most); choose a shorter data_dir",
+                  wanted->data_dir, wanted->name, room);
+        return -1;
+    }
+    memcpy(address.sun_path, wanted->name, strlen(wanted->name));
+    int descriptor = socket(AF_UNIX, wanted->type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    unlinkat(folder->descriptor, wanted->name,
+             0); /* of a server that was killed; the queue's lock tells whether one lives */
+    mode_t before = umask(0777 & ~wanted->mode);
+    bool listening = descriptor >= 0 && bind_in(folder->descriptor, descriptor, &address) &&
+                     listen(descriptor, wanted->backlog) == 0;
+    umask(before);
+    if (listening && geteuid() == 0 && wanted->owner != 0)
+        listening = fchownat(folder->descriptor, wanted->name, wanted->owner, wanted->group,
+                             AT_SYMLINK_NOFOLLOW) == 0;
+    if (listening)
+        return descriptor;
+    error_set_errno(error, EX_OSERR, "cannot listen on %s/%s", wanted->data_dir, wanted->name);
+    if (descriptor >= 0)
+        close(descriptor);
+    return -1;
+}

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* sandbox_root: which files a process can name at all. */
+#define _GNU_SOURCE
+#include "run/sandbox.h"
+
+#include "io/folder.h"
+
+#include <linux/capability.h>
+#include <stdio.h>
+#include <sys/syscall.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+bool sandbox_can_change_root(void)
+{
+#ifdef LEAKS_ARE_SOUGHT /* they are sought in /proc */
+    return false;
+#endif
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct sets[2] = {{0}};
+    return geteuid() == 0 && syscall(SYS_capget, &header, sets) == 0 &&
+           (sets[0].effective & 1u << CAP_SYS_CHROOT) != 0;
+}
+
+/* By its descriptor: what was looked at is what is entered. */
+static bool enter(const struct folder *folder, struct error *error)
+{
+    return (fchdir(folder->descriptor) == 0 && chroot(".") == 0 && chdir("/") == 0) ||
+           error_set_errno(error, EX_OSERR, "cannot make %s the root directory", folder->path);
+}
+
+/* Root's, and nobody else can write to it (folder.h). */
+static bool open_and_enter(const char *path, mode_t mode, struct error *error)
+{
+    struct folder folder;
+    if (!folder_open(&folder, path, mode, FOLDER_TRUSTED, error))
+        return false;
+    bool entered = enter(&folder, error);
+    folder_close(&folder);
+    return entered;
+}
+
+bool sandbox_enter(const char *folder, struct error *error)
+{
+    return open_and_enter(folder, 0, error);
+}
+
+bool sandbox_leave_files(const struct sandbox_paths *paths, const char *data_dir, struct error *error)
+{
+    char path[FOLDER_PATH_MAX];
+    if (paths->keeps_root || !sandbox_can_change_root())
+        return true;
+    if (snprintf(path, sizeof path, "%s/" SANDBOX_EMPTY_FOLDER, data_dir) >= (int)sizeof path)
+        return error_set(error, EX_CONFIG, "data_dir is too long");
+    return open_and_enter(path, 0555, error);
+}

@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * auth: answers smtpd's questions: is this password right, or this proof of
+ * one (login.c), may this account send as that address, where does this
+ * recipient go. Reads accounts.db; touches nothing else.
+ */
+#include "service/auth/auth.h"
+
+#include "io/clock.h"
+#include "io/random.h"
+#include "run/users.h"
+
+#include <stdlib.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+/* ---- where mail goes ---- */
+
+/* By the configuration, besides what is the account's own. */
+static bool is_granted(const struct config *config, struct bytes account, struct bytes address)
+{
+    for (size_t i = 0; i < config->submission.send_as_count; i++) {
+        struct bytes pattern = bytes_of_text(config->submission.send_as[i]);
+        struct bytes whose = bytes_split(&pattern, ' ');
+        if (bytes_equal_nocase(whose, account) && sender_suits(bytes_trim(pattern), address))
+            return true;
+    }
+    return false;
+}
+
+static bool may_send(struct auth *auth, struct bytes account, struct bytes address)
+{
+    uint32_t uid;
+    if (local_users_is_one(account, &uid))
+        return local_users_may_send(&auth->local_users, auth->accounts, uid, address);
+    return accounts_may_send(auth->accounts, account, address) || is_granted(auth->child->config, account, address);
+}
+
+static void ask_sender(struct auth *auth, struct channel *asker, const struct ipc_sender *asked)
+{
+    struct bytes key = answers_key(&auth->key, ANSWERS_SENDER, asked->account, asked->address);
+    answers_check(&auth->answers, accounts_version(auth->accounts));
+    const struct answer *known = answers_find(&auth->answers, key);
+    struct answer fresh = {0};
+    if (known == NULL) {
+        fresh.verdict = may_send(auth, asked->account, asked->address) ? SENDER_ALLOWED : SENDER_FORBIDDEN;
+        if (accounts_are_unreadable(auth->accounts))
+            fresh.verdict = SENDER_UNAVAILABLE;
+        else
+            answers_keep(&auth->answers, key, &fresh);
+        known = &fresh;
+    }
+    struct ipc_sender_answer answer = {.request = asked->request, .verdict = known->verdict};
+    child_send(auth->child, asker, IPC_SENDER_ANSWER, &answer, -1);
+}
+
+static void resolve(struct auth *auth, struct bytes address, struct arena *arena, struct answer *fresh)
+{
+    static const enum recipient_verdict verdicts[] = {
+        [TARGETS_FOUND] = RECIPIENT_KNOWN, [TARGETS_UNKNOWN] = RECIPIENT_UNKNOWN, [TARGETS_FOREIGN] = RECIPIENT_FOREIGN};
+    fresh->verdict = verdicts[accounts_resolve(auth->accounts, address, arena, &fresh->targets, &fresh->target_count)];
+    if (accounts_are_unreadable(auth->accounts))
+        *fresh = (struct answer){.verdict = RECIPIENT_UNAVAILABLE};
+}
+
+static void ask_recipient(struct auth *auth, struct channel *asker, const struct ipc_recipient *asked)
+{
+    struct arena arena = {0};
+    struct recipient elsewhere = {.address = asked->address};
+    struct bytes key = answers_key(&auth->key, ANSWERS_RECIPIENT, bytes_none(), asked->address);
+    answers_check(&auth->answers, accounts_version(auth->accounts));
+    const struct answer *known = answers_find(&auth->answers, key);
+    struct answer fresh = {0};
+    if (known == NULL) {
+        resolve(auth, asked->address, &arena, &fresh);
+        if (fresh.verdict != RECIPIENT_UNAVAILABLE)
+            answers_keep(&auth->answers, key, &fresh);
+        known = &fresh;
+    }
+    struct ipc_recipient_answer answer = {.request = asked->request, .verdict = known->verdict, .targets = known->targets, .target_count = known->target_count};
+    if (known->verdict == RECIPIENT_FOREIGN && asked->account.length > 0) { /* who signed in may write to anybody */
+        answer.verdict = RECIPIENT_KNOWN;
+        answer.targets = &elsewhere;
+        answer.target_count = 1;
+    } else if (known->verdict != RECIPIENT_KNOWN) {
+        answer.target_count = 0;
+    }
+    child_send(auth->child, asker, IPC_RECIPIENT_ANSWER, &answer, -1);
+    arena_clear(&arena);
+}
+
+/* A page of who is behind an address, as the accounts are now. */
+static void ask_expand(struct auth *auth, struct channel *asker, const struct ipc_expand *asked)
+{
+    struct arena arena = {0};
+    struct ipc_expand_answer answer = {.request = asked->request, .verdict = RECIPIENT_UNKNOWN};
+    if (asked->address.length > 0 && (asked->how == EXPANDS_ALIAS || asked->how == EXPANDS_USER)) {
+        struct recipient place = {.address = asked->address, .expands = (uint8_t)asked->how};
+        struct accounts_page page = accounts_expand(auth->accounts, &place, asked->after, EXPANSION_PAGE,
+                                                    &arena);
+        if (accounts_are_unreadable(auth->accounts))
+            answer.verdict = RECIPIENT_UNAVAILABLE;
+        else if (page.known)
+            answer = (struct ipc_expand_answer){.request = asked->request,
+                                                .verdict = RECIPIENT_KNOWN,
+                                                .members = page.members,
+                                                .member_count = page.member_count,
+                                                .missing = page.missing,
+                                                .missing_count = page.missing_count,
+                                                .after = page.after};
+    }
+    child_send(auth->child, asker, IPC_EXPAND_ANSWER, &answer, -1);
+    arena_clear(&arena);
+}
+
+/* What is answered in a user's absence, where its time is now. */
+static void ask_away(struct auth *auth, struct channel *asker, const struct ipc_away *asked)
+{
+    struct arena arena = {0};
+    struct account_away away;
+    uint64_t now_ms = clock_epoch_ms();
+    struct ipc_away_answer answer = {.request = asked->request};
+    if (accounts_away(auth->accounts, asked->user, &arena, &away) && away.since_ms <= now_ms && (away.until_ms == 0 || now_ms < away.until_ms)) {
+        answer.is_away = 1;
+        answer.days = away.days;
+        answer.subject = away.subject;
+        answer.text = away.text;
+    }
+    child_send(auth->child, asker, IPC_AWAY_ANSWER, &answer, -1);
+    arena_clear(&arena);
+}
+
+static void auth_message(struct child *child, struct channel *from, enum ipc_kind kind, union ipc_message *message, int attached)
+{
+    struct auth *auth = child->service_data;
+    if (attached >= 0)
+        close(attached);
+    switch (kind) {
+    case IPC_PASSWORD: login_password(auth, from, &message->password); break;
+    case IPC_SALT: login_salt(auth, from, &message->salt); break;
+    case IPC_PROOF: login_proof(auth, from, &message->proof); break;
+    case IPC_CREDENTIAL: login_credential(auth, from, &message->credential); break;
+    case IPC_SENDER: ask_sender(auth, from, &message->sender); break;
+    case IPC_LIMIT: limits_ask(auth, from, &message->limit); break;
+    case IPC_LIMIT_END: limits_ended(auth, from, &message->limit_end); break;
+    case IPC_RECIPIENT: ask_recipient(auth, from, &message->recipient); break;
+    case IPC_EXPAND: ask_expand(auth, from, &message->expand); break;
+    case IPC_AWAY: ask_away(auth, from, &message->away); break;
+    default: break; /* the table in ipc/message.c lets nothing else through */
+    }
+}
+
+static void auth_peer_lost(struct child *child, struct channel *peer)
+{
+    logins_forget(child->service_data, peer);
+    limits_forget(child->service_data, peer);
+}
+
+static void on_password(void *owner, struct channel *from, const struct ipc_password *asked)
+{
+    login_password(owner, from, asked);
+}
+
+static void on_lost(void *owner, struct channel *from)
+{
+    logins_forget(owner, from);
+}
+
+static bool auth_open(struct child *child, struct error *error)
+{
+    struct auth *auth = memory_new(sizeof *auth);
+    struct buffer path = {0};
+    child->service_data = auth;
+    auth->child = child;
+    local_users_read(&auth->local_users, child->config); /* from /etc: before the root directory changes */
+    if (!child_enter_data_dir(child, error))
+        return false;
+    auth->accounts = accounts_open(child->config->data_dir, false, error);
+    if (auth->accounts == NULL)
+        return false;
+    accounts_host(auth->accounts, child->config->domains, child->config->domain_count);
+    buffer_add_format(&path, "%s/accounts.db", child->config->data_dir);
+    auth->accounts_path = path.at;
+    sandbox_allow(child->paths, auth->accounts_path, false);
+    accounts_dummy_hash();
+    return auth_control_open(&auth->control, child->config->data_dir, child->user.uid, child->user.gid, error);
+}
+
+static bool auth_start(struct child *child, struct error *error)
+{
+    struct auth *auth = child->service_data;
+    struct auth_kept *kept = child->kept;
+    guesses_start(&auth->guesses, &kept->guesses, random_u64());
+    limits_start(auth, &kept->allowances);
+    remembered_start(&auth->remembered);
+    answers_start(&auth->answers, random_u64());
+    if (!logins_open(auth, error))
+        return false;
+    auth->control.on_password = on_password;
+    auth->control.on_lost = on_lost;
+    auth->control.owner = auth;
+    auth_control_start(&auth->control, child->loop, &auth->guesses);
+    return true;
+}
+
+static void auth_drain(struct child *child, bool quick)
+{
+    struct auth *auth = child->service_data;
+    auth->draining = true;
+    child_deafen(child);
+    logins_drain(auth);
+}
+
+const struct child_service auth_service = {
+    .role = PROCESS_AUTH, .kept_octets = sizeof(struct auth_kept), .open = auth_open, .start = auth_start, .on_message = auth_message,
+    .on_peer_lost = auth_peer_lost, .on_drain = auth_drain,
+};

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * auth: what the files of the auth process share. auth.c has the process and
+ * its questions about senders and recipients; login.c has those who sign in.
+ */
+#ifndef MAILBOAT_SERVICE_AUTH_AUTH_H
+#define MAILBOAT_SERVICE_AUTH_AUTH_H
+
+#include "store/accounts.h"
+#include "service/answers.h"
+#include "service/auth/allowances.h"
+#include "service/auth/checkers.h"
+#include "service/auth/control.h"
+#include "service/auth/guesses.h"
+#include "service/auth/local_users.h"
+#include "service/auth/login_queue.h"
+#include "service/auth/remembered.h"
+#include "run/child.h"
+
+struct login;
+
+/* What outlives the process. */
+struct auth_kept {
+    struct guesses_kept guesses;
+    struct allowances_kept allowances;
+};
+
+struct auth {
+    struct child *child;
+    struct accounts *accounts;
+    struct checkers *checkers;
+    struct watch done_watch;
+    struct guesses guesses;
+    struct auth_control control;
+    struct remembered remembered;
+    struct answers answers;
+    struct buffer key; /* of the question at hand */
+    struct login *logins;      /* under way, and waiting */
+    struct login_queue queue;  /* of those that wait */
+    struct timer turn;         /* for those that wait for a time */
+    unsigned threads, running; /* that check passwords; those that do so now */
+    struct local_users local_users;
+    struct allowances allowances;
+    struct map noted;          /* messages that were counted and have not ended, by asker and question */
+    bool draining;
+    char *accounts_path;
+};
+
+/* ---- login.c: who signs in ----
+ * Each is answered once, at once or later; unless its asker is forgotten. */
+bool logins_open(struct auth *auth, struct error *error);
+void login_password(struct auth *auth, struct channel *asker, const struct ipc_password *asked);
+void login_salt(struct auth *auth, struct channel *asker, const struct ipc_salt *asked);
+void login_proof(struct auth *auth, struct channel *asker, const struct ipc_proof *asked);
+void login_credential(struct auth *auth, struct channel *asker, const struct ipc_credential *asked);
+void logins_forget(struct auth *auth, const struct channel *asker); /* it is gone */
+/* No more come: those that wait are told to try again, and when those under way are done the process ends. */
+void logins_drain(struct auth *auth);
+
+/* ---- limits.c: who may send how much ---- */
+void limits_start(struct auth *auth, struct allowances_kept *kept);
+void limits_ask(struct auth *auth, struct channel *asker, const struct ipc_limit *asked);
+void limits_ended(struct auth *auth, struct channel *asker, const struct ipc_limit_end *ended);
+void limits_forget(struct auth *auth, const struct channel *asker); /* it is gone */
+
+#endif

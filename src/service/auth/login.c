@@ -1,0 +1,504 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * login: somebody signs in, by a password or by SCRAM's proof of one, from the
+ * question to the verdict. An application's key is too long to be guessed: it
+ * is looked at first, and others' guesses do not lock it out. All else is
+ * counted as a guess before it is checked (guesses.h), and waits in a fair
+ * order where it cannot be checked at once (login_queue.h). Passwords are
+ * checked on threads, by the slow hash; proofs at once.
+ *
+ * Unknown users, disabled ones and wrong passwords take the same way: one slow
+ * hash, the same words.
+ */
+#include "service/auth/auth.h"
+
+#include "io/clock.h"
+#include "service/learned.h"
+#include "io/log.h"
+#include "io/random.h"
+#include "store/saslprep.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <sysexits.h>
+
+enum { TURN_LOOK_MS = 200 }; /* how exactly those who wait for a time are let in */
+
+struct login {
+    struct queued_login queued; /* first: what the queue hands out is cast back */
+    struct login *previous, *next;
+    struct auth *auth;
+    struct channel *asker; /* NULL once it is gone */
+    uint64_t request;
+    bool by_proof; /* by SCRAM; else by the password */
+    struct guess_try tried;
+    struct arena arena; /* of the texts */
+    struct bytes user, password, message, proof;
+    /* while it is checked: */
+    struct check check;
+    struct bytes address, hash; /* the account's; address empty where there is none that can be used */
+    struct bytes learned_key; /* a key's id: its verifier is to be learnt, and nobody waits */
+};
+
+/* ---- answers ---- */
+
+static void answer_password(struct auth *auth, struct channel *asker,
+                            const struct ipc_password_answer *answer)
+{
+    if (asker != NULL && asker->peer == PROCESS_CLI)
+        auth_control_answer(&auth->control, asker, answer);
+    else if (asker != NULL)
+        child_send(auth->child, asker, IPC_PASSWORD_ANSWER, answer, -1);
+}
+
+static void answer_proof(struct auth *auth, struct channel *asker, struct ipc_proof_answer *answer)
+{
+    if (asker != NULL)
+        child_send(auth->child, asker, IPC_PROOF_ANSWER, answer, -1);
+}
+
+/* The account, with the key where it was one; by this verifier of its. */
+static void answer_right_proof(struct auth *auth, struct channel *asker, const struct ipc_proof *asked,
+                               const struct account *account, const struct verifier *verifier)
+{
+    uint8_t signature[SCRAM_KEY];
+    struct buffer credential = {0};
+    verifier_sign(verifier, asked->message, signature);
+    accounts_credential(auth->accounts, account, &credential);
+    answer_proof(auth, asker,
+                 &(struct ipc_proof_answer){.request = asked->request,
+                                            .verdict = PASSWORD_RIGHT,
+                                            .account = account->address,
+                                            .signature = bytes_of(signature, sizeof signature),
+                                            .credential = buffer_bytes(&credential)});
+    buffer_free(&credential);
+}
+
+static void answer(const struct login *login, enum password_verdict verdict)
+{
+    assert(verdict != PASSWORD_RIGHT);
+    if (login->by_proof)
+        answer_proof(login->auth, login->asker,
+                     &(struct ipc_proof_answer){.request = login->request, .verdict = verdict});
+    else
+        answer_password(login->auth, login->asker,
+                        &(struct ipc_password_answer){.request = login->request, .verdict = verdict});
+}
+
+/* The password was right for the account that has this hash. */
+static void answer_right_password(const struct login *login)
+{
+    struct buffer credential = {0};
+    accounts_credential(login->auth->accounts,
+                        &(struct account){.address = login->address, .password = login->hash}, &credential);
+    answer_password(login->auth, login->asker,
+                    &(struct ipc_password_answer){.request = login->request,
+                                                  .verdict = PASSWORD_RIGHT,
+                                                  .account = login->address,
+                                                  .credential = buffer_bytes(&credential)});
+    buffer_free(&credential);
+}
+
+/* ---- its life ---- */
+
+static struct login *new_login(struct auth *auth, struct channel *asker, uint64_t request, struct bytes user)
+{
+    struct login *login = memory_new(sizeof *login);
+    login->auth = auth;
+    login->asker = asker;
+    login->request = request;
+    login->user = arena_copy(&login->arena, user);
+    login->next = auth->logins;
+    if (login->next != NULL)
+        login->next->previous = login;
+    auth->logins = login;
+    return login;
+}
+
+static void wipe(struct bytes secret)
+{
+    if (secret.length > 0)
+        explicit_bzero((char *)(uintptr_t)secret.at, secret.length);
+}
+
+static void end_login(struct login *login)
+{
+    struct auth *auth = login->auth;
+    assert(login->queued.group == NULL);
+    if (login->previous != NULL)
+        login->previous->next = login->next;
+    else
+        auth->logins = login->next;
+    if (login->next != NULL)
+        login->next->previous = login->previous;
+    wipe(login->password);
+    arena_clear(&login->arena);
+    free(login);
+    if (auth->draining && auth->logins == NULL)
+        child_exit(auth->child, EX_OK);
+}
+
+static void refuse(struct login *login, enum password_verdict verdict)
+{
+    answer(login, verdict);
+    end_login(login);
+}
+
+/* ---- verdicts ---- */
+
+/* Who is locked by it is told of. */
+static void fail(struct login *login)
+{
+    uint64_t locked_ms = guesses_failed(&login->auth->guesses, &login->tried, clock_now_ms());
+    if (locked_ms > 0)
+        log_event(
+            LOG_EVENT_WARN, "auth_locked", LOG_TEXT("user", login->tried.account),
+            LOG_TEXT("client", login->tried.address), LOG_U64("seconds", locked_ms / 1000),
+            LOG_TEXT("mend", "mailboat user locks shows who is locked, mailboat user unlock undoes it"));
+    refuse(login, PASSWORD_WRONG);
+}
+
+static void succeed(struct login *login)
+{
+    guesses_succeeded(&login->auth->guesses, &login->tried, clock_now_ms());
+    answer_right_password(login);
+    end_login(login);
+}
+
+/* The accounts cannot be read now: it was no guess. */
+static void give_up(struct login *login)
+{
+    guesses_undone(&login->auth->guesses, &login->tried);
+    refuse(login, PASSWORD_UNAVAILABLE);
+}
+
+/* ---- passwords ---- */
+
+/* From now on the password works with SCRAM too. The supervisor writes it:
+ * this process only reads. */
+static void teach_scram(const struct login *login)
+{
+    struct learned learned = {.address = login->address,
+                              .key = login->learned_key,
+                              .password_hash = login->hash,
+                              .verifier = bytes_of(&login->check.verifier, sizeof login->check.verifier)};
+    if (login->check.wants_verifier && login->check.matches && login->address.length > 0)
+        learned_tell(login->auth->child, &learned);
+}
+
+static void want_verifier(struct login *login)
+{
+    login->check.wants_verifier = true;
+    accounts_salt(login->auth->accounts, login->address, login->check.salt);
+}
+
+static void give_check(struct login *login)
+{
+    struct auth *auth = login->auth;
+    bool given = checkers_give(auth->checkers, &login->check);
+    assert(given); /* never more than there are threads */
+    auth->running++;
+}
+
+static void check_slowly(struct login *login, const struct account *account)
+{
+    login->hash =
+        arena_copy(&login->arena, account != NULL ? account->password : bytes_of_text(accounts_dummy_hash()));
+    login->address = account != NULL ? arena_copy(&login->arena, account->address) : bytes_none();
+    login->check = (struct check){.hash = (char *)(uintptr_t)login->hash.at,
+                                  .password = (char *)(uintptr_t)login->password.at,
+                                  .owner = login};
+    if (account != NULL && !account->has_verifier)
+        want_verifier(login);
+    give_check(login);
+}
+
+static void wait_in_queue(struct login *login);
+
+static void check_password(struct login *login)
+{
+    struct auth *auth = login->auth;
+    struct arena arena = {0};
+    struct account account;
+    bool usable = accounts_find_usable(auth->accounts, login->user, &arena, &account);
+    if (accounts_are_unreadable(auth->accounts)) {
+        give_up(login);
+    } else if (login->password.length > PASSWORD_MAX) { /* nobody's */
+        fail(login);
+    } else if (usable && remembered_has(&auth->remembered, account.address, login->password, account.password,
+                                        clock_now_ms())) {
+        login->address = arena_copy(&login->arena, account.address);
+        login->hash = arena_copy(&login->arena, account.password);
+        succeed(login);
+    } else if (auth->running < auth->threads) {
+        check_slowly(login, usable ? &account : NULL);
+    } else {
+        guesses_undone(&auth->guesses, &login->tried);
+        wait_in_queue(login);
+    }
+    arena_clear(&arena);
+}
+
+static void finish_check(struct login *login)
+{
+    struct auth *auth = login->auth;
+    auth->running--;
+    teach_scram(login);
+    if (login->learned_key.length > 0) {
+        end_login(login);
+        return;
+    }
+    bool right = login->check.matches && login->address.length > 0;
+    log_event(LOG_EVENT_DEBUG, "password_checked", LOG_TEXT("user", login->tried.account),
+              LOG_TEXT("client", login->tried.address), LOG_FLAG("right", right));
+    if (!right) {
+        fail(login);
+        return;
+    }
+    remembered_add(&auth->remembered, login->address, login->password, login->hash, clock_now_ms());
+    succeed(login);
+}
+
+/* ---- proofs ---- */
+
+/* A user that is not there is looked up and tried like one that is. */
+static void check_proof(struct login *login)
+{
+    static const struct verifier nobodys;
+    struct auth *auth = login->auth;
+    struct arena arena = {0};
+    struct account account = {0};
+    uint8_t proof[SCRAM_KEY];
+    memcpy(proof, login->proof.at, sizeof proof);
+    bool usable = accounts_find_usable(auth->accounts, login->user, &arena, &account) && account.has_verifier;
+    const struct verifier *verifier = usable ? &account.verifier : &nobodys;
+    bool right = verifier_accepts(verifier, login->message, proof) && usable;
+    if (accounts_are_unreadable(auth->accounts)) {
+        give_up(login);
+    } else if (right) {
+        guesses_succeeded(&auth->guesses, &login->tried, clock_now_ms());
+        answer_right_proof(auth, login->asker,
+                           &(struct ipc_proof){.request = login->request, .message = login->message},
+                           &account, verifier);
+        end_login(login);
+    } else {
+        fail(login);
+    }
+    arena_clear(&arena);
+}
+
+/* ---- in turn ---- */
+
+static void check(struct login *login)
+{
+    if (login->by_proof)
+        check_proof(login);
+    else
+        check_password(login);
+}
+
+static void wait_in_queue(struct login *login)
+{
+    struct auth *auth = login->auth;
+    struct queued_login *displaced = login_queue_add(&auth->queue, &login->queued, &login->tried);
+    if (displaced != NULL)
+        refuse((struct login *)(void *)displaced, PASSWORD_UNAVAILABLE);
+    timer_set(&auth->turn, TURN_LOOK_MS);
+}
+
+static enum guess_verdict decide(void *owner, struct queued_login *queued)
+{
+    struct auth *auth = owner;
+    return guesses_begin(&auth->guesses, &((struct login *)(void *)queued)->tried, clock_now_ms());
+}
+
+/* As many as threads are free. */
+static void run_queue(struct auth *auth)
+{
+    enum guess_verdict verdict;
+    struct queued_login *queued;
+    while (auth->running < auth->threads &&
+           (queued = login_queue_next(&auth->queue, decide, auth, &verdict)) != NULL) {
+        if (verdict == GUESS_TRY)
+            check((struct login *)(void *)queued);
+        else
+            refuse((struct login *)(void *)queued, PASSWORD_LOCKED);
+    }
+}
+
+static void look_at_turns(void *owner)
+{
+    struct auth *auth = owner;
+    run_queue(auth);
+    if (auth->queue.known.count + auth->queue.strangers.count > 0)
+        timer_set(&auth->turn, TURN_LOOK_MS);
+}
+
+static void checks_done(void *owner, bool readable, bool writable)
+{
+    struct auth *auth = owner;
+    for (struct check *done; (done = checkers_take(auth->checkers)) != NULL;)
+        finish_check(done->owner);
+    run_queue(auth);
+}
+
+static void arrive(struct login *login, struct bytes client_address)
+{
+    guess_try_start(&login->tried, client_address, login->user);
+    switch (guesses_begin(&login->auth->guesses, &login->tried, clock_now_ms())) {
+    case GUESS_TRY: check(login); break;
+    case GUESS_WAITS: wait_in_queue(login); break;
+    case GUESS_LOCKED: refuse(login, PASSWORD_LOCKED); break;
+    }
+}
+
+/* ---- what is asked ---- */
+
+/* An application password of before there was SCRAM here: learnt now where a thread is free. */
+static void learn_key(struct auth *auth, const struct ipc_password *asked, const struct account *account)
+{
+    if (auth->running >= auth->threads)
+        return;
+    struct login *login = new_login(auth, NULL, 0, asked->user);
+    login->address = arena_copy(&login->arena, account->address);
+    login->learned_key = arena_copy(&login->arena, account->key);
+    login->password = arena_copy(&login->arena, asked->password);
+    login->check = (struct check){.password = (char *)(uintptr_t)login->password.at, .owner = login};
+    want_verifier(login);
+    give_check(login);
+}
+
+/* True when it is an application password, and answered. */
+static bool answer_key(struct auth *auth, struct channel *asker, const struct ipc_password *asked)
+{
+    struct arena arena = {0};
+    struct account account, usable;
+    bool found = accounts_find_key(auth->accounts, asked->user, asked->password, &arena, &account) &&
+                 accounts_find_usable(auth->accounts, account.address, &arena, &usable);
+    if (found) {
+        struct buffer credential = {0};
+        accounts_credential(auth->accounts, &account, &credential);
+        answer_password(auth, asker,
+                        &(struct ipc_password_answer){.request = asked->request,
+                                                      .verdict = PASSWORD_RIGHT,
+                                                      .account = account.address,
+                                                      .credential = buffer_bytes(&credential)});
+        buffer_free(&credential);
+    }
+    if (found && !account.has_verifier)
+        learn_key(auth, asked, &account);
+    arena_clear(&arena);
+    return found;
+}
+
+void login_password(struct auth *auth, struct channel *asker, const struct ipc_password *asked)
+{
+    struct ipc_password prepared = *asked;
+    char room[SASLPREP_MAX + 1];
+    prepared.password = saslprep(asked->password, room);
+    if (!answer_key(auth, asker, &prepared)) {
+        struct login *login = new_login(auth, asker, asked->request, asked->user);
+        login->password = arena_copy(&login->arena, prepared.password);
+        arrive(login, asked->client_address);
+    }
+    explicit_bzero(room, sizeof room);
+}
+
+void login_credential(struct auth *auth, struct channel *asker, const struct ipc_credential *asked)
+{
+    bool holds = accounts_credential_holds(auth->accounts, asked->account, asked->credential);
+    struct ipc_credential_answer answer = {.request = asked->request,
+                                           .verdict = holds ? CREDENTIAL_HOLDS : CREDENTIAL_ENDED};
+    if (accounts_are_unreadable(auth->accounts))
+        answer.verdict = CREDENTIAL_UNAVAILABLE;
+    child_send(auth->child, asker, IPC_CREDENTIAL_ANSWER, &answer, -1);
+}
+
+void login_salt(struct auth *auth, struct channel *asker, const struct ipc_salt *asked)
+{
+    uint8_t salt[VERIFIER_SALT];
+    accounts_salt(auth->accounts, asked->user, salt);
+    child_send(auth->child, asker, IPC_SALT_ANSWER,
+               &(struct ipc_salt_answer){.request = asked->request,
+                                         .salt = bytes_of(salt, sizeof salt),
+                                         .iterations = VERIFIER_ITERATIONS},
+               -1);
+}
+
+/* True when an application password made it, and it is answered. */
+static bool answer_key_proof(struct auth *auth, struct channel *asker, const struct ipc_proof *asked)
+{
+    struct arena arena = {0};
+    struct account account;
+    struct key_verifier *keys = ARENA_ARRAY(&arena, struct key_verifier, ACCOUNT_KEYS_MAX);
+    const struct key_verifier *found = NULL;
+    uint8_t proof[SCRAM_KEY];
+    memcpy(proof, asked->proof.at, sizeof proof);
+    size_t count = accounts_find_usable(auth->accounts, asked->user, &arena, &account)
+                       ? accounts_key_verifiers(auth->accounts, account.address, keys, ACCOUNT_KEYS_MAX)
+                       : 0;
+    for (size_t i = 0; i < count; i++)
+        if (verifier_accepts(&keys[i].verifier, asked->message, proof))
+            found = &keys[i];
+    if (found != NULL) {
+        account.key = bytes_of_text(found->id);
+        answer_right_proof(auth, asker, asked, &account, &found->verifier);
+    }
+    arena_clear(&arena);
+    return found != NULL;
+}
+
+void login_proof(struct auth *auth, struct channel *asker, const struct ipc_proof *asked)
+{
+    static const char nobodys[SCRAM_KEY];
+    struct ipc_proof whole = *asked;
+    if (whole.proof.length != SCRAM_KEY)
+        whole.proof = bytes_of(nobodys, sizeof nobodys);
+    if (answer_key_proof(auth, asker, &whole))
+        return;
+    struct login *login = new_login(auth, asker, asked->request, asked->user);
+    login->by_proof = true;
+    login->message = arena_copy(&login->arena, whole.message);
+    login->proof = arena_copy(&login->arena, whole.proof);
+    arrive(login, asked->client_address);
+}
+
+/* ---- beginning and end ---- */
+
+bool logins_open(struct auth *auth, struct error *error)
+{
+    int descriptor;
+    auth->threads = auth->child->config->smtpd_count < CHECKERS_THREADS_MAX ? auth->child->config->smtpd_count
+                                                                            : CHECKERS_THREADS_MAX;
+    auth->checkers = checkers_open(auth->threads, &descriptor, error);
+    if (auth->checkers == NULL)
+        return false;
+    login_queue_start(&auth->queue, random_u64());
+    timer_start(&auth->turn, auth->child->loop, look_at_turns, auth);
+    watch_start(&auth->done_watch, auth->child->loop, descriptor, true, false, checks_done, auth);
+    return true;
+}
+
+/* Those under way are finished for nobody; those that wait are not checked at all. */
+void logins_forget(struct auth *auth, const struct channel *asker)
+{
+    for (struct login *login = auth->logins, *next; login != NULL; login = next) {
+        next = login->next;
+        if (login->asker != asker || asker == NULL)
+            continue;
+        login->asker = NULL;
+        if (login->queued.group == NULL)
+            continue;
+        login_queue_remove(&auth->queue, &login->queued);
+        end_login(login);
+    }
+}
+
+void logins_drain(struct auth *auth)
+{
+    timer_cancel(&auth->turn);
+    for (struct queued_login *queued; (queued = login_queue_take(&auth->queue)) != NULL;)
+        refuse((struct login *)(void *)queued, PASSWORD_UNAVAILABLE);
+    if (auth->logins == NULL)
+        child_exit(auth->child, EX_OK);
+}

@@ -1,0 +1,308 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The local process: into mailboxes. All that arrives in a turn is written,
+ * then synced together, then answered; or it is handed to another program's
+ * LMTP server, where the configuration says so. A mailbox takes no more than
+ * it may hold (quotas.h), and its user is warned before.
+ */
+#include "run/child.h"
+#include "service/local/ledger.h"
+#include "service/local/lmtp.h"
+#include "service/local/maildir.h"
+#include "service/local/watched.h"
+#include "service/quotas.h"
+
+#include "store/accounts.h"
+#include "core/client/session.h"
+#include "io/clock.h"
+#include "io/log.h"
+#include "core/message/fullness.h"
+#include "core/queue/id.h"
+#include "io/random.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+/* A delivery whose answer waits for the sync. Where it has more recipients
+ * than a batch takes, some results are known before. */
+struct arrival {
+    struct channel *from; /* NULL: queue is gone; it will ask again */
+    uint64_t delivery;
+    struct delivery_result *results;
+    size_t result_count;
+    struct arrival *next;
+};
+
+/* Whose result an entry of the batch is. */
+struct place {
+    struct arrival *arrival;
+    size_t result;
+    struct ledger_page *page;
+    uint64_t id, arrived_ms;
+};
+
+struct local {
+    struct child *child;
+    struct lmtp lmtp;   /* with mailboxes.deliver: lmtp; else what follows */
+    bool by_lmtp;
+    struct maildir maildir;
+    struct quotas quotas;
+    struct ledger ledger;
+    bool quotas_unreadable; /* which has been said */
+    const volatile uint8_t *accounts_page;
+    struct watched watched;
+    struct place places[MAILDIR_BATCH_MAX];
+    struct arrival *arrivals, **arrivals_end;
+    int folder;
+};
+
+static struct local here; /* one a process */
+
+static struct delivery_result result_of(const struct maildir_entry *entry)
+{
+    if (entry->error == 0)
+        return (struct delivery_result){.outcome = OUTCOME_DELIVERED, .step = STEP_DATA, .enhanced = BYTES("2.0.0"),
+                                        .text = entry->again ? BYTES("was in the mailbox already") : BYTES("in the mailbox")};
+    if (entry->error == EOVERFLOW)
+        return (struct delivery_result){.outcome = OUTCOME_FAILED, .step = STEP_DATA, .enhanced = BYTES("5.2.2"), .text = BYTES("the mailbox is full")};
+    if (entry->error == ENOSPC || entry->error == EDQUOT || entry->error == EFBIG)
+        return (struct delivery_result){.outcome = OUTCOME_DEFERRED, .step = STEP_DATA, .enhanced = BYTES("4.3.1"), .text = BYTES("no room for mail on the disk")};
+    if (entry->error == EINVAL)
+        return (struct delivery_result){.outcome = OUTCOME_FAILED, .step = STEP_RCPT, .enhanced = BYTES("5.1.3"), .text = BYTES("not an address of a mailbox")};
+    return (struct delivery_result){.outcome = OUTCOME_DEFERRED, .step = STEP_DATA, .enhanced = BYTES("4.3.0"), .text = bytes_of_text(strerror(entry->error))};
+}
+
+/* The warning that goes with a message that arrived. It is put in whatever the limit says: else nobody would be warned. */
+static void write_warning(struct local *local, const struct ledger_page *page, unsigned mark)
+{
+    struct buffer content = {0}, message_id = {0};
+    char id[QUEUE_ID_TEXT_LENGTH + 1];
+    queue_id_text(page->last_id, id);
+    buffer_add_format(&message_id, "%s.full%u@%s", id, mark, local->child->config->hostname);
+    struct fullness_warning warning = {.user = bytes_of_text(page->address), .octets = page->had.octets + page->arrived, .limit = page->limit,
+                                       .message_id = buffer_bytes(&message_id), .date_ms = clock_epoch_ms()};
+    fullness_compose(&content, &warning);
+    struct maildir_message m = {.id = page->last_id, .arrived_ms = page->last_ms, .address = warning.user, .content = buffer_bytes(&content), .file = -1, .mark = mark};
+    maildir_write(&local->maildir, &m);
+    buffer_free(&content);
+    buffer_free(&message_id);
+    log_event(LOG_EVENT_WARN, "mailbox_fills", LOG_ID(page->last_id), LOG_BYTES("to", warning.user), LOG_U64("octets", warning.octets), LOG_U64("limit", page->limit),
+              LOG_U64("percent", fullness_percent(warning.octets, page->limit)));
+}
+
+/* One batch more, of warnings alone; nothing depends on them. */
+static void warn_users(struct local *local)
+{
+    struct ledger_page *warned[MAILDIR_BATCH_MAX];
+    for (size_t i = 0; i < local->ledger.count; i++) {
+        struct ledger_page *page = &local->ledger.pages[i];
+        unsigned mark = ledger_passed(&local->ledger, page);
+        if (mark == 0)
+            continue;
+        warned[local->maildir.count] = page;
+        write_warning(local, page, mark);
+    }
+    if (local->maildir.count == 0)
+        return;
+    maildir_sync(&local->maildir);
+    for (size_t i = 0; i < local->maildir.count; i++)
+        if (local->maildir.entries[i].error == 0 && !local->maildir.entries[i].again)
+            ledger_arrived(warned[i], local->maildir.entries[i].octets, warned[i]->last_id, warned[i]->last_ms);
+    maildir_clear(&local->maildir);
+}
+
+static void sync_batch(struct local *local)
+{
+    maildir_sync(&local->maildir);
+    for (size_t i = 0; i < local->maildir.count; i++) {
+        const struct maildir_entry *entry = &local->maildir.entries[i];
+        const struct place *place = &local->places[i];
+        place->arrival->results[place->result] = result_of(entry);
+        if (entry->error == 0 && !entry->again && place->page != NULL)
+            ledger_arrived(place->page, entry->octets, place->id, place->arrived_ms);
+    }
+    maildir_clear(&local->maildir);
+    warn_users(local);
+    ledger_close(&local->ledger);
+}
+
+/* Is there room? Smtpd is told of who has none at all, and of who has some again. */
+static bool admit(struct local *local, struct ledger_page *page, struct maildir_entry *entry)
+{
+    struct bytes user = bytes_of_text(page->address);
+    bool admitted = ledger_admits(&local->ledger, page, entry->octets);
+    if (admitted)
+        watched_room(&local->watched, user);
+    else if (ledger_is_full(page))
+        watched_full(&local->watched, user);
+    return admitted || maildir_has(&local->maildir, entry);
+}
+
+/* What one recipient gets: into the batch. What is there from an attempt before was admitted then. */
+static void put(struct local *local, struct arrival *arrival, size_t result, const struct maildir_message *m)
+{
+    if (maildir_is_full(&local->maildir))
+        sync_batch(local);
+    size_t at = maildir_write(&local->maildir, m);
+    struct maildir_entry *entry = &local->maildir.entries[at];
+    struct ledger_page *page = entry->error != 0 ? NULL : ledger_page(&local->ledger, m->address, quotas_of(&local->quotas, m->address));
+    if (page != NULL && !admit(local, page, entry))
+        maildir_refuse(entry, page->error != 0 ? page->error : EOVERFLOW);
+    local->places[at] = (struct place){.arrival = arrival, .result = result, .page = page, .id = m->id, .arrived_ms = m->arrived_ms};
+}
+
+/* Once a turn, before what came in it. */
+static void look_at_quotas(struct local *local)
+{
+    local->watched.version = accounts_watched_version(local->accounts_page); /* first: a quota that changes meanwhile is another version's */
+    bool unreadable = !quotas_look(&local->quotas);
+    if (unreadable && !local->quotas_unreadable)
+        log_event(LOG_EVENT_ERROR, "quotas_unreadable", LOG_TEXT("file", local->quotas.folder), LOG_TEXT("reason", strerror(errno)),
+                  LOG_TEXT("mend", "any mailboat user quota command writes it anew"));
+    local->quotas_unreadable = unreadable;
+}
+
+static struct arrival *remember(struct local *local, struct channel *from, const struct ipc_deliver *deliver)
+{
+    struct arrival *arrival = memory_new(sizeof *arrival);
+    size_t count = deliver->envelope.recipient_count;
+    *arrival = (struct arrival){.from = from, .delivery = deliver->delivery, .result_count = count, .results = memory_new((count + 1) * sizeof(struct delivery_result))};
+    *local->arrivals_end = arrival;
+    local->arrivals_end = &arrival->next;
+    return arrival;
+}
+
+/* Mailboxes that the LMTP server cannot be told of get theirs from us. */
+static void deliver_by_lmtp(struct local *local, struct channel *from, const struct ipc_deliver *deliver, int attached)
+{
+    struct arrival odd = {.results = memory_new(deliver->envelope.recipient_count * sizeof(struct delivery_result))};
+    struct maildir_message m = {.id = deliver->id, .arrived_ms = deliver->arrived_ms, .sender = deliver->envelope.sender, .content = deliver->content, .file = attached};
+    for (size_t i = 0; i < deliver->envelope.recipient_count; i++) {
+        m.address = deliver->envelope.recipients[i].address;
+        if (lmtp_can_name(m.address))
+            continue;
+        put(local, &odd, i, &m);
+    }
+    sync_batch(local); /* nothing of the batch is left behind; its texts are constants */
+    lmtp_deliver(&local->lmtp, from, deliver, odd.results, attached);
+}
+
+static void local_message(struct child *child, struct channel *from, enum ipc_kind kind, union ipc_message *message, int attached)
+{
+    struct local *local = child->service_data;
+    const struct ipc_deliver *deliver = &message->deliver;
+    if (kind == IPC_DELIVER && !child_has_content(child, from, deliver, attached))
+        return;
+    if (kind == IPC_DELIVER && local->maildir.count == 0)
+        look_at_quotas(local);
+    if (kind == IPC_DELIVER && local->by_lmtp) {
+        deliver_by_lmtp(local, from, deliver, attached);
+        return;
+    }
+    if (kind == IPC_DELIVER) {
+        struct arrival *arrival = remember(local, from, deliver);
+        struct maildir_message m = {.id = deliver->id, .arrived_ms = deliver->arrived_ms, .sender = deliver->envelope.sender, .content = deliver->content, .file = attached};
+        for (size_t i = 0; i < arrival->result_count; i++) {
+            m.address = deliver->envelope.recipients[i].address;
+            put(local, arrival, i, &m);
+        }
+    }
+    if (attached >= 0)
+        close(attached);
+}
+
+static void local_turn(struct child *child)
+{
+    struct local *local = child->service_data;
+    sync_batch(local);
+    while (local->arrivals != NULL) {
+        struct arrival *arrival = local->arrivals;
+        struct ipc_deliver_answer answer = {.delivery = arrival->delivery, .results = arrival->results, .result_count = arrival->result_count};
+        if (arrival->from != NULL)
+            child_send(child, arrival->from, IPC_DELIVER_ANSWER, &answer, -1);
+        local->arrivals = arrival->next;
+        free(arrival->results);
+        free(arrival);
+    }
+    local->arrivals_end = &local->arrivals;
+}
+
+static void local_peer_lost(struct child *child, struct channel *peer)
+{
+    struct local *local = child->service_data;
+    for (struct arrival *arrival = local->arrivals; arrival != NULL; arrival = arrival->next)
+        if (arrival->from == peer)
+            arrival->from = NULL;
+    if (local->by_lmtp)
+        lmtp_peer_lost(&local->lmtp, peer);
+}
+
+/* The accounts are for root and auth alone; what is seen here is one page. */
+static bool local_open(struct child *child, struct error *error)
+{
+    struct local *local = &here;
+    *local = (struct local){.child = child};
+    local->arrivals_end = &local->arrivals;
+    child->service_data = local;
+    local->by_lmtp = child->config->mailboxes.deliver == DELIVER_LMTP;
+    child->paths->keeps_root = true; /* DATA/mail can be a link to another disk, and an LMTP socket anywhere */
+    local->accounts_page = accounts_watch(child->config->data_dir, error);
+    return local->accounts_page != NULL;
+}
+
+static bool local_open_own(struct child *child, struct error *error)
+{
+    static char path[4096];
+    struct local *local = child->service_data;
+    if (snprintf(path, sizeof path, "%s/mail", child->config->data_dir) >= (int)sizeof path)
+        return error_set(error, EX_CONFIG, "data_dir is too long");
+    local->folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (local->folder < 0)
+        return error_set_errno(error, EX_NOINPUT, "cannot open %s", path);
+    sandbox_allow(child->paths, path, true);
+    if (local->by_lmtp)
+        lmtp_allow(child->config, child->paths);
+    if (!quotas_open(&local->quotas, child->config, random_u64(), error))
+        return false;
+    sandbox_allow(child->paths, local->quotas.folder, false);
+    full_mailboxes_clear(child->full_mailboxes); /* the configuration may give them more room than it did */
+    maildir_start(&local->maildir, local->folder, child->config->hostname);
+    ledger_start(&local->ledger, local->folder);
+    return true;
+}
+
+static bool local_start(struct child *child, struct error *error)
+{
+    struct local *local = child->service_data;
+    watched_start(&local->watched, child->loop, child->full_mailboxes, &local->quotas, local->folder);
+    if (local->by_lmtp)
+        lmtp_start(&local->lmtp, child, &local->watched);
+    return true;
+}
+
+static void local_drain(struct child *child, bool quick)
+{
+    struct local *local = child->service_data;
+    child_deafen(child);
+    if (local->by_lmtp) {
+        lmtp_drain(&local->lmtp);
+        return;
+    }
+    local_turn(child); /* nothing is ever left over from one turn to the next */
+    child_exit(child, EX_OK);
+}
+
+const struct child_service local_service = {
+    .role = PROCESS_LOCAL,
+    .open = local_open,
+    .open_own = local_open_own,
+    .start = local_start,
+    .on_message = local_message,
+    .on_turn = local_turn,
+    .on_peer_lost = local_peer_lost,
+    .on_drain = local_drain,
+};

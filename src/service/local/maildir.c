@@ -1,0 +1,359 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#define _GNU_SOURCE
+#include "service/local/maildir.h"
+
+#include "core/message/received.h"
+#include "core/queue/id.h"
+#include "core/smtp/address.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { ROOM = 64 * 1024 };
+
+void maildir_start(struct maildir *maildir, int folder, const char *hostname)
+{
+    *maildir = (struct maildir){.folder = folder, .hostname = hostname, .room = memory_new(ROOM)};
+    maildir->entries = memory_new(MAILDIR_BATCH_MAX * sizeof *maildir->entries);
+}
+
+void maildir_free(struct maildir *maildir)
+{
+    maildir_clear(maildir);
+    free(maildir->entries);
+    free(maildir->room);
+}
+
+/* ---- names ---- */
+
+/* As a name in a folder: no slash, no dot in front, and '%' only for these. */
+static void add_name(struct buffer *out, struct bytes text)
+{
+    for (size_t i = 0; i < text.length; i++) {
+        unsigned char c = (unsigned char)text.at[i];
+        if (c <= 32 || c == 127 || c == '/' || c == '%' || (c == '.' && i == 0))
+            buffer_add_format(out, "%%%02X", (unsigned)c);
+        else
+            buffer_add_octet(out, (char)c);
+    }
+}
+
+bool maildir_path(struct bytes address, char *room, size_t size)
+{
+    struct bytes local, domain;
+    struct buffer path = {0};
+    if (!address_split(address, &local, &domain) || local.length == 0 || domain.length == 0)
+        return false;
+    add_name(&path, domain);
+    buffer_add_octet(&path, '/');
+    add_name(&path, local);
+    buffer_add_text(&path, "/Maildir");
+    bool fits = path.length < size;
+    if (fits)
+        memcpy(room, buffer_text(&path), path.length + 1);
+    buffer_free(&path);
+    return fits;
+}
+
+bool maildir_is_plain(struct bytes address)
+{
+    struct bytes local, domain, path;
+    char room[MAILDIR_PATH_MAX];
+    if (!address_split(address, &local, &domain) || bytes_find(local, '@') != SIZE_MAX || !maildir_path(address, room, sizeof room))
+        return false;
+    path = bytes_of_text(room);
+    return path.length == local.length + domain.length + strlen("//Maildir") && bytes_equal(bytes_first(bytes_from(path, domain.length + 1), local.length), local);
+}
+
+/* The same message to the same mailbox has the same name: see the header. What it is in "new" follows when its size is known. */
+static bool name_entry(struct maildir *maildir, const struct maildir_message *m, struct maildir_entry *entry)
+{
+    char mailbox[MAILDIR_PATH_MAX - 300];
+    if (!maildir_path(m->address, mailbox, sizeof mailbox))
+        return false;
+    snprintf(entry->tmp, sizeof entry->tmp, "%s/tmp/%llu.P%ldQ%llu.%.200s", mailbox, (unsigned long long)(m->arrived_ms / 1000), (long)getpid(),
+             (unsigned long long)++maildir->made, maildir->hostname);
+    snprintf(entry->new, sizeof entry->new, "%s/new", mailbox);
+    entry->new_folder = strlen(entry->new);
+    return true;
+}
+
+static void name_new(const struct maildir *maildir, const struct maildir_message *m, struct maildir_entry *entry)
+{
+    char id[QUEUE_ID_TEXT_LENGTH + 1], mark[16] = "";
+    queue_id_text(m->id, id);
+    if (m->mark != 0)
+        snprintf(mark, sizeof mark, "W%u", m->mark);
+    entry->octets = maildir->octets;
+    snprintf(entry->new + entry->new_folder, sizeof entry->new - entry->new_folder, "/%llu.M%uQ%s%s.%.200s,S=%llu", (unsigned long long)(m->arrived_ms / 1000),
+             (unsigned)(m->arrived_ms % 1000), id, mark, maildir->hostname, (unsigned long long)entry->octets);
+}
+
+/* ---- folders ---- */
+
+static int sync_folder(int at, const char *path)
+{
+    int folder = openat(at, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (folder < 0)
+        return errno;
+    int error = fsync(folder) == 0 ? 0 : errno;
+    close(folder);
+    return error;
+}
+
+/* Makes one folder, and syncs the one it stands in: a mailbox must not vanish with the power.
+ * Also where it is there: whoever made it may have ended before that sync, or met its failure. */
+static int make_folder(int at, char *path)
+{
+    if (mkdirat(at, path, 0700) != 0 && errno != EEXIST)
+        return errno;
+    char *slash = strrchr(path, '/');
+    if (slash == NULL)
+        return sync_folder(at, ".");
+    *slash = '\0';
+    int error = sync_folder(at, path);
+    *slash = '/';
+    return error;
+}
+
+/* "DOMAIN/USER/Maildir/new/..." gets all folders that it needs. Where "tmp" is
+ * there nobody looks for the others: it comes last. */
+static int make_mailbox(int at, const struct maildir_entry *entry)
+{
+    static const char *const names[] = {"cur", "new", "tmp"};
+    char path[MAILDIR_PATH_MAX];
+    size_t length = entry->new_folder - strlen("/new");
+    memcpy(path, entry->new, length);
+    path[length] = '\0';
+    int error = 0;
+    for (char *slash = strchr(path, '/'); slash != NULL && error == 0; slash = strchr(slash + 1, '/')) {
+        *slash = '\0';
+        error = make_folder(at, path);
+        *slash = '/';
+    }
+    if (error == 0)
+        error = make_folder(at, path);
+    for (size_t i = 0; i < ARRAY_LENGTH(names) && error == 0; i++) {
+        snprintf(path + length, sizeof path - length, "/%s", names[i]);
+        error = make_folder(at, path);
+    }
+    return error;
+}
+
+static int create(struct maildir *maildir, struct maildir_entry *entry)
+{
+    const int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
+    entry->file = openat(maildir->folder, entry->tmp, flags, 0600);
+    if (entry->file >= 0)
+        return 0;
+    if (errno != ENOENT)
+        return errno;
+    int error = make_mailbox(maildir->folder, entry);
+    if (error == 0)
+        entry->file = openat(maildir->folder, entry->tmp, flags, 0600);
+    return error != 0 ? error : entry->file >= 0 ? 0 : errno;
+}
+
+/* ---- contents ---- */
+
+static int flush(struct maildir *maildir, int file)
+{
+    for (size_t done = 0; done < maildir->room_used;) {
+        ssize_t written = write(file, maildir->room + done, maildir->room_used - done);
+        if (written < 0 && errno == EINTR)
+            continue;
+        if (written <= 0)
+            return errno == 0 ? EIO : errno;
+        done += (size_t)written;
+    }
+    maildir->room_used = 0;
+    return 0;
+}
+
+static int put(struct maildir *maildir, int file, struct bytes octets)
+{
+    maildir->octets += octets.length;
+    while (octets.length > 0) {
+        struct bytes part = bytes_first(octets, ROOM - maildir->room_used);
+        memcpy(maildir->room + maildir->room_used, part.at, part.length);
+        maildir->room_used += part.length;
+        octets = bytes_from(octets, part.length);
+        int error = maildir->room_used == ROOM ? flush(maildir, file) : 0;
+        if (error != 0)
+            return error;
+    }
+    return 0;
+}
+
+/* Up to `room` octets of the run with CRLF as LF into `to`: says how many it
+ * made, and takes what it read off the run. The CR of a CRLF is written by
+ * nobody; one at the run's end waits in *after_cr. Octet by octet, so that
+ * short lines cost no more than long ones. */
+static size_t copy_lines(char *to, size_t room, struct bytes *run, bool *after_cr)
+{
+    size_t made = 0, i = 0;
+    bool cr = *after_cr;
+    for (; i < run->length && made + 2 <= room; i++) {
+        char c = run->at[i];
+        if (cr && c != '\n')
+            to[made++] = '\r'; /* one that stands alone stays */
+        cr = c == '\r';
+        if (!cr)
+            to[made++] = c;
+    }
+    *run = bytes_from(*run, i);
+    *after_cr = cr;
+    return made;
+}
+
+/* CRLF as the LF of files here. `after_cr` carries over from one run to the next. */
+static int put_lines(struct maildir *maildir, int file, struct bytes run, bool *after_cr)
+{
+    int error = 0;
+    while (run.length > 0 && error == 0) {
+        char *room = maildir->room + maildir->room_used;
+        size_t made = copy_lines(room, ROOM - maildir->room_used, &run, after_cr);
+        maildir->room_used += made;
+        maildir->octets += made;
+        if (run.length > 0) /* there is no room for more */
+            error = flush(maildir, file);
+    }
+    return error;
+}
+
+static int put_file(struct maildir *maildir, int file, int from, bool *after_cr)
+{
+    char run[16 * 1024];
+    for (off_t at = 0;;) {
+        ssize_t count = pread(from, run, sizeof run, at);
+        if (count < 0 && errno == EINTR)
+            continue;
+        if (count <= 0)
+            return count == 0 ? 0 : errno;
+        int error = put_lines(maildir, file, bytes_of(run, (size_t)count), after_cr);
+        if (error != 0)
+            return error;
+        at += count;
+    }
+}
+
+static int fill(struct maildir *maildir, const struct maildir_message *m, int file)
+{
+    struct buffer fields = {0};
+    bool after_cr = false;
+    delivery_fields_add(&fields, m->sender, m->address, "\n");
+    maildir->room_used = 0;
+    maildir->octets = 0;
+    int error = put(maildir, file, buffer_bytes(&fields));
+    buffer_free(&fields);
+    if (error == 0)
+        error = m->file >= 0 ? put_file(maildir, file, m->file, &after_cr) : put_lines(maildir, file, m->content, &after_cr);
+    if (error == 0 && after_cr)
+        error = put(maildir, file, BYTES("\r"));
+    return error != 0 ? error : flush(maildir, file);
+}
+
+/* ---- the batch ---- */
+
+bool maildir_is_full(const struct maildir *maildir)
+{
+    return maildir->count == MAILDIR_BATCH_MAX;
+}
+
+size_t maildir_write(struct maildir *maildir, const struct maildir_message *message)
+{
+    assert(!maildir_is_full(maildir));
+    struct maildir_entry *entry = &maildir->entries[maildir->count];
+    entry->file = -1;
+    entry->again = false;
+    entry->error = name_entry(maildir, message, entry) ? create(maildir, entry) : EINVAL;
+    if (entry->error == 0)
+        entry->error = fill(maildir, message, entry->file);
+    if (entry->error == 0)
+        name_new(maildir, message, entry);
+    return maildir->count++;
+}
+
+bool maildir_has(const struct maildir *maildir, const struct maildir_entry *entry)
+{
+    return faccessat(maildir->folder, entry->new, F_OK, 0) == 0;
+}
+
+void maildir_refuse(struct maildir_entry *entry, int error)
+{
+    assert(entry->error == 0 && error != 0);
+    entry->error = error;
+}
+
+static int move(int at, struct maildir_entry *entry)
+{
+    if (renameat2(at, entry->tmp, at, entry->new, RENAME_NOREPLACE) == 0)
+        return 0;
+    if (errno == EINVAL) { /* this file system has no such rename */
+        if (linkat(at, entry->tmp, at, entry->new, 0) == 0)
+            return unlinkat(at, entry->tmp, 0) == 0 ? 0 : errno;
+    }
+    if (errno != EEXIST)
+        return errno;
+    /* It is there from before, but if its sync failed then, no later one tells. This one takes its place. */
+    entry->again = true;
+    return renameat(at, entry->tmp, at, entry->new) == 0 ? 0 : errno;
+}
+
+static bool same_folder(const struct maildir_entry *a, const struct maildir_entry *b)
+{
+    return a->new_folder == b->new_folder && memcmp(a->new, b->new, a->new_folder) == 0;
+}
+
+/* One sync for each folder; its verdict is that of all that came into it. */
+static void sync_new_folders(struct maildir *maildir)
+{
+    bool synced[MAILDIR_BATCH_MAX] = {false};
+    for (size_t i = 0; i < maildir->count; i++) {
+        struct maildir_entry *first = &maildir->entries[i];
+        if (first->error != 0 || synced[i])
+            continue;
+        char path[MAILDIR_PATH_MAX];
+        memcpy(path, first->new, first->new_folder);
+        path[first->new_folder] = '\0';
+        int error = sync_folder(maildir->folder, path);
+        for (size_t j = i; j < maildir->count; j++)
+            if (maildir->entries[j].error == 0 && same_folder(first, &maildir->entries[j])) {
+                synced[j] = true;
+                maildir->entries[j].error = error;
+            }
+    }
+}
+
+void maildir_sync(struct maildir *maildir)
+{
+    for (size_t i = 0; i < maildir->count; i++) /* all begin to be written before the first is waited for */
+        if (maildir->entries[i].error == 0 && maildir->count > 1)
+            sync_file_range(maildir->entries[i].file, 0, 0, SYNC_FILE_RANGE_WRITE);
+    for (size_t i = 0; i < maildir->count; i++) {
+        struct maildir_entry *entry = &maildir->entries[i];
+        if (entry->error == 0 && fdatasync(entry->file) != 0)
+            entry->error = errno;
+        if (entry->file >= 0)
+            close(entry->file);
+        if (entry->error == 0)
+            entry->error = move(maildir->folder, entry);
+        else if (entry->file >= 0)
+            unlinkat(maildir->folder, entry->tmp, 0);
+        entry->file = -1;
+    }
+    sync_new_folders(maildir);
+}
+
+void maildir_clear(struct maildir *maildir)
+{
+    for (size_t i = 0; i < maildir->count; i++)
+        if (maildir->entries[i].file >= 0)
+            close(maildir->entries[i].file);
+    maildir->count = 0;
+}

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * pickup: takes in what local programs have put into the drop folder while
+ * nobody listened at the socket. It touches that folder and nothing else.
+ *
+ * pickup.c finds the files, one after the other; dropped.c looks at one;
+ * permission.c asks auth whether its user may send it, and as whom; waits.c
+ * keeps those who have sent too much for now;
+ * passage.c brings its message to queue: asks auth where each recipient goes,
+ * gives queue the content, and has the sender told of recipients that are
+ * not there. Only when queue has stored all of that is the file removed: a
+ * crash in between leads to a duplicate, never to a loss. The folder is synced
+ * once what was found there is through, so that a power loss takes back the
+ * last removals at most. What is bad is set aside under another name, and said so.
+ */
+#ifndef MAILBOAT_SERVICE_PICKUP_PICKUP_H
+#define MAILBOAT_SERVICE_PICKUP_PICKUP_H
+
+#include "run/child.h"
+#include "base/map.h"
+#include "core/message/dsn.h"
+#include "core/message/header.h"
+#include "service/pickup/dropped.h"
+#include "core/queue/id.h"
+#include "io/trouble.h"
+
+enum pickup_limit {
+    PICKUP_NAMES_MAX = 4096,            /* of one look into the folder */
+    PICKUP_LOOK_MS = 60 * 1000,         /* between two looks, besides those when something arrives */
+    PICKUP_BLIND_LOOK_MS = 1000,        /* the same where the kernel does not tell what arrives */
+    PICKUP_RETRY_MS = 2 * 1000,         /* after something could not be taken in */
+    PICKUP_ABANDONED_S = 24 * 60 * 60,  /* a file that is still being written then is not written any more */
+    PICKUP_IGNORED_MAX = 1000,          /* files that cannot even be set aside */
+    PICKUP_UNSYNCED_MAX = 64,           /* removals that a power loss may take back */
+    PICKUP_WAITS_MAX = 256,             /* users who have sent too much for now */
+    PICKUP_WAITING_LOOK_MS = 1000,      /* between two looks while there are such: each looks at all files */
+    PICKUP_SLOT = 254,                  /* of its queue ids */
+    SUBMIT_TARGETS_MAX = 1024 * 1024,   /* octets of the recipients of one message to queue */
+    SUBMIT_COUNT_MAX = 5000,            /* and how many */
+};
+
+/* Names in the folder: ".NAME" is being written, "bad-NAME" was set aside, NAME is for us. */
+#define PICKUP_BAD "bad-"
+
+struct pickup;
+
+enum passage_step { PASSAGE_NONE, PASSAGE_SENDER, PASSAGE_LIMIT, PASSAGE_RECIPIENT, PASSAGE_SPOOL, PASSAGE_SUBMIT };
+
+/* One message on its way from the folder to queue. */
+struct passage {
+    enum passage_step step;   /* which question is open */
+    uint64_t request;         /* its number */
+    struct dropped dropped;
+    struct origin origin;
+    char account[32];         /* "uid 1000" */
+    struct header header;     /* of whom it says that it is from */
+    size_t author_at;
+    bool asks_author;         /* the sender of its envelope was asked about */
+    uint64_t limit_request;   /* by which it was counted; 0: it is not */
+    uint32_t wait_s;          /* how long its user has to wait */
+    size_t asked;             /* recipients that were asked about */
+    struct recipient *targets;
+    size_t target_count, target_room, given; /* given: those that queue has */
+    struct map seen;          /* targets by address */
+    struct dsn_recipient *unknown;
+    size_t unknown_count;
+    bool reporting;           /* it is the report on the unknown ones now, the last thing */
+    uint64_t id, spool;
+    struct buffer content;    /* inline */
+    uint64_t size;            /* of what queue gets */
+    size_t giving;            /* targets in the open question */
+};
+
+/* How a passage ended. */
+enum passage_end { PASSAGE_STORED, PASSAGE_BAD, PASSAGE_LATER, PASSAGE_WAITS };
+
+struct pickup_wait {
+    uint32_t uid;
+    uint64_t until_ms;
+};
+
+struct pickup {
+    struct child *child;
+    int folder, inotify;      /* inotify: -1 where there is none */
+    struct watch news;
+    struct timer look;
+    struct arena arena;       /* of the names */
+    const char **names;
+    size_t name_count, name_at;
+    size_t unsynced;          /* removals since the folder was synced */
+    bool unread;              /* there is more than was listed */
+    bool again;               /* something must be tried again */
+    bool arrived;             /* something came meanwhile */
+    bool draining;
+    struct trouble listing;
+    struct pickup_wait waits[PICKUP_WAITS_MAX];
+    size_t wait_count;
+    uint64_t looked_ms;       /* when the folder was listed last */
+    struct map ignored;
+    struct passage passage;
+    uint64_t last_request;
+    struct queue_id_maker ids;
+};
+
+/* ---- passage.c ---- */
+
+/* Begins with a file that is FINE; passage_ended() follows, perhaps before this returns. */
+void passage_begin(struct pickup *pickup);
+void passage_answered(struct pickup *pickup, enum ipc_kind kind, union ipc_message *message, int attached);
+/* auth or queue is gone: what is under way begins anew later. */
+void passage_lost(struct pickup *pickup, enum process_role peer);
+
+/* For permission.c: asks it of auth or queue, under the number of passage_request(); what is open then is `step`. */
+uint64_t passage_request(struct pickup *pickup);
+void passage_ask(struct pickup *pickup, enum passage_step step, enum ipc_kind kind, const void *message);
+void passage_go_on(struct pickup *pickup); /* it may be sent */
+void passage_end(struct pickup *pickup, enum passage_end end, const char *why);
+
+/* ---- permission.c ---- */
+/* passage_go_on() or passage_end() follows. */
+void permission_ask(struct pickup *pickup);
+void permission_sender_answered(struct pickup *pickup, const struct ipc_sender_answer *answer);
+void permission_limit_answered(struct pickup *pickup, const struct ipc_limit_answer *answer);
+void permission_end(struct pickup *pickup, bool sent);
+
+/* ---- waits.c ---- */
+void waits_add(struct pickup *pickup, uint32_t uid, uint32_t wait_s);
+void waits_expire(struct pickup *pickup);
+bool waits_has(struct pickup *pickup, const char *name); /* the file is of a user who waits */
+uint64_t waits_next_ms(const struct pickup *pickup, uint64_t most_ms); /* until one may send again */
+
+/* ---- pickup.c ---- */
+
+/* `why` where it is BAD. */
+void passage_ended(struct pickup *pickup, enum passage_end end, const char *why);
+
+#endif

@@ -1,0 +1,346 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "service/relay/relay.h"
+
+#include "io/clock.h"
+#include "io/https.h"
+#include "io/log.h"
+#include "io/random.h"
+#include "config/secret_file.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+static struct relay here; /* one a process */
+
+/* ---- how a destination is reached ---- */
+
+static enum client_tls smarthost_tls(const struct config *config)
+{
+    switch (config->relay.smarthost.tls) {
+    case SMARTHOST_TLS_STARTTLS: return CLIENT_TLS_REQUIRED;
+    case SMARTHOST_TLS_IMPLICIT: return CLIENT_TLS_IMPLICIT;
+    case SMARTHOST_TLS_NONE: return CLIENT_TLS_NEVER;
+    case SMARTHOST_TLS_AUTO: break;
+    }
+    return config->relay.smarthost.port == 465 || config->relay.smarthost.port == RACE_LAST_PORT ? CLIENT_TLS_IMPLICIT : CLIENT_TLS_REQUIRED;
+}
+
+static void smarthost_options(const struct relay *relay, struct delivery_options *options)
+{
+    const struct config *config = relay->child->config;
+    options->domain = bytes_of_text(config->relay.smarthost.host);
+    options->smarthost = options->verify = true;
+    options->user = bytes_of_text(config->relay.smarthost.user);
+    options->password = buffer_bytes(&relay->password);
+    bool is_auto = config->relay.smarthost.port == 0;
+    options->port = is_auto ? relay->smarthost.port : config->relay.smarthost.port;
+    options->tls = is_auto ? relay->smarthost.tls : smarthost_tls(config);
+}
+
+/* A host that a rule names. */
+static void host_options(const struct route_rule *rule, struct delivery_options *options)
+{
+    static const enum client_tls tls[] = {[RULE_TLS_MAY] = CLIENT_TLS_OPPORTUNISTIC, [RULE_TLS_ENCRYPT] = CLIENT_TLS_REQUIRED, [RULE_TLS_VERIFY] = CLIENT_TLS_REQUIRED,
+                                          [RULE_TLS_IMPLICIT] = CLIENT_TLS_IMPLICIT, [RULE_TLS_NONE] = CLIENT_TLS_NEVER};
+    options->domain = bytes_of_text(rule->host);
+    options->smarthost = true;
+    options->verify = rule->tls == RULE_TLS_VERIFY || rule->tls == RULE_TLS_IMPLICIT;
+    options->port = rule->port;
+    options->tls = tls[rule->tls];
+}
+
+struct delivery_options relay_options(const struct carrier *carrier)
+{
+    struct relay *relay = carrier->relay;
+    const struct config *config = relay->child->config;
+    struct bytes destination = bytes_of(carrier->destination, carrier->destination_length);
+    struct delivery_options options = {.hostname = bytes_of_text(config->hostname),
+                                       .domain = destination,
+                                       .random = random_u64(),
+                                       .own = own_now(relay),
+                                       .trouble = &relay->trouble};
+    if (carrier->by_smarthost) {
+        smarthost_options(relay, &options);
+    } else if (carrier->rule != NULL && carrier->rule->via == RELAY_HOST) {
+        host_options(carrier->rule, &options);
+    } else {
+        options.port = config->relay.port;
+        options.tls = CLIENT_TLS_OPPORTUNISTIC;
+        options.wish = config_tls_wish(config, destination);
+    }
+    return options;
+}
+
+/* ---- results ---- */
+
+/* "TLSv1.3 ...", or "in clear: " and why where TLS was wished for; empty where it
+ * was not, or nobody was reached. */
+static void add_tls(const struct carrier *carrier, struct buffer *out)
+{
+    struct bytes reason = delivery_clear_reason(&carrier->delivery);
+    if (carrier->tls_text[0] != '\0')
+        buffer_add_text(out, carrier->tls_text);
+    else if (reason.length > 0)
+        buffer_add_format(out, "in clear: %.*s", BYTES_ARG(reason));
+}
+
+/* What an MTA-STS policy that is tested would have stopped (RFC 8461 5). */
+static void tell_of_test(const struct carrier *carrier, struct bytes peer)
+{
+    struct bytes tls = bytes_of_text(carrier->tls_text);
+    bool listed = carrier->delivery.tls.facts.sts != NULL && sts_lists(carrier->delivery.tls.facts.sts, carrier->delivery.host);
+    bool valid = bytes_search(tls, BYTES("certificate=valid")) != SIZE_MAX;
+    if (!bytes_is(delivery_tls_word(&carrier->delivery), "sts-testing") || (listed && valid))
+        return;
+    log_event(LOG_EVENT_WARN, "sts_would_wait", LOG_BYTES("domain", carrier->delivery.options.domain), LOG_BYTES("peer", peer), LOG_BYTES("tls", tls),
+              LOG_TEXT("reason", !listed ? "the policy does not list the host" : tls.length == 0 ? "there is no TLS" : "the certificate is not valid"));
+}
+
+void relay_answer(struct relay *relay, struct carrier *carrier, const struct client_result *results, size_t count)
+{
+    struct buffer peer = {0}, tls = {0};
+    struct ipc_deliver_answer answer = {.delivery = carrier->number, .result_count = count};
+    add_tls(carrier, &tls);
+    answer.tls = buffer_bytes(&tls);
+    answer.results = memory_new((count + 1) * sizeof *answer.results);
+    for (size_t i = 0; i < count; i++)
+        answer.results[i] = (struct delivery_result){.outcome = results[i].outcome, .step = results[i].step, .code = results[i].code,
+                                                     .enhanced = results[i].enhanced, .text = results[i].text, .peer_reports = results[i].peer_reports};
+    delivery_peer(&carrier->delivery, &peer);
+    answer.tls_policy = delivery_tls_word(&carrier->delivery);
+    answer.tls_reason = delivery_tls_reason(&carrier->delivery);
+    answer.peer = buffer_bytes(&peer);
+    tell_of_test(carrier, answer.peer);
+    if (carrier->from != NULL)
+        child_send(relay->child, carrier->from, IPC_DELIVER_ANSWER, &answer, -1);
+    buffer_free(&peer);
+    buffer_free(&tls);
+    free(answer.results);
+}
+
+/* ---- connections that wait for more ---- */
+
+static struct bytes key_of(const struct carrier *carrier)
+{
+    return bytes_of(carrier->destination, carrier->destination_length);
+}
+
+void relay_is_idle(struct relay *relay, struct carrier *carrier)
+{
+    carrier->idle = true;
+    carrier->idle_next = map_get(&relay->idle, key_of(carrier));
+    map_put(&relay->idle, key_of(carrier), carrier);
+}
+
+void relay_not_idle(struct relay *relay, struct carrier *carrier)
+{
+    struct carrier *first = carrier->idle ? map_get(&relay->idle, key_of(carrier)) : NULL;
+    if (!carrier->idle)
+        return;
+    carrier->idle = false;
+    if (first != carrier) {
+        while (first->idle_next != carrier)
+            first = first->idle_next;
+        first->idle_next = carrier->idle_next;
+    } else if (carrier->idle_next != NULL) {
+        map_put(&relay->idle, key_of(carrier), carrier->idle_next);
+    } else {
+        map_remove(&relay->idle, key_of(carrier));
+    }
+}
+
+/* ---- the service ---- */
+
+/* ---- the clock ---- */
+
+static void begin_anew(struct relay *relay);
+
+/* libunbound counts on the wall clock. Where that jumps back, what it knows
+ * (an address, or that nobody answers) holds for as long as the jump was, and
+ * its questions wait as long. Its memory cannot be emptied: a fresh process has a fresh one. */
+static void look_at_clock(struct relay *relay)
+{
+    int64_t ahead_ms = (int64_t)clock_epoch_ms() - (int64_t)clock_boot_ms();
+    bool jumped_back = ahead_ms < relay->wall_ahead_ms - RELAY_CLOCK_BACK_MS;
+    relay->wall_ahead_ms = ahead_ms;
+    if (jumped_back && !relay->draining)
+        begin_anew(relay);
+}
+
+static void look_again(void *owner)
+{
+    struct relay *relay = owner;
+    look_at_clock(relay);
+    if (relay->busy_count > 0)
+        timer_set(&relay->clock_look, RELAY_CLOCK_LOOK_MS);
+}
+
+static void relay_message(struct child *child, struct channel *from, enum ipc_kind kind, union ipc_message *message, int attached)
+{
+    struct relay *relay = child->service_data;
+    const struct ipc_deliver *deliver = &message->deliver;
+    if (kind == IPC_EXAMINE && !relay->draining)
+        examination_start(relay, from);
+    if (kind != IPC_DELIVER || deliver->envelope.recipient_count == 0) {
+        if (attached >= 0)
+            close(attached);
+        return;
+    }
+    if (!child_has_content(child, from, deliver, attached))
+        return;
+    look_at_clock(relay);
+    if (relay->anew) { /* without an answer it is the successor's */
+        if (attached >= 0)
+            close(attached);
+        return;
+    }
+    timer_set(&relay->clock_look, RELAY_CLOCK_LOOK_MS);
+    struct carrier *idle = map_get(&relay->idle, deliver->destination);
+    while (idle != NULL && !carrier_suits(idle, &deliver->envelope))
+        idle = idle->idle_next;
+    if (idle != NULL)
+        carrier_next(idle, from, deliver, attached);
+    else
+        carrier_start(relay, from, deliver, attached);
+}
+
+/* Its successor will give the same messages again: what the peer cannot have
+ * yet is dropped now, so that it does not come twice. */
+static void relay_peer_lost(struct child *child, struct channel *peer)
+{
+    struct relay *relay = child->service_data;
+    if (relay->examiner == peer)
+        relay->examiner = NULL;
+    for (struct carrier *carrier = relay->carriers, *next; carrier != NULL; carrier = next) {
+        next = carrier->next;
+        if (carrier->from == peer)
+            carrier->from = NULL;
+        if (carrier->number != 0 && carrier->from == NULL && !carrier_has_given_all(carrier))
+            carrier_cut(carrier);
+    }
+}
+
+/* In memory, for once sealed the process opens no file. */
+static bool read_authorities(struct relay *relay, struct error *error)
+{
+    const char *name = relay->child->config->relay.ca_file;
+    FILE *file = fopen(name == NULL ? "/etc/ssl/certs/ca-certificates.crt" : name, "re");
+    size_t got = file == NULL ? 0 : 1;
+    while (got > 0 && relay->authorities.length < AUTHORITIES_MAX) {
+        got = fread(buffer_reserve(&relay->authorities, 65536), 1, 65536, file);
+        buffer_written(&relay->authorities, got);
+    }
+    if (file != NULL)
+        fclose(file);
+    return name == NULL || file != NULL || error_set(error, EX_CONFIG, "relay.ca_file: cannot read %s", name);
+}
+
+/* By the process that signs in with it, and by no other. */
+static bool read_password(struct relay *relay, struct error *error)
+{
+    const char *file = relay->child->config->relay.smarthost.password_file;
+    return file == NULL || secret_file_read("relay.smarthost.password_file", file, &relay->password, error);
+}
+
+static struct dns *open_dns(const struct config *config, struct error *error)
+{
+    if (config->resolver.dnssec == DNSSEC_OFF)
+        return dns_open(config->resolver.servers, config->resolver.server_count, error);
+    return dns_open_validating(config->resolver.servers, config->resolver.server_count, config->resolver.trust_anchor,
+                               config->resolver.dnssec == DNSSEC_REQUIRED, error);
+}
+
+static bool relay_open(struct child *child, struct error *error)
+{
+    struct relay *relay = &here;
+    const struct config *config = child->config;
+    *relay = (struct relay){.child = child};
+    child->service_data = relay;
+    map_start(&relay->idle, random_u64());
+    if (!tls_client_open(&relay->tls, config->relay.ca_file, error) || !read_authorities(relay, error) ||
+        !read_password(relay, error) || !policies_open_folder(&relay->folder, config->data_dir, error) || !https_prepare(error))
+        return false;
+    tls_client_resume(&relay->tls);
+    relay->dns = open_dns(config, error);
+    return relay->dns != NULL;
+}
+
+static bool relay_open_own(struct child *child, struct error *error)
+{
+    struct relay *relay = child->service_data;
+    return policies_open(&relay->policies, &relay->folder, error);
+}
+
+static bool relay_start(struct child *child, struct error *error)
+{
+    struct relay *relay = child->service_data;
+    relay->wall_ahead_ms = (int64_t)clock_epoch_ms() - (int64_t)clock_boot_ms();
+    timer_start(&relay->clock_look, child->loop, look_again, relay);
+    ways_start(relay);
+    return dns_start(relay->dns, child->loop, error) &&
+           policies_start(&relay->policies, child->loop, relay->dns, buffer_bytes(&relay->authorities), error);
+}
+
+void relay_leave_if_done(struct relay *relay)
+{
+    if (relay->draining && relay->busy_count == 0)
+        child_exit(relay->child, relay->anew ? EX_TEMPFAIL : EX_OK);
+}
+
+/* The successor of queue or of us tries again what is cut here. */
+static void drain_limit_passed(void *owner)
+{
+    struct relay *relay = owner;
+    child_exit(relay->child, relay->anew ? EX_TEMPFAIL : EX_OK);
+}
+
+static void relay_drain(struct child *child, bool quick)
+{
+    struct relay *relay = child->service_data;
+    relay->draining = true;
+    smarthost_stop(relay);
+    examination_stop(relay);
+    child_deafen(child);
+    timer_start(&relay->drained, child->loop, drain_limit_passed, relay);
+    timer_set(&relay->drained, RELAY_DRAIN_MS);
+    for (struct carrier *carrier = relay->carriers, *next; carrier != NULL; carrier = next) {
+        next = carrier->next;
+        if (carrier->idle)
+            carrier_quit(carrier);
+        else if (carrier->waiting || carrier->wants_secret)
+            carrier_cut(carrier); /* no octet of it has left */
+    }
+    relay_leave_if_done(relay);
+}
+
+/* What is with a peer already may end; the rest is given to the successor. */
+static void begin_anew(struct relay *relay)
+{
+    log_event(LOG_EVENT_WARN, "clock_jumped", LOG_TEXT("where", "back"), LOG_TEXT("mend", "a fresh process follows, since the resolver counts on the clock; see to the clock of this machine"));
+    relay->anew = true;
+    for (struct carrier *carrier = relay->carriers, *next; carrier != NULL; carrier = next) {
+        next = carrier->next;
+        if (carrier->question.asked || carrier->sts.inquiry != NULL)
+            carrier_cut(carrier);
+    }
+    relay_drain(relay->child, false);
+}
+
+static void relay_supervisor(struct child *child, enum ipc_kind kind, const union ipc_message *message)
+{
+    if (kind == IPC_SECRET_ANSWER)
+        secret_answered(child->service_data, &message->secret_answer);
+}
+
+const struct child_service relay_service = {
+    .role = PROCESS_RELAY,
+    .open = relay_open,
+    .open_own = relay_open_own,
+    .start = relay_start,
+    .on_message = relay_message,
+    .on_peer_lost = relay_peer_lost,
+    .on_drain = relay_drain,
+    .on_supervisor = relay_supervisor,
+};

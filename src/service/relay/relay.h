@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * relay: what the files of this folder share. relay.c is the process: what
+ * queue gives, which connection takes it. carrier.c is one connection to a
+ * destination: it drives core/client/delivery with io's conn, dns and tls,
+ * one message after another. smarthost.c finds the smarthost's port where
+ * the configuration leaves it to us, while carriers wait for it. policies.c
+ * knows the MTA-STS policies of other domains, fetch.c fetches them; examination.c
+ * knows whether our own ports answer, own.c the addresses of this machine; secret.c has
+ * the supervisor run the command that prints what it is signed in to with.
+ */
+#ifndef MAILBOAT_SERVICE_RELAY_RELAY_H
+#define MAILBOAT_SERVICE_RELAY_RELAY_H
+
+#include "run/child.h"
+#include "core/client/delivery.h"
+#include "io/conn.h"
+#include "dial/dialing.h"
+#include "io/knock.h"
+#include "base/map.h"
+#include "core/route/direct.h"
+#include "service/relay/policies.h"
+
+enum relay_limit {
+    CARRIER_PACE_OCTETS = 64 * 1024,  /* of content that the peer takes before it counts as silent */
+    CARRIER_IDLE_MS = 3 * 1000,       /* a connection is kept so long for the next message to the same place */
+    CARRIER_SEARCH_MS = 30 * 60 * 1000, /* of one attempt; then no further server is looked up or called */
+    OWN_FRESH_MS = 1000,              /* then the addresses of this machine are read again */
+    SECRET_FRESH_MS = 10 * 60 * 1000, /* then a token is fetched anew */
+    RELAY_CLOCK_BACK_MS = 10 * 1000,  /* a wall clock that jumped back by more: the resolver's memory is not to be used any more */
+    RELAY_CLOCK_LOOK_MS = 2 * 1000,   /* how often it is looked at while something is under way */
+    RELAY_DRAIN_MS = 10 * 1000,       /* for deliveries under way when the process ends */
+    AUTHORITIES_MAX = 16 << 20,       /* octets of CA certificates */
+    CONTENT_READ_MAX = CONTENT_RUN_MAX, /* octets of a large content that are read at once */
+};
+
+/* Our own addresses, as they were read last. */
+struct own_list {
+    struct buffer octets;       /* of struct route_address after struct route_address */
+    struct own_addresses list;  /* the same */
+    uint64_t read_ms;           /* 0: never */
+    bool failed;                /* the last time; said once */
+};
+
+struct relay {
+    struct child *child;
+    struct tls_context tls;
+    struct dns *dns;
+    struct policies policies;  /* MTA-STS */
+    struct tls_trouble trouble; /* hosts that were silent in TLS */
+    struct buffer authorities; /* PEM: whom MTA-STS policies are fetched from */
+    struct map idle;           /* by destination: the first carrier that waits for more */
+    struct carrier *carriers;  /* all */
+    size_t busy_count;
+    struct race_port smarthost; /* with port: auto, the way that was found; port 0: none yet */
+    struct dialing *finding;    /* the race for it, while it lasts */
+    struct folder folder;       /* DATA/relay, until its file was opened */
+    struct buffer password;     /* the smarthost's, from the file that the configuration names; empty: there is none */
+    struct buffer secret;       /* the last that the command printed; empty: none, or it was refused */
+    uint64_t secret_ms;
+    bool secret_asked;
+    struct own_list own;
+    struct direct direct;       /* with via: auto: does outgoing 25 work? */
+    struct conn probe;          /* that looks whether it does again */
+    struct timer probing, drained, found; /* found: lets go of a race that is decided */
+    struct dialing *examining;  /* of this server's own ports, while it lasts, and for whom; NULL: none */
+    struct channel *examiner;
+    struct timer examined;      /* lets go of it */
+    bool draining;
+    bool anew;                  /* draining, for a successor with a fresh resolver */
+    int64_t wall_ahead_ms;      /* the wall clock less the time since the machine started */
+    struct timer clock_look;
+};
+
+/* A connection, or one that is being made, and the message it carries. */
+struct carrier {
+    struct relay *relay;
+    struct carrier *next, *previous;  /* all */
+    struct carrier *idle_next;        /* of the same destination */
+    struct buffer secret;             /* the one that its delivery signs in with */
+    bool wants_secret;                /* waits for one */
+    const struct route_rule *rule;    /* the configuration's, for the destination; NULL: none */
+    bool by_smarthost;                /* not to the destination's own server */
+    bool reached, silent;             /* somebody was connected to; somebody was not, in time */
+    bool idle, waiting, waited; /* waiting: for the smarthost's port; waited: it has, once, for this message */
+    char destination[320];
+    size_t destination_length;
+    struct delivery delivery;
+    struct conn conn;
+    struct knock *knock;              /* while several addresses are tried side by side */
+    struct dns_question question;
+    struct policies_question sts;
+    struct timer idle_timer, step_timer; /* step: an action's end that must come from the loop */
+    /* The message: */
+    struct arena arena;
+    struct envelope envelope;
+    struct bytes front;               /* fields to send before it */
+    struct bytes content;             /* inline */
+    int file;                         /* or here */
+    uint64_t began_ms;                /* when its attempt began */
+    uint64_t content_at;              /* octets given to the connection there is */
+    bool content_given, wants_content;
+    uint64_t id, number;              /* queue's name for the delivery; 0: none is under way */
+    struct channel *from;             /* NULL: queue is gone */
+    /* The connection: */
+    struct conn_peer peer;            /* what is asked of it in TLS from the first octet */
+    bool connecting_tls, handshaking, has_conn, running, over;
+    char name[DOMAIN_MAX + 1];        /* the host's, for the certificate */
+    char tls_text[128];
+    uint64_t progress;                /* octets that had left us at the last time-out */
+};
+
+/* A carrier for the destination that will carry this. */
+void carrier_start(struct relay *relay, struct channel *from, const struct ipc_deliver *deliver, int content);
+/* The next message on a connection that is idle. */
+void carrier_next(struct carrier *carrier, struct channel *from, const struct ipc_deliver *deliver, int content);
+/* Is its connection secured as this message requires? */
+bool carrier_suits(const struct carrier *carrier, const struct envelope *envelope);
+/* Ends politely; it frees itself. */
+void carrier_quit(struct carrier *carrier);
+/* Ends now; its delivery has no result. */
+void carrier_cut(struct carrier *carrier);
+/* Has all of its message been handed to the connection? Then the peer may have it. */
+bool carrier_has_given_all(const struct carrier *carrier);
+
+/* Goes on once the smarthost's port is known. */
+void carrier_go(struct carrier *carrier);
+/* All of its message's recipients are deferred with this reason. */
+void carrier_defer(struct carrier *carrier, struct bytes why);
+
+/* smarthost.c: */
+bool smarthost_is_auto(const struct carrier *carrier);
+/* Must it wait until the port is found? Then the race is under way, and
+ * carrier_go() or carrier_defer() follows. */
+bool smarthost_must_wait(struct carrier *carrier);
+/* Did the message fail for the port's sake? Then the port is forgotten, and
+ * the message waits for another, once. */
+bool smarthost_has_failed(struct carrier *carrier, const struct client_result *results, size_t count);
+void smarthost_stop(struct relay *relay);
+
+/* ways.c: */
+/* May its message go either way? */
+bool ways_is_auto(const struct carrier *carrier);
+/* Which way the carrier's message goes now. */
+void ways_choose(struct carrier *carrier);
+void ways_reached(struct carrier *carrier);
+void ways_silent(struct carrier *carrier);
+/* Did the message fail because 25 is blocked? Then the smarthost may carry it. */
+bool ways_has_other(const struct carrier *carrier);
+void ways_start(struct relay *relay);
+
+/* own.c: */
+/* The list stays where it is; what it holds may change with the next call. */
+const struct own_addresses *own_now(struct relay *relay);
+
+/* secret.c: */
+/* Must it wait until the command was run? carrier_go() or carrier_defer() follows. */
+bool secret_must_wait(struct carrier *carrier);
+/* Into the options, where a command is set. */
+void secret_give(struct carrier *carrier, struct delivery_options *options);
+void secret_refused(struct carrier *carrier);
+void secret_forget(struct carrier *carrier); /* the carrier's own */
+void secret_answered(struct relay *relay, const struct ipc_secret_answer *answer);
+
+/* examination.c: */
+void examination_start(struct relay *relay, struct channel *examiner);
+void examination_stop(struct relay *relay);
+
+/* relay.c: */
+struct delivery_options relay_options(const struct carrier *carrier);
+void relay_answer(struct relay *relay, struct carrier *carrier, const struct client_result *results, size_t count);
+void relay_is_idle(struct relay *relay, struct carrier *carrier);
+void relay_not_idle(struct relay *relay, struct carrier *carrier);
+void relay_leave_if_done(struct relay *relay);
+
+#endif

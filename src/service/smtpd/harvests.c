@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "service/smtpd/smtpd.h"
+
+#include "io/clock.h"
+#include "io/log.h"
+#include "core/server/harvest.h"
+
+#include <stdatomic.h>
+
+/* ---- the table ---- */
+
+/* A slot's two words: whose it is stands in both, so that half of another's is not taken for one's own. */
+enum { COUNT_BITS = 16, MINUTE_BITS = 22, OFFENCE_BITS = 4 };
+
+static uint64_t pack_counts(uint64_t mark, const struct harvest *harvest)
+{
+    return (mark >> 32) << 32 | (uint64_t)harvest->bad << COUNT_BITS | harvest->good;
+}
+
+static uint64_t pack_state(uint64_t mark, const struct harvest *harvest)
+{
+    uint64_t minutes = (uint64_t)harvest->minute << MINUTE_BITS | harvest->shut_until_min;
+    return (mark >> 48) << 48 | (uint64_t)harvest->offences << (2 * MINUTE_BITS) | minutes;
+}
+
+static struct harvest unpack(uint64_t counts, uint64_t state)
+{
+    uint32_t minute_mask = (1u << MINUTE_BITS) - 1;
+    return (struct harvest){.bad = (uint16_t)(counts >> COUNT_BITS),
+                            .good = (uint16_t)counts,
+                            .minute = (uint32_t)(state >> MINUTE_BITS) & minute_mask,
+                            .shut_until_min = (uint32_t)state & minute_mask,
+                            .offences = (uint8_t)(state >> (2 * MINUTE_BITS)) & ((1 << OFFENCE_BITS) - 1)};
+}
+
+/* Minutes since the machine started; never 0. */
+static uint32_t now_min(void)
+{
+    return (uint32_t)(clock_now_ms() / (60 * 1000) + 1) & ((1u << MINUTE_BITS) - 1);
+}
+
+static struct harvest_slot *row_of(const struct smtpd *smtpd, uint64_t mark)
+{
+    return &smtpd->child->census->harvests[mark % (CENSUS_HARVESTS / HARVEST_ROW) * HARVEST_ROW];
+}
+
+/* What is known of it; `slot` is where it stands, or may stand. */
+static struct harvest recall(const struct smtpd *smtpd, uint64_t mark, struct harvest_slot **slot)
+{
+    struct harvest_slot *row = row_of(smtpd, mark);
+    uint32_t least = UINT32_MAX, minute = now_min();
+    for (size_t i = 0; i < HARVEST_ROW; i++) {
+        uint64_t counts = atomic_load_explicit(&row[i].counts, memory_order_relaxed),
+                 state = atomic_load_explicit(&row[i].state, memory_order_relaxed);
+        struct harvest harvest = unpack(counts, state);
+        if (state != 0 && counts >> 32 == mark >> 32 && state >> 48 == mark >> 48) {
+            *slot = &row[i];
+            return harvest;
+        }
+        harvest_fade(&harvest, minute);
+        uint32_t weight = state == 0 ? 0 : harvest_weight(&harvest) + 1;
+        if (weight < least) {
+            least = weight;
+            *slot = &row[i];
+        }
+    }
+    return (struct harvest){.minute = minute};
+}
+
+/* Two processes that write at once may lose a count; they never mix up whose it is. */
+static void remember(struct harvest_slot *slot, uint64_t mark, const struct harvest *harvest)
+{
+    atomic_store_explicit(&slot->counts, pack_counts(mark, harvest), memory_order_relaxed);
+    atomic_store_explicit(&slot->state, pack_state(mark, harvest), memory_order_relaxed);
+}
+
+/* ---- what was named ---- */
+
+/* A word of the table: whose and which recipient it is, and the minute. */
+enum { NAMED_MINUTE_BITS = 12 };
+
+/* True the first time within a while that a client names a recipient. Two that meet
+ * in a word push each other out: then one counts once more. */
+static bool is_news(const struct smtpd *smtpd, uint64_t mark, struct bytes address)
+{
+    uint64_t hash = bytes_hash(address, mark);
+    uint32_t mask = (1u << NAMED_MINUTE_BITS) - 1, minute = now_min() & mask;
+    _Atomic uint32_t *word = &smtpd->child->census->named[hash % CENSUS_NAMED];
+    uint32_t before = atomic_load_explicit(word, memory_order_relaxed);
+    uint32_t now = (uint32_t)(hash >> 32) << NAMED_MINUTE_BITS | minute;
+    if (before != 0 && (before & ~mask) == (now & ~mask) && ((minute - before) & mask) < HARVEST_NAMED_MIN)
+        return false;
+    atomic_store_explicit(word, now, memory_order_relaxed);
+    return true;
+}
+
+/* ---- who ---- */
+
+static uint32_t free_of(const struct smtpd *smtpd, uint32_t factor)
+{
+    uint32_t free = smtpd->child->config->limits.unknown_recipients * factor;
+    return free < HARVEST_FREE_MAX ? free : HARVEST_FREE_MAX;
+}
+
+static bool is_counted(const struct smtpd *smtpd, const struct visitor *visitor)
+{
+    return smtpd->child->config->limits.unknown_recipients > 0 && visitor_factor(visitor) > 0;
+}
+
+static uint64_t mark_of_account(const struct dialogue *dialogue)
+{
+    uint64_t secret;
+    memcpy(&secret, dialogue->smtpd->child->census->ticket_secret, sizeof secret);
+    return bytes_hash(dialogue->session.origin.account, secret);
+}
+
+/* Whom the recipients of this dialogue are counted for: an account, or an address with its networks. */
+struct counted {
+    uint64_t marks[4];
+    uint32_t frees[4];
+    size_t count;
+};
+
+static struct counted counted_by_address(const struct smtpd *smtpd, const struct visitor *visitor)
+{
+    struct counted counted = {.count = 0};
+    for (; visitor != NULL && is_counted(smtpd, visitor) && counted.count < ARRAY_LENGTH(counted.marks);
+         visitor = visitor->wider) {
+        counted.marks[counted.count] = visitor_mark(smtpd, visitor);
+        counted.frees[counted.count++] = free_of(smtpd, visitor_factor(visitor));
+    }
+    return counted;
+}
+
+static struct counted counted_for(const struct dialogue *dialogue)
+{
+    const struct smtpd *smtpd = dialogue->smtpd;
+    enum server_role role = dialogue->door->policy.role;
+    if (role == ROLE_MX)
+        return counted_by_address(smtpd, dialogue->visitor);
+    if (role != ROLE_SUBMISSION || smtpd->child->config->limits.unknown_recipients == 0)
+        return (struct counted){.count = 0};
+    return (struct counted){
+        .marks = {mark_of_account(dialogue)}, .frees = {free_of(smtpd, HARVEST_ACCOUNT_FACTOR)}, .count = 1};
+}
+
+/* ---- what is due ---- */
+
+/* A client with a good record of its own is not responsible for its network, unless
+ * all that was guessed there came from such as these. */
+static uint32_t shut_min_of(const struct smtpd *smtpd, const struct counted *counted)
+{
+    uint32_t longest = 0, minute = now_min();
+    struct harvest_slot *slot;
+    bool good = false;
+    for (size_t i = 0; i < counted->count; i++) {
+        struct harvest harvest = recall(smtpd, counted->marks[i], &slot);
+        uint32_t minutes = harvest_shut_min(&harvest, minute);
+        bool excused = good && !harvest_is_hopeless(&harvest, counted->frees[i]);
+        if (!excused && minutes > longest)
+            longest = minutes;
+        good = good || (i == 0 && harvest_is_good(&harvest));
+    }
+    return longest;
+}
+
+uint32_t harvests_shut_min(const struct smtpd *smtpd, const struct visitor *visitor)
+{
+    struct counted counted = counted_by_address(smtpd, visitor);
+    return shut_min_of(smtpd, &counted);
+}
+
+bool harvests_shut(const struct dialogue *dialogue)
+{
+    struct counted counted = counted_for(dialogue);
+    return shut_min_of(dialogue->smtpd, &counted) > 0;
+}
+
+static void tell(const struct dialogue *dialogue, enum harvest_news news)
+{
+    bool shut = news == HARVEST_SHUT;
+    uint64_t times;
+    if (!shut && !notice_is_due(&dialogue->smtpd->notices, NOTICE_SLOWED, dialogue->visitor->key,
+                                clock_now_ms(), &times))
+        return;
+    log_event(LOG_EVENT_WARN, shut ? "client_blocked" : "client_slowed",
+              LOG_TEXT("reason", "it names recipients that do not exist, and hardly any that do"),
+              LOG_TEXT("client", dialogue->address), LOG_U64("port", dialogue->door->port),
+              LOG_BYTES("account", dialogue->session.origin.account),
+              LOG_TEXT("hint", "if this client is one of yours: limits.unknown_recipients"));
+}
+
+/* How long its refusal waits; UINT32_MAX where nothing more is answered. */
+static uint32_t count_refusal(const struct dialogue *dialogue, struct bytes address)
+{
+    const struct smtpd *smtpd = dialogue->smtpd;
+    struct counted counted = counted_for(dialogue);
+    uint32_t longest_ms = 0, minute = now_min(), fresh = server_session_progress(&dialogue->session).fresh;
+    bool good = false;
+    for (size_t i = 0; i < counted.count; i++) {
+        struct harvest_slot *slot;
+        struct harvest harvest = recall(smtpd, counted.marks[i], &slot);
+        uint32_t free = counted.frees[i], delay_ms = 0;
+        if (is_news(smtpd, counted.marks[i], address)) {
+            enum harvest_news news = harvest_refused(&harvest, free, fresh, minute);
+            remember(slot, counted.marks[i], &harvest);
+            if (news != HARVEST_NOTHING_NEW)
+                tell(dialogue, news);
+            delay_ms = harvest_delay_ms(&harvest, free, fresh);
+        }
+        if (harvest_shut_min(&harvest, minute) > 0)
+            delay_ms = UINT32_MAX;
+        bool excused = good && !harvest_is_hopeless(&harvest, free);
+        if (!excused && delay_ms > longest_ms)
+            longest_ms = delay_ms;
+        good = good || (i == 0 && harvest_is_good(&harvest));
+    }
+    return longest_ms;
+}
+
+/* ---- slow answers ---- */
+
+static bool can_hold(const struct smtpd *smtpd)
+{
+    const struct config *config = smtpd->child->config;
+    uint32_t most = config->limits.connections / (HELD_PART * config->smtpd_count);
+    return smtpd->held_count <= most &&
+           atomic_load_explicit(&smtpd->child->census->pressed, memory_order_relaxed) == 0;
+}
+
+bool harvests_refused(struct dialogue *dialogue, struct bytes address)
+{
+    struct smtpd *smtpd = dialogue->smtpd;
+    uint32_t delay_ms = count_refusal(dialogue, address);
+    if (delay_ms == 0)
+        return false;
+    if (delay_ms == UINT32_MAX || !can_hold(smtpd)) {
+        server_session_answer_guessed(&dialogue->session);
+        return true;
+    }
+    dialogue->held = true;
+    smtpd->held_count++;
+    conn_set_deadline(&dialogue->conn, delay_ms);
+    return true;
+}
+
+void harvests_release(struct dialogue *dialogue)
+{
+    if (!dialogue->held)
+        return;
+    dialogue->held = false;
+    dialogue->smtpd->held_count--;
+}
+
+/* Who had mail of this client lately is counted as such. An alias is one, however many it reaches. */
+static void count_accepted(const struct dialogue *dialogue, const struct envelope *envelope, uint64_t mark,
+                           uint32_t free)
+{
+    uint32_t all = server_session_progress(&dialogue->session).fresh, fresh = 0;
+    for (size_t i = 0; i < envelope->recipient_count; i++)
+        fresh += is_news(dialogue->smtpd, mark, envelope->recipients[i].address);
+    fresh = fresh < all ? fresh : all;
+    struct harvest_slot *slot;
+    struct harvest harvest = recall(dialogue->smtpd, mark, &slot);
+    harvest_accepted(&harvest, free, fresh, all - fresh, now_min());
+    remember(slot, mark, &harvest);
+}
+
+void harvests_accepted(struct dialogue *dialogue, const struct envelope *envelope)
+{
+    struct counted counted = counted_for(dialogue);
+    for (size_t i = 0; i < counted.count; i++)
+        count_accepted(dialogue, envelope, counted.marks[i], counted.frees[i]);
+}

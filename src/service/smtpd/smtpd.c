@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#define _GNU_SOURCE
+#include "service/smtpd/smtpd.h"
+
+#include "io/log.h"
+#include "io/random.h"
+
+#include <sched.h>
+#include <stdlib.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+static struct smtpd smtpd_here; /* one a process */
+
+static struct server_policy policy_of(const struct config *config, const struct config_listener *facts)
+{
+    return (struct server_policy){
+        .role = facts->role, .judges_header = facts->role != ROLE_MX, .limits_sending = limit_applies(config, facts->role), .success_for_all = config->reports.success == REPORT_SUCCESS_ALL, .fix_bare_newlines = config->submission.fix_bare_newlines, .tls = facts->tls, .hostname = bytes_of_text(config->hostname),
+        .message_size_max = config->limits.message_size, .recipients_max = config->limits.recipients};
+}
+
+/* Local programs write lines as they are written on this machine. */
+static struct server_policy local_policy(const struct config *config)
+{
+    struct server_policy policy = policy_of(config, &(struct config_listener){.role = ROLE_LOCAL, .tls = TLS_NONE});
+    policy.fix_bare_newlines = true;
+    return policy;
+}
+
+static bool needs_tls(const struct child *child)
+{
+    for (size_t i = 0; i < child->listener_count; i++)
+        if (child->listener_facts[i].tls != TLS_NONE)
+            return true;
+    return child->config->web.tls_port != 0;
+}
+
+static bool smtpd_open(struct child *child, struct error *error)
+{
+    struct smtpd *smtpd = &smtpd_here;
+    const struct config *config = child->config;
+    *smtpd = (struct smtpd){.child = child, .ids = {.slot = (uint8_t)child->number}, .seed = random_u64()};
+    child->service_data = smtpd;
+    /* Woken by each octet that arrives, it would push aside whoever sends the next ones. */
+    sched_setscheduler(0, SCHED_BATCH, &(struct sched_param){0});
+    map_start(&smtpd->visitors, smtpd->seed);
+    map_start(&smtpd->questions, smtpd->seed);
+    answers_start(&smtpd->answers, smtpd->seed);
+    smtpd->accounts_page = accounts_watch(config->data_dir, error);
+    if (smtpd->accounts_page == NULL)
+        return false;
+    if (needs_tls(child) && (config->tls.certificate == NULL || config->tls.key == NULL))
+        return error_set(error, EX_CONFIG, "there is no TLS certificate; name one as tls.certificate and tls.key");
+    if (!needs_tls(child))
+        return true;
+    if (!tls_server_open(&smtpd->tls, config->tls.certificate, config->tls.key, error))
+        return false;
+    tls_share_tickets(&smtpd->tls, child->census->ticket_secret);
+    tls_speak(&smtpd->tls, "smtp");
+    return true;
+}
+
+static bool smtpd_start(struct child *child, struct error *error)
+{
+    struct smtpd *smtpd = child->service_data;
+    struct door *door = smtpd->doors = memory_new((child->listener_count + 1) * sizeof *smtpd->doors);
+    turns_start(smtpd);
+    timer_start(&smtpd->retry, child->loop, questions_retry, smtpd);
+    credentials_start(&smtpd->credentials, smtpd);
+    timer_start(&smtpd->reopen, child->loop, doors_reopen, smtpd);
+    for (size_t i = 0; i < child->listener_count; i++, door++) {
+        door->policy = policy_of(child->config, &child->listener_facts[i]);
+        door->port = child->listener_facts[i].port;
+        door->either_way = child->config->tls.either_way && door->policy.role == ROLE_SUBMISSION && door->policy.tls != TLS_NONE;
+        door->clear_policy = door->policy;
+        door->clear_policy.tls = TLS_STARTTLS;
+        door->clear_policy.tls_expected = true;
+        door_open(door, smtpd, child->listeners[i]);
+    }
+    smtpd->web_door = (struct door){.smtpd = smtpd, .descriptor = -1, .port = child->config->web.tls_port,
+                                    .policy = policy_of(child->config, &(struct config_listener){.role = ROLE_SUBMISSION, .tls = TLS_IMPLICIT})};
+    if (child->local_listener >= 0) {
+        door->policy = local_policy(child->config);
+        door_open(door++, smtpd, child->local_listener);
+    }
+    smtpd->door_count = (size_t)(door - smtpd->doors);
+    crowd_start(smtpd);
+    return true;
+}
+
+static void smtpd_message(struct child *child, struct channel *from, enum ipc_kind kind, union ipc_message *message, int attached)
+{
+    struct smtpd *smtpd = child->service_data;
+    if (kind != IPC_GUEST)
+        question_answered(smtpd, kind, message, attached);
+    else if (attached >= 0 && smtpd->web_door.port == message->guest.port && !smtpd->draining)
+        door_welcome(&smtpd->web_door, attached);
+    else if (attached >= 0)
+        close(attached); /* it comes from another time's configuration; the client tries again */
+}
+
+static void smtpd_peer(struct child *child, struct channel *peer)
+{
+    struct smtpd *smtpd = child->service_data;
+    if (smtpd->waiting_first != NULL)
+        timer_soon(&smtpd->retry);
+}
+
+static void smtpd_peer_lost(struct child *child, struct channel *peer)
+{
+    if (peer->peer == PROCESS_AUTH)
+        credentials_lost(child->service_data);
+    questions_lost(child->service_data, peer->peer);
+}
+
+/* ---- the end ---- */
+
+void smtpd_leave_if_done(struct smtpd *smtpd)
+{
+    if (smtpd->draining && smtpd->dialogue_count == 0)
+        child_exit(smtpd->child, 0);
+}
+
+/* What lasts too long is cut; the client tries again. */
+static void cut_all(void *owner)
+{
+    struct smtpd *smtpd = owner;
+    while (smtpd->dialogues != NULL)
+        dialogue_free(smtpd->dialogues);
+}
+
+static void drain_all(void *owner)
+{
+    struct smtpd *smtpd = owner;
+    timer_start(&smtpd->drained, smtpd->child->loop, cut_all, smtpd);
+    timer_set(&smtpd->drained, DRAIN_QUICK_MS);
+    for (struct dialogue *dialogue = smtpd->dialogues, *next; dialogue != NULL; dialogue = next) {
+        next = dialogue->next;
+        dialogue_drain(dialogue);
+    }
+}
+
+static void smtpd_drain(struct child *child, bool quick)
+{
+    struct smtpd *smtpd = child->service_data;
+    doors_close(smtpd);
+    timer_cancel(&smtpd->drained);
+    smtpd->draining = true;
+    if (quick) {
+        drain_all(smtpd);
+    } else {
+        timer_start(&smtpd->drained, child->loop, drain_all, smtpd);
+        timer_set(&smtpd->drained, DRAIN_SLOW_MS);
+    }
+    smtpd_leave_if_done(smtpd);
+}
+
+const struct child_service smtpd_service = {
+    .role = PROCESS_SMTPD, .open = smtpd_open, .start = smtpd_start, .on_message = smtpd_message, .on_peer = smtpd_peer,
+    .on_peer_lost = smtpd_peer_lost, .on_drain = smtpd_drain};

@@ -1,0 +1,413 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The web process: the settings that mail programs fetch by HTTP and HTTPS
+ * (core/domain/published says what stands in them). It knows which domains
+ * are hosted and which ports serve them, read before the seal, and nothing of
+ * accounts: every address of a domain gets the same answer.
+ *
+ * HTTP itself is libmicrohttpd's; its descriptor is watched by our loop.
+ */
+#define _GNU_SOURCE
+#include "service/web/web.h"
+
+#include "store/accounts.h"
+#include "run/aside.h"
+#include "io/log.h"
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+/* A request on its way: what was uploaded. */
+struct request {
+    struct buffer body;
+    bool too_large;
+};
+
+static struct web here; /* one a process */
+
+/* ---- who asks for what ---- */
+
+/* In whatever script it is written; *domain becomes its name as DNS has it. */
+static bool is_hosted(struct web *web, struct bytes *domain)
+{
+    buffer_clear(&web->name);
+    if (!accounts_domain(&web->name, *domain))
+        return false;
+    *domain = buffer_bytes(&web->name);
+    for (size_t i = 0; i < web->domain_count; i++)
+        if (bytes_equal(web->domains[i], *domain))
+            return true;
+    return false;
+}
+
+/* Facts for an address, or for a host's name without the word before it;
+ * false where its domain is not hosted here. */
+static bool facts_for(struct web *web, struct bytes address, struct bytes host, struct published *facts)
+{
+    static const char *const words[] = {"autoconfig.", "autodiscover.", "mail.", ""};
+    *facts = web->facts;
+    if (address.length > 0) {
+        size_t at = bytes_find_last(address, '@');
+        facts->address = address;
+        facts->domain = at == SIZE_MAX ? address : bytes_from(address, at + 1);
+        return address.length <= PUBLISHED_ADDRESS_MAX && at != 0 && is_hosted(web, &facts->domain);
+    }
+    host = bytes_first(host, bytes_find(host, ':'));
+    for (size_t i = 0; i < ARRAY_LENGTH(words); i++) {
+        facts->domain = bytes_starts_nocase(host, words[i]) ? bytes_from(host, strlen(words[i])) : bytes_none();
+        if (facts->domain.length > 0 && is_hosted(web, &facts->domain))
+            return true;
+    }
+    return false;
+}
+
+enum form { FORM_AUTOCONFIG, FORM_POX, FORM_JSON, FORM_APPLE, FORM_PAGE };
+
+static const struct { const char *path; enum form form; const char *type; } pages[] = {
+    {"/.well-known/autoconfig/mail/config-v1.1.xml", FORM_AUTOCONFIG, "text/xml; charset=utf-8"},
+    {"/mail/config-v1.1.xml", FORM_AUTOCONFIG, "text/xml; charset=utf-8"},
+    {"/autodiscover/autodiscover.xml", FORM_POX, "text/xml; charset=utf-8"},
+    {"/autodiscover/autodiscover.json", FORM_JSON, "application/json"},
+    {"/mail/apple.mobileconfig", FORM_APPLE, "application/x-apple-aspen-config"},
+    {"/", FORM_PAGE, "text/html; charset=utf-8"},
+};
+
+/* ---- answers ---- */
+
+static enum MHD_Result send_answer(struct MHD_Connection *connection, unsigned code, const char *type, struct bytes body)
+{
+    struct MHD_Response *response = MHD_create_response_from_buffer(body.length, (void *)(uintptr_t)body.at, MHD_RESPMEM_MUST_COPY);
+    MHD_add_response_header(response, "Content-Type", type);
+    MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
+    MHD_add_response_header(response, "Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'");
+    if (code == MHD_HTTP_METHOD_NOT_ALLOWED)
+        MHD_add_response_header(response, "Allow", "GET, HEAD, POST");
+    enum MHD_Result result = MHD_queue_response(connection, code, response);
+    MHD_destroy_response(response);
+    return result;
+}
+
+static enum MHD_Result send_word(struct MHD_Connection *connection, unsigned code, const char *word)
+{
+    return send_answer(connection, code, "text/plain; charset=utf-8", bytes_of_text(word));
+}
+
+static struct bytes argument_of(struct MHD_Connection *connection, const char *name)
+{
+    const char *value = MHD_lookup_connection_value(connection, MHD_GET_ARGUMENT_KIND, name);
+    return value == NULL ? bytes_none() : bytes_of_text(value);
+}
+
+static struct bytes host_of(struct MHD_Connection *connection)
+{
+    const char *host = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Host");
+    return host == NULL ? bytes_none() : bytes_of_text(host);
+}
+
+/* The last part of /autodiscover/autodiscover.json/v1.0/ADDRESS. */
+static struct bytes address_in_path(struct bytes path)
+{
+    size_t slash = bytes_find_last(path, '/');
+    struct bytes last = slash == SIZE_MAX ? bytes_none() : bytes_from(path, slash + 1);
+    return bytes_find(last, '@') == SIZE_MAX ? bytes_none() : last;
+}
+
+static void write_form(const struct web *web, enum form form, const struct published *facts, struct buffer *out)
+{
+    struct buffer profile = {0};
+    switch (form) {
+    case FORM_AUTOCONFIG: published_autoconfig(out, facts); break;
+    case FORM_POX: published_autodiscover(out, facts); break;
+    case FORM_JSON: published_autodiscover_json(out, facts); break;
+    case FORM_PAGE: published_page(out, facts); break;
+    case FORM_APPLE:
+        published_mobileconfig(&profile, facts);
+        if (!tls_sign(&web->signer, buffer_bytes(&profile), out))
+            buffer_add(out, buffer_bytes(&profile));
+        break;
+    }
+    buffer_free(&profile);
+}
+
+static enum MHD_Result give(struct web *web, struct MHD_Connection *connection, size_t page, const char *path, const struct request *request)
+{
+    char room[PUBLISHED_ADDRESS_MAX + 1];
+    enum form form = pages[page].form;
+    struct bytes address = argument_of(connection, form == FORM_JSON ? "Email" : "emailaddress");
+    struct published facts;
+    struct buffer out = {0};
+    if (form == FORM_JSON && address.length == 0)
+        address = address_in_path(bytes_of_text(path));
+    if (form == FORM_POX && address.length == 0 && published_pox_address(buffer_bytes(&request->body), room))
+        address = bytes_of_text(room);
+    bool needs_address = form == FORM_POX || form == FORM_APPLE;
+    if (form == FORM_APPLE && !published_is_read_here(&web->facts))
+        return send_word(connection, MHD_HTTP_NOT_FOUND, "Apple's profile needs a server to read mail from, and this one has none yet.\n");
+    bool known = (!needs_address || bytes_find(address, '@') != SIZE_MAX) && facts_for(web, address, host_of(connection), &facts);
+    if (known)
+        write_form(web, form, &facts, &out);
+    else if (form == FORM_POX)
+        published_autodiscover_error(&out);
+    enum MHD_Result result = out.length > 0 ? send_answer(connection, MHD_HTTP_OK, pages[page].type, buffer_bytes(&out))
+                                            : send_word(connection, MHD_HTTP_NOT_FOUND, needs_address && address.length == 0 ? "Say ?emailaddress=you@your.domain\n" : "This domain's mail is not here.\n");
+    buffer_free(&out);
+    return result;
+}
+
+static enum MHD_Result on_request(void *owner, struct MHD_Connection *connection, const char *path, const char *method, const char *version, const char *upload,
+                                  size_t *upload_size, void **context)
+{
+    const struct door *door = owner;
+    struct request *request = *context;
+    bool gets = strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0, posts = strcmp(method, "POST") == 0;
+    if (request == NULL) {
+        *context = memory_new(sizeof *request);
+        if (stays_first_request(connection) && door == &door->web->secured)
+            reception_served(door->web, connection);
+        return MHD_YES;
+    }
+    if (*upload_size > 0) {
+        request->too_large = request->too_large || request->body.length + *upload_size > PUBLISHED_REQUEST_MAX;
+        if (!request->too_large)
+            buffer_add(&request->body, bytes_of(upload, *upload_size));
+        *upload_size = 0;
+        return MHD_YES;
+    }
+    if (!gets && !posts)
+        return send_word(connection, MHD_HTTP_METHOD_NOT_ALLOWED, "Only GET, HEAD and POST are known here.\n");
+    if (request->too_large)
+        return send_word(connection, MHD_HTTP_CONTENT_TOO_LARGE, "Too large.\n");
+    for (size_t i = 0; i < ARRAY_LENGTH(pages); i++) {
+        struct bytes wanted = bytes_of_text(path);
+        bool below = pages[i].form == FORM_JSON && bytes_starts_nocase(wanted, pages[i].path);
+        if ((below || bytes_is_nocase(wanted, pages[i].path)) && (gets || pages[i].form == FORM_POX))
+            return give(door->web, connection, i, path, request);
+    }
+    return send_word(connection, MHD_HTTP_NOT_FOUND, "There is nothing here.\n");
+}
+
+static void on_completed(void *owner, struct MHD_Connection *connection, void **context, enum MHD_RequestTerminationCode how)
+{
+    struct request *request = *context;
+    if (request == NULL)
+        return;
+    buffer_free(&request->body);
+    free(request);
+    *context = NULL;
+}
+
+/* ---- the loop ---- */
+
+static void set_timer(struct door *door)
+{
+    MHD_UNSIGNED_LONG_LONG wait_ms;
+    if (MHD_get_timeout(door->daemon, &wait_ms) == MHD_YES)
+        timer_set(&door->timer, wait_ms);
+    else
+        timer_cancel(&door->timer);
+}
+
+static void go_on(void *owner)
+{
+    struct door *door = owner;
+    MHD_run(door->daemon);
+    set_timer(door);
+}
+
+static void on_ready(void *owner, bool readable, bool writable)
+{
+    go_on(owner);
+}
+
+void web_serve(void *owner, int descriptor, const struct sockaddr_storage *from, socklen_t length)
+{
+    struct door *door = owner;
+    if (callers_are_too_many(&door->stays.callers, (const struct sockaddr *)from)) {
+        close(descriptor);
+        return;
+    }
+    stays_make_room(&door->stays);
+    MHD_add_connection(door->daemon, descriptor, (const struct sockaddr *)from, length); /* closes it where it cannot be */
+    go_on(door);
+}
+
+/* As smtpd speaks TLS (io/tls.c), in GnuTLS' words. */
+static const char priorities[] =
+    "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:-KX-ALL:+ECDHE-ECDSA:+ECDHE-RSA"
+    ":-GROUP-ALL:+GROUP-X25519:+GROUP-SECP256R1:+GROUP-SECP384R1"
+    ":-CIPHER-ALL:+AES-256-GCM:+CHACHA20-POLY1305:+AES-128-GCM:+AES-128-CBC:+AES-256-CBC"
+    ":-SIGN-RSA-SHA1:-SIGN-ECDSA-SHA1:%SERVER_PRECEDENCE";
+
+static bool start_door(struct web *web, struct door *door, bool in_tls, struct error *error)
+{
+    if (door->listener < 0)
+        return true;
+    struct MHD_OptionItem tls[] = {{MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)(uintptr_t)priorities},
+                                   {MHD_OPTION_HTTPS_MEM_CERT, 0, (void *)(uintptr_t)buffer_text(&web->certificate)},
+                                   {MHD_OPTION_HTTPS_MEM_KEY, 0, (void *)(uintptr_t)buffer_text(&web->key)}, {MHD_OPTION_END, 0, NULL}};
+    struct MHD_OptionItem clear[] = {{MHD_OPTION_END, 0, NULL}};
+    unsigned flags = MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | (in_tls ? MHD_USE_TLS : 0);
+    door->web = web;
+    stays_start(&door->stays, web->child->loop);
+    door->daemon = MHD_start_daemon(flags, 0, NULL, NULL, on_request, door,
+                                    MHD_OPTION_CONNECTION_LIMIT, (unsigned)(WEB_CONNECTIONS_MAX + WEB_CONNECTIONS_SPARE),
+                                    MHD_OPTION_PER_IP_CONNECTION_LIMIT, (unsigned)WEB_CONNECTIONS_PER_CLIENT_MAX, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)WEB_PATIENCE_S,
+                                    MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)WEB_REQUEST_ROOM, MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL, MHD_OPTION_NOTIFY_CONNECTION, stays_changed, &door->stays,
+                                    MHD_OPTION_ARRAY,
+                                    in_tls ? tls : clear, MHD_OPTION_END);
+    if (door->daemon == NULL)
+        return error_set(error, EX_UNAVAILABLE, "the web service cannot start%s", in_tls ? "; is the certificate in tls.certificate fit for it?" : "");
+    const union MHD_DaemonInfo *info = MHD_get_daemon_info(door->daemon, MHD_DAEMON_INFO_EPOLL_FD);
+    timer_start(&door->timer, web->child->loop, go_on, door);
+    watch_start(&door->watch, web->child->loop, info->epoll_fd, true, false, on_ready, door);
+    if (!in_tls) /* in TLS others come first: see reception.c */
+        gate_start(&door->gate, web->child->loop, door->listener, web_serve, door);
+    return true;
+}
+
+/* ---- beginning and end ---- */
+
+static bool listen_on(const char *text, uint16_t port, int *listener, struct error *error)
+{
+    struct sockaddr_storage address = {0};
+    struct sockaddr_in *four = (struct sockaddr_in *)(void *)&address;
+    struct sockaddr_in6 *six = (struct sockaddr_in6 *)(void *)&address;
+    socklen_t length = sizeof *four;
+    int one = 1;
+    *listener = -1;
+    if (port == 0)
+        return true;
+    if (inet_pton(AF_INET, text, &four->sin_addr) == 1) {
+        four->sin_family = AF_INET;
+        four->sin_port = htons(port);
+    } else if (inet_pton(AF_INET6, text, &six->sin6_addr) == 1) {
+        six->sin6_family = AF_INET6;
+        six->sin6_port = htons(port);
+        length = sizeof *six;
+    } else {
+        return error_set(error, EX_CONFIG, "web.address: %s is not an address; write 0.0.0.0, :: or one of this machine", text);
+    }
+    *listener = socket(address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (*listener >= 0 && setsockopt(*listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) == 0 && setsockopt(*listener, SOL_SOCKET, SO_REUSEPORT, &one, sizeof one) == 0 &&
+        bind(*listener, (struct sockaddr *)&address, length) == 0 && listen(*listener, SOMAXCONN) == 0)
+        return true;
+    return error_set_errno(error, EX_UNAVAILABLE, "cannot listen on %s port %u for the web; choose another web.port", text, (unsigned)port);
+}
+
+static bool read_whole(const char *path, struct buffer *out, struct error *error)
+{
+    char room[4096];
+    ssize_t count;
+    int file = open(path, O_RDONLY | O_CLOEXEC);
+    while (file >= 0 && (count = read(file, room, sizeof room)) > 0)
+        buffer_add(out, bytes_of(room, (size_t)count));
+    if (file >= 0)
+        close(file);
+    return out->length > 0 || error_set_errno(error, EX_NOINPUT, "cannot read %s", path);
+}
+
+static void add_domain(struct web *web, struct bytes domain)
+{
+    buffer_clear(&web->name);
+    if (web->domain_count < WEB_DOMAINS_MAX && accounts_domain(&web->name, domain))
+        web->domains[web->domain_count++] = arena_copy(&web->arena, buffer_bytes(&web->name));
+}
+
+static void add_line(void *owner, const char *const *columns, size_t count)
+{
+    buffer_add_format(owner, "%s\n", columns[0]);
+}
+
+/* This process knows no account: the hashes beside the domains are read by another one. */
+static bool list_domains(void *owner, struct buffer *out, struct error *error)
+{
+    const struct config *config = owner;
+    struct accounts *accounts = accounts_open(config->data_dir, false, error);
+    bool listed = accounts != NULL && accounts_each(accounts, LIST_DOMAINS, add_line, out, error);
+    if (accounts != NULL)
+        accounts_close(accounts);
+    return listed;
+}
+
+static void add_domains_of_accounts(struct web *web)
+{
+    struct buffer lines = {0};
+    struct error unreadable = {0};
+    aside_run(list_domains, (void *)(uintptr_t)web->child->config, &lines, &unreadable);
+    struct bytes left = buffer_bytes(&lines);
+    while (left.length > 0)
+        add_domain(web, bytes_split(&left, '\n'));
+    buffer_free(&lines);
+}
+
+static void find_facts(struct web *web)
+{
+    const struct config *config = web->child->config;
+    struct stat facts;
+    web->domains = ARENA_ARRAY(&web->arena, struct bytes, WEB_DOMAINS_MAX);
+    for (size_t i = 0; i < config->domain_count; i++)
+        add_domain(web, bytes_of_text(config->domains[i]));
+    add_domains_of_accounts(web);
+    buffer_clear(&web->name);
+    web->configured.hostname = accounts_domain(&web->name, bytes_of_text(config->hostname)) ? arena_copy(&web->arena, buffer_bytes(&web->name)) : bytes_of_text(config->hostname);
+    config_submission_ports(config, web->configured.starttls, web->configured.implicit);
+    if (stat(arena_format(&web->arena, "%s/dovecot/dovecot.conf", config->data_dir), &facts) != 0)
+        return;
+    web->configured.imap = config->mailboxes.imap;
+    web->configured.imaps = config->mailboxes.imaps;
+    web->configured.pop3 = config->mailboxes.pop3;
+    web->configured.pop3s = config->mailboxes.pop3s;
+}
+
+static bool web_open(struct child *child, struct error *error)
+{
+    const struct config *config = child->config;
+    struct web *web = &here;
+    *web = (struct web){.child = child};
+    child->service_data = web;
+    setpriority(PRIO_PROCESS, 0, WEB_NICE);
+    find_facts(web);
+    web->facts = web->configured;
+    if (!listen_on(config->web.address, config->web.port, &web->clear.listener, error) || !listen_on(config->web.address, config->web.tls_port, &web->secured.listener, error))
+        return false;
+    tls_signer_open(&web->signer, config->tls.certificate, config->tls.key); /* without it profiles are not signed */
+    return config->web.tls_port == 0 ||
+           (read_whole(config->tls.certificate, &web->certificate, error) && read_whole(config->tls.key, &web->key, error));
+}
+
+static bool web_start(struct child *child, struct error *error)
+{
+    struct web *web = child->service_data;
+    if (!start_door(web, &web->clear, false, error) || !start_door(web, &web->secured, true, error))
+        return false;
+    timer_start(&web->examine, child->loop, examined_ask, web);
+    reception_start(web);
+    return true;
+}
+
+static void web_message(struct child *child, struct channel *from, enum ipc_kind kind, union ipc_message *message, int attached)
+{
+    if (attached >= 0)
+        close(attached); /* nobody has anything to give to it */
+    if (kind == IPC_EXAMINED)
+        examined_answered(child->service_data, message->examined.shut);
+}
+
+static void web_peer(struct child *child, struct channel *peer)
+{
+    if (peer->peer == PROCESS_RELAY)
+        examined_ask(child->service_data);
+}
+
+static void web_drain(struct child *child, bool quick)
+{
+    child_exit(child, EX_OK); /* an answer that is cut is asked for again */
+}
+
+const struct child_service web_service = {.role = PROCESS_WEB, .open = web_open, .start = web_start, .on_message = web_message, .on_peer = web_peer, .on_drain = web_drain};

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * web: what the files of this folder share. web.c is the process: which
+ * documents there are and who gets which. reception.c looks at those who come
+ * to the port with TLS before anybody speaks to them: who offers "smtp" in
+ * the ClientHello is handed to an smtpd, all others to the web service, one in
+ * a turn of the loop, since that is what their TLS handshakes cost most.
+ * examined.c leaves ports out that do not answer; stays.c ends what lasts too
+ * long; callers.c counts who is connected.
+ */
+#ifndef MAILBOAT_SERVICE_WEB_WEB_H
+#define MAILBOAT_SERVICE_WEB_WEB_H
+
+#include "run/child.h"
+#include "core/domain/published.h"
+#include "io/tls.h"
+#include "io/trouble.h"
+#include "service/web/callers.h"
+
+#include <microhttpd.h>
+#include <sys/socket.h>
+
+enum web_limit {
+    WEB_CONNECTIONS_SPARE = 32,    /* of the library's: those that were hung up on, until it has noticed */
+    WEB_STAY_MS = 20 * 1000,       /* for all that a connection does */
+    WEB_PATIENCE_S = 10,           /* for a request, and between two; for a ClientHello */
+    WEB_REQUEST_ROOM = 16 * 1024,  /* octets of memory of a connection: its header must fit */
+    WEB_DOMAINS_MAX = 10000,
+    WEB_ACCEPTS_A_TURN_MAX = 16,
+    WEB_EXAMINE_MS = 5 * 60 * 1000, /* between two looks at our own ports */
+    WEB_PAUSE_MS = 200,            /* before a ClientHello that did not grow is looked at again */
+    WEB_UNSERVED_US = 5 * 1000,    /* of CPU time that a connection is charged until it asks for something */
+    WEB_NICE = 5,                  /* settings are less urgent than mail */
+};
+
+struct web;
+/* Connections of the web service, the oldest first. */
+struct stays {
+    struct callers callers;
+    struct timer timer;
+};
+
+/* Where connections are accepted. Not by libmicrohttpd, which asks again and
+ * again while no descriptor is free. */
+struct gate {
+    int listener;
+    struct watch watch;
+    struct timer reopen;
+    struct trouble accepting;
+    void (*on_guest)(void *owner, int descriptor, const struct sockaddr_storage *from, socklen_t length);
+    void *owner;
+};
+
+/* One way in: in clear, or in TLS. */
+struct door {
+    struct web *web;
+    int listener; /* -1: there is none */
+    struct gate gate; /* of the one in clear; those who come for TLS go through the reception's */
+    struct MHD_Daemon *daemon;
+    struct watch watch;
+    struct timer timer;
+    struct stays stays;
+};
+
+/* Those who came to the port with TLS and have not shown yet what they want. */
+struct reception {
+    struct web *web;
+    struct gate gate;
+    struct callers guests;
+    struct guest *ready_first, *ready_last; /* their ClientHellos are there; they wait for the web service */
+    struct timer turn;
+    struct handshake_budget *budget; /* this process' own */
+    struct trouble delaying;
+};
+
+struct web {
+    struct child *child;
+    struct door clear, secured;
+    struct reception reception;
+    struct arena arena;
+    struct bytes *domains; /* hosted, as A-labels in lower case */
+    size_t domain_count;
+    struct published configured, facts; /* without domain and address; facts: less what does not answer */
+    struct timer examine;
+    struct buffer certificate, key;
+    struct tls_signer signer;
+    struct buffer name; /* of the domain that is asked for, as A-labels */
+};
+
+/* ---- gate.c ---- */
+/* `on_guest` takes the descriptor over. */
+void gate_start(struct gate *gate, struct loop *loop, int listener,
+                void (*on_guest)(void *owner, int descriptor, const struct sockaddr_storage *from, socklen_t length), void *owner);
+/* ---- reception.c ---- */
+void reception_start(struct web *web);
+/* A connection that came in here asks for something, for the first time. */
+void reception_served(struct web *web, struct MHD_Connection *connection);
+/* ---- stays.c ---- */
+void stays_start(struct stays *stays, struct loop *loop);
+/* Hangs up on one, where all places are taken. */
+void stays_make_room(struct stays *stays);
+/* As MHD_NotifyConnectionCallback has it. */
+/* True once for each connection. */
+bool stays_first_request(struct MHD_Connection *connection);
+void stays_changed(void *stays, struct MHD_Connection *connection, void **context, enum MHD_ConnectionNotificationCode what);
+/* ---- examined.c ---- */
+void examined_ask(void *web); /* and again after a while */
+/* `shut`: "2525,465" */
+void examined_answered(struct web *web, struct bytes shut);
+/* ---- web.c ---- */
+/* Somebody for the web service; takes the descriptor over. */
+void web_serve(void *door, int descriptor, const struct sockaddr_storage *from, socklen_t length);
+
+#endif
