@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Ten thousand connections at once over the four ports, six of ten in TLS and
 signed in; one in a hundred is sending a message at any time, and newcomers
-come all the while (crowd.c). What does each weigh, how long do messages take,
+come all the while (admission_control.c). What does each weigh, how long do messages take,
 what does it cost when all are silent?"""
 import base64
 import resource

@@ -4,7 +4,7 @@
  * in batches, with an optional standing queue. Prints microseconds of CPU and
  * of wall time a message. Usage: store_bench FOLDER [MESSAGES [BATCH [STANDING]]]
  */
-#include "core/queue/id.h"
+#include "core/queue/queue_id.h"
 #include "store/store.h"
 
 #include <assert.h>

@@ -5,7 +5,7 @@
  * delivered, and once the session is over it is over.
  */
 #include "choices.h"
-#include "core/client/session.h"
+#include "core/client/client_session.h"
 
 struct world {
     struct choices choices;

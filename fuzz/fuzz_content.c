@@ -4,7 +4,7 @@
  * stored has no bare CR or LF; and what our own client encodes comes back.
  */
 #include "choices.h"
-#include "core/client/encode.h"
+#include "core/client/encoder.h"
 #include "core/server/content.h"
 
 enum { SIZE_MAX_HERE = 5000 };

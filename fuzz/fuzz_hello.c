@@ -3,7 +3,7 @@
  * nothing; who offers no "smtp" anywhere in his octets is never given to smtpd; and how
  * it is cut does not change whether it is too long. */
 #include "choices.h"
-#include "core/port/hello.h"
+#include "core/port/tls_client_hello.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What decodes, encodes again to the same octets; the rest is refused. */
-#include "ipc/message.h"
+#include "ipc/ipc_message.h"
 
 #include <stdlib.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Any header field: its mailboxes come to an end, in order, and lie within it. */
 #include "choices.h"
-#include "core/message/mailbox.h"
+#include "core/message/address_list.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

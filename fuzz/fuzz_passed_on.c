@@ -6,8 +6,8 @@
  * strict and one as lax as there are must see the same single message.
  */
 #include "choices.h"
-#include "core/client/session.h"
-#include "core/server/session.h"
+#include "core/client/client_session.h"
+#include "core/server/server_session.h"
 
 #include <stdio.h>
 

@@ -6,7 +6,7 @@
  * for MTA-STS that we publish is one that we would believe.
  */
 #include "choices.h"
-#include "core/domain/records.h"
+#include "core/domain/dns_records.h"
 #include "core/route/sts.h"
 
 #include <arpa/inet.h>

@@ -5,7 +5,7 @@
  * policy allows it, and content that nobody downstream can read in two ways.
  */
 #include "choices.h"
-#include "core/server/session.h"
+#include "core/server/server_session.h"
 #include "core/smtp/address.h"
 
 struct world {

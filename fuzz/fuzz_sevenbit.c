@@ -3,7 +3,7 @@
  * end of a part; what was encoded once is not encoded again; and of binary
  * content no octet leaves that no line can have. */
 #include "choices.h"
-#include "core/message/sevenbit.h"
+#include "core/message/transfer_encoding.h"
 
 static void encode(struct buffer *out, struct bytes content, bool binary, size_t step)
 {

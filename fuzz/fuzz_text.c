@@ -3,9 +3,9 @@
  * clean, errors in one line, header fields of ours, the history of attempts. */
 #include "choices.h"
 #include "base/error.h"
-#include "store/history.h"
+#include "store/attempt_history.h"
 #include "core/message/received.h"
-#include "core/queue/id.h"
+#include "core/queue/queue_id.h"
 
 #include <errno.h>
 

@@ -2,7 +2,7 @@
 /* Any header, and any addresses that sent a message on: what is written in
  * front of it is found again, one line each, and nothing else is. */
 #include "choices.h"
-#include "core/message/trace.h"
+#include "core/message/loop_detection.h"
 
 #include <string.h>
 

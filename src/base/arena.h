@@ -4,8 +4,8 @@
  * parsed file takes what it needs piece by piece and gives it all back at
  * once. An arena that is all zero octets is ready for use.
  */
-#ifndef MAILBOAT_ARENA_H
-#define MAILBOAT_ARENA_H
+#ifndef MAILBOAT_BASE_ARENA_H
+#define MAILBOAT_BASE_ARENA_H
 
 #include "base/bytes.h"
 

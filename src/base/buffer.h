@@ -7,8 +7,8 @@
  * an all-zero struct is an empty buffer that owns no memory. Appending never
  * fails: without memory the process ends.
  */
-#ifndef MAILBOAT_BUFFER_H
-#define MAILBOAT_BUFFER_H
+#ifndef MAILBOAT_BASE_BUFFER_H
+#define MAILBOAT_BASE_BUFFER_H
 
 #include "base/bytes.h"
 

@@ -6,8 +6,8 @@
  * made the octets owns them and says how long they live; a `struct bytes`
  * owns nothing and is never freed.
  */
-#ifndef MAILBOAT_BYTES_H
-#define MAILBOAT_BYTES_H
+#ifndef MAILBOAT_BASE_BYTES_H
+#define MAILBOAT_BASE_BYTES_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -5,8 +5,8 @@
  * mistakes are asserts, a peer's are replies. The text is one line for a
  * person: what, where, and the mend.
  */
-#ifndef MAILBOAT_ERROR_H
-#define MAILBOAT_ERROR_H
+#ifndef MAILBOAT_BASE_ERROR_H
+#define MAILBOAT_BASE_ERROR_H
 
 #include <stdbool.h>
 

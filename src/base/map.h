@@ -4,8 +4,8 @@
  * borrowed. The caller gives a seed; from a random one, hostile keys cannot
  * be made to collide. Open addressing; grows at three quarters full.
  */
-#ifndef MAILBOAT_MAP_H
-#define MAILBOAT_MAP_H
+#ifndef MAILBOAT_BASE_MAP_H
+#define MAILBOAT_BASE_MAP_H
 
 #include "base/bytes.h"
 

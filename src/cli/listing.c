@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/listing.h"
 
-#include "core/message/fullness.h"
+#include "core/message/quota_warning.h"
 #include "cli/options.h"
-#include "cli/queue/words.h"
+#include "cli/queue/format.h"
 
 #include <jansson.h>
 #include <stdio.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* complete: what follows from what a file says, and checks over several keys. */
-#include "config/reading.h"
+#include "config/config_reader.h"
 #include "config/secret_file.h"
 
 #include "core/smtp/host.h"

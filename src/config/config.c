@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config/config.h"
 
-#include "config/reading.h"
+#include "config/config_reader.h"
 #include "config/yaml_memory.h"
 
 #include <errno.h>

@@ -6,14 +6,14 @@
  * whole effective configuration that `mailboat config show` prints. Errors
  * name the file, the line, what is wrong and the mend; exit code 78.
  */
-#ifndef MAILBOAT_CONFIG_H
-#define MAILBOAT_CONFIG_H
+#ifndef MAILBOAT_CONFIG_CONFIG_H
+#define MAILBOAT_CONFIG_CONFIG_H
 
 #include "base/arena.h"
 #include "base/error.h"
-#include "core/route/rules.h"
+#include "core/route/route_rules.h"
 #include "core/route/tls_policy.h"
-#include "core/server/session.h"
+#include "core/server/server_session.h"
 
 enum deliver_how { DELIVER_MAILDIR, DELIVER_LMTP };
 enum { SOCKET_PATH_MAX = 107 }; /* octets (unix(7)) */

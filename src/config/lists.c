@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* lists: values that have several entries: listeners, routes, the policies of domains. */
-#include "config/reading.h"
+#include "config/config_reader.h"
 
 #include "core/smtp/host.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* values: single values, with their units and bounds, and what is said of them when they are wrong. */
-#include "config/reading.h"
+#include "config/config_reader.h"
 
 #include "core/smtp/host.h"
 

@@ -3,7 +3,7 @@
 
 #include "base/buffer.h"
 #include "io/clock.h"
-#include "core/queue/id.h"
+#include "core/queue/queue_id.h"
 
 #include <assert.h>
 #include <limits.h>

@@ -30,7 +30,7 @@ struct log_field {
 #define LOG_TEXT(k, t) ((struct log_field){LOG_FIELD_BYTES, (k), bytes_of_text(t), 0})
 #define LOG_U64(k, n) ((struct log_field){LOG_FIELD_U64, (k), {0}, (uint64_t)(n)})
 #define LOG_FLAG(k, v) ((struct log_field){LOG_FIELD_BOOL, (k), {0}, (v) ? 1u : 0u})
-/* id=..., the queue id of core/queue/id.h as text */
+/* id=..., the queue id of core/queue/queue_id.h as text */
 #define LOG_ID(i) ((struct log_field){LOG_FIELD_ID, "id", {0}, (i)})
 
 void log_fields(enum log_level level, const char *event, const struct log_field *fields, size_t count);

@@ -13,7 +13,7 @@
 #ifndef MAILBOAT_IO_TLS_SOCKET_H
 #define MAILBOAT_IO_TLS_SOCKET_H
 
-#include "core/port/hello.h"
+#include "core/port/tls_client_hello.h"
 
 #include <openssl/ssl.h>
 #include <stdbool.h>

@@ -11,7 +11,7 @@
 #ifndef MAILBOAT_IPC_ATTACHED_H
 #define MAILBOAT_IPC_ATTACHED_H
 
-#include "ipc/message.h"
+#include "ipc/ipc_message.h"
 
 #include <sys/socket.h>
 

@@ -12,7 +12,7 @@
 #define MAILBOAT_IPC_CHANNEL_H
 
 #include "base/error.h"
-#include "ipc/message.h"
+#include "ipc/ipc_message.h"
 
 enum {
     CHANNEL_FRAGMENT_MAX = 64 * 1024,     /* octets of one packet */

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* deliveries: those under way, and how the next one is made. */
-#include "queue/state.h"
+#include "queue/queue_state.h"
 
 #include "io/log.h"
-#include "core/message/trace.h"
+#include "core/message/loop_detection.h"
 
 #include <assert.h>
 #include <errno.h>

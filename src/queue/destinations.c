@@ -5,7 +5,7 @@
  * without any mail stays as idle, since more may come, until another needs
  * the room.
  */
-#include "queue/state.h"
+#include "queue/queue_state.h"
 
 #include "core/smtp/address.h"
 

@@ -9,11 +9,11 @@
  * in the log, to whom runs the server, and in a report, to the sender, from
  * whom the members stay hidden.
  */
-#include "queue/state.h"
+#include "queue/queue_state.h"
 
 #include "io/log.h"
 #include "core/message/dsn.h"
-#include "core/message/trace.h"
+#include "core/message/loop_detection.h"
 
 /* What the sender wrote to. */
 static struct recipient written_to(const struct recipient *row)

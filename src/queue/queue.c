@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "queue/state.h"
+#include "queue/queue_state.h"
 
-#include "core/client/session.h"
+#include "core/client/client_session.h"
 #include "io/log.h"
 
 #include <assert.h>

@@ -2,7 +2,7 @@
 /*
  * queue: what was accepted, until it is delivered or its sender is told.
  * Schedule and store joined into one machine without sockets or a clock: the
- * process in process.c drives it, and so does the simulation.
+ * process in queue_process.c drives it, and so does the simulation.
  *
  * Per turn of the shell: queue_accept() for what arrived, queue_delivered()
  * for results that came; then queue_commit(), whose verdict holds for all of
@@ -15,10 +15,10 @@
 #ifndef MAILBOAT_QUEUE_QUEUE_H
 #define MAILBOAT_QUEUE_QUEUE_H
 
-#include "ipc/message.h"
-#include "core/queue/id.h"
+#include "ipc/ipc_message.h"
+#include "core/queue/queue_id.h"
 #include "core/queue/schedule.h"
-#include "core/route/rules.h"
+#include "core/route/route_rules.h"
 #include "store/store.h"
 
 enum queue_limit {
@@ -81,7 +81,7 @@ struct queue {
     uint64_t look_ms;                 /* when one in memory has something due again; 0: unknown to any */
     uint64_t wake_ms;                 /* when one in the store has; 0: none */
     uint64_t sweep_ms, sweep_after;   /* the expiry sweep: when, and behind which id */
-    int64_t wall_ahead_ms;            /* what people's clocks show less the queue's time: see timeline.h */
+    int64_t wall_ahead_ms;            /* what people's clocks show less the queue's time: see queue_clock.h */
     uint64_t sweep_from;              /* up to this id nothing is to expire but what is held */
     bool sweep_left;                  /* this sweep has left something behind that is not held */
     struct map deliveries, messages;  /* under way: by number; by message id (the first of a list) */

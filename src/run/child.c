@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "run/child.h"
 
-#include "core/client/session.h"
+#include "core/client/client_session.h"
 #include "io/log.h"
 #include "run/sandbox.h"
 #include "run/users.h"

@@ -15,7 +15,7 @@
 
 #include "ipc/channel.h"
 #include "config/config.h"
-#include "service/full_mailboxes.h"
+#include "service/over_quota_table.h"
 #include "service/handshake_budget.h"
 #include "io/loop.h"
 #include "run/sandbox.h"
@@ -52,21 +52,21 @@ enum { CENSUS_SLOTS = 256, CENSUS_HABITS = 4096, CENSUS_VISITORS = 16384,
        CENSUS_NAMED = 262144 };
 struct census {
     _Atomic uint32_t connections[CENSUS_SLOTS];
-    _Atomic uint32_t visitors[CENSUS_SLOTS][CENSUS_VISITORS]; /* of them, by address: see smtpd/visitors.c */
+    _Atomic uint32_t visitors[CENSUS_SLOTS][CENSUS_VISITORS]; /* of them, by address: see smtpd/connection_limit.c */
     struct census_port {
         _Atomic uint32_t name;               /* the port, or the local socket's stand-in; 0: the end */
         _Atomic uint32_t strangers, known;   /* connections: see server/admission.h */
     } ports[CENSUS_SLOTS][CENSUS_PORTS];
     _Atomic uint32_t pressed;                /* 1 while strangers have little patience */
-    _Atomic uint32_t owed;                   /* places that one process borrowed of another: see smtpd/crowd.h */
-    _Atomic uint64_t familiars[CENSUS_FAMILIARS]; /* addresses that signed in: see smtpd/familiar.c */
+    _Atomic uint32_t owed;                   /* places that one process borrowed of another: see smtpd/admission_control.h */
+    _Atomic uint64_t familiars[CENSUS_FAMILIARS]; /* addresses that signed in: see smtpd/known_clients.c */
     struct harvest_slot {
-        _Atomic uint64_t counts, state;      /* of unknown recipients, by address: see smtpd/harvests.c */
+        _Atomic uint64_t counts, state;      /* of unknown recipients, by address: see smtpd/harvest_table.c */
     } harvests[CENSUS_HARVESTS];
     _Atomic uint32_t named[CENSUS_NAMED];    /* recipients that a client named lately: the same */
     unsigned char ticket_secret[TLS_TICKET_SECRET_OCTETS]; /* of TLS session tickets */
     struct handshake_budget handshakes;     /* CPU of TLS handshakes, by network */
-    _Atomic uint64_t habits[CENSUS_HABITS]; /* how the clients of an address begin: see smtpd/haste.c */
+    _Atomic uint64_t habits[CENSUS_HABITS]; /* how the clients of an address begin: see smtpd/tls_sniff.c */
 };
 
 struct child {

@@ -13,7 +13,7 @@
 #include "ipc/channel.h"
 #include "run/child.h"
 #include "run/listen.h"
-#include "io/trouble.h"
+#include "io/log_throttle.h"
 
 enum {
     CHILD_NUMBERS = 254,        /* smtpd processes of all generations; 254 and 255 are the slots of pickup's and queue's own queue ids */

@@ -2,7 +2,7 @@
 #define _GNU_SOURCE
 #include "run/data_dir.h"
 
-#include "run/hand_over.h"
+#include "run/chown_tree.h"
 #include "io/log.h"
 #include "io/tls.h"
 

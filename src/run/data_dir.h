@@ -38,7 +38,7 @@ bool data_dir_open(struct folder *data, const struct config *config, struct erro
 bool data_dir_prepare(const struct config *config, struct error *error);
 /* The server, before it starts: the folders belong to the processes' users of
  * today; where a number stood in for one before, all in its folder is given
- * (hand_over.h). What is another user's is refused with the fix. */
+ * (chown_tree.h). What is another user's is refused with the fix. */
 bool data_dir_hand_over(const struct config *config, struct error *error);
 /* True if each folder belongs to its process's user; else the one that does not is named. */
 bool data_dir_is_handed_over(const struct config *config, struct error *error);

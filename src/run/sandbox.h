@@ -16,7 +16,7 @@
 #define MAILBOAT_RUN_SANDBOX_H
 
 #include "base/error.h"
-#include "ipc/message.h"
+#include "ipc/ipc_message.h"
 
 #include <stdatomic.h>
 

@@ -16,7 +16,7 @@
 
 #include "base/buffer.h"
 #include "base/error.h"
-#include "ipc/message.h"
+#include "ipc/ipc_message.h"
 
 #include <sys/types.h>
 

@@ -10,7 +10,7 @@
 #include "store/accounts_file.h"
 
 #include "base/map.h"
-#include "core/message/trace.h"
+#include "core/message/loop_detection.h"
 
 #include <stdlib.h>
 

@@ -7,8 +7,8 @@
  * is short, and the same calls always give the same answers.
  */
 #define _GNU_SOURCE
-#include "store/history.h"
-#include "store/member.h"
+#include "store/attempt_history.h"
+#include "store/expansion_member.h"
 #include "store/store.h"
 
 #include <assert.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* sqlite: the operations of store.h as statements, each prepared once. */
-#include "store/disk.h"
-#include "store/history.h"
-#include "store/member.h"
+#include "store/sqlite_internal.h"
+#include "store/attempt_history.h"
+#include "store/expansion_member.h"
 
 #include <assert.h>
 #include <errno.h>

@@ -26,12 +26,12 @@
  * recipients are remembered until no such one is left, so that nobody comes in
  * twice; what they are called is not used again.
  */
-#ifndef MAILBOAT_STORE_H
-#define MAILBOAT_STORE_H
+#ifndef MAILBOAT_STORE_STORE_H
+#define MAILBOAT_STORE_STORE_H
 
 #include "base/arena.h"
 #include "base/error.h"
-#include "core/server/session.h"
+#include "core/server/server_session.h"
 #include "core/smtp/envelope.h"
 
 enum store_limit {

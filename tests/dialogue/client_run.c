@@ -21,7 +21,7 @@
  * probe (yes); of the message: from, to (again and again), orcpt, notify,
  * body, ret, envid, size, smtputf8, requiretls (yes).
  */
-#include "core/client/session.h"
+#include "core/client/client_session.h"
 #include "core/sasl/scram.h"
 #include "script.h"
 

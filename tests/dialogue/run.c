@@ -23,7 +23,7 @@
  * (yes: TLS was, and the client speaks in clear).
  */
 #include "script.h"
-#include "core/server/session.h"
+#include "core/server/server_session.h"
 
 struct play {
     struct script *script;

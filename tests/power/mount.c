@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * mount FOLDER: shows a disk (disk.h) to the kernel there, by FUSE.
+ * mount FOLDER: shows a disk (sqlite_internal.h) to the kernel there, by FUSE.
  *
  * It is told and tells by lines:
  *   die N        after N more operations (changes and syncs); 0: it lives on.

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * client: a program that submits its letters: drives core/client/session
+ * client: a program that submits its letters: drives core/client/client_session
  * over a link, and tries again what was not accepted.
  */
 #ifndef MAILBOAT_SIMULATION_CLIENT_H
 #define MAILBOAT_SIMULATION_CLIENT_H
 
-#include "core/client/session.h"
+#include "core/client/client_session.h"
 #include "letters.h"
 
 struct client {

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * server: the server's end of a link: drives core/server/session, answers
+ * server: the server's end of a link: drives core/server/server_session, answers
  * its questions after a while, and hands finished messages to its host.
  */
 #ifndef MAILBOAT_SIMULATION_SERVER_H
 #define MAILBOAT_SIMULATION_SERVER_H
 
-#include "core/server/session.h"
+#include "core/server/server_session.h"
 #include "world.h"
 
 struct server;

@@ -5,12 +5,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "service/answers.h"
-#include "service/auth/allowances.h"
-#include "service/auth/guesses.h"
+#include "service/recipient_cache.h"
+#include "service/auth/rate_limit.h"
+#include "service/auth/login_throttle.h"
 #include "service/auth/login_queue.h"
-#include "service/auth/remembered.h"
-#include "core/server/session.h"
+#include "service/auth/login_cache.h"
+#include "core/server/server_session.h"
 
 enum { NOW = 1000 * 1000 };
 static const struct bytes here = {"192.0.2.1", 9}, there = {"192.0.2.2", 9}, ada = {"ada@example.org", 15}, bob = {"bob@example.org", 15};

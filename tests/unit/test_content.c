@@ -2,9 +2,9 @@
 /* Content off the wire and onto it: the same at every split of the input. */
 #include "unit.h"
 
-#include "core/client/encode.h"
+#include "core/client/encoder.h"
 #include "core/server/content.h"
-#include "core/server/session.h"
+#include "core/server/server_session.h"
 
 struct reading {
     struct buffer stored;

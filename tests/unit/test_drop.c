@@ -3,7 +3,7 @@
 #include "unit.h"
 
 #include "core/message/drop.h"
-#include "core/message/mailbox.h"
+#include "core/message/address_list.h"
 
 #include <stdio.h>
 

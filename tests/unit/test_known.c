@@ -4,8 +4,8 @@
 
 #include "io/autoconfig.h"
 #include "core/port/discovery.h"
-#include "core/port/facts.h"
-#include "core/port/networks.h"
+#include "core/port/port_facts.h"
+#include "core/port/network.h"
 
 /* ---- providers ---- */
 

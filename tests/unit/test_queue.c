@@ -2,7 +2,7 @@
 /* The queue over the memory store, with time as an argument. */
 #include "unit.h"
 
-#include "core/client/session.h"
+#include "core/client/client_session.h"
 #include "io/log.h"
 #include "queue/queue.h"
 

@@ -4,10 +4,10 @@
 #include "unit.h"
 
 #include "io/clock.h"
-#include "service/full_mailboxes.h"
-#include "service/local/ledger.h"
-#include "service/local/watched.h"
-#include "core/message/fullness.h"
+#include "service/over_quota_table.h"
+#include "service/local/quota_batch.h"
+#include "service/local/over_quota_list.h"
+#include "core/message/quota_warning.h"
 
 #include <errno.h>
 #include <fcntl.h>

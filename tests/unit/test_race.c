@@ -2,7 +2,7 @@
 /* The race for the port that works, in virtual time, against servers that do as the test says. */
 #include "unit.h"
 
-#include "core/port/facts.h"
+#include "core/port/port_facts.h"
 #include "core/port/race.h"
 
 #include <stdio.h>

@@ -2,8 +2,8 @@
 /* The next hop, from facts of DNS alone. */
 #include "route_steps.h"
 
-#include "core/route/direct.h"
-#include "core/route/rules.h"
+#include "core/route/port25_monitor.h"
+#include "core/route/route_rules.h"
 
 static void hosts_are_tried_by_preference_and_looked_up_one_by_one(void **state)
 {

@@ -6,8 +6,8 @@
 #include "io/log.h"
 #include "core/message/date.h"
 #include "core/message/received.h"
-#include "core/message/trace.h"
-#include "core/queue/id.h"
+#include "core/message/loop_detection.h"
+#include "core/queue/queue_id.h"
 
 #include <fcntl.h>
 #include <limits.h>

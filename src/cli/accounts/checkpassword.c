@@ -9,11 +9,11 @@
  * The running server is asked, so that a guess counts there whichever way it
  * came; where none runs the accounts are looked at here, and nothing counts.
  */
-#include "cli/asking.h"
+#include "cli/control_client.h"
 #include "service/local/maildir.h"
 #include "cli/options.h"
 #include "store/saslprep.h"
-#include "core/server/session.h"
+#include "core/server/server_session.h"
 
 #include <errno.h>
 #include <stdio.h>

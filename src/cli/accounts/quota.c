@@ -3,10 +3,10 @@
 
 #include "io/clock.h"
 #include "run/data_dir.h"
-#include "service/local/ledger.h"
-#include "core/message/fullness.h"
+#include "service/local/quota_batch.h"
+#include "core/message/quota_warning.h"
 #include "cli/options.h"
-#include "core/queue/id.h"
+#include "core/queue/queue_id.h"
 #include "service/quotas.h"
 
 #include <errno.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* user: the people who have a mailbox and may send. */
-#include "cli/accounts/absence.h"
+#include "cli/accounts/vacation_options.h"
 #include "cli/setup/dovecot.h"
-#include "cli/accounts/locks.h"
+#include "cli/accounts/lockout.h"
 #include "cli/listing.h"
 #include "cli/options.h"
 #include "cli/accounts/quota.h"

@@ -7,9 +7,9 @@
  */
 #include "cli/ports/health.h"
 #include "cli/options.h"
-#include "core/port/facts.h"
-#include "core/port/networks.h"
-#include "dial/dialing.h"
+#include "core/port/port_facts.h"
+#include "core/port/network.h"
+#include "dial/port_connect.h"
 #include "cli/ports/target.h"
 
 #include <jansson.h>

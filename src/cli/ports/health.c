@@ -9,8 +9,8 @@
 #include "service/local/lmtp.h"
 #include "service/local/maildir.h"
 #include "service/local/maildirsize.h"
-#include "core/message/fullness.h"
-#include "cli/setup/zone.h"
+#include "core/message/quota_warning.h"
+#include "cli/setup/dns_lookup.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/ports/port_explain.h"
 
-#include "core/port/facts.h"
-#include "core/port/networks.h"
-#include "core/port/providers.h"
+#include "core/port/port_facts.h"
+#include "core/port/network.h"
+#include "core/port/provider.h"
 
 #include <jansson.h>
 #include <stdio.h>

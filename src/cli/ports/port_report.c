@@ -2,8 +2,8 @@
 #include "cli/ports/port_report.h"
 
 #include "io/clock.h"
-#include "core/port/facts.h"
-#include "core/port/networks.h"
+#include "core/port/port_facts.h"
+#include "core/port/network.h"
 
 #include <stdio.h>
 

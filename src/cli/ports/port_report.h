@@ -6,9 +6,9 @@
 #ifndef MAILBOAT_CLI_PORTS_PORT_REPORT_H
 #define MAILBOAT_CLI_PORTS_PORT_REPORT_H
 
-#include "cli/send/dial.h"
+#include "cli/send/server_connection.h"
 
-#include "core/port/providers.h"
+#include "core/port/provider.h"
 
 #include <jansson.h>
 

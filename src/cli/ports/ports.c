@@ -4,7 +4,7 @@
 #include "cli/options.h"
 #include "cli/ports/port_explain.h"
 #include "cli/ports/port_report.h"
-#include "core/port/facts.h"
+#include "core/port/port_facts.h"
 #include "cli/ports/target.h"
 
 #include <stdio.h>

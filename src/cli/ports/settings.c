@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * settings: what a program needs to submit mail through this server, or
- * through a well-known one, in words or ready to paste (paste.c). Passwords
+ * through a well-known one, in words or ready to paste (settings_templates.c). Passwords
  * are never printed: a program gets one of its own from `mailboat key add`.
  */
 #include "store/accounts.h"
 #include "cli/setup/dovecot.h"
 #include "cli/options.h"
-#include "cli/ports/paste.h"
-#include "core/port/providers.h"
+#include "cli/ports/settings_templates.h"
+#include "core/port/provider.h"
 #include "core/smtp/address.h"
 
 #include <jansson.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/ports/target.h"
 
-#include "cli/send/dial.h"
+#include "cli/send/server_connection.h"
 
 #include <stdio.h>
 #include <sysexits.h>

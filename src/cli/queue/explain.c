@@ -4,9 +4,9 @@
 
 #include "io/clock.h"
 #include "cli/options.h"
-#include "core/queue/id.h"
+#include "core/queue/queue_id.h"
 #include "queue/queue.h"
-#include "cli/queue/words.h"
+#include "cli/queue/format.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -8,7 +8,7 @@
 
 #include "run/data_dir.h"
 #include "cli/options.h"
-#include "core/queue/id.h"
+#include "core/queue/queue_id.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * queue: what the files of `mailboat queue` share. queue.c reads the command
- * line; queue_list.c lists and shows, queue_word.c carries out a person's
+ * line; queue_list.c lists and shows, queue_action.c carries out a person's
  * word, queue_stats.c counts, queue_watch.c looks on.
  */
 #ifndef MAILBOAT_CLI_QUEUE_QUEUE_H
 #define MAILBOAT_CLI_QUEUE_QUEUE_H
 
-#include "cli/asking.h"
+#include "cli/control_client.h"
 #include "cli/command.h"
 #include "config/config.h"
 #include "cli/queue/selection.h"

@@ -3,9 +3,9 @@
 #include "cli/queue/queue.h"
 #include "cli/queue/search.h"
 
-#include "core/queue/id.h"
-#include "queue/timeline.h"
-#include "cli/queue/words.h"
+#include "core/queue/queue_id.h"
+#include "queue/queue_clock.h"
+#include "cli/queue/format.h"
 
 #include <stdio.h>
 #include <stdlib.h>

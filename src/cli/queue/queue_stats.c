@@ -2,11 +2,11 @@
 /* queue stats: one walk over all recipients, counted by destination and by reason. */
 #include "cli/queue/queue.h"
 
-#include "core/queue/id.h"
+#include "core/queue/queue_id.h"
 #include "core/queue/schedule.h"
-#include "queue/timeline.h"
-#include "core/text/tally.h"
-#include "cli/queue/words.h"
+#include "queue/queue_clock.h"
+#include "core/text/top_counts.h"
+#include "cli/queue/format.h"
 
 #include <stdio.h>
 #include <stdlib.h>

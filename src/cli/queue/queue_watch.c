@@ -7,7 +7,7 @@
 #include "cli/queue/queue.h"
 
 #include "io/clock.h"
-#include "cli/queue/words.h"
+#include "cli/queue/format.h"
 
 #include <errno.h>
 #include <signal.h>

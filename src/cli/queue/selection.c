@@ -2,7 +2,7 @@
 #include "cli/queue/selection.h"
 
 #include "config/config.h"
-#include "cli/queue/words.h"
+#include "cli/queue/format.h"
 
 #include <stdlib.h>
 #include <sysexits.h>

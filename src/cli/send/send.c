@@ -4,10 +4,10 @@
  * with --host to another, by the port that works.
  */
 #include "io/clock.h"
-#include "cli/ports/known_ports.h"
-#include "cli/sendmail/machine.h"
+#include "cli/ports/port_cache.h"
+#include "cli/sendmail/local_server.h"
 #include "cli/options.h"
-#include "core/port/facts.h"
+#include "core/port/port_facts.h"
 #include "io/random.h"
 #include "cli/send/secret_command.h"
 #include "core/smtp/status.h"

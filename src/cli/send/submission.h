@@ -7,8 +7,8 @@
 #ifndef MAILBOAT_CLI_SEND_SUBMISSION_H
 #define MAILBOAT_CLI_SEND_SUBMISSION_H
 
-#include "cli/send/dial.h"
-#include "cli/send/letter.h"
+#include "cli/send/server_connection.h"
+#include "cli/send/outgoing_message.h"
 
 struct submission {
     struct dial *dial;

@@ -2,11 +2,11 @@
 #include "cli/sendmail/mailq.h"
 
 #include "run/data_dir.h"
-#include "core/queue/id.h"
-#include "queue/timeline.h"
+#include "core/queue/queue_id.h"
+#include "queue/queue_clock.h"
 #include "core/smtp/status.h"
 #include "store/store.h"
-#include "cli/queue/words.h"
+#include "cli/queue/format.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -6,18 +6,18 @@
  * and leaves later.
  */
 #include "io/clock.h"
-#include "cli/sendmail/deposit.h"
+#include "cli/sendmail/drop_writer.h"
 #include "core/text/invocation.h"
-#include "cli/sendmail/machine.h"
+#include "cli/sendmail/local_server.h"
 #include "cli/sendmail/mailq.h"
 #include "core/message/dsn.h"
-#include "core/message/mailbox.h"
+#include "core/message/address_list.h"
 #include "cli/options.h"
-#include "core/queue/id.h"
+#include "core/queue/queue_id.h"
 #include "io/random.h"
 #include "core/smtp/status.h"
 #include "cli/send/submission.h"
-#include "cli/sendmail/talk.h"
+#include "cli/sendmail/local_smtp.h"
 
 #include <pwd.h>
 #include <signal.h>

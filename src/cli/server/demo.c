@@ -5,7 +5,7 @@
  * shows it arriving.
  */
 #define _GNU_SOURCE
-#include "run/aside.h"
+#include "run/subprocess.h"
 #include "cli/setup/dovecot.h"
 #include "cli/options.h"
 #include "config/secret_file.h"

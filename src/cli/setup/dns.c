@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* dns: the DNS records that a domain needs whose mail is here, and whether it has them. */
 #include "cli/options.h"
-#include "cli/setup/zone.h"
+#include "cli/setup/dns_lookup.h"
 
 #include <jansson.h>
 #include <stdio.h>

@@ -3,7 +3,7 @@
 #include "cli/setup/dovecot.h"
 
 #include "run/data_dir.h"
-#include "core/message/fullness.h"
+#include "core/message/quota_warning.h"
 #include "service/quotas.h"
 #include "io/tls.h"
 #include "io/write.h"

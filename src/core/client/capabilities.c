@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* capabilities: what the peer's EHLO reply announces. */
-#include "core/client/state.h"
+#include "core/client/client_state.h"
 
 #define FLAG(name, member) {name, offsetof(struct client_capabilities, member)}
 static const struct {

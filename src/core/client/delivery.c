@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "core/client/securing.h"
+#include "core/client/delivery_tls.h"
 
 #include <assert.h>
 

@@ -12,12 +12,12 @@
  * delivery_next(). delivery_quit() ends it politely; one that has carried
  * DELIVERY_MESSAGES_MAX ends by itself.
  */
-#ifndef MAILBOAT_CLIENT_DELIVERY_H
-#define MAILBOAT_CLIENT_DELIVERY_H
+#ifndef MAILBOAT_CORE_CLIENT_DELIVERY_H
+#define MAILBOAT_CORE_CLIENT_DELIVERY_H
 
-#include "core/client/session.h"
+#include "core/client/client_session.h"
 #include "core/route/tls_policy.h"
-#include "core/route/tls_trouble.h"
+#include "core/route/tls_fallback.h"
 
 enum delivery_limit {
     DELIVERY_MESSAGES_MAX = 100, /* on one connection */

@@ -6,8 +6,8 @@
  * none of them. What is the same for all addresses of a domain says nothing
  * about which of them there are.
  */
-#ifndef MAILBOAT_DOMAIN_PUBLISHED_H
-#define MAILBOAT_DOMAIN_PUBLISHED_H
+#ifndef MAILBOAT_CORE_DOMAIN_PUBLISHED_H
+#define MAILBOAT_CORE_DOMAIN_PUBLISHED_H
 
 #include "base/buffer.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* date: RFC 5322 3.3 dates in UTC, without the C library's clock or locale. */
-#ifndef MAILBOAT_MESSAGE_DATE_H
-#define MAILBOAT_MESSAGE_DATE_H
+#ifndef MAILBOAT_CORE_MESSAGE_DATE_H
+#define MAILBOAT_CORE_MESSAGE_DATE_H
 
 #include "base/buffer.h"
 

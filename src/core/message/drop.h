@@ -13,8 +13,8 @@
  * The lines of the head end in LF; what they say is the grammar of
  * smtp/command.h, in capitals, with SIZE the exact size of the message.
  */
-#ifndef MAILBOAT_MESSAGE_DROP_H
-#define MAILBOAT_MESSAGE_DROP_H
+#ifndef MAILBOAT_CORE_MESSAGE_DROP_H
+#define MAILBOAT_CORE_MESSAGE_DROP_H
 
 #include "base/arena.h"
 #include "base/buffer.h"

@@ -2,7 +2,7 @@
 #include "core/message/dsn.h"
 
 #include "core/message/date.h"
-#include "core/queue/id.h"
+#include "core/queue/queue_id.h"
 #include "core/smtp/status.h"
 
 enum { TEXT_LINE_MAX = 76 };

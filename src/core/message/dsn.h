@@ -10,8 +10,8 @@
  * field's class is that of the action, whatever the server's codes are, and
  * words that no server said are never shown as one's.
  */
-#ifndef MAILBOAT_MESSAGE_DSN_H
-#define MAILBOAT_MESSAGE_DSN_H
+#ifndef MAILBOAT_CORE_MESSAGE_DSN_H
+#define MAILBOAT_CORE_MESSAGE_DSN_H
 
 #include "base/buffer.h"
 #include "core/smtp/envelope.h"

@@ -9,8 +9,8 @@
  * header_author() names whom the message says it is from, and header_mend()
  * gives the octets to store in place of those that were gathered.
  */
-#ifndef MAILBOAT_MESSAGE_HEADER_H
-#define MAILBOAT_MESSAGE_HEADER_H
+#ifndef MAILBOAT_CORE_MESSAGE_HEADER_H
+#define MAILBOAT_CORE_MESSAGE_HEADER_H
 
 #include "base/buffer.h"
 

@@ -9,8 +9,8 @@
  * CRLF and are at most 998 octets; what is not ASCII is encoded, so that any
  * server takes it.
  */
-#ifndef MAILBOAT_MESSAGE_MIME_H
-#define MAILBOAT_MESSAGE_MIME_H
+#ifndef MAILBOAT_CORE_MESSAGE_MIME_H
+#define MAILBOAT_CORE_MESSAGE_MIME_H
 
 #include "base/buffer.h"
 

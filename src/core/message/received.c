@@ -2,7 +2,7 @@
 #include "core/message/received.h"
 
 #include "core/message/date.h"
-#include "core/queue/id.h"
+#include "core/queue/queue_id.h"
 #include "core/smtp/host.h"
 
 /* Text of the network inside a field; no parentheses that would end a comment. */

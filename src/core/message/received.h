@@ -4,8 +4,8 @@
  * 4.4), and at the final delivery Return-Path and Delivered-To. What came
  * from the network is written so that it can forge nothing.
  */
-#ifndef MAILBOAT_MESSAGE_RECEIVED_H
-#define MAILBOAT_MESSAGE_RECEIVED_H
+#ifndef MAILBOAT_CORE_MESSAGE_RECEIVED_H
+#define MAILBOAT_CORE_MESSAGE_RECEIVED_H
 
 #include "base/buffer.h"
 #include "core/smtp/envelope.h"

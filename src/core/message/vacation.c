@@ -2,7 +2,7 @@
 #include "core/message/vacation.h"
 
 #include "core/message/header.h"
-#include "core/message/mailbox.h"
+#include "core/message/address_list.h"
 #include "core/message/mime.h"
 #include "core/smtp/address.h"
 

@@ -9,8 +9,8 @@
  * vacation_compose() writes the answer. It goes out with the null reverse
  * path, so that nothing ever comes back for it.
  */
-#ifndef MAILBOAT_MESSAGE_VACATION_H
-#define MAILBOAT_MESSAGE_VACATION_H
+#ifndef MAILBOAT_CORE_MESSAGE_VACATION_H
+#define MAILBOAT_CORE_MESSAGE_VACATION_H
 
 #include "base/arena.h"
 #include "base/buffer.h"

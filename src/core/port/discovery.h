@@ -10,10 +10,10 @@
  * is answered with discovery_learn_records(), discovery_learn_settings() or,
  * where nothing came, discovery_learn_nothing().
  */
-#ifndef MAILBOAT_PORT_DISCOVERY_H
-#define MAILBOAT_PORT_DISCOVERY_H
+#ifndef MAILBOAT_CORE_PORT_DISCOVERY_H
+#define MAILBOAT_CORE_PORT_DISCOVERY_H
 
-#include "core/port/providers.h"
+#include "core/port/provider.h"
 #include "core/port/race.h"
 
 enum {

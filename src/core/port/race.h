@@ -25,10 +25,10 @@
  * winner's session stands at CLIENT_READY before AUTH, and is the shell's to
  * go on with; at RACE_OVER every attempt has its verdict.
  */
-#ifndef MAILBOAT_PORT_RACE_H
-#define MAILBOAT_PORT_RACE_H
+#ifndef MAILBOAT_CORE_PORT_RACE_H
+#define MAILBOAT_CORE_PORT_RACE_H
 
-#include "core/client/session.h"
+#include "core/client/client_session.h"
 #include "core/port/verdict.h"
 #include "core/route/route.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* verdict: what is the matter with a port, in a word, a sentence and a mend. */
-#ifndef MAILBOAT_PORT_VERDICT_H
-#define MAILBOAT_PORT_VERDICT_H
+#ifndef MAILBOAT_CORE_PORT_VERDICT_H
+#define MAILBOAT_CORE_PORT_VERDICT_H
 
 #include "base/buffer.h"
 

@@ -5,12 +5,12 @@
  * The addresses of a mail server are what a stranger's DNS says. One of this
  * machine would have us talk with ourselves and bounce our own answer, or
  * with a service that trusts whoever comes from here; one that no server can
- * have costs time for nothing. route.h passes both over, service/relay/policies.c
+ * have costs time for nothing. route.h passes both over, service/relay/sts_policies.c
  * too. Private addresses (10.0.0.0/8, 192.168.0.0/16, fc00::/7) are those of
  * inner networks: they are called, as Postfix and Exim do.
  */
-#ifndef MAILBOAT_ROUTE_IP_H
-#define MAILBOAT_ROUTE_IP_H
+#ifndef MAILBOAT_CORE_ROUTE_IP_H
+#define MAILBOAT_CORE_ROUTE_IP_H
 
 #include "base/buffer.h"
 

@@ -18,8 +18,8 @@
  * preference are taken; which of equals, chance decides for each attempt
  * anew, so that later attempts reach others.
  */
-#ifndef MAILBOAT_ROUTE_H
-#define MAILBOAT_ROUTE_H
+#ifndef MAILBOAT_CORE_ROUTE_ROUTE_H
+#define MAILBOAT_CORE_ROUTE_ROUTE_H
 
 #include "base/arena.h"
 #include "base/buffer.h"

@@ -4,8 +4,8 @@
  * a policy, the policy itself, which hosts it lists, and the line in which a
  * policy is kept over restarts. Texts here come from strangers.
  */
-#ifndef MAILBOAT_STS_H
-#define MAILBOAT_STS_H
+#ifndef MAILBOAT_CORE_ROUTE_STS_H
+#define MAILBOAT_CORE_ROUTE_STS_H
 
 #include "base/buffer.h"
 #include "core/route/route.h"

@@ -7,8 +7,8 @@
  * tls_policy_next() is called with the facts known so far, again from the
  * top with one fact more, until it decides. DANE wins over MTA-STS.
  */
-#ifndef MAILBOAT_TLS_POLICY_H
-#define MAILBOAT_TLS_POLICY_H
+#ifndef MAILBOAT_CORE_ROUTE_TLS_POLICY_H
+#define MAILBOAT_CORE_ROUTE_TLS_POLICY_H
 
 #include "core/route/sts.h"
 

@@ -11,8 +11,8 @@
  *
  * Texts that were read borrow from the message.
  */
-#ifndef MAILBOAT_SASL_SCRAM_H
-#define MAILBOAT_SASL_SCRAM_H
+#ifndef MAILBOAT_CORE_SASL_SCRAM_H
+#define MAILBOAT_CORE_SASL_SCRAM_H
 
 #include "base/buffer.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * admission: who may connect when very many do, and how long each may stay.
- * smtpd counts (smtpd/crowd.c); this decides, with the time as an argument.
+ * smtpd counts (smtpd/admission_control.c); this decides, with the time as an argument.
  *
  * Shares. A fifth of all connections is reserved for clients that are known:
  * who has signed in, and who comes to a submission port from an address that
@@ -20,10 +20,10 @@
  * recipient that was accepted, octets of content. Commands that lead nowhere
  * and single octets refill nothing. A session that has signed in has more.
  */
-#ifndef MAILBOAT_SERVER_ADMISSION_H
-#define MAILBOAT_SERVER_ADMISSION_H
+#ifndef MAILBOAT_CORE_SERVER_ADMISSION_H
+#define MAILBOAT_CORE_SERVER_ADMISSION_H
 
-#include "core/server/session.h"
+#include "core/server/server_session.h"
 
 enum admission_limit {
     ADMISSION_PORTS_MAX = 40,

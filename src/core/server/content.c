@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/server/content.h"
 
-#include "core/server/session.h"
+#include "core/server/server_session.h"
 
 #include <assert.h>
 

@@ -7,8 +7,8 @@
  * ends DATA. What is wrong is remembered and told at the end, when the client
  * listens.
  */
-#ifndef MAILBOAT_SERVER_CONTENT_H
-#define MAILBOAT_SERVER_CONTENT_H
+#ifndef MAILBOAT_CORE_SERVER_CONTENT_H
+#define MAILBOAT_CORE_SERVER_CONTENT_H
 
 #include "base/buffer.h"
 

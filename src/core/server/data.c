@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* data: DATA (RFC 5321 4.1.1.4) and BDAT (RFC 3030), and the content's end. */
-#include "core/server/state.h"
+#include "core/server/server_state.h"
 
 static struct reply check_transaction(const struct server_state *state)
 {

@@ -11,11 +11,11 @@
  * each time.
  *
  * smtpd keeps one harvest for each client address, and for the networks
- * around it with a larger number (smtpd/harvests.c). Here is what it comes to,
+ * around it with a larger number (smtpd/harvest_table.c). Here is what it comes to,
  * with the time as an argument.
  */
-#ifndef MAILBOAT_SERVER_HARVEST_H
-#define MAILBOAT_SERVER_HARVEST_H
+#ifndef MAILBOAT_CORE_SERVER_HARVEST_H
+#define MAILBOAT_CORE_SERVER_HARVEST_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* helo: EHLO and HELO (RFC 5321 4.1.1.1). */
-#include "core/server/state.h"
+#include "core/server/server_state.h"
 
 /* A domain or an address literal; many honest clients give a name that is
  * none by the letter (underscores, a bare address), so only what could do

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* mail: MAIL (RFC 5321 4.1.1.2), where a transaction begins. */
-#include "core/server/state.h"
+#include "core/server/server_state.h"
 
 static struct reply argument_reply(enum argument_verdict verdict)
 {

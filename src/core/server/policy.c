@@ -2,7 +2,7 @@
 /*
  * policy: the one table of what the ports allow, verb by verb.
  */
-#include "core/server/state.h"
+#include "core/server/server_state.h"
 
 enum rule_flag {
     AFTER_HELO = 1,        /* a greeting by EHLO or HELO comes first */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* rcpt: RCPT (RFC 5321 4.1.1.3); the shell is asked where each one goes. */
-#include "core/server/state.h"
+#include "core/server/server_state.h"
 
 static struct reply argument_reply(enum argument_verdict verdict)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* starttls: STARTTLS (RFC 3207). */
-#include "core/server/state.h"
+#include "core/server/server_state.h"
 
 struct reply server_starttls(struct server_session *session, struct bytes argument)
 {

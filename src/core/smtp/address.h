@@ -4,8 +4,8 @@
  * 4.1.3, RFC 6531 3.3): dot-strings, quoted local parts, domains, address
  * literals. No comments, no folding: those belong to header fields.
  */
-#ifndef MAILBOAT_SMTP_ADDRESS_H
-#define MAILBOAT_SMTP_ADDRESS_H
+#ifndef MAILBOAT_CORE_SMTP_ADDRESS_H
+#define MAILBOAT_CORE_SMTP_ADDRESS_H
 
 #include "base/buffer.h"
 #include "core/smtp/host.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* base64: RFC 4648 section 4, strict: padding is required, nothing else is allowed. */
-#ifndef MAILBOAT_SMTP_BASE64_H
-#define MAILBOAT_SMTP_BASE64_H
+#ifndef MAILBOAT_CORE_SMTP_BASE64_H
+#define MAILBOAT_CORE_SMTP_BASE64_H
 
 #include "base/buffer.h"
 

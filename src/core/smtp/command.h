@@ -4,8 +4,8 @@
  * arguments (RFC 5321 4.1.1 and the extensions). Tables say which parameters
  * MAIL and RCPT know.
  */
-#ifndef MAILBOAT_SMTP_COMMAND_H
-#define MAILBOAT_SMTP_COMMAND_H
+#ifndef MAILBOAT_CORE_SMTP_COMMAND_H
+#define MAILBOAT_CORE_SMTP_COMMAND_H
 
 #include "core/smtp/address.h"
 #include "core/smtp/envelope.h"

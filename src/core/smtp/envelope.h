@@ -7,8 +7,8 @@
  * it again to the next hop. All text is borrowed; the arena of whoever made
  * the envelope owns it.
  */
-#ifndef MAILBOAT_ENVELOPE_H
-#define MAILBOAT_ENVELOPE_H
+#ifndef MAILBOAT_CORE_SMTP_ENVELOPE_H
+#define MAILBOAT_CORE_SMTP_ENVELOPE_H
 
 #include "base/bytes.h"
 
@@ -40,7 +40,7 @@ struct recipient {
     bool local;            /* goes into a mailbox of ours */
     bool away;             /* whose user wants an answer sent: message/vacation.h */
     uint8_t expands;       /* enum recipient_expands */
-    struct bytes via;      /* addresses of ours that sent it on to here, first to last, with spaces between: message/trace.h */
+    struct bytes via;      /* addresses of ours that sent it on to here, first to last, with spaces between: message/loop_detection.h */
 };
 
 struct envelope {

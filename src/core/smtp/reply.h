@@ -4,8 +4,8 @@
  * digits, one or more lines. A lone LF ends a line too: servers exist that
  * send it, and in a reply it smuggles nothing.
  */
-#ifndef MAILBOAT_SMTP_REPLY_H
-#define MAILBOAT_SMTP_REPLY_H
+#ifndef MAILBOAT_CORE_SMTP_REPLY_H
+#define MAILBOAT_CORE_SMTP_REPLY_H
 
 #include "base/buffer.h"
 

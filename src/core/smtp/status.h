@@ -9,8 +9,8 @@
  * decided here and nowhere else. The basic code decides between "temporary"
  * and "permanent", the enhanced code says what about.
  */
-#ifndef MAILBOAT_STATUS_H
-#define MAILBOAT_STATUS_H
+#ifndef MAILBOAT_CORE_SMTP_STATUS_H
+#define MAILBOAT_CORE_SMTP_STATUS_H
 
 #include "base/buffer.h"
 

@@ -146,7 +146,7 @@ static void auth_message(struct child *child, struct channel *from, enum ipc_kin
     case IPC_RECIPIENT: ask_recipient(auth, from, &message->recipient); break;
     case IPC_EXPAND: ask_expand(auth, from, &message->expand); break;
     case IPC_AWAY: ask_away(auth, from, &message->away); break;
-    default: break; /* the table in ipc/message.c lets nothing else through */
+    default: break; /* the table in ipc/ipc_message.c lets nothing else through */
     }
 }
 

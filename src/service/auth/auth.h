@@ -7,14 +7,14 @@
 #define MAILBOAT_SERVICE_AUTH_AUTH_H
 
 #include "store/accounts.h"
-#include "service/answers.h"
-#include "service/auth/allowances.h"
-#include "service/auth/checkers.h"
-#include "service/auth/control.h"
-#include "service/auth/guesses.h"
+#include "service/recipient_cache.h"
+#include "service/auth/rate_limit.h"
+#include "service/auth/password_workers.h"
+#include "service/auth/auth_control.h"
+#include "service/auth/login_throttle.h"
 #include "service/auth/local_users.h"
 #include "service/auth/login_queue.h"
-#include "service/auth/remembered.h"
+#include "service/auth/login_cache.h"
 #include "run/child.h"
 
 struct login;
@@ -57,7 +57,7 @@ void logins_forget(struct auth *auth, const struct channel *asker); /* it is gon
 /* No more come: those that wait are told to try again, and when those under way are done the process ends. */
 void logins_drain(struct auth *auth);
 
-/* ---- limits.c: who may send how much ---- */
+/* ---- sending_limits.c: who may send how much ---- */
 void limits_start(struct auth *auth, struct allowances_kept *kept);
 void limits_ask(struct auth *auth, struct channel *asker, const struct ipc_limit *asked);
 void limits_ended(struct auth *auth, struct channel *asker, const struct ipc_limit_end *ended);

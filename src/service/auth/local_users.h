@@ -11,7 +11,7 @@
 #define MAILBOAT_SERVICE_AUTH_LOCAL_USERS_H
 
 #include "store/accounts.h"
-#include "service/auth/allowances.h"
+#include "service/auth/rate_limit.h"
 #include "config/config.h"
 
 enum { LOCAL_USERS_MAX = 20000 }; /* that are looked at; of others the numbers alone are known */

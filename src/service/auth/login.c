@@ -3,7 +3,7 @@
  * login: somebody signs in, by a password or by SCRAM's proof of one, from the
  * question to the verdict. An application's key is too long to be guessed: it
  * is looked at first, and others' guesses do not lock it out. All else is
- * counted as a guess before it is checked (guesses.h), and waits in a fair
+ * counted as a guess before it is checked (login_throttle.h), and waits in a fair
  * order where it cannot be checked at once (login_queue.h). Passwords are
  * checked on threads, by the slow hash; proofs at once.
  *
@@ -13,7 +13,7 @@
 #include "service/auth/auth.h"
 
 #include "io/clock.h"
-#include "service/learned.h"
+#include "service/learned_verifier.h"
 #include "io/log.h"
 #include "io/random.h"
 #include "store/saslprep.h"

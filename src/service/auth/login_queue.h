@@ -17,7 +17,7 @@
 #ifndef MAILBOAT_SERVICE_AUTH_LOGIN_QUEUE_H
 #define MAILBOAT_SERVICE_AUTH_LOGIN_QUEUE_H
 
-#include "service/auth/guesses.h"
+#include "service/auth/login_throttle.h"
 #include "base/map.h"
 
 enum {

@@ -2,7 +2,7 @@
 #include "service/local/lmtp.h"
 
 #include "io/conn.h"
-#include "service/local/ledger.h"
+#include "service/local/quota_batch.h"
 #include "service/local/maildir.h"
 
 #include <stdio.h>

@@ -13,8 +13,8 @@
 #define MAILBOAT_SERVICE_LOCAL_LMTP_H
 
 #include "run/child.h"
-#include "core/client/session.h"
-#include "service/local/watched.h"
+#include "core/client/client_session.h"
+#include "service/local/over_quota_list.h"
 
 enum lmtp_limit {
     LMTP_COURIERS_MAX = 20,

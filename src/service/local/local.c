@@ -6,18 +6,18 @@
  * it may hold (quotas.h), and its user is warned before.
  */
 #include "run/child.h"
-#include "service/local/ledger.h"
+#include "service/local/quota_batch.h"
 #include "service/local/lmtp.h"
 #include "service/local/maildir.h"
-#include "service/local/watched.h"
+#include "service/local/over_quota_list.h"
 #include "service/quotas.h"
 
 #include "store/accounts.h"
-#include "core/client/session.h"
+#include "core/client/client_session.h"
 #include "io/clock.h"
 #include "io/log.h"
-#include "core/message/fullness.h"
-#include "core/queue/id.h"
+#include "core/message/quota_warning.h"
+#include "core/queue/queue_id.h"
 #include "io/random.h"
 
 #include <errno.h>

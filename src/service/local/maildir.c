@@ -3,7 +3,7 @@
 #include "service/local/maildir.h"
 
 #include "core/message/received.h"
-#include "core/queue/id.h"
+#include "core/queue/queue_id.h"
 #include "core/smtp/address.h"
 
 #include <assert.h>

@@ -8,7 +8,7 @@
 #include "service/pickup/pickup.h"
 
 #include "io/log.h"
-#include "core/server/session.h"
+#include "core/server/server_session.h"
 
 enum { LOOK_OCTETS = 16 * 1024 };
 

@@ -3,10 +3,10 @@
  * pickup: takes in what local programs have put into the drop folder while
  * nobody listened at the socket. It touches that folder and nothing else.
  *
- * pickup.c finds the files, one after the other; dropped.c looks at one;
- * permission.c asks auth whether its user may send it, and as whom; waits.c
+ * pickup.c finds the files, one after the other; drop_file.c looks at one;
+ * permission.c asks auth whether its user may send it, and as whom; limited_users.c
  * keeps those who have sent too much for now;
- * passage.c brings its message to queue: asks auth where each recipient goes,
+ * drop_submission.c brings its message to queue: asks auth where each recipient goes,
  * gives queue the content, and has the sender told of recipients that are
  * not there. Only when queue has stored all of that is the file removed: a
  * crash in between leads to a duplicate, never to a loss. The folder is synced
@@ -20,9 +20,9 @@
 #include "base/map.h"
 #include "core/message/dsn.h"
 #include "core/message/header.h"
-#include "service/pickup/dropped.h"
-#include "core/queue/id.h"
-#include "io/trouble.h"
+#include "service/pickup/drop_file.h"
+#include "core/queue/queue_id.h"
+#include "io/log_throttle.h"
 
 enum pickup_limit {
     PICKUP_NAMES_MAX = 4096,            /* of one look into the folder */
@@ -102,7 +102,7 @@ struct pickup {
     struct queue_id_maker ids;
 };
 
-/* ---- passage.c ---- */
+/* ---- drop_submission.c ---- */
 
 /* Begins with a file that is FINE; passage_ended() follows, perhaps before this returns. */
 void passage_begin(struct pickup *pickup);
@@ -123,7 +123,7 @@ void permission_sender_answered(struct pickup *pickup, const struct ipc_sender_a
 void permission_limit_answered(struct pickup *pickup, const struct ipc_limit_answer *answer);
 void permission_end(struct pickup *pickup, bool sent);
 
-/* ---- waits.c ---- */
+/* ---- limited_users.c ---- */
 void waits_add(struct pickup *pickup, uint32_t uid, uint32_t wait_s);
 void waits_expire(struct pickup *pickup);
 bool waits_has(struct pickup *pickup, const char *name); /* the file is of a user who waits */

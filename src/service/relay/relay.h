@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * relay: what the files of this folder share. relay.c is the process: what
- * queue gives, which connection takes it. carrier.c is one connection to a
+ * queue gives, which connection takes it. outbound_connection.c is one connection to a
  * destination: it drives core/client/delivery with io's conn, dns and tls,
  * one message after another. smarthost.c finds the smarthost's port where
- * the configuration leaves it to us, while carriers wait for it. policies.c
- * knows the MTA-STS policies of other domains, fetch.c fetches them; examination.c
- * knows whether our own ports answer, own.c the addresses of this machine; secret.c has
+ * the configuration leaves it to us, while carriers wait for it. sts_policies.c
+ * knows the MTA-STS policies of other domains, fetch.c fetches them; port_self_check.c
+ * knows whether our own ports answer, own_addresses.c the addresses of this machine; smarthost_secret.c has
  * the supervisor run the command that prints what it is signed in to with.
  */
 #ifndef MAILBOAT_SERVICE_RELAY_RELAY_H
@@ -15,11 +15,11 @@
 #include "run/child.h"
 #include "core/client/delivery.h"
 #include "io/conn.h"
-#include "dial/dialing.h"
-#include "io/knock.h"
+#include "dial/port_connect.h"
+#include "io/happy_eyeballs.h"
 #include "base/map.h"
-#include "core/route/direct.h"
-#include "service/relay/policies.h"
+#include "core/route/port25_monitor.h"
+#include "service/relay/sts_policies.h"
 
 enum relay_limit {
     CARRIER_PACE_OCTETS = 64 * 1024,  /* of content that the peer takes before it counts as silent */
@@ -138,7 +138,7 @@ bool smarthost_must_wait(struct carrier *carrier);
 bool smarthost_has_failed(struct carrier *carrier, const struct client_result *results, size_t count);
 void smarthost_stop(struct relay *relay);
 
-/* ways.c: */
+/* relay_route.c: */
 /* May its message go either way? */
 bool ways_is_auto(const struct carrier *carrier);
 /* Which way the carrier's message goes now. */
@@ -149,11 +149,11 @@ void ways_silent(struct carrier *carrier);
 bool ways_has_other(const struct carrier *carrier);
 void ways_start(struct relay *relay);
 
-/* own.c: */
+/* own_addresses.c: */
 /* The list stays where it is; what it holds may change with the next call. */
 const struct own_addresses *own_now(struct relay *relay);
 
-/* secret.c: */
+/* smarthost_secret.c: */
 /* Must it wait until the command was run? carrier_go() or carrier_defer() follows. */
 bool secret_must_wait(struct carrier *carrier);
 /* Into the options, where a command is set. */
@@ -162,7 +162,7 @@ void secret_refused(struct carrier *carrier);
 void secret_forget(struct carrier *carrier); /* the carrier's own */
 void secret_answered(struct relay *relay, const struct ipc_secret_answer *answer);
 
-/* examination.c: */
+/* port_self_check.c: */
 void examination_start(struct relay *relay, struct channel *examiner);
 void examination_stop(struct relay *relay);
 

@@ -4,27 +4,27 @@
  * knows nothing by itself and asks: auth who someone is and where mail goes,
  * queue to put it on disk.
  *
- * A door (door.c) accepts connections, counts those of one address
- * (visitors.c) and sees that there is room (crowd.c); their TLS handshakes wait
- * for their turns (turns.c). A dialogue (dialogue.c) drives one
- * server session (core/server) over one conn. A question (question.c) is what
- * the session needs to know. An intake (intake.c) is the content of the
+ * A door (listener.c) accepts connections, counts those of one address
+ * (connection_limit.c) and sees that there is room (admission_control.c); their TLS handshakes wait
+ * for their turns (handshake_limit.c). A dialogue (smtp_connection.c) drives one
+ * server session (core/server) over one conn. A question (auth_query.c) is what
+ * the session needs to know. An intake (message_spool.c) is the content of the
  * message that is arriving: small ones travel in the IPC_SUBMIT, larger ones
  * are written into a file that queue has opened for us.
  */
 #ifndef MAILBOAT_SERVICE_SMTPD_SMTPD_H
 #define MAILBOAT_SERVICE_SMTPD_SMTPD_H
 
-#include "service/answers.h"
+#include "service/recipient_cache.h"
 #include "run/child.h"
 #include "io/conn.h"
 #include "base/map.h"
-#include "core/queue/id.h"
-#include "core/server/session.h"
-#include "service/smtpd/harvests.h"
-#include "service/smtpd/notices.h"
-#include "service/smtpd/visitors.h"
-#include "io/trouble.h"
+#include "core/queue/queue_id.h"
+#include "core/server/server_session.h"
+#include "service/smtpd/harvest_table.h"
+#include "service/smtpd/client_log_throttle.h"
+#include "service/smtpd/connection_limit.h"
+#include "io/log_throttle.h"
 
 enum {
     ACCEPTS_A_TURN_MAX = 8,           /* of one door: the other smtpd processes shall have some too */
@@ -53,7 +53,7 @@ struct smtpd;
 struct dialogue;
 struct credential;
 
-/* What sessions signed in with: credentials.c. */
+/* What sessions signed in with: credential_check.c. */
 struct credentials {
     struct credential *first;
     struct map known;          /* by account and text */
@@ -124,7 +124,7 @@ struct dialogue {
     bool heard;        /* something was read */
     bool closing;      /* the last reply is on its way */
     bool choked;       /* its replies have to leave first */
-    bool held;         /* an unknown recipient is told of later: see harvests.h */
+    bool held;         /* an unknown recipient is told of later: see harvest_table.h */
     bool expelled;     /* its place is needed */
     char address[INET6_ADDRSTRLEN];
 };
@@ -158,7 +158,7 @@ struct smtpd {
     uint64_t seed;
 };
 
-/* ---- door.c ---- */
+/* ---- listener.c ---- */
 void door_open(struct door *door, struct smtpd *smtpd, int descriptor);
 /* One that somebody else accepted; takes the descriptor over. */
 void door_welcome(struct door *door, int descriptor);
@@ -166,11 +166,11 @@ void doors_shut(struct smtpd *smtpd, uint64_t reopen_ms); /* for a while */
 void doors_reopen(void *smtpd);
 void doors_close(struct smtpd *smtpd); /* for good */
 
-/* ---- familiar.c: addresses from which somebody signed in ---- */
+/* ---- known_clients.c: addresses from which somebody signed in ---- */
 bool familiar_is(const struct smtpd *smtpd, const struct visitor *visitor);
 void familiar_met(struct smtpd *smtpd, const struct visitor *visitor);
 
-/* ---- haste.c: who speaks TLS where STARTTLS is the custom ---- */
+/* ---- tls_sniff.c: who speaks TLS where STARTTLS is the custom ---- */
 /* How long a client from `address` is looked at before it is greeted in clear. */
 uint32_t first_wait_ms(const struct door *door, struct bytes address, bool loopback);
 /* It said its ClientHello, so long after it was accepted; in time or not. */
@@ -178,21 +178,21 @@ void haste_met(const struct door *door, struct bytes address, uint64_t after_ms)
 /* It waited for the greeting. */
 void patience_met(const struct door *door, struct bytes address);
 
-/* ---- turns.c: TLS handshakes, one step a turn, each address within its CPU time ---- */
+/* ---- handshake_limit.c: TLS handshakes, one step a turn, each address within its CPU time ---- */
 void turns_start(struct smtpd *smtpd);
 /* The handshake that is about to start shall wait for its turns. */
 void turns_take(struct dialogue *dialogue);
 /* The client is somebody: most of what its handshake has cost is given back. */
 void turns_signed_in(struct dialogue *dialogue);
 
-/* ---- limit.c: what an account, or a local user, may send in an hour ---- */
+/* ---- limit_query.c: what an account, or a local user, may send in an hour ---- */
 bool limit_applies(const struct config *config, enum server_role role);
 bool limit_ask(struct dialogue *dialogue, struct channel *auth, uint64_t request);
 void limit_answered_for_nobody(struct smtpd *smtpd, const struct ipc_limit_answer *answer); /* its client is gone */
 /* The message that was counted was sent, or not: it is given back. */
 void limit_end(struct dialogue *dialogue, bool sent);
 
-/* ---- credentials.c: what sessions signed in with, and whether it holds still ---- */
+/* ---- credential_check.c: what sessions signed in with, and whether it holds still ---- */
 void credentials_start(struct credentials *credentials, struct smtpd *smtpd);
 /* The dialogue signed in by the question that was just answered. */
 void credential_take(struct dialogue *dialogue, struct bytes account, struct bytes text);
@@ -207,8 +207,8 @@ void credential_sign_out(struct dialogue *dialogue); /* it is logged, once; the 
 bool credentials_answered(struct smtpd *smtpd, const struct ipc_credential_answer *answer);
 void credentials_lost(struct smtpd *smtpd); /* auth is gone, with what it was asked */
 
-/* ---- dialogue.c ---- */
-/* Takes the descriptor over. `visitor` is counted already; `known`: see crowd.h; `account` as in
+/* ---- smtp_connection.c ---- */
+/* Takes the descriptor over. `visitor` is counted already; `known`: see admission_control.h; `account` as in
  * server_session_start(). */
 void dialogue_start(struct door *door, int descriptor, struct visitor *visitor, bool known, struct bytes address,
                     struct bytes account);
@@ -224,7 +224,7 @@ void dialogue_limit_answered(struct dialogue *dialogue, const struct server_acti
 /* Ends it at once, with a word where it can be heard. No question of it is open. */
 void dialogue_expel(struct dialogue *dialogue, enum server_expulsion why);
 
-/* ---- question.c ---- */
+/* ---- auth_query.c ---- */
 void question_ask(struct dialogue *dialogue, enum ipc_kind kind, const struct server_action *action);
 /* Answers a question about a sender or a recipient at once, where auth told
  * the same before and the accounts have not changed since; else false. */
@@ -235,7 +235,7 @@ void question_answered(struct smtpd *smtpd, enum ipc_kind kind, union ipc_messag
 void questions_retry(void *smtpd);
 void questions_lost(struct smtpd *smtpd, enum process_role peer);
 
-/* ---- intake.c ---- */
+/* ---- message_spool.c ---- */
 void intake_begin(struct dialogue *dialogue, const struct envelope *envelope);
 void intake_add(struct dialogue *dialogue, struct bytes octets);
 void intake_drop(struct dialogue *dialogue);

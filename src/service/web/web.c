@@ -11,7 +11,7 @@
 #include "service/web/web.h"
 
 #include "store/accounts.h"
-#include "run/aside.h"
+#include "run/subprocess.h"
 #include "io/log.h"
 
 #include <arpa/inet.h>
@@ -266,7 +266,7 @@ static bool start_door(struct web *web, struct door *door, bool in_tls, struct e
     const union MHD_DaemonInfo *info = MHD_get_daemon_info(door->daemon, MHD_DAEMON_INFO_EPOLL_FD);
     timer_start(&door->timer, web->child->loop, go_on, door);
     watch_start(&door->watch, web->child->loop, info->epoll_fd, true, false, on_ready, door);
-    if (!in_tls) /* in TLS others come first: see reception.c */
+    if (!in_tls) /* in TLS others come first: see alpn_demux.c */
         gate_start(&door->gate, web->child->loop, door->listener, web_serve, door);
     return true;
 }

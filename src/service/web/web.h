@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * web: what the files of this folder share. web.c is the process: which
- * documents there are and who gets which. reception.c looks at those who come
+ * documents there are and who gets which. alpn_demux.c looks at those who come
  * to the port with TLS before anybody speaks to them: who offers "smtp" in
  * the ClientHello is handed to an smtpd, all others to the web service, one in
  * a turn of the loop, since that is what their TLS handshakes cost most.
- * examined.c leaves ports out that do not answer; stays.c ends what lasts too
- * long; callers.c counts who is connected.
+ * published_ports.c leaves ports out that do not answer; web_timeouts.c ends what lasts too
+ * long; web_connections.c counts who is connected.
  */
 #ifndef MAILBOAT_SERVICE_WEB_WEB_H
 #define MAILBOAT_SERVICE_WEB_WEB_H
@@ -14,8 +14,8 @@
 #include "run/child.h"
 #include "core/domain/published.h"
 #include "io/tls.h"
-#include "io/trouble.h"
-#include "service/web/callers.h"
+#include "io/log_throttle.h"
+#include "service/web/web_connections.h"
 
 #include <microhttpd.h>
 #include <sys/socket.h>
@@ -87,15 +87,15 @@ struct web {
     struct buffer name; /* of the domain that is asked for, as A-labels */
 };
 
-/* ---- gate.c ---- */
+/* ---- acceptor.c ---- */
 /* `on_guest` takes the descriptor over. */
 void gate_start(struct gate *gate, struct loop *loop, int listener,
                 void (*on_guest)(void *owner, int descriptor, const struct sockaddr_storage *from, socklen_t length), void *owner);
-/* ---- reception.c ---- */
+/* ---- alpn_demux.c ---- */
 void reception_start(struct web *web);
 /* A connection that came in here asks for something, for the first time. */
 void reception_served(struct web *web, struct MHD_Connection *connection);
-/* ---- stays.c ---- */
+/* ---- web_timeouts.c ---- */
 void stays_start(struct stays *stays, struct loop *loop);
 /* Hangs up on one, where all places are taken. */
 void stays_make_room(struct stays *stays);
@@ -103,7 +103,7 @@ void stays_make_room(struct stays *stays);
 /* True once for each connection. */
 bool stays_first_request(struct MHD_Connection *connection);
 void stays_changed(void *stays, struct MHD_Connection *connection, void **context, enum MHD_ConnectionNotificationCode what);
-/* ---- examined.c ---- */
+/* ---- published_ports.c ---- */
 void examined_ask(void *web); /* and again after a while */
 /* `shut`: "2525,465" */
 void examined_answered(struct web *web, struct bytes shut);

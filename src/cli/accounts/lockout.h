@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* lockout: who is locked for guessing passwords, for people; and to undo it. */
+#ifndef MAILBOAT_CLI_ACCOUNTS_LOCKOUT_H
+#define MAILBOAT_CLI_ACCOUNTS_LOCKOUT_H
+
+#include "cli/command.h"
+
+#include <stdbool.h>
+
+/* Both print, say what fails, and return the exit code. */
+int locks_list(const struct command *command, const char *config_file, bool json);
+/* `who` is a user's address or a client's. */
+int locks_undo(const struct command *command, const char *config_file, const char *who);
+
+#endif

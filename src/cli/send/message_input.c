@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * message_input: a message that is given whole, with its header: who gets it, what
+ * must not leave, and what is missing.
+ */
+#include "cli/send/outgoing_message.h"
+
+#include "core/message/date.h"
+#include "core/message/address_list.h"
+#include "core/message/mime.h"
+#include "core/message/transfer_encoding.h"
+#include "core/smtp/address.h"
+
+#include <sysexits.h>
+
+enum about { RECIPIENTS = 1, RESENT = 2, ADDRESSES = 4, REMOVED = 8, FROM = 16, DATE = 32, MESSAGE_ID = 64 };
+
+/* Bcc must never leave; Return-Path is the last server's to say. */
+static const struct { const char *name; unsigned about; } known[] = {
+    {"to", RECIPIENTS | ADDRESSES}, {"cc", RECIPIENTS | ADDRESSES}, {"bcc", RECIPIENTS | REMOVED}, {"resent-to", RECIPIENTS | RESENT | ADDRESSES},
+    {"resent-cc", RECIPIENTS | RESENT | ADDRESSES}, {"resent-bcc", RECIPIENTS | RESENT | REMOVED}, {"from", FROM | ADDRESSES}, {"sender", ADDRESSES},
+    {"reply-to", ADDRESSES}, {"resent-from", ADDRESSES}, {"resent-sender", ADDRESSES}, {"date", DATE}, {"message-id", MESSAGE_ID}, {"return-path", REMOVED},
+};
+
+/* ---- lines ---- */
+
+/* Without CRs at its end. One inside, as programs write that show progress,
+ * ends a line of the text; in a field it would be a way to forge one. */
+static void add_line(struct buffer *out, struct bytes line, const char *for_cr)
+{
+    while (line.length > 0 && line.at[line.length - 1] == '\r')
+        line.length--;
+    while (line.length > 0) {
+        buffer_add(out, bytes_split(&line, '\r'));
+        buffer_add_text(out, line.length > 0 ? for_cr : "");
+    }
+    buffer_add_text(out, "\r\n");
+}
+
+static void add_lines(struct buffer *out, struct bytes text, const char *for_cr)
+{
+    while (text.length > 0)
+        add_line(out, bytes_split(&text, '\n'), for_cr);
+}
+
+/* ---- fields ---- */
+
+/* The field at the start of *rest, folded lines and all. */
+static struct bytes next_field(struct bytes *rest)
+{
+    struct bytes all = *rest;
+    do
+        bytes_split(rest, '\n');
+    while (rest->length > 0 && (rest->at[0] == ' ' || rest->at[0] == '\t'));
+    return bytes_first(all, all.length - rest->length);
+}
+
+static bool header_is_over(struct bytes text)
+{
+    return text.length == 0 || text.at[0] == '\n' || text.at[0] == '\r';
+}
+
+/* "Name:" and whatever follows; spaces before the colon are old, and allowed. */
+static bool is_field(struct bytes field)
+{
+    struct bytes name = bytes_trim(bytes_first(field, bytes_find(field, ':')));
+    bool fine = name.length > 0 && bytes_find(field, ':') != SIZE_MAX && bytes_is_ascii(name) && !bytes_has_control(name);
+    return fine && bytes_find(name, ' ') == SIZE_MAX;
+}
+
+static unsigned about_of(struct bytes field)
+{
+    struct bytes name = bytes_trim(bytes_split(&field, ':'));
+    for (size_t i = 0; i < ARRAY_LENGTH(known); i++)
+        if (bytes_is_nocase(name, known[i].name))
+            return known[i].about;
+    return 0;
+}
+
+/* Who a message is resent to is who gets it now (RFC 5322 3.6.6). */
+static bool is_resent(struct bytes text)
+{
+    while (!header_is_over(text)) {
+        struct bytes field = next_field(&text);
+        if (!is_field(field))
+            return false;
+        if ((about_of(field) & (RECIPIENTS | RESENT)) == (RECIPIENTS | RESENT))
+            return true;
+    }
+    return false;
+}
+
+/* The field with a domain behind addresses that name a user alone. */
+static void add_qualified(struct buffer *out, struct bytes field, const char *domain)
+{
+    struct buffer room = {0};
+    struct mailbox mailbox;
+    const char *from = field.at, *end = field.at + field.length;
+    struct bytes list = field;
+    bytes_split(&list, ':');
+    while (mailbox_next(&list, &room, &mailbox)) {
+        struct address checked;
+        bool bare = mailbox_is_bare(mailbox.address);
+        buffer_add_format(&room, "@%s", domain);
+        if (!bare || !address_parse(buffer_bytes(&room), true, &checked))
+            continue;
+        buffer_add(out, bytes_of(from, (size_t)(mailbox.end - from)));
+        buffer_add_format(out, "@%s", domain);
+        from = mailbox.end;
+    }
+    buffer_add(out, bytes_of(from, (size_t)(end - from)));
+    buffer_free(&room);
+}
+
+struct taking {
+    struct letter *letter;
+    const struct letter_parts *parts;
+    struct buffer *out;
+    bool resent;
+    unsigned seen;
+};
+
+static bool take_field(struct taking *t, struct bytes field, struct error *error)
+{
+    unsigned about = about_of(field);
+    struct bytes value = field;
+    struct buffer qualified = {0};
+    bytes_split(&value, ':');
+    t->seen |= about;
+    if (t->parts->read_recipients && (about & RECIPIENTS) != 0 && ((about & RESENT) != 0) == t->resent && !letter_add_listed(t->letter, value, t->parts->domain, error))
+        return false;
+    if ((about & REMOVED) != 0)
+        return true;
+    if (t->parts->domain != NULL && (about & ADDRESSES) != 0) {
+        add_qualified(&qualified, field, t->parts->domain);
+        field = buffer_bytes(&qualified);
+    }
+    add_lines(t->out, field, " ");
+    buffer_free(&qualified);
+    return true;
+}
+
+static void add_missing(struct taking *t)
+{
+    struct bytes from = bytes_of_text(t->parts->from);
+    if ((t->seen & FROM) == 0)
+        mime_add_mailboxes(t->out, "From", &from, 1);
+    if ((t->seen & DATE) == 0) {
+        buffer_add_text(t->out, "Date: ");
+        date_add(t->out, t->parts->now_ms);
+        buffer_add_text(t->out, "\r\n");
+    }
+    if ((t->seen & MESSAGE_ID) == 0)
+        buffer_add_format(t->out, "Message-ID: <%s>\r\n", letter_message_id(t->letter, t->parts));
+}
+
+/* "From ada Mon Nov 23 12:05:17 2026": a mailbox file's, no field. */
+static void skip_from_lines(struct bytes *text)
+{
+    while (bytes_equal(bytes_first(*text, 5), BYTES("From ")) || bytes_equal(bytes_first(*text, 6), BYTES(">From ")))
+        bytes_split(text, '\n');
+}
+
+static bool take_text(struct letter *letter, const struct letter_parts *parts, struct bytes text, struct buffer *out,
+                      struct error *error)
+{
+    struct taking t = {.letter = letter, .parts = parts, .out = out};
+    if (parts->domain != NULL)
+        skip_from_lines(&text);
+    t.resent = is_resent(text);
+    while (!header_is_over(text)) {
+        struct bytes rest = text;
+        struct bytes field = next_field(&rest);
+        if (!is_field(field) && parts->domain != NULL)
+            break;
+        if (!is_field(field))
+            return error_set(error, EX_DATAERR, "with -t the message begins with its header; '%.*s' is no field of one", BYTES_ARG(bytes_first(bytes_trim(field), 60)));
+        if (!take_field(&t, field, error))
+            return false;
+        text = rest;
+    }
+    add_missing(&t);
+    buffer_add_text(out, "\r\n");
+    if (header_is_over(text))
+        bytes_split(&text, '\n');
+    add_lines(out, text, "\r\n");
+    return true;
+}
+
+/* NUL is no text, and servers refuse it: the parts that have it are encoded, and nothing is lost. */
+static bool encode_nul(struct bytes message, struct buffer *out, struct error *error)
+{
+    struct sevenbit sevenbit;
+    struct bytes header = bytes_first(message, bytes_search(message, BYTES("\r\n\r\n")));
+    if (bytes_find(header, '\0') != SIZE_MAX)
+        return error_set(error, EX_DATAERR, "the header of the message has a NUL octet; remove it");
+    sevenbit_start(&sevenbit, true);
+    sevenbit_add(&sevenbit, out, message);
+    sevenbit_end(&sevenbit, out);
+    sevenbit_free(&sevenbit);
+    return true;
+}
+
+bool letter_take_whole(struct letter *letter, const struct letter_parts *parts, struct bytes text, struct buffer *out,
+                       struct error *error)
+{
+    struct buffer message = {0};
+    if (bytes_find(text, '\0') == SIZE_MAX)
+        return take_text(letter, parts, text, out, error);
+    bool taken = take_text(letter, parts, text, &message, error);
+    taken = taken && encode_nul(buffer_bytes(&message), out, error);
+    buffer_free(&message);
+    return taken;
+}

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * outgoing_message: a message that `mailboat send` or sendmail composes or reads, in a
+ * temporary file, with its envelope. message_input.c has those that are given whole.
+ */
+#ifndef MAILBOAT_CLI_SEND_OUTGOING_MESSAGE_H
+#define MAILBOAT_CLI_SEND_OUTGOING_MESSAGE_H
+
+#include "base/arena.h"
+#include "base/buffer.h"
+#include "base/error.h"
+#include "core/smtp/envelope.h"
+
+#include <stdio.h>
+
+struct letter_parts {
+    const char *from, *subject, *body, *file; /* NULL: not said; without body, file and html: standard input */
+    const char *html;     /* a file: the text as HTML; NULL: none. Without body and file the text is taken from it */
+    const char *const *to, *const *cc, *const *bcc, *const *attach;
+    size_t to_count, cc_count, bcc_count, attach_count;
+    bool read_recipients; /* the text is a whole message with its header, which says who gets it too */
+    /* As sendmail takes it: */
+    const char *domain;   /* not NULL: the text is a whole message anyhow, addresses that name a user alone get
+                             this domain, and what is no field ends the header instead of being an error */
+    const char *sender;   /* of the envelope, bare; NULL: the address in `from` */
+    bool dot_ends;        /* a line of one dot ends the text */
+    uint64_t now_ms, random;
+};
+
+struct letter {
+    FILE *file;      /* the message, CRLF lines, at its beginning */
+    uint64_t size;
+    struct arena arena;
+    struct envelope envelope;
+    size_t room;     /* recipients there is room for */
+};
+
+/* False with a reason: an impossible address (65), a file that is not there (66). */
+bool letter_compose(struct letter *letter, const struct letter_parts *parts, struct error *error);
+void letter_free(struct letter *letter);
+/* Its recipients live as long as the letter. */
+struct envelope letter_envelope(const struct letter *letter);
+/* A message that is written already (CRLF lines), to one recipient. */
+bool letter_of_text(struct letter *letter, struct bytes sender, struct bytes recipient, struct bytes text, struct error *error);
+
+/* ---- what outgoing_message.c and message_input.c share ---- */
+
+/* A bare address, once; false when it is none. */
+bool letter_add_recipient(struct letter *letter, struct bytes address, struct error *error);
+/* All of a list, as header fields have them; `domain` as in letter_parts. */
+bool letter_add_listed(struct letter *letter, struct bytes list, const char *domain, struct error *error);
+const char *letter_message_id(struct letter *letter, const struct letter_parts *parts);
+/* Appends a message that is given whole: recipients gathered, Bcc taken out, what is missing filled in. */
+bool letter_take_whole(struct letter *letter, const struct letter_parts *parts, struct bytes text, struct buffer *out, struct error *error);
+
+#endif

@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/send/server_connection.h"
+
+#include "dial/sasl_client.h"
+#include "core/port/port_facts.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+enum {
+    OUTPUT_LOW = 64 * 1024,
+    DEADLINE_MAX_S = 600,
+};
+
+/* ---- what people say ---- */
+
+static bool looks_like_ipv4(struct bytes host)
+{
+    for (size_t i = 0; i < host.length; i++)
+        if (!ascii_is_digit(host.at[i]) && host.at[i] != '.')
+            return false;
+    return host.length > 0;
+}
+
+static bool explain_ipv4(struct bytes host, struct error *error)
+{
+    uint64_t value;
+    int parts = 0;
+    for (struct bytes rest = host; rest.length > 0; parts++) {
+        struct bytes part = bytes_split(&rest, '.');
+        if (!bytes_to_u64(part, 255, &value) && part.length > 0)
+            return error_set(error, EX_DATAERR, "%.*s is not an address: %.*s is more than 255, the most that a part of an IPv4 address can be", BYTES_ARG(host), BYTES_ARG(part));
+    }
+    return error_set(error, EX_DATAERR, "%.*s is not an address: an IPv4 address has 4 numbers, this has %d", BYTES_ARG(host), parts);
+}
+
+bool dial_check_host(const char *text, struct error *error)
+{
+    struct bytes host = bytes_of_text(text);
+    if (host_is_ipv4(host) || host_is_ipv6(host))
+        return true;
+    if (looks_like_ipv4(host))
+        return explain_ipv4(host, error);
+    if (bytes_find(host, ':') != SIZE_MAX)
+        return error_set(error, EX_DATAERR, "%s is not an IPv6 address", text);
+    const char *fault = host_fault(host, true);
+    return fault == NULL || error_set(error, EX_DATAERR, "%s is not the name of a host: %s", text, fault);
+}
+
+/* "587", "465:tls", "10587:starttls". *known: how to speak there is clear. */
+static bool read_port(struct bytes text, struct race_port *port, bool *known)
+{
+    uint64_t number;
+    struct bytes mode = text;
+    struct bytes digits = bytes_split(&mode, ':');
+    if (!bytes_to_u64(digits, 65535, &number) || number == 0)
+        return false;
+    *port = (struct race_port){(uint16_t)number, port_tls((uint16_t)number)};
+    *known = mode.length > 0 || port_facts_of(port->port) != NULL;
+    if (bytes_is(mode, "tls"))
+        port->tls = CLIENT_TLS_IMPLICIT;
+    else if (bytes_is(mode, "starttls"))
+        port->tls = CLIENT_TLS_REQUIRED;
+    return mode.length == 0 || bytes_is(mode, "tls") || bytes_is(mode, "starttls");
+}
+
+bool dial_ports(struct dial_options *options, const char *list, struct error *error)
+{
+    for (struct bytes rest = bytes_of_text(list); rest.length > 0;) {
+        struct bytes one = bytes_trim(bytes_split(&rest, ','));
+        struct race_port port;
+        bool known;
+        if (!read_port(one, &port, &known))
+            return error_set(error, EX_USAGE, "'%.*s' is not a port: say 587, or 587:starttls, or 465:tls", BYTES_ARG(one));
+        if (options->port_count + (known ? 1 : 2) > RACE_PORTS_MAX)
+            return error_set(error, EX_USAGE, "too many ports; %d are enough, and one of an unusual number counts for two", RACE_PORTS_MAX);
+        options->ports[options->port_count++] = port;
+        if (!known) /* both ways race; the wrong one costs a stagger */
+            options->ports[options->port_count++] = (struct race_port){port.port, port.tls == CLIENT_TLS_IMPLICIT ? CLIENT_TLS_REQUIRED : CLIENT_TLS_IMPLICIT};
+    }
+    return options->port_count > 0 || error_set(error, EX_USAGE, "no port is named");
+}
+
+void dial_last_resort(struct dial_options *options)
+{
+    for (size_t i = 0; i < options->port_count; i++)
+        if (options->ports[i].port == RACE_LAST_PORT)
+            return;
+    if (options->port_count == RACE_PORTS_MAX)
+        return;
+    options->ports[options->port_count++] = (struct race_port){RACE_LAST_PORT, CLIENT_TLS_IMPLICIT};
+    options->last_resort = RACE_LAST_PORT;
+}
+
+bool dial_deadline(const char *text, uint32_t *deadline_ms, struct error *error)
+{
+    uint64_t seconds;
+    if (!bytes_to_u64(bytes_of_text(text), DEADLINE_MAX_S, &seconds) || seconds == 0)
+        return error_set(error, EX_USAGE, "--deadline is a number of seconds from 1 to %d, not '%s'", DEADLINE_MAX_S, text);
+    *deadline_ms = (uint32_t)seconds * 1000;
+    return true;
+}
+
+/* ---- news of the connection ---- */
+
+static void on_decided(void *owner)
+{
+    struct dial *dial = owner;
+    dial->decided = true;
+    loop_stop(&dial->loop);
+}
+
+static void on_line(void *owner)
+{
+    struct dial *dial = owner;
+    loop_stop(&dial->loop); /* dial_next() goes on */
+}
+
+static void on_line_end(void *owner, const char *why)
+{
+    struct dial *dial = owner;
+    snprintf(dial->why, sizeof dial->why, "%s", why);
+    dial->ended = true;
+    loop_stop(&dial->loop);
+}
+
+static void on_progress(void *owner)
+{
+    struct dial *dial = owner;
+    if (dial->options.on_progress != NULL)
+        dial->options.on_progress(dial->options.owner, &dial->way);
+}
+
+static const struct dialing_events dialing_events = {.on_decided = on_decided, .on_line = on_line, .on_line_end = on_line_end, .on_progress = on_progress};
+
+static void on_local_end(void *owner, enum conn_end end)
+{
+    struct dial *dial = owner;
+    on_line_end(dial, dial->local.why[0] != '\0' ? dial->local.why : "the connection ended");
+}
+
+static void on_local_timeout(void *owner)
+{
+    struct dial *dial = owner;
+    char why[80];
+    snprintf(why, sizeof why, "timed out in the step %s", client_step_name(client_session_step(dial->session)));
+    on_line_end(dial, why);
+}
+
+static const struct conn_events local_events = {.on_connected = on_line, .on_input = on_line, .on_drained = on_line, .on_tls = on_line, .on_end = on_local_end, .on_timeout = on_local_timeout};
+
+/* ---- the way ---- */
+
+static bool prepare(struct dial *dial, struct error *error)
+{
+    if (gethostname(dial->hostname, sizeof dial->hostname - 1) != 0 || !host_is_name(bytes_of_text(dial->hostname), true))
+        snprintf(dial->hostname, sizeof dial->hostname, "localhost");
+    dial->has_loop = loop_start(&dial->loop, error);
+    return dial->has_loop;
+}
+
+static bool tell_loss(struct dial *dial, struct error *error)
+{
+    struct buffer words = {0};
+    if (dial->way.outcome == DIALING_UNRESOLVED)
+        return resolving_tell(&dial->way.resolving, dial->options.host, error);
+    race_explain(&dial->way.race, &words);
+    error_set(error, race_is_for_later(&dial->way.race) ? EX_TEMPFAIL : EX_UNAVAILABLE, "%s: %s", dial->options.host, buffer_text(&words));
+    buffer_free(&words);
+    return false;
+}
+
+bool dial_race(struct dial *dial, const struct dial_options *options, struct error *error)
+{
+    *dial = (struct dial){.options = *options};
+    if (!prepare(dial, error) || !dial_check_host(options->host, error) || !tls_client_open(&dial->tls, options->ca_file, error))
+        return false;
+    dial->has_tls = true;
+    dial->dns = dns_open(NULL, 0, error);
+    if (dial->dns == NULL || !dns_start(dial->dns, &dial->loop, error))
+        return false;
+    struct dialing_options way = {.host = dial->options.host, .port_count = options->port_count, .helo = bytes_of_text(dial->hostname), .needs_auth = options->needs_auth, .by_token = options->by_token,
+                                  .last_resort = options->last_resort, .examine = options->examine, .own_ca = options->ca_file != NULL, .deadline_ms = options->deadline_ms};
+    memcpy(way.ports, options->ports, sizeof way.ports);
+    dial->dialled = true;
+    dialing_start(&dial->way, &dial->loop, &dial->tls, dial->dns, &way, &dialing_events, dial);
+    while (!dial->decided)
+        loop_run(&dial->loop);
+    if (dial->way.outcome != DIALING_WON)
+        return tell_loss(dial, error);
+    dial->conn = &dial->way.line->conn;
+    dial->session = dialing_session(&dial->way);
+    return true;
+}
+
+bool dial_local(struct dial *dial, const char *path, struct error *error)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    *dial = (struct dial){.options.host = "localhost"};
+    if (!prepare(dial, error))
+        return false;
+    if (snprintf(address.sun_path, sizeof address.sun_path, "%s", path) >= (int)sizeof address.sun_path)
+        return error_set(error, EX_CONFIG, "%s is too long for a socket", path);
+    int descriptor = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (descriptor < 0 || connect(descriptor, (struct sockaddr *)&address, sizeof address) != 0) {
+        error_set_errno(error, errno == EACCES ? EX_NOPERM : EX_TEMPFAIL, "cannot reach the server on this machine at %s (is `mailboat serve` running? or name another with --host)", path);
+        if (descriptor >= 0)
+            close(descriptor);
+        return false;
+    }
+    evutil_make_socket_nonblocking(descriptor);
+    dial->conn = &dial->local;
+    conn_start(&dial->local, &dial->loop, descriptor, &local_events, dial);
+    struct client_options options = {.helo = bytes_of_text(dial->hostname), .tls = CLIENT_TLS_NEVER};
+    client_session_start(&dial->own_session, &options);
+    dial->session = &dial->own_session;
+    return true;
+}
+
+/* ---- the session ---- */
+
+void dial_next(struct dial *dial, struct client_action *action)
+{
+    bool waits = false; /* since the last reply; single octets put nothing off */
+    for (;;) {
+        while (client_session_action(dial->session, action)) {
+            if (action->kind == CLIENT_SEND)
+                conn_write(dial->conn, action->bytes);
+            else if (!signing_answer(dial->session, action, dial->conn))
+                return;
+        }
+        size_t used = client_session_feed(dial->session, conn_input(dial->conn));
+        if (used > 0) {
+            conn_consume(dial->conn, used);
+            waits = false;
+        } else if (dial->ended) {
+            client_session_failed(dial->session, client_session_step(dial->session), bytes_of_text(dial->why));
+            if (!client_session_action(dial->session, action))
+                *action = (struct client_action){.kind = CLIENT_CLOSE};
+            return;
+        } else if (!client_session_action(dial->session, action)) {
+            if (!waits)
+                conn_set_deadline(dial->conn, client_session_timeout_ms(dial->session));
+            waits = true;
+            loop_run(&dial->loop);
+        } else if (action->kind == CLIENT_SEND) {
+            conn_write(dial->conn, action->bytes);
+        } else if (!signing_answer(dial->session, action, dial->conn)) {
+            return;
+        }
+    }
+}
+
+void dial_drain(struct dial *dial)
+{
+    while (conn_unsent(dial->conn) > OUTPUT_LOW && !dial->ended)
+        loop_run(&dial->loop);
+}
+
+void dial_end(struct dial *dial)
+{
+    if (dial->dialled)
+        dialing_end(&dial->way);
+    if (dial->conn == &dial->local)
+        conn_close(&dial->local);
+    if (dial->session == &dial->own_session)
+        client_session_free(&dial->own_session);
+    if (dial->dns != NULL)
+        dns_close(dial->dns);
+    if (dial->has_tls)
+        tls_close(&dial->tls);
+    if (dial->has_loop)
+        loop_free(&dial->loop);
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * local_server: what everybody on this machine may know of its mail server: the
+ * socket and the folder by which mail is handed over, and its names.
+ */
+#ifndef MAILBOAT_CLI_SENDMAIL_LOCAL_SERVER_H
+#define MAILBOAT_CLI_SENDMAIL_LOCAL_SERVER_H
+
+#include "config/config.h"
+
+struct machine {
+    struct arena arena;
+    const char *socket, *drop, *queue; /* paths in the data folder */
+    const char *hostname;
+    const char *domain;                /* of addresses that name a user alone: the first of `domains`, else the hostname */
+    uint64_t message_size_max;
+    uint32_t recipients_max;
+};
+
+/* From the configuration, whose secrets nobody needs here. Without `file` and
+ * without a default one: the defaults, under this machine's own name. */
+bool machine_read(struct machine *machine, const char *file, struct error *error);
+void machine_free(struct machine *machine);
+
+#endif

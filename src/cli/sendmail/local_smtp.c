@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#define _GNU_SOURCE
+#include "cli/sendmail/local_smtp.h"
+
+#include "core/message/address_list.h"
+#include "core/smtp/address.h"
+#include "core/smtp/reply.h"
+#include "core/smtp/status.h"
+#include "io/write.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+enum { RUN_MAX = 32 * 1024, ANSWER_MS = 60 * 1000 };
+
+static int call_server(const struct machine *machine, struct error *error)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    if (strlen(machine->socket) >= sizeof address.sun_path) {
+        error_set(error, EX_CONFIG, "%s is too long for a socket", machine->socket);
+        return -1;
+    }
+    memcpy(address.sun_path, machine->socket, strlen(machine->socket));
+    int line = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (line >= 0 && connect(line, (struct sockaddr *)&address, sizeof address) == 0)
+        return line;
+    error_set_errno(error, EX_TEMPFAIL, "cannot reach the server on this machine at %s; is `mailboat serve` running?", machine->socket);
+    if (line >= 0)
+        close(line);
+    return -1;
+}
+
+/* ---- a program's own SMTP ---- */
+
+struct client_lines {
+    bool known, lf_alone; /* how the client's first line ended */
+    bool after_cr;
+};
+
+/* What the client said, with the CRs that it leaves out. */
+static void add_client(struct client_lines *lines, struct bytes said, struct buffer *out)
+{
+    for (size_t i = 0; i < said.length; i++) {
+        char c = said.at[i];
+        if (c == '\n' && !lines->known) {
+            lines->known = true;
+            lines->lf_alone = !lines->after_cr;
+        }
+        if (c == '\n' && lines->lf_alone && !lines->after_cr)
+            buffer_add_octet(out, '\r');
+        buffer_add_octet(out, c);
+        lines->after_cr = c == '\r';
+    }
+}
+
+static bool carry_in(int line, struct client_lines *lines)
+{
+    char run[RUN_MAX];
+    struct buffer out = {0};
+    ssize_t count = read(STDIN_FILENO, run, sizeof run);
+    if (count <= 0) {
+        shutdown(line, SHUT_WR);
+        return false;
+    }
+    add_client(lines, bytes_of(run, (size_t)count), &out);
+    bool done = write_all(line, buffer_bytes(&out));
+    buffer_free(&out);
+    return done;
+}
+
+static bool carry_out(int line)
+{
+    char run[RUN_MAX];
+    ssize_t count = read(line, run, sizeof run);
+    return count > 0 && write_all(STDOUT_FILENO, bytes_of(run, (size_t)count));
+}
+
+int talk_smtp(const struct machine *machine, struct error *error)
+{
+    struct client_lines lines = {0};
+    int line = call_server(machine, error);
+    if (line < 0) {
+        write_all(STDOUT_FILENO, BYTES("421 4.3.2 The mail server on this machine does not run; try again later\r\n"));
+        return error->exit_code;
+    }
+    struct pollfd both[2] = {{.fd = STDIN_FILENO, .events = POLLIN}, {.fd = line, .events = POLLIN}};
+    for (bool open = true; open;) {
+        if (poll(both, 2, -1) < 0 && errno != EINTR)
+            break;
+        if (both[1].revents != 0)
+            open = carry_out(line);
+        if (open && both[0].revents != 0 && !carry_in(line, &lines))
+            both[0].fd = -1; /* all is said; the last answers still come */
+    }
+    close(line);
+    return EX_OK;
+}
+
+/* ---- are addresses taken? ---- */
+
+/* One reply; false when none came. Its text is appended to `text`. */
+static bool hear(int line, struct buffer *input, unsigned *code, struct buffer *text)
+{
+    struct smtp_reply reply;
+    size_t used;
+    enum reply_verdict verdict;
+    while ((verdict = reply_parse(buffer_bytes(input), &reply, &used)) == REPLY_INCOMPLETE) {
+        struct pollfd readable = {.fd = line, .events = POLLIN};
+        ssize_t count = poll(&readable, 1, ANSWER_MS) > 0 ? read(line, buffer_reserve(input, RUN_MAX), RUN_MAX) : 0;
+        if (count <= 0)
+            return false;
+        buffer_written(input, (size_t)count);
+    }
+    if (verdict == REPLY_MALFORMED)
+        return false;
+    *code = reply.code;
+    struct buffer words = {0};
+    buffer_clear(text);
+    reply_text(&words, &reply);
+    status_add_said(text, reply.code, reply_enhanced(&reply), buffer_bytes(&words));
+    buffer_free(&words);
+    buffer_consume(input, used);
+    return true;
+}
+
+struct talk {
+    int line;
+    struct buffer input, said, text;
+    unsigned code;
+};
+
+static bool ask(struct talk *talk, const char *command)
+{
+    buffer_clear(&talk->said);
+    buffer_add_format(&talk->said, "%s\r\n", command);
+    return write_all(talk->line, buffer_bytes(&talk->said)) && hear(talk->line, &talk->input, &talk->code, &talk->text);
+}
+
+static bool greet(struct talk *talk)
+{
+    return hear(talk->line, &talk->input, &talk->code, &talk->text) && talk->code == 220 && ask(talk, "EHLO localhost") && talk->code == 250 &&
+           ask(talk, "MAIL FROM:<> SMTPUTF8") && talk->code == 250;
+}
+
+static bool verify_one(struct talk *talk, struct bytes address, int *exit_code)
+{
+    struct address checked;
+    struct buffer command = {0};
+    bool fine = address_parse(address, true, &checked);
+    buffer_add_format(&command, "RCPT TO:<%.*s>", BYTES_ARG(address));
+    bool answered = !fine || ask(talk, buffer_text(&command));
+    buffer_free(&command);
+    if (!answered)
+        return false;
+    bool taken = fine && talk->code / 100 == 2;
+    if (taken)
+        printf("%.*s: deliverable\n", BYTES_ARG(address));
+    else
+        printf("%.*s: undeliverable: %s\n", BYTES_ARG(address), fine ? buffer_text(&talk->text) : "that is not a mail address");
+    if (!taken)
+        *exit_code = EX_NOUSER;
+    return true;
+}
+
+static bool verify_all(struct talk *talk, const char *domain, const char *const *addresses, size_t count, int *exit_code)
+{
+    struct buffer room = {0};
+    bool answered = greet(talk);
+    for (size_t i = 0; i < count && answered; i++) {
+        struct bytes list = bytes_of_text(addresses[i]);
+        struct mailbox mailbox;
+        while (answered && mailbox_next(&list, &room, &mailbox)) {
+            if (mailbox_is_bare(mailbox.address))
+                buffer_add_format(&room, "@%s", domain);
+            answered = verify_one(talk, buffer_bytes(&room), exit_code);
+        }
+    }
+    buffer_free(&room);
+    return answered;
+}
+
+int talk_verify(const struct machine *machine, const char *const *addresses, size_t count, struct error *error)
+{
+    int exit_code = EX_OK;
+    struct talk talk = {.line = call_server(machine, error)};
+    if (talk.line < 0)
+        return error->exit_code;
+    if (!verify_all(&talk, machine->domain, addresses, count, &exit_code)) {
+        error_set(error, EX_TEMPFAIL, "the server on this machine does not answer");
+        exit_code = EX_TEMPFAIL;
+    }
+    close(talk.line);
+    buffer_free(&talk.input);
+    buffer_free(&talk.said);
+    buffer_free(&talk.text);
+    return exit_code;
+}

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * dns_lookup: what this machine and its configuration say of a domain's DNS
+ * records, and what DNS says.
+ */
+#ifndef MAILBOAT_CLI_SETUP_DNS_LOOKUP_H
+#define MAILBOAT_CLI_SETUP_DNS_LOOKUP_H
+
+#include "config/config.h"
+#include "io/dns.h"
+#include "core/domain/dns_records.h"
+
+struct zone {
+    const struct config *config;
+    struct domain_facts facts;
+    struct arena arena;
+    char domain[256], hostname[256];
+    uint8_t key_digest[TLSA_KEY_DIGEST];
+    /* A record, what is asked about it, and what came of it. */
+    struct zone_check {
+        struct zone *zone;
+        struct domain_record record;
+        struct dns_question question;
+        struct domain_finding finding;
+    } checks[DOMAIN_RECORDS_MAX];
+    size_t count, answered;
+    bool hosted;
+    struct loop loop;
+};
+
+/* Lists the records; false when it is no domain. `config` must live as long. */
+bool zone_list(struct zone *zone, const struct config *config, const char *domain, struct error *error);
+/* Asks DNS about each, at the same time. */
+bool zone_ask(struct zone *zone, struct error *error);
+void zone_free(struct zone *zone);
+/* Of what was found: 0, 69 where something needed is not right, 75 where nobody can tell. */
+int zone_exit_code(const struct zone *zone);
+
+#endif

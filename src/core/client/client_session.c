@@ -1,0 +1,404 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/client/client_state.h"
+
+#include "core/route/tls_fallback.h"
+#include "core/smtp/status.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+const char *client_step_name(enum client_step step)
+{
+    static const char *const names[] = {"dns", "connect", "greeting", "ehlo", "tls", "auth", "mail", "rcpt", "data", "quit"};
+    return names[step];
+}
+
+enum client_step client_session_step(const struct client_session *session)
+{
+    static const enum client_step steps[] = {
+        [PHASE_GREETING] = STEP_GREETING, [PHASE_EHLO] = STEP_EHLO, [PHASE_HELO] = STEP_EHLO, [PHASE_STARTTLS] = STEP_TLS,
+        [PHASE_HANDSHAKE] = STEP_TLS, [PHASE_AUTH_PLAIN] = STEP_AUTH, [PHASE_AUTH_LOGIN] = STEP_AUTH,
+        [PHASE_AUTH_LOGIN_USER] = STEP_AUTH, [PHASE_AUTH_LOGIN_PASSWORD] = STEP_AUTH,
+        [PHASE_AUTH_TOKEN] = STEP_AUTH, [PHASE_AUTH_ASKING] = STEP_AUTH, [PHASE_AUTH_SCRAM_FIRST] = STEP_AUTH, [PHASE_AUTH_SCRAM_FINAL] = STEP_AUTH,
+        [PHASE_AUTH_SCRAM_END] = STEP_AUTH, [PHASE_READY] = STEP_MAIL,
+        [PHASE_MAIL] = STEP_MAIL, [PHASE_RCPT] = STEP_RCPT, [PHASE_DATA] = STEP_DATA, [PHASE_CONTENT] = STEP_DATA,
+        [PHASE_CHUNK] = STEP_DATA, [PHASE_END] = STEP_DATA, [PHASE_EMPTY_END] = STEP_DATA, [PHASE_RSET] = STEP_MAIL,
+        [PHASE_QUIT] = STEP_QUIT, [PHASE_OVER] = STEP_QUIT,
+    };
+    return steps[session->state->phase];
+}
+
+uint32_t client_session_timeout_ms(const struct client_session *session)
+{
+    enum { MINUTE_MS = 60 * 1000 };
+    switch (session->state->phase) { /* RFC 5321 4.5.3.2 */
+    case PHASE_DATA: return 2 * MINUTE_MS;
+    case PHASE_CONTENT: return 3 * MINUTE_MS;
+    case PHASE_END:
+    case PHASE_CHUNK:
+    case PHASE_EMPTY_END: return 10 * MINUTE_MS;
+    case PHASE_QUIT: return MINUTE_MS / 6; /* nothing depends on it */
+    case PHASE_STARTTLS: return STARTTLS_REPLY_MS;
+    case PHASE_HANDSHAKE: return HANDSHAKE_MS;
+    case PHASE_EHLO: return client_session_is_securing(session) ? EHLO_AGAIN_MS : 5 * MINUTE_MS;
+    default: return 5 * MINUTE_MS;
+    }
+}
+
+/* ---- actions and results ---- */
+
+void client_push(struct client_session *session, enum client_action_kind action)
+{
+    struct client_state *state = session->state;
+    if (action == CLIENT_SEND && state->action_count > 0 && state->actions[state->action_count - 1] == CLIENT_SEND)
+        return;
+    assert(state->action_count < CLIENT_ACTIONS_MAX);
+    state->actions[state->action_count++] = action;
+}
+
+static struct buffer *out_buffer(struct client_session *session)
+{
+    if (session->state->out_pulled)
+        buffer_clear(&session->state->out);
+    session->state->out_pulled = false;
+    client_push(session, CLIENT_SEND);
+    return &session->state->out;
+}
+
+void client_out(struct client_session *session, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    buffer_add_va(out_buffer(session), format, arguments);
+    va_end(arguments);
+    buffer_add(&session->state->out, BYTES("\r\n"));
+}
+
+bool client_session_action(struct client_session *session, struct client_action *action)
+{
+    struct client_state *state = session->state;
+    *action = (struct client_action){.kind = CLIENT_NOTHING};
+    if (state->action_count == 0)
+        return false;
+    action->kind = state->actions[0];
+    state->action_count--;
+    memmove(state->actions, state->actions + 1, state->action_count * sizeof state->actions[0]);
+    if (action->kind == CLIENT_SEND) {
+        action->bytes = buffer_bytes(&state->out);
+        state->out_pulled = true;
+    } else if (action->kind == CLIENT_ASK_PROOF) {
+        action->scram = client_auth_scram(session);
+    } else if (action->kind == CLIENT_WANT_CONTENT) {
+        action->begins = !state->content_begun;
+    } else if (action->kind == CLIENT_SENT) {
+        action->results = state->results;
+        action->result_count = state->envelope->recipient_count;
+    } else if (action->kind == CLIENT_FAILED) {
+        action->failure = state->failure;
+    }
+    return true;
+}
+
+struct client_result client_result_of(struct arena *arena, enum client_step step, const struct smtp_reply *reply)
+{
+    struct buffer text = {0};
+    reply_text(&text, reply);
+    struct client_result result = {
+        .outcome = reply->code < 300 ? OUTCOME_DELIVERED : reply->code < 500 ? OUTCOME_DEFERRED : OUTCOME_FAILED,
+        .step = step, .code = reply->code, .enhanced = arena_copy(arena, reply_enhanced(reply)), .text = arena_copy(arena, buffer_bytes(&text))};
+    buffer_free(&text);
+    return result;
+}
+
+struct client_result client_result_said(struct arena *arena, enum client_step step, enum client_outcome outcome,
+                                        const char *enhanced, struct bytes text)
+{
+    return (struct client_result){.outcome = outcome, .step = step, .enhanced = bytes_of_text(enhanced), .text = arena_copy(arena, text)};
+}
+
+static bool waits_to_be_pulled(const struct client_state *state, enum client_action_kind action)
+{
+    for (size_t i = 0; i < state->action_count; i++)
+        if (state->actions[i] == action)
+            return true;
+    return false;
+}
+
+void client_fail(struct client_session *session, struct client_result why)
+{
+    struct client_state *state = session->state;
+    if (state->phase == PHASE_OVER)
+        return;
+    bool in_transaction = state->phase > PHASE_READY && state->phase <= PHASE_RSET, sent = waits_to_be_pulled(state, CLIENT_SENT);
+    state->phase = PHASE_OVER;
+    state->action_count = 0;
+    state->failure = why;
+    if (sent) /* what was decided stays decided */
+        client_push(session, CLIENT_SENT);
+    if (in_transaction)
+        transaction_abort(session, &why);
+    client_push(session, CLIENT_FAILED);
+}
+
+void client_fail_said(struct client_session *session, enum client_step step, enum client_outcome outcome, const char *enhanced, const char *text)
+{
+    client_fail(session, client_result_said(&session->state->session_arena, step, outcome, enhanced, bytes_of_text(text)));
+}
+
+void client_fail_reply(struct client_session *session, enum client_step step, const struct smtp_reply *reply)
+{
+    struct client_result why = client_result_of(&session->state->session_arena, step, reply);
+    if (why.outcome == OUTCOME_DELIVERED) /* a 2xx that has no place there */
+        why.outcome = OUTCOME_DEFERRED;
+    client_fail(session, why);
+}
+
+/* ---- life ---- */
+
+void client_session_start(struct client_session *session, const struct client_options *options)
+{
+    *session = (struct client_session){.options = *options, .state = memory_new(sizeof(struct client_state))};
+    session->state->phase = PHASE_GREETING;
+    session->state->secured = options->tls == CLIENT_TLS_IMPLICIT;
+}
+
+void client_session_free(struct client_session *session)
+{
+    struct client_state *state = session->state;
+    if (state == NULL)
+        return;
+    if (state->out.at != NULL)
+        explicit_bzero(state->out.at, state->out.capacity); /* it may have held a password */
+    buffer_free(&state->out);
+    client_auth_forget(session);
+    transaction_end_encoding(state);
+    arena_clear(&state->session_arena);
+    arena_clear(&state->transaction_arena);
+    free(state);
+    session->state = NULL;
+}
+
+void client_session_failed(struct client_session *session, enum client_step step, struct bytes why)
+{
+    client_fail(session, client_result_said(&session->state->session_arena, step, OUTCOME_DEFERRED, step == STEP_TLS ? "4.7.5" : "4.4.2", why));
+}
+
+void client_session_quit(struct client_session *session)
+{
+    if (session->state->phase == PHASE_OVER)
+        return;
+    session->state->phase = PHASE_QUIT;
+    client_out(session, "QUIT");
+}
+
+bool client_session_is_ready(const struct client_session *session)
+{
+    return session->state->phase == PHASE_READY && session->state->action_count == 0;
+}
+
+bool client_session_is_securing(const struct client_session *session)
+{
+    enum client_phase phase = session->state->phase;
+    bool by_starttls = session->state->secured && session->options.tls != CLIENT_TLS_IMPLICIT;
+    return phase == PHASE_STARTTLS || phase == PHASE_HANDSHAKE || (phase == PHASE_EHLO && by_starttls);
+}
+
+bool client_session_is_secured(const struct client_session *session)
+{
+    return session->state->secured;
+}
+
+struct bytes client_session_clear_reason(const struct client_session *session)
+{
+    return session->state->clear_reason;
+}
+
+static void say_hello(struct client_session *session)
+{
+    session->state->phase = PHASE_EHLO;
+    client_out(session, "%s %.*s", session->options.lmtp ? "LHLO" : "EHLO", BYTES_ARG(session->options.helo));
+}
+
+void client_become_ready(struct client_session *session)
+{
+    session->state->phase = PHASE_READY;
+    client_push(session, CLIENT_READY);
+}
+
+/* ---- greeting, EHLO, STARTTLS ---- */
+
+static void after_hello(struct client_session *session)
+{
+    const struct client_options *options = &session->options;
+    bool may_start = !session->state->secured && options->tls != CLIENT_TLS_NEVER;
+    if (may_start && !session->capabilities.starttls && session->state->clear_reason.length == 0)
+        session->state->clear_reason = BYTES("the server does not offer STARTTLS");
+    if (may_start && session->capabilities.starttls) {
+        session->state->phase = PHASE_STARTTLS;
+        client_out(session, "STARTTLS");
+    } else if (may_start && options->tls == CLIENT_TLS_REQUIRED) {
+        client_fail_said(session, STEP_TLS, OUTCOME_DEFERRED, "4.7.4", "the server does not offer STARTTLS, or something on the way strips it");
+    } else if (options->user.length > 0 && !options->probe_only) {
+        client_auth_begin(session);
+    } else {
+        client_become_ready(session);
+    }
+}
+
+static void hello_reply(struct client_session *session, const struct smtp_reply *reply)
+{
+    struct client_state *state = session->state;
+    if (reply->code / 100 == 2) {
+        if (state->phase == PHASE_EHLO)
+            capabilities_read(&session->capabilities, reply);
+        after_hello(session);
+        return;
+    }
+    bool may_fall_back = state->phase == PHASE_EHLO && reply->code / 100 == 5 && !session->options.lmtp && !state->secured &&
+                         session->options.tls != CLIENT_TLS_REQUIRED && session->options.user.length == 0;
+    if (!may_fall_back) {
+        client_fail_reply(session, STEP_EHLO, reply);
+        return;
+    }
+    state->phase = PHASE_HELO;
+    client_out(session, "HELO %.*s", BYTES_ARG(session->options.helo));
+}
+
+static struct bytes starttls_refusal(struct client_session *session, const struct smtp_reply *reply)
+{
+    struct buffer text = {0}, words = {0};
+    reply_text(&words, reply);
+    buffer_add_text(&text, "the server rejected STARTTLS: ");
+    status_add_said(&text, reply->code, reply_enhanced(reply), buffer_bytes(&words));
+    struct bytes kept = arena_copy(&session->state->session_arena, buffer_bytes(&text));
+    buffer_free(&text);
+    buffer_free(&words);
+    return kept;
+}
+
+static void starttls_reply(struct client_session *session, const struct smtp_reply *reply)
+{
+    if (reply->code == 220) {
+        session->state->phase = PHASE_HANDSHAKE;
+        client_push(session, CLIENT_STARTTLS);
+    } else if (session->options.tls == CLIENT_TLS_REQUIRED) {
+        struct client_result why = client_result_of(&session->state->session_arena, STEP_TLS, reply);
+        why.outcome = OUTCOME_DEFERRED;
+        client_fail(session, why);
+    } else { /* opportunistic: refused is as good as not offered */
+        session->capabilities.starttls = false;
+        session->state->clear_reason = starttls_refusal(session, reply);
+        after_hello(session);
+    }
+}
+
+void client_session_tls_started(struct client_session *session)
+{
+    assert(session->state->phase == PHASE_HANDSHAKE);
+    session->state->secured = true;
+    session->capabilities = (struct client_capabilities){0}; /* RFC 3207 4.2 */
+    say_hello(session);
+}
+
+/* ---- feeding ---- */
+
+static void malformed(struct client_session *session, struct bytes input)
+{
+    char text[160] = "what the server sent is not SMTP";
+    /* Four octets are enough to see that it is no reply: more may not be there yet. */
+    if (bytes_starts_nocase(input, "HTTP") || bytes_starts_nocase(input, "<!DO") || bytes_starts_nocase(input, "<htm"))
+        memcpy(text, "a web server answers here, not a mail server", 45);
+    else if (input.length > 2 && (input.at[0] == 0x16 || input.at[0] == 0x15) && input.at[1] == 3)
+        memcpy(text, "the server speaks TLS here from the first byte", 47);
+    else if (bytes_starts_nocase(input, "SSH-"))
+        memcpy(text, "an SSH server answers here, not a mail server", 46);
+    client_fail_said(session, client_session_step(session), OUTCOME_DEFERRED, "4.5.0", text);
+}
+
+static void take_reply(struct client_session *session, const struct smtp_reply *reply)
+{
+    struct client_state *state = session->state;
+    if (reply->code == 421 && state->phase != PHASE_QUIT) {
+        client_fail_reply(session, client_session_step(session), reply);
+        return;
+    }
+    switch (state->phase) {
+    case PHASE_GREETING:
+        if (reply->code == 220)
+            say_hello(session);
+        else
+            client_fail_reply(session, STEP_GREETING, reply);
+        break;
+    case PHASE_EHLO:
+    case PHASE_HELO:
+        hello_reply(session, reply);
+        break;
+    case PHASE_STARTTLS:
+        starttls_reply(session, reply);
+        break;
+    case PHASE_AUTH_PLAIN:
+    case PHASE_AUTH_LOGIN:
+    case PHASE_AUTH_LOGIN_USER:
+    case PHASE_AUTH_LOGIN_PASSWORD:
+    case PHASE_AUTH_TOKEN:
+    case PHASE_AUTH_SCRAM_FIRST:
+    case PHASE_AUTH_SCRAM_FINAL:
+    case PHASE_AUTH_SCRAM_END:
+        client_auth_reply(session, reply);
+        break;
+    case PHASE_MAIL:
+    case PHASE_RCPT:
+    case PHASE_DATA:
+    case PHASE_CHUNK:
+    case PHASE_END:
+    case PHASE_EMPTY_END:
+    case PHASE_RSET:
+        transaction_reply(session, reply);
+        break;
+    case PHASE_QUIT:
+        state->phase = PHASE_OVER;
+        client_push(session, CLIENT_CLOSE);
+        break;
+    case PHASE_HANDSHAKE:
+    case PHASE_AUTH_ASKING:
+    case PHASE_READY:
+    case PHASE_CONTENT:
+        client_fail_said(session, client_session_step(session), OUTCOME_DEFERRED, "4.5.0", "the server spoke out of turn");
+        break;
+    case PHASE_OVER:
+        break;
+    }
+}
+
+/* All that was asked is answered, and it is we who speak next. */
+static bool is_our_turn(const struct client_state *state)
+{
+    return state->phase != PHASE_OVER && (waits_to_be_pulled(state, CLIENT_SEND) || waits_to_be_pulled(state, CLIENT_WANT_CONTENT) ||
+                                          waits_to_be_pulled(state, CLIENT_READY));
+}
+
+size_t client_session_feed(struct client_session *session, struct bytes input)
+{
+    struct client_state *state = session->state;
+    struct smtp_reply reply;
+    size_t used = 0;
+    if (state->phase == PHASE_OVER || state->action_count > 0 || input.length == 0)
+        return 0;
+    if (state->phase == PHASE_HANDSHAKE) {
+        client_fail_said(session, STEP_TLS, OUTCOME_DEFERRED, "4.7.0", CLEAR_TEXT_BEHIND);
+        return 0;
+    }
+    switch (reply_parse(input, &reply, &used)) {
+    case REPLY_INCOMPLETE:
+        return 0;
+    case REPLY_MALFORMED:
+        malformed(session, input);
+        return input.length;
+    case REPLY_COMPLETE:
+        break;
+    }
+    take_reply(session, &reply);
+    if (input.length > used && is_our_turn(state)) /* or its next reply would be taken for the answer to what we say now */
+        client_fail_said(session, client_session_step(session), OUTCOME_DEFERRED, "4.5.0", "the server spoke out of turn");
+    return used;
+}

@@ -1,0 +1,481 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * client_transaction: one message over a session that is ready: MAIL, RCPT and DATA
+ * in one go where the peer knows PIPELINING, one by one otherwise; BDAT for
+ * what needs it. Each recipient has a result of its own. Recipients that the
+ * peer does not take in the same transaction have the next one, of which the
+ * message begins again; each transaction decides at least one of them.
+ *
+ * Where the peer lacks 8BITMIME or BINARYMIME the content is encoded on its
+ * way; lacking REQUIRETLS is a failure, and lacking SMTPUTF8 one of those
+ * recipients alone that need it, unless the sender or the header do.
+ */
+#include "core/client/client_state.h"
+
+#include "core/smtp/command.h"
+#include "core/smtp/status.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+static void decide(struct client_state *state, size_t i, struct client_result result)
+{
+    if (state->stages[i] == RECIPIENT_DECIDED)
+        return;
+    state->stages[i] = RECIPIENT_DECIDED;
+    state->results[i] = result;
+}
+
+static void decide_all(struct client_state *state, struct client_result result)
+{
+    for (size_t i = 0; i < state->envelope->recipient_count; i++)
+        decide(state, i, result);
+}
+
+/* Those whom the content is for. */
+static void decide_taken(struct client_state *state, struct client_result result)
+{
+    for (size_t i = 0; i < state->envelope->recipient_count; i++)
+        if (state->stages[i] == RECIPIENT_TAKEN)
+            decide(state, i, result);
+}
+
+void transaction_abort(struct client_session *session, const struct client_result *why)
+{
+    struct client_result result = *why;
+    result.outcome = OUTCOME_DEFERRED;
+    decide_all(session->state, result);
+    client_push(session, CLIENT_SENT);
+}
+
+static bool any_waits(const struct client_state *state)
+{
+    for (size_t i = 0; i < state->envelope->recipient_count; i++)
+        if (state->stages[i] == RECIPIENT_WAITS)
+            return true;
+    return false;
+}
+
+static void begin(struct client_session *session);
+
+/* The transaction is over: the next one, or all is decided: tell, and be ready
+ * again. What failed is told once RSET has its answer: then it is known that
+ * the replies were those to our commands. */
+static void finish(struct client_session *session, bool reset)
+{
+    struct client_state *state = session->state;
+    if (reset) {
+        state->phase = PHASE_RSET;
+        client_out(session, "RSET");
+        return;
+    }
+    if (!state->stop && any_waits(state)) {
+        begin(session);
+        return;
+    }
+    client_push(session, CLIENT_SENT);
+    state->phase = PHASE_READY;
+    client_push(session, CLIENT_READY);
+}
+
+/* ---- beginning ---- */
+
+/* Whoever the recipients are. */
+static bool message_needs_utf8(const struct envelope *envelope)
+{
+    return envelope->smtputf8 || !bytes_is_ascii(envelope->sender);
+}
+
+static bool needs_utf8(const struct envelope *envelope)
+{
+    bool needed = message_needs_utf8(envelope);
+    for (size_t i = 0; i < envelope->recipient_count && !needed; i++)
+        needed = !bytes_is_ascii(envelope->recipients[i].address);
+    return needed;
+}
+
+/* By LMTP a message has arrived: its octets go into the mailbox as they are,
+ * whether the server speaks of it or not. */
+static bool knows_utf8(const struct client_session *session)
+{
+    return session->capabilities.smtputf8 || session->options.lmtp;
+}
+
+/* Why this peer cannot take the message, or NULL. */
+static const char *lacking(const struct client_session *session, const char **enhanced)
+{
+    const struct client_capabilities *peer = &session->capabilities;
+    const struct envelope *envelope = session->state->envelope;
+    if (peer->size_known && peer->size_max > 0 && envelope->size > peer->size_max)
+        return *enhanced = "5.3.4", "the message is larger than the server takes";
+    if (message_needs_utf8(envelope) && !knows_utf8(session))
+        return *enhanced = "5.6.7", "the message has international addresses, which the server does not know (SMTPUTF8)";
+    if (envelope->requiretls && !peer->requiretls)
+        return *enhanced = "5.7.30", "the message requires TLS all the way, which the server does not promise (REQUIRETLS)";
+    return NULL;
+}
+
+/* Only the parameters that the peer knows. */
+static void say_mail(struct client_session *session)
+{
+    const struct client_capabilities *peer = &session->capabilities;
+    struct envelope said = *session->state->envelope;
+    struct buffer line = {0};
+    said.smtputf8 = needs_utf8(&said) && peer->smtputf8;
+    said.size = peer->size_known && session->state->sevenbit == NULL ? said.size : 0;
+    if (session->state->sevenbit != NULL)
+        said.body = BODY_7BIT;
+    if (!peer->dsn) {
+        said.ret = RET_UNSAID;
+        said.envid = bytes_none();
+    }
+    command_add_mail(&line, &said);
+    client_out(session, "%s", buffer_text(&line));
+    buffer_free(&line);
+}
+
+static void say_rcpt(struct client_session *session, size_t i)
+{
+    struct recipient said = session->state->envelope->recipients[i];
+    struct buffer line = {0};
+    if (!session->capabilities.dsn) {
+        said.notify = NOTIFY_UNSAID;
+        said.orcpt = bytes_none();
+    }
+    command_add_rcpt(&line, &said);
+    client_out(session, "%s", buffer_text(&line));
+    buffer_free(&line);
+}
+
+/* What the peer does not take as it is, is encoded. */
+static void choose_encoding(struct client_session *session)
+{
+    const struct client_capabilities *peer = &session->capabilities;
+    struct client_state *state = session->state;
+    bool binary = state->envelope->body == BODY_BINARYMIME, eight = state->envelope->body == BODY_8BITMIME;
+    transaction_end_encoding(state);
+    if ((binary && !(peer->binarymime && peer->chunking)) || (eight && !peer->eightbitmime)) {
+        state->sevenbit = memory_new(sizeof *state->sevenbit);
+        sevenbit_start(state->sevenbit, binary);
+    }
+    state->by_chunks = peer->chunking && state->sevenbit == NULL && (binary || state->envelope->size > CONTENT_RUN_MAX);
+    state->encoder = (struct encoder){.chunks = state->by_chunks};
+    state->last_chunk = false;
+}
+
+void transaction_end_encoding(struct client_state *state)
+{
+    if (state->sevenbit == NULL)
+        return;
+    sevenbit_free(state->sevenbit);
+    free(state->sevenbit);
+    state->sevenbit = NULL;
+}
+
+static bool has_forgery(const struct envelope *envelope)
+{
+    bool forged = bytes_has_control(envelope->sender) || bytes_has_control(envelope->envid);
+    for (size_t i = 0; i < envelope->recipient_count && !forged; i++)
+        forged = bytes_has_control(envelope->recipients[i].address) || bytes_has_control(envelope->recipients[i].orcpt);
+    return forged;
+}
+
+/* Whom this transaction is for: those who wait, as many as the peer takes together. */
+static void offer(struct client_session *session)
+{
+    struct client_state *state = session->state;
+    size_t most = session->capabilities.recipients_max;
+    state->offered_count = 0;
+    for (size_t i = 0; i < state->envelope->recipient_count; i++) {
+        bool fits = most == 0 || state->offered_count < most;
+        if (state->stages[i] != RECIPIENT_WAITS || !fits)
+            continue;
+        state->stages[i] = RECIPIENT_OFFERED;
+        state->offered[state->offered_count++] = i;
+    }
+}
+
+static void begin(struct client_session *session)
+{
+    struct client_state *state = session->state;
+    const struct client_capabilities *peer = &session->capabilities;
+    offer(session);
+    assert(state->offered_count > 0);
+    state->next = state->accepted = 0;
+    state->content_begun = false;
+    choose_encoding(session);
+    state->phase = PHASE_MAIL;
+    state->data_sent_ahead = peer->pipelining && !state->by_chunks;
+    say_mail(session);
+    if (!peer->pipelining)
+        return;
+    for (size_t i = 0; i < state->offered_count; i++)
+        say_rcpt(session, state->offered[i]);
+    if (state->data_sent_ahead)
+        client_out(session, "DATA");
+}
+
+/* One international address keeps nobody else from the message. */
+static void refuse_international(struct client_session *session)
+{
+    static const char why[] = "the address is international, which the server does not know (SMTPUTF8)";
+    struct client_state *state = session->state;
+    struct client_result result =
+        client_result_said(&state->transaction_arena, STEP_RCPT, OUTCOME_FAILED, "5.6.7", bytes_of_text(why));
+    for (size_t i = 0; i < state->envelope->recipient_count; i++)
+        if (!bytes_is_ascii(state->envelope->recipients[i].address))
+            decide(state, i, result);
+}
+
+void client_session_send(struct client_session *session, const struct envelope *envelope)
+{
+    struct client_state *state = session->state;
+    const char *enhanced = NULL;
+    assert(state->phase == PHASE_READY && envelope->recipient_count > 0);
+    assert(!has_forgery(envelope)); /* the grammar lets none in */
+    arena_clear(&state->transaction_arena);
+    state->envelope = envelope;
+    state->results = ARENA_ARRAY(&state->transaction_arena, struct client_result, envelope->recipient_count);
+    state->stages = ARENA_ARRAY(&state->transaction_arena, enum recipient_stage, envelope->recipient_count);
+    state->offered = ARENA_ARRAY(&state->transaction_arena, size_t, envelope->recipient_count);
+    state->stop = false;
+    static const char waits[] = "the server takes fewer recipients together, and deferred the message for those before";
+    struct client_result unoffered = client_result_said(&state->transaction_arena, STEP_RCPT, OUTCOME_DEFERRED, "4.5.3",
+                                                        bytes_of_text(waits));
+    for (size_t i = 0; i < envelope->recipient_count; i++)
+        state->results[i] = unoffered;
+    const char *why = lacking(session, &enhanced);
+    if (why != NULL) {
+        decide_all(state, client_result_said(&state->transaction_arena, STEP_MAIL, OUTCOME_FAILED, enhanced, bytes_of_text(why)));
+        finish(session, false);
+        return;
+    }
+    if (!knows_utf8(session))
+        refuse_international(session);
+    if (any_waits(state))
+        begin(session);
+    else
+        finish(session, false);
+}
+
+/* ---- replies ---- */
+
+static void want_content(struct client_session *session)
+{
+    session->state->phase = PHASE_CONTENT;
+    client_push(session, CLIENT_WANT_CONTENT);
+}
+
+/* MAIL and all RCPT are answered. */
+static void after_recipients(struct client_session *session)
+{
+    struct client_state *state = session->state;
+    if (state->data_sent_ahead) {
+        state->phase = PHASE_DATA;
+    } else if (state->accepted == 0) {
+        finish(session, true);
+    } else if (state->by_chunks) {
+        want_content(session);
+    } else {
+        state->phase = PHASE_DATA;
+        client_out(session, "DATA");
+    }
+}
+
+/* A reply that cannot be the answer to what was said: nobody knows any more
+ * which reply belongs to what, so none of them holds. */
+static bool makes_no_sense(struct client_session *session, enum client_step step, const struct smtp_reply *reply)
+{
+    struct client_state *state = session->state;
+    bool wants_3xx = state->phase == PHASE_DATA;
+    /* A bad sequence of commands, which it was not: a reply before it is missing. */
+    bool open = state->phase == PHASE_RCPT ? state->stages[state->offered[state->next]] == RECIPIENT_OFFERED
+                                           : state->phase == PHASE_DATA && state->accepted > 0;
+    bool lost_count = reply->code == 503 && open;
+    if (!lost_count && (reply->code >= 400 || (wants_3xx ? reply->code == 354 : reply->code / 100 == 2)))
+        return false;
+    struct client_result why = client_result_of(&state->transaction_arena, step, reply);
+    why.outcome = OUTCOME_DEFERRED;
+    bool in_order = state->phase == PHASE_END || state->phase == PHASE_CHUNK; /* then the content was asked for */
+    for (size_t i = 0; i < state->offered_count && !in_order; i++)
+        state->stages[state->offered[i]] = RECIPIENT_OFFERED;
+    client_fail(session, why);
+    return true;
+}
+
+static void mail_reply(struct client_session *session, const struct smtp_reply *reply)
+{
+    struct client_state *state = session->state;
+    state->phase = PHASE_RCPT;
+    if (reply->code / 100 != 2) {
+        struct client_result result = client_result_of(&state->transaction_arena, STEP_MAIL, reply);
+        decide_all(state, result);
+        if (!session->capabilities.pipelining) {
+            finish(session, true);
+            return;
+        }
+    } else if (!session->capabilities.pipelining) {
+        say_rcpt(session, state->offered[0]);
+    }
+}
+
+/* One recipient, by a reply to RCPT. */
+static void refuse(struct client_state *state, size_t i, struct client_result result)
+{
+    if (state->stages[i] == RECIPIENT_DECIDED)
+        return;
+    switch (rcpt_verdict_of(result.code, result.enhanced, result.text, state->accepted > 0)) {
+    case RCPT_DEFERRED:
+    case RCPT_REJECTED:
+        decide(state, i, result);
+        break;
+    case RCPT_TOO_MANY:
+        result.outcome = OUTCOME_DEFERRED; /* where no further transaction comes */
+        state->results[i] = result;
+        state->stages[i] = RECIPIENT_WAITS;
+        break;
+    }
+}
+
+static void rcpt_reply(struct client_session *session, const struct smtp_reply *reply)
+{
+    struct client_state *state = session->state;
+    size_t i = state->offered[state->next++];
+    if (reply->code / 100 != 2) {
+        refuse(state, i, client_result_of(&state->transaction_arena, STEP_RCPT, reply));
+    } else if (state->stages[i] == RECIPIENT_OFFERED) {
+        state->stages[i] = RECIPIENT_TAKEN;
+        state->accepted++;
+    }
+    if (state->next == state->offered_count)
+        after_recipients(session);
+    else if (!session->capabilities.pipelining)
+        say_rcpt(session, state->offered[state->next]);
+}
+
+static void data_reply(struct client_session *session, const struct smtp_reply *reply)
+{
+    struct client_state *state = session->state;
+    bool any = state->accepted > 0;
+    if (reply->code == 354 && any) {
+        want_content(session);
+    } else if (reply->code == 354) { /* sent ahead, and nobody was accepted: end it with nothing */
+        state->phase = PHASE_EMPTY_END;
+        client_out(session, ".");
+    } else {
+        struct client_result result = client_result_of(&state->transaction_arena, STEP_DATA, reply);
+        assert(reply->code >= 400); /* makes_no_sense() has the others */
+        state->stop = any && result.outcome == OUTCOME_DEFERRED;
+        decide_taken(state, result);
+        finish(session, true);
+    }
+}
+
+/* After the content: one reply, or with LMTP one for each accepted recipient. */
+static void end_reply(struct client_session *session, const struct smtp_reply *reply)
+{
+    struct client_state *state = session->state;
+    struct client_result result = client_result_of(&state->transaction_arena, STEP_DATA, reply);
+    result.peer_reports = session->capabilities.dsn && !session->options.lmtp && result.outcome == OUTCOME_DELIVERED;
+    if (!session->options.lmtp) {
+        state->stop = result.outcome == OUTCOME_DEFERRED;
+        decide_taken(state, result);
+        finish(session, false);
+        return;
+    }
+    size_t i = 0;
+    while (state->stages[i] != RECIPIENT_TAKEN)
+        i++;
+    decide(state, i, result);
+    if (--state->accepted == 0)
+        finish(session, false);
+}
+
+static void chunk_reply(struct client_session *session, const struct smtp_reply *reply)
+{
+    struct client_state *state = session->state;
+    if (state->last_chunk) {
+        end_reply(session, reply);
+    } else if (reply->code / 100 == 2) {
+        want_content(session);
+    } else {
+        struct client_result result = client_result_of(&state->transaction_arena, STEP_DATA, reply);
+        state->stop = result.outcome == OUTCOME_DEFERRED;
+        decide_taken(state, result);
+        finish(session, true);
+    }
+}
+
+void transaction_reply(struct client_session *session, const struct smtp_reply *reply)
+{
+    static const enum client_step steps[] = {[PHASE_MAIL] = STEP_MAIL, [PHASE_RCPT] = STEP_RCPT, [PHASE_DATA] = STEP_DATA, [PHASE_CHUNK] = STEP_DATA,
+                                             [PHASE_END] = STEP_DATA, [PHASE_EMPTY_END] = STEP_DATA, [PHASE_RSET] = STEP_DATA};
+    if (makes_no_sense(session, steps[session->state->phase], reply))
+        return;
+    switch (session->state->phase) {
+    case PHASE_MAIL: mail_reply(session, reply); break;
+    case PHASE_RCPT: rcpt_reply(session, reply); break;
+    case PHASE_DATA: data_reply(session, reply); break;
+    case PHASE_CHUNK: chunk_reply(session, reply); break;
+    case PHASE_END: end_reply(session, reply); break;
+    case PHASE_EMPTY_END:
+    case PHASE_RSET: finish(session, false); break;
+    default: assert(false);
+    }
+}
+
+/* ---- content ---- */
+
+static void add_encoded(struct client_state *state, struct bytes run, bool last)
+{
+    struct buffer encoded = {0};
+    if (state->sevenbit == NULL) {
+        encoder_add(&state->encoder, &state->out, run);
+        return;
+    }
+    sevenbit_add(state->sevenbit, &encoded, run);
+    if (last)
+        sevenbit_end(state->sevenbit, &encoded);
+    encoder_add(&state->encoder, &state->out, buffer_bytes(&encoded));
+    buffer_free(&encoded);
+}
+
+/* Only what was declared binary leaves octet by octet. */
+static void add_chunk(struct client_state *state, struct bytes run, bool last)
+{
+    struct buffer mended = {0};
+    if (state->envelope->body != BODY_BINARYMIME && !encoder_is_clean(&state->encoder, run)) {
+        encoder_add(&state->encoder, &mended, run);
+        if (last)
+            encoder_end(&state->encoder, &mended);
+        run = buffer_bytes(&mended);
+    }
+    buffer_add_format(&state->out, "BDAT %llu%s\r\n", (unsigned long long)run.length, last ? " LAST" : "");
+    buffer_add(&state->out, run);
+    buffer_free(&mended);
+}
+
+void client_session_content(struct client_session *session, struct bytes run, bool last)
+{
+    struct client_state *state = session->state;
+    assert(state->phase == PHASE_CONTENT && run.length <= CONTENT_RUN_MAX);
+    state->content_begun = true;
+    if (state->out_pulled)
+        buffer_clear(&state->out);
+    state->out_pulled = false;
+    if (state->by_chunks) {
+        add_chunk(state, run, last);
+        state->last_chunk = last;
+        state->phase = PHASE_CHUNK;
+    } else {
+        add_encoded(state, run, last);
+        if (last) {
+            encoder_end(&state->encoder, &state->out);
+            state->phase = PHASE_END;
+        }
+    }
+    if (state->out.length > 0)
+        client_push(session, CLIENT_SEND);
+    if (!last && !state->by_chunks)
+        client_push(session, CLIENT_WANT_CONTENT);
+}

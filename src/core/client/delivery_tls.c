@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/client/delivery_tls.h"
+
+#include <assert.h>
+
+/* ---- what must be known ---- */
+
+void securing_learn_tlsa(struct delivery *delivery, const struct dns_facts *facts)
+{
+    struct delivery_tls *tls = &delivery->tls;
+    size_t kept = 0, room = facts->count < TLSA_RECORDS_MAX ? facts->count : TLSA_RECORDS_MAX;
+    struct dns_record *records = ARENA_ARRAY(&tls->arena, struct dns_record, room);
+    for (size_t i = 0; i < facts->count && kept < room; i++) {
+        if (!tlsa_is_usable(&facts->records[i]))
+            continue;
+        records[kept] = facts->records[i];
+        records[kept++].data = arena_copy(&tls->arena, facts->records[i].data);
+    }
+    struct dns_facts *known = &tls->facts.tlsa[tls->policy.base];
+    *known = (struct dns_facts){.status = facts->status, .secure = facts->secure, .records = records, .count = kept};
+}
+
+void delivery_sts(struct delivery *delivery, const struct sts_policy *policy)
+{
+    struct delivery_tls *tls = &delivery->tls;
+    assert(delivery->stage == DELIVERY_RESOLVING);
+    delivery->stage = DELIVERY_SECURING;
+    tls->facts.sts_known = true;
+    tls->facts.sts = NULL;
+    if (policy == NULL)
+        return;
+    struct sts_policy *copy = ARENA_NEW(&delivery->route.arena, struct sts_policy);
+    *copy = *policy;
+    for (size_t i = 0; i < policy->pattern_count; i++)
+        copy->patterns[i] = arena_copy(&delivery->route.arena, policy->patterns[i]);
+    tls->facts.sts = copy;
+}
+
+/* An MX that is an address does not make the domain one: its policy holds. */
+static bool is_literal(struct bytes domain)
+{
+    return address_literal_parse(domain, NULL) || host_is_ipv4(domain) || host_is_ipv6(domain);
+}
+
+void securing_meet_host(struct delivery *delivery)
+{
+    struct delivery_tls *tls = &delivery->tls;
+    const struct route_host *host = route_host_now(&delivery->route);
+    bool six_fine = host->status[0] != DNS_FOUND || host->secure[0];
+    bool four_fine = host->status[1] != DNS_FOUND || host->secure[1];
+    arena_clear(&tls->arena);
+    tls->facts = (struct tls_facts){
+        .wish = delivery->options.wish, .requiretls = delivery->envelope->requiretls,
+        .literal = is_literal(delivery->options.domain),
+        .mx_secure = delivery->route.mx_secure, .address_secure = six_fine && four_fine, .host = delivery->host,
+        .sts_known = tls->facts.sts_known, .sts = tls->facts.sts};
+    if (host->canonical.length > 0 && !bytes_equal_nocase(host->canonical, delivery->host))
+        tls->facts.bases[0] = host->canonical;
+    tls->facts.bases[1] = delivery->host;
+}
+
+/* A next hop that the configuration names is a matter of its own options. */
+static struct tls_policy smarthost_policy(const struct delivery *delivery)
+{
+    const struct delivery_options *options = &delivery->options;
+    struct tls_policy policy = {.demand = DEMAND_MAY, .reason = "the configuration names this next hop"};
+    bool secured = options->tls >= CLIENT_TLS_REQUIRED;
+    if (delivery->envelope->requiretls && !(options->verify && secured))
+        return (struct tls_policy){
+            .demand = DEMAND_REFUSE, .final = true, .word = "requiretls",
+            .reason = "the message requires TLS all the way, and this next hop is set to go without"};
+    if (secured)
+        policy.word = options->verify ? "verify" : "encrypt";
+    else
+        policy.word = options->tls == CLIENT_TLS_NEVER ? "none" : "may";
+    return policy;
+}
+
+struct tls_policy securing_policy(const struct delivery *delivery)
+{
+    return delivery->options.smarthost ? smarthost_policy(delivery) : tls_policy_next(&delivery->tls.facts);
+}
+
+/* ---- a connection ---- */
+
+/* Nothing demands TLS of this host. */
+static bool may_go_clear(const struct delivery *delivery)
+{
+    return delivery->tls.policy.demand == DEMAND_MAY && delivery->options.tls == CLIENT_TLS_OPPORTUNISTIC;
+}
+
+enum client_tls securing_tls(const struct delivery *delivery)
+{
+    switch (delivery->tls.policy.demand) {
+    case DEMAND_MAY:
+        return delivery->in_clear ? CLIENT_TLS_NEVER : delivery->options.tls;
+    case DEMAND_ENCRYPT:
+    case DEMAND_VERIFY:
+    case DEMAND_DANE:
+        return delivery->options.tls == CLIENT_TLS_IMPLICIT ? CLIENT_TLS_IMPLICIT : CLIENT_TLS_REQUIRED;
+    case DEMAND_CLEAR:
+    case DEMAND_REFUSE:
+        break;
+    }
+    return CLIENT_TLS_NEVER;
+}
+
+/* RFC 7672 3.2: the name asked for is the TLSA base's; one for the domain, or
+ * for the host before its aliases, will do too. */
+void securing_add_checks(const struct delivery *delivery, struct delivery_action *action)
+{
+    const struct delivery_tls *tls = &delivery->tls;
+    action->verify = delivery->options.verify || tls->policy.demand == DEMAND_VERIFY;
+    if (tls->policy.demand != DEMAND_DANE)
+        return;
+    const struct dns_facts *tlsa = &tls->facts.tlsa[tls->policy.base];
+    action->name = tls->facts.bases[tls->policy.base];
+    action->tlsa = tlsa->records;
+    action->tlsa_count = tlsa->count;
+    action->names[0] = delivery->options.domain;
+    action->names[1] = delivery->host;
+}
+
+/* ---- where TLS does not come about ---- */
+
+static void go_clear(struct delivery *delivery, const char *what, struct bytes why)
+{
+    struct buffer text = {0};
+    buffer_add_format(&text, "%s%.*s", what, BYTES_ARG(why));
+    delivery->in_clear = true;
+    delivery->clear_reason = arena_copy(&delivery->tls.arena, buffer_bytes(&text));
+    buffer_free(&text);
+}
+
+void securing_heed_trouble(struct delivery *delivery)
+{
+    const struct tls_trouble *trouble = delivery->options.trouble;
+    uint64_t ago_ms;
+    delivery->hurried = trouble != NULL && tls_trouble_has(trouble, delivery->host, delivery->options.port, &ago_ms);
+    if (!delivery->hurried || !may_go_clear(delivery))
+        return;
+    unsigned long long minutes = ago_ms / 60000;
+    const char *ago = arena_format(&delivery->tls.arena, "%llu min ago", minutes);
+    go_clear(delivery, "STARTTLS had no answer from this host ", bytes_of_text(ago));
+}
+
+void securing_meet_trouble(struct delivery *delivery, enum tls_loss how, struct bytes why)
+{
+    if (how == TLS_LOSS_SILENT && delivery->options.trouble != NULL)
+        tls_trouble_note(delivery->options.trouble, delivery->host, delivery->options.port);
+    delivery->next = tls_trouble_next(may_go_clear(delivery), how, ++delivery->tls_tries);
+    if (delivery->next == TLS_NEXT_CLEAR)
+        go_clear(delivery, how == TLS_LOSS_SILENT ? "STARTTLS had no answer: " : "TLS failed twice: ", why);
+}
+
+void securing_note_ready(struct delivery *delivery)
+{
+    if (client_session_is_secured(&delivery->session)) {
+        if (delivery->options.trouble != NULL)
+            tls_trouble_forget(delivery->options.trouble, delivery->host, delivery->options.port);
+        delivery->clear_reason = bytes_none();
+    } else if (!delivery->in_clear) {
+        struct bytes reason = client_session_clear_reason(&delivery->session);
+        delivery->clear_reason = arena_copy(&delivery->tls.arena, reason);
+    }
+}
+
+/* ---- for people ---- */
+
+struct bytes delivery_tls_word(const struct delivery *delivery)
+{
+    return bytes_of_text(delivery->tls.policy.word);
+}
+
+struct bytes delivery_tls_reason(const struct delivery *delivery)
+{
+    return bytes_of_text(delivery->tls.policy.reason);
+}
+
+struct bytes delivery_clear_reason(const struct delivery *delivery)
+{
+    return delivery->clear_reason;
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * delivery_tls: how the host of a delivery must be secured, and what follows
+ * where TLS with it does not come about. delivery.c drives: each host is met,
+ * what must be known of it is learnt until the policy is decided, each
+ * connection heeds what is remembered of the host, and what comes of TLS is
+ * told back.
+ */
+#ifndef MAILBOAT_CORE_CLIENT_DELIVERY_TLS_H
+#define MAILBOAT_CORE_CLIENT_DELIVERY_TLS_H
+
+#include "core/client/delivery.h"
+
+/* Another host: what was known of the one before does not count, the
+ * domain's policy does. */
+void securing_meet_host(struct delivery *delivery);
+/* Records live with the facts: those that can be used, so that no others crowd
+ * them out, TLSA_RECORDS_MAX at most. */
+void securing_learn_tlsa(struct delivery *delivery, const struct dns_facts *facts);
+struct tls_policy securing_policy(const struct delivery *delivery);
+
+/* Of the next connection. */
+enum client_tls securing_tls(const struct delivery *delivery);
+/* How the certificate is checked. */
+void securing_add_checks(const struct delivery *delivery, struct delivery_action *action);
+/* Before a connection, to a host that may have been silent in TLS not long ago:
+ * where it may, the message goes in clear then; else it waits for less time. */
+void securing_heed_trouble(struct delivery *delivery);
+
+/* The connection was lost for TLS's sake: sets what follows with its address. */
+void securing_meet_trouble(struct delivery *delivery, enum tls_loss how, struct bytes why);
+/* The session is ready: TLS works with this host, or there is a reason why there is none. */
+void securing_note_ready(struct delivery *delivery);
+
+#endif

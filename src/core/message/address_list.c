@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/message/address_list.h"
+
+/* What is being read of one mailbox. */
+struct reading {
+    struct buffer *address;
+    const char *end;
+    bool angle;  /* inside the angle brackets */
+    bool angled; /* there were some: what stands outside is a name */
+    bool space;  /* one came behind the last octet that was kept */
+    bool any;
+};
+
+static void keep(struct reading *r, const char *at)
+{
+    if (r->angled && !r->angle) /* words behind the brackets */
+        return;
+    /* Spaces around dots and @ mean nothing; between two words they show that this is no address. */
+    bool glued = r->address->length == 0 || strchr(".@", *at) != NULL || strchr(".@", buffer_text(r->address)[r->address->length - 1]) != NULL;
+    if (r->space && !glued)
+        buffer_add_octet(r->address, ' ');
+    r->space = false;
+    r->any = true;
+    buffer_add_octet(r->address, *at);
+    r->end = at + 1;
+}
+
+/* What opened at list[i] is over at the place that is returned: its closing
+ * octet, or the end of the list. Comments nest. */
+static size_t closing(struct bytes list, size_t i, char opens, char closes)
+{
+    size_t depth = 1;
+    for (i++; i < list.length; i++) {
+        if (list.at[i] == '\\')
+            i++;
+        else if (list.at[i] == closes && --depth == 0)
+            break;
+        else if (list.at[i] == opens && opens == '(')
+            depth++;
+    }
+    return i < list.length ? i : list.length - 1;
+}
+
+static size_t keep_until(struct reading *r, struct bytes list, size_t i, char closes)
+{
+    size_t last = closing(list, i, list.at[i], closes);
+    for (; i <= last; i++) {
+        bool line_end = list.at[i] == '\r' || list.at[i] == '\n';
+        r->space = false;
+        if (!line_end)
+            keep(r, list.at + i);
+    }
+    return last;
+}
+
+static void forget(struct reading *r)
+{
+    buffer_clear(r->address);
+    r->space = false;
+}
+
+/* One octet or one quoted thing; true when the mailbox ends with it. */
+static bool step(struct reading *r, struct bytes list, size_t *i)
+{
+    char c = list.at[*i];
+    switch (c) {
+    case '(':
+        *i = closing(list, *i, '(', ')');
+        r->space = true;
+        return false;
+    case '"':
+        *i = keep_until(r, list, *i, '"');
+        return false;
+    case '[':
+        *i = keep_until(r, list, *i, ']');
+        return false;
+    case '<':
+        forget(r);
+        r->angle = r->angled = r->any = true;
+        r->end = list.at + *i + 1;
+        return false;
+    case '>':
+        r->angle = false;
+        return false;
+    case ':': /* what stood before is a group's name, or a route */
+        forget(r);
+        r->any = r->angled;
+        return false;
+    case ',':
+        return !r->angle; /* a route has some */
+    case ';':
+        return true;
+    case ' ': case '\t': case '\r': case '\n':
+        r->space = true;
+        return false;
+    default:
+        keep(r, list.at + *i);
+        return false;
+    }
+}
+
+bool mailbox_next(struct bytes *list, struct buffer *room, struct mailbox *mailbox)
+{
+    while (list->length > 0) {
+        struct reading r = {.address = room};
+        size_t i = 0;
+        buffer_clear(room);
+        while (i < list->length && !step(&r, *list, &i))
+            i++;
+        *list = bytes_from(*list, i < list->length ? i + 1 : i);
+        if (!r.any)
+            continue;
+        *mailbox = (struct mailbox){buffer_bytes(room), r.end};
+        return true;
+    }
+    return false;
+}
+
+bool mailbox_is_bare(struct bytes address)
+{
+    bool quoted = address.length > 0 && address.at[address.length - 1] == '"';
+    return address.length > 0 && (quoted || bytes_find(address, '@') == SIZE_MAX);
+}

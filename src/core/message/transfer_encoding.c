@@ -1,0 +1,409 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/message/transfer_encoding.h"
+
+#include "core/smtp/base64.h"
+
+enum { ENCODED_LINE = 76 }; /* octets at most (RFC 2045 6.7, 6.8) */
+
+#define CRLF BYTES("\r\n")
+
+void sevenbit_start(struct sevenbit *sevenbit, bool binary)
+{
+    *sevenbit = (struct sevenbit){.binary = binary};
+}
+
+void sevenbit_free(struct sevenbit *sevenbit)
+{
+    buffer_free(&sevenbit->header);
+    buffer_free(&sevenbit->line);
+}
+
+/* What stays as it is. Where content may be binary, octets that no line can
+ * have (RFC 5321 2.3.8, 4.1.1.4) do not pass between parts, in their headers
+ * and in what claims to be encoded either: NUL is written as "?", a bare CR or
+ * LF as CRLF, for there might be servers that see the message's end in it. */
+static void pass(const struct sevenbit *sevenbit, struct buffer *out, struct bytes text)
+{
+    static const bool unfit[256] = {['\0'] = true, ['\r'] = true, ['\n'] = true};
+    for (size_t start = 0, i = 0; i <= text.length; i++) {
+        if (i < text.length && !(sevenbit->binary && unfit[(unsigned char)text.at[i]]))
+            continue;
+        buffer_add(out, bytes_of(text.at + start, i - start));
+        if (i < text.length)
+            buffer_add(out, text.at[i] == '\0' ? BYTES("?") : CRLF);
+        start = i + 1;
+    }
+}
+
+/* ---- what a header says ---- */
+
+struct entity {
+    struct bytes type;                          /* "text/plain"; empty: unsaid */
+    struct bytes encoding;                      /* the value of Content-Transfer-Encoding */
+    size_t encoding_start, encoding_end;        /* its field; the header's end: none */
+    char boundary[SEVENBIT_BOUNDARY_MAX];
+    size_t boundary_length;
+    bool is_mime, is_signed;                    /* has MIME-Version; has a DKIM-Signature */
+    bool has_field;                             /* else it is no header, or one of a part that says nothing */
+};
+
+/* Comments and folding are no part of a value (RFC 2045 5.1, RFC 5322 3.2.2). */
+static void skip_blank(struct bytes *value)
+{
+    size_t depth = 0;
+    for (; value->length > 0; *value = bytes_from(*value, 1)) {
+        char c = value->at[0];
+        if (c == '(')
+            depth++;
+        else if (c == ')' && depth > 0)
+            depth--;
+        else if (c == '\\' && depth > 0 && value->length > 1)
+            *value = bytes_from(*value, 1);
+        else if (depth == 0 && c != ' ' && c != '\t' && c != '\r' && c != '\n')
+            return;
+    }
+}
+
+static struct bytes take_token(struct bytes *value)
+{
+    size_t length = 0;
+    skip_blank(value);
+    while (length < value->length && value->at[length] > ' ' && strchr("()<>@,;:\\\"/[]?=", value->at[length]) == NULL)
+        length++;
+    struct bytes token = bytes_first(*value, length);
+    *value = bytes_from(*value, length);
+    return token;
+}
+
+static bool take(struct bytes *value, char c)
+{
+    skip_blank(value);
+    if (value->length == 0 || value->at[0] != c)
+        return false;
+    *value = bytes_from(*value, 1);
+    return true;
+}
+
+/* A token or a quoted string, into `room`; returns its length, SIZE_MAX when it does not fit. */
+static size_t take_value(struct bytes *value, char *room, size_t size)
+{
+    size_t length = 0;
+    if (!take(value, '"')) {
+        struct bytes token = take_token(value);
+        if (token.length > size)
+            return SIZE_MAX;
+        memcpy(room, token.at, token.length);
+        return token.length;
+    }
+    for (; value->length > 0 && value->at[0] != '"'; *value = bytes_from(*value, 1)) {
+        if (value->at[0] == '\\' && value->length > 1)
+            *value = bytes_from(*value, 1);
+        if (value->at[0] == '\r' || value->at[0] == '\n')
+            continue;
+        if (length == size)
+            return SIZE_MAX;
+        room[length++] = value->at[0];
+    }
+    take(value, '"');
+    return length;
+}
+
+static void read_type(struct entity *entity, struct bytes value)
+{
+    skip_blank(&value);
+    struct bytes start = value, type = take_token(&value);
+    if (type.length == 0 || value.length == 0 || value.at[0] != '/')
+        return;
+    value = bytes_from(value, 1);
+    struct bytes subtype = take_token(&value);
+    entity->type = bytes_first(start, type.length + 1 + subtype.length);
+    while (take(&value, ';')) {
+        char room[SEVENBIT_BOUNDARY_MAX];
+        struct bytes name = take_token(&value);
+        if (!take(&value, '='))
+            continue;
+        size_t length = take_value(&value, room, sizeof room);
+        if (!bytes_is_nocase(name, "boundary") || entity->boundary_length > 0 || length == SIZE_MAX)
+            continue;
+        memcpy(entity->boundary, room, length);
+        entity->boundary_length = length;
+    }
+}
+
+/* The field that begins at *at, with its folded lines; moves *at behind it. */
+static struct bytes next_field(struct bytes header, size_t *at)
+{
+    size_t end = *at;
+    do {
+        size_t newline = bytes_search(bytes_from(header, end), CRLF);
+        end = newline == SIZE_MAX ? header.length : end + newline + 2;
+    } while (end < header.length && (header.at[end] == ' ' || header.at[end] == '\t'));
+    struct bytes field = bytes_first(bytes_from(header, *at), end - *at);
+    *at = end;
+    return field;
+}
+
+static struct entity read_header(struct bytes header)
+{
+    struct entity entity = {0};
+    for (size_t at = 0; at < header.length;) {
+        size_t start = at;
+        struct bytes field = next_field(header, &at), value = field, name = bytes_trim(bytes_split(&value, ':'));
+        entity.has_field = entity.has_field || bytes_find(field, ':') != SIZE_MAX;
+        if (bytes_is_nocase(name, "content-type") && entity.type.length == 0) {
+            read_type(&entity, value);
+        } else if (bytes_is_nocase(name, "content-transfer-encoding") && entity.encoding_end == 0) {
+            entity.encoding = take_token(&value);
+            entity.encoding_start = start;
+            entity.encoding_end = at;
+        } else if (bytes_is_nocase(name, "mime-version")) {
+            entity.is_mime = true;
+        } else if (bytes_is_nocase(name, "dkim-signature")) {
+            entity.is_signed = true;
+        }
+    }
+    if (entity.encoding_end == 0)
+        entity.encoding_start = entity.encoding_end = header.length;
+    return entity;
+}
+
+/* ---- what becomes of a part ---- */
+
+static bool is_multipart(const struct entity *entity)
+{
+    return bytes_starts_nocase(entity->type, "multipart/") && entity->boundary_length > 0;
+}
+
+static void enter(struct sevenbit *sevenbit, const struct entity *entity)
+{
+    struct sevenbit_boundary *boundary = &sevenbit->boundaries[sevenbit->depth++];
+    memcpy(boundary->text, entity->boundary, entity->boundary_length);
+    boundary->length = (uint8_t)entity->boundary_length;
+}
+
+/* Sets what follows the header, and returns how it is encoded; NULL: as the header says. */
+static const char *decide(struct sevenbit *sevenbit, const struct entity *entity)
+{
+    bool binary = bytes_is_nocase(entity->encoding, "binary"), eight = binary || bytes_is_nocase(entity->encoding, "8bit");
+    sevenbit->state = SEVENBIT_PASS;
+    if (!sevenbit->nested && !sevenbit->binary && (!entity->is_mime || entity->is_signed)) {
+        sevenbit->state = SEVENBIT_SEALED;
+        return NULL;
+    }
+    if (is_multipart(entity) && sevenbit->depth < SEVENBIT_DEPTH_MAX &&
+        (sevenbit->binary || !bytes_is_nocase(entity->type, "multipart/signed"))) {
+        enter(sevenbit, entity);
+        return eight ? "7bit" : NULL;
+    }
+    if (bytes_is_nocase(entity->type, "message/rfc822") && (eight || entity->encoding.length == 0 || bytes_is_nocase(entity->encoding, "7bit"))) {
+        sevenbit->state = SEVENBIT_HEADER;
+        return eight ? "7bit" : NULL;
+    }
+    bool readable = entity->has_field || sevenbit->nested; /* without any field it is no message */
+    bool unsaid = sevenbit->binary && readable &&
+                  (entity->encoding.length == 0 || bytes_is_nocase(entity->encoding, "7bit"));
+    if (!(eight || unsaid) || bytes_starts_nocase(entity->type, "multipart/"))
+        return NULL;
+    bool text = entity->type.length == 0 || bytes_starts_nocase(entity->type, "text/") || bytes_starts_nocase(entity->type, "message/");
+    sevenbit->state = text && !binary ? SEVENBIT_TEXT : SEVENBIT_OCTETS;
+    return sevenbit->state == SEVENBIT_TEXT ? "quoted-printable" : "base64";
+}
+
+/* The header is whole: out with it. */
+static void end_header(struct sevenbit *sevenbit, struct buffer *out)
+{
+    struct bytes header = buffer_bytes(&sevenbit->header);
+    struct entity entity = read_header(header);
+    const char *encoding = decide(sevenbit, &entity);
+    if (encoding == NULL) {
+        buffer_add(out, header);
+    } else {
+        buffer_add(out, bytes_first(header, entity.encoding_start));
+        if (!sevenbit->nested && !entity.is_mime)
+            buffer_add_text(out, "MIME-Version: 1.0\r\n");
+        buffer_add_format(out, "Content-Transfer-Encoding: %s\r\n", encoding);
+        buffer_add(out, bytes_from(header, entity.encoding_end));
+    }
+    buffer_add(out, CRLF);
+    buffer_clear(&sevenbit->header);
+    sevenbit->nested = true;
+    sevenbit->newline = false;
+}
+
+/* ---- encodings ---- */
+
+static void quote(struct sevenbit *sevenbit, struct buffer *out, struct bytes text, bool ends)
+{
+    static const char hex[] = "0123456789ABCDEF";
+    for (size_t i = 0; i < text.length; i++) {
+        unsigned char c = (unsigned char)text.at[i];
+        bool plain = (c > 32 && c < 127 && c != '=') || ((c == ' ' || c == '\t') && i + 1 < text.length);
+        if (sevenbit->column + (plain ? 1 : 3) >= ENCODED_LINE) {
+            buffer_add_text(out, "=\r\n");
+            sevenbit->column = 0;
+            plain = plain && c != '-'; /* or it could look like a boundary */
+        }
+        if (plain)
+            buffer_add_octet(out, (char)c);
+        else
+            buffer_add(out, bytes_of((char[]){'=', hex[c >> 4], hex[c & 15]}, 3));
+        sevenbit->column += plain ? 1 : 3;
+    }
+    if (ends) {
+        buffer_add(out, CRLF);
+        sevenbit->column = 0;
+    }
+}
+
+static void add_group(struct sevenbit *sevenbit, struct buffer *out)
+{
+    if (sevenbit->column == ENCODED_LINE) {
+        buffer_add(out, CRLF);
+        sevenbit->column = 0;
+    }
+    base64_encode(out, bytes_of(sevenbit->rest, sevenbit->rest_count));
+    sevenbit->column += 4;
+    sevenbit->rest_count = 0;
+}
+
+static void pack(struct sevenbit *sevenbit, struct buffer *out, struct bytes octets)
+{
+    for (size_t i = 0; i < octets.length; i++) {
+        sevenbit->rest[sevenbit->rest_count++] = (uint8_t)octets.at[i];
+        if (sevenbit->rest_count == sizeof sevenbit->rest)
+            add_group(sevenbit, out);
+    }
+}
+
+/* The end of a part's content: what is open is closed. */
+static void end_part(struct sevenbit *sevenbit, struct buffer *out)
+{
+    if (sevenbit->rest_count > 0)
+        add_group(sevenbit, out);
+    if (sevenbit->column > 0 || sevenbit->newline)
+        buffer_add(out, CRLF);
+    sevenbit->column = 0;
+    sevenbit->newline = false;
+}
+
+/* ---- lines ---- */
+
+static bool is_boundary(const struct sevenbit_boundary *boundary, struct bytes line, bool *last)
+{
+    if (line.length < boundary->length + 2u || memcmp(line.at, "--", 2) != 0 || memcmp(line.at + 2, boundary->text, boundary->length) != 0)
+        return false;
+    line = bytes_from(line, boundary->length + 2u);
+    *last = line.length >= 2 && memcmp(line.at, "--", 2) == 0;
+    line = bytes_from(line, *last ? 2 : 0);
+    for (size_t i = 0; i < line.length; i++)
+        if (line.at[i] != ' ' && line.at[i] != '\t')
+            return false;
+    return true;
+}
+
+/* A boundary of a multipart that is open; those within it are over then. */
+static bool meets_boundary(struct sevenbit *sevenbit, struct buffer *out, struct bytes line)
+{
+    bool last;
+    size_t i = sevenbit->depth;
+    do
+        if (i == 0)
+            return false;
+    while (!is_boundary(&sevenbit->boundaries[--i], line, &last));
+    if (sevenbit->state == SEVENBIT_HEADER) /* it was no header: it has no end */
+        buffer_add(out, buffer_bytes(&sevenbit->header));
+    else
+        end_part(sevenbit, out);
+    buffer_clear(&sevenbit->header);
+    sevenbit->depth = last ? i : i + 1;
+    sevenbit->state = last ? SEVENBIT_PASS : SEVENBIT_HEADER;
+    buffer_add(out, line);
+    return true;
+}
+
+static void add_to_header(struct sevenbit *sevenbit, struct buffer *out, struct bytes text, bool begins, bool ends)
+{
+    if (begins && ends && text.length == 0) {
+        end_header(sevenbit, out);
+        return;
+    }
+    pass(sevenbit, &sevenbit->header, text);
+    if (ends)
+        buffer_add(&sevenbit->header, CRLF);
+    if (sevenbit->header.length <= SEVENBIT_HEADER_MAX)
+        return;
+    buffer_add(out, buffer_bytes(&sevenbit->header));
+    buffer_clear(&sevenbit->header);
+    sevenbit->state = SEVENBIT_PASS;
+}
+
+/* A line without its CRLF, or a piece of one. */
+static void add_line(struct sevenbit *sevenbit, struct buffer *out, struct bytes text, bool begins, bool ends, bool at_end)
+{
+    if (begins && (ends || at_end) && sevenbit->state != SEVENBIT_SEALED && meets_boundary(sevenbit, out, text)) {
+        if (ends)
+            buffer_add(out, CRLF);
+        return;
+    }
+    switch (sevenbit->state) {
+    case SEVENBIT_HEADER:
+        add_to_header(sevenbit, out, text, begins, ends);
+        break;
+    case SEVENBIT_TEXT:
+        quote(sevenbit, out, text, ends);
+        break;
+    case SEVENBIT_OCTETS:
+        if (sevenbit->newline)
+            pack(sevenbit, out, CRLF);
+        pack(sevenbit, out, text);
+        sevenbit->newline = ends;
+        break;
+    case SEVENBIT_PASS:
+    case SEVENBIT_SEALED:
+        pass(sevenbit, out, text);
+        if (ends)
+            buffer_add(out, CRLF);
+        break;
+    }
+}
+
+/* The first `length` octets of what was gathered; `ends`: with their CRLF. */
+static void flush_line(struct sevenbit *sevenbit, struct buffer *out, size_t length, bool ends, bool at_end)
+{
+    struct bytes text = bytes_first(buffer_bytes(&sevenbit->line), length - (ends ? 2 : 0));
+    add_line(sevenbit, out, text, !sevenbit->inside_line, ends, at_end);
+    buffer_consume(&sevenbit->line, length);
+    sevenbit->inside_line = !ends;
+}
+
+void sevenbit_add(struct sevenbit *sevenbit, struct buffer *out, struct bytes run)
+{
+    while (run.length > 0) {
+        size_t room = SEVENBIT_LINE_MAX - sevenbit->line.length, newline = bytes_find(bytes_first(run, room), '\n');
+        size_t taken = newline != SIZE_MAX ? newline + 1 : run.length < room ? run.length : room;
+        buffer_add(&sevenbit->line, bytes_first(run, taken));
+        run = bytes_from(run, taken);
+        struct bytes line = buffer_bytes(&sevenbit->line);
+        bool after_cr = line.length >= 2 && line.at[line.length - 2] == '\r';
+        if (newline != SIZE_MAX && after_cr)
+            flush_line(sevenbit, out, line.length, true, false);
+        else if (line.length == SEVENBIT_LINE_MAX) /* a CR at its end stays: it may be half of a CRLF */
+            flush_line(sevenbit, out, line.length - (line.at[line.length - 1] == '\r' ? 1 : 0), false, false);
+    }
+}
+
+void sevenbit_end(struct sevenbit *sevenbit, struct buffer *out)
+{
+    if (sevenbit->line.length > 0)
+        flush_line(sevenbit, out, sevenbit->line.length, false, true);
+    if (sevenbit->state == SEVENBIT_HEADER)
+        buffer_add(out, buffer_bytes(&sevenbit->header));
+    else if (sevenbit->state == SEVENBIT_OCTETS) {
+        if (sevenbit->newline)
+            pack(sevenbit, out, CRLF);
+        sevenbit->newline = false;
+        end_part(sevenbit, out);
+    } else {
+        end_part(sevenbit, out);
+    }
+}

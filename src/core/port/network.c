@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/port/network.h"
+
+enum { MOST = BLOCKS_25 | BLOCKS_465 | BLOCKS_587, ALL = MOST | BLOCKS_2525 };
+
+const struct network networks[] = {
+    {"Google Cloud", "gcp,google,google compute engine", "Google Compute Engine,GoogleCloud", BLOCKS_25, "never", "", 'B'},
+    {"AWS", "amazon,amazon web services,ec2,lambda", "Amazon EC2,.amazon", BLOCKS_25, "by a form", "25 is throttled rather than shut", 'A'},
+    {"Azure", "microsoft,microsoft azure", "7783-7084-3265-9085-8269-3286-77", BLOCKS_25, "by kind of subscription (enterprise agreements)", "since 2017", 'A'},
+    {"DigitalOcean", "digital ocean", "DigitalOcean", MOST, "by a ticket", "older accounts: 25 alone", 'B'},
+    {"Linode", "akamai,akamai cloud", "Linode,Akamai", MOST, "by a ticket", "", 'A'},
+    {"Scaleway", "", "Scaleway", MOST, "after identification", "", 'A'},
+    {"Hetzner Cloud", "hetzner", "Hetzner", BLOCKS_25 | BLOCKS_465, "after the first month, by a request", "", 'B'},
+    {"Oracle Cloud", "oracle,oci", "OracleCloud", BLOCKS_25, "by a ticket of a paid account", "", 'B'},
+    {"Vultr", "", "Vultr", BLOCKS_25, "by a ticket, often refused", "", 'B'},
+    {"Render", "render free plan", "", MOST, "on a paid plan", "the free plan", 'B'},
+    {"Railway", "", "", ALL, "on a larger plan", "small plans", 'B'},
+    {"Cloudzy", "", "", ALL, "by a ticket", "", 'B'},
+    {"home networks", "home,isp,at&t,verizon,comcast,cox", "", BLOCKS_25, "by some providers, when asked", "AT&T, Verizon, Comcast, Cox and many more", 'B'},
+};
+const size_t network_count = ARRAY_LENGTH(networks);
+
+bool network_is_called(const struct network *network, struct bytes name)
+{
+    if (bytes_is_nocase(name, network->name))
+        return true;
+    for (struct bytes rest = bytes_of_text(network->aliases); rest.length > 0;)
+        if (bytes_equal_nocase(name, bytes_split(&rest, ',')))
+            return true;
+    return false;
+}
+
+const struct network *network_by_name(struct bytes name)
+{
+    for (size_t i = 0; i < network_count; i++)
+        if (network_is_called(&networks[i], name))
+            return &networks[i];
+    return NULL;
+}
+
+static bool contains_nocase(struct bytes text, struct bytes words)
+{
+    for (size_t i = 0; i + words.length <= text.length; i++)
+        if (bytes_equal_nocase(bytes_of(text.at + i, words.length), words))
+            return true;
+    return false;
+}
+
+const struct network *network_by_vendor(struct bytes text)
+{
+    for (size_t i = 0; i < network_count; i++)
+        for (struct bytes rest = bytes_of_text(networks[i].vendors); rest.length > 0;)
+            if (contains_nocase(text, bytes_split(&rest, ',')))
+                return &networks[i];
+    return NULL;
+}
+
+unsigned networks_bit(uint16_t port)
+{
+    return port == 25 ? BLOCKS_25 : port == 465 ? BLOCKS_465 : port == 587 ? BLOCKS_587 : port == 2525 ? BLOCKS_2525 : 0;
+}
+
+/* ---- the four ports as sets ---- */
+
+static bool is_several(unsigned set)
+{
+    return (set & (set - 1)) != 0;
+}
+
+/* "25, 465 and 587" */
+static void add_ports(struct buffer *out, unsigned set)
+{
+    static const struct { unsigned bit; const char *text; } all[] = {{BLOCKS_25, "25"}, {BLOCKS_465, "465"}, {BLOCKS_587, "587"}, {BLOCKS_2525, "2525"}};
+    unsigned left = set;
+    for (size_t i = 0; i < ARRAY_LENGTH(all); i++) {
+        if ((set & all[i].bit) == 0)
+            continue;
+        left &= ~all[i].bit;
+        buffer_add_format(out, "%s%s", all[i].text, left == 0 ? "" : !is_several(left) ? " and " : ", ");
+    }
+}
+
+/* 25 stands in no provider's list, but most of them answer there. */
+static unsigned offered_by(const struct provider *provider)
+{
+    unsigned set = BLOCKS_25;
+    if (provider == NULL)
+        return ALL;
+    for (size_t i = 0; i < PROVIDER_PORTS_MAX; i++)
+        set |= networks_bit(provider->starttls[i]) | networks_bit(provider->implicit[i]);
+    return set;
+}
+
+/* ---- whose block it is ---- */
+
+/* What is silent is blocked there, and what answers is not; of the others nothing is known. */
+static bool is_like(const struct network *network, unsigned silent, unsigned answers)
+{
+    return (silent & ~network->silent) == 0 && (answers & network->silent) == 0;
+}
+
+static size_t count_like(unsigned silent, unsigned answers)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < network_count; i++)
+        count += is_like(&networks[i], silent, answers);
+    return count;
+}
+
+/* "DigitalOcean, Linode, Scaleway or Render" */
+static void add_networks(struct buffer *out, unsigned silent, unsigned answers)
+{
+    size_t left = count_like(silent, answers);
+    for (size_t i = 0; i < network_count; i++)
+        if (is_like(&networks[i], silent, answers)) {
+            left--;
+            buffer_add_format(out, "%s%s", networks[i].name, left == 0 ? "" : left == 1 ? " or " : ", ");
+        }
+}
+
+/* One silent port may be the host's own doing, unless another one answers, or it is all that a known provider has. */
+static bool is_telling(unsigned silent, unsigned answers, const struct provider *provider)
+{
+    return is_several(silent) || answers != 0 || (provider != NULL && (offered_by(provider) & ~(silent | BLOCKS_25)) == 0);
+}
+
+/* ---- what is left ---- */
+
+static void add_https(struct buffer *out, const struct provider *provider)
+{
+    if (provider != NULL && provider->https[0] != '\0')
+        buffer_add_format(out, "%s takes mail at https://%s", provider->name, provider->https);
+    else
+        buffer_add_text(out, "a sending service takes mail by its own interface");
+}
+
+/* Ports besides the four, which hardly anybody blocks by name. */
+static void add_other_ports(struct buffer *out, const struct provider *provider)
+{
+    uint16_t others[2 * PROVIDER_PORTS_MAX];
+    size_t count = 0;
+    for (size_t i = 0; provider != NULL && i < 2 * PROVIDER_PORTS_MAX; i++) {
+        uint16_t port = i < PROVIDER_PORTS_MAX ? provider->starttls[i] : provider->implicit[i - PROVIDER_PORTS_MAX];
+        if (port != 0 && networks_bit(port) == 0)
+            others[count++] = port;
+    }
+    if (count > 0)
+        buffer_add_format(out, "; %s also listens on ", provider->name);
+    for (size_t i = 0; i < count; i++)
+        buffer_add_format(out, "%s%u", i == 0 ? "" : i + 1 < count ? ", " : " and ", (unsigned)others[i]);
+}
+
+void networks_explain(const struct port_pattern *pattern, const struct provider *provider, struct buffer *out)
+{
+    unsigned silent = pattern->silent & offered_by(provider), answers = pattern->answers & ~silent;
+    if (silent == BLOCKS_25) {
+        buffer_add_format(out, "%s25 is silent: nearly every cloud and home network blocks it, and nobody needs it to submit mail", answers != 0 ? "only " : "");
+        return;
+    }
+    if (silent == 0 || !is_telling(silent, answers, provider) || count_like(silent, answers) == 0)
+        return;
+    if (silent == ALL)
+        buffer_add_text(out, "all four are silent: there is no mail server, or this network lets no mail out, as ");
+    else {
+        add_ports(out, silent);
+        buffer_add_text(out, is_several(silent) ? " are silent" : " is silent");
+        if (answers != 0)
+            buffer_add_text(out, ", ");
+        add_ports(out, answers);
+        buffer_add_format(out, "%s: the usual block of ", answers == 0 ? "" : is_several(answers) ? " answer" : " answers");
+    }
+    add_networks(out, silent, answers);
+    if (answers != 0)
+        return;
+    if ((silent & BLOCKS_2525) == 0 && (offered_by(provider) & BLOCKS_2525) != 0) {
+        buffer_add_text(out, "; most of them let 2525 through");
+        return;
+    }
+    buffer_add_text(out, "; the way out is HTTPS: ");
+    add_https(out, provider);
+    add_other_ports(out, provider);
+}

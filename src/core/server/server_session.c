@@ -1,0 +1,489 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/server/server_state.h"
+
+#include <stdlib.h>
+
+/* ---- replies ---- */
+
+struct reply reply_format(struct server_session *session, unsigned code, const char *enhanced, const char *format, ...)
+{
+    struct buffer text = {0};
+    va_list arguments;
+    va_start(arguments, format);
+    buffer_add_va(&text, format, arguments);
+    va_end(arguments);
+    size_t length = text.length < REPLY_TEXT_MAX - 1 ? text.length : REPLY_TEXT_MAX - 1;
+    memcpy(session->state->text, buffer_text(&text), length);
+    session->state->text[length] = '\0';
+    buffer_free(&text);
+    return REPLY(code, enhanced, session->state->text);
+}
+
+enum { REPLY_LINE_TEXT_MAX = 480 }; /* octets of text: a line stays within 512 (RFC 5321 4.5.3.1.5) */
+
+/* What came from the network is echoed without what could forge a reply. */
+static void add_reply_text(struct buffer *out, struct bytes text)
+{
+    text = bytes_first(text, REPLY_LINE_TEXT_MAX);
+    char *room = buffer_reserve(out, text.length);
+    for (size_t i = 0; i < text.length; i++)
+        room[i] = (unsigned char)text.at[i] < 32 || (unsigned char)text.at[i] > 126 ? '?' : text.at[i];
+    buffer_written(out, text.length);
+}
+
+void session_push(struct server_session *session, enum server_action_kind action)
+{
+    struct server_state *state = session->state;
+    if (action == SERVER_REPLY && state->action_count > 0 && state->actions[state->action_count - 1] == SERVER_REPLY)
+        return; /* replies in a row are one action */
+    assert(state->action_count < ACTIONS_MAX);
+    state->actions[state->action_count++] = action;
+}
+
+void session_say(struct server_session *session, struct reply reply)
+{
+    struct buffer *out = &session->state->replies;
+    struct bytes rest = bytes_of_text(reply.text);
+    if (reply.code == 0)
+        return;
+    if (session->state->replies_pulled)
+        buffer_clear(out);
+    session->state->replies_pulled = false;
+    do {
+        struct bytes line = bytes_split(&rest, '\n');
+        buffer_add_format(out, "%03u%c", reply.code, rest.length > 0 ? '-' : ' ');
+        if (reply.enhanced != NULL)
+            buffer_add_format(out, "%s ", reply.enhanced);
+        add_reply_text(out, line);
+        buffer_add_text(out, "\r\n");
+    } while (rest.length > 0);
+    session_push(session, SERVER_REPLY);
+}
+
+void session_ask(struct server_session *session, enum server_action_kind question)
+{
+    session->state->question = question;
+    session->state->phase = PHASE_ASKING;
+    session_push(session, question);
+}
+
+void session_close(struct server_session *session)
+{
+    session->state->phase = PHASE_CLOSED;
+}
+
+/* ---- life ---- */
+
+static struct reply greeting(struct server_session *session)
+{
+    static const char *const roles[] = {
+        [ROLE_MX] = "mail for local users", [ROLE_SUBMISSION] = "submission, please sign in", [ROLE_LOCAL] = "local submission"};
+    const char *role = session->policy->tls_expected ? "submission; this port speaks TLS from the first byte (SSL), or say STARTTLS" : roles[session->policy->role];
+    return reply_format(session, 220, NULL, "%.*s ESMTP Mailboat, %s", BYTES_ARG(session->policy->hostname), role);
+}
+
+void server_session_start(struct server_session *session, const struct server_policy *policy,
+                          struct bytes client_address, uint32_t port, struct bytes tls, struct bytes account)
+{
+    struct server_state *state = memory_new(sizeof *state);
+    *session = (struct server_session){.policy = policy, .state = state};
+    session->origin.client_address = arena_copy(&state->session_arena, client_address);
+    session->origin.tls = arena_copy(&state->session_arena, tls);
+    session->origin.account = arena_copy(&state->session_arena, account);
+    session->origin.port = port;
+    state->secured = tls.length > 0;
+    state->signed_in = policy->role == ROLE_LOCAL;
+    session_update_protocol(session);
+    session_say(session, greeting(session));
+}
+
+void server_session_free(struct server_session *session)
+{
+    struct server_state *state = session->state;
+    if (state == NULL)
+        return;
+    auth_forget(session);
+    arena_clear(&state->session_arena);
+    arena_clear(&state->transaction_arena);
+    buffer_free(&state->replies);
+    buffer_free(&state->helo);
+    buffer_free(&state->mended);
+    buffer_free(&state->changed);
+    header_free(&state->header);
+    free(state);
+    session->state = NULL;
+}
+
+void session_reset(struct server_session *session)
+{
+    struct server_state *state = session->state;
+    if (state->content_begun)
+        session_push(session, SERVER_CONTENT_DROP);
+    state->in_transaction = state->content_begun = state->by_chunks = false;
+    state->gathers_header = state->asks_author = state->end_waits = false;
+    header_free(&state->header);
+    state->envelope = (struct envelope){0};
+    state->recipients_room = state->recipients_octets = 0;
+    state->recipients_tried = state->recipients_asked = state->recipients_accepted = 0;
+    state->recipients_fresh = 0;
+    state->content_octets = 0;
+    state->asked_address = state->asked_orcpt = bytes_none();
+    arena_clear(&state->transaction_arena);
+    session_update_protocol(session);
+}
+
+void session_update_protocol(struct server_session *session)
+{
+    const struct server_state *state = session->state;
+    /* [UTF8SMTP or ESMTP][S][A] */
+    static const char *const names[2][4] = {{"ESMTP", "ESMTPS", "ESMTPA", "ESMTPSA"}, {"UTF8SMTP", "UTF8SMTPS", "UTF8SMTPA", "UTF8SMTPSA"}};
+    const char *name = names[state->envelope.smtputf8][(state->secured ? 1 : 0) + (state->signed_in ? 2 : 0)];
+    session->origin.protocol = bytes_of_text(state->esmtp ? name : "SMTP");
+}
+
+/* ---- actions ---- */
+
+static void fill_action(struct server_session *session, struct server_action *action)
+{
+    struct server_state *state = session->state;
+    switch (action->kind) {
+    case SERVER_REPLY:
+        action->bytes = buffer_bytes(&state->replies);
+        state->replies_pulled = true;
+        break;
+    case SERVER_CONTENT:
+        action->bytes = state->run;
+        state->run = bytes_none();
+        state->run_pulled = true;
+        break;
+    case SERVER_ASK_PASSWORD:
+        action->user = buffer_bytes(&state->auth_user);
+        action->password = buffer_bytes(&state->auth_password);
+        break;
+    case SERVER_ASK_PROOF:
+        action->message = buffer_bytes(&state->scram_message);
+        action->proof = bytes_of(state->scram_proof, SCRAM_KEY);
+        action->user = buffer_bytes(&state->auth_user);
+        break;
+    case SERVER_ASK_SALT:
+        action->user = buffer_bytes(&state->auth_user);
+        action->binding = buffer_bytes(&state->scram_type);
+        break;
+    case SERVER_ASK_SENDER:
+        action->account = session->origin.account;
+        action->address = state->asks_author ? state->author : state->envelope.sender;
+        break;
+    case SERVER_ASK_RECIPIENT:
+        action->account = session->origin.account;
+        action->address = state->asked_address;
+        break;
+    case SERVER_ASK_LIMIT:
+        action->account = session->origin.account;
+        action->envelope = &state->envelope;
+        break;
+    case SERVER_CONTENT_BEGIN:
+    case SERVER_ASK_STORE:
+        action->envelope = &state->envelope;
+        break;
+    case SERVER_NOTHING:
+    case SERVER_STARTTLS:
+    case SERVER_CONTENT_DROP:
+    case SERVER_CLOSE:
+        break;
+    }
+}
+
+bool server_session_action(struct server_session *session, struct server_action *action)
+{
+    struct server_state *state = session->state;
+    *action = (struct server_action){.kind = SERVER_NOTHING};
+    if (state->run_pulled) { /* its octets lived until now; who sends nothing more holds no memory */
+        buffer_free(&state->changed);
+        state->run_pulled = false;
+    }
+    if (state->action_count == 0) {
+        if (state->phase != PHASE_CLOSED || state->close_told)
+            return false;
+        state->close_told = true;
+        action->kind = SERVER_CLOSE;
+        return true;
+    }
+    action->kind = state->actions[0];
+    state->action_count--;
+    if (action->kind != SERVER_CONTENT && !(state->by_chunks && action->kind == SERVER_REPLY))
+        state->steps++; /* a chunk of one octet is no step */
+    memmove(state->actions, state->actions + 1, state->action_count * sizeof state->actions[0]);
+    fill_action(session, action);
+    return true;
+}
+
+/* ---- feeding ---- */
+
+static void complain(struct server_session *session, struct reply reply)
+{
+    struct server_state *state = session->state;
+    session_say(session, reply);
+    if (++state->bad_commands < BAD_COMMANDS_MAX)
+        return;
+    session_leave(session, REPLY(421, "4.7.0", "Too many mistakes; goodbye"));
+}
+
+/* What a web page can make a browser send here must end here: what follows
+ * the header is the page's own choice. */
+static bool is_http(struct bytes line)
+{
+    static const char *const methods[] = {"GET ", "POST ", "PUT ", "HEAD ", "OPTIONS ", "CONNECT ", "DELETE ", "PATCH ", "TRACE "};
+    for (size_t i = 0; i < ARRAY_LENGTH(methods); i++)
+        if (bytes_starts_nocase(line, methods[i]))
+            return true;
+    return bytes_ends_nocase(line, " HTTP/1.1") || bytes_ends_nocase(line, " HTTP/1.0") || bytes_ends_nocase(line, " HTTP/2.0");
+}
+
+#define NOT_A_WEB_SERVER REPLY(421, "4.7.0", "This is a mail server, not a web server")
+
+static void unknown_command(struct server_session *session, struct bytes line)
+{
+    if (is_http(line))
+        session_leave(session, NOT_A_WEB_SERVER);
+    else
+        complain(session, REPLY(500, "5.5.2", "That is not a command; HELP lists them"));
+}
+
+/* Commands that lead to no message keep a connection for nothing. Recipients
+ * have limits of their own; chunks must keep the pace. */
+static bool idles(struct server_session *session, enum verb verb)
+{
+    struct server_state *state = session->state;
+    bool counted = verb != VERB_QUIT && verb != VERB_BDAT &&
+                   (verb != VERB_RCPT || state->recipients_tried >= 2 * session->policy->recipients_max + IDLE_COMMANDS_MAX);
+    return counted && ++state->idle_commands > IDLE_COMMANDS_MAX;
+}
+
+static void run_command(struct server_session *session, struct bytes line)
+{
+    struct server_state *state = session->state;
+    struct bytes argument;
+    enum verb verb = command_verb(line, &argument);
+    if (state->signed_out) {
+        session_leave(session, SIGNED_OUT);
+        return;
+    }
+    if (state->draining && !state->in_transaction) {
+        session_leave(session, GOING_DOWN);
+        return;
+    }
+    if (verb == VERB_UNKNOWN) {
+        unknown_command(session, line);
+        return;
+    }
+    if (idles(session, verb)) {
+        session_leave(session, REPLY(421, "4.7.0", "Too many commands and no message; goodbye"));
+        return;
+    }
+    struct reply reply = policy_check(session, verb);
+    bool forbidden = reply.code != 0;
+    if (forbidden && verb == VERB_BDAT)
+        bdat_swallow(session, argument);
+    if (!forbidden)
+        reply = policy_verb(verb)(session, argument);
+    if ((reply.code >= 500 && reply.code <= 504) || reply.code == 530)
+        complain(session, reply);
+    else
+        session_say(session, reply);
+    if (reply.code == 535)
+        auth_count_failure(session);
+    if (state->phase == PHASE_TLS)
+        session_push(session, SERVER_STARTTLS);
+}
+
+static void run_line(struct server_session *session, struct bytes line)
+{
+    if (session->state->phase != PHASE_AUTH) {
+        run_command(session, line);
+        return;
+    }
+    session->state->phase = PHASE_COMMAND;
+    struct reply reply = auth_response(session, line);
+    if (reply.code == 501)
+        complain(session, reply);
+    else
+        session_say(session, reply);
+    if (reply.code == 535)
+        auth_count_failure(session);
+}
+
+/* Why this line cannot be a command at all, or code 0. */
+static struct reply check_line(struct bytes line, bool crlf, size_t line_max)
+{
+    if (line.length + 2 > line_max)
+        return REPLY(500, "5.5.6", "The line is too long");
+    if (!crlf)
+        return REPLY(500, "5.5.2", "Lines must end in CRLF");
+    for (size_t i = 0; i < line.length; i++)
+        if (((unsigned char)line.at[i] < 32 && line.at[i] != '\t') || line.at[i] == 127)
+            return REPLY(500, "5.5.2", "The line has octets that no command has");
+    return NO_REPLY;
+}
+
+static size_t feed_line(struct server_session *session, struct bytes input)
+{
+    struct server_state *state = session->state;
+    size_t line_max = state->phase == PHASE_AUTH ? AUTH_LINE_MAX : COMMAND_LINE_MAX;
+    /* "AUTH PLAIN response" is as long as a response may be. */
+    if (bytes_starts_nocase(input, "AUTH ") && state->secured)
+        line_max = AUTH_LINE_MAX;
+    size_t newline = bytes_find(input, '\n');
+    if (newline == SIZE_MAX) {
+        if (!state->skipping_line && input.length < line_max)
+            return 0;
+        state->skipping_http = state->skipping_line ? state->skipping_http : is_http(input);
+        state->skipping_line = true;
+        return input.length;
+    }
+    bool crlf = newline > 0 && input.at[newline - 1] == '\r';
+    struct bytes line = bytes_first(input, crlf ? newline - 1 : newline);
+    struct reply reply = state->skipping_line ? REPLY(500, "5.5.6", "The line is too long") : check_line(line, crlf, line_max);
+    bool http = reply.code != 0 && (state->skipping_line ? state->skipping_http : is_http(line));
+    state->skipping_line = false;
+    if (http) {
+        session_leave(session, NOT_A_WEB_SERVER);
+    } else if (reply.code != 0) {
+        if (state->phase == PHASE_AUTH) {
+            auth_forget(session);
+            state->phase = PHASE_COMMAND;
+        }
+        complain(session, reply);
+    } else {
+        run_line(session, line);
+    }
+    return newline + 1;
+}
+
+/* Content makes steps by its octets. */
+static size_t keep_pace(struct server_state *state, uint64_t message_size_max, size_t used)
+{
+    state->pace_octets += (uint32_t)used;
+    if (state->pace_octets >= CONTENT_PACE_OCTETS) {
+        state->pace_octets = 0;
+        state->steps++;
+    }
+    /* What is swallowed, or beyond what a message may have, is no progress. */
+    bool counts = state->content_begun && !(state->phase == PHASE_CHUNK && state->chunk_refused);
+    state->content_octets += used;
+    if (counts && state->content_octets <= message_size_max)
+        state->progress.octets += used;
+    return used;
+}
+
+size_t server_session_feed(struct server_session *session, struct bytes input)
+{
+    struct server_state *state = session->state;
+    if (state->action_count > 0 || input.length == 0)
+        return 0;
+    switch (state->phase) {
+    case PHASE_COMMAND:
+    case PHASE_AUTH:
+        return feed_line(session, input);
+    case PHASE_DATA:
+        return keep_pace(state, session->policy->message_size_max, data_feed(session, input));
+    case PHASE_CHUNK:
+        return keep_pace(state, session->policy->message_size_max, chunk_feed(session, input));
+    case PHASE_TLS:
+    case PHASE_ASKING:
+    case PHASE_CLOSED:
+        break;
+    }
+    return 0;
+}
+
+/* ---- time ---- */
+
+uint32_t server_session_timeout_ms(const struct server_session *session)
+{
+    const struct server_state *state = session->state;
+    return state->content_begun || state->phase == PHASE_CHUNK ? CONTENT_TIMEOUT_MS : SESSION_TIMEOUT_MS;
+}
+
+uint64_t server_session_steps(const struct server_session *session)
+{
+    return session->state->steps;
+}
+
+struct server_progress server_session_progress(const struct server_session *session)
+{
+    const struct server_state *state = session->state;
+    struct server_progress progress = state->progress;
+    progress.steps = state->steps;
+    progress.fresh = state->recipients_fresh;
+    progress.signed_in = state->signed_in && session->policy->role == ROLE_SUBMISSION;
+    progress.in_transaction = state->in_transaction;
+    return progress;
+}
+
+void session_leave(struct server_session *session, struct reply reply)
+{
+    session_say(session, reply);
+    session_reset(session);
+    session_close(session);
+}
+
+void server_session_timed_out(struct server_session *session)
+{
+    if (session->state->phase != PHASE_CLOSED && session->state->question == SERVER_NOTHING)
+        session_leave(session, REPLY(421, "4.4.2", "Nothing was heard for too long; goodbye"));
+}
+
+void server_session_expel(struct server_session *session, enum server_expulsion why)
+{
+    assert(session->state->question == SERVER_NOTHING);
+    if (session->state->phase == PHASE_CLOSED)
+        return;
+    if (why == EXPELLED_FOR_ROOM)
+        session_leave(session, REPLY(421, "4.3.2", "Too many connections and others are waiting; "
+                                                   "closing connection, try again in a minute"));
+    else
+        session_leave(session, REPLY(421, "4.4.2", "Timeout exceeded: no message came of this connection; "
+                                                   "closing connection"));
+}
+
+void server_session_drain(struct server_session *session)
+{
+    struct server_state *state = session->state;
+    state->draining = true;
+    if (server_session_is_idle(session) && state->phase == PHASE_COMMAND)
+        session_leave(session, GOING_DOWN);
+}
+
+/* ---- signed out ---- */
+
+void session_leave_if_signed_out(struct server_session *session)
+{
+    if (session->state->signed_out && session->state->phase != PHASE_CLOSED)
+        session_leave(session, SIGNED_OUT);
+}
+
+void server_session_sign_out(struct server_session *session)
+{
+    struct server_state *state = session->state;
+    state->signed_out = true;
+    switch (state->phase) {
+    case PHASE_COMMAND:
+    case PHASE_AUTH:
+        session_leave(session, SIGNED_OUT);
+        break;
+    case PHASE_DATA:
+    case PHASE_CHUNK:
+        data_signed_out(session);
+        break;
+    case PHASE_ASKING: /* whoever answers looks */
+    case PHASE_TLS:
+    case PHASE_CLOSED:
+        break;
+    }
+}
+
+bool server_session_is_idle(const struct server_session *session)
+{
+    const struct server_state *state = session->state;
+    return !state->in_transaction && state->phase != PHASE_AUTH && state->question == SERVER_NOTHING && state->action_count == 0;
+}

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "queue/queue_clock.h"
+
+#include "io/clock.h"
+#include "io/log.h"
+
+#include <stdio.h>
+
+static const char note_name[] = "time"; /* "BOOT_ID BOOT_MS QUEUE_MS WALL_MS" */
+
+static void look_at_clocks(struct timeline_moment *moment)
+{
+    moment->boot_ms = clock_boot_ms();
+    moment->wall_ms = clock_epoch_ms();
+}
+
+static void read_boot_id(struct timeline_moment *moment)
+{
+    FILE *file = fopen("/proc/sys/kernel/random/boot_id", "re");
+    moment->boot_id[0] = '\0';
+    if (file != NULL && fgets(moment->boot_id, sizeof moment->boot_id, file) == NULL)
+        moment->boot_id[0] = '\0';
+    if (file != NULL)
+        fclose(file);
+    moment->boot_id[strcspn(moment->boot_id, " \n")] = '\0';
+}
+
+static struct bytes word(struct bytes *text)
+{
+    struct bytes found = bytes_first(*text, bytes_find(*text, ' '));
+    *text = bytes_from(*text, found.length < text->length ? found.length + 1 : found.length);
+    return found;
+}
+
+uint64_t timeline_resume_ms(struct bytes note, const struct timeline_moment *now)
+{
+    uint64_t boot_ms, queue_ms, wall_ms;
+    struct bytes boot_id = word(&note);
+    if (!bytes_to_u64(word(&note), INT64_MAX, &boot_ms) || !bytes_to_u64(word(&note), INT64_MAX, &queue_ms) || !bytes_to_u64(word(&note), INT64_MAX, &wall_ms))
+        return now->wall_ms;
+    bool same_boot = boot_id.length > 0 && bytes_is(boot_id, now->boot_id) && now->boot_ms >= boot_ms;
+    if (same_boot)
+        return queue_ms + (now->boot_ms - boot_ms);
+    return queue_ms + (now->wall_ms > wall_ms ? now->wall_ms - wall_ms : 0);
+}
+
+static uint64_t resume(struct store *store, const struct timeline_moment *now)
+{
+    struct arena arena = {0};
+    uint64_t resumed_ms = timeline_resume_ms(store_note(store, note_name, &arena), now);
+    arena_clear(&arena);
+    return resumed_ms;
+}
+
+static void put_note(struct timeline *timeline, struct store *store)
+{
+    struct timeline_moment now = timeline->started;
+    char text[TIMELINE_BOOT_ID_MAX + 3 * 21 + 1];
+    look_at_clocks(&now);
+    timeline->noted_ms = timeline_now_ms(timeline);
+    timeline->noted_ahead_ms = timeline_ahead_ms(timeline);
+    snprintf(text, sizeof text, "%s %llu %llu %llu", now.boot_id, (unsigned long long)now.boot_ms, (unsigned long long)timeline->noted_ms,
+             (unsigned long long)now.wall_ms);
+    store_note_put(store, note_name, bytes_of_text(text));
+}
+
+void timeline_open(struct timeline *timeline)
+{
+    *timeline = (struct timeline){0};
+    read_boot_id(&timeline->started);
+}
+
+void timeline_start(struct timeline *timeline, struct store *store)
+{
+    look_at_clocks(&timeline->started);
+    timeline->started_ms = resume(store, &timeline->started);
+    put_note(timeline, store);
+}
+
+uint64_t timeline_now_ms(const struct timeline *timeline)
+{
+    return timeline->started_ms + (clock_boot_ms() - timeline->started.boot_ms);
+}
+
+int64_t timeline_ahead_ms(const struct timeline *timeline)
+{
+    return (int64_t)clock_epoch_ms() - (int64_t)timeline_now_ms(timeline);
+}
+
+void timeline_look(struct timeline *timeline, struct store *store)
+{
+    int64_t moved_ms = timeline_ahead_ms(timeline) - timeline->noted_ahead_ms;
+    bool jumped = moved_ms > TIMELINE_STEP_MS || moved_ms < -TIMELINE_STEP_MS;
+    if (jumped)
+        log_event(LOG_EVENT_WARN, "clock_jumped", LOG_TEXT("where", moved_ms > 0 ? "forward" : "back"), LOG_U64("seconds", (moved_ms > 0 ? moved_ms : -moved_ms) / 1000),
+                  LOG_TEXT("mend", "what waits in the queue keeps its own time; see to the clock of this machine"));
+    if (jumped || (store_is_changed(store) && timeline_now_ms(timeline) - timeline->noted_ms >= TIMELINE_NOTED_MS))
+        put_note(timeline, store);
+}
+
+uint64_t timeline_read_ms(struct store *store)
+{
+    struct timeline_moment now;
+    read_boot_id(&now);
+    look_at_clocks(&now);
+    return resume(store, &now);
+}

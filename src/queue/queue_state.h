@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* queue_state: what the files of this folder share about a queue; nobody else includes it. */
+#ifndef MAILBOAT_QUEUE_QUEUE_STATE_H
+#define MAILBOAT_QUEUE_QUEUE_STATE_H
+
+#include "queue/queue.h"
+
+/* A destination in memory. */
+struct active {
+    struct schedule_destination scheduled; /* first: the schedule gives it back */
+    struct active *next, *previous;           /* all */
+    struct active *idle_next, *idle_previous;
+    bool idle;
+    uint64_t entered_batch; /* the batch in which it came, and its row perhaps with it */
+    bool rowless;           /* that batch is not on disk: whoever brings mail brings the row again */
+    struct store_due page[DUE_PAGE], cursor; /* what is due next; how far was read */
+    size_t page_count, page_at;
+    uint64_t look_ms; /* when something of it is due again while deliveries are under way; 0: not known */
+    char name[STORE_DESTINATION_MAX];
+};
+
+/* One delivery under way: some recipients of one message to one destination. */
+struct queue_delivery {
+    uint64_t number;
+    enum schedule_way way;
+    struct active *active;         /* NULL once it ended */
+    struct queue_delivery *next_of_message;
+    struct arena arena;            /* of all that follows */
+    struct store_message message;  /* without content */
+    struct store_recipient *recipients;
+    size_t recipient_count;
+    bool *gone;                    /* those of them that a person removed meanwhile; NULL: none */
+    /* Once the result is known: */
+    struct queue_delivery *next_unsaved;
+    struct ipc_deliver_answer answer;            /* a copy */
+    enum recipient_verdict verdict;              /* LOOKUP */
+    struct recipient *targets;
+    size_t target_count;
+    struct ipc_expand_answer page;               /* LOOKUP of what expands: a copy */
+};
+
+uint64_t queue_random(struct queue *queue);
+
+/* ---- destinations.c ---- */
+
+/* Where a recipient goes: "@local", "@smarthost", or its domain in lower case, into `room`. */
+struct bytes destination_of(const struct queue *queue, const struct recipient *recipient, char room[STORE_DESTINATION_MAX]);
+/* Something for it is due: into memory with it, where there is room. `forgive`: whatever it failed before. */
+void destination_due(struct queue *queue, struct bytes name, uint64_t now_ms, bool forgive);
+/* The next recipient to look at; false when nothing more is due. */
+bool destination_next(struct queue *queue, struct active *active, uint64_t now_ms, struct store_due *due);
+/* A delivery of it ended, or nothing of it is due: does it stay in memory? */
+void destination_rest(struct queue *queue, struct active *active, uint64_t now_ms);
+/* What was read of the store may not hold any more. */
+void destinations_forget_pages(struct queue *queue);
+/* None of the batch is on disk: neither are the rows that it had. */
+void destinations_undone(struct queue *queue);
+
+/* ---- deliveries.c ---- */
+
+bool delivery_has(const struct queue *queue, uint64_t id, uint32_t number);
+/* Makes one of what is due now; NULL when nothing of it can be delivered. */
+struct queue_delivery *delivery_make(struct queue *queue, struct active *active, const struct store_due *due, uint64_t now_ms,
+                                     struct bytes *content);
+/* It is over in memory: the message's other recipients may go on. */
+void delivery_drop(struct queue *queue, struct queue_delivery *delivery);
+
+/* ---- stats.c ---- */
+
+/* Results came. */
+void pulse_note(struct queue *queue, const struct queue_delivery *delivery, uint64_t now_ms);
+
+/* ---- delivery_result.c ---- */
+
+/* Puts the results of an ended delivery into the batch. */
+/* A message was taken in. An alias with several members whose sender asked to
+ * hear of success is told of now, once; of its members nothing more is said
+ * but what fails (RFC 3461 5.2.7.3). The recipients' NOTIFY is changed, before they are stored. */
+void outcome_hide_members(struct envelope *envelope, uint8_t *asked);
+void outcome_expanded(struct queue *queue, const struct store_message *message, const uint8_t *asked, uint64_t now_ms);
+void outcome_apply(struct queue *queue, struct queue_delivery *delivery, uint64_t now_ms);
+/* Its time is over: the senders of these recipients are told. */
+void outcome_expire(struct queue *queue, const struct store_message *message, const struct store_recipient *recipients, size_t count, uint64_t now_ms);
+/* A part of the sweep; when to come again. */
+void outcome_sweep(struct queue *queue, uint64_t now_ms);
+/* The beginning of a message's content, in queue->scratch; *whole: all of it. */
+struct bytes outcome_beginning(struct queue *queue, const struct store_message *message, size_t size_max, bool *whole);
+/* A message of our own to the sender of another, with the null reverse path;
+ * where it goes is asked when its turn comes. */
+bool outcome_accept_own(struct queue *queue, uint64_t id, const struct envelope *about, struct bytes content, const char *protocol, uint64_t now_ms);
+/* Something of this message may expire again: the sweep shall see it. */
+void outcome_sweep_again(struct queue *queue, uint64_t id);
+
+/* The message came back to `who`, an address of ours that had sent it on: these
+ * recipients, DELIVERY_RECIPIENTS_MAX at most, go, and the sender is told once. */
+void outcome_looped(struct queue *queue, const struct store_message *message,
+                    const struct store_recipient *recipients, size_t count, struct bytes who, uint64_t now_ms);
+/* A report to the sender, where there is one and it is wanted, into the batch. */
+struct dsn_recipient;
+void outcome_report(struct queue *queue, const struct store_message *message,
+                    const struct dsn_recipient *about, size_t count, uint64_t now_ms);
+/* The question about it could not be answered: later, or its time is over and the sender is told. */
+void outcome_unanswered(struct queue *queue, struct queue_delivery *delivery, uint64_t now_ms);
+
+/* ---- expansion.c ---- */
+
+/* Puts a page of members into the batch. */
+void expansion_apply(struct queue *queue, struct queue_delivery *delivery, uint64_t now_ms);
+
+/* ---- vacation_queue.c ---- */
+
+/* It is in the mailbox of somebody who may be away: is an answer due? */
+void absence_consider(struct queue *queue, const struct store_message *message, const struct store_recipient *recipient);
+void absences_free(struct queue *queue);
+
+#endif

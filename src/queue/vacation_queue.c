@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * vacation_queue: who is away answers (message/vacation.h). A delivery into such a
+ * mailbox is considered; where an answer is due, auth is asked what it says;
+ * the answer and the memory of it go into one batch. What waits for auth is
+ * in memory alone: an answer may get lost with the process, none comes twice.
+ */
+#include "queue/queue_state.h"
+
+#include "io/log.h"
+#include "core/message/vacation.h"
+
+#include <stdlib.h>
+
+enum { ABSENCES_MAX = 256, DAY_MS = 24 * 3600 * 1000 };
+
+struct absence {
+    struct absence *next;
+    struct arena arena;
+    uint64_t request, id; /* id: the message's */
+    uint32_t number;      /* the recipient's */
+    bool asked;
+    struct bytes user, sender;
+    struct vacation_about about;
+};
+
+static void drop(struct queue *queue, struct absence **at)
+{
+    struct absence *absence = *at;
+    *at = absence->next;
+    queue->absence_count--;
+    arena_clear(&absence->arena);
+    free(absence);
+}
+
+void absences_free(struct queue *queue)
+{
+    while (queue->absences != NULL)
+        drop(queue, &queue->absences);
+}
+
+/* Results are applied again after a full disk. */
+static bool is_considered(const struct queue *queue, uint64_t id, uint32_t number)
+{
+    for (const struct absence *a = queue->absences; a != NULL; a = a->next)
+        if (a->id == id && a->number == number)
+            return true;
+    return false;
+}
+
+void absence_consider(struct queue *queue, const struct store_message *message, const struct store_recipient *recipient)
+{
+    bool whole;
+    if (queue->absence_count >= ABSENCES_MAX || is_considered(queue, message->id, recipient->number))
+        return;
+    struct vacation_letter letter = {.content = outcome_beginning(queue, message, VACATION_HEADER_MAX, &whole), .sender = message->envelope.sender,
+                                     .user = recipient->recipient.address, .original = recipient->recipient.original};
+    struct absence *absence = memory_new(sizeof *absence);
+    enum vacation_verdict verdict = vacation_judge(&letter, &absence->arena, &absence->about);
+    if (verdict != VACATION_DUE) {
+        log_event(LOG_EVENT_DEBUG, "not_answered", LOG_ID(message->id), LOG_BYTES("to", letter.sender), LOG_BYTES("as", letter.user), LOG_TEXT("reason", vacation_verdict_name(verdict)));
+        arena_clear(&absence->arena);
+        free(absence);
+        return;
+    }
+    absence->request = ++queue->last_absence;
+    absence->id = message->id;
+    absence->number = recipient->number;
+    absence->user = arena_copy(&absence->arena, letter.user);
+    absence->sender = arena_copy(&absence->arena, letter.sender);
+    absence->next = queue->absences;
+    queue->absences = absence;
+    queue->absence_count++;
+}
+
+bool queue_absence_next(struct queue *queue, struct ipc_away *asked)
+{
+    for (struct absence *a = queue->absences; a != NULL; a = a->next)
+        if (!a->asked) {
+            a->asked = true;
+            *asked = (struct ipc_away){.request = a->request, .user = a->user};
+            return true;
+        }
+    return false;
+}
+
+void queue_absences_unasked(struct queue *queue)
+{
+    for (struct absence *a = queue->absences; a != NULL; a = a->next)
+        a->asked = false;
+}
+
+static void compose(struct queue *queue, const struct absence *absence, const struct ipc_away_answer *said, uint64_t id, uint64_t now_ms, struct buffer *content)
+{
+    struct buffer message_id = {0};
+    char text[QUEUE_ID_TEXT_LENGTH + 1];
+    queue_id_text(id, text);
+    buffer_add_format(&message_id, "%s@%.*s", text, BYTES_ARG(queue->options.hostname));
+    struct vacation_answer answer = {.from = absence->user, .to = absence->sender, .subject = said->subject, .text = said->text,
+                                     .message_id = buffer_bytes(&message_id), .date_ms = now_ms + (uint64_t)queue->wall_ahead_ms, .about = absence->about};
+    vacation_compose(content, &answer);
+    buffer_free(&message_id);
+}
+
+/* Whom this user answered is a note of its own: lines of vacation_remember(). */
+static void answer(struct queue *queue, const struct absence *absence, const struct ipc_away_answer *said, uint64_t now_ms)
+{
+    struct arena arena = {0};
+    struct buffer memory = {0}, content = {0};
+    char *name = arena_format(&arena, "away:%.*s", BYTES_ARG(absence->user));
+    struct bytes known = store_note(queue->store, name, &arena);
+    uint64_t span_ms = said->days * (uint64_t)DAY_MS, since_ms = now_ms > span_ms ? now_ms - span_ms : 0;
+    if (vacation_remembers(known, absence->sender, since_ms)) {
+        log_event(LOG_EVENT_DEBUG, "not_answered", LOG_ID(absence->id), LOG_BYTES("to", absence->sender), LOG_BYTES("as", absence->user), LOG_TEXT("reason", "answered lately"));
+    } else if (!vacation_remember(&memory, known, absence->sender, now_ms, since_ms)) {
+        log_event(LOG_EVENT_WARN, "not_answered", LOG_ID(absence->id), LOG_BYTES("to", absence->sender), LOG_BYTES("as", absence->user), LOG_TEXT("reason", "too many were answered lately"));
+    } else {
+        uint64_t id = queue_id_next(&queue->ids, now_ms * 1000);
+        compose(queue, absence, said, id, now_ms, &content);
+        struct envelope about = {.sender = absence->sender, .smtputf8 = !bytes_is_ascii(absence->sender) || !bytes_is_ascii(absence->user)};
+        if (outcome_accept_own(queue, id, &about, buffer_bytes(&content), "answer", now_ms))
+            store_note_put(queue->store, name, buffer_bytes(&memory));
+    }
+    buffer_free(&memory);
+    buffer_free(&content);
+    arena_clear(&arena);
+}
+
+void queue_absence_told(struct queue *queue, const struct ipc_away_answer *said, uint64_t now_ms)
+{
+    struct absence **at = &queue->absences;
+    while (*at != NULL && (*at)->request != said->request)
+        at = &(*at)->next;
+    if (*at == NULL)
+        return;
+    if (said->is_away != 0 && !queue->stuck)
+        answer(queue, *at, said, now_ms);
+    drop(queue, at);
+}

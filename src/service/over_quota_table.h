@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * over_quota_table: which mailboxes were found full just now, in memory that the
+ * local process writes and all smtpd processes may read. Local adds a mailbox
+ * that has no room for a small message and removes it when it took one; smtpd
+ * refuses who is full at RCPT, so that no report goes to a sender who may be
+ * forged. It is believed for minutes, and until the accounts change, for a quota
+ * may have been raised: then one message gets in again, and adds its mailbox
+ * anew where that is still full.
+ *
+ * A table of a fixed size that forgets: of two full mailboxes that meet in a
+ * slot the first is forgotten. That one is another's takes 40 equal bits.
+ */
+#ifndef MAILBOAT_SERVICE_OVER_QUOTA_TABLE_H
+#define MAILBOAT_SERVICE_OVER_QUOTA_TABLE_H
+
+#include "base/bytes.h"
+
+enum full_mailboxes_limit {
+    FULL_MAILBOXES = 1 << 16,         /* slots */
+    FULL_BELIEVED_S = 5 * 60,         /* after it was found */
+};
+
+struct full_mailboxes {
+    _Atomic uint64_t slots[FULL_MAILBOXES]; /* see over_quota_table.c */
+};
+
+/* `address` is the mailbox's own: no alias, no tag. `version` is of the accounts; `now_ms` by the clock that never jumps. */
+void full_mailboxes_add(struct full_mailboxes *full, struct bytes address, uint64_t version, uint64_t now_ms);
+void full_mailboxes_remove(struct full_mailboxes *full, struct bytes address);
+/* Was it found full not long ago, with the accounts as they are? */
+bool full_mailboxes_has(const struct full_mailboxes *full, struct bytes address, uint64_t version, uint64_t now_ms);
+void full_mailboxes_clear(struct full_mailboxes *full);
+
+#endif

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#define _GNU_SOURCE
+#include "service/pickup/drop_file.h"
+
+#include "core/message/drop.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { FIRST_LOOK = 64 * 1024 }; /* octets in which most heads end */
+
+static enum dropped_verdict bad(const char **wrong, const char *why)
+{
+    *wrong = why;
+    return DROPPED_BAD;
+}
+
+static enum dropped_verdict open_file(struct dropped *d, int folder, struct stat *facts, const char **wrong)
+{
+    if (fstatat(folder, d->name, facts, AT_SYMLINK_NOFOLLOW) != 0)
+        return errno == ENOENT ? DROPPED_GONE : errno == EACCES ? bad(wrong, "the server may not look at it") : DROPPED_LATER;
+    if (!S_ISREG(facts->st_mode)) /* nothing else is even opened: that may have effects */
+        return bad(wrong, "it is not a regular file");
+    d->file = openat(folder, d->name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    if (d->file < 0 && errno == ENOENT)
+        return DROPPED_GONE;
+    if (d->file < 0 && (errno == EACCES || errno == EPERM || errno == ELOOP))
+        return bad(wrong, "the server may not read it");
+    if (d->file < 0 || fstat(d->file, facts) != 0)
+        return DROPPED_LATER;
+    if (!S_ISREG(facts->st_mode))
+        return bad(wrong, "it is not a regular file");
+    if (facts->st_nlink != 1)
+        return bad(wrong, "it has another name elsewhere");
+    d->uid = facts->st_uid;
+    return DROPPED_FINE;
+}
+
+/* As much of its beginning as the head needs. */
+static enum dropped_verdict read_head(struct dropped *d, uint64_t size, const char **wrong)
+{
+    struct buffer text = {0};
+    size_t used = 0;
+    bool fine = false;
+    for (size_t most = FIRST_LOOK; !fine; most = DROP_HEAD_MAX) {
+        ssize_t count;
+        while (text.length < most && (count = pread(d->file, buffer_reserve(&text, most - text.length), most - text.length, (off_t)text.length)) > 0)
+            buffer_written(&text, (size_t)count);
+        arena_clear(&d->arena);
+        fine = drop_head_parse(buffer_bytes(&text), &d->arena, &d->envelope, &used, wrong);
+        if (most == DROP_HEAD_MAX || text.length < most)
+            break;
+    }
+    buffer_free(&text);
+    d->head = used;
+    if (!fine)
+        return DROPPED_BAD;
+    return d->envelope.size == size - used ? DROPPED_FINE : bad(wrong, "it is not whole: its size is not what its head says");
+}
+
+static enum dropped_verdict look(struct dropped *d, int folder, const struct dropped_limits *limits, const char **wrong)
+{
+    struct stat facts;
+    enum dropped_verdict verdict = open_file(d, folder, &facts, wrong);
+    if (verdict != DROPPED_FINE)
+        return verdict;
+    if ((uint64_t)facts.st_size > limits->size_max + DROP_HEAD_MAX)
+        return bad(wrong, "it is larger than limits.message_size");
+    verdict = read_head(d, (uint64_t)facts.st_size, wrong);
+    if (verdict == DROPPED_FINE && d->envelope.size > limits->size_max)
+        return bad(wrong, "it is larger than limits.message_size");
+    if (verdict == DROPPED_FINE && d->envelope.recipient_count > limits->recipients_max)
+        return bad(wrong, "it has more recipients than limits.recipients");
+    return verdict;
+}
+
+enum dropped_verdict dropped_open(struct dropped *d, int folder, const char *name, const struct dropped_limits *limits, const char **wrong)
+{
+    *d = (struct dropped){.file = -1};
+    snprintf(d->name, sizeof d->name, "%s", name);
+    enum dropped_verdict verdict = look(d, folder, limits, wrong);
+    if (verdict != DROPPED_FINE)
+        dropped_close(d);
+    return verdict;
+}
+
+void dropped_close(struct dropped *d)
+{
+    if (d->file >= 0)
+        close(d->file);
+    d->file = -1;
+    arena_clear(&d->arena);
+}
+
+ssize_t dropped_read(const struct dropped *d, uint64_t at, char *room, size_t size)
+{
+    uint64_t left = d->envelope.size - at;
+    size_t most = left < size ? (size_t)left : size;
+    ssize_t count;
+    do
+        count = most == 0 ? 0 : pread(d->file, room, most, (off_t)(d->head + at));
+    while (count < 0 && errno == EINTR);
+    return count == 0 && most > 0 ? -1 : count; /* somebody cut it off meanwhile */
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * drop_file: one file of the drop folder. Anybody may have put it there, and
+ * nothing of it is believed: it is opened without following a link, must be a
+ * regular file of one name, whole, and within the limits; who it belongs to
+ * is what the kernel says.
+ */
+#ifndef MAILBOAT_SERVICE_PICKUP_DROP_FILE_H
+#define MAILBOAT_SERVICE_PICKUP_DROP_FILE_H
+
+#include "base/arena.h"
+#include "core/smtp/envelope.h"
+
+#include <limits.h>
+#include <sys/types.h>
+
+struct dropped {
+    char name[NAME_MAX + 1];
+    int file;
+    uint32_t uid;         /* of its owner */
+    uint64_t head;        /* octets before the message */
+    struct envelope envelope; /* `size` octets of message; its texts live in `arena` */
+    struct arena arena;
+};
+
+enum dropped_verdict {
+    DROPPED_FINE,
+    DROPPED_BAD,   /* *wrong says why; it will never be better */
+    DROPPED_GONE,  /* nobody is there by this name */
+    DROPPED_LATER, /* the machine is out of something */
+};
+
+struct dropped_limits {
+    uint64_t size_max;
+    uint32_t recipients_max;
+};
+
+/* Opens and reads its head; where it is not FINE nothing stays open. */
+enum dropped_verdict dropped_open(struct dropped *dropped, int folder, const char *name, const struct dropped_limits *limits, const char **wrong);
+void dropped_close(struct dropped *dropped);
+
+/* The next octets of the message from `at` on (0: its first); 0 at its end, -1 when it cannot be read. */
+ssize_t dropped_read(const struct dropped *dropped, uint64_t at, char *room, size_t size);
+
+#endif

@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The queue process: its channels, its timer, the control socket, and the
+ * turn in which all that arrived is put on disk together and then answered.
+ */
+#define _GNU_SOURCE
+#include "service/queue/queue_process.h"
+
+#include "io/clock.h"
+#include "io/log.h"
+#include "io/random.h"
+#include "io/log_throttle.h"
+
+#include <limits.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+enum {
+    STARTS_A_TURN_MAX = 32,          /* deliveries; then what arrived meanwhile has its turn */
+    DRAIN_LIMIT_MS = 10 * 1000,      /* for deliveries under way */
+    WAKE_MAX_MS = 60 * 1000,         /* while something waits: until the clock is looked at */
+};
+
+/* Who waits for the commit. */
+struct waiting {
+    struct channel *asker; /* NULL: gone */
+    uint64_t request;
+    enum store_verdict verdict;
+};
+
+struct queue_process {
+    struct child *child;
+    struct store *store;
+    struct timeline timeline;
+    struct queue queue;
+    struct control control;
+    struct timer wake;
+    struct timer drain_limit;
+    struct trouble full, spooling;
+    struct waiting *waiting;
+    size_t waiting_count, waiting_room;
+    bool draining;
+};
+
+static struct queue_process here; /* one a process */
+
+/* ---- what arrives ---- */
+
+static void wait_for_commit(struct queue_process *p, struct channel *asker, uint64_t request, enum store_verdict verdict)
+{
+    if (p->waiting_count == p->waiting_room) {
+        p->waiting_room = p->waiting_room == 0 ? 64 : 2 * p->waiting_room;
+        p->waiting = memory_resize(p->waiting, p->waiting_room * sizeof *p->waiting);
+    }
+    p->waiting[p->waiting_count++] = (struct waiting){asker, request, verdict};
+}
+
+static void submit(struct queue_process *p, struct channel *from, const struct ipc_submit *submitted)
+{
+    struct store_message message = {.id = submitted->id, .envelope = submitted->envelope, .origin = submitted->origin, .content = submitted->content};
+    enum store_verdict verdict = queue_accept(&p->queue, &message, submitted->spool, timeline_now_ms(&p->timeline));
+    if (verdict != STORE_DONE && submitted->spool != 0)
+        store_spool_drop(p->store, submitted->spool);
+    wait_for_commit(p, from, submitted->request, verdict);
+}
+
+static void spool(struct queue_process *p, struct channel *from, const struct ipc_spool *asked)
+{
+    struct ipc_spool_answer answer = {.request = asked->request, .spool = random_u64() | 1};
+    enum store_verdict verdict;
+    int file = store_spool(p->store, answer.spool, &verdict);
+    if (file < 0 && trouble_met(&p->spooling, clock_now_ms()))
+        log_event(LOG_EVENT_ERROR, "spool_failed", LOG_TEXT("reason", strerror(errno)), LOG_U64("times", p->spooling.times));
+    else if (file >= 0)
+        trouble_is_over(&p->spooling, clock_now_ms());
+    answer.verdict = verdict;
+    child_send(p->child, from, IPC_SPOOL_ANSWER, &answer, file);
+    if (file >= 0)
+        close(file);
+}
+
+static void queue_process_message(struct child *child, struct channel *from, enum ipc_kind kind, union ipc_message *message, int attached)
+{
+    struct queue_process *p = child->service_data;
+    if (attached >= 0)
+        close(attached);
+    switch (kind) {
+    case IPC_SUBMIT: submit(p, from, &message->submit); break;
+    case IPC_SPOOL: spool(p, from, &message->spool); break;
+    case IPC_SPOOL_DROP: store_spool_drop(p->store, message->spool_drop.spool); break;
+    case IPC_DELIVER_ANSWER: queue_delivered(&p->queue, &message->deliver_answer, timeline_now_ms(&p->timeline)); break;
+    case IPC_AWAY_ANSWER: queue_absence_told(&p->queue, &message->away_answer, timeline_now_ms(&p->timeline)); break;
+    case IPC_EXPAND_ANSWER: queue_members_told(&p->queue, &message->expand_answer, timeline_now_ms(&p->timeline)); break;
+    case IPC_RECIPIENT_ANSWER: queue_looked_up(&p->queue, &message->recipient_answer, timeline_now_ms(&p->timeline)); break;
+    default: break; /* the table in ipc/ipc_message.c lets nothing else through */
+    }
+}
+
+/* ---- the turn ---- */
+
+static void answer_all(struct queue_process *p, enum store_verdict verdict)
+{
+    for (size_t i = 0; i < p->waiting_count; i++) {
+        const struct waiting *w = &p->waiting[i];
+        struct ipc_submit_answer answer = {.request = w->request, .verdict = w->verdict != STORE_DONE ? w->verdict : verdict};
+        if (w->asker != NULL)
+            child_send(p->child, w->asker, IPC_SUBMIT_ANSWER, &answer, -1);
+    }
+    p->waiting_count = 0;
+}
+
+static const enum process_role carriers[SCHEDULE_WAYS] = {
+    [SCHEDULE_LOCAL] = PROCESS_LOCAL, [SCHEDULE_AWAY] = PROCESS_RELAY, [SCHEDULE_LOOKUP] = PROCESS_AUTH};
+
+static void give(struct queue_process *p, struct channel *carrier, enum schedule_way way, const struct ipc_deliver *deliver, int content)
+{
+    if (way == SCHEDULE_LOOKUP && deliver->envelope.recipients[0].expands != EXPANDS_NOT) {
+        struct ipc_expand asked = queue_expansion(&p->queue, deliver->delivery);
+        child_send(p->child, carrier, IPC_EXPAND, &asked, -1);
+    } else if (way == SCHEDULE_LOOKUP) {
+        struct ipc_recipient asked = {.request = deliver->delivery, .address = deliver->envelope.recipients[0].address};
+        child_send(p->child, carrier, IPC_RECIPIENT, &asked, -1);
+    } else {
+        child_send(p->child, carrier, IPC_DELIVER, deliver, content);
+    }
+    if (content >= 0)
+        close(content);
+}
+
+/* True when more may be started in another turn. */
+static bool start_some(struct queue_process *p, enum schedule_way way, uint64_t now_ms)
+{
+    struct channel *carrier = child_peer(p->child, carriers[way]);
+    for (int i = 0; carrier != NULL && i < STARTS_A_TURN_MAX; i++) {
+        struct ipc_deliver deliver;
+        int content;
+        if (channel_is_full(carrier)) /* a turn follows when it is not any more */
+            return false;
+        if (!queue_next(&p->queue, way, now_ms, &deliver, &content))
+            return queue_looks_on(&p->queue, way);
+        give(p, carrier, way, &deliver, content);
+    }
+    return carrier != NULL;
+}
+
+static void ask_about_absences(struct queue_process *p)
+{
+    struct channel *auth = child_peer(p->child, PROCESS_AUTH);
+    struct ipc_away asked;
+    while (auth != NULL && queue_absence_next(&p->queue, &asked))
+        child_send(p->child, auth, IPC_AWAY, &asked, -1);
+}
+
+static void leave_if_done(struct queue_process *p)
+{
+    if (!p->draining || queue_under_way(&p->queue) > 0 || store_is_changed(p->store))
+        return;
+    child_deafen(p->child); /* what waits unread in the channels is the successor's */
+    child_exit(p->child, EX_OK);
+}
+
+static void set_wake(struct queue_process *p, bool soon)
+{
+    uint64_t now_ms = timeline_now_ms(&p->timeline), wake_ms = queue_wake_ms(&p->queue);
+    if (soon)
+        timer_set(&p->wake, 0);
+    else if (wake_ms != 0) /* a timer does not count while the machine sleeps */
+        timer_set(&p->wake, wake_ms <= now_ms ? 1 : wake_ms - now_ms < WAKE_MAX_MS ? wake_ms - now_ms : WAKE_MAX_MS);
+    else
+        timer_cancel(&p->wake);
+}
+
+static void turn(struct queue_process *p)
+{
+    struct error error = {0};
+    uint64_t now_ms = timeline_now_ms(&p->timeline);
+    timeline_look(&p->timeline, p->store);
+    p->queue.wall_ahead_ms = timeline_ahead_ms(&p->timeline);
+    enum store_verdict verdict = queue_commit(&p->queue, now_ms, &error);
+    log_release(verdict == STORE_DONE); /* what it tells is on disk */
+    answer_all(p, verdict);
+    control_committed(&p->control, verdict);
+    if (verdict == STORE_FAILED) { /* what the page cache holds cannot be trusted: begin anew */
+        log_event(LOG_EVENT_ERROR, "store_failed", LOG_TEXT("reason", error.text));
+        child_exit(p->child, EX_IOERR);
+        return;
+    }
+    if (verdict == STORE_FULL && trouble_met(&p->full, clock_now_ms()))
+        log_event(LOG_EVENT_ERROR, "store_full", LOG_TEXT("reason", error.text), LOG_U64("times", p->full.times), LOG_TEXT("mend", "make room in the data folder"));
+    if (verdict == STORE_DONE && trouble_is_over(&p->full, clock_now_ms()))
+        log_event(LOG_EVENT_INFO, "store_has_room", LOG_U64("times", p->full.times));
+    if (verdict == STORE_DONE)
+        ask_about_absences(p);
+    bool more = false;
+    for (int way = 0; way < SCHEDULE_WAYS && !p->draining; way++)
+        more = start_some(p, (enum schedule_way)way, now_ms) || more;
+    set_wake(p, more || control_walk(&p->control, now_ms) || (verdict == STORE_DONE && store_is_changed(p->store)));
+    leave_if_done(p);
+}
+
+static void queue_process_turn(struct child *child)
+{
+    turn(child->service_data);
+}
+
+static void woken(void *owner)
+{
+    struct queue_process *p = owner;
+    if (!p->draining)
+        queue_wake(&p->queue, timeline_now_ms(&p->timeline));
+    turn(p);
+}
+
+/* ---- peers ---- */
+
+static void queue_process_peer(struct child *child, struct channel *peer)
+{
+    struct queue_process *p = child->service_data;
+    timer_set(&p->wake, 0); /* deliveries may have waited for it */
+}
+
+static void queue_process_peer_lost(struct child *child, struct channel *peer)
+{
+    struct queue_process *p = child->service_data;
+    for (size_t i = 0; i < p->waiting_count; i++)
+        if (p->waiting[i].asker == peer)
+            p->waiting[i].asker = NULL;
+    if (peer->peer == PROCESS_AUTH)
+        queue_absences_unasked(&p->queue);
+    for (int way = 0; way < SCHEDULE_WAYS; way++)
+        if (carriers[way] == peer->peer)
+            queue_way_lost(&p->queue, (enum schedule_way)way, timeline_now_ms(&p->timeline));
+    timer_set(&p->wake, 0);
+}
+
+/* ---- beginning and end ---- */
+
+/* Each is a connection of the relay process, whose limit of open files is ours. */
+static uint32_t deliveries_at_once(uint32_t wanted)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted + DESCRIPTORS_BESIDE)
+        return wanted;
+    return limit.rlim_cur > 2 * DESCRIPTORS_BESIDE ? (uint32_t)limit.rlim_cur - DESCRIPTORS_BESIDE : DESCRIPTORS_BESIDE;
+}
+
+static struct queue_options options_of(const struct config *config)
+{
+    return (struct queue_options){
+        .hostname = bytes_of_text(config->hostname),
+        .retry = {.first_ms = config->queue.first_ms, .max_ms = config->queue.max_ms, .factor = config->queue.factor},
+        .expire_ms = config->queue.expire_ms, .warn_after_ms = config->queue.warn_after_ms, .routes = config_rules(config), .hold = config->queue.hold,
+        .deliveries = deliveries_at_once(config->limits.deliveries)};
+}
+
+static bool queue_process_open(struct child *child, struct error *error)
+{
+    here = (struct queue_process){.child = child};
+    child->service_data = &here;
+    timeline_open(&here.timeline);
+    child->paths->keeps_root = true; /* SQLite opens its log by its path, and DATA/queue can be a link to another disk */
+    return true;
+}
+
+static bool queue_process_open_own(struct child *child, struct error *error)
+{
+    struct queue_process *p = child->service_data;
+    static char folder[PATH_MAX];
+    /* Not to run before those who bring mail have brought what they have: larger batches, fewer syncs. */
+    sched_setscheduler(0, SCHED_BATCH, &(struct sched_param){0});
+    if (snprintf(folder, sizeof folder, "%s/queue", child->config->data_dir) >= (int)sizeof folder)
+        return error_set(error, EX_CONFIG, "data_dir is too long");
+    sandbox_allow(child->paths, folder, true);
+    p->store = store_sqlite_open(folder, STORE_WRITE, error);
+    return p->store != NULL && control_open(&p->control, folder, error);
+}
+
+static bool queue_process_start(struct child *child, struct error *error)
+{
+    struct queue_process *p = child->service_data;
+    struct queue_options options = options_of(child->config);
+    log_hold();
+    timeline_start(&p->timeline, p->store);
+    queue_start(&p->queue, p->store, &options, random_u64(), timeline_now_ms(&p->timeline));
+    timer_start(&p->wake, child->loop, woken, p);
+    control_start(&p->control, child->loop, &p->queue, &p->timeline, &p->wake);
+    set_wake(p, true); /* the timeline's note */
+    return true;
+}
+
+/* What is under way and has no result yet is tried again by the successor. */
+static void drain_limit_passed(void *owner)
+{
+    struct queue_process *p = owner;
+    turn(p); /* whoever waits for an answer gets it */
+    child_exit(p->child, EX_OK);
+}
+
+static void queue_process_drain(struct child *child, bool quick)
+{
+    struct queue_process *p = child->service_data;
+    p->draining = true;
+    control_close(&p->control);
+    timer_start(&p->drain_limit, child->loop, drain_limit_passed, p);
+    timer_set(&p->drain_limit, DRAIN_LIMIT_MS);
+    timer_set(&p->wake, 0);
+}
+
+const struct child_service queue_service = {
+    .role = PROCESS_QUEUE,
+    .open = queue_process_open,
+    .open_own = queue_process_open_own,
+    .start = queue_process_start,
+    .on_message = queue_process_message,
+    .on_turn = queue_process_turn,
+    .on_peer = queue_process_peer,
+    .on_peer_lost = queue_process_peer_lost,
+    .on_drain = queue_process_drain,
+};

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * own_addresses: the addresses of this machine at which the server takes mail for its
+ * domains: mail for others that DNS leads there would come back to us, so
+ * core/route passes them over. Those of the listeners, and all of the
+ * machine's interfaces where a listener takes every address. Interfaces come
+ * and go: the list is read again when a delivery begins and it is older than
+ * OWN_FRESH_MS.
+ *
+ * An address that only a router in front has (NAT) is not known here.
+ */
+#include "service/relay/relay.h"
+
+#include "io/clock.h"
+#include "io/log.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <ifaddrs.h>
+#include <netinet/in.h>
+#include <string.h>
+
+static void add(struct own_list *own, const struct route_address *address)
+{
+    buffer_add(&own->octets, bytes_of(address, sizeof *address));
+}
+
+static void add_interface(struct own_list *own, const struct sockaddr *from)
+{
+    struct route_address address = {.six = from->sa_family == AF_INET6};
+    if (from->sa_family == AF_INET)
+        memcpy(address.octets, &((const struct sockaddr_in *)(const void *)from)->sin_addr, 4);
+    else if (from->sa_family == AF_INET6)
+        memcpy(address.octets, &((const struct sockaddr_in6 *)(const void *)from)->sin6_addr, 16);
+    else
+        return;
+    add(own, &address);
+}
+
+/* Those that listeners name; true when one of them takes every address. */
+static bool add_listeners(struct own_list *own, const struct config *config)
+{
+    bool every = false;
+    for (size_t i = 0; i < config->listener_count; i++) {
+        struct bytes text = bytes_of_text(config->listeners[i].address);
+        if (config->listeners[i].role != ROLE_MX) /* another server may take mail on this machine */
+            continue;
+        every = every || text.length == 0 || bytes_is(text, "0.0.0.0") || bytes_is(text, "::");
+        if (text.length > 0) { /* an address, as config has checked */
+            struct route_address address = route_literal(text);
+            add(own, &address);
+        }
+    }
+    return every;
+}
+
+/* False: the kernel does not tell; what was known before still holds. */
+static bool read_own(struct own_list *own, const struct config *config)
+{
+    struct ifaddrs *all = NULL;
+    if (getifaddrs(&all) != 0)
+        return false;
+    buffer_clear(&own->octets);
+    bool every = add_listeners(own, config);
+    for (const struct ifaddrs *one = all; one != NULL && every; one = one->ifa_next)
+        if (one->ifa_addr != NULL)
+            add_interface(own, one->ifa_addr);
+    freeifaddrs(all);
+    return true;
+}
+
+const struct own_addresses *own_now(struct relay *relay)
+{
+    struct own_list *own = &relay->own;
+    uint64_t now_ms = clock_now_ms();
+    if (own->read_ms != 0 && now_ms - own->read_ms < OWN_FRESH_MS)
+        return &own->list;
+    own->read_ms = now_ms;
+    bool known = read_own(own, relay->child->config);
+    if (!known && !own->failed)
+        log_event(LOG_EVENT_WARN, "own_addresses_unknown", LOG_TEXT("reason", strerror(errno)));
+    own->failed = !known;
+    own->list = (struct own_addresses){(const void *)buffer_bytes(&own->octets).at,
+                                       own->octets.length / sizeof(struct route_address)};
+    return &own->list;
+}

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * port_self_check: do this server's own ports of submission answer? The web
+ * process publishes them and can call nobody; so it asks, and relay, which
+ * may call out, tries each as a client would: by the name that is published.
+ * Where that name cannot be found nothing is told.
+ */
+#include "service/relay/relay.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+/* Nobody who speaks SMTP is there. Wrong certificates and busy servers are another matter. */
+static bool is_shut(enum port_verdict verdict)
+{
+    return verdict == PORT_REFUSED || verdict == PORT_FILTERED || verdict == PORT_SILENT || verdict == PORT_CLOSED || verdict == PORT_NOT_SMTP || verdict == PORT_PORTAL;
+}
+
+static void tell(struct relay *relay)
+{
+    struct buffer shut = {0};
+    const struct dialing *seen = relay->examining;
+    for (size_t i = 0; i < seen->options.port_count; i++) {
+        const struct race_attempt *attempt = race_verdict(&seen->race, seen->options.ports[i].port);
+        if (attempt != NULL && is_shut(attempt->verdict))
+            buffer_add_format(&shut, "%s%u", shut.length == 0 ? "" : ",", (unsigned)attempt->port->port);
+    }
+    child_send(relay->child, relay->examiner, IPC_EXAMINED, &(struct ipc_examined){buffer_bytes(&shut)}, -1);
+    buffer_free(&shut);
+}
+
+static void on_decided(void *owner)
+{
+    struct relay *relay = owner;
+    if (relay->examining->outcome == DIALING_OVER && relay->examiner != NULL)
+        tell(relay);
+    timer_set(&relay->examined, 0); /* it cannot be ended from within itself */
+}
+
+void examination_stop(struct relay *relay)
+{
+    if (relay->examining == NULL)
+        return;
+    timer_cancel(&relay->examined);
+    dialing_end(relay->examining);
+    free(relay->examining);
+    relay->examining = NULL;
+}
+
+static void is_over(void *owner)
+{
+    examination_stop(owner);
+}
+
+/* To examine, nobody wins. */
+static void ignore_line(void *owner)
+{
+}
+
+static void ignore_line_end(void *owner, const char *why)
+{
+}
+
+void examination_start(struct relay *relay, struct channel *examiner)
+{
+    static const struct dialing_events events = {.on_decided = on_decided, .on_line = ignore_line, .on_line_end = ignore_line_end};
+    const struct config *config = relay->child->config;
+    struct dialing_options options = {.host = config->hostname, .helo = bytes_of_text(config->hostname), .examine = true, .own_ca = true};
+    uint16_t starttls[CONFIG_STARTTLS_PORTS] = {0}, implicit[CONFIG_IMPLICIT_PORTS] = {0};
+    static_assert(CONFIG_STARTTLS_PORTS + CONFIG_IMPLICIT_PORTS <= RACE_PORTS_MAX, "room for all that is published");
+    relay->examiner = examiner;
+    if (relay->examining != NULL) /* its answer is for who asked last */
+        return;
+    config_submission_ports(config, starttls, implicit);
+    for (size_t i = 0; i < CONFIG_STARTTLS_PORTS; i++)
+        if (starttls[i] != 0)
+            options.ports[options.port_count++] = (struct race_port){starttls[i], CLIENT_TLS_REQUIRED};
+    for (size_t i = 0; i < CONFIG_IMPLICIT_PORTS; i++)
+        if (implicit[i] != 0)
+            options.ports[options.port_count++] = (struct race_port){implicit[i], CLIENT_TLS_IMPLICIT};
+    if (options.port_count == 0)
+        return;
+    relay->examining = memory_new(sizeof *relay->examining);
+    timer_start(&relay->examined, relay->child->loop, is_over, relay);
+    dialing_start(relay->examining, relay->child->loop, &relay->tls, relay->dns, &options, &events, relay);
+}

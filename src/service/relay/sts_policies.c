@@ -1,0 +1,426 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#define _GNU_SOURCE
+#include "service/relay/sts_policies.h"
+
+#include "io/clock.h"
+#include "io/folder.h"
+#include "io/log.h"
+#include "io/random.h"
+#include "io/write.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+static const char file_name[] = "mta-sts", fresh_name[] = "mta-sts.new";
+
+/* What is known of a domain: its policy as a line, empty where there is
+ * none but a memory of a fetch that failed. */
+struct policy_kept {
+    struct buffer line;
+    uint64_t checked_ms, failed_ms; /* of the wall clock; 0: never */
+};
+
+/* A domain that is looked into, and those who wait for what comes of it. */
+struct inquiry {
+    struct policies *policies;
+    struct policies_question *questions;
+    struct dns_question dns;
+    enum inquiry_step { INQUIRY_RECORD, INQUIRY_SIX, INQUIRY_FOUR, INQUIRY_FILE } step;
+    char domain[DOMAIN_NAME_MAX + 1], id[STS_ID_MAX + 1];
+    struct buffer resolved; /* "mta-sts.example.org:443:192.0.2.1" */
+    bool any_address;
+};
+
+/* ---- what is kept ---- */
+
+static bool read_kept(const struct policy_kept *entry, struct sts_kept *kept)
+{
+    return entry != NULL && entry->line.length > 0 && sts_read_kept(buffer_bytes(&entry->line), kept);
+}
+
+static void forget(struct policies *policies, struct bytes domain)
+{
+    struct policy_kept *entry = map_remove(&policies->kept, domain);
+    policies->live_size -= entry->line.length;
+    buffer_free(&entry->line);
+    free(entry);
+}
+
+/* One that does not hold any more, where there is such among the first; else any. */
+static void forget_one(struct policies *policies, uint64_t now_ms)
+{
+    struct bytes domain, victim = bytes_none();
+    char room[DOMAIN_NAME_MAX];
+    size_t position = 0;
+    bool alive = true;
+    void *value;
+    for (int looked_at = 0; alive && looked_at < POLICIES_LOOKED_AT_MAX && map_next(&policies->kept, &position, &domain, &value); looked_at++) {
+        struct sts_kept kept;
+        alive = read_kept(value, &kept) && sts_is_alive(&kept, now_ms);
+        if (victim.length == 0 || !alive)
+            victim = bytes_of(memcpy(room, domain.at, domain.length), domain.length);
+    }
+    forget(policies, victim);
+}
+
+static void make_room(struct policies *policies, uint64_t now_ms)
+{
+    while (policies->kept.count >= POLICIES_MAX || (policies->kept.count > 0 && policies->live_size >= POLICIES_OCTETS_MAX))
+        forget_one(policies, now_ms);
+}
+
+static struct policy_kept *entry_of(struct policies *policies, struct bytes domain)
+{
+    struct policy_kept *entry = map_get(&policies->kept, domain);
+    if (entry != NULL)
+        return entry;
+    make_room(policies, clock_epoch_ms());
+    entry = memory_new(sizeof *entry);
+    map_put(&policies->kept, domain, entry);
+    return entry;
+}
+
+static void set_line(struct policies *policies, struct policy_kept *entry, struct bytes line)
+{
+    policies->live_size -= entry->line.length;
+    buffer_free(&entry->line);
+    buffer_add(&entry->line, line);
+    policies->live_size += line.length;
+}
+
+/* ---- the file ---- */
+
+static void add_all(const struct policies *policies, struct buffer *out)
+{
+    struct bytes domain;
+    size_t position = 0;
+    void *value;
+    while (map_next(&policies->kept, &position, &domain, &value)) {
+        const struct policy_kept *entry = value;
+        if (entry->line.length == 0)
+            continue;
+        buffer_add(out, buffer_bytes(&entry->line));
+        buffer_add_octet(out, '\n');
+    }
+}
+
+/* A line is added; once there are many old ones the file is written anew.
+ * What is torn by a crash is fetched again. */
+static void save(struct policies *policies, struct bytes line)
+{
+    struct buffer text = {0};
+    bool anew = policies->file_size > 2 * policies->live_size + POLICIES_FILE_SLACK;
+    if (anew && ftruncate(policies->file, 0) == 0) {
+        policies->file_size = 0;
+        add_all(policies, &text);
+    } else {
+        buffer_add(&text, line);
+        buffer_add_octet(&text, '\n');
+    }
+    bool written = write_all(policies->file, buffer_bytes(&text));
+    if (!written && !policies->file_failed)
+        log_event(LOG_EVENT_WARN, "sts_not_kept", LOG_TEXT("reason", strerror(errno)));
+    policies->file_size += written ? text.length : 0;
+    policies->file_failed = !written;
+    buffer_free(&text);
+}
+
+static void take_line(struct policies *policies, struct bytes line)
+{
+    struct sts_kept kept;
+    if (sts_read_kept(line, &kept) && sts_is_alive(&kept, clock_epoch_ms()))
+        set_line(policies, entry_of(policies, kept.domain), line);
+}
+
+static void read_file(struct policies *policies, const struct folder *folder)
+{
+    struct buffer text = {0};
+    int file = folder_file(folder->descriptor, file_name, O_RDONLY);
+    ssize_t got = 1;
+    if (file < 0 && errno != ENOENT)
+        log_event(LOG_EVENT_WARN, "sts_not_read", LOG_TEXT("folder", folder->path),
+                  LOG_TEXT("file", file_name), LOG_TEXT("reason", strerror(errno)),
+                  LOG_TEXT("mend",
+                           "it is no file of this server's, and is replaced; policies are fetched again"));
+    while (file >= 0 && got > 0 && text.length < POLICIES_FILE_MAX) {
+        got = read(file, buffer_reserve(&text, 65536), 65536);
+        if (got > 0)
+            buffer_written(&text, (size_t)got);
+    }
+    if (file >= 0)
+        close(file);
+    for (struct bytes rest = buffer_bytes(&text); rest.length > 0;)
+        take_line(policies, bytes_split(&rest, '\n'));
+    buffer_free(&text);
+}
+
+/* The file anew with what still holds, under its name once it is whole. */
+static bool write_file(struct policies *policies, const struct folder *folder, struct error *error)
+{
+    struct buffer text = {0};
+    add_all(policies, &text);
+    policies->file = folder_new_file(folder->descriptor, fresh_name, 0600);
+    bool written = policies->file >= 0 && fcntl(policies->file, F_SETFL, O_APPEND) == 0 &&
+                   write_all(policies->file, buffer_bytes(&text)) &&
+                   renameat(folder->descriptor, fresh_name, folder->descriptor, file_name) == 0;
+    policies->file_size = text.length;
+    buffer_free(&text);
+    return written || error_set_errno(error, EX_CANTCREAT, "cannot write %s/%s", folder->path, file_name);
+}
+
+bool policies_open_folder(struct folder *folder, const char *data_dir, struct error *error)
+{
+    struct buffer path = {0};
+    buffer_add_format(&path, "%s/relay", data_dir);
+    bool opened = folder_open(folder, buffer_text(&path), 0, FOLDER_ANY, error) ||
+                  error_prefix(error, "%s/%s", buffer_text(&path), file_name);
+    buffer_free(&path);
+    return opened;
+}
+
+bool policies_open(struct policies *policies, struct folder *folder, struct error *error)
+{
+    *policies = (struct policies){.file = -1};
+    map_start(&policies->kept, random_u64());
+    map_start(&policies->inquiries, random_u64());
+    read_file(policies, folder);
+    bool opened = write_file(policies, folder, error) && https_prepare(error);
+    folder_close(folder);
+    return opened;
+}
+
+void policies_close(struct policies *policies)
+{
+    while (policies->kept.count > 0)
+        forget_one(policies, clock_epoch_ms());
+    map_free(&policies->kept);
+    map_free(&policies->inquiries);
+    if (policies->file >= 0)
+        close(policies->file);
+    policies->file = -1;
+}
+
+bool policies_start(struct policies *policies, struct loop *loop, struct dns *dns, struct bytes authorities, struct error *error)
+{
+    policies->dns = dns;
+    return fetches_start(&policies->fetches, loop, authorities, error);
+}
+
+/* ---- answers ---- */
+
+/* Those who wait are told; the inquiry may go on for the file's sake. */
+static void answer(struct inquiry *inquiry, const struct sts_policy *policy)
+{
+    for (struct policies_question *question = inquiry->questions, *next; question != NULL; question = next) {
+        next = question->next;
+        inquiry->questions = next;
+        question->inquiry = NULL;
+        question->on_answer(question->owner, policy);
+        next = inquiry->questions; /* others may have been cancelled meanwhile */
+    }
+}
+
+static void end_inquiry(struct inquiry *inquiry)
+{
+    map_remove(&inquiry->policies->inquiries, bytes_of_text(inquiry->domain));
+    buffer_free(&inquiry->resolved);
+    free(inquiry);
+}
+
+/* With what is kept, where it still holds. */
+static void answer_with_kept(struct inquiry *inquiry)
+{
+    struct sts_kept kept;
+    const struct policy_kept *entry = map_get(&inquiry->policies->kept, bytes_of_text(inquiry->domain));
+    bool alive = read_kept(entry, &kept) && sts_is_alive(&kept, clock_epoch_ms());
+    answer(inquiry, alive ? &kept.policy : NULL);
+}
+
+static void fail(struct inquiry *inquiry, const char *why)
+{
+    entry_of(inquiry->policies, bytes_of_text(inquiry->domain))->failed_ms = clock_epoch_ms();
+    log_event(LOG_EVENT_WARN, "sts_fetch_failed", LOG_TEXT("domain", inquiry->domain), LOG_TEXT("reason", why));
+    answer_with_kept(inquiry);
+    end_inquiry(inquiry);
+}
+
+/* ---- the file of a policy ---- */
+
+static void keep(struct inquiry *inquiry, const struct sts_policy *policy)
+{
+    struct policies *policies = inquiry->policies;
+    struct buffer line = {0};
+    struct sts_kept kept = {.domain = bytes_of_text(inquiry->domain), .id = bytes_of_text(inquiry->id), .fetched_ms = clock_epoch_ms(), .policy = *policy};
+    struct policy_kept *entry = entry_of(policies, kept.domain);
+    sts_write_kept(&line, &kept);
+    set_line(policies, entry, buffer_bytes(&line));
+    entry->checked_ms = kept.fetched_ms;
+    entry->failed_ms = 0;
+    save(policies, buffer_bytes(&line));
+    log_event(LOG_EVENT_INFO, "sts_policy", LOG_TEXT("domain", inquiry->domain), LOG_TEXT("mode", sts_mode_name(policy->mode)), LOG_TEXT("policy_id", inquiry->id),
+              LOG_U64("max_age_s", policy->max_age_s));
+    buffer_free(&line);
+}
+
+static void on_file(void *owner, const struct fetch *fetch)
+{
+    struct inquiry *inquiry = owner;
+    struct sts_policy policy;
+    if (!fetch->fine) {
+        fail(inquiry, fetch->error.text);
+    } else if (!sts_read_policy(buffer_bytes(&fetch->body), &policy)) {
+        fail(inquiry, "the file is no MTA-STS policy");
+    } else {
+        keep(inquiry, &policy);
+        answer(inquiry, &policy);
+        end_inquiry(inquiry);
+    }
+}
+
+static void add_addresses(struct inquiry *inquiry, const struct dns_answer *found)
+{
+    size_t taken = 0;
+    size_t count = found->status == DNS_FOUND ? found->count : 0;
+    for (size_t i = 0; i < count && taken < POLICIES_ADDRESSES_MAX; i++) {
+        struct route_address address = {.six = inquiry->step == INQUIRY_SIX};
+        memcpy(address.octets, found->records[i].address, sizeof address.octets);
+        if (route_reach(&address, NULL) != REACH_SERVER) /* services here trust who comes from here */
+            continue;
+        taken++;
+        buffer_add_text(&inquiry->resolved, inquiry->any_address ? "," : "");
+        route_address_text(&inquiry->resolved, &address);
+        inquiry->any_address = true;
+    }
+}
+
+static void ask_next(struct inquiry *inquiry, enum inquiry_step step);
+
+static void on_address(void *owner, const struct dns_answer *found)
+{
+    struct inquiry *inquiry = owner;
+    char url[sizeof inquiry->domain + 64];
+    add_addresses(inquiry, found);
+    if (inquiry->step == INQUIRY_SIX) {
+        ask_next(inquiry, INQUIRY_FOUR);
+        return;
+    }
+    if (!inquiry->any_address) {
+        fail(inquiry, "its host mta-sts has no address that can be called, or it cannot be looked up now");
+        return;
+    }
+    inquiry->step = INQUIRY_FILE;
+    snprintf(url, sizeof url, "https://mta-sts.%s/.well-known/mta-sts.txt", inquiry->domain);
+    fetch_start(&inquiry->policies->fetches, url, buffer_text(&inquiry->resolved), STS_POLICY_MAX, on_file, inquiry);
+}
+
+static void fetch_policy(struct inquiry *inquiry)
+{
+    buffer_add_format(&inquiry->resolved, "mta-sts.%s:443:", inquiry->domain);
+    ask_next(inquiry, INQUIRY_SIX);
+}
+
+/* ---- the record ---- */
+
+static bool failed_lately(const struct policy_kept *entry, uint64_t now_ms)
+{
+    return entry != NULL && entry->failed_ms != 0 && now_ms - entry->failed_ms < POLICIES_FAILED_MS;
+}
+
+static void on_record(void *owner, const struct dns_answer *found)
+{
+    struct inquiry *inquiry = owner;
+    struct policy_kept *entry = map_get(&inquiry->policies->kept, bytes_of_text(inquiry->domain));
+    struct bytes id = bytes_none();
+    struct sts_kept kept;
+    uint64_t now_ms = clock_epoch_ms();
+    bool told = found->status == DNS_FOUND && sts_read_records(found->records, found->count, &id);
+    memcpy(inquiry->id, told ? id.at : "", told ? id.length : 0);
+    enum sts_step step = sts_next(read_kept(entry, &kept) ? &kept : NULL, told ? id : bytes_none(), now_ms);
+    if (entry != NULL)
+        entry->checked_ms = now_ms;
+    if ((step == STS_STEP_FETCH || step == STS_STEP_REFRESH) && failed_lately(entry, now_ms))
+        step = STS_STEP_USE;
+    if (step == STS_STEP_FETCH) {
+        fetch_policy(inquiry);
+        return;
+    }
+    answer_with_kept(inquiry);
+    if (step == STS_STEP_REFRESH)
+        fetch_policy(inquiry);
+    else
+        end_inquiry(inquiry);
+}
+
+static void ask_next(struct inquiry *inquiry, enum inquiry_step step)
+{
+    static const enum dns_type types[] = {[INQUIRY_RECORD] = DNS_TXT, [INQUIRY_SIX] = DNS_AAAA, [INQUIRY_FOUR] = DNS_A};
+    char name[sizeof inquiry->domain + 16];
+    inquiry->step = step;
+    snprintf(name, sizeof name, "%smta-sts.%s", step == INQUIRY_RECORD ? "_" : "", inquiry->domain);
+    dns_ask(inquiry->policies->dns, &inquiry->dns, bytes_of_text(name), types[step], step == INQUIRY_RECORD ? on_record : on_address, inquiry);
+}
+
+/* ---- questions ---- */
+
+/* In lower case A-labels; false when it is no name. */
+static bool name_of(struct bytes domain, char name[DOMAIN_NAME_MAX + 1])
+{
+    struct buffer text = {0};
+    buffer_add(&text, domain);
+    bool fine = dns_ascii_name(buffer_text(&text), name, DOMAIN_NAME_MAX + 1) && host_is_name(bytes_of_text(name), false);
+    for (size_t i = 0; fine && name[i] != '\0'; i++)
+        name[i] = ascii_lower(name[i]);
+    buffer_free(&text);
+    return fine;
+}
+
+static bool checked_lately(const struct policy_kept *entry, uint64_t now_ms)
+{
+    return entry != NULL && entry->checked_ms != 0 && now_ms - entry->checked_ms < POLICIES_CHECK_MS;
+}
+
+void policies_ask(struct policies *policies, struct policies_question *question, struct bytes domain,
+                  void (*on_answer)(void *owner, const struct sts_policy *policy), void *owner)
+{
+    char name[DOMAIN_NAME_MAX + 1];
+    struct sts_kept kept;
+    uint64_t now_ms = clock_epoch_ms();
+    *question = (struct policies_question){.on_answer = on_answer, .owner = owner};
+    if (!name_of(domain, name)) {
+        on_answer(owner, NULL);
+        return;
+    }
+    const struct policy_kept *entry = map_get(&policies->kept, bytes_of_text(name));
+    if (checked_lately(entry, now_ms) && read_kept(entry, &kept) && sts_is_alive(&kept, now_ms)) {
+        on_answer(owner, &kept.policy);
+        return;
+    }
+    struct inquiry *inquiry = map_get(&policies->inquiries, bytes_of_text(name));
+    bool fresh = inquiry == NULL;
+    if (fresh) {
+        inquiry = memory_new(sizeof *inquiry);
+        inquiry->policies = policies;
+        memcpy(inquiry->domain, name, strlen(name) + 1);
+        map_put(&policies->inquiries, bytes_of_text(name), inquiry);
+    }
+    question->inquiry = inquiry;
+    question->next = inquiry->questions;
+    inquiry->questions = question;
+    if (fresh)
+        ask_next(inquiry, INQUIRY_RECORD);
+}
+
+void policies_cancel(struct policies_question *question)
+{
+    if (question->inquiry == NULL)
+        return;
+    struct policies_question **at = &question->inquiry->questions;
+    while (*at != question)
+        at = &(*at)->next;
+    *at = question->next;
+    question->inquiry = NULL;
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * client_log_throttle: a flood of connections is no flood of log lines. What one client, or
+ * the network around it, has done again and again is told once a minute, with
+ * how often; and all clients together have so many lines a minute.
+ */
+#ifndef MAILBOAT_SERVICE_SMTPD_CLIENT_LOG_THROTTLE_H
+#define MAILBOAT_SERVICE_SMTPD_CLIENT_LOG_THROTTLE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+    NOTICES = 1024,             /* that are remembered */
+    NOTICE_PERIOD_MS = 60 * 1000,
+    NOTICES_A_PERIOD_MAX = 100, /* lines, of one process */
+};
+
+enum notice_kind { NOTICE_FULL, NOTICE_TOO_MANY, NOTICE_BLOCKED, NOTICE_SLOWED };
+
+struct notices {
+    struct notice {
+        uint64_t key;      /* who and what; 0: free */
+        uint64_t since_ms; /* it was last told */
+        uint64_t times;    /* untold ones since */
+    } slots[NOTICES];
+    uint64_t period_ms;    /* when the lines were last counted from */
+    uint32_t lines;
+};
+
+/* True when it shall be told now; `times` says how often it happened, this time too. */
+bool notice_is_due(struct notices *notices, enum notice_kind kind, const uint64_t who[2], uint64_t now_ms,
+                   uint64_t *times);
+
+#endif

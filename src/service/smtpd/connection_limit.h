@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * connection_limit: how many connections come from one address, and from the networks
+ * around it: of IPv4 the /24; of IPv6, where who has one address has all of a
+ * /64 and often of more, the /64, /56 and /48. Local programs at the local
+ * socket count by their user. A network may have more than an address, by a
+ * factor; this machine itself (loopback), root and the program's own user have
+ * no limit here.
+ *
+ * A process knows its own connections exactly; those of the others it reads from
+ * a table that all share, where each visitor counts in two slots of its
+ * process' row. The fuller of two slots may hold a stranger too, the emptier
+ * hardly ever does: so the limit is one for all processes, and nobody gets more
+ * than it.
+ *
+ * The widest network of a visitor keeps the line of its strangers, for admission_control.h.
+ */
+#ifndef MAILBOAT_SERVICE_SMTPD_CONNECTION_LIMIT_H
+#define MAILBOAT_SERVICE_SMTPD_CONNECTION_LIMIT_H
+
+#include "service/smtpd/admission_control.h"
+
+#include <sys/socket.h>
+
+struct visitor {
+    uint64_t key[2];        /* the address' octets, and what kind of network this is */
+    uint32_t connections;   /* of this process */
+    struct visitor *wider;  /* the network around it; NULL: none is counted */
+    /* Of the widest: */
+    uint32_t strangers;
+    struct crowd_line line;
+    struct visitor *bucket_before, *bucket_after;
+};
+
+/* Counts one connection more, until visitor_leaves(). NULL: its address is of no known kind. */
+struct visitor *visitor_enters(struct smtpd *smtpd, const struct sockaddr_storage *from);
+struct visitor *visitor_user_enters(struct smtpd *smtpd, uint32_t uid);
+void visitor_leaves(struct smtpd *smtpd, struct visitor *visitor); /* it may be gone afterwards */
+/* It, or a network around it, has more than it may have, in all processes together. */
+bool visitor_has_too_many(const struct smtpd *smtpd, const struct visitor *visitor);
+
+struct visitor *visitor_network(struct visitor *visitor); /* the widest */
+/* How many times what one address may this network may; 0: it has no limit. */
+uint32_t visitor_factor(const struct visitor *visitor);
+/* A number for it in tables that all processes share; not to be guessed from outside. */
+uint64_t visitor_mark(const struct smtpd *smtpd, const struct visitor *visitor);
+
+#endif

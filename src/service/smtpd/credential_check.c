@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * credential_check: what the sessions of this process signed in with, and whether
+ * it holds still. Sessions that signed in with the same share one entry. When
+ * the accounts have changed, auth is asked about each entry once: as soon as
+ * one of its sessions begins or ends a message (the session waits for the
+ * answer), and within CREDENTIALS_LOOK_MS for all, a few at a time, so that ten
+ * thousand entries are no storm. Sessions whose credential has ended are signed
+ * out (server_session_sign_out).
+ *
+ * What no change of the accounts tells, a configuration without the account's
+ * domain, is seen when the answer is CREDENTIAL_HOLDS_MS old, or at once by a
+ * process whose successor runs already.
+ */
+#include "service/smtpd/smtpd.h"
+
+#include "io/clock.h"
+#include "io/log.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+struct credential {
+    struct credential *previous, *next;
+    size_t sessions;
+    uint64_t version; /* of the accounts when auth was asked last */
+    uint64_t checked_ms; /* and when that was */
+    uint64_t request; /* of the look that is under way; 0: none */
+    bool ended;
+    struct bytes account, text;
+    struct buffer key; /* account LF text */
+};
+
+static void look(void *owner);
+static void end_sessions(void *owner);
+
+void credentials_start(struct credentials *credentials, struct smtpd *smtpd)
+{
+    *credentials = (struct credentials){.looked_version = accounts_watched_version(smtpd->accounts_page)};
+    map_start(&credentials->known, smtpd->seed);
+    map_start(&credentials->asked, smtpd->seed);
+    timer_start(&credentials->timer, smtpd->child->loop, look, smtpd);
+    timer_start(&credentials->ending, smtpd->child->loop, end_sessions, smtpd);
+}
+
+/* ---- coming and going ---- */
+
+static struct credential *new_credential(struct smtpd *smtpd, struct bytes account, struct bytes text)
+{
+    struct credentials *all = &smtpd->credentials;
+    struct credential *credential = memory_new(sizeof *credential);
+    buffer_add_format(&credential->key, "%.*s\n%.*s", BYTES_ARG(account), BYTES_ARG(text));
+    credential->account = bytes_first(buffer_bytes(&credential->key), account.length);
+    credential->text = bytes_from(buffer_bytes(&credential->key), account.length + 1);
+    credential->next = all->first;
+    if (all->first != NULL)
+        all->first->previous = credential;
+    else
+        timer_set(&all->timer, CREDENTIALS_LOOK_MS);
+    all->first = credential;
+    map_put(&all->known, buffer_bytes(&credential->key), credential);
+    return credential;
+}
+
+static void free_credential(struct smtpd *smtpd, struct credential *credential)
+{
+    struct credentials *all = &smtpd->credentials;
+    if (credential->previous != NULL)
+        credential->previous->next = credential->next;
+    else
+        all->first = credential->next;
+    if (credential->next != NULL)
+        credential->next->previous = credential->previous;
+    if (all->at == credential)
+        all->at = credential->next;
+    if (credential->request != 0)
+        map_remove_u64(&all->asked, credential->request);
+    if (map_get(&all->known, buffer_bytes(&credential->key)) == credential)
+        map_remove(&all->known, buffer_bytes(&credential->key));
+    buffer_free(&credential->key);
+    free(credential);
+    if (all->first == NULL)
+        timer_cancel(&all->timer);
+}
+
+void credential_take(struct dialogue *dialogue, struct bytes account, struct bytes text)
+{
+    struct smtpd *smtpd = dialogue->smtpd;
+    struct credentials *all = &smtpd->credentials;
+    struct buffer key = {0};
+    assert(dialogue->credential == NULL);
+    buffer_add_format(&key, "%.*s\n%.*s", BYTES_ARG(account), BYTES_ARG(text));
+    struct credential *credential = map_get(&all->known, buffer_bytes(&key));
+    if (credential == NULL ||
+        credential->ended) /* it holds again: what ended stays ended for its own sessions */
+        credential = new_credential(smtpd, account, text);
+    buffer_free(&key);
+    credential->sessions++;
+    credential->version = dialogue->question.version;
+    credential->checked_ms = clock_now_ms();
+    dialogue->credential = credential;
+    if (credential->version != accounts_watched_version(smtpd->accounts_page))
+        all->looked_version = ACCOUNTS_VERSION_NONE; /* it may have been told before the change */
+}
+
+void credential_leave(struct dialogue *dialogue)
+{
+    struct credential *credential = dialogue->credential;
+    dialogue->credential = NULL;
+    if (credential != NULL && --credential->sessions == 0)
+        free_credential(dialogue->smtpd, credential);
+}
+
+/* ---- does it hold? ---- */
+
+bool credential_holds(const struct dialogue *dialogue)
+{
+    const struct smtpd *smtpd = dialogue->smtpd;
+    const struct credential *credential = dialogue->credential;
+    if (credential == NULL)
+        return true; /* nobody signed in: port 25, or a local program */
+    return !credential->ended && !smtpd->draining &&
+           credential->version == accounts_watched_version(smtpd->accounts_page) &&
+           clock_now_ms() - credential->checked_ms < CREDENTIAL_HOLDS_MS;
+}
+
+bool credential_ask(struct dialogue *dialogue, struct channel *auth, uint64_t request)
+{
+    const struct credential *credential = dialogue->credential;
+    return child_send(dialogue->smtpd->child, auth, IPC_CREDENTIAL,
+                      &(struct ipc_credential){request, credential->account, credential->text}, -1);
+}
+
+static void take_verdict(struct smtpd *smtpd, struct credential *credential, enum credential_verdict verdict,
+                         uint64_t version)
+{
+    if (verdict == CREDENTIAL_UNAVAILABLE || credential->ended)
+        return;
+    credential->version = version;
+    credential->checked_ms = clock_now_ms();
+    credential->ended = verdict == CREDENTIAL_ENDED;
+    if (credential->ended)
+        timer_soon(&smtpd->credentials.ending);
+}
+
+enum credential_verdict credential_answered(struct dialogue *dialogue,
+                                            const struct ipc_credential_answer *answer)
+{
+    enum credential_verdict verdict = answer->verdict <= CREDENTIAL_UNAVAILABLE
+                                          ? (enum credential_verdict)answer->verdict
+                                          : CREDENTIAL_UNAVAILABLE;
+    take_verdict(dialogue->smtpd, dialogue->credential, verdict, dialogue->question.version);
+    if (verdict == CREDENTIAL_ENDED)
+        credential_sign_out(dialogue);
+    return dialogue->credential->ended ? CREDENTIAL_ENDED : verdict;
+}
+
+void credential_sign_out(struct dialogue *dialogue)
+{
+    if (dialogue->signed_out)
+        return;
+    dialogue->signed_out = true;
+    log_event(
+        LOG_EVENT_INFO, "signed_out", LOG_BYTES("account", dialogue->credential->account),
+        LOG_TEXT("client", dialogue->address), LOG_U64("port", dialogue->door->port),
+        LOG_TEXT("reason", "the account, its password or its application password was changed or withdrawn"));
+}
+
+static void end_sessions(void *owner)
+{
+    struct smtpd *smtpd = owner;
+    for (struct dialogue *dialogue = smtpd->dialogues, *next; dialogue != NULL; dialogue = next) {
+        next = dialogue->next;
+        if (dialogue->credential == NULL || !dialogue->credential->ended || dialogue->signed_out ||
+            dialogue->closing)
+            continue;
+        credential_sign_out(dialogue);
+        server_session_sign_out(&dialogue->session);
+        dialogue_run(dialogue);
+    }
+}
+
+/* ---- all of them, when the accounts have changed ---- */
+
+/* As many as may be asked about at once. False where auth cannot be asked now. */
+static bool ask_some(struct smtpd *smtpd)
+{
+    struct credentials *all = &smtpd->credentials;
+    struct channel *auth = child_peer(smtpd->child, PROCESS_AUTH);
+    for (; all->at != NULL && all->asked.count < CREDENTIALS_ASKED_MAX; all->at = all->at->next) {
+        struct credential *credential = all->at;
+        if (credential->ended || credential->request != 0 || credential->version == all->looking_version)
+            continue;
+        uint64_t request = smtpd->last_request + 1;
+        if (auth == NULL || channel_is_full(auth) ||
+            !child_send(smtpd->child, auth, IPC_CREDENTIAL,
+                        &(struct ipc_credential){request, credential->account, credential->text}, -1))
+            return false;
+        smtpd->last_request = credential->request = request;
+        map_put_u64(&all->asked, request, credential);
+    }
+    return true;
+}
+
+/* Goes on until all were asked about; what could not be is tried at the next look. */
+static void go_on(struct smtpd *smtpd)
+{
+    struct credentials *all = &smtpd->credentials;
+    if (!ask_some(smtpd)) {
+        all->looking = false;
+        return;
+    }
+    if (all->at != NULL || all->asked.count > 0)
+        return;
+    all->looking = false;
+    all->looked_version = all->complete ? all->looking_version : ACCOUNTS_VERSION_NONE;
+}
+
+static void look(void *owner)
+{
+    struct smtpd *smtpd = owner;
+    struct credentials *all = &smtpd->credentials;
+    uint64_t version = accounts_watched_version(smtpd->accounts_page);
+    timer_set(&all->timer, CREDENTIALS_LOOK_MS);
+    if (all->looking || version == all->looked_version)
+        return;
+    all->looking = all->complete = true;
+    all->looking_version = version;
+    all->at = all->first;
+    go_on(smtpd);
+}
+
+bool credentials_answered(struct smtpd *smtpd, const struct ipc_credential_answer *answer)
+{
+    struct credentials *all = &smtpd->credentials;
+    struct credential *credential = map_remove_u64(&all->asked, answer->request);
+    if (credential == NULL)
+        return false;
+    enum credential_verdict verdict = answer->verdict <= CREDENTIAL_UNAVAILABLE
+                                          ? (enum credential_verdict)answer->verdict
+                                          : CREDENTIAL_UNAVAILABLE;
+    credential->request = 0;
+    all->complete = all->complete && verdict != CREDENTIAL_UNAVAILABLE;
+    take_verdict(smtpd, credential, verdict, all->looking_version);
+    if (all->looking)
+        go_on(smtpd);
+    return true;
+}
+
+void credentials_lost(struct smtpd *smtpd)
+{
+    struct credentials *all = &smtpd->credentials;
+    for (struct credential *credential = all->first; credential != NULL; credential = credential->next)
+        credential->request = 0;
+    map_free(&all->asked);
+    map_start(&all->asked, smtpd->seed);
+    all->looking = false;
+    all->looked_version = ACCOUNTS_VERSION_NONE; /* its successor may have another configuration */
+}

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * known_clients: addresses from which somebody signed in within the last weeks (of
+ * IPv6 their /64). A part of the connections is reserved for them. The table is
+ * shared by all smtpd processes and of a fixed size; nobody gets into it
+ * without a right password. Two addresses that meet in both of their slots push
+ * each other out: then one is a stranger until it has signed in again.
+ */
+#include "service/smtpd/smtpd.h"
+
+#include "io/clock.h"
+
+#include <stdatomic.h>
+
+enum {
+    FAMILIAR_H = 30 * 24, /* hours since it last signed in; as long as auth remembers (GUESSES_GOOD_MS) */
+    HOURS_BITS = 24,
+};
+
+static const uint64_t hours_mask = (UINT64_C(1) << HOURS_BITS) - 1;
+
+static uint64_t now_h(void)
+{
+    return clock_epoch_ms() / (3600 * 1000) & hours_mask;
+}
+
+static bool is_of(uint64_t slot, uint64_t mark)
+{
+    return slot != 0 && (slot & ~hours_mask) == (mark & ~hours_mask);
+}
+
+static _Atomic uint64_t *slot_of(const struct smtpd *smtpd, uint64_t mark, int which)
+{
+    return &smtpd->child->census->familiars[(which == 0 ? mark : mark >> 32) % CENSUS_FAMILIARS];
+}
+
+bool familiar_is(const struct smtpd *smtpd, const struct visitor *visitor)
+{
+    uint64_t mark = visitor_mark(smtpd, visitor);
+    for (int i = 0; i < 2; i++) {
+        uint64_t slot = atomic_load_explicit(slot_of(smtpd, mark, i), memory_order_relaxed);
+        if (is_of(slot, mark) && ((now_h() - slot) & hours_mask) <= FAMILIAR_H)
+            return true;
+    }
+    return false;
+}
+
+void familiar_met(struct smtpd *smtpd, const struct visitor *visitor)
+{
+    uint64_t mark = visitor_mark(smtpd, visitor);
+    _Atomic uint64_t *first = slot_of(smtpd, mark, 0), *second = slot_of(smtpd, mark, 1), *chosen = first;
+    uint64_t one = atomic_load_explicit(first, memory_order_relaxed),
+             other = atomic_load_explicit(second, memory_order_relaxed);
+    bool older = ((now_h() - other) & hours_mask) > ((now_h() - one) & hours_mask);
+    if (!is_of(one, mark) && one != 0 && (is_of(other, mark) || other == 0 || older))
+        chosen = second;
+    atomic_store_explicit(chosen, (mark & ~hours_mask) | now_h(), memory_order_relaxed);
+}

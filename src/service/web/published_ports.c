@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * published_ports: a port is published only while it answers. Relay tries them, now
+ * and every few minutes. Where none answers it may be the way from this
+ * machine to itself that is missing (a router that does not lead back in),
+ * so then all stay published, as they do while nothing is known.
+ */
+#include "service/web/web.h"
+
+#include "io/log.h"
+
+static bool is_listed(struct bytes list, uint16_t port)
+{
+    uint64_t number;
+    while (list.length > 0)
+        if (bytes_to_u64(bytes_split(&list, ','), UINT16_MAX, &number) && number == port)
+            return true;
+    return false;
+}
+
+static bool has_port(const uint16_t *ports, size_t count, uint16_t port)
+{
+    for (size_t i = 0; i < count; i++)
+        if (ports[i] == port)
+            return true;
+    return false;
+}
+
+/* Those of `configured` that are not shut, in their order; tells what has changed. */
+static void keep_open(const uint16_t *configured, uint16_t *published, size_t count, struct bytes shut)
+{
+    size_t kept = 0;
+    uint16_t open[CONFIG_STARTTLS_PORTS + CONFIG_IMPLICIT_PORTS] = {0};
+    for (size_t i = 0; i < count && configured[i] != 0; i++) {
+        bool answers = !is_listed(shut, configured[i]), was = has_port(published, count, configured[i]);
+        if (answers)
+            open[kept++] = configured[i];
+        if (answers != was)
+            log_event(answers ? LOG_EVENT_INFO : LOG_EVENT_WARN, answers ? "port_published" : "port_not_published", LOG_U64("port", configured[i]),
+                      LOG_TEXT("reason", answers ? "it answers again" : "it does not answer"));
+    }
+    memcpy(published, open, count * sizeof *published);
+}
+
+void examined_answered(struct web *web, struct bytes shut)
+{
+    bool any = false;
+    for (size_t i = 0; i < CONFIG_STARTTLS_PORTS; i++)
+        any = any || (web->configured.starttls[i] != 0 && !is_listed(shut, web->configured.starttls[i]));
+    for (size_t i = 0; i < CONFIG_IMPLICIT_PORTS; i++)
+        any = any || (web->configured.implicit[i] != 0 && !is_listed(shut, web->configured.implicit[i]));
+    if (!any && shut.length > 0) {
+        log_event(LOG_EVENT_WARN, "ports_not_examined", LOG_BYTES("ports", shut), LOG_TEXT("reason", "none of them answers from this machine: all stay published"));
+        shut = bytes_none();
+    }
+    keep_open(web->configured.starttls, web->facts.starttls, CONFIG_STARTTLS_PORTS, shut);
+    keep_open(web->configured.implicit, web->facts.implicit, CONFIG_IMPLICIT_PORTS, shut);
+}
+
+void examined_ask(void *owner)
+{
+    struct web *web = owner;
+    struct channel *relay = child_peer(web->child, PROCESS_RELAY);
+    if (relay != NULL)
+        child_send(web->child, relay, IPC_EXAMINE, &(struct ipc_nothing){0}, -1);
+    timer_set(&web->examine, WEB_EXAMINE_MS);
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * web_connections: those who are connected to the web's ports, the oldest first. One
+ * address (of IPv6 a /64) has so many connections, the network around it (of
+ * IPv4 the /24, of IPv6 the /48) some more; and where all places are taken,
+ * the oldest of a network that has many makes room, so that a crowd keeps
+ * nobody out.
+ */
+#ifndef MAILBOAT_SERVICE_WEB_WEB_CONNECTIONS_H
+#define MAILBOAT_SERVICE_WEB_WEB_CONNECTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+enum {
+    WEB_CONNECTIONS_MAX = 500,
+    WEB_CONNECTIONS_PER_CLIENT_MAX = 20,
+    WEB_CONNECTIONS_PER_NETWORK_MAX = 80,
+    CALLERS_ASKED_MAX = 32, /* of the oldest, when one has to make room */
+};
+
+struct caller {
+    struct caller *older, *newer;
+    uint64_t address, network;
+};
+
+struct callers {
+    struct caller *oldest, *newest;
+    size_t count;
+};
+
+void callers_add(struct callers *callers, struct caller *caller, const struct sockaddr *from);
+void callers_remove(struct callers *callers, struct caller *caller);
+/* One more from there is too many, however much room there is. */
+bool callers_are_too_many(const struct callers *callers, const struct sockaddr *from);
+/* Who makes room for one more; NULL: there is room. */
+struct caller *callers_in_the_way(const struct callers *callers);
+
+#endif

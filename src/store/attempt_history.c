@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "store/attempt_history.h"
+
+/* ---- writing ---- */
+
+/* Control octets would end a field. */
+static void add_field(struct buffer *out, struct bytes field, char end)
+{
+    for (size_t i = 0; i < field.length; i++)
+        buffer_add_octet(out, (unsigned char)field.at[i] < 32 ? ' ' : field.at[i]);
+    buffer_add_octet(out, end);
+}
+
+static size_t count_lines(struct bytes history)
+{
+    size_t lines = 0;
+    for (size_t i = 0; i < history.length; i++)
+        lines += history.at[i] == '\n';
+    return lines;
+}
+
+void history_add(struct buffer *out, struct bytes before, const struct store_reply *last)
+{
+    for (size_t lines = count_lines(before); lines >= STORE_ATTEMPTS_MAX - 1; lines--)
+        bytes_split(&before, '\n');
+    buffer_add(out, before);
+    buffer_add_format(out, "%llu\t%u\t", (unsigned long long)last->when_ms, (unsigned)last->code);
+    add_field(out, last->enhanced, '\t');
+    add_field(out, last->peer, '\t');
+    add_field(out, last->tls, '\t');
+    add_field(out, bytes_first(last->text, STORE_PAST_REPLY_MAX), '\n');
+}
+
+/* ---- reading ---- */
+
+static bool read_line(struct bytes line, struct store_reply *reply)
+{
+    uint64_t code;
+    if (!bytes_to_u64(bytes_split(&line, '\t'), UINT64_MAX, &reply->when_ms) || !bytes_to_u64(bytes_split(&line, '\t'), UINT32_MAX, &code))
+        return false;
+    reply->code = (uint32_t)code;
+    reply->enhanced = bytes_split(&line, '\t');
+    reply->peer = bytes_split(&line, '\t');
+    reply->tls = bytes_split(&line, '\t');
+    reply->text = line;
+    return true;
+}
+
+size_t history_read(struct bytes history, struct store_reply *found)
+{
+    size_t count = 0;
+    while (history.length > 0 && count < STORE_ATTEMPTS_MAX - 1)
+        count += read_line(bytes_split(&history, '\n'), &found[count]);
+    return count;
+}

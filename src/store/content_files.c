@@ -1,0 +1,355 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * content_files: large contents beside the database.
+ *
+ * In: spool/N is written by the submitter; then it is renamed to spool/ID.new
+ * and linked to content/XX/ID. Before the batch commits, all contents that it
+ * names are synced together, then the folders that they came into; then
+ * spool/ID.new goes. Whatever is left as .new after a crash tells whose row to
+ * ask for: without a row the content goes too.
+ * Out: the batch that removes a message notes the id in `leftover`; then the
+ * file goes; then, with the next batch, the note. So a restart looks at what
+ * was under way, never at the whole content folder.
+ */
+#define _GNU_SOURCE
+#include "store/sqlite_internal.h"
+#include "core/queue/queue_id.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sysexits.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+    NAME_ROOM = 40,
+    SHELVES = 256,       /* folders of contents: "00" to "ff" */
+    SYNCS_TOGETHER = 16, /* contents, as descriptors, at once */
+    SPOOL_AGE_MAX_S = 3600, /* of a file that nobody may be writing any more; the session timeouts are far below */
+};
+
+void id_list_add(struct id_list *list, uint64_t id)
+{
+    if (list->count == list->capacity) {
+        list->capacity = list->capacity == 0 ? 16 : list->capacity * 2;
+        list->ids = memory_resize(list->ids, list->capacity * sizeof *list->ids);
+    }
+    list->ids[list->count++] = id;
+}
+
+static void id_list_free(struct id_list *list)
+{
+    free(list->ids);
+    *list = (struct id_list){0};
+}
+
+static void spool_name(char name[NAME_ROOM], uint64_t spool)
+{
+    snprintf(name, NAME_ROOM, "%llu", (unsigned long long)spool);
+}
+
+static void mark_name(char name[NAME_ROOM], uint64_t id)
+{
+    char text[QUEUE_ID_TEXT_LENGTH + 1];
+    queue_id_text(id, text);
+    snprintf(name, NAME_ROOM, "%s.new", text);
+}
+
+static unsigned shelf_of(uint64_t id)
+{
+    return (unsigned)(id / QUEUE_ID_SLOTS % SHELVES);
+}
+
+static void shelf_name(char name[NAME_ROOM], uint64_t id)
+{
+    snprintf(name, NAME_ROOM, "%02x", shelf_of(id));
+}
+
+static void content_name(char name[NAME_ROOM], uint64_t id)
+{
+    char text[QUEUE_ID_TEXT_LENGTH + 1];
+    queue_id_text(id, text);
+    snprintf(name, NAME_ROOM, "%02x/%s", shelf_of(id), text);
+}
+
+static int open_folder(int at, const char *name)
+{
+    bool made = mkdirat(at, name, 0700) == 0;
+    if (!made && errno != EEXIST)
+        return -1;
+    int descriptor = openat(at, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+    if (made && descriptor >= 0)
+        (void)!fsync(at);
+    return descriptor;
+}
+
+/* A record lock of the open file: others can ask for it without taking it. */
+static bool take_lock(struct files *files, const char *folder, struct error *error)
+{
+    files->lock = openat(files->folder, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
+    if (files->lock < 0)
+        return error_set_errno(error, EX_CANTCREAT, "cannot open %s/lock", folder);
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    if (fcntl(files->lock, F_OFD_SETLK, &lock) != 0) {
+        long owner = store_sqlite_owner(folder);
+        return error_set(error, EX_TEMPFAIL, "the queue in %s is in use by process %ld: one server at a time may write it", folder, owner);
+    }
+    char text[NAME_ROOM];
+    int length = snprintf(text, sizeof text, "%ld\n", (long)getpid());
+    if (ftruncate(files->lock, 0) == 0)
+        (void)!pwrite(files->lock, text, (size_t)length, 0); /* for people only: a full disk does not matter here */
+    return true;
+}
+
+long store_sqlite_owner(const char *folder)
+{
+    int descriptor = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    long owner = descriptor < 0 ? 0 : store_sqlite_owner_at(descriptor);
+    if (descriptor >= 0)
+        close(descriptor);
+    return owner;
+}
+
+long store_sqlite_owner_at(int folder)
+{
+    int descriptor = openat(folder, "lock", O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+    if (descriptor < 0)
+        return 0;
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    bool held = fcntl(descriptor, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+    char text[NAME_ROOM] = "";
+    uint64_t owner = 0;
+    if (held && pread(descriptor, text, sizeof text - 1, 0) > 0)
+        bytes_to_u64(bytes_first(bytes_of_text(text), strcspn(text, "\n")), INT32_MAX, &owner);
+    close(descriptor);
+    return (long)owner;
+}
+
+bool files_open(struct files *files, const char *folder, enum store_access access, struct error *error)
+{
+    *files = (struct files){.folder = -1, .spool = -1, .content = -1, .lock = -1};
+    files->folder = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    struct stat facts;
+    if (files->folder < 0 || fstat(files->folder, &facts) != 0)
+        return error_set_errno(error, EX_NOINPUT, "cannot open the queue's folder %s", folder);
+    if (access == STORE_WRITE && geteuid() == 0 &&
+        facts.st_uid != 0) /* what root made there the owner could not use, and links there would lead root */
+        return error_set(error, EX_NOPERM,
+                         "the queue's folder %s belongs to user %u, and only that user may work in it",
+                         folder, (unsigned)facts.st_uid);
+    if (access == STORE_READ) {
+        files->content = openat(files->folder, "content", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+        return true;
+    }
+    if (!take_lock(files, folder, error))
+        return false;
+    files->spool = open_folder(files->folder, "spool");
+    if (files->spool < 0)
+        return error_set_errno(error, EX_CANTCREAT, "cannot open the folder %s/spool", folder);
+    files->content = open_folder(files->folder, "content");
+    return files->content >= 0 ||
+           error_set_errno(error, EX_CANTCREAT, "cannot open the folder %s/content", folder);
+}
+
+void files_close(struct files *files)
+{
+    const int descriptors[] = {files->folder, files->spool, files->content, files->lock};
+    for (size_t i = 0; i < ARRAY_LENGTH(descriptors); i++)
+        if (descriptors[i] >= 0)
+            close(descriptors[i]);
+    files->folder = files->spool = files->content = files->lock = -1;
+    id_list_free(&files->fresh);
+    id_list_free(&files->gone);
+    id_list_free(&files->leftover);
+}
+
+int files_spool(struct files *files, uint64_t spool, int *descriptor)
+{
+    char name[NAME_ROOM];
+    spool_name(name, spool);
+    *descriptor = openat(files->spool, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+    return *descriptor < 0 ? errno : 0;
+}
+
+void files_spool_drop(struct files *files, uint64_t spool)
+{
+    char name[NAME_ROOM];
+    spool_name(name, spool);
+    unlinkat(files->spool, name, 0);
+}
+
+bool files_spool_size(struct files *files, uint64_t spool, uint64_t *size)
+{
+    char name[NAME_ROOM];
+    struct stat facts;
+    spool_name(name, spool);
+    if (spool == 0 || fstatat(files->spool, name, &facts, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISREG(facts.st_mode))
+        return false;
+    *size = (uint64_t)facts.st_size;
+    return true;
+}
+
+static int link_content(struct files *files, const char *mark, uint64_t id)
+{
+    char shelf[NAME_ROOM], name[QUEUE_ID_TEXT_LENGTH + 1];
+    shelf_name(shelf, id);
+    queue_id_text(id, name);
+    int folder = open_folder(files->content, shelf);
+    if (folder < 0)
+        return errno;
+    int number = linkat(files->spool, mark, folder, name, 0) == 0 ? 0 : errno;
+    if (number == EEXIST) { /* no row names it (the id was free): it was left by a crash */
+        unlinkat(folder, name, 0);
+        number = linkat(files->spool, mark, folder, name, 0) == 0 ? 0 : errno;
+    }
+    close(folder);
+    return number;
+}
+
+int files_keep(struct files *files, uint64_t spool, uint64_t id)
+{
+    char name[NAME_ROOM], mark[NAME_ROOM];
+    spool_name(name, spool);
+    mark_name(mark, id);
+    if (renameat(files->spool, name, files->spool, mark) != 0)
+        return errno;
+    id_list_add(&files->fresh, id);
+    return link_content(files, mark, id);
+}
+
+/* All are on their way to the disk before the first is waited for. */
+static int sync_contents(struct files *files, const uint64_t *ids, size_t count)
+{
+    int descriptors[SYNCS_TOGETHER], number = 0;
+    size_t opened = 0;
+    while (opened < count && number == 0) {
+        descriptors[opened] = files_content(files, ids[opened]);
+        if (descriptors[opened] < 0)
+            number = errno;
+        else
+            (void)!sync_file_range(descriptors[opened++], 0, 0, SYNC_FILE_RANGE_WRITE);
+    }
+    for (size_t i = 0; i < opened; i++) {
+        if (number == 0 && fdatasync(descriptors[i]) != 0)
+            number = errno;
+        close(descriptors[i]);
+    }
+    return number;
+}
+
+/* One sync for each folder that something of the batch came into. */
+static int sync_shelves(struct files *files)
+{
+    bool synced[SHELVES] = {false};
+    int number = 0;
+    for (size_t i = 0; i < files->fresh.count && number == 0; i++) {
+        char shelf[NAME_ROOM];
+        unsigned which = shelf_of(files->fresh.ids[i]);
+        if (synced[which])
+            continue;
+        shelf_name(shelf, files->fresh.ids[i]);
+        int folder = open_folder(files->content, shelf);
+        number = folder >= 0 && fsync(folder) == 0 ? 0 : errno;
+        synced[which] = true;
+        if (folder >= 0)
+            close(folder);
+    }
+    return number;
+}
+
+int files_sync(struct files *files)
+{
+    int number = 0;
+    for (size_t at = 0; at < files->fresh.count && number == 0; at += SYNCS_TOGETHER) {
+        size_t left = files->fresh.count - at;
+        number = sync_contents(files, files->fresh.ids + at, left < SYNCS_TOGETHER ? left : SYNCS_TOGETHER);
+    }
+    return number != 0 ? number : sync_shelves(files);
+}
+
+int files_content(struct files *files, uint64_t id)
+{
+    char name[NAME_ROOM];
+    content_name(name, id);
+    return openat(files->content, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+}
+
+void files_remove(struct files *files, uint64_t id)
+{
+    char name[NAME_ROOM];
+    content_name(name, id);
+    unlinkat(files->content, name, 0);
+}
+
+static void remove_mark(struct files *files, uint64_t id)
+{
+    char mark[NAME_ROOM];
+    mark_name(mark, id);
+    unlinkat(files->spool, mark, 0);
+}
+
+void files_committed(struct files *files)
+{
+    for (size_t i = 0; i < files->fresh.count; i++)
+        remove_mark(files, files->fresh.ids[i]);
+    files->fresh.count = 0;
+    for (size_t i = 0; i < files->gone.count; i++) {
+        files_remove(files, files->gone.ids[i]);
+        id_list_add(&files->leftover, files->gone.ids[i]);
+    }
+    files->gone.count = 0;
+}
+
+void files_rolled_back(struct files *files)
+{
+    for (size_t i = 0; i < files->fresh.count; i++) {
+        files_remove(files, files->fresh.ids[i]);
+        remove_mark(files, files->fresh.ids[i]);
+    }
+    files->fresh.count = 0;
+    files->gone.count = 0;
+}
+
+void files_abandoned(struct files *files)
+{
+    files->fresh.count = files->gone.count = 0;
+}
+
+static void sweep_spooled(struct disk *disk, const char *name)
+{
+    struct files *files = &disk->files;
+    struct bytes text = bytes_of_text(name);
+    uint64_t id;
+    struct stat facts;
+    if (text.length == QUEUE_ID_TEXT_LENGTH + 4 && bytes_ends_nocase(text, ".new") &&
+        queue_id_parse(bytes_first(text, QUEUE_ID_TEXT_LENGTH), &id)) {
+        if (!disk_exists(disk, id) && disk->verdict == STORE_DONE)
+            files_remove(files, id);
+        unlinkat(files->spool, name, 0);
+    } else if (bytes_to_u64(text, UINT64_MAX, &id) && fstatat(files->spool, name, &facts, AT_SYMLINK_NOFOLLOW) == 0 &&
+               facts.st_mtime + SPOOL_AGE_MAX_S < time(NULL)) {
+        unlinkat(files->spool, name, 0);
+    }
+}
+
+void files_sweep(struct disk *disk)
+{
+    int copy = openat(disk->files.spool, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *spool = copy < 0 ? NULL : fdopendir(copy);
+    for (struct dirent *entry; spool != NULL && (entry = readdir(spool)) != NULL;)
+        sweep_spooled(disk, entry->d_name);
+    if (spool != NULL)
+        closedir(spool);
+    sqlite3_stmt *statement = disk_statement(disk, SQL_LEFTOVERS);
+    while (disk_row(disk, statement)) {
+        uint64_t id = (uint64_t)sqlite3_column_int64(statement, 0);
+        files_remove(&disk->files, id);
+        id_list_add(&disk->files.leftover, id);
+    }
+    if (statement != NULL)
+        sqlite3_reset(statement);
+}

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The queue's own time, from one process to the next. */
+#include "unit.h"
+
+#include "io/clock.h"
+#include "queue/queue_clock.h"
+
+#include <stdio.h>
+
+static uint64_t resume(const char *note, const char *boot_id, uint64_t boot_ms, uint64_t wall_ms)
+{
+    struct timeline_moment now = {.boot_ms = boot_ms, .wall_ms = wall_ms};
+    snprintf(now.boot_id, sizeof now.boot_id, "%s", boot_id);
+    return timeline_resume_ms(bytes_of_text(note), &now);
+}
+
+static const char note[] = "first 1000 500000 700000"; /* the wall clock was 200 s ahead */
+
+static void the_machine_counts_while_it_runs(void **state)
+{
+    assert_true(resume(note, "first", 4000, 703000) == 503000);
+    assert_true(resume(note, "first", 4000, 999999999) == 503000); /* the wall clock jumped ahead */
+    assert_true(resume(note, "first", 4000, 1) == 503000);         /* or back */
+    assert_true(resume(note, "first", 1000, 700000) == 500000);
+}
+
+static void the_wall_clock_counts_across_a_restart_of_the_machine(void **state)
+{
+    assert_true(resume(note, "second", 10, 760000) == 560000);
+    assert_true(resume(note, "second", 10, 700000) == 500000);
+    assert_true(resume(note, "second", 10, 699999) == 500000); /* it never runs back */
+    assert_true(resume(note, "", 4000, 703000) == 503000);     /* a kernel that tells no id */
+    assert_true(resume(note, "first", 999, 760000) == 560000); /* an id that cannot be right */
+}
+
+static void without_a_note_it_is_the_wall_clock(void **state)
+{
+    static const char *const notes[] = {"", "first", "first 1000", "first 1000 500000", "first x 500000 700000", "first -1 500000 700000", "first 1000 500000 99999999999999999999"};
+    for (size_t i = 0; i < ARRAY_LENGTH(notes); i++)
+        assert_true(resume(notes[i], "first", 4000, 703000) == 703000);
+}
+
+static void the_next_process_goes_on(void **state)
+{
+    struct store *store = store_memory_open();
+    struct timeline timeline, next;
+    struct error error;
+    timeline_open(&timeline);
+    timeline_start(&timeline, store);
+    assert_int_equal(store_commit(store, &error), STORE_DONE);
+    uint64_t now_ms = clock_epoch_ms();
+    assert_in_range(timeline_now_ms(&timeline), now_ms - 60000, now_ms + 60000);
+    assert_in_range(timeline_read_ms(store), timeline_now_ms(&timeline), timeline_now_ms(&timeline) + 60000);
+    timeline_look(&timeline, store);
+    assert_false(store_is_changed(store)); /* nothing new, and nobody commits */
+    store_note_put(store, "time", BYTES("another 1 5 99999999999999")); /* a wall clock that was years ahead */
+    timeline_open(&next);
+    timeline_start(&next, store);
+    assert_in_range(timeline_now_ms(&next), 5, 5 + 60000);
+    assert_true(timeline_ahead_ms(&next) > 1000);
+    store_close(store);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_machine_counts_while_it_runs), cmocka_unit_test(the_wall_clock_counts_across_a_restart_of_the_machine),
+        cmocka_unit_test(without_a_note_it_is_the_wall_clock), cmocka_unit_test(the_next_process_goes_on),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What transcripts cannot say of the server session: time, and very long ones. */
+#include "unit.h"
+
+#include "core/server/server_session.h"
+
+#include <malloc.h>
+
+static const struct server_policy policy = {.role = ROLE_MX, .tls = TLS_STARTTLS, .hostname = BYTES("mx.example.org"), .message_size_max = 1000, .recipients_max = 1};
+
+static void start(struct server_session *session)
+{
+    struct server_action action;
+    server_session_start(session, &policy, BYTES("192.0.2.1"), 25, bytes_none(), bytes_none());
+    assert_true(server_session_action(session, &action));
+    assert_int_equal(action.kind, SERVER_REPLY);
+    assert_false(server_session_action(session, &action));
+}
+
+/* One command; its reply's code. */
+static unsigned say(struct server_session *session, const char *line)
+{
+    struct server_action action;
+    struct bytes input = bytes_of_text(line);
+    uint64_t code = 0;
+    assert_int_equal(server_session_feed(session, input), input.length);
+    while (server_session_action(session, &action)) {
+        if (action.kind == SERVER_REPLY)
+            assert_true(bytes_to_u64(bytes_first(action.bytes, 3), 599, &code));
+        if (action.kind == SERVER_ASK_RECIPIENT && bytes_starts_nocase(action.address, "gone"))
+            server_session_answer_recipient(session, RECIPIENT_UNKNOWN, NULL, 0);
+        else if (action.kind == SERVER_ASK_RECIPIENT)
+            server_session_answer_recipient(session, RECIPIENT_KNOWN, &(struct recipient){.address = BYTES("a@example.org"), .local = true}, 1);
+        if (action.kind == SERVER_ASK_STORE)
+            server_session_answer_store(session, STORE_DONE, BYTES("1"));
+        if (action.kind == SERVER_CLOSE)
+            code = 1000 + code;
+    }
+    return (unsigned)code;
+}
+
+static void give_message(struct server_session *session)
+{
+    assert_int_equal(say(session, "MAIL FROM:<a@example.net>\r\n"), 250);
+    assert_int_equal(say(session, "RCPT TO:<a@example.org>\r\n"), 250);
+    assert_int_equal(say(session, "DATA\r\n"), 354);
+    assert_int_equal(say(session, ".\r\n"), 250);
+}
+
+static void a_connection_carries_so_many_messages(void **state)
+{
+    struct server_session session;
+    start(&session);
+    assert_int_equal(say(&session, "EHLO a\r\n"), 250);
+    for (int i = 0; i < TRANSACTIONS_MAX; i++)
+        give_message(&session);
+    assert_int_equal(say(&session, "MAIL FROM:<a@example.net>\r\n"), 1421); /* and closed */
+    assert_int_equal(server_session_feed(&session, BYTES("NOOP\r\n")), 0);
+    server_session_free(&session);
+}
+
+/* How many unknown recipients are told of, once so many messages were stored. */
+static unsigned refusals_after(unsigned messages)
+{
+    struct server_session session;
+    unsigned told = 0, code = 0;
+    start(&session);
+    assert_int_equal(say(&session, "EHLO a\r\n"), 250);
+    for (unsigned i = 0; i < messages; i++)
+        give_message(&session);
+    while (code < 1000) {
+        if (told % 2 == 0) { /* two are asked about in a transaction */
+            assert_int_equal(say(&session, "RSET\r\n"), 250);
+            assert_int_equal(say(&session, "MAIL FROM:<a@example.net>\r\n"), 250);
+        }
+        code = say(&session, "RCPT TO:<gone@example.org>\r\n");
+        told++;
+    }
+    server_session_free(&session);
+    return told;
+}
+
+static void refusals_are_weighed_against_what_was_accepted(void **state)
+{
+    assert_int_equal(refusals_after(0), RECIPIENTS_REFUSED_MAX);
+    assert_int_equal(refusals_after(1), RECIPIENTS_REFUSED_MAX);
+    assert_int_equal(refusals_after(40), RECIPIENTS_REFUSED_MAX + 20);
+}
+
+static void what_comes_of_a_session_is_told(void **state)
+{
+    struct server_session session;
+    start(&session);
+    assert_int_equal(say(&session, "EHLO a\r\n"), 250);
+    give_message(&session);
+    for (int i = 0; i < 5; i++) { /* the same recipient again and again: one more than a message may have is none */
+        assert_int_equal(say(&session, "MAIL FROM:<a@example.net>\r\n"), 250);
+        assert_int_equal(say(&session, "RCPT TO:<a@example.org>\r\n"), 250);
+        assert_int_equal(server_session_progress(&session).fresh, 1);
+        assert_int_equal(say(&session, "RSET\r\n"), 250);
+    }
+    struct server_progress progress = server_session_progress(&session);
+    assert_int_equal(progress.messages, 1);
+    assert_int_equal(progress.recipients, 2);
+    assert_int_equal(progress.octets, 3); /* a dot and its newline */
+    assert_int_equal(progress.fresh, 0);
+    server_session_expel(&session, EXPELLED_FOR_ROOM);
+    struct server_action action;
+    assert_true(server_session_action(&session, &action));
+    assert_true(bytes_starts_nocase(action.bytes, "421 4.3.2 "));
+    assert_true(server_session_action(&session, &action));
+    assert_int_equal(action.kind, SERVER_CLOSE);
+    server_session_free(&session);
+}
+
+/* Aliases with a hundred members each, until no more fit; the message goes with those that did. */
+static void recipients_and_their_members_have_a_size(void **state)
+{
+    enum { MEMBERS = 100, ADDRESS = 250 };
+    static const struct server_policy many = {.role = ROLE_MX, .tls = TLS_STARTTLS, .hostname = BYTES("mx.example.org"), .message_size_max = 1000, .recipients_max = 5000};
+    static char texts[MEMBERS][ADDRESS];
+    struct recipient members[MEMBERS];
+    struct server_session session;
+    struct server_action action;
+    unsigned taken = 0;
+    uint64_t code = 250;
+    server_session_start(&session, &many, BYTES("192.0.2.1"), 25, bytes_none(), bytes_none());
+    assert_true(server_session_action(&session, &action));
+    say(&session, "EHLO a\r\n");
+    say(&session, "MAIL FROM:<a@example.net>\r\n");
+    for (unsigned round = 0; code == 250; round++) {
+        for (size_t i = 0; i < MEMBERS; i++) {
+            memset(texts[i], 'x', ADDRESS);
+            texts[i][0] = (char)('a' + round % 26);
+            texts[i][1] = (char)('a' + round / 26);
+            texts[i][2] = (char)('a' + i % 26);
+            texts[i][3] = (char)('a' + i / 26);
+            members[i] = (struct recipient){.address = bytes_of(texts[i], ADDRESS)};
+        }
+        assert_int_equal(server_session_feed(&session, BYTES("RCPT TO:<a@x.exam>\r\n")), 20);
+        assert_true(server_session_action(&session, &action));
+        assert_int_equal(action.kind, SERVER_ASK_RECIPIENT);
+        server_session_answer_recipient(&session, RECIPIENT_KNOWN, members, MEMBERS);
+        assert_true(server_session_action(&session, &action));
+        assert_true(bytes_to_u64(bytes_first(action.bytes, 3), 599, &code));
+        taken += code == 250;
+    }
+    assert_int_equal(code, 452);
+    assert_int_equal(taken, RECIPIENTS_OCTETS_MAX / (MEMBERS * (ADDRESS + strlen("a@x.exam") + 64)));
+    assert_int_equal(say(&session, "DATA\r\n"), 354);
+    server_session_free(&session);
+}
+
+static void content_may_take_longer_than_a_command(void **state)
+{
+    struct server_session session;
+    start(&session);
+    assert_int_equal(server_session_timeout_ms(&session), SESSION_TIMEOUT_MS);
+    say(&session, "EHLO a\r\n");
+    say(&session, "MAIL FROM:<a@example.net>\r\n");
+    say(&session, "RCPT TO:<a@example.org>\r\n");
+    assert_int_equal(say(&session, "DATA\r\n"), 354);
+    assert_int_equal(server_session_timeout_ms(&session), CONTENT_TIMEOUT_MS);
+    assert_false(server_session_is_idle(&session));
+    server_session_free(&session);
+    server_session_free(&session); /* once is enough, twice does no harm */
+}
+
+/* A question is open: the clock does not end what others work on. */
+static void nobody_times_out_while_we_think(void **state)
+{
+    struct server_session session;
+    struct server_action action;
+    start(&session);
+    say(&session, "EHLO a\r\n");
+    say(&session, "MAIL FROM:<a@example.net>\r\n");
+    server_session_feed(&session, BYTES("RCPT TO:<a@example.org>\r\n"));
+    assert_true(server_session_action(&session, &action));
+    assert_int_equal(action.kind, SERVER_ASK_RECIPIENT);
+    server_session_timed_out(&session);
+    assert_false(server_session_action(&session, &action));
+    assert_int_equal(server_session_feed(&session, BYTES("NOOP\r\n")), 0);
+    server_session_answer_recipient(&session, RECIPIENT_UNKNOWN, NULL, 0);
+    assert_true(server_session_action(&session, &action));
+    assert_text(action.bytes, "550 5.1.1 There is no mailbox a@example.org here\r\n");
+    server_session_free(&session);
+}
+
+/* However often it is reset, a session does not grow. */
+static void a_long_session_stays_small(void **state)
+{
+    struct server_session session;
+    start(&session);
+    size_t before = mallinfo2().uordblks;
+    for (int i = 0; i < 5000; i++) {
+        assert_int_equal(say(&session, "EHLO a-name-of-some-length.example.net\r\n"), 250);
+        assert_int_equal(say(&session, "MAIL FROM:<a-sender-of-some-length@example.net> ENVID=a-name-of-some-length\r\n"), 250);
+        assert_int_equal(say(&session, "RCPT TO:<a@example.org>\r\n"), 250);
+        if (i % 20 == 0) {
+            say(&session, "RSET\r\n");
+            give_message(&session);
+        }
+    }
+    assert_text(session.origin.client_helo, "a-name-of-some-length.example.net");
+    assert_true(mallinfo2().uordblks < before + 16384);
+    server_session_free(&session);
+}
+
+/* Single octets are no step: whoever sends them now and then is let go when the time is over. */
+static void octets_are_no_steps(void **state)
+{
+    struct server_session session;
+    start(&session);
+    uint64_t steps = server_session_steps(&session);
+    assert_int_equal(server_session_feed(&session, BYTES("EHLO a")), 0);
+    assert_true(server_session_steps(&session) == steps);
+    char line[COMMAND_LINE_MAX + 1];
+    memset(line, 'x', sizeof line); /* nor is a line that never ends, though its octets are used up */
+    for (int i = 0; i < 100; i++)
+        assert_int_equal(server_session_feed(&session, bytes_of(line, sizeof line)), sizeof line);
+    assert_true(server_session_steps(&session) == steps);
+    assert_int_equal(say(&session, "\r\n"), 500);
+    assert_true(server_session_steps(&session) > steps);
+    server_session_free(&session);
+}
+
+/* Content makes a step each CONTENT_PACE_OCTETS, by DATA and by however many chunks. */
+static void content_must_keep_the_pace(void **state)
+{
+    static const struct server_policy roomy = {.role = ROLE_MX, .tls = TLS_STARTTLS, .hostname = BYTES("mx.example.org"), .message_size_max = 10000000, .recipients_max = 1};
+    for (int chunks = 0; chunks < 2; chunks++) {
+        struct server_session session;
+        start(&session);
+        session.policy = &roomy;
+        say(&session, "EHLO a\r\n");
+        say(&session, "MAIL FROM:<a@example.net>\r\n");
+        say(&session, "RCPT TO:<a@example.org>\r\n");
+        if (chunks == 0)
+            say(&session, "DATA\r\n");
+        else
+            say(&session, "BDAT 0\r\n");
+        uint64_t steps = server_session_steps(&session);
+        for (int i = 0; i < CONTENT_PACE_OCTETS / 10; i++) {
+            assert_true(server_session_steps(&session) == steps);
+            assert_int_equal(server_session_timeout_ms(&session), CONTENT_TIMEOUT_MS);
+            if (chunks == 1)
+                assert_int_equal(say(&session, "BDAT 10\r\n"), 0);
+            say(&session, "12345678\r\n");
+        }
+        assert_true(server_session_steps(&session) == steps + 1);
+        server_session_free(&session);
+    }
+}
+
+/* Lines that begin with a dot are one run for the shell to write, as others are, and hold no memory behind it. */
+static void dots_are_one_run_and_hold_no_memory(void **state)
+{
+    static const struct server_policy roomy = {.role = ROLE_MX, .tls = TLS_STARTTLS, .hostname = BYTES("mx.example.org"), .message_size_max = 10000000, .recipients_max = 1};
+    enum { LINES = 10000 };
+    struct server_session session;
+    struct server_action action;
+    struct buffer lines = {0};
+    size_t runs = 0, octets = 0;
+    start(&session);
+    session.policy = &roomy;
+    say(&session, "EHLO a\r\n");
+    say(&session, "MAIL FROM:<a@example.net>\r\n");
+    say(&session, "RCPT TO:<a@example.org>\r\n");
+    say(&session, "DATA\r\n");
+    for (int i = 0; i < LINES; i++)
+        buffer_add_text(&lines, "..x\r\n");
+    size_t before = mallinfo2().uordblks + mallinfo2().hblkhd;
+    assert_int_equal(server_session_feed(&session, buffer_bytes(&lines)), lines.length);
+    for (; server_session_action(&session, &action); runs++)
+        octets += action.bytes.length;
+    assert_int_equal(runs, 1);
+    assert_int_equal(octets, 4 * LINES);
+    assert_true(mallinfo2().uordblks + mallinfo2().hblkhd < before + 1024);
+    buffer_free(&lines);
+    server_session_free(&session);
+}
+
+/* Commands that lead to no message, at the limit and one past. */
+static void idle_commands_have_an_end(void **state)
+{
+    static const char *const lines[] = {"NOOP\r\n", "RSET\r\n", "HELP\r\n", "VRFY a\r\n", "EHLO a\r\n"};
+    struct server_session session;
+    start(&session);
+    say(&session, "EHLO a\r\n");
+    give_message(&session); /* it begins anew behind a message */
+    for (size_t i = 0; i < IDLE_COMMANDS_MAX; i++)
+        assert_true(say(&session, lines[i % ARRAY_LENGTH(lines)]) < 300);
+    assert_int_equal(say(&session, "NOOP\r\n"), 1421);
+    server_session_free(&session);
+    start(&session); /* recipients without end: two that may be asked about, then the room for idle ones, then the count */
+    say(&session, "EHLO a\r\n");
+    say(&session, "MAIL FROM:<a@example.net>\r\n");
+    for (size_t i = 1; i < 2 + IDLE_COMMANDS_MAX + IDLE_COMMANDS_MAX - 1; i++)
+        assert_true(say(&session, "RCPT TO:<a@example.org>\r\n") < 1000);
+    assert_int_equal(say(&session, "RCPT TO:<a@example.org>\r\n"), 1421);
+    server_session_free(&session);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(octets_are_no_steps), cmocka_unit_test(content_must_keep_the_pace), cmocka_unit_test(dots_are_one_run_and_hold_no_memory), cmocka_unit_test(idle_commands_have_an_end),
+        cmocka_unit_test(a_connection_carries_so_many_messages), cmocka_unit_test(refusals_are_weighed_against_what_was_accepted),
+                                       cmocka_unit_test(what_comes_of_a_session_is_told), cmocka_unit_test(recipients_and_their_members_have_a_size), cmocka_unit_test(content_may_take_longer_than_a_command),
+        cmocka_unit_test(nobody_times_out_while_we_think), cmocka_unit_test(a_long_session_stays_small),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
