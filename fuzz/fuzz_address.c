@@ -29,7 +29,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     for (int utf8 = 0; utf8 <= 1; utf8++) {
         struct address parsed;
         check_address(text, utf8);
-        switch (path_parse(text, utf8, &address, &used)) {
+        switch (address_parse_path(text, utf8, &address, &used)) {
         case PATH_MALFORMED: continue;
         case PATH_NULL: INSIST(address.length == 0); break;
         case PATH_POSTMASTER: INSIST(bytes_is_nocase(address, "postmaster")); break;

@@ -7,7 +7,7 @@
 #include "choices.h"
 #include "core/client/client_session.h"
 
-struct world {
+struct client_session_world {
     struct choices choices;
     struct client_options options;
     struct client_session session;
@@ -19,7 +19,7 @@ struct world {
 
 static const char content[] = "Subject: x\r\n\r\n.\r\n..\r\nbare\nand\rthe end";
 
-static void check_send(const struct world *world, struct bytes bytes)
+static void check_send(const struct client_session_world *world, struct bytes bytes)
 {
     INSIST(bytes.length > 0);
     bool may_say = world->secured || world->options.tls == CLIENT_TLS_NEVER;
@@ -27,7 +27,7 @@ static void check_send(const struct world *world, struct bytes bytes)
     INSIST(world->secured || world->options.tls != CLIENT_TLS_REQUIRED || bytes_search(bytes, BYTES("MAIL FROM")) == SIZE_MAX);
 }
 
-static void check_results(struct world *world, const struct client_action *action)
+static void check_results(struct client_session_world *world, const struct client_action *action)
 {
     INSIST(world->sending && action->result_count == world->envelope.recipient_count);
     world->sending = world->wants_content = false;
@@ -39,7 +39,7 @@ static void check_results(struct world *world, const struct client_action *actio
 }
 
 /* The next message, or the end. */
-static void next_message(struct world *world)
+static void next_message(struct client_session_world *world)
 {
     struct envelope *e = &world->envelope;
     if (world->sent++ == 3) {
@@ -55,7 +55,7 @@ static void next_message(struct world *world)
     client_session_send(&world->session, e);
 }
 
-static void take_action(struct world *world, const struct client_action *action)
+static void take_action(struct client_session_world *world, const struct client_action *action)
 {
     INSIST(!world->over);
     switch (action->kind) {
@@ -86,7 +86,7 @@ static void take_action(struct world *world, const struct client_action *action)
 }
 
 /* All that can be done without the peer. */
-static void settle(struct world *world)
+static void settle(struct client_session_world *world)
 {
     struct client_action action;
     for (;;) {
@@ -107,7 +107,7 @@ static void settle(struct world *world)
     }
 }
 
-static void run(struct world *world, struct bytes stream)
+static void run(struct client_session_world *world, struct bytes stream)
 {
     size_t done = 0, there = 0, used;
     bool in_turn = world->choices.octets[CHOICES - 1] % 8 < 6; /* who does not is turned away soon */
@@ -129,7 +129,7 @@ static void run(struct world *world, struct bytes stream)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct world world = {0};
+    struct client_session_world world = {0};
     struct bytes stream = choices_start(&world.choices, data, size);
     world.options = (struct client_options){.helo = BYTES("client.example.org"), .tls = (enum client_tls)choose(&world.choices, 4),
                                             .lmtp = choose(&world.choices, 4) == 1, .probe_only = choose(&world.choices, 8) == 1};

@@ -11,7 +11,7 @@ static void check_mail(struct bytes argument)
         return;
     const struct envelope *e = &mail.parameters;
     INSIST(mail.sender.length == 0 || address_parse(mail.sender, e->smtputf8, &address));
-    INSIST(e->envid.length <= ENVID_MAX && xtext_is_valid(e->envid));
+    INSIST(e->envid.length <= ENVID_MAX && command_xtext_is_valid(e->envid));
 }
 
 static void check_rcpt(struct bytes argument, bool utf8)

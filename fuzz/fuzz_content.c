@@ -9,7 +9,7 @@
 
 enum { SIZE_MAX_HERE = 5000 };
 
-struct reading {
+struct content_case {
     struct buffer stored;
     struct content content;
     size_t used;
@@ -17,9 +17,9 @@ struct reading {
 };
 
 /* Reads to the end of data, in pieces where `choices` is not NULL. */
-static struct reading read_data(struct bytes input, bool fix, struct choices *choices)
+static struct content_case read_data(struct bytes input, bool fix, struct choices *choices)
 {
-    struct reading reading = {.used = 0};
+    struct content_case reading = {.used = 0};
     struct buffer changed = {0};
     size_t there = choices == NULL ? input.length : 0;
     content_start(&reading.content, SIZE_MAX_HERE, false, fix);
@@ -58,7 +58,7 @@ static void check_round(struct bytes input)
     encoder_add(&encoder, &wire, bytes_first(input, input.length / 3));
     encoder_add(&encoder, &wire, bytes_from(input, input.length / 3));
     encoder_end(&encoder, &wire);
-    struct reading reading = read_data(buffer_bytes(&wire), false, NULL);
+    struct content_case reading = read_data(buffer_bytes(&wire), false, NULL);
     INSIST(reading.ended && reading.used == wire.length);
     INSIST(reading.content.fault == CONTENT_FINE || reading.content.fault == CONTENT_TOO_LARGE || reading.content.fault == CONTENT_NUL || reading.content.fault == CONTENT_LOOPS);
     buffer_free(&reading.stored);
@@ -70,7 +70,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct choices choices;
     struct bytes input = choices_start(&choices, data, size);
     for (int fix = 0; fix <= 1; fix++) {
-        struct reading whole = read_data(input, fix, NULL), pieces = read_data(input, fix, &choices);
+        struct content_case whole = read_data(input, fix, NULL), pieces = read_data(input, fix, &choices);
         bool fine = whole.content.fault == CONTENT_FINE;
         INSIST(whole.used == pieces.used && whole.ended == pieces.ended);
         INSIST(fine == (pieces.content.fault == CONTENT_FINE));

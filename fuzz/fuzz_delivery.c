@@ -8,18 +8,18 @@
 
 enum { STEPS_MAX = 20000, RECORDS_MAX = 6 };
 
-struct world {
+struct delivery_world {
     struct choices choices;
     struct delivery delivery;
     struct envelope envelope;
     struct recipient recipients[2];
     struct bytes stream; /* what servers say, one after the other */
-    struct tls_trouble trouble;
+    struct tls_fallback fallback;
     bool connected, secured, in_turn;
     unsigned done, runs;
 };
 
-static void resolve(struct world *world, const struct delivery_action *action)
+static void resolve(struct delivery_world *world, const struct delivery_action *action)
 {
     static const enum dns_status statuses[] = {DNS_FOUND, DNS_FOUND, DNS_FOUND, DNS_NO_DATA, DNS_NXDOMAIN, DNS_SERVER_FAILURE};
     static const char *const names[] = {"a.example.org", "b.example.org", "mx.example.net", "", "not a name", "c.example.org"};
@@ -38,14 +38,14 @@ static void resolve(struct world *world, const struct delivery_action *action)
     delivery_learned(&world->delivery, action->type, &facts);
 }
 
-static void tell_policy(struct world *world)
+static void tell_policy(struct delivery_world *world)
 {
     struct sts_policy policy = {.mode = (enum sts_mode)choose(&world->choices, 3), .patterns = {BYTES("*.example.org")}, .pattern_count = choose(&world->choices, 2)};
     delivery_sts(&world->delivery, choose(&world->choices, 2) == 0 ? NULL : &policy);
 }
 
 /* Nothing of a message leaves in clear where more is demanded. */
-static void check_sent(const struct world *world, struct bytes sent)
+static void check_sent(const struct delivery_world *world, struct bytes sent)
 {
     enum tls_demand demand = world->delivery.tls.policy.demand;
     bool in_clear_allowed = (demand == DEMAND_MAY && world->delivery.options.tls == CLIENT_TLS_OPPORTUNISTIC) || demand == DEMAND_CLEAR;
@@ -53,7 +53,7 @@ static void check_sent(const struct world *world, struct bytes sent)
     INSIST(world->secured || (in_clear_allowed && !world->envelope.requiretls) || !bytes_starts_nocase(sent, "MAIL"));
 }
 
-static void take_action(struct world *world, const struct delivery_action *action)
+static void take_action(struct delivery_world *world, const struct delivery_action *action)
 {
     struct delivery *delivery = &world->delivery;
     switch (action->kind) {
@@ -103,7 +103,7 @@ static void take_action(struct world *world, const struct delivery_action *actio
 }
 
 /* The peer speaks, or is gone when it has nothing more to say. */
-static void hear(struct world *world)
+static void hear(struct delivery_world *world)
 {
     struct bytes line = world->in_turn ? one_reply(world->stream) : world->stream;
     size_t used = world->connected ? delivery_feed(&world->delivery, line) : 0;
@@ -119,12 +119,12 @@ static void check_words(const struct delivery *delivery)
     struct buffer peer = {0};
     delivery_peer(delivery, &peer);
     INSIST(!bytes_has_control(buffer_bytes(&peer)) && delivery_timeout_ms(delivery) > 0 && delivery_step(delivery) <= STEP_QUIT);
-    INSIST(delivery->tls.policy.word == NULL || (delivery_tls_word(delivery).length > 0 && delivery_tls_reason(delivery).length > 0));
+    INSIST(delivery->tls.policy.word == NULL || (delivery_tls_name(delivery).length > 0 && delivery_tls_reason(delivery).length > 0));
     buffer_free(&peer);
 }
 
 /* To the end of this message. */
-static void carry(struct world *world)
+static void carry(struct delivery_world *world)
 {
     struct delivery_action action;
     unsigned wanted = world->done + 1, steps = 0;
@@ -140,15 +140,15 @@ static void carry(struct world *world)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static struct world world; /* large */
+    static struct delivery_world world; /* large */
     struct delivery_action action;
-    world = (struct world){.trouble.now_ms = TLS_TROUBLE_KEPT_MS};
+    world = (struct delivery_world){.fallback.now_ms = TLS_FALLBACK_KEPT_MS};
     world.stream = choices_start(&world.choices, data, size);
     world.in_turn = world.choices.octets[CHOICES - 1] % 8 < 6; /* who does not is turned away soon */
     world.recipients[0].address = world.recipients[1].address = BYTES("ada@example.org");
     world.envelope = (struct envelope){.sender = BYTES("b@example.net"), .recipients = world.recipients, .recipient_count = 2, .size = 14};
     struct delivery_options options = {.hostname = BYTES("mx.example.net"), .domain = BYTES("example.org"), .smarthost = choose(&world.choices, 2) == 1,
-                                       .port = 25, .tls = CLIENT_TLS_OPPORTUNISTIC, .trouble = &world.trouble, .wish = (enum tls_wish)choose(&world.choices, WISH_NONE + 1)};
+                                       .port = 25, .tls = CLIENT_TLS_OPPORTUNISTIC, .fallback = &world.fallback, .wish = (enum tls_wish)choose(&world.choices, WISH_NONE + 1)};
     world.envelope.requiretls = choose(&world.choices, 4) == 0;
     if (options.smarthost) {
         options.port = choose(&world.choices, 2) == 0 ? 465 : 587;
@@ -157,7 +157,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         options.verify = true;
     }
     if (choose(&world.choices, 4) == 0) /* whatever is remembered, what is demanded is had */
-        tls_trouble_note(&world.trouble, BYTES("a.example.org"), options.port);
+        tls_fallback_note(&world.fallback, BYTES("a.example.org"), options.port);
     delivery_start(&world.delivery, &options, &world.envelope);
     carry(&world);
     for (unsigned more = 0; more < 3 && delivery_is_open(&world.delivery); more++) {

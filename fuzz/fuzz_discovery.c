@@ -9,16 +9,16 @@
 #include "core/port/discovery.h"
 #include "core/smtp/host.h"
 
-enum { STEPS_MAX = 16, ANSWERS_MAX = 4 };
+enum { STEPS_MAX = 16, RECIPIENT_CACHE_MAX = 4 };
 
-struct world {
+struct discovery_world {
     struct choices choices;
     struct bytes stream;
     struct discovery discovery;
 };
 
 /* One of a provider's names, or what the stream has. */
-static struct bytes some_name(struct world *world)
+static struct bytes some_name(struct discovery_world *world)
 {
     const struct provider *provider = &providers[choose(&world->choices, (unsigned)provider_count)];
     const char *const lists[] = {provider->domains, provider->hosts, provider->mx, provider->aliases};
@@ -43,10 +43,10 @@ static void check_question(const struct discovery_question *question)
         INSIST(url.length >= at + 3 && ascii_is_alnum(url.at[at + 1]) && ascii_is_alnum(url.at[at + 2]));
 }
 
-static void answer_records(struct world *world)
+static void answer_records(struct discovery_world *world)
 {
-    struct dns_record records[ANSWERS_MAX];
-    size_t count = choose(&world->choices, ANSWERS_MAX + 1);
+    struct dns_record records[RECIPIENT_CACHE_MAX];
+    size_t count = choose(&world->choices, RECIPIENT_CACHE_MAX + 1);
     for (size_t i = 0; i < count; i++) {
         static const uint16_t ports[] = {587, 465, 2525, 25, 0, 8587, 65535};
         records[i] = (struct dns_record){.preference = (uint16_t)choose(&world->choices, 3), .weight = (uint16_t)choose(&world->choices, 3),
@@ -55,10 +55,10 @@ static void answer_records(struct world *world)
     discovery_learn_records(&world->discovery, records, count);
 }
 
-static void answer_settings(struct world *world)
+static void answer_settings(struct discovery_world *world)
 {
-    struct published_server servers[ANSWERS_MAX];
-    size_t count = choose(&world->choices, ANSWERS_MAX + 1);
+    struct published_server servers[RECIPIENT_CACHE_MAX];
+    size_t count = choose(&world->choices, RECIPIENT_CACHE_MAX + 1);
     for (size_t i = 0; i < count; i++) {
         servers[i] = (struct published_server){.host = some_name(world), .user = bytes_split(&world->stream, ' '), .port = choose(&world->choices, 4) == 0 ? 25 : 587,
                                                .tls = (enum client_tls)choose(&world->choices, 4)};
@@ -98,7 +98,7 @@ static void check_providers(struct bytes name)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static struct world world;
+    static struct discovery_world world;
     struct discovery_question question;
     struct buffer address = {0};
     world.stream = choices_start(&world.choices, data, size);

@@ -43,18 +43,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct buffer mended = {0}, other = {0}, third = {0};
     gather(&pieces, text, &choices);
     gather(&whole, text, NULL);
-    enum header_fault fault = header_judge(&pieces, &rules);
-    INSIST(header_judge(&whole, &rules) == fault && pieces.length == whole.length);
+    enum header_fault fault = header_check(&pieces, &rules);
+    INSIST(header_check(&whole, &rules) == fault && pieces.length == whole.length);
     if (fault == HEADER_FINE) {
-        header_mend(&pieces, &stamp, &mended);
-        header_mend(&whole, &stamp, &other);
+        header_fix(&pieces, &stamp, &mended);
+        header_fix(&whole, &stamp, &other);
         INSIST(bytes_equal(buffer_bytes(&mended), buffer_bytes(&other)));
         gather(&again, buffer_bytes(&mended), NULL);
-        INSIST(header_judge(&again, &rules) == HEADER_FINE);
+        INSIST(header_check(&again, &rules) == HEADER_FINE);
         INSIST(again.has_from && again.has_date && again.has_message_id && !again.has_blind);
         if (pieces.has_from)
             check_authors(&pieces, &again);
-        header_mend(&again, &stamp, &third);
+        header_fix(&again, &stamp, &third);
         INSIST(bytes_equal(buffer_bytes(&mended), buffer_bytes(&third)));
     }
     header_free(&pieces);

@@ -25,7 +25,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     buffer_add(&from, name);
     buffer_add_text(&from, " <ada@example.org>");
     struct bytes to = BYTES("bob@example.com");
-    struct mime_letter letter = {.from = buffer_bytes(&from), .to = &to, .to_count = 1, .subject = subject, .text = rest, .message_id = BYTES("1@example.org"),
+    struct mime_input letter = {.from = buffer_bytes(&from), .to = &to, .to_count = 1, .subject = subject, .text = rest, .message_id = BYTES("1@example.org"),
                                  .attachments = (choices.octets[0] & 1) != 0};
     struct buffer plain = {0};
     if ((choices.octets[1] & 1) != 0) {

@@ -13,7 +13,7 @@
 
 enum { RECIPIENTS = 4, CUTS_MAX = 20 };
 
-struct world {
+struct passed_on_world {
     struct choices choices;
     struct arena arena;
     struct envelope envelope; /* as it was stored */
@@ -29,7 +29,7 @@ struct world {
 
 /* ---- in ---- */
 
-static void keep_envelope(struct world *world, const struct envelope *from)
+static void keep_envelope(struct passed_on_world *world, const struct envelope *from)
 {
     INSIST(from->recipient_count <= RECIPIENTS);
     world->envelope = *from;
@@ -43,7 +43,7 @@ static void keep_envelope(struct world *world, const struct envelope *from)
     }
 }
 
-static void take(struct world *world, struct server_session *session)
+static void take(struct passed_on_world *world, struct server_session *session)
 {
     struct server_action action;
     while (server_session_action(session, &action)) {
@@ -64,7 +64,7 @@ static void take(struct world *world, struct server_session *session)
 }
 
 /* The client's octets: fuzzed recipients, one a line, then an empty one, then the content. */
-static void add_client(struct world *world, struct buffer *out, struct bytes input)
+static void add_client(struct passed_on_world *world, struct buffer *out, struct bytes input)
 {
     static const char *const bodies[] = {"", " BODY=8BITMIME", " BODY=BINARYMIME", " SMTPUTF8"};
     unsigned body = choose(&world->choices, 4);
@@ -87,7 +87,7 @@ static void add_client(struct world *world, struct buffer *out, struct bytes inp
     buffer_add_text(out, "BDAT 0 LAST\r\n");
 }
 
-static void accept_message(struct world *world, struct bytes input)
+static void accept_message(struct passed_on_world *world, struct bytes input)
 {
     static const struct server_policy policy = {.role = ROLE_MX, .tls = TLS_NONE, .hostname = BYTES("mx.example.org"), .message_size_max = 100000, .recipients_max = RECIPIENTS};
     struct server_session session;
@@ -107,7 +107,7 @@ static void accept_message(struct world *world, struct bytes input)
 
 /* ---- out: the strict reader, who answers ---- */
 
-static void hear_line(struct world *world, struct bytes line)
+static void hear_line(struct passed_on_world *world, struct bytes line)
 {
     const char *reply = "250 2.0.0 ok\r\n";
     INSIST(!bytes_has_control(line) && line.length <= 2048);
@@ -130,7 +130,7 @@ static void hear_line(struct world *world, struct bytes line)
 }
 
 /* A line of content by DATA, or the dot. */
-static void hear_content(struct world *world, struct bytes line)
+static void hear_content(struct passed_on_world *world, struct bytes line)
 {
     if (bytes_is(line, ".")) {
         world->in_data = false;
@@ -142,7 +142,7 @@ static void hear_content(struct world *world, struct bytes line)
     buffer_add_text(&world->content, "\r\n");
 }
 
-static void hear(struct world *world)
+static void hear(struct passed_on_world *world)
 {
     for (;;) {
         struct bytes left = bytes_from(buffer_bytes(&world->sent), world->read);
@@ -166,7 +166,7 @@ static void hear(struct world *world)
     }
 }
 
-static void pass_on(struct world *world)
+static void pass_on(struct passed_on_world *world)
 {
     struct client_options options = {.helo = BYTES("client.example.org"), .tls = CLIENT_TLS_NEVER};
     struct client_session session;
@@ -219,7 +219,7 @@ static size_t lax_ends(struct bytes sent)
     return ends;
 }
 
-static void check(struct world *world)
+static void check(struct passed_on_world *world)
 {
     struct bytes sent = buffer_bytes(&world->sent), lines = buffer_bytes(&world->mails), content = buffer_bytes(&world->content), stored = buffer_bytes(&world->stored);
     INSIST(world->ended && !world->in_data && world->chunk_left == 0 && world->read == sent.length);
@@ -245,7 +245,7 @@ static void check(struct world *world)
 }
 
 /* For tests/passed_on.py: what was stored and what the peer has. */
-static void show(const struct world *world)
+static void show(const struct passed_on_world *world)
 {
     const char *path = getenv("FUZZ_SHOW");
     FILE *file = path == NULL ? NULL : fopen(path, "ab");
@@ -259,7 +259,7 @@ static void show(const struct world *world)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct world world = {0};
+    struct passed_on_world world = {0};
     struct bytes input = choices_start(&world.choices, data, size);
     world.chunking = choose(&world.choices, 2) == 1;
     accept_message(&world, input);

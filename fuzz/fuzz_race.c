@@ -9,7 +9,7 @@
 
 enum { MOVES_MAX = 20000 };
 
-struct world {
+struct race_world {
     struct choices choices;
     struct race race;
     struct bytes stream;
@@ -17,7 +17,7 @@ struct world {
     bool won, over;
 };
 
-static void act(struct world *world, const struct race_action *action)
+static void act(struct race_world *world, const struct race_action *action)
 {
     struct race *race = &world->race;
     unsigned luck = choose(&world->choices, 8);
@@ -33,7 +33,7 @@ static void act(struct world *world, const struct race_action *action)
             race_tls_done(race, action->attempt, luck < 5 ? PORT_OPEN : (enum port_verdict)(PORT_CERTIFICATE_EXPIRED + choose(&world->choices, PORT_IMPOSTOR - PORT_CERTIFICATE_EXPIRED)),
                           BYTES("other.example"), world->now_ms);
         else
-            race_lost(race, action->attempt, luck == 6 ? LOSS_TLS : (enum race_loss)(LOSS_TLS_OTHER_WAY + choose(&world->choices, 2)), BYTES("no"), world->now_ms);
+            race_lost(race, action->attempt, luck == 6 ? LOSS_TLS : (enum race_loss)(LOSS_TLS_MISMATCH + choose(&world->choices, 2)), BYTES("no"), world->now_ms);
         break;
     case RACE_WON:
         INSIST(!world->won && !world->over);
@@ -49,7 +49,7 @@ static void act(struct world *world, const struct race_action *action)
     }
 }
 
-static void feed(struct world *world)
+static void feed(struct race_world *world)
 {
     unsigned some = choose(&world->choices, 60);
     struct bytes piece = some < 45 ? one_reply(world->stream) : bytes_first(world->stream, 4 * (some - 44));
@@ -60,13 +60,13 @@ static void feed(struct world *world)
 }
 
 /* What is said of each port, and of all, is one line for people. */
-static void check_verdicts(const struct world *world)
+static void check_verdicts(const struct race_world *world)
 {
     struct buffer text = {0};
     for (size_t p = 0; p < world->race.options.port_count; p++) {
         const struct race_attempt *a = race_verdict(&world->race, world->race.options.ports[p].port);
         INSIST(a != NULL && a->verdict < PORT_VERDICTS && port_verdict_name(a->verdict)[0] != '\0' && port_verdict_sentence(a->verdict)[0] != '\0');
-        INSIST(port_verdict_mend(a->verdict) != NULL && port_verdict_state(a->verdict)[0] != '\0');
+        INSIST(port_verdict_hint(a->verdict) != NULL && port_verdict_state(a->verdict)[0] != '\0');
         INSIST(!world->over || a->verdict != PORT_OPEN || world->race.options.examine || a->stage == ATTEMPT_OVER);
     }
     race_explain(&world->race, &text);
@@ -77,7 +77,7 @@ static void check_verdicts(const struct world *world)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static struct world world;
+    static struct race_world world;
     struct race_action action;
     world.now_ms = 1000;
     world.won = world.over = false;

@@ -69,7 +69,7 @@ static void check_answer(struct choices *choices, const struct domain_facts *fac
     INSIST(finding.verdict < DOMAIN_VERDICTS && (finding.verdict != RECORD_RIGHT || finding.found.length == 0));
     INSIST(!bytes_has_control_character(finding.found) && bytes_is_utf8(finding.found));
     INSIST(finding.verdict == RECORD_UNKNOWN || (said.status != DNS_BOGUS && said.status != DNS_SERVER_FAILURE && said.status != DNS_UNKNOWN));
-    INSIST(finding.verdict == RECORD_RIGHT || finding.verdict == RECORD_MISSING || finding.mend.length > 0);
+    INSIST(finding.verdict == RECORD_RIGHT || finding.verdict == RECORD_MISSING || finding.hint.length > 0);
     INSIST(domain_verdict_name(finding.verdict) != NULL && domain_subject_name(record->subject) != NULL && domain_subject_use(record->subject) != NULL && domain_type_name(record->type)[0] != '?');
 }
 

@@ -16,7 +16,7 @@ struct place {
     unsigned waited;             /* turns of others since it may start */
 };
 
-struct world {
+struct schedule_world {
     struct choices choices;
     struct schedule schedule;
     struct place places[DESTINATIONS];
@@ -25,12 +25,12 @@ struct world {
 
 static const char *const names[DESTINATIONS] = {"a.example", "b.example", "c.example", "d.example", "local", "lookup"};
 
-static enum schedule_way way_of(size_t i)
+static enum schedule_transport way_of(size_t i)
 {
     return i < 4 ? SCHEDULE_AWAY : i == 4 ? SCHEDULE_LOCAL : SCHEDULE_LOOKUP;
 }
 
-static void enter(struct world *world, size_t i)
+static void enter(struct schedule_world *world, size_t i)
 {
     struct place *p = &world->places[i];
     *p = (struct place){.entered = true, .entered_ms = world->now_ms};
@@ -39,11 +39,11 @@ static void enter(struct world *world, size_t i)
         schedule_limit(&world->schedule, &p->destination, choose(&world->choices, 4), choose(&world->choices, 4) * 17);
 }
 
-static void start(struct world *world, struct schedule_destination *d)
+static void start(struct schedule_world *world, struct schedule_destination *d)
 {
     struct place *p = (struct place *)d; /* its first member */
     for (size_t i = 0; i < DESTINATIONS; i++)
-        if (world->places[i].entered && way_of(i) == d->way)
+        if (world->places[i].entered && way_of(i) == d->transport)
             world->places[i].waited++;
     schedule_started(&world->schedule, d, world->now_ms);
     p->starts++;
@@ -52,7 +52,7 @@ static void start(struct world *world, struct schedule_destination *d)
     INSIST(d->rate == 0 || p->starts <= 2 + (world->now_ms - p->entered_ms + 50) * d->rate / 60000);
 }
 
-static void event(struct world *world, unsigned what, size_t i)
+static void event(struct schedule_world *world, unsigned what, size_t i)
 {
     struct place *p = &world->places[i];
     struct schedule_destination *d = &p->destination, *next;
@@ -67,23 +67,23 @@ static void event(struct world *world, unsigned what, size_t i)
     case 2:
     case 3:
     case 4:
-        next = schedule_next(s, d->way);
+        next = schedule_next(s, d->transport);
         if (next != NULL)
             start(world, next);
         break;
     case 5:
     case 6:
-        if (d->under_way > 0 && schedule_ended(s, d, (enum schedule_news)choose(&world->choices, 4), world->now_ms, choose(&world->choices, 256) * UINT64_C(0x0101010101010101)))
-            INSIST(d->until_ms > world->now_ms && d->way == SCHEDULE_AWAY && d->failures >= SCHEDULE_FAILURES_MAX);
+        if (d->in_progress > 0 && schedule_ended(s, d, (enum schedule_news)choose(&world->choices, 4), world->now_ms, choose(&world->choices, 256) * UINT64_C(0x0101010101010101)))
+            INSIST(d->until_ms > world->now_ms && d->transport == SCHEDULE_AWAY && d->failures >= SCHEDULE_FAILURES_MAX);
         break;
-    case 7: schedule_forgive(s, d); break;
+    case 7: schedule_reset_failures(s, d); break;
     case 8:
         world->now_ms += choose(&world->choices, 256) * 40;
         schedule_wake(s, world->now_ms);
         INSIST(schedule_wake_ms(s) == 0 || schedule_wake_ms(s) > world->now_ms - 1);
         break;
     default:
-        if (d->under_way > 0)
+        if (d->in_progress > 0)
             break;
         schedule_leave(s, d);
         INSIST(schedule_find(s, bytes_of_text(names[i])) == NULL);
@@ -91,25 +91,25 @@ static void event(struct world *world, unsigned what, size_t i)
     }
 }
 
-static void check(struct world *world)
+static void check(struct schedule_world *world)
 {
-    uint32_t under_way[SCHEDULE_WAYS] = {0};
+    uint32_t in_progress[SCHEDULE_TRANSPORTS] = {0};
     for (size_t i = 0; i < DESTINATIONS; i++) {
         struct place *p = &world->places[i];
         const struct schedule_destination *d = &p->destination;
         if (!p->entered)
             continue;
-        under_way[d->way] += d->under_way;
+        in_progress[d->transport] += d->in_progress;
         INSIST(schedule_find(&world->schedule, d->name) == d);
         INSIST(d->limit >= 1 && d->limit <= d->most);
-        INSIST(d->in_ring == (d->wanting && d->until_ms == 0 && d->under_way < d->limit && !d->paced));
+        INSIST(d->in_ring == (d->wanting && d->until_ms == 0 && d->in_progress < d->limit && !d->paced));
         p->waited = d->in_ring ? p->waited : 0;
         INSIST(p->waited <= DESTINATIONS);
     }
-    for (unsigned way = 0; way < SCHEDULE_WAYS; way++) {
-        const struct schedule_destination *next = schedule_next(&world->schedule, (enum schedule_way)way);
-        INSIST(world->schedule.ways[way].under_way == under_way[way] && under_way[way] <= world->schedule.ways[way].max);
-        INSIST(next == NULL || (next->wanting && schedule_may_start(&world->schedule, next) && next->way == (enum schedule_way)way));
+    for (unsigned transport = 0; transport < SCHEDULE_TRANSPORTS; transport++) {
+        const struct schedule_destination *next = schedule_next(&world->schedule, (enum schedule_transport)transport);
+        INSIST(world->schedule.transports[transport].in_progress == in_progress[transport] && in_progress[transport] <= world->schedule.transports[transport].max);
+        INSIST(next == NULL || (next->wanting && schedule_may_start(&world->schedule, next) && next->transport == (enum schedule_transport)transport));
     }
 }
 
@@ -123,15 +123,15 @@ static void check_times(struct choices *choices, const struct schedule_retry *re
     INSIST(due_ms > now_ms && (expires_ms <= now_ms || due_ms <= expires_ms));
     INSIST(!schedule_is_over(expires_ms, due_ms, due_ms) && schedule_is_over(expires_ms, due_ms, (due_ms > expires_ms ? due_ms : expires_ms) + SCHEDULE_GRACE_MS));
     INSIST(schedule_greylist_ms(1, 451, text) <= SCHEDULE_GREYLIST_MAX_MS + 5000 && schedule_greylist_ms(2, 451, text) == 0 && schedule_greylist_ms(1, 550, text) == 0);
-    struct schedule_facts facts = {.under_way = choose(choices, 8) == 1, .held = choose(choices, 8) == 1, .served = choose(choices, 8) != 1, .all_held = choose(choices, 8) == 1,
-                                   .due_ms = due_ms, .put_off_ms = choose(choices, 2) == 0 ? 0 : now_ms + choose(choices, 256)};
-    enum schedule_wait wait = schedule_why(&facts, due_ms - delay_ms, &next_ms);
-    INSIST((wait >= WAIT_PUT_OFF) == (next_ms > 0) && (next_ms == 0 || next_ms >= due_ms - delay_ms));
+    struct schedule_facts facts = {.in_progress = choose(choices, 8) == 1, .held = choose(choices, 8) == 1, .served = choose(choices, 8) != 1, .all_held = choose(choices, 8) == 1,
+                                   .due_ms = due_ms, .backoff_until_ms = choose(choices, 2) == 0 ? 0 : now_ms + choose(choices, 256)};
+    enum schedule_wait wait = schedule_wait_reason(&facts, due_ms - delay_ms, &next_ms);
+    INSIST((wait >= WAIT_BACKOFF) == (next_ms > 0) && (next_ms == 0 || next_ms >= due_ms - delay_ms));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct world world = {.now_ms = 1795435200000u};
+    struct schedule_world world = {.now_ms = 1795435200000u};
     static const double factors[] = {1.0, 1.5, 2.0, 10.0};
     struct bytes stream = choices_start(&world.choices, data, size);
     struct schedule_retry retry = {.first_ms = 1 + choose(&world.choices, 256) * 1000, .max_ms = 1 + choose(&world.choices, 256) * 100000, .factor = factors[choose(&world.choices, 4)]};

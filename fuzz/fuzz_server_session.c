@@ -8,7 +8,7 @@
 #include "core/server/server_session.h"
 #include "core/smtp/address.h"
 
-struct world {
+struct server_session_world {
     struct choices choices;
     struct server_policy policy;
     struct server_session session;
@@ -49,12 +49,12 @@ static void check_stored(const struct envelope *envelope, struct bytes stored)
 }
 
 /* May anything of a message happen now? */
-static void check_allowed(const struct world *world)
+static void check_allowed(const struct server_session_world *world)
 {
     INSIST(world->policy.role != ROLE_SUBMISSION || (world->secured && world->signed_in && !world->signed_out));
 }
 
-static void take_action(struct world *world, const struct server_action *action)
+static void take_action(struct server_session_world *world, const struct server_action *action)
 {
     struct address parsed;
     INSIST(!world->closed && world->question == SERVER_NOTHING);
@@ -113,7 +113,7 @@ static void take_action(struct world *world, const struct server_action *action)
     }
 }
 
-static void answer(struct world *world)
+static void answer(struct server_session_world *world)
 {
     struct server_session *session = &world->session;
     enum server_action_kind question = world->question;
@@ -145,7 +145,7 @@ static void answer(struct world *world)
 }
 
 /* Feeds what has arrived; false when nothing of it was used. */
-static bool step(struct world *world, struct bytes *unread)
+static bool step(struct server_session_world *world, struct bytes *unread)
 {
     struct server_action action;
     while (world->question == SERVER_NOTHING && server_session_action(&world->session, &action))
@@ -163,7 +163,7 @@ static bool step(struct world *world, struct bytes *unread)
 }
 
 /* Now and then the clock or the operator ends it. */
-static void interrupt(struct world *world)
+static void interrupt(struct server_session_world *world)
 {
     unsigned choice = choose(&world->choices, 64);
     if (choice == 1)
@@ -177,7 +177,7 @@ static void interrupt(struct world *world)
 }
 
 /* `stream` arrives piece by piece; [done, there) of it is unread. */
-static void run(struct world *world, struct bytes stream)
+static void run(struct server_session_world *world, struct bytes stream)
 {
     size_t done = 0, there = 0;
     for (;;) {
@@ -195,7 +195,7 @@ static void run(struct world *world, struct bytes stream)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct world world = {0};
+    struct server_session_world world = {0};
     struct bytes stream = choices_start(&world.choices, data, size);
     static const struct { enum server_role role; enum server_tls tls; uint32_t port; } ports[] = {
         {ROLE_MX, TLS_STARTTLS, 25}, {ROLE_SUBMISSION, TLS_STARTTLS, 587}, {ROLE_SUBMISSION, TLS_IMPLICIT, 465}, {ROLE_LOCAL, TLS_NONE, 0}, {ROLE_MX, TLS_NONE, 25},
@@ -206,7 +206,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                                           .fix_bare_newlines = choose(&world.choices, 4) == 1};
     if (world.policy.role != ROLE_MX) {
         unsigned flags = choose(&world.choices, 4);
-        world.policy.judges_header = (flags & 1) != 0;
+        world.policy.checks_header = (flags & 1) != 0;
         world.policy.limits_sending = (flags & 2) != 0;
     }
     bool implicit = ports[port].tls == TLS_IMPLICIT;

@@ -7,16 +7,16 @@
 
 static void encode(struct buffer *out, struct bytes content, bool binary, size_t step)
 {
-    struct sevenbit sevenbit;
-    sevenbit_start(&sevenbit, binary);
+    struct transfer_encoding sevenbit;
+    transfer_encoding_start(&sevenbit, binary);
     while (content.length > 0) {
         struct bytes run = bytes_first(content, step);
-        sevenbit_add(&sevenbit, out, run);
+        transfer_encoding_add(&sevenbit, out, run);
         content = bytes_from(content, run.length);
-        INSIST(sevenbit.line.length < SEVENBIT_LINE_MAX && sevenbit.header.length <= SEVENBIT_HEADER_MAX);
+        INSIST(sevenbit.line.length < TRANSFER_ENCODING_LINE_MAX && sevenbit.header.length <= TRANSFER_ENCODING_HEADER_MAX);
     }
-    sevenbit_end(&sevenbit, out);
-    sevenbit_free(&sevenbit);
+    transfer_encoding_end(&sevenbit, out);
+    transfer_encoding_free(&sevenbit);
 }
 
 static bool is_fit(struct bytes content)

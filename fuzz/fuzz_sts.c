@@ -9,14 +9,14 @@
 
 static void check_policy(struct bytes text)
 {
-    struct sts_kept kept = {.domain = BYTES("example.com"), .id = BYTES("1"), .fetched_ms = 1}, back;
+    struct sts_cache_entry kept = {.domain = BYTES("example.com"), .id = BYTES("1"), .fetched_ms = 1}, back;
     struct buffer line = {0};
     if (!sts_read_policy(text, &kept.policy))
         return;
     INSIST(kept.policy.max_age_s <= STS_AGE_MAX_S && kept.policy.pattern_count <= STS_PATTERNS_MAX);
-    sts_write_kept(&line, &kept);
+    sts_cache_write(&line, &kept);
     INSIST(bytes_find(buffer_bytes(&line), '\n') == SIZE_MAX);
-    INSIST(sts_read_kept(buffer_bytes(&line), &back));
+    INSIST(sts_cache_read(buffer_bytes(&line), &back));
     INSIST(back.policy.mode == kept.policy.mode && back.policy.pattern_count == kept.policy.pattern_count);
     for (size_t i = 0; i < back.policy.pattern_count; i++)
         INSIST(bytes_equal(back.policy.patterns[i], kept.policy.patterns[i]));
@@ -41,14 +41,14 @@ static void check_records(struct bytes text)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct bytes text = bytes_of(data, size);
-    struct sts_kept kept;
+    struct sts_cache_entry kept;
     if (size == 0)
         return 0;
     text = bytes_from(text, 1);
     if (data[0] == 't')
         check_records(text);
     else if (data[0] == 'k')
-        sts_read_kept(text, &kept);
+        sts_cache_read(text, &kept);
     else
         check_policy(text);
     return 0;

@@ -72,7 +72,7 @@ static void check_received(struct bytes helo, struct bytes address)
         rest = bytes_from(rest, end + 2);
     }
     buffer_clear(&out);
-    delivery_fields_add(&out, address, address, "\n");
+    received_add_delivery_fields(&out, address, address, "\n");
     rest = buffer_bytes(&out);
     INSIST(bytes_starts_nocase(bytes_split(&rest, '\n'), "Return-Path: <") && bytes_starts_nocase(bytes_split(&rest, '\n'), "Delivered-To: ") && rest.length == 0);
     buffer_free(&out);
@@ -80,15 +80,15 @@ static void check_received(struct bytes helo, struct bytes address)
 
 static void check_history(struct bytes before, struct bytes said)
 {
-    struct store_reply found[STORE_ATTEMPTS_MAX], last = {.when_ms = 7, .code = 550, .enhanced = BYTES("5.1.1"), .text = said, .peer = said, .tls = said};
+    struct attempt_record found[STORE_ATTEMPTS_MAX], last = {.when_ms = 7, .code = 550, .enhanced = BYTES("5.1.1"), .text = said, .peer = said, .tls = said};
     struct buffer out = {0};
     struct buffer lines = {0}; /* what is there was written whole */
     buffer_add(&lines, before);
     buffer_add_text(&lines, "\n");
-    size_t count = history_read(before, found);
+    size_t count = attempt_history_read(before, found);
     INSIST(count < STORE_ATTEMPTS_MAX);
-    history_add(&out, buffer_bytes(&lines), &last);
-    count = history_read(buffer_bytes(&out), found);
+    attempt_history_add(&out, buffer_bytes(&lines), &last);
+    count = attempt_history_read(buffer_bytes(&out), found);
     INSIST(count > 0 && count < STORE_ATTEMPTS_MAX && found[count - 1].when_ms == 7 && found[count - 1].code == 550);
     INSIST(bytes_is(found[count - 1].enhanced, "5.1.1") && found[count - 1].text.length == bytes_first(said, STORE_PAST_REPLY_MAX).length);
     buffer_free(&lines);

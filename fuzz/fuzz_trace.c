@@ -10,10 +10,10 @@ static struct bytes names_of(struct bytes addresses, struct arena *arena)
 {
     struct bytes via = bytes_none();
     while (addresses.length > 0) {
-        struct bytes name = trace_name(arena, bytes_split(&addresses, '\n'));
+        struct bytes name = loop_detection_name(arena, bytes_split(&addresses, '\n'));
         INSIST(bytes_is_ascii(name) && !bytes_has_control(name) && bytes_find(name, ' ') == SIZE_MAX);
         if (name.length > 0)
-            via = trace_join(arena, via, name);
+            via = loop_detection_join(arena, via, name);
         INSIST(via.length <= VIA_MAX);
     }
     return via;
@@ -23,7 +23,7 @@ static void look_again(struct bytes via, struct bytes content)
 {
     struct buffer out = {0};
     struct bytes who, rest = via;
-    trace_add(&out, via);
+    loop_detection_add(&out, via);
     size_t fields = out.length;
     buffer_add_text(&out, "Received: by us\r\n"); /* with that each message begins */
     buffer_add(&out, content);
@@ -31,7 +31,7 @@ static void look_again(struct bytes via, struct bytes content)
         INSIST(out.at[out.start + at] != '\r' || (at + 1 < fields && out.at[out.start + at + 1] == '\n'));
     while (rest.length > 0) {
         struct bytes name = bytes_split(&rest, ' ');
-        INSIST(trace_returns(buffer_bytes(&out), name, &who) && bytes_equal(who, name));
+        INSIST(loop_detection_returns(buffer_bytes(&out), name, &who) && bytes_equal(who, name));
     }
     buffer_free(&out);
 }
@@ -44,7 +44,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                               BYTES("\n\n")); /* in front: addresses, one a line; behind: a message */
     struct bytes via = names_of(bytes_first(content, end), &arena);
     content = end == SIZE_MAX ? bytes_none() : bytes_from(content, end + 2);
-    if (trace_returns(content, via, &who))
+    if (loop_detection_returns(content, via, &who))
         INSIST(who.length > 0 && bytes_search(content, BYTES(":")) != SIZE_MAX);
     else
         INSIST(who.length == 0);

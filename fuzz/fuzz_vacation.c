@@ -41,13 +41,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct arena arena = {0};
     struct vacation_about about;
     struct bytes content = bytes_of(data, size);
-    struct vacation_letter letter = {.content = content, .sender = BYTES("bob@example.net"), .user = BYTES("ada@example.org")};
-    if (vacation_judge(&letter, &arena, &about) == VACATION_DUE)
+    struct vacation_input letter = {.content = content, .sender = BYTES("bob@example.net"), .user = BYTES("ada@example.org")};
+    if (vacation_check_header(&letter, &arena, &about) == VACATION_DUE)
         answer(&about, vacation_check(bytes_none(), content) == NULL ? content : BYTES("away"));
     letter.sender = bytes_split(&content, '\n'); /* now the first line is who sent it, and the rest the letter */
     letter.content = content;
     letter.original = BYTES("info@example.org");
-    enum vacation_verdict verdict = vacation_judge(&letter, &arena, &about);
+    enum vacation_verdict verdict = vacation_check_header(&letter, &arena, &about);
     INSIST(vacation_verdict_name(verdict)[0] != '\0');
     if (verdict == VACATION_DUE)
         INSIST(bytes_find(letter.sender, '@') != SIZE_MAX && !bytes_is_nocase(letter.sender, "ada@example.org"));

@@ -11,7 +11,7 @@ enum { BLOCK_SIZE = 2048 - 32 }; /* usual room of a block, in octets */
 struct arena_block {
     struct arena_block *next;
     size_t size, used;
-    max_align_t room[];
+    max_align_t capacity[];
 };
 
 static void *or_end(void *at)
@@ -46,14 +46,14 @@ void *arena_take(struct arena *arena, size_t size)
     size = rounded(size == 0 ? 1 : size);
     struct arena_block *block = arena->blocks;
     if (block == NULL || block->size - block->used < size) {
-        size_t room = size > BLOCK_SIZE ? size : BLOCK_SIZE;
-        block = or_end(malloc(sizeof *block + room));
-        block->size = room;
+        size_t capacity = size > BLOCK_SIZE ? size : BLOCK_SIZE;
+        block = or_end(malloc(sizeof *block + capacity));
+        block->size = capacity;
         block->used = 0;
         block->next = arena->blocks;
         arena->blocks = block;
     }
-    char *at = (char *)block->room + block->used;
+    char *at = (char *)block->capacity + block->used;
     block->used += size;
     arena->used += size;
     memset(at, 0, size);
@@ -100,6 +100,6 @@ void arena_clear(struct arena *arena)
 void arena_wipe(struct arena *arena)
 {
     for (struct arena_block *block = arena->blocks; block != NULL; block = block->next)
-        explicit_bzero(block->room, block->used);
+        explicit_bzero(block->capacity, block->used);
     arena_clear(arena);
 }

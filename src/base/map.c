@@ -117,11 +117,11 @@ void map_put(struct map *map, struct bytes key, void *value)
     map->filled += entry->removed ? 0 : 1;
     map->count++;
     *entry = (struct map_entry){.value = value, .hash = hash, .key_length = key.length};
-    char *room = entry->key.octets;
+    char *buffer = entry->key.octets;
     if (key.length > INLINE_KEY)
-        room = entry->key.at = memory_new(key.length);
+        buffer = entry->key.at = memory_new(key.length);
     if (key.length > 0)
-        memcpy(room, key.at, key.length);
+        memcpy(buffer, key.at, key.length);
 }
 
 void *map_remove(struct map *map, struct bytes key)

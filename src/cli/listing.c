@@ -45,7 +45,7 @@ static void size_as_text(const char *name, const char *text)
     struct buffer size = {0};
     uint64_t octets = strtoull(text, NULL, 10);
     if (octets > 0)
-        fullness_add_size(&size, octets);
+        quota_warning_add_size(&size, octets);
     printf("(%.*s %s)", (int)strlen(name) - 1, name, octets > 0 ? buffer_text(&size) : "none");
     buffer_free(&size);
 }
@@ -63,7 +63,7 @@ static void row_as_text(const struct listing *listing, const char *const *column
         else if (name[strlen(name) - 1] == '#')
             size_as_text(name, columns[i]);
         else
-            words_print(bytes_of_text(columns[i] == NULL ? "" : columns[i])); /* a terminal is spared */
+            format_print(bytes_of_text(columns[i] == NULL ? "" : columns[i])); /* a terminal is spared */
     }
     putchar('\n');
 }
@@ -88,7 +88,7 @@ static void each_row(void *owner, const char *const *columns, size_t count)
     listing_row(owner, columns);
 }
 
-struct domains {
+struct listed_domains {
     struct listing *listing;
     const struct config *config;
 };
@@ -96,14 +96,14 @@ struct domains {
 /* Those of the configuration have been listed. */
 static void each_domain(void *owner, const char *const *columns, size_t count)
 {
-    const struct domains *domains = owner;
+    const struct listed_domains *domains = owner;
     if (!listing_is_configured(domains->config, columns[0]))
         listing_row(domains->listing, (const char *const[]){columns[0], "0"});
 }
 
 static bool list_domains(struct accounts *accounts, const struct config *config, struct listing *listing, struct error *error)
 {
-    struct domains domains = {listing, config};
+    struct listed_domains domains = {listing, config};
     for (size_t i = 0; i < config->domain_count; i++)
         listing_row(listing, (const char *const[]){config->domains[i], "1"});
     return accounts_each(accounts, LIST_DOMAINS, each_domain, &domains, error);

@@ -118,7 +118,7 @@ static bool become_owner(const struct config *config, struct error *error)
     buffer_add_format(&path, "%s/accounts.db", config->data_dir);
     bool known = lstat(buffer_text(&path), &owner) == 0 || stat(config->data_dir, &owner) == 0;
     buffer_free(&path);
-    return geteuid() != 0 || !known || owner.st_uid == 0 || user_become((struct user){owner.st_uid, owner.st_gid, true}, error);
+    return geteuid() != 0 || !known || owner.st_uid == 0 || users_become((struct process_user){owner.st_uid, owner.st_gid, true}, error);
 }
 
 struct accounts *options_accounts(const struct command *command, const char *file, struct config *config, int *exit_code)

@@ -24,44 +24,44 @@ static bool is_group(const char *path)
     return false;
 }
 
-static bool read_key(struct reading *reading, const yaml_node_t *name, const yaml_node_t *value, size_t i)
+static bool read_key(struct config_reader *reader, const yaml_node_t *name, const yaml_node_t *value, size_t i)
 {
-    const struct key *key = &config_keys[i];
-    void *at = (char *)reading->config + key->offset;
-    if (reading->seen[i] != NULL)
-        return reading_fail(reading, name, "%s is said twice", key->path);
-    reading->seen[i] = value;
+    const struct config_key *key = &config_keys[i];
+    void *at = (char *)reader->config + key->offset;
+    if (reader->seen[i] != NULL)
+        return config_read_fail(reader, name, "%s is said twice", key->path);
+    reader->seen[i] = value;
     if (key->type == KEY_LIST)
-        return reading_list(reading, value, key, at);
+        return config_read_list(reader, value, key, at);
     if (key->type == KEY_TLS)
-        return reading_tls(reading, value, key);
+        return config_read_tls(reader, value, key);
     if (key->type == KEY_ROUTES)
-        return reading_routes(reading, value, key);
+        return config_read_routes(reader, value, key);
     if (key->type == KEY_LOCAL_USERS)
-        return reading_local_users(reading, value, key);
-    return key->type == KEY_LISTENERS ? reading_listeners(reading, value, key) : reading_scalar(reading, value, key, at);
+        return config_read_local_users(reader, value, key);
+    return key->type == KEY_LISTENERS ? config_read_listeners(reader, value, key) : config_read_scalar(reader, value, key, at);
 }
 
-static bool read_group(struct reading *reading, const yaml_node_t *node, const char *prefix)
+static bool read_group(struct config_reader *reader, const yaml_node_t *node, const char *prefix)
 {
     if (node->type != YAML_MAPPING_NODE)
-        return reading_fail(reading, node, "%s keys are wanted here", prefix);
+        return config_read_fail(reader, node, "%s keys are wanted here", prefix);
     for (const yaml_node_pair_t *pair = node->data.mapping.pairs.start; pair < node->data.mapping.pairs.top; pair++) {
-        const yaml_node_t *name = yaml_document_get_node(reading->document, pair->key);
-        const yaml_node_t *value = yaml_document_get_node(reading->document, pair->value);
+        const yaml_node_t *name = yaml_document_get_node(reader->document, pair->key);
+        const yaml_node_t *value = yaml_document_get_node(reader->document, pair->value);
         if (name->type != YAML_SCALAR_NODE)
-            return reading_fail(reading, name, "a key is wanted here");
-        char *path = arena_format(&reading->config->arena, "%s%.*s", prefix, BYTES_ARG(bytes_first(reading_text(name), 200)));
+            return config_read_fail(reader, name, "a key is wanted here");
+        char *path = arena_format(&reader->config->arena, "%s%.*s", prefix, BYTES_ARG(bytes_first(config_read_text(name), 200)));
         size_t i = 0;
         while (i < config_key_count && strcmp(config_keys[i].path, path) != 0)
             i++;
         if (i < config_key_count) {
-            if (!read_key(reading, name, value, i))
+            if (!read_key(reader, name, value, i))
                 return false;
         } else if (!is_group(path)) {
-            return reading_fail_unknown(reading, name, config_keys, config_key_count, prefix);
-        } else if (value->type == YAML_MAPPING_NODE || !(value->type == YAML_SCALAR_NODE && reading_text(value).length == 0)) {
-            if (!read_group(reading, value, arena_format(&reading->config->arena, "%s.", path)))
+            return config_read_fail_unknown(reader, name, config_keys, config_key_count, prefix);
+        } else if (value->type == YAML_MAPPING_NODE || !(value->type == YAML_SCALAR_NODE && config_read_text(value).length == 0)) {
+            if (!read_group(reader, value, arena_format(&reader->config->arena, "%s.", path)))
                 return false;
         }
     }
@@ -70,16 +70,16 @@ static bool read_group(struct reading *reading, const yaml_node_t *node, const c
 
 /* ---- life ---- */
 
-static bool read_document(struct reading *reading, yaml_parser_t *parser)
+static bool read_document(struct config_reader *reader, yaml_parser_t *parser)
 {
     yaml_document_t document;
     if (!yaml_parser_load(parser, &document))
-        return error_set(reading->error, EX_CONFIG, "%s:%zu: this is not YAML: %s", reading->name, parser->problem_mark.line + 1,
+        return error_set(reader->error, EX_CONFIG, "%s:%zu: this is not YAML: %s", reader->name, parser->problem_mark.line + 1,
                          parser->problem == NULL ? "unknown reason" : parser->problem);
-    reading->document = &document;
+    reader->document = &document;
     const yaml_node_t *root = yaml_document_get_root_node(&document);
-    bool read = root == NULL ? reading_fail(reading, NULL, "the file is empty; begin with hostname: mail.example.org")
-                             : read_group(reading, root, "") && reading_complete(reading);
+    bool read = root == NULL ? config_read_fail(reader, NULL, "the file is empty; begin with hostname: mail.example.org")
+                             : read_group(reader, root, "") && config_complete(reader);
     yaml_document_delete(&document);
     return read;
 }
@@ -92,9 +92,9 @@ static bool parse(struct config *config, const char *name, struct bytes text, bo
         return error_set(error, EX_CONFIG, "%s:1: the file is larger than %d octets", name, FILE_SIZE_MAX);
     if (!yaml_memory_parser(&parser, text))
         return error_set(error, EX_OSERR, "%s: there is no memory to read it", name);
-    struct reading reading = {.config = config, .name = name, .error = error, .as_anybody = as_anybody};
+    struct config_reader reader = {.config = config, .name = name, .error = error, .as_anybody = as_anybody};
     config->file = arena_text(&config->arena, bytes_of_text(name));
-    bool read = read_document(&reading, &parser);
+    bool read = read_document(&reader, &parser);
     yaml_parser_delete(&parser);
     if (!read)
         config_free(config);

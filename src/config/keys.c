@@ -24,7 +24,7 @@ static const char *const successes[] = {"users", "all", NULL}; /* enum report_su
 static const char *const roles[] = {"relay", "submission", "local", NULL};
 static const char *const tls_modes[] = {"none", "starttls", "implicit", NULL};
 
-const struct key config_keys[] = {
+const struct config_key config_keys[] = {
     {"hostname", KEY_HOST, AT(hostname), 0, 0, NULL, NULL, "the name by which this server greets, as its MX and PTR records have it"},
     {"data_dir", KEY_TEXT, AT(data_dir), 0, 0, NULL, "/var/lib/mailboat", "where the queue, the accounts and the mailboxes live"},
     {"domains", KEY_LIST, AT(domains), 0, 10000, NULL, "[]", "domains whose mail is delivered here; more can be added by: mailboat domain add"},
@@ -43,7 +43,7 @@ const struct key config_keys[] = {
     {"relay.smarthost.token_command", KEY_TEXT, AT(relay.smarthost.token_command), 0, 0, NULL, NULL, "or one whose first line is an OAuth 2 token (OAUTHBEARER, XOAUTH2)"},
     {"relay.smarthost.connections", KEY_NUMBER, AT(relay.smarthost.connections), 1, RULE_CONNECTIONS_MAX, NULL, "20", "deliveries to it at once, at most"},
     {"relay.smarthost.rate", KEY_NUMBER, AT(relay.smarthost.rate), 0, RULE_RATE_MAX, NULL, "0", "messages to it in a minute, at most; 0 is no limit"},
-    {"relay.routes", KEY_ROUTES, AT(relay.routes), 0, RULES_MAX, NULL, NULL, "another way, or limits, for a domain: [{domain: example.com, host: mx.inside.example, rate: 60}]"},
+    {"relay.routes", KEY_ROUTES, AT(relay.routes), 0, ROUTE_RULES_MAX, NULL, NULL, "another way, or limits, for a domain: [{domain: example.com, host: mx.inside.example, rate: 60}]"},
     {"relay.tls", KEY_TLS, AT(relay.tls), 0, 10000, tls_wishes, NULL, "how mail to a domain is secured: {example.com: dane}"},
     {"relay.port", KEY_PORT, AT(relay.port), 1, 65535, NULL, "25", "port of the servers that MX records name"},
     {"relay.ca_file", KEY_TEXT, AT(relay.ca_file), 0, 0, NULL, NULL, "PEM file of CA certificates to trust instead of the system's"},
@@ -95,7 +95,7 @@ const struct key config_keys[] = {
 };
 const size_t config_key_count = ARRAY_LENGTH(config_keys);
 
-const struct key listener_keys[] = {
+const struct config_key listener_keys[] = {
     {"address", KEY_HOST, LISTENER(address), 0, 0, NULL, NULL, "IPv4 or IPv6 address; every address unless said"},
     {"port", KEY_PORT, LISTENER(port), 1, 65535, NULL, NULL, "the port"},
     {"role", KEY_CHOICE, LISTENER(role), 0, 0, roles, NULL, "relay (mail for our domains from other servers) or submission; follows from 25, 587, 465, 2525"},
@@ -103,7 +103,7 @@ const struct key listener_keys[] = {
 };
 const size_t listener_key_count = ARRAY_LENGTH(listener_keys);
 
-const struct key route_keys[] = {
+const struct config_key route_keys[] = {
     {"domain", KEY_TEXT, ROUTE(domain), 0, 0, NULL, NULL, "example.com; *.example.com for those below it; * for all others"},
     {"via", KEY_CHOICE, ROUTE(via), 0, 0, vias, NULL, "mx, smarthost or auto; as relay.via unless said"},
     {"host", KEY_HOST, ROUTE(host), 0, 0, NULL, NULL, "the server that takes its mail, whatever its MX records say"},
@@ -114,7 +114,7 @@ const struct key route_keys[] = {
 };
 const size_t route_key_count = ARRAY_LENGTH(route_keys);
 
-const struct key local_user_keys[] = {
+const struct config_key local_user_keys[] = {
     {"user", KEY_TEXT, LOCAL_USER(user), 0, 0, NULL, NULL, "name or number of a user of this machine"},
     {"messages_per_hour", KEY_NUMBER, LOCAL_USER(messages_per_hour), 0, 100000000, NULL, NULL, "as submission.local.messages_per_hour unless said"},
     {"recipients_per_hour", KEY_NUMBER, LOCAL_USER(recipients_per_hour), 0, 100000000, NULL, NULL, "as submission.local.recipients_per_hour unless said"},

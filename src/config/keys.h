@@ -9,7 +9,7 @@
 
 #include "config/config.h"
 
-enum key_type {
+enum config_key_type {
     KEY_TEXT,      /* const char * */
     KEY_HOST,      /* const char *: a host name or an address */
     KEY_SIZE,      /* uint64_t octets: 50MiB */
@@ -27,9 +27,9 @@ enum key_type {
     KEY_LOCAL_USERS, /* the list of local users */
 };
 
-struct key {
+struct config_key {
     const char *path;   /* "queue.retry.first" */
-    enum key_type type;
+    enum config_key_type type;
     size_t offset;      /* in struct config (in struct config_listener, struct route_rule, struct config_local_user for listener_keys, route_keys, local_user_keys) */
     uint64_t min, max;
     const char *const *choices; /* ends with NULL */
@@ -37,7 +37,7 @@ struct key {
     const char *about;
 };
 
-extern const struct key config_keys[], listener_keys[], route_keys[], local_user_keys[];
+extern const struct config_key config_keys[], listener_keys[], route_keys[], local_user_keys[];
 extern const char *const tls_wishes[]; /* enum tls_wish */
 extern const size_t config_key_count, listener_key_count, route_key_count, local_user_key_count;
 

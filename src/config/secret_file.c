@@ -11,10 +11,10 @@
 static bool read_start(int file, struct buffer *out)
 {
     enum { WANTED = SECRET_FILE_LINE_MAX + 3 };
-    char *room = buffer_reserve(out, WANTED);
+    char *buffer = buffer_reserve(out, WANTED);
     ssize_t got = 1;
     while (got > 0 && out->length < WANTED) {
-        got = read(file, room + out->length, WANTED - out->length);
+        got = read(file, buffer + out->length, WANTED - out->length);
         if (got > 0)
             buffer_written(out, (size_t)got);
         else if (got < 0 && errno == EINTR)

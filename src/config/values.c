@@ -10,7 +10,7 @@
 
 /* ---- errors: FILE:LINE: what; mend ---- */
 
-bool reading_fail(const struct reading *reading, const yaml_node_t *node, const char *format, ...)
+bool config_read_fail(const struct config_reader *reader, const yaml_node_t *node, const char *format, ...)
 {
     char text[ERROR_TEXT_MAX];
     va_list arguments;
@@ -18,10 +18,10 @@ bool reading_fail(const struct reading *reading, const yaml_node_t *node, const 
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
     size_t line = node == NULL ? 1 : node->start_mark.line + 1;
-    return error_set(reading->error, EX_CONFIG, "%s:%zu: %s", reading->name, line, text);
+    return error_set(reader->error, EX_CONFIG, "%s:%zu: %s", reader->name, line, text);
 }
 
-struct bytes reading_text(const yaml_node_t *node)
+struct bytes config_read_text(const yaml_node_t *node)
 {
     return bytes_of(node->data.scalar.value, node->data.scalar.length);
 }
@@ -58,9 +58,9 @@ static struct bytes part_behind(const char *path, const char *prefix)
     return bytes_split(&rest, '.');
 }
 
-bool reading_fail_unknown(const struct reading *reading, const yaml_node_t *node, const struct key *keys, size_t count, const char *prefix)
+bool config_read_fail_unknown(const struct config_reader *reader, const yaml_node_t *node, const struct config_key *keys, size_t count, const char *prefix)
 {
-    struct bytes said = reading_text(node), best = bytes_none();
+    struct bytes said = config_read_text(node), best = bytes_none();
     size_t least = 4;
     for (size_t i = 0; i < count; i++) {
         struct bytes part = part_behind(keys[i].path, prefix);
@@ -71,8 +71,8 @@ bool reading_fail_unknown(const struct reading *reading, const yaml_node_t *node
         }
     }
     if (best.length > 0)
-        return reading_fail(reading, node, "unknown key '%s%.*s'; did you mean '%.*s'?", prefix, BYTES_ARG(bytes_first(said, 80)), BYTES_ARG(best));
-    return reading_fail(reading, node, "unknown key '%s%.*s'; see mailboat.conf(5) for those there are", prefix, BYTES_ARG(bytes_first(said, 80)));
+        return config_read_fail(reader, node, "unknown key '%s%.*s'; did you mean '%.*s'?", prefix, BYTES_ARG(bytes_first(said, 80)), BYTES_ARG(best));
+    return config_read_fail(reader, node, "unknown key '%s%.*s'; see mailboat.conf(5) for those there are", prefix, BYTES_ARG(bytes_first(said, 80)));
 }
 
 /* ---- values ---- */
@@ -106,18 +106,18 @@ bool config_duration(struct bytes text, uint64_t *value)
     return read_unit(text, units, factors, value);
 }
 
-static bool fail_bounds(const struct reading *reading, const yaml_node_t *node, const struct key *key)
+static bool fail_bounds(const struct config_reader *reader, const yaml_node_t *node, const struct config_key *key)
 {
-    return reading_fail(reading, node, "%s: %.*s is out of bounds; from %llu to %llu%s", key->path, BYTES_ARG(bytes_first(reading_text(node), 80)),
+    return config_read_fail(reader, node, "%s: %.*s is out of bounds; from %llu to %llu%s", key->path, BYTES_ARG(bytes_first(config_read_text(node), 80)),
                    (unsigned long long)key->min, (unsigned long long)key->max,
                    key->type == KEY_SIZE ? " octets" : key->type == KEY_DURATION ? " ms" : "");
 }
 
-static bool read_number(const struct reading *reading, const yaml_node_t *node, const struct key *key, void *at)
+static bool read_number(const struct config_reader *reader, const yaml_node_t *node, const struct config_key *key, void *at)
 {
     static const char *const forms[] = {[KEY_SIZE] = "a size like 50MiB", [KEY_DURATION] = "a time like 30s, 5m, 4h or 5d",
                                         [KEY_NUMBER] = "a whole number", [KEY_PORT] = "a port number", [KEY_PORT_AUTO] = "auto, or a port number"};
-    struct bytes text = reading_text(node);
+    struct bytes text = config_read_text(node);
     uint64_t value = 0;
     if (key->type == KEY_PORT_AUTO && bytes_is_nocase(text, "auto")) {
         *(uint16_t *)at = 0;
@@ -126,9 +126,9 @@ static bool read_number(const struct reading *reading, const yaml_node_t *node, 
     bool read = key->type == KEY_SIZE ? config_size(text, &value) : key->type == KEY_DURATION ? config_duration(text, &value)
                                                                                             : bytes_to_u64(text, UINT64_MAX, &value);
     if (!read)
-        return reading_fail(reading, node, "%s: '%.*s' is not %s", key->path, BYTES_ARG(bytes_first(text, 80)), forms[key->type]);
+        return config_read_fail(reader, node, "%s: '%.*s' is not %s", key->path, BYTES_ARG(bytes_first(text, 80)), forms[key->type]);
     if (value < key->min || value > key->max)
-        return fail_bounds(reading, node, key);
+        return fail_bounds(reader, node, key);
     if (key->type == KEY_NUMBER)
         *(uint32_t *)at = (uint32_t)value;
     else if (key->type == KEY_PORT || key->type == KEY_PORT_AUTO)
@@ -138,22 +138,22 @@ static bool read_number(const struct reading *reading, const yaml_node_t *node, 
     return true;
 }
 
-static bool read_factor(const struct reading *reading, const yaml_node_t *node, const struct key *key, double *at)
+static bool read_factor(const struct config_reader *reader, const yaml_node_t *node, const struct config_key *key, double *at)
 {
     char text[32] = "", *end;
-    struct bytes said = reading_text(node);
+    struct bytes said = config_read_text(node);
     if (said.length < sizeof text)
         memcpy(text, said.at, said.length);
     *at = strtod(text, &end);
     if (text[0] == '\0' || *end != '\0' || !(*at >= (double)key->min && *at <= (double)key->max))
-        return reading_fail(reading, node, "%s: '%.*s' is not a number from %llu to %llu", key->path, BYTES_ARG(bytes_first(said, 80)),
+        return config_read_fail(reader, node, "%s: '%.*s' is not a number from %llu to %llu", key->path, BYTES_ARG(bytes_first(said, 80)),
                        (unsigned long long)key->min, (unsigned long long)key->max);
     return true;
 }
 
-bool reading_choice(const struct reading *reading, const yaml_node_t *node, const struct key *key, int *at)
+bool config_read_choice(const struct config_reader *reader, const yaml_node_t *node, const struct config_key *key, int *at)
 {
-    struct bytes text = reading_text(node);
+    struct bytes text = config_read_text(node);
     struct buffer all = {0};
     for (int i = 0; key->choices[i] != NULL; i++) {
         if (bytes_is_nocase(text, key->choices[i])) {
@@ -163,51 +163,51 @@ bool reading_choice(const struct reading *reading, const yaml_node_t *node, cons
         }
         buffer_add_format(&all, "%s%s", i == 0 ? "" : ", ", key->choices[i]);
     }
-    reading_fail(reading, node, "%s: '%.*s' is none of: %s", key->path, BYTES_ARG(bytes_first(text, 80)), buffer_text(&all));
+    config_read_fail(reader, node, "%s: '%.*s' is none of: %s", key->path, BYTES_ARG(bytes_first(text, 80)), buffer_text(&all));
     buffer_free(&all);
     return false;
 }
 
-static bool read_flag(const struct reading *reading, const yaml_node_t *node, const struct key *key, bool *at)
+static bool read_flag(const struct config_reader *reader, const yaml_node_t *node, const struct config_key *key, bool *at)
 {
-    struct bytes text = reading_text(node);
+    struct bytes text = config_read_text(node);
     *at = bytes_is_nocase(text, "true") || bytes_is_nocase(text, "yes") || bytes_is_nocase(text, "on");
     bool off = bytes_is_nocase(text, "false") || bytes_is_nocase(text, "no") || bytes_is_nocase(text, "off");
-    return *at || off || reading_fail(reading, node, "%s: '%.*s' is neither true nor false", key->path, BYTES_ARG(bytes_first(text, 80)));
+    return *at || off || config_read_fail(reader, node, "%s: '%.*s' is neither true nor false", key->path, BYTES_ARG(bytes_first(text, 80)));
 }
 
-static bool read_text(const struct reading *reading, const yaml_node_t *node, const struct key *key, const char **at)
+static bool read_text(const struct config_reader *reader, const yaml_node_t *node, const struct config_key *key, const char **at)
 {
-    struct bytes text = reading_text(node);
+    struct bytes text = config_read_text(node);
     if (text.length == 0 || bytes_has_control(text))
-        return reading_fail(reading, node, "%s: a text is wanted", key->path);
+        return config_read_fail(reader, node, "%s: a text is wanted", key->path);
     if (key->type == KEY_HOST) {
         enum host_kind kind = host_parse(text, true);
         if (kind == HOST_IMPOSSIBLE_ADDRESS)
-            return reading_fail(reading, node, "%s: %.*s looks like an address, but is none", key->path, BYTES_ARG(bytes_first(text, 80)));
+            return config_read_fail(reader, node, "%s: %.*s looks like an address, but is none", key->path, BYTES_ARG(bytes_first(text, 80)));
         if (kind == HOST_INVALID)
-            return reading_fail(reading, node, "%s: '%.*s' is not a host name: %s", key->path,
+            return config_read_fail(reader, node, "%s: '%.*s' is not a host name: %s", key->path,
                                 BYTES_ARG(bytes_first(text, 80)), host_fault(text, true));
     }
-    *at = arena_text(&reading->config->arena, text);
+    *at = arena_text(&reader->config->arena, text);
     return true;
 }
 
-bool reading_scalar(const struct reading *reading, const yaml_node_t *node, const struct key *key, void *at)
+bool config_read_scalar(const struct config_reader *reader, const yaml_node_t *node, const struct config_key *key, void *at)
 {
     if (node->type != YAML_SCALAR_NODE)
-        return reading_fail(reading, node, "%s: one value is wanted here, not a list or a group of keys", key->path);
+        return config_read_fail(reader, node, "%s: one value is wanted here, not a list or a group of keys", key->path);
     switch (key->type) {
     case KEY_TEXT:
-    case KEY_HOST: return read_text(reading, node, key, at);
+    case KEY_HOST: return read_text(reader, node, key, at);
     case KEY_SIZE:
     case KEY_DURATION:
     case KEY_NUMBER:
     case KEY_PORT:
-    case KEY_PORT_AUTO: return read_number(reading, node, key, at);
-    case KEY_FACTOR: return read_factor(reading, node, key, at);
-    case KEY_FLAG: return read_flag(reading, node, key, at);
-    case KEY_CHOICE: return reading_choice(reading, node, key, at);
+    case KEY_PORT_AUTO: return read_number(reader, node, key, at);
+    case KEY_FACTOR: return read_factor(reader, node, key, at);
+    case KEY_FLAG: return read_flag(reader, node, key, at);
+    case KEY_CHOICE: return config_read_choice(reader, node, key, at);
     case KEY_LIST:
     case KEY_TLS:
     case KEY_ROUTES:

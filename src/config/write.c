@@ -104,7 +104,7 @@ static void add_local_users(struct buffer *out, const struct config *config)
         buffer_add_text(out, " []");
 }
 
-static void add_value(struct buffer *out, const struct config *config, const struct key *key)
+static void add_value(struct buffer *out, const struct config *config, const struct config_key *key)
 {
     const void *at = (const char *)config + key->offset;
     switch (key->type) {
@@ -131,7 +131,7 @@ static void add_value(struct buffer *out, const struct config *config, const str
     }
 }
 
-static bool is_said(const struct config *config, const struct key *key)
+static bool is_said(const struct config *config, const struct config_key *key)
 {
     bool pointer = key->type == KEY_TEXT || key->type == KEY_HOST;
     return !pointer || *(const char *const *)(const void *)((const char *)config + key->offset) != NULL;
@@ -159,7 +159,7 @@ void config_write(const struct config *config, struct buffer *out)
 {
     const char *before = "";
     for (size_t i = 0; i < config_key_count; i++) {
-        const struct key *key = &config_keys[i];
+        const struct config_key *key = &config_keys[i];
         if (!is_said(config, key))
             continue;
         add_groups(out, before, key->path);

@@ -10,7 +10,7 @@
 
 enum { SIX, FOUR };
 
-bool resolving_read_address(const char *text, struct route_address *address)
+bool host_lookup_read_address(const char *text, struct route_address *address)
 {
     *address = (struct route_address){0};
     if (inet_pton(AF_INET, text, address->octets) == 1)
@@ -19,32 +19,32 @@ bool resolving_read_address(const char *text, struct route_address *address)
     return address->six;
 }
 
-bool route_address_is_loopback(const struct route_address *address)
+bool host_lookup_is_loopback(const struct route_address *address)
 {
     static const uint8_t six[16] = {[15] = 1};
     return address->six ? memcmp(address->octets, six, sizeof six) == 0 : address->octets[0] == 127;
 }
 
 /* In turns, the kind that has more filling up. */
-static void arrange(struct resolving *resolving)
+static void arrange(struct host_lookup *lookup)
 {
     size_t taken[2] = {0, 0};
-    for (int turn = SIX; resolving->address_count < RESOLVING_ADDRESSES_MAX; turn = 1 - turn) {
-        if (taken[SIX] == resolving->count[SIX] && taken[FOUR] == resolving->count[FOUR])
+    for (int turn = SIX; lookup->address_count < HOST_LOOKUP_ADDRESSES_MAX; turn = 1 - turn) {
+        if (taken[SIX] == lookup->count[SIX] && taken[FOUR] == lookup->count[FOUR])
             return;
-        if (taken[turn] < resolving->count[turn])
-            resolving->addresses[resolving->address_count++] = resolving->found[turn][taken[turn]++];
+        if (taken[turn] < lookup->count[turn])
+            lookup->addresses[lookup->address_count++] = lookup->found[turn][taken[turn]++];
     }
 }
 
-static void finish(struct resolving *resolving)
+static void finish(struct host_lookup *lookup)
 {
-    if (resolving->done)
+    if (lookup->done)
         return;
-    resolving_cancel(resolving);
-    resolving->done = true;
-    arrange(resolving);
-    resolving->on_resolved(resolving->owner);
+    host_lookup_cancel(lookup);
+    lookup->done = true;
+    arrange(lookup);
+    lookup->on_resolved(lookup->owner);
 }
 
 static void out_of_time(void *owner)
@@ -52,21 +52,21 @@ static void out_of_time(void *owner)
     finish(owner);
 }
 
-static void take(struct resolving *resolving, int kind, const struct dns_answer *answer)
+static void take(struct host_lookup *lookup, int kind, const struct dns_answer *answer)
 {
-    size_t taken = answer->count < RESOLVING_ADDRESSES_MAX ? answer->count : RESOLVING_ADDRESSES_MAX;
+    size_t taken = answer->count < HOST_LOOKUP_ADDRESSES_MAX ? answer->count : HOST_LOOKUP_ADDRESSES_MAX;
     bool some_left = taken < answer->count;
     size_t from = some_left ? (size_t)(random_u64() % answer->count) : 0; /* another time, others */
-    resolving->status[kind] = answer->status;
+    lookup->status[kind] = answer->status;
     for (size_t i = 0; i < taken; i++) {
-        struct route_address *address = &resolving->found[kind][resolving->count[kind]++];
+        struct route_address *address = &lookup->found[kind][lookup->count[kind]++];
         *address = (struct route_address){.six = kind == SIX};
         memcpy(address->octets, answer->records[(from + i) % answer->count].address, kind == SIX ? 16 : 4);
     }
-    if (!resolving->questions[1 - kind].asked)
-        finish(resolving);
-    else if (resolving->count[FOUR] > 0)
-        timer_set(&resolving->limit, RESOLVING_DELAY_MS);
+    if (!lookup->questions[1 - kind].asked)
+        finish(lookup);
+    else if (lookup->count[FOUR] > 0)
+        timer_set(&lookup->limit, HOST_LOOKUP_DELAY_MS);
 }
 
 static void on_six(void *owner, const struct dns_answer *answer)
@@ -79,29 +79,29 @@ static void on_four(void *owner, const struct dns_answer *answer)
     take(owner, FOUR, answer);
 }
 
-void resolving_start(struct resolving *resolving, struct loop *loop, struct dns *dns, const char *host, uint32_t limit_ms,
+void host_lookup_start(struct host_lookup *lookup, struct loop *loop, struct dns *dns, const char *host, uint32_t limit_ms,
                      void (*on_resolved)(void *owner), void *owner)
 {
-    *resolving = (struct resolving){.started = true, .on_resolved = on_resolved, .owner = owner};
-    struct route_address *literal = &resolving->found[FOUR][0];
-    timer_start(&resolving->limit, loop, out_of_time, resolving);
-    if (resolving_read_address(host, literal)) {
-        resolving->count[FOUR] = 1;
-        timer_set(&resolving->limit, 0);
+    *lookup = (struct host_lookup){.started = true, .on_resolved = on_resolved, .owner = owner};
+    struct route_address *literal = &lookup->found[FOUR][0];
+    timer_start(&lookup->limit, loop, out_of_time, lookup);
+    if (host_lookup_read_address(host, literal)) {
+        lookup->count[FOUR] = 1;
+        timer_set(&lookup->limit, 0);
         return;
     }
-    timer_set(&resolving->limit, limit_ms < RESOLVING_LIMIT_MS ? limit_ms : RESOLVING_LIMIT_MS);
-    dns_ask(dns, &resolving->questions[SIX], bytes_of_text(host), DNS_AAAA, on_six, resolving);
-    dns_ask(dns, &resolving->questions[FOUR], bytes_of_text(host), DNS_A, on_four, resolving);
+    timer_set(&lookup->limit, limit_ms < HOST_LOOKUP_LIMIT_MS ? limit_ms : HOST_LOOKUP_LIMIT_MS);
+    dns_ask(dns, &lookup->questions[SIX], bytes_of_text(host), DNS_AAAA, on_six, lookup);
+    dns_ask(dns, &lookup->questions[FOUR], bytes_of_text(host), DNS_A, on_four, lookup);
 }
 
-void resolving_cancel(struct resolving *resolving)
+void host_lookup_cancel(struct host_lookup *lookup)
 {
-    if (!resolving->started)
+    if (!lookup->started)
         return;
-    timer_cancel(&resolving->limit);
+    timer_cancel(&lookup->limit);
     for (int kind = SIX; kind <= FOUR; kind++)
-        dns_cancel(&resolving->questions[kind]);
+        dns_cancel(&lookup->questions[kind]);
 }
 
 /* No interface has an address but the loopback. */
@@ -116,9 +116,9 @@ static bool is_offline(void)
     return offline;
 }
 
-bool resolving_tell(const struct resolving *resolving, const char *host, struct error *error)
+bool host_lookup_explain(const struct host_lookup *lookup, const char *host, struct error *error)
 {
-    const enum dns_status *status = resolving->status;
+    const enum dns_status *status = lookup->status;
     if (is_offline())
         return error_set(error, EX_TEMPFAIL, "dns: this machine has no network: no interface but the loopback has an address; %s cannot be looked up", host);
     if (status[SIX] == DNS_NXDOMAIN || status[FOUR] == DNS_NXDOMAIN)

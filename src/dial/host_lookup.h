@@ -10,32 +10,32 @@
 #include "io/dns.h"
 
 enum {
-    RESOLVING_DELAY_MS = 50,       /* for IPv6 once IPv4 is known (RFC 8305 3) */
-    RESOLVING_LIMIT_MS = 5 * 1000, /* for both, unless less is left */
-    RESOLVING_ADDRESSES_MAX = 4,   /* two of each kind where there are both; of more, some by chance */
+    HOST_LOOKUP_DELAY_MS = 50,       /* for IPv6 once IPv4 is known (RFC 8305 3) */
+    HOST_LOOKUP_LIMIT_MS = 5 * 1000, /* for both, unless less is left */
+    HOST_LOOKUP_ADDRESSES_MAX = 4,   /* two of each kind where there are both; of more, some by chance */
 };
 
-struct resolving {
+struct host_lookup {
     struct dns_question questions[2]; /* AAAA, A */
     enum dns_status status[2];
-    struct route_address found[2][RESOLVING_ADDRESSES_MAX];
+    struct route_address found[2][HOST_LOOKUP_ADDRESSES_MAX];
     size_t count[2];
     struct timer limit;
     bool started, done;
-    struct route_address addresses[RESOLVING_ADDRESSES_MAX]; /* the outcome */
+    struct route_address addresses[HOST_LOOKUP_ADDRESSES_MAX]; /* the outcome */
     size_t address_count;
     void (*on_resolved)(void *owner); /* from the loop, once, unless it is cancelled */
     void *owner;
 };
 
 /* `host`: a name, or an address, which needs no DNS. */
-void resolving_start(struct resolving *resolving, struct loop *loop, struct dns *dns, const char *host, uint32_t limit_ms,
+void host_lookup_start(struct host_lookup *lookup, struct loop *loop, struct dns *dns, const char *host, uint32_t limit_ms,
                      void (*on_resolved)(void *owner), void *owner);
-void resolving_cancel(struct resolving *resolving);
+void host_lookup_cancel(struct host_lookup *lookup);
 /* Why there is no address: a sentence and an exit code. Returns false. */
-bool resolving_tell(const struct resolving *resolving, const char *host, struct error *error);
+bool host_lookup_explain(const struct host_lookup *lookup, const char *host, struct error *error);
 /* Is the text an IPv4 or IPv6 address? */
-bool resolving_read_address(const char *text, struct route_address *address);
-bool route_address_is_loopback(const struct route_address *address);
+bool host_lookup_read_address(const char *text, struct route_address *address);
+bool host_lookup_is_loopback(const struct route_address *address);
 
 #endif

@@ -4,10 +4,10 @@
  * drives the race of core/port with real connections, without blocking. The
  * subcommands and the relay process use it.
  *
- * dialing_start(), then on_decided() comes once from the loop: `outcome`
- * tells what was found. When DIALING_WON, the winner's connection and its
+ * port_connect_start(), then on_decided() comes once from the loop: `outcome`
+ * tells what was found. When PORT_CONNECT_WON, the winner's connection and its
  * session, which stands at CLIENT_READY before AUTH, are the owner's to go
- * on with, by on_line(). dialing_end() in any case; who was greeted is told
+ * on with, by on_line(). port_connect_end() in any case; who was greeted is told
  * goodbye.
  */
 #ifndef MAILBOAT_DIAL_PORT_CONNECT_H
@@ -17,14 +17,14 @@
 #include "dial/host_lookup.h"
 #include "core/port/race.h"
 
-enum dialing_outcome {
-    DIALING_UNDER_WAY,
-    DIALING_UNRESOLVED, /* resolving_tell() says why */
-    DIALING_OVER,       /* no port works, or all are examined: the race has the verdicts */
-    DIALING_WON,
+enum port_connect_outcome {
+    PORT_CONNECT_IN_PROGRESS,
+    PORT_CONNECT_UNRESOLVED, /* host_lookup_explain() says why */
+    PORT_CONNECT_OVER,       /* no port works, or all are examined: the race has the verdicts */
+    PORT_CONNECT_WON,
 };
 
-struct dialing_options {
+struct port_connect_options {
     const char *host;            /* a name or an address; lives as long as the dialing */
     struct race_port ports[RACE_PORTS_MAX];
     size_t port_count;
@@ -35,11 +35,11 @@ struct dialing_options {
     uint32_t deadline_ms;        /* for all of it, the look-up too; 0: RACE_DEADLINE_MS */
 };
 
-struct dialing;
+struct port_connect;
 
 /* What one attempt's connection shows. */
-struct dialing_line {
-    struct dialing *dialing;
+struct port_connect_line {
+    struct port_connect *port_connect;
     struct conn conn;
     size_t attempt;
     bool open;
@@ -47,35 +47,35 @@ struct dialing_line {
     char certificate[24];  /* "valid", "expired", ... */
 };
 
-struct dialing_events {
+struct port_connect_events {
     void (*on_decided)(void *owner);
     void (*on_line)(void *owner);                        /* the winner's connection has news: input, or room for output */
     void (*on_line_end)(void *owner, const char *why);   /* it ended, or was silent for as long as was set */
     void (*on_progress)(void *owner);                    /* an attempt went on; may be NULL */
 };
 
-struct dialing {
-    struct dialing_options options;
-    const struct dialing_events *events;
+struct port_connect {
+    struct port_connect_options options;
+    const struct port_connect_events *events;
     void *owner;
     struct loop *loop;
     struct tls_context *tls;
     struct dns *dns;
-    struct resolving resolving;
+    struct host_lookup lookup;
     struct race race;
-    struct dialing_line lines[RACE_ATTEMPTS_MAX];
-    struct dialing_line *line;     /* the winner's */
+    struct port_connect_line lines[RACE_ATTEMPTS_MAX];
+    struct port_connect_line *line;     /* the winner's */
     struct timer timer;
     uint64_t started_ms;
-    enum dialing_outcome outcome;
+    enum port_connect_outcome outcome;
     bool has_race, has_timer, loopback;
 };
 
-void dialing_start(struct dialing *dialing, struct loop *loop, struct tls_context *tls, struct dns *dns,
-                   const struct dialing_options *options, const struct dialing_events *events, void *owner);
-void dialing_end(struct dialing *dialing);
+void port_connect_start(struct port_connect *port_connect, struct loop *loop, struct tls_context *tls, struct dns *dns,
+                   const struct port_connect_options *options, const struct port_connect_events *events, void *owner);
+void port_connect_end(struct port_connect *port_connect);
 /* The line of an attempt, or of the winner. */
-const struct dialing_line *dialing_line_of(const struct dialing *dialing, const struct race_attempt *attempt);
-struct client_session *dialing_session(struct dialing *dialing);
+const struct port_connect_line *port_connect_line_of(const struct port_connect *port_connect, const struct race_attempt *attempt);
+struct client_session *port_connect_session(struct port_connect *port_connect);
 
 #endif

@@ -6,21 +6,21 @@
 
 enum { HOST, USER };
 
-struct reading {
+struct autoconfig_reader {
     struct autoconfig *to;
     XML_Parser parser;
     bool is_config, in_outgoing;
     struct buffer text;
 };
 
-static struct published_server *server_now(struct reading *reading)
+static struct published_server *server_now(struct autoconfig_reader *reading)
 {
     return &reading->to->servers[reading->to->count];
 }
 
 static void on_doctype(void *owner, const XML_Char *name, const XML_Char *system, const XML_Char *public, int internal)
 {
-    struct reading *reading = owner;
+    struct autoconfig_reader *reading = owner;
     XML_StopParser(reading->parser, XML_FALSE);
 }
 
@@ -34,7 +34,7 @@ static bool is_smtp(const XML_Char **attributes)
 
 static void on_start(void *owner, const XML_Char *name, const XML_Char **attributes)
 {
-    struct reading *reading = owner;
+    struct autoconfig_reader *reading = owner;
     buffer_clear(&reading->text);
     reading->is_config = reading->is_config || strcmp(name, "clientConfig") == 0;
     if (!reading->is_config)
@@ -47,22 +47,22 @@ static void on_start(void *owner, const XML_Char *name, const XML_Char **attribu
 
 static void on_text(void *owner, const XML_Char *octets, int length)
 {
-    struct reading *reading = owner;
+    struct autoconfig_reader *reading = owner;
     if (reading->text.length + (size_t)length <= AUTOCONFIG_TEXT_MAX + 1)
         buffer_add(&reading->text, bytes_of(octets, (size_t)length));
 }
 
-static struct bytes keep(struct reading *reading, int which, struct bytes text)
+static struct bytes keep(struct autoconfig_reader *reading, int which, struct bytes text)
 {
-    char *room = reading->to->texts[reading->to->count][which];
+    char *buffer = reading->to->texts[reading->to->count][which];
     if (text.length > AUTOCONFIG_TEXT_MAX)
         return bytes_none();
     if (text.length > 0)
-        memcpy(room, text.at, text.length);
-    return bytes_of(room, text.length);
+        memcpy(buffer, text.at, text.length);
+    return bytes_of(buffer, text.length);
 }
 
-static void take_value(struct reading *reading, const XML_Char *name)
+static void take_value(struct autoconfig_reader *reading, const XML_Char *name)
 {
     struct published_server *server = server_now(reading);
     struct bytes text = bytes_trim(buffer_bytes(&reading->text));
@@ -79,7 +79,7 @@ static void take_value(struct reading *reading, const XML_Char *name)
 
 static void on_end(void *owner, const XML_Char *name)
 {
-    struct reading *reading = owner;
+    struct autoconfig_reader *reading = owner;
     if (reading->in_outgoing && strcmp(name, "outgoingServer") == 0) {
         reading->in_outgoing = false;
         reading->to->count++;
@@ -94,7 +94,7 @@ bool autoconfig_read(struct autoconfig *autoconfig, struct bytes document)
     autoconfig->count = 0;
     if (document.length > AUTOCONFIG_SIZE_MAX)
         return false;
-    struct reading reading = {.to = autoconfig, .parser = XML_ParserCreate(NULL)};
+    struct autoconfig_reader reading = {.to = autoconfig, .parser = XML_ParserCreate(NULL)};
     XML_SetUserData(reading.parser, &reading);
     XML_SetElementHandler(reading.parser, on_start, on_end);
     XML_SetCharacterDataHandler(reading.parser, on_text);

@@ -546,8 +546,8 @@ static void on_ready(void *owner, bool readable, bool writable)
 {
     struct conn *conn = owner;
     if (conn->ended) {
-        if (!conn->end_told) {
-            conn->end_told = true;
+        if (!conn->end_reported) {
+            conn->end_reported = true;
             if (conn->events->on_end != NULL)
                 conn->events->on_end(conn->owner, conn->end);
         }

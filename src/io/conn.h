@@ -65,7 +65,7 @@ struct conn {
     long resumed_error;    /* verify_error of the session that may be resumed */
     enum conn_end end;
     size_t clear_left;     /* octets of `output` that go in clear before the handshake */
-    bool connecting, handshaking, paused, ended, end_told, verify;
+    bool connecting, handshaking, paused, ended, end_reported, verify;
     bool awaiting_first;   /* nothing is read until it is known how the peer begins */
     bool deaf;             /* the socket had octets while paused: not watched until it goes on */
     bool deadline;         /* the timeout is one: input does not put it off */
@@ -118,17 +118,17 @@ bool conn_met_clear_text(const struct conn *conn);
 bool conn_tls_speaks(const struct conn *conn, const char *protocol);
 /* Was an earlier session resumed? */
 bool conn_tls_resumed(const struct conn *conn);
-/* "TLSv1.3 TLS_AES_256_GCM_SHA384", or "" in clear; into `room`. */
-struct bytes conn_tls_text(const struct conn *conn, char *room, size_t size);
+/* "TLSv1.3 TLS_AES_256_GCM_SHA384", or "" in clear; into `buffer`. */
+struct bytes conn_tls_text(const struct conn *conn, char *buffer, size_t size);
 /* The octets of a channel binding by its name, "tls-exporter" (RFC 9266) or
- * "tls-server-end-point" (RFC 5929 4), into `room`; none where the connection
+ * "tls-server-end-point" (RFC 5929 4), into `buffer`; none where the connection
  * has no such binding. */
 enum { CONN_BINDING_MAX = 64 };
-struct bytes conn_tls_binding(const struct conn *conn, struct bytes name, unsigned char room[CONN_BINDING_MAX]);
+struct bytes conn_tls_binding(const struct conn *conn, struct bytes name, unsigned char buffer[CONN_BINDING_MAX]);
 enum tls_certificate conn_tls_certificate(const struct conn *conn);
 /* What the peer's certificate says about its fault: "it is for a.example, b.example",
  * "it expired on Nov  1 00:00:00 2026 GMT", "its issuer is CN = ..."; "" when it has none. */
-struct bytes conn_tls_certificate_text(const struct conn *conn, char *room, size_t size);
+struct bytes conn_tls_certificate_text(const struct conn *conn, char *buffer, size_t size);
 
 /* Looks at the peer's first octet and leaves it unread: on_first tells
  * whether a TLS handshake begins; then the owner goes on in clear or with
@@ -146,7 +146,7 @@ void conn_set_timeout(struct conn *conn, uint32_t timeout_ms);
  * holds nothing for longer. */
 void conn_set_deadline(struct conn *conn, uint32_t timeout_ms);
 
-/* "192.0.2.1" or "2001:db8::1", IPv4-mapped as IPv4; into `room`. */
-struct bytes conn_address_text(const struct sockaddr *address, char *room, size_t size);
+/* "192.0.2.1" or "2001:db8::1", IPv4-mapped as IPv4; into `buffer`. */
+struct bytes conn_address_text(const struct sockaddr *address, char *buffer, size_t size);
 
 #endif

@@ -26,26 +26,26 @@ enum conn_end conn_end_of(int number)
     return CONN_END_OTHER;
 }
 
-struct bytes conn_tls_text(const struct conn *conn, char *room, size_t size)
+struct bytes conn_tls_text(const struct conn *conn, char *buffer, size_t size)
 {
     if (conn->ssl == NULL || conn->handshaking)
         return bytes_none();
-    int length = snprintf(room, size, "%s %s", SSL_get_version(conn->ssl), SSL_get_cipher_name(conn->ssl));
-    return bytes_of(room, length < (int)size ? (size_t)length : size - 1);
+    int length = snprintf(buffer, size, "%s %s", SSL_get_version(conn->ssl), SSL_get_cipher_name(conn->ssl));
+    return bytes_of(buffer, length < (int)size ? (size_t)length : size - 1);
 }
 
 /* RFC 9266 4.2: in TLS 1.2 only with the extended master secret. */
-static struct bytes exporter_binding(SSL *ssl, unsigned char room[CONN_BINDING_MAX])
+static struct bytes exporter_binding(SSL *ssl, unsigned char buffer[CONN_BINDING_MAX])
 {
     enum { EXPORTED = 32 };
     static const char label[] = "EXPORTER-Channel-Binding";
     bool safe = SSL_version(ssl) >= TLS1_3_VERSION || SSL_get_extms_support(ssl) == 1;
-    bool exported = safe && SSL_export_keying_material(ssl, room, EXPORTED, label, sizeof label - 1, (const unsigned char *)"", 0, 1) == 1;
-    return exported ? bytes_of(room, EXPORTED) : bytes_none();
+    bool exported = safe && SSL_export_keying_material(ssl, buffer, EXPORTED, label, sizeof label - 1, (const unsigned char *)"", 0, 1) == 1;
+    return exported ? bytes_of(buffer, EXPORTED) : bytes_none();
 }
 
 /* The server's certificate, hashed as its own signature is; MD5 and SHA-1 become SHA-256 (RFC 5929 4.1). */
-static struct bytes end_point_binding(SSL *ssl, unsigned char room[CONN_BINDING_MAX])
+static struct bytes end_point_binding(SSL *ssl, unsigned char buffer[CONN_BINDING_MAX])
 {
     const X509 *certificate = SSL_is_server(ssl) ? SSL_get_certificate(ssl) : SSL_get0_peer_certificate(ssl);
     int signature = certificate == NULL ? NID_undef : X509_get_signature_nid(certificate), digest = NID_undef;
@@ -53,28 +53,28 @@ static struct bytes end_point_binding(SSL *ssl, unsigned char room[CONN_BINDING_
     if (certificate == NULL || OBJ_find_sigid_algs(signature, &digest, NULL) != 1)
         return bytes_none();
     const EVP_MD *hash = digest == NID_md5 || digest == NID_sha1 ? EVP_sha256() : EVP_get_digestbynid(digest);
-    bool hashed = hash != NULL && EVP_MD_get_size(hash) <= CONN_BINDING_MAX && X509_digest(certificate, hash, room, &length) == 1;
-    return hashed ? bytes_of(room, length) : bytes_none();
+    bool hashed = hash != NULL && EVP_MD_get_size(hash) <= CONN_BINDING_MAX && X509_digest(certificate, hash, buffer, &length) == 1;
+    return hashed ? bytes_of(buffer, length) : bytes_none();
 }
 
-struct bytes conn_tls_binding(const struct conn *conn, struct bytes name, unsigned char room[CONN_BINDING_MAX])
+struct bytes conn_tls_binding(const struct conn *conn, struct bytes name, unsigned char buffer[CONN_BINDING_MAX])
 {
     if (conn->ssl == NULL || conn->handshaking)
         return bytes_none();
     if (bytes_is(name, "tls-exporter"))
-        return exporter_binding(conn->ssl, room);
-    return bytes_is(name, "tls-server-end-point") ? end_point_binding(conn->ssl, room) : bytes_none();
+        return exporter_binding(conn->ssl, buffer);
+    return bytes_is(name, "tls-server-end-point") ? end_point_binding(conn->ssl, buffer) : bytes_none();
 }
 
-struct bytes conn_address_text(const struct sockaddr *address, char *room, size_t size)
+struct bytes conn_address_text(const struct sockaddr *address, char *buffer, size_t size)
 {
     const char *text = NULL;
     if (address->sa_family == AF_INET) {
-        text = inet_ntop(AF_INET, &((const struct sockaddr_in *)(const void *)address)->sin_addr, room, (socklen_t)size);
+        text = inet_ntop(AF_INET, &((const struct sockaddr_in *)(const void *)address)->sin_addr, buffer, (socklen_t)size);
     } else if (address->sa_family == AF_INET6) {
         const struct in6_addr *six = &((const struct sockaddr_in6 *)(const void *)address)->sin6_addr;
-        text = IN6_IS_ADDR_V4MAPPED(six) ? inet_ntop(AF_INET, &six->s6_addr[12], room, (socklen_t)size)
-                                         : inet_ntop(AF_INET6, six, room, (socklen_t)size);
+        text = IN6_IS_ADDR_V4MAPPED(six) ? inet_ntop(AF_INET, &six->s6_addr[12], buffer, (socklen_t)size)
+                                         : inet_ntop(AF_INET6, six, buffer, (socklen_t)size);
     }
     return text == NULL ? BYTES("local") : bytes_of_text(text);
 }

@@ -112,7 +112,7 @@ static bool is_address_text(const char *name)
 }
 
 /* RFC 7671 5.1: with DANE-EE names and dates do not count, as OpenSSL has it. True when some can be used. */
-static bool judge_by_tlsa(struct conn *conn, const struct conn_peer *peer)
+static bool check_tlsa(struct conn *conn, const struct conn_peer *peer)
 {
     bool any = false;
     if (peer->tlsa_count == 0 || SSL_dane_enable(conn->ssl, peer->name) != 1)
@@ -120,7 +120,7 @@ static bool judge_by_tlsa(struct conn *conn, const struct conn_peer *peer)
     SSL_dane_set_flags(conn->ssl, DANE_FLAG_NO_DANE_EE_NAMECHECKS);
     for (size_t i = 0; i < peer->tlsa_count; i++) {
         const struct dns_record *record = &peer->tlsa[i];
-        any |= tlsa_is_usable(record) && SSL_dane_tlsa_add(conn->ssl, record->usage, record->selector, record->matching,
+        any |= tls_policy_tlsa_is_usable(record) && SSL_dane_tlsa_add(conn->ssl, record->usage, record->selector, record->matching,
                                              (const unsigned char *)record->data.at, record->data.length) > 0;
     }
     for (size_t i = 0; i < ARRAY_LENGTH(peer->names); i++) {
@@ -163,7 +163,7 @@ void conn_start_tls_peer(struct conn *conn, struct tls_context *context, const s
     SSL_set_verify(conn->ssl, SSL_VERIFY_PEER, first_error);
     X509_VERIFY_PARAM *wanted = SSL_get0_param(conn->ssl);
     X509_VERIFY_PARAM_set_hostflags(wanted, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
-    bool by_tlsa = judge_by_tlsa(conn, peer);
+    bool by_tlsa = check_tlsa(conn, peer);
     conn->verify = peer->verify || by_tlsa;
     if (!by_tlsa && is_address_text(peer->name)) {
         X509_VERIFY_PARAM_set1_ip_asc(wanted, peer->name);
@@ -228,7 +228,7 @@ static void add_names(BIO *out, const X509 *certificate)
     GENERAL_NAMES_free(names);
 }
 
-struct bytes conn_tls_certificate_text(const struct conn *conn, char *room, size_t size)
+struct bytes conn_tls_certificate_text(const struct conn *conn, char *buffer, size_t size)
 {
     const X509 *certificate = conn->ssl == NULL ? NULL : SSL_get0_peer_certificate(conn->ssl);
     BIO *out = certificate == NULL ? NULL : BIO_new(BIO_s_mem());
@@ -250,9 +250,9 @@ struct bytes conn_tls_certificate_text(const struct conn *conn, char *room, size
         break;
     default: break;
     }
-    int length = BIO_read(out, room, (int)size);
+    int length = BIO_read(out, buffer, (int)size);
     BIO_free(out);
-    return bytes_of(room, length > 0 ? (size_t)length : 0);
+    return bytes_of(buffer, length > 0 ? (size_t)length : 0);
 }
 
 const char *conn_certificate_sentence(enum tls_certificate verdict)

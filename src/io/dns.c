@@ -68,12 +68,12 @@ static bool finalize(struct dns *dns, struct error *error)
     return failed == 0 || error_set(error, EX_CONFIG, "the resolver does not start (%s); is resolver.trust_anchor a file of DS or DNSKEY records?", ub_strerror(failed));
 }
 
-struct trust {
+struct dns_trust {
     bool wanted, required;
     const char *anchor_file;
 };
 
-static struct dns *open_with(const char *const *servers, size_t server_count, const struct trust *trust, struct error *error)
+static struct dns *open_with(const char *const *servers, size_t server_count, const struct dns_trust *trust, struct error *error)
 {
     struct dns *dns = memory_new(sizeof *dns);
     dns->context = ub_ctx_create();
@@ -103,15 +103,15 @@ failed:
 
 struct dns *dns_open(const char *const *servers, size_t server_count, struct error *error)
 {
-    return open_with(servers, server_count, &(struct trust){0}, error);
+    return open_with(servers, server_count, &(struct dns_trust){0}, error);
 }
 
 struct dns *dns_open_validating(const char *const *servers, size_t server_count, const char *anchor_file, bool required, struct error *error)
 {
-    return open_with(servers, server_count, &(struct trust){.wanted = true, .required = required, .anchor_file = anchor_file}, error);
+    return open_with(servers, server_count, &(struct dns_trust){.wanted = true, .required = required, .anchor_file = anchor_file}, error);
 }
 
-static void answers_ready(void *owner, bool readable, bool writable)
+static void recipient_cache_ready(void *owner, bool readable, bool writable)
 {
     struct dns *dns = owner;
     ub_process(dns->context);
@@ -123,7 +123,7 @@ bool dns_start(struct dns *dns, struct loop *loop, struct error *error)
     dns->loop = loop;
     if (descriptor < 0)
         return error_set(error, EX_OSERR, "cannot watch the resolver");
-    watch_start(&dns->watch, loop, descriptor, true, false, answers_ready, dns);
+    watch_start(&dns->watch, loop, descriptor, true, false, recipient_cache_ready, dns);
     return true;
 }
 
@@ -249,7 +249,7 @@ static enum dns_status status_of(int problem, const struct ub_result *result)
     return result->havedata ? DNS_FOUND : DNS_NO_DATA;
 }
 
-static void tell(struct dns_question *question, const struct dns_answer *answer)
+static void give_answer(struct dns_question *question, const struct dns_answer *answer)
 {
     timer_cancel(&question->timer);
     question->asked = false;
@@ -285,7 +285,7 @@ static void answered(void *owner, int problem, struct ub_result *result)
         read_record(&answer, &arena, question->type, bytes_of(result->data[i], (size_t)result->len[i]));
     if (answer.status == DNS_FOUND && answer.count == 0)
         answer.status = DNS_NO_DATA;
-    tell(question, &answer);
+    give_answer(question, &answer);
     ub_resolve_free(result);
     arena_clear(&arena);
 }
@@ -299,11 +299,11 @@ static void took_too_long(void *owner)
     question->on_answer(question->owner, &answer);
 }
 
-bool dns_ascii_name(const char *name, char *room, size_t size)
+bool dns_ascii_name(const char *name, char *buffer, size_t size)
 {
     char *ascii = NULL;
     bool fine = idn2_to_ascii_8z(name, &ascii, IDN2_NFC_INPUT | IDN2_NONTRANSITIONAL) == IDN2_OK;
-    fine = fine && snprintf(room, size, "%s", ascii) < (int)size;
+    fine = fine && snprintf(buffer, size, "%s", ascii) < (int)size;
     idn2_free(ascii);
     return fine;
 }

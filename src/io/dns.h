@@ -61,7 +61,7 @@ void dns_close(struct dns *dns);
 void dns_ask(struct dns *dns, struct dns_question *question, struct bytes name, enum dns_type type,
              void (*on_answer)(void *owner, const struct dns_answer *answer), void *owner);
 /* A name in any script as DNS has it (A-labels; RFC 5891); false when it cannot be. */
-bool dns_ascii_name(const char *name, char *room, size_t size);
+bool dns_ascii_name(const char *name, char *buffer, size_t size);
 void dns_cancel(struct dns_question *question);
 
 /* An answer in the words of core. */

@@ -115,7 +115,7 @@ static bool refuse_rights(const char *path, const struct stat *facts, struct err
 /* ---- walking ---- */
 
 /* A path on its way: where it is, and what is left of it. */
-struct walk {
+struct folder_walk {
     struct folder *folder;
     char rest[FOLDER_PATH_MAX];
     mode_t mode; /* 0: nothing is made */
@@ -133,7 +133,7 @@ static bool too_long(const char *path, struct error *error)
 }
 
 /* The next name into `name`; "" at the end. */
-static bool next_name(struct walk *walk, char name[NAME_MAX + 1], struct error *error)
+static bool next_name(struct folder_walk *walk, char name[NAME_MAX + 1], struct error *error)
 {
     const char *at = walk->rest + strspn(walk->rest, "/");
     size_t length = strcspn(at, "/");
@@ -148,7 +148,7 @@ static bool next_name(struct walk *walk, char name[NAME_MAX + 1], struct error *
 }
 
 /* The folder that is reached is this one from now on. */
-static bool step_into(struct walk *walk, int descriptor, const char *name, struct error *error)
+static bool step_into(struct folder_walk *walk, int descriptor, const char *name, struct error *error)
 {
     struct folder *folder = walk->folder;
     size_t length = strlen(folder->path);
@@ -166,7 +166,7 @@ static bool step_into(struct walk *walk, int descriptor, const char *name, struc
            too_long(folder->path, error);
 }
 
-static bool look_at(struct walk *walk, struct error *error)
+static bool look_at(struct folder_walk *walk, struct error *error)
 {
     struct folder *folder = walk->folder;
     struct stat facts;
@@ -184,7 +184,7 @@ static bool look_at(struct walk *walk, struct error *error)
     return true;
 }
 
-static bool start_at_root(struct walk *walk, struct error *error)
+static bool start_at_root(struct folder_walk *walk, struct error *error)
 {
     int descriptor = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
     walk->folder->path[0] = '\0';
@@ -193,7 +193,7 @@ static bool start_at_root(struct walk *walk, struct error *error)
 }
 
 /* A link that root or we made: on to where it leads. */
-static bool follow(struct walk *walk, int link, const char *name, const struct stat *facts,
+static bool follow(struct folder_walk *walk, int link, const char *name, const struct stat *facts,
                    struct error *error)
 {
     char target[FOLDER_PATH_MAX], shown[FOLDER_PATH_MAX + NAME_MAX];
@@ -234,7 +234,7 @@ static bool make_folder(int at, const char *name, mode_t mode)
 }
 
 /* The descriptor of a name, made where it is missing and shall be; -1 with errno. */
-static int take_name(struct walk *walk, const char *name)
+static int take_name(struct folder_walk *walk, const char *name)
 {
     const int flags = O_PATH | O_NOFOLLOW | O_CLOEXEC;
     int at = walk->folder->descriptor, descriptor = openat(at, name, flags);
@@ -243,7 +243,7 @@ static int take_name(struct walk *walk, const char *name)
     return make_folder(at, name, walk->rest[0] == '\0' ? walk->mode : 0755) ? openat(at, name, flags) : -1;
 }
 
-static bool fail_name(struct walk *walk, const char *name, struct error *error)
+static bool fail_name(struct folder_walk *walk, const char *name, struct error *error)
 {
     const char *above = walk->folder->path, *between = above[1] == '\0' ? "" : "/";
     walk->missing = errno == ENOENT ||
@@ -257,7 +257,7 @@ static bool fail_name(struct walk *walk, const char *name, struct error *error)
                            above, between, name);
 }
 
-static bool step(struct walk *walk, const char *name, struct error *error)
+static bool step(struct folder_walk *walk, const char *name, struct error *error)
 {
     struct stat facts;
     int descriptor = take_name(walk, name);
@@ -288,7 +288,7 @@ static bool make_readable(struct folder *folder, struct error *error)
     return true;
 }
 
-static bool walk_on(struct walk *walk, struct error *error)
+static bool walk_on(struct folder_walk *walk, struct error *error)
 {
     char name[NAME_MAX + 1];
     while (walk->rest[0] != '\0') {
@@ -303,7 +303,7 @@ static bool walk_on(struct walk *walk, struct error *error)
     return make_readable(walk->folder, error);
 }
 
-static bool set_out(struct walk *walk, const char *path, struct error *error)
+static bool set_out(struct folder_walk *walk, const char *path, struct error *error)
 {
     size_t length = strlen(path);
     while (length > 1 && path[length - 1] == '/')
@@ -316,7 +316,7 @@ static bool set_out(struct walk *walk, const char *path, struct error *error)
     return true;
 }
 
-static bool finish(struct walk *walk, bool done)
+static bool finish(struct folder_walk *walk, bool done)
 {
     if (!done)
         folder_close(walk->folder);
@@ -326,7 +326,7 @@ static bool finish(struct walk *walk, bool done)
 bool folder_open(struct folder *folder, const char *path, mode_t mode, enum folder_end end,
                  struct error *error)
 {
-    struct walk walk = {.folder = folder, .mode = mode, .end = end};
+    struct folder_walk walk = {.folder = folder, .mode = mode, .end = end};
     *folder = (struct folder){.descriptor = -1};
     return finish(&walk, set_out(&walk, path, error) && start_at_root(&walk, error) && walk_on(&walk, error));
 }
@@ -334,7 +334,7 @@ bool folder_open(struct folder *folder, const char *path, mode_t mode, enum fold
 bool folder_enter(struct folder *folder, const struct folder *outer, const char *path, mode_t mode,
                   enum folder_end end, struct error *error)
 {
-    struct walk walk = {.folder = folder, .mode = mode, .end = end};
+    struct folder_walk walk = {.folder = folder, .mode = mode, .end = end};
     *folder = *outer;
     folder->descriptor = openat(outer->descriptor, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (folder->descriptor < 0)
@@ -345,7 +345,7 @@ bool folder_enter(struct folder *folder, const struct folder *outer, const char 
 bool folder_check(const char *path, struct error *error)
 {
     struct folder folder = {.descriptor = -1};
-    struct walk walk = {.folder = &folder, .end = FOLDER_TRUSTED, .partly = true};
+    struct folder_walk walk = {.folder = &folder, .end = FOLDER_TRUSTED, .partly = true};
     bool fine = set_out(&walk, path, error) && start_at_root(&walk, error) && walk_on(&walk, error);
     folder_close(&folder);
     return fine || walk.missing;

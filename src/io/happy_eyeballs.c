@@ -8,116 +8,116 @@
 #include <stdio.h>
 #include <unistd.h>
 
-static void close_door(struct knock_door *door)
+static void close_attempt(struct connect_attempt *attempt)
 {
-    if (door->descriptor < 0)
+    if (attempt->descriptor < 0)
         return;
-    watch_stop(&door->watch);
-    close(door->descriptor);
-    door->descriptor = -1;
+    watch_stop(&attempt->watch);
+    close(attempt->descriptor);
+    attempt->descriptor = -1;
 }
 
-void knock_stop(struct knock *knock)
+void happy_eyeballs_stop(struct happy_eyeballs *eyeballs)
 {
-    for (size_t i = 0; i < knock->started; i++)
-        close_door(&knock->doors[i]);
-    timer_cancel(&knock->next);
-    timer_cancel(&knock->deadline);
+    for (size_t i = 0; i < eyeballs->started; i++)
+        close_attempt(&eyeballs->attempts[i]);
+    timer_cancel(&eyeballs->next);
+    timer_cancel(&eyeballs->deadline);
 }
 
-static void give_up(struct knock *knock)
+static void give_up(struct happy_eyeballs *eyeballs)
 {
-    enum conn_end end = knock->refused ? CONN_END_REFUSED : knock->silent ? CONN_END_TIMEOUT : CONN_END_UNREACHABLE;
-    knock_stop(knock);
-    knock->events->on_done(knock->owner, -1, 0, end, knock->why);
+    enum conn_end end = eyeballs->refused ? CONN_END_REFUSED : eyeballs->silent ? CONN_END_TIMEOUT : CONN_END_UNREACHABLE;
+    happy_eyeballs_stop(eyeballs);
+    eyeballs->events->on_done(eyeballs->owner, -1, 0, end, eyeballs->why);
 }
 
 /* The next one has its turn at once; after the last, nobody is there. */
-static void door_failed(struct knock_door *door, int number)
+static void attempt_failed(struct connect_attempt *attempt, int number)
 {
-    struct knock *knock = door->knock;
+    struct happy_eyeballs *eyeballs = attempt->eyeballs;
     enum conn_end end = conn_end_of(number);
-    close_door(door);
-    knock->failed++;
-    knock->refused = knock->refused || end == CONN_END_REFUSED || end == CONN_END_RESET;
-    knock->silent = knock->silent || end == CONN_END_TIMEOUT;
-    snprintf(knock->why, sizeof knock->why, "%s", strerror(number));
-    timer_set(&knock->next, 0);
+    close_attempt(attempt);
+    eyeballs->failed++;
+    eyeballs->refused = eyeballs->refused || end == CONN_END_REFUSED || end == CONN_END_RESET;
+    eyeballs->silent = eyeballs->silent || end == CONN_END_TIMEOUT;
+    snprintf(eyeballs->why, sizeof eyeballs->why, "%s", strerror(number));
+    timer_set(&eyeballs->next, 0);
 }
 
 static void on_ready(void *owner, bool readable, bool writable)
 {
-    struct knock_door *door = owner;
-    struct knock *knock = door->knock;
-    int problem = 0, descriptor = door->descriptor;
+    struct connect_attempt *attempt = owner;
+    struct happy_eyeballs *eyeballs = attempt->eyeballs;
+    int problem = 0, descriptor = attempt->descriptor;
     socklen_t length = sizeof problem;
     getsockopt(descriptor, SOL_SOCKET, SO_ERROR, &problem, &length);
     if (problem != 0) {
-        door_failed(door, problem);
+        attempt_failed(attempt, problem);
         return;
     }
-    watch_stop(&door->watch);
-    door->descriptor = -1; /* it is the owner's now */
-    knock_stop(knock);
-    knock->events->on_done(knock->owner, descriptor, (size_t)(door - knock->doors), CONN_END_OTHER, "");
+    watch_stop(&attempt->watch);
+    attempt->descriptor = -1; /* it is the owner's now */
+    happy_eyeballs_stop(eyeballs);
+    eyeballs->events->on_done(eyeballs->owner, descriptor, (size_t)(attempt - eyeballs->attempts), CONN_END_OTHER, "");
 }
 
-static void start_door(struct knock *knock)
+static void start_attempt(struct happy_eyeballs *eyeballs)
 {
-    struct knock_door *door = &knock->doors[knock->started];
-    const struct route_address *to = &knock->addresses[knock->started++];
-    struct sockaddr_in6 six = {.sin6_family = AF_INET6, .sin6_port = htons(knock->port)};
-    struct sockaddr_in four = {.sin_family = AF_INET, .sin_port = htons(knock->port)};
+    struct connect_attempt *attempt = &eyeballs->attempts[eyeballs->started];
+    const struct route_address *to = &eyeballs->addresses[eyeballs->started++];
+    struct sockaddr_in6 six = {.sin6_family = AF_INET6, .sin6_port = htons(eyeballs->port)};
+    struct sockaddr_in four = {.sin_family = AF_INET, .sin_port = htons(eyeballs->port)};
     int one = 1;
     memcpy(&six.sin6_addr, to->octets, sizeof six.sin6_addr);
     memcpy(&four.sin_addr, to->octets, sizeof four.sin_addr);
-    door->knock = knock;
-    door->descriptor = socket(to->six ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    attempt->eyeballs = eyeballs;
+    attempt->descriptor = socket(to->six ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     int problem = errno;
-    watch_start(&door->watch, knock->loop, door->descriptor, false, false, on_ready, door);
-    if (door->descriptor < 0) {
-        door_failed(door, problem);
+    watch_start(&attempt->watch, eyeballs->loop, attempt->descriptor, false, false, on_ready, attempt);
+    if (attempt->descriptor < 0) {
+        attempt_failed(attempt, problem);
         return;
     }
-    setsockopt(door->descriptor, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    setsockopt(attempt->descriptor, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
     const struct sockaddr *address = to->six ? (const void *)&six : (const void *)&four;
-    if (connect(door->descriptor, address, to->six ? sizeof six : sizeof four) != 0 && errno != EINPROGRESS) {
-        door_failed(door, errno);
+    if (connect(attempt->descriptor, address, to->six ? sizeof six : sizeof four) != 0 && errno != EINPROGRESS) {
+        attempt_failed(attempt, errno);
         return;
     }
-    watch_change(&door->watch, false, true);
-    if (knock->started < knock->count)
-        timer_set(&knock->next, KNOCK_STAGGER_MS);
+    watch_change(&attempt->watch, false, true);
+    if (eyeballs->started < eyeballs->count)
+        timer_set(&eyeballs->next, HAPPY_EYEBALLS_STAGGER_MS);
     else
-        timer_set(&knock->deadline, knock->timeout_ms);
+        timer_set(&eyeballs->deadline, eyeballs->timeout_ms);
 }
 
 static void next_turn(void *owner)
 {
-    struct knock *knock = owner;
-    if (knock->started < knock->count)
-        start_door(knock);
-    else if (knock->failed == knock->count)
-        give_up(knock);
+    struct happy_eyeballs *eyeballs = owner;
+    if (eyeballs->started < eyeballs->count)
+        start_attempt(eyeballs);
+    else if (eyeballs->failed == eyeballs->count)
+        give_up(eyeballs);
     else
-        timer_set(&knock->deadline, knock->timeout_ms);
+        timer_set(&eyeballs->deadline, eyeballs->timeout_ms);
 }
 
 static void too_late(void *owner)
 {
-    struct knock *knock = owner;
-    knock->silent = true;
-    snprintf(knock->why, sizeof knock->why, "timed out: no answer in the step connect");
-    give_up(knock);
+    struct happy_eyeballs *eyeballs = owner;
+    eyeballs->silent = true;
+    snprintf(eyeballs->why, sizeof eyeballs->why, "timed out: no answer in the step connect");
+    give_up(eyeballs);
 }
 
-void knock_start(struct knock *knock, struct loop *loop, const struct route_address *addresses, size_t count, uint16_t port, uint32_t timeout_ms,
-                 const struct knock_events *events, void *owner)
+void happy_eyeballs_start(struct happy_eyeballs *eyeballs, struct loop *loop, const struct route_address *addresses, size_t count, uint16_t port, uint32_t timeout_ms,
+                 const struct happy_eyeballs_events *events, void *owner)
 {
     assert(count > 0 && count <= ROUTE_ADDRESSES_MAX);
-    *knock = (struct knock){.loop = loop, .events = events, .owner = owner, .count = count, .port = port, .timeout_ms = timeout_ms};
-    memcpy(knock->addresses, addresses, count * sizeof addresses[0]);
-    timer_start(&knock->next, loop, next_turn, knock);
-    timer_start(&knock->deadline, loop, too_late, knock);
-    timer_set(&knock->next, 0);
+    *eyeballs = (struct happy_eyeballs){.loop = loop, .events = events, .owner = owner, .count = count, .port = port, .timeout_ms = timeout_ms};
+    memcpy(eyeballs->addresses, addresses, count * sizeof addresses[0]);
+    timer_start(&eyeballs->next, loop, next_turn, eyeballs);
+    timer_start(&eyeballs->deadline, loop, too_late, eyeballs);
+    timer_set(&eyeballs->next, 0);
 }

@@ -4,7 +4,7 @@
 #include <curl/curl.h>
 #include <sysexits.h>
 
-struct reception {
+struct https_download {
     struct buffer *body;
     size_t size_max;
 };
@@ -12,14 +12,14 @@ struct reception {
 /* Less than was offered ends the transfer. */
 static size_t receive(char *octets, size_t one, size_t count, void *owner)
 {
-    struct reception *reception = owner;
-    if (reception->body->length + count > reception->size_max)
+    struct https_download *download = owner;
+    if (download->body->length + count > download->size_max)
         return 0;
-    buffer_add(reception->body, bytes_of(octets, count));
+    buffer_add(download->body, bytes_of(octets, count));
     return one * count;
 }
 
-static CURL *begin(const char *url, uint32_t timeout_ms, struct reception *reception)
+static CURL *begin(const char *url, uint32_t timeout_ms, struct https_download *download)
 {
     CURL *curl = curl_easy_init();
     if (curl == NULL)
@@ -31,15 +31,15 @@ static CURL *begin(const char *url, uint32_t timeout_ms, struct reception *recep
     curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(curl, CURLOPT_USERAGENT, "mailboat/" MAILBOAT_VERSION);
     curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, receive);
-    curl_easy_setopt(curl, CURLOPT_WRITEDATA, reception);
+    curl_easy_setopt(curl, CURLOPT_WRITEDATA, download);
     return curl;
 }
 
 bool https_fetch(const char *url, const char *ca_file, size_t size_max, uint32_t timeout_ms, struct buffer *body, struct error *error)
 {
-    struct reception reception = {.body = body, .size_max = size_max};
+    struct https_download download = {.body = body, .size_max = size_max};
     long status = 0;
-    CURL *curl = begin(url, timeout_ms, &reception);
+    CURL *curl = begin(url, timeout_ms, &download);
     if (curl == NULL)
         return error_set(error, EX_OSERR, "there is no memory for HTTPS");
     curl_easy_setopt(curl, CURLOPT_REDIR_PROTOCOLS_STR, "https");
@@ -69,11 +69,11 @@ static bool is_plain(const char *type)
 
 bool https_fetch_plain(const struct https_wanted *wanted, struct buffer *body, struct error *error)
 {
-    struct reception reception = {.body = body, .size_max = wanted->size_max};
+    struct https_download download = {.body = body, .size_max = wanted->size_max};
     struct curl_blob authorities = {.data = (void *)(uintptr_t)wanted->authorities.at, .len = wanted->authorities.length, .flags = CURL_BLOB_NOCOPY};
     char *type = NULL;
     long status = 0;
-    CURL *curl = begin(wanted->url, wanted->timeout_ms, &reception);
+    CURL *curl = begin(wanted->url, wanted->timeout_ms, &download);
     struct curl_slist *resolved = curl == NULL ? NULL : curl_slist_append(NULL, wanted->resolved);
     if (resolved == NULL) {
         curl_easy_cleanup(curl);

@@ -29,25 +29,25 @@ void log_start(const char *process, enum log_format format, enum log_level least
 }
 
 /* A line under construction; what does not fit is left out, never split. */
-struct line {
+struct log_line {
     char *at;
     size_t length;
 };
 
 static_assert(LOG_LINE_MAX <= PIPE_BUF, "a line is written in one piece");
 
-enum { LINE_ROOM = LOG_LINE_MAX - 8 }; /* the rest closes the line */
+enum { LINE_SIZE = LOG_LINE_MAX - 8 }; /* the rest closes the line */
 
-static bool line_add(struct line *line, const char *text, size_t length)
+static bool line_add(struct log_line *line, const char *text, size_t length)
 {
-    if (line->length + length > LINE_ROOM)
+    if (line->length + length > LINE_SIZE)
         return false;
     memcpy(line->at + line->length, text, length);
     line->length += length;
     return true;
 }
 
-static void line_add_text(struct line *line, const char *text)
+static void line_add_text(struct log_line *line, const char *text)
 {
     line_add(line, text, strlen(text));
 }
@@ -79,14 +79,14 @@ static size_t plain_length(struct bytes value)
 }
 
 /* Escapes inside quotes; the escapes are those of JSON in both formats. */
-static void line_add_escaped(struct line *line, struct bytes value)
+static void line_add_escaped(struct log_line *line, struct bytes value)
 {
     bool cut = value.length > LOG_VALUE_MAX;
     value = bytes_first(value, LOG_VALUE_MAX);
     while (value.length > 0) {
-        size_t plain = plain_length(value), room = LINE_ROOM - line->length;
+        size_t plain = plain_length(value), buffer = LINE_SIZE - line->length;
         if (plain > 0) {
-            line_add(line, value.at, plain < room ? plain : room);
+            line_add(line, value.at, plain < buffer ? plain : buffer);
             value = bytes_from(value, plain);
             continue;
         }
@@ -120,9 +120,9 @@ static bool is_plain(struct bytes value)
     return value.length > 0 && value.length <= LOG_VALUE_MAX;
 }
 
-static void line_add_value(struct line *line, enum log_format format, struct bytes value)
+static void line_add_value(struct log_line *line, enum log_format format, struct bytes value)
 {
-    if (line->length + 2 * value.length > LINE_ROOM && line->length + 8 > LINE_ROOM)
+    if (line->length + 2 * value.length > LINE_SIZE && line->length + 8 > LINE_SIZE)
         return;
     if (format == LOG_LOGFMT && is_plain(value)) {
         line_add(line, value.at, value.length);
@@ -133,19 +133,19 @@ static void line_add_value(struct line *line, enum log_format format, struct byt
     line->at[line->length++] = '"'; /* there is always room to close what was opened */
 }
 
-static void line_add_key(struct line *line, enum log_format format, const char *key)
+static void line_add_key(struct log_line *line, enum log_format format, const char *key)
 {
     line_add_text(line, format == LOG_JSON ? ",\"" : " ");
     line_add_text(line, key);
     line_add_text(line, format == LOG_JSON ? "\":" : "=");
 }
 
-static void line_add_field(struct line *line, enum log_format format, const struct log_field *field)
+static void line_add_field(struct log_line *line, enum log_format format, const struct log_field *field)
 {
     char text[24];
     if (field->type == LOG_FIELD_END || (field->type == LOG_FIELD_BYTES && field->bytes.length == 0))
         return;
-    if (line->length + strlen(field->key) + 40 > LINE_ROOM)
+    if (line->length + strlen(field->key) + 40 > LINE_SIZE)
         return;
     line_add_key(line, format, field->key);
     switch (field->type) {
@@ -168,10 +168,10 @@ static void line_add_field(struct line *line, enum log_format format, const stru
     }
 }
 
-size_t log_format_line(char *room, enum log_format format, uint64_t epoch_ms, const char *process, enum log_level level,
+size_t log_format_line(char *buffer, enum log_format format, uint64_t epoch_ms, const char *process, enum log_level level,
                        const char *event, const struct log_field *fields, size_t count)
 {
-    struct line line = {room, 0};
+    struct log_line line = {buffer, 0};
     time_t seconds = (time_t)(epoch_ms / 1000);
     struct tm calendar;
     char start[160], when[32];
@@ -185,8 +185,8 @@ size_t log_format_line(char *room, enum log_format format, uint64_t epoch_ms, co
     for (size_t i = 0; i < count; i++)
         line_add_field(&line, format, &fields[i]);
     if (format == LOG_JSON)
-        room[line.length++] = '}';
-    room[line.length++] = '\n';
+        buffer[line.length++] = '}';
+    buffer[line.length++] = '\n';
     return line.length;
 }
 
@@ -217,12 +217,12 @@ void log_fields(enum log_level level, const char *event, const struct log_field 
 {
     if (level < settings.least)
         return;
-    char room[LOG_LINE_MAX];
-    size_t length = log_format_line(room, settings.format, clock_epoch_ms(), settings.process, level, event, fields, count);
+    char buffer[LOG_LINE_MAX];
+    size_t length = log_format_line(buffer, settings.format, clock_epoch_ms(), settings.process, level, event, fields, count);
     if (settings.holding && level < LOG_EVENT_ERROR)
-        hold(bytes_of(room, length));
+        hold(bytes_of(buffer, length));
     else
-        (void)!write(STDERR_FILENO, room, length);
+        (void)!write(STDERR_FILENO, buffer, length);
 }
 
 void log_hold(void)

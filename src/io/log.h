@@ -46,9 +46,9 @@ void log_hold(void);
 /* They are written; or thrown away, when it did not happen. */
 void log_release(bool happened);
 
-/* Writes one line into `room` (LOG_LINE_MAX octets) and returns its length:
+/* Writes one line into `buffer` (LOG_LINE_MAX octets) and returns its length:
  * what log_fields() sends; `epoch_ms` is the line's time. For tests. */
-size_t log_format_line(char *room, enum log_format format, uint64_t epoch_ms, const char *process, enum log_level level,
+size_t log_format_line(char *buffer, enum log_format format, uint64_t epoch_ms, const char *process, enum log_level level,
                        const char *event, const struct log_field *fields, size_t count);
 
 #endif

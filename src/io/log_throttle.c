@@ -1,21 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "io/log_throttle.h"
 
-bool trouble_met(struct trouble *trouble, uint64_t now_ms)
+bool log_throttle_is_due(struct log_throttle *throttle, uint64_t now_ms)
 {
-    bool tell = !trouble->lasts || now_ms - trouble->told_ms >= TROUBLE_TOLD_MS;
-    trouble->times = trouble->lasts ? trouble->times + 1 : 1;
-    trouble->lasts = true;
-    trouble->met_ms = now_ms;
+    bool tell = !throttle->lasts || now_ms - throttle->logged_ms >= LOG_THROTTLE_REPEAT_MS;
+    throttle->times = throttle->lasts ? throttle->times + 1 : 1;
+    throttle->lasts = true;
+    throttle->met_ms = now_ms;
     if (tell)
-        trouble->told_ms = now_ms;
+        throttle->logged_ms = now_ms;
     return tell;
 }
 
-bool trouble_is_over(struct trouble *trouble, uint64_t now_ms)
+bool log_throttle_recovered(struct log_throttle *throttle, uint64_t now_ms)
 {
-    if (!trouble->lasts || now_ms - trouble->met_ms < TROUBLE_CALM_MS)
+    if (!throttle->lasts || now_ms - throttle->met_ms < LOG_THROTTLE_CALM_MS)
         return false;
-    trouble->lasts = false;
+    throttle->lasts = false;
     return true;
 }

@@ -7,14 +7,14 @@
 
 void random_fill(void *at, size_t size)
 {
-    char *room = at;
+    char *buffer = at;
     while (size > 0) {
-        ssize_t got = getrandom(room, size, 0);
+        ssize_t got = getrandom(buffer, size, 0);
         if (got < 0 && errno == EINTR)
             continue;
         if (got <= 0)
             abort(); /* the kernel always has random octets: this cannot be the world's fault */
-        room += got;
+        buffer += got;
         size -= (size_t)got;
     }
 }

@@ -73,7 +73,7 @@ static size_t extension_length(SSL *ssl, unsigned kind)
 
 /* OpenSSL looks for each key share among all groups, one by one: with as many
  * as a ClientHello has room for that takes seconds. */
-static int judge_hello(SSL *ssl, int *alert, void *owner)
+static int check_hello(SSL *ssl, int *alert, void *owner)
 {
     if (extension_length(ssl, TLSEXT_TYPE_supported_groups) <= TLS_HELLO_GROUPS_MAX &&
         extension_length(ssl, TLSEXT_TYPE_key_share) <= TLS_HELLO_SHARES_MAX)
@@ -89,7 +89,7 @@ bool tls_server_open(struct tls_context *context, const char *certificate_file, 
         return false;
     SSL_CTX_set_cipher_list(context->ssl, TLS_SERVER_SUITES);
     SSL_CTX_set_options(context->ssl, SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA);
-    SSL_CTX_set_client_hello_cb(context->ssl, judge_hello, NULL);
+    SSL_CTX_set_client_hello_cb(context->ssl, check_hello, NULL);
     SSL_CTX_set_max_early_data(context->ssl, 0); /* it could be replayed */
     SSL_CTX_set_session_cache_mode(context->ssl, SSL_SESS_CACHE_OFF); /* tickets resume without memory of ours */
     if (SSL_CTX_use_certificate_chain_file(context->ssl, certificate_file) != 1)
@@ -271,9 +271,9 @@ static int verify_later(int fine, X509_STORE_CTX *store)
     return 1;
 }
 
-typedef int security_judgement(const SSL *ssl, const SSL_CTX *context, int operation, int bits, int nid, void *other,
+typedef int security_check(const SSL *ssl, const SSL_CTX *context, int operation, int bits, int nid, void *other,
                                void *owner);
-static security_judgement *usual_judgement;
+static security_check *usual_check;
 
 /* OpenSSL's own judgement, and one of its own on finite-field groups: a server that
  * has nothing else is called as ever, but its modulus must not hold up the mail for all others. */
@@ -283,14 +283,14 @@ static int spare_large_group(const SSL *ssl, const SSL_CTX *context, int operati
     EVP_PKEY *key = operation == SSL_SECOP_TMP_DH ? other : NULL;
     if (key != NULL && EVP_PKEY_get_bits(key) > TLS_CLIENT_DH_BITS_MAX)
         return 0;
-    return usual_judgement(ssl, context, operation, bits, nid, other, owner);
+    return usual_check(ssl, context, operation, bits, nid, other, owner);
 }
 
 bool tls_client_open(struct tls_context *context, const char *ca_file, struct error *error)
 {
     if (!context_start(context, TLS_client_method(), CLIENT_GROUPS, error))
         return false;
-    usual_judgement = SSL_CTX_get_security_callback(context->ssl);
+    usual_check = SSL_CTX_get_security_callback(context->ssl);
     SSL_CTX_set_security_callback(context->ssl, spare_large_group);
     if (ca_file == NULL) {
         SSL_CTX_set_default_verify_paths(context->ssl);

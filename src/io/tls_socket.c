@@ -20,7 +20,7 @@ static size_t ahead(const struct tls_socket *from)
 static bool is_fine(struct tls_socket *from, struct bytes octets)
 {
     bool before_1_3 = SSL_version(from->ssl) < TLS1_3_VERSION;
-    if (!from->counts && SSL_is_server(from->ssl) && !hello_flow_goes_on(&from->hello, octets, before_1_3))
+    if (!from->counts && SSL_is_server(from->ssl) && !tls_client_hello_goes_on(&from->hello, octets, before_1_3))
         from->refused = true;
     return !from->refused;
 }
@@ -28,7 +28,7 @@ static bool is_fine(struct tls_socket *from, struct bytes octets)
 static int socket_read(BIO *bio, char *out, int size)
 {
     struct tls_socket *from = BIO_get_data(bio);
-    size_t wanted = least(least((size_t)size, from->room), ahead(from));
+    size_t wanted = least(least((size_t)size, from->capacity), ahead(from));
     BIO_clear_retry_flags(bio);
     if (wanted == 0 || from->records >= TLS_TURN_RECORDS_MAX) {
         BIO_set_retry_read(bio);
@@ -46,7 +46,7 @@ static int socket_read(BIO *bio, char *out, int size)
     if (got > 0 && from->heard == 0)
         from->first = (unsigned char)out[0];
     if (got > 0) {
-        from->room -= (size_t)got;
+        from->capacity -= (size_t)got;
         from->heard += (uint64_t)got;
     }
     if (got > 0 && !is_fine(from, bytes_of(out, (size_t)got)))

@@ -27,9 +27,9 @@ enum {
 
 struct tls_socket {
     SSL *ssl;
-    struct hello_flow hello; /* a client's, until the handshake is done */
+    struct tls_client_hello_flow hello; /* a client's, until the handshake is done */
     int descriptor;
-    size_t room;    /* octets that may be read in this turn */
+    size_t capacity;    /* octets that may be read in this turn */
     unsigned records; /* that were read in this turn */
     uint64_t heard, all_records; /* octets and records that were read, of all turns */
     unsigned char first;         /* of the octets: what the peer began with */
@@ -43,9 +43,9 @@ struct tls_socket {
 bool tls_socket_start(struct tls_socket *socket, int descriptor, SSL *ssl);
 
 /* From now on so many octets may be read. */
-static inline void tls_socket_turn(struct tls_socket *socket, size_t room)
+static inline void tls_socket_turn(struct tls_socket *socket, size_t capacity)
 {
-    socket->room = room;
+    socket->capacity = capacity;
     socket->records = 0;
 }
 

@@ -5,7 +5,7 @@
  * channel.c calls attached_take() after each recvmsg() and, once it has
  * decoded the message, attached_fits(). A peer that was taken over can attach
  * up to 253 descriptors (SCM_MAX_FD) of any type to any packet. The room for
- * control data holds ATTACHED_ROOM descriptors, so the kernel installs no more
+ * control data holds ATTACHED_SIZE descriptors, so the kernel installs no more
  * than that and drops the rest; all but the first are closed here.
  */
 #ifndef MAILBOAT_IPC_ATTACHED_H
@@ -15,12 +15,12 @@
 
 #include <sys/socket.h>
 
-enum { ATTACHED_ROOM = 2 }; /* CMSG_SPACE of one descriptor is that of two where pointers have 64 bits */
+enum { ATTACHED_SIZE = 2 }; /* CMSG_SPACE of one descriptor is that of two where pointers have 64 bits */
 
 /* Room for the control data of one packet. */
-union attached_room {
+union attached_buffer {
     struct cmsghdr header;
-    char octets[CMSG_SPACE(ATTACHED_ROOM * sizeof(int))];
+    char octets[CMSG_SPACE(ATTACHED_SIZE * sizeof(int))];
 };
 
 struct attached {

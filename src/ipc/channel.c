@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 enum { MORE_FOLLOWS = 1, LAST_FRAGMENT = 0 }; /* first octet of a packet */
-enum { SECRET_ROOM = 32 * 1024 }; /* octets reserved before a secret is encoded: growing would leave a copy behind */
+enum { SECRET_SIZE = 32 * 1024 }; /* octets reserved before a secret is encoded: growing would leave a copy behind */
 
 /* A packet that waits for room in the socket. */
 struct channel_packet {
@@ -69,13 +69,13 @@ static int packet_send(int descriptor, char flag, struct bytes fragment, int att
 {
     union {
         struct cmsghdr header;
-        char room[CMSG_SPACE(sizeof(int))];
+        char buffer[CMSG_SPACE(sizeof(int))];
     } control = {0};
     struct iovec parts[2] = {{&flag, 1}, {(void *)(uintptr_t)fragment.at, fragment.length}};
     struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
     if (attached >= 0) {
         message.msg_control = &control;
-        message.msg_controllen = sizeof control.room;
+        message.msg_controllen = sizeof control.buffer;
         struct cmsghdr *header = CMSG_FIRSTHDR(&message);
         header->cmsg_level = SOL_SOCKET;
         header->cmsg_type = SCM_RIGHTS;
@@ -138,7 +138,7 @@ bool channel_send(struct channel *channel, enum ipc_kind kind, const void *messa
     assert(attached < 0 || attached_fits(attached, ipc_carries(kind, message)));
     buffer_clear(&channel->scratch);
     if (is_secret)
-        buffer_reserve(&channel->scratch, SECRET_ROOM);
+        buffer_reserve(&channel->scratch, SECRET_SIZE);
     ipc_encode(&channel->scratch, kind, message);
     bool sent = send_scratch(channel, is_secret, attached);
     if (is_secret)
@@ -180,17 +180,17 @@ bool channel_flush(struct channel *channel)
     return true;
 }
 
-bool channel_wait_for_room(struct channel *channel, int timeout_ms)
+bool channel_wait_writable(struct channel *channel, int timeout_ms)
 {
-    struct pollfd room = {.fd = channel->descriptor, .events = POLLOUT};
-    return poll(&room, 1, timeout_ms) == 1 && (room.revents & POLLOUT) != 0;
+    struct pollfd buffer = {.fd = channel->descriptor, .events = POLLOUT};
+    return poll(&buffer, 1, timeout_ms) == 1 && (buffer.revents & POLLOUT) != 0;
 }
 
 /* One packet: its length, 0 when the peer closed, -1 with errno. */
-static ssize_t packet_receive(int descriptor, char *room, struct attached *attached)
+static ssize_t packet_receive(int descriptor, char *buffer, struct attached *attached)
 {
-    union attached_room control;
-    struct iovec part = {room, CHANNEL_FRAGMENT_MAX};
+    union attached_buffer control;
+    struct iovec part = {buffer, CHANNEL_FRAGMENT_MAX};
     struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control.octets};
     ssize_t got;
     *attached = (struct attached){.descriptor = -1};

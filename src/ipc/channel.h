@@ -53,7 +53,7 @@ bool channel_flush(struct channel *channel);
 void channel_wipe(struct channel *channel);
 
 /* Waits, blocking, until the socket may take more; false when it does not in time. */
-bool channel_wait_for_room(struct channel *channel, int timeout_ms);
+bool channel_wait_writable(struct channel *channel, int timeout_ms);
 
 enum channel_news { CHANNEL_MESSAGE, CHANNEL_EMPTY, CHANNEL_CLOSED };
 /* The next message. Its texts live until the next call. `attached` gets the

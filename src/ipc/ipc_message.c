@@ -7,45 +7,45 @@
 
 enum field_type { FIELD_U8, FIELD_U32, FIELD_U64, FIELD_BYTES, FIELD_ENVELOPE, FIELD_ORIGIN, FIELD_RECIPIENTS, FIELD_RESULTS, FIELD_CHOSEN, FIELD_DESTINATIONS, FIELD_LOCKS };
 
-struct field {
+struct ipc_field {
     enum field_type type;
     size_t offset; /* in the message's struct */
 };
 
 /* Arrays are a pointer with its count behind it, as in struct ipc_deliver_answer. */
-struct counted {
+struct ipc_array {
     void *at;
     size_t count;
 };
 static_assert(offsetof(struct ipc_recipient_answer, target_count) - offsetof(struct ipc_recipient_answer, targets) ==
-                  offsetof(struct counted, count), "an array and its count stand side by side");
+                  offsetof(struct ipc_array, count), "an array and its count stand side by side");
 static_assert(offsetof(struct ipc_expand_answer, member_count) - offsetof(struct ipc_expand_answer, members) ==
-                  offsetof(struct counted, count), "an array and its count stand side by side");
+                  offsetof(struct ipc_array, count), "an array and its count stand side by side");
 static_assert(offsetof(struct ipc_expand_answer, missing_count) - offsetof(struct ipc_expand_answer, missing) ==
-                  offsetof(struct counted, count), "an array and its count stand side by side");
+                  offsetof(struct ipc_array, count), "an array and its count stand side by side");
 static_assert(offsetof(struct ipc_deliver_answer, result_count) - offsetof(struct ipc_deliver_answer, results) ==
-                  offsetof(struct counted, count), "an array and its count stand side by side");
+                  offsetof(struct ipc_array, count), "an array and its count stand side by side");
 static_assert(offsetof(struct envelope, recipient_count) - offsetof(struct envelope, recipients) ==
-                  offsetof(struct counted, count), "an array and its count stand side by side");
+                  offsetof(struct ipc_array, count), "an array and its count stand side by side");
 
 static_assert(offsetof(struct ipc_choose, chosen_count) - offsetof(struct ipc_choose, chosen) ==
-                  offsetof(struct counted, count), "an array and its count stand side by side");
+                  offsetof(struct ipc_array, count), "an array and its count stand side by side");
 static_assert(offsetof(struct ipc_status_answer, destination_count) - offsetof(struct ipc_status_answer, destinations) ==
-                  offsetof(struct counted, count), "an array and its count stand side by side");
-static_assert(offsetof(struct ipc_status_answer, under_way_count) - offsetof(struct ipc_status_answer, under_way) ==
-                  offsetof(struct counted, count), "an array and its count stand side by side");
+                  offsetof(struct ipc_array, count), "an array and its count stand side by side");
+static_assert(offsetof(struct ipc_status_answer, in_progress_count) - offsetof(struct ipc_status_answer, in_progress) ==
+                  offsetof(struct ipc_array, count), "an array and its count stand side by side");
 
 static_assert(offsetof(struct ipc_locks_answer, lock_count) - offsetof(struct ipc_locks_answer, locks) ==
-                  offsetof(struct counted, count), "an array and its count stand side by side");
+                  offsetof(struct ipc_array, count), "an array and its count stand side by side");
 
-#define FIELDS(...) .fields = (const struct field[]){__VA_ARGS__}, .field_count = ARRAY_LENGTH(((const struct field[]){__VA_ARGS__}))
+#define FIELDS(...) .fields = (const struct ipc_field[]){__VA_ARGS__}, .field_count = ARRAY_LENGTH(((const struct ipc_field[]){__VA_ARGS__}))
 #define AT(type, message, member) {FIELD_##type, offsetof(struct ipc_##message, member)}
 #define FROM(role) (1u << PROCESS_##role)
 
-static const struct kind {
+static const struct ipc_kind_row {
     const char *name;
     unsigned from, to; /* sets of enum process_role */
-    const struct field *fields;
+    const struct ipc_field *fields;
     size_t field_count;
     enum ipc_carries carries;
     bool is_secret;
@@ -109,8 +109,8 @@ static const struct kind {
     [IPC_SUBMIT_ANSWER] = {"submit-answer", FROM(QUEUE), FROM(SMTPD) | FROM(PICKUP),
                            FIELDS(AT(U64, submit_answer, request), AT(U32, submit_answer, verdict))},
     [IPC_EXAMINE] = {"examine", FROM(WEB), FROM(RELAY), FIELDS(AT(U8, nothing, unused))},
-    [IPC_EXAMINED] = {"examined", FROM(RELAY), FROM(WEB), FIELDS(AT(BYTES, examined, shut))},
-    [IPC_GUEST] = {"guest", FROM(WEB), FROM(SMTPD), FIELDS(AT(U32, guest, port)), .carries = CARRIES_CONNECTION},
+    [IPC_EXAMINED] = {"examined", FROM(RELAY), FROM(WEB), FIELDS(AT(BYTES, examined, closed))},
+    [IPC_HANDED_OVER] = {"guest", FROM(WEB), FROM(SMTPD), FIELDS(AT(U32, handed_over, port)), .carries = CARRIES_CONNECTION},
     [IPC_DELIVER] = {"deliver", FROM(QUEUE), FROM(RELAY) | FROM(LOCAL),
                      FIELDS(AT(U64, deliver, delivery), AT(U64, deliver, id), AT(U64, deliver, arrived_ms),
                             AT(U32, deliver, attempt), AT(BYTES, deliver, destination), AT(ENVELOPE, deliver, envelope),
@@ -130,15 +130,15 @@ static const struct kind {
     [IPC_UNLOCK] = {"unlock", FROM(CLI), FROM(AUTH), FIELDS(AT(U64, unlock, request), AT(BYTES, unlock, who))},
     [IPC_CHOOSE] = {"choose", FROM(CLI), FROM(QUEUE),
                     FIELDS(AT(U64, choose, request), AT(U32, choose, verb), AT(CHOSEN, choose, chosen))},
-    [IPC_STATUS] = {"status", FROM(CLI), FROM(QUEUE), FIELDS(AT(U64, status, request), AT(U8, status, with_under_way))},
+    [IPC_STATUS] = {"status", FROM(CLI), FROM(QUEUE), FIELDS(AT(U64, status, request), AT(U8, status, with_in_progress))},
     [IPC_STATUS_ANSWER] = {"status-answer", FROM(QUEUE), FROM(CLI),
                            FIELDS(AT(U64, status_answer, request), AT(U64, status_answer, started_ms), AT(U64, status_answer, accepted),
                                   AT(U64, status_answer, delivered), AT(U64, status_answer, deferred), AT(U64, status_answer, failed),
                                   AT(U32, status_answer, deliveries), AT(U8, status_answer, is_held), AT(U8, status_answer, is_full),
-                                  AT(DESTINATIONS, status_answer, destinations), AT(CHOSEN, status_answer, under_way))},
+                                  AT(DESTINATIONS, status_answer, destinations), AT(CHOSEN, status_answer, in_progress))},
 };
 
-const char *process_role_name(enum process_role role)
+const char *ipc_role_name(enum process_role role)
 {
     static const char *const names[] = {"supervisor", "smtpd", "auth", "queue", "relay", "local", "pickup", "web", "cli"};
     return (size_t)role < ARRAY_LENGTH(names) ? names[role] : "unknown";
@@ -287,7 +287,7 @@ static void put_locks(struct buffer *out, const struct lock_status *lock, size_t
 
 static void put_field(struct buffer *out, enum field_type type, const void *at)
 {
-    const struct counted *array = at;
+    const struct ipc_array *array = at;
     switch (type) {
     case FIELD_U8: put(out, at, 1); break;
     case FIELD_U32: put(out, at, 4); break;
@@ -313,13 +313,13 @@ void ipc_encode(struct buffer *out, enum ipc_kind kind, const void *message)
 
 /* ---- reading: every getter returns zeroes once something was short ---- */
 
-struct reader {
+struct ipc_reader {
     struct bytes left;
     struct arena *arena;
     bool bad;
 };
 
-static void get(struct reader *reader, void *at, size_t size)
+static void get(struct ipc_reader *reader, void *at, size_t size)
 {
     if (reader->bad || reader->left.length < size) {
         reader->bad = true;
@@ -330,7 +330,7 @@ static void get(struct reader *reader, void *at, size_t size)
     reader->left = bytes_from(reader->left, size);
 }
 
-static uint32_t get_u32(struct reader *reader)
+static uint32_t get_u32(struct ipc_reader *reader)
 {
     uint32_t value;
     get(reader, &value, sizeof value);
@@ -338,7 +338,7 @@ static uint32_t get_u32(struct reader *reader)
 }
 
 /* One octet that must be at most `max`. */
-static unsigned get_u8(struct reader *reader, unsigned max)
+static unsigned get_u8(struct ipc_reader *reader, unsigned max)
 {
     uint8_t value;
     get(reader, &value, sizeof value);
@@ -347,7 +347,7 @@ static unsigned get_u8(struct reader *reader, unsigned max)
     return value;
 }
 
-static struct bytes get_bytes(struct reader *reader)
+static struct bytes get_bytes(struct ipc_reader *reader)
 {
     uint32_t length = get_u32(reader);
     if (reader->bad || length > reader->left.length) {
@@ -360,7 +360,7 @@ static struct bytes get_bytes(struct reader *reader)
 }
 
 /* The count of an array whose elements take at least `element_min` octets each. */
-static size_t get_count(struct reader *reader, size_t element_min)
+static size_t get_count(struct ipc_reader *reader, size_t element_min)
 {
     uint32_t count = get_u32(reader);
     if (count > reader->left.length / element_min)
@@ -368,7 +368,7 @@ static size_t get_count(struct reader *reader, size_t element_min)
     return reader->bad ? 0 : count;
 }
 
-static void get_recipients(struct reader *reader, struct counted *array)
+static void get_recipients(struct ipc_reader *reader, struct ipc_array *array)
 {
     array->count = get_count(reader, 20);
     struct recipient *r = array->at = ARENA_ARRAY(reader->arena, struct recipient, array->count);
@@ -384,9 +384,9 @@ static void get_recipients(struct reader *reader, struct counted *array)
     }
 }
 
-static void get_envelope(struct reader *reader, struct envelope *e)
+static void get_envelope(struct ipc_reader *reader, struct envelope *e)
 {
-    struct counted recipients;
+    struct ipc_array recipients;
     e->sender = get_bytes(reader);
     e->envid = get_bytes(reader);
     e->body = (enum body_type)get_u8(reader, BODY_BINARYMIME);
@@ -399,7 +399,7 @@ static void get_envelope(struct reader *reader, struct envelope *e)
     e->recipient_count = recipients.count;
 }
 
-static void get_origin(struct reader *reader, struct origin *o)
+static void get_origin(struct ipc_reader *reader, struct origin *o)
 {
     o->account = get_bytes(reader);
     o->client_address = get_bytes(reader);
@@ -409,7 +409,7 @@ static void get_origin(struct reader *reader, struct origin *o)
     o->port = get_u32(reader);
 }
 
-static void get_results(struct reader *reader, struct counted *array)
+static void get_results(struct ipc_reader *reader, struct ipc_array *array)
 {
     array->count = get_count(reader, 21);
     struct delivery_result *r = array->at = ARENA_ARRAY(reader->arena, struct delivery_result, array->count);
@@ -423,7 +423,7 @@ static void get_results(struct reader *reader, struct counted *array)
     }
 }
 
-static void get_chosen(struct reader *reader, struct counted *array)
+static void get_chosen(struct ipc_reader *reader, struct ipc_array *array)
 {
     array->count = get_count(reader, 12);
     struct chosen *c = array->at = ARENA_ARRAY(reader->arena, struct chosen, array->count);
@@ -433,7 +433,7 @@ static void get_chosen(struct reader *reader, struct counted *array)
     }
 }
 
-static void get_destinations(struct reader *reader, struct counted *array)
+static void get_destinations(struct ipc_reader *reader, struct ipc_array *array)
 {
     array->count = get_count(reader, 37);
     struct destination_status *d = array->at = ARENA_ARRAY(reader->arena, struct destination_status, array->count);
@@ -449,7 +449,7 @@ static void get_destinations(struct reader *reader, struct counted *array)
     }
 }
 
-static void get_locks(struct reader *reader, struct counted *array)
+static void get_locks(struct ipc_reader *reader, struct ipc_array *array)
 {
     array->count = get_count(reader, 20);
     struct lock_status *lock = array->at = ARENA_ARRAY(reader->arena, struct lock_status, array->count);
@@ -461,7 +461,7 @@ static void get_locks(struct reader *reader, struct counted *array)
     }
 }
 
-static void get_field(struct reader *reader, enum field_type type, void *at)
+static void get_field(struct ipc_reader *reader, enum field_type type, void *at)
 {
     switch (type) {
     case FIELD_U8: get(reader, at, 1); break;
@@ -480,7 +480,7 @@ static void get_field(struct reader *reader, enum field_type type, void *at)
 
 bool ipc_decode(struct bytes in, struct arena *arena, enum ipc_kind *kind, union ipc_message *message)
 {
-    struct reader reader = {.left = in, .arena = arena};
+    struct ipc_reader reader = {.left = in, .arena = arena};
     unsigned number = get_u8(&reader, IPC_KINDS - 1);
     if (reader.bad)
         return false;

@@ -16,7 +16,7 @@
 #include "core/smtp/envelope.h"
 
 enum process_role { PROCESS_SUPERVISOR, PROCESS_SMTPD, PROCESS_AUTH, PROCESS_QUEUE, PROCESS_RELAY, PROCESS_LOCAL, PROCESS_PICKUP, PROCESS_WEB, PROCESS_CLI };
-const char *process_role_name(enum process_role role);
+const char *ipc_role_name(enum process_role role);
 
 enum {
     IPC_MESSAGE_MAX = 4 * 1024 * 1024, /* octets of one message: envelope of the most recipients and inline content */
@@ -50,7 +50,7 @@ enum ipc_kind {
     /* web asks relay which ports of submission of this server do not answer */
     IPC_EXAMINE, IPC_EXAMINED,
     /* web gives to smtpd */
-    IPC_GUEST, /* + descriptor: a connection on its TLS port whose ClientHello, unread yet, offers "smtp" */
+    IPC_HANDED_OVER, /* + descriptor: a connection on its TLS port whose ClientHello, unread yet, offers "smtp" */
     /* queue and those who deliver: relay, local */
     IPC_DELIVER, /* + descriptor to read from, where the content is not inline */
     IPC_DELIVER_ANSWER,
@@ -130,9 +130,9 @@ struct ipc_submit {
 };
 struct ipc_submit_answer { uint64_t request; uint32_t verdict; }; /* enum store_verdict */
 
-struct ipc_examined { struct bytes shut; }; /* "2525,465" */
+struct ipc_examined { struct bytes closed; }; /* "2525,465" */
 
-struct ipc_guest { uint32_t port; }; /* the one that it came to */
+struct ipc_handed_over { uint32_t port; }; /* the one that it came to */
 
 struct ipc_deliver {
     uint64_t delivery;        /* the queue's name for this attempt */
@@ -185,7 +185,7 @@ struct destination_status {
     uint64_t deferred_ms;       /* when mail was put off last, and why; 0: not lately */
     struct bytes reason;
 };
-struct ipc_status { uint64_t request; uint8_t with_under_way; };
+struct ipc_status { uint64_t request; uint8_t with_in_progress; };
 struct ipc_status_answer {
     uint64_t request, started_ms;
     uint64_t accepted;                    /* messages since the start */
@@ -194,8 +194,8 @@ struct ipc_status_answer {
     uint8_t is_held, is_full;             /* the configuration holds it all; the disk is full */
     struct destination_status *destinations;
     size_t destination_count;
-    struct chosen *under_way;             /* recipients, where they were asked for */
-    size_t under_way_count;
+    struct chosen *in_progress;             /* recipients, where they were asked for */
+    size_t in_progress_count;
 };
 
 /* Who is locked for guessing: a pair, a client's address (no account), or an account (no address). */
@@ -224,7 +224,7 @@ union ipc_message {
     struct ipc_away away; struct ipc_away_answer away_answer;
     struct ipc_spool spool; struct ipc_spool_answer spool_answer; struct ipc_spool_drop spool_drop;
     struct ipc_submit submit; struct ipc_submit_answer submit_answer;
-    struct ipc_guest guest; struct ipc_examined examined;
+    struct ipc_handed_over handed_over; struct ipc_examined examined;
     struct ipc_deliver deliver; struct ipc_deliver_answer deliver_answer;
     struct ipc_control control; struct ipc_control_answer control_answer; struct ipc_choose choose;
     struct ipc_locks locks; struct ipc_locks_answer locks_answer; struct ipc_unlock unlock;

@@ -9,7 +9,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-bool delivery_has(const struct queue *queue, uint64_t id, uint32_t number)
+bool deliveries_has(const struct queue *queue, uint64_t id, uint32_t number)
 {
     for (const struct queue_delivery *d = map_get_u64(&queue->messages, id); d != NULL; d = d->next_of_message)
         for (size_t i = 0; i < d->recipient_count; i++)
@@ -32,7 +32,7 @@ static void add(struct queue *queue, struct queue_delivery *delivery)
     map_put_u64(&queue->deliveries, delivery->number, delivery);
 }
 
-void delivery_drop(struct queue *queue, struct queue_delivery *delivery)
+void deliveries_drop(struct queue *queue, struct queue_delivery *delivery)
 {
     struct queue_delivery *first = map_get_u64(&queue->messages, delivery->message.id);
     if (first == delivery) {
@@ -50,30 +50,30 @@ void delivery_drop(struct queue *queue, struct queue_delivery *delivery)
 }
 
 /* The destination may be another by now: the configuration changed. */
-static bool goes_elsewhere(struct queue *queue, const struct active *active, const struct store_recipient *r, uint64_t id, uint64_t now_ms)
+static bool goes_elsewhere(struct queue *queue, const struct active_destination *active, const struct store_recipient *r, uint64_t id, uint64_t now_ms)
 {
-    char room[STORE_DESTINATION_MAX];
-    if (active->scheduled.way == SCHEDULE_LOOKUP)
+    char buffer[STORE_DESTINATION_MAX];
+    if (active->scheduled.transport == SCHEDULE_LOOKUP)
         return false;
-    struct bytes destination = destination_of(queue, &r->recipient, room);
+    struct bytes destination = destinations_find(queue, &r->recipient, buffer);
     if (bytes_equal(destination, active->scheduled.name))
         return false;
     store_place(queue->store, id, r->number, destination, now_ms, false);
-    destination_due(queue, destination, now_ms, false);
+    destinations_due(queue, destination, now_ms, false);
     return true;
 }
 
 /* Those of the message that go to this destination and are due; together only
  * what the same addresses sent on: that stands in front of what they get. */
-static void gather(struct queue *queue, const struct active *active, const struct store_due *due, uint64_t now_ms, struct queue_delivery *delivery)
+static void gather(struct queue *queue, const struct active_destination *active, const struct store_due *due, uint64_t now_ms, struct queue_delivery *delivery)
 {
     struct store_recipient found[DELIVERY_RECIPIENTS_MAX];
-    size_t most = active->scheduled.way == SCHEDULE_LOOKUP ? 1 : DELIVERY_RECIPIENTS_MAX;
+    size_t most = active->scheduled.transport == SCHEDULE_LOOKUP ? 1 : DELIVERY_RECIPIENTS_MAX;
     size_t count = store_recipients_of(queue->store, due->id, due->number, active->scheduled.name, most, &delivery->arena, found);
     delivery->recipients = ARENA_ARRAY(&delivery->arena, struct store_recipient, count);
     for (size_t i = 0; i < count; i++) {
         const struct store_recipient *r = &found[i];
-        if (r->held || r->due_ms > now_ms || delivery_has(queue, due->id, r->number) ||
+        if (r->held || r->due_ms > now_ms || deliveries_has(queue, due->id, r->number) ||
             goes_elsewhere(queue, active, r, due->id, now_ms))
             continue;
         if (delivery->recipient_count > 0 &&
@@ -112,7 +112,7 @@ static void give_up_some(struct queue *queue, struct queue_delivery *delivery, u
     }
     delivery->recipient_count = left;
     if (count > 0)
-        outcome_expire(queue, &delivery->message, over, count, now_ms);
+        delivery_result_expire(queue, &delivery->message, over, count, now_ms);
 }
 
 /* All of the message whom it came back to, up to `max`, so that their sender is told once. */
@@ -126,8 +126,8 @@ static size_t gather_returned(struct queue *queue, uint64_t id, struct bytes con
          (count = store_recipients(queue->store, id, from, STORE_READ_MAX, arena, found)) > 0;
          from = found[count - 1].number + 1)
         for (size_t i = 0; i < count && total < max; i++)
-            if (!found[i].held && !delivery_has(queue, id, found[i].number) &&
-                trace_returns(content, found[i].recipient.via, &who))
+            if (!found[i].held && !deliveries_has(queue, id, found[i].number) &&
+                loop_detection_returns(content, found[i].recipient.via, &who))
                 returned[total++] = found[i];
     return total;
 }
@@ -141,21 +141,21 @@ static bool came_back(struct queue *queue, struct queue_delivery *delivery, stru
     if (via.length == 0)
         return false;
     if (delivery->message.large)
-        content = outcome_beginning(queue, &delivery->message, TRACE_LOOK_MAX, &whole);
-    if (!trace_returns(content, via, &who))
+        content = delivery_result_beginning(queue, &delivery->message, LOOP_DETECTION_LOOK_MAX, &whole);
+    if (!loop_detection_returns(content, via, &who))
         return false;
     struct store_recipient returned[DELIVERY_RECIPIENTS_MAX];
     size_t count = gather_returned(queue, delivery->message.id, content, &delivery->arena, returned,
                                    DELIVERY_RECIPIENTS_MAX);
-    outcome_looped(queue, &delivery->message, returned, count, who, now_ms);
+    delivery_result_looped(queue, &delivery->message, returned, count, who, now_ms);
     return true;
 }
 
-struct queue_delivery *delivery_make(struct queue *queue, struct active *active, const struct store_due *due, uint64_t now_ms, struct bytes *content)
+struct queue_delivery *deliveries_make(struct queue *queue, struct active_destination *active, const struct store_due *due, uint64_t now_ms, struct bytes *content)
 {
     struct queue_delivery *delivery = memory_new(sizeof *delivery);
     delivery->active = active;
-    delivery->way = active->scheduled.way;
+    delivery->transport = active->scheduled.transport;
     gather(queue, active, due, now_ms, delivery);
     if (delivery->recipient_count == 0 || !read_message(queue, due->id, delivery, content)) {
         delivery_free(delivery);
@@ -176,8 +176,8 @@ struct queue_delivery *delivery_make(struct queue *queue, struct active *active,
 static struct bytes front_of(struct queue_delivery *delivery)
 {
     struct buffer front = {0};
-    if (delivery->way == SCHEDULE_AWAY)
-        trace_add(&front, delivery->recipients[0].recipient.via);
+    if (delivery->transport == SCHEDULE_AWAY)
+        loop_detection_add(&front, delivery->recipients[0].recipient.via);
     struct bytes kept = arena_copy(&delivery->arena, buffer_bytes(&front));
     buffer_free(&front);
     return kept;
@@ -202,10 +202,10 @@ static void fill(struct queue_delivery *delivery, struct bytes content, struct i
     deliver->envelope.recipient_count = delivery->recipient_count;
 }
 
-static void put_off_unread(struct queue *queue, const struct queue_delivery *delivery, uint64_t now_ms, uint64_t delay_ms)
+static void defer_unread(struct queue *queue, const struct queue_delivery *delivery, uint64_t now_ms, uint64_t delay_ms)
 {
     uint64_t later_ms = now_ms + delay_ms, expires_ms = delivery->message.expires_ms;
-    const struct store_reply why = {.when_ms = now_ms, .enhanced = BYTES("4.3.0"), .text = BYTES("the content's file cannot be read")};
+    const struct attempt_record why = {.when_ms = now_ms, .enhanced = BYTES("4.3.0"), .text = BYTES("the content's file cannot be read")};
     for (size_t i = 0; i < delivery->recipient_count; i++)
         store_defer(queue->store, delivery->message.id, delivery->recipients[i].number, later_ms < expires_ms || expires_ms <= now_ms ? later_ms : expires_ms,
                     delivery->recipients[i].attempts, &why);
@@ -224,31 +224,31 @@ static bool open_content(struct queue *queue, struct queue_delivery *delivery, u
     log_event(LOG_EVENT_ERROR, gone ? "content_missing" : "content_unreadable", LOG_ID(delivery->message.id), LOG_TEXT("reason", strerror(errno)),
               LOG_TEXT("mend", "its file in queue/content cannot be read"));
     if (!gone)
-        put_off_unread(queue, delivery, now_ms, queue->options.retry.first_ms);
+        defer_unread(queue, delivery, now_ms, queue->options.retry.first_ms);
     else if (now_ms < delivery->message.expires_ms)
-        put_off_unread(queue, delivery, now_ms, queue->options.retry.max_ms);
+        defer_unread(queue, delivery, now_ms, queue->options.retry.max_ms);
     else
-        outcome_expire(queue, &delivery->message, delivery->recipients, delivery->recipient_count, now_ms);
-    delivery_drop(queue, delivery);
+        delivery_result_expire(queue, &delivery->message, delivery->recipients, delivery->recipient_count, now_ms);
+    deliveries_drop(queue, delivery);
     return false;
 }
 
-bool queue_next(struct queue *queue, enum schedule_way way, uint64_t now_ms, struct ipc_deliver *deliver, int *content)
+bool queue_next(struct queue *queue, enum schedule_transport transport, uint64_t now_ms, struct ipc_deliver *deliver, int *content)
 {
-    struct active *active;
+    struct active_destination *active;
     if (queue->stuck || queue->options.hold)
         return false;
-    for (int looks = 0; looks < LOOKS_A_TURN_MAX && (active = (struct active *)schedule_next(&queue->schedule, way)) != NULL; looks++) {
+    for (int looks = 0; looks < LOOKS_A_TURN_MAX && (active = (struct active_destination *)schedule_next(&queue->schedule, transport)) != NULL; looks++) {
         struct store_due due;
-        if (!destination_next(queue, active, now_ms, &due)) {
+        if (!destinations_next(queue, active, now_ms, &due)) {
             schedule_want(&queue->schedule, &active->scheduled, false);
-            destination_rest(queue, active, now_ms);
+            destinations_rest(queue, active, now_ms);
             continue;
         }
-        if (delivery_has(queue, due.id, due.number))
+        if (deliveries_has(queue, due.id, due.number))
             continue;
         struct bytes inline_content;
-        struct queue_delivery *delivery = delivery_make(queue, active, &due, now_ms, &inline_content);
+        struct queue_delivery *delivery = deliveries_make(queue, active, &due, now_ms, &inline_content);
         if (delivery == NULL || !open_content(queue, delivery, now_ms, content))
             continue;
         schedule_started(&queue->schedule, &active->scheduled, now_ms);
@@ -258,15 +258,15 @@ bool queue_next(struct queue *queue, enum schedule_way way, uint64_t now_ms, str
     return false;
 }
 
-bool queue_looks_on(const struct queue *queue, enum schedule_way way)
+bool queue_looks_on(const struct queue *queue, enum schedule_transport transport)
 {
-    return !queue->stuck && !queue->options.hold && schedule_next(&queue->schedule, way) != NULL;
+    return !queue->stuck && !queue->options.hold && schedule_next(&queue->schedule, transport) != NULL;
 }
 
-size_t queue_under_way(const struct queue *queue)
+size_t queue_in_progress(const struct queue *queue)
 {
     size_t count = 0;
-    for (int way = 0; way < SCHEDULE_WAYS; way++)
-        count += queue->schedule.ways[way].under_way;
+    for (int transport = 0; transport < SCHEDULE_TRANSPORTS; transport++)
+        count += queue->schedule.transports[transport].in_progress;
     return count;
 }

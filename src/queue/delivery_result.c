@@ -11,7 +11,7 @@
 
 /* ---- reports ---- */
 
-struct bytes outcome_beginning(struct queue *queue, const struct store_message *message, size_t size_max, bool *whole)
+struct bytes delivery_result_beginning(struct queue *queue, const struct store_message *message, size_t size_max, bool *whole)
 {
     struct store_message found;
     arena_clear(&queue->scratch);
@@ -19,14 +19,14 @@ struct bytes outcome_beginning(struct queue *queue, const struct store_message *
     if (!message->large)
         return store_read(queue->store, message->id, true, &queue->scratch, &found) ? found.content : bytes_none();
     int file = store_content(queue->store, message->id);
-    char *room = arena_take(&queue->scratch, size_max);
-    ssize_t count = file < 0 ? 0 : pread(file, room, size_max, 0);
+    char *buffer = arena_take(&queue->scratch, size_max);
+    ssize_t count = file < 0 ? 0 : pread(file, buffer, size_max, 0);
     if (file >= 0)
         close(file);
-    return bytes_of(room, count > 0 ? (size_t)count : 0);
+    return bytes_of(buffer, count > 0 ? (size_t)count : 0);
 }
 
-bool outcome_accept_own(struct queue *queue, uint64_t id, const struct envelope *about, struct bytes content, const char *protocol, uint64_t now_ms)
+bool delivery_result_accept_own(struct queue *queue, uint64_t id, const struct envelope *about, struct bytes content, const char *protocol, uint64_t now_ms)
 {
     struct recipient to = {.address = about->sender, .notify = NOTIFY_NEVER};
     struct store_message own = {
@@ -37,13 +37,13 @@ bool outcome_accept_own(struct queue *queue, uint64_t id, const struct envelope 
     struct bytes destination = DESTINATION_LOOKUP;
     if (!store_accept(queue->store, &own, &destination, now_ms, 0))
         return false;
-    destination_due(queue, destination, now_ms, false);
+    destinations_due(queue, destination, now_ms, false);
     log_event(LOG_EVENT_INFO, "accepted", LOG_ID(id), LOG_TEXT("from", "<>"), LOG_BYTES("to", to.address), LOG_U64("recipients", 1),
               LOG_U64("size", content.length), LOG_TEXT("protocol", protocol));
     return true;
 }
 
-void outcome_report(struct queue *queue, const struct store_message *message,
+void delivery_result_report(struct queue *queue, const struct store_message *message,
                     const struct dsn_recipient *about, size_t count, uint64_t now_ms)
 {
     struct buffer content = {0};
@@ -60,9 +60,9 @@ void outcome_report(struct queue *queue, const struct store_message *message,
     if (!any || message->envelope.sender.length == 0) /* a report is never reported on */
         return;
     dsn.id = queue_id_next(&queue->ids, now_ms * 1000);
-    dsn.content = outcome_beginning(queue, message, DSN_RETURNED_MAX, &dsn.content_is_whole);
+    dsn.content = delivery_result_beginning(queue, message, DSN_RETURNED_MAX, &dsn.content_is_whole);
     if (dsn_add(&content, &dsn))
-        outcome_accept_own(queue, dsn.id, dsn.envelope, buffer_bytes(&content), "report", now_ms);
+        delivery_result_accept_own(queue, dsn.id, dsn.envelope, buffer_bytes(&content), "report", now_ms);
     buffer_free(&content);
 }
 
@@ -78,7 +78,7 @@ static size_t members_from(const struct envelope *envelope, size_t first)
     return count;
 }
 
-void outcome_hide_members(struct envelope *envelope, uint8_t *asked)
+void delivery_result_hide_members(struct envelope *envelope, uint8_t *asked)
 {
     for (size_t i = 0, count; i < envelope->recipient_count; i += count) {
         count = members_from(envelope, i);
@@ -92,7 +92,7 @@ void outcome_hide_members(struct envelope *envelope, uint8_t *asked)
     }
 }
 
-void outcome_expanded(struct queue *queue, const struct store_message *message, const uint8_t *asked, uint64_t now_ms)
+void delivery_result_expanded(struct queue *queue, const struct store_message *message, const uint8_t *asked, uint64_t now_ms)
 {
     const struct envelope *envelope = &message->envelope;
     for (size_t i = 0, count; i < envelope->recipient_count; i += count) {
@@ -104,13 +104,13 @@ void outcome_expanded(struct queue *queue, const struct store_message *message, 
             alias.address = alias.original;
         alias.notify = NOTIFY_SUCCESS;
         struct dsn_recipient expanded = {.recipient = &alias, .action = DSN_EXPANDED, .enhanced = BYTES("2.0.0")};
-        outcome_report(queue, message, &expanded, 1, now_ms);
+        delivery_result_report(queue, message, &expanded, 1, now_ms);
     }
 }
 
 /* ---- one recipient ---- */
 
-struct fate {
+struct delivery_attempt {
     const struct store_message *message;
     const struct store_recipient *recipient;
     struct delivery_result result;
@@ -118,7 +118,7 @@ struct fate {
     uint64_t now_ms;
 };
 
-static void log_fate(enum log_level level, const char *event, const struct fate *f, uint64_t next_ms)
+static void log_attempt(enum log_level level, const char *event, const struct delivery_attempt *f, uint64_t next_ms)
 {
     log_event(level, event, LOG_ID(f->message->id), LOG_BYTES("to", f->recipient->recipient.address), LOG_BYTES("peer", f->peer), LOG_BYTES("tls", f->tls),
               LOG_BYTES("tls_policy", f->tls_policy), LOG_BYTES("tls_reason", f->tls_reason), LOG_U64("attempt", f->recipient->attempts + 1), LOG_U64("code", f->result.code), LOG_BYTES("status", f->result.enhanced),
@@ -126,60 +126,60 @@ static void log_fate(enum log_level level, const char *event, const struct fate 
               LOG_U64("delay_ms", f->now_ms - f->message->arrived_ms), LOG_U64("next_ms", next_ms == 0 ? 0 : next_ms - f->now_ms));
 }
 
-static void log_end(enum log_level level, const char *event, const struct fate *f)
+static void log_end(enum log_level level, const char *event, const struct delivery_attempt *f)
 {
     log_event(level, event, LOG_ID(f->message->id), LOG_BYTES("to", f->recipient->recipient.address), LOG_BYTES("peer", f->peer), LOG_BYTES("tls", f->tls),
               LOG_BYTES("tls_policy", f->tls_policy), LOG_BYTES("tls_reason", f->tls_reason), LOG_U64("attempt", f->recipient->attempts + 1), LOG_U64("code", f->result.code), LOG_BYTES("status", f->result.enhanced),
               LOG_BYTES("reason", f->result.text), LOG_U64("delay_ms", f->now_ms - f->message->arrived_ms));
 }
 
-static struct dsn_recipient told(const struct fate *f, enum dsn_action action)
+static struct dsn_recipient dsn_entry(const struct delivery_attempt *f, enum dsn_action action)
 {
     return (struct dsn_recipient){.recipient = &f->recipient->recipient, .action = action, .enhanced = f->result.enhanced,
                                   .code = f->result.code, .text = f->result.text, .peer = f->peer};
 }
 
 /* This attempt is the first that fails after the time to warn: so each sender is warned once, across restarts too. */
-static bool warning_due(const struct queue *queue, const struct fate *f)
+static bool warning_due(const struct queue *queue, const struct delivery_attempt *f)
 {
     uint64_t warn_ms = f->message->arrived_ms + queue->options.warn_after_ms;
     return queue->options.warn_after_ms > 0 && f->now_ms >= warn_ms && f->recipient->last.when_ms < warn_ms && !f->recipient->held;
 }
 
-static void defer(struct queue *queue, const struct fate *f, enum schedule_way way, uint64_t random)
+static void defer(struct queue *queue, const struct delivery_attempt *f, enum schedule_transport transport, uint64_t random)
 {
     const struct store_recipient *r = f->recipient;
     uint64_t due_ms = schedule_due_ms(&queue->options.retry, r->attempts + 1, random, f->now_ms, f->message->expires_ms);
     uint64_t greylist_ms = schedule_greylist_ms(r->attempts + 1, f->result.code, f->result.text);
     if (greylist_ms > 0 && f->now_ms + greylist_ms < due_ms)
         due_ms = f->now_ms + greylist_ms;
-    if (way == SCHEDULE_LOCAL && f->result.step < STEP_MAIL && f->now_ms + SCHEDULE_LOCAL_RETRY_MS < due_ms)
+    if (transport == SCHEDULE_LOCAL && f->result.step < STEP_MAIL && f->now_ms + SCHEDULE_LOCAL_RETRY_MS < due_ms)
         due_ms = f->now_ms + SCHEDULE_LOCAL_RETRY_MS; /* the mailboxes' server is down: not for long */
-    struct store_reply last = {.when_ms = f->now_ms, .code = f->result.code, .enhanced = f->result.enhanced, .text = f->result.text, .peer = f->peer, .tls = f->tls};
+    struct attempt_record last = {.when_ms = f->now_ms, .code = f->result.code, .enhanced = f->result.enhanced, .text = f->result.text, .peer = f->peer, .tls = f->tls};
     store_defer(queue->store, f->message->id, r->number, due_ms, r->attempts + 1, &last);
-    log_fate(LOG_EVENT_INFO, "deferred", f, due_ms);
+    log_attempt(LOG_EVENT_INFO, "deferred", f, due_ms);
 }
 
 /* True when the sender may want to know; `dsn` says what. */
-static bool decide(struct queue *queue, const struct fate *f, enum schedule_way way, uint64_t random, struct dsn_recipient *dsn)
+static bool decide(struct queue *queue, const struct delivery_attempt *f, enum schedule_transport transport, uint64_t random, struct dsn_recipient *dsn)
 {
     enum client_outcome outcome = (enum client_outcome)f->result.outcome;
     bool expired = outcome == OUTCOME_DEFERRED && f->now_ms >= f->message->expires_ms && !f->recipient->held;
     if (outcome == OUTCOME_DEFERRED && !expired) {
-        defer(queue, f, way, random);
-        *dsn = told(f, DSN_DELAYED);
+        defer(queue, f, transport, random);
+        *dsn = dsn_entry(f, DSN_DELAYED);
         return warning_due(queue, f);
     }
     store_finish(queue->store, f->message->id, f->recipient->number);
     if (outcome == OUTCOME_DELIVERED) {
         log_end(LOG_EVENT_INFO, "delivered", f);
-        if (way == SCHEDULE_LOCAL && f->recipient->recipient.away)
-            absence_consider(queue, f->message, f->recipient);
-        *dsn = told(f, way == SCHEDULE_LOCAL ? DSN_DELIVERED : DSN_RELAYED);
+        if (transport == SCHEDULE_LOCAL && f->recipient->recipient.away)
+            vacation_queue_consider(queue, f->message, f->recipient);
+        *dsn = dsn_entry(f, transport == SCHEDULE_LOCAL ? DSN_DELIVERED : DSN_RELAYED);
         return !f->result.peer_reports; /* RFC 3461 5.2.2: relayed is said only where the next server says nothing */
     }
     log_end(LOG_EVENT_WARN, expired ? "expired" : "bounced", f);
-    *dsn = told(f, DSN_FAILED);
+    *dsn = dsn_entry(f, DSN_FAILED);
     return true;
 }
 
@@ -187,11 +187,11 @@ static bool decide(struct queue *queue, const struct fate *f, enum schedule_way 
 
 static void apply_lookup(struct queue *queue, struct queue_delivery *d, uint64_t now_ms);
 
-void outcome_apply(struct queue *queue, struct queue_delivery *d, uint64_t now_ms)
+void delivery_result_apply(struct queue *queue, struct queue_delivery *d, uint64_t now_ms)
 {
     struct dsn_recipient about[DELIVERY_RECIPIENTS_MAX];
     size_t count = 0;
-    if (d->way == SCHEDULE_LOOKUP) {
+    if (d->transport == SCHEDULE_LOOKUP) {
         bool expands = d->recipients[0].recipient.expands != EXPANDS_NOT;
         if (d->gone == NULL && !d->recipients[0].held)
             (expands ? expansion_apply : apply_lookup)(queue, d, now_ms);
@@ -201,18 +201,18 @@ void outcome_apply(struct queue *queue, struct queue_delivery *d, uint64_t now_m
     for (size_t i = 0; i < d->recipient_count; i++) {
         if (d->gone != NULL && d->gone[i])
             continue;
-        struct fate fate = {.message = &d->message, .recipient = &d->recipients[i], .result = d->answer.results[i], .peer = d->answer.peer, .tls = d->answer.tls,
+        struct delivery_attempt attempt = {.message = &d->message, .recipient = &d->recipients[i], .result = d->answer.results[i], .peer = d->answer.peer, .tls = d->answer.tls,
                             .tls_policy = d->answer.tls_policy, .tls_reason = d->answer.tls_reason, .now_ms = now_ms};
-        count += decide(queue, &fate, d->way, random, &about[count]);
+        count += decide(queue, &attempt, d->transport, random, &about[count]);
     }
-    outcome_report(queue, &d->message, about, count, now_ms);
+    delivery_result_report(queue, &d->message, about, count, now_ms);
     store_settle(queue->store, d->message.id);
 }
 
 /* ---- what runs in a circle ---- */
 
 /* Somebody who is written to in one way is told of once, however many are behind. */
-static bool is_told_of(const struct dsn_recipient *about, size_t count, const struct recipient *recipient)
+static bool wants_dsn(const struct dsn_recipient *about, size_t count, const struct recipient *recipient)
 {
     struct bytes said = recipient->original.length > 0 ? recipient->original : recipient->address;
     for (size_t i = 0; i < count; i++) {
@@ -223,7 +223,7 @@ static bool is_told_of(const struct dsn_recipient *about, size_t count, const st
     return false;
 }
 
-void outcome_looped(struct queue *queue, const struct store_message *message,
+void delivery_result_looped(struct queue *queue, const struct store_message *message,
                     const struct store_recipient *recipients, size_t count, struct bytes who, uint64_t now_ms)
 {
     struct dsn_recipient about[DELIVERY_RECIPIENTS_MAX];
@@ -234,44 +234,44 @@ void outcome_looped(struct queue *queue, const struct store_message *message,
         &arena, "the message came back to %.*s, which had sent it on already: it runs in a circle",
         BYTES_ARG(who)));
     for (size_t i = 0; i < count; i++) {
-        struct fate fate = {
+        struct delivery_attempt attempt = {
             .message = message, .recipient = &recipients[i], .result = result, .now_ms = now_ms};
         store_finish(queue->store, message->id, recipients[i].number);
-        log_end(LOG_EVENT_WARN, "looped", &fate);
-        if (!is_told_of(about, told_count, &recipients[i].recipient))
-            about[told_count++] = told(&fate, DSN_FAILED);
+        log_end(LOG_EVENT_WARN, "looped", &attempt);
+        if (!wants_dsn(about, told_count, &recipients[i].recipient))
+            about[told_count++] = dsn_entry(&attempt, DSN_FAILED);
     }
-    outcome_report(queue, message, about, told_count, now_ms);
+    delivery_result_report(queue, message, about, told_count, now_ms);
     store_settle(queue->store, message->id);
     arena_clear(&arena);
 }
 
 /* ---- questions about an address ---- */
 
-void outcome_unanswered(struct queue *queue, struct queue_delivery *d, uint64_t now_ms)
+void delivery_result_unanswered(struct queue *queue, struct queue_delivery *d, uint64_t now_ms)
 {
-    struct fate fate = {
+    struct delivery_attempt attempt = {
         .message = &d->message,
         .recipient = &d->recipients[0],
         .now_ms = now_ms,
         .result = {.enhanced = BYTES("4.3.0"), .text = BYTES("the accounts cannot be asked now")}};
     if (now_ms >= d->message.expires_ms)
-        outcome_expire(queue, &d->message, d->recipients, 1, now_ms);
+        delivery_result_expire(queue, &d->message, d->recipients, 1, now_ms);
     else
-        defer(queue, &fate, SCHEDULE_LOOKUP, queue_random(queue));
+        defer(queue, &attempt, SCHEDULE_LOOKUP, queue_random(queue));
 }
 
 /* ---- where a report goes ---- */
 
-static void drop_report(struct queue *queue, struct fate *fate, const char *why)
+static void drop_report(struct queue *queue, struct delivery_attempt *attempt, const char *why)
 {
-    fate->result = (struct delivery_result){.enhanced = BYTES("5.1.1"), .text = bytes_of_text(why)};
-    log_end(LOG_EVENT_WARN, "dropped", fate);
-    store_remove(queue->store, fate->message->id);
+    attempt->result = (struct delivery_result){.enhanced = BYTES("5.1.1"), .text = bytes_of_text(why)};
+    log_end(LOG_EVENT_WARN, "dropped", attempt);
+    store_remove(queue->store, attempt->message->id);
 }
 
 /* It is one of ours: the report goes on under a new id, to the mailboxes behind the address. */
-static void send_on(struct queue *queue, const struct queue_delivery *d, uint64_t now_ms)
+static void requeue_report(struct queue *queue, const struct queue_delivery *d, uint64_t now_ms)
 {
     struct store_message message;
     struct bytes *destinations = ARENA_ARRAY(&queue->scratch, struct bytes, d->target_count);
@@ -282,11 +282,11 @@ static void send_on(struct queue *queue, const struct queue_delivery *d, uint64_
     message.envelope.recipients = d->targets;
     message.envelope.recipient_count = d->target_count;
     for (size_t i = 0; i < d->target_count; i++)
-        destinations[i] = destination_of(queue, &d->targets[i], rooms[i]);
+        destinations[i] = destinations_find(queue, &d->targets[i], rooms[i]);
     if (!store_accept(queue->store, &message, destinations, now_ms, 0))
         return;
     for (size_t i = 0; i < d->target_count; i++)
-        destination_due(queue, destinations[i], now_ms, false);
+        destinations_due(queue, destinations[i], now_ms, false);
     char id[QUEUE_ID_TEXT_LENGTH + 1];
     queue_id_text(message.id, id);
     log_event(LOG_EVENT_INFO, "resolved", LOG_ID(d->message.id), LOG_BYTES("to", d->recipients[0].recipient.address), LOG_TEXT("as", id));
@@ -296,51 +296,51 @@ static void send_on(struct queue *queue, const struct queue_delivery *d, uint64_
 static void apply_lookup(struct queue *queue, struct queue_delivery *d, uint64_t now_ms)
 {
     const struct store_recipient *r = &d->recipients[0];
-    char room[STORE_DESTINATION_MAX];
-    struct fate fate = {.message = &d->message, .recipient = r, .now_ms = now_ms};
+    char buffer[STORE_DESTINATION_MAX];
+    struct delivery_attempt attempt = {.message = &d->message, .recipient = r, .now_ms = now_ms};
     struct bytes destination;
     arena_clear(&queue->scratch);
     switch (d->verdict) {
     case RECIPIENT_KNOWN:
-        send_on(queue, d, now_ms);
+        requeue_report(queue, d, now_ms);
         break;
     case RECIPIENT_FOREIGN:
-        destination = destination_of(queue, &r->recipient, room);
+        destination = destinations_find(queue, &r->recipient, buffer);
         store_place(queue->store, d->message.id, r->number, destination, now_ms, false);
-        destination_due(queue, destination, now_ms, false);
+        destinations_due(queue, destination, now_ms, false);
         break;
     case RECIPIENT_UNKNOWN:
-        drop_report(queue, &fate, "no such mailbox: nobody is left to tell");
+        drop_report(queue, &attempt, "no such mailbox: nobody is left to tell");
         break;
     case RECIPIENT_FULL: /* nobody says so to the queue */
     case RECIPIENT_UNAVAILABLE:
         if (now_ms >= d->message.expires_ms) {
-            drop_report(queue, &fate, "the accounts could not be asked in all that time");
+            drop_report(queue, &attempt, "the accounts could not be asked in all that time");
             break;
         }
-        fate.result = (struct delivery_result){.enhanced = BYTES("4.3.0"), .text = BYTES("the accounts cannot be asked now")};
-        defer(queue, &fate, SCHEDULE_LOOKUP, queue_random(queue));
+        attempt.result = (struct delivery_result){.enhanced = BYTES("4.3.0"), .text = BYTES("the accounts cannot be asked now")};
+        defer(queue, &attempt, SCHEDULE_LOOKUP, queue_random(queue));
         break;
     }
 }
 
 /* ---- expiry ---- */
 
-void outcome_expire(struct queue *queue, const struct store_message *message, const struct store_recipient *recipients, size_t count, uint64_t now_ms)
+void delivery_result_expire(struct queue *queue, const struct store_message *message, const struct store_recipient *recipients, size_t count, uint64_t now_ms)
 {
     struct dsn_recipient about[STORE_READ_MAX];
     assert(count <= STORE_READ_MAX);
     for (size_t i = 0; i < count; i++) {
-        const struct store_reply *last = &recipients[i].last;
+        const struct attempt_record *last = &recipients[i].last;
         struct delivery_result result = {.outcome = OUTCOME_FAILED, .code = last->code, .enhanced = last->enhanced, .text = last->text};
-        struct fate fate = {.message = message, .recipient = &recipients[i], .result = result, .peer = last->peer, .now_ms = now_ms};
+        struct delivery_attempt attempt = {.message = message, .recipient = &recipients[i], .result = result, .peer = last->peer, .now_ms = now_ms};
         if (result.text.length == 0)
-            fate.result = (struct delivery_result){.enhanced = BYTES("4.4.7"), .text = BYTES("nobody could be reached in all that time")};
+            attempt.result = (struct delivery_result){.enhanced = BYTES("4.4.7"), .text = BYTES("nobody could be reached in all that time")};
         store_finish(queue->store, message->id, recipients[i].number);
-        log_end(LOG_EVENT_WARN, "expired", &fate);
-        about[i] = told(&fate, DSN_FAILED);
+        log_end(LOG_EVENT_WARN, "expired", &attempt);
+        about[i] = dsn_entry(&attempt, DSN_FAILED);
     }
-    outcome_report(queue, message, about, count, now_ms);
+    delivery_result_report(queue, message, about, count, now_ms);
     store_settle(queue->store, message->id);
 }
 
@@ -361,12 +361,12 @@ static bool expire_message(struct queue *queue, uint64_t id, uint64_t now_ms)
         for (size_t i = 0; i < count; i++)
             if (found[i].held)
                 continue;
-            else if (schedule_is_over(message.expires_ms, found[i].due_ms, now_ms) && !delivery_has(queue, id, found[i].number))
+            else if (schedule_is_over(message.expires_ms, found[i].due_ms, now_ms) && !deliveries_has(queue, id, found[i].number))
                 found[over++] = found[i];
             else
                 left = true;
         if (over > 0)
-            outcome_expire(queue, &message, found, over, now_ms);
+            delivery_result_expire(queue, &message, found, over, now_ms);
         if (count < STORE_READ_MAX)
             break;
     }
@@ -374,7 +374,7 @@ static bool expire_message(struct queue *queue, uint64_t id, uint64_t now_ms)
     return left;
 }
 
-void outcome_sweep_again(struct queue *queue, uint64_t id)
+void delivery_result_expire_due_again(struct queue *queue, uint64_t id)
 {
     if (id > queue->sweep_from)
         return;
@@ -383,7 +383,7 @@ void outcome_sweep_again(struct queue *queue, uint64_t id)
         queue->sweep_after = id - 1;
 }
 
-void outcome_sweep(struct queue *queue, uint64_t now_ms)
+void delivery_result_expire_due(struct queue *queue, uint64_t now_ms)
 {
     uint64_t ids[STORE_READ_MAX], expires_ms[STORE_READ_MAX];
     size_t count = store_ids(queue->store, queue->sweep_after, STORE_READ_MAX, ids, expires_ms);

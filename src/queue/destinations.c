@@ -12,7 +12,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
-struct bytes destination_of(const struct queue *queue, const struct recipient *recipient, char room[STORE_DESTINATION_MAX])
+struct bytes destinations_find(const struct queue *queue, const struct recipient *recipient, char buffer[STORE_DESTINATION_MAX])
 {
     struct bytes local, domain;
     if (recipient->expands != EXPANDS_NOT)
@@ -23,19 +23,19 @@ struct bytes destination_of(const struct queue *queue, const struct recipient *r
         return queue->options.routes.via == RELAY_SMARTHOST ? DESTINATION_SMARTHOST : BYTES("@nowhere");
     domain = bytes_first(domain, STORE_DESTINATION_MAX);
     for (size_t i = 0; i < domain.length; i++)
-        room[i] = ascii_lower(domain.at[i]);
-    domain = bytes_of(room, domain.length);
-    return rules_via(&queue->options.routes, domain) == RELAY_SMARTHOST ? DESTINATION_SMARTHOST : domain;
+        buffer[i] = ascii_lower(domain.at[i]);
+    domain = bytes_of(buffer, domain.length);
+    return route_rules_via(&queue->options.routes, domain) == RELAY_SMARTHOST ? DESTINATION_SMARTHOST : domain;
 }
 
-static enum schedule_way way_of(struct bytes name)
+static enum schedule_transport transport_of(struct bytes name)
 {
     return bytes_equal(name, DESTINATION_LOCAL) ? SCHEDULE_LOCAL : bytes_equal(name, DESTINATION_LOOKUP) ? SCHEDULE_LOOKUP : SCHEDULE_AWAY;
 }
 
 /* ---- in memory ---- */
 
-static void idle_add(struct queue *queue, struct active *a)
+static void idle_add(struct queue *queue, struct active_destination *a)
 {
     if (a->idle)
         return;
@@ -47,7 +47,7 @@ static void idle_add(struct queue *queue, struct active *a)
     queue->idle_count++;
 }
 
-static void idle_remove(struct queue *queue, struct active *a)
+static void idle_remove(struct queue *queue, struct active_destination *a)
 {
     if (!a->idle)
         return;
@@ -57,7 +57,7 @@ static void idle_remove(struct queue *queue, struct active *a)
     queue->idle_count--;
 }
 
-static void leave(struct queue *queue, struct active *a)
+static void leave(struct queue *queue, struct active_destination *a)
 {
     idle_remove(queue, a);
     schedule_leave(&queue->schedule, &a->scheduled);
@@ -71,18 +71,18 @@ static void leave(struct queue *queue, struct active *a)
 static bool has_room(struct queue *queue)
 {
     if (queue->active_count >= ACTIVE_MAX && queue->idle_first != NULL) {
-        struct active *idle = queue->idle_first;
+        struct active_destination *idle = queue->idle_first;
         store_destination_remove(queue->store, idle->scheduled.name);
         leave(queue, idle);
     }
     return queue->active_count < ACTIVE_MAX;
 }
 
-static void limit(struct queue *queue, struct active *a)
+static void limit(struct queue *queue, struct active_destination *a)
 {
     const struct route_rules *routes = &queue->options.routes;
-    const struct route_rule *rule = rules_find(routes, a->scheduled.name);
-    if (a->scheduled.way != SCHEDULE_AWAY)
+    const struct route_rule *rule = route_rules_find(routes, a->scheduled.name);
+    if (a->scheduled.transport != SCHEDULE_AWAY)
         return;
     if (bytes_equal(a->scheduled.name, DESTINATION_SMARTHOST))
         schedule_limit(&queue->schedule, &a->scheduled, routes->smarthost_connections, routes->smarthost_rate);
@@ -92,9 +92,9 @@ static void limit(struct queue *queue, struct active *a)
 
 static void enter(struct queue *queue, struct bytes name, uint32_t failures)
 {
-    struct active *a = memory_new(sizeof *a);
+    struct active_destination *a = memory_new(sizeof *a);
     memcpy(a->name, name.at, name.length);
-    schedule_enter(&queue->schedule, &a->scheduled, bytes_of(a->name, name.length), way_of(name), failures);
+    schedule_enter(&queue->schedule, &a->scheduled, bytes_of(a->name, name.length), transport_of(name), failures);
     limit(queue, a);
     a->entered_batch = queue->batch;
     a->next = queue->active;
@@ -105,7 +105,7 @@ static void enter(struct queue *queue, struct bytes name, uint32_t failures)
     schedule_want(&queue->schedule, &a->scheduled, true);
 }
 
-static void forget_page(struct active *a)
+static void forget_page(struct active_destination *a)
 {
     a->page_count = a->page_at = 0;
     a->cursor = (struct store_due){0};
@@ -113,7 +113,7 @@ static void forget_page(struct active *a)
 
 void destinations_forget_pages(struct queue *queue)
 {
-    for (struct active *a = queue->active; a != NULL; a = a->next) {
+    for (struct active_destination *a = queue->active; a != NULL; a = a->next) {
         forget_page(a);
         idle_remove(queue, a);
         schedule_want(&queue->schedule, &a->scheduled, true);
@@ -123,7 +123,7 @@ void destinations_forget_pages(struct queue *queue)
 void destinations_undone(struct queue *queue)
 {
     destinations_forget_pages(queue);
-    for (struct active *a = queue->active; a != NULL; a = a->next)
+    for (struct active_destination *a = queue->active; a != NULL; a = a->next)
         a->rowless = a->rowless || a->entered_batch == queue->batch;
     queue->batch++;
 }
@@ -135,12 +135,12 @@ static void put(struct queue *queue, struct bytes name, uint64_t due_ms, uint32_
         queue->wake_ms = due_ms;
 }
 
-void destination_due(struct queue *queue, struct bytes name, uint64_t now_ms, bool forgive)
+void destinations_due(struct queue *queue, struct bytes name, uint64_t now_ms, bool forgive)
 {
-    struct active *a = (struct active *)schedule_find(&queue->schedule, name);
+    struct active_destination *a = (struct active_destination *)schedule_find(&queue->schedule, name);
     if (a != NULL) {
         if (forgive)
-            schedule_forgive(&queue->schedule, &a->scheduled);
+            schedule_reset_failures(&queue->schedule, &a->scheduled);
         if (forgive || now_ms < a->cursor.due_ms) /* what is due now stands before what was read */
             forget_page(a);
         if (a->rowless) {
@@ -167,7 +167,7 @@ void destination_due(struct queue *queue, struct bytes name, uint64_t now_ms, bo
 
 /* ---- what is due of one ---- */
 
-bool destination_next(struct queue *queue, struct active *a, uint64_t now_ms, struct store_due *due)
+bool destinations_next(struct queue *queue, struct active_destination *a, uint64_t now_ms, struct store_due *due)
 {
     if (a->page_at == a->page_count) {
         a->page_count = store_due(queue->store, a->scheduled.name, now_ms, &a->cursor, DUE_PAGE, a->page);
@@ -180,23 +180,23 @@ bool destination_next(struct queue *queue, struct active *a, uint64_t now_ms, st
 }
 
 /* All of it waits for later: the store tells us when. */
-static void leave_until(struct queue *queue, struct active *a, uint64_t due_ms)
+static void leave_until(struct queue *queue, struct active_destination *a, uint64_t due_ms)
 {
     put(queue, a->scheduled.name, due_ms, a->scheduled.failures);
     leave(queue, a);
 }
 
-void destination_rest(struct queue *queue, struct active *a, uint64_t now_ms)
+void destinations_rest(struct queue *queue, struct active_destination *a, uint64_t now_ms)
 {
     if (a->scheduled.until_ms != 0) { /* put off */
-        if (a->scheduled.under_way == 0)
+        if (a->scheduled.in_progress == 0)
             leave_until(queue, a, a->scheduled.until_ms);
         return;
     }
     if (a->scheduled.wanting)
         return;
     uint64_t next_ms = store_next_due(queue->store, a->scheduled.name, now_ms);
-    if (a->scheduled.under_way > 0) {
+    if (a->scheduled.in_progress > 0) {
         a->look_ms = next_ms;
         if (next_ms != 0 && (queue->look_ms == 0 || next_ms < queue->look_ms))
             queue->look_ms = next_ms;
@@ -224,7 +224,7 @@ static void look(struct queue *queue, uint64_t now_ms)
     if (queue->look_ms == 0 || queue->look_ms > now_ms)
         return;
     queue->look_ms = 0;
-    for (struct active *a = queue->active; a != NULL; a = a->next) {
+    for (struct active_destination *a = queue->active; a != NULL; a = a->next) {
         if (a->look_ms == 0)
             continue;
         if (a->look_ms <= now_ms) {
@@ -269,7 +269,7 @@ void queue_wake(struct queue *queue, uint64_t now_ms)
     if (room_again || (queue->wake_ms != 0 && queue->wake_ms <= now_ms))
         fetch(queue, now_ms);
     if (queue->sweep_ms <= now_ms)
-        outcome_sweep(queue, now_ms);
+        delivery_result_expire_due(queue, now_ms);
 }
 
 static uint64_t earlier(uint64_t a_ms, uint64_t b_ms)

@@ -30,7 +30,7 @@ static void fail(struct queue *queue, const struct queue_delivery *d, struct byt
     struct recipient said = written_to(&d->recipients[0].recipient);
     struct dsn_recipient about = {
         .recipient = &said, .action = DSN_FAILED, .enhanced = BYTES("5.1.1"), .text = why};
-    outcome_report(queue, &d->message, &about, 1, now_ms);
+    delivery_result_report(queue, &d->message, &about, 1, now_ms);
 }
 
 /* Where it goes, with what is asked of the address whose member it is. */
@@ -38,20 +38,20 @@ static bool add_member(struct queue *queue, const struct queue_delivery *d, cons
                        uint64_t now_ms)
 {
     const struct recipient *row = &d->recipients[0].recipient;
-    char room[STORE_DESTINATION_MAX];
+    char buffer[STORE_DESTINATION_MAX];
     struct recipient member = *found;
     member.original = row->original.length > 0 ? row->original : row->address;
     member.orcpt = row->orcpt;
     member.notify = row->notify;
-    member.via = found->expands == EXPANDS_NOT ? row->via : trace_join(&queue->scratch, row->via, found->via);
-    struct bytes destination = destination_of(queue, &member, room);
+    member.via = found->expands == EXPANDS_NOT ? row->via : loop_detection_join(&queue->scratch, row->via, found->via);
+    struct bytes destination = destinations_find(queue, &member, buffer);
     if (!store_add_member(queue->store, d->message.id, &member, destination, now_ms))
         return false;
-    destination_due(queue, destination, now_ms, false);
+    destinations_due(queue, destination, now_ms, false);
     return true;
 }
 
-static void tell_of_missing(struct queue *queue, const struct queue_delivery *d, uint64_t now_ms)
+static void log_missing_members(struct queue *queue, const struct queue_delivery *d, uint64_t now_ms)
 {
     const struct ipc_expand_answer *page = &d->page;
     for (size_t i = 0; i < page->missing_count; i++)
@@ -75,7 +75,7 @@ static void apply_page(struct queue *queue, const struct queue_delivery *d, uint
     size_t added = 0;
     for (size_t i = 0; i < page->member_count; i++)
         added += add_member(queue, d, &page->members[i], now_ms);
-    tell_of_missing(queue, d, now_ms);
+    log_missing_members(queue, d, now_ms);
     log_event(LOG_EVENT_INFO, "expanded", LOG_ID(d->message.id), LOG_BYTES("to", row->recipient.address),
               LOG_U64("members", added), LOG_U64("known_already", page->member_count - added),
               LOG_U64("missing", page->missing_count),
@@ -83,7 +83,7 @@ static void apply_page(struct queue *queue, const struct queue_delivery *d, uint
     if (page->after.length > 0) {
         store_advance(queue->store, d->message.id, row->number, page->after,
                       now_ms + 1); /* behind what was read of those due */
-        destination_due(queue, DESTINATION_LOOKUP, now_ms, false);
+        destinations_due(queue, DESTINATION_LOOKUP, now_ms, false);
         return;
     }
     store_expanded(queue->store, d->message.id, row->number);
@@ -116,6 +116,6 @@ void expansion_apply(struct queue *queue, struct queue_delivery *d, uint64_t now
         apply_page(queue, d, now_ms);
         break;
     case RECIPIENT_UNKNOWN: apply_unknown(queue, d, now_ms); break;
-    default: outcome_unanswered(queue, d, now_ms); break;
+    default: delivery_result_unanswered(queue, d, now_ms); break;
     }
 }

@@ -18,10 +18,10 @@ uint64_t queue_random(struct queue *queue)
 
 void queue_start(struct queue *queue, struct store *store, const struct queue_options *options, uint64_t seed, uint64_t now_ms)
 {
-    *queue = (struct queue){.options = *options, .store = store, .random = seed, .ids = {.slot = QUEUE_SLOT}, .sweep_ms = now_ms, .pulse.started_ms = now_ms};
+    *queue = (struct queue){.options = *options, .store = store, .random = seed, .ids = {.slot = QUEUE_SLOT}, .sweep_ms = now_ms, .stats.started_ms = now_ms};
     schedule_start(&queue->schedule, &options->retry, seed);
     if (options->deliveries > 0)
-        queue->schedule.ways[SCHEDULE_AWAY].max = options->deliveries;
+        queue->schedule.transports[SCHEDULE_AWAY].max = options->deliveries;
     map_start(&queue->deliveries, seed);
     map_start(&queue->messages, seed);
     queue->wake_ms = now_ms; /* what waits from before */
@@ -30,7 +30,7 @@ void queue_start(struct queue *queue, struct store *store, const struct queue_op
 void queue_free(struct queue *queue)
 {
     size_t position = 0;
-    absences_free(queue);
+    vacation_queue_free(queue);
     void *value;
     while (map_next(&queue->deliveries, &position, NULL, &value)) {
         struct queue_delivery *delivery = value;
@@ -38,7 +38,7 @@ void queue_free(struct queue *queue)
         free(delivery);
     }
     while (queue->active != NULL) {
-        struct active *active = queue->active;
+        struct active_destination *active = queue->active;
         queue->active = active->next;
         free(active);
     }
@@ -51,7 +51,7 @@ void queue_free(struct queue *queue)
 /* ---- in ---- */
 
 /* Reports read the stored message into the scratch arena, where these lie. */
-static void tell_of_aliases(struct queue *queue, const struct store_message *message, const uint8_t *asked, uint64_t now_ms)
+static void report_expansions(struct queue *queue, const struct store_message *message, const uint8_t *asked, uint64_t now_ms)
 {
     size_t count = message->envelope.recipient_count;
     if (memchr(asked, true, count) == NULL)
@@ -62,7 +62,7 @@ static void tell_of_aliases(struct queue *queue, const struct store_message *mes
     memcpy(asked_too, asked, count);
     copy.envelope.recipients = ARENA_ARRAY(&kept, struct recipient, count);
     memcpy(copy.envelope.recipients, message->envelope.recipients, count * sizeof *copy.envelope.recipients);
-    outcome_expanded(queue, &copy, asked_too, now_ms);
+    delivery_result_expanded(queue, &copy, asked_too, now_ms);
     arena_clear(&kept);
 }
 
@@ -80,18 +80,18 @@ enum store_verdict queue_accept(struct queue *queue, const struct store_message 
     message.arrived_ms = now_ms;
     message.expires_ms = now_ms + queue->options.expire_ms;
     for (size_t i = 0; i < count; i++)
-        destinations[i] = destination_of(queue, &message.envelope.recipients[i], rooms[i]);
+        destinations[i] = destinations_find(queue, &message.envelope.recipients[i], rooms[i]);
     uint8_t *asked = ARENA_ARRAY(&queue->scratch, uint8_t, count);
     message.envelope.recipients = ARENA_ARRAY(&queue->scratch, struct recipient, count);
     memcpy(message.envelope.recipients, given->envelope.recipients, count * sizeof *message.envelope.recipients);
-    outcome_hide_members(&message.envelope, asked);
+    delivery_result_hide_members(&message.envelope, asked);
     if (!store_accept(queue->store, &message, destinations, now_ms, spool))
         return STORE_FAILED;
     for (size_t i = 0; i < count; i++)
         if (i == 0 || !bytes_equal(destinations[i], destinations[i - 1]))
-            destination_due(queue, destinations[i], now_ms, false);
-    tell_of_aliases(queue, &message, asked, now_ms);
-    queue->pulse.accepted++;
+            destinations_due(queue, destinations[i], now_ms, false);
+    report_expansions(queue, &message, asked, now_ms);
+    queue->stats.accepted++;
     return STORE_DONE;
 }
 
@@ -102,7 +102,7 @@ static void results_saved(struct queue *queue)
     while (queue->unsaved != NULL) {
         struct queue_delivery *delivery = queue->unsaved;
         queue->unsaved = delivery->next_unsaved;
-        delivery_drop(queue, delivery);
+        deliveries_drop(queue, delivery);
     }
 }
 
@@ -121,7 +121,7 @@ static enum store_verdict commit(struct queue *queue, struct error *error)
 static enum store_verdict save_results_again(struct queue *queue, uint64_t now_ms, struct error *error)
 {
     for (struct queue_delivery *d = queue->unsaved; d != NULL; d = d->next_unsaved)
-        outcome_apply(queue, d, now_ms);
+        delivery_result_apply(queue, d, now_ms);
     enum store_verdict verdict = commit(queue, error);
     queue->stuck = verdict == STORE_FULL;
     queue->stuck_ms = now_ms + STUCK_RETRY_MS;
@@ -152,7 +152,7 @@ enum store_verdict queue_commit(struct queue *queue, uint64_t now_ms, struct err
 
 /* ---- results ---- */
 
-static struct queue_delivery *under_way(struct queue *queue, uint64_t number)
+static struct queue_delivery *in_progress(struct queue *queue, uint64_t number)
 {
     struct queue_delivery *delivery = map_get_u64(&queue->deliveries, number);
     return delivery == NULL || delivery->active == NULL ? NULL : delivery;
@@ -174,12 +174,12 @@ static enum schedule_news news_of(const struct ipc_deliver_answer *answer)
 
 static void end_delivery(struct queue *queue, struct queue_delivery *d, enum schedule_news news, uint64_t now_ms)
 {
-    struct active *active = d->active;
+    struct active_destination *active = d->active;
     d->active = NULL;
     if (schedule_ended(&queue->schedule, &active->scheduled, news, now_ms, queue_random(queue)))
         log_event(LOG_EVENT_WARN, "put_off", LOG_BYTES("destination", active->scheduled.name), LOG_U64("failures", active->scheduled.failures),
                   LOG_U64("next_ms", active->scheduled.until_ms - now_ms));
-    destination_rest(queue, active, now_ms);
+    destinations_rest(queue, active, now_ms);
 }
 
 static void save(struct queue *queue, struct queue_delivery *d, enum schedule_news news, uint64_t now_ms)
@@ -187,7 +187,7 @@ static void save(struct queue *queue, struct queue_delivery *d, enum schedule_ne
     d->next_unsaved = queue->unsaved;
     queue->unsaved = d;
     if (!queue->stuck)
-        outcome_apply(queue, d, now_ms);
+        delivery_result_apply(queue, d, now_ms);
     end_delivery(queue, d, news, now_ms);
 }
 
@@ -213,18 +213,18 @@ static void copy_answer(struct queue_delivery *d, const struct ipc_deliver_answe
 
 void queue_delivered(struct queue *queue, const struct ipc_deliver_answer *answer, uint64_t now_ms)
 {
-    struct queue_delivery *d = under_way(queue, answer->delivery);
-    if (d == NULL || d->way == SCHEDULE_LOOKUP)
+    struct queue_delivery *d = in_progress(queue, answer->delivery);
+    if (d == NULL || d->transport == SCHEDULE_LOOKUP)
         return;
     copy_answer(d, answer);
-    pulse_note(queue, d, now_ms);
+    stats_note(queue, d, now_ms);
     save(queue, d, news_of(&d->answer), now_ms);
 }
 
 void queue_looked_up(struct queue *queue, const struct ipc_recipient_answer *answer, uint64_t now_ms)
 {
-    struct queue_delivery *d = under_way(queue, answer->request);
-    if (d == NULL || d->way != SCHEDULE_LOOKUP || d->recipients[0].recipient.expands != EXPANDS_NOT)
+    struct queue_delivery *d = in_progress(queue, answer->request);
+    if (d == NULL || d->transport != SCHEDULE_LOOKUP || d->recipients[0].recipient.expands != EXPANDS_NOT)
         return;
     d->verdict = answer->verdict <= RECIPIENT_UNAVAILABLE ? (enum recipient_verdict)answer->verdict : RECIPIENT_UNAVAILABLE;
     if (d->verdict == RECIPIENT_KNOWN && answer->target_count == 0)
@@ -245,8 +245,8 @@ void queue_looked_up(struct queue *queue, const struct ipc_recipient_answer *ans
 
 struct ipc_expand queue_expansion(struct queue *queue, uint64_t delivery)
 {
-    const struct queue_delivery *d = under_way(queue, delivery);
-    assert(d != NULL && d->way == SCHEDULE_LOOKUP && d->recipients[0].recipient.expands != EXPANDS_NOT);
+    const struct queue_delivery *d = in_progress(queue, delivery);
+    assert(d != NULL && d->transport == SCHEDULE_LOOKUP && d->recipients[0].recipient.expands != EXPANDS_NOT);
     const struct store_recipient *r = &d->recipients[0];
     return (struct ipc_expand){.request = delivery,
                                .address = r->recipient.address,
@@ -266,10 +266,10 @@ static struct recipient *copy_places(struct arena *arena, const struct recipient
     return to;
 }
 
-void queue_members_told(struct queue *queue, const struct ipc_expand_answer *answer, uint64_t now_ms)
+void queue_members_answered(struct queue *queue, const struct ipc_expand_answer *answer, uint64_t now_ms)
 {
-    struct queue_delivery *d = under_way(queue, answer->request);
-    if (d == NULL || d->way != SCHEDULE_LOOKUP || d->recipients[0].recipient.expands == EXPANDS_NOT)
+    struct queue_delivery *d = in_progress(queue, answer->request);
+    if (d == NULL || d->transport != SCHEDULE_LOOKUP || d->recipients[0].recipient.expands == EXPANDS_NOT)
         return;
     d->page = *answer;
     d->page.members = copy_places(&d->arena, answer->members, answer->member_count);
@@ -278,16 +278,16 @@ void queue_members_told(struct queue *queue, const struct ipc_expand_answer *ans
     save(queue, d, SCHEDULE_ANSWERED, now_ms);
 }
 
-void queue_way_lost(struct queue *queue, enum schedule_way way, uint64_t now_ms)
+void queue_transport_lost(struct queue *queue, enum schedule_transport transport, uint64_t now_ms)
 {
     size_t position = 0;
     void *value;
     while (map_next(&queue->deliveries, &position, NULL, &value)) {
         struct queue_delivery *d = value;
-        if (d->active == NULL || d->way != way)
+        if (d->active == NULL || d->transport != transport)
             continue;
         end_delivery(queue, d, SCHEDULE_UNKNOWN, now_ms);
-        delivery_drop(queue, d); /* the map allows the visited one to go */
+        deliveries_drop(queue, d); /* the map allows the visited one to go */
     }
     destinations_forget_pages(queue);
 }
@@ -299,8 +299,8 @@ static void place(struct queue *queue, uint64_t id, const struct store_recipient
     store_place(queue->store, id, r->number, bytes_none(), due_ms, held);
     if (held)
         return;
-    outcome_sweep_again(queue, id);
-    destination_due(queue, r->destination, now_ms, true);
+    delivery_result_expire_due_again(queue, id);
+    destinations_due(queue, r->destination, now_ms, true);
 }
 
 /* What is due already stays due since then: who says it again and again puts the end off for none. */
@@ -309,7 +309,7 @@ static void retry(struct queue *queue, uint64_t id, const struct store_recipient
     if (r->due_ms > now_ms)
         place(queue, id, r, now_ms, false, now_ms);
     else
-        destination_due(queue, r->destination, now_ms, true);
+        destinations_due(queue, r->destination, now_ms, true);
 }
 
 /* True when that changed anything. */
@@ -337,7 +337,7 @@ static bool control_recipient(struct queue *queue, enum control_verb verb, uint6
 }
 
 /* A delivery that is under way learns of it: its result will mean something else. */
-static void tell_delivery(struct queue_delivery *d, size_t i, enum control_verb verb)
+static void apply_to_delivery(struct queue_delivery *d, size_t i, enum control_verb verb)
 {
     if (verb == CONTROL_HOLD || verb == CONTROL_RELEASE)
         d->recipients[i].held = verb == CONTROL_HOLD;
@@ -348,12 +348,12 @@ static void tell_delivery(struct queue_delivery *d, size_t i, enum control_verb 
     d->gone[i] = true;
 }
 
-static void tell_deliveries(struct queue *queue, enum control_verb verb, uint64_t id, uint32_t number)
+static void apply_to_deliveries(struct queue *queue, enum control_verb verb, uint64_t id, uint32_t number)
 {
     for (struct queue_delivery *d = map_get_u64(&queue->messages, id); d != NULL; d = d->next_of_message)
         for (size_t i = 0; i < d->recipient_count; i++)
             if (d->recipients[i].number == number)
-                tell_delivery(d, i, verb);
+                apply_to_delivery(d, i, verb);
 }
 
 static const char *const control_events[] = {
@@ -369,7 +369,7 @@ size_t queue_control(struct queue *queue, enum control_verb verb, uint64_t id, u
         count = store_recipients(queue->store, id, from, STORE_READ_MAX, &arena, found);
         for (size_t i = 0; i < count; i++) {
             touched += control_recipient(queue, verb, id, &found[i], now_ms);
-            tell_deliveries(queue, verb, id, found[i].number);
+            apply_to_deliveries(queue, verb, id, found[i].number);
         }
         from = count == 0 ? from : found[count - 1].number + 1;
         arena_clear(&arena);
@@ -398,7 +398,7 @@ static bool control_one(struct queue *queue, enum control_verb verb, const struc
     bool touched = store_recipients(queue->store, chosen->id, chosen->number, 1, &arena, &r) == 1 && r.number == chosen->number &&
                    control_recipient(queue, verb, chosen->id, &r, now_ms);
     if (touched) {
-        tell_deliveries(queue, verb, chosen->id, chosen->number);
+        apply_to_deliveries(queue, verb, chosen->id, chosen->number);
         log_event(LOG_EVENT_INFO, control_events[verb], LOG_ID(chosen->id), LOG_BYTES("to", r.recipient.address));
     }
     if (touched && verb == CONTROL_REMOVE)

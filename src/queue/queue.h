@@ -29,9 +29,9 @@ enum queue_limit {
     EXPIRY_SWEEP_MS = 60 * 1000,   /* how often the oldest messages are looked at */
     STUCK_RETRY_MS = 1000,         /* how soon a commit is tried again for which there was no room */
     QUEUE_SLOT = 255,              /* of the ids of our own reports */
-    PULSE_DESTINATIONS_MAX = 64,   /* that people are shown: the busiest */
-    PULSE_REASONS_MAX = 32,        /* destinations whose last reason for waiting is kept for people */
-    PULSE_REASON_MAX = 200,        /* octets of such a reason; longer ones are cut */
+    QUEUE_STATS_DESTINATIONS_MAX = 64,   /* that people are shown: the busiest */
+    QUEUE_STATS_REASONS_MAX = 32,        /* destinations whose last reason for waiting is kept for people */
+    QUEUE_STATS_REASON_MAX = 200,        /* octets of such a reason; longer ones are cut */
 };
 
 /* Destinations that no domain can be called. */
@@ -49,22 +49,22 @@ struct queue_options {
     bool hold;                    /* deliver nothing */
 };
 
-struct active;
+struct active_destination;
 struct queue_delivery;
 
 /* Why mail for a destination waits, as of late. */
-struct pulse_reason {
+struct stats_reason {
     uint64_t when_ms; /* 0: this place is free */
     size_t name_length, text_length;
-    char name[STORE_DESTINATION_MAX], text[PULSE_REASON_MAX];
+    char name[STORE_DESTINATION_MAX], text[QUEUE_STATS_REASON_MAX];
 };
 
 /* What people see of the queue at work; numbers since the start. */
-struct pulse {
+struct delivery_stats {
     uint64_t started_ms;
     uint64_t accepted;                    /* messages */
     uint64_t delivered, deferred, failed; /* recipients */
-    struct pulse_reason reasons[PULSE_REASONS_MAX];
+    struct stats_reason reasons[QUEUE_STATS_REASONS_MAX];
 };
 
 struct queue {
@@ -73,9 +73,9 @@ struct queue {
     struct schedule schedule;
     struct queue_id_maker ids;
     uint64_t random;
-    struct active *active;            /* all in memory */
+    struct active_destination *active;            /* all in memory */
     size_t active_count;
-    struct active *idle_first, *idle_last; /* nothing to do: the first makes room for another */
+    struct active_destination *idle_first, *idle_last; /* nothing to do: the first makes room for another */
     size_t idle_count;
     bool outside;                     /* some with due mail found no room */
     uint64_t look_ms;                 /* when one in memory has something due again; 0: unknown to any */
@@ -91,10 +91,10 @@ struct queue {
     uint64_t stuck_ms;                /* when it is tried again */
     uint64_t batch;                   /* the number of the open one */
     struct arena scratch;             /* a content on its way out */
-    struct pulse pulse;
-    struct absence *absences;         /* answers that may be due; auth is asked for their words */
-    size_t absence_count;
-    uint64_t last_absence;
+    struct delivery_stats stats;
+    struct vacation_reply *vacations;         /* answers that may be due; auth is asked for their words */
+    size_t vacation_count;
+    uint64_t last_vacation;
 };
 
 /* `store` stays the caller's. The texts of `options` live as long as the queue. */
@@ -114,28 +114,28 @@ enum store_verdict queue_commit(struct queue *queue, uint64_t now_ms, struct err
  * lives until the next call; `content` gets a descriptor, the caller's, or
  * -1 where the content is inline. On SCHEDULE_LOOKUP the only recipient's
  * address is to be looked up, then queue_looked_up(); where it expands, what
- * queue_expansion() says is to be asked, then queue_members_told(). */
-bool queue_next(struct queue *queue, enum schedule_way way, uint64_t now_ms, struct ipc_deliver *deliver, int *content);
+ * queue_expansion() says is to be asked, then queue_members_answered(). */
+bool queue_next(struct queue *queue, enum schedule_transport transport, uint64_t now_ms, struct ipc_deliver *deliver, int *content);
 /* After it gave none: were LOOKS_A_TURN_MAX looked at, and others wait for another turn? */
-bool queue_looks_on(const struct queue *queue, enum schedule_way way);
+bool queue_looks_on(const struct queue *queue, enum schedule_transport transport);
 
 /* What came of it. Unknown numbers are ignored. */
 void queue_delivered(struct queue *queue, const struct ipc_deliver_answer *answer, uint64_t now_ms);
 void queue_looked_up(struct queue *queue, const struct ipc_recipient_answer *answer, uint64_t now_ms);
 struct ipc_expand queue_expansion(struct queue *queue, uint64_t delivery);
-void queue_members_told(struct queue *queue, const struct ipc_expand_answer *answer, uint64_t now_ms);
+void queue_members_answered(struct queue *queue, const struct ipc_expand_answer *answer, uint64_t now_ms);
 /* What is to be asked of auth for those who are away, once the batch is on
  * disk; false when nothing is. Then what it said. After auth was lost: all again. */
-bool queue_absence_next(struct queue *queue, struct ipc_away *asked);
-void queue_absence_told(struct queue *queue, const struct ipc_away_answer *said, uint64_t now_ms);
-void queue_absences_unasked(struct queue *queue);
+bool vacation_queue_next(struct queue *queue, struct ipc_away *asked);
+void vacation_queue_answered(struct queue *queue, const struct ipc_away_answer *said, uint64_t now_ms);
+void vacation_queue_unasked(struct queue *queue);
 /* Whoever carried them out is gone: all that was under way on this way is due again. */
-void queue_way_lost(struct queue *queue, enum schedule_way way, uint64_t now_ms);
+void queue_transport_lost(struct queue *queue, enum schedule_transport transport, uint64_t now_ms);
 
 /* When queue_wake() has something to do; 0: never. */
 uint64_t queue_wake_ms(const struct queue *queue);
 void queue_wake(struct queue *queue, uint64_t now_ms);
-size_t queue_under_way(const struct queue *queue);
+size_t queue_in_progress(const struct queue *queue);
 
 /* A person's word on one message; how many recipients it touched. A retry
  * makes the destination forget its failures; it leaves those alone that are
@@ -151,7 +151,7 @@ size_t queue_control_chosen(struct queue *queue, enum control_verb verb, const s
 
 /* What goes on: the busiest destinations, and those of which mail was put off
  * last; texts and arrays live in the arena or as long as the queue stands
- * still. `with_under_way`: and every recipient that is being delivered. */
-void queue_status(struct queue *queue, bool with_under_way, uint64_t now_ms, struct arena *arena, struct ipc_status_answer *answer);
+ * still. `with_in_progress`: and every recipient that is being delivered. */
+void queue_status(struct queue *queue, bool with_in_progress, uint64_t now_ms, struct arena *arena, struct ipc_status_answer *answer);
 
 #endif

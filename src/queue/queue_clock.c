@@ -8,13 +8,13 @@
 
 static const char note_name[] = "time"; /* "BOOT_ID BOOT_MS QUEUE_MS WALL_MS" */
 
-static void look_at_clocks(struct timeline_moment *moment)
+static void look_at_clocks(struct queue_clock_moment *moment)
 {
     moment->boot_ms = clock_boot_ms();
     moment->wall_ms = clock_epoch_ms();
 }
 
-static void read_boot_id(struct timeline_moment *moment)
+static void read_boot_id(struct queue_clock_moment *moment)
 {
     FILE *file = fopen("/proc/sys/kernel/random/boot_id", "re");
     moment->boot_id[0] = '\0';
@@ -32,7 +32,7 @@ static struct bytes word(struct bytes *text)
     return found;
 }
 
-uint64_t timeline_resume_ms(struct bytes note, const struct timeline_moment *now)
+uint64_t queue_clock_resume_ms(struct bytes note, const struct queue_clock_moment *now)
 {
     uint64_t boot_ms, queue_ms, wall_ms;
     struct bytes boot_id = word(&note);
@@ -44,63 +44,63 @@ uint64_t timeline_resume_ms(struct bytes note, const struct timeline_moment *now
     return queue_ms + (now->wall_ms > wall_ms ? now->wall_ms - wall_ms : 0);
 }
 
-static uint64_t resume(struct store *store, const struct timeline_moment *now)
+static uint64_t resume(struct store *store, const struct queue_clock_moment *now)
 {
     struct arena arena = {0};
-    uint64_t resumed_ms = timeline_resume_ms(store_note(store, note_name, &arena), now);
+    uint64_t resumed_ms = queue_clock_resume_ms(store_note(store, note_name, &arena), now);
     arena_clear(&arena);
     return resumed_ms;
 }
 
-static void put_note(struct timeline *timeline, struct store *store)
+static void put_note(struct queue_clock *queue_clock, struct store *store)
 {
-    struct timeline_moment now = timeline->started;
-    char text[TIMELINE_BOOT_ID_MAX + 3 * 21 + 1];
+    struct queue_clock_moment now = queue_clock->started;
+    char text[QUEUE_CLOCK_BOOT_ID_MAX + 3 * 21 + 1];
     look_at_clocks(&now);
-    timeline->noted_ms = timeline_now_ms(timeline);
-    timeline->noted_ahead_ms = timeline_ahead_ms(timeline);
-    snprintf(text, sizeof text, "%s %llu %llu %llu", now.boot_id, (unsigned long long)now.boot_ms, (unsigned long long)timeline->noted_ms,
+    queue_clock->noted_ms = queue_clock_now_ms(queue_clock);
+    queue_clock->noted_ahead_ms = queue_clock_ahead_ms(queue_clock);
+    snprintf(text, sizeof text, "%s %llu %llu %llu", now.boot_id, (unsigned long long)now.boot_ms, (unsigned long long)queue_clock->noted_ms,
              (unsigned long long)now.wall_ms);
     store_note_put(store, note_name, bytes_of_text(text));
 }
 
-void timeline_open(struct timeline *timeline)
+void queue_clock_open(struct queue_clock *queue_clock)
 {
-    *timeline = (struct timeline){0};
-    read_boot_id(&timeline->started);
+    *queue_clock = (struct queue_clock){0};
+    read_boot_id(&queue_clock->started);
 }
 
-void timeline_start(struct timeline *timeline, struct store *store)
+void queue_clock_start(struct queue_clock *queue_clock, struct store *store)
 {
-    look_at_clocks(&timeline->started);
-    timeline->started_ms = resume(store, &timeline->started);
-    put_note(timeline, store);
+    look_at_clocks(&queue_clock->started);
+    queue_clock->started_ms = resume(store, &queue_clock->started);
+    put_note(queue_clock, store);
 }
 
-uint64_t timeline_now_ms(const struct timeline *timeline)
+uint64_t queue_clock_now_ms(const struct queue_clock *queue_clock)
 {
-    return timeline->started_ms + (clock_boot_ms() - timeline->started.boot_ms);
+    return queue_clock->started_ms + (clock_boot_ms() - queue_clock->started.boot_ms);
 }
 
-int64_t timeline_ahead_ms(const struct timeline *timeline)
+int64_t queue_clock_ahead_ms(const struct queue_clock *queue_clock)
 {
-    return (int64_t)clock_epoch_ms() - (int64_t)timeline_now_ms(timeline);
+    return (int64_t)clock_epoch_ms() - (int64_t)queue_clock_now_ms(queue_clock);
 }
 
-void timeline_look(struct timeline *timeline, struct store *store)
+void queue_clock_look(struct queue_clock *queue_clock, struct store *store)
 {
-    int64_t moved_ms = timeline_ahead_ms(timeline) - timeline->noted_ahead_ms;
-    bool jumped = moved_ms > TIMELINE_STEP_MS || moved_ms < -TIMELINE_STEP_MS;
+    int64_t moved_ms = queue_clock_ahead_ms(queue_clock) - queue_clock->noted_ahead_ms;
+    bool jumped = moved_ms > QUEUE_CLOCK_STEP_MS || moved_ms < -QUEUE_CLOCK_STEP_MS;
     if (jumped)
         log_event(LOG_EVENT_WARN, "clock_jumped", LOG_TEXT("where", moved_ms > 0 ? "forward" : "back"), LOG_U64("seconds", (moved_ms > 0 ? moved_ms : -moved_ms) / 1000),
                   LOG_TEXT("mend", "what waits in the queue keeps its own time; see to the clock of this machine"));
-    if (jumped || (store_is_changed(store) && timeline_now_ms(timeline) - timeline->noted_ms >= TIMELINE_NOTED_MS))
-        put_note(timeline, store);
+    if (jumped || (store_is_changed(store) && queue_clock_now_ms(queue_clock) - queue_clock->noted_ms >= QUEUE_CLOCK_NOTED_MS))
+        put_note(queue_clock, store);
 }
 
-uint64_t timeline_read_ms(struct store *store)
+uint64_t queue_clock_read_ms(struct store *store)
 {
-    struct timeline_moment now;
+    struct queue_clock_moment now;
     read_boot_id(&now);
     look_at_clocks(&now);
     return resume(store, &now);

@@ -8,9 +8,9 @@
  * slept). A note in the store carries it on to the next process; across a
  * restart of the machine the wall clock tells how long that took.
  *
- * timeline_open() unsealed; timeline_start() with the store; then
- * timeline_now_ms() wherever the queue asks for the time, and
- * timeline_look() each turn.
+ * queue_clock_open() unsealed; queue_clock_start() with the store; then
+ * queue_clock_now_ms() wherever the queue asks for the time, and
+ * queue_clock_look() each turn.
  */
 #ifndef MAILBOAT_QUEUE_QUEUE_CLOCK_H
 #define MAILBOAT_QUEUE_QUEUE_CLOCK_H
@@ -18,38 +18,38 @@
 #include "store/store.h"
 
 enum {
-    TIMELINE_STEP_MS = 60 * 1000,      /* a wall clock that moved against ours by more has jumped */
-    TIMELINE_NOTED_MS = 10 * 60 * 1000, /* how old the note may be while other changes are committed */
-    TIMELINE_BOOT_ID_MAX = 40,         /* octets of the kernel's name for the time since the machine started */
+    QUEUE_CLOCK_STEP_MS = 60 * 1000,      /* a wall clock that moved against ours by more has jumped */
+    QUEUE_CLOCK_NOTED_MS = 10 * 60 * 1000, /* how old the note may be while other changes are committed */
+    QUEUE_CLOCK_BOOT_ID_MAX = 40,         /* octets of the kernel's name for the time since the machine started */
 };
 
 /* What the clocks say at one moment. */
-struct timeline_moment {
-    char boot_id[TIMELINE_BOOT_ID_MAX + 1];
+struct queue_clock_moment {
+    char boot_id[QUEUE_CLOCK_BOOT_ID_MAX + 1];
     uint64_t boot_ms, wall_ms;
 };
 
-struct timeline {
-    struct timeline_moment started;
+struct queue_clock {
+    struct queue_clock_moment started;
     uint64_t started_ms;  /* our time then */
     uint64_t noted_ms;    /* when the note was written; our time */
     int64_t noted_ahead_ms;
 };
 
-void timeline_open(struct timeline *timeline);
+void queue_clock_open(struct queue_clock *queue_clock);
 /* Goes on where the note of before stopped; the fresh note comes into the store's batch. */
-void timeline_start(struct timeline *timeline, struct store *store);
-uint64_t timeline_now_ms(const struct timeline *timeline);
+void queue_clock_start(struct queue_clock *queue_clock, struct store *store);
+uint64_t queue_clock_now_ms(const struct queue_clock *queue_clock);
 /* How far the wall clock is ahead of us; negative: behind. */
-int64_t timeline_ahead_ms(const struct timeline *timeline);
+int64_t queue_clock_ahead_ms(const struct queue_clock *queue_clock);
 /* Has the wall clock jumped? It is logged, once, and noted in the batch. Where
  * there is a batch anyway, an old note is renewed. */
-void timeline_look(struct timeline *timeline, struct store *store);
+void queue_clock_look(struct queue_clock *queue_clock, struct store *store);
 
 /* The time of the queue in that store, for those who read it. */
-uint64_t timeline_read_ms(struct store *store);
+uint64_t queue_clock_read_ms(struct store *store);
 
 /* Where a note's time has come to. Nothing noted: the wall clock's. */
-uint64_t timeline_resume_ms(struct bytes note, const struct timeline_moment *now);
+uint64_t queue_clock_resume_ms(struct bytes note, const struct queue_clock_moment *now);
 
 #endif

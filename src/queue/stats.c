@@ -10,11 +10,11 @@
 /* ---- as results come ---- */
 
 /* The destination's own place, or a free one, or the one that is oldest. */
-static struct pulse_reason *reason_place(struct pulse *pulse, struct bytes name)
+static struct stats_reason *reason_place(struct delivery_stats *stats, struct bytes name)
 {
-    struct pulse_reason *oldest = &pulse->reasons[0];
-    for (size_t i = 0; i < PULSE_REASONS_MAX; i++) {
-        struct pulse_reason *at = &pulse->reasons[i];
+    struct stats_reason *oldest = &stats->reasons[0];
+    for (size_t i = 0; i < QUEUE_STATS_REASONS_MAX; i++) {
+        struct stats_reason *at = &stats->reasons[i];
         if (at->when_ms != 0 && bytes_equal(bytes_of(at->name, at->name_length), name))
             return at;
         if (at->when_ms < oldest->when_ms)
@@ -23,9 +23,9 @@ static struct pulse_reason *reason_place(struct pulse *pulse, struct bytes name)
     return oldest;
 }
 
-static void note_reason(struct pulse *pulse, struct bytes name, const struct delivery_result *result, uint64_t now_ms)
+static void note_reason(struct delivery_stats *stats, struct bytes name, const struct delivery_result *result, uint64_t now_ms)
 {
-    struct pulse_reason *at = reason_place(pulse, name);
+    struct stats_reason *at = reason_place(stats, name);
     struct buffer said = {0};
     status_add_said(&said, result->code, result->enhanced, result->text);
     at->text_length = bytes_first(buffer_bytes(&said), sizeof at->text - 1).length;
@@ -37,55 +37,55 @@ static void note_reason(struct pulse *pulse, struct bytes name, const struct del
     at->when_ms = now_ms;
 }
 
-void pulse_note(struct queue *queue, const struct queue_delivery *delivery, uint64_t now_ms)
+void stats_note(struct queue *queue, const struct queue_delivery *delivery, uint64_t now_ms)
 {
     const struct delivery_result *deferred = NULL;
     for (size_t i = 0; i < delivery->recipient_count; i++) {
         const struct delivery_result *result = &delivery->answer.results[i];
         switch ((enum client_outcome)result->outcome) {
-        case OUTCOME_DELIVERED: queue->pulse.delivered++; break;
-        case OUTCOME_FAILED: queue->pulse.failed++; break;
+        case OUTCOME_DELIVERED: queue->stats.delivered++; break;
+        case OUTCOME_FAILED: queue->stats.failed++; break;
         case OUTCOME_DEFERRED:
-            queue->pulse.deferred++;
+            queue->stats.deferred++;
             deferred = result;
             break;
         }
     }
     if (deferred != NULL)
-        note_reason(&queue->pulse, delivery->active->scheduled.name, deferred, now_ms);
+        note_reason(&queue->stats, delivery->active->scheduled.name, deferred, now_ms);
 }
 
 /* ---- when somebody asks ---- */
 
 static bool is_busier(const struct schedule_destination *a, const struct schedule_destination *b)
 {
-    return a->under_way != b->under_way ? a->under_way > b->under_way : a->wanting && !b->wanting;
+    return a->in_progress != b->in_progress ? a->in_progress > b->in_progress : a->wanting && !b->wanting;
 }
 
-/* The busiest first; at most PULSE_DESTINATIONS_MAX. */
+/* The busiest first; at most QUEUE_STATS_DESTINATIONS_MAX. */
 static size_t find_busiest(const struct queue *queue, const struct schedule_destination **found)
 {
     size_t count = 0;
-    for (const struct active *a = queue->active; a != NULL; a = a->next) {
+    for (const struct active_destination *a = queue->active; a != NULL; a = a->next) {
         const struct schedule_destination *d = &a->scheduled;
         size_t at = count;
-        if (d->under_way == 0 && !d->wanting && d->until_ms == 0)
+        if (d->in_progress == 0 && !d->wanting && d->until_ms == 0)
             continue;
         while (at > 0 && is_busier(d, found[at - 1]))
             at--;
-        if (at == PULSE_DESTINATIONS_MAX)
+        if (at == QUEUE_STATS_DESTINATIONS_MAX)
             continue;
-        count += count < PULSE_DESTINATIONS_MAX;
+        count += count < QUEUE_STATS_DESTINATIONS_MAX;
         memmove(found + at + 1, found + at, (count - 1 - at) * sizeof *found);
         found[at] = d;
     }
     return count;
 }
 
-static void add_reason(const struct pulse *pulse, struct destination_status *status)
+static void add_reason(const struct delivery_stats *stats, struct destination_status *status)
 {
-    for (size_t i = 0; i < PULSE_REASONS_MAX; i++) {
-        const struct pulse_reason *at = &pulse->reasons[i];
+    for (size_t i = 0; i < QUEUE_STATS_REASONS_MAX; i++) {
+        const struct stats_reason *at = &stats->reasons[i];
         if (at->when_ms == 0 || !bytes_equal(bytes_of(at->name, at->name_length), status->name))
             continue;
         status->deferred_ms = at->when_ms;
@@ -105,8 +105,8 @@ static bool is_among(const struct destination_status *list, size_t count, struct
 static size_t add_quiet(struct queue *queue, uint64_t now_ms, struct destination_status *list, size_t count)
 {
     size_t busy = count;
-    for (size_t i = 0; i < PULSE_REASONS_MAX; i++) {
-        const struct pulse_reason *at = &queue->pulse.reasons[i];
+    for (size_t i = 0; i < QUEUE_STATS_REASONS_MAX; i++) {
+        const struct stats_reason *at = &queue->stats.reasons[i];
         struct bytes name = bytes_of(at->name, at->name_length);
         struct store_destination row;
         if (at->when_ms == 0 || is_among(list, busy, name) || !store_destination(queue->store, name, &row))
@@ -116,35 +116,35 @@ static size_t add_quiet(struct queue *queue, uint64_t now_ms, struct destination
     return count;
 }
 
-static void add_under_way(const struct queue *queue, struct arena *arena, struct ipc_status_answer *answer)
+static void add_in_progress(const struct queue *queue, struct arena *arena, struct ipc_status_answer *answer)
 {
     size_t position = 0, count = 0;
     void *value;
     while (map_next(&queue->deliveries, &position, NULL, &value))
         count += ((struct queue_delivery *)value)->active == NULL ? 0 : ((struct queue_delivery *)value)->recipient_count;
-    answer->under_way = ARENA_ARRAY(arena, struct chosen, count);
+    answer->in_progress = ARENA_ARRAY(arena, struct chosen, count);
     for (position = 0; map_next(&queue->deliveries, &position, NULL, &value);) {
         const struct queue_delivery *d = value;
         for (size_t i = 0; d->active != NULL && i < d->recipient_count; i++)
-            answer->under_way[answer->under_way_count++] = (struct chosen){d->message.id, d->recipients[i].number};
+            answer->in_progress[answer->in_progress_count++] = (struct chosen){d->message.id, d->recipients[i].number};
     }
 }
 
-void queue_status(struct queue *queue, bool with_under_way, uint64_t now_ms, struct arena *arena, struct ipc_status_answer *answer)
+void queue_status(struct queue *queue, bool with_in_progress, uint64_t now_ms, struct arena *arena, struct ipc_status_answer *answer)
 {
-    const struct schedule_destination *busiest[PULSE_DESTINATIONS_MAX];
-    const struct pulse *pulse = &queue->pulse;
+    const struct schedule_destination *busiest[QUEUE_STATS_DESTINATIONS_MAX];
+    const struct delivery_stats *stats = &queue->stats;
     size_t count = find_busiest(queue, busiest);
-    *answer = (struct ipc_status_answer){.request = answer->request, .started_ms = pulse->started_ms, .accepted = pulse->accepted, .delivered = pulse->delivered,
-                                         .deferred = pulse->deferred, .failed = pulse->failed, .deliveries = (uint32_t)queue_under_way(queue),
+    *answer = (struct ipc_status_answer){.request = answer->request, .started_ms = stats->started_ms, .accepted = stats->accepted, .delivered = stats->delivered,
+                                         .deferred = stats->deferred, .failed = stats->failed, .deliveries = (uint32_t)queue_in_progress(queue),
                                          .is_held = queue->options.hold, .is_full = queue->stuck};
-    struct destination_status *list = answer->destinations = ARENA_ARRAY(arena, struct destination_status, PULSE_DESTINATIONS_MAX + PULSE_REASONS_MAX);
+    struct destination_status *list = answer->destinations = ARENA_ARRAY(arena, struct destination_status, QUEUE_STATS_DESTINATIONS_MAX + QUEUE_STATS_REASONS_MAX);
     for (size_t i = 0; i < count; i++)
-        list[i] = (struct destination_status){.name = busiest[i]->name, .deliveries = busiest[i]->under_way, .limit = busiest[i]->limit,
+        list[i] = (struct destination_status){.name = busiest[i]->name, .deliveries = busiest[i]->in_progress, .limit = busiest[i]->limit,
                                               .failures = busiest[i]->failures, .until_ms = busiest[i]->until_ms, .has_due = busiest[i]->wanting};
     answer->destination_count = add_quiet(queue, now_ms, list, count);
     for (size_t i = 0; i < answer->destination_count; i++)
-        add_reason(pulse, &list[i]);
-    if (with_under_way)
-        add_under_way(queue, arena, answer);
+        add_reason(stats, &list[i]);
+    if (with_in_progress)
+        add_in_progress(queue, arena, answer);
 }

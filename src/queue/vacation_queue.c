@@ -12,10 +12,10 @@
 
 #include <stdlib.h>
 
-enum { ABSENCES_MAX = 256, DAY_MS = 24 * 3600 * 1000 };
+enum { VACATION_QUEUE_MAX = 256, DAY_MS = 24 * 3600 * 1000 };
 
-struct absence {
-    struct absence *next;
+struct vacation_reply {
+    struct vacation_reply *next;
     struct arena arena;
     uint64_t request, id; /* id: the message's */
     uint32_t number;      /* the recipient's */
@@ -24,58 +24,58 @@ struct absence {
     struct vacation_about about;
 };
 
-static void drop(struct queue *queue, struct absence **at)
+static void drop(struct queue *queue, struct vacation_reply **at)
 {
-    struct absence *absence = *at;
-    *at = absence->next;
-    queue->absence_count--;
-    arena_clear(&absence->arena);
-    free(absence);
+    struct vacation_reply *reply = *at;
+    *at = reply->next;
+    queue->vacation_count--;
+    arena_clear(&reply->arena);
+    free(reply);
 }
 
-void absences_free(struct queue *queue)
+void vacation_queue_free(struct queue *queue)
 {
-    while (queue->absences != NULL)
-        drop(queue, &queue->absences);
+    while (queue->vacations != NULL)
+        drop(queue, &queue->vacations);
 }
 
 /* Results are applied again after a full disk. */
 static bool is_considered(const struct queue *queue, uint64_t id, uint32_t number)
 {
-    for (const struct absence *a = queue->absences; a != NULL; a = a->next)
+    for (const struct vacation_reply *a = queue->vacations; a != NULL; a = a->next)
         if (a->id == id && a->number == number)
             return true;
     return false;
 }
 
-void absence_consider(struct queue *queue, const struct store_message *message, const struct store_recipient *recipient)
+void vacation_queue_consider(struct queue *queue, const struct store_message *message, const struct store_recipient *recipient)
 {
     bool whole;
-    if (queue->absence_count >= ABSENCES_MAX || is_considered(queue, message->id, recipient->number))
+    if (queue->vacation_count >= VACATION_QUEUE_MAX || is_considered(queue, message->id, recipient->number))
         return;
-    struct vacation_letter letter = {.content = outcome_beginning(queue, message, VACATION_HEADER_MAX, &whole), .sender = message->envelope.sender,
+    struct vacation_input input = {.content = delivery_result_beginning(queue, message, VACATION_HEADER_MAX, &whole), .sender = message->envelope.sender,
                                      .user = recipient->recipient.address, .original = recipient->recipient.original};
-    struct absence *absence = memory_new(sizeof *absence);
-    enum vacation_verdict verdict = vacation_judge(&letter, &absence->arena, &absence->about);
+    struct vacation_reply *reply = memory_new(sizeof *reply);
+    enum vacation_verdict verdict = vacation_check_header(&input, &reply->arena, &reply->about);
     if (verdict != VACATION_DUE) {
-        log_event(LOG_EVENT_DEBUG, "not_answered", LOG_ID(message->id), LOG_BYTES("to", letter.sender), LOG_BYTES("as", letter.user), LOG_TEXT("reason", vacation_verdict_name(verdict)));
-        arena_clear(&absence->arena);
-        free(absence);
+        log_event(LOG_EVENT_DEBUG, "not_answered", LOG_ID(message->id), LOG_BYTES("to", input.sender), LOG_BYTES("as", input.user), LOG_TEXT("reason", vacation_verdict_name(verdict)));
+        arena_clear(&reply->arena);
+        free(reply);
         return;
     }
-    absence->request = ++queue->last_absence;
-    absence->id = message->id;
-    absence->number = recipient->number;
-    absence->user = arena_copy(&absence->arena, letter.user);
-    absence->sender = arena_copy(&absence->arena, letter.sender);
-    absence->next = queue->absences;
-    queue->absences = absence;
-    queue->absence_count++;
+    reply->request = ++queue->last_vacation;
+    reply->id = message->id;
+    reply->number = recipient->number;
+    reply->user = arena_copy(&reply->arena, input.user);
+    reply->sender = arena_copy(&reply->arena, input.sender);
+    reply->next = queue->vacations;
+    queue->vacations = reply;
+    queue->vacation_count++;
 }
 
-bool queue_absence_next(struct queue *queue, struct ipc_away *asked)
+bool vacation_queue_next(struct queue *queue, struct ipc_away *asked)
 {
-    for (struct absence *a = queue->absences; a != NULL; a = a->next)
+    for (struct vacation_reply *a = queue->vacations; a != NULL; a = a->next)
         if (!a->asked) {
             a->asked = true;
             *asked = (struct ipc_away){.request = a->request, .user = a->user};
@@ -84,41 +84,41 @@ bool queue_absence_next(struct queue *queue, struct ipc_away *asked)
     return false;
 }
 
-void queue_absences_unasked(struct queue *queue)
+void vacation_queue_unasked(struct queue *queue)
 {
-    for (struct absence *a = queue->absences; a != NULL; a = a->next)
+    for (struct vacation_reply *a = queue->vacations; a != NULL; a = a->next)
         a->asked = false;
 }
 
-static void compose(struct queue *queue, const struct absence *absence, const struct ipc_away_answer *said, uint64_t id, uint64_t now_ms, struct buffer *content)
+static void compose(struct queue *queue, const struct vacation_reply *reply, const struct ipc_away_answer *said, uint64_t id, uint64_t now_ms, struct buffer *content)
 {
     struct buffer message_id = {0};
     char text[QUEUE_ID_TEXT_LENGTH + 1];
     queue_id_text(id, text);
     buffer_add_format(&message_id, "%s@%.*s", text, BYTES_ARG(queue->options.hostname));
-    struct vacation_answer answer = {.from = absence->user, .to = absence->sender, .subject = said->subject, .text = said->text,
-                                     .message_id = buffer_bytes(&message_id), .date_ms = now_ms + (uint64_t)queue->wall_ahead_ms, .about = absence->about};
+    struct vacation_answer answer = {.from = reply->user, .to = reply->sender, .subject = said->subject, .text = said->text,
+                                     .message_id = buffer_bytes(&message_id), .date_ms = now_ms + (uint64_t)queue->wall_ahead_ms, .about = reply->about};
     vacation_compose(content, &answer);
     buffer_free(&message_id);
 }
 
 /* Whom this user answered is a note of its own: lines of vacation_remember(). */
-static void answer(struct queue *queue, const struct absence *absence, const struct ipc_away_answer *said, uint64_t now_ms)
+static void answer(struct queue *queue, const struct vacation_reply *reply, const struct ipc_away_answer *said, uint64_t now_ms)
 {
     struct arena arena = {0};
     struct buffer memory = {0}, content = {0};
-    char *name = arena_format(&arena, "away:%.*s", BYTES_ARG(absence->user));
+    char *name = arena_format(&arena, "away:%.*s", BYTES_ARG(reply->user));
     struct bytes known = store_note(queue->store, name, &arena);
     uint64_t span_ms = said->days * (uint64_t)DAY_MS, since_ms = now_ms > span_ms ? now_ms - span_ms : 0;
-    if (vacation_remembers(known, absence->sender, since_ms)) {
-        log_event(LOG_EVENT_DEBUG, "not_answered", LOG_ID(absence->id), LOG_BYTES("to", absence->sender), LOG_BYTES("as", absence->user), LOG_TEXT("reason", "answered lately"));
-    } else if (!vacation_remember(&memory, known, absence->sender, now_ms, since_ms)) {
-        log_event(LOG_EVENT_WARN, "not_answered", LOG_ID(absence->id), LOG_BYTES("to", absence->sender), LOG_BYTES("as", absence->user), LOG_TEXT("reason", "too many were answered lately"));
+    if (vacation_remembers(known, reply->sender, since_ms)) {
+        log_event(LOG_EVENT_DEBUG, "not_answered", LOG_ID(reply->id), LOG_BYTES("to", reply->sender), LOG_BYTES("as", reply->user), LOG_TEXT("reason", "answered lately"));
+    } else if (!vacation_remember(&memory, known, reply->sender, now_ms, since_ms)) {
+        log_event(LOG_EVENT_WARN, "not_answered", LOG_ID(reply->id), LOG_BYTES("to", reply->sender), LOG_BYTES("as", reply->user), LOG_TEXT("reason", "too many were answered lately"));
     } else {
         uint64_t id = queue_id_next(&queue->ids, now_ms * 1000);
-        compose(queue, absence, said, id, now_ms, &content);
-        struct envelope about = {.sender = absence->sender, .smtputf8 = !bytes_is_ascii(absence->sender) || !bytes_is_ascii(absence->user)};
-        if (outcome_accept_own(queue, id, &about, buffer_bytes(&content), "answer", now_ms))
+        compose(queue, reply, said, id, now_ms, &content);
+        struct envelope about = {.sender = reply->sender, .smtputf8 = !bytes_is_ascii(reply->sender) || !bytes_is_ascii(reply->user)};
+        if (delivery_result_accept_own(queue, id, &about, buffer_bytes(&content), "answer", now_ms))
             store_note_put(queue->store, name, buffer_bytes(&memory));
     }
     buffer_free(&memory);
@@ -126,9 +126,9 @@ static void answer(struct queue *queue, const struct absence *absence, const str
     arena_clear(&arena);
 }
 
-void queue_absence_told(struct queue *queue, const struct ipc_away_answer *said, uint64_t now_ms)
+void vacation_queue_answered(struct queue *queue, const struct ipc_away_answer *said, uint64_t now_ms)
 {
-    struct absence **at = &queue->absences;
+    struct vacation_reply **at = &queue->vacations;
     while (*at != NULL && (*at)->request != said->request)
         at = &(*at)->next;
     if (*at == NULL)

@@ -18,24 +18,24 @@ enum {
 };
 
 /* A channel and its place in the loop. */
-struct peer {
+struct child_peer_channel {
     struct channel channel;
     struct watch watch;
     struct child *child;
     bool lost; /* its on_peer_lost was told; freed at the end of the turn */
-    struct peer *next;
+    struct child_peer_channel *next;
 };
 
 struct child_wiring {
-    struct peer control;
-    struct peer *peers;
+    struct child_peer_channel control;
+    struct child_peer_channel *peers;
     struct timer turn;      /* on_turn, once all channels were read */
     struct timer sweep;     /* frees the lost */
     bool deaf;              /* what askers say is left for the successor */
     int exit_code;
 };
 
-static void watch_again(struct peer *peer)
+static void watch_again(struct child_peer_channel *peer)
 {
     if (peer->lost)
         return;
@@ -44,7 +44,7 @@ static void watch_again(struct peer *peer)
 
 struct channel *child_peer(struct child *child, enum process_role role)
 {
-    for (struct peer *peer = child->wiring->peers; peer != NULL; peer = peer->next)
+    for (struct child_peer_channel *peer = child->wiring->peers; peer != NULL; peer = peer->next)
         if (!peer->lost && peer->channel.peer == role)
             return &peer->channel;
     return NULL;
@@ -52,7 +52,7 @@ struct channel *child_peer(struct child *child, enum process_role role)
 
 struct channel *child_next_peer(struct child *child, enum process_role role)
 {
-    struct peer **at = &child->wiring->peers, *found;
+    struct child_peer_channel **at = &child->wiring->peers, *found;
     while (*at != NULL && ((*at)->lost || (*at)->channel.peer != role))
         at = &(*at)->next;
     found = *at;
@@ -66,7 +66,7 @@ struct channel *child_next_peer(struct child *child, enum process_role role)
     return &found->channel;
 }
 
-static void lose(struct peer *peer)
+static void lose(struct child_peer_channel *peer)
 {
     struct child *child = peer->child;
     if (peer->lost)
@@ -82,14 +82,14 @@ static void lose(struct peer *peer)
     timer_soon(&child->wiring->sweep);
 }
 
-static struct peer *peer_of(struct channel *channel)
+static struct child_peer_channel *peer_of(struct channel *channel)
 {
-    return (struct peer *)(void *)((char *)channel - offsetof(struct peer, channel));
+    return (struct child_peer_channel *)(void *)((char *)channel - offsetof(struct child_peer_channel, channel));
 }
 
 bool child_send(struct child *child, struct channel *to, enum ipc_kind kind, const void *message, int attached)
 {
-    struct peer *peer = peer_of(to);
+    struct child_peer_channel *peer = peer_of(to);
     if (peer->lost || !channel_send(to, kind, message, attached))
         return false; /* that it is broken is seen by its reader, in a turn of its own */
     watch_again(peer);
@@ -109,7 +109,7 @@ bool child_has_content(struct child *child, struct channel *from, const struct i
     return false;
 }
 
-bool child_tell_supervisor(struct child *child, enum ipc_kind kind, const void *message)
+bool child_send_supervisor(struct child *child, enum ipc_kind kind, const void *message)
 {
     return child_give_supervisor(child, kind, message, -1);
 }
@@ -136,7 +136,7 @@ static void on_control(struct child *child, enum ipc_kind kind, union ipc_messag
     if (attached >= 0)
         close(attached);
     if (kind == IPC_PEER) {
-        child_tell_supervisor(child, IPC_PEER_LOST, &message->peer);
+        child_send_supervisor(child, IPC_PEER_LOST, &message->peer);
     } else if (kind == IPC_DRAIN) {
         child->service->on_drain(child, message->drain.quick != 0);
     } else if (child->service->on_supervisor != NULL) {
@@ -145,7 +145,7 @@ static void on_control(struct child *child, enum ipc_kind kind, union ipc_messag
 }
 
 /* Those who ask us: smtpd and pickup ask auth and queue; queue asks relay, local and auth; web asks relay and smtpd. */
-static bool asks_us(const struct peer *peer)
+static bool asks_us(const struct child_peer_channel *peer)
 {
     enum process_role self = peer->child->service->role, other = peer->channel.peer;
     return other == PROCESS_SMTPD || other == PROCESS_PICKUP || other == PROCESS_WEB || (other == PROCESS_QUEUE && (self == PROCESS_RELAY || self == PROCESS_LOCAL || self == PROCESS_AUTH));
@@ -158,7 +158,7 @@ void child_deafen(struct child *child)
 
 static void peer_ready(void *owner, bool readable, bool writable)
 {
-    struct peer *peer = owner;
+    struct child_peer_channel *peer = owner;
     struct child *child = peer->child;
     bool is_control = peer == &child->wiring->control;
     if (writable && !channel_flush(&peer->channel)) {
@@ -193,7 +193,7 @@ static void peer_ready(void *owner, bool readable, bool writable)
     watch_again(peer);
 }
 
-static void watch_peer(struct child *child, struct peer *peer)
+static void watch_peer(struct child *child, struct child_peer_channel *peer)
 {
     peer->child = child;
     watch_start(&peer->watch, child->loop, peer->channel.descriptor, true, false, peer_ready, peer);
@@ -201,7 +201,7 @@ static void watch_peer(struct child *child, struct peer *peer)
 
 static void add_peer(struct child *child, enum process_role role, uint32_t number, int descriptor)
 {
-    struct peer *peer = memory_new(sizeof *peer);
+    struct child_peer_channel *peer = memory_new(sizeof *peer);
     channel_start(&peer->channel, descriptor, child->service->role, role, number);
     peer->next = child->wiring->peers;
     child->wiring->peers = peer;
@@ -213,8 +213,8 @@ static void add_peer(struct child *child, enum process_role role, uint32_t numbe
 static void sweep_lost(void *owner)
 {
     struct child *child = owner;
-    for (struct peer **at = &child->wiring->peers; *at != NULL;) {
-        struct peer *peer = *at;
+    for (struct child_peer_channel **at = &child->wiring->peers; *at != NULL;) {
+        struct child_peer_channel *peer = *at;
         if (!peer->lost) {
             at = &peer->next;
             continue;
@@ -258,13 +258,13 @@ static bool begin(struct child *child, int control, struct error *error)
 {
     struct child_wiring *wiring = child->wiring;
     struct sandbox_paths paths = {.forbidden_call = child->forbidden_call};
-    child->user = user_of(child->service->role, child->config->user);
+    child->user = users_of(child->service->role, child->config->user);
     child->paths = &paths;
     const struct child_service *service = child->service;
     if ((service->open != NULL && !service->open(child, error)) ||
-        !sandbox_leave_files(&paths, child->config->data_dir, error) || !user_become(child->user, error) ||
+        !sandbox_leave_files(&paths, child->config->data_dir, error) || !users_become(child->user, error) ||
         (service->open_own != NULL && !service->open_own(child, error)) ||
-        !die_with_parent(child->supervisor, error) || !sandbox_seal(service->role, &paths, error) ||
+        !die_with_parent(child->supervisor, error) || !sandbox_apply(service->role, &paths, error) ||
         !loop_start(child->loop, error))
         return false;
     child->paths = NULL;
@@ -299,8 +299,8 @@ int child_run(struct child *child, int control)
     child_send(child, &wiring.control.channel, IPC_READY, &(struct ipc_nothing){0}, -1);
     loop_run(&loop);
     /* What was said last must leave before the end. */
-    for (struct peer *peer = wiring.peers; peer != NULL; peer = peer->next)
-        while (!peer->lost && channel_wants_write(&peer->channel) && channel_wait_for_room(&peer->channel, LAST_WORDS_MS) &&
+    for (struct child_peer_channel *peer = wiring.peers; peer != NULL; peer = peer->next)
+        while (!peer->lost && channel_wants_write(&peer->channel) && channel_wait_writable(&peer->channel, LAST_WORDS_MS) &&
                channel_flush(&peer->channel))
             continue;
     return code_or_leaks(wiring.exit_code);

@@ -47,26 +47,26 @@ struct child_service {
  * share: the limits are one for all. Each writes its own row; the supervisor
  * clears those of the dead. */
 enum { DESCRIPTORS_BESIDE = 512 }; /* that a process has room for beside its connections */
-enum { CENSUS_SLOTS = 256, CENSUS_HABITS = 4096, CENSUS_VISITORS = 16384,
-       CENSUS_PORTS = 40, CENSUS_FAMILIARS = 65536, CENSUS_HARVESTS = 32768,
-       CENSUS_NAMED = 262144 };
-struct census {
-    _Atomic uint32_t connections[CENSUS_SLOTS];
-    _Atomic uint32_t visitors[CENSUS_SLOTS][CENSUS_VISITORS]; /* of them, by address: see smtpd/connection_limit.c */
-    struct census_port {
+enum { METRICS_SLOTS = 256, METRICS_TLS_HISTORY = 4096, METRICS_CLIENTS = 16384,
+       METRICS_PORTS = 40, METRICS_KNOWN_CLIENTS = 65536, METRICS_HARVESTS = 32768,
+       METRICS_NAMED = 262144 };
+struct shared_metrics {
+    _Atomic uint32_t connections[METRICS_SLOTS];
+    _Atomic uint32_t clients[METRICS_SLOTS][METRICS_CLIENTS]; /* of them, by address: see smtpd/connection_limit.c */
+    struct metrics_port {
         _Atomic uint32_t name;               /* the port, or the local socket's stand-in; 0: the end */
         _Atomic uint32_t strangers, known;   /* connections: see server/admission.h */
-    } ports[CENSUS_SLOTS][CENSUS_PORTS];
+    } ports[METRICS_SLOTS][METRICS_PORTS];
     _Atomic uint32_t pressed;                /* 1 while strangers have little patience */
     _Atomic uint32_t owed;                   /* places that one process borrowed of another: see smtpd/admission_control.h */
-    _Atomic uint64_t familiars[CENSUS_FAMILIARS]; /* addresses that signed in: see smtpd/known_clients.c */
+    _Atomic uint64_t known_clients[METRICS_KNOWN_CLIENTS]; /* addresses that signed in: see smtpd/known_clients.c */
     struct harvest_slot {
         _Atomic uint64_t counts, state;      /* of unknown recipients, by address: see smtpd/harvest_table.c */
-    } harvests[CENSUS_HARVESTS];
-    _Atomic uint32_t named[CENSUS_NAMED];    /* recipients that a client named lately: the same */
+    } harvests[METRICS_HARVESTS];
+    _Atomic uint32_t named[METRICS_NAMED];    /* recipients that a client named lately: the same */
     unsigned char ticket_secret[TLS_TICKET_SECRET_OCTETS]; /* of TLS session tickets */
     struct handshake_budget handshakes;     /* CPU of TLS handshakes, by network */
-    _Atomic uint64_t habits[CENSUS_HABITS]; /* how the clients of an address begin: see smtpd/tls_sniff.c */
+    _Atomic uint64_t tls_history[METRICS_TLS_HISTORY]; /* how the clients of an address begin: see smtpd/tls_sniff.c */
 };
 
 struct child {
@@ -78,12 +78,12 @@ struct child {
     const struct config_listener *listener_facts;
     size_t listener_count;
     int local_listener;   /* smtpd: the socket in the data folder; -1 where there is none */
-    struct census *census; /* smtpd: its own is connections[number] */
-    struct full_mailboxes *full_mailboxes; /* local writes it, smtpd may read it; NULL for all others */
+    struct shared_metrics *metrics; /* smtpd: its own is connections[number] */
+    struct over_quota_table *over_quota; /* local writes it, smtpd may read it; NULL for all others */
     void *kept;           /* kept_octets of the service's own memory, as the predecessor left it, however that ended; zeros at first */
     void *service_data;   /* the service's own */
     pid_t supervisor;     /* who forked us */
-    struct user user;     /* whom it becomes */
+    struct process_user user;     /* whom it becomes */
     _Atomic int *forbidden_call; /* shared with the supervisor: see sandbox.h */
     struct sandbox_paths *paths;  /* during open: what the seal shall leave open (sandbox_allow) */
     struct child_wiring *wiring; /* child.c's own */
@@ -96,7 +96,7 @@ struct channel *child_peer(struct child *child, enum process_role role);
 struct channel *child_next_peer(struct child *child, enum process_role role);
 /* Sends and sees to the rest (watching for room). False when the peer is not there. */
 bool child_send(struct child *child, struct channel *to, enum ipc_kind kind, const void *message, int attached);
-bool child_tell_supervisor(struct child *child, enum ipc_kind kind, const void *message);
+bool child_send_supervisor(struct child *child, enum ipc_kind kind, const void *message);
 /* The same with a descriptor, which stays the caller's to close. */
 bool child_give_supervisor(struct child *child, enum ipc_kind kind, const void *message, int attached);
 /* False when the content's file is missing: no descriptor was free for it. The

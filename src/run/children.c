@@ -34,7 +34,7 @@ static bool role_asks(enum process_role asker, enum process_role answerer)
 
 /* ---- links ---- */
 
-static void tell_peer(struct supervised *whom, const struct supervised *about, int descriptor)
+static void send_peer(struct supervised *whom, const struct supervised *about, int descriptor)
 {
     struct ipc_peer peer = {.role = about->service->role, .number = about->number};
     channel_send(&whom->control, IPC_PEER, &peer, descriptor);
@@ -46,23 +46,23 @@ static void link_new(struct children *children, struct supervised *asker, struct
     int ends[2];
     struct error error;
     if (!channel_pair(ends, &error)) {
-        if (trouble_met(&children->joining, clock_now_ms()))
+        if (log_throttle_is_due(&children->joining, clock_now_ms()))
             log_event(LOG_EVENT_ERROR, "channel_failed", LOG_TEXT("reason", error.text));
         timer_set(&children->rejoin, REJOIN_MS);
         return;
     }
-    trouble_is_over(&children->joining, clock_now_ms());
-    struct link *link = memory_new(sizeof *link);
-    *link = (struct link){children->links, asker, answerer, ends[1]};
+    log_throttle_recovered(&children->joining, clock_now_ms());
+    struct child_link *link = memory_new(sizeof *link);
+    *link = (struct child_link){children->links, asker, answerer, ends[1]};
     children->links = link;
-    tell_peer(asker, answerer, ends[0]);
-    tell_peer(answerer, asker, ends[1]);
+    send_peer(asker, answerer, ends[0]);
+    send_peer(answerer, asker, ends[1]);
     close(ends[0]);
 }
 
-static void link_remove(struct children *children, struct link *link)
+static void link_remove(struct children *children, struct child_link *link)
 {
-    for (struct link **at = &children->links; *at != NULL; at = &(*at)->next)
+    for (struct child_link **at = &children->links; *at != NULL; at = &(*at)->next)
         if (*at == link) {
             *at = link->next;
             break;
@@ -75,7 +75,7 @@ static void link_remove(struct children *children, struct link *link)
  * ask it is kept for a successor. */
 static void links_of_dead(struct children *children, struct supervised *dead, bool succeeds)
 {
-    for (struct link *link = children->links, *next; link != NULL; link = next) {
+    for (struct child_link *link = children->links, *next; link != NULL; link = next) {
         next = link->next;
         if (link->asker == dead || (link->answerer == dead && !succeeds))
             link_remove(children, link);
@@ -84,7 +84,7 @@ static void links_of_dead(struct children *children, struct supervised *dead, bo
 
 static bool linked(const struct children *children, const struct supervised *asker, const struct supervised *answerer)
 {
-    for (const struct link *link = children->links; link != NULL; link = link->next)
+    for (const struct child_link *link = children->links; link != NULL; link = link->next)
         if (link->asker == asker && link->answerer == answerer)
             return true;
     return false;
@@ -128,7 +128,7 @@ void children_prepare(struct children *children)
 static void peer_lost(struct supervised *child, const struct ipc_peer *peer)
 {
     struct children *children = child->children;
-    for (struct link *link = children->links, *next; link != NULL; link = next) {
+    for (struct child_link *link = children->links, *next; link != NULL; link = next) {
         next = link->next;
         const struct supervised *other = link->asker == child ? link->answerer : link->answerer == child ? link->asker : NULL;
         if (other != NULL && other->service->role == peer->role && other->number == peer->number)
@@ -140,9 +140,9 @@ static void peer_lost(struct supervised *child, const struct ipc_peer *peer)
 /* The successor reads on where its predecessor stopped. */
 static void inherit_links(struct children *children, struct supervised *child)
 {
-    for (struct link *link = children->links; link != NULL; link = link->next)
+    for (struct child_link *link = children->links; link != NULL; link = link->next)
         if (link->answerer == child)
-            tell_peer(child, link->asker, link->kept);
+            send_peer(child, link->asker, link->kept);
 }
 
 /* ---- forking ---- */
@@ -154,7 +154,7 @@ static int keep_one(int descriptor, int least)
 
 /* In the child: closes all that is not its own. Its descriptors are moved out
  * of the way, then down again behind stderr. */
-static int tidy_descriptors(struct child *child, const struct children *children, int control, int *room)
+static int tidy_descriptors(struct child *child, const struct children *children, int control, int *buffer)
 {
     enum { HIGH = 3 + LISTENERS_MAX + 2 }; /* above all places they go to, and not more: limits of open files can be low */
     int kept[LISTENERS_MAX + 2], count = 0;
@@ -170,7 +170,7 @@ static int tidy_descriptors(struct child *child, const struct children *children
     }
     close_range((unsigned)(3 + count), ~0U, 0);
     for (size_t i = 0; listens && i < children->listening->count; i++)
-        room[i] = 4 + (int)i;
+        buffer[i] = 4 + (int)i;
     child->local_listener = listens && children->local_listener >= 0 ? 3 + count - 1 : -1;
     return 3;
 }
@@ -188,7 +188,7 @@ static void reset_signals(void)
 }
 
 /* Those who have nothing to do with full mailboxes do not see them; who reads cannot write. */
-static struct full_mailboxes *share_full_mailboxes(struct full_mailboxes *full, enum process_role role)
+static struct over_quota_table *share_over_quota(struct over_quota_table *full, enum process_role role)
 {
     if (role == PROCESS_LOCAL || (role == PROCESS_SMTPD && mprotect(full, sizeof *full, PROT_READ) == 0))
         return full;
@@ -220,23 +220,23 @@ static _Noreturn void be_child(const struct children *children, const struct sup
     static int listeners[LISTENERS_MAX];
     static struct config_listener facts[LISTENERS_MAX];
     struct child child = {.service = self->service, .config = children->config, .number = self->number, .supervisor = supervisor,
-                          .census = children->census, .kept = self->kept, .forbidden_call = self->forbidden_call, .listeners = listeners, .listener_facts = facts, .listener_count = 0};
+                          .metrics = children->metrics, .kept = self->kept, .forbidden_call = self->forbidden_call, .listeners = listeners, .listener_facts = facts, .listener_count = 0};
     char name[16];
     children->on_forked(children->owner);
     environment_forget();
     reset_signals();
-    snprintf(name, sizeof name, "mailboat-%s", process_role_name(self->service->role));
+    snprintf(name, sizeof name, "mailboat-%s", ipc_role_name(self->service->role));
     prctl(PR_SET_NAME, name);
-    log_start(process_role_name(self->service->role), (enum log_format)children->config->log.format, (enum log_level)children->config->log.level);
+    log_start(ipc_role_name(self->service->role), (enum log_format)children->config->log.format, (enum log_level)children->config->log.level);
     if (self->service->role == PROCESS_SMTPD) {
         child.listener_count = children->listening->count;
         for (size_t i = 0; i < child.listener_count; i++)
             facts[i] = *children->listening->sockets[i].facts;
     } else { /* it is theirs alone: the secret of TLS tickets stands there */
-        munmap(child.census, sizeof *child.census);
-        child.census = NULL;
+        munmap(child.metrics, sizeof *child.metrics);
+        child.metrics = NULL;
     }
-    child.full_mailboxes = share_full_mailboxes(children->full_mailboxes, self->service->role);
+    child.over_quota = share_over_quota(children->over_quota, self->service->role);
     leave_what_is_others(children, self);
     control = tidy_descriptors(&child, children, control, listeners);
     _exit(child_run(&child, control));
@@ -261,7 +261,7 @@ static bool fork_child(struct children *children, struct supervised *child, stru
     close(ends[1]);
     if (pid < 0) {
         close(ends[0]);
-        return error_set_errno(error, EX_OSERR, "cannot start the %s process", process_role_name(child->service->role));
+        return error_set_errno(error, EX_OSERR, "cannot start the %s process", ipc_role_name(child->service->role));
     }
     child->pid = pid;
     child->stage = CHILD_STARTING;
@@ -292,7 +292,7 @@ static struct supervised *supervised_new(struct children *children, const struct
     child->kept = service->kept_octets > 0 ? map_shared(service->kept_octets) : NULL;
     if (child->forbidden_call != NULL && (child->kept != NULL || service->kept_octets == 0))
         return child;
-    error_set_errno(error, EX_OSERR, "no memory to share with the %s process", process_role_name(service->role));
+    error_set_errno(error, EX_OSERR, "no memory to share with the %s process", ipc_role_name(service->role));
     supervised_free(child);
     return NULL;
 }
@@ -333,12 +333,12 @@ static void restart_now(void *owner)
     struct supervised *child = owner;
     struct error error;
     if (!fork_child(child->children, child, &error)) {
-        if (trouble_met(&child->children->forking, clock_now_ms()))
+        if (log_throttle_is_due(&child->children->forking, clock_now_ms()))
             log_event(LOG_EVENT_ERROR, "restart_failed", LOG_TEXT("reason", error.text), LOG_U64("times", child->children->forking.times));
         timer_set(&child->restart, REJOIN_MS);
         return;
     }
-    trouble_is_over(&child->children->forking, clock_now_ms());
+    log_throttle_recovered(&child->children->forking, clock_now_ms());
     inherit_links(child->children, child);
     join(child->children, child);
 }
@@ -377,7 +377,7 @@ void children_drain(struct children *children, struct supervised *child, bool qu
     watch_change(&child->watch, true, channel_wants_write(&child->control));
 }
 
-void children_tell(struct children *children, enum process_role role, enum ipc_kind kind, const void *message)
+void children_broadcast(struct children *children, enum process_role role, enum ipc_kind kind, const void *message)
 {
     for (struct supervised *child = children->first; child != NULL; child = child->next) {
         if (!lives(child) || child->service->role != role)
@@ -406,17 +406,17 @@ static void forget(struct children *children, struct supervised *child)
 }
 
 /* Which call it was, where the seal ended it; "" where something else did. */
-static const char *forbidden_call(const struct supervised *child, int status, char room[SANDBOX_CALL_NAME_MAX])
+static const char *forbidden_call(const struct supervised *child, int status, char buffer[SANDBOX_CALL_NAME_MAX])
 {
     int number = atomic_exchange(child->forbidden_call, 0);
-    return !WIFSIGNALED(status) || WTERMSIG(status) != SIGSYS ? "" : number == 0 ? "unknown" : sandbox_call_name(number - 1, room);
+    return !WIFSIGNALED(status) || WTERMSIG(status) != SIGSYS ? "" : number == 0 ? "unknown" : sandbox_call_name(number - 1, buffer);
 }
 
 static void log_death(const struct supervised *child, int status)
 {
-    char room[SANDBOX_CALL_NAME_MAX];
-    const char *call = forbidden_call(child, status, room);
-    log_event(LOG_EVENT_ERROR, "child_died", LOG_TEXT("role", process_role_name(child->service->role)), LOG_U64("pid", child->pid),
+    char buffer[SANDBOX_CALL_NAME_MAX];
+    const char *call = forbidden_call(child, status, buffer);
+    log_event(LOG_EVENT_ERROR, "child_died", LOG_TEXT("role", ipc_role_name(child->service->role)), LOG_U64("pid", child->pid),
               LOG_U64("signal", WIFSIGNALED(status) ? WTERMSIG(status) : 0), LOG_U64("exit_code", WIFEXITED(status) ? WEXITSTATUS(status) : 0),
               LOG_U64("restart_ms", child->backoff_ms), LOG_TEXT("call", call),
               LOG_TEXT("reason", call[0] == '\0' ? "" : "a system call that its seal does not allow"));
@@ -442,9 +442,9 @@ static void ended(struct children *children, struct supervised *child, int statu
     watch_stop(&child->watch);
     channel_close(&child->control);
     if (child->service->role == PROCESS_SMTPD) {
-        children->census->connections[child->number] = 0;
-        memset(children->census->visitors[child->number], 0, sizeof children->census->visitors[child->number]);
-        memset(children->census->ports[child->number], 0, sizeof children->census->ports[child->number]);
+        children->metrics->connections[child->number] = 0;
+        memset(children->metrics->clients[child->number], 0, sizeof children->metrics->clients[child->number]);
+        memset(children->metrics->ports[child->number], 0, sizeof children->metrics->ports[child->number]);
     }
     bool crashed_while_draining = child->stage == CHILD_DRAINING && !drained;
     if (crashed_while_draining)

@@ -45,24 +45,24 @@ struct supervised {
 
 /* One channel between two children. Both have their ends; the supervisor
  * keeps a copy of the answerer's end for its successor. */
-struct link {
-    struct link *next;
+struct child_link {
+    struct child_link *next;
     struct supervised *asker, *answerer;
     int kept;
 };
 
 struct children {
     struct supervised *first;
-    struct link *links;
+    struct child_link *links;
     struct timer rejoin;      /* channels that could not be made */
     struct loop *loop;
     const struct config *config;
     const struct listen_set *listening;
     int local_listener;
     uint32_t generation;
-    struct census *census;
-    struct full_mailboxes *full_mailboxes;
-    struct trouble joining, forking;
+    struct shared_metrics *metrics;
+    struct over_quota_table *over_quota;
+    struct log_throttle joining, forking;
     bool started;             /* all were ready once: from now on deaths are survived */
     bool stopping;
     void (*on_change)(void *owner); /* a child became ready or ended */
@@ -82,7 +82,7 @@ bool children_start(struct children *children, const struct child_service *servi
 void children_drain(struct children *children, struct supervised *child, bool quick, bool succeeds);
 void children_kill(struct children *children); /* SIGKILL to all that live */
 /* Says it to all that live of a role. */
-void children_tell(struct children *children, enum process_role role, enum ipc_kind kind, const void *message);
+void children_broadcast(struct children *children, enum process_role role, enum ipc_kind kind, const void *message);
 /* Reaps what has ended; called on SIGCHLD. */
 void children_reap(struct children *children);
 

@@ -12,13 +12,13 @@
 #include <unistd.h>
 
 /* The folder that is looked through. */
-struct place {
+struct chown_place {
     int folder;
     const char *path;
     unsigned depth;
 };
 
-static bool give_all(struct hand_over *h, int folder, const char *path, unsigned depth, struct error *error);
+static bool give_all(struct chown_tree *h, int folder, const char *path, unsigned depth, struct error *error);
 
 /* O_PATH: nothing happens to what is opened so, be it a FIFO, a link or a device. */
 static int look_at(int folder, const char *name, struct stat *facts)
@@ -31,7 +31,7 @@ static int look_at(int folder, const char *name, struct stat *facts)
     return -1;
 }
 
-static bool refuse(const struct hand_over *h, const char *path, const char *why, struct error *error)
+static bool refuse(const struct chown_tree *h, const char *path, const char *why, struct error *error)
 {
     char to[80];
     snprintf(to, sizeof to, "%s", folder_owner_name(h->to.uid));
@@ -41,7 +41,7 @@ static bool refuse(const struct hand_over *h, const char *path, const char *why,
 }
 
 /* Why it is not given; NULL if it is. */
-static const char *objection(const struct hand_over *h, const struct stat *facts)
+static const char *objection(const struct chown_tree *h, const struct stat *facts)
 {
     static char text[120];
     if (facts->st_uid == h->from || facts->st_uid == h->to.uid)
@@ -50,7 +50,7 @@ static const char *objection(const struct hand_over *h, const struct stat *facts
     return text;
 }
 
-static bool give(struct hand_over *h, int descriptor, const char *path, uid_t uid, struct error *error)
+static bool give(struct chown_tree *h, int descriptor, const char *path, uid_t uid, struct error *error)
 {
     h->count++;
     return fchownat(descriptor, "", uid, h->to.gid, AT_EMPTY_PATH) == 0 ||
@@ -58,7 +58,7 @@ static bool give(struct hand_over *h, int descriptor, const char *path, uid_t ui
 }
 
 /* In the drop folder files belong to their senders, and to pickup's group, which is how it reads them. */
-static bool give_dropped(struct hand_over *h, int descriptor, const char *path, const struct stat *facts,
+static bool give_dropped(struct chown_tree *h, int descriptor, const char *path, const struct stat *facts,
                          struct error *error)
 {
     bool readable_by_group = S_ISREG(facts->st_mode) && facts->st_nlink == 1 &&
@@ -67,7 +67,7 @@ static bool give_dropped(struct hand_over *h, int descriptor, const char *path, 
            give(h, descriptor, path, facts->st_uid == h->from ? h->to.uid : facts->st_uid, error);
 }
 
-static bool give_inner(struct hand_over *h, int descriptor, const char *path, unsigned depth,
+static bool give_inner(struct chown_tree *h, int descriptor, const char *path, unsigned depth,
                        struct error *error)
 {
     int inner = openat(descriptor, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -76,7 +76,7 @@ static bool give_inner(struct hand_over *h, int descriptor, const char *path, un
     return give_all(h, inner, path, depth + 1, error);
 }
 
-static bool give_name(struct hand_over *h, const struct place *place, const char *name, struct error *error)
+static bool give_name(struct chown_tree *h, const struct chown_place *place, const char *name, struct error *error)
 {
     struct stat facts;
     char path[FOLDER_PATH_MAX];
@@ -104,14 +104,14 @@ static bool is_of_file_system(const char *name, unsigned depth)
 }
 
 /* Takes `folder` over. */
-static bool give_all(struct hand_over *h, int folder, const char *path, unsigned depth, struct error *error)
+static bool give_all(struct chown_tree *h, int folder, const char *path, unsigned depth, struct error *error)
 {
     DIR *stream = depth > FOLDER_DEPTH_MAX ? NULL : fdopendir(folder);
     if (stream == NULL) {
         close(folder);
         return error_set(error, EX_OSERR, "cannot list the folder %.300s", path);
     }
-    struct place place = {folder, path, depth};
+    struct chown_place place = {folder, path, depth};
     bool done = true;
     for (const struct dirent *entry; done && (entry = readdir(stream)) != NULL;)
         if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 &&
@@ -121,7 +121,7 @@ static bool give_all(struct hand_over *h, int folder, const char *path, unsigned
     return done;
 }
 
-bool hand_over(struct hand_over *h, const struct folder *top, struct error *error)
+bool chown_tree(struct chown_tree *h, const struct folder *top, struct error *error)
 {
     int copy = openat(top->descriptor, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (copy < 0)

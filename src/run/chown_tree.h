@@ -14,8 +14,8 @@
 #include "io/folder.h"
 #include "run/users.h"
 
-struct hand_over {
-    struct user to;
+struct chown_tree {
+    struct process_user to;
     uid_t from;       /* the former owner */
     gid_t from_group;
     bool shared;      /* files of anybody may lie in it, and keep their owner: the drop folder */
@@ -24,6 +24,6 @@ struct hand_over {
 
 /* The top folder changes hands last, so that an interrupted run is repeated.
  * False with a reason that names what is in the way. */
-bool hand_over(struct hand_over *hand_over, const struct folder *top, struct error *error);
+bool chown_tree(struct chown_tree *chown_tree, const struct folder *top, struct error *error);
 
 #endif

@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 /* The one table: a folder and the process that works in it. */
-static const struct room {
+static const struct data_dir_room {
     const char *name;
     enum process_role role; /* PROCESS_SUPERVISOR: the starter */
     bool shared;            /* everybody may put files in; its process sets the mode: pickup_start() */
@@ -27,14 +27,14 @@ static const struct room {
 enum { DATA_MODE = 0755, ROOM_MODE = 0700 };
 
 /* A room that is open, and what is known of it. */
-struct view {
-    const struct room *room;
+struct data_dir_view {
+    const struct data_dir_room *buffer;
     struct folder folder;
     struct stat facts;
-    struct user user; /* who works in it */
+    struct process_user user; /* who works in it */
 };
 
-enum owner {
+enum data_dir_owner {
     OWNER_RIGHT,
     OWNER_NONE,   /* root's and new: just made, or made before the power failed */
     OWNER_FORMER, /* a number that stood in for the user */
@@ -48,13 +48,13 @@ bool data_dir_open(struct folder *data, const struct config *config, struct erro
     return folder_open(data, config->data_dir, DATA_MODE, FOLDER_TRUSTED, error);
 }
 
-static bool view_open(struct view *view, const struct folder *data, const struct room *room,
+static bool view_open(struct data_dir_view *view, const struct folder *data, const struct data_dir_room *buffer,
                       const struct config *config, struct error *error)
 {
-    bool own = room->role == PROCESS_SUPERVISOR;
-    view->room = room;
-    view->user = own ? (struct user){geteuid(), getegid(), true} : user_of(room->role, config->user);
-    if (!folder_enter(&view->folder, data, room->name, ROOM_MODE, own ? FOLDER_TRUSTED : FOLDER_ANY, error))
+    bool own = buffer->role == PROCESS_SUPERVISOR;
+    view->buffer = buffer;
+    view->user = own ? (struct process_user){geteuid(), getegid(), true} : users_of(buffer->role, config->user);
+    if (!folder_enter(&view->folder, data, buffer->name, ROOM_MODE, own ? FOLDER_TRUSTED : FOLDER_ANY, error))
         return false;
     if (fstat(view->folder.descriptor, &view->facts) == 0)
         return true;
@@ -79,19 +79,19 @@ static bool is_empty(const struct folder *folder)
     return empty;
 }
 
-static enum owner owner_of(const struct view *view)
+static enum data_dir_owner owner_of(const struct data_dir_view *view)
 {
     uid_t uid = view->facts.st_uid;
-    if (uid == view->user.uid || view->room->role == PROCESS_SUPERVISOR)
+    if (uid == view->user.uid || view->buffer->role == PROCESS_SUPERVISOR)
         return OWNER_RIGHT;
     if (geteuid() != 0)
         return OWNER_OTHER;
-    if (uid == 0 && (view->room->shared || is_empty(&view->folder))) /* dropped files keep their owner anyway */
+    if (uid == 0 && (view->buffer->shared || is_empty(&view->folder))) /* dropped files keep their owner anyway */
         return OWNER_NONE;
-    return user_is_stand_in(uid, view->room->role) ? OWNER_FORMER : OWNER_OTHER;
+    return users_is_fallback(uid, view->buffer->role) ? OWNER_FORMER : OWNER_OTHER;
 }
 
-static bool refuse(const struct view *view, struct error *error)
+static bool refuse(const struct data_dir_view *view, struct error *error)
 {
     struct arena arena = {0};
     const char *is = arena_text(&arena, bytes_of_text(folder_owner_name(view->facts.st_uid)));
@@ -105,7 +105,7 @@ static bool refuse(const struct view *view, struct error *error)
 
 /* ---- for each room ---- */
 
-typedef bool visitor(struct view *view, struct error *error);
+typedef bool visitor(struct data_dir_view *view, struct error *error);
 
 /* Without `make` those that are missing are left out. */
 static bool visit_rooms(const struct folder *data, const struct config *config, bool make, visitor *visit,
@@ -113,7 +113,7 @@ static bool visit_rooms(const struct folder *data, const struct config *config, 
 {
     bool done = true;
     for (size_t i = 0; i < ARRAY_LENGTH(rooms) && done; i++) {
-        struct view view;
+        struct data_dir_view view;
         if (!make && faccessat(data->descriptor, rooms[i].name, F_OK, AT_SYMLINK_NOFOLLOW) != 0)
             continue;
         done = view_open(&view, data, &rooms[i], config, error);
@@ -126,51 +126,51 @@ static bool visit_rooms(const struct folder *data, const struct config *config, 
 }
 
 /* Owner and mode of what is new, on disk before a process works in it. */
-static bool settle(struct view *view, struct error *error)
+static bool settle(struct data_dir_view *view, struct error *error)
 {
-    enum owner owner = owner_of(view);
-    const struct user *user = &view->user;
-    if (geteuid() != 0 || view->room->role == PROCESS_SUPERVISOR || owner == OWNER_FORMER ||
+    enum data_dir_owner owner = owner_of(view);
+    const struct process_user *user = &view->user;
+    if (geteuid() != 0 || view->buffer->role == PROCESS_SUPERVISOR || owner == OWNER_FORMER ||
         owner == OWNER_OTHER)
         return true;
     bool given = owner == OWNER_RIGHT && view->facts.st_gid == user->gid;
     if (!given && fchown(view->folder.descriptor, user->uid, user->gid) != 0)
         return error_set_errno(error, EX_OSERR, "cannot give %s to user %u", view->folder.path,
                                (unsigned)user->uid);
-    if (!view->room->shared && (view->facts.st_mode & 07777) != ROOM_MODE &&
+    if (!view->buffer->shared && (view->facts.st_mode & 07777) != ROOM_MODE &&
         fchmod(view->folder.descriptor, ROOM_MODE) != 0)
         return error_set_errno(error, EX_OSERR, "cannot close %s to others", view->folder.path);
     return given || folder_sync(&view->folder, error);
 }
 
-static bool hand_over_room(struct view *view, struct error *error)
+static bool chown_room(struct data_dir_view *view, struct error *error)
 {
-    struct hand_over over = {.to = view->user,
+    struct chown_tree over = {.to = view->user,
                              .from = view->facts.st_uid,
                              .from_group = view->facts.st_gid,
-                             .shared = view->room->shared};
-    enum owner owner = owner_of(view);
+                             .shared = view->buffer->shared};
+    enum data_dir_owner owner = owner_of(view);
     if (owner == OWNER_OTHER)
         return refuse(view, error);
     if (owner != OWNER_FORMER)
         return true;
-    if (!hand_over(&over, &view->folder, error))
+    if (!chown_tree(&over, &view->folder, error))
         return false;
     log_event(LOG_EVENT_WARN, "folder_handed_over", LOG_TEXT("folder", view->folder.path),
               LOG_U64("from", over.from), LOG_U64("to", over.to.uid), LOG_U64("names", over.count),
-              LOG_TEXT("mend", view->room->role == PROCESS_LOCAL
+              LOG_TEXT("mend", view->buffer->role == PROCESS_LOCAL
                                    ? "where Dovecot serves the mailboxes: mailboat mailboxes setup --start"
                                    : ""));
     return true;
 }
 
-static bool must_be_right(struct view *view, struct error *error)
+static bool must_be_right(struct data_dir_view *view, struct error *error)
 {
-    enum owner owner = owner_of(view);
+    enum data_dir_owner owner = owner_of(view);
     return owner == OWNER_RIGHT || owner == OWNER_NONE || refuse(view, error);
 }
 
-static bool must_be_possible(struct view *view, struct error *error)
+static bool must_be_possible(struct data_dir_view *view, struct error *error)
 {
     return owner_of(view) != OWNER_OTHER || refuse(view, error);
 }
@@ -227,12 +227,12 @@ static bool visit_existing(const struct config *config, visitor *visit, struct e
     return done;
 }
 
-bool data_dir_hand_over(const struct config *config, struct error *error)
+bool data_dir_change_owner(const struct config *config, struct error *error)
 {
-    return visit_existing(config, hand_over_room, error);
+    return visit_existing(config, chown_room, error);
 }
 
-bool data_dir_is_handed_over(const struct config *config, struct error *error)
+bool data_dir_has_owner(const struct config *config, struct error *error)
 {
     return visit_existing(config, must_be_right, error);
 }
@@ -300,7 +300,7 @@ static bool owner_of_path(const char *path, struct stat *facts)
     return stat(path, facts) == 0 && S_ISDIR(facts->st_mode);
 }
 
-struct user data_dir_user(const struct config *config, enum process_role role)
+struct process_user data_dir_user(const struct config *config, enum process_role role)
 {
     struct arena arena = {0};
     struct stat facts;
@@ -308,8 +308,8 @@ struct user data_dir_user(const struct config *config, enum process_role role)
                  owner_of_path(arena_format(&arena, "%s/%s", config->data_dir, room_name(role)), &facts) &&
                  facts.st_uid != 0;
     arena_clear(&arena);
-    return given ? (struct user){facts.st_uid, facts.st_gid, getpwuid(facts.st_uid) != NULL}
-                 : user_of(role, config->user);
+    return given ? (struct process_user){facts.st_uid, facts.st_gid, getpwuid(facts.st_uid) != NULL}
+                 : users_of(role, config->user);
 }
 
 bool data_dir_act_in(const char *folder, struct error *error)
@@ -319,7 +319,7 @@ bool data_dir_act_in(const char *folder, struct error *error)
         return true;
     if (facts.st_uid == 0) /* it was given to nobody yet; then nobody else may have been in it */
         return folder_check(folder, error);
-    if (!user_become((struct user){facts.st_uid, facts.st_gid, true}, error))
+    if (!users_become((struct process_user){facts.st_uid, facts.st_gid, true}, error))
         return false;
     return access(folder, X_OK) == 0 ||
            error_set_errno(error, EX_NOPERM,
@@ -327,7 +327,7 @@ bool data_dir_act_in(const char *folder, struct error *error)
                            folder, folder_owner_name(facts.st_uid));
 }
 
-int data_dir_open_mail(const struct config *config, struct user *owner, struct error *error)
+int data_dir_open_mail(const struct config *config, struct process_user *owner, struct error *error)
 {
     struct folder data, mail;
     struct stat facts;
@@ -338,7 +338,7 @@ int data_dir_open_mail(const struct config *config, struct user *owner, struct e
     if (!opened)
         return -1;
     bool known = fstat(mail.descriptor, &facts) == 0;
-    *owner = known && facts.st_uid != 0 ? (struct user){facts.st_uid, facts.st_gid, true}
-                                        : user_of(PROCESS_LOCAL, config->user);
+    *owner = known && facts.st_uid != 0 ? (struct process_user){facts.st_uid, facts.st_gid, true}
+                                        : users_of(PROCESS_LOCAL, config->user);
     return mail.descriptor;
 }

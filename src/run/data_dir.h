@@ -39,9 +39,9 @@ bool data_dir_prepare(const struct config *config, struct error *error);
 /* The server, before it starts: the folders belong to the processes' users of
  * today; where a number stood in for one before, all in its folder is given
  * (chown_tree.h). What is another user's is refused with the fix. */
-bool data_dir_hand_over(const struct config *config, struct error *error);
+bool data_dir_change_owner(const struct config *config, struct error *error);
 /* True if each folder belongs to its process's user; else the one that does not is named. */
-bool data_dir_is_handed_over(const struct config *config, struct error *error);
+bool data_dir_has_owner(const struct config *config, struct error *error);
 /* As root the processes have users of their own: can those get there? It must be there. */
 bool data_dir_is_passable(const struct config *config, struct error *error);
 /* Without a configured certificate: makes a self-signed one, once, and names
@@ -49,11 +49,11 @@ bool data_dir_is_passable(const struct config *config, struct error *error);
 bool data_dir_certificate(struct config *config, bool *made, struct error *error);
 
 /* The user that works in a role's folder: its owner, or who will be. */
-struct user data_dir_user(const struct config *config, enum process_role role);
+struct process_user data_dir_user(const struct config *config, enum process_role role);
 /* For subcommands that work in one of the folders: root becomes its owner, for good;
  * others stay who they are. */
 bool data_dir_act_in(const char *folder, struct error *error);
 /* The folder of the mailboxes, and as whom to look into it; -1 with a reason. */
-int data_dir_open_mail(const struct config *config, struct user *owner, struct error *error);
+int data_dir_open_mail(const struct config *config, struct process_user *owner, struct error *error);
 
 #endif

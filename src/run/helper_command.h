@@ -4,8 +4,8 @@
  * none, for its first line: a password or a token. As the user of the relay
  * process, by `sh -c`, with nothing on standard input; one at a time.
  *
- * errand_start(); then on_done() once from the loop, when it has ended or was
- * ended after ERRAND_LIMIT_MS. errand_ended() for each process that ended and
+ * helper_command_start(); then on_done() once from the loop, when it has ended or was
+ * ended after HELPER_COMMAND_LIMIT_MS. helper_command_ended() for each process that ended and
  * is none of the supervisor's others.
  */
 #ifndef MAILBOAT_RUN_HELPER_COMMAND_H
@@ -18,9 +18,9 @@
 
 #include <sys/types.h>
 
-enum { ERRAND_LIMIT_MS = 30 * 1000, ERRAND_LINE_MAX = 8192 };
+enum { HELPER_COMMAND_LIMIT_MS = 30 * 1000, HELPER_COMMAND_LINE_MAX = 8192 };
 
-struct errand {
+struct helper_command {
     struct loop *loop;
     struct watch watch;
     struct timer limit;
@@ -32,9 +32,9 @@ struct errand {
     void *owner;
 };
 
-bool errand_start(struct errand *errand, struct loop *loop, const char *command, struct user user,
+bool helper_command_start(struct helper_command *helper, struct loop *loop, const char *command, struct process_user user,
                   void (*on_done)(void *owner, struct bytes line, const char *why), void *owner, struct error *error);
-void errand_ended(struct errand *errand, pid_t pid, int status);
-void errand_kill(struct errand *errand);
+void helper_command_ended(struct helper_command *helper, pid_t pid, int status);
+void helper_command_kill(struct helper_command *helper);
 
 #endif

@@ -7,7 +7,7 @@
  *
  * service->open names with sandbox_allow() what must stay open to the process.
  * Then, still privileged, sandbox_leave_files(); then it changes its user;
- * then sandbox_seal().
+ * then sandbox_apply().
  *
  * A system call outside the table ends the process with SIGSYS. Which one it
  * was is left in `forbidden_call`, for the supervisor to log.
@@ -57,18 +57,18 @@ bool sandbox_leave_files(const struct sandbox_paths *paths, const char *data_dir
 
 /* Seals the calling process and all threads it will ever have; there is no
  * way back. False when the kernel lacks seccomp: then nothing must start. */
-bool sandbox_seal(enum process_role role, const struct sandbox_paths *paths, struct error *error);
+bool sandbox_apply(enum process_role role, const struct sandbox_paths *paths, struct error *error);
 
 /* True when Landlock is there: without it seccomp and the root directory alone hold. */
 bool sandbox_has_landlock(void);
 
 /* The name of a system call by its number, "number 999" where it has none. */
-const char *sandbox_call_name(int number, char room[SANDBOX_CALL_NAME_MAX]);
+const char *sandbox_call_name(int number, char buffer[SANDBOX_CALL_NAME_MAX]);
 
-/* ---- its parts, for sandbox_seal() ---- */
+/* ---- its parts, for sandbox_apply() ---- */
 
-bool sandbox_seal_calls(enum process_role role, int call_family, struct error *error);
-bool sandbox_seal_paths(const struct sandbox_paths *paths, bool ports_too, struct error *error);
+bool sandbox_apply_calls(enum process_role role, int call_family, struct error *error);
+bool sandbox_apply_paths(const struct sandbox_paths *paths, bool ports_too, struct error *error);
 /* True if the role may connect to any port. */
 bool sandbox_calls_anywhere(enum process_role role);
 

@@ -89,7 +89,7 @@ static const int sanitizing[] = {SCMP_SYS(open),  SCMP_SYS(openat), SCMP_SYS(rea
                                  SCMP_SYS(clone), SCMP_SYS(wait4),  SCMP_SYS(prctl)};
 #endif
 
-enum keeps {
+enum sandbox_keeps {
     ACCEPTS = 1, READS_FILES = 2, WRITES_FILES = 4, HAS_THREADS = 8, CALLS_OUT = 16, CALLS_ONE = 32, FILLS_FILES = 64
 };
 
@@ -126,7 +126,7 @@ enum {
 
 /* `whose`: of what the role keeps, one of these; ALL_ROLES: of anybody. `unless`: those who keep that are
  * allowed it. */
-static const struct refused {
+static const struct sandbox_refused {
     int call, error;
     unsigned whose, unless;
     const char *who_tries;
@@ -318,7 +318,7 @@ static bool allow_sockets(scmp_filter_ctx filter, unsigned kept, int call_family
 static bool refuse_harmless(scmp_filter_ctx filter, unsigned kept)
 {
     for (size_t i = 0; i < ARRAY_LENGTH(refused); i++) {
-        const struct refused *row = &refused[i];
+        const struct sandbox_refused *row = &refused[i];
         bool of_this = (row->whose == ALL_ROLES || (kept & row->whose) != 0) && (kept & row->unless) == 0;
         if (of_this && row->call >= 0 &&
             seccomp_rule_add(filter, SCMP_ACT_ERRNO((unsigned)row->error), row->call, 0) != 0)
@@ -345,7 +345,7 @@ static bool fill_filter(scmp_filter_ctx filter, enum process_role role, int call
 }
 
 /* What is in no row comes to the handler in sandbox.c, and does not happen. */
-bool sandbox_seal_calls(enum process_role role, int call_family, struct error *error)
+bool sandbox_apply_calls(enum process_role role, int call_family, struct error *error)
 {
     scmp_filter_ctx filter = seccomp_init(SCMP_ACT_TRAP);
     int failed = filter == NULL ||
@@ -359,16 +359,16 @@ bool sandbox_seal_calls(enum process_role role, int call_family, struct error *e
         return true;
     errno = -failed;
     return error_set_errno(error, EX_OSERR, "cannot seal the %s process with seccomp",
-                           process_role_name(role));
+                           ipc_role_name(role));
 }
 
-const char *sandbox_call_name(int number, char room[SANDBOX_CALL_NAME_MAX])
+const char *sandbox_call_name(int number, char buffer[SANDBOX_CALL_NAME_MAX])
 {
     char *name = seccomp_syscall_resolve_num_arch(SCMP_ARCH_NATIVE, number);
     if (name == NULL)
-        snprintf(room, SANDBOX_CALL_NAME_MAX, "number %d", number);
+        snprintf(buffer, SANDBOX_CALL_NAME_MAX, "number %d", number);
     else
-        snprintf(room, SANDBOX_CALL_NAME_MAX, "%s", name);
+        snprintf(buffer, SANDBOX_CALL_NAME_MAX, "%s", name);
     free(name);
-    return room;
+    return buffer;
 }

@@ -98,7 +98,7 @@ static bool restrict_paths(const struct sandbox_paths *paths, bool ports_too, st
     return sealed;
 }
 
-bool sandbox_seal_paths(const struct sandbox_paths *paths, bool ports_too, struct error *error)
+bool sandbox_apply_paths(const struct sandbox_paths *paths, bool ports_too, struct error *error)
 {
     bool sealed = restrict_paths(paths, ports_too, error);
     close_paths(paths);

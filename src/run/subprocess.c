@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 /* What comes back ahead of the output. */
-struct report {
+struct subprocess_report {
     bool done;
     struct error error;
 };
@@ -30,9 +30,9 @@ static bool write_all(int to, struct bytes octets)
     return true;
 }
 
-static _Noreturn void work_and_tell(aside_work *work, void *owner, int to)
+static _Noreturn void work_and_report(subprocess_work *work, void *owner, int to)
 {
-    struct report report = {0};
+    struct subprocess_report report = {0};
     struct buffer out = {0};
     struct rlimit none = {0, 0};
     prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -55,10 +55,10 @@ static bool read_some(int from, struct buffer *into)
     return count > 0;
 }
 
-static bool judge(const struct buffer *told, struct buffer *out, struct error *error)
+static bool take_report(const struct buffer *told, struct buffer *out, struct error *error)
 {
-    struct report report;
-    if (told->length < sizeof report || told->length > sizeof report + ASIDE_OUTPUT_MAX)
+    struct subprocess_report report;
+    if (told->length < sizeof report || told->length > sizeof report + SUBPROCESS_OUTPUT_MAX)
         return error_set(error, EX_SOFTWARE, "the process that was to do it died, or said too much");
     memcpy(&report, told->at, sizeof report);
     if (!report.done)
@@ -68,7 +68,7 @@ static bool judge(const struct buffer *told, struct buffer *out, struct error *e
     return report.done;
 }
 
-bool aside_run(aside_work *work, void *owner, struct buffer *out, struct error *error)
+bool subprocess_run(subprocess_work *work, void *owner, struct buffer *out, struct error *error)
 {
     int ends[2];
     sigset_t all, before;
@@ -81,18 +81,18 @@ bool aside_run(aside_work *work, void *owner, struct buffer *out, struct error *
     int failed = errno;
     if (pid == 0) {
         close(ends[0]);
-        work_and_tell(work, owner, ends[1]);
+        work_and_report(work, owner, ends[1]);
     }
     sigprocmask(SIG_SETMASK, &before, NULL);
     close(ends[1]);
-    while (pid > 0 && told.length <= sizeof(struct report) + ASIDE_OUTPUT_MAX && read_some(ends[0], &told))
+    while (pid > 0 && told.length <= sizeof(struct subprocess_report) + SUBPROCESS_OUTPUT_MAX && read_some(ends[0], &told))
         continue;
     close(ends[0]);
     while (pid > 0 && waitpid(pid, NULL, 0) < 0 && errno == EINTR)
         continue;
     errno = failed;
     bool done =
-        pid < 0 ? error_set_errno(error, EX_OSERR, "cannot start a process") : judge(&told, out, error);
+        pid < 0 ? error_set_errno(error, EX_OSERR, "cannot start a process") : take_report(&told, out, error);
     buffer_free(&told);
     return done;
 }

@@ -13,15 +13,15 @@
 #include "base/buffer.h"
 #include "base/error.h"
 
-enum { ASIDE_OUTPUT_MAX = 16 << 20 }; /* octets that the work may answer with */
+enum { SUBPROCESS_OUTPUT_MAX = 16 << 20 }; /* octets that the work may answer with */
 
 /* What is to be done: false with a reason. What it appends to `out` is all that comes back. */
-typedef bool aside_work(void *owner, struct buffer *out, struct error *error);
+typedef bool subprocess_work(void *owner, struct buffer *out, struct error *error);
 
-/* Runs the work in a forked process and waits for its end; at most ASIDE_OUTPUT_MAX
+/* Runs the work in a forked process and waits for its end; at most SUBPROCESS_OUTPUT_MAX
  * octets of its output are appended to `out` (NULL: none is wanted). False with
  * the work's reason, or where it could not be run or did not come to its end.
  * For processes with one thread. */
-bool aside_run(aside_work *work, void *owner, struct buffer *out, struct error *error);
+bool subprocess_run(subprocess_work *work, void *owner, struct buffer *out, struct error *error);
 
 #endif

@@ -37,7 +37,7 @@ static const char submit_name[] = "submit.sock", auth_name[] = "auth.sock";
 
 enum { OWNER_LOOKS = 40, OWNER_LOOK_MS = 50 };
 
-enum stage { STAGE_STARTING, STAGE_RUNNING, STAGE_RELOADING, STAGE_STOPPING };
+enum supervisor_stage { STAGE_STARTING, STAGE_RUNNING, STAGE_RELOADING, STAGE_STOPPING };
 
 struct supervisor {
     const char *config_file;
@@ -49,8 +49,8 @@ struct supervisor {
     struct children children;
     struct event on_hup, on_term, on_int, on_chld;
     struct timer stop_limit;
-    struct errand errand; /* the smarthost's password or token command */
-    enum stage stage;
+    struct helper_command helper; /* the smarthost's password or token command */
+    enum supervisor_stage stage;
     unsigned reload_step; /* of single_services that have been replaced */
     bool reload_again;
     int exit_code;
@@ -128,7 +128,7 @@ static bool prepare_accounts(void *owner, struct buffer *out, struct error *erro
         return written;
     int file = openat(s->data.descriptor, "accounts.db", O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     bool given =
-        file >= 0 && fchown(file, 0, user_of(PROCESS_AUTH, config->user).gid) == 0 && fchmod(file, 0640) == 0;
+        file >= 0 && fchown(file, 0, users_of(PROCESS_AUTH, config->user).gid) == 0 && fchmod(file, 0640) == 0;
     if (!given)
         error_set_errno(error, EX_OSERR, "cannot give %s/accounts.db to the auth process", s->data.path);
     if (file >= 0)
@@ -158,7 +158,7 @@ static bool settle(struct supervisor *s, struct error *error)
 {
     return users_settle(s->config.user, &s->users_warning, error) && data_dir_prepare(&s->config, error) &&
            data_dir_open(&s->data, &s->config, error) && data_dir_is_free(s, error) &&
-           data_dir_hand_over(&s->config, error);
+           data_dir_change_owner(&s->config, error);
 }
 
 /* Makes the certificate and its key where the configuration names none; says by one octet that it has. */
@@ -177,7 +177,7 @@ static bool make_certificate(void *owner, struct buffer *out, struct error *erro
 static bool prepare_secrets(struct supervisor *s, bool *certificate_made, struct error *error)
 {
     struct buffer out = {0};
-    bool ignored, done = aside_run(make_certificate, &s->config, &out, error) && aside_run(prepare_accounts, s, NULL, error);
+    bool ignored, done = subprocess_run(make_certificate, &s->config, &out, error) && subprocess_run(prepare_accounts, s, NULL, error);
     *certificate_made = out.length > 0;
     buffer_free(&out);
     return done && data_dir_certificate(&s->config, &ignored, error); /* it is there: this notes where */
@@ -186,7 +186,7 @@ static bool prepare_secrets(struct supervisor *s, bool *certificate_made, struct
 static bool prepare(struct supervisor *s, struct error *error)
 {
     bool certificate_made = false;
-    if (!data_dir_prepare(&s->config, error) || !data_dir_is_handed_over(&s->config, error) ||
+    if (!data_dir_prepare(&s->config, error) || !data_dir_has_owner(&s->config, error) ||
         !data_dir_is_passable(&s->config, error) || !prepare_secrets(s, &certificate_made, error))
         return false;
     if (certificate_made)
@@ -387,7 +387,7 @@ static void on_change(void *owner)
 }
 
 /* Told in one line what is wrong, without what it printed. */
-static void errand_done(void *owner, struct bytes line, const char *why)
+static void helper_command_done(void *owner, struct bytes line, const char *why)
 {
     struct supervisor *s = owner;
     struct buffer reason = {0};
@@ -396,7 +396,7 @@ static void errand_done(void *owner, struct bytes line, const char *why)
         buffer_add_format(&reason, "relay.smarthost.%s: %s", by_token ? "token_command" : "password_command", why);
         log_event(LOG_EVENT_ERROR, "command_failed", LOG_BYTES("reason", buffer_bytes(&reason)));
     }
-    children_tell(&s->children, PROCESS_RELAY, IPC_SECRET_ANSWER, &(struct ipc_secret_answer){line, buffer_bytes(&reason)});
+    children_broadcast(&s->children, PROCESS_RELAY, IPC_SECRET_ANSWER, &(struct ipc_secret_answer){line, buffer_bytes(&reason)});
     buffer_free(&reason);
 }
 
@@ -404,18 +404,18 @@ static void fetch_secret(struct supervisor *s)
 {
     const char *command = s->config.relay.smarthost.token_command != NULL ? s->config.relay.smarthost.token_command : s->config.relay.smarthost.password_command;
     struct error error = {0};
-    if (s->errand.pid != 0) /* its answer is for all */
+    if (s->helper.pid != 0) /* its answer is for all */
         return;
     if (command == NULL)
-        errand_done(s, bytes_none(), "there is none in the configuration any more");
-    else if (!errand_start(&s->errand, &s->loop, command, user_of(PROCESS_RELAY, s->config.user), errand_done, s, &error))
-        errand_done(s, bytes_none(), error.text);
+        helper_command_done(s, bytes_none(), "there is none in the configuration any more");
+    else if (!helper_command_start(&s->helper, &s->loop, command, users_of(PROCESS_RELAY, s->config.user), helper_command_done, s, &error))
+        helper_command_done(s, bytes_none(), error.text);
 }
 
 static void on_stranger(void *owner, pid_t pid, int status)
 {
     struct supervisor *s = owner;
-    errand_ended(&s->errand, pid, status);
+    helper_command_ended(&s->helper, pid, status);
 }
 
 static void on_message(void *owner, struct supervised *from, enum ipc_kind kind, const union ipc_message *message, int attached)
@@ -433,7 +433,7 @@ static void on_forked(void *owner)
     struct supervisor *s = owner;
     config_forget_secrets(&s->config);
     config_forget_secrets(&s->old_config);
-    buffer_wipe(&s->errand.line);
+    buffer_wipe(&s->helper.line);
 }
 
 /* It has said why on stderr; without all of them there is no server. */
@@ -473,13 +473,13 @@ static bool start(struct supervisor *s, struct error *error)
     s->children = (struct children){.loop = &s->loop, .config = &s->config, .listening = &s->listening, .owner = s,
                                     .on_forked = on_forked, .on_change = on_change, .on_message = on_message, .on_stranger = on_stranger, .on_failed_start = on_failed_start};
     children_prepare(&s->children);
-    s->children.census = mmap(NULL, sizeof *s->children.census, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (s->children.census != MAP_FAILED && getentropy(s->children.census->ticket_secret, sizeof s->children.census->ticket_secret) != 0)
+    s->children.metrics = mmap(NULL, sizeof *s->children.metrics, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (s->children.metrics != MAP_FAILED && getentropy(s->children.metrics->ticket_secret, sizeof s->children.metrics->ticket_secret) != 0)
         return error_set_errno(error, EX_OSERR, "cannot make a secret for TLS sessions");
-    s->children.full_mailboxes = mmap(NULL, sizeof *s->children.full_mailboxes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (s->children.census == MAP_FAILED || s->children.full_mailboxes == MAP_FAILED)
+    s->children.over_quota = mmap(NULL, sizeof *s->children.over_quota, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (s->children.metrics == MAP_FAILED || s->children.over_quota == MAP_FAILED)
         return error_set_errno(error, EX_OSERR, "no memory to share");
-    handshake_budget_start(&s->children.census->handshakes);
+    handshake_budget_start(&s->children.metrics->handshakes);
     s->children.local_listener = listen_unix(&s->data,
                                              &(struct listen_socket){.data_dir = s->config.data_dir,
                                                                      .name = submit_name,
@@ -524,7 +524,7 @@ int supervisor_run(const char *config_file, struct error *error)
     int exit_code = EX_OK;
     if (start(s, error)) {
         loop_run(&s->loop);
-        errand_kill(&s->errand);
+        helper_command_kill(&s->helper);
         unlinkat(s->data.descriptor, submit_name, 0);
         unlinkat(s->data.descriptor, auth_name, 0);
         exit_code = s->exit_code;

@@ -14,13 +14,13 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-enum { FIRST_ROLE = PROCESS_SUPERVISOR + 1, NAME_ROOM = 64, PREFIX_MAX = 40 };
+enum { FIRST_ROLE = PROCESS_SUPERVISOR + 1, NAME_SIZE = 64, PREFIX_MAX = 40 };
 
 /* What users_settle() found; not root, and subcommands: nothing. */
 static struct {
     bool known;
-    char prefix[NAME_ROOM];
-    struct user users[PROCESS_CLI];
+    char prefix[NAME_SIZE];
+    struct process_user users[PROCESS_CLI];
 } settled;
 
 /* ---- looking up ---- */
@@ -39,22 +39,22 @@ static bool is_mapped(uid_t uid)
     return mapped;
 }
 
-static struct user stand_in(enum process_role role)
+static struct process_user stand_in(enum process_role role)
 {
     uid_t uid = (is_mapped(USERS_FALLBACK_UID + PROCESS_CLI) ? USERS_FALLBACK_UID : USERS_CONTAINER_UID) +
                 (uid_t)role;
-    return (struct user){uid, uid, false};
+    return (struct process_user){uid, uid, false};
 }
 
-static void name_of(enum process_role role, const char *prefix, char name[NAME_ROOM])
+static void name_of(enum process_role role, const char *prefix, char name[NAME_SIZE])
 {
-    snprintf(name, NAME_ROOM, "%s-%s", prefix, process_role_name(role));
+    snprintf(name, NAME_SIZE, "%s-%s", prefix, ipc_role_name(role));
 }
 
 /* False if the database did not answer: that is not the same as "there is none". */
-static bool look_up(enum process_role role, const char *prefix, struct user *user)
+static bool look_up(enum process_role role, const char *prefix, struct process_user *user)
 {
-    char name[NAME_ROOM];
+    char name[NAME_SIZE];
     name_of(role, prefix, name);
     errno = 0;
     const struct passwd *entry = getpwnam(name);
@@ -62,22 +62,22 @@ static bool look_up(enum process_role role, const char *prefix, struct user *use
         *user = stand_in(role);
         return errno == 0 || errno == ENOENT || errno == ESRCH || errno == EBADF || errno == EPERM;
     }
-    *user = (struct user){entry->pw_uid, entry->pw_gid, true};
+    *user = (struct process_user){entry->pw_uid, entry->pw_gid, true};
     return true;
 }
 
-struct user user_of(enum process_role role, const char *prefix)
+struct process_user users_of(enum process_role role, const char *prefix)
 {
-    struct user user;
+    struct process_user user;
     if (geteuid() != 0)
-        return (struct user){geteuid(), getegid(), true};
+        return (struct process_user){geteuid(), getegid(), true};
     if (settled.known && strcmp(settled.prefix, prefix) == 0 && role < PROCESS_CLI)
         return settled.users[role];
     look_up(role, prefix, &user);
     return user;
 }
 
-bool user_is_stand_in(uid_t uid, enum process_role role)
+bool users_is_fallback(uid_t uid, enum process_role role)
 {
     return uid == USERS_FALLBACK_UID + (uid_t)role || uid == USERS_CONTAINER_UID + (uid_t)role ||
            uid == USERS_FORMER_UID + (uid_t)role;
@@ -85,7 +85,7 @@ bool user_is_stand_in(uid_t uid, enum process_role role)
 
 /* ---- settling ---- */
 
-static bool check_user(enum process_role role, const char *name, const struct user *user, struct error *error)
+static bool check_user(enum process_role role, const char *name, const struct process_user *user, struct error *error)
 {
     if (user->named && (user->uid == 0 || user->gid == 0))
         return error_set(error, EX_CONFIG,
@@ -101,14 +101,14 @@ static bool check_user(enum process_role role, const char *name, const struct us
 
 static void add_name(struct buffer *list, const char *prefix, enum process_role role)
 {
-    const struct user *user = &settled.users[role];
-    buffer_add_format(list, "%s%s-%s", list->length == 0 ? "" : ", ", prefix, process_role_name(role));
+    const struct process_user *user = &settled.users[role];
+    buffer_add_format(list, "%s%s-%s", list->length == 0 ? "" : ", ", prefix, ipc_role_name(role));
     if (!user->named)
         buffer_add_format(list, " (number %u stands in)", (unsigned)user->uid);
 }
 
 /* Roles that share a number or a group could reach each other's files. */
-static bool is_apart(const struct user *users, size_t role)
+static bool is_apart(const struct process_user *users, size_t role)
 {
     for (size_t other = FIRST_ROLE; other < PROCESS_CLI; other++)
         if (other != role && (users[other].uid == users[role].uid || users[other].gid == users[role].gid))
@@ -145,14 +145,14 @@ bool users_settle(const char *prefix, struct buffer *warning, struct error *erro
                          prefix);
     for (size_t i = FIRST_ROLE; i < PROCESS_CLI; i++) {
         enum process_role role = (enum process_role)i;
-        char name[NAME_ROOM];
+        char name[NAME_SIZE];
         name_of(role, prefix, name);
         if (!look_up(role, prefix, &settled.users[role]))
             return error_set_errno(error, EX_TEMPFAIL, "cannot look up the user %s", name);
         if (!check_user(role, name, &settled.users[role], error))
             return false;
     }
-    settled.users[PROCESS_SUPERVISOR] = (struct user){0, 0, true};
+    settled.users[PROCESS_SUPERVISOR] = (struct process_user){0, 0, true};
     snprintf(settled.prefix, sizeof settled.prefix, "%s", prefix);
     settled.known = true;
     warn(prefix, warning);
@@ -177,7 +177,7 @@ static bool drop_capabilities(void)
 
 static bool borrowed;
 
-bool user_borrow(struct user user)
+bool users_borrow(struct process_user user)
 {
     if (geteuid() != 0 || user.uid == 0)
         return true;
@@ -185,14 +185,14 @@ bool user_borrow(struct user user)
     return borrowed;
 }
 
-void user_return(void)
+void users_return(void)
 {
     if (borrowed && (seteuid(0) != 0 || setegid(0) != 0))
         abort();
     borrowed = false;
 }
 
-bool user_become(struct user user, struct error *error)
+bool users_become(struct process_user user, struct error *error)
 {
     if (geteuid() != 0)
         return true;

@@ -26,7 +26,7 @@ enum {
     USERS_FORMER_UID = 61840,    /* + the role: what releases before 0.2 used; systemd gives it to others */
 };
 
-struct user {
+struct process_user {
     uid_t uid;
     gid_t gid;
     bool named; /* it is in the password database */
@@ -43,16 +43,16 @@ struct user {
 bool users_settle(const char *prefix, struct buffer *warning, struct error *error);
 
 /* The user of a role; `prefix` is config.user ("mailboat"). Without root: our own ids. */
-struct user user_of(enum process_role role, const char *prefix);
+struct process_user users_of(enum process_role role, const char *prefix);
 /* True if a number is one that stands in for a role's missing user, now or in an earlier release. */
-bool user_is_stand_in(uid_t uid, enum process_role role);
+bool users_is_fallback(uid_t uid, enum process_role role);
 
 /* Acts as that user for a while, and as root again: for a subcommand that looks
  * into a folder of that user's. Signals and debuggers of that user do not reach it. */
-bool user_borrow(struct user user);
-void user_return(void);
+bool users_borrow(struct process_user user);
+void users_return(void);
 
 /* Becomes that user for good: groups, ids, capabilities; checked. */
-bool user_become(struct user user, struct error *error);
+bool users_become(struct process_user user, struct error *error);
 
 #endif

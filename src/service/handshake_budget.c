@@ -45,17 +45,17 @@ bool handshake_network_of(const struct sockaddr_storage *from, struct handshake_
 }
 
 struct bytes handshake_network_text(const struct handshake_network *network,
-                                    char room[HANDSHAKE_NETWORK_TEXT])
+                                    char buffer[HANDSHAKE_NETWORK_TEXT])
 {
     struct in6_addr six = {0};
     memcpy(&six, network->key, 8);
     if (!is_limited(network))
         return BYTES("local");
     if (network->key[1] == IPV4)
-        inet_ntop(AF_INET, network->key, room, HANDSHAKE_NETWORK_TEXT);
-    else if (inet_ntop(AF_INET6, &six, room, INET6_ADDRSTRLEN) != NULL)
-        strcat(room, network->key[1] == IPV6_48 ? "/48" : "/64");
-    return bytes_of_text(room);
+        inet_ntop(AF_INET, network->key, buffer, HANDSHAKE_NETWORK_TEXT);
+    else if (inet_ntop(AF_INET6, &six, buffer, INET6_ADDRSTRLEN) != NULL)
+        strcat(buffer, network->key[1] == IPV6_48 ? "/48" : "/64");
+    return bytes_of_text(buffer);
 }
 
 /* The /48 of a /64; false for all others. */
@@ -141,10 +141,10 @@ void handshake_budget_charge(struct handshake_budget *budget, const struct hands
         charge(budget, &wide, now_us, cpu_us * REFILL_TIMES / HANDSHAKE_WIDE_TIMES);
 }
 
-void handshake_budget_tell(const struct handshake_network *network, uint64_t times)
+void handshake_budget_log(const struct handshake_network *network, uint64_t times)
 {
-    char room[HANDSHAKE_NETWORK_TEXT];
-    log_event(LOG_EVENT_WARN, "handshakes_delayed", LOG_BYTES("client", handshake_network_text(network, room)),
+    char buffer[HANDSHAKE_NETWORK_TEXT];
+    log_event(LOG_EVENT_WARN, "handshakes_delayed", LOG_BYTES("client", handshake_network_text(network, buffer)),
               LOG_U64("times", times),
               LOG_TEXT("reason", "TLS handshakes of this address have used up their CPU time"),
               LOG_TEXT("hint", "block the address at the firewall if it is not one of yours"));

@@ -45,10 +45,10 @@ void handshake_budget_start(struct handshake_budget *budget);
 /* False: this machine itself, or a local socket; it has no limit, and all of it is one network. */
 bool handshake_network_of(const struct sockaddr_storage *from, struct handshake_network *network);
 
-/* "192.0.2.1" or "2001:db8::/64", into `room`. */
+/* "192.0.2.1" or "2001:db8::/64", into `buffer`. */
 enum { HANDSHAKE_NETWORK_TEXT = 64 };
 struct bytes handshake_network_text(const struct handshake_network *network,
-                                    char room[HANDSHAKE_NETWORK_TEXT]);
+                                    char buffer[HANDSHAKE_NETWORK_TEXT]);
 
 /* ms until a step may be done; 0: now. A handshake that was `begun` may
  * overdraw the bucket by a burst more. */
@@ -58,6 +58,6 @@ uint64_t handshake_budget_wait_ms(struct handshake_budget *budget, const struct 
 void handshake_budget_charge(struct handshake_budget *budget, const struct handshake_network *network,
                              uint64_t now_us, int64_t cpu_us);
 /* Logs that handshakes of a network wait, `times` since that began. */
-void handshake_budget_tell(const struct handshake_network *network, uint64_t times);
+void handshake_budget_log(const struct handshake_network *network, uint64_t times);
 
 #endif

@@ -14,12 +14,12 @@
 enum { PARTS = 4 };
 
 /* Four lengths, then the octets of the four. */
-struct record {
+struct learned_record {
     uint16_t lengths[PARTS];
     char octets[LEARNED_MAX];
 };
 
-static size_t fill(struct record *record, const struct learned *learned)
+static size_t fill(struct learned_record *record, const struct learned *learned)
 {
     const struct bytes parts[PARTS] = {learned->address, learned->key, learned->password_hash,
                                        learned->verifier};
@@ -32,12 +32,12 @@ static size_t fill(struct record *record, const struct learned *learned)
         record->lengths[i] = (uint16_t)parts[i].length;
         used += parts[i].length;
     }
-    return offsetof(struct record, octets) + used;
+    return offsetof(struct learned_record, octets) + used;
 }
 
-bool learned_tell(struct child *child, const struct learned *learned)
+bool learned_send(struct child *child, const struct learned *learned)
 {
-    struct record record;
+    struct learned_record record;
     int ends[2];
     size_t size = fill(&record, learned);
     if (size == 0 || pipe2(ends, O_CLOEXEC) != 0)
@@ -52,7 +52,7 @@ bool learned_tell(struct child *child, const struct learned *learned)
 
 /* ---- the other end ---- */
 
-struct keeping {
+struct learned_keeping {
     const char *data_dir;
     int pipe;
 };
@@ -78,12 +78,12 @@ static bool parse(struct bytes octets, struct learned *learned)
 /* A writer that holds its end open keeps nobody waiting: auth has written all of it before. */
 static bool keep(void *owner, struct buffer *out, struct error *error)
 {
-    const struct keeping *keeping = owner;
-    char room[sizeof(struct record) + 1];
+    const struct learned_keeping *keeping = owner;
+    char buffer[sizeof(struct learned_record) + 1];
     struct learned learned = {0};
     fcntl(keeping->pipe, F_SETFL, O_NONBLOCK);
-    ssize_t got = read(keeping->pipe, room, sizeof room);
-    bool read_it = got > 0 && parse(bytes_of(room, (size_t)got), &learned);
+    ssize_t got = read(keeping->pipe, buffer, sizeof buffer);
+    bool read_it = got > 0 && parse(bytes_of(buffer, (size_t)got), &learned);
     struct accounts *accounts = read_it ? accounts_open(keeping->data_dir, true, error) : NULL;
     bool done = read_it ? accounts != NULL && accounts_learn(accounts, learned.address, learned.key,
                                                              learned.password_hash, learned.verifier, error)
@@ -97,9 +97,9 @@ static bool keep(void *owner, struct buffer *out, struct error *error)
 
 void learned_keep(const char *data_dir, int pipe)
 {
-    struct keeping keeping = {data_dir, pipe};
+    struct learned_keeping keeping = {data_dir, pipe};
     struct error error = {0};
-    bool run = pipe >= 0 ? aside_run(keep, &keeping, NULL, &error)
+    bool run = pipe >= 0 ? subprocess_run(keep, &keeping, NULL, &error)
                          : error_set(&error, EX_OSERR, "no descriptor was free for it");
     if (!run)
         log_event(LOG_EVENT_WARN, "scram_not_ready", LOG_TEXT("reason", error.text));

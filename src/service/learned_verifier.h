@@ -3,7 +3,7 @@
  * learned_verifier: a verifier for SCRAM that auth made when a password was right, on
  * its way into accounts.db, which auth reads and does not write.
  *
- * auth calls learned_tell(); the supervisor gets a pipe with it (IPC_LEARN),
+ * auth calls learned_send(); the supervisor gets a pipe with it (IPC_LEARN),
  * reads nothing of it, and hands it to learned_keep(), which writes it in a
  * process of its own: neither a hash nor a verifier is ever in the memory
  * of the supervisor, which all others are forked from.
@@ -19,7 +19,7 @@ enum { LEARNED_MAX = 2048 }; /* octets, less than a pipe takes at once (PIPE_BUF
 struct learned { struct bytes address, key, password_hash, verifier; };
 
 /* False when it cannot be told now; the next password that is right tells it again. */
-bool learned_tell(struct child *child, const struct learned *learned);
+bool learned_send(struct child *child, const struct learned *learned);
 
 /* Takes what is in the pipe into accounts.db, and logs how that went. Closes
  * the pipe; -1: there was no descriptor free for it. */

@@ -11,31 +11,31 @@ static uint64_t slot_of(uint64_t hash, uint64_t version, uint64_t now_ms)
     return hash >> WHOSE_AT << WHOSE_AT | (version & VERSION_MASK) << VERSION_AT | (now_ms / 1000 & SECONDS_MASK);
 }
 
-void full_mailboxes_add(struct full_mailboxes *full, struct bytes address, uint64_t version, uint64_t now_ms)
+void over_quota_table_add(struct over_quota_table *full, struct bytes address, uint64_t version, uint64_t now_ms)
 {
     uint64_t hash = bytes_hash(address, 0);
-    atomic_store_explicit(&full->slots[hash % FULL_MAILBOXES], slot_of(hash, version, now_ms), memory_order_relaxed);
+    atomic_store_explicit(&full->slots[hash % OVER_QUOTA_SLOTS], slot_of(hash, version, now_ms), memory_order_relaxed);
 }
 
 /* That of another mailbox stays. */
-void full_mailboxes_remove(struct full_mailboxes *full, struct bytes address)
+void over_quota_table_remove(struct over_quota_table *full, struct bytes address)
 {
     uint64_t hash = bytes_hash(address, 0);
-    uint64_t slot = atomic_load_explicit(&full->slots[hash % FULL_MAILBOXES], memory_order_relaxed);
+    uint64_t slot = atomic_load_explicit(&full->slots[hash % OVER_QUOTA_SLOTS], memory_order_relaxed);
     if (slot != 0 && slot >> WHOSE_AT == hash >> WHOSE_AT)
-        atomic_store_explicit(&full->slots[hash % FULL_MAILBOXES], 0, memory_order_relaxed);
+        atomic_store_explicit(&full->slots[hash % OVER_QUOTA_SLOTS], 0, memory_order_relaxed);
 }
 
-bool full_mailboxes_has(const struct full_mailboxes *full, struct bytes address, uint64_t version, uint64_t now_ms)
+bool over_quota_table_has(const struct over_quota_table *full, struct bytes address, uint64_t version, uint64_t now_ms)
 {
     uint64_t hash = bytes_hash(address, 0), now = slot_of(hash, version, now_ms);
-    uint64_t slot = atomic_load_explicit(&full->slots[hash % FULL_MAILBOXES], memory_order_relaxed);
-    return slot != 0 && slot >> VERSION_AT == now >> VERSION_AT && ((now - slot) & SECONDS_MASK) < FULL_BELIEVED_S;
+    uint64_t slot = atomic_load_explicit(&full->slots[hash % OVER_QUOTA_SLOTS], memory_order_relaxed);
+    return slot != 0 && slot >> VERSION_AT == now >> VERSION_AT && ((now - slot) & SECONDS_MASK) < OVER_QUOTA_BELIEVED_S;
 }
 
-void full_mailboxes_clear(struct full_mailboxes *full)
+void over_quota_table_clear(struct over_quota_table *full)
 {
-    for (size_t i = 0; i < FULL_MAILBOXES; i++)
+    for (size_t i = 0; i < OVER_QUOTA_SLOTS; i++)
         if (atomic_load_explicit(&full->slots[i], memory_order_relaxed) != 0)
             atomic_store_explicit(&full->slots[i], 0, memory_order_relaxed);
 }

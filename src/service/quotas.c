@@ -34,7 +34,7 @@ static void add_line(void *owner, const char *const *columns, size_t count)
 static bool open_folder(struct folder *folder, const struct config *config, struct error *error)
 {
     struct folder data;
-    struct user local = data_dir_user(config, PROCESS_LOCAL);
+    struct process_user local = data_dir_user(config, PROCESS_LOCAL);
     if (!data_dir_open(&data, config, error))
         return false;
     bool opened = folder_enter(folder, &data, "quotas", 0750, FOLDER_TRUSTED, error);

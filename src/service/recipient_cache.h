@@ -3,7 +3,7 @@
  * recipient_cache: what the accounts said lately about recipients and senders, so
  * that a busy mailbox costs no look-up a message: auth keeps what it read,
  * smtpd what auth told it. All of it is forgotten as soon as the accounts
- * change: answers_check() comes before each use.
+ * change: recipient_cache_check() comes before each use.
  */
 #ifndef MAILBOAT_SERVICE_RECIPIENT_CACHE_H
 #define MAILBOAT_SERVICE_RECIPIENT_CACHE_H
@@ -11,29 +11,29 @@
 #include "store/accounts.h"
 #include "base/map.h"
 
-enum { ANSWERS_MAX = 4096 }; /* then all are forgotten, and it begins anew */
+enum { RECIPIENT_CACHE_MAX = 4096 }; /* then all are forgotten, and it begins anew */
 
-struct answer {
+struct cached_recipient {
     uint32_t verdict; /* enum accounts_target, or enum sender_verdict */
     struct recipient *targets;
     size_t target_count;
 };
 
-struct answers {
+struct recipient_cache {
     struct map known;
     struct arena arena;
     uint64_t version; /* of the accounts when they were asked */
 };
 
-void answers_start(struct answers *answers, uint64_t seed);
-void answers_free(struct answers *answers);
+void recipient_cache_start(struct recipient_cache *recipient_cache, uint64_t seed);
+void recipient_cache_free(struct recipient_cache *recipient_cache);
 /* Forgets all where the accounts have changed since. */
-void answers_check(struct answers *answers, uint64_t version);
-/* A question as octets, in `room`: who asks (empty where it does not matter), about whom. */
-enum answers_kind { ANSWERS_SENDER = 's', ANSWERS_RECIPIENT = 'r', ANSWERS_RECIPIENT_OF_USER = 'u' };
-struct bytes answers_key(struct buffer *room, enum answers_kind kind, struct bytes account, struct bytes address);
+void recipient_cache_check(struct recipient_cache *recipient_cache, uint64_t version);
+/* A question as octets, in `scratch`: who asks (empty where it does not matter), about whom. */
+enum recipient_cache_kind { RECIPIENT_CACHE_SENDER = 's', RECIPIENT_CACHE_RECIPIENT = 'r', RECIPIENT_CACHE_RECIPIENT_OF_USER = 'u' };
+struct bytes recipient_cache_key(struct buffer *scratch, enum recipient_cache_kind kind, struct bytes account, struct bytes address);
 /* NULL: not known. */
-const struct answer *answers_find(const struct answers *answers, struct bytes key);
-void answers_keep(struct answers *answers, struct bytes key, const struct answer *answer); /* copies */
+const struct cached_recipient *recipient_cache_find(const struct recipient_cache *recipient_cache, struct bytes key);
+void recipient_cache_keep(struct recipient_cache *recipient_cache, struct bytes key, const struct cached_recipient *answer); /* copies */
 
 #endif

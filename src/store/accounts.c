@@ -45,7 +45,7 @@ bool accounts_canonical(struct buffer *out, struct bytes address)
 
 /* ---- queries ---- */
 
-/* The next row; trouble is remembered. */
+/* The next row; failure is remembered. */
 bool accounts_next(struct accounts *accounts, sqlite3_stmt *statement)
 {
     int code = sqlite3_step(statement);
@@ -53,7 +53,7 @@ bool accounts_next(struct accounts *accounts, sqlite3_stmt *statement)
     return code == SQLITE_ROW;
 }
 
-sqlite3_stmt *accounts_bind(struct accounts *accounts, enum statement which, struct bytes first)
+sqlite3_stmt *accounts_bind(struct accounts *accounts, enum accounts_statement which, struct bytes first)
 {
     sqlite3_stmt *statement = accounts->statements[which];
     sqlite3_reset(statement);
@@ -66,7 +66,7 @@ struct bytes accounts_column(sqlite3_stmt *statement, int i, struct arena *arena
     return arena_copy(arena, bytes_of(sqlite3_column_text(statement, i), (size_t)sqlite3_column_bytes(statement, i)));
 }
 
-bool accounts_has(struct accounts *accounts, enum statement which, struct bytes key)
+bool accounts_has(struct accounts *accounts, enum accounts_statement which, struct bytes key)
 {
     sqlite3_stmt *statement = accounts_bind(accounts, which, key);
     bool found = accounts_next(accounts, statement);

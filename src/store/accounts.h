@@ -181,7 +181,7 @@ bool accounts_are_unreadable(struct accounts *accounts);
  * first page (schema and counter, nobody's data) and nothing else, and asks
  * without a system call. NULL when the file cannot be mapped. */
 const volatile uint8_t *accounts_watch(const char *data_dir, struct error *error);
-uint64_t accounts_watched_version(const volatile uint8_t *page);
+uint64_t accounts_read_version(const volatile uint8_t *page);
 
 /* A new random password that a person can read out. */
 void accounts_random_password(struct buffer *out);

@@ -6,13 +6,13 @@
 
 #include <sysexits.h>
 
-struct adding {
+struct alias_addition {
     struct accounts *accounts;
     struct arena *arena;
     struct bytes alias;  /* canonical */
     struct map followed; /* aliases from which no way leads back */
     struct bytes *ahead; /* those that are still to be followed */
-    size_t ahead_count, ahead_room;
+    size_t ahead_count, ahead_capacity;
     sqlite3_stmt *insert;
 };
 
@@ -30,7 +30,7 @@ static bool somebody_or_fail(struct accounts *accounts, struct bytes target, str
 }
 
 /* By its own address an alias means the mailbox of that name, besides others. */
-static bool own_name_or_fail(struct adding *a, struct error *error)
+static bool own_name_or_fail(struct alias_addition *a, struct error *error)
 {
     struct account account;
     struct bytes after = bytes_none();
@@ -54,24 +54,24 @@ static bool own_name_or_fail(struct adding *a, struct error *error)
                                     BYTES_ARG(a->alias), BYTES_ARG(a->alias), BYTES_ARG(after));
 }
 
-static void follow(struct adding *a, struct bytes alias)
+static void follow(struct alias_addition *a, struct bytes alias)
 {
     if (map_get(&a->followed, alias) != NULL)
         return;
     map_put(&a->followed, alias, a);
-    if (a->ahead_count == a->ahead_room) {
-        size_t room = a->ahead_room == 0 ? 16 : 2 * a->ahead_room;
+    if (a->ahead_count == a->ahead_capacity) {
+        size_t room = a->ahead_capacity == 0 ? 16 : 2 * a->ahead_capacity;
         struct bytes *larger = ARENA_ARRAY(a->arena, struct bytes, room);
         if (a->ahead_count > 0)
             memcpy(larger, a->ahead, a->ahead_count * sizeof *larger);
         a->ahead = larger;
-        a->ahead_room = room;
+        a->ahead_capacity = room;
     }
     a->ahead[a->ahead_count++] = alias;
 }
 
 /* From one target through aliases alone: a forwarding that leads back is a matter of its user, whose mail stays. */
-static bool leads_back(struct adding *a, struct bytes target)
+static bool leads_back(struct alias_addition *a, struct bytes target)
 {
     struct recipient place;
     if (!accounts_place(a->accounts, target, a->arena, &place) || place.expands != EXPANDS_ALIAS)
@@ -96,7 +96,7 @@ static bool leads_back(struct adding *a, struct bytes target)
     return false;
 }
 
-static bool check_target(struct adding *a, struct bytes target, struct error *error)
+static bool check_target(struct alias_addition *a, struct bytes target, struct error *error)
 {
     if (bytes_equal(target, a->alias))
         return own_name_or_fail(a, error);
@@ -109,7 +109,7 @@ static bool check_target(struct adding *a, struct bytes target, struct error *er
                      BYTES_ARG(target), BYTES_ARG(a->alias));
 }
 
-static bool insert(struct adding *a, struct bytes target, size_t *added, struct error *error)
+static bool insert(struct alias_addition *a, struct bytes target, size_t *added, struct error *error)
 {
     sqlite3_reset(a->insert);
     sqlite3_bind_text(a->insert, 1, a->alias.at, (int)a->alias.length, SQLITE_STATIC);
@@ -121,7 +121,7 @@ static bool insert(struct adding *a, struct bytes target, size_t *added, struct 
 }
 
 /* All stand there before the first is looked at: they may need each other. */
-static bool add_targets(struct adding *a, const struct bytes *targets, size_t count, size_t *added,
+static bool add_targets(struct alias_addition *a, const struct bytes *targets, size_t count, size_t *added,
                         struct error *error)
 {
     bool done = sqlite3_prepare_v2(a->accounts->db,
@@ -159,7 +159,7 @@ bool accounts_alias_add_all(struct accounts *accounts, struct bytes address, con
     bool done = accounts_alias_or_fail(&alias, address, error) &&
                 accounts_hosted_or_fail(accounts, buffer_bytes(&alias), error) &&
                 read_targets(&arena, targets, count, canonical, error);
-    struct adding adding = {.accounts = accounts, .arena = &arena, .alias = buffer_bytes(&alias)};
+    struct alias_addition adding = {.accounts = accounts, .arena = &arena, .alias = buffer_bytes(&alias)};
     *added = 0;
     map_start(&adding.followed, 0); /* people's own aliases */
     if (done) {

@@ -12,14 +12,14 @@
 #include <string.h>
 #include <sysexits.h>
 
-struct value {
+struct accounts_value {
     struct bytes text;
     bool is_blob;
 };
 
 /* Runs one change with up to four texts; false when it failed or, with
  * `what`, when no row was changed ("there is no WHAT"). */
-static bool change(struct accounts *accounts, const char *sql, const struct value *values, size_t count, const char *what, struct error *error)
+static bool change(struct accounts *accounts, const char *sql, const struct accounts_value *values, size_t count, const char *what, struct error *error)
 {
     sqlite3_stmt *statement;
     if (sqlite3_prepare_v2(accounts->db, sql, -1, &statement, NULL) != SQLITE_OK)
@@ -98,18 +98,18 @@ bool accounts_user_add(struct accounts *accounts, struct bytes address, struct b
 {
     struct buffer canonical = {0}, hash = {0};
     struct verifier verifier;
-    char room[SASLPREP_MAX + 1];
-    password = saslprep(password, room);
+    char buffer[SASLPREP_MAX + 1];
+    password = saslprep(password, buffer);
     bool done = accounts_canonical_or_fail(&canonical, address, error) && accounts_hosted_or_fail(accounts, buffer_bytes(&canonical), error) &&
                 hash_password(password, &hash, error);
     if (done) {
         verifier = verifier_of(accounts, buffer_bytes(&canonical), password);
         done = change(accounts, "INSERT INTO user (address, password, scram, created) VALUES (?1, ?2, ?3, strftime('%s', 'now'))",
-                      (struct value[]){{buffer_bytes(&canonical), false}, {buffer_bytes(&hash), false}, {bytes_of(&verifier, sizeof verifier), true}}, 3, NULL, error);
+                      (struct accounts_value[]){{buffer_bytes(&canonical), false}, {buffer_bytes(&hash), false}, {bytes_of(&verifier, sizeof verifier), true}}, 3, NULL, error);
     }
     buffer_free(&canonical);
     buffer_free(&hash);
-    explicit_bzero(room, sizeof room);
+    explicit_bzero(buffer, sizeof buffer);
     return done;
 }
 
@@ -117,17 +117,17 @@ bool accounts_user_password(struct accounts *accounts, struct bytes address, str
 {
     struct buffer canonical = {0}, hash = {0};
     struct verifier verifier;
-    char room[SASLPREP_MAX + 1];
-    password = saslprep(password, room);
+    char buffer[SASLPREP_MAX + 1];
+    password = saslprep(password, buffer);
     bool done = accounts_canonical_or_fail(&canonical, address, error) && hash_password(password, &hash, error);
     if (done) {
         verifier = verifier_of(accounts, buffer_bytes(&canonical), password);
         done = change(accounts, "UPDATE user SET password = ?2, scram = ?3 WHERE address = ?1",
-                      (struct value[]){{buffer_bytes(&canonical), false}, {buffer_bytes(&hash), false}, {bytes_of(&verifier, sizeof verifier), true}}, 3, "user", error);
+                      (struct accounts_value[]){{buffer_bytes(&canonical), false}, {buffer_bytes(&hash), false}, {bytes_of(&verifier, sizeof verifier), true}}, 3, "user", error);
     }
     buffer_free(&canonical);
     buffer_free(&hash);
-    explicit_bzero(room, sizeof room);
+    explicit_bzero(buffer, sizeof buffer);
     return done;
 }
 
@@ -136,7 +136,7 @@ static bool change_address(struct accounts *accounts, const char *sql, struct by
 {
     struct buffer canonical = {0};
     bool done = accounts_canonical_or_fail(&canonical, address, error) &&
-                change(accounts, sql, (struct value[]){{buffer_bytes(&canonical), false}}, 1, what, error);
+                change(accounts, sql, (struct accounts_value[]){{buffer_bytes(&canonical), false}}, 1, what, error);
     buffer_free(&canonical);
     return done;
 }
@@ -147,9 +147,9 @@ bool accounts_learn(struct accounts *accounts, struct bytes address, struct byte
         return error_set(error, EX_SOFTWARE, "that is no verifier");
     if (key.length > 0)
         return change(accounts, "UPDATE key SET scram = ?3 WHERE id = ?1 AND user = ?2 AND scram IS NULL",
-                      (struct value[]){{key, false}, {address, false}, {verifier, true}}, 3, NULL, error);
+                      (struct accounts_value[]){{key, false}, {address, false}, {verifier, true}}, 3, NULL, error);
     return change(accounts, "UPDATE user SET scram = ?3 WHERE address = ?1 AND password = ?2 AND scram IS NULL",
-                  (struct value[]){{address, false}, {password_hash, false}, {verifier, true}}, 3, NULL, error);
+                  (struct accounts_value[]){{address, false}, {password_hash, false}, {verifier, true}}, 3, NULL, error);
 }
 
 bool accounts_user_disable(struct accounts *accounts, struct bytes address, bool disabled, struct error *error)
@@ -175,7 +175,7 @@ bool accounts_user_forward(struct accounts *accounts, struct bytes address, stru
     bool done = accounts_canonical_or_fail(&user, address, error) && accounts_canonical_or_fail(&to, target, error) &&
                 elsewhere_or_fail(accounts, buffer_bytes(&user), buffer_bytes(&to), error) &&
                 change(accounts, keep ? "UPDATE user SET forward = ?2, keeps = 1 WHERE address = ?1" : "UPDATE user SET forward = ?2, keeps = 0 WHERE address = ?1",
-                       (struct value[]){{buffer_bytes(&user), false}, {buffer_bytes(&to), false}}, 2, "user", error);
+                       (struct accounts_value[]){{buffer_bytes(&user), false}, {buffer_bytes(&to), false}}, 2, "user", error);
     buffer_free(&user);
     buffer_free(&to);
     return done;
@@ -189,7 +189,7 @@ bool accounts_user_quota(struct accounts *accounts, struct bytes address, const 
     assert(*octets <= ACCOUNT_QUOTA_MAX);
     buffer_add_format(&number, "%llu", (unsigned long long)*octets);
     bool done = accounts_canonical_or_fail(&user, address, error) &&
-                change(accounts, "UPDATE user SET quota = ?2 WHERE address = ?1", (struct value[]){{buffer_bytes(&user), false}, {buffer_bytes(&number), false}}, 2, "user", error);
+                change(accounts, "UPDATE user SET quota = ?2 WHERE address = ?1", (struct accounts_value[]){{buffer_bytes(&user), false}, {buffer_bytes(&number), false}}, 2, "user", error);
     buffer_free(&user);
     buffer_free(&number);
     return done;
@@ -201,7 +201,7 @@ static bool put_away(struct accounts *accounts, struct bytes user, const struct 
     buffer_add_format(&numbers[0], "%llu", (unsigned long long)away->since_ms);
     buffer_add_format(&numbers[1], "%llu", (unsigned long long)away->until_ms);
     buffer_add_format(&numbers[2], "%u", (unsigned)away->days);
-    struct value values[] = {{user, false}, {away->subject, false}, {away->text, false}, {buffer_bytes(&numbers[0]), false}, {buffer_bytes(&numbers[1]), false}, {buffer_bytes(&numbers[2]), false}};
+    struct accounts_value values[] = {{user, false}, {away->subject, false}, {away->text, false}, {buffer_bytes(&numbers[0]), false}, {buffer_bytes(&numbers[1]), false}, {buffer_bytes(&numbers[2]), false}};
     bool done = change(accounts, "INSERT INTO away (user, subject, text, since_ms, until_ms, days) SELECT address, ?2, ?3, ?4, ?5, ?6 FROM user WHERE address = ?1"
                                  " ON CONFLICT(user) DO UPDATE SET subject = ?2, text = ?3, since_ms = ?4, until_ms = ?5, days = ?6",
                        values, ARRAY_LENGTH(values), "user", error);
@@ -215,7 +215,7 @@ bool accounts_user_away(struct accounts *accounts, struct bytes address, const s
     struct buffer user = {0};
     bool done = accounts_canonical_or_fail(&user, address, error) &&
                 (away != NULL ? put_away(accounts, buffer_bytes(&user), away, error)
-                              : change(accounts, "DELETE FROM away WHERE user = ?1", (struct value[]){{buffer_bytes(&user), false}}, 1, "answer for absences of", error));
+                              : change(accounts, "DELETE FROM away WHERE user = ?1", (struct accounts_value[]){{buffer_bytes(&user), false}}, 1, "answer for absences of", error));
     buffer_free(&user);
     return done;
 }
@@ -240,7 +240,7 @@ static bool change_domain(struct accounts *accounts, const char *sql, struct byt
     struct buffer name = {0};
     bool done = (accounts_domain(&name, domain) && !host_is_ipv4(domain)) ||
                 error_set(error, EX_DATAERR, "'%.*s' is not a domain name", BYTES_ARG(bytes_first(domain, 100)));
-    done = done && change(accounts, sql, (struct value[]){{buffer_bytes(&name), false}}, 1, what, error);
+    done = done && change(accounts, sql, (struct accounts_value[]){{buffer_bytes(&name), false}}, 1, what, error);
     buffer_free(&name);
     return done;
 }
@@ -261,7 +261,7 @@ bool accounts_alias_remove(struct accounts *accounts, struct bytes address, stru
     bool whole = target.length == 0;
     bool done = accounts_alias_or_fail(&from, address, error) && (whole || accounts_canonical_or_fail(&to, target, error)) &&
                 change(accounts, whole ? "DELETE FROM alias WHERE address = ?1" : "DELETE FROM alias WHERE address = ?1 AND target = ?2",
-                       (struct value[]){{buffer_bytes(&from), false}, {buffer_bytes(&to), false}}, whole ? 1 : 2, whole ? "alias" : "such alias", error);
+                       (struct accounts_value[]){{buffer_bytes(&from), false}, {buffer_bytes(&to), false}}, whole ? 1 : 2, whole ? "alias" : "such alias", error);
     buffer_free(&from);
     buffer_free(&to);
     return done;
@@ -280,7 +280,7 @@ bool accounts_key_add(struct accounts *accounts, struct bytes user, struct bytes
         accounts_digest(buffer_bytes(&rest), hash);
         buffer_add_format(secret, "mb_%s_%s", buffer_text(&id), buffer_text(&rest));
         struct verifier verifier = verifier_of(accounts, account.address, buffer_bytes(secret));
-        struct value values[] = {{buffer_bytes(&id), false}, {account.address, false}, {name, false}, {bytes_of(hash, DIGEST), true}, {bytes_of(&verifier, sizeof verifier), true}};
+        struct accounts_value values[] = {{buffer_bytes(&id), false}, {account.address, false}, {name, false}, {bytes_of(hash, DIGEST), true}, {bytes_of(&verifier, sizeof verifier), true}};
         done = change(accounts, "INSERT INTO key (id, user, name, hash, scram, created) VALUES (?1, ?2, ?3, ?4, ?5, strftime('%s', 'now'))", values, 5, NULL, error);
     }
     buffer_free(&id);
@@ -291,7 +291,7 @@ bool accounts_key_add(struct accounts *accounts, struct bytes user, struct bytes
 
 bool accounts_key_revoke(struct accounts *accounts, struct bytes id, struct error *error)
 {
-    return change(accounts, "DELETE FROM key WHERE id = ?1", (struct value[]){{id, false}}, 1, "key", error);
+    return change(accounts, "DELETE FROM key WHERE id = ?1", (struct accounts_value[]){{id, false}}, 1, "key", error);
 }
 
 bool accounts_each(struct accounts *accounts, enum accounts_list list, accounts_row *each, void *owner, struct error *error)

@@ -16,7 +16,7 @@ enum { KEY_ID_LENGTH = 8, SECRET = 32, DIGEST = 32 };
 static_assert(sizeof ((struct key_verifier *)NULL)->id == KEY_ID_LENGTH + 1, "a key's id has its room");
 
 /* Statements of the hot path, prepared once. */
-enum statement { FIND_USER, FIND_AWAY, FIND_KEY, KEYS_OF_USER, HAS_ALIAS, PAGE_OF_ALIAS, ALIAS_NAMES, ALIASES_OF_ALIAS, FIND_DOMAIN, FIRST_OF_DOMAIN, STATEMENTS };
+enum accounts_statement { FIND_USER, FIND_AWAY, FIND_KEY, KEYS_OF_USER, HAS_ALIAS, PAGE_OF_ALIAS, ALIAS_NAMES, ALIASES_OF_ALIAS, FIND_DOMAIN, FIRST_OF_DOMAIN, STATEMENTS };
 
 struct accounts {
     sqlite3 *db;
@@ -34,12 +34,12 @@ struct accounts {
 bool accounts_fail(const struct accounts *accounts, struct error *error);
 
 /* The statement, begun anew with its first text. */
-sqlite3_stmt *accounts_bind(struct accounts *accounts, enum statement which, struct bytes first);
-/* The next row; trouble is remembered. */
+sqlite3_stmt *accounts_bind(struct accounts *accounts, enum accounts_statement which, struct bytes first);
+/* The next row; failure is remembered. */
 bool accounts_next(struct accounts *accounts, sqlite3_stmt *statement);
 struct bytes accounts_column(sqlite3_stmt *statement, int i, struct arena *arena);
 /* Is there a row of this key? */
-bool accounts_has(struct accounts *accounts, enum statement which, struct bytes key);
+bool accounts_has(struct accounts *accounts, enum accounts_statement which, struct bytes key);
 
 /* What is asked for is in the canonical form already. */
 bool accounts_is_hosted_ascii(struct accounts *accounts, struct bytes domain);

@@ -204,7 +204,7 @@ const volatile uint8_t *accounts_watch(const char *data_dir, struct error *error
     return page == MAP_FAILED ? NULL : page;
 }
 
-uint64_t accounts_watched_version(const volatile uint8_t *page)
+uint64_t accounts_read_version(const volatile uint8_t *page)
 {
     return (uint64_t)page[COUNTER_AT] << 24 | (uint64_t)page[COUNTER_AT + 1] << 16 | (uint64_t)page[COUNTER_AT + 2] << 8 | page[COUNTER_AT + 3];
 }

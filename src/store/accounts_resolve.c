@@ -167,63 +167,63 @@ struct accounts_page accounts_members(struct accounts *accounts, const struct re
 
 /* ---- a way through places ---- */
 
-struct way {
+struct alias_walk {
     struct accounts *accounts;
     struct arena *arena;
     struct map seen;
     struct recipient *places; /* that expand, in the order in which they were met */
-    size_t count, room, at;
+    size_t count, capacity, at;
 };
 
-static void way_add(struct way *way, const struct recipient *place)
+static void walk_add(struct alias_walk *walk, const struct recipient *place)
 {
     struct bytes key = bytes_of_text(
-        arena_format(way->arena, "%d%.*s", place->expands, BYTES_ARG(place->address)));
-    if (map_get(&way->seen, key) != NULL)
+        arena_format(walk->arena, "%d%.*s", place->expands, BYTES_ARG(place->address)));
+    if (map_get(&walk->seen, key) != NULL)
         return;
-    map_put(&way->seen, key, way);
-    if (way->count == way->room) {
-        way->room = way->room == 0 ? 16 : 2 * way->room;
-        way->places = memory_resize(way->places, way->room * sizeof *way->places);
+    map_put(&walk->seen, key, walk);
+    if (walk->count == walk->capacity) {
+        walk->capacity = walk->capacity == 0 ? 16 : 2 * walk->capacity;
+        walk->places = memory_resize(walk->places, walk->capacity * sizeof *walk->places);
     }
-    way->places[way->count++] = *place;
+    walk->places[walk->count++] = *place;
 }
 
-static void way_start(struct way *way, struct accounts *accounts, struct arena *arena,
+static void walk_start(struct alias_walk *walk, struct accounts *accounts, struct arena *arena,
                       const struct recipient *from)
 {
-    *way = (struct way){.accounts = accounts, .arena = arena};
-    map_start(&way->seen, 0); /* what is in it are people's own aliases */
-    way_add(way, from);
+    *walk = (struct alias_walk){.accounts = accounts, .arena = arena};
+    map_start(&walk->seen, 0); /* what is in it are people's own aliases */
+    walk_add(walk, from);
 }
 
-static void way_free(struct way *way)
+static void walk_free(struct alias_walk *walk)
 {
-    map_free(&way->seen);
-    free(way->places);
+    map_free(&walk->seen);
+    free(walk->places);
 }
 
 /* Is anybody at the end? Where that cannot be seen within ROAD_PLACES_MAX nobody is. */
 static bool leads_to_somebody(struct accounts *accounts, const struct recipient *from)
 {
     struct arena arena = {0};
-    struct way way;
+    struct alias_walk walk;
     bool found = false;
-    way_start(&way, accounts, &arena, from);
-    for (; way.at < way.count && way.at < ROAD_PLACES_MAX && !found; way.at++) {
+    walk_start(&walk, accounts, &arena, from);
+    for (; walk.at < walk.count && walk.at < ROAD_PLACES_MAX && !found; walk.at++) {
         struct bytes after = bytes_none();
         do {
-            struct recipient place = way.places[way.at];
+            struct recipient place = walk.places[walk.at];
             struct accounts_page page = accounts_members(accounts, &place, after, LOOK_PAGE, &arena);
             for (size_t i = 0; i < page.member_count && !found; i++) {
                 found = page.members[i].expands == EXPANDS_NOT;
                 if (!found)
-                    way_add(&way, &page.members[i]);
+                    walk_add(&walk, &page.members[i]);
             }
             after = page.after;
         } while (after.length > 0 && !found);
     }
-    way_free(&way);
+    walk_free(&walk);
     arena_clear(&arena);
     return found;
 }
@@ -263,18 +263,18 @@ struct accounts_page accounts_expand(struct accounts *accounts, const struct rec
     drop_circles(accounts, place, arena, &page);
     for (size_t i = 0; i < page.member_count; i++)
         if (page.members[i].expands != EXPANDS_NOT)
-            page.members[i].via = trace_name(arena, page.members[i].address);
+            page.members[i].via = loop_detection_name(arena, page.members[i].address);
     return page;
 }
 
-struct resolving {
-    struct way way;
+struct resolution {
+    struct alias_walk walk;
     struct recipient *targets;
     size_t count;
     bool whole;
 };
 
-static void take_member(struct resolving *r, const struct recipient *from, const struct recipient *member)
+static void take_member(struct resolution *r, const struct recipient *from, const struct recipient *member)
 {
     struct recipient target = *member;
     for (size_t i = 0; i < r->count; i++)
@@ -289,28 +289,28 @@ static void take_member(struct resolving *r, const struct recipient *from, const
 
 /* All there is behind one place; what is too much, or names somebody who is
  * not there, is left to the queue, which can tell the sender. */
-static void take_place(struct resolving *r)
+static void take_place(struct resolution *r)
 {
-    struct way *way = &r->way;
-    struct recipient from = way->places[way->at++];
-    struct accounts_page page = accounts_expand(way->accounts, &from, bytes_none(), RESOLVE_TARGETS_MAX + 1,
-                                                way->arena);
-    r->whole = page.after.length == 0 && page.missing_count == 0 && way->count <= RESOLVE_PLACES_MAX;
+    struct alias_walk *walk = &r->walk;
+    struct recipient from = walk->places[walk->at++];
+    struct accounts_page page = accounts_expand(walk->accounts, &from, bytes_none(), RESOLVE_TARGETS_MAX + 1,
+                                                walk->arena);
+    r->whole = page.after.length == 0 && page.missing_count == 0 && walk->count <= RESOLVE_PLACES_MAX;
     for (size_t i = 0; i < page.member_count && r->whole; i++) {
         struct recipient member = page.members[i];
         if (member.expands == EXPANDS_NOT) {
             take_member(r, &from, &member);
             continue;
         }
-        member.via = trace_join(way->arena, from.via, member.via);
-        way_add(way, &member);
+        member.via = loop_detection_join(walk->arena, from.via, member.via);
+        walk_add(walk, &member);
     }
 }
 
 static enum accounts_target resolve_here(struct accounts *accounts, struct bytes canonical,
                                          struct arena *arena, struct recipient **targets, size_t *count)
 {
-    struct resolving r = {.targets = ARENA_ARRAY(arena, struct recipient, RESOLVE_TARGETS_MAX),
+    struct resolution r = {.targets = ARENA_ARRAY(arena, struct recipient, RESOLVE_TARGETS_MAX),
                           .whole = true};
     struct recipient root;
     *targets = r.targets;
@@ -319,11 +319,11 @@ static enum accounts_target resolve_here(struct accounts *accounts, struct bytes
         return TARGETS_UNKNOWN;
     root.address = arena_copy(arena, root.address);
     if (root.expands != EXPANDS_NOT) {
-        root.via = trace_name(arena, root.address);
-        way_start(&r.way, accounts, arena, &root);
-        while (r.way.at < r.way.count && r.whole)
+        root.via = loop_detection_name(arena, root.address);
+        walk_start(&r.walk, accounts, arena, &root);
+        while (r.walk.at < r.walk.count && r.whole)
             take_place(&r);
-        way_free(&r.way);
+        walk_free(&r.walk);
     }
     if (root.expands == EXPANDS_NOT || (!r.whole && leads_to_somebody(accounts, &root))) {
         r.targets[0] = root;
@@ -384,12 +384,12 @@ static bool names(struct accounts *accounts, struct bytes alias, struct bytes ac
 static bool leads_to_account(struct accounts *accounts, struct bytes alias, struct bytes account)
 {
     struct arena arena = {0};
-    struct way way;
+    struct alias_walk walk;
     struct recipient place;
     bool found = false;
-    way_start(&way, accounts, &arena, &(struct recipient){.address = alias, .expands = EXPANDS_ALIAS});
-    for (; way.at < way.count && !found; way.at++) {
-        struct bytes at = way.places[way.at].address;
+    walk_start(&walk, accounts, &arena, &(struct recipient){.address = alias, .expands = EXPANDS_ALIAS});
+    for (; walk.at < walk.count && !found; walk.at++) {
+        struct bytes at = walk.places[walk.at].address;
         found = names(accounts, at, account);
         sqlite3_stmt *statement = accounts_bind(accounts, ALIASES_OF_ALIAS, at);
         while (!found && accounts_next(accounts, statement)) {
@@ -397,11 +397,11 @@ static bool leads_to_account(struct accounts *accounts, struct bytes alias, stru
                          plain = accounts_without_tag(target, &arena);
             bool tagged = plain.length > 0 && !accounts_has(accounts, HAS_ALIAS, target);
             if (find_alias(accounts, tagged ? plain : target, &place))
-                way_add(&way, &place);
+                walk_add(&walk, &place);
         }
         sqlite3_reset(statement);
     }
-    way_free(&way);
+    walk_free(&walk);
     arena_clear(&arena);
     return found;
 }

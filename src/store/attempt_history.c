@@ -19,7 +19,7 @@ static size_t count_lines(struct bytes history)
     return lines;
 }
 
-void history_add(struct buffer *out, struct bytes before, const struct store_reply *last)
+void attempt_history_add(struct buffer *out, struct bytes before, const struct attempt_record *last)
 {
     for (size_t lines = count_lines(before); lines >= STORE_ATTEMPTS_MAX - 1; lines--)
         bytes_split(&before, '\n');
@@ -33,7 +33,7 @@ void history_add(struct buffer *out, struct bytes before, const struct store_rep
 
 /* ---- reading ---- */
 
-static bool read_line(struct bytes line, struct store_reply *reply)
+static bool read_line(struct bytes line, struct attempt_record *reply)
 {
     uint64_t code;
     if (!bytes_to_u64(bytes_split(&line, '\t'), UINT64_MAX, &reply->when_ms) || !bytes_to_u64(bytes_split(&line, '\t'), UINT32_MAX, &code))
@@ -46,7 +46,7 @@ static bool read_line(struct bytes line, struct store_reply *reply)
     return true;
 }
 
-size_t history_read(struct bytes history, struct store_reply *found)
+size_t attempt_history_read(struct bytes history, struct attempt_record *found)
 {
     size_t count = 0;
     while (history.length > 0 && count < STORE_ATTEMPTS_MAX - 1)

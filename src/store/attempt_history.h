@@ -13,9 +13,9 @@
 
 /* `before` and behind it what was the last attempt until now; the oldest
  * lines go where there would be too many. */
-void history_add(struct buffer *out, struct bytes before, const struct store_reply *last);
+void attempt_history_add(struct buffer *out, struct bytes before, const struct attempt_record *last);
 /* At most STORE_ATTEMPTS_MAX - 1, oldest first; the texts borrow from
  * `history`. Lines that cannot be read are left out. */
-size_t history_read(struct bytes history, struct store_reply *found);
+size_t attempt_history_read(struct bytes history, struct attempt_record *found);
 
 #endif

@@ -26,13 +26,13 @@
 #include <unistd.h>
 
 enum {
-    NAME_ROOM = 40,
+    NAME_SIZE = 40,
     SHELVES = 256,       /* folders of contents: "00" to "ff" */
     SYNCS_TOGETHER = 16, /* contents, as descriptors, at once */
     SPOOL_AGE_MAX_S = 3600, /* of a file that nobody may be writing any more; the session timeouts are far below */
 };
 
-void id_list_add(struct id_list *list, uint64_t id)
+void content_files_id_add(struct id_list *list, uint64_t id)
 {
     if (list->count == list->capacity) {
         list->capacity = list->capacity == 0 ? 16 : list->capacity * 2;
@@ -47,16 +47,16 @@ static void id_list_free(struct id_list *list)
     *list = (struct id_list){0};
 }
 
-static void spool_name(char name[NAME_ROOM], uint64_t spool)
+static void spool_name(char name[NAME_SIZE], uint64_t spool)
 {
-    snprintf(name, NAME_ROOM, "%llu", (unsigned long long)spool);
+    snprintf(name, NAME_SIZE, "%llu", (unsigned long long)spool);
 }
 
-static void mark_name(char name[NAME_ROOM], uint64_t id)
+static void mark_name(char name[NAME_SIZE], uint64_t id)
 {
     char text[QUEUE_ID_TEXT_LENGTH + 1];
     queue_id_text(id, text);
-    snprintf(name, NAME_ROOM, "%s.new", text);
+    snprintf(name, NAME_SIZE, "%s.new", text);
 }
 
 static unsigned shelf_of(uint64_t id)
@@ -64,16 +64,16 @@ static unsigned shelf_of(uint64_t id)
     return (unsigned)(id / QUEUE_ID_SLOTS % SHELVES);
 }
 
-static void shelf_name(char name[NAME_ROOM], uint64_t id)
+static void shelf_name(char name[NAME_SIZE], uint64_t id)
 {
-    snprintf(name, NAME_ROOM, "%02x", shelf_of(id));
+    snprintf(name, NAME_SIZE, "%02x", shelf_of(id));
 }
 
-static void content_name(char name[NAME_ROOM], uint64_t id)
+static void content_name(char name[NAME_SIZE], uint64_t id)
 {
     char text[QUEUE_ID_TEXT_LENGTH + 1];
     queue_id_text(id, text);
-    snprintf(name, NAME_ROOM, "%02x/%s", shelf_of(id), text);
+    snprintf(name, NAME_SIZE, "%02x/%s", shelf_of(id), text);
 }
 
 static int open_folder(int at, const char *name)
@@ -88,7 +88,7 @@ static int open_folder(int at, const char *name)
 }
 
 /* A record lock of the open file: others can ask for it without taking it. */
-static bool take_lock(struct files *files, const char *folder, struct error *error)
+static bool take_lock(struct content_files *files, const char *folder, struct error *error)
 {
     files->lock = openat(files->folder, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
     if (files->lock < 0)
@@ -98,7 +98,7 @@ static bool take_lock(struct files *files, const char *folder, struct error *err
         long owner = store_sqlite_owner(folder);
         return error_set(error, EX_TEMPFAIL, "the queue in %s is in use by process %ld: one server at a time may write it", folder, owner);
     }
-    char text[NAME_ROOM];
+    char text[NAME_SIZE];
     int length = snprintf(text, sizeof text, "%ld\n", (long)getpid());
     if (ftruncate(files->lock, 0) == 0)
         (void)!pwrite(files->lock, text, (size_t)length, 0); /* for people only: a full disk does not matter here */
@@ -121,7 +121,7 @@ long store_sqlite_owner_at(int folder)
         return 0;
     struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
     bool held = fcntl(descriptor, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
-    char text[NAME_ROOM] = "";
+    char text[NAME_SIZE] = "";
     uint64_t owner = 0;
     if (held && pread(descriptor, text, sizeof text - 1, 0) > 0)
         bytes_to_u64(bytes_first(bytes_of_text(text), strcspn(text, "\n")), INT32_MAX, &owner);
@@ -129,9 +129,9 @@ long store_sqlite_owner_at(int folder)
     return (long)owner;
 }
 
-bool files_open(struct files *files, const char *folder, enum store_access access, struct error *error)
+bool content_files_open(struct content_files *files, const char *folder, enum store_access access, struct error *error)
 {
-    *files = (struct files){.folder = -1, .spool = -1, .content = -1, .lock = -1};
+    *files = (struct content_files){.folder = -1, .spool = -1, .content = -1, .lock = -1};
     files->folder = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     struct stat facts;
     if (files->folder < 0 || fstat(files->folder, &facts) != 0)
@@ -155,7 +155,7 @@ bool files_open(struct files *files, const char *folder, enum store_access acces
            error_set_errno(error, EX_CANTCREAT, "cannot open the folder %s/content", folder);
 }
 
-void files_close(struct files *files)
+void content_files_close(struct content_files *files)
 {
     const int descriptors[] = {files->folder, files->spool, files->content, files->lock};
     for (size_t i = 0; i < ARRAY_LENGTH(descriptors); i++)
@@ -167,24 +167,24 @@ void files_close(struct files *files)
     id_list_free(&files->leftover);
 }
 
-int files_spool(struct files *files, uint64_t spool, int *descriptor)
+int content_files_spool(struct content_files *files, uint64_t spool, int *descriptor)
 {
-    char name[NAME_ROOM];
+    char name[NAME_SIZE];
     spool_name(name, spool);
     *descriptor = openat(files->spool, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
     return *descriptor < 0 ? errno : 0;
 }
 
-void files_spool_drop(struct files *files, uint64_t spool)
+void content_files_spool_drop(struct content_files *files, uint64_t spool)
 {
-    char name[NAME_ROOM];
+    char name[NAME_SIZE];
     spool_name(name, spool);
     unlinkat(files->spool, name, 0);
 }
 
-bool files_spool_size(struct files *files, uint64_t spool, uint64_t *size)
+bool content_files_spool_size(struct content_files *files, uint64_t spool, uint64_t *size)
 {
-    char name[NAME_ROOM];
+    char name[NAME_SIZE];
     struct stat facts;
     spool_name(name, spool);
     if (spool == 0 || fstatat(files->spool, name, &facts, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISREG(facts.st_mode))
@@ -193,9 +193,9 @@ bool files_spool_size(struct files *files, uint64_t spool, uint64_t *size)
     return true;
 }
 
-static int link_content(struct files *files, const char *mark, uint64_t id)
+static int link_content(struct content_files *files, const char *mark, uint64_t id)
 {
-    char shelf[NAME_ROOM], name[QUEUE_ID_TEXT_LENGTH + 1];
+    char shelf[NAME_SIZE], name[QUEUE_ID_TEXT_LENGTH + 1];
     shelf_name(shelf, id);
     queue_id_text(id, name);
     int folder = open_folder(files->content, shelf);
@@ -210,24 +210,24 @@ static int link_content(struct files *files, const char *mark, uint64_t id)
     return number;
 }
 
-int files_keep(struct files *files, uint64_t spool, uint64_t id)
+int content_files_keep(struct content_files *files, uint64_t spool, uint64_t id)
 {
-    char name[NAME_ROOM], mark[NAME_ROOM];
+    char name[NAME_SIZE], mark[NAME_SIZE];
     spool_name(name, spool);
     mark_name(mark, id);
     if (renameat(files->spool, name, files->spool, mark) != 0)
         return errno;
-    id_list_add(&files->fresh, id);
+    content_files_id_add(&files->fresh, id);
     return link_content(files, mark, id);
 }
 
 /* All are on their way to the disk before the first is waited for. */
-static int sync_contents(struct files *files, const uint64_t *ids, size_t count)
+static int sync_contents(struct content_files *files, const uint64_t *ids, size_t count)
 {
     int descriptors[SYNCS_TOGETHER], number = 0;
     size_t opened = 0;
     while (opened < count && number == 0) {
-        descriptors[opened] = files_content(files, ids[opened]);
+        descriptors[opened] = content_files_content(files, ids[opened]);
         if (descriptors[opened] < 0)
             number = errno;
         else
@@ -242,12 +242,12 @@ static int sync_contents(struct files *files, const uint64_t *ids, size_t count)
 }
 
 /* One sync for each folder that something of the batch came into. */
-static int sync_shelves(struct files *files)
+static int sync_shelves(struct content_files *files)
 {
     bool synced[SHELVES] = {false};
     int number = 0;
     for (size_t i = 0; i < files->fresh.count && number == 0; i++) {
-        char shelf[NAME_ROOM];
+        char shelf[NAME_SIZE];
         unsigned which = shelf_of(files->fresh.ids[i]);
         if (synced[which])
             continue;
@@ -261,7 +261,7 @@ static int sync_shelves(struct files *files)
     return number;
 }
 
-int files_sync(struct files *files)
+int content_files_sync(struct content_files *files)
 {
     int number = 0;
     for (size_t at = 0; at < files->fresh.count && number == 0; at += SYNCS_TOGETHER) {
@@ -271,64 +271,64 @@ int files_sync(struct files *files)
     return number != 0 ? number : sync_shelves(files);
 }
 
-int files_content(struct files *files, uint64_t id)
+int content_files_content(struct content_files *files, uint64_t id)
 {
-    char name[NAME_ROOM];
+    char name[NAME_SIZE];
     content_name(name, id);
     return openat(files->content, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 }
 
-void files_remove(struct files *files, uint64_t id)
+void content_files_remove(struct content_files *files, uint64_t id)
 {
-    char name[NAME_ROOM];
+    char name[NAME_SIZE];
     content_name(name, id);
     unlinkat(files->content, name, 0);
 }
 
-static void remove_mark(struct files *files, uint64_t id)
+static void remove_mark(struct content_files *files, uint64_t id)
 {
-    char mark[NAME_ROOM];
+    char mark[NAME_SIZE];
     mark_name(mark, id);
     unlinkat(files->spool, mark, 0);
 }
 
-void files_committed(struct files *files)
+void content_files_committed(struct content_files *files)
 {
     for (size_t i = 0; i < files->fresh.count; i++)
         remove_mark(files, files->fresh.ids[i]);
     files->fresh.count = 0;
     for (size_t i = 0; i < files->gone.count; i++) {
-        files_remove(files, files->gone.ids[i]);
-        id_list_add(&files->leftover, files->gone.ids[i]);
+        content_files_remove(files, files->gone.ids[i]);
+        content_files_id_add(&files->leftover, files->gone.ids[i]);
     }
     files->gone.count = 0;
 }
 
-void files_rolled_back(struct files *files)
+void content_files_rolled_back(struct content_files *files)
 {
     for (size_t i = 0; i < files->fresh.count; i++) {
-        files_remove(files, files->fresh.ids[i]);
+        content_files_remove(files, files->fresh.ids[i]);
         remove_mark(files, files->fresh.ids[i]);
     }
     files->fresh.count = 0;
     files->gone.count = 0;
 }
 
-void files_abandoned(struct files *files)
+void content_files_abandoned(struct content_files *files)
 {
     files->fresh.count = files->gone.count = 0;
 }
 
-static void sweep_spooled(struct disk *disk, const char *name)
+static void sweep_spooled(struct sqlite_store *sqlite, const char *name)
 {
-    struct files *files = &disk->files;
+    struct content_files *files = &sqlite->files;
     struct bytes text = bytes_of_text(name);
     uint64_t id;
     struct stat facts;
     if (text.length == QUEUE_ID_TEXT_LENGTH + 4 && bytes_ends_nocase(text, ".new") &&
         queue_id_parse(bytes_first(text, QUEUE_ID_TEXT_LENGTH), &id)) {
-        if (!disk_exists(disk, id) && disk->verdict == STORE_DONE)
-            files_remove(files, id);
+        if (!sqlite_exists(sqlite, id) && sqlite->verdict == STORE_DONE)
+            content_files_remove(files, id);
         unlinkat(files->spool, name, 0);
     } else if (bytes_to_u64(text, UINT64_MAX, &id) && fstatat(files->spool, name, &facts, AT_SYMLINK_NOFOLLOW) == 0 &&
                facts.st_mtime + SPOOL_AGE_MAX_S < time(NULL)) {
@@ -336,19 +336,19 @@ static void sweep_spooled(struct disk *disk, const char *name)
     }
 }
 
-void files_sweep(struct disk *disk)
+void content_files_sweep(struct sqlite_store *sqlite)
 {
-    int copy = openat(disk->files.spool, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int copy = openat(sqlite->files.spool, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *spool = copy < 0 ? NULL : fdopendir(copy);
     for (struct dirent *entry; spool != NULL && (entry = readdir(spool)) != NULL;)
-        sweep_spooled(disk, entry->d_name);
+        sweep_spooled(sqlite, entry->d_name);
     if (spool != NULL)
         closedir(spool);
-    sqlite3_stmt *statement = disk_statement(disk, SQL_LEFTOVERS);
-    while (disk_row(disk, statement)) {
+    sqlite3_stmt *statement = sqlite_statement(sqlite, SQL_LEFTOVERS);
+    while (sqlite_row(sqlite, statement)) {
         uint64_t id = (uint64_t)sqlite3_column_int64(statement, 0);
-        files_remove(&disk->files, id);
-        id_list_add(&disk->files.leftover, id);
+        content_files_remove(&sqlite->files, id);
+        content_files_id_add(&sqlite->files.leftover, id);
     }
     if (statement != NULL)
         sqlite3_reset(statement);

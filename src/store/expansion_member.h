@@ -10,14 +10,14 @@
 #include "base/buffer.h"
 #include "core/smtp/envelope.h"
 
-/* Never empty; `room` is emptied first. */
-static inline struct bytes member_key(struct buffer *room, const struct recipient *recipient)
+/* Never empty; `scratch` is emptied first. */
+static inline struct bytes expansion_member_key(struct buffer *scratch, const struct recipient *recipient)
 {
     static const char expanding[EXPANDS_KINDS] = {[EXPANDS_ALIAS] = 'x', [EXPANDS_USER] = 'u'};
-    buffer_clear(room);
-    buffer_add_octet(room, recipient->expands != EXPANDS_NOT ? expanding[recipient->expands] : recipient->local ? 'l' : 'a');
-    buffer_add(room, recipient->address);
-    return buffer_bytes(room);
+    buffer_clear(scratch);
+    buffer_add_octet(scratch, recipient->expands != EXPANDS_NOT ? expanding[recipient->expands] : recipient->local ? 'l' : 'a');
+    buffer_add(scratch, recipient->address);
+    return buffer_bytes(scratch);
 }
 
 #endif

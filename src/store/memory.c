@@ -20,55 +20,55 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-struct row {
+struct memory_row {
     struct store_recipient recipient;
     struct bytes history;
     bool gone;
 };
 
-struct kept_message {
+struct memory_message {
     struct arena arena; /* of all texts, and of the content */
     struct store_message message;
-    struct row *rows; /* by number */
-    size_t row_count, row_room;
+    struct memory_row *rows; /* by number */
+    size_t row_count, row_capacity;
     int file; /* a large content; -1 */
 };
 
-struct kept_destination {
+struct memory_destination {
     struct store_destination destination;
     bool there; /* else it was removed, and its place waits for it */
 };
 
-struct kept_note {
+struct memory_note {
     char *name;
     struct buffer value;
 };
 
-struct spool {
+struct memory_spool {
     uint64_t spool;
     int file;
 };
 
 /* How things stood before a change. */
-struct undo {
+struct memory_undo {
     enum undo_kind { UNDO_ACCEPT, UNDO_REMOVE, UNDO_ROW, UNDO_MEMBER, UNDO_DESTINATION, UNDO_NOTE } kind;
     uint64_t id;
-    struct kept_message *message; /* UNDO_REMOVE: owned by the note */
-    struct row row;
-    struct kept_destination destination;
-    struct kept_note note; /* owned by the note */
+    struct memory_message *message; /* UNDO_REMOVE: owned by the note */
+    struct memory_row row;
+    struct memory_destination destination;
+    struct memory_note note; /* owned by the note */
 };
 
 /* A list that grows; `size` is that of a member. */
-struct list {
+struct memory_list {
     void *at;
     size_t count, capacity;
 };
 
 struct memory {
     struct store store;    /* the first member */
-    struct list messages;  /* struct kept_message * */
-    struct list destinations, notes, spools, undo;
+    struct memory_list messages;  /* struct memory_message * */
+    struct memory_list destinations, notes, spools, undo;
     uint64_t octets, octets_max;
     enum store_verdict verdict; /* of the batch so far */
     bool batch, broken;
@@ -78,7 +78,7 @@ static struct memory *memory_of(struct store *store) { return (struct memory *)(
 
 /* ---- lists ---- */
 
-static void *list_insert(struct list *list, size_t at, size_t size)
+static void *list_insert(struct memory_list *list, size_t at, size_t size)
 {
     if (list->count == list->capacity) {
         list->capacity = list->capacity == 0 ? 8 : list->capacity * 2;
@@ -91,23 +91,23 @@ static void *list_insert(struct list *list, size_t at, size_t size)
     return place;
 }
 
-static void list_drop(struct list *list, size_t at, size_t size)
+static void list_drop(struct memory_list *list, size_t at, size_t size)
 {
     char *place = (char *)list->at + at * size;
     list->count--;
     memmove(place, place + size, (list->count - at) * size);
 }
 
-static void list_free(struct list *list)
+static void list_free(struct memory_list *list)
 {
     free(list->at);
-    *list = (struct list){0};
+    *list = (struct memory_list){0};
 }
 
-static struct kept_message **messages_of(const struct memory *memory) { return memory->messages.at; }
-static struct kept_destination *destinations_of(const struct memory *memory) { return memory->destinations.at; }
-static struct kept_note *notes_of(const struct memory *memory) { return memory->notes.at; }
-static struct spool *spools_of(const struct memory *memory) { return memory->spools.at; }
+static struct memory_message **messages_of(const struct memory *memory) { return memory->messages.at; }
+static struct memory_destination *destinations_of(const struct memory *memory) { return memory->destinations.at; }
+static struct memory_note *notes_of(const struct memory *memory) { return memory->notes.at; }
+static struct memory_spool *spools_of(const struct memory *memory) { return memory->spools.at; }
 
 /* The first place whose id is at least `id`. */
 static size_t message_place(const struct memory *memory, uint64_t id)
@@ -123,27 +123,27 @@ static size_t message_place(const struct memory *memory, uint64_t id)
     return low;
 }
 
-static struct kept_message *find_message(const struct memory *memory, uint64_t id)
+static struct memory_message *find_message(const struct memory *memory, uint64_t id)
 {
     size_t at = message_place(memory, id);
     return at < memory->messages.count && messages_of(memory)[at]->message.id == id ? messages_of(memory)[at] : NULL;
 }
 
-static void put_message(struct memory *memory, struct kept_message *kept)
+static void put_message(struct memory *memory, struct memory_message *kept)
 {
-    *(struct kept_message **)list_insert(&memory->messages, message_place(memory, kept->message.id), sizeof kept) = kept;
+    *(struct memory_message **)list_insert(&memory->messages, message_place(memory, kept->message.id), sizeof kept) = kept;
     memory->octets += kept->message.envelope.size;
 }
 
-static struct kept_message *take_message(struct memory *memory, uint64_t id)
+static struct memory_message *take_message(struct memory *memory, uint64_t id)
 {
-    struct kept_message *kept = find_message(memory, id);
+    struct memory_message *kept = find_message(memory, id);
     list_drop(&memory->messages, message_place(memory, id), sizeof kept);
     memory->octets -= kept->message.envelope.size;
     return kept;
 }
 
-static void message_free(struct kept_message *kept)
+static void message_free(struct memory_message *kept)
 {
     if (kept->file >= 0)
         close(kept->file);
@@ -151,31 +151,31 @@ static void message_free(struct kept_message *kept)
     free(kept);
 }
 
-static struct row *find_row(const struct memory *memory, uint64_t id, uint32_t number)
+static struct memory_row *find_row(const struct memory *memory, uint64_t id, uint32_t number)
 {
-    struct kept_message *kept = find_message(memory, id);
+    struct memory_message *kept = find_message(memory, id);
     return kept == NULL || number >= kept->row_count || kept->rows[number].gone ? NULL : &kept->rows[number];
 }
 
 /* The destination's place, made where there is none. */
-static struct kept_destination *destination_place(struct memory *memory, struct bytes name, bool make)
+static struct memory_destination *destination_place(struct memory *memory, struct bytes name, bool make)
 {
     size_t at = 0;
-    struct kept_destination *list = destinations_of(memory);
+    struct memory_destination *list = destinations_of(memory);
     while (at < memory->destinations.count && bytes_compare(store_destination_name(&list[at].destination), name) < 0)
         at++;
     if (at < memory->destinations.count && bytes_equal(store_destination_name(&list[at].destination), name))
         return &list[at];
     if (!make)
         return NULL;
-    struct kept_destination *made = list_insert(&memory->destinations, at, sizeof *made);
+    struct memory_destination *made = list_insert(&memory->destinations, at, sizeof *made);
     made->destination.name_length = name.length;
     if (name.length > 0)
         memcpy(made->destination.name, name.at, name.length);
     return made;
 }
 
-static struct kept_note *find_note(const struct memory *memory, const char *name)
+static struct memory_note *find_note(const struct memory *memory, const char *name)
 {
     for (size_t i = 0; i < memory->notes.count; i++)
         if (strcmp(notes_of(memory)[i].name, name) == 0)
@@ -183,7 +183,7 @@ static struct kept_note *find_note(const struct memory *memory, const char *name
     return NULL;
 }
 
-static struct spool *find_spool(const struct memory *memory, uint64_t spool)
+static struct memory_spool *find_spool(const struct memory *memory, uint64_t spool)
 {
     for (size_t i = 0; i < memory->spools.count; i++)
         if (spools_of(memory)[i].spool == spool)
@@ -193,21 +193,21 @@ static struct spool *find_spool(const struct memory *memory, uint64_t spool)
 
 /* ---- the batch ---- */
 
-static struct undo *note_undo(struct memory *memory, enum undo_kind kind)
+static struct memory_undo *note_undo(struct memory *memory, enum undo_kind kind)
 {
-    struct undo *undo = list_insert(&memory->undo, memory->undo.count, sizeof *undo);
+    struct memory_undo *undo = list_insert(&memory->undo, memory->undo.count, sizeof *undo);
     undo->kind = kind;
     return undo;
 }
 
-static void undo_free(struct undo *undo)
+static void undo_free(struct memory_undo *undo)
 {
     if (undo->kind == UNDO_REMOVE)
         message_free(undo->message);
     buffer_free(&undo->note.value);
 }
 
-static void undo_one(struct memory *memory, struct undo *undo)
+static void undo_one(struct memory *memory, struct memory_undo *undo)
 {
     switch (undo->kind) {
     case UNDO_ACCEPT:
@@ -224,7 +224,7 @@ static void undo_one(struct memory *memory, struct undo *undo)
         *destination_place(memory, store_destination_name(&undo->destination.destination), true) = undo->destination;
         break;
     case UNDO_NOTE: {
-        struct kept_note *note = find_note(memory, undo->note.name);
+        struct memory_note *note = find_note(memory, undo->note.name);
         buffer_free(&note->value);
         note->value = undo->note.value;
         break;
@@ -234,7 +234,7 @@ static void undo_one(struct memory *memory, struct undo *undo)
 
 static void forget_batch(struct memory *memory)
 {
-    struct undo *undo = memory->undo.at;
+    struct memory_undo *undo = memory->undo.at;
     for (size_t i = memory->undo.count; i > 0; i--)
         undo_one(memory, &undo[i - 1]);
     memory->undo.count = 0;
@@ -242,13 +242,13 @@ static void forget_batch(struct memory *memory)
 
 static void keep_batch(struct memory *memory)
 {
-    struct undo *undo = memory->undo.at;
+    struct memory_undo *undo = memory->undo.at;
     for (size_t i = 0; i < memory->undo.count; i++)
         undo_free(&undo[i]);
     memory->undo.count = 0;
 }
 
-static enum store_verdict kept_commit(struct store *store, struct error *error)
+static enum store_verdict memory_commit(struct store *store, struct error *error)
 {
     struct memory *memory = memory_of(store);
     if (memory->broken)
@@ -266,13 +266,13 @@ static enum store_verdict kept_commit(struct store *store, struct error *error)
     return verdict;
 }
 
-static bool kept_is_changed(const struct store *store)
+static bool memory_is_changed(const struct store *store)
 {
     const struct memory *memory = (const struct memory *)(const void *)store;
     return memory->batch || memory->verdict != STORE_DONE;
 }
 
-static void kept_close(struct store *store)
+static void memory_close(struct store *store)
 {
     struct memory *memory = memory_of(store);
     forget_batch(memory);
@@ -292,7 +292,7 @@ static void kept_close(struct store *store)
     free(memory);
 }
 
-/* A change is about to be made; false once there was trouble. */
+/* A change is about to be made; false once there was failure. */
 static bool change(struct memory *memory)
 {
     if (memory->verdict != STORE_DONE)
@@ -302,7 +302,7 @@ static bool change(struct memory *memory)
 
 /* ---- spool ---- */
 
-static int kept_spool(struct store *store, uint64_t number, enum store_verdict *verdict)
+static int memory_spool(struct store *store, uint64_t number, enum store_verdict *verdict)
 {
     struct memory *memory = memory_of(store);
     *verdict = memory->octets_max != 0 && memory->octets >= memory->octets_max ? STORE_FULL : STORE_FAILED;
@@ -314,29 +314,29 @@ static int kept_spool(struct store *store, uint64_t number, enum store_verdict *
             close(file);
         return -1;
     }
-    struct spool *spool = list_insert(&memory->spools, memory->spools.count, sizeof *spool);
-    *spool = (struct spool){number, file};
+    struct memory_spool *spool = list_insert(&memory->spools, memory->spools.count, sizeof *spool);
+    *spool = (struct memory_spool){number, file};
     *verdict = STORE_DONE;
     return copy;
 }
 
 /* The file, which is the caller's now. */
-static int take_spool(struct memory *memory, struct spool *spool)
+static int take_spool(struct memory *memory, struct memory_spool *spool)
 {
     int file = spool->file;
     list_drop(&memory->spools, (size_t)(spool - spools_of(memory)), sizeof *spool);
     return file;
 }
 
-static void kept_spool_drop(struct store *store, uint64_t number)
+static void memory_spool_drop(struct store *store, uint64_t number)
 {
     struct memory *memory = memory_of(store);
-    struct spool *spool = find_spool(memory, number);
+    struct memory_spool *spool = find_spool(memory, number);
     if (spool != NULL)
         close(take_spool(memory, spool));
 }
 
-static bool spool_size(const struct spool *spool, uint64_t *size)
+static bool spool_size(const struct memory_spool *spool, uint64_t *size)
 {
     struct stat facts;
     if (spool == NULL || fstat(spool->file, &facts) != 0)
@@ -379,14 +379,14 @@ static struct store_message copy_message(struct arena *arena, const struct store
     return message;
 }
 
-static struct kept_message *make_message(const struct store_message *from, const struct bytes *destinations, uint64_t due_ms, uint64_t size)
+static struct memory_message *make_message(const struct store_message *from, const struct bytes *destinations, uint64_t due_ms, uint64_t size)
 {
-    struct kept_message *kept = memory_new(sizeof *kept);
+    struct memory_message *kept = memory_new(sizeof *kept);
     kept->file = -1;
     kept->message = copy_message(&kept->arena, from);
     kept->message.envelope.size = size;
-    kept->row_count = kept->row_room = from->envelope.recipient_count;
-    kept->rows = ARENA_ARRAY(&kept->arena, struct row, kept->row_count);
+    kept->row_count = kept->row_capacity = from->envelope.recipient_count;
+    kept->rows = ARENA_ARRAY(&kept->arena, struct memory_row, kept->row_count);
     for (size_t i = 0; i < kept->row_count; i++)
         kept->rows[i].recipient = (struct store_recipient){.number = (uint32_t)i, .due_ms = due_ms,
                                                            .destination = arena_copy(&kept->arena, destinations[i]),
@@ -394,19 +394,19 @@ static struct kept_message *make_message(const struct store_message *from, const
     return kept;
 }
 
-static bool kept_accept(struct store *store, const struct store_message *message, const struct bytes *destinations, uint64_t due_ms, uint64_t number)
+static bool memory_accept(struct store *store, const struct store_message *message, const struct bytes *destinations, uint64_t due_ms, uint64_t number)
 {
     struct memory *memory = memory_of(store);
-    struct spool *spool = number == 0 ? NULL : find_spool(memory, number);
+    struct memory_spool *spool = number == 0 ? NULL : find_spool(memory, number);
     uint64_t size = message->content.length;
     assert(message->envelope.recipient_count > 0);
     if (number != 0 && !spool_size(spool, &size))
         return false;
-    if (!change(memory)) /* trouble is told by the commit */
+    if (!change(memory)) /* failure is told by the commit */
         return true;
     if (find_message(memory, message->id) != NULL)
         return false;
-    struct kept_message *kept = make_message(message, destinations, due_ms, size);
+    struct memory_message *kept = make_message(message, destinations, due_ms, size);
     kept->message.large = spool != NULL;
     if (spool != NULL)
         kept->file = take_spool(memory, spool);
@@ -419,30 +419,30 @@ static bool kept_accept(struct store *store, const struct store_message *message
     return true;
 }
 
-/* The row, about to be changed; NULL when there is none, or was trouble. */
-static struct row *change_row(struct memory *memory, uint64_t id, uint32_t number, bool gone)
+/* The row, about to be changed; NULL when there is none, or was failure. */
+static struct memory_row *change_row(struct memory *memory, uint64_t id, uint32_t number, bool gone)
 {
-    struct row *row = change(memory) ? find_row(memory, id, number) : NULL;
+    struct memory_row *row = change(memory) ? find_row(memory, id, number) : NULL;
     if (row == NULL)
         return NULL;
-    struct undo *undo = note_undo(memory, UNDO_ROW);
+    struct memory_undo *undo = note_undo(memory, UNDO_ROW);
     undo->id = id;
     undo->row = *row;
     row->gone = gone;
     return row;
 }
 
-static void remember(struct arena *arena, struct row *row)
+static void remember(struct arena *arena, struct memory_row *row)
 {
     struct buffer history = {0};
-    history_add(&history, row->history, &row->recipient.last);
+    attempt_history_add(&history, row->history, &row->recipient.last);
     row->history = arena_copy(arena, buffer_bytes(&history));
     buffer_free(&history);
 }
 
-static void kept_defer(struct store *store, uint64_t id, uint32_t number, uint64_t due_ms, uint32_t attempts, const struct store_reply *last)
+static void memory_defer(struct store *store, uint64_t id, uint32_t number, uint64_t due_ms, uint32_t attempts, const struct attempt_record *last)
 {
-    struct row *row = change_row(memory_of(store), id, number, false);
+    struct memory_row *row = change_row(memory_of(store), id, number, false);
     if (row == NULL)
         return;
     struct store_recipient *recipient = &row->recipient;
@@ -451,14 +451,14 @@ static void kept_defer(struct store *store, uint64_t id, uint32_t number, uint64
         remember(arena, row);
     recipient->due_ms = due_ms;
     recipient->attempts = attempts;
-    recipient->last = (struct store_reply){.when_ms = last->when_ms, .code = last->code, .enhanced = arena_copy(arena, last->enhanced),
+    recipient->last = (struct attempt_record){.when_ms = last->when_ms, .code = last->code, .enhanced = arena_copy(arena, last->enhanced),
                                            .text = arena_copy(arena, bytes_first(last->text, STORE_REPLY_MAX)),
                                            .peer = arena_copy(arena, last->peer), .tls = arena_copy(arena, last->tls)};
 }
 
-static void kept_place(struct store *store, uint64_t id, uint32_t number, struct bytes destination, uint64_t due_ms, bool held)
+static void memory_place(struct store *store, uint64_t id, uint32_t number, struct bytes destination, uint64_t due_ms, bool held)
 {
-    struct row *row = change_row(memory_of(store), id, number, false);
+    struct memory_row *row = change_row(memory_of(store), id, number, false);
     if (row == NULL)
         return;
     struct store_recipient *recipient = &row->recipient;
@@ -468,38 +468,38 @@ static void kept_place(struct store *store, uint64_t id, uint32_t number, struct
         recipient->destination = arena_copy(&find_message(memory_of(store), id)->arena, destination);
 }
 
-static void kept_finish(struct store *store, uint64_t id, uint32_t number)
+static void memory_finish(struct store *store, uint64_t id, uint32_t number)
 {
     change_row(memory_of(store), id, number, true);
 }
 
 /* Rows stay when they are gone: they tell whom the message had. */
-static bool has_member(const struct kept_message *kept, const struct recipient *member)
+static bool has_member(const struct memory_message *kept, const struct recipient *member)
 {
     struct buffer wanted = {0}, room = {0};
     bool found = false;
-    member_key(&wanted, member);
+    expansion_member_key(&wanted, member);
     for (size_t i = 0; i < kept->row_count && !found; i++)
-        found = bytes_equal(member_key(&room, &kept->rows[i].recipient.recipient), buffer_bytes(&wanted));
+        found = bytes_equal(expansion_member_key(&room, &kept->rows[i].recipient.recipient), buffer_bytes(&wanted));
     buffer_free(&wanted);
     buffer_free(&room);
     return found;
 }
 
-static bool kept_add_member(struct store *store, uint64_t id, const struct recipient *member,
+static bool memory_add_member(struct store *store, uint64_t id, const struct recipient *member,
                             struct bytes destination, uint64_t due_ms)
 {
     struct memory *memory = memory_of(store);
-    struct kept_message *kept = change(memory) ? find_message(memory, id) : NULL;
+    struct memory_message *kept = change(memory) ? find_message(memory, id) : NULL;
     if (kept == NULL || has_member(kept, member))
         return false;
-    if (kept->row_count == kept->row_room) {
-        struct row *rows = ARENA_ARRAY(&kept->arena, struct row, 2 * kept->row_room);
+    if (kept->row_count == kept->row_capacity) {
+        struct memory_row *rows = ARENA_ARRAY(&kept->arena, struct memory_row, 2 * kept->row_capacity);
         memcpy(rows, kept->rows, kept->row_count * sizeof *rows);
         kept->rows = rows;
-        kept->row_room *= 2;
+        kept->row_capacity *= 2;
     }
-    kept->rows[kept->row_count] = (struct row){
+    kept->rows[kept->row_count] = (struct memory_row){
         .recipient = {.number = (uint32_t)kept->row_count,
                       .due_ms = due_ms,
                       .destination = arena_copy(&kept->arena, destination),
@@ -509,49 +509,49 @@ static bool kept_add_member(struct store *store, uint64_t id, const struct recip
     return true;
 }
 
-static void kept_advance(struct store *store, uint64_t id, uint32_t number, struct bytes progress,
+static void memory_advance(struct store *store, uint64_t id, uint32_t number, struct bytes progress,
                          uint64_t due_ms)
 {
-    struct row *row = change_row(memory_of(store), id, number, false);
+    struct memory_row *row = change_row(memory_of(store), id, number, false);
     if (row == NULL)
         return;
     row->recipient.due_ms = due_ms;
     row->recipient.progress = arena_copy(&find_message(memory_of(store), id)->arena, progress);
 }
 
-static void kept_remove(struct store *store, uint64_t id)
+static void memory_remove(struct store *store, uint64_t id)
 {
     struct memory *memory = memory_of(store);
     if (!change(memory) || find_message(memory, id) == NULL)
         return;
-    struct undo *undo = note_undo(memory, UNDO_REMOVE);
+    struct memory_undo *undo = note_undo(memory, UNDO_REMOVE);
     undo->message = take_message(memory, id);
 }
 
-static bool kept_settle(struct store *store, uint64_t id)
+static bool memory_settle(struct store *store, uint64_t id)
 {
     struct memory *memory = memory_of(store);
-    struct kept_message *kept = change(memory) ? find_message(memory, id) : NULL;
+    struct memory_message *kept = change(memory) ? find_message(memory, id) : NULL;
     for (size_t i = 0; kept != NULL && i < kept->row_count; i++)
         if (!kept->rows[i].gone)
             return false;
     if (kept != NULL)
-        kept_remove(store, id);
+        memory_remove(store, id);
     return kept != NULL;
 }
 
-static struct kept_destination *change_destination(struct memory *memory, struct bytes name, bool make)
+static struct memory_destination *change_destination(struct memory *memory, struct bytes name, bool make)
 {
     assert(name.length <= STORE_DESTINATION_MAX);
-    struct kept_destination *kept = change(memory) ? destination_place(memory, name, make) : NULL;
+    struct memory_destination *kept = change(memory) ? destination_place(memory, name, make) : NULL;
     if (kept != NULL)
         note_undo(memory, UNDO_DESTINATION)->destination = *kept;
     return kept;
 }
 
-static void kept_destination_put(struct store *store, struct bytes name, uint64_t due_ms, uint32_t failures)
+static void memory_destination_put(struct store *store, struct bytes name, uint64_t due_ms, uint32_t failures)
 {
-    struct kept_destination *kept = change_destination(memory_of(store), name, true);
+    struct memory_destination *kept = change_destination(memory_of(store), name, true);
     if (kept == NULL)
         return;
     kept->there = true;
@@ -559,19 +559,19 @@ static void kept_destination_put(struct store *store, struct bytes name, uint64_
     kept->destination.failures = failures;
 }
 
-static void kept_destination_remove(struct store *store, struct bytes name)
+static void memory_destination_remove(struct store *store, struct bytes name)
 {
-    struct kept_destination *kept = change_destination(memory_of(store), name, false);
+    struct memory_destination *kept = change_destination(memory_of(store), name, false);
     if (kept != NULL)
         kept->there = false;
 }
 
-static void kept_note_put(struct store *store, const char *name, struct bytes value)
+static void memory_note_put(struct store *store, const char *name, struct bytes value)
 {
     struct memory *memory = memory_of(store);
     if (!change(memory))
         return;
-    struct kept_note *note = find_note(memory, name);
+    struct memory_note *note = find_note(memory, name);
     if (note == NULL) {
         note = list_insert(&memory->notes, memory->notes.count, sizeof *note);
         note->name = memory_new(strlen(name) + 1);
@@ -586,10 +586,10 @@ static void kept_note_put(struct store *store, const char *name, struct bytes va
 
 static bool is_usable(const struct memory *memory) { return memory->verdict != STORE_FAILED; }
 
-static bool kept_read(struct store *store, uint64_t id, bool with_content, struct arena *arena, struct store_message *message)
+static bool memory_read(struct store *store, uint64_t id, bool with_content, struct arena *arena, struct store_message *message)
 {
     struct memory *memory = memory_of(store);
-    struct kept_message *kept = is_usable(memory) ? find_message(memory, id) : NULL;
+    struct memory_message *kept = is_usable(memory) ? find_message(memory, id) : NULL;
     if (kept == NULL)
         return false;
     *message = copy_message(arena, &kept->message);
@@ -598,9 +598,9 @@ static bool kept_read(struct store *store, uint64_t id, bool with_content, struc
     return true;
 }
 
-static int kept_content(struct store *store, uint64_t id)
+static int memory_content(struct store *store, uint64_t id)
 {
-    struct kept_message *kept = find_message(memory_of(store), id);
+    struct memory_message *kept = find_message(memory_of(store), id);
     char path[40];
     if (kept == NULL || kept->file < 0)
         return -1;
@@ -621,11 +621,11 @@ static struct store_recipient copy_row(struct arena *arena, const struct store_r
     return row;
 }
 
-static size_t kept_recipients(struct store *store, uint64_t id, uint32_t from, struct bytes destination, size_t max, struct arena *arena,
+static size_t memory_recipients(struct store *store, uint64_t id, uint32_t from, struct bytes destination, size_t max, struct arena *arena,
                               struct store_recipient *found)
 {
     struct memory *memory = memory_of(store);
-    struct kept_message *kept = is_usable(memory) ? find_message(memory, id) : NULL;
+    struct memory_message *kept = is_usable(memory) ? find_message(memory, id) : NULL;
     size_t count = 0;
     size_t end = destination.length > 0 ? (size_t)from + STORE_LOOK_MAX : SIZE_MAX;
     for (size_t i = from; kept != NULL && i < kept->row_count && i < end && count < max; i++)
@@ -634,23 +634,23 @@ static size_t kept_recipients(struct store *store, uint64_t id, uint32_t from, s
     return count;
 }
 
-static size_t kept_attempts(struct store *store, uint64_t id, uint32_t number, struct arena *arena, struct store_reply *found)
+static size_t memory_attempts(struct store *store, uint64_t id, uint32_t number, struct arena *arena, struct attempt_record *found)
 {
     struct memory *memory = memory_of(store);
-    const struct row *row = is_usable(memory) ? find_row(memory, id, number) : NULL;
+    const struct memory_row *row = is_usable(memory) ? find_row(memory, id, number) : NULL;
     if (row == NULL || row->recipient.last.when_ms == 0)
         return 0;
-    size_t count = history_read(arena_copy(arena, row->history), found);
+    size_t count = attempt_history_read(arena_copy(arena, row->history), found);
     found[count++] = copy_row(arena, &row->recipient).last;
     return count;
 }
 
-static size_t kept_walk(struct store *store, uint64_t after_id, uint32_t after_number, size_t max, struct arena *arena, uint64_t *ids, struct store_recipient *found)
+static size_t memory_walk(struct store *store, uint64_t after_id, uint32_t after_number, size_t max, struct arena *arena, uint64_t *ids, struct store_recipient *found)
 {
     struct memory *memory = memory_of(store);
     size_t count = 0;
     for (size_t m = message_place(memory, after_id); is_usable(memory) && m < memory->messages.count && count < max; m++) {
-        const struct kept_message *kept = messages_of(memory)[m];
+        const struct memory_message *kept = messages_of(memory)[m];
         bool begun = kept->message.id == after_id; /* its first ones were seen */
         for (size_t i = begun ? (size_t)after_number + 1 : 0; i < kept->row_count && count < max; i++) {
             if (kept->rows[i].gone)
@@ -684,18 +684,18 @@ static void insert_due(struct store_due *found, size_t *count, size_t max, const
 }
 
 /* The rows of a message that wait for the destination and are not held. */
-static const struct store_recipient *waiting(const struct kept_message *kept, size_t i, struct bytes destination)
+static const struct store_recipient *waiting(const struct memory_message *kept, size_t i, struct bytes destination)
 {
-    const struct row *row = &kept->rows[i];
+    const struct memory_row *row = &kept->rows[i];
     return row->gone || row->recipient.held || !bytes_equal(row->recipient.destination, destination) ? NULL : &row->recipient;
 }
 
-static size_t kept_due(struct store *store, struct bytes destination, uint64_t now_ms, const struct store_due *after, size_t max, struct store_due *found)
+static size_t memory_due(struct store *store, struct bytes destination, uint64_t now_ms, const struct store_due *after, size_t max, struct store_due *found)
 {
     struct memory *memory = memory_of(store);
     size_t count = 0;
     for (size_t m = 0; is_usable(memory) && m < memory->messages.count; m++) {
-        const struct kept_message *kept = messages_of(memory)[m];
+        const struct memory_message *kept = messages_of(memory)[m];
         for (size_t i = 0; i < kept->row_count; i++) {
             const struct store_recipient *r = waiting(kept, i, destination);
             struct store_due due = {r == NULL ? 0 : r->due_ms, kept->message.id, (uint32_t)i};
@@ -711,7 +711,7 @@ static uint64_t earlier(uint64_t first, uint64_t due_ms, uint64_t after_ms)
     return due_ms > after_ms && (first == STORE_NEVER || due_ms < first) ? due_ms : first;
 }
 
-static uint64_t kept_next_due(struct store *store, struct bytes destination, uint64_t after_ms)
+static uint64_t memory_next_due(struct store *store, struct bytes destination, uint64_t after_ms)
 {
     struct memory *memory = memory_of(store);
     uint64_t first = STORE_NEVER;
@@ -724,10 +724,10 @@ static uint64_t kept_next_due(struct store *store, struct bytes destination, uin
     return first;
 }
 
-static bool kept_destination(struct store *store, struct bytes name, struct store_destination *found)
+static bool memory_destination(struct store *store, struct bytes name, struct store_destination *found)
 {
     struct memory *memory = memory_of(store);
-    struct kept_destination *kept = is_usable(memory) ? destination_place(memory, name, false) : NULL;
+    struct memory_destination *kept = is_usable(memory) ? destination_place(memory, name, false) : NULL;
     if (kept == NULL || !kept->there)
         return false;
     *found = kept->destination;
@@ -739,13 +739,13 @@ static bool destination_before(const struct store_destination *a, const struct s
     return a->due_ms != b->due_ms ? a->due_ms < b->due_ms : bytes_compare(store_destination_name(a), store_destination_name(b)) < 0;
 }
 
-static size_t kept_destinations_due(struct store *store, uint64_t now_ms, const struct store_destination *after, size_t max, struct store_destination *found)
+static size_t memory_destinations_due(struct store *store, uint64_t now_ms, const struct store_destination *after, size_t max, struct store_destination *found)
 {
     static const struct store_destination none;
     struct memory *memory = memory_of(store);
     size_t count = 0;
     for (size_t i = 0; is_usable(memory) && i < memory->destinations.count; i++) {
-        const struct kept_destination *kept = &destinations_of(memory)[i];
+        const struct memory_destination *kept = &destinations_of(memory)[i];
         size_t at = count;
         if (!kept->there || kept->destination.due_ms > now_ms || !destination_before(after == NULL ? &none : after, &kept->destination))
             continue;
@@ -760,7 +760,7 @@ static size_t kept_destinations_due(struct store *store, uint64_t now_ms, const 
     return count;
 }
 
-static uint64_t kept_destinations_next(struct store *store, uint64_t after_ms)
+static uint64_t memory_destinations_next(struct store *store, uint64_t after_ms)
 {
     struct memory *memory = memory_of(store);
     uint64_t first = STORE_NEVER;
@@ -770,7 +770,7 @@ static uint64_t kept_destinations_next(struct store *store, uint64_t after_ms)
     return first;
 }
 
-static struct bytes reason_of(struct arena *arena, const struct store_reply *last)
+static struct bytes reason_of(struct arena *arena, const struct attempt_record *last)
 {
     const char *between = last->enhanced.length > 0 ? " " : "";
     char *text = last->code == 0 ? arena_format(arena, "%.*s%s%.*s", BYTES_ARG(last->enhanced), between, BYTES_ARG(last->text))
@@ -779,7 +779,7 @@ static struct bytes reason_of(struct arena *arena, const struct store_reply *las
     return bytes_of_text(text);
 }
 
-static struct store_summary summarize(struct arena *arena, const struct kept_message *kept)
+static struct store_summary summarize(struct arena *arena, const struct memory_message *kept)
 {
     const struct store_message *m = &kept->message;
     struct store_summary summary = {.id = m->id, .arrived_ms = m->arrived_ms, .expires_ms = m->expires_ms, .size = m->envelope.size,
@@ -803,7 +803,7 @@ static struct store_summary summarize(struct arena *arena, const struct kept_mes
     return summary;
 }
 
-static size_t kept_list(struct store *store, uint64_t after_id, size_t max, struct arena *arena, struct store_summary *found)
+static size_t memory_list(struct store *store, uint64_t after_id, size_t max, struct arena *arena, struct store_summary *found)
 {
     struct memory *memory = memory_of(store);
     size_t count = 0;
@@ -812,7 +812,7 @@ static size_t kept_list(struct store *store, uint64_t after_id, size_t max, stru
     return count;
 }
 
-static size_t kept_ids(struct store *store, uint64_t after_id, size_t max, uint64_t *ids, uint64_t *expires_ms)
+static size_t memory_ids(struct store *store, uint64_t after_id, size_t max, uint64_t *ids, uint64_t *expires_ms)
 {
     struct memory *memory = memory_of(store);
     size_t count = 0;
@@ -824,44 +824,44 @@ static size_t kept_ids(struct store *store, uint64_t after_id, size_t max, uint6
     return count;
 }
 
-static struct bytes kept_note(struct store *store, const char *name, struct arena *arena)
+static struct bytes memory_note(struct store *store, const char *name, struct arena *arena)
 {
     struct memory *memory = memory_of(store);
-    struct kept_note *note = is_usable(memory) ? find_note(memory, name) : NULL;
+    struct memory_note *note = is_usable(memory) ? find_note(memory, name) : NULL;
     return note == NULL ? bytes_none() : arena_copy(arena, buffer_bytes(&note->value));
 }
 
 static const struct store_operations operations = {
-    .close = kept_close,
-    .commit = kept_commit,
-    .is_changed = kept_is_changed,
-    .spool = kept_spool,
-    .spool_drop = kept_spool_drop,
-    .accept = kept_accept,
-    .defer = kept_defer,
-    .place = kept_place,
-    .finish = kept_finish,
-    .add_member = kept_add_member,
-    .advance = kept_advance,
-    .expanded = kept_finish,
-    .settle = kept_settle,
-    .remove = kept_remove,
-    .destination_put = kept_destination_put,
-    .destination_remove = kept_destination_remove,
-    .note_put = kept_note_put,
-    .read = kept_read,
-    .content = kept_content,
-    .recipients = kept_recipients,
-    .attempts = kept_attempts,
-    .due = kept_due,
-    .next_due = kept_next_due,
-    .destination = kept_destination,
-    .destinations_due = kept_destinations_due,
-    .destinations_next = kept_destinations_next,
-    .list = kept_list,
-    .ids = kept_ids,
-    .walk = kept_walk,
-    .note = kept_note,
+    .close = memory_close,
+    .commit = memory_commit,
+    .is_changed = memory_is_changed,
+    .spool = memory_spool,
+    .spool_drop = memory_spool_drop,
+    .accept = memory_accept,
+    .defer = memory_defer,
+    .place = memory_place,
+    .finish = memory_finish,
+    .add_member = memory_add_member,
+    .advance = memory_advance,
+    .expanded = memory_finish,
+    .settle = memory_settle,
+    .remove = memory_remove,
+    .destination_put = memory_destination_put,
+    .destination_remove = memory_destination_remove,
+    .note_put = memory_note_put,
+    .read = memory_read,
+    .content = memory_content,
+    .recipients = memory_recipients,
+    .attempts = memory_attempts,
+    .due = memory_due,
+    .next_due = memory_next_due,
+    .destination = memory_destination,
+    .destinations_due = memory_destinations_due,
+    .destinations_next = memory_destinations_next,
+    .list = memory_list,
+    .ids = memory_ids,
+    .walk = memory_walk,
+    .note = memory_note,
 };
 
 struct store *store_memory_open(void)

@@ -17,7 +17,7 @@
 
 enum { SASLPREP_MAX = 511 }; /* octets; a longer one, or one whose form is longer, is left as it is */
 
-/* The form of `password`: in `room`, which the caller wipes, or `password` itself. */
-struct bytes saslprep(struct bytes password, char room[SASLPREP_MAX + 1]);
+/* The form of `password`: in `buffer`, which the caller wipes, or `password` itself. */
+struct bytes saslprep(struct bytes password, char buffer[SASLPREP_MAX + 1]);
 
 #endif

@@ -13,7 +13,7 @@
 #define RECIPIENT_COLUMNS "number, held, due_ms, attempts, flags, destination, address, original, orcpt, last_ms, last_code," \
                           " last_enhanced, last_text, last_peer, last_tls, via, progress"
 
-const char *const disk_sql[SQL_STATEMENTS] = {
+const char *const sqlite_sql[SQL_STATEMENTS] = {
     [SQL_BEGIN] = "BEGIN IMMEDIATE",
     [SQL_COMMIT] = "COMMIT",
     [SQL_ROLLBACK] = "ROLLBACK",
@@ -68,61 +68,61 @@ const char *const disk_sql[SQL_STATEMENTS] = {
 enum { FLAG_RET = 2, FLAG_SMTPUTF8 = 16, FLAG_REQUIRETLS = 32, FLAG_LARGE = 64, BODY_MASK = 3, RET_MASK = 3 };
 enum { FLAG_LOCAL = 16, FLAG_AWAY = 32, NOTIFY_MASK = 15, FLAG_EXPANDS = 6, EXPANDS_MASK = 3 }; /* FLAG_EXPANDS: how far it stands to the left */
 
-/* ---- trouble ---- */
+/* ---- failure ---- */
 
-bool disk_trouble(struct disk *disk, int code, int number)
+bool sqlite_problem(struct sqlite_store *sqlite, int code, int number)
 {
-    if (disk->verdict != STORE_DONE)
+    if (sqlite->verdict != STORE_DONE)
         return false;
-    disk->trouble = code;
-    disk->trouble_errno = number;
+    sqlite->problem = code;
+    sqlite->problem_errno = number;
     bool no_room = number == ENOSPC || number == EDQUOT || number == EFBIG;
-    disk->verdict = (code & 0xff) == SQLITE_FULL || (no_room && code != SQLITE_IOERR_FSYNC) ? STORE_FULL : STORE_FAILED;
+    sqlite->verdict = (code & 0xff) == SQLITE_FULL || (no_room && code != SQLITE_IOERR_FSYNC) ? STORE_FULL : STORE_FAILED;
     return false;
 }
 
-static bool sqlite_trouble(struct disk *disk, int code)
+static bool sqlite_reason(struct sqlite_store *sqlite, int code)
 {
-    return disk_trouble(disk, code, (code & 0xff) == SQLITE_IOERR ? sqlite3_system_errno(disk->db) : 0);
+    return sqlite_problem(sqlite, code, (code & 0xff) == SQLITE_IOERR ? sqlite3_system_errno(sqlite->db) : 0);
 }
 
-static bool explain(struct disk *disk, struct error *error)
+static bool explain(struct sqlite_store *sqlite, struct error *error)
 {
-    const char *reason = disk->trouble != 0 ? sqlite3_errstr(disk->trouble) : "the files beside it";
-    errno = disk->trouble_errno;
-    bool full = disk->verdict == STORE_FULL;
-    if ((disk->trouble & 0xff) == SQLITE_CORRUPT)
+    const char *reason = sqlite->problem != 0 ? sqlite3_errstr(sqlite->problem) : "the files beside it";
+    errno = sqlite->problem_errno;
+    bool full = sqlite->verdict == STORE_FULL;
+    if ((sqlite->problem & 0xff) == SQLITE_CORRUPT)
         return error_set(error, EX_DATAERR,
                          "%s is damaged; stop the server, copy the folder, then recover what can be: "
-                         "sqlite3 mailboat.db .recover | sqlite3 recovered.db", disk->path);
-    if (disk->trouble_errno != 0)
-        return error_set_errno(error, full ? EX_TEMPFAIL : EX_IOERR, "cannot write %s: %s", disk->path, reason);
-    return error_set(error, full ? EX_TEMPFAIL : EX_IOERR, "cannot write %s: %s", disk->path, reason);
+                         "sqlite3 mailboat.db .recover | sqlite3 recovered.db", sqlite->path);
+    if (sqlite->problem_errno != 0)
+        return error_set_errno(error, full ? EX_TEMPFAIL : EX_IOERR, "cannot write %s: %s", sqlite->path, reason);
+    return error_set(error, full ? EX_TEMPFAIL : EX_IOERR, "cannot write %s: %s", sqlite->path, reason);
 }
 
 /* ---- statements ---- */
 
-sqlite3_stmt *disk_statement(struct disk *disk, enum disk_statement which)
+sqlite3_stmt *sqlite_statement(struct sqlite_store *sqlite, enum sqlite_statement which)
 {
-    if (disk->statements[which] == NULL) {
-        int code = sqlite3_prepare_v3(disk->db, disk_sql[which], -1, SQLITE_PREPARE_PERSISTENT, &disk->statements[which], NULL);
+    if (sqlite->statements[which] == NULL) {
+        int code = sqlite3_prepare_v3(sqlite->db, sqlite_sql[which], -1, SQLITE_PREPARE_PERSISTENT, &sqlite->statements[which], NULL);
         if (code != SQLITE_OK)
-            sqlite_trouble(disk, code);
+            sqlite_reason(sqlite, code);
     }
-    return disk->statements[which];
+    return sqlite->statements[which];
 }
 
-bool disk_row(struct disk *disk, sqlite3_stmt *statement)
+bool sqlite_row(struct sqlite_store *sqlite, sqlite3_stmt *statement)
 {
     if (statement == NULL)
         return false;
     int code = sqlite3_step(statement);
     if (code != SQLITE_ROW && code != SQLITE_DONE)
-        return sqlite_trouble(disk, code);
+        return sqlite_reason(sqlite, code);
     return code == SQLITE_ROW;
 }
 
-bool disk_run(struct disk *disk, sqlite3_stmt *statement)
+bool sqlite_run(struct sqlite_store *sqlite, sqlite3_stmt *statement)
 {
     if (statement == NULL)
         return false;
@@ -130,17 +130,17 @@ bool disk_run(struct disk *disk, sqlite3_stmt *statement)
     while ((code = sqlite3_step(statement)) == SQLITE_ROW)
         continue;
     sqlite3_reset(statement);
-    return code == SQLITE_DONE || sqlite_trouble(disk, code);
+    return code == SQLITE_DONE || sqlite_reason(sqlite, code);
 }
 
-/* A statement that changes something; NULL once there was trouble. */
-static sqlite3_stmt *change(struct disk *disk, enum disk_statement which)
+/* A statement that changes something; NULL once there was failure. */
+static sqlite3_stmt *change(struct sqlite_store *sqlite, enum sqlite_statement which)
 {
-    if (disk->verdict != STORE_DONE)
+    if (sqlite->verdict != STORE_DONE)
         return NULL;
-    if (!disk->batch)
-        disk->batch = disk_run(disk, disk_statement(disk, SQL_BEGIN));
-    return disk->batch ? disk_statement(disk, which) : NULL;
+    if (!sqlite->batch)
+        sqlite->batch = sqlite_run(sqlite, sqlite_statement(sqlite, SQL_BEGIN));
+    return sqlite->batch ? sqlite_statement(sqlite, which) : NULL;
 }
 
 static void bind_number(sqlite3_stmt *statement, int at, uint64_t value)
@@ -182,16 +182,16 @@ static struct bytes column_bytes(sqlite3_stmt *statement, int at, struct arena *
 }
 
 /* Six columns of one reply, beginning at `at`. */
-static struct store_reply read_reply(sqlite3_stmt *statement, int at, struct arena *arena)
+static struct attempt_record read_reply(sqlite3_stmt *statement, int at, struct arena *arena)
 {
-    return (struct store_reply){.when_ms = column_number(statement, at), .code = (uint32_t)column_number(statement, at + 1),
+    return (struct attempt_record){.when_ms = column_number(statement, at), .code = (uint32_t)column_number(statement, at + 1),
                                 .enhanced = column_bytes(statement, at + 2, arena), .text = column_bytes(statement, at + 3, arena),
                                 .peer = column_bytes(statement, at + 4, arena), .tls = column_bytes(statement, at + 5, arena)};
 }
 
-static sqlite3_stmt *question(struct disk *disk, enum disk_statement which)
+static sqlite3_stmt *question(struct sqlite_store *sqlite, enum sqlite_statement which)
 {
-    return disk->verdict == STORE_FAILED ? NULL : disk_statement(disk, which);
+    return sqlite->verdict == STORE_FAILED ? NULL : sqlite_statement(sqlite, which);
 }
 
 static void end_question(sqlite3_stmt *statement)
@@ -202,96 +202,96 @@ static void end_question(sqlite3_stmt *statement)
 
 /* ---- the batch ---- */
 
-static void forget_batch(struct disk *disk)
+static void forget_batch(struct sqlite_store *sqlite)
 {
-    if (!sqlite3_get_autocommit(disk->db)) {
-        sqlite3_stmt *statement = disk->statements[SQL_ROLLBACK];
+    if (!sqlite3_get_autocommit(sqlite->db)) {
+        sqlite3_stmt *statement = sqlite->statements[SQL_ROLLBACK];
         if (statement == NULL)
-            statement = disk_statement(disk, SQL_ROLLBACK);
+            statement = sqlite_statement(sqlite, SQL_ROLLBACK);
         if (statement != NULL) {
             sqlite3_step(statement);
             sqlite3_reset(statement);
         }
     }
     /* Of a commit that failed for good the log may hold all, and a successor read it there. */
-    if (disk->verdict == STORE_FAILED)
-        files_abandoned(&disk->files);
+    if (sqlite->verdict == STORE_FAILED)
+        content_files_abandoned(&sqlite->files);
     else
-        files_rolled_back(&disk->files);
+        content_files_rolled_back(&sqlite->files);
 }
 
-int disk_committed(void *owner, sqlite3 *db, const char *name, int pages)
+int sqlite_committed(void *owner, sqlite3 *db, const char *name, int pages)
 {
-    struct disk *disk = owner;
-    int code = pages < disk->log_pages_max ? SQLITE_OK : sqlite3_wal_checkpoint_v2(db, name, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+    struct sqlite_store *sqlite = owner;
+    int code = pages < sqlite->log_pages_max ? SQLITE_OK : sqlite3_wal_checkpoint_v2(db, name, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
     bool for_want_of_room = (code & 0xff) == SQLITE_FULL || (code & 0xff) == SQLITE_BUSY;
     if (code != SQLITE_OK && !for_want_of_room)
-        disk->checkpoint = code;
+        sqlite->checkpoint = code;
     return SQLITE_OK;
 }
 
 /* The notes of files that are gone by now leave with this batch. */
-static void drop_leftovers(struct disk *disk)
+static void drop_leftovers(struct sqlite_store *sqlite)
 {
-    for (size_t i = 0; i < disk->files.leftover.count; i++) {
-        sqlite3_stmt *statement = change(disk, SQL_LEFTOVER_REMOVE);
+    for (size_t i = 0; i < sqlite->files.leftover.count; i++) {
+        sqlite3_stmt *statement = change(sqlite, SQL_LEFTOVER_REMOVE);
         if (statement == NULL)
             return;
-        bind_number(statement, 1, disk->files.leftover.ids[i]);
-        disk_run(disk, statement);
+        bind_number(statement, 1, sqlite->files.leftover.ids[i]);
+        sqlite_run(sqlite, statement);
     }
 }
 
 /* What the rows name is on disk before they are. */
-static void sync_files(struct disk *disk)
+static void sync_files(struct sqlite_store *sqlite)
 {
-    int number = disk->batch && disk->verdict == STORE_DONE ? files_sync(&disk->files) : 0;
+    int number = sqlite->batch && sqlite->verdict == STORE_DONE ? content_files_sync(&sqlite->files) : 0;
     if (number != 0)
-        disk_trouble(disk, 0, number);
+        sqlite_problem(sqlite, 0, number);
 }
 
 static enum store_verdict sqlite_commit(struct store *store, struct error *error)
 {
-    struct disk *disk = disk_of(store);
-    if (disk->batch)
-        drop_leftovers(disk);
-    sync_files(disk);
-    if (disk->batch && disk->verdict == STORE_DONE)
-        disk_run(disk, disk_statement(disk, SQL_COMMIT));
-    enum store_verdict verdict = disk->verdict;
+    struct sqlite_store *sqlite = sqlite_of(store);
+    if (sqlite->batch)
+        drop_leftovers(sqlite);
+    sync_files(sqlite);
+    if (sqlite->batch && sqlite->verdict == STORE_DONE)
+        sqlite_run(sqlite, sqlite_statement(sqlite, SQL_COMMIT));
+    enum store_verdict verdict = sqlite->verdict;
     if (verdict == STORE_DONE) {
-        if (disk->batch)
-            disk->files.leftover.count = 0;
-        files_committed(&disk->files);
+        if (sqlite->batch)
+            sqlite->files.leftover.count = 0;
+        content_files_committed(&sqlite->files);
     } else {
-        explain(disk, error);
-        forget_batch(disk);
+        explain(sqlite, error);
+        forget_batch(sqlite);
         if (verdict == STORE_FULL) /* room in the log that is used again is room */
-            sqlite3_wal_checkpoint_v2(disk->db, NULL, SQLITE_CHECKPOINT_RESTART, NULL, NULL);
+            sqlite3_wal_checkpoint_v2(sqlite->db, NULL, SQLITE_CHECKPOINT_RESTART, NULL, NULL);
     }
-    disk->batch = false;
-    disk->verdict = verdict == STORE_FAILED ? STORE_FAILED : STORE_DONE;
-    if (disk->checkpoint != SQLITE_OK) /* this commit holds; there is no next one */
-        disk_trouble(disk, disk->checkpoint, 0);
+    sqlite->batch = false;
+    sqlite->verdict = verdict == STORE_FAILED ? STORE_FAILED : STORE_DONE;
+    if (sqlite->checkpoint != SQLITE_OK) /* this commit holds; there is no next one */
+        sqlite_problem(sqlite, sqlite->checkpoint, 0);
     return verdict;
 }
 
 static bool sqlite_is_changed(const struct store *store)
 {
-    const struct disk *disk = (const struct disk *)(const void *)store;
-    return disk->batch || disk->verdict != STORE_DONE || disk->files.gone.count > 0;
+    const struct sqlite_store *sqlite = (const struct sqlite_store *)(const void *)store;
+    return sqlite->batch || sqlite->verdict != STORE_DONE || sqlite->files.gone.count > 0;
 }
 
 static void sqlite_close(struct store *store)
 {
-    struct disk *disk = disk_of(store);
-    if (disk->batch)
-        forget_batch(disk);
+    struct sqlite_store *sqlite = sqlite_of(store);
+    if (sqlite->batch)
+        forget_batch(sqlite);
     for (size_t i = 0; i < SQL_STATEMENTS; i++)
-        sqlite3_finalize(disk->statements[i]);
-    sqlite3_close(disk->db);
-    files_close(&disk->files);
-    free(disk);
+        sqlite3_finalize(sqlite->statements[i]);
+    sqlite3_close(sqlite->db);
+    content_files_close(&sqlite->files);
+    free(sqlite);
 }
 
 /* ---- spool ---- */
@@ -299,7 +299,7 @@ static void sqlite_close(struct store *store)
 static int sqlite_spool(struct store *store, uint64_t spool, enum store_verdict *verdict)
 {
     int descriptor;
-    int number = files_spool(&disk_of(store)->files, spool, &descriptor);
+    int number = content_files_spool(&sqlite_of(store)->files, spool, &descriptor);
     *verdict = number == 0 ? STORE_DONE : number == ENOSPC || number == EDQUOT ? STORE_FULL : STORE_FAILED;
     errno = number;
     return descriptor;
@@ -307,7 +307,7 @@ static int sqlite_spool(struct store *store, uint64_t spool, enum store_verdict 
 
 static void sqlite_spool_drop(struct store *store, uint64_t spool)
 {
-    files_spool_drop(&disk_of(store)->files, spool);
+    content_files_spool_drop(&sqlite_of(store)->files, spool);
 }
 
 /* ---- changes ---- */
@@ -328,11 +328,11 @@ static void bind_origin(sqlite3_stmt *statement, int at, const struct origin *or
     bind_number(statement, at + 5, origin->port);
 }
 
-/* False when the id is taken, or with trouble. */
-static bool add_message(struct disk *disk, const struct store_message *message, uint64_t size, bool large)
+/* False when the id is taken, or with failure. */
+static bool add_message(struct sqlite_store *sqlite, const struct store_message *message, uint64_t size, bool large)
 {
     const struct envelope *e = &message->envelope;
-    sqlite3_stmt *statement = change(disk, SQL_MESSAGE_ADD);
+    sqlite3_stmt *statement = change(sqlite, SQL_MESSAGE_ADD);
     if (statement == NULL)
         return false;
     bind_number(statement, 1, message->id);
@@ -352,12 +352,12 @@ static bool add_message(struct disk *disk, const struct store_message *message, 
     sqlite3_bind_null(statement, 14);
     if ((code & 0xff) == SQLITE_CONSTRAINT)
         return false;
-    return code == SQLITE_DONE || sqlite_trouble(disk, code);
+    return code == SQLITE_DONE || sqlite_reason(sqlite, code);
 }
 
-static void add_recipient(struct disk *disk, uint64_t id, uint64_t number, const struct recipient *r, struct bytes destination, uint64_t due_ms)
+static void add_recipient(struct sqlite_store *sqlite, uint64_t id, uint64_t number, const struct recipient *r, struct bytes destination, uint64_t due_ms)
 {
-    sqlite3_stmt *statement = change(disk, SQL_RECIPIENT_ADD);
+    sqlite3_stmt *statement = change(sqlite, SQL_RECIPIENT_ADD);
     if (statement == NULL)
         return;
     bind_ids(statement, id, number);
@@ -368,97 +368,97 @@ static void add_recipient(struct disk *disk, uint64_t id, uint64_t number, const
     bind_text(statement, 7, r->original);
     bind_text(statement, 8, r->orcpt);
     bind_text(statement, 9, r->via);
-    disk_run(disk, statement);
+    sqlite_run(sqlite, statement);
 }
 
 /* Remembered from now on; false where it was already. */
-static bool note_member(struct disk *disk, uint64_t id, struct bytes key, uint64_t number)
+static bool note_member(struct sqlite_store *sqlite, uint64_t id, struct bytes key, uint64_t number)
 {
-    sqlite3_stmt *statement = change(disk, SQL_MEMBER_NOTE);
+    sqlite3_stmt *statement = change(sqlite, SQL_MEMBER_NOTE);
     if (statement == NULL)
         return false;
     bind_number(statement, 1, id);
     bind_name(statement, 2, key);
     bind_number(statement, 3, number);
-    bool fresh = disk_row(disk, statement);
-    disk_run(disk, statement);
+    bool fresh = sqlite_row(sqlite, statement);
+    sqlite_run(sqlite, statement);
     return fresh;
 }
 
 /* Before the first expansion: those who are there, and how they are numbered. */
-static void begin_members(struct disk *disk, uint64_t id, const struct recipient *recipients, size_t count)
+static void begin_members(struct sqlite_store *sqlite, uint64_t id, const struct recipient *recipients, size_t count)
 {
-    struct buffer room = {0};
+    struct buffer scratch = {0};
     bool any = false;
     for (size_t i = 0; i < count; i++)
         any = any || recipients[i].expands != EXPANDS_NOT;
     for (size_t i = 0; any && i < count; i++)
-        note_member(disk, id, member_key(&room, &recipients[i]), i);
+        note_member(sqlite, id, expansion_member_key(&scratch, &recipients[i]), i);
     if (any)
-        note_member(disk, id, bytes_none(), count - 1);
-    buffer_free(&room);
+        note_member(sqlite, id, bytes_none(), count - 1);
+    buffer_free(&scratch);
 }
 
 static bool sqlite_accept(struct store *store, const struct store_message *message, const struct bytes *destinations, uint64_t due_ms, uint64_t spool)
 {
-    struct disk *disk = disk_of(store);
+    struct sqlite_store *sqlite = sqlite_of(store);
     uint64_t size = message->content.length;
     assert(message->envelope.recipient_count > 0);
-    if (spool != 0 && !files_spool_size(&disk->files, spool, &size))
+    if (spool != 0 && !content_files_spool_size(&sqlite->files, spool, &size))
         return false;
-    if (!add_message(disk, message, size, spool != 0))
-        return disk->verdict != STORE_DONE; /* trouble is told by the commit */
-    int number = spool != 0 ? files_keep(&disk->files, spool, message->id) : 0;
+    if (!add_message(sqlite, message, size, spool != 0))
+        return sqlite->verdict != STORE_DONE; /* failure is told by the commit */
+    int number = spool != 0 ? content_files_keep(&sqlite->files, spool, message->id) : 0;
     if (number != 0)
-        return disk_trouble(disk, 0, number) || true;
+        return sqlite_problem(sqlite, 0, number) || true;
     for (size_t i = 0; i < message->envelope.recipient_count; i++)
-        add_recipient(disk, message->id, i, &message->envelope.recipients[i], destinations[i], due_ms);
-    begin_members(disk, message->id, message->envelope.recipients, message->envelope.recipient_count);
+        add_recipient(sqlite, message->id, i, &message->envelope.recipients[i], destinations[i], due_ms);
+    begin_members(sqlite, message->id, message->envelope.recipients, message->envelope.recipient_count);
     return true;
 }
 
 static bool sqlite_add_member(struct store *store, uint64_t id, const struct recipient *member, struct bytes destination, uint64_t due_ms)
 {
-    struct disk *disk = disk_of(store);
-    struct buffer room = {0};
-    bool fresh = note_member(disk, id, member_key(&room, member), 0);
-    buffer_free(&room);
-    sqlite3_stmt *statement = fresh ? change(disk, SQL_MEMBER_NUMBER) : NULL;
+    struct sqlite_store *sqlite = sqlite_of(store);
+    struct buffer scratch = {0};
+    bool fresh = note_member(sqlite, id, expansion_member_key(&scratch, member), 0);
+    buffer_free(&scratch);
+    sqlite3_stmt *statement = fresh ? change(sqlite, SQL_MEMBER_NUMBER) : NULL;
     if (statement == NULL)
         return false;
     bind_number(statement, 1, id);
-    bool numbered = disk_row(disk, statement);
+    bool numbered = sqlite_row(sqlite, statement);
     uint64_t number = numbered ? column_number(statement, 0) : 0;
-    disk_run(disk, statement);
+    sqlite_run(sqlite, statement);
     if (!numbered) /* nobody but a stranger can have taken that row away */
-        return disk_trouble(disk, SQLITE_CORRUPT, 0);
-    add_recipient(disk, id, number, member, destination, due_ms);
+        return sqlite_problem(sqlite, SQLITE_CORRUPT, 0);
+    add_recipient(sqlite, id, number, member, destination, due_ms);
     return true;
 }
 
 /* The history, and behind it what was the last attempt until now. */
-static void read_past(struct disk *disk, uint64_t id, uint32_t number, struct buffer *history)
+static void read_past(struct sqlite_store *sqlite, uint64_t id, uint32_t number, struct buffer *history)
 {
     struct arena arena = {0};
-    sqlite3_stmt *statement = question(disk, SQL_ATTEMPTS);
+    sqlite3_stmt *statement = question(sqlite, SQL_ATTEMPTS);
     if (statement == NULL)
         return;
     bind_ids(statement, id, number);
-    if (disk_row(disk, statement) && column_number(statement, 0) != 0) {
-        struct store_reply last = read_reply(statement, 0, &arena);
-        history_add(history, column_bytes(statement, 6, &arena), &last);
+    if (sqlite_row(sqlite, statement) && column_number(statement, 0) != 0) {
+        struct attempt_record last = read_reply(statement, 0, &arena);
+        attempt_history_add(history, column_bytes(statement, 6, &arena), &last);
     }
     end_question(statement);
     arena_clear(&arena);
 }
 
-static void sqlite_defer(struct store *store, uint64_t id, uint32_t number, uint64_t due_ms, uint32_t attempts, const struct store_reply *last)
+static void sqlite_defer(struct store *store, uint64_t id, uint32_t number, uint64_t due_ms, uint32_t attempts, const struct attempt_record *last)
 {
-    struct disk *disk = disk_of(store);
+    struct sqlite_store *sqlite = sqlite_of(store);
     struct buffer history = {0};
     if (attempts > 1)
-        read_past(disk, id, number, &history);
-    sqlite3_stmt *statement = change(disk, SQL_DEFER);
+        read_past(sqlite, id, number, &history);
+    sqlite3_stmt *statement = change(sqlite, SQL_DEFER);
     if (statement == NULL) {
         buffer_free(&history);
         return;
@@ -473,15 +473,15 @@ static void sqlite_defer(struct store *store, uint64_t id, uint32_t number, uint
     bind_text(statement, 9, last->peer);
     bind_text(statement, 10, last->tls);
     bind_text(statement, 11, buffer_bytes(&history));
-    disk_run(disk, statement);
+    sqlite_run(sqlite, statement);
     sqlite3_bind_null(statement, 11);
     buffer_free(&history);
 }
 
 static void sqlite_place(struct store *store, uint64_t id, uint32_t number, struct bytes destination, uint64_t due_ms, bool held)
 {
-    struct disk *disk = disk_of(store);
-    sqlite3_stmt *statement = change(disk, destination.length > 0 ? SQL_MOVE : SQL_PLACE);
+    struct sqlite_store *sqlite = sqlite_of(store);
+    sqlite3_stmt *statement = change(sqlite, destination.length > 0 ? SQL_MOVE : SQL_PLACE);
     if (statement == NULL)
         return;
     bind_ids(statement, id, number);
@@ -489,135 +489,135 @@ static void sqlite_place(struct store *store, uint64_t id, uint32_t number, stru
     bind_number(statement, 4, held ? 1 : 0);
     if (destination.length > 0)
         bind_name(statement, 5, destination);
-    disk_run(disk, statement);
+    sqlite_run(sqlite, statement);
 }
 
 static void sqlite_finish(struct store *store, uint64_t id, uint32_t number)
 {
-    struct disk *disk = disk_of(store);
-    sqlite3_stmt *statement = change(disk, SQL_FINISH);
+    struct sqlite_store *sqlite = sqlite_of(store);
+    sqlite3_stmt *statement = change(sqlite, SQL_FINISH);
     if (statement == NULL)
         return;
     bind_ids(statement, id, number);
-    disk_run(disk, statement);
+    sqlite_run(sqlite, statement);
 }
 
 static void sqlite_advance(struct store *store, uint64_t id, uint32_t number, struct bytes progress, uint64_t due_ms)
 {
-    sqlite3_stmt *statement = change(disk_of(store), SQL_ADVANCE);
+    sqlite3_stmt *statement = change(sqlite_of(store), SQL_ADVANCE);
     if (statement == NULL)
         return;
     bind_ids(statement, id, number);
     bind_number(statement, 3, due_ms);
     bind_text(statement, 4, progress);
-    disk_run(disk_of(store), statement);
+    sqlite_run(sqlite_of(store), statement);
 }
 
-static void forget_members(struct disk *disk, uint64_t id)
+static void forget_members(struct sqlite_store *sqlite, uint64_t id)
 {
-    sqlite3_stmt *statement = change(disk, SQL_MEMBERS_FORGET);
+    sqlite3_stmt *statement = change(sqlite, SQL_MEMBERS_FORGET);
     if (statement == NULL)
         return;
     bind_number(statement, 1, id);
-    disk_run(disk, statement);
+    sqlite_run(sqlite, statement);
 }
 
 static void sqlite_expanded(struct store *store, uint64_t id, uint32_t number)
 {
-    struct disk *disk = disk_of(store);
+    struct sqlite_store *sqlite = sqlite_of(store);
     sqlite_finish(store, id, number);
-    sqlite3_stmt *statement = question(disk, SQL_EXPANDING);
+    sqlite3_stmt *statement = question(sqlite, SQL_EXPANDING);
     if (statement == NULL)
         return;
     bind_number(statement, 1, id);
-    bool goes_on = disk_row(disk, statement);
+    bool goes_on = sqlite_row(sqlite, statement);
     end_question(statement);
     if (!goes_on)
-        forget_members(disk, id);
+        forget_members(sqlite, id);
 }
 
 /* The message's row goes; its file follows the commit. True when there was one. */
-static bool drop_message(struct disk *disk, enum disk_statement which, uint64_t id)
+static bool drop_message(struct sqlite_store *sqlite, enum sqlite_statement which, uint64_t id)
 {
-    sqlite3_stmt *statement = change(disk, which);
+    sqlite3_stmt *statement = change(sqlite, which);
     if (statement == NULL)
         return false;
     bind_number(statement, 1, id);
-    bool gone = disk_row(disk, statement);
+    bool gone = sqlite_row(sqlite, statement);
     bool large = gone && (column_number(statement, 0) & FLAG_LARGE) != 0;
     if (gone)
-        disk_run(disk, statement);
+        sqlite_run(sqlite, statement);
     else
         sqlite3_reset(statement);
     if (gone)
-        forget_members(disk, id);
-    statement = large ? change(disk, SQL_LEFTOVER_ADD) : NULL;
+        forget_members(sqlite, id);
+    statement = large ? change(sqlite, SQL_LEFTOVER_ADD) : NULL;
     if (statement == NULL)
         return gone;
     bind_number(statement, 1, id);
-    if (disk_run(disk, statement))
-        id_list_add(&disk->files.gone, id);
+    if (sqlite_run(sqlite, statement))
+        content_files_id_add(&sqlite->files.gone, id);
     return true;
 }
 
 static bool sqlite_settle(struct store *store, uint64_t id)
 {
-    return drop_message(disk_of(store), SQL_SETTLE, id);
+    return drop_message(sqlite_of(store), SQL_SETTLE, id);
 }
 
 static void sqlite_remove(struct store *store, uint64_t id)
 {
-    struct disk *disk = disk_of(store);
-    sqlite3_stmt *statement = change(disk, SQL_RECIPIENTS_REMOVE);
+    struct sqlite_store *sqlite = sqlite_of(store);
+    sqlite3_stmt *statement = change(sqlite, SQL_RECIPIENTS_REMOVE);
     if (statement == NULL)
         return;
     bind_number(statement, 1, id);
-    disk_run(disk, statement);
-    drop_message(disk, SQL_MESSAGE_REMOVE, id);
+    sqlite_run(sqlite, statement);
+    drop_message(sqlite, SQL_MESSAGE_REMOVE, id);
 }
 
 static void sqlite_destination_put(struct store *store, struct bytes name, uint64_t due_ms, uint32_t failures)
 {
-    struct disk *disk = disk_of(store);
-    sqlite3_stmt *statement = change(disk, SQL_DESTINATION_PUT);
+    struct sqlite_store *sqlite = sqlite_of(store);
+    sqlite3_stmt *statement = change(sqlite, SQL_DESTINATION_PUT);
     if (statement == NULL)
         return;
     bind_name(statement, 1, name);
     bind_number(statement, 2, due_ms);
     bind_number(statement, 3, failures);
-    disk_run(disk, statement);
+    sqlite_run(sqlite, statement);
 }
 
 static void sqlite_destination_remove(struct store *store, struct bytes name)
 {
-    struct disk *disk = disk_of(store);
-    sqlite3_stmt *statement = change(disk, SQL_DESTINATION_REMOVE);
+    struct sqlite_store *sqlite = sqlite_of(store);
+    sqlite3_stmt *statement = change(sqlite, SQL_DESTINATION_REMOVE);
     if (statement == NULL)
         return;
     bind_name(statement, 1, name);
-    disk_run(disk, statement);
+    sqlite_run(sqlite, statement);
 }
 
 static void sqlite_note_put(struct store *store, const char *name, struct bytes value)
 {
-    struct disk *disk = disk_of(store);
-    sqlite3_stmt *statement = change(disk, SQL_NOTE_PUT);
+    struct sqlite_store *sqlite = sqlite_of(store);
+    sqlite3_stmt *statement = change(sqlite, SQL_NOTE_PUT);
     if (statement == NULL)
         return;
     bind_name(statement, 1, bytes_of_text(name));
     bind_name(statement, 2, value);
-    disk_run(disk, statement);
+    sqlite_run(sqlite, statement);
 }
 
 /* ---- questions ---- */
 
-bool disk_exists(struct disk *disk, uint64_t id)
+bool sqlite_exists(struct sqlite_store *sqlite, uint64_t id)
 {
-    sqlite3_stmt *statement = question(disk, SQL_EXISTS);
+    sqlite3_stmt *statement = question(sqlite, SQL_EXISTS);
     if (statement == NULL)
         return false;
     bind_number(statement, 1, id);
-    bool there = disk_row(disk, statement);
+    bool there = sqlite_row(sqlite, statement);
     end_question(statement);
     return there;
 }
@@ -634,12 +634,12 @@ static void read_origin(sqlite3_stmt *statement, int at, struct arena *arena, st
 
 static bool sqlite_read(struct store *store, uint64_t id, bool with_content, struct arena *arena, struct store_message *message)
 {
-    struct disk *disk = disk_of(store);
-    sqlite3_stmt *statement = question(disk, with_content ? SQL_READ : SQL_READ_ENVELOPE);
+    struct sqlite_store *sqlite = sqlite_of(store);
+    sqlite3_stmt *statement = question(sqlite, with_content ? SQL_READ : SQL_READ_ENVELOPE);
     if (statement == NULL)
         return false;
     bind_number(statement, 1, id);
-    bool there = disk_row(disk, statement);
+    bool there = sqlite_row(sqlite, statement);
     if (there) {
         unsigned flags = (unsigned)column_number(statement, 3);
         *message = (struct store_message){.id = id, .arrived_ms = column_number(statement, 0), .expires_ms = column_number(statement, 1)};
@@ -662,7 +662,7 @@ static bool sqlite_read(struct store *store, uint64_t id, bool with_content, str
 
 static int sqlite_content(struct store *store, uint64_t id)
 {
-    return files_content(&disk_of(store)->files, id);
+    return content_files_content(&sqlite_of(store)->files, id);
 }
 
 static void read_recipient(sqlite3_stmt *statement, struct arena *arena, struct store_recipient *r)
@@ -686,8 +686,8 @@ static void read_recipient(sqlite3_stmt *statement, struct arena *arena, struct 
 static size_t sqlite_recipients(struct store *store, uint64_t id, uint32_t from, struct bytes destination, size_t max, struct arena *arena,
                                 struct store_recipient *found)
 {
-    struct disk *disk = disk_of(store);
-    sqlite3_stmt *statement = question(disk, destination.length > 0 ? SQL_RECIPIENTS_OF : SQL_RECIPIENTS);
+    struct sqlite_store *sqlite = sqlite_of(store);
+    sqlite3_stmt *statement = question(sqlite, destination.length > 0 ? SQL_RECIPIENTS_OF : SQL_RECIPIENTS);
     size_t count = 0;
     if (statement == NULL)
         return 0;
@@ -695,22 +695,22 @@ static size_t sqlite_recipients(struct store *store, uint64_t id, uint32_t from,
     bind_number(statement, 3, max);
     if (destination.length > 0)
         bind_text(statement, 4, destination);
-    while (count < max && disk_row(disk, statement))
+    while (count < max && sqlite_row(sqlite, statement))
         read_recipient(statement, arena, &found[count++]);
     end_question(statement);
     return count;
 }
 
-static size_t sqlite_attempts(struct store *store, uint64_t id, uint32_t number, struct arena *arena, struct store_reply *found)
+static size_t sqlite_attempts(struct store *store, uint64_t id, uint32_t number, struct arena *arena, struct attempt_record *found)
 {
-    struct disk *disk = disk_of(store);
-    sqlite3_stmt *statement = question(disk, SQL_ATTEMPTS);
+    struct sqlite_store *sqlite = sqlite_of(store);
+    sqlite3_stmt *statement = question(sqlite, SQL_ATTEMPTS);
     size_t count = 0;
     if (statement == NULL)
         return 0;
     bind_ids(statement, id, number);
-    if (disk_row(disk, statement) && column_number(statement, 0) != 0) {
-        count = history_read(column_bytes(statement, 6, arena), found);
+    if (sqlite_row(sqlite, statement) && column_number(statement, 0) != 0) {
+        count = attempt_history_read(column_bytes(statement, 6, arena), found);
         found[count++] = read_reply(statement, 0, arena);
     }
     end_question(statement);
@@ -719,14 +719,14 @@ static size_t sqlite_attempts(struct store *store, uint64_t id, uint32_t number,
 
 static size_t sqlite_walk(struct store *store, uint64_t after_id, uint32_t after_number, size_t max, struct arena *arena, uint64_t *ids, struct store_recipient *found)
 {
-    struct disk *disk = disk_of(store);
-    sqlite3_stmt *statement = question(disk, SQL_WALK);
+    struct sqlite_store *sqlite = sqlite_of(store);
+    sqlite3_stmt *statement = question(sqlite, SQL_WALK);
     size_t count = 0;
     if (statement == NULL)
         return 0;
     bind_ids(statement, after_id, after_number);
     bind_number(statement, 3, max);
-    for (; count < max && disk_row(disk, statement); count++) {
+    for (; count < max && sqlite_row(sqlite, statement); count++) {
         ids[count] = column_number(statement, 17);
         read_recipient(statement, arena, &found[count]);
     }
@@ -736,8 +736,8 @@ static size_t sqlite_walk(struct store *store, uint64_t after_id, uint32_t after
 
 static size_t sqlite_due(struct store *store, struct bytes destination, uint64_t now_ms, const struct store_due *after, size_t max, struct store_due *found)
 {
-    struct disk *disk = disk_of(store);
-    sqlite3_stmt *statement = question(disk, SQL_DUE);
+    struct sqlite_store *sqlite = sqlite_of(store);
+    sqlite3_stmt *statement = question(sqlite, SQL_DUE);
     size_t count = 0;
     if (statement == NULL)
         return 0;
@@ -747,27 +747,27 @@ static size_t sqlite_due(struct store *store, struct bytes destination, uint64_t
     bind_number(statement, 4, after->id);
     bind_number(statement, 5, after->number);
     bind_number(statement, 6, max);
-    while (count < max && disk_row(disk, statement))
+    while (count < max && sqlite_row(sqlite, statement))
         found[count++] = (struct store_due){column_number(statement, 0), column_number(statement, 1), (uint32_t)column_number(statement, 2)};
     end_question(statement);
     return count;
 }
 
-static uint64_t first_number(struct disk *disk, sqlite3_stmt *statement)
+static uint64_t first_number(struct sqlite_store *sqlite, sqlite3_stmt *statement)
 {
-    uint64_t value = disk_row(disk, statement) ? column_number(statement, 0) : STORE_NEVER;
+    uint64_t value = sqlite_row(sqlite, statement) ? column_number(statement, 0) : STORE_NEVER;
     end_question(statement);
     return value;
 }
 
 static uint64_t sqlite_next_due(struct store *store, struct bytes destination, uint64_t after_ms)
 {
-    sqlite3_stmt *statement = question(disk_of(store), SQL_NEXT_DUE);
+    sqlite3_stmt *statement = question(sqlite_of(store), SQL_NEXT_DUE);
     if (statement == NULL)
         return STORE_NEVER;
     bind_name(statement, 1, destination);
     bind_number(statement, 2, after_ms);
-    return first_number(disk_of(store), statement);
+    return first_number(sqlite_of(store), statement);
 }
 
 static void read_destination(sqlite3_stmt *statement, struct store_destination *found)
@@ -783,12 +783,12 @@ static void read_destination(sqlite3_stmt *statement, struct store_destination *
 
 static bool sqlite_destination(struct store *store, struct bytes name, struct store_destination *found)
 {
-    struct disk *disk = disk_of(store);
-    sqlite3_stmt *statement = question(disk, SQL_DESTINATION);
+    struct sqlite_store *sqlite = sqlite_of(store);
+    sqlite3_stmt *statement = question(sqlite, SQL_DESTINATION);
     if (statement == NULL)
         return false;
     bind_name(statement, 1, name);
-    bool there = disk_row(disk, statement);
+    bool there = sqlite_row(sqlite, statement);
     if (there)
         read_destination(statement, found);
     end_question(statement);
@@ -797,8 +797,8 @@ static bool sqlite_destination(struct store *store, struct bytes name, struct st
 
 static size_t sqlite_destinations_due(struct store *store, uint64_t now_ms, const struct store_destination *after, size_t max, struct store_destination *found)
 {
-    struct disk *disk = disk_of(store);
-    sqlite3_stmt *statement = question(disk, SQL_DESTINATIONS_DUE);
+    struct sqlite_store *sqlite = sqlite_of(store);
+    sqlite3_stmt *statement = question(sqlite, SQL_DESTINATIONS_DUE);
     size_t count = 0;
     if (statement == NULL)
         return 0;
@@ -806,7 +806,7 @@ static size_t sqlite_destinations_due(struct store *store, uint64_t now_ms, cons
     bind_number(statement, 2, after == NULL ? 0 : after->due_ms);
     bind_name(statement, 3, after == NULL ? bytes_none() : store_destination_name(after));
     bind_number(statement, 4, max);
-    while (count < max && disk_row(disk, statement))
+    while (count < max && sqlite_row(sqlite, statement))
         read_destination(statement, &found[count++]);
     end_question(statement);
     return count;
@@ -814,23 +814,23 @@ static size_t sqlite_destinations_due(struct store *store, uint64_t now_ms, cons
 
 static uint64_t sqlite_destinations_next(struct store *store, uint64_t after_ms)
 {
-    sqlite3_stmt *statement = question(disk_of(store), SQL_DESTINATIONS_NEXT);
+    sqlite3_stmt *statement = question(sqlite_of(store), SQL_DESTINATIONS_NEXT);
     if (statement == NULL)
         return STORE_NEVER;
     bind_number(statement, 1, after_ms);
-    return first_number(disk_of(store), statement);
+    return first_number(sqlite_of(store), statement);
 }
 
 /* All recipients of one message, for people. */
-static void summarize(struct disk *disk, struct arena *arena, struct store_summary *summary)
+static void summarize(struct sqlite_store *sqlite, struct arena *arena, struct store_summary *summary)
 {
-    sqlite3_stmt *statement = question(disk, SQL_RECIPIENTS);
+    sqlite3_stmt *statement = question(sqlite, SQL_RECIPIENTS);
     if (statement == NULL)
         return;
     uint64_t latest_ms = 0;
     bind_ids(statement, summary->id, 0);
     bind_number(statement, 3, UINT32_MAX);
-    while (disk_row(disk, statement)) {
+    while (sqlite_row(sqlite, statement)) {
         bool held = column_number(statement, 1) != 0;
         uint64_t due_ms = column_number(statement, 2), attempts = column_number(statement, 3), last_ms = column_number(statement, 9);
         *(held ? &summary->held : &summary->waiting) += 1;
@@ -854,31 +854,31 @@ static void summarize(struct disk *disk, struct arena *arena, struct store_summa
 
 static size_t sqlite_list(struct store *store, uint64_t after_id, size_t max, struct arena *arena, struct store_summary *found)
 {
-    struct disk *disk = disk_of(store);
-    sqlite3_stmt *statement = question(disk, SQL_LIST);
+    struct sqlite_store *sqlite = sqlite_of(store);
+    sqlite3_stmt *statement = question(sqlite, SQL_LIST);
     size_t count = 0;
     if (statement == NULL)
         return 0;
     bind_ids(statement, after_id, max);
-    for (; count < max && disk_row(disk, statement); count++)
+    for (; count < max && sqlite_row(sqlite, statement); count++)
         found[count] = (struct store_summary){.id = column_number(statement, 0), .arrived_ms = column_number(statement, 1),
                                               .expires_ms = column_number(statement, 2), .size = column_number(statement, 3),
                                               .sender = column_bytes(statement, 4, arena)};
     end_question(statement);
     for (size_t i = 0; i < count; i++)
-        summarize(disk, arena, &found[i]);
+        summarize(sqlite, arena, &found[i]);
     return count;
 }
 
 static size_t sqlite_ids(struct store *store, uint64_t after_id, size_t max, uint64_t *ids, uint64_t *expires_ms)
 {
-    struct disk *disk = disk_of(store);
-    sqlite3_stmt *statement = question(disk, SQL_IDS);
+    struct sqlite_store *sqlite = sqlite_of(store);
+    sqlite3_stmt *statement = question(sqlite, SQL_IDS);
     size_t count = 0;
     if (statement == NULL)
         return 0;
     bind_ids(statement, after_id, max);
-    for (; count < max && disk_row(disk, statement); count++) {
+    for (; count < max && sqlite_row(sqlite, statement); count++) {
         ids[count] = column_number(statement, 0);
         if (expires_ms != NULL)
             expires_ms[count] = column_number(statement, 1);
@@ -889,17 +889,17 @@ static size_t sqlite_ids(struct store *store, uint64_t after_id, size_t max, uin
 
 static struct bytes sqlite_note(struct store *store, const char *name, struct arena *arena)
 {
-    struct disk *disk = disk_of(store);
-    sqlite3_stmt *statement = question(disk, SQL_NOTE);
+    struct sqlite_store *sqlite = sqlite_of(store);
+    sqlite3_stmt *statement = question(sqlite, SQL_NOTE);
     if (statement == NULL)
         return bytes_none();
     bind_name(statement, 1, bytes_of_text(name));
-    struct bytes value = disk_row(disk, statement) ? column_bytes(statement, 0, arena) : bytes_none();
+    struct bytes value = sqlite_row(sqlite, statement) ? column_bytes(statement, 0, arena) : bytes_none();
     end_question(statement);
     return value;
 }
 
-const struct store_operations disk_operations = {
+const struct store_operations sqlite_operations = {
     .close = sqlite_close, .commit = sqlite_commit, .is_changed = sqlite_is_changed,
     .spool = sqlite_spool, .spool_drop = sqlite_spool_drop,
     .accept = sqlite_accept, .defer = sqlite_defer, .place = sqlite_place, .finish = sqlite_finish,
@@ -917,27 +917,27 @@ void store_sqlite_limit_pages(struct store *store, unsigned pages_max)
 {
     char sql[64];
     sqlite3_snprintf(sizeof sql, sql, "PRAGMA max_page_count = %u", pages_max == 0 ? 0xfffffffeu : pages_max);
-    sqlite3_exec(disk_of(store)->db, sql, NULL, NULL, NULL);
+    sqlite3_exec(sqlite_of(store)->db, sql, NULL, NULL, NULL);
 }
 
 void store_sqlite_checkpoint_every(struct store *store, unsigned pages)
 {
-    disk_of(store)->log_pages_max = (int)pages;
+    sqlite_of(store)->log_pages_max = (int)pages;
 }
 
 bool store_sqlite_plans_are_seeks(struct store *store, struct error *error)
 {
-    struct disk *disk = disk_of(store);
+    struct sqlite_store *sqlite = sqlite_of(store);
     for (size_t i = SQL_MESSAGE_ADD; i < SQL_STATEMENTS; i++) {
         if (i == SQL_LEFTOVERS)
             continue;
-        char *sql = sqlite3_mprintf("EXPLAIN QUERY PLAN %s", disk_sql[i]);
+        char *sql = sqlite3_mprintf("EXPLAIN QUERY PLAN %s", sqlite_sql[i]);
         sqlite3_stmt *statement = NULL;
-        bool good = sqlite3_prepare_v2(disk->db, sql, -1, &statement, NULL) == SQLITE_OK;
+        bool good = sqlite3_prepare_v2(sqlite->db, sql, -1, &statement, NULL) == SQLITE_OK;
         while (good && sqlite3_step(statement) == SQLITE_ROW) {
             const char *plan = (const char *)sqlite3_column_text(statement, 3);
             if (strstr(plan, "SCAN") != NULL || strstr(plan, "TEMP B-TREE") != NULL)
-                good = error_set(error, EX_SOFTWARE, "%s: %s", disk_sql[i], plan);
+                good = error_set(error, EX_SOFTWARE, "%s: %s", sqlite_sql[i], plan);
         }
         sqlite3_finalize(statement);
         sqlite3_free(sql);

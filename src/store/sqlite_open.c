@@ -21,7 +21,7 @@ enum {
  * recipient_due and destination_due are what the queue looks at; both lead
  * straight to the next due row however many others wait. The content stands
  * last in its row, so that questions about a message do not read it. member
- * has whom an expansion had, by member_key(), and under the empty key the
+ * has whom an expansion had, by expansion_member_key(), and under the empty key the
  * last number that was given.
  */
 #define MEMBERS "CREATE TABLE member(message_id INTEGER NOT NULL, key TEXT NOT NULL, number INTEGER NOT NULL," \
@@ -55,113 +55,113 @@ static const char *const migrations[SCHEMA_VERSION] = {
 };
 
 /* The mend stands in the message: people read it at the worst moment. */
-static bool refuse_damaged(const struct disk *disk, struct error *error)
+static bool refuse_damaged(const struct sqlite_store *sqlite, struct error *error)
 {
     return error_set(error, EX_DATAERR,
                      "%s is damaged (%s) and was left as it is; copy its folder, then recover what can be: "
                      "sqlite3 mailboat.db .recover | sqlite3 recovered.db",
-                     disk->path, sqlite3_errmsg(disk->db));
+                     sqlite->path, sqlite3_errmsg(sqlite->db));
 }
 
-static bool refuse(const struct disk *disk, const char *what, struct error *error)
+static bool refuse(const struct sqlite_store *sqlite, const char *what, struct error *error)
 {
-    int code = sqlite3_errcode(disk->db) & 0xff;
+    int code = sqlite3_errcode(sqlite->db) & 0xff;
     if (code == SQLITE_CORRUPT || code == SQLITE_NOTADB)
-        return refuse_damaged(disk, error);
-    return error_set(error, code == SQLITE_FULL ? EX_TEMPFAIL : EX_IOERR, "cannot %s %s: %s", what, disk->path, sqlite3_errmsg(disk->db));
+        return refuse_damaged(sqlite, error);
+    return error_set(error, code == SQLITE_FULL ? EX_TEMPFAIL : EX_IOERR, "cannot %s %s: %s", what, sqlite->path, sqlite3_errmsg(sqlite->db));
 }
 
-static bool ask_number(struct disk *disk, const char *sql, int *number)
+static bool ask_number(struct sqlite_store *sqlite, const char *sql, int *number)
 {
     sqlite3_stmt *statement = NULL;
-    bool known = sqlite3_prepare_v2(disk->db, sql, -1, &statement, NULL) == SQLITE_OK && sqlite3_step(statement) == SQLITE_ROW;
+    bool known = sqlite3_prepare_v2(sqlite->db, sql, -1, &statement, NULL) == SQLITE_OK && sqlite3_step(statement) == SQLITE_ROW;
     if (known)
         *number = sqlite3_column_int(statement, 0);
     return sqlite3_finalize(statement) == SQLITE_OK && known;
 }
 
-static bool execute(struct disk *disk, const char *sql)
+static bool execute(struct sqlite_store *sqlite, const char *sql)
 {
-    return sqlite3_exec(disk->db, sql, NULL, NULL, NULL) == SQLITE_OK;
+    return sqlite3_exec(sqlite->db, sql, NULL, NULL, NULL) == SQLITE_OK;
 }
 
 /* Looks before anything is written: is it ours, whole, of a version we know? 0: it is empty. */
-static bool check_version(struct disk *disk, enum store_access access, int *version, struct error *error)
+static bool check_version(struct sqlite_store *sqlite, enum store_access access, int *version, struct error *error)
 {
     int application, tables;
-    if (!ask_number(disk, "PRAGMA application_id", &application) || !ask_number(disk, "PRAGMA user_version", version) ||
-        !ask_number(disk, "SELECT count(*) FROM sqlite_schema", &tables))
-        return refuse(disk, "read", error);
+    if (!ask_number(sqlite, "PRAGMA application_id", &application) || !ask_number(sqlite, "PRAGMA user_version", version) ||
+        !ask_number(sqlite, "SELECT count(*) FROM sqlite_schema", &tables))
+        return refuse(sqlite, "read", error);
     if (application == 0 && *version == 0 && tables == 0)
         return true;
     if (application != APPLICATION_ID)
-        return error_set(error, EX_DATAERR, "%s is not Mailboat's queue: move it away", disk->path);
+        return error_set(error, EX_DATAERR, "%s is not Mailboat's queue: move it away", sqlite->path);
     if (*version < 1 || *version > SCHEMA_VERSION)
-        return error_set(error, EX_DATAERR, "%s has the form of another Mailboat (%d; this one reads %d): run that version", disk->path,
+        return error_set(error, EX_DATAERR, "%s has the form of another Mailboat (%d; this one reads %d): run that version", sqlite->path,
                          *version, SCHEMA_VERSION);
     if (*version < SCHEMA_VERSION && access == STORE_READ)
-        return error_set(error, EX_TEMPFAIL, "%s has the form of an earlier Mailboat: restart the server, which brings it up to date", disk->path);
+        return error_set(error, EX_TEMPFAIL, "%s has the form of an earlier Mailboat: restart the server, which brings it up to date", sqlite->path);
     return true;
 }
 
-static bool make_schema(struct disk *disk, struct error *error)
+static bool make_schema(struct sqlite_store *sqlite, struct error *error)
 {
-    if (execute(disk, "PRAGMA page_size = 16384; PRAGMA journal_mode = WAL; BEGIN IMMEDIATE;") && execute(disk, schema) && execute(disk, "COMMIT"))
+    if (execute(sqlite, "PRAGMA page_size = 16384; PRAGMA journal_mode = WAL; BEGIN IMMEDIATE;") && execute(sqlite, schema) && execute(sqlite, "COMMIT"))
         return true;
-    bool done = refuse(disk, "write", error);
-    execute(disk, "ROLLBACK");
+    bool done = refuse(sqlite, "write", error);
+    execute(sqlite, "ROLLBACK");
     return done;
 }
 
 /* The names of what was made must not vanish with the power (SQLite does not look whether that sync failed). */
-static bool sync_folder(struct disk *disk, struct error *error)
+static bool sync_folder(struct sqlite_store *sqlite, struct error *error)
 {
-    return fsync(disk->files.folder) == 0 || error_set_errno(error, EX_IOERR, "cannot sync the folder of %s", disk->path);
+    return fsync(sqlite->files.folder) == 0 || error_set_errno(error, EX_IOERR, "cannot sync the folder of %s", sqlite->path);
 }
 
 /* One version after the other, all or nothing. */
-static bool migrate(struct disk *disk, int version, struct error *error)
+static bool migrate(struct sqlite_store *sqlite, int version, struct error *error)
 {
-    bool done = execute(disk, "BEGIN IMMEDIATE");
+    bool done = execute(sqlite, "BEGIN IMMEDIATE");
     for (; done && version < SCHEMA_VERSION; version++)
-        done = execute(disk, migrations[version]);
-    if (done && execute(disk, "COMMIT"))
+        done = execute(sqlite, migrations[version]);
+    if (done && execute(sqlite, "COMMIT"))
         return true;
-    done = refuse(disk, "bring up to date", error);
-    execute(disk, "ROLLBACK");
+    done = refuse(sqlite, "bring up to date", error);
+    execute(sqlite, "ROLLBACK");
     return done;
 }
 
 /* SQLite would follow a link to a database, and wait at a FIFO for ever. */
-static bool are_files(const struct disk *disk, struct error *error)
+static bool are_files(const struct sqlite_store *sqlite, struct error *error)
 {
     static const char *const names[] = {"mailboat.db", "mailboat.db-wal", "mailboat.db-shm", "mailboat.db-journal"};
     struct stat facts;
     for (size_t i = 0; i < ARRAY_LENGTH(names); i++)
-        if (fstatat(disk->files.folder, names[i], &facts, AT_SYMLINK_NOFOLLOW) == 0 && !S_ISREG(facts.st_mode))
-            return error_set(error, EX_CANTCREAT, "%s%s is not a file; stop the server and move it away", disk->path,
+        if (fstatat(sqlite->files.folder, names[i], &facts, AT_SYMLINK_NOFOLLOW) == 0 && !S_ISREG(facts.st_mode))
+            return error_set(error, EX_CANTCREAT, "%s%s is not a file; stop the server and move it away", sqlite->path,
                              names[i] + strlen(names[0]));
     return true;
 }
 
-static bool open_database(struct disk *disk, enum store_access access, struct error *error)
+static bool open_database(struct sqlite_store *sqlite, enum store_access access, struct error *error)
 {
     int flags = access == STORE_READ ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE;
     if (access == STORE_WRITE) { /* made here: private from the start */
         const int make = O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
-        int descriptor = openat(disk->files.folder, "mailboat.db", make, 0600);
+        int descriptor = openat(sqlite->files.folder, "mailboat.db", make, 0600);
         if (descriptor < 0)
-            return error_set_errno(error, EX_CANTCREAT, "cannot open %s", disk->path);
+            return error_set_errno(error, EX_CANTCREAT, "cannot open %s", sqlite->path);
         close(descriptor);
-    } else if (faccessat(disk->files.folder, "mailboat.db", R_OK, AT_EACCESS) != 0) {
-        return error_set_errno(error, errno == EACCES ? EX_NOPERM : EX_NOINPUT, "cannot read the queue %s", disk->path);
+    } else if (faccessat(sqlite->files.folder, "mailboat.db", R_OK, AT_EACCESS) != 0) {
+        return error_set_errno(error, errno == EACCES ? EX_NOPERM : EX_NOINPUT, "cannot read the queue %s", sqlite->path);
     }
-    if (!are_files(disk, error))
+    if (!are_files(sqlite, error))
         return false;
-    if (sqlite3_open_v2(disk->path, &disk->db, flags | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK)
-        return refuse(disk, "open", error);
-    sqlite3_extended_result_codes(disk->db, 1);
-    sqlite3_busy_timeout(disk->db, BUSY_MS);
+    if (sqlite3_open_v2(sqlite->path, &sqlite->db, flags | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK)
+        return refuse(sqlite, "open", error);
+    sqlite3_extended_result_codes(sqlite->db, 1);
+    sqlite3_busy_timeout(sqlite->db, BUSY_MS);
     return true;
 }
 
@@ -173,13 +173,13 @@ static bool open_database(struct disk *disk, enum store_access access, struct er
  * synced before anything is built on it. (The database needs no such care:
  * the log holds a page until it is synced there.)
  */
-static bool renew_log(struct disk *disk, struct error *error)
+static bool renew_log(struct sqlite_store *sqlite, struct error *error)
 {
     enum { PIECE = 65536 };
     static char piece[PIECE];
     sqlite3_file *log = NULL;
     sqlite3_int64 size = 0;
-    if (sqlite3_file_control(disk->db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &log) != SQLITE_OK || log == NULL || log->pMethods == NULL)
+    if (sqlite3_file_control(sqlite->db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &log) != SQLITE_OK || log == NULL || log->pMethods == NULL)
         return true; /* there is none yet */
     int code = log->pMethods->xFileSize(log, &size);
     for (sqlite3_int64 at = 0; code == SQLITE_OK && at < size; at += PIECE) {
@@ -190,42 +190,42 @@ static bool renew_log(struct disk *disk, struct error *error)
     }
     if (code == SQLITE_OK && size > 0)
         code = log->pMethods->xSync(log, SQLITE_SYNC_NORMAL);
-    return code == SQLITE_OK || error_set(error, EX_IOERR, "cannot write %s-wal anew: %s", disk->path, sqlite3_errstr(code));
+    return code == SQLITE_OK || error_set(error, EX_IOERR, "cannot write %s-wal anew: %s", sqlite->path, sqlite3_errstr(code));
 }
 
-static bool prepare_database(struct disk *disk, enum store_access access, struct error *error)
+static bool prepare_database(struct sqlite_store *sqlite, enum store_access access, struct error *error)
 {
     int version = 0;
-    if (!check_version(disk, access, &version, error))
+    if (!check_version(sqlite, access, &version, error))
         return false;
     if (access == STORE_READ)
-        return version != 0 || error_set(error, EX_NOINPUT, "the queue %s is empty and new: the server has not used it yet", disk->path);
-    if (version == 0 && !make_schema(disk, error))
+        return version != 0 || error_set(error, EX_NOINPUT, "the queue %s is empty and new: the server has not used it yet", sqlite->path);
+    if (version == 0 && !make_schema(sqlite, error))
         return false;
-    if (!execute(disk, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = OFF;"
+    if (!execute(sqlite, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = OFF;"
                        "PRAGMA temp_store = MEMORY; PRAGMA secure_delete = OFF; PRAGMA cache_size = -8192;"
                        "PRAGMA journal_size_limit = 67108864;"))
-        return refuse(disk, "prepare", error);
-    if (version != 0 && !renew_log(disk, error))
+        return refuse(sqlite, "prepare", error);
+    if (version != 0 && !renew_log(sqlite, error))
         return false;
-    if (version != 0 && version < SCHEMA_VERSION && !migrate(disk, version, error))
+    if (version != 0 && version < SCHEMA_VERSION && !migrate(sqlite, version, error))
         return false;
-    disk->log_pages_max = LOG_PAGES_MAX;
-    sqlite3_wal_hook(disk->db, disk_committed, disk);
-    files_sweep(disk);
-    if (!sync_folder(disk, error))
+    sqlite->log_pages_max = LOG_PAGES_MAX;
+    sqlite3_wal_hook(sqlite->db, sqlite_committed, sqlite);
+    content_files_sweep(sqlite);
+    if (!sync_folder(sqlite, error))
         return false;
-    return disk->verdict == STORE_DONE || refuse(disk, "read", error);
+    return sqlite->verdict == STORE_DONE || refuse(sqlite, "read", error);
 }
 
 struct store *store_sqlite_open(const char *folder, enum store_access access, struct error *error)
 {
-    struct disk *disk = memory_new(sizeof *disk);
-    disk->store.operations = &disk_operations;
-    snprintf(disk->path, sizeof disk->path, "%s/mailboat.db", folder);
-    if (files_open(&disk->files, folder, access, error) && open_database(disk, access, error) &&
-        prepare_database(disk, access, error))
-        return &disk->store;
-    store_close(&disk->store);
+    struct sqlite_store *sqlite = memory_new(sizeof *sqlite);
+    sqlite->store.operations = &sqlite_operations;
+    snprintf(sqlite->path, sizeof sqlite->path, "%s/mailboat.db", folder);
+    if (content_files_open(&sqlite->files, folder, access, error) && open_database(sqlite, access, error) &&
+        prepare_database(sqlite, access, error))
+        return &sqlite->store;
+    store_close(&sqlite->store);
     return NULL;
 }

@@ -6,7 +6,7 @@
  *
  * The queue process is the only writer. Changes gather in a batch that opens
  * by itself with the first of them; store_commit() puts all of it on disk,
- * synced, or none of it. Trouble with the disk in the middle of a batch is
+ * synced, or none of it. Failure with the disk in the middle of a batch is
  * kept and told by the commit, so that changes themselves return nothing.
  * Nothing here costs more because more mail waits, except where it is said.
  *
@@ -54,7 +54,7 @@ struct store_message {
 };
 
 /* What an attempt said; all empty before the first. */
-struct store_reply {
+struct attempt_record {
     uint64_t when_ms;
     uint32_t code;
     struct bytes enhanced, text, peer, tls; /* tls: or "in clear: " and why; or empty */
@@ -68,7 +68,7 @@ struct store_recipient {
     struct bytes destination;
     struct recipient recipient;
     struct bytes progress; /* of one that expands: where its next page begins */
-    struct store_reply last;
+    struct attempt_record last;
 };
 
 /* A recipient that is due; also the place from which to read on. */
@@ -112,7 +112,7 @@ struct store_operations {
     bool (*accept)(struct store *store, const struct store_message *message, const struct bytes *destinations,
                    uint64_t due_ms, uint64_t spool);
     void (*defer)(struct store *store, uint64_t id, uint32_t number, uint64_t due_ms, uint32_t attempts,
-                  const struct store_reply *last);
+                  const struct attempt_record *last);
     void (*place)(struct store *store, uint64_t id, uint32_t number, struct bytes destination, uint64_t due_ms, bool held);
     void (*finish)(struct store *store, uint64_t id, uint32_t number);
     bool (*add_member)(struct store *store, uint64_t id, const struct recipient *member, struct bytes destination, uint64_t due_ms);
@@ -129,7 +129,7 @@ struct store_operations {
     int (*content)(struct store *store, uint64_t id);
     size_t (*recipients)(struct store *store, uint64_t id, uint32_t from, struct bytes destination, size_t max, struct arena *arena,
                          struct store_recipient *found);
-    size_t (*attempts)(struct store *store, uint64_t id, uint32_t number, struct arena *arena, struct store_reply *found);
+    size_t (*attempts)(struct store *store, uint64_t id, uint32_t number, struct arena *arena, struct attempt_record *found);
     size_t (*due)(struct store *store, struct bytes destination, uint64_t now_ms, const struct store_due *after, size_t max,
                   struct store_due *found);
     uint64_t (*next_due)(struct store *store, struct bytes destination, uint64_t after_ms);
@@ -189,7 +189,7 @@ static inline bool store_accept(struct store *store, const struct store_message 
 /* The attempt did not get through: again at `due_ms`. What was said before
  * moves into the history. No such row: nothing happens, here and below. */
 static inline void store_defer(struct store *store, uint64_t id, uint32_t number, uint64_t due_ms, uint32_t attempts,
-                               const struct store_reply *last)
+                               const struct attempt_record *last)
 {
     store->operations->defer(store, id, number, due_ms, attempts, last);
 }
@@ -257,7 +257,7 @@ static inline size_t store_recipients_of(struct store *store, uint64_t id, uint3
 }
 /* What the attempts at one recipient said, oldest first and the last one at
  * the end; `found` has room for STORE_ATTEMPTS_MAX. */
-static inline size_t store_attempts(struct store *store, uint64_t id, uint32_t number, struct arena *arena, struct store_reply *found)
+static inline size_t store_attempts(struct store *store, uint64_t id, uint32_t number, struct arena *arena, struct attempt_record *found)
 {
     return store->operations->attempts(store, id, number, arena, found);
 }

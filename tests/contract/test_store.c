@@ -140,7 +140,7 @@ static void a_crash_loses_the_batch_and_nothing_else(void **state)
     struct ground *ground = *state;
     struct store_destination destination;
     struct store_recipient found[3];
-    const struct store_reply last = {.when_ms = 9, .code = 451, .text = BYTES("later")};
+    const struct attempt_record last = {.when_ms = 9, .code = 451, .text = BYTES("later")};
     put_letter(ground, 1, "d", 10, 3);
     put_letter(ground, 2, "d", 10, 1);
     store_destination_put(ground->store, BYTES("d"), 10, 0);
@@ -199,7 +199,7 @@ static void a_deferred_recipient_keeps_what_was_said(void **state)
 {
     struct ground *ground = *state;
     struct store_recipient found[2];
-    const struct store_reply last = {.when_ms = 1234, .code = 450, .enhanced = BYTES("4.2.1"), .text = BYTES("mailbox is busy"),
+    const struct attempt_record last = {.when_ms = 1234, .code = 450, .enhanced = BYTES("4.2.1"), .text = BYTES("mailbox is busy"),
                                      .peer = BYTES("mx.example.net[192.0.2.1]:25"), .tls = BYTES("TLSv1.3 TLS_AES_256_GCM_SHA384")};
     put_letter(ground, 1, "d", 10, 2);
     store_defer(ground->store, 1, 1, 500, 3, &last);
@@ -217,20 +217,20 @@ static void a_deferred_recipient_keeps_what_was_said(void **state)
 }
 
 /* What the attempt number `n` says. */
-static struct store_reply attempt_says(struct ground *ground, unsigned n)
+static struct attempt_record attempt_says(struct ground *ground, unsigned n)
 {
-    return (struct store_reply){.when_ms = n * 100, .code = 450 + n, .enhanced = BYTES("4.2.1"), .peer = BYTES("mx[192.0.2.1]:25"), .tls = BYTES("TLSv1.3"),
+    return (struct attempt_record){.when_ms = n * 100, .code = 450 + n, .enhanced = BYTES("4.2.1"), .peer = BYTES("mx[192.0.2.1]:25"), .tls = BYTES("TLSv1.3"),
                                 .text = bytes_of_text(arena_format(&ground->arena, "busy,\ttime %u\n", n))};
 }
 
 static void the_last_attempts_are_remembered(void **state)
 {
     struct ground *ground = *state;
-    struct store_reply found[STORE_ATTEMPTS_MAX];
+    struct attempt_record found[STORE_ATTEMPTS_MAX];
     put_letter(ground, 1, "d", 10, 2);
     assert_int_equal(store_attempts(ground->store, 1, 0, &ground->arena, found), 0);
     for (unsigned n = 1; n <= STORE_ATTEMPTS_MAX + 1; n++) {
-        struct store_reply last = attempt_says(ground, n);
+        struct attempt_record last = attempt_says(ground, n);
         store_defer(ground->store, 1, 0, 10, n, &last);
         commit(ground);
         crash(ground);
@@ -254,12 +254,12 @@ static void the_last_attempts_are_remembered(void **state)
 static void what_was_said_before_the_last_is_cut_shorter(void **state)
 {
     struct ground *ground = *state;
-    struct store_reply found[STORE_ATTEMPTS_MAX];
+    struct attempt_record found[STORE_ATTEMPTS_MAX];
     char text[STORE_PAST_REPLY_MAX + 1];
     memset(text, 'x', sizeof text);
     put_letter(ground, 1, "d", 10, 1);
     for (uint32_t n = 1; n <= 3; n++) { /* at the limit, then one past it */
-        struct store_reply last = {.when_ms = n, .code = 450, .text = bytes_of(text, n == 1 ? STORE_PAST_REPLY_MAX : STORE_PAST_REPLY_MAX + 1)};
+        struct attempt_record last = {.when_ms = n, .code = 450, .text = bytes_of(text, n == 1 ? STORE_PAST_REPLY_MAX : STORE_PAST_REPLY_MAX + 1)};
         store_defer(ground->store, 1, 0, 500, n, &last);
     }
     assert_int_equal(store_attempts(ground->store, 1, 0, &ground->arena, found), 3);
@@ -271,8 +271,8 @@ static void what_was_said_before_the_last_is_cut_shorter(void **state)
 static void a_lost_batch_loses_its_attempts(void **state)
 {
     struct ground *ground = *state;
-    struct store_reply found[STORE_ATTEMPTS_MAX];
-    struct store_reply first = attempt_says(ground, 1), second = attempt_says(ground, 2);
+    struct attempt_record found[STORE_ATTEMPTS_MAX];
+    struct attempt_record first = attempt_says(ground, 1), second = attempt_says(ground, 2);
     put_letter(ground, 1, "d", 10, 1);
     store_defer(ground->store, 1, 0, 10, 1, &first);
     commit(ground);
@@ -290,7 +290,7 @@ static void a_long_reply_is_cut(void **state)
     memset(text, 'x', sizeof text);
     put_letter(ground, 1, "d", 10, 1);
     for (size_t length = STORE_REPLY_MAX; length <= STORE_REPLY_MAX + 1; length++) {
-        struct store_reply last = {.when_ms = 1, .code = 450, .text = bytes_of(text, length)};
+        struct attempt_record last = {.when_ms = 1, .code = 450, .text = bytes_of(text, length)};
         store_defer(ground->store, 1, 0, 500, 3, &last);
         assert_int_equal(store_recipients(ground->store, 1, 0, 1, &ground->arena, &found), 1);
         assert_int_equal(found.last.text.length, STORE_REPLY_MAX);
@@ -351,7 +351,7 @@ static void a_removed_message_takes_all_with_it(void **state)
 static void changes_of_what_is_not_there_do_nothing(void **state)
 {
     struct ground *ground = *state;
-    const struct store_reply last = {.when_ms = 1, .code = 450};
+    const struct attempt_record last = {.when_ms = 1, .code = 450};
     put_letter(ground, 1, "d", 10, 1);
     store_defer(ground->store, 1, 1, 99, 1, &last);
     store_defer(ground->store, 2, 0, 99, 1, &last);
@@ -503,9 +503,9 @@ static void a_list_sums_a_message_up(void **state)
 {
     struct ground *ground = *state;
     struct store_summary line;
-    const struct store_reply early = {.when_ms = 100, .code = 421, .text = BYTES("go away")};
-    const struct store_reply late = {.when_ms = 200, .code = 451, .enhanced = BYTES("4.7.1"), .text = BYTES("later")};
-    const struct store_reply ours = {.when_ms = 300, .enhanced = BYTES("4.4.1"), .text = BYTES("nobody answers")};
+    const struct attempt_record early = {.when_ms = 100, .code = 421, .text = BYTES("go away")};
+    const struct attempt_record late = {.when_ms = 200, .code = 451, .enhanced = BYTES("4.7.1"), .text = BYTES("later")};
+    const struct attempt_record ours = {.when_ms = 300, .enhanced = BYTES("4.4.1"), .text = BYTES("nobody answers")};
     put_letter(ground, 9, "d", 10, 4);
     assert_int_equal(store_list(ground->store, 0, 1, &ground->arena, &line), 1);
     assert_true(line.waiting == 4 && line.held == 0 && line.next_ms == 10 && line.attempts == 0 && line.reason.length == 0);
@@ -549,7 +549,7 @@ static void a_walk_visits_every_recipient_once(void **state)
     struct store_recipient *found = ARENA_ARRAY(&ground->arena, struct store_recipient, STORE_READ_MAX);
     uint64_t ids[STORE_READ_MAX], id = 0;
     uint32_t number = 0;
-    const struct store_reply last = {.when_ms = 5, .code = 451, .text = BYTES("later")};
+    const struct attempt_record last = {.when_ms = 5, .code = 451, .text = BYTES("later")};
     put_letter(ground, 7, "d", 10, 3);
     put_letter(ground, 3, "e", 10, 2);
     put_letter(ground, 5, "d", 10, 1);

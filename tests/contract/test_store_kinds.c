@@ -108,7 +108,7 @@ static void a_database_of_an_earlier_version_is_brought_up_to_date(void **state)
 {
     struct ground *ground = *state;
     struct error error = {0};
-    struct store_reply found[STORE_ATTEMPTS_MAX];
+    struct attempt_record found[STORE_ATTEMPTS_MAX];
     struct store_message message;
     char path[128];
     sqlite3 *old;
@@ -127,7 +127,7 @@ static void a_database_of_an_earlier_version_is_brought_up_to_date(void **state)
         assert_true(bytes_is(message.content, "hi"));
         assert_int_equal(store_attempts(ground->store, 5, 0, &ground->arena, found), 1 + time);
         assert_true(bytes_is(found[0].text, "later") && found[0].tls.length == 0);
-        const struct store_reply again = {.when_ms = 800, .code = 452, .tls = BYTES("TLSv1.3")};
+        const struct attempt_record again = {.when_ms = 800, .code = 452, .tls = BYTES("TLSv1.3")};
         store_defer(ground->store, 5, 0, 900, 2, &again);
         commit(ground);
         if (time == 0)

@@ -27,7 +27,7 @@
 
 enum { RECIPIENTS_MAX = 8 };
 
-struct play {
+struct client_play {
     struct script *script;
     struct client_options options;
     struct client_session session;
@@ -47,7 +47,7 @@ static bool says_yes(const struct script *script, const char *name)
     return bytes_is(script_value(script, name, ""), "yes");
 }
 
-static void fill_envelope(struct play *play)
+static void fill_envelope(struct client_play *play)
 {
     static const char *const bodies[] = {"7bit", "8bitmime", "binarymime", NULL}, *const rets[] = {"unsaid", "hdrs", "full", NULL};
     struct script *script = play->script;
@@ -66,10 +66,10 @@ static void fill_envelope(struct play *play)
     }
 }
 
-static void start(struct play *play, struct script *script)
+static void start(struct client_play *play, struct script *script)
 {
     static const char *const modes[] = {"never", "opportunistic", "required", "implicit", NULL};
-    *play = (struct play){.script = script};
+    *play = (struct client_play){.script = script};
     play->options = (struct client_options){.helo = BYTES("client.example.org"),
                                             .tls = (enum client_tls)script_word(script, script_value(script, "tls", "never"), modes),
                                             .lmtp = says_yes(script, "lmtp"), .user = script_value(script, "user", ""),
@@ -78,7 +78,7 @@ static void start(struct play *play, struct script *script)
     client_session_start(&play->session, &play->options);
 }
 
-static void finish(struct play *play)
+static void finish(struct client_play *play)
 {
     client_session_free(&play->session);
     buffer_free(&play->input);
@@ -93,7 +93,7 @@ static void add_result(struct buffer *out, const struct client_result *r)
     buffer_add_format(out, "%s %s %u %.*s %.*s", outcomes[r->outcome], client_step_name(r->step), (unsigned)r->code, BYTES_ARG(r->enhanced.length > 0 ? r->enhanced : BYTES("-")), BYTES_ARG(r->text));
 }
 
-static void take_event(struct play *play, const struct client_action *action)
+static void take_event(struct client_play *play, const struct client_action *action)
 {
     static const char *const names[] = {[CLIENT_NOTHING] = "nothing", [CLIENT_SEND] = "", [CLIENT_STARTTLS] = "starttls", [CLIENT_ASK_NONCE] = "nonce", [CLIENT_ASK_PROOF] = "proof ", [CLIENT_READY] = "ready",
                                         [CLIENT_WANT_CONTENT] = "content", [CLIENT_SENT] = "sent", [CLIENT_FAILED] = "failed ", [CLIENT_CLOSE] = "close"};
@@ -113,7 +113,7 @@ static void take_event(struct play *play, const struct client_action *action)
 }
 
 /* One step of the machine; false when nothing moves any more. */
-static bool step(struct play *play)
+static bool step(struct client_play *play)
 {
     struct client_action action;
     if (play->waiting != CLIENT_NOTHING)
@@ -142,7 +142,7 @@ static bool step(struct play *play)
     return true;
 }
 
-static void complain(struct play *play, const struct script_line *line)
+static void complain(struct client_play *play, const struct script_line *line)
 {
     struct bytes said = buffer_bytes(&play->said);
     if (said.length > 0)
@@ -154,7 +154,7 @@ static void complain(struct play *play, const struct script_line *line)
 }
 
 /* What the client says stands before what it waits for. */
-static void expect_said(struct play *play, const struct script_line *line)
+static void expect_said(struct client_play *play, const struct script_line *line)
 {
     struct buffer wanted = {0};
     while (step(play))
@@ -168,7 +168,7 @@ static void expect_said(struct play *play, const struct script_line *line)
     buffer_free(&wanted);
 }
 
-static void give_answer(struct play *play, enum client_action_kind asked, struct bytes answer)
+static void give_answer(struct client_play *play, enum client_action_kind asked, struct bytes answer)
 {
     struct bytes rest = answer;
     struct bytes word = bytes_split(&rest, ' ');
@@ -190,7 +190,7 @@ static void give_answer(struct play *play, enum client_action_kind asked, struct
     }
 }
 
-static void expect_event(struct play *play, const struct script_line *line)
+static void expect_event(struct client_play *play, const struct script_line *line)
 {
     while (step(play))
         continue;
@@ -205,7 +205,7 @@ static void expect_event(struct play *play, const struct script_line *line)
     give_answer(play, asked, answer);
 }
 
-static void expect_result(struct play *play, const struct script_line *line)
+static void expect_result(struct client_play *play, const struct script_line *line)
 {
     struct bytes rest = buffer_bytes(&play->results);
     size_t length = bytes_find(rest, '\n');
@@ -215,7 +215,7 @@ static void expect_result(struct play *play, const struct script_line *line)
         buffer_consume(&play->results, length + 1);
 }
 
-static void interrupt(struct play *play, const struct script_line *line)
+static void interrupt(struct client_play *play, const struct script_line *line)
 {
     struct bytes rest = line->text;
     struct bytes word = bytes_split(&rest, ' ');
@@ -230,7 +230,7 @@ static void interrupt(struct play *play, const struct script_line *line)
         script_fail(play->script, line, "is", BYTES("another"));
 }
 
-static void expect_silence(struct play *play, const struct script_line *line)
+static void expect_silence(struct client_play *play, const struct script_line *line)
 {
     while (step(play))
         continue;
@@ -240,7 +240,7 @@ static void expect_silence(struct play *play, const struct script_line *line)
 
 static void play_dialogue(struct script *script)
 {
-    struct play play;
+    struct client_play play;
     const struct script_line *line, *last = &script->lines[script->next - 1];
     bool listening = false; /* the line before expected something */
     start(&play, script);

@@ -46,7 +46,7 @@ static void start(struct play *play, struct script *script)
         .hostname = script_value(script, "hostname", "mx.example.org"),
         .message_size_max = script_number(script, "size", 1000000),
         .recipients_max = (uint32_t)script_number(script, "recipients", 100),
-        .judges_header = bytes_is(script_value(script, "header", ""), "judged"),
+        .checks_header = bytes_is(script_value(script, "header", ""), "judged"),
         .tls_expected = bytes_is(script_value(script, "expected", ""), "yes"),
         .limits_sending = bytes_is(script_value(script, "limits", ""), "yes"),
         .success_for_all = bytes_is(script_value(script, "success", ""), "all"),

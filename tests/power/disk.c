@@ -263,16 +263,16 @@ void disk_sync(struct disk *disk, struct disk_node *node, bool data_only)
 /* ---- the end ---- */
 
 /* How much of what was not synced a power loss keeps. */
-enum mercy { KEEPS_NOTHING, KEEPS_BEGINNING, KEEPS_SOME, KEEPS_ALL, MERCIES };
+enum disk_mercy { KEEPS_NOTHING, KEEPS_BEGINNING, KEEPS_SOME, KEEPS_ALL, MERCIES };
 
-static enum mercy mercy_of(struct disk *disk)
+static enum disk_mercy mercy_of(struct disk *disk)
 {
-    enum mercy mercy = (enum mercy)below(disk, MERCIES);
+    enum disk_mercy mercy = (enum disk_mercy)below(disk, MERCIES);
     return disk->merciless ? KEEPS_NOTHING : mercy;
 }
 
 /* The changes after which one sector, or the size, is on the disk. */
-static size_t kept_of(struct disk *disk, const struct disk_node *file, enum mercy mercy, size_t beginning)
+static size_t kept_of(struct disk *disk, const struct disk_node *file, enum disk_mercy mercy, size_t beginning)
 {
     switch (mercy) {
     case KEEPS_NOTHING: return 0;
@@ -319,7 +319,7 @@ static void settle_sector(struct disk *disk, struct disk_node *file, uint64_t se
 
 static void settle_content(struct disk *disk, struct disk_node *file)
 {
-    enum mercy mercy = mercy_of(disk);
+    enum disk_mercy mercy = mercy_of(disk);
     size_t beginning = (size_t)below(disk, file->change_count + 1), sized = kept_of(disk, file, mercy, beginning);
     uint64_t size = sized == 0 ? file->changes[0].size_before : file->changes[sized - 1].size_after, first = UINT64_MAX, end = 0;
     for (size_t i = 0; i < file->change_count; i++) {
@@ -335,12 +335,12 @@ static void settle_content(struct disk *disk, struct disk_node *file)
 }
 
 /* Which steps are on the disk: the same answer for both halves of a rename. */
-struct fate {
-    enum mercy mercy;
+struct disk_fate {
+    enum disk_mercy mercy;
     uint64_t last_kept, salt;
 };
 
-static bool is_kept(const struct fate *fate, uint64_t operation)
+static bool is_kept(const struct disk_fate *fate, uint64_t operation)
 {
     switch (fate->mercy) {
     case KEEPS_NOTHING: return false;
@@ -350,7 +350,7 @@ static bool is_kept(const struct fate *fate, uint64_t operation)
     }
 }
 
-static void settle_names(struct disk *disk, struct disk_node *folder, const struct fate *fate)
+static void settle_names(struct disk *disk, struct disk_node *folder, const struct disk_fate *fate)
 {
     for (size_t i = folder->step_count; i-- > 0;)
         set_name(folder, folder->steps[i].name, folder->steps[i].was);
@@ -364,7 +364,7 @@ static void settle_names(struct disk *disk, struct disk_node *folder, const stru
 }
 
 /* What was removed for good, and is there again. */
-static void tell_back(struct disk *disk, const struct disk_node *folder, const char *path, const struct fate *fate)
+static void tell_back(struct disk *disk, const struct disk_node *folder, const char *path, const struct disk_fate *fate)
 {
     for (size_t i = 0; i < folder->step_count; i++) {
         const struct disk_step *s = &folder->steps[i];
@@ -381,7 +381,7 @@ static void end_steps(struct disk_node *folder)
 }
 
 /* From the root to all that a name leads to. `path` ends in a slash, or is empty. */
-static void reach(struct disk *disk, struct disk_node *node, const char *path, const struct fate *fate)
+static void reach(struct disk *disk, struct disk_node *node, const char *path, const struct disk_fate *fate)
 {
     struct bytes key;
     void *value;
@@ -422,7 +422,7 @@ void disk_lose_power(struct disk *disk, uint64_t seed)
     buffer_clear(&disk->back);
     /* The beginning that is kept ends somewhere among the last operations, where the unsynced ones are. */
     uint64_t back = below(disk, span < 400 ? span : 400);
-    const struct fate fate = {mercy_of(disk), disk->operations - back, below(disk, UINT64_MAX)};
+    const struct disk_fate fate = {mercy_of(disk), disk->operations - back, below(disk, UINT64_MAX)};
     for (size_t at = 0; map_next(&disk->nodes, &at, &key, &value);) {
         struct disk_node *node = value;
         settle_names(disk, node, &fate);

@@ -44,11 +44,11 @@ struct end *node_connect(void *owner)
 
 /* ---- local deliveries and look-ups ---- */
 
-struct errand {
+struct node_errand {
     struct node *node;
-    struct errand *next, *previous;
+    struct node_errand *next, *previous;
     uint64_t number, id;
-    enum schedule_way way;
+    enum schedule_transport transport;
     struct envelope envelope; /* copies, in the world's memory */
     struct bytes content;
     struct bytes after; /* of a look-up that expands: where its page begins */
@@ -80,7 +80,7 @@ static void into_mailbox(struct node *node, uint64_t id, struct bytes address, s
     letters_arrived(node->letters, address, content);
 }
 
-static void forget_errand(struct errand *errand)
+static void forget_errand(struct node_errand *errand)
 {
     *(errand->previous == NULL ? &errand->node->errands : &errand->previous->next) = errand->next;
     if (errand->next != NULL)
@@ -90,7 +90,7 @@ static void forget_errand(struct errand *errand)
 
 static void local_done(void *owner)
 {
-    struct errand *errand = owner;
+    struct node_errand *errand = owner;
     struct node *node = errand->node;
     if (node == NULL)
         return;
@@ -106,7 +106,7 @@ static void local_done(void *owner)
 
 static void deliver_locally(void *owner)
 {
-    struct errand *errand = owner;
+    struct node_errand *errand = owner;
     struct node *node = errand->node;
     if (node == NULL)
         return;
@@ -118,7 +118,7 @@ static void deliver_locally(void *owner)
 
 /* "list3" and "more3" have the recipients of letter 3, one or two a page; the
  * list leads to "more3" too, and that back to the list. */
-static void expand(struct node *node, const struct errand *errand)
+static void expand(struct node *node, const struct node_errand *errand)
 {
     struct bytes address = errand->envelope.recipients[0].address;
     const struct letter *letter = &node->letters->all[address.at[4] == '1' && ascii_is_digit(address.at[5]) ? 10 + (address.at[5] - '0') : address.at[4] - '0'];
@@ -134,12 +134,12 @@ static void expand(struct node *node, const struct errand *errand)
         members[count] = (struct recipient){.address = letter->recipients[i].address, .local = bytes_ends_nocase(letter->recipients[i].address, "@here.test")};
     answer.member_count = count;
     answer.after = to < letter->recipient_count ? bytes_of_text(arena_format(&node->world->memory, "%zu", to)) : bytes_none();
-    queue_members_told(&node->queue, &answer, node->world->now_ms);
+    queue_members_answered(&node->queue, &answer, node->world->now_ms);
 }
 
 static void looked_up(void *owner)
 {
-    struct errand *errand = owner;
+    struct node_errand *errand = owner;
     struct node *node = errand->node;
     if (node == NULL)
         return;
@@ -158,25 +158,25 @@ static void looked_up(void *owner)
     alarm_set(&node->turn, 0);
 }
 
-static void begin_errand(struct node *node, enum schedule_way way, const struct ipc_deliver *deliver)
+static void begin_errand(struct node *node, enum schedule_transport transport, const struct ipc_deliver *deliver)
 {
-    struct errand *errand = ARENA_NEW(&node->world->memory, struct errand);
-    *errand = (struct errand){.node = node, .next = node->errands, .number = deliver->delivery, .id = deliver->id, .way = way,
+    struct node_errand *errand = ARENA_NEW(&node->world->memory, struct node_errand);
+    *errand = (struct node_errand){.node = node, .next = node->errands, .number = deliver->delivery, .id = deliver->id, .transport = transport,
                               .envelope = copy_envelope(&node->world->memory, &deliver->envelope),
                               .content = arena_copy(&node->world->memory, deliver->content)};
-    if (way == SCHEDULE_LOOKUP && deliver->envelope.recipients[0].expands != EXPANDS_NOT)
+    if (transport == SCHEDULE_LOOKUP && deliver->envelope.recipients[0].expands != EXPANDS_NOT)
         errand->after = arena_copy(&node->world->memory, queue_expansion(&node->queue, deliver->delivery).after);
     if (errand->next != NULL)
         errand->next->previous = errand;
     node->errands = errand;
-    world_after(node->world, world_random(node->world, 20), way == SCHEDULE_LOCAL ? deliver_locally : looked_up, errand);
+    world_after(node->world, world_random(node->world, 20), transport == SCHEDULE_LOCAL ? deliver_locally : looked_up, errand);
 }
 
 /* ---- relay ---- */
 
-struct carrier {
+struct node_carrier {
     struct node *node;
-    struct carrier *next, *previous;
+    struct node_carrier *next, *previous;
     struct delivery delivery;
     struct end *end;
     struct envelope envelope;
@@ -192,9 +192,9 @@ struct carrier {
     struct alarm step, silence, idle;
 };
 
-static void carry(struct carrier *carrier);
+static void carry(struct node_carrier *carrier);
 
-static void drop_carrier(struct carrier *carrier)
+static void drop_carrier(struct node_carrier *carrier)
 {
     if (carrier->over)
         return;
@@ -215,7 +215,7 @@ static void far_input(void *owner)
     carry(owner);
 }
 
-static void lost(struct carrier *carrier, enum tls_loss how, struct bytes why)
+static void lost(struct node_carrier *carrier, enum tls_loss how, struct bytes why)
 {
     end_close(carrier->end);
     carrier->end = NULL;
@@ -230,25 +230,25 @@ static void far_ended(void *owner)
 
 static void far_silent(void *owner)
 {
-    struct carrier *carrier = owner;
+    struct node_carrier *carrier = owner;
     if (carrier->end != NULL)
         lost(carrier, TLS_LOSS_SILENT, BYTES("timed out"));
 }
 
-static enum far_policy policy_of(const struct carrier *carrier)
+static enum far_policy policy_of(const struct node_carrier *carrier)
 {
     return carrier->node->policies[bytes_is(carrier->destination, "there.test") ? 0 : 1];
 }
 
 /* What DNS may say at worst. Only of a domain's MX can that be final. */
-static enum dns_status dns_trouble(struct carrier *carrier)
+static enum dns_status dns_trouble(struct node_carrier *carrier)
 {
     bool final = carrier->type == DNS_MX && world_random(carrier->node->world, 8) == 0;
     carrier->nowhere = carrier->nowhere || final;
     return final ? DNS_NXDOMAIN : world_random(carrier->node->world, 3) == 0 ? DNS_BOGUS : DNS_SERVER_FAILURE;
 }
 
-static void resolved(struct carrier *carrier)
+static void resolved(struct node_carrier *carrier)
 {
     static const struct dns_record null_mx = {.name = BYTES("")};
     static const char digest[32] = "a hash of the key of the server";
@@ -283,7 +283,7 @@ static void resolved(struct carrier *carrier)
     delivery_learned(&carrier->delivery, carrier->type, &facts);
 }
 
-static void connected(struct carrier *carrier)
+static void connected(struct node_carrier *carrier)
 {
     struct node *node = carrier->node;
     uint8_t which = carrier->delivery.address.octets[3];
@@ -309,7 +309,7 @@ static void connected(struct carrier *carrier)
 }
 
 /* A certificate is checked where something asks for that; a handshake may fail for other reasons. */
-static void shaken_hands(struct carrier *carrier)
+static void shaken_hands(struct node_carrier *carrier)
 {
     bool checked = policy_of(carrier) == FAR_DANE || policy_of(carrier) == FAR_STS;
     if (carrier->end == NULL)
@@ -326,7 +326,7 @@ static void shaken_hands(struct carrier *carrier)
 /* What DNS, connecting or a handshake brings, after a while. */
 static void stepped(void *owner)
 {
-    struct carrier *carrier = owner;
+    struct node_carrier *carrier = owner;
     if (carrier->delivery.stage == DELIVERY_HANDSHAKING)
         shaken_hands(carrier);
     else if (carrier->delivery.stage == DELIVERY_RESOLVING)
@@ -336,7 +336,7 @@ static void stepped(void *owner)
     carry(carrier);
 }
 
-static void answer(struct carrier *carrier, const struct delivery_action *action)
+static void answer(struct node_carrier *carrier, const struct delivery_action *action)
 {
     struct node *node = carrier->node;
     carrier->said_never = carrier->said_never || (carrier->peer != NULL && carrier->peer->said_never);
@@ -366,7 +366,7 @@ static void answer(struct carrier *carrier, const struct delivery_action *action
     alarm_set(&node->turn, 0);
 }
 
-static void perform(struct carrier *carrier, const struct delivery_action *action)
+static void perform(struct node_carrier *carrier, const struct delivery_action *action)
 {
     static const struct sts_policy sts = {.mode = STS_ENFORCE, .max_age_s = 86400, .patterns = {BYTES("*.there.test"), BYTES("far.test")}, .pattern_count = 2};
     struct world *world = carrier->node->world;
@@ -396,7 +396,7 @@ static void perform(struct carrier *carrier, const struct delivery_action *actio
         if (carrier->end->input.length > 0) { /* as relay's carrier */
             end_close(carrier->end);
             carrier->end = NULL;
-            delivery_lost(&carrier->delivery, true, TLS_LOSS_CLEAR_TEXT, BYTES(CLEAR_TEXT_BEHIND));
+            delivery_lost(&carrier->delivery, true, TLS_LOSS_CLEAR_TEXT, BYTES(CLEAR_TEXT_AFTER_STARTTLS));
         } else {
             alarm_set(&carrier->step, world_random(world, 40));
         }
@@ -404,11 +404,11 @@ static void perform(struct carrier *carrier, const struct delivery_action *actio
     }
 }
 
-static void carry(struct carrier *carrier)
+static void carry(struct node_carrier *carrier)
 {
     struct delivery_action action;
     size_t used = 1;
-    carrier->node->trouble.now_ms = carrier->node->world->now_ms;
+    carrier->node->fallback.now_ms = carrier->node->world->now_ms;
     while (used > 0) {
         while (delivery_action(&carrier->delivery, &action))
             perform(carrier, &action);
@@ -426,20 +426,20 @@ static void carry(struct carrier *carrier)
 
 static void idle_for_long(void *owner)
 {
-    struct carrier *carrier = owner;
+    struct node_carrier *carrier = owner;
     delivery_quit(&carrier->delivery);
     carry(carrier);
 }
 
 static void begin_carrier(struct node *node, const struct ipc_deliver *deliver)
 {
-    struct carrier *carrier = node->carriers;
+    struct node_carrier *carrier = node->carriers;
     while (carrier != NULL && !(carrier->number == 0 && delivery_is_open(&carrier->delivery) && bytes_equal(carrier->destination, deliver->destination)))
         carrier = carrier->next;
     bool kept = carrier != NULL;
     if (!kept) {
-        carrier = ARENA_NEW(&node->world->memory, struct carrier);
-        *carrier = (struct carrier){.node = node, .next = node->carriers, .destination = arena_copy(&node->world->memory, deliver->destination)};
+        carrier = ARENA_NEW(&node->world->memory, struct node_carrier);
+        *carrier = (struct node_carrier){.node = node, .next = node->carriers, .destination = arena_copy(&node->world->memory, deliver->destination)};
         if (carrier->next != NULL)
             carrier->next->previous = carrier;
         node->carriers = carrier;
@@ -453,7 +453,7 @@ static void begin_carrier(struct node *node, const struct ipc_deliver *deliver)
     carrier->envelope = copy_envelope(&node->world->memory, &deliver->envelope);
     carrier->content = bytes_of_text(arena_format(&node->world->memory, "%.*s%.*s", BYTES_ARG(deliver->front), BYTES_ARG(deliver->content)));
     struct delivery_options options = {.hostname = BYTES("mx.here.test"), .domain = carrier->destination, .random = world_random(node->world, 0),
-                                       .port = 25, .tls = CLIENT_TLS_OPPORTUNISTIC, .trouble = &node->trouble, .wish = policy_of(carrier) == FAR_ENCRYPT ? WISH_ENCRYPT : WISH_AUTO};
+                                       .port = 25, .tls = CLIENT_TLS_OPPORTUNISTIC, .fallback = &node->fallback, .wish = policy_of(carrier) == FAR_ENCRYPT ? WISH_ENCRYPT : WISH_AUTO};
     if (kept)
         delivery_next(&carrier->delivery, &carrier->envelope);
     else
@@ -515,7 +515,7 @@ static void queue_dies(struct node *node)
     node->waiting_count = node->unsaved_count = 0;
     while (node->errands != NULL)
         forget_errand(node->errands);
-    for (struct carrier *carrier = node->carriers, *next; carrier != NULL; carrier = next) {
+    for (struct node_carrier *carrier = node->carriers, *next; carrier != NULL; carrier = next) {
         next = carrier->next;
         carrier->orphan = true;
         if (carrier->number != 0 && !carrier->given)
@@ -548,13 +548,13 @@ static void relay_dies(void *owner)
         return;
     world_say(node->world, "the relay dies");
     while (node->carriers != NULL) {
-        struct carrier *carrier = node->carriers;
+        struct node_carrier *carrier = node->carriers;
         if (carrier->number != 0 && carrier->given)
             letters_uncertain(node->letters, carrier->content, "the relay died with it");
         drop_carrier(carrier);
     }
     if (node->up) {
-        queue_way_lost(&node->queue, SCHEDULE_AWAY, node->world->now_ms);
+        queue_transport_lost(&node->queue, SCHEDULE_AWAY, node->world->now_ms);
         alarm_set(&node->turn, 0);
     }
     alarm_set(&node->relay_crash, 1000 + world_random(node->world, 240 * 1000));
@@ -569,23 +569,23 @@ static void answer_waiting(struct node *node, enum store_verdict verdict)
     node->waiting_count = 0;
 }
 
-static void start_some(struct node *node, enum schedule_way way)
+static void start_some(struct node *node, enum schedule_transport transport)
 {
     struct ipc_deliver deliver;
     int content;
     while (!node->store.dead) {
-        if (!queue_next(&node->queue, way, node->world->now_ms, &deliver, &content)) {
-            if (!queue_looks_on(&node->queue, way))
+        if (!queue_next(&node->queue, transport, node->world->now_ms, &deliver, &content)) {
+            if (!queue_looks_on(&node->queue, transport))
                 return;
             continue;
         }
         assert(content < 0);
         if (node->store.dead) /* what it says is not true any more */
             return;
-        if (way == SCHEDULE_AWAY)
+        if (transport == SCHEDULE_AWAY)
             begin_carrier(node, &deliver);
         else
-            begin_errand(node, way, &deliver);
+            begin_errand(node, transport, &deliver);
     }
 }
 
@@ -606,8 +606,8 @@ static void take_turn(void *owner)
     answer_waiting(node, verdict);
     if (node->queue.unsaved == NULL)
         node->unsaved_count = 0;
-    for (int way = 0; way < SCHEDULE_WAYS; way++)
-        start_some(node, (enum schedule_way)way);
+    for (int transport = 0; transport < SCHEDULE_TRANSPORTS; transport++)
+        start_some(node, (enum schedule_transport)transport);
     if (node->store.dead) {
         queue_dies(node);
         return;

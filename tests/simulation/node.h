@@ -30,9 +30,9 @@ struct node {
     size_t waiting_count;
     struct bytes unsaved[NODE_WAITING_MAX]; /* delivered far away; the result is not committed */
     size_t unsaved_count;
-    struct errand *errands; /* local deliveries and look-ups under way */
-    struct carrier *carriers;
-    struct tls_trouble trouble; /* what they remember of hosts */
+    struct node_errand *errands; /* local deliveries and look-ups under way */
+    struct node_carrier *carriers;
+    struct tls_fallback fallback; /* what they remember of hosts */
     struct { uint64_t id; struct bytes address; } mailbox[NODE_MAILBOX_MAX]; /* what was delivered: never twice */
     size_t mailbox_count;
     struct alarm crash, relay_crash;

@@ -67,7 +67,7 @@ static bool shaky_accept(struct store *store, const struct store_message *messag
     return dies_now(shaky) ? false : result;
 }
 
-static void shaky_defer(struct store *store, uint64_t id, uint32_t number, uint64_t due_ms, uint32_t attempts, const struct store_reply *last)
+static void shaky_defer(struct store *store, uint64_t id, uint32_t number, uint64_t due_ms, uint32_t attempts, const struct attempt_record *last)
 {
     struct shaky *shaky = of(store);
     if (!survives(shaky))
@@ -257,7 +257,7 @@ static size_t shaky_ids(struct store *store, uint64_t after_id, size_t max, uint
     return dies_now(shaky) ? 0 : result;
 }
 
-static size_t shaky_attempts(struct store *store, uint64_t id, uint32_t number, struct arena *arena, struct store_reply *found)
+static size_t shaky_attempts(struct store *store, uint64_t id, uint32_t number, struct arena *arena, struct attempt_record *found)
 {
     struct shaky *shaky = of(store);
     if (!survives(shaky))

@@ -32,7 +32,7 @@ struct tally {
 };
 
 /* What is asked for. */
-struct wish {
+struct simulate_options {
     uint64_t first, seeds;
     bool disk, lying, talkative;
     char folder[64]; /* for what is not on the drive */
@@ -50,7 +50,7 @@ static void add_to_tally(struct tally *tally, const struct letters *letters)
     }
 }
 
-static bool history(uint64_t seed, const struct wish *wish, struct tally *tally)
+static bool history(uint64_t seed, const struct simulate_options *wish, struct tally *tally)
 {
     static struct shaky_ground ground;
     static struct node node;
@@ -109,7 +109,7 @@ static void remove_folder(const char *folder)
     remove(folder);
 }
 
-static bool read_wish(struct wish *wish, int argc, char **argv)
+static bool read_wish(struct simulate_options *wish, int argc, char **argv)
 {
     for (int i = 1; i < argc; i++) {
         bool more = i + 1 < argc;
@@ -134,7 +134,7 @@ static bool read_wish(struct wish *wish, int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-    struct wish wish = {.first = 1, .seeds = 2000, .folder = "/tmp/mailboat-simulate-XXXXXX"};
+    struct simulate_options wish = {.first = 1, .seeds = 2000, .folder = "/tmp/mailboat-simulate-XXXXXX"};
     struct tally tally = {0};
     if (!read_wish(&wish, argc, argv))
         return EX_USAGE;

@@ -20,7 +20,7 @@
 
 enum { TURN_LIMIT_MS = 10 * 1000 };
 
-struct end {
+struct unit_end {
     struct conn conn;
     struct buffer heard;
     bool keep_unread; /* input stays in the conn */
@@ -28,7 +28,7 @@ struct end {
     int connected, tls, drained, timed_out, inputs, ended, first;
     bool first_is_tls;
     enum conn_end how;
-    void (*then)(struct end *end, const char *event); /* after each event; may close and free */
+    void (*then)(struct unit_end *end, const char *event); /* after each event; may close and free */
 };
 
 static struct loop loop;
@@ -87,7 +87,7 @@ static inline bool ends_tls(struct tls_context *server, struct tls_context *clie
     return fine;
 }
 
-static inline void end_then(struct end *end, const char *event)
+static inline void end_then(struct unit_end *end, const char *event)
 {
     if (end->then != NULL)
         end->then(end, event);
@@ -95,14 +95,14 @@ static inline void end_then(struct end *end, const char *event)
 
 static void end_connected(void *owner)
 {
-    struct end *end = owner;
+    struct unit_end *end = owner;
     end->connected++;
     end_then(end, "connected");
 }
 
 static void end_input(void *owner)
 {
-    struct end *end = owner;
+    struct unit_end *end = owner;
     end->inputs++;
     if (!end->keep_unread) {
         struct bytes input = conn_input(&end->conn);
@@ -117,21 +117,21 @@ static void end_input(void *owner)
 
 static void end_drained(void *owner)
 {
-    struct end *end = owner;
+    struct unit_end *end = owner;
     end->drained++;
     end_then(end, "drained");
 }
 
 static void end_tls(void *owner)
 {
-    struct end *end = owner;
+    struct unit_end *end = owner;
     end->tls++;
     end_then(end, "tls");
 }
 
 static void end_ended(void *owner, enum conn_end how)
 {
-    struct end *end = owner;
+    struct unit_end *end = owner;
     end->ended++;
     end->how = how;
     end_then(end, "end");
@@ -139,14 +139,14 @@ static void end_ended(void *owner, enum conn_end how)
 
 static void end_timeout(void *owner)
 {
-    struct end *end = owner;
+    struct unit_end *end = owner;
     end->timed_out++;
     end_then(end, "timeout");
 }
 
 static void end_first(void *owner, bool tls)
 {
-    struct end *end = owner;
+    struct unit_end *end = owner;
     end->first++;
     end->first_is_tls = tls;
     end_then(end, "first");
@@ -155,27 +155,27 @@ static void end_first(void *owner, bool tls)
 static const struct conn_events end_events = {.on_connected = end_connected, .on_input = end_input, .on_drained = end_drained, .on_tls = end_tls, .on_end = end_ended, .on_timeout = end_timeout,
                                                .on_first = end_first};
 
-static inline void end_close(struct end *end)
+static inline void end_close(struct unit_end *end)
 {
     conn_close(&end->conn);
     buffer_free(&end->heard);
 }
 
 /* Two ends of one stream. */
-static inline void ends_pair(struct end *a, struct end *b)
+static inline void ends_pair(struct unit_end *a, struct unit_end *b)
 {
     int descriptors[2];
-    *a = *b = (struct end){0};
+    *a = *b = (struct unit_end){0};
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, descriptors), 0);
     conn_start(&a->conn, &loop, descriptors[0], &end_events, a);
     conn_start(&b->conn, &loop, descriptors[1], &end_events, b);
 }
 
 /* An end, and the other one as a bare descriptor. */
-static inline int end_and_descriptor(struct end *end, int type)
+static inline int end_and_descriptor(struct unit_end *end, int type)
 {
     int descriptors[2];
-    *end = (struct end){0};
+    *end = (struct unit_end){0};
     assert_int_equal(socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, descriptors), 0);
     assert_int_equal(evutil_make_socket_nonblocking(descriptors[0]), 0);
     conn_start(&end->conn, &loop, descriptors[0], &end_events, end);

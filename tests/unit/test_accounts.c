@@ -408,11 +408,11 @@ static void a_change_by_another_is_seen_at_once(void **state)
     accounts_host(reader, domains, 1);
     const volatile uint8_t *page = accounts_watch(folder, &error);
     assert_non_null(page);
-    uint64_t version = accounts_version(reader), watched = accounts_watched_version(page);
+    uint64_t version = accounts_version(reader), over_quota_list = accounts_read_version(page);
     assert_int_equal(accounts_version(reader), version);
     add_user("ada@example.org");
     assert_int_not_equal(accounts_version(reader), version);
-    assert_int_not_equal(accounts_watched_version(page), watched);
+    assert_int_not_equal(accounts_read_version(page), over_quota_list);
     struct recipient *targets;
     size_t count;
     assert_int_equal(accounts_resolve(reader, BYTES("ada@example.org"), &arena, &targets, &count), TARGETS_FOUND);

@@ -100,7 +100,7 @@ static void paths_drop_their_source_route(void **state)
     for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
         struct bytes address;
         size_t used = 0;
-        assert_int_equal(path_parse(bytes_of_text(cases[i].text), false, &address, &used), cases[i].kind);
+        assert_int_equal(address_parse_path(bytes_of_text(cases[i].text), false, &address, &used), cases[i].kind);
         if (cases[i].kind == PATH_MALFORMED)
             continue;
         assert_text(address, cases[i].address);

@@ -89,19 +89,19 @@ static void pressure_begins_later_than_it_ends(void **state)
 static uint64_t stays_min(enum server_role role, bool signs_in, uint64_t every_ms,
                           struct server_progress each, uint64_t most)
 {
-    struct stay stay;
+    struct admission_stay stay;
     struct server_progress progress = {0};
-    stay_begin(&stay, role, 0);
+    admission_stay_begin(&stay, role, 0);
     for (uint64_t now = every_ms; now < MINUTES(most); now += every_ms) {
         for (uint64_t at = now - every_ms; at < now; at += 1000) /* somebody looks each second */
-            if (stay_judge(&stay, false, false, at) == STAY_IS_OVER)
+            if (admission_stay_check(&stay, false, false, at) == STAY_IS_OVER)
                 return at / MINUTES(1);
         progress.signed_in = signs_in;
         progress.steps += each.steps;
         progress.messages += each.messages;
         progress.recipients += each.recipients;
         progress.octets += each.octets;
-        stay_count(&stay, &progress, now);
+        admission_stay_count(&stay, &progress, now);
     }
     return most;
 }
@@ -136,71 +136,71 @@ static void who_sends_mail_stays(void **state)
 /* Much at once buys no more than the whole budget. */
 static void time_is_not_hoarded(void **state)
 {
-    struct stay stay;
+    struct admission_stay stay;
     struct server_progress progress = {.octets = 50 << 20, .recipients = 1000, .steps = 1000};
-    stay_begin(&stay, ROLE_MX, 0);
-    stay_count(&stay, &progress, 1000);
-    assert_int_equal(stay_judge(&stay, false, false, 1000 + STAY_MX_MS - 1), STAY_GOES_ON);
-    assert_int_equal(stay_judge(&stay, false, false, 1000 + STAY_MX_MS), STAY_IS_OVER);
-    stay_excuse(&stay, MINUTES(9)); /* we were slow ourselves */
-    assert_int_equal(stay_judge(&stay, false, false, MINUTES(18)), STAY_GOES_ON);
+    admission_stay_begin(&stay, ROLE_MX, 0);
+    admission_stay_count(&stay, &progress, 1000);
+    assert_int_equal(admission_stay_check(&stay, false, false, 1000 + STAY_MX_MS - 1), STAY_GOES_ON);
+    assert_int_equal(admission_stay_check(&stay, false, false, 1000 + STAY_MX_MS), STAY_IS_OVER);
+    admission_stay_excuse(&stay, MINUTES(9)); /* we were slow ourselves */
+    assert_int_equal(admission_stay_check(&stay, false, false, MINUTES(18)), STAY_GOES_ON);
 }
 
 static void pressure_is_for_strangers(void **state)
 {
-    struct stay stay;
+    struct admission_stay stay;
     struct server_progress progress = {0};
-    stay_begin(&stay, ROLE_MX, 0);
-    assert_int_equal(stay_judge(&stay, true, false, PRESSED_STEP_MS - 1), STAY_GOES_ON);
-    assert_int_equal(stay_judge(&stay, true, false, PRESSED_STEP_MS), STAY_IS_IN_THE_WAY);
-    assert_int_equal(stay_judge(&stay, true, true, PRESSED_STEP_MS), STAY_GOES_ON);
-    assert_int_equal(stay_judge(&stay, false, false, PRESSED_STEP_MS), STAY_GOES_ON);
+    admission_stay_begin(&stay, ROLE_MX, 0);
+    assert_int_equal(admission_stay_check(&stay, true, false, PRESSED_STEP_MS - 1), STAY_GOES_ON);
+    assert_int_equal(admission_stay_check(&stay, true, false, PRESSED_STEP_MS), STAY_IS_IN_THE_WAY);
+    assert_int_equal(admission_stay_check(&stay, true, true, PRESSED_STEP_MS), STAY_GOES_ON);
+    assert_int_equal(admission_stay_check(&stay, false, false, PRESSED_STEP_MS), STAY_GOES_ON);
     for (uint64_t now = 5000; now < PRESSED_STAY_MS; now += 5000) { /* one NOOP after the other */
         progress.steps++;
-        stay_count(&stay, &progress, now);
-        assert_int_equal(stay_judge(&stay, true, false, now), STAY_GOES_ON);
+        admission_stay_count(&stay, &progress, now);
+        assert_int_equal(admission_stay_check(&stay, true, false, now), STAY_GOES_ON);
     }
-    assert_int_equal(stay_judge(&stay, true, false, PRESSED_STAY_MS), STAY_IS_IN_THE_WAY);
+    assert_int_equal(admission_stay_check(&stay, true, false, PRESSED_STAY_MS), STAY_IS_IN_THE_WAY);
     progress.recipients++; /* naming one after the other is not enough */
-    stay_count(&stay, &progress, PRESSED_STAY_MS);
-    assert_int_equal(stay_judge(&stay, true, false, PRESSED_STAY_MS), STAY_IS_IN_THE_WAY);
+    admission_stay_count(&stay, &progress, PRESSED_STAY_MS);
+    assert_int_equal(admission_stay_check(&stay, true, false, PRESSED_STAY_MS), STAY_IS_IN_THE_WAY);
     progress.octets += PRESSED_STEP_OCTETS; /* content at the least pace */
-    stay_count(&stay, &progress, PRESSED_STAY_MS);
-    assert_int_equal(stay_judge(&stay, true, false, PRESSED_STAY_MS + PRESSED_STEP_MS - 1), STAY_GOES_ON);
+    admission_stay_count(&stay, &progress, PRESSED_STAY_MS);
+    assert_int_equal(admission_stay_check(&stay, true, false, PRESSED_STAY_MS + PRESSED_STEP_MS - 1), STAY_GOES_ON);
     progress.octets += PRESSED_STEP_OCTETS - 1; /* and one octet less */
-    stay_count(&stay, &progress, PRESSED_STAY_MS + PRESSED_STEP_MS);
-    assert_int_equal(stay_judge(&stay, true, false, PRESSED_STAY_MS + PRESSED_STEP_MS), STAY_IS_IN_THE_WAY);
+    admission_stay_count(&stay, &progress, PRESSED_STAY_MS + PRESSED_STEP_MS);
+    assert_int_equal(admission_stay_check(&stay, true, false, PRESSED_STAY_MS + PRESSED_STEP_MS), STAY_IS_IN_THE_WAY);
 }
 
 static void who_works_makes_room_for_nobody(void **state)
 {
-    struct stay stay;
+    struct admission_stay stay;
     struct server_progress progress = {.steps = 3};
-    stay_begin(&stay, ROLE_MX, 0);
-    stay_count(&stay, &progress, 100);
-    assert_true(stay_can_make_room(&stay, 100)); /* EHLO, MAIL, RSET */
+    admission_stay_begin(&stay, ROLE_MX, 0);
+    admission_stay_count(&stay, &progress, 100);
+    assert_true(admission_stay_can_make_room(&stay, 100)); /* EHLO, MAIL, RSET */
     progress.recipients = 1;
-    stay_count(&stay, &progress, 200);
-    assert_false(stay_can_make_room(&stay, 200 + WORKED_LATELY_MS - 1));
-    assert_true(stay_can_make_room(&stay, 200 + WORKED_LATELY_MS));
+    admission_stay_count(&stay, &progress, 200);
+    assert_false(admission_stay_can_make_room(&stay, 200 + WORKED_RECENTLY_MS - 1));
+    assert_true(admission_stay_can_make_room(&stay, 200 + WORKED_RECENTLY_MS));
     for (uint64_t now = 1000; now < PRESSED_STAY_MS;
          now += 1000) { /* the same recipient, in one transaction after the other */
         progress.recipients++;
-        stay_count(&stay, &progress, now);
-        assert_false(stay_can_make_room(&stay, now));
+        admission_stay_count(&stay, &progress, now);
+        assert_false(admission_stay_can_make_room(&stay, now));
     }
-    assert_true(stay_can_make_room(&stay, PRESSED_STAY_MS));
+    assert_true(admission_stay_can_make_room(&stay, PRESSED_STAY_MS));
     progress.octets += PRESSED_STEP_OCTETS;
-    stay_count(&stay, &progress, PRESSED_STAY_MS);
-    assert_false(stay_can_make_room(&stay, PRESSED_STAY_MS + WORKED_LATELY_MS - 1));
-    stay_begin(&stay, ROLE_SUBMISSION, 0);
+    admission_stay_count(&stay, &progress, PRESSED_STAY_MS);
+    assert_false(admission_stay_can_make_room(&stay, PRESSED_STAY_MS + WORKED_RECENTLY_MS - 1));
+    admission_stay_begin(&stay, ROLE_SUBMISSION, 0);
     progress = (struct server_progress){.signed_in = true, .steps = 5};
-    stay_count(&stay, &progress, 1000);
-    assert_false(stay_can_make_room(&stay, 1000 + SIGNED_IN_IDLE_MS - 1));
-    assert_true(stay_can_make_room(&stay, 1000 + SIGNED_IN_IDLE_MS));
+    admission_stay_count(&stay, &progress, 1000);
+    assert_false(admission_stay_can_make_room(&stay, 1000 + SIGNED_IN_IDLE_MS - 1));
+    assert_true(admission_stay_can_make_room(&stay, 1000 + SIGNED_IN_IDLE_MS));
     progress.in_transaction = true;
-    stay_count(&stay, &progress, 2000);
-    assert_false(stay_can_make_room(&stay, MINUTES(20)));
+    admission_stay_count(&stay, &progress, 2000);
+    assert_false(admission_stay_can_make_room(&stay, MINUTES(20)));
 }
 
 int main(void)

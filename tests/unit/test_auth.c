@@ -18,247 +18,247 @@ static const struct bytes here = {"192.0.2.1", 9}, there = {"192.0.2.2", 9}, ada
 /* ---- guesses ---- */
 
 /* What a try would be told now; nothing is counted. */
-static enum guess_verdict verdict(struct guesses *guesses, struct bytes address, struct bytes account, uint64_t now_ms)
+static enum throttle_verdict verdict(struct login_throttle *throttle, struct bytes address, struct bytes account, uint64_t now_ms)
 {
-    struct guess_try tried;
-    guess_try_start(&tried, address, account);
-    enum guess_verdict said = guesses_begin(guesses, &tried, now_ms);
-    if (said == GUESS_TRY)
-        guesses_undone(guesses, &tried);
+    struct throttle_try tried;
+    login_throttle_try_start(&tried, address, account);
+    enum throttle_verdict said = login_throttle_begin(throttle, &tried, now_ms);
+    if (said == LOGIN_TRY)
+        login_throttle_undone(throttle, &tried);
     return said;
 }
 
-static bool guesses_locked(struct guesses *guesses, struct bytes address, struct bytes account, uint64_t now_ms)
+static bool login_throttle_locked(struct login_throttle *throttle, struct bytes address, struct bytes account, uint64_t now_ms)
 {
-    return verdict(guesses, address, account, now_ms) == GUESS_LOCKED;
+    return verdict(throttle, address, account, now_ms) == LOGIN_LOCKED;
 }
 
 /* A wrong password, where one may be tried. */
-static bool wrong(struct guesses *guesses, struct bytes address, struct bytes account, uint64_t now_ms)
+static bool wrong(struct login_throttle *throttle, struct bytes address, struct bytes account, uint64_t now_ms)
 {
-    struct guess_try tried;
-    guess_try_start(&tried, address, account);
-    if (guesses_begin(guesses, &tried, now_ms) != GUESS_TRY)
+    struct throttle_try tried;
+    login_throttle_try_start(&tried, address, account);
+    if (login_throttle_begin(throttle, &tried, now_ms) != LOGIN_TRY)
         return false;
-    guesses_failed(guesses, &tried, now_ms);
+    login_throttle_failed(throttle, &tried, now_ms);
     return true;
 }
 
-static void right(struct guesses *guesses, struct bytes address, struct bytes account, uint64_t now_ms)
+static void right(struct login_throttle *throttle, struct bytes address, struct bytes account, uint64_t now_ms)
 {
-    struct guess_try tried;
-    guess_try_start(&tried, address, account);
-    assert_int_equal(guesses_begin(guesses, &tried, now_ms), GUESS_TRY);
-    guesses_succeeded(guesses, &tried, now_ms);
+    struct throttle_try tried;
+    login_throttle_try_start(&tried, address, account);
+    assert_int_equal(login_throttle_begin(throttle, &tried, now_ms), LOGIN_TRY);
+    login_throttle_succeeded(throttle, &tried, now_ms);
 }
 
 static void some_wrong_passwords_are_free_and_one_more_locks(void **state)
 {
-    struct guesses guesses;
-    struct guesses_kept *kept = memory_new(sizeof *kept);
-    guesses_start(&guesses, kept, 7);
-    for (int i = 0; i < GUESSES_FREE; i++) {
-        assert_false(guesses_locked(&guesses, here, ada, NOW));
-        wrong(&guesses, here, ada, NOW);
+    struct login_throttle throttle;
+    struct login_throttle_kept *kept = memory_new(sizeof *kept);
+    login_throttle_start(&throttle, kept, 7);
+    for (int i = 0; i < LOGIN_THROTTLE_FREE; i++) {
+        assert_false(login_throttle_locked(&throttle, here, ada, NOW));
+        wrong(&throttle, here, ada, NOW);
     }
-    assert_false(guesses_locked(&guesses, here, ada, NOW));
-    wrong(&guesses, here, ada, NOW);
-    assert_true(guesses_locked(&guesses, here, ada, NOW));
-    assert_false(guesses_locked(&guesses, there, ada, NOW)); /* nobody else is locked out */
-    assert_false(guesses_locked(&guesses, here, bob, NOW));
-    assert_false(guesses_locked(&guesses, here, ada, NOW + GUESSES_LOCK_FIRST_MS));
+    assert_false(login_throttle_locked(&throttle, here, ada, NOW));
+    wrong(&throttle, here, ada, NOW);
+    assert_true(login_throttle_locked(&throttle, here, ada, NOW));
+    assert_false(login_throttle_locked(&throttle, there, ada, NOW)); /* nobody else is locked out */
+    assert_false(login_throttle_locked(&throttle, here, bob, NOW));
+    assert_false(login_throttle_locked(&throttle, here, ada, NOW + LOGIN_THROTTLE_LOCK_FIRST_MS));
     free(kept);
 }
 
 static void each_failure_doubles_the_lock_up_to_its_limit(void **state)
 {
-    struct guesses guesses;
-    uint64_t now = NOW, lock_ms = GUESSES_LOCK_FIRST_MS;
-    struct guesses_kept *kept = memory_new(sizeof *kept);
-    guesses_start(&guesses, kept, 7);
-    for (int i = 0; i < GUESSES_FREE; i++)
-        wrong(&guesses, here, ada, now);
+    struct login_throttle throttle;
+    uint64_t now = NOW, lock_ms = LOGIN_THROTTLE_LOCK_FIRST_MS;
+    struct login_throttle_kept *kept = memory_new(sizeof *kept);
+    login_throttle_start(&throttle, kept, 7);
+    for (int i = 0; i < LOGIN_THROTTLE_FREE; i++)
+        wrong(&throttle, here, ada, now);
     for (int i = 0; i < 20; i++) {
-        wrong(&guesses, here, ada, now);
-        assert_true(guesses_locked(&guesses, here, ada, now + lock_ms - 1));
-        assert_false(guesses_locked(&guesses, here, ada, now + lock_ms));
+        wrong(&throttle, here, ada, now);
+        assert_true(login_throttle_locked(&throttle, here, ada, now + lock_ms - 1));
+        assert_false(login_throttle_locked(&throttle, here, ada, now + lock_ms));
         now += lock_ms;
-        lock_ms = lock_ms * 2 < GUESSES_LOCK_MAX_MS ? lock_ms * 2 : GUESSES_LOCK_MAX_MS;
+        lock_ms = lock_ms * 2 < LOGIN_THROTTLE_LOCK_MAX_MS ? lock_ms * 2 : LOGIN_THROTTLE_LOCK_MAX_MS;
     }
-    right(&guesses, here, ada, now);
-    for (int i = 0; i < GUESSES_FREE_GOOD - 1; i++)
-        wrong(&guesses, here, ada, now);
-    assert_false(guesses_locked(&guesses, here, ada, now));
-    wrong(&guesses, here, ada, now);
-    assert_false(guesses_locked(&guesses, here, ada, now));
+    right(&throttle, here, ada, now);
+    for (int i = 0; i < LOGIN_THROTTLE_FREE_TRUSTED - 1; i++)
+        wrong(&throttle, here, ada, now);
+    assert_false(login_throttle_locked(&throttle, here, ada, now));
+    wrong(&throttle, here, ada, now);
+    assert_false(login_throttle_locked(&throttle, here, ada, now));
     free(kept);
 }
 
 static void what_is_locked_stays_so_over_a_restart(void **state)
 {
-    struct guesses guesses, successor;
-    struct guesses_kept *kept = memory_new(sizeof *kept);
-    guesses_start(&guesses, kept, 7);
-    for (int i = 0; i <= GUESSES_FREE; i++)
-        wrong(&guesses, here, ada, NOW);
-    right(&guesses, there, ada, NOW);
-    guesses_start(&successor, kept, 8); /* its seed is the first one's */
-    assert_true(guesses_locked(&successor, here, ada, NOW));
-    assert_false(guesses_locked(&successor, there, ada, NOW));
+    struct login_throttle throttle, successor;
+    struct login_throttle_kept *kept = memory_new(sizeof *kept);
+    login_throttle_start(&throttle, kept, 7);
+    for (int i = 0; i <= LOGIN_THROTTLE_FREE; i++)
+        wrong(&throttle, here, ada, NOW);
+    right(&throttle, there, ada, NOW);
+    login_throttle_start(&successor, kept, 8); /* its seed is the first one's */
+    assert_true(login_throttle_locked(&successor, here, ada, NOW));
+    assert_false(login_throttle_locked(&successor, there, ada, NOW));
     size_t at = 0;
-    assert_string_equal(guesses_next_locked(&successor, &at, NOW)->address, "192.0.2.1");
+    assert_string_equal(login_throttle_next_locked(&successor, &at, NOW)->address, "192.0.2.1");
     free(kept);
 }
 
 static void one_address_that_tries_many_accounts_is_locked(void **state)
 {
-    struct guesses guesses;
+    struct login_throttle throttle;
     char name[32];
-    struct guesses_kept *kept = memory_new(sizeof *kept);
-    guesses_start(&guesses, kept, 7);
-    for (int i = 0; i <= GUESSES_FREE_ADDRESS; i++) {
+    struct login_throttle_kept *kept = memory_new(sizeof *kept);
+    login_throttle_start(&throttle, kept, 7);
+    for (int i = 0; i <= LOGIN_THROTTLE_FREE_ADDRESS; i++) {
         snprintf(name, sizeof name, "user%d@example.org", i);
-        wrong(&guesses, here, bytes_of_text(name), NOW);
+        wrong(&throttle, here, bytes_of_text(name), NOW);
     }
-    assert_true(guesses_locked(&guesses, here, ada, NOW));
-    assert_false(guesses_locked(&guesses, there, ada, NOW));
+    assert_true(login_throttle_locked(&throttle, here, ada, NOW));
+    assert_false(login_throttle_locked(&throttle, there, ada, NOW));
     free(kept);
 }
 
 static void an_account_is_locked_for_strangers_and_not_for_its_owner(void **state)
 {
-    struct guesses guesses;
+    struct login_throttle throttle;
     char address[32];
-    struct guesses_kept *kept = memory_new(sizeof *kept);
-    guesses_start(&guesses, kept, 7);
-    right(&guesses, here, ada, NOW);
-    for (int i = 0; i <= GUESSES_FREE_ACCOUNT; i++) {
+    struct login_throttle_kept *kept = memory_new(sizeof *kept);
+    login_throttle_start(&throttle, kept, 7);
+    right(&throttle, here, ada, NOW);
+    for (int i = 0; i <= LOGIN_THROTTLE_FREE_ACCOUNT; i++) {
         snprintf(address, sizeof address, "198.51.100.%d", i);
-        assert_int_equal(verdict(&guesses, there, ada, NOW), GUESS_TRY);
-        assert_true(wrong(&guesses, bytes_of_text(address), ada, NOW));
+        assert_int_equal(verdict(&throttle, there, ada, NOW), LOGIN_TRY);
+        assert_true(wrong(&throttle, bytes_of_text(address), ada, NOW));
     }
-    assert_true(guesses_locked(&guesses, BYTES("198.51.100.1"), ada, NOW)); /* who failed at it */
-    assert_true(guesses_locked(&guesses, BYTES("198.51.100.1"), BYTES("ADA@Example.ORG"), NOW));
-    assert_int_equal(verdict(&guesses, here, ada, NOW), GUESS_TRY);
-    assert_false(guesses_locked(&guesses, there, bob, NOW));
+    assert_true(login_throttle_locked(&throttle, BYTES("198.51.100.1"), ada, NOW)); /* who failed at it */
+    assert_true(login_throttle_locked(&throttle, BYTES("198.51.100.1"), BYTES("ADA@Example.ORG"), NOW));
+    assert_int_equal(verdict(&throttle, here, ada, NOW), LOGIN_TRY);
+    assert_false(login_throttle_locked(&throttle, there, bob, NOW));
     free(kept);
 }
 
 static void an_ipv6_guesser_has_the_whole_64(void **state)
 {
-    struct guesses guesses;
+    struct login_throttle throttle;
     char address[48];
-    struct guesses_kept *kept = memory_new(sizeof *kept);
-    guesses_start(&guesses, kept, 7);
-    for (int i = 0; i <= GUESSES_FREE; i++) {
+    struct login_throttle_kept *kept = memory_new(sizeof *kept);
+    login_throttle_start(&throttle, kept, 7);
+    for (int i = 0; i <= LOGIN_THROTTLE_FREE; i++) {
         snprintf(address, sizeof address, "2001:db8:0:1::%x", i);
-        wrong(&guesses, bytes_of_text(address), ada, NOW);
+        wrong(&throttle, bytes_of_text(address), ada, NOW);
     }
-    assert_true(guesses_locked(&guesses, BYTES("2001:db8:0:1:ffff::1"), ada, NOW));
-    assert_false(guesses_locked(&guesses, BYTES("2001:db8:0:2::1"), ada, NOW));
+    assert_true(login_throttle_locked(&throttle, BYTES("2001:db8:0:1:ffff::1"), ada, NOW));
+    assert_false(login_throttle_locked(&throttle, BYTES("2001:db8:0:2::1"), ada, NOW));
     free(kept);
 }
 
 static void a_flood_neither_frees_the_guesser_nor_harms_who_signed_in(void **state)
 {
-    struct guesses guesses;
+    struct login_throttle throttle;
     char address[32], account[32];
-    struct guesses_kept *kept = memory_new(sizeof *kept);
-    guesses_start(&guesses, kept, 7);
-    right(&guesses, here, ada, NOW);
+    struct login_throttle_kept *kept = memory_new(sizeof *kept);
+    login_throttle_start(&throttle, kept, 7);
+    right(&throttle, here, ada, NOW);
     for (int i = 0; i < 20; i++)
-        wrong(&guesses, there, bob, NOW);
-    for (int i = 0; i < 20 * GUESSES_SLOTS; i++) {
+        wrong(&throttle, there, bob, NOW);
+    for (int i = 0; i < 20 * LOGIN_THROTTLE_SLOTS; i++) {
         snprintf(address, sizeof address, "10.%d.%d.%d", i >> 16, i >> 8 & 255, i & 255);
         snprintf(account, sizeof account, "u%d@example.org", i);
-        wrong(&guesses, bytes_of_text(address), bytes_of_text(account), NOW);
+        wrong(&throttle, bytes_of_text(address), bytes_of_text(account), NOW);
     }
-    assert_true(guesses_locked(&guesses, there, bob, NOW));
-    assert_false(guesses_locked(&guesses, here, ada, NOW));
+    assert_true(login_throttle_locked(&throttle, there, bob, NOW));
+    assert_false(login_throttle_locked(&throttle, here, ada, NOW));
     free(kept);
 }
 
 static void a_lock_is_seen_and_undone(void **state)
 {
-    struct guesses guesses;
+    struct login_throttle throttle;
     size_t at = 0;
-    struct guesses_kept *kept = memory_new(sizeof *kept);
-    guesses_start(&guesses, kept, 7);
-    for (int i = 0; i <= GUESSES_FREE; i++)
-        wrong(&guesses, here, BYTES("Ada@example.org\n"), NOW);
-    const struct guess *found = guesses_next_locked(&guesses, &at, NOW);
+    struct login_throttle_kept *kept = memory_new(sizeof *kept);
+    login_throttle_start(&throttle, kept, 7);
+    for (int i = 0; i <= LOGIN_THROTTLE_FREE; i++)
+        wrong(&throttle, here, BYTES("Ada@example.org\n"), NOW);
+    const struct throttle_slot *found = login_throttle_next_locked(&throttle, &at, NOW);
     assert_non_null(found);
     assert_string_equal(found->address, "192.0.2.1");
     assert_string_equal(found->account, "ada@example.org");
-    assert_null(guesses_next_locked(&guesses, &at, NOW));
-    assert_int_equal(guesses_unlock(&guesses, BYTES("192.0.2.9"), NOW), 0);
-    assert_int_equal(guesses_unlock(&guesses, BYTES("ada@example.org\n"), NOW), 1);
-    assert_false(guesses_locked(&guesses, here, BYTES("ada@example.org\n"), NOW));
+    assert_null(login_throttle_next_locked(&throttle, &at, NOW));
+    assert_int_equal(login_throttle_unlock(&throttle, BYTES("192.0.2.9"), NOW), 0);
+    assert_int_equal(login_throttle_unlock(&throttle, BYTES("ada@example.org\n"), NOW), 1);
+    assert_false(login_throttle_locked(&throttle, here, BYTES("ada@example.org\n"), NOW));
     free(kept);
 }
 
 /* As many are under way as are free, however many come at once; each waits for the outcome of those. */
-static void guesses_in_parallel_win_nothing(void **state)
+static void login_throttle_in_parallel_win_nothing(void **state)
 {
-    struct guesses guesses;
-    struct guess_try tries[99];
-    struct guesses_kept *kept = memory_new(sizeof *kept);
+    struct login_throttle throttle;
+    struct throttle_try tries[99];
+    struct login_throttle_kept *kept = memory_new(sizeof *kept);
     size_t begun = 0;
-    guesses_start(&guesses, kept, 7);
+    login_throttle_start(&throttle, kept, 7);
     for (size_t i = 0; i < ARRAY_LENGTH(tries); i++) {
-        guess_try_start(&tries[i], here, ada);
-        enum guess_verdict said = guesses_begin(&guesses, &tries[i], NOW);
-        assert_int_equal(said, begun <= GUESSES_FREE ? GUESS_TRY : GUESS_WAITS);
-        begun += said == GUESS_TRY && i == begun;
+        login_throttle_try_start(&tries[i], here, ada);
+        enum throttle_verdict said = login_throttle_begin(&throttle, &tries[i], NOW);
+        assert_int_equal(said, begun <= LOGIN_THROTTLE_FREE ? LOGIN_TRY : LOGIN_WAITS);
+        begun += said == LOGIN_TRY && i == begun;
     }
-    assert_int_equal(begun, GUESSES_FREE + 1);
-    assert_int_equal(verdict(&guesses, there, ada, NOW), GUESS_TRY);
+    assert_int_equal(begun, LOGIN_THROTTLE_FREE + 1);
+    assert_int_equal(verdict(&throttle, there, ada, NOW), LOGIN_TRY);
     for (size_t i = 0; i < begun; i++)
-        guesses_failed(&guesses, &tries[i], NOW);
+        login_throttle_failed(&throttle, &tries[i], NOW);
     for (size_t i = begun; i < ARRAY_LENGTH(tries); i++)
-        assert_int_equal(guesses_begin(&guesses, &tries[i], NOW), GUESS_LOCKED);
-    assert_int_equal(guesses_begin(&guesses, &tries[begun], NOW + GUESSES_LOCK_FIRST_MS), GUESS_TRY); /* then one at a time */
-    assert_int_equal(guesses_begin(&guesses, &tries[begun + 1], NOW + GUESSES_LOCK_FIRST_MS), GUESS_WAITS);
+        assert_int_equal(login_throttle_begin(&throttle, &tries[i], NOW), LOGIN_LOCKED);
+    assert_int_equal(login_throttle_begin(&throttle, &tries[begun], NOW + LOGIN_THROTTLE_LOCK_FIRST_MS), LOGIN_TRY); /* then one at a time */
+    assert_int_equal(login_throttle_begin(&throttle, &tries[begun + 1], NOW + LOGIN_THROTTLE_LOCK_FIRST_MS), LOGIN_WAITS);
     free(kept);
 }
 
 /* A program that opens many connections at once has the right password in all of them. */
 static void right_passwords_in_parallel_are_never_locked(void **state)
 {
-    struct guesses guesses;
-    struct guess_try tries[99];
-    struct guesses_kept *kept = memory_new(sizeof *kept);
-    guesses_start(&guesses, kept, 7);
+    struct login_throttle throttle;
+    struct throttle_try tries[99];
+    struct login_throttle_kept *kept = memory_new(sizeof *kept);
+    login_throttle_start(&throttle, kept, 7);
     for (size_t i = 0; i < ARRAY_LENGTH(tries); i++)
-        guess_try_start(&tries[i], here, ada);
+        login_throttle_try_start(&tries[i], here, ada);
     size_t ended = 0;
     bool begun[ARRAY_LENGTH(tries)] = {false};
     while (ended < ARRAY_LENGTH(tries)) {
         for (size_t i = ended; i < ARRAY_LENGTH(tries); i++) {
             if (!begun[i])
-                begun[i] = guesses_begin(&guesses, &tries[i], NOW) == GUESS_TRY;
-            assert_int_not_equal(begun[i] ? GUESS_TRY : verdict(&guesses, here, ada, NOW), GUESS_LOCKED);
+                begun[i] = login_throttle_begin(&throttle, &tries[i], NOW) == LOGIN_TRY;
+            assert_int_not_equal(begun[i] ? LOGIN_TRY : verdict(&throttle, here, ada, NOW), LOGIN_LOCKED);
         }
         assert_true(begun[ended]);
-        guesses_succeeded(&guesses, &tries[ended++], NOW);
+        login_throttle_succeeded(&throttle, &tries[ended++], NOW);
     }
-    assert_int_equal(verdict(&guesses, here, ada, NOW), GUESS_TRY);
+    assert_int_equal(verdict(&throttle, here, ada, NOW), LOGIN_TRY);
     free(kept);
 }
 
 static void what_was_under_way_when_the_process_ended_has_failed(void **state)
 {
-    struct guesses guesses;
-    struct guess_try tried;
-    struct guesses_kept *kept = memory_new(sizeof *kept);
-    for (int i = 0; i <= GUESSES_FREE; i++) {
-        guesses_start(&guesses, kept, 7);
-        guess_try_start(&tried, here, ada);
-        assert_int_equal(guesses_begin(&guesses, &tried, NOW), GUESS_TRY);
+    struct login_throttle throttle;
+    struct throttle_try tried;
+    struct login_throttle_kept *kept = memory_new(sizeof *kept);
+    for (int i = 0; i <= LOGIN_THROTTLE_FREE; i++) {
+        login_throttle_start(&throttle, kept, 7);
+        login_throttle_try_start(&tried, here, ada);
+        assert_int_equal(login_throttle_begin(&throttle, &tried, NOW), LOGIN_TRY);
     }
-    guesses_start(&guesses, kept, 7);
-    wrong(&guesses, here, ada, NOW);
-    assert_true(guesses_locked(&guesses, here, ada, NOW));
+    login_throttle_start(&throttle, kept, 7);
+    wrong(&throttle, here, ada, NOW);
+    assert_true(login_throttle_locked(&throttle, here, ada, NOW));
     free(kept);
 }
 
@@ -270,8 +270,8 @@ static void each_spelling_of_an_account_is_the_same_account(void **state)
         "<ada@example.org>", "@relay.example,@other.example:ada@example.org", "\"ada+3\"@example.org", "ada@example\xe3\x80\x82org",
         "ada@example.org\r\n", "ada@example.org.."};
     for (size_t i = 0; i < ARRAY_LENGTH(spellings); i++) {
-        struct guess_try tried;
-        guess_try_start(&tried, here, bytes_of_text(spellings[i]));
+        struct throttle_try tried;
+        login_throttle_try_start(&tried, here, bytes_of_text(spellings[i]));
         bool umlaut = strstr(spellings[i], "\xc3") != NULL || strstr(spellings[i], "xn--") != NULL;
         assert_string_equal(tried.account, umlaut ? "ada@xn--exmple-cua.org" : "ada@example.org");
     }
@@ -281,88 +281,88 @@ static void each_spelling_of_an_account_is_the_same_account(void **state)
 static void what_is_no_address_is_one_name(void **state)
 {
     static const char *const names[] = {"ada", "ada@", "@example.org", "", "ada@[192.0.2.1]", "a b@c", "\xff", "ada@example..org", "root", "()"};
-    struct guesses guesses;
-    struct guesses_kept *kept = memory_new(sizeof *kept);
-    guesses_start(&guesses, kept, 7);
+    struct login_throttle throttle;
+    struct login_throttle_kept *kept = memory_new(sizeof *kept);
+    login_throttle_start(&throttle, kept, 7);
     for (size_t i = 0; i < ARRAY_LENGTH(names); i++)
-        assert_int_equal(wrong(&guesses, here, bytes_of_text(names[i]), NOW), i <= GUESSES_FREE);
-    assert_int_equal(verdict(&guesses, here, ada, NOW), GUESS_TRY);
-    for (int i = 0; i <= GUESSES_FREE_ACCOUNT; i++) {
+        assert_int_equal(wrong(&throttle, here, bytes_of_text(names[i]), NOW), i <= LOGIN_THROTTLE_FREE);
+    assert_int_equal(verdict(&throttle, here, ada, NOW), LOGIN_TRY);
+    for (int i = 0; i <= LOGIN_THROTTLE_FREE_ACCOUNT; i++) {
         char address[32];
         snprintf(address, sizeof address, "198.51.100.%d", i);
-        wrong(&guesses, bytes_of_text(address), BYTES("ada"), NOW);
+        wrong(&throttle, bytes_of_text(address), BYTES("ada"), NOW);
     }
-    assert_int_equal(verdict(&guesses, there, BYTES("ada"), NOW), GUESS_TRY); /* people who forget the domain do not lock each other out */
+    assert_int_equal(verdict(&throttle, there, BYTES("ada"), NOW), LOGIN_TRY); /* people who forget the domain do not lock each other out */
     free(kept);
 }
 
 static void an_ipv4_address_in_an_ipv6_one_is_the_same(void **state)
 {
-    struct guess_try tried;
-    guess_try_start(&tried, BYTES("::ffff:192.0.2.1"), ada);
+    struct throttle_try tried;
+    login_throttle_try_start(&tried, BYTES("::ffff:192.0.2.1"), ada);
     assert_string_equal(tried.address, "192.0.2.1");
     assert_string_equal(tried.network, "");
-    guess_try_start(&tried, BYTES("::FFFF:c000:201"), ada);
+    login_throttle_try_start(&tried, BYTES("::FFFF:c000:201"), ada);
     assert_string_equal(tried.address, "192.0.2.1");
-    guess_try_start(&tried, BYTES("fe80::1%eth0"), ada);
+    login_throttle_try_start(&tried, BYTES("fe80::1%eth0"), ada);
     assert_string_equal(tried.address, "fe80::/64");
-    guess_try_start(&tried, BYTES("2001:DB8:1:2:3::4"), ada);
+    login_throttle_try_start(&tried, BYTES("2001:DB8:1:2:3::4"), ada);
     assert_string_equal(tried.address, "2001:db8:1:2::/64");
     assert_string_equal(tried.network, "2001:db8:1::/48");
 }
 
 static void many_64s_of_one_48_are_locked_together(void **state)
 {
-    struct guesses guesses;
+    struct login_throttle throttle;
     char address[48], name[32];
-    struct guesses_kept *kept = memory_new(sizeof *kept);
-    guesses_start(&guesses, kept, 7);
-    for (int i = 0; i <= GUESSES_FREE_NETWORK; i++) {
+    struct login_throttle_kept *kept = memory_new(sizeof *kept);
+    login_throttle_start(&throttle, kept, 7);
+    for (int i = 0; i <= LOGIN_THROTTLE_FREE_NETWORK; i++) {
         snprintf(address, sizeof address, "2001:db8:1:%x::1", i);
         snprintf(name, sizeof name, "user%d@example.org", i);
-        assert_true(wrong(&guesses, bytes_of_text(address), bytes_of_text(name), NOW));
+        assert_true(wrong(&throttle, bytes_of_text(address), bytes_of_text(name), NOW));
     }
-    assert_true(guesses_locked(&guesses, BYTES("2001:db8:1:ffff::1"), bob, NOW));
-    assert_int_equal(verdict(&guesses, BYTES("2001:db8:2::1"), bob, NOW), GUESS_TRY);
-    assert_int_equal(guesses_unlock(&guesses, BYTES("2001:db8:1:ffff::1"), NOW), 1);
-    assert_int_equal(verdict(&guesses, BYTES("2001:db8:1:ffff::1"), bob, NOW), GUESS_TRY);
+    assert_true(login_throttle_locked(&throttle, BYTES("2001:db8:1:ffff::1"), bob, NOW));
+    assert_int_equal(verdict(&throttle, BYTES("2001:db8:2::1"), bob, NOW), LOGIN_TRY);
+    assert_int_equal(login_throttle_unlock(&throttle, BYTES("2001:db8:1:ffff::1"), NOW), 1);
+    assert_int_equal(verdict(&throttle, BYTES("2001:db8:1:ffff::1"), bob, NOW), LOGIN_TRY);
     free(kept);
 }
 
 /* While a botnet guesses at an account, its owner gets in from a new place, and not all of the botnet does. */
 static void newcomers_have_turns_at_an_account_that_is_attacked(void **state)
 {
-    struct guesses guesses;
-    struct guess_try tries[10], late;
+    struct login_throttle throttle;
+    struct throttle_try tries[10], late;
     char address[32];
-    struct guesses_kept *kept = memory_new(sizeof *kept);
-    guesses_start(&guesses, kept, 7);
+    struct login_throttle_kept *kept = memory_new(sizeof *kept);
+    login_throttle_start(&throttle, kept, 7);
     uint64_t now = NOW;
-    for (int i = 0; i <= GUESSES_FREE_ACCOUNT + 20; i++) { /* until the lock is as long as locks get */
+    for (int i = 0; i <= LOGIN_THROTTLE_FREE_ACCOUNT + 20; i++) { /* until the lock is as long as locks get */
         snprintf(address, sizeof address, "198.51.100.%d", i);
-        now += i > GUESSES_FREE_ACCOUNT ? GUESSES_LOCK_MAX_MS : 0;
-        assert_true(wrong(&guesses, bytes_of_text(address), ada, now));
+        now += i > LOGIN_THROTTLE_FREE_ACCOUNT ? LOGIN_THROTTLE_LOCK_MAX_MS : 0;
+        assert_true(wrong(&throttle, bytes_of_text(address), ada, now));
     }
-    assert_true(guesses_locked(&guesses, BYTES("198.51.100.70"), ada, now));
+    assert_true(login_throttle_locked(&throttle, BYTES("198.51.100.70"), ada, now));
     for (size_t i = 0; i < ARRAY_LENGTH(tries); i++) {
         snprintf(address, sizeof address, "203.0.113.%d", (int)i);
-        guess_try_start(&tries[i], bytes_of_text(address), ada);
-        enum guess_verdict said = guesses_begin(&guesses, &tries[i], now);
-        assert_int_equal(said, i == 0 ? GUESS_TRY : i * GUESSES_TURN_MS <= GUESSES_TURN_WAIT_MS ? GUESS_WAITS : GUESS_LOCKED);
+        login_throttle_try_start(&tries[i], bytes_of_text(address), ada);
+        enum throttle_verdict said = login_throttle_begin(&throttle, &tries[i], now);
+        assert_int_equal(said, i == 0 ? LOGIN_TRY : i * LOGIN_THROTTLE_TURN_MS <= LOGIN_THROTTLE_TURN_WAIT_MS ? LOGIN_WAITS : LOGIN_LOCKED);
     }
-    guesses_failed(&guesses, &tries[0], now);
-    for (int i = 0; i <= GUESSES_FREE; i++) { /* new addresses of one /48 are no newcomers for ever */
+    login_throttle_failed(&throttle, &tries[0], now);
+    for (int i = 0; i <= LOGIN_THROTTLE_FREE; i++) { /* new addresses of one /48 are no newcomers for ever */
         snprintf(address, sizeof address, "2001:db8:1:%x::1", i);
-        assert_true(wrong(&guesses, bytes_of_text(address), bob, now));
+        assert_true(wrong(&throttle, bytes_of_text(address), bob, now));
     }
-    assert_true(guesses_locked(&guesses, BYTES("2001:db8:1:ff::1"), ada, now + 2 * GUESSES_TURN_MS));
-    assert_int_equal(verdict(&guesses, BYTES("2001:db8:2:ff::1"), ada, now + 2 * GUESSES_TURN_MS), GUESS_WAITS);
-    assert_int_equal(guesses_begin(&guesses, &tries[1], now + GUESSES_TURN_MS - 1), GUESS_WAITS);
-    assert_int_equal(guesses_begin(&guesses, &tries[1], now + GUESSES_TURN_MS), GUESS_TRY);
-    guess_try_start(&late, BYTES("203.0.113.0"), ada); /* it had its turn */
-    assert_int_equal(guesses_begin(&guesses, &late, now + GUESSES_TURN_MS), GUESS_LOCKED);
-    guesses_succeeded(&guesses, &tries[1], now + GUESSES_TURN_MS);
-    assert_int_equal(verdict(&guesses, BYTES("203.0.113.1"), ada, now + GUESSES_TURN_MS), GUESS_TRY); /* it is known now */
+    assert_true(login_throttle_locked(&throttle, BYTES("2001:db8:1:ff::1"), ada, now + 2 * LOGIN_THROTTLE_TURN_MS));
+    assert_int_equal(verdict(&throttle, BYTES("2001:db8:2:ff::1"), ada, now + 2 * LOGIN_THROTTLE_TURN_MS), LOGIN_WAITS);
+    assert_int_equal(login_throttle_begin(&throttle, &tries[1], now + LOGIN_THROTTLE_TURN_MS - 1), LOGIN_WAITS);
+    assert_int_equal(login_throttle_begin(&throttle, &tries[1], now + LOGIN_THROTTLE_TURN_MS), LOGIN_TRY);
+    login_throttle_try_start(&late, BYTES("203.0.113.0"), ada); /* it had its turn */
+    assert_int_equal(login_throttle_begin(&throttle, &late, now + LOGIN_THROTTLE_TURN_MS), LOGIN_LOCKED);
+    login_throttle_succeeded(&throttle, &tries[1], now + LOGIN_THROTTLE_TURN_MS);
+    assert_int_equal(verdict(&throttle, BYTES("203.0.113.1"), ada, now + LOGIN_THROTTLE_TURN_MS), LOGIN_TRY); /* it is known now */
     free(kept);
 }
 
@@ -370,25 +370,25 @@ static void newcomers_have_turns_at_an_account_that_is_attacked(void **state)
 
 struct caller {
     struct queued_login queued; /* first */
-    struct guess_try tried;
-    enum guess_verdict verdict;
+    struct throttle_try tried;
+    enum throttle_verdict verdict;
 };
 
-static enum guess_verdict as_said(void *owner, struct queued_login *queued)
+static enum throttle_verdict as_said(void *owner, struct queued_login *queued)
 {
     return ((struct caller *)(void *)queued)->verdict;
 }
 
 static void call(struct caller *caller, const char *address, bool known)
 {
-    *caller = (struct caller){.verdict = GUESS_TRY};
-    guess_try_start(&caller->tried, bytes_of_text(address), ada);
+    *caller = (struct caller){.verdict = LOGIN_TRY};
+    login_throttle_try_start(&caller->tried, bytes_of_text(address), ada);
     caller->tried.known = known;
 }
 
 static struct caller *next_caller(struct login_queue *queue)
 {
-    enum guess_verdict verdict;
+    enum throttle_verdict verdict;
     return (struct caller *)(void *)login_queue_next(queue, as_said, NULL, &verdict);
 }
 
@@ -432,13 +432,13 @@ static void who_waits_for_another_holds_up_nobody(void **state)
     call(&first, "192.0.2.1", false);
     call(&second, "192.0.2.2", false); /* the same /24 */
     call(&other, "198.51.100.1", false);
-    first.verdict = other.verdict = GUESS_WAITS;
+    first.verdict = other.verdict = LOGIN_WAITS;
     login_queue_add(&queue, &first.queued, &first.tried);
     login_queue_add(&queue, &second.queued, &second.tried);
     login_queue_add(&queue, &other.queued, &other.tried);
     assert_ptr_equal(next_caller(&queue), &second);
     assert_null(next_caller(&queue));
-    other.verdict = GUESS_LOCKED;
+    other.verdict = LOGIN_LOCKED;
     assert_ptr_equal(next_caller(&queue), &other);
     login_queue_remove(&queue, &first.queued);
     login_queue_remove(&queue, &first.queued); /* it is in none any more */
@@ -450,82 +450,82 @@ static void who_waits_for_another_holds_up_nobody(void **state)
 
 enum { MINUTE = 60 * 1000 };
 
-static enum allowance_verdict take(struct allowances *allowances, struct bytes account, struct allowance_limits limits, uint32_t recipients, uint64_t now_ms, uint32_t *wait_s)
+static enum rate_limit_verdict take(struct rate_limits *rate_limits, struct bytes account, struct rate_limit_max limits, uint32_t recipients, uint64_t now_ms, uint32_t *wait_s)
 {
-    struct allowance_taken taken;
-    return allowances_take(allowances, account, limits, recipients, now_ms, &taken, wait_s);
+    struct rate_limit_taken taken;
+    return rate_limit_take(rate_limits, account, limits, recipients, now_ms, &taken, wait_s);
 }
 
 static void in_no_hour_more_is_sent_than_is_allowed(void **state)
 {
-    struct allowances allowances;
-    struct allowances_kept *kept = memory_new(sizeof *kept);
-    struct allowance_limits limits = {.messages = 3, .recipients = 10};
-    uint64_t now = 1000 * (uint64_t)ALLOWANCE_PART_MS + 4 * MINUTE;
+    struct rate_limits rate_limits;
+    struct rate_limits_kept *kept = memory_new(sizeof *kept);
+    struct rate_limit_max limits = {.messages = 3, .recipients = 10};
+    uint64_t now = 1000 * (uint64_t)RATE_LIMIT_PART_MS + 4 * MINUTE;
     uint32_t wait_s;
-    allowances_start(&allowances, kept, 7);
-    assert_int_equal(take(&allowances, ada, limits, 11, now, &wait_s), ALLOWANCE_NEVER);
-    assert_int_equal(take(&allowances, ada, limits, 10, now, &wait_s), ALLOWANCE_FITS);
-    assert_int_equal(allowances_look(&allowances, ada, limits, now, &wait_s), ALLOWANCE_REACHED); /* no recipient is left */
+    rate_limit_start(&rate_limits, kept, 7);
+    assert_int_equal(take(&rate_limits, ada, limits, 11, now, &wait_s), RATE_LIMIT_NEVER);
+    assert_int_equal(take(&rate_limits, ada, limits, 10, now, &wait_s), RATE_LIMIT_FITS);
+    assert_int_equal(rate_limit_look(&rate_limits, ada, limits, now, &wait_s), RATE_LIMIT_REACHED); /* no recipient is left */
     assert_int_equal(wait_s, 61 * 60); /* until the part that is four minutes old counts no more */
-    assert_int_equal(take(&allowances, bob, limits, 4, now, &wait_s), ALLOWANCE_FITS);
-    assert_int_equal(take(&allowances, bob, limits, 4, now + 10 * MINUTE, &wait_s), ALLOWANCE_FITS);
-    assert_int_equal(take(&allowances, bob, limits, 4, now + 10 * MINUTE, &wait_s), ALLOWANCE_REACHED);
-    assert_int_equal(take(&allowances, bob, limits, 2, now + 10 * MINUTE, &wait_s), ALLOWANCE_FITS);
-    assert_int_equal(take(&allowances, bob, limits, 1, now + 20 * MINUTE, &wait_s), ALLOWANCE_REACHED); /* the fourth */
-    assert_int_equal(take(&allowances, bob, limits, 1, now + 60 * MINUTE, &wait_s), ALLOWANCE_REACHED);
+    assert_int_equal(take(&rate_limits, bob, limits, 4, now, &wait_s), RATE_LIMIT_FITS);
+    assert_int_equal(take(&rate_limits, bob, limits, 4, now + 10 * MINUTE, &wait_s), RATE_LIMIT_FITS);
+    assert_int_equal(take(&rate_limits, bob, limits, 4, now + 10 * MINUTE, &wait_s), RATE_LIMIT_REACHED);
+    assert_int_equal(take(&rate_limits, bob, limits, 2, now + 10 * MINUTE, &wait_s), RATE_LIMIT_FITS);
+    assert_int_equal(take(&rate_limits, bob, limits, 1, now + 20 * MINUTE, &wait_s), RATE_LIMIT_REACHED); /* the fourth */
+    assert_int_equal(take(&rate_limits, bob, limits, 1, now + 60 * MINUTE, &wait_s), RATE_LIMIT_REACHED);
     assert_int_equal(wait_s, 60);
-    assert_int_equal(take(&allowances, bob, limits, 1, now + 61 * MINUTE, &wait_s), ALLOWANCE_FITS);
-    assert_int_equal(take(&allowances, bob, limits, 1, now + 61 * MINUTE, &wait_s), ALLOWANCE_REACHED);
-    assert_int_equal(allowances_look(&allowances, ada, limits, now + 61 * MINUTE, &wait_s), ALLOWANCE_FITS);
-    assert_int_equal(take(&allowances, ada, limits, 10, now + 1000 * MINUTE, &wait_s), ALLOWANCE_FITS);
+    assert_int_equal(take(&rate_limits, bob, limits, 1, now + 61 * MINUTE, &wait_s), RATE_LIMIT_FITS);
+    assert_int_equal(take(&rate_limits, bob, limits, 1, now + 61 * MINUTE, &wait_s), RATE_LIMIT_REACHED);
+    assert_int_equal(rate_limit_look(&rate_limits, ada, limits, now + 61 * MINUTE, &wait_s), RATE_LIMIT_FITS);
+    assert_int_equal(take(&rate_limits, ada, limits, 10, now + 1000 * MINUTE, &wait_s), RATE_LIMIT_FITS);
     free(kept);
 }
 
 static void what_was_not_sent_is_given_back(void **state)
 {
-    struct allowances allowances, successor;
-    struct allowances_kept *kept = memory_new(sizeof *kept);
-    struct allowance_limits limits = {.messages = 1};
-    struct allowance_taken taken, none;
-    uint64_t now = 1000 * (uint64_t)ALLOWANCE_PART_MS;
+    struct rate_limits rate_limits, successor;
+    struct rate_limits_kept *kept = memory_new(sizeof *kept);
+    struct rate_limit_max limits = {.messages = 1};
+    struct rate_limit_taken taken, none;
+    uint64_t now = 1000 * (uint64_t)RATE_LIMIT_PART_MS;
     uint32_t wait_s;
-    allowances_start(&allowances, kept, 7);
-    assert_int_equal(allowances_take(&allowances, ada, limits, 5, now, &taken, &wait_s), ALLOWANCE_FITS);
-    assert_int_equal(allowances_take(&allowances, ada, limits, 5, now, &none, &wait_s), ALLOWANCE_REACHED);
-    allowances_give_back(&allowances, &none); /* nothing was */
-    allowances_start(&successor, kept, 8);    /* a restart forgets nothing */
-    assert_int_equal(allowances_look(&successor, ada, limits, now, &wait_s), ALLOWANCE_REACHED);
-    allowances_give_back(&successor, &taken);
-    assert_int_equal(allowances_take(&successor, ada, limits, 5, now, &taken, &wait_s), ALLOWANCE_FITS);
+    rate_limit_start(&rate_limits, kept, 7);
+    assert_int_equal(rate_limit_take(&rate_limits, ada, limits, 5, now, &taken, &wait_s), RATE_LIMIT_FITS);
+    assert_int_equal(rate_limit_take(&rate_limits, ada, limits, 5, now, &none, &wait_s), RATE_LIMIT_REACHED);
+    rate_limit_give_back(&rate_limits, &none); /* nothing was */
+    rate_limit_start(&successor, kept, 8);    /* a restart forgets nothing */
+    assert_int_equal(rate_limit_look(&successor, ada, limits, now, &wait_s), RATE_LIMIT_REACHED);
+    rate_limit_give_back(&successor, &taken);
+    assert_int_equal(rate_limit_take(&successor, ada, limits, 5, now, &taken, &wait_s), RATE_LIMIT_FITS);
     /* Given back much later, it takes nothing from what was sent since. */
-    assert_int_equal(allowances_take(&successor, ada, limits, 5, now + 65 * MINUTE, &none, &wait_s), ALLOWANCE_FITS);
-    allowances_give_back(&successor, &taken);
-    assert_int_equal(allowances_look(&successor, ada, limits, now + 65 * MINUTE, &wait_s), ALLOWANCE_REACHED);
-    assert_int_equal(take(&successor, ada, (struct allowance_limits){0}, 1000000, now, &wait_s), ALLOWANCE_FITS); /* no limit */
+    assert_int_equal(rate_limit_take(&successor, ada, limits, 5, now + 65 * MINUTE, &none, &wait_s), RATE_LIMIT_FITS);
+    rate_limit_give_back(&successor, &taken);
+    assert_int_equal(rate_limit_look(&successor, ada, limits, now + 65 * MINUTE, &wait_s), RATE_LIMIT_REACHED);
+    assert_int_equal(take(&successor, ada, (struct rate_limit_max){0}, 1000000, now, &wait_s), RATE_LIMIT_FITS); /* no limit */
     free(kept);
 }
 
 /* Accounts that meet do not push each other out, nor do all that there is room for. */
 static void who_has_sent_all_is_not_forgotten_for_others(void **state)
 {
-    struct allowances allowances;
-    struct allowances_kept *kept = memory_new(sizeof *kept);
-    struct allowance_limits limits = {.messages = 5};
-    uint64_t now = 1000 * (uint64_t)ALLOWANCE_PART_MS;
+    struct rate_limits rate_limits;
+    struct rate_limits_kept *kept = memory_new(sizeof *kept);
+    struct rate_limit_max limits = {.messages = 5};
+    uint64_t now = 1000 * (uint64_t)RATE_LIMIT_PART_MS;
     uint32_t wait_s;
     char name[32];
-    allowances_start(&allowances, kept, 7);
+    rate_limit_start(&rate_limits, kept, 7);
     for (int i = 0; i < 5; i++)
-        assert_int_equal(take(&allowances, ada, limits, 1, now, &wait_s), ALLOWANCE_FITS);
-    for (int i = 0; i < 3 * ALLOWANCE_SLOTS; i++) {
+        assert_int_equal(take(&rate_limits, ada, limits, 1, now, &wait_s), RATE_LIMIT_FITS);
+    for (int i = 0; i < 3 * RATE_LIMIT_SLOTS; i++) {
         snprintf(name, sizeof name, "u%d@example.org", i);
-        assert_int_equal(take(&allowances, bytes_of_text(name), limits, 1, now, &wait_s), ALLOWANCE_FITS);
+        assert_int_equal(take(&rate_limits, bytes_of_text(name), limits, 1, now, &wait_s), RATE_LIMIT_FITS);
     }
-    assert_int_equal(take(&allowances, ada, limits, 1, now, &wait_s), ALLOWANCE_REACHED);
-    assert_true(allowances_tell(&allowances, ada, now, NULL)); /* an operator hears of it once an hour */
-    assert_false(allowances_tell(&allowances, ada, now + 59 * MINUTE, NULL));
-    assert_true(allowances_tell(&allowances, ada, now + 60 * MINUTE, NULL));
+    assert_int_equal(take(&rate_limits, ada, limits, 1, now, &wait_s), RATE_LIMIT_REACHED);
+    assert_true(rate_limit_log_is_due(&rate_limits, ada, now, NULL)); /* an operator hears of it once an hour */
+    assert_false(rate_limit_log_is_due(&rate_limits, ada, now + 59 * MINUTE, NULL));
+    assert_true(rate_limit_log_is_due(&rate_limits, ada, now + 60 * MINUTE, NULL));
     free(kept);
 }
 
@@ -533,65 +533,65 @@ static void who_has_sent_all_is_not_forgotten_for_others(void **state)
 
 static void a_right_password_is_remembered_for_a_while(void **state)
 {
-    struct remembered remembered;
+    struct login_cache login_cache;
     const struct bytes password = BYTES("secret"), hash = BYTES("$y$one"), other = BYTES("$y$two");
-    remembered_start(&remembered);
-    assert_false(remembered_has(&remembered, ada, password, hash, NOW));
-    remembered_add(&remembered, ada, password, hash, NOW);
-    assert_true(remembered_has(&remembered, ada, password, hash, NOW + REMEMBERED_MS - 1));
-    assert_false(remembered_has(&remembered, ada, password, hash, NOW + REMEMBERED_MS));
-    assert_false(remembered_has(&remembered, ada, BYTES("Secret"), hash, NOW));
-    assert_false(remembered_has(&remembered, bob, password, hash, NOW));
-    assert_false(remembered_has(&remembered, ada, password, other, NOW)); /* the password was changed */
-    remembered_free(&remembered);
+    login_cache_start(&login_cache);
+    assert_false(login_cache_has(&login_cache, ada, password, hash, NOW));
+    login_cache_add(&login_cache, ada, password, hash, NOW);
+    assert_true(login_cache_has(&login_cache, ada, password, hash, NOW + LOGIN_CACHE_MS - 1));
+    assert_false(login_cache_has(&login_cache, ada, password, hash, NOW + LOGIN_CACHE_MS));
+    assert_false(login_cache_has(&login_cache, ada, BYTES("Secret"), hash, NOW));
+    assert_false(login_cache_has(&login_cache, bob, password, hash, NOW));
+    assert_false(login_cache_has(&login_cache, ada, password, other, NOW)); /* the password was changed */
+    login_cache_free(&login_cache);
 }
 
 static void fields_cannot_be_shifted_into_each_other(void **state)
 {
-    struct remembered remembered;
-    remembered_start(&remembered);
-    remembered_add(&remembered, BYTES("ab"), BYTES("c"), BYTES("h"), NOW);
-    assert_false(remembered_has(&remembered, BYTES("a"), BYTES("bc"), BYTES("h"), NOW));
-    assert_false(remembered_has(&remembered, BYTES("ab"), BYTES("ch"), BYTES(""), NOW));
-    remembered_free(&remembered);
+    struct login_cache login_cache;
+    login_cache_start(&login_cache);
+    login_cache_add(&login_cache, BYTES("ab"), BYTES("c"), BYTES("h"), NOW);
+    assert_false(login_cache_has(&login_cache, BYTES("a"), BYTES("bc"), BYTES("h"), NOW));
+    assert_false(login_cache_has(&login_cache, BYTES("ab"), BYTES("ch"), BYTES(""), NOW));
+    login_cache_free(&login_cache);
 }
 
 /* ---- answers ---- */
 
-static void answers_hold_until_the_accounts_change(void **state)
+static void recipient_cache_hold_until_the_accounts_change(void **state)
 {
-    struct answers answers;
+    struct recipient_cache recipient_cache;
     struct buffer room = {0};
     struct recipient target = {.address = ada, .original = BYTES("ada+shop@example.org"), .local = true};
-    struct answer answer = {.verdict = RECIPIENT_KNOWN, .targets = &target, .target_count = 1};
-    answers_start(&answers, 7);
-    answers_check(&answers, 1);
-    answers_keep(&answers, answers_key(&room, ANSWERS_RECIPIENT, bytes_none(), BYTES("ada+shop@example.org")), &answer);
-    const struct answer *found = answers_find(&answers, answers_key(&room, ANSWERS_RECIPIENT, bytes_none(), BYTES("ada+shop@example.org")));
+    struct cached_recipient answer = {.verdict = RECIPIENT_KNOWN, .targets = &target, .target_count = 1};
+    recipient_cache_start(&recipient_cache, 7);
+    recipient_cache_check(&recipient_cache, 1);
+    recipient_cache_keep(&recipient_cache, recipient_cache_key(&room, RECIPIENT_CACHE_RECIPIENT, bytes_none(), BYTES("ada+shop@example.org")), &answer);
+    const struct cached_recipient *found = recipient_cache_find(&recipient_cache, recipient_cache_key(&room, RECIPIENT_CACHE_RECIPIENT, bytes_none(), BYTES("ada+shop@example.org")));
     assert_non_null(found);
     assert_true(bytes_equal(found->targets[0].address, ada) && found->targets[0].local);
-    assert_null(answers_find(&answers, answers_key(&room, ANSWERS_RECIPIENT_OF_USER, bytes_none(), BYTES("ada+shop@example.org"))));
-    answers_check(&answers, 1);
-    assert_non_null(answers_find(&answers, answers_key(&room, ANSWERS_RECIPIENT, bytes_none(), BYTES("ada+shop@example.org"))));
-    answers_check(&answers, 2);
-    assert_null(answers_find(&answers, answers_key(&room, ANSWERS_RECIPIENT, bytes_none(), BYTES("ada+shop@example.org"))));
+    assert_null(recipient_cache_find(&recipient_cache, recipient_cache_key(&room, RECIPIENT_CACHE_RECIPIENT_OF_USER, bytes_none(), BYTES("ada+shop@example.org"))));
+    recipient_cache_check(&recipient_cache, 1);
+    assert_non_null(recipient_cache_find(&recipient_cache, recipient_cache_key(&room, RECIPIENT_CACHE_RECIPIENT, bytes_none(), BYTES("ada+shop@example.org"))));
+    recipient_cache_check(&recipient_cache, 2);
+    assert_null(recipient_cache_find(&recipient_cache, recipient_cache_key(&room, RECIPIENT_CACHE_RECIPIENT, bytes_none(), BYTES("ada+shop@example.org"))));
     buffer_free(&room);
-    answers_free(&answers);
+    recipient_cache_free(&recipient_cache);
 }
 
-static void answers_are_bounded(void **state)
+static void recipient_cache_are_bounded(void **state)
 {
-    struct answers answers;
+    struct recipient_cache recipient_cache;
     struct buffer room = {0};
     char address[32];
-    answers_start(&answers, 7);
-    for (int i = 0; i < ANSWERS_MAX + 10; i++) {
+    recipient_cache_start(&recipient_cache, 7);
+    for (int i = 0; i < RECIPIENT_CACHE_MAX + 10; i++) {
         snprintf(address, sizeof address, "u%d@example.org", i);
-        answers_keep(&answers, answers_key(&room, ANSWERS_SENDER, ada, bytes_of_text(address)), &(struct answer){.verdict = SENDER_ALLOWED});
-        assert_true(answers.known.count <= ANSWERS_MAX);
+        recipient_cache_keep(&recipient_cache, recipient_cache_key(&room, RECIPIENT_CACHE_SENDER, ada, bytes_of_text(address)), &(struct cached_recipient){.verdict = SENDER_ALLOWED});
+        assert_true(recipient_cache.known.count <= RECIPIENT_CACHE_MAX);
     }
     buffer_free(&room);
-    answers_free(&answers);
+    recipient_cache_free(&recipient_cache);
 }
 
 int main(void)
@@ -603,15 +603,15 @@ int main(void)
         cmocka_unit_test(an_account_is_locked_for_strangers_and_not_for_its_owner),
         cmocka_unit_test(an_ipv6_guesser_has_the_whole_64),
         cmocka_unit_test(a_flood_neither_frees_the_guesser_nor_harms_who_signed_in),
-        cmocka_unit_test(guesses_in_parallel_win_nothing), cmocka_unit_test(right_passwords_in_parallel_are_never_locked),
+        cmocka_unit_test(login_throttle_in_parallel_win_nothing), cmocka_unit_test(right_passwords_in_parallel_are_never_locked),
         cmocka_unit_test(what_was_under_way_when_the_process_ended_has_failed), cmocka_unit_test(each_spelling_of_an_account_is_the_same_account),
         cmocka_unit_test(what_is_no_address_is_one_name), cmocka_unit_test(an_ipv4_address_in_an_ipv6_one_is_the_same),
         cmocka_unit_test(many_64s_of_one_48_are_locked_together), cmocka_unit_test(newcomers_have_turns_at_an_account_that_is_attacked),
         cmocka_unit_test(in_no_hour_more_is_sent_than_is_allowed), cmocka_unit_test(what_was_not_sent_is_given_back),
         cmocka_unit_test(who_has_sent_all_is_not_forgotten_for_others), cmocka_unit_test(known_ones_come_first_and_networks_in_turn), cmocka_unit_test(who_waits_for_another_holds_up_nobody),
         cmocka_unit_test(a_lock_is_seen_and_undone), cmocka_unit_test(a_right_password_is_remembered_for_a_while),
-        cmocka_unit_test(fields_cannot_be_shifted_into_each_other),         cmocka_unit_test(answers_hold_until_the_accounts_change),
-        cmocka_unit_test(answers_are_bounded),
+        cmocka_unit_test(fields_cannot_be_shifted_into_each_other),         cmocka_unit_test(recipient_cache_hold_until_the_accounts_change),
+        cmocka_unit_test(recipient_cache_are_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -87,7 +87,7 @@ static int teardown(void **state)
 /* Is a certificate with these names taken for `host`? */
 static bool is_taken(const char *host, const struct name *names, size_t count)
 {
-    struct end client, server;
+    struct unit_end client, server;
     struct tls_context server_tls = {.ssl = SSL_CTX_new(TLS_server_method())};
     X509 *certificate = certificate_for(names, count);
     assert_int_equal(SSL_CTX_use_certificate(server_tls.ssl, certificate), 1);

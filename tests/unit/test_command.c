@@ -71,9 +71,9 @@ static void xtext_is_checked(void **state)
 {
     static const char *const right[] = {"", "a", "a+2Bb", "+00", "<>"}, *const wrong[] = {"a b", "a=b", "+2", "+", "+2b", "a+G0", "\x7f", "\xc3\xa4"};
     for (size_t i = 0; i < ARRAY_LENGTH(right); i++)
-        assert_true(xtext_is_valid(bytes_of_text(right[i])));
+        assert_true(command_xtext_is_valid(bytes_of_text(right[i])));
     for (size_t i = 0; i < ARRAY_LENGTH(wrong); i++)
-        assert_false(xtext_is_valid(bytes_of_text(wrong[i])));
+        assert_false(command_xtext_is_valid(bytes_of_text(wrong[i])));
 }
 
 /* ---- replies ---- */

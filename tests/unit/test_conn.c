@@ -27,7 +27,7 @@ static int contexts_teardown(void **state)
     return ends_teardown(state);
 }
 
-static void in_tls(struct end *client, struct end *server)
+static void in_tls(struct unit_end *client, struct unit_end *server)
 {
     conn_start_tls_server(&server->conn, &server_tls);
     conn_start_tls_client(&client->conn, &client_tls, "mx.example.org", true);
@@ -48,7 +48,7 @@ static struct bytes pattern(size_t size)
     return bytes_of(room, size);
 }
 
-static void assert_heard(const struct end *end, struct bytes expected)
+static void assert_heard(const struct unit_end *end, struct bytes expected)
 {
     assert_int_equal(end->heard.length, expected.length);
     assert_true(bytes_equal(buffer_bytes(&end->heard), expected));
@@ -56,7 +56,7 @@ static void assert_heard(const struct end *end, struct bytes expected)
 
 static void echo(bool tls)
 {
-    struct end client, server;
+    struct unit_end client, server;
     ends_pair(&client, &server);
     server.echo = true;
     if (tls)
@@ -78,7 +78,7 @@ static void what_is_said_comes_back_in_tls(void **state) { echo(true); }
 
 static void tls_tells_version_and_cipher(void **state)
 {
-    struct end client, server;
+    struct unit_end client, server;
     char room[128];
     ends_pair(&client, &server);
     assert_int_equal(conn_tls_text(&client.conn, room, sizeof room).length, 0);
@@ -92,7 +92,7 @@ static void tls_tells_version_and_cipher(void **state)
 
 static void writes_of_one_turn_go_together(void **state)
 {
-    struct end end;
+    struct unit_end end;
     char room[64];
     int other = end_and_descriptor(&end, SOCK_SEQPACKET); /* a packet is what one send() said */
     conn_write(&end.conn, BYTES("250 a\r\n"));
@@ -107,7 +107,7 @@ static void writes_of_one_turn_go_together(void **state)
 
 /* Keeps the output filled up to its high mark. */
 static size_t to_send, sent_so_far;
-static void fill(struct end *end, const char *event)
+static void fill(struct unit_end *end, const char *event)
 {
     while (sent_so_far < to_send && !conn_output_is_full(&end->conn)) {
         size_t run = to_send - sent_so_far < 30000 ? to_send - sent_so_far : 30000;
@@ -118,7 +118,7 @@ static void fill(struct end *end, const char *event)
 
 static void pass_much(bool tls)
 {
-    struct end client, server;
+    struct unit_end client, server;
     ends_pair(&client, &server);
     if (tls)
         in_tls(&client, &server);
@@ -146,7 +146,7 @@ static void much_passes_a_slow_reader_in_tls(void **state) { pass_much(true); }
 /* OpenSSL reads ahead: what it holds is known to no epoll. */
 static void nothing_is_left_behind_in_tls(void **state)
 {
-    struct end client, server;
+    struct unit_end client, server;
     ends_pair(&client, &server);
     in_tls(&client, &server);
     for (size_t size = CONN_INPUT_MAX - 2; size <= CONN_INPUT_MAX + 2; size++) {
@@ -163,7 +163,7 @@ static void nothing_is_left_behind_in_tls(void **state)
 
 static void a_pause_in_tls_loses_nothing(void **state)
 {
-    struct end client, server;
+    struct unit_end client, server;
     ends_pair(&client, &server);
     in_tls(&client, &server);
     for (int i = 0; i < 50; i++) {
@@ -185,7 +185,7 @@ static void a_pause_in_tls_loses_nothing(void **state)
 
 static void unread_input_is_bounded(bool tls)
 {
-    struct end client, server;
+    struct unit_end client, server;
     ends_pair(&client, &server);
     if (tls)
         in_tls(&client, &server);
@@ -210,7 +210,7 @@ static void unread_input_is_bounded_in_tls(void **state) { unread_input_is_bound
 
 static void a_line_that_waits_holds_little(void **state)
 {
-    struct end client, server;
+    struct unit_end client, server;
     ends_pair(&client, &server);
     server.keep_unread = true;
     conn_write(&client.conn, pattern(60000));
@@ -226,7 +226,7 @@ static void a_line_that_waits_holds_little(void **state)
 
 static const char *close_at;
 static int closed;
-static void close_and_free(struct end *end, const char *event)
+static void close_and_free(struct unit_end *end, const char *event)
 {
     if (strcmp(event, close_at) != 0)
         return;
@@ -235,9 +235,9 @@ static void close_and_free(struct end *end, const char *event)
     closed++;
 }
 
-static struct end *fresh_end(int descriptor)
+static struct unit_end *fresh_end(int descriptor)
 {
-    struct end *end = memory_new(sizeof *end);
+    struct unit_end *end = memory_new(sizeof *end);
     end->then = close_and_free;
     conn_start(&end->conn, &loop, descriptor, &end_events, end);
     return end;
@@ -248,11 +248,11 @@ static void an_owner_may_free_itself_in_a_callback(void **state)
     static const char *const events[] = {"input", "end", "timeout", "drained", "tls"};
     for (size_t i = 0; i < ARRAY_LENGTH(events); i++) {
         int descriptors[2];
-        struct end other = {0};
+        struct unit_end other = {0};
         close_at = events[i];
         closed = 0;
         assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, descriptors), 0);
-        struct end *end = fresh_end(descriptors[0]);
+        struct unit_end *end = fresh_end(descriptors[0]);
         conn_start(&other.conn, &loop, descriptors[1], &end_events, &other);
         if (strcmp(close_at, "input") == 0)
             conn_write(&other.conn, BYTES("x"));
@@ -273,7 +273,7 @@ static void an_owner_may_free_itself_in_a_callback(void **state)
 
 static void closing_twice_is_closing_once(void **state)
 {
-    struct end a, b;
+    struct unit_end a, b;
     ends_pair(&a, &b);
     conn_close(&a.conn);
     conn_close(&a.conn);
@@ -302,7 +302,7 @@ static int listen_on_loopback(struct sockaddr_in *address)
 static void connecting_works_and_a_reset_is_told(void **state)
 {
     struct sockaddr_in address;
-    struct end client = {0};
+    struct unit_end client = {0};
     int listener = listen_on_loopback(&address);
     conn_connect(&client.conn, &loop, (struct sockaddr *)&address, sizeof address, &end_events, &client);
     conn_write(&client.conn, BYTES("early\r\n"));
@@ -325,7 +325,7 @@ static void connecting_works_and_a_reset_is_told(void **state)
 static void a_refusal_is_told_by_the_loop(void **state)
 {
     struct sockaddr_in address;
-    struct end client = {0};
+    struct unit_end client = {0};
     close(listen_on_loopback(&address));
     conn_connect(&client.conn, &loop, (struct sockaddr *)&address, sizeof address, &end_events, &client);
     assert_int_equal(client.ended, 0);
@@ -337,7 +337,7 @@ static void a_refusal_is_told_by_the_loop(void **state)
 
 static void the_last_words_are_heard_before_the_end(void **state)
 {
-    struct end server;
+    struct unit_end server;
     int client = end_and_descriptor(&server, SOCK_STREAM);
     assert_int_equal(send(client, "QUIT\r\n", 6, 0), 6);
     close(client);
@@ -353,7 +353,7 @@ static void the_last_words_are_heard_before_the_end(void **state)
 /* close_notify without FIN: the kernel has no news of it. */
 static void the_end_of_tls_is_told(void **state)
 {
-    struct end client, server;
+    struct unit_end client, server;
     ends_pair(&client, &server);
     in_tls(&client, &server);
     int kept = dup(client.conn.descriptor);
@@ -369,7 +369,7 @@ static void the_end_of_tls_is_told(void **state)
 
 static void silence_is_told_and_input_puts_it_off(void **state)
 {
-    struct end server;
+    struct unit_end server;
     int client = end_and_descriptor(&server, SOCK_STREAM);
     uint64_t start = clock_now_ms();
     conn_set_timeout(&server.conn, 150);
@@ -390,7 +390,7 @@ static void silence_is_told_and_input_puts_it_off(void **state)
 /* Slowly spoken words, octet by octet, do not put a deadline off. */
 static void octets_do_not_put_off_a_deadline(void **state)
 {
-    struct end server;
+    struct unit_end server;
     int client = end_and_descriptor(&server, SOCK_STREAM);
     uint64_t start = clock_now_ms(), last = start;
     conn_set_deadline(&server.conn, 200);
@@ -410,7 +410,7 @@ static void octets_do_not_put_off_a_deadline(void **state)
 
 /* ---- STARTTLS ---- */
 
-static void start_tls_when_asked(struct end *end, const char *event)
+static void start_tls_when_asked(struct unit_end *end, const char *event)
 {
     if (strcmp(event, "input") == 0 && end->tls == 0 && bytes_starts_nocase(conn_input(&end->conn), "STARTTLS\r\n")) {
         conn_consume(&end->conn, 10);
@@ -421,7 +421,7 @@ static void start_tls_when_asked(struct end *end, const char *event)
 
 static void clear_text_behind_starttls_is_dropped(void **state)
 {
-    struct end client, server;
+    struct unit_end client, server;
     ends_pair(&client, &server);
     server.keep_unread = true;
     server.then = start_tls_when_asked;
@@ -440,7 +440,7 @@ static void clear_text_behind_starttls_is_dropped(void **state)
 
 static void what_was_said_before_tls_goes_in_clear(void **state)
 {
-    struct end client, server;
+    struct unit_end client, server;
     ends_pair(&client, &server);
     conn_pause(&client.conn, true);
     conn_write(&server.conn, pattern(2 * 1024 * 1024)); /* more than the socket takes */
@@ -459,7 +459,7 @@ static void what_was_said_before_tls_goes_in_clear(void **state)
 
 /* ---- how a peer begins ---- */
 
-static void go_its_way(struct end *end, const char *event)
+static void go_its_way(struct unit_end *end, const char *event)
 {
     if (strcmp(event, "first") == 0 && end->first_is_tls)
         conn_start_tls_server(&end->conn, &server_tls);
@@ -467,7 +467,7 @@ static void go_its_way(struct end *end, const char *event)
 
 static void who_begins_with_tls_gets_tls(void **state)
 {
-    struct end client, server;
+    struct unit_end client, server;
     ends_pair(&client, &server);
     server.then = go_its_way;
     conn_await_first(&server.conn);
@@ -483,7 +483,7 @@ static void who_begins_with_tls_gets_tls(void **state)
 
 static void who_begins_in_clear_loses_nothing(void **state)
 {
-    struct end client, server;
+    struct unit_end client, server;
     ends_pair(&client, &server);
     server.then = go_its_way;
     conn_await_first(&server.conn);
@@ -500,7 +500,7 @@ static void who_begins_in_clear_loses_nothing(void **state)
 
 static void who_waits_is_told_of_and_heard_later(void **state)
 {
-    struct end server;
+    struct unit_end server;
     int client = end_and_descriptor(&server, SOCK_STREAM);
     conn_await_first(&server.conn);
     conn_set_timeout(&server.conn, 20);
@@ -515,7 +515,7 @@ static void who_waits_is_told_of_and_heard_later(void **state)
 
 static void who_leaves_before_it_begins_is_told_of(void **state)
 {
-    struct end server;
+    struct unit_end server;
     int client = end_and_descriptor(&server, SOCK_STREAM);
     conn_await_first(&server.conn);
     close(client);
@@ -528,7 +528,7 @@ static void who_leaves_before_it_begins_is_told_of(void **state)
 static void octets_do_not_put_off_the_end_of_a_handshake(void **state)
 {
     static const char hello[] = "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03";
-    struct end server;
+    struct unit_end server;
     size_t sent = 1;
     int client = end_and_descriptor(&server, SOCK_STREAM);
     server.then = go_its_way;
@@ -556,7 +556,7 @@ static void a_client_hello_is_known(void **state)
     static const struct { const char *octets; size_t length; bool tls; } cases[] = {
         {"\x16\x03\x01\x02", 4, true}, {"\x16\x03", 2, false}, {"EHLO", 4, false}, {"\x16\x02\x01", 3, false}};
     for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
-        struct end server;
+        struct unit_end server;
         int client = end_and_descriptor(&server, SOCK_STREAM);
         server.keep_unread = true;
         assert_int_equal(send(client, cases[i].octets, cases[i].length, 0), cases[i].length);
@@ -586,7 +586,7 @@ static void addresses_are_written_as_people_write_them(void **state)
 static size_t idle_cost(bool tls)
 {
     enum { COUNT = 100 };
-    static struct end ends[COUNT][2];
+    static struct unit_end ends[COUNT][2];
     size_t before = mallinfo2().uordblks;
     for (int i = 0; i < COUNT; i++) {
         ends_pair(&ends[i][0], &ends[i][1]);
@@ -614,7 +614,7 @@ static void an_idle_connection_is_small(void **state)
 
 /* ---- DANE and sessions that are resumed ---- */
 
-static void shake_hands(struct end *client, struct end *server, const struct conn_peer *peer)
+static void shake_hands(struct unit_end *client, struct unit_end *server, const struct conn_peer *peer)
 {
     ends_pair(client, server);
     server->echo = true;
@@ -627,7 +627,7 @@ static void shake_hands(struct end *client, struct end *server, const struct con
     TURN_UNTIL(client->heard.length == 4);
 }
 
-static void close_both(struct end *client, struct end *server)
+static void close_both(struct unit_end *client, struct unit_end *server)
 {
     end_close(client);
     end_close(server);
@@ -639,7 +639,7 @@ static void a_session_serves_where_the_same_is_asked(void **state)
     const struct dns_record wrong = {.usage = 3, .selector = 1, .matching = 1, .data = {nothing, sizeof nothing}};
     const struct conn_peer verified = {.name = "mx.example.org", .verify = true}, unverified = {.name = "mx.example.org"},
                            other = {.name = "mx.example.net", .verify = true}, by_tlsa = {.name = "mx.example.org", .tlsa = &wrong, .tlsa_count = 1};
-    struct end client, server;
+    struct unit_end client, server;
     tls_client_resume(&client_tls);
     shake_hands(&client, &server, &verified);
     assert_false(conn_tls_resumed(&client.conn));
@@ -662,7 +662,7 @@ static void a_session_serves_where_the_same_is_asked(void **state)
 
 static void so_many_sessions_are_kept(void **state)
 {
-    struct end client, server;
+    struct unit_end client, server;
     char key[16];
     long verdict = 0;
     shake_hands(&client, &server, &(struct conn_peer){.name = "mx.example.org"});

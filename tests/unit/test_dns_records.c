@@ -83,7 +83,7 @@ static void hosts_keys_and_ports_are_compared(void **state)
     static const enum domain_subject subjects[] = {SUBJECT_ADDRESS, SUBJECT_PTR, SUBJECT_MX, SUBJECT_SRV, SUBJECT_TLSA};
     for (size_t i = 0; i < ARRAY_LENGTH(subjects); i++)
         assert_int_equal(judged(subjects[i], &said).verdict, RECORD_RIGHT);
-    assert_true(judged(SUBJECT_TLSA, &said).mend.length > 0); /* without DNSSEC */
+    assert_true(judged(SUBJECT_TLSA, &said).hint.length > 0); /* without DNSSEC */
     record = (struct dns_record){.name = BYTES("mx.example.net"), .port = 587, .data = BYTES("x")};
     assert_int_equal(judged(SUBJECT_ADDRESS, &said).verdict, RECORD_UNSURE);
     for (size_t i = 1; i < ARRAY_LENGTH(subjects); i++)

@@ -104,8 +104,8 @@ static void lists(const char *field, const char *wanted)
 {
     struct bytes list = bytes_of_text(field);
     struct buffer room = {0}, got = {0};
-    struct mailbox mailbox;
-    while (mailbox_next(&list, &room, &mailbox)) {
+    struct address_list_entry mailbox;
+    while (address_list_next(&list, &room, &mailbox)) {
         assert_true(mailbox.end >= field && mailbox.end <= field + strlen(field));
         buffer_add_format(&got, "%s%.*s", got.length > 0 ? "|" : "", BYTES_ARG(mailbox.address));
     }
@@ -140,11 +140,11 @@ static void fields_are_taken_apart(void **state)
 
 static void users_alone_are_seen(void **state)
 {
-    assert_true(mailbox_is_bare(BYTES("root")));
-    assert_true(mailbox_is_bare(BYTES("\"a@b\"")));
-    assert_false(mailbox_is_bare(BYTES("root@example.org")));
-    assert_false(mailbox_is_bare(BYTES("")));
-    assert_false(mailbox_is_bare(BYTES("\"a@b\"@example.org")));
+    assert_true(address_list_is_bare(BYTES("root")));
+    assert_true(address_list_is_bare(BYTES("\"a@b\"")));
+    assert_false(address_list_is_bare(BYTES("root@example.org")));
+    assert_false(address_list_is_bare(BYTES("")));
+    assert_false(address_list_is_bare(BYTES("\"a@b\"@example.org")));
 }
 
 int main(void)

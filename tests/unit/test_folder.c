@@ -70,11 +70,11 @@ static bool opens(const char *path, mode_t mode)
     return true;
 }
 
-static void expect_refused(const char *path, const char *named, const char *mend)
+static void expect_refused(const char *path, const char *named, const char *hint)
 {
     assert_false(opens(path, 0755));
     assert_non_null(strstr(error.text, named));
-    assert_non_null(strstr(error.text, mend));
+    assert_non_null(strstr(error.text, hint));
 }
 
 static void missing_folders_are_made_and_found_again(void **state)

@@ -68,15 +68,15 @@ static int queue_teardown(void **state)
 /* ---- clients ---- */
 
 /* A client by hand: its octets go where the test wants them. */
-struct client {
-    struct end server; /* ours */
+struct handshake_client {
+    struct unit_end server; /* ours */
     int descriptor;    /* theirs */
     SSL *ssl;
 };
 
 static SSL_CTX *client_context;
 
-static void client_start(struct client *client, uint64_t network)
+static void client_start(struct handshake_client *client, uint64_t network)
 {
     if (client_context == NULL)
         client_context = SSL_CTX_new(TLS_client_method());
@@ -90,12 +90,12 @@ static void client_start(struct client *client, uint64_t network)
 }
 
 /* As far as the client gets by what has come: its ClientHello, then its Finished. */
-static bool client_goes_on(struct client *client)
+static bool client_goes_on(struct handshake_client *client)
 {
     return SSL_do_handshake(client->ssl) == 1;
 }
 
-static void client_end(struct client *client)
+static void client_end(struct handshake_client *client)
 {
     SSL_free(client->ssl);
     if (client->descriptor >= 0)
@@ -103,7 +103,7 @@ static void client_end(struct client *client)
     end_close(&client->server);
 }
 
-static void say_hello(struct client *clients, size_t count, uint64_t network)
+static void say_hello(struct handshake_client *clients, size_t count, uint64_t network)
 {
     for (size_t i = 0; i < count; i++) {
         client_start(&clients[i], network);
@@ -111,7 +111,7 @@ static void say_hello(struct client *clients, size_t count, uint64_t network)
     }
 }
 
-static void end_all(struct client *clients, size_t count)
+static void end_all(struct handshake_client *clients, size_t count)
 {
     for (size_t i = 0; i < count; i++)
         client_end(&clients[i]);
@@ -125,8 +125,8 @@ static void end_all(struct client *clients, size_t count)
 static void a_turn_has_one_step_and_all_others_come_before(void **state)
 {
     enum { CROWD = 30 };
-    struct client clients[CROWD];
-    struct end near, far;
+    struct handshake_client clients[CROWD];
+    struct unit_end near, far;
     say_hello(clients, CROWD, 1);
     ends_pair(&near, &far);
     far.echo = true;
@@ -151,7 +151,7 @@ static void a_turn_has_one_step_and_all_others_come_before(void **state)
 
 static void a_queue_that_waits_does_not_spin(void **state)
 {
-    struct client client;
+    struct handshake_client client;
     wait_for[1] = 60 * 1000;
     say_hello(&client, 1, 1);
     for (int i = 0; i < 10; i++)
@@ -167,7 +167,7 @@ static void a_queue_that_waits_does_not_spin(void **state)
 
 static void networks_alternate(void **state)
 {
-    struct client many[10], one;
+    struct handshake_client many[10], one;
     say_hello(many, 10, 1);
     say_hello(&one, 1, 2);
     TURN_UNTIL(steps_of[2] == 1);
@@ -179,7 +179,7 @@ static void networks_alternate(void **state)
 
 static void of_one_network_first_comes_first(void **state)
 {
-    struct client clients[3];
+    struct handshake_client clients[3];
     say_hello(clients, 3, 1);
     TURN_UNTIL(handshakes.steps == 1);
     assert_true(clients[0].server.conn.handshake.begun);
@@ -190,7 +190,7 @@ static void of_one_network_first_comes_first(void **state)
 
 static void who_has_begun_goes_first_and_gets_through(void **state)
 {
-    struct client clients[6];
+    struct handshake_client clients[6];
     say_hello(clients, 1, 1);
     TURN_UNTIL(handshakes.steps == 1);
     say_hello(clients + 1, 5, 1);
@@ -205,7 +205,7 @@ static void who_has_begun_goes_first_and_gets_through(void **state)
 
 static void who_has_to_wait_holds_up_no_other(void **state)
 {
-    struct client waits, goes;
+    struct handshake_client waits, goes;
     wait_for[1] = 30;
     say_hello(&waits, 1, 1);
     say_hello(&goes, 1, 2);
@@ -221,7 +221,7 @@ static void who_has_to_wait_holds_up_no_other(void **state)
 
 static void a_handshake_that_fails_is_told_once(void **state)
 {
-    struct client done, left, silent;
+    struct handshake_client done, left, silent;
     say_hello(&done, 1, 1);
     say_hello(&left, 1, 2);
     client_start(&silent, 3);
@@ -242,7 +242,7 @@ static void a_handshake_that_fails_is_told_once(void **state)
 /* Its ClientHello came whole; to answer it would cost a signature that nobody waits for. */
 static void who_hung_up_has_no_handshake(void **state)
 {
-    struct client clients[2];
+    struct handshake_client clients[2];
     say_hello(clients, 2, 1);
     shutdown(clients[0].descriptor, SHUT_WR);
     TURN_UNTIL(clients[0].server.ended == 1);
@@ -255,7 +255,7 @@ static void who_hung_up_has_no_handshake(void **state)
 /* They do not pile up before those who are there. */
 static void many_who_hung_up_are_done_in_one_turn(void **state)
 {
-    struct client clients[20];
+    struct handshake_client clients[20];
     say_hello(clients, 20, 1);
     for (size_t i = 0; i < 19; i++)
         shutdown(clients[i].descriptor, SHUT_WR);
@@ -264,7 +264,7 @@ static void many_who_hung_up_are_done_in_one_turn(void **state)
     end_all(clients, 20);
 }
 
-static void close_when_done(struct end *end, const char *event)
+static void close_when_done(struct unit_end *end, const char *event)
 {
     if (strcmp(event, "tls") == 0)
         conn_close(&end->conn);
@@ -272,7 +272,7 @@ static void close_when_done(struct end *end, const char *event)
 
 static void a_conn_may_be_closed_while_it_waits_and_when_it_is_done(void **state)
 {
-    struct client clients[5], done;
+    struct handshake_client clients[5], done;
     say_hello(&done, 1, 2);
     done.server.then = close_when_done;
     TURN_UNTIL(handshakes.steps == 1);
@@ -295,7 +295,7 @@ static void a_conn_may_be_closed_while_it_waits_and_when_it_is_done(void **state
 /* A ClientHello that begins and never ends, in records of so many octets. */
 static void a_hello_without_end(size_t record)
 {
-    struct client client;
+    struct handshake_client client;
     char octets[5 + 16384] = {0x16, 3, 1, (char)(record >> 8), (char)record, 1, 0, 0x40, 0}; /* 16 KiB are announced */
     client_start(&client, 1);
     size_t sent = 0;
@@ -320,7 +320,7 @@ static void a_hello_has_an_end(void **state)
 /* OpenSSL makes room for what is announced: nine octets tell. */
 static void a_hello_that_is_to_be_long_is_refused_before_it_comes(void **state)
 {
-    struct client client;
+    struct handshake_client client;
     client_start(&client, 1);
     assert_int_equal(send(client.descriptor, "\x16\3\1\x20\0\1\1\xff\xff", 9, 0), 9);
     TURN_UNTIL(client.server.ended == 1);
@@ -332,14 +332,14 @@ static void a_hello_that_is_to_be_long_is_refused_before_it_comes(void **state)
 /* Of what comes at once, so much is taken in before others have their turn. */
 static void a_turn_takes_in_so_much(void **state)
 {
-    struct client client;
+    struct handshake_client client;
     static char octets[4 * CONN_INPUT_MAX];
     say_hello(&client, 1, 1);
     TURN_UNTIL(client_goes_on(&client) && client.server.tls == 1);
     SSL_write(client.ssl, octets, 4096);
     TURN_UNTIL(client.server.heard.length == 4096);
     SSL_write(client.ssl, octets, 2048);
-    client.server.conn.tls.room = 100;
+    client.server.conn.tls.capacity = 100;
     uint64_t heard = client.server.conn.tls.heard;
     assert_int_equal(SSL_read(client.server.conn.ssl, octets, 1), -1);
     assert_int_equal(SSL_get_error(client.server.conn.ssl, -1), SSL_ERROR_WANT_READ);
@@ -352,7 +352,7 @@ static void a_turn_takes_in_so_much(void **state)
 static void a_turn_has_so_many_records(void **state)
 {
     enum { WORDS = 1500, AHEAD = TLS_SMALL_AHEAD / 23 };
-    struct client client;
+    struct handshake_client client;
     unsigned most = 0;
     say_hello(&client, 1, 1);
     TURN_UNTIL(client_goes_on(&client) && client.server.tls == 1);
@@ -373,7 +373,7 @@ static void a_turn_has_so_many_records(void **state)
 }
 
 /* RFC 8446 4.6.3: each costs new keys. */
-static void update_keys(struct client *client, int times)
+static void update_keys(struct handshake_client *client, int times)
 {
     for (int i = 0; i < times; i++) {
         SSL_key_update(client->ssl, SSL_KEY_UPDATE_NOT_REQUESTED);
@@ -384,7 +384,7 @@ static void update_keys(struct client *client, int times)
 
 static void keys_are_updated_so_often_and_no_more(void **state)
 {
-    struct client client;
+    struct handshake_client client;
     say_hello(&client, 1, 1);
     TURN_UNTIL(client_goes_on(&client) && client.server.tls == 1);
     for (size_t i = 1; i <= 3; i++) { /* something between them begins the count anew */
@@ -455,7 +455,7 @@ static void write_record(struct writer *writer, int descriptor, unsigned char ki
 
 enum { ALERT = 21, HANDSHAKE = 22, DATA = 23 };
 
-static void in_tls_12(struct client *client, struct writer *writer)
+static void in_tls_12(struct handshake_client *client, struct writer *writer)
 {
     client_start(client, 1);
     SSL_set_max_proto_version(client->ssl, TLS1_2_VERSION);
@@ -469,7 +469,7 @@ static void in_tls_12(struct client *client, struct writer *writer)
 /* One kind of record after the other, as often as may be, and once more. */
 static void records_in_vain(unsigned char kind, struct bytes content, unsigned char other_kind, struct bytes other)
 {
-    struct client client;
+    struct handshake_client client;
     struct writer writer;
     in_tls_12(&client, &writer);
     int sent = 0;

@@ -11,20 +11,20 @@ static void addresses_are_not_read_out(void **state)
     struct harvest harvest = {.minute = 1};
     enum harvest_news news = HARVEST_NOTHING_NEW;
     uint32_t told = 0, slowed_at = 0, delay_ms = 0;
-    while (news != HARVEST_SHUT && told < 10000) {
+    while (news != HARVEST_BLOCKED && told < 10000) {
         news = harvest_refused(&harvest, FREE, 0, 1);
         told++;
         if (news == HARVEST_SLOWED)
             slowed_at = told;
         uint32_t next_ms = harvest_delay_ms(&harvest, FREE, 0);
-        assert_true(news == HARVEST_SHUT || next_ms >= delay_ms);
+        assert_true(news == HARVEST_BLOCKED || next_ms >= delay_ms);
         delay_ms = next_ms;
     }
     assert_int_equal(slowed_at, FREE + 1);
     assert_int_equal(told, 2 * FREE + 1);
-    assert_int_equal(harvest_shut_min(&harvest, 1), HARVEST_SHUT_FIRST_MIN);
-    assert_int_equal(harvest_shut_min(&harvest, HARVEST_SHUT_FIRST_MIN), 1);
-    assert_int_equal(harvest_shut_min(&harvest, 1 + HARVEST_SHUT_FIRST_MIN), 0);
+    assert_int_equal(harvest_blocked_min(&harvest, 1), HARVEST_BLOCK_FIRST_MIN);
+    assert_int_equal(harvest_blocked_min(&harvest, HARVEST_BLOCK_FIRST_MIN), 1);
+    assert_int_equal(harvest_blocked_min(&harvest, 1 + HARVEST_BLOCK_FIRST_MIN), 0);
 }
 
 /* Again and again as soon as it may: what it learns in a day. */
@@ -33,7 +33,7 @@ static void a_day_of_guessing_tells_little(void **state)
     struct harvest harvest = {.minute = 1};
     uint32_t told = 0;
     for (uint32_t minute = 1; minute <= 24 * HOUR; minute++)
-        for (int i = 0; i < 2000 && harvest_shut_min(&harvest, minute) == 0; i++) {
+        for (int i = 0; i < 2000 && harvest_blocked_min(&harvest, minute) == 0; i++) {
             harvest_refused(&harvest, FREE, 0, minute);
             told++;
         }
@@ -57,7 +57,7 @@ static uint32_t slowest_of_a_day(uint32_t good, uint32_t bad)
             continue;
         }
         bad_owed -= all;
-        assert_int_not_equal(harvest_refused(&harvest, FREE, 0, minute), HARVEST_SHUT);
+        assert_int_not_equal(harvest_refused(&harvest, FREE, 0, minute), HARVEST_BLOCKED);
         uint32_t delay_ms = harvest_delay_ms(&harvest, FREE, 0);
         slowest_ms = delay_ms > slowest_ms ? delay_ms : slowest_ms;
     }
@@ -93,7 +93,7 @@ static void mail_to_one_address_does_not_pay_for_all_others(void **state)
 {
     struct harvest harvest = {.minute = 1};
     uint32_t told = 0;
-    while (harvest_shut_min(&harvest, 1) == 0 && told < 10000) {
+    while (harvest_blocked_min(&harvest, 1) == 0 && told < 10000) {
         harvest_accepted(&harvest, FREE, told == 0, 2, 1);
         harvest_refused(&harvest, FREE, 0, 1);
         told++;
@@ -105,7 +105,7 @@ static void mail_to_one_address_does_not_pay_for_all_others(void **state)
     assert_false(harvest_is_hopeless(&harvest, FREE));
     for (uint32_t i = 0; i <= FREE * (HARVEST_REPEATS_EXCUSE + HARVEST_HOPELESS); i++) {
         assert_false(harvest_is_hopeless(&harvest, FREE));
-        harvest.shut_until_min = 10; /* others of its network were many */
+        harvest.blocked_until_min = 10; /* others of its network were many */
         harvest_refused(&harvest, FREE, 0, 1);
     }
     assert_true(harvest_is_hopeless(&harvest, FREE));
@@ -133,7 +133,7 @@ static void counts_never_overflow(void **state)
     assert_false(harvest_is_good(&harvest));
     harvest = (struct harvest){.minute = 1};
     uint32_t told = 1;
-    while (harvest_refused(&harvest, HARVEST_FREE_MAX, 0, 1) != HARVEST_SHUT)
+    while (harvest_refused(&harvest, HARVEST_FREE_MAX, 0, 1) != HARVEST_BLOCKED)
         told++;
     assert_int_equal(told, 2 * HARVEST_FREE_MAX + 1);
     assert_in_range(harvest_delay_ms(&harvest, 1, 0), HARVEST_DELAY_MAX_MS, HARVEST_DELAY_MAX_MS);

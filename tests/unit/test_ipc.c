@@ -160,9 +160,9 @@ static void what_people_ask_and_are_told_arrives_whole(void **state)
     assert_true(heard.choose.verb == CONTROL_HOLD && heard.choose.chosen_count == 3);
     assert_true(heard.choose.chosen[2].id == UINT64_MAX && heard.choose.chosen[1].number == 3);
     const struct ipc_status_answer answer = {.request = 5, .accepted = 10, .delivered = 20, .deferred = 30, .failed = 40, .deliveries = 2, .is_held = 1,
-                                             .destinations = destinations, .destination_count = 2, .under_way = chosen, .under_way_count = 1};
+                                             .destinations = destinations, .destination_count = 2, .in_progress = chosen, .in_progress_count = 1};
     assert_true(travels(IPC_STATUS_ANSWER, &answer, &arena, &heard));
-    assert_true(heard.status_answer.delivered == 20 && heard.status_answer.is_held && !heard.status_answer.is_full && heard.status_answer.under_way_count == 1);
+    assert_true(heard.status_answer.delivered == 20 && heard.status_answer.is_held && !heard.status_answer.is_full && heard.status_answer.in_progress_count == 1);
     assert_true(heard.status_answer.destination_count == 2 && heard.status_answer.destinations[0].has_due && heard.status_answer.destinations[1].until_ms == 77);
     assert_true(bytes_is(heard.status_answer.destinations[1].reason, "nobody answers"));
     assert_true(ipc_allowed(IPC_CHOOSE, PROCESS_CLI, PROCESS_QUEUE) && !ipc_allowed(IPC_CHOOSE, PROCESS_SMTPD, PROCESS_QUEUE));
@@ -293,7 +293,7 @@ static void check_kind(enum ipc_kind kind, enum process_role from, enum process_
     for (int thing = 0; thing < THINGS; thing++) {
         bool fits = (suits[carries] & 1u << thing) != 0;
         if (comes_through(kind, from, to, buffer_bytes(octets), things[thing], 1, 1) != fits)
-            fail_msg("%s from %s: thing %d, which %s", ipc_kind_name(kind), process_role_name(from), thing, fits ? "it carries" : "it does not carry");
+            fail_msg("%s from %s: thing %d, which %s", ipc_kind_name(kind), ipc_role_name(from), thing, fits ? "it carries" : "it does not carry");
         for (size_t i = 0; i < ARRAY_LENGTH(counts); i++) {
             assert_false(comes_through(kind, from, to, buffer_bytes(octets), things[thing], counts[i], 1));
             assert_false(comes_through(kind, from, to, buffer_bytes(octets), things[thing], counts[i], 2)); /* in two control messages */

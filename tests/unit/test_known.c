@@ -152,8 +152,8 @@ static struct port_pattern pattern_of(const char *letters)
     static const uint16_t ports[] = {25, 465, 587, 2525};
     struct port_pattern pattern = {0};
     for (size_t i = 0; i < ARRAY_LENGTH(ports); i++) {
-        pattern.silent |= letters[i] == 's' ? networks_bit(ports[i]) : 0;
-        pattern.answers |= letters[i] == 'a' ? networks_bit(ports[i]) : 0;
+        pattern.silent |= letters[i] == 's' ? network_bit(ports[i]) : 0;
+        pattern.answers |= letters[i] == 'a' ? network_bit(ports[i]) : 0;
     }
     return pattern;
 }
@@ -187,13 +187,13 @@ static void a_pattern_is_a_signature(void **state)
     for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
         struct port_pattern pattern = pattern_of(cases[i].seen);
         struct buffer out = {0};
-        networks_explain(&pattern, provider_by_name(bytes_of_text(cases[i].provider)), &out);
+        network_explain(&pattern, provider_by_name(bytes_of_text(cases[i].provider)), &out);
         if (strcmp(buffer_text(&out), cases[i].sentence) != 0)
             fail_msg("%s %s: %s", cases[i].seen, cases[i].provider, buffer_text(&out));
         buffer_free(&out);
     }
-    assert_int_equal(networks_bit(2587), 0);
-    assert_int_equal(networks_bit(0), 0);
+    assert_int_equal(network_bit(2587), 0);
+    assert_int_equal(network_bit(0), 0);
 }
 
 static const char *network_name(const struct network *network)

@@ -16,12 +16,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-struct ground {
+struct maildir_ground {
     char folder[64];
     struct maildir maildir;
     struct buffer text;
 };
-static struct ground g;
+static struct maildir_ground g;
 
 static int prepare(void **state)
 {

@@ -4,7 +4,7 @@
 
 #include "core/message/mime.h"
 
-static struct mime_letter letter;
+static struct mime_input letter;
 static struct bytes to[2];
 static struct buffer out;
 
@@ -12,7 +12,7 @@ static int prepare(void **state)
 {
     to[0] = BYTES("bob@example.com");
     to[1] = BYTES("Eve Ex <eve@example.net>");
-    letter = (struct mime_letter){.from = BYTES("ada@example.org"), .to = to, .to_count = 1, .subject = BYTES("hello"), .text = BYTES("hi\n"), .message_id = BYTES("1.2@example.org"), .date_ms = 0};
+    letter = (struct mime_input){.from = BYTES("ada@example.org"), .to = to, .to_count = 1, .subject = BYTES("hello"), .text = BYTES("hi\n"), .message_id = BYTES("1.2@example.org"), .date_ms = 0};
     buffer_clear(&out);
     return 0;
 }

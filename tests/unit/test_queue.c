@@ -10,7 +10,7 @@
 
 enum { HOUR_MS = 3600 * 1000, DAY_MS = 24 * HOUR_MS };
 
-struct ground {
+struct queue_ground {
     struct store *store;
     struct queue queue;
     struct queue_options options;
@@ -18,12 +18,12 @@ struct ground {
     struct ipc_deliver deliver;
     char told[65536]; /* content of the last delivery */
 };
-static struct ground g;
+static struct queue_ground g;
 
 static int prepare(void **state)
 {
     log_start("test", LOG_LOGFMT, LOG_EVENT_ERROR);
-    g = (struct ground){.now_ms = 1000 * 1000, .store = store_memory_open()};
+    g = (struct queue_ground){.now_ms = 1000 * 1000, .store = store_memory_open()};
     g.options = (struct queue_options){.hostname = BYTES("mx.example.org"), .retry = {.first_ms = 300 * 1000, .max_ms = 4 * HOUR_MS, .factor = 2}, .expire_ms = UINT64_C(5) * DAY_MS};
     queue_start(&g.queue, g.store, &g.options, 1, g.now_ms);
     return 0;
@@ -64,10 +64,10 @@ static uint64_t accept_one(const char *address)
     return accept(&address, 1);
 }
 
-static bool next(enum schedule_way way)
+static bool next(enum schedule_transport transport)
 {
     int content;
-    if (!queue_next(&g.queue, way, g.now_ms, &g.deliver, &content))
+    if (!queue_next(&g.queue, transport, g.now_ms, &g.deliver, &content))
         return false;
     snprintf(g.told, sizeof g.told, "%.*s", BYTES_ARG(g.deliver.content));
     return true;
@@ -542,8 +542,8 @@ static void people_see_what_goes_on(void **state)
     queue_status(&g.queue, true, g.now_ms, &arena, &said);
     assert_true(said.request == 9 && said.accepted == 1 + SCHEDULE_FAILURES_MAX && said.delivered == 0 && said.deferred == SCHEDULE_FAILURES_MAX);
     assert_int_equal(said.deliveries, 1);
-    assert_int_equal(said.under_way_count, 2);
-    assert_true(said.under_way[0].id == id && said.under_way[1].id == id && said.under_way[1].number == 1);
+    assert_int_equal(said.in_progress_count, 2);
+    assert_true(said.in_progress[0].id == id && said.in_progress[1].id == id && said.in_progress[1].number == 1);
     const struct destination_status *busy = status_of(&said, "there.net"), *dead = status_of(&said, "dead.net");
     assert_int_equal(said.destination_count, 2);
     assert_true(busy == said.destinations && busy->deliveries == 1 && busy->until_ms == 0 && busy->reason.length == 0);
@@ -552,7 +552,7 @@ static void people_see_what_goes_on(void **state)
     fate_of(there, 2, OUTCOME_DELIVERED, STEP_DATA);
     commit();
     queue_status(&g.queue, true, g.now_ms, &arena, &said);
-    assert_true(said.delivered == 2 && said.deliveries == 0 && said.under_way_count == 0);
+    assert_true(said.delivered == 2 && said.deliveries == 0 && said.in_progress_count == 0);
     assert_null(status_of(&said, "there.net"));
     arena_clear(&arena);
 }
@@ -562,27 +562,27 @@ static void people_see_the_busiest_destinations_and_the_latest_reasons(void **st
     struct ipc_status_answer said = {0};
     struct arena arena = {0};
     char address[40];
-    for (int i = 0; i < PULSE_DESTINATIONS_MAX + 1; i++) { /* one more than are shown */
+    for (int i = 0; i < QUEUE_STATS_DESTINATIONS_MAX + 1; i++) { /* one more than are shown */
         snprintf(address, sizeof address, "x@d%d.net", i);
         accept_one(address);
     }
     accept_one("x@d7.net");
     commit();
     queue_status(&g.queue, false, g.now_ms, &arena, &said);
-    assert_int_equal(said.destination_count, PULSE_DESTINATIONS_MAX);
+    assert_int_equal(said.destination_count, QUEUE_STATS_DESTINATIONS_MAX);
     while (next(SCHEDULE_AWAY))
         continue;
     queue_status(&g.queue, false, g.now_ms, &arena, &said);
-    assert_int_equal(said.destination_count, PULSE_DESTINATIONS_MAX);
+    assert_int_equal(said.destination_count, QUEUE_STATS_DESTINATIONS_MAX);
     assert_text(said.destinations[0].name, "d7.net");
-    assert_true(said.destinations[0].deliveries == 2 && said.under_way_count == 0);
-    for (uint64_t number = 1; number <= PULSE_DESTINATIONS_MAX + 2; number++) {
+    assert_true(said.destinations[0].deliveries == 2 && said.in_progress_count == 0);
+    for (uint64_t number = 1; number <= QUEUE_STATS_DESTINATIONS_MAX + 2; number++) {
         fate_of(number, 1, OUTCOME_DEFERRED, STEP_RCPT);
         g.now_ms++;
     }
     commit();
     queue_status(&g.queue, false, g.now_ms, &arena, &said);
-    assert_int_equal(said.destination_count, PULSE_REASONS_MAX);
+    assert_int_equal(said.destination_count, QUEUE_STATS_REASONS_MAX);
     arena_clear(&arena);
 }
 
@@ -611,7 +611,7 @@ static void a_lost_way_is_tried_again_at_once(void **state)
     commit();
     assert_true(next(SCHEDULE_AWAY));
     uint64_t lost = g.deliver.delivery;
-    queue_way_lost(&g.queue, SCHEDULE_AWAY, g.now_ms);
+    queue_transport_lost(&g.queue, SCHEDULE_AWAY, g.now_ms);
     assert_true(next(SCHEDULE_AWAY));
     fate_of(lost, 1, OUTCOME_FAILED, STEP_RCPT); /* a late answer of the dead one means nothing */
     fate(OUTCOME_DELIVERED, STEP_DATA);
@@ -738,7 +738,7 @@ static void tell_members(uint32_t verdict, struct recipient *members, size_t cou
 {
     struct ipc_expand_answer answer = {.request = g.deliver.delivery, .verdict = verdict, .members = members, .member_count = count, .missing = missing,
                                        .missing_count = missing_count, .after = after};
-    queue_members_told(&g.queue, &answer, g.now_ms);
+    queue_members_answered(&g.queue, &answer, g.now_ms);
     commit();
 }
 

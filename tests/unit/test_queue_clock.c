@@ -9,9 +9,9 @@
 
 static uint64_t resume(const char *note, const char *boot_id, uint64_t boot_ms, uint64_t wall_ms)
 {
-    struct timeline_moment now = {.boot_ms = boot_ms, .wall_ms = wall_ms};
+    struct queue_clock_moment now = {.boot_ms = boot_ms, .wall_ms = wall_ms};
     snprintf(now.boot_id, sizeof now.boot_id, "%s", boot_id);
-    return timeline_resume_ms(bytes_of_text(note), &now);
+    return queue_clock_resume_ms(bytes_of_text(note), &now);
 }
 
 static const char note[] = "first 1000 500000 700000"; /* the wall clock was 200 s ahead */
@@ -43,21 +43,21 @@ static void without_a_note_it_is_the_wall_clock(void **state)
 static void the_next_process_goes_on(void **state)
 {
     struct store *store = store_memory_open();
-    struct timeline timeline, next;
+    struct queue_clock queue_clock, next;
     struct error error;
-    timeline_open(&timeline);
-    timeline_start(&timeline, store);
+    queue_clock_open(&queue_clock);
+    queue_clock_start(&queue_clock, store);
     assert_int_equal(store_commit(store, &error), STORE_DONE);
     uint64_t now_ms = clock_epoch_ms();
-    assert_in_range(timeline_now_ms(&timeline), now_ms - 60000, now_ms + 60000);
-    assert_in_range(timeline_read_ms(store), timeline_now_ms(&timeline), timeline_now_ms(&timeline) + 60000);
-    timeline_look(&timeline, store);
+    assert_in_range(queue_clock_now_ms(&queue_clock), now_ms - 60000, now_ms + 60000);
+    assert_in_range(queue_clock_read_ms(store), queue_clock_now_ms(&queue_clock), queue_clock_now_ms(&queue_clock) + 60000);
+    queue_clock_look(&queue_clock, store);
     assert_false(store_is_changed(store)); /* nothing new, and nobody commits */
     store_note_put(store, "time", BYTES("another 1 5 99999999999999")); /* a wall clock that was years ahead */
-    timeline_open(&next);
-    timeline_start(&next, store);
-    assert_in_range(timeline_now_ms(&next), 5, 5 + 60000);
-    assert_true(timeline_ahead_ms(&next) > 1000);
+    queue_clock_open(&next);
+    queue_clock_start(&next, store);
+    assert_in_range(queue_clock_now_ms(&next), 5, 5 + 60000);
+    assert_true(queue_clock_ahead_ms(&next) > 1000);
     store_close(store);
 }
 

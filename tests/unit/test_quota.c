@@ -21,7 +21,7 @@
 
 static char ground[64];
 static int folder;
-static struct ledger ledger;
+static struct quota_batch quota_batch;
 
 static void make(const char *below)
 {
@@ -36,7 +36,7 @@ static int prepare(void **state)
     if (mkdtemp(ground) == NULL)
         return -1;
     folder = open(ground, O_RDONLY | O_DIRECTORY);
-    ledger_start(&ledger, folder);
+    quota_batch_start(&quota_batch, folder);
     for (const char *const *at = (const char *const[]){"example.org", "example.org/ada", BOX, BOX "/new", BOX "/cur", BOX "/tmp", NULL}; *at != NULL; at++)
         make(*at);
     return 0;
@@ -49,7 +49,7 @@ static int remove_one(const char *path, const struct stat *facts, int type, stru
 
 static int clean_up(void **state)
 {
-    ledger_free(&ledger);
+    quota_batch_free(&quota_batch);
     close(folder);
     return nftw(ground, remove_one, 8, FTW_DEPTH | FTW_PHYS);
 }
@@ -185,56 +185,56 @@ static void a_file_is_sure_while_it_is_fresh_and_of_one_line(void **state)
 static void what_fits_exactly_is_admitted_and_one_octet_more_is_not(void **state)
 {
     put(BOX "/new/1.a,S=60", "x");
-    struct ledger_page *page = ledger_page(&ledger, BYTES("ada@example.org"), 100);
-    assert_false(ledger_admits(&ledger, page, 41));
-    assert_true(ledger_admits(&ledger, page, 10));
-    assert_ptr_equal(ledger_page(&ledger, BYTES("ada@example.org"), 100), page);
-    assert_false(ledger_admits(&ledger, page, 31)); /* what was promised counts */
-    assert_true(ledger_admits(&ledger, page, 30));
-    assert_false(ledger_admits(&ledger, page, UINT64_MAX));
-    assert_int_equal(ledger_passed(&ledger, page), 0); /* nothing is there yet */
-    ledger_arrived(page, 30, 7, 8);
-    assert_int_equal(ledger_passed(&ledger, page), FULLNESS_FIRST);
-    ledger_arrived(page, 10, 9, 10);
-    assert_int_equal(ledger_passed(&ledger, page), FULLNESS_LAST);
+    struct quota_batch_page *page = quota_batch_page(&quota_batch, BYTES("ada@example.org"), 100);
+    assert_false(quota_batch_admits(&quota_batch, page, 41));
+    assert_true(quota_batch_admits(&quota_batch, page, 10));
+    assert_ptr_equal(quota_batch_page(&quota_batch, BYTES("ada@example.org"), 100), page);
+    assert_false(quota_batch_admits(&quota_batch, page, 31)); /* what was promised counts */
+    assert_true(quota_batch_admits(&quota_batch, page, 30));
+    assert_false(quota_batch_admits(&quota_batch, page, UINT64_MAX));
+    assert_int_equal(quota_batch_passed(&quota_batch, page), 0); /* nothing is there yet */
+    quota_batch_arrived(page, 30, 7, 8);
+    assert_int_equal(quota_batch_passed(&quota_batch, page), QUOTA_WARNING_FIRST);
+    quota_batch_arrived(page, 10, 9, 10);
+    assert_int_equal(quota_batch_passed(&quota_batch, page), QUOTA_WARNING_LAST);
     assert_int_equal(page->last_id, 9);
     assert_string_equal(page->address, "ada@example.org");
-    ledger_close(&ledger);
+    quota_batch_close(&quota_batch);
     assert_file(BOX "/maildirsize", "100S\n60 1\n40 2\n");
-    assert_null(ledger_page(&ledger, BYTES("nobody"), 100));
+    assert_null(quota_batch_page(&quota_batch, BYTES("nobody"), 100));
 }
 
 static void full_is_what_has_no_room_for_a_small_message(void **state)
 {
-    static const struct { uint64_t limit, small; } boxes[] = {{2000, 20}, {100 * LEDGER_SMALL_OCTETS - 100, LEDGER_SMALL_OCTETS - 1}, {1 << 30, LEDGER_SMALL_OCTETS}};
+    static const struct { uint64_t limit, small; } boxes[] = {{2000, 20}, {100 * QUOTA_BATCH_SMALL_OCTETS - 100, QUOTA_BATCH_SMALL_OCTETS - 1}, {1 << 30, QUOTA_BATCH_SMALL_OCTETS}};
     for (size_t i = 0; i < ARRAY_LENGTH(boxes); i++)
         for (uint64_t missing = 0; missing < 2; missing++) {
             char text[100];
             snprintf(text, sizeof text, "%lluS\n%llu 1\n", (unsigned long long)boxes[i].limit, (unsigned long long)(boxes[i].limit - boxes[i].small + missing));
             put(BOX "/maildirsize", text);
-            struct ledger_page *page = ledger_page(&ledger, BYTES("ada@example.org"), boxes[i].limit);
-            assert_false(ledger_admits(&ledger, page, boxes[i].small + 1));
-            assert_int_equal(ledger_is_full(page), missing == 1);
+            struct quota_batch_page *page = quota_batch_page(&quota_batch, BYTES("ada@example.org"), boxes[i].limit);
+            assert_false(quota_batch_admits(&quota_batch, page, boxes[i].small + 1));
+            assert_int_equal(quota_batch_is_full(page), missing == 1);
             page->had.sure = false; /* it may have been emptied */
-            assert_false(ledger_is_full(page));
-            ledger_close(&ledger);
+            assert_false(quota_batch_is_full(page));
+            quota_batch_close(&quota_batch);
         }
-    assert_false(ledger_is_full(ledger_page(&ledger, BYTES("bob@example.org"), 0)));
-    ledger_close(&ledger);
+    assert_false(quota_batch_is_full(quota_batch_page(&quota_batch, BYTES("bob@example.org"), 0)));
+    quota_batch_close(&quota_batch);
 }
 
 static void without_a_limit_nothing_is_looked_at_but_what_others_keep_is_kept_right(void **state)
 {
-    struct ledger_page *page = ledger_page(&ledger, BYTES("ada@example.org"), 0);
-    assert_true(ledger_admits(&ledger, page, UINT64_MAX));
-    ledger_arrived(page, 5, 1, 1);
-    assert_int_equal(ledger_passed(&ledger, page), 0);
-    ledger_close(&ledger);
+    struct quota_batch_page *page = quota_batch_page(&quota_batch, BYTES("ada@example.org"), 0);
+    assert_true(quota_batch_admits(&quota_batch, page, UINT64_MAX));
+    quota_batch_arrived(page, 5, 1, 1);
+    assert_int_equal(quota_batch_passed(&quota_batch, page), 0);
+    quota_batch_close(&quota_batch);
     assert_false(is_there(BOX "/maildirsize"));
     put(BOX "/maildirsize", "0S\n4 1\n");
-    page = ledger_page(&ledger, BYTES("ada@example.org"), 0);
-    ledger_arrived(page, 5, 1, 1);
-    ledger_close(&ledger);
+    page = quota_batch_page(&quota_batch, BYTES("ada@example.org"), 0);
+    quota_batch_arrived(page, 5, 1, 1);
+    quota_batch_close(&quota_batch);
     assert_file(BOX "/maildirsize", "0S\n4 1\n5 1\n");
 }
 
@@ -242,22 +242,22 @@ static void full_is_believed_only_of_a_file_that_is_sure(void **state)
 {
     put(BOX "/new/1.a,S=10", "x");
     put(BOX "/maildirsize", "100S\n90 1\n5 1\n");
-    struct ledger_page *page = ledger_page(&ledger, BYTES("ada@example.org"), 100);
-    assert_true(ledger_admits(&ledger, page, 20));
+    struct quota_batch_page *page = quota_batch_page(&quota_batch, BYTES("ada@example.org"), 100);
+    assert_true(quota_batch_admits(&quota_batch, page, 20));
     assert_file(BOX "/maildirsize", "100S\n10 1\n");
-    ledger_close(&ledger);
+    quota_batch_close(&quota_batch);
     put(BOX "/maildirsize", "100S\n90 1\n");
-    page = ledger_page(&ledger, BYTES("ada@example.org"), 100);
-    assert_false(ledger_admits(&ledger, page, 20));
-    ledger_close(&ledger);
+    page = quota_batch_page(&quota_batch, BYTES("ada@example.org"), 100);
+    assert_false(quota_batch_admits(&quota_batch, page, 20));
+    quota_batch_close(&quota_batch);
     /* And nobody is warned by one that missed what went. */
     put(BOX "/maildirsize", "100S\n70 1\n0 0\n");
-    page = ledger_page(&ledger, BYTES("ada@example.org"), 100);
-    assert_true(ledger_admits(&ledger, page, 15));
-    ledger_arrived(page, 15, 1, 1);
+    page = quota_batch_page(&quota_batch, BYTES("ada@example.org"), 100);
+    assert_true(quota_batch_admits(&quota_batch, page, 15));
+    quota_batch_arrived(page, 15, 1, 1);
     put(BOX "/new/2.b,S=15", "x");
-    assert_int_equal(ledger_passed(&ledger, page), 0);
-    ledger_close(&ledger);
+    assert_int_equal(quota_batch_passed(&quota_batch, page), 0);
+    quota_batch_close(&quota_batch);
 }
 
 /* ---- words ---- */
@@ -267,11 +267,11 @@ static void marks_are_passed_upwards_once(void **state)
     static const struct { uint64_t before, now; unsigned mark; } table[] = {
         {0, 0, 0}, {0, 799, 0}, {0, 800, 80}, {799, 800, 80}, {800, 900, 0}, {799, 949, 80}, {799, 950, 95}, {949, 950, 95}, {950, 1000, 0}, {1000, 800, 0}, {0, 5000, 95}};
     for (size_t i = 0; i < ARRAY_LENGTH(table); i++)
-        assert_int_equal(fullness_passed(table[i].before, table[i].now, 1000), table[i].mark);
-    assert_int_equal(fullness_passed(0, UINT64_MAX, 0), 0);
-    assert_int_equal(fullness_percent((uint64_t)1 << 60, (uint64_t)1 << 60), 100);
-    assert_int_equal(fullness_percent(UINT64_MAX, 1), 100000);
-    assert_int_equal(fullness_percent(1, 3), 33);
+        assert_int_equal(quota_warning_passed(table[i].before, table[i].now, 1000), table[i].mark);
+    assert_int_equal(quota_warning_passed(0, UINT64_MAX, 0), 0);
+    assert_int_equal(quota_warning_percent((uint64_t)1 << 60, (uint64_t)1 << 60), 100);
+    assert_int_equal(quota_warning_percent(UINT64_MAX, 1), 100000);
+    assert_int_equal(quota_warning_percent(1, 3), 33);
 }
 
 static void sizes_are_rounded_down(void **state)
@@ -282,7 +282,7 @@ static void sizes_are_rounded_down(void **state)
     struct buffer text = {0};
     for (size_t i = 0; i < ARRAY_LENGTH(table); i++) {
         buffer_clear(&text);
-        fullness_add_size(&text, table[i].octets);
+        quota_warning_add_size(&text, table[i].octets);
         assert_text(buffer_bytes(&text), table[i].text);
     }
     buffer_free(&text);
@@ -291,8 +291,8 @@ static void sizes_are_rounded_down(void **state)
 static void the_warning_says_how_much_what_follows_and_what_to_do(void **state)
 {
     struct buffer text = {0};
-    struct fullness_warning warning = {.user = BYTES("ada@example.org"), .octets = 900, .limit = 1000, .message_id = BYTES("7@mx.example.org"), .date_ms = 0};
-    fullness_compose(&text, &warning);
+    struct quota_warning warning = {.user = BYTES("ada@example.org"), .octets = 900, .limit = 1000, .message_id = BYTES("7@mx.example.org"), .date_ms = 0};
+    quota_warning_compose(&text, &warning);
     static const char *const wanted[] = {"From: postmaster@example.org\r\n", "To: ada@example.org\r\n", "Subject: Your mailbox is 90 % full\r\n", "Auto-Submitted: auto-generated\r\n",
                                          "Message-ID: <7@mx.example.org>\r\n", "holds 900 octets and may hold 1000 octets: it is 90 % full", "empty its trash", "write to postmaster@example.org"};
     for (size_t i = 0; i < ARRAY_LENGTH(wanted); i++)
@@ -303,35 +303,35 @@ static void the_warning_says_how_much_what_follows_and_what_to_do(void **state)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, prepare, clean_up)
 /* ---- what smtpd is told ---- */
 
-static struct full_mailboxes full;
+static struct over_quota_table full;
 
 static void who_is_full_is_believed_for_five_minutes(void **state)
 {
     const struct bytes ada = BYTES("ada@example.org"), bob = BYTES("bob@example.org");
     enum { VERSION = 7, FOUND_MS = 5000 };
-    assert_false(full_mailboxes_has(&full, ada, VERSION, FOUND_MS));
-    full_mailboxes_add(&full, ada, VERSION, FOUND_MS);
-    assert_true(full_mailboxes_has(&full, ada, VERSION, FOUND_MS));
-    assert_true(full_mailboxes_has(&full, ada, VERSION, FOUND_MS + FULL_BELIEVED_S * 1000 - 1));
-    assert_false(full_mailboxes_has(&full, ada, VERSION, FOUND_MS + FULL_BELIEVED_S * 1000));
-    assert_false(full_mailboxes_has(&full, bob, VERSION, FOUND_MS));
-    full_mailboxes_add(&full, ada, VERSION, FOUND_MS + FULL_BELIEVED_S * 1000); /* still: anew */
-    assert_true(full_mailboxes_has(&full, ada, VERSION, FOUND_MS + FULL_BELIEVED_S * 1000));
-    full_mailboxes_remove(&full, bob);
-    assert_true(full_mailboxes_has(&full, ada, VERSION, FOUND_MS + FULL_BELIEVED_S * 1000));
-    full_mailboxes_remove(&full, ada);
-    assert_false(full_mailboxes_has(&full, ada, VERSION, FOUND_MS + FULL_BELIEVED_S * 1000));
+    assert_false(over_quota_table_has(&full, ada, VERSION, FOUND_MS));
+    over_quota_table_add(&full, ada, VERSION, FOUND_MS);
+    assert_true(over_quota_table_has(&full, ada, VERSION, FOUND_MS));
+    assert_true(over_quota_table_has(&full, ada, VERSION, FOUND_MS + OVER_QUOTA_BELIEVED_S * 1000 - 1));
+    assert_false(over_quota_table_has(&full, ada, VERSION, FOUND_MS + OVER_QUOTA_BELIEVED_S * 1000));
+    assert_false(over_quota_table_has(&full, bob, VERSION, FOUND_MS));
+    over_quota_table_add(&full, ada, VERSION, FOUND_MS + OVER_QUOTA_BELIEVED_S * 1000); /* still: anew */
+    assert_true(over_quota_table_has(&full, ada, VERSION, FOUND_MS + OVER_QUOTA_BELIEVED_S * 1000));
+    over_quota_table_remove(&full, bob);
+    assert_true(over_quota_table_has(&full, ada, VERSION, FOUND_MS + OVER_QUOTA_BELIEVED_S * 1000));
+    over_quota_table_remove(&full, ada);
+    assert_false(over_quota_table_has(&full, ada, VERSION, FOUND_MS + OVER_QUOTA_BELIEVED_S * 1000));
 }
 
 static void who_was_full_is_not_believed_once_the_accounts_change(void **state)
 {
     const struct bytes ada = BYTES("ada@example.org");
-    full_mailboxes_add(&full, ada, UINT32_MAX, 0);
-    assert_true(full_mailboxes_has(&full, ada, UINT32_MAX, 0));
-    assert_false(full_mailboxes_has(&full, ada, 0, 0));
-    assert_false(full_mailboxes_has(&full, ada, UINT32_MAX - 1, 0));
-    full_mailboxes_clear(&full);
-    assert_false(full_mailboxes_has(&full, ada, UINT32_MAX, 0));
+    over_quota_table_add(&full, ada, UINT32_MAX, 0);
+    assert_true(over_quota_table_has(&full, ada, UINT32_MAX, 0));
+    assert_false(over_quota_table_has(&full, ada, 0, 0));
+    assert_false(over_quota_table_has(&full, ada, UINT32_MAX - 1, 0));
+    over_quota_table_clear(&full);
+    assert_false(over_quota_table_has(&full, ada, UINT32_MAX, 0));
 }
 
 static void two_that_meet_push_each_other_out_and_are_never_taken_for_another(void **state)
@@ -341,40 +341,40 @@ static void two_that_meet_push_each_other_out_and_are_never_taken_for_another(vo
     struct bytes met = bytes_none();
     for (unsigned i = 0; met.length == 0; i++) {
         snprintf(other, sizeof other, "u%u@example.org", i);
-        if (bytes_hash(bytes_of_text(other), 0) % FULL_MAILBOXES == bytes_hash(ada, 0) % FULL_MAILBOXES)
+        if (bytes_hash(bytes_of_text(other), 0) % OVER_QUOTA_SLOTS == bytes_hash(ada, 0) % OVER_QUOTA_SLOTS)
             met = bytes_of_text(other);
     }
-    full_mailboxes_add(&full, ada, 1, 0);
-    assert_false(full_mailboxes_has(&full, met, 1, 0));
-    full_mailboxes_remove(&full, met); /* not his */
-    assert_true(full_mailboxes_has(&full, ada, 1, 0));
-    full_mailboxes_add(&full, met, 1, 0);
-    assert_true(full_mailboxes_has(&full, met, 1, 0));
-    assert_false(full_mailboxes_has(&full, ada, 1, 0));
+    over_quota_table_add(&full, ada, 1, 0);
+    assert_false(over_quota_table_has(&full, met, 1, 0));
+    over_quota_table_remove(&full, met); /* not his */
+    assert_true(over_quota_table_has(&full, ada, 1, 0));
+    over_quota_table_add(&full, met, 1, 0);
+    assert_true(over_quota_table_has(&full, met, 1, 0));
+    assert_false(over_quota_table_has(&full, ada, 1, 0));
 }
 
 static void those_that_are_too_many_to_be_watched_are_full_too(void **state)
 {
-    static struct watched watched;
+    static struct over_quota_list over_quota_list;
     struct loop loop;
     struct error error;
     char name[40];
-    full_mailboxes_clear(&full);
+    over_quota_table_clear(&full);
     assert_true(loop_start(&loop, &error));
-    watched_start(&watched, &loop, &full, NULL, folder);
-    for (unsigned i = 0; i <= WATCHED_MAX; i++) {
+    over_quota_list_start(&over_quota_list, &loop, &full, NULL, folder);
+    for (unsigned i = 0; i <= OVER_QUOTA_LIST_MAX; i++) {
         snprintf(name, sizeof name, "u%u@example.org", i);
         for (int twice = 0; twice < 2; twice++)
-            watched_full(&watched, bytes_of_text(name));
-        assert_int_equal(watched.count, i < WATCHED_MAX ? i + 1 : WATCHED_MAX);
-        assert_true(full_mailboxes_has(&full, bytes_of_text(name), 0, clock_now_ms()));
+            over_quota_list_add(&over_quota_list, bytes_of_text(name));
+        assert_int_equal(over_quota_list.count, i < OVER_QUOTA_LIST_MAX ? i + 1 : OVER_QUOTA_LIST_MAX);
+        assert_true(over_quota_table_has(&full, bytes_of_text(name), 0, clock_now_ms()));
     }
-    watched_room(&watched, bytes_of_text(name));
-    assert_int_equal(watched.count, WATCHED_MAX);
-    assert_false(full_mailboxes_has(&full, bytes_of_text(name), 0, clock_now_ms()));
-    watched_room(&watched, BYTES("u0@example.org"));
-    assert_int_equal(watched.count, WATCHED_MAX - 1);
-    timer_cancel(&watched.look);
+    over_quota_list_remove(&over_quota_list, bytes_of_text(name));
+    assert_int_equal(over_quota_list.count, OVER_QUOTA_LIST_MAX);
+    assert_false(over_quota_table_has(&full, bytes_of_text(name), 0, clock_now_ms()));
+    over_quota_list_remove(&over_quota_list, BYTES("u0@example.org"));
+    assert_int_equal(over_quota_list.count, OVER_QUOTA_LIST_MAX - 1);
+    timer_cancel(&over_quota_list.look);
     loop_free(&loop);
 }
 

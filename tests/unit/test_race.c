@@ -10,15 +10,15 @@
 enum behaviour { WORKS, SILENT, REFUSES, MUTE /* connects and says nothing */, NO_STARTTLS, MASKED /* XXXXXXXA */, TAKES_STARTTLS_BACK, BAD_CERTIFICATE, NO_AUTH, IS_WEB, WEB_WAITS /* for us to speak */, BUSY /* 421 */, UNWILLING /* 554 */, NEVER_ENDS /* its greeting */, CLEAR_FIRST, TLS_FIRST };
 
 /* One server a port, with its delay for each step. */
-struct peer {
+struct race_peer {
     enum behaviour behaviour;
     uint64_t delay_ms;
 };
 
-struct ground {
+struct race_ground {
     struct race race;
     struct race_options options;
-    struct peer peers[RACE_PORTS_MAX];
+    struct race_peer peers[RACE_PORTS_MAX];
     struct { uint64_t at_ms; int what; } due[RACE_ATTEMPTS_MAX]; /* 0 nothing, 1 connected, 2 TLS done, 3 speak */
     struct buffer says[RACE_ATTEMPTS_MAX], heard[RACE_ATTEMPTS_MAX];
     bool secured[RACE_ATTEMPTS_MAX], closed[RACE_ATTEMPTS_MAX];
@@ -26,9 +26,9 @@ struct ground {
     int won; /* -1: over, -2: still running */
 };
 
-static struct ground g;
+static struct race_ground g;
 
-static struct peer *peer_of(size_t attempt)
+static struct race_peer *peer_of(size_t attempt)
 {
     return &g.peers[g.race.attempts[attempt].port - g.race.options.ports];
 }
@@ -70,7 +70,7 @@ static void act(const struct race_action *action)
         break;
     case RACE_HANDSHAKE:
         if (peer_of(i)->behaviour == WEB_WAITS || (peer_of(i)->behaviour == CLEAR_FIRST && g.race.attempts[i].tls == CLIENT_TLS_IMPLICIT))
-            race_lost(&g.race, i, LOSS_TLS_OTHER_WAY, BYTES("clear"), g.now_ms);
+            race_lost(&g.race, i, LOSS_TLS_MISMATCH, BYTES("clear"), g.now_ms);
         else if (peer_of(i)->behaviour != MUTE)
             later(i, 2);
         break;
@@ -138,7 +138,7 @@ static uint64_t run(void)
 
 static int prepare(void **state)
 {
-    g = (struct ground){.now_ms = 5000, .won = -2};
+    g = (struct race_ground){.now_ms = 5000, .won = -2};
     g.options = (struct race_options){.ports = {{587, CLIENT_TLS_REQUIRED}, {2525, CLIENT_TLS_REQUIRED}, {465, CLIENT_TLS_IMPLICIT}}, .port_count = 3,
                                       .addresses = {{{192, 0, 2, 1}, false}}, .address_count = 1, .helo = BYTES("me.example"), .needs_auth = true};
     for (size_t i = 0; i < RACE_PORTS_MAX; i++)
@@ -278,8 +278,8 @@ static void a_port_with_tls_the_other_way_round_works_too(void **state)
     g.peers[0].behaviour = TLS_FIRST;
     uint64_t took_ms = run();
     assert_int_equal(winner(), 587);
-    assert_true(g.race.attempts[g.won].other_way && g.race.attempts[g.won].tls == CLIENT_TLS_IMPLICIT);
-    assert_true(took_ms < RACE_OTHER_WAY_MS + 100);
+    assert_true(g.race.attempts[g.won].tls_mismatch && g.race.attempts[g.won].tls == CLIENT_TLS_IMPLICIT);
+    assert_true(took_ms < RACE_TLS_MISMATCH_MS + 100);
     assert_true(explains("against the custom it speaks TLS from the first byte there"));
     clean_up(state);
     prepare(state);
@@ -435,7 +435,7 @@ static void in_any_weather_the_best_port_that_works_wins_in_time(void **state)
         prepare(state);
         dice_state = seed;
         for (size_t p = 0; p < g.options.port_count; p++)
-            g.peers[p] = (struct peer){dice(3) == 0 ? WORKS : (enum behaviour)dice(TLS_FIRST + 1), delays_ms[dice(ARRAY_LENGTH(delays_ms))]};
+            g.peers[p] = (struct race_peer){dice(3) == 0 ? WORKS : (enum behaviour)dice(TLS_FIRST + 1), delays_ms[dice(ARRAY_LENGTH(delays_ms))]};
         uint64_t started_ms = g.now_ms;
         judge_weather(started_ms, run());
         won += g.won >= 0;
@@ -476,7 +476,7 @@ static void the_last_resort_wins_where_all_others_are_shut(void **state)
         for (size_t k = 0; k < 3; k++)
             g.peers[k].behaviour = shut[i];
         g.peers[3].behaviour = TLS_FIRST;
-        assert_true(run() < 3 * RACE_STAGGER_MS + RACE_OTHER_WAY_MS);
+        assert_true(run() < 3 * RACE_STAGGER_MS + RACE_TLS_MISMATCH_MS);
         assert_int_equal(winner(), RACE_LAST_PORT);
         assert_true(explains("port 443 was chosen: 587: "));
         clean_up(state);
@@ -500,7 +500,7 @@ static void the_last_resort_waits_while_another_port_speaks(void **state)
     for (size_t i = 0; i < 3; i++)
         g.peers[i].behaviour = MUTE; /* something on the way takes the connection, and that is all */
     g.peers[3].behaviour = TLS_FIRST;
-    assert_true(run() < 3 * RACE_STAGGER_MS + RACE_OTHER_WAY_MS + RACE_GRACE_MS);
+    assert_true(run() < 3 * RACE_STAGGER_MS + RACE_TLS_MISMATCH_MS + RACE_GRACE_MS);
     assert_int_equal(winner(), RACE_LAST_PORT);
 }
 

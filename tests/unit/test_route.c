@@ -197,25 +197,25 @@ static void names_are_taken_as_postfix_takes_them(void **state)
 
 static void silent_servers_in_a_row_tell_a_block(void **state)
 {
-    struct direct direct = {0};
-    struct direct_server servers[] = {{{192, 0, 2, 1}, false}, {{192, 0, 2, 2}, false}, {{0x20, 1, 0x0d, 0xb8, [15] = 1}, true}};
-    assert_false(direct_was_silent(&direct, &servers[0], 1000));
-    assert_false(direct_was_silent(&direct, &servers[0], 2000)); /* the same again proves nothing */
-    assert_false(direct_was_silent(&direct, &servers[1], 3000));
-    assert_false(direct_reached(&direct)); /* somebody answers: it is they who are silent */
+    struct port25_monitor direct = {0};
+    struct port25_server servers[] = {{{192, 0, 2, 1}, false}, {{192, 0, 2, 2}, false}, {{0x20, 1, 0x0d, 0xb8, [15] = 1}, true}};
+    assert_false(port25_monitor_was_silent(&direct, &servers[0], 1000));
+    assert_false(port25_monitor_was_silent(&direct, &servers[0], 2000)); /* the same again proves nothing */
+    assert_false(port25_monitor_was_silent(&direct, &servers[1], 3000));
+    assert_false(port25_monitor_reached(&direct)); /* somebody answers: it is they who are silent */
     for (size_t i = 0; i < 2; i++)
-        assert_false(direct_was_silent(&direct, &servers[i], 4000));
-    assert_null(direct_probe(&direct, 4000));
-    assert_true(direct_was_silent(&direct, &servers[2], 5000));
+        assert_false(port25_monitor_was_silent(&direct, &servers[i], 4000));
+    assert_null(port25_monitor_probe(&direct, 4000));
+    assert_true(port25_monitor_was_silent(&direct, &servers[2], 5000));
     assert_true(direct.blocked);
-    assert_false(direct_was_silent(&direct, &servers[2], 6000)); /* told once */
-    assert_null(direct_probe(&direct, 5000 + DIRECT_PROBE_MS - 1));
-    const struct direct_server *first = direct_probe(&direct, 5000 + DIRECT_PROBE_MS);
+    assert_false(port25_monitor_was_silent(&direct, &servers[2], 6000)); /* told once */
+    assert_null(port25_monitor_probe(&direct, 5000 + PORT25_MONITOR_PROBE_MS - 1));
+    const struct port25_server *first = port25_monitor_probe(&direct, 5000 + PORT25_MONITOR_PROBE_MS);
     assert_non_null(first);
-    assert_null(direct_probe(&direct, 5000 + DIRECT_PROBE_MS + 1)); /* one look at a time */
-    assert_ptr_not_equal(direct_probe(&direct, 5000 + 2 * DIRECT_PROBE_MS), first); /* and not at one server alone */
-    assert_true(direct_reached(&direct));
-    assert_false(direct.blocked || direct_reached(&direct));
+    assert_null(port25_monitor_probe(&direct, 5000 + PORT25_MONITOR_PROBE_MS + 1)); /* one look at a time */
+    assert_ptr_not_equal(port25_monitor_probe(&direct, 5000 + 2 * PORT25_MONITOR_PROBE_MS), first); /* and not at one server alone */
+    assert_true(port25_monitor_reached(&direct));
+    assert_false(direct.blocked || port25_monitor_reached(&direct));
 }
 
 static void addresses_of_a_host_may_be_tried_side_by_side(void **state)
@@ -253,12 +253,12 @@ static void the_most_exact_rule_holds(void **state)
         {"b.deep.example.net", 2}, {"a.deep.example.net", 3}, {"b.a.deep.example.net", 2}, {"[192.0.2.1]", 0}, {".example.net", 0}};
     struct route_rules rules = {.via = RELAY_MX, .rules = list, .count = ARRAY_LENGTH(list)};
     for (size_t i = 0; i < ARRAY_LENGTH(cases); i++)
-        assert_ptr_equal(rules_find(&rules, bytes_of_text(cases[i].domain)), &list[cases[i].rule]);
-    assert_int_equal(rules_via(&rules, BYTES("example.com")), RELAY_HOST);
+        assert_ptr_equal(route_rules_find(&rules, bytes_of_text(cases[i].domain)), &list[cases[i].rule]);
+    assert_int_equal(route_rules_via(&rules, BYTES("example.com")), RELAY_HOST);
     rules.rules++; /* without the one for all others */
     rules.count--;
-    assert_null(rules_find(&rules, BYTES("example.org")));
-    assert_int_equal(rules_via(&rules, BYTES("example.org")), RELAY_MX);
+    assert_null(route_rules_find(&rules, BYTES("example.org")));
+    assert_int_equal(route_rules_via(&rules, BYTES("example.org")), RELAY_MX);
 }
 
 int main(void)

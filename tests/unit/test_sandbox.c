@@ -365,7 +365,7 @@ struct told {
     char reason[ERROR_TEXT_MAX];
 };
 
-enum fate { COULD, WAS_REFUSED, WAS_ENDED };
+enum call_fate { COULD, WAS_REFUSED, WAS_ENDED };
 
 #ifdef __SANITIZE_ADDRESS__
 enum { WITH_ASAN = true };
@@ -386,12 +386,12 @@ static void seal_and_try(struct told *told, bool seal, enum process_role role, u
     paths.call_port = who == LOCAL_CALLS_TCP ? (uint16_t)prey.listener_port : 0;
     if (has_folder(role))
         sandbox_allow(&paths, prey.folder, role != PROCESS_AUTH);
-    told->sealed = !seal || sandbox_seal(role, &paths, &error);
+    told->sealed = !seal || sandbox_apply(role, &paths, &error);
     memcpy(told->reason, error.text, sizeof told->reason);
     told->could = told->sealed && attempt->try();
 }
 
-static enum fate fate_of(bool seal, enum process_role role, unsigned who, const struct attempt *attempt)
+static enum call_fate fate_of(bool seal, enum process_role role, unsigned who, const struct attempt *attempt)
 {
     struct told *told = mmap(NULL, sizeof *told, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     int status = 0;
@@ -410,10 +410,10 @@ static enum fate fate_of(bool seal, enum process_role role, unsigned who, const 
         fail_msg("%s", told->reason);
     bool ended = WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS, became_another = !seal && WIFEXITED(status) && WEXITSTATUS(status) == 0;
     if (!ended && !became_another && !(WIFEXITED(status) && WEXITSTATUS(status) == 42))
-        fail_msg("%s, %s: status %x", process_role_name(role), attempt->what, (unsigned)status);
+        fail_msg("%s, %s: status %x", ipc_role_name(role), attempt->what, (unsigned)status);
     if (ended && attempt->call != 0 && told->forbidden_call != attempt->call + 1)
-        fail_msg("%s, %s: it died of call %d, which is not told: %d", process_role_name(role), attempt->what, attempt->call, told->forbidden_call - 1);
-    enum fate fate = ended ? WAS_ENDED : told->could || became_another ? COULD : WAS_REFUSED;
+        fail_msg("%s, %s: it died of call %d, which is not told: %d", ipc_role_name(role), attempt->what, attempt->call, told->forbidden_call - 1);
+    enum call_fate fate = ended ? WAS_ENDED : told->could || became_another ? COULD : WAS_REFUSED;
     munmap(told, sizeof *told);
     return fate;
 }
@@ -445,12 +445,12 @@ static void check(enum process_role role, unsigned who)
     static const char *const fates[] = {"can", "is refused to", "is ended when it tries to"};
     for (size_t i = 0; i < ARRAY_LENGTH(attempts); i++) {
         const struct attempt *attempt = &attempts[i];
-        enum fate wanted = (attempt->may & who) != 0 ? COULD : (attempt->refused & who) != 0 ? WAS_REFUSED : WAS_ENDED;
+        enum call_fate wanted = (attempt->may & who) != 0 ? COULD : (attempt->refused & who) != 0 ? WAS_REFUSED : WAS_ENDED;
         if (is_out_of_reach(attempt, role, who))
             continue;
-        enum fate fate = fate_of(true, role, who, attempt);
+        enum call_fate fate = fate_of(true, role, who, attempt);
         if (fate != wanted && !(wanted == COULD && fate == WAS_REFUSED && (attempt->needs & UNSURE) != 0))
-            fail_msg("%s %s %s", process_role_name(role), fates[fate], attempt->what);
+            fail_msg("%s %s %s", ipc_role_name(role), fates[fate], attempt->what);
     }
 }
 
@@ -504,7 +504,7 @@ static int listen_somewhere(int *port)
 static int set_up(void **state)
 {
     struct error error;
-    if (!user_become(user_of(PROCESS_SMTPD, "mailboat"), &error) || start_victim() != 0) /* all of one user: that alone keeps nobody apart */
+    if (!users_become(users_of(PROCESS_SMTPD, "mailboat"), &error) || start_victim() != 0) /* all of one user: that alone keeps nobody apart */
         return -1;
     snprintf(prey.folder, sizeof prey.folder, "/tmp/mailboat-seal-XXXXXX");
     if (mkdtemp(prey.folder) == NULL)

@@ -43,37 +43,37 @@ static void a_recipient_is_given_up_after_its_last_attempt(void **state)
 static void why_it_waits_has_one_answer(void **state)
 {
     static const struct { struct schedule_facts facts; enum schedule_wait why; uint64_t next_ms; } wanted[] = {
-        {{.under_way = true, .held = true}, WAIT_UNDER_WAY, 0},
+        {{.in_progress = true, .held = true}, WAIT_IN_PROGRESS, 0},
         {{.held = true, .due_ms = 900}, WAIT_HELD, 0},
         {{.all_held = true, .due_ms = 900}, WAIT_NO_SERVER, 0},
         {{.served = true, .all_held = true, .due_ms = 900}, WAIT_ALL_HELD, 0},
-        {{.served = true, .due_ms = 900, .put_off_ms = 800}, WAIT_RETRY, 900},
-        {{.served = true, .due_ms = 800, .put_off_ms = 900}, WAIT_PUT_OFF, 900},
-        {{.served = true, .due_ms = 100, .put_off_ms = 501}, WAIT_PUT_OFF, 501},
+        {{.served = true, .due_ms = 900, .backoff_until_ms = 800}, WAIT_RETRY, 900},
+        {{.served = true, .due_ms = 800, .backoff_until_ms = 900}, WAIT_BACKOFF, 900},
+        {{.served = true, .due_ms = 100, .backoff_until_ms = 501}, WAIT_BACKOFF, 501},
         {{.served = true, .due_ms = 501}, WAIT_RETRY, 501},
-        {{.served = true, .due_ms = 500, .put_off_ms = 500}, WAIT_TURN, 500},
+        {{.served = true, .due_ms = 500, .backoff_until_ms = 500}, WAIT_TURN, 500},
     };
     for (size_t i = 0; i < ARRAY_LENGTH(wanted); i++) {
         uint64_t next_ms = 1;
-        assert_int_equal(schedule_why(&wanted[i].facts, 500, &next_ms), wanted[i].why);
+        assert_int_equal(schedule_wait_reason(&wanted[i].facts, 500, &next_ms), wanted[i].why);
         assert_int_equal(next_ms, wanted[i].next_ms);
     }
 }
 
-struct ground {
+struct schedule_ground {
     struct schedule schedule;
     struct schedule_destination d[4];
 };
 
-static void enter(struct ground *ground, size_t i, enum schedule_way way, uint32_t failures)
+static void enter(struct schedule_ground *ground, size_t i, enum schedule_transport transport, uint32_t failures)
 {
     static const char *const names[] = {"a", "b", "c", "d"};
-    schedule_enter(&ground->schedule, &ground->d[i], bytes_of_text(names[i]), way, failures);
+    schedule_enter(&ground->schedule, &ground->d[i], bytes_of_text(names[i]), transport, failures);
 }
 
 static int set_up(void **state)
 {
-    static struct ground ground;
+    static struct schedule_ground ground;
     schedule_start(&ground.schedule, &retry, 1);
     *state = &ground;
     return 0;
@@ -81,14 +81,14 @@ static int set_up(void **state)
 
 static int tear_down(void **state)
 {
-    schedule_free(&((struct ground *)*state)->schedule);
+    schedule_free(&((struct schedule_ground *)*state)->schedule);
     return 0;
 }
 
 /* Starts what comes next; its index. */
-static size_t start_next(struct ground *ground, enum schedule_way way)
+static size_t start_next(struct schedule_ground *ground, enum schedule_transport transport)
 {
-    struct schedule_destination *next = schedule_next(&ground->schedule, way);
+    struct schedule_destination *next = schedule_next(&ground->schedule, transport);
     assert_non_null(next);
     schedule_started(&ground->schedule, next, 0);
     return (size_t)(next - ground->d);
@@ -96,7 +96,7 @@ static size_t start_next(struct ground *ground, enum schedule_way way)
 
 static void destinations_take_turns(void **state)
 {
-    struct ground *ground = *state;
+    struct schedule_ground *ground = *state;
     for (size_t i = 0; i < 3; i++) {
         enter(ground, i, SCHEDULE_AWAY, 0);
         schedule_want(&ground->schedule, &ground->d[i], true);
@@ -114,7 +114,7 @@ static void destinations_take_turns(void **state)
 
 static void a_destination_has_so_many_under_way(void **state)
 {
-    struct ground *ground = *state;
+    struct schedule_ground *ground = *state;
     enter(ground, 0, SCHEDULE_AWAY, 0);
     schedule_want(&ground->schedule, &ground->d[0], true);
     for (int i = 0; i < SCHEDULE_CONCURRENCY_FIRST; i++)
@@ -126,14 +126,14 @@ static void a_destination_has_so_many_under_way(void **state)
         while (schedule_may_start(&ground->schedule, &ground->d[0]))
             start_next(ground, SCHEDULE_AWAY);
     }
-    assert_int_equal(ground->d[0].under_way, SCHEDULE_CONCURRENCY_MAX);
+    assert_int_equal(ground->d[0].in_progress, SCHEDULE_CONCURRENCY_MAX);
 }
 
 static void all_together_have_so_many_under_way(void **state)
 {
     static struct schedule_destination many[SCHEDULE_AWAY_MAX];
     static char names[SCHEDULE_AWAY_MAX][8];
-    struct ground *ground = *state;
+    struct schedule_ground *ground = *state;
     for (size_t i = 0; i < ARRAY_LENGTH(many); i++) {
         snprintf(names[i], sizeof names[i], "%zu", i);
         schedule_enter(&ground->schedule, &many[i], bytes_of_text(names[i]), SCHEDULE_AWAY, 0);
@@ -151,7 +151,7 @@ static void all_together_have_so_many_under_way(void **state)
 
 static void a_destination_that_does_not_answer_is_put_off(void **state)
 {
-    struct ground *ground = *state;
+    struct schedule_ground *ground = *state;
     struct schedule_destination *d = &ground->d[0];
     enter(ground, 0, SCHEDULE_AWAY, 0);
     schedule_want(&ground->schedule, d, true);
@@ -165,14 +165,14 @@ static void a_destination_that_does_not_answer_is_put_off(void **state)
     assert_int_equal(d->limit, 1);
     assert_null(schedule_next(&ground->schedule, SCHEDULE_AWAY));
     assert_false(schedule_may_start(&ground->schedule, d));
-    schedule_forgive(&ground->schedule, d); /* a person says try */
+    schedule_reset_failures(&ground->schedule, d); /* a person says try */
     assert_int_equal(start_next(ground, SCHEDULE_AWAY), 0);
     assert_int_equal(d->limit, SCHEDULE_CONCURRENCY_FIRST);
 }
 
 static void one_answer_forgives_all_failures(void **state)
 {
-    struct ground *ground = *state;
+    struct schedule_ground *ground = *state;
     struct schedule_destination *d = &ground->d[0];
     enter(ground, 0, SCHEDULE_AWAY, 0);
     schedule_want(&ground->schedule, d, true);
@@ -187,7 +187,7 @@ static void one_answer_forgives_all_failures(void **state)
 
 static void one_put_off_before_begins_carefully(void **state)
 {
-    struct ground *ground = *state;
+    struct schedule_ground *ground = *state;
     enter(ground, 0, SCHEDULE_AWAY, SCHEDULE_FAILURES_MAX);
     schedule_want(&ground->schedule, &ground->d[0], true);
     start_next(ground, SCHEDULE_AWAY);
@@ -208,7 +208,7 @@ static void one_put_off_before_begins_carefully(void **state)
 
 static void a_busy_destination_gets_half_once_for_all_under_way(void **state)
 {
-    struct ground *ground = *state;
+    struct schedule_ground *ground = *state;
     struct schedule_destination *d = &ground->d[0];
     enter(ground, 0, SCHEDULE_AWAY, 0);
     schedule_want(&ground->schedule, d, true);
@@ -238,7 +238,7 @@ static void a_busy_destination_gets_half_once_for_all_under_way(void **state)
 
 static void a_destination_keeps_to_its_limits(void **state)
 {
-    struct ground *ground = *state;
+    struct schedule_ground *ground = *state;
     struct schedule_destination *d = &ground->d[0];
     enter(ground, 0, SCHEDULE_AWAY, 0);
     schedule_limit(&ground->schedule, d, 2, 0);
@@ -261,7 +261,7 @@ static void a_destination_keeps_to_its_limits(void **state)
 }
 
 /* Takes what may leave at each moment of a time; how many. */
-static size_t run_for(struct ground *ground, size_t i, uint64_t from_ms, uint64_t to_ms)
+static size_t run_for(struct schedule_ground *ground, size_t i, uint64_t from_ms, uint64_t to_ms)
 {
     size_t count = 0;
     for (uint64_t now_ms = from_ms; now_ms < to_ms; now_ms++) {
@@ -277,7 +277,7 @@ static size_t run_for(struct ground *ground, size_t i, uint64_t from_ms, uint64_
 
 static void a_rate_is_kept_and_reached(void **state)
 {
-    struct ground *ground = *state;
+    struct schedule_ground *ground = *state;
     static const uint32_t rates[] = {1, 7, 60, 600, 60000};
     for (size_t i = 0; i < ARRAY_LENGTH(rates); i++) {
         enter(ground, 0, SCHEDULE_AWAY, 0);

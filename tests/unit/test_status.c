@@ -36,7 +36,7 @@ static void each_reply_to_rcpt_has_its_verdict(void **state)
     };
     for (size_t i = 0; i < ARRAY_LENGTH(table); i++) {
         struct bytes enhanced = bytes_of_text(table[i].enhanced), text = bytes_of_text(table[i].text);
-        if (rcpt_verdict_of(table[i].code, enhanced, text, false) != table[i].first || rcpt_verdict_of(table[i].code, enhanced, text, true) != table[i].later)
+        if (status_rcpt_verdict(table[i].code, enhanced, text, false) != table[i].first || status_rcpt_verdict(table[i].code, enhanced, text, true) != table[i].later)
             fail_msg("%u %s %s", (unsigned)table[i].code, table[i].enhanced, table[i].text);
     }
 }

@@ -100,25 +100,25 @@ static void a_star_stands_for_one_label(void **state)
 
 static void a_policy_is_kept_as_a_line(void **state)
 {
-    struct sts_kept kept = {.domain = BYTES("example.com"), .id = BYTES("42"), .fetched_ms = 1700000000000,
+    struct sts_cache_entry kept = {.domain = BYTES("example.com"), .id = BYTES("42"), .fetched_ms = 1700000000000,
                             .policy = {.mode = STS_ENFORCE, .max_age_s = 86400, .patterns = {BYTES("a.example"), BYTES("*.b.example")}, .pattern_count = 2}};
-    struct sts_kept back;
+    struct sts_cache_entry back;
     struct buffer line = {0};
-    sts_write_kept(&line, &kept);
+    sts_cache_write(&line, &kept);
     assert_text(buffer_bytes(&line), "sts example.com 42 1700000000000 86400 enforce a.example *.b.example end");
-    assert_true(sts_read_kept(buffer_bytes(&line), &back));
+    assert_true(sts_cache_read(buffer_bytes(&line), &back));
     assert_text(back.domain, "example.com");
     assert_int_equal(back.policy.pattern_count, 2);
     assert_text(back.policy.patterns[1], "*.b.example");
     for (size_t length = 0; length < line.length; length++) /* torn anywhere */
-        assert_false(sts_read_kept(bytes_first(buffer_bytes(&line), length), &back));
+        assert_false(sts_cache_read(bytes_first(buffer_bytes(&line), length), &back));
     buffer_free(&line);
 }
 
 static void what_is_kept_holds_for_its_time(void **state)
 {
     enum { DAY_S = 86400, DAY_MS = DAY_S * 1000 };
-    const struct sts_kept kept = {.id = BYTES("1"), .fetched_ms = 0, .policy = {.mode = STS_ENFORCE, .max_age_s = 10 * DAY_S}};
+    const struct sts_cache_entry kept = {.id = BYTES("1"), .fetched_ms = 0, .policy = {.mode = STS_ENFORCE, .max_age_s = 10 * DAY_S}};
     assert_int_equal(sts_next(NULL, bytes_none(), 0), STS_STEP_NOTHING);
     assert_int_equal(sts_next(NULL, BYTES("1"), 0), STS_STEP_FETCH);
     assert_int_equal(sts_next(&kept, BYTES("1"), DAY_MS), STS_STEP_USE);

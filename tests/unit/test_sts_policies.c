@@ -49,14 +49,14 @@ static void expect_file(const char *text)
     assert_string_equal(found, text);
 }
 
-static struct policies policies;
+static struct sts_policies policies;
 static struct error error;
 
 static bool open_in(const char *data_dir)
 {
     struct folder opened;
     error = (struct error){0};
-    return policies_open_folder(&opened, data_dir, &error) && policies_open(&policies, &opened, &error);
+    return sts_policies_open_folder(&opened, data_dir, &error) && sts_policies_open(&policies, &opened, &error);
 }
 
 static void what_holds_is_read_and_the_rest_is_left_behind(void **state)
@@ -71,7 +71,7 @@ static void what_holds_is_read_and_the_rest_is_left_behind(void **state)
     assert_int_equal(policies.kept.count, 1);
     assert_int_equal(policies.live_size, strlen(kept) - 1);
     expect_file(kept);
-    policies_close(&policies);
+    sts_policies_close(&policies);
 }
 
 static void no_file_is_as_good_as_an_empty_one(void **state)
@@ -80,7 +80,7 @@ static void no_file_is_as_good_as_an_empty_one(void **state)
     assert_true(open_in(folder));
     assert_int_equal(policies.kept.count, 0);
     expect_file("");
-    policies_close(&policies);
+    sts_policies_close(&policies);
 }
 
 static void a_folder_that_is_not_there_is_told(void **state)

@@ -79,15 +79,15 @@ static int clear(void **state)
     return 0;
 }
 
-static enum hello_verdict judge(struct bytes octets)
+static enum tls_client_hello_verdict judge(struct bytes octets)
 {
-    return hello_judge(octets, BYTES("smtp"));
+    return tls_client_hello_check(octets, BYTES("smtp"));
 }
 
 static void what_is_offered_is_found(void **state)
 {
-    static const struct { const char *names; enum hello_verdict verdict; } cases[] = {
-        {"smtp", HELLO_OFFERS}, {"h2,http/1.1", HELLO_LACKS}, {"h2,smtp", HELLO_OFFERS}, {"smtp,h2", HELLO_OFFERS}, {"SMTP", HELLO_LACKS}, {"smtps", HELLO_LACKS}, {"smt", HELLO_LACKS}};
+    static const struct { const char *names; enum tls_client_hello_verdict verdict; } cases[] = {
+        {"smtp", TLS_CLIENT_HELLO_OFFERS}, {"h2,http/1.1", TLS_CLIENT_HELLO_LACKS}, {"h2,smtp", TLS_CLIENT_HELLO_OFFERS}, {"smtp,h2", TLS_CLIENT_HELLO_OFFERS}, {"SMTP", TLS_CLIENT_HELLO_LACKS}, {"smtps", TLS_CLIENT_HELLO_LACKS}, {"smt", TLS_CLIENT_HELLO_LACKS}};
     for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
         add_extension(0, BYTES("\0\x0e\0\0\x0bmx.test.org"));
         add_alpn(cases[i].names);
@@ -96,9 +96,9 @@ static void what_is_offered_is_found(void **state)
         clear(NULL);
     }
     add_extension(0, BYTES("\0\x07\0\0\x04smtp")); /* as a name it is no offer */
-    assert_int_equal(judge(finish(16384, 0, true)), HELLO_LACKS);
+    assert_int_equal(judge(finish(16384, 0, true)), TLS_CLIENT_HELLO_LACKS);
     clear(NULL);
-    assert_int_equal(judge(finish(16384, 0, false)), HELLO_LACKS); /* of old, without extensions */
+    assert_int_equal(judge(finish(16384, 0, false)), TLS_CLIENT_HELLO_LACKS); /* of old, without extensions */
 }
 
 static void each_beginning_waits_for_more(void **state)
@@ -107,22 +107,22 @@ static void each_beginning_waits_for_more(void **state)
         add_alpn("h2,smtp");
         struct bytes hello = finish(record, 32, true);
         for (size_t i = 0; i < hello.length; i++)
-            assert_int_equal(judge(bytes_first(hello, i)), HELLO_MORE);
-        assert_int_equal(judge(hello), HELLO_OFFERS);
+            assert_int_equal(judge(bytes_first(hello, i)), TLS_CLIENT_HELLO_MORE);
+        assert_int_equal(judge(hello), TLS_CLIENT_HELLO_OFFERS);
         clear(NULL);
     }
 }
 
 static void what_is_no_hello_is_said_at_once(void **state)
 {
-    assert_int_equal(judge(BYTES("G")), HELLO_NO_HELLO);
-    assert_int_equal(judge(BYTES("EHLO me.example\r\n")), HELLO_NO_HELLO);
-    assert_int_equal(judge(BYTES("\x16\x02")), HELLO_NO_HELLO);
-    assert_int_equal(judge(BYTES("\x16\x03\x01\0\0")), HELLO_NO_HELLO);       /* an empty record */
-    assert_int_equal(judge(BYTES("\x16\x03\x01\x40\x01")), HELLO_NO_HELLO);   /* one that is too long */
-    assert_int_equal(judge(BYTES("\x16\x03\x01\0\x05\x02")), HELLO_NO_HELLO); /* a ServerHello */
-    assert_int_equal(judge(BYTES("\x15\x03\x01\0\x02\x02\x28")), HELLO_NO_HELLO);
-    assert_int_equal(judge(bytes_none()), HELLO_MORE);
+    assert_int_equal(judge(BYTES("G")), TLS_CLIENT_HELLO_NO_HELLO);
+    assert_int_equal(judge(BYTES("EHLO me.example\r\n")), TLS_CLIENT_HELLO_NO_HELLO);
+    assert_int_equal(judge(BYTES("\x16\x02")), TLS_CLIENT_HELLO_NO_HELLO);
+    assert_int_equal(judge(BYTES("\x16\x03\x01\0\0")), TLS_CLIENT_HELLO_NO_HELLO);       /* an empty record */
+    assert_int_equal(judge(BYTES("\x16\x03\x01\x40\x01")), TLS_CLIENT_HELLO_NO_HELLO);   /* one that is too long */
+    assert_int_equal(judge(BYTES("\x16\x03\x01\0\x05\x02")), TLS_CLIENT_HELLO_NO_HELLO); /* a ServerHello */
+    assert_int_equal(judge(BYTES("\x15\x03\x01\0\x02\x02\x28")), TLS_CLIENT_HELLO_NO_HELLO);
+    assert_int_equal(judge(bytes_none()), TLS_CLIENT_HELLO_MORE);
 }
 
 /* Lengths that do not fit into what holds them. */
@@ -133,22 +133,22 @@ static void lengths_that_lie_are_no_hello(void **state)
         add_alpn("smtp"); /* ends: type 2, size 2, list 2, name 1, "smtp" */
         struct bytes hello = finish(16384, 0, true);
         m.out.at[m.out.start + hello.length - lies[i].from_end] = lies[i].octet;
-        assert_true(judge(buffer_bytes(&m.out)) == HELLO_NO_HELLO);
+        assert_true(judge(buffer_bytes(&m.out)) == TLS_CLIENT_HELLO_NO_HELLO);
         clear(NULL);
     }
 }
 
 static void a_hello_has_a_largest_size(void **state)
 {
-    static char filler[HELLO_MAX];
+    static char filler[TLS_CLIENT_HELLO_MAX];
     struct bytes hello;
     size_t around = 5 + 4 + 34 + 1 + 6 + 2 + 2 + 4 + 11; /* one record, and an extension of 11 octets: ALPN */
     for (int past = 0; past < 2; past++) {
-        add_extension(21, bytes_of(filler, HELLO_MAX - around + (size_t)past));
+        add_extension(21, bytes_of(filler, TLS_CLIENT_HELLO_MAX - around + (size_t)past));
         add_alpn("smtp");
         hello = finish(16384, 0, true);
-        assert_int_equal(hello.length, HELLO_MAX + past);
-        assert_int_equal(judge(hello), past == 0 ? HELLO_OFFERS : HELLO_NO_HELLO);
+        assert_int_equal(hello.length, TLS_CLIENT_HELLO_MAX + past);
+        assert_int_equal(judge(hello), past == 0 ? TLS_CLIENT_HELLO_OFFERS : TLS_CLIENT_HELLO_NO_HELLO);
         clear(NULL);
     }
 }
@@ -172,11 +172,11 @@ static void add_beginning(unsigned kind, unsigned message, size_t length, size_t
 
 static bool goes_on(bool before_1_3)
 {
-    struct hello_flow at_once = {0}, in_pieces = {0};
+    struct tls_client_hello_flow at_once = {0}, in_pieces = {0};
     struct bytes all = buffer_bytes(&m.out);
-    bool whole = hello_flow_goes_on(&at_once, all, before_1_3), still = true;
+    bool whole = tls_client_hello_goes_on(&at_once, all, before_1_3), still = true;
     for (size_t i = 0; i < all.length && still; i++)
-        still = hello_flow_goes_on(&in_pieces, bytes_first(bytes_from(all, i), 1), before_1_3);
+        still = tls_client_hello_goes_on(&in_pieces, bytes_first(bytes_from(all, i), 1), before_1_3);
     assert_int_equal(whole, still);
     return whole;
 }
@@ -185,7 +185,7 @@ static void a_hello_that_says_it_is_long_is_known_by_its_first_octets(void **sta
 {
     for (size_t record = 1; record <= 4; record++) {
         for (int past = 0; past < 2; past++) {
-            add_beginning(0x16, 1, HELLO_MAX + (size_t)past, record);
+            add_beginning(0x16, 1, TLS_CLIENT_HELLO_MAX + (size_t)past, record);
             assert_int_equal(goes_on(false), past == 0);
             clear(NULL);
         }

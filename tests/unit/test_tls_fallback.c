@@ -9,16 +9,16 @@
 
 static struct recipient one = {.address = BYTES("ada@example.org")};
 static const struct envelope letter = {.sender = BYTES("bob@example.net"), .recipients = &one, .recipient_count = 1, .size = 7};
-static struct tls_trouble trouble;
+static struct tls_fallback fallback;
 static struct delivery delivery;
 
 /* A next hop that is an address: no DNS. */
 static const struct delivery_options may = {.hostname = BYTES("mx.example.net"), .domain = BYTES("[192.0.2.9]"), .smarthost = true, .port = 25,
-                                            .tls = CLIENT_TLS_OPPORTUNISTIC, .trouble = &trouble};
+                                            .tls = CLIENT_TLS_OPPORTUNISTIC, .fallback = &fallback};
 
 static int prepare(void **state)
 {
-    trouble = (struct tls_trouble){.now_ms = 1000 * 1000};
+    fallback = (struct tls_fallback){.now_ms = 1000 * 1000};
     return 0;
 }
 
@@ -112,7 +112,7 @@ static void a_handshake_that_fails_is_tried_again_and_then_clear_text(void **sta
     shake_hands();
     lose(true, TLS_LOSS_ENDED, "no shared cipher");
     goes_in_clear("TLS failed twice: no shared cipher");
-    assert_false(tls_trouble_has(&trouble, BYTES("192.0.2.9"), 25, NULL)); /* it may work again in a minute */
+    assert_false(tls_fallback_has(&fallback, BYTES("192.0.2.9"), 25, NULL)); /* it may work again in a minute */
 }
 
 static void one_that_works_the_second_time_is_secured(void **state)
@@ -159,7 +159,7 @@ static void what_is_lost_before_or_after_is_not(void **state)
     expect_send("MAIL FROM:<bob@example.net>\r\n");
     lose(false, TLS_LOSS_SILENT, "timed out");
     waits("timed out");
-    assert_false(tls_trouble_has(&trouble, BYTES("192.0.2.9"), 25, NULL));
+    assert_false(tls_fallback_has(&fallback, BYTES("192.0.2.9"), 25, NULL));
 }
 
 static void silence_is_waited_for_once(void **state)
@@ -169,11 +169,11 @@ static void silence_is_waited_for_once(void **state)
     lose(true, TLS_LOSS_SILENT, "timed out");
     goes_in_clear("STARTTLS had no answer: timed out");
     delivery_free(&delivery);
-    trouble.now_ms += 5 * 60 * 1000;
+    fallback.now_ms += 5 * 60 * 1000;
     begin(&may); /* the next message does not wait at all */
     goes_in_clear("STARTTLS had no answer from this host 5 min ago");
     delivery_free(&delivery);
-    trouble.now_ms += TLS_TROUBLE_KEPT_MS - 5 * 60 * 1000;
+    fallback.now_ms += TLS_FALLBACK_KEPT_MS - 5 * 60 * 1000;
     begin(&may);
     shake_hands();
     assert_false(delivery.hurried);
@@ -226,15 +226,15 @@ static void clear_text_in_the_place_of_tls_leads_to_no_clear_text(void **state)
 {
     begin(&may);
     shake_hands();
-    lose(true, TLS_LOSS_CLEAR_TEXT, CLEAR_TEXT_BEHIND);
-    waits(CLEAR_TEXT_BEHIND);
+    lose(true, TLS_LOSS_CLEAR_TEXT, CLEAR_TEXT_AFTER_STARTTLS);
+    waits(CLEAR_TEXT_AFTER_STARTTLS);
     delivery_free(&delivery);
     begin(&may); /* nor the second time, nor after another loss */
     shake_hands();
     lose(true, TLS_LOSS_ENDED, "reset");
     shake_hands();
-    lose(true, TLS_LOSS_CLEAR_TEXT, CLEAR_TEXT_BEHIND);
-    waits(CLEAR_TEXT_BEHIND);
+    lose(true, TLS_LOSS_CLEAR_TEXT, CLEAR_TEXT_AFTER_STARTTLS);
+    waits(CLEAR_TEXT_AFTER_STARTTLS);
 }
 
 /* Octets that arrive together: replies ahead of what they answer. */
@@ -266,56 +266,56 @@ static void tls_that_works_is_not_trouble_any_more(void **state)
 {
     struct delivery_options required = may;
     required.tls = CLIENT_TLS_REQUIRED;
-    tls_trouble_note(&trouble, BYTES("192.0.2.9"), 25);
+    tls_fallback_note(&fallback, BYTES("192.0.2.9"), 25);
     begin(&required);
     shake_hands();
     assert_true(delivery.hurried);
     delivery_tls_started(&delivery);
-    assert_true(tls_trouble_has(&trouble, BYTES("192.0.2.9"), 25, NULL)); /* it may fall silent yet */
+    assert_true(tls_fallback_has(&fallback, BYTES("192.0.2.9"), 25, NULL)); /* it may fall silent yet */
     expect_send("EHLO mx.example.net\r\n");
     hear("250 mx\r\n");
     expect_send("MAIL FROM:<bob@example.net>\r\n");
-    assert_false(tls_trouble_has(&trouble, BYTES("192.0.2.9"), 25, NULL));
+    assert_false(tls_fallback_has(&fallback, BYTES("192.0.2.9"), 25, NULL));
 }
 
 static void a_host_is_remembered_for_so_long(void **state)
 {
     uint64_t ago_ms;
-    tls_trouble_note(&trouble, BYTES("MX.example.org"), 25);
-    trouble.now_ms += TLS_TROUBLE_KEPT_MS - 1;
-    assert_true(tls_trouble_has(&trouble, BYTES("mx.example.ORG"), 25, &ago_ms));
-    assert_int_equal(ago_ms, TLS_TROUBLE_KEPT_MS - 1);
-    assert_false(tls_trouble_has(&trouble, BYTES("mx.example.org"), 587, NULL));
-    assert_false(tls_trouble_has(&trouble, BYTES("mx2.example.org"), 25, NULL));
-    tls_trouble_note(&trouble, BYTES("mx.example.org"), 25); /* does not prolong it */
-    trouble.now_ms++;
-    assert_false(tls_trouble_has(&trouble, BYTES("mx.example.org"), 25, NULL));
-    tls_trouble_note(&trouble, BYTES("mx.example.org"), 25);
-    assert_true(tls_trouble_has(&trouble, BYTES("mx.example.org"), 25, NULL));
+    tls_fallback_note(&fallback, BYTES("MX.example.org"), 25);
+    fallback.now_ms += TLS_FALLBACK_KEPT_MS - 1;
+    assert_true(tls_fallback_has(&fallback, BYTES("mx.example.ORG"), 25, &ago_ms));
+    assert_int_equal(ago_ms, TLS_FALLBACK_KEPT_MS - 1);
+    assert_false(tls_fallback_has(&fallback, BYTES("mx.example.org"), 587, NULL));
+    assert_false(tls_fallback_has(&fallback, BYTES("mx2.example.org"), 25, NULL));
+    tls_fallback_note(&fallback, BYTES("mx.example.org"), 25); /* does not prolong it */
+    fallback.now_ms++;
+    assert_false(tls_fallback_has(&fallback, BYTES("mx.example.org"), 25, NULL));
+    tls_fallback_note(&fallback, BYTES("mx.example.org"), 25);
+    assert_true(tls_fallback_has(&fallback, BYTES("mx.example.org"), 25, NULL));
 }
 
 static void so_many_are_remembered_and_the_oldest_goes(void **state)
 {
     char name[32], first[] = "host0.example.org";
-    for (int i = 0; i < TLS_TROUBLE_HOSTS_MAX; i++, trouble.now_ms++) {
+    for (int i = 0; i < TLS_FALLBACK_HOSTS_MAX; i++, fallback.now_ms++) {
         snprintf(name, sizeof name, "host%d.example.org", i);
-        tls_trouble_note(&trouble, bytes_of_text(name), 25);
+        tls_fallback_note(&fallback, bytes_of_text(name), 25);
     }
-    assert_true(tls_trouble_has(&trouble, bytes_of_text(first), 25, NULL));
-    tls_trouble_note(&trouble, BYTES("one.more"), 25);
-    assert_false(tls_trouble_has(&trouble, bytes_of_text(first), 25, NULL));
-    assert_true(tls_trouble_has(&trouble, BYTES("one.more"), 25, NULL) && tls_trouble_has(&trouble, BYTES("host1.example.org"), 25, NULL));
+    assert_true(tls_fallback_has(&fallback, bytes_of_text(first), 25, NULL));
+    tls_fallback_note(&fallback, BYTES("one.more"), 25);
+    assert_false(tls_fallback_has(&fallback, bytes_of_text(first), 25, NULL));
+    assert_true(tls_fallback_has(&fallback, BYTES("one.more"), 25, NULL) && tls_fallback_has(&fallback, BYTES("host1.example.org"), 25, NULL));
 }
 
 static void a_name_that_is_none_is_not_remembered(void **state)
 {
     char name[DOMAIN_MAX + 1];
     memset(name, 'a', sizeof name);
-    tls_trouble_note(&trouble, bytes_of(name, DOMAIN_MAX), 25);
-    assert_true(tls_trouble_has(&trouble, bytes_of(name, DOMAIN_MAX), 25, NULL));
-    tls_trouble_note(&trouble, bytes_of(name, DOMAIN_MAX + 1), 25);
-    tls_trouble_note(&trouble, bytes_none(), 25);
-    assert_false(tls_trouble_has(&trouble, bytes_of(name, DOMAIN_MAX + 1), 25, NULL) || tls_trouble_has(&trouble, bytes_none(), 25, NULL));
+    tls_fallback_note(&fallback, bytes_of(name, DOMAIN_MAX), 25);
+    assert_true(tls_fallback_has(&fallback, bytes_of(name, DOMAIN_MAX), 25, NULL));
+    tls_fallback_note(&fallback, bytes_of(name, DOMAIN_MAX + 1), 25);
+    tls_fallback_note(&fallback, bytes_none(), 25);
+    assert_false(tls_fallback_has(&fallback, bytes_of(name, DOMAIN_MAX + 1), 25, NULL) || tls_fallback_has(&fallback, bytes_none(), 25, NULL));
 }
 
 #define TESTED(name) cmocka_unit_test_setup_teardown(name, prepare, finish)

@@ -63,7 +63,7 @@ static SSL_CTX *server_context(const char *suites, const char *groups, const cha
 /* Does a client of ours get through? */
 static bool gets_through(SSL_CTX *context)
 {
-    struct end client;
+    struct unit_end client;
     int descriptor = end_and_descriptor(&client, SOCK_STREAM), done = 0;
     assert_int_equal(evutil_make_socket_nonblocking(descriptor), 0);
     SSL *server = SSL_new(context);

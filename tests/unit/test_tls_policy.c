@@ -157,7 +157,7 @@ static void records_that_can_be_used(void **state)
         {RECORD(0, 0, 1, 32), false}, {RECORD(1, 0, 1, 32), false}, {RECORD(4, 0, 1, 32), false}, {RECORD(3, 2, 1, 32), false},
         {RECORD(3, 1, 3, 32), false}, {RECORD(3, 1, 1, 31), false}, {RECORD(3, 1, 1, 33), false}, {RECORD(3, 1, 2, 63), false}, {RECORD(3, 1, 0, 0), false}};
     for (size_t i = 0; i < ARRAY_LENGTH(cases); i++)
-        assert_int_equal(tlsa_is_usable(&cases[i].record), cases[i].usable);
+        assert_int_equal(tls_policy_tlsa_is_usable(&cases[i].record), cases[i].usable);
 }
 
 int main(void)

@@ -6,44 +6,44 @@
 
 #include <stdio.h>
 
-static void add(struct tally *tally, const char *name, unsigned kind, uint64_t first_ms, int times)
+static void add(struct top_counts *tally, const char *name, unsigned kind, uint64_t first_ms, int times)
 {
     for (int i = 0; i < times; i++)
-        tally_add(tally, bytes_of_text(name), kind, first_ms);
+        top_counts_add(tally, bytes_of_text(name), kind, first_ms);
 }
 
 static void names_are_counted_by_kind_and_sorted(void **state)
 {
-    struct tally tally;
-    tally_start(&tally, 4);
+    struct top_counts tally;
+    top_counts_start(&tally, 4);
     add(&tally, "b", 0, 0, 2);
     add(&tally, "a", 1, 90, 1);
-    add(&tally, "a", TALLY_KINDS - 1, 70, 1);
+    add(&tally, "a", TOP_COUNTS_KINDS - 1, 70, 1);
     add(&tally, "a", 1, 80, 0);
     add(&tally, "c", 0, 0, 3);
     add(&tally, "", 0, 0, 1);
-    tally_sort(&tally);
+    top_counts_sort(&tally);
     assert_int_equal(tally.count, 4); /* as many as there may be */
     assert_text(tally.entries[0]->name, "c");
     assert_text(tally.entries[1]->name, "a");
     assert_text(tally.entries[2]->name, "b");
     assert_int_equal(tally.entries[3]->name.length, 0);
-    assert_true(tally.entries[1]->counts[1] == 1 && tally.entries[1]->counts[TALLY_KINDS - 1] == 1 && tally.entries[1]->total == 2);
+    assert_true(tally.entries[1]->counts[1] == 1 && tally.entries[1]->counts[TOP_COUNTS_KINDS - 1] == 1 && tally.entries[1]->total == 2);
     assert_true(tally.entries[1]->first_ms == 70 && tally.entries[0]->first_ms == 0);
     assert_true(tally.rest_names == 0 && tally.rest.total == 0);
-    tally_free(&tally);
+    top_counts_free(&tally);
 }
 
 static void one_name_too_many_sums_the_least_half_up(void **state)
 {
-    struct tally tally;
-    tally_start(&tally, 4);
+    struct top_counts tally;
+    top_counts_start(&tally, 4);
     add(&tally, "great", 0, 0, 9);
     add(&tally, "small", 1, 50, 1);
     add(&tally, "less", 2, 40, 2);
     add(&tally, "more", 0, 0, 5);
     add(&tally, "late", 0, 0, 7);
-    tally_sort(&tally);
+    top_counts_sort(&tally);
     assert_int_equal(tally.count, 3);
     assert_text(tally.entries[0]->name, "great");
     assert_text(tally.entries[1]->name, "late");
@@ -51,20 +51,20 @@ static void one_name_too_many_sums_the_least_half_up(void **state)
     assert_true(tally.rest_names == 2 && tally.rest.total == 3 && tally.rest.counts[1] == 1 && tally.rest.counts[2] == 2 && tally.rest.first_ms == 40);
     add(&tally, "small", 1, 0, 1); /* it may come again */
     assert_int_equal(tally.count, 4);
-    tally_free(&tally);
+    top_counts_free(&tally);
 }
 
 static void nothing_is_lost_of_many_names(void **state)
 {
-    struct tally tally;
+    struct top_counts tally;
     char name[20];
-    tally_start(&tally, 64);
+    top_counts_start(&tally, 64);
     for (int i = 0; i < 10000; i++) {
         snprintf(name, sizeof name, "n%d", i % 1000);
         add(&tally, name, 0, 0, 1);
         add(&tally, "great", 1, 0, 1);
     }
-    tally_sort(&tally);
+    top_counts_sort(&tally);
     assert_text(tally.entries[0]->name, "great");
     assert_int_equal(tally.entries[0]->total, 10000);
     uint64_t total = tally.rest.total;
@@ -72,14 +72,14 @@ static void nothing_is_lost_of_many_names(void **state)
         total += tally.entries[i]->total;
     assert_int_equal(total, 20000);
     assert_true(tally.count <= 64);
-    tally_free(&tally);
+    top_counts_free(&tally);
 }
 
 static void assert_like(const char *text, size_t max, const char *wanted)
 {
     struct buffer out = {0};
     buffer_add_text(&out, "450 ");
-    tally_likeness(&out, bytes_of_text(text), max);
+    top_counts_likeness(&out, bytes_of_text(text), max);
     assert_string_equal(buffer_text(&out) + 4, wanted);
     buffer_free(&out);
 }

@@ -19,7 +19,7 @@
 static bool returns(const char *header, const char *via)
 {
     struct bytes who;
-    bool found = trace_returns(bytes_of_text(header), bytes_of_text(via), &who);
+    bool found = loop_detection_returns(bytes_of_text(header), bytes_of_text(via), &who);
     assert_int_equal(found, who.length > 0);
     return found;
 }
@@ -46,18 +46,18 @@ static void a_trace_is_looked_for_in_the_first_part_of_a_header(void **state)
     struct bytes who;
     const struct bytes field = BYTES("Delivered-To: ada@a.example\r\n"), via = BYTES("ada@a.example");
     buffer_add_text(&header, "X: ");
-    while (header.length < TRACE_LOOK_MAX - field.length - 2)
+    while (header.length < LOOP_DETECTION_LOOK_MAX - field.length - 2)
         buffer_add_octet(&header, 'x');
     buffer_add_text(&header, "\r\n");
     buffer_add(&header, field);
-    assert_true(trace_returns(buffer_bytes(&header), via, &who));
+    assert_true(loop_detection_returns(buffer_bytes(&header), via, &who));
     buffer_clear(&header);
     buffer_add_text(&header, "X: ");
-    while (header.length < TRACE_LOOK_MAX - 2)
+    while (header.length < LOOP_DETECTION_LOOK_MAX - 2)
         buffer_add_octet(&header, 'x');
     buffer_add_text(&header, "\r\n");
     buffer_add(&header, field);
-    assert_false(trace_returns(buffer_bytes(&header), via, &who));
+    assert_false(loop_detection_returns(buffer_bytes(&header), via, &who));
     buffer_free(&header);
 }
 
@@ -68,17 +68,17 @@ static void a_trace_is_written_and_read_back(void **state)
     struct bytes via = bytes_none(), who;
     static const char *const addresses[] = {"ada@a.example", "@a.example", "b\xc3\xa4r@a.example", "two words@a.example", "x\r\nSubject: y@a.example"};
     for (size_t i = 0; i < ARRAY_LENGTH(addresses); i++)
-        via = trace_join(&arena, via, trace_name(&arena, bytes_of_text(addresses[i])));
+        via = loop_detection_join(&arena, via, loop_detection_name(&arena, bytes_of_text(addresses[i])));
     assert_text(via, "ada@a.example *@a.example b=C3=A4r@a.example two=20words@a.example x=0D=0ASubject=3A=20y@a.example");
-    trace_add(&out, via);
+    loop_detection_add(&out, via);
     assert_non_null(strstr(buffer_text(&out), "Delivered-To: *@a.example\r\nDelivered-To: ada@a.example\r\n"));
     for (size_t i = 0; i < ARRAY_LENGTH(addresses); i++)
-        assert_true(trace_returns(buffer_bytes(&out), trace_name(&arena, bytes_of_text(addresses[i])), &who));
+        assert_true(loop_detection_returns(buffer_bytes(&out), loop_detection_name(&arena, bytes_of_text(addresses[i])), &who));
     struct bytes longest = bytes_of(arena_take(&arena, VIA_MAX), VIA_MAX);
     memset((char *)(uintptr_t)longest.at, 'a', VIA_MAX);
-    via = trace_join(&arena, bytes_none(), bytes_first(longest, VIA_MAX - 2));
-    assert_int_equal(trace_join(&arena, via, BYTES("b")).length, VIA_MAX);
-    assert_int_equal(trace_join(&arena, via, BYTES("bc")).length, VIA_MAX - 2); /* one past it */
+    via = loop_detection_join(&arena, bytes_none(), bytes_first(longest, VIA_MAX - 2));
+    assert_int_equal(loop_detection_join(&arena, via, BYTES("b")).length, VIA_MAX);
+    assert_int_equal(loop_detection_join(&arena, via, BYTES("bc")).length, VIA_MAX - 2); /* one past it */
     buffer_free(&out);
     arena_clear(&arena);
 }
@@ -170,7 +170,7 @@ static void nothing_from_the_network_forges_a_field(void **state)
     assert_true(bytes_starts_nocase(buffer_bytes(&out), "Received: from a???Subject: evil?? ("));
     assert_true(bytes_search(buffer_bytes(&out), BYTES("for <a??X: y@example.org>")) != SIZE_MAX);
     buffer_clear(&out);
-    delivery_fields_add(&out, BYTES("a\nb@c"), bytes_none(), "\n");
+    received_add_delivery_fields(&out, BYTES("a\nb@c"), bytes_none(), "\n");
     assert_text(buffer_bytes(&out), "Return-Path: <a?b@c>\nDelivered-To: \n");
     buffer_free(&out);
 }

@@ -30,13 +30,13 @@ static void binary_content_leaves_without_nul(void **state)
     for (size_t i = 0; i < ARRAY_LENGTH(cases); i++)
         for (size_t first = 0; first <= cases[i].content.length; first++) {
             struct buffer out = {0};
-            struct sevenbit sevenbit;
-            sevenbit_start(&sevenbit, true);
-            sevenbit_add(&sevenbit, &out, bytes_first(cases[i].content, first));
-            sevenbit_add(&sevenbit, &out, bytes_from(cases[i].content, first));
-            sevenbit_end(&sevenbit, &out);
+            struct transfer_encoding sevenbit;
+            transfer_encoding_start(&sevenbit, true);
+            transfer_encoding_add(&sevenbit, &out, bytes_first(cases[i].content, first));
+            transfer_encoding_add(&sevenbit, &out, bytes_from(cases[i].content, first));
+            transfer_encoding_end(&sevenbit, &out);
             assert_text(buffer_bytes(&out), cases[i].encoded);
-            sevenbit_free(&sevenbit);
+            transfer_encoding_free(&sevenbit);
             buffer_free(&out);
         }
 }
@@ -45,12 +45,12 @@ static void what_says_nothing_passes_where_it_is_not_binary(void **state)
 {
     static const struct bytes content = BYTES("MIME-Version: 1.0\r\n" MULTIPART "\r\n--b\r\n\r\nx\r\n--b--\r\n");
     struct buffer out = {0};
-    struct sevenbit sevenbit;
-    sevenbit_start(&sevenbit, false);
-    sevenbit_add(&sevenbit, &out, content);
-    sevenbit_end(&sevenbit, &out);
+    struct transfer_encoding sevenbit;
+    transfer_encoding_start(&sevenbit, false);
+    transfer_encoding_add(&sevenbit, &out, content);
+    transfer_encoding_end(&sevenbit, &out);
     assert_true(bytes_equal(buffer_bytes(&out), content));
-    sevenbit_free(&sevenbit);
+    transfer_encoding_free(&sevenbit);
     buffer_free(&out);
 }
 

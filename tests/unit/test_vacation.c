@@ -14,8 +14,8 @@ static enum vacation_verdict judge_from(const char *sender, const char *original
 {
     char content[4096];
     snprintf(content, sizeof content, "%s\r\nAuto-Submitted: in the text\r\n", header);
-    struct vacation_letter letter = {.content = bytes_of_text(content), .sender = bytes_of_text(sender), .user = BYTES("ada@example.org"), .original = bytes_of_text(original)};
-    return vacation_judge(&letter, &arena, about);
+    struct vacation_input letter = {.content = bytes_of_text(content), .sender = bytes_of_text(sender), .user = BYTES("ada@example.org"), .original = bytes_of_text(original)};
+    return vacation_check_header(&letter, &arena, about);
 }
 
 static enum vacation_verdict judge(const char *header)
@@ -81,16 +81,16 @@ static void a_header_has_an_end(void **state)
     buffer_add_text(&content, FINE "X: ");
     while (content.length < VACATION_HEADER_MAX - 2)
         buffer_add_octet(&content, 'x');
-    struct vacation_letter letter = {.sender = BYTES("bob@example.net"), .user = BYTES("ada@example.org")};
+    struct vacation_input letter = {.sender = BYTES("bob@example.net"), .user = BYTES("ada@example.org")};
     letter.content = buffer_bytes(&content);
-    assert_int_equal(vacation_judge(&letter, &arena, &about), VACATION_UNREADABLE);
+    assert_int_equal(vacation_check_header(&letter, &arena, &about), VACATION_UNREADABLE);
     buffer_add_text(&content, "xx\r\n\r\n"); /* the last octet of the field is at the limit */
     letter.content = buffer_bytes(&content);
-    assert_int_equal(vacation_judge(&letter, &arena, &about), VACATION_DUE);
+    assert_int_equal(vacation_check_header(&letter, &arena, &about), VACATION_DUE);
     content.length -= 4;
     buffer_add_text(&content, "x\r\n\r\n"); /* and one past it */
     letter.content = buffer_bytes(&content);
-    assert_int_equal(vacation_judge(&letter, &arena, &about), VACATION_UNREADABLE);
+    assert_int_equal(vacation_check_header(&letter, &arena, &about), VACATION_UNREADABLE);
     buffer_free(&content);
 }
 

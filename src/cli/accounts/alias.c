@@ -11,29 +11,29 @@
 extern const struct command alias_command;
 
 /* What is to be added or removed. */
-struct targets {
+struct alias_targets {
     struct arena arena;
     struct bytes *at;
-    size_t count, room;
+    size_t count, capacity;
 };
 
-static void add_target(struct targets *targets, struct bytes target)
+static void add_target(struct alias_targets *targets, struct bytes target)
 {
-    if (targets->count == targets->room) {
-        targets->room = targets->room == 0 ? 64 : 2 * targets->room;
-        targets->at = memory_resize(targets->at, targets->room * sizeof *targets->at);
+    if (targets->count == targets->capacity) {
+        targets->capacity = targets->capacity == 0 ? 64 : 2 * targets->capacity;
+        targets->at = memory_resize(targets->at, targets->capacity * sizeof *targets->at);
     }
     targets->at[targets->count++] = arena_copy(&targets->arena, target);
 }
 
-static void targets_free(struct targets *targets)
+static void targets_free(struct alias_targets *targets)
 {
     free(targets->at);
     arena_clear(&targets->arena);
 }
 
 /* One a line; empty lines and those that begin with # say nothing. */
-static bool read_line(struct targets *targets, struct bytes line, const char *file, size_t number,
+static bool read_line(struct alias_targets *targets, struct bytes line, const char *file, size_t number,
                       struct error *error)
 {
     struct buffer canonical = {0};
@@ -53,15 +53,15 @@ static bool read_line(struct targets *targets, struct bytes line, const char *fi
     return true;
 }
 
-static bool read_targets(struct targets *targets, const char *file, struct error *error)
+static bool read_targets(struct alias_targets *targets, const char *file, struct error *error)
 {
     bool is_input = strcmp(file, "-") == 0;
     FILE *from = is_input ? stdin : fopen(file, "re");
     const char *name = is_input ? "standard input" : file;
     char *line = NULL;
-    size_t room = 0, number = 0;
+    size_t capacity = 0, number = 0;
     bool fine = from != NULL || error_set_errno(error, EX_NOINPUT, "cannot read %s", file);
-    for (ssize_t length; fine && (length = getline(&line, &room, from)) >= 0;)
+    for (ssize_t length; fine && (length = getline(&line, &capacity, from)) >= 0;)
         fine = read_line(targets, bytes_of(line, (size_t)length), name, ++number, error);
     if (fine && ferror(from) != 0)
         fine = error_set_errno(error, EX_IOERR, "cannot read %s", name);
@@ -73,7 +73,7 @@ static bool read_targets(struct targets *targets, const char *file, struct error
     return fine;
 }
 
-static void say_done(const char *address, const struct targets *targets, size_t added, bool add)
+static void say_done(const char *address, const struct alias_targets *targets, size_t added, bool add)
 {
     if (targets->count == 0)
         printf("%s: removed\n", address);
@@ -87,7 +87,7 @@ static void say_done(const char *address, const struct targets *targets, size_t 
         printf("%s: its mail goes to %zu more\n", address, added);
 }
 
-static int change(const char *config_file, const char *address, const struct targets *targets, bool add)
+static int change(const char *config_file, const char *address, const struct alias_targets *targets, bool add)
 {
     struct config config;
     struct error error = {0};
@@ -113,7 +113,7 @@ static int change(const char *config_file, const char *address, const struct tar
 /* Files are read while it is still root who reads. */
 static int add(const char *config_file, const char *from, const struct arguments *arguments)
 {
-    struct targets targets = {0};
+    struct alias_targets targets = {0};
     struct error error = {0};
     for (size_t i = 2; i < arguments->count; i++)
         add_target(&targets, bytes_of_text(arguments->at[i]));
@@ -126,7 +126,7 @@ static int add(const char *config_file, const char *from, const struct arguments
 
 static int remove_target(const char *config_file, const struct arguments *arguments)
 {
-    struct targets targets = {0};
+    struct alias_targets targets = {0};
     if (arguments->count == 3)
         add_target(&targets, bytes_of_text(arguments->at[2]));
     int exit_code = change(config_file, arguments->at[1], &targets, false);

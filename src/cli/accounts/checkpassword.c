@@ -28,13 +28,13 @@ enum { CHECKPASSWORD_WRONG = 1, CHECKPASSWORD_MISUSED = 2, CHECKPASSWORD_LATER =
 enum { ASKED_DESCRIPTOR = 3, ASKED_MAX = 2048 };
 
 /* False where it is not two texts that end in NUL. */
-static bool read_asked(char room[ASKED_MAX], struct bytes *user, struct bytes *password)
+static bool read_asked(char buffer[ASKED_MAX], struct bytes *user, struct bytes *password)
 {
     size_t length = 0;
     ssize_t count;
-    while (length < ASKED_MAX && ((count = read(ASKED_DESCRIPTOR, room + length, ASKED_MAX - length)) > 0 || (count < 0 && errno == EINTR)))
+    while (length < ASKED_MAX && ((count = read(ASKED_DESCRIPTOR, buffer + length, ASKED_MAX - length)) > 0 || (count < 0 && errno == EINTR)))
         length += count > 0 ? (size_t)count : 0;
-    struct bytes rest = bytes_of(room, length);
+    struct bytes rest = bytes_of(buffer, length);
     size_t first = bytes_find(rest, '\0');
     if (first == SIZE_MAX)
         return false;
@@ -61,17 +61,17 @@ static bool is_right(struct accounts *accounts, struct bytes user, struct bytes 
 static bool ask_server(const struct config *config, struct bytes user, struct bytes password, struct arena *arena, enum password_verdict *verdict, struct bytes *address)
 {
     const char *client = getenv("TCPREMOTEIP"); /* as tcpserver and Dovecot tell it */
-    struct asking asking;
+    struct control_client control;
     struct ipc_password_answer answer = {.verdict = PASSWORD_UNAVAILABLE};
     struct error error = {0};
-    if (!asking_open_auth(&asking, config->data_dir, &error))
+    if (!control_client_open_auth(&control, config->data_dir, &error))
         return false;
-    if (asking_password(&asking, user, password, bytes_of_text(client == NULL || client[0] == '\0' ? "unknown" : client), &answer, &error))
+    if (control_client_password(&control, user, password, bytes_of_text(client == NULL || client[0] == '\0' ? "unknown" : client), &answer, &error))
         *address = arena_copy(arena, answer.account);
     else
         command_fail(&checkpassword_command, &error);
     *verdict = (enum password_verdict)answer.verdict;
-    asking_close(&asking);
+    control_client_close(&control);
     return true;
 }
 
@@ -109,12 +109,12 @@ static int exit_code_of(enum password_verdict verdict)
 
 static int check(const char *config_file, struct arena *arena, const char **address)
 {
-    static char room[ASKED_MAX];
+    static char buffer[ASKED_MAX];
     struct config config;
     struct bytes user, password, account = bytes_none();
     enum password_verdict verdict = PASSWORD_WRONG;
     int exit_code = EX_OK;
-    if (!read_asked(room, &user, &password))
+    if (!read_asked(buffer, &user, &password))
         return CHECKPASSWORD_MISUSED;
     if (!options_config(&checkpassword_command, config_file, &config, &exit_code))
         return CHECKPASSWORD_LATER;
@@ -125,7 +125,7 @@ static int check(const char *config_file, struct arena *arena, const char **addr
         verdict = PASSWORD_WRONG;
     }
     *address = verdict == PASSWORD_RIGHT ? arena_text(arena, account) : NULL;
-    explicit_bzero(room, sizeof room);
+    explicit_bzero(buffer, sizeof buffer);
     config_free(&config);
     return exit_code_of(verdict);
 }

@@ -23,14 +23,14 @@ static void show(const char *address, const char *secret, bool json)
     json_decref(facts);
 }
 
-struct whose {
+struct key_owner {
     const char *id;
     struct buffer user;
 };
 
 static void see_key(void *owner, const char *const *columns, size_t count)
 {
-    struct whose *whose = owner;
+    struct key_owner *whose = owner;
     if (count >= 2 && columns[0] != NULL && columns[1] != NULL && strcmp(columns[0], whose->id) == 0)
         buffer_add_text(&whose->user, columns[1]);
 }
@@ -38,7 +38,7 @@ static void see_key(void *owner, const char *const *columns, size_t count)
 /* Which of the user's sessions were opened with it nobody knows: all end, and programs with another password come back. */
 static bool revoke(struct accounts *accounts, const struct config *config, const char *id, struct error *error)
 {
-    struct whose whose = {.id = id};
+    struct key_owner whose = {.id = id};
     bool done = accounts_each(accounts, LIST_KEYS, see_key, &whose, error) && accounts_key_revoke(accounts, bytes_of_text(id), error);
     if (done && whose.user.length > 0)
         dovecot_sign_out(config, buffer_text(&whose.user));

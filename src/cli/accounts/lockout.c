@@ -8,12 +8,12 @@
 #include <stdio.h>
 #include <sysexits.h>
 
-static bool open_auth(const struct command *command, const char *config_file, struct config *config, struct asking *asking, int *exit_code)
+static bool open_auth(const struct command *command, const char *config_file, struct config *config, struct control_client *control, int *exit_code)
 {
     struct error error = {0};
     if (!options_config(command, config_file, config, exit_code))
         return false;
-    if (asking_open_auth(asking, config->data_dir, &error))
+    if (control_client_open_auth(control, config->data_dir, &error))
         return true;
     config_free(config);
     *exit_code = command_fail(command, &error);
@@ -47,42 +47,42 @@ static void print_table(const struct ipc_locks_answer *answer)
     }
 }
 
-int locks_list(const struct command *command, const char *config_file, bool json)
+int lockout_list(const struct command *command, const char *config_file, bool json)
 {
     struct config config;
-    struct asking asking;
+    struct control_client control;
     struct ipc_locks_answer answer;
     struct error error = {0};
     int exit_code = EX_OK;
-    if (!open_auth(command, config_file, &config, &asking, &exit_code))
+    if (!open_auth(command, config_file, &config, &control, &exit_code))
         return exit_code;
-    if (!asking_locks(&asking, &answer, &error))
+    if (!control_client_locks(&control, &answer, &error))
         exit_code = command_fail(command, &error);
     else if (json)
         print_json(&answer);
     else
         print_table(&answer);
-    asking_close(&asking);
+    control_client_close(&control);
     config_free(&config);
     return exit_code;
 }
 
-int locks_undo(const struct command *command, const char *config_file, const char *who)
+int lockout_clear(const struct command *command, const char *config_file, const char *who)
 {
     struct config config;
-    struct asking asking;
+    struct control_client control;
     struct error error = {0};
     uint64_t count = 0;
     int exit_code = EX_OK;
     if (who[0] == '\0')
         return command_usage(command, "unlock takes a user's address, or a client's IP address");
-    if (!open_auth(command, config_file, &config, &asking, &exit_code))
+    if (!open_auth(command, config_file, &config, &control, &exit_code))
         return exit_code;
-    if (!asking_unlock(&asking, bytes_of_text(who), &count, &error))
+    if (!control_client_unlock(&control, bytes_of_text(who), &count, &error))
         exit_code = command_fail(command, &error);
     else
         printf(count == 0 ? "%s: was not locked; failures are forgotten\n" : "%s: unlocked\n", who);
-    asking_close(&asking);
+    control_client_close(&control);
     config_free(&config);
     return exit_code;
 }

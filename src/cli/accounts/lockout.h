@@ -8,8 +8,8 @@
 #include <stdbool.h>
 
 /* Both print, say what fails, and return the exit code. */
-int locks_list(const struct command *command, const char *config_file, bool json);
+int lockout_list(const struct command *command, const char *config_file, bool json);
 /* `who` is a user's address or a client's. */
-int locks_undo(const struct command *command, const char *config_file, const char *who);
+int lockout_clear(const struct command *command, const char *config_file, const char *who);
 
 #endif

@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 /* A mailbox as people ask about it. */
-struct fullness {
+struct mailbox_usage {
     struct account account;
     uint64_t limit; /* octets; 0: none */
     bool own;       /* the account says so, else the configuration */
@@ -27,16 +27,16 @@ struct fullness {
 /* As the one whose the mailboxes are, for good, also when root asks. */
 static int open_mail(const struct config *config, struct error *error)
 {
-    struct user owner;
+    struct process_user owner;
     int folder = data_dir_open_mail(config, &owner, error);
-    if (folder < 0 || geteuid() != 0 || user_become(owner, error))
+    if (folder < 0 || geteuid() != 0 || users_become(owner, error))
         return folder;
     close(folder);
     return -1;
 }
 
 /* Counted anew: whoever asks wants to know, and reads alone. */
-static bool look(struct accounts *accounts, const struct config *config, const char *address, struct arena *arena, struct fullness *found, struct error *error)
+static bool look(struct accounts *accounts, const struct config *config, const char *address, struct arena *arena, struct mailbox_usage *found, struct error *error)
 {
     char mailbox[MAILDIR_PATH_MAX];
     if (!accounts_find(accounts, bytes_of_text(address), arena, &found->account))
@@ -52,44 +52,44 @@ static bool look(struct accounts *accounts, const struct config *config, const c
     return counted;
 }
 
-static void print_words(const struct fullness *found)
+static void print_words(const struct mailbox_usage *found)
 {
     struct buffer text = {0};
     buffer_add_format(&text, "%.*s: holds ", BYTES_ARG(found->account.address));
-    fullness_add_size(&text, found->size.octets);
+    quota_warning_add_size(&text, found->size.octets);
     buffer_add_format(&text, " in %llu message%s", (unsigned long long)found->size.messages, found->size.messages == 1 ? "" : "s");
     if (found->limit == 0) {
         buffer_add_text(&text, ", and may hold as much as it likes");
     } else {
         buffer_add_text(&text, " of ");
-        fullness_add_size(&text, found->limit);
-        buffer_add_format(&text, ": %u %%", fullness_percent(found->size.octets, found->limit));
+        quota_warning_add_size(&text, found->limit);
+        buffer_add_format(&text, ": %u %%", quota_warning_percent(found->size.octets, found->limit));
     }
     printf("%s (%s)\n", buffer_text(&text), found->own ? "its own quota" : "mailboxes.quota, as all");
     buffer_free(&text);
 }
 
-static void print_json(const struct fullness *found)
+static void print_json(const struct mailbox_usage *found)
 {
     struct json_t *facts = json_pack("{s:s%, s:I, s:I, s:o, s:o, s:b}", "address", found->account.address.at, found->account.address.length, "octets", (json_int_t)found->size.octets,
                                      "messages", (json_int_t)found->size.messages, "quota", found->limit == 0 ? json_null() : json_integer((json_int_t)found->limit),
-                                     "percent", found->limit == 0 ? json_null() : json_integer(fullness_percent(found->size.octets, found->limit)), "own", found->own);
+                                     "percent", found->limit == 0 ? json_null() : json_integer(quota_warning_percent(found->size.octets, found->limit)), "own", found->own);
     json_dumpf(facts, stdout, JSON_COMPACT | JSON_PRESERVE_ORDER);
     putchar('\n');
     json_decref(facts);
 }
 
 /* *octets: NULL where the configuration shall hold. */
-static bool read_wish(const char *size, uint64_t *room, const uint64_t **octets, struct error *error)
+static bool read_wish(const char *size, uint64_t *capacity, const uint64_t **octets, struct error *error)
 {
     *octets = NULL;
     if (strcmp(size, "default") == 0)
         return true;
-    *octets = room;
-    *room = 0;
+    *octets = capacity;
+    *capacity = 0;
     if (strcmp(size, "off") == 0 || strcmp(size, "none") == 0)
         return true;
-    return (config_size(bytes_of_text(size), room) && *room > 0 && *room <= ACCOUNT_QUOTA_MAX) ||
+    return (config_size(bytes_of_text(size), capacity) && *capacity > 0 && *capacity <= ACCOUNT_QUOTA_MAX) ||
            error_set(error, EX_USAGE, "'%.40s' is no quota; say a size like 500MiB or 1GiB, off, or default", size);
 }
 
@@ -98,11 +98,11 @@ int quota_command(const struct command *command, const char *config_file, const 
     struct config config;
     struct error error = {0};
     struct arena arena = {0};
-    struct fullness found = {0};
+    struct mailbox_usage found = {0};
     int exit_code = EX_OK;
-    uint64_t room;
+    uint64_t capacity;
     const uint64_t *octets = NULL;
-    if (size != NULL && !read_wish(size, &room, &octets, &error))
+    if (size != NULL && !read_wish(size, &capacity, &octets, &error))
         return command_fail(command, &error);
     struct accounts *accounts = options_accounts(command, config_file, &config, &exit_code);
     if (accounts == NULL)
@@ -123,7 +123,7 @@ int quota_command(const struct command *command, const char *config_file, const 
 
 /* ---- warnings ---- */
 
-static bool put_warning(int folder, const struct config *config, const char *address, unsigned mark, const struct fullness *found)
+static bool put_warning(int folder, const struct config *config, const char *address, unsigned mark, const struct mailbox_usage *found)
 {
     struct maildir maildir;
     struct buffer content = {0}, message_id = {0};
@@ -131,8 +131,8 @@ static bool put_warning(int folder, const struct config *config, const char *add
     uint64_t now_ms = clock_epoch_ms(), number = clock_epoch_us();
     queue_id_text(number, id);
     buffer_add_format(&message_id, "%s.full%u@%s", id, mark, config->hostname);
-    struct fullness_warning warning = {.user = bytes_of_text(address), .octets = found->size.octets, .limit = found->limit, .message_id = buffer_bytes(&message_id), .date_ms = now_ms};
-    fullness_compose(&content, &warning);
+    struct quota_warning warning = {.user = bytes_of_text(address), .octets = found->size.octets, .limit = found->limit, .message_id = buffer_bytes(&message_id), .date_ms = now_ms};
+    quota_warning_compose(&content, &warning);
     maildir_start(&maildir, folder, config->hostname);
     struct maildir_message m = {.id = number, .arrived_ms = now_ms, .address = warning.user, .content = buffer_bytes(&content), .file = -1, .mark = mark};
     size_t at = maildir_write(&maildir, &m);
@@ -151,15 +151,15 @@ static bool put_warning(int folder, const struct config *config, const char *add
 static bool warn(const struct config *config, const char *address, unsigned mark, struct error *error)
 {
     struct quotas quotas = {0};
-    struct fullness found = {0};
+    struct mailbox_usage found = {0};
     char mailbox[MAILDIR_PATH_MAX];
-    if (!user_become(data_dir_user(config, PROCESS_LOCAL), error) || !quotas_open(&quotas, config, 0, error))
+    if (!users_become(data_dir_user(config, PROCESS_LOCAL), error) || !quotas_open(&quotas, config, 0, error))
         return false;
     int folder = open_mail(config, error);
     bool known = folder >= 0 && quotas_look(&quotas) && maildir_path(bytes_of_text(address), mailbox, sizeof mailbox) && faccessat(folder, mailbox, F_OK, 0) == 0;
     found.limit = quotas_of(&quotas, bytes_of_text(address));
     bool done = true;
-    if (known && found.limit > 0 && maildirsize_read(folder, mailbox, found.limit, &found.size) == 0 && fullness_percent(found.size.octets, found.limit) >= mark)
+    if (known && found.limit > 0 && maildirsize_read(folder, mailbox, found.limit, &found.size) == 0 && quota_warning_percent(found.size.octets, found.limit) >= mark)
         done = put_warning(folder, config, address, mark, &found) || error_set_errno(error, EX_TEMPFAIL, "cannot warn %.100s", address);
     if (folder >= 0)
         close(folder);

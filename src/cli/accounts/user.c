@@ -13,7 +13,7 @@
 
 extern const struct command user_command;
 
-struct wish {
+struct user_options {
     const char *config, *password_file;
     bool json, password_stdin;
     const char *address;
@@ -29,7 +29,7 @@ static void sign_out(const struct config *config, const char *address)
 }
 
 /* What is told to those who fill mailboxes follows each change. */
-static bool tell_quotas(const struct config *config, struct accounts *accounts, int *exit_code)
+static bool write_quotas(const struct config *config, struct accounts *accounts, int *exit_code)
 {
     struct error error = {0};
     bool told = quotas_write(config, accounts, &error);
@@ -38,7 +38,7 @@ static bool tell_quotas(const struct config *config, struct accounts *accounts, 
     return told;
 }
 
-static int change(const struct wish *wish, bool (*act)(struct accounts *accounts, struct bytes address, struct bytes password, struct error *error), bool with_password,
+static int change(const struct user_options *wish, bool (*act)(struct accounts *accounts, struct bytes address, struct bytes password, struct error *error), bool with_password,
                   const char *done_text)
 {
     struct config config;
@@ -56,7 +56,7 @@ static int change(const struct wish *wish, bool (*act)(struct accounts *accounts
     if (!with_password || from_file || options_password(&user_command, NULL, &password, &exit_code)) {
         if (!act(accounts, bytes_of_text(wish->address), buffer_bytes(&password), &error))
             exit_code = command_fail(&user_command, &error);
-        else if (tell_quotas(&config, accounts, &exit_code))
+        else if (write_quotas(&config, accounts, &exit_code))
             printf("%s: %s\n", wish->address, done_text);
     }
     options_wipe(&password);
@@ -85,13 +85,13 @@ static bool remove_user(struct accounts *accounts, struct bytes address, struct 
 static int run(int argc, char **argv)
 {
     static const char *const columns[] = {"address", "disabled?", "created", "forward", "keeps?", "away?", "quota#"};
-    struct wish wish = {0};
-    struct absence_wish absence = {0};
+    struct user_options wish = {0};
+    struct vacation_options vacation = {0};
     struct arguments arguments;
     const struct option_rule rules[] = {{OPTION_TEXT, "config", 'c', &wish.config}, {OPTION_TEXT, "password-file", 0, &wish.password_file},
                                         {OPTION_FLAG, "password-stdin", 0, &wish.password_stdin}, {OPTION_FLAG, "json", 0, &wish.json},
-                                        {OPTION_FLAG, "no-keep", 0, &absence.no_keep}, {OPTION_TEXT, "message", 0, &absence.message}, {OPTION_TEXT, "subject", 0, &absence.subject},
-                                        {OPTION_TEXT, "since", 0, &absence.since}, {OPTION_TEXT, "until", 0, &absence.until}, {OPTION_TEXT, "days", 0, &absence.days}, {OPTION_END, NULL, 0, NULL}};
+                                        {OPTION_FLAG, "no-keep", 0, &vacation.no_keep}, {OPTION_TEXT, "message", 0, &vacation.message}, {OPTION_TEXT, "subject", 0, &vacation.subject},
+                                        {OPTION_TEXT, "since", 0, &vacation.since}, {OPTION_TEXT, "until", 0, &vacation.until}, {OPTION_TEXT, "days", 0, &vacation.days}, {OPTION_END, NULL, 0, NULL}};
     static const struct {
         const char *verb;
         bool (*act)(struct accounts *accounts, struct bytes address, struct bytes password, struct error *error);
@@ -106,17 +106,17 @@ static int run(int argc, char **argv)
     if (arguments.count == 1 && strcmp(arguments.at[0], "list") == 0)
         return listing_accounts(&user_command, wish.config, LIST_USERS, columns, ARRAY_LENGTH(columns), wish.json);
     if (arguments.count == 1 && strcmp(arguments.at[0], "locks") == 0)
-        return locks_list(&user_command, wish.config, wish.json);
+        return lockout_list(&user_command, wish.config, wish.json);
     if (arguments.count == 2 && strcmp(arguments.at[0], "unlock") == 0)
-        return locks_undo(&user_command, wish.config, arguments.at[1]);
+        return lockout_clear(&user_command, wish.config, arguments.at[1]);
     if ((arguments.count == 2 || arguments.count == 3) && strcmp(arguments.at[0], "quota") == 0)
         return quota_command(&user_command, wish.config, arguments.at[1], arguments.count == 3 ? arguments.at[2] : NULL, wish.json);
-    absence.config = wish.config;
+    vacation.config = wish.config;
     if (arguments.count == 3 && strcmp(arguments.at[0], "forward") == 0)
-        return absence_forward(&user_command, &absence, arguments.at[1], arguments.at[2]);
+        return vacation_forward(&user_command, &vacation, arguments.at[1], arguments.at[2]);
     bool off = arguments.count == 3 && strcmp(arguments.at[2], "off") == 0;
     if ((arguments.count == 2 || off) && strcmp(arguments.at[0], "vacation") == 0)
-        return absence_vacation(&user_command, &absence, arguments.at[1], off);
+        return vacation_reply(&user_command, &vacation, arguments.at[1], off);
     for (size_t i = 0; arguments.count > 0 && i < ARRAY_LENGTH(verbs); i++) {
         if (strcmp(arguments.at[0], verbs[i].verb) != 0)
             continue;

@@ -14,7 +14,7 @@
 
 enum { DAY_MS = 24 * 3600 * 1000 };
 
-int absence_forward(const struct command *command, const struct absence_wish *wish, const char *address, const char *target)
+int vacation_forward(const struct command *command, const struct vacation_options *wish, const char *address, const char *target)
 {
     struct config config;
     struct error error = {0};
@@ -65,15 +65,15 @@ static bool read_text(const char *file, struct buffer *text, struct error *error
     FILE *from = strcmp(file, "-") == 0 ? stdin : fopen(file, "re");
     if (from == NULL)
         return error_set_errno(error, EX_NOINPUT, "cannot read %s", file);
-    size_t room = VACATION_TEXT_MAX + 1;
-    buffer_written(text, fread(buffer_reserve(text, room), 1, room, from));
+    size_t capacity = VACATION_TEXT_MAX + 1;
+    buffer_written(text, fread(buffer_reserve(text, capacity), 1, capacity, from));
     bool read = ferror(from) == 0 || error_set_errno(error, EX_NOINPUT, "cannot read %s", file);
     if (from != stdin)
         fclose(from);
     return read;
 }
 
-static bool read_wish(const struct absence_wish *wish, struct buffer *text, struct account_away *away, struct error *error)
+static bool read_wish(const struct vacation_options *wish, struct buffer *text, struct account_away *away, struct error *error)
 {
     *away = (struct account_away){.days = VACATION_DAYS, .subject = bytes_of_text(wish->subject == NULL ? "" : wish->subject)};
     if ((wish->since != NULL && !read_date("since", wish->since, &away->since_ms, error)) ||
@@ -111,10 +111,10 @@ static bool show(struct accounts *accounts, const char *address, struct error *e
         if (away.until_ms != 0)
             print_day("up to", away.until_ms - DAY_MS);
         printf("\nSubject: ");
-        words_print(away.subject.length > 0 ? away.subject : BYTES("Auto: (what was asked)"));
+        format_print(away.subject.length > 0 ? away.subject : BYTES("Auto: (what was asked)"));
         printf("\n\n");
         for (struct bytes rest = away.text; rest.length > 0;) {
-            words_print(bytes_split(&rest, '\n'));
+            format_print(bytes_split(&rest, '\n'));
             putchar('\n');
         }
     } else if (known) {
@@ -124,7 +124,7 @@ static bool show(struct accounts *accounts, const char *address, struct error *e
     return known;
 }
 
-int absence_vacation(const struct command *command, const struct absence_wish *wish, const char *address, bool off)
+int vacation_reply(const struct command *command, const struct vacation_options *wish, const char *address, bool off)
 {
     struct config config;
     struct error error = {0};

@@ -5,14 +5,14 @@
 
 #include "cli/command.h"
 
-struct absence_wish {
+struct vacation_options {
     const char *config, *message, *subject, *since, *until, *days; /* NULL: not said */
     bool no_keep;
 };
 
 /* `target` is an address or "off". Both return the exit code. */
-int absence_forward(const struct command *command, const struct absence_wish *wish, const char *address, const char *target);
+int vacation_forward(const struct command *command, const struct vacation_options *wish, const char *address, const char *target);
 /* `off`: no answer any more; without a message: shows what there is. */
-int absence_vacation(const struct command *command, const struct absence_wish *wish, const char *address, bool off);
+int vacation_reply(const struct command *command, const struct vacation_options *wish, const char *address, bool off);
 
 #endif

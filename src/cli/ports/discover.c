@@ -10,7 +10,7 @@
 
 enum { FETCH_MS = 3000, DNS_MS = 3000 };
 
-struct asking {
+struct discover_query {
     struct loop loop;
     struct discovery *discovery;
     struct timer limit;
@@ -19,30 +19,30 @@ struct asking {
 
 static void on_answer(void *owner, const struct dns_answer *answer)
 {
-    struct asking *asking = owner;
-    asking->answered = true;
-    asking->dns_works = asking->dns_works || answer->status == DNS_FOUND || answer->status == DNS_NO_DATA || answer->status == DNS_NXDOMAIN;
-    discovery_learn_records(asking->discovery, answer->records, answer->count);
-    loop_stop(&asking->loop);
+    struct discover_query *query = owner;
+    query->answered = true;
+    query->dns_works = query->dns_works || answer->status == DNS_FOUND || answer->status == DNS_NO_DATA || answer->status == DNS_NXDOMAIN;
+    discovery_learn_records(query->discovery, answer->records, answer->count);
+    loop_stop(&query->loop);
 }
 
 static void on_limit(void *owner)
 {
-    struct asking *asking = owner;
-    loop_stop(&asking->loop);
+    struct discover_query *query = owner;
+    loop_stop(&query->loop);
 }
 
-static void ask_dns(struct asking *asking, struct dns *dns, const struct discovery_question *wanted)
+static void ask_dns(struct discover_query *query, struct dns *dns, const struct discovery_question *wanted)
 {
     struct dns_question question;
-    asking->answered = false;
-    timer_set(&asking->limit, DNS_MS);
-    dns_ask(dns, &question, wanted->name, wanted->type, on_answer, asking);
-    loop_run(&asking->loop);
-    timer_cancel(&asking->limit);
-    if (!asking->answered) {
+    query->answered = false;
+    timer_set(&query->limit, DNS_MS);
+    dns_ask(dns, &question, wanted->name, wanted->type, on_answer, query);
+    loop_run(&query->loop);
+    timer_cancel(&query->limit);
+    if (!query->answered) {
         dns_cancel(&question);
-        discovery_learn_nothing(asking->discovery);
+        discovery_learn_nothing(query->discovery);
     }
 }
 
@@ -59,38 +59,38 @@ static void fetch(struct discovery *discovery, const struct discovery_question *
     buffer_free(&body);
 }
 
-static bool tell(const struct asking *asking, const char *address, struct error *error)
+static bool explain(const struct discover_query *query, const char *address, struct error *error)
 {
-    if (asking->discovery->host[0] != '\0')
+    if (query->discovery->host[0] != '\0')
         return true;
-    if (asking->discovery->none_offered)
-        return error_set(error, EX_UNAVAILABLE, "%s: %s says in DNS that it takes no mail from programs (SRV \".\")", address, asking->discovery->domain);
-    if (!asking->dns_works)
-        return error_set(error, EX_TEMPFAIL, "dns: nothing about %s could be found out; does DNS work on this machine?", asking->discovery->domain);
-    return error_set(error, EX_UNAVAILABLE, "%s: the outgoing server of %s could not be found; ask who runs it, then: mailboat ports HOST", address, asking->discovery->domain);
+    if (query->discovery->none_offered)
+        return error_set(error, EX_UNAVAILABLE, "%s: %s says in DNS that it takes no mail from programs (SRV \".\")", address, query->discovery->domain);
+    if (!query->dns_works)
+        return error_set(error, EX_TEMPFAIL, "dns: nothing about %s could be found out; does DNS work on this machine?", query->discovery->domain);
+    return error_set(error, EX_UNAVAILABLE, "%s: the outgoing server of %s could not be found; ask who runs it, then: mailboat ports HOST", address, query->discovery->domain);
 }
 
 bool discover(struct discovery *discovery, const char *address, const char *ca_file, struct error *error)
 {
-    struct asking asking = {.discovery = discovery};
+    struct discover_query query = {.discovery = discovery};
     struct discovery_question question;
     if (!discovery_start(discovery, bytes_of_text(address)))
         return error_set(error, EX_DATAERR, "'%s' is not a mail address", address);
     struct dns *dns = dns_open(NULL, 0, error);
     if (dns == NULL)
         return false;
-    if (!loop_start(&asking.loop, error)) {
+    if (!loop_start(&query.loop, error)) {
         dns_close(dns);
         return false;
     }
-    bool started = dns_start(dns, &asking.loop, error);
-    timer_start(&asking.limit, &asking.loop, on_limit, &asking);
+    bool started = dns_start(dns, &query.loop, error);
+    timer_start(&query.limit, &query.loop, on_limit, &query);
     while (started && discovery_next(discovery, &question))
         if (question.kind == DISCOVERY_DNS)
-            ask_dns(&asking, dns, &question);
+            ask_dns(&query, dns, &question);
         else
             fetch(discovery, &question, ca_file);
     dns_close(dns);
-    loop_free(&asking.loop);
-    return started && tell(&asking, address, error);
+    loop_free(&query.loop);
+    return started && explain(&query, address, error);
 }

@@ -27,18 +27,18 @@ static const struct { uint16_t port; const char *host; } usual[] = {
     {25, "gmail-smtp-in.l.google.com"}, {587, "smtp.gmail.com"}, {465, "smtp.gmail.com"}, {2525, "smtp.sendgrid.net"},
 };
 
-struct probe {
-    struct examination *of;
+struct doctor_probe {
+    struct doctor_run *of;
     uint16_t port;
     const char *host;
-    struct dialing dialing;
+    struct port_connect port_connect;
 };
 
-struct examination {
+struct doctor_run {
     struct loop loop;
     struct tls_context tls;
     struct dns *dns;
-    struct probe *probes;
+    struct doctor_probe *probes;
     size_t count, decided;
     char vendor[512];
     const struct network *cloud;
@@ -50,7 +50,7 @@ struct examination {
 
 static void on_decided(void *owner)
 {
-    struct probe *probe = owner;
+    struct doctor_probe *probe = owner;
     if (++probe->of->decided == probe->of->count)
         loop_stop(&probe->of->loop);
 }
@@ -63,40 +63,40 @@ static void on_line_end(void *owner, const char *why)
 {
 }
 
-static const struct dialing_events events = {.on_decided = on_decided, .on_line = on_line, .on_line_end = on_line_end};
+static const struct port_connect_events events = {.on_decided = on_decided, .on_line = on_line, .on_line_end = on_line_end};
 
-static void start(struct examination *e)
+static void start(struct doctor_run *e)
 {
     for (size_t i = 0; i < e->count; i++) {
-        struct probe *probe = &e->probes[i];
-        struct dialing_options options = {.host = probe->host, .ports = {{probe->port, port_tls(probe->port)}}, .port_count = 1, .helo = BYTES("localhost"),
+        struct doctor_probe *probe = &e->probes[i];
+        struct port_connect_options options = {.host = probe->host, .ports = {{probe->port, port_tls(probe->port)}}, .port_count = 1, .helo = BYTES("localhost"),
                                           .examine = true, .deadline_ms = DOCTOR_MS};
         probe->of = e;
-        dialing_start(&probe->dialing, &e->loop, &e->tls, e->dns, &options, &events, probe);
+        port_connect_start(&probe->port_connect, &e->loop, &e->tls, e->dns, &options, &events, probe);
     }
     if (e->decided < e->count)
         loop_run(&e->loop);
 }
 
-static const struct race_attempt *attempt_of(const struct probe *probe)
+static const struct race_attempt *attempt_of(const struct doctor_probe *probe)
 {
-    return probe->dialing.has_race ? race_verdict(&probe->dialing.race, probe->port) : NULL;
+    return probe->port_connect.has_race ? race_verdict(&probe->port_connect.race, probe->port) : NULL;
 }
 
 /* The way is open when the server itself is reached, whatever it thinks of us. */
-static bool is_open(const struct probe *probe)
+static bool is_open(const struct doctor_probe *probe)
 {
     const struct race_attempt *a = attempt_of(probe);
     return a != NULL && a->heard && strcmp(port_verdict_state(a->verdict), "open") == 0;
 }
 
-static const char *state_of(const struct probe *probe)
+static const char *state_of(const struct doctor_probe *probe)
 {
     const struct race_attempt *a = attempt_of(probe);
     return a == NULL ? "unknown" : is_open(probe) ? "open" : port_verdict_state(a->verdict);
 }
 
-static const char *reason_of(const struct probe *probe)
+static const char *reason_of(const struct doctor_probe *probe)
 {
     const struct race_attempt *a = attempt_of(probe);
     return a == NULL ? "its address could not be found out: does DNS work on this machine?" : is_open(probe) ? "reached" : port_verdict_sentence(a->verdict);
@@ -104,7 +104,7 @@ static const char *reason_of(const struct probe *probe)
 
 /* ---- the machine ---- */
 
-static void read_vendor(struct examination *e)
+static void read_vendor(struct doctor_run *e)
 {
     static const char *const files[] = {"sys_vendor", "product_name", "chassis_asset_tag", "bios_vendor", "bios_version"};
     char path[80], line[128];
@@ -123,7 +123,7 @@ static void read_vendor(struct examination *e)
 
 /* ---- advice ---- */
 
-static bool any_open(const struct examination *e, bool of_25)
+static bool any_open(const struct doctor_run *e, bool of_25)
 {
     for (size_t i = 0; i < e->count; i++)
         if ((e->probes[i].port == 25) == of_25 && is_open(&e->probes[i]))
@@ -131,33 +131,33 @@ static bool any_open(const struct examination *e, bool of_25)
     return false;
 }
 
-static bool resolves(const struct examination *e)
+static bool resolves(const struct doctor_run *e)
 {
     for (size_t i = 0; i < e->count; i++)
-        if (e->probes[i].dialing.has_race)
+        if (e->probes[i].port_connect.has_race)
             return true;
     return false;
 }
 
 /* With relay.via: auto: the way that mail takes from here now. */
-static const char *way_of(const struct examination *e)
+static const char *route_of(const struct doctor_run *e)
 {
     return any_open(e, true) ? "mx (outgoing port 25 is open)" : "the smarthost (outgoing port 25 is blocked)";
 }
 
-static void advise(const struct examination *e, struct buffer *out)
+static void advise(const struct doctor_run *e, struct buffer *out)
 {
     struct port_pattern pattern = {0};
     for (size_t i = 0; i < e->count; i++) {
         const struct race_attempt *a = attempt_of(&e->probes[i]);
-        pattern.silent |= a != NULL && a->verdict == PORT_FILTERED ? networks_bit(e->probes[i].port) : 0;
-        pattern.answers |= is_open(&e->probes[i]) ? networks_bit(e->probes[i].port) : 0;
+        pattern.silent |= a != NULL && a->verdict == PORT_FILTERED ? network_bit(e->probes[i].port) : 0;
+        pattern.answers |= is_open(&e->probes[i]) ? network_bit(e->probes[i].port) : 0;
     }
     if (!resolves(e)) {
         buffer_add_text(out, "no name could be looked up: mend DNS or the network first");
         return;
     }
-    networks_explain(&pattern, NULL, out);
+    network_explain(&pattern, NULL, out);
     if (out->length > 0)
         buffer_add_text(out, ". ");
     if (any_open(e, true))
@@ -168,17 +168,17 @@ static void advise(const struct examination *e, struct buffer *out)
         buffer_add_text(out, "No mail leaves this machine by SMTP: ask its provider to open a port, or use a service's HTTPS interface");
 }
 
-static bool is_ill(const struct examination *e)
+static bool is_ill(const struct doctor_run *e)
 {
     for (size_t i = 0; i < e->health.count; i++)
-        if (e->health.symptoms[i].how == HEALTH_ILL)
+        if (e->health.items[i].how == HEALTH_ILL)
             return true;
     return false;
 }
 
 /* ---- telling ---- */
 
-static void print(const struct examination *e)
+static void print(const struct doctor_run *e)
 {
     struct buffer words = {0};
     printf("outgoing ports\n");
@@ -189,19 +189,19 @@ static void print(const struct examination *e)
     if (e->health.count > 0)
         printf("this server\n");
     if (e->is_auto)
-        printf("  relay.via is auto: mail goes by %s\n", way_of(e));
+        printf("  relay.via is auto: mail goes by %s\n", route_of(e));
     for (size_t i = 0; i < e->health.count; i++) {
-        const struct symptom *s = &e->health.symptoms[i];
-        printf("  %-5s %-20s %s\n", health_word(s), s->what, s->words);
-        if (s->mend != NULL)
-            printf("        -> %s\n", s->mend);
+        const struct health_item *s = &e->health.items[i];
+        printf("  %-5s %-20s %s\n", health_state_name(s), s->what, s->words);
+        if (s->hint != NULL)
+            printf("        -> %s\n", s->hint);
     }
     advise(e, &words);
     printf("-> %s\n", buffer_text(&words));
     buffer_free(&words);
 }
 
-static void print_json(const struct examination *e)
+static void print_json(const struct doctor_run *e)
 {
     struct buffer words = {0};
     json_t *ports = json_array();
@@ -212,8 +212,8 @@ static void print_json(const struct examination *e)
     json_t *facts = json_pack("{s:o, s:s, s:s*, s:s}", "outgoing", ports, "machine", e->vendor, "cloud", e->cloud == NULL ? NULL : e->cloud->name, "advice", buffer_text(&words));
     json_t *server = json_array();
     for (size_t i = 0; i < e->health.count; i++) {
-        const struct symptom *s = &e->health.symptoms[i];
-        json_array_append_new(server, json_pack("{s:s, s:s, s:s, s:s*}", "what", s->what, "state", health_word(s), "words", s->words, "mend", s->mend));
+        const struct health_item *s = &e->health.items[i];
+        json_array_append_new(server, json_pack("{s:s, s:s, s:s, s:s*}", "what", s->what, "state", health_state_name(s), "words", s->words, "mend", s->hint));
     }
     json_object_set_new(facts, "server", server);
     if (e->is_auto)
@@ -226,14 +226,14 @@ static void print_json(const struct examination *e)
 
 /* ---- the command ---- */
 
-static void add(struct examination *e, uint16_t port, const char *host)
+static void add(struct doctor_run *e, uint16_t port, const char *host)
 {
     if (e->count < PROBES_MAX)
-        e->probes[e->count++] = (struct probe){.port = port, .host = host};
+        e->probes[e->count++] = (struct doctor_probe){.port = port, .host = host};
 }
 
 /* One host for all the four ports, or host:port for one. */
-static bool add_target(struct examination *e, struct target *target, const char *text, struct error *error)
+static bool add_target(struct doctor_run *e, struct target *target, const char *text, struct error *error)
 {
     uint64_t port;
     if (!target_read(target, text, error))
@@ -246,7 +246,7 @@ static bool add_target(struct examination *e, struct target *target, const char 
     return true;
 }
 
-static int examine(struct examination *e, const struct config *config, const char *ca_file, bool json)
+static int examine(struct doctor_run *e, const struct config *config, const char *ca_file, bool json)
 {
     struct error error = {0};
     read_vendor(e);
@@ -266,7 +266,7 @@ static int examine(struct examination *e, const struct config *config, const cha
     int exit_code = (any_open(e, true) || any_open(e, false)) && !is_ill(e) ? EX_OK : EX_UNAVAILABLE;
     health_free(&e->health);
     for (size_t i = 0; i < e->count; i++)
-        dialing_end(&e->probes[i].dialing);
+        port_connect_end(&e->probes[i].port_connect);
     dns_close(e->dns);
     tls_close(&e->tls);
     loop_free(&e->loop);
@@ -282,7 +282,7 @@ static int run(int argc, char **argv)
     struct config config;
     struct arguments arguments;
     struct error error = {0};
-    struct examination e = {.probes = memory_new(PROBES_MAX * sizeof(struct probe))};
+    struct doctor_run e = {.probes = memory_new(PROBES_MAX * sizeof(struct doctor_probe))};
     const struct option_rule rules[] = {{OPTION_LIST, "target", 0, &targets}, {OPTION_TEXT, "ca-file", 0, &ca_file}, {OPTION_TEXT, "config", 'c', &config_file}, {OPTION_FLAG, "json", 0, &json}, {OPTION_END, NULL, 0, NULL}};
     int exit_code = EX_OK;
     targets.count = 0;

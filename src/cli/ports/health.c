@@ -30,22 +30,22 @@
 
 enum { ANSWER_MS = 3000, USER_QUOTA = 6 /* of LIST_USERS' columns */ };
 
-const char *health_word(const struct symptom *symptom)
+const char *health_state_name(const struct health_item *symptom)
 {
     static const char *const words[] = {[HEALTH_FINE] = "fine", [HEALTH_WORRY] = "look", [HEALTH_ILL] = "mend"};
     return words[symptom->how];
 }
 
-static void note(struct health *health, enum health_state how, const char *what, const char *words, const char *mend)
+static void note(struct health *health, enum health_state how, const char *what, const char *words, const char *hint)
 {
     if (health->count < HEALTH_MAX)
-        health->symptoms[health->count++] = (struct symptom){how, what, words, mend};
+        health->items[health->count++] = (struct health_item){how, what, words, hint};
 }
 
 /* ---- ports ---- */
 
 /* NULL when somebody answers there, else why not. */
-static const char *knock_at(const struct sockaddr_storage *to, socklen_t length)
+static const char *connect_to(const struct sockaddr_storage *to, socklen_t length)
 {
     int descriptor = socket(to->ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), problem = 0;
     socklen_t size = sizeof problem;
@@ -65,7 +65,7 @@ static const char *knock_at(const struct sockaddr_storage *to, socklen_t length)
 }
 
 /* The same of a port of this machine. */
-static const char *knock(const char *address, uint16_t port)
+static const char *connect_once(const char *address, uint16_t port)
 {
     struct sockaddr_storage to = {0};
     struct sockaddr_in *four = (struct sockaddr_in *)(void *)&to;
@@ -80,14 +80,14 @@ static const char *knock(const char *address, uint16_t port)
         six->sin6_port = htons(port);
         length = sizeof *six;
     }
-    return knock_at(&to, length);
+    return connect_to(&to, length);
 }
 
 static void examine_lmtp(struct health *health, const struct config *config)
 {
     struct sockaddr_storage to;
     socklen_t length = lmtp_address(config, &to);
-    const char *why = knock_at(&to, length);
+    const char *why = connect_to(&to, length);
     note(health, why == NULL ? HEALTH_FINE : HEALTH_ILL, "LMTP server", why == NULL ? "answers" : why,
          why == NULL ? NULL : arena_format(&health->arena, "mail waits until one listens at %s: mailboat mailboxes setup --start", config->mailboxes.lmtp));
 }
@@ -96,7 +96,7 @@ static void examine_ports(struct health *health, const struct config *config)
 {
     for (size_t i = 0; i < config->listener_count; i++) {
         const struct config_listener *l = &config->listeners[i];
-        const char *why = knock(l->address, l->port);
+        const char *why = connect_once(l->address, l->port);
         note(health, why == NULL ? HEALTH_FINE : HEALTH_ILL, arena_format(&health->arena, "port %u", (unsigned)l->port), why == NULL ? "answers" : why,
              why == NULL ? NULL : "start the server: systemctl start mailboat, or mailboat serve");
     }
@@ -107,7 +107,7 @@ static void examine_ports(struct health *health, const struct config *config)
     const struct { const char *name; uint16_t port; } reading[] = {{"imap", config->mailboxes.imap}, {"imaps", config->mailboxes.imaps},
                                                                     {"pop3", config->mailboxes.pop3}, {"pop3s", config->mailboxes.pop3s}};
     for (size_t i = 0; i < ARRAY_LENGTH(reading); i++) {
-        const char *why = reading[i].port == 0 ? NULL : knock(config->mailboxes.address, reading[i].port);
+        const char *why = reading[i].port == 0 ? NULL : connect_once(config->mailboxes.address, reading[i].port);
         if (reading[i].port != 0)
             note(health, why == NULL ? HEALTH_FINE : HEALTH_ILL, arena_format(&health->arena, "port %u", (unsigned)reading[i].port),
                  why == NULL ? arena_format(&health->arena, "answers (%s)", reading[i].name) : why, why == NULL ? NULL : "start Dovecot: mailboat mailboxes setup --start");
@@ -116,7 +116,7 @@ static void examine_ports(struct health *health, const struct config *config)
 
 /* ---- the certificate ---- */
 
-static void judge_certificate(struct health *health, const struct config *config, X509 *certificate)
+static void check_certificate(struct health *health, const struct config *config, X509 *certificate)
 {
     int days = 0, seconds = 0;
     bool self = X509_check_issued(certificate, certificate) == X509_V_OK;
@@ -144,7 +144,7 @@ static void examine_certificate(struct health *health, const struct config *conf
     if (certificate == NULL)
         note(health, HEALTH_ILL, "certificate", arena_format(&health->arena, "%s cannot be read", config->tls.certificate), "run this as root, or mend tls.certificate");
     else
-        judge_certificate(health, config, certificate);
+        check_certificate(health, config, certificate);
     X509_free(certificate);
     if (file != NULL)
         fclose(file);
@@ -215,8 +215,8 @@ static void examine_mailbox(void *owner, const char *const *columns, size_t coun
         return;
     if (limit == 0 || !maildir_path(bytes_of_text(columns[0]), mailbox, sizeof mailbox) || !maildirsize_peek(look->folder, mailbox, limit, &size))
         return;
-    unsigned percent = fullness_percent(size.octets, limit);
-    if (percent < FULLNESS_LAST || look->full++ >= FULL_MAILBOXES_NAMED)
+    unsigned percent = quota_warning_percent(size.octets, limit);
+    if (percent < QUOTA_WARNING_LAST || look->full++ >= FULL_MAILBOXES_NAMED)
         return;
     struct arena *arena = &look->health->arena;
     note(look->health, HEALTH_WORRY, arena_format(arena, "mailbox of %s", columns[0]), arena_format(arena, "is %u %% full", percent),
@@ -226,14 +226,14 @@ static void examine_mailbox(void *owner, const char *const *columns, size_t coun
 static void examine_mailboxes(struct health *health, const struct config *config)
 {
     struct error error;
-    struct user owner;
+    struct process_user owner;
     struct mailboxes_look look = {.health = health,
                                   .config = config,
                                   .folder = data_dir_open_mail(config, &owner, &error)};
     struct accounts *accounts = look.folder < 0 ? NULL : accounts_open(config->data_dir, false, &error);
-    if (accounts != NULL && user_borrow(owner)) { /* the mailboxes are not root's */
+    if (accounts != NULL && users_borrow(owner)) { /* the mailboxes are not root's */
         accounts_each(accounts, LIST_USERS, examine_mailbox, &look, &error);
-        user_return();
+        users_return();
     }
     if (look.full > FULL_MAILBOXES_NAMED)
         note(health, HEALTH_WORRY, "mailboxes", arena_format(&health->arena, "%zu more are nearly full", look.full - FULL_MAILBOXES_NAMED), "mailboat user quota ADDRESS shows each");
@@ -247,27 +247,27 @@ static void examine_mailboxes(struct health *health, const struct config *config
 
 static void examine_domain(struct health *health, const struct config *config, const char *domain)
 {
-    struct zone *zone = memory_new(sizeof *zone);
+    struct dns_lookup *lookup = memory_new(sizeof *lookup);
     struct error error = {0};
     struct buffer wrong = {0};
-    bool asked = zone_list(zone, config, domain, &error) && zone_ask(zone, &error);
-    for (size_t i = 0; asked && i < zone->count; i++) {
-        const struct zone_check *check = &zone->checks[i];
+    bool asked = dns_lookup_list(lookup, config, domain, &error) && dns_lookup_ask(lookup, &error);
+    for (size_t i = 0; asked && i < lookup->count; i++) {
+        const struct dns_check *check = &lookup->checks[i];
         const char *name = domain_subject_name(check->record.subject);
         bool matters = check->finding.verdict == RECORD_DIFFERENT || check->finding.verdict == RECORD_UNKNOWN || (check->finding.verdict == RECORD_MISSING && check->record.needed);
         if (matters && bytes_search(buffer_bytes(&wrong), bytes_of_text(name)) == SIZE_MAX)
             buffer_add_format(&wrong, "%s%s %s", wrong.length == 0 ? "" : ", ", name, domain_verdict_name(check->finding.verdict));
     }
-    const char *what = arena_format(&health->arena, "DNS of %s", domain), *mend = arena_format(&health->arena, "mailboat dns %s --check says what is there and what to set", domain);
+    const char *what = arena_format(&health->arena, "DNS of %s", domain), *hint = arena_format(&health->arena, "mailboat dns %s --check says what is there and what to set", domain);
     if (!asked)
         note(health, HEALTH_ILL, what, arena_format(&health->arena, "%s", error.text), "mend DNS on this machine");
     else if (wrong.length == 0)
         note(health, HEALTH_FINE, what, "has what is needed", NULL);
     else
-        note(health, zone_exit_code(zone) == 0 ? HEALTH_WORRY : HEALTH_ILL, what, arena_text(&health->arena, buffer_bytes(&wrong)), mend);
+        note(health, dns_lookup_exit_code(lookup) == 0 ? HEALTH_WORRY : HEALTH_ILL, what, arena_text(&health->arena, buffer_bytes(&wrong)), hint);
     buffer_free(&wrong);
-    zone_free(zone);
-    free(zone);
+    dns_lookup_free(lookup);
+    free(lookup);
 }
 
 void health_examine(struct health *health, const struct config *config)

@@ -15,15 +15,15 @@ enum health_state { HEALTH_FINE, HEALTH_WORRY, HEALTH_ILL };
 
 struct health {
     struct arena arena;
-    struct symptom {
+    struct health_item {
         enum health_state how;
         const char *what, *words; /* "port 587", "answers" */
-        const char *mend;         /* NULL: nothing is to do */
-    } symptoms[HEALTH_MAX];
+        const char *hint;         /* NULL: nothing is to do */
+    } items[HEALTH_MAX];
     size_t count;
 };
 
-const char *health_word(const struct symptom *symptom); /* "fine", "look", "mend" */
+const char *health_state_name(const struct health_item *symptom); /* "fine", "look", "mend" */
 void health_examine(struct health *health, const struct config *config);
 void health_free(struct health *health);
 

@@ -79,31 +79,31 @@ static void save(json_t *all)
 
 /* The gateway's hardware address from the kernel's table: two networks that
  * both number themselves 192.168.1.0 are not the same. */
-static void add_hardware_address(const char *gateway, char *room, size_t size)
+static void add_hardware_address(const char *gateway, char *buffer, size_t size)
 {
     char line[256], address[64], hardware[64];
     FILE *table = fopen("/proc/net/arp", "re");
     while (table != NULL && fgets(line, sizeof line, table) != NULL)
         if (sscanf(line, "%63s %*s %*s %63s", address, hardware) == 2 && strcmp(address, gateway) == 0)
-            snprintf(room + strlen(room), size - strlen(room), " %s", hardware);
+            snprintf(buffer + strlen(buffer), size - strlen(buffer), " %s", hardware);
     if (table != NULL)
         fclose(table);
 }
 
 /* "eth0 192.168.1.1 52:54:00:12:34:56" of the default route; "" when there is none. */
-static void network_name(char *room, size_t size)
+static void network_name(char *buffer, size_t size)
 {
     char line[256], interface[32], gateway[16];
     unsigned destination, via, mask;
     FILE *table = fopen("/proc/net/route", "re");
-    room[0] = '\0';
-    while (table != NULL && room[0] == '\0' && fgets(line, sizeof line, table) != NULL) {
+    buffer[0] = '\0';
+    while (table != NULL && buffer[0] == '\0' && fgets(line, sizeof line, table) != NULL) {
         if (sscanf(line, "%31s %x %x %*x %*d %*d %*d %x", interface, &destination, &via, &mask) != 4 || destination != 0 || mask != 0)
             continue;
         const unsigned char *octets = (const unsigned char *)&via; /* as the kernel prints it: network order */
         snprintf(gateway, sizeof gateway, "%u.%u.%u.%u", octets[0], octets[1], octets[2], octets[3]);
-        snprintf(room, size, "%s %s", interface, gateway);
-        add_hardware_address(gateway, room, size);
+        snprintf(buffer, size, "%s %s", interface, gateway);
+        add_hardware_address(gateway, buffer, size);
     }
     if (table != NULL)
         fclose(table);
@@ -123,13 +123,13 @@ static json_int_t now_s(void)
     return (json_int_t)(clock_epoch_ms() / 1000);
 }
 
-bool known_ports_find(const char *host, struct race_port *port)
+bool port_cache_find(const char *host, struct race_port *port)
 {
     char key[512];
     key_of(host, key, sizeof key);
     json_t *all = load(), *one = json_object_get(all, key);
     json_int_t number = json_integer_value(json_object_get(one, "port")), until = json_integer_value(json_object_get(one, "until"));
-    bool found = number > 0 && number <= 65535 && until > now_s() && until <= now_s() + KNOWN_PORTS_S;
+    bool found = number > 0 && number <= 65535 && until > now_s() && until <= now_s() + PORT_CACHE_S;
     *port = (struct race_port){(uint16_t)number, json_is_true(json_object_get(one, "implicit_tls")) ? CLIENT_TLS_IMPLICIT : CLIENT_TLS_REQUIRED};
     json_decref(all);
     return found;
@@ -151,20 +151,20 @@ static void drop_oldest(json_t *all)
         json_object_del(all, oldest);
 }
 
-void known_ports_remember(const char *host, const struct race_port *port)
+void port_cache_remember(const char *host, const struct race_port *port)
 {
     char key[512];
     key_of(host, key, sizeof key);
     json_t *all = load();
     json_object_del(all, key);
-    while (json_object_size(all) >= KNOWN_PORTS_MAX)
+    while (json_object_size(all) >= PORT_CACHE_MAX)
         drop_oldest(all);
-    json_object_set_new(all, key, json_pack("{s:i, s:b, s:I}", "port", (int)port->port, "implicit_tls", port->tls == CLIENT_TLS_IMPLICIT, "until", now_s() + KNOWN_PORTS_S));
+    json_object_set_new(all, key, json_pack("{s:i, s:b, s:I}", "port", (int)port->port, "implicit_tls", port->tls == CLIENT_TLS_IMPLICIT, "until", now_s() + PORT_CACHE_S));
     save(all);
     json_decref(all);
 }
 
-void known_ports_forget(const char *host)
+void port_cache_forget(const char *host)
 {
     char key[512];
     key_of(host, key, sizeof key);

@@ -12,13 +12,13 @@
 #include "core/port/race.h"
 
 enum {
-    KNOWN_PORTS_MAX = 64,            /* servers; the oldest goes */
-    KNOWN_PORTS_S = 3 * 24 * 3600,   /* how long one is believed */
+    PORT_CACHE_MAX = 64,            /* servers; the oldest goes */
+    PORT_CACHE_S = 3 * 24 * 3600,   /* how long one is believed */
 };
 
 /* The way that won for this host here and now; false when none is known. */
-bool known_ports_find(const char *host, struct race_port *port);
-void known_ports_remember(const char *host, const struct race_port *port);
-void known_ports_forget(const char *host);
+bool port_cache_find(const char *host, struct race_port *port);
+void port_cache_remember(const char *host, const struct race_port *port);
+void port_cache_forget(const char *host);
 
 #endif

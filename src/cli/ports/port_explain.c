@@ -32,7 +32,7 @@ static void add_silent(struct buffer *out, unsigned silent)
     static const uint16_t all[] = {25, 465, 587, 2525};
     bool any = false;
     for (size_t i = 0; i < ARRAY_LENGTH(all); i++)
-        if ((silent & networks_bit(all[i])) != 0) {
+        if ((silent & network_bit(all[i])) != 0) {
             buffer_add_format(out, "%s%u", any ? ", " : "", (unsigned)all[i]);
             any = true;
         }
@@ -140,7 +140,7 @@ static json_t *network_json(const struct network *n)
     char confidence[2] = {n->confidence, '\0'};
     json_t *silent = json_array();
     for (size_t i = 0; i < ARRAY_LENGTH(all); i++)
-        if ((n->silent & networks_bit(all[i])) != 0)
+        if ((n->silent & network_bit(all[i])) != 0)
             json_array_append_new(silent, json_integer(all[i]));
     return json_pack("{s:s, s:s, s:o, s:s, s:s, s:s}", "kind", "network", "name", n->name, "silent", silent, "lifted", n->lifted, "remark", n->remark, "confidence", confidence);
 }
@@ -162,7 +162,7 @@ static json_t *other_json(const struct port_other *o)
 /* ---- which ---- */
 
 /* What is asked for, and where it goes: a list for programs, or NULL and the terminal. */
-struct question {
+struct explain_query {
     struct bytes name;
     uint16_t port; /* 0: none */
     bool all;
@@ -183,7 +183,7 @@ static uint16_t port_called(struct bytes name)
     return 0;
 }
 
-static void tell_ports(struct question *q)
+static void print_ports(struct explain_query *q)
 {
     for (size_t i = 0; i < ARRAY_LENGTH(port_facts); i++) {
         if (!q->all && port_facts[i].port != q->port)
@@ -205,7 +205,7 @@ static void tell_ports(struct question *q)
     }
 }
 
-static void tell_providers(struct question *q)
+static void print_providers(struct explain_query *q)
 {
     for (size_t i = 0; i < provider_count; i++) {
         if (!q->all && !provider_is_called(&providers[i], q->name))
@@ -218,7 +218,7 @@ static void tell_providers(struct question *q)
     }
 }
 
-static void tell_networks(struct question *q)
+static void print_networks(struct explain_query *q)
 {
     for (size_t i = 0; i < network_count; i++) {
         if (!q->all && !network_is_called(&networks[i], q->name))
@@ -235,10 +235,10 @@ bool port_explain(const char *name, bool json, struct error *error)
 {
     struct bytes text = bytes_trim(bytes_of_text(name));
     size_t at = bytes_find_last(text, '@'); /* of a mail address the domain counts */
-    struct question q = {.name = at == SIZE_MAX ? text : bytes_from(text, at + 1), .port = port_called(text), .all = bytes_is_nocase(text, "all"), .list = json ? json_array() : NULL};
-    tell_ports(&q);
-    tell_providers(&q);
-    tell_networks(&q);
+    struct explain_query q = {.name = at == SIZE_MAX ? text : bytes_from(text, at + 1), .port = port_called(text), .all = bytes_is_nocase(text, "all"), .list = json ? json_array() : NULL};
+    print_ports(&q);
+    print_providers(&q);
+    print_networks(&q);
     if (json && q.told > 0) {
         json_dumpf(q.list, stdout, JSON_COMPACT | JSON_PRESERVE_ORDER);
         putchar('\n');

@@ -9,17 +9,17 @@
 
 /* ---- what was seen of a port ---- */
 
-static const char *mechanisms_text(uint32_t set, char *room, size_t size)
+static const char *mechanisms_text(uint32_t set, char *buffer, size_t size)
 {
     static const struct { uint32_t bit; const char *name; } names[] = {
         {MECHANISM_PLAIN, "PLAIN"}, {MECHANISM_LOGIN, "LOGIN"}, {MECHANISM_SCRAM_SHA_256, "SCRAM-SHA-256"}, {MECHANISM_SCRAM_SHA_256_PLUS, "SCRAM-SHA-256-PLUS"},
         {MECHANISM_XOAUTH2, "XOAUTH2"}, {MECHANISM_OAUTHBEARER, "OAUTHBEARER"}};
     size_t used = 0;
-    room[0] = '\0';
+    buffer[0] = '\0';
     for (size_t i = 0; i < ARRAY_LENGTH(names); i++)
         if ((set & names[i].bit) != 0)
-            used += (size_t)snprintf(room + used, used < size ? size - used : 0, "%s%s", used == 0 ? "" : " ", names[i].name);
-    return room;
+            used += (size_t)snprintf(buffer + used, used < size ? size - used : 0, "%s%s", used == 0 ? "" : " ", names[i].name);
+    return buffer;
 }
 
 static const char *tls_words(enum client_tls tls)
@@ -28,14 +28,14 @@ static const char *tls_words(enum client_tls tls)
 }
 
 /* What behind 443 takes mail is told of; a web server there is not. */
-static bool is_mere_web(const struct dialing *seen, uint16_t port)
+static bool is_mere_web(const struct port_connect *seen, uint16_t port)
 {
     const struct race_attempt *a = race_verdict(&seen->race, port);
     return port == seen->options.last_resort && (a == NULL || a->verdict != PORT_OPEN);
 }
 
 /* A port that is tried both ways is told of once. */
-static bool is_passed_over(const struct dialing *seen, size_t i)
+static bool is_passed_over(const struct port_connect *seen, size_t i)
 {
     if (is_mere_web(seen, seen->options.ports[i].port))
         return true;
@@ -48,10 +48,10 @@ static bool is_passed_over(const struct dialing *seen, size_t i)
 /* Open though it speaks TLS the other way round: that is worth its own word. */
 static enum port_verdict verdict_of(const struct race_attempt *a)
 {
-    return a->verdict == PORT_OPEN && a->other_way ? PORT_TLS_OTHER : a->verdict;
+    return a->verdict == PORT_OPEN && a->tls_mismatch ? PORT_TLS_OTHER : a->verdict;
 }
 
-const char *port_report_state(const struct dialing *seen, uint16_t port)
+const char *port_report_state(const struct port_connect *seen, uint16_t port)
 {
     const struct race_attempt *a = race_verdict(&seen->race, port);
     return a == NULL ? "" : port_verdict_name(verdict_of(a));
@@ -85,7 +85,7 @@ static struct port_pattern pattern_of(const struct port_report *report)
     struct port_pattern pattern = {0};
     for (size_t i = 0; i < report->seen->options.port_count; i++) {
         const struct race_attempt *a = race_verdict(&report->seen->race, report->seen->options.ports[i].port);
-        unsigned bit = a == NULL ? 0 : networks_bit(a->port->port);
+        unsigned bit = a == NULL ? 0 : network_bit(a->port->port);
         if (a != NULL && a->verdict == PORT_FILTERED)
             pattern.silent |= bit;
         else if (a != NULL && (a->connected || a->verdict == PORT_REFUSED))
@@ -97,7 +97,7 @@ static struct port_pattern pattern_of(const struct port_report *report)
 static void add_signature(const struct port_report *report, struct buffer *out)
 {
     struct port_pattern pattern = pattern_of(report);
-    networks_explain(&pattern, report->provider, out);
+    network_explain(&pattern, report->provider, out);
 }
 
 static const char *why_best(const struct port_report *report, const struct race_attempt *best)
@@ -136,31 +136,31 @@ static const char *colour_of(const struct port_report *report, const struct race
     return a->verdict == PORT_OPEN ? "\033[32m" : "\033[31m";
 }
 
-static void print_trouble(const struct race_attempt *a)
+static void print_problem(const struct race_attempt *a)
 {
     enum port_verdict verdict = verdict_of(a);
-    const char *mend = port_verdict_mend(verdict);
+    const char *hint = port_verdict_hint(verdict);
     printf("        %s", port_verdict_sentence(verdict));
     if (verdict == PORT_SLOW || verdict == PORT_CLOSED)
         printf(" in the step %s", client_step_name(a->step));
     if (port_verdict_quotes(verdict) && a->said[0] != '\0')
         printf(" (%s)", a->said);
-    printf("%s%s\n", mend[0] != '\0' ? "; " : "", mend);
+    printf("%s%s\n", hint[0] != '\0' ? "; " : "", hint);
 }
 
 static void print_port(const struct port_report *report, const struct race_attempt *a)
 {
     const struct port_facts *facts = port_facts_of(a->port->port);
-    const struct dialing_line *line = dialing_line_of(report->seen, a);
-    char room[128];
+    const struct port_connect_line *line = port_connect_line_of(report->seen, a);
+    char buffer[128];
     printf("  %-5u %s%-11s%s %5llu ms  %s%s\n", (unsigned)a->port->port, colour_of(report, a), port_verdict_state(a->verdict), report->colour ? "\033[0m" : "",
            (unsigned long long)took_ms(a), facts != NULL ? facts->role : a->port->port == RACE_LAST_PORT ? "submission" : "", a->port->port == 25 ? ": for servers, not for you" : "");
     if (line->tls_text[0] != '\0')
         printf("        %s, %s, certificate: %s\n", tls_words(a->tls), line->tls_text, line->certificate);
     if (a->capabilities.mechanisms != 0)
-        printf("        sign in by: %s\n", mechanisms_text(a->capabilities.mechanisms, room, sizeof room));
+        printf("        sign in by: %s\n", mechanisms_text(a->capabilities.mechanisms, buffer, sizeof buffer));
     if (verdict_of(a) != PORT_OPEN)
-        print_trouble(a);
+        print_problem(a);
 }
 
 /* The line to paste into a form. */
@@ -215,7 +215,7 @@ static const char *stage_words(const struct race_attempt *a)
     return port_verdict_state(a->verdict);
 }
 
-size_t port_report_progress(const struct dialing *seen, size_t lines)
+size_t port_report_progress(const struct port_connect *seen, size_t lines)
 {
     size_t now = 0;
     uint64_t now_ms = clock_now_ms();
@@ -238,16 +238,16 @@ size_t port_report_progress(const struct dialing *seen, size_t lines)
 static json_t *port_json(const struct port_report *report, const struct race_attempt *a)
 {
     const struct port_facts *facts = port_facts_of(a->port->port);
-    const struct dialing_line *line = dialing_line_of(report->seen, a);
+    const struct port_connect_line *line = port_connect_line_of(report->seen, a);
     enum port_verdict verdict = verdict_of(a);
     struct buffer address = {0};
-    char room[128];
+    char buffer[128];
     route_address_text(&address, a->address);
     json_t *one = json_pack("{s:i, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:s, s:s, s:s, s:s}", "port", (int)a->port->port, "address", buffer_text(&address), "state",
                             port_verdict_state(a->verdict), "verdict", port_verdict_name(verdict), "role", facts != NULL ? facts->role : a->port->port == RACE_LAST_PORT ? "submission" : "", "tls_mode",
                             a->tls == CLIENT_TLS_IMPLICIT ? "implicit" : "starttls", "tls", line->tls_text, "certificate", line->certificate, "auth",
-                            mechanisms_text(a->capabilities.mechanisms, room, sizeof room), "took_ms", (json_int_t)took_ms(a), "step", client_step_name(a->step), "reason",
-                            port_verdict_sentence(verdict), "mend", port_verdict_mend(verdict), "said", a->said);
+                            mechanisms_text(a->capabilities.mechanisms, buffer, sizeof buffer), "took_ms", (json_int_t)took_ms(a), "step", client_step_name(a->step), "reason",
+                            port_verdict_sentence(verdict), "mend", port_verdict_hint(verdict), "said", a->said);
     buffer_free(&address);
     return one;
 }

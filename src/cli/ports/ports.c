@@ -17,15 +17,15 @@ extern const struct command ports_command;
 
 enum { EXAMINE_MS = 8 * 1000, WATCH_EVERY_S = 5 };
 
-struct wish {
+struct ports_options {
     const char *ca_file, *deadline, *explain;
     bool json, watch, live;
     uint32_t deadline_ms;
 };
 
 /* One target while it is examined, again and again with --watch. */
-struct examination {
-    const struct wish *wish;
+struct ports_run {
+    const struct ports_options *wish;
     const char *said;
     struct target target;
     struct discovery discovery;
@@ -36,15 +36,15 @@ struct examination {
 
 /* ---- one examination ---- */
 
-static void show_progress(void *owner, const struct dialing *seen)
+static void show_progress(void *owner, const struct port_connect *seen)
 {
-    struct examination *e = owner;
+    struct ports_run *e = owner;
     e->lines = port_report_progress(seen, e->lines);
 }
 
 static const uint16_t default_order[] = {587, 2525, 465};
 
-static void order_as_published(struct examination *e, struct dial_options *options)
+static void order_as_published(struct ports_run *e, struct server_connection_options *options)
 {
     const struct discovery *d = &e->discovery;
     e->report.order_count = 0;
@@ -56,7 +56,7 @@ static void order_as_published(struct examination *e, struct dial_options *optio
 }
 
 /* A mail address: the domain's own settings tell the host. */
-static bool find_host(struct examination *e, struct dial_options *options, struct error *error)
+static bool find_host(struct ports_run *e, struct server_connection_options *options, struct error *error)
 {
     if (!discover(&e->discovery, e->target.address, e->wish->ca_file, error))
         return false;
@@ -69,9 +69,9 @@ static bool find_host(struct examination *e, struct dial_options *options, struc
     return true;
 }
 
-static bool prepare(struct examination *e, struct dial_options *options, struct error *error)
+static bool prepare(struct ports_run *e, struct server_connection_options *options, struct error *error)
 {
-    if (!target_read(&e->target, e->said, error) || !dial_ports(options, e->target.ports[0] != '\0' ? e->target.ports : "25,587,2525,465", error))
+    if (!target_read(&e->target, e->said, error) || !server_connection_ports(options, e->target.ports[0] != '\0' ? e->target.ports : "25,587,2525,465", error))
         return false;
     e->report = (struct port_report){.target = e->said, .host = e->target.host, .user = "", .password = "", .order_count = ARRAY_LENGTH(default_order)};
     memcpy(e->report.order, default_order, sizeof default_order);
@@ -80,7 +80,7 @@ static bool prepare(struct examination *e, struct dial_options *options, struct 
     if (e->target.address[0] != '\0' && !find_host(e, options, error))
         return false;
     if (e->target.ports[0] == '\0')
-        dial_last_resort(options);
+        server_connection_last_resort(options);
     if (e->report.provider == NULL)
         e->report.provider = provider_by_host(bytes_of_text(e->report.host));
     if (e->report.provider != NULL) {
@@ -92,13 +92,13 @@ static bool prepare(struct examination *e, struct dial_options *options, struct 
 }
 
 /* What changed since the last time, one line a port. */
-static void tell_changes(struct examination *e)
+static void print_changes(struct ports_run *e)
 {
     char clock[16];
     time_t now = time(NULL);
     struct tm local;
     strftime(clock, sizeof clock, "%H:%M:%S", localtime_r(&now, &local));
-    const struct dialing *seen = e->report.seen;
+    const struct port_connect *seen = e->report.seen;
     for (size_t i = 0; i < seen->options.port_count; i++) {
         const char *state = port_report_state(seen, seen->options.ports[i].port);
         if (e->states[i] != NULL && state != e->states[i])
@@ -108,7 +108,7 @@ static void tell_changes(struct examination *e)
     fflush(stdout);
 }
 
-static void tell(struct examination *e, json_t *all)
+static void print_report(struct ports_run *e, json_t *all)
 {
     if (e->lines > 0) { /* the live picture goes, the report comes in its place */
         printf("\033[%zuA\033[J", e->lines);
@@ -119,37 +119,37 @@ static void tell(struct examination *e, json_t *all)
     else if (!e->wish->watch || e->states[0] == NULL)
         port_report_print(&e->report);
     if (e->wish->watch && all == NULL)
-        tell_changes(e);
+        print_changes(e);
 }
 
-static int examine(struct examination *e, json_t *all)
+static int examine(struct ports_run *e, json_t *all)
 {
-    struct dial_options options = {.ca_file = e->wish->ca_file, .examine = true, .deadline_ms = e->wish->deadline_ms, .owner = e};
-    struct dial *dial = memory_new(sizeof *dial);
+    struct server_connection_options options = {.ca_file = e->wish->ca_file, .examine = true, .deadline_ms = e->wish->deadline_ms, .owner = e};
+    struct server_connection *connection = memory_new(sizeof *connection);
     struct error error = {0};
     int exit_code = EX_OK;
     if (e->wish->live && e->states[0] == NULL)
         options.on_progress = show_progress;
     if (!prepare(e, &options, &error)) {
-        free(dial);
+        free(connection);
         return command_fail(&ports_command, &error);
     }
-    dial_race(dial, &options, &error); /* to examine, nobody wins */
-    e->report.seen = &dial->way;
-    if (dial->way.outcome != DIALING_OVER) {
+    server_connection_race(connection, &options, &error); /* to examine, nobody wins */
+    e->report.seen = &connection->connect;
+    if (connection->connect.outcome != PORT_CONNECT_OVER) {
         exit_code = command_fail(&ports_command, &error);
     } else {
-        tell(e, all);
+        print_report(e, all);
         exit_code = port_report_best(&e->report) == NULL ? EX_UNAVAILABLE : EX_OK;
     }
-    dial_end(dial);
-    free(dial);
+    server_connection_end(connection);
+    free(connection);
     return exit_code;
 }
 
 /* ---- the command ---- */
 
-static int examine_all(struct examination *all, size_t count, const struct wish *wish)
+static int examine_all(struct ports_run *all, size_t count, const struct ports_options *wish)
 {
     int exit_code = EX_OK;
     json_t *facts = wish->json ? json_array() : NULL;
@@ -168,13 +168,13 @@ static int examine_all(struct examination *all, size_t count, const struct wish 
 
 static int run(int argc, char **argv)
 {
-    static struct wish wish;
-    static struct examination all[ARGUMENTS_MAX];
+    static struct ports_options wish;
+    static struct ports_run all[ARGUMENTS_MAX];
     struct arguments arguments;
     struct error error = {0};
     const struct option_rule rules[] = {{OPTION_FLAG, "json", 0, &wish.json}, {OPTION_FLAG, "watch", 0, &wish.watch}, {OPTION_TEXT, "ca-file", 0, &wish.ca_file},
                                         {OPTION_TEXT, "deadline", 0, &wish.deadline}, {OPTION_TEXT, "explain", 0, &wish.explain}, {OPTION_END, NULL, 0, NULL}};
-    wish = (struct wish){.deadline_ms = EXAMINE_MS};
+    wish = (struct ports_options){.deadline_ms = EXAMINE_MS};
     if (!options_read(&ports_command, argc, argv, rules, &arguments))
         return EX_USAGE;
     if (wish.explain != NULL && !port_explain(wish.explain, wish.json, &error))
@@ -183,11 +183,11 @@ static int run(int argc, char **argv)
         return EX_OK;
     if (arguments.count == 0)
         return command_usage(&ports_command, "name a host, a host:port or a mail address");
-    if (wish.deadline != NULL && !dial_deadline(wish.deadline, &wish.deadline_ms, &error))
+    if (wish.deadline != NULL && !server_connection_deadline(wish.deadline, &wish.deadline_ms, &error))
         return command_fail(&ports_command, &error);
     wish.live = isatty(STDOUT_FILENO) && !wish.json;
     for (size_t i = 0; i < arguments.count; i++)
-        all[i] = (struct examination){.wish = &wish, .said = arguments.at[i]};
+        all[i] = (struct ports_run){.wish = &wish, .said = arguments.at[i]};
     command_end_on_interrupt();
     int exit_code = examine_all(all, arguments.count, &wish);
     while (wish.watch && exit_code != EX_DATAERR && exit_code != EX_USAGE) {

@@ -17,14 +17,14 @@
 
 extern const struct command settings_command;
 
-enum { DOORS_MAX = 32, MX_PORT = 25 };
+enum { ENDPOINTS_MAX = 32, MX_PORT = 25 };
 
-struct door {
+struct settings_endpoint {
     uint16_t port;
     bool implicit;
 };
 
-struct wish {
+struct settings_options {
     const char *host, *port, *program, *config;
     bool json;
 };
@@ -33,20 +33,20 @@ struct settings {
     struct bytes host, user, from, domain;
     const struct provider *provider; /* NULL: it is Mailboat, or nobody we know */
     bool here;                       /* this machine's server */
-    struct door doors[DOORS_MAX];    /* the best first */
-    size_t door_count;
+    struct settings_endpoint endpoints[ENDPOINTS_MAX];    /* the best first */
+    size_t endpoint_count;
     uint16_t imap, imaps, pop3, pop3s; /* to read mail; 0: not served */
 };
 
 /* ---- gathering ---- */
 
-static void add_door(struct settings *settings, uint16_t port, bool implicit)
+static void add_endpoint(struct settings *settings, uint16_t port, bool implicit)
 {
-    for (size_t i = 0; i < settings->door_count; i++)
-        if (settings->doors[i].port == port)
+    for (size_t i = 0; i < settings->endpoint_count; i++)
+        if (settings->endpoints[i].port == port)
             return;
-    if (port != MX_PORT && settings->door_count < DOORS_MAX)
-        settings->doors[settings->door_count++] = (struct door){port, implicit};
+    if (port != MX_PORT && settings->endpoint_count < ENDPOINTS_MAX)
+        settings->endpoints[settings->endpoint_count++] = (struct settings_endpoint){port, implicit};
 }
 
 static bool is_hosted(const struct config *config, struct bytes domain)
@@ -83,8 +83,8 @@ static bool gather_here(struct settings *settings, const struct config *config, 
     }
     for (size_t i = 0; i < config->listener_count; i++)
         if (config->listeners[i].role == ROLE_SUBMISSION && config->listeners[i].tls != TLS_NONE)
-            add_door(settings, config->listeners[i].port, config->listeners[i].tls == TLS_IMPLICIT);
-    return settings->door_count > 0 || error_set(error, EX_CONFIG, "the configuration has no listener for submission; leave listeners out for 587, 465 and 2525");
+            add_endpoint(settings, config->listeners[i].port, config->listeners[i].tls == TLS_IMPLICIT);
+    return settings->endpoint_count > 0 || error_set(error, EX_CONFIG, "the configuration has no listener for submission; leave listeners out for 587, 465 and 2525");
 }
 
 static bool gather_elsewhere(struct settings *settings, const char *host, struct error *error)
@@ -103,10 +103,10 @@ static bool gather_elsewhere(struct settings *settings, const char *host, struct
         settings->user = bytes_of_text(by->fixed_user);
     for (size_t i = 0; i < PROVIDER_PORTS_MAX; i++)
         if (by->starttls[i] != 0)
-            add_door(settings, by->starttls[i], false);
+            add_endpoint(settings, by->starttls[i], false);
     for (size_t i = 0; i < PROVIDER_PORTS_MAX; i++)
         if (by->implicit[i] != 0)
-            add_door(settings, by->implicit[i], true);
+            add_endpoint(settings, by->implicit[i], true);
     return true;
 }
 
@@ -117,12 +117,12 @@ static bool choose_port(struct settings *settings, const char *text, struct erro
     if (text == NULL)
         return true;
     bytes_to_u64(bytes_of_text(text), UINT16_MAX, &port);
-    for (size_t i = 0; i < settings->door_count; i++) {
-        struct door first = settings->doors[i];
+    for (size_t i = 0; i < settings->endpoint_count; i++) {
+        struct settings_endpoint first = settings->endpoints[i];
         if (first.port != port)
             continue;
-        settings->doors[i] = settings->doors[0];
-        settings->doors[0] = first;
+        settings->endpoints[i] = settings->endpoints[0];
+        settings->endpoints[0] = first;
         return true;
     }
     return error_set(error, EX_DATAERR, "mail is not submitted on port %s of %.*s; leave --port out for the best", text, BYTES_ARG(settings->host));
@@ -130,7 +130,7 @@ static bool choose_port(struct settings *settings, const char *text, struct erro
 
 /* ---- telling ---- */
 
-static void tell_password(const struct settings *settings, FILE *to, const char *before)
+static void print_password(const struct settings *settings, FILE *to, const char *before)
 {
     if (settings->here)
         fprintf(to, "%smailboat key add %.*s makes one for this program\n", before, BYTES_ARG(settings->user));
@@ -139,7 +139,7 @@ static void tell_password(const struct settings *settings, FILE *to, const char 
 }
 
 /* Where mail is read: "IMAP        993, TLS from the first octet; 143, STARTTLS". */
-static void tell_reading(const char *name, uint16_t implicit, uint16_t starttls)
+static void print_reading(const char *name, uint16_t implicit, uint16_t starttls)
 {
     if (implicit == 0 && starttls == 0)
         return;
@@ -151,39 +151,39 @@ static void tell_reading(const char *name, uint16_t implicit, uint16_t starttls)
     printf("\n");
 }
 
-static void tell_page(const struct settings *settings)
+static void print_page(const struct settings *settings)
 {
     printf("Server      %.*s\n", BYTES_ARG(settings->host));
-    for (size_t i = 0; i < settings->door_count; i++)
-        printf("%-11s %u, %s\n", i == 0 ? "Port" : "  or", settings->doors[i].port, settings->doors[i].implicit ? "TLS from the first octet (\"SSL/TLS\")" : "STARTTLS (required)");
-    tell_reading("IMAP", settings->imaps, settings->imap);
-    tell_reading("POP3", settings->pop3s, settings->pop3);
+    for (size_t i = 0; i < settings->endpoint_count; i++)
+        printf("%-11s %u, %s\n", i == 0 ? "Port" : "  or", settings->endpoints[i].port, settings->endpoints[i].implicit ? "TLS from the first octet (\"SSL/TLS\")" : "STARTTLS (required)");
+    print_reading("IMAP", settings->imaps, settings->imap);
+    print_reading("POP3", settings->pop3s, settings->pop3);
     printf("User name   %.*s\n", BYTES_ARG(settings->user));
     if (settings->provider != NULL)
         printf("            (%s)\n", settings->provider->user);
-    tell_password(settings, stdout, "Password    ");
+    print_password(settings, stdout, "Password    ");
     if (settings->provider != NULL && settings->provider->remark[0] != '\0')
         printf("Remark      %s\n", settings->provider->remark);
     printf("\nText to paste: --for ");
     for (size_t i = 0; i < paste_count; i++)
-        printf("%s%s", i == 0 ? "" : ", ", pastes[i].name);
+        printf("%s%s", i == 0 ? "" : ", ", templates[i].name);
     printf("\n");
 }
 
-static void tell_json(const struct settings *settings, const struct paste *paste, const struct paste_facts *facts)
+static void print_json(const struct settings *settings, const struct settings_template *template, const struct settings_facts *facts)
 {
     json_t *ports = json_array();
-    for (size_t i = 0; i < settings->door_count; i++)
-        json_array_append_new(ports, json_pack("{s:i, s:s}", "port", (int)settings->doors[i].port, "tls", settings->doors[i].implicit ? "implicit" : "starttls"));
+    for (size_t i = 0; i < settings->endpoint_count; i++)
+        json_array_append_new(ports, json_pack("{s:i, s:s}", "port", (int)settings->endpoints[i].port, "tls", settings->endpoints[i].implicit ? "implicit" : "starttls"));
     json_t *all = json_pack("{s:s%, s:s%, s:o}", "host", settings->host.at, settings->host.length, "user", settings->user.at, settings->user.length, "ports", ports);
     const struct { const char *name; uint16_t port; } reading[] = {{"imap", settings->imap}, {"imaps", settings->imaps}, {"pop3", settings->pop3}, {"pop3s", settings->pop3s}};
     for (size_t i = 0; i < ARRAY_LENGTH(reading); i++)
         if (reading[i].port != 0)
             json_object_set_new(all, reading[i].name, json_integer(reading[i].port));
-    if (paste != NULL) {
+    if (template != NULL) {
         struct buffer text = {0};
-        paste_write(paste, facts, &text);
-        json_object_set_new(all, "for", json_string(paste->name));
+        settings_templates_write(template, facts, &text);
+        json_object_set_new(all, "for", json_string(template->name));
         json_object_set_new(all, "text", json_string(buffer_text(&text)));
         buffer_free(&text);
     }
@@ -192,18 +192,18 @@ static void tell_json(const struct settings *settings, const struct paste *paste
     json_decref(all);
 }
 
-static void tell(const struct settings *settings, const struct paste *paste, bool json)
+static void print_settings(const struct settings *settings, const struct settings_template *template, bool json)
 {
-    struct paste_facts facts = {settings->host, settings->user, settings->from, settings->domain, settings->doors[0].port, settings->doors[0].implicit};
+    struct settings_facts facts = {settings->host, settings->user, settings->from, settings->domain, settings->endpoints[0].port, settings->endpoints[0].implicit};
     struct buffer text = {0};
     if (json) {
-        tell_json(settings, paste, &facts);
-    } else if (paste == NULL) {
-        tell_page(settings);
+        print_json(settings, template, &facts);
+    } else if (template == NULL) {
+        print_page(settings);
     } else {
-        paste_write(paste, &facts, &text);
+        settings_templates_write(template, &facts, &text);
         fputs(buffer_text(&text), stdout);
-        tell_password(settings, stderr, "PASSWORD: ");
+        print_password(settings, stderr, "PASSWORD: ");
     }
     buffer_free(&text);
 }
@@ -214,7 +214,7 @@ static int usage_of_program(const char *program)
 {
     struct buffer names = {0};
     for (size_t i = 0; i < paste_count; i++)
-        buffer_add_format(&names, "%s%s", i == 0 ? "" : ", ", pastes[i].name);
+        buffer_add_format(&names, "%s%s", i == 0 ? "" : ", ", templates[i].name);
     int exit_code = command_usage(&settings_command, "nothing is known for '%.40s'; --for takes %s", program, buffer_text(&names));
     buffer_free(&names);
     return exit_code;
@@ -231,7 +231,7 @@ static bool read_address(struct settings *settings, const char *text, struct err
     return true;
 }
 
-static int print(const struct wish *wish, const char *address, const struct paste *paste)
+static int print(const struct settings_options *wish, const char *address, const struct settings_template *template)
 {
     struct settings settings = {0};
     struct config config;
@@ -243,7 +243,7 @@ static int print(const struct wish *wish, const char *address, const struct past
     if (done)
         done = wish->host != NULL ? gather_elsewhere(&settings, wish->host, &error) : gather_here(&settings, &config, &error);
     if (done && choose_port(&settings, wish->port, &error))
-        tell(&settings, paste, wish->json);
+        print_settings(&settings, template, wish->json);
     if (configured)
         config_free(&config);
     return error.text[0] == '\0' ? EX_OK : command_fail(&settings_command, &error);
@@ -251,7 +251,7 @@ static int print(const struct wish *wish, const char *address, const struct past
 
 static int run(int argc, char **argv)
 {
-    struct wish wish = {0};
+    struct settings_options wish = {0};
     struct arguments arguments;
     const struct option_rule rules[] = {{OPTION_TEXT, "for", 0, &wish.program}, {OPTION_TEXT, "host", 0, &wish.host}, {OPTION_TEXT, "port", 'p', &wish.port},
                                         {OPTION_TEXT, "config", 'c', &wish.config}, {OPTION_FLAG, "json", 0, &wish.json}, {OPTION_END, NULL, 0, NULL}};
@@ -259,10 +259,10 @@ static int run(int argc, char **argv)
         return EX_USAGE;
     if (arguments.count != 1)
         return command_usage(&settings_command, "say one ADDRESS");
-    const struct paste *paste = wish.program == NULL ? NULL : paste_find(bytes_of_text(wish.program));
-    if (wish.program != NULL && paste == NULL)
+    const struct settings_template *template = wish.program == NULL ? NULL : settings_templates_find(bytes_of_text(wish.program));
+    if (wish.program != NULL && template == NULL)
         return usage_of_program(wish.program);
-    return print(&wish, arguments.at[0], paste);
+    return print(&wish, arguments.at[0], template);
 }
 
 const struct command settings_command = {

@@ -4,7 +4,7 @@
 #define IN_WORDS(where) \
     where "\n\n  Server       @HOST@\n  Port         @PORT@\n  Encryption   @TLS:STARTTLS|SSL/TLS@\n  Sign in by   password\n  User name    @USER@\n"
 
-const struct paste pastes[] = {
+const struct settings_template templates[] = {
     {"apple", "Apple Mail", false, IN_WORDS("Mail > Settings > Accounts > Server Settings > Outgoing Mail Account (SMTP) >\nEdit SMTP Server List > +; take the tick from \"Automatically manage connection\nsettings\", and set one at \"Use TLS/SSL\"; Authentication: Password.")},
     {"outlook", "Outlook", false, IN_WORDS("File > Account Settings > Manage Profiles > Email Accounts > Change > More\nSettings: on \"Outgoing Server\" set the tick at \"My outgoing server (SMTP) requires\nauthentication\"; on \"Advanced\" the port and the encryption.")},
     {"thunderbird", "Thunderbird", false, IN_WORDS("Account Settings > Outgoing Server (SMTP) > Add; Authentication method: Normal\npassword.")},
@@ -40,13 +40,13 @@ const struct paste pastes[] = {
      "smtp_sasl_password_maps = texthash:/etc/postfix/sasl_passwd\nsmtp_sasl_security_options = noanonymous\nsmtp_tls_security_level = secure\n"
      "smtp_tls_wrappermode = @TLS:no|yes@\nsmtp_tls_CAfile = /etc/ssl/certs/ca-certificates.crt\nsender_canonical_maps = static:@FROM@\n"},
 };
-const size_t paste_count = ARRAY_LENGTH(pastes);
+const size_t paste_count = ARRAY_LENGTH(templates);
 
-const struct paste *paste_find(struct bytes name)
+const struct settings_template *settings_templates_find(struct bytes name)
 {
     for (size_t i = 0; i < paste_count; i++)
-        if (bytes_is_nocase(name, pastes[i].name))
-            return &pastes[i];
+        if (bytes_is_nocase(name, templates[i].name))
+            return &templates[i];
     return NULL;
 }
 
@@ -59,31 +59,31 @@ static void add_protected(struct buffer *out, struct bytes text, bool quotes)
     }
 }
 
-static void add_fact(const struct paste *paste, const struct paste_facts *facts, struct bytes word, struct buffer *out)
+static void add_fact(const struct settings_template *template, const struct settings_facts *facts, struct bytes word, struct buffer *out)
 {
     if (bytes_is(word, "HOST")) {
-        add_protected(out, facts->host, paste->quotes);
+        add_protected(out, facts->host, template->quotes);
     } else if (bytes_is(word, "USER")) {
-        add_protected(out, facts->user, paste->quotes);
+        add_protected(out, facts->user, template->quotes);
     } else if (bytes_is(word, "FROM")) {
-        add_protected(out, facts->from, paste->quotes);
+        add_protected(out, facts->from, template->quotes);
     } else if (bytes_is(word, "DOMAIN")) {
-        add_protected(out, facts->domain, paste->quotes);
+        add_protected(out, facts->domain, template->quotes);
     } else if (bytes_is(word, "PORT")) {
         buffer_add_format(out, "%u", facts->port);
     } else {
-        struct bytes ways = bytes_from(word, strlen("TLS:"));
-        struct bytes starttls = bytes_split(&ways, '|');
-        buffer_add(out, facts->implicit ? ways : starttls);
+        struct bytes modes = bytes_from(word, strlen("TLS:"));
+        struct bytes starttls = bytes_split(&modes, '|');
+        buffer_add(out, facts->implicit ? modes : starttls);
     }
 }
 
-void paste_write(const struct paste *paste, const struct paste_facts *facts, struct buffer *out)
+void settings_templates_write(const struct settings_template *template, const struct settings_facts *facts, struct buffer *out)
 {
-    struct bytes rest = bytes_of_text(paste->text);
+    struct bytes rest = bytes_of_text(template->text);
     while (rest.length > 0) {
         buffer_add(out, bytes_split(&rest, '@'));
         if (rest.length > 0)
-            add_fact(paste, facts, bytes_split(&rest, '@'), out);
+            add_fact(template, facts, bytes_split(&rest, '@'), out);
     }
 }

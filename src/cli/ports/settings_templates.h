@@ -12,23 +12,23 @@
 
 #include "base/buffer.h"
 
-struct paste {
+struct settings_template {
     const char *name;  /* what --for takes */
     const char *title; /* "Apple Mail" */
     bool quotes;       /* the facts stand in single quotes, where \ protects one */
     const char *text;
 };
 
-struct paste_facts {
+struct settings_facts {
     struct bytes host, user, from, domain; /* some services sign in with a fixed user; `from` is the address */
     uint16_t port;
     bool implicit; /* TLS from the first octet */
 };
 
-extern const struct paste pastes[];
+extern const struct settings_template templates[];
 extern const size_t paste_count;
 
-const struct paste *paste_find(struct bytes name); /* without regard to case; NULL: none */
-void paste_write(const struct paste *paste, const struct paste_facts *facts, struct buffer *out);
+const struct settings_template *settings_templates_find(struct bytes name); /* without regard to case; NULL: none */
+void settings_templates_write(const struct settings_template *template, const struct settings_facts *facts, struct buffer *out);
 
 #endif

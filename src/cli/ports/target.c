@@ -76,7 +76,7 @@ bool target_read(struct target *target, const char *said, struct error *error)
         snprintf(target->ports, sizeof target->ports, "%.*s%s", BYTES_ARG(bytes_first(port, 20)), scheme == SIZE_MAX ? "" : schemes[scheme].tls);
     else if (scheme != SIZE_MAX)
         snprintf(target->ports, sizeof target->ports, "%s", schemes[scheme].ports);
-    if (!dial_check_host(target->host, error))
+    if (!server_connection_check_host(target->host, error))
         return false;
     char ascii[sizeof target->host];
     if (!bytes_is_ascii(host) && !dns_ascii_name(target->host, ascii, sizeof ascii))

@@ -14,10 +14,10 @@
 
 extern const struct command explain_command;
 
-struct story {
+struct explanation {
     struct store *store;
     const struct config *config;
-    struct under_way under_way;
+    struct in_progress in_progress;
     struct store_message message;
     char id[QUEUE_ID_TEXT_LENGTH + 1];
     uint64_t now_ms;
@@ -25,7 +25,7 @@ struct story {
 
 /* ---- why it waits ---- */
 
-struct reason {
+struct wait_reason {
     enum schedule_wait why;
     uint64_t next_ms;
     uint32_t failures; /* of its destination */
@@ -33,10 +33,10 @@ struct reason {
 };
 
 static const char *const why_names[] = {
-    [WAIT_UNDER_WAY] = "under_way", [WAIT_HELD] = "held", [WAIT_NO_SERVER] = "no_server", [WAIT_ALL_HELD] = "all_held",
-    [WAIT_PUT_OFF] = "put_off", [WAIT_RETRY] = "retry", [WAIT_TURN] = "turn"};
+    [WAIT_IN_PROGRESS] = "under_way", [WAIT_HELD] = "held", [WAIT_NO_SERVER] = "no_server", [WAIT_ALL_HELD] = "all_held",
+    [WAIT_BACKOFF] = "put_off", [WAIT_RETRY] = "retry", [WAIT_TURN] = "turn"};
 
-static const char *destination_words(struct bytes destination, char room[STORE_DESTINATION_MAX + 1])
+static const char *destination_words(struct bytes destination, char buffer[STORE_DESTINATION_MAX + 1])
 {
     if (bytes_equal(destination, DESTINATION_LOCAL))
         return "a mailbox here";
@@ -44,57 +44,57 @@ static const char *destination_words(struct bytes destination, char room[STORE_D
         return "the smarthost";
     if (bytes_equal(destination, DESTINATION_LOOKUP))
         return "an address that must be looked up first";
-    snprintf(room, STORE_DESTINATION_MAX + 1, "%.*s", BYTES_ARG(bytes_first(destination, STORE_DESTINATION_MAX)));
-    return room;
+    snprintf(buffer, STORE_DESTINATION_MAX + 1, "%.*s", BYTES_ARG(bytes_first(destination, STORE_DESTINATION_MAX)));
+    return buffer;
 }
 
-static void add_retry(struct buffer *out, const struct story *story, const struct store_recipient *r)
+static void add_retry(struct buffer *out, const struct explanation *explanation, const struct store_recipient *r)
 {
-    char longest[WORDS_AGE_ROOM], first[WORDS_AGE_ROOM];
-    if (r->due_ms >= story->message.expires_ms)
+    char longest[FORMAT_AGE_SIZE], first[FORMAT_AGE_SIZE];
+    if (r->due_ms >= explanation->message.expires_ms)
         buffer_add_text(out, ": the last attempt, because its time is over then");
     else if (r->attempts == 0)
         buffer_add_text(out, ": it could not be tried until now");
     else
         buffer_add_format(out, ": attempt %u; after each failure the wait grows, from %s to %s", (unsigned)r->attempts + 1,
-                          words_age(0, story->config->queue.first_ms, first), words_age(0, story->config->queue.max_ms, longest));
+                          format_age(0, explanation->config->queue.first_ms, first), format_age(0, explanation->config->queue.max_ms, longest));
 }
 
-static void add_sentence(struct reason *reason, const struct story *story, const struct store_recipient *r)
+static void add_sentence(struct wait_reason *reason, const struct explanation *explanation, const struct store_recipient *r)
 {
     struct buffer *out = &reason->sentence;
-    char when[WORDS_TIME_ROOM], in[WORDS_AGE_ROOM], room[STORE_DESTINATION_MAX + 1];
-    const char *destination = destination_words(r->destination, room);
-    words_time(reason->next_ms, when);
-    words_age(story->now_ms, reason->next_ms, in);
+    char when[FORMAT_TIME_SIZE], in[FORMAT_AGE_SIZE], buffer[STORE_DESTINATION_MAX + 1];
+    const char *destination = destination_words(r->destination, buffer);
+    format_time(reason->next_ms, when);
+    format_age(explanation->now_ms, reason->next_ms, in);
     switch (reason->why) {
-    case WAIT_UNDER_WAY: buffer_add_text(out, "an attempt is being made now"); break;
-    case WAIT_HELD: buffer_add_format(out, "held: it is not tried, and its time does not run out, until: mailboat queue release %s", story->id); break;
+    case WAIT_IN_PROGRESS: buffer_add_text(out, "an attempt is being made now"); break;
+    case WAIT_HELD: buffer_add_format(out, "held: it is not tried, and its time does not run out, until: mailboat queue release %s", explanation->id); break;
     case WAIT_NO_SERVER: buffer_add_text(out, "nothing is tried while no server runs: mailboat serve"); break;
     case WAIT_ALL_HELD: buffer_add_text(out, "nothing is tried while the configuration says queue: {hold: true}"); break;
-    case WAIT_PUT_OFF:
+    case WAIT_BACKOFF:
         buffer_add_format(out, "at %s (in %s): %u connections to %s failed in a row, so all of its mail waits together", when, in, (unsigned)reason->failures, destination);
         break;
     case WAIT_RETRY:
         buffer_add_format(out, "at %s (in %s)", when, in);
-        add_retry(out, story, r);
+        add_retry(out, explanation, r);
         break;
     case WAIT_TURN: buffer_add_format(out, "due now: it takes its turn among what goes to %s", destination); break;
     }
-    if (story->under_way.disk_full)
+    if (explanation->in_progress.disk_full)
         buffer_add_text(out, "; the disk is full, and nothing starts until there is room");
 }
 
-static void reason_find(struct reason *reason, const struct story *story, const struct store_recipient *r)
+static void reason_find(struct wait_reason *reason, const struct explanation *explanation, const struct store_recipient *r)
 {
     struct store_destination row = {0};
-    struct schedule_facts facts = {.under_way = under_way_has(&story->under_way, story->message.id, r->number), .held = r->held, .served = story->under_way.served,
-                                   .all_held = story->under_way.all_held, .due_ms = r->due_ms};
-    if (store_destination(story->store, r->destination, &row) && row.failures >= SCHEDULE_FAILURES_MAX)
-        facts.put_off_ms = row.due_ms;
+    struct schedule_facts facts = {.in_progress = control_client_in_progress_has(&explanation->in_progress, explanation->message.id, r->number), .held = r->held, .served = explanation->in_progress.served,
+                                   .all_held = explanation->in_progress.all_held, .due_ms = r->due_ms};
+    if (store_destination(explanation->store, r->destination, &row) && row.failures >= SCHEDULE_FAILURES_MAX)
+        facts.backoff_until_ms = row.due_ms;
     reason->failures = row.failures;
-    reason->why = schedule_why(&facts, story->now_ms, &reason->next_ms);
-    add_sentence(reason, story, r);
+    reason->why = schedule_wait_reason(&facts, explanation->now_ms, &reason->next_ms);
+    add_sentence(reason, explanation, r);
 }
 
 /* ---- for people ---- */
@@ -111,46 +111,46 @@ static void print_origin(const struct origin *o)
         fputs("from this machine, through its own socket", stdout);
     } else {
         fputs("from ", stdout);
-        words_print(o->client_address);
+        format_print(o->client_address);
     }
     if (o->client_helo.length > 0) {
         fputs(", which calls itself ", stdout);
-        words_print(o->client_helo);
+        format_print(o->client_helo);
     }
     printf(", by %.*s ", BYTES_ARG(o->protocol));
     fputs(o->tls.length > 0 ? "with " : "in clear", stdout);
-    words_print(o->tls);
+    format_print(o->tls);
     if (o->account.length > 0)
         fputs(", signed in as ", stdout);
-    words_print(o->account);
+    format_print(o->account);
 }
 
-static void print_head(const struct story *story)
+static void print_head(const struct explanation *explanation)
 {
-    const struct store_message *m = &story->message;
-    char when[WORDS_TIME_ROOM], age[WORDS_AGE_ROOM];
-    printf("%s: from <", story->id);
-    words_print(m->envelope.sender);
-    printf(">, %llu octets\n  accepted %s (%s ago) ", (unsigned long long)m->envelope.size, words_time(m->arrived_ms, when), words_age(m->arrived_ms, story->now_ms, age));
+    const struct store_message *m = &explanation->message;
+    char when[FORMAT_TIME_SIZE], age[FORMAT_AGE_SIZE];
+    printf("%s: from <", explanation->id);
+    format_print(m->envelope.sender);
+    printf(">, %llu octets\n  accepted %s (%s ago) ", (unsigned long long)m->envelope.size, format_time(m->arrived_ms, when), format_age(m->arrived_ms, explanation->now_ms, age));
     print_origin(&m->origin);
-    if (m->expires_ms > story->now_ms)
-        printf("\n  given up %s (in %s)\n", words_time(m->expires_ms, when), words_age(story->now_ms, m->expires_ms, age));
+    if (m->expires_ms > explanation->now_ms)
+        printf("\n  given up %s (in %s)\n", format_time(m->expires_ms, when), format_age(explanation->now_ms, m->expires_ms, age));
     else
-        printf("\n  its time was over %s (%s ago)\n", words_time(m->expires_ms, when), words_age(m->expires_ms, story->now_ms, age));
+        printf("\n  its time was over %s (%s ago)\n", format_time(m->expires_ms, when), format_age(m->expires_ms, explanation->now_ms, age));
 }
 
-static void print_attempt(const struct store_reply *reply, uint32_t number)
+static void print_attempt(const struct attempt_record *reply, uint32_t number)
 {
-    char when[WORDS_TIME_ROOM];
+    char when[FORMAT_TIME_SIZE];
     struct buffer said = {0};
-    words_reply(&said, reply);
-    printf("    %s  attempt %u: ", words_time(reply->when_ms, when), (unsigned)number);
-    words_print(reply->peer.length > 0 ? reply->peer : BYTES("nobody was reached"));
+    format_reply(&said, reply);
+    printf("    %s  attempt %u: ", format_time(reply->when_ms, when), (unsigned)number);
+    format_print(reply->peer.length > 0 ? reply->peer : BYTES("nobody was reached"));
     fputs(reply->peer.length == 0 ? ": " : reply->code != 0 ? " said " : ": ", stdout);
-    words_print(buffer_bytes(&said));
+    format_print(buffer_bytes(&said));
     if (reply->tls.length > 0 || (reply->peer.length > 0 && reply->code != 0)) {
         fputs(reply->tls.length > 0 ? " (" : " (in clear", stdout);
-        words_print(reply->tls);
+        format_print(reply->tls);
         putchar(')');
     }
     putchar('\n');
@@ -163,21 +163,21 @@ static uint32_t first_number(const struct store_recipient *r, size_t kept)
     return r->attempts >= kept ? r->attempts - (uint32_t)kept + 1 : 1;
 }
 
-static void print_recipient(const struct story *story, const struct store_recipient *r)
+static void print_recipient(const struct explanation *explanation, const struct store_recipient *r)
 {
-    struct store_reply attempts[STORE_ATTEMPTS_MAX];
+    struct attempt_record attempts[STORE_ATTEMPTS_MAX];
     struct arena arena = {0};
-    struct reason reason = {0};
-    char room[STORE_DESTINATION_MAX + 1];
-    size_t kept = store_attempts(story->store, story->message.id, r->number, &arena, attempts);
+    struct wait_reason reason = {0};
+    char buffer[STORE_DESTINATION_MAX + 1];
+    size_t kept = store_attempts(explanation->store, explanation->message.id, r->number, &arena, attempts);
     uint32_t number = first_number(r, kept);
     fputs("  to <", stdout);
-    words_print(r->recipient.address);
+    format_print(r->recipient.address);
     fputs(">, which goes to ", stdout);
-    words_print(bytes_of_text(destination_words(r->destination, room)));
+    format_print(bytes_of_text(destination_words(r->destination, buffer)));
     if (r->recipient.original.length > 0 && !bytes_equal_nocase(r->recipient.original, r->recipient.address)) {
         fputs("; the sender wrote <", stdout);
-        words_print(r->recipient.original);
+        format_print(r->recipient.original);
         putchar('>');
     }
     putchar('\n');
@@ -185,9 +185,9 @@ static void print_recipient(const struct story *story, const struct store_recipi
         printf("    (of attempts 1 to %u only the log knows)\n", (unsigned)number - 1);
     for (size_t i = 0; i < kept; i++)
         print_attempt(&attempts[i], number + (uint32_t)i);
-    reason_find(&reason, story, r);
+    reason_find(&reason, explanation, r);
     fputs("    next: ", stdout);
-    words_print(buffer_bytes(&reason.sentence));
+    format_print(buffer_bytes(&reason.sentence));
     putchar('\n');
     buffer_free(&reason.sentence);
     arena_clear(&arena);
@@ -195,40 +195,40 @@ static void print_recipient(const struct story *story, const struct store_recipi
 
 /* ---- for programs ---- */
 
-static json_t *attempts_as_json(const struct store_reply *attempts, size_t kept, uint32_t number)
+static json_t *attempts_as_json(const struct attempt_record *attempts, size_t kept, uint32_t number)
 {
     json_t *list = json_array();
     for (size_t i = 0; i < kept; i++)
         json_array_append_new(list, json_pack("{s:I, s:I, s:i, s:o, s:o, s:o, s:o}", "attempt", (json_int_t)(number + i), "at_ms", (json_int_t)attempts[i].when_ms, "code",
-                                              (int)attempts[i].code, "status", words_json(attempts[i].enhanced), "reply", words_json(attempts[i].text), "peer",
-                                              words_json(attempts[i].peer), "tls", words_json(attempts[i].tls)));
+                                              (int)attempts[i].code, "status", format_json(attempts[i].enhanced), "reply", format_json(attempts[i].text), "peer",
+                                              format_json(attempts[i].peer), "tls", format_json(attempts[i].tls)));
     return list;
 }
 
-static void print_recipient_as_json(const struct story *story, const struct store_recipient *r)
+static void print_recipient_as_json(const struct explanation *explanation, const struct store_recipient *r)
 {
-    struct store_reply attempts[STORE_ATTEMPTS_MAX];
+    struct attempt_record attempts[STORE_ATTEMPTS_MAX];
     struct arena arena = {0};
-    struct reason reason = {0};
-    size_t kept = store_attempts(story->store, story->message.id, r->number, &arena, attempts);
-    reason_find(&reason, story, r);
-    words_print_json(json_pack("{s:o, s:o, s:o, s:I, s:o, s:s, s:I, s:o}", "address", words_json(r->recipient.address), "original", words_json(r->recipient.original),
-                               "destination", words_json(r->destination), "attempts", (json_int_t)r->attempts, "history",
+    struct wait_reason reason = {0};
+    size_t kept = store_attempts(explanation->store, explanation->message.id, r->number, &arena, attempts);
+    reason_find(&reason, explanation, r);
+    format_print_json(json_pack("{s:o, s:o, s:o, s:I, s:o, s:s, s:I, s:o}", "address", format_json(r->recipient.address), "original", format_json(r->recipient.original),
+                               "destination", format_json(r->destination), "attempts", (json_int_t)r->attempts, "history",
                                attempts_as_json(attempts, kept, first_number(r, kept)), "state", why_names[reason.why], "next_ms", (json_int_t)reason.next_ms, "why",
-                               words_json(buffer_bytes(&reason.sentence))));
+                               format_json(buffer_bytes(&reason.sentence))));
     buffer_free(&reason.sentence);
     arena_clear(&arena);
 }
 
 /* Everything but the recipients, and without the end of the object. */
-static void print_head_as_json(const struct story *story)
+static void print_head_as_json(const struct explanation *explanation)
 {
-    const struct store_message *m = &story->message;
+    const struct store_message *m = &explanation->message;
     const struct origin *o = &m->origin;
-    json_t *all = json_pack("{s:s, s:o, s:I, s:I, s:I, s:b, s:{s:o, s:o, s:o, s:i, s:o, s:o}}", "id", story->id, "sender", words_json(m->envelope.sender), "size",
+    json_t *all = json_pack("{s:s, s:o, s:I, s:I, s:I, s:b, s:{s:o, s:o, s:o, s:i, s:o, s:o}}", "id", explanation->id, "sender", format_json(m->envelope.sender), "size",
                             (json_int_t)m->envelope.size, "accepted_ms", (json_int_t)m->arrived_ms, "expires_ms", (json_int_t)m->expires_ms, "server",
-                            (int)story->under_way.served, "origin", "client", words_json(o->client_address), "helo", words_json(o->client_helo), "protocol",
-                            words_json(o->protocol), "port", (int)o->port, "tls", words_json(o->tls), "account", words_json(o->account));
+                            (int)explanation->in_progress.served, "origin", "client", format_json(o->client_address), "helo", format_json(o->client_helo), "protocol",
+                            format_json(o->protocol), "port", (int)o->port, "tls", format_json(o->tls), "account", format_json(o->account));
     char *head = json_dumps(all, JSON_COMPACT | JSON_PRESERVE_ORDER);
     if (head != NULL)
         printf("%.*s,\"recipients\":[", (int)strlen(head) - 1, head);
@@ -238,30 +238,30 @@ static void print_head_as_json(const struct story *story)
 
 /* ---- the whole ---- */
 
-static void tell(const struct story *story, bool json)
+static void print_all(const struct explanation *explanation, bool json)
 {
     struct store_recipient *page = memory_new(STORE_READ_MAX * sizeof *page);
     struct arena arena = {0};
     uint32_t expected = 0;
     uint64_t told = 0;
     if (json)
-        print_head_as_json(story);
+        print_head_as_json(explanation);
     else
-        print_head(story);
-    for (size_t count; (count = store_recipients(story->store, story->message.id, expected, STORE_READ_MAX, &arena, page)) > 0; arena_clear(&arena))
+        print_head(explanation);
+    for (size_t count; (count = store_recipients(explanation->store, explanation->message.id, expected, STORE_READ_MAX, &arena, page)) > 0; arena_clear(&arena))
         for (size_t i = 0; i < count; i++, told++) {
             expected = page[i].number + 1;
             if (!json) {
-                print_recipient(story, &page[i]);
+                print_recipient(explanation, &page[i]);
                 continue;
             }
             fputs(told > 0 ? "," : "", stdout);
-            print_recipient_as_json(story, &page[i]);
+            print_recipient_as_json(explanation, &page[i]);
         }
     if (json)
         puts("]}");
     else if (expected > told)
-        printf("  %llu or more other recipients are done; the log says how: grep id=%s\n", (unsigned long long)(expected - told), story->id);
+        printf("  %llu or more other recipients are done; the log says how: grep id=%s\n", (unsigned long long)(expected - told), explanation->id);
     arena_clear(&arena);
     free(page);
 }
@@ -271,10 +271,10 @@ static int say_gone(uint64_t id, const char *text)
 {
     enum { EARLIEST_S = 1700000000 };
     struct error error = {0};
-    char since[WORDS_TIME_ROOM] = "";
+    char since[FORMAT_TIME_SIZE] = "";
     uint64_t made_s = id / QUEUE_ID_SLOTS / 1000000;
     if (made_s > EARLIEST_S && made_s * 1000 <= clock_epoch_ms() + 1000)
-        words_time(made_s * 1000, since);
+        format_time(made_s * 1000, since);
     error_set(&error, EX_UNAVAILABLE, "no message %s waits: it was delivered, returned or removed. The log says which: journalctl -u mailboat%s%.19s%s | grep id=%s", text,
               *since != '\0' ? " --since '" : "", since, *since != '\0' ? "'" : "", text);
     return command_fail(&explain_command, &error);
@@ -284,21 +284,21 @@ static int explain(const struct config *config, uint64_t id, bool json)
 {
     char folder[4096];
     struct arena arena = {0};
-    struct story story = {.config = config, .now_ms = clock_epoch_ms()};
+    struct explanation explanation = {.config = config, .now_ms = clock_epoch_ms()};
     int exit_code;
     snprintf(folder, sizeof folder, "%s/queue", config->data_dir);
-    queue_id_text(id, story.id);
-    story.store = queue_open(&explain_command, folder, &exit_code);
+    queue_id_text(id, explanation.id);
+    explanation.store = queue_open(&explain_command, folder, &exit_code);
     if (exit_code != EX_OK)
         return exit_code;
-    if (story.store == NULL || !store_read(story.store, id, false, &arena, &story.message)) {
-        exit_code = say_gone(id, story.id);
+    if (explanation.store == NULL || !store_read(explanation.store, id, false, &arena, &explanation.message)) {
+        exit_code = say_gone(id, explanation.id);
     } else {
-        under_way_ask(&story.under_way, folder);
-        tell(&story, json);
-        under_way_free(&story.under_way);
+        control_client_in_progress(&explanation.in_progress, folder);
+        print_all(&explanation, json);
+        control_client_in_progress_free(&explanation.in_progress);
     }
-    store_close(story.store);
+    store_close(explanation.store);
     arena_clear(&arena);
     return exit_code;
 }

@@ -6,51 +6,51 @@
 #include <stdio.h>
 #include <time.h>
 
-const char *words_age(uint64_t from_ms, uint64_t to_ms, char room[WORDS_AGE_ROOM])
+const char *format_age(uint64_t from_ms, uint64_t to_ms, char buffer[FORMAT_AGE_SIZE])
 {
     static const struct { uint64_t below_s, unit_s; char name; } units[] = {{120, 1, 's'}, {2 * 3600, 60, 'm'}, {48 * 3600, 3600, 'h'}, {UINT64_MAX, 86400, 'd'}};
     uint64_t seconds = to_ms > from_ms ? (to_ms - from_ms) / 1000 : 0;
     size_t i = 0;
     while (seconds >= units[i].below_s)
         i++;
-    snprintf(room, WORDS_AGE_ROOM, "%llu%c", (unsigned long long)(seconds / units[i].unit_s), units[i].name);
-    return room;
+    snprintf(buffer, FORMAT_AGE_SIZE, "%llu%c", (unsigned long long)(seconds / units[i].unit_s), units[i].name);
+    return buffer;
 }
 
-const char *words_time(uint64_t epoch_ms, char room[WORDS_TIME_ROOM])
+const char *format_time(uint64_t epoch_ms, char buffer[FORMAT_TIME_SIZE])
 {
     time_t seconds = (time_t)(epoch_ms / 1000);
     struct tm parts;
-    if (localtime_r(&seconds, &parts) == NULL || strftime(room, WORDS_TIME_ROOM, "%Y-%m-%d %H:%M:%S %z", &parts) == 0)
-        snprintf(room, WORDS_TIME_ROOM, "%llu ms", (unsigned long long)epoch_ms);
-    return room;
+    if (localtime_r(&seconds, &parts) == NULL || strftime(buffer, FORMAT_TIME_SIZE, "%Y-%m-%d %H:%M:%S %z", &parts) == 0)
+        snprintf(buffer, FORMAT_TIME_SIZE, "%llu ms", (unsigned long long)epoch_ms);
+    return buffer;
 }
 
-void words_reply(struct buffer *out, const struct store_reply *reply)
+void format_reply(struct buffer *out, const struct attempt_record *reply)
 {
     status_add_said(out, reply->code, reply->enhanced, reply->text);
 }
 
-void words_add_clean(struct buffer *out, struct bytes text)
+void format_add_clean(struct buffer *out, struct bytes text)
 {
     buffer_add_clean(out, text, true);
 }
 
-void words_print(struct bytes text)
+void format_print(struct bytes text)
 {
     struct buffer clean = {0};
-    words_add_clean(&clean, text);
+    format_add_clean(&clean, text);
     fwrite(buffer_text(&clean), 1, clean.length, stdout);
     buffer_free(&clean);
 }
 
-json_t *words_json(struct bytes text)
+json_t *format_json(struct bytes text)
 {
     json_t *value = json_stringn(text.at == NULL ? "" : text.at, text.length);
     return value != NULL ? value : json_string("(not UTF-8)");
 }
 
-void words_print_json(json_t *value)
+void format_print_json(json_t *value)
 {
     json_dumpf(value, stdout, JSON_COMPACT | JSON_PRESERVE_ORDER);
     json_decref(value);

@@ -40,12 +40,12 @@ bool queue_read_id(const struct command *command, const char *text, uint64_t *id
 
 /* ---- the command ---- */
 
-static int retry(const struct queue_call *call) { return queue_word(call, CONTROL_RETRY, "tried again now"); }
-static int hold(const struct queue_call *call) { return queue_word(call, CONTROL_HOLD, "held"); }
-static int release(const struct queue_call *call) { return queue_word(call, CONTROL_RELEASE, "released"); }
-static int remove_some(const struct queue_call *call) { return queue_word(call, CONTROL_REMOVE, "removed"); }
+static int retry(const struct queue_call *call) { return queue_action(call, CONTROL_RETRY, "tried again now"); }
+static int hold(const struct queue_call *call) { return queue_action(call, CONTROL_HOLD, "held"); }
+static int release(const struct queue_call *call) { return queue_action(call, CONTROL_RELEASE, "released"); }
+static int remove_some(const struct queue_call *call) { return queue_action(call, CONTROL_REMOVE, "removed"); }
 
-static const struct verb {
+static const struct queue_verb {
     const char *name;
     int (*run)(const struct queue_call *call);
     size_t ids_max;
@@ -62,7 +62,7 @@ static const struct verb {
     {"remove", remove_some, ARGUMENTS_MAX, true, true},
 };
 
-static const struct verb *find_verb(const char *name)
+static const struct queue_verb *find_verb(const char *name)
 {
     for (size_t i = 0; i < ARRAY_LENGTH(verbs); i++)
         if (strcmp(verbs[i].name, name) == 0)
@@ -71,7 +71,7 @@ static const struct verb *find_verb(const char *name)
 }
 
 /* EX_OK, or what is wrong has been said. */
-static int check(const struct verb *verb, struct queue_call *call)
+static int check(const struct queue_verb *verb, struct queue_call *call)
 {
     bool unsaid = selection_is_unsaid(&call->selection);
     if (verb->changes && call->id_count == 1 && strcmp(call->ids[0], "all") == 0) {
@@ -110,7 +110,7 @@ static int run(int argc, char **argv)
         {OPTION_FLAG, "all", 0, &texts.all},              {OPTION_END, NULL, 0, NULL}};
     if (!options_read(&queue_command, argc, argv, rules, &arguments))
         return EX_USAGE;
-    const struct verb *verb = arguments.count > 0 ? find_verb(arguments.at[0]) : NULL;
+    const struct queue_verb *verb = arguments.count > 0 ? find_verb(arguments.at[0]) : NULL;
     if (verb == NULL)
         return command_usage(&queue_command, "say: list, show, stats, watch, retry, hold, release or remove");
     if (!selection_read(&call.selection, &texts, &error))

@@ -30,7 +30,7 @@ int queue_list(const struct queue_call *call);
 int queue_show(const struct queue_call *call);
 int queue_stats(const struct queue_call *call);
 int queue_watch(const struct queue_call *call);
-int queue_word(const struct queue_call *call, enum control_verb verb, const char *done);
+int queue_action(const struct queue_call *call, enum control_verb verb, const char *done);
 
 /* The store beside the server, for reading. NULL with *exit_code: 0 when there
  * is none yet, so that nothing waits; else the reason has been said. */

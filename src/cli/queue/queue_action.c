@@ -17,79 +17,79 @@
 #include <sysexits.h>
 
 /* Whoever carries it out: the server, or we ourselves. */
-struct hand {
+struct queue_backend {
     bool served;
-    struct asking asking;
+    struct control_client control;
     struct store *store; /* ours to write, or to read beside the server; NULL: not opened */
     struct queue queue;  /* ours, where no server runs */
-    struct timeline timeline;
+    struct queue_clock queue_clock;
 };
 
-static bool hand_open(struct hand *hand, const struct queue_call *call, struct error *error)
+static bool backend_open(struct queue_backend *backend, const struct queue_call *call, struct error *error)
 {
-    *hand = (struct hand){.served = store_sqlite_owner(call->folder) != 0};
-    if (hand->served)
-        return asking_open(&hand->asking, call->folder, error);
-    hand->store = store_sqlite_open(call->folder, STORE_WRITE, error);
-    if (hand->store == NULL)
+    *backend = (struct queue_backend){.served = store_sqlite_owner(call->folder) != 0};
+    if (backend->served)
+        return control_client_open(&backend->control, call->folder, error);
+    backend->store = store_sqlite_open(call->folder, STORE_WRITE, error);
+    if (backend->store == NULL)
         return false;
     struct queue_options options = {.hostname = bytes_of_text(call->config->hostname), .routes = config_rules(call->config), .hold = true};
     log_start("queue", (enum log_format)call->config->log.format, LOG_EVENT_WARN); /* the count that is printed says it; a line a message is for the server's log */
-    timeline_open(&hand->timeline);
-    timeline_start(&hand->timeline, hand->store);
-    queue_start(&hand->queue, hand->store, &options, clock_epoch_ms(), timeline_now_ms(&hand->timeline));
+    queue_clock_open(&backend->queue_clock);
+    queue_clock_start(&backend->queue_clock, backend->store);
+    queue_start(&backend->queue, backend->store, &options, clock_epoch_ms(), queue_clock_now_ms(&backend->queue_clock));
     return true;
 }
 
-static void hand_close(struct hand *hand)
+static void backend_close(struct queue_backend *backend)
 {
-    if (hand->served)
-        asking_close(&hand->asking);
-    else if (hand->store != NULL)
-        queue_free(&hand->queue);
-    store_close(hand->store);
+    if (backend->served)
+        control_client_close(&backend->control);
+    else if (backend->store != NULL)
+        queue_free(&backend->queue);
+    store_close(backend->store);
 }
 
 /* For reading. */
-static bool hand_look(struct hand *hand, const struct queue_call *call, struct error *error)
+static bool backend_look(struct queue_backend *backend, const struct queue_call *call, struct error *error)
 {
-    if (hand->store == NULL)
-        hand->store = store_sqlite_open(call->folder, STORE_READ, error);
-    return hand->store != NULL;
+    if (backend->store == NULL)
+        backend->store = store_sqlite_open(call->folder, STORE_READ, error);
+    return backend->store != NULL;
 }
 
-static bool commit(struct hand *hand, struct error *error)
+static bool commit(struct queue_backend *backend, struct error *error)
 {
-    return queue_commit(&hand->queue, timeline_now_ms(&hand->timeline), error) == STORE_DONE;
+    return queue_commit(&backend->queue, queue_clock_now_ms(&backend->queue_clock), error) == STORE_DONE;
 }
 
-static bool all_here(struct hand *hand, enum control_verb verb, uint64_t *count, struct error *error)
+static bool all_here(struct queue_backend *backend, enum control_verb verb, uint64_t *count, struct error *error)
 {
     uint64_t after = 0;
     do {
-        *count += queue_control_some(&hand->queue, verb, &after, timeline_now_ms(&hand->timeline));
-        if (!commit(hand, error))
+        *count += queue_control_some(&backend->queue, verb, &after, queue_clock_now_ms(&backend->queue_clock));
+        if (!commit(backend, error))
             return false;
     } while (after != 0);
     return true;
 }
 
-static bool one_here(struct hand *hand, enum control_verb verb, uint64_t id, uint64_t *count, struct error *error)
+static bool one_here(struct queue_backend *backend, enum control_verb verb, uint64_t id, uint64_t *count, struct error *error)
 {
-    *count = queue_control(&hand->queue, verb, id, timeline_now_ms(&hand->timeline));
-    return commit(hand, error);
+    *count = queue_control(&backend->queue, verb, id, queue_clock_now_ms(&backend->queue_clock));
+    return commit(backend, error);
 }
 
-static bool chosen_here(struct hand *hand, enum control_verb verb, const struct chosen *chosen, size_t chosen_count, uint64_t *count, struct error *error)
+static bool chosen_here(struct queue_backend *backend, enum control_verb verb, const struct chosen *chosen, size_t chosen_count, uint64_t *count, struct error *error)
 {
-    *count += queue_control_chosen(&hand->queue, verb, chosen, chosen_count, timeline_now_ms(&hand->timeline));
-    return commit(hand, error);
+    *count += queue_control_chosen(&backend->queue, verb, chosen, chosen_count, queue_clock_now_ms(&backend->queue_clock));
+    return commit(backend, error);
 }
 
 /* ---- what a filter means ---- */
 
-struct choice {
-    struct hand *hand;
+struct queue_choice {
+    struct queue_backend *backend;
     enum control_verb verb;
     struct chosen chosen[CHOSEN_MAX];
     size_t chosen_count;
@@ -97,52 +97,52 @@ struct choice {
     struct error *error;
 };
 
-static bool tell(struct choice *choice)
+static bool apply_chosen(struct queue_choice *choice)
 {
     size_t chosen_count = choice->chosen_count;
     choice->chosen_count = 0;
     if (chosen_count == 0)
         return true;
-    if (choice->hand->served)
-        return asking_choose(&choice->hand->asking, choice->verb, choice->chosen, chosen_count, choice->count, choice->error);
-    return chosen_here(choice->hand, choice->verb, choice->chosen, chosen_count, choice->count, choice->error);
+    if (choice->backend->served)
+        return control_client_choose(&choice->backend->control, choice->verb, choice->chosen, chosen_count, choice->count, choice->error);
+    return chosen_here(choice->backend, choice->verb, choice->chosen, chosen_count, choice->count, choice->error);
 }
 
-static bool choose_recipients(struct choice *choice, const struct selection *selection, uint64_t id, struct store_recipient *page)
+static bool choose_recipients(struct queue_choice *choice, const struct selection *selection, uint64_t id, struct store_recipient *page)
 {
     struct arena arena = {0};
     uint32_t from = 0;
     bool done = true;
-    for (size_t count; done && (count = store_recipients(choice->hand->store, id, from, STORE_READ_MAX, &arena, page)) > 0; arena_clear(&arena)) {
+    for (size_t count; done && (count = store_recipients(choice->backend->store, id, from, STORE_READ_MAX, &arena, page)) > 0; arena_clear(&arena)) {
         from = page[count - 1].number + 1;
         for (size_t i = 0; done && i < count; i++) {
             if (!selection_takes_recipient(selection, &page[i]))
                 continue;
             choice->chosen[choice->chosen_count++] = (struct chosen){id, page[i].number};
-            done = choice->chosen_count < CHOSEN_MAX || tell(choice);
+            done = choice->chosen_count < CHOSEN_MAX || apply_chosen(choice);
         }
     }
     arena_clear(&arena);
     return done;
 }
 
-static bool choose(struct hand *hand, const struct queue_call *call, enum control_verb verb, uint64_t *count, struct error *error)
+static bool choose(struct queue_backend *backend, const struct queue_call *call, enum control_verb verb, uint64_t *count, struct error *error)
 {
-    struct choice *choice = memory_new(sizeof *choice);
+    struct queue_choice *choice = memory_new(sizeof *choice);
     struct store_recipient *recipients = memory_new(STORE_READ_MAX * sizeof *recipients);
-    choice->hand = hand;
+    choice->backend = backend;
     choice->verb = verb;
     choice->count = count;
     choice->error = error;
-    bool done = hand_look(hand, call, error);
+    bool done = backend_look(backend, call, error);
     if (done) {
         struct search search;
-        search_start(&search, hand->store, &call->selection, timeline_read_ms(hand->store));
+        search_start(&search, backend->store, &call->selection, queue_clock_read_ms(backend->store));
         for (const struct store_summary *found; done && (found = search_next(&search)) != NULL;)
             done = choose_recipients(choice, &call->selection, found->id, recipients);
         search_free(&search);
     }
-    done = done && tell(choice);
+    done = done && apply_chosen(choice);
     free(recipients);
     free(choice);
     return done;
@@ -151,32 +151,32 @@ static bool choose(struct hand *hand, const struct queue_call *call, enum contro
 /* ---- a person's word ---- */
 
 /* It touched nobody: is there such a message, and is that what was wanted? */
-static bool explain_nobody(struct hand *hand, const struct queue_call *call, enum control_verb verb, const char *text, uint64_t id, struct error *error)
+static bool explain_none(struct queue_backend *backend, const struct queue_call *call, enum control_verb verb, const char *text, uint64_t id, struct error *error)
 {
     struct arena arena = {0};
     struct store_message message;
-    if (!hand_look(hand, call, error))
+    if (!backend_look(backend, call, error))
         return false;
-    bool there = store_read(hand->store, id, false, &arena, &message);
+    bool there = store_read(backend->store, id, false, &arena, &message);
     arena_clear(&arena);
     if (!there)
         return error_set(error, EX_DATAERR, "no message %s waits", text);
     return verb != CONTROL_RETRY || error_set(error, EX_DATAERR, "%s is held: say release", text);
 }
 
-static bool each_id(struct hand *hand, const struct queue_call *call, enum control_verb verb, uint64_t *count, struct error *error)
+static bool each_id(struct queue_backend *backend, const struct queue_call *call, enum control_verb verb, uint64_t *count, struct error *error)
 {
     bool done = true;
     for (size_t i = 0; i < call->id_count; i++) {
         uint64_t id, touched = 0;
         if (!queue_read_id(&queue_command, call->ids[i], &id))
             continue; /* they were checked before */
-        bool told = hand->served ? asking_control(&hand->asking, verb, id, &touched, error) : one_here(hand, verb, id, &touched, error);
+        bool told = backend->served ? control_client_control(&backend->control, verb, id, &touched, error) : one_here(backend, verb, id, &touched, error);
         if (!told)
             return false;
         *count += touched;
         struct error former = *error;
-        bool ended_well = touched > 0 || explain_nobody(hand, call, verb, call->ids[i], id, error);
+        bool ended_well = touched > 0 || explain_none(backend, call, verb, call->ids[i], id, error);
         if (!ended_well && !done)
             command_fail(&queue_command, &former);
         done = done && ended_well;
@@ -184,13 +184,13 @@ static bool each_id(struct hand *hand, const struct queue_call *call, enum contr
     return done;
 }
 
-static bool carry_out(struct hand *hand, const struct queue_call *call, enum control_verb verb, uint64_t *count, struct error *error)
+static bool carry_out(struct queue_backend *backend, const struct queue_call *call, enum control_verb verb, uint64_t *count, struct error *error)
 {
     if (call->id_count > 0)
-        return each_id(hand, call, verb, count, error);
+        return each_id(backend, call, verb, count, error);
     if (!selection_is_everything(&call->selection))
-        return choose(hand, call, verb, count, error);
-    return hand->served ? asking_control(&hand->asking, verb, 0, count, error) : all_here(hand, verb, count, error);
+        return choose(backend, call, verb, count, error);
+    return backend->served ? control_client_control(&backend->control, verb, 0, count, error) : all_here(backend, verb, count, error);
 }
 
 static void say_done(const char *word, uint64_t count, bool json)
@@ -201,22 +201,22 @@ static void say_done(const char *word, uint64_t count, bool json)
         printf("%s: %llu recipient%s\n", word, (unsigned long long)count, count == 1 ? "" : "s");
 }
 
-int queue_word(const struct queue_call *call, enum control_verb verb, const char *word)
+int queue_action(const struct queue_call *call, enum control_verb verb, const char *word)
 {
-    struct hand *hand = memory_new(sizeof *hand);
+    struct queue_backend *backend = memory_new(sizeof *backend);
     struct error error = {0};
     uint64_t count = 0, id;
     for (size_t i = 0; i < call->id_count; i++)
         if (!queue_read_id(&queue_command, call->ids[i], &id)) {
-            free(hand);
+            free(backend);
             return EX_USAGE;
         }
-    bool opened = hand_open(hand, call, &error);
-    bool done = opened && carry_out(hand, call, verb, &count, &error);
+    bool opened = backend_open(backend, call, &error);
+    bool done = opened && carry_out(backend, call, verb, &count, &error);
     if (done || count > 0)
         say_done(word, count, call->json);
     if (opened)
-        hand_close(hand);
-    free(hand);
+        backend_close(backend);
+    free(backend);
     return done ? EX_OK : command_fail(&queue_command, &error);
 }

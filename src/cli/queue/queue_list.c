@@ -13,9 +13,9 @@
 
 /* ---- a message on a line ---- */
 
-static const char *state_of(const struct store_summary *s, const struct under_way *under_way, uint64_t now_ms)
+static const char *state_of(const struct store_summary *s, const struct in_progress *in_progress, uint64_t now_ms)
 {
-    if (under_way_has_any(under_way, s->id))
+    if (control_client_in_progress_has_any(in_progress, s->id))
         return "under_way";
     return s->waiting == 0 ? "held" : s->next_ms <= now_ms ? "ready" : "waiting";
 }
@@ -25,20 +25,20 @@ static void list_as_json(const struct store_summary *s, const char *state, bool 
     char id[QUEUE_ID_TEXT_LENGTH + 1];
     queue_id_text(s->id, id);
     fputs(first ? "" : ",\n ", stdout);
-    words_print_json(json_pack("{s:s, s:s, s:I, s:I, s:I, s:o, s:o, s:I, s:I, s:I, s:i, s:o}", "id", id, "state", state, "arrived_ms", (json_int_t)s->arrived_ms,
-                               "expires_ms", (json_int_t)s->expires_ms, "size", (json_int_t)s->size, "sender", words_json(s->sender), "first_recipient",
-                               words_json(s->first), "waiting", (json_int_t)s->waiting, "held", (json_int_t)s->held, "next_ms", (json_int_t)s->next_ms, "attempts",
-                               (int)s->attempts, "reason", words_json(s->reason)));
+    format_print_json(json_pack("{s:s, s:s, s:I, s:I, s:I, s:o, s:o, s:I, s:I, s:I, s:i, s:o}", "id", id, "state", state, "arrived_ms", (json_int_t)s->arrived_ms,
+                               "expires_ms", (json_int_t)s->expires_ms, "size", (json_int_t)s->size, "sender", format_json(s->sender), "first_recipient",
+                               format_json(s->first), "waiting", (json_int_t)s->waiting, "held", (json_int_t)s->held, "next_ms", (json_int_t)s->next_ms, "attempts",
+                               (int)s->attempts, "reason", format_json(s->reason)));
 }
 
-static void list_as_text(const struct store_summary *s, bool under_way, uint64_t now_ms)
+static void list_as_text(const struct store_summary *s, bool in_progress, uint64_t now_ms)
 {
-    char id[QUEUE_ID_TEXT_LENGTH + 1], age[WORDS_AGE_ROOM], next[WORDS_AGE_ROOM];
+    char id[QUEUE_ID_TEXT_LENGTH + 1], age[FORMAT_AGE_SIZE], next[FORMAT_AGE_SIZE];
     queue_id_text(s->id, id);
-    printf("%s  %5s  %9llu  <", id, words_age(s->arrived_ms, now_ms, age), (unsigned long long)s->size);
-    words_print(s->sender);
+    printf("%s  %5s  %9llu  <", id, format_age(s->arrived_ms, now_ms, age), (unsigned long long)s->size);
+    format_print(s->sender);
     fputs("> -> ", stdout);
-    words_print(s->first);
+    format_print(s->first);
     uint64_t all = s->waiting + s->held;
     if (all > 1)
         printf(" and %llu more", (unsigned long long)(all - 1));
@@ -46,30 +46,30 @@ static void list_as_text(const struct store_summary *s, bool under_way, uint64_t
         fputs("  (held)", stdout);
     else if (s->held > 0)
         printf("  (%llu held)", (unsigned long long)s->held);
-    if (under_way)
+    if (in_progress)
         fputs("  (under way)", stdout);
     else if (s->waiting > 0 && s->attempts > 0)
-        printf("  next in %s", words_age(now_ms, s->next_ms, next));
+        printf("  next in %s", format_age(now_ms, s->next_ms, next));
     putchar('\n');
     if (s->reason.length > 0) {
         fputs("              ", stdout);
-        words_print(s->reason);
+        format_print(s->reason);
         putchar('\n');
     }
 }
 
 /* ---- as postqueue -j has it ---- */
 
-static const char *postfix_queue(const struct store_summary *s, const struct under_way *under_way)
+static const char *postfix_queue(const struct store_summary *s, const struct in_progress *in_progress)
 {
-    if (under_way_has_any(under_way, s->id))
+    if (control_client_in_progress_has_any(in_progress, s->id))
         return "active";
     return s->waiting == 0 ? "hold" : s->attempts > 0 ? "deferred" : "incoming";
 }
 
 static void print_json_string(struct bytes text)
 {
-    json_t *value = words_json(text);
+    json_t *value = format_json(text);
     json_dumpf(value, stdout, JSON_ENCODE_ANY);
     json_decref(value);
 }
@@ -79,7 +79,7 @@ static void postfix_recipient(const struct store_recipient *r, bool first)
     struct buffer reason = {0};
     if (r->last.code != 0 && r->last.peer.length > 0)
         buffer_add_format(&reason, "host %.*s said: ", BYTES_ARG(r->last.peer));
-    words_reply(&reason, &r->last);
+    format_reply(&reason, &r->last);
     fputs(first ? "{\"address\": " : ", {\"address\": ", stdout);
     print_json_string(r->recipient.address);
     if (reason.length > 0) {
@@ -90,7 +90,7 @@ static void postfix_recipient(const struct store_recipient *r, bool first)
     buffer_free(&reason);
 }
 
-static void list_as_postfix(struct store *store, const struct store_summary *s, const struct under_way *under_way, struct store_recipient *page)
+static void list_as_postfix(struct store *store, const struct store_summary *s, const struct in_progress *in_progress, struct store_recipient *page)
 {
     char id[QUEUE_ID_TEXT_LENGTH + 1];
     struct arena arena = {0};
@@ -98,7 +98,7 @@ static void list_as_postfix(struct store *store, const struct store_summary *s, 
     uint32_t from = 0;
     queue_id_text(s->id, id);
     printf("{\"queue_name\": \"%s\", \"queue_id\": \"%s\", \"arrival_time\": %llu, \"message_size\": %llu, \"forced_expire\": false, \"sender\": ",
-           postfix_queue(s, under_way), id, (unsigned long long)(s->arrived_ms / 1000), (unsigned long long)s->size);
+           postfix_queue(s, in_progress), id, (unsigned long long)(s->arrived_ms / 1000), (unsigned long long)s->size);
     print_json_string(s->sender.length > 0 ? s->sender : BYTES("MAILER-DAEMON"));
     fputs(", \"recipients\": [", stdout);
     for (size_t count; (count = store_recipients(store, s->id, from, STORE_READ_MAX, &arena, page)) > 0; from = page[count - 1].number + 1, arena_clear(&arena))
@@ -110,19 +110,19 @@ static void list_as_postfix(struct store *store, const struct store_summary *s, 
 
 /* ---- list ---- */
 
-static uint64_t list_all(const struct queue_call *call, struct store *store, const struct under_way *under_way)
+static uint64_t list_all(const struct queue_call *call, struct store *store, const struct in_progress *in_progress)
 {
     struct store_recipient *recipients = memory_new(STORE_READ_MAX * sizeof *recipients);
     struct search search;
-    uint64_t now_ms = timeline_read_ms(store), total = 0;
+    uint64_t now_ms = queue_clock_read_ms(store), total = 0;
     search_start(&search, store, &call->selection, now_ms);
     for (const struct store_summary *found; (found = search_next(&search)) != NULL; total++)
         if (call->postfix_json)
-            list_as_postfix(store, found, under_way, recipients);
+            list_as_postfix(store, found, in_progress, recipients);
         else if (call->json)
-            list_as_json(found, state_of(found, under_way, now_ms), total == 0);
+            list_as_json(found, state_of(found, in_progress, now_ms), total == 0);
         else
-            list_as_text(found, under_way_has_any(under_way, found->id), now_ms);
+            list_as_text(found, control_client_in_progress_has_any(in_progress, found->id), now_ms);
     search_free(&search);
     free(recipients);
     return total;
@@ -132,16 +132,16 @@ int queue_list(const struct queue_call *call)
 {
     int exit_code;
     uint64_t total = 0;
-    struct under_way under_way = {0};
+    struct in_progress in_progress = {0};
     struct store *store = queue_open(&queue_command, call->folder, &exit_code);
     if (exit_code != EX_OK)
         return exit_code;
     bool array = call->json && !call->postfix_json;
     fputs(array ? "[" : "", stdout);
     if (store != NULL) {
-        under_way_ask(&under_way, call->folder);
-        total = list_all(call, store, &under_way);
-        under_way_free(&under_way);
+        control_client_in_progress(&in_progress, call->folder);
+        total = list_all(call, store, &in_progress);
+        control_client_in_progress_free(&in_progress);
     }
     store_close(store);
     if (array)
@@ -155,51 +155,51 @@ int queue_list(const struct queue_call *call)
 
 static json_t *recipient_as_json(const struct store_recipient *r)
 {
-    return json_pack("{s:o, s:o, s:b, s:I, s:i, s:I, s:i, s:o, s:o, s:o, s:o}", "address", words_json(r->recipient.address), "destination", words_json(r->destination),
+    return json_pack("{s:o, s:o, s:b, s:I, s:i, s:I, s:i, s:o, s:o, s:o, s:o}", "address", format_json(r->recipient.address), "destination", format_json(r->destination),
                      "held", (int)r->held, "next_ms", (json_int_t)r->due_ms, "attempts", (int)r->attempts, "last_ms", (json_int_t)r->last.when_ms, "last_code",
-                     (int)r->last.code, "last_status", words_json(r->last.enhanced), "last_reply", words_json(r->last.text), "last_peer", words_json(r->last.peer),
-                     "last_tls", words_json(r->last.tls));
+                     (int)r->last.code, "last_status", format_json(r->last.enhanced), "last_reply", format_json(r->last.text), "last_peer", format_json(r->last.peer),
+                     "last_tls", format_json(r->last.tls));
 }
 
 static void recipient_as_text(const struct store_recipient *r, uint64_t now_ms)
 {
-    char next[WORDS_AGE_ROOM], last[WORDS_AGE_ROOM];
+    char next[FORMAT_AGE_SIZE], last[FORMAT_AGE_SIZE];
     fputs("  to ", stdout);
-    words_print(r->recipient.address);
+    format_print(r->recipient.address);
     printf(" by %.*s: ", BYTES_ARG(r->destination));
     if (r->held)
         fputs("held", stdout);
     else if (r->due_ms <= now_ms)
         fputs("now", stdout);
     else
-        printf("next attempt in %s", words_age(now_ms, r->due_ms, next));
+        printf("next attempt in %s", format_age(now_ms, r->due_ms, next));
     printf(", %u attempts\n", (unsigned)r->attempts);
     if (r->last.when_ms == 0)
         return;
-    printf("     %s ago ", words_age(r->last.when_ms, now_ms, last));
+    printf("     %s ago ", format_age(r->last.when_ms, now_ms, last));
     struct buffer said = {0};
-    words_print(r->last.peer.length > 0 ? r->last.peer : BYTES("no server reached"));
+    format_print(r->last.peer.length > 0 ? r->last.peer : BYTES("no server reached"));
     fputs(r->last.code > 0 ? " said: " : ": ", stdout); /* without a code the words are ours */
-    words_reply(&said, &r->last);
-    words_print(buffer_bytes(&said));
+    format_reply(&said, &r->last);
+    format_print(buffer_bytes(&said));
     putchar('\n');
     buffer_free(&said);
 }
 
 static void head_as_text(const struct store_message *m, const char *id, uint64_t now_ms)
 {
-    char age[WORDS_AGE_ROOM], left[WORDS_AGE_ROOM];
+    char age[FORMAT_AGE_SIZE], left[FORMAT_AGE_SIZE];
     printf("%s from <", id);
-    words_print(m->envelope.sender);
-    printf(">, %llu octets, arrived %s ago, given up in %s\n  came from ", (unsigned long long)m->envelope.size, words_age(m->arrived_ms, now_ms, age),
-           words_age(now_ms, m->expires_ms, left));
-    words_print(m->origin.client_address);
+    format_print(m->envelope.sender);
+    printf(">, %llu octets, arrived %s ago, given up in %s\n  came from ", (unsigned long long)m->envelope.size, format_age(m->arrived_ms, now_ms, age),
+           format_age(now_ms, m->expires_ms, left));
+    format_print(m->origin.client_address);
     printf(" by %.*s", BYTES_ARG(m->origin.protocol));
     if (m->origin.port != 0)
         printf(" on port %u", (unsigned)m->origin.port);
     if (m->origin.account.length > 0)
         fputs(" as ", stdout);
-    words_print(m->origin.account);
+    format_print(m->origin.account);
     putchar('\n');
 }
 
@@ -228,7 +228,7 @@ static void show_recipients(struct store *store, uint64_t id, bool json, uint64_
                 continue;
             }
             fputs(first ? "" : ",", stdout);
-            words_print_json(recipient_as_json(&page[i]));
+            format_print_json(recipient_as_json(&page[i]));
         }
     arena_clear(&arena);
     free(page);
@@ -250,7 +250,7 @@ int queue_show(const struct queue_call *call)
         error_set(&error, EX_DATAERR, "no message %s waits; it was delivered, returned or removed (see the log)", call->ids[0]);
         exit_code = command_fail(&queue_command, &error);
     } else {
-        now_ms = timeline_read_ms(store);
+        now_ms = queue_clock_read_ms(store);
         if (call->json)
             head_as_json(&message, call->ids[0]);
         else

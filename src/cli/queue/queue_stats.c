@@ -21,29 +21,29 @@ enum stats_limit {
     STATS_REASON_MAX = 120,        /* octets by which reasons are told apart */
 };
 
-enum state { READY, WAITING, HELD, IN_FLIGHT };
-_Static_assert((int)IN_FLIGHT < (int)TALLY_KINDS, "a state is a kind");
+enum recipient_state { READY, WAITING, HELD, IN_FLIGHT };
+_Static_assert((int)IN_FLIGHT < (int)TOP_COUNTS_KINDS, "a state is a kind");
 static const char *const state_names[] = {"ready", "waiting", "held", "in_flight"};
 
-struct stats {
+struct queue_counts {
     struct store *store;
-    struct under_way under_way;
-    struct tally destinations, reasons;
-    uint64_t messages, recipients, states[TALLY_KINDS];
+    struct in_progress in_progress;
+    struct top_counts destinations, reasons;
+    uint64_t messages, recipients, states[TOP_COUNTS_KINDS];
     uint64_t oldest_id, oldest_ms;
     uint64_t now_ms;
 };
 
 /* ---- counting ---- */
 
-static enum state state_of(const struct stats *stats, uint64_t id, const struct store_recipient *r)
+static enum recipient_state state_of(const struct queue_counts *stats, uint64_t id, const struct store_recipient *r)
 {
-    if (under_way_has(&stats->under_way, id, r->number))
+    if (control_client_in_progress_has(&stats->in_progress, id, r->number))
         return IN_FLIGHT;
     return r->held ? HELD : r->due_ms > stats->now_ms ? WAITING : READY;
 }
 
-static void count_reason(struct stats *stats, const struct store_recipient *r)
+static void count_reason(struct queue_counts *stats, const struct store_recipient *r)
 {
     struct buffer name = {0};
     if (r->last.when_ms == 0)
@@ -52,12 +52,12 @@ static void count_reason(struct stats *stats, const struct store_recipient *r)
         buffer_add_format(&name, "%u ", (unsigned)r->last.code);
     if (r->last.enhanced.length > 0)
         buffer_add_format(&name, "%.*s ", BYTES_ARG(r->last.enhanced));
-    tally_likeness(&name, r->last.text, STATS_REASON_MAX);
-    tally_add(&stats->reasons, buffer_bytes(&name), 0, 0);
+    top_counts_likeness(&name, r->last.text, STATS_REASON_MAX);
+    top_counts_add(&stats->reasons, buffer_bytes(&name), 0, 0);
     buffer_free(&name);
 }
 
-static void count_all(struct stats *stats)
+static void count_all(struct queue_counts *stats)
 {
     struct store_recipient *page = memory_new(STORE_READ_MAX * sizeof *page);
     struct arena arena = {0};
@@ -68,8 +68,8 @@ static void count_all(struct stats *stats)
             stats->messages += ids[i] != last_id;
             last_id = ids[i];
             last_number = page[i].number;
-            enum state state = state_of(stats, ids[i], &page[i]);
-            tally_add(&stats->destinations, page[i].destination, state, state == WAITING ? page[i].due_ms : 0);
+            enum recipient_state state = state_of(stats, ids[i], &page[i]);
+            top_counts_add(&stats->destinations, page[i].destination, state, state == WAITING ? page[i].due_ms : 0);
             count_reason(stats, &page[i]);
         }
     }
@@ -78,7 +78,7 @@ static void count_all(struct stats *stats)
 }
 
 /* Where nobody answers all wait together, also those that were due before. */
-static void put_off(struct stats *stats, struct tally_entry *entry)
+static void add_backoff(struct queue_counts *stats, struct top_counts_entry *entry)
 {
     struct store_destination row;
     if (!store_destination(stats->store, entry->name, &row) || row.failures < SCHEDULE_FAILURES_MAX || row.due_ms <= stats->now_ms)
@@ -89,7 +89,7 @@ static void put_off(struct stats *stats, struct tally_entry *entry)
     entry->counts[READY] = 0;
 }
 
-static void find_oldest(struct stats *stats)
+static void find_oldest(struct queue_counts *stats)
 {
     struct arena arena = {0};
     struct store_summary oldest;
@@ -100,15 +100,15 @@ static void find_oldest(struct stats *stats)
     arena_clear(&arena);
 }
 
-static void gather(struct stats *stats)
+static void gather(struct queue_counts *stats)
 {
     count_all(stats);
     find_oldest(stats);
     for (size_t i = 0; i < stats->destinations.count; i++)
-        put_off(stats, stats->destinations.entries[i]);
-    tally_sort(&stats->destinations);
-    tally_sort(&stats->reasons);
-    for (unsigned state = 0; state < TALLY_KINDS; state++) {
+        add_backoff(stats, stats->destinations.entries[i]);
+    top_counts_sort(&stats->destinations);
+    top_counts_sort(&stats->reasons);
+    for (unsigned state = 0; state < TOP_COUNTS_KINDS; state++) {
         stats->states[state] = stats->destinations.rest.counts[state];
         for (size_t i = 0; i < stats->destinations.count; i++)
             stats->states[state] += stats->destinations.entries[i]->counts[state];
@@ -118,18 +118,18 @@ static void gather(struct stats *stats)
 
 /* ---- for programs ---- */
 
-static void add_states(json_t *object, const uint64_t counts[TALLY_KINDS])
+static void add_states(json_t *object, const uint64_t counts[TOP_COUNTS_KINDS])
 {
-    for (unsigned state = 0; state < TALLY_KINDS; state++)
+    for (unsigned state = 0; state < TOP_COUNTS_KINDS; state++)
         json_object_set_new(object, state_names[state], json_integer((json_int_t)counts[state]));
 }
 
-static json_t *destinations_as_json(const struct tally *tally, size_t shown)
+static json_t *destinations_as_json(const struct top_counts *tally, size_t shown)
 {
     json_t *list = json_array();
     for (size_t i = 0; i < shown; i++) {
-        const struct tally_entry *e = tally->entries[i];
-        json_t *one = json_pack("{s:o, s:I}", "destination", words_json(e->name), "recipients", (json_int_t)e->total);
+        const struct top_counts_entry *e = tally->entries[i];
+        json_t *one = json_pack("{s:o, s:I}", "destination", format_json(e->name), "recipients", (json_int_t)e->total);
         add_states(one, e->counts);
         json_object_set_new(one, "next_ms", json_integer((json_int_t)e->first_ms));
         json_array_append_new(list, one);
@@ -137,20 +137,20 @@ static json_t *destinations_as_json(const struct tally *tally, size_t shown)
     return list;
 }
 
-static json_t *reasons_as_json(const struct tally *tally, size_t shown)
+static json_t *reasons_as_json(const struct top_counts *tally, size_t shown)
 {
     json_t *list = json_array();
     for (size_t i = 0; i < shown; i++)
-        json_array_append_new(list, json_pack("{s:o, s:I}", "reason", words_json(tally->entries[i]->name), "recipients", (json_int_t)tally->entries[i]->total));
+        json_array_append_new(list, json_pack("{s:o, s:I}", "reason", format_json(tally->entries[i]->name), "recipients", (json_int_t)tally->entries[i]->total));
     return list;
 }
 
 static size_t at_most(size_t count, size_t max) { return count < max ? count : max; }
 
-static void print_json(const struct stats *stats)
+static void print_json(const struct queue_counts *stats)
 {
     char id[QUEUE_ID_TEXT_LENGTH + 1] = "";
-    const struct tally *d = &stats->destinations;
+    const struct top_counts *d = &stats->destinations;
     if (stats->oldest_id != 0)
         queue_id_text(stats->oldest_id, id);
     json_t *all = json_pack("{s:I, s:I}", "messages", (json_int_t)stats->messages, "recipients", (json_int_t)stats->recipients);
@@ -161,30 +161,30 @@ static void print_json(const struct stats *stats)
     json_object_set_new(all, "destinations", destinations_as_json(d, at_most(d->count, STATS_JSON_MAX)));
     json_object_set_new(all, "reasons", reasons_as_json(&stats->reasons, at_most(stats->reasons.count, STATS_REASONS_SHOWN_MAX)));
     json_object_set_new(all, "approximate", json_boolean(d->rest_names > 0 || stats->reasons.rest_names > 0));
-    words_print_json(all);
+    format_print_json(all);
     putchar('\n');
 }
 
 /* ---- for people ---- */
 
-static void print_row(struct bytes name, uint64_t total, const uint64_t counts[TALLY_KINDS], uint64_t next_ms, uint64_t now_ms)
+static void print_row(struct bytes name, uint64_t total, const uint64_t counts[TOP_COUNTS_KINDS], uint64_t next_ms, uint64_t now_ms)
 {
-    char next[WORDS_AGE_ROOM];
+    char next[FORMAT_AGE_SIZE];
     struct buffer clean = {0};
-    words_add_clean(&clean, bytes_first(name, 40));
+    format_add_clean(&clean, bytes_first(name, 40));
     printf("%-40s %9llu", buffer_text(&clean), (unsigned long long)total);
-    for (unsigned state = 0; state < TALLY_KINDS; state++)
+    for (unsigned state = 0; state < TOP_COUNTS_KINDS; state++)
         printf(" %9llu", (unsigned long long)counts[state]);
     if (next_ms != 0)
-        printf("  in %s", words_age(now_ms, next_ms, next));
+        printf("  in %s", format_age(now_ms, next_ms, next));
     putchar('\n');
     buffer_free(&clean);
 }
 
-static void print_destinations(const struct stats *stats)
+static void print_destinations(const struct queue_counts *stats)
 {
-    const struct tally *d = &stats->destinations;
-    struct tally_entry rest = d->rest;
+    const struct top_counts *d = &stats->destinations;
+    struct top_counts_entry rest = d->rest;
     size_t shown = at_most(d->count, STATS_SHOWN_MAX);
     char others[60];
     printf("\n%-40s %9s %9s %9s %9s %9s  %s\n", "destination", "all", "ready", "waiting", "held", "in flight", "next");
@@ -192,7 +192,7 @@ static void print_destinations(const struct stats *stats)
         print_row(d->entries[i]->name, d->entries[i]->total, d->entries[i]->counts, d->entries[i]->first_ms, stats->now_ms);
     for (size_t i = shown; i < d->count; i++) {
         rest.total += d->entries[i]->total;
-        for (unsigned state = 0; state < TALLY_KINDS; state++)
+        for (unsigned state = 0; state < TOP_COUNTS_KINDS; state++)
             rest.counts[state] += d->entries[i]->counts[state];
     }
     snprintf(others, sizeof others, "(%llu others)", (unsigned long long)(d->count - shown + d->rest_names));
@@ -200,20 +200,20 @@ static void print_destinations(const struct stats *stats)
         print_row(bytes_of_text(others), rest.total, rest.counts, 0, stats->now_ms);
 }
 
-static void print_reasons(const struct tally *reasons)
+static void print_reasons(const struct top_counts *reasons)
 {
     if (reasons->count > 0)
         puts("\nwhy they wait (# stands for what differs)");
     for (size_t i = 0; i < at_most(reasons->count, STATS_REASONS_SHOWN_MAX); i++) {
         printf("%9llu  ", (unsigned long long)reasons->entries[i]->total);
-        words_print(reasons->entries[i]->name);
+        format_print(reasons->entries[i]->name);
         putchar('\n');
     }
 }
 
-static void print_text(const struct stats *stats)
+static void print_text(const struct queue_counts *stats)
 {
-    char age[WORDS_AGE_ROOM], id[QUEUE_ID_TEXT_LENGTH + 1];
+    char age[FORMAT_AGE_SIZE], id[QUEUE_ID_TEXT_LENGTH + 1];
     if (stats->recipients == 0) {
         puts("Nothing waits.");
         return;
@@ -222,7 +222,7 @@ static void print_text(const struct stats *stats)
     printf("%llu recipients of %llu messages: %llu ready, %llu waiting, %llu held, %llu in flight; the oldest, %s, since %s%s\n",
            (unsigned long long)stats->recipients, (unsigned long long)stats->messages, (unsigned long long)stats->states[READY],
            (unsigned long long)stats->states[WAITING], (unsigned long long)stats->states[HELD], (unsigned long long)stats->states[IN_FLIGHT], id,
-           words_age(stats->oldest_ms, stats->now_ms, age), stats->under_way.served ? "" : "; no server runs");
+           format_age(stats->oldest_ms, stats->now_ms, age), stats->in_progress.served ? "" : "; no server runs");
     print_destinations(stats);
     print_reasons(&stats->reasons);
 }
@@ -230,14 +230,14 @@ static void print_text(const struct stats *stats)
 int queue_stats(const struct queue_call *call)
 {
     int exit_code;
-    struct stats stats = {.store = queue_open(&queue_command, call->folder, &exit_code)};
+    struct queue_counts stats = {.store = queue_open(&queue_command, call->folder, &exit_code)};
     if (exit_code != EX_OK)
         return exit_code;
-    tally_start(&stats.destinations, STATS_DESTINATIONS_MAX);
-    tally_start(&stats.reasons, STATS_REASONS_MAX);
+    top_counts_start(&stats.destinations, STATS_DESTINATIONS_MAX);
+    top_counts_start(&stats.reasons, STATS_REASONS_MAX);
     if (stats.store != NULL) {
-        stats.now_ms = timeline_read_ms(stats.store);
-        under_way_ask(&stats.under_way, call->folder);
+        stats.now_ms = queue_clock_read_ms(stats.store);
+        control_client_in_progress(&stats.in_progress, call->folder);
         gather(&stats);
     }
     if (call->json)
@@ -245,8 +245,8 @@ int queue_stats(const struct queue_call *call)
     else
         print_text(&stats);
     store_close(stats.store);
-    under_way_free(&stats.under_way);
-    tally_free(&stats.destinations);
-    tally_free(&stats.reasons);
+    control_client_in_progress_free(&stats.in_progress);
+    top_counts_free(&stats.destinations);
+    top_counts_free(&stats.reasons);
     return EX_OK;
 }

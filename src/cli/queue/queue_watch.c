@@ -27,17 +27,17 @@ enum watch_limit {
 };
 
 /* What is done a second, from two looks. */
-enum rate { ACCEPTED, DELIVERED, DEFERRED, FAILED, RATES };
+enum watch_rate { ACCEPTED, DELIVERED, DEFERRED, FAILED, RATES };
 static const char *const rate_names[RATES] = {"accepted", "delivered", "deferred", "failed"};
 
-struct look {
+struct watch_look {
     uint64_t at_ms, started_ms, counts[RATES];
 };
 
-struct picture {
+struct watch_screen {
     const struct queue_call *call;
     bool drawn; /* on a terminal */
-    struct look before;
+    struct watch_look before;
     bool rates_known;
     double rates[RATES];
     const struct ipc_status_answer *now;
@@ -60,33 +60,33 @@ static void rest(uint64_t until_ms)
     }
 }
 
-static void measure(struct picture *picture)
+static void measure(struct watch_screen *view)
 {
-    const struct ipc_status_answer *now = picture->now;
-    struct look look = {clock_now_ms(), now->started_ms, {now->accepted, now->delivered, now->deferred, now->failed}};
-    double seconds = (double)(look.at_ms - picture->before.at_ms) / 1000;
-    picture->rates_known = picture->before.started_ms == look.started_ms && seconds > 0; /* another process counts from zero */
-    for (size_t i = 0; i < RATES && picture->rates_known; i++)
-        picture->rates[i] = (double)(look.counts[i] - picture->before.counts[i]) / seconds;
-    picture->before = look;
+    const struct ipc_status_answer *now = view->now;
+    struct watch_look look = {clock_now_ms(), now->started_ms, {now->accepted, now->delivered, now->deferred, now->failed}};
+    double seconds = (double)(look.at_ms - view->before.at_ms) / 1000;
+    view->rates_known = view->before.started_ms == look.started_ms && seconds > 0; /* another process counts from zero */
+    for (size_t i = 0; i < RATES && view->rates_known; i++)
+        view->rates[i] = (double)(look.counts[i] - view->before.counts[i]) / seconds;
+    view->before = look;
 }
 
-static void add_rates(struct buffer *out, const struct picture *picture, const char *form)
+static void add_rates(struct buffer *out, const struct watch_screen *view, const char *form)
 {
     char number[32] = "-";
     for (size_t i = 0; i < RATES; i++) {
-        if (picture->rates_known)
-            snprintf(number, sizeof number, "%.1f", picture->rates[i]);
+        if (view->rates_known)
+            snprintf(number, sizeof number, "%.1f", view->rates[i]);
         buffer_add_format(out, form, rate_names[i], number);
     }
 }
 
-static void add_why(struct buffer *out, const struct picture *picture, const struct destination_status *d)
+static void add_why(struct buffer *out, const struct watch_screen *view, const struct destination_status *d)
 {
-    char when[WORDS_AGE_ROOM];
-    if (d->until_ms > picture->epoch_ms)
-        buffer_add_format(out, "in %s%s", words_age(picture->epoch_ms, d->until_ms, when), d->reason.length > 0 ? ": " : "");
-    words_add_clean(out, d->reason);
+    char when[FORMAT_AGE_SIZE];
+    if (d->until_ms > view->epoch_ms)
+        buffer_add_format(out, "in %s%s", format_age(view->epoch_ms, d->until_ms, when), d->reason.length > 0 ? ": " : "");
+    format_add_clean(out, d->reason);
 }
 
 /* ---- a picture ---- */
@@ -104,41 +104,41 @@ static void add_line(struct buffer *screen, struct bytes line, size_t width)
     buffer_add_text(screen, "\x1b[K\r\n");
 }
 
-static void head_line(struct buffer *line, const struct picture *picture)
+static void head_line(struct buffer *line, const struct watch_screen *view)
 {
-    const struct ipc_status_answer *now = picture->now;
+    const struct ipc_status_answer *now = view->now;
     buffer_add_format(line, "%u deliveries under way%s%s", (unsigned)now->deliveries, now->is_held ? "; the configuration holds the queue" : "",
                       now->is_full ? "; the disk is full" : "");
-    add_rates(line, picture, "  %s %s/s");
+    add_rates(line, view, "  %s %s/s");
 }
 
-static void destination_line(struct buffer *line, const struct picture *picture, const struct destination_status *d)
+static void destination_line(struct buffer *line, const struct watch_screen *view, const struct destination_status *d)
 {
     struct buffer name = {0};
-    char under_way[40] = "-";
+    char in_progress[40] = "-";
     if (d->deliveries > 0)
-        snprintf(under_way, sizeof under_way, "%u of %u", (unsigned)d->deliveries, (unsigned)d->limit);
-    words_add_clean(&name, bytes_first(d->name, NAME_WIDTH));
-    buffer_add_format(line, "%-*s  %10s  %6s  %8u  ", NAME_WIDTH, buffer_text(&name), under_way, d->has_due ? "yes" : "", (unsigned)d->failures);
-    add_why(line, picture, d);
+        snprintf(in_progress, sizeof in_progress, "%u of %u", (unsigned)d->deliveries, (unsigned)d->limit);
+    format_add_clean(&name, bytes_first(d->name, NAME_WIDTH));
+    buffer_add_format(line, "%-*s  %10s  %6s  %8u  ", NAME_WIDTH, buffer_text(&name), in_progress, d->has_due ? "yes" : "", (unsigned)d->failures);
+    add_why(line, view, d);
     buffer_free(&name);
 }
 
-static void draw(const struct picture *picture)
+static void draw(const struct watch_screen *view)
 {
     struct winsize size = {0};
     struct buffer screen = {0}, line = {0};
     if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_row < 5 || size.ws_col < 20)
         size = (struct winsize){.ws_row = 24, .ws_col = 80};
     buffer_add_text(&screen, "\x1b[H");
-    head_line(&line, picture);
+    head_line(&line, view);
     add_line(&screen, buffer_bytes(&line), size.ws_col);
     buffer_clear(&line);
     buffer_add_format(&line, "\x1b[1m%-*s  %10s  %6s  %8s  %s\x1b[m", NAME_WIDTH, "destination", "under way", "more", "failures", "why it waits");
     add_line(&screen, buffer_bytes(&line), size.ws_col + 7u); /* what makes it bold takes no room */
-    for (size_t i = 0; i < picture->now->destination_count && i + 4 < size.ws_row; i++) {
+    for (size_t i = 0; i < view->now->destination_count && i + 4 < size.ws_row; i++) {
         buffer_clear(&line);
-        destination_line(&line, picture, &picture->now->destinations[i]);
+        destination_line(&line, view, &view->now->destinations[i]);
         add_line(&screen, buffer_bytes(&line), size.ws_col);
     }
     buffer_add_text(&screen, "\x1b[J^C ends it.");
@@ -151,47 +151,47 @@ static void draw(const struct picture *picture)
 
 static json_t *destination_as_json(const struct destination_status *d)
 {
-    return json_pack("{s:o, s:i, s:i, s:b, s:i, s:I, s:I, s:o}", "destination", words_json(d->name), "deliveries", (int)d->deliveries, "limit", (int)d->limit, "more",
+    return json_pack("{s:o, s:i, s:i, s:b, s:i, s:I, s:I, s:o}", "destination", format_json(d->name), "deliveries", (int)d->deliveries, "limit", (int)d->limit, "more",
                      (int)d->has_due, "failures", (int)d->failures, "next_ms", (json_int_t)d->until_ms, "deferred_ms", (json_int_t)d->deferred_ms, "reason",
-                     words_json(d->reason));
+                     format_json(d->reason));
 }
 
-static void print_json(const struct picture *picture)
+static void print_json(const struct watch_screen *view)
 {
-    const struct ipc_status_answer *now = picture->now;
-    json_t *all = json_pack("{s:I, s:i, s:b, s:b}", "at_ms", (json_int_t)picture->epoch_ms, "deliveries", (int)now->deliveries, "held", (int)now->is_held, "disk_full",
+    const struct ipc_status_answer *now = view->now;
+    json_t *all = json_pack("{s:I, s:i, s:b, s:b}", "at_ms", (json_int_t)view->epoch_ms, "deliveries", (int)now->deliveries, "held", (int)now->is_held, "disk_full",
                             (int)now->is_full);
     json_t *rates = json_object(), *totals = json_object(), *destinations = json_array();
     for (size_t i = 0; i < RATES; i++) {
-        json_object_set_new(rates, rate_names[i], picture->rates_known ? json_real(picture->rates[i]) : json_null());
-        json_object_set_new(totals, rate_names[i], json_integer((json_int_t)picture->before.counts[i]));
+        json_object_set_new(rates, rate_names[i], view->rates_known ? json_real(view->rates[i]) : json_null());
+        json_object_set_new(totals, rate_names[i], json_integer((json_int_t)view->before.counts[i]));
     }
     for (size_t i = 0; i < now->destination_count; i++)
         json_array_append_new(destinations, destination_as_json(&now->destinations[i]));
     json_object_set_new(all, "per_second", rates);
     json_object_set_new(all, "since_start", totals);
     json_object_set_new(all, "destinations", destinations);
-    words_print_json(all);
+    format_print_json(all);
     putchar('\n');
 }
 
-static void print_line(const struct picture *picture)
+static void print_line(const struct watch_screen *view)
 {
     struct buffer line = {0};
-    char when[WORDS_TIME_ROOM];
+    char when[FORMAT_TIME_SIZE];
     const struct destination_status *latest = NULL;
-    for (size_t i = 0; i < picture->now->destination_count; i++) {
-        const struct destination_status *d = &picture->now->destinations[i];
+    for (size_t i = 0; i < view->now->destination_count; i++) {
+        const struct destination_status *d = &view->now->destinations[i];
         if (d->reason.length > 0 && (latest == NULL || d->deferred_ms > latest->deferred_ms))
             latest = d;
     }
-    buffer_add_format(&line, "%s  under way %u", words_time(picture->epoch_ms, when), (unsigned)picture->now->deliveries);
-    add_rates(&line, picture, "  %s %s/s");
+    buffer_add_format(&line, "%s  under way %u", format_time(view->epoch_ms, when), (unsigned)view->now->deliveries);
+    add_rates(&line, view, "  %s %s/s");
     if (latest != NULL) {
         buffer_add_text(&line, "  ");
-        words_add_clean(&line, latest->name);
+        format_add_clean(&line, latest->name);
         buffer_add_text(&line, ": ");
-        add_why(&line, picture, latest);
+        add_why(&line, view, latest);
     }
     puts(buffer_text(&line));
     buffer_free(&line);
@@ -201,36 +201,36 @@ static void print_line(const struct picture *picture)
 
 /* Each look has a connection of its own: nobody who watches takes the place
  * of somebody with a word to say, and a reload is not noticed. */
-static bool look(struct picture *picture, struct error *error)
+static bool look(struct watch_screen *view, struct error *error)
 {
-    struct asking asking;
+    struct control_client control;
     struct ipc_status_answer answer;
-    if (!asking_open(&asking, picture->call->folder, error))
+    if (!control_client_open(&control, view->call->folder, error))
         return false;
-    bool told = asking_status(&asking, false, &answer, error);
+    bool told = control_client_status(&control, false, &answer, error);
     if (told) {
-        picture->now = &answer;
-        picture->epoch_ms = clock_epoch_ms();
-        measure(picture);
-        if (picture->call->json)
-            print_json(picture);
-        else if (picture->drawn)
-            draw(picture);
+        view->now = &answer;
+        view->epoch_ms = clock_epoch_ms();
+        measure(view);
+        if (view->call->json)
+            print_json(view);
+        else if (view->drawn)
+            draw(view);
         else
-            print_line(picture);
+            print_line(view);
         fflush(stdout);
-        picture->now = NULL;
+        view->now = NULL;
     }
-    asking_close(&asking);
+    control_client_close(&control);
     return told;
 }
 
 /* A server that was there a moment ago may be on its way back. */
-static bool look_patiently(struct picture *picture, struct error *error)
+static bool look_patiently(struct watch_screen *view, struct error *error)
 {
     uint64_t begun_ms = clock_now_ms();
-    while (!look(picture, error)) {
-        uint64_t patience_ms = store_sqlite_owner(picture->call->folder) != 0 ? WATCH_SUCCESSOR_MS : WATCH_PATIENCE_MS;
+    while (!look(view, error)) {
+        uint64_t patience_ms = store_sqlite_owner(view->call->folder) != 0 ? WATCH_SUCCESSOR_MS : WATCH_PATIENCE_MS;
         if (stopped_by != 0 || error->exit_code == EX_NOPERM || clock_now_ms() - begun_ms > patience_ms)
             return false;
         rest(clock_now_ms() + WATCH_AGAIN_MS);
@@ -253,21 +253,21 @@ static void say_screen(const char *what)
 int queue_watch(const struct queue_call *call)
 {
     static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
-    struct picture picture = {.call = call, .drawn = !call->json && is_terminal()};
+    struct watch_screen view = {.call = call, .drawn = !call->json && is_terminal()};
     struct sigaction catch = {.sa_handler = stop};
     struct error error = {0};
     for (size_t i = 0; i < ARRAY_LENGTH(signals); i++)
         sigaction(signals[i], &catch, NULL);
-    if (picture.drawn)
+    if (view.drawn)
         say_screen("\x1b[?1049h\x1b[?25l\x1b[2J");
-    bool told = look(&picture, &error);
+    bool told = look(&view, &error);
     for (uint64_t next_ms = clock_now_ms() + WATCH_EACH_MS; told && stopped_by == 0; next_ms += WATCH_EACH_MS) {
         rest(next_ms);
-        told = stopped_by != 0 || look_patiently(&picture, &error);
+        told = stopped_by != 0 || look_patiently(&view, &error);
         if (clock_now_ms() > next_ms + WATCH_EACH_MS)
             next_ms = clock_now_ms(); /* it was away: not all the missed ones at once */
     }
-    if (picture.drawn)
+    if (view.drawn)
         say_screen("\x1b[?25h\x1b[?1049l");
     if (stopped_by != 0)
         return 128 + stopped_by;

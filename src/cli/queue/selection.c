@@ -96,7 +96,7 @@ static bool contains_nocase(struct bytes text, struct bytes wanted)
 static bool has_reason(const struct selection *s, const struct store_recipient *r)
 {
     struct buffer reason = {0};
-    words_reply(&reason, &r->last);
+    format_reply(&reason, &r->last);
     bool has = contains_nocase(buffer_bytes(&reason), s->reason);
     buffer_free(&reason);
     return has;

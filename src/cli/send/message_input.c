@@ -13,7 +13,7 @@
 
 #include <sysexits.h>
 
-enum about { RECIPIENTS = 1, RESENT = 2, ADDRESSES = 4, REMOVED = 8, FROM = 16, DATE = 32, MESSAGE_ID = 64 };
+enum header_about { RECIPIENTS = 1, RESENT = 2, ADDRESSES = 4, REMOVED = 8, FROM = 16, DATE = 32, MESSAGE_ID = 64 };
 
 /* Bcc must never leave; Return-Path is the last server's to say. */
 static const struct { const char *name; unsigned about; } known[] = {
@@ -93,41 +93,41 @@ static bool is_resent(struct bytes text)
 /* The field with a domain behind addresses that name a user alone. */
 static void add_qualified(struct buffer *out, struct bytes field, const char *domain)
 {
-    struct buffer room = {0};
-    struct mailbox mailbox;
+    struct buffer scratch = {0};
+    struct address_list_entry mailbox;
     const char *from = field.at, *end = field.at + field.length;
     struct bytes list = field;
     bytes_split(&list, ':');
-    while (mailbox_next(&list, &room, &mailbox)) {
+    while (address_list_next(&list, &scratch, &mailbox)) {
         struct address checked;
-        bool bare = mailbox_is_bare(mailbox.address);
-        buffer_add_format(&room, "@%s", domain);
-        if (!bare || !address_parse(buffer_bytes(&room), true, &checked))
+        bool bare = address_list_is_bare(mailbox.address);
+        buffer_add_format(&scratch, "@%s", domain);
+        if (!bare || !address_parse(buffer_bytes(&scratch), true, &checked))
             continue;
         buffer_add(out, bytes_of(from, (size_t)(mailbox.end - from)));
         buffer_add_format(out, "@%s", domain);
         from = mailbox.end;
     }
     buffer_add(out, bytes_of(from, (size_t)(end - from)));
-    buffer_free(&room);
+    buffer_free(&scratch);
 }
 
-struct taking {
-    struct letter *letter;
-    const struct letter_parts *parts;
+struct header_rewrite {
+    struct outgoing_message *outgoing;
+    const struct outgoing_parts *parts;
     struct buffer *out;
     bool resent;
     unsigned seen;
 };
 
-static bool take_field(struct taking *t, struct bytes field, struct error *error)
+static bool take_field(struct header_rewrite *t, struct bytes field, struct error *error)
 {
     unsigned about = about_of(field);
     struct bytes value = field;
     struct buffer qualified = {0};
     bytes_split(&value, ':');
     t->seen |= about;
-    if (t->parts->read_recipients && (about & RECIPIENTS) != 0 && ((about & RESENT) != 0) == t->resent && !letter_add_listed(t->letter, value, t->parts->domain, error))
+    if (t->parts->read_recipients && (about & RECIPIENTS) != 0 && ((about & RESENT) != 0) == t->resent && !outgoing_message_add_listed(t->outgoing, value, t->parts->domain, error))
         return false;
     if ((about & REMOVED) != 0)
         return true;
@@ -140,7 +140,7 @@ static bool take_field(struct taking *t, struct bytes field, struct error *error
     return true;
 }
 
-static void add_missing(struct taking *t)
+static void add_missing(struct header_rewrite *t)
 {
     struct bytes from = bytes_of_text(t->parts->from);
     if ((t->seen & FROM) == 0)
@@ -151,7 +151,7 @@ static void add_missing(struct taking *t)
         buffer_add_text(t->out, "\r\n");
     }
     if ((t->seen & MESSAGE_ID) == 0)
-        buffer_add_format(t->out, "Message-ID: <%s>\r\n", letter_message_id(t->letter, t->parts));
+        buffer_add_format(t->out, "Message-ID: <%s>\r\n", outgoing_message_message_id(t->outgoing, t->parts));
 }
 
 /* "From ada Mon Nov 23 12:05:17 2026": a mailbox file's, no field. */
@@ -161,10 +161,10 @@ static void skip_from_lines(struct bytes *text)
         bytes_split(text, '\n');
 }
 
-static bool take_text(struct letter *letter, const struct letter_parts *parts, struct bytes text, struct buffer *out,
+static bool take_text(struct outgoing_message *outgoing, const struct outgoing_parts *parts, struct bytes text, struct buffer *out,
                       struct error *error)
 {
-    struct taking t = {.letter = letter, .parts = parts, .out = out};
+    struct header_rewrite t = {.outgoing = outgoing, .parts = parts, .out = out};
     if (parts->domain != NULL)
         skip_from_lines(&text);
     t.resent = is_resent(text);
@@ -190,24 +190,24 @@ static bool take_text(struct letter *letter, const struct letter_parts *parts, s
 /* NUL is no text, and servers refuse it: the parts that have it are encoded, and nothing is lost. */
 static bool encode_nul(struct bytes message, struct buffer *out, struct error *error)
 {
-    struct sevenbit sevenbit;
+    struct transfer_encoding encoding;
     struct bytes header = bytes_first(message, bytes_search(message, BYTES("\r\n\r\n")));
     if (bytes_find(header, '\0') != SIZE_MAX)
         return error_set(error, EX_DATAERR, "the header of the message has a NUL octet; remove it");
-    sevenbit_start(&sevenbit, true);
-    sevenbit_add(&sevenbit, out, message);
-    sevenbit_end(&sevenbit, out);
-    sevenbit_free(&sevenbit);
+    transfer_encoding_start(&encoding, true);
+    transfer_encoding_add(&encoding, out, message);
+    transfer_encoding_end(&encoding, out);
+    transfer_encoding_free(&encoding);
     return true;
 }
 
-bool letter_take_whole(struct letter *letter, const struct letter_parts *parts, struct bytes text, struct buffer *out,
+bool message_input_take(struct outgoing_message *outgoing, const struct outgoing_parts *parts, struct bytes text, struct buffer *out,
                        struct error *error)
 {
     struct buffer message = {0};
     if (bytes_find(text, '\0') == SIZE_MAX)
-        return take_text(letter, parts, text, out, error);
-    bool taken = take_text(letter, parts, text, &message, error);
+        return take_text(outgoing, parts, text, out, error);
+    bool taken = take_text(outgoing, parts, text, &message, error);
     taken = taken && encode_nul(buffer_bytes(&message), out, error);
     buffer_free(&message);
     return taken;

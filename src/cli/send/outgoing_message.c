@@ -11,7 +11,7 @@
 #include <sys/mman.h>
 #include <sysexits.h>
 
-enum { RECIPIENTS_ROOM = 16, READ_ROOM = 48 * 1024, TEXT_MAX = 64 * 1024 * 1024 };
+enum { RECIPIENTS_FIRST = 16, READ_SIZE = 48 * 1024, TEXT_MAX = 64 * 1024 * 1024 };
 
 /* ---- addresses ---- */
 
@@ -33,46 +33,46 @@ static bool check_address(struct bytes text, bool *utf8, struct error *error)
     return true;
 }
 
-bool letter_add_recipient(struct letter *letter, struct bytes address, struct error *error)
+bool outgoing_message_add_recipient(struct outgoing_message *message, struct bytes address, struct error *error)
 {
-    struct envelope *e = &letter->envelope;
+    struct envelope *e = &message->envelope;
     if (!check_address(address, &e->smtputf8, error))
         return false;
     for (size_t i = 0; i < e->recipient_count; i++)
         if (bytes_equal(e->recipients[i].address, address))
             return true;
-    if (e->recipient_count == letter->room) {
-        struct recipient *more = ARENA_ARRAY(&letter->arena, struct recipient, letter->room == 0 ? RECIPIENTS_ROOM : letter->room * 2);
+    if (e->recipient_count == message->capacity) {
+        struct recipient *more = ARENA_ARRAY(&message->arena, struct recipient, message->capacity == 0 ? RECIPIENTS_FIRST : message->capacity * 2);
         if (e->recipient_count > 0)
             memcpy(more, e->recipients, e->recipient_count * sizeof *more);
-        letter->room = letter->room == 0 ? RECIPIENTS_ROOM : letter->room * 2;
+        message->capacity = message->capacity == 0 ? RECIPIENTS_FIRST : message->capacity * 2;
         e->recipients = more;
     }
-    e->recipients[e->recipient_count++] = (struct recipient){.address = arena_copy(&letter->arena, address)};
+    e->recipients[e->recipient_count++] = (struct recipient){.address = arena_copy(&message->arena, address)};
     return true;
 }
 
-bool letter_add_listed(struct letter *letter, struct bytes list, const char *domain, struct error *error)
+bool outgoing_message_add_listed(struct outgoing_message *message, struct bytes list, const char *domain, struct error *error)
 {
     struct buffer room = {0};
-    struct mailbox mailbox;
+    struct address_list_entry mailbox;
     bool done = true;
-    while (done && mailbox_next(&list, &room, &mailbox)) {
-        if (domain != NULL && mailbox_is_bare(mailbox.address))
+    while (done && address_list_next(&list, &room, &mailbox)) {
+        if (domain != NULL && address_list_is_bare(mailbox.address))
             buffer_add_format(&room, "@%s", domain);
-        done = letter_add_recipient(letter, buffer_bytes(&room), error);
+        done = outgoing_message_add_recipient(message, buffer_bytes(&room), error);
     }
     buffer_free(&room);
     return done;
 }
 
-static bool add_recipients(struct letter *letter, const char *const *list, size_t count, const char *domain, struct error *error)
+static bool add_recipients(struct outgoing_message *message, const char *const *list, size_t count, const char *domain, struct error *error)
 {
     for (size_t i = 0; i < count; i++) {
         struct bytes said = bytes_of_text(list[i]);
         if (bytes_trim(said).length == 0)
             return error_set(error, EX_DATAERR, "a recipient is empty");
-        if (domain == NULL ? !letter_add_recipient(letter, bare(said), error) : !letter_add_listed(letter, said, domain, error))
+        if (domain == NULL ? !outgoing_message_add_recipient(message, bare(said), error) : !outgoing_message_add_listed(message, said, domain, error))
             return false;
     }
     return true;
@@ -92,7 +92,7 @@ static FILE *open_temporary(struct error *error)
     return file;
 }
 
-static FILE *open_text(const struct letter_parts *parts, struct error *error)
+static FILE *open_text(const struct outgoing_parts *parts, struct error *error)
 {
     if (parts->file == NULL || strcmp(parts->file, "-") == 0)
         return stdin;
@@ -115,7 +115,7 @@ static void read_until_dot(FILE *file, struct buffer *text)
     free(line);
 }
 
-static bool read_text(const struct letter_parts *parts, struct buffer *text, struct error *error)
+static bool read_text(const struct outgoing_parts *parts, struct buffer *text, struct error *error)
 {
     if (parts->body != NULL) {
         buffer_add_text(text, parts->body);
@@ -126,7 +126,7 @@ static bool read_text(const struct letter_parts *parts, struct buffer *text, str
         return false;
     if (parts->dot_ends)
         read_until_dot(file, text);
-    for (size_t count; !parts->dot_ends && (count = fread(buffer_reserve(text, READ_ROOM), 1, READ_ROOM, file)) > 0 && text->length < TEXT_MAX;)
+    for (size_t count; !parts->dot_ends && (count = fread(buffer_reserve(text, READ_SIZE), 1, READ_SIZE, file)) > 0 && text->length < TEXT_MAX;)
         buffer_written(text, count);
     bool done = !ferror(file) || error_set_errno(error, EX_NOINPUT, "cannot read %s", parts->file == NULL ? "standard input" : parts->file);
     if (text->length >= TEXT_MAX)
@@ -136,23 +136,23 @@ static bool read_text(const struct letter_parts *parts, struct buffer *text, str
     return done;
 }
 
-static bool flush(struct letter *letter, struct buffer *out, struct error *error)
+static bool flush(struct outgoing_message *message, struct buffer *out, struct error *error)
 {
     struct bytes octets = buffer_bytes(out);
-    bool done = octets.length == 0 || fwrite(octets.at, 1, octets.length, letter->file) == octets.length;
-    letter->size += octets.length;
+    bool done = octets.length == 0 || fwrite(octets.at, 1, octets.length, message->file) == octets.length;
+    message->size += octets.length;
     buffer_clear(out);
     return done || error_set_errno(error, EX_TEMPFAIL, "cannot write a temporary file");
 }
 
 /* ---- composing ---- */
 
-static bool attach_one(struct letter *letter, struct mime *mime, const char *path, struct buffer *out, struct error *error)
+static bool attach_one(struct outgoing_message *message, struct mime *mime, const char *path, struct buffer *out, struct error *error)
 {
     const char *slash = strrchr(path, '/');
     struct bytes name = bytes_of_text(slash == NULL ? path : slash + 1);
     const char *wrong = mime_check_name(name);
-    char room[READ_ROOM];
+    char room[READ_SIZE];
     if (wrong != NULL)
         return error_set(error, EX_DATAERR, "%s: %s", path, wrong);
     FILE *file = fopen(path, "re");
@@ -162,7 +162,7 @@ static bool attach_one(struct letter *letter, struct mime *mime, const char *pat
     mime_attach(mime, out, name);
     for (size_t count; done && (count = fread(room, 1, sizeof room, file)) > 0;) {
         mime_attach_some(mime, out, bytes_of(room, count));
-        done = flush(letter, out, error);
+        done = flush(message, out, error);
     }
     if (done && ferror(file))
         done = error_set_errno(error, EX_NOINPUT, "cannot read the attachment %s", path);
@@ -179,27 +179,27 @@ static struct bytes *texts_of(struct arena *arena, const char *const *list, size
     return texts;
 }
 
-const char *letter_message_id(struct letter *letter, const struct letter_parts *parts)
+const char *outgoing_message_message_id(struct outgoing_message *message, const struct outgoing_parts *parts)
 {
-    struct bytes sender = letter->envelope.sender;
+    struct bytes sender = message->envelope.sender;
     struct bytes domain = parts->domain != NULL ? bytes_of_text(parts->domain) : bytes_from(sender, bytes_find_last(sender, '@') + 1);
-    return arena_format(&letter->arena, "%llx.%016llx@%.*s", (unsigned long long)parts->now_ms, (unsigned long long)parts->random, BYTES_ARG(domain));
+    return arena_format(&message->arena, "%llx.%016llx@%.*s", (unsigned long long)parts->now_ms, (unsigned long long)parts->random, BYTES_ARG(domain));
 }
 
-static bool read_html(const struct letter_parts *parts, struct buffer *html, struct error *error)
+static bool read_html(const struct outgoing_parts *parts, struct buffer *html, struct error *error)
 {
-    struct letter_parts file = {.file = parts->html};
+    struct outgoing_parts file = {.file = parts->html};
     return parts->html == NULL || read_text(&file, html, error);
 }
 
-static bool write_letter(struct letter *letter, const struct letter_parts *parts, struct bytes text, struct bytes html, struct error *error)
+static bool write_message(struct outgoing_message *message, const struct outgoing_parts *parts, struct bytes text, struct bytes html, struct error *error)
 {
     struct mime mime;
     struct buffer out = {0};
-    struct mime_letter written = {
-        .from = bytes_of_text(parts->from), .to = texts_of(&letter->arena, parts->to, parts->to_count), .to_count = parts->to_count,
-        .cc = texts_of(&letter->arena, parts->cc, parts->cc_count), .cc_count = parts->cc_count, .subject = bytes_of_text(parts->subject), .text = text, .html = html,
-        .message_id = bytes_of_text(letter_message_id(letter, parts)),
+    struct mime_input written = {
+        .from = bytes_of_text(parts->from), .to = texts_of(&message->arena, parts->to, parts->to_count), .to_count = parts->to_count,
+        .cc = texts_of(&message->arena, parts->cc, parts->cc_count), .cc_count = parts->cc_count, .subject = bytes_of_text(parts->subject), .text = text, .html = html,
+        .message_id = bytes_of_text(outgoing_message_message_id(message, parts)),
         .date_ms = parts->now_ms, .attachments = parts->attach_count > 0};
     const char *wrong = mime_check(&written);
     if (wrong != NULL)
@@ -207,28 +207,28 @@ static bool write_letter(struct letter *letter, const struct letter_parts *parts
     mime_begin(&mime, &out, &written);
     bool done = true;
     for (size_t i = 0; i < parts->attach_count && done; i++)
-        done = attach_one(letter, &mime, parts->attach[i], &out, error);
+        done = attach_one(message, &mime, parts->attach[i], &out, error);
     mime_end(&mime, &out);
-    done = done && flush(letter, &out, error);
+    done = done && flush(message, &out, error);
     buffer_free(&out);
     return done;
 }
 
 /* ---- the whole ---- */
 
-static bool write_whole(struct letter *letter, const struct letter_parts *parts, struct bytes text, struct error *error)
+static bool write_whole(struct outgoing_message *message, const struct outgoing_parts *parts, struct bytes text, struct error *error)
 {
     struct buffer out = {0};
-    bool done = letter_take_whole(letter, parts, text, &out, error);
+    bool done = message_input_take(message, parts, text, &out, error);
     if (!bytes_is_ascii(buffer_bytes(&out)))
-        letter->envelope.body = BODY_8BITMIME;
-    done = done && flush(letter, &out, error);
+        message->envelope.body = BODY_8BITMIME;
+    done = done && flush(message, &out, error);
     buffer_free(&out);
     return done;
 }
 
 /* HTML alone has its text in it. */
-static bool read_texts(const struct letter_parts *parts, struct buffer *text, struct buffer *html, struct error *error)
+static bool read_texts(const struct outgoing_parts *parts, struct buffer *text, struct buffer *html, struct error *error)
 {
     if (!read_html(parts, html, error))
         return false;
@@ -238,65 +238,65 @@ static bool read_texts(const struct letter_parts *parts, struct buffer *text, st
     return true;
 }
 
-static bool compose(struct letter *letter, const struct letter_parts *parts, struct buffer *text, struct buffer *html, struct error *error)
+static bool compose(struct outgoing_message *message, const struct outgoing_parts *parts, struct buffer *text, struct buffer *html, struct error *error)
 {
-    letter->envelope.sender = arena_copy(&letter->arena, parts->sender != NULL ? bytes_of_text(parts->sender) : bare(bytes_of_text(parts->from)));
-    if (letter->envelope.sender.length > 0 && !check_address(letter->envelope.sender, &letter->envelope.smtputf8, error))
+    message->envelope.sender = arena_copy(&message->arena, parts->sender != NULL ? bytes_of_text(parts->sender) : bare(bytes_of_text(parts->from)));
+    if (message->envelope.sender.length > 0 && !check_address(message->envelope.sender, &message->envelope.smtputf8, error))
         return false;
-    if (!add_recipients(letter, parts->to, parts->to_count, parts->domain, error) || !add_recipients(letter, parts->cc, parts->cc_count, parts->domain, error) ||
-        !add_recipients(letter, parts->bcc, parts->bcc_count, parts->domain, error) || !read_texts(parts, text, html, error))
+    if (!add_recipients(message, parts->to, parts->to_count, parts->domain, error) || !add_recipients(message, parts->cc, parts->cc_count, parts->domain, error) ||
+        !add_recipients(message, parts->bcc, parts->bcc_count, parts->domain, error) || !read_texts(parts, text, html, error))
         return false;
-    letter->file = open_temporary(error);
-    if (letter->file == NULL)
+    message->file = open_temporary(error);
+    if (message->file == NULL)
         return false;
     bool whole = parts->read_recipients || parts->domain != NULL;
-    if (whole ? !write_whole(letter, parts, buffer_bytes(text), error) : !write_letter(letter, parts, buffer_bytes(text), buffer_bytes(html), error))
+    if (whole ? !write_whole(message, parts, buffer_bytes(text), error) : !write_message(message, parts, buffer_bytes(text), buffer_bytes(html), error))
         return false;
-    if (letter->envelope.recipient_count == 0)
+    if (message->envelope.recipient_count == 0)
         return error_set(error, EX_DATAERR, "the message names no recipient in To, Cc or Bcc");
-    letter->envelope.size = letter->size;
-    rewind(letter->file);
+    message->envelope.size = message->size;
+    rewind(message->file);
     return true;
 }
 
-bool letter_compose(struct letter *letter, const struct letter_parts *parts, struct error *error)
+bool outgoing_message_compose(struct outgoing_message *message, const struct outgoing_parts *parts, struct error *error)
 {
     struct buffer text = {0}, html = {0};
-    *letter = (struct letter){.file = NULL};
-    bool done = compose(letter, parts, &text, &html, error);
+    *message = (struct outgoing_message){.file = NULL};
+    bool done = compose(message, parts, &text, &html, error);
     buffer_free(&text);
     buffer_free(&html);
     if (!done)
-        letter_free(letter);
+        outgoing_message_free(message);
     return done;
 }
 
-bool letter_of_text(struct letter *letter, struct bytes sender, struct bytes recipient, struct bytes text, struct error *error)
+bool outgoing_message_of_text(struct outgoing_message *message, struct bytes sender, struct bytes recipient, struct bytes text, struct error *error)
 {
     struct buffer out = {0};
-    *letter = (struct letter){.file = open_temporary(error)};
+    *message = (struct outgoing_message){.file = open_temporary(error)};
     buffer_add(&out, text);
-    letter->envelope.sender = arena_copy(&letter->arena, sender);
-    letter->envelope.body = bytes_is_ascii(text) ? BODY_7BIT : BODY_8BITMIME;
-    bool done = letter->file != NULL && letter_add_recipient(letter, recipient, error) && flush(letter, &out, error);
-    letter->envelope.size = letter->size;
+    message->envelope.sender = arena_copy(&message->arena, sender);
+    message->envelope.body = bytes_is_ascii(text) ? BODY_7BIT : BODY_8BITMIME;
+    bool done = message->file != NULL && outgoing_message_add_recipient(message, recipient, error) && flush(message, &out, error);
+    message->envelope.size = message->size;
     buffer_free(&out);
     if (!done)
-        letter_free(letter);
+        outgoing_message_free(message);
     else
-        rewind(letter->file);
+        rewind(message->file);
     return done;
 }
 
-void letter_free(struct letter *letter)
+void outgoing_message_free(struct outgoing_message *message)
 {
-    if (letter->file != NULL)
-        fclose(letter->file);
-    letter->file = NULL;
-    arena_clear(&letter->arena);
+    if (message->file != NULL)
+        fclose(message->file);
+    message->file = NULL;
+    arena_clear(&message->arena);
 }
 
-struct envelope letter_envelope(const struct letter *letter)
+struct envelope outgoing_message_envelope(const struct outgoing_message *message)
 {
-    return letter->envelope;
+    return message->envelope;
 }

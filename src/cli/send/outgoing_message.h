@@ -13,7 +13,7 @@
 
 #include <stdio.h>
 
-struct letter_parts {
+struct outgoing_parts {
     const char *from, *subject, *body, *file; /* NULL: not said; without body, file and html: standard input */
     const char *html;     /* a file: the text as HTML; NULL: none. Without body and file the text is taken from it */
     const char *const *to, *const *cc, *const *bcc, *const *attach;
@@ -27,30 +27,30 @@ struct letter_parts {
     uint64_t now_ms, random;
 };
 
-struct letter {
+struct outgoing_message {
     FILE *file;      /* the message, CRLF lines, at its beginning */
     uint64_t size;
     struct arena arena;
     struct envelope envelope;
-    size_t room;     /* recipients there is room for */
+    size_t capacity;     /* recipients there is room for */
 };
 
 /* False with a reason: an impossible address (65), a file that is not there (66). */
-bool letter_compose(struct letter *letter, const struct letter_parts *parts, struct error *error);
-void letter_free(struct letter *letter);
-/* Its recipients live as long as the letter. */
-struct envelope letter_envelope(const struct letter *letter);
+bool outgoing_message_compose(struct outgoing_message *message, const struct outgoing_parts *parts, struct error *error);
+void outgoing_message_free(struct outgoing_message *message);
+/* Its recipients live as long as the message. */
+struct envelope outgoing_message_envelope(const struct outgoing_message *message);
 /* A message that is written already (CRLF lines), to one recipient. */
-bool letter_of_text(struct letter *letter, struct bytes sender, struct bytes recipient, struct bytes text, struct error *error);
+bool outgoing_message_of_text(struct outgoing_message *message, struct bytes sender, struct bytes recipient, struct bytes text, struct error *error);
 
 /* ---- what outgoing_message.c and message_input.c share ---- */
 
 /* A bare address, once; false when it is none. */
-bool letter_add_recipient(struct letter *letter, struct bytes address, struct error *error);
-/* All of a list, as header fields have them; `domain` as in letter_parts. */
-bool letter_add_listed(struct letter *letter, struct bytes list, const char *domain, struct error *error);
-const char *letter_message_id(struct letter *letter, const struct letter_parts *parts);
+bool outgoing_message_add_recipient(struct outgoing_message *message, struct bytes address, struct error *error);
+/* All of a list, as header fields have them; `domain` as in outgoing_message_parts. */
+bool outgoing_message_add_listed(struct outgoing_message *message, struct bytes list, const char *domain, struct error *error);
+const char *outgoing_message_message_id(struct outgoing_message *message, const struct outgoing_parts *parts);
 /* Appends a message that is given whole: recipients gathered, Bcc taken out, what is missing filled in. */
-bool letter_take_whole(struct letter *letter, const struct letter_parts *parts, struct bytes text, struct buffer *out, struct error *error);
+bool message_input_take(struct outgoing_message *message, const struct outgoing_parts *parts, struct bytes text, struct buffer *out, struct error *error);
 
 #endif

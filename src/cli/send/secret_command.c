@@ -23,17 +23,17 @@ static _Noreturn void become(const char *command, int output)
  * nobody reads would die of it. */
 static void read_first_line(int input, struct buffer *out)
 {
-    char room[1024];
+    char buffer[1024];
     ssize_t got;
     bool done = false;
-    while ((got = read(input, room, sizeof room)) > 0 || (got < 0 && errno == EINTR)) {
-        struct bytes part = bytes_of(room, got > 0 ? (size_t)got : 0);
+    while ((got = read(input, buffer, sizeof buffer)) > 0 || (got < 0 && errno == EINTR)) {
+        struct bytes part = bytes_of(buffer, got > 0 ? (size_t)got : 0);
         size_t end = bytes_find(part, '\n');
         if (!done && out->length <= SECRET_LINE_MAX)
             buffer_add(out, bytes_first(part, end));
         done = done || end != SIZE_MAX;
     }
-    explicit_bzero(room, sizeof room);
+    explicit_bzero(buffer, sizeof buffer);
     if (out->length > 0 && out->at[out->start + out->length - 1] == '\r')
         out->length--;
 }

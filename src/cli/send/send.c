@@ -23,7 +23,7 @@
 
 extern const struct command send_command;
 
-struct wish {
+struct send_options {
     struct option_list to, cc, bcc, attach;
     const char *from, *subject, *body, *html, *host, *port, *ports, *order, *user, *password_file, *password_command, *oauth_command, *ca_file, *config, *file, *deadline;
     bool read_recipients, json, quiet, fresh;
@@ -34,7 +34,7 @@ static const char default_ports[] = "587,2525,465", rfc8314_ports[] = "465,587,2
 
 /* ---- who sends ---- */
 
-static bool default_sender(const struct wish *wish, struct buffer *out)
+static bool default_sender(const struct send_options *wish, struct buffer *out)
 {
     char host[256] = "localhost";
     if (wish->user != NULL && strchr(wish->user, '@') != NULL) {
@@ -45,10 +45,10 @@ static bool default_sender(const struct wish *wish, struct buffer *out)
     if (me == NULL)
         return false;
     gethostname(host, sizeof host - 1);
-    struct machine machine;
-    if (machine_read(&machine, wish->config, NULL)) {
-        snprintf(host, sizeof host, "%s", machine.domain);
-        machine_free(&machine);
+    struct local_server server;
+    if (local_server_read(&server, wish->config, NULL)) {
+        snprintf(host, sizeof host, "%s", server.domain);
+        local_server_free(&server);
     }
     buffer_add_format(out, "%s@%s", me->pw_name, host);
     return true;
@@ -57,12 +57,12 @@ static bool default_sender(const struct wish *wish, struct buffer *out)
 /* ---- the way out ---- */
 
 /* Does the person leave the choice to us? Then what won last comes first. */
-static bool is_free_choice(const struct wish *wish)
+static bool is_free_choice(const struct send_options *wish)
 {
     return !wish->fresh && wish->ports == NULL && wish->order == NULL && (wish->port == NULL || strcmp(wish->port, "auto") == 0);
 }
 
-static void put_first(struct dial_options *options, const struct race_port *known)
+static void put_first(struct server_connection_options *options, const struct race_port *known)
 {
     size_t at = 0;
     while (at < options->port_count && options->ports[at].port != known->port)
@@ -74,72 +74,72 @@ static void put_first(struct dial_options *options, const struct race_port *know
 }
 
 /* The port that won, with the TLS mode that it turned out to speak. */
-static struct race_port winner_of(const struct dialing *way)
+static struct race_port winner_of(const struct port_connect *connected)
 {
-    const struct race_attempt *winner = &way->race.attempts[way->race.winner];
+    const struct race_attempt *winner = &connected->race.attempts[connected->race.winner];
     return (struct race_port){winner->port->port, winner->tls};
 }
 
-static bool race_and_remember(struct dial *dial, struct dial_options *options, const struct wish *wish, struct error *error)
+static bool race_and_remember(struct server_connection *connection, struct server_connection_options *options, const struct send_options *wish, struct error *error)
 {
     struct race_port known = {0};
-    bool was_known = is_free_choice(wish) && known_ports_find(options->host, &known);
+    bool was_known = is_free_choice(wish) && port_cache_find(options->host, &known);
     if (was_known)
         put_first(options, &known);
-    bool won = dial_race(dial, options, error);
-    if (!is_free_choice(wish) || dial->way.loopback)
+    bool won = server_connection_race(connection, options, error);
+    if (!is_free_choice(wish) || connection->connect.loopback)
         return won;
-    struct race_port winner = won ? winner_of(&dial->way) : (struct race_port){0};
+    struct race_port winner = won ? winner_of(&connection->connect) : (struct race_port){0};
     if (won && (!was_known || winner.port != known.port || winner.tls != known.tls))
-        known_ports_remember(options->host, &winner);
+        port_cache_remember(options->host, &winner);
     else if (!won && was_known)
-        known_ports_forget(options->host);
+        port_cache_forget(options->host);
     return won;
 }
 
-static bool dial_host(struct dial *dial, const struct wish *wish, struct error *error)
+static bool server_connection_host(struct server_connection *connection, const struct send_options *wish, struct error *error)
 {
     static struct target target; /* the dial keeps its host */
-    struct dial_options options = {.host = target.host, .ca_file = wish->ca_file, .needs_auth = wish->user != NULL, .by_token = wish->oauth_command != NULL, .deadline_ms = wish->deadline_ms};
+    struct server_connection_options options = {.host = target.host, .ca_file = wish->ca_file, .needs_auth = wish->user != NULL, .by_token = wish->oauth_command != NULL, .deadline_ms = wish->deadline_ms};
     if (!target_read(&target, wish->host, error))
         return false;
     const char *list = wish->ports != NULL ? wish->ports : wish->port != NULL && strcmp(wish->port, "auto") != 0 ? wish->port : target.ports[0] != '\0' ? target.ports : default_ports;
     if (wish->order != NULL && strcmp(wish->order, "rfc8314") == 0 && list == default_ports)
         list = rfc8314_ports;
-    if (!dial_ports(&options, list, error))
+    if (!server_connection_ports(&options, list, error))
         return false;
     if (list == default_ports || list == rfc8314_ports)
-        dial_last_resort(&options);
+        server_connection_last_resort(&options);
     for (size_t i = 0; i < options.port_count; i++)
         if (options.ports[i].port == 25)
             return error_set(error, EX_USAGE, "mail is never submitted on port 25, which is for servers among themselves; leave --port out, or say 587");
-    return race_and_remember(dial, &options, wish, error);
+    return race_and_remember(connection, &options, wish, error);
 }
 
-static bool dial_here(struct dial *dial, const struct wish *wish, struct error *error)
+static bool server_connection_here(struct server_connection *connection, const struct send_options *wish, struct error *error)
 {
-    struct machine machine;
-    if (!machine_read(&machine, wish->config, error))
+    struct local_server server;
+    if (!local_server_read(&server, wish->config, error))
         return false;
-    bool reached = dial_local(dial, machine.socket, error);
-    machine_free(&machine);
+    bool reached = server_connection_local(connection, server.socket, error);
+    local_server_free(&server);
     return reached;
 }
 
 /* Why this port, in words, on stderr. */
-static void tell_way(const struct dial *dial, const struct wish *wish)
+static void print_route(const struct server_connection *connection, const struct send_options *wish)
 {
     struct buffer words = {0};
     if (wish->host == NULL || wish->quiet)
         return;
-    race_explain(&dial->way.race, &words);
-    fprintf(stderr, "%s: %s (%s)\n", wish->host, buffer_text(&words), dial->way.line->tls_text);
+    race_explain(&connection->connect.race, &words);
+    fprintf(stderr, "%s: %s (%s)\n", wish->host, buffer_text(&words), connection->connect.line->tls_text);
     buffer_free(&words);
 }
 
 /* ---- what came of it ---- */
 
-static void tell_results_as_json(const struct submission *s, const struct wish *wish)
+static void print_results_as_json(const struct submission *s, const struct send_options *wish)
 {
     json_t *recipients = json_array();
     for (size_t i = 0; i < s->envelope.recipient_count; i++) {
@@ -150,13 +150,13 @@ static void tell_results_as_json(const struct submission *s, const struct wish *
                                                     "reply", r->text.at == NULL ? "" : r->text.at, r->text.length));
     }
     json_t *facts = json_pack("{s:s, s:i, s:s, s:o}", "host", wish->host == NULL ? "local" : wish->host, "port",
-                              wish->host == NULL ? 0 : (int)s->dial->way.race.attempts[s->dial->way.race.winner].port->port, "tls", s->dial->way.line->tls_text, "recipients", recipients);
+                              wish->host == NULL ? 0 : (int)s->connection->connect.race.attempts[s->connection->connect.race.winner].port->port, "tls", s->connection->connect.line->tls_text, "recipients", recipients);
     json_dumpf(facts, stdout, JSON_COMPACT | JSON_PRESERVE_ORDER);
     putchar('\n');
     json_decref(facts);
 }
 
-static int tell_results(const struct submission *s, const struct wish *wish)
+static int print_results(const struct submission *s, const struct send_options *wish)
 {
     size_t accepted = 0;
     int exit_code = EX_OK;
@@ -175,13 +175,13 @@ static int tell_results(const struct submission *s, const struct wish *wish)
         buffer_free(&said);
     }
     if (wish->json)
-        tell_results_as_json(s, wish);
+        print_results_as_json(s, wish);
     else if (accepted > 0)
         printf("accepted for %zu recipient%s: %.*s\n", accepted, accepted == 1 ? "" : "s", BYTES_ARG(s->results[0].outcome == OUTCOME_DELIVERED ? s->results[0].text : BYTES("")));
     return exit_code;
 }
 
-static int tell_failure(const struct client_result *why)
+static int print_failure(const struct client_result *why)
 {
     struct error error;
     struct buffer said = {0};
@@ -195,33 +195,33 @@ static int tell_failure(const struct client_result *why)
     return command_fail(&send_command, &error);
 }
 
-static int submit(const struct wish *wish, struct letter *letter, struct bytes secret)
+static int submit(const struct send_options *wish, struct outgoing_message *message, struct bytes secret)
 {
-    struct dial *dial = memory_new(sizeof *dial);
+    struct server_connection *connection = memory_new(sizeof *connection);
     struct error error = {0};
-    struct submission s = {.dial = dial, .letter = letter, .envelope = letter_envelope(letter),
+    struct submission s = {.connection = connection, .message = message, .envelope = outgoing_message_envelope(message),
                            .shows_progress = isatty(STDERR_FILENO) && !wish->quiet};
-    bool way = wish->host != NULL ? dial_host(dial, wish, &error) : dial_here(dial, wish, &error);
+    bool connected = wish->host != NULL ? server_connection_host(connection, wish, &error) : server_connection_here(connection, wish, &error);
     if (wish->host != NULL && wish->user != NULL)
         s.user = bytes_of_text(wish->user);
     *(wish->oauth_command != NULL ? &s.token : &s.password) = secret;
     int exit_code = EX_OK;
-    if (!way) {
+    if (!connected) {
         exit_code = command_fail(&send_command, &error);
     } else {
-        tell_way(dial, wish);
-        exit_code = submission_run(&s) ? tell_results(&s, wish) : tell_failure(&s.failure);
+        print_route(connection, wish);
+        exit_code = submission_run(&s) ? print_results(&s, wish) : print_failure(&s.failure);
     }
     submission_free(&s);
-    dial_end(dial);
-    free(dial);
+    server_connection_end(connection);
+    free(connection);
     return exit_code;
 }
 
 /* ---- the command ---- */
 
 /* The password, or the token. */
-static bool find_secret(const struct wish *wish, struct buffer *secret, int *exit_code)
+static bool find_secret(const struct send_options *wish, struct buffer *secret, int *exit_code)
 {
     const char *command = wish->oauth_command != NULL ? wish->oauth_command : wish->password_command;
     struct error error = {0};
@@ -235,24 +235,24 @@ static bool find_secret(const struct wish *wish, struct buffer *secret, int *exi
     return false;
 }
 
-static int compose_and_submit(struct wish *wish)
+static int compose_and_submit(struct send_options *wish)
 {
-    struct letter letter;
+    struct outgoing_message message;
     struct error error = {0};
     struct buffer from = {0}, password = {0};
     int exit_code = EX_OK;
     if (wish->from == NULL && !default_sender(wish, &from))
         error_set(&error, EX_USAGE, "say --from: there is no telling who sends");
-    struct letter_parts parts = {
+    struct outgoing_parts parts = {
         .from = wish->from != NULL ? wish->from : buffer_text(&from), .subject = wish->subject, .body = wish->body, .html = wish->html, .file = wish->file, .to = wish->to.at, .to_count = wish->to.count,
         .cc = wish->cc.at, .cc_count = wish->cc.count, .bcc = wish->bcc.at, .bcc_count = wish->bcc.count, .attach = wish->attach.at, .attach_count = wish->attach.count,
         .read_recipients = wish->read_recipients, .now_ms = clock_epoch_ms(), .random = random_u64()};
-    if (error.text[0] != '\0' || !letter_compose(&letter, &parts, &error))
+    if (error.text[0] != '\0' || !outgoing_message_compose(&message, &parts, &error))
         exit_code = command_fail(&send_command, &error);
     else if (find_secret(wish, &password, &exit_code))
-        exit_code = submit(wish, &letter, buffer_bytes(&password));
+        exit_code = submit(wish, &message, buffer_bytes(&password));
     if (error.text[0] == '\0')
-        letter_free(&letter);
+        outgoing_message_free(&message);
     if (password.at != NULL)
         explicit_bzero(password.at, password.capacity);
     buffer_free(&password);
@@ -262,7 +262,7 @@ static int compose_and_submit(struct wish *wish)
 
 static int run(int argc, char **argv)
 {
-    static struct wish wish;
+    static struct send_options wish;
     struct arguments arguments;
     const struct option_rule rules[] = {
         {OPTION_LIST, "to", 0, &wish.to}, {OPTION_LIST, "cc", 0, &wish.cc}, {OPTION_LIST, "bcc", 0, &wish.bcc}, {OPTION_LIST, "attach", 'a', &wish.attach},
@@ -272,7 +272,7 @@ static int run(int argc, char **argv)
         {OPTION_TEXT, "oauth-command", 0, &wish.oauth_command}, {OPTION_TEXT, "ca-file", 0, &wish.ca_file}, {OPTION_TEXT, "config", 'c', &wish.config},
         {OPTION_FLAG, "recipients", 't', &wish.read_recipients}, {OPTION_FLAG, "json", 0, &wish.json}, {OPTION_FLAG, "fresh", 0, &wish.fresh}, {OPTION_TEXT, "deadline", 0, &wish.deadline},
         {OPTION_FLAG, "quiet", 'q', &wish.quiet}, {OPTION_END, NULL, 0, NULL}};
-    wish = (struct wish){0};
+    wish = (struct send_options){0};
     if (!options_read(&send_command, argc, argv, rules, &arguments))
         return EX_USAGE;
     if (arguments.count > 1)
@@ -291,7 +291,7 @@ static int run(int argc, char **argv)
     if (wish.user != NULL && wish.host != NULL && wish.password_file == NULL && !has_command && wish.body == NULL && wish.file == NULL && !isatty(STDIN_FILENO))
         return command_usage(&send_command, "the password and the text cannot both come from standard input: say --password-file FILE, or --password-command CMD");
     struct error error = {0};
-    if (wish.deadline != NULL && !dial_deadline(wish.deadline, &wish.deadline_ms, &error))
+    if (wish.deadline != NULL && !server_connection_deadline(wish.deadline, &wish.deadline_ms, &error))
         return command_fail(&send_command, &error);
     command_end_on_interrupt();
     return compose_and_submit(&wish);

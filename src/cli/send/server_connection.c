@@ -38,7 +38,7 @@ static bool explain_ipv4(struct bytes host, struct error *error)
     return error_set(error, EX_DATAERR, "%.*s is not an address: an IPv4 address has 4 numbers, this has %d", BYTES_ARG(host), parts);
 }
 
-bool dial_check_host(const char *text, struct error *error)
+bool server_connection_check_host(const char *text, struct error *error)
 {
     struct bytes host = bytes_of_text(text);
     if (host_is_ipv4(host) || host_is_ipv6(host))
@@ -68,7 +68,7 @@ static bool read_port(struct bytes text, struct race_port *port, bool *known)
     return mode.length == 0 || bytes_is(mode, "tls") || bytes_is(mode, "starttls");
 }
 
-bool dial_ports(struct dial_options *options, const char *list, struct error *error)
+bool server_connection_ports(struct server_connection_options *options, const char *list, struct error *error)
 {
     for (struct bytes rest = bytes_of_text(list); rest.length > 0;) {
         struct bytes one = bytes_trim(bytes_split(&rest, ','));
@@ -85,7 +85,7 @@ bool dial_ports(struct dial_options *options, const char *list, struct error *er
     return options->port_count > 0 || error_set(error, EX_USAGE, "no port is named");
 }
 
-void dial_last_resort(struct dial_options *options)
+void server_connection_last_resort(struct server_connection_options *options)
 {
     for (size_t i = 0; i < options->port_count; i++)
         if (options->ports[i].port == RACE_LAST_PORT)
@@ -96,7 +96,7 @@ void dial_last_resort(struct dial_options *options)
     options->last_resort = RACE_LAST_PORT;
 }
 
-bool dial_deadline(const char *text, uint32_t *deadline_ms, struct error *error)
+bool server_connection_deadline(const char *text, uint32_t *deadline_ms, struct error *error)
 {
     uint64_t seconds;
     if (!bytes_to_u64(bytes_of_text(text), DEADLINE_MAX_S, &seconds) || seconds == 0)
@@ -109,99 +109,99 @@ bool dial_deadline(const char *text, uint32_t *deadline_ms, struct error *error)
 
 static void on_decided(void *owner)
 {
-    struct dial *dial = owner;
-    dial->decided = true;
-    loop_stop(&dial->loop);
+    struct server_connection *connection = owner;
+    connection->decided = true;
+    loop_stop(&connection->loop);
 }
 
 static void on_line(void *owner)
 {
-    struct dial *dial = owner;
-    loop_stop(&dial->loop); /* dial_next() goes on */
+    struct server_connection *connection = owner;
+    loop_stop(&connection->loop); /* server_connection_next() goes on */
 }
 
 static void on_line_end(void *owner, const char *why)
 {
-    struct dial *dial = owner;
-    snprintf(dial->why, sizeof dial->why, "%s", why);
-    dial->ended = true;
-    loop_stop(&dial->loop);
+    struct server_connection *connection = owner;
+    snprintf(connection->why, sizeof connection->why, "%s", why);
+    connection->ended = true;
+    loop_stop(&connection->loop);
 }
 
 static void on_progress(void *owner)
 {
-    struct dial *dial = owner;
-    if (dial->options.on_progress != NULL)
-        dial->options.on_progress(dial->options.owner, &dial->way);
+    struct server_connection *connection = owner;
+    if (connection->options.on_progress != NULL)
+        connection->options.on_progress(connection->options.owner, &connection->connect);
 }
 
-static const struct dialing_events dialing_events = {.on_decided = on_decided, .on_line = on_line, .on_line_end = on_line_end, .on_progress = on_progress};
+static const struct port_connect_events port_connect_events = {.on_decided = on_decided, .on_line = on_line, .on_line_end = on_line_end, .on_progress = on_progress};
 
 static void on_local_end(void *owner, enum conn_end end)
 {
-    struct dial *dial = owner;
-    on_line_end(dial, dial->local.why[0] != '\0' ? dial->local.why : "the connection ended");
+    struct server_connection *connection = owner;
+    on_line_end(connection, connection->local.why[0] != '\0' ? connection->local.why : "the connection ended");
 }
 
 static void on_local_timeout(void *owner)
 {
-    struct dial *dial = owner;
+    struct server_connection *connection = owner;
     char why[80];
-    snprintf(why, sizeof why, "timed out in the step %s", client_step_name(client_session_step(dial->session)));
-    on_line_end(dial, why);
+    snprintf(why, sizeof why, "timed out in the step %s", client_step_name(client_session_step(connection->session)));
+    on_line_end(connection, why);
 }
 
 static const struct conn_events local_events = {.on_connected = on_line, .on_input = on_line, .on_drained = on_line, .on_tls = on_line, .on_end = on_local_end, .on_timeout = on_local_timeout};
 
 /* ---- the way ---- */
 
-static bool prepare(struct dial *dial, struct error *error)
+static bool prepare(struct server_connection *connection, struct error *error)
 {
-    if (gethostname(dial->hostname, sizeof dial->hostname - 1) != 0 || !host_is_name(bytes_of_text(dial->hostname), true))
-        snprintf(dial->hostname, sizeof dial->hostname, "localhost");
-    dial->has_loop = loop_start(&dial->loop, error);
-    return dial->has_loop;
+    if (gethostname(connection->hostname, sizeof connection->hostname - 1) != 0 || !host_is_name(bytes_of_text(connection->hostname), true))
+        snprintf(connection->hostname, sizeof connection->hostname, "localhost");
+    connection->has_loop = loop_start(&connection->loop, error);
+    return connection->has_loop;
 }
 
-static bool tell_loss(struct dial *dial, struct error *error)
+static bool fail_lost(struct server_connection *connection, struct error *error)
 {
     struct buffer words = {0};
-    if (dial->way.outcome == DIALING_UNRESOLVED)
-        return resolving_tell(&dial->way.resolving, dial->options.host, error);
-    race_explain(&dial->way.race, &words);
-    error_set(error, race_is_for_later(&dial->way.race) ? EX_TEMPFAIL : EX_UNAVAILABLE, "%s: %s", dial->options.host, buffer_text(&words));
+    if (connection->connect.outcome == PORT_CONNECT_UNRESOLVED)
+        return host_lookup_explain(&connection->connect.lookup, connection->options.host, error);
+    race_explain(&connection->connect.race, &words);
+    error_set(error, race_is_for_later(&connection->connect.race) ? EX_TEMPFAIL : EX_UNAVAILABLE, "%s: %s", connection->options.host, buffer_text(&words));
     buffer_free(&words);
     return false;
 }
 
-bool dial_race(struct dial *dial, const struct dial_options *options, struct error *error)
+bool server_connection_race(struct server_connection *connection, const struct server_connection_options *options, struct error *error)
 {
-    *dial = (struct dial){.options = *options};
-    if (!prepare(dial, error) || !dial_check_host(options->host, error) || !tls_client_open(&dial->tls, options->ca_file, error))
+    *connection = (struct server_connection){.options = *options};
+    if (!prepare(connection, error) || !server_connection_check_host(options->host, error) || !tls_client_open(&connection->tls, options->ca_file, error))
         return false;
-    dial->has_tls = true;
-    dial->dns = dns_open(NULL, 0, error);
-    if (dial->dns == NULL || !dns_start(dial->dns, &dial->loop, error))
+    connection->has_tls = true;
+    connection->dns = dns_open(NULL, 0, error);
+    if (connection->dns == NULL || !dns_start(connection->dns, &connection->loop, error))
         return false;
-    struct dialing_options way = {.host = dial->options.host, .port_count = options->port_count, .helo = bytes_of_text(dial->hostname), .needs_auth = options->needs_auth, .by_token = options->by_token,
+    struct port_connect_options way = {.host = connection->options.host, .port_count = options->port_count, .helo = bytes_of_text(connection->hostname), .needs_auth = options->needs_auth, .by_token = options->by_token,
                                   .last_resort = options->last_resort, .examine = options->examine, .own_ca = options->ca_file != NULL, .deadline_ms = options->deadline_ms};
     memcpy(way.ports, options->ports, sizeof way.ports);
-    dial->dialled = true;
-    dialing_start(&dial->way, &dial->loop, &dial->tls, dial->dns, &way, &dialing_events, dial);
-    while (!dial->decided)
-        loop_run(&dial->loop);
-    if (dial->way.outcome != DIALING_WON)
-        return tell_loss(dial, error);
-    dial->conn = &dial->way.line->conn;
-    dial->session = dialing_session(&dial->way);
+    connection->dialled = true;
+    port_connect_start(&connection->connect, &connection->loop, &connection->tls, connection->dns, &way, &port_connect_events, connection);
+    while (!connection->decided)
+        loop_run(&connection->loop);
+    if (connection->connect.outcome != PORT_CONNECT_WON)
+        return fail_lost(connection, error);
+    connection->conn = &connection->connect.line->conn;
+    connection->session = port_connect_session(&connection->connect);
     return true;
 }
 
-bool dial_local(struct dial *dial, const char *path, struct error *error)
+bool server_connection_local(struct server_connection *connection, const char *path, struct error *error)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
-    *dial = (struct dial){.options.host = "localhost"};
-    if (!prepare(dial, error))
+    *connection = (struct server_connection){.options.host = "localhost"};
+    if (!prepare(connection, error))
         return false;
     if (snprintf(address.sun_path, sizeof address.sun_path, "%s", path) >= (int)sizeof address.sun_path)
         return error_set(error, EX_CONFIG, "%s is too long for a socket", path);
@@ -213,66 +213,66 @@ bool dial_local(struct dial *dial, const char *path, struct error *error)
         return false;
     }
     evutil_make_socket_nonblocking(descriptor);
-    dial->conn = &dial->local;
-    conn_start(&dial->local, &dial->loop, descriptor, &local_events, dial);
-    struct client_options options = {.helo = bytes_of_text(dial->hostname), .tls = CLIENT_TLS_NEVER};
-    client_session_start(&dial->own_session, &options);
-    dial->session = &dial->own_session;
+    connection->conn = &connection->local;
+    conn_start(&connection->local, &connection->loop, descriptor, &local_events, connection);
+    struct client_options options = {.helo = bytes_of_text(connection->hostname), .tls = CLIENT_TLS_NEVER};
+    client_session_start(&connection->own_session, &options);
+    connection->session = &connection->own_session;
     return true;
 }
 
 /* ---- the session ---- */
 
-void dial_next(struct dial *dial, struct client_action *action)
+void server_connection_next(struct server_connection *connection, struct client_action *action)
 {
     bool waits = false; /* since the last reply; single octets put nothing off */
     for (;;) {
-        while (client_session_action(dial->session, action)) {
+        while (client_session_action(connection->session, action)) {
             if (action->kind == CLIENT_SEND)
-                conn_write(dial->conn, action->bytes);
-            else if (!signing_answer(dial->session, action, dial->conn))
+                conn_write(connection->conn, action->bytes);
+            else if (!sasl_client_answer(connection->session, action, connection->conn))
                 return;
         }
-        size_t used = client_session_feed(dial->session, conn_input(dial->conn));
+        size_t used = client_session_feed(connection->session, conn_input(connection->conn));
         if (used > 0) {
-            conn_consume(dial->conn, used);
+            conn_consume(connection->conn, used);
             waits = false;
-        } else if (dial->ended) {
-            client_session_failed(dial->session, client_session_step(dial->session), bytes_of_text(dial->why));
-            if (!client_session_action(dial->session, action))
+        } else if (connection->ended) {
+            client_session_failed(connection->session, client_session_step(connection->session), bytes_of_text(connection->why));
+            if (!client_session_action(connection->session, action))
                 *action = (struct client_action){.kind = CLIENT_CLOSE};
             return;
-        } else if (!client_session_action(dial->session, action)) {
+        } else if (!client_session_action(connection->session, action)) {
             if (!waits)
-                conn_set_deadline(dial->conn, client_session_timeout_ms(dial->session));
+                conn_set_deadline(connection->conn, client_session_timeout_ms(connection->session));
             waits = true;
-            loop_run(&dial->loop);
+            loop_run(&connection->loop);
         } else if (action->kind == CLIENT_SEND) {
-            conn_write(dial->conn, action->bytes);
-        } else if (!signing_answer(dial->session, action, dial->conn)) {
+            conn_write(connection->conn, action->bytes);
+        } else if (!sasl_client_answer(connection->session, action, connection->conn)) {
             return;
         }
     }
 }
 
-void dial_drain(struct dial *dial)
+void server_connection_drain(struct server_connection *connection)
 {
-    while (conn_unsent(dial->conn) > OUTPUT_LOW && !dial->ended)
-        loop_run(&dial->loop);
+    while (conn_unsent(connection->conn) > OUTPUT_LOW && !connection->ended)
+        loop_run(&connection->loop);
 }
 
-void dial_end(struct dial *dial)
+void server_connection_end(struct server_connection *connection)
 {
-    if (dial->dialled)
-        dialing_end(&dial->way);
-    if (dial->conn == &dial->local)
-        conn_close(&dial->local);
-    if (dial->session == &dial->own_session)
-        client_session_free(&dial->own_session);
-    if (dial->dns != NULL)
-        dns_close(dial->dns);
-    if (dial->has_tls)
-        tls_close(&dial->tls);
-    if (dial->has_loop)
-        loop_free(&dial->loop);
+    if (connection->dialled)
+        port_connect_end(&connection->connect);
+    if (connection->conn == &connection->local)
+        conn_close(&connection->local);
+    if (connection->session == &connection->own_session)
+        client_session_free(&connection->own_session);
+    if (connection->dns != NULL)
+        dns_close(connection->dns);
+    if (connection->has_tls)
+        tls_close(&connection->tls);
+    if (connection->has_loop)
+        loop_free(&connection->loop);
 }

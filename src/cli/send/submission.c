@@ -9,20 +9,20 @@ static void give_content(struct submission *s, bool begins)
 {
     static char run[CONTENT_RUN_MAX];
     if (begins && s->told > 0) { /* for the recipients of another transaction */
-        rewind(s->letter->file);
+        rewind(s->message->file);
         s->told = 0;
     }
-    size_t count = fread(run, 1, sizeof run, s->letter->file);
+    size_t count = fread(run, 1, sizeof run, s->message->file);
     s->told += count;
-    bool last = s->told >= s->letter->size || count == 0;
-    if (s->shows_progress && s->letter->size > PROGRESS_OCTETS)
-        fprintf(stderr, "\rsent %3u %%%s", (unsigned)(s->told * 100 / s->letter->size), last ? "\n" : "");
-    if (count == 0 && s->told < s->letter->size) { /* never end a message that is not whole */
-        client_session_failed(s->dial->session, STEP_DATA, BYTES("the message cannot be read any more"));
+    bool last = s->told >= s->message->size || count == 0;
+    if (s->shows_progress && s->message->size > PROGRESS_OCTETS)
+        fprintf(stderr, "\rsent %3u %%%s", (unsigned)(s->told * 100 / s->message->size), last ? "\n" : "");
+    if (count == 0 && s->told < s->message->size) { /* never end a message that is not whole */
+        client_session_failed(s->connection->session, STEP_DATA, BYTES("the message cannot be read any more"));
         return;
     }
-    client_session_content(s->dial->session, bytes_of(run, count), last);
-    dial_drain(s->dial);
+    client_session_content(s->connection->session, bytes_of(run, count), last);
+    server_connection_drain(s->connection);
 }
 
 static struct client_result keep(struct submission *s, const struct client_result *said)
@@ -44,21 +44,21 @@ static void ready(struct submission *s)
 {
     if (s->user.length > 0 && !s->signed_in) {
         s->signed_in = true;
-        client_session_sign_in(s->dial->session, s->user, s->password, s->token);
+        client_session_sign_in(s->connection->session, s->user, s->password, s->token);
     } else if (s->results != NULL) {
-        client_session_quit(s->dial->session);
+        client_session_quit(s->connection->session);
     } else {
-        client_session_send(s->dial->session, &s->envelope);
+        client_session_send(s->connection->session, &s->envelope);
     }
 }
 
 bool submission_run(struct submission *s)
 {
     struct client_action action;
-    if (s->dial->session != &s->dial->own_session) /* the race took its first READY */
+    if (s->connection->session != &s->connection->own_session) /* the race took its first READY */
         ready(s);
     for (;;) {
-        dial_next(s->dial, &action);
+        server_connection_next(s->connection, &action);
         switch (action.kind) {
         case CLIENT_READY: ready(s); break;
         case CLIENT_WANT_CONTENT: give_content(s, action.begins); break;
@@ -68,7 +68,7 @@ bool submission_run(struct submission *s)
             return s->results != NULL;
         case CLIENT_CLOSE: return s->results != NULL;
         case CLIENT_STARTTLS: /* the race did it */
-        case CLIENT_ASK_NONCE: /* dial_next() answers these */
+        case CLIENT_ASK_NONCE: /* server_connection_next() answers these */
         case CLIENT_ASK_PROOF:
         case CLIENT_NOTHING:
         case CLIENT_SEND: break;

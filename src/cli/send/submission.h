@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * submission: a letter through the session that dial found, and what became
+ * submission: a message through the session that dial found, and what became
  * of each recipient. Fill in the first part, submission_run(), look at the
  * results, submission_free(); the dial stays the caller's.
  */
@@ -11,12 +11,12 @@
 #include "cli/send/outgoing_message.h"
 
 struct submission {
-    struct dial *dial;
-    struct letter *letter;       /* its file is read from where it stands */
+    struct server_connection *connection;
+    struct outgoing_message *message;       /* its file is read from where it stands */
     struct envelope envelope;
     struct bytes user, password; /* empty user: no signing in */
     struct bytes token;          /* of OAuth 2, in place of the password */
-    bool shows_progress;         /* of large letters, on stderr */
+    bool shows_progress;         /* of large messages, on stderr */
     /* What came of it: */
     struct client_result *results; /* one a recipient; NULL: none, `failure` says why */
     struct client_result failure;

@@ -18,22 +18,22 @@
 enum { NAME_MAX_HERE = 64, RUN_MAX = 64 * 1024 };
 
 /* One file of it: as many recipients as the server takes at once. */
-struct part {
+struct drop_part {
     char temporary[NAME_MAX_HERE], final[NAME_MAX_HERE];
     int file;
     bool moved;
 };
 
-struct deposit {
-    const struct machine *machine;
-    struct letter *letter;
+struct drop_writer {
+    const struct local_server *server;
+    struct outgoing_message *message;
     int folder;
-    struct part *parts;
+    struct drop_part *parts;
     size_t count;
 };
 
 /* Later ones have greater names; nobody can guess one. */
-static void name_part(struct part *part)
+static void name_part(struct drop_part *part)
 {
     uint64_t random[2];
     random_fill(random, sizeof random);
@@ -41,46 +41,46 @@ static void name_part(struct part *part)
     snprintf(part->temporary, sizeof part->temporary, ".%s", part->final);
 }
 
-static bool put_letter(struct deposit *d, int file)
+static bool put_message(struct drop_writer *d, int file)
 {
     char run[RUN_MAX];
     uint64_t told = 0;
-    rewind(d->letter->file);
-    for (size_t count; (count = fread(run, 1, sizeof run, d->letter->file)) > 0; told += count)
+    rewind(d->message->file);
+    for (size_t count; (count = fread(run, 1, sizeof run, d->message->file)) > 0; told += count)
         if (!write_all(file, bytes_of(run, count)))
             return false;
-    return told == d->letter->size;
+    return told == d->message->size;
 }
 
 /* The group is what lets the server read it. */
-static bool is_for_server(const struct deposit *d, int file, struct error *error)
+static bool is_for_server(const struct drop_writer *d, int file, struct error *error)
 {
     struct stat folder, made;
     if (fchmod(file, 0640) != 0 || fstat(d->folder, &folder) != 0 || fstat(file, &made) != 0)
-        return error_set_errno(error, EX_TEMPFAIL, "cannot write into the drop folder %s", d->machine->drop);
+        return error_set_errno(error, EX_TEMPFAIL, "cannot write into the drop folder %s", d->server->drop);
     if (folder.st_uid == 0) /* no process that picks up is root's: what is put there now could not be read */
-        return error_set(error, EX_TEMPFAIL, "the drop folder %s is not the server's yet; start it: mailboat serve", d->machine->drop);
+        return error_set(error, EX_TEMPFAIL, "the drop folder %s is not the server's yet; start it: mailboat serve", d->server->drop);
     return made.st_gid == folder.st_gid || made.st_uid == folder.st_uid ||
-           error_set(error, EX_TEMPFAIL, "the drop folder %s does not give its group to what is put there; its file system must know the setgid bit of folders", d->machine->drop);
+           error_set(error, EX_TEMPFAIL, "the drop folder %s does not give its group to what is put there; its file system must know the setgid bit of folders", d->server->drop);
 }
 
-static bool write_part(struct deposit *d, struct part *part, const struct envelope *envelope, struct error *error)
+static bool write_part(struct drop_writer *d, struct drop_part *part, const struct envelope *envelope, struct error *error)
 {
     struct buffer head = {0};
     name_part(part);
     part->file = openat(d->folder, part->temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0640);
     if (part->file < 0)
-        return error_set_errno(error, EX_TEMPFAIL, "cannot put the message into the drop folder %s", d->machine->drop);
+        return error_set_errno(error, EX_TEMPFAIL, "cannot put the message into the drop folder %s", d->server->drop);
     if (!is_for_server(d, part->file, error))
         return false;
     drop_head_add(&head, envelope);
-    bool done = write_all(part->file, buffer_bytes(&head)) && put_letter(d, part->file) && fsync(part->file) == 0;
+    bool done = write_all(part->file, buffer_bytes(&head)) && put_message(d, part->file) && fsync(part->file) == 0;
     buffer_free(&head);
-    return done || error_set_errno(error, EX_TEMPFAIL, "cannot write the message into the drop folder %s", d->machine->drop);
+    return done || error_set_errno(error, EX_TEMPFAIL, "cannot write the message into the drop folder %s", d->server->drop);
 }
 
 /* New names on disk. Who may not read the folder cannot sync it alone; then all of its file system. */
-static bool sync_names(const struct deposit *d)
+static bool sync_names(const struct drop_writer *d)
 {
     int readable = openat(d->folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (readable < 0)
@@ -90,33 +90,33 @@ static bool sync_names(const struct deposit *d)
     return done;
 }
 
-static bool move_parts(struct deposit *d, struct error *error)
+static bool move_parts(struct drop_writer *d, struct error *error)
 {
     for (size_t i = 0; i < d->count; i++) {
         if (renameat(d->folder, d->parts[i].temporary, d->folder, d->parts[i].final) != 0)
-            return error_set_errno(error, EX_TEMPFAIL, "cannot put the message into the drop folder %s", d->machine->drop);
+            return error_set_errno(error, EX_TEMPFAIL, "cannot put the message into the drop folder %s", d->server->drop);
         d->parts[i].moved = true;
     }
-    return sync_names(d) || error_set_errno(error, EX_TEMPFAIL, "cannot sync the drop folder %s", d->machine->drop);
+    return sync_names(d) || error_set_errno(error, EX_TEMPFAIL, "cannot sync the drop folder %s", d->server->drop);
 }
 
-static bool write_parts(struct deposit *d, const struct envelope *envelope, struct error *error)
+static bool write_parts(struct drop_writer *d, const struct envelope *envelope, struct error *error)
 {
-    size_t most = d->machine->recipients_max < DROP_RECIPIENTS_MAX ? d->machine->recipients_max : DROP_RECIPIENTS_MAX;
+    size_t most = d->server->recipients_max < DROP_RECIPIENTS_MAX ? d->server->recipients_max : DROP_RECIPIENTS_MAX;
     d->parts = memory_new((envelope->recipient_count / most + 1) * sizeof *d->parts);
     for (size_t first = 0; first < envelope->recipient_count; first += most) {
         struct envelope some = *envelope;
         size_t left = envelope->recipient_count - first;
         some.recipients += first;
         some.recipient_count = left < most ? left : most;
-        some.size = d->letter->size;
+        some.size = d->message->size;
         if (!write_part(d, &d->parts[d->count++], &some, error))
             return false;
     }
     return true;
 }
 
-static void end_parts(struct deposit *d, bool done)
+static void end_parts(struct drop_writer *d, bool done)
 {
     for (size_t i = 0; i < d->count; i++) {
         if (d->parts[i].file >= 0)
@@ -139,14 +139,14 @@ static int open_drop(const char *path, struct error *error)
     return descriptor;
 }
 
-bool deposit_letter(const struct machine *machine, struct letter *letter, const struct envelope *envelope, struct error *error)
+bool drop_writer_put(const struct local_server *server, struct outgoing_message *message, const struct envelope *envelope, struct error *error)
 {
-    struct deposit d = {.machine = machine, .letter = letter};
-    d.folder = open_drop(machine->drop, error);
+    struct drop_writer d = {.server = server, .message = message};
+    d.folder = open_drop(server->drop, error);
     if (d.folder < 0 && error->exit_code == EX_NOPERM)
         return false;
     if (d.folder < 0)
-        return error_set(error, EX_TEMPFAIL, "no server runs on this machine, and there is no drop folder %s (%s); start it: mailboat serve", machine->drop,
+        return error_set(error, EX_TEMPFAIL, "no server runs on this machine, and there is no drop folder %s (%s); start it: mailboat serve", server->drop,
                          strerror(error->number));
     bool done = write_parts(&d, envelope, error) && move_parts(&d, error);
     end_parts(&d, done);

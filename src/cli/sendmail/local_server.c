@@ -19,27 +19,27 @@ static bool read_defaults(struct config *config, struct arena *arena, struct err
     return config_parse(config, "the defaults", bytes_of_text(text), error);
 }
 
-bool machine_read(struct machine *machine, const char *file, struct error *error)
+bool local_server_read(struct local_server *server, const char *file, struct error *error)
 {
     struct config config;
-    *machine = (struct machine){.socket = NULL};
+    *server = (struct local_server){.socket = NULL};
     bool unconfigured = file == NULL && access(CONFIG_DEFAULT_FILE, F_OK) != 0 && errno == ENOENT;
-    if (unconfigured ? !read_defaults(&config, &machine->arena, error) : !config_load_as_anybody(&config, file, error)) {
-        machine_free(machine);
+    if (unconfigured ? !read_defaults(&config, &server->arena, error) : !config_load_as_anybody(&config, file, error)) {
+        local_server_free(server);
         return false;
     }
-    machine->socket = arena_format(&machine->arena, "%s/submit.sock", config.data_dir);
-    machine->drop = arena_format(&machine->arena, "%s/drop", config.data_dir);
-    machine->queue = arena_format(&machine->arena, "%s/queue", config.data_dir);
-    machine->hostname = arena_text(&machine->arena, bytes_of_text(config.hostname));
-    machine->domain = config.domain_count > 0 ? arena_text(&machine->arena, bytes_of_text(config.domains[0])) : machine->hostname;
-    machine->message_size_max = config.limits.message_size;
-    machine->recipients_max = config.limits.recipients;
+    server->socket = arena_format(&server->arena, "%s/submit.sock", config.data_dir);
+    server->drop = arena_format(&server->arena, "%s/drop", config.data_dir);
+    server->queue = arena_format(&server->arena, "%s/queue", config.data_dir);
+    server->hostname = arena_text(&server->arena, bytes_of_text(config.hostname));
+    server->domain = config.domain_count > 0 ? arena_text(&server->arena, bytes_of_text(config.domains[0])) : server->hostname;
+    server->message_size_max = config.limits.message_size;
+    server->recipients_max = config.limits.recipients;
     config_free(&config);
     return true;
 }
 
-void machine_free(struct machine *machine)
+void local_server_free(struct local_server *server)
 {
-    arena_clear(&machine->arena);
+    arena_clear(&server->arena);
 }

@@ -8,7 +8,7 @@
 
 #include "config/config.h"
 
-struct machine {
+struct local_server {
     struct arena arena;
     const char *socket, *drop, *queue; /* paths in the data folder */
     const char *hostname;
@@ -19,7 +19,7 @@ struct machine {
 
 /* From the configuration, whose secrets nobody needs here. Without `file` and
  * without a default one: the defaults, under this machine's own name. */
-bool machine_read(struct machine *machine, const char *file, struct error *error);
-void machine_free(struct machine *machine);
+bool local_server_read(struct local_server *server, const char *file, struct error *error);
+void local_server_free(struct local_server *server);
 
 #endif

@@ -18,18 +18,18 @@
 
 enum { RUN_MAX = 32 * 1024, ANSWER_MS = 60 * 1000 };
 
-static int call_server(const struct machine *machine, struct error *error)
+static int call_server(const struct local_server *server, struct error *error)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
-    if (strlen(machine->socket) >= sizeof address.sun_path) {
-        error_set(error, EX_CONFIG, "%s is too long for a socket", machine->socket);
+    if (strlen(server->socket) >= sizeof address.sun_path) {
+        error_set(error, EX_CONFIG, "%s is too long for a socket", server->socket);
         return -1;
     }
-    memcpy(address.sun_path, machine->socket, strlen(machine->socket));
+    memcpy(address.sun_path, server->socket, strlen(server->socket));
     int line = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (line >= 0 && connect(line, (struct sockaddr *)&address, sizeof address) == 0)
         return line;
-    error_set_errno(error, EX_TEMPFAIL, "cannot reach the server on this machine at %s; is `mailboat serve` running?", machine->socket);
+    error_set_errno(error, EX_TEMPFAIL, "cannot reach the server on this machine at %s; is `mailboat serve` running?", server->socket);
     if (line >= 0)
         close(line);
     return -1;
@@ -80,10 +80,10 @@ static bool carry_out(int line)
     return count > 0 && write_all(STDOUT_FILENO, bytes_of(run, (size_t)count));
 }
 
-int talk_smtp(const struct machine *machine, struct error *error)
+int local_smtp_smtp(const struct local_server *server, struct error *error)
 {
     struct client_lines lines = {0};
-    int line = call_server(machine, error);
+    int line = call_server(server, error);
     if (line < 0) {
         write_all(STDOUT_FILENO, BYTES("421 4.3.2 The mail server on this machine does not run; try again later\r\n"));
         return error->exit_code;
@@ -128,75 +128,75 @@ static bool hear(int line, struct buffer *input, unsigned *code, struct buffer *
     return true;
 }
 
-struct talk {
+struct smtp_dialog {
     int line;
     struct buffer input, said, text;
     unsigned code;
 };
 
-static bool ask(struct talk *talk, const char *command)
+static bool ask(struct smtp_dialog *dialog, const char *command)
 {
-    buffer_clear(&talk->said);
-    buffer_add_format(&talk->said, "%s\r\n", command);
-    return write_all(talk->line, buffer_bytes(&talk->said)) && hear(talk->line, &talk->input, &talk->code, &talk->text);
+    buffer_clear(&dialog->said);
+    buffer_add_format(&dialog->said, "%s\r\n", command);
+    return write_all(dialog->line, buffer_bytes(&dialog->said)) && hear(dialog->line, &dialog->input, &dialog->code, &dialog->text);
 }
 
-static bool greet(struct talk *talk)
+static bool greet(struct smtp_dialog *dialog)
 {
-    return hear(talk->line, &talk->input, &talk->code, &talk->text) && talk->code == 220 && ask(talk, "EHLO localhost") && talk->code == 250 &&
-           ask(talk, "MAIL FROM:<> SMTPUTF8") && talk->code == 250;
+    return hear(dialog->line, &dialog->input, &dialog->code, &dialog->text) && dialog->code == 220 && ask(dialog, "EHLO localhost") && dialog->code == 250 &&
+           ask(dialog, "MAIL FROM:<> SMTPUTF8") && dialog->code == 250;
 }
 
-static bool verify_one(struct talk *talk, struct bytes address, int *exit_code)
+static bool verify_one(struct smtp_dialog *dialog, struct bytes address, int *exit_code)
 {
     struct address checked;
     struct buffer command = {0};
     bool fine = address_parse(address, true, &checked);
     buffer_add_format(&command, "RCPT TO:<%.*s>", BYTES_ARG(address));
-    bool answered = !fine || ask(talk, buffer_text(&command));
+    bool answered = !fine || ask(dialog, buffer_text(&command));
     buffer_free(&command);
     if (!answered)
         return false;
-    bool taken = fine && talk->code / 100 == 2;
+    bool taken = fine && dialog->code / 100 == 2;
     if (taken)
         printf("%.*s: deliverable\n", BYTES_ARG(address));
     else
-        printf("%.*s: undeliverable: %s\n", BYTES_ARG(address), fine ? buffer_text(&talk->text) : "that is not a mail address");
+        printf("%.*s: undeliverable: %s\n", BYTES_ARG(address), fine ? buffer_text(&dialog->text) : "that is not a mail address");
     if (!taken)
         *exit_code = EX_NOUSER;
     return true;
 }
 
-static bool verify_all(struct talk *talk, const char *domain, const char *const *addresses, size_t count, int *exit_code)
+static bool verify_all(struct smtp_dialog *dialog, const char *domain, const char *const *addresses, size_t count, int *exit_code)
 {
-    struct buffer room = {0};
-    bool answered = greet(talk);
+    struct buffer scratch = {0};
+    bool answered = greet(dialog);
     for (size_t i = 0; i < count && answered; i++) {
         struct bytes list = bytes_of_text(addresses[i]);
-        struct mailbox mailbox;
-        while (answered && mailbox_next(&list, &room, &mailbox)) {
-            if (mailbox_is_bare(mailbox.address))
-                buffer_add_format(&room, "@%s", domain);
-            answered = verify_one(talk, buffer_bytes(&room), exit_code);
+        struct address_list_entry mailbox;
+        while (answered && address_list_next(&list, &scratch, &mailbox)) {
+            if (address_list_is_bare(mailbox.address))
+                buffer_add_format(&scratch, "@%s", domain);
+            answered = verify_one(dialog, buffer_bytes(&scratch), exit_code);
         }
     }
-    buffer_free(&room);
+    buffer_free(&scratch);
     return answered;
 }
 
-int talk_verify(const struct machine *machine, const char *const *addresses, size_t count, struct error *error)
+int local_smtp_verify(const struct local_server *server, const char *const *addresses, size_t count, struct error *error)
 {
     int exit_code = EX_OK;
-    struct talk talk = {.line = call_server(machine, error)};
-    if (talk.line < 0)
+    struct smtp_dialog dialog = {.line = call_server(server, error)};
+    if (dialog.line < 0)
         return error->exit_code;
-    if (!verify_all(&talk, machine->domain, addresses, count, &exit_code)) {
+    if (!verify_all(&dialog, server->domain, addresses, count, &exit_code)) {
         error_set(error, EX_TEMPFAIL, "the server on this machine does not answer");
         exit_code = EX_TEMPFAIL;
     }
-    close(talk.line);
-    buffer_free(&talk.input);
-    buffer_free(&talk.said);
-    buffer_free(&talk.text);
+    close(dialog.line);
+    buffer_free(&dialog.input);
+    buffer_free(&dialog.said);
+    buffer_free(&dialog.text);
     return exit_code;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * local_smtp: words with the server on this machine by its socket, besides handing
- * over a letter: a program's own SMTP (sendmail -bs), and whether addresses
+ * over a message: a program's own SMTP (sendmail -bs), and whether addresses
  * are taken (sendmail -bv). Both need the server to run.
  */
 #ifndef MAILBOAT_CLI_SENDMAIL_LOCAL_SMTP_H
@@ -13,10 +13,10 @@
  * ends. A client whose first line ends in LF alone gets CRs put before all
  * its LFs; any other is carried as it is. Returns an exit code; without a
  * server 421 is said on standard output, and `error` set. */
-int talk_smtp(const struct machine *machine, struct error *error);
+int local_smtp_smtp(const struct local_server *server, struct error *error);
 
 /* A line for each address: is it taken? EX_OK when all are, EX_NOUSER when
  * one is not; EX_TEMPFAIL with `error` when nobody answers. */
-int talk_verify(const struct machine *machine, const char *const *addresses, size_t count, struct error *error);
+int local_smtp_verify(const struct local_server *server, const char *const *addresses, size_t count, struct error *error);
 
 #endif

@@ -20,12 +20,12 @@ enum { REASON_END = 76, KILOBYTE = 1024 };
 static void print_clean(FILE *out, struct bytes text)
 {
     struct buffer clean = {0};
-    words_add_clean(&clean, text);
+    format_add_clean(&clean, text);
     fwrite(buffer_text(&clean), 1, clean.length, out);
     buffer_free(&clean);
 }
 
-static void print_reason(FILE *out, const struct store_reply *last)
+static void print_reason(FILE *out, const struct attempt_record *last)
 {
     struct buffer reason = {0};
     if (last->when_ms == 0)
@@ -81,7 +81,7 @@ static void print_all(FILE *out, struct store *store)
 {
     struct store_summary *page = memory_new(STORE_READ_MAX * sizeof *page);
     struct arena arena = {0};
-    uint64_t after = 0, now_ms = timeline_read_ms(store), total = 0, octets = 0;
+    uint64_t after = 0, now_ms = queue_clock_read_ms(store), total = 0, octets = 0;
     for (size_t count; (count = store_list(store, after, STORE_READ_MAX, &arena, page)) > 0; after = page[count - 1].id) {
         for (size_t i = 0; i < count; i++) {
             if (total++ == 0)

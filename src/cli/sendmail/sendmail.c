@@ -29,23 +29,23 @@
 extern const struct command sendmail_command, queue_command;
 
 /* A recipient that was refused for good, and why. */
-struct refusal {
+struct recipient_refusal {
     struct recipient recipient;
     struct client_result result;
 };
 
-struct sending {
+struct sendmail_run {
     const struct invocation *invocation;
-    const struct machine *machine;
+    const struct local_server *server;
     struct arena arena;
     const char *sender, *author; /* of the envelope; of a From field that is missing */
-    struct letter letter;
-    struct refusal *refusals;
+    struct outgoing_message message;
+    struct recipient_refusal *refusals;
     size_t refusal_count;
     const char *limited; /* what the server says of one who has sent too much for now; NULL: nothing */
 };
 
-static bool is_quiet(const struct sending *s)
+static bool is_quiet(const struct sendmail_run *s)
 {
     return s->invocation->errors == ERRORS_QUIET;
 }
@@ -70,21 +70,21 @@ static const char *name_in(struct arena *arena, const struct passwd *me)
 }
 
 /* What -f says, bare; "" for '' and '<>'. */
-static const char *sender_said(struct sending *s, const char *said)
+static const char *sender_said(struct sendmail_run *s, const char *said)
 {
     struct bytes list = bytes_of_text(said);
-    struct buffer room = {0};
-    struct mailbox mailbox;
+    struct buffer scratch = {0};
+    struct address_list_entry mailbox;
     const char *sender = "";
-    if (mailbox_next(&list, &room, &mailbox)) {
-        bool bare = mailbox_is_bare(mailbox.address);
-        sender = arena_format(&s->arena, "%s%s%s", buffer_text(&room), bare ? "@" : "", bare ? s->machine->domain : "");
+    if (address_list_next(&list, &scratch, &mailbox)) {
+        bool bare = address_list_is_bare(mailbox.address);
+        sender = arena_format(&s->arena, "%s%s%s", buffer_text(&scratch), bare ? "@" : "", bare ? s->server->domain : "");
     }
-    buffer_free(&room);
+    buffer_free(&scratch);
     return sender;
 }
 
-static void find_sender(struct sending *s)
+static void find_sender(struct sendmail_run *s)
 {
     const struct passwd *me = getpwuid(getuid());
     const char *login = me != NULL ? me->pw_name : arena_format(&s->arena, "uid%u", (unsigned)getuid());
@@ -93,56 +93,56 @@ static void find_sender(struct sending *s)
         name = getenv("NAME");
     if (name == NULL && me != NULL)
         name = name_in(&s->arena, me);
-    s->sender = said != NULL ? sender_said(s, said) : arena_format(&s->arena, "%s@%s", login, s->machine->domain);
-    const char *address = s->sender[0] != '\0' ? s->sender : arena_format(&s->arena, "mailer-daemon@%s", s->machine->domain);
+    s->sender = said != NULL ? sender_said(s, said) : arena_format(&s->arena, "%s@%s", login, s->server->domain);
+    const char *address = s->sender[0] != '\0' ? s->sender : arena_format(&s->arena, "mailer-daemon@%s", s->server->domain);
     s->author = name != NULL && name[0] != '\0' && is_clean(name) ? arena_format(&s->arena, "%s <%s>", name, address) : address;
 }
 
 /* ---- the message ---- */
 
-static bool read_letter(struct sending *s, struct error *error)
+static bool read_message(struct sendmail_run *s, struct error *error)
 {
     const struct invocation *call = s->invocation;
-    const struct machine *machine = s->machine;
-    struct letter_parts parts = {
+    const struct local_server *server = s->server;
+    struct outgoing_parts parts = {
         .from = s->author, .sender = s->sender, .to = call->recipients, .to_count = call->recipient_count, .read_recipients = call->read_recipients,
-        .domain = machine->domain, .dot_ends = !call->dot_is_text, .now_ms = clock_epoch_ms(), .random = random_u64()};
-    if (!letter_compose(&s->letter, &parts, error))
+        .domain = server->domain, .dot_ends = !call->dot_is_text, .now_ms = clock_epoch_ms(), .random = random_u64()};
+    if (!outgoing_message_compose(&s->message, &parts, error))
         return false;
-    struct envelope *envelope = &s->letter.envelope;
+    struct envelope *envelope = &s->message.envelope;
     envelope->ret = call->ret;
     envelope->envid = bytes_of_text(call->envid);
     for (size_t i = 0; i < envelope->recipient_count; i++)
         envelope->recipients[i].notify = call->notify;
-    if (s->letter.size <= machine->message_size_max)
+    if (s->message.size <= server->message_size_max)
         return true;
     error_set(error, EX_UNAVAILABLE, "the message has %llu octets; this machine's server takes %llu at most (limits.message_size)",
-              (unsigned long long)s->letter.size, (unsigned long long)machine->message_size_max);
-    letter_free(&s->letter);
+              (unsigned long long)s->message.size, (unsigned long long)server->message_size_max);
+    outgoing_message_free(&s->message);
     return false;
 }
 
 /* ---- handing it over ---- */
 
-static void refuse(struct sending *s, const struct recipient *recipient, const struct client_result *result)
+static void refuse(struct sendmail_run *s, const struct recipient *recipient, const struct client_result *result)
 {
     if (s->refusals == NULL)
-        s->refusals = ARENA_ARRAY(&s->arena, struct refusal, s->letter.envelope.recipient_count);
-    struct refusal *refusal = &s->refusals[s->refusal_count++];
-    *refusal = (struct refusal){*recipient, *result};
+        s->refusals = ARENA_ARRAY(&s->arena, struct recipient_refusal, s->message.envelope.recipient_count);
+    struct recipient_refusal *refusal = &s->refusals[s->refusal_count++];
+    *refusal = (struct recipient_refusal){*recipient, *result};
     refusal->result.enhanced = arena_copy(&s->arena, result->enhanced);
     refusal->result.text = arena_copy(&s->arena, result->text);
 }
 
 /* One transaction. `left` keeps those that nothing was decided for; true when some were decided. */
-static bool submit_some(struct sending *s, struct letter *letter, struct envelope *left)
+static bool submit_some(struct sendmail_run *s, struct outgoing_message *message, struct envelope *left)
 {
-    struct dial *dial = memory_new(sizeof *dial);
-    struct submission submission = {.dial = dial, .letter = letter, .envelope = *left};
+    struct server_connection *connection = memory_new(sizeof *connection);
+    struct submission submission = {.connection = connection, .message = message, .envelope = *left};
     struct error unreached;
     size_t kept = 0, before = left->recipient_count;
-    rewind(letter->file);
-    bool results = dial_local(dial, s->machine->socket, &unreached) && submission_run(&submission);
+    rewind(message->file);
+    bool results = server_connection_local(connection, s->server->socket, &unreached) && submission_run(&submission);
     for (size_t i = 0; results && i < before; i++) {
         const struct client_result *result = &submission.results[i];
         if (result->outcome == OUTCOME_DEFERRED)
@@ -155,23 +155,23 @@ static bool submit_some(struct sending *s, struct letter *letter, struct envelop
     if (results)
         left->recipient_count = kept;
     submission_free(&submission);
-    dial_end(dial);
-    free(dial);
+    server_connection_end(connection);
+    free(connection);
     return left->recipient_count < before;
 }
 
 /* To the server; what it does not take now into the drop folder. */
-static bool hand_over(struct sending *s, struct letter *letter, struct error *error)
+static bool hand_over(struct sendmail_run *s, struct outgoing_message *message, struct error *error)
 {
-    struct envelope left = letter_envelope(letter);
+    struct envelope left = outgoing_message_envelope(message);
     left.recipients = ARENA_ARRAY(&s->arena, struct recipient, left.recipient_count);
-    memcpy(left.recipients, letter->envelope.recipients, left.recipient_count * sizeof *left.recipients);
-    while (left.recipient_count > 0 && submit_some(s, letter, &left)) {
+    memcpy(left.recipients, message->envelope.recipients, left.recipient_count * sizeof *left.recipients);
+    while (left.recipient_count > 0 && submit_some(s, message, &left)) {
     }
     /* Too much for this hour: nothing is kept for somebody who sends without end. What was begun is finished. */
-    if (s->limited != NULL && left.recipient_count == letter->envelope.recipient_count)
+    if (s->limited != NULL && left.recipient_count == message->envelope.recipient_count)
         return error_set(error, EX_TEMPFAIL, "the server does not take it now: %s", s->limited);
-    return left.recipient_count == 0 || deposit_letter(s->machine, letter, &left, error);
+    return left.recipient_count == 0 || drop_writer_put(s->server, message, &left, error);
 }
 
 /* ---- who was refused ---- */
@@ -183,7 +183,7 @@ static int exit_code_of(const struct client_result *result)
     return bytes_starts_nocase(result->enhanced, "5.6.") ? EX_DATAERR : EX_UNAVAILABLE;
 }
 
-static void print_refusals(const struct sending *s)
+static void print_refusals(const struct sendmail_run *s)
 {
     for (size_t i = 0; i < s->refusal_count; i++) {
         const struct client_result *r = &s->refusals[i].result;
@@ -196,7 +196,7 @@ static void print_refusals(const struct sending *s)
 }
 
 /* The report as the queue would have made it. */
-static bool write_report(struct sending *s, struct buffer *out)
+static bool write_report(struct sendmail_run *s, struct buffer *out)
 {
     struct dsn_recipient *about = ARENA_ARRAY(&s->arena, struct dsn_recipient, s->refusal_count);
     char *content = arena_take(&s->arena, DSN_RETURNED_MAX);
@@ -206,32 +206,32 @@ static bool write_report(struct sending *s, struct buffer *out)
         const struct client_result *r = &s->refusals[i].result;
         about[i] = (struct dsn_recipient){.recipient = &s->refusals[i].recipient, .action = DSN_FAILED, .enhanced = r->enhanced, .code = r->code, .text = r->text};
     }
-    rewind(s->letter.file);
-    size_t count = fread(content, 1, DSN_RETURNED_MAX, s->letter.file);
-    struct dsn dsn = {.hostname = bytes_of_text(s->machine->hostname), .id = queue_id_next(&ids, clock_epoch_us()), .now_ms = now_ms, .arrived_ms = now_ms,
-                      .envelope = &s->letter.envelope, .recipients = about, .recipient_count = s->refusal_count, .content = bytes_of(content, count),
-                      .content_is_whole = s->letter.size <= DSN_RETURNED_MAX};
+    rewind(s->message.file);
+    size_t count = fread(content, 1, DSN_RETURNED_MAX, s->message.file);
+    struct dsn dsn = {.hostname = bytes_of_text(s->server->hostname), .id = queue_id_next(&ids, clock_epoch_us()), .now_ms = now_ms, .arrived_ms = now_ms,
+                      .envelope = &s->message.envelope, .recipients = about, .recipient_count = s->refusal_count, .content = bytes_of(content, count),
+                      .content_is_whole = s->message.size <= DSN_RETURNED_MAX};
     return dsn_add(out, &dsn);
 }
 
 /* False when nobody could be told by mail. */
-static bool mail_refusals(struct sending *s)
+static bool mail_refusals(struct sendmail_run *s)
 {
     struct buffer text = {0};
     struct error error;
-    struct sending reporting = {.invocation = s->invocation, .machine = s->machine};
+    struct sendmail_run reporting = {.invocation = s->invocation, .server = s->server};
     bool wanted = write_report(s, &text); /* else the sender is nobody, or said that none is wanted */
-    bool told = wanted && letter_of_text(&reporting.letter, bytes_none(), s->letter.envelope.sender, buffer_bytes(&text), &error);
+    bool told = wanted && outgoing_message_of_text(&reporting.message, bytes_none(), s->message.envelope.sender, buffer_bytes(&text), &error);
     if (told) {
-        told = hand_over(&reporting, &reporting.letter, &error) && reporting.refusal_count == 0;
-        letter_free(&reporting.letter);
+        told = hand_over(&reporting, &reporting.message, &error) && reporting.refusal_count == 0;
+        outgoing_message_free(&reporting.message);
     }
     buffer_free(&text);
     arena_clear(&reporting.arena);
-    return told || (!wanted && s->letter.envelope.sender.length > 0);
+    return told || (!wanted && s->message.envelope.sender.length > 0);
 }
 
-static int tell_refusals(struct sending *s)
+static int report_refusals(struct sendmail_run *s)
 {
     enum invocation_errors errors = s->invocation->errors;
     if (s->refusal_count == 0)
@@ -249,51 +249,51 @@ static int fail(const struct invocation *call, const struct error *error)
     return call->errors == ERRORS_QUIET ? error->exit_code : command_fail(&sendmail_command, error);
 }
 
-static int deliver(const struct invocation *call, const struct machine *machine)
+static int deliver(const struct invocation *call, const struct local_server *server)
 {
-    struct sending s = {.invocation = call, .machine = machine};
+    struct sendmail_run s = {.invocation = call, .server = server};
     struct error error = {0};
     if (call->recipient_count == 0 && !call->read_recipients)
         return command_usage(&sendmail_command, "nobody to send to: give recipients, or -t to read the message's own To, Cc and Bcc");
     find_sender(&s);
     int exit_code = EX_OK;
-    if (!read_letter(&s, &error)) {
+    if (!read_message(&s, &error)) {
         exit_code = fail(call, &error);
     } else {
-        bool kept = hand_over(&s, &s.letter, &error);
-        exit_code = tell_refusals(&s);
+        bool kept = hand_over(&s, &s.message, &error);
+        exit_code = report_refusals(&s);
         if (!kept)
             exit_code = fail(call, &error);
-        letter_free(&s.letter);
+        outgoing_message_free(&s.message);
     }
     arena_clear(&s.arena);
     return exit_code;
 }
 
-static int verify(const struct invocation *call, const struct machine *machine)
+static int verify(const struct invocation *call, const struct local_server *server)
 {
     struct error error = {0};
     if (call->recipient_count == 0)
         return command_usage(&sendmail_command, "-bv needs an address");
-    int exit_code = talk_verify(machine, call->recipients, call->recipient_count, &error);
+    int exit_code = local_smtp_verify(server, call->recipients, call->recipient_count, &error);
     return error.text[0] != '\0' ? fail(call, &error) : exit_code;
 }
 
-static int list(const struct invocation *call, const struct machine *machine)
+static int list(const struct invocation *call, const struct local_server *server)
 {
     struct error error = {0};
-    return mailq_print(machine->queue, stdout, &error) ? EX_OK : fail(call, &error);
+    return mailq_print(server->queue, stdout, &error) ? EX_OK : fail(call, &error);
 }
 
-static int speak(const struct invocation *call, const struct machine *machine)
+static int speak(const struct invocation *call, const struct local_server *server)
 {
     struct error error = {0};
-    int exit_code = talk_smtp(machine, &error);
+    int exit_code = local_smtp_smtp(server, &error);
     return error.text[0] != '\0' ? fail(call, &error) : exit_code;
 }
 
 /* What `mailboat queue retry` does. */
-static int run_queue(const struct invocation *call, const struct machine *machine)
+static int run_queue(const struct invocation *call, const struct local_server *server)
 {
     char words[][16] = {"queue", "retry", "--all", "--config"};
     char *argv[] = {words[0], words[1], call->queue_id != NULL ? (char *)(uintptr_t)call->queue_id : words[2], words[3], (char *)(uintptr_t)call->config, NULL};
@@ -301,26 +301,26 @@ static int run_queue(const struct invocation *call, const struct machine *machin
 }
 
 /* There is no file of aliases to compile: `mailboat alias` holds at once. */
-static int rebuild_aliases(const struct invocation *call, const struct machine *machine)
+static int rebuild_aliases(const struct invocation *call, const struct local_server *server)
 {
     return EX_OK;
 }
 
 static int run(int argc, char **argv)
 {
-    static int (*const modes[])(const struct invocation *, const struct machine *) = {
+    static int (*const modes[])(const struct invocation *, const struct local_server *) = {
         [INVOCATION_DELIVER] = deliver, [INVOCATION_SMTP] = speak, [INVOCATION_LIST] = list, [INVOCATION_ALIASES] = rebuild_aliases,
         [INVOCATION_VERIFY] = verify, [INVOCATION_RUN_QUEUE] = run_queue};
     struct invocation call;
-    struct machine machine;
+    struct local_server server;
     struct error error = {0};
     signal(SIGPIPE, SIG_IGN); /* whoever does not listen any more is met by a write that fails */
     if (!invocation_read(&call, argc, argv, &error))
         return command_fail(&sendmail_command, &error);
-    if (!machine_read(&machine, call.config, &error))
+    if (!local_server_read(&server, call.config, &error))
         return command_fail(&sendmail_command, &error);
-    int exit_code = modes[call.mode](&call, &machine);
-    machine_free(&machine);
+    int exit_code = modes[call.mode](&call, &server);
+    local_server_free(&server);
     return exit_code;
 }
 

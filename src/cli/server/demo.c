@@ -31,7 +31,7 @@
 
 extern const struct command demo_command, send_command;
 
-enum { READY_LIMIT_MS = 20 * 1000, ARRIVAL_LIMIT_MS = 20 * 1000, LOOK_MS = 20, FOLDER_ROOM = 200, WEB_PORT = 8025 };
+enum { READY_LIMIT_MS = 20 * 1000, ARRIVAL_LIMIT_MS = 20 * 1000, LOOK_MS = 20, FOLDER_SIZE = 200, WEB_PORT = 8025 };
 
 static const struct { uint16_t usual, here; const char *words; } ports[] = {
     {25, 10025, "relay: where other servers bring mail for example.org"},
@@ -43,8 +43,8 @@ static const struct { const char *name; uint16_t here; } mailbox_ports[] = {{"im
 static const char user[] = "ada@example.org";
 
 struct demo {
-    char folder[FOLDER_ROOM], config[FOLDER_ROOM + 32], data[FOLDER_ROOM + 32], ca[FOLDER_ROOM + 32], key[FOLDER_ROOM + 32], log[FOLDER_ROOM + 32], password_file[FOLDER_ROOM + 32],
-        maildir[FOLDER_ROOM + 96];
+    char folder[FOLDER_SIZE], config[FOLDER_SIZE + 32], data[FOLDER_SIZE + 32], ca[FOLDER_SIZE + 32], key[FOLDER_SIZE + 32], log[FOLDER_SIZE + 32], password_file[FOLDER_SIZE + 32],
+        maildir[FOLDER_SIZE + 96];
     struct folder open; /* `folder` */
     struct buffer password;
     pid_t server, dovecot; /* dovecot: 0 where it is not installed */
@@ -318,7 +318,7 @@ static void print_ports(const struct demo *demo)
     fflush(demo->out);
 }
 
-static int send_letter(const struct demo *demo)
+static int send_message(const struct demo *demo)
 {
     char *arguments[] = {"send", "--host", "localhost", "--ports", "10587,2525,10465", "--user", (char *)(uintptr_t)user, "--password-file", (char *)(uintptr_t)demo->password_file, "--ca-file",
                          (char *)(uintptr_t)demo->ca, "--from", "Ada <ada@example.org>", "--to", (char *)(uintptr_t)user, "--subject", "Grüße from Mailboat", "--body",
@@ -336,8 +336,8 @@ static int send_letter(const struct demo *demo)
     return code;
 }
 
-/* The first message in the mailbox; its path into `room`. */
-static bool arrived(const struct demo *demo, char *room, size_t size)
+/* The first message in the mailbox; its path into `buffer`. */
+static bool arrived(const struct demo *demo, char *buffer, size_t size)
 {
     char folder[sizeof demo->maildir + 8];
     bool found = false;
@@ -346,12 +346,12 @@ static bool arrived(const struct demo *demo, char *room, size_t size)
     if (mailbox == NULL)
         return false;
     for (const struct dirent *entry; !found && (entry = readdir(mailbox)) != NULL;)
-        found = entry->d_name[0] != '.' && snprintf(room, size, "%s/%s", folder, entry->d_name) < (int)size;
+        found = entry->d_name[0] != '.' && snprintf(buffer, size, "%s/%s", folder, entry->d_name) < (int)size;
     closedir(mailbox);
     return found;
 }
 
-static void show_letter(const struct demo *demo, const char *path)
+static void show_message(const struct demo *demo, const char *path)
 {
     char line[1200];
     FILE *file = fopen(path, "re");
@@ -363,12 +363,12 @@ static void show_letter(const struct demo *demo, const char *path)
     fflush(demo->out);
 }
 
-static bool wait_for_letter(const struct demo *demo, struct error *error)
+static bool wait_for_message(const struct demo *demo, struct error *error)
 {
     char path[1024];
     for (int waited = 0; waited < ARRIVAL_LIMIT_MS && told_to_stop == 0; waited += LOOK_MS) {
         if (arrived(demo, path, sizeof path)) {
-            show_letter(demo, path);
+            show_message(demo, path);
             return true;
         }
         wait_a_moment();
@@ -389,15 +389,15 @@ static void invite(const struct demo *demo)
 static int show(struct demo *demo, struct error *error)
 {
     int exit_code = EX_OK;
-    if (!make_folder(demo, error) || !write_config(demo, error) || !aside_run(make_secrets, demo, NULL, error) ||
+    if (!make_folder(demo, error) || !write_config(demo, error) || !subprocess_run(make_secrets, demo, NULL, error) ||
         !start_server(demo, &exit_code, error) || !secret_file_read("demo", demo->password_file, &demo->password, error))
         return exit_code;
     start_dovecot(demo);
     if (demo->json)
         print_json(demo);
     print_ports(demo);
-    exit_code = send_letter(demo);
-    if (exit_code != EX_OK || !wait_for_letter(demo, error))
+    exit_code = send_message(demo);
+    if (exit_code != EX_OK || !wait_for_message(demo, error))
         return exit_code;
     if (demo->once)
         return EX_OK;

@@ -16,13 +16,13 @@ static void print_record(const struct domain_record *record)
     printf("%.*s. IN %s %.*s\n", BYTES_ARG(record->name), domain_type_name(record->type), BYTES_ARG(record->value));
 }
 
-static void print_zone(const struct zone *zone)
+static void print_records(const struct dns_lookup *lookup)
 {
     enum domain_subject before = DOMAIN_SUBJECTS;
-    if (zone->facts.address_count == 0)
-        printf("; %s: this machine has no public address of its own; give the name the one that others see (A, AAAA), and ask for its PTR\n", zone->hostname);
-    for (size_t i = 0; i < zone->count; i++) {
-        const struct domain_record *record = &zone->checks[i].record;
+    if (lookup->facts.address_count == 0)
+        printf("; %s: this machine has no public address of its own; give the name the one that others see (A, AAAA), and ask for its PTR\n", lookup->hostname);
+    for (size_t i = 0; i < lookup->count; i++) {
+        const struct domain_record *record = &lookup->checks[i].record;
         if (record->subject != before && record->subject != SUBJECT_PTR)
             printf("%s; %s: %s%s\n", i == 0 ? "" : "\n", domain_subject_name(record->subject), domain_subject_use(record->subject), record->needed ? "" : " (better to have)");
         if (record->subject == SUBJECT_PTR)
@@ -30,7 +30,7 @@ static void print_zone(const struct zone *zone)
         print_record(record);
         before = record->subject == SUBJECT_PTR ? before : record->subject;
         if (record->subject == SUBJECT_MTA_STS) {
-            struct bytes policy = domain_sts_policy(&zone->facts, (struct arena *)(uintptr_t)&zone->arena);
+            struct bytes policy = domain_sts_policy(&lookup->facts, (struct arena *)(uintptr_t)&lookup->arena);
             while (policy.length > 0) {
                 struct bytes line = bytes_split(&policy, '\n');
                 printf(";   %.*s\n", BYTES_ARG(line));
@@ -39,10 +39,10 @@ static void print_zone(const struct zone *zone)
     }
 }
 
-static void print_findings(const struct zone *zone)
+static void print_findings(const struct dns_lookup *lookup)
 {
-    for (size_t i = 0; i < zone->count; i++) {
-        const struct zone_check *check = &zone->checks[i];
+    for (size_t i = 0; i < lookup->count; i++) {
+        const struct dns_check *check = &lookup->checks[i];
         const struct domain_finding *f = &check->finding;
         bool optional = !check->record.needed && f->verdict == RECORD_MISSING;
         printf("%-10s %-8s ", optional ? "(missing)" : domain_verdict_name(f->verdict), domain_subject_name(check->record.subject));
@@ -52,20 +52,20 @@ static void print_findings(const struct zone *zone)
             print_record(&check->record);
         if (f->found.length > 0)
             printf("           there is: %.*s\n", BYTES_ARG(f->found));
-        if (f->mend.length > 0)
-            printf("           %.*s\n", BYTES_ARG(f->mend));
+        if (f->hint.length > 0)
+            printf("           %.*s\n", BYTES_ARG(f->hint));
     }
-    int exit_code = zone_exit_code(zone);
+    int exit_code = dns_lookup_exit_code(lookup);
     printf("-> %s\n", exit_code == EX_OK          ? "all that is needed is there; (missing) is better to have"
                       : exit_code == EX_TEMPFAIL ? "DNS did not answer everything: try again"
                                                  : "set what is missing or different");
 }
 
-static void print_json(const struct zone *zone, bool checked)
+static void print_json(const struct dns_lookup *lookup, bool checked)
 {
     json_t *records = json_array();
-    for (size_t i = 0; i < zone->count; i++) {
-        const struct zone_check *check = &zone->checks[i];
+    for (size_t i = 0; i < lookup->count; i++) {
+        const struct dns_check *check = &lookup->checks[i];
         const struct domain_record *r = &check->record;
         json_t *one = json_pack("{s:s, s:s%, s:s, s:s%, s:b, s:s}", "subject", domain_subject_name(r->subject), "name", r->name.at, r->name.length, "type", domain_type_name(r->type),
                                 "value", r->value.at, r->value.length, "needed", r->needed, "use", domain_subject_use(r->subject));
@@ -73,11 +73,11 @@ static void print_json(const struct zone *zone, bool checked)
             json_object_set_new(one, "verdict", json_string(domain_verdict_name(check->finding.verdict)));
         if (checked && check->finding.found.length > 0)
             json_object_set_new(one, "found", json_stringn(check->finding.found.at, check->finding.found.length));
-        if (checked && check->finding.mend.length > 0)
-            json_object_set_new(one, "mend", json_stringn(check->finding.mend.at, check->finding.mend.length));
+        if (checked && check->finding.hint.length > 0)
+            json_object_set_new(one, "mend", json_stringn(check->finding.hint.at, check->finding.hint.length));
         json_array_append_new(records, one);
     }
-    json_t *facts = json_pack("{s:s, s:s, s:b, s:o}", "domain", zone->domain, "host", zone->hostname, "hosted", zone->hosted, "records", records);
+    json_t *facts = json_pack("{s:s, s:s, s:b, s:o}", "domain", lookup->domain, "host", lookup->hostname, "hosted", lookup->hosted, "records", records);
     json_dumpf(facts, stdout, JSON_COMPACT | JSON_PRESERVE_ORDER | JSON_ENSURE_ASCII);
     putchar('\n');
     json_decref(facts);
@@ -85,25 +85,25 @@ static void print_json(const struct zone *zone, bool checked)
 
 /* ---- the command ---- */
 
-static int tell(struct zone *zone, const struct config *config, const char *domain, bool check, bool json)
+static int print(struct dns_lookup *lookup, const struct config *config, const char *domain, bool check, bool json)
 {
     struct error error = {0};
-    if (!zone_list(zone, config, domain, &error) || (check && !zone_ask(zone, &error)))
+    if (!dns_lookup_list(lookup, config, domain, &error) || (check && !dns_lookup_ask(lookup, &error)))
         return command_fail(&dns_command, &error);
-    if (!zone->hosted)
-        fprintf(stderr, "mailboat dns: %s is not hosted here yet; mailboat domain add %s makes it so\n", zone->domain, zone->domain);
+    if (!lookup->hosted)
+        fprintf(stderr, "mailboat dns: %s is not hosted here yet; mailboat domain add %s makes it so\n", lookup->domain, lookup->domain);
     if (json)
-        print_json(zone, check);
+        print_json(lookup, check);
     else if (check)
-        print_findings(zone);
+        print_findings(lookup);
     else
-        print_zone(zone);
-    return check ? zone_exit_code(zone) : EX_OK;
+        print_records(lookup);
+    return check ? dns_lookup_exit_code(lookup) : EX_OK;
 }
 
 static int run(int argc, char **argv)
 {
-    static struct zone zone;
+    static struct dns_lookup lookup;
     const char *config_file = NULL;
     bool json = false, check = false;
     struct config config;
@@ -117,8 +117,8 @@ static int run(int argc, char **argv)
     if (!config_load_as_anybody(&config, config_file, &error))
         return command_fail(&dns_command, &error);
     command_end_on_interrupt();
-    int exit_code = tell(&zone, &config, arguments.at[0], check, json);
-    zone_free(&zone);
+    int exit_code = print(&lookup, &config, arguments.at[0], check, json);
+    dns_lookup_free(&lookup);
     config_free(&config);
     return exit_code;
 }

@@ -43,16 +43,16 @@ static void find_addresses(struct domain_facts *facts)
     freeifaddrs(all);
 }
 
-static void find_ports(struct zone *zone)
+static void find_ports(struct dns_lookup *lookup)
 {
-    struct domain_facts *f = &zone->facts;
-    config_submission_ports(zone->config, f->starttls, f->implicit);
-    if (!dovecot_is_set_up(zone->config))
+    struct domain_facts *f = &lookup->facts;
+    config_submission_ports(lookup->config, f->starttls, f->implicit);
+    if (!dovecot_is_set_up(lookup->config))
         return;
-    f->imap = zone->config->mailboxes.imap;
-    f->imaps = zone->config->mailboxes.imaps;
-    f->pop3 = zone->config->mailboxes.pop3;
-    f->pop3s = zone->config->mailboxes.pop3s;
+    f->imap = lookup->config->mailboxes.imap;
+    f->imaps = lookup->config->mailboxes.imaps;
+    f->pop3 = lookup->config->mailboxes.pop3;
+    f->pop3s = lookup->config->mailboxes.pop3s;
 }
 
 static bool is_hosted(const struct config *config, const char *domain)
@@ -67,70 +67,70 @@ static bool is_hosted(const struct config *config, const char *domain)
     return found;
 }
 
-static bool find_facts(struct zone *zone, const char *domain, struct error *error)
+static bool find_facts(struct dns_lookup *lookup, const char *domain, struct error *error)
 {
     struct error unreadable = {0};
-    if (host_parse(bytes_of_text(domain), true) != HOST_NAME || !dns_ascii_name(domain, zone->domain, sizeof zone->domain))
+    if (host_parse(bytes_of_text(domain), true) != HOST_NAME || !dns_ascii_name(domain, lookup->domain, sizeof lookup->domain))
         return error_set(error, EX_DATAERR, "'%.200s' is not a domain, like example.org", domain);
-    if (!dns_ascii_name(zone->config->hostname, zone->hostname, sizeof zone->hostname))
-        return error_set(error, EX_CONFIG, "hostname: %s is not a name for DNS", zone->config->hostname);
-    zone->facts.domain = bytes_of_text(zone->domain);
-    zone->facts.hostname = bytes_of_text(zone->hostname);
-    zone->hosted = is_hosted(zone->config, zone->domain);
-    find_addresses(&zone->facts);
-    find_ports(zone);
-    if (zone->config->tls.certificate != NULL && tls_key_digest(zone->config->tls.certificate, zone->key_digest, &unreadable))
-        zone->facts.key_digest = zone->key_digest;
+    if (!dns_ascii_name(lookup->config->hostname, lookup->hostname, sizeof lookup->hostname))
+        return error_set(error, EX_CONFIG, "hostname: %s is not a name for DNS", lookup->config->hostname);
+    lookup->facts.domain = bytes_of_text(lookup->domain);
+    lookup->facts.hostname = bytes_of_text(lookup->hostname);
+    lookup->hosted = is_hosted(lookup->config, lookup->domain);
+    find_addresses(&lookup->facts);
+    find_ports(lookup);
+    if (lookup->config->tls.certificate != NULL && tls_key_digest(lookup->config->tls.certificate, lookup->key_digest, &unreadable))
+        lookup->facts.key_digest = lookup->key_digest;
     return true;
 }
 
-bool zone_list(struct zone *zone, const struct config *config, const char *domain, struct error *error)
+bool dns_lookup_list(struct dns_lookup *lookup, const struct config *config, const char *domain, struct error *error)
 {
     struct domain_record records[DOMAIN_RECORDS_MAX];
-    *zone = (struct zone){.config = config};
-    if (!find_facts(zone, domain, error))
+    *lookup = (struct dns_lookup){.config = config};
+    if (!find_facts(lookup, domain, error))
         return false;
-    zone->count = domain_records(&zone->facts, &zone->arena, records);
-    for (size_t i = 0; i < zone->count; i++)
-        zone->checks[i] = (struct zone_check){.zone = zone, .record = records[i]};
+    lookup->count = domain_records(&lookup->facts, &lookup->arena, records);
+    for (size_t i = 0; i < lookup->count; i++)
+        lookup->checks[i] = (struct dns_check){.lookup = lookup, .record = records[i]};
     return true;
 }
 
-void zone_free(struct zone *zone)
+void dns_lookup_free(struct dns_lookup *lookup)
 {
-    arena_clear(&zone->arena);
+    arena_clear(&lookup->arena);
 }
 
 /* ---- asking ---- */
 
 static void on_answer(void *owner, const struct dns_answer *answer)
 {
-    struct zone_check *check = owner;
+    struct dns_check *check = owner;
     struct dns_facts said = dns_facts(answer);
-    check->finding = domain_compare(&check->zone->facts, &check->record, &said, &check->zone->arena);
-    if (++check->zone->answered == check->zone->count)
-        loop_stop(&check->zone->loop);
+    check->finding = domain_compare(&check->lookup->facts, &check->record, &said, &check->lookup->arena);
+    if (++check->lookup->answered == check->lookup->count)
+        loop_stop(&check->lookup->loop);
 }
 
-bool zone_ask(struct zone *zone, struct error *error)
+bool dns_lookup_ask(struct dns_lookup *lookup, struct error *error)
 {
-    const struct config *c = zone->config;
+    const struct config *c = lookup->config;
     struct dns *dns = dns_open_validating(c->resolver.servers, c->resolver.server_count, c->resolver.trust_anchor, false, error);
-    if (dns == NULL || !loop_start(&zone->loop, error) || !dns_start(dns, &zone->loop, error))
+    if (dns == NULL || !loop_start(&lookup->loop, error) || !dns_start(dns, &lookup->loop, error))
         return false;
-    for (size_t i = 0; i < zone->count; i++)
-        dns_ask(dns, &zone->checks[i].question, zone->checks[i].record.name, zone->checks[i].record.type, on_answer, &zone->checks[i]);
-    loop_run(&zone->loop);
+    for (size_t i = 0; i < lookup->count; i++)
+        dns_ask(dns, &lookup->checks[i].question, lookup->checks[i].record.name, lookup->checks[i].record.type, on_answer, &lookup->checks[i]);
+    loop_run(&lookup->loop);
     dns_close(dns);
-    loop_free(&zone->loop);
+    loop_free(&lookup->loop);
     return true;
 }
 
-int zone_exit_code(const struct zone *zone)
+int dns_lookup_exit_code(const struct dns_lookup *lookup)
 {
     int exit_code = EX_OK;
-    for (size_t i = 0; i < zone->count; i++) {
-        const struct zone_check *check = &zone->checks[i];
+    for (size_t i = 0; i < lookup->count; i++) {
+        const struct dns_check *check = &lookup->checks[i];
         bool harmful = check->finding.verdict == RECORD_DIFFERENT && check->record.subject != SUBJECT_SRV;
         if (harmful || (check->record.needed && check->finding.verdict == RECORD_MISSING))
             return EX_UNAVAILABLE;

@@ -10,15 +10,15 @@
 #include "io/dns.h"
 #include "core/domain/dns_records.h"
 
-struct zone {
+struct dns_lookup {
     const struct config *config;
     struct domain_facts facts;
     struct arena arena;
     char domain[256], hostname[256];
     uint8_t key_digest[TLSA_KEY_DIGEST];
     /* A record, what is asked about it, and what came of it. */
-    struct zone_check {
-        struct zone *zone;
+    struct dns_check {
+        struct dns_lookup *lookup;
         struct domain_record record;
         struct dns_question question;
         struct domain_finding finding;
@@ -29,11 +29,11 @@ struct zone {
 };
 
 /* Lists the records; false when it is no domain. `config` must live as long. */
-bool zone_list(struct zone *zone, const struct config *config, const char *domain, struct error *error);
+bool dns_lookup_list(struct dns_lookup *lookup, const struct config *config, const char *domain, struct error *error);
 /* Asks DNS about each, at the same time. */
-bool zone_ask(struct zone *zone, struct error *error);
-void zone_free(struct zone *zone);
+bool dns_lookup_ask(struct dns_lookup *lookup, struct error *error);
+void dns_lookup_free(struct dns_lookup *lookup);
 /* Of what was found: 0, 69 where something needed is not right, 75 where nobody can tell. */
-int zone_exit_code(const struct zone *zone);
+int dns_lookup_exit_code(const struct dns_lookup *lookup);
 
 #endif

@@ -110,7 +110,7 @@ static bool is_in_own_folder(const struct dovecot *dovecot, const struct config 
 }
 
 /* Dovecot knows users by name only: where the one that delivers has none, the folder alone keeps others away. */
-static void add_lmtp(struct buffer *out, const struct config *config, struct user user)
+static void add_lmtp(struct buffer *out, const struct config *config, struct process_user user)
 {
     const char *path = config->mailboxes.lmtp_at.path;
     struct passwd *deliverer = getpwuid(user.uid);
@@ -138,7 +138,7 @@ static void add_quota(struct buffer *out, const struct dovecot *dovecot, const s
     buffer_add_format(out, "\n# How much a mailbox may hold: mailboxes.quota, and mailboat user quota.\nmail_plugins = $mail_plugins quota\n"
                            "protocol imap {\n  mail_plugins = $mail_plugins imap_quota\n}\n"
                            "plugin {\n  quota = maildir:User quota\n  quota_rule = *:bytes=%llu\n  quota_grace = 0\n", (unsigned long long)config->mailboxes.quota);
-    static const unsigned marks[] = {FULLNESS_LAST, FULLNESS_FIRST}; /* the first that fits is taken */
+    static const unsigned marks[] = {QUOTA_WARNING_LAST, QUOTA_WARNING_FIRST}; /* the first that fits is taken */
     for (unsigned i = 0; i < ARRAY_LENGTH(marks); i++)
         buffer_add_format(out, "  quota_warning%s = storage=%u%%%% %s/quota-warning %u %%u\n", i == 0 ? "" : "2", marks[i], dovecot->lmtp_folder, marks[i]);
     buffer_add_format(out, "}\nservice quota-warning {\n  executable = script %s mailboxes warn --config %s\n%s  unix_listener %s/quota-warning {\n    mode = 0666\n  }\n}\n", dovecot->program,
@@ -159,7 +159,7 @@ static void add_plugins(struct buffer *out, const struct dovecot *dovecot, const
 static void add_config(struct buffer *out, const struct dovecot *dovecot, const struct config *config)
 {
     bool root = geteuid() == 0;
-    struct user user = data_dir_user(config, PROCESS_LOCAL);
+    struct process_user user = data_dir_user(config, PROCESS_LOCAL);
     const char *mail = config->data_dir;
     struct arena arena = {0};
     buffer_add_text(out, "# Written by `mailboat mailboxes setup`, which writes it anew: what you add belongs into local.conf beside it.\n");
@@ -198,7 +198,7 @@ static void add_config(struct buffer *out, const struct dovecot *dovecot, const 
 /* For the sockets: to the one that delivers alone. */
 static bool make_lmtp_folder(const struct folder *folder, const struct config *config, struct error *error)
 {
-    struct user user = data_dir_user(config, PROCESS_LOCAL);
+    struct process_user user = data_dir_user(config, PROCESS_LOCAL);
     struct folder inner;
     if (!folder_enter(&inner, folder, "lmtp", 0700, FOLDER_ANY, error))
         return false;

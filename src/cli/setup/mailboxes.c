@@ -12,12 +12,12 @@
 
 extern const struct command mailboxes_command;
 
-struct ports {
+struct mailbox_ports {
     const char *name;
     uint16_t port;
 };
 
-static void print_json(const struct dovecot *dovecot, const struct config *config, const struct ports *ports, size_t count, bool running)
+static void print_json(const struct dovecot *dovecot, const struct config *config, const struct mailbox_ports *ports, size_t count, bool running)
 {
     json_t *numbers = json_object();
     for (size_t i = 0; i < count; i++)
@@ -30,7 +30,7 @@ static void print_json(const struct dovecot *dovecot, const struct config *confi
     json_decref(facts);
 }
 
-static void print_words(const struct dovecot *dovecot, const struct config *config, const struct ports *ports, size_t count, bool start, bool started)
+static void print_words(const struct dovecot *dovecot, const struct config *config, const struct mailbox_ports *ports, size_t count, bool start, bool started)
 {
     printf("%s is written: Dovecot serves the mailboxes of %s\n\n", dovecot->config, config->hostname);
     for (size_t i = 0; i < count; i++)
@@ -66,7 +66,7 @@ static bool set_up(struct config *config, bool start, bool json, struct error *e
     if (!data_dir_prepare(config, error) || !data_dir_certificate(config, &made, error) || !dovecot_find(&dovecot, config, error) ||
         !write_quotas(config, error) || !dovecot_write(&dovecot, config, error) || (start && !dovecot_start(&dovecot, &started, error)))
         return false;
-    const struct ports ports[] = {{"imap", config->mailboxes.imap}, {"imaps", config->mailboxes.imaps}, {"pop3", config->mailboxes.pop3}, {"pop3s", config->mailboxes.pop3s}};
+    const struct mailbox_ports ports[] = {{"imap", config->mailboxes.imap}, {"imaps", config->mailboxes.imaps}, {"pop3", config->mailboxes.pop3}, {"pop3s", config->mailboxes.pop3s}};
     if (json)
         print_json(&dovecot, config, ports, ARRAY_LENGTH(ports), start);
     else

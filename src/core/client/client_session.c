@@ -136,7 +136,7 @@ void client_fail(struct client_session *session, struct client_result why)
     if (sent) /* what was decided stays decided */
         client_push(session, CLIENT_SENT);
     if (in_transaction)
-        transaction_abort(session, &why);
+        client_transaction_abort(session, &why);
     client_push(session, CLIENT_FAILED);
 }
 
@@ -171,7 +171,7 @@ void client_session_free(struct client_session *session)
         explicit_bzero(state->out.at, state->out.capacity); /* it may have held a password */
     buffer_free(&state->out);
     client_auth_forget(session);
-    transaction_end_encoding(state);
+    client_transaction_end_encoding(state);
     arena_clear(&state->session_arena);
     arena_clear(&state->transaction_arena);
     free(state);
@@ -353,7 +353,7 @@ static void take_reply(struct client_session *session, const struct smtp_reply *
     case PHASE_END:
     case PHASE_EMPTY_END:
     case PHASE_RSET:
-        transaction_reply(session, reply);
+        client_transaction_reply(session, reply);
         break;
     case PHASE_QUIT:
         state->phase = PHASE_OVER;
@@ -385,7 +385,7 @@ size_t client_session_feed(struct client_session *session, struct bytes input)
     if (state->phase == PHASE_OVER || state->action_count > 0 || input.length == 0)
         return 0;
     if (state->phase == PHASE_HANDSHAKE) {
-        client_fail_said(session, STEP_TLS, OUTCOME_DEFERRED, "4.7.0", CLEAR_TEXT_BEHIND);
+        client_fail_said(session, STEP_TLS, OUTCOME_DEFERRED, "4.7.0", CLEAR_TEXT_AFTER_STARTTLS);
         return 0;
     }
     switch (reply_parse(input, &reply, &used)) {

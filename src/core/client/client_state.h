@@ -58,7 +58,7 @@ struct client_state {
     bool stop;            /* the content was deferred: those who wait do so until the next attempt */
     bool by_chunks, data_sent_ahead, last_chunk;
     struct encoder encoder;
-    struct sevenbit *sevenbit; /* NULL: the peer takes the content as it is */
+    struct transfer_encoding *transfer_encoding; /* NULL: the peer takes the content as it is */
 };
 
 void client_push(struct client_session *session, enum client_action_kind action);
@@ -83,9 +83,9 @@ struct client_scram client_auth_scram(const struct client_session *session);
 void capabilities_read(struct client_capabilities *capabilities, const struct smtp_reply *reply);
 
 /* client_transaction.c: a reply in one of its phases */
-void transaction_reply(struct client_session *session, const struct smtp_reply *reply);
-void transaction_end_encoding(struct client_state *state);
+void client_transaction_reply(struct client_session *session, const struct smtp_reply *reply);
+void client_transaction_end_encoding(struct client_state *state);
 /* Those not decided yet are deferred with this reason; SENT is pushed. */
-void transaction_abort(struct client_session *session, const struct client_result *why);
+void client_transaction_abort(struct client_session *session, const struct client_result *why);
 
 #endif

@@ -40,7 +40,7 @@ static void decide_taken(struct client_state *state, struct client_result result
             decide(state, i, result);
 }
 
-void transaction_abort(struct client_session *session, const struct client_result *why)
+void client_transaction_abort(struct client_session *session, const struct client_result *why)
 {
     struct client_result result = *why;
     result.outcome = OUTCOME_DEFERRED;
@@ -122,8 +122,8 @@ static void say_mail(struct client_session *session)
     struct envelope said = *session->state->envelope;
     struct buffer line = {0};
     said.smtputf8 = needs_utf8(&said) && peer->smtputf8;
-    said.size = peer->size_known && session->state->sevenbit == NULL ? said.size : 0;
-    if (session->state->sevenbit != NULL)
+    said.size = peer->size_known && session->state->transfer_encoding == NULL ? said.size : 0;
+    if (session->state->transfer_encoding != NULL)
         said.body = BODY_7BIT;
     if (!peer->dsn) {
         said.ret = RET_UNSAID;
@@ -153,23 +153,23 @@ static void choose_encoding(struct client_session *session)
     const struct client_capabilities *peer = &session->capabilities;
     struct client_state *state = session->state;
     bool binary = state->envelope->body == BODY_BINARYMIME, eight = state->envelope->body == BODY_8BITMIME;
-    transaction_end_encoding(state);
+    client_transaction_end_encoding(state);
     if ((binary && !(peer->binarymime && peer->chunking)) || (eight && !peer->eightbitmime)) {
-        state->sevenbit = memory_new(sizeof *state->sevenbit);
-        sevenbit_start(state->sevenbit, binary);
+        state->transfer_encoding = memory_new(sizeof *state->transfer_encoding);
+        transfer_encoding_start(state->transfer_encoding, binary);
     }
-    state->by_chunks = peer->chunking && state->sevenbit == NULL && (binary || state->envelope->size > CONTENT_RUN_MAX);
+    state->by_chunks = peer->chunking && state->transfer_encoding == NULL && (binary || state->envelope->size > CONTENT_RUN_MAX);
     state->encoder = (struct encoder){.chunks = state->by_chunks};
     state->last_chunk = false;
 }
 
-void transaction_end_encoding(struct client_state *state)
+void client_transaction_end_encoding(struct client_state *state)
 {
-    if (state->sevenbit == NULL)
+    if (state->transfer_encoding == NULL)
         return;
-    sevenbit_free(state->sevenbit);
-    free(state->sevenbit);
-    state->sevenbit = NULL;
+    transfer_encoding_free(state->transfer_encoding);
+    free(state->transfer_encoding);
+    state->transfer_encoding = NULL;
 }
 
 static bool has_forgery(const struct envelope *envelope)
@@ -324,7 +324,7 @@ static void refuse(struct client_state *state, size_t i, struct client_result re
 {
     if (state->stages[i] == RECIPIENT_DECIDED)
         return;
-    switch (rcpt_verdict_of(result.code, result.enhanced, result.text, state->accepted > 0)) {
+    switch (status_rcpt_verdict(result.code, result.enhanced, result.text, state->accepted > 0)) {
     case RCPT_DEFERRED:
     case RCPT_REJECTED:
         decide(state, i, result);
@@ -406,7 +406,7 @@ static void chunk_reply(struct client_session *session, const struct smtp_reply 
     }
 }
 
-void transaction_reply(struct client_session *session, const struct smtp_reply *reply)
+void client_transaction_reply(struct client_session *session, const struct smtp_reply *reply)
 {
     static const enum client_step steps[] = {[PHASE_MAIL] = STEP_MAIL, [PHASE_RCPT] = STEP_RCPT, [PHASE_DATA] = STEP_DATA, [PHASE_CHUNK] = STEP_DATA,
                                              [PHASE_END] = STEP_DATA, [PHASE_EMPTY_END] = STEP_DATA, [PHASE_RSET] = STEP_DATA};
@@ -429,13 +429,13 @@ void transaction_reply(struct client_session *session, const struct smtp_reply *
 static void add_encoded(struct client_state *state, struct bytes run, bool last)
 {
     struct buffer encoded = {0};
-    if (state->sevenbit == NULL) {
+    if (state->transfer_encoding == NULL) {
         encoder_add(&state->encoder, &state->out, run);
         return;
     }
-    sevenbit_add(state->sevenbit, &encoded, run);
+    transfer_encoding_add(state->transfer_encoding, &encoded, run);
     if (last)
-        sevenbit_end(state->sevenbit, &encoded);
+        transfer_encoding_end(state->transfer_encoding, &encoded);
     encoder_add(&state->encoder, &state->out, buffer_bytes(&encoded));
     buffer_free(&encoded);
 }

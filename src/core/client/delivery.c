@@ -63,7 +63,7 @@ static void begin(struct delivery *delivery, const struct envelope *envelope)
     arena_clear(&delivery->arena);
     delivery->envelope = envelope;
     delivery->results = NULL;
-    delivery->done_told = delivery->any_unfit = delivery->any_other = false;
+    delivery->done_reported = delivery->any_unfit = delivery->any_other = false;
     delivery->last = (struct client_result){.outcome = OUTCOME_DEFERRED, .step = STEP_CONNECT, .enhanced = BYTES("4.4.1"),
                                             .text = BYTES("no server could be reached")};
     delivery->last_host = bytes_none();
@@ -154,12 +154,12 @@ static bool connect_action(struct delivery *delivery, struct delivery_action *ac
     *action = (struct delivery_action){
         .kind = DELIVERY_CONNECT, .name = delivery->host, .address = delivery->address, .port = delivery->options.port,
         .timeout_ms = CONNECT_TIMEOUT_MS,
-        .tls = securing_tls(delivery) == CLIENT_TLS_IMPLICIT};
+        .tls = delivery_tls_mode(delivery) == CLIENT_TLS_IMPLICIT};
     action->addresses = &delivery->address;
     action->address_count = 1;
     if (!delivery->again)
         action->addresses = route_side_by_side(&delivery->route, &action->address_count);
-    securing_add_checks(delivery, action);
+    delivery_tls_add_checks(delivery, action);
     return true;
 }
 
@@ -184,7 +184,7 @@ static bool secure(struct delivery *delivery, struct delivery_action *action)
 {
     struct delivery_tls *tls = &delivery->tls;
     struct buffer name = {0};
-    tls->policy = securing_policy(delivery);
+    tls->policy = delivery_tls_policy(delivery);
     switch (tls->policy.kind) {
     case TLS_POLICY_ASK_TLSA:
         buffer_add_format(&name, "_%u._tcp.%.*s", (unsigned)delivery->options.port, BYTES_ARG(tls->facts.bases[tls->policy.base]));
@@ -204,7 +204,7 @@ static bool secure(struct delivery *delivery, struct delivery_action *action)
         break;
     }
     if (tls->policy.demand != DEMAND_REFUSE) {
-        securing_heed_trouble(delivery);
+        delivery_tls_heed_fallback(delivery);
         return connect_action(delivery, action);
     }
     refuse_host(delivery);
@@ -233,7 +233,7 @@ static bool next_step(struct delivery *delivery, struct delivery_action *action)
     case ROUTE_TRY:
         if (!bytes_equal(delivery->host, answer.name) || delivery->tls.policy.word == NULL || delivery->tls.facts.requiretls != delivery->envelope->requiretls) {
             delivery->host = answer.name;
-            securing_meet_host(delivery);
+            delivery_tls_meet_host(delivery);
         }
         delivery->address = answer.address;
         delivery->stage = DELIVERY_SECURING;
@@ -255,7 +255,7 @@ void delivery_learned(struct delivery *delivery, enum dns_type type, const struc
     assert(delivery->stage == DELIVERY_RESOLVING);
     delivery->stage = type == DNS_TLSA || type == DNS_CNAME ? DELIVERY_SECURING : DELIVERY_ROUTING;
     if (type == DNS_TLSA) {
-        securing_learn_tlsa(delivery, facts);
+        delivery_tls_learn_tlsa(delivery, facts);
     } else if (type == DNS_CNAME) {
         delivery->tls.facts.alias = facts->status;
         delivery->tls.facts.alias_secure = facts->secure;
@@ -268,7 +268,7 @@ void delivery_learned(struct delivery *delivery, enum dns_type type, const struc
 
 void delivery_connected(struct delivery *delivery)
 {
-    struct client_options options = {.helo = delivery->options.hostname, .tls = securing_tls(delivery),
+    struct client_options options = {.helo = delivery->options.hostname, .tls = delivery_tls_mode(delivery),
                                      .user = delivery->options.user, .password = delivery->options.password, .token = delivery->options.token};
     assert(delivery->stage == DELIVERY_CONNECTING);
     client_session_start(&delivery->session, &options);
@@ -349,7 +349,7 @@ static bool take_session_action(struct delivery *delivery, const struct client_a
     case CLIENT_STARTTLS:
         delivery->stage = DELIVERY_HANDSHAKING;
         *action = (struct delivery_action){.kind = DELIVERY_STARTTLS, .name = delivery->host};
-        securing_add_checks(delivery, action);
+        delivery_tls_add_checks(delivery, action);
         return true;
     case CLIENT_ASK_NONCE:
     case CLIENT_ASK_PROOF:
@@ -360,7 +360,7 @@ static bool take_session_action(struct delivery *delivery, const struct client_a
         return true;
     case CLIENT_READY:
         if (delivery->results == NULL) {
-            securing_note_ready(delivery);
+            delivery_tls_note_ready(delivery);
             give_message(delivery);
         }
         return false;
@@ -391,7 +391,7 @@ static bool take_session_action(struct delivery *delivery, const struct client_a
 /* Its connection has carried all that one may, and waits for nothing. */
 static bool is_used_up(const struct delivery *delivery)
 {
-    return delivery->has_session && delivery->stage == DELIVERY_OPEN && delivery->done_told && delivery->messages >= DELIVERY_MESSAGES_MAX &&
+    return delivery->has_session && delivery->stage == DELIVERY_OPEN && delivery->done_reported && delivery->messages >= DELIVERY_MESSAGES_MAX &&
            client_session_is_ready(&delivery->session);
 }
 
@@ -412,9 +412,9 @@ bool delivery_action(struct delivery *delivery, struct delivery_action *action)
     while (delivery->stage == DELIVERY_ROUTING || delivery->stage == DELIVERY_SECURING)
         if (next_step(delivery, action))
             return true;
-    if (delivery->results == NULL || delivery->done_told)
+    if (delivery->results == NULL || delivery->done_reported)
         return false;
-    delivery->done_told = true;
+    delivery->done_reported = true;
     action->kind = DELIVERY_DONE;
     action->results = delivery->results;
     action->result_count = delivery->envelope->recipient_count;
@@ -426,7 +426,7 @@ void delivery_lost(struct delivery *delivery, bool in_tls, enum tls_loss how, st
     if (delivery->has_session && delivery->stage != DELIVERY_OVER) {
         bool for_tls = in_tls || client_session_is_securing(&delivery->session);
         if (for_tls && !delivery->transacting && delivery->results == NULL)
-            securing_meet_trouble(delivery, how, why);
+            delivery_tls_meet_failure(delivery, how, why);
         client_session_failed(&delivery->session, in_tls ? STEP_TLS : client_session_step(&delivery->session), why);
         if (delivery->stage == DELIVERY_HANDSHAKING)
             delivery->stage = DELIVERY_TALKING;

@@ -37,7 +37,7 @@ struct delivery_options {
     enum tls_wish wish;            /* the configuration's, for the domain */
     uint64_t random;
     const struct own_addresses *own; /* this machine's: not called unless `smarthost`; NULL: unknown */
-    struct tls_trouble *trouble;   /* which hosts are silent in TLS; NULL: nothing is remembered */
+    struct tls_fallback *fallback;   /* which hosts are silent in TLS; NULL: nothing is remembered */
 };
 
 enum delivery_action_kind {
@@ -47,7 +47,7 @@ enum delivery_action_kind {
     DELIVERY_CONNECT,      /* to `address`, `port`, within `timeout_ms`; with `tls` shake hands first, for `name` */
     DELIVERY_SEND,
     DELIVERY_STARTTLS,     /* shake hands for `name`, checked where `verify` or by `tlsa` */
-    DELIVERY_ASK,          /* `asked` of the session: signing_answer() of dial/ knows it */
+    DELIVERY_ASK,          /* `asked` of the session: sasl_client_answer() of dial/ knows it */
     DELIVERY_WANT_CONTENT, /* delivery_content() */
     DELIVERY_DONE,         /* `results`, one a recipient; they live until the next call of start, next or free */
     DELIVERY_CLOSE,        /* close the connection there is; another CONNECT may follow */
@@ -63,7 +63,7 @@ struct delivery_action {
     uint16_t port;
     uint32_t timeout_ms;
     bool tls, verify;
-    const struct dns_record *tlsa; /* with them a certificate is checked by these alone (those that tlsa_is_usable()) */
+    const struct dns_record *tlsa; /* with them a certificate is checked by these alone (those that tls_policy_tlsa_is_usable()) */
     size_t tlsa_count;
     struct bytes names[2];         /* with tlsa: more names that the certificate may be for; empty: none */
     bool begins;                   /* WANT_CONTENT: from the first octet, as client_action has it */
@@ -95,7 +95,7 @@ struct delivery {
         DELIVERY_ROUTING, DELIVERY_RESOLVING, DELIVERY_CONNECTING, DELIVERY_TALKING, DELIVERY_HANDSHAKING, DELIVERY_OPEN, DELIVERY_LEAVING, DELIVERY_OVER,
         DELIVERY_SECURING,           /* an address is there, and it is not decided yet how it must be secured */
     } stage;
-    bool has_session, connected, transacting, done_told, close_due;
+    bool has_session, connected, transacting, done_reported, close_due;
     bool in_clear;                   /* without STARTTLS, for TLS with this host did not come about */
     bool hurried;                    /* the host was silent in TLS before: it is given less time */
     bool again;                      /* the address was connected to before: no others beside it */
@@ -145,7 +145,7 @@ void delivery_quit(struct delivery *delivery);
 
 /* What was decided about TLS for the last host, and why: "dane", "it has
  * TLSA records under DNSSEC"; empty while nothing was. */
-struct bytes delivery_tls_word(const struct delivery *delivery);
+struct bytes delivery_tls_name(const struct delivery *delivery);
 struct bytes delivery_tls_reason(const struct delivery *delivery);
 
 /* Why the last connection was in clear where TLS was wished for: "TLS failed

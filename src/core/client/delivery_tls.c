@@ -5,13 +5,13 @@
 
 /* ---- what must be known ---- */
 
-void securing_learn_tlsa(struct delivery *delivery, const struct dns_facts *facts)
+void delivery_tls_learn_tlsa(struct delivery *delivery, const struct dns_facts *facts)
 {
     struct delivery_tls *tls = &delivery->tls;
-    size_t kept = 0, room = facts->count < TLSA_RECORDS_MAX ? facts->count : TLSA_RECORDS_MAX;
-    struct dns_record *records = ARENA_ARRAY(&tls->arena, struct dns_record, room);
-    for (size_t i = 0; i < facts->count && kept < room; i++) {
-        if (!tlsa_is_usable(&facts->records[i]))
+    size_t kept = 0, capacity = facts->count < TLSA_RECORDS_MAX ? facts->count : TLSA_RECORDS_MAX;
+    struct dns_record *records = ARENA_ARRAY(&tls->arena, struct dns_record, capacity);
+    for (size_t i = 0; i < facts->count && kept < capacity; i++) {
+        if (!tls_policy_tlsa_is_usable(&facts->records[i]))
             continue;
         records[kept] = facts->records[i];
         records[kept++].data = arena_copy(&tls->arena, facts->records[i].data);
@@ -42,7 +42,7 @@ static bool is_literal(struct bytes domain)
     return address_literal_parse(domain, NULL) || host_is_ipv4(domain) || host_is_ipv6(domain);
 }
 
-void securing_meet_host(struct delivery *delivery)
+void delivery_tls_meet_host(struct delivery *delivery)
 {
     struct delivery_tls *tls = &delivery->tls;
     const struct route_host *host = route_host_now(&delivery->route);
@@ -76,7 +76,7 @@ static struct tls_policy smarthost_policy(const struct delivery *delivery)
     return policy;
 }
 
-struct tls_policy securing_policy(const struct delivery *delivery)
+struct tls_policy delivery_tls_policy(const struct delivery *delivery)
 {
     return delivery->options.smarthost ? smarthost_policy(delivery) : tls_policy_next(&delivery->tls.facts);
 }
@@ -89,7 +89,7 @@ static bool may_go_clear(const struct delivery *delivery)
     return delivery->tls.policy.demand == DEMAND_MAY && delivery->options.tls == CLIENT_TLS_OPPORTUNISTIC;
 }
 
-enum client_tls securing_tls(const struct delivery *delivery)
+enum client_tls delivery_tls_mode(const struct delivery *delivery)
 {
     switch (delivery->tls.policy.demand) {
     case DEMAND_MAY:
@@ -107,7 +107,7 @@ enum client_tls securing_tls(const struct delivery *delivery)
 
 /* RFC 7672 3.2: the name asked for is the TLSA base's; one for the domain, or
  * for the host before its aliases, will do too. */
-void securing_add_checks(const struct delivery *delivery, struct delivery_action *action)
+void delivery_tls_add_checks(const struct delivery *delivery, struct delivery_action *action)
 {
     const struct delivery_tls *tls = &delivery->tls;
     action->verify = delivery->options.verify || tls->policy.demand == DEMAND_VERIFY;
@@ -132,11 +132,11 @@ static void go_clear(struct delivery *delivery, const char *what, struct bytes w
     buffer_free(&text);
 }
 
-void securing_heed_trouble(struct delivery *delivery)
+void delivery_tls_heed_fallback(struct delivery *delivery)
 {
-    const struct tls_trouble *trouble = delivery->options.trouble;
+    const struct tls_fallback *fallback = delivery->options.fallback;
     uint64_t ago_ms;
-    delivery->hurried = trouble != NULL && tls_trouble_has(trouble, delivery->host, delivery->options.port, &ago_ms);
+    delivery->hurried = fallback != NULL && tls_fallback_has(fallback, delivery->host, delivery->options.port, &ago_ms);
     if (!delivery->hurried || !may_go_clear(delivery))
         return;
     unsigned long long minutes = ago_ms / 60000;
@@ -144,20 +144,20 @@ void securing_heed_trouble(struct delivery *delivery)
     go_clear(delivery, "STARTTLS had no answer from this host ", bytes_of_text(ago));
 }
 
-void securing_meet_trouble(struct delivery *delivery, enum tls_loss how, struct bytes why)
+void delivery_tls_meet_failure(struct delivery *delivery, enum tls_loss how, struct bytes why)
 {
-    if (how == TLS_LOSS_SILENT && delivery->options.trouble != NULL)
-        tls_trouble_note(delivery->options.trouble, delivery->host, delivery->options.port);
-    delivery->next = tls_trouble_next(may_go_clear(delivery), how, ++delivery->tls_tries);
+    if (how == TLS_LOSS_SILENT && delivery->options.fallback != NULL)
+        tls_fallback_note(delivery->options.fallback, delivery->host, delivery->options.port);
+    delivery->next = tls_fallback_next(may_go_clear(delivery), how, ++delivery->tls_tries);
     if (delivery->next == TLS_NEXT_CLEAR)
         go_clear(delivery, how == TLS_LOSS_SILENT ? "STARTTLS had no answer: " : "TLS failed twice: ", why);
 }
 
-void securing_note_ready(struct delivery *delivery)
+void delivery_tls_note_ready(struct delivery *delivery)
 {
     if (client_session_is_secured(&delivery->session)) {
-        if (delivery->options.trouble != NULL)
-            tls_trouble_forget(delivery->options.trouble, delivery->host, delivery->options.port);
+        if (delivery->options.fallback != NULL)
+            tls_fallback_forget(delivery->options.fallback, delivery->host, delivery->options.port);
         delivery->clear_reason = bytes_none();
     } else if (!delivery->in_clear) {
         struct bytes reason = client_session_clear_reason(&delivery->session);
@@ -167,7 +167,7 @@ void securing_note_ready(struct delivery *delivery)
 
 /* ---- for people ---- */
 
-struct bytes delivery_tls_word(const struct delivery *delivery)
+struct bytes delivery_tls_name(const struct delivery *delivery)
 {
     return bytes_of_text(delivery->tls.policy.word);
 }

@@ -13,23 +13,23 @@
 
 /* Another host: what was known of the one before does not count, the
  * domain's policy does. */
-void securing_meet_host(struct delivery *delivery);
+void delivery_tls_meet_host(struct delivery *delivery);
 /* Records live with the facts: those that can be used, so that no others crowd
  * them out, TLSA_RECORDS_MAX at most. */
-void securing_learn_tlsa(struct delivery *delivery, const struct dns_facts *facts);
-struct tls_policy securing_policy(const struct delivery *delivery);
+void delivery_tls_learn_tlsa(struct delivery *delivery, const struct dns_facts *facts);
+struct tls_policy delivery_tls_policy(const struct delivery *delivery);
 
 /* Of the next connection. */
-enum client_tls securing_tls(const struct delivery *delivery);
+enum client_tls delivery_tls_mode(const struct delivery *delivery);
 /* How the certificate is checked. */
-void securing_add_checks(const struct delivery *delivery, struct delivery_action *action);
+void delivery_tls_add_checks(const struct delivery *delivery, struct delivery_action *action);
 /* Before a connection, to a host that may have been silent in TLS not long ago:
  * where it may, the message goes in clear then; else it waits for less time. */
-void securing_heed_trouble(struct delivery *delivery);
+void delivery_tls_heed_fallback(struct delivery *delivery);
 
 /* The connection was lost for TLS's sake: sets what follows with its address. */
-void securing_meet_trouble(struct delivery *delivery, enum tls_loss how, struct bytes why);
+void delivery_tls_meet_failure(struct delivery *delivery, enum tls_loss how, struct bytes why);
 /* The session is ready: TLS works with this host, or there is a reason why there is none. */
-void securing_note_ready(struct delivery *delivery);
+void delivery_tls_note_ready(struct delivery *delivery);
 
 #endif

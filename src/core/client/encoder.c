@@ -24,23 +24,23 @@ static size_t clean_length(bool doubles_dots, bool *inside_line, const char *run
 }
 
 /* Where the encoded octets go: each octet becomes two at most. */
-struct writing {
+struct encoder_output {
     char *at;
 };
 
-static void put(struct writing *writing, const char *octets, size_t length)
+static void put(struct encoder_output *writing, const char *octets, size_t length)
 {
     memcpy(writing->at, octets, length);
     writing->at += length;
 }
 
-static void end_line(struct encoder *encoder, struct writing *writing)
+static void end_line(struct encoder *encoder, struct encoder_output *writing)
 {
     put(writing, "\r\n", 2);
     encoder->inside_line = encoder->after_cr = false;
 }
 
-static void encode_piece(struct encoder *encoder, struct writing *writing, struct bytes piece)
+static void encode_piece(struct encoder *encoder, struct encoder_output *writing, struct bytes piece)
 {
     if (encoder->after_cr) { /* CRLF, or a bare CR that becomes one */
         end_line(encoder, writing);
@@ -71,11 +71,11 @@ void encoder_add(struct encoder *encoder, struct buffer *out, struct bytes run)
     while (run.length > 0) {
         struct bytes piece = bytes_first(run, PIECE_OCTETS);
         size_t most = 2 * piece.length + 2;
-        char *room = buffer_reserve(out, most);
-        struct writing writing = {room};
+        char *buffer = buffer_reserve(out, most);
+        struct encoder_output writing = {buffer};
         encode_piece(encoder, &writing, piece);
-        assert((size_t)(writing.at - room) <= most);
-        buffer_written(out, (size_t)(writing.at - room));
+        assert((size_t)(writing.at - buffer) <= most);
+        buffer_written(out, (size_t)(writing.at - buffer));
         run = bytes_from(run, piece.length);
     }
 }

@@ -108,26 +108,26 @@ static bool same_address(const struct route_address *a, const struct route_addre
 
 /* ---- which records ---- */
 
-struct listing {
+struct record_list {
     const struct domain_facts *facts;
     struct arena *arena;
     struct domain_record *records;
     size_t count;
 };
 
-static struct domain_record *add(struct listing *l, enum domain_subject subject, bool needed, enum dns_type type, const char *name, const char *value)
+static struct domain_record *add(struct record_list *l, enum domain_subject subject, bool needed, enum dns_type type, const char *name, const char *value)
 {
     struct domain_record *record = &l->records[l->count++];
     *record = (struct domain_record){.subject = subject, .needed = needed, .type = type, .name = bytes_of_text(name), .value = bytes_of_text(value)};
     return record;
 }
 
-static const char *under(struct listing *l, const char *prefix, struct bytes name)
+static const char *under(struct record_list *l, const char *prefix, struct bytes name)
 {
     return arena_format(l->arena, "%s%.*s", prefix, BYTES_ARG(name));
 }
 
-static void add_addresses(struct listing *l)
+static void add_addresses(struct record_list *l)
 {
     for (size_t i = 0; i < l->facts->address_count; i++) {
         const struct route_address *address = &l->facts->addresses[i];
@@ -138,13 +138,13 @@ static void add_addresses(struct listing *l)
     }
 }
 
-static void add_service(struct listing *l, const char *service, uint16_t port, unsigned priority)
+static void add_service(struct record_list *l, const char *service, uint16_t port, unsigned priority)
 {
     if (port != 0)
         add(l, SUBJECT_SRV, false, DNS_SRV, under(l, service, l->facts->domain), arena_format(l->arena, "%u 1 %u %.*s.", priority, (unsigned)port, BYTES_ARG(l->facts->hostname)))->port = port;
 }
 
-static void add_services(struct listing *l)
+static void add_services(struct record_list *l)
 {
     const struct domain_facts *f = l->facts;
     for (size_t i = 0; i < ARRAY_LENGTH(f->starttls); i++)
@@ -162,7 +162,7 @@ struct bytes domain_sts_policy(const struct domain_facts *facts, struct arena *a
     return bytes_of_text(arena_format(arena, "version: STSv1\nmode: enforce\nmx: %.*s\nmax_age: 604800\n", BYTES_ARG(facts->hostname)));
 }
 
-static const char *tlsa_text(struct listing *l)
+static const char *tlsa_text(struct record_list *l)
 {
     char hex[2 * TLSA_KEY_DIGEST + 1];
     static const char digits[] = "0123456789abcdef";
@@ -176,7 +176,7 @@ static const char *tlsa_text(struct listing *l)
 
 size_t domain_records(const struct domain_facts *facts, struct arena *arena, struct domain_record *records)
 {
-    struct listing l = {.facts = facts, .arena = arena, .records = records};
+    struct record_list l = {.facts = facts, .arena = arena, .records = records};
     add_addresses(&l);
     add(&l, SUBJECT_MX, true, DNS_MX, under(&l, "", facts->domain), arena_format(arena, "10 %.*s.", BYTES_ARG(facts->hostname)));
     add(&l, SUBJECT_SPF, true, DNS_TXT, under(&l, "", facts->domain), arena_format(arena, "\"v=spf1 mx a:%.*s ~all\"", BYTES_ARG(facts->hostname)));
@@ -192,7 +192,7 @@ size_t domain_records(const struct domain_facts *facts, struct arena *arena, str
 
 /* ---- what DNS says ---- */
 
-struct comparing {
+struct record_comparison {
     const struct domain_facts *facts;
     const struct domain_record *record;
     const struct dns_facts *said;
@@ -200,7 +200,7 @@ struct comparing {
 };
 
 /* What was found, as people read it. */
-static void show(const struct comparing *c, const struct dns_record *r, struct buffer *out)
+static void show(const struct record_comparison *c, const struct dns_record *r, struct buffer *out)
 {
     struct route_address address = {.six = c->record->type == DNS_AAAA};
     if (out->length > 0)
@@ -220,7 +220,7 @@ static void show(const struct comparing *c, const struct dns_record *r, struct b
     }
 }
 
-static struct bytes shown(const struct comparing *c)
+static struct bytes shown(const struct record_comparison *c)
 {
     struct buffer text = {0}, clean = {0};
     for (size_t i = 0; i < c->said->count; i++)
@@ -232,17 +232,17 @@ static struct bytes shown(const struct comparing *c)
     return copy;
 }
 
-static struct domain_finding finding(const struct comparing *c, enum domain_verdict verdict, const char *mend)
+static struct domain_finding finding(const struct record_comparison *c, enum domain_verdict verdict, const char *hint)
 {
-    return (struct domain_finding){verdict, verdict == RECORD_RIGHT ? bytes_none() : shown(c), mend == NULL ? bytes_none() : bytes_of_text(mend)};
+    return (struct domain_finding){verdict, verdict == RECORD_RIGHT ? bytes_none() : shown(c), hint == NULL ? bytes_none() : bytes_of_text(hint)};
 }
 
-static bool is_host(const struct comparing *c, struct bytes name)
+static bool is_host(const struct record_comparison *c, struct bytes name)
 {
     return bytes_equal_nocase(name, c->facts->hostname);
 }
 
-static struct domain_finding compare_address(const struct comparing *c)
+static struct domain_finding compare_address(const struct record_comparison *c)
 {
     for (size_t i = 0; i < c->said->count; i++) {
         struct route_address address = {.six = c->record->type == DNS_AAAA};
@@ -253,7 +253,7 @@ static struct domain_finding compare_address(const struct comparing *c)
     return finding(c, RECORD_UNSURE, "the name leads to another address than this machine has: right behind NAT, else set the record");
 }
 
-static struct domain_finding compare_ptr(const struct comparing *c)
+static struct domain_finding compare_ptr(const struct record_comparison *c)
 {
     for (size_t i = 0; i < c->said->count; i++)
         if (is_host(c, c->said->records[i].name))
@@ -261,7 +261,7 @@ static struct domain_finding compare_ptr(const struct comparing *c)
     return finding(c, RECORD_DIFFERENT, "ask the provider of the address to set it to the server's name");
 }
 
-static struct domain_finding compare_mx(const struct comparing *c)
+static struct domain_finding compare_mx(const struct record_comparison *c)
 {
     for (size_t i = 0; i < c->said->count; i++)
         if (is_host(c, c->said->records[i].name))
@@ -269,7 +269,7 @@ static struct domain_finding compare_mx(const struct comparing *c)
     return finding(c, RECORD_DIFFERENT, "mail for the domain goes to another server; set the MX record when it shall come here");
 }
 
-static struct domain_finding compare_srv(const struct comparing *c)
+static struct domain_finding compare_srv(const struct record_comparison *c)
 {
     for (size_t i = 0; i < c->said->count; i++)
         if (is_host(c, c->said->records[i].name) && c->said->records[i].port == c->record->port)
@@ -277,7 +277,7 @@ static struct domain_finding compare_srv(const struct comparing *c)
     return finding(c, RECORD_DIFFERENT, "mail programs are sent to another server or port");
 }
 
-static struct domain_finding compare_tlsa(const struct comparing *c)
+static struct domain_finding compare_tlsa(const struct record_comparison *c)
 {
     for (size_t i = 0; i < c->said->count; i++) {
         const struct dns_record *r = &c->said->records[i];
@@ -288,7 +288,7 @@ static struct domain_finding compare_tlsa(const struct comparing *c)
 }
 
 /* A text record by what it begins with: there must be one and no second. */
-static struct domain_finding compare_text(const struct comparing *c, const char *version)
+static struct domain_finding compare_text(const struct record_comparison *c, const char *version)
 {
     size_t count = 0;
     for (size_t i = 0; i < c->said->count; i++)
@@ -319,7 +319,7 @@ static bool network_holds(const struct domain_facts *facts, struct bytes network
 
 enum spf { SPF_LETS, SPF_REFUSES, SPF_MAYBE };
 
-static enum spf judge_spf(const struct domain_facts *facts, struct bytes text)
+static enum spf check_spf(const struct domain_facts *facts, struct bytes text)
 {
     bool maybe = false;
     bytes_split(&text, ' ');
@@ -341,7 +341,7 @@ static enum spf judge_spf(const struct domain_facts *facts, struct bytes text)
     return maybe ? SPF_MAYBE : SPF_REFUSES;
 }
 
-static struct domain_finding compare_spf(const struct comparing *c)
+static struct domain_finding compare_spf(const struct record_comparison *c)
 {
     struct domain_finding found = compare_text(c, "v=spf1");
     if (found.verdict != RECORD_RIGHT)
@@ -349,7 +349,7 @@ static struct domain_finding compare_spf(const struct comparing *c)
     for (size_t i = 0; i < c->said->count; i++) {
         if (!bytes_starts_nocase(c->said->records[i].data, "v=spf1"))
             continue;
-        enum spf spf = judge_spf(c->facts, c->said->records[i].data);
+        enum spf spf = check_spf(c->facts, c->said->records[i].data);
         if (spf == SPF_REFUSES)
             return finding(c, RECORD_DIFFERENT, "it does not let this server send: add mx, or a: with the server's name, before its \"all\"");
         if (spf == SPF_MAYBE)
@@ -360,7 +360,7 @@ static struct domain_finding compare_spf(const struct comparing *c)
 
 struct domain_finding domain_compare(const struct domain_facts *facts, const struct domain_record *record, const struct dns_facts *said, struct arena *arena)
 {
-    struct comparing c = {facts, record, said, arena};
+    struct record_comparison c = {facts, record, said, arena};
     if (said->status == DNS_BOGUS)
         return (struct domain_finding){RECORD_UNKNOWN, bytes_none(), BYTES("DNSSEC says that the answer is forged: mend the zone's signatures")};
     if (said->status == DNS_SERVER_FAILURE || said->status == DNS_UNKNOWN)

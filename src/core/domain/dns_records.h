@@ -50,8 +50,8 @@ size_t domain_records(const struct domain_facts *facts, struct arena *arena, str
 enum domain_verdict {
     RECORD_RIGHT,
     RECORD_MISSING,
-    RECORD_DIFFERENT, /* it says something else: see `found` and `mend` */
-    RECORD_UNSURE,    /* it may be right: see `mend` */
+    RECORD_DIFFERENT, /* it says something else: see `found` and `hint` */
+    RECORD_UNSURE,    /* it may be right: see `hint` */
     RECORD_UNKNOWN,   /* DNS gave no answer that can be believed */
     DOMAIN_VERDICTS,
 };
@@ -59,7 +59,7 @@ const char *domain_verdict_name(enum domain_verdict verdict);
 
 struct domain_finding {
     enum domain_verdict verdict;
-    struct bytes found, mend; /* in `arena`; may be empty */
+    struct bytes found, hint; /* in `arena`; may be empty */
 };
 struct domain_finding domain_compare(const struct domain_facts *facts, const struct domain_record *record, const struct dns_facts *said, struct arena *arena);
 

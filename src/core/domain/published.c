@@ -33,33 +33,33 @@ static void add_number(struct buffer *out, const char *name, unsigned number)
 
 /* ---- the servers, in the order in which programs should try them ---- */
 
-struct door {
+struct published_endpoint {
     const char *kind; /* "smtp", "imap", "pop3" */
     uint16_t port;
     bool implicit;
 };
-enum { DOORS_MAX = 10 };
+enum { ENDPOINTS_MAX = 10 };
 
-static size_t doors_of(const struct published *p, struct door *doors)
+static size_t endpoints_of(const struct published *p, struct published_endpoint *endpoints)
 {
-    const struct door all[] = {
+    const struct published_endpoint all[] = {
         {"imap", p->imaps, true}, {"imap", p->imap, false}, {"pop3", p->pop3s, true}, {"pop3", p->pop3, false},
         {"smtp", p->starttls[0], false}, {"smtp", p->implicit[0], true}, {"smtp", p->starttls[1], false}, {"smtp", p->implicit[1], true},
         {"smtp", p->starttls[2], false}, {"smtp", p->starttls[3], false},
     };
     size_t count = 0;
-    static_assert(ARRAY_LENGTH(all) <= DOORS_MAX, "room for all");
+    static_assert(ARRAY_LENGTH(all) <= ENDPOINTS_MAX, "room for all");
     for (size_t i = 0; i < ARRAY_LENGTH(all); i++)
         if (all[i].port != 0 && all[i].port != 25)
-            doors[count++] = all[i];
+            endpoints[count++] = all[i];
     return count;
 }
 
-static const struct door *first_of(const struct door *doors, size_t count, const char *kind)
+static const struct published_endpoint *first_of(const struct published_endpoint *endpoints, size_t count, const char *kind)
 {
     for (size_t i = 0; i < count; i++)
-        if (strcmp(doors[i].kind, kind) == 0)
-            return &doors[i];
+        if (strcmp(endpoints[i].kind, kind) == 0)
+            return &endpoints[i];
     return NULL;
 }
 
@@ -67,8 +67,8 @@ static const struct door *first_of(const struct door *doors, size_t count, const
 
 void published_autoconfig(struct buffer *out, const struct published *p)
 {
-    struct door doors[DOORS_MAX];
-    size_t count = doors_of(p, doors);
+    struct published_endpoint endpoints[ENDPOINTS_MAX];
+    size_t count = endpoints_of(p, endpoints);
     buffer_add_text(out, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<clientConfig version=\"1.1\">\n<emailProvider id=\"");
     add_text(out, p->domain);
     buffer_add_text(out, "\">\n");
@@ -76,12 +76,12 @@ void published_autoconfig(struct buffer *out, const struct published *p)
     add_element(out, "displayName", p->domain);
     add_element(out, "displayShortName", p->domain);
     for (size_t i = 0; i < count; i++) {
-        const char *element = strcmp(doors[i].kind, "smtp") == 0 ? "outgoingServer" : "incomingServer";
-        buffer_add_format(out, "<%s type=\"%s\">\n", element, doors[i].kind);
+        const char *element = strcmp(endpoints[i].kind, "smtp") == 0 ? "outgoingServer" : "incomingServer";
+        buffer_add_format(out, "<%s type=\"%s\">\n", element, endpoints[i].kind);
         add_element(out, "hostname", p->hostname);
-        add_number(out, "port", doors[i].port);
+        add_number(out, "port", endpoints[i].port);
         buffer_add_format(out, "<socketType>%s</socketType>\n<username>%%EMAILADDRESS%%</username>\n<authentication>password-cleartext</authentication>\n</%s>\n",
-                          doors[i].implicit ? "SSL" : "STARTTLS", element);
+                          endpoints[i].implicit ? "SSL" : "STARTTLS", element);
     }
     buffer_add_text(out, "</emailProvider>\n</clientConfig>\n");
 }
@@ -91,23 +91,23 @@ void published_autoconfig(struct buffer *out, const struct published *p)
 void published_autodiscover(struct buffer *out, const struct published *p)
 {
     static const char *const kinds[][2] = {{"imap", "IMAP"}, {"pop3", "POP3"}, {"smtp", "SMTP"}};
-    struct door doors[DOORS_MAX];
-    size_t count = doors_of(p, doors);
+    struct published_endpoint endpoints[ENDPOINTS_MAX];
+    size_t count = endpoints_of(p, endpoints);
     buffer_add_text(out, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Autodiscover xmlns=\"http://schemas.microsoft.com/exchange/autodiscover/responseschema/2006\">\n"
                          "<Response xmlns=\"http://schemas.microsoft.com/exchange/autodiscover/outlook/responseschema/2006a\">\n<User>\n");
     add_element(out, "DisplayName", p->address);
     buffer_add_text(out, "</User>\n<Account>\n<AccountType>email</AccountType>\n<Action>settings</Action>\n");
     for (size_t i = 0; i < ARRAY_LENGTH(kinds); i++) { /* one of each: the form has no further choice */
-        const struct door *door = first_of(doors, count, kinds[i][0]);
-        if (door == NULL)
+        const struct published_endpoint *endpoint = first_of(endpoints, count, kinds[i][0]);
+        if (endpoint == NULL)
             continue;
         buffer_add_format(out, "<Protocol>\n<Type>%s</Type>\n", kinds[i][1]);
         add_element(out, "Server", p->hostname);
-        add_number(out, "Port", door->port);
+        add_number(out, "Port", endpoint->port);
         buffer_add_text(out, "<DomainRequired>off</DomainRequired>\n");
         add_element(out, "LoginName", p->address);
-        buffer_add_format(out, "<SPA>off</SPA>\n<SSL>%s</SSL>\n<Encryption>%s</Encryption>\n<AuthRequired>on</AuthRequired>\n", door->implicit ? "on" : "off",
-                          door->implicit ? "SSL" : "TLS");
+        buffer_add_format(out, "<SPA>off</SPA>\n<SSL>%s</SSL>\n<Encryption>%s</Encryption>\n<AuthRequired>on</AuthRequired>\n", endpoint->implicit ? "on" : "off",
+                          endpoint->implicit ? "SSL" : "TLS");
         if (strcmp(kinds[i][0], "smtp") == 0)
             buffer_add_text(out, "<UsePOPAuth>on</UsePOPAuth>\n<SMTPLast>off</SMTPLast>\n");
         buffer_add_text(out, "</Protocol>\n");
@@ -127,7 +127,7 @@ void published_autodiscover_json(struct buffer *out, const struct published *p)
     buffer_add_format(out, "{\"Protocol\":\"AutodiscoverV1\",\"Url\":\"https://autodiscover.%.*s/autodiscover/autodiscover.xml\"}\n", BYTES_ARG(p->domain));
 }
 
-bool published_pox_address(struct bytes request, char room[PUBLISHED_ADDRESS_MAX + 1])
+bool published_pox_address(struct bytes request, char buffer[PUBLISHED_ADDRESS_MAX + 1])
 {
     if (request.length > PUBLISHED_REQUEST_MAX || bytes_search(request, BYTES("<!")) != SIZE_MAX) /* DTD, entities, CDATA */
         return false;
@@ -141,8 +141,8 @@ bool published_pox_address(struct bytes request, char room[PUBLISHED_ADDRESS_MAX
     address = bytes_trim(bytes_first(address, end));
     if (address.length == 0 || address.length > PUBLISHED_ADDRESS_MAX || bytes_find(address, '&') != SIZE_MAX || bytes_has_control(address))
         return false;
-    memcpy(room, address.at, address.length);
-    room[address.length] = '\0';
+    memcpy(buffer, address.at, address.length);
+    buffer[address.length] = '\0';
     return true;
 }
 
@@ -181,11 +181,11 @@ static void add_uuid(struct buffer *out, const struct published *p, uint64_t see
 
 static void add_account(struct buffer *out, const struct published *p)
 {
-    struct door doors[DOORS_MAX];
-    size_t count = doors_of(p, doors);
-    const struct door *in = first_of(doors, count, "imap"), *away = first_of(doors, count, "smtp");
+    struct published_endpoint endpoints[ENDPOINTS_MAX];
+    size_t count = endpoints_of(p, endpoints);
+    const struct published_endpoint *in = first_of(endpoints, count, "imap"), *away = first_of(endpoints, count, "smtp");
     if (in == NULL)
-        in = first_of(doors, count, "pop3");
+        in = first_of(endpoints, count, "pop3");
     add_key(out, "EmailAddress", p->address);
     add_key(out, "EmailAccountDescription", p->domain);
     add_key(out, "EmailAccountType", in != NULL && strcmp(in->kind, "pop3") == 0 ? BYTES("EmailTypePOP") : BYTES("EmailTypeIMAP"));
@@ -243,17 +243,17 @@ static void add_head(struct buffer *out, const struct published *p)
     buffer_add_format(out, "</title>\n<style>%s</style>\n</head>\n", style);
 }
 
-static void add_doors(struct buffer *out, const struct published *p)
+static void add_endpoints(struct buffer *out, const struct published *p)
 {
     static const struct { const char *kind, *words; } kinds[] = {{"imap", "Read mail (IMAP)"}, {"pop3", "Read mail (POP3)"}, {"smtp", "Send mail (SMTP)"}};
-    struct door doors[DOORS_MAX];
-    size_t count = doors_of(p, doors);
+    struct published_endpoint endpoints[ENDPOINTS_MAX];
+    size_t count = endpoints_of(p, endpoints);
     buffer_add_text(out, "<table>\n<thead><tr><th scope=\"col\">For</th><th scope=\"col\">Port</th><th scope=\"col\">Security</th></tr></thead>\n<tbody>\n");
     for (size_t k = 0; k < ARRAY_LENGTH(kinds); k++)
         for (size_t i = 0; i < count; i++)
-            if (strcmp(doors[i].kind, kinds[k].kind) == 0)
-                buffer_add_format(out, "<tr><th scope=\"row\">%s</th><td><code>%u</code></td><td>%s</td></tr>\n", kinds[k].words, (unsigned)doors[i].port,
-                                  doors[i].implicit ? "SSL/TLS" : "STARTTLS");
+            if (strcmp(endpoints[i].kind, kinds[k].kind) == 0)
+                buffer_add_format(out, "<tr><th scope=\"row\">%s</th><td><code>%u</code></td><td>%s</td></tr>\n", kinds[k].words, (unsigned)endpoints[i].port,
+                                  endpoints[i].implicit ? "SSL/TLS" : "STARTTLS");
     buffer_add_text(out, "</tbody>\n</table>\n");
 }
 
@@ -273,7 +273,7 @@ void published_page(struct buffer *out, const struct published *p)
     buffer_add_text(out, "</h1>\n<p>Most mail programs find these by themselves. Where one asks:</p>\n<table>\n<tbody>\n<tr><th scope=\"row\">Server</th><td><code>");
     add_text(out, p->hostname);
     buffer_add_text(out, "</code></td></tr>\n<tr><th scope=\"row\">User name</th><td>the whole mail address</td></tr>\n</tbody>\n</table>\n<h2>Ports</h2>\n");
-    add_doors(out, p);
+    add_endpoints(out, p);
     buffer_add_text(out, "<p>If one port is blocked where you are, take the next one for the same purpose; never port 25.</p>\n");
     if (published_is_read_here(p))
         add_apple(out, p);

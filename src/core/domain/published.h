@@ -29,9 +29,9 @@ bool published_is_read_here(const struct published *p);
 void published_mobileconfig(struct buffer *out, const struct published *p);
 void published_page(struct buffer *out, const struct published *p);
 
-/* The address that a POX request is about, into `room`; false when it is none:
+/* The address that a POX request is about, into `buffer`; false when it is none:
  * too large, no XML of that kind, or with declarations that have no place in it. */
 enum { PUBLISHED_REQUEST_MAX = 8 * 1024, PUBLISHED_ADDRESS_MAX = 320 };
-bool published_pox_address(struct bytes request, char room[PUBLISHED_ADDRESS_MAX + 1]);
+bool published_pox_address(struct bytes request, char buffer[PUBLISHED_ADDRESS_MAX + 1]);
 
 #endif

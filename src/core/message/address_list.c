@@ -2,7 +2,7 @@
 #include "core/message/address_list.h"
 
 /* What is being read of one mailbox. */
-struct reading {
+struct address_list_reader {
     struct buffer *address;
     const char *end;
     bool angle;  /* inside the angle brackets */
@@ -11,7 +11,7 @@ struct reading {
     bool any;
 };
 
-static void keep(struct reading *r, const char *at)
+static void keep(struct address_list_reader *r, const char *at)
 {
     if (r->angled && !r->angle) /* words behind the brackets */
         return;
@@ -41,7 +41,7 @@ static size_t closing(struct bytes list, size_t i, char opens, char closes)
     return i < list.length ? i : list.length - 1;
 }
 
-static size_t keep_until(struct reading *r, struct bytes list, size_t i, char closes)
+static size_t keep_until(struct address_list_reader *r, struct bytes list, size_t i, char closes)
 {
     size_t last = closing(list, i, list.at[i], closes);
     for (; i <= last; i++) {
@@ -53,14 +53,14 @@ static size_t keep_until(struct reading *r, struct bytes list, size_t i, char cl
     return last;
 }
 
-static void forget(struct reading *r)
+static void forget(struct address_list_reader *r)
 {
     buffer_clear(r->address);
     r->space = false;
 }
 
 /* One octet or one quoted thing; true when the mailbox ends with it. */
-static bool step(struct reading *r, struct bytes list, size_t *i)
+static bool step(struct address_list_reader *r, struct bytes list, size_t *i)
 {
     char c = list.at[*i];
     switch (c) {
@@ -99,24 +99,24 @@ static bool step(struct reading *r, struct bytes list, size_t *i)
     }
 }
 
-bool mailbox_next(struct bytes *list, struct buffer *room, struct mailbox *mailbox)
+bool address_list_next(struct bytes *list, struct buffer *scratch, struct address_list_entry *mailbox)
 {
     while (list->length > 0) {
-        struct reading r = {.address = room};
+        struct address_list_reader r = {.address = scratch};
         size_t i = 0;
-        buffer_clear(room);
+        buffer_clear(scratch);
         while (i < list->length && !step(&r, *list, &i))
             i++;
         *list = bytes_from(*list, i < list->length ? i + 1 : i);
         if (!r.any)
             continue;
-        *mailbox = (struct mailbox){buffer_bytes(room), r.end};
+        *mailbox = (struct address_list_entry){buffer_bytes(scratch), r.end};
         return true;
     }
     return false;
 }
 
-bool mailbox_is_bare(struct bytes address)
+bool address_list_is_bare(struct bytes address)
 {
     bool quoted = address.length > 0 && address.at[address.length - 1] == '"';
     return address.length > 0 && (quoted || bytes_find(address, '@') == SIZE_MAX);

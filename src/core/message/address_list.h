@@ -4,7 +4,7 @@
  * them (RFC 5322 3.4 and 4.4): with names, quotes, comments, routes, groups
  * and folded lines, separated by commas.
  *
- * mailbox_next() in a loop over the field's value; each gives an address
+ * address_list_next() in a loop over the field's value; each gives an address
  * that is bare but not checked yet: smtp/address.h does that.
  */
 #ifndef MAILBOAT_CORE_MESSAGE_ADDRESS_LIST_H
@@ -12,16 +12,16 @@
 
 #include "base/buffer.h"
 
-struct mailbox {
+struct address_list_entry {
     struct bytes address; /* without name, comments and route; lives in the buffer that was given */
     const char *end;      /* in the list: right behind the address */
 };
 
 /* The next mailbox of *list, which moves on; false when there is none left.
  * An empty one ("<>") has an empty address; empty groups give none. */
-bool mailbox_next(struct bytes *list, struct buffer *room, struct mailbox *mailbox);
+bool address_list_next(struct bytes *list, struct buffer *scratch, struct address_list_entry *mailbox);
 
 /* "root": an address that is a local part alone. */
-bool mailbox_is_bare(struct bytes address);
+bool address_list_is_bare(struct bytes address);
 
 #endif

@@ -57,16 +57,16 @@ static const char *read_mail(struct bytes line, struct arena *arena, struct enve
     return NULL;
 }
 
-static const char *read_recipient(struct bytes line, struct arena *arena, struct envelope *envelope, size_t *room)
+static const char *read_recipient(struct bytes line, struct arena *arena, struct envelope *envelope, size_t *capacity)
 {
     struct rcpt_argument rcpt;
     if (!take_word(&line, "RCPT ") || command_parse_rcpt(line, envelope->smtputf8, &rcpt) != ARGUMENT_FINE)
         return "a line of its head is not a RCPT command";
     if (envelope->recipient_count == DROP_RECIPIENTS_MAX)
         return "it has too many recipients";
-    if (envelope->recipient_count == *room) {
-        *room = *room == 0 ? 4 : *room * 4;
-        struct recipient *larger = ARENA_ARRAY(arena, struct recipient, *room);
+    if (envelope->recipient_count == *capacity) {
+        *capacity = *capacity == 0 ? 4 : *capacity * 4;
+        struct recipient *larger = ARENA_ARRAY(arena, struct recipient, *capacity);
         if (envelope->recipient_count > 0)
             memcpy(larger, envelope->recipients, envelope->recipient_count * sizeof *larger);
         envelope->recipients = larger;
@@ -79,7 +79,7 @@ static const char *read_recipient(struct bytes line, struct arena *arena, struct
 static const char *read_head(struct bytes *rest, struct arena *arena, struct envelope *envelope)
 {
     struct bytes line;
-    size_t room = 0;
+    size_t capacity = 0;
     if (!next_line(rest, &line) || !bytes_is(line, first_line))
         return "it does not begin as a dropped message does";
     const char *wrong = next_line(rest, &line) ? read_mail(line, arena, envelope) : "its second line is not a MAIL command";
@@ -88,7 +88,7 @@ static const char *read_head(struct bytes *rest, struct arena *arena, struct env
             return "its head has no end";
         if (bytes_is(line, last_line))
             return envelope->recipient_count > 0 ? NULL : "it has no recipient";
-        wrong = read_recipient(line, arena, envelope, &room);
+        wrong = read_recipient(line, arena, envelope, &capacity);
     }
     return wrong;
 }

@@ -60,7 +60,7 @@ static void add_xtext(struct buffer *out, struct bytes xtext, bool utf8)
 
 /* ---- the parts ---- */
 
-struct writing {
+struct dsn_writer {
     struct buffer *out;
     const struct dsn *dsn;
     char boundary[QUEUE_ID_TEXT_LENGTH + 16];
@@ -88,7 +88,7 @@ static const char *subject_of(const struct dsn *dsn)
     return subjects[worst];
 }
 
-static void add_header(struct writing *w)
+static void add_header(struct dsn_writer *w)
 {
     const struct dsn *dsn = w->dsn;
     char id[QUEUE_ID_TEXT_LENGTH + 1];
@@ -160,7 +160,7 @@ static bool is_told_already(const struct dsn *dsn, size_t which)
 }
 
 /* What happened to one recipient, in words. */
-static void add_sentence(struct writing *w, const struct dsn_recipient *r)
+static void add_sentence(struct dsn_writer *w, const struct dsn_recipient *r)
 {
     static const char *const fates[] = {"could not be delivered", "is not delivered yet; it will be tried again", "was delivered",
                                         "was passed on to a server that sends no reports",
@@ -181,7 +181,7 @@ static void add_sentence(struct writing *w, const struct dsn_recipient *r)
     add_wrapped(w->out, bytes_of_text(advice_on(r)), "", false);
 }
 
-static void add_words(struct writing *w)
+static void add_words(struct dsn_writer *w)
 {
     const struct dsn *dsn = w->dsn;
     buffer_add_format(w->out, "--%s\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: %s\r\n\r\n", w->boundary, w->utf8 ? "8bit" : "7bit");
@@ -194,7 +194,7 @@ static void add_words(struct writing *w)
     buffer_add_text(w->out, "\r\n");
 }
 
-static void add_status(struct writing *w, const struct dsn_recipient *r)
+static void add_status(struct dsn_writer *w, const struct dsn_recipient *r)
 {
     struct buffer status = {0};
     status_add(&status, class_of(r), r->code, r->enhanced);
@@ -204,7 +204,7 @@ static void add_status(struct writing *w, const struct dsn_recipient *r)
 }
 
 /* Who said what (RFC 3464 2.3.5, 2.3.6): a server's reply as it was, or our own reason as ours. */
-static void add_diagnosis(struct writing *w, const struct dsn_recipient *r)
+static void add_diagnosis(struct dsn_writer *w, const struct dsn_recipient *r)
 {
     enum { DIAGNOSIS_TEXT_MAX = 512 }; /* octets: the field stays one line */
     size_t host = bytes_find(r->peer, '['); /* host[address]:port; others are no hosts */
@@ -226,7 +226,7 @@ static void add_diagnosis(struct writing *w, const struct dsn_recipient *r)
     buffer_free(&said);
 }
 
-static void add_recipient_facts(struct writing *w, const struct dsn_recipient *r)
+static void add_recipient_facts(struct dsn_writer *w, const struct dsn_recipient *r)
 {
     const char *type = w->utf8 ? "utf-8" : "rfc822";
     buffer_add_text(w->out, "\r\n");
@@ -254,7 +254,7 @@ static void add_recipient_facts(struct writing *w, const struct dsn_recipient *r
     buffer_add_text(w->out, "\r\n");
 }
 
-static void add_facts(struct writing *w)
+static void add_facts(struct dsn_writer *w)
 {
     const struct dsn *dsn = w->dsn;
     char id[QUEUE_ID_TEXT_LENGTH + 1];
@@ -294,7 +294,7 @@ static bool occurs(struct bytes content, const char *boundary)
     return bytes_search(content, bytes_of_text(boundary)) != SIZE_MAX;
 }
 
-static void add_returned(struct writing *w)
+static void add_returned(struct dsn_writer *w)
 {
     const struct dsn *dsn = w->dsn;
     bool full = dsn->envelope->ret == RET_FULL && dsn->content_is_whole && dsn->content.length <= DSN_RETURNED_MAX &&
@@ -325,7 +325,7 @@ static bool is_international(const struct dsn *dsn)
 
 bool dsn_add(struct buffer *out, const struct dsn *dsn)
 {
-    struct writing w = {.out = out, .dsn = dsn, .utf8 = is_international(dsn)};
+    struct dsn_writer w = {.out = out, .dsn = dsn, .utf8 = is_international(dsn)};
     size_t told = 0;
     char id[QUEUE_ID_TEXT_LENGTH + 1];
     for (size_t i = 0; i < dsn->recipient_count; i++)

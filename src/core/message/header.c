@@ -214,11 +214,11 @@ static void fault(struct header *header, enum header_fault what)
 }
 
 /* From and Sender are read only once all is known to be fields. */
-struct findings {
+struct header_findings {
     struct bytes from, sender;
 };
 
-static void take_field(struct header *header, struct bytes name, struct bytes value, struct findings *found)
+static void take_field(struct header *header, struct bytes name, struct bytes value, struct header_findings *found)
 {
     if (bytes_is_nocase(name, "From")) {
         if (header->has_from)
@@ -237,7 +237,7 @@ static void take_field(struct header *header, struct bytes name, struct bytes va
     header->has_message_id = header->has_message_id || bytes_is_nocase(name, "Message-ID");
 }
 
-static void judge_authors(struct header *header, const struct header_rules *rules, const struct findings *found)
+static void check_authors(struct header *header, const struct header_rules *rules, const struct header_findings *found)
 {
     size_t authors = 0, senders = 0;
     if (header->has_from && !read_list(header, found->from, HEADER_AUTHORS_MAX, rules->utf8_allowed, &authors))
@@ -248,10 +248,10 @@ static void judge_authors(struct header *header, const struct header_rules *rule
         fault(header, HEADER_NEEDS_SENDER);
 }
 
-enum header_fault header_judge(struct header *header, const struct header_rules *rules)
+enum header_fault header_check(struct header *header, const struct header_rules *rules)
 {
     struct bytes rest = bytes_first(buffer_bytes(&header->text), header->length);
-    struct findings found = {0};
+    struct header_findings found = {0};
     size_t fields = 0, lines, line = 1;
     if (header->over)
         fault(header, HEADER_TOO_LARGE);
@@ -270,7 +270,7 @@ enum header_fault header_judge(struct header *header, const struct header_rules 
         line += lines;
     }
     if (header->fault == HEADER_FINE)
-        judge_authors(header, rules, &found);
+        check_authors(header, rules, &found);
     return header->fault;
 }
 
@@ -309,7 +309,7 @@ static void add_field(struct buffer *out, const char *name, const char *open, st
     buffer_add_format(out, "%s: %s%.*s%s\r\n", name, open, BYTES_ARG(value), close);
 }
 
-void header_mend(const struct header *header, const struct header_stamp *stamp, struct buffer *out)
+void header_fix(const struct header *header, const struct header_stamp *stamp, struct buffer *out)
 {
     struct bytes all = buffer_bytes(&header->text), rest = bytes_first(all, header->length);
     size_t lines;

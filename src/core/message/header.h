@@ -5,8 +5,8 @@
  * read differently about who wrote it is refused.
  *
  * header_add() with each run of content until header_is_whole(), or
- * header_finish() at the content's end; then header_judge(). If it is fine,
- * header_author() names whom the message says it is from, and header_mend()
+ * header_finish() at the content's end; then header_check(). If it is fine,
+ * header_author() names whom the message says it is from, and header_fix()
  * gives the octets to store in place of those that were gathered.
  */
 #ifndef MAILBOAT_CORE_MESSAGE_HEADER_H
@@ -55,7 +55,7 @@ void header_finish(struct header *header);
 struct header_rules {
     bool utf8_allowed;   /* SMTPUTF8 */
 };
-enum header_fault header_judge(struct header *header, const struct header_rules *rules);
+enum header_fault header_check(struct header *header, const struct header_rules *rules);
 const char *header_fault_sentence(enum header_fault fault);
 
 /* The next author at *at (0 first); empty when there is none left. */
@@ -73,6 +73,6 @@ struct header_stamp {
 };
 /* Appends the header without Bcc and Resent-Bcc and with what was missing
  * (Date, Message-ID, From), and what came behind it. */
-void header_mend(const struct header *header, const struct header_stamp *stamp, struct buffer *out);
+void header_fix(const struct header *header, const struct header_stamp *stamp, struct buffer *out);
 
 #endif

@@ -8,7 +8,7 @@ static bool is_plain(char c)
     return ascii_is_alnum(c) || (c != '\0' && strchr("!#$%&'*+-/=?^_`{|}~.@", c) != NULL);
 }
 
-struct bytes trace_name(struct arena *arena, struct bytes address)
+struct bytes loop_detection_name(struct arena *arena, struct bytes address)
 {
     struct buffer name = {0};
     if (address.length > 0 && address.at[0] == '@')
@@ -23,7 +23,7 @@ struct bytes trace_name(struct arena *arena, struct bytes address)
     return kept;
 }
 
-struct bytes trace_join(struct arena *arena, struct bytes via, struct bytes address)
+struct bytes loop_detection_join(struct arena *arena, struct bytes via, struct bytes address)
 {
     if (via.length == 0)
         return arena_copy(arena, bytes_first(address, VIA_MAX));
@@ -57,9 +57,9 @@ static bool is_among(struct bytes via, struct bytes address, struct bytes *who)
     return false;
 }
 
-bool trace_returns(struct bytes content, struct bytes via, struct bytes *who)
+bool loop_detection_returns(struct bytes content, struct bytes via, struct bytes *who)
 {
-    struct bytes rest = bytes_first(content, TRACE_LOOK_MAX);
+    struct bytes rest = bytes_first(content, LOOP_DETECTION_LOOK_MAX);
     size_t lines;
     while (via.length > 0 && rest.length > 0 && rest.at[0] != '\r' && rest.at[0] != '\n') {
         struct bytes field = header_next_field(&rest, &lines), name = header_field_name(field);
@@ -71,7 +71,7 @@ bool trace_returns(struct bytes content, struct bytes via, struct bytes *who)
     return false;
 }
 
-void trace_add(struct buffer *out, struct bytes via)
+void loop_detection_add(struct buffer *out, struct bytes via)
 {
     while (via.length > 0) {
         size_t space = bytes_find_last(via, ' ');

@@ -34,26 +34,26 @@ static bool is_clean(struct bytes text)
     return bytes_is_utf8(text) && !bytes_has_control(text);
 }
 
-const char *mime_check(const struct mime_letter *letter)
+const char *mime_check(const struct mime_input *input)
 {
-    bool clean = is_clean(letter->from), fits = letter->from.length <= MIME_MAILBOX_MAX;
-    for (size_t i = 0; i < letter->to_count; i++) {
-        clean = clean && is_clean(letter->to[i]);
-        fits = fits && letter->to[i].length <= MIME_MAILBOX_MAX;
+    bool clean = is_clean(input->from), fits = input->from.length <= MIME_MAILBOX_MAX;
+    for (size_t i = 0; i < input->to_count; i++) {
+        clean = clean && is_clean(input->to[i]);
+        fits = fits && input->to[i].length <= MIME_MAILBOX_MAX;
     }
-    for (size_t i = 0; i < letter->cc_count; i++) {
-        clean = clean && is_clean(letter->cc[i]);
-        fits = fits && letter->cc[i].length <= MIME_MAILBOX_MAX;
+    for (size_t i = 0; i < input->cc_count; i++) {
+        clean = clean && is_clean(input->cc[i]);
+        fits = fits && input->cc[i].length <= MIME_MAILBOX_MAX;
     }
     if (!fits)
         return "a name with its address is longer than 450 octets";
     if (!clean)
         return "an address has a line break, or is not UTF-8";
-    if (!is_clean(letter->subject))
+    if (!is_clean(input->subject))
         return "the subject has a line break, or is not UTF-8";
-    if (!bytes_is_utf8(letter->html))
+    if (!bytes_is_utf8(input->html))
         return "the HTML is not UTF-8; convert it first";
-    if (!bytes_is_utf8(letter->text))
+    if (!bytes_is_utf8(input->text))
         return "the text is not UTF-8; send it as an attachment, or convert it first";
     return NULL;
 }
@@ -237,13 +237,13 @@ static void choose_boundary(struct mime *mime, struct bytes seed)
 }
 
 /* The best comes last (RFC 2046 5.1.4). */
-static void add_alternatives(const struct mime *mime, struct buffer *out, const struct mime_letter *letter)
+static void add_alternatives(const struct mime *mime, struct buffer *out, const struct mime_input *input)
 {
     const char *tail = mime->boundary + 2; /* "=_a..." cannot begin as "=_..." does */
     buffer_add_format(out, "Content-Type: multipart/alternative; boundary=\"=_a%s\"\r\n\r\n--=_a%s\r\n", tail, tail);
-    add_text(out, "plain", letter->text);
+    add_text(out, "plain", input->text);
     buffer_add_format(out, "\r\n--=_a%s\r\n", tail);
-    add_text(out, "html", letter->html);
+    add_text(out, "html", input->html);
     buffer_add_format(out, "\r\n--=_a%s--\r\n", tail);
 }
 
@@ -306,24 +306,24 @@ void mime_text_of_html(struct buffer *out, struct bytes rest)
     }
 }
 
-void mime_begin(struct mime *mime, struct buffer *out, const struct mime_letter *letter)
+void mime_begin(struct mime *mime, struct buffer *out, const struct mime_input *input)
 {
-    *mime = (struct mime){.attachments = letter->attachments};
-    choose_boundary(mime, letter->message_id);
+    *mime = (struct mime){.attachments = input->attachments};
+    choose_boundary(mime, input->message_id);
     buffer_add_text(out, "Date: ");
-    date_add(out, letter->date_ms);
+    date_add(out, input->date_ms);
     buffer_add_text(out, "\r\n");
-    mime_add_mailboxes(out, "From", &letter->from, 1);
-    mime_add_mailboxes(out, "To", letter->to, letter->to_count);
-    mime_add_mailboxes(out, "Cc", letter->cc, letter->cc_count);
-    add_unstructured(out, "Subject", letter->subject, letter->subject_is_encoded);
-    buffer_add_format(out, "Message-ID: <%.*s>\r\nMIME-Version: 1.0\r\n", BYTES_ARG(letter->message_id));
-    if (letter->attachments)
+    mime_add_mailboxes(out, "From", &input->from, 1);
+    mime_add_mailboxes(out, "To", input->to, input->to_count);
+    mime_add_mailboxes(out, "Cc", input->cc, input->cc_count);
+    add_unstructured(out, "Subject", input->subject, input->subject_is_encoded);
+    buffer_add_format(out, "Message-ID: <%.*s>\r\nMIME-Version: 1.0\r\n", BYTES_ARG(input->message_id));
+    if (input->attachments)
         buffer_add_format(out, "Content-Type: multipart/mixed; boundary=\"%s\"\r\n\r\n--%s\r\n", mime->boundary, mime->boundary);
-    if (letter->html.length > 0)
-        add_alternatives(mime, out, letter);
+    if (input->html.length > 0)
+        add_alternatives(mime, out, input);
     else
-        add_text(out, "plain", letter->text);
+        add_text(out, "plain", input->text);
 }
 
 static void add_filename(struct buffer *out, struct bytes name)

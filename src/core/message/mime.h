@@ -19,7 +19,7 @@ enum {
     MIME_MAILBOX_MAX = 450, /* octets of a name with its address: quoted, it still fits into a line */
 };
 
-struct mime_letter {
+struct mime_input {
     struct bytes from;           /* an address, or "Name <address>" */
     const struct bytes *to, *cc; /* the same */
     size_t to_count, cc_count;
@@ -42,14 +42,14 @@ struct mime {
 
 /* NULL when it can be written, else what is wrong: a line break in the
  * subject or an address, text that is not UTF-8. */
-const char *mime_check(const struct mime_letter *letter);
+const char *mime_check(const struct mime_input *input);
 /* The same for an attachment's name. */
 const char *mime_check_name(struct bytes name);
 
 /* Appends what a person reads of an HTML document: its text without tags. */
 void mime_text_of_html(struct buffer *out, struct bytes html);
 
-void mime_begin(struct mime *mime, struct buffer *out, const struct mime_letter *letter);
+void mime_begin(struct mime *mime, struct buffer *out, const struct mime_input *input);
 void mime_attach(struct mime *mime, struct buffer *out, struct bytes name);
 void mime_attach_some(struct mime *mime, struct buffer *out, struct bytes octets);
 void mime_attach_end(struct mime *mime, struct buffer *out);

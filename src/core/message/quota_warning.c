@@ -3,7 +3,7 @@
 
 #include "core/message/mime.h"
 
-unsigned fullness_percent(uint64_t octets, uint64_t limit)
+unsigned quota_warning_percent(uint64_t octets, uint64_t limit)
 {
     if (limit == 0)
         return 0;
@@ -12,16 +12,16 @@ unsigned fullness_percent(uint64_t octets, uint64_t limit)
     return percent > 100000 ? 100000 : (unsigned)percent;
 }
 
-unsigned fullness_passed(uint64_t before, uint64_t now, uint64_t limit)
+unsigned quota_warning_passed(uint64_t before, uint64_t now, uint64_t limit)
 {
-    static const unsigned marks[] = {FULLNESS_LAST, FULLNESS_FIRST};
+    static const unsigned marks[] = {QUOTA_WARNING_LAST, QUOTA_WARNING_FIRST};
     for (size_t i = 0; i < ARRAY_LENGTH(marks) && limit > 0; i++)
-        if (fullness_percent(before, limit) < marks[i] && fullness_percent(now, limit) >= marks[i])
+        if (quota_warning_percent(before, limit) < marks[i] && quota_warning_percent(now, limit) >= marks[i])
             return marks[i];
     return 0;
 }
 
-void fullness_add_size(struct buffer *out, uint64_t octets)
+void quota_warning_add_size(struct buffer *out, uint64_t octets)
 {
     static const char *const units[] = {"KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
     uint64_t unit = 1024;
@@ -38,13 +38,13 @@ void fullness_add_size(struct buffer *out, uint64_t octets)
         buffer_add_format(out, "%llu.%u %s", (unsigned long long)(octets / unit), (unsigned)(octets % unit * 10 / unit), units[i]);
 }
 
-static void add_text(struct buffer *out, const struct fullness_warning *w, struct bytes postmaster)
+static void add_text(struct buffer *out, const struct quota_warning *w, struct bytes postmaster)
 {
     buffer_add_format(out, "The mailbox of %.*s holds ", BYTES_ARG(w->user));
-    fullness_add_size(out, w->octets);
+    quota_warning_add_size(out, w->octets);
     buffer_add_text(out, " and may hold ");
-    fullness_add_size(out, w->limit);
-    buffer_add_format(out, ": it is %u %% full.\n\n", fullness_percent(w->octets, w->limit));
+    quota_warning_add_size(out, w->limit);
+    buffer_add_format(out, ": it is %u %% full.\n\n", quota_warning_percent(w->octets, w->limit));
     buffer_add_text(out, "When it is full, no more mail is put into it: whoever writes to you gets the\n"
                          "message back, with the note that your mailbox is full.\n\n"
                          "To make room, delete in your mail program what you do not need any more, and\n"
@@ -53,7 +53,7 @@ static void add_text(struct buffer *out, const struct fullness_warning *w, struc
     buffer_add_format(out, "If you need a larger mailbox, write to %.*s.\n", BYTES_ARG(postmaster));
 }
 
-void fullness_compose(struct buffer *out, const struct fullness_warning *warning)
+void quota_warning_compose(struct buffer *out, const struct quota_warning *warning)
 {
     struct mime mime;
     struct buffer text = {0}, subject = {0}, postmaster = {0};
@@ -61,11 +61,11 @@ void fullness_compose(struct buffer *out, const struct fullness_warning *warning
     buffer_add_text(&postmaster, "postmaster");
     buffer_add(&postmaster, at == SIZE_MAX ? bytes_none() : bytes_from(warning->user, at));
     add_text(&text, warning, buffer_bytes(&postmaster));
-    buffer_add_format(&subject, "Your mailbox is %u %% full", fullness_percent(warning->octets, warning->limit));
-    struct mime_letter letter = {.from = buffer_bytes(&postmaster), .to = &warning->user, .to_count = 1, .subject = buffer_bytes(&subject), .text = buffer_bytes(&text),
+    buffer_add_format(&subject, "Your mailbox is %u %% full", quota_warning_percent(warning->octets, warning->limit));
+    struct mime_input input = {.from = buffer_bytes(&postmaster), .to = &warning->user, .to_count = 1, .subject = buffer_bytes(&subject), .text = buffer_bytes(&text),
                                  .message_id = warning->message_id, .date_ms = warning->date_ms};
     buffer_add_text(out, "Auto-Submitted: auto-generated\r\n"); /* RFC 3834 5 */
-    mime_begin(&mime, out, &letter);
+    mime_begin(&mime, out, &input);
     mime_end(&mime, out);
     buffer_free(&text);
     buffer_free(&subject);

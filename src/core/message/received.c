@@ -53,7 +53,7 @@ void received_add(struct buffer *out, const struct origin *origin, const struct 
     buffer_add_text(out, "\r\n");
 }
 
-void delivery_fields_add(struct buffer *out, struct bytes sender, struct bytes delivered_to, const char *newline)
+void received_add_delivery_fields(struct buffer *out, struct bytes sender, struct bytes delivered_to, const char *newline)
 {
     buffer_add_text(out, "Return-Path: <");
     add_clean(out, sender, false);

@@ -21,6 +21,6 @@ void received_add(struct buffer *out, const struct origin *origin, const struct 
                   uint64_t id, uint64_t epoch_ms);
 
 /* Appends "Return-Path: <sender>" and "Delivered-To: address", each with `newline`. */
-void delivery_fields_add(struct buffer *out, struct bytes sender, struct bytes delivered_to, const char *newline);
+void received_add_delivery_fields(struct buffer *out, struct bytes sender, struct bytes delivered_to, const char *newline);
 
 #endif

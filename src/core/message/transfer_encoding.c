@@ -7,26 +7,26 @@ enum { ENCODED_LINE = 76 }; /* octets at most (RFC 2045 6.7, 6.8) */
 
 #define CRLF BYTES("\r\n")
 
-void sevenbit_start(struct sevenbit *sevenbit, bool binary)
+void transfer_encoding_start(struct transfer_encoding *transfer_encoding, bool binary)
 {
-    *sevenbit = (struct sevenbit){.binary = binary};
+    *transfer_encoding = (struct transfer_encoding){.binary = binary};
 }
 
-void sevenbit_free(struct sevenbit *sevenbit)
+void transfer_encoding_free(struct transfer_encoding *transfer_encoding)
 {
-    buffer_free(&sevenbit->header);
-    buffer_free(&sevenbit->line);
+    buffer_free(&transfer_encoding->header);
+    buffer_free(&transfer_encoding->line);
 }
 
 /* What stays as it is. Where content may be binary, octets that no line can
  * have (RFC 5321 2.3.8, 4.1.1.4) do not pass between parts, in their headers
  * and in what claims to be encoded either: NUL is written as "?", a bare CR or
  * LF as CRLF, for there might be servers that see the message's end in it. */
-static void pass(const struct sevenbit *sevenbit, struct buffer *out, struct bytes text)
+static void pass(const struct transfer_encoding *transfer_encoding, struct buffer *out, struct bytes text)
 {
     static const bool unfit[256] = {['\0'] = true, ['\r'] = true, ['\n'] = true};
     for (size_t start = 0, i = 0; i <= text.length; i++) {
-        if (i < text.length && !(sevenbit->binary && unfit[(unsigned char)text.at[i]]))
+        if (i < text.length && !(transfer_encoding->binary && unfit[(unsigned char)text.at[i]]))
             continue;
         buffer_add(out, bytes_of(text.at + start, i - start));
         if (i < text.length)
@@ -37,11 +37,11 @@ static void pass(const struct sevenbit *sevenbit, struct buffer *out, struct byt
 
 /* ---- what a header says ---- */
 
-struct entity {
+struct mime_entity {
     struct bytes type;                          /* "text/plain"; empty: unsaid */
     struct bytes encoding;                      /* the value of Content-Transfer-Encoding */
     size_t encoding_start, encoding_end;        /* its field; the header's end: none */
-    char boundary[SEVENBIT_BOUNDARY_MAX];
+    char boundary[TRANSFER_ENCODING_BOUNDARY_MAX];
     size_t boundary_length;
     bool is_mime, is_signed;                    /* has MIME-Version; has a DKIM-Signature */
     bool has_field;                             /* else it is no header, or one of a part that says nothing */
@@ -108,7 +108,7 @@ static size_t take_value(struct bytes *value, char *room, size_t size)
     return length;
 }
 
-static void read_type(struct entity *entity, struct bytes value)
+static void read_type(struct mime_entity *entity, struct bytes value)
 {
     skip_blank(&value);
     struct bytes start = value, type = take_token(&value);
@@ -118,7 +118,7 @@ static void read_type(struct entity *entity, struct bytes value)
     struct bytes subtype = take_token(&value);
     entity->type = bytes_first(start, type.length + 1 + subtype.length);
     while (take(&value, ';')) {
-        char room[SEVENBIT_BOUNDARY_MAX];
+        char room[TRANSFER_ENCODING_BOUNDARY_MAX];
         struct bytes name = take_token(&value);
         if (!take(&value, '='))
             continue;
@@ -143,9 +143,9 @@ static struct bytes next_field(struct bytes header, size_t *at)
     return field;
 }
 
-static struct entity read_header(struct bytes header)
+static struct mime_entity read_header(struct bytes header)
 {
-    struct entity entity = {0};
+    struct mime_entity entity = {0};
     for (size_t at = 0; at < header.length;) {
         size_t start = at;
         struct bytes field = next_field(header, &at), value = field, name = bytes_trim(bytes_split(&value, ':'));
@@ -169,126 +169,126 @@ static struct entity read_header(struct bytes header)
 
 /* ---- what becomes of a part ---- */
 
-static bool is_multipart(const struct entity *entity)
+static bool is_multipart(const struct mime_entity *entity)
 {
     return bytes_starts_nocase(entity->type, "multipart/") && entity->boundary_length > 0;
 }
 
-static void enter(struct sevenbit *sevenbit, const struct entity *entity)
+static void enter(struct transfer_encoding *transfer_encoding, const struct mime_entity *entity)
 {
-    struct sevenbit_boundary *boundary = &sevenbit->boundaries[sevenbit->depth++];
+    struct transfer_encoding_boundary *boundary = &transfer_encoding->boundaries[transfer_encoding->depth++];
     memcpy(boundary->text, entity->boundary, entity->boundary_length);
     boundary->length = (uint8_t)entity->boundary_length;
 }
 
 /* Sets what follows the header, and returns how it is encoded; NULL: as the header says. */
-static const char *decide(struct sevenbit *sevenbit, const struct entity *entity)
+static const char *decide(struct transfer_encoding *transfer_encoding, const struct mime_entity *entity)
 {
     bool binary = bytes_is_nocase(entity->encoding, "binary"), eight = binary || bytes_is_nocase(entity->encoding, "8bit");
-    sevenbit->state = SEVENBIT_PASS;
-    if (!sevenbit->nested && !sevenbit->binary && (!entity->is_mime || entity->is_signed)) {
-        sevenbit->state = SEVENBIT_SEALED;
+    transfer_encoding->state = TRANSFER_ENCODING_PASS;
+    if (!transfer_encoding->nested && !transfer_encoding->binary && (!entity->is_mime || entity->is_signed)) {
+        transfer_encoding->state = TRANSFER_ENCODING_SEALED;
         return NULL;
     }
-    if (is_multipart(entity) && sevenbit->depth < SEVENBIT_DEPTH_MAX &&
-        (sevenbit->binary || !bytes_is_nocase(entity->type, "multipart/signed"))) {
-        enter(sevenbit, entity);
+    if (is_multipart(entity) && transfer_encoding->depth < TRANSFER_ENCODING_DEPTH_MAX &&
+        (transfer_encoding->binary || !bytes_is_nocase(entity->type, "multipart/signed"))) {
+        enter(transfer_encoding, entity);
         return eight ? "7bit" : NULL;
     }
     if (bytes_is_nocase(entity->type, "message/rfc822") && (eight || entity->encoding.length == 0 || bytes_is_nocase(entity->encoding, "7bit"))) {
-        sevenbit->state = SEVENBIT_HEADER;
+        transfer_encoding->state = TRANSFER_ENCODING_HEADER;
         return eight ? "7bit" : NULL;
     }
-    bool readable = entity->has_field || sevenbit->nested; /* without any field it is no message */
-    bool unsaid = sevenbit->binary && readable &&
+    bool readable = entity->has_field || transfer_encoding->nested; /* without any field it is no message */
+    bool unsaid = transfer_encoding->binary && readable &&
                   (entity->encoding.length == 0 || bytes_is_nocase(entity->encoding, "7bit"));
     if (!(eight || unsaid) || bytes_starts_nocase(entity->type, "multipart/"))
         return NULL;
     bool text = entity->type.length == 0 || bytes_starts_nocase(entity->type, "text/") || bytes_starts_nocase(entity->type, "message/");
-    sevenbit->state = text && !binary ? SEVENBIT_TEXT : SEVENBIT_OCTETS;
-    return sevenbit->state == SEVENBIT_TEXT ? "quoted-printable" : "base64";
+    transfer_encoding->state = text && !binary ? TRANSFER_ENCODING_TEXT : TRANSFER_ENCODING_OCTETS;
+    return transfer_encoding->state == TRANSFER_ENCODING_TEXT ? "quoted-printable" : "base64";
 }
 
 /* The header is whole: out with it. */
-static void end_header(struct sevenbit *sevenbit, struct buffer *out)
+static void end_header(struct transfer_encoding *transfer_encoding, struct buffer *out)
 {
-    struct bytes header = buffer_bytes(&sevenbit->header);
-    struct entity entity = read_header(header);
-    const char *encoding = decide(sevenbit, &entity);
+    struct bytes header = buffer_bytes(&transfer_encoding->header);
+    struct mime_entity entity = read_header(header);
+    const char *encoding = decide(transfer_encoding, &entity);
     if (encoding == NULL) {
         buffer_add(out, header);
     } else {
         buffer_add(out, bytes_first(header, entity.encoding_start));
-        if (!sevenbit->nested && !entity.is_mime)
+        if (!transfer_encoding->nested && !entity.is_mime)
             buffer_add_text(out, "MIME-Version: 1.0\r\n");
         buffer_add_format(out, "Content-Transfer-Encoding: %s\r\n", encoding);
         buffer_add(out, bytes_from(header, entity.encoding_end));
     }
     buffer_add(out, CRLF);
-    buffer_clear(&sevenbit->header);
-    sevenbit->nested = true;
-    sevenbit->newline = false;
+    buffer_clear(&transfer_encoding->header);
+    transfer_encoding->nested = true;
+    transfer_encoding->newline = false;
 }
 
 /* ---- encodings ---- */
 
-static void quote(struct sevenbit *sevenbit, struct buffer *out, struct bytes text, bool ends)
+static void quote(struct transfer_encoding *transfer_encoding, struct buffer *out, struct bytes text, bool ends)
 {
     static const char hex[] = "0123456789ABCDEF";
     for (size_t i = 0; i < text.length; i++) {
         unsigned char c = (unsigned char)text.at[i];
         bool plain = (c > 32 && c < 127 && c != '=') || ((c == ' ' || c == '\t') && i + 1 < text.length);
-        if (sevenbit->column + (plain ? 1 : 3) >= ENCODED_LINE) {
+        if (transfer_encoding->column + (plain ? 1 : 3) >= ENCODED_LINE) {
             buffer_add_text(out, "=\r\n");
-            sevenbit->column = 0;
+            transfer_encoding->column = 0;
             plain = plain && c != '-'; /* or it could look like a boundary */
         }
         if (plain)
             buffer_add_octet(out, (char)c);
         else
             buffer_add(out, bytes_of((char[]){'=', hex[c >> 4], hex[c & 15]}, 3));
-        sevenbit->column += plain ? 1 : 3;
+        transfer_encoding->column += plain ? 1 : 3;
     }
     if (ends) {
         buffer_add(out, CRLF);
-        sevenbit->column = 0;
+        transfer_encoding->column = 0;
     }
 }
 
-static void add_group(struct sevenbit *sevenbit, struct buffer *out)
+static void add_group(struct transfer_encoding *transfer_encoding, struct buffer *out)
 {
-    if (sevenbit->column == ENCODED_LINE) {
+    if (transfer_encoding->column == ENCODED_LINE) {
         buffer_add(out, CRLF);
-        sevenbit->column = 0;
+        transfer_encoding->column = 0;
     }
-    base64_encode(out, bytes_of(sevenbit->rest, sevenbit->rest_count));
-    sevenbit->column += 4;
-    sevenbit->rest_count = 0;
+    base64_encode(out, bytes_of(transfer_encoding->rest, transfer_encoding->rest_count));
+    transfer_encoding->column += 4;
+    transfer_encoding->rest_count = 0;
 }
 
-static void pack(struct sevenbit *sevenbit, struct buffer *out, struct bytes octets)
+static void pack(struct transfer_encoding *transfer_encoding, struct buffer *out, struct bytes octets)
 {
     for (size_t i = 0; i < octets.length; i++) {
-        sevenbit->rest[sevenbit->rest_count++] = (uint8_t)octets.at[i];
-        if (sevenbit->rest_count == sizeof sevenbit->rest)
-            add_group(sevenbit, out);
+        transfer_encoding->rest[transfer_encoding->rest_count++] = (uint8_t)octets.at[i];
+        if (transfer_encoding->rest_count == sizeof transfer_encoding->rest)
+            add_group(transfer_encoding, out);
     }
 }
 
 /* The end of a part's content: what is open is closed. */
-static void end_part(struct sevenbit *sevenbit, struct buffer *out)
+static void end_part(struct transfer_encoding *transfer_encoding, struct buffer *out)
 {
-    if (sevenbit->rest_count > 0)
-        add_group(sevenbit, out);
-    if (sevenbit->column > 0 || sevenbit->newline)
+    if (transfer_encoding->rest_count > 0)
+        add_group(transfer_encoding, out);
+    if (transfer_encoding->column > 0 || transfer_encoding->newline)
         buffer_add(out, CRLF);
-    sevenbit->column = 0;
-    sevenbit->newline = false;
+    transfer_encoding->column = 0;
+    transfer_encoding->newline = false;
 }
 
 /* ---- lines ---- */
 
-static bool is_boundary(const struct sevenbit_boundary *boundary, struct bytes line, bool *last)
+static bool is_boundary(const struct transfer_encoding_boundary *boundary, struct bytes line, bool *last)
 {
     if (line.length < boundary->length + 2u || memcmp(line.at, "--", 2) != 0 || memcmp(line.at + 2, boundary->text, boundary->length) != 0)
         return false;
@@ -302,65 +302,65 @@ static bool is_boundary(const struct sevenbit_boundary *boundary, struct bytes l
 }
 
 /* A boundary of a multipart that is open; those within it are over then. */
-static bool meets_boundary(struct sevenbit *sevenbit, struct buffer *out, struct bytes line)
+static bool meets_boundary(struct transfer_encoding *transfer_encoding, struct buffer *out, struct bytes line)
 {
     bool last;
-    size_t i = sevenbit->depth;
+    size_t i = transfer_encoding->depth;
     do
         if (i == 0)
             return false;
-    while (!is_boundary(&sevenbit->boundaries[--i], line, &last));
-    if (sevenbit->state == SEVENBIT_HEADER) /* it was no header: it has no end */
-        buffer_add(out, buffer_bytes(&sevenbit->header));
+    while (!is_boundary(&transfer_encoding->boundaries[--i], line, &last));
+    if (transfer_encoding->state == TRANSFER_ENCODING_HEADER) /* it was no header: it has no end */
+        buffer_add(out, buffer_bytes(&transfer_encoding->header));
     else
-        end_part(sevenbit, out);
-    buffer_clear(&sevenbit->header);
-    sevenbit->depth = last ? i : i + 1;
-    sevenbit->state = last ? SEVENBIT_PASS : SEVENBIT_HEADER;
+        end_part(transfer_encoding, out);
+    buffer_clear(&transfer_encoding->header);
+    transfer_encoding->depth = last ? i : i + 1;
+    transfer_encoding->state = last ? TRANSFER_ENCODING_PASS : TRANSFER_ENCODING_HEADER;
     buffer_add(out, line);
     return true;
 }
 
-static void add_to_header(struct sevenbit *sevenbit, struct buffer *out, struct bytes text, bool begins, bool ends)
+static void add_to_header(struct transfer_encoding *transfer_encoding, struct buffer *out, struct bytes text, bool begins, bool ends)
 {
     if (begins && ends && text.length == 0) {
-        end_header(sevenbit, out);
+        end_header(transfer_encoding, out);
         return;
     }
-    pass(sevenbit, &sevenbit->header, text);
+    pass(transfer_encoding, &transfer_encoding->header, text);
     if (ends)
-        buffer_add(&sevenbit->header, CRLF);
-    if (sevenbit->header.length <= SEVENBIT_HEADER_MAX)
+        buffer_add(&transfer_encoding->header, CRLF);
+    if (transfer_encoding->header.length <= TRANSFER_ENCODING_HEADER_MAX)
         return;
-    buffer_add(out, buffer_bytes(&sevenbit->header));
-    buffer_clear(&sevenbit->header);
-    sevenbit->state = SEVENBIT_PASS;
+    buffer_add(out, buffer_bytes(&transfer_encoding->header));
+    buffer_clear(&transfer_encoding->header);
+    transfer_encoding->state = TRANSFER_ENCODING_PASS;
 }
 
 /* A line without its CRLF, or a piece of one. */
-static void add_line(struct sevenbit *sevenbit, struct buffer *out, struct bytes text, bool begins, bool ends, bool at_end)
+static void add_line(struct transfer_encoding *transfer_encoding, struct buffer *out, struct bytes text, bool begins, bool ends, bool at_end)
 {
-    if (begins && (ends || at_end) && sevenbit->state != SEVENBIT_SEALED && meets_boundary(sevenbit, out, text)) {
+    if (begins && (ends || at_end) && transfer_encoding->state != TRANSFER_ENCODING_SEALED && meets_boundary(transfer_encoding, out, text)) {
         if (ends)
             buffer_add(out, CRLF);
         return;
     }
-    switch (sevenbit->state) {
-    case SEVENBIT_HEADER:
-        add_to_header(sevenbit, out, text, begins, ends);
+    switch (transfer_encoding->state) {
+    case TRANSFER_ENCODING_HEADER:
+        add_to_header(transfer_encoding, out, text, begins, ends);
         break;
-    case SEVENBIT_TEXT:
-        quote(sevenbit, out, text, ends);
+    case TRANSFER_ENCODING_TEXT:
+        quote(transfer_encoding, out, text, ends);
         break;
-    case SEVENBIT_OCTETS:
-        if (sevenbit->newline)
-            pack(sevenbit, out, CRLF);
-        pack(sevenbit, out, text);
-        sevenbit->newline = ends;
+    case TRANSFER_ENCODING_OCTETS:
+        if (transfer_encoding->newline)
+            pack(transfer_encoding, out, CRLF);
+        pack(transfer_encoding, out, text);
+        transfer_encoding->newline = ends;
         break;
-    case SEVENBIT_PASS:
-    case SEVENBIT_SEALED:
-        pass(sevenbit, out, text);
+    case TRANSFER_ENCODING_PASS:
+    case TRANSFER_ENCODING_SEALED:
+        pass(transfer_encoding, out, text);
         if (ends)
             buffer_add(out, CRLF);
         break;
@@ -368,42 +368,42 @@ static void add_line(struct sevenbit *sevenbit, struct buffer *out, struct bytes
 }
 
 /* The first `length` octets of what was gathered; `ends`: with their CRLF. */
-static void flush_line(struct sevenbit *sevenbit, struct buffer *out, size_t length, bool ends, bool at_end)
+static void flush_line(struct transfer_encoding *transfer_encoding, struct buffer *out, size_t length, bool ends, bool at_end)
 {
-    struct bytes text = bytes_first(buffer_bytes(&sevenbit->line), length - (ends ? 2 : 0));
-    add_line(sevenbit, out, text, !sevenbit->inside_line, ends, at_end);
-    buffer_consume(&sevenbit->line, length);
-    sevenbit->inside_line = !ends;
+    struct bytes text = bytes_first(buffer_bytes(&transfer_encoding->line), length - (ends ? 2 : 0));
+    add_line(transfer_encoding, out, text, !transfer_encoding->inside_line, ends, at_end);
+    buffer_consume(&transfer_encoding->line, length);
+    transfer_encoding->inside_line = !ends;
 }
 
-void sevenbit_add(struct sevenbit *sevenbit, struct buffer *out, struct bytes run)
+void transfer_encoding_add(struct transfer_encoding *transfer_encoding, struct buffer *out, struct bytes run)
 {
     while (run.length > 0) {
-        size_t room = SEVENBIT_LINE_MAX - sevenbit->line.length, newline = bytes_find(bytes_first(run, room), '\n');
+        size_t room = TRANSFER_ENCODING_LINE_MAX - transfer_encoding->line.length, newline = bytes_find(bytes_first(run, room), '\n');
         size_t taken = newline != SIZE_MAX ? newline + 1 : run.length < room ? run.length : room;
-        buffer_add(&sevenbit->line, bytes_first(run, taken));
+        buffer_add(&transfer_encoding->line, bytes_first(run, taken));
         run = bytes_from(run, taken);
-        struct bytes line = buffer_bytes(&sevenbit->line);
+        struct bytes line = buffer_bytes(&transfer_encoding->line);
         bool after_cr = line.length >= 2 && line.at[line.length - 2] == '\r';
         if (newline != SIZE_MAX && after_cr)
-            flush_line(sevenbit, out, line.length, true, false);
-        else if (line.length == SEVENBIT_LINE_MAX) /* a CR at its end stays: it may be half of a CRLF */
-            flush_line(sevenbit, out, line.length - (line.at[line.length - 1] == '\r' ? 1 : 0), false, false);
+            flush_line(transfer_encoding, out, line.length, true, false);
+        else if (line.length == TRANSFER_ENCODING_LINE_MAX) /* a CR at its end stays: it may be half of a CRLF */
+            flush_line(transfer_encoding, out, line.length - (line.at[line.length - 1] == '\r' ? 1 : 0), false, false);
     }
 }
 
-void sevenbit_end(struct sevenbit *sevenbit, struct buffer *out)
+void transfer_encoding_end(struct transfer_encoding *transfer_encoding, struct buffer *out)
 {
-    if (sevenbit->line.length > 0)
-        flush_line(sevenbit, out, sevenbit->line.length, false, true);
-    if (sevenbit->state == SEVENBIT_HEADER)
-        buffer_add(out, buffer_bytes(&sevenbit->header));
-    else if (sevenbit->state == SEVENBIT_OCTETS) {
-        if (sevenbit->newline)
-            pack(sevenbit, out, CRLF);
-        sevenbit->newline = false;
-        end_part(sevenbit, out);
+    if (transfer_encoding->line.length > 0)
+        flush_line(transfer_encoding, out, transfer_encoding->line.length, false, true);
+    if (transfer_encoding->state == TRANSFER_ENCODING_HEADER)
+        buffer_add(out, buffer_bytes(&transfer_encoding->header));
+    else if (transfer_encoding->state == TRANSFER_ENCODING_OCTETS) {
+        if (transfer_encoding->newline)
+            pack(transfer_encoding, out, CRLF);
+        transfer_encoding->newline = false;
+        end_part(transfer_encoding, out);
     } else {
-        end_part(sevenbit, out);
+        end_part(transfer_encoding, out);
     }
 }

@@ -13,8 +13,8 @@
  * eight bits nearly everywhere, whatever they announce. Binary content cannot
  * pass and is encoded all the same.
  *
- * sevenbit_add() with the content in pieces cut anywhere, then sevenbit_end().
- * Memory is bounded: a header, a line and the boundaries of SEVENBIT_DEPTH_MAX
+ * transfer_encoding_add() with the content in pieces cut anywhere, then transfer_encoding_end().
+ * Memory is bounded: a header, a line and the boundaries of TRANSFER_ENCODING_DEPTH_MAX
  * multiparts; what goes beyond a limit passes as it is.
  */
 #ifndef MAILBOAT_CORE_MESSAGE_TRANSFER_ENCODING_H
@@ -22,16 +22,16 @@
 
 #include "base/buffer.h"
 
-enum sevenbit_limit {
-    SEVENBIT_HEADER_MAX = 256 * 1024, /* octets of one part's header */
-    SEVENBIT_LINE_MAX = 2000,         /* octets of a line that are looked at together */
-    SEVENBIT_DEPTH_MAX = 16,          /* multiparts within multiparts */
-    SEVENBIT_BOUNDARY_MAX = 70,       /* RFC 2046 5.1.1 */
+enum transfer_encoding_limit {
+    TRANSFER_ENCODING_HEADER_MAX = 256 * 1024, /* octets of one part's header */
+    TRANSFER_ENCODING_LINE_MAX = 2000,         /* octets of a line that are looked at together */
+    TRANSFER_ENCODING_DEPTH_MAX = 16,          /* multiparts within multiparts */
+    TRANSFER_ENCODING_BOUNDARY_MAX = 70,       /* RFC 2046 5.1.1 */
 };
 
-struct sevenbit {
+struct transfer_encoding {
     bool binary;         /* no part may pass as it is */
-    enum { SEVENBIT_HEADER, SEVENBIT_PASS, SEVENBIT_TEXT, SEVENBIT_OCTETS, SEVENBIT_SEALED } state;
+    enum { TRANSFER_ENCODING_HEADER, TRANSFER_ENCODING_PASS, TRANSFER_ENCODING_TEXT, TRANSFER_ENCODING_OCTETS, TRANSFER_ENCODING_SEALED } state;
     bool nested;         /* the header is not the message's own */
     struct buffer header, line;
     bool inside_line;    /* what is in `line` does not begin one */
@@ -39,16 +39,16 @@ struct sevenbit {
     size_t column;       /* of the encoded line that is open */
     uint8_t rest[3];     /* octets that do not fill a group of base64 yet */
     size_t rest_count;
-    struct sevenbit_boundary {
-        char text[SEVENBIT_BOUNDARY_MAX];
+    struct transfer_encoding_boundary {
+        char text[TRANSFER_ENCODING_BOUNDARY_MAX];
         uint8_t length;
-    } boundaries[SEVENBIT_DEPTH_MAX];
+    } boundaries[TRANSFER_ENCODING_DEPTH_MAX];
     size_t depth;
 };
 
-void sevenbit_start(struct sevenbit *sevenbit, bool binary);
-void sevenbit_free(struct sevenbit *sevenbit);
-void sevenbit_add(struct sevenbit *sevenbit, struct buffer *out, struct bytes run);
-void sevenbit_end(struct sevenbit *sevenbit, struct buffer *out);
+void transfer_encoding_start(struct transfer_encoding *transfer_encoding, bool binary);
+void transfer_encoding_free(struct transfer_encoding *transfer_encoding);
+void transfer_encoding_add(struct transfer_encoding *transfer_encoding, struct buffer *out, struct bytes run);
+void transfer_encoding_end(struct transfer_encoding *transfer_encoding, struct buffer *out);
 
 #endif

@@ -49,36 +49,36 @@ static struct bytes tidy(struct bytes value)
     return value;
 }
 
-struct reading {
-    const struct vacation_letter *letter;
+struct vacation_reader {
+    const struct vacation_input *input;
     struct arena *arena;
     struct vacation_about *about;
     bool named, automatic, list;
 };
 
-static bool is_user(const struct vacation_letter *letter, struct bytes address)
+static bool is_user(const struct vacation_input *input, struct bytes address)
 {
-    return bytes_equal_nocase(address, letter->user) || (letter->original.length > 0 && bytes_equal_nocase(address, letter->original));
+    return bytes_equal_nocase(address, input->user) || (input->original.length > 0 && bytes_equal_nocase(address, input->original));
 }
 
-static void read_addressees(struct reading *reading, struct bytes value)
+static void read_addressees(struct vacation_reader *reading, struct bytes value)
 {
-    struct buffer room = {0};
-    struct mailbox mailbox;
-    while (!reading->named && mailbox_next(&value, &room, &mailbox))
-        reading->named = is_user(reading->letter, mailbox.address);
-    buffer_free(&room);
+    struct buffer scratch = {0};
+    struct address_list_entry mailbox;
+    while (!reading->named && address_list_next(&value, &scratch, &mailbox))
+        reading->named = is_user(reading->input, mailbox.address);
+    buffer_free(&scratch);
 }
 
 /* RFC 3834 5: anything but "no", which may have parameters and comments behind it. */
-static void read_auto_submitted(struct reading *reading, struct bytes value)
+static void read_auto_submitted(struct vacation_reader *reading, struct bytes value)
 {
     struct bytes word = tidy(value);
     bool no = bytes_starts_nocase(word, "no") && (word.length == 2 || word.at[2] == ';' || word.at[2] == ' ' || word.at[2] == '(' || word.at[2] == '\r');
     reading->automatic = reading->automatic || !no;
 }
 
-static void read_precedence(struct reading *reading, struct bytes value)
+static void read_precedence(struct vacation_reader *reading, struct bytes value)
 {
     struct bytes word = tidy(value);
     reading->list = reading->list || bytes_is_nocase(word, "bulk") || bytes_is_nocase(word, "list") || bytes_is_nocase(word, "junk") ||
@@ -86,18 +86,18 @@ static void read_precedence(struct reading *reading, struct bytes value)
 }
 
 /* What programs say so that nothing answers them: anything but "none" ([MS-OXCMAIL] 2.2.3.2.14). */
-static void read_suppress(struct reading *reading, struct bytes value)
+static void read_suppress(struct vacation_reader *reading, struct bytes value)
 {
     reading->automatic = reading->automatic || !bytes_is_nocase(tidy(value), "none");
 }
 
-static void read_content_type(struct reading *reading, struct bytes value)
+static void read_content_type(struct vacation_reader *reading, struct bytes value)
 {
     reading->automatic = reading->automatic || bytes_starts_nocase(tidy(value), "multipart/report") ||
                          bytes_starts_nocase(tidy(value), "message/disposition-notification");
 }
 
-static void read_message_id(struct reading *reading, struct bytes value)
+static void read_message_id(struct vacation_reader *reading, struct bytes value)
 {
     enum { LONGEST = 900 };
     struct bytes id = tidy(value);
@@ -109,7 +109,7 @@ static void read_message_id(struct reading *reading, struct bytes value)
 }
 
 /* One line of it: folds become a space. */
-static void read_subject(struct reading *reading, struct bytes value)
+static void read_subject(struct vacation_reader *reading, struct bytes value)
 {
     struct buffer line = {0};
     for (size_t i = 0; i < value.length; i++) {
@@ -125,14 +125,14 @@ static void read_subject(struct reading *reading, struct bytes value)
 
 static const struct {
     const char *name;
-    void (*read)(struct reading *reading, struct bytes value);
+    void (*read)(struct vacation_reader *reading, struct bytes value);
 } readers[] = {
     {"To", read_addressees}, {"Cc", read_addressees}, {"Bcc", read_addressees}, {"Resent-To", read_addressees}, {"Resent-Cc", read_addressees},
     {"Resent-Bcc", read_addressees}, {"Auto-Submitted", read_auto_submitted}, {"Precedence", read_precedence},
     {"X-Auto-Response-Suppress", read_suppress}, {"Content-Type", read_content_type}, {"Message-ID", read_message_id}, {"Subject", read_subject},
 };
 
-static void read_field(struct reading *reading, struct bytes field)
+static void read_field(struct vacation_reader *reading, struct bytes field)
 {
     struct bytes name = header_field_name(field);
     if (name.length == 0)
@@ -154,18 +154,18 @@ static bool header_of(struct bytes content, struct bytes *header)
     return true;
 }
 
-enum vacation_verdict vacation_judge(const struct vacation_letter *letter, struct arena *arena, struct vacation_about *about)
+enum vacation_verdict vacation_check_header(const struct vacation_input *input, struct arena *arena, struct vacation_about *about)
 {
-    struct reading reading = {.letter = letter, .arena = arena, .about = about};
+    struct vacation_reader reading = {.input = input, .arena = arena, .about = about};
     struct bytes header;
     *about = (struct vacation_about){0};
-    if (letter->sender.length == 0)
+    if (input->sender.length == 0)
         return VACATION_NO_SENDER;
-    if (is_user(letter, letter->sender))
+    if (is_user(input, input->sender))
         return VACATION_TO_ITSELF;
-    if (is_robot(letter->sender))
+    if (is_robot(input->sender))
         return VACATION_ROBOT;
-    if (!header_of(letter->content, &header))
+    if (!header_of(input->content, &header))
         return VACATION_UNREADABLE;
     while (header.length > 0) {
         size_t lines;
@@ -242,13 +242,13 @@ void vacation_compose(struct buffer *out, const struct vacation_answer *answer)
     struct buffer subject = {0};
     buffer_add_text(&subject, answer->subject.length > 0 ? "" : answer->about.subject.length > 0 ? "Auto: " : "Automatic reply");
     buffer_add(&subject, answer->subject.length > 0 ? answer->subject : answer->about.subject);
-    struct mime_letter letter = {.from = answer->from, .to = &answer->to, .to_count = 1, .subject = buffer_bytes(&subject),
+    struct mime_input input = {.from = answer->from, .to = &answer->to, .to_count = 1, .subject = buffer_bytes(&subject),
                                  .subject_is_encoded = answer->subject.length == 0, .text = answer->text,
                                  .message_id = answer->message_id, .date_ms = answer->date_ms};
     buffer_add_text(out, "Auto-Submitted: auto-replied\r\n"); /* RFC 3834 3.1.7 */
     if (answer->about.message_id.length > 0)
         buffer_add_format(out, "In-Reply-To: %.*s\r\nReferences: %.*s\r\n", BYTES_ARG(answer->about.message_id), BYTES_ARG(answer->about.message_id));
-    mime_begin(&mime, out, &letter);
+    mime_begin(&mime, out, &input);
     mime_end(&mime, out);
     buffer_free(&subject);
 }

@@ -2,7 +2,7 @@
 /*
  * vacation: the answer that mail gets in somebody's absence (RFC 3834).
  *
- * Once a message is in the mailbox, vacation_judge() reads its header and
+ * Once a message is in the mailbox, vacation_check_header() reads its header and
  * says whether a person wrote it to this person: nothing else is answered,
  * not lists, not reports, not other answers, not who hides in Bcc. Whom it
  * answered lately is in a memory of text lines that the queue keeps;
@@ -39,7 +39,7 @@ enum vacation_verdict {
 const char *vacation_verdict_name(enum vacation_verdict verdict); /* for the log */
 
 /* What came, and for whom. */
-struct vacation_letter {
+struct vacation_input {
     struct bytes content;  /* its beginning, with the header */
     struct bytes sender;   /* of the envelope */
     struct bytes user;     /* whose mailbox it is in */
@@ -52,7 +52,7 @@ struct vacation_about {
     struct bytes subject;    /* one line of ASCII, encoded words as they were; may be empty */
 };
 
-enum vacation_verdict vacation_judge(const struct vacation_letter *letter, struct arena *arena, struct vacation_about *about);
+enum vacation_verdict vacation_check_header(const struct vacation_input *input, struct arena *arena, struct vacation_about *about);
 
 /* Was this sender answered at `since_ms` or later? */
 bool vacation_remembers(struct bytes memory, struct bytes sender, uint64_t since_ms);

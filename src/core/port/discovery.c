@@ -7,21 +7,21 @@ enum step {
     STEP_USUAL_SMTP, STEP_USUAL_MAIL, STEP_USUAL_DOMAIN, STEPS,
 };
 
-static void keep(char *room, size_t size, struct bytes text)
+static void keep(char *buffer, size_t size, struct bytes text)
 {
     text = bytes_first(text, size - 1);
     if (text.length > 0)
-        memcpy(room, text.at, text.length);
-    room[text.length] = '\0';
+        memcpy(buffer, text.at, text.length);
+    buffer[text.length] = '\0';
 }
 
-static void keep_words(char *room, size_t size, const char *first, struct bytes second, const char *third)
+static void keep_words(char *buffer, size_t size, const char *first, struct bytes second, const char *third)
 {
     struct buffer words = {0};
     buffer_add_text(&words, first);
     buffer_add(&words, second);
     buffer_add_text(&words, third);
-    keep(room, size, buffer_bytes(&words));
+    keep(buffer, size, buffer_bytes(&words));
     buffer_free(&words);
 }
 

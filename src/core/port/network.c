@@ -55,7 +55,7 @@ const struct network *network_by_vendor(struct bytes text)
     return NULL;
 }
 
-unsigned networks_bit(uint16_t port)
+unsigned network_bit(uint16_t port)
 {
     return port == 25 ? BLOCKS_25 : port == 465 ? BLOCKS_465 : port == 587 ? BLOCKS_587 : port == 2525 ? BLOCKS_2525 : 0;
 }
@@ -87,7 +87,7 @@ static unsigned offered_by(const struct provider *provider)
     if (provider == NULL)
         return ALL;
     for (size_t i = 0; i < PROVIDER_PORTS_MAX; i++)
-        set |= networks_bit(provider->starttls[i]) | networks_bit(provider->implicit[i]);
+        set |= network_bit(provider->starttls[i]) | network_bit(provider->implicit[i]);
     return set;
 }
 
@@ -141,7 +141,7 @@ static void add_other_ports(struct buffer *out, const struct provider *provider)
     size_t count = 0;
     for (size_t i = 0; provider != NULL && i < 2 * PROVIDER_PORTS_MAX; i++) {
         uint16_t port = i < PROVIDER_PORTS_MAX ? provider->starttls[i] : provider->implicit[i - PROVIDER_PORTS_MAX];
-        if (port != 0 && networks_bit(port) == 0)
+        if (port != 0 && network_bit(port) == 0)
             others[count++] = port;
     }
     if (count > 0)
@@ -150,7 +150,7 @@ static void add_other_ports(struct buffer *out, const struct provider *provider)
         buffer_add_format(out, "%s%u", i == 0 ? "" : i + 1 < count ? ", " : " and ", (unsigned)others[i]);
 }
 
-void networks_explain(const struct port_pattern *pattern, const struct provider *provider, struct buffer *out)
+void network_explain(const struct port_pattern *pattern, const struct provider *provider, struct buffer *out)
 {
     unsigned silent = pattern->silent & offered_by(provider), answers = pattern->answers & ~silent;
     if (silent == BLOCKS_25) {

@@ -40,7 +40,7 @@ struct port_pattern {
  * it tells nothing. A port that the provider of the host (NULL: not known)
  * does not offer is silent everywhere, and counts as not tried.
  */
-void networks_explain(const struct port_pattern *pattern, const struct provider *provider, struct buffer *out);
-unsigned networks_bit(uint16_t port); /* BLOCKS_587 of 587; 0 for another port */
+void network_explain(const struct port_pattern *pattern, const struct provider *provider, struct buffer *out);
+unsigned network_bit(uint16_t port); /* BLOCKS_587 of 587; 0 for another port */
 
 #endif

@@ -89,13 +89,13 @@ static bool is_tried(const struct race *race, const struct race_attempt *like, e
 }
 
 /* On 25 a server may make us wait for its greeting, and none speaks TLS first. */
-static void try_other_way(struct race *race, const struct race_attempt *a, uint64_t now_ms)
+static void try_other_tls_mode(struct race *race, const struct race_attempt *a, uint64_t now_ms)
 {
     enum client_tls tls = a->tls == CLIENT_TLS_IMPLICIT ? CLIENT_TLS_REQUIRED : CLIENT_TLS_IMPLICIT;
-    if (a->tls == CLIENT_TLS_OPPORTUNISTIC || a->other_way || is_last_resort(race, a->port) || is_tried(race, a, tls))
+    if (a->tls == CLIENT_TLS_OPPORTUNISTIC || a->tls_mismatch || is_last_resort(race, a->port) || is_tried(race, a, tls))
         return;
     race->attempts[race->attempt_count++] = (struct race_attempt){
-        .port = a->port, .address = a->address, .tls = tls, .other_way = true, .certificate = PORT_OPEN, .step = STEP_CONNECT,
+        .port = a->port, .address = a->address, .tls = tls, .tls_mismatch = true, .certificate = PORT_OPEN, .step = STEP_CONNECT,
         .stage = ATTEMPT_CONNECTING, .connect_due = true, .started_ms = now_ms, .step_ms = now_ms};
 }
 
@@ -197,17 +197,17 @@ static bool is_better(const struct race_attempt *a, const struct race_attempt *b
     return a->port < b->port; /* by its place in the order */
 }
 
-static bool is_under_way(const struct race_attempt *a)
+static bool is_in_progress(const struct race_attempt *a)
 {
     return a->stage == ATTEMPT_CONNECTING || a->stage == ATTEMPT_SHAKING || a->stage == ATTEMPT_TALKING;
 }
 
 /* What the attempts say of each other once all is decided. */
-static void judge_pair(struct race_attempt *a, const struct race_attempt *b)
+static void check_pair(struct race_attempt *a, const struct race_attempt *b)
 {
     bool same = a->port->port == b->port->port && a->address == b->address;
     /* It waits for us to speak first and knows no TLS: so do web servers. */
-    if (same && b->other_way && ((a->verdict == PORT_SILENT && b->verdict == PORT_TLS_OTHER) || (a->verdict == PORT_TLS_OTHER && b->verdict == PORT_SILENT)))
+    if (same && b->tls_mismatch && ((a->verdict == PORT_SILENT && b->verdict == PORT_TLS_OTHER) || (a->verdict == PORT_TLS_OTHER && b->verdict == PORT_SILENT)))
         a->verdict = PORT_PORTAL;
     /* The same server offers it next door. */
     if (a->verdict == PORT_NO_TLS && a->tls == CLIENT_TLS_REQUIRED && b->secured && b->tls == CLIENT_TLS_REQUIRED && a->address == b->address)
@@ -217,11 +217,11 @@ static void judge_pair(struct race_attempt *a, const struct race_attempt *b)
         a->verdict = PORT_IMPOSTOR;
 }
 
-static void judge(struct race *race)
+static void check_certificates(struct race *race)
 {
     for (size_t i = 0; i < race->attempt_count; i++)
         for (size_t k = 0; k < race->attempt_count; k++)
-            judge_pair(&race->attempts[i], &race->attempts[k]);
+            check_pair(&race->attempts[i], &race->attempts[k]);
 }
 
 static void win(struct race *race, size_t i, uint64_t now_ms)
@@ -244,8 +244,8 @@ static void decide(struct race *race, uint64_t now_ms)
             best = i;
     for (size_t i = 0; i < race->attempt_count; i++) {
         const struct race_attempt *a = &race->attempts[i];
-        any_left = any_left || is_under_way(a);
-        better_is_near = better_is_near || (best != SIZE_MAX && a->connected && is_under_way(a) && is_better(a, &race->attempts[best]));
+        any_left = any_left || is_in_progress(a);
+        better_is_near = better_is_near || (best != SIZE_MAX && a->connected && is_in_progress(a) && is_better(a, &race->attempts[best]));
     }
     bool late = now_ms >= race->started_ms + race->options.deadline_ms;
     if (best == SIZE_MAX)
@@ -273,7 +273,7 @@ bool race_action(struct race *race, uint64_t now_ms, struct race_action *action)
     if ((!race->won && !race->over) || race->told)
         return false;
     race->told = true;
-    judge(race);
+    check_certificates(race);
     *action = (struct race_action){.kind = race->won ? RACE_WON : RACE_OVER, .attempt = race->winner};
     return true;
 }
@@ -334,7 +334,7 @@ void race_lost(struct race *race, size_t i, enum race_loss loss, struct bytes wh
 {
     static const enum port_verdict verdicts[] = {
         [LOSS_REFUSED] = PORT_REFUSED, [LOSS_UNREACHABLE] = PORT_UNREACHABLE, [LOSS_TIMEOUT] = PORT_SILENT, [LOSS_CLOSED] = PORT_CLOSED,
-        [LOSS_TLS] = PORT_TLS_FAILED, [LOSS_TLS_OTHER_WAY] = PORT_TLS_OTHER,
+        [LOSS_TLS] = PORT_TLS_FAILED, [LOSS_TLS_MISMATCH] = PORT_TLS_OTHER,
         [LOSS_NOT_SMTP] = PORT_NOT_SMTP};
     struct race_attempt *a = &race->attempts[i];
     if (a->stage == ATTEMPT_OVER)
@@ -349,8 +349,8 @@ void race_lost(struct race *race, size_t i, enum race_loss loss, struct bytes wh
     keep_said(a, why);
     end_attempt(race, a, verdict, now_ms);
     a->close_due = true;
-    if (loss == LOSS_TLS_OTHER_WAY)
-        try_other_way(race, a, now_ms);
+    if (loss == LOSS_TLS_MISMATCH)
+        try_other_tls_mode(race, a, now_ms);
 }
 
 /* ---- time ---- */
@@ -370,8 +370,8 @@ static uint64_t held_until_ms(const struct race *race)
         return 0;
     for (size_t i = 0; i < race->attempt_count; i++) {
         const struct race_attempt *a = &race->attempts[i];
-        bool may_win = a->connected && is_under_way(a) && (a->heard || !a->other_way);
-        uint64_t this_ms = !may_win ? 0 : a->heard ? UINT64_MAX : a->step_ms + RACE_OTHER_WAY_MS;
+        bool may_win = a->connected && is_in_progress(a) && (a->heard || !a->tls_mismatch);
+        uint64_t this_ms = !may_win ? 0 : a->heard ? UINT64_MAX : a->step_ms + RACE_TLS_MISMATCH_MS;
         until_ms = this_ms > until_ms ? this_ms : until_ms;
     }
     return until_ms;
@@ -393,10 +393,10 @@ void race_time(struct race *race, uint64_t now_ms)
         return;
     for (size_t i = 0; i < race->attempt_count; i++) {
         struct race_attempt *a = &race->attempts[i];
-        if (is_under_way(a) && (late || now_ms >= limit_of(race, a)))
+        if (is_in_progress(a) && (late || now_ms >= limit_of(race, a)))
             race_lost(race, i, LOSS_TIMEOUT, BYTES("timed out"), now_ms);
-        else if (is_mute(a) && now_ms >= a->step_ms + RACE_OTHER_WAY_MS)
-            try_other_way(race, a, now_ms);
+        else if (is_mute(a) && now_ms >= a->step_ms + RACE_TLS_MISMATCH_MS)
+            try_other_tls_mode(race, a, now_ms);
     }
     decide(race, now_ms); /* what is ready needs no further attempt */
     while (!race->won && !late && race->grace_ms == 0 && race->next < race->planned && now_ms >= race->next_start_ms && now_ms >= held_until_ms(race))
@@ -418,8 +418,8 @@ uint64_t race_next_ms(const struct race *race, uint64_t now_ms)
         next_ms = race->grace_ms;
     for (size_t i = 0; i < race->attempt_count; i++) {
         const struct race_attempt *a = &race->attempts[i];
-        uint64_t other_ms = a->step_ms + RACE_OTHER_WAY_MS;
-        if (is_under_way(a) && limit_of(race, a) < next_ms)
+        uint64_t other_ms = a->step_ms + RACE_TLS_MISMATCH_MS;
+        if (is_in_progress(a) && limit_of(race, a) < next_ms)
             next_ms = limit_of(race, a);
         if (is_mute(a) && other_ms > now_ms && other_ms < next_ms)
             next_ms = other_ms;
@@ -436,7 +436,7 @@ static int weight(const struct race_attempt *a)
         return 5;
     if (a->verdict == PORT_UNTRIED)
         return 0;
-    if (a->other_way && !a->secured)
+    if (a->tls_mismatch && !a->secured)
         return 1; /* the usual way tells more */
     return a->connected && !(a->verdict == PORT_UNREACHABLE) ? 4 : a->verdict == PORT_REFUSED ? 3 : 2;
 }
@@ -492,6 +492,6 @@ void race_explain(const struct race *race, struct buffer *out)
     }
     if (best != NULL && first)
         buffer_add_text(out, ": it is the first choice and it works");
-    if (best != NULL && best->other_way)
+    if (best != NULL && best->tls_mismatch)
         buffer_add_format(out, "; against the custom it speaks %s there", best->tls == CLIENT_TLS_IMPLICIT ? "TLS from the first byte" : "STARTTLS");
 }

@@ -40,7 +40,7 @@ enum race_limit {
     RACE_LAST_CONNECT_MS = 2 * 1000, /* of the last resort, which nobody shall wait for where it is blocked too */
     RACE_LAST_PORT = 443,
     RACE_STEP_MS = 6 * 1000,      /* greeting, EHLO, TLS */
-    RACE_OTHER_WAY_MS = 1500,     /* silence in place of a greeting: try TLS from the first byte as well */
+    RACE_TLS_MISMATCH_MS = 1500,     /* silence in place of a greeting: try TLS from the first byte as well */
     RACE_PORTS_MAX = 8,
     RACE_ADDRESSES_MAX = 4,
     RACE_ATTEMPTS_MAX = 2 * RACE_PORTS_MAX * RACE_ADDRESSES_MAX, /* each may have one the other way */
@@ -69,7 +69,7 @@ struct race_attempt {
     const struct race_port *port;
     const struct route_address *address;
     enum client_tls tls;     /* the port's, or the other way round */
-    bool other_way;
+    bool tls_mismatch;
     enum { ATTEMPT_WAITING, ATTEMPT_CONNECTING, ATTEMPT_SHAKING, ATTEMPT_TALKING, ATTEMPT_READY, ATTEMPT_OVER } stage;
     enum port_verdict verdict;
     enum client_step step;   /* where it stands, or ended */
@@ -99,7 +99,7 @@ struct race_action {
 };
 
 /* How a connection can fail. */
-enum race_loss { LOSS_REFUSED, LOSS_UNREACHABLE, LOSS_TIMEOUT, LOSS_CLOSED, LOSS_TLS, LOSS_TLS_OTHER_WAY, LOSS_NOT_SMTP };
+enum race_loss { LOSS_REFUSED, LOSS_UNREACHABLE, LOSS_TIMEOUT, LOSS_CLOSED, LOSS_TLS, LOSS_TLS_MISMATCH, LOSS_NOT_SMTP };
 
 void race_start(struct race *race, const struct race_options *options, uint64_t now_ms);
 void race_free(struct race *race); /* the winner's session too */

@@ -5,7 +5,7 @@ enum { CHANGE_CIPHER_SPEC = 0x14, HANDSHAKE = 0x16, APPLICATION_DATA = 0x17 }; /
 enum { RECORD_HEADER = 5, RECORD_MAX = 16 * 1024, CLIENT_HELLO = 1, RANDOM = 32, EXTENSION_ALPN = 16 };
 
 /* Reads the handshake message through the records that carry it. */
-struct reader {
+struct hello_reader {
     struct bytes left;    /* of what has come */
     size_t record;        /* octets left of the record at hand */
     bool short_of, wrong; /* more is needed; it is no hello */
@@ -17,7 +17,7 @@ static unsigned octet_at(struct bytes b, size_t i)
 }
 
 /* The next record's header: handshake, of some version 3.x, not empty. */
-static void open_record(struct reader *r)
+static void open_record(struct hello_reader *r)
 {
     struct bytes h = r->left;
     if (h.length > 0 && octet_at(h, 0) != HANDSHAKE)
@@ -33,13 +33,13 @@ static void open_record(struct reader *r)
     r->left = bytes_from(r->left, RECORD_HEADER);
 }
 
-static bool goes_on(const struct reader *r)
+static bool goes_on(const struct hello_reader *r)
 {
     return !r->wrong && !r->short_of;
 }
 
 /* Is there an octet of the message? */
-static bool is_ready(struct reader *r)
+static bool is_ready(struct hello_reader *r)
 {
     if (r->record == 0 && goes_on(r))
         open_record(r);
@@ -48,7 +48,7 @@ static bool is_ready(struct reader *r)
     return goes_on(r);
 }
 
-static unsigned take(struct reader *r)
+static unsigned take(struct hello_reader *r)
 {
     if (!is_ready(r))
         return 0;
@@ -58,7 +58,7 @@ static unsigned take(struct reader *r)
     return value;
 }
 
-static size_t take_number(struct reader *r, int octets)
+static size_t take_number(struct hello_reader *r, int octets)
 {
     size_t value = 0;
     while (octets-- > 0)
@@ -67,7 +67,7 @@ static size_t take_number(struct reader *r, int octets)
 }
 
 /* As much of a record at once as there is. */
-static void skip(struct reader *r, size_t count)
+static void skip(struct hello_reader *r, size_t count)
 {
     while (count > 0 && is_ready(r)) {
         size_t there = r->left.length < r->record ? r->left.length : r->record, run = count < there ? count : there;
@@ -78,7 +78,7 @@ static void skip(struct reader *r, size_t count)
 }
 
 /* Is the next name, of `length` octets, this one? */
-static bool take_name(struct reader *r, size_t length, struct bytes name)
+static bool take_name(struct hello_reader *r, size_t length, struct bytes name)
 {
     bool same = length == name.length;
     for (size_t i = 0; i < length && goes_on(r); i++) {
@@ -89,7 +89,7 @@ static bool take_name(struct reader *r, size_t length, struct bytes name)
 }
 
 /* ALPN's list (RFC 7301 3.1), `size` octets. */
-static bool offers(struct reader *r, size_t size, struct bytes protocol)
+static bool offers(struct hello_reader *r, size_t size, struct bytes protocol)
 {
     bool found = false;
     size_t list = size < 2 ? 0 : take_number(r, 2);
@@ -106,7 +106,7 @@ static bool offers(struct reader *r, size_t size, struct bytes protocol)
 }
 
 /* Uses up `*body` of the message's octets; false when it has not so many. */
-static bool spend(struct reader *r, size_t *body, size_t count)
+static bool spend(struct hello_reader *r, size_t *body, size_t count)
 {
     r->wrong = r->wrong || (goes_on(r) && count > *body);
     *body -= count > *body ? *body : count;
@@ -114,14 +114,14 @@ static bool spend(struct reader *r, size_t *body, size_t count)
 }
 
 /* A field with its length in `octets` octets before it. */
-static void skip_field(struct reader *r, size_t *body, int octets)
+static void skip_field(struct hello_reader *r, size_t *body, int octets)
 {
     size_t length = spend(r, body, (size_t)octets) ? take_number(r, octets) : 0;
     if (spend(r, body, length))
         skip(r, length);
 }
 
-static bool extensions_offer(struct reader *r, size_t *body, struct bytes protocol)
+static bool extensions_offer(struct hello_reader *r, size_t *body, struct bytes protocol)
 {
     bool found = false;
     size_t all = spend(r, body, 2) ? take_number(r, 2) : 0;
@@ -138,14 +138,14 @@ static bool extensions_offer(struct reader *r, size_t *body, struct bytes protoc
     return found;
 }
 
-enum hello_verdict hello_judge(struct bytes octets, struct bytes protocol)
+enum tls_client_hello_verdict tls_client_hello_check(struct bytes octets, struct bytes protocol)
 {
-    struct reader r = {.left = bytes_first(octets, HELLO_MAX)};
+    struct hello_reader r = {.left = bytes_first(octets, TLS_CLIENT_HELLO_MAX)};
     bool found = false;
     unsigned kind = take(&r);
     r.wrong = r.wrong || (goes_on(&r) && kind != CLIENT_HELLO);
     size_t body = take_number(&r, 3);
-    r.wrong = r.wrong || (goes_on(&r) && body > HELLO_MAX);
+    r.wrong = r.wrong || (goes_on(&r) && body > TLS_CLIENT_HELLO_MAX);
     if (spend(&r, &body, 2 + RANDOM))
         skip(&r, 2 + RANDOM);
     skip_field(&r, &body, 1); /* session id */
@@ -153,14 +153,14 @@ enum hello_verdict hello_judge(struct bytes octets, struct bytes protocol)
     skip_field(&r, &body, 1); /* compression */
     if (body > 0 && goes_on(&r)) /* a hello of old has no extensions */
         found = extensions_offer(&r, &body, protocol);
-    if (r.wrong || (r.short_of && octets.length >= HELLO_MAX))
-        return HELLO_NO_HELLO;
-    return r.short_of ? HELLO_MORE : found ? HELLO_OFFERS : HELLO_LACKS;
+    if (r.wrong || (r.short_of && octets.length >= TLS_CLIENT_HELLO_MAX))
+        return TLS_CLIENT_HELLO_NO_HELLO;
+    return r.short_of ? TLS_CLIENT_HELLO_MORE : found ? TLS_CLIENT_HELLO_OFFERS : TLS_CLIENT_HELLO_LACKS;
 }
 
 /* ---- as it comes ---- */
 
-static void follow_header(struct hello_flow *flow, unsigned octet, bool before_1_3)
+static void follow_header(struct tls_client_hello_flow *flow, unsigned octet, bool before_1_3)
 {
     flow->header[flow->header_has++] = (unsigned char)octet;
     if (flow->header_has < RECORD_HEADER)
@@ -172,7 +172,7 @@ static void follow_header(struct hello_flow *flow, unsigned octet, bool before_1
 }
 
 /* False when a ClientHello begins that is too long. */
-static bool follow_message(struct hello_flow *flow, unsigned octet)
+static bool follow_message(struct tls_client_hello_flow *flow, unsigned octet)
 {
     if (flow->message_left > 0) {
         flow->message_left--;
@@ -185,10 +185,10 @@ static bool follow_message(struct hello_flow *flow, unsigned octet)
     const unsigned char *b = flow->beginning;
     flow->message_left = (size_t)b[1] << 16 | (size_t)b[2] << 8 | b[3];
     flow->over = flow->beginning[0] != CLIENT_HELLO;
-    return flow->over || flow->message_left <= HELLO_MAX;
+    return flow->over || flow->message_left <= TLS_CLIENT_HELLO_MAX;
 }
 
-bool hello_flow_goes_on(struct hello_flow *flow, struct bytes octets, bool before_1_3)
+bool tls_client_hello_goes_on(struct tls_client_hello_flow *flow, struct bytes octets, bool before_1_3)
 {
     for (size_t i = 0; i < octets.length && !flow->over; i++) {
         if (flow->record_left == 0) {

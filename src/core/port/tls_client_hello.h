@@ -13,27 +13,27 @@
 #include <stdbool.h>
 
 enum {
-    HELLO_MAX = 16 * 1024, /* octets of it that are looked at, with the headers of its records */
+    TLS_CLIENT_HELLO_MAX = 16 * 1024, /* octets of it that are looked at, with the headers of its records */
 };
 
-enum hello_verdict {
-    HELLO_MORE,    /* it is not all there yet */
-    HELLO_OFFERS,  /* it offers the protocol */
-    HELLO_LACKS,   /* it does not */
-    HELLO_NO_HELLO, /* it is none, or one that is longer than HELLO_MAX */
+enum tls_client_hello_verdict {
+    TLS_CLIENT_HELLO_MORE,    /* it is not all there yet */
+    TLS_CLIENT_HELLO_OFFERS,  /* it offers the protocol */
+    TLS_CLIENT_HELLO_LACKS,   /* it does not */
+    TLS_CLIENT_HELLO_NO_HELLO, /* it is none, or one that is longer than TLS_CLIENT_HELLO_MAX */
 };
 
 /* `octets`: all that has come. Does it offer `protocol`? */
-enum hello_verdict hello_judge(struct bytes octets, struct bytes protocol);
+enum tls_client_hello_verdict tls_client_hello_check(struct bytes octets, struct bytes protocol);
 
 /*
  * The octets of a client in its handshake, followed as they come. A TLS library
  * makes room for a ClientHello as soon as four octets of it say how long it will
- * be, up to 128 KiB: hello_flow_goes_on() is false where one says that it is
- * longer than HELLO_MAX, the first one or the one after a HelloRetryRequest.
+ * be, up to 128 KiB: tls_client_hello_goes_on() is false where one says that it is
+ * longer than TLS_CLIENT_HELLO_MAX, the first one or the one after a HelloRetryRequest.
  * All zero: nothing has come.
  */
-struct hello_flow {
+struct tls_client_hello_flow {
     unsigned char header[5], beginning[4]; /* of a record; of a message in it */
     unsigned header_has, beginning_has;
     size_t record_left, message_left;
@@ -41,6 +41,6 @@ struct hello_flow {
 };
 
 /* `before_1_3`: the server has answered, with TLS 1.2: what follows ChangeCipherSpec is encrypted. */
-bool hello_flow_goes_on(struct hello_flow *flow, struct bytes octets, bool before_1_3);
+bool tls_client_hello_goes_on(struct tls_client_hello_flow *flow, struct bytes octets, bool before_1_3);
 
 #endif

@@ -2,7 +2,7 @@
 #include "core/port/verdict.h"
 
 static const struct {
-    const char *name, *state, *sentence, *mend;
+    const char *name, *state, *sentence, *hint;
     bool quotes;
 } words[PORT_VERDICTS] = {
     [PORT_UNTRIED] = {"untried", "filtered", "not tried: all was decided before its turn", "", false},
@@ -40,9 +40,9 @@ const char *port_verdict_sentence(enum port_verdict verdict)
     return words[verdict].sentence;
 }
 
-const char *port_verdict_mend(enum port_verdict verdict)
+const char *port_verdict_hint(enum port_verdict verdict)
 {
-    return words[verdict].mend;
+    return words[verdict].hint;
 }
 
 const char *port_verdict_state(enum port_verdict verdict)

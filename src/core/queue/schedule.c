@@ -67,20 +67,20 @@ bool schedule_is_over(uint64_t expires_ms, uint64_t due_ms, uint64_t now_ms)
     return last_ms + SCHEDULE_GRACE_MS <= now_ms;
 }
 
-enum schedule_wait schedule_why(const struct schedule_facts *f, uint64_t now_ms, uint64_t *next_ms)
+enum schedule_wait schedule_wait_reason(const struct schedule_facts *f, uint64_t now_ms, uint64_t *next_ms)
 {
     *next_ms = 0;
-    if (f->under_way)
-        return WAIT_UNDER_WAY;
+    if (f->in_progress)
+        return WAIT_IN_PROGRESS;
     if (f->held)
         return WAIT_HELD;
     if (!f->served)
         return WAIT_NO_SERVER;
     if (f->all_held)
         return WAIT_ALL_HELD;
-    *next_ms = f->put_off_ms > f->due_ms ? f->put_off_ms : f->due_ms;
+    *next_ms = f->backoff_until_ms > f->due_ms ? f->backoff_until_ms : f->due_ms;
     if (*next_ms > now_ms)
-        return f->put_off_ms > f->due_ms ? WAIT_PUT_OFF : WAIT_RETRY;
+        return f->backoff_until_ms > f->due_ms ? WAIT_BACKOFF : WAIT_RETRY;
     *next_ms = now_ms;
     return WAIT_TURN;
 }
@@ -90,9 +90,9 @@ enum schedule_wait schedule_why(const struct schedule_facts *f, uint64_t now_ms,
 void schedule_start(struct schedule *schedule, const struct schedule_retry *retry, uint64_t seed)
 {
     *schedule = (struct schedule){.retry = *retry};
-    schedule->ways[SCHEDULE_LOCAL].max = SCHEDULE_LOCAL_MAX;
-    schedule->ways[SCHEDULE_AWAY].max = SCHEDULE_AWAY_MAX;
-    schedule->ways[SCHEDULE_LOOKUP].max = SCHEDULE_CONCURRENCY_MAX;
+    schedule->transports[SCHEDULE_LOCAL].max = SCHEDULE_LOCAL_MAX;
+    schedule->transports[SCHEDULE_AWAY].max = SCHEDULE_AWAY_MAX;
+    schedule->transports[SCHEDULE_LOOKUP].max = SCHEDULE_CONCURRENCY_MAX;
     map_start(&schedule->destinations, seed);
 }
 
@@ -103,7 +103,7 @@ void schedule_free(struct schedule *schedule)
 
 static void ring_add(struct schedule *schedule, struct schedule_destination *d)
 {
-    struct schedule_destination **ring = &schedule->ways[d->way].ring;
+    struct schedule_destination **ring = &schedule->transports[d->transport].ring;
     d->in_ring = true;
     if (*ring == NULL) {
         *ring = d->next = d->previous = d;
@@ -117,7 +117,7 @@ static void ring_add(struct schedule *schedule, struct schedule_destination *d)
 
 static void ring_remove(struct schedule *schedule, struct schedule_destination *d)
 {
-    struct schedule_destination **ring = &schedule->ways[d->way].ring;
+    struct schedule_destination **ring = &schedule->transports[d->transport].ring;
     if (*ring == d)
         *ring = d->next == d ? NULL : d->next;
     d->previous->next = d->next;
@@ -129,7 +129,7 @@ static void ring_remove(struct schedule *schedule, struct schedule_destination *
 /* In the ring stand those that may start one now, and no others. */
 static void place(struct schedule *schedule, struct schedule_destination *d)
 {
-    bool wanted = d->wanting && d->until_ms == 0 && d->under_way < d->limit && !d->paced;
+    bool wanted = d->wanting && d->until_ms == 0 && d->in_progress < d->limit && !d->paced;
     if (wanted && !d->in_ring)
         ring_add(schedule, d);
     else if (!wanted && d->in_ring)
@@ -144,16 +144,16 @@ struct schedule_destination *schedule_find(const struct schedule *schedule, stru
 static uint32_t first_limit(const struct schedule_destination *d)
 {
     uint32_t first = d->failures >= SCHEDULE_FAILURES_MAX ? 1 : SCHEDULE_CONCURRENCY_FIRST;
-    if (d->way == SCHEDULE_LOCAL)
+    if (d->transport == SCHEDULE_LOCAL)
         return SCHEDULE_LOCAL_MAX;
     return first < d->most ? first : d->most;
 }
 
-void schedule_enter(struct schedule *schedule, struct schedule_destination *destination, struct bytes name, enum schedule_way way,
+void schedule_enter(struct schedule *schedule, struct schedule_destination *destination, struct bytes name, enum schedule_transport transport,
                     uint32_t failures)
 {
-    *destination = (struct schedule_destination){.name = name, .way = way, .failures = failures,
-                                                 .most = way == SCHEDULE_LOCAL ? SCHEDULE_LOCAL_MAX : SCHEDULE_CONCURRENCY_MAX};
+    *destination = (struct schedule_destination){.name = name, .transport = transport, .failures = failures,
+                                                 .most = transport == SCHEDULE_LOCAL ? SCHEDULE_LOCAL_MAX : SCHEDULE_CONCURRENCY_MAX};
     destination->limit = first_limit(destination);
     map_put(&schedule->destinations, name, destination);
 }
@@ -216,7 +216,7 @@ void schedule_wake(struct schedule *schedule, uint64_t now_ms)
 
 void schedule_leave(struct schedule *schedule, struct schedule_destination *destination)
 {
-    assert(destination->under_way == 0);
+    assert(destination->in_progress == 0);
     schedule_want(schedule, destination, false);
     unpace(schedule, destination);
     map_remove(&schedule->destinations, destination->name);
@@ -230,22 +230,22 @@ void schedule_want(struct schedule *schedule, struct schedule_destination *desti
 
 bool schedule_may_start(const struct schedule *schedule, const struct schedule_destination *destination)
 {
-    return destination->until_ms == 0 && destination->under_way < destination->limit && !destination->paced &&
-           schedule->ways[destination->way].under_way < schedule->ways[destination->way].max;
+    return destination->until_ms == 0 && destination->in_progress < destination->limit && !destination->paced &&
+           schedule->transports[destination->transport].in_progress < schedule->transports[destination->transport].max;
 }
 
-struct schedule_destination *schedule_next(const struct schedule *schedule, enum schedule_way way)
+struct schedule_destination *schedule_next(const struct schedule *schedule, enum schedule_transport transport)
 {
-    return schedule->ways[way].under_way < schedule->ways[way].max ? schedule->ways[way].ring : NULL;
+    return schedule->transports[transport].in_progress < schedule->transports[transport].max ? schedule->transports[transport].ring : NULL;
 }
 
 void schedule_started(struct schedule *schedule, struct schedule_destination *destination, uint64_t now_ms)
 {
-    struct schedule_destination **ring = &schedule->ways[destination->way].ring;
-    assert(destination->under_way < destination->limit);
-    destination->under_way++;
+    struct schedule_destination **ring = &schedule->transports[destination->transport].ring;
+    assert(destination->in_progress < destination->limit);
+    destination->in_progress++;
     destination->turns++;
-    schedule->ways[destination->way].under_way++;
+    schedule->transports[destination->transport].in_progress++;
     if (*ring == destination)
         *ring = destination->next;
     pace(schedule, destination, now_ms);
@@ -267,7 +267,7 @@ static void shrink(struct schedule_destination *d)
 {
     d->good = 0;
     d->limit = d->limit > 1 ? d->limit / 2 : 1;
-    d->passing = d->under_way;
+    d->passing = d->in_progress;
 }
 
 /* True when that was too often. */
@@ -286,25 +286,25 @@ static bool fail(struct schedule *schedule, struct schedule_destination *d, uint
 bool schedule_ended(struct schedule *schedule, struct schedule_destination *destination, enum schedule_news news, uint64_t now_ms,
                     uint64_t random)
 {
-    bool put_off = false, passing = destination->passing > 0;
-    assert(destination->under_way > 0);
-    destination->under_way--;
-    schedule->ways[destination->way].under_way--;
+    bool backs_off = false, passing = destination->passing > 0;
+    assert(destination->in_progress > 0);
+    destination->in_progress--;
+    schedule->transports[destination->transport].in_progress--;
     if (passing)
         destination->passing--;
     if (news == SCHEDULE_ANSWERED)
         grow(destination);
-    else if (news != SCHEDULE_UNKNOWN && destination->way == SCHEDULE_AWAY) {
-        bool alone = destination->under_way == 0; /* then it is not we who keep it busy */
+    else if (news != SCHEDULE_UNKNOWN && destination->transport == SCHEDULE_AWAY) {
+        bool alone = destination->in_progress == 0; /* then it is not we who keep it busy */
         if (!passing && destination->until_ms == 0)
             shrink(destination);
-        put_off = (news == SCHEDULE_UNREACHABLE || alone) && fail(schedule, destination, now_ms, random);
+        backs_off = (news == SCHEDULE_UNREACHABLE || alone) && fail(schedule, destination, now_ms, random);
     }
     place(schedule, destination);
-    return put_off;
+    return backs_off;
 }
 
-void schedule_forgive(struct schedule *schedule, struct schedule_destination *destination)
+void schedule_reset_failures(struct schedule *schedule, struct schedule_destination *destination)
 {
     destination->failures = 0;
     destination->until_ms = 0;

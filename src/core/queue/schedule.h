@@ -33,7 +33,7 @@ enum schedule_limit {
 
 /* The ways out: they have rooms and limits of their own. LOOKUP is for the
  * queue's own reports: where they go must be asked before they can leave. */
-enum schedule_way { SCHEDULE_LOCAL, SCHEDULE_AWAY, SCHEDULE_LOOKUP, SCHEDULE_WAYS };
+enum schedule_transport { SCHEDULE_LOCAL, SCHEDULE_AWAY, SCHEDULE_LOOKUP, SCHEDULE_TRANSPORTS };
 
 struct schedule_retry {
     uint64_t first_ms, max_ms;
@@ -56,32 +56,32 @@ bool schedule_is_over(uint64_t expires_ms, uint64_t due_ms, uint64_t now_ms);
 
 /* Why a recipient waits, for people: the first of these that is true. */
 enum schedule_wait {
-    WAIT_UNDER_WAY, /* it does not: an attempt is being made */
+    WAIT_IN_PROGRESS, /* it does not: an attempt is being made */
     WAIT_HELD,      /* a person said so */
     WAIT_NO_SERVER,
     WAIT_ALL_HELD,  /* the configuration holds the whole queue */
-    WAIT_PUT_OFF,   /* nobody answers at its destination */
+    WAIT_BACKOFF,   /* nobody answers at its destination */
     WAIT_RETRY,     /* an attempt failed; the next is not due */
     WAIT_TURN,      /* it is due: others are before it */
 };
 struct schedule_facts {
-    bool under_way, held, served, all_held;
+    bool in_progress, held, served, all_held;
     uint64_t due_ms;       /* its own */
-    uint64_t put_off_ms;   /* until then its destination is; 0: it is not */
+    uint64_t backoff_until_ms;   /* until then its destination is; 0: it is not */
 };
 /* `next_ms` gets when the next attempt may be made; 0: nobody can tell. */
-enum schedule_wait schedule_why(const struct schedule_facts *facts, uint64_t now_ms, uint64_t *next_ms);
+enum schedule_wait schedule_wait_reason(const struct schedule_facts *facts, uint64_t now_ms, uint64_t *next_ms);
 
 /* A destination in memory; the owner embeds it. Members are read-only to others. */
 struct schedule_destination {
     struct bytes name; /* the owner's; lives as long as this */
-    enum schedule_way way;
+    enum schedule_transport transport;
     uint32_t limit;    /* deliveries that may be under way */
     uint32_t most;     /* what it grows to */
     uint32_t rate;     /* messages a minute; 0: no limit */
     uint64_t pace_us;  /* not before; with a rate */
     uint32_t passing;  /* deliveries that began before the limit shrank: their trouble is the same */
-    uint32_t under_way;
+    uint32_t in_progress;
     uint32_t good;     /* that went well since the limit last changed */
     uint32_t failures; /* connections that failed in a row */
     uint64_t until_ms; /* put off until then; 0: not */
@@ -98,8 +98,8 @@ struct schedule {
     struct schedule_destination *paced;
     struct {
         struct schedule_destination *ring; /* whose turn is next; those that may start now */
-        uint32_t under_way, max;
-    } ways[SCHEDULE_WAYS];
+        uint32_t in_progress, max;
+    } transports[SCHEDULE_TRANSPORTS];
 };
 
 void schedule_start(struct schedule *schedule, const struct schedule_retry *retry, uint64_t seed);
@@ -107,7 +107,7 @@ void schedule_free(struct schedule *schedule); /* destinations stay with their o
 
 struct schedule_destination *schedule_find(const struct schedule *schedule, struct bytes name);
 /* `failures` as when it left last: a destination that was put off begins with one delivery at a time. */
-void schedule_enter(struct schedule *schedule, struct schedule_destination *destination, struct bytes name, enum schedule_way way,
+void schedule_enter(struct schedule *schedule, struct schedule_destination *destination, struct bytes name, enum schedule_transport transport,
                     uint32_t failures);
 /* What the configuration allows it: deliveries at once, messages a minute; 0: as ever. Right behind enter. */
 void schedule_limit(struct schedule *schedule, struct schedule_destination *destination, uint32_t connections, uint32_t rate);
@@ -119,7 +119,7 @@ void schedule_want(struct schedule *schedule, struct schedule_destination *desti
 /* May one more delivery to it start now? */
 bool schedule_may_start(const struct schedule *schedule, const struct schedule_destination *destination);
 /* Whose turn it is on this way, or NULL. */
-struct schedule_destination *schedule_next(const struct schedule *schedule, enum schedule_way way);
+struct schedule_destination *schedule_next(const struct schedule *schedule, enum schedule_transport transport);
 
 enum schedule_news {
     SCHEDULE_ANSWERED,    /* somebody there said something about the message */
@@ -135,6 +135,6 @@ bool schedule_ended(struct schedule *schedule, struct schedule_destination *dest
 uint64_t schedule_wake_ms(const struct schedule *schedule);
 void schedule_wake(struct schedule *schedule, uint64_t now_ms);
 /* A person says try: failures are forgotten. */
-void schedule_forgive(struct schedule *schedule, struct schedule_destination *destination);
+void schedule_reset_failures(struct schedule *schedule, struct schedule_destination *destination);
 
 #endif

@@ -1,39 +1,39 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/route/port25_monitor.h"
 
-bool direct_reached(struct direct *direct)
+bool port25_monitor_reached(struct port25_monitor *port25_monitor)
 {
-    bool was_blocked = direct->blocked;
-    *direct = (struct direct){.worked = true};
+    bool was_blocked = port25_monitor->blocked;
+    *port25_monitor = (struct port25_monitor){.worked = true};
     return was_blocked;
 }
 
-static bool is_known(const struct direct *direct, const struct direct_server *server)
+static bool is_known(const struct port25_monitor *port25_monitor, const struct port25_server *server)
 {
-    for (size_t i = 0; i < direct->silent_count; i++)
-        if (direct->silent[i].six == server->six && memcmp(direct->silent[i].octets, server->octets, server->six ? 16 : 4) == 0)
+    for (size_t i = 0; i < port25_monitor->silent_count; i++)
+        if (port25_monitor->silent[i].six == server->six && memcmp(port25_monitor->silent[i].octets, server->octets, server->six ? 16 : 4) == 0)
             return true;
     return false;
 }
 
-bool direct_was_silent(struct direct *direct, const struct direct_server *server, uint64_t now_ms)
+bool port25_monitor_was_silent(struct port25_monitor *port25_monitor, const struct port25_server *server, uint64_t now_ms)
 {
-    if (direct->blocked || is_known(direct, server))
+    if (port25_monitor->blocked || is_known(port25_monitor, server))
         return false;
-    direct->silent[direct->silent_count++] = *server;
-    if (direct->silent_count < DIRECT_SILENT_MAX)
+    port25_monitor->silent[port25_monitor->silent_count++] = *server;
+    if (port25_monitor->silent_count < PORT25_MONITOR_SILENT_MAX)
         return false;
-    direct->blocked = true;
-    direct->worked = false;
-    direct->probe_ms = now_ms + DIRECT_PROBE_MS;
+    port25_monitor->blocked = true;
+    port25_monitor->worked = false;
+    port25_monitor->probe_ms = now_ms + PORT25_MONITOR_PROBE_MS;
     return true;
 }
 
-const struct direct_server *direct_probe(struct direct *direct, uint64_t now_ms)
+const struct port25_server *port25_monitor_probe(struct port25_monitor *port25_monitor, uint64_t now_ms)
 {
-    if (!direct->blocked || now_ms < direct->probe_ms)
+    if (!port25_monitor->blocked || now_ms < port25_monitor->probe_ms)
         return NULL;
-    direct->probe_ms = now_ms + DIRECT_PROBE_MS;
-    direct->probe_next = (direct->probe_next + 1) % direct->silent_count;
-    return &direct->silent[direct->probe_next];
+    port25_monitor->probe_ms = now_ms + PORT25_MONITOR_PROBE_MS;
+    port25_monitor->probe_next = (port25_monitor->probe_next + 1) % port25_monitor->silent_count;
+    return &port25_monitor->silent[port25_monitor->probe_next];
 }

@@ -136,8 +136,8 @@ static void learn_hosts(struct route *route, const struct dns_record *records, s
                         bool utf8_allowed)
 {
     uint32_t self = preference_of_self(route, records, count);
-    size_t room = count < ROUTE_HOSTS_MAX ? count : ROUTE_HOSTS_MAX;
-    route->hosts = ARENA_ARRAY(&route->arena, struct route_host, room);
+    size_t capacity = count < ROUTE_HOSTS_MAX ? count : ROUTE_HOSTS_MAX;
+    route->hosts = ARENA_ARRAY(&route->arena, struct route_host, capacity);
     for (size_t i = 0; i < count; i++) {
         const struct dns_record *record = &records[i];
         enum host_kind kind = host_parse(record->name, utf8_allowed);
@@ -264,10 +264,10 @@ static void pass_over(struct route *route, struct route_host *host)
 /* How many of a host's addresses are tried. */
 static size_t share_of(const struct route *route, const struct route_host *host)
 {
-    size_t room = route->given < ROUTE_ADDRESSES_MAX ? ROUTE_ADDRESSES_MAX - route->given : 0;
-    if (room < ROUTE_ADDRESSES_EACH)
-        room = ROUTE_ADDRESSES_EACH;
-    return host->address_count < room ? host->address_count : room;
+    size_t capacity = route->given < ROUTE_ADDRESSES_MAX ? ROUTE_ADDRESSES_MAX - route->given : 0;
+    if (capacity < ROUTE_ADDRESSES_EACH)
+        capacity = ROUTE_ADDRESSES_EACH;
+    return host->address_count < capacity ? host->address_count : capacity;
 }
 
 /* Addresses of one family, which stand together, that are given in turns with the other. */

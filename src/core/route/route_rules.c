@@ -2,7 +2,7 @@
 #include "core/route/route_rules.h"
 
 /* How exactly a rule is about the domain; 0: it is not. */
-static size_t exactness(struct bytes about, struct bytes domain)
+static size_t specificity(struct bytes about, struct bytes domain)
 {
     if (bytes_equal(about, domain))
         return SIZE_MAX;
@@ -13,12 +13,12 @@ static size_t exactness(struct bytes about, struct bytes domain)
     return below ? 1 + tail.length : 0;
 }
 
-const struct route_rule *rules_find(const struct route_rules *rules, struct bytes domain)
+const struct route_rule *route_rules_find(const struct route_rules *rules, struct bytes domain)
 {
     const struct route_rule *best = NULL;
     size_t most = 0;
     for (size_t i = 0; i < rules->count; i++) {
-        size_t exact = exactness(bytes_of_text(rules->rules[i].domain), domain);
+        size_t exact = specificity(bytes_of_text(rules->rules[i].domain), domain);
         if (exact > most) {
             most = exact;
             best = &rules->rules[i];
@@ -27,8 +27,8 @@ const struct route_rule *rules_find(const struct route_rules *rules, struct byte
     return best;
 }
 
-enum relay_via rules_via(const struct route_rules *rules, struct bytes domain)
+enum relay_via route_rules_via(const struct route_rules *rules, struct bytes domain)
 {
-    const struct route_rule *rule = rules_find(rules, domain);
+    const struct route_rule *rule = route_rules_find(rules, domain);
     return rule == NULL ? rules->via : rule->via;
 }

@@ -14,8 +14,8 @@ enum relay_via { RELAY_MX, RELAY_SMARTHOST, RELAY_AUTO, RELAY_HOST, RELAY_UNSAID
 /* How a host that a rule names is secured. */
 enum rule_tls { RULE_TLS_MAY, RULE_TLS_ENCRYPT, RULE_TLS_VERIFY, RULE_TLS_IMPLICIT, RULE_TLS_NONE };
 
-enum rules_limit {
-    RULES_MAX = 1000,
+enum route_rules_limit {
+    ROUTE_RULES_MAX = 1000,
     RULE_CONNECTIONS_MAX = 1000,
     RULE_RATE_MAX = 60000, /* messages a minute */
 };
@@ -38,8 +38,8 @@ struct route_rules {
 };
 
 /* The rule for a domain in lower case, or NULL. */
-const struct route_rule *rules_find(const struct route_rules *rules, struct bytes domain);
-/* RELAY_HOST: rules_find() has it. */
-enum relay_via rules_via(const struct route_rules *rules, struct bytes domain);
+const struct route_rule *route_rules_find(const struct route_rules *rules, struct bytes domain);
+/* RELAY_HOST: route_rules_find() has it. */
+enum relay_via route_rules_via(const struct route_rules *rules, struct bytes domain);
 
 #endif

@@ -144,7 +144,7 @@ bool sts_lists(const struct sts_policy *policy, struct bytes host)
 
 /* ---- a policy that is kept ---- */
 
-void sts_write_kept(struct buffer *out, const struct sts_kept *kept)
+void sts_cache_write(struct buffer *out, const struct sts_cache_entry *kept)
 {
     buffer_add_format(out, "sts %.*s %.*s %llu %u %s", BYTES_ARG(kept->domain), BYTES_ARG(kept->id), (unsigned long long)kept->fetched_ms,
                       (unsigned)kept->policy.max_age_s, sts_mode_name(kept->policy.mode));
@@ -153,7 +153,7 @@ void sts_write_kept(struct buffer *out, const struct sts_kept *kept)
     buffer_add_text(out, " end"); /* a line that was torn is seen */
 }
 
-bool sts_read_kept(struct bytes line, struct sts_kept *kept)
+bool sts_cache_read(struct bytes line, struct sts_cache_entry *kept)
 {
     uint64_t age_s;
     size_t last = bytes_find_last(line, ' ');
@@ -175,19 +175,19 @@ bool sts_read_kept(struct bytes line, struct sts_kept *kept)
     return kept->policy.pattern_count > 0 || kept->policy.mode == STS_NONE;
 }
 
-bool sts_is_alive(const struct sts_kept *kept, uint64_t now_ms)
+bool sts_is_alive(const struct sts_cache_entry *kept, uint64_t now_ms)
 {
     return now_ms < kept->fetched_ms + (uint64_t)kept->policy.max_age_s * 1000;
 }
 
 /* A day, or half of its life where that is less (RFC 8461 10.2). */
-static bool grows_old(const struct sts_kept *kept, uint64_t now_ms)
+static bool grows_old(const struct sts_cache_entry *kept, uint64_t now_ms)
 {
     const uint64_t day_ms = (uint64_t)24 * 60 * 60 * 1000, half_ms = (uint64_t)kept->policy.max_age_s * 500;
     return now_ms > kept->fetched_ms + (half_ms < day_ms ? half_ms : day_ms);
 }
 
-enum sts_step sts_next(const struct sts_kept *kept, struct bytes id, uint64_t now_ms)
+enum sts_step sts_next(const struct sts_cache_entry *kept, struct bytes id, uint64_t now_ms)
 {
     bool alive = kept != NULL && sts_is_alive(kept, now_ms);
     if (id.length == 0) /* who hides the record shall win nothing by it (RFC 8461 5.1) */

@@ -36,16 +36,16 @@ bool sts_read_policy(struct bytes text, struct sts_policy *policy);
 bool sts_lists(const struct sts_policy *policy, struct bytes host);
 
 /* A policy as it is kept: one line, without its end. */
-struct sts_kept {
+struct sts_cache_entry {
     struct bytes domain, id;
     uint64_t fetched_ms; /* since the epoch */
     struct sts_policy policy;
 };
-void sts_write_kept(struct buffer *out, const struct sts_kept *kept);
-bool sts_read_kept(struct bytes line, struct sts_kept *kept);
+void sts_cache_write(struct buffer *out, const struct sts_cache_entry *kept);
+bool sts_cache_read(struct bytes line, struct sts_cache_entry *kept);
 
 /* Does it still hold? */
-bool sts_is_alive(const struct sts_kept *kept, uint64_t now_ms);
+bool sts_is_alive(const struct sts_cache_entry *kept, uint64_t now_ms);
 /* What to do, given the policy that is kept (or NULL) and the id that DNS
  * tells (empty: DNS tells of no policy). */
 enum sts_step {
@@ -54,6 +54,6 @@ enum sts_step {
     STS_STEP_REFRESH, /* use it, and fetch it anew meanwhile: it grows old */
     STS_STEP_FETCH,   /* before anything is sent; where that fails the one that is kept goes on to hold */
 };
-enum sts_step sts_next(const struct sts_kept *kept, struct bytes id, uint64_t now_ms);
+enum sts_step sts_next(const struct sts_cache_entry *kept, struct bytes id, uint64_t now_ms);
 
 #endif

@@ -10,7 +10,7 @@
  * never go in clear. Clear text in the place of TLS is nobody's handshake but
  * an attack, or looks like one: the message never goes in clear for it.
  *
- * A delivery asks tls_trouble_next(), and notes hosts; whoever owns the
+ * A delivery asks tls_fallback_next(), and notes hosts; whoever owns the
  * memory sets `now_ms` before. Bounded: the oldest host makes room.
  */
 #ifndef MAILBOAT_CORE_ROUTE_TLS_FALLBACK_H
@@ -18,9 +18,9 @@
 
 #include "core/smtp/address.h"
 
-enum tls_trouble_limit {
-    TLS_TROUBLE_HOSTS_MAX = 256,       /* remembered */
-    TLS_TROUBLE_KEPT_MS = 3600 * 1000, /* then TLS is tried again */
+enum tls_fallback_limit {
+    TLS_FALLBACK_HOSTS_MAX = 256,       /* remembered */
+    TLS_FALLBACK_KEPT_MS = 3600 * 1000, /* then TLS is tried again */
     TLS_TRIES = 2,                     /* handshakes with an address before it goes in clear */
 };
 
@@ -32,31 +32,31 @@ enum tls_loss {
 };
 
 /* What a person is told of CLEAR_TEXT after STARTTLS. */
-#define CLEAR_TEXT_BEHIND "clear text came behind STARTTLS: somebody meddles with the connection"
+#define CLEAR_TEXT_AFTER_STARTTLS "clear text came behind STARTTLS: somebody meddles with the connection"
 
 /* What is done with the address next. */
 enum tls_next { TLS_NEXT_HOST, TLS_NEXT_AGAIN, TLS_NEXT_CLEAR };
 
 /* `may_go_clear`: nothing demands TLS. `tries`: with this address, the one that was lost among them. */
-enum tls_next tls_trouble_next(bool may_go_clear, enum tls_loss loss, unsigned tries);
+enum tls_next tls_fallback_next(bool may_go_clear, enum tls_loss loss, unsigned tries);
 
-struct tls_trouble {
+struct tls_fallback {
     uint64_t now_ms;
-    struct tls_trouble_host {
+    struct tls_fallback_host {
         char name[DOMAIN_MAX + 1];
         uint16_t name_length; /* 0: a free place */
         uint16_t port;
         uint64_t since_ms;
-    } hosts[TLS_TROUBLE_HOSTS_MAX];
+    } hosts[TLS_FALLBACK_HOSTS_MAX];
 };
 
 /* It was silent, just now. While it is remembered another silence changes
  * nothing: within the hour a slow host has all the time again that it needs.
  * Names that are longer than DOMAIN_MAX are not remembered. */
-void tls_trouble_note(struct tls_trouble *trouble, struct bytes host, uint16_t port);
+void tls_fallback_note(struct tls_fallback *fallback, struct bytes host, uint16_t port);
 /* TLS with it works. */
-void tls_trouble_forget(struct tls_trouble *trouble, struct bytes host, uint16_t port);
-/* Was it silent within TLS_TROUBLE_KEPT_MS? *ago_ms, unless NULL, says how long ago. */
-bool tls_trouble_has(const struct tls_trouble *trouble, struct bytes host, uint16_t port, uint64_t *ago_ms);
+void tls_fallback_forget(struct tls_fallback *fallback, struct bytes host, uint16_t port);
+/* Was it silent within TLS_FALLBACK_KEPT_MS? *ago_ms, unless NULL, says how long ago. */
+bool tls_fallback_has(const struct tls_fallback *fallback, struct bytes host, uint16_t port, uint64_t *ago_ms);
 
 #endif

@@ -15,7 +15,7 @@ static struct tls_policy requiretls_impossible(const char *reason)
 
 /* ---- DANE ---- */
 
-bool tlsa_is_usable(const struct dns_record *record)
+bool tls_policy_tlsa_is_usable(const struct dns_record *record)
 {
     enum { DANE_TA = 2, DANE_EE = 3, FULL = 0, SHA_256 = 1, SHA_512 = 2 };
     bool usage = record->usage == DANE_TA || record->usage == DANE_EE; /* PKIX-TA and PKIX-EE are not for mail */
@@ -27,7 +27,7 @@ bool tlsa_is_usable(const struct dns_record *record)
 static bool any_usable(const struct dns_facts *tlsa)
 {
     for (size_t i = 0; i < tlsa->count; i++)
-        if (tlsa_is_usable(&tlsa->records[i]))
+        if (tls_policy_tlsa_is_usable(&tlsa->records[i]))
             return true;
     return false;
 }

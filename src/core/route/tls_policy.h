@@ -63,6 +63,6 @@ struct tls_policy {
 struct tls_policy tls_policy_next(const struct tls_facts *facts);
 
 /* May this record be used for mail (RFC 7672 3.1)? */
-bool tlsa_is_usable(const struct dns_record *record);
+bool tls_policy_tlsa_is_usable(const struct dns_record *record);
 
 #endif

@@ -67,27 +67,27 @@ bool admission_is_pressed(const struct admission *admission, bool already)
 
 /* ---- one connection's stay ---- */
 
-static uint64_t budget_ms(const struct stay *stay)
+static uint64_t budget_ms(const struct admission_stay *stay)
 {
     if (stay->seen.signed_in || stay->role == ROLE_LOCAL)
         return STAY_SIGNED_IN_MS;
     return stay->role == ROLE_MX ? STAY_MX_MS : STAY_SUBMISSION_MS;
 }
 
-void stay_begin(struct stay *stay, enum server_role role, uint64_t now_ms)
+void admission_stay_begin(struct admission_stay *stay, enum server_role role, uint64_t now_ms)
 {
-    *stay = (struct stay){.role = role, .progress_ms = now_ms, .recipient_ms = now_ms, .step_ms = now_ms};
+    *stay = (struct admission_stay){.role = role, .progress_ms = now_ms, .recipient_ms = now_ms, .step_ms = now_ms};
     stay->until_ms = now_ms + budget_ms(stay);
 }
 
 /* Gives time back; never more than the whole budget. */
-static void refill(struct stay *stay, uint64_t gain_ms, uint64_t now_ms)
+static void refill(struct admission_stay *stay, uint64_t gain_ms, uint64_t now_ms)
 {
     uint64_t full = now_ms + budget_ms(stay);
     stay->until_ms = gain_ms < full - stay->until_ms ? stay->until_ms + gain_ms : full;
 }
 
-static void count_steps(struct stay *stay, const struct server_progress *progress, uint64_t now_ms)
+static void count_steps(struct admission_stay *stay, const struct server_progress *progress, uint64_t now_ms)
 {
     bool octets = progress->octets - stay->step_octets >= PRESSED_STEP_OCTETS;
     if (progress->steps == stay->seen.steps && !octets)
@@ -99,7 +99,7 @@ static void count_steps(struct stay *stay, const struct server_progress *progres
     }
 }
 
-void stay_count(struct stay *stay, const struct server_progress *progress, uint64_t now_ms)
+void admission_stay_count(struct admission_stay *stay, const struct server_progress *progress, uint64_t now_ms)
 {
     struct server_progress before = stay->seen;
     assert(progress->octets >= before.octets && progress->recipients >= before.recipients &&
@@ -116,13 +116,13 @@ void stay_count(struct stay *stay, const struct server_progress *progress, uint6
     refill(stay, arrived ? budget_ms(stay) : gain_ms, now_ms);
 }
 
-void stay_excuse(struct stay *stay, uint64_t now_ms)
+void admission_stay_excuse(struct admission_stay *stay, uint64_t now_ms)
 {
     refill(stay, budget_ms(stay), now_ms);
     stay->step_ms = now_ms;
 }
 
-enum stay_verdict stay_judge(const struct stay *stay, bool pressed, bool known, uint64_t now_ms)
+enum admission_stay_verdict admission_stay_check(const struct admission_stay *stay, bool pressed, bool known, uint64_t now_ms)
 {
     if (now_ms >= stay->until_ms)
         return STAY_IS_OVER;
@@ -130,13 +130,13 @@ enum stay_verdict stay_judge(const struct stay *stay, bool pressed, bool known, 
     return pressed && !known && slow ? STAY_IS_IN_THE_WAY : STAY_GOES_ON;
 }
 
-bool stay_can_make_room(const struct stay *stay, uint64_t now_ms)
+bool admission_stay_can_make_room(const struct admission_stay *stay, uint64_t now_ms)
 {
     uint64_t since_ms = now_ms - stay->progress_ms;
     if (stay->seen.signed_in)
         return !stay->seen.in_transaction && since_ms >= SIGNED_IN_IDLE_MS;
-    bool named = stay->seen.recipients > 0 && now_ms - stay->recipient_ms < WORKED_LATELY_MS &&
+    bool named = stay->seen.recipients > 0 && now_ms - stay->recipient_ms < WORKED_RECENTLY_MS &&
                  since_ms < PRESSED_STAY_MS;
-    bool gave = (stay->seen.octets > 0 || stay->seen.messages > 0) && since_ms < WORKED_LATELY_MS;
+    bool gave = (stay->seen.octets > 0 || stay->seen.messages > 0) && since_ms < WORKED_RECENTLY_MS;
     return !named && !gave;
 }

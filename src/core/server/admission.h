@@ -43,7 +43,7 @@ enum admission_limit {
     PRESSED_STEP_MS = 10 * 1000,  /* for the next command, a handshake or PRESSED_STEP_OCTETS */
     PRESSED_STEP_OCTETS = STAY_OCTETS_A_SECOND * PRESSED_STEP_MS / 1000,
     PRESSED_STAY_MS = 60 * 1000,  /* until the next content */
-    WORKED_LATELY_MS = 10 * 1000, /* one that gave content so lately makes room for nobody; nor one that named a
+    WORKED_RECENTLY_MS = 10 * 1000, /* one that gave content so lately makes room for nobody; nor one that named a
                                      recipient of ours, until PRESSED_STAY_MS */
     SIGNED_IN_IDLE_MS = 60 * 1000, /* a client that signed in, and then did nothing for so long, may make room */
 };
@@ -67,7 +67,7 @@ bool admission_is_pressed(const struct admission *admission, bool already);
 
 /* ---- one connection's stay ---- */
 
-struct stay {
+struct admission_stay {
     enum server_role role;
     struct server_progress seen; /* what was counted already */
     uint64_t until_ms;           /* the end of its budget */
@@ -77,18 +77,18 @@ struct stay {
     uint64_t step_octets;        /* of content at that time */
 };
 
-enum stay_verdict {
+enum admission_stay_verdict {
     STAY_GOES_ON,
     STAY_IS_OVER,      /* its budget is used up */
     STAY_IS_IN_THE_WAY /* others need its place: only under pressure, and never one that is known */
 };
 
-void stay_begin(struct stay *stay, enum server_role role, uint64_t now_ms);
-void stay_count(struct stay *stay, const struct server_progress *progress, uint64_t now_ms);
+void admission_stay_begin(struct admission_stay *stay, enum server_role role, uint64_t now_ms);
+void admission_stay_count(struct admission_stay *stay, const struct server_progress *progress, uint64_t now_ms);
 /* It was us who were slow: its time is not shorter for that. */
-void stay_excuse(struct stay *stay, uint64_t now_ms);
-enum stay_verdict stay_judge(const struct stay *stay, bool pressed, bool known, uint64_t now_ms);
+void admission_stay_excuse(struct admission_stay *stay, uint64_t now_ms);
+enum admission_stay_verdict admission_stay_check(const struct admission_stay *stay, bool pressed, bool known, uint64_t now_ms);
 /* Whether a newcomer may have its place. */
-bool stay_can_make_room(const struct stay *stay, uint64_t now_ms);
+bool admission_stay_can_make_room(const struct admission_stay *stay, uint64_t now_ms);
 
 #endif

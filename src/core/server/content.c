@@ -18,7 +18,7 @@ static void fault(struct content *content, enum content_fault what)
 }
 
 /* A header line is known by its first octets: enough of them are kept. */
-static void judge_line_start(struct content *content)
+static void check_line_start(struct content *content)
 {
     struct bytes start = bytes_of(content->line_start, content->line_start_length);
     if (bytes_starts_nocase(start, "Received:") && ++content->received_fields > RECEIVED_FIELDS_MAX)
@@ -49,7 +49,7 @@ static void watch_header(struct content *content, struct bytes octets)
         content->header_cr = false;
         content->header_done = content->line_start_length == 0 ||
                                (content->line_start_length == 1 && content->line_start[0] == '\r');
-        judge_line_start(content);
+        check_line_start(content);
         content->line_start_length = 0;
         octets = bytes_from(octets, newline + 1);
     }
@@ -88,7 +88,7 @@ static size_t plain_length(const char *at, size_t length)
 /* What a dot at a line's start means (RFC 5321 4.5.2). */
 enum dot { DOT_WAIT, DOT_STUFFED, DOT_END };
 
-static enum dot judge_dot(const char *line, size_t length)
+static enum dot check_dot(const char *line, size_t length)
 {
     if (length >= 2 && line[1] != '\r')
         return DOT_STUFFED;
@@ -98,7 +98,7 @@ static enum dot judge_dot(const char *line, size_t length)
 }
 
 /* Input on its way: [start..at) is read and not among what changed yet. */
-struct reading {
+struct content_reader {
     struct bytes input;
     size_t start, at;
     struct buffer *changed;
@@ -110,7 +110,7 @@ enum { SHORT_COPY = 16 }; /* octets: fewer are copied faster without a call */
 
 /* What was read goes there, `skipped` octets of the input are left out, and
  * `instead`, no more than two for one, stands in their place. */
-static void change(struct reading *reading, size_t skipped, struct bytes instead)
+static void change(struct content_reader *reading, size_t skipped, struct bytes instead)
 {
     size_t count = reading->at - reading->start;
     if (reading->room == NULL)
@@ -129,7 +129,7 @@ static void change(struct reading *reading, size_t skipped, struct bytes instead
     reading->start = reading->at;
 }
 
-static struct bytes what_was_read(struct reading *reading)
+static struct bytes what_was_read(struct content_reader *reading)
 {
     if (reading->room == NULL)
         return bytes_first(reading->input, reading->at);
@@ -147,7 +147,7 @@ static void end_line(struct content *content, size_t octets, bool whole)
 }
 
 /* A CR, LF or NUL. False where a CR must wait for what follows it. */
-static bool read_special(struct content *content, struct reading *reading)
+static bool read_special(struct content *content, struct content_reader *reading)
 {
     const char *left = reading->input.at + reading->at;
     size_t length = reading->input.length - reading->at;
@@ -176,14 +176,14 @@ static bool read_special(struct content *content, struct reading *reading)
 size_t content_feed_data(struct content *content, struct bytes input, struct buffer *changed,
                          struct content_run *run)
 {
-    struct reading reading = {.input = input, .changed = changed};
+    struct content_reader reading = {.input = input, .changed = changed};
     *run = (struct content_run){0};
     buffer_clear(changed);
     while (reading.at < input.length) {
         const char *left = input.at + reading.at;
         size_t length = input.length - reading.at;
         if (!content->inside_line && left[0] == '.') {
-            enum dot dot = judge_dot(left, length);
+            enum dot dot = check_dot(left, length);
             run->ended = dot == DOT_END && reading.at == 0; /* else the run so far goes first */
             if (dot != DOT_STUFFED)
                 break;

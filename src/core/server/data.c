@@ -2,7 +2,7 @@
 /* data: DATA (RFC 5321 4.1.1.4) and BDAT (RFC 3030), and the content's end. */
 #include "core/server/server_state.h"
 
-static struct reply check_transaction(const struct server_state *state)
+static struct server_reply check_transaction(const struct server_state *state)
 {
     if (!state->in_transaction)
         return REPLY(503, "5.5.1", "Say MAIL and RCPT first");
@@ -17,8 +17,8 @@ static void begin_content(struct server_session *session)
     bool fix = session->policy->fix_bare_newlines && session->policy->role != ROLE_MX;
     content_start(&state->content, session->policy->message_size_max, state->envelope.body == BODY_BINARYMIME, fix);
     state->content_begun = true;
-    state->gathers_header = session->policy->judges_header;
-    session_push(session, SERVER_CONTENT_BEGIN);
+    state->gathers_header = session->policy->checks_header;
+    server_session_push(session, SERVER_CONTENT_BEGIN);
 }
 
 void server_session_stamp(struct server_session *session, uint64_t now_ms, struct bytes message_id)
@@ -28,32 +28,32 @@ void server_session_stamp(struct server_session *session, uint64_t now_ms, struc
     state->stamp = (struct header_stamp){.now_ms = now_ms, .message_id = arena_copy(&state->transaction_arena, message_id), .from = state->envelope.sender};
 }
 
-static struct reply start_data(struct server_session *session)
+static struct server_reply start_data(struct server_session *session)
 {
     begin_content(session);
     session->state->phase = PHASE_DATA;
     return REPLY(354, NULL, "Give the message; end it with <CRLF>.<CRLF>");
 }
 
-static struct reply start_chunk(struct server_session *session);
+static struct server_reply start_chunk(struct server_session *session);
 
 /* The envelope is complete: may it be sent? */
-static struct reply begin_or_ask(struct server_session *session)
+static struct server_reply begin_or_ask(struct server_session *session)
 {
     if (session->policy->limits_sending) {
-        session_ask(session, SERVER_ASK_LIMIT);
+        server_session_ask(session, SERVER_ASK_LIMIT);
         return NO_REPLY;
     }
     return session->state->by_chunks ? start_chunk(session) : start_data(session);
 }
 
-static struct reply limit_reply(struct server_session *session, enum limit_verdict verdict, uint32_t number)
+static struct server_reply limit_reply(struct server_session *session, enum limit_verdict verdict, uint32_t number)
 {
     switch (verdict) {
     case LIMIT_REACHED:
         return mail_limited_reply(session, number);
     case LIMIT_TOO_MANY:
-        return reply_format(session, 550, "5.7.1", "The message has %zu recipients, and the account may write to %u in an hour; send it to fewer at once",
+        return server_reply_format(session, 550, "5.7.1", "The message has %zu recipients, and the account may write to %u in an hour; send it to fewer at once",
                             session->state->envelope.recipient_count, (unsigned)number);
     case LIMIT_FINE:
     case LIMIT_UNAVAILABLE:
@@ -69,25 +69,25 @@ void server_session_answer_limit(struct server_session *session, enum limit_verd
     state->question = SERVER_NOTHING;
     state->phase = PHASE_COMMAND;
     if (verdict == LIMIT_FINE && !state->signed_out) {
-        session_say(session, state->by_chunks ? start_chunk(session) : start_data(session));
+        server_session_reply(session, state->by_chunks ? start_chunk(session) : start_data(session));
         return;
     }
     bool swallow = state->by_chunks && state->chunk_left > 0;
     if (!state->signed_out)
-        session_say(session, limit_reply(session, verdict, number));
-    session_reset(session);
+        server_session_reply(session, limit_reply(session, verdict, number));
+    server_session_reset(session);
     if (swallow && !state->signed_out) {
         state->chunk_refused = true;
         state->chunk_last = false;
         state->phase = PHASE_CHUNK;
     }
-    session_leave_if_signed_out(session);
+    server_session_close_if_signed_out(session);
 }
 
-struct reply server_data(struct server_session *session, struct bytes argument)
+struct server_reply server_data(struct server_session *session, struct bytes argument)
 {
     struct server_state *state = session->state;
-    struct reply reply = check_transaction(state);
+    struct server_reply reply = check_transaction(state);
     if (argument.length > 0)
         return REPLY(501, "5.5.4", "DATA takes no argument");
     if (reply.code != 0)
@@ -100,7 +100,7 @@ struct reply server_data(struct server_session *session, struct bytes argument)
     return begin_or_ask(session);
 }
 
-static struct reply fault_reply(struct server_session *session, enum content_fault fault)
+static struct server_reply fault_reply(struct server_session *session, enum content_fault fault)
 {
     switch (fault) {
     case CONTENT_FINE:
@@ -115,28 +115,28 @@ static struct reply fault_reply(struct server_session *session, enum content_fau
         return REPLY(550, "5.6.0", "The message has a NUL octet; remove it, encode its part (base64), "
                                    "or send it with BODY=BINARYMIME and BDAT");
     case CONTENT_TOO_LARGE:
-        return reply_format(session, 552, "5.3.4", "The message is too large; at most %llu octets are taken",
+        return server_reply_format(session, 552, "5.3.4", "The message is too large; at most %llu octets are taken",
                             (unsigned long long)session->policy->message_size_max);
     case CONTENT_LINE_TOO_LONG:
-        return reply_format(session, 550, "5.6.0", "A line is longer than %u octets", (unsigned)DATA_LINE_MAX);
+        return server_reply_format(session, 550, "5.6.0", "A line is longer than %u octets", (unsigned)DATA_LINE_MAX);
     case CONTENT_HEADER:
         if (session->state->header.fault == HEADER_BROKEN)
-            return reply_format(session, 550, "5.6.0", "Line %zu of the header is no field (NAME: VALUE)", session->state->header.line);
+            return server_reply_format(session, 550, "5.6.0", "Line %zu of the header is no field (NAME: VALUE)", session->state->header.line);
         return REPLY(550, "5.6.0", header_fault_sentence(session->state->header.fault));
     case CONTENT_FORGED:
         if (session->policy->role == ROLE_LOCAL)
-            return reply_format(session, 550, "5.7.1",
+            return server_reply_format(session, 550, "5.7.1",
                                 "The message says it is from %.*s: it is another one's account, or not among the senders "
                                 "of the local user (%.*s); add it to senders in submission.local.users",
                                 BYTES_ARG(session->state->author), BYTES_ARG(session->origin.account));
-        return reply_format(session, 550, "5.7.1", "The message says it is from %.*s, and you are signed in as %.*s; send as yourself",
+        return server_reply_format(session, 550, "5.7.1", "The message says it is from %.*s, and you are signed in as %.*s; send as yourself",
                             BYTES_ARG(session->state->author), BYTES_ARG(session->origin.account));
     case CONTENT_SIGNED_OUT:
         return REPLY(451, "4.7.0", "Not accepted: the account or its password was changed or withdrawn meanwhile; sign in again and send it once more");
     case CONTENT_LOOPS:
         break;
     }
-    return reply_format(session, 554, "5.4.6", "The message has passed %u servers: it runs in a circle", (unsigned)RECEIVED_FIELDS_MAX);
+    return server_reply_format(session, 554, "5.4.6", "The message has passed %u servers: it runs in a circle", (unsigned)RECEIVED_FIELDS_MAX);
 }
 
 /* Where newlines are bare, another server may have seen the end elsewhere than
@@ -145,14 +145,14 @@ static void refuse_content(struct server_session *session)
 {
     struct server_state *state = session->state;
     bool ambiguous = state->content.fault == CONTENT_BARE_NEWLINE && !state->by_chunks;
-    struct reply reply = fault_reply(session, state->content.fault);
+    struct server_reply reply = fault_reply(session, state->content.fault);
     if (ambiguous || state->signed_out) {
-        session_reset(session);
-        session_say(session, reply);
-        session_leave(session, state->signed_out ? SIGNED_OUT : REPLY(421, "4.7.0", "Nothing is heard behind a message with bare CR or LF; goodbye"));
+        server_session_reset(session);
+        server_session_reply(session, reply);
+        server_session_reply_and_close(session, state->signed_out ? SIGNED_OUT : REPLY(421, "4.7.0", "Nothing is heard behind a message with bare CR or LF; goodbye"));
     } else {
-        session_say(session, reply);
-        session_reset(session);
+        server_session_reply(session, reply);
+        server_session_reset(session);
     }
 }
 
@@ -174,7 +174,7 @@ static void end_content(struct server_session *session)
     state->envelope.size = state->content.size;
     /* Who said it out of caution is not refused by servers that lack it; addresses speak for themselves. */
     state->envelope.smtputf8 = state->envelope.smtputf8 && state->content.header_utf8;
-    session_ask(session, SERVER_ASK_STORE);
+    server_session_ask(session, SERVER_ASK_STORE);
 }
 
 /* ---- the header of what is submitted ---- */
@@ -183,13 +183,13 @@ static void end_content(struct server_session *session)
 static void release_header(struct server_session *session)
 {
     struct server_state *state = session->state;
-    buffer_clear(&state->mended);
-    header_mend(&state->header, &state->stamp, &state->mended);
-    state->content.size = state->content.size - state->header.text.length + state->mended.length;
+    buffer_clear(&state->fixed);
+    header_fix(&state->header, &state->stamp, &state->fixed);
+    state->content.size = state->content.size - state->header.text.length + state->fixed.length;
     header_free(&state->header);
-    state->run = buffer_bytes(&state->mended);
+    state->run = buffer_bytes(&state->fixed);
     if (state->run.length > 0)
-        session_push(session, SERVER_CONTENT);
+        server_session_push(session, SERVER_CONTENT);
 }
 
 /* Asks about the next author who is not the sender that was asked about; false when there is none. */
@@ -202,17 +202,17 @@ static bool ask_author(struct server_session *session)
     if (state->author.length == 0)
         return false;
     state->asks_author = true;
-    session_ask(session, SERVER_ASK_SENDER);
+    server_session_ask(session, SERVER_ASK_SENDER);
     return true;
 }
 
-static void judge_header(struct server_session *session)
+static void check_header(struct server_session *session)
 {
     struct server_state *state = session->state;
     struct header_rules rules = {.utf8_allowed = state->envelope.smtputf8};
     state->gathers_header = false;
     state->author_at = 0;
-    if (header_judge(&state->header, &rules) != HEADER_FINE) {
+    if (header_check(&state->header, &rules) != HEADER_FINE) {
         if (state->content.fault == CONTENT_FINE)
             state->content.fault = CONTENT_HEADER;
         return;
@@ -226,7 +226,7 @@ static void gather_header(struct server_session *session, const struct content_r
     struct server_state *state = session->state;
     header_add(&state->header, run->octets);
     if (header_is_whole(&state->header))
-        judge_header(session);
+        check_header(session);
 }
 
 static void end_chunk(struct server_session *session);
@@ -238,7 +238,7 @@ static void end_of_run(struct server_session *session, bool chunk)
     bool is_last = !chunk || (state->chunk_last && !state->chunk_refused);
     if (state->gathers_header && is_last && state->content.fault == CONTENT_FINE) {
         header_finish(&state->header);
-        judge_header(session);
+        check_header(session);
     }
     if (state->asks_author)
         state->end_waits = true;
@@ -276,7 +276,7 @@ static void give_run(struct server_session *session, const struct content_run *r
     }
     state->run = run->octets;
     if (run->octets.length > 0)
-        session_push(session, SERVER_CONTENT);
+        server_session_push(session, SERVER_CONTENT);
 }
 
 size_t data_feed(struct server_session *session, struct bytes input)
@@ -293,7 +293,7 @@ size_t data_feed(struct server_session *session, struct bytes input)
 
 /* ---- BDAT ---- */
 
-void bdat_swallow(struct server_session *session, struct bytes argument)
+void data_swallow_bdat(struct server_session *session, struct bytes argument)
 {
     struct server_state *state = session->state;
     bool last;
@@ -304,9 +304,9 @@ void bdat_swallow(struct server_session *session, struct bytes argument)
     state->phase = PHASE_CHUNK;
 }
 
-static struct reply check_bdat(const struct server_state *state)
+static struct server_reply check_bdat(const struct server_state *state)
 {
-    struct reply reply = check_transaction(state);
+    struct server_reply reply = check_transaction(state);
     if (reply.code == 0 && state->content_begun && !state->by_chunks)
         return REPLY(503, "5.5.1", "This message is given with DATA");
     return reply;
@@ -326,10 +326,10 @@ static void end_chunk(struct server_session *session)
     if (state->chunk_last)
         end_content(session);
     else
-        session_say(session, reply_format(session, 250, "2.0.0", "%llu octets so far", (unsigned long long)state->content.size));
+        server_session_reply(session, server_reply_format(session, 250, "2.0.0", "%llu octets so far", (unsigned long long)state->content.size));
 }
 
-static struct reply start_chunk(struct server_session *session)
+static struct server_reply start_chunk(struct server_session *session)
 {
     struct server_state *state = session->state;
     if (!state->content_begun)
@@ -343,16 +343,16 @@ static struct reply start_chunk(struct server_session *session)
     return NO_REPLY;
 }
 
-struct reply server_bdat(struct server_session *session, struct bytes argument)
+struct server_reply server_bdat(struct server_session *session, struct bytes argument)
 {
     struct server_state *state = session->state;
     uint64_t size;
     bool last;
     if (!command_parse_bdat(argument, &size, &last))
         return REPLY(501, "5.5.4", "The form is BDAT 1234 or BDAT 1234 LAST");
-    struct reply reply = check_bdat(state);
+    struct server_reply reply = check_bdat(state);
     if (reply.code != 0) {
-        bdat_swallow(session, argument);
+        data_swallow_bdat(session, argument);
         return reply;
     }
     state->by_chunks = true;
@@ -362,7 +362,7 @@ struct reply server_bdat(struct server_session *session, struct bytes argument)
     return state->content_begun ? start_chunk(session) : begin_or_ask(session);
 }
 
-size_t chunk_feed(struct server_session *session, struct bytes input)
+size_t data_feed_chunk(struct server_session *session, struct bytes input)
 {
     struct server_state *state = session->state;
     size_t used = input.length < state->chunk_left ? input.length : (size_t)state->chunk_left;
@@ -391,30 +391,30 @@ void server_session_answer_store(struct server_session *session, enum store_verd
     state->content_begun = false; /* it was stored, or dropped by the shell: nothing is left to drop */
     switch (verdict) {
     case STORE_DONE:
-        session_say(session, reply_format(session, 250, "2.0.0", "Accepted as %.*s", BYTES_ARG(id)));
+        server_session_reply(session, server_reply_format(session, 250, "2.0.0", "Accepted as %.*s", BYTES_ARG(id)));
         break;
     case STORE_FULL:
-        session_say(session, REPLY(452, "4.3.1", "There is no room for the message just now; try again later"));
+        server_session_reply(session, REPLY(452, "4.3.1", "There is no room for the message just now; try again later"));
         break;
     case STORE_LOOPED:
-        session_say(session, REPLY(554, "5.4.6", "The message came back to an address that has sent it on already: it runs in a circle"));
+        server_session_reply(session, REPLY(554, "5.4.6", "The message came back to an address that has sent it on already: it runs in a circle"));
         break;
     case STORE_FAILED:
-        session_say(session, REPLY(451, "4.3.0", "The message could not be stored just now; try again in a minute"));
+        server_session_reply(session, REPLY(451, "4.3.0", "The message could not be stored just now; try again in a minute"));
         break;
     case STORE_FORBIDDEN:
-        session_say(session, reply_format(session, 550, "5.7.1", "%.*s may not send as %.*s any more; send from your own address",
+        server_session_reply(session, server_reply_format(session, 550, "5.7.1", "%.*s may not send as %.*s any more; send from your own address",
                                           BYTES_ARG(session->origin.account), BYTES_ARG(state->envelope.sender)));
         break;
     case STORE_SIGNED_OUT:
-        session_say(session, fault_reply(session, CONTENT_SIGNED_OUT));
+        server_session_reply(session, fault_reply(session, CONTENT_SIGNED_OUT));
         state->signed_out = true;
         break;
     }
     if (state->signed_out)
-        session_leave(session, SIGNED_OUT);
+        server_session_reply_and_close(session, SIGNED_OUT);
     else if (state->draining)
-        session_leave(session, GOING_DOWN);
+        server_session_reply_and_close(session, GOING_DOWN);
     else
-        session_reset(session);
+        server_session_reset(session);
 }

@@ -42,20 +42,20 @@ static uint32_t unexcused(const struct harvest *harvest, uint32_t fresh)
     return harvest->bad > excused ? harvest->bad - (uint32_t)excused : 0;
 }
 
-static uint32_t shut_for_min(uint8_t offences)
+static uint32_t block_for_min(uint8_t offences)
 {
-    uint32_t minutes = HARVEST_SHUT_FIRST_MIN;
-    for (uint8_t i = 1; i < offences && minutes < HARVEST_SHUT_MAX_MIN; i++)
+    uint32_t minutes = HARVEST_BLOCK_FIRST_MIN;
+    for (uint8_t i = 1; i < offences && minutes < HARVEST_BLOCK_MAX_MIN; i++)
         minutes *= 2;
-    return minutes < HARVEST_SHUT_MAX_MIN ? minutes : HARVEST_SHUT_MAX_MIN;
+    return minutes < HARVEST_BLOCK_MAX_MIN ? minutes : HARVEST_BLOCK_MAX_MIN;
 }
 
 /* When the time is over it begins with what is free used up. */
-static void shut(struct harvest *harvest, uint32_t free, uint32_t minute)
+static void block(struct harvest *harvest, uint32_t free, uint32_t minute)
 {
     if (harvest->offences < HARVEST_OFFENCES_MAX)
         harvest->offences++;
-    harvest->shut_until_min = minute + shut_for_min(harvest->offences);
+    harvest->blocked_until_min = minute + block_for_min(harvest->offences);
     harvest->bad = (uint16_t)(free * HARVEST_PART);
     harvest->good = 0;
 }
@@ -68,11 +68,11 @@ enum harvest_news harvest_refused(struct harvest *harvest, uint32_t free, uint32
     make_room(harvest, HARVEST_PART);
     harvest->bad = (uint16_t)(harvest->bad + HARVEST_PART);
     uint32_t left = unexcused(harvest, fresh);
-    if (harvest_shut_min(harvest, minute) > 0)
+    if (harvest_blocked_min(harvest, minute) > 0)
         return HARVEST_NOTHING_NEW;
     if (left > 2 * free * HARVEST_PART) {
-        shut(harvest, free, minute);
-        return HARVEST_SHUT;
+        block(harvest, free, minute);
+        return HARVEST_BLOCKED;
     }
     return left > free * HARVEST_PART && !slow_before ? HARVEST_SLOWED : HARVEST_NOTHING_NEW;
 }
@@ -113,9 +113,9 @@ uint32_t harvest_delay_ms(const struct harvest *harvest, uint32_t free, uint32_t
     return delay_ms < HARVEST_DELAY_MAX_MS ? delay_ms : HARVEST_DELAY_MAX_MS;
 }
 
-uint32_t harvest_shut_min(const struct harvest *harvest, uint32_t minute)
+uint32_t harvest_blocked_min(const struct harvest *harvest, uint32_t minute)
 {
-    return harvest->shut_until_min > minute ? harvest->shut_until_min - minute : 0;
+    return harvest->blocked_until_min > minute ? harvest->blocked_until_min - minute : 0;
 }
 
 bool harvest_is_good(const struct harvest *harvest)
@@ -130,6 +130,6 @@ bool harvest_is_hopeless(const struct harvest *harvest, uint32_t free)
 
 uint32_t harvest_weight(const struct harvest *harvest)
 {
-    return (harvest->shut_until_min > 0 ? HARVEST_COUNT_MAX : 0) + (uint32_t)harvest->bad +
+    return (harvest->blocked_until_min > 0 ? HARVEST_COUNT_MAX : 0) + (uint32_t)harvest->bad +
            harvest->good / HARVEST_GOOD_FOR_BAD;
 }

@@ -29,8 +29,8 @@ enum harvest_limit {
     HARVEST_HOPELESS = 4,            /* times the free number: a network in which no good record helps */
     HARVEST_DELAY_FIRST_MS = 500,    /* doubled with each quarter of the free number */
     HARVEST_DELAY_MAX_MS = 8000,
-    HARVEST_SHUT_FIRST_MIN = 15,     /* doubled each time it happens again */
-    HARVEST_SHUT_MAX_MIN = 4 * 60,
+    HARVEST_BLOCK_FIRST_MIN = 15,     /* doubled each time it happens again */
+    HARVEST_BLOCK_MAX_MIN = 4 * 60,
     HARVEST_OFFENCES_MAX = 15,
     HARVEST_FREE_MAX = 1000,         /* largest free number, so that counts suffice */
 };
@@ -38,12 +38,12 @@ enum harvest_limit {
 struct harvest {
     uint16_t bad, good;       /* parts: see HARVEST_PART */
     uint32_t minute;          /* when they were last faded; any clock that only goes on */
-    uint32_t shut_until_min;  /* shut out before this minute; 0: it is not */
+    uint32_t blocked_until_min;  /* shut out before this minute; 0: it is not */
     uint8_t offences;         /* how often it was shut out, forgotten with time */
 };
 
 /* What a refusal led to. */
-enum harvest_news { HARVEST_NOTHING_NEW, HARVEST_SLOWED, HARVEST_SHUT };
+enum harvest_news { HARVEST_NOTHING_NEW, HARVEST_SLOWED, HARVEST_BLOCKED };
 
 /* `free` is the number of unknown recipients that are nobody's business, 1 to
  * HARVEST_FREE_MAX. `fresh` recipients of a message that has not come yet excuse, too. */
@@ -54,7 +54,7 @@ void harvest_accepted(struct harvest *harvest, uint32_t free, uint32_t fresh, ui
 /* How long the next refusal waits. */
 uint32_t harvest_delay_ms(const struct harvest *harvest, uint32_t free, uint32_t fresh);
 /* Minutes for which nothing is answered; 0: all is. */
-uint32_t harvest_shut_min(const struct harvest *harvest, uint32_t minute);
+uint32_t harvest_blocked_min(const struct harvest *harvest, uint32_t minute);
 /* It gets mail through, and more than enough for what was refused. */
 bool harvest_is_good(const struct harvest *harvest);
 /* Of a network: so much is left over that its members with a good record are part of it. */

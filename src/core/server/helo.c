@@ -22,29 +22,29 @@ static bool greet(struct server_session *session, struct bytes name, bool esmtp)
     struct server_state *state = session->state;
     if (!is_acceptable_name(name))
         return false;
-    session_reset(session); /* as RSET would (RFC 5321 4.1.4) */
+    server_session_reset(session); /* as RSET would (RFC 5321 4.1.4) */
     state->greeted = true;
     state->esmtp = esmtp;
     buffer_clear(&state->helo);
     buffer_add(&state->helo, name);
     session->origin.client_helo = buffer_bytes(&state->helo);
-    session_update_protocol(session);
+    server_session_update_protocol(session);
     return true;
 }
 
-struct reply server_helo(struct server_session *session, struct bytes argument)
+struct server_reply server_helo(struct server_session *session, struct bytes argument)
 {
     if (!greet(session, argument, false))
         return REPLY(501, "5.5.4", "HELO wants your host's name: HELO mail.example.org");
-    return reply_format(session, 250, NULL, "%.*s", BYTES_ARG(session->policy->hostname));
+    return server_reply_format(session, 250, NULL, "%.*s", BYTES_ARG(session->policy->hostname));
 }
 
-struct reply server_ehlo(struct server_session *session, struct bytes argument)
+struct server_reply server_ehlo(struct server_session *session, struct bytes argument)
 {
     const struct server_policy *policy = session->policy;
     if (!greet(session, argument, true))
         return REPLY(501, "5.5.4", "EHLO wants your host's name: EHLO mail.example.org");
-    return reply_format(session, 250, NULL,
+    return server_reply_format(session, 250, NULL,
                         "%.*s\nPIPELINING\nSIZE %llu\n8BITMIME\nBINARYMIME\nCHUNKING\nSMTPUTF8%s\nENHANCEDSTATUSCODES\n"
                         "LIMITS MAILMAX=%u RCPTMAX=%u%s%s%s\nHELP",
                         BYTES_ARG(policy->hostname), (unsigned long long)policy->message_size_max, policy_offers_dsn(session) ? "\nDSN" : "",

@@ -2,7 +2,7 @@
 /* mail: MAIL (RFC 5321 4.1.1.2), where a transaction begins. */
 #include "core/server/server_state.h"
 
-static struct reply argument_reply(enum argument_verdict verdict)
+static struct server_reply argument_reply(enum argument_verdict verdict)
 {
     switch (verdict) {
     case ARGUMENT_FINE:
@@ -23,13 +23,13 @@ static struct reply argument_reply(enum argument_verdict verdict)
     return REPLY(501, "5.5.4", "The form is MAIL FROM:<you@example.org>");
 }
 
-static struct reply check_mail(struct server_session *session, const struct mail_argument *mail)
+static struct server_reply check_mail(struct server_session *session, const struct mail_argument *mail)
 {
     const struct server_state *state = session->state;
     if (mail->has_parameters && !state->esmtp)
         return REPLY(555, "5.5.4", "Parameters need EHLO, not HELO");
     if (mail->parameters.size > session->policy->message_size_max)
-        return reply_format(session, 552, "5.3.4", "The message is too large; at most %llu octets are taken",
+        return server_reply_format(session, 552, "5.3.4", "The message is too large; at most %llu octets are taken",
                             (unsigned long long)session->policy->message_size_max);
     if (mail->parameters.requiretls && !state->secured) /* RFC 8689 4.1 */
         return REPLY(555, "5.5.4", "REQUIRETLS is offered under TLS alone; say STARTTLS first");
@@ -38,26 +38,26 @@ static struct reply check_mail(struct server_session *session, const struct mail
     return NO_REPLY;
 }
 
-static struct reply begin(struct server_session *session)
+static struct server_reply begin(struct server_session *session)
 {
     session->state->in_transaction = true;
-    session_update_protocol(session);
+    server_session_update_protocol(session);
     return REPLY(250, "2.1.0", "Sender accepted");
 }
 
-struct reply server_mail(struct server_session *session, struct bytes argument)
+struct server_reply server_mail(struct server_session *session, struct bytes argument)
 {
     struct server_state *state = session->state;
     struct mail_argument mail;
     if (state->in_transaction)
         return REPLY(503, "5.5.1", "A message is being given already; finish it or say RSET");
-    struct reply reply = argument_reply(command_parse_mail(argument, &mail));
+    struct server_reply reply = argument_reply(command_parse_mail(argument, &mail));
     if (reply.code == 0)
         reply = check_mail(session, &mail);
     if (reply.code != 0)
         return reply;
     if (++state->transactions > TRANSACTIONS_MAX) {
-        session_close(session);
+        server_session_close(session);
         return REPLY(421, "4.7.0", "Too many messages on one connection; connect again");
     }
     struct arena *arena = &state->transaction_arena;
@@ -66,18 +66,18 @@ struct reply server_mail(struct server_session *session, struct bytes argument)
     state->envelope.sender = arena_copy(arena, mail.sender);
     if (session->policy->role == ROLE_MX)
         return begin(session);
-    session_ask(session, SERVER_ASK_SENDER);
+    server_session_ask(session, SERVER_ASK_SENDER);
     return NO_REPLY;
 }
 
-struct reply mail_limited_reply(struct server_session *session, uint32_t wait_s)
+struct server_reply mail_limited_reply(struct server_session *session, uint32_t wait_s)
 {
     unsigned minutes = (unsigned)(wait_s / 60 + 1);
     if (session->policy->role == ROLE_LOCAL)
-        return reply_format(session, 450, "4.7.1",
+        return server_reply_format(session, 450, "4.7.1",
                             "The local user (%.*s) has sent as much as it may in an hour; the next message can go in %u minutes (submission.local sets the limit)",
                             BYTES_ARG(session->origin.account), minutes);
-    return reply_format(session, 450, "4.7.1", "You have sent as much as your account may in an hour; the next message can go in %u minutes", minutes);
+    return server_reply_format(session, 450, "4.7.1", "You have sent as much as your account may in an hour; the next message can go in %u minutes", minutes);
 }
 
 void server_session_answer_limited(struct server_session *session, uint32_t wait_s)
@@ -85,20 +85,20 @@ void server_session_answer_limited(struct server_session *session, uint32_t wait
     assert(session->state->question == SERVER_ASK_SENDER && !session->state->asks_author);
     session->state->question = SERVER_NOTHING;
     session->state->phase = PHASE_COMMAND;
-    session_say(session, mail_limited_reply(session, wait_s));
-    session_reset(session);
-    session_leave_if_signed_out(session);
+    server_session_reply(session, mail_limited_reply(session, wait_s));
+    server_session_reset(session);
+    server_session_close_if_signed_out(session);
 }
 
-static struct reply forbidden_reply(struct server_session *session)
+static struct server_reply forbidden_reply(struct server_session *session)
 {
     struct bytes account = session->origin.account, sender = session->state->envelope.sender;
     if (session->policy->role == ROLE_LOCAL)
-        return reply_format(session, 550, "5.7.1",
+        return server_reply_format(session, 550, "5.7.1",
                             "The local user (%.*s) may not send as %.*s: it is another one's account, or not among the "
                             "user's senders; add it to senders in submission.local.users",
                             BYTES_ARG(account), BYTES_ARG(sender));
-    return reply_format(session, 550, "5.7.1", "You are signed in as %.*s, which may not send as %.*s; send from your own address", BYTES_ARG(account), BYTES_ARG(sender));
+    return server_reply_format(session, 550, "5.7.1", "You are signed in as %.*s, which may not send as %.*s; send from your own address", BYTES_ARG(account), BYTES_ARG(sender));
 }
 
 void server_session_answer_sender(struct server_session *session, enum sender_verdict verdict)
@@ -111,7 +111,7 @@ void server_session_answer_sender(struct server_session *session, enum sender_ve
         return;
     }
     state->phase = PHASE_COMMAND;
-    struct reply reply = REPLY(451, "4.3.0", "The sender cannot be checked just now; try again in a minute");
+    struct server_reply reply = REPLY(451, "4.3.0", "The sender cannot be checked just now; try again in a minute");
     if (verdict == SENDER_ALLOWED)
         reply = begin(session);
     else if (verdict == SENDER_FORBIDDEN)
@@ -119,8 +119,8 @@ void server_session_answer_sender(struct server_session *session, enum sender_ve
     else if (verdict == SENDER_SIGNED_OUT)
         state->signed_out = true;
     if (!state->signed_out)
-        session_say(session, reply);
+        server_session_reply(session, reply);
     if (verdict != SENDER_ALLOWED)
-        session_reset(session);
-    session_leave_if_signed_out(session);
+        server_session_reset(session);
+    server_session_close_if_signed_out(session);
 }

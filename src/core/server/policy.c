@@ -12,7 +12,7 @@ enum rule_flag {
     OUTSIDE_TRANSACTION = 16,
 };
 
-static const struct rule {
+static const struct command_rule {
     verb_function *run;
     unsigned flags;
 } rules[VERBS] = {
@@ -37,7 +37,7 @@ verb_function *policy_verb(enum verb verb)
     return rules[verb].run;
 }
 
-struct reply policy_check(const struct server_session *session, enum verb verb)
+struct server_reply policy_check(const struct server_session *session, enum verb verb)
 {
     const struct server_state *state = session->state;
     unsigned flags = rules[verb].flags;

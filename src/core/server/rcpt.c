@@ -2,7 +2,7 @@
 /* rcpt: RCPT (RFC 5321 4.1.1.3); the shell is asked where each one goes. */
 #include "core/server/server_state.h"
 
-static struct reply argument_reply(enum argument_verdict verdict)
+static struct server_reply argument_reply(enum argument_verdict verdict)
 {
     switch (verdict) {
     case ARGUMENT_FINE:
@@ -32,7 +32,7 @@ static uint8_t notify_heeded(const struct server_session *session, uint8_t notif
     return left == NOTIFY_UNSAID ? NOTIFY_NEVER : left; /* of failure they did not want to hear */
 }
 
-struct reply server_rcpt(struct server_session *session, struct bytes argument)
+struct server_reply server_rcpt(struct server_session *session, struct bytes argument)
 {
     struct server_state *state = session->state;
     struct rcpt_argument rcpt;
@@ -41,20 +41,20 @@ struct reply server_rcpt(struct server_session *session, struct bytes argument)
     if (state->content_begun)
         return REPLY(503, "5.5.1", "The message has begun; recipients come before it");
     state->recipients_tried++;
-    struct reply reply = argument_reply(command_parse_rcpt(argument, state->envelope.smtputf8, &rcpt));
+    struct server_reply reply = argument_reply(command_parse_rcpt(argument, state->envelope.smtputf8, &rcpt));
     if (reply.code != 0)
         return reply;
     if (rcpt.has_parameters && !state->esmtp)
         return REPLY(555, "5.5.4", "Parameters need EHLO, not HELO");
     /* Those refused take room too. */
     if (state->recipients_accepted >= session->policy->recipients_max || state->recipients_asked >= 2 * session->policy->recipients_max)
-        return reply_format(session, 452, "4.5.3", "At most %u recipients a message; send the rest with another",
+        return server_reply_format(session, 452, "4.5.3", "At most %u recipients a message; send the rest with another",
                             (unsigned)session->policy->recipients_max);
     state->asked_address = arena_copy(&state->transaction_arena, rcpt.address);
     state->asked_orcpt = arena_copy(&state->transaction_arena, rcpt.orcpt);
     state->asked_notify = notify_heeded(session, rcpt.notify);
     state->recipients_asked++;
-    session_ask(session, SERVER_ASK_RECIPIENT);
+    server_session_ask(session, SERVER_ASK_RECIPIENT);
     return NO_REPLY;
 }
 
@@ -87,13 +87,13 @@ static void add_target(struct server_state *state, const struct recipient *targe
     struct arena *arena = &state->transaction_arena;
     if (has_recipient(envelope, target))
         return;
-    if (envelope->recipient_count == state->recipients_room) {
-        size_t room = state->recipients_room == 0 ? 1 : state->recipients_room * 4;
-        struct recipient *larger = ARENA_ARRAY(arena, struct recipient, room);
+    if (envelope->recipient_count == state->recipients_capacity) {
+        size_t capacity = state->recipients_capacity == 0 ? 1 : state->recipients_capacity * 4;
+        struct recipient *larger = ARENA_ARRAY(arena, struct recipient, capacity);
         if (envelope->recipient_count > 0)
             memcpy(larger, envelope->recipients, envelope->recipient_count * sizeof *larger);
         envelope->recipients = larger;
-        state->recipients_room = room;
+        state->recipients_capacity = capacity;
     }
     envelope->recipients[envelope->recipient_count++] = (struct recipient){
         .address = arena_copy(arena, target->address),
@@ -136,7 +136,7 @@ void server_session_answer_recipient(struct server_session *session, enum recipi
     assert(state->question == SERVER_ASK_RECIPIENT);
     state->question = SERVER_NOTHING;
     state->phase = PHASE_COMMAND;
-    struct reply reply = REPLY(451, "4.3.0", "The recipient cannot be checked just now; try again in a minute");
+    struct server_reply reply = REPLY(451, "4.3.0", "The recipient cannot be checked just now; try again in a minute");
     switch (verdict) {
     case RECIPIENT_KNOWN:
         if (!fits(state, targets, target_count)) {
@@ -147,32 +147,32 @@ void server_session_answer_recipient(struct server_session *session, enum recipi
         reply = REPLY(250, "2.1.5", "Recipient accepted");
         break;
     case RECIPIENT_UNKNOWN:
-        reply = reply_format(session, 550, "5.1.1", "There is no mailbox %.*s here", BYTES_ARG(state->asked_address));
+        reply = server_reply_format(session, 550, "5.1.1", "There is no mailbox %.*s here", BYTES_ARG(state->asked_address));
         break;
     case RECIPIENT_FOREIGN:
         reply = REPLY(550, "5.7.1", "This port takes mail for local users only; to send mail use port 587 with STARTTLS, 2525, or 465 with TLS");
         break;
     case RECIPIENT_FULL:
-        reply = reply_format(session, 552, "5.2.2", "The mailbox of %.*s is full; try again later, or reach them another way", BYTES_ARG(state->asked_address));
+        reply = server_reply_format(session, 552, "5.2.2", "The mailbox of %.*s is full; try again later, or reach them another way", BYTES_ARG(state->asked_address));
         break;
     case RECIPIENT_UNAVAILABLE:
         break;
     }
-    session_say(session, reply);
+    server_session_reply(session, reply);
     if (state->signed_out) {
-        session_leave_if_signed_out(session);
+        server_session_close_if_signed_out(session);
         return;
     }
     bool refused = verdict == RECIPIENT_UNKNOWN || verdict == RECIPIENT_FOREIGN;
     state->recipients_refused += refused;
     if (refused && guesses(state))
-        session_leave(session, REPLY(421, "4.7.0", "Too many recipients that are not here; goodbye"));
+        server_session_reply_and_close(session, REPLY(421, "4.7.0", "Too many recipients that are not here; goodbye"));
 }
 
 void server_session_answer_guessed(struct server_session *session)
 {
     assert(session->state->question == SERVER_ASK_RECIPIENT);
     session->state->question = SERVER_NOTHING;
-    session_leave(session, REPLY(421, "4.7.0", "Too many unknown recipients from your address or network; "
+    server_session_reply_and_close(session, REPLY(421, "4.7.0", "Too many unknown recipients from your address or network; "
                                                "closing connection, try again later"));
 }

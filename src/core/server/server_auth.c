@@ -12,51 +12,51 @@ static void wipe(struct buffer *buffer)
     buffer_free(buffer);
 }
 
-void auth_forget(struct server_session *session)
+void server_auth_forget(struct server_session *session)
 {
     wipe(&session->state->auth_user);
     wipe(&session->state->auth_password);
-    scram_forget(session);
+    server_scram_forget(session);
 }
 
-struct reply auth_challenge(struct server_session *session, enum auth_step step, const char *text)
+struct server_reply server_auth_challenge(struct server_session *session, enum auth_step step, const char *text)
 {
     session->state->auth_step = step;
     session->state->phase = PHASE_AUTH;
     return REPLY(334, NULL, text);
 }
 
-struct reply auth_give_up(struct server_session *session, struct reply reply)
+struct server_reply server_auth_give_up(struct server_session *session, struct server_reply reply)
 {
-    auth_forget(session);
+    server_auth_forget(session);
     session->state->phase = PHASE_COMMAND;
     return reply;
 }
 
-static struct reply ask_password(struct server_session *session)
+static struct server_reply ask_password(struct server_session *session)
 {
-    session_ask(session, SERVER_ASK_PASSWORD);
+    server_session_ask(session, SERVER_ASK_PASSWORD);
     return NO_REPLY;
 }
 
 /* authorize NUL authenticate NUL password (RFC 4616 2). To act for another
  * is not possible, so the first must be empty or the same as the second. */
-static struct reply plain_response(struct server_session *session, struct buffer *decoded)
+static struct server_reply plain_response(struct server_session *session, struct buffer *decoded)
 {
     struct server_state *state = session->state;
     struct bytes rest = buffer_bytes(decoded);
     struct bytes authorize = bytes_split(&rest, '\0');
     struct bytes user = bytes_split(&rest, '\0');
     if (user.length == 0 || rest.length == 0 || bytes_find(rest, '\0') != SIZE_MAX || !bytes_is_utf8(user))
-        return auth_give_up(session, REPLY(501, "5.5.2", "That is not a PLAIN response"));
+        return server_auth_give_up(session, REPLY(501, "5.5.2", "That is not a PLAIN response"));
     if (authorize.length > 0 && !bytes_equal(authorize, user))
-        return auth_give_up(session, REPLY(535, "5.7.8", "Signing in for another account is not possible"));
+        return server_auth_give_up(session, REPLY(535, "5.7.8", "Signing in for another account is not possible"));
     buffer_add(&state->auth_user, user);
     buffer_add(&state->auth_password, rest);
     return ask_password(session);
 }
 
-static struct reply take_response(struct server_session *session, struct buffer *decoded)
+static struct server_reply take_response(struct server_session *session, struct buffer *decoded)
 {
     struct server_state *state = session->state;
     struct bytes value = buffer_bytes(decoded);
@@ -65,43 +65,43 @@ static struct reply take_response(struct server_session *session, struct buffer 
         return plain_response(session, decoded);
     case AUTH_LOGIN_USER:
         if (value.length == 0 || !bytes_is_utf8(value) || bytes_find(value, '\0') != SIZE_MAX)
-            return auth_give_up(session, REPLY(501, "5.5.2", "That is not a user name"));
+            return server_auth_give_up(session, REPLY(501, "5.5.2", "That is not a user name"));
         buffer_add(&state->auth_user, value);
-        return auth_challenge(session, AUTH_LOGIN_PASSWORD, "UGFzc3dvcmQ6"); /* "Password:" */
+        return server_auth_challenge(session, AUTH_LOGIN_PASSWORD, "UGFzc3dvcmQ6"); /* "Password:" */
     case AUTH_LOGIN_PASSWORD:
         if (value.length == 0 || bytes_find(value, '\0') != SIZE_MAX)
-            return auth_give_up(session, REPLY(501, "5.5.2", "That is not a password"));
+            return server_auth_give_up(session, REPLY(501, "5.5.2", "That is not a password"));
         buffer_add(&state->auth_password, value);
         return ask_password(session);
     case AUTH_SCRAM_FIRST:
-        return scram_first(session, value);
+        return server_scram_first(session, value);
     case AUTH_SCRAM_FINAL:
-        return scram_final(session, value);
+        return server_scram_final(session, value);
     case AUTH_SCRAM_END:
         if (value.length > 0)
-            return auth_give_up(session, REPLY(501, "5.5.2", "That should have been an empty line"));
-        auth_decide(session, PASSWORD_RIGHT, arena_copy(&session->state->session_arena, buffer_bytes(&session->state->auth_user)));
+            return server_auth_give_up(session, REPLY(501, "5.5.2", "That should have been an empty line"));
+        server_auth_decide(session, PASSWORD_RIGHT, arena_copy(&session->state->session_arena, buffer_bytes(&session->state->auth_user)));
         return NO_REPLY;
     }
     return NO_REPLY;
 }
 
-struct reply auth_response(struct server_session *session, struct bytes line)
+struct server_reply server_auth_response(struct server_session *session, struct bytes line)
 {
     struct buffer decoded = {0};
     if (bytes_is(line, "*"))
-        return auth_give_up(session, REPLY(501, "5.7.0", "Authentication was cancelled"));
+        return server_auth_give_up(session, REPLY(501, "5.7.0", "Authentication was cancelled"));
     if (!base64_decode(&decoded, line)) {
         wipe(&decoded);
-        return auth_give_up(session, REPLY(501, "5.5.2", "That is not base64"));
+        return server_auth_give_up(session, REPLY(501, "5.5.2", "That is not base64"));
     }
-    struct reply reply = take_response(session, &decoded);
+    struct server_reply reply = take_response(session, &decoded);
     wipe(&decoded);
     return reply;
 }
 
 /* What each begins with, where the client gave no initial response. */
-static const struct mechanism {
+static const struct server_mechanism {
     const char *name, *challenge;
     enum auth_step step;
     bool binds;
@@ -112,11 +112,11 @@ static const struct mechanism {
     {"SCRAM-SHA-256-PLUS", "", AUTH_SCRAM_FIRST, true},
 };
 
-struct reply server_auth(struct server_session *session, struct bytes argument)
+struct server_reply server_auth(struct server_session *session, struct bytes argument)
 {
     struct bytes initial = argument;
     struct bytes name = bytes_split(&initial, ' ');
-    const struct mechanism *mechanism = mechanisms;
+    const struct server_mechanism *mechanism = mechanisms;
     initial = bytes_trim(initial);
     if (session->state->signed_in)
         return REPLY(503, "5.5.1", "You are signed in already");
@@ -124,14 +124,14 @@ struct reply server_auth(struct server_session *session, struct bytes argument)
         mechanism++;
     if (mechanism == mechanisms + ARRAY_LENGTH(mechanisms))
         return REPLY(504, "5.5.4", "There are PLAIN, LOGIN, SCRAM-SHA-256 and SCRAM-SHA-256-PLUS; all are safe here, under TLS");
-    auth_forget(session);
+    server_auth_forget(session);
     session->state->auth_step = mechanism->step;
     session->state->auth_binds = mechanism->binds;
     session->state->auth_mechanism = mechanism->name;
     if (initial.length == 0)
-        return auth_challenge(session, mechanism->step, mechanism->challenge);
+        return server_auth_challenge(session, mechanism->step, mechanism->challenge);
     /* "=" is an empty initial response (RFC 4954 4). */
-    return auth_response(session, bytes_is(initial, "=") ? bytes_none() : initial);
+    return server_auth_response(session, bytes_is(initial, "=") ? bytes_none() : initial);
 }
 
 const char *server_session_mechanism(const struct server_session *session)
@@ -139,7 +139,7 @@ const char *server_session_mechanism(const struct server_session *session)
     return session->state->auth_mechanism == NULL ? "" : session->state->auth_mechanism;
 }
 
-struct reply auth_verdict_reply(enum password_verdict verdict)
+struct server_reply server_auth_verdict_reply(enum password_verdict verdict)
 {
     switch (verdict) {
     case PASSWORD_RIGHT:
@@ -154,30 +154,30 @@ struct reply auth_verdict_reply(enum password_verdict verdict)
     return REPLY(454, "4.7.0", "The password cannot be checked just now; try again in a minute");
 }
 
-void auth_count_failure(struct server_session *session)
+void server_auth_count_failure(struct server_session *session)
 {
     if (++session->state->auth_failures >= AUTH_FAILURES_MAX)
-        session_leave(session, REPLY(421, "4.7.0", "Too many failures; goodbye"));
+        server_session_reply_and_close(session, REPLY(421, "4.7.0", "Too many failures; goodbye"));
 }
 
-void auth_decide(struct server_session *session, enum password_verdict verdict, struct bytes account)
+void server_auth_decide(struct server_session *session, enum password_verdict verdict, struct bytes account)
 {
     struct server_state *state = session->state;
     state->phase = PHASE_COMMAND;
-    auth_forget(session);
+    server_auth_forget(session);
     if (verdict == PASSWORD_RIGHT) {
         state->signed_in = true;
         session->origin.account = arena_copy(&state->session_arena, account);
-        session_update_protocol(session);
+        server_session_update_protocol(session);
     }
-    session_say(session, auth_verdict_reply(verdict));
+    server_session_reply(session, server_auth_verdict_reply(verdict));
     if (verdict == PASSWORD_WRONG || verdict == PASSWORD_LOCKED)
-        auth_count_failure(session);
+        server_auth_count_failure(session);
 }
 
 void server_session_answer_password(struct server_session *session, enum password_verdict verdict, struct bytes account)
 {
     assert(session->state->question == SERVER_ASK_PASSWORD);
     session->state->question = SERVER_NOTHING;
-    auth_decide(session, verdict, account);
+    server_auth_decide(session, verdict, account);
 }

@@ -10,7 +10,7 @@
 
 #define WRONG_FORM REPLY(501, "5.5.2", "That is not a SCRAM message")
 
-void scram_forget(struct server_session *session)
+void server_scram_forget(struct server_session *session)
 {
     struct server_state *state = session->state;
     buffer_free(&state->scram_header);
@@ -23,7 +23,7 @@ void scram_forget(struct server_session *session)
 
 /* Who binds must bind; and who could, but thinks that we cannot, was lied to
  * by somebody between us (RFC 5802 6). */
-static struct reply check_binding(const struct server_session *session, const struct scram_client_first *first)
+static struct server_reply check_binding(const struct server_session *session, const struct scram_client_first *first)
 {
     bool binds = session->state->auth_binds;
     if (binds != (first->flag == 'p') && first->flag != 'y')
@@ -35,26 +35,26 @@ static struct reply check_binding(const struct server_session *session, const st
     return NO_REPLY;
 }
 
-struct reply scram_first(struct server_session *session, struct bytes message)
+struct server_reply server_scram_first(struct server_session *session, struct bytes message)
 {
     struct server_state *state = session->state;
     struct scram_client_first first;
     struct buffer authorize = {0};
     if (!scram_read_client_first(message, &first) || !scram_name_read(&state->auth_user, first.user))
-        return auth_give_up(session, WRONG_FORM);
-    struct reply refusal = check_binding(session, &first);
+        return server_auth_give_up(session, WRONG_FORM);
+    struct server_reply refusal = check_binding(session, &first);
     if (refusal.code != 0)
-        return auth_give_up(session, refusal);
+        return server_auth_give_up(session, refusal);
     bool for_another = first.authorize.length > 0 && (!scram_name_read(&authorize, first.authorize) || !bytes_equal(buffer_bytes(&authorize), buffer_bytes(&state->auth_user)));
     buffer_free(&authorize);
     if (for_another)
-        return auth_give_up(session, REPLY(535, "5.7.8", "Signing in for another account is not possible"));
+        return server_auth_give_up(session, REPLY(535, "5.7.8", "Signing in for another account is not possible"));
     buffer_add(&state->scram_header, first.header);
     buffer_add(&state->scram_type, first.binding);
     buffer_add(&state->scram_nonce, first.nonce);
     buffer_add(&state->scram_message, first.bare);
     buffer_add_octet(&state->scram_message, ',');
-    session_ask(session, SERVER_ASK_SALT);
+    server_session_ask(session, SERVER_ASK_SALT);
     return NO_REPLY;
 }
 
@@ -65,12 +65,12 @@ void server_session_answer_salt(struct server_session *session, struct bytes sal
     assert(state->question == SERVER_ASK_SALT);
     state->question = SERVER_NOTHING;
     if (salt.length == 0) {
-        auth_decide(session, PASSWORD_UNAVAILABLE, bytes_none());
+        server_auth_decide(session, PASSWORD_UNAVAILABLE, bytes_none());
         return;
     }
     if (state->auth_binds && binding.length == 0) {
-        session_say(session, auth_give_up(session, REPLY(535, "5.7.8", "This connection has no such channel binding")));
-        auth_count_failure(session);
+        server_session_reply(session, server_auth_give_up(session, REPLY(535, "5.7.8", "This connection has no such channel binding")));
+        server_auth_count_failure(session);
         return;
     }
     buffer_add(&state->scram_binding, binding);
@@ -79,22 +79,22 @@ void server_session_answer_salt(struct server_session *session, struct bytes sal
     buffer_add(&state->scram_message, buffer_bytes(&ours));
     buffer_add_octet(&state->scram_message, ',');
     base64_encode(&challenge, buffer_bytes(&ours));
-    session_say(session, auth_challenge(session, AUTH_SCRAM_FINAL, buffer_text(&challenge)));
+    server_session_reply(session, server_auth_challenge(session, AUTH_SCRAM_FINAL, buffer_text(&challenge)));
     buffer_free(&challenge);
     buffer_free(&ours);
 }
 
-struct reply scram_final(struct server_session *session, struct bytes message)
+struct server_reply server_scram_final(struct server_session *session, struct bytes message)
 {
     struct server_state *state = session->state;
     struct scram_client_final final;
     if (!scram_read_client_final(message, &final) || !bytes_equal(final.nonce, buffer_bytes(&state->scram_nonce)))
-        return auth_give_up(session, WRONG_FORM);
+        return server_auth_give_up(session, WRONG_FORM);
     if (!scram_binding_is(final.binding, buffer_bytes(&state->scram_header), buffer_bytes(&state->scram_binding)))
-        return auth_give_up(session, REPLY(535, "5.7.8", "The channel binding does not match: somebody stands between us, or the program binds in another way"));
+        return server_auth_give_up(session, REPLY(535, "5.7.8", "The channel binding does not match: somebody stands between us, or the program binds in another way"));
     buffer_add(&state->scram_message, final.unproved);
     memcpy(state->scram_proof, final.proof, sizeof state->scram_proof);
-    session_ask(session, SERVER_ASK_PROOF);
+    server_session_ask(session, SERVER_ASK_PROOF);
     return NO_REPLY;
 }
 
@@ -107,7 +107,7 @@ void server_session_answer_proof(struct server_session *session, enum password_v
     assert(state->question == SERVER_ASK_PROOF);
     state->question = SERVER_NOTHING;
     if (verdict != PASSWORD_RIGHT) {
-        auth_decide(session, verdict, account);
+        server_auth_decide(session, verdict, account);
         return;
     }
     buffer_clear(&state->auth_user);
@@ -115,7 +115,7 @@ void server_session_answer_proof(struct server_session *session, enum password_v
     buffer_add_text(&ours, "v=");
     base64_encode(&ours, signature);
     base64_encode(&challenge, buffer_bytes(&ours));
-    session_say(session, auth_challenge(session, AUTH_SCRAM_END, buffer_text(&challenge)));
+    server_session_reply(session, server_auth_challenge(session, AUTH_SCRAM_END, buffer_text(&challenge)));
     buffer_free(&challenge);
     buffer_free(&ours);
 }

@@ -5,7 +5,7 @@
 
 /* ---- replies ---- */
 
-struct reply reply_format(struct server_session *session, unsigned code, const char *enhanced, const char *format, ...)
+struct server_reply server_reply_format(struct server_session *session, unsigned code, const char *enhanced, const char *format, ...)
 {
     struct buffer text = {0};
     va_list arguments;
@@ -31,7 +31,7 @@ static void add_reply_text(struct buffer *out, struct bytes text)
     buffer_written(out, text.length);
 }
 
-void session_push(struct server_session *session, enum server_action_kind action)
+void server_session_push(struct server_session *session, enum server_action_kind action)
 {
     struct server_state *state = session->state;
     if (action == SERVER_REPLY && state->action_count > 0 && state->actions[state->action_count - 1] == SERVER_REPLY)
@@ -40,7 +40,7 @@ void session_push(struct server_session *session, enum server_action_kind action
     state->actions[state->action_count++] = action;
 }
 
-void session_say(struct server_session *session, struct reply reply)
+void server_session_reply(struct server_session *session, struct server_reply reply)
 {
     struct buffer *out = &session->state->replies;
     struct bytes rest = bytes_of_text(reply.text);
@@ -57,29 +57,29 @@ void session_say(struct server_session *session, struct reply reply)
         add_reply_text(out, line);
         buffer_add_text(out, "\r\n");
     } while (rest.length > 0);
-    session_push(session, SERVER_REPLY);
+    server_session_push(session, SERVER_REPLY);
 }
 
-void session_ask(struct server_session *session, enum server_action_kind question)
+void server_session_ask(struct server_session *session, enum server_action_kind question)
 {
     session->state->question = question;
     session->state->phase = PHASE_ASKING;
-    session_push(session, question);
+    server_session_push(session, question);
 }
 
-void session_close(struct server_session *session)
+void server_session_close(struct server_session *session)
 {
     session->state->phase = PHASE_CLOSED;
 }
 
 /* ---- life ---- */
 
-static struct reply greeting(struct server_session *session)
+static struct server_reply greeting(struct server_session *session)
 {
     static const char *const roles[] = {
         [ROLE_MX] = "mail for local users", [ROLE_SUBMISSION] = "submission, please sign in", [ROLE_LOCAL] = "local submission"};
     const char *role = session->policy->tls_expected ? "submission; this port speaks TLS from the first byte (SSL), or say STARTTLS" : roles[session->policy->role];
-    return reply_format(session, 220, NULL, "%.*s ESMTP Mailboat, %s", BYTES_ARG(session->policy->hostname), role);
+    return server_reply_format(session, 220, NULL, "%.*s ESMTP Mailboat, %s", BYTES_ARG(session->policy->hostname), role);
 }
 
 void server_session_start(struct server_session *session, const struct server_policy *policy,
@@ -93,8 +93,8 @@ void server_session_start(struct server_session *session, const struct server_po
     session->origin.port = port;
     state->secured = tls.length > 0;
     state->signed_in = policy->role == ROLE_LOCAL;
-    session_update_protocol(session);
-    session_say(session, greeting(session));
+    server_session_update_protocol(session);
+    server_session_reply(session, greeting(session));
 }
 
 void server_session_free(struct server_session *session)
@@ -102,37 +102,37 @@ void server_session_free(struct server_session *session)
     struct server_state *state = session->state;
     if (state == NULL)
         return;
-    auth_forget(session);
+    server_auth_forget(session);
     arena_clear(&state->session_arena);
     arena_clear(&state->transaction_arena);
     buffer_free(&state->replies);
     buffer_free(&state->helo);
-    buffer_free(&state->mended);
+    buffer_free(&state->fixed);
     buffer_free(&state->changed);
     header_free(&state->header);
     free(state);
     session->state = NULL;
 }
 
-void session_reset(struct server_session *session)
+void server_session_reset(struct server_session *session)
 {
     struct server_state *state = session->state;
     if (state->content_begun)
-        session_push(session, SERVER_CONTENT_DROP);
+        server_session_push(session, SERVER_CONTENT_DROP);
     state->in_transaction = state->content_begun = state->by_chunks = false;
     state->gathers_header = state->asks_author = state->end_waits = false;
     header_free(&state->header);
     state->envelope = (struct envelope){0};
-    state->recipients_room = state->recipients_octets = 0;
+    state->recipients_capacity = state->recipients_octets = 0;
     state->recipients_tried = state->recipients_asked = state->recipients_accepted = 0;
     state->recipients_fresh = 0;
     state->content_octets = 0;
     state->asked_address = state->asked_orcpt = bytes_none();
     arena_clear(&state->transaction_arena);
-    session_update_protocol(session);
+    server_session_update_protocol(session);
 }
 
-void session_update_protocol(struct server_session *session)
+void server_session_update_protocol(struct server_session *session)
 {
     const struct server_state *state = session->state;
     /* [UTF8SMTP or ESMTP][S][A] */
@@ -202,9 +202,9 @@ bool server_session_action(struct server_session *session, struct server_action 
         state->run_pulled = false;
     }
     if (state->action_count == 0) {
-        if (state->phase != PHASE_CLOSED || state->close_told)
+        if (state->phase != PHASE_CLOSED || state->close_reported)
             return false;
-        state->close_told = true;
+        state->close_reported = true;
         action->kind = SERVER_CLOSE;
         return true;
     }
@@ -219,13 +219,13 @@ bool server_session_action(struct server_session *session, struct server_action 
 
 /* ---- feeding ---- */
 
-static void complain(struct server_session *session, struct reply reply)
+static void reply_error(struct server_session *session, struct server_reply reply)
 {
     struct server_state *state = session->state;
-    session_say(session, reply);
+    server_session_reply(session, reply);
     if (++state->bad_commands < BAD_COMMANDS_MAX)
         return;
-    session_leave(session, REPLY(421, "4.7.0", "Too many mistakes; goodbye"));
+    server_session_reply_and_close(session, REPLY(421, "4.7.0", "Too many mistakes; goodbye"));
 }
 
 /* What a web page can make a browser send here must end here: what follows
@@ -244,9 +244,9 @@ static bool is_http(struct bytes line)
 static void unknown_command(struct server_session *session, struct bytes line)
 {
     if (is_http(line))
-        session_leave(session, NOT_A_WEB_SERVER);
+        server_session_reply_and_close(session, NOT_A_WEB_SERVER);
     else
-        complain(session, REPLY(500, "5.5.2", "That is not a command; HELP lists them"));
+        reply_error(session, REPLY(500, "5.5.2", "That is not a command; HELP lists them"));
 }
 
 /* Commands that lead to no message keep a connection for nothing. Recipients
@@ -265,11 +265,11 @@ static void run_command(struct server_session *session, struct bytes line)
     struct bytes argument;
     enum verb verb = command_verb(line, &argument);
     if (state->signed_out) {
-        session_leave(session, SIGNED_OUT);
+        server_session_reply_and_close(session, SIGNED_OUT);
         return;
     }
     if (state->draining && !state->in_transaction) {
-        session_leave(session, GOING_DOWN);
+        server_session_reply_and_close(session, GOING_DOWN);
         return;
     }
     if (verb == VERB_UNKNOWN) {
@@ -277,23 +277,23 @@ static void run_command(struct server_session *session, struct bytes line)
         return;
     }
     if (idles(session, verb)) {
-        session_leave(session, REPLY(421, "4.7.0", "Too many commands and no message; goodbye"));
+        server_session_reply_and_close(session, REPLY(421, "4.7.0", "Too many commands and no message; goodbye"));
         return;
     }
-    struct reply reply = policy_check(session, verb);
+    struct server_reply reply = policy_check(session, verb);
     bool forbidden = reply.code != 0;
     if (forbidden && verb == VERB_BDAT)
-        bdat_swallow(session, argument);
+        data_swallow_bdat(session, argument);
     if (!forbidden)
         reply = policy_verb(verb)(session, argument);
     if ((reply.code >= 500 && reply.code <= 504) || reply.code == 530)
-        complain(session, reply);
+        reply_error(session, reply);
     else
-        session_say(session, reply);
+        server_session_reply(session, reply);
     if (reply.code == 535)
-        auth_count_failure(session);
+        server_auth_count_failure(session);
     if (state->phase == PHASE_TLS)
-        session_push(session, SERVER_STARTTLS);
+        server_session_push(session, SERVER_STARTTLS);
 }
 
 static void run_line(struct server_session *session, struct bytes line)
@@ -303,17 +303,17 @@ static void run_line(struct server_session *session, struct bytes line)
         return;
     }
     session->state->phase = PHASE_COMMAND;
-    struct reply reply = auth_response(session, line);
+    struct server_reply reply = server_auth_response(session, line);
     if (reply.code == 501)
-        complain(session, reply);
+        reply_error(session, reply);
     else
-        session_say(session, reply);
+        server_session_reply(session, reply);
     if (reply.code == 535)
-        auth_count_failure(session);
+        server_auth_count_failure(session);
 }
 
 /* Why this line cannot be a command at all, or code 0. */
-static struct reply check_line(struct bytes line, bool crlf, size_t line_max)
+static struct server_reply check_line(struct bytes line, bool crlf, size_t line_max)
 {
     if (line.length + 2 > line_max)
         return REPLY(500, "5.5.6", "The line is too long");
@@ -342,17 +342,17 @@ static size_t feed_line(struct server_session *session, struct bytes input)
     }
     bool crlf = newline > 0 && input.at[newline - 1] == '\r';
     struct bytes line = bytes_first(input, crlf ? newline - 1 : newline);
-    struct reply reply = state->skipping_line ? REPLY(500, "5.5.6", "The line is too long") : check_line(line, crlf, line_max);
+    struct server_reply reply = state->skipping_line ? REPLY(500, "5.5.6", "The line is too long") : check_line(line, crlf, line_max);
     bool http = reply.code != 0 && (state->skipping_line ? state->skipping_http : is_http(line));
     state->skipping_line = false;
     if (http) {
-        session_leave(session, NOT_A_WEB_SERVER);
+        server_session_reply_and_close(session, NOT_A_WEB_SERVER);
     } else if (reply.code != 0) {
         if (state->phase == PHASE_AUTH) {
-            auth_forget(session);
+            server_auth_forget(session);
             state->phase = PHASE_COMMAND;
         }
-        complain(session, reply);
+        reply_error(session, reply);
     } else {
         run_line(session, line);
     }
@@ -387,7 +387,7 @@ size_t server_session_feed(struct server_session *session, struct bytes input)
     case PHASE_DATA:
         return keep_pace(state, session->policy->message_size_max, data_feed(session, input));
     case PHASE_CHUNK:
-        return keep_pace(state, session->policy->message_size_max, chunk_feed(session, input));
+        return keep_pace(state, session->policy->message_size_max, data_feed_chunk(session, input));
     case PHASE_TLS:
     case PHASE_ASKING:
     case PHASE_CLOSED:
@@ -420,17 +420,17 @@ struct server_progress server_session_progress(const struct server_session *sess
     return progress;
 }
 
-void session_leave(struct server_session *session, struct reply reply)
+void server_session_reply_and_close(struct server_session *session, struct server_reply reply)
 {
-    session_say(session, reply);
-    session_reset(session);
-    session_close(session);
+    server_session_reply(session, reply);
+    server_session_reset(session);
+    server_session_close(session);
 }
 
 void server_session_timed_out(struct server_session *session)
 {
     if (session->state->phase != PHASE_CLOSED && session->state->question == SERVER_NOTHING)
-        session_leave(session, REPLY(421, "4.4.2", "Nothing was heard for too long; goodbye"));
+        server_session_reply_and_close(session, REPLY(421, "4.4.2", "Nothing was heard for too long; goodbye"));
 }
 
 void server_session_expel(struct server_session *session, enum server_expulsion why)
@@ -439,10 +439,10 @@ void server_session_expel(struct server_session *session, enum server_expulsion 
     if (session->state->phase == PHASE_CLOSED)
         return;
     if (why == EXPELLED_FOR_ROOM)
-        session_leave(session, REPLY(421, "4.3.2", "Too many connections and others are waiting; "
+        server_session_reply_and_close(session, REPLY(421, "4.3.2", "Too many connections and others are waiting; "
                                                    "closing connection, try again in a minute"));
     else
-        session_leave(session, REPLY(421, "4.4.2", "Timeout exceeded: no message came of this connection; "
+        server_session_reply_and_close(session, REPLY(421, "4.4.2", "Timeout exceeded: no message came of this connection; "
                                                    "closing connection"));
 }
 
@@ -451,15 +451,15 @@ void server_session_drain(struct server_session *session)
     struct server_state *state = session->state;
     state->draining = true;
     if (server_session_is_idle(session) && state->phase == PHASE_COMMAND)
-        session_leave(session, GOING_DOWN);
+        server_session_reply_and_close(session, GOING_DOWN);
 }
 
 /* ---- signed out ---- */
 
-void session_leave_if_signed_out(struct server_session *session)
+void server_session_close_if_signed_out(struct server_session *session)
 {
     if (session->state->signed_out && session->state->phase != PHASE_CLOSED)
-        session_leave(session, SIGNED_OUT);
+        server_session_reply_and_close(session, SIGNED_OUT);
 }
 
 void server_session_sign_out(struct server_session *session)
@@ -469,7 +469,7 @@ void server_session_sign_out(struct server_session *session)
     switch (state->phase) {
     case PHASE_COMMAND:
     case PHASE_AUTH:
-        session_leave(session, SIGNED_OUT);
+        server_session_reply_and_close(session, SIGNED_OUT);
         break;
     case PHASE_DATA:
     case PHASE_CHUNK:

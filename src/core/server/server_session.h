@@ -53,7 +53,7 @@ struct server_policy {
     struct bytes hostname;       /* for the greeting and EHLO */
     uint64_t message_size_max;   /* octets; announced by SIZE */
     uint32_t recipients_max;     /* a transaction; announced by LIMITS RCPTMAX (RFC 9422) */
-    bool judges_header;          /* submission: who wrote it is checked, what is missing is added (RFC 6409 8) */
+    bool checks_header;          /* submission: who wrote it is checked, what is missing is added (RFC 6409 8) */
     bool tls_expected;           /* in clear on a port that speaks TLS from the first byte: only STARTTLS leads on */
     bool limits_sending;         /* the shell is asked before each message whether the account may send it: SERVER_ASK_LIMIT */
     bool success_for_all;        /* on 25 too who asks is told of success: then DSN is offered there (policy_offers_dsn) */

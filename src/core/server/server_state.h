@@ -15,7 +15,7 @@
 
 #include <assert.h>
 
-enum phase {
+enum server_phase {
     PHASE_COMMAND,    /* the next line is a command */
     PHASE_AUTH,       /* the next line answers a challenge */
     PHASE_DATA,       /* content up to <CRLF>.<CRLF> */
@@ -26,20 +26,20 @@ enum phase {
 };
 
 /* code 0: no reply now, a question was asked or the phase says it all. */
-struct reply {
+struct server_reply {
     unsigned code;
     const char *enhanced; /* "2.1.0", or NULL where there is none (EHLO, 354, 334) */
     const char *text;     /* "\n" separates lines */
 };
-#define REPLY(code, enhanced, text) ((struct reply){(code), (enhanced), (text)})
-#define NO_REPLY ((struct reply){0, NULL, NULL})
+#define REPLY(code, enhanced, text) ((struct server_reply){(code), (enhanced), (text)})
+#define NO_REPLY ((struct server_reply){0, NULL, NULL})
 
 enum auth_step { AUTH_PLAIN_RESPONSE, AUTH_LOGIN_USER, AUTH_LOGIN_PASSWORD, AUTH_SCRAM_FIRST, AUTH_SCRAM_FINAL, AUTH_SCRAM_END };
 
 enum { ACTIONS_MAX = 6, REPLY_TEXT_MAX = 1024 };
 
 struct server_state {
-    enum phase phase;
+    enum server_phase phase;
     bool greeted;       /* EHLO or HELO was accepted */
     bool esmtp;         /* it was EHLO */
     bool secured;       /* TLS is up */
@@ -53,7 +53,7 @@ struct server_state {
     bool skipping_line; /* the rest of a line that is too long */
     bool skipping_http; /* and it began as a browser's */
     bool draining;
-    bool close_told;    /* SERVER_CLOSE was pulled */
+    bool close_reported;    /* SERVER_CLOSE was pulled */
     enum server_action_kind question; /* the open one, SERVER_NOTHING when none */
 
     /* What waits to be pulled, in order. */
@@ -69,7 +69,7 @@ struct server_state {
     struct buffer helo;             /* origin.client_helo: said again and again it must not grow */
     struct arena transaction_arena; /* envelope's texts */
     struct envelope envelope;
-    size_t recipients_room;         /* of envelope.recipients */
+    size_t recipients_capacity;         /* of envelope.recipients */
     size_t recipients_octets;       /* that they take */
     uint32_t recipients_tried;      /* RCPT commands of this transaction */
     uint32_t recipients_asked;      /* of them, those that the shell was asked about */
@@ -82,7 +82,7 @@ struct server_state {
     size_t author_at;
     struct bytes author;            /* the one that is asked about */
     struct header_stamp stamp;
-    struct buffer mended;           /* what is stored in place of the header that came */
+    struct buffer fixed;           /* what is stored in place of the header that came */
     uint64_t chunk_left;
 
     /* The recipient or sender that is asked about. */
@@ -107,37 +107,37 @@ struct server_state {
     uint64_t recipients_served; /* fresh ones of messages that were stored */
     uint64_t content_octets;   /* of this message */
     uint32_t bad_commands, idle_commands, auth_failures, transactions, recipients_refused;
-    char text[REPLY_TEXT_MAX];  /* of a reply that was made with reply_format() */
+    char text[REPLY_TEXT_MAX];  /* of a reply that was made with server_reply_format() */
 };
 
 /* ---- what verbs use ---- */
 
-struct reply reply_format(struct server_session *session, unsigned code, const char *enhanced, const char *format, ...)
+struct server_reply server_reply_format(struct server_session *session, unsigned code, const char *enhanced, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
-void session_push(struct server_session *session, enum server_action_kind action);
-void session_say(struct server_session *session, struct reply reply);
-void session_ask(struct server_session *session, enum server_action_kind question);
+void server_session_push(struct server_session *session, enum server_action_kind action);
+void server_session_reply(struct server_session *session, struct server_reply reply);
+void server_session_ask(struct server_session *session, enum server_action_kind question);
 /* Nothing more is heard; SERVER_CLOSE follows when all actions are pulled. */
-void session_close(struct server_session *session);
+void server_session_close(struct server_session *session);
 /* A last reply, then the end. */
-void session_leave(struct server_session *session, struct reply reply);
+void server_session_reply_and_close(struct server_session *session, struct server_reply reply);
 #define GOING_DOWN REPLY(421, "4.3.2", "The server is going down for a moment; connect again")
 #define SIGNED_OUT REPLY(421, "4.7.0", "Signed out: the account or its password was changed or withdrawn; connect and sign in again")
 /* Once signed out: nothing more is heard. */
-void session_leave_if_signed_out(struct server_session *session);
+void server_session_close_if_signed_out(struct server_session *session);
 /* Ends the transaction; content that has begun is dropped. */
-void session_reset(struct server_session *session);
+void server_session_reset(struct server_session *session);
 /* Works out origin.protocol anew (RFC 3848, RFC 6531 4.3). */
-void session_update_protocol(struct server_session *session);
+void server_session_update_protocol(struct server_session *session);
 
 /* ---- verbs: each returns its reply ---- */
 
-typedef struct reply verb_function(struct server_session *session, struct bytes argument);
+typedef struct server_reply verb_function(struct server_session *session, struct bytes argument);
 verb_function server_helo, server_ehlo, server_starttls, server_auth, server_mail, server_rcpt, server_data, server_bdat,
     server_rset, server_noop, server_vrfy, server_expn, server_help, server_quit;
 
 /* policy.c: the reply that forbids the verb here and now, code 0 when it is allowed. */
-struct reply policy_check(const struct server_session *session, enum verb verb);
+struct server_reply policy_check(const struct server_session *session, enum verb verb);
 verb_function *policy_verb(enum verb verb);
 bool policy_offers_starttls(const struct server_session *session);
 bool policy_offers_auth(const struct server_session *session);
@@ -148,25 +148,25 @@ void data_author_answered(struct server_session *session, enum sender_verdict ve
 /* data.c: what is arriving will be refused at its end */
 void data_signed_out(struct server_session *session);
 /* mail.c: as much was sent as may be in an hour */
-struct reply mail_limited_reply(struct server_session *session, uint32_t wait_s);
+struct server_reply mail_limited_reply(struct server_session *session, uint32_t wait_s);
 /* server_auth.c */
-struct reply auth_response(struct server_session *session, struct bytes line);
-void auth_forget(struct server_session *session);
-struct reply auth_challenge(struct server_session *session, enum auth_step step, const char *text);
-struct reply auth_give_up(struct server_session *session, struct reply reply);
+struct server_reply server_auth_response(struct server_session *session, struct bytes line);
+void server_auth_forget(struct server_session *session);
+struct server_reply server_auth_challenge(struct server_session *session, enum auth_step step, const char *text);
+struct server_reply server_auth_give_up(struct server_session *session, struct server_reply reply);
 /* Signs in as the account, or says why not. */
-void auth_decide(struct server_session *session, enum password_verdict verdict, struct bytes account);
-struct reply auth_verdict_reply(enum password_verdict verdict);
+void server_auth_decide(struct server_session *session, enum password_verdict verdict, struct bytes account);
+struct server_reply server_auth_verdict_reply(enum password_verdict verdict);
 /* One more refusal: after AUTH_FAILURES_MAX the session ends. */
-void auth_count_failure(struct server_session *session);
+void server_auth_count_failure(struct server_session *session);
 /* server_scram.c: the client's messages */
-struct reply scram_first(struct server_session *session, struct bytes message);
-struct reply scram_final(struct server_session *session, struct bytes message);
-void scram_forget(struct server_session *session);
+struct server_reply server_scram_first(struct server_session *session, struct bytes message);
+struct server_reply server_scram_final(struct server_session *session, struct bytes message);
+void server_scram_forget(struct server_session *session);
 /* data.c: content in PHASE_DATA and PHASE_CHUNK; octets used */
 size_t data_feed(struct server_session *session, struct bytes input);
-size_t chunk_feed(struct server_session *session, struct bytes input);
+size_t data_feed_chunk(struct server_session *session, struct bytes input);
 /* bdat that is refused: its octets must still be swallowed */
-void bdat_swallow(struct server_session *session, struct bytes argument);
+void data_swallow_bdat(struct server_session *session, struct bytes argument);
 
 #endif

@@ -2,30 +2,30 @@
 /* simple_commands: the verbs that are a reply and little else (RFC 5321 4.1.1.5 to 4.1.1.10). */
 #include "core/server/server_state.h"
 
-struct reply server_rset(struct server_session *session, struct bytes argument)
+struct server_reply server_rset(struct server_session *session, struct bytes argument)
 {
-    session_reset(session);
+    server_session_reset(session);
     return REPLY(250, "2.0.0", "Forgotten");
 }
 
-struct reply server_noop(struct server_session *session, struct bytes argument)
+struct server_reply server_noop(struct server_session *session, struct bytes argument)
 {
     return REPLY(250, "2.0.0", "Here");
 }
 
-struct reply server_vrfy(struct server_session *session, struct bytes argument)
+struct server_reply server_vrfy(struct server_session *session, struct bytes argument)
 {
     if (argument.length == 0)
         return REPLY(501, "5.5.4", "VRFY wants a name");
     return REPLY(252, "2.1.5", "Not verified here; say RCPT and see");
 }
 
-struct reply server_expn(struct server_session *session, struct bytes argument)
+struct server_reply server_expn(struct server_session *session, struct bytes argument)
 {
     return REPLY(502, "5.5.1", "Lists are not shown here");
 }
 
-struct reply server_help(struct server_session *session, struct bytes argument)
+struct server_reply server_help(struct server_session *session, struct bytes argument)
 {
     if (session->policy->role == ROLE_MX)
         return REPLY(214, "2.0.0", "This port takes mail for local users from other servers.\n"
@@ -36,9 +36,9 @@ struct reply server_help(struct server_session *session, struct bytes argument)
                                "EHLO HELO STARTTLS AUTH MAIL RCPT DATA BDAT RSET NOOP VRFY HELP QUIT");
 }
 
-struct reply server_quit(struct server_session *session, struct bytes argument)
+struct server_reply server_quit(struct server_session *session, struct bytes argument)
 {
-    session_reset(session);
-    session_close(session);
+    server_session_reset(session);
+    server_session_close(session);
     return REPLY(221, "2.0.0", "Goodbye");
 }

@@ -2,7 +2,7 @@
 /* starttls: STARTTLS (RFC 3207). */
 #include "core/server/server_state.h"
 
-struct reply server_starttls(struct server_session *session, struct bytes argument)
+struct server_reply server_starttls(struct server_session *session, struct bytes argument)
 {
     if (session->state->secured)
         return REPLY(503, "5.5.1", "TLS is already on");
@@ -17,12 +17,12 @@ struct reply server_starttls(struct server_session *session, struct bytes argume
 void server_session_tls_started(struct server_session *session, struct bytes tls)
 {
     struct server_state *state = session->state;
-    session_reset(session);
+    server_session_reset(session);
     /* RFC 3207 4.2: what the client said before is forgotten. */
     state->greeted = state->esmtp = state->signed_in = false;
     session->origin.client_helo = session->origin.account = bytes_none();
     session->origin.tls = arena_copy(&state->session_arena, tls);
     state->secured = true;
     state->phase = PHASE_COMMAND;
-    session_update_protocol(session);
+    server_session_update_protocol(session);
 }

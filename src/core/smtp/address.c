@@ -106,7 +106,7 @@ static size_t closing_bracket(struct bytes text)
     return SIZE_MAX;
 }
 
-enum path_kind path_parse(struct bytes text, bool utf8_allowed, struct bytes *address, size_t *used)
+enum path_kind address_parse_path(struct bytes text, bool utf8_allowed, struct bytes *address, size_t *used)
 {
     size_t close = text.length > 0 && text.at[0] == '<' ? closing_bracket(text) : SIZE_MAX;
     if (close == SIZE_MAX)

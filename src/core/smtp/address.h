@@ -38,7 +38,7 @@ enum path_kind { PATH_MALFORMED, PATH_NULL, PATH_POSTMASTER, PATH_ADDRESS };
  * Appendix C). *address gets the address's text without brackets ("" for
  * the null path), *used the octets of the path.
  */
-enum path_kind path_parse(struct bytes text, bool utf8_allowed, struct bytes *address, size_t *used);
+enum path_kind address_parse_path(struct bytes text, bool utf8_allowed, struct bytes *address, size_t *used);
 
 /* Splits at the last @; false when there is none. Not a check. */
 bool address_split(struct bytes address, struct bytes *local, struct bytes *domain);

@@ -5,7 +5,7 @@ static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuv
 
 void base64_encode(struct buffer *out, struct bytes octets)
 {
-    char *room = buffer_reserve(out, (octets.length + 2) / 3 * 4);
+    char *buffer = buffer_reserve(out, (octets.length + 2) / 3 * 4);
     size_t written = 0;
     for (size_t i = 0; i < octets.length; i += 3) {
         size_t count = octets.length - i < 3 ? octets.length - i : 3;
@@ -13,7 +13,7 @@ void base64_encode(struct buffer *out, struct bytes octets)
         for (size_t k = 0; k < 3; k++)
             group = group << 8 | (k < count ? (unsigned char)octets.at[i + k] : 0u);
         for (size_t k = 0; k < 4; k++)
-            room[written++] = k <= count ? alphabet[group >> (18 - 6 * k) & 63] : '=';
+            buffer[written++] = k <= count ? alphabet[group >> (18 - 6 * k) & 63] : '=';
     }
     buffer_written(out, written);
 }

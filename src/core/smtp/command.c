@@ -28,7 +28,7 @@ static bool is_xtext_hex(char c)
     return ascii_is_digit(c) || (c >= 'A' && c <= 'F');
 }
 
-bool xtext_is_valid(struct bytes text)
+bool command_xtext_is_valid(struct bytes text)
 {
     for (size_t i = 0; i < text.length; i++) {
         unsigned char c = (unsigned char)text.at[i];
@@ -80,7 +80,7 @@ static bool read_envid(struct bytes value, bool has_value, void *into)
 {
     struct mail_argument *mail = into;
     mail->parameters.envid = value;
-    return has_value && value.length > 0 && value.length <= ENVID_MAX && xtext_is_valid(value);
+    return has_value && value.length > 0 && value.length <= ENVID_MAX && command_xtext_is_valid(value);
 }
 
 static bool read_smtputf8(struct bytes value, bool has_value, void *into)
@@ -100,7 +100,7 @@ static bool read_requiretls(struct bytes value, bool has_value, void *into)
 /* AUTH= names who first submitted it (RFC 4954 5); read, checked, not trusted. */
 static bool read_auth(struct bytes value, bool has_value, void *into)
 {
-    return has_value && value.length > 0 && xtext_is_valid(value);
+    return has_value && value.length > 0 && command_xtext_is_valid(value);
 }
 
 static const struct { const char *name; uint8_t flag; } notify_words[] = {
@@ -136,7 +136,7 @@ static bool read_orcpt(struct bytes value, bool has_value, void *into)
     struct bytes type = bytes_split(&address, ';');
     bool utf8 = bytes_is_nocase(type, "utf-8"); /* RFC 6533 3: UTF-8 may stand as it is */
     return has_value && value.length <= ORCPT_MAX && type.length > 0 && address.length > 0 && !bytes_has_control_character(value) &&
-           (utf8 ? bytes_is_utf8(value) : xtext_is_valid(address));
+           (utf8 ? bytes_is_utf8(value) : command_xtext_is_valid(address));
 }
 
 static const struct parameter mail_parameters[] = {
@@ -176,7 +176,7 @@ static enum argument_verdict read_path(struct bytes *argument, const char *keywo
     if (!bytes_starts_nocase(*argument, keyword))
         return ARGUMENT_SYNTAX;
     struct bytes path = bytes_trim(bytes_from(*argument, strlen(keyword)));
-    *kind = path_parse(path, true, address, &used);
+    *kind = address_parse_path(path, true, address, &used);
     if (*kind == PATH_MALFORMED)
         return ARGUMENT_ADDRESS;
     *argument = bytes_from(path, used);

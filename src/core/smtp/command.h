@@ -62,6 +62,6 @@ void command_add_rcpt(struct buffer *out, const struct recipient *recipient);
 /* "1234 LAST": what follows BDAT (RFC 3030 2). */
 bool command_parse_bdat(struct bytes argument, uint64_t *size, bool *last);
 
-bool xtext_is_valid(struct bytes text); /* RFC 3461 4 */
+bool command_xtext_is_valid(struct bytes text); /* RFC 3461 4 */
 
 #endif

@@ -32,7 +32,7 @@ static bool is_too_many(uint32_t code, struct bytes enhanced, struct bytes text)
     return code == 452 || (code == 552 && says_too_many(text));
 }
 
-enum rcpt_verdict rcpt_verdict_of(uint32_t code, struct bytes enhanced, struct bytes text, bool any_taken)
+enum rcpt_verdict status_rcpt_verdict(uint32_t code, struct bytes enhanced, struct bytes text, bool any_taken)
 {
     if (any_taken && code != 421 && is_too_many(code, enhanced, text))
         return RCPT_TOO_MANY;

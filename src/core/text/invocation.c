@@ -72,7 +72,7 @@ static bool read_envid(struct invocation *invocation, const char *value, struct 
 {
     struct bytes envid = bytes_of_text(value);
     invocation->envid = value;
-    return (envid.length > 0 && envid.length <= ENVID_MAX && xtext_is_valid(envid)) ||
+    return (envid.length > 0 && envid.length <= ENVID_MAX && command_xtext_is_valid(envid)) ||
            error_set(error, EX_USAGE, "-V is an envelope id of 1 to %d letters, digits and signs, not '%s'", ENVID_MAX, value);
 }
 
@@ -124,9 +124,9 @@ static bool run_queue(struct invocation *invocation, const char *value, struct e
     return true;
 }
 
-enum takes { NO_VALUE, VALUE, GLUED_VALUE /* or none */ };
+enum flag_takes { NO_VALUE, VALUE, GLUED_VALUE /* or none */ };
 
-static const struct flag { char letter; enum takes takes; read_value *read; } flags[] = {
+static const struct sendmail_flag { char letter; enum flag_takes takes; read_value *read; } flags[] = {
     {'t', NO_VALUE, set_recipients}, {'i', NO_VALUE, set_dot}, {'f', VALUE, read_sender}, {'r', VALUE, read_sender}, {'F', VALUE, read_full_name},
     {'o', VALUE, read_option}, {'e', VALUE, read_errors}, {'b', VALUE, read_mode}, {'q', GLUED_VALUE, run_queue}, {'C', VALUE, read_config},
     {'B', VALUE, read_body}, {'N', VALUE, read_notify}, {'R', VALUE, read_ret}, {'V', VALUE, read_envid}, {'I', NO_VALUE, set_aliases},
@@ -136,7 +136,7 @@ static const struct flag { char letter; enum takes takes; read_value *read; } fl
     {'m', NO_VALUE, forget}, {'n', NO_VALUE, forget}, {'v', NO_VALUE, forget}, {'x', NO_VALUE, forget},
 };
 
-static const struct flag *find(char letter)
+static const struct sendmail_flag *find(char letter)
 {
     for (size_t i = 0; i < ARRAY_LENGTH(flags); i++)
         if (flags[i].letter == letter)
@@ -148,7 +148,7 @@ static const struct flag *find(char letter)
 static bool read_word(struct invocation *invocation, int argc, char **argv, int *at, struct error *error)
 {
     for (const char *c = argv[*at] + 1; *c != '\0'; c++) {
-        const struct flag *flag = find(*c);
+        const struct sendmail_flag *flag = find(*c);
         if (flag == NULL && *c == '-')
             return error_set(error, EX_USAGE, "unknown option %s (another configuration is -C FILE)", argv[*at]);
         if (flag == NULL)

@@ -6,14 +6,14 @@
 #include <assert.h>
 #include <stdlib.h>
 
-void tally_start(struct tally *tally, size_t max)
+void top_counts_start(struct top_counts *tally, size_t max)
 {
     assert(max >= 2);
-    *tally = (struct tally){.max = max, .entries = memory_new(max * sizeof *tally->entries)};
+    *tally = (struct top_counts){.max = max, .entries = memory_new(max * sizeof *tally->entries)};
     map_start(&tally->map, (uint64_t)(uintptr_t)tally);
 }
 
-void tally_free(struct tally *tally)
+void top_counts_free(struct top_counts *tally)
 {
     for (size_t i = 0; i < tally->count; i++)
         free(tally->entries[i]);
@@ -23,30 +23,30 @@ void tally_free(struct tally *tally)
 
 static int compare(const void *left, const void *right)
 {
-    const struct tally_entry *a = *(struct tally_entry *const *)left, *b = *(struct tally_entry *const *)right;
+    const struct top_counts_entry *a = *(struct top_counts_entry *const *)left, *b = *(struct top_counts_entry *const *)right;
     if (a->total != b->total)
         return a->total > b->total ? -1 : 1;
     return bytes_compare(a->name, b->name);
 }
 
-void tally_sort(struct tally *tally)
+void top_counts_sort(struct top_counts *tally)
 {
-    qsort(tally->entries, tally->count, sizeof(struct tally_entry *), compare);
+    qsort(tally->entries, tally->count, sizeof(struct top_counts_entry *), compare);
 }
 
-static void note_first(struct tally_entry *entry, uint64_t first_ms)
+static void note_first(struct top_counts_entry *entry, uint64_t first_ms)
 {
     if (first_ms != 0 && (entry->first_ms == 0 || first_ms < entry->first_ms))
         entry->first_ms = first_ms;
 }
 
 /* The least half makes room. */
-static void sum_up(struct tally *tally)
+static void sum_up(struct top_counts *tally)
 {
-    tally_sort(tally);
+    top_counts_sort(tally);
     for (; tally->count > tally->max / 2; tally->count--) {
-        struct tally_entry *least = tally->entries[tally->count - 1];
-        for (unsigned kind = 0; kind < TALLY_KINDS; kind++)
+        struct top_counts_entry *least = tally->entries[tally->count - 1];
+        for (unsigned kind = 0; kind < TOP_COUNTS_KINDS; kind++)
             tally->rest.counts[kind] += least->counts[kind];
         tally->rest.total += least->total;
         note_first(&tally->rest, least->first_ms);
@@ -56,11 +56,11 @@ static void sum_up(struct tally *tally)
     }
 }
 
-static struct tally_entry *make(struct tally *tally, struct bytes name)
+static struct top_counts_entry *make(struct top_counts *tally, struct bytes name)
 {
     if (tally->count == tally->max)
         sum_up(tally);
-    struct tally_entry *entry = memory_new(sizeof *entry + name.length + 1);
+    struct top_counts_entry *entry = memory_new(sizeof *entry + name.length + 1);
     if (name.length > 0)
         memcpy(entry + 1, name.at, name.length);
     entry->name = bytes_of(entry + 1, name.length);
@@ -69,10 +69,10 @@ static struct tally_entry *make(struct tally *tally, struct bytes name)
     return entry;
 }
 
-void tally_add(struct tally *tally, struct bytes name, unsigned kind, uint64_t first_ms)
+void top_counts_add(struct top_counts *tally, struct bytes name, unsigned kind, uint64_t first_ms)
 {
-    assert(kind < TALLY_KINDS);
-    struct tally_entry *entry = map_get(&tally->map, name);
+    assert(kind < TOP_COUNTS_KINDS);
+    struct top_counts_entry *entry = map_get(&tally->map, name);
     if (entry == NULL)
         entry = make(tally, name);
     entry->counts[kind]++;
@@ -93,7 +93,7 @@ static const char *stands_for(struct bytes word)
     return digit ? "#" : NULL;
 }
 
-void tally_likeness(struct buffer *out, struct bytes text, size_t max)
+void top_counts_likeness(struct buffer *out, struct bytes text, size_t max)
 {
     struct buffer like = {0};
     while (text.length > 0 && like.length < max) {

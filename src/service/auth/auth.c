@@ -22,7 +22,7 @@ static bool is_granted(const struct config *config, struct bytes account, struct
     for (size_t i = 0; i < config->submission.send_as_count; i++) {
         struct bytes pattern = bytes_of_text(config->submission.send_as[i]);
         struct bytes whose = bytes_split(&pattern, ' ');
-        if (bytes_equal_nocase(whose, account) && sender_suits(bytes_trim(pattern), address))
+        if (bytes_equal_nocase(whose, account) && local_users_sender_matches(bytes_trim(pattern), address))
             return true;
     }
     return false;
@@ -38,43 +38,43 @@ static bool may_send(struct auth *auth, struct bytes account, struct bytes addre
 
 static void ask_sender(struct auth *auth, struct channel *asker, const struct ipc_sender *asked)
 {
-    struct bytes key = answers_key(&auth->key, ANSWERS_SENDER, asked->account, asked->address);
-    answers_check(&auth->answers, accounts_version(auth->accounts));
-    const struct answer *known = answers_find(&auth->answers, key);
-    struct answer fresh = {0};
+    struct bytes key = recipient_cache_key(&auth->key, RECIPIENT_CACHE_SENDER, asked->account, asked->address);
+    recipient_cache_check(&auth->recipient_cache, accounts_version(auth->accounts));
+    const struct cached_recipient *known = recipient_cache_find(&auth->recipient_cache, key);
+    struct cached_recipient fresh = {0};
     if (known == NULL) {
         fresh.verdict = may_send(auth, asked->account, asked->address) ? SENDER_ALLOWED : SENDER_FORBIDDEN;
         if (accounts_are_unreadable(auth->accounts))
             fresh.verdict = SENDER_UNAVAILABLE;
         else
-            answers_keep(&auth->answers, key, &fresh);
+            recipient_cache_keep(&auth->recipient_cache, key, &fresh);
         known = &fresh;
     }
     struct ipc_sender_answer answer = {.request = asked->request, .verdict = known->verdict};
     child_send(auth->child, asker, IPC_SENDER_ANSWER, &answer, -1);
 }
 
-static void resolve(struct auth *auth, struct bytes address, struct arena *arena, struct answer *fresh)
+static void resolve(struct auth *auth, struct bytes address, struct arena *arena, struct cached_recipient *fresh)
 {
     static const enum recipient_verdict verdicts[] = {
         [TARGETS_FOUND] = RECIPIENT_KNOWN, [TARGETS_UNKNOWN] = RECIPIENT_UNKNOWN, [TARGETS_FOREIGN] = RECIPIENT_FOREIGN};
     fresh->verdict = verdicts[accounts_resolve(auth->accounts, address, arena, &fresh->targets, &fresh->target_count)];
     if (accounts_are_unreadable(auth->accounts))
-        *fresh = (struct answer){.verdict = RECIPIENT_UNAVAILABLE};
+        *fresh = (struct cached_recipient){.verdict = RECIPIENT_UNAVAILABLE};
 }
 
 static void ask_recipient(struct auth *auth, struct channel *asker, const struct ipc_recipient *asked)
 {
     struct arena arena = {0};
     struct recipient elsewhere = {.address = asked->address};
-    struct bytes key = answers_key(&auth->key, ANSWERS_RECIPIENT, bytes_none(), asked->address);
-    answers_check(&auth->answers, accounts_version(auth->accounts));
-    const struct answer *known = answers_find(&auth->answers, key);
-    struct answer fresh = {0};
+    struct bytes key = recipient_cache_key(&auth->key, RECIPIENT_CACHE_RECIPIENT, bytes_none(), asked->address);
+    recipient_cache_check(&auth->recipient_cache, accounts_version(auth->accounts));
+    const struct cached_recipient *known = recipient_cache_find(&auth->recipient_cache, key);
+    struct cached_recipient fresh = {0};
     if (known == NULL) {
         resolve(auth, asked->address, &arena, &fresh);
         if (fresh.verdict != RECIPIENT_UNAVAILABLE)
-            answers_keep(&auth->answers, key, &fresh);
+            recipient_cache_keep(&auth->recipient_cache, key, &fresh);
         known = &fresh;
     }
     struct ipc_recipient_answer answer = {.request = asked->request, .verdict = known->verdict, .targets = known->targets, .target_count = known->target_count};
@@ -141,8 +141,8 @@ static void auth_message(struct child *child, struct channel *from, enum ipc_kin
     case IPC_PROOF: login_proof(auth, from, &message->proof); break;
     case IPC_CREDENTIAL: login_credential(auth, from, &message->credential); break;
     case IPC_SENDER: ask_sender(auth, from, &message->sender); break;
-    case IPC_LIMIT: limits_ask(auth, from, &message->limit); break;
-    case IPC_LIMIT_END: limits_ended(auth, from, &message->limit_end); break;
+    case IPC_LIMIT: sending_limits_ask(auth, from, &message->limit); break;
+    case IPC_LIMIT_END: sending_limits_ended(auth, from, &message->limit_end); break;
     case IPC_RECIPIENT: ask_recipient(auth, from, &message->recipient); break;
     case IPC_EXPAND: ask_expand(auth, from, &message->expand); break;
     case IPC_AWAY: ask_away(auth, from, &message->away); break;
@@ -152,8 +152,8 @@ static void auth_message(struct child *child, struct channel *from, enum ipc_kin
 
 static void auth_peer_lost(struct child *child, struct channel *peer)
 {
-    logins_forget(child->service_data, peer);
-    limits_forget(child->service_data, peer);
+    login_forget(child->service_data, peer);
+    sending_limits_forget(child->service_data, peer);
 }
 
 static void on_password(void *owner, struct channel *from, const struct ipc_password *asked)
@@ -163,7 +163,7 @@ static void on_password(void *owner, struct channel *from, const struct ipc_pass
 
 static void on_lost(void *owner, struct channel *from)
 {
-    logins_forget(owner, from);
+    login_forget(owner, from);
 }
 
 static bool auth_open(struct child *child, struct error *error)
@@ -190,16 +190,16 @@ static bool auth_start(struct child *child, struct error *error)
 {
     struct auth *auth = child->service_data;
     struct auth_kept *kept = child->kept;
-    guesses_start(&auth->guesses, &kept->guesses, random_u64());
-    limits_start(auth, &kept->allowances);
-    remembered_start(&auth->remembered);
-    answers_start(&auth->answers, random_u64());
-    if (!logins_open(auth, error))
+    login_throttle_start(&auth->throttle, &kept->throttle, random_u64());
+    sending_limits_start(auth, &kept->rate_limits);
+    login_cache_start(&auth->login_cache);
+    recipient_cache_start(&auth->recipient_cache, random_u64());
+    if (!login_open(auth, error))
         return false;
     auth->control.on_password = on_password;
     auth->control.on_lost = on_lost;
     auth->control.owner = auth;
-    auth_control_start(&auth->control, child->loop, &auth->guesses);
+    auth_control_start(&auth->control, child->loop, &auth->throttle);
     return true;
 }
 
@@ -208,7 +208,7 @@ static void auth_drain(struct child *child, bool quick)
     struct auth *auth = child->service_data;
     auth->draining = true;
     child_deafen(child);
-    logins_drain(auth);
+    login_drain(auth);
 }
 
 const struct child_service auth_service = {

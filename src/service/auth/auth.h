@@ -21,26 +21,26 @@ struct login;
 
 /* What outlives the process. */
 struct auth_kept {
-    struct guesses_kept guesses;
-    struct allowances_kept allowances;
+    struct login_throttle_kept throttle;
+    struct rate_limits_kept rate_limits;
 };
 
 struct auth {
     struct child *child;
     struct accounts *accounts;
-    struct checkers *checkers;
+    struct password_workers *workers;
     struct watch done_watch;
-    struct guesses guesses;
+    struct login_throttle throttle;
     struct auth_control control;
-    struct remembered remembered;
-    struct answers answers;
+    struct login_cache login_cache;
+    struct recipient_cache recipient_cache;
     struct buffer key; /* of the question at hand */
     struct login *logins;      /* under way, and waiting */
     struct login_queue queue;  /* of those that wait */
     struct timer turn;         /* for those that wait for a time */
     unsigned threads, running; /* that check passwords; those that do so now */
     struct local_users local_users;
-    struct allowances allowances;
+    struct rate_limits rate_limits;
     struct map noted;          /* messages that were counted and have not ended, by asker and question */
     bool draining;
     char *accounts_path;
@@ -48,19 +48,19 @@ struct auth {
 
 /* ---- login.c: who signs in ----
  * Each is answered once, at once or later; unless its asker is forgotten. */
-bool logins_open(struct auth *auth, struct error *error);
+bool login_open(struct auth *auth, struct error *error);
 void login_password(struct auth *auth, struct channel *asker, const struct ipc_password *asked);
 void login_salt(struct auth *auth, struct channel *asker, const struct ipc_salt *asked);
 void login_proof(struct auth *auth, struct channel *asker, const struct ipc_proof *asked);
 void login_credential(struct auth *auth, struct channel *asker, const struct ipc_credential *asked);
-void logins_forget(struct auth *auth, const struct channel *asker); /* it is gone */
+void login_forget(struct auth *auth, const struct channel *asker); /* it is gone */
 /* No more come: those that wait are told to try again, and when those under way are done the process ends. */
-void logins_drain(struct auth *auth);
+void login_drain(struct auth *auth);
 
 /* ---- sending_limits.c: who may send how much ---- */
-void limits_start(struct auth *auth, struct allowances_kept *kept);
-void limits_ask(struct auth *auth, struct channel *asker, const struct ipc_limit *asked);
-void limits_ended(struct auth *auth, struct channel *asker, const struct ipc_limit_end *ended);
-void limits_forget(struct auth *auth, const struct channel *asker); /* it is gone */
+void sending_limits_start(struct auth *auth, struct rate_limits_kept *kept);
+void sending_limits_ask(struct auth *auth, struct channel *asker, const struct ipc_limit *asked);
+void sending_limits_ended(struct auth *auth, struct channel *asker, const struct ipc_limit_end *ended);
+void sending_limits_forget(struct auth *auth, const struct channel *asker); /* it is gone */
 
 #endif

@@ -36,14 +36,14 @@ static void hang_up(struct auth_control_client *client)
     watch_change(&client->control->watch, true, false); /* there is a place again */
 }
 
-static bool tell_locks(struct auth_control_client *client, uint64_t request)
+static bool send_locks(struct auth_control_client *client, uint64_t request)
 {
     struct arena arena = {0};
     struct ipc_locks_answer said = {.request = request, .locks = ARENA_ARRAY(&arena, struct lock_status, LOCKS_MAX)};
     uint64_t now_ms = clock_now_ms();
     size_t at = 0;
-    const struct guess *guess;
-    while (said.lock_count < LOCKS_MAX && (guess = guesses_next_locked(client->control->guesses, &at, now_ms)) != NULL)
+    const struct throttle_slot *guess;
+    while (said.lock_count < LOCKS_MAX && (guess = login_throttle_next_locked(client->control->throttle, &at, now_ms)) != NULL)
         said.locks[said.lock_count++] = (struct lock_status){.address = bytes_of_text(guess->address), .account = bytes_of_text(guess->account),
                                                              .failures = guess->failures, .left_ms = guess->locked_until_ms - now_ms};
     bool sent = channel_send(&client->channel, IPC_LOCKS_ANSWER, &said, -1);
@@ -54,7 +54,7 @@ static bool tell_locks(struct auth_control_client *client, uint64_t request)
 static bool unlock(struct auth_control_client *client, const struct ipc_unlock *asked)
 {
     struct ipc_control_answer said = {.request = asked->request, .ok = 1};
-    said.count = asked->who.length == 0 ? 0 : guesses_unlock(client->control->guesses, asked->who, clock_now_ms());
+    said.count = asked->who.length == 0 ? 0 : login_throttle_unlock(client->control->throttle, asked->who, clock_now_ms());
     log_event(LOG_EVENT_INFO, "unlocked", LOG_BYTES("who", asked->who), LOG_U64("locks", said.count));
     return channel_send(&client->channel, IPC_CONTROL_ANSWER, &said, -1);
 }
@@ -62,7 +62,7 @@ static bool unlock(struct auth_control_client *client, const struct ipc_unlock *
 static bool hear(struct auth_control_client *client, enum ipc_kind kind, const union ipc_message *message)
 {
     switch (kind) {
-    case IPC_LOCKS: return tell_locks(client, message->locks.request);
+    case IPC_LOCKS: return send_locks(client, message->locks.request);
     case IPC_UNLOCK: return unlock(client, &message->unlock);
     case IPC_PASSWORD:
         client->control->on_password(client->control->owner, &client->channel, &message->password);
@@ -136,10 +136,10 @@ static void welcome(void *owner, bool readable, bool writable)
     }
 }
 
-void auth_control_start(struct auth_control *control, struct loop *loop, struct guesses *guesses)
+void auth_control_start(struct auth_control *control, struct loop *loop, struct login_throttle *throttle)
 {
     control->loop = loop;
-    control->guesses = guesses;
+    control->throttle = throttle;
     timer_start(&control->reopen, loop, reopen, control);
     watch_start(&control->watch, loop, control->listener, true, false, welcome, control);
 }

@@ -25,7 +25,7 @@ struct auth_control_client {
 };
 
 struct auth_control {
-    struct guesses *guesses;
+    struct login_throttle *throttle;
     struct loop *loop;
     struct watch watch;
     struct timer reopen; /* after the descriptors ran out */
@@ -39,7 +39,7 @@ struct auth_control {
 /* With privileges: the socket belongs to uid and gid then. */
 bool auth_control_open(struct auth_control *control, const char *data_dir, unsigned uid, unsigned gid, struct error *error);
 /* on_password, on_lost and owner are set. */
-void auth_control_start(struct auth_control *control, struct loop *loop, struct guesses *guesses);
+void auth_control_start(struct auth_control *control, struct loop *loop, struct login_throttle *throttle);
 /* To one that asked by on_password, and is not lost. */
 void auth_control_answer(struct auth_control *control, struct channel *to, const struct ipc_password_answer *answer);
 

@@ -24,13 +24,13 @@ static struct local_user *find(const struct local_users *users, uint32_t uid)
 
 static void add(struct local_users *users, uint32_t uid, const char *name)
 {
-    if (users->count == users->room) {
-        size_t room = users->room == 0 ? 64 : users->room * 2;
-        struct local_user *larger = ARENA_ARRAY(&users->arena, struct local_user, room);
+    if (users->count == users->capacity) {
+        size_t capacity = users->capacity == 0 ? 64 : users->capacity * 2;
+        struct local_user *larger = ARENA_ARRAY(&users->arena, struct local_user, capacity);
         if (users->count > 0)
             memcpy(larger, users->users, users->count * sizeof *larger);
         users->users = larger;
-        users->room = room;
+        users->capacity = capacity;
     }
     users->users[users->count++] = (struct local_user){
         .uid = uid, .name = name == NULL ? NULL : arena_text(&users->arena, bytes_of_text(name))};
@@ -112,21 +112,21 @@ static bool is_trusted(const struct local_users *users, uint32_t uid)
 
 /* ---- how much ---- */
 
-struct allowance_limits local_users_limits(const struct local_users *users, uint32_t uid)
+struct rate_limit_max local_users_limits(const struct local_users *users, uint32_t uid)
 {
     const struct local_user *user = find(users, uid);
     const struct config *config = users->config;
     if (user != NULL && user->rule != NULL)
-        return (struct allowance_limits){user->rule->messages_per_hour, user->rule->recipients_per_hour};
+        return (struct rate_limit_max){user->rule->messages_per_hour, user->rule->recipients_per_hour};
     if (is_trusted(users, uid))
-        return (struct allowance_limits){0};
-    return (struct allowance_limits){config->submission.local.messages_per_hour,
+        return (struct rate_limit_max){0};
+    return (struct rate_limit_max){config->submission.local.messages_per_hour,
                                      config->submission.local.recipients_per_hour};
 }
 
 /* ---- as whom ---- */
 
-bool sender_suits(struct bytes pattern, struct bytes address)
+bool local_users_sender_matches(struct bytes pattern, struct bytes address)
 {
     if (bytes_is(pattern, "*"))
         return true;
@@ -160,7 +160,7 @@ static bool is_its_own(const struct local_users *users, const struct local_user 
 static bool is_listed(const struct config_local_user *rule, struct bytes address)
 {
     for (size_t i = 0; i < rule->sender_count; i++)
-        if (sender_suits(bytes_of_text(rule->senders[i]), address))
+        if (local_users_sender_matches(bytes_of_text(rule->senders[i]), address))
             return true;
     return false;
 }

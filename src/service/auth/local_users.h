@@ -26,7 +26,7 @@ struct local_users {
     const struct config *config;
     struct arena arena;
     struct local_user *users; /* by uid */
-    size_t count, room;
+    size_t count, capacity;
     uint32_t own_uid; /* of the server, as it was started: it sends as root does */
 };
 
@@ -34,12 +34,12 @@ void local_users_read(struct local_users *users, const struct config *config);
 /* True for what the kernel's word on a local program is written as. */
 bool local_users_is_one(struct bytes account, uint32_t *uid);
 /* 0 and 0: no limits. */
-struct allowance_limits local_users_limits(const struct local_users *users, uint32_t uid);
+struct rate_limit_max local_users_limits(const struct local_users *users, uint32_t uid);
 /* May it send as this address? Empty: for nobody, which all may; so is root's at the first domain, which
  * cron writes for every user. `accounts` says who has an account. */
 bool local_users_may_send(const struct local_users *users, struct accounts *accounts, uint32_t uid, struct bytes address);
 
 /* "*" is every address, "*@example.org" every one of that domain. */
-bool sender_suits(struct bytes pattern, struct bytes address);
+bool local_users_sender_matches(struct bytes pattern, struct bytes address);
 
 #endif

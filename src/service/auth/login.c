@@ -31,11 +31,11 @@ struct login {
     struct channel *asker; /* NULL once it is gone */
     uint64_t request;
     bool by_proof; /* by SCRAM; else by the password */
-    struct guess_try tried;
+    struct throttle_try tried;
     struct arena arena; /* of the texts */
     struct bytes user, password, message, proof;
     /* while it is checked: */
-    struct check check;
+    struct password_check check;
     struct bytes address, hash; /* the account's; address empty where there is none that can be used */
     struct bytes learned_key; /* a key's id: its verifier is to be learnt, and nobody waits */
 };
@@ -149,7 +149,7 @@ static void refuse(struct login *login, enum password_verdict verdict)
 /* Who is locked by it is told of. */
 static void fail(struct login *login)
 {
-    uint64_t locked_ms = guesses_failed(&login->auth->guesses, &login->tried, clock_now_ms());
+    uint64_t locked_ms = login_throttle_failed(&login->auth->throttle, &login->tried, clock_now_ms());
     if (locked_ms > 0)
         log_event(
             LOG_EVENT_WARN, "auth_locked", LOG_TEXT("user", login->tried.account),
@@ -160,7 +160,7 @@ static void fail(struct login *login)
 
 static void succeed(struct login *login)
 {
-    guesses_succeeded(&login->auth->guesses, &login->tried, clock_now_ms());
+    login_throttle_succeeded(&login->auth->throttle, &login->tried, clock_now_ms());
     answer_right_password(login);
     end_login(login);
 }
@@ -168,7 +168,7 @@ static void succeed(struct login *login)
 /* The accounts cannot be read now: it was no guess. */
 static void give_up(struct login *login)
 {
-    guesses_undone(&login->auth->guesses, &login->tried);
+    login_throttle_undone(&login->auth->throttle, &login->tried);
     refuse(login, PASSWORD_UNAVAILABLE);
 }
 
@@ -183,7 +183,7 @@ static void teach_scram(const struct login *login)
                               .password_hash = login->hash,
                               .verifier = bytes_of(&login->check.verifier, sizeof login->check.verifier)};
     if (login->check.wants_verifier && login->check.matches && login->address.length > 0)
-        learned_tell(login->auth->child, &learned);
+        learned_send(login->auth->child, &learned);
 }
 
 static void want_verifier(struct login *login)
@@ -195,7 +195,7 @@ static void want_verifier(struct login *login)
 static void give_check(struct login *login)
 {
     struct auth *auth = login->auth;
-    bool given = checkers_give(auth->checkers, &login->check);
+    bool given = password_workers_give(auth->workers, &login->check);
     assert(given); /* never more than there are threads */
     auth->running++;
 }
@@ -205,7 +205,7 @@ static void check_slowly(struct login *login, const struct account *account)
     login->hash =
         arena_copy(&login->arena, account != NULL ? account->password : bytes_of_text(accounts_dummy_hash()));
     login->address = account != NULL ? arena_copy(&login->arena, account->address) : bytes_none();
-    login->check = (struct check){.hash = (char *)(uintptr_t)login->hash.at,
+    login->check = (struct password_check){.hash = (char *)(uintptr_t)login->hash.at,
                                   .password = (char *)(uintptr_t)login->password.at,
                                   .owner = login};
     if (account != NULL && !account->has_verifier)
@@ -225,7 +225,7 @@ static void check_password(struct login *login)
         give_up(login);
     } else if (login->password.length > PASSWORD_MAX) { /* nobody's */
         fail(login);
-    } else if (usable && remembered_has(&auth->remembered, account.address, login->password, account.password,
+    } else if (usable && login_cache_has(&auth->login_cache, account.address, login->password, account.password,
                                         clock_now_ms())) {
         login->address = arena_copy(&login->arena, account.address);
         login->hash = arena_copy(&login->arena, account.password);
@@ -233,7 +233,7 @@ static void check_password(struct login *login)
     } else if (auth->running < auth->threads) {
         check_slowly(login, usable ? &account : NULL);
     } else {
-        guesses_undone(&auth->guesses, &login->tried);
+        login_throttle_undone(&auth->throttle, &login->tried);
         wait_in_queue(login);
     }
     arena_clear(&arena);
@@ -255,7 +255,7 @@ static void finish_check(struct login *login)
         fail(login);
         return;
     }
-    remembered_add(&auth->remembered, login->address, login->password, login->hash, clock_now_ms());
+    login_cache_add(&auth->login_cache, login->address, login->password, login->hash, clock_now_ms());
     succeed(login);
 }
 
@@ -276,7 +276,7 @@ static void check_proof(struct login *login)
     if (accounts_are_unreadable(auth->accounts)) {
         give_up(login);
     } else if (right) {
-        guesses_succeeded(&auth->guesses, &login->tried, clock_now_ms());
+        login_throttle_succeeded(&auth->throttle, &login->tried, clock_now_ms());
         answer_right_proof(auth, login->asker,
                            &(struct ipc_proof){.request = login->request, .message = login->message},
                            &account, verifier);
@@ -306,20 +306,20 @@ static void wait_in_queue(struct login *login)
     timer_set(&auth->turn, TURN_LOOK_MS);
 }
 
-static enum guess_verdict decide(void *owner, struct queued_login *queued)
+static enum throttle_verdict decide(void *owner, struct queued_login *queued)
 {
     struct auth *auth = owner;
-    return guesses_begin(&auth->guesses, &((struct login *)(void *)queued)->tried, clock_now_ms());
+    return login_throttle_begin(&auth->throttle, &((struct login *)(void *)queued)->tried, clock_now_ms());
 }
 
 /* As many as threads are free. */
 static void run_queue(struct auth *auth)
 {
-    enum guess_verdict verdict;
+    enum throttle_verdict verdict;
     struct queued_login *queued;
     while (auth->running < auth->threads &&
            (queued = login_queue_next(&auth->queue, decide, auth, &verdict)) != NULL) {
-        if (verdict == GUESS_TRY)
+        if (verdict == LOGIN_TRY)
             check((struct login *)(void *)queued);
         else
             refuse((struct login *)(void *)queued, PASSWORD_LOCKED);
@@ -337,18 +337,18 @@ static void look_at_turns(void *owner)
 static void checks_done(void *owner, bool readable, bool writable)
 {
     struct auth *auth = owner;
-    for (struct check *done; (done = checkers_take(auth->checkers)) != NULL;)
+    for (struct password_check *done; (done = password_workers_take(auth->workers)) != NULL;)
         finish_check(done->owner);
     run_queue(auth);
 }
 
 static void arrive(struct login *login, struct bytes client_address)
 {
-    guess_try_start(&login->tried, client_address, login->user);
-    switch (guesses_begin(&login->auth->guesses, &login->tried, clock_now_ms())) {
-    case GUESS_TRY: check(login); break;
-    case GUESS_WAITS: wait_in_queue(login); break;
-    case GUESS_LOCKED: refuse(login, PASSWORD_LOCKED); break;
+    login_throttle_try_start(&login->tried, client_address, login->user);
+    switch (login_throttle_begin(&login->auth->throttle, &login->tried, clock_now_ms())) {
+    case LOGIN_TRY: check(login); break;
+    case LOGIN_WAITS: wait_in_queue(login); break;
+    case LOGIN_LOCKED: refuse(login, PASSWORD_LOCKED); break;
     }
 }
 
@@ -363,7 +363,7 @@ static void learn_key(struct auth *auth, const struct ipc_password *asked, const
     login->address = arena_copy(&login->arena, account->address);
     login->learned_key = arena_copy(&login->arena, account->key);
     login->password = arena_copy(&login->arena, asked->password);
-    login->check = (struct check){.password = (char *)(uintptr_t)login->password.at, .owner = login};
+    login->check = (struct password_check){.password = (char *)(uintptr_t)login->password.at, .owner = login};
     want_verifier(login);
     give_check(login);
 }
@@ -394,14 +394,14 @@ static bool answer_key(struct auth *auth, struct channel *asker, const struct ip
 void login_password(struct auth *auth, struct channel *asker, const struct ipc_password *asked)
 {
     struct ipc_password prepared = *asked;
-    char room[SASLPREP_MAX + 1];
-    prepared.password = saslprep(asked->password, room);
+    char buffer[SASLPREP_MAX + 1];
+    prepared.password = saslprep(asked->password, buffer);
     if (!answer_key(auth, asker, &prepared)) {
         struct login *login = new_login(auth, asker, asked->request, asked->user);
         login->password = arena_copy(&login->arena, prepared.password);
         arrive(login, asked->client_address);
     }
-    explicit_bzero(room, sizeof room);
+    explicit_bzero(buffer, sizeof buffer);
 }
 
 void login_credential(struct auth *auth, struct channel *asker, const struct ipc_credential *asked)
@@ -465,13 +465,13 @@ void login_proof(struct auth *auth, struct channel *asker, const struct ipc_proo
 
 /* ---- beginning and end ---- */
 
-bool logins_open(struct auth *auth, struct error *error)
+bool login_open(struct auth *auth, struct error *error)
 {
     int descriptor;
-    auth->threads = auth->child->config->smtpd_count < CHECKERS_THREADS_MAX ? auth->child->config->smtpd_count
-                                                                            : CHECKERS_THREADS_MAX;
-    auth->checkers = checkers_open(auth->threads, &descriptor, error);
-    if (auth->checkers == NULL)
+    auth->threads = auth->child->config->smtpd_count < PASSWORD_WORKERS_MAX ? auth->child->config->smtpd_count
+                                                                            : PASSWORD_WORKERS_MAX;
+    auth->workers = password_workers_open(auth->threads, &descriptor, error);
+    if (auth->workers == NULL)
         return false;
     login_queue_start(&auth->queue, random_u64());
     timer_start(&auth->turn, auth->child->loop, look_at_turns, auth);
@@ -480,7 +480,7 @@ bool logins_open(struct auth *auth, struct error *error)
 }
 
 /* Those under way are finished for nobody; those that wait are not checked at all. */
-void logins_forget(struct auth *auth, const struct channel *asker)
+void login_forget(struct auth *auth, const struct channel *asker)
 {
     for (struct login *login = auth->logins, *next; login != NULL; login = next) {
         next = login->next;
@@ -494,7 +494,7 @@ void logins_forget(struct auth *auth, const struct channel *asker)
     }
 }
 
-void logins_drain(struct auth *auth)
+void login_drain(struct auth *auth)
 {
     timer_cancel(&auth->turn);
     for (struct queued_login *queued; (queued = login_queue_take(&auth->queue)) != NULL;)

@@ -11,53 +11,53 @@
 #include <openssl/hmac.h>
 #include <stdlib.h>
 
-void remembered_start(struct remembered *remembered)
+void login_cache_start(struct login_cache *login_cache)
 {
-    random_fill(remembered->key, sizeof remembered->key);
-    remembered->slots = memory_new(REMEMBERED_SLOTS * sizeof *remembered->slots);
+    random_fill(login_cache->key, sizeof login_cache->key);
+    login_cache->slots = memory_new(LOGIN_CACHE_SLOTS * sizeof *login_cache->slots);
 }
 
-void remembered_free(struct remembered *remembered)
+void login_cache_free(struct login_cache *login_cache)
 {
-    explicit_bzero(remembered->key, sizeof remembered->key);
-    free(remembered->slots);
-    remembered->slots = NULL;
+    explicit_bzero(login_cache->key, sizeof login_cache->key);
+    free(login_cache->slots);
+    login_cache->slots = NULL;
 }
 
 /* No two triples give the same text: lengths stand before the parts. */
-static void digest(const struct remembered *remembered, struct bytes user, struct bytes password, struct bytes hash,
-                   unsigned char out[REMEMBERED_DIGEST])
+static void digest(const struct login_cache *login_cache, struct bytes user, struct bytes password, struct bytes hash,
+                   unsigned char out[LOGIN_CACHE_DIGEST])
 {
     struct buffer text = {0};
-    unsigned length = REMEMBERED_DIGEST;
+    unsigned length = LOGIN_CACHE_DIGEST;
     buffer_add_format(&text, "%zu %zu ", user.length, password.length);
     buffer_add(&text, user);
     buffer_add(&text, password);
     buffer_add(&text, hash);
-    const unsigned char *done = HMAC(EVP_sha256(), remembered->key, sizeof remembered->key, (const unsigned char *)buffer_text(&text), text.length, out, &length);
-    assert(done != NULL && length == REMEMBERED_DIGEST);
+    const unsigned char *done = HMAC(EVP_sha256(), login_cache->key, sizeof login_cache->key, (const unsigned char *)buffer_text(&text), text.length, out, &length);
+    assert(done != NULL && length == LOGIN_CACHE_DIGEST);
     explicit_bzero(text.at, text.capacity);
     buffer_free(&text);
 }
 
-static size_t slot_of(const unsigned char digest_octets[REMEMBERED_DIGEST])
+static size_t slot_of(const unsigned char digest_octets[LOGIN_CACHE_DIGEST])
 {
-    return ((size_t)digest_octets[0] << 8 | digest_octets[1]) % REMEMBERED_SLOTS;
+    return ((size_t)digest_octets[0] << 8 | digest_octets[1]) % LOGIN_CACHE_SLOTS;
 }
 
-bool remembered_has(const struct remembered *remembered, struct bytes user, struct bytes password, struct bytes hash, uint64_t now_ms)
+bool login_cache_has(const struct login_cache *login_cache, struct bytes user, struct bytes password, struct bytes hash, uint64_t now_ms)
 {
-    unsigned char wanted[REMEMBERED_DIGEST];
-    digest(remembered, user, password, hash, wanted);
+    unsigned char wanted[LOGIN_CACHE_DIGEST];
+    digest(login_cache, user, password, hash, wanted);
     size_t slot = slot_of(wanted);
-    return remembered->slots[slot].until_ms > now_ms && CRYPTO_memcmp(remembered->slots[slot].digest, wanted, sizeof wanted) == 0;
+    return login_cache->slots[slot].until_ms > now_ms && CRYPTO_memcmp(login_cache->slots[slot].digest, wanted, sizeof wanted) == 0;
 }
 
-void remembered_add(struct remembered *remembered, struct bytes user, struct bytes password, struct bytes hash, uint64_t now_ms)
+void login_cache_add(struct login_cache *login_cache, struct bytes user, struct bytes password, struct bytes hash, uint64_t now_ms)
 {
-    unsigned char made[REMEMBERED_DIGEST];
-    digest(remembered, user, password, hash, made);
+    unsigned char made[LOGIN_CACHE_DIGEST];
+    digest(login_cache, user, password, hash, made);
     size_t slot = slot_of(made);
-    memcpy(remembered->slots[slot].digest, made, sizeof made);
-    remembered->slots[slot].until_ms = now_ms + REMEMBERED_MS;
+    memcpy(login_cache->slots[slot].digest, made, sizeof made);
+    login_cache->slots[slot].until_ms = now_ms + LOGIN_CACHE_MS;
 }

@@ -10,19 +10,19 @@
 
 #include "base/bytes.h"
 
-enum { REMEMBERED_SLOTS = 4096, REMEMBERED_MS = 5 * 60 * 1000, REMEMBERED_DIGEST = 32 };
+enum { LOGIN_CACHE_SLOTS = 4096, LOGIN_CACHE_MS = 5 * 60 * 1000, LOGIN_CACHE_DIGEST = 32 };
 
-struct remembered {
-    unsigned char key[REMEMBERED_DIGEST];
+struct login_cache {
+    unsigned char key[LOGIN_CACHE_DIGEST];
     struct {
-        unsigned char digest[REMEMBERED_DIGEST];
+        unsigned char digest[LOGIN_CACHE_DIGEST];
         uint64_t until_ms;
     } *slots;
 };
 
-void remembered_start(struct remembered *remembered);
-void remembered_free(struct remembered *remembered);
-bool remembered_has(const struct remembered *remembered, struct bytes user, struct bytes password, struct bytes hash, uint64_t now_ms);
-void remembered_add(struct remembered *remembered, struct bytes user, struct bytes password, struct bytes hash, uint64_t now_ms);
+void login_cache_start(struct login_cache *login_cache);
+void login_cache_free(struct login_cache *login_cache);
+bool login_cache_has(const struct login_cache *login_cache, struct bytes user, struct bytes password, struct bytes hash, uint64_t now_ms);
+void login_cache_add(struct login_cache *login_cache, struct bytes user, struct bytes password, struct bytes hash, uint64_t now_ms);
 
 #endif

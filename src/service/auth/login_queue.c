@@ -31,7 +31,7 @@ void login_queue_free(struct login_queue *queue)
 
 /* ---- groups ---- */
 
-static void add_key(struct buffer *key, const struct guess_try *tried)
+static void add_key(struct buffer *key, const struct throttle_try *tried)
 {
     struct bytes address = bytes_of_text(tried->address), network = bytes_of_text(tried->network);
     if (tried->known)
@@ -67,7 +67,7 @@ static void unlink_group(struct login_ring *ring, struct login_group *group)
         ring->last = group->previous;
 }
 
-static struct login_group *group_of(struct login_ring *ring, const struct guess_try *tried)
+static struct login_group *group_of(struct login_ring *ring, const struct throttle_try *tried)
 {
     struct buffer key = {0};
     add_key(&key, tried);
@@ -122,7 +122,7 @@ static struct queued_login *take_last_of_largest(struct login_ring *ring)
 }
 
 struct queued_login *login_queue_add(struct login_queue *queue, struct queued_login *login,
-                                     const struct guess_try *tried)
+                                     const struct throttle_try *tried)
 {
     struct login_ring *ring = tried->known ? &queue->known : &queue->strangers;
     struct login_group *group = group_of(ring, tried);
@@ -153,12 +153,12 @@ void login_queue_remove(struct login_queue *queue, struct queued_login *login)
 
 /* From this group, whose next turn then comes after all others'. */
 static struct queued_login *next_of_group(struct login_group *group, login_decide *decide, void *owner,
-                                          enum guess_verdict *verdict)
+                                          enum throttle_verdict *verdict)
 {
     struct queued_login *before = NULL, *login = group->first;
     for (int i = 0; login != NULL && i < LOGINS_LOOKED_AT; i++, before = login, login = login->next) {
         *verdict = decide(owner, login);
-        if (*verdict == GUESS_WAITS)
+        if (*verdict == LOGIN_WAITS)
             continue;
         unlink_group(group->ring, group);
         link_last(group->ring, group);
@@ -168,7 +168,7 @@ static struct queued_login *next_of_group(struct login_group *group, login_decid
 }
 
 struct queued_login *login_queue_next(struct login_queue *queue, login_decide *decide, void *owner,
-                                      enum guess_verdict *verdict)
+                                      enum throttle_verdict *verdict)
 {
     struct login_ring *const rings[] = {&queue->known, &queue->strangers};
     for (size_t i = 0; i < ARRAY_LENGTH(rings); i++)

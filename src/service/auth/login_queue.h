@@ -46,14 +46,14 @@ void login_queue_start(struct login_queue *queue, uint64_t seed);
 void login_queue_free(struct login_queue *queue); /* nobody waits any more */
 /* Returns the one that has no place in the queue, perhaps `login` itself; NULL: all have one. */
 struct queued_login *login_queue_add(struct login_queue *queue, struct queued_login *login,
-                                     const struct guess_try *tried);
+                                     const struct throttle_try *tried);
 void login_queue_remove(struct login_queue *queue, struct queued_login *login); /* where it is in it */
 
 /* What is to be done with one of them; asked anew each time. */
-typedef enum guess_verdict login_decide(void *owner, struct queued_login *login);
+typedef enum throttle_verdict login_decide(void *owner, struct queued_login *login);
 /* Takes out the next one that need not wait any more; NULL: there is none. */
 struct queued_login *login_queue_next(struct login_queue *queue, login_decide *decide, void *owner,
-                                      enum guess_verdict *verdict);
+                                      enum throttle_verdict *verdict);
 /* Takes out any; NULL: nobody waits. */
 struct queued_login *login_queue_take(struct login_queue *queue);
 

@@ -9,15 +9,15 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-struct checkers {
+struct password_workers {
     pthread_mutex_t lock;
     pthread_cond_t given;
-    struct check *waiting_first, *waiting_last, *done;
+    struct password_check *waiting_first, *waiting_last, *done;
     unsigned waiting_count;
     int event;
 };
 
-static void run_check(struct check *check)
+static void run_check(struct password_check *check)
 {
     struct verifier_keys keys;
     check->matches = check->hash == NULL || accounts_password_matches(check->hash, check->password);
@@ -30,75 +30,75 @@ static void run_check(struct check *check)
 
 static void *check_forever(void *owner)
 {
-    struct checkers *checkers = owner;
-    pthread_mutex_lock(&checkers->lock);
+    struct password_workers *workers = owner;
+    pthread_mutex_lock(&workers->lock);
     for (;;) {
-        while (checkers->waiting_first == NULL)
-            pthread_cond_wait(&checkers->given, &checkers->lock);
-        struct check *check = checkers->waiting_first;
-        checkers->waiting_first = check->next;
+        while (workers->waiting_first == NULL)
+            pthread_cond_wait(&workers->given, &workers->lock);
+        struct password_check *check = workers->waiting_first;
+        workers->waiting_first = check->next;
         if (check->next == NULL)
-            checkers->waiting_last = NULL;
-        checkers->waiting_count--;
-        pthread_mutex_unlock(&checkers->lock);
+            workers->waiting_last = NULL;
+        workers->waiting_count--;
+        pthread_mutex_unlock(&workers->lock);
         run_check(check);
-        pthread_mutex_lock(&checkers->lock);
-        check->next = checkers->done;
-        checkers->done = check;
+        pthread_mutex_lock(&workers->lock);
+        check->next = workers->done;
+        workers->done = check;
         uint64_t one = 1;
-        (void)!write(checkers->event, &one, sizeof one);
+        (void)!write(workers->event, &one, sizeof one);
     }
     return NULL;
 }
 
-struct checkers *checkers_open(unsigned threads, int *descriptor, struct error *error)
+struct password_workers *password_workers_open(unsigned threads, int *descriptor, struct error *error)
 {
-    struct checkers *checkers = memory_new(sizeof *checkers);
+    struct password_workers *workers = memory_new(sizeof *workers);
     pthread_attr_t small;
-    pthread_mutex_init(&checkers->lock, NULL);
-    pthread_cond_init(&checkers->given, NULL);
-    *descriptor = checkers->event = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    pthread_mutex_init(&workers->lock, NULL);
+    pthread_cond_init(&workers->given, NULL);
+    *descriptor = workers->event = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     pthread_attr_init(&small);
     pthread_attr_setstacksize(&small, 256 * 1024);
-    for (unsigned i = 0; i < threads && i < CHECKERS_THREADS_MAX; i++) {
+    for (unsigned i = 0; i < threads && i < PASSWORD_WORKERS_MAX; i++) {
         pthread_t thread;
-        if (checkers->event < 0 || pthread_create(&thread, &small, check_forever, checkers) != 0) {
+        if (workers->event < 0 || pthread_create(&thread, &small, check_forever, workers) != 0) {
             error_set(error, EX_OSERR, "cannot start the threads that check passwords");
             return NULL; /* the process ends: nothing to tidy */
         }
         pthread_detach(thread);
     }
     pthread_attr_destroy(&small);
-    return checkers;
+    return workers;
 }
 
-bool checkers_give(struct checkers *checkers, struct check *check)
+bool password_workers_give(struct password_workers *workers, struct password_check *check)
 {
-    pthread_mutex_lock(&checkers->lock);
-    bool room = checkers->waiting_count < CHECKS_WAITING_MAX;
+    pthread_mutex_lock(&workers->lock);
+    bool room = workers->waiting_count < CHECKS_WAITING_MAX;
     if (room) {
         check->next = NULL;
-        if (checkers->waiting_last == NULL)
-            checkers->waiting_first = check;
+        if (workers->waiting_last == NULL)
+            workers->waiting_first = check;
         else
-            checkers->waiting_last->next = check;
-        checkers->waiting_last = check;
-        checkers->waiting_count++;
-        pthread_cond_signal(&checkers->given);
+            workers->waiting_last->next = check;
+        workers->waiting_last = check;
+        workers->waiting_count++;
+        pthread_cond_signal(&workers->given);
     }
-    pthread_mutex_unlock(&checkers->lock);
+    pthread_mutex_unlock(&workers->lock);
     return room;
 }
 
-struct check *checkers_take(struct checkers *checkers)
+struct password_check *password_workers_take(struct password_workers *workers)
 {
     uint64_t count;
-    pthread_mutex_lock(&checkers->lock);
-    struct check *check = checkers->done;
+    pthread_mutex_lock(&workers->lock);
+    struct password_check *check = workers->done;
     if (check != NULL)
-        checkers->done = check->next;
+        workers->done = check->next;
     else
-        (void)!read(checkers->event, &count, sizeof count);
-    pthread_mutex_unlock(&checkers->lock);
+        (void)!read(workers->event, &count, sizeof count);
+    pthread_mutex_unlock(&workers->lock);
     return check;
 }

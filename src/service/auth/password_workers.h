@@ -11,11 +11,11 @@
 #include "base/arena.h"
 #include "base/error.h"
 
-enum { CHECKERS_THREADS_MAX = 8, CHECKS_WAITING_MAX = 256 };
+enum { PASSWORD_WORKERS_MAX = 8, CHECKS_WAITING_MAX = 256 };
 
 /* Owned by whoever gave it; the checker only reads the texts and writes what came of it. */
-struct check {
-    struct check *next;
+struct password_check {
+    struct password_check *next;
     char *hash, *password; /* NUL-terminated; no hash: the password is known to be right */
     bool matches;
     bool wants_verifier;   /* for SCRAM, where it matches */
@@ -24,13 +24,13 @@ struct check {
     void *owner;
 };
 
-struct checkers;
+struct password_workers;
 
 /* Starts the threads. `descriptor` becomes readable when checks are done. */
-struct checkers *checkers_open(unsigned threads, int *descriptor, struct error *error);
+struct password_workers *password_workers_open(unsigned threads, int *descriptor, struct error *error);
 /* False when too many wait already. */
-bool checkers_give(struct checkers *checkers, struct check *check);
+bool password_workers_give(struct password_workers *workers, struct password_check *check);
 /* The next finished check, or NULL. */
-struct check *checkers_take(struct checkers *checkers);
+struct password_check *password_workers_take(struct password_workers *workers);
 
 #endif

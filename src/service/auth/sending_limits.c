@@ -15,48 +15,48 @@
 #include <stdlib.h>
 
 /* By asker and question. */
-struct noted {
+struct counted_message {
     struct channel *asker;
     uint64_t request;
-    struct allowance_taken taken;
+    struct rate_limit_taken taken;
 };
 
-void limits_start(struct auth *auth, struct allowances_kept *kept)
+void sending_limits_start(struct auth *auth, struct rate_limits_kept *kept)
 {
-    allowances_start(&auth->allowances, kept, random_u64());
+    rate_limit_start(&auth->rate_limits, kept, random_u64());
     map_start(&auth->noted, random_u64());
 }
 
-static struct bytes noted_key(const struct noted *noted)
+static struct bytes noted_key(const struct counted_message *noted)
 {
-    return bytes_of(noted, offsetof(struct noted, request) + sizeof noted->request);
+    return bytes_of(noted, offsetof(struct counted_message, request) + sizeof noted->request);
 }
 
 static void note(struct auth *auth, struct channel *asker, uint64_t request,
-                 const struct allowance_taken *taken)
+                 const struct rate_limit_taken *taken)
 {
-    struct noted *noted = memory_new(sizeof *noted);
-    *noted = (struct noted){asker, request, *taken};
+    struct counted_message *noted = memory_new(sizeof *noted);
+    *noted = (struct counted_message){asker, request, *taken};
     map_put(&auth->noted, noted_key(noted), noted);
 }
 
 /* ---- how much ---- */
 
-static struct allowance_limits limits_of(const struct auth *auth, struct bytes account)
+static struct rate_limit_max limits_of(const struct auth *auth, struct bytes account)
 {
     const struct config *config = auth->child->config;
     uint32_t uid;
     if (local_users_is_one(account, &uid))
         return local_users_limits(&auth->local_users, uid);
-    return (struct allowance_limits){config->submission.messages_per_hour,
+    return (struct rate_limit_max){config->submission.messages_per_hour,
                                      config->submission.recipients_per_hour};
 }
 
-static void tell(struct auth *auth, struct bytes account, uint64_t now_ms)
+static void log_limit(struct auth *auth, struct bytes account, uint64_t now_ms)
 {
-    struct allowance_limits sent = {0};
+    struct rate_limit_max sent = {0};
     uint32_t uid;
-    if (allowances_tell(&auth->allowances, account, now_ms, &sent))
+    if (rate_limit_log_is_due(&auth->rate_limits, account, now_ms, &sent))
         log_event(LOG_EVENT_WARN, "limit_reached", LOG_BYTES("account", account),
                   LOG_U64("messages", sent.messages), LOG_U64("recipients", sent.recipients),
                   LOG_TEXT("mend", local_users_is_one(account, &uid)
@@ -72,28 +72,28 @@ static void answer(struct auth *auth, struct channel *asker, uint64_t request, e
                &(struct ipc_limit_answer){.request = request, .verdict = verdict, .number = number}, -1);
 }
 
-void limits_ask(struct auth *auth, struct channel *asker, const struct ipc_limit *asked)
+void sending_limits_ask(struct auth *auth, struct channel *asker, const struct ipc_limit *asked)
 {
-    struct allowance_limits limits = limits_of(auth, asked->account);
-    struct allowance_taken taken = {0};
+    struct rate_limit_max limits = limits_of(auth, asked->account);
+    struct rate_limit_taken taken = {0};
     uint64_t now_ms = clock_boot_ms();
     uint32_t wait_s = 0;
-    enum allowance_verdict verdict =
-        asked->recipients == 0 ? allowances_look(&auth->allowances, asked->account, limits, now_ms, &wait_s)
-                               : allowances_take(&auth->allowances, asked->account, limits, asked->recipients,
+    enum rate_limit_verdict verdict =
+        asked->recipients == 0 ? rate_limit_look(&auth->rate_limits, asked->account, limits, now_ms, &wait_s)
+                               : rate_limit_take(&auth->rate_limits, asked->account, limits, asked->recipients,
                                                  now_ms, &taken, &wait_s);
     switch (verdict) {
-    case ALLOWANCE_FITS:
+    case RATE_LIMIT_FITS:
         if (taken.key != 0)
             note(auth, asker, asked->request, &taken);
         answer(auth, asker, asked->request, LIMIT_FINE, 0);
         break;
-    case ALLOWANCE_REACHED:
-        tell(auth, asked->account, now_ms);
+    case RATE_LIMIT_REACHED:
+        log_limit(auth, asked->account, now_ms);
         answer(auth, asker, asked->request, LIMIT_REACHED, wait_s);
         break;
-    case ALLOWANCE_NEVER:
-        tell(auth, asked->account, now_ms);
+    case RATE_LIMIT_NEVER:
+        log_limit(auth, asked->account, now_ms);
         answer(auth, asker, asked->request, LIMIT_TOO_MANY, limits.recipients);
         break;
     }
@@ -101,33 +101,33 @@ void limits_ask(struct auth *auth, struct channel *asker, const struct ipc_limit
 
 /* ---- how it ended ---- */
 
-void limits_ended(struct auth *auth, struct channel *asker, const struct ipc_limit_end *ended)
+void sending_limits_ended(struct auth *auth, struct channel *asker, const struct ipc_limit_end *ended)
 {
-    struct noted wanted = {.asker = asker, .request = ended->request};
-    struct noted *noted = map_remove(&auth->noted, noted_key(&wanted));
+    struct counted_message wanted = {.asker = asker, .request = ended->request};
+    struct counted_message *noted = map_remove(&auth->noted, noted_key(&wanted));
     if (noted == NULL)
         return;
     if (!ended->sent)
-        allowances_give_back(&auth->allowances, &noted->taken);
+        rate_limit_give_back(&auth->rate_limits, &noted->taken);
     free(noted);
 }
 
-static struct noted *noted_by(struct auth *auth, const struct channel *asker)
+static struct counted_message *noted_by(struct auth *auth, const struct channel *asker)
 {
     size_t position = 0;
     struct bytes key;
     void *value;
     while (map_next(&auth->noted, &position, &key, &value))
-        if (((struct noted *)value)->asker == asker)
+        if (((struct counted_message *)value)->asker == asker)
             return value;
     return NULL;
 }
 
 /* Few at a time are noted: those that are being sent. */
-void limits_forget(struct auth *auth, const struct channel *asker)
+void sending_limits_forget(struct auth *auth, const struct channel *asker)
 {
-    for (struct noted *noted; (noted = noted_by(auth, asker)) != NULL; free(noted)) {
-        allowances_give_back(&auth->allowances, &noted->taken);
+    for (struct counted_message *noted; (noted = noted_by(auth, asker)) != NULL; free(noted)) {
+        rate_limit_give_back(&auth->rate_limits, &noted->taken);
         map_remove(&auth->noted, noted_key(noted));
     }
 }

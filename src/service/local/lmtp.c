@@ -14,8 +14,8 @@
 #include <unistd.h>
 
 /* A message on its way, with all it needs. */
-struct letter {
-    struct letter *next;
+struct lmtp_message {
+    struct lmtp_message *next;
     struct arena arena;
     struct channel *from; /* NULL: queue is gone; it will ask again */
     uint64_t delivery;
@@ -27,77 +27,77 @@ struct letter {
     uint64_t given;       /* octets handed to the session */
 };
 
-struct courier {
+struct lmtp_connection {
     struct lmtp *lmtp;
-    struct courier *next, *previous; /* all */
-    struct courier *idle_next;
+    struct lmtp_connection *next, *previous; /* all */
+    struct lmtp_connection *idle_next;
     struct conn conn;
     struct client_session session;
-    struct letter *letter;           /* NULL: none is under way */
+    struct lmtp_message *message;           /* NULL: none is under way */
     struct timer idle_timer, over_timer;
     size_t messages;
     bool connected, has_session, idle, wants_content, over;
 };
 
-static void run(struct courier *courier);
-static void send_somebody(struct lmtp *lmtp);
+static void run(struct lmtp_connection *connection);
+static void send_next(struct lmtp *lmtp);
 
-/* ---- letters ---- */
+/* ---- messages ---- */
 
-static struct letter *letter_make(struct channel *from, const struct ipc_deliver *deliver, struct delivery_result *results, int content)
+static struct lmtp_message *lmtp_message_make(struct channel *from, const struct ipc_deliver *deliver, struct delivery_result *results, int content)
 {
-    struct letter *letter = memory_new(sizeof *letter);
+    struct lmtp_message *message = memory_new(sizeof *message);
     const struct envelope *envelope = &deliver->envelope;
-    *letter = (struct letter){.from = from, .delivery = deliver->delivery, .file = content, .envelope = *envelope,
+    *message = (struct lmtp_message){.from = from, .delivery = deliver->delivery, .file = content, .envelope = *envelope,
                               .results = results, .result_count = envelope->recipient_count};
-    letter->envelope.sender = arena_copy(&letter->arena, envelope->sender);
-    letter->envelope.envid = bytes_none(); /* reports are ours to make: the mailbox is here */
-    letter->envelope.ret = RET_UNSAID;
-    letter->envelope.requiretls = false;   /* it does not leave this host */
-    letter->envelope.recipients = ARENA_ARRAY(&letter->arena, struct recipient, envelope->recipient_count);
-    letter->envelope.recipient_count = 0;
-    letter->places = ARENA_ARRAY(&letter->arena, size_t, envelope->recipient_count);
+    message->envelope.sender = arena_copy(&message->arena, envelope->sender);
+    message->envelope.envid = bytes_none(); /* reports are ours to make: the mailbox is here */
+    message->envelope.ret = RET_UNSAID;
+    message->envelope.requiretls = false;   /* it does not leave this host */
+    message->envelope.recipients = ARENA_ARRAY(&message->arena, struct recipient, envelope->recipient_count);
+    message->envelope.recipient_count = 0;
+    message->places = ARENA_ARRAY(&message->arena, size_t, envelope->recipient_count);
     for (size_t i = 0; i < envelope->recipient_count; i++)
         if (lmtp_can_name(envelope->recipients[i].address)) {
-            letter->places[letter->envelope.recipient_count] = i;
-            letter->envelope.recipients[letter->envelope.recipient_count++].address = arena_copy(&letter->arena, envelope->recipients[i].address);
+            message->places[message->envelope.recipient_count] = i;
+            message->envelope.recipients[message->envelope.recipient_count++].address = arena_copy(&message->arena, envelope->recipients[i].address);
         }
     if (content < 0)
-        letter->content = arena_copy(&letter->arena, deliver->content);
-    return letter;
+        message->content = arena_copy(&message->arena, deliver->content);
+    return message;
 }
 
-static void letter_free(struct letter *letter)
+static void lmtp_message_free(struct lmtp_message *message)
 {
-    if (letter->file >= 0)
-        close(letter->file);
-    arena_clear(&letter->arena);
-    free(letter->results);
-    free(letter);
+    if (message->file >= 0)
+        close(message->file);
+    arena_clear(&message->arena);
+    free(message->results);
+    free(message);
 }
 
 /* A large message that does not fit says little of the mailbox; a small one, or RCPT refused, that nothing fits any more. */
-static void note_fullness(const struct lmtp *lmtp, const struct letter *letter, struct bytes user, const struct client_result *result)
+static void note_fullness(const struct lmtp *lmtp, const struct lmtp_message *message, struct bytes user, const struct client_result *result)
 {
-    bool is_small = (letter->file < 0 ? letter->content.length : letter->envelope.size) <= LEDGER_SMALL_OCTETS;
+    bool is_small = (message->file < 0 ? message->content.length : message->envelope.size) <= QUOTA_BATCH_SMALL_OCTETS;
     if (result->outcome == OUTCOME_DELIVERED)
-        watched_room(lmtp->watched, user);
+        over_quota_list_remove(lmtp->over_quota_list, user);
     else if ((result->step == STEP_RCPT || is_small) && result->outcome == OUTCOME_FAILED && bytes_is(result->enhanced, "5.2.2"))
-        watched_full(lmtp->watched, user);
+        over_quota_list_add(lmtp->over_quota_list, user);
 }
 
 /* `results` has one for each recipient of the envelope. */
-static void letter_answer(struct lmtp *lmtp, struct letter *letter, const struct client_result *results)
+static void lmtp_message_answer(struct lmtp *lmtp, struct lmtp_message *message, const struct client_result *results)
 {
-    struct ipc_deliver_answer answer = {.delivery = letter->delivery, .peer = BYTES("lmtp"), .result_count = letter->result_count, .results = letter->results};
-    for (size_t i = 0; i < letter->envelope.recipient_count; i++) {
-        letter->results[letter->places[i]] = (struct delivery_result){.outcome = results[i].outcome, .step = results[i].step, .code = results[i].code,
+    struct ipc_deliver_answer answer = {.delivery = message->delivery, .peer = BYTES("lmtp"), .result_count = message->result_count, .results = message->results};
+    for (size_t i = 0; i < message->envelope.recipient_count; i++) {
+        message->results[message->places[i]] = (struct delivery_result){.outcome = results[i].outcome, .step = results[i].step, .code = results[i].code,
                                                      .enhanced = results[i].enhanced, .text = results[i].text};
-        note_fullness(lmtp, letter, letter->envelope.recipients[i].address, &results[i]);
+        note_fullness(lmtp, message, message->envelope.recipients[i].address, &results[i]);
     }
-    if (letter->from != NULL)
-        child_send(lmtp->child, letter->from, IPC_DELIVER_ANSWER, &answer, -1);
-    letter_free(letter);
+    if (message->from != NULL)
+        child_send(lmtp->child, message->from, IPC_DELIVER_ANSWER, &answer, -1);
+    lmtp_message_free(message);
 }
 
 /* ---- ending ---- */
@@ -108,174 +108,174 @@ static void leave_if_done(struct lmtp *lmtp)
         child_exit(lmtp->child, EX_OK);
 }
 
-static void not_idle(struct courier *courier)
+static void not_idle(struct lmtp_connection *connection)
 {
-    struct courier **at = &courier->lmtp->idle;
-    timer_cancel(&courier->idle_timer);
-    if (!courier->idle)
+    struct lmtp_connection **at = &connection->lmtp->idle;
+    timer_cancel(&connection->idle_timer);
+    if (!connection->idle)
         return;
-    while (*at != courier)
+    while (*at != connection)
         at = &(*at)->idle_next;
-    *at = courier->idle_next;
-    courier->idle = false;
+    *at = connection->idle_next;
+    connection->idle = false;
 }
 
-static void courier_free(struct courier *courier)
+static void lmtp_connection_free(struct lmtp_connection *connection)
 {
-    struct lmtp *lmtp = courier->lmtp;
-    not_idle(courier);
-    timer_cancel(&courier->over_timer);
-    conn_close(&courier->conn);
-    if (courier->has_session)
-        client_session_free(&courier->session);
-    *(courier->previous == NULL ? &lmtp->couriers : &courier->previous->next) = courier->next;
-    if (courier->next != NULL)
-        courier->next->previous = courier->previous;
-    lmtp->courier_count--;
-    free(courier);
+    struct lmtp *lmtp = connection->lmtp;
+    not_idle(connection);
+    timer_cancel(&connection->over_timer);
+    conn_close(&connection->conn);
+    if (connection->has_session)
+        client_session_free(&connection->session);
+    *(connection->previous == NULL ? &lmtp->connections : &connection->previous->next) = connection->next;
+    if (connection->next != NULL)
+        connection->next->previous = connection->previous;
+    lmtp->connection_count--;
+    free(connection);
 }
 
-static void take_letter(struct courier *courier)
+static void take_message(struct lmtp_connection *connection)
 {
-    struct lmtp *lmtp = courier->lmtp;
-    not_idle(courier);
-    courier->letter = lmtp->waiting;
-    lmtp->waiting = courier->letter->next;
+    struct lmtp *lmtp = connection->lmtp;
+    not_idle(connection);
+    connection->message = lmtp->waiting;
+    lmtp->waiting = connection->message->next;
     if (lmtp->waiting == NULL)
         lmtp->waiting_end = &lmtp->waiting;
     lmtp->busy_count++;
-    courier->messages++;
-    client_session_send(&courier->session, &courier->letter->envelope);
+    connection->messages++;
+    client_session_send(&connection->session, &connection->message->envelope);
 }
 
-static void answered(struct courier *courier, const struct client_result *results)
+static void answered(struct lmtp_connection *connection, const struct client_result *results)
 {
-    struct letter *letter = courier->letter;
-    courier->letter = NULL;
-    courier->lmtp->busy_count--;
-    letter_answer(courier->lmtp, letter, results);
+    struct lmtp_message *message = connection->message;
+    connection->message = NULL;
+    connection->lmtp->busy_count--;
+    lmtp_message_answer(connection->lmtp, message, results);
 }
 
 static bool is_served(const struct lmtp *lmtp)
 {
-    for (const struct courier *courier = lmtp->couriers; courier != NULL; courier = courier->next)
-        if (courier->messages > 0 && !courier->over)
+    for (const struct lmtp_connection *connection = lmtp->connections; connection != NULL; connection = connection->next)
+        if (connection->messages > 0 && !connection->over)
             return true;
     return false;
 }
 
 /* Nobody listens, or hangs up at once: those who wait are told, and come
- * again later. Where other couriers are at work they wait for those. */
-static void turn_away(struct courier *courier, struct client_result why)
+ * again later. Where other connections are at work they wait for those. */
+static void turn_away(struct lmtp_connection *connection, struct client_result why)
 {
-    struct lmtp *lmtp = courier->lmtp;
+    struct lmtp *lmtp = connection->lmtp;
     why.outcome = OUTCOME_DEFERRED;
     if (is_served(lmtp))
         return;
     while (lmtp->waiting != NULL) {
-        struct letter *letter = lmtp->waiting;
-        size_t count = letter->envelope.recipient_count;
+        struct lmtp_message *message = lmtp->waiting;
+        size_t count = message->envelope.recipient_count;
         struct client_result *results = memory_new(count * sizeof *results);
         for (size_t i = 0; i < count; i++)
             results[i] = why;
-        lmtp->waiting = letter->next;
-        letter_answer(lmtp, letter, results);
+        lmtp->waiting = message->next;
+        lmtp_message_answer(lmtp, message, results);
         free(results);
     }
     lmtp->waiting_end = &lmtp->waiting;
 }
 
-static void end(struct courier *courier)
+static void end(struct lmtp_connection *connection)
 {
-    not_idle(courier);
-    conn_close(&courier->conn);
-    courier->over = true;
-    timer_set(&courier->over_timer, 0); /* not from within its own calls */
+    not_idle(connection);
+    conn_close(&connection->conn);
+    connection->over = true;
+    timer_set(&connection->over_timer, 0); /* not from within its own calls */
 }
 
 static void over(void *owner)
 {
-    struct courier *courier = owner;
-    struct lmtp *lmtp = courier->lmtp;
-    courier_free(courier);
+    struct lmtp_connection *connection = owner;
+    struct lmtp *lmtp = connection->lmtp;
+    lmtp_connection_free(connection);
     leave_if_done(lmtp);
 }
 
 /* ---- the session ---- */
 
-static void give_content(struct courier *courier)
+static void give_content(struct lmtp_connection *connection)
 {
-    struct letter *letter = courier->letter;
-    char room[CONTENT_RUN_MAX];
+    struct lmtp_message *message = connection->message;
+    char buffer[CONTENT_RUN_MAX];
     struct bytes part;
     bool last;
-    if (letter->file < 0) {
-        part = bytes_first(bytes_from(letter->content, letter->given), CONTENT_RUN_MAX);
-        last = letter->given + part.length == letter->content.length;
+    if (message->file < 0) {
+        part = bytes_first(bytes_from(message->content, message->given), CONTENT_RUN_MAX);
+        last = message->given + part.length == message->content.length;
     } else {
-        ssize_t count = pread(letter->file, room, sizeof room, (off_t)letter->given);
+        ssize_t count = pread(message->file, buffer, sizeof buffer, (off_t)message->given);
         if (count <= 0) { /* never end a message that is not whole */
-            client_session_failed(&courier->session, STEP_DATA, BYTES("the content could not be read"));
+            client_session_failed(&connection->session, STEP_DATA, BYTES("the content could not be read"));
             return;
         }
-        part = bytes_of(room, (size_t)count);
-        last = letter->given + part.length >= letter->envelope.size;
+        part = bytes_of(buffer, (size_t)count);
+        last = message->given + part.length >= message->envelope.size;
     }
-    letter->given += part.length;
-    client_session_content(&courier->session, part, last);
+    message->given += part.length;
+    client_session_content(&connection->session, part, last);
 }
 
 static void idle_for_long(void *owner)
 {
-    struct courier *courier = owner;
-    not_idle(courier);
-    client_session_quit(&courier->session);
-    run(courier);
+    struct lmtp_connection *connection = owner;
+    not_idle(connection);
+    client_session_quit(&connection->session);
+    run(connection);
 }
 
 /* Ready for the next message. */
-static void ready(struct courier *courier)
+static void ready(struct lmtp_connection *connection)
 {
-    struct lmtp *lmtp = courier->lmtp;
-    if (lmtp->waiting != NULL && courier->messages < LMTP_MESSAGES_MAX) {
-        take_letter(courier);
-    } else if (lmtp->draining || courier->messages >= LMTP_MESSAGES_MAX) {
-        client_session_quit(&courier->session);
+    struct lmtp *lmtp = connection->lmtp;
+    if (lmtp->waiting != NULL && connection->messages < LMTP_MESSAGES_MAX) {
+        take_message(connection);
+    } else if (lmtp->draining || connection->messages >= LMTP_MESSAGES_MAX) {
+        client_session_quit(&connection->session);
     } else {
-        courier->idle = true;
-        courier->idle_next = lmtp->idle;
-        lmtp->idle = courier;
-        timer_set(&courier->idle_timer, LMTP_IDLE_MS);
+        connection->idle = true;
+        connection->idle_next = lmtp->idle;
+        lmtp->idle = connection;
+        timer_set(&connection->idle_timer, LMTP_IDLE_MS);
     }
 }
 
 /* True when it goes on at once. */
-static bool act(struct courier *courier, const struct client_action *action)
+static bool act(struct lmtp_connection *connection, const struct client_action *action)
 {
     switch (action->kind) {
     case CLIENT_SEND:
-        conn_write(&courier->conn, action->bytes);
+        conn_write(&connection->conn, action->bytes);
         return true;
     case CLIENT_READY:
-        ready(courier);
+        ready(connection);
         return true;
     case CLIENT_WANT_CONTENT:
         if (action->begins)
-            courier->letter->given = 0;
-        courier->wants_content = conn_output_is_full(&courier->conn);
-        if (!courier->wants_content)
-            give_content(courier);
-        return !courier->wants_content; /* else on_drained goes on */
+            connection->message->given = 0;
+        connection->wants_content = conn_output_is_full(&connection->conn);
+        if (!connection->wants_content)
+            give_content(connection);
+        return !connection->wants_content; /* else on_drained goes on */
     case CLIENT_SENT:
-        answered(courier, action->results);
+        answered(connection, action->results);
         return true;
     case CLIENT_FAILED:
-        if (courier->messages == 0)
-            turn_away(courier, action->failure);
-        end(courier);
+        if (connection->messages == 0)
+            turn_away(connection, action->failure);
+        end(connection);
         return false;
     case CLIENT_CLOSE:
-        end(courier);
+        end(connection);
         return false;
     case CLIENT_NOTHING:
     case CLIENT_STARTTLS: /* neither is asked of a socket of this host */
@@ -286,40 +286,40 @@ static bool act(struct courier *courier, const struct client_action *action)
     return false;
 }
 
-static void run(struct courier *courier)
+static void run(struct lmtp_connection *connection)
 {
     struct client_action action;
-    if (courier->wants_content && !courier->over && !conn_output_is_full(&courier->conn)) {
-        courier->wants_content = false;
-        give_content(courier);
+    if (connection->wants_content && !connection->over && !conn_output_is_full(&connection->conn)) {
+        connection->wants_content = false;
+        give_content(connection);
     }
-    while (!courier->over && !courier->wants_content && client_session_action(&courier->session, &action) && act(courier, &action))
+    while (!connection->over && !connection->wants_content && client_session_action(&connection->session, &action) && act(connection, &action))
         ;
-    if (!courier->over)
-        conn_set_timeout(&courier->conn, courier->idle ? 0 : client_session_timeout_ms(&courier->session));
-    if (courier->over)
-        send_somebody(courier->lmtp); /* in its place, where there are letters */
-    leave_if_done(courier->lmtp);
+    if (!connection->over)
+        conn_set_timeout(&connection->conn, connection->idle ? 0 : client_session_timeout_ms(&connection->session));
+    if (connection->over)
+        send_next(connection->lmtp); /* in its place, where there are messages */
+    leave_if_done(connection->lmtp);
 }
 
 /* ---- the connection ---- */
 
 static void on_connected(void *owner)
 {
-    struct courier *courier = owner;
-    struct client_options options = {.helo = bytes_of_text(courier->lmtp->child->config->hostname), .tls = CLIENT_TLS_NEVER, .lmtp = true};
-    courier->connected = courier->has_session = true;
-    client_session_start(&courier->session, &options);
-    run(courier);
+    struct lmtp_connection *connection = owner;
+    struct client_options options = {.helo = bytes_of_text(connection->lmtp->child->config->hostname), .tls = CLIENT_TLS_NEVER, .lmtp = true};
+    connection->connected = connection->has_session = true;
+    client_session_start(&connection->session, &options);
+    run(connection);
 }
 
 static void on_input(void *owner)
 {
-    struct courier *courier = owner;
+    struct lmtp_connection *connection = owner;
     size_t used;
-    while (courier->has_session && !courier->over && (used = client_session_feed(&courier->session, conn_input(&courier->conn))) > 0) {
-        conn_consume(&courier->conn, used);
-        run(courier);
+    while (connection->has_session && !connection->over && (used = client_session_feed(&connection->session, conn_input(&connection->conn))) > 0) {
+        conn_consume(&connection->conn, used);
+        run(connection);
     }
 }
 
@@ -328,25 +328,25 @@ static void on_drained(void *owner)
     run(owner);
 }
 
-static void lost(struct courier *courier, const char *why)
+static void lost(struct lmtp_connection *connection, const char *why)
 {
     char text[200];
-    snprintf(text, sizeof text, "the LMTP server at %.90s: %.80s", courier->lmtp->place, why);
-    if (courier->has_session) {
-        client_session_failed(&courier->session, client_session_step(&courier->session), bytes_of_text(text));
-        run(courier);
+    snprintf(text, sizeof text, "the LMTP server at %.90s: %.80s", connection->lmtp->place, why);
+    if (connection->has_session) {
+        client_session_failed(&connection->session, client_session_step(&connection->session), bytes_of_text(text));
+        run(connection);
     } else {
-        turn_away(courier, (struct client_result){.step = STEP_CONNECT, .enhanced = BYTES("4.3.0"), .text = bytes_of_text(text)});
-        end(courier);
+        turn_away(connection, (struct client_result){.step = STEP_CONNECT, .enhanced = BYTES("4.3.0"), .text = bytes_of_text(text)});
+        end(connection);
     }
 }
 
 static void on_end(void *owner, enum conn_end end_kind)
 {
-    struct courier *courier = owner;
-    on_input(courier); /* what it said before */
-    if (!courier->over)
-        lost(courier, courier->conn.why[0] != '\0' ? courier->conn.why : "the connection ended");
+    struct lmtp_connection *connection = owner;
+    on_input(connection); /* what it said before */
+    if (!connection->over)
+        lost(connection, connection->conn.why[0] != '\0' ? connection->conn.why : "the connection ended");
 }
 
 static void on_timeout(void *owner)
@@ -354,22 +354,22 @@ static void on_timeout(void *owner)
     lost(owner, "timed out");
 }
 
-static const struct conn_events courier_events = {
+static const struct conn_events lmtp_connection_events = {
     .on_connected = on_connected, .on_input = on_input, .on_drained = on_drained, .on_end = on_end, .on_timeout = on_timeout};
 
-static void courier_start(struct lmtp *lmtp)
+static void lmtp_connection_start(struct lmtp *lmtp)
 {
-    struct courier *courier = memory_new(sizeof *courier);
-    courier->lmtp = lmtp;
-    courier->next = lmtp->couriers;
-    if (courier->next != NULL)
-        courier->next->previous = courier;
-    lmtp->couriers = courier;
-    lmtp->courier_count++;
-    timer_start(&courier->idle_timer, lmtp->child->loop, idle_for_long, courier);
-    timer_start(&courier->over_timer, lmtp->child->loop, over, courier);
-    conn_connect(&courier->conn, lmtp->child->loop, (const struct sockaddr *)&lmtp->address, lmtp->address_length, &courier_events, courier);
-    conn_set_timeout(&courier->conn, LMTP_CONNECT_MS);
+    struct lmtp_connection *connection = memory_new(sizeof *connection);
+    connection->lmtp = lmtp;
+    connection->next = lmtp->connections;
+    if (connection->next != NULL)
+        connection->next->previous = connection;
+    lmtp->connections = connection;
+    lmtp->connection_count++;
+    timer_start(&connection->idle_timer, lmtp->child->loop, idle_for_long, connection);
+    timer_start(&connection->over_timer, lmtp->child->loop, over, connection);
+    conn_connect(&connection->conn, lmtp->child->loop, (const struct sockaddr *)&lmtp->address, lmtp->address_length, &lmtp_connection_events, connection);
+    conn_set_timeout(&connection->conn, LMTP_CONNECT_MS);
 }
 
 /* ---- the service ---- */
@@ -407,24 +407,24 @@ void lmtp_allow(const struct config *config, struct sandbox_paths *paths)
     paths->call_port = config->mailboxes.lmtp_at.port;
 }
 
-void lmtp_start(struct lmtp *lmtp, struct child *child, struct watched *watched)
+void lmtp_start(struct lmtp *lmtp, struct child *child, struct over_quota_list *over_quota_list)
 {
-    *lmtp = (struct lmtp){.child = child, .watched = watched, .place = child->config->mailboxes.lmtp};
+    *lmtp = (struct lmtp){.child = child, .over_quota_list = over_quota_list, .place = child->config->mailboxes.lmtp};
     lmtp->address_length = lmtp_address(child->config, &lmtp->address);
     lmtp->waiting_end = &lmtp->waiting;
 }
 
 /* Somebody for whoever waits. */
-static void send_somebody(struct lmtp *lmtp)
+static void send_next(struct lmtp *lmtp)
 {
     if (lmtp->waiting == NULL)
         return;
     if (lmtp->idle != NULL) {
-        struct courier *courier = lmtp->idle;
-        take_letter(courier);
-        run(courier);
-    } else if (lmtp->courier_count < LMTP_COURIERS_MAX) {
-        courier_start(lmtp);
+        struct lmtp_connection *connection = lmtp->idle;
+        take_message(connection);
+        run(connection);
+    } else if (lmtp->connection_count < LMTP_CONNECTIONS_MAX) {
+        lmtp_connection_start(lmtp);
     }
 }
 
@@ -435,24 +435,24 @@ bool lmtp_can_name(struct bytes address)
 
 void lmtp_deliver(struct lmtp *lmtp, struct channel *from, const struct ipc_deliver *deliver, struct delivery_result *results, int content)
 {
-    struct letter *letter = letter_make(from, deliver, results, content);
-    if (letter->envelope.recipient_count == 0) {
-        letter_answer(lmtp, letter, NULL);
+    struct lmtp_message *message = lmtp_message_make(from, deliver, results, content);
+    if (message->envelope.recipient_count == 0) {
+        lmtp_message_answer(lmtp, message, NULL);
         return;
     }
-    *lmtp->waiting_end = letter;
-    lmtp->waiting_end = &letter->next;
-    send_somebody(lmtp);
+    *lmtp->waiting_end = message;
+    lmtp->waiting_end = &message->next;
+    send_next(lmtp);
 }
 
 void lmtp_peer_lost(struct lmtp *lmtp, const struct channel *peer)
 {
-    for (struct letter *letter = lmtp->waiting; letter != NULL; letter = letter->next)
-        if (letter->from == peer)
-            letter->from = NULL;
-    for (struct courier *courier = lmtp->couriers; courier != NULL; courier = courier->next)
-        if (courier->letter != NULL && courier->letter->from == peer)
-            courier->letter->from = NULL;
+    for (struct lmtp_message *message = lmtp->waiting; message != NULL; message = message->next)
+        if (message->from == peer)
+            message->from = NULL;
+    for (struct lmtp_connection *connection = lmtp->connections; connection != NULL; connection = connection->next)
+        if (connection->message != NULL && connection->message->from == peer)
+            connection->message->from = NULL;
 }
 
 static void drain_limit_passed(void *owner)

@@ -38,10 +38,10 @@ struct arrival {
 };
 
 /* Whose result an entry of the batch is. */
-struct place {
+struct local_place {
     struct arrival *arrival;
     size_t result;
-    struct ledger_page *page;
+    struct quota_batch_page *page;
     uint64_t id, arrived_ms;
 };
 
@@ -51,11 +51,11 @@ struct local {
     bool by_lmtp;
     struct maildir maildir;
     struct quotas quotas;
-    struct ledger ledger;
+    struct quota_batch quota_batch;
     bool quotas_unreadable; /* which has been said */
     const volatile uint8_t *accounts_page;
-    struct watched watched;
-    struct place places[MAILDIR_BATCH_MAX];
+    struct over_quota_list over_quota_list;
+    struct local_place places[MAILDIR_BATCH_MAX];
     struct arrival *arrivals, **arrivals_end;
     int folder;
 };
@@ -77,30 +77,30 @@ static struct delivery_result result_of(const struct maildir_entry *entry)
 }
 
 /* The warning that goes with a message that arrived. It is put in whatever the limit says: else nobody would be warned. */
-static void write_warning(struct local *local, const struct ledger_page *page, unsigned mark)
+static void write_warning(struct local *local, const struct quota_batch_page *page, unsigned mark)
 {
     struct buffer content = {0}, message_id = {0};
     char id[QUEUE_ID_TEXT_LENGTH + 1];
     queue_id_text(page->last_id, id);
     buffer_add_format(&message_id, "%s.full%u@%s", id, mark, local->child->config->hostname);
-    struct fullness_warning warning = {.user = bytes_of_text(page->address), .octets = page->had.octets + page->arrived, .limit = page->limit,
+    struct quota_warning warning = {.user = bytes_of_text(page->address), .octets = page->had.octets + page->arrived, .limit = page->limit,
                                        .message_id = buffer_bytes(&message_id), .date_ms = clock_epoch_ms()};
-    fullness_compose(&content, &warning);
+    quota_warning_compose(&content, &warning);
     struct maildir_message m = {.id = page->last_id, .arrived_ms = page->last_ms, .address = warning.user, .content = buffer_bytes(&content), .file = -1, .mark = mark};
     maildir_write(&local->maildir, &m);
     buffer_free(&content);
     buffer_free(&message_id);
     log_event(LOG_EVENT_WARN, "mailbox_fills", LOG_ID(page->last_id), LOG_BYTES("to", warning.user), LOG_U64("octets", warning.octets), LOG_U64("limit", page->limit),
-              LOG_U64("percent", fullness_percent(warning.octets, page->limit)));
+              LOG_U64("percent", quota_warning_percent(warning.octets, page->limit)));
 }
 
 /* One batch more, of warnings alone; nothing depends on them. */
 static void warn_users(struct local *local)
 {
-    struct ledger_page *warned[MAILDIR_BATCH_MAX];
-    for (size_t i = 0; i < local->ledger.count; i++) {
-        struct ledger_page *page = &local->ledger.pages[i];
-        unsigned mark = ledger_passed(&local->ledger, page);
+    struct quota_batch_page *warned[MAILDIR_BATCH_MAX];
+    for (size_t i = 0; i < local->quota_batch.count; i++) {
+        struct quota_batch_page *page = &local->quota_batch.pages[i];
+        unsigned mark = quota_batch_passed(&local->quota_batch, page);
         if (mark == 0)
             continue;
         warned[local->maildir.count] = page;
@@ -111,7 +111,7 @@ static void warn_users(struct local *local)
     maildir_sync(&local->maildir);
     for (size_t i = 0; i < local->maildir.count; i++)
         if (local->maildir.entries[i].error == 0 && !local->maildir.entries[i].again)
-            ledger_arrived(warned[i], local->maildir.entries[i].octets, warned[i]->last_id, warned[i]->last_ms);
+            quota_batch_arrived(warned[i], local->maildir.entries[i].octets, warned[i]->last_id, warned[i]->last_ms);
     maildir_clear(&local->maildir);
 }
 
@@ -120,25 +120,25 @@ static void sync_batch(struct local *local)
     maildir_sync(&local->maildir);
     for (size_t i = 0; i < local->maildir.count; i++) {
         const struct maildir_entry *entry = &local->maildir.entries[i];
-        const struct place *place = &local->places[i];
+        const struct local_place *place = &local->places[i];
         place->arrival->results[place->result] = result_of(entry);
         if (entry->error == 0 && !entry->again && place->page != NULL)
-            ledger_arrived(place->page, entry->octets, place->id, place->arrived_ms);
+            quota_batch_arrived(place->page, entry->octets, place->id, place->arrived_ms);
     }
     maildir_clear(&local->maildir);
     warn_users(local);
-    ledger_close(&local->ledger);
+    quota_batch_close(&local->quota_batch);
 }
 
 /* Is there room? Smtpd is told of who has none at all, and of who has some again. */
-static bool admit(struct local *local, struct ledger_page *page, struct maildir_entry *entry)
+static bool admit(struct local *local, struct quota_batch_page *page, struct maildir_entry *entry)
 {
     struct bytes user = bytes_of_text(page->address);
-    bool admitted = ledger_admits(&local->ledger, page, entry->octets);
+    bool admitted = quota_batch_admits(&local->quota_batch, page, entry->octets);
     if (admitted)
-        watched_room(&local->watched, user);
-    else if (ledger_is_full(page))
-        watched_full(&local->watched, user);
+        over_quota_list_remove(&local->over_quota_list, user);
+    else if (quota_batch_is_full(page))
+        over_quota_list_add(&local->over_quota_list, user);
     return admitted || maildir_has(&local->maildir, entry);
 }
 
@@ -149,16 +149,16 @@ static void put(struct local *local, struct arrival *arrival, size_t result, con
         sync_batch(local);
     size_t at = maildir_write(&local->maildir, m);
     struct maildir_entry *entry = &local->maildir.entries[at];
-    struct ledger_page *page = entry->error != 0 ? NULL : ledger_page(&local->ledger, m->address, quotas_of(&local->quotas, m->address));
+    struct quota_batch_page *page = entry->error != 0 ? NULL : quota_batch_page(&local->quota_batch, m->address, quotas_of(&local->quotas, m->address));
     if (page != NULL && !admit(local, page, entry))
         maildir_refuse(entry, page->error != 0 ? page->error : EOVERFLOW);
-    local->places[at] = (struct place){.arrival = arrival, .result = result, .page = page, .id = m->id, .arrived_ms = m->arrived_ms};
+    local->places[at] = (struct local_place){.arrival = arrival, .result = result, .page = page, .id = m->id, .arrived_ms = m->arrived_ms};
 }
 
 /* Once a turn, before what came in it. */
 static void look_at_quotas(struct local *local)
 {
-    local->watched.version = accounts_watched_version(local->accounts_page); /* first: a quota that changes meanwhile is another version's */
+    local->over_quota_list.version = accounts_read_version(local->accounts_page); /* first: a quota that changes meanwhile is another version's */
     bool unreadable = !quotas_look(&local->quotas);
     if (unreadable && !local->quotas_unreadable)
         log_event(LOG_EVENT_ERROR, "quotas_unreadable", LOG_TEXT("file", local->quotas.folder), LOG_TEXT("reason", strerror(errno)),
@@ -269,18 +269,18 @@ static bool local_open_own(struct child *child, struct error *error)
     if (!quotas_open(&local->quotas, child->config, random_u64(), error))
         return false;
     sandbox_allow(child->paths, local->quotas.folder, false);
-    full_mailboxes_clear(child->full_mailboxes); /* the configuration may give them more room than it did */
+    over_quota_table_clear(child->over_quota); /* the configuration may give them more room than it did */
     maildir_start(&local->maildir, local->folder, child->config->hostname);
-    ledger_start(&local->ledger, local->folder);
+    quota_batch_start(&local->quota_batch, local->folder);
     return true;
 }
 
 static bool local_start(struct child *child, struct error *error)
 {
     struct local *local = child->service_data;
-    watched_start(&local->watched, child->loop, child->full_mailboxes, &local->quotas, local->folder);
+    over_quota_list_start(&local->over_quota_list, child->loop, child->over_quota, &local->quotas, local->folder);
     if (local->by_lmtp)
-        lmtp_start(&local->lmtp, child, &local->watched);
+        lmtp_start(&local->lmtp, child, &local->over_quota_list);
     return true;
 }
 

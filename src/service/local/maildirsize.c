@@ -13,7 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { PATH_ROOM = MAILDIR_PATH_MAX + 300, COUNTS_MAX = 2 };
+enum { PATH_SIZE = MAILDIR_PATH_MAX + 300, COUNTS_MAX = 2 };
 static const char file_name[] = "maildirsize";
 
 /* ---- the text ---- */
@@ -72,7 +72,7 @@ bool maildirsize_parse(struct bytes text, uint64_t limit, struct maildirsize *si
 
 /* ---- counting ---- */
 
-struct tally {
+struct maildir_tally {
     uint64_t octets, messages;
     uint64_t stamp;   /* of the folders: another one where something came or went */
     bool stamps_only;
@@ -85,7 +85,7 @@ static bool size_in_name(const char *name, uint64_t *octets)
     return at != NULL && bytes_to_u64(bytes_of(at + 3, strspn(at + 3, "0123456789")), INT64_MAX, octets) && strchr(":,", at[3 + strspn(at + 3, "0123456789")]) != NULL;
 }
 
-static int tally_entry(struct tally *tally, int folder, const char *name)
+static int tally_entry(struct maildir_tally *tally, int folder, const char *name)
 {
     struct stat facts;
     uint64_t octets;
@@ -111,7 +111,7 @@ static DIR *open_folder(int at, const char *path)
     return stream;
 }
 
-static int tally_messages(struct tally *tally, int at, const char *path)
+static int tally_messages(struct maildir_tally *tally, int at, const char *path)
 {
     struct stat facts;
     DIR *stream = open_folder(at, path);
@@ -128,20 +128,20 @@ static int tally_messages(struct tally *tally, int at, const char *path)
     return error;
 }
 
-static int tally_both(struct tally *tally, int at, const char *path)
+static int tally_both(struct maildir_tally *tally, int at, const char *path)
 {
-    char room[PATH_ROOM];
+    char buffer[PATH_SIZE];
     int error = 0;
     static const char *const kinds[] = {"new", "cur"};
     for (size_t i = 0; i < ARRAY_LENGTH(kinds) && error == 0; i++) {
-        snprintf(room, sizeof room, "%s/%s", path, kinds[i]);
-        error = tally_messages(tally, at, room);
+        snprintf(buffer, sizeof buffer, "%s/%s", path, kinds[i]);
+        error = tally_messages(tally, at, buffer);
     }
     return error;
 }
 
 /* The inbox, and each folder beside it: ".Sent". */
-static int tally_mailbox(struct tally *tally, int at, const char *mailbox)
+static int tally_mailbox(struct maildir_tally *tally, int at, const char *mailbox)
 {
     DIR *stream = open_folder(at, mailbox);
     if (stream == NULL)
@@ -158,9 +158,9 @@ static int tally_mailbox(struct tally *tally, int at, const char *mailbox)
 
 /* ---- the file ---- */
 
-static void write_anew(int folder, const char *mailbox, uint64_t limit, const struct tally *tally)
+static void write_anew(int folder, const char *mailbox, uint64_t limit, const struct maildir_tally *tally)
 {
-    char fresh[PATH_ROOM], path[PATH_ROOM];
+    char fresh[PATH_SIZE], path[PATH_SIZE];
     snprintf(path, sizeof path, "%s/%s", mailbox, file_name);
     snprintf(fresh, sizeof fresh, "%s/tmp/%s.%ld", mailbox, file_name, (long)getpid());
     unlinkat(folder, fresh, 0);
@@ -174,9 +174,9 @@ static void write_anew(int folder, const char *mailbox, uint64_t limit, const st
 
 int maildirsize_count(int folder, const char *mailbox, uint64_t limit, bool keep, struct maildirsize *size)
 {
-    char path[PATH_ROOM];
+    char path[PATH_SIZE];
     for (int i = 0; i < COUNTS_MAX; i++) {
-        struct tally tally = {0}, after = {.stamps_only = true};
+        struct maildir_tally tally = {0}, after = {.stamps_only = true};
         int error = tally_mailbox(&tally, folder, mailbox);
         if (error == 0 && keep)
             error = tally_mailbox(&after, folder, mailbox);
@@ -197,7 +197,7 @@ int maildirsize_count(int folder, const char *mailbox, uint64_t limit, bool keep
 
 bool maildirsize_peek(int folder, const char *mailbox, uint64_t limit, struct maildirsize *size)
 {
-    char path[PATH_ROOM], text[MAILDIRSIZE_MAX + 1];
+    char path[PATH_SIZE], text[MAILDIRSIZE_MAX + 1];
     struct stat facts;
     size_t lines;
     snprintf(path, sizeof path, "%s/%s", mailbox, file_name);
@@ -219,7 +219,7 @@ int maildirsize_read(int folder, const char *mailbox, uint64_t limit, struct mai
 
 void maildirsize_add(int folder, const char *mailbox, uint64_t octets, uint64_t messages)
 {
-    char path[PATH_ROOM];
+    char path[PATH_SIZE];
     struct stat facts;
     snprintf(path, sizeof path, "%s/%s", mailbox, file_name);
     int file = openat(folder, path, O_WRONLY | O_APPEND | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);

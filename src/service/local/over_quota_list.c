@@ -6,73 +6,73 @@
 
 #include <string.h>
 
-static struct watched_mailbox *find(struct watched *watched, struct bytes address)
+static struct over_quota_mailbox *find(struct over_quota_list *over_quota_list, struct bytes address)
 {
-    for (size_t i = 0; i < watched->count; i++)
-        if (bytes_is(address, watched->mailboxes[i].address))
-            return &watched->mailboxes[i];
+    for (size_t i = 0; i < over_quota_list->count; i++)
+        if (bytes_is(address, over_quota_list->mailboxes[i].address))
+            return &over_quota_list->mailboxes[i];
     return NULL;
 }
 
-static void forget(struct watched *watched, struct watched_mailbox *mailbox)
+static void forget(struct over_quota_list *over_quota_list, struct over_quota_mailbox *mailbox)
 {
-    *mailbox = watched->mailboxes[--watched->count];
+    *mailbox = over_quota_list->mailboxes[--over_quota_list->count];
 }
 
 /* As maildirsize says; what cannot be told has none. */
-static bool has_room(const struct watched *watched, struct bytes address)
+static bool has_room(const struct over_quota_list *over_quota_list, struct bytes address)
 {
     char path[MAILDIR_PATH_MAX];
-    struct ledger_page page = {.limit = quotas_of(watched->quotas, address)};
-    if (page.limit == 0 || !maildir_path(address, path, sizeof path) || !maildirsize_peek(watched->folder, path, page.limit, &page.had))
+    struct quota_batch_page page = {.limit = quotas_of(over_quota_list->quotas, address)};
+    if (page.limit == 0 || !maildir_path(address, path, sizeof path) || !maildirsize_peek(over_quota_list->folder, path, page.limit, &page.had))
         return false;
     page.had.sure = true;
-    return !ledger_is_full(&page);
+    return !quota_batch_is_full(&page);
 }
 
 static void look(void *owner)
 {
-    struct watched *watched = owner;
+    struct over_quota_list *over_quota_list = owner;
     uint64_t now_ms = clock_now_ms();
-    for (size_t i = watched->count; i-- > 0;) {
-        struct watched_mailbox *mailbox = &watched->mailboxes[i];
+    for (size_t i = over_quota_list->count; i-- > 0;) {
+        struct over_quota_mailbox *mailbox = &over_quota_list->mailboxes[i];
         struct bytes address = bytes_of_text(mailbox->address);
-        bool room = has_room(watched, address);
+        bool room = has_room(over_quota_list, address);
         if (room)
-            full_mailboxes_remove(watched->full, address);
+            over_quota_table_remove(over_quota_list->full, address);
         if (room || now_ms >= mailbox->until_ms)
-            forget(watched, mailbox);
+            forget(over_quota_list, mailbox);
     }
-    if (watched->count > 0)
-        timer_set(&watched->look, WATCHED_LOOK_MS);
+    if (over_quota_list->count > 0)
+        timer_set(&over_quota_list->look, OVER_QUOTA_LIST_LOOK_MS);
 }
 
-void watched_start(struct watched *watched, struct loop *loop, struct full_mailboxes *full, const struct quotas *quotas, int folder)
+void over_quota_list_start(struct over_quota_list *over_quota_list, struct loop *loop, struct over_quota_table *full, const struct quotas *quotas, int folder)
 {
-    *watched = (struct watched){.full = full, .quotas = quotas, .folder = folder};
-    timer_start(&watched->look, loop, look, watched);
+    *over_quota_list = (struct over_quota_list){.full = full, .quotas = quotas, .folder = folder};
+    timer_start(&over_quota_list->look, loop, look, over_quota_list);
 }
 
-void watched_full(struct watched *watched, struct bytes address)
+void over_quota_list_add(struct over_quota_list *over_quota_list, struct bytes address)
 {
     uint64_t now_ms = clock_now_ms();
-    struct watched_mailbox *mailbox = find(watched, address);
-    full_mailboxes_add(watched->full, address, watched->version, now_ms);
-    if (mailbox == NULL && watched->count < WATCHED_MAX && address.length < MAILDIR_PATH_MAX) {
-        mailbox = &watched->mailboxes[watched->count++];
+    struct over_quota_mailbox *mailbox = find(over_quota_list, address);
+    over_quota_table_add(over_quota_list->full, address, over_quota_list->version, now_ms);
+    if (mailbox == NULL && over_quota_list->count < OVER_QUOTA_LIST_MAX && address.length < MAILDIR_PATH_MAX) {
+        mailbox = &over_quota_list->mailboxes[over_quota_list->count++];
         memcpy(mailbox->address, address.at, address.length);
         mailbox->address[address.length] = '\0';
-        if (watched->count == 1)
-            timer_set(&watched->look, WATCHED_LOOK_MS);
+        if (over_quota_list->count == 1)
+            timer_set(&over_quota_list->look, OVER_QUOTA_LIST_LOOK_MS);
     }
     if (mailbox != NULL)
-        mailbox->until_ms = now_ms + FULL_BELIEVED_S * 1000;
+        mailbox->until_ms = now_ms + OVER_QUOTA_BELIEVED_S * 1000;
 }
 
-void watched_room(struct watched *watched, struct bytes address)
+void over_quota_list_remove(struct over_quota_list *over_quota_list, struct bytes address)
 {
-    struct watched_mailbox *mailbox = find(watched, address);
-    full_mailboxes_remove(watched->full, address);
+    struct over_quota_mailbox *mailbox = find(over_quota_list, address);
+    over_quota_table_remove(over_quota_list->full, address);
     if (mailbox != NULL)
-        forget(watched, mailbox);
+        forget(over_quota_list, mailbox);
 }

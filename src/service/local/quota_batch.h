@@ -2,10 +2,10 @@
 /*
  * quota_batch: what the mailboxes of one batch of deliveries hold and may hold.
  *
- * ledger_page() for each recipient, ledger_admits() once the message's size is
- * known, ledger_arrived() when it is in the mailbox for good; then each page
- * says whether a mark was passed (ledger_passed()) and whether nothing fits any
- * more (ledger_is_full()), and ledger_close() writes
+ * quota_batch_page() for each recipient, quota_batch_admits() once the message's size is
+ * known, quota_batch_arrived() when it is in the mailbox for good; then each page
+ * says whether a mark was passed (quota_batch_passed()) and whether nothing fits any
+ * more (quota_batch_is_full()), and quota_batch_close() writes
  * down what came, one line a mailbox, and begins the next batch.
  */
 #ifndef MAILBOAT_SERVICE_LOCAL_QUOTA_BATCH_H
@@ -14,9 +14,9 @@
 #include "service/local/maildir.h"
 #include "service/local/maildirsize.h"
 
-enum { LEDGER_SMALL_OCTETS = 4096, LEDGER_SMALL_PART = 100 };
+enum { QUOTA_BATCH_SMALL_OCTETS = 4096, QUOTA_BATCH_SMALL_PART = 100 };
 
-struct ledger_page {
+struct quota_batch_page {
     char mailbox[MAILDIR_PATH_MAX]; /* below the folder */
     uint64_t limit;                 /* octets; 0: none */
     int error;                      /* errno: what it holds could not be read */
@@ -27,24 +27,24 @@ struct ledger_page {
     char address[MAILDIR_PATH_MAX];
 };
 
-struct ledger {
+struct quota_batch {
     int folder;                     /* of all mailboxes; the caller's */
-    struct ledger_page *pages;      /* MAILDIR_BATCH_MAX */
+    struct quota_batch_page *pages;      /* MAILDIR_BATCH_MAX */
     size_t count;
 };
 
-void ledger_start(struct ledger *ledger, int folder);
-void ledger_free(struct ledger *ledger);
+void quota_batch_start(struct quota_batch *quota_batch, int folder);
+void quota_batch_free(struct quota_batch *quota_batch);
 /* The mailbox's page, read from the disk when it is asked for first; NULL when it is no address. */
-struct ledger_page *ledger_page(struct ledger *ledger, struct bytes address, uint64_t limit);
+struct quota_batch_page *quota_batch_page(struct quota_batch *quota_batch, struct bytes address, uint64_t limit);
 /* Is there room for so much? Then it counts. */
-bool ledger_admits(struct ledger *ledger, struct ledger_page *page, uint64_t octets);
+bool quota_batch_admits(struct quota_batch *quota_batch, struct quota_batch_page *page, uint64_t octets);
 /* Of a page that admitted too little: is it surely full, and not only too small for that message?
  * A mailbox is full when it has no room for 4 KiB, about the smallest message, and a hundredth of its limit. */
-bool ledger_is_full(const struct ledger_page *page);
-void ledger_arrived(struct ledger_page *page, uint64_t octets, uint64_t id, uint64_t arrived_ms);
+bool quota_batch_is_full(const struct quota_batch_page *page);
+void quota_batch_arrived(struct quota_batch_page *page, uint64_t octets, uint64_t id, uint64_t arrived_ms);
 /* The mark (message/quota_warning.h) that this batch went past; 0: none. */
-unsigned ledger_passed(struct ledger *ledger, struct ledger_page *page);
-void ledger_close(struct ledger *ledger);
+unsigned quota_batch_passed(struct quota_batch *quota_batch, struct quota_batch_page *page);
+void quota_batch_close(struct quota_batch *quota_batch);
 
 #endif

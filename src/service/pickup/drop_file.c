@@ -12,35 +12,35 @@
 
 enum { FIRST_LOOK = 64 * 1024 }; /* octets in which most heads end */
 
-static enum dropped_verdict bad(const char **wrong, const char *why)
+static enum drop_file_verdict bad(const char **wrong, const char *why)
 {
     *wrong = why;
-    return DROPPED_BAD;
+    return DROP_FILE_BAD;
 }
 
-static enum dropped_verdict open_file(struct dropped *d, int folder, struct stat *facts, const char **wrong)
+static enum drop_file_verdict open_file(struct drop_file *d, int folder, struct stat *facts, const char **wrong)
 {
     if (fstatat(folder, d->name, facts, AT_SYMLINK_NOFOLLOW) != 0)
-        return errno == ENOENT ? DROPPED_GONE : errno == EACCES ? bad(wrong, "the server may not look at it") : DROPPED_LATER;
+        return errno == ENOENT ? DROP_FILE_GONE : errno == EACCES ? bad(wrong, "the server may not look at it") : DROP_FILE_LATER;
     if (!S_ISREG(facts->st_mode)) /* nothing else is even opened: that may have effects */
         return bad(wrong, "it is not a regular file");
     d->file = openat(folder, d->name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
     if (d->file < 0 && errno == ENOENT)
-        return DROPPED_GONE;
+        return DROP_FILE_GONE;
     if (d->file < 0 && (errno == EACCES || errno == EPERM || errno == ELOOP))
         return bad(wrong, "the server may not read it");
     if (d->file < 0 || fstat(d->file, facts) != 0)
-        return DROPPED_LATER;
+        return DROP_FILE_LATER;
     if (!S_ISREG(facts->st_mode))
         return bad(wrong, "it is not a regular file");
     if (facts->st_nlink != 1)
         return bad(wrong, "it has another name elsewhere");
     d->uid = facts->st_uid;
-    return DROPPED_FINE;
+    return DROP_FILE_FINE;
 }
 
 /* As much of its beginning as the head needs. */
-static enum dropped_verdict read_head(struct dropped *d, uint64_t size, const char **wrong)
+static enum drop_file_verdict read_head(struct drop_file *d, uint64_t size, const char **wrong)
 {
     struct buffer text = {0};
     size_t used = 0;
@@ -57,37 +57,37 @@ static enum dropped_verdict read_head(struct dropped *d, uint64_t size, const ch
     buffer_free(&text);
     d->head = used;
     if (!fine)
-        return DROPPED_BAD;
-    return d->envelope.size == size - used ? DROPPED_FINE : bad(wrong, "it is not whole: its size is not what its head says");
+        return DROP_FILE_BAD;
+    return d->envelope.size == size - used ? DROP_FILE_FINE : bad(wrong, "it is not whole: its size is not what its head says");
 }
 
-static enum dropped_verdict look(struct dropped *d, int folder, const struct dropped_limits *limits, const char **wrong)
+static enum drop_file_verdict look(struct drop_file *d, int folder, const struct drop_file_limits *limits, const char **wrong)
 {
     struct stat facts;
-    enum dropped_verdict verdict = open_file(d, folder, &facts, wrong);
-    if (verdict != DROPPED_FINE)
+    enum drop_file_verdict verdict = open_file(d, folder, &facts, wrong);
+    if (verdict != DROP_FILE_FINE)
         return verdict;
     if ((uint64_t)facts.st_size > limits->size_max + DROP_HEAD_MAX)
         return bad(wrong, "it is larger than limits.message_size");
     verdict = read_head(d, (uint64_t)facts.st_size, wrong);
-    if (verdict == DROPPED_FINE && d->envelope.size > limits->size_max)
+    if (verdict == DROP_FILE_FINE && d->envelope.size > limits->size_max)
         return bad(wrong, "it is larger than limits.message_size");
-    if (verdict == DROPPED_FINE && d->envelope.recipient_count > limits->recipients_max)
+    if (verdict == DROP_FILE_FINE && d->envelope.recipient_count > limits->recipients_max)
         return bad(wrong, "it has more recipients than limits.recipients");
     return verdict;
 }
 
-enum dropped_verdict dropped_open(struct dropped *d, int folder, const char *name, const struct dropped_limits *limits, const char **wrong)
+enum drop_file_verdict drop_file_open(struct drop_file *d, int folder, const char *name, const struct drop_file_limits *limits, const char **wrong)
 {
-    *d = (struct dropped){.file = -1};
+    *d = (struct drop_file){.file = -1};
     snprintf(d->name, sizeof d->name, "%s", name);
-    enum dropped_verdict verdict = look(d, folder, limits, wrong);
-    if (verdict != DROPPED_FINE)
-        dropped_close(d);
+    enum drop_file_verdict verdict = look(d, folder, limits, wrong);
+    if (verdict != DROP_FILE_FINE)
+        drop_file_close(d);
     return verdict;
 }
 
-void dropped_close(struct dropped *d)
+void drop_file_close(struct drop_file *d)
 {
     if (d->file >= 0)
         close(d->file);
@@ -95,7 +95,7 @@ void dropped_close(struct dropped *d)
     arena_clear(&d->arena);
 }
 
-ssize_t dropped_read(const struct dropped *d, uint64_t at, char *room, size_t size)
+ssize_t drop_file_read(const struct drop_file *d, uint64_t at, char *room, size_t size)
 {
     uint64_t left = d->envelope.size - at;
     size_t most = left < size ? (size_t)left : size;

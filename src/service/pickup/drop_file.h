@@ -14,7 +14,7 @@
 #include <limits.h>
 #include <sys/types.h>
 
-struct dropped {
+struct drop_file {
     char name[NAME_MAX + 1];
     int file;
     uint32_t uid;         /* of its owner */
@@ -23,23 +23,23 @@ struct dropped {
     struct arena arena;
 };
 
-enum dropped_verdict {
-    DROPPED_FINE,
-    DROPPED_BAD,   /* *wrong says why; it will never be better */
-    DROPPED_GONE,  /* nobody is there by this name */
-    DROPPED_LATER, /* the machine is out of something */
+enum drop_file_verdict {
+    DROP_FILE_FINE,
+    DROP_FILE_BAD,   /* *wrong says why; it will never be better */
+    DROP_FILE_GONE,  /* nobody is there by this name */
+    DROP_FILE_LATER, /* the machine is out of something */
 };
 
-struct dropped_limits {
+struct drop_file_limits {
     uint64_t size_max;
     uint32_t recipients_max;
 };
 
 /* Opens and reads its head; where it is not FINE nothing stays open. */
-enum dropped_verdict dropped_open(struct dropped *dropped, int folder, const char *name, const struct dropped_limits *limits, const char **wrong);
-void dropped_close(struct dropped *dropped);
+enum drop_file_verdict drop_file_open(struct drop_file *drop_file, int folder, const char *name, const struct drop_file_limits *limits, const char **wrong);
+void drop_file_close(struct drop_file *drop_file);
 
 /* The next octets of the message from `at` on (0: its first); 0 at its end, -1 when it cannot be read. */
-ssize_t dropped_read(const struct dropped *dropped, uint64_t at, char *room, size_t size);
+ssize_t drop_file_read(const struct drop_file *drop_file, uint64_t at, char *room, size_t size);
 
 #endif

@@ -12,50 +12,50 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
-static struct pickup_wait *find(struct pickup *p, uint32_t uid)
+static struct limited_user *find(struct pickup *p, uint32_t uid)
 {
     for (size_t i = 0; i < p->wait_count; i++)
-        if (p->waits[i].uid == uid)
-            return &p->waits[i];
+        if (p->limited_users[i].uid == uid)
+            return &p->limited_users[i];
     return NULL;
 }
 
-void waits_add(struct pickup *p, uint32_t uid, uint32_t wait_s)
+void limited_users_add(struct pickup *p, uint32_t uid, uint32_t wait_s)
 {
-    struct pickup_wait *wait = find(p, uid);
+    struct limited_user *wait = find(p, uid);
     if (wait == NULL &&
         p->wait_count == PICKUP_WAITS_MAX) { /* it is asked about again soon; no more than that */
         p->again = true;
         return;
     }
     if (wait == NULL)
-        wait = &p->waits[p->wait_count++];
-    *wait = (struct pickup_wait){.uid = uid, .until_ms = clock_now_ms() + 1000 * (uint64_t)wait_s};
+        wait = &p->limited_users[p->wait_count++];
+    *wait = (struct limited_user){.uid = uid, .until_ms = clock_now_ms() + 1000 * (uint64_t)wait_s};
     log_event(LOG_EVENT_WARN, "drop_waits", LOG_U64("uid", uid), LOG_U64("seconds", wait_s),
               LOG_TEXT("mend", "its user has sent as much as it may in an hour; submission.local sets the "
                                "limit, and its files wait in the drop folder"));
 }
 
-void waits_expire(struct pickup *p)
+void limited_users_expire(struct pickup *p)
 {
     uint64_t now_ms = clock_now_ms();
     for (size_t i = p->wait_count; i-- > 0;)
-        if (p->waits[i].until_ms <= now_ms)
-            p->waits[i] = p->waits[--p->wait_count];
+        if (p->limited_users[i].until_ms <= now_ms)
+            p->limited_users[i] = p->limited_users[--p->wait_count];
 }
 
-bool waits_has(struct pickup *p, const char *name)
+bool limited_users_has(struct pickup *p, const char *name)
 {
     struct stat facts;
     return p->wait_count > 0 && fstatat(p->folder, name, &facts, AT_SYMLINK_NOFOLLOW) == 0 &&
            find(p, facts.st_uid) != NULL;
 }
 
-uint64_t waits_next_ms(const struct pickup *p, uint64_t most_ms)
+uint64_t limited_users_next_ms(const struct pickup *p, uint64_t most_ms)
 {
     uint64_t now_ms = clock_now_ms(), next_ms = most_ms;
     for (size_t i = 0; i < p->wait_count; i++) {
-        uint64_t left_ms = p->waits[i].until_ms > now_ms ? p->waits[i].until_ms - now_ms : 0;
+        uint64_t left_ms = p->limited_users[i].until_ms > now_ms ? p->limited_users[i].until_ms - now_ms : 0;
         next_ms = left_ms < next_ms ? left_ms : next_ms;
     }
     return next_ms;

@@ -44,7 +44,7 @@ static bool is_for_us(struct pickup *p, const char *name)
         sweep_unfinished(p, name);
         return false;
     }
-    return strncmp(name, PICKUP_BAD, strlen(PICKUP_BAD)) != 0 && map_get(&p->ignored, bytes_of_text(name)) == NULL && !waits_has(p, name);
+    return strncmp(name, PICKUP_BAD, strlen(PICKUP_BAD)) != 0 && map_get(&p->ignored, bytes_of_text(name)) == NULL && !limited_users_has(p, name);
 }
 
 /* The oldest first, as far as their names tell. */
@@ -55,18 +55,18 @@ static void list_names(struct pickup *p)
     p->name_count = p->name_at = 0;
     p->unread = p->again = p->arrived = false;
     p->looked_ms = clock_now_ms();
-    waits_expire(p);
+    limited_users_expire(p);
     int copy = openat(p->folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *folder = copy < 0 ? NULL : fdopendir(copy);
     if (folder == NULL) {
         p->again = true;
-        if (trouble_met(&p->listing, clock_now_ms()))
+        if (log_throttle_is_due(&p->listing, clock_now_ms()))
             log_event(LOG_EVENT_ERROR, "drop_failed", LOG_TEXT("reason", strerror(errno)), LOG_TEXT("mend", "the drop folder cannot be read"));
         if (copy >= 0)
             close(copy);
         return;
     }
-    trouble_is_over(&p->listing, clock_now_ms());
+    log_throttle_recovered(&p->listing, clock_now_ms());
     for (struct dirent *entry; (entry = readdir(folder)) != NULL;) {
         if (!is_for_us(p, entry->d_name))
             continue;
@@ -125,28 +125,28 @@ static void look_later(struct pickup *p)
 {
     bool more = p->arrived || (p->unread && !p->again);
     uint64_t usual_ms = p->again ? PICKUP_RETRY_MS : p->inotify < 0 ? PICKUP_BLIND_LOOK_MS : PICKUP_LOOK_MS;
-    timer_set(&p->look, more ? soonest_look_ms(p) : waits_next_ms(p, usual_ms));
+    timer_set(&p->look, more ? soonest_look_ms(p) : limited_users_next_ms(p, usual_ms));
 }
 
 static void take_next(struct pickup *p)
 {
-    struct dropped_limits limits = {p->child->config->limits.message_size, p->child->config->limits.recipients};
+    struct drop_file_limits limits = {p->child->config->limits.message_size, p->child->config->limits.recipients};
     const char *wrong = NULL;
     while (p->name_at < p->name_count) {
         const char *name = p->names[p->name_at++];
-        if (waits_has(p, name)) /* since the folder was listed */
+        if (limited_users_has(p, name)) /* since the folder was listed */
             continue;
-        switch (dropped_open(&p->passage.dropped, p->folder, name, &limits, &wrong)) {
-        case DROPPED_FINE:
-            passage_begin(p);
+        switch (drop_file_open(&p->submission.drop_file, p->folder, name, &limits, &wrong)) {
+        case DROP_FILE_FINE:
+            drop_submission_begin(p);
             return;
-        case DROPPED_BAD:
+        case DROP_FILE_BAD:
             set_aside(p, name, wrong);
             break;
-        case DROPPED_LATER:
+        case DROP_FILE_LATER:
             p->again = true;
             break;
-        case DROPPED_GONE:
+        case DROP_FILE_GONE:
             break;
         }
     }
@@ -156,7 +156,7 @@ static void take_next(struct pickup *p)
 
 static bool is_busy(const struct pickup *p)
 {
-    return p->passage.step != PASSAGE_NONE;
+    return p->submission.step != DROP_SUBMISSION_NONE;
 }
 
 /* The next one has a turn of its own. */
@@ -170,23 +170,23 @@ static void look_now(void *owner)
     take_next(p);
 }
 
-void passage_ended(struct pickup *p, enum passage_end how, const char *why)
+void pickup_submission_ended(struct pickup *p, enum drop_submission_end how, const char *why)
 {
-    struct dropped *dropped = &p->passage.dropped;
-    if (how == PASSAGE_STORED && ++p->unsynced >= PICKUP_UNSYNCED_MAX)
+    struct drop_file *drop_file = &p->submission.drop_file;
+    if (how == DROP_SUBMISSION_STORED && ++p->unsynced >= PICKUP_UNSYNCED_MAX)
         sync_removals(p); /* of those before */
-    if (how == PASSAGE_STORED && unlinkat(p->folder, dropped->name, 0) != 0 && errno != ENOENT) {
-        log_event(LOG_EVENT_ERROR, "drop_failed", LOG_TEXT("file", dropped->name), LOG_TEXT("reason", strerror(errno)),
+    if (how == DROP_SUBMISSION_STORED && unlinkat(p->folder, drop_file->name, 0) != 0 && errno != ENOENT) {
+        log_event(LOG_EVENT_ERROR, "drop_failed", LOG_TEXT("file", drop_file->name), LOG_TEXT("reason", strerror(errno)),
                   LOG_TEXT("mend", "it was taken in and cannot be removed: remove it"));
-        ignore(p, dropped->name);
+        ignore(p, drop_file->name);
     }
-    if (how == PASSAGE_BAD)
-        set_aside(p, dropped->name, why);
-    if (how == PASSAGE_LATER)
+    if (how == DROP_SUBMISSION_BAD)
+        set_aside(p, drop_file->name, why);
+    if (how == DROP_SUBMISSION_LATER)
         p->again = true;
-    if (how == PASSAGE_WAITS)
-        waits_add(p, dropped->uid, p->passage.wait_s);
-    dropped_close(dropped);
+    if (how == DROP_SUBMISSION_WAITS)
+        limited_users_add(p, drop_file->uid, p->submission.wait_s);
+    drop_file_close(drop_file);
     if (p->draining)
         sync_removals(p);
     if (p->draining)
@@ -200,8 +200,8 @@ void passage_ended(struct pickup *p, enum passage_end how, const char *why)
 static void news(void *owner, bool readable, bool writable)
 {
     struct pickup *p = owner;
-    char room[16 * 1024];
-    while (read(p->inotify, room, sizeof room) > 0)
+    char buffer[16 * 1024];
+    while (read(p->inotify, buffer, sizeof buffer) > 0)
         p->arrived = true;
     if (!p->arrived || is_busy(p))
         return;
@@ -211,12 +211,12 @@ static void news(void *owner, bool readable, bool writable)
 
 static void pickup_message(struct child *child, struct channel *from, enum ipc_kind kind, union ipc_message *message, int attached)
 {
-    passage_answered(child->service_data, kind, message, attached);
+    drop_submission_answered(child->service_data, kind, message, attached);
 }
 
 static void pickup_peer_lost(struct child *child, struct channel *peer)
 {
-    passage_lost(child->service_data, peer->peer);
+    drop_submission_lost(child->service_data, peer->peer);
 }
 
 /* ---- beginning and end ---- */

@@ -44,13 +44,13 @@ enum pickup_limit {
 
 struct pickup;
 
-enum passage_step { PASSAGE_NONE, PASSAGE_SENDER, PASSAGE_LIMIT, PASSAGE_RECIPIENT, PASSAGE_SPOOL, PASSAGE_SUBMIT };
+enum drop_submission_step { DROP_SUBMISSION_NONE, DROP_SUBMISSION_SENDER, DROP_SUBMISSION_LIMIT, DROP_SUBMISSION_RECIPIENT, DROP_SUBMISSION_SPOOL, DROP_SUBMISSION_SUBMIT };
 
 /* One message on its way from the folder to queue. */
-struct passage {
-    enum passage_step step;   /* which question is open */
+struct drop_submission {
+    enum drop_submission_step step;   /* which question is open */
     uint64_t request;         /* its number */
-    struct dropped dropped;
+    struct drop_file drop_file;
     struct origin origin;
     char account[32];         /* "uid 1000" */
     struct header header;     /* of whom it says that it is from */
@@ -60,7 +60,7 @@ struct passage {
     uint32_t wait_s;          /* how long its user has to wait */
     size_t asked;             /* recipients that were asked about */
     struct recipient *targets;
-    size_t target_count, target_room, given; /* given: those that queue has */
+    size_t target_count, target_capacity, given; /* given: those that queue has */
     struct map seen;          /* targets by address */
     struct dsn_recipient *unknown;
     size_t unknown_count;
@@ -71,10 +71,10 @@ struct passage {
     size_t giving;            /* targets in the open question */
 };
 
-/* How a passage ended. */
-enum passage_end { PASSAGE_STORED, PASSAGE_BAD, PASSAGE_LATER, PASSAGE_WAITS };
+/* How a submission ended. */
+enum drop_submission_end { DROP_SUBMISSION_STORED, DROP_SUBMISSION_BAD, DROP_SUBMISSION_LATER, DROP_SUBMISSION_WAITS };
 
-struct pickup_wait {
+struct limited_user {
     uint32_t uid;
     uint64_t until_ms;
 };
@@ -92,46 +92,46 @@ struct pickup {
     bool again;               /* something must be tried again */
     bool arrived;             /* something came meanwhile */
     bool draining;
-    struct trouble listing;
-    struct pickup_wait waits[PICKUP_WAITS_MAX];
+    struct log_throttle listing;
+    struct limited_user limited_users[PICKUP_WAITS_MAX];
     size_t wait_count;
     uint64_t looked_ms;       /* when the folder was listed last */
     struct map ignored;
-    struct passage passage;
+    struct drop_submission submission;
     uint64_t last_request;
     struct queue_id_maker ids;
 };
 
 /* ---- drop_submission.c ---- */
 
-/* Begins with a file that is FINE; passage_ended() follows, perhaps before this returns. */
-void passage_begin(struct pickup *pickup);
-void passage_answered(struct pickup *pickup, enum ipc_kind kind, union ipc_message *message, int attached);
+/* Begins with a file that is FINE; pickup_submission_ended() follows, perhaps before this returns. */
+void drop_submission_begin(struct pickup *pickup);
+void drop_submission_answered(struct pickup *pickup, enum ipc_kind kind, union ipc_message *message, int attached);
 /* auth or queue is gone: what is under way begins anew later. */
-void passage_lost(struct pickup *pickup, enum process_role peer);
+void drop_submission_lost(struct pickup *pickup, enum process_role peer);
 
-/* For permission.c: asks it of auth or queue, under the number of passage_request(); what is open then is `step`. */
-uint64_t passage_request(struct pickup *pickup);
-void passage_ask(struct pickup *pickup, enum passage_step step, enum ipc_kind kind, const void *message);
-void passage_go_on(struct pickup *pickup); /* it may be sent */
-void passage_end(struct pickup *pickup, enum passage_end end, const char *why);
+/* For permission.c: asks it of auth or queue, under the number of drop_submission_request(); what is open then is `step`. */
+uint64_t drop_submission_request(struct pickup *pickup);
+void drop_submission_ask(struct pickup *pickup, enum drop_submission_step step, enum ipc_kind kind, const void *message);
+void drop_submission_go_on(struct pickup *pickup); /* it may be sent */
+void drop_submission_end(struct pickup *pickup, enum drop_submission_end end, const char *why);
 
 /* ---- permission.c ---- */
-/* passage_go_on() or passage_end() follows. */
+/* drop_submission_go_on() or drop_submission_end() follows. */
 void permission_ask(struct pickup *pickup);
 void permission_sender_answered(struct pickup *pickup, const struct ipc_sender_answer *answer);
 void permission_limit_answered(struct pickup *pickup, const struct ipc_limit_answer *answer);
 void permission_end(struct pickup *pickup, bool sent);
 
 /* ---- limited_users.c ---- */
-void waits_add(struct pickup *pickup, uint32_t uid, uint32_t wait_s);
-void waits_expire(struct pickup *pickup);
-bool waits_has(struct pickup *pickup, const char *name); /* the file is of a user who waits */
-uint64_t waits_next_ms(const struct pickup *pickup, uint64_t most_ms); /* until one may send again */
+void limited_users_add(struct pickup *pickup, uint32_t uid, uint32_t wait_s);
+void limited_users_expire(struct pickup *pickup);
+bool limited_users_has(struct pickup *pickup, const char *name); /* the file is of a user who waits */
+uint64_t limited_users_next_ms(const struct pickup *pickup, uint64_t most_ms); /* until one may send again */
 
 /* ---- pickup.c ---- */
 
 /* `why` where it is BAD. */
-void passage_ended(struct pickup *pickup, enum passage_end end, const char *why);
+void pickup_submission_ended(struct pickup *pickup, enum drop_submission_end end, const char *why);
 
 #endif

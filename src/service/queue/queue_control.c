@@ -9,10 +9,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-bool control_open(struct control *control, const char *folder, struct error *error)
+bool queue_control_open(struct queue_control *control, const char *folder, struct error *error)
 {
     struct folder own;
-    *control = (struct control){.listener = -1};
+    *control = (struct queue_control){.listener = -1};
     if (!folder_open(&own, folder, 0, FOLDER_TRUSTED, error))
         return false;
     const struct listen_socket wanted = {.data_dir = folder,
@@ -25,7 +25,7 @@ bool control_open(struct control *control, const char *folder, struct error *err
     return control->listener >= 0;
 }
 
-static void hang_up(struct control_client *client)
+static void hang_up(struct queue_control_client *client)
 {
     watch_stop(&client->watch);
     channel_close(&client->channel);
@@ -33,7 +33,7 @@ static void hang_up(struct control_client *client)
     client->asked = false;
 }
 
-static void answer(struct control_client *client, bool ok, uint64_t count, const char *text)
+static void answer(struct queue_control_client *client, bool ok, uint64_t count, const char *text)
 {
     struct ipc_control_answer said = {.request = client->request, .ok = ok, .count = count, .text = bytes_of_text(text)};
     client->asked = client->done = client->all = false;
@@ -43,7 +43,7 @@ static void answer(struct control_client *client, bool ok, uint64_t count, const
         watch_change(&client->watch, true, channel_wants_write(&client->channel));
 }
 
-static bool is_known(struct control_client *client, uint64_t request, uint32_t verb)
+static bool is_known(struct queue_control_client *client, uint64_t request, uint32_t verb)
 {
     client->request = request;
     if (verb > CONTROL_PING)
@@ -54,7 +54,7 @@ static bool is_known(struct control_client *client, uint64_t request, uint32_t v
 }
 
 /* One message at once, all of them turn by turn; the answer follows the commit. */
-static void ask(struct control_client *client, const struct ipc_control *asked)
+static void ask(struct queue_control_client *client, const struct ipc_control *asked)
 {
     if (!is_known(client, asked->request, asked->verb))
         return;
@@ -67,11 +67,11 @@ static void ask(struct control_client *client, const struct ipc_control *asked)
     client->done = !client->all;
     client->after = client->count = 0;
     if (!client->all)
-        client->count = queue_control(client->control->queue, client->verb, asked->id, timeline_now_ms(client->control->timeline));
+        client->count = queue_control(client->control->queue, client->verb, asked->id, queue_clock_now_ms(client->control->queue_clock));
     timer_set(client->control->wake, 0);
 }
 
-static void choose(struct control_client *client, const struct ipc_choose *asked)
+static void choose(struct queue_control_client *client, const struct ipc_choose *asked)
 {
     if (!is_known(client, asked->request, asked->verb))
         return;
@@ -81,34 +81,34 @@ static void choose(struct control_client *client, const struct ipc_choose *asked
     }
     client->asked = client->done = true;
     client->all = false;
-    client->count = queue_control_chosen(client->control->queue, client->verb, asked->chosen, asked->chosen_count, timeline_now_ms(client->control->timeline));
+    client->count = queue_control_chosen(client->control->queue, client->verb, asked->chosen, asked->chosen_count, queue_clock_now_ms(client->control->queue_clock));
     timer_set(client->control->wake, 0);
 }
 
-static void tell_status(struct control_client *client, const struct ipc_status *asked)
+static void send_status(struct queue_control_client *client, const struct ipc_status *asked)
 {
     struct ipc_status_answer said = {.request = asked->request};
     struct arena arena = {0};
-    queue_status(client->control->queue, asked->with_under_way != 0, timeline_now_ms(client->control->timeline), &arena, &said);
+    queue_status(client->control->queue, asked->with_in_progress != 0, queue_clock_now_ms(client->control->queue_clock), &arena, &said);
     bool sent = channel_send(&client->channel, IPC_STATUS_ANSWER, &said, -1);
     arena_clear(&arena);
     if (!sent)
         hang_up(client);
 }
 
-static void hear(struct control_client *client, enum ipc_kind kind, const union ipc_message *message)
+static void hear(struct queue_control_client *client, enum ipc_kind kind, const union ipc_message *message)
 {
     if (kind == IPC_CONTROL)
         ask(client, &message->control);
     else if (kind == IPC_CHOOSE)
         choose(client, &message->choose);
     else
-        tell_status(client, &message->status);
+        send_status(client, &message->status);
 }
 
 static void client_ready(void *owner, bool readable, bool writable)
 {
-    struct control_client *client = owner;
+    struct queue_control_client *client = owner;
     enum ipc_kind kind;
     union ipc_message message;
     int attached;
@@ -134,13 +134,13 @@ static void client_ready(void *owner, bool readable, bool writable)
 
 static void reopen(void *owner)
 {
-    struct control *control = owner;
+    struct queue_control *control = owner;
     watch_change(&control->watch, true, false);
 }
 
 static void welcome(void *owner, bool readable, bool writable)
 {
-    struct control *control = owner;
+    struct queue_control *control = owner;
     int descriptor;
     while ((descriptor = accept4(control->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0) {
         size_t i = 0;
@@ -150,8 +150,8 @@ static void welcome(void *owner, bool readable, bool writable)
             close(descriptor);
             continue;
         }
-        struct control_client *client = &control->clients[i];
-        *client = (struct control_client){.control = control, .connected = true};
+        struct queue_control_client *client = &control->clients[i];
+        *client = (struct queue_control_client){.control = control, .connected = true};
         channel_start(&client->channel, descriptor, PROCESS_QUEUE, PROCESS_CLI, 0);
         watch_start(&client->watch, control->loop, descriptor, true, false, client_ready, client);
     }
@@ -161,17 +161,17 @@ static void welcome(void *owner, bool readable, bool writable)
     }
 }
 
-void control_start(struct control *control, struct loop *loop, struct queue *queue, const struct timeline *timeline, struct timer *wake)
+void queue_control_start(struct queue_control *control, struct loop *loop, struct queue *queue, const struct queue_clock *queue_clock, struct timer *wake)
 {
     control->loop = loop;
     control->queue = queue;
-    control->timeline = timeline;
+    control->queue_clock = queue_clock;
     control->wake = wake;
     timer_start(&control->reopen, loop, reopen, control);
     watch_start(&control->watch, loop, control->listener, true, false, welcome, control);
 }
 
-void control_close(struct control *control)
+void queue_control_close(struct queue_control *control)
 {
     if (control->listener < 0)
         return;
@@ -181,10 +181,10 @@ void control_close(struct control *control)
     control->listener = -1;
 }
 
-void control_committed(struct control *control, enum store_verdict verdict)
+void queue_control_committed(struct queue_control *control, enum store_verdict verdict)
 {
     for (size_t i = 0; i < CONTROL_CLIENTS_MAX; i++) {
-        struct control_client *client = &control->clients[i];
+        struct queue_control_client *client = &control->clients[i];
         if (!client->connected || !client->asked)
             continue;
         if (verdict != STORE_DONE)
@@ -194,11 +194,11 @@ void control_committed(struct control *control, enum store_verdict verdict)
     }
 }
 
-bool control_walk(struct control *control, uint64_t now_ms)
+bool queue_control_walk(struct queue_control *control, uint64_t now_ms)
 {
     bool more = false;
     for (size_t i = 0; i < CONTROL_CLIENTS_MAX; i++) {
-        struct control_client *client = &control->clients[i];
+        struct queue_control_client *client = &control->clients[i];
         if (!client->connected || !client->asked || !client->all || client->done)
             continue;
         client->count += queue_control_some(control->queue, client->verb, &client->after, now_ms);

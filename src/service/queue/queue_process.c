@@ -28,7 +28,7 @@ enum {
 };
 
 /* Who waits for the commit. */
-struct waiting {
+struct waiting_submission {
     struct channel *asker; /* NULL: gone */
     uint64_t request;
     enum store_verdict verdict;
@@ -37,14 +37,14 @@ struct waiting {
 struct queue_process {
     struct child *child;
     struct store *store;
-    struct timeline timeline;
+    struct queue_clock queue_clock;
     struct queue queue;
-    struct control control;
+    struct queue_control control;
     struct timer wake;
     struct timer drain_limit;
-    struct trouble full, spooling;
-    struct waiting *waiting;
-    size_t waiting_count, waiting_room;
+    struct log_throttle full, spooling;
+    struct waiting_submission *waiting;
+    size_t waiting_count, waiting_capacity;
     bool draining;
 };
 
@@ -54,17 +54,17 @@ static struct queue_process here; /* one a process */
 
 static void wait_for_commit(struct queue_process *p, struct channel *asker, uint64_t request, enum store_verdict verdict)
 {
-    if (p->waiting_count == p->waiting_room) {
-        p->waiting_room = p->waiting_room == 0 ? 64 : 2 * p->waiting_room;
-        p->waiting = memory_resize(p->waiting, p->waiting_room * sizeof *p->waiting);
+    if (p->waiting_count == p->waiting_capacity) {
+        p->waiting_capacity = p->waiting_capacity == 0 ? 64 : 2 * p->waiting_capacity;
+        p->waiting = memory_resize(p->waiting, p->waiting_capacity * sizeof *p->waiting);
     }
-    p->waiting[p->waiting_count++] = (struct waiting){asker, request, verdict};
+    p->waiting[p->waiting_count++] = (struct waiting_submission){asker, request, verdict};
 }
 
 static void submit(struct queue_process *p, struct channel *from, const struct ipc_submit *submitted)
 {
     struct store_message message = {.id = submitted->id, .envelope = submitted->envelope, .origin = submitted->origin, .content = submitted->content};
-    enum store_verdict verdict = queue_accept(&p->queue, &message, submitted->spool, timeline_now_ms(&p->timeline));
+    enum store_verdict verdict = queue_accept(&p->queue, &message, submitted->spool, queue_clock_now_ms(&p->queue_clock));
     if (verdict != STORE_DONE && submitted->spool != 0)
         store_spool_drop(p->store, submitted->spool);
     wait_for_commit(p, from, submitted->request, verdict);
@@ -75,10 +75,10 @@ static void spool(struct queue_process *p, struct channel *from, const struct ip
     struct ipc_spool_answer answer = {.request = asked->request, .spool = random_u64() | 1};
     enum store_verdict verdict;
     int file = store_spool(p->store, answer.spool, &verdict);
-    if (file < 0 && trouble_met(&p->spooling, clock_now_ms()))
+    if (file < 0 && log_throttle_is_due(&p->spooling, clock_now_ms()))
         log_event(LOG_EVENT_ERROR, "spool_failed", LOG_TEXT("reason", strerror(errno)), LOG_U64("times", p->spooling.times));
     else if (file >= 0)
-        trouble_is_over(&p->spooling, clock_now_ms());
+        log_throttle_recovered(&p->spooling, clock_now_ms());
     answer.verdict = verdict;
     child_send(p->child, from, IPC_SPOOL_ANSWER, &answer, file);
     if (file >= 0)
@@ -94,10 +94,10 @@ static void queue_process_message(struct child *child, struct channel *from, enu
     case IPC_SUBMIT: submit(p, from, &message->submit); break;
     case IPC_SPOOL: spool(p, from, &message->spool); break;
     case IPC_SPOOL_DROP: store_spool_drop(p->store, message->spool_drop.spool); break;
-    case IPC_DELIVER_ANSWER: queue_delivered(&p->queue, &message->deliver_answer, timeline_now_ms(&p->timeline)); break;
-    case IPC_AWAY_ANSWER: queue_absence_told(&p->queue, &message->away_answer, timeline_now_ms(&p->timeline)); break;
-    case IPC_EXPAND_ANSWER: queue_members_told(&p->queue, &message->expand_answer, timeline_now_ms(&p->timeline)); break;
-    case IPC_RECIPIENT_ANSWER: queue_looked_up(&p->queue, &message->recipient_answer, timeline_now_ms(&p->timeline)); break;
+    case IPC_DELIVER_ANSWER: queue_delivered(&p->queue, &message->deliver_answer, queue_clock_now_ms(&p->queue_clock)); break;
+    case IPC_AWAY_ANSWER: vacation_queue_answered(&p->queue, &message->away_answer, queue_clock_now_ms(&p->queue_clock)); break;
+    case IPC_EXPAND_ANSWER: queue_members_answered(&p->queue, &message->expand_answer, queue_clock_now_ms(&p->queue_clock)); break;
+    case IPC_RECIPIENT_ANSWER: queue_looked_up(&p->queue, &message->recipient_answer, queue_clock_now_ms(&p->queue_clock)); break;
     default: break; /* the table in ipc/ipc_message.c lets nothing else through */
     }
 }
@@ -107,7 +107,7 @@ static void queue_process_message(struct child *child, struct channel *from, enu
 static void answer_all(struct queue_process *p, enum store_verdict verdict)
 {
     for (size_t i = 0; i < p->waiting_count; i++) {
-        const struct waiting *w = &p->waiting[i];
+        const struct waiting_submission *w = &p->waiting[i];
         struct ipc_submit_answer answer = {.request = w->request, .verdict = w->verdict != STORE_DONE ? w->verdict : verdict};
         if (w->asker != NULL)
             child_send(p->child, w->asker, IPC_SUBMIT_ANSWER, &answer, -1);
@@ -115,15 +115,15 @@ static void answer_all(struct queue_process *p, enum store_verdict verdict)
     p->waiting_count = 0;
 }
 
-static const enum process_role carriers[SCHEDULE_WAYS] = {
+static const enum process_role transports[SCHEDULE_TRANSPORTS] = {
     [SCHEDULE_LOCAL] = PROCESS_LOCAL, [SCHEDULE_AWAY] = PROCESS_RELAY, [SCHEDULE_LOOKUP] = PROCESS_AUTH};
 
-static void give(struct queue_process *p, struct channel *carrier, enum schedule_way way, const struct ipc_deliver *deliver, int content)
+static void give(struct queue_process *p, struct channel *carrier, enum schedule_transport transport, const struct ipc_deliver *deliver, int content)
 {
-    if (way == SCHEDULE_LOOKUP && deliver->envelope.recipients[0].expands != EXPANDS_NOT) {
+    if (transport == SCHEDULE_LOOKUP && deliver->envelope.recipients[0].expands != EXPANDS_NOT) {
         struct ipc_expand asked = queue_expansion(&p->queue, deliver->delivery);
         child_send(p->child, carrier, IPC_EXPAND, &asked, -1);
-    } else if (way == SCHEDULE_LOOKUP) {
+    } else if (transport == SCHEDULE_LOOKUP) {
         struct ipc_recipient asked = {.request = deliver->delivery, .address = deliver->envelope.recipients[0].address};
         child_send(p->child, carrier, IPC_RECIPIENT, &asked, -1);
     } else {
@@ -134,32 +134,32 @@ static void give(struct queue_process *p, struct channel *carrier, enum schedule
 }
 
 /* True when more may be started in another turn. */
-static bool start_some(struct queue_process *p, enum schedule_way way, uint64_t now_ms)
+static bool start_some(struct queue_process *p, enum schedule_transport transport, uint64_t now_ms)
 {
-    struct channel *carrier = child_peer(p->child, carriers[way]);
+    struct channel *carrier = child_peer(p->child, transports[transport]);
     for (int i = 0; carrier != NULL && i < STARTS_A_TURN_MAX; i++) {
         struct ipc_deliver deliver;
         int content;
         if (channel_is_full(carrier)) /* a turn follows when it is not any more */
             return false;
-        if (!queue_next(&p->queue, way, now_ms, &deliver, &content))
-            return queue_looks_on(&p->queue, way);
-        give(p, carrier, way, &deliver, content);
+        if (!queue_next(&p->queue, transport, now_ms, &deliver, &content))
+            return queue_looks_on(&p->queue, transport);
+        give(p, carrier, transport, &deliver, content);
     }
     return carrier != NULL;
 }
 
-static void ask_about_absences(struct queue_process *p)
+static void ask_about_vacations(struct queue_process *p)
 {
     struct channel *auth = child_peer(p->child, PROCESS_AUTH);
     struct ipc_away asked;
-    while (auth != NULL && queue_absence_next(&p->queue, &asked))
+    while (auth != NULL && vacation_queue_next(&p->queue, &asked))
         child_send(p->child, auth, IPC_AWAY, &asked, -1);
 }
 
 static void leave_if_done(struct queue_process *p)
 {
-    if (!p->draining || queue_under_way(&p->queue) > 0 || store_is_changed(p->store))
+    if (!p->draining || queue_in_progress(&p->queue) > 0 || store_is_changed(p->store))
         return;
     child_deafen(p->child); /* what waits unread in the channels is the successor's */
     child_exit(p->child, EX_OK);
@@ -167,7 +167,7 @@ static void leave_if_done(struct queue_process *p)
 
 static void set_wake(struct queue_process *p, bool soon)
 {
-    uint64_t now_ms = timeline_now_ms(&p->timeline), wake_ms = queue_wake_ms(&p->queue);
+    uint64_t now_ms = queue_clock_now_ms(&p->queue_clock), wake_ms = queue_wake_ms(&p->queue);
     if (soon)
         timer_set(&p->wake, 0);
     else if (wake_ms != 0) /* a timer does not count while the machine sleeps */
@@ -179,28 +179,28 @@ static void set_wake(struct queue_process *p, bool soon)
 static void turn(struct queue_process *p)
 {
     struct error error = {0};
-    uint64_t now_ms = timeline_now_ms(&p->timeline);
-    timeline_look(&p->timeline, p->store);
-    p->queue.wall_ahead_ms = timeline_ahead_ms(&p->timeline);
+    uint64_t now_ms = queue_clock_now_ms(&p->queue_clock);
+    queue_clock_look(&p->queue_clock, p->store);
+    p->queue.wall_ahead_ms = queue_clock_ahead_ms(&p->queue_clock);
     enum store_verdict verdict = queue_commit(&p->queue, now_ms, &error);
     log_release(verdict == STORE_DONE); /* what it tells is on disk */
     answer_all(p, verdict);
-    control_committed(&p->control, verdict);
+    queue_control_committed(&p->control, verdict);
     if (verdict == STORE_FAILED) { /* what the page cache holds cannot be trusted: begin anew */
         log_event(LOG_EVENT_ERROR, "store_failed", LOG_TEXT("reason", error.text));
         child_exit(p->child, EX_IOERR);
         return;
     }
-    if (verdict == STORE_FULL && trouble_met(&p->full, clock_now_ms()))
+    if (verdict == STORE_FULL && log_throttle_is_due(&p->full, clock_now_ms()))
         log_event(LOG_EVENT_ERROR, "store_full", LOG_TEXT("reason", error.text), LOG_U64("times", p->full.times), LOG_TEXT("mend", "make room in the data folder"));
-    if (verdict == STORE_DONE && trouble_is_over(&p->full, clock_now_ms()))
+    if (verdict == STORE_DONE && log_throttle_recovered(&p->full, clock_now_ms()))
         log_event(LOG_EVENT_INFO, "store_has_room", LOG_U64("times", p->full.times));
     if (verdict == STORE_DONE)
-        ask_about_absences(p);
+        ask_about_vacations(p);
     bool more = false;
-    for (int way = 0; way < SCHEDULE_WAYS && !p->draining; way++)
-        more = start_some(p, (enum schedule_way)way, now_ms) || more;
-    set_wake(p, more || control_walk(&p->control, now_ms) || (verdict == STORE_DONE && store_is_changed(p->store)));
+    for (int transport = 0; transport < SCHEDULE_TRANSPORTS && !p->draining; transport++)
+        more = start_some(p, (enum schedule_transport)transport, now_ms) || more;
+    set_wake(p, more || queue_control_walk(&p->control, now_ms) || (verdict == STORE_DONE && store_is_changed(p->store)));
     leave_if_done(p);
 }
 
@@ -213,7 +213,7 @@ static void woken(void *owner)
 {
     struct queue_process *p = owner;
     if (!p->draining)
-        queue_wake(&p->queue, timeline_now_ms(&p->timeline));
+        queue_wake(&p->queue, queue_clock_now_ms(&p->queue_clock));
     turn(p);
 }
 
@@ -232,10 +232,10 @@ static void queue_process_peer_lost(struct child *child, struct channel *peer)
         if (p->waiting[i].asker == peer)
             p->waiting[i].asker = NULL;
     if (peer->peer == PROCESS_AUTH)
-        queue_absences_unasked(&p->queue);
-    for (int way = 0; way < SCHEDULE_WAYS; way++)
-        if (carriers[way] == peer->peer)
-            queue_way_lost(&p->queue, (enum schedule_way)way, timeline_now_ms(&p->timeline));
+        vacation_queue_unasked(&p->queue);
+    for (int transport = 0; transport < SCHEDULE_TRANSPORTS; transport++)
+        if (transports[transport] == peer->peer)
+            queue_transport_lost(&p->queue, (enum schedule_transport)transport, queue_clock_now_ms(&p->queue_clock));
     timer_set(&p->wake, 0);
 }
 
@@ -263,7 +263,7 @@ static bool queue_process_open(struct child *child, struct error *error)
 {
     here = (struct queue_process){.child = child};
     child->service_data = &here;
-    timeline_open(&here.timeline);
+    queue_clock_open(&here.queue_clock);
     child->paths->keeps_root = true; /* SQLite opens its log by its path, and DATA/queue can be a link to another disk */
     return true;
 }
@@ -278,7 +278,7 @@ static bool queue_process_open_own(struct child *child, struct error *error)
         return error_set(error, EX_CONFIG, "data_dir is too long");
     sandbox_allow(child->paths, folder, true);
     p->store = store_sqlite_open(folder, STORE_WRITE, error);
-    return p->store != NULL && control_open(&p->control, folder, error);
+    return p->store != NULL && queue_control_open(&p->control, folder, error);
 }
 
 static bool queue_process_start(struct child *child, struct error *error)
@@ -286,11 +286,11 @@ static bool queue_process_start(struct child *child, struct error *error)
     struct queue_process *p = child->service_data;
     struct queue_options options = options_of(child->config);
     log_hold();
-    timeline_start(&p->timeline, p->store);
-    queue_start(&p->queue, p->store, &options, random_u64(), timeline_now_ms(&p->timeline));
+    queue_clock_start(&p->queue_clock, p->store);
+    queue_start(&p->queue, p->store, &options, random_u64(), queue_clock_now_ms(&p->queue_clock));
     timer_start(&p->wake, child->loop, woken, p);
-    control_start(&p->control, child->loop, &p->queue, &p->timeline, &p->wake);
-    set_wake(p, true); /* the timeline's note */
+    queue_control_start(&p->control, child->loop, &p->queue, &p->queue_clock, &p->wake);
+    set_wake(p, true); /* the clock's note */
     return true;
 }
 
@@ -306,7 +306,7 @@ static void queue_process_drain(struct child *child, bool quick)
 {
     struct queue_process *p = child->service_data;
     p->draining = true;
-    control_close(&p->control);
+    queue_control_close(&p->control);
     timer_start(&p->drain_limit, child->loop, drain_limit_passed, p);
     timer_set(&p->drain_limit, DRAIN_LIMIT_MS);
     timer_set(&p->wake, 0);

@@ -13,10 +13,10 @@
 enum { CONTROL_CLIENTS_MAX = 16 };
 
 /* One subcommand that is connected. */
-struct control_client {
+struct queue_control_client {
     struct channel channel;
     struct watch watch;
-    struct control *control;
+    struct queue_control *control;
     bool connected;
     /* The one thing it asked that is not answered yet. */
     bool asked, done;
@@ -25,24 +25,24 @@ struct control_client {
     enum control_verb verb;
 };
 
-struct control {
+struct queue_control {
     int listener;
     struct loop *loop;
     struct watch watch;
     struct timer reopen; /* after the descriptors ran out */
     struct queue *queue;
-    const struct timeline *timeline;
+    const struct queue_clock *queue_clock;
     struct timer *wake; /* asks for a turn */
-    struct control_client clients[CONTROL_CLIENTS_MAX];
+    struct queue_control_client clients[CONTROL_CLIENTS_MAX];
 };
 
 /* DATA/queue/control.sock: for the folder's owner and root alone. */
-bool control_open(struct control *control, const char *folder, struct error *error);
-void control_start(struct control *control, struct loop *loop, struct queue *queue, const struct timeline *timeline, struct timer *wake);
-void control_close(struct control *control);
+bool queue_control_open(struct queue_control *control, const char *folder, struct error *error);
+void queue_control_start(struct queue_control *control, struct loop *loop, struct queue *queue, const struct queue_clock *queue_clock, struct timer *wake);
+void queue_control_close(struct queue_control *control);
 /* Those whose wish was in the batch are answered. */
-void control_committed(struct control *control, enum store_verdict verdict);
+void queue_control_committed(struct queue_control *control, enum store_verdict verdict);
 /* Goes on with wishes about all messages; true when there is more to do. */
-bool control_walk(struct control *control, uint64_t now_ms);
+bool queue_control_walk(struct queue_control *control, uint64_t now_ms);
 
 #endif

@@ -11,9 +11,9 @@
 
 enum { STACK_SIZE = 512 * 1024 };
 
-static void tell_done(struct fetch *fetch)
+static void wake_loop(struct fetch *fetch)
 {
-    struct fetches *fetches = fetch->fetches;
+    struct fetch_pool *fetches = fetch->fetches;
     uint64_t one = 1;
     pthread_mutex_lock(&fetches->lock);
     fetch->next = fetches->done;
@@ -29,7 +29,7 @@ static void *fetch_now(void *owner)
     const struct https_wanted wanted = {.url = fetch->url, .resolved = fetch->resolved, .authorities = fetch->fetches->authorities,
                                         .size_max = fetch->size_max, .timeout_ms = FETCH_TIMEOUT_MS};
     fetch->fine = https_fetch_plain(&wanted, &fetch->body, &fetch->error);
-    tell_done(fetch);
+    wake_loop(fetch);
     return NULL;
 }
 
@@ -43,12 +43,12 @@ static void run(struct fetch *fetch)
     fetch->fetches->running++;
     if (pthread_create(&thread, &small, fetch_now, fetch) != 0) {
         error_set(&fetch->error, EX_OSERR, "no thread can be started");
-        tell_done(fetch);
+        wake_loop(fetch);
     }
     pthread_attr_destroy(&small);
 }
 
-static void run_waiting(struct fetches *fetches)
+static void run_waiting(struct fetch_pool *fetches)
 {
     while (fetches->waiting_first != NULL && fetches->running < FETCHES_AT_ONCE_MAX) {
         struct fetch *fetch = fetches->waiting_first;
@@ -69,7 +69,7 @@ static void free_fetch(struct fetch *fetch)
 
 static void some_done(void *owner, bool readable, bool writable)
 {
-    struct fetches *fetches = owner;
+    struct fetch_pool *fetches = owner;
     uint64_t count;
     (void)!read(fetches->event, &count, sizeof count);
     pthread_mutex_lock(&fetches->lock);
@@ -85,9 +85,9 @@ static void some_done(void *owner, bool readable, bool writable)
     run_waiting(fetches);
 }
 
-bool fetches_start(struct fetches *fetches, struct loop *loop, struct bytes authorities, struct error *error)
+bool fetch_pool_start(struct fetch_pool *fetches, struct loop *loop, struct bytes authorities, struct error *error)
 {
-    *fetches = (struct fetches){.authorities = authorities, .event = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)};
+    *fetches = (struct fetch_pool){.authorities = authorities, .event = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)};
     if (fetches->event < 0)
         return error_set_errno(error, EX_OSERR, "cannot watch for fetched files");
     pthread_mutex_init(&fetches->lock, NULL);
@@ -101,7 +101,7 @@ static char *copy(const char *text)
     return memcpy(memory_new(size), text, size);
 }
 
-void fetch_start(struct fetches *fetches, const char *url, const char *resolved, size_t size_max,
+void fetch_start(struct fetch_pool *fetches, const char *url, const char *resolved, size_t size_max,
                  void (*on_done)(void *owner, const struct fetch *fetch), void *owner)
 {
     struct fetch *fetch = memory_new(sizeof *fetch);

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-static void run(struct carrier *carrier);
+static void run(struct outbound_connection *connection);
 
 /* ---- the message ---- */
 
@@ -43,405 +43,405 @@ static struct envelope copy_envelope(struct arena *arena, const struct envelope 
     return to;
 }
 
-static void take_message(struct carrier *carrier, struct channel *from, const struct ipc_deliver *deliver, int content)
+static void take_message(struct outbound_connection *connection, struct channel *from, const struct ipc_deliver *deliver, int content)
 {
-    arena_clear(&carrier->arena);
-    carrier->envelope = copy_envelope(&carrier->arena, &deliver->envelope);
-    carrier->front = arena_copy(&carrier->arena, deliver->front);
-    carrier->content = content >= 0 ? bytes_none() : arena_copy(&carrier->arena, deliver->content);
-    carrier->file = content;
-    carrier->content_at = carrier->progress = 0;
-    carrier->content_given = carrier->wants_content = carrier->waited = false;
-    carrier->id = deliver->id;
-    carrier->number = deliver->delivery;
-    carrier->from = from;
-    carrier->began_ms = clock_now_ms();
-    carrier->relay->busy_count++;
+    arena_clear(&connection->arena);
+    connection->envelope = copy_envelope(&connection->arena, &deliver->envelope);
+    connection->front = arena_copy(&connection->arena, deliver->front);
+    connection->content = content >= 0 ? bytes_none() : arena_copy(&connection->arena, deliver->content);
+    connection->file = content;
+    connection->content_at = connection->progress = 0;
+    connection->content_given = connection->wants_content = connection->waited = false;
+    connection->id = deliver->id;
+    connection->number = deliver->delivery;
+    connection->from = from;
+    connection->began_ms = clock_now_ms();
+    connection->relay->busy_count++;
 }
 
-static void let_message_go(struct carrier *carrier)
+static void let_message_go(struct outbound_connection *connection)
 {
-    if (carrier->number == 0)
+    if (connection->number == 0)
         return;
-    if (carrier->file >= 0)
-        close(carrier->file);
-    carrier->file = -1;
-    carrier->number = 0;
-    carrier->relay->busy_count--;
+    if (connection->file >= 0)
+        close(connection->file);
+    connection->file = -1;
+    connection->number = 0;
+    connection->relay->busy_count--;
 }
 
-bool carrier_has_given_all(const struct carrier *carrier)
+bool outbound_has_given_all(const struct outbound_connection *connection)
 {
-    return carrier->content_given;
+    return connection->content_given;
 }
 
 /* ---- ending ---- */
 
-static void end_knock(struct carrier *carrier)
+static void end_eyeballs(struct outbound_connection *connection)
 {
-    if (carrier->knock == NULL)
+    if (connection->eyeballs == NULL)
         return;
-    knock_stop(carrier->knock);
-    free(carrier->knock);
-    carrier->knock = NULL;
+    happy_eyeballs_stop(connection->eyeballs);
+    free(connection->eyeballs);
+    connection->eyeballs = NULL;
 }
 
-static void carrier_free(struct carrier *carrier)
+static void outbound_free(struct outbound_connection *connection)
 {
-    struct relay *relay = carrier->relay;
-    relay_not_idle(relay, carrier);
-    if (carrier->question.asked)
-        dns_cancel(&carrier->question);
-    policies_cancel(&carrier->sts);
-    timer_cancel(&carrier->idle_timer);
-    timer_cancel(&carrier->step_timer);
-    if (carrier->has_conn)
-        conn_close(&carrier->conn);
-    end_knock(carrier);
-    delivery_free(&carrier->delivery);
-    secret_forget(carrier);
-    let_message_go(carrier);
-    arena_clear(&carrier->arena);
-    *(carrier->previous == NULL ? &relay->carriers : &carrier->previous->next) = carrier->next;
-    if (carrier->next != NULL)
-        carrier->next->previous = carrier->previous;
-    free(carrier);
+    struct relay *relay = connection->relay;
+    relay_not_idle(relay, connection);
+    if (connection->question.asked)
+        dns_cancel(&connection->question);
+    sts_policies_cancel(&connection->sts);
+    timer_cancel(&connection->idle_timer);
+    timer_cancel(&connection->step_timer);
+    if (connection->has_conn)
+        conn_close(&connection->conn);
+    end_eyeballs(connection);
+    delivery_free(&connection->delivery);
+    smarthost_secret_forget(connection);
+    let_message_go(connection);
+    arena_clear(&connection->arena);
+    *(connection->previous == NULL ? &relay->connections : &connection->previous->next) = connection->next;
+    if (connection->next != NULL)
+        connection->next->previous = connection->previous;
+    free(connection);
     relay_leave_if_done(relay);
 }
 
-void carrier_cut(struct carrier *carrier)
+void outbound_cut(struct outbound_connection *connection)
 {
-    carrier_free(carrier);
+    outbound_free(connection);
 }
 
 /* ---- the connection ---- */
 
-static bool is_connected(const struct carrier *carrier)
+static bool is_connected(const struct outbound_connection *connection)
 {
-    return carrier->has_conn;
+    return connection->has_conn;
 }
 
 /* What comes next is logged where it is not what was wished for. */
-static void tell_of_clear(const struct carrier *carrier)
+static void log_clear(const struct outbound_connection *connection)
 {
     struct buffer peer = {0};
-    if (carrier->delivery.next != TLS_NEXT_CLEAR)
+    if (connection->delivery.next != TLS_NEXT_CLEAR)
         return;
-    delivery_peer(&carrier->delivery, &peer);
-    log_event(LOG_EVENT_WARN, "tls_abandoned", LOG_ID(carrier->id), LOG_BYTES("peer", buffer_bytes(&peer)),
-              LOG_BYTES("reason", delivery_clear_reason(&carrier->delivery)));
+    delivery_peer(&connection->delivery, &peer);
+    log_event(LOG_EVENT_WARN, "tls_abandoned", LOG_ID(connection->id), LOG_BYTES("peer", buffer_bytes(&peer)),
+              LOG_BYTES("reason", delivery_clear_reason(&connection->delivery)));
     buffer_free(&peer);
 }
 
-static void lost(struct carrier *carrier, bool in_tls, enum tls_loss how, const char *why)
+static void lost(struct outbound_connection *connection, bool in_tls, enum tls_loss how, const char *why)
 {
-    if (is_connected(carrier))
-        conn_close(&carrier->conn);
-    carrier->has_conn = carrier->handshaking = carrier->connecting_tls = false;
-    carrier->wants_content = false;
-    carrier->relay->trouble.now_ms = clock_boot_ms();
-    delivery_lost(&carrier->delivery, in_tls, how, bytes_of_text(why));
-    tell_of_clear(carrier);
-    run(carrier);
+    if (is_connected(connection))
+        conn_close(&connection->conn);
+    connection->has_conn = connection->handshaking = connection->connecting_tls = false;
+    connection->wants_content = false;
+    connection->relay->fallback.now_ms = clock_boot_ms();
+    delivery_lost(&connection->delivery, in_tls, how, bytes_of_text(why));
+    log_clear(connection);
+    run(connection);
 }
 
-static void feed(struct carrier *carrier)
+static void feed(struct outbound_connection *connection)
 {
     size_t used;
-    while (is_connected(carrier) && !carrier->handshaking && (used = delivery_feed(&carrier->delivery, conn_input(&carrier->conn))) > 0) {
-        conn_consume(&carrier->conn, used);
-        run(carrier);
-        if (carrier->over)
+    while (is_connected(connection) && !connection->handshaking && (used = delivery_feed(&connection->delivery, conn_input(&connection->conn))) > 0) {
+        conn_consume(&connection->conn, used);
+        run(connection);
+        if (connection->over)
             return;
     }
 }
 
-static void finish_if_over(struct carrier *carrier)
+static void finish_if_over(struct outbound_connection *connection)
 {
-    if (carrier->over)
-        carrier_free(carrier);
+    if (connection->over)
+        outbound_free(connection);
 }
 
 static void on_connected(void *owner)
 {
-    struct carrier *carrier = owner;
-    ways_reached(carrier);
-    if (carrier->connecting_tls) {
-        carrier->handshaking = true;
-        conn_start_tls_peer(&carrier->conn, &carrier->relay->tls, &carrier->peer);
+    struct outbound_connection *connection = owner;
+    relay_route_reached(connection);
+    if (connection->connecting_tls) {
+        connection->handshaking = true;
+        conn_start_tls_peer(&connection->conn, &connection->relay->tls, &connection->peer);
         return;
     }
-    delivery_connected(&carrier->delivery);
-    run(carrier);
-    finish_if_over(carrier);
+    delivery_connected(&connection->delivery);
+    run(connection);
+    finish_if_over(connection);
 }
 
 static void on_tls(void *owner)
 {
-    struct carrier *carrier = owner;
-    struct bytes text = conn_tls_text(&carrier->conn, carrier->tls_text, sizeof carrier->tls_text - 72);
-    snprintf(carrier->tls_text + text.length, sizeof carrier->tls_text - text.length, " certificate=%s%s policy=%.*s",
-             tls_certificate_name(conn_tls_certificate(&carrier->conn)), conn_tls_resumed(&carrier->conn) ? " resumed" : "",
-             BYTES_ARG(delivery_tls_word(&carrier->delivery)));
-    carrier->handshaking = false;
-    if (carrier->connecting_tls)
-        delivery_connected(&carrier->delivery);
+    struct outbound_connection *connection = owner;
+    struct bytes text = conn_tls_text(&connection->conn, connection->tls_text, sizeof connection->tls_text - 72);
+    snprintf(connection->tls_text + text.length, sizeof connection->tls_text - text.length, " certificate=%s%s policy=%.*s",
+             tls_certificate_name(conn_tls_certificate(&connection->conn)), conn_tls_resumed(&connection->conn) ? " resumed" : "",
+             BYTES_ARG(delivery_tls_name(&connection->delivery)));
+    connection->handshaking = false;
+    if (connection->connecting_tls)
+        delivery_connected(&connection->delivery);
     else
-        delivery_tls_started(&carrier->delivery);
-    carrier->connecting_tls = false;
-    run(carrier);
-    finish_if_over(carrier);
+        delivery_tls_started(&connection->delivery);
+    connection->connecting_tls = false;
+    run(connection);
+    finish_if_over(connection);
 }
 
 static void on_input(void *owner)
 {
-    struct carrier *carrier = owner;
-    feed(carrier);
-    finish_if_over(carrier);
+    struct outbound_connection *connection = owner;
+    feed(connection);
+    finish_if_over(connection);
 }
 
 static void on_drained(void *owner)
 {
-    struct carrier *carrier = owner;
-    run(carrier);
-    finish_if_over(carrier);
+    struct outbound_connection *connection = owner;
+    run(connection);
+    finish_if_over(connection);
 }
 
 static void on_end(void *owner, enum conn_end end)
 {
-    struct carrier *carrier = owner;
-    char why[sizeof carrier->conn.why];
-    snprintf(why, sizeof why, "%s", carrier->conn.why[0] != '\0' ? carrier->conn.why : "the connection ended");
-    feed(carrier); /* what it said before */
+    struct outbound_connection *connection = owner;
+    char why[sizeof connection->conn.why];
+    snprintf(why, sizeof why, "%s", connection->conn.why[0] != '\0' ? connection->conn.why : "the connection ended");
+    feed(connection); /* what it said before */
     if (end == CONN_END_REFUSED)
-        ways_reached(carrier); /* who refuses answers */
-    else if (end == CONN_END_TIMEOUT && !carrier->delivery.connected)
-        ways_silent(carrier);
+        relay_route_reached(connection); /* who refuses answers */
+    else if (end == CONN_END_TIMEOUT && !connection->delivery.connected)
+        relay_route_silent(connection);
     /* After STARTTLS; a port that expects no TLS at once is just the wrong one. */
-    bool injected = conn_met_clear_text(&carrier->conn) && !carrier->connecting_tls;
+    bool injected = conn_met_clear_text(&connection->conn) && !connection->connecting_tls;
     enum tls_loss how = end == CONN_END_TIMEOUT ? TLS_LOSS_SILENT : TLS_LOSS_ENDED;
     if (injected)
         how = TLS_LOSS_CLEAR_TEXT;
-    if (!carrier->over)
-        lost(carrier, end == CONN_END_TLS || carrier->handshaking, how, injected ? CLEAR_TEXT_BEHIND : why);
-    finish_if_over(carrier);
+    if (!connection->over)
+        lost(connection, end == CONN_END_TLS || connection->handshaking, how, injected ? CLEAR_TEXT_AFTER_STARTTLS : why);
+    finish_if_over(connection);
 }
 
 /* Silence; but while our own octets still leave, and not one by one, the peer
  * need not speak. */
 static void on_timeout(void *owner)
 {
-    struct carrier *carrier = owner;
-    size_t unsent = conn_unsent(&carrier->conn);
-    uint64_t progress = carrier->content_at > unsent ? carrier->content_at - unsent : 0;
+    struct outbound_connection *connection = owner;
+    size_t unsent = conn_unsent(&connection->conn);
+    uint64_t progress = connection->content_at > unsent ? connection->content_at - unsent : 0;
     char why[120];
-    if (carrier->wants_content && progress >= carrier->progress + CARRIER_PACE_OCTETS) {
-        carrier->progress = progress;
-        conn_set_deadline(&carrier->conn, delivery_timeout_ms(&carrier->delivery));
+    if (connection->wants_content && progress >= connection->progress + OUTBOUND_PACE_OCTETS) {
+        connection->progress = progress;
+        conn_set_deadline(&connection->conn, delivery_timeout_ms(&connection->delivery));
         return;
     }
-    if (!carrier->reached && !carrier->handshaking && delivery_step(&carrier->delivery) == STEP_CONNECT)
-        ways_silent(carrier);
-    snprintf(why, sizeof why, "timed out: no answer in the step %s", client_step_name(carrier->handshaking ? STEP_TLS : delivery_step(&carrier->delivery)));
-    lost(carrier, carrier->handshaking, TLS_LOSS_SILENT, why);
-    finish_if_over(carrier);
+    if (!connection->reached && !connection->handshaking && delivery_step(&connection->delivery) == STEP_CONNECT)
+        relay_route_silent(connection);
+    snprintf(why, sizeof why, "timed out: no answer in the step %s", client_step_name(connection->handshaking ? STEP_TLS : delivery_step(&connection->delivery)));
+    lost(connection, connection->handshaking, TLS_LOSS_SILENT, why);
+    finish_if_over(connection);
 }
 
-static const struct conn_events carrier_events = {
+static const struct conn_events outbound_events = {
     .on_connected = on_connected, .on_input = on_input, .on_drained = on_drained, .on_tls = on_tls, .on_end = on_end, .on_timeout = on_timeout};
 
 /* A smarthost whose port we found is expected to be quick until it takes a
  * message: when it is not, another port is looked for. */
-static uint32_t patience_ms(const struct carrier *carrier, uint32_t usual_ms)
+static uint32_t patience_ms(const struct outbound_connection *connection, uint32_t usual_ms)
 {
-    if (ways_is_auto(carrier) && !carrier->by_smarthost && !carrier->delivery.has_session)
-        return usual_ms > DIRECT_PATIENCE_MS ? DIRECT_PATIENCE_MS : usual_ms; /* there is another way */
-    uint32_t most_ms = carrier->delivery.has_session ? RACE_STEP_MS : RACE_CONNECT_MS;
-    return smarthost_is_auto(carrier) && carrier->delivery.messages == 0 && usual_ms > most_ms ? most_ms : usual_ms;
+    if (relay_route_is_auto(connection) && !connection->by_smarthost && !connection->delivery.has_session)
+        return usual_ms > PORT25_MONITOR_PATIENCE_MS ? PORT25_MONITOR_PATIENCE_MS : usual_ms; /* there is another way */
+    uint32_t most_ms = connection->delivery.has_session ? RACE_STEP_MS : RACE_CONNECT_MS;
+    return smarthost_is_auto(connection) && connection->delivery.messages == 0 && usual_ms > most_ms ? most_ms : usual_ms;
 }
 
 /* What the delivery asks of the peer; its texts are the delivery's. */
-static struct conn_peer peer_of(struct carrier *carrier, const struct delivery_action *action)
+static struct conn_peer peer_of(struct outbound_connection *connection, const struct delivery_action *action)
 {
     struct bytes name = bytes_first(action->name, DOMAIN_MAX);
-    memcpy(carrier->name, name.at, name.length);
-    carrier->name[name.length] = '\0';
-    return (struct conn_peer){.name = carrier->name, .verify = action->verify, .tlsa = action->tlsa, .tlsa_count = action->tlsa_count,
-                              .names = {action->names[0], action->names[1]}, .protocol = carrier->delivery.options.port == RACE_LAST_PORT ? "smtp" : NULL};
+    memcpy(connection->name, name.at, name.length);
+    connection->name[name.length] = '\0';
+    return (struct conn_peer){.name = connection->name, .verify = action->verify, .tlsa = action->tlsa, .tlsa_count = action->tlsa_count,
+                              .names = {action->names[0], action->names[1]}, .protocol = connection->delivery.options.port == RACE_LAST_PORT ? "smtp" : NULL};
 }
 
-static void on_knocked(void *owner, int descriptor, size_t index, enum conn_end end, const char *why)
+static void on_eyeballs_done(void *owner, int descriptor, size_t index, enum conn_end end, const char *why)
 {
-    struct carrier *carrier = owner;
-    char text[sizeof carrier->knock->why];
+    struct outbound_connection *connection = owner;
+    char text[sizeof connection->eyeballs->why];
     snprintf(text, sizeof text, "%s", why);
-    end_knock(carrier);
+    end_eyeballs(connection);
     if (descriptor >= 0) {
-        delivery_took(&carrier->delivery, index);
-        carrier->has_conn = true;
-        conn_start(&carrier->conn, carrier->relay->child->loop, descriptor, &carrier_events, carrier);
-        conn_set_deadline(&carrier->conn, patience_ms(carrier, CONNECT_TIMEOUT_MS));
-        on_connected(carrier);
+        delivery_took(&connection->delivery, index);
+        connection->has_conn = true;
+        conn_start(&connection->conn, connection->relay->child->loop, descriptor, &outbound_events, connection);
+        conn_set_deadline(&connection->conn, patience_ms(connection, CONNECT_TIMEOUT_MS));
+        on_connected(connection);
         return;
     }
     if (end == CONN_END_REFUSED)
-        ways_reached(carrier);
+        relay_route_reached(connection);
     else if (end == CONN_END_TIMEOUT)
-        ways_silent(carrier);
-    delivery_tried_all(&carrier->delivery);
-    lost(carrier, false, TLS_LOSS_ENDED, text);
-    finish_if_over(carrier);
+        relay_route_silent(connection);
+    delivery_tried_all(&connection->delivery);
+    lost(connection, false, TLS_LOSS_ENDED, text);
+    finish_if_over(connection);
 }
 
-static void connect_to(struct carrier *carrier, const struct delivery_action *action)
+static void connect_to(struct outbound_connection *connection, const struct delivery_action *action)
 {
-    static const struct knock_events knocked = {.on_done = on_knocked};
+    static const struct happy_eyeballs_events eyeballs_events = {.on_done = on_eyeballs_done};
     struct sockaddr_in6 six = {.sin6_family = AF_INET6, .sin6_port = htons(action->port)};
     struct sockaddr_in four = {.sin_family = AF_INET, .sin_port = htons(action->port)};
     memcpy(&six.sin6_addr, action->address.octets, 16);
     memcpy(&four.sin_addr, action->address.octets, 4);
     const void *address = action->address.six ? (const void *)&six : (const void *)&four;
     socklen_t length = action->address.six ? sizeof six : sizeof four;
-    carrier->peer = peer_of(carrier, action);
-    carrier->tls_text[0] = '\0';
-    carrier->content_at = carrier->progress = 0; /* a fresh connection gets the whole message */
-    carrier->content_given = false;
-    carrier->connecting_tls = action->tls;
+    connection->peer = peer_of(connection, action);
+    connection->tls_text[0] = '\0';
+    connection->content_at = connection->progress = 0; /* a fresh connection gets the whole message */
+    connection->content_given = false;
+    connection->connecting_tls = action->tls;
     if (action->address_count > 1) {
-        carrier->knock = memory_new(sizeof *carrier->knock);
-        knock_start(carrier->knock, carrier->relay->child->loop, action->addresses, action->address_count, action->port, patience_ms(carrier, action->timeout_ms),
-                    &knocked, carrier);
+        connection->eyeballs = memory_new(sizeof *connection->eyeballs);
+        happy_eyeballs_start(connection->eyeballs, connection->relay->child->loop, action->addresses, action->address_count, action->port, patience_ms(connection, action->timeout_ms),
+                    &eyeballs_events, connection);
         return;
     }
-    carrier->has_conn = true;
-    conn_connect(&carrier->conn, carrier->relay->child->loop, address, length, &carrier_events, carrier);
-    conn_set_deadline(&carrier->conn, patience_ms(carrier, action->timeout_ms));
+    connection->has_conn = true;
+    conn_connect(&connection->conn, connection->relay->child->loop, address, length, &outbound_events, connection);
+    conn_set_deadline(&connection->conn, patience_ms(connection, action->timeout_ms));
 }
 
 /* ---- content ---- */
 
-static void give_content(struct carrier *carrier)
+static void give_content(struct outbound_connection *connection)
 {
-    char room[CONTENT_READ_MAX];
+    char buffer[CONTENT_READ_MAX];
     struct bytes part = bytes_none();
-    size_t front = carrier->front.length;
+    size_t front = connection->front.length;
     bool last;
-    if (carrier->content_at < front) {
-        part = bytes_from(carrier->front, carrier->content_at);
-        last = carrier->envelope.size == front;
-    } else if (carrier->file < 0) {
-        part = bytes_first(bytes_from(carrier->content, carrier->content_at - front), CONTENT_RUN_MAX);
-        last = carrier->content_at + part.length == front + carrier->content.length;
+    if (connection->content_at < front) {
+        part = bytes_from(connection->front, connection->content_at);
+        last = connection->envelope.size == front;
+    } else if (connection->file < 0) {
+        part = bytes_first(bytes_from(connection->content, connection->content_at - front), CONTENT_RUN_MAX);
+        last = connection->content_at + part.length == front + connection->content.length;
     } else {
-        ssize_t count = pread(carrier->file, room, sizeof room, (off_t)(carrier->content_at - front));
+        ssize_t count = pread(connection->file, buffer, sizeof buffer, (off_t)(connection->content_at - front));
         if (count <= 0) { /* never end a message that is not whole */
-            lost(carrier, false, TLS_LOSS_ENDED, "the content could not be read");
+            lost(connection, false, TLS_LOSS_ENDED, "the content could not be read");
             return;
         }
-        part = bytes_of(room, (size_t)count);
-        last = carrier->content_at + part.length >= carrier->envelope.size;
+        part = bytes_of(buffer, (size_t)count);
+        last = connection->content_at + part.length >= connection->envelope.size;
     }
-    carrier->content_at += part.length;
-    carrier->content_given = carrier->content_given || last;
-    delivery_content(&carrier->delivery, part, last);
+    connection->content_at += part.length;
+    connection->content_given = connection->content_given || last;
+    delivery_content(&connection->delivery, part, last);
 }
 
 /* ---- the machine ---- */
 
 /* Another port may do: the message waits until it is found. */
-static void begin_again(struct carrier *carrier)
+static void begin_again(struct outbound_connection *connection)
 {
-    if (is_connected(carrier))
-        conn_close(&carrier->conn);
-    carrier->has_conn = carrier->handshaking = carrier->connecting_tls = false;
-    delivery_free(&carrier->delivery);
-    carrier->delivery = (struct delivery){0};
-    ways_choose(carrier);
-    if (!smarthost_must_wait(carrier))
-        timer_set(&carrier->step_timer, 0); /* it is known already; not from within the old delivery's call */
+    if (is_connected(connection))
+        conn_close(&connection->conn);
+    connection->has_conn = connection->handshaking = connection->connecting_tls = false;
+    delivery_free(&connection->delivery);
+    connection->delivery = (struct delivery){0};
+    relay_route_choose(connection);
+    if (!smarthost_must_wait(connection))
+        timer_set(&connection->step_timer, 0); /* it is known already; not from within the old delivery's call */
 }
 
 static void on_resolved(void *owner, const struct dns_answer *answer)
 {
-    struct carrier *carrier = owner;
+    struct outbound_connection *connection = owner;
     struct dns_facts facts = dns_facts(answer);
-    delivery_learned(&carrier->delivery, carrier->question.type, &facts);
-    run(carrier);
-    finish_if_over(carrier);
+    delivery_learned(&connection->delivery, connection->question.type, &facts);
+    run(connection);
+    finish_if_over(connection);
 }
 
 static void on_sts(void *owner, const struct sts_policy *policy)
 {
-    struct carrier *carrier = owner;
-    delivery_sts(&carrier->delivery, policy);
-    if (carrier->running) /* it was known at once */
+    struct outbound_connection *connection = owner;
+    delivery_sts(&connection->delivery, policy);
+    if (connection->running) /* it was known at once */
         return;
-    run(carrier);
-    finish_if_over(carrier);
+    run(connection);
+    finish_if_over(connection);
 }
 
 /* A domain of fifty servers that are all silent holds its place in the queue no longer. */
-static bool is_out_of_time(const struct carrier *carrier, enum delivery_action_kind kind)
+static bool is_out_of_time(const struct outbound_connection *connection, enum delivery_action_kind kind)
 {
     return (kind == DELIVERY_RESOLVE || kind == DELIVERY_CONNECT) &&
-           clock_now_ms() - carrier->began_ms > CARRIER_SEARCH_MS;
+           clock_now_ms() - connection->began_ms > OUTBOUND_SEARCH_MS;
 }
 
 /* True when it goes on at once. */
-static bool act(struct carrier *carrier, const struct delivery_action *action)
+static bool act(struct outbound_connection *connection, const struct delivery_action *action)
 {
-    if (is_out_of_time(carrier, action->kind)) {
-        delivery_out_of_time(&carrier->delivery);
+    if (is_out_of_time(connection, action->kind)) {
+        delivery_out_of_time(&connection->delivery);
         return true;
     }
     switch (action->kind) {
     case DELIVERY_RESOLVE:
-        dns_ask(carrier->relay->dns, &carrier->question, action->name, action->type, on_resolved, carrier);
+        dns_ask(connection->relay->dns, &connection->question, action->name, action->type, on_resolved, connection);
         break;
     case DELIVERY_ASK_STS:
-        policies_ask(&carrier->relay->policies, &carrier->sts, action->name, on_sts, carrier);
+        sts_policies_ask(&connection->relay->policies, &connection->sts, action->name, on_sts, connection);
         break;
     case DELIVERY_CONNECT:
-        connect_to(carrier, action);
+        connect_to(connection, action);
         break;
     case DELIVERY_SEND:
-        conn_write(&carrier->conn, action->bytes);
+        conn_write(&connection->conn, action->bytes);
         break;
     case DELIVERY_STARTTLS:
-        if (conn_input(&carrier->conn).length > 0) { /* RFC 3207 6 */
-            lost(carrier, true, TLS_LOSS_CLEAR_TEXT, CLEAR_TEXT_BEHIND);
+        if (conn_input(&connection->conn).length > 0) { /* RFC 3207 6 */
+            lost(connection, true, TLS_LOSS_CLEAR_TEXT, CLEAR_TEXT_AFTER_STARTTLS);
             break;
         }
-        carrier->handshaking = true;
-        carrier->peer = peer_of(carrier, action);
-        conn_start_tls_peer(&carrier->conn, &carrier->relay->tls, &carrier->peer);
+        connection->handshaking = true;
+        connection->peer = peer_of(connection, action);
+        conn_start_tls_peer(&connection->conn, &connection->relay->tls, &connection->peer);
         break;
     case DELIVERY_ASK:
-        signing_answer(&carrier->delivery.session, &action->asked, &carrier->conn);
+        sasl_client_answer(&connection->delivery.session, &action->asked, &connection->conn);
         break;
     case DELIVERY_WANT_CONTENT:
-        carrier->wants_content = true;
+        connection->wants_content = true;
         if (action->begins)
-            carrier->content_at = carrier->progress = 0;
-        if (conn_output_is_full(&carrier->conn))
+            connection->content_at = connection->progress = 0;
+        if (conn_output_is_full(&connection->conn))
             return false; /* on_drained goes on */
-        carrier->wants_content = false;
-        give_content(carrier);
+        connection->wants_content = false;
+        give_content(connection);
         break;
     case DELIVERY_DONE:
-        if (ways_has_other(carrier) || smarthost_has_failed(carrier, action->results, action->result_count)) {
-            begin_again(carrier);
+        if (relay_route_has_other(connection) || smarthost_has_failed(connection, action->results, action->result_count)) {
+            begin_again(connection);
             return false;
         }
         if (action->results[0].step == STEP_AUTH && action->results[0].code >= 500)
-            secret_refused(carrier);
-        relay_answer(carrier->relay, carrier, action->results, action->result_count);
-        let_message_go(carrier);
+            smarthost_secret_refused(connection);
+        relay_answer(connection->relay, connection, action->results, action->result_count);
+        let_message_go(connection);
         break;
     case DELIVERY_CLOSE:
-        if (is_connected(carrier))
-            conn_close(&carrier->conn);
-        carrier->has_conn = carrier->handshaking = false;
+        if (is_connected(connection))
+            conn_close(&connection->conn);
+        connection->has_conn = connection->handshaking = false;
         break;
     case DELIVERY_NOTHING:
         return false;
@@ -451,109 +451,109 @@ static bool act(struct carrier *carrier, const struct delivery_action *action)
 
 static void idle_for_long(void *owner)
 {
-    struct carrier *carrier = owner;
-    carrier_quit(carrier);
+    struct outbound_connection *connection = owner;
+    outbound_quit(connection);
 }
 
 /* Pulls what there is to do; sets `over` when nothing ever will be. */
-static void run(struct carrier *carrier)
+static void run(struct outbound_connection *connection)
 {
     struct delivery_action action;
-    if (carrier->running) /* from within: the outer one goes on */
+    if (connection->running) /* from within: the outer one goes on */
         return;
-    carrier->running = true;
-    carrier->relay->trouble.now_ms = clock_boot_ms();
-    if (carrier->wants_content && is_connected(carrier) && !conn_output_is_full(&carrier->conn)) {
-        carrier->wants_content = false;
-        give_content(carrier);
+    connection->running = true;
+    connection->relay->fallback.now_ms = clock_boot_ms();
+    if (connection->wants_content && is_connected(connection) && !conn_output_is_full(&connection->conn)) {
+        connection->wants_content = false;
+        give_content(connection);
     }
-    while (!carrier->wants_content && delivery_action(&carrier->delivery, &action))
-        if (!act(carrier, &action))
+    while (!connection->wants_content && delivery_action(&connection->delivery, &action))
+        if (!act(connection, &action))
             break;
-    carrier->running = false;
-    if (is_connected(carrier) && carrier->delivery.connected)
-        conn_set_deadline(&carrier->conn, patience_ms(carrier, delivery_timeout_ms(&carrier->delivery)));
-    if (carrier->number == 0 && delivery_is_open(&carrier->delivery) && !carrier->idle && !carrier->relay->draining) {
-        relay_is_idle(carrier->relay, carrier);
-        timer_set(&carrier->idle_timer, CARRIER_IDLE_MS);
-    } else if (carrier->number == 0 && delivery_is_open(&carrier->delivery) && !carrier->idle) {
-        carrier_quit(carrier);
+    connection->running = false;
+    if (is_connected(connection) && connection->delivery.connected)
+        conn_set_deadline(&connection->conn, patience_ms(connection, delivery_timeout_ms(&connection->delivery)));
+    if (connection->number == 0 && delivery_is_open(&connection->delivery) && !connection->idle && !connection->relay->draining) {
+        relay_is_idle(connection->relay, connection);
+        timer_set(&connection->idle_timer, OUTBOUND_IDLE_MS);
+    } else if (connection->number == 0 && delivery_is_open(&connection->delivery) && !connection->idle) {
+        outbound_quit(connection);
         return;
     }
-    carrier->over = carrier->number == 0 && !is_connected(carrier) && !carrier->question.asked && carrier->sts.inquiry == NULL;
-    if (carrier->over)
-        timer_set(&carrier->step_timer, 0);
+    connection->over = connection->number == 0 && !is_connected(connection) && !connection->question.asked && connection->sts.inquiry == NULL;
+    if (connection->over)
+        timer_set(&connection->step_timer, 0);
 }
 
 static void step_over(void *owner)
 {
-    struct carrier *carrier = owner;
-    if (carrier->number != 0 && carrier->delivery.envelope == NULL && !carrier->waiting && !carrier->wants_secret)
-        carrier_go(carrier);
+    struct outbound_connection *connection = owner;
+    if (connection->number != 0 && connection->delivery.envelope == NULL && !connection->waiting && !connection->wants_secret)
+        outbound_go(connection);
     else
-        finish_if_over(carrier);
+        finish_if_over(connection);
 }
 
 /* ---- beginning ---- */
 
-void carrier_start(struct relay *relay, struct channel *from, const struct ipc_deliver *deliver, int content)
+void outbound_start(struct relay *relay, struct channel *from, const struct ipc_deliver *deliver, int content)
 {
-    struct carrier *carrier = memory_new(sizeof *carrier);
-    struct bytes destination = bytes_first(deliver->destination, sizeof carrier->destination);
-    carrier->relay = relay;
-    carrier->conn.descriptor = -1;
-    memcpy(carrier->destination, destination.at, destination.length);
-    carrier->destination_length = destination.length;
-    carrier->next = relay->carriers;
-    if (carrier->next != NULL)
-        carrier->next->previous = carrier;
-    relay->carriers = carrier;
-    timer_start(&carrier->idle_timer, relay->child->loop, idle_for_long, carrier);
-    timer_start(&carrier->step_timer, relay->child->loop, step_over, carrier);
-    take_message(carrier, from, deliver, content);
-    ways_choose(carrier);
-    if (!smarthost_must_wait(carrier))
-        carrier_go(carrier);
+    struct outbound_connection *connection = memory_new(sizeof *connection);
+    struct bytes destination = bytes_first(deliver->destination, sizeof connection->destination);
+    connection->relay = relay;
+    connection->conn.descriptor = -1;
+    memcpy(connection->destination, destination.at, destination.length);
+    connection->destination_length = destination.length;
+    connection->next = relay->connections;
+    if (connection->next != NULL)
+        connection->next->previous = connection;
+    relay->connections = connection;
+    timer_start(&connection->idle_timer, relay->child->loop, idle_for_long, connection);
+    timer_start(&connection->step_timer, relay->child->loop, step_over, connection);
+    take_message(connection, from, deliver, content);
+    relay_route_choose(connection);
+    if (!smarthost_must_wait(connection))
+        outbound_go(connection);
 }
 
-void carrier_go(struct carrier *carrier)
+void outbound_go(struct outbound_connection *connection)
 {
-    if (secret_must_wait(carrier))
+    if (smarthost_secret_must_wait(connection))
         return;
-    struct delivery_options options = relay_options(carrier);
-    secret_give(carrier, &options);
-    delivery_start(&carrier->delivery, &options, &carrier->envelope);
-    run(carrier);
+    struct delivery_options options = relay_options(connection);
+    smarthost_secret_give(connection, &options);
+    delivery_start(&connection->delivery, &options, &connection->envelope);
+    run(connection);
 }
 
-void carrier_defer(struct carrier *carrier, struct bytes why)
+void outbound_defer(struct outbound_connection *connection, struct bytes why)
 {
-    size_t count = carrier->envelope.recipient_count;
-    struct client_result *results = ARENA_ARRAY(&carrier->arena, struct client_result, count);
+    size_t count = connection->envelope.recipient_count;
+    struct client_result *results = ARENA_ARRAY(&connection->arena, struct client_result, count);
     for (size_t i = 0; i < count; i++)
-        results[i] = (struct client_result){.outcome = OUTCOME_DEFERRED, .step = STEP_CONNECT, .enhanced = BYTES("4.4.1"), .text = arena_copy(&carrier->arena, why)};
-    relay_answer(carrier->relay, carrier, results, count);
-    carrier_free(carrier);
+        results[i] = (struct client_result){.outcome = OUTCOME_DEFERRED, .step = STEP_CONNECT, .enhanced = BYTES("4.4.1"), .text = arena_copy(&connection->arena, why)};
+    relay_answer(connection->relay, connection, results, count);
+    outbound_free(connection);
 }
 
-void carrier_next(struct carrier *carrier, struct channel *from, const struct ipc_deliver *deliver, int content)
+void outbound_next(struct outbound_connection *connection, struct channel *from, const struct ipc_deliver *deliver, int content)
 {
-    relay_not_idle(carrier->relay, carrier);
-    timer_cancel(&carrier->idle_timer);
-    take_message(carrier, from, deliver, content);
-    delivery_next(&carrier->delivery, &carrier->envelope);
-    run(carrier);
+    relay_not_idle(connection->relay, connection);
+    timer_cancel(&connection->idle_timer);
+    take_message(connection, from, deliver, content);
+    delivery_next(&connection->delivery, &connection->envelope);
+    run(connection);
 }
 
-bool carrier_suits(const struct carrier *carrier, const struct envelope *envelope)
+bool outbound_suits(const struct outbound_connection *connection, const struct envelope *envelope)
 {
-    return delivery_suits(&carrier->delivery, envelope);
+    return delivery_suits(&connection->delivery, envelope);
 }
 
-void carrier_quit(struct carrier *carrier)
+void outbound_quit(struct outbound_connection *connection)
 {
-    relay_not_idle(carrier->relay, carrier);
-    timer_cancel(&carrier->idle_timer);
-    delivery_quit(&carrier->delivery);
-    run(carrier);
+    relay_not_idle(connection->relay, connection);
+    timer_cancel(&connection->idle_timer);
+    delivery_quit(&connection->delivery);
+    run(connection);
 }

@@ -69,7 +69,7 @@ static bool read_own(struct own_list *own, const struct config *config)
     return true;
 }
 
-const struct own_addresses *own_now(struct relay *relay)
+const struct own_addresses *own_addresses_now(struct relay *relay)
 {
     struct own_list *own = &relay->own;
     uint64_t now_ms = clock_now_ms();

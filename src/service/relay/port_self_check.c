@@ -11,45 +11,45 @@
 #include <stdlib.h>
 
 /* Nobody who speaks SMTP is there. Wrong certificates and busy servers are another matter. */
-static bool is_shut(enum port_verdict verdict)
+static bool is_closed(enum port_verdict verdict)
 {
     return verdict == PORT_REFUSED || verdict == PORT_FILTERED || verdict == PORT_SILENT || verdict == PORT_CLOSED || verdict == PORT_NOT_SMTP || verdict == PORT_PORTAL;
 }
 
-static void tell(struct relay *relay)
+static void send_result(struct relay *relay)
 {
-    struct buffer shut = {0};
-    const struct dialing *seen = relay->examining;
+    struct buffer closed = {0};
+    const struct port_connect *seen = relay->examining;
     for (size_t i = 0; i < seen->options.port_count; i++) {
         const struct race_attempt *attempt = race_verdict(&seen->race, seen->options.ports[i].port);
-        if (attempt != NULL && is_shut(attempt->verdict))
-            buffer_add_format(&shut, "%s%u", shut.length == 0 ? "" : ",", (unsigned)attempt->port->port);
+        if (attempt != NULL && is_closed(attempt->verdict))
+            buffer_add_format(&closed, "%s%u", closed.length == 0 ? "" : ",", (unsigned)attempt->port->port);
     }
-    child_send(relay->child, relay->examiner, IPC_EXAMINED, &(struct ipc_examined){buffer_bytes(&shut)}, -1);
-    buffer_free(&shut);
+    child_send(relay->child, relay->examiner, IPC_EXAMINED, &(struct ipc_examined){buffer_bytes(&closed)}, -1);
+    buffer_free(&closed);
 }
 
 static void on_decided(void *owner)
 {
     struct relay *relay = owner;
-    if (relay->examining->outcome == DIALING_OVER && relay->examiner != NULL)
-        tell(relay);
+    if (relay->examining->outcome == PORT_CONNECT_OVER && relay->examiner != NULL)
+        send_result(relay);
     timer_set(&relay->examined, 0); /* it cannot be ended from within itself */
 }
 
-void examination_stop(struct relay *relay)
+void port_self_check_stop(struct relay *relay)
 {
     if (relay->examining == NULL)
         return;
     timer_cancel(&relay->examined);
-    dialing_end(relay->examining);
+    port_connect_end(relay->examining);
     free(relay->examining);
     relay->examining = NULL;
 }
 
 static void is_over(void *owner)
 {
-    examination_stop(owner);
+    port_self_check_stop(owner);
 }
 
 /* To examine, nobody wins. */
@@ -61,11 +61,11 @@ static void ignore_line_end(void *owner, const char *why)
 {
 }
 
-void examination_start(struct relay *relay, struct channel *examiner)
+void port_self_check_start(struct relay *relay, struct channel *examiner)
 {
-    static const struct dialing_events events = {.on_decided = on_decided, .on_line = ignore_line, .on_line_end = ignore_line_end};
+    static const struct port_connect_events events = {.on_decided = on_decided, .on_line = ignore_line, .on_line_end = ignore_line_end};
     const struct config *config = relay->child->config;
-    struct dialing_options options = {.host = config->hostname, .helo = bytes_of_text(config->hostname), .examine = true, .own_ca = true};
+    struct port_connect_options options = {.host = config->hostname, .helo = bytes_of_text(config->hostname), .examine = true, .own_ca = true};
     uint16_t starttls[CONFIG_STARTTLS_PORTS] = {0}, implicit[CONFIG_IMPLICIT_PORTS] = {0};
     static_assert(CONFIG_STARTTLS_PORTS + CONFIG_IMPLICIT_PORTS <= RACE_PORTS_MAX, "room for all that is published");
     relay->examiner = examiner;
@@ -82,5 +82,5 @@ void examination_start(struct relay *relay, struct channel *examiner)
         return;
     relay->examining = memory_new(sizeof *relay->examining);
     timer_start(&relay->examined, relay->child->loop, is_over, relay);
-    dialing_start(relay->examining, relay->child->loop, &relay->tls, relay->dns, &options, &events, relay);
+    port_connect_start(relay->examining, relay->child->loop, &relay->tls, relay->dns, &options, &events, relay);
 }

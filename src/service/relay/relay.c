@@ -51,20 +51,20 @@ static void host_options(const struct route_rule *rule, struct delivery_options 
     options->tls = tls[rule->tls];
 }
 
-struct delivery_options relay_options(const struct carrier *carrier)
+struct delivery_options relay_options(const struct outbound_connection *connection)
 {
-    struct relay *relay = carrier->relay;
+    struct relay *relay = connection->relay;
     const struct config *config = relay->child->config;
-    struct bytes destination = bytes_of(carrier->destination, carrier->destination_length);
+    struct bytes destination = bytes_of(connection->destination, connection->destination_length);
     struct delivery_options options = {.hostname = bytes_of_text(config->hostname),
                                        .domain = destination,
                                        .random = random_u64(),
-                                       .own = own_now(relay),
-                                       .trouble = &relay->trouble};
-    if (carrier->by_smarthost) {
+                                       .own = own_addresses_now(relay),
+                                       .fallback = &relay->fallback};
+    if (connection->by_smarthost) {
         smarthost_options(relay, &options);
-    } else if (carrier->rule != NULL && carrier->rule->via == RELAY_HOST) {
-        host_options(carrier->rule, &options);
+    } else if (connection->rule != NULL && connection->rule->via == RELAY_HOST) {
+        host_options(connection->rule, &options);
     } else {
         options.port = config->relay.port;
         options.tls = CLIENT_TLS_OPPORTUNISTIC;
@@ -77,44 +77,44 @@ struct delivery_options relay_options(const struct carrier *carrier)
 
 /* "TLSv1.3 ...", or "in clear: " and why where TLS was wished for; empty where it
  * was not, or nobody was reached. */
-static void add_tls(const struct carrier *carrier, struct buffer *out)
+static void add_tls(const struct outbound_connection *connection, struct buffer *out)
 {
-    struct bytes reason = delivery_clear_reason(&carrier->delivery);
-    if (carrier->tls_text[0] != '\0')
-        buffer_add_text(out, carrier->tls_text);
+    struct bytes reason = delivery_clear_reason(&connection->delivery);
+    if (connection->tls_text[0] != '\0')
+        buffer_add_text(out, connection->tls_text);
     else if (reason.length > 0)
         buffer_add_format(out, "in clear: %.*s", BYTES_ARG(reason));
 }
 
 /* What an MTA-STS policy that is tested would have stopped (RFC 8461 5). */
-static void tell_of_test(const struct carrier *carrier, struct bytes peer)
+static void log_test(const struct outbound_connection *connection, struct bytes peer)
 {
-    struct bytes tls = bytes_of_text(carrier->tls_text);
-    bool listed = carrier->delivery.tls.facts.sts != NULL && sts_lists(carrier->delivery.tls.facts.sts, carrier->delivery.host);
+    struct bytes tls = bytes_of_text(connection->tls_text);
+    bool listed = connection->delivery.tls.facts.sts != NULL && sts_lists(connection->delivery.tls.facts.sts, connection->delivery.host);
     bool valid = bytes_search(tls, BYTES("certificate=valid")) != SIZE_MAX;
-    if (!bytes_is(delivery_tls_word(&carrier->delivery), "sts-testing") || (listed && valid))
+    if (!bytes_is(delivery_tls_name(&connection->delivery), "sts-testing") || (listed && valid))
         return;
-    log_event(LOG_EVENT_WARN, "sts_would_wait", LOG_BYTES("domain", carrier->delivery.options.domain), LOG_BYTES("peer", peer), LOG_BYTES("tls", tls),
+    log_event(LOG_EVENT_WARN, "sts_would_wait", LOG_BYTES("domain", connection->delivery.options.domain), LOG_BYTES("peer", peer), LOG_BYTES("tls", tls),
               LOG_TEXT("reason", !listed ? "the policy does not list the host" : tls.length == 0 ? "there is no TLS" : "the certificate is not valid"));
 }
 
-void relay_answer(struct relay *relay, struct carrier *carrier, const struct client_result *results, size_t count)
+void relay_answer(struct relay *relay, struct outbound_connection *connection, const struct client_result *results, size_t count)
 {
     struct buffer peer = {0}, tls = {0};
-    struct ipc_deliver_answer answer = {.delivery = carrier->number, .result_count = count};
-    add_tls(carrier, &tls);
+    struct ipc_deliver_answer answer = {.delivery = connection->number, .result_count = count};
+    add_tls(connection, &tls);
     answer.tls = buffer_bytes(&tls);
     answer.results = memory_new((count + 1) * sizeof *answer.results);
     for (size_t i = 0; i < count; i++)
         answer.results[i] = (struct delivery_result){.outcome = results[i].outcome, .step = results[i].step, .code = results[i].code,
                                                      .enhanced = results[i].enhanced, .text = results[i].text, .peer_reports = results[i].peer_reports};
-    delivery_peer(&carrier->delivery, &peer);
-    answer.tls_policy = delivery_tls_word(&carrier->delivery);
-    answer.tls_reason = delivery_tls_reason(&carrier->delivery);
+    delivery_peer(&connection->delivery, &peer);
+    answer.tls_policy = delivery_tls_name(&connection->delivery);
+    answer.tls_reason = delivery_tls_reason(&connection->delivery);
     answer.peer = buffer_bytes(&peer);
-    tell_of_test(carrier, answer.peer);
-    if (carrier->from != NULL)
-        child_send(relay->child, carrier->from, IPC_DELIVER_ANSWER, &answer, -1);
+    log_test(connection, answer.peer);
+    if (connection->from != NULL)
+        child_send(relay->child, connection->from, IPC_DELIVER_ANSWER, &answer, -1);
     buffer_free(&peer);
     buffer_free(&tls);
     free(answer.results);
@@ -122,32 +122,32 @@ void relay_answer(struct relay *relay, struct carrier *carrier, const struct cli
 
 /* ---- connections that wait for more ---- */
 
-static struct bytes key_of(const struct carrier *carrier)
+static struct bytes key_of(const struct outbound_connection *connection)
 {
-    return bytes_of(carrier->destination, carrier->destination_length);
+    return bytes_of(connection->destination, connection->destination_length);
 }
 
-void relay_is_idle(struct relay *relay, struct carrier *carrier)
+void relay_is_idle(struct relay *relay, struct outbound_connection *connection)
 {
-    carrier->idle = true;
-    carrier->idle_next = map_get(&relay->idle, key_of(carrier));
-    map_put(&relay->idle, key_of(carrier), carrier);
+    connection->idle = true;
+    connection->idle_next = map_get(&relay->idle, key_of(connection));
+    map_put(&relay->idle, key_of(connection), connection);
 }
 
-void relay_not_idle(struct relay *relay, struct carrier *carrier)
+void relay_not_idle(struct relay *relay, struct outbound_connection *connection)
 {
-    struct carrier *first = carrier->idle ? map_get(&relay->idle, key_of(carrier)) : NULL;
-    if (!carrier->idle)
+    struct outbound_connection *first = connection->idle ? map_get(&relay->idle, key_of(connection)) : NULL;
+    if (!connection->idle)
         return;
-    carrier->idle = false;
-    if (first != carrier) {
-        while (first->idle_next != carrier)
+    connection->idle = false;
+    if (first != connection) {
+        while (first->idle_next != connection)
             first = first->idle_next;
-        first->idle_next = carrier->idle_next;
-    } else if (carrier->idle_next != NULL) {
-        map_put(&relay->idle, key_of(carrier), carrier->idle_next);
+        first->idle_next = connection->idle_next;
+    } else if (connection->idle_next != NULL) {
+        map_put(&relay->idle, key_of(connection), connection->idle_next);
     } else {
-        map_remove(&relay->idle, key_of(carrier));
+        map_remove(&relay->idle, key_of(connection));
     }
 }
 
@@ -182,7 +182,7 @@ static void relay_message(struct child *child, struct channel *from, enum ipc_ki
     struct relay *relay = child->service_data;
     const struct ipc_deliver *deliver = &message->deliver;
     if (kind == IPC_EXAMINE && !relay->draining)
-        examination_start(relay, from);
+        port_self_check_start(relay, from);
     if (kind != IPC_DELIVER || deliver->envelope.recipient_count == 0) {
         if (attached >= 0)
             close(attached);
@@ -197,13 +197,13 @@ static void relay_message(struct child *child, struct channel *from, enum ipc_ki
         return;
     }
     timer_set(&relay->clock_look, RELAY_CLOCK_LOOK_MS);
-    struct carrier *idle = map_get(&relay->idle, deliver->destination);
-    while (idle != NULL && !carrier_suits(idle, &deliver->envelope))
+    struct outbound_connection *idle = map_get(&relay->idle, deliver->destination);
+    while (idle != NULL && !outbound_suits(idle, &deliver->envelope))
         idle = idle->idle_next;
     if (idle != NULL)
-        carrier_next(idle, from, deliver, attached);
+        outbound_next(idle, from, deliver, attached);
     else
-        carrier_start(relay, from, deliver, attached);
+        outbound_start(relay, from, deliver, attached);
 }
 
 /* Its successor will give the same messages again: what the peer cannot have
@@ -213,12 +213,12 @@ static void relay_peer_lost(struct child *child, struct channel *peer)
     struct relay *relay = child->service_data;
     if (relay->examiner == peer)
         relay->examiner = NULL;
-    for (struct carrier *carrier = relay->carriers, *next; carrier != NULL; carrier = next) {
-        next = carrier->next;
-        if (carrier->from == peer)
-            carrier->from = NULL;
-        if (carrier->number != 0 && carrier->from == NULL && !carrier_has_given_all(carrier))
-            carrier_cut(carrier);
+    for (struct outbound_connection *connection = relay->connections, *next; connection != NULL; connection = next) {
+        next = connection->next;
+        if (connection->from == peer)
+            connection->from = NULL;
+        if (connection->number != 0 && connection->from == NULL && !outbound_has_given_all(connection))
+            outbound_cut(connection);
     }
 }
 
@@ -260,7 +260,7 @@ static bool relay_open(struct child *child, struct error *error)
     child->service_data = relay;
     map_start(&relay->idle, random_u64());
     if (!tls_client_open(&relay->tls, config->relay.ca_file, error) || !read_authorities(relay, error) ||
-        !read_password(relay, error) || !policies_open_folder(&relay->folder, config->data_dir, error) || !https_prepare(error))
+        !read_password(relay, error) || !sts_policies_open_folder(&relay->folder, config->data_dir, error) || !https_prepare(error))
         return false;
     tls_client_resume(&relay->tls);
     relay->dns = open_dns(config, error);
@@ -270,7 +270,7 @@ static bool relay_open(struct child *child, struct error *error)
 static bool relay_open_own(struct child *child, struct error *error)
 {
     struct relay *relay = child->service_data;
-    return policies_open(&relay->policies, &relay->folder, error);
+    return sts_policies_open(&relay->policies, &relay->folder, error);
 }
 
 static bool relay_start(struct child *child, struct error *error)
@@ -278,9 +278,9 @@ static bool relay_start(struct child *child, struct error *error)
     struct relay *relay = child->service_data;
     relay->wall_ahead_ms = (int64_t)clock_epoch_ms() - (int64_t)clock_boot_ms();
     timer_start(&relay->clock_look, child->loop, look_again, relay);
-    ways_start(relay);
+    relay_route_start(relay);
     return dns_start(relay->dns, child->loop, error) &&
-           policies_start(&relay->policies, child->loop, relay->dns, buffer_bytes(&relay->authorities), error);
+           sts_policies_start(&relay->policies, child->loop, relay->dns, buffer_bytes(&relay->authorities), error);
 }
 
 void relay_leave_if_done(struct relay *relay)
@@ -301,16 +301,16 @@ static void relay_drain(struct child *child, bool quick)
     struct relay *relay = child->service_data;
     relay->draining = true;
     smarthost_stop(relay);
-    examination_stop(relay);
+    port_self_check_stop(relay);
     child_deafen(child);
     timer_start(&relay->drained, child->loop, drain_limit_passed, relay);
     timer_set(&relay->drained, RELAY_DRAIN_MS);
-    for (struct carrier *carrier = relay->carriers, *next; carrier != NULL; carrier = next) {
-        next = carrier->next;
-        if (carrier->idle)
-            carrier_quit(carrier);
-        else if (carrier->waiting || carrier->wants_secret)
-            carrier_cut(carrier); /* no octet of it has left */
+    for (struct outbound_connection *connection = relay->connections, *next; connection != NULL; connection = next) {
+        next = connection->next;
+        if (connection->idle)
+            outbound_quit(connection);
+        else if (connection->waiting || connection->wants_secret)
+            outbound_cut(connection); /* no octet of it has left */
     }
     relay_leave_if_done(relay);
 }
@@ -320,10 +320,10 @@ static void begin_anew(struct relay *relay)
 {
     log_event(LOG_EVENT_WARN, "clock_jumped", LOG_TEXT("where", "back"), LOG_TEXT("mend", "a fresh process follows, since the resolver counts on the clock; see to the clock of this machine"));
     relay->anew = true;
-    for (struct carrier *carrier = relay->carriers, *next; carrier != NULL; carrier = next) {
-        next = carrier->next;
-        if (carrier->question.asked || carrier->sts.inquiry != NULL)
-            carrier_cut(carrier);
+    for (struct outbound_connection *connection = relay->connections, *next; connection != NULL; connection = next) {
+        next = connection->next;
+        if (connection->question.asked || connection->sts.inquiry != NULL)
+            outbound_cut(connection);
     }
     relay_drain(relay->child, false);
 }
@@ -331,7 +331,7 @@ static void begin_anew(struct relay *relay)
 static void relay_supervisor(struct child *child, enum ipc_kind kind, const union ipc_message *message)
 {
     if (kind == IPC_SECRET_ANSWER)
-        secret_answered(child->service_data, &message->secret_answer);
+        smarthost_secret_answered(child->service_data, &message->secret_answer);
 }
 
 const struct child_service relay_service = {

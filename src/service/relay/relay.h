@@ -4,7 +4,7 @@
  * queue gives, which connection takes it. outbound_connection.c is one connection to a
  * destination: it drives core/client/delivery with io's conn, dns and tls,
  * one message after another. smarthost.c finds the smarthost's port where
- * the configuration leaves it to us, while carriers wait for it. sts_policies.c
+ * the configuration leaves it to us, while connections wait for it. sts_policies.c
  * knows the MTA-STS policies of other domains, fetch.c fetches them; port_self_check.c
  * knows whether our own ports answer, own_addresses.c the addresses of this machine; smarthost_secret.c has
  * the supervisor run the command that prints what it is signed in to with.
@@ -22,9 +22,9 @@
 #include "service/relay/sts_policies.h"
 
 enum relay_limit {
-    CARRIER_PACE_OCTETS = 64 * 1024,  /* of content that the peer takes before it counts as silent */
-    CARRIER_IDLE_MS = 3 * 1000,       /* a connection is kept so long for the next message to the same place */
-    CARRIER_SEARCH_MS = 30 * 60 * 1000, /* of one attempt; then no further server is looked up or called */
+    OUTBOUND_PACE_OCTETS = 64 * 1024,  /* of content that the peer takes before it counts as silent */
+    OUTBOUND_IDLE_MS = 3 * 1000,       /* a connection is kept so long for the next message to the same place */
+    OUTBOUND_SEARCH_MS = 30 * 60 * 1000, /* of one attempt; then no further server is looked up or called */
     OWN_FRESH_MS = 1000,              /* then the addresses of this machine are read again */
     SECRET_FRESH_MS = 10 * 60 * 1000, /* then a token is fetched anew */
     RELAY_CLOCK_BACK_MS = 10 * 1000,  /* a wall clock that jumped back by more: the resolver's memory is not to be used any more */
@@ -46,24 +46,24 @@ struct relay {
     struct child *child;
     struct tls_context tls;
     struct dns *dns;
-    struct policies policies;  /* MTA-STS */
-    struct tls_trouble trouble; /* hosts that were silent in TLS */
+    struct sts_policies policies;  /* MTA-STS */
+    struct tls_fallback fallback; /* hosts that were silent in TLS */
     struct buffer authorities; /* PEM: whom MTA-STS policies are fetched from */
-    struct map idle;           /* by destination: the first carrier that waits for more */
-    struct carrier *carriers;  /* all */
+    struct map idle;           /* by destination: the first connection that waits for more */
+    struct outbound_connection *connections;  /* all */
     size_t busy_count;
     struct race_port smarthost; /* with port: auto, the way that was found; port 0: none yet */
-    struct dialing *finding;    /* the race for it, while it lasts */
+    struct port_connect *finding;    /* the race for it, while it lasts */
     struct folder folder;       /* DATA/relay, until its file was opened */
     struct buffer password;     /* the smarthost's, from the file that the configuration names; empty: there is none */
     struct buffer secret;       /* the last that the command printed; empty: none, or it was refused */
     uint64_t secret_ms;
     bool secret_asked;
     struct own_list own;
-    struct direct direct;       /* with via: auto: does outgoing 25 work? */
+    struct port25_monitor port25_monitor;       /* with via: auto: does outgoing 25 work? */
     struct conn probe;          /* that looks whether it does again */
     struct timer probing, drained, found; /* found: lets go of a race that is decided */
-    struct dialing *examining;  /* of this server's own ports, while it lasts, and for whom; NULL: none */
+    struct port_connect *examining;  /* of this server's own ports, while it lasts, and for whom; NULL: none */
     struct channel *examiner;
     struct timer examined;      /* lets go of it */
     bool draining;
@@ -73,10 +73,10 @@ struct relay {
 };
 
 /* A connection, or one that is being made, and the message it carries. */
-struct carrier {
+struct outbound_connection {
     struct relay *relay;
-    struct carrier *next, *previous;  /* all */
-    struct carrier *idle_next;        /* of the same destination */
+    struct outbound_connection *next, *previous;  /* all */
+    struct outbound_connection *idle_next;        /* of the same destination */
     struct buffer secret;             /* the one that its delivery signs in with */
     bool wants_secret;                /* waits for one */
     const struct route_rule *rule;    /* the configuration's, for the destination; NULL: none */
@@ -87,9 +87,9 @@ struct carrier {
     size_t destination_length;
     struct delivery delivery;
     struct conn conn;
-    struct knock *knock;              /* while several addresses are tried side by side */
+    struct happy_eyeballs *eyeballs;              /* while several addresses are tried side by side */
     struct dns_question question;
-    struct policies_question sts;
+    struct sts_policies_question sts;
     struct timer idle_timer, step_timer; /* step: an action's end that must come from the loop */
     /* The message: */
     struct arena arena;
@@ -110,67 +110,67 @@ struct carrier {
     uint64_t progress;                /* octets that had left us at the last time-out */
 };
 
-/* A carrier for the destination that will carry this. */
-void carrier_start(struct relay *relay, struct channel *from, const struct ipc_deliver *deliver, int content);
+/* A connection for the destination that will carry this. */
+void outbound_start(struct relay *relay, struct channel *from, const struct ipc_deliver *deliver, int content);
 /* The next message on a connection that is idle. */
-void carrier_next(struct carrier *carrier, struct channel *from, const struct ipc_deliver *deliver, int content);
+void outbound_next(struct outbound_connection *connection, struct channel *from, const struct ipc_deliver *deliver, int content);
 /* Is its connection secured as this message requires? */
-bool carrier_suits(const struct carrier *carrier, const struct envelope *envelope);
+bool outbound_suits(const struct outbound_connection *connection, const struct envelope *envelope);
 /* Ends politely; it frees itself. */
-void carrier_quit(struct carrier *carrier);
+void outbound_quit(struct outbound_connection *connection);
 /* Ends now; its delivery has no result. */
-void carrier_cut(struct carrier *carrier);
+void outbound_cut(struct outbound_connection *connection);
 /* Has all of its message been handed to the connection? Then the peer may have it. */
-bool carrier_has_given_all(const struct carrier *carrier);
+bool outbound_has_given_all(const struct outbound_connection *connection);
 
 /* Goes on once the smarthost's port is known. */
-void carrier_go(struct carrier *carrier);
+void outbound_go(struct outbound_connection *connection);
 /* All of its message's recipients are deferred with this reason. */
-void carrier_defer(struct carrier *carrier, struct bytes why);
+void outbound_defer(struct outbound_connection *connection, struct bytes why);
 
 /* smarthost.c: */
-bool smarthost_is_auto(const struct carrier *carrier);
+bool smarthost_is_auto(const struct outbound_connection *connection);
 /* Must it wait until the port is found? Then the race is under way, and
- * carrier_go() or carrier_defer() follows. */
-bool smarthost_must_wait(struct carrier *carrier);
+ * outbound_go() or outbound_defer() follows. */
+bool smarthost_must_wait(struct outbound_connection *connection);
 /* Did the message fail for the port's sake? Then the port is forgotten, and
  * the message waits for another, once. */
-bool smarthost_has_failed(struct carrier *carrier, const struct client_result *results, size_t count);
+bool smarthost_has_failed(struct outbound_connection *connection, const struct client_result *results, size_t count);
 void smarthost_stop(struct relay *relay);
 
 /* relay_route.c: */
 /* May its message go either way? */
-bool ways_is_auto(const struct carrier *carrier);
-/* Which way the carrier's message goes now. */
-void ways_choose(struct carrier *carrier);
-void ways_reached(struct carrier *carrier);
-void ways_silent(struct carrier *carrier);
+bool relay_route_is_auto(const struct outbound_connection *connection);
+/* Which way the connection's message goes now. */
+void relay_route_choose(struct outbound_connection *connection);
+void relay_route_reached(struct outbound_connection *connection);
+void relay_route_silent(struct outbound_connection *connection);
 /* Did the message fail because 25 is blocked? Then the smarthost may carry it. */
-bool ways_has_other(const struct carrier *carrier);
-void ways_start(struct relay *relay);
+bool relay_route_has_other(const struct outbound_connection *connection);
+void relay_route_start(struct relay *relay);
 
 /* own_addresses.c: */
 /* The list stays where it is; what it holds may change with the next call. */
-const struct own_addresses *own_now(struct relay *relay);
+const struct own_addresses *own_addresses_now(struct relay *relay);
 
 /* smarthost_secret.c: */
-/* Must it wait until the command was run? carrier_go() or carrier_defer() follows. */
-bool secret_must_wait(struct carrier *carrier);
+/* Must it wait until the command was run? outbound_go() or outbound_defer() follows. */
+bool smarthost_secret_must_wait(struct outbound_connection *connection);
 /* Into the options, where a command is set. */
-void secret_give(struct carrier *carrier, struct delivery_options *options);
-void secret_refused(struct carrier *carrier);
-void secret_forget(struct carrier *carrier); /* the carrier's own */
-void secret_answered(struct relay *relay, const struct ipc_secret_answer *answer);
+void smarthost_secret_give(struct outbound_connection *connection, struct delivery_options *options);
+void smarthost_secret_refused(struct outbound_connection *connection);
+void smarthost_secret_forget(struct outbound_connection *connection); /* the connection's own */
+void smarthost_secret_answered(struct relay *relay, const struct ipc_secret_answer *answer);
 
 /* port_self_check.c: */
-void examination_start(struct relay *relay, struct channel *examiner);
-void examination_stop(struct relay *relay);
+void port_self_check_start(struct relay *relay, struct channel *examiner);
+void port_self_check_stop(struct relay *relay);
 
 /* relay.c: */
-struct delivery_options relay_options(const struct carrier *carrier);
-void relay_answer(struct relay *relay, struct carrier *carrier, const struct client_result *results, size_t count);
-void relay_is_idle(struct relay *relay, struct carrier *carrier);
-void relay_not_idle(struct relay *relay, struct carrier *carrier);
+struct delivery_options relay_options(const struct outbound_connection *connection);
+void relay_answer(struct relay *relay, struct outbound_connection *connection, const struct client_result *results, size_t count);
+void relay_is_idle(struct relay *relay, struct outbound_connection *connection);
+void relay_not_idle(struct relay *relay, struct outbound_connection *connection);
 void relay_leave_if_done(struct relay *relay);
 
 #endif

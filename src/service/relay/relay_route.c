@@ -11,68 +11,68 @@
 
 #include <netinet/in.h>
 
-bool ways_is_auto(const struct carrier *carrier)
+bool relay_route_is_auto(const struct outbound_connection *connection)
 {
-    return (carrier->rule == NULL ? carrier->relay->child->config->relay.via : carrier->rule->via) == RELAY_AUTO;
+    return (connection->rule == NULL ? connection->relay->child->config->relay.via : connection->rule->via) == RELAY_AUTO;
 }
 
 /* It is known to be; or nobody was reached there yet, and this message's server is silent:
  * it does not wait until more are. */
-static bool may_be_blocked(const struct carrier *carrier)
+static bool may_be_blocked(const struct outbound_connection *connection)
 {
-    const struct direct *direct = &carrier->relay->direct;
-    return direct->blocked || (!direct->worked && carrier->silent && !carrier->reached);
+    const struct port25_monitor *port25_monitor = &connection->relay->port25_monitor;
+    return port25_monitor->blocked || (!port25_monitor->worked && connection->silent && !connection->reached);
 }
 
-void ways_choose(struct carrier *carrier)
+void relay_route_choose(struct outbound_connection *connection)
 {
-    struct route_rules rules = config_rules(carrier->relay->child->config);
-    struct bytes destination = bytes_of(carrier->destination, carrier->destination_length);
+    struct route_rules rules = config_rules(connection->relay->child->config);
+    struct bytes destination = bytes_of(connection->destination, connection->destination_length);
     bool said = bytes_is(destination, "@smarthost");
-    carrier->rule = said ? NULL : rules_find(&rules, destination);
-    carrier->by_smarthost = said || (ways_is_auto(carrier) && may_be_blocked(carrier));
-    carrier->reached = carrier->silent = false;
+    connection->rule = said ? NULL : route_rules_find(&rules, destination);
+    connection->by_smarthost = said || (relay_route_is_auto(connection) && may_be_blocked(connection));
+    connection->reached = connection->silent = false;
 }
 
-static struct direct_server server_of(const struct carrier *carrier)
+static struct port25_server server_of(const struct outbound_connection *connection)
 {
-    struct direct_server server = {.six = carrier->delivery.address.six};
-    memcpy(server.octets, carrier->delivery.address.octets, sizeof server.octets);
+    struct port25_server server = {.six = connection->delivery.address.six};
+    memcpy(server.octets, connection->delivery.address.octets, sizeof server.octets);
     return server;
 }
 
-static void tell_change(const struct relay *relay)
+static void log_change(const struct relay *relay)
 {
-    if (relay->direct.blocked)
-        log_event(LOG_EVENT_WARN, "relay_changed", LOG_TEXT("to", "smarthost"), LOG_U64("silent", relay->direct.silent_count),
+    if (relay->port25_monitor.blocked)
+        log_event(LOG_EVENT_WARN, "relay_changed", LOG_TEXT("to", "smarthost"), LOG_U64("silent", relay->port25_monitor.silent_count),
                   LOG_TEXT("reason", "outgoing port 25 is blocked: no server answers there"), LOG_TEXT("host", relay->child->config->relay.smarthost.host));
     else
         log_event(LOG_EVENT_INFO, "relay_changed", LOG_TEXT("to", "mx"), LOG_TEXT("reason", "outgoing port 25 works again"));
 }
 
-void ways_reached(struct carrier *carrier)
+void relay_route_reached(struct outbound_connection *connection)
 {
-    struct relay *relay = carrier->relay;
-    carrier->reached = true;
-    if (ways_is_auto(carrier) && !carrier->by_smarthost && direct_reached(&relay->direct))
-        tell_change(relay);
+    struct relay *relay = connection->relay;
+    connection->reached = true;
+    if (relay_route_is_auto(connection) && !connection->by_smarthost && port25_monitor_reached(&relay->port25_monitor))
+        log_change(relay);
 }
 
-void ways_silent(struct carrier *carrier)
+void relay_route_silent(struct outbound_connection *connection)
 {
-    struct relay *relay = carrier->relay;
-    struct direct_server server = server_of(carrier);
-    bool counts = ways_is_auto(carrier) && !carrier->by_smarthost && !carrier->silent; /* one destination counts once */
-    carrier->silent = true;
-    if (!counts || !direct_was_silent(&relay->direct, &server, clock_now_ms()))
+    struct relay *relay = connection->relay;
+    struct port25_server server = server_of(connection);
+    bool counts = relay_route_is_auto(connection) && !connection->by_smarthost && !connection->silent; /* one destination counts once */
+    connection->silent = true;
+    if (!counts || !port25_monitor_was_silent(&relay->port25_monitor, &server, clock_now_ms()))
         return;
-    tell_change(relay);
-    timer_set(&relay->probing, DIRECT_PROBE_MS);
+    log_change(relay);
+    timer_set(&relay->probing, PORT25_MONITOR_PROBE_MS);
 }
 
-bool ways_has_other(const struct carrier *carrier)
+bool relay_route_has_other(const struct outbound_connection *connection)
 {
-    return ways_is_auto(carrier) && may_be_blocked(carrier) && !carrier->by_smarthost && carrier->silent && !carrier->reached && !carrier->relay->draining;
+    return relay_route_is_auto(connection) && may_be_blocked(connection) && !connection->by_smarthost && connection->silent && !connection->reached && !connection->relay->draining;
 }
 
 /* ---- looking again ---- */
@@ -80,10 +80,10 @@ bool ways_has_other(const struct carrier *carrier)
 static void probe_over(struct relay *relay, bool reached)
 {
     conn_close(&relay->probe);
-    if (reached && direct_reached(&relay->direct))
-        tell_change(relay);
-    else if (relay->direct.blocked)
-        timer_set(&relay->probing, DIRECT_PROBE_MS);
+    if (reached && port25_monitor_reached(&relay->port25_monitor))
+        log_change(relay);
+    else if (relay->port25_monitor.blocked)
+        timer_set(&relay->probing, PORT25_MONITOR_PROBE_MS);
 }
 
 static void probe_connected(void *owner)
@@ -105,8 +105,8 @@ static void probe(void *owner)
 {
     static const struct conn_events events = {.on_connected = probe_connected, .on_end = probe_end, .on_timeout = probe_timeout};
     struct relay *relay = owner;
-    const struct direct_server *server = direct_probe(&relay->direct, clock_now_ms());
-    if (relay->draining || !relay->direct.blocked)
+    const struct port25_server *server = port25_monitor_probe(&relay->port25_monitor, clock_now_ms());
+    if (relay->draining || !relay->port25_monitor.blocked)
         return;
     if (server == NULL) { /* a moment too early */
         timer_set(&relay->probing, 1000);
@@ -117,10 +117,10 @@ static void probe(void *owner)
     memcpy(&six.sin6_addr, server->octets, sizeof six.sin6_addr);
     memcpy(&four.sin_addr, server->octets, sizeof four.sin_addr);
     conn_connect(&relay->probe, relay->child->loop, server->six ? (const void *)&six : (const void *)&four, server->six ? sizeof six : sizeof four, &events, relay);
-    conn_set_timeout(&relay->probe, DIRECT_PATIENCE_MS);
+    conn_set_timeout(&relay->probe, PORT25_MONITOR_PATIENCE_MS);
 }
 
-void ways_start(struct relay *relay)
+void relay_route_start(struct relay *relay)
 {
     timer_start(&relay->probing, relay->child->loop, probe, relay);
 }

@@ -5,18 +5,18 @@
 
 #include <stdlib.h>
 
-bool smarthost_is_auto(const struct carrier *carrier)
+bool smarthost_is_auto(const struct outbound_connection *connection)
 {
-    return carrier->by_smarthost && carrier->relay->child->config->relay.smarthost.port == 0;
+    return connection->by_smarthost && connection->relay->child->config->relay.smarthost.port == 0;
 }
 
 /* ---- the race ---- */
 
-static struct dialing_options race_options(const struct relay *relay)
+static struct port_connect_options race_options(const struct relay *relay)
 {
     static const struct race_port all[] = {{587, CLIENT_TLS_REQUIRED}, {2525, CLIENT_TLS_REQUIRED}, {465, CLIENT_TLS_IMPLICIT}, {RACE_LAST_PORT, CLIENT_TLS_IMPLICIT}};
     const struct config *config = relay->child->config;
-    struct dialing_options options = {.host = config->relay.smarthost.host, .helo = bytes_of_text(config->hostname),
+    struct port_connect_options options = {.host = config->relay.smarthost.host, .helo = bytes_of_text(config->hostname),
                                       .needs_auth = config->relay.smarthost.user != NULL && config->relay.smarthost.user[0] != '\0', .own_ca = true, .last_resort = RACE_LAST_PORT,
                                       .by_token = config->relay.smarthost.token_command != NULL};
     for (size_t i = 0; i < ARRAY_LENGTH(all); i++) {
@@ -39,8 +39,8 @@ static void found(struct relay *relay, struct buffer *words)
 static void not_found(struct relay *relay, struct buffer *words)
 {
     struct error error = {0};
-    if (relay->finding->outcome == DIALING_UNRESOLVED) {
-        resolving_tell(&relay->finding->resolving, relay->child->config->relay.smarthost.host, &error);
+    if (relay->finding->outcome == PORT_CONNECT_UNRESOLVED) {
+        host_lookup_explain(&relay->finding->lookup, relay->child->config->relay.smarthost.host, &error);
         buffer_add_text(words, error.text);
     } else {
         race_explain(&relay->finding->race, words);
@@ -48,20 +48,20 @@ static void not_found(struct relay *relay, struct buffer *words)
     log_event(LOG_EVENT_WARN, "no_port", LOG_TEXT("host", relay->child->config->relay.smarthost.host), LOG_BYTES("reason", buffer_bytes(words)));
 }
 
-/* Each carrier that waited goes on; a carrier may end itself meanwhile. */
+/* Each connection that waited goes on; a connection may end itself meanwhile. */
 static void wake_all(struct relay *relay, struct bytes why)
 {
     for (;;) {
-        struct carrier *carrier = relay->carriers;
-        while (carrier != NULL && !carrier->waiting)
-            carrier = carrier->next;
-        if (carrier == NULL)
+        struct outbound_connection *connection = relay->connections;
+        while (connection != NULL && !connection->waiting)
+            connection = connection->next;
+        if (connection == NULL)
             return;
-        carrier->waiting = false;
+        connection->waiting = false;
         if (relay->smarthost.port != 0)
-            carrier_go(carrier);
+            outbound_go(connection);
         else
-            carrier_defer(carrier, why);
+            outbound_defer(connection, why);
     }
 }
 
@@ -69,7 +69,7 @@ static void on_decided(void *owner)
 {
     struct relay *relay = owner;
     struct buffer words = {0};
-    if (relay->finding->outcome == DIALING_WON)
+    if (relay->finding->outcome == PORT_CONNECT_WON)
         found(relay, &words);
     else
         not_found(relay, &words);
@@ -83,7 +83,7 @@ void smarthost_stop(struct relay *relay)
     if (relay->finding == NULL)
         return;
     timer_cancel(&relay->found);
-    dialing_end(relay->finding);
+    port_connect_end(relay->finding);
     free(relay->finding);
     relay->finding = NULL;
 }
@@ -104,51 +104,51 @@ static void ignore_line_end(void *owner, const char *why)
 
 static void find(struct relay *relay)
 {
-    static const struct dialing_events events = {.on_decided = on_decided, .on_line = ignore_line, .on_line_end = ignore_line_end};
+    static const struct port_connect_events events = {.on_decided = on_decided, .on_line = ignore_line, .on_line_end = ignore_line_end};
     if (relay->finding != NULL)
         smarthost_stop(relay);
-    struct dialing_options options = race_options(relay);
+    struct port_connect_options options = race_options(relay);
     relay->finding = memory_new(sizeof *relay->finding);
     timer_start(&relay->found, relay->child->loop, race_is_done, relay);
-    dialing_start(relay->finding, relay->child->loop, &relay->tls, relay->dns, &options, &events, relay);
+    port_connect_start(relay->finding, relay->child->loop, &relay->tls, relay->dns, &options, &events, relay);
 }
 
-/* ---- carriers that wait ---- */
+/* ---- connections that wait ---- */
 
-static bool is_under_way(const struct relay *relay)
+static bool is_in_progress(const struct relay *relay)
 {
-    return relay->finding != NULL && relay->finding->outcome == DIALING_UNDER_WAY;
+    return relay->finding != NULL && relay->finding->outcome == PORT_CONNECT_IN_PROGRESS;
 }
 
-bool smarthost_must_wait(struct carrier *carrier)
+bool smarthost_must_wait(struct outbound_connection *connection)
 {
-    struct relay *relay = carrier->relay;
-    if (!smarthost_is_auto(carrier) || relay->smarthost.port != 0)
+    struct relay *relay = connection->relay;
+    if (!smarthost_is_auto(connection) || relay->smarthost.port != 0)
         return false;
-    carrier->waiting = true;
-    if (!is_under_way(relay))
+    connection->waiting = true;
+    if (!is_in_progress(relay))
         find(relay);
     return true;
 }
 
 /* Nothing was said about the message: the way to the server failed. */
-static bool is_the_way(const struct client_result *result)
+static bool is_the_winner(const struct client_result *result)
 {
     return result->outcome == OUTCOME_DEFERRED && result->code == 0 && result->step <= STEP_AUTH;
 }
 
-bool smarthost_has_failed(struct carrier *carrier, const struct client_result *results, size_t count)
+bool smarthost_has_failed(struct outbound_connection *connection, const struct client_result *results, size_t count)
 {
-    struct relay *relay = carrier->relay;
-    if (!smarthost_is_auto(carrier) || relay->draining || !is_the_way(&results[0]))
+    struct relay *relay = connection->relay;
+    if (!smarthost_is_auto(connection) || relay->draining || !is_the_winner(&results[0]))
         return false;
     for (size_t i = 1; i < count; i++)
-        if (!is_the_way(&results[i]))
+        if (!is_the_winner(&results[i]))
             return false;
-    if (relay->smarthost.port == carrier->delivery.options.port) /* nobody found another meanwhile */
+    if (relay->smarthost.port == connection->delivery.options.port) /* nobody found another meanwhile */
         relay->smarthost.port = 0;
-    if (carrier->waited)
+    if (connection->waited)
         return false;
-    carrier->waited = true;
+    connection->waited = true;
     return true;
 }

@@ -16,40 +16,40 @@ static bool is_by_token(const struct relay *relay)
     return relay->child->config->relay.smarthost.token_command != NULL;
 }
 
-static bool is_by_command(const struct carrier *carrier)
+static bool is_by_command(const struct outbound_connection *connection)
 {
-    const struct relay *relay = carrier->relay;
-    return carrier->by_smarthost &&
+    const struct relay *relay = connection->relay;
+    return connection->by_smarthost &&
            (is_by_token(relay) || relay->child->config->relay.smarthost.password_command != NULL);
 }
 
-bool secret_must_wait(struct carrier *carrier)
+bool smarthost_secret_must_wait(struct outbound_connection *connection)
 {
-    struct relay *relay = carrier->relay;
+    struct relay *relay = connection->relay;
     uint64_t now_ms = clock_now_ms();
     bool fresh = relay->secret.length > 0 && (!is_by_token(relay) || now_ms - relay->secret_ms < SECRET_FRESH_MS);
-    if (!is_by_command(carrier) || fresh)
+    if (!is_by_command(connection) || fresh)
         return false;
-    carrier->wants_secret = true;
+    connection->wants_secret = true;
     if (!relay->secret_asked)
-        child_tell_supervisor(relay->child, IPC_SECRET, &(struct ipc_nothing){0});
+        child_send_supervisor(relay->child, IPC_SECRET, &(struct ipc_nothing){0});
     relay->secret_asked = true;
     return true;
 }
 
-void secret_forget(struct carrier *carrier)
+void smarthost_secret_forget(struct outbound_connection *connection)
 {
-    buffer_wipe(&carrier->secret);
+    buffer_wipe(&connection->secret);
 }
 
-/* A copy of the carrier's own: its session outlives the next secret. */
-void secret_give(struct carrier *carrier, struct delivery_options *options)
+/* A copy of the connection's own: its session outlives the next secret. */
+void smarthost_secret_give(struct outbound_connection *connection, struct delivery_options *options)
 {
-    if (!is_by_command(carrier))
+    if (!is_by_command(connection))
         return;
-    secret_forget(carrier);
-    buffer_add(&carrier->secret, buffer_bytes(&carrier->relay->secret));
-    *(is_by_token(carrier->relay) ? &options->token : &options->password) = buffer_bytes(&carrier->secret);
+    smarthost_secret_forget(connection);
+    buffer_add(&connection->secret, buffer_bytes(&connection->relay->secret));
+    *(is_by_token(connection->relay) ? &options->token : &options->password) = buffer_bytes(&connection->secret);
 }
 
 static void wipe(struct relay *relay)
@@ -57,29 +57,29 @@ static void wipe(struct relay *relay)
     buffer_wipe(&relay->secret);
 }
 
-void secret_refused(struct carrier *carrier)
+void smarthost_secret_refused(struct outbound_connection *connection)
 {
-    struct bytes was = buffer_bytes(&carrier->secret);
-    if (is_by_command(carrier) && bytes_equal(was, buffer_bytes(&carrier->relay->secret)))
-        wipe(carrier->relay); /* the next message has a new one fetched */
+    struct bytes was = buffer_bytes(&connection->secret);
+    if (is_by_command(connection) && bytes_equal(was, buffer_bytes(&connection->relay->secret)))
+        wipe(connection->relay); /* the next message has a new one fetched */
 }
 
-void secret_answered(struct relay *relay, const struct ipc_secret_answer *answer)
+void smarthost_secret_answered(struct relay *relay, const struct ipc_secret_answer *answer)
 {
     relay->secret_asked = false;
     wipe(relay);
     buffer_add(&relay->secret, answer->secret);
     relay->secret_ms = clock_now_ms();
-    for (;;) { /* a carrier may end itself meanwhile */
-        struct carrier *carrier = relay->carriers;
-        while (carrier != NULL && !carrier->wants_secret)
-            carrier = carrier->next;
-        if (carrier == NULL)
+    for (;;) { /* a connection may end itself meanwhile */
+        struct outbound_connection *connection = relay->connections;
+        while (connection != NULL && !connection->wants_secret)
+            connection = connection->next;
+        if (connection == NULL)
             return;
-        carrier->wants_secret = false;
+        connection->wants_secret = false;
         if (answer->secret.length > 0)
-            carrier_go(carrier);
+            outbound_go(connection);
         else
-            carrier_defer(carrier, answer->why);
+            outbound_defer(connection, answer->why);
     }
 }

@@ -26,8 +26,8 @@ struct policy_kept {
 
 /* A domain that is looked into, and those who wait for what comes of it. */
 struct inquiry {
-    struct policies *policies;
-    struct policies_question *questions;
+    struct sts_policies *policies;
+    struct sts_policies_question *questions;
     struct dns_question dns;
     enum inquiry_step { INQUIRY_RECORD, INQUIRY_SIX, INQUIRY_FOUR, INQUIRY_FILE } step;
     char domain[DOMAIN_NAME_MAX + 1], id[STS_ID_MAX + 1];
@@ -37,12 +37,12 @@ struct inquiry {
 
 /* ---- what is kept ---- */
 
-static bool read_kept(const struct policy_kept *entry, struct sts_kept *kept)
+static bool read_kept(const struct policy_kept *entry, struct sts_cache_entry *kept)
 {
-    return entry != NULL && entry->line.length > 0 && sts_read_kept(buffer_bytes(&entry->line), kept);
+    return entry != NULL && entry->line.length > 0 && sts_cache_read(buffer_bytes(&entry->line), kept);
 }
 
-static void forget(struct policies *policies, struct bytes domain)
+static void forget(struct sts_policies *policies, struct bytes domain)
 {
     struct policy_kept *entry = map_remove(&policies->kept, domain);
     policies->live_size -= entry->line.length;
@@ -51,29 +51,29 @@ static void forget(struct policies *policies, struct bytes domain)
 }
 
 /* One that does not hold any more, where there is such among the first; else any. */
-static void forget_one(struct policies *policies, uint64_t now_ms)
+static void forget_one(struct sts_policies *policies, uint64_t now_ms)
 {
     struct bytes domain, victim = bytes_none();
-    char room[DOMAIN_NAME_MAX];
+    char buffer[DOMAIN_NAME_MAX];
     size_t position = 0;
     bool alive = true;
     void *value;
-    for (int looked_at = 0; alive && looked_at < POLICIES_LOOKED_AT_MAX && map_next(&policies->kept, &position, &domain, &value); looked_at++) {
-        struct sts_kept kept;
+    for (int looked_at = 0; alive && looked_at < STS_POLICIES_LOOKED_AT_MAX && map_next(&policies->kept, &position, &domain, &value); looked_at++) {
+        struct sts_cache_entry kept;
         alive = read_kept(value, &kept) && sts_is_alive(&kept, now_ms);
         if (victim.length == 0 || !alive)
-            victim = bytes_of(memcpy(room, domain.at, domain.length), domain.length);
+            victim = bytes_of(memcpy(buffer, domain.at, domain.length), domain.length);
     }
     forget(policies, victim);
 }
 
-static void make_room(struct policies *policies, uint64_t now_ms)
+static void make_room(struct sts_policies *policies, uint64_t now_ms)
 {
-    while (policies->kept.count >= POLICIES_MAX || (policies->kept.count > 0 && policies->live_size >= POLICIES_OCTETS_MAX))
+    while (policies->kept.count >= STS_POLICIES_MAX || (policies->kept.count > 0 && policies->live_size >= STS_POLICIES_OCTETS_MAX))
         forget_one(policies, now_ms);
 }
 
-static struct policy_kept *entry_of(struct policies *policies, struct bytes domain)
+static struct policy_kept *entry_of(struct sts_policies *policies, struct bytes domain)
 {
     struct policy_kept *entry = map_get(&policies->kept, domain);
     if (entry != NULL)
@@ -84,7 +84,7 @@ static struct policy_kept *entry_of(struct policies *policies, struct bytes doma
     return entry;
 }
 
-static void set_line(struct policies *policies, struct policy_kept *entry, struct bytes line)
+static void set_line(struct sts_policies *policies, struct policy_kept *entry, struct bytes line)
 {
     policies->live_size -= entry->line.length;
     buffer_free(&entry->line);
@@ -94,7 +94,7 @@ static void set_line(struct policies *policies, struct policy_kept *entry, struc
 
 /* ---- the file ---- */
 
-static void add_all(const struct policies *policies, struct buffer *out)
+static void add_all(const struct sts_policies *policies, struct buffer *out)
 {
     struct bytes domain;
     size_t position = 0;
@@ -110,10 +110,10 @@ static void add_all(const struct policies *policies, struct buffer *out)
 
 /* A line is added; once there are many old ones the file is written anew.
  * What is torn by a crash is fetched again. */
-static void save(struct policies *policies, struct bytes line)
+static void save(struct sts_policies *policies, struct bytes line)
 {
     struct buffer text = {0};
-    bool anew = policies->file_size > 2 * policies->live_size + POLICIES_FILE_SLACK;
+    bool anew = policies->file_size > 2 * policies->live_size + STS_POLICIES_FILE_SLACK;
     if (anew && ftruncate(policies->file, 0) == 0) {
         policies->file_size = 0;
         add_all(policies, &text);
@@ -129,14 +129,14 @@ static void save(struct policies *policies, struct bytes line)
     buffer_free(&text);
 }
 
-static void take_line(struct policies *policies, struct bytes line)
+static void take_line(struct sts_policies *policies, struct bytes line)
 {
-    struct sts_kept kept;
-    if (sts_read_kept(line, &kept) && sts_is_alive(&kept, clock_epoch_ms()))
+    struct sts_cache_entry kept;
+    if (sts_cache_read(line, &kept) && sts_is_alive(&kept, clock_epoch_ms()))
         set_line(policies, entry_of(policies, kept.domain), line);
 }
 
-static void read_file(struct policies *policies, const struct folder *folder)
+static void read_file(struct sts_policies *policies, const struct folder *folder)
 {
     struct buffer text = {0};
     int file = folder_file(folder->descriptor, file_name, O_RDONLY);
@@ -146,7 +146,7 @@ static void read_file(struct policies *policies, const struct folder *folder)
                   LOG_TEXT("file", file_name), LOG_TEXT("reason", strerror(errno)),
                   LOG_TEXT("mend",
                            "it is no file of this server's, and is replaced; policies are fetched again"));
-    while (file >= 0 && got > 0 && text.length < POLICIES_FILE_MAX) {
+    while (file >= 0 && got > 0 && text.length < STS_POLICIES_FILE_MAX) {
         got = read(file, buffer_reserve(&text, 65536), 65536);
         if (got > 0)
             buffer_written(&text, (size_t)got);
@@ -159,7 +159,7 @@ static void read_file(struct policies *policies, const struct folder *folder)
 }
 
 /* The file anew with what still holds, under its name once it is whole. */
-static bool write_file(struct policies *policies, const struct folder *folder, struct error *error)
+static bool write_file(struct sts_policies *policies, const struct folder *folder, struct error *error)
 {
     struct buffer text = {0};
     add_all(policies, &text);
@@ -172,7 +172,7 @@ static bool write_file(struct policies *policies, const struct folder *folder, s
     return written || error_set_errno(error, EX_CANTCREAT, "cannot write %s/%s", folder->path, file_name);
 }
 
-bool policies_open_folder(struct folder *folder, const char *data_dir, struct error *error)
+bool sts_policies_open_folder(struct folder *folder, const char *data_dir, struct error *error)
 {
     struct buffer path = {0};
     buffer_add_format(&path, "%s/relay", data_dir);
@@ -182,9 +182,9 @@ bool policies_open_folder(struct folder *folder, const char *data_dir, struct er
     return opened;
 }
 
-bool policies_open(struct policies *policies, struct folder *folder, struct error *error)
+bool sts_policies_open(struct sts_policies *policies, struct folder *folder, struct error *error)
 {
-    *policies = (struct policies){.file = -1};
+    *policies = (struct sts_policies){.file = -1};
     map_start(&policies->kept, random_u64());
     map_start(&policies->inquiries, random_u64());
     read_file(policies, folder);
@@ -193,7 +193,7 @@ bool policies_open(struct policies *policies, struct folder *folder, struct erro
     return opened;
 }
 
-void policies_close(struct policies *policies)
+void sts_policies_close(struct sts_policies *policies)
 {
     while (policies->kept.count > 0)
         forget_one(policies, clock_epoch_ms());
@@ -204,10 +204,10 @@ void policies_close(struct policies *policies)
     policies->file = -1;
 }
 
-bool policies_start(struct policies *policies, struct loop *loop, struct dns *dns, struct bytes authorities, struct error *error)
+bool sts_policies_start(struct sts_policies *policies, struct loop *loop, struct dns *dns, struct bytes authorities, struct error *error)
 {
     policies->dns = dns;
-    return fetches_start(&policies->fetches, loop, authorities, error);
+    return fetch_pool_start(&policies->fetches, loop, authorities, error);
 }
 
 /* ---- answers ---- */
@@ -215,7 +215,7 @@ bool policies_start(struct policies *policies, struct loop *loop, struct dns *dn
 /* Those who wait are told; the inquiry may go on for the file's sake. */
 static void answer(struct inquiry *inquiry, const struct sts_policy *policy)
 {
-    for (struct policies_question *question = inquiry->questions, *next; question != NULL; question = next) {
+    for (struct sts_policies_question *question = inquiry->questions, *next; question != NULL; question = next) {
         next = question->next;
         inquiry->questions = next;
         question->inquiry = NULL;
@@ -234,7 +234,7 @@ static void end_inquiry(struct inquiry *inquiry)
 /* With what is kept, where it still holds. */
 static void answer_with_kept(struct inquiry *inquiry)
 {
-    struct sts_kept kept;
+    struct sts_cache_entry kept;
     const struct policy_kept *entry = map_get(&inquiry->policies->kept, bytes_of_text(inquiry->domain));
     bool alive = read_kept(entry, &kept) && sts_is_alive(&kept, clock_epoch_ms());
     answer(inquiry, alive ? &kept.policy : NULL);
@@ -252,11 +252,11 @@ static void fail(struct inquiry *inquiry, const char *why)
 
 static void keep(struct inquiry *inquiry, const struct sts_policy *policy)
 {
-    struct policies *policies = inquiry->policies;
+    struct sts_policies *policies = inquiry->policies;
     struct buffer line = {0};
-    struct sts_kept kept = {.domain = bytes_of_text(inquiry->domain), .id = bytes_of_text(inquiry->id), .fetched_ms = clock_epoch_ms(), .policy = *policy};
+    struct sts_cache_entry kept = {.domain = bytes_of_text(inquiry->domain), .id = bytes_of_text(inquiry->id), .fetched_ms = clock_epoch_ms(), .policy = *policy};
     struct policy_kept *entry = entry_of(policies, kept.domain);
-    sts_write_kept(&line, &kept);
+    sts_cache_write(&line, &kept);
     set_line(policies, entry, buffer_bytes(&line));
     entry->checked_ms = kept.fetched_ms;
     entry->failed_ms = 0;
@@ -285,7 +285,7 @@ static void add_addresses(struct inquiry *inquiry, const struct dns_answer *foun
 {
     size_t taken = 0;
     size_t count = found->status == DNS_FOUND ? found->count : 0;
-    for (size_t i = 0; i < count && taken < POLICIES_ADDRESSES_MAX; i++) {
+    for (size_t i = 0; i < count && taken < STS_POLICIES_ADDRESSES_MAX; i++) {
         struct route_address address = {.six = inquiry->step == INQUIRY_SIX};
         memcpy(address.octets, found->records[i].address, sizeof address.octets);
         if (route_reach(&address, NULL) != REACH_SERVER) /* services here trust who comes from here */
@@ -325,9 +325,9 @@ static void fetch_policy(struct inquiry *inquiry)
 
 /* ---- the record ---- */
 
-static bool failed_lately(const struct policy_kept *entry, uint64_t now_ms)
+static bool failed_recently(const struct policy_kept *entry, uint64_t now_ms)
 {
-    return entry != NULL && entry->failed_ms != 0 && now_ms - entry->failed_ms < POLICIES_FAILED_MS;
+    return entry != NULL && entry->failed_ms != 0 && now_ms - entry->failed_ms < STS_POLICIES_FAILED_MS;
 }
 
 static void on_record(void *owner, const struct dns_answer *found)
@@ -335,14 +335,14 @@ static void on_record(void *owner, const struct dns_answer *found)
     struct inquiry *inquiry = owner;
     struct policy_kept *entry = map_get(&inquiry->policies->kept, bytes_of_text(inquiry->domain));
     struct bytes id = bytes_none();
-    struct sts_kept kept;
+    struct sts_cache_entry kept;
     uint64_t now_ms = clock_epoch_ms();
     bool told = found->status == DNS_FOUND && sts_read_records(found->records, found->count, &id);
     memcpy(inquiry->id, told ? id.at : "", told ? id.length : 0);
     enum sts_step step = sts_next(read_kept(entry, &kept) ? &kept : NULL, told ? id : bytes_none(), now_ms);
     if (entry != NULL)
         entry->checked_ms = now_ms;
-    if ((step == STS_STEP_FETCH || step == STS_STEP_REFRESH) && failed_lately(entry, now_ms))
+    if ((step == STS_STEP_FETCH || step == STS_STEP_REFRESH) && failed_recently(entry, now_ms))
         step = STS_STEP_USE;
     if (step == STS_STEP_FETCH) {
         fetch_policy(inquiry);
@@ -378,24 +378,24 @@ static bool name_of(struct bytes domain, char name[DOMAIN_NAME_MAX + 1])
     return fine;
 }
 
-static bool checked_lately(const struct policy_kept *entry, uint64_t now_ms)
+static bool checked_recently(const struct policy_kept *entry, uint64_t now_ms)
 {
-    return entry != NULL && entry->checked_ms != 0 && now_ms - entry->checked_ms < POLICIES_CHECK_MS;
+    return entry != NULL && entry->checked_ms != 0 && now_ms - entry->checked_ms < STS_POLICIES_CHECK_MS;
 }
 
-void policies_ask(struct policies *policies, struct policies_question *question, struct bytes domain,
+void sts_policies_ask(struct sts_policies *policies, struct sts_policies_question *question, struct bytes domain,
                   void (*on_answer)(void *owner, const struct sts_policy *policy), void *owner)
 {
     char name[DOMAIN_NAME_MAX + 1];
-    struct sts_kept kept;
+    struct sts_cache_entry kept;
     uint64_t now_ms = clock_epoch_ms();
-    *question = (struct policies_question){.on_answer = on_answer, .owner = owner};
+    *question = (struct sts_policies_question){.on_answer = on_answer, .owner = owner};
     if (!name_of(domain, name)) {
         on_answer(owner, NULL);
         return;
     }
     const struct policy_kept *entry = map_get(&policies->kept, bytes_of_text(name));
-    if (checked_lately(entry, now_ms) && read_kept(entry, &kept) && sts_is_alive(&kept, now_ms)) {
+    if (checked_recently(entry, now_ms) && read_kept(entry, &kept) && sts_is_alive(&kept, now_ms)) {
         on_answer(owner, &kept.policy);
         return;
     }
@@ -414,11 +414,11 @@ void policies_ask(struct policies *policies, struct policies_question *question,
         ask_next(inquiry, INQUIRY_RECORD);
 }
 
-void policies_cancel(struct policies_question *question)
+void sts_policies_cancel(struct sts_policies_question *question)
 {
     if (question->inquiry == NULL)
         return;
-    struct policies_question **at = &question->inquiry->questions;
+    struct sts_policies_question **at = &question->inquiry->questions;
     while (*at != question)
         at = &(*at)->next;
     *at = question->next;

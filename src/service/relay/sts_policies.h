@@ -4,9 +4,9 @@
  * whether there is one, fetches it where it is new, keeps it in memory and in
  * the file DATA/relay/mta-sts, one line a policy.
  *
- * policies_open() before the seal, as the user whose folder it is: reads the
+ * sts_policies_open() before the seal, as the user whose folder it is: reads the
  * file, writes it anew, and leaves it open for the sealed process to write to.
- * policies_start() joins the loop. Each policies_ask() is answered once, at once
+ * sts_policies_start() joins the loop. Each sts_policies_ask() is answered once, at once
  * or later, unless it is cancelled.
  */
 #ifndef MAILBOAT_SERVICE_RELAY_STS_POLICIES_H
@@ -18,20 +18,20 @@
 #include "service/relay/fetch.h"
 #include "core/route/sts.h"
 
-enum policies_limit {
-    POLICIES_MAX = 10000,              /* that are kept */
-    POLICIES_OCTETS_MAX = 16 << 20,    /* of all of them */
-    POLICIES_LOOKED_AT_MAX = 64,       /* to find one that may go */
-    POLICIES_FILE_MAX = 64 << 20,      /* octets that are read at start */
-    POLICIES_FILE_SLACK = 1 << 20,     /* octets of old lines until the file is written anew */
-    POLICIES_CHECK_MS = 60 * 1000,     /* for so long DNS is not asked again */
-    POLICIES_ADDRESSES_MAX = 16,       /* of each family, of the host that a policy is fetched from */
-    POLICIES_FAILED_MS = 5 * 60 * 1000, /* after a fetch that failed (RFC 8461 3.3) */
+enum sts_policies_limit {
+    STS_POLICIES_MAX = 10000,              /* that are kept */
+    STS_POLICIES_OCTETS_MAX = 16 << 20,    /* of all of them */
+    STS_POLICIES_LOOKED_AT_MAX = 64,       /* to find one that may go */
+    STS_POLICIES_FILE_MAX = 64 << 20,      /* octets that are read at start */
+    STS_POLICIES_FILE_SLACK = 1 << 20,     /* octets of old lines until the file is written anew */
+    STS_POLICIES_CHECK_MS = 60 * 1000,     /* for so long DNS is not asked again */
+    STS_POLICIES_ADDRESSES_MAX = 16,       /* of each family, of the host that a policy is fetched from */
+    STS_POLICIES_FAILED_MS = 5 * 60 * 1000, /* after a fetch that failed (RFC 8461 3.3) */
 };
 
-struct policies {
+struct sts_policies {
     struct dns *dns;
-    struct fetches fetches;
+    struct fetch_pool fetches;
     struct map kept;      /* domain -> struct policy_kept */
     struct map inquiries; /* domain -> struct inquiry: under way */
     int file;
@@ -39,23 +39,23 @@ struct policies {
     bool file_failed;     /* said once */
 };
 
-struct policies_question {
+struct sts_policies_question {
     void (*on_answer)(void *owner, const struct sts_policy *policy); /* NULL: none; it lives during the call */
     void *owner;
     struct inquiry *inquiry; /* NULL once it is answered */
-    struct policies_question *next;
+    struct sts_policies_question *next;
 };
 
 /* The folder is closed, whatever comes of it. */
-bool policies_open(struct policies *policies, struct folder *folder, struct error *error);
+bool sts_policies_open(struct sts_policies *policies, struct folder *folder, struct error *error);
 /* Before that, while the data directory can still be named; nothing in it is touched. */
-bool policies_open_folder(struct folder *folder, const char *data_dir, struct error *error);
+bool sts_policies_open_folder(struct folder *folder, const char *data_dir, struct error *error);
 /* With nothing asked; a process that ends need not. */
-void policies_close(struct policies *policies);
-bool policies_start(struct policies *policies, struct loop *loop, struct dns *dns, struct bytes authorities, struct error *error);
+void sts_policies_close(struct sts_policies *policies);
+bool sts_policies_start(struct sts_policies *policies, struct loop *loop, struct dns *dns, struct bytes authorities, struct error *error);
 /* The question must stay where it is until it is answered or cancelled. */
-void policies_ask(struct policies *policies, struct policies_question *question, struct bytes domain,
+void sts_policies_ask(struct sts_policies *policies, struct sts_policies_question *question, struct bytes domain,
                   void (*on_answer)(void *owner, const struct sts_policy *policy), void *owner);
-void policies_cancel(struct policies_question *question);
+void sts_policies_cancel(struct sts_policies_question *question);
 
 #endif

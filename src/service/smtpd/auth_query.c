@@ -13,20 +13,20 @@
 
 #include <unistd.h>
 
-static enum process_role answerer(enum ipc_kind question)
+static enum process_role answerer(enum ipc_kind query)
 {
-    return question == IPC_SPOOL || question == IPC_SUBMIT ? PROCESS_QUEUE : PROCESS_AUTH;
+    return query == IPC_SPOOL || query == IPC_SUBMIT ? PROCESS_QUEUE : PROCESS_AUTH;
 }
 
-static bool say(struct dialogue *dialogue, struct channel *to)
+static bool say(struct smtp_connection *connection, struct channel *to)
 {
-    struct child *child = dialogue->smtpd->child;
-    const struct question *question = &dialogue->question;
-    const struct server_action *action = &question->action;
-    const struct origin *origin = &dialogue->session.origin;
-    struct intake *intake = &dialogue->intake;
-    uint64_t request = question->request;
-    switch (question->kind) {
+    struct child *child = connection->smtpd->child;
+    const struct auth_query *query = &connection->query;
+    const struct server_action *action = &query->action;
+    const struct origin *origin = &connection->session.origin;
+    struct message_spool *message_spool = &connection->message_spool;
+    uint64_t request = query->request;
+    switch (query->kind) {
     case IPC_PASSWORD:
         return child_send(child, to, IPC_PASSWORD, &(struct ipc_password){request, action->user, action->password, origin->client_address}, -1);
     case IPC_SALT:
@@ -34,9 +34,9 @@ static bool say(struct dialogue *dialogue, struct channel *to)
     case IPC_PROOF:
         return child_send(child, to, IPC_PROOF, &(struct ipc_proof){request, action->user, action->message, action->proof, origin->client_address}, -1);
     case IPC_CREDENTIAL:
-        return credential_ask(dialogue, to, request);
+        return credential_ask(connection, to, request);
     case IPC_LIMIT:
-        return limit_ask(dialogue, to, request);
+        return limit_ask(connection, to, request);
     case IPC_SENDER:
         return child_send(child, to, IPC_SENDER, &(struct ipc_sender){request, action->account, action->address}, -1);
     case IPC_RECIPIENT:
@@ -44,65 +44,65 @@ static bool say(struct dialogue *dialogue, struct channel *to)
     case IPC_SPOOL:
         return child_send(child, to, IPC_SPOOL, &(struct ipc_spool){request}, -1);
     default: { /* IPC_SUBMIT */
-        struct ipc_submit submit = {.request = request, .id = intake->id, .spool = intake->spool, .envelope = *action->envelope,
-                                    .origin = *origin, .content = buffer_bytes(&intake->content)};
+        struct ipc_submit submit = {.request = request, .id = message_spool->id, .spool = message_spool->spool, .envelope = *action->envelope,
+                                    .origin = *origin, .content = buffer_bytes(&message_spool->content)};
         if (!child_send(child, to, IPC_SUBMIT, &submit, -1))
             return false;
-        buffer_free(&intake->content); /* it is with queue now, and so is the file */
-        intake->spool = 0;
+        buffer_free(&message_spool->content); /* it is with queue now, and so is the file */
+        message_spool->spool = 0;
         return true;
     }
     }
 }
 
 /* False when it has to wait. */
-static bool try_to_ask(struct dialogue *dialogue)
+static bool try_to_ask(struct smtp_connection *connection)
 {
-    struct smtpd *smtpd = dialogue->smtpd;
-    struct channel *peer = child_peer(smtpd->child, answerer(dialogue->question.kind));
+    struct smtpd *smtpd = connection->smtpd;
+    struct channel *peer = child_peer(smtpd->child, answerer(connection->query.kind));
     if (peer == NULL || channel_is_full(peer))
         return false;
-    dialogue->question.request = ++smtpd->last_request;
-    if (!say(dialogue, peer)) {
-        dialogue->question.request = 0;
+    connection->query.request = ++smtpd->last_request;
+    if (!say(connection, peer)) {
+        connection->query.request = 0;
         return false;
     }
-    map_put_u64(&smtpd->questions, dialogue->question.request, dialogue);
+    map_put_u64(&smtpd->queries, connection->query.request, connection);
     return true;
 }
 
-static void wait_in_line(struct dialogue *dialogue)
+static void wait_in_line(struct smtp_connection *connection)
 {
-    struct smtpd *smtpd = dialogue->smtpd;
-    dialogue->question.next_waiting = NULL;
+    struct smtpd *smtpd = connection->smtpd;
+    connection->query.next_waiting = NULL;
     if (smtpd->waiting_first == NULL) {
-        smtpd->waiting_first = dialogue;
-        timer_set(&smtpd->retry, QUESTION_RETRY_MS);
+        smtpd->waiting_first = connection;
+        timer_set(&smtpd->retry, AUTH_QUERY_RETRY_MS);
     } else {
-        smtpd->waiting_last->question.next_waiting = dialogue;
+        smtpd->waiting_last->query.next_waiting = connection;
     }
-    smtpd->waiting_last = dialogue;
+    smtpd->waiting_last = connection;
 }
 
-static void leave_line(struct dialogue *dialogue)
+static void leave_line(struct smtp_connection *connection)
 {
-    struct smtpd *smtpd = dialogue->smtpd;
-    struct dialogue *before = NULL;
-    for (struct dialogue *at = smtpd->waiting_first; at != dialogue; at = at->question.next_waiting)
+    struct smtpd *smtpd = connection->smtpd;
+    struct smtp_connection *before = NULL;
+    for (struct smtp_connection *at = smtpd->waiting_first; at != connection; at = at->query.next_waiting)
         before = at;
     if (before == NULL)
-        smtpd->waiting_first = dialogue->question.next_waiting;
+        smtpd->waiting_first = connection->query.next_waiting;
     else
-        before->question.next_waiting = dialogue->question.next_waiting;
-    if (smtpd->waiting_last == dialogue)
+        before->query.next_waiting = connection->query.next_waiting;
+    if (smtpd->waiting_last == connection)
         smtpd->waiting_last = before;
 }
 
 static struct bytes key_of(struct smtpd *smtpd, enum ipc_kind kind, const struct server_action *action)
 {
     if (kind == IPC_SENDER)
-        return answers_key(&smtpd->key, ANSWERS_SENDER, action->account, action->address);
-    return answers_key(&smtpd->key, action->account.length > 0 ? ANSWERS_RECIPIENT_OF_USER : ANSWERS_RECIPIENT, bytes_none(), action->address);
+        return recipient_cache_key(&smtpd->key, RECIPIENT_CACHE_SENDER, action->account, action->address);
+    return recipient_cache_key(&smtpd->key, action->account.length > 0 ? RECIPIENT_CACHE_RECIPIENT_OF_USER : RECIPIENT_CACHE_RECIPIENT, bytes_none(), action->address);
 }
 
 /* The postmaster can always be written to (RFC 5321 4.5.1). */
@@ -114,120 +114,120 @@ static bool is_postmaster(struct bytes address)
 /* All of them: what one member of an alias has room for is taken. */
 static bool are_full(const struct smtpd *smtpd, const struct recipient *targets, size_t count)
 {
-    uint64_t version = accounts_watched_version(smtpd->accounts_page), now_ms = clock_now_ms();
+    uint64_t version = accounts_read_version(smtpd->accounts_page), now_ms = clock_now_ms();
     for (size_t i = 0; i < count; i++)
-        if (!targets[i].local || !full_mailboxes_has(smtpd->child->full_mailboxes, targets[i].address, version, now_ms))
+        if (!targets[i].local || !over_quota_table_has(smtpd->child->over_quota, targets[i].address, version, now_ms))
             return false;
     return count > 0;
 }
 
 /* Auth knows where it goes, not how full that is: this is looked up each time, and never kept. */
-static void answer_recipient(struct dialogue *dialogue, struct bytes address, enum recipient_verdict verdict, const struct recipient *targets, size_t count)
+static void answer_recipient(struct smtp_connection *connection, struct bytes address, enum recipient_verdict verdict, const struct recipient *targets, size_t count)
 {
-    if (verdict == RECIPIENT_KNOWN && !is_postmaster(address) && are_full(dialogue->smtpd, targets, count))
+    if (verdict == RECIPIENT_KNOWN && !is_postmaster(address) && are_full(connection->smtpd, targets, count))
         verdict = RECIPIENT_FULL;
-    if (verdict == RECIPIENT_UNKNOWN && harvests_refused(dialogue, address))
+    if (verdict == RECIPIENT_UNKNOWN && harvest_table_refused(connection, address))
         return;
-    server_session_answer_recipient(&dialogue->session, verdict, targets, count);
+    server_session_answer_recipient(&connection->session, verdict, targets, count);
 }
 
-bool question_is_known(struct dialogue *dialogue, enum ipc_kind kind, const struct server_action *action)
+bool auth_query_is_known(struct smtp_connection *connection, enum ipc_kind kind, const struct server_action *action)
 {
-    struct smtpd *smtpd = dialogue->smtpd;
+    struct smtpd *smtpd = connection->smtpd;
     if (smtpd->draining) /* the successor's auth may have another configuration */
         return false;
-    answers_check(&smtpd->answers, accounts_watched_version(smtpd->accounts_page));
-    const struct answer *known = answers_find(&smtpd->answers, key_of(smtpd, kind, action));
+    recipient_cache_check(&smtpd->recipient_cache, accounts_read_version(smtpd->accounts_page));
+    const struct cached_recipient *known = recipient_cache_find(&smtpd->recipient_cache, key_of(smtpd, kind, action));
     if (known == NULL)
         return false;
     if (kind == IPC_SENDER)
-        server_session_answer_sender(&dialogue->session, (enum sender_verdict)known->verdict);
+        server_session_answer_sender(&connection->session, (enum sender_verdict)known->verdict);
     else
-        answer_recipient(dialogue, action->address, (enum recipient_verdict)known->verdict, known->targets, known->target_count);
+        answer_recipient(connection, action->address, (enum recipient_verdict)known->verdict, known->targets, known->target_count);
     return true;
 }
 
 /* Only what is good news: strangers could fill the memory with the rest. */
-static void keep_answer(struct dialogue *dialogue, uint32_t verdict, struct recipient *targets, size_t count)
+static void keep_answer(struct smtp_connection *connection, uint32_t verdict, struct recipient *targets, size_t count)
 {
-    struct smtpd *smtpd = dialogue->smtpd;
-    const struct question *question = &dialogue->question;
-    uint64_t version = accounts_watched_version(smtpd->accounts_page);
-    answers_check(&smtpd->answers, version);
-    if (question->version != version) /* it may have been told before the change */
+    struct smtpd *smtpd = connection->smtpd;
+    const struct auth_query *query = &connection->query;
+    uint64_t version = accounts_read_version(smtpd->accounts_page);
+    recipient_cache_check(&smtpd->recipient_cache, version);
+    if (query->version != version) /* it may have been told before the change */
         return;
-    struct answer answer = {.verdict = verdict, .targets = targets, .target_count = count};
-    answers_keep(&smtpd->answers, key_of(smtpd, question->kind, &question->action), &answer);
+    struct cached_recipient answer = {.verdict = verdict, .targets = targets, .target_count = count};
+    recipient_cache_keep(&smtpd->recipient_cache, key_of(smtpd, query->kind, &query->action), &answer);
 }
 
-void question_ask(struct dialogue *dialogue, enum ipc_kind kind, const struct server_action *action)
+void auth_query_ask(struct smtp_connection *connection, enum ipc_kind kind, const struct server_action *action)
 {
-    dialogue->question = (struct question){.open = true, .kind = kind, .since_ms = clock_now_ms(), .version = accounts_watched_version(dialogue->smtpd->accounts_page)};
+    connection->query = (struct auth_query){.open = true, .kind = kind, .since_ms = clock_now_ms(), .version = accounts_read_version(connection->smtpd->accounts_page)};
     if (action != NULL)
-        dialogue->question.action = *action;
-    if (!try_to_ask(dialogue))
-        wait_in_line(dialogue);
+        connection->query.action = *action;
+    if (!try_to_ask(connection))
+        wait_in_line(connection);
 }
 
-void question_forget(struct dialogue *dialogue)
+void auth_query_forget(struct smtp_connection *connection)
 {
-    struct question *question = &dialogue->question;
-    if (!question->open)
+    struct auth_query *query = &connection->query;
+    if (!query->open)
         return;
-    if (question->request != 0)
-        map_remove_u64(&dialogue->smtpd->questions, question->request);
+    if (query->request != 0)
+        map_remove_u64(&connection->smtpd->queries, query->request);
     else
-        leave_line(dialogue);
-    question->open = false;
+        leave_line(connection);
+    query->open = false;
 }
 
 /* ---- answers ---- */
 
 /* To MAIL, about an author, or about a message that is to be stored. */
-static void give_sender_verdict(struct dialogue *dialogue, enum sender_verdict verdict)
+static void give_sender_verdict(struct smtp_connection *connection, enum sender_verdict verdict)
 {
-    struct server_action action = dialogue->question.action;
+    struct server_action action = connection->query.action;
     if (action.kind == SERVER_ASK_STORE)
-        intake_sender_answered(dialogue, &action, verdict);
+        message_spool_sender_answered(connection, &action, verdict);
     else
-        server_session_answer_sender(&dialogue->session, verdict);
+        server_session_answer_sender(&connection->session, verdict);
 }
 
 /* Nobody can tell now. The question is closed already. */
-static void answer_unavailable(struct dialogue *dialogue)
+static void answer_unavailable(struct smtp_connection *connection)
 {
-    struct server_action action = dialogue->question.action; /* the next question takes its place */
-    dialogue->question.open = false;
-    switch (dialogue->question.kind) {
+    struct server_action action = connection->query.action; /* the next question takes its place */
+    connection->query.open = false;
+    switch (connection->query.kind) {
     case IPC_PASSWORD:
-        server_session_answer_password(&dialogue->session, PASSWORD_UNAVAILABLE, bytes_none());
+        server_session_answer_password(&connection->session, PASSWORD_UNAVAILABLE, bytes_none());
         break;
     case IPC_SALT:
-        server_session_answer_salt(&dialogue->session, bytes_none(), 0, bytes_none(), bytes_none());
+        server_session_answer_salt(&connection->session, bytes_none(), 0, bytes_none(), bytes_none());
         break;
     case IPC_PROOF:
-        server_session_answer_proof(&dialogue->session, PASSWORD_UNAVAILABLE, bytes_none(), bytes_none());
+        server_session_answer_proof(&connection->session, PASSWORD_UNAVAILABLE, bytes_none(), bytes_none());
         break;
     case IPC_CREDENTIAL:
-        dialogue_go_on(dialogue, &action, CREDENTIAL_UNAVAILABLE);
+        smtp_connection_go_on(connection, &action, CREDENTIAL_UNAVAILABLE);
         break;
     case IPC_LIMIT:
-        dialogue_limit_answered(dialogue, &action, LIMIT_UNAVAILABLE, 0, 0);
+        smtp_connection_limit_answered(connection, &action, LIMIT_UNAVAILABLE, 0, 0);
         break;
     case IPC_SENDER:
-        give_sender_verdict(dialogue, SENDER_UNAVAILABLE);
+        give_sender_verdict(connection, SENDER_UNAVAILABLE);
         break;
     case IPC_RECIPIENT:
-        server_session_answer_recipient(&dialogue->session, RECIPIENT_UNAVAILABLE, NULL, 0);
+        server_session_answer_recipient(&connection->session, RECIPIENT_UNAVAILABLE, NULL, 0);
         break;
     case IPC_SPOOL:
-        intake_spooled(dialogue, STORE_FAILED, 0, -1);
+        message_spool_spooled(connection, STORE_FAILED, 0, -1);
         break;
     default:
-        intake_stored(dialogue, STORE_FAILED);
+        message_spool_stored(connection, STORE_FAILED);
         break;
     }
-    dialogue_run(dialogue);
+    smtp_connection_run(connection);
 }
 
 static enum password_verdict password_verdict_of(uint32_t verdict)
@@ -235,80 +235,80 @@ static enum password_verdict password_verdict_of(uint32_t verdict)
     return verdict <= PASSWORD_UNAVAILABLE ? (enum password_verdict)verdict : PASSWORD_UNAVAILABLE;
 }
 
-static void log_verdict(const struct dialogue *dialogue, enum password_verdict verdict)
+static void log_verdict(const struct smtp_connection *connection, enum password_verdict verdict)
 {
     bool wrong = verdict == PASSWORD_WRONG || verdict == PASSWORD_LOCKED;
     log_event(wrong ? LOG_EVENT_WARN : LOG_EVENT_DEBUG, wrong ? "auth_failed" : verdict == PASSWORD_RIGHT ? "auth_ok" : "auth_unavailable",
-              LOG_BYTES("user", dialogue->question.action.user), LOG_BYTES("client", dialogue->session.origin.client_address),
-              LOG_U64("port", dialogue->door->port), LOG_TEXT("mechanism", server_session_mechanism(&dialogue->session)),
+              LOG_BYTES("user", connection->query.action.user), LOG_BYTES("client", connection->session.origin.client_address),
+              LOG_U64("port", connection->listener->port), LOG_TEXT("mechanism", server_session_mechanism(&connection->session)),
               LOG_TEXT("reason", verdict == PASSWORD_LOCKED ? "locked" : ""));
 }
 
 /* There may be one of a SCRAM exchange that was right, and then cancelled by the client. */
-static void keep_credential(struct dialogue *dialogue, enum password_verdict verdict, struct bytes account, struct bytes credential)
+static void keep_credential(struct smtp_connection *connection, enum password_verdict verdict, struct bytes account, struct bytes credential)
 {
-    credential_leave(dialogue);
+    credential_leave(connection);
     if (verdict == PASSWORD_RIGHT)
-        credential_take(dialogue, account, credential);
+        credential_take(connection, account, credential);
 }
 
-static void password_answered(struct dialogue *dialogue, const struct ipc_password_answer *answer)
+static void password_answered(struct smtp_connection *connection, const struct ipc_password_answer *answer)
 {
     enum password_verdict verdict = password_verdict_of(answer->verdict);
-    log_verdict(dialogue, verdict);
+    log_verdict(connection, verdict);
     if (verdict == PASSWORD_RIGHT)
-        turns_signed_in(dialogue);
-    keep_credential(dialogue, verdict, answer->account, answer->credential);
-    server_session_answer_password(&dialogue->session, verdict, answer->account);
+        handshake_limit_refund(connection);
+    keep_credential(connection, verdict, answer->account, answer->credential);
+    server_session_answer_password(&connection->session, verdict, answer->account);
 }
 
-static void salt_answered(struct dialogue *dialogue, const struct ipc_salt_answer *answer)
+static void salt_answered(struct smtp_connection *connection, const struct ipc_salt_answer *answer)
 {
     unsigned char nonce[SCRAM_NONCE], binding[CONN_BINDING_MAX];
     random_fill(nonce, sizeof nonce);
-    server_session_answer_salt(&dialogue->session, answer->salt, answer->iterations, bytes_of(nonce, sizeof nonce),
-                               conn_tls_binding(&dialogue->conn, dialogue->question.action.binding, binding));
+    server_session_answer_salt(&connection->session, answer->salt, answer->iterations, bytes_of(nonce, sizeof nonce),
+                               conn_tls_binding(&connection->conn, connection->query.action.binding, binding));
 }
 
-static void proof_answered(struct dialogue *dialogue, const struct ipc_proof_answer *answer)
+static void proof_answered(struct smtp_connection *connection, const struct ipc_proof_answer *answer)
 {
     enum password_verdict verdict = password_verdict_of(answer->verdict);
-    log_verdict(dialogue, verdict);
+    log_verdict(connection, verdict);
     if (verdict == PASSWORD_RIGHT)
-        turns_signed_in(dialogue);
-    keep_credential(dialogue, verdict, answer->account, answer->credential);
-    server_session_answer_proof(&dialogue->session, verdict, answer->account, answer->signature);
+        handshake_limit_refund(connection);
+    keep_credential(connection, verdict, answer->account, answer->credential);
+    server_session_answer_proof(&connection->session, verdict, answer->account, answer->signature);
 }
 
-static void recipient_answered(struct dialogue *dialogue, const struct ipc_recipient_answer *answer)
+static void recipient_answered(struct smtp_connection *connection, const struct ipc_recipient_answer *answer)
 {
     enum recipient_verdict verdict = answer->verdict <= RECIPIENT_UNAVAILABLE ? (enum recipient_verdict)answer->verdict : RECIPIENT_UNAVAILABLE;
     if (verdict == RECIPIENT_KNOWN && answer->target_count == 0)
         verdict = RECIPIENT_UNAVAILABLE;
     if (verdict == RECIPIENT_KNOWN)
-        keep_answer(dialogue, verdict, answer->targets, answer->target_count);
-    answer_recipient(dialogue, dialogue->question.action.address, verdict, answer->targets, answer->target_count);
+        keep_answer(connection, verdict, answer->targets, answer->target_count);
+    answer_recipient(connection, connection->query.action.address, verdict, answer->targets, answer->target_count);
 }
 
-static void sender_answered(struct dialogue *dialogue, const struct ipc_sender_answer *answer)
+static void sender_answered(struct smtp_connection *connection, const struct ipc_sender_answer *answer)
 {
     enum sender_verdict verdict = answer->verdict <= SENDER_UNAVAILABLE ? (enum sender_verdict)answer->verdict : SENDER_UNAVAILABLE;
     if (verdict == SENDER_ALLOWED)
-        keep_answer(dialogue, verdict, NULL, 0);
-    give_sender_verdict(dialogue, verdict);
+        keep_answer(connection, verdict, NULL, 0);
+    give_sender_verdict(connection, verdict);
 }
 
-static void limit_answered(struct dialogue *dialogue, const struct ipc_limit_answer *answer)
+static void limit_answered(struct smtp_connection *connection, const struct ipc_limit_answer *answer)
 {
-    struct server_action action = dialogue->question.action;
+    struct server_action action = connection->query.action;
     enum limit_verdict verdict = answer->verdict <= LIMIT_UNAVAILABLE ? (enum limit_verdict)answer->verdict : LIMIT_UNAVAILABLE;
-    dialogue_limit_answered(dialogue, &action, verdict, answer->number, answer->request);
+    smtp_connection_limit_answered(connection, &action, verdict, answer->number, answer->request);
 }
 
-static void own_credential_answered(struct dialogue *dialogue, const struct ipc_credential_answer *answer)
+static void own_credential_answered(struct smtp_connection *connection, const struct ipc_credential_answer *answer)
 {
-    struct server_action action = dialogue->question.action;
-    dialogue_go_on(dialogue, &action, credential_answered(dialogue, answer));
+    struct server_action action = connection->query.action;
+    smtp_connection_go_on(connection, &action, credential_answered(connection, answer));
 }
 
 static enum store_verdict store_verdict_of(uint32_t verdict)
@@ -341,96 +341,96 @@ static void give_back_spool(struct smtpd *smtpd, const struct ipc_spool_answer *
         child_send(smtpd->child, queue, IPC_SPOOL_DROP, &(struct ipc_spool_drop){answer->spool}, -1);
 }
 
-void question_answered(struct smtpd *smtpd, enum ipc_kind kind, union ipc_message *message, int attached)
+void auth_query_answered(struct smtpd *smtpd, enum ipc_kind kind, union ipc_message *message, int attached)
 {
     uint64_t request = 0;
-    if (kind == IPC_CREDENTIAL_ANSWER && credentials_answered(smtpd, &message->credential_answer))
+    if (kind == IPC_CREDENTIAL_ANSWER && credential_check_answered(smtpd, &message->credential_answer))
         return;
-    enum ipc_kind question = answered_question(kind, message, &request);
-    struct dialogue *dialogue = question == IPC_KINDS ? NULL : map_get_u64(&smtpd->questions, request);
-    if (attached >= 0 && (dialogue == NULL || question != IPC_SPOOL)) {
+    enum ipc_kind query = answered_question(kind, message, &request);
+    struct smtp_connection *connection = query == IPC_KINDS ? NULL : map_get_u64(&smtpd->queries, request);
+    if (attached >= 0 && (connection == NULL || query != IPC_SPOOL)) {
         close(attached);
         attached = -1;
     }
-    if (dialogue == NULL && question == IPC_SPOOL)
+    if (connection == NULL && query == IPC_SPOOL)
         give_back_spool(smtpd, &message->spool_answer);
-    if (dialogue == NULL && question == IPC_LIMIT)
-        limit_answered_for_nobody(smtpd, &message->limit_answer);
-    if (dialogue == NULL || dialogue->question.kind != question)
+    if (connection == NULL && query == IPC_LIMIT)
+        limit_answered_after_close(smtpd, &message->limit_answer);
+    if (connection == NULL || connection->query.kind != query)
         return;
-    map_remove_u64(&smtpd->questions, request);
-    dialogue->question.open = false;
-    switch (question) {
+    map_remove_u64(&smtpd->queries, request);
+    connection->query.open = false;
+    switch (query) {
     case IPC_PASSWORD:
-        password_answered(dialogue, &message->password_answer);
+        password_answered(connection, &message->password_answer);
         break;
     case IPC_SALT:
-        salt_answered(dialogue, &message->salt_answer);
+        salt_answered(connection, &message->salt_answer);
         break;
     case IPC_PROOF:
-        proof_answered(dialogue, &message->proof_answer);
+        proof_answered(connection, &message->proof_answer);
         break;
     case IPC_CREDENTIAL:
-        own_credential_answered(dialogue, &message->credential_answer);
+        own_credential_answered(connection, &message->credential_answer);
         break;
     case IPC_LIMIT:
-        limit_answered(dialogue, &message->limit_answer);
+        limit_answered(connection, &message->limit_answer);
         break;
     case IPC_SENDER:
-        sender_answered(dialogue, &message->sender_answer);
+        sender_answered(connection, &message->sender_answer);
         break;
     case IPC_RECIPIENT:
-        recipient_answered(dialogue, &message->recipient_answer);
+        recipient_answered(connection, &message->recipient_answer);
         break;
     case IPC_SPOOL:
-        intake_spooled(dialogue, store_verdict_of(message->spool_answer.verdict), message->spool_answer.spool, attached);
+        message_spool_spooled(connection, store_verdict_of(message->spool_answer.verdict), message->spool_answer.spool, attached);
         break;
     default:
-        intake_stored(dialogue, store_verdict_of(message->submit_answer.verdict));
+        message_spool_stored(connection, store_verdict_of(message->submit_answer.verdict));
         break;
     }
-    dialogue_run(dialogue);
+    smtp_connection_run(connection);
 }
 
 /* ---- peers that come and go ---- */
 
-void questions_retry(void *owner)
+void auth_query_retry_all(void *owner)
 {
     struct smtpd *smtpd = owner;
-    struct dialogue *waiting = smtpd->waiting_first;
+    struct smtp_connection *waiting = smtpd->waiting_first;
     smtpd->waiting_first = smtpd->waiting_last = NULL;
     uint64_t now = clock_now_ms();
     while (waiting != NULL) {
-        struct dialogue *dialogue = waiting;
-        waiting = waiting->question.next_waiting;
-        if (try_to_ask(dialogue))
+        struct smtp_connection *connection = waiting;
+        waiting = waiting->query.next_waiting;
+        if (try_to_ask(connection))
             continue;
-        if (now - dialogue->question.since_ms < PEER_WAIT_MS || child_peer(smtpd->child, answerer(dialogue->question.kind)) != NULL)
-            wait_in_line(dialogue);
+        if (now - connection->query.since_ms < PEER_WAIT_MS || child_peer(smtpd->child, answerer(connection->query.kind)) != NULL)
+            wait_in_line(connection);
         else
-            answer_unavailable(dialogue);
+            answer_unavailable(connection);
     }
 }
 
 /* What can be asked twice is asked the successor. Whether a message was
  * stored cannot be known: the client is told to try again. */
-void questions_lost(struct smtpd *smtpd, enum process_role peer)
+void auth_query_lost(struct smtpd *smtpd, enum process_role peer)
 {
-    for (struct dialogue *dialogue = smtpd->dialogues, *next; dialogue != NULL; dialogue = next) {
-        next = dialogue->next;
-        struct question *question = &dialogue->question;
-        bool asked = question->open && question->request != 0 && answerer(question->kind) == peer;
-        bool file_lost = peer == PROCESS_QUEUE && dialogue->intake.spool != 0;
+    for (struct smtp_connection *connection = smtpd->connections, *next; connection != NULL; connection = next) {
+        next = connection->next;
+        struct auth_query *query = &connection->query;
+        bool asked = query->open && query->request != 0 && answerer(query->kind) == peer;
+        bool file_lost = peer == PROCESS_QUEUE && connection->message_spool.spool != 0;
         if (file_lost)
-            intake_lost(dialogue);
-        if (question->open && question->kind == IPC_SUBMIT && (asked || file_lost)) {
-            question_forget(dialogue);
-            answer_unavailable(dialogue);
+            message_spool_lost(connection);
+        if (query->open && query->kind == IPC_SUBMIT && (asked || file_lost)) {
+            auth_query_forget(connection);
+            answer_unavailable(connection);
         } else if (asked) {
-            map_remove_u64(&smtpd->questions, question->request);
-            question->request = 0;
-            question->since_ms = clock_now_ms();
-            wait_in_line(dialogue);
+            map_remove_u64(&smtpd->queries, query->request);
+            query->request = 0;
+            query->since_ms = clock_now_ms();
+            wait_in_line(connection);
         }
     }
 }

@@ -3,28 +3,28 @@
 
 #include "base/bytes.h"
 
-static bool has_lines_left(struct notices *notices, uint64_t now_ms)
+static bool has_lines_left(struct client_log_throttle *client_log, uint64_t now_ms)
 {
-    if (now_ms - notices->period_ms >= NOTICE_PERIOD_MS) {
-        notices->period_ms = now_ms;
-        notices->lines = 0;
+    if (now_ms - client_log->period_ms >= CLIENT_LOG_PERIOD_MS) {
+        client_log->period_ms = now_ms;
+        client_log->lines = 0;
     }
-    return notices->lines < NOTICES_A_PERIOD_MAX;
+    return client_log->lines < CLIENT_LOG_LINES_MAX;
 }
 
-bool notice_is_due(struct notices *notices, enum notice_kind kind, const uint64_t who[2], uint64_t now_ms,
+bool client_log_throttle_is_due(struct client_log_throttle *client_log, enum client_log_kind kind, const uint64_t who[2], uint64_t now_ms,
                    uint64_t *times)
 {
     uint64_t key = bytes_hash(bytes_of(who, 2 * sizeof *who), kind + 1) | 1;
-    struct notice *notice = &notices->slots[(key >> 1) % NOTICES];
+    struct client_log_slot *notice = &client_log->slots[(key >> 1) % CLIENT_LOG_SLOTS];
     if (notice->key != key)
-        *notice = (struct notice){.key = key, .since_ms = now_ms - NOTICE_PERIOD_MS};
+        *notice = (struct client_log_slot){.key = key, .since_ms = now_ms - CLIENT_LOG_PERIOD_MS};
     notice->times++;
-    if (now_ms - notice->since_ms < NOTICE_PERIOD_MS || !has_lines_left(notices, now_ms))
+    if (now_ms - notice->since_ms < CLIENT_LOG_PERIOD_MS || !has_lines_left(client_log, now_ms))
         return false;
     *times = notice->times;
     notice->since_ms = now_ms;
     notice->times = 0;
-    notices->lines++;
+    client_log->lines++;
     return true;
 }

@@ -12,25 +12,25 @@
 #include <stdint.h>
 
 enum {
-    NOTICES = 1024,             /* that are remembered */
-    NOTICE_PERIOD_MS = 60 * 1000,
-    NOTICES_A_PERIOD_MAX = 100, /* lines, of one process */
+    CLIENT_LOG_SLOTS = 1024,             /* that are remembered */
+    CLIENT_LOG_PERIOD_MS = 60 * 1000,
+    CLIENT_LOG_LINES_MAX = 100, /* lines, of one process */
 };
 
-enum notice_kind { NOTICE_FULL, NOTICE_TOO_MANY, NOTICE_BLOCKED, NOTICE_SLOWED };
+enum client_log_kind { CLIENT_LOG_FULL, CLIENT_LOG_TOO_MANY, CLIENT_LOG_BLOCKED, CLIENT_LOG_SLOWED };
 
-struct notices {
-    struct notice {
+struct client_log_throttle {
+    struct client_log_slot {
         uint64_t key;      /* who and what; 0: free */
         uint64_t since_ms; /* it was last told */
         uint64_t times;    /* untold ones since */
-    } slots[NOTICES];
+    } slots[CLIENT_LOG_SLOTS];
     uint64_t period_ms;    /* when the lines were last counted from */
     uint32_t lines;
 };
 
 /* True when it shall be told now; `times` says how often it happened, this time too. */
-bool notice_is_due(struct notices *notices, enum notice_kind kind, const uint64_t who[2], uint64_t now_ms,
+bool client_log_throttle_is_due(struct client_log_throttle *client_log, enum client_log_kind kind, const uint64_t who[2], uint64_t now_ms,
                    uint64_t *times);
 
 #endif

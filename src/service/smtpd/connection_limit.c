@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum visitor_kind {
+enum network_kind {
     KIND_HERE,
     KIND_IP4,
     KIND_IP4_24,
@@ -14,14 +14,14 @@ enum visitor_kind {
     KIND_IP6_56,
     KIND_IP6_48,
     KIND_USER,
-    KIND_HOUSE,
+    KIND_OWN,
     KINDS
 };
 
-static const struct kind {
-    uint32_t factor;         /* see visitor_factor() */
+static const struct network_kind_row {
+    uint32_t factor;         /* see connection_limit_factor() */
     size_t octets;           /* of the address that count */
-    enum visitor_kind wider; /* itself: there is none */
+    enum network_kind wider; /* itself: there is none */
 } kinds[KINDS] = {
     [KIND_HERE] = {0, 0, KIND_HERE},
     [KIND_IP4] = {1, 4, KIND_IP4_24},
@@ -30,24 +30,24 @@ static const struct kind {
     [KIND_IP6_56] = {2, 7, KIND_IP6_48},
     [KIND_IP6_48] = {4, 6, KIND_IP6_48},
     [KIND_USER] = {1, 4, KIND_USER},
-    [KIND_HOUSE] = {0, 4, KIND_HOUSE}, /* root and our own user */
+    [KIND_OWN] = {0, 4, KIND_OWN}, /* root and our own user */
 };
 
-static const struct kind *kind_of(const struct visitor *visitor)
+static const struct network_kind_row *kind_of(const struct counted_network *network)
 {
-    return &kinds[visitor->key[1]];
+    return &kinds[network->key[1]];
 }
 
-uint32_t visitor_factor(const struct visitor *visitor)
+uint32_t connection_limit_factor(const struct counted_network *network)
 {
-    return kind_of(visitor)->factor;
+    return kind_of(network)->factor;
 }
 
-struct visitor *visitor_network(struct visitor *visitor)
+struct counted_network *connection_limit_network(struct counted_network *network)
 {
-    while (visitor->wider != NULL)
-        visitor = visitor->wider;
-    return visitor;
+    while (network->wider != NULL)
+        network = network->wider;
+    return network;
 }
 
 /* ---- counts of all processes ---- */
@@ -60,53 +60,53 @@ static uint64_t mix(uint64_t value)
     return value ^ value >> 31;
 }
 
-uint64_t visitor_mark(const struct smtpd *smtpd, const struct visitor *visitor)
+uint64_t connection_limit_mark(const struct smtpd *smtpd, const struct counted_network *network)
 {
     uint64_t secret[2];
-    memcpy(secret, smtpd->child->census->ticket_secret, sizeof secret);
-    return mix(mix(visitor->key[0] ^ secret[0]) + visitor->key[1] + secret[1]);
+    memcpy(secret, smtpd->child->metrics->ticket_secret, sizeof secret);
+    return mix(mix(network->key[0] ^ secret[0]) + network->key[1] + secret[1]);
 }
 
-static void slots_of(const struct smtpd *smtpd, const struct visitor *visitor, size_t slots[2])
+static void slots_of(const struct smtpd *smtpd, const struct counted_network *network, size_t slots[2])
 {
-    uint64_t mark = visitor_mark(smtpd, visitor);
-    slots[0] = mark % CENSUS_VISITORS;
-    slots[1] = (mark >> 32) % CENSUS_VISITORS;
+    uint64_t mark = connection_limit_mark(smtpd, network);
+    slots[0] = mark % METRICS_CLIENTS;
+    slots[1] = (mark >> 32) % METRICS_CLIENTS;
 }
 
-static uint64_t connections_of(const struct smtpd *smtpd, const struct visitor *visitor)
+static uint64_t connections_of(const struct smtpd *smtpd, const struct counted_network *network)
 {
-    struct census *census = smtpd->child->census;
-    uint64_t all = visitor->connections;
+    struct shared_metrics *metrics = smtpd->child->metrics;
+    uint64_t all = network->connections;
     size_t slots[2];
-    slots_of(smtpd, visitor, slots);
-    for (size_t i = 0; i < CENSUS_SLOTS; i++) {
+    slots_of(smtpd, network, slots);
+    for (size_t i = 0; i < METRICS_SLOTS; i++) {
         if (i == smtpd->child->number ||
-            atomic_load_explicit(&census->connections[i], memory_order_relaxed) == 0)
+            atomic_load_explicit(&metrics->connections[i], memory_order_relaxed) == 0)
             continue;
-        uint32_t one = atomic_load_explicit(&census->visitors[i][slots[0]], memory_order_relaxed);
-        uint32_t other = atomic_load_explicit(&census->visitors[i][slots[1]], memory_order_relaxed);
+        uint32_t one = atomic_load_explicit(&metrics->clients[i][slots[0]], memory_order_relaxed);
+        uint32_t other = atomic_load_explicit(&metrics->clients[i][slots[1]], memory_order_relaxed);
         all += one < other ? one : other;
     }
     return all;
 }
 
-bool visitor_has_too_many(const struct smtpd *smtpd, const struct visitor *visitor)
+bool connection_limit_is_exceeded(const struct smtpd *smtpd, const struct counted_network *network)
 {
     uint64_t each_max = smtpd->child->config->limits.connections_per_client;
-    for (; visitor != NULL; visitor = visitor->wider)
-        if (visitor_factor(visitor) > 0 &&
-            connections_of(smtpd, visitor) > each_max * visitor_factor(visitor))
+    for (; network != NULL; network = network->wider)
+        if (connection_limit_factor(network) > 0 &&
+            connections_of(smtpd, network) > each_max * connection_limit_factor(network))
             return true;
     return false;
 }
 
-static void count(const struct smtpd *smtpd, struct visitor *visitor, int more)
+static void count(const struct smtpd *smtpd, struct counted_network *network, int more)
 {
-    _Atomic uint32_t *row = smtpd->child->census->visitors[smtpd->child->number];
+    _Atomic uint32_t *row = smtpd->child->metrics->clients[smtpd->child->number];
     size_t slots[2];
-    slots_of(smtpd, visitor, slots);
-    visitor->connections += (uint32_t)more;
+    slots_of(smtpd, network, slots);
+    network->connections += (uint32_t)more;
     for (size_t i = 0; i < 2; i++) /* no other process writes this row */
         row[slots[i]] += (uint32_t)more;
 }
@@ -114,28 +114,28 @@ static void count(const struct smtpd *smtpd, struct visitor *visitor, int more)
 /* ---- who ---- */
 
 /* Finds it, or makes it, with the networks around it, and counts one more of each. */
-static struct visitor *enter(struct smtpd *smtpd, enum visitor_kind kind, const void *address)
+static struct counted_network *enter(struct smtpd *smtpd, enum network_kind kind, const void *address)
 {
     uint64_t key[2] = {0, kind};
     memcpy(&key[0], address, kinds[kind].octets);
-    struct visitor *visitor = map_get(&smtpd->visitors, bytes_of(key, sizeof key));
-    if (visitor == NULL) {
-        visitor = memory_new(sizeof *visitor);
-        memcpy(visitor->key, key, sizeof key);
-        map_put(&smtpd->visitors, bytes_of(key, sizeof key), visitor);
+    struct counted_network *network = map_get(&smtpd->clients, bytes_of(key, sizeof key));
+    if (network == NULL) {
+        network = memory_new(sizeof *network);
+        memcpy(network->key, key, sizeof key);
+        map_put(&smtpd->clients, bytes_of(key, sizeof key), network);
     }
     if (kinds[kind].wider != kind)
-        visitor->wider = enter(smtpd, kinds[kind].wider, address);
-    count(smtpd, visitor, 1);
-    return visitor;
+        network->wider = enter(smtpd, kinds[kind].wider, address);
+    count(smtpd, network, 1);
+    return network;
 }
 
-struct visitor *visitor_user_enters(struct smtpd *smtpd, uint32_t uid)
+struct counted_network *connection_limit_enter_user(struct smtpd *smtpd, uint32_t uid)
 {
-    return enter(smtpd, uid == 0 || uid == geteuid() ? KIND_HOUSE : KIND_USER, &uid);
+    return enter(smtpd, uid == 0 || uid == geteuid() ? KIND_OWN : KIND_USER, &uid);
 }
 
-struct visitor *visitor_enters(struct smtpd *smtpd, const struct sockaddr_storage *from)
+struct counted_network *connection_limit_enter(struct smtpd *smtpd, const struct sockaddr_storage *from)
 {
     const unsigned char *address = NULL;
     bool four = from->ss_family == AF_INET;
@@ -153,15 +153,15 @@ struct visitor *visitor_enters(struct smtpd *smtpd, const struct sockaddr_storag
     return enter(smtpd, !four ? KIND_IP6_64 : address[0] == 127 ? KIND_HERE : KIND_IP4, address);
 }
 
-void visitor_leaves(struct smtpd *smtpd, struct visitor *visitor)
+void connection_limit_leave(struct smtpd *smtpd, struct counted_network *network)
 {
-    while (visitor != NULL) {
-        struct visitor *wider = visitor->wider;
-        count(smtpd, visitor, -1);
-        if (visitor->connections == 0) {
-            map_remove(&smtpd->visitors, bytes_of(visitor->key, sizeof visitor->key));
-            free(visitor);
+    while (network != NULL) {
+        struct counted_network *wider = network->wider;
+        count(smtpd, network, -1);
+        if (network->connections == 0) {
+            map_remove(&smtpd->clients, bytes_of(network->key, sizeof network->key));
+            free(network);
         }
-        visitor = wider;
+        network = wider;
     }
 }

@@ -8,12 +8,12 @@
  * no limit here.
  *
  * A process knows its own connections exactly; those of the others it reads from
- * a table that all share, where each visitor counts in two slots of its
+ * a table that all share, where each client counts in two slots of its
  * process' row. The fuller of two slots may hold a stranger too, the emptier
  * hardly ever does: so the limit is one for all processes, and nobody gets more
  * than it.
  *
- * The widest network of a visitor keeps the line of its strangers, for admission_control.h.
+ * The widest network of a client keeps the line of its strangers, for admission_control.h.
  */
 #ifndef MAILBOAT_SERVICE_SMTPD_CONNECTION_LIMIT_H
 #define MAILBOAT_SERVICE_SMTPD_CONNECTION_LIMIT_H
@@ -22,27 +22,27 @@
 
 #include <sys/socket.h>
 
-struct visitor {
+struct counted_network {
     uint64_t key[2];        /* the address' octets, and what kind of network this is */
     uint32_t connections;   /* of this process */
-    struct visitor *wider;  /* the network around it; NULL: none is counted */
+    struct counted_network *wider;  /* the network around it; NULL: none is counted */
     /* Of the widest: */
     uint32_t strangers;
-    struct crowd_line line;
-    struct visitor *bucket_before, *bucket_after;
+    struct admission_line line;
+    struct counted_network *bucket_before, *bucket_after;
 };
 
-/* Counts one connection more, until visitor_leaves(). NULL: its address is of no known kind. */
-struct visitor *visitor_enters(struct smtpd *smtpd, const struct sockaddr_storage *from);
-struct visitor *visitor_user_enters(struct smtpd *smtpd, uint32_t uid);
-void visitor_leaves(struct smtpd *smtpd, struct visitor *visitor); /* it may be gone afterwards */
+/* Counts one connection more, until connection_limit_leave(). NULL: its address is of no known kind. */
+struct counted_network *connection_limit_enter(struct smtpd *smtpd, const struct sockaddr_storage *from);
+struct counted_network *connection_limit_enter_user(struct smtpd *smtpd, uint32_t uid);
+void connection_limit_leave(struct smtpd *smtpd, struct counted_network *network); /* it may be gone afterwards */
 /* It, or a network around it, has more than it may have, in all processes together. */
-bool visitor_has_too_many(const struct smtpd *smtpd, const struct visitor *visitor);
+bool connection_limit_is_exceeded(const struct smtpd *smtpd, const struct counted_network *network);
 
-struct visitor *visitor_network(struct visitor *visitor); /* the widest */
+struct counted_network *connection_limit_network(struct counted_network *network); /* the widest */
 /* How many times what one address may this network may; 0: it has no limit. */
-uint32_t visitor_factor(const struct visitor *visitor);
+uint32_t connection_limit_factor(const struct counted_network *network);
 /* A number for it in tables that all processes share; not to be guessed from outside. */
-uint64_t visitor_mark(const struct smtpd *smtpd, const struct visitor *visitor);
+uint64_t connection_limit_mark(const struct smtpd *smtpd, const struct counted_network *network);
 
 #endif

@@ -34,9 +34,9 @@ struct credential {
 static void look(void *owner);
 static void end_sessions(void *owner);
 
-void credentials_start(struct credentials *credentials, struct smtpd *smtpd)
+void credential_check_start(struct credential_checks *credentials, struct smtpd *smtpd)
 {
-    *credentials = (struct credentials){.looked_version = accounts_watched_version(smtpd->accounts_page)};
+    *credentials = (struct credential_checks){.looked_version = accounts_read_version(smtpd->accounts_page)};
     map_start(&credentials->known, smtpd->seed);
     map_start(&credentials->asked, smtpd->seed);
     timer_start(&credentials->timer, smtpd->child->loop, look, smtpd);
@@ -47,7 +47,7 @@ void credentials_start(struct credentials *credentials, struct smtpd *smtpd)
 
 static struct credential *new_credential(struct smtpd *smtpd, struct bytes account, struct bytes text)
 {
-    struct credentials *all = &smtpd->credentials;
+    struct credential_checks *all = &smtpd->credentials;
     struct credential *credential = memory_new(sizeof *credential);
     buffer_add_format(&credential->key, "%.*s\n%.*s", BYTES_ARG(account), BYTES_ARG(text));
     credential->account = bytes_first(buffer_bytes(&credential->key), account.length);
@@ -64,7 +64,7 @@ static struct credential *new_credential(struct smtpd *smtpd, struct bytes accou
 
 static void free_credential(struct smtpd *smtpd, struct credential *credential)
 {
-    struct credentials *all = &smtpd->credentials;
+    struct credential_checks *all = &smtpd->credentials;
     if (credential->previous != NULL)
         credential->previous->next = credential->next;
     else
@@ -83,12 +83,12 @@ static void free_credential(struct smtpd *smtpd, struct credential *credential)
         timer_cancel(&all->timer);
 }
 
-void credential_take(struct dialogue *dialogue, struct bytes account, struct bytes text)
+void credential_take(struct smtp_connection *connection, struct bytes account, struct bytes text)
 {
-    struct smtpd *smtpd = dialogue->smtpd;
-    struct credentials *all = &smtpd->credentials;
+    struct smtpd *smtpd = connection->smtpd;
+    struct credential_checks *all = &smtpd->credentials;
     struct buffer key = {0};
-    assert(dialogue->credential == NULL);
+    assert(connection->credential == NULL);
     buffer_add_format(&key, "%.*s\n%.*s", BYTES_ARG(account), BYTES_ARG(text));
     struct credential *credential = map_get(&all->known, buffer_bytes(&key));
     if (credential == NULL ||
@@ -96,38 +96,38 @@ void credential_take(struct dialogue *dialogue, struct bytes account, struct byt
         credential = new_credential(smtpd, account, text);
     buffer_free(&key);
     credential->sessions++;
-    credential->version = dialogue->question.version;
+    credential->version = connection->query.version;
     credential->checked_ms = clock_now_ms();
-    dialogue->credential = credential;
-    if (credential->version != accounts_watched_version(smtpd->accounts_page))
+    connection->credential = credential;
+    if (credential->version != accounts_read_version(smtpd->accounts_page))
         all->looked_version = ACCOUNTS_VERSION_NONE; /* it may have been told before the change */
 }
 
-void credential_leave(struct dialogue *dialogue)
+void credential_leave(struct smtp_connection *connection)
 {
-    struct credential *credential = dialogue->credential;
-    dialogue->credential = NULL;
+    struct credential *credential = connection->credential;
+    connection->credential = NULL;
     if (credential != NULL && --credential->sessions == 0)
-        free_credential(dialogue->smtpd, credential);
+        free_credential(connection->smtpd, credential);
 }
 
 /* ---- does it hold? ---- */
 
-bool credential_holds(const struct dialogue *dialogue)
+bool credential_holds(const struct smtp_connection *connection)
 {
-    const struct smtpd *smtpd = dialogue->smtpd;
-    const struct credential *credential = dialogue->credential;
+    const struct smtpd *smtpd = connection->smtpd;
+    const struct credential *credential = connection->credential;
     if (credential == NULL)
         return true; /* nobody signed in: port 25, or a local program */
     return !credential->ended && !smtpd->draining &&
-           credential->version == accounts_watched_version(smtpd->accounts_page) &&
+           credential->version == accounts_read_version(smtpd->accounts_page) &&
            clock_now_ms() - credential->checked_ms < CREDENTIAL_HOLDS_MS;
 }
 
-bool credential_ask(struct dialogue *dialogue, struct channel *auth, uint64_t request)
+bool credential_ask(struct smtp_connection *connection, struct channel *auth, uint64_t request)
 {
-    const struct credential *credential = dialogue->credential;
-    return child_send(dialogue->smtpd->child, auth, IPC_CREDENTIAL,
+    const struct credential *credential = connection->credential;
+    return child_send(connection->smtpd->child, auth, IPC_CREDENTIAL,
                       &(struct ipc_credential){request, credential->account, credential->text}, -1);
 }
 
@@ -143,40 +143,40 @@ static void take_verdict(struct smtpd *smtpd, struct credential *credential, enu
         timer_soon(&smtpd->credentials.ending);
 }
 
-enum credential_verdict credential_answered(struct dialogue *dialogue,
+enum credential_verdict credential_answered(struct smtp_connection *connection,
                                             const struct ipc_credential_answer *answer)
 {
     enum credential_verdict verdict = answer->verdict <= CREDENTIAL_UNAVAILABLE
                                           ? (enum credential_verdict)answer->verdict
                                           : CREDENTIAL_UNAVAILABLE;
-    take_verdict(dialogue->smtpd, dialogue->credential, verdict, dialogue->question.version);
+    take_verdict(connection->smtpd, connection->credential, verdict, connection->query.version);
     if (verdict == CREDENTIAL_ENDED)
-        credential_sign_out(dialogue);
-    return dialogue->credential->ended ? CREDENTIAL_ENDED : verdict;
+        credential_sign_out(connection);
+    return connection->credential->ended ? CREDENTIAL_ENDED : verdict;
 }
 
-void credential_sign_out(struct dialogue *dialogue)
+void credential_sign_out(struct smtp_connection *connection)
 {
-    if (dialogue->signed_out)
+    if (connection->signed_out)
         return;
-    dialogue->signed_out = true;
+    connection->signed_out = true;
     log_event(
-        LOG_EVENT_INFO, "signed_out", LOG_BYTES("account", dialogue->credential->account),
-        LOG_TEXT("client", dialogue->address), LOG_U64("port", dialogue->door->port),
+        LOG_EVENT_INFO, "signed_out", LOG_BYTES("account", connection->credential->account),
+        LOG_TEXT("client", connection->address), LOG_U64("port", connection->listener->port),
         LOG_TEXT("reason", "the account, its password or its application password was changed or withdrawn"));
 }
 
 static void end_sessions(void *owner)
 {
     struct smtpd *smtpd = owner;
-    for (struct dialogue *dialogue = smtpd->dialogues, *next; dialogue != NULL; dialogue = next) {
-        next = dialogue->next;
-        if (dialogue->credential == NULL || !dialogue->credential->ended || dialogue->signed_out ||
-            dialogue->closing)
+    for (struct smtp_connection *connection = smtpd->connections, *next; connection != NULL; connection = next) {
+        next = connection->next;
+        if (connection->credential == NULL || !connection->credential->ended || connection->signed_out ||
+            connection->closing)
             continue;
-        credential_sign_out(dialogue);
-        server_session_sign_out(&dialogue->session);
-        dialogue_run(dialogue);
+        credential_sign_out(connection);
+        server_session_sign_out(&connection->session);
+        smtp_connection_run(connection);
     }
 }
 
@@ -185,7 +185,7 @@ static void end_sessions(void *owner)
 /* As many as may be asked about at once. False where auth cannot be asked now. */
 static bool ask_some(struct smtpd *smtpd)
 {
-    struct credentials *all = &smtpd->credentials;
+    struct credential_checks *all = &smtpd->credentials;
     struct channel *auth = child_peer(smtpd->child, PROCESS_AUTH);
     for (; all->at != NULL && all->asked.count < CREDENTIALS_ASKED_MAX; all->at = all->at->next) {
         struct credential *credential = all->at;
@@ -205,7 +205,7 @@ static bool ask_some(struct smtpd *smtpd)
 /* Goes on until all were asked about; what could not be is tried at the next look. */
 static void go_on(struct smtpd *smtpd)
 {
-    struct credentials *all = &smtpd->credentials;
+    struct credential_checks *all = &smtpd->credentials;
     if (!ask_some(smtpd)) {
         all->looking = false;
         return;
@@ -219,8 +219,8 @@ static void go_on(struct smtpd *smtpd)
 static void look(void *owner)
 {
     struct smtpd *smtpd = owner;
-    struct credentials *all = &smtpd->credentials;
-    uint64_t version = accounts_watched_version(smtpd->accounts_page);
+    struct credential_checks *all = &smtpd->credentials;
+    uint64_t version = accounts_read_version(smtpd->accounts_page);
     timer_set(&all->timer, CREDENTIALS_LOOK_MS);
     if (all->looking || version == all->looked_version)
         return;
@@ -230,9 +230,9 @@ static void look(void *owner)
     go_on(smtpd);
 }
 
-bool credentials_answered(struct smtpd *smtpd, const struct ipc_credential_answer *answer)
+bool credential_check_answered(struct smtpd *smtpd, const struct ipc_credential_answer *answer)
 {
-    struct credentials *all = &smtpd->credentials;
+    struct credential_checks *all = &smtpd->credentials;
     struct credential *credential = map_remove_u64(&all->asked, answer->request);
     if (credential == NULL)
         return false;
@@ -247,9 +247,9 @@ bool credentials_answered(struct smtpd *smtpd, const struct ipc_credential_answe
     return true;
 }
 
-void credentials_lost(struct smtpd *smtpd)
+void credential_check_lost(struct smtpd *smtpd)
 {
-    struct credentials *all = &smtpd->credentials;
+    struct credential_checks *all = &smtpd->credentials;
     for (struct credential *credential = all->first; credential != NULL; credential = credential->next)
         credential->request = 0;
     map_free(&all->asked);

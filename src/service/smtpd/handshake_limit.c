@@ -10,16 +10,16 @@
 
 static void charge(struct smtpd *smtpd, const struct handshake_network *network, int64_t cpu_us)
 {
-    handshake_budget_charge(&smtpd->child->census->handshakes, network, clock_now_us(), cpu_us);
+    handshake_budget_charge(&smtpd->child->metrics->handshakes, network, clock_now_us(), cpu_us);
 }
 
 static uint64_t wait_ms(void *owner, const struct handshake_network *network, bool begun)
 {
     struct smtpd *smtpd = owner;
-    struct handshake_budget *budget = &smtpd->child->census->handshakes;
+    struct handshake_budget *budget = &smtpd->child->metrics->handshakes;
     uint64_t wait = handshake_budget_wait_ms(budget, network, clock_now_us(), begun);
-    if (wait > 0 && trouble_met(&smtpd->handshaking, clock_now_ms()))
-        handshake_budget_tell(network, smtpd->handshaking.times);
+    if (wait > 0 && log_throttle_is_due(&smtpd->handshaking, clock_now_ms()))
+        handshake_budget_log(network, smtpd->handshaking.times);
     return wait;
 }
 
@@ -35,24 +35,24 @@ static void failed(void *owner, const struct handshake_network *network, uint64_
 
 static const struct handshake_rules rules = {.wait_ms = wait_ms, .spent = spent, .failed = failed};
 
-void turns_start(struct smtpd *smtpd)
+void handshake_limit_start(struct smtpd *smtpd)
 {
     handshakes_start(&smtpd->handshakes, smtpd->child->loop, &rules, smtpd);
 }
 
-void turns_take(struct dialogue *dialogue)
+void handshake_limit_take(struct smtp_connection *connection)
 {
     struct handshake_network network = {0};
     struct sockaddr_storage from = {0};
     socklen_t length = sizeof from;
-    if (getpeername(dialogue->conn.descriptor, (struct sockaddr *)&from, &length) == 0)
+    if (getpeername(connection->conn.descriptor, (struct sockaddr *)&from, &length) == 0)
         handshake_network_of(&from, &network);
-    conn_queue_handshakes(&dialogue->conn, &dialogue->smtpd->handshakes, &network);
+    conn_queue_handshakes(&connection->conn, &connection->smtpd->handshakes, &network);
 }
 
-void turns_signed_in(struct dialogue *dialogue)
+void handshake_limit_refund(struct smtp_connection *connection)
 {
-    struct handshake_place *place = &dialogue->conn.handshake;
-    charge(dialogue->smtpd, &place->network, -(int64_t)(place->cpu_us * HANDSHAKE_RETURN_PERCENT / 100));
+    struct handshake_place *place = &connection->conn.handshake;
+    charge(connection->smtpd, &place->network, -(int64_t)(place->cpu_us * HANDSHAKE_RETURN_PERCENT / 100));
     place->cpu_us = 0; /* once */
 }

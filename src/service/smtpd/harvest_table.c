@@ -19,7 +19,7 @@ static uint64_t pack_counts(uint64_t mark, const struct harvest *harvest)
 
 static uint64_t pack_state(uint64_t mark, const struct harvest *harvest)
 {
-    uint64_t minutes = (uint64_t)harvest->minute << MINUTE_BITS | harvest->shut_until_min;
+    uint64_t minutes = (uint64_t)harvest->minute << MINUTE_BITS | harvest->blocked_until_min;
     return (mark >> 48) << 48 | (uint64_t)harvest->offences << (2 * MINUTE_BITS) | minutes;
 }
 
@@ -29,7 +29,7 @@ static struct harvest unpack(uint64_t counts, uint64_t state)
     return (struct harvest){.bad = (uint16_t)(counts >> COUNT_BITS),
                             .good = (uint16_t)counts,
                             .minute = (uint32_t)(state >> MINUTE_BITS) & minute_mask,
-                            .shut_until_min = (uint32_t)state & minute_mask,
+                            .blocked_until_min = (uint32_t)state & minute_mask,
                             .offences = (uint8_t)(state >> (2 * MINUTE_BITS)) & ((1 << OFFENCE_BITS) - 1)};
 }
 
@@ -41,7 +41,7 @@ static uint32_t now_min(void)
 
 static struct harvest_slot *row_of(const struct smtpd *smtpd, uint64_t mark)
 {
-    return &smtpd->child->census->harvests[mark % (CENSUS_HARVESTS / HARVEST_ROW) * HARVEST_ROW];
+    return &smtpd->child->metrics->harvests[mark % (METRICS_HARVESTS / HARVEST_ROW) * HARVEST_ROW];
 }
 
 /* What is known of it; `slot` is where it stands, or may stand. */
@@ -85,7 +85,7 @@ static bool is_news(const struct smtpd *smtpd, uint64_t mark, struct bytes addre
 {
     uint64_t hash = bytes_hash(address, mark);
     uint32_t mask = (1u << NAMED_MINUTE_BITS) - 1, minute = now_min() & mask;
-    _Atomic uint32_t *word = &smtpd->child->census->named[hash % CENSUS_NAMED];
+    _Atomic uint32_t *word = &smtpd->child->metrics->named[hash % METRICS_NAMED];
     uint32_t before = atomic_load_explicit(word, memory_order_relaxed);
     uint32_t now = (uint32_t)(hash >> 32) << NAMED_MINUTE_BITS | minute;
     if (before != 0 && (before & ~mask) == (now & ~mask) && ((minute - before) & mask) < HARVEST_NAMED_MIN)
@@ -102,60 +102,60 @@ static uint32_t free_of(const struct smtpd *smtpd, uint32_t factor)
     return free < HARVEST_FREE_MAX ? free : HARVEST_FREE_MAX;
 }
 
-static bool is_counted(const struct smtpd *smtpd, const struct visitor *visitor)
+static bool is_counted(const struct smtpd *smtpd, const struct counted_network *network)
 {
-    return smtpd->child->config->limits.unknown_recipients > 0 && visitor_factor(visitor) > 0;
+    return smtpd->child->config->limits.unknown_recipients > 0 && connection_limit_factor(network) > 0;
 }
 
-static uint64_t mark_of_account(const struct dialogue *dialogue)
+static uint64_t mark_of_account(const struct smtp_connection *connection)
 {
     uint64_t secret;
-    memcpy(&secret, dialogue->smtpd->child->census->ticket_secret, sizeof secret);
-    return bytes_hash(dialogue->session.origin.account, secret);
+    memcpy(&secret, connection->smtpd->child->metrics->ticket_secret, sizeof secret);
+    return bytes_hash(connection->session.origin.account, secret);
 }
 
-/* Whom the recipients of this dialogue are counted for: an account, or an address with its networks. */
-struct counted {
+/* Whom the recipients of this connection are counted for: an account, or an address with its networks. */
+struct harvest_counts {
     uint64_t marks[4];
     uint32_t frees[4];
     size_t count;
 };
 
-static struct counted counted_by_address(const struct smtpd *smtpd, const struct visitor *visitor)
+static struct harvest_counts counted_by_address(const struct smtpd *smtpd, const struct counted_network *network)
 {
-    struct counted counted = {.count = 0};
-    for (; visitor != NULL && is_counted(smtpd, visitor) && counted.count < ARRAY_LENGTH(counted.marks);
-         visitor = visitor->wider) {
-        counted.marks[counted.count] = visitor_mark(smtpd, visitor);
-        counted.frees[counted.count++] = free_of(smtpd, visitor_factor(visitor));
+    struct harvest_counts counted = {.count = 0};
+    for (; network != NULL && is_counted(smtpd, network) && counted.count < ARRAY_LENGTH(counted.marks);
+         network = network->wider) {
+        counted.marks[counted.count] = connection_limit_mark(smtpd, network);
+        counted.frees[counted.count++] = free_of(smtpd, connection_limit_factor(network));
     }
     return counted;
 }
 
-static struct counted counted_for(const struct dialogue *dialogue)
+static struct harvest_counts counted_for(const struct smtp_connection *connection)
 {
-    const struct smtpd *smtpd = dialogue->smtpd;
-    enum server_role role = dialogue->door->policy.role;
+    const struct smtpd *smtpd = connection->smtpd;
+    enum server_role role = connection->listener->policy.role;
     if (role == ROLE_MX)
-        return counted_by_address(smtpd, dialogue->visitor);
+        return counted_by_address(smtpd, connection->network);
     if (role != ROLE_SUBMISSION || smtpd->child->config->limits.unknown_recipients == 0)
-        return (struct counted){.count = 0};
-    return (struct counted){
-        .marks = {mark_of_account(dialogue)}, .frees = {free_of(smtpd, HARVEST_ACCOUNT_FACTOR)}, .count = 1};
+        return (struct harvest_counts){.count = 0};
+    return (struct harvest_counts){
+        .marks = {mark_of_account(connection)}, .frees = {free_of(smtpd, HARVEST_ACCOUNT_FACTOR)}, .count = 1};
 }
 
 /* ---- what is due ---- */
 
 /* A client with a good record of its own is not responsible for its network, unless
  * all that was guessed there came from such as these. */
-static uint32_t shut_min_of(const struct smtpd *smtpd, const struct counted *counted)
+static uint32_t blocked_min_of(const struct smtpd *smtpd, const struct harvest_counts *counted)
 {
     uint32_t longest = 0, minute = now_min();
     struct harvest_slot *slot;
     bool good = false;
     for (size_t i = 0; i < counted->count; i++) {
         struct harvest harvest = recall(smtpd, counted->marks[i], &slot);
-        uint32_t minutes = harvest_shut_min(&harvest, minute);
+        uint32_t minutes = harvest_blocked_min(&harvest, minute);
         bool excused = good && !harvest_is_hopeless(&harvest, counted->frees[i]);
         if (!excused && minutes > longest)
             longest = minutes;
@@ -164,38 +164,38 @@ static uint32_t shut_min_of(const struct smtpd *smtpd, const struct counted *cou
     return longest;
 }
 
-uint32_t harvests_shut_min(const struct smtpd *smtpd, const struct visitor *visitor)
+uint32_t harvest_table_blocked_min(const struct smtpd *smtpd, const struct counted_network *network)
 {
-    struct counted counted = counted_by_address(smtpd, visitor);
-    return shut_min_of(smtpd, &counted);
+    struct harvest_counts counted = counted_by_address(smtpd, network);
+    return blocked_min_of(smtpd, &counted);
 }
 
-bool harvests_shut(const struct dialogue *dialogue)
+bool harvest_table_is_blocked(const struct smtp_connection *connection)
 {
-    struct counted counted = counted_for(dialogue);
-    return shut_min_of(dialogue->smtpd, &counted) > 0;
+    struct harvest_counts counted = counted_for(connection);
+    return blocked_min_of(connection->smtpd, &counted) > 0;
 }
 
-static void tell(const struct dialogue *dialogue, enum harvest_news news)
+static void log_news(const struct smtp_connection *connection, enum harvest_news news)
 {
-    bool shut = news == HARVEST_SHUT;
+    bool blocked = news == HARVEST_BLOCKED;
     uint64_t times;
-    if (!shut && !notice_is_due(&dialogue->smtpd->notices, NOTICE_SLOWED, dialogue->visitor->key,
+    if (!blocked && !client_log_throttle_is_due(&connection->smtpd->client_log, CLIENT_LOG_SLOWED, connection->network->key,
                                 clock_now_ms(), &times))
         return;
-    log_event(LOG_EVENT_WARN, shut ? "client_blocked" : "client_slowed",
+    log_event(LOG_EVENT_WARN, blocked ? "client_blocked" : "client_slowed",
               LOG_TEXT("reason", "it names recipients that do not exist, and hardly any that do"),
-              LOG_TEXT("client", dialogue->address), LOG_U64("port", dialogue->door->port),
-              LOG_BYTES("account", dialogue->session.origin.account),
+              LOG_TEXT("client", connection->address), LOG_U64("port", connection->listener->port),
+              LOG_BYTES("account", connection->session.origin.account),
               LOG_TEXT("hint", "if this client is one of yours: limits.unknown_recipients"));
 }
 
 /* How long its refusal waits; UINT32_MAX where nothing more is answered. */
-static uint32_t count_refusal(const struct dialogue *dialogue, struct bytes address)
+static uint32_t count_refusal(const struct smtp_connection *connection, struct bytes address)
 {
-    const struct smtpd *smtpd = dialogue->smtpd;
-    struct counted counted = counted_for(dialogue);
-    uint32_t longest_ms = 0, minute = now_min(), fresh = server_session_progress(&dialogue->session).fresh;
+    const struct smtpd *smtpd = connection->smtpd;
+    struct harvest_counts counted = counted_for(connection);
+    uint32_t longest_ms = 0, minute = now_min(), fresh = server_session_progress(&connection->session).fresh;
     bool good = false;
     for (size_t i = 0; i < counted.count; i++) {
         struct harvest_slot *slot;
@@ -205,10 +205,10 @@ static uint32_t count_refusal(const struct dialogue *dialogue, struct bytes addr
             enum harvest_news news = harvest_refused(&harvest, free, fresh, minute);
             remember(slot, counted.marks[i], &harvest);
             if (news != HARVEST_NOTHING_NEW)
-                tell(dialogue, news);
+                log_news(connection, news);
             delay_ms = harvest_delay_ms(&harvest, free, fresh);
         }
-        if (harvest_shut_min(&harvest, minute) > 0)
+        if (harvest_blocked_min(&harvest, minute) > 0)
             delay_ms = UINT32_MAX;
         bool excused = good && !harvest_is_hopeless(&harvest, free);
         if (!excused && delay_ms > longest_ms)
@@ -225,50 +225,50 @@ static bool can_hold(const struct smtpd *smtpd)
     const struct config *config = smtpd->child->config;
     uint32_t most = config->limits.connections / (HELD_PART * config->smtpd_count);
     return smtpd->held_count <= most &&
-           atomic_load_explicit(&smtpd->child->census->pressed, memory_order_relaxed) == 0;
+           atomic_load_explicit(&smtpd->child->metrics->pressed, memory_order_relaxed) == 0;
 }
 
-bool harvests_refused(struct dialogue *dialogue, struct bytes address)
+bool harvest_table_refused(struct smtp_connection *connection, struct bytes address)
 {
-    struct smtpd *smtpd = dialogue->smtpd;
-    uint32_t delay_ms = count_refusal(dialogue, address);
+    struct smtpd *smtpd = connection->smtpd;
+    uint32_t delay_ms = count_refusal(connection, address);
     if (delay_ms == 0)
         return false;
     if (delay_ms == UINT32_MAX || !can_hold(smtpd)) {
-        server_session_answer_guessed(&dialogue->session);
+        server_session_answer_guessed(&connection->session);
         return true;
     }
-    dialogue->held = true;
+    connection->held = true;
     smtpd->held_count++;
-    conn_set_deadline(&dialogue->conn, delay_ms);
+    conn_set_deadline(&connection->conn, delay_ms);
     return true;
 }
 
-void harvests_release(struct dialogue *dialogue)
+void harvest_table_release(struct smtp_connection *connection)
 {
-    if (!dialogue->held)
+    if (!connection->held)
         return;
-    dialogue->held = false;
-    dialogue->smtpd->held_count--;
+    connection->held = false;
+    connection->smtpd->held_count--;
 }
 
 /* Who had mail of this client lately is counted as such. An alias is one, however many it reaches. */
-static void count_accepted(const struct dialogue *dialogue, const struct envelope *envelope, uint64_t mark,
+static void count_accepted(const struct smtp_connection *connection, const struct envelope *envelope, uint64_t mark,
                            uint32_t free)
 {
-    uint32_t all = server_session_progress(&dialogue->session).fresh, fresh = 0;
+    uint32_t all = server_session_progress(&connection->session).fresh, fresh = 0;
     for (size_t i = 0; i < envelope->recipient_count; i++)
-        fresh += is_news(dialogue->smtpd, mark, envelope->recipients[i].address);
+        fresh += is_news(connection->smtpd, mark, envelope->recipients[i].address);
     fresh = fresh < all ? fresh : all;
     struct harvest_slot *slot;
-    struct harvest harvest = recall(dialogue->smtpd, mark, &slot);
+    struct harvest harvest = recall(connection->smtpd, mark, &slot);
     harvest_accepted(&harvest, free, fresh, all - fresh, now_min());
     remember(slot, mark, &harvest);
 }
 
-void harvests_accepted(struct dialogue *dialogue, const struct envelope *envelope)
+void harvest_table_accepted(struct smtp_connection *connection, const struct envelope *envelope)
 {
-    struct counted counted = counted_for(dialogue);
+    struct harvest_counts counted = counted_for(connection);
     for (size_t i = 0; i < counted.count; i++)
-        count_accepted(dialogue, envelope, counted.marks[i], counted.frees[i]);
+        count_accepted(connection, envelope, counted.marks[i], counted.frees[i]);
 }

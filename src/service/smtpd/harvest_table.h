@@ -18,8 +18,8 @@
 #include "base/bytes.h"
 
 struct smtpd;
-struct visitor;
-struct dialogue;
+struct counted_network;
+struct smtp_connection;
 struct envelope;
 
 enum {
@@ -30,15 +30,15 @@ enum {
 };
 
 /* Minutes for which a client is shut out of port 25; 0: it is not. */
-uint32_t harvests_shut_min(const struct smtpd *smtpd, const struct visitor *visitor);
-/* The same of a dialogue: no recipient is looked up for it. */
-bool harvests_shut(const struct dialogue *dialogue);
+uint32_t harvest_table_blocked_min(const struct smtpd *smtpd, const struct counted_network *network);
+/* The same of a connection: no recipient is looked up for it. */
+bool harvest_table_is_blocked(const struct smtp_connection *connection);
 /* A recipient does not exist. The same one again, within an hour, tells nothing new and does
  * not count: a list with some that are gone may be used every minute. True: it is not to be told now, and was seen to. */
-bool harvests_refused(struct dialogue *dialogue, struct bytes address);
+bool harvest_table_refused(struct smtp_connection *connection, struct bytes address);
 /* The answer has waited long enough. */
-void harvests_release(struct dialogue *dialogue);
+void harvest_table_release(struct smtp_connection *connection);
 /* Its message was stored. */
-void harvests_accepted(struct dialogue *dialogue, const struct envelope *envelope);
+void harvest_table_accepted(struct smtp_connection *connection, const struct envelope *envelope);
 
 #endif

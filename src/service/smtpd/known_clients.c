@@ -13,7 +13,7 @@
 #include <stdatomic.h>
 
 enum {
-    FAMILIAR_H = 30 * 24, /* hours since it last signed in; as long as auth remembers (GUESSES_GOOD_MS) */
+    KNOWN_CLIENTS_H = 30 * 24, /* hours since it last signed in; as long as auth remembers (LOGIN_THROTTLE_TRUSTED_MS) */
     HOURS_BITS = 24,
 };
 
@@ -31,23 +31,23 @@ static bool is_of(uint64_t slot, uint64_t mark)
 
 static _Atomic uint64_t *slot_of(const struct smtpd *smtpd, uint64_t mark, int which)
 {
-    return &smtpd->child->census->familiars[(which == 0 ? mark : mark >> 32) % CENSUS_FAMILIARS];
+    return &smtpd->child->metrics->known_clients[(which == 0 ? mark : mark >> 32) % METRICS_KNOWN_CLIENTS];
 }
 
-bool familiar_is(const struct smtpd *smtpd, const struct visitor *visitor)
+bool known_clients_has(const struct smtpd *smtpd, const struct counted_network *network)
 {
-    uint64_t mark = visitor_mark(smtpd, visitor);
+    uint64_t mark = connection_limit_mark(smtpd, network);
     for (int i = 0; i < 2; i++) {
         uint64_t slot = atomic_load_explicit(slot_of(smtpd, mark, i), memory_order_relaxed);
-        if (is_of(slot, mark) && ((now_h() - slot) & hours_mask) <= FAMILIAR_H)
+        if (is_of(slot, mark) && ((now_h() - slot) & hours_mask) <= KNOWN_CLIENTS_H)
             return true;
     }
     return false;
 }
 
-void familiar_met(struct smtpd *smtpd, const struct visitor *visitor)
+void known_clients_add(struct smtpd *smtpd, const struct counted_network *network)
 {
-    uint64_t mark = visitor_mark(smtpd, visitor);
+    uint64_t mark = connection_limit_mark(smtpd, network);
     _Atomic uint64_t *first = slot_of(smtpd, mark, 0), *second = slot_of(smtpd, mark, 1), *chosen = first;
     uint64_t one = atomic_load_explicit(first, memory_order_relaxed),
              other = atomic_load_explicit(second, memory_order_relaxed);

@@ -24,17 +24,17 @@ bool limit_applies(const struct config *config, enum server_role role)
            config->submission.local.recipients_per_hour != 0;
 }
 
-bool limit_ask(struct dialogue *dialogue, struct channel *auth, uint64_t request)
+bool limit_ask(struct smtp_connection *connection, struct channel *auth, uint64_t request)
 {
-    const struct server_action *action = &dialogue->question.action;
+    const struct server_action *action = &connection->query.action;
     bool looks = action->kind != SERVER_ASK_LIMIT; /* at MAIL */
     struct ipc_limit asked = {.request = request,
                               .account = action->account,
                               .recipients = looks ? 0 : (uint32_t)action->envelope->recipient_count};
-    return child_send(dialogue->smtpd->child, auth, IPC_LIMIT, &asked, -1);
+    return child_send(connection->smtpd->child, auth, IPC_LIMIT, &asked, -1);
 }
 
-static void tell_end(struct smtpd *smtpd, uint64_t request, bool sent)
+static void send_end(struct smtpd *smtpd, uint64_t request, bool sent)
 {
     struct channel *auth = child_peer(smtpd->child, PROCESS_AUTH);
     if (auth != NULL) /* else it counts as sent */
@@ -42,15 +42,15 @@ static void tell_end(struct smtpd *smtpd, uint64_t request, bool sent)
                    &(struct ipc_limit_end){.request = request, .sent = sent}, -1);
 }
 
-void limit_answered_for_nobody(struct smtpd *smtpd, const struct ipc_limit_answer *answer)
+void limit_answered_after_close(struct smtpd *smtpd, const struct ipc_limit_answer *answer)
 {
     if (answer->verdict == LIMIT_FINE)
-        tell_end(smtpd, answer->request, false);
+        send_end(smtpd, answer->request, false);
 }
 
-void limit_end(struct dialogue *dialogue, bool sent)
+void limit_end(struct smtp_connection *connection, bool sent)
 {
-    if (dialogue->limit_request != 0)
-        tell_end(dialogue->smtpd, dialogue->limit_request, sent);
-    dialogue->limit_request = 0;
+    if (connection->limit_request != 0)
+        send_end(connection->smtpd, connection->limit_request, sent);
+    connection->limit_request = 0;
 }

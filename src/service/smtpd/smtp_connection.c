@@ -9,133 +9,133 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static const struct conn_events dialogue_events;
+static const struct conn_events smtp_connection_events;
 
 /* ---- life ---- */
 
-static void begin_session(struct dialogue *dialogue, struct bytes account)
+static void begin_session(struct smtp_connection *connection, struct bytes account)
 {
-    char room[128];
-    struct door *door = dialogue->door;
-    bool clear = door->policy.tls == TLS_IMPLICIT && dialogue->conn.ssl == NULL;
-    server_session_start(&dialogue->session, clear ? &door->clear_policy : &door->policy, bytes_of_text(dialogue->address), door->port,
-                         conn_tls_text(&dialogue->conn, room, sizeof room), account);
+    char buffer[128];
+    struct listener *listener = connection->listener;
+    bool clear = listener->policy.tls == TLS_IMPLICIT && connection->conn.ssl == NULL;
+    server_session_start(&connection->session, clear ? &listener->clear_policy : &listener->policy, bytes_of_text(connection->address), listener->port,
+                         conn_tls_text(&connection->conn, buffer, sizeof buffer), account);
 }
 
-static void begin_tls(struct dialogue *dialogue)
+static void begin_tls(struct smtp_connection *connection)
 {
-    conn_set_deadline(&dialogue->conn, HANDSHAKE_TIMEOUT_MS);
-    turns_take(dialogue);
-    conn_start_tls_server(&dialogue->conn, &dialogue->smtpd->tls);
+    conn_set_deadline(&connection->conn, HANDSHAKE_TIMEOUT_MS);
+    handshake_limit_take(connection);
+    conn_start_tls_server(&connection->conn, &connection->smtpd->tls);
 }
 
 /* A ClientHello came where STARTTLS is the custom; its address is looked at as long from now on. */
-static void learn_haste(struct dialogue *dialogue)
+static void record_early_tls(struct smtp_connection *connection)
 {
-    dialogue->other_way = true;
-    haste_met(dialogue->door, bytes_of_text(dialogue->address), clock_now_ms() - dialogue->since_ms);
+    connection->tls_mismatch = true;
+    tls_sniff_record_early(connection->listener, bytes_of_text(connection->address), clock_now_ms() - connection->since_ms);
 }
 
 /* The client has shown how it begins, or waits to be greeted. */
-static void take_way(struct dialogue *dialogue, bool tls)
+static void take_tls_mode(struct smtp_connection *connection, bool tls)
 {
-    dialogue->deciding = false;
-    bool implicit = dialogue->door->policy.tls == TLS_IMPLICIT;
-    dialogue->other_way = tls != implicit;
+    connection->deciding = false;
+    bool implicit = connection->listener->policy.tls == TLS_IMPLICIT;
+    connection->tls_mismatch = tls != implicit;
     if (tls && !implicit)
-        learn_haste(dialogue);
+        record_early_tls(connection);
     if (tls) {
-        begin_tls(dialogue);
+        begin_tls(connection);
         return;
     }
-    begin_session(dialogue, bytes_none());
-    dialogue_run(dialogue);
+    begin_session(connection, bytes_none());
+    smtp_connection_run(connection);
 }
 
 /* One line a session that went against the custom, so that its owner can be told. */
-static void tell_other_way(const struct dialogue *dialogue)
+static void log_tls_mismatch(const struct smtp_connection *connection)
 {
-    bool tls = dialogue->door->policy.tls != TLS_IMPLICIT;
-    log_event(LOG_EVENT_INFO, "tls_other_way", LOG_TEXT("client", dialogue->address), LOG_U64("port", dialogue->door->port), LOG_TEXT("began", tls ? "tls" : "clear"),
-              LOG_BYTES("account", dialogue->session.state == NULL ? bytes_none() : dialogue->session.origin.account),
+    bool tls = connection->listener->policy.tls != TLS_IMPLICIT;
+    log_event(LOG_EVENT_INFO, "tls_other_way", LOG_TEXT("client", connection->address), LOG_U64("port", connection->listener->port), LOG_TEXT("began", tls ? "tls" : "clear"),
+              LOG_BYTES("account", connection->session.state == NULL ? bytes_none() : connection->session.origin.account),
               LOG_TEXT("mend", tls ? "the program is set to SSL/TLS; this port is for STARTTLS" : "the program is set to STARTTLS; this port is for SSL/TLS"));
 }
 
-void dialogue_start(struct door *door, int descriptor, struct visitor *visitor, bool known, struct bytes address,
+void smtp_connection_start(struct listener *listener, int descriptor, struct counted_network *network, bool known, struct bytes address,
                     struct bytes account)
 {
-    struct smtpd *smtpd = door->smtpd;
-    struct dialogue *dialogue = memory_new(sizeof *dialogue);
-    dialogue->smtpd = smtpd;
-    dialogue->door = door;
-    dialogue->visitor = visitor;
-    dialogue->intake.file = -1;
-    memcpy(dialogue->address, address.at, bytes_first(address, sizeof dialogue->address - 1).length);
-    dialogue->next = smtpd->dialogues;
-    if (dialogue->next != NULL)
-        dialogue->next->previous = dialogue;
-    smtpd->dialogues = dialogue;
-    smtpd->child->census->connections[smtpd->child->number] = (uint32_t)++smtpd->dialogue_count;
-    crowd_enter(dialogue, known);
-    conn_start(&dialogue->conn, smtpd->child->loop, descriptor, &dialogue_events, dialogue);
-    log_event(LOG_EVENT_DEBUG, "connected", LOG_BYTES("client", address), LOG_U64("port", door->port));
-    if (door->either_way) {
-        dialogue->deciding = true;
-        dialogue->since_ms = clock_now_ms();
-        conn_set_timeout(&dialogue->conn, first_wait_ms(door, address, visitor_factor(visitor) == 0));
-        conn_await_first(&dialogue->conn);
+    struct smtpd *smtpd = listener->smtpd;
+    struct smtp_connection *connection = memory_new(sizeof *connection);
+    connection->smtpd = smtpd;
+    connection->listener = listener;
+    connection->network = network;
+    connection->message_spool.file = -1;
+    memcpy(connection->address, address.at, bytes_first(address, sizeof connection->address - 1).length);
+    connection->next = smtpd->connections;
+    if (connection->next != NULL)
+        connection->next->previous = connection;
+    smtpd->connections = connection;
+    smtpd->child->metrics->connections[smtpd->child->number] = (uint32_t)++smtpd->connection_count;
+    admission_control_enter(connection, known);
+    conn_start(&connection->conn, smtpd->child->loop, descriptor, &smtp_connection_events, connection);
+    log_event(LOG_EVENT_DEBUG, "connected", LOG_BYTES("client", address), LOG_U64("port", listener->port));
+    if (listener->either_way) {
+        connection->deciding = true;
+        connection->since_ms = clock_now_ms();
+        conn_set_timeout(&connection->conn, tls_sniff_wait_ms(listener, address, connection_limit_factor(network) == 0));
+        conn_await_first(&connection->conn);
         return;
     }
-    if (door->policy.tls == TLS_IMPLICIT) {
-        begin_tls(dialogue);
+    if (listener->policy.tls == TLS_IMPLICIT) {
+        begin_tls(connection);
         return;
     }
-    begin_session(dialogue, account);
-    dialogue_run(dialogue);
+    begin_session(connection, account);
+    smtp_connection_run(connection);
 }
 
-void dialogue_free(struct dialogue *dialogue)
+void smtp_connection_free(struct smtp_connection *connection)
 {
-    struct smtpd *smtpd = dialogue->smtpd;
-    if (dialogue->other_way)
-        tell_other_way(dialogue);
-    question_forget(dialogue);
-    harvests_release(dialogue);
-    crowd_leave(dialogue);
-    intake_drop(dialogue);
-    limit_end(dialogue, false);
-    conn_close(&dialogue->conn);
-    server_session_free(&dialogue->session);
-    credential_leave(dialogue);
-    visitor_leaves(smtpd, dialogue->visitor);
-    if (dialogue->previous != NULL)
-        dialogue->previous->next = dialogue->next;
+    struct smtpd *smtpd = connection->smtpd;
+    if (connection->tls_mismatch)
+        log_tls_mismatch(connection);
+    auth_query_forget(connection);
+    harvest_table_release(connection);
+    admission_control_leave(connection);
+    message_spool_drop(connection);
+    limit_end(connection, false);
+    conn_close(&connection->conn);
+    server_session_free(&connection->session);
+    credential_leave(connection);
+    connection_limit_leave(smtpd, connection->network);
+    if (connection->previous != NULL)
+        connection->previous->next = connection->next;
     else
-        smtpd->dialogues = dialogue->next;
-    if (dialogue->next != NULL)
-        dialogue->next->previous = dialogue->previous;
-    smtpd->child->census->connections[smtpd->child->number] = (uint32_t)--smtpd->dialogue_count;
-    free(dialogue);
+        smtpd->connections = connection->next;
+    if (connection->next != NULL)
+        connection->next->previous = connection->previous;
+    smtpd->child->metrics->connections[smtpd->child->number] = (uint32_t)--smtpd->connection_count;
+    free(connection);
     smtpd_leave_if_done(smtpd);
 }
 
 /* Closes once the last reply has left. True when it is gone already. */
-static bool close_after_replies(struct dialogue *dialogue)
+static bool close_after_replies(struct smtp_connection *connection)
 {
-    conn_flush(&dialogue->conn);
-    if (conn_unsent(&dialogue->conn) == 0 || dialogue->expelled) {
-        dialogue_free(dialogue);
+    conn_flush(&connection->conn);
+    if (conn_unsent(&connection->conn) == 0 || connection->expelled) {
+        smtp_connection_free(connection);
         return true;
     }
-    dialogue->closing = true;
-    conn_pause(&dialogue->conn, true);
-    conn_set_deadline(&dialogue->conn, CLOSE_TIMEOUT_MS);
+    connection->closing = true;
+    conn_pause(&connection->conn, true);
+    conn_set_deadline(&connection->conn, CLOSE_TIMEOUT_MS);
     return false;
 }
 
 /* ---- what the machine wants done ---- */
 
-static void log_refusals(const struct dialogue *dialogue, struct bytes replies)
+static void log_refusals(const struct smtp_connection *connection, struct bytes replies)
 {
     while (replies.length > 0) {
         struct bytes line = bytes_trim(bytes_split(&replies, '\n'));
@@ -145,329 +145,329 @@ static void log_refusals(const struct dialogue *dialogue, struct bytes replies)
         if (line.at[line.length - 1] == '\r')
             line.length--;
         log_event(LOG_EVENT_INFO, "refused", LOG_BYTES("code", bytes_first(line, 3)), LOG_BYTES("reason", bytes_from(line, 4)),
-                  LOG_BYTES("client", dialogue->session.origin.client_address), LOG_U64("port", dialogue->door->port),
-                  LOG_BYTES("account", dialogue->session.origin.account));
+                  LOG_BYTES("client", connection->session.origin.client_address), LOG_U64("port", connection->listener->port),
+                  LOG_BYTES("account", connection->session.origin.account));
     }
 }
 
 /* A message without a name gets that of its queue id. */
-static void stamp(struct dialogue *dialogue)
+static void stamp(struct smtp_connection *connection)
 {
     char id[QUEUE_ID_TEXT_LENGTH + 1], name[QUEUE_ID_TEXT_LENGTH + 1 + DOMAIN_MAX + 1];
-    if (!dialogue->door->policy.judges_header)
+    if (!connection->listener->policy.checks_header)
         return;
-    queue_id_text(dialogue->intake.id, id);
-    snprintf(name, sizeof name, "%s@%.*s", id, BYTES_ARG(dialogue->door->policy.hostname));
-    server_session_stamp(&dialogue->session, clock_epoch_ms(), bytes_of_text(name));
+    queue_id_text(connection->message_spool.id, id);
+    snprintf(name, sizeof name, "%s@%.*s", id, BYTES_ARG(connection->listener->policy.hostname));
+    server_session_stamp(&connection->session, clock_epoch_ms(), bytes_of_text(name));
 }
 
 /* What auth told before needs no question. */
-static void ask(struct dialogue *dialogue, enum ipc_kind kind, const struct server_action *action)
+static void ask(struct smtp_connection *connection, enum ipc_kind kind, const struct server_action *action)
 {
-    if (!question_is_known(dialogue, kind, action))
-        question_ask(dialogue, kind, action);
+    if (!auth_query_is_known(connection, kind, action))
+        auth_query_ask(connection, kind, action);
 }
 
 /* Root speaks for whom it likes. */
-static bool may_speak_for_all(const struct dialogue *dialogue)
+static bool may_speak_for_all(const struct smtp_connection *connection)
 {
-    return dialogue->door->policy.role == ROLE_LOCAL && bytes_is(dialogue->session.origin.account, "uid 0");
+    return connection->listener->policy.role == ROLE_LOCAL && bytes_is(connection->session.origin.account, "uid 0");
 }
 
-static void ask_about_sender(struct dialogue *dialogue, const struct server_action *action)
+static void ask_about_sender(struct smtp_connection *connection, const struct server_action *action)
 {
-    if (may_speak_for_all(dialogue))
-        server_session_answer_sender(&dialogue->session, SENDER_ALLOWED);
+    if (may_speak_for_all(connection))
+        server_session_answer_sender(&connection->session, SENDER_ALLOWED);
     else
-        ask(dialogue, IPC_SENDER, action);
+        ask(connection, IPC_SENDER, action);
 }
 
 /* Where nothing fits any more, the message need not come. */
-static void ask_about_limits(struct dialogue *dialogue, const struct server_action *action)
+static void ask_about_limits(struct smtp_connection *connection, const struct server_action *action)
 {
-    dialogue->sender_version = accounts_watched_version(dialogue->smtpd->accounts_page);
-    if (dialogue->door->policy.limits_sending)
-        question_ask(dialogue, IPC_LIMIT, action);
+    connection->sender_version = accounts_read_version(connection->smtpd->accounts_page);
+    if (connection->listener->policy.limits_sending)
+        auth_query_ask(connection, IPC_LIMIT, action);
     else
-        ask_about_sender(dialogue, action);
+        ask_about_sender(connection, action);
 }
 
 /* The sender of MAIL, or somebody in the header of the message that is arriving. */
-static void ask_sender(struct dialogue *dialogue, const struct server_action *action)
+static void ask_sender(struct smtp_connection *connection, const struct server_action *action)
 {
-    bool begins = dialogue->intake.id == 0;
+    bool begins = connection->message_spool.id == 0;
     if (!begins)
-        ask_about_sender(dialogue, action);
-    else if (credential_holds(dialogue))
-        ask_about_limits(dialogue, action);
+        ask_about_sender(connection, action);
+    else if (credential_holds(connection))
+        ask_about_limits(connection, action);
     else
-        question_ask(dialogue, IPC_CREDENTIAL, action);
+        auth_query_ask(connection, IPC_CREDENTIAL, action);
 }
 
-void dialogue_go_on(struct dialogue *dialogue, const struct server_action *action, enum credential_verdict verdict)
+void smtp_connection_go_on(struct smtp_connection *connection, const struct server_action *action, enum credential_verdict verdict)
 {
     if (action->kind == SERVER_ASK_STORE)
-        intake_credential_answered(dialogue, action, verdict);
+        message_spool_credential_answered(connection, action, verdict);
     else if (verdict == CREDENTIAL_HOLDS)
-        ask_about_limits(dialogue, action);
+        ask_about_limits(connection, action);
     else
-        server_session_answer_sender(&dialogue->session, verdict == CREDENTIAL_ENDED ? SENDER_SIGNED_OUT : SENDER_UNAVAILABLE);
+        server_session_answer_sender(&connection->session, verdict == CREDENTIAL_ENDED ? SENDER_SIGNED_OUT : SENDER_UNAVAILABLE);
 }
 
-void dialogue_limit_answered(struct dialogue *dialogue, const struct server_action *action, enum limit_verdict verdict, uint32_t number, uint64_t request)
+void smtp_connection_limit_answered(struct smtp_connection *connection, const struct server_action *action, enum limit_verdict verdict, uint32_t number, uint64_t request)
 {
     if (action->kind == SERVER_ASK_LIMIT) {
-        dialogue->limit_request = verdict == LIMIT_FINE ? request : 0;
-        server_session_answer_limit(&dialogue->session, verdict, number);
+        connection->limit_request = verdict == LIMIT_FINE ? request : 0;
+        server_session_answer_limit(&connection->session, verdict, number);
     } else if (verdict == LIMIT_FINE) {
-        ask_about_sender(dialogue, action);
+        ask_about_sender(connection, action);
     } else if (verdict == LIMIT_REACHED) {
-        server_session_answer_limited(&dialogue->session, number);
+        server_session_answer_limited(&connection->session, number);
     } else {
-        server_session_answer_sender(&dialogue->session, SENDER_UNAVAILABLE);
+        server_session_answer_sender(&connection->session, SENDER_UNAVAILABLE);
     }
 }
 
-/* False when the dialogue is gone. */
-static bool carry_out(struct dialogue *dialogue, const struct server_action *action)
+/* False when the connection is gone. */
+static bool carry_out(struct smtp_connection *connection, const struct server_action *action)
 {
     switch (action->kind) {
     case SERVER_NOTHING:
     case SERVER_CONTENT: /* see pull_actions() */
         break;
     case SERVER_REPLY:
-        if (!dialogue->expelled)
-            log_refusals(dialogue, action->bytes);
-        conn_write(&dialogue->conn, action->bytes);
+        if (!connection->expelled)
+            log_refusals(connection, action->bytes);
+        conn_write(&connection->conn, action->bytes);
         break;
     case SERVER_STARTTLS:
-        begin_tls(dialogue);
+        begin_tls(connection);
         break;
     case SERVER_CONTENT_BEGIN:
-        intake_begin(dialogue, action->envelope);
-        stamp(dialogue);
+        message_spool_begin(connection, action->envelope);
+        stamp(connection);
         break;
     case SERVER_CONTENT_DROP:
-        intake_drop(dialogue);
+        message_spool_drop(connection);
         break;
     case SERVER_ASK_PASSWORD:
-        question_ask(dialogue, IPC_PASSWORD, action);
+        auth_query_ask(connection, IPC_PASSWORD, action);
         break;
     case SERVER_ASK_SALT:
-        question_ask(dialogue, IPC_SALT, action);
+        auth_query_ask(connection, IPC_SALT, action);
         break;
     case SERVER_ASK_PROOF:
-        question_ask(dialogue, IPC_PROOF, action);
+        auth_query_ask(connection, IPC_PROOF, action);
         break;
     case SERVER_ASK_SENDER:
-        ask_sender(dialogue, action);
+        ask_sender(connection, action);
         break;
     case SERVER_ASK_RECIPIENT:
-        if (harvests_shut(dialogue))
-            server_session_answer_guessed(&dialogue->session);
+        if (harvest_table_is_blocked(connection))
+            server_session_answer_guessed(&connection->session);
         else
-            ask(dialogue, IPC_RECIPIENT, action);
+            ask(connection, IPC_RECIPIENT, action);
         break;
     case SERVER_ASK_LIMIT:
-        question_ask(dialogue, IPC_LIMIT, action);
+        auth_query_ask(connection, IPC_LIMIT, action);
         break;
     case SERVER_ASK_STORE:
-        intake_store(dialogue, action);
+        message_spool_store(connection, action);
         break;
     case SERVER_CLOSE:
-        return !close_after_replies(dialogue);
+        return !close_after_replies(connection);
     }
     return true;
 }
 
 /* Carries out all that waits. `used` octets of the input belong to it: runs
  * of content borrow from them, so they are used up behind those. */
-static bool pull_actions(struct dialogue *dialogue, size_t used)
+static bool pull_actions(struct smtp_connection *connection, size_t used)
 {
     struct server_action action;
-    while (server_session_action(&dialogue->session, &action)) {
+    while (server_session_action(&connection->session, &action)) {
         if (action.kind == SERVER_CONTENT) {
-            intake_add(dialogue, action.bytes);
+            message_spool_add(connection, action.bytes);
             continue;
         }
-        conn_consume(&dialogue->conn, used);
+        conn_consume(&connection->conn, used);
         used = 0;
-        if (!carry_out(dialogue, &action))
+        if (!carry_out(connection, &action))
             return false;
     }
-    conn_consume(&dialogue->conn, used);
+    conn_consume(&connection->conn, used);
     return true;
 }
 
 /* A client that says much and reads nothing must not fill the memory. */
-static bool replies_wait(struct dialogue *dialogue)
+static bool replies_wait(struct smtp_connection *connection)
 {
-    if (conn_unsent(&dialogue->conn) >= REPLIES_UNSENT_MAX)
-        conn_flush(&dialogue->conn);
-    dialogue->choked = conn_unsent(&dialogue->conn) >= REPLIES_UNSENT_MAX;
-    return dialogue->choked;
+    if (conn_unsent(&connection->conn) >= REPLIES_UNSENT_MAX)
+        conn_flush(&connection->conn);
+    connection->choked = conn_unsent(&connection->conn) >= REPLIES_UNSENT_MAX;
+    return connection->choked;
 }
 
-static bool may_go_on(struct dialogue *dialogue)
+static bool may_go_on(struct smtp_connection *connection)
 {
-    bool waits = dialogue->question.open || dialogue->held || dialogue->conn.handshaking;
-    return dialogue->session.state != NULL && !waits && !dialogue->closing && !replies_wait(dialogue);
+    bool waits = connection->query.open || connection->held || connection->conn.handshaking;
+    return connection->session.state != NULL && !waits && !connection->closing && !replies_wait(connection);
 }
 
-/* Feeds all that was heard and can be heard now. False when the dialogue is gone. */
-static bool feed_all(struct dialogue *dialogue)
+/* Feeds all that was heard and can be heard now. False when the connection is gone. */
+static bool feed_all(struct smtp_connection *connection)
 {
     size_t used = 0;
     do {
-        if (!pull_actions(dialogue, used))
+        if (!pull_actions(connection, used))
             return false;
-        used = may_go_on(dialogue) ? server_session_feed(&dialogue->session, conn_input(&dialogue->conn)) : 0;
+        used = may_go_on(connection) ? server_session_feed(&connection->session, conn_input(&connection->conn)) : 0;
     } while (used > 0);
-    return pull_actions(dialogue, 0);
+    return pull_actions(connection, 0);
 }
 
 /* How long the client may take now. */
-static void renew_deadline(struct dialogue *dialogue)
+static void renew_deadline(struct smtp_connection *connection)
 {
-    struct conn *conn = &dialogue->conn;
-    uint32_t timeout_ms = server_session_timeout_ms(&dialogue->session);
-    uint64_t steps = server_session_steps(&dialogue->session);
-    if (!conn->handshaking && (conn->timeout_ms != timeout_ms || dialogue->steps != steps))
+    struct conn *conn = &connection->conn;
+    uint32_t timeout_ms = server_session_timeout_ms(&connection->session);
+    uint64_t steps = server_session_steps(&connection->session);
+    if (!conn->handshaking && (conn->timeout_ms != timeout_ms || connection->steps != steps))
         conn_set_deadline(conn, timeout_ms);
-    dialogue->steps = steps;
+    connection->steps = steps;
 }
 
-void dialogue_run(struct dialogue *dialogue)
+void smtp_connection_run(struct smtp_connection *connection)
 {
-    struct conn *conn = &dialogue->conn;
-    if (dialogue->session.state == NULL || dialogue->closing)
+    struct conn *conn = &connection->conn;
+    if (connection->session.state == NULL || connection->closing)
         return;
     do {
-        if (!feed_all(dialogue) || dialogue->closing)
+        if (!feed_all(connection) || connection->closing)
             return;
         conn_flush(conn);
-    } while (dialogue->choked && conn_unsent(conn) == 0); /* else on_drained() comes */
-    conn_pause(conn, dialogue->question.open || dialogue->held || dialogue->choked);
-    crowd_progress(dialogue);
-    if (!dialogue->held)
-        renew_deadline(dialogue);
+    } while (connection->choked && conn_unsent(conn) == 0); /* else on_drained() comes */
+    conn_pause(conn, connection->query.open || connection->held || connection->choked);
+    admission_control_progress(connection);
+    if (!connection->held)
+        renew_deadline(connection);
 }
 
-void dialogue_expel(struct dialogue *dialogue, enum server_expulsion why)
+void smtp_connection_expel(struct smtp_connection *connection, enum server_expulsion why)
 {
-    bool hears = dialogue->session.state != NULL && !dialogue->closing && !dialogue->conn.handshaking;
-    dialogue->expelled = true;
+    bool hears = connection->session.state != NULL && !connection->closing && !connection->conn.handshaking;
+    connection->expelled = true;
     if (!hears) {
-        dialogue_free(dialogue);
+        smtp_connection_free(connection);
         return;
     }
-    server_session_expel(&dialogue->session, why);
-    dialogue_run(dialogue);
+    server_session_expel(&connection->session, why);
+    smtp_connection_run(connection);
 }
 
-void dialogue_drain(struct dialogue *dialogue)
+void smtp_connection_drain(struct smtp_connection *connection)
 {
-    if (dialogue->deciding && dialogue->door->policy.tls != TLS_IMPLICIT) {
-        conn_end_await(&dialogue->conn);
-        take_way(dialogue, false);
+    if (connection->deciding && connection->listener->policy.tls != TLS_IMPLICIT) {
+        conn_end_await(&connection->conn);
+        take_tls_mode(connection, false);
     }
-    if (dialogue->session.state == NULL) {
-        dialogue_free(dialogue);
+    if (connection->session.state == NULL) {
+        smtp_connection_free(connection);
         return;
     }
-    server_session_drain(&dialogue->session);
-    dialogue_run(dialogue);
+    server_session_drain(&connection->session);
+    smtp_connection_run(connection);
 }
 
 /* ---- the conn's news ---- */
 
 static void on_first(void *owner, bool tls)
 {
-    take_way(owner, tls);
+    take_tls_mode(owner, tls);
 }
 
 /* It was greeted in clear before its ClientHello came, and cannot go on. */
-static void refuse_late_hello(struct dialogue *dialogue)
+static void refuse_late_hello(struct smtp_connection *connection)
 {
-    const struct door *door = dialogue->door;
-    bool implicit = door->policy.tls == TLS_IMPLICIT;
+    const struct listener *listener = connection->listener;
+    bool implicit = listener->policy.tls == TLS_IMPLICIT;
     log_event(LOG_EVENT_INFO, "refused",
               LOG_TEXT("reason", implicit ? "the client was silent for too long before it spoke TLS" : "the client speaks TLS at once on a port that begins in clear"),
-              LOG_TEXT("client", dialogue->address), LOG_U64("port", door->port));
-    if (door->either_way && !implicit)
-        learn_haste(dialogue); /* the next time it is waited for */
+              LOG_TEXT("client", connection->address), LOG_U64("port", listener->port));
+    if (listener->either_way && !implicit)
+        record_early_tls(connection); /* the next time it is waited for */
     else
-        dialogue->other_way = false;
-    dialogue_free(dialogue);
+        connection->tls_mismatch = false;
+    smtp_connection_free(connection);
 }
 
 static void on_input(void *owner)
 {
-    struct dialogue *dialogue = owner;
-    bool first = !dialogue->heard && dialogue->conn.ssl == NULL;
-    if (first && conn_input_is_tls(&dialogue->conn)) {
-        refuse_late_hello(dialogue);
+    struct smtp_connection *connection = owner;
+    bool first = !connection->heard && connection->conn.ssl == NULL;
+    if (first && conn_input_is_tls(&connection->conn)) {
+        refuse_late_hello(connection);
         return;
     }
-    if (first && dialogue->door->either_way && !dialogue->other_way)
-        patience_met(dialogue->door, bytes_of_text(dialogue->address));
-    dialogue->heard = true;
-    dialogue_run(dialogue);
+    if (first && connection->listener->either_way && !connection->tls_mismatch)
+        tls_sniff_record_wait(connection->listener, bytes_of_text(connection->address));
+    connection->heard = true;
+    smtp_connection_run(connection);
 }
 
 static void on_drained(void *owner)
 {
-    struct dialogue *dialogue = owner;
-    if (dialogue->closing)
-        dialogue_free(dialogue);
+    struct smtp_connection *connection = owner;
+    if (connection->closing)
+        smtp_connection_free(connection);
     else
-        dialogue_run(dialogue);
+        smtp_connection_run(connection);
 }
 
 static void on_tls(void *owner)
 {
-    struct dialogue *dialogue = owner;
-    char room[128];
-    if (dialogue->session.state == NULL)
-        begin_session(dialogue, bytes_none());
+    struct smtp_connection *connection = owner;
+    char buffer[128];
+    if (connection->session.state == NULL)
+        begin_session(connection, bytes_none());
     else
-        server_session_tls_started(&dialogue->session, conn_tls_text(&dialogue->conn, room, sizeof room));
-    dialogue_run(dialogue);
+        server_session_tls_started(&connection->session, conn_tls_text(&connection->conn, buffer, sizeof buffer));
+    smtp_connection_run(connection);
 }
 
 static void on_end(void *owner, enum conn_end end)
 {
-    struct dialogue *dialogue = owner;
+    struct smtp_connection *connection = owner;
     log_event(end == CONN_END_TLS ? LOG_EVENT_INFO : LOG_EVENT_DEBUG, end == CONN_END_TLS ? "tls_failed" : "disconnected",
-              LOG_TEXT("reason", dialogue->conn.why), LOG_TEXT("client", dialogue->address), LOG_U64("port", dialogue->door->port));
-    dialogue_free(dialogue);
+              LOG_TEXT("reason", connection->conn.why), LOG_TEXT("client", connection->address), LOG_U64("port", connection->listener->port));
+    smtp_connection_free(connection);
 }
 
 static void on_timeout(void *owner)
 {
-    struct dialogue *dialogue = owner;
-    if (dialogue->deciding) {
-        conn_end_await(&dialogue->conn);
-        take_way(dialogue, false);
+    struct smtp_connection *connection = owner;
+    if (connection->deciding) {
+        conn_end_await(&connection->conn);
+        take_tls_mode(connection, false);
         return;
     }
-    if (dialogue->held) {
-        harvests_release(dialogue);
-        server_session_answer_recipient(&dialogue->session, RECIPIENT_UNKNOWN, NULL, 0);
-        dialogue_run(dialogue);
+    if (connection->held) {
+        harvest_table_release(connection);
+        server_session_answer_recipient(&connection->session, RECIPIENT_UNKNOWN, NULL, 0);
+        smtp_connection_run(connection);
         return;
     }
-    if (dialogue->question.open) { /* it is us who are slow */
-        conn_set_deadline(&dialogue->conn, dialogue->conn.timeout_ms);
+    if (connection->query.open) { /* it is us who are slow */
+        conn_set_deadline(&connection->conn, connection->conn.timeout_ms);
         return;
     }
-    if (dialogue->session.state == NULL || dialogue->closing || dialogue->conn.handshaking) {
-        dialogue_free(dialogue);
+    if (connection->session.state == NULL || connection->closing || connection->conn.handshaking) {
+        smtp_connection_free(connection);
         return;
     }
-    server_session_timed_out(&dialogue->session);
-    dialogue_run(dialogue);
+    server_session_timed_out(&connection->session);
+    smtp_connection_run(connection);
 }
 
-static const struct conn_events dialogue_events = {
+static const struct conn_events smtp_connection_events = {
     .on_input = on_input, .on_drained = on_drained, .on_tls = on_tls, .on_first = on_first, .on_end = on_end, .on_timeout = on_timeout};

@@ -15,7 +15,7 @@ static struct smtpd smtpd_here; /* one a process */
 static struct server_policy policy_of(const struct config *config, const struct config_listener *facts)
 {
     return (struct server_policy){
-        .role = facts->role, .judges_header = facts->role != ROLE_MX, .limits_sending = limit_applies(config, facts->role), .success_for_all = config->reports.success == REPORT_SUCCESS_ALL, .fix_bare_newlines = config->submission.fix_bare_newlines, .tls = facts->tls, .hostname = bytes_of_text(config->hostname),
+        .role = facts->role, .checks_header = facts->role != ROLE_MX, .limits_sending = limit_applies(config, facts->role), .success_for_all = config->reports.success == REPORT_SUCCESS_ALL, .fix_bare_newlines = config->submission.fix_bare_newlines, .tls = facts->tls, .hostname = bytes_of_text(config->hostname),
         .message_size_max = config->limits.message_size, .recipients_max = config->limits.recipients};
 }
 
@@ -43,9 +43,9 @@ static bool smtpd_open(struct child *child, struct error *error)
     child->service_data = smtpd;
     /* Woken by each octet that arrives, it would push aside whoever sends the next ones. */
     sched_setscheduler(0, SCHED_BATCH, &(struct sched_param){0});
-    map_start(&smtpd->visitors, smtpd->seed);
-    map_start(&smtpd->questions, smtpd->seed);
-    answers_start(&smtpd->answers, smtpd->seed);
+    map_start(&smtpd->clients, smtpd->seed);
+    map_start(&smtpd->queries, smtpd->seed);
+    recipient_cache_start(&smtpd->recipient_cache, smtpd->seed);
     smtpd->accounts_page = accounts_watch(config->data_dir, error);
     if (smtpd->accounts_page == NULL)
         return false;
@@ -55,7 +55,7 @@ static bool smtpd_open(struct child *child, struct error *error)
         return true;
     if (!tls_server_open(&smtpd->tls, config->tls.certificate, config->tls.key, error))
         return false;
-    tls_share_tickets(&smtpd->tls, child->census->ticket_secret);
+    tls_share_tickets(&smtpd->tls, child->metrics->ticket_secret);
     tls_speak(&smtpd->tls, "smtp");
     return true;
 }
@@ -63,38 +63,38 @@ static bool smtpd_open(struct child *child, struct error *error)
 static bool smtpd_start(struct child *child, struct error *error)
 {
     struct smtpd *smtpd = child->service_data;
-    struct door *door = smtpd->doors = memory_new((child->listener_count + 1) * sizeof *smtpd->doors);
-    turns_start(smtpd);
-    timer_start(&smtpd->retry, child->loop, questions_retry, smtpd);
-    credentials_start(&smtpd->credentials, smtpd);
-    timer_start(&smtpd->reopen, child->loop, doors_reopen, smtpd);
-    for (size_t i = 0; i < child->listener_count; i++, door++) {
-        door->policy = policy_of(child->config, &child->listener_facts[i]);
-        door->port = child->listener_facts[i].port;
-        door->either_way = child->config->tls.either_way && door->policy.role == ROLE_SUBMISSION && door->policy.tls != TLS_NONE;
-        door->clear_policy = door->policy;
-        door->clear_policy.tls = TLS_STARTTLS;
-        door->clear_policy.tls_expected = true;
-        door_open(door, smtpd, child->listeners[i]);
+    struct listener *listener = smtpd->listeners = memory_new((child->listener_count + 1) * sizeof *smtpd->listeners);
+    handshake_limit_start(smtpd);
+    timer_start(&smtpd->retry, child->loop, auth_query_retry_all, smtpd);
+    credential_check_start(&smtpd->credentials, smtpd);
+    timer_start(&smtpd->reopen, child->loop, listener_reopen_all, smtpd);
+    for (size_t i = 0; i < child->listener_count; i++, listener++) {
+        listener->policy = policy_of(child->config, &child->listener_facts[i]);
+        listener->port = child->listener_facts[i].port;
+        listener->either_way = child->config->tls.either_way && listener->policy.role == ROLE_SUBMISSION && listener->policy.tls != TLS_NONE;
+        listener->clear_policy = listener->policy;
+        listener->clear_policy.tls = TLS_STARTTLS;
+        listener->clear_policy.tls_expected = true;
+        listener_open(listener, smtpd, child->listeners[i]);
     }
-    smtpd->web_door = (struct door){.smtpd = smtpd, .descriptor = -1, .port = child->config->web.tls_port,
+    smtpd->web_listener = (struct listener){.smtpd = smtpd, .descriptor = -1, .port = child->config->web.tls_port,
                                     .policy = policy_of(child->config, &(struct config_listener){.role = ROLE_SUBMISSION, .tls = TLS_IMPLICIT})};
     if (child->local_listener >= 0) {
-        door->policy = local_policy(child->config);
-        door_open(door++, smtpd, child->local_listener);
+        listener->policy = local_policy(child->config);
+        listener_open(listener++, smtpd, child->local_listener);
     }
-    smtpd->door_count = (size_t)(door - smtpd->doors);
-    crowd_start(smtpd);
+    smtpd->listener_count = (size_t)(listener - smtpd->listeners);
+    admission_control_start(smtpd);
     return true;
 }
 
 static void smtpd_message(struct child *child, struct channel *from, enum ipc_kind kind, union ipc_message *message, int attached)
 {
     struct smtpd *smtpd = child->service_data;
-    if (kind != IPC_GUEST)
-        question_answered(smtpd, kind, message, attached);
-    else if (attached >= 0 && smtpd->web_door.port == message->guest.port && !smtpd->draining)
-        door_welcome(&smtpd->web_door, attached);
+    if (kind != IPC_HANDED_OVER)
+        auth_query_answered(smtpd, kind, message, attached);
+    else if (attached >= 0 && smtpd->web_listener.port == message->handed_over.port && !smtpd->draining)
+        listener_take_over(&smtpd->web_listener, attached);
     else if (attached >= 0)
         close(attached); /* it comes from another time's configuration; the client tries again */
 }
@@ -109,15 +109,15 @@ static void smtpd_peer(struct child *child, struct channel *peer)
 static void smtpd_peer_lost(struct child *child, struct channel *peer)
 {
     if (peer->peer == PROCESS_AUTH)
-        credentials_lost(child->service_data);
-    questions_lost(child->service_data, peer->peer);
+        credential_check_lost(child->service_data);
+    auth_query_lost(child->service_data, peer->peer);
 }
 
 /* ---- the end ---- */
 
 void smtpd_leave_if_done(struct smtpd *smtpd)
 {
-    if (smtpd->draining && smtpd->dialogue_count == 0)
+    if (smtpd->draining && smtpd->connection_count == 0)
         child_exit(smtpd->child, 0);
 }
 
@@ -125,8 +125,8 @@ void smtpd_leave_if_done(struct smtpd *smtpd)
 static void cut_all(void *owner)
 {
     struct smtpd *smtpd = owner;
-    while (smtpd->dialogues != NULL)
-        dialogue_free(smtpd->dialogues);
+    while (smtpd->connections != NULL)
+        smtp_connection_free(smtpd->connections);
 }
 
 static void drain_all(void *owner)
@@ -134,16 +134,16 @@ static void drain_all(void *owner)
     struct smtpd *smtpd = owner;
     timer_start(&smtpd->drained, smtpd->child->loop, cut_all, smtpd);
     timer_set(&smtpd->drained, DRAIN_QUICK_MS);
-    for (struct dialogue *dialogue = smtpd->dialogues, *next; dialogue != NULL; dialogue = next) {
-        next = dialogue->next;
-        dialogue_drain(dialogue);
+    for (struct smtp_connection *connection = smtpd->connections, *next; connection != NULL; connection = next) {
+        next = connection->next;
+        smtp_connection_drain(connection);
     }
 }
 
 static void smtpd_drain(struct child *child, bool quick)
 {
     struct smtpd *smtpd = child->service_data;
-    doors_close(smtpd);
+    listener_close_all(smtpd);
     timer_cancel(&smtpd->drained);
     smtpd->draining = true;
     if (quick) {

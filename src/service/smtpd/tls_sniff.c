@@ -15,28 +15,28 @@
 #include <stdatomic.h>
 
 /* What is known of one address on one port, as a slot of the table holds it. */
-struct habit {
+struct tls_history {
     uint32_t mark;    /* 24 bits: whose it is */
     uint32_t late_ms; /* 10 bits: the latest ClientHello; 0: none came */
-    uint32_t patient; /* 4 bits: sessions that waited for the greeting, up to PATIENT_SESSIONS */
+    uint32_t patient; /* 4 bits: sessions that waited for the greeting, up to TLS_SNIFF_PATIENT_SESSIONS */
     uint32_t since_h; /* 26 bits: hours since 1970 when it was learned */
 };
 
-static uint64_t habit_pack(struct habit habit)
+static uint64_t tls_history_pack(struct tls_history history)
 {
-    return (uint64_t)habit.mark << 40 | (uint64_t)habit.late_ms << 30 | (uint64_t)habit.patient << 26 | habit.since_h;
+    return (uint64_t)history.mark << 40 | (uint64_t)history.late_ms << 30 | (uint64_t)history.patient << 26 | history.since_h;
 }
 
-static struct habit habit_unpack(uint64_t slot)
+static struct tls_history tls_history_unpack(uint64_t slot)
 {
-    return (struct habit){.mark = (uint32_t)(slot >> 40), .late_ms = (uint32_t)(slot >> 30) & 0x3ff, .patient = (uint32_t)(slot >> 26) & 0xf,
+    return (struct tls_history){.mark = (uint32_t)(slot >> 40), .late_ms = (uint32_t)(slot >> 30) & 0x3ff, .patient = (uint32_t)(slot >> 26) & 0xf,
                           .since_h = (uint32_t)slot & 0x3ffffff};
 }
 
 /* FNV-1a. Who makes two addresses meet gains a pause for one of them. */
-static uint64_t mark_of(const struct door *door, struct bytes address)
+static uint64_t mark_of(const struct listener *listener, struct bytes address)
 {
-    uint64_t hash = (14695981039346656037u ^ door->port) * 1099511628211u;
+    uint64_t hash = (14695981039346656037u ^ listener->port) * 1099511628211u;
     for (size_t i = 0; i < address.length; i++)
         hash = (hash ^ (unsigned char)address.at[i]) * 1099511628211u;
     return hash;
@@ -47,51 +47,51 @@ static uint32_t now_h(void)
     return (uint32_t)(clock_epoch_ms() / (3600 * 1000)) & 0x3ffffff;
 }
 
-static _Atomic uint64_t *slot_of(const struct door *door, uint64_t mark)
+static _Atomic uint64_t *slot_of(const struct listener *listener, uint64_t mark)
 {
-    return &door->smtpd->child->census->habits[mark % CENSUS_HABITS];
+    return &listener->smtpd->child->metrics->tls_history[mark % METRICS_TLS_HISTORY];
 }
 
 /* What was learned lately, or nothing. */
-static struct habit recall(const struct door *door, struct bytes address)
+static struct tls_history recall(const struct listener *listener, struct bytes address)
 {
-    uint64_t mark = mark_of(door, address);
-    struct habit habit = habit_unpack(atomic_load_explicit(slot_of(door, mark), memory_order_relaxed));
-    bool known = habit.mark == mark >> 40 && now_h() - habit.since_h < HABIT_H;
-    return known ? habit : (struct habit){.mark = (uint32_t)(mark >> 40)};
+    uint64_t mark = mark_of(listener, address);
+    struct tls_history history = tls_history_unpack(atomic_load_explicit(slot_of(listener, mark), memory_order_relaxed));
+    bool known = history.mark == mark >> 40 && now_h() - history.since_h < TLS_HISTORY_H;
+    return known ? history : (struct tls_history){.mark = (uint32_t)(mark >> 40)};
 }
 
-static void remember(const struct door *door, struct bytes address, struct habit habit)
+static void remember(const struct listener *listener, struct bytes address, struct tls_history history)
 {
-    habit.since_h = now_h();
-    atomic_store_explicit(slot_of(door, mark_of(door, address)), habit_pack(habit), memory_order_relaxed);
+    history.since_h = now_h();
+    atomic_store_explicit(slot_of(listener, mark_of(listener, address)), tls_history_pack(history), memory_order_relaxed);
 }
 
-void haste_met(const struct door *door, struct bytes address, uint64_t after_ms)
+void tls_sniff_record_early(const struct listener *listener, struct bytes address, uint64_t after_ms)
 {
-    struct habit habit = recall(door, address);
-    uint32_t late_ms = after_ms < FIRST_WAIT_MAX_MS ? (uint32_t)after_ms + 1 : FIRST_WAIT_MAX_MS;
-    if (late_ms > habit.late_ms)
-        habit.late_ms = late_ms;
-    remember(door, address, habit);
+    struct tls_history history = recall(listener, address);
+    uint32_t late_ms = after_ms < TLS_SNIFF_WAIT_MAX_MS ? (uint32_t)after_ms + 1 : TLS_SNIFF_WAIT_MAX_MS;
+    if (late_ms > history.late_ms)
+        history.late_ms = late_ms;
+    remember(listener, address, history);
 }
 
-void patience_met(const struct door *door, struct bytes address)
+void tls_sniff_record_wait(const struct listener *listener, struct bytes address)
 {
-    struct habit habit = recall(door, address);
-    if (habit.patient >= PATIENT_SESSIONS)
+    struct tls_history history = recall(listener, address);
+    if (history.patient >= TLS_SNIFF_PATIENT_SESSIONS)
         return; /* it is as short as it gets; and forgotten in time, so that it is tried again */
-    habit.patient++;
-    remember(door, address, habit);
+    history.patient++;
+    remember(listener, address, history);
 }
 
-uint32_t first_wait_ms(const struct door *door, struct bytes address, bool loopback)
+uint32_t tls_sniff_wait_ms(const struct listener *listener, struct bytes address, bool loopback)
 {
-    if (door->policy.tls == TLS_IMPLICIT)
-        return FIRST_WAIT_IMPLICIT_MS;
-    struct habit habit = recall(door, address);
-    uint32_t wait_ms = habit.patient < PATIENT_SESSIONS ? FIRST_WAIT_MS : loopback ? FIRST_WAIT_LOOPBACK_MS : FIRST_WAIT_PATIENT_MS;
-    while (wait_ms < FIRST_WAIT_MAX_MS && wait_ms < 2 * habit.late_ms)
+    if (listener->policy.tls == TLS_IMPLICIT)
+        return TLS_SNIFF_WAIT_IMPLICIT_MS;
+    struct tls_history history = recall(listener, address);
+    uint32_t wait_ms = history.patient < TLS_SNIFF_PATIENT_SESSIONS ? TLS_SNIFF_WAIT_MS : loopback ? TLS_SNIFF_WAIT_LOOPBACK_MS : TLS_SNIFF_WAIT_PATIENT_MS;
+    while (wait_ms < TLS_SNIFF_WAIT_MAX_MS && wait_ms < 2 * history.late_ms)
         wait_ms *= 2; /* few lengths: see loop_common_timeout() */
-    return wait_ms < FIRST_WAIT_MAX_MS ? wait_ms : FIRST_WAIT_MAX_MS;
+    return wait_ms < TLS_SNIFF_WAIT_MAX_MS ? wait_ms : TLS_SNIFF_WAIT_MAX_MS;
 }

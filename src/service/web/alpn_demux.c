@@ -16,9 +16,9 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-struct guest {
-    struct caller caller; /* first: a caller is one of these */
-    struct reception *reception;
+struct tls_client {
+    struct web_connection caller; /* first: a caller is one of these */
+    struct alpn_demux *demux;
     int descriptor;
     struct sockaddr_storage from;
     socklen_t length;
@@ -26,35 +26,35 @@ struct guest {
     struct timer deadline, again; /* again: what is known has not grown */
     size_t heard;                 /* octets of the hello that have come */
     bool ready;                   /* it waits for the web service */
-    struct guest *previous_ready, *next_ready;
+    struct tls_client *previous_ready, *next_ready;
 };
 
 static struct handshake_budget budget_here; /* one a process */
 
-/* ---- guests ---- */
+/* ---- clients ---- */
 
-static void leave_ready(struct guest *guest)
+static void leave_ready(struct tls_client *client)
 {
-    struct reception *reception = guest->reception;
-    if (!guest->ready)
+    struct alpn_demux *demux = client->demux;
+    if (!client->ready)
         return;
-    struct guest *before = guest->previous_ready, *behind = guest->next_ready;
-    *(before == NULL ? &reception->ready_first : &before->next_ready) = behind;
-    *(behind == NULL ? &reception->ready_last : &behind->previous_ready) = before;
-    guest->ready = false;
+    struct tls_client *before = client->previous_ready, *behind = client->next_ready;
+    *(before == NULL ? &demux->ready_first : &before->next_ready) = behind;
+    *(behind == NULL ? &demux->ready_last : &behind->previous_ready) = before;
+    client->ready = false;
 }
 
-/* The guest is gone; its connection is the caller's. */
-static int let_go(struct guest *guest)
+/* The client is gone; its connection is the caller's. */
+static int let_go(struct tls_client *client)
 {
-    struct reception *reception = guest->reception;
-    int descriptor = guest->descriptor;
-    leave_ready(guest);
-    watch_stop(&guest->watch);
-    timer_cancel(&guest->deadline);
-    timer_cancel(&guest->again);
-    callers_remove(&reception->guests, &guest->caller);
-    free(guest);
+    struct alpn_demux *demux = client->demux;
+    int descriptor = client->descriptor;
+    leave_ready(client);
+    watch_stop(&client->watch);
+    timer_cancel(&client->deadline);
+    timer_cancel(&client->again);
+    web_connections_remove(&demux->clients, &client->caller);
+    free(client);
     return descriptor;
 }
 
@@ -65,42 +65,42 @@ static void give_up(void *owner)
 
 /* ---- where it goes ---- */
 
-static void wait_for_more(struct guest *guest, size_t heard)
+static void wait_for_more(struct tls_client *client, size_t heard)
 {
     int wanted = (int)heard + 1; /* so the loop is not woken for what was seen */
-    if (heard == guest->heard) {
-        watch_change(&guest->watch, false, false);
-        timer_set(&guest->again, WEB_PAUSE_MS);
+    if (heard == client->heard) {
+        watch_change(&client->watch, false, false);
+        timer_set(&client->again, WEB_PAUSE_MS);
         return;
     }
-    guest->heard = heard;
-    setsockopt(guest->descriptor, SOL_SOCKET, SO_RCVLOWAT, &wanted, sizeof wanted);
+    client->heard = heard;
+    setsockopt(client->descriptor, SOL_SOCKET, SO_RCVLOWAT, &wanted, sizeof wanted);
 }
 
 static void hand_over(struct web *web, int descriptor)
 {
-    struct ipc_guest guest = {.port = web->child->config->web.tls_port};
+    struct ipc_handed_over client = {.port = web->child->config->web.tls_port};
     struct channel *smtpd = child_next_peer(web->child, PROCESS_SMTPD);
-    if (smtpd == NULL || channel_is_full(smtpd) || !child_send(web->child, smtpd, IPC_GUEST, &guest, descriptor))
-        log_event(LOG_EVENT_WARN, "refused", LOG_TEXT("reason", "no smtpd process takes connections"), LOG_U64("port", guest.port));
+    if (smtpd == NULL || channel_is_full(smtpd) || !child_send(web->child, smtpd, IPC_HANDED_OVER, &client, descriptor))
+        log_event(LOG_EVENT_WARN, "refused", LOG_TEXT("reason", "no smtpd process takes connections"), LOG_U64("port", client.port));
     close(descriptor); /* smtpd has its own */
 }
 
-/* ---- the web service, one guest a turn ---- */
+/* ---- the web service, one client a turn ---- */
 
-static void serve(struct guest *guest, const struct handshake_network *network)
+static void serve(struct tls_client *client, const struct handshake_network *network)
 {
-    struct reception *reception = guest->reception;
-    struct web *web = reception->web;
-    struct sockaddr_storage from = guest->from;
-    socklen_t length = guest->length;
+    struct alpn_demux *demux = client->demux;
+    struct web *web = demux->web;
+    struct sockaddr_storage from = client->from;
+    socklen_t length = client->length;
     uint64_t before_us = clock_cpu_us();
-    web_serve(&web->secured, let_go(guest), &from, length); /* the library answers the ClientHello */
+    web_serve(&web->secured, let_go(client), &from, length); /* the library answers the ClientHello */
     int64_t cpu_us = (int64_t)(clock_cpu_us() - before_us) + WEB_UNSERVED_US;
-    handshake_budget_charge(reception->budget, network, clock_now_us(), cpu_us);
+    handshake_budget_charge(demux->budget, network, clock_now_us(), cpu_us);
 }
 
-void reception_served(struct web *web, struct MHD_Connection *connection)
+void alpn_demux_served(struct web *web, struct MHD_Connection *connection)
 {
     const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
     const struct sockaddr *from = info->client_addr;
@@ -109,117 +109,117 @@ void reception_served(struct web *web, struct MHD_Connection *connection)
     bool four = from->sa_family == AF_INET;
     memcpy(&address, from, four ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6));
     handshake_network_of(&address, &network);
-    handshake_budget_charge(web->reception.budget, &network, clock_now_us(), -WEB_UNSERVED_US);
+    handshake_budget_charge(web->demux.budget, &network, clock_now_us(), -WEB_UNSERVED_US);
 }
 
 static void take_turn(void *owner)
 {
-    struct reception *reception = owner;
-    struct guest *guest = reception->ready_first;
+    struct alpn_demux *demux = owner;
+    struct tls_client *client = demux->ready_first;
     struct handshake_network network;
-    if (guest == NULL)
+    if (client == NULL)
         return;
-    handshake_network_of(&guest->from, &network);
+    handshake_network_of(&client->from, &network);
     uint64_t now_us = clock_now_us();
-    uint64_t wait_ms = handshake_budget_wait_ms(reception->budget, &network, now_us, false);
+    uint64_t wait_ms = handshake_budget_wait_ms(demux->budget, &network, now_us, false);
     if (wait_ms > 0) {
-        if (trouble_met(&reception->delaying, clock_now_ms()))
-            handshake_budget_tell(&network, reception->delaying.times);
-        leave_ready(guest);
-        timer_set(&guest->again, wait_ms);
+        if (log_throttle_is_due(&demux->delaying, clock_now_ms()))
+            handshake_budget_log(&network, demux->delaying.times);
+        leave_ready(client);
+        timer_set(&client->again, wait_ms);
     } else {
-        serve(guest, &network);
+        serve(client, &network);
     }
-    if (reception->ready_first != NULL)
-        timer_set(&reception->turn, 0);
+    if (demux->ready_first != NULL)
+        timer_set(&demux->turn, 0);
 }
 
-static void await_turn(struct guest *guest)
+static void await_turn(struct tls_client *client)
 {
-    struct reception *reception = guest->reception;
-    watch_change(&guest->watch, false, false);
-    guest->ready = true;
-    guest->next_ready = NULL;
-    guest->previous_ready = reception->ready_last;
-    *(reception->ready_last == NULL ? &reception->ready_first : &reception->ready_last->next_ready) = guest;
-    reception->ready_last = guest;
-    if (reception->ready_first == guest)
-        timer_soon(&reception->turn);
+    struct alpn_demux *demux = client->demux;
+    watch_change(&client->watch, false, false);
+    client->ready = true;
+    client->next_ready = NULL;
+    client->previous_ready = demux->ready_last;
+    *(demux->ready_last == NULL ? &demux->ready_first : &demux->ready_last->next_ready) = client;
+    demux->ready_last = client;
+    if (demux->ready_first == client)
+        timer_soon(&demux->turn);
 }
 
 /* ---- the first look ---- */
 
-static void sort(struct guest *guest, bool offers_smtp)
+static void sort(struct tls_client *client, bool offers_smtp)
 {
-    struct web *web = guest->reception->web;
+    struct web *web = client->demux->web;
     int one = 1;
-    setsockopt(guest->descriptor, SOL_SOCKET, SO_RCVLOWAT, &one, sizeof one);
+    setsockopt(client->descriptor, SOL_SOCKET, SO_RCVLOWAT, &one, sizeof one);
     bool submits = web->configured.starttls[0] != 0 || web->configured.implicit[0] != 0;
     if (offers_smtp && submits)
-        hand_over(web, let_go(guest));
+        hand_over(web, let_go(client));
     else
-        await_turn(guest);
+        await_turn(client);
 }
 
-static void look(struct guest *guest)
+static void look(struct tls_client *client)
 {
-    static char room[HELLO_MAX];
-    ssize_t got = recv(guest->descriptor, room, sizeof room, MSG_PEEK | MSG_DONTWAIT);
+    static char buffer[TLS_CLIENT_HELLO_MAX];
+    ssize_t got = recv(client->descriptor, buffer, sizeof buffer, MSG_PEEK | MSG_DONTWAIT);
     if (got < 0 && (errno == EAGAIN || errno == EINTR))
         return;
     if (got <= 0) {
-        give_up(guest);
+        give_up(client);
         return;
     }
-    enum hello_verdict verdict = hello_judge(bytes_of(room, (size_t)got), BYTES("smtp"));
-    if (verdict == HELLO_MORE)
-        wait_for_more(guest, (size_t)got);
-    else if (verdict == HELLO_NO_HELLO)
-        give_up(guest); /* nothing in it could be answered, and in clear there is nothing to say */
+    enum tls_client_hello_verdict verdict = tls_client_hello_check(bytes_of(buffer, (size_t)got), BYTES("smtp"));
+    if (verdict == TLS_CLIENT_HELLO_MORE)
+        wait_for_more(client, (size_t)got);
+    else if (verdict == TLS_CLIENT_HELLO_NO_HELLO)
+        give_up(client); /* nothing in it could be answered, and in clear there is nothing to say */
     else
-        sort(guest, verdict == HELLO_OFFERS);
+        sort(client, verdict == TLS_CLIENT_HELLO_OFFERS);
 }
 
-static void guest_ready(void *owner, bool readable, bool writable)
+static void client_ready(void *owner, bool readable, bool writable)
 {
     look(owner);
 }
 
 static void look_again(void *owner)
 {
-    struct guest *guest = owner;
-    watch_change(&guest->watch, true, false);
-    look(guest);
+    struct tls_client *client = owner;
+    watch_change(&client->watch, true, false);
+    look(client);
 }
 
 static void receive(void *owner, int descriptor, const struct sockaddr_storage *from, socklen_t length)
 {
-    struct reception *reception = owner;
-    if (callers_are_too_many(&reception->guests, (const struct sockaddr *)from)) {
+    struct alpn_demux *demux = owner;
+    if (web_connections_are_too_many(&demux->clients, (const struct sockaddr *)from)) {
         close(descriptor);
         return;
     }
-    struct caller *in_the_way = callers_in_the_way(&reception->guests);
-    if (in_the_way != NULL)
-        give_up(in_the_way);
-    struct guest *guest = memory_new(sizeof *guest);
-    *guest = (struct guest){.reception = reception, .descriptor = descriptor, .from = *from, .length = length};
-    callers_add(&reception->guests, &guest->caller, (const struct sockaddr *)&guest->from);
-    struct loop *loop = reception->web->child->loop;
-    watch_start(&guest->watch, loop, descriptor, true, false, guest_ready, guest);
-    timer_start(&guest->again, loop, look_again, guest);
-    timer_start(&guest->deadline, loop, give_up, guest);
-    timer_set(&guest->deadline, WEB_PATIENCE_S * 1000);
+    struct web_connection *to_close = web_connections_to_close(&demux->clients);
+    if (to_close != NULL)
+        give_up(to_close);
+    struct tls_client *client = memory_new(sizeof *client);
+    *client = (struct tls_client){.demux = demux, .descriptor = descriptor, .from = *from, .length = length};
+    web_connections_add(&demux->clients, &client->caller, (const struct sockaddr *)&client->from);
+    struct loop *loop = demux->web->child->loop;
+    watch_start(&client->watch, loop, descriptor, true, false, client_ready, client);
+    timer_start(&client->again, loop, look_again, client);
+    timer_start(&client->deadline, loop, give_up, client);
+    timer_set(&client->deadline, WEB_PATIENCE_S * 1000);
 }
 
-void reception_start(struct web *web)
+void alpn_demux_start(struct web *web)
 {
-    struct reception *reception = &web->reception;
-    if (web->secured.listener < 0)
+    struct alpn_demux *demux = &web->demux;
+    if (web->secured.listening < 0)
         return;
-    reception->web = web;
-    reception->budget = &budget_here;
-    handshake_budget_start(reception->budget);
-    timer_start(&reception->turn, web->child->loop, take_turn, reception);
-    gate_start(&reception->gate, web->child->loop, web->secured.listener, receive, reception);
+    demux->web = web;
+    demux->budget = &budget_here;
+    handshake_budget_start(demux->budget);
+    timer_start(&demux->turn, web->child->loop, take_turn, demux);
+    acceptor_start(&demux->acceptor, web->child->loop, web->secured.listening, receive, demux);
 }

@@ -27,12 +27,12 @@ static bool has_port(const uint16_t *ports, size_t count, uint16_t port)
 }
 
 /* Those of `configured` that are not shut, in their order; tells what has changed. */
-static void keep_open(const uint16_t *configured, uint16_t *published, size_t count, struct bytes shut)
+static void keep_open(const uint16_t *configured, uint16_t *published, size_t count, struct bytes closed)
 {
     size_t kept = 0;
     uint16_t open[CONFIG_STARTTLS_PORTS + CONFIG_IMPLICIT_PORTS] = {0};
     for (size_t i = 0; i < count && configured[i] != 0; i++) {
-        bool answers = !is_listed(shut, configured[i]), was = has_port(published, count, configured[i]);
+        bool answers = !is_listed(closed, configured[i]), was = has_port(published, count, configured[i]);
         if (answers)
             open[kept++] = configured[i];
         if (answers != was)
@@ -42,22 +42,22 @@ static void keep_open(const uint16_t *configured, uint16_t *published, size_t co
     memcpy(published, open, count * sizeof *published);
 }
 
-void examined_answered(struct web *web, struct bytes shut)
+void published_ports_answered(struct web *web, struct bytes closed)
 {
     bool any = false;
     for (size_t i = 0; i < CONFIG_STARTTLS_PORTS; i++)
-        any = any || (web->configured.starttls[i] != 0 && !is_listed(shut, web->configured.starttls[i]));
+        any = any || (web->configured.starttls[i] != 0 && !is_listed(closed, web->configured.starttls[i]));
     for (size_t i = 0; i < CONFIG_IMPLICIT_PORTS; i++)
-        any = any || (web->configured.implicit[i] != 0 && !is_listed(shut, web->configured.implicit[i]));
-    if (!any && shut.length > 0) {
-        log_event(LOG_EVENT_WARN, "ports_not_examined", LOG_BYTES("ports", shut), LOG_TEXT("reason", "none of them answers from this machine: all stay published"));
-        shut = bytes_none();
+        any = any || (web->configured.implicit[i] != 0 && !is_listed(closed, web->configured.implicit[i]));
+    if (!any && closed.length > 0) {
+        log_event(LOG_EVENT_WARN, "ports_not_examined", LOG_BYTES("ports", closed), LOG_TEXT("reason", "none of them answers from this machine: all stay published"));
+        closed = bytes_none();
     }
-    keep_open(web->configured.starttls, web->facts.starttls, CONFIG_STARTTLS_PORTS, shut);
-    keep_open(web->configured.implicit, web->facts.implicit, CONFIG_IMPLICIT_PORTS, shut);
+    keep_open(web->configured.starttls, web->facts.starttls, CONFIG_STARTTLS_PORTS, closed);
+    keep_open(web->configured.implicit, web->facts.implicit, CONFIG_IMPLICIT_PORTS, closed);
 }
 
-void examined_ask(void *owner)
+void published_ports_ask(void *owner)
 {
     struct web *web = owner;
     struct channel *relay = child_peer(web->child, PROCESS_RELAY);

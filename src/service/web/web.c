@@ -24,7 +24,7 @@
 #include <unistd.h>
 
 /* A request on its way: what was uploaded. */
-struct request {
+struct web_request {
     struct buffer body;
     bool too_large;
 };
@@ -67,9 +67,9 @@ static bool facts_for(struct web *web, struct bytes address, struct bytes host, 
     return false;
 }
 
-enum form { FORM_AUTOCONFIG, FORM_POX, FORM_JSON, FORM_APPLE, FORM_PAGE };
+enum web_form { FORM_AUTOCONFIG, FORM_POX, FORM_JSON, FORM_APPLE, FORM_PAGE };
 
-static const struct { const char *path; enum form form; const char *type; } pages[] = {
+static const struct { const char *path; enum web_form form; const char *type; } pages[] = {
     {"/.well-known/autoconfig/mail/config-v1.1.xml", FORM_AUTOCONFIG, "text/xml; charset=utf-8"},
     {"/mail/config-v1.1.xml", FORM_AUTOCONFIG, "text/xml; charset=utf-8"},
     {"/autodiscover/autodiscover.xml", FORM_POX, "text/xml; charset=utf-8"},
@@ -93,7 +93,7 @@ static enum MHD_Result send_answer(struct MHD_Connection *connection, unsigned c
     return result;
 }
 
-static enum MHD_Result send_word(struct MHD_Connection *connection, unsigned code, const char *word)
+static enum MHD_Result send_text(struct MHD_Connection *connection, unsigned code, const char *word)
 {
     return send_answer(connection, code, "text/plain; charset=utf-8", bytes_of_text(word));
 }
@@ -118,7 +118,7 @@ static struct bytes address_in_path(struct bytes path)
     return bytes_find(last, '@') == SIZE_MAX ? bytes_none() : last;
 }
 
-static void write_form(const struct web *web, enum form form, const struct published *facts, struct buffer *out)
+static void write_form(const struct web *web, enum web_form form, const struct published *facts, struct buffer *out)
 {
     struct buffer profile = {0};
     switch (form) {
@@ -135,27 +135,27 @@ static void write_form(const struct web *web, enum form form, const struct publi
     buffer_free(&profile);
 }
 
-static enum MHD_Result give(struct web *web, struct MHD_Connection *connection, size_t page, const char *path, const struct request *request)
+static enum MHD_Result give(struct web *web, struct MHD_Connection *connection, size_t page, const char *path, const struct web_request *request)
 {
-    char room[PUBLISHED_ADDRESS_MAX + 1];
-    enum form form = pages[page].form;
+    char buffer[PUBLISHED_ADDRESS_MAX + 1];
+    enum web_form form = pages[page].form;
     struct bytes address = argument_of(connection, form == FORM_JSON ? "Email" : "emailaddress");
     struct published facts;
     struct buffer out = {0};
     if (form == FORM_JSON && address.length == 0)
         address = address_in_path(bytes_of_text(path));
-    if (form == FORM_POX && address.length == 0 && published_pox_address(buffer_bytes(&request->body), room))
-        address = bytes_of_text(room);
+    if (form == FORM_POX && address.length == 0 && published_pox_address(buffer_bytes(&request->body), buffer))
+        address = bytes_of_text(buffer);
     bool needs_address = form == FORM_POX || form == FORM_APPLE;
     if (form == FORM_APPLE && !published_is_read_here(&web->facts))
-        return send_word(connection, MHD_HTTP_NOT_FOUND, "Apple's profile needs a server to read mail from, and this one has none yet.\n");
+        return send_text(connection, MHD_HTTP_NOT_FOUND, "Apple's profile needs a server to read mail from, and this one has none yet.\n");
     bool known = (!needs_address || bytes_find(address, '@') != SIZE_MAX) && facts_for(web, address, host_of(connection), &facts);
     if (known)
         write_form(web, form, &facts, &out);
     else if (form == FORM_POX)
         published_autodiscover_error(&out);
     enum MHD_Result result = out.length > 0 ? send_answer(connection, MHD_HTTP_OK, pages[page].type, buffer_bytes(&out))
-                                            : send_word(connection, MHD_HTTP_NOT_FOUND, needs_address && address.length == 0 ? "Say ?emailaddress=you@your.domain\n" : "This domain's mail is not here.\n");
+                                            : send_text(connection, MHD_HTTP_NOT_FOUND, needs_address && address.length == 0 ? "Say ?emailaddress=you@your.domain\n" : "This domain's mail is not here.\n");
     buffer_free(&out);
     return result;
 }
@@ -163,13 +163,13 @@ static enum MHD_Result give(struct web *web, struct MHD_Connection *connection, 
 static enum MHD_Result on_request(void *owner, struct MHD_Connection *connection, const char *path, const char *method, const char *version, const char *upload,
                                   size_t *upload_size, void **context)
 {
-    const struct door *door = owner;
-    struct request *request = *context;
+    const struct web_listener *listener = owner;
+    struct web_request *request = *context;
     bool gets = strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0, posts = strcmp(method, "POST") == 0;
     if (request == NULL) {
         *context = memory_new(sizeof *request);
-        if (stays_first_request(connection) && door == &door->web->secured)
-            reception_served(door->web, connection);
+        if (web_timeouts_first_request(connection) && listener == &listener->web->secured)
+            alpn_demux_served(listener->web, connection);
         return MHD_YES;
     }
     if (*upload_size > 0) {
@@ -180,21 +180,21 @@ static enum MHD_Result on_request(void *owner, struct MHD_Connection *connection
         return MHD_YES;
     }
     if (!gets && !posts)
-        return send_word(connection, MHD_HTTP_METHOD_NOT_ALLOWED, "Only GET, HEAD and POST are known here.\n");
+        return send_text(connection, MHD_HTTP_METHOD_NOT_ALLOWED, "Only GET, HEAD and POST are known here.\n");
     if (request->too_large)
-        return send_word(connection, MHD_HTTP_CONTENT_TOO_LARGE, "Too large.\n");
+        return send_text(connection, MHD_HTTP_CONTENT_TOO_LARGE, "Too large.\n");
     for (size_t i = 0; i < ARRAY_LENGTH(pages); i++) {
         struct bytes wanted = bytes_of_text(path);
         bool below = pages[i].form == FORM_JSON && bytes_starts_nocase(wanted, pages[i].path);
         if ((below || bytes_is_nocase(wanted, pages[i].path)) && (gets || pages[i].form == FORM_POX))
-            return give(door->web, connection, i, path, request);
+            return give(listener->web, connection, i, path, request);
     }
-    return send_word(connection, MHD_HTTP_NOT_FOUND, "There is nothing here.\n");
+    return send_text(connection, MHD_HTTP_NOT_FOUND, "There is nothing here.\n");
 }
 
 static void on_completed(void *owner, struct MHD_Connection *connection, void **context, enum MHD_RequestTerminationCode how)
 {
-    struct request *request = *context;
+    struct web_request *request = *context;
     if (request == NULL)
         return;
     buffer_free(&request->body);
@@ -204,20 +204,20 @@ static void on_completed(void *owner, struct MHD_Connection *connection, void **
 
 /* ---- the loop ---- */
 
-static void set_timer(struct door *door)
+static void set_timer(struct web_listener *listener)
 {
     MHD_UNSIGNED_LONG_LONG wait_ms;
-    if (MHD_get_timeout(door->daemon, &wait_ms) == MHD_YES)
-        timer_set(&door->timer, wait_ms);
+    if (MHD_get_timeout(listener->daemon, &wait_ms) == MHD_YES)
+        timer_set(&listener->timer, wait_ms);
     else
-        timer_cancel(&door->timer);
+        timer_cancel(&listener->timer);
 }
 
 static void go_on(void *owner)
 {
-    struct door *door = owner;
-    MHD_run(door->daemon);
-    set_timer(door);
+    struct web_listener *listener = owner;
+    MHD_run(listener->daemon);
+    set_timer(listener);
 }
 
 static void on_ready(void *owner, bool readable, bool writable)
@@ -227,14 +227,14 @@ static void on_ready(void *owner, bool readable, bool writable)
 
 void web_serve(void *owner, int descriptor, const struct sockaddr_storage *from, socklen_t length)
 {
-    struct door *door = owner;
-    if (callers_are_too_many(&door->stays.callers, (const struct sockaddr *)from)) {
+    struct web_listener *listener = owner;
+    if (web_connections_are_too_many(&listener->timeouts.callers, (const struct sockaddr *)from)) {
         close(descriptor);
         return;
     }
-    stays_make_room(&door->stays);
-    MHD_add_connection(door->daemon, descriptor, (const struct sockaddr *)from, length); /* closes it where it cannot be */
-    go_on(door);
+    web_timeouts_make_room(&listener->timeouts);
+    MHD_add_connection(listener->daemon, descriptor, (const struct sockaddr *)from, length); /* closes it where it cannot be */
+    go_on(listener);
 }
 
 /* As smtpd speaks TLS (io/tls.c), in GnuTLS' words. */
@@ -244,43 +244,43 @@ static const char priorities[] =
     ":-CIPHER-ALL:+AES-256-GCM:+CHACHA20-POLY1305:+AES-128-GCM:+AES-128-CBC:+AES-256-CBC"
     ":-SIGN-RSA-SHA1:-SIGN-ECDSA-SHA1:%SERVER_PRECEDENCE";
 
-static bool start_door(struct web *web, struct door *door, bool in_tls, struct error *error)
+static bool start_listener(struct web *web, struct web_listener *listener, bool in_tls, struct error *error)
 {
-    if (door->listener < 0)
+    if (listener->listening < 0)
         return true;
     struct MHD_OptionItem tls[] = {{MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)(uintptr_t)priorities},
                                    {MHD_OPTION_HTTPS_MEM_CERT, 0, (void *)(uintptr_t)buffer_text(&web->certificate)},
                                    {MHD_OPTION_HTTPS_MEM_KEY, 0, (void *)(uintptr_t)buffer_text(&web->key)}, {MHD_OPTION_END, 0, NULL}};
     struct MHD_OptionItem clear[] = {{MHD_OPTION_END, 0, NULL}};
     unsigned flags = MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | (in_tls ? MHD_USE_TLS : 0);
-    door->web = web;
-    stays_start(&door->stays, web->child->loop);
-    door->daemon = MHD_start_daemon(flags, 0, NULL, NULL, on_request, door,
+    listener->web = web;
+    web_timeouts_start(&listener->timeouts, web->child->loop);
+    listener->daemon = MHD_start_daemon(flags, 0, NULL, NULL, on_request, listener,
                                     MHD_OPTION_CONNECTION_LIMIT, (unsigned)(WEB_CONNECTIONS_MAX + WEB_CONNECTIONS_SPARE),
                                     MHD_OPTION_PER_IP_CONNECTION_LIMIT, (unsigned)WEB_CONNECTIONS_PER_CLIENT_MAX, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)WEB_PATIENCE_S,
-                                    MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)WEB_REQUEST_ROOM, MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL, MHD_OPTION_NOTIFY_CONNECTION, stays_changed, &door->stays,
+                                    MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)WEB_REQUEST_ROOM, MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL, MHD_OPTION_NOTIFY_CONNECTION, web_timeouts_changed, &listener->timeouts,
                                     MHD_OPTION_ARRAY,
                                     in_tls ? tls : clear, MHD_OPTION_END);
-    if (door->daemon == NULL)
+    if (listener->daemon == NULL)
         return error_set(error, EX_UNAVAILABLE, "the web service cannot start%s", in_tls ? "; is the certificate in tls.certificate fit for it?" : "");
-    const union MHD_DaemonInfo *info = MHD_get_daemon_info(door->daemon, MHD_DAEMON_INFO_EPOLL_FD);
-    timer_start(&door->timer, web->child->loop, go_on, door);
-    watch_start(&door->watch, web->child->loop, info->epoll_fd, true, false, on_ready, door);
+    const union MHD_DaemonInfo *info = MHD_get_daemon_info(listener->daemon, MHD_DAEMON_INFO_EPOLL_FD);
+    timer_start(&listener->timer, web->child->loop, go_on, listener);
+    watch_start(&listener->watch, web->child->loop, info->epoll_fd, true, false, on_ready, listener);
     if (!in_tls) /* in TLS others come first: see alpn_demux.c */
-        gate_start(&door->gate, web->child->loop, door->listener, web_serve, door);
+        acceptor_start(&listener->acceptor, web->child->loop, listener->listening, web_serve, listener);
     return true;
 }
 
 /* ---- beginning and end ---- */
 
-static bool listen_on(const char *text, uint16_t port, int *listener, struct error *error)
+static bool listen_on(const char *text, uint16_t port, int *listening, struct error *error)
 {
     struct sockaddr_storage address = {0};
     struct sockaddr_in *four = (struct sockaddr_in *)(void *)&address;
     struct sockaddr_in6 *six = (struct sockaddr_in6 *)(void *)&address;
     socklen_t length = sizeof *four;
     int one = 1;
-    *listener = -1;
+    *listening = -1;
     if (port == 0)
         return true;
     if (inet_pton(AF_INET, text, &four->sin_addr) == 1) {
@@ -293,20 +293,20 @@ static bool listen_on(const char *text, uint16_t port, int *listener, struct err
     } else {
         return error_set(error, EX_CONFIG, "web.address: %s is not an address; write 0.0.0.0, :: or one of this machine", text);
     }
-    *listener = socket(address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (*listener >= 0 && setsockopt(*listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) == 0 && setsockopt(*listener, SOL_SOCKET, SO_REUSEPORT, &one, sizeof one) == 0 &&
-        bind(*listener, (struct sockaddr *)&address, length) == 0 && listen(*listener, SOMAXCONN) == 0)
+    *listening = socket(address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (*listening >= 0 && setsockopt(*listening, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) == 0 && setsockopt(*listening, SOL_SOCKET, SO_REUSEPORT, &one, sizeof one) == 0 &&
+        bind(*listening, (struct sockaddr *)&address, length) == 0 && listen(*listening, SOMAXCONN) == 0)
         return true;
     return error_set_errno(error, EX_UNAVAILABLE, "cannot listen on %s port %u for the web; choose another web.port", text, (unsigned)port);
 }
 
 static bool read_whole(const char *path, struct buffer *out, struct error *error)
 {
-    char room[4096];
+    char buffer[4096];
     ssize_t count;
     int file = open(path, O_RDONLY | O_CLOEXEC);
-    while (file >= 0 && (count = read(file, room, sizeof room)) > 0)
-        buffer_add(out, bytes_of(room, (size_t)count));
+    while (file >= 0 && (count = read(file, buffer, sizeof buffer)) > 0)
+        buffer_add(out, bytes_of(buffer, (size_t)count));
     if (file >= 0)
         close(file);
     return out->length > 0 || error_set_errno(error, EX_NOINPUT, "cannot read %s", path);
@@ -339,7 +339,7 @@ static void add_domains_of_accounts(struct web *web)
 {
     struct buffer lines = {0};
     struct error unreadable = {0};
-    aside_run(list_domains, (void *)(uintptr_t)web->child->config, &lines, &unreadable);
+    subprocess_run(list_domains, (void *)(uintptr_t)web->child->config, &lines, &unreadable);
     struct bytes left = buffer_bytes(&lines);
     while (left.length > 0)
         add_domain(web, bytes_split(&left, '\n'));
@@ -374,7 +374,7 @@ static bool web_open(struct child *child, struct error *error)
     setpriority(PRIO_PROCESS, 0, WEB_NICE);
     find_facts(web);
     web->facts = web->configured;
-    if (!listen_on(config->web.address, config->web.port, &web->clear.listener, error) || !listen_on(config->web.address, config->web.tls_port, &web->secured.listener, error))
+    if (!listen_on(config->web.address, config->web.port, &web->clear.listening, error) || !listen_on(config->web.address, config->web.tls_port, &web->secured.listening, error))
         return false;
     tls_signer_open(&web->signer, config->tls.certificate, config->tls.key); /* without it profiles are not signed */
     return config->web.tls_port == 0 ||
@@ -384,10 +384,10 @@ static bool web_open(struct child *child, struct error *error)
 static bool web_start(struct child *child, struct error *error)
 {
     struct web *web = child->service_data;
-    if (!start_door(web, &web->clear, false, error) || !start_door(web, &web->secured, true, error))
+    if (!start_listener(web, &web->clear, false, error) || !start_listener(web, &web->secured, true, error))
         return false;
-    timer_start(&web->examine, child->loop, examined_ask, web);
-    reception_start(web);
+    timer_start(&web->examine, child->loop, published_ports_ask, web);
+    alpn_demux_start(web);
     return true;
 }
 
@@ -396,13 +396,13 @@ static void web_message(struct child *child, struct channel *from, enum ipc_kind
     if (attached >= 0)
         close(attached); /* nobody has anything to give to it */
     if (kind == IPC_EXAMINED)
-        examined_answered(child->service_data, message->examined.shut);
+        published_ports_answered(child->service_data, message->examined.closed);
 }
 
 static void web_peer(struct child *child, struct channel *peer)
 {
     if (peer->peer == PROCESS_RELAY)
-        examined_ask(child->service_data);
+        published_ports_ask(child->service_data);
 }
 
 static void web_drain(struct child *child, bool quick)

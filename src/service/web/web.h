@@ -22,7 +22,7 @@
 
 enum web_limit {
     WEB_CONNECTIONS_SPARE = 32,    /* of the library's: those that were hung up on, until it has noticed */
-    WEB_STAY_MS = 20 * 1000,       /* for all that a connection does */
+    WEB_TIMEOUT_MS = 20 * 1000,       /* for all that a connection does */
     WEB_PATIENCE_S = 10,           /* for a request, and between two; for a ClientHello */
     WEB_REQUEST_ROOM = 16 * 1024,  /* octets of memory of a connection: its header must fit */
     WEB_DOMAINS_MAX = 10000,
@@ -35,48 +35,48 @@ enum web_limit {
 
 struct web;
 /* Connections of the web service, the oldest first. */
-struct stays {
-    struct callers callers;
+struct web_timeouts {
+    struct web_connections callers;
     struct timer timer;
 };
 
 /* Where connections are accepted. Not by libmicrohttpd, which asks again and
  * again while no descriptor is free. */
-struct gate {
-    int listener;
+struct acceptor {
+    int listening;
     struct watch watch;
     struct timer reopen;
-    struct trouble accepting;
-    void (*on_guest)(void *owner, int descriptor, const struct sockaddr_storage *from, socklen_t length);
+    struct log_throttle accepting;
+    void (*on_accept)(void *owner, int descriptor, const struct sockaddr_storage *from, socklen_t length);
     void *owner;
 };
 
 /* One way in: in clear, or in TLS. */
-struct door {
+struct web_listener {
     struct web *web;
-    int listener; /* -1: there is none */
-    struct gate gate; /* of the one in clear; those who come for TLS go through the reception's */
+    int listening; /* -1: there is none */
+    struct acceptor acceptor; /* of the one in clear; those who come for TLS go through the reception's */
     struct MHD_Daemon *daemon;
     struct watch watch;
     struct timer timer;
-    struct stays stays;
+    struct web_timeouts timeouts;
 };
 
 /* Those who came to the port with TLS and have not shown yet what they want. */
-struct reception {
+struct alpn_demux {
     struct web *web;
-    struct gate gate;
-    struct callers guests;
-    struct guest *ready_first, *ready_last; /* their ClientHellos are there; they wait for the web service */
+    struct acceptor acceptor;
+    struct web_connections clients;
+    struct tls_client *ready_first, *ready_last; /* their ClientHellos are there; they wait for the web service */
     struct timer turn;
     struct handshake_budget *budget; /* this process' own */
-    struct trouble delaying;
+    struct log_throttle delaying;
 };
 
 struct web {
     struct child *child;
-    struct door clear, secured;
-    struct reception reception;
+    struct web_listener clear, secured;
+    struct alpn_demux demux;
     struct arena arena;
     struct bytes *domains; /* hosted, as A-labels in lower case */
     size_t domain_count;
@@ -88,27 +88,27 @@ struct web {
 };
 
 /* ---- acceptor.c ---- */
-/* `on_guest` takes the descriptor over. */
-void gate_start(struct gate *gate, struct loop *loop, int listener,
-                void (*on_guest)(void *owner, int descriptor, const struct sockaddr_storage *from, socklen_t length), void *owner);
+/* `on_accept` takes the descriptor over. */
+void acceptor_start(struct acceptor *acceptor, struct loop *loop, int listening,
+                void (*on_accept)(void *owner, int descriptor, const struct sockaddr_storage *from, socklen_t length), void *owner);
 /* ---- alpn_demux.c ---- */
-void reception_start(struct web *web);
+void alpn_demux_start(struct web *web);
 /* A connection that came in here asks for something, for the first time. */
-void reception_served(struct web *web, struct MHD_Connection *connection);
+void alpn_demux_served(struct web *web, struct MHD_Connection *connection);
 /* ---- web_timeouts.c ---- */
-void stays_start(struct stays *stays, struct loop *loop);
+void web_timeouts_start(struct web_timeouts *timeouts, struct loop *loop);
 /* Hangs up on one, where all places are taken. */
-void stays_make_room(struct stays *stays);
+void web_timeouts_make_room(struct web_timeouts *timeouts);
 /* As MHD_NotifyConnectionCallback has it. */
 /* True once for each connection. */
-bool stays_first_request(struct MHD_Connection *connection);
-void stays_changed(void *stays, struct MHD_Connection *connection, void **context, enum MHD_ConnectionNotificationCode what);
+bool web_timeouts_first_request(struct MHD_Connection *connection);
+void web_timeouts_changed(void *timeouts, struct MHD_Connection *connection, void **context, enum MHD_ConnectionNotificationCode what);
 /* ---- published_ports.c ---- */
-void examined_ask(void *web); /* and again after a while */
-/* `shut`: "2525,465" */
-void examined_answered(struct web *web, struct bytes shut);
+void published_ports_ask(void *web); /* and again after a while */
+/* `closed`: "2525,465" */
+void published_ports_answered(struct web *web, struct bytes closed);
 /* ---- web.c ---- */
 /* Somebody for the web service; takes the descriptor over. */
-void web_serve(void *door, int descriptor, const struct sockaddr_storage *from, socklen_t length);
+void web_serve(void *listener, int descriptor, const struct sockaddr_storage *from, socklen_t length);
 
 #endif

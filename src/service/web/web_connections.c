@@ -13,7 +13,7 @@ static uint64_t first_octets(const unsigned char *address, size_t count)
     return octets * 31 + count;
 }
 
-static void place(struct caller *caller, const struct sockaddr *from)
+static void place(struct web_connection *caller, const struct sockaddr *from)
 {
     const unsigned char *address =
         (const unsigned char *)&((const struct sockaddr_in *)(const void *)from)->sin_addr;
@@ -27,7 +27,7 @@ static void place(struct caller *caller, const struct sockaddr *from)
     caller->network = four ? first_octets(address, 3) : first_octets(six->s6_addr, 6);
 }
 
-void callers_add(struct callers *callers, struct caller *caller, const struct sockaddr *from)
+void web_connections_add(struct web_connections *callers, struct web_connection *caller, const struct sockaddr *from)
 {
     place(caller, from);
     caller->older = callers->newest;
@@ -37,40 +37,40 @@ void callers_add(struct callers *callers, struct caller *caller, const struct so
     callers->count++;
 }
 
-void callers_remove(struct callers *callers, struct caller *caller)
+void web_connections_remove(struct web_connections *callers, struct web_connection *caller)
 {
     *(caller->older == NULL ? &callers->oldest : &caller->older->newer) = caller->newer;
     *(caller->newer == NULL ? &callers->newest : &caller->newer->older) = caller->older;
     callers->count--;
 }
 
-bool callers_are_too_many(const struct callers *callers, const struct sockaddr *from)
+bool web_connections_are_too_many(const struct web_connections *callers, const struct sockaddr *from)
 {
-    struct caller one;
+    struct web_connection one;
     size_t of_address = 0, of_network = 0;
     place(&one, from);
-    for (const struct caller *caller = callers->oldest; caller != NULL; caller = caller->newer) {
+    for (const struct web_connection *caller = callers->oldest; caller != NULL; caller = caller->newer) {
         of_address += caller->address == one.address;
         of_network += caller->network == one.network;
     }
     return of_address >= WEB_CONNECTIONS_PER_CLIENT_MAX || of_network >= WEB_CONNECTIONS_PER_NETWORK_MAX;
 }
 
-static size_t count_of(const struct callers *callers, uint64_t network)
+static size_t count_of(const struct web_connections *callers, uint64_t network)
 {
     size_t count = 0;
-    for (const struct caller *caller = callers->oldest; caller != NULL; caller = caller->newer)
+    for (const struct web_connection *caller = callers->oldest; caller != NULL; caller = caller->newer)
         count += caller->network == network;
     return count;
 }
 
-struct caller *callers_in_the_way(const struct callers *callers)
+struct web_connection *web_connections_to_close(const struct web_connections *callers)
 {
-    struct caller *chosen = NULL, *caller = callers->oldest;
+    struct web_connection *chosen = NULL, *caller = callers->oldest;
     size_t most = 0;
     if (callers->count < WEB_CONNECTIONS_MAX)
         return NULL;
-    for (int i = 0; caller != NULL && i < CALLERS_ASKED_MAX; i++, caller = caller->newer) {
+    for (int i = 0; caller != NULL && i < WEB_CONNECTIONS_ASKED_MAX; i++, caller = caller->newer) {
         size_t count = count_of(callers, caller->network);
         if (count <= most)
             continue;

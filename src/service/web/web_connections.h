@@ -18,24 +18,24 @@ enum {
     WEB_CONNECTIONS_MAX = 500,
     WEB_CONNECTIONS_PER_CLIENT_MAX = 20,
     WEB_CONNECTIONS_PER_NETWORK_MAX = 80,
-    CALLERS_ASKED_MAX = 32, /* of the oldest, when one has to make room */
+    WEB_CONNECTIONS_ASKED_MAX = 32, /* of the oldest, when one has to make room */
 };
 
-struct caller {
-    struct caller *older, *newer;
+struct web_connection {
+    struct web_connection *older, *newer;
     uint64_t address, network;
 };
 
-struct callers {
-    struct caller *oldest, *newest;
+struct web_connections {
+    struct web_connection *oldest, *newest;
     size_t count;
 };
 
-void callers_add(struct callers *callers, struct caller *caller, const struct sockaddr *from);
-void callers_remove(struct callers *callers, struct caller *caller);
+void web_connections_add(struct web_connections *callers, struct web_connection *caller, const struct sockaddr *from);
+void web_connections_remove(struct web_connections *callers, struct web_connection *caller);
 /* One more from there is too many, however much room there is. */
-bool callers_are_too_many(const struct callers *callers, const struct sockaddr *from);
+bool web_connections_are_too_many(const struct web_connections *callers, const struct sockaddr *from);
 /* Who makes room for one more; NULL: there is room. */
-struct caller *callers_in_the_way(const struct callers *callers);
+struct web_connection *web_connections_to_close(const struct web_connections *callers);
 
 #endif

@@ -10,92 +10,92 @@
 
 #include <stdlib.h>
 
-struct stay {
-    struct caller caller; /* first: a caller is one of these */
-    struct stays *stays;
+struct timed_connection {
+    struct web_connection caller; /* first: a caller is one of these */
+    struct web_timeouts *timeouts;
     int descriptor;
     uint64_t since_ms;
     bool served; /* it has asked for something */
 };
 
-static struct stay *oldest_of(const struct stays *stays)
+static struct timed_connection *oldest_of(const struct web_timeouts *timeouts)
 {
-    return (struct stay *)stays->callers.oldest;
+    return (struct timed_connection *)timeouts->callers.oldest;
 }
 
-static void wait_for_oldest(struct stays *stays)
+static void wait_for_oldest(struct web_timeouts *timeouts)
 {
     uint64_t now_ms = clock_now_ms();
-    const struct stay *oldest = oldest_of(stays);
-    uint64_t end_ms = oldest == NULL ? 0 : oldest->since_ms + WEB_STAY_MS;
+    const struct timed_connection *oldest = oldest_of(timeouts);
+    uint64_t end_ms = oldest == NULL ? 0 : oldest->since_ms + WEB_TIMEOUT_MS;
     if (oldest != NULL)
-        timer_set(&stays->timer, end_ms > now_ms ? end_ms - now_ms : 0);
+        timer_set(&timeouts->timer, end_ms > now_ms ? end_ms - now_ms : 0);
     else
-        timer_cancel(&stays->timer);
+        timer_cancel(&timeouts->timer);
 }
 
-static void begin(struct stays *stays, struct MHD_Connection *connection, void **context)
+static void begin(struct web_timeouts *timeouts, struct MHD_Connection *connection, void **context)
 {
     int descriptor = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
     const struct sockaddr *from =
         MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr;
-    struct stay *stay = *context = memory_new(sizeof *stay);
-    *stay = (struct stay){.stays = stays, .descriptor = descriptor, .since_ms = clock_now_ms()};
-    callers_add(&stays->callers, &stay->caller, from);
-    if (oldest_of(stays) == stay)
-        wait_for_oldest(stays);
+    struct timed_connection *timed = *context = memory_new(sizeof *timed);
+    *timed = (struct timed_connection){.timeouts = timeouts, .descriptor = descriptor, .since_ms = clock_now_ms()};
+    web_connections_add(&timeouts->callers, &timed->caller, from);
+    if (oldest_of(timeouts) == timed)
+        wait_for_oldest(timeouts);
 }
 
-bool stays_first_request(struct MHD_Connection *connection)
+bool web_timeouts_first_request(struct MHD_Connection *connection)
 {
-    struct stay *stay = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
-    bool first = !stay->served;
-    stay->served = true;
+    struct timed_connection *timed = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
+    bool first = !timed->served;
+    timed->served = true;
     return first;
 }
 
-void stays_changed(void *owner, struct MHD_Connection *connection, void **context, enum MHD_ConnectionNotificationCode what)
+void web_timeouts_changed(void *owner, struct MHD_Connection *connection, void **context, enum MHD_ConnectionNotificationCode what)
 {
-    struct stay *stay = *context;
+    struct timed_connection *timed = *context;
     if (what == MHD_CONNECTION_NOTIFY_STARTED) {
         begin(owner, connection, context);
         return;
     }
-    if (stay == NULL)
+    if (timed == NULL)
         return;
-    if (stay->stays != NULL)
-        callers_remove(&stay->stays->callers, &stay->caller);
-    free(stay);
+    if (timed->timeouts != NULL)
+        web_connections_remove(&timed->timeouts->callers, &timed->caller);
+    free(timed);
     *context = NULL;
 }
 
 /* The library closes what was hung up on, and says so. */
-static void hang_up(struct stay *stay)
+static void hang_up(struct timed_connection *timed)
 {
-    callers_remove(&stay->stays->callers, &stay->caller);
-    stay->stays = NULL;
-    shutdown(stay->descriptor, SHUT_RDWR);
+    web_connections_remove(&timed->timeouts->callers, &timed->caller);
+    timed->timeouts = NULL;
+    shutdown(timed->descriptor, SHUT_RDWR);
 }
 
-void stays_make_room(struct stays *stays)
+void web_timeouts_make_room(struct web_timeouts *timeouts)
 {
-    struct caller *caller = callers_in_the_way(&stays->callers);
+    struct web_connection *caller = web_connections_to_close(&timeouts->callers);
     if (caller == NULL)
         return;
-    hang_up((struct stay *)caller);
-    wait_for_oldest(stays);
+    hang_up((struct timed_connection *)caller);
+    wait_for_oldest(timeouts);
 }
 
 static void end_oldest(void *owner)
 {
-    struct stays *stays = owner;
+    struct web_timeouts *timeouts = owner;
     uint64_t now_ms = clock_now_ms();
-    for (struct stay *stay; (stay = oldest_of(stays)) != NULL && stay->since_ms + WEB_STAY_MS <= now_ms;)
-        hang_up(stay);
-    wait_for_oldest(stays);
+    for (struct timed_connection *timed; (timed = oldest_of(timeouts)) != NULL && timed->since_ms + WEB_TIMEOUT_MS <= now_ms;)
+        hang_up(timed);
+    wait_for_oldest(timeouts);
 }
 
-void stays_start(struct stays *stays, struct loop *loop)
+void web_timeouts_start(struct web_timeouts *timeouts, struct loop *loop)
 {
-    timer_start(&stays->timer, loop, end_oldest, stays);
+    timer_start(&timeouts->timer, loop, end_oldest, timeouts);
 }
