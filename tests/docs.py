@@ -52,7 +52,7 @@ def check_providers():
     """The tables of docs/ports.md are what the program knows."""
     text = (ROOT / "src/core/port/provider.c").read_text()
     page = (ROOT / "docs/ports.md").read_text()
-    known = re.findall(r'^    \{"([^"]+)", "[^"]*", "([^"]+)", \{([\d, ]+)\}, \{([\d, ]+)\}', text, re.M)
+    known = re.findall(r'^    \{"([^"]+)",\s+"[^"]*",\s+"([^"]+)",\s+\{([\d, ]+)\},\s+\{([\d, ]+)\}', text, re.M)
     if len(known) < 13:
         wrong.append("src/core/port/provider.c: the table was not found there")
     for name, hosts, starttls, implicit in known:

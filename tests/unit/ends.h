@@ -2,7 +2,7 @@
 /*
  * ends: connections for tests. An end is a conn that remembers what it met;
  * TURN_UNTIL runs the loop until something holds, and fails after some
- * seconds. Include after cmocka.h.
+ * seconds.
  */
 #ifndef MAILBOAT_TEST_ENDS_H
 #define MAILBOAT_TEST_ENDS_H
@@ -12,6 +12,7 @@
 #include "io/conn.h"
 #include "io/folder.h"
 #include "io/tls.h"
+#include "unit.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -161,8 +161,7 @@ static void names_are_taken_as_postfix_takes_them(void **state)
                                               "1.2.3",
                                               "222.501.285.45",
                                               "a\n.example",
-                                              "b\xc3\xbc"
-                                              "cher.example"};
+                                              ("b\xc3\xbc" "cher.example")};
     struct route route;
     for (size_t i = 0; i < ARRAY_LENGTH(taken); i++) {
         const struct dns_record host = mx(10, taken[i]);
