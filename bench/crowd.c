@@ -29,7 +29,14 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { OPENERS = 16, THREADS_MAX = 1000, TIMES_MAX = 1 << 20, PATIENCE_S = 60, LETTER_OCTETS = 4096, NEWCOMER_PAUSE_MS = 50 };
+enum {
+    OPENERS = 16,
+    THREADS_MAX = 1000,
+    TIMES_MAX = 1 << 20,
+    PATIENCE_S = 60,
+    LETTER_OCTETS = 4096,
+    NEWCOMER_PAUSE_MS = 50
+};
 
 struct line {
     int socket;
@@ -56,7 +63,9 @@ static struct {
     char letter[LETTER_OCTETS + 256];
 } crowd;
 
-static struct times sending = {PTHREAD_MUTEX_INITIALIZER, 0, NULL}, greeting = {PTHREAD_MUTEX_INITIALIZER, 0, NULL}, accepting = {PTHREAD_MUTEX_INITIALIZER, 0, NULL};
+static struct times sending = {PTHREAD_MUTEX_INITIALIZER, 0, NULL},
+                    greeting = {PTHREAD_MUTEX_INITIALIZER, 0, NULL},
+                    accepting = {PTHREAD_MUTEX_INITIALIZER, 0, NULL};
 
 static uint64_t now_us(void)
 {
@@ -93,7 +102,8 @@ static void tell_times(struct times *times)
 {
     qsort(times->us, times->count, sizeof *times->us, compare);
     size_t count = times->count;
-    printf(" %u %u %u", count ? times->us[count / 2] : 0, count ? times->us[count * 99 / 100] : 0, count ? times->us[count - 1] : 0);
+    printf(" %u %u %u", count ? times->us[count / 2] : 0, count ? times->us[count * 99 / 100] : 0,
+           count ? times->us[count - 1] : 0);
     times->count = 0;
 }
 
@@ -109,7 +119,8 @@ static bool fail(const char *what, const char *said)
 static bool put(const struct line *line, const char *text, size_t length)
 {
     for (size_t done = 0; done < length;) {
-        long put = line->tls != NULL ? SSL_write(line->tls, text + done, (int)(length - done)) : write(line->socket, text + done, length - done);
+        long put = line->tls != NULL ? SSL_write(line->tls, text + done, (int)(length - done))
+                                     : write(line->socket, text + done, length - done);
         if (put <= 0)
             return false;
         done += (size_t)put;
@@ -125,7 +136,8 @@ static bool turn(const struct line *line, const char *text, size_t length, const
     if (!put(line, text, length))
         return fail(text, "cannot be said");
     for (;;) {
-        long got = line->tls != NULL ? SSL_read(line->tls, reply + have, (int)(sizeof reply - 1 - have)) : read(line->socket, reply + have, sizeof reply - 1 - have);
+        long got = line->tls != NULL ? SSL_read(line->tls, reply + have, (int)(sizeof reply - 1 - have))
+                                     : read(line->socket, reply + have, sizeof reply - 1 - have);
         if (got <= 0)
             return fail(length > 0 ? text : "greeting", "hung up on, or no reply");
         have += (size_t)got;
@@ -163,7 +175,9 @@ static void hang_up(struct line *line)
 /* 0: port 25, in clear; 1: 587; 2: 465; 3: 2525. */
 static bool dial(struct line *line, int which, uint64_t *greeted_since_us)
 {
-    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)crowd.ports[which]), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in to = {.sin_family = AF_INET,
+                             .sin_port = htons((uint16_t)crowd.ports[which]),
+                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     struct timeval patience = {.tv_sec = PATIENCE_S};
     int one = 1;
     uint64_t since_us = now_us();
@@ -185,14 +199,16 @@ static bool introduce(struct line *line, int which)
         return false;
     if (which == 0)
         return true;
-    if (which != 2 && (!say(line, "220", "STARTTLS\r\n", "") || !secure(line) || !say(line, "250", "EHLO crowd.example\r\n", "")))
+    if (which != 2 && (!say(line, "220", "STARTTLS\r\n", "") || !secure(line) ||
+                       !say(line, "250", "EHLO crowd.example\r\n", "")))
         return false;
     return say(line, "235", "AUTH PLAIN %s\r\n", crowd.plain);
 }
 
 static bool send_letter(const struct line *line)
 {
-    return say(line, "250", "MAIL FROM:<%s>\r\n", crowd.from) && say(line, "250", "RCPT TO:<%s>\r\n", crowd.to) && say(line, "354", "DATA\r\n", "") &&
+    return say(line, "250", "MAIL FROM:<%s>\r\n", crowd.from) &&
+           say(line, "250", "RCPT TO:<%s>\r\n", crowd.to) && say(line, "354", "DATA\r\n", "") &&
            turn(line, crowd.letter, strlen(crowd.letter), "250");
 }
 
@@ -285,7 +301,8 @@ static void obey(const char *command)
 {
     unsigned threads, seconds, pause_ms;
     crowd.failed = 0;
-    if (sscanf(command, "active %u %u %u", &threads, &seconds, &pause_ms) == 3 && threads >= 1 && threads <= THREADS_MAX && threads <= crowd.count) {
+    if (sscanf(command, "active %u %u %u", &threads, &seconds, &pause_ms) == 3 && threads >= 1 &&
+        threads <= THREADS_MAX && threads <= crowd.count) {
         crowd.threads = threads;
         crowd.pause_ms = pause_ms;
         crowd.until_us = now_us() + (uint64_t)seconds * 1000000;
@@ -327,9 +344,11 @@ int main(int count, char **arguments)
     accepting.us = calloc(TIMES_MAX, sizeof *accepting.us);
     crowd.tls = SSL_CTX_new(TLS_client_method());
     SSL_CTX_set_mode(crowd.tls, SSL_MODE_RELEASE_BUFFERS);
-    size_t length = (size_t)snprintf(crowd.letter, sizeof crowd.letter, "From: <%s>\r\nSubject: of the crowd\r\n\r\n", crowd.from);
+    size_t length = (size_t)snprintf(crowd.letter, sizeof crowd.letter,
+                                     "From: <%s>\r\nSubject: of the crowd\r\n\r\n", crowd.from);
     while (length < LETTER_OCTETS)
-        length += (size_t)snprintf(crowd.letter + length, sizeof crowd.letter - length, "a line of a letter, as long as lines of letters usually are\r\n");
+        length += (size_t)snprintf(crowd.letter + length, sizeof crowd.letter - length,
+                                   "a line of a letter, as long as lines of letters usually are\r\n");
     snprintf(crowd.letter + length, sizeof crowd.letter - length, ".\r\n");
     all(opens);
     printf("open %zu %zu\n", (size_t)crowd.open, (size_t)crowd.failed);

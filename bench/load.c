@@ -43,16 +43,26 @@ static const struct {
     const char **text;
     long *number;
 } OPTIONS[] = {
-    {"from", &load.from, NULL}, {"to", &load.to, NULL}, {"plain", &load.plain, NULL}, {"certificate", &load.certificate, NULL},
-    {"key", &load.key, NULL}, {"port", NULL, &load.port}, {"connections", NULL, &load.connections}, {"count", NULL, &load.count},
-    {"size", NULL, &load.size}, {"kept", NULL, &load.kept}, {"tls", NULL, &load.tls}, {"resume", NULL, &load.resume},
+    {"from", &load.from, NULL},
+    {"to", &load.to, NULL},
+    {"plain", &load.plain, NULL},
+    {"certificate", &load.certificate, NULL},
+    {"key", &load.key, NULL},
+    {"port", NULL, &load.port},
+    {"connections", NULL, &load.connections},
+    {"count", NULL, &load.count},
+    {"size", NULL, &load.size},
+    {"kept", NULL, &load.kept},
+    {"tls", NULL, &load.tls},
+    {"resume", NULL, &load.resume},
 };
 
 static int read_option(const char *argument)
 {
     const char *value = strchr(argument, '=');
     for (size_t i = 0; value != NULL && i < sizeof OPTIONS / sizeof OPTIONS[0]; i++) {
-        if (strlen(OPTIONS[i].name) != (size_t)(value - argument) || strncmp(OPTIONS[i].name, argument, (size_t)(value - argument)) != 0)
+        if (strlen(OPTIONS[i].name) != (size_t)(value - argument) ||
+            strncmp(OPTIONS[i].name, argument, (size_t)(value - argument)) != 0)
             continue;
         if (OPTIONS[i].text != NULL)
             *OPTIONS[i].text = value + 1;
@@ -86,7 +96,9 @@ static void tell(const char *what, const char *said)
 
 static int dial(void)
 {
-    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)load.port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in to = {.sin_family = AF_INET,
+                             .sin_port = htons((uint16_t)load.port),
+                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     struct timeval wait = {.tv_sec = WAIT_S};
     int one = 1, line = socket(AF_INET, SOCK_STREAM, 0);
     setsockopt(line, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
@@ -106,7 +118,8 @@ struct wire {
 static int write_all(struct wire *wire, const char *octets, size_t length)
 {
     while (length > 0) {
-        ssize_t wrote = wire->ssl != NULL ? SSL_write(wire->ssl, octets, (int)length) : write(wire->line, octets, length);
+        ssize_t wrote = wire->ssl != NULL ? SSL_write(wire->ssl, octets, (int)length)
+                                          : write(wire->line, octets, length);
         if (wrote <= 0)
             return -1;
         octets += wrote;
@@ -164,8 +177,8 @@ static int greet(struct wire *wire, SSL *ssl)
 
 static int bring(struct wire *wire)
 {
-    if (say(wire, "250", "MAIL FROM:<%s>\r\n", load.from) != 0 || say(wire, "250", "RCPT TO:<%s>\r\n", load.to) != 0 ||
-        say(wire, "354", "DATA\r\n", "") != 0)
+    if (say(wire, "250", "MAIL FROM:<%s>\r\n", load.from) != 0 ||
+        say(wire, "250", "RCPT TO:<%s>\r\n", load.to) != 0 || say(wire, "354", "DATA\r\n", "") != 0)
         return -1;
     return write_all(wire, load.content, load.content_length) != 0 ? -1 : hear(wire, "250");
 }
@@ -239,10 +252,12 @@ static void *work(void *unused)
 
 static void make_content(void)
 {
-    static const char line[] = "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\r\n";
+    static const char line[] =
+        "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\r\n";
     size_t room = (size_t)load.size + 1024, used;
     load.content = malloc(room);
-    used = (size_t)snprintf(load.content, room, "From: <%s>\r\nTo: <%s>\r\nSubject: load\r\n\r\n", load.from, load.to);
+    used = (size_t)snprintf(load.content, room, "From: <%s>\r\nTo: <%s>\r\nSubject: load\r\n\r\n", load.from,
+                            load.to);
     while (used < (size_t)load.size) {
         memcpy(load.content + used, line, sizeof line - 1);
         used += sizeof line - 1;
@@ -273,7 +288,8 @@ static int run(void)
     if (count == 0)
         return 1;
     qsort(load.took_ms, (size_t)count, sizeof *load.took_ms, by_size);
-    printf("%.1f %.3f %.3f\n", (double)count / took_ms * 1e3, load.took_ms[count / 2], load.took_ms[count * 99 / 100]);
+    printf("%.1f %.3f %.3f\n", (double)count / took_ms * 1e3, load.took_ms[count / 2],
+           load.took_ms[count * 99 / 100]);
     free(load.took_ms);
     return load.failed * UNLUCKY_ONE_IN <= load.count ? 0 : 1;
 }
@@ -296,7 +312,9 @@ static void *shake(void *descriptor)
 
 static int serve(void)
 {
-    struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons((uint16_t)load.port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in at = {.sin_family = AF_INET,
+                             .sin_port = htons((uint16_t)load.port),
+                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     int one = 1, door = socket(AF_INET, SOCK_STREAM, 0);
     setsockopt(door, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
     load.context = SSL_CTX_new(TLS_server_method());
@@ -324,8 +342,8 @@ int main(int argc, char **argv)
     if (strcmp(load.verb, "serve") == 0)
         return load.port > 0 && load.certificate != NULL && load.key != NULL ? serve() : usage();
     int sends = strcmp(load.verb, "send") == 0;
-    if (load.port <= 0 || load.count <= 0 || load.connections <= 0 || (sends && (load.from == NULL || load.to == NULL)) ||
-        (!sends && strcmp(load.verb, "shake") != 0))
+    if (load.port <= 0 || load.count <= 0 || load.connections <= 0 ||
+        (sends && (load.from == NULL || load.to == NULL)) || (!sends && strcmp(load.verb, "shake") != 0))
         return usage();
     if (!sends || load.tls)
         load.context = SSL_CTX_new(TLS_client_method());

@@ -4,15 +4,15 @@
  * in batches, with an optional standing queue. Prints microseconds of CPU and
  * of wall time a message. Usage: store_bench FOLDER [MESSAGES [BATCH [STANDING]]]
  */
-#include "core/queue/queue_id.h"
-#include "store/store.h"
-
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
+
+#include "core/queue/queue_id.h"
+#include "store/store.h"
 
 enum { CONTENT_SIZE = 4096, FIRST_MS = 1000 };
 
@@ -38,10 +38,14 @@ static void fill(struct store *store, uint64_t *ids, size_t count, size_t batch,
 {
     static char content[CONTENT_SIZE];
     struct recipient recipient = {.address = BYTES("bob@elsewhere.example")};
-    struct store_message message = {.arrived_ms = FIRST_MS, .expires_ms = FIRST_MS + 1, .content = bytes_of(content, sizeof content)};
+    struct store_message message = {
+        .arrived_ms = FIRST_MS, .expires_ms = FIRST_MS + 1, .content = bytes_of(content, sizeof content)};
     memset(content, 'x', sizeof content);
-    message.envelope = (struct envelope){.sender = BYTES("ada@example.org"), .recipients = &recipient, .recipient_count = 1};
-    message.origin = (struct origin){.client_address = BYTES("192.0.2.1"), .client_helo = BYTES("client.example"), .protocol = BYTES("ESMTP")};
+    message.envelope = (struct envelope){
+        .sender = BYTES("ada@example.org"), .recipients = &recipient, .recipient_count = 1};
+    message.origin = (struct origin){.client_address = BYTES("192.0.2.1"),
+                                     .client_helo = BYTES("client.example"),
+                                     .protocol = BYTES("ESMTP")};
     for (size_t i = 0; i < count; i++) {
         message.id = ids[i] = queue_id_next(&maker, 0);
         bool taken = store_accept(store, &message, &destination, FIRST_MS, 0);
@@ -65,7 +69,8 @@ static void empty(struct store *store, const uint64_t *ids, size_t count, size_t
 
 static void report(const char *what, size_t count, double cpu, double wall)
 {
-    printf("%-8s %6.2f us CPU, %7.2f us wall a message\n", what, (seconds(CLOCK_PROCESS_CPUTIME_ID) - cpu) / (double)count * 1e6,
+    printf("%-8s %6.2f us CPU, %7.2f us wall a message\n", what,
+           (seconds(CLOCK_PROCESS_CPUTIME_ID) - cpu) / (double)count * 1e6,
            (seconds(CLOCK_MONOTONIC) - wall) / (double)count * 1e6);
 }
 

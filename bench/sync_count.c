@@ -17,10 +17,11 @@
 
 /* As bench/syncs.py reads them. */
 static struct counts {
-    atomic_ulong processes;    /* that were counted at all */
-    atomic_ulong file_syncs;   /* fsync, fdatasync, sync_file_range that waits, msync(MS_SYNC) */
-    atomic_ulong disk_syncs;   /* sync, syncfs */
-    atomic_ulong synced_opens; /* files opened with O_SYNC or O_DSYNC, and writes with RWF_SYNC or RWF_DSYNC */
+    atomic_ulong processes;  /* that were counted at all */
+    atomic_ulong file_syncs; /* fsync, fdatasync, sync_file_range that waits, msync(MS_SYNC) */
+    atomic_ulong disk_syncs; /* sync, syncfs */
+    /* files opened with O_SYNC or O_DSYNC, and writes with RWF_SYNC or RWF_DSYNC */
+    atomic_ulong synced_opens;
 } nowhere, *counts = &nowhere;
 
 __attribute__((constructor)) static void begin(void)
@@ -83,14 +84,14 @@ static int opened(int folder, const char *path, int flags, va_list rest)
     return (int)syscall(SYS_openat, folder, path, flags, mode);
 }
 
-#define OPEN(name, more, folder, extra)                   \
-    int name(more const char *path, int flags, ...)       \
-    {                                                     \
-        va_list rest;                                     \
-        va_start(rest, flags);                            \
+#define OPEN(name, more, folder, extra)                       \
+    int name(more const char *path, int flags, ...)           \
+    {                                                         \
+        va_list rest;                                         \
+        va_start(rest, flags);                                \
         int file = opened(folder, path, flags | extra, rest); \
-        va_end(rest);                                     \
-        return file;                                      \
+        va_end(rest);                                         \
+        return file;                                          \
     }
 #define AND ,
 OPEN(open, , AT_FDCWD, 0)

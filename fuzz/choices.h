@@ -8,17 +8,17 @@
 #ifndef MAILBOAT_FUZZ_CHOICES_H
 #define MAILBOAT_FUZZ_CHOICES_H
 
-#include "base/bytes.h"
-
 #include <stdlib.h>
+
+#include "base/bytes.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* Broken for good: the fuzzer keeps the input. */
-#define INSIST(fact)   \
-    do {               \
-        if (!(fact))   \
-            abort();   \
+#define INSIST(fact) \
+    do {             \
+        if (!(fact)) \
+            abort(); \
     } while (0)
 
 enum { CHOICES = 16 };

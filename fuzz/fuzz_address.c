@@ -9,7 +9,8 @@ static void check_address(struct bytes text, bool utf8)
     struct buffer canonical = {0}, twice = {0};
     if (!address_parse(text, utf8, &address))
         return;
-    INSIST(address.local.length > 0 && address.local.length <= LOCAL_PART_MAX && address.domain.length <= DOMAIN_MAX);
+    INSIST(address.local.length > 0 && address.local.length <= LOCAL_PART_MAX &&
+           address.domain.length <= DOMAIN_MAX);
     INSIST(text.length <= ADDRESS_MAX && !bytes_has_control(text) && (utf8 || bytes_is_ascii(text)));
     address_canonical(&canonical, &address);
     INSIST(address_parse(buffer_bytes(&canonical), utf8, &again));

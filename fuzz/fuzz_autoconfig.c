@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Any file in place of published settings: what discovery takes from it is a
  * host that could be, a port that is not 25, and TLS. */
-#include "io/autoconfig.h"
 #include "choices.h"
+#include "io/autoconfig.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -21,6 +21,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     INSIST(discovery.host[0] == '\0' || host_is_name(bytes_of_text(discovery.host), true));
     for (size_t i = 0; i < discovery.port_count; i++)
-        INSIST(discovery.ports[i].port != 25 && discovery.ports[i].port != 0 && discovery.ports[i].tls != CLIENT_TLS_NEVER);
+        INSIST(discovery.ports[i].port != 25 && discovery.ports[i].port != 0 &&
+               discovery.ports[i].tls != CLIENT_TLS_NEVER);
     return 0;
 }

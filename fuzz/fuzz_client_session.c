@@ -23,8 +23,10 @@ static void check_send(const struct client_session_world *world, struct bytes by
 {
     INSIST(bytes.length > 0);
     bool may_say = world->secured || world->options.tls == CLIENT_TLS_NEVER;
-    INSIST(may_say || (bytes_search(bytes, BYTES("AUTH")) == SIZE_MAX && bytes_search(bytes, BYTES("c2VjcmV0")) == SIZE_MAX));
-    INSIST(world->secured || world->options.tls != CLIENT_TLS_REQUIRED || bytes_search(bytes, BYTES("MAIL FROM")) == SIZE_MAX);
+    INSIST(may_say || (bytes_search(bytes, BYTES("AUTH")) == SIZE_MAX &&
+                       bytes_search(bytes, BYTES("c2VjcmV0")) == SIZE_MAX));
+    INSIST(world->secured || world->options.tls != CLIENT_TLS_REQUIRED ||
+           bytes_search(bytes, BYTES("MAIL FROM")) == SIZE_MAX);
 }
 
 static void check_results(struct client_session_world *world, const struct client_action *action)
@@ -34,7 +36,8 @@ static void check_results(struct client_session_world *world, const struct clien
     for (size_t i = 0; i < action->result_count; i++) {
         const struct client_result *r = &action->results[i];
         INSIST(r->outcome != OUTCOME_DELIVERED || (r->code / 100 == 2 && r->step == STEP_DATA));
-        INSIST((r->enhanced.length >= 5 || (r->enhanced.length == 0 && r->code > 0)) && !bytes_has_control(r->text) && bytes_is_utf8(r->text));
+        INSIST((r->enhanced.length >= 5 || (r->enhanced.length == 0 && r->code > 0)) &&
+               !bytes_has_control(r->text) && bytes_is_utf8(r->text));
     }
 }
 
@@ -47,10 +50,16 @@ static void next_message(struct client_session_world *world)
         return;
     }
     for (size_t i = 0; i < ARRAY_LENGTH(world->recipients); i++)
-        world->recipients[i] = (struct recipient){.address = BYTES("ada@example.org"), .orcpt = BYTES("rfc822;a"), .notify = (uint8_t)choose(&world->choices, 2)};
-    *e = (struct envelope){.sender = BYTES("b@example.net"), .body = (enum body_type)choose(&world->choices, 3), .smtputf8 = choose(&world->choices, 8) == 1,
-                           .requiretls = choose(&world->choices, 8) == 1, .size = choose(&world->choices, 2) == 0 ? 100 : 100000,
-                           .recipients = world->recipients, .recipient_count = 1 + choose(&world->choices, 3)};
+        world->recipients[i] = (struct recipient){.address = BYTES("ada@example.org"),
+                                                  .orcpt = BYTES("rfc822;a"),
+                                                  .notify = (uint8_t)choose(&world->choices, 2)};
+    *e = (struct envelope){.sender = BYTES("b@example.net"),
+                           .body = (enum body_type)choose(&world->choices, 3),
+                           .smtputf8 = choose(&world->choices, 8) == 1,
+                           .requiretls = choose(&world->choices, 8) == 1,
+                           .size = choose(&world->choices, 2) == 0 ? 100 : 100000,
+                           .recipients = world->recipients,
+                           .recipient_count = 1 + choose(&world->choices, 3)};
     world->sending = true;
     client_session_send(&world->session, e);
 }
@@ -68,11 +77,14 @@ static void take_action(struct client_session_world *world, const struct client_
         break;
     case CLIENT_ASK_NONCE:
         INSIST(world->secured || world->options.tls == CLIENT_TLS_NEVER);
-        client_session_answer_nonce(&world->session, BYTES("eighteen octets..."), BYTES("tls-exporter"), choose(&world->choices, 2) == 0 ? bytes_none() : BYTES("binding"));
+        client_session_answer_nonce(&world->session, BYTES("eighteen octets..."), BYTES("tls-exporter"),
+                                    choose(&world->choices, 2) == 0 ? bytes_none() : BYTES("binding"));
         break;
     case CLIENT_ASK_PROOF:
-        INSIST(action->scram.iterations >= 4096 && action->scram.iterations <= 1000000 && action->scram.salt.length > 0);
-        client_session_answer_proof(&world->session, (const uint8_t *)"thirty-two octets that prove it.", (const uint8_t *)"thirty-two octets of a signature");
+        INSIST(action->scram.iterations >= 4096 && action->scram.iterations <= 1000000 &&
+               action->scram.salt.length > 0);
+        client_session_answer_proof(&world->session, (const uint8_t *)"thirty-two octets that prove it.",
+                                    (const uint8_t *)"thirty-two octets of a signature");
         break;
     case CLIENT_READY: next_message(world); break;
     case CLIENT_WANT_CONTENT: world->wants_content = true; break;
@@ -100,7 +112,9 @@ static void settle(struct client_session_world *world)
             client_session_tls_started(&world->session);
         } else if (world->wants_content) {
             world->wants_content = false;
-            client_session_content(&world->session, bytes_of(content, choose(&world->choices, sizeof content)), ++world->runs % 3 == 0);
+            client_session_content(&world->session,
+                                   bytes_of(content, choose(&world->choices, sizeof content)),
+                                   ++world->runs % 3 == 0);
         } else {
             return;
         }
@@ -122,7 +136,8 @@ static void run(struct client_session_world *world, struct bytes stream)
         } while (used > 0);
     }
     settle(world);
-    client_session_failed(&world->session, client_session_step(&world->session), BYTES("the connection ended"));
+    client_session_failed(&world->session, client_session_step(&world->session),
+                          BYTES("the connection ended"));
     settle(world);
     INSIST(world->over && !world->sending);
 }
@@ -131,8 +146,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct client_session_world world = {0};
     struct bytes stream = choices_start(&world.choices, data, size);
-    world.options = (struct client_options){.helo = BYTES("client.example.org"), .tls = (enum client_tls)choose(&world.choices, 4),
-                                            .lmtp = choose(&world.choices, 4) == 1, .probe_only = choose(&world.choices, 8) == 1};
+    world.options = (struct client_options){.helo = BYTES("client.example.org"),
+                                            .tls = (enum client_tls)choose(&world.choices, 4),
+                                            .lmtp = choose(&world.choices, 4) == 1,
+                                            .probe_only = choose(&world.choices, 8) == 1};
     if (choose(&world.choices, 2) == 1 && world.options.tls != CLIENT_TLS_OPPORTUNISTIC) {
         world.options.user = BYTES("user");
         world.options.password = BYTES("secret");

@@ -21,7 +21,8 @@ static void check_rcpt(struct bytes argument, bool utf8)
     if (command_parse_rcpt(argument, utf8, &rcpt) != ARGUMENT_FINE)
         return;
     INSIST(bytes_is_nocase(rcpt.address, "postmaster") || address_parse(rcpt.address, utf8, &address));
-    INSIST(rcpt.orcpt.length <= ORCPT_MAX && !bytes_has_control(rcpt.orcpt) && bytes_find(rcpt.orcpt, ' ') == SIZE_MAX);
+    INSIST(rcpt.orcpt.length <= ORCPT_MAX && !bytes_has_control(rcpt.orcpt) &&
+           bytes_find(rcpt.orcpt, ' ') == SIZE_MAX);
     INSIST(utf8 || bytes_is_ascii(rcpt.orcpt)); /* it is said again to the next hop */
     INSIST((rcpt.notify & NOTIFY_NEVER) == 0 || rcpt.notify == NOTIFY_NEVER);
 }

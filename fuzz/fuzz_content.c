@@ -25,7 +25,8 @@ static struct content_case read_data(struct bytes input, bool fix, struct choice
     content_start(&reading.content, SIZE_MAX_HERE, false, fix);
     while (!reading.ended) {
         struct content_run run;
-        size_t used = content_feed_data(&reading.content, bytes_of(input.at + reading.used, there - reading.used), &changed, &run);
+        size_t used = content_feed_data(
+            &reading.content, bytes_of(input.at + reading.used, there - reading.used), &changed, &run);
         INSIST(used <= there - reading.used);
         INSIST(run.octets.length <= (fix ? 2 * used : used));
         buffer_add(&reading.stored, run.octets);
@@ -60,7 +61,8 @@ static void check_round(struct bytes input)
     encoder_end(&encoder, &wire);
     struct content_case reading = read_data(buffer_bytes(&wire), false, NULL);
     INSIST(reading.ended && reading.used == wire.length);
-    INSIST(reading.content.fault == CONTENT_FINE || reading.content.fault == CONTENT_TOO_LARGE || reading.content.fault == CONTENT_NUL || reading.content.fault == CONTENT_LOOPS);
+    INSIST(reading.content.fault == CONTENT_FINE || reading.content.fault == CONTENT_TOO_LARGE ||
+           reading.content.fault == CONTENT_NUL || reading.content.fault == CONTENT_LOOPS);
     buffer_free(&reading.stored);
     buffer_free(&wire);
 }

@@ -21,18 +21,27 @@ struct delivery_world {
 
 static void resolve(struct delivery_world *world, const struct delivery_action *action)
 {
-    static const enum dns_status statuses[] = {DNS_FOUND, DNS_FOUND, DNS_FOUND, DNS_NO_DATA, DNS_NXDOMAIN, DNS_SERVER_FAILURE};
-    static const char *const names[] = {"a.example.org", "b.example.org", "mx.example.net", "", "not a name", "c.example.org"};
+    static const enum dns_status statuses[] = {DNS_FOUND,   DNS_FOUND,    DNS_FOUND,
+                                               DNS_NO_DATA, DNS_NXDOMAIN, DNS_SERVER_FAILURE};
+    static const char *const names[] = {"a.example.org", "b.example.org", "mx.example.net", "",
+                                        "not a name",    "c.example.org"};
     static const char digest[32];
     struct dns_record records[RECORDS_MAX];
     size_t count = 1 + choose(&world->choices, RECORDS_MAX);
     for (size_t i = 0; i < count; i++)
-        records[i] = (struct dns_record){.preference = (uint16_t)choose(&world->choices, 3), .name = bytes_of_text(names[i]), .address = {192, 0, 2, (uint8_t)i}};
+        records[i] = (struct dns_record){.preference = (uint16_t)choose(&world->choices, 3),
+                                         .name = bytes_of_text(names[i]),
+                                         .address = {192, 0, 2, (uint8_t)i}};
     for (size_t i = 0; i < count && action->type == DNS_TLSA; i++) {
-        records[i] = (struct dns_record){.usage = (uint8_t)choose(&world->choices, 5), .selector = 1, .matching = 1, .data = bytes_of(digest, sizeof digest)};
+        records[i] = (struct dns_record){.usage = (uint8_t)choose(&world->choices, 5),
+                                         .selector = 1,
+                                         .matching = 1,
+                                         .data = bytes_of(digest, sizeof digest)};
     }
-    struct dns_facts facts = {.status = statuses[choose(&world->choices, ARRAY_LENGTH(statuses))], .secure = choose(&world->choices, 2) == 1,
-                              .records = records, .count = count};
+    struct dns_facts facts = {.status = statuses[choose(&world->choices, ARRAY_LENGTH(statuses))],
+                              .secure = choose(&world->choices, 2) == 1,
+                              .records = records,
+                              .count = count};
     if (choose(&world->choices, 4) == 0)
         facts.canonical = BYTES("real.example.org");
     delivery_learned(&world->delivery, action->type, &facts);
@@ -40,7 +49,9 @@ static void resolve(struct delivery_world *world, const struct delivery_action *
 
 static void tell_policy(struct delivery_world *world)
 {
-    struct sts_policy policy = {.mode = (enum sts_mode)choose(&world->choices, 3), .patterns = {BYTES("*.example.org")}, .pattern_count = choose(&world->choices, 2)};
+    struct sts_policy policy = {.mode = (enum sts_mode)choose(&world->choices, 3),
+                                .patterns = {BYTES("*.example.org")},
+                                .pattern_count = choose(&world->choices, 2)};
     delivery_sts(&world->delivery, choose(&world->choices, 2) == 0 ? NULL : &policy);
 }
 
@@ -48,9 +59,12 @@ static void tell_policy(struct delivery_world *world)
 static void check_sent(const struct delivery_world *world, struct bytes sent)
 {
     enum tls_demand demand = world->delivery.tls.policy.demand;
-    bool in_clear_allowed = (demand == DEMAND_MAY && world->delivery.options.tls == CLIENT_TLS_OPPORTUNISTIC) || demand == DEMAND_CLEAR;
+    bool in_clear_allowed = (demand == DEMAND_MAY &&
+                             world->delivery.options.tls == CLIENT_TLS_OPPORTUNISTIC) ||
+                            demand == DEMAND_CLEAR;
     INSIST(world->connected && sent.length > 0 && demand != DEMAND_REFUSE);
-    INSIST(world->secured || (in_clear_allowed && !world->envelope.requiretls) || !bytes_starts_nocase(sent, "MAIL"));
+    INSIST(world->secured || (in_clear_allowed && !world->envelope.requiretls) ||
+           !bytes_starts_nocase(sent, "MAIL"));
 }
 
 static void take_action(struct delivery_world *world, const struct delivery_action *action)
@@ -72,7 +86,8 @@ static void take_action(struct delivery_world *world, const struct delivery_acti
         }
         if (action->address_count > 1 && choose(&world->choices, 2) == 1)
             delivery_tried_all(delivery);
-        delivery_lost(delivery, action->tls && choose(&world->choices, 2) == 1, TLS_LOSS_ENDED, BYTES("refused"));
+        delivery_lost(delivery, action->tls && choose(&world->choices, 2) == 1, TLS_LOSS_ENDED,
+                      BYTES("refused"));
         break;
     case DELIVERY_ASK_STS: tell_policy(world); break;
     case DELIVERY_SEND: check_sent(world, action->bytes); break;
@@ -82,14 +97,18 @@ static void take_action(struct delivery_world *world, const struct delivery_acti
         if (choose(&world->choices, 3) > 0)
             delivery_tls_started(delivery);
         else
-            delivery_lost(delivery, true, (enum tls_loss)choose(&world->choices, 3), BYTES("the handshake failed"));
+            delivery_lost(delivery, true, (enum tls_loss)choose(&world->choices, 3),
+                          BYTES("the handshake failed"));
         break;
     case DELIVERY_ASK:
         INSIST(world->connected);
         if (action->asked.kind == CLIENT_ASK_NONCE)
-            client_session_answer_nonce(&delivery->session, BYTES("eighteen octets..."), bytes_none(), bytes_none());
+            client_session_answer_nonce(&delivery->session, BYTES("eighteen octets..."), bytes_none(),
+                                        bytes_none());
         else
-            client_session_answer_proof(&delivery->session, (const uint8_t *)"thirty-two octets that prove it.", (const uint8_t *)"thirty-two octets of a signature");
+            client_session_answer_proof(&delivery->session,
+                                        (const uint8_t *)"thirty-two octets that prove it.",
+                                        (const uint8_t *)"thirty-two octets of a signature");
         break;
     case DELIVERY_WANT_CONTENT: delivery_content(delivery, BYTES("Hello\r\n"), ++world->runs % 3 == 0); break;
     case DELIVERY_DONE:
@@ -118,8 +137,10 @@ static void check_words(const struct delivery *delivery)
 {
     struct buffer peer = {0};
     delivery_peer(delivery, &peer);
-    INSIST(!bytes_has_control(buffer_bytes(&peer)) && delivery_timeout_ms(delivery) > 0 && delivery_step(delivery) <= STEP_QUIT);
-    INSIST(delivery->tls.policy.word == NULL || (delivery_tls_name(delivery).length > 0 && delivery_tls_reason(delivery).length > 0));
+    INSIST(!bytes_has_control(buffer_bytes(&peer)) && delivery_timeout_ms(delivery) > 0 &&
+           delivery_step(delivery) <= STEP_QUIT);
+    INSIST(delivery->tls.policy.word == NULL ||
+           (delivery_tls_name(delivery).length > 0 && delivery_tls_reason(delivery).length > 0));
     buffer_free(&peer);
 }
 
@@ -146,9 +167,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     world.stream = choices_start(&world.choices, data, size);
     world.in_turn = world.choices.octets[CHOICES - 1] % 8 < 6; /* who does not is turned away soon */
     world.recipients[0].address = world.recipients[1].address = BYTES("ada@example.org");
-    world.envelope = (struct envelope){.sender = BYTES("b@example.net"), .recipients = world.recipients, .recipient_count = 2, .size = 14};
-    struct delivery_options options = {.hostname = BYTES("mx.example.net"), .domain = BYTES("example.org"), .smarthost = choose(&world.choices, 2) == 1,
-                                       .port = 25, .tls = CLIENT_TLS_OPPORTUNISTIC, .fallback = &world.fallback, .wish = (enum tls_wish)choose(&world.choices, WISH_NONE + 1)};
+    world.envelope = (struct envelope){
+        .sender = BYTES("b@example.net"), .recipients = world.recipients, .recipient_count = 2, .size = 14};
+    struct delivery_options options = {.hostname = BYTES("mx.example.net"),
+                                       .domain = BYTES("example.org"),
+                                       .smarthost = choose(&world.choices, 2) == 1,
+                                       .port = 25,
+                                       .tls = CLIENT_TLS_OPPORTUNISTIC,
+                                       .fallback = &world.fallback,
+                                       .wish = (enum tls_wish)choose(&world.choices, WISH_NONE + 1)};
     world.envelope.requiretls = choose(&world.choices, 4) == 0;
     if (options.smarthost) {
         options.port = choose(&world.choices, 2) == 0 ? 465 : 587;
@@ -165,7 +192,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         struct envelope other = world.envelope;
         other.requiretls = requires;
         if (delivery_suits(&world.delivery, &other)) /* else this connection is not for that message */
-            world.envelope.requiretls = requires;
+        world.envelope.requiretls = requires;
         delivery_next(&world.delivery, &world.envelope);
         carry(&world);
     }

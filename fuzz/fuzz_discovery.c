@@ -26,7 +26,8 @@ static struct bytes some_name(struct discovery_world *world)
     if (which >= ARRAY_LENGTH(lists))
         return bytes_split(&world->stream, ' ');
     struct bytes list = bytes_of_text(lists[which]);
-    for (unsigned skipped = choose(&world->choices, 4); skipped > 0 && bytes_find(list, ',') != SIZE_MAX; skipped--)
+    for (unsigned skipped = choose(&world->choices, 4); skipped > 0 && bytes_find(list, ',') != SIZE_MAX;
+         skipped--)
         bytes_split(&list, ',');
     return bytes_split(&list, ',');
 }
@@ -38,7 +39,9 @@ static void check_question(const struct discovery_question *question)
         INSIST(question->name.length > 0 && !bytes_has_control(question->name));
         return;
     }
-    INSIST(bytes_starts_nocase(url, "https://") && !bytes_has_control(url) && bytes_find(url, ' ') == SIZE_MAX && bytes_find(url, '@') == SIZE_MAX && bytes_find(url, '#') == SIZE_MAX);
+    INSIST(bytes_starts_nocase(url, "https://") && !bytes_has_control(url) &&
+           bytes_find(url, ' ') == SIZE_MAX && bytes_find(url, '@') == SIZE_MAX &&
+           bytes_find(url, '#') == SIZE_MAX);
     for (size_t at; (at = bytes_find(url, '%')) != SIZE_MAX; url = bytes_from(url, at + 3))
         INSIST(url.length >= at + 3 && ascii_is_alnum(url.at[at + 1]) && ascii_is_alnum(url.at[at + 2]));
 }
@@ -49,8 +52,10 @@ static void answer_records(struct discovery_world *world)
     size_t count = choose(&world->choices, RECIPIENT_CACHE_MAX + 1);
     for (size_t i = 0; i < count; i++) {
         static const uint16_t ports[] = {587, 465, 2525, 25, 0, 8587, 65535};
-        records[i] = (struct dns_record){.preference = (uint16_t)choose(&world->choices, 3), .weight = (uint16_t)choose(&world->choices, 3),
-                                         .port = ports[choose(&world->choices, ARRAY_LENGTH(ports))], .name = some_name(world)};
+        records[i] = (struct dns_record){.preference = (uint16_t)choose(&world->choices, 3),
+                                         .weight = (uint16_t)choose(&world->choices, 3),
+                                         .port = ports[choose(&world->choices, ARRAY_LENGTH(ports))],
+                                         .name = some_name(world)};
     }
     discovery_learn_records(&world->discovery, records, count);
 }
@@ -60,7 +65,9 @@ static void answer_settings(struct discovery_world *world)
     struct published_server servers[RECIPIENT_CACHE_MAX];
     size_t count = choose(&world->choices, RECIPIENT_CACHE_MAX + 1);
     for (size_t i = 0; i < count; i++) {
-        servers[i] = (struct published_server){.host = some_name(world), .user = bytes_split(&world->stream, ' '), .port = choose(&world->choices, 4) == 0 ? 25 : 587,
+        servers[i] = (struct published_server){.host = some_name(world),
+                                               .user = bytes_split(&world->stream, ' '),
+                                               .port = choose(&world->choices, 4) == 0 ? 25 : 587,
                                                .tls = (enum client_tls)choose(&world->choices, 4)};
     }
     discovery_learn_settings(&world->discovery, servers, count);
@@ -75,7 +82,8 @@ static void check_outcome(const struct discovery *d)
         INSIST(d->ports[i].port != 25 && d->ports[i].port != 0 && d->ports[i].tls != CLIENT_TLS_NEVER);
         INSIST(d->provider == NULL || provider_offers(d->provider, d->ports[i].port));
     }
-    INSIST(d->provider == NULL || provider_host(d->provider).length == 0 || provider_is_called(d->provider, bytes_of_text(d->host)));
+    INSIST(d->provider == NULL || provider_host(d->provider).length == 0 ||
+           provider_is_called(d->provider, bytes_of_text(d->host)));
 }
 
 static void check_providers(struct bytes name)
@@ -89,7 +97,8 @@ static void check_providers(struct bytes name)
     INSIST(provider_by_domain(name) == provider_by_domain(buffer_bytes(&dotted)));
     INSIST(provider_by_host(name) == provider_by_host(buffer_bytes(&dotted)));
     INSIST(provider_by_mx(name) == provider_by_mx(buffer_bytes(&dotted)));
-    INSIST(bytes_find(name, '\0') != SIZE_MAX || provider_by_mx(name) == NULL || provider_by_mx(name) == provider_by_mx(buffer_bytes(&below)));
+    INSIST(bytes_find(name, '\0') != SIZE_MAX || provider_by_mx(name) == NULL ||
+           provider_by_mx(name) == provider_by_mx(buffer_bytes(&below)));
     const struct provider *called = provider_by_name(name);
     INSIST(called == NULL || provider_is_called(called, name));
     buffer_free(&dotted);

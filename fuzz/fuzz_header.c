@@ -9,7 +9,8 @@
 #include "core/smtp/address.h"
 
 static const struct header_rules rules = {.utf8_allowed = true};
-static const struct header_stamp stamp = {.now_ms = 1795435200000u, .message_id = BYTES("1@mx.example.org"), .from = BYTES("ada@example.org")};
+static const struct header_stamp stamp = {
+    .now_ms = 1795435200000u, .message_id = BYTES("1@mx.example.org"), .from = BYTES("ada@example.org")};
 
 static void gather(struct header *header, struct bytes text, struct choices *choices)
 {

@@ -32,7 +32,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     for (int utf8 = 0; utf8 <= 1; utf8++) {
         enum host_kind kind = host_parse(text, utf8);
         INSIST((kind == HOST_IPV4) == host_is_ipv4(text) && (kind == HOST_IPV6) == host_is_ipv6(text));
-        INSIST(kind != HOST_NAME || (host_is_name(text, utf8) && size <= DOMAIN_NAME_MAX && !bytes_has_control(text)));
+        INSIST(kind != HOST_NAME ||
+               (host_is_name(text, utf8) && size <= DOMAIN_NAME_MAX && !bytes_has_control(text)));
         if (kind == HOST_IPV4 || kind == HOST_IPV6)
             check_address(text);
     }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What decodes, encodes again to the same octets; the rest is refused. */
-#include "ipc/ipc_message.h"
-
 #include <stdlib.h>
+
+#include "ipc/ipc_message.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -10,7 +10,8 @@ static size_t fields_of(struct bytes line)
     size_t fields = 0;
     while (line.length > 0) {
         size_t equals = bytes_find(line, '=');
-        INSIST(equals != SIZE_MAX && equals > 0 && bytes_find(bytes_first(line, equals), ' ') == SIZE_MAX && bytes_find(bytes_first(line, equals), '"') == SIZE_MAX);
+        INSIST(equals != SIZE_MAX && equals > 0 && bytes_find(bytes_first(line, equals), ' ') == SIZE_MAX &&
+               bytes_find(bytes_first(line, equals), '"') == SIZE_MAX);
         line = bytes_from(line, equals + 1);
         size_t end = 0;
         if (line.length > 0 && line.at[0] == '"') {
@@ -40,14 +41,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         some += value.length > 0;
     }
     for (enum log_format format = LOG_LOGFMT; format <= LOG_JSON; format++) {
-        size_t length = log_format_line(room, format, 1795435200000u, "smtpd", LOG_EVENT_INFO, "refused", fields, ARRAY_LENGTH(fields));
+        size_t length = log_format_line(room, format, 1795435200000u, "smtpd", LOG_EVENT_INFO, "refused",
+                                        fields, ARRAY_LENGTH(fields));
         INSIST(length > 0 && length <= LOG_LINE_MAX && room[length - 1] == '\n');
         struct bytes line = bytes_of(room, length - 1);
         INSIST(bytes_is_utf8(line) && !bytes_has_control_character(line));
         struct bytes words = line;
         for (int i = 0; i < 4 && format == LOG_LOGFMT; i++)
             bytes_split(&words, ' ');
-        INSIST(format != LOG_LOGFMT || (fields_of(words) <= some && (size > 2000 || fields_of(words) == some)));
+        INSIST(format != LOG_LOGFMT ||
+               (fields_of(words) <= some && (size > 2000 || fields_of(words) == some)));
     }
     return 0;
 }

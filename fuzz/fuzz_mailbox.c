@@ -12,8 +12,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     size_t left = list.length;
     while (address_list_next(&list, &room, &mailbox)) {
         INSIST(list.length < left && mailbox.address.length <= 2 * left);
-        INSIST(mailbox.end == NULL ? mailbox.address.length == 0 : mailbox.end >= before && mailbox.end <= list.at);
-        INSIST(bytes_find(mailbox.address, '\n') == SIZE_MAX && bytes_find(mailbox.address, '\r') == SIZE_MAX);
+        INSIST(mailbox.end == NULL ? mailbox.address.length == 0
+                                   : mailbox.end >= before && mailbox.end <= list.at);
+        INSIST(bytes_find(mailbox.address, '\n') == SIZE_MAX &&
+               bytes_find(mailbox.address, '\r') == SIZE_MAX);
         left = list.length;
         before = list.at;
     }

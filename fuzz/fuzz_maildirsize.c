@@ -14,7 +14,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct buffer text = {0};
     size_t lines, lines_again;
     if (maildirsize_parse(bytes_of(data, size), 1000, &found, &lines)) {
-        INSIST(lines > 0 && lines <= size && found.octets <= INT64_MAX && found.messages <= INT64_MAX && !found.sure);
+        INSIST(lines > 0 && lines <= size && found.octets <= INT64_MAX && found.messages <= INT64_MAX &&
+               !found.sure);
         INSIST(!maildirsize_parse(bytes_of(data, size), 1001, &again, &lines_again));
         buffer_add(&text, bytes_of(data, size));
         buffer_add_text(&text, "17"); /* as when another program is writing */

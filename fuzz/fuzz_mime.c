@@ -20,13 +20,19 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct choices choices;
     struct bytes rest = choices_start(&choices, data, size);
-    struct bytes subject = bytes_split(&rest, '\0'), name = bytes_split(&rest, '\0'), file = bytes_split(&rest, '\0');
+    struct bytes subject = bytes_split(&rest, '\0'), name = bytes_split(&rest, '\0'),
+                 file = bytes_split(&rest, '\0');
     struct buffer from = {0}, out = {0};
     buffer_add(&from, name);
     buffer_add_text(&from, " <ada@example.org>");
     struct bytes to = BYTES("bob@example.com");
-    struct mime_input letter = {.from = buffer_bytes(&from), .to = &to, .to_count = 1, .subject = subject, .text = rest, .message_id = BYTES("1@example.org"),
-                                 .attachments = (choices.octets[0] & 1) != 0};
+    struct mime_input letter = {.from = buffer_bytes(&from),
+                                .to = &to,
+                                .to_count = 1,
+                                .subject = subject,
+                                .text = rest,
+                                .message_id = BYTES("1@example.org"),
+                                .attachments = (choices.octets[0] & 1) != 0};
     struct buffer plain = {0};
     if ((choices.octets[1] & 1) != 0) {
         mime_text_of_html(&plain, rest);
@@ -44,8 +50,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         }
         mime_end(&mime, &out);
         check_lines(buffer_bytes(&out));
-        struct bytes header = bytes_first(buffer_bytes(&out), bytes_search(buffer_bytes(&out), BYTES("\r\n\r\n")));
-        INSIST(bytes_search(header, BYTES("\r\nBcc:")) == SIZE_MAX && bytes_search(header, BYTES("\r\nX-")) == SIZE_MAX);
+        struct bytes header = bytes_first(buffer_bytes(&out),
+                                          bytes_search(buffer_bytes(&out), BYTES("\r\n\r\n")));
+        INSIST(bytes_search(header, BYTES("\r\nBcc:")) == SIZE_MAX &&
+               bytes_search(header, BYTES("\r\nX-")) == SIZE_MAX);
     }
     buffer_free(&plain);
     buffer_free(&from);

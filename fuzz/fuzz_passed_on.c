@@ -5,11 +5,11 @@
  * What left is then read a second time, by readers of this file alone: one as
  * strict and one as lax as there are must see the same single message.
  */
+#include <stdio.h>
+
 #include "choices.h"
 #include "core/client/client_session.h"
 #include "core/server/server_session.h"
-
-#include <stdio.h>
 
 enum { RECIPIENTS = 4, CUTS_MAX = 20 };
 
@@ -21,7 +21,7 @@ struct passed_on_world {
     struct buffer stored, sent, replies;
     bool accepted;
     /* the peer, a strict reader */
-    size_t read;         /* of `sent` */
+    size_t read; /* of `sent` */
     uint64_t chunk_left;
     bool in_data, by_data, chunking, ended;
     struct buffer mails, content; /* lines of MAIL and RCPT; the content as the peer has it */
@@ -69,7 +69,8 @@ static void add_client(struct passed_on_world *world, struct buffer *out, struct
     static const char *const bodies[] = {"", " BODY=8BITMIME", " BODY=BINARYMIME", " SMTPUTF8"};
     unsigned body = choose(&world->choices, 4);
     bool chunks = choose(&world->choices, 2) == 1 || body == 2;
-    buffer_add_format(out, "EHLO a\r\nMAIL FROM:<b@example.net>%s\r\nRCPT TO:<ada@example.org>\r\n", bodies[body]);
+    buffer_add_format(out, "EHLO a\r\nMAIL FROM:<b@example.net>%s\r\nRCPT TO:<ada@example.org>\r\n",
+                      bodies[body]);
     for (struct bytes line; input.length > 0 && (line = bytes_split(&input, '\n')).length > 0;)
         buffer_add_format(out, "RCPT TO:<%.*s>\r\n", BYTES_ARG(line));
     if (!chunks) {
@@ -79,7 +80,8 @@ static void add_client(struct passed_on_world *world, struct buffer *out, struct
         return;
     }
     for (unsigned cuts = 0; cuts < CUTS_MAX && input.length > 0; cuts++) {
-        struct bytes piece = cuts + 1 == CUTS_MAX ? input : bytes_first(input, 1 + choose(&world->choices, 64));
+        struct bytes piece = cuts + 1 == CUTS_MAX ? input
+                                                  : bytes_first(input, 1 + choose(&world->choices, 64));
         buffer_add_format(out, "BDAT %zu\r\n", piece.length);
         buffer_add(out, piece);
         input = bytes_from(input, piece.length);
@@ -89,7 +91,11 @@ static void add_client(struct passed_on_world *world, struct buffer *out, struct
 
 static void accept_message(struct passed_on_world *world, struct bytes input)
 {
-    static const struct server_policy policy = {.role = ROLE_MX, .tls = TLS_NONE, .hostname = BYTES("mx.example.org"), .message_size_max = 100000, .recipients_max = RECIPIENTS};
+    static const struct server_policy policy = {.role = ROLE_MX,
+                                                .tls = TLS_NONE,
+                                                .hostname = BYTES("mx.example.org"),
+                                                .message_size_max = 100000,
+                                                .recipients_max = RECIPIENTS};
     struct server_session session;
     struct buffer said = {0};
     size_t used = 0, step;
@@ -112,7 +118,9 @@ static void hear_line(struct passed_on_world *world, struct bytes line)
     const char *reply = "250 2.0.0 ok\r\n";
     INSIST(!bytes_has_control(line) && line.length <= 2048);
     if (bytes_starts_nocase(line, "EHLO "))
-        reply = world->chunking ? "250-peer\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n250-BINARYMIME\r\n250-CHUNKING\r\n250 PIPELINING\r\n" : "250-peer\r\n250-SMTPUTF8\r\n250-8BITMIME\r\n250 PIPELINING\r\n";
+        reply = world->chunking ? "250-peer\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n250-BINARYMIME\r\n250-"
+                                  "CHUNKING\r\n250 PIPELINING\r\n"
+                                : "250-peer\r\n250-SMTPUTF8\r\n250-8BITMIME\r\n250 PIPELINING\r\n";
     if (bytes_starts_nocase(line, "MAIL") || bytes_starts_nocase(line, "RCPT")) {
         buffer_add(&world->mails, line);
         buffer_add_octet(&world->mails, '\n');
@@ -213,7 +221,8 @@ static size_t lax_ends(struct bytes sent)
 {
     size_t ends = 0;
     for (size_t i = 1; i + 1 < sent.length; i++) {
-        bool before = sent.at[i - 1] == '\n' || sent.at[i - 1] == '\r', after = sent.at[i + 1] == '\n' || sent.at[i + 1] == '\r' || sent.at[i + 1] == '\0';
+        bool before = sent.at[i - 1] == '\n' || sent.at[i - 1] == '\r',
+             after = sent.at[i + 1] == '\n' || sent.at[i + 1] == '\r' || sent.at[i + 1] == '\0';
         ends += sent.at[i] == '.' && before && after && sent.at[i + 1] != '\0';
     }
     return ends;
@@ -221,7 +230,8 @@ static size_t lax_ends(struct bytes sent)
 
 static void check(struct passed_on_world *world)
 {
-    struct bytes sent = buffer_bytes(&world->sent), lines = buffer_bytes(&world->mails), content = buffer_bytes(&world->content), stored = buffer_bytes(&world->stored);
+    struct bytes sent = buffer_bytes(&world->sent), lines = buffer_bytes(&world->mails),
+                 content = buffer_bytes(&world->content), stored = buffer_bytes(&world->stored);
     INSIST(world->ended && !world->in_data && world->chunk_left == 0 && world->read == sent.length);
     /* The envelope: one MAIL, and each recipient once, to the octet. */
     INSIST(bytes_starts_nocase(bytes_split(&lines, '\n'), "MAIL FROM:<b@example.net>"));
@@ -234,9 +244,12 @@ static void check(struct passed_on_world *world)
     }
     INSIST(lines.length == 0);
     /* The content: what was stored, with the end of line that DATA needs. */
-    bool added = world->by_data && (stored.length < 2 || stored.at[stored.length - 1] != '\n') && stored.length > 0;
-    bool encoded = world->envelope.body == BODY_BINARYMIME && !world->chunking; /* then its words are others */
-    INSIST(encoded || (content.length == stored.length + (added ? 2 : 0) && bytes_equal(bytes_first(content, stored.length), stored)));
+    bool added = world->by_data && (stored.length < 2 || stored.at[stored.length - 1] != '\n') &&
+                 stored.length > 0;
+    /* then its words are others */
+    bool encoded = world->envelope.body == BODY_BINARYMIME && !world->chunking;
+    INSIST(encoded || (content.length == stored.length + (added ? 2 : 0) &&
+                       bytes_equal(bytes_first(content, stored.length), stored)));
     for (size_t i = 0; i < sent.length && (encoded || world->envelope.body != BODY_BINARYMIME); i++) {
         INSIST(sent.at[i] != '\n' || (i > 0 && sent.at[i - 1] == '\r'));
         INSIST(sent.at[i] != '\r' || (i + 1 < sent.length && sent.at[i + 1] == '\n'));

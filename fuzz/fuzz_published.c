@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Whatever stands in an Outlook request or in an address: what is published
  * for it has no markup of the asker's, and is read back as it was meant. */
-#include "io/autoconfig.h"
 #include "choices.h"
 #include "core/domain/published.h"
+#include "io/autoconfig.h"
 
 /* Octets that begin an element are ours alone: as many as without an address. */
 static size_t elements(struct bytes text)
@@ -14,7 +14,8 @@ static size_t elements(struct bytes text)
     return count;
 }
 
-static size_t written(void (*form)(struct buffer *out, const struct published *p), struct published facts, struct bytes address)
+static size_t written(void (*form)(struct buffer *out, const struct published *p), struct published facts,
+                      struct bytes address)
 {
     struct buffer out = {0};
     facts.address = address;
@@ -40,7 +41,8 @@ static size_t choose_ports(struct choices *choices, uint16_t *served, size_t cou
 static void check_settings(struct choices *choices)
 {
     static struct autoconfig read;
-    struct published facts = {.domain = BYTES("example.org"), .hostname = BYTES("mx.example.org"), .imaps = 993};
+    struct published facts = {
+        .domain = BYTES("example.org"), .hostname = BYTES("mx.example.org"), .imaps = 993};
     struct buffer out = {0};
     size_t wanted = choose_ports(choices, facts.starttls, ARRAY_LENGTH(facts.starttls)), found = 0;
     wanted += choose_ports(choices, facts.implicit, ARRAY_LENGTH(facts.implicit));
@@ -64,9 +66,11 @@ static void check_page(struct choices *choices, struct published facts)
     published_page(&out, &facts);
     published_autodiscover_json(&out, &facts);
     published_autodiscover_error(&out);
-    INSIST(bytes_is_utf8(buffer_bytes(&out)) && bytes_search(buffer_bytes(&out), BYTES("mx.example.org")) != SIZE_MAX);
+    INSIST(bytes_is_utf8(buffer_bytes(&out)) &&
+           bytes_search(buffer_bytes(&out), BYTES("mx.example.org")) != SIZE_MAX);
     INSIST(published_is_read_here(&facts) == (facts.imap + facts.pop3s + facts.imaps > 0));
-    INSIST(written(published_autodiscover, facts, BYTES("ada@example.org")) > 0 && written(published_mobileconfig, facts, BYTES("ada@example.org")) > 0);
+    INSIST(written(published_autodiscover, facts, BYTES("ada@example.org")) > 0 &&
+           written(published_mobileconfig, facts, BYTES("ada@example.org")) > 0);
     buffer_free(&out);
 }
 
@@ -75,8 +79,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     static size_t elements_discovered, elements_mobile; /* with an address that has none of its own */
     static char room[PUBLISHED_ADDRESS_MAX + 1];
     struct choices choices;
-    struct bytes octets = choices_start(&choices, data, size), address = bytes_first(octets, PUBLISHED_ADDRESS_MAX);
-    struct published facts = {.domain = BYTES("example.org"), .hostname = BYTES("mx.example.org"), .starttls = {587, 2525}, .implicit = {465}, .imaps = 993};
+    struct bytes octets = choices_start(&choices, data, size),
+                 address = bytes_first(octets, PUBLISHED_ADDRESS_MAX);
+    struct published facts = {.domain = BYTES("example.org"),
+                              .hostname = BYTES("mx.example.org"),
+                              .starttls = {587, 2525},
+                              .implicit = {465},
+                              .imaps = 993};
     if (elements_discovered == 0) {
         elements_discovered = written(published_autodiscover, facts, BYTES("ada@example.org"));
         elements_mobile = written(published_mobileconfig, facts, BYTES("ada@example.org"));

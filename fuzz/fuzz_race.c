@@ -26,14 +26,23 @@ static void act(struct race_world *world, const struct race_action *action)
         if (luck < 5)
             race_connected(race, action->attempt, world->now_ms);
         else if (luck < 7)
-            race_lost(race, action->attempt, luck == 5 ? LOSS_REFUSED : (enum race_loss)(LOSS_UNREACHABLE + choose(&world->choices, 3)), BYTES("no"), world->now_ms);
+            race_lost(race, action->attempt,
+                      luck == 5 ? LOSS_REFUSED
+                                : (enum race_loss)(LOSS_UNREACHABLE + choose(&world->choices, 3)),
+                      BYTES("no"), world->now_ms);
         break; /* else silence */
     case RACE_HANDSHAKE:
         if (luck < 6)
-            race_tls_done(race, action->attempt, luck < 5 ? PORT_OPEN : (enum port_verdict)(PORT_CERTIFICATE_EXPIRED + choose(&world->choices, PORT_IMPOSTOR - PORT_CERTIFICATE_EXPIRED)),
+            race_tls_done(race, action->attempt,
+                          luck < 5 ? PORT_OPEN
+                                   : (enum port_verdict)(
+                                         PORT_CERTIFICATE_EXPIRED +
+                                         choose(&world->choices, PORT_IMPOSTOR - PORT_CERTIFICATE_EXPIRED)),
                           BYTES("other.example"), world->now_ms);
         else
-            race_lost(race, action->attempt, luck == 6 ? LOSS_TLS : (enum race_loss)(LOSS_TLS_MISMATCH + choose(&world->choices, 2)), BYTES("no"), world->now_ms);
+            race_lost(race, action->attempt,
+                      luck == 6 ? LOSS_TLS : (enum race_loss)(LOSS_TLS_MISMATCH + choose(&world->choices, 2)),
+                      BYTES("no"), world->now_ms);
         break;
     case RACE_WON:
         INSIST(!world->won && !world->over);
@@ -65,9 +74,11 @@ static void check_verdicts(const struct race_world *world)
     struct buffer text = {0};
     for (size_t p = 0; p < world->race.options.port_count; p++) {
         const struct race_attempt *a = race_verdict(&world->race, world->race.options.ports[p].port);
-        INSIST(a != NULL && a->verdict < PORT_VERDICTS && port_verdict_name(a->verdict)[0] != '\0' && port_verdict_sentence(a->verdict)[0] != '\0');
+        INSIST(a != NULL && a->verdict < PORT_VERDICTS && port_verdict_name(a->verdict)[0] != '\0' &&
+               port_verdict_sentence(a->verdict)[0] != '\0');
         INSIST(port_verdict_hint(a->verdict) != NULL && port_verdict_state(a->verdict)[0] != '\0');
-        INSIST(!world->over || a->verdict != PORT_OPEN || world->race.options.examine || a->stage == ATTEMPT_OVER);
+        INSIST(!world->over || a->verdict != PORT_OPEN || world->race.options.examine ||
+               a->stage == ATTEMPT_OVER);
     }
     race_explain(&world->race, &text);
     INSIST(text.length > 0 && !bytes_has_control_character(buffer_bytes(&text)));
@@ -83,8 +94,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     world.won = world.over = false;
     world.stream = choices_start(&world.choices, data, size);
     bool last_resort = choose(&world.choices, 2) == 1;
-    struct race_options options = {.ports = {{587, CLIENT_TLS_REQUIRED}, {2525, CLIENT_TLS_REQUIRED}, {465, CLIENT_TLS_IMPLICIT}}, .port_count = 3,
-                                   .addresses = {{{127, 0, 0, 1}, false}, {{[15] = 1}, true}}, .address_count = 1 + choose(&world.choices, 2), .helo = BYTES("me.example"), .needs_auth = choose(&world.choices, 2) == 1, .by_token = choose(&world.choices, 8) == 1, .examine = choose(&world.choices, 4) == 0};
+    struct race_options options = {
+        .ports = {{587, CLIENT_TLS_REQUIRED}, {2525, CLIENT_TLS_REQUIRED}, {465, CLIENT_TLS_IMPLICIT}},
+        .port_count = 3,
+        .addresses = {{{127, 0, 0, 1}, false}, {{[15] = 1}, true}},
+        .address_count = 1 + choose(&world.choices, 2),
+        .helo = BYTES("me.example"),
+        .needs_auth = choose(&world.choices, 2) == 1,
+        .by_token = choose(&world.choices, 8) == 1,
+        .examine = choose(&world.choices, 4) == 0};
     if (last_resort) {
         options.ports[options.port_count++] = (struct race_port){RACE_LAST_PORT, CLIENT_TLS_IMPLICIT};
         options.last_resort = RACE_LAST_PORT;
@@ -105,7 +123,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     INSIST(moves < MOVES_MAX && world.now_ms <= 1000 + RACE_DEADLINE_MS + RACE_STEP_MS);
     const struct race_attempt *winner = &world.race.attempts[world.race.winner];
-    INSIST(!world.won || (winner->secured && winner->certificate == PORT_OPEN && winner->verdict == PORT_OPEN && client_session_is_ready(&winner->session)));
+    INSIST(!world.won || (winner->secured && winner->certificate == PORT_OPEN &&
+                          winner->verdict == PORT_OPEN && client_session_is_ready(&winner->session)));
     INSIST(!world.won || !options.needs_auth || winner->session.capabilities.mechanisms != 0);
     check_verdicts(&world);
     race_free(&world.race);

@@ -5,23 +5,30 @@
  * SPF record is read as a second reader of networks reads it; and the policy
  * for MTA-STS that we publish is one that we would believe.
  */
+#include <arpa/inet.h>
+
 #include "choices.h"
 #include "core/domain/dns_records.h"
 #include "core/route/sts.h"
-
-#include <arpa/inet.h>
 
 enum { FOUND_MAX = 4 };
 
 static const uint8_t digest[TLSA_KEY_DIGEST] = {1, 2, 3};
 static const struct route_address addresses[] = {
-    {{192, 0, 2, 1}, false}, {{0x20, 1, 0xd, 0xb8, [15] = 1}, true}, {{10, 1, 2, 3}, false}, {{100, 64}, false}, {{0xfe, 0x80}, true}, {{198, 51, 100, 77}, false},
+    {{192, 0, 2, 1}, false}, {{0x20, 1, 0xd, 0xb8, [15] = 1}, true},
+    {{10, 1, 2, 3}, false},  {{100, 64}, false},
+    {{0xfe, 0x80}, true},    {{198, 51, 100, 77}, false},
 };
 
 static struct domain_facts choose_facts(struct choices *choices)
 {
-    struct domain_facts facts = {.domain = BYTES("example.org"), .hostname = choose(choices, 4) == 0 ? BYTES("example.org") : BYTES("mx.example.org"),
-                                 .address_count = choose(choices, 4), .starttls = {587}, .implicit = {465}, .imaps = 993};
+    struct domain_facts facts = {.domain = BYTES("example.org"),
+                                 .hostname = choose(choices, 4) == 0 ? BYTES("example.org")
+                                                                     : BYTES("mx.example.org"),
+                                 .address_count = choose(choices, 4),
+                                 .starttls = {587},
+                                 .implicit = {465},
+                                 .imaps = 993};
     size_t first = choose(choices, ARRAY_LENGTH(addresses));
     for (size_t i = 0; i < facts.address_count; i++)
         facts.addresses[i] = addresses[(first + i) % ARRAY_LENGTH(addresses)];
@@ -34,13 +41,21 @@ static struct domain_facts choose_facts(struct choices *choices)
 /* As the answer of a server that publishes just this. */
 static struct dns_record said_back(const struct domain_record *record, const struct domain_facts *facts)
 {
-    struct bytes text = record->value.length < 2 ? record->value : bytes_of(record->value.at + 1, record->value.length - 2); /* without its quotes */
-    struct dns_record said = {.name = facts->hostname, .data = record->type == DNS_TLSA ? bytes_of(digest, sizeof digest) : text, .port = record->port, .usage = 3, .selector = 1, .matching = 1};
+    /* without its quotes */
+    struct bytes text = record->value.length < 2 ? record->value
+                                                 : bytes_of(record->value.at + 1, record->value.length - 2);
+    struct dns_record said = {.name = facts->hostname,
+                              .data = record->type == DNS_TLSA ? bytes_of(digest, sizeof digest) : text,
+                              .port = record->port,
+                              .usage = 3,
+                              .selector = 1,
+                              .matching = 1};
     memcpy(said.address, record->address.octets, sizeof said.address);
     return said;
 }
 
-static enum domain_verdict judged_alone(const struct domain_facts *facts, const struct domain_record *record, struct dns_record said, struct arena *arena)
+static enum domain_verdict judged_alone(const struct domain_facts *facts, const struct domain_record *record,
+                                        struct dns_record said, struct arena *arena)
 {
     struct dns_facts answer = {.status = DNS_FOUND, .records = &said, .count = 1};
     return domain_compare(facts, record, &answer, arena).verdict;
@@ -48,11 +63,17 @@ static enum domain_verdict judged_alone(const struct domain_facts *facts, const 
 
 /* ---- a stranger's answer ---- */
 
-static void check_answer(struct choices *choices, const struct domain_facts *facts, const struct domain_record *record, struct bytes stream, struct arena *arena)
+static void check_answer(struct choices *choices, const struct domain_facts *facts,
+                         const struct domain_record *record, struct bytes stream, struct arena *arena)
 {
-    static const enum dns_status statuses[] = {DNS_FOUND, DNS_FOUND, DNS_FOUND, DNS_FOUND, DNS_NO_DATA, DNS_NXDOMAIN, DNS_SERVER_FAILURE, DNS_BOGUS, DNS_UNKNOWN};
+    static const enum dns_status statuses[] = {DNS_FOUND,          DNS_FOUND,   DNS_FOUND,
+                                               DNS_FOUND,          DNS_NO_DATA, DNS_NXDOMAIN,
+                                               DNS_SERVER_FAILURE, DNS_BOGUS,   DNS_UNKNOWN};
     struct dns_record found[FOUND_MAX];
-    struct dns_facts said = {.status = statuses[choose(choices, ARRAY_LENGTH(statuses))], .records = found, .count = choose(choices, FOUND_MAX + 1), .secure = choose(choices, 2) == 0};
+    struct dns_facts said = {.status = statuses[choose(choices, ARRAY_LENGTH(statuses))],
+                             .records = found,
+                             .count = choose(choices, FOUND_MAX + 1),
+                             .secure = choose(choices, 2) == 0};
     for (size_t i = 0; i < said.count; i++) {
         unsigned how = choose(choices, 32);
         struct bytes text = bytes_split(&stream, '\n');
@@ -66,11 +87,14 @@ static void check_answer(struct choices *choices, const struct domain_facts *fac
         memcpy(found[i].address, addresses[how % ARRAY_LENGTH(addresses)].octets, sizeof found[i].address);
     }
     struct domain_finding finding = domain_compare(facts, record, &said, arena);
-    INSIST(finding.verdict < DOMAIN_VERDICTS && (finding.verdict != RECORD_RIGHT || finding.found.length == 0));
+    INSIST(finding.verdict < DOMAIN_VERDICTS &&
+           (finding.verdict != RECORD_RIGHT || finding.found.length == 0));
     INSIST(!bytes_has_control_character(finding.found) && bytes_is_utf8(finding.found));
-    INSIST(finding.verdict == RECORD_UNKNOWN || (said.status != DNS_BOGUS && said.status != DNS_SERVER_FAILURE && said.status != DNS_UNKNOWN));
+    INSIST(finding.verdict == RECORD_UNKNOWN ||
+           (said.status != DNS_BOGUS && said.status != DNS_SERVER_FAILURE && said.status != DNS_UNKNOWN));
     INSIST(finding.verdict == RECORD_RIGHT || finding.verdict == RECORD_MISSING || finding.hint.length > 0);
-    INSIST(domain_verdict_name(finding.verdict) != NULL && domain_subject_name(record->subject) != NULL && domain_subject_use(record->subject) != NULL && domain_type_name(record->type)[0] != '?');
+    INSIST(domain_verdict_name(finding.verdict) != NULL && domain_subject_name(record->subject) != NULL &&
+           domain_subject_use(record->subject) != NULL && domain_type_name(record->type)[0] != '?');
 }
 
 /* ---- SPF ---- */
@@ -82,7 +106,8 @@ static bool network_holds(const struct domain_facts *facts, struct bytes network
     uint8_t base[16];
     uint64_t bits = six ? 128 : 32;
     struct bytes address = bytes_split(&network, '/');
-    if (address.length >= sizeof text || bytes_find(address, '\0') != SIZE_MAX || (network.length > 0 && !bytes_to_u64(network, bits, &bits)))
+    if (address.length >= sizeof text || bytes_find(address, '\0') != SIZE_MAX ||
+        (network.length > 0 && !bytes_to_u64(network, bits, &bits)))
         return false;
     memcpy(text, address.at, address.length);
     text[address.length] = '\0';
@@ -90,7 +115,8 @@ static bool network_holds(const struct domain_facts *facts, struct bytes network
         return false;
     for (size_t i = 0; i < facts->address_count; i++) {
         uint64_t same = 0;
-        while (facts->addresses[i].six == six && same < bits && ((base[same / 8] ^ facts->addresses[i].octets[same / 8]) >> (7 - same % 8) & 1) == 0)
+        while (facts->addresses[i].six == six && same < bits &&
+               ((base[same / 8] ^ facts->addresses[i].octets[same / 8]) >> (7 - same % 8) & 1) == 0)
             same++;
         if (facts->addresses[i].six == six && same == bits)
             return true;
@@ -98,10 +124,12 @@ static bool network_holds(const struct domain_facts *facts, struct bytes network
     return false;
 }
 
-static void check_spf(const struct domain_facts *facts, const struct domain_record *spf, struct bytes text, bool six, struct arena *arena)
+static void check_spf(const struct domain_facts *facts, const struct domain_record *spf, struct bytes text,
+                      bool six, struct arena *arena)
 {
     const char *leading = arena_format(arena, "v=spf1 mx %.*s", BYTES_ARG(text));
-    INSIST(judged_alone(facts, spf, (struct dns_record){.data = bytes_of_text(leading)}, arena) == RECORD_RIGHT);
+    INSIST(judged_alone(facts, spf, (struct dns_record){.data = bytes_of_text(leading)}, arena) ==
+           RECORD_RIGHT);
     struct bytes network = bytes_split(&text, ' ');
     if (bytes_find(network, '\0') != SIZE_MAX)
         return;
@@ -112,16 +140,19 @@ static void check_spf(const struct domain_facts *facts, const struct domain_reco
 
 /* ---- what we publish ---- */
 
-static void check_own(const struct domain_facts *facts, const struct domain_record *record, struct arena *arena)
+static void check_own(const struct domain_facts *facts, const struct domain_record *record,
+                      struct arena *arena)
 {
     struct sts_policy policy;
     INSIST(!bytes_has_control_character(record->name) && record->value.length > 0 && record->name.length > 0);
     INSIST(judged_alone(facts, record, said_back(record, facts), arena) == RECORD_RIGHT);
     if (record->subject == SUBJECT_MTA_STS)
-        INSIST(sts_read_policy(domain_sts_policy(facts, arena), &policy) && sts_lists(&policy, facts->hostname));
+        INSIST(sts_read_policy(domain_sts_policy(facts, arena), &policy) &&
+               sts_lists(&policy, facts->hostname));
     if (record->subject == SUBJECT_ADDRESS) { /* its text is that address again */
         struct route_address again = route_literal(domain_address_text(&record->address, arena));
-        INSIST(again.six == record->address.six && memcmp(again.octets, record->address.octets, again.six ? 16 : 4) == 0);
+        INSIST(again.six == record->address.six &&
+               memcmp(again.octets, record->address.octets, again.six ? 16 : 4) == 0);
         domain_address_is_public(&record->address);
     }
 }

@@ -4,14 +4,16 @@
 #include "core/route/route.h"
 
 enum { RECORDS_MAX = 200 };
-static const enum dns_status statuses[] = {DNS_FOUND, DNS_FOUND, DNS_FOUND, DNS_NO_DATA, DNS_NXDOMAIN, DNS_SERVER_FAILURE, DNS_BOGUS};
+static const enum dns_status statuses[] = {DNS_FOUND,    DNS_FOUND,          DNS_FOUND, DNS_NO_DATA,
+                                           DNS_NXDOMAIN, DNS_SERVER_FAILURE, DNS_BOGUS};
 
 /* Records from the stream: an octet for the preference, then a name up to a space. */
 static size_t make_records(struct choices *choices, struct bytes *stream, struct dns_record *records)
 {
     size_t count = choose(choices, RECORDS_MAX + 1);
     for (size_t i = 0; i < count; i++) {
-        records[i] = (struct dns_record){.preference = (uint16_t)choose(choices, 4), .name = bytes_split(stream, ' ')};
+        records[i] = (struct dns_record){.preference = (uint16_t)choose(choices, 4),
+                                         .name = bytes_split(stream, ' ')};
         records[i].address[0] = (uint8_t)choose(choices, 256);
         records[i].address[15] = (uint8_t)i;
     }

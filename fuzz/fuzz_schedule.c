@@ -23,7 +23,8 @@ struct schedule_world {
     uint64_t now_ms;
 };
 
-static const char *const names[DESTINATIONS] = {"a.example", "b.example", "c.example", "d.example", "local", "lookup"};
+static const char *const names[DESTINATIONS] = {"a.example", "b.example", "c.example",
+                                                "d.example", "local",     "lookup"};
 
 static enum schedule_transport way_of(size_t i)
 {
@@ -34,9 +35,11 @@ static void enter(struct schedule_world *world, size_t i)
 {
     struct place *p = &world->places[i];
     *p = (struct place){.entered = true, .entered_ms = world->now_ms};
-    schedule_enter(&world->schedule, &p->destination, bytes_of_text(names[i]), way_of(i), choose(&world->choices, 8));
+    schedule_enter(&world->schedule, &p->destination, bytes_of_text(names[i]), way_of(i),
+                   choose(&world->choices, 8));
     if (choose(&world->choices, 2) == 0 && way_of(i) == SCHEDULE_AWAY)
-        schedule_limit(&world->schedule, &p->destination, choose(&world->choices, 4), choose(&world->choices, 4) * 17);
+        schedule_limit(&world->schedule, &p->destination, choose(&world->choices, 4),
+                       choose(&world->choices, 4) * 17);
 }
 
 static void start(struct schedule_world *world, struct schedule_destination *d)
@@ -73,8 +76,11 @@ static void event(struct schedule_world *world, unsigned what, size_t i)
         break;
     case 5:
     case 6:
-        if (d->in_progress > 0 && schedule_ended(s, d, (enum schedule_news)choose(&world->choices, 4), world->now_ms, choose(&world->choices, 256) * UINT64_C(0x0101010101010101)))
-            INSIST(d->until_ms > world->now_ms && d->transport == SCHEDULE_AWAY && d->failures >= SCHEDULE_FAILURES_MAX);
+        if (d->in_progress > 0 &&
+            schedule_ended(s, d, (enum schedule_news)choose(&world->choices, 4), world->now_ms,
+                           choose(&world->choices, 256) * UINT64_C(0x0101010101010101)))
+            INSIST(d->until_ms > world->now_ms && d->transport == SCHEDULE_AWAY &&
+                   d->failures >= SCHEDULE_FAILURES_MAX);
         break;
     case 7: schedule_reset_failures(s, d); break;
     case 8:
@@ -107,9 +113,12 @@ static void check(struct schedule_world *world)
         INSIST(p->waited <= DESTINATIONS);
     }
     for (unsigned transport = 0; transport < SCHEDULE_TRANSPORTS; transport++) {
-        const struct schedule_destination *next = schedule_next(&world->schedule, (enum schedule_transport)transport);
-        INSIST(world->schedule.transports[transport].in_progress == in_progress[transport] && in_progress[transport] <= world->schedule.transports[transport].max);
-        INSIST(next == NULL || (next->wanting && schedule_may_start(&world->schedule, next) && next->transport == (enum schedule_transport)transport));
+        const struct schedule_destination *next = schedule_next(&world->schedule,
+                                                                (enum schedule_transport)transport);
+        INSIST(world->schedule.transports[transport].in_progress == in_progress[transport] &&
+               in_progress[transport] <= world->schedule.transports[transport].max);
+        INSIST(next == NULL || (next->wanting && schedule_may_start(&world->schedule, next) &&
+                                next->transport == (enum schedule_transport)transport));
     }
 }
 
@@ -117,14 +126,24 @@ static void check(struct schedule_world *world)
 static void check_times(struct choices *choices, const struct schedule_retry *retry, struct bytes text)
 {
     uint32_t attempts = choose(choices, 40);
-    uint64_t random = choose(choices, 256) * UINT64_C(0x0101010101010101), now_ms = 1795435200000u, expires_ms = now_ms + choose(choices, 256) * 10000 - 100000, next_ms;
-    uint64_t delay_ms = schedule_delay_ms(retry, attempts, random), due_ms = schedule_due_ms(retry, attempts, random, now_ms, expires_ms);
+    uint64_t random = choose(choices, 256) * UINT64_C(0x0101010101010101), now_ms = 1795435200000u,
+             expires_ms = now_ms + choose(choices, 256) * 10000 - 100000, next_ms;
+    uint64_t delay_ms = schedule_delay_ms(retry, attempts, random),
+             due_ms = schedule_due_ms(retry, attempts, random, now_ms, expires_ms);
     INSIST(delay_ms >= 1 && delay_ms <= retry->max_ms + retry->max_ms / 10 + 1);
     INSIST(due_ms > now_ms && (expires_ms <= now_ms || due_ms <= expires_ms));
-    INSIST(!schedule_is_over(expires_ms, due_ms, due_ms) && schedule_is_over(expires_ms, due_ms, (due_ms > expires_ms ? due_ms : expires_ms) + SCHEDULE_GRACE_MS));
-    INSIST(schedule_greylist_ms(1, 451, text) <= SCHEDULE_GREYLIST_MAX_MS + 5000 && schedule_greylist_ms(2, 451, text) == 0 && schedule_greylist_ms(1, 550, text) == 0);
-    struct schedule_facts facts = {.in_progress = choose(choices, 8) == 1, .held = choose(choices, 8) == 1, .served = choose(choices, 8) != 1, .all_held = choose(choices, 8) == 1,
-                                   .due_ms = due_ms, .backoff_until_ms = choose(choices, 2) == 0 ? 0 : now_ms + choose(choices, 256)};
+    INSIST(!schedule_is_over(expires_ms, due_ms, due_ms) &&
+           schedule_is_over(expires_ms, due_ms,
+                            (due_ms > expires_ms ? due_ms : expires_ms) + SCHEDULE_GRACE_MS));
+    INSIST(schedule_greylist_ms(1, 451, text) <= SCHEDULE_GREYLIST_MAX_MS + 5000 &&
+           schedule_greylist_ms(2, 451, text) == 0 && schedule_greylist_ms(1, 550, text) == 0);
+    struct schedule_facts facts = {
+        .in_progress = choose(choices, 8) == 1,
+        .held = choose(choices, 8) == 1,
+        .served = choose(choices, 8) != 1,
+        .all_held = choose(choices, 8) == 1,
+        .due_ms = due_ms,
+        .backoff_until_ms = choose(choices, 2) == 0 ? 0 : now_ms + choose(choices, 256)};
     enum schedule_wait wait = schedule_wait_reason(&facts, due_ms - delay_ms, &next_ms);
     INSIST((wait >= WAIT_BACKOFF) == (next_ms > 0) && (next_ms == 0 || next_ms >= due_ms - delay_ms));
 }
@@ -134,7 +153,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct schedule_world world = {.now_ms = 1795435200000u};
     static const double factors[] = {1.0, 1.5, 2.0, 10.0};
     struct bytes stream = choices_start(&world.choices, data, size);
-    struct schedule_retry retry = {.first_ms = 1 + choose(&world.choices, 256) * 1000, .max_ms = 1 + choose(&world.choices, 256) * 100000, .factor = factors[choose(&world.choices, 4)]};
+    struct schedule_retry retry = {.first_ms = 1 + choose(&world.choices, 256) * 1000,
+                                   .max_ms = 1 + choose(&world.choices, 256) * 100000,
+                                   .factor = factors[choose(&world.choices, 4)]};
     schedule_start(&world.schedule, &retry, 1);
     check_times(&world.choices, &retry, stream);
     for (size_t i = 0; i < stream.length; i++) {

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Any octets as each of SCRAM's messages: what is read lies within the message and its limits. */
 #include "choices.h"
-
 #include "core/sasl/scram.h"
 
 static void check_within(struct bytes whole, struct bytes part)
@@ -21,14 +20,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (scram_read_client_first(message, &first)) {
         check_within(message, first.user);
         check_within(message, first.nonce);
-        INSIST(first.header.length + first.bare.length == size && first.nonce.length <= SCRAM_NONCE_MAX && first.user.length > 0);
+        INSIST(first.header.length + first.bare.length == size && first.nonce.length <= SCRAM_NONCE_MAX &&
+               first.user.length > 0);
     }
     if (scram_read_client_final(message, &final)) {
         check_within(message, final.unproved);
         INSIST(final.unproved.length < size && final.nonce.length > 0);
     }
     if (scram_read_server_first(message, &challenge))
-        INSIST(challenge.iterations >= SCRAM_ITERATIONS_MIN && challenge.iterations <= SCRAM_ITERATIONS_MAX && challenge.salt_length <= SCRAM_SALT_MAX);
+        INSIST(challenge.iterations >= SCRAM_ITERATIONS_MIN && challenge.iterations <= SCRAM_ITERATIONS_MAX &&
+               challenge.salt_length <= SCRAM_SALT_MAX);
     scram_read_server_final(message, signature);
     if (scram_name_read(&name, message)) {
         scram_name_write(&written, buffer_bytes(&name));

@@ -28,7 +28,8 @@ static void check_replies(struct bytes replies)
         INSIST(end != SIZE_MAX && end >= 4 && end + 2 <= 512);
         struct bytes line = bytes_first(replies, end);
         INSIST(bytes_find(line, '\n') == SIZE_MAX && !bytes_has_control(line) && bytes_is_ascii(line));
-        INSIST(line.at[0] >= '2' && line.at[0] <= '5' && ascii_is_digit(line.at[1]) && ascii_is_digit(line.at[2]));
+        INSIST(line.at[0] >= '2' && line.at[0] <= '5' && ascii_is_digit(line.at[1]) &&
+               ascii_is_digit(line.at[2]));
         INSIST(line.at[3] == ' ' || line.at[3] == '-');
         INSIST(!more || memcmp(code, line.at, 3) == 0);
         memcpy(code, line.at, 3);
@@ -51,7 +52,8 @@ static void check_stored(const struct envelope *envelope, struct bytes stored)
 /* May anything of a message happen now? */
 static void check_allowed(const struct server_session_world *world)
 {
-    INSIST(world->policy.role != ROLE_SUBMISSION || (world->secured && world->signed_in && !world->signed_out));
+    INSIST(world->policy.role != ROLE_SUBMISSION ||
+           (world->secured && world->signed_in && !world->signed_out));
 }
 
 static void take_action(struct server_session_world *world, const struct server_action *action)
@@ -81,7 +83,8 @@ static void take_action(struct server_session_world *world, const struct server_
         world->content_begun = false;
         break;
     case SERVER_ASK_PASSWORD:
-        INSIST(world->policy.role == ROLE_SUBMISSION && world->secured && action->user.length > 0 && action->password.length > 0);
+        INSIST(world->policy.role == ROLE_SUBMISSION && world->secured && action->user.length > 0 &&
+               action->password.length > 0);
         world->question = action->kind;
         break;
     case SERVER_ASK_SALT:
@@ -89,19 +92,23 @@ static void take_action(struct server_session_world *world, const struct server_
         world->question = action->kind;
         break;
     case SERVER_ASK_PROOF:
-        INSIST(world->policy.role == ROLE_SUBMISSION && world->secured && action->user.length > 0 && action->proof.length == 32);
+        INSIST(world->policy.role == ROLE_SUBMISSION && world->secured && action->user.length > 0 &&
+               action->proof.length == 32);
         world->question = action->kind;
         break;
     case SERVER_ASK_SENDER:
     case SERVER_ASK_RECIPIENT:
         check_allowed(world);
-        INSIST(world->policy.role != ROLE_MX || (action->kind == SERVER_ASK_RECIPIENT && action->account.length == 0));
-        INSIST(action->address.length == 0 || address_parse(action->address, true, &parsed) || bytes_is_nocase(action->address, "postmaster"));
+        INSIST(world->policy.role != ROLE_MX ||
+               (action->kind == SERVER_ASK_RECIPIENT && action->account.length == 0));
+        INSIST(action->address.length == 0 || address_parse(action->address, true, &parsed) ||
+               bytes_is_nocase(action->address, "postmaster"));
         world->question = action->kind;
         break;
     case SERVER_ASK_LIMIT:
         check_allowed(world);
-        INSIST(world->policy.limits_sending && !world->content_begun && action->envelope->recipient_count > 0);
+        INSIST(world->policy.limits_sending && !world->content_begun &&
+               action->envelope->recipient_count > 0);
         world->question = action->kind;
         break;
     case SERVER_ASK_STORE:
@@ -118,7 +125,8 @@ static void answer(struct server_session_world *world)
     struct server_session *session = &world->session;
     enum server_action_kind question = world->question;
     unsigned choice = choose(&world->choices, 6);
-    const struct recipient targets[] = {{.address = BYTES("ada@example.org"), .local = true}, {.address = BYTES("b@example.net")}};
+    const struct recipient targets[] = {{.address = BYTES("ada@example.org"), .local = true},
+                                        {.address = BYTES("b@example.net")}};
     world->question = SERVER_NOTHING;
     if (question == SERVER_STARTTLS) {
         world->secured = true;
@@ -126,21 +134,33 @@ static void answer(struct server_session_world *world)
         server_session_tls_started(session, BYTES("TLSv1.3 X"));
     } else if (question == SERVER_ASK_PASSWORD) {
         world->signed_in = choice < 3;
-        server_session_answer_password(session, choice < 3 ? PASSWORD_RIGHT : (enum password_verdict)(choice - 2), BYTES("ada@example.org"));
+        server_session_answer_password(session,
+                                       choice < 3 ? PASSWORD_RIGHT : (enum password_verdict)(choice - 2),
+                                       BYTES("ada@example.org"));
     } else if (question == SERVER_ASK_SALT) {
-        server_session_answer_salt(session, choice == 5 ? bytes_none() : BYTES("sixteen octets.."), 4096, BYTES("eighteen octets..."), choice == 4 ? bytes_none() : BYTES("binding"));
-    } else if (question == SERVER_ASK_PROOF) { /* who is right is signed in with the empty line that follows */
+        server_session_answer_salt(session, choice == 5 ? bytes_none() : BYTES("sixteen octets.."), 4096,
+                                   BYTES("eighteen octets..."),
+                                   choice == 4 ? bytes_none() : BYTES("binding"));
+    } else if (question == SERVER_ASK_PROOF) { /* who is right is signed in with the empty line that follows
+                                                */
         world->signed_in = world->signed_in || choice < 3;
-        server_session_answer_proof(session, choice < 3 ? PASSWORD_RIGHT : (enum password_verdict)(choice - 2), BYTES("ada@example.org"), BYTES("thirty-two octets of a signature"));
+        server_session_answer_proof(session,
+                                    choice < 3 ? PASSWORD_RIGHT : (enum password_verdict)(choice - 2),
+                                    BYTES("ada@example.org"), BYTES("thirty-two octets of a signature"));
     } else if (question == SERVER_ASK_SENDER) {
-        server_session_answer_sender(session, choice < 3 ? SENDER_ALLOWED : (enum sender_verdict)(choice - 2));
+        server_session_answer_sender(session,
+                                     choice < 3 ? SENDER_ALLOWED : (enum sender_verdict)(choice - 2));
     } else if (question == SERVER_ASK_LIMIT) {
-        server_session_answer_limit(session, choice < 3 ? LIMIT_FINE : (enum limit_verdict)(choice - 2), 1000 * choice);
+        server_session_answer_limit(session, choice < 3 ? LIMIT_FINE : (enum limit_verdict)(choice - 2),
+                                    1000 * choice);
     } else if (question == SERVER_ASK_RECIPIENT) {
-        server_session_answer_recipient(session, choice < 2 ? RECIPIENT_KNOWN : (enum recipient_verdict)(choice - 1), targets, 1 + choice % 2);
+        server_session_answer_recipient(session,
+                                        choice < 2 ? RECIPIENT_KNOWN : (enum recipient_verdict)(choice - 1),
+                                        targets, 1 + choice % 2);
     } else if (question == SERVER_ASK_STORE) {
         world->content_begun = false;
-        server_session_answer_store(session, choice < 2 ? STORE_DONE : (enum store_verdict)(choice - 1), BYTES("0123456789ab"));
+        server_session_answer_store(session, choice < 2 ? STORE_DONE : (enum store_verdict)(choice - 1),
+                                    BYTES("0123456789ab"));
     }
 }
 
@@ -151,7 +171,8 @@ static bool step(struct server_session_world *world, struct bytes *unread)
     while (world->question == SERVER_NOTHING && server_session_action(&world->session, &action))
         take_action(world, &action);
     if (world->question != SERVER_NOTHING) {
-        INSIST(server_session_feed(&world->session, *unread) == 0 && !server_session_action(&world->session, &action));
+        INSIST(server_session_feed(&world->session, *unread) == 0 &&
+               !server_session_action(&world->session, &action));
         INSIST(!server_session_is_idle(&world->session) || world->question == SERVER_STARTTLS);
         answer(world);
         return true;
@@ -197,12 +218,24 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct server_session_world world = {0};
     struct bytes stream = choices_start(&world.choices, data, size);
-    static const struct { enum server_role role; enum server_tls tls; uint32_t port; } ports[] = {
-        {ROLE_MX, TLS_STARTTLS, 25}, {ROLE_SUBMISSION, TLS_STARTTLS, 587}, {ROLE_SUBMISSION, TLS_IMPLICIT, 465}, {ROLE_LOCAL, TLS_NONE, 0}, {ROLE_MX, TLS_NONE, 25},
-        {ROLE_SUBMISSION, TLS_STARTTLS, 465}}; /* in clear where TLS is expected */
+    static const struct {
+        enum server_role role;
+        enum server_tls tls;
+        uint32_t port;
+    } ports[] = {{ROLE_MX, TLS_STARTTLS, 25},
+                 {ROLE_SUBMISSION, TLS_STARTTLS, 587},
+                 {ROLE_SUBMISSION, TLS_IMPLICIT, 465},
+                 {ROLE_LOCAL, TLS_NONE, 0},
+                 {ROLE_MX, TLS_NONE, 25},
+                 {ROLE_SUBMISSION, TLS_STARTTLS, 465}}; /* in clear where TLS is expected */
     unsigned port = choose(&world.choices, ARRAY_LENGTH(ports));
-    world.policy = (struct server_policy){.role = ports[port].role, .tls = ports[port].tls, .hostname = BYTES("mx.example.org"), .message_size_max = 2000,
-                                          .recipients_max = 3, .tls_expected = ports[port].port == 465 && ports[port].tls == TLS_STARTTLS,
+    world.policy = (struct server_policy){.role = ports[port].role,
+                                          .tls = ports[port].tls,
+                                          .hostname = BYTES("mx.example.org"),
+                                          .message_size_max = 2000,
+                                          .recipients_max = 3,
+                                          .tls_expected = ports[port].port == 465 &&
+                                                          ports[port].tls == TLS_STARTTLS,
                                           .fix_bare_newlines = choose(&world.choices, 4) == 1};
     if (world.policy.role != ROLE_MX) {
         unsigned flags = choose(&world.choices, 4);
@@ -211,7 +244,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     bool implicit = ports[port].tls == TLS_IMPLICIT;
     world.secured = implicit;
-    server_session_start(&world.session, &world.policy, BYTES("192.0.2.1"), ports[port].port, implicit ? BYTES("TLSv1.3 X") : bytes_none(),
+    server_session_start(&world.session, &world.policy, BYTES("192.0.2.1"), ports[port].port,
+                         implicit ? BYTES("TLSv1.3 X") : bytes_none(),
                          ports[port].role == ROLE_LOCAL ? BYTES("root") : bytes_none());
     run(&world, stream);
     server_session_free(&world.session);

@@ -13,7 +13,8 @@ static void encode(struct buffer *out, struct bytes content, bool binary, size_t
         struct bytes run = bytes_first(content, step);
         transfer_encoding_add(&sevenbit, out, run);
         content = bytes_from(content, run.length);
-        INSIST(sevenbit.line.length < TRANSFER_ENCODING_LINE_MAX && sevenbit.header.length <= TRANSFER_ENCODING_HEADER_MAX);
+        INSIST(sevenbit.line.length < TRANSFER_ENCODING_LINE_MAX &&
+               sevenbit.header.length <= TRANSFER_ENCODING_HEADER_MAX);
     }
     transfer_encoding_end(&sevenbit, out);
     transfer_encoding_free(&sevenbit);
@@ -22,7 +23,8 @@ static void encode(struct buffer *out, struct bytes content, bool binary, size_t
 static bool is_fit(struct bytes content)
 {
     for (size_t i = 0; i < content.length; i++)
-        if (content.at[i] == '\0' || (content.at[i] == '\r' && (i + 1 == content.length || content.at[i + 1] != '\n')) ||
+        if (content.at[i] == '\0' ||
+            (content.at[i] == '\r' && (i + 1 == content.length || content.at[i + 1] != '\n')) ||
             (content.at[i] == '\n' && (i == 0 || content.at[i - 1] != '\r')))
             return false;
     return true;

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The small readers and writers of text: queue ids, what others wrote made
  * clean, errors in one line, header fields of ours, the history of attempts. */
-#include "choices.h"
+#include <errno.h>
+
 #include "base/error.h"
-#include "store/attempt_history.h"
+#include "choices.h"
 #include "core/message/received.h"
 #include "core/queue/queue_id.h"
-
-#include <errno.h>
+#include "store/attempt_history.h"
 
 /* The clock is what the input says, and runs back as well. */
 static void check_next_ids(struct bytes clock)
@@ -26,10 +26,13 @@ static void check_error(struct bytes text)
 {
     struct error error = {0};
     INSIST(!error_set(&error, 65, "%.*s", BYTES_ARG(text)) && error.exit_code == 65 && error.number == 0);
-    INSIST(!error_prefix(&error, "%.*s", BYTES_ARG(text)) && !bytes_has_control(bytes_of_text(error.text)) && error.exit_code == 65);
+    INSIST(!error_prefix(&error, "%.*s", BYTES_ARG(text)) && !bytes_has_control(bytes_of_text(error.text)) &&
+           error.exit_code == 65);
     errno = ENOSPC;
-    INSIST(!error_set_errno(&error, 73, "%.*s", BYTES_ARG(text)) && error.number == ENOSPC && !bytes_has_control(bytes_of_text(error.text)));
-    INSIST(strlen(error.text) < ERROR_TEXT_MAX && !error_set(NULL, 65, "x") && !error_prefix(NULL, "x") && !error_set_errno(NULL, 65, "x"));
+    INSIST(!error_set_errno(&error, 73, "%.*s", BYTES_ARG(text)) && error.number == ENOSPC &&
+           !bytes_has_control(bytes_of_text(error.text)));
+    INSIST(strlen(error.text) < ERROR_TEXT_MAX && !error_set(NULL, 65, "x") && !error_prefix(NULL, "x") &&
+           !error_set_errno(NULL, 65, "x"));
 }
 
 static void check_id(struct bytes text)
@@ -60,7 +63,12 @@ static void check_clean(struct bytes text)
 /* A field of ours is one field: each line but the first begins with a tab. */
 static void check_received(struct bytes helo, struct bytes address)
 {
-    struct origin origin = {.client_address = BYTES("192.0.2.1"), .client_helo = helo, .protocol = BYTES("ESMTP"), .account = helo, .tls = address, .port = 25};
+    struct origin origin = {.client_address = BYTES("192.0.2.1"),
+                            .client_helo = helo,
+                            .protocol = BYTES("ESMTP"),
+                            .account = helo,
+                            .tls = address,
+                            .port = 25};
     struct recipient recipient = {.address = address};
     struct envelope envelope = {.sender = address, .recipients = &recipient, .recipient_count = 1};
     struct buffer out = {0};
@@ -68,19 +76,23 @@ static void check_received(struct bytes helo, struct bytes address)
     struct bytes rest = buffer_bytes(&out);
     for (size_t lines = 0; rest.length > 0; lines++) {
         size_t end = bytes_search(rest, BYTES("\r\n"));
-        INSIST(end != SIZE_MAX && end > 0 && (lines == 0) == (rest.at[0] != '\t') && !bytes_has_control_character(bytes_from(bytes_first(rest, end), 1)));
+        INSIST(end != SIZE_MAX && end > 0 && (lines == 0) == (rest.at[0] != '\t') &&
+               !bytes_has_control_character(bytes_from(bytes_first(rest, end), 1)));
         rest = bytes_from(rest, end + 2);
     }
     buffer_clear(&out);
     received_add_delivery_fields(&out, address, address, "\n");
     rest = buffer_bytes(&out);
-    INSIST(bytes_starts_nocase(bytes_split(&rest, '\n'), "Return-Path: <") && bytes_starts_nocase(bytes_split(&rest, '\n'), "Delivered-To: ") && rest.length == 0);
+    INSIST(bytes_starts_nocase(bytes_split(&rest, '\n'), "Return-Path: <") &&
+           bytes_starts_nocase(bytes_split(&rest, '\n'), "Delivered-To: ") && rest.length == 0);
     buffer_free(&out);
 }
 
 static void check_history(struct bytes before, struct bytes said)
 {
-    struct attempt_record found[STORE_ATTEMPTS_MAX], last = {.when_ms = 7, .code = 550, .enhanced = BYTES("5.1.1"), .text = said, .peer = said, .tls = said};
+    struct attempt_record found[STORE_ATTEMPTS_MAX],
+        last = {
+            .when_ms = 7, .code = 550, .enhanced = BYTES("5.1.1"), .text = said, .peer = said, .tls = said};
     struct buffer out = {0};
     struct buffer lines = {0}; /* what is there was written whole */
     buffer_add(&lines, before);
@@ -89,8 +101,10 @@ static void check_history(struct bytes before, struct bytes said)
     INSIST(count < STORE_ATTEMPTS_MAX);
     attempt_history_add(&out, buffer_bytes(&lines), &last);
     count = attempt_history_read(buffer_bytes(&out), found);
-    INSIST(count > 0 && count < STORE_ATTEMPTS_MAX && found[count - 1].when_ms == 7 && found[count - 1].code == 550);
-    INSIST(bytes_is(found[count - 1].enhanced, "5.1.1") && found[count - 1].text.length == bytes_first(said, STORE_PAST_REPLY_MAX).length);
+    INSIST(count > 0 && count < STORE_ATTEMPTS_MAX && found[count - 1].when_ms == 7 &&
+           found[count - 1].code == 550);
+    INSIST(bytes_is(found[count - 1].enhanced, "5.1.1") &&
+           found[count - 1].text.length == bytes_first(said, STORE_PAST_REPLY_MAX).length);
     buffer_free(&lines);
     buffer_free(&out);
 }

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Any header, and any addresses that sent a message on: what is written in
  * front of it is found again, one line each, and nothing else is. */
+#include <string.h>
+
 #include "choices.h"
 #include "core/message/loop_detection.h"
-
-#include <string.h>
 
 static struct bytes names_of(struct bytes addresses, struct arena *arena)
 {
@@ -40,8 +40,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct arena arena = {0};
     struct bytes content = bytes_of(data, size), who;
-    size_t end = bytes_search(content,
-                              BYTES("\n\n")); /* in front: addresses, one a line; behind: a message */
+    /* in front: addresses, one a line; behind: a message */
+    size_t end = bytes_search(content, BYTES("\n\n"));
     struct bytes via = names_of(bytes_first(content, end), &arena);
     content = end == SIZE_MAX ? bytes_none() : bytes_from(content, end + 2);
     if (loop_detection_returns(content, via, &who))

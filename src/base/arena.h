@@ -23,8 +23,7 @@ void *arena_take(struct arena *arena, size_t size);
  * it, beyond its length. */
 struct bytes arena_copy(struct arena *arena, struct bytes b);
 char *arena_text(struct arena *arena, struct bytes b);
-char *arena_format(struct arena *arena, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
+char *arena_format(struct arena *arena, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* Makes it usable again: all that was taken is gone. */
 void arena_clear(struct arena *arena);

@@ -10,9 +10,9 @@
 #ifndef MAILBOAT_BASE_BUFFER_H
 #define MAILBOAT_BASE_BUFFER_H
 
-#include "base/bytes.h"
-
 #include <stdarg.h>
+
+#include "base/bytes.h"
 
 struct buffer {
     char *at;
@@ -36,8 +36,7 @@ void buffer_add_octet(struct buffer *buffer, char octet);
  * of bytes_control_length() becomes one "?", and so does each octet above 127
  * where the text is not UTF-8 or none is allowed. */
 void buffer_add_clean(struct buffer *buffer, struct bytes text, bool utf8_allowed);
-void buffer_add_format(struct buffer *buffer, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
+void buffer_add_format(struct buffer *buffer, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void buffer_add_va(struct buffer *buffer, const char *format, va_list arguments);
 
 /* Room for at least `size` more octets; write there, then say how many. */

@@ -81,7 +81,10 @@ size_t bytes_search(struct bytes b, struct bytes needle)
     return hit == NULL ? SIZE_MAX : (size_t)(hit - b.at);
 }
 
-static bool is_blank(char c) { return c == ' ' || c == '\t'; }
+static bool is_blank(char c)
+{
+    return c == ' ' || c == '\t';
+}
 
 struct bytes bytes_trim(struct bytes b)
 {
@@ -183,7 +186,8 @@ size_t bytes_control_length(struct bytes b)
         return 2;
     if (b.length < 3 || s[0] != 0xe2)
         return 0;
-    bool acts = (s[1] == 0x80 && s[2] >= 0xa8 && s[2] <= 0xae) || (s[1] == 0x81 && s[2] >= 0xa6 && s[2] <= 0xa9);
+    bool acts = (s[1] == 0x80 && s[2] >= 0xa8 && s[2] <= 0xae) ||
+                (s[1] == 0x81 && s[2] >= 0xa6 && s[2] <= 0xa9);
     return acts ? 3 : 0;
 }
 

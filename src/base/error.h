@@ -29,7 +29,6 @@ bool error_set_errno(struct error *error, int exit_code, const char *format, ...
     __attribute__((format(printf, 3, 4)));
 
 /* Puts "context: " before what stands there already; returns false. */
-bool error_prefix(struct error *error, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
+bool error_prefix(struct error *error, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 #endif

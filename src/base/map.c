@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/map.h"
 
-#include "base/arena.h"
-
 #include <assert.h>
 #include <stdlib.h>
+
+#include "base/arena.h"
 
 enum { FIRST_CAPACITY = 16, INLINE_KEY = 8 };
 
 struct map_entry {
-    void *value;   /* NULL: free, or removed where `removed` */
+    void *value; /* NULL: free, or removed where `removed` */
     uint64_t hash;
     size_t key_length;
     bool removed;

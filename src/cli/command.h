@@ -7,9 +7,9 @@
 #ifndef MAILBOAT_CLI_COMMAND_H
 #define MAILBOAT_CLI_COMMAND_H
 
-#include "base/error.h"
-
 #include <stdbool.h>
+
+#include "base/error.h"
 
 struct command {
     const char *name;    /* "ports" */
@@ -17,7 +17,7 @@ struct command {
     const char *help;    /* the whole of `mailboat NAME --help`, with an example */
     /* argv[0] is the subcommand's name. Returns an exit code of sysexits.h. */
     int (*run)(int argc, char **argv);
-    bool own_arguments;  /* they are another program's: --help counts only when it is the one argument */
+    bool own_arguments; /* they are another program's: --help counts only when it is the one argument */
 };
 
 extern const struct command *const commands[]; /* ends with NULL */
@@ -25,7 +25,8 @@ extern const struct command *const commands[]; /* ends with NULL */
 /* Prints "mailboat NAME: text" to stderr, one line; returns error->exit_code. */
 int command_fail(const struct command *command, const struct error *error);
 /* The same from a format, with EX_USAGE and a pointer to --help. */
-int command_usage(const struct command *command, const char *format, ...) __attribute__((format(printf, 2, 3)));
+int command_usage(const struct command *command, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 /* ^C ends the process with 130, and leaves the terminal's cursor at the start of a line. */
 void command_end_on_interrupt(void);
 

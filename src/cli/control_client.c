@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/control_client.h"
 
-#include "io/clock.h"
-#include "store/store.h"
-
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
@@ -12,6 +9,9 @@
 #include <sys/un.h>
 #include <sysexits.h>
 #include <unistd.h>
+
+#include "io/clock.h"
+#include "store/store.h"
 
 enum { ANSWER_TIMEOUT_MS = 60 * 1000 };
 
@@ -24,10 +24,12 @@ static bool not_there(const char *folder, const char *path, struct error *error)
     return error_set_errno(error, EX_UNAVAILABLE, "cannot ask the running server at %s", path);
 }
 
-static bool connect_to(struct control_client *control, const char *folder, const char *name, enum process_role peer, struct error *error)
+static bool connect_to(struct control_client *control, const char *folder, const char *name,
+                       enum process_role peer, struct error *error)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
-    if (snprintf(address.sun_path, sizeof address.sun_path, "%s/%s", folder, name) >= (int)sizeof address.sun_path)
+    if (snprintf(address.sun_path, sizeof address.sun_path, "%s/%s", folder, name) >=
+        (int)sizeof address.sun_path)
         return error_set(error, EX_CONFIG, "data_dir: %s is too long for a socket", folder);
     int descriptor = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
     if (descriptor < 0 || connect(descriptor, (struct sockaddr *)&address, sizeof address) != 0) {
@@ -71,7 +73,8 @@ static bool wait_ready(struct control_client *control, short events, uint64_t de
     return false;
 }
 
-static bool send_all(struct control_client *control, enum ipc_kind kind, const void *asked, uint64_t deadline_ms)
+static bool send_all(struct control_client *control, enum ipc_kind kind, const void *asked,
+                     uint64_t deadline_ms)
 {
     bool sent = channel_send(&control->channel, kind, asked, -1);
     while (sent && channel_wants_write(&control->channel))
@@ -80,7 +83,8 @@ static bool send_all(struct control_client *control, enum ipc_kind kind, const v
 }
 
 /* Says it and waits for the answer, which must be of this kind. */
-static bool ask(struct control_client *control, enum ipc_kind kind, const void *asked, enum ipc_kind answer_kind, union ipc_message *answer, struct error *error)
+static bool ask(struct control_client *control, enum ipc_kind kind, const void *asked,
+                enum ipc_kind answer_kind, union ipc_message *answer, struct error *error)
 {
     uint64_t deadline_ms = clock_now_ms() + ANSWER_TIMEOUT_MS;
     enum ipc_kind heard = IPC_KINDS;
@@ -96,8 +100,11 @@ static bool ask(struct control_client *control, enum ipc_kind kind, const void *
     if (news == CHANNEL_MESSAGE && heard == answer_kind)
         return true;
     if (news == CHANNEL_CLOSED)
-        return error_set(error, EX_TEMPFAIL, "the server gave no answer: it ended, has too many other askers, or is of another version (see its log)");
-    return error_set(error, EX_TEMPFAIL, "the server gave no answer in %d s; look at its log", ANSWER_TIMEOUT_MS / 1000);
+        return error_set(error, EX_TEMPFAIL,
+                         "the server gave no answer: it ended, has too many other askers, or is of another "
+                         "version (see its log)");
+    return error_set(error, EX_TEMPFAIL, "the server gave no answer in %d s; look at its log",
+                     ANSWER_TIMEOUT_MS / 1000);
 }
 
 static bool control_answer(const union ipc_message *answer, uint64_t *count, struct error *error)
@@ -108,22 +115,28 @@ static bool control_answer(const union ipc_message *answer, uint64_t *count, str
     return true;
 }
 
-bool control_client_control(struct control_client *control, enum control_verb verb, uint64_t id, uint64_t *count, struct error *error)
+bool control_client_control(struct control_client *control, enum control_verb verb, uint64_t id,
+                            uint64_t *count, struct error *error)
 {
     struct ipc_control asked = {.request = ++control->request, .verb = verb, .id = id};
     union ipc_message answer;
     *count = 0;
-    return ask(control, IPC_CONTROL, &asked, IPC_CONTROL_ANSWER, &answer, error) && control_answer(&answer, count, error);
+    return ask(control, IPC_CONTROL, &asked, IPC_CONTROL_ANSWER, &answer, error) &&
+           control_answer(&answer, count, error);
 }
 
-bool control_client_choose(struct control_client *control, enum control_verb verb, struct chosen *chosen, size_t chosen_count, uint64_t *count, struct error *error)
+bool control_client_choose(struct control_client *control, enum control_verb verb, struct chosen *chosen,
+                           size_t chosen_count, uint64_t *count, struct error *error)
 {
-    struct ipc_choose asked = {.request = ++control->request, .verb = verb, .chosen = chosen, .chosen_count = chosen_count};
+    struct ipc_choose asked = {
+        .request = ++control->request, .verb = verb, .chosen = chosen, .chosen_count = chosen_count};
     union ipc_message answer;
-    return ask(control, IPC_CHOOSE, &asked, IPC_CONTROL_ANSWER, &answer, error) && control_answer(&answer, count, error);
+    return ask(control, IPC_CHOOSE, &asked, IPC_CONTROL_ANSWER, &answer, error) &&
+           control_answer(&answer, count, error);
 }
 
-bool control_client_status(struct control_client *control, bool with_in_progress, struct ipc_status_answer *answer, struct error *error)
+bool control_client_status(struct control_client *control, bool with_in_progress,
+                           struct ipc_status_answer *answer, struct error *error)
 {
     struct ipc_status asked = {.request = ++control->request, .with_in_progress = with_in_progress};
     union ipc_message message;
@@ -133,7 +146,8 @@ bool control_client_status(struct control_client *control, bool with_in_progress
     return true;
 }
 
-bool control_client_locks(struct control_client *control, struct ipc_locks_answer *answer, struct error *error)
+bool control_client_locks(struct control_client *control, struct ipc_locks_answer *answer,
+                          struct error *error)
 {
     struct ipc_locks asked = {.request = ++control->request};
     union ipc_message message;
@@ -143,17 +157,22 @@ bool control_client_locks(struct control_client *control, struct ipc_locks_answe
     return true;
 }
 
-bool control_client_unlock(struct control_client *control, struct bytes who, uint64_t *count, struct error *error)
+bool control_client_unlock(struct control_client *control, struct bytes who, uint64_t *count,
+                           struct error *error)
 {
     struct ipc_unlock asked = {.request = ++control->request, .who = who};
     union ipc_message answer;
     *count = 0;
-    return ask(control, IPC_UNLOCK, &asked, IPC_CONTROL_ANSWER, &answer, error) && control_answer(&answer, count, error);
+    return ask(control, IPC_UNLOCK, &asked, IPC_CONTROL_ANSWER, &answer, error) &&
+           control_answer(&answer, count, error);
 }
 
-bool control_client_password(struct control_client *control, struct bytes user, struct bytes password, struct bytes client_address, struct ipc_password_answer *answer, struct error *error)
+bool control_client_password(struct control_client *control, struct bytes user, struct bytes password,
+                             struct bytes client_address, struct ipc_password_answer *answer,
+                             struct error *error)
 {
-    struct ipc_password asked = {.request = ++control->request, .user = user, .password = password, .client_address = client_address};
+    struct ipc_password asked = {
+        .request = ++control->request, .user = user, .password = password, .client_address = client_address};
     union ipc_message message;
     if (!ask(control, IPC_PASSWORD, &asked, IPC_PASSWORD_ANSWER, &message, error))
         return false;
@@ -200,7 +219,8 @@ void control_client_in_progress_free(struct in_progress *in_progress)
 bool control_client_in_progress_has(const struct in_progress *in_progress, uint64_t id, uint32_t number)
 {
     const struct chosen wanted = {.id = id, .number = number};
-    return in_progress->count > 0 && bsearch(&wanted, in_progress->chosen, in_progress->count, sizeof wanted, compare_chosen) != NULL;
+    return in_progress->count > 0 &&
+           bsearch(&wanted, in_progress->chosen, in_progress->count, sizeof wanted, compare_chosen) != NULL;
 }
 
 bool control_client_in_progress_has_any(const struct in_progress *in_progress, uint64_t id)

@@ -8,8 +8,8 @@
 #ifndef MAILBOAT_CLI_CONTROL_CLIENT_H
 #define MAILBOAT_CLI_CONTROL_CLIENT_H
 
-#include "ipc/channel.h"
 #include "base/error.h"
+#include "ipc/channel.h"
 
 struct control_client {
     struct channel channel;
@@ -22,20 +22,27 @@ bool control_client_open_auth(struct control_client *control, const char *data_d
 void control_client_close(struct control_client *control);
 
 /* A person's word on one message (0: on all); `count` gets the recipients it touched. */
-bool control_client_control(struct control_client *control, enum control_verb verb, uint64_t id, uint64_t *count, struct error *error);
+bool control_client_control(struct control_client *control, enum control_verb verb, uint64_t id,
+                            uint64_t *count, struct error *error);
 /* On these recipients, at most CHOSEN_MAX; adds to `count`. */
-bool control_client_choose(struct control_client *control, enum control_verb verb, struct chosen *chosen, size_t chosen_count, uint64_t *count, struct error *error);
+bool control_client_choose(struct control_client *control, enum control_verb verb, struct chosen *chosen,
+                           size_t chosen_count, uint64_t *count, struct error *error);
 /* What goes on; texts and arrays live until the next question. */
-bool control_client_status(struct control_client *control, bool with_in_progress, struct ipc_status_answer *answer, struct error *error);
+bool control_client_status(struct control_client *control, bool with_in_progress,
+                           struct ipc_status_answer *answer, struct error *error);
 
 /* Of auth: who is locked for guessing, until the next question; and to undo
  * it for an account or a client's address, `count` gets the locks that were. */
-bool control_client_locks(struct control_client *control, struct ipc_locks_answer *answer, struct error *error);
-bool control_client_unlock(struct control_client *control, struct bytes who, uint64_t *count, struct error *error);
+bool control_client_locks(struct control_client *control, struct ipc_locks_answer *answer,
+                          struct error *error);
+bool control_client_unlock(struct control_client *control, struct bytes who, uint64_t *count,
+                           struct error *error);
 
 /* Is this password right? Counted as a guess of the client's where it is not.
  * The account's address, where it is, lives until the next question. */
-bool control_client_password(struct control_client *control, struct bytes user, struct bytes password, struct bytes client_address, struct ipc_password_answer *answer, struct error *error);
+bool control_client_password(struct control_client *control, struct bytes user, struct bytes password,
+                             struct bytes client_address, struct ipc_password_answer *answer,
+                             struct error *error);
 
 /* Recipients that are being delivered now; none where no server runs. */
 struct in_progress {

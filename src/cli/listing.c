@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/listing.h"
 
-#include "core/message/quota_warning.h"
-#include "cli/options.h"
-#include "cli/queue/format.h"
-
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sysexits.h>
+
+#include "cli/options.h"
+#include "cli/queue/format.h"
+#include "core/message/quota_warning.h"
 
 void listing_begin(struct listing *listing)
 {
@@ -54,7 +54,8 @@ static void row_as_text(const struct listing *listing, const char *const *column
 {
     for (size_t i = 0; i < listing->count; i++) {
         const char *name = listing->names[i];
-        bool flag = name[strlen(name) - 1] == '?', set = flag && columns[i] != NULL && strcmp(columns[i], "0") != 0;
+        bool flag = name[strlen(name) - 1] == '?',
+             set = flag && columns[i] != NULL && strcmp(columns[i], "0") != 0;
         if ((flag && !set) || columns[i] == NULL)
             continue;
         fputs(i > 0 ? "  " : "", stdout);
@@ -101,7 +102,8 @@ static void each_domain(void *owner, const char *const *columns, size_t count)
         listing_row(domains->listing, (const char *const[]){columns[0], "0"});
 }
 
-static bool list_domains(struct accounts *accounts, const struct config *config, struct listing *listing, struct error *error)
+static bool list_domains(struct accounts *accounts, const struct config *config, struct listing *listing,
+                         struct error *error)
 {
     struct listed_domains domains = {listing, config};
     for (size_t i = 0; i < config->domain_count; i++)
@@ -116,14 +118,16 @@ bool listing_is_configured(const struct config *config, const char *domain)
     bool is_domain = accounts_domain(&wanted, bytes_of_text(domain));
     for (size_t i = 0; is_domain && !found && i < config->domain_count; i++) {
         buffer_clear(&name);
-        found = accounts_domain(&name, bytes_of_text(config->domains[i])) && bytes_equal(buffer_bytes(&name), buffer_bytes(&wanted));
+        found = accounts_domain(&name, bytes_of_text(config->domains[i])) &&
+                bytes_equal(buffer_bytes(&name), buffer_bytes(&wanted));
     }
     buffer_free(&wanted);
     buffer_free(&name);
     return found;
 }
 
-int listing_accounts(const struct command *command, const char *config_file, enum accounts_list list, const char *const *names, size_t count, bool json)
+int listing_accounts(const struct command *command, const char *config_file, enum accounts_list list,
+                     const char *const *names, size_t count, bool json)
 {
     struct config config;
     struct listing listing = {.names = names, .count = count, .json = json};
@@ -133,7 +137,8 @@ int listing_accounts(const struct command *command, const char *config_file, enu
     if (accounts == NULL)
         return exit_code;
     listing_begin(&listing);
-    bool done = list == LIST_DOMAINS ? list_domains(accounts, &config, &listing, &error) : accounts_each(accounts, list, each_row, &listing, &error);
+    bool done = list == LIST_DOMAINS ? list_domains(accounts, &config, &listing, &error)
+                                     : accounts_each(accounts, list, each_row, &listing, &error);
     listing_end(&listing);
     if (!done)
         exit_code = command_fail(command, &error);

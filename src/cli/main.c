@@ -1,9 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* main: finds the subcommand in the table and runs it. */
-#include "cli/command.h"
-
-#include "base/bytes.h"
-
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -11,27 +7,20 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-extern const struct command alias_command, checkpassword_command, config_command, demo_command, dns_command, doctor_command, domain_command, explain_command, key_command, mailboxes_command, ports_command,
+#include "base/bytes.h"
+#include "cli/command.h"
+
+extern const struct command alias_command, checkpassword_command, config_command, demo_command, dns_command,
+    doctor_command, domain_command, explain_command, key_command, mailboxes_command, ports_command,
     queue_command, send_command, sendmail_command, serve_command, settings_command, user_command;
 
 const struct command *const commands[] = {
-    &demo_command, &doctor_command,
-    &ports_command,
-    &send_command,
-    &serve_command,
-    &settings_command,
-    &config_command,
-    &domain_command,
-    &dns_command,
-    &user_command,
-    &alias_command,
-    &key_command,
-    &mailboxes_command,
-    &queue_command,
-    &explain_command,
-    &sendmail_command,
-    &checkpassword_command,
-    NULL,
+    &demo_command,      &doctor_command,        &ports_command,
+    &send_command,      &serve_command,         &settings_command,
+    &config_command,    &domain_command,        &dns_command,
+    &user_command,      &alias_command,         &key_command,
+    &mailboxes_command, &queue_command,         &explain_command,
+    &sendmail_command,  &checkpassword_command, NULL,
 };
 
 static void interrupted(int signal)
@@ -45,7 +34,8 @@ static void interrupted(int signal)
 void command_end_on_interrupt(void)
 {
     struct sigaction before, action = {.sa_handler = interrupted};
-    if (sigaction(SIGINT, NULL, &before) == 0 && before.sa_handler == SIG_DFL) /* who is called by another subcommand leaves that one's way */
+    /* who is called by another subcommand leaves that one's way */
+    if (sigaction(SIGINT, NULL, &before) == 0 && before.sa_handler == SIG_DFL)
         sigaction(SIGINT, &action, NULL);
 }
 

@@ -2,9 +2,6 @@
 #define _GNU_SOURCE
 #include "cli/options.h"
 
-#include "run/data_dir.h"
-#include "run/users.h"
-
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
@@ -15,6 +12,9 @@
 #include <sysexits.h>
 #include <termios.h>
 #include <unistd.h>
+
+#include "run/data_dir.h"
+#include "run/users.h"
 
 /* ---- flags ---- */
 
@@ -50,13 +50,15 @@ static bool take_value(const struct command *command, const struct option_rule *
 }
 
 /* argv[*at] is a flag; its value may be in it or behind it. */
-static bool read_flag(const struct command *command, int argc, char **argv, int *at, const struct option_rule *rules)
+static bool read_flag(const struct command *command, int argc, char **argv, int *at,
+                      const struct option_rule *rules)
 {
     const char *text = argv[*at];
     bool is_long = text[1] == '-';
     struct bytes rest = bytes_of_text(text + (is_long ? 2 : 1));
     bool has_value = is_long ? bytes_find(rest, '=') != SIZE_MAX : rest.length > 1;
-    const struct option_rule *rule = is_long ? find_long(rules, bytes_split(&rest, '=')) : find_short(rules, text[1]);
+    const struct option_rule *rule = is_long ? find_long(rules, bytes_split(&rest, '='))
+                                             : find_short(rules, text[1]);
     const char *value = is_long ? rest.at : text + 2;
     if (rule == NULL) {
         command_usage(command, "unknown option %s", text);
@@ -77,7 +79,8 @@ static bool read_flag(const struct command *command, int argc, char **argv, int 
     return take_value(command, rule, has_value ? value : argv[++*at]);
 }
 
-bool options_read(const struct command *command, int argc, char **argv, const struct option_rule *rules, struct arguments *arguments)
+bool options_read(const struct command *command, int argc, char **argv, const struct option_rule *rules,
+                  struct arguments *arguments)
 {
     bool flags_over = false;
     *arguments = (struct arguments){.count = 0};
@@ -118,10 +121,12 @@ static bool become_owner(const struct config *config, struct error *error)
     buffer_add_format(&path, "%s/accounts.db", config->data_dir);
     bool known = lstat(buffer_text(&path), &owner) == 0 || stat(config->data_dir, &owner) == 0;
     buffer_free(&path);
-    return geteuid() != 0 || !known || owner.st_uid == 0 || users_become((struct process_user){owner.st_uid, owner.st_gid, true}, error);
+    return geteuid() != 0 || !known || owner.st_uid == 0 ||
+           users_become((struct process_user){owner.st_uid, owner.st_gid, true}, error);
 }
 
-struct accounts *options_accounts(const struct command *command, const char *file, struct config *config, int *exit_code)
+struct accounts *options_accounts(const struct command *command, const char *file, struct config *config,
+                                  int *exit_code)
 {
     struct error error = {0};
     struct accounts *accounts = NULL;
@@ -215,7 +220,9 @@ static bool ask_twice(struct buffer *out, struct error *error)
     bool got = ask("New password: ", out) && ask("Once more: ", &again);
     bool same = got && bytes_equal(buffer_bytes(out), buffer_bytes(&again));
     options_wipe(&again);
-    return same || error_set(error, EX_DATAERR, got ? "the two passwords are not the same; nothing was changed" : "no password was given");
+    return same || error_set(error, EX_DATAERR,
+                             got ? "the two passwords are not the same; nothing was changed"
+                                 : "no password was given");
 }
 
 static bool read_password_file(const char *file, struct buffer *out, struct error *error)
@@ -231,10 +238,14 @@ static bool read_password_file(const char *file, struct buffer *out, struct erro
 bool options_password(const struct command *command, const char *file, struct buffer *out, int *exit_code)
 {
     struct error error = {0};
-    bool got = file != NULL          ? read_password_file(file, out, &error)
-               : isatty(STDIN_FILENO) ? ask_twice(out, &error)
-                                      : read_line(stdin, out) || error_set(&error, EX_DATAERR, "no password on standard input: its first line is the password");
-    if (got && (out->length == 0 || out->length > PASSWORD_MAX || bytes_find(buffer_bytes(out), '\0') != SIZE_MAX))
+    bool got = file != NULL ? read_password_file(file, out, &error)
+               : isatty(STDIN_FILENO)
+                   ? ask_twice(out, &error)
+                   : read_line(stdin, out) ||
+                         error_set(&error, EX_DATAERR,
+                                   "no password on standard input: its first line is the password");
+    if (got &&
+        (out->length == 0 || out->length > PASSWORD_MAX || bytes_find(buffer_bytes(out), '\0') != SIZE_MAX))
         got = error_set(&error, EX_DATAERR, "a password has 1 to %d octets, and no NUL", PASSWORD_MAX);
     if (!got) {
         options_wipe(out);

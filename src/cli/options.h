@@ -10,9 +10,9 @@
 #ifndef MAILBOAT_CLI_OPTIONS_H
 #define MAILBOAT_CLI_OPTIONS_H
 
-#include "store/accounts.h"
 #include "cli/command.h"
 #include "config/config.h"
+#include "store/accounts.h"
 
 enum { ARGUMENTS_MAX = 64, OPTION_LIST_MAX = 256 };
 
@@ -34,13 +34,15 @@ struct arguments {
 };
 
 /* argv[0] is skipped. False when something was wrong and has been said. */
-bool options_read(const struct command *command, int argc, char **argv, const struct option_rule *rules, struct arguments *arguments);
+bool options_read(const struct command *command, int argc, char **argv, const struct option_rule *rules,
+                  struct arguments *arguments);
 
 /* The configuration of --config, or the default one; says what is wrong. */
 bool options_config(const struct command *command, const char *file, struct config *config, int *exit_code);
 /* And its accounts, for writing, in a data folder that is made where it is missing.
  * Root becomes the owner of accounts that belong to somebody else, for good. */
-struct accounts *options_accounts(const struct command *command, const char *file, struct config *config, int *exit_code);
+struct accounts *options_accounts(const struct command *command, const char *file, struct config *config,
+                                  int *exit_code);
 
 /* A password: from `file`, prompted for twice on a terminal, or standard
  * input's first line. Appended to `out`; false when it has been said why not. */

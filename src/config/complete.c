@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* complete: what follows from what a file says, and checks over several keys. */
-#include "config/config_reader.h"
-#include "config/secret_file.h"
-
-#include "core/smtp/host.h"
-
 #include <assert.h>
 #include <errno.h>
 #include <unistd.h>
+
+#include "config/config_reader.h"
+#include "config/secret_file.h"
+#include "core/smtp/host.h"
 
 static const yaml_node_t *said_at(const struct config_reader *reader, const char *path)
 {
@@ -34,9 +33,10 @@ static void fill_defaults(struct config_reader *reader)
 
 static void fill_listeners(struct config *config)
 {
-    static const struct config_listener standard[] = {
-        {NULL, 25, ROLE_MX, TLS_STARTTLS}, {NULL, 587, ROLE_SUBMISSION, TLS_STARTTLS},
-        {NULL, 465, ROLE_SUBMISSION, TLS_IMPLICIT}, {NULL, 2525, ROLE_SUBMISSION, TLS_STARTTLS}};
+    static const struct config_listener standard[] = {{NULL, 25, ROLE_MX, TLS_STARTTLS},
+                                                      {NULL, 587, ROLE_SUBMISSION, TLS_STARTTLS},
+                                                      {NULL, 465, ROLE_SUBMISSION, TLS_IMPLICIT},
+                                                      {NULL, 2525, ROLE_SUBMISSION, TLS_STARTTLS}};
     config->listeners = ARENA_ARRAY(&config->arena, struct config_listener, ARRAY_LENGTH(standard));
     memcpy(config->listeners, standard, sizeof standard);
     config->listener_count = ARRAY_LENGTH(standard);
@@ -46,16 +46,20 @@ static bool check_file(const struct config_reader *reader, const char *path, con
 {
     if (file == NULL || reader->as_anybody || access(file, R_OK) == 0)
         return true;
-    return config_read_fail(reader, said_at(reader, path), "%s: cannot read %s (%s); give a file that is there, or leave the key out", path, file, strerror(errno));
+    return config_read_fail(reader, said_at(reader, path),
+                            "%s: cannot read %s (%s); give a file that is there, or leave the key out", path,
+                            file, strerror(errno));
 }
 
 static bool check_tls(const struct config_reader *reader)
 {
     const struct config *config = reader->config;
     if ((config->tls.certificate == NULL) != (config->tls.key == NULL))
-        return config_read_fail(reader, said_at(reader, config->tls.key == NULL ? "tls.certificate" : "tls.key"),
-                       "tls.certificate and tls.key belong together; give both or neither");
-    return check_file(reader, "tls.certificate", config->tls.certificate) && check_file(reader, "tls.key", config->tls.key);
+        return config_read_fail(reader,
+                                said_at(reader, config->tls.key == NULL ? "tls.certificate" : "tls.key"),
+                                "tls.certificate and tls.key belong together; give both or neither");
+    return check_file(reader, "tls.certificate", config->tls.certificate) &&
+           check_file(reader, "tls.key", config->tls.key);
 }
 
 /* It is there and can be used; its text is read by relay alone, and kept nowhere here. */
@@ -64,7 +68,8 @@ static bool check_password(const struct config_reader *reader)
     static const char key[] = "relay.smarthost.password_file";
     const char *file = reader->config->relay.smarthost.password_file;
     struct error why = {0};
-    return file == NULL || reader->as_anybody || secret_file_check(key, file, &why) || config_read_fail(reader, said_at(reader, key), "%s", why.text);
+    return file == NULL || reader->as_anybody || secret_file_check(key, file, &why) ||
+           config_read_fail(reader, said_at(reader, key), "%s", why.text);
 }
 
 static bool check_relay(const struct config_reader *reader)
@@ -73,26 +78,38 @@ static bool check_relay(const struct config_reader *reader)
     const char *host = config->relay.smarthost.host;
     const yaml_node_t *via = said_at(reader, "relay.via");
     if (config->relay.via != RELAY_MX && host == NULL)
-        return config_read_fail(reader, via, "relay.via: %s needs relay.smarthost.host", config->relay.via == RELAY_AUTO ? "auto" : "smarthost");
+        return config_read_fail(reader, via, "relay.via: %s needs relay.smarthost.host",
+                                config->relay.via == RELAY_AUTO ? "auto" : "smarthost");
     for (size_t i = 0; i < config->relay.route_count; i++)
-        if (host == NULL && (config->relay.routes[i].via == RELAY_SMARTHOST || config->relay.routes[i].via == RELAY_AUTO))
-            return config_read_fail(reader, said_at(reader, "relay.routes"), "relay.routes: %s: via: %s needs relay.smarthost.host", config->relay.routes[i].domain,
-                           config->relay.routes[i].via == RELAY_AUTO ? "auto" : "smarthost");
+        if (host == NULL &&
+            (config->relay.routes[i].via == RELAY_SMARTHOST || config->relay.routes[i].via == RELAY_AUTO))
+            return config_read_fail(reader, said_at(reader, "relay.routes"),
+                                    "relay.routes: %s: via: %s needs relay.smarthost.host",
+                                    config->relay.routes[i].domain,
+                                    config->relay.routes[i].via == RELAY_AUTO ? "auto" : "smarthost");
     bool loopback = host != NULL && host_is_loopback(bytes_of_text(host));
     if ((int)config->relay.smarthost.tls == SMARTHOST_TLS_NONE && !loopback)
-        return config_read_fail(reader, said_at(reader, "relay.smarthost.tls"),
-                       "relay.smarthost.tls: none is for a smarthost on loopback alone; use starttls or implicit");
-    const char *secrets[] = {config->relay.smarthost.password_file, config->relay.smarthost.password_command, config->relay.smarthost.token_command};
-    static const char *const names[] = {"relay.smarthost.password_file", "relay.smarthost.password_command", "relay.smarthost.token_command"};
+        return config_read_fail(
+            reader, said_at(reader, "relay.smarthost.tls"),
+            "relay.smarthost.tls: none is for a smarthost on loopback alone; use starttls or implicit");
+    const char *secrets[] = {config->relay.smarthost.password_file, config->relay.smarthost.password_command,
+                             config->relay.smarthost.token_command};
+    static const char *const names[] = {"relay.smarthost.password_file", "relay.smarthost.password_command",
+                                        "relay.smarthost.token_command"};
     const char *said = NULL;
     for (size_t i = 0; i < ARRAY_LENGTH(secrets); i++) {
         if (secrets[i] != NULL && said != NULL)
-            return config_read_fail(reader, said_at(reader, names[i]), "relay.smarthost: give one of password_file, password_command and token_command");
+            return config_read_fail(
+                reader, said_at(reader, names[i]),
+                "relay.smarthost: give one of password_file, password_command and token_command");
         said = secrets[i] != NULL ? names[i] : said;
     }
     if ((config->relay.smarthost.user == NULL) != (said == NULL))
-        return config_read_fail(reader, said_at(reader, said == NULL ? "relay.smarthost.user" : said), "relay.smarthost: user and password_file (or password_command, or token_command) belong together");
-    return check_file(reader, "relay.ca_file", config->relay.ca_file) && check_file(reader, "resolver.trust_anchor", config->resolver.trust_anchor) &&
+        return config_read_fail(reader, said_at(reader, said == NULL ? "relay.smarthost.user" : said),
+                                "relay.smarthost: user and password_file (or password_command, or "
+                                "token_command) belong together");
+    return check_file(reader, "relay.ca_file", config->relay.ca_file) &&
+           check_file(reader, "resolver.trust_anchor", config->resolver.trust_anchor) &&
            check_password(reader);
 }
 
@@ -102,7 +119,8 @@ static bool check_domains(const struct config_reader *reader)
     for (size_t i = 0; i < config->domain_count; i++) {
         struct bytes domain = bytes_of_text(config->domains[i]);
         if (!host_is_name(domain, true) || host_is_ipv4(domain))
-            return config_read_fail(reader, said_at(reader, "domains"), "domains: '%s' is not a domain name", config->domains[i]);
+            return config_read_fail(reader, said_at(reader, "domains"), "domains: '%s' is not a domain name",
+                                    config->domains[i]);
         char *lower = arena_text(&config->arena, domain);
         for (char *c = lower; *c != '\0'; c++)
             *c = ascii_lower(*c);
@@ -118,9 +136,12 @@ static bool check_send_as(const struct config_reader *reader)
         struct bytes rest = bytes_of_text(config->submission.send_as[i]);
         struct bytes account = bytes_split(&rest, ' ');
         rest = bytes_trim(rest);
-        if (bytes_find(account, '@') == SIZE_MAX || bytes_find(rest, '@') == SIZE_MAX || bytes_find(rest, ' ') != SIZE_MAX)
-            return config_read_fail(reader, said_at(reader, "submission.send_as"), "submission.send_as: '%s' is not an account and an address; write: ada@example.org *@example.org",
-                           config->submission.send_as[i]);
+        if (bytes_find(account, '@') == SIZE_MAX || bytes_find(rest, '@') == SIZE_MAX ||
+            bytes_find(rest, ' ') != SIZE_MAX)
+            return config_read_fail(reader, said_at(reader, "submission.send_as"),
+                                    "submission.send_as: '%s' is not an account and an address; write: "
+                                    "ada@example.org *@example.org",
+                                    config->submission.send_as[i]);
     }
     return true;
 }
@@ -166,11 +187,18 @@ static bool check_mailboxes(const struct config_reader *reader)
     const yaml_node_t *said = said_at(reader, "mailboxes.lmtp");
     if (!bytes_starts_nocase(lmtp, "unix:"))
         return read_lmtp_address(config, lmtp) ||
-               config_read_fail(reader, said, "mailboxes.lmtp: '%s' is neither a socket nor an address; write unix:/run/dovecot/lmtp, or 127.0.0.1:24", config->mailboxes.lmtp);
+               config_read_fail(reader, said,
+                                "mailboxes.lmtp: '%s' is neither a socket nor an address; write "
+                                "unix:/run/dovecot/lmtp, or 127.0.0.1:24",
+                                config->mailboxes.lmtp);
     config->mailboxes.lmtp_at.path = config->mailboxes.lmtp + strlen("unix:");
-    bool fits = lmtp.length - strlen("unix:") <= SOCKET_PATH_MAX || (strcmp(config->mailboxes.lmtp, ours) == 0 && config->mailboxes.deliver != DELIVER_LMTP);
+    bool fits = lmtp.length - strlen("unix:") <= SOCKET_PATH_MAX ||
+                (strcmp(config->mailboxes.lmtp, ours) == 0 && config->mailboxes.deliver != DELIVER_LMTP);
     return (config->mailboxes.lmtp_at.path[0] == '/' && fits) ||
-           config_read_fail(reader, said, "mailboxes.lmtp: '%s' is not a socket; write unix: and its path, %d octets at most: unix:/run/dovecot/lmtp", config->mailboxes.lmtp, SOCKET_PATH_MAX);
+           config_read_fail(reader, said,
+                            "mailboxes.lmtp: '%s' is not a socket; write unix: and its path, %d octets at "
+                            "most: unix:/run/dovecot/lmtp",
+                            config->mailboxes.lmtp, SOCKET_PATH_MAX);
 }
 
 bool config_complete(struct config_reader *reader)
@@ -178,7 +206,8 @@ bool config_complete(struct config_reader *reader)
     struct config *config = reader->config;
     fill_defaults(reader);
     if (config->hostname == NULL)
-        return config_read_fail(reader, NULL, "hostname is missing; give the name of this server: hostname: mail.example.org");
+        return config_read_fail(
+            reader, NULL, "hostname is missing; give the name of this server: hostname: mail.example.org");
     if (config->listener_count == 0)
         fill_listeners(config);
     complete_local_users(config);
@@ -192,8 +221,11 @@ bool config_complete(struct config_reader *reader)
         config->smtpd_count = cores < 1 ? 1 : cores > 64 ? 64 : (uint32_t)cores;
     }
     if (config->data_dir[0] != '/')
-        return config_read_fail(reader, said_at(reader, "data_dir"), "data_dir: '%s' must be a whole path, from / on", config->data_dir);
+        return config_read_fail(reader, said_at(reader, "data_dir"),
+                                "data_dir: '%s' must be a whole path, from / on", config->data_dir);
     if (config->queue.first_ms > config->queue.max_ms)
-        return config_read_fail(reader, said_at(reader, "queue.retry.first"), "queue.retry: first is longer than max");
-    return check_domains(reader) && check_tls(reader) && check_relay(reader) && check_send_as(reader) && check_mailboxes(reader);
+        return config_read_fail(reader, said_at(reader, "queue.retry.first"),
+                                "queue.retry: first is longer than max");
+    return check_domains(reader) && check_tls(reader) && check_relay(reader) && check_send_as(reader) &&
+           check_mailboxes(reader);
 }

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config/config.h"
 
-#include "config/config_reader.h"
-#include "config/yaml_memory.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <sysexits.h>
 #include <unistd.h>
+
+#include "config/config_reader.h"
+#include "config/yaml_memory.h"
 
 enum {
     FILE_SIZE_MAX = 1024 * 1024, /* octets of a configuration file */
@@ -24,7 +24,8 @@ static bool is_group(const char *path)
     return false;
 }
 
-static bool read_key(struct config_reader *reader, const yaml_node_t *name, const yaml_node_t *value, size_t i)
+static bool read_key(struct config_reader *reader, const yaml_node_t *name, const yaml_node_t *value,
+                     size_t i)
 {
     const struct config_key *key = &config_keys[i];
     void *at = (char *)reader->config + key->offset;
@@ -39,19 +40,22 @@ static bool read_key(struct config_reader *reader, const yaml_node_t *name, cons
         return config_read_routes(reader, value, key);
     if (key->type == KEY_LOCAL_USERS)
         return config_read_local_users(reader, value, key);
-    return key->type == KEY_LISTENERS ? config_read_listeners(reader, value, key) : config_read_scalar(reader, value, key, at);
+    return key->type == KEY_LISTENERS ? config_read_listeners(reader, value, key)
+                                      : config_read_scalar(reader, value, key, at);
 }
 
 static bool read_group(struct config_reader *reader, const yaml_node_t *node, const char *prefix)
 {
     if (node->type != YAML_MAPPING_NODE)
         return config_read_fail(reader, node, "%s keys are wanted here", prefix);
-    for (const yaml_node_pair_t *pair = node->data.mapping.pairs.start; pair < node->data.mapping.pairs.top; pair++) {
+    for (const yaml_node_pair_t *pair = node->data.mapping.pairs.start; pair < node->data.mapping.pairs.top;
+         pair++) {
         const yaml_node_t *name = yaml_document_get_node(reader->document, pair->key);
         const yaml_node_t *value = yaml_document_get_node(reader->document, pair->value);
         if (name->type != YAML_SCALAR_NODE)
             return config_read_fail(reader, name, "a key is wanted here");
-        char *path = arena_format(&reader->config->arena, "%s%.*s", prefix, BYTES_ARG(bytes_first(config_read_text(name), 200)));
+        char *path = arena_format(&reader->config->arena, "%s%.*s", prefix,
+                                  BYTES_ARG(bytes_first(config_read_text(name), 200)));
         size_t i = 0;
         while (i < config_key_count && strcmp(config_keys[i].path, path) != 0)
             i++;
@@ -60,7 +64,8 @@ static bool read_group(struct config_reader *reader, const yaml_node_t *node, co
                 return false;
         } else if (!is_group(path)) {
             return config_read_fail_unknown(reader, name, config_keys, config_key_count, prefix);
-        } else if (value->type == YAML_MAPPING_NODE || !(value->type == YAML_SCALAR_NODE && config_read_text(value).length == 0)) {
+        } else if (value->type == YAML_MAPPING_NODE ||
+                   !(value->type == YAML_SCALAR_NODE && config_read_text(value).length == 0)) {
             if (!read_group(reader, value, arena_format(&reader->config->arena, "%s.", path)))
                 return false;
         }
@@ -74,17 +79,20 @@ static bool read_document(struct config_reader *reader, yaml_parser_t *parser)
 {
     yaml_document_t document;
     if (!yaml_parser_load(parser, &document))
-        return error_set(reader->error, EX_CONFIG, "%s:%zu: this is not YAML: %s", reader->name, parser->problem_mark.line + 1,
+        return error_set(reader->error, EX_CONFIG, "%s:%zu: this is not YAML: %s", reader->name,
+                         parser->problem_mark.line + 1,
                          parser->problem == NULL ? "unknown reason" : parser->problem);
     reader->document = &document;
     const yaml_node_t *root = yaml_document_get_root_node(&document);
-    bool read = root == NULL ? config_read_fail(reader, NULL, "the file is empty; begin with hostname: mail.example.org")
+    bool read = root == NULL ? config_read_fail(reader, NULL,
+                                                "the file is empty; begin with hostname: mail.example.org")
                              : read_group(reader, root, "") && config_complete(reader);
     yaml_document_delete(&document);
     return read;
 }
 
-static bool parse(struct config *config, const char *name, struct bytes text, bool as_anybody, struct error *error)
+static bool parse(struct config *config, const char *name, struct bytes text, bool as_anybody,
+                  struct error *error)
 {
     yaml_parser_t parser;
     *config = (struct config){0};
@@ -106,7 +114,8 @@ bool config_parse(struct config *config, const char *name, struct bytes text, st
     return parse(config, name, text, false, error);
 }
 
-/* All of it, or one octet more than is allowed. Into room that never grows, so that it can be wiped, and not by stdio. */
+/* All of it, or one octet more than is allowed. Into room that
+ * never grows, so that it can be wiped, and not by stdio. */
 static bool read_text(int file, struct buffer *text)
 {
     enum { WANTED = FILE_SIZE_MAX + 1 };
@@ -129,10 +138,13 @@ static bool load(struct config *config, const char *file, bool as_anybody, struc
     int opened = open(name, O_RDONLY | O_CLOEXEC);
     *config = (struct config){0};
     if (opened < 0)
-        return error_set(error, EX_CONFIG, "%s: cannot read the configuration (%s); make it, or name another with --config", name, strerror(errno));
+        return error_set(error, EX_CONFIG,
+                         "%s: cannot read the configuration (%s); make it, or name another with --config",
+                         name, strerror(errno));
     bool failed = !read_text(opened, &text);
     close(opened);
-    bool read = failed ? error_set(error, EX_CONFIG, "%s: cannot be read; is it a file?", name) : parse(config, name, buffer_bytes(&text), as_anybody, error);
+    bool read = failed ? error_set(error, EX_CONFIG, "%s: cannot be read; is it a file?", name)
+                       : parse(config, name, buffer_bytes(&text), as_anybody, error);
     explicit_bzero(text.at, text.length);
     buffer_free(&text);
     return read;
@@ -156,7 +168,8 @@ void config_free(struct config *config)
 
 void config_forget_secrets(struct config *config)
 {
-    const char *const texts[] = {config->relay.smarthost.password_command, config->relay.smarthost.token_command};
+    const char *const texts[] = {config->relay.smarthost.password_command,
+                                 config->relay.smarthost.token_command};
     for (size_t i = 0; i < ARRAY_LENGTH(texts); i++)
         if (texts[i] != NULL)
             explicit_bzero((char *)(uintptr_t)texts[i], strlen(texts[i])); /* in the arena, which is ours */
@@ -164,14 +177,16 @@ void config_forget_secrets(struct config *config)
 
 /* ---- what others ask ---- */
 
-void config_submission_ports(const struct config *config, uint16_t starttls[CONFIG_STARTTLS_PORTS], uint16_t implicit[CONFIG_IMPLICIT_PORTS])
+void config_submission_ports(const struct config *config, uint16_t starttls[CONFIG_STARTTLS_PORTS],
+                             uint16_t implicit[CONFIG_IMPLICIT_PORTS])
 {
     static const uint16_t usual[] = {587, 2525}; /* those that everybody knows come first */
     size_t starttls_count = 0, implicit_count = 0;
     for (size_t pass = 0; pass <= ARRAY_LENGTH(usual); pass++)
         for (size_t i = 0; i < config->listener_count; i++) {
             const struct config_listener *l = &config->listeners[i];
-            bool is_usual = l->port == usual[0] || l->port == usual[1], now = pass < ARRAY_LENGTH(usual) ? l->port == usual[pass] : !is_usual;
+            bool is_usual = l->port == usual[0] || l->port == usual[1],
+                 now = pass < ARRAY_LENGTH(usual) ? l->port == usual[pass] : !is_usual;
             if (l->role != ROLE_SUBMISSION || !now)
                 continue;
             if (l->tls == TLS_IMPLICIT && implicit_count < CONFIG_IMPLICIT_PORTS)
@@ -183,8 +198,11 @@ void config_submission_ports(const struct config *config, uint16_t starttls[CONF
 
 struct route_rules config_rules(const struct config *config)
 {
-    return (struct route_rules){.via = config->relay.via, .rules = config->relay.routes, .count = config->relay.route_count,
-                                .smarthost_connections = config->relay.smarthost.connections, .smarthost_rate = config->relay.smarthost.rate};
+    return (struct route_rules){.via = config->relay.via,
+                                .rules = config->relay.routes,
+                                .count = config->relay.route_count,
+                                .smarthost_connections = config->relay.smarthost.connections,
+                                .smarthost_rate = config->relay.smarthost.rate};
 }
 
 enum tls_wish config_tls_wish(const struct config *config, struct bytes domain)

@@ -16,7 +16,7 @@
 #include "core/server/server_session.h"
 
 enum deliver_how { DELIVER_MAILDIR, DELIVER_LMTP };
-enum { SOCKET_PATH_MAX = 107 }; /* octets (unix(7)) */
+enum { SOCKET_PATH_MAX = 107 };                                    /* octets (unix(7)) */
 enum resolver_dnssec { DNSSEC_AUTO, DNSSEC_REQUIRED, DNSSEC_OFF }; /* auto: where the resolvers pass it on */
 
 #define CONFIG_DEFAULT_FILE "/etc/mailboat/mailboat.conf"
@@ -36,9 +36,11 @@ struct config_tls {
 
 /* What a local user may send, where it is not what all of them may. */
 struct config_local_user {
-    const char *user;          /* a name, or a number */
+    const char *user;                                /* a name, or a number */
     uint32_t messages_per_hour, recipients_per_hour; /* 0: no limit; those of all unless said */
-    const char **senders; size_t sender_count; /* "*", "*@DOMAIN" or an address: as whom alone; none: as all may */
+    /* "*", "*@DOMAIN" or an address: as whom alone; none: as all may */
+    const char **senders;
+    size_t sender_count;
 };
 
 struct config {
@@ -49,7 +51,11 @@ struct config {
     const char **domains; /* hosted here, in lower case A-label form; more may stand in accounts.db */
     size_t domain_count;
     const char *user; /* the user (and prefix of users) to become when started as root; default "mailboat" */
-    struct { const char *certificate, *key; bool either_way; } tls; /* either_way: default true; both NULL: self-signed is made in data_dir/keys/tls/ */
+    /* either_way: default true; both NULL: self-signed is made in data_dir/keys/tls/ */
+    struct {
+        const char *certificate, *key;
+        bool either_way;
+    } tls;
     struct config_listener *listeners; /* default: 25, 587, 465, 2525 on every address */
     size_t listener_count;
     struct {
@@ -59,33 +65,51 @@ struct config {
         struct config_tls *tls; /* by domain; "*": all others, whose default is auto */
         size_t tls_count;
         struct {
-            const char *host; uint16_t port; /* 0: auto */
-            enum { SMARTHOST_TLS_AUTO, SMARTHOST_TLS_STARTTLS, SMARTHOST_TLS_IMPLICIT, SMARTHOST_TLS_NONE } tls; /* none: loopback only */
+            const char *host;
+            uint16_t port; /* 0: auto */
+            /* none: loopback only */
+            enum {
+                SMARTHOST_TLS_AUTO,
+                SMARTHOST_TLS_STARTTLS,
+                SMARTHOST_TLS_IMPLICIT,
+                SMARTHOST_TLS_NONE
+            } tls;
             const char *user, *password_file;
             const char *password_command, *token_command; /* for sh -c; the first line counts */
-            uint32_t connections, rate; /* at once; messages a minute, 0: no limit */
+            uint32_t connections, rate;                   /* at once; messages a minute, 0: no limit */
         } smarthost;
-        uint16_t port;          /* of MX hosts; 25; another for tests */
-        const char *ca_file;    /* CA certificates to trust instead of the system's */
+        uint16_t port;       /* of MX hosts; 25; another for tests */
+        const char *ca_file; /* CA certificates to trust instead of the system's */
     } relay;
     struct {
         enum deliver_how deliver;
-        const char *lmtp;    /* as it was said: "unix:/run/dovecot/lmtp", "127.0.0.1:24"; default: DATA/dovecot/lmtp/socket */
-        struct { const char *path, *address; uint16_t port; } lmtp_at; /* path NULL: an address and its port */
-        const char *address; /* where IMAP and POP3 are served; NULL: everywhere */
+        /* as it was said: "unix:/run/dovecot/lmtp", "127.0.0.1:24"; default: DATA/dovecot/lmtp/socket */
+        const char *lmtp;
+        /* path NULL: an address and its port */
+        struct {
+            const char *path, *address;
+            uint16_t port;
+        } lmtp_at;
+        const char *address;               /* where IMAP and POP3 are served; NULL: everywhere */
         uint16_t imap, imaps, pop3, pop3s; /* ports; 0: not served */
-        uint64_t quota;      /* octets that a mailbox may hold whose account says nothing else; 0: no limit */
+        uint64_t quota; /* octets that a mailbox may hold whose account says nothing else; 0: no limit */
     } mailboxes;
     struct {
-        const char **servers; size_t server_count; /* "address" or "address:port"; default: the system's */
+        const char **servers;
+        size_t server_count; /* "address" or "address:port"; default: the system's */
         enum resolver_dnssec dnssec;
         const char *trust_anchor; /* default: the root zone's, as the system has them */
     } resolver;
     int store; /* 0: sqlite */
-    struct { const char *address; uint16_t port, tls_port; } web; /* ports of HTTP and HTTPS; 0: none */
+    struct {
+        const char *address;
+        uint16_t port, tls_port;
+    } web; /* ports of HTTP and HTTPS; 0: none */
     struct {
         uint32_t messages_per_hour, recipients_per_hour; /* of one account; 0: as many as it likes */
-        const char **send_as; size_t send_as_count;      /* "ACCOUNT ADDRESS" or "ACCOUNT *@DOMAIN": more that an account may send as */
+        /* "ACCOUNT ADDRESS" or "ACCOUNT *@DOMAIN": more that an account may send as */
+        const char **send_as;
+        size_t send_as_count;
         bool fix_bare_newlines;
         struct {
             uint32_t messages_per_hour, recipients_per_hour; /* of one local user, root aside; 0: no limit */
@@ -94,18 +118,22 @@ struct config {
             size_t user_count;
         } local; /* programs on this machine: sendmail, the socket, the drop folder */
     } submission;
-    struct { enum report_success { REPORT_SUCCESS_USERS, REPORT_SUCCESS_ALL } success; } reports;
-    struct { 
+    struct {
+        enum report_success { REPORT_SUCCESS_USERS, REPORT_SUCCESS_ALL } success;
+    } reports;
+    struct {
         uint64_t message_size;
         uint32_t recipients, connections, connections_per_client, unknown_recipients, deliveries;
     } limits;
     struct {
         uint64_t first_ms, max_ms, expire_ms; /* retry: 5m, 4h, 5d */
         uint64_t warn_after_ms;
-        double factor;                        /* 2 */
-        bool hold;                            /* accept and keep, deliver nothing (maintenance) */
+        double factor; /* 2 */
+        bool hold;     /* accept and keep, deliver nothing (maintenance) */
     } queue;
-    struct { int format, level; } log; /* enum log_format, enum log_level of io/log.h */
+    struct {
+        int format, level;
+    } log;                /* enum log_format, enum log_level of io/log.h */
     uint32_t smtpd_count; /* processes: default one a core */
 };
 
@@ -140,6 +168,7 @@ void config_write(const struct config *config, struct buffer *out);
 
 /* Ports that mail is submitted on, the best first; what is left stays 0. */
 enum { CONFIG_STARTTLS_PORTS = 4, CONFIG_IMPLICIT_PORTS = 2 };
-void config_submission_ports(const struct config *config, uint16_t starttls[CONFIG_STARTTLS_PORTS], uint16_t implicit[CONFIG_IMPLICIT_PORTS]);
+void config_submission_ports(const struct config *config, uint16_t starttls[CONFIG_STARTTLS_PORTS],
+                             uint16_t implicit[CONFIG_IMPLICIT_PORTS]);
 
 #endif

@@ -10,30 +10,32 @@
 #include "config/config.h"
 
 enum config_key_type {
-    KEY_TEXT,      /* const char * */
-    KEY_HOST,      /* const char *: a host name or an address */
-    KEY_SIZE,      /* uint64_t octets: 50MiB */
-    KEY_DURATION,  /* uint64_t ms: 5m */
-    KEY_NUMBER,    /* uint32_t */
-    KEY_PORT,      /* uint16_t */
-    KEY_PORT_AUTO, /* uint16_t, 0 for "auto" */
-    KEY_FACTOR,    /* double */
-    KEY_FLAG,      /* bool */
-    KEY_CHOICE,    /* int: the place in `choices` */
-    KEY_LIST,      /* const char **, with its count behind it */
-    KEY_LISTENERS, /* the list of listeners */
-    KEY_TLS,       /* domains, each with its policy */
-    KEY_ROUTES,    /* the list of routes */
+    KEY_TEXT,        /* const char * */
+    KEY_HOST,        /* const char *: a host name or an address */
+    KEY_SIZE,        /* uint64_t octets: 50MiB */
+    KEY_DURATION,    /* uint64_t ms: 5m */
+    KEY_NUMBER,      /* uint32_t */
+    KEY_PORT,        /* uint16_t */
+    KEY_PORT_AUTO,   /* uint16_t, 0 for "auto" */
+    KEY_FACTOR,      /* double */
+    KEY_FLAG,        /* bool */
+    KEY_CHOICE,      /* int: the place in `choices` */
+    KEY_LIST,        /* const char **, with its count behind it */
+    KEY_LISTENERS,   /* the list of listeners */
+    KEY_TLS,         /* domains, each with its policy */
+    KEY_ROUTES,      /* the list of routes */
     KEY_LOCAL_USERS, /* the list of local users */
 };
 
 struct config_key {
-    const char *path;   /* "queue.retry.first" */
+    const char *path; /* "queue.retry.first" */
     enum config_key_type type;
-    size_t offset;      /* in struct config (in struct config_listener, struct route_rule, struct config_local_user for listener_keys, route_keys, local_user_keys) */
+    /* in struct config (in struct config_listener, struct route_rule, struct
+     * config_local_user for listener_keys, route_keys, local_user_keys) */
+    size_t offset;
     uint64_t min, max;
     const char *const *choices; /* ends with NULL */
-    const char *otherwise; /* the default as one would write it; NULL: none */
+    const char *otherwise;      /* the default as one would write it; NULL: none */
     const char *about;
 };
 

@@ -1,20 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* lists: values that have several entries: listeners, routes, the policies of domains. */
-#include "config/config_reader.h"
-
-#include "core/smtp/host.h"
-
 #include <assert.h>
 #include <stdio.h>
 
+#include "config/config_reader.h"
+#include "core/smtp/host.h"
+
 /* ---- lists ---- */
 
-static bool is_list(const struct config_reader *reader, const yaml_node_t *node, const struct config_key *key, size_t *count)
+static bool is_list(const struct config_reader *reader, const yaml_node_t *node, const struct config_key *key,
+                    size_t *count)
 {
     if (node->type != YAML_SEQUENCE_NODE)
         return config_read_fail(reader, node, "%s: a list is wanted: [one, two]", key->path);
     *count = (size_t)(node->data.sequence.items.top - node->data.sequence.items.start);
-    return *count <= key->max || config_read_fail(reader, node, "%s: at most %llu entries", key->path, (unsigned long long)key->max);
+    return *count <= key->max || config_read_fail(reader, node, "%s: at most %llu entries", key->path,
+                                                  (unsigned long long)key->max);
 }
 
 static const yaml_node_t *list_entry(const struct config_reader *reader, const yaml_node_t *node, size_t i)
@@ -22,10 +23,12 @@ static const yaml_node_t *list_entry(const struct config_reader *reader, const y
     return yaml_document_get_node(reader->document, node->data.sequence.items.start[i]);
 }
 
-static_assert(offsetof(struct config, domain_count) - offsetof(struct config, domains) == offsetof(struct text_list, count),
+static_assert(offsetof(struct config, domain_count) - offsetof(struct config, domains) ==
+                  offsetof(struct text_list, count),
               "a list and its count stand side by side");
 
-bool config_read_list(const struct config_reader *reader, const yaml_node_t *node, const struct config_key *key, struct text_list *list)
+bool config_read_list(const struct config_reader *reader, const yaml_node_t *node,
+                      const struct config_key *key, struct text_list *list)
 {
     size_t count;
     if (!is_list(reader, node, key, &count))
@@ -44,50 +47,67 @@ bool config_read_list(const struct config_reader *reader, const yaml_node_t *nod
 /* ---- listeners ---- */
 
 /* Role and TLS mode follow from the port. */
-static bool complete_listener(const struct config_reader *reader, const yaml_node_t *node, struct config_listener *listener, bool role_said, bool tls_said)
+static bool complete_listener(const struct config_reader *reader, const yaml_node_t *node,
+                              struct config_listener *listener, bool role_said, bool tls_said)
 {
-    bool known = listener->port == 25 || listener->port == 587 || listener->port == 465 || listener->port == 2525;
+    bool known = listener->port == 25 || listener->port == 587 || listener->port == 465 ||
+                 listener->port == 2525;
     if (listener->port == 0)
         return config_read_fail(reader, node, "listeners: the port is missing");
     if (!role_said && !known)
-        return config_read_fail(reader, node, "listeners: port %u needs its role: relay or submission", (unsigned)listener->port);
+        return config_read_fail(reader, node, "listeners: port %u needs its role: relay or submission",
+                                (unsigned)listener->port);
     if (!role_said)
         listener->role = listener->port == 25 ? ROLE_MX : ROLE_SUBMISSION;
     if (!tls_said)
         listener->tls = listener->port == 465 ? TLS_IMPLICIT : TLS_STARTTLS;
     if (listener->role == ROLE_LOCAL)
-        return config_read_fail(reader, node, "listeners: role local is for the socket in the data folder alone; use relay or submission");
-    if (listener->address != NULL && !host_is_ipv4(bytes_of_text(listener->address)) && !host_is_ipv6(bytes_of_text(listener->address)))
-        return config_read_fail(reader, node, "listeners: address %s is not an IP address", listener->address);
+        return config_read_fail(
+            reader, node,
+            "listeners: role local is for the socket in the data folder alone; use relay or submission");
+    if (listener->address != NULL && !host_is_ipv4(bytes_of_text(listener->address)) &&
+        !host_is_ipv6(bytes_of_text(listener->address)))
+        return config_read_fail(reader, node, "listeners: address %s is not an IP address",
+                                listener->address);
     if (listener->role == ROLE_SUBMISSION && listener->tls == TLS_NONE)
-        return config_read_fail(reader, node, "listeners: submission on port %u without TLS would send passwords in clear; use starttls or implicit", (unsigned)listener->port);
+        return config_read_fail(reader, node,
+                                "listeners: submission on port %u without TLS would send passwords in clear; "
+                                "use starttls or implicit",
+                                (unsigned)listener->port);
     return true;
 }
 
 /* An entry of a list into its struct; `said` gets which of `keys` it says. */
-static bool read_entry(const struct config_reader *reader, const yaml_node_t *node, const char *list, const struct config_key *keys, size_t count, void *into, bool *said)
+static bool read_entry(const struct config_reader *reader, const yaml_node_t *node, const char *list,
+                       const struct config_key *keys, size_t count, void *into, bool *said)
 {
     if (node->type != YAML_MAPPING_NODE)
         return config_read_fail(reader, node, "%s: each is a group of keys: {%s: ...}", list, keys[0].path);
-    for (const yaml_node_pair_t *pair = node->data.mapping.pairs.start; pair < node->data.mapping.pairs.top; pair++) {
+    for (const yaml_node_pair_t *pair = node->data.mapping.pairs.start; pair < node->data.mapping.pairs.top;
+         pair++) {
         const yaml_node_t *name = yaml_document_get_node(reader->document, pair->key);
         const yaml_node_t *value = yaml_document_get_node(reader->document, pair->value);
         size_t i = 0;
-        while (i < count && !(name->type == YAML_SCALAR_NODE && bytes_is(config_read_text(name), keys[i].path)))
+        while (i < count &&
+               !(name->type == YAML_SCALAR_NODE && bytes_is(config_read_text(name), keys[i].path)))
             i++;
         if (i == count)
-            return name->type == YAML_SCALAR_NODE ? config_read_fail_unknown(reader, name, keys, count, "") : config_read_fail(reader, name, "%s: a key is wanted", list);
+            return name->type == YAML_SCALAR_NODE
+                       ? config_read_fail_unknown(reader, name, keys, count, "")
+                       : config_read_fail(reader, name, "%s: a key is wanted", list);
         if (said[i])
             return config_read_fail(reader, name, "%s is said twice", keys[i].path);
         said[i] = true;
         void *at = (char *)into + keys[i].offset;
-        if (keys[i].type == KEY_LIST ? !config_read_list(reader, value, &keys[i], at) : !config_read_scalar(reader, value, &keys[i], at))
+        if (keys[i].type == KEY_LIST ? !config_read_list(reader, value, &keys[i], at)
+                                     : !config_read_scalar(reader, value, &keys[i], at))
             return false;
     }
     return true;
 }
 
-static bool read_listener(const struct config_reader *reader, const yaml_node_t *node, struct config_listener *listener)
+static bool read_listener(const struct config_reader *reader, const yaml_node_t *node,
+                          struct config_listener *listener)
 {
     bool said[8] = {false};
     return read_entry(reader, node, "listeners", listener_keys, listener_key_count, listener, said) &&
@@ -100,7 +120,8 @@ static bool same_listener(const struct config_listener *a, const struct config_l
     return a->port == b->port && same_address;
 }
 
-bool config_read_listeners(const struct config_reader *reader, const yaml_node_t *node, const struct config_key *key)
+bool config_read_listeners(const struct config_reader *reader, const yaml_node_t *node,
+                           const struct config_key *key)
 {
     struct config *config = reader->config;
     size_t count;
@@ -113,7 +134,8 @@ bool config_read_listeners(const struct config_reader *reader, const yaml_node_t
             return false;
         for (size_t k = 0; k < i; k++)
             if (same_listener(&config->listeners[i], &config->listeners[k]))
-                return config_read_fail(reader, entry, "listeners: port %u is listed twice", (unsigned)config->listeners[i].port);
+                return config_read_fail(reader, entry, "listeners: port %u is listed twice",
+                                        (unsigned)config->listeners[i].port);
     }
     config->listener_count = count;
     return true;
@@ -121,19 +143,26 @@ bool config_read_listeners(const struct config_reader *reader, const yaml_node_t
 
 /* ---- routes ---- */
 
-static bool complete_route(const struct config_reader *reader, const yaml_node_t *node, struct route_rule *route, const bool *said)
+static bool complete_route(const struct config_reader *reader, const yaml_node_t *node,
+                           struct route_rule *route, const bool *said)
 {
     enum { DOMAIN, VIA, HOST, PORT, TLS }; /* of route_keys */
     struct bytes domain = bytes_of_text(route->domain);
     struct bytes name = bytes_starts_nocase(domain, "*.") ? bytes_from(domain, 2) : domain;
     if (!said[DOMAIN])
-        return config_read_fail(reader, node, "relay.routes: the domain is missing: {domain: example.com, ...}; * means all others");
+        return config_read_fail(
+            reader, node,
+            "relay.routes: the domain is missing: {domain: example.com, ...}; * means all others");
     if (!bytes_is(name, "*") && (!host_is_name(name, true) || host_is_ipv4(name)))
-        return config_read_fail(reader, node, "relay.routes: '%s' is not a domain; write example.com, \"*.example.com\" or \"*\"", route->domain);
+        return config_read_fail(
+            reader, node, "relay.routes: '%s' is not a domain; write example.com, \"*.example.com\" or \"*\"",
+            route->domain);
     if (said[VIA] && said[HOST])
         return config_read_fail(reader, node, "relay.routes: %s: give host or via, not both", route->domain);
     if ((said[PORT] || said[TLS]) && !said[HOST])
-        return config_read_fail(reader, node, "relay.routes: %s: %s is for a route with host%s", route->domain, said[PORT] ? "port" : "tls", said[TLS] ? "; for MX hosts there is relay.tls" : "");
+        return config_read_fail(reader, node, "relay.routes: %s: %s is for a route with host%s",
+                                route->domain, said[PORT] ? "port" : "tls",
+                                said[TLS] ? "; for MX hosts there is relay.tls" : "");
     char *lower = arena_text(&reader->config->arena, domain);
     for (char *c = lower; *c != '\0'; c++)
         *c = ascii_lower(*c);
@@ -143,7 +172,8 @@ static bool complete_route(const struct config_reader *reader, const yaml_node_t
     return true;
 }
 
-bool config_read_routes(const struct config_reader *reader, const yaml_node_t *node, const struct config_key *key)
+bool config_read_routes(const struct config_reader *reader, const yaml_node_t *node,
+                        const struct config_key *key)
 {
     struct config *config = reader->config;
     size_t count;
@@ -155,7 +185,8 @@ bool config_read_routes(const struct config_reader *reader, const yaml_node_t *n
         struct route_rule *route = &config->relay.routes[i];
         bool said[8] = {false};
         *route = (struct route_rule){.via = RELAY_UNSAID};
-        if (!read_entry(reader, entry, key->path, route_keys, route_key_count, route, said) || !complete_route(reader, entry, route, said))
+        if (!read_entry(reader, entry, key->path, route_keys, route_key_count, route, said) ||
+            !complete_route(reader, entry, route, said))
             return false;
         for (size_t k = 0; k < i; k++)
             if (strcmp(route->domain, config->relay.routes[k].domain) == 0)
@@ -167,7 +198,9 @@ bool config_read_routes(const struct config_reader *reader, const yaml_node_t *n
 
 /* ---- local users ---- */
 
-static_assert(offsetof(struct config_local_user, sender_count) - offsetof(struct config_local_user, senders) == offsetof(struct text_list, count),
+static_assert(offsetof(struct config_local_user, sender_count) -
+                      offsetof(struct config_local_user, senders) ==
+                  offsetof(struct text_list, count),
               "a list and its count stand side by side");
 
 /* "*", "*@example.org" or an address. */
@@ -176,22 +209,28 @@ static bool is_sender_pattern(struct bytes text)
     size_t at = bytes_find_last(text, '@');
     if (bytes_is(text, "*"))
         return true;
-    return at != SIZE_MAX && at > 0 && host_is_name(bytes_from(text, at + 1), true) && (bytes_find(text, '*') == SIZE_MAX || bytes_is(bytes_first(text, at), "*"));
+    return at != SIZE_MAX && at > 0 && host_is_name(bytes_from(text, at + 1), true) &&
+           (bytes_find(text, '*') == SIZE_MAX || bytes_is(bytes_first(text, at), "*"));
 }
 
-static bool complete_local_user(const struct config_reader *reader, const yaml_node_t *node, const struct config_local_user *user)
+static bool complete_local_user(const struct config_reader *reader, const yaml_node_t *node,
+                                const struct config_local_user *user)
 {
     if (user->user == NULL)
-        return config_read_fail(reader, node, "submission.local.users: the user is missing: {user: www-data, ...}");
+        return config_read_fail(reader, node,
+                                "submission.local.users: the user is missing: {user: www-data, ...}");
     for (size_t i = 0; i < user->sender_count; i++)
         if (!is_sender_pattern(bytes_of_text(user->senders[i])))
-            return config_read_fail(reader, node, "submission.local.users: %s: '%s' is not a sender; write shop@example.org, \"*@example.org\" or \"*\"",
-                                user->user, user->senders[i]);
+            return config_read_fail(reader, node,
+                                    "submission.local.users: %s: '%s' is not a sender; write "
+                                    "shop@example.org, \"*@example.org\" or \"*\"",
+                                    user->user, user->senders[i]);
     return true;
 }
 
 /* What an entry does not say is said for all: later, when that is known (complete.c). */
-bool config_read_local_users(const struct config_reader *reader, const yaml_node_t *node, const struct config_key *key)
+bool config_read_local_users(const struct config_reader *reader, const yaml_node_t *node,
+                             const struct config_key *key)
 {
     struct config *config = reader->config;
     size_t count;
@@ -202,12 +241,15 @@ bool config_read_local_users(const struct config_reader *reader, const yaml_node
         const yaml_node_t *entry = list_entry(reader, node, i);
         struct config_local_user *user = &config->submission.local.users[i];
         bool said[8] = {false};
-        *user = (struct config_local_user){.messages_per_hour = CONFIG_AS_ALL, .recipients_per_hour = CONFIG_AS_ALL};
-        if (!read_entry(reader, entry, key->path, local_user_keys, local_user_key_count, user, said) || !complete_local_user(reader, entry, user))
+        *user = (struct config_local_user){.messages_per_hour = CONFIG_AS_ALL,
+                                           .recipients_per_hour = CONFIG_AS_ALL};
+        if (!read_entry(reader, entry, key->path, local_user_keys, local_user_key_count, user, said) ||
+            !complete_local_user(reader, entry, user))
             return false;
         for (size_t k = 0; k < i; k++)
             if (strcmp(user->user, config->submission.local.users[k].user) == 0)
-                return config_read_fail(reader, entry, "submission.local.users: %s is listed twice", user->user);
+                return config_read_fail(reader, entry, "submission.local.users: %s is listed twice",
+                                        user->user);
     }
     config->submission.local.user_count = count;
     return true;
@@ -215,11 +257,14 @@ bool config_read_local_users(const struct config_reader *reader, const yaml_node
 
 /* ---- domains and their policies ---- */
 
-static bool read_domain(const struct config_reader *reader, const yaml_node_t *node, const struct config_key *key, const char **at)
+static bool read_domain(const struct config_reader *reader, const yaml_node_t *node,
+                        const struct config_key *key, const char **at)
 {
     struct bytes text = node->type == YAML_SCALAR_NODE ? config_read_text(node) : bytes_none();
     if (!bytes_is(text, "*") && (!host_is_name(text, true) || host_is_ipv4(text)))
-        return config_read_fail(reader, node, "%s: '%.*s' is not a domain name; write {example.com: dane}, and * for all others", key->path, BYTES_ARG(bytes_first(text, 80)));
+        return config_read_fail(
+            reader, node, "%s: '%.*s' is not a domain name; write {example.com: dane}, and * for all others",
+            key->path, BYTES_ARG(bytes_first(text, 80)));
     char *lower = arena_text(&reader->config->arena, text);
     for (char *c = lower; *c != '\0'; c++)
         *c = ascii_lower(*c);
@@ -227,16 +272,20 @@ static bool read_domain(const struct config_reader *reader, const yaml_node_t *n
     return true;
 }
 
-bool config_read_tls(const struct config_reader *reader, const yaml_node_t *node, const struct config_key *key)
+bool config_read_tls(const struct config_reader *reader, const yaml_node_t *node,
+                     const struct config_key *key)
 {
     struct config *config = reader->config;
     if (node->type != YAML_MAPPING_NODE)
-        return config_read_fail(reader, node, "%s: domains with their policies are wanted: {example.com: dane}", key->path);
+        return config_read_fail(reader, node,
+                                "%s: domains with their policies are wanted: {example.com: dane}", key->path);
     size_t count = (size_t)(node->data.mapping.pairs.top - node->data.mapping.pairs.start);
     if (count > key->max)
-        return config_read_fail(reader, node, "%s: at most %llu entries", key->path, (unsigned long long)key->max);
+        return config_read_fail(reader, node, "%s: at most %llu entries", key->path,
+                                (unsigned long long)key->max);
     config->relay.tls = ARENA_ARRAY(&config->arena, struct config_tls, count);
-    for (const yaml_node_pair_t *pair = node->data.mapping.pairs.start; pair < node->data.mapping.pairs.top; pair++) {
+    for (const yaml_node_pair_t *pair = node->data.mapping.pairs.start; pair < node->data.mapping.pairs.top;
+         pair++) {
         struct config_tls *entry = &config->relay.tls[config->relay.tls_count];
         const yaml_node_t *name = yaml_document_get_node(reader->document, pair->key);
         const yaml_node_t *value = yaml_document_get_node(reader->document, pair->value);
@@ -244,7 +293,9 @@ bool config_read_tls(const struct config_reader *reader, const yaml_node_t *node
         if (!read_domain(reader, name, key, &entry->domain))
             return false;
         if (value->type != YAML_SCALAR_NODE)
-            return config_read_fail(reader, value, "%s: one word is wanted for %s: dane, verify, encrypt, may, none or auto", key->path, entry->domain);
+            return config_read_fail(reader, value,
+                                    "%s: one word is wanted for %s: dane, verify, encrypt, may, none or auto",
+                                    key->path, entry->domain);
         if (!config_read_choice(reader, value, key, &wish))
             return false;
         for (size_t i = 0; i < config->relay.tls_count; i++)

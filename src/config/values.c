@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* values: single values, with their units and bounds, and what is said of them when they are wrong. */
-#include "config/config_reader.h"
-
-#include "core/smtp/host.h"
-
 #include <stdio.h>
 #include <stdlib.h>
 #include <sysexits.h>
+
+#include "config/config_reader.h"
+#include "core/smtp/host.h"
 
 /* ---- errors: FILE:LINE: what; mend ---- */
 
@@ -58,7 +57,8 @@ static struct bytes part_behind(const char *path, const char *prefix)
     return bytes_split(&rest, '.');
 }
 
-bool config_read_fail_unknown(const struct config_reader *reader, const yaml_node_t *node, const struct config_key *keys, size_t count, const char *prefix)
+bool config_read_fail_unknown(const struct config_reader *reader, const yaml_node_t *node,
+                              const struct config_key *keys, size_t count, const char *prefix)
 {
     struct bytes said = config_read_text(node), best = bytes_none();
     size_t least = 4;
@@ -71,8 +71,10 @@ bool config_read_fail_unknown(const struct config_reader *reader, const yaml_nod
         }
     }
     if (best.length > 0)
-        return config_read_fail(reader, node, "unknown key '%s%.*s'; did you mean '%.*s'?", prefix, BYTES_ARG(bytes_first(said, 80)), BYTES_ARG(best));
-    return config_read_fail(reader, node, "unknown key '%s%.*s'; see mailboat.conf(5) for those there are", prefix, BYTES_ARG(bytes_first(said, 80)));
+        return config_read_fail(reader, node, "unknown key '%s%.*s'; did you mean '%.*s'?", prefix,
+                                BYTES_ARG(bytes_first(said, 80)), BYTES_ARG(best));
+    return config_read_fail(reader, node, "unknown key '%s%.*s'; see mailboat.conf(5) for those there are",
+                            prefix, BYTES_ARG(bytes_first(said, 80)));
 }
 
 /* ---- values ---- */
@@ -94,8 +96,11 @@ static bool read_unit(struct bytes text, const char *const *units, const uint64_
 
 bool config_size(struct bytes text, uint64_t *value)
 {
-    static const char *const units[] = {"", "B", "K", "KiB", "KB", "M", "MiB", "MB", "G", "GiB", "GB", "T", "TiB", "TB", NULL};
-    static const uint64_t factors[] = {1, 1, 1024, 1024, 1000, 1048576, 1048576, 1000000, 1073741824, 1073741824, 1000000000, 1099511627776, 1099511627776, 1000000000000};
+    static const char *const units[] = {"",  "B",   "K",  "KiB", "KB",  "M",  "MiB", "MB",
+                                        "G", "GiB", "GB", "T",   "TiB", "TB", NULL};
+    static const uint64_t factors[] = {
+        1,       1,          1024,       1024,       1000,          1048576,       1048576,
+        1000000, 1073741824, 1073741824, 1000000000, 1099511627776, 1099511627776, 1000000000000};
     return read_unit(text, units, factors, value);
 }
 
@@ -106,27 +111,37 @@ bool config_duration(struct bytes text, uint64_t *value)
     return read_unit(text, units, factors, value);
 }
 
-static bool fail_bounds(const struct config_reader *reader, const yaml_node_t *node, const struct config_key *key)
+static bool fail_bounds(const struct config_reader *reader, const yaml_node_t *node,
+                        const struct config_key *key)
 {
-    return config_read_fail(reader, node, "%s: %.*s is out of bounds; from %llu to %llu%s", key->path, BYTES_ARG(bytes_first(config_read_text(node), 80)),
-                   (unsigned long long)key->min, (unsigned long long)key->max,
-                   key->type == KEY_SIZE ? " octets" : key->type == KEY_DURATION ? " ms" : "");
+    return config_read_fail(reader, node, "%s: %.*s is out of bounds; from %llu to %llu%s", key->path,
+                            BYTES_ARG(bytes_first(config_read_text(node), 80)), (unsigned long long)key->min,
+                            (unsigned long long)key->max,
+                            key->type == KEY_SIZE       ? " octets"
+                            : key->type == KEY_DURATION ? " ms"
+                                                        : "");
 }
 
-static bool read_number(const struct config_reader *reader, const yaml_node_t *node, const struct config_key *key, void *at)
+static bool read_number(const struct config_reader *reader, const yaml_node_t *node,
+                        const struct config_key *key, void *at)
 {
-    static const char *const forms[] = {[KEY_SIZE] = "a size like 50MiB", [KEY_DURATION] = "a time like 30s, 5m, 4h or 5d",
-                                        [KEY_NUMBER] = "a whole number", [KEY_PORT] = "a port number", [KEY_PORT_AUTO] = "auto, or a port number"};
+    static const char *const forms[] = {[KEY_SIZE] = "a size like 50MiB",
+                                        [KEY_DURATION] = "a time like 30s, 5m, 4h or 5d",
+                                        [KEY_NUMBER] = "a whole number",
+                                        [KEY_PORT] = "a port number",
+                                        [KEY_PORT_AUTO] = "auto, or a port number"};
     struct bytes text = config_read_text(node);
     uint64_t value = 0;
     if (key->type == KEY_PORT_AUTO && bytes_is_nocase(text, "auto")) {
         *(uint16_t *)at = 0;
         return true;
     }
-    bool read = key->type == KEY_SIZE ? config_size(text, &value) : key->type == KEY_DURATION ? config_duration(text, &value)
-                                                                                            : bytes_to_u64(text, UINT64_MAX, &value);
+    bool read = key->type == KEY_SIZE       ? config_size(text, &value)
+                : key->type == KEY_DURATION ? config_duration(text, &value)
+                                            : bytes_to_u64(text, UINT64_MAX, &value);
     if (!read)
-        return config_read_fail(reader, node, "%s: '%.*s' is not %s", key->path, BYTES_ARG(bytes_first(text, 80)), forms[key->type]);
+        return config_read_fail(reader, node, "%s: '%.*s' is not %s", key->path,
+                                BYTES_ARG(bytes_first(text, 80)), forms[key->type]);
     if (value < key->min || value > key->max)
         return fail_bounds(reader, node, key);
     if (key->type == KEY_NUMBER)
@@ -138,7 +153,8 @@ static bool read_number(const struct config_reader *reader, const yaml_node_t *n
     return true;
 }
 
-static bool read_factor(const struct config_reader *reader, const yaml_node_t *node, const struct config_key *key, double *at)
+static bool read_factor(const struct config_reader *reader, const yaml_node_t *node,
+                        const struct config_key *key, double *at)
 {
     char text[32] = "", *end;
     struct bytes said = config_read_text(node);
@@ -146,12 +162,14 @@ static bool read_factor(const struct config_reader *reader, const yaml_node_t *n
         memcpy(text, said.at, said.length);
     *at = strtod(text, &end);
     if (text[0] == '\0' || *end != '\0' || !(*at >= (double)key->min && *at <= (double)key->max))
-        return config_read_fail(reader, node, "%s: '%.*s' is not a number from %llu to %llu", key->path, BYTES_ARG(bytes_first(said, 80)),
-                       (unsigned long long)key->min, (unsigned long long)key->max);
+        return config_read_fail(reader, node, "%s: '%.*s' is not a number from %llu to %llu", key->path,
+                                BYTES_ARG(bytes_first(said, 80)), (unsigned long long)key->min,
+                                (unsigned long long)key->max);
     return true;
 }
 
-bool config_read_choice(const struct config_reader *reader, const yaml_node_t *node, const struct config_key *key, int *at)
+bool config_read_choice(const struct config_reader *reader, const yaml_node_t *node,
+                        const struct config_key *key, int *at)
 {
     struct bytes text = config_read_text(node);
     struct buffer all = {0};
@@ -163,20 +181,25 @@ bool config_read_choice(const struct config_reader *reader, const yaml_node_t *n
         }
         buffer_add_format(&all, "%s%s", i == 0 ? "" : ", ", key->choices[i]);
     }
-    config_read_fail(reader, node, "%s: '%.*s' is none of: %s", key->path, BYTES_ARG(bytes_first(text, 80)), buffer_text(&all));
+    config_read_fail(reader, node, "%s: '%.*s' is none of: %s", key->path, BYTES_ARG(bytes_first(text, 80)),
+                     buffer_text(&all));
     buffer_free(&all);
     return false;
 }
 
-static bool read_flag(const struct config_reader *reader, const yaml_node_t *node, const struct config_key *key, bool *at)
+static bool read_flag(const struct config_reader *reader, const yaml_node_t *node,
+                      const struct config_key *key, bool *at)
 {
     struct bytes text = config_read_text(node);
     *at = bytes_is_nocase(text, "true") || bytes_is_nocase(text, "yes") || bytes_is_nocase(text, "on");
     bool off = bytes_is_nocase(text, "false") || bytes_is_nocase(text, "no") || bytes_is_nocase(text, "off");
-    return *at || off || config_read_fail(reader, node, "%s: '%.*s' is neither true nor false", key->path, BYTES_ARG(bytes_first(text, 80)));
+    return *at || off ||
+           config_read_fail(reader, node, "%s: '%.*s' is neither true nor false", key->path,
+                            BYTES_ARG(bytes_first(text, 80)));
 }
 
-static bool read_text(const struct config_reader *reader, const yaml_node_t *node, const struct config_key *key, const char **at)
+static bool read_text(const struct config_reader *reader, const yaml_node_t *node,
+                      const struct config_key *key, const char **at)
 {
     struct bytes text = config_read_text(node);
     if (text.length == 0 || bytes_has_control(text))
@@ -184,19 +207,22 @@ static bool read_text(const struct config_reader *reader, const yaml_node_t *nod
     if (key->type == KEY_HOST) {
         enum host_kind kind = host_parse(text, true);
         if (kind == HOST_IMPOSSIBLE_ADDRESS)
-            return config_read_fail(reader, node, "%s: %.*s looks like an address, but is none", key->path, BYTES_ARG(bytes_first(text, 80)));
+            return config_read_fail(reader, node, "%s: %.*s looks like an address, but is none", key->path,
+                                    BYTES_ARG(bytes_first(text, 80)));
         if (kind == HOST_INVALID)
             return config_read_fail(reader, node, "%s: '%.*s' is not a host name: %s", key->path,
-                                BYTES_ARG(bytes_first(text, 80)), host_fault(text, true));
+                                    BYTES_ARG(bytes_first(text, 80)), host_fault(text, true));
     }
     *at = arena_text(&reader->config->arena, text);
     return true;
 }
 
-bool config_read_scalar(const struct config_reader *reader, const yaml_node_t *node, const struct config_key *key, void *at)
+bool config_read_scalar(const struct config_reader *reader, const yaml_node_t *node,
+                        const struct config_key *key, void *at)
 {
     if (node->type != YAML_SCALAR_NODE)
-        return config_read_fail(reader, node, "%s: one value is wanted here, not a list or a group of keys", key->path);
+        return config_read_fail(reader, node, "%s: one value is wanted here, not a list or a group of keys",
+                                key->path);
     switch (key->type) {
     case KEY_TEXT:
     case KEY_HOST: return read_text(reader, node, key, at);

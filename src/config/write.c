@@ -16,7 +16,10 @@ static void add_text(struct buffer *out, const char *text)
 
 static void add_duration(struct buffer *out, uint64_t ms)
 {
-    static const struct { uint64_t ms; const char *unit; } units[] = {{86400000, "d"}, {3600000, "h"}, {60000, "m"}, {1000, "s"}, {1, "ms"}};
+    static const struct {
+        uint64_t ms;
+        const char *unit;
+    } units[] = {{86400000, "d"}, {3600000, "h"}, {60000, "m"}, {1000, "s"}, {1, "ms"}};
     size_t i = 0;
     while (ms % units[i].ms != 0)
         i++;
@@ -26,7 +29,8 @@ static void add_duration(struct buffer *out, uint64_t ms)
 static void add_size(struct buffer *out, uint64_t octets)
 {
     bool mebi = octets % 1048576 == 0;
-    buffer_add_format(out, "%llu%s", (unsigned long long)(mebi ? octets / 1048576 : octets), mebi ? "MiB" : "");
+    buffer_add_format(out, "%llu%s", (unsigned long long)(mebi ? octets / 1048576 : octets),
+                      mebi ? "MiB" : "");
 }
 
 static void add_list(struct buffer *out, const char *const *texts, size_t count)
@@ -49,7 +53,8 @@ static void add_listeners(struct buffer *out, const struct config *config)
             add_text(out, l->address);
             buffer_add_text(out, ", ");
         }
-        buffer_add_format(out, "port: %u, role: %s, tls: %s}", (unsigned)l->port, listener_keys[2].choices[l->role], listener_keys[3].choices[l->tls]);
+        buffer_add_format(out, "port: %u, role: %s, tls: %s}", (unsigned)l->port,
+                          listener_keys[2].choices[l->role], listener_keys[3].choices[l->tls]);
     }
 }
 
@@ -93,7 +98,8 @@ static void add_local_users(struct buffer *out, const struct config *config)
         const struct config_local_user *user = &config->submission.local.users[i];
         buffer_add_text(out, "\n      - {user: ");
         add_text(out, user->user);
-        buffer_add_format(out, ", messages_per_hour: %u, recipients_per_hour: %u", user->messages_per_hour, user->recipients_per_hour);
+        buffer_add_format(out, ", messages_per_hour: %u, recipients_per_hour: %u", user->messages_per_hour,
+                          user->recipients_per_hour);
         if (user->sender_count > 0) {
             buffer_add_text(out, ", senders: ");
             add_list(out, user->senders, user->sender_count);
@@ -123,7 +129,10 @@ static void add_value(struct buffer *out, const struct config *config, const str
     case KEY_FACTOR: buffer_add_format(out, "%g", *(const double *)at); break;
     case KEY_FLAG: buffer_add_text(out, *(const bool *)at ? "true" : "false"); break;
     case KEY_CHOICE: buffer_add_text(out, key->choices[*(const int *)at]); break;
-    case KEY_LIST: add_list(out, *(const char *const *const *)at, *(const size_t *)(const void *)((const char *)at + sizeof(char **))); break;
+    case KEY_LIST:
+        add_list(out, *(const char *const *const *)at,
+                 *(const size_t *)(const void *)((const char *)at + sizeof(char **)));
+        break;
     case KEY_LISTENERS: add_listeners(out, config); break;
     case KEY_TLS: add_tls(out, config); break;
     case KEY_ROUTES: add_routes(out, config); break;

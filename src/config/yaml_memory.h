@@ -11,9 +11,9 @@
 #ifndef MAILBOAT_CONFIG_YAML_MEMORY_H
 #define MAILBOAT_CONFIG_YAML_MEMORY_H
 
-#include "base/bytes.h"
-
 #include <yaml.h>
+
+#include "base/bytes.h"
 
 /* A parser over the text; false when there is no memory. yaml_parser_delete() ends it. */
 bool yaml_memory_parser(yaml_parser_t *parser, struct bytes text);

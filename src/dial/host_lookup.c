@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "dial/host_lookup.h"
 
-#include "io/random.h"
-
 #include <arpa/inet.h>
 #include <ifaddrs.h>
 #include <net/if.h>
 #include <sysexits.h>
+
+#include "io/random.h"
 
 enum { SIX, FOUR };
 
@@ -79,8 +79,8 @@ static void on_four(void *owner, const struct dns_answer *answer)
     take(owner, FOUR, answer);
 }
 
-void host_lookup_start(struct host_lookup *lookup, struct loop *loop, struct dns *dns, const char *host, uint32_t limit_ms,
-                     void (*on_resolved)(void *owner), void *owner)
+void host_lookup_start(struct host_lookup *lookup, struct loop *loop, struct dns *dns, const char *host,
+                       uint32_t limit_ms, void (*on_resolved)(void *owner), void *owner)
 {
     *lookup = (struct host_lookup){.started = true, .on_resolved = on_resolved, .owner = owner};
     struct route_address *literal = &lookup->found[FOUR][0];
@@ -110,7 +110,8 @@ static bool is_offline(void)
     struct ifaddrs *all = NULL;
     bool offline = getifaddrs(&all) == 0;
     for (const struct ifaddrs *one = all; one != NULL; one = one->ifa_next)
-        offline = offline && !(one->ifa_addr != NULL && (one->ifa_flags & IFF_UP) != 0 && (one->ifa_flags & IFF_LOOPBACK) == 0 &&
+        offline = offline && !(one->ifa_addr != NULL && (one->ifa_flags & IFF_UP) != 0 &&
+                               (one->ifa_flags & IFF_LOOPBACK) == 0 &&
                                (one->ifa_addr->sa_family == AF_INET || one->ifa_addr->sa_family == AF_INET6));
     freeifaddrs(all);
     return offline;
@@ -120,14 +121,26 @@ bool host_lookup_explain(const struct host_lookup *lookup, const char *host, str
 {
     const enum dns_status *status = lookup->status;
     if (is_offline())
-        return error_set(error, EX_TEMPFAIL, "dns: this machine has no network: no interface but the loopback has an address; %s cannot be looked up", host);
+        return error_set(error, EX_TEMPFAIL,
+                         "dns: this machine has no network: no interface but the loopback has an address; %s "
+                         "cannot be looked up",
+                         host);
     if (status[SIX] == DNS_NXDOMAIN || status[FOUR] == DNS_NXDOMAIN)
-        return error_set(error, EX_NOHOST, "there is no host %s: DNS says so (NXDOMAIN); look at its spelling", host);
+        return error_set(error, EX_NOHOST,
+                         "there is no host %s: DNS says so (NXDOMAIN); look at its spelling", host);
     if (status[SIX] == DNS_NO_DATA && status[FOUR] == DNS_NO_DATA)
-        return error_set(error, EX_NOHOST, "%s has no address in DNS; is it the name of a domain, and its server has another?", host);
+        return error_set(error, EX_NOHOST,
+                         "%s has no address in DNS; is it the name of a domain, and its server has another?",
+                         host);
     if (status[SIX] == DNS_BOGUS || status[FOUR] == DNS_BOGUS)
-        return error_set(error, EX_TEMPFAIL, "dns: the answer for %s is forged or its domain's signatures are broken (DNSSEC)", host);
+        return error_set(error, EX_TEMPFAIL,
+                         "dns: the answer for %s is forged or its domain's signatures are broken (DNSSEC)",
+                         host);
     if (status[SIX] == DNS_UNKNOWN && status[FOUR] == DNS_UNKNOWN)
-        return error_set(error, EX_TEMPFAIL, "dns: no answer for %s in time; is there a network, and does DNS work on this machine?", host);
-    return error_set(error, EX_TEMPFAIL, "dns: the server failed to look up %s (SERVFAIL); try again, or ask who runs the domain", host);
+        return error_set(
+            error, EX_TEMPFAIL,
+            "dns: no answer for %s in time; is there a network, and does DNS work on this machine?", host);
+    return error_set(error, EX_TEMPFAIL,
+                     "dns: the server failed to look up %s (SERVFAIL); try again, or ask who runs the domain",
+                     host);
 }

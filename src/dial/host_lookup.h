@@ -29,8 +29,8 @@ struct host_lookup {
 };
 
 /* `host`: a name, or an address, which needs no DNS. */
-void host_lookup_start(struct host_lookup *lookup, struct loop *loop, struct dns *dns, const char *host, uint32_t limit_ms,
-                     void (*on_resolved)(void *owner), void *owner);
+void host_lookup_start(struct host_lookup *lookup, struct loop *loop, struct dns *dns, const char *host,
+                       uint32_t limit_ms, void (*on_resolved)(void *owner), void *owner);
 void host_lookup_cancel(struct host_lookup *lookup);
 /* Why there is no address: a sentence and an exit code. Returns false. */
 bool host_lookup_explain(const struct host_lookup *lookup, const char *host, struct error *error);

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "dial/port_connect.h"
 
-#include "io/clock.h"
-#include "core/route/tls_fallback.h"
-
 #include <netinet/in.h>
 #include <stdio.h>
+
+#include "core/route/tls_fallback.h"
+#include "io/clock.h"
 
 static void run(struct port_connect *port_connect);
 
@@ -20,7 +20,9 @@ static void feed(struct port_connect_line *line)
 {
     struct port_connect *port_connect = line->port_connect;
     size_t used;
-    while (line->open && port_connect->line == NULL && (used = race_feed(&port_connect->race, line->attempt, conn_input(&line->conn), clock_now_ms())) > 0) {
+    while (line->open && port_connect->line == NULL &&
+           (used = race_feed(&port_connect->race, line->attempt, conn_input(&line->conn), clock_now_ms())) >
+               0) {
         conn_consume(&line->conn, used);
         run(port_connect);
     }
@@ -54,29 +56,38 @@ static void on_drained(void *owner)
 static void on_tls(void *owner)
 {
     static const enum port_verdict verdicts[] = {
-        [TLS_CERTIFICATE_VALID] = PORT_OPEN, [TLS_CERTIFICATE_EXPIRED] = PORT_CERTIFICATE_EXPIRED, [TLS_CERTIFICATE_NOT_YET_VALID] = PORT_CERTIFICATE,
-        [TLS_CERTIFICATE_OTHER_NAME] = PORT_CERTIFICATE_OTHER_NAME, [TLS_CERTIFICATE_SELF_SIGNED] = PORT_CERTIFICATE_SELF_SIGNED,
-        [TLS_CERTIFICATE_UNKNOWN_ISSUER] = PORT_CERTIFICATE_UNKNOWN_ISSUER, [TLS_CERTIFICATE_INVALID] = PORT_CERTIFICATE, [TLS_CERTIFICATE_NONE] = PORT_CERTIFICATE};
+        [TLS_CERTIFICATE_VALID] = PORT_OPEN,
+        [TLS_CERTIFICATE_EXPIRED] = PORT_CERTIFICATE_EXPIRED,
+        [TLS_CERTIFICATE_NOT_YET_VALID] = PORT_CERTIFICATE,
+        [TLS_CERTIFICATE_OTHER_NAME] = PORT_CERTIFICATE_OTHER_NAME,
+        [TLS_CERTIFICATE_SELF_SIGNED] = PORT_CERTIFICATE_SELF_SIGNED,
+        [TLS_CERTIFICATE_UNKNOWN_ISSUER] = PORT_CERTIFICATE_UNKNOWN_ISSUER,
+        [TLS_CERTIFICATE_INVALID] = PORT_CERTIFICATE,
+        [TLS_CERTIFICATE_NONE] = PORT_CERTIFICATE};
     struct port_connect_line *line = owner;
     char said[160];
     enum tls_certificate certificate = conn_tls_certificate(&line->conn);
     const struct race_port *port = line->port_connect->race.attempts[line->attempt].port;
     if (port->port == line->port_connect->options.last_resort && !conn_tls_speaks(&line->conn, "smtp")) {
-        race_lost(&line->port_connect->race, line->attempt, LOSS_NOT_SMTP, BYTES("it is a web server that takes no mail"), clock_now_ms());
+        race_lost(&line->port_connect->race, line->attempt, LOSS_NOT_SMTP,
+                  BYTES("it is a web server that takes no mail"), clock_now_ms());
         run(line->port_connect);
         return;
     }
     conn_tls_text(&line->conn, line->tls_text, sizeof line->tls_text);
     snprintf(line->certificate, sizeof line->certificate, "%s", tls_certificate_name(certificate));
-    race_tls_done(&line->port_connect->race, line->attempt, verdicts[certificate], conn_tls_certificate_text(&line->conn, said, sizeof said), clock_now_ms());
+    race_tls_done(&line->port_connect->race, line->attempt, verdicts[certificate],
+                  conn_tls_certificate_text(&line->conn, said, sizeof said), clock_now_ms());
     run(line->port_connect);
 }
 
 static void on_end(void *owner, enum conn_end end)
 {
     static const enum race_loss losses[] = {
-        [CONN_END_CLOSED] = LOSS_CLOSED, [CONN_END_RESET] = LOSS_CLOSED, [CONN_END_TIMEOUT] = LOSS_TIMEOUT, [CONN_END_TLS] = LOSS_TLS,
-        [CONN_END_REFUSED] = LOSS_REFUSED, [CONN_END_UNREACHABLE] = LOSS_UNREACHABLE, [CONN_END_OTHER] = LOSS_UNREACHABLE};
+        [CONN_END_CLOSED] = LOSS_CLOSED,    [CONN_END_RESET] = LOSS_CLOSED,
+        [CONN_END_TIMEOUT] = LOSS_TIMEOUT,  [CONN_END_TLS] = LOSS_TLS,
+        [CONN_END_REFUSED] = LOSS_REFUSED,  [CONN_END_UNREACHABLE] = LOSS_UNREACHABLE,
+        [CONN_END_OTHER] = LOSS_UNREACHABLE};
     struct port_connect_line *line = owner;
     struct port_connect *port_connect = line->port_connect;
     char why[sizeof line->conn.why];
@@ -92,10 +103,11 @@ static void on_end(void *owner, enum conn_end end)
     bool in_clear = end == CONN_END_TLS && conn_met_clear_text(&line->conn);
     bool by_starttls = port_connect->race.attempts[line->attempt].tls != CLIENT_TLS_IMPLICIT;
     if (in_clear && by_starttls)
-        race_lost(&port_connect->race, line->attempt, LOSS_TLS, BYTES(CLEAR_TEXT_AFTER_STARTTLS), clock_now_ms());
-    else
-        race_lost(&port_connect->race, line->attempt, in_clear ? LOSS_TLS_MISMATCH : losses[end], bytes_of_text(why),
+        race_lost(&port_connect->race, line->attempt, LOSS_TLS, BYTES(CLEAR_TEXT_AFTER_STARTTLS),
                   clock_now_ms());
+    else
+        race_lost(&port_connect->race, line->attempt, in_clear ? LOSS_TLS_MISMATCH : losses[end],
+                  bytes_of_text(why), clock_now_ms());
     run(port_connect);
 }
 
@@ -105,12 +117,17 @@ static void on_timeout(void *owner)
     char why[80];
     if (!is_line(line))
         return;
-    snprintf(why, sizeof why, "timed out in the step %s", client_step_name(client_session_step(port_connect_session(line->port_connect))));
+    snprintf(why, sizeof why, "timed out in the step %s",
+             client_step_name(client_session_step(port_connect_session(line->port_connect))));
     line->port_connect->events->on_line_end(line->port_connect->owner, why);
 }
 
-static const struct conn_events line_events = {
-    .on_connected = on_connected, .on_input = on_input, .on_drained = on_drained, .on_tls = on_tls, .on_end = on_end, .on_timeout = on_timeout};
+static const struct conn_events line_events = {.on_connected = on_connected,
+                                               .on_input = on_input,
+                                               .on_drained = on_drained,
+                                               .on_tls = on_tls,
+                                               .on_end = on_end,
+                                               .on_timeout = on_timeout};
 
 static void connect_attempt(struct port_connect *port_connect, size_t i)
 {
@@ -120,15 +137,19 @@ static void connect_attempt(struct port_connect *port_connect, size_t i)
     memcpy(&six.sin6_addr, attempt->address->octets, sizeof six.sin6_addr);
     memcpy(&four.sin_addr, attempt->address->octets, sizeof four.sin_addr);
     struct port_connect_line *line = &port_connect->lines[i];
-    *line = (struct port_connect_line){.port_connect = port_connect, .attempt = i, .open = true, .conn.descriptor = -1};
-    conn_connect(&line->conn, port_connect->loop, attempt->address->six ? (const void *)&six : (const void *)&four, attempt->address->six ? sizeof six : sizeof four, &line_events, line);
+    *line = (struct port_connect_line){
+        .port_connect = port_connect, .attempt = i, .open = true, .conn.descriptor = -1};
+    conn_connect(&line->conn, port_connect->loop,
+                 attempt->address->six ? (const void *)&six : (const void *)&four,
+                 attempt->address->six ? sizeof six : sizeof four, &line_events, line);
 }
 
 /* One that was greeted is told goodbye. */
 static void hang_up(struct port_connect_line *line)
 {
     const struct race_attempt *attempt = &line->port_connect->race.attempts[line->attempt];
-    bool greeted = attempt->verdict <= PORT_OPEN && attempt->step > STEP_GREETING && (attempt->step != STEP_TLS || attempt->secured);
+    bool greeted = attempt->verdict <= PORT_OPEN && attempt->step > STEP_GREETING &&
+                   (attempt->step != STEP_TLS || attempt->secured);
     if (greeted) {
         conn_write(&line->conn, BYTES("QUIT\r\n"));
         conn_flush(&line->conn);
@@ -143,9 +164,13 @@ static void shake_hands(struct port_connect_line *line)
     struct port_connect *port_connect = line->port_connect;
     const struct race_attempt *attempt = &port_connect->race.attempts[line->attempt];
     if (conn_input(&line->conn).length > 0)
-        race_lost(&port_connect->race, line->attempt, LOSS_TLS, BYTES(CLEAR_TEXT_AFTER_STARTTLS), clock_now_ms());
+        race_lost(&port_connect->race, line->attempt, LOSS_TLS, BYTES(CLEAR_TEXT_AFTER_STARTTLS),
+                  clock_now_ms());
     else
-        conn_start_tls_peer(&line->conn, port_connect->tls, &(struct conn_peer){.name = port_connect->options.host, .protocol = attempt->port->port == RACE_LAST_PORT ? "smtp" : NULL});
+        conn_start_tls_peer(
+            &line->conn, port_connect->tls,
+            &(struct conn_peer){.name = port_connect->options.host,
+                                .protocol = attempt->port->port == RACE_LAST_PORT ? "smtp" : NULL});
 }
 
 /* ---- the race ---- */
@@ -179,7 +204,8 @@ static void act(struct port_connect *port_connect, const struct race_action *act
 static void run(struct port_connect *port_connect)
 {
     struct race_action action;
-    while (port_connect->outcome == PORT_CONNECT_IN_PROGRESS && race_action(&port_connect->race, clock_now_ms(), &action))
+    while (port_connect->outcome == PORT_CONNECT_IN_PROGRESS &&
+           race_action(&port_connect->race, clock_now_ms(), &action))
         act(port_connect, &action);
     if (port_connect->outcome != PORT_CONNECT_IN_PROGRESS)
         return;
@@ -204,29 +230,45 @@ static void on_resolved(void *owner)
         decide(port_connect, PORT_CONNECT_UNRESOLVED);
         return;
     }
-    struct race_options racing = {.port_count = port_connect->options.port_count, .helo = port_connect->options.helo, .needs_auth = port_connect->options.needs_auth, .by_token = port_connect->options.by_token,
-                                  .examine = port_connect->options.examine, .last_resort = port_connect->options.last_resort, .address_count = port_connect->lookup.address_count};
+    struct race_options racing = {.port_count = port_connect->options.port_count,
+                                  .helo = port_connect->options.helo,
+                                  .needs_auth = port_connect->options.needs_auth,
+                                  .by_token = port_connect->options.by_token,
+                                  .examine = port_connect->options.examine,
+                                  .last_resort = port_connect->options.last_resort,
+                                  .address_count = port_connect->lookup.address_count};
     memcpy(racing.ports, port_connect->options.ports, sizeof racing.ports);
     memcpy(racing.addresses, port_connect->lookup.addresses, sizeof racing.addresses);
-    racing.deadline_ms = port_connect->options.deadline_ms > spent_ms ? (uint32_t)(port_connect->options.deadline_ms - spent_ms) : 1;
+    racing.deadline_ms = port_connect->options.deadline_ms > spent_ms
+                             ? (uint32_t)(port_connect->options.deadline_ms - spent_ms)
+                             : 1;
     port_connect->loopback = true;
     for (size_t i = 0; i < racing.address_count; i++)
         port_connect->loopback = port_connect->loopback && host_lookup_is_loopback(&racing.addresses[i]);
-    racing.any_certificate = port_connect->loopback && !port_connect->options.own_ca; /* on this machine itself nobody can stand between */
+    /* on this machine itself nobody can stand between */
+    racing.any_certificate = port_connect->loopback && !port_connect->options.own_ca;
     race_start(&port_connect->race, &racing, now_ms);
     port_connect->has_race = true;
     run(port_connect);
 }
 
-void port_connect_start(struct port_connect *port_connect, struct loop *loop, struct tls_context *tls, struct dns *dns,
-                   const struct port_connect_options *options, const struct port_connect_events *events, void *owner)
+void port_connect_start(struct port_connect *port_connect, struct loop *loop, struct tls_context *tls,
+                        struct dns *dns, const struct port_connect_options *options,
+                        const struct port_connect_events *events, void *owner)
 {
-    *port_connect = (struct port_connect){.options = *options, .events = events, .owner = owner, .loop = loop, .tls = tls, .dns = dns, .started_ms = clock_now_ms()};
+    *port_connect = (struct port_connect){.options = *options,
+                                          .events = events,
+                                          .owner = owner,
+                                          .loop = loop,
+                                          .tls = tls,
+                                          .dns = dns,
+                                          .started_ms = clock_now_ms()};
     if (port_connect->options.deadline_ms == 0)
         port_connect->options.deadline_ms = RACE_DEADLINE_MS;
     timer_start(&port_connect->timer, loop, on_time, port_connect);
     port_connect->has_timer = true;
-    host_lookup_start(&port_connect->lookup, loop, dns, options->host, port_connect->options.deadline_ms, on_resolved, port_connect);
+    host_lookup_start(&port_connect->lookup, loop, dns, options->host, port_connect->options.deadline_ms,
+                      on_resolved, port_connect);
 }
 
 void port_connect_end(struct port_connect *port_connect)
@@ -249,7 +291,8 @@ void port_connect_end(struct port_connect *port_connect)
     port_connect->has_timer = port_connect->has_race = false;
 }
 
-const struct port_connect_line *port_connect_line_of(const struct port_connect *port_connect, const struct race_attempt *attempt)
+const struct port_connect_line *port_connect_line_of(const struct port_connect *port_connect,
+                                                     const struct race_attempt *attempt)
 {
     return &port_connect->lines[attempt - port_connect->race.attempts];
 }

@@ -13,9 +13,9 @@
 #ifndef MAILBOAT_DIAL_PORT_CONNECT_H
 #define MAILBOAT_DIAL_PORT_CONNECT_H
 
-#include "io/conn.h"
-#include "dial/host_lookup.h"
 #include "core/port/race.h"
+#include "dial/host_lookup.h"
+#include "io/conn.h"
 
 enum port_connect_outcome {
     PORT_CONNECT_IN_PROGRESS,
@@ -25,14 +25,14 @@ enum port_connect_outcome {
 };
 
 struct port_connect_options {
-    const char *host;            /* a name or an address; lives as long as the dialing */
+    const char *host; /* a name or an address; lives as long as the dialing */
     struct race_port ports[RACE_PORTS_MAX];
     size_t port_count;
-    struct bytes helo;           /* ours; lives as long as the dialing */
-    uint16_t last_resort;        /* as in struct race_options */
+    struct bytes helo;    /* ours; lives as long as the dialing */
+    uint16_t last_resort; /* as in struct race_options */
     bool needs_auth, by_token, examine;
-    bool own_ca;                 /* CA certificates were named: they count on loopback too */
-    uint32_t deadline_ms;        /* for all of it, the look-up too; 0: RACE_DEADLINE_MS */
+    bool own_ca;          /* CA certificates were named: they count on loopback too */
+    uint32_t deadline_ms; /* for all of it, the look-up too; 0: RACE_DEADLINE_MS */
 };
 
 struct port_connect;
@@ -43,15 +43,16 @@ struct port_connect_line {
     struct conn conn;
     size_t attempt;
     bool open;
-    char tls_text[96];     /* "TLSv1.3 TLS_AES_256_GCM_SHA384" */
-    char certificate[24];  /* "valid", "expired", ... */
+    char tls_text[96];    /* "TLSv1.3 TLS_AES_256_GCM_SHA384" */
+    char certificate[24]; /* "valid", "expired", ... */
 };
 
 struct port_connect_events {
     void (*on_decided)(void *owner);
-    void (*on_line)(void *owner);                        /* the winner's connection has news: input, or room for output */
-    void (*on_line_end)(void *owner, const char *why);   /* it ended, or was silent for as long as was set */
-    void (*on_progress)(void *owner);                    /* an attempt went on; may be NULL */
+    /* the winner's connection has news: input, or room for output */
+    void (*on_line)(void *owner);
+    void (*on_line_end)(void *owner, const char *why); /* it ended, or was silent for as long as was set */
+    void (*on_progress)(void *owner);                  /* an attempt went on; may be NULL */
 };
 
 struct port_connect {
@@ -64,18 +65,20 @@ struct port_connect {
     struct host_lookup lookup;
     struct race race;
     struct port_connect_line lines[RACE_ATTEMPTS_MAX];
-    struct port_connect_line *line;     /* the winner's */
+    struct port_connect_line *line; /* the winner's */
     struct timer timer;
     uint64_t started_ms;
     enum port_connect_outcome outcome;
     bool has_race, has_timer, loopback;
 };
 
-void port_connect_start(struct port_connect *port_connect, struct loop *loop, struct tls_context *tls, struct dns *dns,
-                   const struct port_connect_options *options, const struct port_connect_events *events, void *owner);
+void port_connect_start(struct port_connect *port_connect, struct loop *loop, struct tls_context *tls,
+                        struct dns *dns, const struct port_connect_options *options,
+                        const struct port_connect_events *events, void *owner);
 void port_connect_end(struct port_connect *port_connect);
 /* The line of an attempt, or of the winner. */
-const struct port_connect_line *port_connect_line_of(const struct port_connect *port_connect, const struct race_attempt *attempt);
+const struct port_connect_line *port_connect_line_of(const struct port_connect *port_connect,
+                                                     const struct race_attempt *attempt);
 struct client_session *port_connect_session(struct port_connect *port_connect);
 
 #endif

@@ -15,7 +15,8 @@ static void answer_nonce(struct client_session *session, const struct conn *conn
         binding = conn_tls_binding(conn, name, buffer);
     }
     random_fill(nonce, sizeof nonce);
-    client_session_answer_nonce(session, bytes_of(nonce, sizeof nonce), binding.length > 0 ? name : bytes_none(), binding);
+    client_session_answer_nonce(session, bytes_of(nonce, sizeof nonce),
+                                binding.length > 0 ? name : bytes_none(), binding);
 }
 
 static void answer_proof(struct client_session *session, const struct client_scram *scram)
@@ -31,7 +32,8 @@ static void answer_proof(struct client_session *session, const struct client_scr
     explicit_bzero(buffer, sizeof buffer);
 }
 
-bool sasl_client_answer(struct client_session *session, const struct client_action *action, const struct conn *conn)
+bool sasl_client_answer(struct client_session *session, const struct client_action *action,
+                        const struct conn *conn)
 {
     if (action->kind == CLIENT_ASK_NONCE)
         answer_nonce(session, conn);

@@ -7,6 +7,7 @@
 #include "io/conn.h"
 
 /* Answers CLIENT_ASK_NONCE and CLIENT_ASK_PROOF at once; false when the action is another. */
-bool sasl_client_answer(struct client_session *session, const struct client_action *action, const struct conn *conn);
+bool sasl_client_answer(struct client_session *session, const struct client_action *action,
+                        const struct conn *conn);
 
 #endif

@@ -18,7 +18,8 @@ static struct published_server *server_now(struct autoconfig_reader *reading)
     return &reading->to->servers[reading->to->count];
 }
 
-static void on_doctype(void *owner, const XML_Char *name, const XML_Char *system, const XML_Char *public, int internal)
+static void on_doctype(void *owner, const XML_Char *name, const XML_Char *system, const XML_Char *public,
+                       int internal)
 {
     struct autoconfig_reader *reading = owner;
     XML_StopParser(reading->parser, XML_FALSE);
@@ -39,7 +40,8 @@ static void on_start(void *owner, const XML_Char *name, const XML_Char **attribu
     reading->is_config = reading->is_config || strcmp(name, "clientConfig") == 0;
     if (!reading->is_config)
         XML_StopParser(reading->parser, XML_FALSE);
-    if (strcmp(name, "outgoingServer") == 0 && is_smtp(attributes) && reading->to->count < AUTOCONFIG_SERVERS_MAX) {
+    if (strcmp(name, "outgoingServer") == 0 && is_smtp(attributes) &&
+        reading->to->count < AUTOCONFIG_SERVERS_MAX) {
         reading->in_outgoing = true;
         *server_now(reading) = (struct published_server){.tls = CLIENT_TLS_NEVER};
     }
@@ -74,7 +76,9 @@ static void take_value(struct autoconfig_reader *reading, const XML_Char *name)
     else if (strcmp(name, "port") == 0 && bytes_to_u64(text, 65535, &port))
         server->port = (uint16_t)port;
     else if (strcmp(name, "socketType") == 0)
-        server->tls = bytes_is_nocase(text, "SSL") ? CLIENT_TLS_IMPLICIT : bytes_is_nocase(text, "STARTTLS") ? CLIENT_TLS_REQUIRED : CLIENT_TLS_NEVER;
+        server->tls = bytes_is_nocase(text, "SSL")        ? CLIENT_TLS_IMPLICIT
+                      : bytes_is_nocase(text, "STARTTLS") ? CLIENT_TLS_REQUIRED
+                                                          : CLIENT_TLS_NEVER;
 }
 
 static void on_end(void *owner, const XML_Char *name)
@@ -99,7 +103,8 @@ bool autoconfig_read(struct autoconfig *autoconfig, struct bytes document)
     XML_SetElementHandler(reading.parser, on_start, on_end);
     XML_SetCharacterDataHandler(reading.parser, on_text);
     XML_SetStartDoctypeDeclHandler(reading.parser, on_doctype);
-    bool fine = XML_Parse(reading.parser, document.at == NULL ? "" : document.at, (int)document.length, 1) == XML_STATUS_OK;
+    bool fine = XML_Parse(reading.parser, document.at == NULL ? "" : document.at, (int)document.length, 1) ==
+                XML_STATUS_OK;
     XML_ParserFree(reading.parser);
     buffer_free(&reading.text);
     return fine && reading.is_config;

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #define _GNU_SOURCE
-#include "io/conn_tls.h"
-
 #include <assert.h>
 #include <errno.h>
 #include <netinet/in.h>
@@ -9,6 +7,8 @@
 #include <openssl/err.h>
 #include <stdio.h>
 #include <unistd.h>
+
+#include "io/conn_tls.h"
 
 /* Everything is read here first; only what stays unread costs memory. One
  * loop runs in a process, so one is enough. */
@@ -24,7 +24,7 @@ static void on_ready(void *owner, bool readable, bool writable);
 static const struct conn_events no_events;
 
 enum {
-    SHRINK_ABOVE = 4096,       /* octets of capacity */
+    SHRINK_ABOVE = 4096,        /* octets of capacity */
     TLS_RECORD_MAX = 16 * 1024, /* octets of a TLS record (RFC 8446 5.1) */
 };
 
@@ -37,13 +37,18 @@ static void timeout_rang(evutil_socket_t descriptor, short what, void *owner)
         conn->events->on_timeout(conn->owner);
 }
 
-static void start(struct conn *conn, struct loop *loop, int descriptor, const struct conn_events *events, void *owner)
+static void start(struct conn *conn, struct loop *loop, int descriptor, const struct conn_events *events,
+                  void *owner)
 {
-    *conn = (struct conn){.loop = loop, .events = events == NULL ? &no_events : events, .owner = owner, .descriptor = descriptor};
+    *conn = (struct conn){.loop = loop,
+                          .events = events == NULL ? &no_events : events,
+                          .owner = owner,
+                          .descriptor = descriptor};
     event_assign(&conn->timeout, loop->base, -1, 0, timeout_rang, conn);
 }
 
-void conn_start(struct conn *conn, struct loop *loop, int descriptor, const struct conn_events *events, void *owner)
+void conn_start(struct conn *conn, struct loop *loop, int descriptor, const struct conn_events *events,
+                void *owner)
 {
     start(conn, loop, descriptor, events, owner);
     watch_start(&conn->watch, loop, descriptor, true, false, on_ready, conn);
@@ -127,7 +132,8 @@ struct bytes conn_input(const struct conn *conn)
 static void input_shrink(struct conn *conn)
 {
     struct buffer small = {0};
-    if (conn->input.length > 0 && (conn->input.capacity < SHRINK_ABOVE || conn->input.length > conn->input.capacity / 4))
+    if (conn->input.length > 0 &&
+        (conn->input.capacity < SHRINK_ABOVE || conn->input.length > conn->input.capacity / 4))
         return;
     if (conn->input.length > 0)
         buffer_add(&small, buffer_bytes(&conn->input));
@@ -179,7 +185,8 @@ static void end_with_tls(struct conn *conn)
     if (ERR_GET_REASON(code) == SSL_R_WRONG_VERSION_NUMBER || ERR_GET_REASON(code) == SSL_R_HTTP_REQUEST)
         end_with(conn, CONN_END_TLS, "the other side speaks in clear where TLS was expected");
     else if (code == 0)
-        end_with(conn, conn->handshaking ? CONN_END_TLS : CONN_END_CLOSED, "the connection was closed during TLS");
+        end_with(conn, conn->handshaking ? CONN_END_TLS : CONN_END_CLOSED,
+                 "the connection was closed during TLS");
     else
         end_with(conn, CONN_END_TLS, reason == NULL ? "TLS failed" : reason);
     ERR_clear_error();
@@ -461,7 +468,8 @@ static void watch_interest(struct conn *conn)
 {
     if (conn->ended || conn->connecting || conn->handshaking || conn->loop == NULL)
         return;
-    watch_change(&conn->watch, !conn->deaf && conn->input.length < CONN_INPUT_MAX, conn->output.length > 0);
+    watch_change(&conn->watch, !conn->deaf && (conn->input.length < CONN_INPUT_MAX),
+                 (conn->output.length > 0));
     if (conn->wake_read || conn->wake_write) /* a change forgets it */
         event_active(&conn->watch.event, EV_READ, 1);
 }

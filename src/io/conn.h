@@ -14,36 +14,45 @@
 #ifndef MAILBOAT_IO_CONN_H
 #define MAILBOAT_IO_CONN_H
 
+#include <sys/socket.h>
+
 #include "base/buffer.h"
+#include "core/route/route.h"
 #include "io/handshakes.h"
 #include "io/loop.h"
-#include "core/route/route.h"
 #include "io/tls.h"
 #include "io/tls_socket.h"
 
-#include <sys/socket.h>
-
 enum {
-    CONN_INPUT_MAX = 64 * 1024,    /* unread octets held before reading stops */
+    CONN_INPUT_MAX = 64 * 1024,             /* unread octets held before reading stops */
     CONN_TLS_TURN_MAX = 4 * CONN_INPUT_MAX, /* octets of a socket that TLS takes in before the loop goes on */
-    CONN_HELLO_MAX = 16 * 1024,    /* octets of a client in its TLS handshake */
-    CONN_CHAIN_MAX = 256 * 1024,   /* octets of a server in its: there are certificates in it */
-    CONN_OUTPUT_HIGH = 256 * 1024, /* unsent octets; conn_output_is_full() from here on */
+    CONN_HELLO_MAX = 16 * 1024,             /* octets of a client in its TLS handshake */
+    CONN_CHAIN_MAX = 256 * 1024,            /* octets of a server in its: there are certificates in it */
+    CONN_OUTPUT_HIGH = 256 * 1024,          /* unsent octets; conn_output_is_full() from here on */
 };
 
-enum conn_end { CONN_END_CLOSED, CONN_END_RESET, CONN_END_TIMEOUT, CONN_END_TLS, CONN_END_REFUSED, CONN_END_UNREACHABLE, CONN_END_OTHER };
+enum conn_end {
+    CONN_END_CLOSED,
+    CONN_END_RESET,
+    CONN_END_TIMEOUT,
+    CONN_END_TLS,
+    CONN_END_REFUSED,
+    CONN_END_UNREACHABLE,
+    CONN_END_OTHER
+};
 
 /* What an errno of a connection means. */
 enum conn_end conn_end_of(int number);
 
 struct conn_events {
-    void (*on_connected)(void *owner);        /* conn_connect() is through */
-    void (*on_input)(void *owner);            /* there are unread octets (or more than before) */
-    void (*on_drained)(void *owner);          /* what could not be sent at once, or made conn_output_is_full(), has been sent now; may be NULL */
-    void (*on_tls)(void *owner);              /* the handshake is done */
+    void (*on_connected)(void *owner); /* conn_connect() is through */
+    void (*on_input)(void *owner);     /* there are unread octets (or more than before) */
+    /* what could not be sent at once, or made conn_output_is_full(), has been sent now; may be NULL */
+    void (*on_drained)(void *owner);
+    void (*on_tls)(void *owner);                    /* the handshake is done */
     void (*on_end)(void *owner, enum conn_end end); /* the peer closed, or the conn is broken; close it */
-    void (*on_timeout)(void *owner);          /* conn_set_timeout() ran out */
-    void (*on_first)(void *owner, bool tls);  /* after conn_await_first() */
+    void (*on_timeout)(void *owner);                /* conn_set_timeout() ran out */
+    void (*on_first)(void *owner, bool tls);        /* after conn_await_first() */
 };
 
 struct conn {
@@ -58,23 +67,24 @@ struct conn {
     struct buffer input, output;
     struct bytes fresh; /* octets just read, not yet copied into `input` */
     uint32_t timeout_ms;
-    long verify_error;     /* the first that OpenSSL found, X509_V_OK when none */
+    long verify_error;           /* the first that OpenSSL found, X509_V_OK when none */
     struct tls_context *context; /* where sessions are kept, under session_key; NULL: none are */
     struct buffer session_key;
     struct handshake_place handshake; /* a server's: where it waits for its turn */
-    long resumed_error;    /* verify_error of the session that may be resumed */
+    long resumed_error;               /* verify_error of the session that may be resumed */
     enum conn_end end;
-    size_t clear_left;     /* octets of `output` that go in clear before the handshake */
+    size_t clear_left; /* octets of `output` that go in clear before the handshake */
     bool connecting, handshaking, paused, ended, end_reported, verify;
-    bool awaiting_first;   /* nothing is read until it is known how the peer begins */
-    bool deaf;             /* the socket had octets while paused: not watched until it goes on */
-    bool deadline;         /* the timeout is one: input does not put it off */
-    bool full, drained;    /* the owner was told that no more fits; on_drained is owed to it */
+    bool awaiting_first;        /* nothing is read until it is known how the peer begins */
+    bool deaf;                  /* the socket had octets while paused: not watched until it goes on */
+    bool deadline;              /* the timeout is one: input does not put it off */
+    bool full, drained;         /* the owner was told that no more fits; on_drained is owed to it */
     bool wake_read, wake_write; /* the loop shall come back though the kernel has no news */
-    char why[160]; /* a sentence on how it ended, or why TLS failed */
+    char why[160];              /* a sentence on how it ended, or why TLS failed */
 };
 
-void conn_start(struct conn *conn, struct loop *loop, int descriptor, const struct conn_events *events, void *owner);
+void conn_start(struct conn *conn, struct loop *loop, int descriptor, const struct conn_events *events,
+                void *owner);
 /* Connects to an address without blocking; on_connected or on_end follows,
  * never before this returns. */
 void conn_connect(struct conn *conn, struct loop *loop, const struct sockaddr *address, socklen_t length,
@@ -88,7 +98,10 @@ void conn_pause(struct conn *conn, bool paused); /* stops reading while an answe
 void conn_write(struct conn *conn, struct bytes b);
 void conn_flush(struct conn *conn);
 size_t conn_unsent(const struct conn *conn);
-static inline bool conn_output_is_full(const struct conn *conn) { return conn_unsent(conn) >= CONN_OUTPUT_HIGH; }
+static inline bool conn_output_is_full(const struct conn *conn)
+{
+    return conn_unsent(conn) >= CONN_OUTPUT_HIGH;
+}
 
 /* Handshakes. What was written before goes out in clear first; unread clear
  * text is dropped (RFC 3207 4.2). */
@@ -104,10 +117,11 @@ void conn_start_tls_client(struct conn *conn, struct tls_context *context, const
 struct conn_peer {
     const char *name;
     bool verify;
-    const struct dns_record *tlsa; /* those that can be used are the only judges (RFC 7671); none of them can: as `verify` says */
+    /* those that can be used are the only judges (RFC 7671); none of them can: as `verify` says */
+    const struct dns_record *tlsa;
     size_t tlsa_count;
-    const char *protocol;          /* to offer inside (ALPN, RFC 7301): "smtp"; NULL: none */
-    struct bytes names[2];         /* with tlsa: a certificate for one of these will do too; empty: none */
+    const char *protocol;  /* to offer inside (ALPN, RFC 7301): "smtp"; NULL: none */
+    struct bytes names[2]; /* with tlsa: a certificate for one of these will do too; empty: none */
 };
 void conn_start_tls_peer(struct conn *conn, struct tls_context *context, const struct conn_peer *peer);
 /* After CONN_END_TLS: the server's first octets where TLS was due were clear
@@ -124,7 +138,8 @@ struct bytes conn_tls_text(const struct conn *conn, char *buffer, size_t size);
  * "tls-server-end-point" (RFC 5929 4), into `buffer`; none where the connection
  * has no such binding. */
 enum { CONN_BINDING_MAX = 64 };
-struct bytes conn_tls_binding(const struct conn *conn, struct bytes name, unsigned char buffer[CONN_BINDING_MAX]);
+struct bytes conn_tls_binding(const struct conn *conn, struct bytes name,
+                              unsigned char buffer[CONN_BINDING_MAX]);
 enum tls_certificate conn_tls_certificate(const struct conn *conn);
 /* What the peer's certificate says about its fault: "it is for a.example, b.example",
  * "it expired on Nov  1 00:00:00 2026 GMT", "its issuer is CN = ..."; "" when it has none. */

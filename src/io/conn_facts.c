@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* conn_facts: what can be told of a connection: its address, its TLS and channel bindings, what its end means. */
+/* conn_facts: what can be told of a connection: its address,
+ * its TLS and channel bindings, what its end means. */
 #define _GNU_SOURCE
-#include "io/conn_tls.h"
-
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <openssl/objects.h>
 #include <poll.h>
 #include <stdio.h>
+
+#include "io/conn_tls.h"
 
 enum conn_end conn_end_of(int number)
 {
@@ -40,7 +41,8 @@ static struct bytes exporter_binding(SSL *ssl, unsigned char buffer[CONN_BINDING
     enum { EXPORTED = 32 };
     static const char label[] = "EXPORTER-Channel-Binding";
     bool safe = SSL_version(ssl) >= TLS1_3_VERSION || SSL_get_extms_support(ssl) == 1;
-    bool exported = safe && SSL_export_keying_material(ssl, buffer, EXPORTED, label, sizeof label - 1, (const unsigned char *)"", 0, 1) == 1;
+    bool exported = safe && SSL_export_keying_material(ssl, buffer, EXPORTED, label, sizeof label - 1,
+                                                       (const unsigned char *)"", 0, 1) == 1;
     return exported ? bytes_of(buffer, EXPORTED) : bytes_none();
 }
 
@@ -53,11 +55,13 @@ static struct bytes end_point_binding(SSL *ssl, unsigned char buffer[CONN_BINDIN
     if (certificate == NULL || OBJ_find_sigid_algs(signature, &digest, NULL) != 1)
         return bytes_none();
     const EVP_MD *hash = digest == NID_md5 || digest == NID_sha1 ? EVP_sha256() : EVP_get_digestbynid(digest);
-    bool hashed = hash != NULL && EVP_MD_get_size(hash) <= CONN_BINDING_MAX && X509_digest(certificate, hash, buffer, &length) == 1;
+    bool hashed = hash != NULL && EVP_MD_get_size(hash) <= CONN_BINDING_MAX &&
+                  X509_digest(certificate, hash, buffer, &length) == 1;
     return hashed ? bytes_of(buffer, length) : bytes_none();
 }
 
-struct bytes conn_tls_binding(const struct conn *conn, struct bytes name, unsigned char buffer[CONN_BINDING_MAX])
+struct bytes conn_tls_binding(const struct conn *conn, struct bytes name,
+                              unsigned char buffer[CONN_BINDING_MAX])
 {
     if (conn->ssl == NULL || conn->handshaking)
         return bytes_none();
@@ -70,7 +74,8 @@ struct bytes conn_address_text(const struct sockaddr *address, char *buffer, siz
 {
     const char *text = NULL;
     if (address->sa_family == AF_INET) {
-        text = inet_ntop(AF_INET, &((const struct sockaddr_in *)(const void *)address)->sin_addr, buffer, (socklen_t)size);
+        text = inet_ntop(AF_INET, &((const struct sockaddr_in *)(const void *)address)->sin_addr, buffer,
+                         (socklen_t)size);
     } else if (address->sa_family == AF_INET6) {
         const struct in6_addr *six = &((const struct sockaddr_in6 *)(const void *)address)->sin6_addr;
         text = IN6_IS_ADDR_V4MAPPED(six) ? inet_ntop(AF_INET, &six->s6_addr[12], buffer, (socklen_t)size)

@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* conn_peer: what is asked of a server that a conn speaks TLS with, and how its certificate was judged. */
 #define _GNU_SOURCE
-#include "io/conn_tls.h"
-
-#include "core/route/tls_policy.h"
-
 #include <arpa/inet.h>
 #include <assert.h>
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
+
+#include "core/route/tls_policy.h"
+#include "io/conn_tls.h"
 
 /* ---- sessions ---- */
 
@@ -24,10 +23,12 @@ static int session_came(SSL *ssl, SSL_SESSION *session)
 /* What is asked of the peer, so that no session serves where more is asked. */
 static void name_session(struct conn *conn, const struct conn_peer *peer)
 {
-    buffer_add_format(&conn->session_key, "%s %d %s", peer->name, (int)peer->verify, peer->protocol == NULL ? "-" : peer->protocol);
+    buffer_add_format(&conn->session_key, "%s %d %s", peer->name, (int)peer->verify,
+                      peer->protocol == NULL ? "-" : peer->protocol);
     for (size_t i = 0; i < peer->tlsa_count; i++) {
         const struct dns_record *record = &peer->tlsa[i];
-        buffer_add_format(&conn->session_key, " %u %u %u %zu ", record->usage, record->selector, record->matching, record->data.length);
+        buffer_add_format(&conn->session_key, " %u %u %u %zu ", record->usage, record->selector,
+                          record->matching, record->data.length);
         buffer_add(&conn->session_key, record->data);
     }
     for (size_t i = 0; i < ARRAY_LENGTH(peer->names) && peer->tlsa_count > 0; i++)
@@ -120,8 +121,9 @@ static bool check_tlsa(struct conn *conn, const struct conn_peer *peer)
     SSL_dane_set_flags(conn->ssl, DANE_FLAG_NO_DANE_EE_NAMECHECKS);
     for (size_t i = 0; i < peer->tlsa_count; i++) {
         const struct dns_record *record = &peer->tlsa[i];
-        any |= tls_policy_tlsa_is_usable(record) && SSL_dane_tlsa_add(conn->ssl, record->usage, record->selector, record->matching,
-                                             (const unsigned char *)record->data.at, record->data.length) > 0;
+        any |= tls_policy_tlsa_is_usable(record) &&
+               SSL_dane_tlsa_add(conn->ssl, record->usage, record->selector, record->matching,
+                                 (const unsigned char *)record->data.at, record->data.length) > 0;
     }
     for (size_t i = 0; i < ARRAY_LENGTH(peer->names); i++) {
         char name[256];
@@ -162,7 +164,8 @@ void conn_start_tls_peer(struct conn *conn, struct tls_context *context, const s
     SSL_set_connect_state(conn->ssl);
     SSL_set_verify(conn->ssl, SSL_VERIFY_PEER, first_error);
     X509_VERIFY_PARAM *wanted = SSL_get0_param(conn->ssl);
-    X509_VERIFY_PARAM_set_hostflags(wanted, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
+    X509_VERIFY_PARAM_set_hostflags(wanted, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS |
+                                                X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
     bool by_tlsa = check_tlsa(conn, peer);
     conn->verify = peer->verify || by_tlsa;
     if (!by_tlsa && is_address_text(peer->name)) {
@@ -246,7 +249,8 @@ struct bytes conn_tls_certificate_text(const struct conn *conn, char *buffer, si
         break;
     case TLS_CERTIFICATE_UNKNOWN_ISSUER:
         BIO_puts(out, "its issuer is ");
-        X509_NAME_print_ex(out, X509_get_issuer_name(certificate), 0, XN_FLAG_ONELINE & ~ASN1_STRFLGS_ESC_MSB);
+        X509_NAME_print_ex(out, X509_get_issuer_name(certificate), 0,
+                           XN_FLAG_ONELINE & ~ASN1_STRFLGS_ESC_MSB);
         break;
     default: break;
     }
@@ -259,7 +263,8 @@ const char *conn_certificate_sentence(enum tls_certificate verdict)
 {
     switch (verdict) {
     case TLS_CERTIFICATE_EXPIRED: return "the server's certificate has expired";
-    case TLS_CERTIFICATE_NOT_YET_VALID: return "the server's certificate is not valid yet; is the clock right?";
+    case TLS_CERTIFICATE_NOT_YET_VALID:
+        return "the server's certificate is not valid yet; is the clock right?";
     case TLS_CERTIFICATE_OTHER_NAME: return "the server's certificate is for another name";
     case TLS_CERTIFICATE_SELF_SIGNED: return "the server's certificate is self-signed";
     case TLS_CERTIFICATE_UNKNOWN_ISSUER: return "the server's certificate comes from an unknown issuer";

@@ -26,17 +26,20 @@ static bool set_servers(struct dns *dns, const char *const *servers, size_t coun
         size_t colon = bytes_find_last(server, ':');
         /* "192.0.2.1:53" has a port; "2001:db8::1" has none */
         bool port = colon != SIZE_MAX && !host_is_ipv6(server);
-        snprintf(text, sizeof text, "%.*s%s%.*s", BYTES_ARG(bytes_first(server, port ? colon : server.length)), port ? "@" : "",
+        snprintf(text, sizeof text, "%.*s%s%.*s",
+                 BYTES_ARG(bytes_first(server, port ? colon : server.length)), port ? "@" : "",
                  BYTES_ARG(port ? bytes_from(server, colon + 1) : bytes_none()));
         if (ub_ctx_set_fwd(dns->context, text) != 0)
-            return error_set(error, EX_CONFIG, "resolver.servers: '%s' is not an address or address:port", servers[i]);
+            return error_set(error, EX_CONFIG, "resolver.servers: '%s' is not an address or address:port",
+                             servers[i]);
     }
     return true;
 }
 
 /* Names that the root zone denies, or leaves unsigned, and that resolvers of
  * a private network serve all the same (RFC 6761, RFC 6762 appendix G, RFC 8375). */
-static const char *const private_names[] = {"test.", "internal.", "intranet.", "private.", "corp.", "home.", "lan.", "local.", "localdomain.", "home.arpa."};
+static const char *const private_names[] = {"test.", "internal.", "intranet.", "private.",     "corp.",
+                                            "home.", "lan.",      "local.",    "localdomain.", "home.arpa."};
 
 static bool validate(struct dns *dns, const char *anchor_file, bool required, struct error *error)
 {
@@ -45,27 +48,34 @@ static bool validate(struct dns *dns, const char *anchor_file, bool required, st
     while (anchor_file == NULL && i < ARRAY_LENGTH(root_anchors) && access(root_anchors[i], R_OK) != 0)
         i++;
     if (anchor_file == NULL && i == ARRAY_LENGTH(root_anchors)) /* nothing to trust: no answer is secure */
-        return !required || error_set(error, EX_CONFIG, "resolver.dnssec: required needs the root's keys; install dns-root-data, or set resolver.trust_anchor");
+        return !required || error_set(error, EX_CONFIG,
+                                      "resolver.dnssec: required needs the root's keys; install "
+                                      "dns-root-data, or set resolver.trust_anchor");
     ub_ctx_set_option(dns->context, "module-config:", "validator iterator");
     if (!required)
         ub_ctx_set_option(dns->context, "harden-dnssec-stripped:", "no");
     for (size_t k = 0; k < ARRAY_LENGTH(private_names); k++)
         ub_ctx_set_option(dns->context, "domain-insecure:", private_names[k]);
     const char *file = anchor_file == NULL ? root_anchors[i] : anchor_file;
-    return ub_ctx_add_ta_file(dns->context, file) == 0 || error_set(error, EX_CONFIG, "resolver.trust_anchor: cannot read %s", file);
+    return ub_ctx_add_ta_file(dns->context, file) == 0 ||
+           error_set(error, EX_CONFIG, "resolver.trust_anchor: cannot read %s", file);
 }
 
 /* libunbound reads the anchors with all the rest, once: a file that holds none shows here. */
 static bool finalize(struct dns *dns, struct error *error)
 {
     struct ub_result *ready = NULL;
-    ub_ctx_async(dns->context, 1); /* a thread, not a process */
+    ub_ctx_async(dns->context, 1);                       /* a thread, not a process */
     ub_ctx_zone_add(dns->context, "test.", "nodefault"); /* the settings above are final from here on */
     /* Answered by libunbound itself: makes it read all it reads from files
      * now, before the process is sealed; no thread is started by it. */
     int failed = ub_resolve(dns->context, "localhost", DNS_A, 1, &ready);
     ub_resolve_free(ready);
-    return failed == 0 || error_set(error, EX_CONFIG, "the resolver does not start (%s); is resolver.trust_anchor a file of DS or DNSKEY records?", ub_strerror(failed));
+    return failed == 0 ||
+           error_set(
+               error, EX_CONFIG,
+               "the resolver does not start (%s); is resolver.trust_anchor a file of DS or DNSKEY records?",
+               ub_strerror(failed));
 }
 
 struct dns_trust {
@@ -73,7 +83,8 @@ struct dns_trust {
     const char *anchor_file;
 };
 
-static struct dns *open_with(const char *const *servers, size_t server_count, const struct dns_trust *trust, struct error *error)
+static struct dns *open_with(const char *const *servers, size_t server_count, const struct dns_trust *trust,
+                             struct error *error)
 {
     struct dns *dns = memory_new(sizeof *dns);
     dns->context = ub_ctx_create();
@@ -89,7 +100,8 @@ static struct dns *open_with(const char *const *servers, size_t server_count, co
     /* What is known of private names and addresses (home.arpa, .test, 10.in-addr.arpa) is
      * the resolvers' matter: those that are asked may serve them. */
     ub_ctx_set_option(dns->context, "unblock-lan-zones:", "yes");
-    if (!set_servers(dns, servers, server_count, error) || (trust->wanted && !validate(dns, trust->anchor_file, trust->required, error)))
+    if (!set_servers(dns, servers, server_count, error) ||
+        (trust->wanted && !validate(dns, trust->anchor_file, trust->required, error)))
         goto failed;
     ub_ctx_hosts(dns->context, NULL);
     if (finalize(dns, error))
@@ -106,9 +118,12 @@ struct dns *dns_open(const char *const *servers, size_t server_count, struct err
     return open_with(servers, server_count, &(struct dns_trust){0}, error);
 }
 
-struct dns *dns_open_validating(const char *const *servers, size_t server_count, const char *anchor_file, bool required, struct error *error)
+struct dns *dns_open_validating(const char *const *servers, size_t server_count, const char *anchor_file,
+                                bool required, struct error *error)
 {
-    return open_with(servers, server_count, &(struct dns_trust){.wanted = true, .required = required, .anchor_file = anchor_file}, error);
+    return open_with(servers, server_count,
+                     &(struct dns_trust){.wanted = true, .required = required, .anchor_file = anchor_file},
+                     error);
 }
 
 static void recipient_cache_ready(void *owner, bool readable, bool writable)
@@ -313,12 +328,14 @@ void dns_ask(struct dns *dns, struct dns_question *question, struct bytes name, 
 {
     struct buffer text = {0};
     char ascii[256];
-    *question = (struct dns_question){.on_answer = on_answer, .owner = owner, .dns = dns, .type = type, .number = -1};
+    *question = (struct dns_question){
+        .on_answer = on_answer, .owner = owner, .dns = dns, .type = type, .number = -1};
     timer_start(&question->timer, dns->loop, took_too_long, question);
     buffer_add(&text, name);
     bool converted = dns_ascii_name(buffer_text(&text), ascii, sizeof ascii);
     bool fine = (converted || bytes_is_ascii(name)) &&
-                ub_resolve_async(dns->context, converted ? ascii : buffer_text(&text), (int)type, 1, question, answered, &question->number) == 0;
+                ub_resolve_async(dns->context, converted ? ascii : buffer_text(&text), (int)type, 1, question,
+                                 answered, &question->number) == 0;
     question->asked = fine;
     timer_set(&question->timer, fine ? DNS_TIMEOUT_MS : 0); /* what cannot be asked fails from the loop */
     buffer_free(&text);

@@ -9,8 +9,8 @@
 #ifndef MAILBOAT_IO_DNS_H
 #define MAILBOAT_IO_DNS_H
 
-#include "io/loop.h"
 #include "core/route/route.h"
+#include "io/loop.h"
 
 enum {
     /* Of one answer. More than a message of 65535 octets holds of any kind that
@@ -34,7 +34,7 @@ struct dns_question {
     void *owner;
     struct dns *dns;
     enum dns_type type;
-    int number;       /* libunbound's */
+    int number; /* libunbound's */
     bool asked;
     struct timer timer; /* gives up, or tells that it could not be asked */
 };
@@ -49,7 +49,8 @@ struct dns *dns_open(const char *const *servers, size_t server_count, struct err
  * them no answer is ever secure. Unless `required`, resolvers that strip
  * DNSSEC make all answers insecure and none fail.
  */
-struct dns *dns_open_validating(const char *const *servers, size_t server_count, const char *anchor_file, bool required, struct error *error);
+struct dns *dns_open_validating(const char *const *servers, size_t server_count, const char *anchor_file,
+                                bool required, struct error *error);
 bool dns_start(struct dns *dns, struct loop *loop, struct error *error);
 void dns_close(struct dns *dns);
 
@@ -67,7 +68,8 @@ void dns_cancel(struct dns_question *question);
 /* An answer in the words of core. */
 static inline struct dns_facts dns_facts(const struct dns_answer *answer)
 {
-    return (struct dns_facts){answer->status, answer->secure, answer->canonical, answer->records, answer->count};
+    return (struct dns_facts){answer->status, answer->secure, answer->canonical, answer->records,
+                              answer->count};
 }
 
 #endif

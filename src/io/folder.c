@@ -2,8 +2,6 @@
 #define _GNU_SOURCE
 #include "io/folder.h"
 
-#include "io/write.h"
-
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -16,6 +14,8 @@
 #include <sys/xattr.h>
 #include <sysexits.h>
 #include <unistd.h>
+
+#include "io/write.h"
 
 enum { OVERFLOW_UID = 65534, NGROUPS_TRIED = 256 };
 
@@ -47,7 +47,10 @@ static bool is_from_outside(uid_t uid)
     return !mapped;
 }
 
-static bool is_trusted(uid_t uid) { return uid == 0 || uid == geteuid() || is_from_outside(uid); }
+static bool is_trusted(uid_t uid)
+{
+    return uid == 0 || uid == geteuid() || is_from_outside(uid);
+}
 
 static bool is_member(gid_t gid)
 {
@@ -86,8 +89,8 @@ static bool is_open_to_others(int descriptor, const struct stat *facts)
     char way[40];
     if ((facts->st_mode & (S_IWGRP | S_IWOTH)) == 0)
         return false;
-    snprintf(way, sizeof way, "/proc/self/fd/%d",
-             descriptor); /* an access list shows as rights of the group */
+    /* an access list shows as rights of the group */
+    snprintf(way, sizeof way, "/proc/self/fd/%d", descriptor);
     return (facts->st_mode & S_IWOTH) != 0 || !is_own_group(facts->st_gid) ||
            getxattr(way, "system.posix_acl_access", NULL, 0) > 0;
 }
@@ -175,8 +178,8 @@ static bool look_at(struct folder_walk *walk, struct error *error)
         return error_set_errno(error, EX_OSERR, "cannot look at %s", folder->path);
     if (!any && !is_trusted(facts.st_uid))
         return refuse_owner(folder->path, facts.st_uid, "the folder", error);
-    bool sticky =
-        !last && (facts.st_mode & S_ISVTX) != 0; /* others add to it, and take away only what is theirs */
+    /* others add to it, and take away only what is theirs */
+    bool sticky = !last && (facts.st_mode & S_ISVTX) != 0;
     if (!any && !sticky && is_open_to_others(folder->descriptor, &facts))
         return refuse_rights(folder->path, &facts, error);
     if ((facts.st_mode & S_IXOTH) == 0 && folder->closed[0] == '\0' && !any)
@@ -430,4 +433,7 @@ static void remove_below(int folder, const char *name, unsigned depth)
     unlinkat(folder, name, AT_REMOVEDIR);
 }
 
-void folder_remove(int folder, const char *name) { remove_below(folder, name, 0); }
+void folder_remove(int folder, const char *name)
+{
+    remove_below(folder, name, 0);
+}

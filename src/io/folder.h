@@ -19,10 +19,10 @@
 #ifndef MAILBOAT_IO_FOLDER_H
 #define MAILBOAT_IO_FOLDER_H
 
+#include <sys/types.h>
+
 #include "base/bytes.h"
 #include "base/error.h"
-
-#include <sys/types.h>
 
 enum folder_limit {
     FOLDER_PATH_MAX = 4096, /* octets of a path with the NUL, links resolved */
@@ -31,8 +31,8 @@ enum folder_limit {
 };
 
 struct folder {
-    int descriptor;             /* -1: not open */
-    char path[FOLDER_PATH_MAX]; /* without links, for messages and for those who need a path */
+    int descriptor;               /* -1: not open */
+    char path[FOLDER_PATH_MAX];   /* without links, for messages and for those who need a path */
     char closed[FOLDER_PATH_MAX]; /* the first folder on the way that other users cannot pass; "": none */
 };
 

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "io/handshakes.h"
 
+#include <assert.h>
+#include <stdlib.h>
+
 #include "base/arena.h"
 #include "io/clock.h"
 #include "io/conn_tls.h"
 #include "io/random.h"
-
-#include <assert.h>
-#include <stdlib.h>
 
 /* The steps of one network that wait. */
 struct handshake_lane {

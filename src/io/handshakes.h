@@ -18,8 +18,8 @@
 #ifndef MAILBOAT_IO_HANDSHAKES_H
 #define MAILBOAT_IO_HANDSHAKES_H
 
-#include "io/loop.h"
 #include "base/map.h"
+#include "io/loop.h"
 
 struct conn;
 struct handshake_lane;
@@ -50,7 +50,7 @@ struct handshakes {
     struct handshake_lane *first, *last; /* those whose turn comes; the others sleep */
     struct conn *at_work;                /* whose step is being done; NULL once it was closed there */
     struct timer turn;
-    uint64_t queued, steps;              /* that wait now; that were done */
+    uint64_t queued, steps; /* that wait now; that were done */
 };
 
 void handshakes_start(struct handshakes *handshakes, struct loop *loop, const struct handshake_rules *rules,
@@ -64,7 +64,7 @@ struct handshake_place {
     struct handshake_network network;
     struct handshake_lane *lane; /* while it waits */
     struct conn *previous, *next;
-    uint64_t cpu_us;             /* that its steps have cost */
+    uint64_t cpu_us; /* that its steps have cost */
     bool begun;
 };
 

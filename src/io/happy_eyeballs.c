@@ -27,7 +27,9 @@ void happy_eyeballs_stop(struct happy_eyeballs *eyeballs)
 
 static void give_up(struct happy_eyeballs *eyeballs)
 {
-    enum conn_end end = eyeballs->refused ? CONN_END_REFUSED : eyeballs->silent ? CONN_END_TIMEOUT : CONN_END_UNREACHABLE;
+    enum conn_end end = eyeballs->refused  ? CONN_END_REFUSED
+                        : eyeballs->silent ? CONN_END_TIMEOUT
+                                           : CONN_END_UNREACHABLE;
     happy_eyeballs_stop(eyeballs);
     eyeballs->events->on_done(eyeballs->owner, -1, 0, end, eyeballs->why);
 }
@@ -59,7 +61,8 @@ static void on_ready(void *owner, bool readable, bool writable)
     watch_stop(&attempt->watch);
     attempt->descriptor = -1; /* it is the owner's now */
     happy_eyeballs_stop(eyeballs);
-    eyeballs->events->on_done(eyeballs->owner, descriptor, (size_t)(attempt - eyeballs->attempts), CONN_END_OTHER, "");
+    eyeballs->events->on_done(eyeballs->owner, descriptor, (size_t)(attempt - eyeballs->attempts),
+                              CONN_END_OTHER, "");
 }
 
 static void start_attempt(struct happy_eyeballs *eyeballs)
@@ -81,7 +84,8 @@ static void start_attempt(struct happy_eyeballs *eyeballs)
     }
     setsockopt(attempt->descriptor, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
     const struct sockaddr *address = to->six ? (const void *)&six : (const void *)&four;
-    if (connect(attempt->descriptor, address, to->six ? sizeof six : sizeof four) != 0 && errno != EINPROGRESS) {
+    if (connect(attempt->descriptor, address, to->six ? sizeof six : sizeof four) != 0 &&
+        errno != EINPROGRESS) {
         attempt_failed(attempt, errno);
         return;
     }
@@ -111,11 +115,17 @@ static void too_late(void *owner)
     give_up(eyeballs);
 }
 
-void happy_eyeballs_start(struct happy_eyeballs *eyeballs, struct loop *loop, const struct route_address *addresses, size_t count, uint16_t port, uint32_t timeout_ms,
-                 const struct happy_eyeballs_events *events, void *owner)
+void happy_eyeballs_start(struct happy_eyeballs *eyeballs, struct loop *loop,
+                          const struct route_address *addresses, size_t count, uint16_t port,
+                          uint32_t timeout_ms, const struct happy_eyeballs_events *events, void *owner)
 {
     assert(count > 0 && count <= ROUTE_ADDRESSES_MAX);
-    *eyeballs = (struct happy_eyeballs){.loop = loop, .events = events, .owner = owner, .count = count, .port = port, .timeout_ms = timeout_ms};
+    *eyeballs = (struct happy_eyeballs){.loop = loop,
+                                        .events = events,
+                                        .owner = owner,
+                                        .count = count,
+                                        .port = port,
+                                        .timeout_ms = timeout_ms};
     memcpy(eyeballs->addresses, addresses, count * sizeof addresses[0]);
     timer_start(&eyeballs->next, loop, next_turn, eyeballs);
     timer_start(&eyeballs->deadline, loop, too_late, eyeballs);

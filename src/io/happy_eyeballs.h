@@ -30,19 +30,20 @@ struct happy_eyeballs {
     size_t count, started, failed;
     uint16_t port;
     uint32_t timeout_ms;
-    bool refused, silent;   /* somebody was; the end tells the strongest: who refuses is there */
+    bool refused, silent; /* somebody was; the end tells the strongest: who refuses is there */
     struct connect_attempt {
         struct happy_eyeballs *eyeballs;
         struct watch watch;
-        int descriptor;     /* -1: over, or not begun */
+        int descriptor; /* -1: over, or not begun */
     } attempts[ROUTE_ADDRESSES_MAX];
     struct timer next, deadline;
     char why[160];
 };
 
 /* `timeout_ms`: for the last of them. */
-void happy_eyeballs_start(struct happy_eyeballs *eyeballs, struct loop *loop, const struct route_address *addresses, size_t count, uint16_t port, uint32_t timeout_ms,
-                 const struct happy_eyeballs_events *events, void *owner);
+void happy_eyeballs_start(struct happy_eyeballs *eyeballs, struct loop *loop,
+                          const struct route_address *addresses, size_t count, uint16_t port,
+                          uint32_t timeout_ms, const struct happy_eyeballs_events *events, void *owner);
 void happy_eyeballs_stop(struct happy_eyeballs *eyeballs);
 
 #endif

@@ -35,7 +35,8 @@ static CURL *begin(const char *url, uint32_t timeout_ms, struct https_download *
     return curl;
 }
 
-bool https_fetch(const char *url, const char *ca_file, size_t size_max, uint32_t timeout_ms, struct buffer *body, struct error *error)
+bool https_fetch(const char *url, const char *ca_file, size_t size_max, uint32_t timeout_ms,
+                 struct buffer *body, struct error *error)
 {
     struct https_download download = {.body = body, .size_max = size_max};
     long status = 0;
@@ -57,7 +58,8 @@ bool https_fetch(const char *url, const char *ca_file, size_t size_max, uint32_t
 
 bool https_prepare(struct error *error)
 {
-    return curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK || error_set(error, EX_OSERR, "cannot start HTTPS");
+    return curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK ||
+           error_set(error, EX_OSERR, "cannot start HTTPS");
 }
 
 /* "text/plain", with parameters or without (RFC 8461 3.2). */
@@ -70,7 +72,9 @@ static bool is_plain(const char *type)
 bool https_fetch_plain(const struct https_wanted *wanted, struct buffer *body, struct error *error)
 {
     struct https_download download = {.body = body, .size_max = wanted->size_max};
-    struct curl_blob authorities = {.data = (void *)(uintptr_t)wanted->authorities.at, .len = wanted->authorities.length, .flags = CURL_BLOB_NOCOPY};
+    struct curl_blob authorities = {.data = (void *)(uintptr_t)wanted->authorities.at,
+                                    .len = wanted->authorities.length,
+                                    .flags = CURL_BLOB_NOCOPY};
     char *type = NULL;
     long status = 0;
     CURL *curl = begin(wanted->url, wanted->timeout_ms, &download);
@@ -93,7 +97,8 @@ bool https_fetch_plain(const struct https_wanted *wanted, struct buffer *body, s
     curl_easy_cleanup(curl);
     if (outcome != CURLE_OK)
         return error_set(error, EX_TEMPFAIL, "%s: %s", wanted->url,
-                         outcome == CURLE_WRITE_ERROR ? "the file is too large" : curl_easy_strerror(outcome));
+                         outcome == CURLE_WRITE_ERROR ? "the file is too large"
+                                                      : curl_easy_strerror(outcome));
     if (status != 200)
         return error_set(error, EX_UNAVAILABLE, "%s: the server answers %ld", wanted->url, status);
     return plain || error_set(error, EX_UNAVAILABLE, "%s: it is not text/plain", wanted->url);

@@ -15,7 +15,8 @@ enum {
  * the system's, or NULL. A body of more than `size_max` octets, another
  * status, a certificate that is not valid and a redirect to anything but
  * HTTPS are failures. */
-bool https_fetch(const char *url, const char *ca_file, size_t size_max, uint32_t timeout_ms, struct buffer *body, struct error *error);
+bool https_fetch(const char *url, const char *ca_file, size_t size_max, uint32_t timeout_ms,
+                 struct buffer *body, struct error *error);
 
 /*
  * The same for a process that is sealed, as MTA-STS wants it (RFC 8461 3.3):

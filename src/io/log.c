@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "io/log.h"
 
-#include "base/buffer.h"
-#include "io/clock.h"
-#include "core/queue/queue_id.h"
-
 #include <assert.h>
 #include <limits.h>
 #include <stdio.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "base/buffer.h"
+#include "core/queue/queue_id.h"
+#include "io/clock.h"
 
 static struct {
     const char *process;
@@ -73,7 +73,8 @@ static unsigned code_point(struct bytes b, size_t step)
 static size_t plain_length(struct bytes value)
 {
     size_t length = 0;
-    while (length < value.length && value.at[length] >= ' ' && value.at[length] <= '~' && value.at[length] != '"' && value.at[length] != '\\')
+    while (length < value.length && value.at[length] >= ' ' && value.at[length] <= '~' &&
+           value.at[length] != '"' && value.at[length] != '\\')
         length++;
     return length;
 }
@@ -149,11 +150,8 @@ static void line_add_field(struct log_line *line, enum log_format format, const 
         return;
     line_add_key(line, format, field->key);
     switch (field->type) {
-    case LOG_FIELD_END:
-        break;
-    case LOG_FIELD_BYTES:
-        line_add_value(line, format, field->bytes);
-        break;
+    case LOG_FIELD_END: break;
+    case LOG_FIELD_BYTES: line_add_value(line, format, field->bytes); break;
     case LOG_FIELD_U64:
         snprintf(text, sizeof text, "%llu", (unsigned long long)field->number);
         line_add_text(line, text);
@@ -162,14 +160,12 @@ static void line_add_field(struct log_line *line, enum log_format format, const 
         queue_id_text(field->number, text);
         line_add_value(line, format, bytes_of_text(text));
         break;
-    case LOG_FIELD_BOOL:
-        line_add_text(line, field->number != 0 ? "true" : "false");
-        break;
+    case LOG_FIELD_BOOL: line_add_text(line, field->number != 0 ? "true" : "false"); break;
     }
 }
 
-size_t log_format_line(char *buffer, enum log_format format, uint64_t epoch_ms, const char *process, enum log_level level,
-                       const char *event, const struct log_field *fields, size_t count)
+size_t log_format_line(char *buffer, enum log_format format, uint64_t epoch_ms, const char *process,
+                       enum log_level level, const char *event, const struct log_field *fields, size_t count)
 {
     struct log_line line = {buffer, 0};
     time_t seconds = (time_t)(epoch_ms / 1000);
@@ -178,8 +174,9 @@ size_t log_format_line(char *buffer, enum log_format format, uint64_t epoch_ms, 
     gmtime_r(&seconds, &calendar);
     strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%S", &calendar);
     snprintf(start, sizeof start,
-             format == LOG_JSON ? "{\"time\":\"%s.%03uZ\",\"level\":\"%s\",\"process\":\"%s\",\"event\":\"%s\""
-                                : "%s.%03uZ %s %s %s",
+             format == LOG_JSON
+                 ? "{\"time\":\"%s.%03uZ\",\"level\":\"%s\",\"process\":\"%s\",\"event\":\"%s\""
+                 : "%s.%03uZ %s %s %s",
              when, (unsigned)(epoch_ms % 1000), level_names[level], process, event);
     line_add_text(&line, start);
     for (size_t i = 0; i < count; i++)
@@ -218,7 +215,8 @@ void log_fields(enum log_level level, const char *event, const struct log_field 
     if (level < settings.least)
         return;
     char buffer[LOG_LINE_MAX];
-    size_t length = log_format_line(buffer, settings.format, clock_epoch_ms(), settings.process, level, event, fields, count);
+    size_t length = log_format_line(buffer, settings.format, clock_epoch_ms(), settings.process, level, event,
+                                    fields, count);
     if (settings.holding && level < LOG_EVENT_ERROR)
         hold(bytes_of(buffer, length));
     else

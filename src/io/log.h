@@ -5,7 +5,8 @@
  * can forge a line. A write(2) holds whole lines only, and at most PIPE_BUF
  * octets, so that processes never mix theirs.
  *
- *   log_event(LOG_EVENT_INFO, "accepted", LOG_ID(id), LOG_BYTES("from", sender), LOG_U64("size", n), LOG_END);
+ *   log_event(LOG_EVENT_INFO, "accepted", LOG_ID(id), LOG_BYTES("from", sender),
+ *             LOG_U64("size", n), LOG_END);
  */
 #ifndef MAILBOAT_IO_LOG_H
 #define MAILBOAT_IO_LOG_H
@@ -35,7 +36,7 @@ struct log_field {
 
 void log_fields(enum log_level level, const char *event, const struct log_field *fields, size_t count);
 /* Empty byte values are left out. */
-#define log_event(level, event, ...) \
+#define log_event(level, event, ...)                                      \
     log_fields((level), (event), (const struct log_field[]){__VA_ARGS__}, \
                sizeof((const struct log_field[]){__VA_ARGS__}) / sizeof(struct log_field))
 
@@ -48,7 +49,7 @@ void log_release(bool happened);
 
 /* Writes one line into `buffer` (LOG_LINE_MAX octets) and returns its length:
  * what log_fields() sends; `epoch_ms` is the line's time. For tests. */
-size_t log_format_line(char *buffer, enum log_format format, uint64_t epoch_ms, const char *process, enum log_level level,
-                       const char *event, const struct log_field *fields, size_t count);
+size_t log_format_line(char *buffer, enum log_format format, uint64_t epoch_ms, const char *process,
+                       enum log_level level, const char *event, const struct log_field *fields, size_t count);
 
 #endif

@@ -13,7 +13,7 @@
 
 enum {
     LOG_THROTTLE_REPEAT_MS = 60 * 1000, /* how often a failure that lasts is told */
-    LOG_THROTTLE_CALM_MS = 5 * 1000,  /* without it for so long, it is over */
+    LOG_THROTTLE_CALM_MS = 5 * 1000,    /* without it for so long, it is over */
 };
 
 /* All zero: none. */

@@ -97,7 +97,8 @@ void timer_start(struct timer *timer, struct loop *loop, void (*on_time)(void *o
 
 void timer_set(struct timer *timer, uint64_t delay_ms)
 {
-    struct timeval delay = {.tv_sec = (time_t)(delay_ms / 1000), .tv_usec = (suseconds_t)(delay_ms % 1000 * 1000)};
+    struct timeval delay = {.tv_sec = (time_t)(delay_ms / 1000),
+                            .tv_usec = (suseconds_t)(delay_ms % 1000 * 1000)};
     event_add(&timer->event, &delay);
 }
 
@@ -115,7 +116,8 @@ void timer_soon(struct timer *timer)
 
 const struct timeval *loop_common_timeout(struct loop *loop, uint32_t timeout_ms)
 {
-    struct timeval timeout = {.tv_sec = timeout_ms / 1000, .tv_usec = (suseconds_t)(timeout_ms % 1000 * 1000)};
+    struct timeval timeout = {.tv_sec = timeout_ms / 1000,
+                              .tv_usec = (suseconds_t)(timeout_ms % 1000 * 1000)};
     const struct timeval *common = event_base_init_common_timeout(loop->base, &timeout);
     assert(common != NULL); /* there are few lengths: 256 is libevent's limit */
     return common;

@@ -9,11 +9,11 @@
 #ifndef MAILBOAT_IO_LOOP_H
 #define MAILBOAT_IO_LOOP_H
 
-#include "base/error.h"
-
 #include <event2/event.h>
 #include <event2/event_struct.h>
 #include <stdint.h>
+
+#include "base/error.h"
 
 struct loop {
     struct event_base *base;

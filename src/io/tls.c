@@ -1,18 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "io/tls.h"
 
-#include "base/arena.h"
-#include "io/clock.h"
-#include "base/map.h"
-#include "io/random.h"
-
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <openssl/cms.h>
-#include <openssl/err.h>
 #include <openssl/core_names.h>
+#include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 #include <openssl/pem.h>
@@ -24,6 +19,11 @@
 #include <sysexits.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "base/arena.h"
+#include "base/map.h"
+#include "io/clock.h"
+#include "io/random.h"
 
 enum { SELF_SIGNED_DAYS = 825 };
 
@@ -47,8 +47,10 @@ static bool context_start(struct tls_context *context, const SSL_METHOD *method,
     if (context->ssl == NULL || SSL_CTX_set1_groups_list(context->ssl, groups) != 1)
         return error_set(error, EX_SOFTWARE, "cannot start TLS: %s", openssl_reason());
     SSL_CTX_set_min_proto_version(context->ssl, TLS1_2_VERSION);
-    SSL_CTX_set_mode(context->ssl, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
-    SSL_CTX_set_options(context->ssl, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_IGNORE_UNEXPECTED_EOF);
+    SSL_CTX_set_mode(context->ssl, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
+                                       SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+    SSL_CTX_set_options(context->ssl,
+                        SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_IGNORE_UNEXPECTED_EOF);
     SSL_CTX_set_read_ahead(context->ssl, 1);
     SSL_CTX_set_default_read_buffer_len(context->ssl, 4096);
     return true;
@@ -82,7 +84,8 @@ static int check_hello(SSL *ssl, int *alert, void *owner)
     return SSL_CLIENT_HELLO_ERROR;
 }
 
-bool tls_server_open(struct tls_context *context, const char *certificate_file, const char *key_file, struct error *error)
+bool tls_server_open(struct tls_context *context, const char *certificate_file, const char *key_file,
+                     struct error *error)
 {
     if (!readable(certificate_file, "certificate", error) || !readable(key_file, "key", error) ||
         !context_start(context, TLS_server_method(), TLS_SERVER_GROUPS, error))
@@ -91,13 +94,17 @@ bool tls_server_open(struct tls_context *context, const char *certificate_file, 
     SSL_CTX_set_options(context->ssl, SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA);
     SSL_CTX_set_client_hello_cb(context->ssl, check_hello, NULL);
     SSL_CTX_set_max_early_data(context->ssl, 0); /* it could be replayed */
-    SSL_CTX_set_session_cache_mode(context->ssl, SSL_SESS_CACHE_OFF); /* tickets resume without memory of ours */
+    /* tickets resume without memory of ours */
+    SSL_CTX_set_session_cache_mode(context->ssl, SSL_SESS_CACHE_OFF);
     if (SSL_CTX_use_certificate_chain_file(context->ssl, certificate_file) != 1)
-        error_set(error, EX_CONFIG, "%s is not a PEM certificate chain: %s", certificate_file, openssl_reason());
+        error_set(error, EX_CONFIG, "%s is not a PEM certificate chain: %s", certificate_file,
+                  openssl_reason());
     else if (SSL_CTX_use_PrivateKey_file(context->ssl, key_file, SSL_FILETYPE_PEM) != 1)
-        error_set(error, EX_CONFIG, "%s is not the PEM private key of %s: %s", key_file, certificate_file, openssl_reason());
+        error_set(error, EX_CONFIG, "%s is not the PEM private key of %s: %s", key_file, certificate_file,
+                  openssl_reason());
     else if (SSL_CTX_check_private_key(context->ssl) != 1)
-        error_set(error, EX_CONFIG, "the key %s does not belong to the certificate %s", key_file, certificate_file);
+        error_set(error, EX_CONFIG, "the key %s does not belong to the certificate %s", key_file,
+                  certificate_file);
     else
         return true;
     tls_close(context);
@@ -106,7 +113,8 @@ bool tls_server_open(struct tls_context *context, const char *certificate_file, 
 
 /* ---- the protocol inside ---- */
 
-static int select_protocol(SSL *ssl, const unsigned char **out, unsigned char *out_length, const unsigned char *in, unsigned in_length, void *owner)
+static int select_protocol(SSL *ssl, const unsigned char **out, unsigned char *out_length,
+                           const unsigned char *in, unsigned in_length, void *owner)
 {
     struct bytes wanted = bytes_of_text(owner);
     for (struct bytes list = bytes_of(in, in_length); list.length > 0;) {
@@ -143,7 +151,8 @@ static bool derive(const unsigned char *secret, uint64_t epoch, struct ticket_ke
     for (unsigned char part = 0; part < 3; part++) {
         unsigned length;
         about[sizeof epoch] = part;
-        if (HMAC(EVP_sha256(), secret, TLS_TICKET_SECRET_OCTETS, about, sizeof about, out[part], &length) == NULL)
+        if (HMAC(EVP_sha256(), secret, TLS_TICKET_SECRET_OCTETS, about, sizeof about, out[part], &length) ==
+            NULL)
             return false;
     }
     memcpy(key->name, out[0], sizeof key->name);
@@ -153,16 +162,20 @@ static bool derive(const unsigned char *secret, uint64_t epoch, struct ticket_ke
     return true;
 }
 
-static bool use_key(struct ticket_key *key, unsigned char *vector, EVP_CIPHER_CTX *cipher, EVP_MAC_CTX *mac, int encrypt)
+static bool use_key(struct ticket_key *key, unsigned char *vector, EVP_CIPHER_CTX *cipher, EVP_MAC_CTX *mac,
+                    int encrypt)
 {
     OSSL_PARAM about[] = {OSSL_PARAM_construct_octet_string(OSSL_MAC_PARAM_KEY, key->mac, sizeof key->mac),
-                          OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, (char *)"sha256", 0), OSSL_PARAM_construct_end()};
-    return EVP_CipherInit_ex(cipher, EVP_aes_256_cbc(), NULL, key->aes, vector, encrypt) == 1 && EVP_MAC_CTX_set_params(mac, about) == 1;
+                          OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, (char *)"sha256", 0),
+                          OSSL_PARAM_construct_end()};
+    return EVP_CipherInit_ex(cipher, EVP_aes_256_cbc(), NULL, key->aes, vector, encrypt) == 1 &&
+           EVP_MAC_CTX_set_params(mac, about) == 1;
 }
 
 /* OpenSSL asks with which key to make or to read a ticket: 1 yes, 2 yes but
  * make a new one, 0 it is unknown, -1 failure. */
-static int ticket_key(SSL *ssl, unsigned char *name, unsigned char *vector, EVP_CIPHER_CTX *cipher, EVP_MAC_CTX *mac, int encrypt)
+static int ticket_key(SSL *ssl, unsigned char *name, unsigned char *vector, EVP_CIPHER_CTX *cipher,
+                      EVP_MAC_CTX *mac, int encrypt)
 {
     const unsigned char *secret = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
     uint64_t epoch = (uint64_t)time(NULL) / TLS_TICKET_S;
@@ -173,7 +186,8 @@ static int ticket_key(SSL *ssl, unsigned char *name, unsigned char *vector, EVP_
             return -1;
         if (encrypt)
             memcpy(name, key.name, sizeof key.name);
-        bool known = encrypt ? RAND_bytes(vector, EVP_CIPHER_get_iv_length(EVP_aes_256_cbc())) == 1 : CRYPTO_memcmp(name, key.name, sizeof key.name) == 0;
+        bool known = encrypt ? RAND_bytes(vector, EVP_CIPHER_get_iv_length(EVP_aes_256_cbc())) == 1
+                             : CRYPTO_memcmp(name, key.name, sizeof key.name) == 0;
         if (known)
             answer = !use_key(&key, vector, cipher, mac, encrypt) ? -1 : age == 0 ? 1 : 2;
     }
@@ -254,7 +268,8 @@ SSL_SESSION *tls_session_take(struct tls_context *context, struct bytes key, lon
     if (kept == NULL)
         return NULL;
     int64_t age_s = (int64_t)clock_epoch_ms() / 1000 - SSL_SESSION_get_time(kept->session);
-    bool usable = age_s >= -1 && age_s < TLS_SESSION_AGE_MAX_S && SSL_SESSION_is_resumable(kept->session) && SSL_SESSION_up_ref(kept->session) == 1;
+    bool usable = age_s >= -1 && age_s < TLS_SESSION_AGE_MAX_S && SSL_SESSION_is_resumable(kept->session) &&
+                  SSL_SESSION_up_ref(kept->session) == 1;
     SSL_SESSION *session = usable ? kept->session : NULL;
     *verify_error = kept->verify_error;
     if (!usable || SSL_SESSION_get_protocol_version(session) >= TLS1_3_VERSION)
@@ -271,14 +286,14 @@ static int verify_later(int fine, X509_STORE_CTX *store)
     return 1;
 }
 
-typedef int security_check(const SSL *ssl, const SSL_CTX *context, int operation, int bits, int nid, void *other,
-                               void *owner);
+typedef int security_check(const SSL *ssl, const SSL_CTX *context, int operation, int bits, int nid,
+                           void *other, void *owner);
 static security_check *usual_check;
 
 /* OpenSSL's own judgement, and one of its own on finite-field groups: a server that
  * has nothing else is called as ever, but its modulus must not hold up the mail for all others. */
-static int spare_large_group(const SSL *ssl, const SSL_CTX *context, int operation, int bits, int nid, void *other,
-                             void *owner)
+static int spare_large_group(const SSL *ssl, const SSL_CTX *context, int operation, int bits, int nid,
+                             void *other, void *owner)
 {
     EVP_PKEY *key = operation == SSL_SECOP_TMP_DH ? other : NULL;
     if (key != NULL && EVP_PKEY_get_bits(key) > TLS_CLIENT_DH_BITS_MAX)
@@ -334,8 +349,10 @@ static X509 *self_signed(const char *hostname, EVP_PKEY *key)
     X509 *certificate = X509_new();
     char names[600];
     unsigned char address[16];
-    bool is_address = inet_pton(AF_INET, hostname, address) == 1 || inet_pton(AF_INET6, hostname, address) == 1;
-    snprintf(names, sizeof names, "%s:%s,DNS:localhost,IP:127.0.0.1,IP:::1", is_address ? "IP" : "DNS", hostname);
+    bool is_address = inet_pton(AF_INET, hostname, address) == 1 ||
+                      inet_pton(AF_INET6, hostname, address) == 1;
+    snprintf(names, sizeof names, "%s:%s,DNS:localhost,IP:127.0.0.1,IP:::1", is_address ? "IP" : "DNS",
+             hostname);
     uint64_t serial = 0;
     if (certificate == NULL)
         return NULL;
@@ -345,8 +362,10 @@ static X509 *self_signed(const char *hostname, EVP_PKEY *key)
                 X509_gmtime_adj(X509_getm_notBefore(certificate), -3600) != NULL &&
                 X509_time_adj_ex(X509_getm_notAfter(certificate), SELF_SIGNED_DAYS, 0, NULL) != NULL &&
                 X509_set_pubkey(certificate, key) == 1 &&
-                X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_UTF8, (const unsigned char *)hostname, -1, -1, 0) == 1 &&
-                X509_set_issuer_name(certificate, name) == 1 && add_extension(certificate, NID_subject_alt_name, names) &&
+                X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_UTF8, (const unsigned char *)hostname, -1, -1,
+                                           0) == 1 &&
+                X509_set_issuer_name(certificate, name) == 1 &&
+                add_extension(certificate, NID_subject_alt_name, names) &&
                 add_extension(certificate, NID_basic_constraints, "critical,CA:TRUE") &&
                 X509_sign(certificate, key, EVP_sha256()) > 0;
     if (!made) {
@@ -361,8 +380,9 @@ static bool write_pem(int descriptor, EVP_PKEY *key, X509 *certificate)
     FILE *out = descriptor < 0 ? NULL : fdopen(descriptor, "w");
     if (out == NULL)
         return false;
-    bool written = (key != NULL ? PEM_write_PrivateKey(out, key, NULL, NULL, 0, NULL, NULL) : PEM_write_X509(out, certificate)) == 1 && fflush(out) == 0 &&
-                   fsync(descriptor) == 0;
+    bool written = (key != NULL ? PEM_write_PrivateKey(out, key, NULL, NULL, 0, NULL, NULL)
+                                : PEM_write_X509(out, certificate)) == 1 &&
+                   fflush(out) == 0 && fsync(descriptor) == 0;
     return (fclose(out) == 0) && written;
 }
 
@@ -386,7 +406,8 @@ bool tls_make_self_signed(const char *hostname, const struct folder *folder, con
 {
     EVP_PKEY *key = EVP_EC_gen("P-256");
     X509 *certificate = key == NULL ? NULL : self_signed(hostname, key);
-    bool made = certificate != NULL || error_set(error, EX_SOFTWARE, "cannot make a certificate for %s: %s", hostname, openssl_reason());
+    bool made = certificate != NULL || error_set(error, EX_SOFTWARE, "cannot make a certificate for %s: %s",
+                                                 hostname, openssl_reason());
     /* The key first: where there is a certificate, there is its key. */
     made = made && keep_pem(folder, key_name, 0600, key, NULL, error) &&
            keep_pem(folder, certificate_name, 0644, NULL, certificate, error);
@@ -397,7 +418,9 @@ bool tls_make_self_signed(const char *hostname, const struct folder *folder, con
 
 const char *tls_certificate_name(enum tls_certificate verdict)
 {
-    static const char *const names[] = {"valid", "expired", "not-yet-valid", "other-name", "self-signed", "unknown-issuer", "invalid", "none", "tlsa-mismatch"};
+    static const char *const names[] = {"valid",      "expired",     "not-yet-valid",
+                                        "other-name", "self-signed", "unknown-issuer",
+                                        "invalid",    "none",        "tlsa-mismatch"};
     return names[verdict];
 }
 
@@ -423,7 +446,8 @@ bool tls_key_digest(const char *certificate_file, uint8_t digest[TLS_KEY_DIGEST]
 bool tls_signer_open(struct tls_signer *signer, const char *certificate_file, const char *key_file)
 {
     *signer = (struct tls_signer){0};
-    FILE *file = certificate_file == NULL ? NULL : fopen(certificate_file, "re"), *key = key_file == NULL ? NULL : fopen(key_file, "re");
+    FILE *file = certificate_file == NULL ? NULL : fopen(certificate_file, "re"),
+         *key = key_file == NULL ? NULL : fopen(key_file, "re");
     if (file != NULL) {
         X509 *next;
         signer->certificate = PEM_read_X509(file, NULL, NULL, NULL);
@@ -446,7 +470,8 @@ bool tls_sign(const struct tls_signer *signer, struct bytes content, struct buff
     if (signer->certificate == NULL || signer->key == NULL)
         return false;
     BIO *in = BIO_new_mem_buf(content.at, (int)content.length);
-    CMS_ContentInfo *cms = CMS_sign(signer->certificate, signer->key, signer->chain, in, CMS_BINARY | CMS_NOSMIMECAP);
+    CMS_ContentInfo *cms = CMS_sign(signer->certificate, signer->key, signer->chain, in,
+                                    CMS_BINARY | CMS_NOSMIMECAP);
     int length = cms == NULL ? 0 : i2d_CMS_ContentInfo(cms, &signed_octets);
     if (length > 0)
         buffer_add(out, bytes_of(signed_octets, (size_t)length));

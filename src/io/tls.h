@@ -7,11 +7,11 @@
 #ifndef MAILBOAT_IO_TLS_H
 #define MAILBOAT_IO_TLS_H
 
-#include "io/folder.h"
+#include <openssl/ssl.h>
+
 #include "base/buffer.h"
 #include "base/error.h"
-
-#include <openssl/ssl.h>
+#include "io/folder.h"
 
 struct tls_context {
     SSL_CTX *ssl;
@@ -33,14 +33,16 @@ enum { TLS_HELLO_GROUPS_MAX = 512, TLS_HELLO_SHARES_MAX = 8 * 1024 };
 enum { TLS_CLIENT_DH_BITS_MAX = 4096 };
 
 /* A server's: ECDHE alone. PEM files, chain first. Errors name the file and the mend. */
-bool tls_server_open(struct tls_context *context, const char *certificate_file, const char *key_file, struct error *error);
+bool tls_server_open(struct tls_context *context, const char *certificate_file, const char *key_file,
+                     struct error *error);
 /* Makes session tickets by keys that follow from a secret and the time of day,
  * so that every process that has the secret resumes the sessions of the
  * others (RFC 5077, RFC 8446 2.2); keys change each TLS_TICKET_S, and the one
  * before is still understood. The secret must stay where it is. */
 enum { TLS_TICKET_SECRET_OCTETS = 32, TLS_TICKET_S = 12 * 3600 };
 void tls_share_tickets(struct tls_context *context, const unsigned char *secret);
-/* Says "smtp" (or what it is) to a client that offers that protocol (ALPN, RFC 7301); others are served as ever. */
+/* Says "smtp" (or what it is) to a client that offers that
+ * protocol (ALPN, RFC 7301); others are served as ever. */
 void tls_speak(struct tls_context *context, const char *protocol);
 /* A client's: the system's CA certificates, or those of `ca_file` where given. */
 bool tls_client_open(struct tls_context *context, const char *ca_file, struct error *error);
@@ -68,15 +70,21 @@ bool tls_key_digest(const char *certificate_file, uint8_t digest[TLS_KEY_DIGEST]
 struct tls_signer {
     X509 *certificate;
     EVP_PKEY *key;
-    STACK_OF(X509) *chain;
+    STACK_OF(X509) * chain;
 };
 bool tls_signer_open(struct tls_signer *signer, const char *certificate_file, const char *key_file);
 bool tls_sign(const struct tls_signer *signer, struct bytes content, struct buffer *out);
 
 /* How a peer's certificate was judged, in the words of the verdicts. */
 enum tls_certificate {
-    TLS_CERTIFICATE_VALID, TLS_CERTIFICATE_EXPIRED, TLS_CERTIFICATE_NOT_YET_VALID, TLS_CERTIFICATE_OTHER_NAME,
-    TLS_CERTIFICATE_SELF_SIGNED, TLS_CERTIFICATE_UNKNOWN_ISSUER, TLS_CERTIFICATE_INVALID, TLS_CERTIFICATE_NONE,
+    TLS_CERTIFICATE_VALID,
+    TLS_CERTIFICATE_EXPIRED,
+    TLS_CERTIFICATE_NOT_YET_VALID,
+    TLS_CERTIFICATE_OTHER_NAME,
+    TLS_CERTIFICATE_SELF_SIGNED,
+    TLS_CERTIFICATE_UNKNOWN_ISSUER,
+    TLS_CERTIFICATE_INVALID,
+    TLS_CERTIFICATE_NONE,
     TLS_CERTIFICATE_NO_TLSA, /* it matches none of the TLSA records */
 };
 const char *tls_certificate_name(enum tls_certificate verdict); /* "valid", "expired", "other-name" ... */

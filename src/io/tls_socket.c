@@ -20,7 +20,8 @@ static size_t ahead(const struct tls_socket *from)
 static bool is_fine(struct tls_socket *from, struct bytes octets)
 {
     bool before_1_3 = SSL_version(from->ssl) < TLS1_3_VERSION;
-    if (!from->counts && SSL_is_server(from->ssl) && !tls_client_hello_goes_on(&from->hello, octets, before_1_3))
+    if (!from->counts && SSL_is_server(from->ssl) &&
+        !tls_client_hello_goes_on(&from->hello, octets, before_1_3))
         from->refused = true;
     return !from->refused;
 }

@@ -13,10 +13,10 @@
 #ifndef MAILBOAT_IO_TLS_SOCKET_H
 #define MAILBOAT_IO_TLS_SOCKET_H
 
-#include "core/port/tls_client_hello.h"
-
 #include <openssl/ssl.h>
 #include <stdbool.h>
+
+#include "core/port/tls_client_hello.h"
 
 enum {
     TLS_VAIN_RECORDS_MAX = 32,  /* one after the other; with one more the peer is not heard any more */
@@ -29,14 +29,14 @@ struct tls_socket {
     SSL *ssl;
     struct tls_client_hello_flow hello; /* a client's, until the handshake is done */
     int descriptor;
-    size_t capacity;    /* octets that may be read in this turn */
-    unsigned records; /* that were read in this turn */
+    size_t capacity;             /* octets that may be read in this turn */
+    unsigned records;            /* that were read in this turn */
     uint64_t heard, all_records; /* octets and records that were read, of all turns */
     unsigned char first;         /* of the octets: what the peer began with */
-    bool ended;     /* the peer has sent its last, or what counts as such */
-    bool refused;   /* its ClientHello was to be too long */
-    bool counts;    /* the handshake is done: records shall carry something */
-    unsigned vain;  /* records since SSL_read() returned something, which sets it to 0 */
+    bool ended;                  /* the peer has sent its last, or what counts as such */
+    bool refused;                /* its ClientHello was to be too long */
+    bool counts;                 /* the handshake is done: records shall carry something */
+    unsigned vain;               /* records since SSL_read() returned something, which sets it to 0 */
 };
 
 /* SSL reads and writes here from now on. The struct must outlive it, where it is. False: no memory. */

@@ -11,9 +11,9 @@
 #ifndef MAILBOAT_IPC_ATTACHED_H
 #define MAILBOAT_IPC_ATTACHED_H
 
-#include "ipc/ipc_message.h"
-
 #include <sys/socket.h>
+
+#include "ipc/ipc_message.h"
 
 enum { ATTACHED_SIZE = 2 }; /* CMSG_SPACE of one descriptor is that of two where pointers have 64 bits */
 
@@ -25,8 +25,8 @@ union attached_buffer {
 
 struct attached {
     int descriptor; /* -1: none. The owner closes it */
-    bool excess; /* more than one came, or control data that nobody sends here: the peer is not to be trusted
-                  */
+    /* more than one came, or control data that nobody sends here: the peer is not to be trusted */
+    bool excess;
     bool lost; /* one or more did not arrive: this process had none free, or there were too many */
 };
 

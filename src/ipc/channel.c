@@ -2,8 +2,6 @@
 #define _GNU_SOURCE
 #include "ipc/channel.h"
 
-#include "ipc/attached.h"
-
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -13,8 +11,11 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "ipc/attached.h"
+
 enum { MORE_FOLLOWS = 1, LAST_FRAGMENT = 0 }; /* first octet of a packet */
-enum { SECRET_SIZE = 32 * 1024 }; /* octets reserved before a secret is encoded: growing would leave a copy behind */
+/* octets reserved before a secret is encoded: growing would leave a copy behind */
+enum { SECRET_SIZE = 32 * 1024 };
 
 /* A packet that waits for room in the socket. */
 struct channel_packet {
@@ -32,9 +33,11 @@ bool channel_pair(int descriptors[2], struct error *error)
     return true;
 }
 
-void channel_start(struct channel *channel, int descriptor, enum process_role self, enum process_role peer, uint32_t peer_number)
+void channel_start(struct channel *channel, int descriptor, enum process_role self, enum process_role peer,
+                   uint32_t peer_number)
 {
-    *channel = (struct channel){.descriptor = descriptor, .self = self, .peer = peer, .peer_number = peer_number};
+    *channel = (struct channel){
+        .descriptor = descriptor, .self = self, .peer = peer, .peer_number = peer_number};
     fcntl(descriptor, F_SETFL, fcntl(descriptor, F_GETFL) | O_NONBLOCK);
 }
 
@@ -93,7 +96,8 @@ static int packet_send(int descriptor, char flag, struct bytes fragment, int att
     return errno == EAGAIN || errno == ENOBUFS || errno == ENOMEM || errno == ETOOMANYREFS ? 0 : -1;
 }
 
-static void packet_wait(struct channel *channel, char flag, struct bytes fragment, int attached, bool is_secret)
+static void packet_wait(struct channel *channel, char flag, struct bytes fragment, int attached,
+                        bool is_secret)
 {
     struct channel_packet *packet = memory_new(sizeof *packet + 1 + fragment.length);
     packet->is_secret = is_secret;
@@ -120,7 +124,8 @@ static bool send_scratch(struct channel *channel, bool is_secret, int attached)
         left = bytes_from(left, fragment.length);
         char flag = left.length > 0 ? MORE_FOLLOWS : LAST_FRAGMENT;
         int with = left.length > 0 ? -1 : attached; /* the descriptor comes with the last one */
-        int sent = channel->waiting_first != NULL ? 0 : packet_send(channel->descriptor, flag, fragment, with);
+        int sent = channel->waiting_first != NULL ? 0
+                                                  : packet_send(channel->descriptor, flag, fragment, with);
         if (sent < 0)
             return false;
         if (sent == 0)
@@ -167,8 +172,8 @@ bool channel_flush(struct channel *channel)
 {
     while (channel->waiting_first != NULL) {
         struct channel_packet *packet = channel->waiting_first;
-        int sent = packet_send(channel->descriptor, packet->octets[0], bytes_of(packet->octets + 1, packet->length - 1),
-                               packet->attached);
+        int sent = packet_send(channel->descriptor, packet->octets[0],
+                               bytes_of(packet->octets + 1, packet->length - 1), packet->attached);
         if (sent <= 0)
             return sent == 0;
         channel->waiting_first = packet->next;
@@ -191,7 +196,8 @@ static ssize_t packet_receive(int descriptor, char *buffer, struct attached *att
 {
     union attached_buffer control;
     struct iovec part = {buffer, CHANNEL_FRAGMENT_MAX};
-    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control.octets};
+    struct msghdr message = {
+        .msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control.octets};
     ssize_t got;
     *attached = (struct attached){.descriptor = -1};
     do
@@ -202,8 +208,10 @@ static ssize_t packet_receive(int descriptor, char *buffer, struct attached *att
     return got;
 }
 
-/* Does what came along belong to this message? One that was announced and got lost is the owner's to deal with. */
-static bool attached_belongs(const struct attached *attached, enum ipc_kind kind, const union ipc_message *message)
+/* Does what came along belong to this message? One that was
+ * announced and got lost is the owner's to deal with. */
+static bool attached_belongs(const struct attached *attached, enum ipc_kind kind,
+                             const union ipc_message *message)
 {
     enum ipc_carries what = ipc_carries(kind, message);
     if (attached->excess || (attached->lost && (what == CARRIES_NOTHING || attached->descriptor >= 0)))
@@ -212,7 +220,8 @@ static bool attached_belongs(const struct attached *attached, enum ipc_kind kind
 }
 
 /* The next whole message's octets: true when there is one, false with `news`. */
-static bool next_whole(struct channel *channel, char packet[CHANNEL_FRAGMENT_MAX], struct bytes *whole, struct attached *attached, enum channel_news *news)
+static bool next_whole(struct channel *channel, char packet[CHANNEL_FRAGMENT_MAX], struct bytes *whole,
+                       struct attached *attached, enum channel_news *news)
 {
     for (;;) {
         ssize_t got = packet_receive(channel->descriptor, packet, attached);
@@ -230,12 +239,14 @@ static bool next_whole(struct channel *channel, char packet[CHANNEL_FRAGMENT_MAX
             }
             return true;
         }
-        if (attached->descriptor >= 0 || attached->excess || attached->lost) /* a descriptor comes with the last one alone */
+        /* a descriptor comes with the last one alone */
+        if (attached->descriptor >= 0 || attached->excess || attached->lost)
             return false;
     }
 }
 
-enum channel_news channel_receive(struct channel *channel, enum ipc_kind *kind, union ipc_message *message, int *attached)
+enum channel_news channel_receive(struct channel *channel, enum ipc_kind *kind, union ipc_message *message,
+                                  int *attached)
 {
     static char packet[CHANNEL_FRAGMENT_MAX]; /* one reader at a time: a process has one loop */
     static bool packet_is_secret;
@@ -250,7 +261,8 @@ enum channel_news channel_receive(struct channel *channel, enum ipc_kind *kind, 
     if (channel->descriptor < 0)
         return CHANNEL_CLOSED;
     if (next_whole(channel, packet, &whole, &got, &news)) {
-        bool fine = ipc_decode(whole, &channel->arena, kind, message) && ipc_allowed(*kind, channel->peer, channel->self) &&
+        bool fine = ipc_decode(whole, &channel->arena, kind, message) &&
+                    ipc_allowed(*kind, channel->peer, channel->self) &&
                     attached_belongs(&got, *kind, message);
         packet_is_secret = fine && ipc_is_secret(*kind);
         if (fine) {

@@ -15,7 +15,7 @@
 #include "ipc/ipc_message.h"
 
 enum {
-    CHANNEL_FRAGMENT_MAX = 64 * 1024,     /* octets of one packet */
+    CHANNEL_FRAGMENT_MAX = 64 * 1024,      /* octets of one packet */
     CHANNEL_WAITING_MAX = 4 * 1024 * 1024, /* octets that may wait before the channel says it is full */
 };
 
@@ -25,18 +25,19 @@ struct channel {
     int descriptor;               /* -1 when closed */
     enum process_role self, peer; /* what may be said follows from these */
     uint32_t peer_number;
-    struct buffer scratch;        /* the message being encoded */
-    struct buffer partial;        /* fragments of the message being received */
+    struct buffer scratch; /* the message being encoded */
+    struct buffer partial; /* fragments of the message being received */
     struct channel_packet *waiting_first, *waiting_last;
     size_t waiting_octets;
-    struct arena arena;           /* of the last message received */
+    struct arena arena; /* of the last message received */
 };
 
 /* A connected pair of non-blocking, close-on-exec sockets. */
 bool channel_pair(int descriptors[2], struct error *error);
 
 /* Takes the descriptor over and makes it non-blocking. */
-void channel_start(struct channel *channel, int descriptor, enum process_role self, enum process_role peer, uint32_t peer_number);
+void channel_start(struct channel *channel, int descriptor, enum process_role self, enum process_role peer,
+                   uint32_t peer_number);
 void channel_close(struct channel *channel);
 
 /* Says it, or lets it wait. `message` is the kind's struct. `attached` is a
@@ -60,6 +61,7 @@ enum channel_news { CHANNEL_MESSAGE, CHANNEL_EMPTY, CHANNEL_CLOSED };
  * descriptor that came with it (the caller owns it), or -1. Malformed or
  * forbidden messages count as CHANNEL_CLOSED, and so does a message with a
  * descriptor that it does not carry, or with more than one; those are closed. */
-enum channel_news channel_receive(struct channel *channel, enum ipc_kind *kind, union ipc_message *message, int *attached);
+enum channel_news channel_receive(struct channel *channel, enum ipc_kind *kind, union ipc_message *message,
+                                  int *attached);
 
 #endif

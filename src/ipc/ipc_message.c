@@ -1,11 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "ipc/ipc_message.h"
 
-#include "core/server/server_session.h"
-
 #include <assert.h>
 
-enum field_type { FIELD_U8, FIELD_U32, FIELD_U64, FIELD_BYTES, FIELD_ENVELOPE, FIELD_ORIGIN, FIELD_RECIPIENTS, FIELD_RESULTS, FIELD_CHOSEN, FIELD_DESTINATIONS, FIELD_LOCKS };
+#include "core/server/server_session.h"
+
+enum field_type {
+    FIELD_U8,
+    FIELD_U32,
+    FIELD_U64,
+    FIELD_BYTES,
+    FIELD_ENVELOPE,
+    FIELD_ORIGIN,
+    FIELD_RECIPIENTS,
+    FIELD_RESULTS,
+    FIELD_CHOSEN,
+    FIELD_DESTINATIONS,
+    FIELD_LOCKS
+};
 
 struct ipc_field {
     enum field_type type;
@@ -17,29 +29,49 @@ struct ipc_array {
     void *at;
     size_t count;
 };
-static_assert(offsetof(struct ipc_recipient_answer, target_count) - offsetof(struct ipc_recipient_answer, targets) ==
-                  offsetof(struct ipc_array, count), "an array and its count stand side by side");
-static_assert(offsetof(struct ipc_expand_answer, member_count) - offsetof(struct ipc_expand_answer, members) ==
-                  offsetof(struct ipc_array, count), "an array and its count stand side by side");
-static_assert(offsetof(struct ipc_expand_answer, missing_count) - offsetof(struct ipc_expand_answer, missing) ==
-                  offsetof(struct ipc_array, count), "an array and its count stand side by side");
-static_assert(offsetof(struct ipc_deliver_answer, result_count) - offsetof(struct ipc_deliver_answer, results) ==
-                  offsetof(struct ipc_array, count), "an array and its count stand side by side");
+static_assert(offsetof(struct ipc_recipient_answer, target_count) -
+                      offsetof(struct ipc_recipient_answer, targets) ==
+                  offsetof(struct ipc_array, count),
+              "an array and its count stand side by side");
+static_assert(offsetof(struct ipc_expand_answer, member_count) -
+                      offsetof(struct ipc_expand_answer, members) ==
+                  offsetof(struct ipc_array, count),
+              "an array and its count stand side by side");
+static_assert(offsetof(struct ipc_expand_answer, missing_count) -
+                      offsetof(struct ipc_expand_answer, missing) ==
+                  offsetof(struct ipc_array, count),
+              "an array and its count stand side by side");
+static_assert(offsetof(struct ipc_deliver_answer, result_count) -
+                      offsetof(struct ipc_deliver_answer, results) ==
+                  offsetof(struct ipc_array, count),
+              "an array and its count stand side by side");
 static_assert(offsetof(struct envelope, recipient_count) - offsetof(struct envelope, recipients) ==
-                  offsetof(struct ipc_array, count), "an array and its count stand side by side");
+                  offsetof(struct ipc_array, count),
+              "an array and its count stand side by side");
 
 static_assert(offsetof(struct ipc_choose, chosen_count) - offsetof(struct ipc_choose, chosen) ==
-                  offsetof(struct ipc_array, count), "an array and its count stand side by side");
-static_assert(offsetof(struct ipc_status_answer, destination_count) - offsetof(struct ipc_status_answer, destinations) ==
-                  offsetof(struct ipc_array, count), "an array and its count stand side by side");
-static_assert(offsetof(struct ipc_status_answer, in_progress_count) - offsetof(struct ipc_status_answer, in_progress) ==
-                  offsetof(struct ipc_array, count), "an array and its count stand side by side");
+                  offsetof(struct ipc_array, count),
+              "an array and its count stand side by side");
+static_assert(offsetof(struct ipc_status_answer, destination_count) -
+                      offsetof(struct ipc_status_answer, destinations) ==
+                  offsetof(struct ipc_array, count),
+              "an array and its count stand side by side");
+static_assert(offsetof(struct ipc_status_answer, in_progress_count) -
+                      offsetof(struct ipc_status_answer, in_progress) ==
+                  offsetof(struct ipc_array, count),
+              "an array and its count stand side by side");
 
 static_assert(offsetof(struct ipc_locks_answer, lock_count) - offsetof(struct ipc_locks_answer, locks) ==
-                  offsetof(struct ipc_array, count), "an array and its count stand side by side");
+                  offsetof(struct ipc_array, count),
+              "an array and its count stand side by side");
 
-#define FIELDS(...) .fields = (const struct ipc_field[]){__VA_ARGS__}, .field_count = ARRAY_LENGTH(((const struct ipc_field[]){__VA_ARGS__}))
-#define AT(type, message, member) {FIELD_##type, offsetof(struct ipc_##message, member)}
+#define FIELDS(...)                                    \
+    .fields = (const struct ipc_field[]){__VA_ARGS__}, \
+    .field_count = ARRAY_LENGTH(((const struct ipc_field[]){__VA_ARGS__}))
+#define AT(type, message, member)                            \
+    {                                                        \
+        FIELD_##type, offsetof(struct ipc_##message, member) \
+    }
 #define FROM(role) (1u << PROCESS_##role)
 
 static const struct ipc_kind_row {
@@ -50,97 +82,130 @@ static const struct ipc_kind_row {
     enum ipc_carries carries;
     bool is_secret;
 } kinds[IPC_KINDS] = {
-    [IPC_PEER] = {"peer", FROM(SUPERVISOR), ~0u, FIELDS(AT(U32, peer, role), AT(U32, peer, number)), .carries = CARRIES_CHANNEL},
-    [IPC_PEER_LOST] = {"peer-lost", ~0u, FROM(SUPERVISOR), FIELDS(AT(U32, peer, role), AT(U32, peer, number))},
+    [IPC_PEER] = {"peer", FROM(SUPERVISOR), ~0u, FIELDS(AT(U32, peer, role), AT(U32, peer, number)),
+                  .carries = CARRIES_CHANNEL},
+    [IPC_PEER_LOST] = {"peer-lost", ~0u, FROM(SUPERVISOR),
+                       FIELDS(AT(U32, peer, role), AT(U32, peer, number))},
     [IPC_DRAIN] = {"drain", FROM(SUPERVISOR), ~0u, FIELDS(AT(U8, drain, quick))},
     [IPC_READY] = {"ready", ~0u, FROM(SUPERVISOR), FIELDS(AT(U8, nothing, unused))},
     [IPC_PASSWORD] = {"password", FROM(SMTPD) | FROM(CLI), FROM(AUTH),
-                      FIELDS(AT(U64, password, request), AT(BYTES, password, user), AT(BYTES, password, password),
-                             AT(BYTES, password, client_address)), .is_secret = true},
+                      FIELDS(AT(U64, password, request), AT(BYTES, password, user),
+                             AT(BYTES, password, password), AT(BYTES, password, client_address)),
+                      .is_secret = true},
     [IPC_PASSWORD_ANSWER] = {"password-answer", FROM(AUTH), FROM(SMTPD) | FROM(CLI),
                              FIELDS(AT(U64, password_answer, request), AT(U32, password_answer, verdict),
-                                    AT(BYTES, password_answer, account), AT(BYTES, password_answer, credential))},
+                                    AT(BYTES, password_answer, account),
+                                    AT(BYTES, password_answer, credential))},
     [IPC_SALT] = {"salt", FROM(SMTPD), FROM(AUTH), FIELDS(AT(U64, salt, request), AT(BYTES, salt, user))},
     [IPC_SALT_ANSWER] = {"salt-answer", FROM(AUTH), FROM(SMTPD),
-                         FIELDS(AT(U64, salt_answer, request), AT(BYTES, salt_answer, salt), AT(U32, salt_answer, iterations))},
+                         FIELDS(AT(U64, salt_answer, request), AT(BYTES, salt_answer, salt),
+                                AT(U32, salt_answer, iterations))},
     [IPC_PROOF] = {"proof", FROM(SMTPD), FROM(AUTH),
-                   FIELDS(AT(U64, proof, request), AT(BYTES, proof, user), AT(BYTES, proof, message), AT(BYTES, proof, proof),
-                          AT(BYTES, proof, client_address)), .is_secret = true},
+                   FIELDS(AT(U64, proof, request), AT(BYTES, proof, user), AT(BYTES, proof, message),
+                          AT(BYTES, proof, proof), AT(BYTES, proof, client_address)),
+                   .is_secret = true},
     [IPC_PROOF_ANSWER] = {"proof-answer", FROM(AUTH), FROM(SMTPD),
-                          FIELDS(AT(U64, proof_answer, request), AT(U32, proof_answer, verdict), AT(BYTES, proof_answer, account),
-                                 AT(BYTES, proof_answer, signature), AT(BYTES, proof_answer, credential))},
+                          FIELDS(AT(U64, proof_answer, request), AT(U32, proof_answer, verdict),
+                                 AT(BYTES, proof_answer, account), AT(BYTES, proof_answer, signature),
+                                 AT(BYTES, proof_answer, credential))},
     [IPC_CREDENTIAL] = {"credential", FROM(SMTPD), FROM(AUTH),
-                        FIELDS(AT(U64, credential, request), AT(BYTES, credential, account), AT(BYTES, credential, credential))},
+                        FIELDS(AT(U64, credential, request), AT(BYTES, credential, account),
+                               AT(BYTES, credential, credential))},
     [IPC_CREDENTIAL_ANSWER] = {"credential-answer", FROM(AUTH), FROM(SMTPD),
-                               FIELDS(AT(U64, credential_answer, request), AT(U32, credential_answer, verdict))},
+                               FIELDS(AT(U64, credential_answer, request),
+                                      AT(U32, credential_answer, verdict))},
     [IPC_SECRET] = {"secret", FROM(RELAY), FROM(SUPERVISOR), FIELDS(AT(U8, nothing, unused))},
     [IPC_SECRET_ANSWER] = {"secret-answer", FROM(SUPERVISOR), FROM(RELAY),
-                           FIELDS(AT(BYTES, secret_answer, secret), AT(BYTES, secret_answer, why)), .is_secret = true},
-    [IPC_LEARN] = {"learn", FROM(AUTH), FROM(SUPERVISOR), FIELDS(AT(U8, nothing, unused)), .carries = CARRIES_PIPE_TO_READ},
-    [IPC_LIMIT] = {"limit", FROM(SMTPD) | FROM(PICKUP), FROM(AUTH), FIELDS(AT(U64, limit, request), AT(BYTES, limit, account), AT(U32, limit, recipients))},
+                           FIELDS(AT(BYTES, secret_answer, secret), AT(BYTES, secret_answer, why)),
+                           .is_secret = true},
+    [IPC_LEARN] = {"learn", FROM(AUTH), FROM(SUPERVISOR), FIELDS(AT(U8, nothing, unused)),
+                   .carries = CARRIES_PIPE_TO_READ},
+    [IPC_LIMIT] = {"limit", FROM(SMTPD) | FROM(PICKUP), FROM(AUTH),
+                   FIELDS(AT(U64, limit, request), AT(BYTES, limit, account), AT(U32, limit, recipients))},
     [IPC_LIMIT_ANSWER] = {"limit-answer", FROM(AUTH), FROM(SMTPD) | FROM(PICKUP),
-                          FIELDS(AT(U64, limit_answer, request), AT(U32, limit_answer, verdict), AT(U32, limit_answer, number))},
-    [IPC_LIMIT_END] = {"limit-end", FROM(SMTPD) | FROM(PICKUP), FROM(AUTH), FIELDS(AT(U64, limit_end, request), AT(U8, limit_end, sent))},
+                          FIELDS(AT(U64, limit_answer, request), AT(U32, limit_answer, verdict),
+                                 AT(U32, limit_answer, number))},
+    [IPC_LIMIT_END] = {"limit-end", FROM(SMTPD) | FROM(PICKUP), FROM(AUTH),
+                       FIELDS(AT(U64, limit_end, request), AT(U8, limit_end, sent))},
     [IPC_SENDER] = {"sender", FROM(SMTPD) | FROM(PICKUP), FROM(AUTH),
                     FIELDS(AT(U64, sender, request), AT(BYTES, sender, account), AT(BYTES, sender, address))},
     [IPC_SENDER_ANSWER] = {"sender-answer", FROM(AUTH), FROM(SMTPD) | FROM(PICKUP),
                            FIELDS(AT(U64, sender_answer, request), AT(U32, sender_answer, verdict))},
     [IPC_RECIPIENT] = {"recipient", FROM(SMTPD) | FROM(QUEUE) | FROM(PICKUP), FROM(AUTH),
-                       FIELDS(AT(U64, recipient, request), AT(BYTES, recipient, account), AT(BYTES, recipient, address))},
+                       FIELDS(AT(U64, recipient, request), AT(BYTES, recipient, account),
+                              AT(BYTES, recipient, address))},
     [IPC_RECIPIENT_ANSWER] = {"recipient-answer", FROM(AUTH), FROM(SMTPD) | FROM(QUEUE) | FROM(PICKUP),
                               FIELDS(AT(U64, recipient_answer, request), AT(U32, recipient_answer, verdict),
                                      AT(RECIPIENTS, recipient_answer, targets))},
     [IPC_EXPAND] = {"expand", FROM(QUEUE), FROM(AUTH),
-                    FIELDS(AT(U64, expand, request), AT(BYTES, expand, address), AT(U32, expand, how), AT(BYTES, expand, after))},
+                    FIELDS(AT(U64, expand, request), AT(BYTES, expand, address), AT(U32, expand, how),
+                           AT(BYTES, expand, after))},
     [IPC_EXPAND_ANSWER] = {"expand-answer", FROM(AUTH), FROM(QUEUE),
-                           FIELDS(AT(U64, expand_answer, request), AT(U32, expand_answer, verdict), AT(RECIPIENTS, expand_answer, members),
+                           FIELDS(AT(U64, expand_answer, request), AT(U32, expand_answer, verdict),
+                                  AT(RECIPIENTS, expand_answer, members),
                                   AT(RECIPIENTS, expand_answer, missing), AT(BYTES, expand_answer, after))},
     [IPC_AWAY] = {"away", FROM(QUEUE), FROM(AUTH), FIELDS(AT(U64, away, request), AT(BYTES, away, user))},
     [IPC_AWAY_ANSWER] = {"away-answer", FROM(AUTH), FROM(QUEUE),
-                         FIELDS(AT(U64, away_answer, request), AT(U8, away_answer, is_away), AT(U32, away_answer, days),
-                                AT(BYTES, away_answer, subject), AT(BYTES, away_answer, text))},
+                         FIELDS(AT(U64, away_answer, request), AT(U8, away_answer, is_away),
+                                AT(U32, away_answer, days), AT(BYTES, away_answer, subject),
+                                AT(BYTES, away_answer, text))},
     [IPC_SPOOL] = {"spool", FROM(SMTPD) | FROM(PICKUP), FROM(QUEUE), FIELDS(AT(U64, spool, request))},
     [IPC_SPOOL_ANSWER] = {"spool-answer", FROM(QUEUE), FROM(SMTPD) | FROM(PICKUP),
-                          FIELDS(AT(U64, spool_answer, request), AT(U32, spool_answer, verdict), AT(U64, spool_answer, spool)), .carries = CARRIES_FILE_TO_WRITE},
-    [IPC_SPOOL_DROP] = {"spool-drop", FROM(SMTPD) | FROM(PICKUP), FROM(QUEUE), FIELDS(AT(U64, spool_drop, spool))},
+                          FIELDS(AT(U64, spool_answer, request), AT(U32, spool_answer, verdict),
+                                 AT(U64, spool_answer, spool)),
+                          .carries = CARRIES_FILE_TO_WRITE},
+    [IPC_SPOOL_DROP] = {"spool-drop", FROM(SMTPD) | FROM(PICKUP), FROM(QUEUE),
+                        FIELDS(AT(U64, spool_drop, spool))},
     [IPC_SUBMIT] = {"submit", FROM(SMTPD) | FROM(PICKUP), FROM(QUEUE),
                     FIELDS(AT(U64, submit, request), AT(U64, submit, id), AT(U64, submit, spool),
-                           AT(ENVELOPE, submit, envelope), AT(ORIGIN, submit, origin), AT(BYTES, submit, content))},
+                           AT(ENVELOPE, submit, envelope), AT(ORIGIN, submit, origin),
+                           AT(BYTES, submit, content))},
     [IPC_SUBMIT_ANSWER] = {"submit-answer", FROM(QUEUE), FROM(SMTPD) | FROM(PICKUP),
                            FIELDS(AT(U64, submit_answer, request), AT(U32, submit_answer, verdict))},
     [IPC_EXAMINE] = {"examine", FROM(WEB), FROM(RELAY), FIELDS(AT(U8, nothing, unused))},
     [IPC_EXAMINED] = {"examined", FROM(RELAY), FROM(WEB), FIELDS(AT(BYTES, examined, closed))},
-    [IPC_HANDED_OVER] = {"guest", FROM(WEB), FROM(SMTPD), FIELDS(AT(U32, handed_over, port)), .carries = CARRIES_CONNECTION},
+    [IPC_HANDED_OVER] = {"guest", FROM(WEB), FROM(SMTPD), FIELDS(AT(U32, handed_over, port)),
+                         .carries = CARRIES_CONNECTION},
     [IPC_DELIVER] = {"deliver", FROM(QUEUE), FROM(RELAY) | FROM(LOCAL),
                      FIELDS(AT(U64, deliver, delivery), AT(U64, deliver, id), AT(U64, deliver, arrived_ms),
-                            AT(U32, deliver, attempt), AT(BYTES, deliver, destination), AT(ENVELOPE, deliver, envelope),
-                            AT(BYTES, deliver, front), AT(BYTES, deliver, content), AT(U8, deliver, in_file)),
+                            AT(U32, deliver, attempt), AT(BYTES, deliver, destination),
+                            AT(ENVELOPE, deliver, envelope), AT(BYTES, deliver, front),
+                            AT(BYTES, deliver, content), AT(U8, deliver, in_file)),
                      .carries = CARRIES_FILE_TO_READ},
     [IPC_DELIVER_ANSWER] = {"deliver-answer", FROM(RELAY) | FROM(LOCAL), FROM(QUEUE),
                             FIELDS(AT(U64, deliver_answer, delivery), AT(BYTES, deliver_answer, peer),
                                    AT(BYTES, deliver_answer, tls), AT(BYTES, deliver_answer, tls_policy),
-                                   AT(BYTES, deliver_answer, tls_reason), AT(RESULTS, deliver_answer, results))},
+                                   AT(BYTES, deliver_answer, tls_reason),
+                                   AT(RESULTS, deliver_answer, results))},
     [IPC_CONTROL] = {"control", FROM(CLI), FROM(QUEUE),
-                     FIELDS(AT(U64, control, request), AT(U32, control, verb), AT(U64, control, id), AT(BYTES, control, argument))},
+                     FIELDS(AT(U64, control, request), AT(U32, control, verb), AT(U64, control, id),
+                            AT(BYTES, control, argument))},
     [IPC_CONTROL_ANSWER] = {"control-answer", FROM(QUEUE) | FROM(AUTH), FROM(CLI),
                             FIELDS(AT(U64, control_answer, request), AT(U32, control_answer, ok),
                                    AT(U64, control_answer, count), AT(BYTES, control_answer, text))},
     [IPC_LOCKS] = {"locks", FROM(CLI), FROM(AUTH), FIELDS(AT(U64, locks, request))},
-    [IPC_LOCKS_ANSWER] = {"locks-answer", FROM(AUTH), FROM(CLI), FIELDS(AT(U64, locks_answer, request), AT(LOCKS, locks_answer, locks))},
-    [IPC_UNLOCK] = {"unlock", FROM(CLI), FROM(AUTH), FIELDS(AT(U64, unlock, request), AT(BYTES, unlock, who))},
+    [IPC_LOCKS_ANSWER] = {"locks-answer", FROM(AUTH), FROM(CLI),
+                          FIELDS(AT(U64, locks_answer, request), AT(LOCKS, locks_answer, locks))},
+    [IPC_UNLOCK] = {"unlock", FROM(CLI), FROM(AUTH),
+                    FIELDS(AT(U64, unlock, request), AT(BYTES, unlock, who))},
     [IPC_CHOOSE] = {"choose", FROM(CLI), FROM(QUEUE),
                     FIELDS(AT(U64, choose, request), AT(U32, choose, verb), AT(CHOSEN, choose, chosen))},
-    [IPC_STATUS] = {"status", FROM(CLI), FROM(QUEUE), FIELDS(AT(U64, status, request), AT(U8, status, with_in_progress))},
+    [IPC_STATUS] = {"status", FROM(CLI), FROM(QUEUE),
+                    FIELDS(AT(U64, status, request), AT(U8, status, with_in_progress))},
     [IPC_STATUS_ANSWER] = {"status-answer", FROM(QUEUE), FROM(CLI),
-                           FIELDS(AT(U64, status_answer, request), AT(U64, status_answer, started_ms), AT(U64, status_answer, accepted),
-                                  AT(U64, status_answer, delivered), AT(U64, status_answer, deferred), AT(U64, status_answer, failed),
-                                  AT(U32, status_answer, deliveries), AT(U8, status_answer, is_held), AT(U8, status_answer, is_full),
-                                  AT(DESTINATIONS, status_answer, destinations), AT(CHOSEN, status_answer, in_progress))},
+                           FIELDS(AT(U64, status_answer, request), AT(U64, status_answer, started_ms),
+                                  AT(U64, status_answer, accepted), AT(U64, status_answer, delivered),
+                                  AT(U64, status_answer, deferred), AT(U64, status_answer, failed),
+                                  AT(U32, status_answer, deliveries), AT(U8, status_answer, is_held),
+                                  AT(U8, status_answer, is_full),
+                                  AT(DESTINATIONS, status_answer, destinations),
+                                  AT(CHOSEN, status_answer, in_progress))},
 };
 
 const char *ipc_role_name(enum process_role role)
 {
-    static const char *const names[] = {"supervisor", "smtpd", "auth", "queue", "relay", "local", "pickup", "web", "cli"};
+    static const char *const names[] = {"supervisor", "smtpd",  "auth", "queue", "relay",
+                                        "local",      "pickup", "web",  "cli"};
     return (size_t)role < ARRAY_LENGTH(names) ? names[role] : "unknown";
 }
 
@@ -157,9 +222,10 @@ bool ipc_allowed(enum ipc_kind kind, enum process_role from, enum process_role t
 enum ipc_carries ipc_carries(enum ipc_kind kind, const void *message)
 {
     assert(kind < IPC_KINDS);
-    bool announced = kind == IPC_DELIVER        ? ((const struct ipc_deliver *)message)->in_file != 0
-                     : kind == IPC_SPOOL_ANSWER ? ((const struct ipc_spool_answer *)message)->verdict == STORE_DONE
-                                                : true;
+    bool announced = kind == IPC_DELIVER ? ((const struct ipc_deliver *)message)->in_file != 0
+                     : kind == IPC_SPOOL_ANSWER
+                         ? ((const struct ipc_spool_answer *)message)->verdict == STORE_DONE
+                         : true;
     return announced ? kinds[kind].carries : CARRIES_NOTHING;
 }
 
@@ -436,7 +502,8 @@ static void get_chosen(struct ipc_reader *reader, struct ipc_array *array)
 static void get_destinations(struct ipc_reader *reader, struct ipc_array *array)
 {
     array->count = get_count(reader, 37);
-    struct destination_status *d = array->at = ARENA_ARRAY(reader->arena, struct destination_status, array->count);
+    struct destination_status *d = array->at = ARENA_ARRAY(reader->arena, struct destination_status,
+                                                           array->count);
     for (size_t i = 0; i < array->count; i++, d++) {
         d->name = get_bytes(reader);
         d->deliveries = get_u32(reader);

@@ -15,85 +15,172 @@
 #include "base/buffer.h"
 #include "core/smtp/envelope.h"
 
-enum process_role { PROCESS_SUPERVISOR, PROCESS_SMTPD, PROCESS_AUTH, PROCESS_QUEUE, PROCESS_RELAY, PROCESS_LOCAL, PROCESS_PICKUP, PROCESS_WEB, PROCESS_CLI };
+enum process_role {
+    PROCESS_SUPERVISOR,
+    PROCESS_SMTPD,
+    PROCESS_AUTH,
+    PROCESS_QUEUE,
+    PROCESS_RELAY,
+    PROCESS_LOCAL,
+    PROCESS_PICKUP,
+    PROCESS_WEB,
+    PROCESS_CLI
+};
 const char *ipc_role_name(enum process_role role);
 
 enum {
-    IPC_MESSAGE_MAX = 4 * 1024 * 1024, /* octets of one message: envelope of the most recipients and inline content */
-    INLINE_CONTENT_MAX = 32 * 1024,    /* octets of content that travel in a message; larger ones go through a file */
+    /* octets of one message: envelope of the most recipients and inline content */
+    IPC_MESSAGE_MAX = 4 * 1024 * 1024,
+    /* octets of content that travel in a message; larger ones go through a file */
+    INLINE_CONTENT_MAX = 32 * 1024,
 };
 
 enum ipc_kind {
     /* supervisor and its children */
-    IPC_PEER,  /* + descriptor: a fresh channel to a process */
+    IPC_PEER,      /* + descriptor: a fresh channel to a process */
     IPC_PEER_LOST, /* the child had no descriptor free for it: another one, please, in a while */
-    IPC_DRAIN, /* finish what is under way, then exit 0 */
-    IPC_READY, /* the child is sealed and serves */
+    IPC_DRAIN,     /* finish what is under way, then exit 0 */
+    IPC_READY,     /* the child is sealed and serves */
     IPC_LEARN, /* auth, + a pipe to read struct learned from (accounts.h): a verifier to be kept for SCRAM */
-    IPC_SECRET, IPC_SECRET_ANSWER, /* relay: what the smarthost's password or token command prints */
+    IPC_SECRET,
+    IPC_SECRET_ANSWER, /* relay: what the smarthost's password or token command prints */
     /* smtpd asks auth; pickup and queue ask it where recipients go */
-    IPC_PASSWORD, IPC_PASSWORD_ANSWER,
-    IPC_SALT, IPC_SALT_ANSWER,  /* SCRAM begins */
-    IPC_PROOF, IPC_PROOF_ANSWER, /* and ends */
-    IPC_CREDENTIAL, IPC_CREDENTIAL_ANSWER,
-    IPC_SENDER, IPC_SENDER_ANSWER, /* pickup too */
-    IPC_LIMIT, IPC_LIMIT_ANSWER,   /* is the account, or the local user, within its limits an hour? pickup too */
-    IPC_LIMIT_END,                 /* and was it sent */
-    IPC_RECIPIENT, IPC_RECIPIENT_ANSWER,
-    IPC_EXPAND, IPC_EXPAND_ANSWER, /* queue: who is behind an address, a page of them */
-    IPC_AWAY, IPC_AWAY_ANSWER, /* queue: what somebody away answers now */
+    IPC_PASSWORD,
+    IPC_PASSWORD_ANSWER,
+    IPC_SALT,
+    IPC_SALT_ANSWER, /* SCRAM begins */
+    IPC_PROOF,
+    IPC_PROOF_ANSWER, /* and ends */
+    IPC_CREDENTIAL,
+    IPC_CREDENTIAL_ANSWER,
+    IPC_SENDER,
+    IPC_SENDER_ANSWER, /* pickup too */
+    /* is the account, or the local user, within its limits an hour? pickup too */
+    IPC_LIMIT,
+    IPC_LIMIT_ANSWER,
+    IPC_LIMIT_END, /* and was it sent */
+    IPC_RECIPIENT,
+    IPC_RECIPIENT_ANSWER,
+    IPC_EXPAND,
+    IPC_EXPAND_ANSWER, /* queue: who is behind an address, a page of them */
+    IPC_AWAY,
+    IPC_AWAY_ANSWER, /* queue: what somebody away answers now */
     /* smtpd and pickup give to queue */
     IPC_SPOOL,        /* a file for a large content, please */
     IPC_SPOOL_ANSWER, /* + descriptor to write to */
     IPC_SPOOL_DROP,   /* it is not needed after all */
-    IPC_SUBMIT, IPC_SUBMIT_ANSWER,
+    IPC_SUBMIT,
+    IPC_SUBMIT_ANSWER,
     /* web asks relay which ports of submission of this server do not answer */
-    IPC_EXAMINE, IPC_EXAMINED,
+    IPC_EXAMINE,
+    IPC_EXAMINED,
     /* web gives to smtpd */
-    IPC_HANDED_OVER, /* + descriptor: a connection on its TLS port whose ClientHello, unread yet, offers "smtp" */
+    /* + descriptor: a connection on its TLS port whose ClientHello, unread yet, offers "smtp" */
+    IPC_HANDED_OVER,
     /* queue and those who deliver: relay, local */
     IPC_DELIVER, /* + descriptor to read from, where the content is not inline */
     IPC_DELIVER_ANSWER,
     /* a subcommand asks queue through the control socket */
-    IPC_CONTROL, IPC_CONTROL_ANSWER,
+    IPC_CONTROL,
+    IPC_CONTROL_ANSWER,
     IPC_CHOOSE, /* the same of some recipients; CONTROL_ANSWER follows */
-    IPC_STATUS, IPC_STATUS_ANSWER,
+    IPC_STATUS,
+    IPC_STATUS_ANSWER,
     /* a subcommand asks auth through its control socket, PASSWORD too */
-    IPC_LOCKS, IPC_LOCKS_ANSWER,
+    IPC_LOCKS,
+    IPC_LOCKS_ANSWER,
     IPC_UNLOCK, /* an account or a client's address; CONTROL_ANSWER follows */
     IPC_KINDS
 };
 
-struct ipc_peer { uint32_t role; uint32_t number; }; /* number tells smtpd processes apart */
-struct ipc_drain { uint8_t quick; };                 /* 1: the server stops; 0: a successor takes over, sessions may go on */
-struct ipc_nothing { uint8_t unused; };              /* READY */
+struct ipc_peer {
+    uint32_t role;
+    uint32_t number;
+}; /* number tells smtpd processes apart */
+/* 1: the server stops; 0: a successor takes over, sessions may go on */
+struct ipc_drain {
+    uint8_t quick;
+};
+struct ipc_nothing {
+    uint8_t unused;
+}; /* READY */
 
-struct ipc_password { uint64_t request; struct bytes user, password, client_address; };
+struct ipc_password {
+    uint64_t request;
+    struct bytes user, password, client_address;
+};
 /* `credential`: what it signed in with, as accounts_credential() writes it; empty where it did not. */
-struct ipc_password_answer { uint64_t request; uint32_t verdict; struct bytes account, credential; }; /* enum password_verdict */
+/* enum password_verdict */
+struct ipc_password_answer {
+    uint64_t request;
+    uint32_t verdict;
+    struct bytes account, credential;
+};
 
 /* As of core/server/server_session.h: SERVER_ASK_SALT, SERVER_ASK_PROOF. */
-struct ipc_salt { uint64_t request; struct bytes user; };
-struct ipc_salt_answer { uint64_t request; struct bytes salt; uint32_t iterations; };
-struct ipc_proof { uint64_t request; struct bytes user, message, proof, client_address; };
-struct ipc_proof_answer { uint64_t request; uint32_t verdict; struct bytes account, signature, credential; };
+struct ipc_salt {
+    uint64_t request;
+    struct bytes user;
+};
+struct ipc_salt_answer {
+    uint64_t request;
+    struct bytes salt;
+    uint32_t iterations;
+};
+struct ipc_proof {
+    uint64_t request;
+    struct bytes user, message, proof, client_address;
+};
+struct ipc_proof_answer {
+    uint64_t request;
+    uint32_t verdict;
+    struct bytes account, signature, credential;
+};
 
 /* Does what a session signed in with hold still? */
 enum credential_verdict { CREDENTIAL_HOLDS, CREDENTIAL_ENDED, CREDENTIAL_UNAVAILABLE };
-struct ipc_credential { uint64_t request; struct bytes account, credential; };
-struct ipc_credential_answer { uint64_t request; uint32_t verdict; };
+struct ipc_credential {
+    uint64_t request;
+    struct bytes account, credential;
+};
+struct ipc_credential_answer {
+    uint64_t request;
+    uint32_t verdict;
+};
 
-struct ipc_secret_answer { struct bytes secret, why; }; /* empty: why there is none */
+struct ipc_secret_answer {
+    struct bytes secret, why;
+}; /* empty: why there is none */
 
-struct ipc_sender { uint64_t request; struct bytes account, address; };
-struct ipc_sender_answer { uint64_t request; uint32_t verdict; }; /* enum sender_verdict */
+struct ipc_sender {
+    uint64_t request;
+    struct bytes account, address;
+};
+struct ipc_sender_answer {
+    uint64_t request;
+    uint32_t verdict;
+}; /* enum sender_verdict */
 
 /* recipients 0: would anything fit? Nothing is counted then. */
-struct ipc_limit { uint64_t request; struct bytes account; uint32_t recipients; };
-struct ipc_limit_answer { uint64_t request; uint32_t verdict, number; }; /* enum limit_verdict, and its number */
-struct ipc_limit_end { uint64_t request; uint8_t sent; };
+struct ipc_limit {
+    uint64_t request;
+    struct bytes account;
+    uint32_t recipients;
+};
+/* enum limit_verdict, and its number */
+struct ipc_limit_answer {
+    uint64_t request;
+    uint32_t verdict, number;
+};
+struct ipc_limit_end {
+    uint64_t request;
+    uint8_t sent;
+};
 
-struct ipc_recipient { uint64_t request; struct bytes account, address; }; /* account empty on 25 */
+struct ipc_recipient {
+    uint64_t request;
+    struct bytes account, address;
+}; /* account empty on 25 */
 struct ipc_recipient_answer {
     uint64_t request;
     uint32_t verdict; /* enum recipient_verdict */
@@ -102,7 +189,12 @@ struct ipc_recipient_answer {
 };
 
 /* As accounts_expand() takes and gives it. */
-struct ipc_expand { uint64_t request; struct bytes address; uint32_t how; struct bytes after; };
+struct ipc_expand {
+    uint64_t request;
+    struct bytes address;
+    uint32_t how;
+    struct bytes after;
+};
 struct ipc_expand_answer {
     uint64_t request;
     uint32_t verdict; /* enum recipient_verdict: KNOWN, UNKNOWN, UNAVAILABLE */
@@ -110,29 +202,52 @@ struct ipc_expand_answer {
     size_t member_count;
     struct recipient *missing; /* who is named there, and is not here */
     size_t missing_count;
-    struct bytes after;        /* where the next page begins; empty: that was the last */
+    struct bytes after; /* where the next page begins; empty: that was the last */
 };
 
-struct ipc_away { uint64_t request; struct bytes user; };
-struct ipc_away_answer { uint64_t request; uint8_t is_away; uint32_t days; struct bytes subject, text; };
+struct ipc_away {
+    uint64_t request;
+    struct bytes user;
+};
+struct ipc_away_answer {
+    uint64_t request;
+    uint8_t is_away;
+    uint32_t days;
+    struct bytes subject, text;
+};
 
-struct ipc_spool { uint64_t request; };
-struct ipc_spool_answer { uint64_t request; uint32_t verdict; uint64_t spool; }; /* enum store_verdict */
-struct ipc_spool_drop { uint64_t spool; };
+struct ipc_spool {
+    uint64_t request;
+};
+struct ipc_spool_answer {
+    uint64_t request;
+    uint32_t verdict;
+    uint64_t spool;
+}; /* enum store_verdict */
+struct ipc_spool_drop {
+    uint64_t spool;
+};
 
 struct ipc_submit {
     uint64_t request;
-    uint64_t id;      /* the queue id, made by the submitter (base: queue id, see core/queue/queue_id.h) */
-    uint64_t spool;   /* where the content is, or 0: it is inline */
+    uint64_t id;    /* the queue id, made by the submitter (base: queue id, see core/queue/queue_id.h) */
+    uint64_t spool; /* where the content is, or 0: it is inline */
     struct envelope envelope;
     struct origin origin;
     struct bytes content; /* inline: the whole message, with its Received field */
 };
-struct ipc_submit_answer { uint64_t request; uint32_t verdict; }; /* enum store_verdict */
+struct ipc_submit_answer {
+    uint64_t request;
+    uint32_t verdict;
+}; /* enum store_verdict */
 
-struct ipc_examined { struct bytes closed; }; /* "2525,465" */
+struct ipc_examined {
+    struct bytes closed;
+}; /* "2525,465" */
 
-struct ipc_handed_over { uint32_t port; }; /* the one that it came to */
+struct ipc_handed_over {
+    uint32_t port;
+}; /* the one that it came to */
 
 struct ipc_deliver {
     uint64_t delivery;        /* the queue's name for this attempt */
@@ -143,16 +258,17 @@ struct ipc_deliver {
     struct envelope envelope; /* with only the recipients of this delivery */
     struct bytes front;       /* header fields to send before the content: who sent it on */
     struct bytes content;     /* inline, unless: */
-    uint8_t in_file;          /* 1: a descriptor belongs to it. It can get lost on its way where the reader has none free */
+    /* 1: a descriptor belongs to it. It can get lost on its way where the reader has none free */
+    uint8_t in_file;
 };
 
 /* One recipient's fate, in the order of the delivery's envelope. */
 struct delivery_result {
-    uint32_t outcome;      /* enum client_outcome */
-    uint32_t step;         /* enum client_step */
+    uint32_t outcome; /* enum client_outcome */
+    uint32_t step;    /* enum client_step */
     uint32_t code;
     struct bytes enhanced, text;
-    bool peer_reports;     /* delivered to a server that offers DSN: reports on it are that one's to make */
+    bool peer_reports; /* delivered to a server that offers DSN: reports on it are that one's to make */
 };
 struct ipc_deliver_answer {
     uint64_t delivery;
@@ -163,9 +279,20 @@ struct ipc_deliver_answer {
     size_t result_count;
 };
 
-struct ipc_control { uint64_t request; uint32_t verb; uint64_t id; struct bytes argument; };
-enum control_verb { CONTROL_RETRY, CONTROL_HOLD, CONTROL_RELEASE, CONTROL_REMOVE, CONTROL_PING }; /* id 0: all */
-struct ipc_control_answer { uint64_t request; uint32_t ok; uint64_t count; struct bytes text; };
+struct ipc_control {
+    uint64_t request;
+    uint32_t verb;
+    uint64_t id;
+    struct bytes argument;
+};
+/* id 0: all */
+enum control_verb { CONTROL_RETRY, CONTROL_HOLD, CONTROL_RELEASE, CONTROL_REMOVE, CONTROL_PING };
+struct ipc_control_answer {
+    uint64_t request;
+    uint32_t ok;
+    uint64_t count;
+    struct bytes text;
+};
 
 /* One recipient of one message. */
 struct chosen {
@@ -173,7 +300,12 @@ struct chosen {
     uint32_t number;
 };
 enum { CHOSEN_MAX = 1024 }; /* that are named at once; those of one message stand together */
-struct ipc_choose { uint64_t request; uint32_t verb; struct chosen *chosen; size_t chosen_count; };
+struct ipc_choose {
+    uint64_t request;
+    uint32_t verb;
+    struct chosen *chosen;
+    size_t chosen_count;
+};
 
 /* A destination at work, or one whose mail was put off lately. */
 struct destination_status {
@@ -185,7 +317,10 @@ struct destination_status {
     uint64_t deferred_ms;       /* when mail was put off last, and why; 0: not lately */
     struct bytes reason;
 };
-struct ipc_status { uint64_t request; uint8_t with_in_progress; };
+struct ipc_status {
+    uint64_t request;
+    uint8_t with_in_progress;
+};
 struct ipc_status_answer {
     uint64_t request, started_ms;
     uint64_t accepted;                    /* messages since the start */
@@ -194,7 +329,7 @@ struct ipc_status_answer {
     uint8_t is_held, is_full;             /* the configuration holds it all; the disk is full */
     struct destination_status *destinations;
     size_t destination_count;
-    struct chosen *in_progress;             /* recipients, where they were asked for */
+    struct chosen *in_progress; /* recipients, where they were asked for */
     size_t in_progress_count;
 };
 
@@ -205,34 +340,71 @@ struct lock_status {
     uint64_t left_ms;
 };
 enum { LOCKS_MAX = 1000 }; /* that are told at once */
-struct ipc_locks { uint64_t request; };
-struct ipc_locks_answer { uint64_t request; struct lock_status *locks; size_t lock_count; };
-struct ipc_unlock { uint64_t request; struct bytes who; };
+struct ipc_locks {
+    uint64_t request;
+};
+struct ipc_locks_answer {
+    uint64_t request;
+    struct lock_status *locks;
+    size_t lock_count;
+};
+struct ipc_unlock {
+    uint64_t request;
+    struct bytes who;
+};
 
 union ipc_message {
     struct ipc_nothing nothing;
     struct ipc_drain drain;
     struct ipc_peer peer;
-    struct ipc_password password; struct ipc_password_answer password_answer;
-    struct ipc_salt salt; struct ipc_salt_answer salt_answer; struct ipc_proof proof; struct ipc_proof_answer proof_answer;
+    struct ipc_password password;
+    struct ipc_password_answer password_answer;
+    struct ipc_salt salt;
+    struct ipc_salt_answer salt_answer;
+    struct ipc_proof proof;
+    struct ipc_proof_answer proof_answer;
     struct ipc_secret_answer secret_answer;
-    struct ipc_credential credential; struct ipc_credential_answer credential_answer;
-    struct ipc_sender sender; struct ipc_sender_answer sender_answer;
-    struct ipc_limit limit; struct ipc_limit_answer limit_answer; struct ipc_limit_end limit_end;
-    struct ipc_recipient recipient; struct ipc_recipient_answer recipient_answer;
-    struct ipc_expand expand; struct ipc_expand_answer expand_answer;
-    struct ipc_away away; struct ipc_away_answer away_answer;
-    struct ipc_spool spool; struct ipc_spool_answer spool_answer; struct ipc_spool_drop spool_drop;
-    struct ipc_submit submit; struct ipc_submit_answer submit_answer;
-    struct ipc_handed_over handed_over; struct ipc_examined examined;
-    struct ipc_deliver deliver; struct ipc_deliver_answer deliver_answer;
-    struct ipc_control control; struct ipc_control_answer control_answer; struct ipc_choose choose;
-    struct ipc_locks locks; struct ipc_locks_answer locks_answer; struct ipc_unlock unlock;
-    struct ipc_status status; struct ipc_status_answer status_answer;
+    struct ipc_credential credential;
+    struct ipc_credential_answer credential_answer;
+    struct ipc_sender sender;
+    struct ipc_sender_answer sender_answer;
+    struct ipc_limit limit;
+    struct ipc_limit_answer limit_answer;
+    struct ipc_limit_end limit_end;
+    struct ipc_recipient recipient;
+    struct ipc_recipient_answer recipient_answer;
+    struct ipc_expand expand;
+    struct ipc_expand_answer expand_answer;
+    struct ipc_away away;
+    struct ipc_away_answer away_answer;
+    struct ipc_spool spool;
+    struct ipc_spool_answer spool_answer;
+    struct ipc_spool_drop spool_drop;
+    struct ipc_submit submit;
+    struct ipc_submit_answer submit_answer;
+    struct ipc_handed_over handed_over;
+    struct ipc_examined examined;
+    struct ipc_deliver deliver;
+    struct ipc_deliver_answer deliver_answer;
+    struct ipc_control control;
+    struct ipc_control_answer control_answer;
+    struct ipc_choose choose;
+    struct ipc_locks locks;
+    struct ipc_locks_answer locks_answer;
+    struct ipc_unlock unlock;
+    struct ipc_status status;
+    struct ipc_status_answer status_answer;
 };
 
 /* What may come with a message: one descriptor of this type, or none. */
-enum ipc_carries { CARRIES_NOTHING, CARRIES_CHANNEL, CARRIES_CONNECTION, CARRIES_FILE_TO_READ, CARRIES_FILE_TO_WRITE, CARRIES_PIPE_TO_READ };
+enum ipc_carries {
+    CARRIES_NOTHING,
+    CARRIES_CHANNEL,
+    CARRIES_CONNECTION,
+    CARRIES_FILE_TO_READ,
+    CARRIES_FILE_TO_WRITE,
+    CARRIES_PIPE_TO_READ
+};
 
 const char *ipc_kind_name(enum ipc_kind kind);
 /* By its kind, and by what the message itself announces: a delivery whose

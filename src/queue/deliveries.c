@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* deliveries: those under way, and how the next one is made. */
-#include "queue/queue_state.h"
-
-#include "io/log.h"
-#include "core/message/loop_detection.h"
-
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 
+#include "core/message/loop_detection.h"
+#include "io/log.h"
+#include "queue/queue_state.h"
+
 bool deliveries_has(const struct queue *queue, uint64_t id, uint32_t number)
 {
-    for (const struct queue_delivery *d = map_get_u64(&queue->messages, id); d != NULL; d = d->next_of_message)
+    for (const struct queue_delivery *d = map_get_u64(&queue->messages, id); d != NULL;
+         d = d->next_of_message)
         for (size_t i = 0; i < d->recipient_count; i++)
             if (d->recipients[i].number == number)
                 return true;
@@ -50,7 +50,8 @@ void deliveries_drop(struct queue *queue, struct queue_delivery *delivery)
 }
 
 /* The destination may be another by now: the configuration changed. */
-static bool goes_elsewhere(struct queue *queue, const struct active_destination *active, const struct store_recipient *r, uint64_t id, uint64_t now_ms)
+static bool goes_elsewhere(struct queue *queue, const struct active_destination *active,
+                           const struct store_recipient *r, uint64_t id, uint64_t now_ms)
 {
     char buffer[STORE_DESTINATION_MAX];
     if (active->scheduled.transport == SCHEDULE_LOOKUP)
@@ -65,11 +66,13 @@ static bool goes_elsewhere(struct queue *queue, const struct active_destination 
 
 /* Those of the message that go to this destination and are due; together only
  * what the same addresses sent on: that stands in front of what they get. */
-static void gather(struct queue *queue, const struct active_destination *active, const struct store_due *due, uint64_t now_ms, struct queue_delivery *delivery)
+static void gather(struct queue *queue, const struct active_destination *active, const struct store_due *due,
+                   uint64_t now_ms, struct queue_delivery *delivery)
 {
     struct store_recipient found[DELIVERY_RECIPIENTS_MAX];
     size_t most = active->scheduled.transport == SCHEDULE_LOOKUP ? 1 : DELIVERY_RECIPIENTS_MAX;
-    size_t count = store_recipients_of(queue->store, due->id, due->number, active->scheduled.name, most, &delivery->arena, found);
+    size_t count = store_recipients_of(queue->store, due->id, due->number, active->scheduled.name, most,
+                                       &delivery->arena, found);
     delivery->recipients = ARENA_ARRAY(&delivery->arena, struct store_recipient, count);
     for (size_t i = 0; i < count; i++) {
         const struct store_recipient *r = &found[i];
@@ -84,7 +87,8 @@ static void gather(struct queue *queue, const struct active_destination *active,
 }
 
 /* The content goes out and is forgotten; the rest stays until the result. */
-static bool read_message(struct queue *queue, uint64_t id, struct queue_delivery *delivery, struct bytes *content)
+static bool read_message(struct queue *queue, uint64_t id, struct queue_delivery *delivery,
+                         struct bytes *content)
 {
     struct store_message *message = &delivery->message;
     arena_clear(&queue->scratch);
@@ -151,7 +155,8 @@ static bool came_back(struct queue *queue, struct queue_delivery *delivery, stru
     return true;
 }
 
-struct queue_delivery *deliveries_make(struct queue *queue, struct active_destination *active, const struct store_due *due, uint64_t now_ms, struct bytes *content)
+struct queue_delivery *deliveries_make(struct queue *queue, struct active_destination *active,
+                                       const struct store_due *due, uint64_t now_ms, struct bytes *content)
 {
     struct queue_delivery *delivery = memory_new(sizeof *delivery);
     delivery->active = active;
@@ -202,12 +207,15 @@ static void fill(struct queue_delivery *delivery, struct bytes content, struct i
     deliver->envelope.recipient_count = delivery->recipient_count;
 }
 
-static void defer_unread(struct queue *queue, const struct queue_delivery *delivery, uint64_t now_ms, uint64_t delay_ms)
+static void defer_unread(struct queue *queue, const struct queue_delivery *delivery, uint64_t now_ms,
+                         uint64_t delay_ms)
 {
     uint64_t later_ms = now_ms + delay_ms, expires_ms = delivery->message.expires_ms;
-    const struct attempt_record why = {.when_ms = now_ms, .enhanced = BYTES("4.3.0"), .text = BYTES("the content's file cannot be read")};
+    const struct attempt_record why = {
+        .when_ms = now_ms, .enhanced = BYTES("4.3.0"), .text = BYTES("the content's file cannot be read")};
     for (size_t i = 0; i < delivery->recipient_count; i++)
-        store_defer(queue->store, delivery->message.id, delivery->recipients[i].number, later_ms < expires_ms || expires_ms <= now_ms ? later_ms : expires_ms,
+        store_defer(queue->store, delivery->message.id, delivery->recipients[i].number,
+                    later_ms < expires_ms || expires_ms <= now_ms ? later_ms : expires_ms,
                     delivery->recipients[i].attempts, &why);
 }
 
@@ -221,24 +229,30 @@ static bool open_content(struct queue *queue, struct queue_delivery *delivery, u
     if (*content >= 0)
         return true;
     bool gone = errno == ENOENT; /* the rest passes: no descriptor, no memory, a disk that is mended */
-    log_event(LOG_EVENT_ERROR, gone ? "content_missing" : "content_unreadable", LOG_ID(delivery->message.id), LOG_TEXT("reason", strerror(errno)),
+    log_event(LOG_EVENT_ERROR, gone ? "content_missing" : "content_unreadable", LOG_ID(delivery->message.id),
+              LOG_TEXT("reason", strerror(errno)),
               LOG_TEXT("mend", "its file in queue/content cannot be read"));
     if (!gone)
         defer_unread(queue, delivery, now_ms, queue->options.retry.first_ms);
     else if (now_ms < delivery->message.expires_ms)
         defer_unread(queue, delivery, now_ms, queue->options.retry.max_ms);
     else
-        delivery_result_expire(queue, &delivery->message, delivery->recipients, delivery->recipient_count, now_ms);
+        delivery_result_expire(queue, &delivery->message, delivery->recipients, delivery->recipient_count,
+                               now_ms);
     deliveries_drop(queue, delivery);
     return false;
 }
 
-bool queue_next(struct queue *queue, enum schedule_transport transport, uint64_t now_ms, struct ipc_deliver *deliver, int *content)
+bool queue_next(struct queue *queue, enum schedule_transport transport, uint64_t now_ms,
+                struct ipc_deliver *deliver, int *content)
 {
     struct active_destination *active;
     if (queue->stuck || queue->options.hold)
         return false;
-    for (int looks = 0; looks < LOOKS_A_TURN_MAX && (active = (struct active_destination *)schedule_next(&queue->schedule, transport)) != NULL; looks++) {
+    for (int looks = 0;
+         looks < LOOKS_A_TURN_MAX &&
+         (active = (struct active_destination *)schedule_next(&queue->schedule, transport)) != NULL;
+         looks++) {
         struct store_due due;
         if (!destinations_next(queue, active, now_ms, &due)) {
             schedule_want(&queue->schedule, &active->scheduled, false);

@@ -1,23 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* delivery_result: what becomes of recipients after an attempt, and who is told. */
-#include "queue/queue_state.h"
-
-#include "core/client/client_session.h"
-#include "io/log.h"
-#include "core/message/dsn.h"
-
 #include <assert.h>
 #include <unistd.h>
 
+#include "core/client/client_session.h"
+#include "core/message/dsn.h"
+#include "io/log.h"
+#include "queue/queue_state.h"
+
 /* ---- reports ---- */
 
-struct bytes delivery_result_beginning(struct queue *queue, const struct store_message *message, size_t size_max, bool *whole)
+struct bytes delivery_result_beginning(struct queue *queue, const struct store_message *message,
+                                       size_t size_max, bool *whole)
 {
     struct store_message found;
     arena_clear(&queue->scratch);
     *whole = !message->large;
     if (!message->large)
-        return store_read(queue->store, message->id, true, &queue->scratch, &found) ? found.content : bytes_none();
+        return store_read(queue->store, message->id, true, &queue->scratch, &found) ? found.content
+                                                                                    : bytes_none();
     int file = store_content(queue->store, message->id);
     char *buffer = arena_take(&queue->scratch, size_max);
     ssize_t count = file < 0 ? 0 : pread(file, buffer, size_max, 0);
@@ -26,30 +27,44 @@ struct bytes delivery_result_beginning(struct queue *queue, const struct store_m
     return bytes_of(buffer, count > 0 ? (size_t)count : 0);
 }
 
-bool delivery_result_accept_own(struct queue *queue, uint64_t id, const struct envelope *about, struct bytes content, const char *protocol, uint64_t now_ms)
+bool delivery_result_accept_own(struct queue *queue, uint64_t id, const struct envelope *about,
+                                struct bytes content, const char *protocol, uint64_t now_ms)
 {
     struct recipient to = {.address = about->sender, .notify = NOTIFY_NEVER};
     struct store_message own = {
-        .id = id, .arrived_ms = now_ms, .expires_ms = now_ms + queue->options.expire_ms, .content = content,
-        .envelope = {.body = bytes_is_ascii(content) ? BODY_7BIT : BODY_8BITMIME, .smtputf8 = about->smtputf8, .requiretls = about->requiretls, .size = content.length,
-                     .recipients = &to, .recipient_count = 1},
+        .id = id,
+        .arrived_ms = now_ms,
+        .expires_ms = now_ms + queue->options.expire_ms,
+        .content = content,
+        .envelope = {.body = bytes_is_ascii(content) ? BODY_7BIT : BODY_8BITMIME,
+                     .smtputf8 = about->smtputf8,
+                     .requiretls = about->requiretls,
+                     .size = content.length,
+                     .recipients = &to,
+                     .recipient_count = 1},
         .origin = {.client_address = BYTES("local"), .protocol = bytes_of_text(protocol)}};
     struct bytes destination = DESTINATION_LOOKUP;
     if (!store_accept(queue->store, &own, &destination, now_ms, 0))
         return false;
     destinations_due(queue, destination, now_ms, false);
-    log_event(LOG_EVENT_INFO, "accepted", LOG_ID(id), LOG_TEXT("from", "<>"), LOG_BYTES("to", to.address), LOG_U64("recipients", 1),
-              LOG_U64("size", content.length), LOG_TEXT("protocol", protocol));
+    log_event(LOG_EVENT_INFO, "accepted", LOG_ID(id), LOG_TEXT("from", "<>"), LOG_BYTES("to", to.address),
+              LOG_U64("recipients", 1), LOG_U64("size", content.length), LOG_TEXT("protocol", protocol));
     return true;
 }
 
 void delivery_result_report(struct queue *queue, const struct store_message *message,
-                    const struct dsn_recipient *about, size_t count, uint64_t now_ms)
+                            const struct dsn_recipient *about, size_t count, uint64_t now_ms)
 {
     struct buffer content = {0};
     uint64_t ahead_ms = (uint64_t)queue->wall_ahead_ms; /* modulo 2^64: it may be behind */
-    struct dsn dsn = {.hostname = queue->options.hostname, .now_ms = now_ms + ahead_ms, .envelope = &message->envelope, .about_id = message->id,
-                      .arrived_ms = message->arrived_ms + ahead_ms, .expires_ms = message->expires_ms + ahead_ms, .recipients = about, .recipient_count = count};
+    struct dsn dsn = {.hostname = queue->options.hostname,
+                      .now_ms = now_ms + ahead_ms,
+                      .envelope = &message->envelope,
+                      .about_id = message->id,
+                      .arrived_ms = message->arrived_ms + ahead_ms,
+                      .expires_ms = message->expires_ms + ahead_ms,
+                      .recipients = about,
+                      .recipient_count = count};
     bool any = false;
     struct envelope headers_only = message->envelope;
     headers_only.ret = RET_HEADERS;
@@ -73,7 +88,8 @@ static size_t members_from(const struct envelope *envelope, size_t first)
 {
     const struct recipient *r = envelope->recipients;
     size_t count = 1;
-    while (r[first].original.length > 0 && first + count < envelope->recipient_count && bytes_equal(r[first + count].original, r[first].original))
+    while (r[first].original.length > 0 && first + count < envelope->recipient_count &&
+           bytes_equal(r[first + count].original, r[first].original))
         count++;
     return count;
 }
@@ -92,7 +108,8 @@ void delivery_result_hide_members(struct envelope *envelope, uint8_t *asked)
     }
 }
 
-void delivery_result_expanded(struct queue *queue, const struct store_message *message, const uint8_t *asked, uint64_t now_ms)
+void delivery_result_expanded(struct queue *queue, const struct store_message *message, const uint8_t *asked,
+                              uint64_t now_ms)
 {
     const struct envelope *envelope = &message->envelope;
     for (size_t i = 0, count; i < envelope->recipient_count; i += count) {
@@ -103,7 +120,8 @@ void delivery_result_expanded(struct queue *queue, const struct store_message *m
         if (alias.original.length > 0)
             alias.address = alias.original;
         alias.notify = NOTIFY_SUCCESS;
-        struct dsn_recipient expanded = {.recipient = &alias, .action = DSN_EXPANDED, .enhanced = BYTES("2.0.0")};
+        struct dsn_recipient expanded = {
+            .recipient = &alias, .action = DSN_EXPANDED, .enhanced = BYTES("2.0.0")};
         delivery_result_report(queue, message, &expanded, 1, now_ms);
     }
 }
@@ -118,50 +136,72 @@ struct delivery_attempt {
     uint64_t now_ms;
 };
 
-static void log_attempt(enum log_level level, const char *event, const struct delivery_attempt *f, uint64_t next_ms)
+static void log_attempt(enum log_level level, const char *event, const struct delivery_attempt *f,
+                        uint64_t next_ms)
 {
-    log_event(level, event, LOG_ID(f->message->id), LOG_BYTES("to", f->recipient->recipient.address), LOG_BYTES("peer", f->peer), LOG_BYTES("tls", f->tls),
-              LOG_BYTES("tls_policy", f->tls_policy), LOG_BYTES("tls_reason", f->tls_reason), LOG_U64("attempt", f->recipient->attempts + 1), LOG_U64("code", f->result.code), LOG_BYTES("status", f->result.enhanced),
-              LOG_BYTES("reason", f->result.text), LOG_TEXT("step", client_step_name((enum client_step)f->result.step)),
-              LOG_U64("delay_ms", f->now_ms - f->message->arrived_ms), LOG_U64("next_ms", next_ms == 0 ? 0 : next_ms - f->now_ms));
+    log_event(level, event, LOG_ID(f->message->id), LOG_BYTES("to", f->recipient->recipient.address),
+              LOG_BYTES("peer", f->peer), LOG_BYTES("tls", f->tls), LOG_BYTES("tls_policy", f->tls_policy),
+              LOG_BYTES("tls_reason", f->tls_reason), LOG_U64("attempt", f->recipient->attempts + 1),
+              LOG_U64("code", f->result.code), LOG_BYTES("status", f->result.enhanced),
+              LOG_BYTES("reason", f->result.text),
+              LOG_TEXT("step", client_step_name((enum client_step)f->result.step)),
+              LOG_U64("delay_ms", f->now_ms - f->message->arrived_ms),
+              LOG_U64("next_ms", next_ms == 0 ? 0 : next_ms - f->now_ms));
 }
 
 static void log_end(enum log_level level, const char *event, const struct delivery_attempt *f)
 {
-    log_event(level, event, LOG_ID(f->message->id), LOG_BYTES("to", f->recipient->recipient.address), LOG_BYTES("peer", f->peer), LOG_BYTES("tls", f->tls),
-              LOG_BYTES("tls_policy", f->tls_policy), LOG_BYTES("tls_reason", f->tls_reason), LOG_U64("attempt", f->recipient->attempts + 1), LOG_U64("code", f->result.code), LOG_BYTES("status", f->result.enhanced),
+    log_event(level, event, LOG_ID(f->message->id), LOG_BYTES("to", f->recipient->recipient.address),
+              LOG_BYTES("peer", f->peer), LOG_BYTES("tls", f->tls), LOG_BYTES("tls_policy", f->tls_policy),
+              LOG_BYTES("tls_reason", f->tls_reason), LOG_U64("attempt", f->recipient->attempts + 1),
+              LOG_U64("code", f->result.code), LOG_BYTES("status", f->result.enhanced),
               LOG_BYTES("reason", f->result.text), LOG_U64("delay_ms", f->now_ms - f->message->arrived_ms));
 }
 
 static struct dsn_recipient dsn_entry(const struct delivery_attempt *f, enum dsn_action action)
 {
-    return (struct dsn_recipient){.recipient = &f->recipient->recipient, .action = action, .enhanced = f->result.enhanced,
-                                  .code = f->result.code, .text = f->result.text, .peer = f->peer};
+    return (struct dsn_recipient){.recipient = &f->recipient->recipient,
+                                  .action = action,
+                                  .enhanced = f->result.enhanced,
+                                  .code = f->result.code,
+                                  .text = f->result.text,
+                                  .peer = f->peer};
 }
 
-/* This attempt is the first that fails after the time to warn: so each sender is warned once, across restarts too. */
+/* This attempt is the first that fails after the time to warn:
+ * so each sender is warned once, across restarts too. */
 static bool warning_due(const struct queue *queue, const struct delivery_attempt *f)
 {
     uint64_t warn_ms = f->message->arrived_ms + queue->options.warn_after_ms;
-    return queue->options.warn_after_ms > 0 && f->now_ms >= warn_ms && f->recipient->last.when_ms < warn_ms && !f->recipient->held;
+    return queue->options.warn_after_ms > 0 && f->now_ms >= warn_ms && f->recipient->last.when_ms < warn_ms &&
+           !f->recipient->held;
 }
 
-static void defer(struct queue *queue, const struct delivery_attempt *f, enum schedule_transport transport, uint64_t random)
+static void defer(struct queue *queue, const struct delivery_attempt *f, enum schedule_transport transport,
+                  uint64_t random)
 {
     const struct store_recipient *r = f->recipient;
-    uint64_t due_ms = schedule_due_ms(&queue->options.retry, r->attempts + 1, random, f->now_ms, f->message->expires_ms);
+    uint64_t due_ms = schedule_due_ms(&queue->options.retry, r->attempts + 1, random, f->now_ms,
+                                      f->message->expires_ms);
     uint64_t greylist_ms = schedule_greylist_ms(r->attempts + 1, f->result.code, f->result.text);
     if (greylist_ms > 0 && f->now_ms + greylist_ms < due_ms)
         due_ms = f->now_ms + greylist_ms;
-    if (transport == SCHEDULE_LOCAL && f->result.step < STEP_MAIL && f->now_ms + SCHEDULE_LOCAL_RETRY_MS < due_ms)
+    if (transport == SCHEDULE_LOCAL && f->result.step < STEP_MAIL &&
+        f->now_ms + SCHEDULE_LOCAL_RETRY_MS < due_ms)
         due_ms = f->now_ms + SCHEDULE_LOCAL_RETRY_MS; /* the mailboxes' server is down: not for long */
-    struct attempt_record last = {.when_ms = f->now_ms, .code = f->result.code, .enhanced = f->result.enhanced, .text = f->result.text, .peer = f->peer, .tls = f->tls};
+    struct attempt_record last = {.when_ms = f->now_ms,
+                                  .code = f->result.code,
+                                  .enhanced = f->result.enhanced,
+                                  .text = f->result.text,
+                                  .peer = f->peer,
+                                  .tls = f->tls};
     store_defer(queue->store, f->message->id, r->number, due_ms, r->attempts + 1, &last);
     log_attempt(LOG_EVENT_INFO, "deferred", f, due_ms);
 }
 
 /* True when the sender may want to know; `dsn` says what. */
-static bool decide(struct queue *queue, const struct delivery_attempt *f, enum schedule_transport transport, uint64_t random, struct dsn_recipient *dsn)
+static bool decide(struct queue *queue, const struct delivery_attempt *f, enum schedule_transport transport,
+                   uint64_t random, struct dsn_recipient *dsn)
 {
     enum client_outcome outcome = (enum client_outcome)f->result.outcome;
     bool expired = outcome == OUTCOME_DEFERRED && f->now_ms >= f->message->expires_ms && !f->recipient->held;
@@ -176,7 +216,8 @@ static bool decide(struct queue *queue, const struct delivery_attempt *f, enum s
         if (transport == SCHEDULE_LOCAL && f->recipient->recipient.away)
             vacation_queue_consider(queue, f->message, f->recipient);
         *dsn = dsn_entry(f, transport == SCHEDULE_LOCAL ? DSN_DELIVERED : DSN_RELAYED);
-        return !f->result.peer_reports; /* RFC 3461 5.2.2: relayed is said only where the next server says nothing */
+        /* RFC 3461 5.2.2: relayed is said only where the next server says nothing */
+        return !f->result.peer_reports;
     }
     log_end(LOG_EVENT_WARN, expired ? "expired" : "bounced", f);
     *dsn = dsn_entry(f, DSN_FAILED);
@@ -201,8 +242,14 @@ void delivery_result_apply(struct queue *queue, struct queue_delivery *d, uint64
     for (size_t i = 0; i < d->recipient_count; i++) {
         if (d->gone != NULL && d->gone[i])
             continue;
-        struct delivery_attempt attempt = {.message = &d->message, .recipient = &d->recipients[i], .result = d->answer.results[i], .peer = d->answer.peer, .tls = d->answer.tls,
-                            .tls_policy = d->answer.tls_policy, .tls_reason = d->answer.tls_reason, .now_ms = now_ms};
+        struct delivery_attempt attempt = {.message = &d->message,
+                                           .recipient = &d->recipients[i],
+                                           .result = d->answer.results[i],
+                                           .peer = d->answer.peer,
+                                           .tls = d->answer.tls,
+                                           .tls_policy = d->answer.tls_policy,
+                                           .tls_reason = d->answer.tls_reason,
+                                           .now_ms = now_ms};
         count += decide(queue, &attempt, d->transport, random, &about[count]);
     }
     delivery_result_report(queue, &d->message, about, count, now_ms);
@@ -224,7 +271,8 @@ static bool wants_dsn(const struct dsn_recipient *about, size_t count, const str
 }
 
 void delivery_result_looped(struct queue *queue, const struct store_message *message,
-                    const struct store_recipient *recipients, size_t count, struct bytes who, uint64_t now_ms)
+                            const struct store_recipient *recipients, size_t count, struct bytes who,
+                            uint64_t now_ms)
 {
     struct dsn_recipient about[DELIVERY_RECIPIENTS_MAX];
     struct arena arena = {0};
@@ -275,7 +323,7 @@ static void requeue_report(struct queue *queue, const struct queue_delivery *d, 
 {
     struct store_message message;
     struct bytes *destinations = ARENA_ARRAY(&queue->scratch, struct bytes, d->target_count);
-    char (*rooms)[STORE_DESTINATION_MAX] = arena_take(&queue->scratch, d->target_count * sizeof *rooms);
+    char(*rooms)[STORE_DESTINATION_MAX] = arena_take(&queue->scratch, d->target_count * sizeof *rooms);
     if (!store_read(queue->store, d->message.id, true, &queue->scratch, &message))
         return;
     message.id = queue_id_next(&queue->ids, now_ms * 1000);
@@ -289,7 +337,8 @@ static void requeue_report(struct queue *queue, const struct queue_delivery *d, 
         destinations_due(queue, destinations[i], now_ms, false);
     char id[QUEUE_ID_TEXT_LENGTH + 1];
     queue_id_text(message.id, id);
-    log_event(LOG_EVENT_INFO, "resolved", LOG_ID(d->message.id), LOG_BYTES("to", d->recipients[0].recipient.address), LOG_TEXT("as", id));
+    log_event(LOG_EVENT_INFO, "resolved", LOG_ID(d->message.id),
+              LOG_BYTES("to", d->recipients[0].recipient.address), LOG_TEXT("as", id));
     store_remove(queue->store, d->message.id);
 }
 
@@ -301,24 +350,21 @@ static void apply_lookup(struct queue *queue, struct queue_delivery *d, uint64_t
     struct bytes destination;
     arena_clear(&queue->scratch);
     switch (d->verdict) {
-    case RECIPIENT_KNOWN:
-        requeue_report(queue, d, now_ms);
-        break;
+    case RECIPIENT_KNOWN: requeue_report(queue, d, now_ms); break;
     case RECIPIENT_FOREIGN:
         destination = destinations_find(queue, &r->recipient, buffer);
         store_place(queue->store, d->message.id, r->number, destination, now_ms, false);
         destinations_due(queue, destination, now_ms, false);
         break;
-    case RECIPIENT_UNKNOWN:
-        drop_report(queue, &attempt, "no such mailbox: nobody is left to tell");
-        break;
+    case RECIPIENT_UNKNOWN: drop_report(queue, &attempt, "no such mailbox: nobody is left to tell"); break;
     case RECIPIENT_FULL: /* nobody says so to the queue */
     case RECIPIENT_UNAVAILABLE:
         if (now_ms >= d->message.expires_ms) {
             drop_report(queue, &attempt, "the accounts could not be asked in all that time");
             break;
         }
-        attempt.result = (struct delivery_result){.enhanced = BYTES("4.3.0"), .text = BYTES("the accounts cannot be asked now")};
+        attempt.result = (struct delivery_result){.enhanced = BYTES("4.3.0"),
+                                                  .text = BYTES("the accounts cannot be asked now")};
         defer(queue, &attempt, SCHEDULE_LOOKUP, queue_random(queue));
         break;
     }
@@ -326,16 +372,23 @@ static void apply_lookup(struct queue *queue, struct queue_delivery *d, uint64_t
 
 /* ---- expiry ---- */
 
-void delivery_result_expire(struct queue *queue, const struct store_message *message, const struct store_recipient *recipients, size_t count, uint64_t now_ms)
+void delivery_result_expire(struct queue *queue, const struct store_message *message,
+                            const struct store_recipient *recipients, size_t count, uint64_t now_ms)
 {
     struct dsn_recipient about[STORE_READ_MAX];
     assert(count <= STORE_READ_MAX);
     for (size_t i = 0; i < count; i++) {
         const struct attempt_record *last = &recipients[i].last;
-        struct delivery_result result = {.outcome = OUTCOME_FAILED, .code = last->code, .enhanced = last->enhanced, .text = last->text};
-        struct delivery_attempt attempt = {.message = message, .recipient = &recipients[i], .result = result, .peer = last->peer, .now_ms = now_ms};
+        struct delivery_result result = {
+            .outcome = OUTCOME_FAILED, .code = last->code, .enhanced = last->enhanced, .text = last->text};
+        struct delivery_attempt attempt = {.message = message,
+                                           .recipient = &recipients[i],
+                                           .result = result,
+                                           .peer = last->peer,
+                                           .now_ms = now_ms};
         if (result.text.length == 0)
-            attempt.result = (struct delivery_result){.enhanced = BYTES("4.4.7"), .text = BYTES("nobody could be reached in all that time")};
+            attempt.result = (struct delivery_result){
+                .enhanced = BYTES("4.4.7"), .text = BYTES("nobody could be reached in all that time")};
         store_finish(queue->store, message->id, recipients[i].number);
         log_end(LOG_EVENT_WARN, "expired", &attempt);
         about[i] = dsn_entry(&attempt, DSN_FAILED);
@@ -355,13 +408,15 @@ static bool expire_message(struct queue *queue, uint64_t id, uint64_t now_ms)
     uint32_t from = 0;
     if (!store_read(queue->store, id, false, &arena, &message))
         return false;
-    for (size_t count; (count = store_recipients(queue->store, id, from, STORE_READ_MAX, &arena, found)) > 0;) {
+    for (size_t count;
+         (count = store_recipients(queue->store, id, from, STORE_READ_MAX, &arena, found)) > 0;) {
         size_t over = 0;
         from = found[count - 1].number + 1;
         for (size_t i = 0; i < count; i++)
             if (found[i].held)
                 continue;
-            else if (schedule_is_over(message.expires_ms, found[i].due_ms, now_ms) && !deliveries_has(queue, id, found[i].number))
+            else if (schedule_is_over(message.expires_ms, found[i].due_ms, now_ms) &&
+                     !deliveries_has(queue, id, found[i].number))
                 found[over++] = found[i];
             else
                 left = true;

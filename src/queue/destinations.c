@@ -5,14 +5,14 @@
  * without any mail stays as idle, since more may come, until another needs
  * the room.
  */
-#include "queue/queue_state.h"
-
-#include "core/smtp/address.h"
-
 #include <assert.h>
 #include <stdlib.h>
 
-struct bytes destinations_find(const struct queue *queue, const struct recipient *recipient, char buffer[STORE_DESTINATION_MAX])
+#include "core/smtp/address.h"
+#include "queue/queue_state.h"
+
+struct bytes destinations_find(const struct queue *queue, const struct recipient *recipient,
+                               char buffer[STORE_DESTINATION_MAX])
 {
     struct bytes local, domain;
     if (recipient->expands != EXPANDS_NOT)
@@ -25,12 +25,15 @@ struct bytes destinations_find(const struct queue *queue, const struct recipient
     for (size_t i = 0; i < domain.length; i++)
         buffer[i] = ascii_lower(domain.at[i]);
     domain = bytes_of(buffer, domain.length);
-    return route_rules_via(&queue->options.routes, domain) == RELAY_SMARTHOST ? DESTINATION_SMARTHOST : domain;
+    return route_rules_via(&queue->options.routes, domain) == RELAY_SMARTHOST ? DESTINATION_SMARTHOST
+                                                                              : domain;
 }
 
 static enum schedule_transport transport_of(struct bytes name)
 {
-    return bytes_equal(name, DESTINATION_LOCAL) ? SCHEDULE_LOCAL : bytes_equal(name, DESTINATION_LOOKUP) ? SCHEDULE_LOOKUP : SCHEDULE_AWAY;
+    return bytes_equal(name, DESTINATION_LOCAL)    ? SCHEDULE_LOCAL
+           : bytes_equal(name, DESTINATION_LOOKUP) ? SCHEDULE_LOOKUP
+                                                   : SCHEDULE_AWAY;
 }
 
 /* ---- in memory ---- */
@@ -85,7 +88,8 @@ static void limit(struct queue *queue, struct active_destination *a)
     if (a->scheduled.transport != SCHEDULE_AWAY)
         return;
     if (bytes_equal(a->scheduled.name, DESTINATION_SMARTHOST))
-        schedule_limit(&queue->schedule, &a->scheduled, routes->smarthost_connections, routes->smarthost_rate);
+        schedule_limit(&queue->schedule, &a->scheduled, routes->smarthost_connections,
+                       routes->smarthost_rate);
     else if (rule != NULL)
         schedule_limit(&queue->schedule, &a->scheduled, rule->connections, rule->rate);
 }
@@ -94,7 +98,8 @@ static void enter(struct queue *queue, struct bytes name, uint32_t failures)
 {
     struct active_destination *a = memory_new(sizeof *a);
     memcpy(a->name, name.at, name.length);
-    schedule_enter(&queue->schedule, &a->scheduled, bytes_of(a->name, name.length), transport_of(name), failures);
+    schedule_enter(&queue->schedule, &a->scheduled, bytes_of(a->name, name.length), transport_of(name),
+                   failures);
     limit(queue, a);
     a->entered_batch = queue->batch;
     a->next = queue->active;
@@ -167,7 +172,8 @@ void destinations_due(struct queue *queue, struct bytes name, uint64_t now_ms, b
 
 /* ---- what is due of one ---- */
 
-bool destinations_next(struct queue *queue, struct active_destination *a, uint64_t now_ms, struct store_due *due)
+bool destinations_next(struct queue *queue, struct active_destination *a, uint64_t now_ms,
+                       struct store_due *due)
 {
     if (a->page_at == a->page_count) {
         a->page_count = store_due(queue->store, a->scheduled.name, now_ms, &a->cursor, DUE_PAGE, a->page);
@@ -265,7 +271,8 @@ void queue_wake(struct queue *queue, uint64_t now_ms)
         return;
     look(queue, now_ms);
     schedule_wake(&queue->schedule, now_ms);
-    bool room_again = queue->outside && ACTIVE_MAX - queue->active_count + queue->idle_count >= ACTIVE_MAX / 10;
+    bool room_again = queue->outside &&
+                      ACTIVE_MAX - queue->active_count + queue->idle_count >= ACTIVE_MAX / 10;
     if (room_again || (queue->wake_ms != 0 && queue->wake_ms <= now_ms))
         fetch(queue, now_ms);
     if (queue->sweep_ms <= now_ms)
@@ -283,5 +290,6 @@ uint64_t queue_wake_ms(const struct queue *queue)
         return queue->stuck_ms;
     if (queue->options.hold)
         return 0;
-    return earlier(earlier(queue->look_ms, queue->wake_ms), earlier(schedule_wake_ms(&queue->schedule), queue->sweep_ms));
+    return earlier(earlier(queue->look_ms, queue->wake_ms),
+                   earlier(schedule_wake_ms(&queue->schedule), queue->sweep_ms));
 }

@@ -9,11 +9,10 @@
  * in the log, to whom runs the server, and in a report, to the sender, from
  * whom the members stay hidden.
  */
-#include "queue/queue_state.h"
-
-#include "io/log.h"
 #include "core/message/dsn.h"
 #include "core/message/loop_detection.h"
+#include "io/log.h"
+#include "queue/queue_state.h"
 
 /* What the sender wrote to. */
 static struct recipient written_to(const struct recipient *row)
@@ -43,7 +42,8 @@ static bool add_member(struct queue *queue, const struct queue_delivery *d, cons
     member.original = row->original.length > 0 ? row->original : row->address;
     member.orcpt = row->orcpt;
     member.notify = row->notify;
-    member.via = found->expands == EXPANDS_NOT ? row->via : loop_detection_join(&queue->scratch, row->via, found->via);
+    member.via = found->expands == EXPANDS_NOT ? row->via
+                                               : loop_detection_join(&queue->scratch, row->via, found->via);
     struct bytes destination = destinations_find(queue, &member, buffer);
     if (!store_add_member(queue->store, d->message.id, &member, destination, now_ms))
         return false;

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "queue/queue_state.h"
+#include <assert.h>
+#include <stdlib.h>
 
 #include "core/client/client_session.h"
 #include "io/log.h"
-
-#include <assert.h>
-#include <stdlib.h>
+#include "queue/queue_state.h"
 
 /* splitmix64: for spreading retries, not for secrets; the same seed gives the same run. */
 uint64_t queue_random(struct queue *queue)
@@ -16,9 +15,15 @@ uint64_t queue_random(struct queue *queue)
     return z ^ (z >> 31);
 }
 
-void queue_start(struct queue *queue, struct store *store, const struct queue_options *options, uint64_t seed, uint64_t now_ms)
+void queue_start(struct queue *queue, struct store *store, const struct queue_options *options, uint64_t seed,
+                 uint64_t now_ms)
 {
-    *queue = (struct queue){.options = *options, .store = store, .random = seed, .ids = {.slot = QUEUE_SLOT}, .sweep_ms = now_ms, .stats.started_ms = now_ms};
+    *queue = (struct queue){.options = *options,
+                            .store = store,
+                            .random = seed,
+                            .ids = {.slot = QUEUE_SLOT},
+                            .sweep_ms = now_ms,
+                            .stats.started_ms = now_ms};
     schedule_start(&queue->schedule, &options->retry, seed);
     if (options->deliveries > 0)
         queue->schedule.transports[SCHEDULE_AWAY].max = options->deliveries;
@@ -51,7 +56,8 @@ void queue_free(struct queue *queue)
 /* ---- in ---- */
 
 /* Reports read the stored message into the scratch arena, where these lie. */
-static void report_expansions(struct queue *queue, const struct store_message *message, const uint8_t *asked, uint64_t now_ms)
+static void report_expansions(struct queue *queue, const struct store_message *message, const uint8_t *asked,
+                              uint64_t now_ms)
 {
     size_t count = message->envelope.recipient_count;
     if (memchr(asked, true, count) == NULL)
@@ -66,7 +72,8 @@ static void report_expansions(struct queue *queue, const struct store_message *m
     arena_clear(&kept);
 }
 
-enum store_verdict queue_accept(struct queue *queue, const struct store_message *given, uint64_t spool, uint64_t now_ms)
+enum store_verdict queue_accept(struct queue *queue, const struct store_message *given, uint64_t spool,
+                                uint64_t now_ms)
 {
     struct store_message message = *given;
     size_t count = message.envelope.recipient_count;
@@ -76,14 +83,15 @@ enum store_verdict queue_accept(struct queue *queue, const struct store_message 
         return STORE_FAILED;
     arena_clear(&queue->scratch);
     struct bytes *destinations = ARENA_ARRAY(&queue->scratch, struct bytes, count);
-    char (*rooms)[STORE_DESTINATION_MAX] = arena_take(&queue->scratch, count * sizeof *rooms);
+    char(*rooms)[STORE_DESTINATION_MAX] = arena_take(&queue->scratch, count * sizeof *rooms);
     message.arrived_ms = now_ms;
     message.expires_ms = now_ms + queue->options.expire_ms;
     for (size_t i = 0; i < count; i++)
         destinations[i] = destinations_find(queue, &message.envelope.recipients[i], rooms[i]);
     uint8_t *asked = ARENA_ARRAY(&queue->scratch, uint8_t, count);
     message.envelope.recipients = ARENA_ARRAY(&queue->scratch, struct recipient, count);
-    memcpy(message.envelope.recipients, given->envelope.recipients, count * sizeof *message.envelope.recipients);
+    memcpy(message.envelope.recipients, given->envelope.recipients,
+           count * sizeof *message.envelope.recipients);
     delivery_result_hide_members(&message.envelope, asked);
     if (!store_accept(queue->store, &message, destinations, now_ms, spool))
         return STORE_FAILED;
@@ -145,7 +153,8 @@ enum store_verdict queue_commit(struct queue *queue, uint64_t now_ms, struct err
         results_saved(queue);
         return STORE_DONE;
     }
-    if (verdict == STORE_FULL && queue->unsaved != NULL && save_results_again(queue, now_ms, error) == STORE_FAILED)
+    if (verdict == STORE_FULL && queue->unsaved != NULL &&
+        save_results_again(queue, now_ms, error) == STORE_FAILED)
         return STORE_FAILED;
     return verdict;
 }
@@ -172,12 +181,14 @@ static enum schedule_news news_of(const struct ipc_deliver_answer *answer)
     return news;
 }
 
-static void end_delivery(struct queue *queue, struct queue_delivery *d, enum schedule_news news, uint64_t now_ms)
+static void end_delivery(struct queue *queue, struct queue_delivery *d, enum schedule_news news,
+                         uint64_t now_ms)
 {
     struct active_destination *active = d->active;
     d->active = NULL;
     if (schedule_ended(&queue->schedule, &active->scheduled, news, now_ms, queue_random(queue)))
-        log_event(LOG_EVENT_WARN, "put_off", LOG_BYTES("destination", active->scheduled.name), LOG_U64("failures", active->scheduled.failures),
+        log_event(LOG_EVENT_WARN, "put_off", LOG_BYTES("destination", active->scheduled.name),
+                  LOG_U64("failures", active->scheduled.failures),
                   LOG_U64("next_ms", active->scheduled.until_ms - now_ms));
     destinations_rest(queue, active, now_ms);
 }
@@ -193,7 +204,9 @@ static void save(struct queue *queue, struct queue_delivery *d, enum schedule_ne
 
 static void copy_answer(struct queue_delivery *d, const struct ipc_deliver_answer *answer)
 {
-    static const struct delivery_result unsaid = {.outcome = OUTCOME_DEFERRED, .enhanced = {"4.3.0", 5}, .text = {"the attempt ended without a result", 34}};
+    static const struct delivery_result unsaid = {.outcome = OUTCOME_DEFERRED,
+                                                  .enhanced = {"4.3.0", 5},
+                                                  .text = {"the attempt ended without a result", 34}};
     d->answer = *answer;
     d->answer.peer = arena_copy(&d->arena, answer->peer);
     d->answer.tls = arena_copy(&d->arena, answer->tls);
@@ -226,7 +239,8 @@ void queue_looked_up(struct queue *queue, const struct ipc_recipient_answer *ans
     struct queue_delivery *d = in_progress(queue, answer->request);
     if (d == NULL || d->transport != SCHEDULE_LOOKUP || d->recipients[0].recipient.expands != EXPANDS_NOT)
         return;
-    d->verdict = answer->verdict <= RECIPIENT_UNAVAILABLE ? (enum recipient_verdict)answer->verdict : RECIPIENT_UNAVAILABLE;
+    d->verdict = answer->verdict <= RECIPIENT_UNAVAILABLE ? (enum recipient_verdict)answer->verdict
+                                                          : RECIPIENT_UNAVAILABLE;
     if (d->verdict == RECIPIENT_KNOWN && answer->target_count == 0)
         d->verdict = RECIPIENT_UNAVAILABLE;
     d->target_count = answer->target_count;
@@ -294,7 +308,8 @@ void queue_transport_lost(struct queue *queue, enum schedule_transport transport
 
 /* ---- a person's word ---- */
 
-static void place(struct queue *queue, uint64_t id, const struct store_recipient *r, uint64_t due_ms, bool held, uint64_t now_ms)
+static void place(struct queue *queue, uint64_t id, const struct store_recipient *r, uint64_t due_ms,
+                  bool held, uint64_t now_ms)
 {
     store_place(queue->store, id, r->number, bytes_none(), due_ms, held);
     if (held)
@@ -313,7 +328,8 @@ static void retry(struct queue *queue, uint64_t id, const struct store_recipient
 }
 
 /* True when that changed anything. */
-static bool control_recipient(struct queue *queue, enum control_verb verb, uint64_t id, const struct store_recipient *r, uint64_t now_ms)
+static bool control_recipient(struct queue *queue, enum control_verb verb, uint64_t id,
+                              const struct store_recipient *r, uint64_t now_ms)
 {
     switch (verb) {
     case CONTROL_RETRY:
@@ -328,10 +344,8 @@ static bool control_recipient(struct queue *queue, enum control_verb verb, uint6
         if (r->held)
             place(queue, id, r, now_ms, false, now_ms);
         return r->held;
-    case CONTROL_REMOVE:
-        return true;
-    case CONTROL_PING:
-        break;
+    case CONTROL_REMOVE: return true;
+    case CONTROL_PING: break;
     }
     return false;
 }
@@ -356,8 +370,11 @@ static void apply_to_deliveries(struct queue *queue, enum control_verb verb, uin
                 apply_to_delivery(d, i, verb);
 }
 
-static const char *const control_events[] = {
-    [CONTROL_RETRY] = "retried", [CONTROL_HOLD] = "held", [CONTROL_RELEASE] = "released", [CONTROL_REMOVE] = "removed", [CONTROL_PING] = "pinged"};
+static const char *const control_events[] = {[CONTROL_RETRY] = "retried",
+                                             [CONTROL_HOLD] = "held",
+                                             [CONTROL_RELEASE] = "released",
+                                             [CONTROL_REMOVE] = "removed",
+                                             [CONTROL_PING] = "pinged"};
 
 size_t queue_control(struct queue *queue, enum control_verb verb, uint64_t id, uint64_t now_ms)
 {
@@ -391,15 +408,17 @@ size_t queue_control_some(struct queue *queue, enum control_verb verb, uint64_t 
     return touched;
 }
 
-static bool control_one(struct queue *queue, enum control_verb verb, const struct chosen *chosen, uint64_t now_ms)
+static bool control_one(struct queue *queue, enum control_verb verb, const struct chosen *chosen,
+                        uint64_t now_ms)
 {
     struct store_recipient r;
     struct arena arena = {0};
-    bool touched = store_recipients(queue->store, chosen->id, chosen->number, 1, &arena, &r) == 1 && r.number == chosen->number &&
-                   control_recipient(queue, verb, chosen->id, &r, now_ms);
+    bool touched = store_recipients(queue->store, chosen->id, chosen->number, 1, &arena, &r) == 1 &&
+                   r.number == chosen->number && control_recipient(queue, verb, chosen->id, &r, now_ms);
     if (touched) {
         apply_to_deliveries(queue, verb, chosen->id, chosen->number);
-        log_event(LOG_EVENT_INFO, control_events[verb], LOG_ID(chosen->id), LOG_BYTES("to", r.recipient.address));
+        log_event(LOG_EVENT_INFO, control_events[verb], LOG_ID(chosen->id),
+                  LOG_BYTES("to", r.recipient.address));
     }
     if (touched && verb == CONTROL_REMOVE)
         store_finish(queue->store, chosen->id, chosen->number);
@@ -407,7 +426,8 @@ static bool control_one(struct queue *queue, enum control_verb verb, const struc
     return touched;
 }
 
-size_t queue_control_chosen(struct queue *queue, enum control_verb verb, const struct chosen *chosen, size_t count, uint64_t now_ms)
+size_t queue_control_chosen(struct queue *queue, enum control_verb verb, const struct chosen *chosen,
+                            size_t count, uint64_t now_ms)
 {
     size_t touched = 0;
     for (size_t i = 0; i < count; i++) {

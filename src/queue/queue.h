@@ -15,10 +15,10 @@
 #ifndef MAILBOAT_QUEUE_QUEUE_H
 #define MAILBOAT_QUEUE_QUEUE_H
 
-#include "ipc/ipc_message.h"
 #include "core/queue/queue_id.h"
 #include "core/queue/schedule.h"
 #include "core/route/route_rules.h"
+#include "ipc/ipc_message.h"
 #include "store/store.h"
 
 enum queue_limit {
@@ -29,9 +29,9 @@ enum queue_limit {
     EXPIRY_SWEEP_MS = 60 * 1000,   /* how often the oldest messages are looked at */
     STUCK_RETRY_MS = 1000,         /* how soon a commit is tried again for which there was no room */
     QUEUE_SLOT = 255,              /* of the ids of our own reports */
-    QUEUE_STATS_DESTINATIONS_MAX = 64,   /* that people are shown: the busiest */
-    QUEUE_STATS_REASONS_MAX = 32,        /* destinations whose last reason for waiting is kept for people */
-    QUEUE_STATS_REASON_MAX = 200,        /* octets of such a reason; longer ones are cut */
+    QUEUE_STATS_DESTINATIONS_MAX = 64, /* that people are shown: the busiest */
+    QUEUE_STATS_REASONS_MAX = 32,      /* destinations whose last reason for waiting is kept for people */
+    QUEUE_STATS_REASON_MAX = 200,      /* octets of such a reason; longer ones are cut */
 };
 
 /* Destinations that no domain can be called. */
@@ -40,13 +40,13 @@ enum queue_limit {
 #define DESTINATION_LOOKUP BYTES("@lookup")
 
 struct queue_options {
-    struct bytes hostname;        /* ours, for reports */
+    struct bytes hostname; /* ours, for reports */
     struct schedule_retry retry;
     uint64_t expire_ms;
-    uint64_t warn_after_ms; /* waiting this long: the sender is told once; 0: never */
-    struct route_rules routes;    /* where what is not local goes, and how much at once */
-    uint32_t deliveries;          /* to other servers, at once, at most; 0: SCHEDULE_AWAY_MAX */
-    bool hold;                    /* deliver nothing */
+    uint64_t warn_after_ms;    /* waiting this long: the sender is told once; 0: never */
+    struct route_rules routes; /* where what is not local goes, and how much at once */
+    uint32_t deliveries;       /* to other servers, at once, at most; 0: SCHEDULE_AWAY_MAX */
+    bool hold;                 /* deliver nothing */
 };
 
 struct active_destination;
@@ -73,38 +73,40 @@ struct queue {
     struct schedule schedule;
     struct queue_id_maker ids;
     uint64_t random;
-    struct active_destination *active;            /* all in memory */
+    struct active_destination *active; /* all in memory */
     size_t active_count;
     struct active_destination *idle_first, *idle_last; /* nothing to do: the first makes room for another */
     size_t idle_count;
-    bool outside;                     /* some with due mail found no room */
-    uint64_t look_ms;                 /* when one in memory has something due again; 0: unknown to any */
-    uint64_t wake_ms;                 /* when one in the store has; 0: none */
-    uint64_t sweep_ms, sweep_after;   /* the expiry sweep: when, and behind which id */
-    int64_t wall_ahead_ms;            /* what people's clocks show less the queue's time: see queue_clock.h */
-    uint64_t sweep_from;              /* up to this id nothing is to expire but what is held */
-    bool sweep_left;                  /* this sweep has left something behind that is not held */
-    struct map deliveries, messages;  /* under way: by number; by message id (the first of a list) */
+    bool outside;                    /* some with due mail found no room */
+    uint64_t look_ms;                /* when one in memory has something due again; 0: unknown to any */
+    uint64_t wake_ms;                /* when one in the store has; 0: none */
+    uint64_t sweep_ms, sweep_after;  /* the expiry sweep: when, and behind which id */
+    int64_t wall_ahead_ms;           /* what people's clocks show less the queue's time: see queue_clock.h */
+    uint64_t sweep_from;             /* up to this id nothing is to expire but what is held */
+    bool sweep_left;                 /* this sweep has left something behind that is not held */
+    struct map deliveries, messages; /* under way: by number; by message id (the first of a list) */
     uint64_t last_number;
-    struct queue_delivery *unsaved;   /* their results are in the batch that is open */
-    bool stuck;                       /* the last commit found no room, and results wait */
-    uint64_t stuck_ms;                /* when it is tried again */
-    uint64_t batch;                   /* the number of the open one */
-    struct arena scratch;             /* a content on its way out */
+    struct queue_delivery *unsaved; /* their results are in the batch that is open */
+    bool stuck;                     /* the last commit found no room, and results wait */
+    uint64_t stuck_ms;              /* when it is tried again */
+    uint64_t batch;                 /* the number of the open one */
+    struct arena scratch;           /* a content on its way out */
     struct delivery_stats stats;
-    struct vacation_reply *vacations;         /* answers that may be due; auth is asked for their words */
+    struct vacation_reply *vacations; /* answers that may be due; auth is asked for their words */
     size_t vacation_count;
     uint64_t last_vacation;
 };
 
 /* `store` stays the caller's. The texts of `options` live as long as the queue. */
-void queue_start(struct queue *queue, struct store *store, const struct queue_options *options, uint64_t seed, uint64_t now_ms);
+void queue_start(struct queue *queue, struct store *store, const struct queue_options *options, uint64_t seed,
+                 uint64_t now_ms);
 void queue_free(struct queue *queue);
 
 /* Takes a message into the batch: its id, envelope, origin and content (or
  * `spool`) are given, the times are filled in here. DONE: queue_commit()
  * decides; else that is the verdict. */
-enum store_verdict queue_accept(struct queue *queue, const struct store_message *message, uint64_t spool, uint64_t now_ms);
+enum store_verdict queue_accept(struct queue *queue, const struct store_message *message, uint64_t spool,
+                                uint64_t now_ms);
 
 /* Puts the batch on disk. FULL: nothing of it was stored, results of
  * deliveries are kept and tried again. FAILED: the process must end. */
@@ -115,7 +117,8 @@ enum store_verdict queue_commit(struct queue *queue, uint64_t now_ms, struct err
  * -1 where the content is inline. On SCHEDULE_LOOKUP the only recipient's
  * address is to be looked up, then queue_looked_up(); where it expands, what
  * queue_expansion() says is to be asked, then queue_members_answered(). */
-bool queue_next(struct queue *queue, enum schedule_transport transport, uint64_t now_ms, struct ipc_deliver *deliver, int *content);
+bool queue_next(struct queue *queue, enum schedule_transport transport, uint64_t now_ms,
+                struct ipc_deliver *deliver, int *content);
 /* After it gave none: were LOOKS_A_TURN_MAX looked at, and others wait for another turn? */
 bool queue_looks_on(const struct queue *queue, enum schedule_transport transport);
 
@@ -147,11 +150,13 @@ size_t queue_control(struct queue *queue, enum control_verb verb, uint64_t id, u
  * which moves on; 0 at the end. Returns recipients touched. */
 size_t queue_control_some(struct queue *queue, enum control_verb verb, uint64_t *after, uint64_t now_ms);
 /* The same for these recipients alone; those of one message stand together. */
-size_t queue_control_chosen(struct queue *queue, enum control_verb verb, const struct chosen *chosen, size_t count, uint64_t now_ms);
+size_t queue_control_chosen(struct queue *queue, enum control_verb verb, const struct chosen *chosen,
+                            size_t count, uint64_t now_ms);
 
 /* What goes on: the busiest destinations, and those of which mail was put off
  * last; texts and arrays live in the arena or as long as the queue stands
  * still. `with_in_progress`: and every recipient that is being delivered. */
-void queue_status(struct queue *queue, bool with_in_progress, uint64_t now_ms, struct arena *arena, struct ipc_status_answer *answer);
+void queue_status(struct queue *queue, bool with_in_progress, uint64_t now_ms, struct arena *arena,
+                  struct ipc_status_answer *answer);
 
 #endif

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "queue/queue_clock.h"
 
+#include <stdio.h>
+
 #include "io/clock.h"
 #include "io/log.h"
-
-#include <stdio.h>
 
 static const char note_name[] = "time"; /* "BOOT_ID BOOT_MS QUEUE_MS WALL_MS" */
 
@@ -36,7 +36,8 @@ uint64_t queue_clock_resume_ms(struct bytes note, const struct queue_clock_momen
 {
     uint64_t boot_ms, queue_ms, wall_ms;
     struct bytes boot_id = word(&note);
-    if (!bytes_to_u64(word(&note), INT64_MAX, &boot_ms) || !bytes_to_u64(word(&note), INT64_MAX, &queue_ms) || !bytes_to_u64(word(&note), INT64_MAX, &wall_ms))
+    if (!bytes_to_u64(word(&note), INT64_MAX, &boot_ms) || !bytes_to_u64(word(&note), INT64_MAX, &queue_ms) ||
+        !bytes_to_u64(word(&note), INT64_MAX, &wall_ms))
         return now->wall_ms;
     bool same_boot = boot_id.length > 0 && bytes_is(boot_id, now->boot_id) && now->boot_ms >= boot_ms;
     if (same_boot)
@@ -59,8 +60,8 @@ static void put_note(struct queue_clock *queue_clock, struct store *store)
     look_at_clocks(&now);
     queue_clock->noted_ms = queue_clock_now_ms(queue_clock);
     queue_clock->noted_ahead_ms = queue_clock_ahead_ms(queue_clock);
-    snprintf(text, sizeof text, "%s %llu %llu %llu", now.boot_id, (unsigned long long)now.boot_ms, (unsigned long long)queue_clock->noted_ms,
-             (unsigned long long)now.wall_ms);
+    snprintf(text, sizeof text, "%s %llu %llu %llu", now.boot_id, (unsigned long long)now.boot_ms,
+             (unsigned long long)queue_clock->noted_ms, (unsigned long long)now.wall_ms);
     store_note_put(store, note_name, bytes_of_text(text));
 }
 
@@ -92,9 +93,12 @@ void queue_clock_look(struct queue_clock *queue_clock, struct store *store)
     int64_t moved_ms = queue_clock_ahead_ms(queue_clock) - queue_clock->noted_ahead_ms;
     bool jumped = moved_ms > QUEUE_CLOCK_STEP_MS || moved_ms < -QUEUE_CLOCK_STEP_MS;
     if (jumped)
-        log_event(LOG_EVENT_WARN, "clock_jumped", LOG_TEXT("where", moved_ms > 0 ? "forward" : "back"), LOG_U64("seconds", (moved_ms > 0 ? moved_ms : -moved_ms) / 1000),
-                  LOG_TEXT("mend", "what waits in the queue keeps its own time; see to the clock of this machine"));
-    if (jumped || (store_is_changed(store) && queue_clock_now_ms(queue_clock) - queue_clock->noted_ms >= QUEUE_CLOCK_NOTED_MS))
+        log_event(
+            LOG_EVENT_WARN, "clock_jumped", LOG_TEXT("where", moved_ms > 0 ? "forward" : "back"),
+            LOG_U64("seconds", (moved_ms > 0 ? moved_ms : -moved_ms) / 1000),
+            LOG_TEXT("mend", "what waits in the queue keeps its own time; see to the clock of this machine"));
+    if (jumped || (store_is_changed(store) &&
+                   queue_clock_now_ms(queue_clock) - queue_clock->noted_ms >= QUEUE_CLOCK_NOTED_MS))
         put_note(queue_clock, store);
 }
 

@@ -18,9 +18,10 @@
 #include "store/store.h"
 
 enum {
-    QUEUE_CLOCK_STEP_MS = 60 * 1000,      /* a wall clock that moved against ours by more has jumped */
+    QUEUE_CLOCK_STEP_MS = 60 * 1000,       /* a wall clock that moved against ours by more has jumped */
     QUEUE_CLOCK_NOTED_MS = 10 * 60 * 1000, /* how old the note may be while other changes are committed */
-    QUEUE_CLOCK_BOOT_ID_MAX = 40,         /* octets of the kernel's name for the time since the machine started */
+    /* octets of the kernel's name for the time since the machine started */
+    QUEUE_CLOCK_BOOT_ID_MAX = 40,
 };
 
 /* What the clocks say at one moment. */
@@ -31,8 +32,8 @@ struct queue_clock_moment {
 
 struct queue_clock {
     struct queue_clock_moment started;
-    uint64_t started_ms;  /* our time then */
-    uint64_t noted_ms;    /* when the note was written; our time */
+    uint64_t started_ms; /* our time then */
+    uint64_t noted_ms;   /* when the note was written; our time */
     int64_t noted_ahead_ms;
 };
 

@@ -7,8 +7,8 @@
 
 /* A destination in memory. */
 struct active_destination {
-    struct schedule_destination scheduled; /* first: the schedule gives it back */
-    struct active_destination *next, *previous;           /* all */
+    struct schedule_destination scheduled;      /* first: the schedule gives it back */
+    struct active_destination *next, *previous; /* all */
     struct active_destination *idle_next, *idle_previous;
     bool idle;
     uint64_t entered_batch; /* the batch in which it came, and its row perhaps with it */
@@ -23,20 +23,20 @@ struct active_destination {
 struct queue_delivery {
     uint64_t number;
     enum schedule_transport transport;
-    struct active_destination *active;         /* NULL once it ended */
+    struct active_destination *active; /* NULL once it ended */
     struct queue_delivery *next_of_message;
-    struct arena arena;            /* of all that follows */
-    struct store_message message;  /* without content */
+    struct arena arena;           /* of all that follows */
+    struct store_message message; /* without content */
     struct store_recipient *recipients;
     size_t recipient_count;
-    bool *gone;                    /* those of them that a person removed meanwhile; NULL: none */
+    bool *gone; /* those of them that a person removed meanwhile; NULL: none */
     /* Once the result is known: */
     struct queue_delivery *next_unsaved;
-    struct ipc_deliver_answer answer;            /* a copy */
-    enum recipient_verdict verdict;              /* LOOKUP */
+    struct ipc_deliver_answer answer; /* a copy */
+    enum recipient_verdict verdict;   /* LOOKUP */
     struct recipient *targets;
     size_t target_count;
-    struct ipc_expand_answer page;               /* LOOKUP of what expands: a copy */
+    struct ipc_expand_answer page; /* LOOKUP of what expands: a copy */
 };
 
 uint64_t queue_random(struct queue *queue);
@@ -44,11 +44,13 @@ uint64_t queue_random(struct queue *queue);
 /* ---- destinations.c ---- */
 
 /* Where a recipient goes: "@local", "@smarthost", or its domain in lower case, into `buffer`. */
-struct bytes destinations_find(const struct queue *queue, const struct recipient *recipient, char buffer[STORE_DESTINATION_MAX]);
+struct bytes destinations_find(const struct queue *queue, const struct recipient *recipient,
+                               char buffer[STORE_DESTINATION_MAX]);
 /* Something for it is due: into memory with it, where there is room. `forgive`: whatever it failed before. */
 void destinations_due(struct queue *queue, struct bytes name, uint64_t now_ms, bool forgive);
 /* The next recipient to look at; false when nothing more is due. */
-bool destinations_next(struct queue *queue, struct active_destination *active, uint64_t now_ms, struct store_due *due);
+bool destinations_next(struct queue *queue, struct active_destination *active, uint64_t now_ms,
+                       struct store_due *due);
 /* A delivery of it ended, or nothing of it is due: does it stay in memory? */
 void destinations_rest(struct queue *queue, struct active_destination *active, uint64_t now_ms);
 /* What was read of the store may not hold any more. */
@@ -60,8 +62,8 @@ void destinations_undone(struct queue *queue);
 
 bool deliveries_has(const struct queue *queue, uint64_t id, uint32_t number);
 /* Makes one of what is due now; NULL when nothing of it can be delivered. */
-struct queue_delivery *deliveries_make(struct queue *queue, struct active_destination *active, const struct store_due *due, uint64_t now_ms,
-                                     struct bytes *content);
+struct queue_delivery *deliveries_make(struct queue *queue, struct active_destination *active,
+                                       const struct store_due *due, uint64_t now_ms, struct bytes *content);
 /* It is over in memory: the message's other recipients may go on. */
 void deliveries_drop(struct queue *queue, struct queue_delivery *delivery);
 
@@ -77,28 +79,33 @@ void stats_note(struct queue *queue, const struct queue_delivery *delivery, uint
  * hear of success is told of now, once; of its members nothing more is said
  * but what fails (RFC 3461 5.2.7.3). The recipients' NOTIFY is changed, before they are stored. */
 void delivery_result_hide_members(struct envelope *envelope, uint8_t *asked);
-void delivery_result_expanded(struct queue *queue, const struct store_message *message, const uint8_t *asked, uint64_t now_ms);
+void delivery_result_expanded(struct queue *queue, const struct store_message *message, const uint8_t *asked,
+                              uint64_t now_ms);
 void delivery_result_apply(struct queue *queue, struct queue_delivery *delivery, uint64_t now_ms);
 /* Its time is over: the senders of these recipients are told. */
-void delivery_result_expire(struct queue *queue, const struct store_message *message, const struct store_recipient *recipients, size_t count, uint64_t now_ms);
+void delivery_result_expire(struct queue *queue, const struct store_message *message,
+                            const struct store_recipient *recipients, size_t count, uint64_t now_ms);
 /* A part of the sweep; when to come again. */
 void delivery_result_expire_due(struct queue *queue, uint64_t now_ms);
 /* The beginning of a message's content, in queue->scratch; *whole: all of it. */
-struct bytes delivery_result_beginning(struct queue *queue, const struct store_message *message, size_t size_max, bool *whole);
+struct bytes delivery_result_beginning(struct queue *queue, const struct store_message *message,
+                                       size_t size_max, bool *whole);
 /* A message of our own to the sender of another, with the null reverse path;
  * where it goes is asked when its turn comes. */
-bool delivery_result_accept_own(struct queue *queue, uint64_t id, const struct envelope *about, struct bytes content, const char *protocol, uint64_t now_ms);
+bool delivery_result_accept_own(struct queue *queue, uint64_t id, const struct envelope *about,
+                                struct bytes content, const char *protocol, uint64_t now_ms);
 /* Something of this message may expire again: the sweep shall see it. */
 void delivery_result_expire_due_again(struct queue *queue, uint64_t id);
 
 /* The message came back to `who`, an address of ours that had sent it on: these
  * recipients, DELIVERY_RECIPIENTS_MAX at most, go, and the sender is told once. */
 void delivery_result_looped(struct queue *queue, const struct store_message *message,
-                    const struct store_recipient *recipients, size_t count, struct bytes who, uint64_t now_ms);
+                            const struct store_recipient *recipients, size_t count, struct bytes who,
+                            uint64_t now_ms);
 /* A report to the sender, where there is one and it is wanted, into the batch. */
 struct dsn_recipient;
 void delivery_result_report(struct queue *queue, const struct store_message *message,
-                    const struct dsn_recipient *about, size_t count, uint64_t now_ms);
+                            const struct dsn_recipient *about, size_t count, uint64_t now_ms);
 /* The question about it could not be answered: later, or its time is over and the sender is told. */
 void delivery_result_unanswered(struct queue *queue, struct queue_delivery *delivery, uint64_t now_ms);
 
@@ -110,7 +117,8 @@ void expansion_apply(struct queue *queue, struct queue_delivery *delivery, uint6
 /* ---- vacation_queue.c ---- */
 
 /* It is in the mailbox of somebody who may be away: is an answer due? */
-void vacation_queue_consider(struct queue *queue, const struct store_message *message, const struct store_recipient *recipient);
+void vacation_queue_consider(struct queue *queue, const struct store_message *message,
+                             const struct store_recipient *recipient);
 void vacation_queue_free(struct queue *queue);
 
 #endif

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* stats: what people see of the queue at work. Delivered mail costs a count; the rest is put together when somebody asks. */
-#include "queue/queue_state.h"
+/* stats: what people see of the queue at work. Delivered mail costs
+ * a count; the rest is put together when somebody asks. */
+#include <stdio.h>
 
 #include "core/client/client_session.h"
 #include "core/smtp/status.h"
-
-#include <stdio.h>
+#include "queue/queue_state.h"
 
 /* ---- as results come ---- */
 
@@ -23,7 +23,8 @@ static struct stats_reason *reason_place(struct delivery_stats *stats, struct by
     return oldest;
 }
 
-static void note_reason(struct delivery_stats *stats, struct bytes name, const struct delivery_result *result, uint64_t now_ms)
+static void note_reason(struct delivery_stats *stats, struct bytes name, const struct delivery_result *result,
+                        uint64_t now_ms)
 {
     struct stats_reason *at = reason_place(stats, name);
     struct buffer said = {0};
@@ -111,7 +112,8 @@ static size_t add_quiet(struct queue *queue, uint64_t now_ms, struct destination
         struct store_destination row;
         if (at->when_ms == 0 || is_among(list, busy, name) || !store_destination(queue->store, name, &row))
             continue;
-        list[count++] = (struct destination_status){.name = name, .failures = row.failures, .until_ms = row.due_ms > now_ms ? row.due_ms : 0};
+        list[count++] = (struct destination_status){
+            .name = name, .failures = row.failures, .until_ms = row.due_ms > now_ms ? row.due_ms : 0};
     }
     return count;
 }
@@ -121,27 +123,42 @@ static void add_in_progress(const struct queue *queue, struct arena *arena, stru
     size_t position = 0, count = 0;
     void *value;
     while (map_next(&queue->deliveries, &position, NULL, &value))
-        count += ((struct queue_delivery *)value)->active == NULL ? 0 : ((struct queue_delivery *)value)->recipient_count;
+        count += ((struct queue_delivery *)value)->active == NULL
+                     ? 0
+                     : ((struct queue_delivery *)value)->recipient_count;
     answer->in_progress = ARENA_ARRAY(arena, struct chosen, count);
     for (position = 0; map_next(&queue->deliveries, &position, NULL, &value);) {
         const struct queue_delivery *d = value;
         for (size_t i = 0; d->active != NULL && i < d->recipient_count; i++)
-            answer->in_progress[answer->in_progress_count++] = (struct chosen){d->message.id, d->recipients[i].number};
+            answer->in_progress[answer->in_progress_count++] = (struct chosen){d->message.id,
+                                                                               d->recipients[i].number};
     }
 }
 
-void queue_status(struct queue *queue, bool with_in_progress, uint64_t now_ms, struct arena *arena, struct ipc_status_answer *answer)
+void queue_status(struct queue *queue, bool with_in_progress, uint64_t now_ms, struct arena *arena,
+                  struct ipc_status_answer *answer)
 {
     const struct schedule_destination *busiest[QUEUE_STATS_DESTINATIONS_MAX];
     const struct delivery_stats *stats = &queue->stats;
     size_t count = find_busiest(queue, busiest);
-    *answer = (struct ipc_status_answer){.request = answer->request, .started_ms = stats->started_ms, .accepted = stats->accepted, .delivered = stats->delivered,
-                                         .deferred = stats->deferred, .failed = stats->failed, .deliveries = (uint32_t)queue_in_progress(queue),
-                                         .is_held = queue->options.hold, .is_full = queue->stuck};
-    struct destination_status *list = answer->destinations = ARENA_ARRAY(arena, struct destination_status, QUEUE_STATS_DESTINATIONS_MAX + QUEUE_STATS_REASONS_MAX);
+    *answer = (struct ipc_status_answer){.request = answer->request,
+                                         .started_ms = stats->started_ms,
+                                         .accepted = stats->accepted,
+                                         .delivered = stats->delivered,
+                                         .deferred = stats->deferred,
+                                         .failed = stats->failed,
+                                         .deliveries = (uint32_t)queue_in_progress(queue),
+                                         .is_held = queue->options.hold,
+                                         .is_full = queue->stuck};
+    struct destination_status *list = answer->destinations = ARENA_ARRAY(
+        arena, struct destination_status, QUEUE_STATS_DESTINATIONS_MAX + QUEUE_STATS_REASONS_MAX);
     for (size_t i = 0; i < count; i++)
-        list[i] = (struct destination_status){.name = busiest[i]->name, .deliveries = busiest[i]->in_progress, .limit = busiest[i]->limit,
-                                              .failures = busiest[i]->failures, .until_ms = busiest[i]->until_ms, .has_due = busiest[i]->wanting};
+        list[i] = (struct destination_status){.name = busiest[i]->name,
+                                              .deliveries = busiest[i]->in_progress,
+                                              .limit = busiest[i]->limit,
+                                              .failures = busiest[i]->failures,
+                                              .until_ms = busiest[i]->until_ms,
+                                              .has_due = busiest[i]->wanting};
     answer->destination_count = add_quiet(queue, now_ms, list, count);
     for (size_t i = 0; i < answer->destination_count; i++)
         add_reason(stats, &list[i]);

@@ -5,12 +5,11 @@
  * the answer and the memory of it go into one batch. What waits for auth is
  * in memory alone: an answer may get lost with the process, none comes twice.
  */
-#include "queue/queue_state.h"
-
-#include "io/log.h"
-#include "core/message/vacation.h"
-
 #include <stdlib.h>
+
+#include "core/message/vacation.h"
+#include "io/log.h"
+#include "queue/queue_state.h"
 
 enum { VACATION_QUEUE_MAX = 256, DAY_MS = 24 * 3600 * 1000 };
 
@@ -48,17 +47,22 @@ static bool is_considered(const struct queue *queue, uint64_t id, uint32_t numbe
     return false;
 }
 
-void vacation_queue_consider(struct queue *queue, const struct store_message *message, const struct store_recipient *recipient)
+void vacation_queue_consider(struct queue *queue, const struct store_message *message,
+                             const struct store_recipient *recipient)
 {
     bool whole;
     if (queue->vacation_count >= VACATION_QUEUE_MAX || is_considered(queue, message->id, recipient->number))
         return;
-    struct vacation_input input = {.content = delivery_result_beginning(queue, message, VACATION_HEADER_MAX, &whole), .sender = message->envelope.sender,
-                                     .user = recipient->recipient.address, .original = recipient->recipient.original};
+    struct vacation_input input = {
+        .content = delivery_result_beginning(queue, message, VACATION_HEADER_MAX, &whole),
+        .sender = message->envelope.sender,
+        .user = recipient->recipient.address,
+        .original = recipient->recipient.original};
     struct vacation_reply *reply = memory_new(sizeof *reply);
     enum vacation_verdict verdict = vacation_check_header(&input, &reply->arena, &reply->about);
     if (verdict != VACATION_DUE) {
-        log_event(LOG_EVENT_DEBUG, "not_answered", LOG_ID(message->id), LOG_BYTES("to", input.sender), LOG_BYTES("as", input.user), LOG_TEXT("reason", vacation_verdict_name(verdict)));
+        log_event(LOG_EVENT_DEBUG, "not_answered", LOG_ID(message->id), LOG_BYTES("to", input.sender),
+                  LOG_BYTES("as", input.user), LOG_TEXT("reason", vacation_verdict_name(verdict)));
         arena_clear(&reply->arena);
         free(reply);
         return;
@@ -90,20 +94,27 @@ void vacation_queue_unasked(struct queue *queue)
         a->asked = false;
 }
 
-static void compose(struct queue *queue, const struct vacation_reply *reply, const struct ipc_away_answer *said, uint64_t id, uint64_t now_ms, struct buffer *content)
+static void compose(struct queue *queue, const struct vacation_reply *reply,
+                    const struct ipc_away_answer *said, uint64_t id, uint64_t now_ms, struct buffer *content)
 {
     struct buffer message_id = {0};
     char text[QUEUE_ID_TEXT_LENGTH + 1];
     queue_id_text(id, text);
     buffer_add_format(&message_id, "%s@%.*s", text, BYTES_ARG(queue->options.hostname));
-    struct vacation_answer answer = {.from = reply->user, .to = reply->sender, .subject = said->subject, .text = said->text,
-                                     .message_id = buffer_bytes(&message_id), .date_ms = now_ms + (uint64_t)queue->wall_ahead_ms, .about = reply->about};
+    struct vacation_answer answer = {.from = reply->user,
+                                     .to = reply->sender,
+                                     .subject = said->subject,
+                                     .text = said->text,
+                                     .message_id = buffer_bytes(&message_id),
+                                     .date_ms = now_ms + (uint64_t)queue->wall_ahead_ms,
+                                     .about = reply->about};
     vacation_compose(content, &answer);
     buffer_free(&message_id);
 }
 
 /* Whom this user answered is a note of its own: lines of vacation_remember(). */
-static void answer(struct queue *queue, const struct vacation_reply *reply, const struct ipc_away_answer *said, uint64_t now_ms)
+static void answer(struct queue *queue, const struct vacation_reply *reply,
+                   const struct ipc_away_answer *said, uint64_t now_ms)
 {
     struct arena arena = {0};
     struct buffer memory = {0}, content = {0};
@@ -111,13 +122,16 @@ static void answer(struct queue *queue, const struct vacation_reply *reply, cons
     struct bytes known = store_note(queue->store, name, &arena);
     uint64_t span_ms = said->days * (uint64_t)DAY_MS, since_ms = now_ms > span_ms ? now_ms - span_ms : 0;
     if (vacation_remembers(known, reply->sender, since_ms)) {
-        log_event(LOG_EVENT_DEBUG, "not_answered", LOG_ID(reply->id), LOG_BYTES("to", reply->sender), LOG_BYTES("as", reply->user), LOG_TEXT("reason", "answered lately"));
+        log_event(LOG_EVENT_DEBUG, "not_answered", LOG_ID(reply->id), LOG_BYTES("to", reply->sender),
+                  LOG_BYTES("as", reply->user), LOG_TEXT("reason", "answered lately"));
     } else if (!vacation_remember(&memory, known, reply->sender, now_ms, since_ms)) {
-        log_event(LOG_EVENT_WARN, "not_answered", LOG_ID(reply->id), LOG_BYTES("to", reply->sender), LOG_BYTES("as", reply->user), LOG_TEXT("reason", "too many were answered lately"));
+        log_event(LOG_EVENT_WARN, "not_answered", LOG_ID(reply->id), LOG_BYTES("to", reply->sender),
+                  LOG_BYTES("as", reply->user), LOG_TEXT("reason", "too many were answered lately"));
     } else {
         uint64_t id = queue_id_next(&queue->ids, now_ms * 1000);
         compose(queue, reply, said, id, now_ms, &content);
-        struct envelope about = {.sender = reply->sender, .smtputf8 = !bytes_is_ascii(reply->sender) || !bytes_is_ascii(reply->user)};
+        struct envelope about = {.sender = reply->sender,
+                                 .smtputf8 = !bytes_is_ascii(reply->sender) || !bytes_is_ascii(reply->user)};
         if (delivery_result_accept_own(queue, id, &about, buffer_bytes(&content), "answer", now_ms))
             store_note_put(queue->store, name, buffer_bytes(&memory));
     }

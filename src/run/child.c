@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "run/child.h"
 
-#include "core/client/client_session.h"
-#include "io/log.h"
-#include "run/sandbox.h"
-#include "run/users.h"
-
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <sysexits.h>
 #include <unistd.h>
+
+#include "core/client/client_session.h"
+#include "io/log.h"
+#include "run/sandbox.h"
+#include "run/users.h"
 
 enum {
     MESSAGES_A_TURN_MAX = 512, /* from one channel, then the others have their turn */
@@ -29,9 +29,9 @@ struct child_peer_channel {
 struct child_wiring {
     struct child_peer_channel control;
     struct child_peer_channel *peers;
-    struct timer turn;      /* on_turn, once all channels were read */
-    struct timer sweep;     /* frees the lost */
-    bool deaf;              /* what askers say is left for the successor */
+    struct timer turn;  /* on_turn, once all channels were read */
+    struct timer sweep; /* frees the lost */
+    bool deaf;          /* what askers say is left for the successor */
     int exit_code;
 };
 
@@ -84,10 +84,12 @@ static void lose(struct child_peer_channel *peer)
 
 static struct child_peer_channel *peer_of(struct channel *channel)
 {
-    return (struct child_peer_channel *)(void *)((char *)channel - offsetof(struct child_peer_channel, channel));
+    return (struct child_peer_channel *)(void *)((char *)channel -
+                                                 offsetof(struct child_peer_channel, channel));
 }
 
-bool child_send(struct child *child, struct channel *to, enum ipc_kind kind, const void *message, int attached)
+bool child_send(struct child *child, struct channel *to, enum ipc_kind kind, const void *message,
+                int attached)
 {
     struct child_peer_channel *peer = peer_of(to);
     if (peer->lost || !channel_send(to, kind, message, attached))
@@ -96,14 +98,20 @@ bool child_send(struct child *child, struct channel *to, enum ipc_kind kind, con
     return true;
 }
 
-bool child_has_content(struct child *child, struct channel *from, const struct ipc_deliver *deliver, int attached)
+bool child_has_content(struct child *child, struct channel *from, const struct ipc_deliver *deliver,
+                       int attached)
 {
     if (deliver->in_file == 0 || attached >= 0)
         return true;
     size_t count = deliver->envelope.recipient_count;
-    struct ipc_deliver_answer answer = {.delivery = deliver->delivery, .results = memory_new(count * sizeof *answer.results), .result_count = count};
+    struct ipc_deliver_answer answer = {.delivery = deliver->delivery,
+                                        .results = memory_new(count * sizeof *answer.results),
+                                        .result_count = count};
     for (size_t i = 0; i < count; i++) /* as if said at DATA: the destination is not to blame */
-        answer.results[i] = (struct delivery_result){.outcome = OUTCOME_DEFERRED, .step = STEP_DATA, .enhanced = BYTES("4.3.0"), .text = BYTES("no descriptor was free for the content")};
+        answer.results[i] = (struct delivery_result){.outcome = OUTCOME_DEFERRED,
+                                                     .step = STEP_DATA,
+                                                     .enhanced = BYTES("4.3.0"),
+                                                     .text = BYTES("no descriptor was free for the content")};
     child_send(child, from, IPC_DELIVER_ANSWER, &answer, -1);
     free(answer.results);
     return false;
@@ -144,11 +152,14 @@ static void on_control(struct child *child, enum ipc_kind kind, union ipc_messag
     }
 }
 
-/* Those who ask us: smtpd and pickup ask auth and queue; queue asks relay, local and auth; web asks relay and smtpd. */
+/* Those who ask us: smtpd and pickup ask auth and queue; queue
+ * asks relay, local and auth; web asks relay and smtpd. */
 static bool asks_us(const struct child_peer_channel *peer)
 {
     enum process_role self = peer->child->service->role, other = peer->channel.peer;
-    return other == PROCESS_SMTPD || other == PROCESS_PICKUP || other == PROCESS_WEB || (other == PROCESS_QUEUE && (self == PROCESS_RELAY || self == PROCESS_LOCAL || self == PROCESS_AUTH));
+    return other == PROCESS_SMTPD || other == PROCESS_PICKUP || other == PROCESS_WEB ||
+           (other == PROCESS_QUEUE &&
+            (self == PROCESS_RELAY || self == PROCESS_LOCAL || self == PROCESS_AUTH));
 }
 
 void child_deafen(struct child *child)
@@ -275,14 +286,18 @@ static bool begin(struct child *child, int control, struct error *error)
     return child->service->start(child, error);
 }
 
-#ifdef LEAKS_ARE_SOUGHT /* docs/load.md: a build with a sanitizer that reports what nothing points to any more */
+#ifdef LEAKS_ARE_SOUGHT /* docs/load.md: a build with a sanitizer that reports what nothing points to any \
+                           more */
 #include <sanitizer/lsan_interface.h>
 static int code_or_leaks(int code)
 {
     return __lsan_do_recoverable_leak_check() != 0 ? EX_SOFTWARE : code;
 }
 #else
-static int code_or_leaks(int code) { return code; }
+static int code_or_leaks(int code)
+{
+    return code;
+}
 #endif
 
 int child_run(struct child *child, int control)
@@ -300,8 +315,8 @@ int child_run(struct child *child, int control)
     loop_run(&loop);
     /* What was said last must leave before the end. */
     for (struct child_peer_channel *peer = wiring.peers; peer != NULL; peer = peer->next)
-        while (!peer->lost && channel_wants_write(&peer->channel) && channel_wait_writable(&peer->channel, LAST_WORDS_MS) &&
-               channel_flush(&peer->channel))
+        while (!peer->lost && channel_wants_write(&peer->channel) &&
+               channel_wait_writable(&peer->channel, LAST_WORDS_MS) && channel_flush(&peer->channel))
             continue;
     return code_or_leaks(wiring.exit_code);
 }

@@ -2,10 +2,6 @@
 #define _GNU_SOURCE
 #include "run/children.h"
 
-#include "io/clock.h"
-#include "run/environment.h"
-#include "io/log.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/close_range.h>
@@ -18,10 +14,17 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "io/clock.h"
+#include "io/log.h"
+#include "run/environment.h"
+
 /* Who asks whom. */
-static const struct { enum process_role asker, answerer; } links[] = {
-    {PROCESS_SMTPD, PROCESS_AUTH}, {PROCESS_SMTPD, PROCESS_QUEUE}, {PROCESS_QUEUE, PROCESS_RELAY}, {PROCESS_QUEUE, PROCESS_LOCAL},
-    {PROCESS_QUEUE, PROCESS_AUTH}, {PROCESS_PICKUP, PROCESS_AUTH}, {PROCESS_PICKUP, PROCESS_QUEUE}, {PROCESS_WEB, PROCESS_SMTPD}, {PROCESS_WEB, PROCESS_RELAY},
+static const struct {
+    enum process_role asker, answerer;
+} links[] = {
+    {PROCESS_SMTPD, PROCESS_AUTH},   {PROCESS_SMTPD, PROCESS_QUEUE}, {PROCESS_QUEUE, PROCESS_RELAY},
+    {PROCESS_QUEUE, PROCESS_LOCAL},  {PROCESS_QUEUE, PROCESS_AUTH},  {PROCESS_PICKUP, PROCESS_AUTH},
+    {PROCESS_PICKUP, PROCESS_QUEUE}, {PROCESS_WEB, PROCESS_SMTPD},   {PROCESS_WEB, PROCESS_RELAY},
 };
 
 static bool role_asks(enum process_role asker, enum process_role answerer)
@@ -82,7 +85,8 @@ static void links_of_dead(struct children *children, struct supervised *dead, bo
     }
 }
 
-static bool linked(const struct children *children, const struct supervised *asker, const struct supervised *answerer)
+static bool linked(const struct children *children, const struct supervised *asker,
+                   const struct supervised *answerer)
 {
     for (const struct child_link *link = children->links; link != NULL; link = link->next)
         if (link->asker == asker && link->answerer == answerer)
@@ -102,9 +106,11 @@ static void join(struct children *children, struct supervised *child)
         if (!lives(other) || other == child)
             continue;
         /* One that drains answers no new asker, and asks no new answerer. */
-        if (other->stage == CHILD_DRAINING && other->service->role != PROCESS_SMTPD && other->service->role != PROCESS_QUEUE)
+        if (other->stage == CHILD_DRAINING && other->service->role != PROCESS_SMTPD &&
+            other->service->role != PROCESS_QUEUE)
             continue;
-        if (role_asks(child->service->role, other->service->role) && other->stage != CHILD_DRAINING && !linked(children, child, other))
+        if (role_asks(child->service->role, other->service->role) && other->stage != CHILD_DRAINING &&
+            !linked(children, child, other))
             link_new(children, child, other);
         if (role_asks(other->service->role, child->service->role) && !linked(children, other, child))
             link_new(children, other, child);
@@ -130,7 +136,9 @@ static void peer_lost(struct supervised *child, const struct ipc_peer *peer)
     struct children *children = child->children;
     for (struct child_link *link = children->links, *next; link != NULL; link = next) {
         next = link->next;
-        const struct supervised *other = link->asker == child ? link->answerer : link->answerer == child ? link->asker : NULL;
+        const struct supervised *other = link->asker == child      ? link->answerer
+                                         : link->answerer == child ? link->asker
+                                                                   : NULL;
         if (other != NULL && other->service->role == peer->role && other->number == peer->number)
             link_remove(children, link);
     }
@@ -156,7 +164,8 @@ static int keep_one(int descriptor, int least)
  * of the way, then down again behind stderr. */
 static int tidy_descriptors(struct child *child, const struct children *children, int control, int *buffer)
 {
-    enum { HIGH = 3 + LISTENERS_MAX + 2 }; /* above all places they go to, and not more: limits of open files can be low */
+    /* above all places they go to, and not more: limits of open files can be low */
+    enum { HIGH = 3 + LISTENERS_MAX + 2 };
     int kept[LISTENERS_MAX + 2], count = 0;
     kept[count++] = keep_one(control, HIGH);
     bool listens = child->service->role == PROCESS_SMTPD;
@@ -215,19 +224,29 @@ static void leave_what_is_others(const struct children *children, const struct s
     }
 }
 
-static _Noreturn void be_child(const struct children *children, const struct supervised *self, int control, pid_t supervisor)
+static _Noreturn void be_child(const struct children *children, const struct supervised *self, int control,
+                               pid_t supervisor)
 {
     static int listeners[LISTENERS_MAX];
     static struct config_listener facts[LISTENERS_MAX];
-    struct child child = {.service = self->service, .config = children->config, .number = self->number, .supervisor = supervisor,
-                          .metrics = children->metrics, .kept = self->kept, .forbidden_call = self->forbidden_call, .listeners = listeners, .listener_facts = facts, .listener_count = 0};
+    struct child child = {.service = self->service,
+                          .config = children->config,
+                          .number = self->number,
+                          .supervisor = supervisor,
+                          .metrics = children->metrics,
+                          .kept = self->kept,
+                          .forbidden_call = self->forbidden_call,
+                          .listeners = listeners,
+                          .listener_facts = facts,
+                          .listener_count = 0};
     char name[16];
     children->on_forked(children->owner);
     environment_forget();
     reset_signals();
     snprintf(name, sizeof name, "mailboat-%s", ipc_role_name(self->service->role));
     prctl(PR_SET_NAME, name);
-    log_start(ipc_role_name(self->service->role), (enum log_format)children->config->log.format, (enum log_level)children->config->log.level);
+    log_start(ipc_role_name(self->service->role), (enum log_format)children->config->log.format,
+              (enum log_level)children->config->log.level);
     if (self->service->role == PROCESS_SMTPD) {
         child.listener_count = children->listening->count;
         for (size_t i = 0; i < child.listener_count; i++)
@@ -261,7 +280,8 @@ static bool fork_child(struct children *children, struct supervised *child, stru
     close(ends[1]);
     if (pid < 0) {
         close(ends[0]);
-        return error_set_errno(error, EX_OSERR, "cannot start the %s process", ipc_role_name(child->service->role));
+        return error_set_errno(error, EX_OSERR, "cannot start the %s process",
+                               ipc_role_name(child->service->role));
     }
     child->pid = pid;
     child->stage = CHILD_STARTING;
@@ -284,10 +304,12 @@ static void *map_shared(size_t octets)
     return at == MAP_FAILED ? NULL : at;
 }
 
-static struct supervised *supervised_new(struct children *children, const struct child_service *service, uint32_t number, struct error *error)
+static struct supervised *supervised_new(struct children *children, const struct child_service *service,
+                                         uint32_t number, struct error *error)
 {
     struct supervised *child = memory_new(sizeof *child);
-    *child = (struct supervised){.children = children, .service = service, .number = number, .next = children->first};
+    *child = (struct supervised){
+        .children = children, .service = service, .number = number, .next = children->first};
     child->forbidden_call = map_shared(sizeof *child->forbidden_call);
     child->kept = service->kept_octets > 0 ? map_shared(service->kept_octets) : NULL;
     if (child->forbidden_call != NULL && (child->kept != NULL || service->kept_octets == 0))
@@ -313,7 +335,8 @@ bool children_start(struct children *children, const struct child_service *servi
 {
     uint32_t number = service->role == PROCESS_SMTPD ? free_number(children) : 0;
     if (number == CHILD_NUMBERS)
-        return error_set(error, EX_UNAVAILABLE, "too many smtpd processes are still finishing their sessions");
+        return error_set(error, EX_UNAVAILABLE,
+                         "too many smtpd processes are still finishing their sessions");
     struct supervised *child = supervised_new(children, service, number, error);
     if (child == NULL)
         return false;
@@ -334,7 +357,8 @@ static void restart_now(void *owner)
     struct error error;
     if (!fork_child(child->children, child, &error)) {
         if (log_throttle_is_due(&child->children->forking, clock_now_ms()))
-            log_event(LOG_EVENT_ERROR, "restart_failed", LOG_TEXT("reason", error.text), LOG_U64("times", child->children->forking.times));
+            log_event(LOG_EVENT_ERROR, "restart_failed", LOG_TEXT("reason", error.text),
+                      LOG_U64("times", child->children->forking.times));
         timer_set(&child->restart, REJOIN_MS);
         return;
     }
@@ -354,7 +378,8 @@ static void control_ready(void *owner, bool readable, bool writable)
     enum channel_news news = CHANNEL_EMPTY;
     if (writable)
         channel_flush(&child->control);
-    while (readable && (news = channel_receive(&child->control, &kind, &message, &attached)) == CHANNEL_MESSAGE)
+    while (readable &&
+           (news = channel_receive(&child->control, &kind, &message, &attached)) == CHANNEL_MESSAGE)
         if (kind == IPC_PEER_LOST) {
             peer_lost(child, &message.peer);
         } else if (kind != IPC_READY) {
@@ -364,7 +389,8 @@ static void control_ready(void *owner, bool readable, bool writable)
             child->children->on_change(child->children->owner);
         }
     /* Its end is told by SIGCHLD. */
-    watch_change(&child->watch, news != CHANNEL_CLOSED, channel_wants_write(&child->control) && news != CHANNEL_CLOSED);
+    watch_change(&child->watch, news != CHANNEL_CLOSED,
+                 channel_wants_write(&child->control) && news != CHANNEL_CLOSED);
 }
 
 void children_drain(struct children *children, struct supervised *child, bool quick, bool succeeds)
@@ -377,7 +403,8 @@ void children_drain(struct children *children, struct supervised *child, bool qu
     watch_change(&child->watch, true, channel_wants_write(&child->control));
 }
 
-void children_broadcast(struct children *children, enum process_role role, enum ipc_kind kind, const void *message)
+void children_broadcast(struct children *children, enum process_role role, enum ipc_kind kind,
+                        const void *message)
 {
     for (struct supervised *child = children->first; child != NULL; child = child->next) {
         if (!lives(child) || child->service->role != role)
@@ -406,18 +433,22 @@ static void forget(struct children *children, struct supervised *child)
 }
 
 /* Which call it was, where the seal ended it; "" where something else did. */
-static const char *forbidden_call(const struct supervised *child, int status, char buffer[SANDBOX_CALL_NAME_MAX])
+static const char *forbidden_call(const struct supervised *child, int status,
+                                  char buffer[SANDBOX_CALL_NAME_MAX])
 {
     int number = atomic_exchange(child->forbidden_call, 0);
-    return !WIFSIGNALED(status) || WTERMSIG(status) != SIGSYS ? "" : number == 0 ? "unknown" : sandbox_call_name(number - 1, buffer);
+    return !WIFSIGNALED(status) || WTERMSIG(status) != SIGSYS ? ""
+           : number == 0                                      ? "unknown"
+                                                              : sandbox_call_name(number - 1, buffer);
 }
 
 static void log_death(const struct supervised *child, int status)
 {
     char buffer[SANDBOX_CALL_NAME_MAX];
     const char *call = forbidden_call(child, status, buffer);
-    log_event(LOG_EVENT_ERROR, "child_died", LOG_TEXT("role", ipc_role_name(child->service->role)), LOG_U64("pid", child->pid),
-              LOG_U64("signal", WIFSIGNALED(status) ? WTERMSIG(status) : 0), LOG_U64("exit_code", WIFEXITED(status) ? WEXITSTATUS(status) : 0),
+    log_event(LOG_EVENT_ERROR, "child_died", LOG_TEXT("role", ipc_role_name(child->service->role)),
+              LOG_U64("pid", child->pid), LOG_U64("signal", WIFSIGNALED(status) ? WTERMSIG(status) : 0),
+              LOG_U64("exit_code", WIFEXITED(status) ? WEXITSTATUS(status) : 0),
               LOG_U64("restart_ms", child->backoff_ms), LOG_TEXT("call", call),
               LOG_TEXT("reason", call[0] == '\0' ? "" : "a system call that its seal does not allow"));
 }
@@ -443,7 +474,8 @@ static void ended(struct children *children, struct supervised *child, int statu
     channel_close(&child->control);
     if (child->service->role == PROCESS_SMTPD) {
         children->metrics->connections[child->number] = 0;
-        memset(children->metrics->clients[child->number], 0, sizeof children->metrics->clients[child->number]);
+        memset(children->metrics->clients[child->number], 0,
+               sizeof children->metrics->clients[child->number]);
         memset(children->metrics->ports[child->number], 0, sizeof children->metrics->ports[child->number]);
     }
     bool crashed_while_draining = child->stage == CHILD_DRAINING && !drained;
@@ -451,7 +483,8 @@ static void ended(struct children *children, struct supervised *child, int statu
         log_death(child, status);
     links_of_dead(children, child, drained && child->succeeds);
     if (!children->started && !drained) {
-        if (WIFSIGNALED(status) && WTERMSIG(status) != SIGKILL) /* else it has said why, or was killed for another */
+        /* else it has said why, or was killed for another */
+        if (WIFSIGNALED(status) && WTERMSIG(status) != SIGKILL)
             log_death(child, status);
         child->pid = 0;
         children->on_failed_start(children->owner, WIFEXITED(status) ? WEXITSTATUS(status) : EX_SOFTWARE);

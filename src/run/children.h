@@ -10,16 +10,17 @@
 #ifndef MAILBOAT_RUN_CHILDREN_H
 #define MAILBOAT_RUN_CHILDREN_H
 
+#include "io/log_throttle.h"
 #include "ipc/channel.h"
 #include "run/child.h"
 #include "run/listen.h"
-#include "io/log_throttle.h"
 
 enum {
-    CHILD_NUMBERS = 254,        /* smtpd processes of all generations; 254 and 255 are the slots of pickup's and queue's own queue ids */
-    RESTART_FIRST_MS = 100,     /* after a second death in a row */
+    /* smtpd processes of all generations; 254 and 255 are the slots of pickup's and queue's own queue ids */
+    CHILD_NUMBERS = 254,
+    RESTART_FIRST_MS = 100, /* after a second death in a row */
     RESTART_MAX_MS = 10 * 1000,
-    REJOIN_MS = 1000,           /* after there was no descriptor for a channel, or no room for a process */
+    REJOIN_MS = 1000,            /* after there was no descriptor for a channel, or no room for a process */
     RESTART_CALM_MS = 10 * 1000, /* a child that lived so long starts again at once */
 };
 
@@ -32,15 +33,16 @@ struct supervised {
     uint32_t number;
     uint32_t generation; /* of the configuration it runs with */
     enum child_stage stage;
-    pid_t pid;           /* 0 while none runs */
-    _Atomic int *forbidden_call; /* shared with it: the system call that it died of, plus one; 0: none (sandbox.h) */
-    void *kept;          /* shared with it, and then with its successor; NULL where the service has none */
+    pid_t pid; /* 0 while none runs */
+    /* shared with it: the system call that it died of, plus one; 0: none (sandbox.h) */
+    _Atomic int *forbidden_call;
+    void *kept; /* shared with it, and then with its successor; NULL where the service has none */
     struct channel control;
     struct watch watch;
     struct timer restart;
     uint64_t started_ms;
     uint64_t backoff_ms;
-    bool succeeds;       /* a successor takes its place when it has drained */
+    bool succeeds; /* a successor takes its place when it has drained */
 };
 
 /* One channel between two children. Both have their ends; the supervisor
@@ -54,7 +56,7 @@ struct child_link {
 struct children {
     struct supervised *first;
     struct child_link *links;
-    struct timer rejoin;      /* channels that could not be made */
+    struct timer rejoin; /* channels that could not be made */
     struct loop *loop;
     const struct config *config;
     const struct listen_set *listening;
@@ -63,12 +65,14 @@ struct children {
     struct shared_metrics *metrics;
     struct over_quota_table *over_quota;
     struct log_throttle joining, forking;
-    bool started;             /* all were ready once: from now on deaths are survived */
+    bool started; /* all were ready once: from now on deaths are survived */
     bool stopping;
     void (*on_change)(void *owner); /* a child became ready or ended */
     /* What is not about its life; owns `attached` where it is not -1. */
-    void (*on_message)(void *owner, struct supervised *from, enum ipc_kind kind, const union ipc_message *message, int attached);
-    void (*on_forked)(void *owner); /* in the new process, first of all: wipes what of the supervisor's is none of its business */
+    void (*on_message)(void *owner, struct supervised *from, enum ipc_kind kind,
+                       const union ipc_message *message, int attached);
+    /* in the new process, first of all: wipes what of the supervisor's is none of its business */
+    void (*on_forked)(void *owner);
     void (*on_stranger)(void *owner, pid_t pid, int status); /* a process ended that is none of these */
     void (*on_failed_start)(void *owner, int exit_code);
     void *owner;
@@ -82,7 +86,8 @@ bool children_start(struct children *children, const struct child_service *servi
 void children_drain(struct children *children, struct supervised *child, bool quick, bool succeeds);
 void children_kill(struct children *children); /* SIGKILL to all that live */
 /* Says it to all that live of a role. */
-void children_broadcast(struct children *children, enum process_role role, enum ipc_kind kind, const void *message);
+void children_broadcast(struct children *children, enum process_role role, enum ipc_kind kind,
+                        const void *message);
 /* Reaps what has ended; called on SIGCHLD. */
 void children_reap(struct children *children);
 

@@ -76,7 +76,8 @@ static bool give_inner(struct chown_tree *h, int descriptor, const char *path, u
     return give_all(h, inner, path, depth + 1, error);
 }
 
-static bool give_name(struct chown_tree *h, const struct chown_place *place, const char *name, struct error *error)
+static bool give_name(struct chown_tree *h, const struct chown_place *place, const char *name,
+                      struct error *error)
 {
     struct stat facts;
     char path[FOLDER_PATH_MAX];

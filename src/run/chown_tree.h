@@ -16,9 +16,9 @@
 
 struct chown_tree {
     struct process_user to;
-    uid_t from;       /* the former owner */
+    uid_t from; /* the former owner */
     gid_t from_group;
-    bool shared;      /* files of anybody may lie in it, and keep their owner: the drop folder */
+    bool shared;              /* files of anybody may lie in it, and keep their owner: the drop folder */
     unsigned long long count; /* names that changed hands */
 };
 

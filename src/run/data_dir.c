@@ -2,10 +2,6 @@
 #define _GNU_SOURCE
 #include "run/data_dir.h"
 
-#include "run/chown_tree.h"
-#include "io/log.h"
-#include "io/tls.h"
-
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -13,6 +9,10 @@
 #include <sys/stat.h>
 #include <sysexits.h>
 #include <unistd.h>
+
+#include "io/log.h"
+#include "io/tls.h"
+#include "run/chown_tree.h"
 
 /* The one table: a folder and the process that works in it. */
 static const struct data_dir_room {
@@ -48,12 +48,13 @@ bool data_dir_open(struct folder *data, const struct config *config, struct erro
     return folder_open(data, config->data_dir, DATA_MODE, FOLDER_TRUSTED, error);
 }
 
-static bool view_open(struct data_dir_view *view, const struct folder *data, const struct data_dir_room *buffer,
-                      const struct config *config, struct error *error)
+static bool view_open(struct data_dir_view *view, const struct folder *data,
+                      const struct data_dir_room *buffer, const struct config *config, struct error *error)
 {
     bool own = buffer->role == PROCESS_SUPERVISOR;
     view->buffer = buffer;
-    view->user = own ? (struct process_user){geteuid(), getegid(), true} : users_of(buffer->role, config->user);
+    view->user = own ? (struct process_user){geteuid(), getegid(), true}
+                     : users_of(buffer->role, config->user);
     if (!folder_enter(&view->folder, data, buffer->name, ROOM_MODE, own ? FOLDER_TRUSTED : FOLDER_ANY, error))
         return false;
     if (fstat(view->folder.descriptor, &view->facts) == 0)
@@ -86,7 +87,8 @@ static enum data_dir_owner owner_of(const struct data_dir_view *view)
         return OWNER_RIGHT;
     if (geteuid() != 0)
         return OWNER_OTHER;
-    if (uid == 0 && (view->buffer->shared || is_empty(&view->folder))) /* dropped files keep their owner anyway */
+    /* dropped files keep their owner anyway */
+    if (uid == 0 && (view->buffer->shared || is_empty(&view->folder)))
         return OWNER_NONE;
     return users_is_fallback(uid, view->buffer->role) ? OWNER_FORMER : OWNER_OTHER;
 }
@@ -146,9 +148,9 @@ static bool settle(struct data_dir_view *view, struct error *error)
 static bool chown_room(struct data_dir_view *view, struct error *error)
 {
     struct chown_tree over = {.to = view->user,
-                             .from = view->facts.st_uid,
-                             .from_group = view->facts.st_gid,
-                             .shared = view->buffer->shared};
+                              .from = view->facts.st_uid,
+                              .from_group = view->facts.st_gid,
+                              .shared = view->buffer->shared};
     enum data_dir_owner owner = owner_of(view);
     if (owner == OWNER_OTHER)
         return refuse(view, error);

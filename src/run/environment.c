@@ -2,9 +2,9 @@
 #define _GNU_SOURCE
 #include "run/environment.h"
 
-#include "base/bytes.h"
-
 #include <unistd.h>
+
+#include "base/bytes.h"
 
 /* Ends with '*': all that begin so. */
 static const char *const kept[] = {"PATH",          "TZ",       "TZDIR",        "LANG",

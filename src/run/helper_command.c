@@ -11,7 +11,8 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-enum { READ_AT_ONCE = 1024, HELPER_COMMAND_SIZE = HELPER_COMMAND_LINE_MAX + READ_AT_ONCE }; /* the line never outgrows it: that would leave a copy behind */
+/* the line never outgrows it: that would leave a copy behind */
+enum { READ_AT_ONCE = 1024, HELPER_COMMAND_SIZE = HELPER_COMMAND_LINE_MAX + READ_AT_ONCE };
 
 static _Noreturn void become(const char *command, struct process_user user, int output)
 {
@@ -23,8 +24,9 @@ static _Noreturn void become(const char *command, struct process_user user, int 
         signal(changed[i], SIG_DFL);
     sigprocmask(SIG_SETMASK, &none, NULL);
     int nothing = open("/dev/null", O_RDONLY);
-    if (nothing >= 0 && dup2(nothing, STDIN_FILENO) >= 0 && dup2(output, STDOUT_FILENO) >= 0 && close_range(3, ~0U, 0) == 0 && setpgid(0, 0) == 0 &&
-        users_become(user, &error) && prctl(PR_SET_PDEATHSIG, SIGKILL) == 0)
+    if (nothing >= 0 && dup2(nothing, STDIN_FILENO) >= 0 && dup2(output, STDOUT_FILENO) >= 0 &&
+        close_range(3, ~0U, 0) == 0 && setpgid(0, 0) == 0 && users_become(user, &error) &&
+        prctl(PR_SET_PDEATHSIG, SIGKILL) == 0)
         execl("/bin/sh", "sh", "-c", command, (char *)NULL);
     _exit(127);
 }
@@ -100,8 +102,10 @@ static void limit_passed(void *owner)
     finish_if_over(helper);
 }
 
-bool helper_command_start(struct helper_command *helper, struct loop *loop, const char *command, struct process_user user,
-                  void (*on_done)(void *owner, struct bytes line, const char *why), void *owner, struct error *error)
+bool helper_command_start(struct helper_command *helper, struct loop *loop, const char *command,
+                          struct process_user user,
+                          void (*on_done)(void *owner, struct bytes line, const char *why), void *owner,
+                          struct error *error)
 {
     int ends[2];
     *helper = (struct helper_command){.loop = loop, .on_done = on_done, .owner = owner};

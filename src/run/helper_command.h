@@ -11,12 +11,12 @@
 #ifndef MAILBOAT_RUN_HELPER_COMMAND_H
 #define MAILBOAT_RUN_HELPER_COMMAND_H
 
+#include <sys/types.h>
+
 #include "base/buffer.h"
 #include "base/error.h"
 #include "io/loop.h"
 #include "run/users.h"
-
-#include <sys/types.h>
 
 enum { HELPER_COMMAND_LIMIT_MS = 30 * 1000, HELPER_COMMAND_LINE_MAX = 8192 };
 
@@ -32,8 +32,10 @@ struct helper_command {
     void *owner;
 };
 
-bool helper_command_start(struct helper_command *helper, struct loop *loop, const char *command, struct process_user user,
-                  void (*on_done)(void *owner, struct bytes line, const char *why), void *owner, struct error *error);
+bool helper_command_start(struct helper_command *helper, struct loop *loop, const char *command,
+                          struct process_user user,
+                          void (*on_done)(void *owner, struct bytes line, const char *why), void *owner,
+                          struct error *error);
 void helper_command_ended(struct helper_command *helper, pid_t pid, int status);
 void helper_command_kill(struct helper_command *helper);
 

@@ -36,7 +36,8 @@ static unsigned long listening_inode(const char *table, uint16_t port)
     while (file != NULL && found == 0 && fgets(line, sizeof line, file) != NULL) {
         unsigned local_port, state;
         unsigned long inode;
-        if (sscanf(line, " %*d: %*[0-9A-Fa-f]:%X %*[0-9A-Fa-f]:%*X %X %*s %*s %*s %*s %*s %lu", &local_port, &state, &inode) == 3 &&
+        if (sscanf(line, " %*d: %*[0-9A-Fa-f]:%X %*[0-9A-Fa-f]:%*X %X %*s %*s %*s %*s %*s %lu", &local_port,
+                   &state, &inode) == 3 &&
             state == 0x0A && local_port == port)
             found = inode;
     }
@@ -113,14 +114,19 @@ static bool fail_bind(const struct config_listener *facts, struct error *error)
     char holder[128];
     if (errno == EADDRINUSE) {
         describe_holder(facts->port, holder, sizeof holder);
-        return error_set(error, EX_UNAVAILABLE, "port %u on %s is taken%s; stop it, or give another port under listeners",
+        return error_set(error, EX_UNAVAILABLE,
+                         "port %u on %s is taken%s; stop it, or give another port under listeners",
                          (unsigned)facts->port, where, holder);
     }
     if (errno == EACCES)
-        return error_set(error, EX_NOPERM, "port %u is not permitted to this user; start as root, or use ports above 1023 under listeners",
-                         (unsigned)facts->port);
+        return error_set(
+            error, EX_NOPERM,
+            "port %u is not permitted to this user; start as root, or use ports above 1023 under listeners",
+            (unsigned)facts->port);
     if (errno == EADDRNOTAVAIL)
-        return error_set(error, EX_CONFIG, "this machine does not have the address %s of the listener on port %u", where, (unsigned)facts->port);
+        return error_set(error, EX_CONFIG,
+                         "this machine does not have the address %s of the listener on port %u", where,
+                         (unsigned)facts->port);
     return error_set_errno(error, EX_OSERR, "cannot listen on port %u of %s", (unsigned)facts->port, where);
 }
 
@@ -171,7 +177,8 @@ static bool kept_from(const struct listen_set *before, int descriptor)
     return false;
 }
 
-static bool add_socket(struct listen_set *set, const struct config_listener *facts, bool six, struct listen_set *before, struct error *error)
+static bool add_socket(struct listen_set *set, const struct config_listener *facts, bool six,
+                       struct listen_set *before, struct error *error)
 {
     if (set->count == LISTENERS_MAX)
         return error_set(error, EX_CONFIG, "more than %d listening sockets", LISTENERS_MAX);
@@ -187,14 +194,16 @@ static bool add_socket(struct listen_set *set, const struct config_listener *fac
     return true;
 }
 
-bool listen_open(struct listen_set *set, const struct config *config, struct listen_set *before, struct error *error)
+bool listen_open(struct listen_set *set, const struct config *config, struct listen_set *before,
+                 struct error *error)
 {
     set->count = 0;
     for (size_t i = 0; i < config->listener_count; i++) {
         const struct config_listener *facts = &config->listeners[i];
         bool named_six = facts->address != NULL && strchr(facts->address, ':') != NULL;
         bool opened = facts->address != NULL ? add_socket(set, facts, named_six, before, error)
-                                             : add_socket(set, facts, false, before, error) && add_socket(set, facts, true, before, error);
+                                             : add_socket(set, facts, false, before, error) &&
+                                                   add_socket(set, facts, true, before, error);
         if (opened)
             continue;
         for (size_t k = 0; k < set->count; k++)
@@ -223,10 +232,10 @@ void listen_close(struct listen_set *set)
 /* bind() takes no descriptor of a folder, so this process goes there and comes back. */
 static bool bind_in(int folder, int descriptor, const struct sockaddr_un *address)
 {
-    int before =
-        open(".", O_PATH | O_DIRECTORY | O_CLOEXEC); /* a user who may not be there cannot come back either */
-    bool bound =
-        fchdir(folder) == 0 && bind(descriptor, (const struct sockaddr *)address, sizeof *address) == 0;
+    /* a user who may not be there cannot come back either */
+    int before = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    bool bound = fchdir(folder) == 0 &&
+                 bind(descriptor, (const struct sockaddr *)address, sizeof *address) == 0;
     int number = errno;
     if ((before < 0 || fchdir(before) != 0) && chdir("/") != 0)
         bound = false;
@@ -248,8 +257,8 @@ int listen_unix(const struct folder *folder, const struct listen_socket *wanted,
     }
     memcpy(address.sun_path, wanted->name, strlen(wanted->name));
     int descriptor = socket(AF_UNIX, wanted->type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    unlinkat(folder->descriptor, wanted->name,
-             0); /* of a server that was killed; the queue's lock tells whether one lives */
+    /* of a server that was killed; the queue's lock tells whether one lives */
+    unlinkat(folder->descriptor, wanted->name, 0);
     mode_t before = umask(0777 & ~wanted->mode);
     bool listening = descriptor >= 0 && bind_in(folder->descriptor, descriptor, &address) &&
                      listen(descriptor, wanted->backlog) == 0;

@@ -27,7 +27,8 @@ struct listen_set {
  * address and port are taken over from it (their place there gets -1). On
  * failure nothing new stays open and `before` is as it was. Errors name the
  * port, its holder where that can be told, and the mend. */
-bool listen_open(struct listen_set *set, const struct config *config, struct listen_set *before, struct error *error);
+bool listen_open(struct listen_set *set, const struct config *config, struct listen_set *before,
+                 struct error *error);
 void listen_close(struct listen_set *set);
 
 /* Of accept(2): nobody can be let in before something is given back. Whoever
@@ -39,10 +40,10 @@ enum { LISTEN_PAUSE_MS = 200 };
 struct listen_socket {
     const char *data_dir; /* the path of its folder, as others name it */
     const char *name;
-    int type;             /* SOCK_STREAM or SOCK_SEQPACKET */
+    int type; /* SOCK_STREAM or SOCK_SEQPACKET */
     int backlog;
     mode_t mode;
-    uid_t owner;          /* root's process gives it to this user; 0: it stays whose it is */
+    uid_t owner; /* root's process gives it to this user; 0: it stays whose it is */
     gid_t group;
 };
 

@@ -15,10 +15,10 @@
 #ifndef MAILBOAT_RUN_SANDBOX_H
 #define MAILBOAT_RUN_SANDBOX_H
 
+#include <stdatomic.h>
+
 #include "base/error.h"
 #include "ipc/ipc_message.h"
-
-#include <stdatomic.h>
 
 enum { SANDBOX_PATHS_MAX = 8, SANDBOX_CALL_NAME_MAX = 40 };
 
@@ -33,10 +33,12 @@ struct sandbox_paths {
         bool writable; /* and files may be made and removed below it */
     } paths[SANDBOX_PATHS_MAX];
     size_t count;
-    bool keeps_root;    /* it has the root directory that it is to have */
-    int call_family;    /* what local may call when it delivers by LMTP: AF_UNIX, AF_INET, AF_INET6; AF_UNSPEC: nobody */
+    bool keeps_root; /* it has the root directory that it is to have */
+    /* what local may call when it delivers by LMTP: AF_UNIX, AF_INET, AF_INET6; AF_UNSPEC: nobody */
+    int call_family;
     uint16_t call_port; /* and the only TCP port it may connect to (Landlock of Linux 6.7 and later) */
-    _Atomic int *forbidden_call; /* in memory shared with the supervisor: the number of the call, plus one. NULL: nobody asks */
+    /* in memory shared with the supervisor: the number of the call, plus one. NULL: nobody asks */
+    _Atomic int *forbidden_call;
 };
 
 void sandbox_allow(struct sandbox_paths *paths, const char *path, bool writable);

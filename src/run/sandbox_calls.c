@@ -9,10 +9,6 @@
  * upgrade of the C library would end every process at once.
  */
 #define _GNU_SOURCE
-#include "run/sandbox.h"
-
-#include "base/bytes.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/netlink.h>
@@ -29,29 +25,85 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "base/bytes.h"
+#include "run/sandbox.h"
+
 /* ---- what is allowed ---- */
 
 /* What every process needs once it runs: memory, time, its descriptors, its
  * channels (sendmsg, recvmsg), its loop. */
 static const int common[] = {
-    SCMP_SYS(read), SCMP_SYS(write), SCMP_SYS(readv), SCMP_SYS(writev), SCMP_SYS(close), SCMP_SYS(lseek),
-    SCMP_SYS(dup), SCMP_SYS(sendmsg), SCMP_SYS(recvmsg), SCMP_SYS(sendto), SCMP_SYS(recvfrom),
-    SCMP_SYS(shutdown), SCMP_SYS(getsockopt), SCMP_SYS(getsockname), SCMP_SYS(getpeername),
-    SCMP_SYS(epoll_create1), SCMP_SYS(epoll_create), SCMP_SYS(epoll_ctl), SCMP_SYS(epoll_wait),
-    SCMP_SYS(epoll_pwait), SCMP_SYS(epoll_pwait2), SCMP_SYS(poll), SCMP_SYS(ppoll), SCMP_SYS(eventfd2),
-    SCMP_SYS(pipe2), SCMP_SYS(timerfd_create), SCMP_SYS(timerfd_settime), SCMP_SYS(brk), SCMP_SYS(munmap),
-    SCMP_SYS(mremap), SCMP_SYS(madvise), SCMP_SYS(clock_gettime), SCMP_SYS(clock_getres),
-    SCMP_SYS(clock_nanosleep), SCMP_SYS(nanosleep), SCMP_SYS(gettimeofday), SCMP_SYS(time), SCMP_SYS(getpid),
-    SCMP_SYS(gettid), SCMP_SYS(getppid), SCMP_SYS(getuid), SCMP_SYS(geteuid), SCMP_SYS(getgid),
-    SCMP_SYS(getegid), SCMP_SYS(getrandom), SCMP_SYS(futex), SCMP_SYS(sched_yield),
-    SCMP_SYS(sched_getaffinity), SCMP_SYS(getrusage), SCMP_SYS(sysinfo), SCMP_SYS(rt_sigprocmask),
-    SCMP_SYS(rt_sigreturn), SCMP_SYS(sigaltstack), SCMP_SYS(restart_syscall), SCMP_SYS(getrlimit),
-    SCMP_SYS(set_robust_list), SCMP_SYS(rseq), SCMP_SYS(membarrier), SCMP_SYS(fstat), SCMP_SYS(exit),
+    SCMP_SYS(read),
+    SCMP_SYS(write),
+    SCMP_SYS(readv),
+    SCMP_SYS(writev),
+    SCMP_SYS(close),
+    SCMP_SYS(lseek),
+    SCMP_SYS(dup),
+    SCMP_SYS(sendmsg),
+    SCMP_SYS(recvmsg),
+    SCMP_SYS(sendto),
+    SCMP_SYS(recvfrom),
+    SCMP_SYS(shutdown),
+    SCMP_SYS(getsockopt),
+    SCMP_SYS(getsockname),
+    SCMP_SYS(getpeername),
+    SCMP_SYS(epoll_create1),
+    SCMP_SYS(epoll_create),
+    SCMP_SYS(epoll_ctl),
+    SCMP_SYS(epoll_wait),
+    SCMP_SYS(epoll_pwait),
+    SCMP_SYS(epoll_pwait2),
+    SCMP_SYS(poll),
+    SCMP_SYS(ppoll),
+    SCMP_SYS(eventfd2),
+    SCMP_SYS(pipe2),
+    SCMP_SYS(timerfd_create),
+    SCMP_SYS(timerfd_settime),
+    SCMP_SYS(brk),
+    SCMP_SYS(munmap),
+    SCMP_SYS(mremap),
+    SCMP_SYS(madvise),
+    SCMP_SYS(clock_gettime),
+    SCMP_SYS(clock_getres),
+    SCMP_SYS(clock_nanosleep),
+    SCMP_SYS(nanosleep),
+    SCMP_SYS(gettimeofday),
+    SCMP_SYS(time),
+    SCMP_SYS(getpid),
+    SCMP_SYS(gettid),
+    SCMP_SYS(getppid),
+    SCMP_SYS(getuid),
+    SCMP_SYS(geteuid),
+    SCMP_SYS(getgid),
+    SCMP_SYS(getegid),
+    SCMP_SYS(getrandom),
+    SCMP_SYS(futex),
+    SCMP_SYS(sched_yield),
+    SCMP_SYS(sched_getaffinity),
+    SCMP_SYS(getrusage),
+    SCMP_SYS(sysinfo),
+    SCMP_SYS(rt_sigprocmask),
+    SCMP_SYS(rt_sigreturn),
+    SCMP_SYS(sigaltstack),
+    SCMP_SYS(restart_syscall),
+    SCMP_SYS(getrlimit),
+    SCMP_SYS(set_robust_list),
+    SCMP_SYS(rseq),
+    SCMP_SYS(membarrier),
+    SCMP_SYS(fstat),
+    SCMP_SYS(exit),
     SCMP_SYS(exit_group),
     /* On machines of 32 bits. */
-    SCMP_SYS(clock_gettime64), SCMP_SYS(clock_getres_time64), SCMP_SYS(clock_nanosleep_time64),
-    SCMP_SYS(ppoll_time64), SCMP_SYS(futex_time64), SCMP_SYS(timerfd_settime64), SCMP_SYS(recvmmsg_time64),
-    SCMP_SYS(fstat64), SCMP_SYS(_llseek),
+    SCMP_SYS(clock_gettime64),
+    SCMP_SYS(clock_getres_time64),
+    SCMP_SYS(clock_nanosleep_time64),
+    SCMP_SYS(ppoll_time64),
+    SCMP_SYS(futex_time64),
+    SCMP_SYS(timerfd_settime64),
+    SCMP_SYS(recvmmsg_time64),
+    SCMP_SYS(fstat64),
+    SCMP_SYS(_llseek),
 };
 static const int accepting[] = {SCMP_SYS(accept4), SCMP_SYS(accept), SCMP_SYS(listen)};
 /* Writing large contents to descriptors that were handed over. */
@@ -90,7 +142,13 @@ static const int sanitizing[] = {SCMP_SYS(open),  SCMP_SYS(openat), SCMP_SYS(rea
 #endif
 
 enum sandbox_keeps {
-    ACCEPTS = 1, READS_FILES = 2, WRITES_FILES = 4, HAS_THREADS = 8, CALLS_OUT = 16, CALLS_ONE = 32, FILLS_FILES = 64
+    ACCEPTS = 1,
+    READS_FILES = 2,
+    WRITES_FILES = 4,
+    HAS_THREADS = 8,
+    CALLS_OUT = 16,
+    CALLS_ONE = 32,
+    FILLS_FILES = 64
 };
 
 /* The one table: a role and what it keeps besides the common calls. */
@@ -310,8 +368,8 @@ static bool allow_sockets(scmp_filter_ctx filter, unsigned kept, int call_family
     /* Which addresses this machine has is asked of the kernel's routes. */
     return seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 2, where(0, SCMP_CMP_EQ, AF_NETLINK),
                             where(2, SCMP_CMP_EQ, NETLINK_ROUTE)) == 0 &&
-           refuse_where(filter, SCMP_SYS(socket), EAFNOSUPPORT, 0,
-                        AF_UNIX) && /* libraries look for nscd; then go on without */
+           refuse_where(filter, SCMP_SYS(socket), EAFNOSUPPORT, 0, AF_UNIX) && /* libraries look for nscd;
+                                                                                  then go on without */
            ALLOW(filter, calling_out);
 }
 
@@ -358,8 +416,7 @@ bool sandbox_apply_calls(enum process_role role, int call_family, struct error *
     if (failed == 0)
         return true;
     errno = -failed;
-    return error_set_errno(error, EX_OSERR, "cannot seal the %s process with seccomp",
-                           ipc_role_name(role));
+    return error_set_errno(error, EX_OSERR, "cannot seal the %s process with seccomp", ipc_role_name(role));
 }
 
 const char *sandbox_call_name(int number, char buffer[SANDBOX_CALL_NAME_MAX])

@@ -1,10 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* sandbox_paths: which files below which folders stay open to a process, and which port (Landlock). */
 #define _GNU_SOURCE
-#include "run/sandbox.h"
-
-#include "base/bytes.h"
-
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -13,12 +9,15 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "base/bytes.h"
+#include "run/sandbox.h"
+
 void sandbox_allow(struct sandbox_paths *paths, const char *path, bool writable)
 {
     assert(paths->count < SANDBOX_PATHS_MAX);
     paths->paths[paths->count].path = path;
-    paths->paths[paths->count].file =
-        open(path, O_PATH | O_CLOEXEC); /* now: its root may be another one when it is sealed */
+    /* now: its root may be another one when it is sealed */
+    paths->paths[paths->count].file = open(path, O_PATH | O_CLOEXEC);
     paths->paths[paths->count++].writable = writable;
 }
 
@@ -42,8 +41,8 @@ static bool allow_path(int ruleset, int file, const char *path, bool writable, u
     struct landlock_path_beneath_attr rule = {
         .parent_fd = file,
         .allowed_access = writable ? handled & ~(uint64_t)LANDLOCK_ACCESS_FS_EXECUTE : read_rights};
-    bool added =
-        file >= 0 && syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0) == 0;
+    bool added = file >= 0 &&
+                 syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0) == 0;
     if (!added && errno == EINVAL) { /* a file takes fewer rights than a folder */
         rule.allowed_access &= LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE;
         added = syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0) == 0;

@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* sandbox_root: which files a process can name at all. */
 #define _GNU_SOURCE
-#include "run/sandbox.h"
-
-#include "io/folder.h"
-
 #include <linux/capability.h>
 #include <stdio.h>
 #include <sys/syscall.h>
 #include <sysexits.h>
 #include <unistd.h>
+
+#include "io/folder.h"
+#include "run/sandbox.h"
 
 bool sandbox_can_change_root(void)
 {

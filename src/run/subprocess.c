@@ -85,14 +85,15 @@ bool subprocess_run(subprocess_work *work, void *owner, struct buffer *out, stru
     }
     sigprocmask(SIG_SETMASK, &before, NULL);
     close(ends[1]);
-    while (pid > 0 && told.length <= sizeof(struct subprocess_report) + SUBPROCESS_OUTPUT_MAX && read_some(ends[0], &told))
+    while (pid > 0 && told.length <= sizeof(struct subprocess_report) + SUBPROCESS_OUTPUT_MAX &&
+           read_some(ends[0], &told))
         continue;
     close(ends[0]);
     while (pid > 0 && waitpid(pid, NULL, 0) < 0 && errno == EINTR)
         continue;
     errno = failed;
-    bool done =
-        pid < 0 ? error_set_errno(error, EX_OSERR, "cannot start a process") : take_report(&told, out, error);
+    bool done = pid < 0 ? error_set_errno(error, EX_OSERR, "cannot start a process")
+                        : take_report(&told, out, error);
     buffer_free(&told);
     return done;
 }

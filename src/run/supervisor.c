@@ -2,17 +2,6 @@
 #define _GNU_SOURCE
 #include "run/supervisor.h"
 
-#include "store/accounts.h"
-#include "run/subprocess.h"
-#include "run/children.h"
-#include "run/data_dir.h"
-#include "run/helper_command.h"
-#include "service/learned_verifier.h"
-#include "io/log.h"
-#include "service/quotas.h"
-#include "store/store.h"
-#include "run/users.h"
-
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -27,10 +16,22 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "io/log.h"
+#include "run/children.h"
+#include "run/data_dir.h"
+#include "run/helper_command.h"
+#include "run/subprocess.h"
+#include "run/users.h"
+#include "service/learned_verifier.h"
+#include "service/quotas.h"
+#include "store/accounts.h"
+#include "store/store.h"
+
 /* Those of which there is one, in the order in which they are started. A
  * reload replaces the deliverers first, so that the queue that records their
  * results is there until they are done; web after relay, which it asks at once. */
-static const struct child_service *const single_services[] = {&pickup_service, &auth_service, &relay_service, &local_service, &web_service, &queue_service};
+static const struct child_service *const single_services[] = {&pickup_service, &auth_service, &relay_service,
+                                                              &local_service,  &web_service,  &queue_service};
 
 /* The sockets in the data directory by which local programs submit, and subcommands ask auth. */
 static const char submit_name[] = "submit.sock", auth_name[] = "auth.sock";
@@ -43,7 +44,8 @@ struct supervisor {
     const char *config_file;
     struct folder data; /* the data directory */
     struct buffer users_warning;
-    struct config config, old_config; /* the old one lives until the last process that was forked with it has ended */
+    /* the old one lives until the last process that was forked with it has ended */
+    struct config config, old_config;
     struct loop loop;
     struct listen_set listening;
     struct children children;
@@ -59,7 +61,8 @@ struct supervisor {
 static bool all_are(const struct supervisor *s, const struct child_service *service, enum child_stage stage)
 {
     for (const struct supervised *child = s->children.first; child != NULL; child = child->next)
-        if (child->service == service && (child->stage != stage || child->generation != s->children.generation))
+        if (child->service == service &&
+            (child->stage != stage || child->generation != s->children.generation))
             return false;
     return true;
 }
@@ -89,8 +92,8 @@ static void log_ready(const struct supervisor *s)
     struct buffer ports = {0};
     for (size_t i = 0; i < s->config.listener_count; i++)
         buffer_add_format(&ports, "%s%u", i == 0 ? "" : ",", (unsigned)s->config.listeners[i].port);
-    log_event(LOG_EVENT_INFO, "ready", LOG_TEXT("hostname", s->config.hostname), LOG_BYTES("ports", buffer_bytes(&ports)),
-              LOG_TEXT("data_dir", s->config.data_dir));
+    log_event(LOG_EVENT_INFO, "ready", LOG_TEXT("hostname", s->config.hostname),
+              LOG_BYTES("ports", buffer_bytes(&ports)), LOG_TEXT("data_dir", s->config.data_dir));
     buffer_free(&ports);
 }
 
@@ -98,18 +101,23 @@ static void log_ready(const struct supervisor *s)
 static bool raise_descriptor_limit(const struct config *config, struct error *error)
 {
     struct rlimit limit;
-    uint32_t most = config->limits.connections > config->limits.deliveries ? config->limits.connections : config->limits.deliveries;
+    uint32_t most = config->limits.connections > config->limits.deliveries ? config->limits.connections
+                                                                           : config->limits.deliveries;
     rlim_t wanted = (rlim_t)most + DESCRIPTORS_BESIDE;
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted)
         return true;
     if (limit.rlim_max < DESCRIPTORS_MIN)
-        return error_set(error, EX_OSERR, "the limit of open files is %llu, less than %d: raise it (LimitNOFILE, ulimit -n)", (unsigned long long)limit.rlim_max, DESCRIPTORS_MIN);
+        return error_set(error, EX_OSERR,
+                         "the limit of open files is %llu, less than %d: raise it (LimitNOFILE, ulimit -n)",
+                         (unsigned long long)limit.rlim_max, DESCRIPTORS_MIN);
     struct rlimit higher = {wanted, limit.rlim_max > wanted ? limit.rlim_max : wanted};
     if (setrlimit(RLIMIT_NOFILE, &higher) == 0)
         return true;
     higher = (struct rlimit){limit.rlim_max < wanted ? limit.rlim_max : wanted, limit.rlim_max};
     setrlimit(RLIMIT_NOFILE, &higher);
-    log_event(LOG_EVENT_WARN, "limit_lowered", LOG_TEXT("what", "connections a process"), LOG_U64("to", higher.rlim_cur > 2 * DESCRIPTORS_BESIDE ? higher.rlim_cur - DESCRIPTORS_BESIDE : higher.rlim_cur / 2),
+    log_event(LOG_EVENT_WARN, "limit_lowered", LOG_TEXT("what", "connections a process"),
+              LOG_U64("to", higher.rlim_cur > 2 * DESCRIPTORS_BESIDE ? higher.rlim_cur - DESCRIPTORS_BESIDE
+                                                                     : higher.rlim_cur / 2),
               LOG_TEXT("mend", "raise the limit of open files (LimitNOFILE, ulimit -n)"));
     return true;
 }
@@ -127,8 +135,8 @@ static bool prepare_accounts(void *owner, struct buffer *out, struct error *erro
     if (!written || geteuid() != 0)
         return written;
     int file = openat(s->data.descriptor, "accounts.db", O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-    bool given =
-        file >= 0 && fchown(file, 0, users_of(PROCESS_AUTH, config->user).gid) == 0 && fchmod(file, 0640) == 0;
+    bool given = file >= 0 && fchown(file, 0, users_of(PROCESS_AUTH, config->user).gid) == 0 &&
+                 fchmod(file, 0640) == 0;
     if (!given)
         error_set_errno(error, EX_OSERR, "cannot give %s/accounts.db to the auth process", s->data.path);
     if (file >= 0)
@@ -153,7 +161,8 @@ static bool data_dir_is_free(const struct supervisor *s, struct error *error)
                                    s->config.data_dir, owner);
 }
 
-/* At the start alone: who the processes are, and that their folders are theirs. A restart takes changes in. */
+/* At the start alone: who the processes are, and that their
+ * folders are theirs. A restart takes changes in. */
 static bool settle(struct supervisor *s, struct error *error)
 {
     return users_settle(s->config.user, &s->users_warning, error) && data_dir_prepare(&s->config, error) &&
@@ -173,11 +182,13 @@ static bool make_certificate(void *owner, struct buffer *out, struct error *erro
     return true;
 }
 
-/* Hashes and keys are seen by processes of their own: whatever was once in this memory, all others would have. */
+/* Hashes and keys are seen by processes of their own: whatever
+ * was once in this memory, all others would have. */
 static bool prepare_secrets(struct supervisor *s, bool *certificate_made, struct error *error)
 {
     struct buffer out = {0};
-    bool ignored, done = subprocess_run(make_certificate, &s->config, &out, error) && subprocess_run(prepare_accounts, s, NULL, error);
+    bool ignored, done = subprocess_run(make_certificate, &s->config, &out, error) &&
+                         subprocess_run(prepare_accounts, s, NULL, error);
     *certificate_made = out.length > 0;
     buffer_free(&out);
     return done && data_dir_certificate(&s->config, &ignored, error); /* it is there: this notes where */
@@ -190,8 +201,9 @@ static bool prepare(struct supervisor *s, struct error *error)
         !data_dir_is_passable(&s->config, error) || !prepare_secrets(s, &certificate_made, error))
         return false;
     if (certificate_made)
-        log_event(LOG_EVENT_WARN, "certificate_made", LOG_TEXT("file", s->config.tls.certificate),
-                  LOG_TEXT("mend", "it is self-signed: mail programs will warn; set tls.certificate and tls.key"));
+        log_event(
+            LOG_EVENT_WARN, "certificate_made", LOG_TEXT("file", s->config.tls.certificate),
+            LOG_TEXT("mend", "it is self-signed: mail programs will warn; set tls.certificate and tls.key"));
     return raise_descriptor_limit(&s->config, error);
 }
 
@@ -211,7 +223,8 @@ static bool wants_web(const struct config *config)
 static bool start_all(struct supervisor *s, struct error *error)
 {
     for (size_t i = 0; i < ARRAY_LENGTH(single_services); i++)
-        if ((single_services[i] != &web_service || wants_web(&s->config)) && !children_start(&s->children, single_services[i], error))
+        if ((single_services[i] != &web_service || wants_web(&s->config)) &&
+            !children_start(&s->children, single_services[i], error))
             return false;
     return start_smtpds(s, error);
 }
@@ -252,7 +265,8 @@ static void start_web(struct supervisor *s, struct error *error)
 static void go_on_reloading(struct supervisor *s)
 {
     for (const struct supervised *child = s->children.first; child != NULL; child = child->next)
-        if (child->service == &smtpd_service && child->generation == s->children.generation && child->stage != CHILD_RUNNING)
+        if (child->service == &smtpd_service && child->generation == s->children.generation &&
+            child->stage != CHILD_RUNNING)
             return;
     drain_smtpds_of_before(s);
     for (; s->reload_step < ARRAY_LENGTH(single_services); s->reload_step++) {
@@ -260,7 +274,8 @@ static void go_on_reloading(struct supervisor *s)
         if (all_are(s, service, CHILD_RUNNING))
             continue;
         for (struct supervised *child = s->children.first; child != NULL; child = child->next)
-            if (child->service == service && child->generation != s->children.generation && child->stage == CHILD_RUNNING)
+            if (child->service == service && child->generation != s->children.generation &&
+                child->stage == CHILD_RUNNING)
                 children_drain(&s->children, child, false, service != &web_service || wants_web(&s->config));
         return;
     }
@@ -305,7 +320,8 @@ static void begin_reload(struct supervisor *s)
     if (s->stage != STAGE_RUNNING)
         return;
     if (!swap_config(s, &error)) {
-        log_event(LOG_EVENT_ERROR, "reload_failed", LOG_TEXT("reason", error.text), LOG_TEXT("mend", "the configuration of before stays in force"));
+        log_event(LOG_EVENT_ERROR, "reload_failed", LOG_TEXT("reason", error.text),
+                  LOG_TEXT("mend", "the configuration of before stays in force"));
         return;
     }
     log_event(LOG_EVENT_INFO, "reloading", LOG_TEXT("config", s->config.file));
@@ -324,12 +340,15 @@ static void begin_reload(struct supervisor *s)
 /* The askers end before those who answer them. */
 static void go_on_stopping(struct supervisor *s)
 {
-    static const struct child_service *const order[][3] = {
-        {&smtpd_service, &pickup_service, &web_service}, {&relay_service, &local_service}, {&queue_service}, {&auth_service}};
+    static const struct child_service *const order[][3] = {{&smtpd_service, &pickup_service, &web_service},
+                                                           {&relay_service, &local_service},
+                                                           {&queue_service},
+                                                           {&auth_service}};
     for (size_t step = 0; step < ARRAY_LENGTH(order); step++) {
         bool waiting = false;
         for (struct supervised *child = s->children.first; child != NULL; child = child->next)
-            if (child->service == order[step][0] || child->service == order[step][1] || child->service == order[step][2]) {
+            if (child->service == order[step][0] || child->service == order[step][1] ||
+                child->service == order[step][2]) {
                 children_drain(&s->children, child, true, false);
                 waiting = waiting || child->pid != 0;
             }
@@ -375,14 +394,9 @@ static void on_change(void *owner)
         log_ready(s);
         notify("READY=1");
         break;
-    case STAGE_RUNNING:
-        break;
-    case STAGE_RELOADING:
-        go_on_reloading(s);
-        break;
-    case STAGE_STOPPING:
-        go_on_stopping(s);
-        break;
+    case STAGE_RUNNING: break;
+    case STAGE_RELOADING: go_on_reloading(s); break;
+    case STAGE_STOPPING: go_on_stopping(s); break;
     }
 }
 
@@ -393,22 +407,27 @@ static void helper_command_done(void *owner, struct bytes line, const char *why)
     struct buffer reason = {0};
     bool by_token = s->config.relay.smarthost.token_command != NULL;
     if (line.length == 0) {
-        buffer_add_format(&reason, "relay.smarthost.%s: %s", by_token ? "token_command" : "password_command", why);
+        buffer_add_format(&reason, "relay.smarthost.%s: %s", by_token ? "token_command" : "password_command",
+                          why);
         log_event(LOG_EVENT_ERROR, "command_failed", LOG_BYTES("reason", buffer_bytes(&reason)));
     }
-    children_broadcast(&s->children, PROCESS_RELAY, IPC_SECRET_ANSWER, &(struct ipc_secret_answer){line, buffer_bytes(&reason)});
+    children_broadcast(&s->children, PROCESS_RELAY, IPC_SECRET_ANSWER,
+                       &(struct ipc_secret_answer){line, buffer_bytes(&reason)});
     buffer_free(&reason);
 }
 
 static void fetch_secret(struct supervisor *s)
 {
-    const char *command = s->config.relay.smarthost.token_command != NULL ? s->config.relay.smarthost.token_command : s->config.relay.smarthost.password_command;
+    const char *command = s->config.relay.smarthost.token_command != NULL
+                              ? s->config.relay.smarthost.token_command
+                              : s->config.relay.smarthost.password_command;
     struct error error = {0};
     if (s->helper.pid != 0) /* its answer is for all */
         return;
     if (command == NULL)
         helper_command_done(s, bytes_none(), "there is none in the configuration any more");
-    else if (!helper_command_start(&s->helper, &s->loop, command, users_of(PROCESS_RELAY, s->config.user), helper_command_done, s, &error))
+    else if (!helper_command_start(&s->helper, &s->loop, command, users_of(PROCESS_RELAY, s->config.user),
+                                   helper_command_done, s, &error))
         helper_command_done(s, bytes_none(), error.text);
 }
 
@@ -418,7 +437,8 @@ static void on_stranger(void *owner, pid_t pid, int status)
     helper_command_ended(&s->helper, pid, status);
 }
 
-static void on_message(void *owner, struct supervised *from, enum ipc_kind kind, const union ipc_message *message, int attached)
+static void on_message(void *owner, struct supervised *from, enum ipc_kind kind,
+                       const union ipc_message *message, int attached)
 {
     struct supervisor *s = owner;
     if (kind == IPC_LEARN)
@@ -470,13 +490,23 @@ static bool start(struct supervisor *s, struct error *error)
     if (!listen_open(&s->listening, &s->config, NULL, error) || !settle(s, error) || !prepare(s, error) ||
         !loop_start(&s->loop, error))
         return false;
-    s->children = (struct children){.loop = &s->loop, .config = &s->config, .listening = &s->listening, .owner = s,
-                                    .on_forked = on_forked, .on_change = on_change, .on_message = on_message, .on_stranger = on_stranger, .on_failed_start = on_failed_start};
+    s->children = (struct children){.loop = &s->loop,
+                                    .config = &s->config,
+                                    .listening = &s->listening,
+                                    .owner = s,
+                                    .on_forked = on_forked,
+                                    .on_change = on_change,
+                                    .on_message = on_message,
+                                    .on_stranger = on_stranger,
+                                    .on_failed_start = on_failed_start};
     children_prepare(&s->children);
-    s->children.metrics = mmap(NULL, sizeof *s->children.metrics, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (s->children.metrics != MAP_FAILED && getentropy(s->children.metrics->ticket_secret, sizeof s->children.metrics->ticket_secret) != 0)
+    s->children.metrics = mmap(NULL, sizeof *s->children.metrics, PROT_READ | PROT_WRITE,
+                               MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (s->children.metrics != MAP_FAILED &&
+        getentropy(s->children.metrics->ticket_secret, sizeof s->children.metrics->ticket_secret) != 0)
         return error_set_errno(error, EX_OSERR, "cannot make a secret for TLS sessions");
-    s->children.over_quota = mmap(NULL, sizeof *s->children.over_quota, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    s->children.over_quota = mmap(NULL, sizeof *s->children.over_quota, PROT_READ | PROT_WRITE,
+                                  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (s->children.metrics == MAP_FAILED || s->children.over_quota == MAP_FAILED)
         return error_set_errno(error, EX_OSERR, "no memory to share");
     handshake_budget_start(&s->children.metrics->handshakes);
@@ -494,14 +524,19 @@ static bool start(struct supervisor *s, struct error *error)
     watch_signal(s, &s->on_term, SIGTERM);
     watch_signal(s, &s->on_int, SIGINT);
     timer_start(&s->stop_limit, &s->loop, limit_passed, s);
-    log_event(LOG_EVENT_INFO, "started", LOG_TEXT("version", MAILBOAT_VERSION), LOG_TEXT("config", s->config.file));
+    log_event(LOG_EVENT_INFO, "started", LOG_TEXT("version", MAILBOAT_VERSION),
+              LOG_TEXT("config", s->config.file));
     if (s->users_warning.length > 0)
         log_event(LOG_EVENT_WARN, "users_missing", LOG_BYTES("reason", buffer_bytes(&s->users_warning)),
                   LOG_TEXT("mend", USERS_HINT));
     if (!sandbox_has_landlock())
-        log_event(LOG_EVENT_WARN, "no_landlock", LOG_TEXT("reason", "the kernel has no Landlock: seccomp alone seals the processes"));
+        log_event(LOG_EVENT_WARN, "no_landlock",
+                  LOG_TEXT("reason", "the kernel has no Landlock: seccomp alone seals the processes"));
     if (geteuid() == 0 && !sandbox_can_change_root())
-        log_event(LOG_EVENT_WARN, "no_empty_root", LOG_TEXT("reason", "the capability CAP_SYS_CHROOT is missing: the processes keep their root directory"));
+        log_event(
+            LOG_EVENT_WARN, "no_empty_root",
+            LOG_TEXT("reason",
+                     "the capability CAP_SYS_CHROOT is missing: the processes keep their root directory"));
     return start_all(s, error);
 }
 

@@ -85,7 +85,8 @@ bool users_is_fallback(uid_t uid, enum process_role role)
 
 /* ---- settling ---- */
 
-static bool check_user(enum process_role role, const char *name, const struct process_user *user, struct error *error)
+static bool check_user(enum process_role role, const char *name, const struct process_user *user,
+                       struct error *error)
 {
     if (user->named && (user->uid == 0 || user->gid == 0))
         return error_set(error, EX_CONFIG,

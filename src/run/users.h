@@ -14,11 +14,11 @@
 #ifndef MAILBOAT_RUN_USERS_H
 #define MAILBOAT_RUN_USERS_H
 
+#include <sys/types.h>
+
 #include "base/buffer.h"
 #include "base/error.h"
 #include "ipc/ipc_message.h"
-
-#include <sys/types.h>
 
 enum {
     USERS_FALLBACK_UID = 90160,  /* + the role; left free by systemd, by Debian and by /etc/subuid */

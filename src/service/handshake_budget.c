@@ -1,18 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "service/handshake_budget.h"
 
-#include "io/log.h"
-#include "io/random.h"
-
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <string.h>
 
+#include "io/log.h"
+#include "io/random.h"
+
 enum {
-    IPV4 = 4, IPV6_64 = 6, IPV6_48 = 48, /* kinds of networks: the second half of a key */
+    IPV4 = 4,
+    IPV6_64 = 6,
+    IPV6_48 = 48,                                        /* kinds of networks: the second half of a key */
     REFILL_TIMES = 1000 / HANDSHAKE_SHARE_PERMILLE,      /* µs until a µs of CPU has come back */
     BURST_US = HANDSHAKE_BURST_MS * 1000 * REFILL_TIMES, /* until an empty bucket is full */
-    DEBT_MAX_US = 2 * BURST_US,                          /* more is forgiven: others of that network wait too */
+    /* more is forgiven: others of that network wait too */
+    DEBT_MAX_US = 2 * BURST_US,
 };
 
 static bool is_limited(const struct handshake_network *network)
@@ -105,8 +108,8 @@ static void move(_Atomic uint64_t *slot, uint64_t now_us, int64_t by_us)
     } while (!atomic_compare_exchange_weak(slot, &before, after));
 }
 
-static void charge(struct handshake_budget *budget, const struct handshake_network *network,
-                   uint64_t now_us, int64_t by_us)
+static void charge(struct handshake_budget *budget, const struct handshake_network *network, uint64_t now_us,
+                   int64_t by_us)
 {
     _Atomic uint64_t *slots[2];
     slots_of(budget, network, slots);
@@ -144,8 +147,8 @@ void handshake_budget_charge(struct handshake_budget *budget, const struct hands
 void handshake_budget_log(const struct handshake_network *network, uint64_t times)
 {
     char buffer[HANDSHAKE_NETWORK_TEXT];
-    log_event(LOG_EVENT_WARN, "handshakes_delayed", LOG_BYTES("client", handshake_network_text(network, buffer)),
-              LOG_U64("times", times),
+    log_event(LOG_EVENT_WARN, "handshakes_delayed",
+              LOG_BYTES("client", handshake_network_text(network, buffer)), LOG_U64("times", times),
               LOG_TEXT("reason", "TLS handshakes of this address have used up their CPU time"),
               LOG_TEXT("hint", "block the address at the firewall if it is not one of yours"));
 }

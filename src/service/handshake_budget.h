@@ -19,23 +19,23 @@
 #ifndef MAILBOAT_SERVICE_HANDSHAKE_BUDGET_H
 #define MAILBOAT_SERVICE_HANDSHAKE_BUDGET_H
 
-#include "io/handshakes.h"
-
 #include <stdatomic.h>
 #include <sys/socket.h>
 
+#include "io/handshakes.h"
+
 enum {
-    HANDSHAKE_BURST_MS = 2000,       /* of CPU, for an address or a /64 that has had none lately */
-    HANDSHAKE_SHARE_PERMILLE = 50,   /* of a core, for as long as it goes on */
-    HANDSHAKE_WIDE_TIMES = 4,        /* as much for a /48 */
-    HANDSHAKE_FAILED_TIMES = 4,      /* a handshake that fails is charged so many times more */
-    HANDSHAKE_RETURN_PERCENT = 75,   /* of a handshake's cost, when its client signs in */
-    HANDSHAKE_STEP_MIN_US = 20,      /* what a step is charged at least: to accept a client costs, too */
+    HANDSHAKE_BURST_MS = 2000,     /* of CPU, for an address or a /64 that has had none lately */
+    HANDSHAKE_SHARE_PERMILLE = 50, /* of a core, for as long as it goes on */
+    HANDSHAKE_WIDE_TIMES = 4,      /* as much for a /48 */
+    HANDSHAKE_FAILED_TIMES = 4,    /* a handshake that fails is charged so many times more */
+    HANDSHAKE_RETURN_PERCENT = 75, /* of a handshake's cost, when its client signs in */
+    HANDSHAKE_STEP_MIN_US = 20,    /* what a step is charged at least: to accept a client costs, too */
     HANDSHAKE_BUDGET_SLOTS = 64 * 1024,
 };
 
 struct handshake_budget {
-    uint64_t secret[2]; /* set once, before others see the table */
+    uint64_t secret[2];                               /* set once, before others see the table */
     _Atomic uint64_t full_us[HANDSHAKE_BUDGET_SLOTS]; /* when each bucket is full again */
 };
 

@@ -2,14 +2,14 @@
 #define _GNU_SOURCE
 #include "service/learned_verifier.h"
 
-#include "store/accounts.h"
-#include "run/subprocess.h"
-#include "io/log.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <sysexits.h>
 #include <unistd.h>
+
+#include "io/log.h"
+#include "run/subprocess.h"
+#include "store/accounts.h"
 
 enum { PARTS = 4 };
 

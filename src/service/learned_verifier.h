@@ -16,7 +16,9 @@
 enum { LEARNED_MAX = 2048 }; /* octets, less than a pipe takes at once (PIPE_BUF) */
 
 /* As accounts_learn() takes it. */
-struct learned { struct bytes address, key, password_hash, verifier; };
+struct learned {
+    struct bytes address, key, password_hash, verifier;
+};
 
 /* False when it cannot be told now; the next password that is right tells it again. */
 bool learned_send(struct child *child, const struct learned *learned);

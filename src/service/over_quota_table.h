@@ -17,19 +17,22 @@
 #include "base/bytes.h"
 
 enum over_quota_table_limit {
-    OVER_QUOTA_SLOTS = 1 << 16,         /* slots */
-    OVER_QUOTA_BELIEVED_S = 5 * 60,         /* after it was found */
+    OVER_QUOTA_SLOTS = 1 << 16,     /* slots */
+    OVER_QUOTA_BELIEVED_S = 5 * 60, /* after it was found */
 };
 
 struct over_quota_table {
     _Atomic uint64_t slots[OVER_QUOTA_SLOTS]; /* see over_quota_table.c */
 };
 
-/* `address` is the mailbox's own: no alias, no tag. `version` is of the accounts; `now_ms` by the clock that never jumps. */
-void over_quota_table_add(struct over_quota_table *full, struct bytes address, uint64_t version, uint64_t now_ms);
+/* `address` is the mailbox's own: no alias, no tag. `version` is of
+ * the accounts; `now_ms` by the clock that never jumps. */
+void over_quota_table_add(struct over_quota_table *full, struct bytes address, uint64_t version,
+                          uint64_t now_ms);
 void over_quota_table_remove(struct over_quota_table *full, struct bytes address);
 /* Was it found full not long ago, with the accounts as they are? */
-bool over_quota_table_has(const struct over_quota_table *full, struct bytes address, uint64_t version, uint64_t now_ms);
+bool over_quota_table_has(const struct over_quota_table *full, struct bytes address, uint64_t version,
+                          uint64_t now_ms);
 void over_quota_table_clear(struct over_quota_table *full);
 
 #endif

@@ -2,9 +2,6 @@
 #define _GNU_SOURCE
 #include "service/quotas.h"
 
-#include "run/data_dir.h"
-#include "io/write.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -13,6 +10,9 @@
 #include <sysexits.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "io/write.h"
+#include "run/data_dir.h"
 
 static const char file_name[] = "users";
 /* user:password:uid:gid:gecos:home:shell:fields */
@@ -48,13 +48,15 @@ static bool open_folder(struct folder *folder, const struct config *config, stru
     return error_set_errno(error, EX_OSERR, "cannot give %s to the local process", folder->path);
 }
 
-/* Dovecot tells a changed file by its size and the second of its time: each one is a second younger at least. */
+/* Dovecot tells a changed file by its size and the second of
+ * its time: each one is a second younger at least. */
 static bool make_younger(int folder, int file)
 {
     struct stat before;
     struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, {.tv_nsec = UTIME_OMIT}};
     clock_gettime(CLOCK_REALTIME, &times[1]);
-    if (fstatat(folder, file_name, &before, AT_SYMLINK_NOFOLLOW) == 0 && before.st_mtim.tv_sec >= times[1].tv_sec)
+    if (fstatat(folder, file_name, &before, AT_SYMLINK_NOFOLLOW) == 0 &&
+        before.st_mtim.tv_sec >= times[1].tv_sec)
         times[1].tv_sec = before.st_mtim.tv_sec + 1;
     return futimens(file, times) == 0;
 }
@@ -80,10 +82,10 @@ bool quotas_write(const struct config *config, struct accounts *accounts, struct
         version = accounts_version(accounts);
         buffer_clear(&text);
         buffer_add_text(&text, "# Written by mailboat: see mailboat user quota.\n");
-        done =
-            done && accounts_each(accounts, LIST_QUOTAS, add_line, &text, error) &&
-            (replace(folder.descriptor, buffer_bytes(&text)) ||
-             error_set_errno(error, EX_CANTCREAT, "cannot write %s/quotas/%s", config->data_dir, file_name));
+        done = done && accounts_each(accounts, LIST_QUOTAS, add_line, &text, error) &&
+               (replace(folder.descriptor, buffer_bytes(&text)) ||
+                error_set_errno(error, EX_CANTCREAT, "cannot write %s/quotas/%s", config->data_dir,
+                                file_name));
     } while (done && accounts_version(accounts) != version);
     folder_close(&folder);
     buffer_free(&text);
@@ -144,7 +146,8 @@ static bool read_whole(int file, size_t size, struct buffer *text)
 
 static bool is_same(const struct stat *a, const struct stat *b)
 {
-    return a->st_ino == b->st_ino && a->st_size == b->st_size && a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
+    return a->st_ino == b->st_ino && a->st_size == b->st_size && a->st_mtim.tv_sec == b->st_mtim.tv_sec &&
+           a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
 }
 
 bool quotas_look(struct quotas *quotas)

@@ -9,12 +9,12 @@
 #ifndef MAILBOAT_SERVICE_QUOTAS_H
 #define MAILBOAT_SERVICE_QUOTAS_H
 
-#include "store/accounts.h"
-#include "base/arena.h"
-#include "config/config.h"
-#include "base/map.h"
-
 #include <sys/stat.h>
+
+#include "base/arena.h"
+#include "base/map.h"
+#include "config/config.h"
+#include "store/accounts.h"
 
 /* Of all accounts as they are now; the file is replaced as a whole. */
 bool quotas_write(const struct config *config, struct accounts *accounts, struct error *error);
@@ -22,12 +22,12 @@ bool quotas_write(const struct config *config, struct accounts *accounts, struct
 char *quotas_path(struct arena *arena, const char *data_dir);
 
 struct quotas {
-    const char *folder;      /* what the process must be able to read */
+    const char *folder; /* what the process must be able to read */
     int folder_file;
-    uint64_t of_all;         /* the configuration's, octets; 0: no limit */
-    struct stat seen;        /* the file that was read */
+    uint64_t of_all;  /* the configuration's, octets; 0: no limit */
+    struct stat seen; /* the file that was read */
     struct arena arena;
-    struct map own;          /* address -> uint64_t */
+    struct map own; /* address -> uint64_t */
 };
 
 /* False with a reason when the folder cannot be opened. */

@@ -13,7 +13,8 @@ void recipient_cache_free(struct recipient_cache *recipient_cache)
     arena_clear(&recipient_cache->arena);
 }
 
-struct bytes recipient_cache_key(struct buffer *scratch, enum recipient_cache_kind kind, struct bytes account, struct bytes address)
+struct bytes recipient_cache_key(struct buffer *scratch, enum recipient_cache_kind kind, struct bytes account,
+                                 struct bytes address)
 {
     buffer_clear(scratch);
     buffer_add_octet(scratch, (char)kind);
@@ -39,12 +40,14 @@ void recipient_cache_check(struct recipient_cache *recipient_cache, uint64_t ver
     recipient_cache->version = version;
 }
 
-const struct cached_recipient *recipient_cache_find(const struct recipient_cache *recipient_cache, struct bytes key)
+const struct cached_recipient *recipient_cache_find(const struct recipient_cache *recipient_cache,
+                                                    struct bytes key)
 {
     return map_get(&recipient_cache->known, key);
 }
 
-void recipient_cache_keep(struct recipient_cache *recipient_cache, struct bytes key, const struct cached_recipient *answer)
+void recipient_cache_keep(struct recipient_cache *recipient_cache, struct bytes key,
+                          const struct cached_recipient *answer)
 {
     if (recipient_cache->known.count >= RECIPIENT_CACHE_MAX)
         forget(recipient_cache);

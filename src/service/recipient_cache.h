@@ -8,8 +8,8 @@
 #ifndef MAILBOAT_SERVICE_RECIPIENT_CACHE_H
 #define MAILBOAT_SERVICE_RECIPIENT_CACHE_H
 
-#include "store/accounts.h"
 #include "base/map.h"
+#include "store/accounts.h"
 
 enum { RECIPIENT_CACHE_MAX = 4096 }; /* then all are forgotten, and it begins anew */
 
@@ -30,10 +30,18 @@ void recipient_cache_free(struct recipient_cache *recipient_cache);
 /* Forgets all where the accounts have changed since. */
 void recipient_cache_check(struct recipient_cache *recipient_cache, uint64_t version);
 /* A question as octets, in `scratch`: who asks (empty where it does not matter), about whom. */
-enum recipient_cache_kind { RECIPIENT_CACHE_SENDER = 's', RECIPIENT_CACHE_RECIPIENT = 'r', RECIPIENT_CACHE_RECIPIENT_OF_USER = 'u' };
-struct bytes recipient_cache_key(struct buffer *scratch, enum recipient_cache_kind kind, struct bytes account, struct bytes address);
+enum recipient_cache_kind {
+    RECIPIENT_CACHE_SENDER = 's',
+    RECIPIENT_CACHE_RECIPIENT = 'r',
+    RECIPIENT_CACHE_RECIPIENT_OF_USER = 'u'
+};
+struct bytes recipient_cache_key(struct buffer *scratch, enum recipient_cache_kind kind, struct bytes account,
+                                 struct bytes address);
 /* NULL: not known. */
-const struct cached_recipient *recipient_cache_find(const struct recipient_cache *recipient_cache, struct bytes key);
-void recipient_cache_keep(struct recipient_cache *recipient_cache, struct bytes key, const struct cached_recipient *answer); /* copies */
+const struct cached_recipient *recipient_cache_find(const struct recipient_cache *recipient_cache,
+                                                    struct bytes key);
+/* copies */
+void recipient_cache_keep(struct recipient_cache *recipient_cache, struct bytes key,
+                          const struct cached_recipient *answer);
 
 #endif

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* accounts: who is there, and with which passwords and keys. */
 #define _GNU_SOURCE
-#include "store/accounts_file.h"
-
 #include <assert.h>
 #include <crypt.h>
 #include <idn2.h>
@@ -12,6 +10,8 @@
 #include <stdlib.h>
 #include <sys/random.h>
 
+#include "store/accounts_file.h"
+
 /* ---- names ---- */
 
 bool accounts_domain(struct buffer *out, struct bytes domain)
@@ -20,7 +20,9 @@ bool accounts_domain(struct buffer *out, struct bytes domain)
     struct buffer copy = {0};
     buffer_add(&copy, domain);
     bool fine = host_is_name(domain, true) &&
-                (bytes_is_ascii(domain) ? true : idn2_to_ascii_8z(buffer_text(&copy), &text, IDN2_NFC_INPUT | IDN2_NONTRANSITIONAL) == IDN2_OK);
+                (bytes_is_ascii(domain) ? true
+                                        : idn2_to_ascii_8z(buffer_text(&copy), &text,
+                                                           IDN2_NFC_INPUT | IDN2_NONTRANSITIONAL) == IDN2_OK);
     struct bytes name = text != NULL ? bytes_of_text(text) : domain;
     for (size_t i = 0; fine && i < name.length; i++)
         buffer_add_octet(out, ascii_lower(name.at[i]));
@@ -63,7 +65,8 @@ sqlite3_stmt *accounts_bind(struct accounts *accounts, enum accounts_statement w
 
 struct bytes accounts_column(sqlite3_stmt *statement, int i, struct arena *arena)
 {
-    return arena_copy(arena, bytes_of(sqlite3_column_text(statement, i), (size_t)sqlite3_column_bytes(statement, i)));
+    return arena_copy(
+        arena, bytes_of(sqlite3_column_text(statement, i), (size_t)sqlite3_column_bytes(statement, i)));
 }
 
 bool accounts_has(struct accounts *accounts, enum accounts_statement which, struct bytes key)
@@ -101,12 +104,15 @@ static struct verifier column_verifier(sqlite3_stmt *statement, int i, bool *the
     return verifier;
 }
 
-bool accounts_find_canonical(struct accounts *accounts, struct bytes address, struct arena *arena, struct account *account)
+bool accounts_find_canonical(struct accounts *accounts, struct bytes address, struct arena *arena,
+                             struct account *account)
 {
     sqlite3_stmt *statement = accounts_bind(accounts, FIND_USER, address);
     bool found = accounts_next(accounts, statement);
     if (found) {
-        *account = (struct account){.address = accounts_column(statement, 0, arena), .password = accounts_column(statement, 1, arena), .disabled = sqlite3_column_int(statement, 2) != 0};
+        *account = (struct account){.address = accounts_column(statement, 0, arena),
+                                    .password = accounts_column(statement, 1, arena),
+                                    .disabled = sqlite3_column_int(statement, 2) != 0};
         account->verifier = column_verifier(statement, 3, &account->has_verifier);
         account->forward = accounts_column(statement, 4, arena);
         account->keeps = sqlite3_column_int(statement, 5) != 0;
@@ -118,21 +124,27 @@ bool accounts_find_canonical(struct accounts *accounts, struct bytes address, st
     return found;
 }
 
-bool accounts_away(struct accounts *accounts, struct bytes user, struct arena *arena, struct account_away *away)
+bool accounts_away(struct accounts *accounts, struct bytes user, struct arena *arena,
+                   struct account_away *away)
 {
     sqlite3_stmt *statement = accounts_bind(accounts, FIND_AWAY, user);
     bool found = accounts_next(accounts, statement);
     if (found)
-        *away = (struct account_away){.since_ms = (uint64_t)sqlite3_column_int64(statement, 0), .until_ms = (uint64_t)sqlite3_column_int64(statement, 1),
-                                      .days = (uint32_t)sqlite3_column_int(statement, 2), .subject = accounts_column(statement, 3, arena), .text = accounts_column(statement, 4, arena)};
+        *away = (struct account_away){.since_ms = (uint64_t)sqlite3_column_int64(statement, 0),
+                                      .until_ms = (uint64_t)sqlite3_column_int64(statement, 1),
+                                      .days = (uint32_t)sqlite3_column_int(statement, 2),
+                                      .subject = accounts_column(statement, 3, arena),
+                                      .text = accounts_column(statement, 4, arena)};
     sqlite3_reset(statement);
     return found;
 }
 
-bool accounts_find(struct accounts *accounts, struct bytes address, struct arena *arena, struct account *account)
+bool accounts_find(struct accounts *accounts, struct bytes address, struct arena *arena,
+                   struct account *account)
 {
     struct buffer canonical = {0};
-    bool found = accounts_canonical(&canonical, address) && accounts_find_canonical(accounts, buffer_bytes(&canonical), arena, account);
+    bool found = accounts_canonical(&canonical, address) &&
+                 accounts_find_canonical(accounts, buffer_bytes(&canonical), arena, account);
     buffer_free(&canonical);
     return found;
 }
@@ -164,7 +176,8 @@ bool accounts_password_matches(const char *hash, const char *password)
 {
     struct crypt_data *data = memory_new(sizeof *data);
     const char *again = crypt_r(password, hash, data);
-    bool matches = again != NULL && again[0] != '*' && strlen(again) == strlen(hash) && CRYPTO_memcmp(again, hash, strlen(hash)) == 0;
+    bool matches = again != NULL && again[0] != '*' && strlen(again) == strlen(hash) &&
+                   CRYPTO_memcmp(again, hash, strlen(hash)) == 0;
     explicit_bzero(data, sizeof *data);
     free(data);
     return matches;
@@ -178,7 +191,9 @@ const char *accounts_dummy_hash(void)
         char setting[CRYPT_GENSALT_OUTPUT_SIZE];
         struct crypt_data *data = memory_new(sizeof *data);
         accounts_add_random(&password, KEY_SECRET_LENGTH);
-        const char *made = crypt_gensalt_rn("$y$", 0, NULL, 0, setting, sizeof setting) == NULL ? NULL : crypt_r(buffer_text(&password), setting, data);
+        const char *made = crypt_gensalt_rn("$y$", 0, NULL, 0, setting, sizeof setting) == NULL
+                               ? NULL
+                               : crypt_r(buffer_text(&password), setting, data);
         snprintf(hash, sizeof hash, "%s", made == NULL ? "*" : made);
         free(data);
         buffer_free(&password);
@@ -189,7 +204,8 @@ const char *accounts_dummy_hash(void)
 /* mb_ID_SECRET: the id finds it without a slow hash. */
 static bool split_secret(struct bytes secret, struct bytes *id, struct bytes *rest)
 {
-    if (secret.length != 3 + KEY_ID_LENGTH + 1 + KEY_SECRET_LENGTH || !bytes_starts_nocase(secret, "mb_") || secret.at[3 + KEY_ID_LENGTH] != '_')
+    if (secret.length != 3 + KEY_ID_LENGTH + 1 + KEY_SECRET_LENGTH || !bytes_starts_nocase(secret, "mb_") ||
+        secret.at[3 + KEY_ID_LENGTH] != '_')
         return false;
     *id = bytes_of(secret.at + 3, KEY_ID_LENGTH);
     *rest = bytes_from(secret, 3 + KEY_ID_LENGTH + 1);
@@ -202,7 +218,8 @@ void accounts_digest(struct bytes text, unsigned char out[DIGEST])
     assert(done == 1);
 }
 
-bool accounts_find_key(struct accounts *accounts, struct bytes user, struct bytes secret, struct arena *arena, struct account *account)
+bool accounts_find_key(struct accounts *accounts, struct bytes user, struct bytes secret, struct arena *arena,
+                       struct account *account)
 {
     struct bytes id, rest;
     unsigned char hash[DIGEST];
@@ -212,8 +229,10 @@ bool accounts_find_key(struct accounts *accounts, struct bytes user, struct byte
     sqlite3_stmt *statement = accounts_bind(accounts, FIND_KEY, id);
     account->has_verifier = false;
     account->key = arena_copy(arena, id);
-    bool matches = accounts_next(accounts, statement) && bytes_equal(accounts_column(statement, 0, arena), account->address) &&
-                   sqlite3_column_bytes(statement, 1) == DIGEST && CRYPTO_memcmp(sqlite3_column_blob(statement, 1), hash, DIGEST) == 0;
+    bool matches = accounts_next(accounts, statement) &&
+                   bytes_equal(accounts_column(statement, 0, arena), account->address) &&
+                   sqlite3_column_bytes(statement, 1) == DIGEST &&
+                   CRYPTO_memcmp(sqlite3_column_blob(statement, 1), hash, DIGEST) == 0;
     if (matches)
         account->verifier = column_verifier(statement, 2, &account->has_verifier);
     sqlite3_reset(statement);
@@ -234,14 +253,16 @@ void accounts_salt(const struct accounts *accounts, struct bytes user, uint8_t s
     buffer_free(&name);
 }
 
-size_t accounts_key_verifiers(struct accounts *accounts, struct bytes address, struct key_verifier *keys, size_t count_max)
+size_t accounts_key_verifiers(struct accounts *accounts, struct bytes address, struct key_verifier *keys,
+                              size_t count_max)
 {
     sqlite3_stmt *statement = accounts_bind(accounts, KEYS_OF_USER, address);
     size_t count = 0;
     bool there;
     while (count < count_max && accounts_next(accounts, statement)) {
         keys[count].verifier = column_verifier(statement, 0, &there);
-        snprintf(keys[count].id, sizeof keys[count].id, "%s", (const char *)sqlite3_column_text(statement, 1));
+        snprintf(keys[count].id, sizeof keys[count].id, "%s",
+                 (const char *)sqlite3_column_text(statement, 1));
         count += there;
     }
     sqlite3_reset(statement);

@@ -18,10 +18,12 @@
 #include "store/verifier.h"
 
 enum accounts_limit {
-    RESOLVE_TARGETS_MAX = 100, /* that one address becomes at once; an address that stands for more is left to accounts_expand() */
-    RESOLVE_PLACES_MAX = 100,  /* aliases and forwardings behind one address that are followed at once; the same */
-    ROAD_PLACES_MAX = 10000,   /* that are followed to learn whether anybody is at the end */
-    EXPANSION_PAGE = 500,      /* targets of one alias that are looked at together */
+    /* that one address becomes at once; an address that stands for more is left to accounts_expand() */
+    RESOLVE_TARGETS_MAX = 100,
+    /* aliases and forwardings behind one address that are followed at once; the same */
+    RESOLVE_PLACES_MAX = 100,
+    ROAD_PLACES_MAX = 10000, /* that are followed to learn whether anybody is at the end */
+    EXPANSION_PAGE = 500,    /* targets of one alias that are looked at together */
     PASSWORD_MAX = 511,      /* octets: as many as crypt(3) takes */
     ACCOUNT_KEYS_MAX = 100,  /* of one user, that SCRAM tries; PLAIN and LOGIN know them all */
     KEY_SECRET_LENGTH = 26,  /* characters of base 32: 130 random bits */
@@ -55,23 +57,26 @@ struct account {
     struct bytes address;  /* canonical */
     struct bytes password; /* its hash, as crypt(3) writes it */
     bool disabled;
-    struct bytes forward;  /* where mail goes on to; empty: nowhere */
-    bool keeps;            /* and a copy stays */
-    bool away;             /* there is an answer for absences, whether its time is now or not */
-    bool has_quota;        /* of its own; else the configuration's holds */
-    uint64_t quota;        /* octets that the mailbox may hold; 0: no limit */
-    bool has_verifier;     /* for SCRAM: of the password, or of the key that was found */
+    struct bytes forward; /* where mail goes on to; empty: nowhere */
+    bool keeps;           /* and a copy stays */
+    bool away;            /* there is an answer for absences, whether its time is now or not */
+    bool has_quota;       /* of its own; else the configuration's holds */
+    uint64_t quota;       /* octets that the mailbox may hold; 0: no limit */
+    bool has_verifier;    /* for SCRAM: of the password, or of the key that was found */
     struct verifier verifier;
-    struct bytes key;      /* accounts_find_key(): its id */
+    struct bytes key; /* accounts_find_key(): its id */
 };
 /* False when there is no such user. Texts live in `arena`. */
-bool accounts_find(struct accounts *accounts, struct bytes address, struct arena *arena, struct account *account);
+bool accounts_find(struct accounts *accounts, struct bytes address, struct arena *arena,
+                   struct account *account);
 
 /* The same, where it may sign in: it is not disabled, and its domain is hosted (still). */
-bool accounts_find_usable(struct accounts *accounts, struct bytes user, struct arena *arena, struct account *account);
+bool accounts_find_usable(struct accounts *accounts, struct bytes user, struct arena *arena,
+                          struct account *account);
 
 /* The user whose application password this is; false when it is none. */
-bool accounts_find_key(struct accounts *accounts, struct bytes user, struct bytes secret, struct arena *arena, struct account *account);
+bool accounts_find_key(struct accounts *accounts, struct bytes user, struct bytes secret, struct arena *arena,
+                       struct account *account);
 
 /* The salt of SCRAM for this name, whether there is such a user or not: it
  * follows from the name and a secret of this installation. */
@@ -81,7 +86,8 @@ struct key_verifier {
     char id[9]; /* KEY_ID_LENGTH and NUL */
     struct verifier verifier;
 };
-size_t accounts_key_verifiers(struct accounts *accounts, struct bytes address, struct key_verifier *keys, size_t count_max);
+size_t accounts_key_verifiers(struct accounts *accounts, struct bytes address, struct key_verifier *keys,
+                              size_t count_max);
 
 /*
  * What a session signed in with, as a text to remember: the key (account->key)
@@ -101,7 +107,8 @@ struct account_away {
     struct bytes subject, text;
 };
 /* `user` is canonical. False when there is none. Texts live in `arena`. */
-bool accounts_away(struct accounts *accounts, struct bytes user, struct arena *arena, struct account_away *away);
+bool accounts_away(struct accounts *accounts, struct bytes user, struct arena *arena,
+                   struct account_away *away);
 
 enum accounts_target { TARGETS_FOUND, TARGETS_UNKNOWN, TARGETS_FOREIGN };
 /*
@@ -118,19 +125,22 @@ enum accounts_target accounts_resolve(struct accounts *accounts, struct bytes ad
 
 /* A page of who is behind an address that expands. */
 struct accounts_page {
-    bool known;                /* else there is no such alias or user any more */
-    struct recipient *members; /* mailboxes, addresses elsewhere, and what expands again, with its own name as `via` */
+    bool known; /* else there is no such alias or user any more */
+    /* mailboxes, addresses elsewhere, and what expands again, with its own name as `via` */
+    struct recipient *members;
     size_t member_count;
-    struct recipient *missing; /* targets of which nobody is there, or that lead back to nobody: the address alone */
+    /* targets of which nobody is there, or that lead back to nobody: the address alone */
+    struct recipient *missing;
     size_t missing_count;
-    struct bytes after;        /* where the next page begins; empty: that was the last */
+    struct bytes after; /* where the next page begins; empty: that was the last */
 };
 /*
  * As the accounts are now. A user's forwarding that leads to nobody is not
  * followed: the mail stays with the user. What the address was when the
  * message was accepted does not matter, unless it is nobody's any more.
  */
-struct accounts_page accounts_expand(struct accounts *accounts, const struct recipient *place, struct bytes after, size_t max, struct arena *arena);
+struct accounts_page accounts_expand(struct accounts *accounts, const struct recipient *place,
+                                     struct bytes after, size_t max, struct arena *arena);
 
 /* May the account send as this address? Its own, its +tags, and aliases that
  * lead to it alone or among others. */
@@ -138,38 +148,52 @@ bool accounts_may_send(struct accounts *accounts, struct bytes account, struct b
 
 /* ---- what subcommands do; false with a reason ---- */
 
-bool accounts_user_add(struct accounts *accounts, struct bytes address, struct bytes password, struct error *error);
-bool accounts_user_password(struct accounts *accounts, struct bytes address, struct bytes password, struct error *error);
+bool accounts_user_add(struct accounts *accounts, struct bytes address, struct bytes password,
+                       struct error *error);
+bool accounts_user_password(struct accounts *accounts, struct bytes address, struct bytes password,
+                            struct error *error);
 /* A verifier that was made when a password, or with `key` an application
  * password, was found right; only where there is none yet and, for a
  * password, while it still has this hash. */
-bool accounts_learn(struct accounts *accounts, struct bytes address, struct bytes key, struct bytes password_hash, struct bytes verifier, struct error *error);
-bool accounts_user_disable(struct accounts *accounts, struct bytes address, bool disabled, struct error *error);
+bool accounts_learn(struct accounts *accounts, struct bytes address, struct bytes key,
+                    struct bytes password_hash, struct bytes verifier, struct error *error);
+bool accounts_user_disable(struct accounts *accounts, struct bytes address, bool disabled,
+                           struct error *error);
 /* Mail goes on to `target`; empty: no more. What leads back to nobody else stays here. */
-bool accounts_user_forward(struct accounts *accounts, struct bytes address, struct bytes target, bool keep, struct error *error);
+bool accounts_user_forward(struct accounts *accounts, struct bytes address, struct bytes target, bool keep,
+                           struct error *error);
 /* How much the mailbox may hold, 0: no limit; NULL: what the configuration says for all. */
-bool accounts_user_quota(struct accounts *accounts, struct bytes address, const uint64_t *octets, struct error *error);
+bool accounts_user_quota(struct accounts *accounts, struct bytes address, const uint64_t *octets,
+                         struct error *error);
 /* NULL: no more. */
-bool accounts_user_away(struct accounts *accounts, struct bytes address, const struct account_away *away, struct error *error);
+bool accounts_user_away(struct accounts *accounts, struct bytes address, const struct account_away *away,
+                        struct error *error);
 /* With its keys, forwarding and answer, and where aliases and forwardings lead to it. */
 bool accounts_user_remove(struct accounts *accounts, struct bytes address, struct error *error);
 bool accounts_domain_add(struct accounts *accounts, struct bytes domain, struct error *error);
 bool accounts_domain_remove(struct accounts *accounts, struct bytes domain, struct error *error);
-bool accounts_alias_add(struct accounts *accounts, struct bytes address, struct bytes target, struct error *error);
+bool accounts_alias_add(struct accounts *accounts, struct bytes address, struct bytes target,
+                        struct error *error);
 /* All of them or none: refused with what leads to nobody, back to the alias,
  * or is an address here that nobody has. *added: those that were not there. */
-bool accounts_alias_add_all(struct accounts *accounts, struct bytes address, const struct bytes *targets, size_t count, size_t *added, struct error *error);
+bool accounts_alias_add_all(struct accounts *accounts, struct bytes address, const struct bytes *targets,
+                            size_t count, size_t *added, struct error *error);
 /* Empty target: the whole alias. */
-bool accounts_alias_remove(struct accounts *accounts, struct bytes address, struct bytes target, struct error *error);
+bool accounts_alias_remove(struct accounts *accounts, struct bytes address, struct bytes target,
+                           struct error *error);
 /* Appends the secret, which is shown once and kept only as a hash. */
-bool accounts_key_add(struct accounts *accounts, struct bytes user, struct bytes name, struct buffer *secret, struct error *error);
+bool accounts_key_add(struct accounts *accounts, struct bytes user, struct bytes name, struct buffer *secret,
+                      struct error *error);
 bool accounts_key_revoke(struct accounts *accounts, struct bytes id, struct error *error);
 
 /* Lists: one row a call of `each`, its columns as texts. */
 enum accounts_list { LIST_USERS, LIST_QUOTAS, LIST_DOMAINS, LIST_ALIASES, LIST_KEYS };
 typedef void accounts_row(void *owner, const char *const *columns, size_t count);
-/* users: address, disabled, created, forward (may be NULL), keeps, away, quota (may be NULL); quotas: address, quota, of those that have their own; domains: name; aliases: address, target; keys: id, user, name, created */
-bool accounts_each(struct accounts *accounts, enum accounts_list list, accounts_row *each, void *owner, struct error *error);
+/* users: address, disabled, created, forward (may be NULL), keeps, away, quota
+ * (may be NULL); quotas: address, quota, of those that have their own; domains:
+ * name; aliases: address, target; keys: id, user, name, created */
+bool accounts_each(struct accounts *accounts, enum accounts_list list, accounts_row *each, void *owner,
+                   struct error *error);
 
 /* Changes whenever anybody has changed the accounts; one system call. */
 uint64_t accounts_version(struct accounts *accounts);
@@ -186,7 +210,8 @@ uint64_t accounts_read_version(const volatile uint8_t *page);
 /* A new random password that a person can read out. */
 void accounts_random_password(struct buffer *out);
 
-/* crypt(3) with yescrypt; the password is prepared (saslprep.h). Slow on purpose: on a thread of its own, please. */
+/* crypt(3) with yescrypt; the password is prepared (saslprep.h).
+ * Slow on purpose: on a thread of its own, please. */
 bool accounts_password_matches(const char *hash, const char *password);
 /* The hash of a password nobody has, for users that do not exist. */
 const char *accounts_dummy_hash(void);

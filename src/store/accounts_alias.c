@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* accounts_alias: targets of an alias, many at once, and what may be one: what would lose mail is refused. */
-#include "store/accounts_file.h"
+#include <sysexits.h>
 
 #include "base/map.h"
-
-#include <sysexits.h>
+#include "store/accounts_file.h"
 
 struct alias_addition {
     struct accounts *accounts;
@@ -70,7 +69,8 @@ static void follow(struct alias_addition *a, struct bytes alias)
     a->ahead[a->ahead_count++] = alias;
 }
 
-/* From one target through aliases alone: a forwarding that leads back is a matter of its user, whose mail stays. */
+/* From one target through aliases alone: a forwarding that
+ * leads back is a matter of its user, whose mail stays. */
 static bool leads_back(struct alias_addition *a, struct bytes target)
 {
     struct recipient place;

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* accounts_credential: what a session signed in with, and whether it holds still. */
-#include "store/accounts_file.h"
-
 #include <assert.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
+
+#include "store/accounts_file.h"
 
 enum { MARK_OCTETS = 16 };
 
@@ -51,8 +51,8 @@ bool accounts_find_usable(struct accounts *accounts, struct bytes user, struct a
 static bool key_holds(struct accounts *accounts, struct bytes id, struct bytes user, struct arena *arena)
 {
     sqlite3_stmt *statement = accounts_bind(accounts, FIND_KEY, id);
-    bool holds =
-        accounts_next(accounts, statement) && bytes_equal(accounts_column(statement, 0, arena), user);
+    bool holds = accounts_next(accounts, statement) &&
+                 bytes_equal(accounts_column(statement, 0, arena), user);
     sqlite3_reset(statement);
     return holds;
 }

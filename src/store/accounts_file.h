@@ -7,16 +7,28 @@
 #ifndef MAILBOAT_STORE_ACCOUNTS_FILE_H
 #define MAILBOAT_STORE_ACCOUNTS_FILE_H
 
-#include "store/accounts.h"
-
 #include <assert.h>
 #include <sqlite3.h>
 
+#include "store/accounts.h"
+
 enum { KEY_ID_LENGTH = 8, SECRET = 32, DIGEST = 32 };
-static_assert(sizeof ((struct key_verifier *)NULL)->id == KEY_ID_LENGTH + 1, "a key's id has its room");
+static_assert(sizeof((struct key_verifier *)NULL)->id == KEY_ID_LENGTH + 1, "a key's id has its room");
 
 /* Statements of the hot path, prepared once. */
-enum accounts_statement { FIND_USER, FIND_AWAY, FIND_KEY, KEYS_OF_USER, HAS_ALIAS, PAGE_OF_ALIAS, ALIAS_NAMES, ALIASES_OF_ALIAS, FIND_DOMAIN, FIRST_OF_DOMAIN, STATEMENTS };
+enum accounts_statement {
+    FIND_USER,
+    FIND_AWAY,
+    FIND_KEY,
+    KEYS_OF_USER,
+    HAS_ALIAS,
+    PAGE_OF_ALIAS,
+    ALIAS_NAMES,
+    ALIASES_OF_ALIAS,
+    FIND_DOMAIN,
+    FIRST_OF_DOMAIN,
+    STATEMENTS
+};
 
 struct accounts {
     sqlite3 *db;
@@ -24,10 +36,10 @@ struct accounts {
     sqlite3_stmt *statements[STATEMENTS];
     const char *const *domains; /* of the configuration */
     size_t domain_count;
-    int file;        /* the same file, for its change counter; closed last: closing it drops SQLite's locks */
+    int file; /* the same file, for its change counter; closed last: closing it drops SQLite's locks */
     uint64_t unknown_version; /* grows while the counter cannot be read */
-    uint8_t secret[SECRET]; /* of the salts */
-    bool unreadable; /* a question failed since it was last looked at */
+    uint8_t secret[SECRET];   /* of the salts */
+    bool unreadable;          /* a question failed since it was last looked at */
 };
 
 /* False, with what SQLite says in words for people. */
@@ -43,14 +55,17 @@ bool accounts_has(struct accounts *accounts, enum accounts_statement which, stru
 
 /* What is asked for is in the canonical form already. */
 bool accounts_is_hosted_ascii(struct accounts *accounts, struct bytes domain);
-bool accounts_find_canonical(struct accounts *accounts, struct bytes address, struct arena *arena, struct account *account);
+bool accounts_find_canonical(struct accounts *accounts, struct bytes address, struct arena *arena,
+                             struct account *account);
 
 /* Where mail for a canonical address goes first: a mailbox, somebody elsewhere,
  * or what stands for others. False when it is of a hosted domain and nobody has it. */
-bool accounts_place(struct accounts *accounts, struct bytes address, struct arena *arena, struct recipient *place);
+bool accounts_place(struct accounts *accounts, struct bytes address, struct arena *arena,
+                    struct recipient *place);
 
 /* A page of its members as they are named, wherever they lead. */
-struct accounts_page accounts_members(struct accounts *accounts, const struct recipient *place, struct bytes after, size_t max, struct arena *arena);
+struct accounts_page accounts_members(struct accounts *accounts, const struct recipient *place,
+                                      struct bytes after, size_t max, struct arena *arena);
 
 bool accounts_canonical_or_fail(struct buffer *out, struct bytes address, struct error *error);
 /* Of an alias: an address, or "@example.org" for all that nobody has there. */

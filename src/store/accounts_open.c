@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* accounts_open: the file, its schema, and how others see that it changed. */
 #define _GNU_SOURCE
-#include "store/accounts_file.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -11,39 +9,53 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "store/accounts_file.h"
+
 enum { SCHEMA_VERSION = 4, APPLICATION_ID = 0x4d426163 /* "MBac" */, BUSY_MS = 5000 };
 
 static const char *const statement_texts[STATEMENTS] = {
-    [FIND_USER] = "SELECT address, password, disabled, scram, forward, keeps, EXISTS(SELECT 1 FROM away WHERE user = ?1), quota FROM user WHERE address = ?1",
+    [FIND_USER] = "SELECT address, password, disabled, scram, forward, keeps, EXISTS(SELECT 1 FROM away "
+                  "WHERE user = ?1), quota FROM user WHERE address = ?1",
     [FIND_AWAY] = "SELECT since_ms, until_ms, days, subject, text FROM away WHERE user = ?1",
     [FIND_KEY] = "SELECT user, hash, scram FROM key WHERE id = ?1",
-    [KEYS_OF_USER] = "SELECT scram, id FROM key WHERE user = ?1 AND scram IS NOT NULL ORDER BY id LIMIT 100", /* ACCOUNT_KEYS_MAX */
+    /* ACCOUNT_KEYS_MAX */
+    [KEYS_OF_USER] = "SELECT scram, id FROM key WHERE user = ?1 AND scram IS NOT NULL ORDER BY id LIMIT 100",
     [HAS_ALIAS] = "SELECT 1 FROM alias WHERE address = ?1 LIMIT 1",
     [PAGE_OF_ALIAS] = "SELECT target FROM alias WHERE address = ?1 AND target > ?2 ORDER BY target LIMIT ?3",
     [ALIAS_NAMES] = "SELECT 1 FROM alias WHERE address = ?1 AND target = ?2 UNION ALL"
-                    " SELECT 1 FROM alias WHERE address = ?1 AND target >= ?3 AND target < ?4 AND substr(target, instr(target, '@') + 1) = ?5 LIMIT 1",
+                    " SELECT 1 FROM alias WHERE address = ?1 AND target >= ?3 AND target < ?4 AND "
+                    "substr(target, instr(target, '@') + 1) = ?5 LIMIT 1",
     [ALIASES_OF_ALIAS] = "SELECT target FROM alias AS one WHERE address = ?1 AND target <> ?1"
-                         " AND (instr(target, '+') > 0 OR EXISTS(SELECT 1 FROM alias AS other WHERE other.address = one.target))",
+                         " AND (instr(target, '+') > 0 OR EXISTS(SELECT 1 FROM alias AS other WHERE "
+                         "other.address = one.target))",
     [FIND_DOMAIN] = "SELECT 1 FROM domain WHERE name = ?1",
-    [FIRST_OF_DOMAIN] = "SELECT address FROM user ORDER BY substr(address, instr(address, '@') + 1) <> ?1, created, address LIMIT 1",
+    [FIRST_OF_DOMAIN] = "SELECT address FROM user ORDER BY substr(address, instr(address, '@') + 1) <> ?1, "
+                        "created, address LIMIT 1",
 };
 
-#define SECRETS "CREATE TABLE secret (name TEXT PRIMARY KEY, octets BLOB NOT NULL) WITHOUT ROWID;" \
-                "INSERT INTO secret (name, octets) VALUES ('salt', randomblob(32));"
-#define ABSENCES "CREATE TABLE away (user TEXT PRIMARY KEY, since_ms INTEGER NOT NULL, until_ms INTEGER NOT NULL, days INTEGER NOT NULL," \
-                 " subject TEXT NOT NULL, text TEXT NOT NULL) WITHOUT ROWID;"
+#define SECRETS                                                                        \
+    "CREATE TABLE secret (name TEXT PRIMARY KEY, octets BLOB NOT NULL) WITHOUT ROWID;" \
+    "INSERT INTO secret (name, octets) VALUES ('salt', randomblob(32));"
+#define ABSENCES                                                                                            \
+    "CREATE TABLE away (user TEXT PRIMARY KEY, since_ms INTEGER NOT NULL, until_ms INTEGER NOT NULL, days " \
+    "INTEGER NOT NULL,"                                                                                     \
+    " subject TEXT NOT NULL, text TEXT NOT NULL) WITHOUT ROWID;"
 
 /* What leads from each version to the next; the empty file to the last. */
 static const char *const migrations[SCHEMA_VERSION] = {
-    [0] = "CREATE TABLE user (address TEXT PRIMARY KEY, password TEXT NOT NULL, disabled INTEGER NOT NULL DEFAULT 0, created INTEGER NOT NULL, scram BLOB,"
+    [0] = "CREATE TABLE user (address TEXT PRIMARY KEY, password TEXT NOT NULL, disabled INTEGER NOT NULL "
+          "DEFAULT 0, created INTEGER NOT NULL, scram BLOB,"
           " forward TEXT, keeps INTEGER NOT NULL DEFAULT 1, quota INTEGER) WITHOUT ROWID;"
           "CREATE TABLE domain (name TEXT PRIMARY KEY) WITHOUT ROWID;"
-          "CREATE TABLE alias (address TEXT NOT NULL, target TEXT NOT NULL, PRIMARY KEY (address, target)) WITHOUT ROWID;"
-          "CREATE TABLE key (id TEXT PRIMARY KEY, user TEXT NOT NULL, name TEXT NOT NULL, hash BLOB NOT NULL, created INTEGER NOT NULL, scram BLOB) WITHOUT ROWID;"
-          SECRETS ABSENCES
+          "CREATE TABLE alias (address TEXT NOT NULL, target TEXT NOT NULL, PRIMARY KEY (address, target)) "
+          "WITHOUT ROWID;"
+          "CREATE TABLE key (id TEXT PRIMARY KEY, user TEXT NOT NULL, name TEXT NOT NULL, hash BLOB NOT "
+          "NULL, created INTEGER NOT NULL, scram BLOB) WITHOUT ROWID;" SECRETS ABSENCES
           "PRAGMA application_id = 1296195939; PRAGMA user_version = 4;",
-    [1] = "ALTER TABLE user ADD COLUMN scram BLOB; ALTER TABLE key ADD COLUMN scram BLOB;" SECRETS "PRAGMA user_version = 2;",
-    [2] = "ALTER TABLE user ADD COLUMN forward TEXT; ALTER TABLE user ADD COLUMN keeps INTEGER NOT NULL DEFAULT 1;" ABSENCES "PRAGMA user_version = 3;",
+    [1] = "ALTER TABLE user ADD COLUMN scram BLOB; ALTER TABLE key ADD COLUMN scram BLOB;" SECRETS
+          "PRAGMA user_version = 2;",
+    [2] = "ALTER TABLE user ADD COLUMN forward TEXT; ALTER TABLE user ADD COLUMN keeps INTEGER NOT NULL "
+          "DEFAULT 1;" ABSENCES "PRAGMA user_version = 3;",
     [3] = "ALTER TABLE user ADD COLUMN quota INTEGER; PRAGMA user_version = 4;",
 };
 
@@ -54,10 +66,14 @@ bool accounts_fail(const struct accounts *accounts, struct error *error)
     int code = sqlite3_errcode(accounts->db);
     if (code == SQLITE_CORRUPT || code == SQLITE_NOTADB)
         return error_set(error, EX_DATAERR,
-                         "%s is damaged; recover what can be read: sqlite3 %s .recover | sqlite3 accounts-new.db, look at it, and put it in its place",
+                         "%s is damaged; recover what can be read: sqlite3 %s .recover | sqlite3 "
+                         "accounts-new.db, look at it, and put it in its place",
                          accounts->path, accounts->path);
     if (code == SQLITE_READONLY || code == SQLITE_PERM || code == SQLITE_CANTOPEN || code == SQLITE_AUTH)
-        return error_set(error, EX_NOPERM, "%s cannot be opened or written by this user; run as root or as the owner of the data folder", accounts->path);
+        return error_set(
+            error, EX_NOPERM,
+            "%s cannot be opened or written by this user; run as root or as the owner of the data folder",
+            accounts->path);
     if (code == SQLITE_FULL)
         return error_set(error, EX_TEMPFAIL, "%s: the disk is full", accounts->path);
     return error_set(error, EX_SOFTWARE, "%s: %s", accounts->path, sqlite3_errmsg(accounts->db));
@@ -67,7 +83,8 @@ static int64_t pragma_number(struct accounts *accounts, const char *text)
 {
     sqlite3_stmt *statement;
     int64_t number = -1;
-    if (sqlite3_prepare_v2(accounts->db, text, -1, &statement, NULL) == SQLITE_OK && sqlite3_step(statement) == SQLITE_ROW)
+    if (sqlite3_prepare_v2(accounts->db, text, -1, &statement, NULL) == SQLITE_OK &&
+        sqlite3_step(statement) == SQLITE_ROW)
         number = sqlite3_column_int64(statement, 0);
     sqlite3_finalize(statement);
     return number;
@@ -77,9 +94,11 @@ static int64_t pragma_number(struct accounts *accounts, const char *text)
 static bool bring_up_to_date(struct accounts *accounts, struct error *error)
 {
     bool done = sqlite3_exec(accounts->db, "BEGIN IMMEDIATE", NULL, NULL, NULL) == SQLITE_OK;
-    for (int64_t version; done && (version = pragma_number(accounts, "PRAGMA user_version")) < SCHEMA_VERSION;)
+    for (int64_t version;
+         done && (version = pragma_number(accounts, "PRAGMA user_version")) < SCHEMA_VERSION;)
         done = version >= 0 && sqlite3_exec(accounts->db, migrations[version], NULL, NULL, NULL) == SQLITE_OK;
-    done = (done && sqlite3_exec(accounts->db, "COMMIT", NULL, NULL, NULL) == SQLITE_OK) || accounts_fail(accounts, error);
+    done = (done && sqlite3_exec(accounts->db, "COMMIT", NULL, NULL, NULL) == SQLITE_OK) ||
+           accounts_fail(accounts, error);
     if (!done)
         sqlite3_exec(accounts->db, "ROLLBACK", NULL, NULL, NULL);
     return done;
@@ -88,7 +107,8 @@ static bool bring_up_to_date(struct accounts *accounts, struct error *error)
 static bool read_secret(struct accounts *accounts, struct error *error)
 {
     sqlite3_stmt *statement;
-    bool read = sqlite3_prepare_v2(accounts->db, "SELECT octets FROM secret WHERE name = 'salt'", -1, &statement, NULL) == SQLITE_OK &&
+    bool read = sqlite3_prepare_v2(accounts->db, "SELECT octets FROM secret WHERE name = 'salt'", -1,
+                                   &statement, NULL) == SQLITE_OK &&
                 sqlite3_step(statement) == SQLITE_ROW && sqlite3_column_bytes(statement, 0) == SECRET;
     if (read)
         memcpy(accounts->secret, sqlite3_column_blob(statement, 0), SECRET);
@@ -109,9 +129,15 @@ static bool check_schema(struct accounts *accounts, bool writable, struct error 
     if (earlier && writable)
         return bring_up_to_date(accounts, error);
     if (earlier)
-        return error_set(error, EX_TEMPFAIL, "%s is of an earlier version of Mailboat; mailboat user list, or the next start of the server, brings it up to date", accounts->path);
+        return error_set(error, EX_TEMPFAIL,
+                         "%s is of an earlier version of Mailboat; mailboat user list, or the next start of "
+                         "the server, brings it up to date",
+                         accounts->path);
     if (version != SCHEMA_VERSION || !ours)
-        return error_set(error, EX_DATAERR, "%s is not an accounts file of this version of Mailboat; move it away or use the version that made it", accounts->path);
+        return error_set(error, EX_DATAERR,
+                         "%s is not an accounts file of this version of Mailboat; move it away or use the "
+                         "version that made it",
+                         accounts->path);
     return true;
 }
 
@@ -127,7 +153,8 @@ static bool open_file(struct accounts *accounts, bool writable, struct error *er
     if (!check_schema(accounts, writable, error) || !read_secret(accounts, error))
         return false;
     for (int i = 0; i < STATEMENTS; i++)
-        if (sqlite3_prepare_v3(accounts->db, statement_texts[i], -1, SQLITE_PREPARE_PERSISTENT, &accounts->statements[i], NULL) != SQLITE_OK)
+        if (sqlite3_prepare_v3(accounts->db, statement_texts[i], -1, SQLITE_PREPARE_PERSISTENT,
+                               &accounts->statements[i], NULL) != SQLITE_OK)
             return accounts_fail(accounts, error);
     return true;
 }
@@ -206,13 +233,16 @@ const volatile uint8_t *accounts_watch(const char *data_dir, struct error *error
 
 uint64_t accounts_read_version(const volatile uint8_t *page)
 {
-    return (uint64_t)page[COUNTER_AT] << 24 | (uint64_t)page[COUNTER_AT + 1] << 16 | (uint64_t)page[COUNTER_AT + 2] << 8 | page[COUNTER_AT + 3];
+    return (uint64_t)page[COUNTER_AT] << 24 | (uint64_t)page[COUNTER_AT + 1] << 16 |
+           (uint64_t)page[COUNTER_AT + 2] << 8 | page[COUNTER_AT + 3];
 }
 
 uint64_t accounts_version(struct accounts *accounts)
 {
     uint32_t counter = 0;
-    return pread(accounts->file, &counter, sizeof counter, COUNTER_AT) == sizeof counter ? counter : ++accounts->unknown_version;
+    return pread(accounts->file, &counter, sizeof counter, COUNTER_AT) == sizeof counter
+               ? counter
+               : ++accounts->unknown_version;
 }
 
 bool accounts_are_unreadable(struct accounts *accounts)

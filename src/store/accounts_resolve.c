@@ -7,12 +7,11 @@
  * of the last kind have members, which are places again. However they lead to
  * each other, each is visited once.
  */
-#include "store/accounts_file.h"
+#include <stdlib.h>
 
 #include "base/map.h"
 #include "core/message/loop_detection.h"
-
-#include <stdlib.h>
+#include "store/accounts_file.h"
 
 enum { LOOK_PAGE = 16 }; /* members that are read at once where one that is somebody will do */
 
@@ -190,7 +189,7 @@ static void walk_add(struct alias_walk *walk, const struct recipient *place)
 }
 
 static void walk_start(struct alias_walk *walk, struct accounts *accounts, struct arena *arena,
-                      const struct recipient *from)
+                       const struct recipient *from)
 {
     *walk = (struct alias_walk){.accounts = accounts, .arena = arena};
     map_start(&walk->seen, 0); /* what is in it are people's own aliases */
@@ -311,7 +310,7 @@ static enum accounts_target resolve_here(struct accounts *accounts, struct bytes
                                          struct arena *arena, struct recipient **targets, size_t *count)
 {
     struct resolution r = {.targets = ARENA_ARRAY(arena, struct recipient, RESOLVE_TARGETS_MAX),
-                          .whole = true};
+                           .whole = true};
     struct recipient root;
     *targets = r.targets;
     *count = 0;
@@ -380,7 +379,8 @@ static bool names(struct accounts *accounts, struct bytes alias, struct bytes ac
     return found;
 }
 
-/* Through aliases of aliases, as many as there are; where mail is forwarded to says nothing about whose address it is. */
+/* Through aliases of aliases, as many as there are; where mail is
+ * forwarded to says nothing about whose address it is. */
 static bool leads_to_account(struct accounts *accounts, struct bytes alias, struct bytes account)
 {
     struct arena arena = {0};

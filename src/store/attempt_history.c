@@ -36,7 +36,8 @@ void attempt_history_add(struct buffer *out, struct bytes before, const struct a
 static bool read_line(struct bytes line, struct attempt_record *reply)
 {
     uint64_t code;
-    if (!bytes_to_u64(bytes_split(&line, '\t'), UINT64_MAX, &reply->when_ms) || !bytes_to_u64(bytes_split(&line, '\t'), UINT32_MAX, &code))
+    if (!bytes_to_u64(bytes_split(&line, '\t'), UINT64_MAX, &reply->when_ms) ||
+        !bytes_to_u64(bytes_split(&line, '\t'), UINT32_MAX, &code))
         return false;
     reply->code = (uint32_t)code;
     reply->enhanced = bytes_split(&line, '\t');

@@ -12,9 +12,6 @@
  * was under way, never at the whole content folder.
  */
 #define _GNU_SOURCE
-#include "store/sqlite_internal.h"
-#include "core/queue/queue_id.h"
-
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -25,11 +22,15 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "core/queue/queue_id.h"
+#include "store/sqlite_internal.h"
+
 enum {
     NAME_SIZE = 40,
     SHELVES = 256,       /* folders of contents: "00" to "ff" */
     SYNCS_TOGETHER = 16, /* contents, as descriptors, at once */
-    SPOOL_AGE_MAX_S = 3600, /* of a file that nobody may be writing any more; the session timeouts are far below */
+    /* of a file that nobody may be writing any more; the session timeouts are far below */
+    SPOOL_AGE_MAX_S = 3600,
 };
 
 void content_files_id_add(struct id_list *list, uint64_t id)
@@ -96,12 +97,15 @@ static bool take_lock(struct content_files *files, const char *folder, struct er
     struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
     if (fcntl(files->lock, F_OFD_SETLK, &lock) != 0) {
         long owner = store_sqlite_owner(folder);
-        return error_set(error, EX_TEMPFAIL, "the queue in %s is in use by process %ld: one server at a time may write it", folder, owner);
+        return error_set(error, EX_TEMPFAIL,
+                         "the queue in %s is in use by process %ld: one server at a time may write it",
+                         folder, owner);
     }
     char text[NAME_SIZE];
     int length = snprintf(text, sizeof text, "%ld\n", (long)getpid());
     if (ftruncate(files->lock, 0) == 0)
-        (void)!pwrite(files->lock, text, (size_t)length, 0); /* for people only: a full disk does not matter here */
+        /* for people only: a full disk does not matter here */
+        (void)!pwrite(files->lock, text, (size_t)length, 0);
     return true;
 }
 
@@ -129,7 +133,8 @@ long store_sqlite_owner_at(int folder)
     return (long)owner;
 }
 
-bool content_files_open(struct content_files *files, const char *folder, enum store_access access, struct error *error)
+bool content_files_open(struct content_files *files, const char *folder, enum store_access access,
+                        struct error *error)
 {
     *files = (struct content_files){.folder = -1, .spool = -1, .content = -1, .lock = -1};
     files->folder = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -187,7 +192,8 @@ bool content_files_spool_size(struct content_files *files, uint64_t spool, uint6
     char name[NAME_SIZE];
     struct stat facts;
     spool_name(name, spool);
-    if (spool == 0 || fstatat(files->spool, name, &facts, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISREG(facts.st_mode))
+    if (spool == 0 || fstatat(files->spool, name, &facts, AT_SYMLINK_NOFOLLOW) != 0 ||
+        !S_ISREG(facts.st_mode))
         return false;
     *size = (uint64_t)facts.st_size;
     return true;
@@ -330,7 +336,8 @@ static void sweep_spooled(struct sqlite_store *sqlite, const char *name)
         if (!sqlite_exists(sqlite, id) && sqlite->verdict == STORE_DONE)
             content_files_remove(files, id);
         unlinkat(files->spool, name, 0);
-    } else if (bytes_to_u64(text, UINT64_MAX, &id) && fstatat(files->spool, name, &facts, AT_SYMLINK_NOFOLLOW) == 0 &&
+    } else if (bytes_to_u64(text, UINT64_MAX, &id) &&
+               fstatat(files->spool, name, &facts, AT_SYMLINK_NOFOLLOW) == 0 &&
                facts.st_mtime + SPOOL_AGE_MAX_S < time(NULL)) {
         unlinkat(files->spool, name, 0);
     }

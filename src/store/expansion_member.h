@@ -15,7 +15,9 @@ static inline struct bytes expansion_member_key(struct buffer *scratch, const st
 {
     static const char expanding[EXPANDS_KINDS] = {[EXPANDS_ALIAS] = 'x', [EXPANDS_USER] = 'u'};
     buffer_clear(scratch);
-    buffer_add_octet(scratch, recipient->expands != EXPANDS_NOT ? expanding[recipient->expands] : recipient->local ? 'l' : 'a');
+    buffer_add_octet(scratch, recipient->expands != EXPANDS_NOT ? expanding[recipient->expands]
+                              : recipient->local                ? 'l'
+                                                                : 'a');
     buffer_add(scratch, recipient->address);
     return buffer_bytes(scratch);
 }

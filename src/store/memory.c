@@ -7,10 +7,6 @@
  * is short, and the same calls always give the same answers.
  */
 #define _GNU_SOURCE
-#include "store/attempt_history.h"
-#include "store/expansion_member.h"
-#include "store/store.h"
-
 #include <assert.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -19,6 +15,10 @@
 #include <sys/stat.h>
 #include <sysexits.h>
 #include <unistd.h>
+
+#include "store/attempt_history.h"
+#include "store/expansion_member.h"
+#include "store/store.h"
 
 struct memory_row {
     struct store_recipient recipient;
@@ -66,15 +66,18 @@ struct memory_list {
 };
 
 struct memory {
-    struct store store;    /* the first member */
-    struct memory_list messages;  /* struct memory_message * */
+    struct store store;          /* the first member */
+    struct memory_list messages; /* struct memory_message * */
     struct memory_list destinations, notes, spools, undo;
     uint64_t octets, octets_max;
     enum store_verdict verdict; /* of the batch so far */
     bool batch, broken;
 };
 
-static struct memory *memory_of(struct store *store) { return (struct memory *)(void *)store; }
+static struct memory *memory_of(struct store *store)
+{
+    return (struct memory *)(void *)store;
+}
 
 /* ---- lists ---- */
 
@@ -104,10 +107,22 @@ static void list_free(struct memory_list *list)
     *list = (struct memory_list){0};
 }
 
-static struct memory_message **messages_of(const struct memory *memory) { return memory->messages.at; }
-static struct memory_destination *destinations_of(const struct memory *memory) { return memory->destinations.at; }
-static struct memory_note *notes_of(const struct memory *memory) { return memory->notes.at; }
-static struct memory_spool *spools_of(const struct memory *memory) { return memory->spools.at; }
+static struct memory_message **messages_of(const struct memory *memory)
+{
+    return memory->messages.at;
+}
+static struct memory_destination *destinations_of(const struct memory *memory)
+{
+    return memory->destinations.at;
+}
+static struct memory_note *notes_of(const struct memory *memory)
+{
+    return memory->notes.at;
+}
+static struct memory_spool *spools_of(const struct memory *memory)
+{
+    return memory->spools.at;
+}
 
 /* The first place whose id is at least `id`. */
 static size_t message_place(const struct memory *memory, uint64_t id)
@@ -126,12 +141,14 @@ static size_t message_place(const struct memory *memory, uint64_t id)
 static struct memory_message *find_message(const struct memory *memory, uint64_t id)
 {
     size_t at = message_place(memory, id);
-    return at < memory->messages.count && messages_of(memory)[at]->message.id == id ? messages_of(memory)[at] : NULL;
+    return at < memory->messages.count && messages_of(memory)[at]->message.id == id ? messages_of(memory)[at]
+                                                                                    : NULL;
 }
 
 static void put_message(struct memory *memory, struct memory_message *kept)
 {
-    *(struct memory_message **)list_insert(&memory->messages, message_place(memory, kept->message.id), sizeof kept) = kept;
+    *(struct memory_message **)list_insert(&memory->messages, message_place(memory, kept->message.id),
+                                           sizeof kept) = kept;
     memory->octets += kept->message.envelope.size;
 }
 
@@ -162,7 +179,8 @@ static struct memory_destination *destination_place(struct memory *memory, struc
 {
     size_t at = 0;
     struct memory_destination *list = destinations_of(memory);
-    while (at < memory->destinations.count && bytes_compare(store_destination_name(&list[at].destination), name) < 0)
+    while (at < memory->destinations.count &&
+           bytes_compare(store_destination_name(&list[at].destination), name) < 0)
         at++;
     if (at < memory->destinations.count && bytes_equal(store_destination_name(&list[at].destination), name))
         return &list[at];
@@ -210,18 +228,13 @@ static void undo_free(struct memory_undo *undo)
 static void undo_one(struct memory *memory, struct memory_undo *undo)
 {
     switch (undo->kind) {
-    case UNDO_ACCEPT:
-        message_free(take_message(memory, undo->id));
-        break;
-    case UNDO_REMOVE:
-        put_message(memory, undo->message);
-        break;
-    case UNDO_ROW:
-        find_message(memory, undo->id)->rows[undo->row.recipient.number] = undo->row;
-        break;
+    case UNDO_ACCEPT: message_free(take_message(memory, undo->id)); break;
+    case UNDO_REMOVE: put_message(memory, undo->message); break;
+    case UNDO_ROW: find_message(memory, undo->id)->rows[undo->row.recipient.number] = undo->row; break;
     case UNDO_MEMBER: find_message(memory, undo->id)->row_count--; break;
     case UNDO_DESTINATION:
-        *destination_place(memory, store_destination_name(&undo->destination.destination), true) = undo->destination;
+        *destination_place(memory, store_destination_name(&undo->destination.destination),
+                           true) = undo->destination;
         break;
     case UNDO_NOTE: {
         struct memory_note *note = find_note(memory, undo->note.name);
@@ -258,7 +271,8 @@ static enum store_verdict memory_commit(struct store *store, struct error *error
         keep_batch(memory);
     } else {
         bool full = verdict == STORE_FULL;
-        error_set(error, full ? EX_TEMPFAIL : EX_IOERR, full ? "the memory store is full" : "the memory store is broken");
+        error_set(error, full ? EX_TEMPFAIL : EX_IOERR,
+                  full ? "the memory store is full" : "the memory store is broken");
         forget_batch(memory);
     }
     memory->batch = false;
@@ -349,9 +363,12 @@ static bool spool_size(const struct memory_spool *spool, uint64_t *size)
 
 static struct origin copy_origin(struct arena *arena, const struct origin *from)
 {
-    return (struct origin){.account = arena_copy(arena, from->account), .client_address = arena_copy(arena, from->client_address),
-                           .client_helo = arena_copy(arena, from->client_helo), .protocol = arena_copy(arena, from->protocol),
-                           .tls = arena_copy(arena, from->tls), .port = from->port};
+    return (struct origin){.account = arena_copy(arena, from->account),
+                           .client_address = arena_copy(arena, from->client_address),
+                           .client_helo = arena_copy(arena, from->client_helo),
+                           .protocol = arena_copy(arena, from->protocol),
+                           .tls = arena_copy(arena, from->tls),
+                           .port = from->port};
 }
 
 static struct recipient copy_recipient(struct arena *arena, const struct recipient *from)
@@ -369,7 +386,8 @@ static struct recipient copy_recipient(struct arena *arena, const struct recipie
 /* Without recipients and content. */
 static struct store_message copy_message(struct arena *arena, const struct store_message *from)
 {
-    struct store_message message = {.id = from->id, .arrived_ms = from->arrived_ms, .expires_ms = from->expires_ms, .large = from->large};
+    struct store_message message = {
+        .id = from->id, .arrived_ms = from->arrived_ms, .expires_ms = from->expires_ms, .large = from->large};
     message.envelope = from->envelope;
     message.envelope.sender = arena_copy(arena, from->envelope.sender);
     message.envelope.envid = arena_copy(arena, from->envelope.envid);
@@ -379,7 +397,8 @@ static struct store_message copy_message(struct arena *arena, const struct store
     return message;
 }
 
-static struct memory_message *make_message(const struct store_message *from, const struct bytes *destinations, uint64_t due_ms, uint64_t size)
+static struct memory_message *make_message(const struct store_message *from, const struct bytes *destinations,
+                                           uint64_t due_ms, uint64_t size)
 {
     struct memory_message *kept = memory_new(sizeof *kept);
     kept->file = -1;
@@ -388,13 +407,16 @@ static struct memory_message *make_message(const struct store_message *from, con
     kept->row_count = kept->row_capacity = from->envelope.recipient_count;
     kept->rows = ARENA_ARRAY(&kept->arena, struct memory_row, kept->row_count);
     for (size_t i = 0; i < kept->row_count; i++)
-        kept->rows[i].recipient = (struct store_recipient){.number = (uint32_t)i, .due_ms = due_ms,
-                                                           .destination = arena_copy(&kept->arena, destinations[i]),
-                                                           .recipient = copy_recipient(&kept->arena, &from->envelope.recipients[i])};
+        kept->rows[i].recipient = (struct store_recipient){
+            .number = (uint32_t)i,
+            .due_ms = due_ms,
+            .destination = arena_copy(&kept->arena, destinations[i]),
+            .recipient = copy_recipient(&kept->arena, &from->envelope.recipients[i])};
     return kept;
 }
 
-static bool memory_accept(struct store *store, const struct store_message *message, const struct bytes *destinations, uint64_t due_ms, uint64_t number)
+static bool memory_accept(struct store *store, const struct store_message *message,
+                          const struct bytes *destinations, uint64_t due_ms, uint64_t number)
 {
     struct memory *memory = memory_of(store);
     struct memory_spool *spool = number == 0 ? NULL : find_spool(memory, number);
@@ -440,7 +462,8 @@ static void remember(struct arena *arena, struct memory_row *row)
     buffer_free(&history);
 }
 
-static void memory_defer(struct store *store, uint64_t id, uint32_t number, uint64_t due_ms, uint32_t attempts, const struct attempt_record *last)
+static void memory_defer(struct store *store, uint64_t id, uint32_t number, uint64_t due_ms,
+                         uint32_t attempts, const struct attempt_record *last)
 {
     struct memory_row *row = change_row(memory_of(store), id, number, false);
     if (row == NULL)
@@ -451,12 +474,17 @@ static void memory_defer(struct store *store, uint64_t id, uint32_t number, uint
         remember(arena, row);
     recipient->due_ms = due_ms;
     recipient->attempts = attempts;
-    recipient->last = (struct attempt_record){.when_ms = last->when_ms, .code = last->code, .enhanced = arena_copy(arena, last->enhanced),
-                                           .text = arena_copy(arena, bytes_first(last->text, STORE_REPLY_MAX)),
-                                           .peer = arena_copy(arena, last->peer), .tls = arena_copy(arena, last->tls)};
+    recipient->last = (struct attempt_record){
+        .when_ms = last->when_ms,
+        .code = last->code,
+        .enhanced = arena_copy(arena, last->enhanced),
+        .text = arena_copy(arena, bytes_first(last->text, STORE_REPLY_MAX)),
+        .peer = arena_copy(arena, last->peer),
+        .tls = arena_copy(arena, last->tls)};
 }
 
-static void memory_place(struct store *store, uint64_t id, uint32_t number, struct bytes destination, uint64_t due_ms, bool held)
+static void memory_place(struct store *store, uint64_t id, uint32_t number, struct bytes destination,
+                         uint64_t due_ms, bool held)
 {
     struct memory_row *row = change_row(memory_of(store), id, number, false);
     if (row == NULL)
@@ -480,14 +508,15 @@ static bool has_member(const struct memory_message *kept, const struct recipient
     bool found = false;
     expansion_member_key(&wanted, member);
     for (size_t i = 0; i < kept->row_count && !found; i++)
-        found = bytes_equal(expansion_member_key(&room, &kept->rows[i].recipient.recipient), buffer_bytes(&wanted));
+        found = bytes_equal(expansion_member_key(&room, &kept->rows[i].recipient.recipient),
+                            buffer_bytes(&wanted));
     buffer_free(&wanted);
     buffer_free(&room);
     return found;
 }
 
 static bool memory_add_member(struct store *store, uint64_t id, const struct recipient *member,
-                            struct bytes destination, uint64_t due_ms)
+                              struct bytes destination, uint64_t due_ms)
 {
     struct memory *memory = memory_of(store);
     struct memory_message *kept = change(memory) ? find_message(memory, id) : NULL;
@@ -510,7 +539,7 @@ static bool memory_add_member(struct store *store, uint64_t id, const struct rec
 }
 
 static void memory_advance(struct store *store, uint64_t id, uint32_t number, struct bytes progress,
-                         uint64_t due_ms)
+                           uint64_t due_ms)
 {
     struct memory_row *row = change_row(memory_of(store), id, number, false);
     if (row == NULL)
@@ -584,9 +613,13 @@ static void memory_note_put(struct store *store, const char *name, struct bytes 
 
 /* ---- questions ---- */
 
-static bool is_usable(const struct memory *memory) { return memory->verdict != STORE_FAILED; }
+static bool is_usable(const struct memory *memory)
+{
+    return memory->verdict != STORE_FAILED;
+}
 
-static bool memory_read(struct store *store, uint64_t id, bool with_content, struct arena *arena, struct store_message *message)
+static bool memory_read(struct store *store, uint64_t id, bool with_content, struct arena *arena,
+                        struct store_message *message)
 {
     struct memory *memory = memory_of(store);
     struct memory_message *kept = is_usable(memory) ? find_message(memory, id) : NULL;
@@ -621,20 +654,22 @@ static struct store_recipient copy_row(struct arena *arena, const struct store_r
     return row;
 }
 
-static size_t memory_recipients(struct store *store, uint64_t id, uint32_t from, struct bytes destination, size_t max, struct arena *arena,
-                              struct store_recipient *found)
+static size_t memory_recipients(struct store *store, uint64_t id, uint32_t from, struct bytes destination,
+                                size_t max, struct arena *arena, struct store_recipient *found)
 {
     struct memory *memory = memory_of(store);
     struct memory_message *kept = is_usable(memory) ? find_message(memory, id) : NULL;
     size_t count = 0;
     size_t end = destination.length > 0 ? (size_t)from + STORE_LOOK_MAX : SIZE_MAX;
     for (size_t i = from; kept != NULL && i < kept->row_count && i < end && count < max; i++)
-        if (!kept->rows[i].gone && (destination.length == 0 || bytes_equal(kept->rows[i].recipient.destination, destination)))
+        if (!kept->rows[i].gone &&
+            (destination.length == 0 || bytes_equal(kept->rows[i].recipient.destination, destination)))
             found[count++] = copy_row(arena, &kept->rows[i].recipient);
     return count;
 }
 
-static size_t memory_attempts(struct store *store, uint64_t id, uint32_t number, struct arena *arena, struct attempt_record *found)
+static size_t memory_attempts(struct store *store, uint64_t id, uint32_t number, struct arena *arena,
+                              struct attempt_record *found)
 {
     struct memory *memory = memory_of(store);
     const struct memory_row *row = is_usable(memory) ? find_row(memory, id, number) : NULL;
@@ -645,11 +680,13 @@ static size_t memory_attempts(struct store *store, uint64_t id, uint32_t number,
     return count;
 }
 
-static size_t memory_walk(struct store *store, uint64_t after_id, uint32_t after_number, size_t max, struct arena *arena, uint64_t *ids, struct store_recipient *found)
+static size_t memory_walk(struct store *store, uint64_t after_id, uint32_t after_number, size_t max,
+                          struct arena *arena, uint64_t *ids, struct store_recipient *found)
 {
     struct memory *memory = memory_of(store);
     size_t count = 0;
-    for (size_t m = message_place(memory, after_id); is_usable(memory) && m < memory->messages.count && count < max; m++) {
+    for (size_t m = message_place(memory, after_id);
+         is_usable(memory) && m < memory->messages.count && count < max; m++) {
         const struct memory_message *kept = messages_of(memory)[m];
         bool begun = kept->message.id == after_id; /* its first ones were seen */
         for (size_t i = begun ? (size_t)after_number + 1 : 0; i < kept->row_count && count < max; i++) {
@@ -684,13 +721,17 @@ static void insert_due(struct store_due *found, size_t *count, size_t max, const
 }
 
 /* The rows of a message that wait for the destination and are not held. */
-static const struct store_recipient *waiting(const struct memory_message *kept, size_t i, struct bytes destination)
+static const struct store_recipient *waiting(const struct memory_message *kept, size_t i,
+                                             struct bytes destination)
 {
     const struct memory_row *row = &kept->rows[i];
-    return row->gone || row->recipient.held || !bytes_equal(row->recipient.destination, destination) ? NULL : &row->recipient;
+    return row->gone || row->recipient.held || !bytes_equal(row->recipient.destination, destination)
+               ? NULL
+               : &row->recipient;
 }
 
-static size_t memory_due(struct store *store, struct bytes destination, uint64_t now_ms, const struct store_due *after, size_t max, struct store_due *found)
+static size_t memory_due(struct store *store, struct bytes destination, uint64_t now_ms,
+                         const struct store_due *after, size_t max, struct store_due *found)
 {
     struct memory *memory = memory_of(store);
     size_t count = 0;
@@ -736,10 +777,13 @@ static bool memory_destination(struct store *store, struct bytes name, struct st
 
 static bool destination_before(const struct store_destination *a, const struct store_destination *b)
 {
-    return a->due_ms != b->due_ms ? a->due_ms < b->due_ms : bytes_compare(store_destination_name(a), store_destination_name(b)) < 0;
+    return a->due_ms != b->due_ms ? a->due_ms < b->due_ms
+                                  : bytes_compare(store_destination_name(a), store_destination_name(b)) < 0;
 }
 
-static size_t memory_destinations_due(struct store *store, uint64_t now_ms, const struct store_destination *after, size_t max, struct store_destination *found)
+static size_t memory_destinations_due(struct store *store, uint64_t now_ms,
+                                      const struct store_destination *after, size_t max,
+                                      struct store_destination *found)
 {
     static const struct store_destination none;
     struct memory *memory = memory_of(store);
@@ -747,7 +791,8 @@ static size_t memory_destinations_due(struct store *store, uint64_t now_ms, cons
     for (size_t i = 0; is_usable(memory) && i < memory->destinations.count; i++) {
         const struct memory_destination *kept = &destinations_of(memory)[i];
         size_t at = count;
-        if (!kept->there || kept->destination.due_ms > now_ms || !destination_before(after == NULL ? &none : after, &kept->destination))
+        if (!kept->there || kept->destination.due_ms > now_ms ||
+            !destination_before(after == NULL ? &none : after, &kept->destination))
             continue;
         while (at > 0 && destination_before(&kept->destination, &found[at - 1]))
             at--;
@@ -773,16 +818,20 @@ static uint64_t memory_destinations_next(struct store *store, uint64_t after_ms)
 static struct bytes reason_of(struct arena *arena, const struct attempt_record *last)
 {
     const char *between = last->enhanced.length > 0 ? " " : "";
-    char *text = last->code == 0 ? arena_format(arena, "%.*s%s%.*s", BYTES_ARG(last->enhanced), between, BYTES_ARG(last->text))
-                                 : arena_format(arena, "%u %.*s%s%.*s", (unsigned)last->code, BYTES_ARG(last->enhanced), between,
-                                                BYTES_ARG(last->text));
+    char *text = last->code == 0 ? arena_format(arena, "%.*s%s%.*s", BYTES_ARG(last->enhanced), between,
+                                                BYTES_ARG(last->text))
+                                 : arena_format(arena, "%u %.*s%s%.*s", (unsigned)last->code,
+                                                BYTES_ARG(last->enhanced), between, BYTES_ARG(last->text));
     return bytes_of_text(text);
 }
 
 static struct store_summary summarize(struct arena *arena, const struct memory_message *kept)
 {
     const struct store_message *m = &kept->message;
-    struct store_summary summary = {.id = m->id, .arrived_ms = m->arrived_ms, .expires_ms = m->expires_ms, .size = m->envelope.size,
+    struct store_summary summary = {.id = m->id,
+                                    .arrived_ms = m->arrived_ms,
+                                    .expires_ms = m->expires_ms,
+                                    .size = m->envelope.size,
                                     .sender = arena_copy(arena, m->envelope.sender)};
     uint64_t latest_ms = 0;
     for (size_t i = 0; i < kept->row_count; i++) {
@@ -803,20 +852,24 @@ static struct store_summary summarize(struct arena *arena, const struct memory_m
     return summary;
 }
 
-static size_t memory_list(struct store *store, uint64_t after_id, size_t max, struct arena *arena, struct store_summary *found)
+static size_t memory_list(struct store *store, uint64_t after_id, size_t max, struct arena *arena,
+                          struct store_summary *found)
 {
     struct memory *memory = memory_of(store);
     size_t count = 0;
-    for (size_t m = message_place(memory, after_id + 1); is_usable(memory) && m < memory->messages.count && count < max; m++)
+    for (size_t m = message_place(memory, after_id + 1);
+         is_usable(memory) && m < memory->messages.count && count < max; m++)
         found[count++] = summarize(arena, messages_of(memory)[m]);
     return count;
 }
 
-static size_t memory_ids(struct store *store, uint64_t after_id, size_t max, uint64_t *ids, uint64_t *expires_ms)
+static size_t memory_ids(struct store *store, uint64_t after_id, size_t max, uint64_t *ids,
+                         uint64_t *expires_ms)
 {
     struct memory *memory = memory_of(store);
     size_t count = 0;
-    for (size_t m = message_place(memory, after_id + 1); is_usable(memory) && m < memory->messages.count && count < max; m++, count++) {
+    for (size_t m = message_place(memory, after_id + 1);
+         is_usable(memory) && m < memory->messages.count && count < max; m++, count++) {
         ids[count] = messages_of(memory)[m]->message.id;
         if (expires_ms != NULL)
             expires_ms[count] = messages_of(memory)[m]->message.expires_ms;

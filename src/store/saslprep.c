@@ -9,6 +9,8 @@ struct bytes saslprep(struct bytes password, char buffer[SASLPREP_MAX + 1])
         return password; /* in ASCII each is its own form */
     memcpy(buffer, password.at, password.length);
     buffer[password.length] = '\0';
-    bool done = stringprep(buffer, SASLPREP_MAX + 1, (Stringprep_profile_flags)0, stringprep_saslprep) == STRINGPREP_OK && buffer[0] != '\0';
+    bool done = stringprep(buffer, SASLPREP_MAX + 1, (Stringprep_profile_flags)0, stringprep_saslprep) ==
+                    STRINGPREP_OK &&
+                buffer[0] != '\0';
     return done ? bytes_of_text(buffer) : password;
 }

@@ -1,63 +1,78 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* sqlite: the operations of store.h as statements, each prepared once. */
-#include "store/sqlite_internal.h"
-#include "store/attempt_history.h"
-#include "store/expansion_member.h"
-
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <sysexits.h>
 #include <unistd.h>
 
-#define RECIPIENT_COLUMNS "number, held, due_ms, attempts, flags, destination, address, original, orcpt, last_ms, last_code," \
-                          " last_enhanced, last_text, last_peer, last_tls, via, progress"
+#include "store/attempt_history.h"
+#include "store/expansion_member.h"
+#include "store/sqlite_internal.h"
+
+#define RECIPIENT_COLUMNS                                                                               \
+    "number, held, due_ms, attempts, flags, destination, address, original, orcpt, last_ms, last_code," \
+    " last_enhanced, last_text, last_peer, last_tls, via, progress"
 
 const char *const sqlite_sql[SQL_STATEMENTS] = {
     [SQL_BEGIN] = "BEGIN IMMEDIATE",
     [SQL_COMMIT] = "COMMIT",
     [SQL_ROLLBACK] = "ROLLBACK",
     [SQL_MESSAGE_ADD] = "INSERT INTO message VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
-    [SQL_RECIPIENT_ADD] = "INSERT INTO recipient(message_id, number, held, due_ms, attempts, flags, destination, address, original, orcpt, via)"
+    [SQL_RECIPIENT_ADD] = "INSERT INTO recipient(message_id, number, held, due_ms, attempts, flags, "
+                          "destination, address, original, orcpt, via)"
                           " VALUES(?,?,0,?,0,?,?,?,?,?,?)",
     [SQL_MEMBER_NOTE] = "INSERT OR IGNORE INTO member VALUES(?,?,?) RETURNING number",
     [SQL_MEMBER_NUMBER] = "UPDATE member SET number=number+1 WHERE message_id=? AND key='' RETURNING number",
     [SQL_MEMBERS_FORGET] = "DELETE FROM member WHERE message_id=?",
     [SQL_ADVANCE] = "UPDATE recipient SET due_ms=?3, progress=?4 WHERE message_id=?1 AND number=?2",
     [SQL_EXPANDING] = "SELECT 1 FROM recipient WHERE message_id=? AND (flags & 192)<>0 LIMIT 1",
-    [SQL_DEFER] = "UPDATE recipient SET due_ms=?3, attempts=?4, last_ms=?5, last_code=?6, last_enhanced=?7, last_text=?8,"
+    [SQL_DEFER] = "UPDATE recipient SET due_ms=?3, attempts=?4, last_ms=?5, last_code=?6, last_enhanced=?7, "
+                  "last_text=?8,"
                   " last_peer=?9, last_tls=?10, history=?11 WHERE message_id=?1 AND number=?2",
     [SQL_MOVE] = "UPDATE recipient SET due_ms=?3, held=?4, destination=?5 WHERE message_id=?1 AND number=?2",
     [SQL_PLACE] = "UPDATE recipient SET due_ms=?3, held=?4 WHERE message_id=?1 AND number=?2",
     [SQL_FINISH] = "DELETE FROM recipient WHERE message_id=? AND number=?",
-    [SQL_SETTLE] = "DELETE FROM message WHERE id=?1 AND NOT EXISTS(SELECT 1 FROM recipient WHERE message_id=?1) RETURNING flags",
+    [SQL_SETTLE] = "DELETE FROM message WHERE id=?1 AND NOT EXISTS(SELECT 1 FROM recipient WHERE "
+                   "message_id=?1) RETURNING flags",
     [SQL_RECIPIENTS_REMOVE] = "DELETE FROM recipient WHERE message_id=?",
     [SQL_MESSAGE_REMOVE] = "DELETE FROM message WHERE id=? RETURNING flags",
     [SQL_LEFTOVER_ADD] = "INSERT OR IGNORE INTO leftover VALUES(?)",
     [SQL_LEFTOVER_REMOVE] = "DELETE FROM leftover WHERE id=?",
     [SQL_LEFTOVERS] = "SELECT id FROM leftover",
-    [SQL_DESTINATION_PUT] = "INSERT INTO destination VALUES(?,?,?) ON CONFLICT(name) DO UPDATE SET due_ms=excluded.due_ms,"
-                            " failures=excluded.failures",
+    [SQL_DESTINATION_PUT] =
+        "INSERT INTO destination VALUES(?,?,?) ON CONFLICT(name) DO UPDATE SET due_ms=excluded.due_ms,"
+        " failures=excluded.failures",
     [SQL_DESTINATION_REMOVE] = "DELETE FROM destination WHERE name=?",
     [SQL_NOTE_PUT] = "INSERT INTO note VALUES(?,?) ON CONFLICT(name) DO UPDATE SET value=excluded.value",
-    [SQL_READ] = "SELECT arrived_ms, expires_ms, size, flags, sender, envid, account, client_address, client_helo, protocol,"
+    [SQL_READ] = "SELECT arrived_ms, expires_ms, size, flags, sender, envid, account, client_address, "
+                 "client_helo, protocol,"
                  " tls, port, content FROM message WHERE id=?",
-    [SQL_READ_ENVELOPE] = "SELECT arrived_ms, expires_ms, size, flags, sender, envid, account, client_address, client_helo,"
-                          " protocol, tls, port FROM message WHERE id=?",
+    [SQL_READ_ENVELOPE] =
+        "SELECT arrived_ms, expires_ms, size, flags, sender, envid, account, client_address, client_helo,"
+        " protocol, tls, port FROM message WHERE id=?",
     [SQL_EXISTS] = "SELECT 1 FROM message WHERE id=?",
-    [SQL_RECIPIENTS] = "SELECT " RECIPIENT_COLUMNS " FROM recipient WHERE message_id=?1 AND number>=?2 ORDER BY number LIMIT ?3",
-    [SQL_RECIPIENTS_OF] = "SELECT " RECIPIENT_COLUMNS " FROM recipient WHERE message_id=?1 AND number>=?2 AND number<?2+1000 AND destination=?4"
-                          " ORDER BY number LIMIT ?3", /* STORE_LOOK_MAX */
-    [SQL_ATTEMPTS] = "SELECT last_ms, last_code, last_enhanced, last_text, last_peer, last_tls, history FROM recipient"
-                     " WHERE message_id=? AND number=?",
-    [SQL_DUE] = "SELECT due_ms, message_id, number FROM recipient WHERE destination=?1 AND held=0 AND due_ms<=?2"
-                " AND (due_ms, message_id, number)>(?3, ?4, ?5) ORDER BY due_ms, message_id, number LIMIT ?6",
-    [SQL_NEXT_DUE] = "SELECT due_ms FROM recipient WHERE destination=? AND held=0 AND due_ms>? ORDER BY due_ms LIMIT 1",
+    [SQL_RECIPIENTS] = "SELECT " RECIPIENT_COLUMNS
+                       " FROM recipient WHERE message_id=?1 AND number>=?2 ORDER BY number LIMIT ?3",
+    [SQL_RECIPIENTS_OF] =
+        "SELECT " RECIPIENT_COLUMNS
+        " FROM recipient WHERE message_id=?1 AND number>=?2 AND number<?2+1000 AND destination=?4"
+        " ORDER BY number LIMIT ?3", /* STORE_LOOK_MAX */
+    [SQL_ATTEMPTS] =
+        "SELECT last_ms, last_code, last_enhanced, last_text, last_peer, last_tls, history FROM recipient"
+        " WHERE message_id=? AND number=?",
+    [SQL_DUE] =
+        "SELECT due_ms, message_id, number FROM recipient WHERE destination=?1 AND held=0 AND due_ms<=?2"
+        " AND (due_ms, message_id, number)>(?3, ?4, ?5) ORDER BY due_ms, message_id, number LIMIT ?6",
+    [SQL_NEXT_DUE] =
+        "SELECT due_ms FROM recipient WHERE destination=? AND held=0 AND due_ms>? ORDER BY due_ms LIMIT 1",
     [SQL_DESTINATION] = "SELECT due_ms, failures, name FROM destination WHERE name=?",
-    [SQL_DESTINATIONS_DUE] = "SELECT due_ms, failures, name FROM destination WHERE due_ms<=?1 AND (due_ms, name)>(?2, ?3)"
-                             " ORDER BY due_ms, name LIMIT ?4",
+    [SQL_DESTINATIONS_DUE] =
+        "SELECT due_ms, failures, name FROM destination WHERE due_ms<=?1 AND (due_ms, name)>(?2, ?3)"
+        " ORDER BY due_ms, name LIMIT ?4",
     [SQL_DESTINATIONS_NEXT] = "SELECT due_ms FROM destination WHERE due_ms>? ORDER BY due_ms LIMIT 1",
-    [SQL_LIST] = "SELECT id, arrived_ms, expires_ms, size, sender FROM message WHERE id>? ORDER BY id LIMIT ?",
+    [SQL_LIST] =
+        "SELECT id, arrived_ms, expires_ms, size, sender FROM message WHERE id>? ORDER BY id LIMIT ?",
     [SQL_IDS] = "SELECT id, expires_ms FROM message WHERE id>? ORDER BY id LIMIT ?",
     [SQL_WALK] = "SELECT " RECIPIENT_COLUMNS ", message_id FROM recipient WHERE (message_id, number)>(?, ?)"
                  " ORDER BY message_id, number LIMIT ?",
@@ -66,7 +81,8 @@ const char *const sqlite_sql[SQL_STATEMENTS] = {
 
 /* What the flags columns hold. */
 enum { FLAG_RET = 2, FLAG_SMTPUTF8 = 16, FLAG_REQUIRETLS = 32, FLAG_LARGE = 64, BODY_MASK = 3, RET_MASK = 3 };
-enum { FLAG_LOCAL = 16, FLAG_AWAY = 32, NOTIFY_MASK = 15, FLAG_EXPANDS = 6, EXPANDS_MASK = 3 }; /* FLAG_EXPANDS: how far it stands to the left */
+/* FLAG_EXPANDS: how far it stands to the left */
+enum { FLAG_LOCAL = 16, FLAG_AWAY = 32, NOTIFY_MASK = 15, FLAG_EXPANDS = 6, EXPANDS_MASK = 3 };
 
 /* ---- failure ---- */
 
@@ -77,7 +93,8 @@ bool sqlite_problem(struct sqlite_store *sqlite, int code, int number)
     sqlite->problem = code;
     sqlite->problem_errno = number;
     bool no_room = number == ENOSPC || number == EDQUOT || number == EFBIG;
-    sqlite->verdict = (code & 0xff) == SQLITE_FULL || (no_room && code != SQLITE_IOERR_FSYNC) ? STORE_FULL : STORE_FAILED;
+    sqlite->verdict = (code & 0xff) == SQLITE_FULL || (no_room && code != SQLITE_IOERR_FSYNC) ? STORE_FULL
+                                                                                              : STORE_FAILED;
     return false;
 }
 
@@ -94,9 +111,11 @@ static bool explain(struct sqlite_store *sqlite, struct error *error)
     if ((sqlite->problem & 0xff) == SQLITE_CORRUPT)
         return error_set(error, EX_DATAERR,
                          "%s is damaged; stop the server, copy the folder, then recover what can be: "
-                         "sqlite3 mailboat.db .recover | sqlite3 recovered.db", sqlite->path);
+                         "sqlite3 mailboat.db .recover | sqlite3 recovered.db",
+                         sqlite->path);
     if (sqlite->problem_errno != 0)
-        return error_set_errno(error, full ? EX_TEMPFAIL : EX_IOERR, "cannot write %s: %s", sqlite->path, reason);
+        return error_set_errno(error, full ? EX_TEMPFAIL : EX_IOERR, "cannot write %s: %s", sqlite->path,
+                               reason);
     return error_set(error, full ? EX_TEMPFAIL : EX_IOERR, "cannot write %s: %s", sqlite->path, reason);
 }
 
@@ -105,7 +124,8 @@ static bool explain(struct sqlite_store *sqlite, struct error *error)
 sqlite3_stmt *sqlite_statement(struct sqlite_store *sqlite, enum sqlite_statement which)
 {
     if (sqlite->statements[which] == NULL) {
-        int code = sqlite3_prepare_v3(sqlite->db, sqlite_sql[which], -1, SQLITE_PREPARE_PERSISTENT, &sqlite->statements[which], NULL);
+        int code = sqlite3_prepare_v3(sqlite->db, sqlite_sql[which], -1, SQLITE_PREPARE_PERSISTENT,
+                                      &sqlite->statements[which], NULL);
         if (code != SQLITE_OK)
             sqlite_reason(sqlite, code);
     }
@@ -184,9 +204,12 @@ static struct bytes column_bytes(sqlite3_stmt *statement, int at, struct arena *
 /* Six columns of one reply, beginning at `at`. */
 static struct attempt_record read_reply(sqlite3_stmt *statement, int at, struct arena *arena)
 {
-    return (struct attempt_record){.when_ms = column_number(statement, at), .code = (uint32_t)column_number(statement, at + 1),
-                                .enhanced = column_bytes(statement, at + 2, arena), .text = column_bytes(statement, at + 3, arena),
-                                .peer = column_bytes(statement, at + 4, arena), .tls = column_bytes(statement, at + 5, arena)};
+    return (struct attempt_record){.when_ms = column_number(statement, at),
+                                   .code = (uint32_t)column_number(statement, at + 1),
+                                   .enhanced = column_bytes(statement, at + 2, arena),
+                                   .text = column_bytes(statement, at + 3, arena),
+                                   .peer = column_bytes(statement, at + 4, arena),
+                                   .tls = column_bytes(statement, at + 5, arena)};
 }
 
 static sqlite3_stmt *question(struct sqlite_store *sqlite, enum sqlite_statement which)
@@ -223,7 +246,9 @@ static void forget_batch(struct sqlite_store *sqlite)
 int sqlite_committed(void *owner, sqlite3 *db, const char *name, int pages)
 {
     struct sqlite_store *sqlite = owner;
-    int code = pages < sqlite->log_pages_max ? SQLITE_OK : sqlite3_wal_checkpoint_v2(db, name, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+    int code = pages < sqlite->log_pages_max
+                   ? SQLITE_OK
+                   : sqlite3_wal_checkpoint_v2(db, name, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
     bool for_want_of_room = (code & 0xff) == SQLITE_FULL || (code & 0xff) == SQLITE_BUSY;
     if (code != SQLITE_OK && !for_want_of_room)
         sqlite->checkpoint = code;
@@ -329,7 +354,8 @@ static void bind_origin(sqlite3_stmt *statement, int at, const struct origin *or
 }
 
 /* False when the id is taken, or with failure. */
-static bool add_message(struct sqlite_store *sqlite, const struct store_message *message, uint64_t size, bool large)
+static bool add_message(struct sqlite_store *sqlite, const struct store_message *message, uint64_t size,
+                        bool large)
 {
     const struct envelope *e = &message->envelope;
     sqlite3_stmt *statement = change(sqlite, SQL_MESSAGE_ADD);
@@ -346,7 +372,8 @@ static bool add_message(struct sqlite_store *sqlite, const struct store_message 
     if (large)
         sqlite3_bind_null(statement, 14);
     else
-        sqlite3_bind_blob64(statement, 14, message->content.at == NULL ? "" : message->content.at, message->content.length, SQLITE_STATIC);
+        sqlite3_bind_blob64(statement, 14, message->content.at == NULL ? "" : message->content.at,
+                            message->content.length, SQLITE_STATIC);
     int code = sqlite3_step(statement);
     sqlite3_reset(statement);
     sqlite3_bind_null(statement, 14);
@@ -355,14 +382,17 @@ static bool add_message(struct sqlite_store *sqlite, const struct store_message 
     return code == SQLITE_DONE || sqlite_reason(sqlite, code);
 }
 
-static void add_recipient(struct sqlite_store *sqlite, uint64_t id, uint64_t number, const struct recipient *r, struct bytes destination, uint64_t due_ms)
+static void add_recipient(struct sqlite_store *sqlite, uint64_t id, uint64_t number,
+                          const struct recipient *r, struct bytes destination, uint64_t due_ms)
 {
     sqlite3_stmt *statement = change(sqlite, SQL_RECIPIENT_ADD);
     if (statement == NULL)
         return;
     bind_ids(statement, id, number);
     bind_number(statement, 3, due_ms);
-    bind_number(statement, 4, (unsigned)r->notify | (r->local ? FLAG_LOCAL : 0u) | (r->away ? FLAG_AWAY : 0u) | (unsigned)r->expands << FLAG_EXPANDS);
+    bind_number(statement, 4,
+                (unsigned)r->notify | (r->local ? FLAG_LOCAL : 0u) | (r->away ? FLAG_AWAY : 0u) |
+                    (unsigned)r->expands << FLAG_EXPANDS);
     bind_name(statement, 5, destination);
     bind_name(statement, 6, r->address);
     bind_text(statement, 7, r->original);
@@ -386,7 +416,8 @@ static bool note_member(struct sqlite_store *sqlite, uint64_t id, struct bytes k
 }
 
 /* Before the first expansion: those who are there, and how they are numbered. */
-static void begin_members(struct sqlite_store *sqlite, uint64_t id, const struct recipient *recipients, size_t count)
+static void begin_members(struct sqlite_store *sqlite, uint64_t id, const struct recipient *recipients,
+                          size_t count)
 {
     struct buffer scratch = {0};
     bool any = false;
@@ -399,7 +430,8 @@ static void begin_members(struct sqlite_store *sqlite, uint64_t id, const struct
     buffer_free(&scratch);
 }
 
-static bool sqlite_accept(struct store *store, const struct store_message *message, const struct bytes *destinations, uint64_t due_ms, uint64_t spool)
+static bool sqlite_accept(struct store *store, const struct store_message *message,
+                          const struct bytes *destinations, uint64_t due_ms, uint64_t spool)
 {
     struct sqlite_store *sqlite = sqlite_of(store);
     uint64_t size = message->content.length;
@@ -417,7 +449,8 @@ static bool sqlite_accept(struct store *store, const struct store_message *messa
     return true;
 }
 
-static bool sqlite_add_member(struct store *store, uint64_t id, const struct recipient *member, struct bytes destination, uint64_t due_ms)
+static bool sqlite_add_member(struct store *store, uint64_t id, const struct recipient *member,
+                              struct bytes destination, uint64_t due_ms)
 {
     struct sqlite_store *sqlite = sqlite_of(store);
     struct buffer scratch = {0};
@@ -452,7 +485,8 @@ static void read_past(struct sqlite_store *sqlite, uint64_t id, uint32_t number,
     arena_clear(&arena);
 }
 
-static void sqlite_defer(struct store *store, uint64_t id, uint32_t number, uint64_t due_ms, uint32_t attempts, const struct attempt_record *last)
+static void sqlite_defer(struct store *store, uint64_t id, uint32_t number, uint64_t due_ms,
+                         uint32_t attempts, const struct attempt_record *last)
 {
     struct sqlite_store *sqlite = sqlite_of(store);
     struct buffer history = {0};
@@ -478,7 +512,8 @@ static void sqlite_defer(struct store *store, uint64_t id, uint32_t number, uint
     buffer_free(&history);
 }
 
-static void sqlite_place(struct store *store, uint64_t id, uint32_t number, struct bytes destination, uint64_t due_ms, bool held)
+static void sqlite_place(struct store *store, uint64_t id, uint32_t number, struct bytes destination,
+                         uint64_t due_ms, bool held)
 {
     struct sqlite_store *sqlite = sqlite_of(store);
     sqlite3_stmt *statement = change(sqlite, destination.length > 0 ? SQL_MOVE : SQL_PLACE);
@@ -502,7 +537,8 @@ static void sqlite_finish(struct store *store, uint64_t id, uint32_t number)
     sqlite_run(sqlite, statement);
 }
 
-static void sqlite_advance(struct store *store, uint64_t id, uint32_t number, struct bytes progress, uint64_t due_ms)
+static void sqlite_advance(struct store *store, uint64_t id, uint32_t number, struct bytes progress,
+                           uint64_t due_ms)
 {
     sqlite3_stmt *statement = change(sqlite_of(store), SQL_ADVANCE);
     if (statement == NULL)
@@ -632,7 +668,8 @@ static void read_origin(sqlite3_stmt *statement, int at, struct arena *arena, st
     origin->port = (uint32_t)column_number(statement, at + 5);
 }
 
-static bool sqlite_read(struct store *store, uint64_t id, bool with_content, struct arena *arena, struct store_message *message)
+static bool sqlite_read(struct store *store, uint64_t id, bool with_content, struct arena *arena,
+                        struct store_message *message)
 {
     struct sqlite_store *sqlite = sqlite_of(store);
     sqlite3_stmt *statement = question(sqlite, with_content ? SQL_READ : SQL_READ_ENVELOPE);
@@ -642,7 +679,8 @@ static bool sqlite_read(struct store *store, uint64_t id, bool with_content, str
     bool there = sqlite_row(sqlite, statement);
     if (there) {
         unsigned flags = (unsigned)column_number(statement, 3);
-        *message = (struct store_message){.id = id, .arrived_ms = column_number(statement, 0), .expires_ms = column_number(statement, 1)};
+        *message = (struct store_message){
+            .id = id, .arrived_ms = column_number(statement, 0), .expires_ms = column_number(statement, 1)};
         struct envelope *e = &message->envelope;
         e->size = column_number(statement, 2);
         e->body = (enum body_type)(flags & BODY_MASK);
@@ -668,8 +706,10 @@ static int sqlite_content(struct store *store, uint64_t id)
 static void read_recipient(sqlite3_stmt *statement, struct arena *arena, struct store_recipient *r)
 {
     unsigned flags = (unsigned)column_number(statement, 4);
-    *r = (struct store_recipient){.number = (uint32_t)column_number(statement, 0), .held = column_number(statement, 1) != 0,
-                                  .due_ms = column_number(statement, 2), .attempts = (uint32_t)column_number(statement, 3)};
+    *r = (struct store_recipient){.number = (uint32_t)column_number(statement, 0),
+                                  .held = column_number(statement, 1) != 0,
+                                  .due_ms = column_number(statement, 2),
+                                  .attempts = (uint32_t)column_number(statement, 3)};
     r->recipient.notify = (uint8_t)(flags & NOTIFY_MASK);
     r->recipient.local = (flags & FLAG_LOCAL) != 0;
     r->recipient.away = (flags & FLAG_AWAY) != 0;
@@ -683,8 +723,8 @@ static void read_recipient(sqlite3_stmt *statement, struct arena *arena, struct 
     r->progress = column_bytes(statement, 16, arena);
 }
 
-static size_t sqlite_recipients(struct store *store, uint64_t id, uint32_t from, struct bytes destination, size_t max, struct arena *arena,
-                                struct store_recipient *found)
+static size_t sqlite_recipients(struct store *store, uint64_t id, uint32_t from, struct bytes destination,
+                                size_t max, struct arena *arena, struct store_recipient *found)
 {
     struct sqlite_store *sqlite = sqlite_of(store);
     sqlite3_stmt *statement = question(sqlite, destination.length > 0 ? SQL_RECIPIENTS_OF : SQL_RECIPIENTS);
@@ -701,7 +741,8 @@ static size_t sqlite_recipients(struct store *store, uint64_t id, uint32_t from,
     return count;
 }
 
-static size_t sqlite_attempts(struct store *store, uint64_t id, uint32_t number, struct arena *arena, struct attempt_record *found)
+static size_t sqlite_attempts(struct store *store, uint64_t id, uint32_t number, struct arena *arena,
+                              struct attempt_record *found)
 {
     struct sqlite_store *sqlite = sqlite_of(store);
     sqlite3_stmt *statement = question(sqlite, SQL_ATTEMPTS);
@@ -717,7 +758,8 @@ static size_t sqlite_attempts(struct store *store, uint64_t id, uint32_t number,
     return count;
 }
 
-static size_t sqlite_walk(struct store *store, uint64_t after_id, uint32_t after_number, size_t max, struct arena *arena, uint64_t *ids, struct store_recipient *found)
+static size_t sqlite_walk(struct store *store, uint64_t after_id, uint32_t after_number, size_t max,
+                          struct arena *arena, uint64_t *ids, struct store_recipient *found)
 {
     struct sqlite_store *sqlite = sqlite_of(store);
     sqlite3_stmt *statement = question(sqlite, SQL_WALK);
@@ -734,7 +776,8 @@ static size_t sqlite_walk(struct store *store, uint64_t after_id, uint32_t after
     return count;
 }
 
-static size_t sqlite_due(struct store *store, struct bytes destination, uint64_t now_ms, const struct store_due *after, size_t max, struct store_due *found)
+static size_t sqlite_due(struct store *store, struct bytes destination, uint64_t now_ms,
+                         const struct store_due *after, size_t max, struct store_due *found)
 {
     struct sqlite_store *sqlite = sqlite_of(store);
     sqlite3_stmt *statement = question(sqlite, SQL_DUE);
@@ -748,7 +791,8 @@ static size_t sqlite_due(struct store *store, struct bytes destination, uint64_t
     bind_number(statement, 5, after->number);
     bind_number(statement, 6, max);
     while (count < max && sqlite_row(sqlite, statement))
-        found[count++] = (struct store_due){column_number(statement, 0), column_number(statement, 1), (uint32_t)column_number(statement, 2)};
+        found[count++] = (struct store_due){column_number(statement, 0), column_number(statement, 1),
+                                            (uint32_t)column_number(statement, 2)};
     end_question(statement);
     return count;
 }
@@ -795,7 +839,9 @@ static bool sqlite_destination(struct store *store, struct bytes name, struct st
     return there;
 }
 
-static size_t sqlite_destinations_due(struct store *store, uint64_t now_ms, const struct store_destination *after, size_t max, struct store_destination *found)
+static size_t sqlite_destinations_due(struct store *store, uint64_t now_ms,
+                                      const struct store_destination *after, size_t max,
+                                      struct store_destination *found)
 {
     struct sqlite_store *sqlite = sqlite_of(store);
     sqlite3_stmt *statement = question(sqlite, SQL_DESTINATIONS_DUE);
@@ -832,7 +878,8 @@ static void summarize(struct sqlite_store *sqlite, struct arena *arena, struct s
     bind_number(statement, 3, UINT32_MAX);
     while (sqlite_row(sqlite, statement)) {
         bool held = column_number(statement, 1) != 0;
-        uint64_t due_ms = column_number(statement, 2), attempts = column_number(statement, 3), last_ms = column_number(statement, 9);
+        uint64_t due_ms = column_number(statement, 2), attempts = column_number(statement, 3),
+                 last_ms = column_number(statement, 9);
         *(held ? &summary->held : &summary->waiting) += 1;
         if (!held && (summary->next_ms == 0 || due_ms < summary->next_ms))
             summary->next_ms = due_ms;
@@ -845,14 +892,16 @@ static void summarize(struct sqlite_store *sqlite, struct arena *arena, struct s
             unsigned code = (unsigned)column_number(statement, 10);
             const char *enhanced = (const char *)sqlite3_column_text(statement, 11);
             const char *text = (const char *)sqlite3_column_text(statement, 12);
-            summary->reason = bytes_of_text(arena_format(arena, code == 0 ? "%.0u%s%s%s" : "%u %s%s%s", code, enhanced == NULL ? "" : enhanced,
-                                                         enhanced == NULL ? "" : " ", text == NULL ? "" : text));
+            summary->reason = bytes_of_text(arena_format(
+                arena, code == 0 ? "%.0u%s%s%s" : "%u %s%s%s", code, enhanced == NULL ? "" : enhanced,
+                enhanced == NULL ? "" : " ", text == NULL ? "" : text));
         }
     }
     end_question(statement);
 }
 
-static size_t sqlite_list(struct store *store, uint64_t after_id, size_t max, struct arena *arena, struct store_summary *found)
+static size_t sqlite_list(struct store *store, uint64_t after_id, size_t max, struct arena *arena,
+                          struct store_summary *found)
 {
     struct sqlite_store *sqlite = sqlite_of(store);
     sqlite3_stmt *statement = question(sqlite, SQL_LIST);
@@ -861,8 +910,10 @@ static size_t sqlite_list(struct store *store, uint64_t after_id, size_t max, st
         return 0;
     bind_ids(statement, after_id, max);
     for (; count < max && sqlite_row(sqlite, statement); count++)
-        found[count] = (struct store_summary){.id = column_number(statement, 0), .arrived_ms = column_number(statement, 1),
-                                              .expires_ms = column_number(statement, 2), .size = column_number(statement, 3),
+        found[count] = (struct store_summary){.id = column_number(statement, 0),
+                                              .arrived_ms = column_number(statement, 1),
+                                              .expires_ms = column_number(statement, 2),
+                                              .size = column_number(statement, 3),
                                               .sender = column_bytes(statement, 4, arena)};
     end_question(statement);
     for (size_t i = 0; i < count; i++)
@@ -870,7 +921,8 @@ static size_t sqlite_list(struct store *store, uint64_t after_id, size_t max, st
     return count;
 }
 
-static size_t sqlite_ids(struct store *store, uint64_t after_id, size_t max, uint64_t *ids, uint64_t *expires_ms)
+static size_t sqlite_ids(struct store *store, uint64_t after_id, size_t max, uint64_t *ids,
+                         uint64_t *expires_ms)
 {
     struct sqlite_store *sqlite = sqlite_of(store);
     sqlite3_stmt *statement = question(sqlite, SQL_IDS);
@@ -900,15 +952,36 @@ static struct bytes sqlite_note(struct store *store, const char *name, struct ar
 }
 
 const struct store_operations sqlite_operations = {
-    .close = sqlite_close, .commit = sqlite_commit, .is_changed = sqlite_is_changed,
-    .spool = sqlite_spool, .spool_drop = sqlite_spool_drop,
-    .accept = sqlite_accept, .defer = sqlite_defer, .place = sqlite_place, .finish = sqlite_finish,
-    .add_member = sqlite_add_member, .advance = sqlite_advance, .expanded = sqlite_expanded, .settle = sqlite_settle,
-    .remove = sqlite_remove, .destination_put = sqlite_destination_put, .destination_remove = sqlite_destination_remove,
+    .close = sqlite_close,
+    .commit = sqlite_commit,
+    .is_changed = sqlite_is_changed,
+    .spool = sqlite_spool,
+    .spool_drop = sqlite_spool_drop,
+    .accept = sqlite_accept,
+    .defer = sqlite_defer,
+    .place = sqlite_place,
+    .finish = sqlite_finish,
+    .add_member = sqlite_add_member,
+    .advance = sqlite_advance,
+    .expanded = sqlite_expanded,
+    .settle = sqlite_settle,
+    .remove = sqlite_remove,
+    .destination_put = sqlite_destination_put,
+    .destination_remove = sqlite_destination_remove,
     .note_put = sqlite_note_put,
-    .read = sqlite_read, .content = sqlite_content, .recipients = sqlite_recipients, .attempts = sqlite_attempts, .due = sqlite_due, .next_due = sqlite_next_due,
-    .destination = sqlite_destination, .destinations_due = sqlite_destinations_due, .destinations_next = sqlite_destinations_next,
-    .list = sqlite_list, .ids = sqlite_ids, .walk = sqlite_walk, .note = sqlite_note,
+    .read = sqlite_read,
+    .content = sqlite_content,
+    .recipients = sqlite_recipients,
+    .attempts = sqlite_attempts,
+    .due = sqlite_due,
+    .next_due = sqlite_next_due,
+    .destination = sqlite_destination,
+    .destinations_due = sqlite_destinations_due,
+    .destinations_next = sqlite_destinations_next,
+    .list = sqlite_list,
+    .ids = sqlite_ids,
+    .walk = sqlite_walk,
+    .note = sqlite_note,
 };
 
 /* ---- for tests ---- */

@@ -7,20 +7,50 @@
 #ifndef MAILBOAT_STORE_SQLITE_INTERNAL_H
 #define MAILBOAT_STORE_SQLITE_INTERNAL_H
 
-#include "store/store.h"
-
 #include <sqlite3.h>
 #include <sys/types.h>
 
+#include "store/store.h"
+
 enum sqlite_statement {
-    SQL_BEGIN, SQL_COMMIT, SQL_ROLLBACK,
-    SQL_MESSAGE_ADD, SQL_RECIPIENT_ADD, SQL_DEFER, SQL_MOVE, SQL_PLACE, SQL_FINISH, SQL_SETTLE,
-    SQL_MEMBER_NOTE, SQL_MEMBER_NUMBER, SQL_MEMBERS_FORGET, SQL_ADVANCE, SQL_EXPANDING,
-    SQL_RECIPIENTS_REMOVE, SQL_MESSAGE_REMOVE,
-    SQL_LEFTOVER_ADD, SQL_LEFTOVER_REMOVE, SQL_LEFTOVERS,
-    SQL_DESTINATION_PUT, SQL_DESTINATION_REMOVE, SQL_NOTE_PUT,
-    SQL_READ, SQL_READ_ENVELOPE, SQL_EXISTS, SQL_RECIPIENTS, SQL_RECIPIENTS_OF, SQL_ATTEMPTS, SQL_DUE, SQL_NEXT_DUE,
-    SQL_DESTINATION, SQL_DESTINATIONS_DUE, SQL_DESTINATIONS_NEXT, SQL_LIST, SQL_IDS, SQL_WALK, SQL_NOTE,
+    SQL_BEGIN,
+    SQL_COMMIT,
+    SQL_ROLLBACK,
+    SQL_MESSAGE_ADD,
+    SQL_RECIPIENT_ADD,
+    SQL_DEFER,
+    SQL_MOVE,
+    SQL_PLACE,
+    SQL_FINISH,
+    SQL_SETTLE,
+    SQL_MEMBER_NOTE,
+    SQL_MEMBER_NUMBER,
+    SQL_MEMBERS_FORGET,
+    SQL_ADVANCE,
+    SQL_EXPANDING,
+    SQL_RECIPIENTS_REMOVE,
+    SQL_MESSAGE_REMOVE,
+    SQL_LEFTOVER_ADD,
+    SQL_LEFTOVER_REMOVE,
+    SQL_LEFTOVERS,
+    SQL_DESTINATION_PUT,
+    SQL_DESTINATION_REMOVE,
+    SQL_NOTE_PUT,
+    SQL_READ,
+    SQL_READ_ENVELOPE,
+    SQL_EXISTS,
+    SQL_RECIPIENTS,
+    SQL_RECIPIENTS_OF,
+    SQL_ATTEMPTS,
+    SQL_DUE,
+    SQL_NEXT_DUE,
+    SQL_DESTINATION,
+    SQL_DESTINATIONS_DUE,
+    SQL_DESTINATIONS_NEXT,
+    SQL_LIST,
+    SQL_IDS,
+    SQL_WALK,
+    SQL_NOTE,
     SQL_STATEMENTS
 };
 extern const char *const sqlite_sql[SQL_STATEMENTS];
@@ -44,16 +74,20 @@ struct sqlite_store {
     sqlite3 *db;
     sqlite3_stmt *statements[SQL_STATEMENTS];
     enum store_verdict verdict; /* of the batch so far */
-    int checkpoint;             /* what went wrong behind the last commit, which itself is on disk; SQLITE_OK: nothing */
-    int log_pages_max;          /* of the log, before they move into the database */
-    bool batch;                 /* a transaction is open */
-    int problem;                /* the code behind the verdict */
+    /* what went wrong behind the last commit, which itself is on disk; SQLITE_OK: nothing */
+    int checkpoint;
+    int log_pages_max; /* of the log, before they move into the database */
+    bool batch;        /* a transaction is open */
+    int problem;       /* the code behind the verdict */
     int problem_errno;
     struct content_files files;
     char path[4096]; /* of the database, for messages */
 };
 
-static inline struct sqlite_store *sqlite_of(struct store *store) { return (struct sqlite_store *)(void *)store; }
+static inline struct sqlite_store *sqlite_of(struct store *store)
+{
+    return (struct sqlite_store *)(void *)store;
+}
 extern const struct store_operations sqlite_operations;
 
 /* SQLite's hook behind each commit: moves what the log holds into the database once it is long. */
@@ -68,7 +102,8 @@ bool sqlite_run(struct sqlite_store *sqlite, sqlite3_stmt *statement);
 bool sqlite_row(struct sqlite_store *sqlite, sqlite3_stmt *statement);
 bool sqlite_exists(struct sqlite_store *sqlite, uint64_t id);
 
-bool content_files_open(struct content_files *files, const char *folder, enum store_access access, struct error *error);
+bool content_files_open(struct content_files *files, const char *folder, enum store_access access,
+                        struct error *error);
 void content_files_close(struct content_files *files);
 /* 0, or the errno why not. */
 int content_files_spool(struct content_files *files, uint64_t spool, int *descriptor);

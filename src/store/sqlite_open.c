@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* sqlite_open: the folder, the lock, the database and its schema. */
-#include "store/sqlite_internal.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -9,6 +7,8 @@
 #include <sys/stat.h>
 #include <sysexits.h>
 #include <unistd.h>
+
+#include "store/sqlite_internal.h"
 
 enum {
     APPLICATION_ID = 0x4d426f71, /* "MBoq", in the file's header */
@@ -24,20 +24,24 @@ enum {
  * has whom an expansion had, by expansion_member_key(), and under the empty key the
  * last number that was given.
  */
-#define MEMBERS "CREATE TABLE member(message_id INTEGER NOT NULL, key TEXT NOT NULL, number INTEGER NOT NULL," \
-                " PRIMARY KEY(message_id, key)) WITHOUT ROWID;"
+#define MEMBERS                                                                                    \
+    "CREATE TABLE member(message_id INTEGER NOT NULL, key TEXT NOT NULL, number INTEGER NOT NULL," \
+    " PRIMARY KEY(message_id, key)) WITHOUT ROWID;"
 static const char schema[] =
     "CREATE TABLE message(id INTEGER PRIMARY KEY, arrived_ms INTEGER NOT NULL, expires_ms INTEGER NOT NULL,"
-    " size INTEGER NOT NULL, flags INTEGER NOT NULL, sender TEXT, envid TEXT, account TEXT, client_address TEXT,"
+    " size INTEGER NOT NULL, flags INTEGER NOT NULL, sender TEXT, envid TEXT, account TEXT, client_address "
+    "TEXT,"
     " client_helo TEXT, protocol TEXT, tls TEXT, port INTEGER NOT NULL, content BLOB);"
     "CREATE TABLE recipient(message_id INTEGER NOT NULL, number INTEGER NOT NULL, held INTEGER NOT NULL,"
     " due_ms INTEGER NOT NULL, attempts INTEGER NOT NULL, flags INTEGER NOT NULL, destination TEXT NOT NULL,"
-    " address TEXT NOT NULL, original TEXT, orcpt TEXT, last_ms INTEGER, last_code INTEGER, last_enhanced TEXT,"
-    " last_text TEXT, last_peer TEXT, last_tls TEXT, history TEXT, via TEXT, progress TEXT, PRIMARY KEY(message_id, number)) WITHOUT ROWID;"
+    " address TEXT NOT NULL, original TEXT, orcpt TEXT, last_ms INTEGER, last_code INTEGER, last_enhanced "
+    "TEXT,"
+    " last_text TEXT, last_peer TEXT, last_tls TEXT, history TEXT, via TEXT, progress TEXT, PRIMARY "
+    "KEY(message_id, number)) WITHOUT ROWID;"
     "CREATE INDEX recipient_due ON recipient(destination, due_ms, message_id, number) WHERE held = 0;"
-    "CREATE TABLE destination(name TEXT PRIMARY KEY, due_ms INTEGER NOT NULL, failures INTEGER NOT NULL) WITHOUT ROWID;"
-    "CREATE INDEX destination_due ON destination(due_ms, name);"
-    MEMBERS
+    "CREATE TABLE destination(name TEXT PRIMARY KEY, due_ms INTEGER NOT NULL, failures INTEGER NOT NULL) "
+    "WITHOUT ROWID;"
+    "CREATE INDEX destination_due ON destination(due_ms, name);" MEMBERS
     "CREATE TABLE leftover(id INTEGER PRIMARY KEY);"
     "CREATE TABLE note(name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;"
     "PRAGMA application_id = 1296199537;"
@@ -49,9 +53,7 @@ static const char *const migrations[SCHEMA_VERSION] = {
           "ALTER TABLE recipient ADD COLUMN history TEXT;"
           "PRAGMA user_version = 2;",
     [2] = "ALTER TABLE recipient ADD COLUMN via TEXT;"
-          "ALTER TABLE recipient ADD COLUMN progress TEXT;"
-          MEMBERS
-          "PRAGMA user_version = 3;",
+          "ALTER TABLE recipient ADD COLUMN progress TEXT;" MEMBERS "PRAGMA user_version = 3;",
 };
 
 /* The mend stands in the message: people read it at the worst moment. */
@@ -68,13 +70,15 @@ static bool refuse(const struct sqlite_store *sqlite, const char *what, struct e
     int code = sqlite3_errcode(sqlite->db) & 0xff;
     if (code == SQLITE_CORRUPT || code == SQLITE_NOTADB)
         return refuse_damaged(sqlite, error);
-    return error_set(error, code == SQLITE_FULL ? EX_TEMPFAIL : EX_IOERR, "cannot %s %s: %s", what, sqlite->path, sqlite3_errmsg(sqlite->db));
+    return error_set(error, code == SQLITE_FULL ? EX_TEMPFAIL : EX_IOERR, "cannot %s %s: %s", what,
+                     sqlite->path, sqlite3_errmsg(sqlite->db));
 }
 
 static bool ask_number(struct sqlite_store *sqlite, const char *sql, int *number)
 {
     sqlite3_stmt *statement = NULL;
-    bool known = sqlite3_prepare_v2(sqlite->db, sql, -1, &statement, NULL) == SQLITE_OK && sqlite3_step(statement) == SQLITE_ROW;
+    bool known = sqlite3_prepare_v2(sqlite->db, sql, -1, &statement, NULL) == SQLITE_OK &&
+                 sqlite3_step(statement) == SQLITE_ROW;
     if (known)
         *number = sqlite3_column_int(statement, 0);
     return sqlite3_finalize(statement) == SQLITE_OK && known;
@@ -86,10 +90,12 @@ static bool execute(struct sqlite_store *sqlite, const char *sql)
 }
 
 /* Looks before anything is written: is it ours, whole, of a version we know? 0: it is empty. */
-static bool check_version(struct sqlite_store *sqlite, enum store_access access, int *version, struct error *error)
+static bool check_version(struct sqlite_store *sqlite, enum store_access access, int *version,
+                          struct error *error)
 {
     int application, tables;
-    if (!ask_number(sqlite, "PRAGMA application_id", &application) || !ask_number(sqlite, "PRAGMA user_version", version) ||
+    if (!ask_number(sqlite, "PRAGMA application_id", &application) ||
+        !ask_number(sqlite, "PRAGMA user_version", version) ||
         !ask_number(sqlite, "SELECT count(*) FROM sqlite_schema", &tables))
         return refuse(sqlite, "read", error);
     if (application == 0 && *version == 0 && tables == 0)
@@ -97,26 +103,33 @@ static bool check_version(struct sqlite_store *sqlite, enum store_access access,
     if (application != APPLICATION_ID)
         return error_set(error, EX_DATAERR, "%s is not Mailboat's queue: move it away", sqlite->path);
     if (*version < 1 || *version > SCHEMA_VERSION)
-        return error_set(error, EX_DATAERR, "%s has the form of another Mailboat (%d; this one reads %d): run that version", sqlite->path,
-                         *version, SCHEMA_VERSION);
+        return error_set(error, EX_DATAERR,
+                         "%s has the form of another Mailboat (%d; this one reads %d): run that version",
+                         sqlite->path, *version, SCHEMA_VERSION);
     if (*version < SCHEMA_VERSION && access == STORE_READ)
-        return error_set(error, EX_TEMPFAIL, "%s has the form of an earlier Mailboat: restart the server, which brings it up to date", sqlite->path);
+        return error_set(
+            error, EX_TEMPFAIL,
+            "%s has the form of an earlier Mailboat: restart the server, which brings it up to date",
+            sqlite->path);
     return true;
 }
 
 static bool make_schema(struct sqlite_store *sqlite, struct error *error)
 {
-    if (execute(sqlite, "PRAGMA page_size = 16384; PRAGMA journal_mode = WAL; BEGIN IMMEDIATE;") && execute(sqlite, schema) && execute(sqlite, "COMMIT"))
+    if (execute(sqlite, "PRAGMA page_size = 16384; PRAGMA journal_mode = WAL; BEGIN IMMEDIATE;") &&
+        execute(sqlite, schema) && execute(sqlite, "COMMIT"))
         return true;
     bool done = refuse(sqlite, "write", error);
     execute(sqlite, "ROLLBACK");
     return done;
 }
 
-/* The names of what was made must not vanish with the power (SQLite does not look whether that sync failed). */
+/* The names of what was made must not vanish with the power
+ * (SQLite does not look whether that sync failed). */
 static bool sync_folder(struct sqlite_store *sqlite, struct error *error)
 {
-    return fsync(sqlite->files.folder) == 0 || error_set_errno(error, EX_IOERR, "cannot sync the folder of %s", sqlite->path);
+    return fsync(sqlite->files.folder) == 0 ||
+           error_set_errno(error, EX_IOERR, "cannot sync the folder of %s", sqlite->path);
 }
 
 /* One version after the other, all or nothing. */
@@ -135,12 +148,14 @@ static bool migrate(struct sqlite_store *sqlite, int version, struct error *erro
 /* SQLite would follow a link to a database, and wait at a FIFO for ever. */
 static bool are_files(const struct sqlite_store *sqlite, struct error *error)
 {
-    static const char *const names[] = {"mailboat.db", "mailboat.db-wal", "mailboat.db-shm", "mailboat.db-journal"};
+    static const char *const names[] = {"mailboat.db", "mailboat.db-wal", "mailboat.db-shm",
+                                        "mailboat.db-journal"};
     struct stat facts;
     for (size_t i = 0; i < ARRAY_LENGTH(names); i++)
-        if (fstatat(sqlite->files.folder, names[i], &facts, AT_SYMLINK_NOFOLLOW) == 0 && !S_ISREG(facts.st_mode))
-            return error_set(error, EX_CANTCREAT, "%s%s is not a file; stop the server and move it away", sqlite->path,
-                             names[i] + strlen(names[0]));
+        if (fstatat(sqlite->files.folder, names[i], &facts, AT_SYMLINK_NOFOLLOW) == 0 &&
+            !S_ISREG(facts.st_mode))
+            return error_set(error, EX_CANTCREAT, "%s%s is not a file; stop the server and move it away",
+                             sqlite->path, names[i] + strlen(names[0]));
     return true;
 }
 
@@ -154,7 +169,8 @@ static bool open_database(struct sqlite_store *sqlite, enum store_access access,
             return error_set_errno(error, EX_CANTCREAT, "cannot open %s", sqlite->path);
         close(descriptor);
     } else if (faccessat(sqlite->files.folder, "mailboat.db", R_OK, AT_EACCESS) != 0) {
-        return error_set_errno(error, errno == EACCES ? EX_NOPERM : EX_NOINPUT, "cannot read the queue %s", sqlite->path);
+        return error_set_errno(error, errno == EACCES ? EX_NOPERM : EX_NOINPUT, "cannot read the queue %s",
+                               sqlite->path);
     }
     if (!are_files(sqlite, error))
         return false;
@@ -179,7 +195,8 @@ static bool renew_log(struct sqlite_store *sqlite, struct error *error)
     static char piece[PIECE];
     sqlite3_file *log = NULL;
     sqlite3_int64 size = 0;
-    if (sqlite3_file_control(sqlite->db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &log) != SQLITE_OK || log == NULL || log->pMethods == NULL)
+    if (sqlite3_file_control(sqlite->db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &log) != SQLITE_OK ||
+        log == NULL || log->pMethods == NULL)
         return true; /* there is none yet */
     int code = log->pMethods->xFileSize(log, &size);
     for (sqlite3_int64 at = 0; code == SQLITE_OK && at < size; at += PIECE) {
@@ -190,7 +207,8 @@ static bool renew_log(struct sqlite_store *sqlite, struct error *error)
     }
     if (code == SQLITE_OK && size > 0)
         code = log->pMethods->xSync(log, SQLITE_SYNC_NORMAL);
-    return code == SQLITE_OK || error_set(error, EX_IOERR, "cannot write %s-wal anew: %s", sqlite->path, sqlite3_errstr(code));
+    return code == SQLITE_OK ||
+           error_set(error, EX_IOERR, "cannot write %s-wal anew: %s", sqlite->path, sqlite3_errstr(code));
 }
 
 static bool prepare_database(struct sqlite_store *sqlite, enum store_access access, struct error *error)
@@ -199,12 +217,14 @@ static bool prepare_database(struct sqlite_store *sqlite, enum store_access acce
     if (!check_version(sqlite, access, &version, error))
         return false;
     if (access == STORE_READ)
-        return version != 0 || error_set(error, EX_NOINPUT, "the queue %s is empty and new: the server has not used it yet", sqlite->path);
+        return version != 0 ||
+               error_set(error, EX_NOINPUT, "the queue %s is empty and new: the server has not used it yet",
+                         sqlite->path);
     if (version == 0 && !make_schema(sqlite, error))
         return false;
     if (!execute(sqlite, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = OFF;"
-                       "PRAGMA temp_store = MEMORY; PRAGMA secure_delete = OFF; PRAGMA cache_size = -8192;"
-                       "PRAGMA journal_size_limit = 67108864;"))
+                         "PRAGMA temp_store = MEMORY; PRAGMA secure_delete = OFF; PRAGMA cache_size = -8192;"
+                         "PRAGMA journal_size_limit = 67108864;"))
         return refuse(sqlite, "prepare", error);
     if (version != 0 && !renew_log(sqlite, error))
         return false;

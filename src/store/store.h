@@ -113,10 +113,13 @@ struct store_operations {
                    uint64_t due_ms, uint64_t spool);
     void (*defer)(struct store *store, uint64_t id, uint32_t number, uint64_t due_ms, uint32_t attempts,
                   const struct attempt_record *last);
-    void (*place)(struct store *store, uint64_t id, uint32_t number, struct bytes destination, uint64_t due_ms, bool held);
+    void (*place)(struct store *store, uint64_t id, uint32_t number, struct bytes destination,
+                  uint64_t due_ms, bool held);
     void (*finish)(struct store *store, uint64_t id, uint32_t number);
-    bool (*add_member)(struct store *store, uint64_t id, const struct recipient *member, struct bytes destination, uint64_t due_ms);
-    void (*advance)(struct store *store, uint64_t id, uint32_t number, struct bytes progress, uint64_t due_ms);
+    bool (*add_member)(struct store *store, uint64_t id, const struct recipient *member,
+                       struct bytes destination, uint64_t due_ms);
+    void (*advance)(struct store *store, uint64_t id, uint32_t number, struct bytes progress,
+                    uint64_t due_ms);
     void (*expanded)(struct store *store, uint64_t id, uint32_t number);
     bool (*settle)(struct store *store, uint64_t id);
     void (*remove)(struct store *store, uint64_t id);
@@ -125,22 +128,25 @@ struct store_operations {
     void (*note_put)(struct store *store, const char *name, struct bytes value);
 
     /* ---- questions ---- */
-    bool (*read)(struct store *store, uint64_t id, bool with_content, struct arena *arena, struct store_message *message);
+    bool (*read)(struct store *store, uint64_t id, bool with_content, struct arena *arena,
+                 struct store_message *message);
     int (*content)(struct store *store, uint64_t id);
-    size_t (*recipients)(struct store *store, uint64_t id, uint32_t from, struct bytes destination, size_t max, struct arena *arena,
-                         struct store_recipient *found);
-    size_t (*attempts)(struct store *store, uint64_t id, uint32_t number, struct arena *arena, struct attempt_record *found);
-    size_t (*due)(struct store *store, struct bytes destination, uint64_t now_ms, const struct store_due *after, size_t max,
-                  struct store_due *found);
+    size_t (*recipients)(struct store *store, uint64_t id, uint32_t from, struct bytes destination,
+                         size_t max, struct arena *arena, struct store_recipient *found);
+    size_t (*attempts)(struct store *store, uint64_t id, uint32_t number, struct arena *arena,
+                       struct attempt_record *found);
+    size_t (*due)(struct store *store, struct bytes destination, uint64_t now_ms,
+                  const struct store_due *after, size_t max, struct store_due *found);
     uint64_t (*next_due)(struct store *store, struct bytes destination, uint64_t after_ms);
     bool (*destination)(struct store *store, struct bytes name, struct store_destination *found);
-    size_t (*destinations_due)(struct store *store, uint64_t now_ms, const struct store_destination *after, size_t max,
-                               struct store_destination *found);
+    size_t (*destinations_due)(struct store *store, uint64_t now_ms, const struct store_destination *after,
+                               size_t max, struct store_destination *found);
     uint64_t (*destinations_next)(struct store *store, uint64_t after_ms);
-    size_t (*list)(struct store *store, uint64_t after_id, size_t max, struct arena *arena, struct store_summary *found);
+    size_t (*list)(struct store *store, uint64_t after_id, size_t max, struct arena *arena,
+                   struct store_summary *found);
     size_t (*ids)(struct store *store, uint64_t after_id, size_t max, uint64_t *ids, uint64_t *expires_ms);
-    size_t (*walk)(struct store *store, uint64_t after_id, uint32_t after_number, size_t max, struct arena *arena, uint64_t *ids,
-                   struct store_recipient *found);
+    size_t (*walk)(struct store *store, uint64_t after_id, uint32_t after_number, size_t max,
+                   struct arena *arena, uint64_t *ids, struct store_recipient *found);
     struct bytes (*note)(struct store *store, const char *name, struct arena *arena);
 };
 
@@ -166,7 +172,10 @@ static inline enum store_verdict store_commit(struct store *store, struct error 
     return store->operations->commit(store, error);
 }
 /* Is there anything to commit? */
-static inline bool store_is_changed(const struct store *store) { return store->operations->is_changed(store); }
+static inline bool store_is_changed(const struct store *store)
+{
+    return store->operations->is_changed(store);
+}
 
 /* A file to write a large content to: a descriptor for reading and writing
  * that the caller closes; -1 with the verdict why not, and errno. `spool` names it until
@@ -175,26 +184,30 @@ static inline int store_spool(struct store *store, uint64_t spool, enum store_ve
 {
     return store->operations->spool(store, spool, verdict);
 }
-static inline void store_spool_drop(struct store *store, uint64_t spool) { store->operations->spool_drop(store, spool); }
+static inline void store_spool_drop(struct store *store, uint64_t spool)
+{
+    store->operations->spool_drop(store, spool);
+}
 
 /* Takes a message in: `destinations` has a name for each recipient. With a
  * spool its file becomes the content (envelope.size is then the file's),
  * else message->content is. False when the id is taken or there is no such
  * spool: the batch goes on without this message. */
-static inline bool store_accept(struct store *store, const struct store_message *message, const struct bytes *destinations,
-                                uint64_t due_ms, uint64_t spool)
+static inline bool store_accept(struct store *store, const struct store_message *message,
+                                const struct bytes *destinations, uint64_t due_ms, uint64_t spool)
 {
     return store->operations->accept(store, message, destinations, due_ms, spool);
 }
 /* The attempt did not get through: again at `due_ms`. What was said before
  * moves into the history. No such row: nothing happens, here and below. */
-static inline void store_defer(struct store *store, uint64_t id, uint32_t number, uint64_t due_ms, uint32_t attempts,
-                               const struct attempt_record *last)
+static inline void store_defer(struct store *store, uint64_t id, uint32_t number, uint64_t due_ms,
+                               uint32_t attempts, const struct attempt_record *last)
 {
     store->operations->defer(store, id, number, due_ms, attempts, last);
 }
 /* Another destination (empty: the same), another time, held back or not. */
-static inline void store_place(struct store *store, uint64_t id, uint32_t number, struct bytes destination, uint64_t due_ms, bool held)
+static inline void store_place(struct store *store, uint64_t id, uint32_t number, struct bytes destination,
+                               uint64_t due_ms, bool held)
 {
     store->operations->place(store, id, number, destination, due_ms, held);
 }
@@ -205,12 +218,14 @@ static inline void store_finish(struct store *store, uint64_t id, uint32_t numbe
 }
 /* One more recipient, unless the message has or had it: then false. One that
  * expands must be there. store_expanded() follows, in this batch or later. */
-static inline bool store_add_member(struct store *store, uint64_t id, const struct recipient *member, struct bytes destination, uint64_t due_ms)
+static inline bool store_add_member(struct store *store, uint64_t id, const struct recipient *member,
+                                    struct bytes destination, uint64_t due_ms)
 {
     return store->operations->add_member(store, id, member, destination, due_ms);
 }
 /* How far the expansion of this one has come; its next page is due then. */
-static inline void store_advance(struct store *store, uint64_t id, uint32_t number, struct bytes progress, uint64_t due_ms)
+static inline void store_advance(struct store *store, uint64_t id, uint32_t number, struct bytes progress,
+                                 uint64_t due_ms)
 {
     store->operations->advance(store, id, number, progress, due_ms);
 }
@@ -220,10 +235,17 @@ static inline void store_expanded(struct store *store, uint64_t id, uint32_t num
     store->operations->expanded(store, id, number);
 }
 /* The message goes when no recipient is left; true then. */
-static inline bool store_settle(struct store *store, uint64_t id) { return store->operations->settle(store, id); }
+static inline bool store_settle(struct store *store, uint64_t id)
+{
+    return store->operations->settle(store, id);
+}
 /* The message goes with all its recipients. */
-static inline void store_remove(struct store *store, uint64_t id) { store->operations->remove(store, id); }
-static inline void store_destination_put(struct store *store, struct bytes name, uint64_t due_ms, uint32_t failures)
+static inline void store_remove(struct store *store, uint64_t id)
+{
+    store->operations->remove(store, id);
+}
+static inline void store_destination_put(struct store *store, struct bytes name, uint64_t due_ms,
+                                         uint32_t failures)
 {
     store->operations->destination_put(store, name, due_ms, failures);
 }
@@ -237,34 +259,40 @@ static inline void store_note_put(struct store *store, const char *name, struct 
 }
 
 /* The message without recipients; texts in the arena. False: there is none. */
-static inline bool store_read(struct store *store, uint64_t id, bool with_content, struct arena *arena, struct store_message *message)
+static inline bool store_read(struct store *store, uint64_t id, bool with_content, struct arena *arena,
+                              struct store_message *message)
 {
     return store->operations->read(store, id, with_content, arena, message);
 }
 /* A large content as a descriptor for reading, at its beginning, the caller's to close; or -1. */
-static inline int store_content(struct store *store, uint64_t id) { return store->operations->content(store, id); }
+static inline int store_content(struct store *store, uint64_t id)
+{
+    return store->operations->content(store, id);
+}
 /* The recipients numbered `from` and up, in order; at most `max`. */
-static inline size_t store_recipients(struct store *store, uint64_t id, uint32_t from, size_t max, struct arena *arena,
-                                      struct store_recipient *found)
+static inline size_t store_recipients(struct store *store, uint64_t id, uint32_t from, size_t max,
+                                      struct arena *arena, struct store_recipient *found)
 {
     return store->operations->recipients(store, id, from, bytes_none(), max, arena, found);
 }
 /* Of those, the ones that wait under this destination, among the first STORE_LOOK_MAX numbers. */
-static inline size_t store_recipients_of(struct store *store, uint64_t id, uint32_t from, struct bytes destination, size_t max, struct arena *arena,
+static inline size_t store_recipients_of(struct store *store, uint64_t id, uint32_t from,
+                                         struct bytes destination, size_t max, struct arena *arena,
                                          struct store_recipient *found)
 {
     return store->operations->recipients(store, id, from, destination, max, arena, found);
 }
 /* What the attempts at one recipient said, oldest first and the last one at
  * the end; `found` has room for STORE_ATTEMPTS_MAX. */
-static inline size_t store_attempts(struct store *store, uint64_t id, uint32_t number, struct arena *arena, struct attempt_record *found)
+static inline size_t store_attempts(struct store *store, uint64_t id, uint32_t number, struct arena *arena,
+                                    struct attempt_record *found)
 {
     return store->operations->attempts(store, id, number, arena, found);
 }
 /* Recipients of a destination that are due and not held, ordered by due time,
  * id and number, behind `after` (all zero: from the beginning). */
-static inline size_t store_due(struct store *store, struct bytes destination, uint64_t now_ms, const struct store_due *after,
-                               size_t max, struct store_due *found)
+static inline size_t store_due(struct store *store, struct bytes destination, uint64_t now_ms,
+                               const struct store_due *after, size_t max, struct store_due *found)
 {
     return store->operations->due(store, destination, now_ms, after, max, found);
 }
@@ -278,7 +306,8 @@ static inline bool store_destination(struct store *store, struct bytes name, str
     return store->operations->destination(store, name, found);
 }
 /* Destinations worth a look, ordered by due time and name, behind `after` (NULL: from the beginning). */
-static inline size_t store_destinations_due(struct store *store, uint64_t now_ms, const struct store_destination *after, size_t max,
+static inline size_t store_destinations_due(struct store *store, uint64_t now_ms,
+                                            const struct store_destination *after, size_t max,
                                             struct store_destination *found)
 {
     return store->operations->destinations_due(store, now_ms, after, max, found);
@@ -289,19 +318,21 @@ static inline uint64_t store_destinations_next(struct store *store, uint64_t aft
     return store->operations->destinations_next(store, after_ms);
 }
 /* For people: pages in the order of ids, which is that of arrival. */
-static inline size_t store_list(struct store *store, uint64_t after_id, size_t max, struct arena *arena, struct store_summary *found)
+static inline size_t store_list(struct store *store, uint64_t after_id, size_t max, struct arena *arena,
+                                struct store_summary *found)
 {
     return store->operations->list(store, after_id, max, arena, found);
 }
 /* The same, only ids and times of expiry (which may be NULL). */
-static inline size_t store_ids(struct store *store, uint64_t after_id, size_t max, uint64_t *ids, uint64_t *expires_ms)
+static inline size_t store_ids(struct store *store, uint64_t after_id, size_t max, uint64_t *ids,
+                               uint64_t *expires_ms)
 {
     return store->operations->ids(store, after_id, max, ids, expires_ms);
 }
 /* For people: recipients of all messages, ordered by id and number, behind
  * the one named (0, 0: from the beginning). `ids[i]` is the message of `found[i]`. */
-static inline size_t store_walk(struct store *store, uint64_t after_id, uint32_t after_number, size_t max, struct arena *arena, uint64_t *ids,
-                                struct store_recipient *found)
+static inline size_t store_walk(struct store *store, uint64_t after_id, uint32_t after_number, size_t max,
+                                struct arena *arena, uint64_t *ids, struct store_recipient *found)
 {
     return store->operations->walk(store, after_id, after_number, max, arena, ids, found);
 }
@@ -325,7 +356,8 @@ static inline struct bytes store_destination_name(const struct store_destination
  *   spool/N, spool/ID.new      on their way in; swept at open and when a batch ends
  *   lock                       flock'ed by the one writer; holds its pid
  * A damaged database or one of a later version is refused, with the mend, and
- * never touched; one of an earlier version is brought up to date by the writer. Files made here belong to the folder's owner.
+ * never touched; one of an earlier version is brought up to date by the writer. Files made here belong to the
+ * folder's owner.
  */
 enum store_access { STORE_WRITE, STORE_READ };
 struct store *store_sqlite_open(const char *folder, enum store_access access, struct error *error);

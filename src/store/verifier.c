@@ -8,7 +8,8 @@
 
 static void hmac(uint8_t out[SCRAM_KEY], struct bytes key, struct bytes message)
 {
-    const void *done = HMAC(EVP_sha256(), key.at, (int)key.length, (const unsigned char *)message.at, message.length, out, NULL);
+    const void *done = HMAC(EVP_sha256(), key.at, (int)key.length, (const unsigned char *)message.at,
+                            message.length, out, NULL);
     assert(done != NULL);
 }
 
@@ -18,11 +19,13 @@ static void hash(uint8_t out[SCRAM_KEY], const uint8_t in[SCRAM_KEY])
     assert(done == 1);
 }
 
-void verifier_derive(struct verifier_keys *keys, struct bytes password, struct bytes salt, uint32_t iterations)
+void verifier_derive(struct verifier_keys *keys, struct bytes password, struct bytes salt,
+                     uint32_t iterations)
 {
     uint8_t salted[SCRAM_KEY];
-    int done = PKCS5_PBKDF2_HMAC(password.at == NULL ? "" : password.at, (int)password.length, (const unsigned char *)salt.at, (int)salt.length,
-                                 (int)iterations, EVP_sha256(), SCRAM_KEY, salted);
+    int done = PKCS5_PBKDF2_HMAC(password.at == NULL ? "" : password.at, (int)password.length,
+                                 (const unsigned char *)salt.at, (int)salt.length, (int)iterations,
+                                 EVP_sha256(), SCRAM_KEY, salted);
     assert(done == 1);
     hmac(keys->client_key, bytes_of(salted, SCRAM_KEY), BYTES("Client Key"));
     hash(keys->verifier.stored_key, keys->client_key);

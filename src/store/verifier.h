@@ -13,8 +13,8 @@
 #include "core/sasl/scram.h"
 
 enum {
-    VERIFIER_SALT = 16,           /* octets */
-    VERIFIER_ITERATIONS = 50000,  /* of ours: some 20 ms for a client, once a connection */
+    VERIFIER_SALT = 16,          /* octets */
+    VERIFIER_ITERATIONS = 50000, /* of ours: some 20 ms for a client, once a connection */
 };
 
 /* What is kept in accounts.db. */
@@ -28,7 +28,8 @@ struct verifier_keys {
 };
 
 /* Slow on purpose: PBKDF2. The password is prepared: see saslprep.h. */
-void verifier_derive(struct verifier_keys *keys, struct bytes password, struct bytes salt, uint32_t iterations);
+void verifier_derive(struct verifier_keys *keys, struct bytes password, struct bytes salt,
+                     uint32_t iterations);
 
 /* ---- the server's side ---- */
 bool verifier_accepts(const struct verifier *verifier, struct bytes message, const uint8_t proof[SCRAM_KEY]);

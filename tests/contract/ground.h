@@ -3,21 +3,21 @@
 #ifndef MAILBOAT_TESTS_GROUND_H
 #define MAILBOAT_TESTS_GROUND_H
 
+#include <dirent.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <cmocka.h>
-
-#include "store/store.h"
-
-#include <dirent.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include <cmocka.h>
+
+#include "store/store.h"
 
 struct ground {
     bool on_disk;
@@ -31,7 +31,8 @@ static inline void empty_folder(int at)
 {
     DIR *folder = fdopendir(at);
     for (struct dirent *entry; folder != NULL && (entry = readdir(folder)) != NULL;) {
-        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0 || unlinkat(at, entry->d_name, 0) == 0)
+        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0 ||
+            unlinkat(at, entry->d_name, 0) == 0)
             continue;
         empty_folder(openat(at, entry->d_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
         unlinkat(at, entry->d_name, AT_REMOVEDIR);
@@ -49,7 +50,8 @@ static inline void remove_folder(const char *path)
 static inline struct store *open_store(const struct ground *ground)
 {
     struct error error = {0};
-    struct store *store = ground->on_disk ? store_sqlite_open(ground->folder, STORE_WRITE, &error) : store_memory_open();
+    struct store *store = ground->on_disk ? store_sqlite_open(ground->folder, STORE_WRITE, &error)
+                                          : store_memory_open();
     if (store == NULL)
         fail_msg("%s", error.text);
     return store;
@@ -78,8 +80,14 @@ static inline int set_up(void **state, bool on_disk)
     return 0;
 }
 
-static inline int set_up_sqlite(void **state) { return set_up(state, true); }
-static inline int set_up_memory(void **state) { return set_up(state, false); }
+static inline int set_up_sqlite(void **state)
+{
+    return set_up(state, true);
+}
+static inline int set_up_memory(void **state)
+{
+    return set_up(state, false);
+}
 
 static inline int tear_down(void **state)
 {
@@ -100,16 +108,21 @@ static inline void commit(struct ground *ground)
 }
 
 /* A plain letter for `count` recipients, all of them waiting for `destination`. */
-static inline bool put_letter(struct ground *ground, uint64_t id, const char *destination, uint64_t due_ms, size_t count)
+static inline bool put_letter(struct ground *ground, uint64_t id, const char *destination, uint64_t due_ms,
+                              size_t count)
 {
-    struct store_message message = {.id = id, .arrived_ms = 1000 + id, .expires_ms = 9000 + id, .content = BYTES("Subject: x\r\n\r\nHello\r\n")};
+    struct store_message message = {.id = id,
+                                    .arrived_ms = 1000 + id,
+                                    .expires_ms = 9000 + id,
+                                    .content = BYTES("Subject: x\r\n\r\nHello\r\n")};
     struct recipient *recipients = ARENA_ARRAY(&ground->arena, struct recipient, count);
     struct bytes *destinations = ARENA_ARRAY(&ground->arena, struct bytes, count);
     for (size_t i = 0; i < count; i++) {
         recipients[i].address = bytes_of_text(arena_format(&ground->arena, "r%zu@example.org", i));
         destinations[i] = bytes_of_text(destination);
     }
-    message.envelope = (struct envelope){.sender = BYTES("ada@example.org"), .recipients = recipients, .recipient_count = count};
+    message.envelope = (struct envelope){
+        .sender = BYTES("ada@example.org"), .recipients = recipients, .recipient_count = count};
     return store_accept(ground->store, &message, destinations, due_ms, 0);
 }
 

@@ -18,16 +18,30 @@ static struct store_message full_message(struct ground *ground, size_t content_l
     for (size_t i = 0; i < content_length; i++)
         content[i] = (char)(i * 131 % 257);
     struct recipient *recipients = ARENA_ARRAY(&ground->arena, struct recipient, 2);
-    recipients[0] = (struct recipient){.address = BYTES("b\xc3\xa4r@example.net"), .original = BYTES("bear+x@example.org"),
-                                       .orcpt = BYTES("rfc822;bear+2Bx@example.org"), .notify = NOTIFY_SUCCESS | NOTIFY_DELAY};
-    recipients[1] = (struct recipient){.address = BYTES("carl@example.org"), .local = true, .notify = NOTIFY_NEVER};
-    return (struct store_message){
-        .id = 77, .arrived_ms = 1700000000123, .expires_ms = 1700432000123,
-        .envelope = {.sender = BYTES("ada@example.org"), .envid = BYTES("QQ+2B1"), .body = BODY_8BITMIME, .ret = RET_FULL,
-                     .smtputf8 = true, .requiretls = true, .recipients = recipients, .recipient_count = 2},
-        .origin = {.account = BYTES("ada@example.org"), .client_address = BYTES("2001:db8::1"), .client_helo = BYTES("laptop"),
-                   .protocol = BYTES("UTF8SMTPSA"), .tls = BYTES("TLSv1.3 TLS_AES_256_GCM_SHA384"), .port = 587},
-        .content = bytes_of(content, content_length)};
+    recipients[0] = (struct recipient){.address = BYTES("b\xc3\xa4r@example.net"),
+                                       .original = BYTES("bear+x@example.org"),
+                                       .orcpt = BYTES("rfc822;bear+2Bx@example.org"),
+                                       .notify = NOTIFY_SUCCESS | NOTIFY_DELAY};
+    recipients[1] = (struct recipient){
+        .address = BYTES("carl@example.org"), .local = true, .notify = NOTIFY_NEVER};
+    return (struct store_message){.id = 77,
+                                  .arrived_ms = 1700000000123,
+                                  .expires_ms = 1700432000123,
+                                  .envelope = {.sender = BYTES("ada@example.org"),
+                                               .envid = BYTES("QQ+2B1"),
+                                               .body = BODY_8BITMIME,
+                                               .ret = RET_FULL,
+                                               .smtputf8 = true,
+                                               .requiretls = true,
+                                               .recipients = recipients,
+                                               .recipient_count = 2},
+                                  .origin = {.account = BYTES("ada@example.org"),
+                                             .client_address = BYTES("2001:db8::1"),
+                                             .client_helo = BYTES("laptop"),
+                                             .protocol = BYTES("UTF8SMTPSA"),
+                                             .tls = BYTES("TLSv1.3 TLS_AES_256_GCM_SHA384"),
+                                             .port = 587},
+                                  .content = bytes_of(content, content_length)};
 }
 
 static void a_message_is_read_back_octet_for_octet(void **state)
@@ -167,7 +181,8 @@ static void a_crash_loses_the_batch_and_nothing_else(void **state)
     assert_int_equal(waiting(ground, 2), 1);
     assert_int_equal(store_recipients(ground->store, 1, 0, 3, &ground->arena, found), 3);
     for (size_t i = 0; i < 3; i++) {
-        assert_true(found[i].due_ms == 10 && found[i].attempts == 0 && !found[i].held && found[i].last.code == 0);
+        assert_true(found[i].due_ms == 10 && found[i].attempts == 0 && !found[i].held &&
+                    found[i].last.code == 0);
         assert_true(bytes_is(found[i].destination, "d"));
     }
     assert_true(store_destination(ground->store, BYTES("d"), &destination));
@@ -192,15 +207,20 @@ static void recipients_of_one_destination_are_found_alone(void **state)
     assert_int_equal(store_recipients_of(ground->store, 77, 0, destinations[1], 4, &ground->arena, found), 1);
     assert_int_equal(found[0].number, 1);
     assert_int_equal(store_recipients_of(ground->store, 77, 1, destinations[0], 4, &ground->arena, found), 0);
-    assert_int_equal(store_recipients_of(ground->store, 77, 0, BYTES("example"), 4, &ground->arena, found), 0);
+    assert_int_equal(store_recipients_of(ground->store, 77, 0, BYTES("example"), 4, &ground->arena, found),
+                     0);
 }
 
 static void a_deferred_recipient_keeps_what_was_said(void **state)
 {
     struct ground *ground = *state;
     struct store_recipient found[2];
-    const struct attempt_record last = {.when_ms = 1234, .code = 450, .enhanced = BYTES("4.2.1"), .text = BYTES("mailbox is busy"),
-                                     .peer = BYTES("mx.example.net[192.0.2.1]:25"), .tls = BYTES("TLSv1.3 TLS_AES_256_GCM_SHA384")};
+    const struct attempt_record last = {.when_ms = 1234,
+                                        .code = 450,
+                                        .enhanced = BYTES("4.2.1"),
+                                        .text = BYTES("mailbox is busy"),
+                                        .peer = BYTES("mx.example.net[192.0.2.1]:25"),
+                                        .tls = BYTES("TLSv1.3 TLS_AES_256_GCM_SHA384")};
     put_letter(ground, 1, "d", 10, 2);
     store_defer(ground->store, 1, 1, 500, 3, &last);
     commit(ground);
@@ -219,8 +239,13 @@ static void a_deferred_recipient_keeps_what_was_said(void **state)
 /* What the attempt number `n` says. */
 static struct attempt_record attempt_says(struct ground *ground, unsigned n)
 {
-    return (struct attempt_record){.when_ms = n * 100, .code = 450 + n, .enhanced = BYTES("4.2.1"), .peer = BYTES("mx[192.0.2.1]:25"), .tls = BYTES("TLSv1.3"),
-                                .text = bytes_of_text(arena_format(&ground->arena, "busy,\ttime %u\n", n))};
+    return (struct attempt_record){
+        .when_ms = n * 100,
+        .code = 450 + n,
+        .enhanced = BYTES("4.2.1"),
+        .peer = BYTES("mx[192.0.2.1]:25"),
+        .tls = BYTES("TLSv1.3"),
+        .text = bytes_of_text(arena_format(&ground->arena, "busy,\ttime %u\n", n))};
 }
 
 static void the_last_attempts_are_remembered(void **state)
@@ -239,7 +264,8 @@ static void the_last_attempts_are_remembered(void **state)
         for (size_t i = 0; i < kept; i++) {
             unsigned number = (unsigned)(n - kept + i + 1);
             assert_true(found[i].when_ms == number * 100 && found[i].code == 450 + number);
-            assert_true(bytes_is(found[i].enhanced, "4.2.1") && bytes_is(found[i].peer, "mx[192.0.2.1]:25") && bytes_is(found[i].tls, "TLSv1.3"));
+            assert_true(bytes_is(found[i].enhanced, "4.2.1") && bytes_is(found[i].peer, "mx[192.0.2.1]:25") &&
+                        bytes_is(found[i].tls, "TLSv1.3"));
             char text[40]; /* the last one to the octet, those before it on one line */
             snprintf(text, sizeof text, i + 1 == kept ? "busy,\ttime %u\n" : "busy, time %u ", number);
             assert_true(bytes_is(found[i].text, text));
@@ -259,7 +285,10 @@ static void what_was_said_before_the_last_is_cut_shorter(void **state)
     memset(text, 'x', sizeof text);
     put_letter(ground, 1, "d", 10, 1);
     for (uint32_t n = 1; n <= 3; n++) { /* at the limit, then one past it */
-        struct attempt_record last = {.when_ms = n, .code = 450, .text = bytes_of(text, n == 1 ? STORE_PAST_REPLY_MAX : STORE_PAST_REPLY_MAX + 1)};
+        struct attempt_record last = {
+            .when_ms = n,
+            .code = 450,
+            .text = bytes_of(text, n == 1 ? STORE_PAST_REPLY_MAX : STORE_PAST_REPLY_MAX + 1)};
         store_defer(ground->store, 1, 0, 500, n, &last);
     }
     assert_int_equal(store_attempts(ground->store, 1, 0, &ground->arena, found), 3);
@@ -374,7 +403,8 @@ static void recipients_come_in_pages(void **state)
     put_letter(ground, 1, "d", 10, COUNT);
     commit(ground);
     store_finish(ground->store, 1, 1);
-    assert_int_equal(store_recipients(ground->store, 1, 0, STORE_READ_MAX, &ground->arena, found), STORE_READ_MAX);
+    assert_int_equal(store_recipients(ground->store, 1, 0, STORE_READ_MAX, &ground->arena, found),
+                     STORE_READ_MAX);
     assert_int_equal(found[0].number, 0);
     assert_int_equal(found[1].number, 2);
     uint32_t from = found[STORE_READ_MAX - 1].number + 1;
@@ -398,7 +428,8 @@ static void due_recipients_come_by_time_id_and_number(void **state)
     assert_int_equal(store_due(ground->store, BYTES("d"), 30, &after, 8, due), 4);
     const struct store_due wanted[] = {{10, 2, 0}, {10, 3, 0}, {10, 3, 1}, {30, 1, 0}};
     for (size_t i = 0; i < ARRAY_LENGTH(wanted); i++)
-        assert_true(due[i].due_ms == wanted[i].due_ms && due[i].id == wanted[i].id && due[i].number == wanted[i].number);
+        assert_true(due[i].due_ms == wanted[i].due_ms && due[i].id == wanted[i].id &&
+                    due[i].number == wanted[i].number);
     /* page by page, one at a time */
     for (size_t i = 0; i < ARRAY_LENGTH(wanted); i++) {
         assert_int_equal(store_due(ground->store, BYTES("d"), 30, &after, 1, due), 1);
@@ -504,11 +535,14 @@ static void a_list_sums_a_message_up(void **state)
     struct ground *ground = *state;
     struct store_summary line;
     const struct attempt_record early = {.when_ms = 100, .code = 421, .text = BYTES("go away")};
-    const struct attempt_record late = {.when_ms = 200, .code = 451, .enhanced = BYTES("4.7.1"), .text = BYTES("later")};
-    const struct attempt_record ours = {.when_ms = 300, .enhanced = BYTES("4.4.1"), .text = BYTES("nobody answers")};
+    const struct attempt_record late = {
+        .when_ms = 200, .code = 451, .enhanced = BYTES("4.7.1"), .text = BYTES("later")};
+    const struct attempt_record ours = {
+        .when_ms = 300, .enhanced = BYTES("4.4.1"), .text = BYTES("nobody answers")};
     put_letter(ground, 9, "d", 10, 4);
     assert_int_equal(store_list(ground->store, 0, 1, &ground->arena, &line), 1);
-    assert_true(line.waiting == 4 && line.held == 0 && line.next_ms == 10 && line.attempts == 0 && line.reason.length == 0);
+    assert_true(line.waiting == 4 && line.held == 0 && line.next_ms == 10 && line.attempts == 0 &&
+                line.reason.length == 0);
     store_finish(ground->store, 9, 0);
     store_defer(ground->store, 9, 1, 700, 2, &late);
     store_defer(ground->store, 9, 2, 600, 5, &early);
@@ -557,10 +591,15 @@ static void a_walk_visits_every_recipient_once(void **state)
     store_defer(ground->store, 5, 0, 10, 1, &last);
     store_finish(ground->store, 7, 1);
     commit(ground);
-    static const struct { uint64_t id; uint32_t number; } wanted[] = {{3, 0}, {3, 1}, {5, 0}, {7, 0}, {7, 2}};
+    static const struct {
+        uint64_t id;
+        uint32_t number;
+    } wanted[] = {{3, 0}, {3, 1}, {5, 0}, {7, 0}, {7, 2}};
     for (size_t page = 1; page <= 3; page++, id = 0, number = 0) {
         size_t seen = 0;
-        for (size_t count; (count = store_walk(ground->store, id, number, page, &ground->arena, ids, found)) > 0; seen += count) {
+        for (size_t count;
+             (count = store_walk(ground->store, id, number, page, &ground->arena, ids, found)) > 0;
+             seen += count) {
             for (size_t i = 0; i < count; i++)
                 assert_true(ids[i] == wanted[seen + i].id && found[i].number == wanted[seen + i].number);
             id = ids[count - 1];
@@ -569,7 +608,8 @@ static void a_walk_visits_every_recipient_once(void **state)
         assert_int_equal(seen, ARRAY_LENGTH(wanted));
     }
     assert_int_equal(store_walk(ground->store, 0, 0, STORE_READ_MAX, &ground->arena, ids, found), 5);
-    assert_true(found[1].held && bytes_is(found[1].destination, "e") && bytes_is(found[1].recipient.address, "r1@example.org"));
+    assert_true(found[1].held && bytes_is(found[1].destination, "e") &&
+                bytes_is(found[1].recipient.address, "r1@example.org"));
     assert_true(bytes_is(found[2].last.text, "later") && found[2].last.code == 451);
 }
 
@@ -578,9 +618,11 @@ static void a_walk_visits_every_recipient_once(void **state)
 /* Message 7: ada, and a list that expands. */
 static void put_list(struct ground *ground)
 {
-    struct recipient recipients[] = {{.address = BYTES("ada@example.org"), .local = true},
-                                     {.address = BYTES("all@example.org"), .expands = EXPANDS_ALIAS, .via = BYTES("all@example.org")}};
-    struct store_message message = {.id = 7, .content = BYTES("hi"), .envelope = {.recipients = recipients, .recipient_count = 2}};
+    struct recipient recipients[] = {
+        {.address = BYTES("ada@example.org"), .local = true},
+        {.address = BYTES("all@example.org"), .expands = EXPANDS_ALIAS, .via = BYTES("all@example.org")}};
+    struct store_message message = {
+        .id = 7, .content = BYTES("hi"), .envelope = {.recipients = recipients, .recipient_count = 2}};
     const struct bytes destinations[] = {BYTES("d"), BYTES("@lookup")};
     assert_true(store_accept(ground->store, &message, destinations, 5, 0));
     commit(ground);
@@ -588,7 +630,10 @@ static void put_list(struct ground *ground)
 
 static bool add_member(struct ground *ground, const char *address, bool local)
 {
-    struct recipient member = {.address = bytes_of_text(address), .local = local, .original = BYTES("all@example.org"), .via = BYTES("all@example.org")};
+    struct recipient member = {.address = bytes_of_text(address),
+                               .local = local,
+                               .original = BYTES("all@example.org"),
+                               .via = BYTES("all@example.org")};
     return store_add_member(ground->store, 7, &member, BYTES("d"), 20);
 }
 
@@ -614,7 +659,8 @@ static void members_come_in_the_place_of_an_alias(void **state)
     assert_int_equal(found[3].number, 3);
     assert_same(found[3].recipient.address, BYTES("bob@example.org"));
     assert_same(found[3].recipient.via, BYTES("all@example.org"));
-    assert_true(found[3].recipient.local && found[3].due_ms == 20 && found[3].recipient.expands == EXPANDS_NOT);
+    assert_true(found[3].recipient.local && found[3].due_ms == 20 &&
+                found[3].recipient.expands == EXPANDS_NOT);
     store_expanded(ground->store, 7, 1);
     assert_false(store_settle(ground->store, 7));
     assert_int_equal(waiting(ground, 7), 3);
@@ -668,7 +714,10 @@ static void a_lost_page_is_asked_for_again(void **state)
 
 enum { LARGE = 300 * 1000 };
 
-static char large_octet(size_t i) { return (char)(i * 7 + i / 251); }
+static char large_octet(size_t i)
+{
+    return (char)(i * 7 + i / 251);
+}
 
 static void write_spool(struct ground *ground, uint64_t spool)
 {
@@ -686,7 +735,8 @@ static void write_spool(struct ground *ground, uint64_t spool)
 static bool accept_spool(struct ground *ground, uint64_t id, uint64_t spool)
 {
     struct recipient recipient = {.address = BYTES("ada@example.org")};
-    struct store_message message = {.id = id, .envelope = {.recipients = &recipient, .recipient_count = 1, .size = 1}};
+    struct store_message message = {.id = id,
+                                    .envelope = {.recipients = &recipient, .recipient_count = 1, .size = 1}};
     const struct bytes destination = BYTES("d");
     return store_accept(ground->store, &message, &destination, 10, spool);
 }
@@ -852,25 +902,33 @@ static void a_batch_fits_or_does_not(void **state)
         assert_false(is_there(ground, id));
 }
 
-#define CONTRACT(set_up) \
-    BOTH(set_up, a_message_is_read_back_octet_for_octet), BOTH(set_up, recipients_are_read_back_whole), \
-    BOTH(set_up, a_null_sender_and_an_empty_content_stay_so), BOTH(set_up, an_id_is_taken_once), \
-    BOTH(set_up, a_batch_opens_with_the_first_change), BOTH(set_up, changes_are_seen_before_they_are_committed), \
-    BOTH(set_up, a_crash_loses_the_batch_and_nothing_else), BOTH(set_up, recipients_of_one_destination_are_found_alone), BOTH(set_up, a_deferred_recipient_keeps_what_was_said), \
-    BOTH(set_up, a_long_reply_is_cut), BOTH(set_up, a_recipient_is_placed_elsewhere_and_held), \
-    BOTH(set_up, a_message_goes_with_its_last_recipient), BOTH(set_up, a_removed_message_takes_all_with_it), \
-    BOTH(set_up, changes_of_what_is_not_there_do_nothing), BOTH(set_up, recipients_come_in_pages), \
-    BOTH(set_up, due_recipients_come_by_time_id_and_number), BOTH(set_up, the_next_due_time_is_behind_the_one_given), \
-    BOTH(set_up, destinations_come_by_time_and_name), BOTH(set_up, a_destination_changes_and_goes), \
-    BOTH(set_up, a_destination_may_have_the_longest_name), BOTH(set_up, a_note_is_what_was_put_last), \
-    BOTH(set_up, a_list_sums_a_message_up), BOTH(set_up, lists_come_in_pages_by_id), \
-    BOTH(set_up, a_spooled_content_becomes_the_message_s), BOTH(set_up, a_dropped_spool_is_gone), \
-    BOTH(set_up, a_lost_batch_loses_its_large_content), BOTH(set_up, a_large_content_survives_a_lost_removal), \
-    BOTH(set_up, a_message_may_come_and_go_in_one_batch), BOTH(set_up, a_full_store_says_so_and_recovers), \
-    BOTH(set_up, a_batch_fits_or_does_not), BOTH(set_up, the_last_attempts_are_remembered), \
-    BOTH(set_up, what_was_said_before_the_last_is_cut_shorter), BOTH(set_up, a_lost_batch_loses_its_attempts), \
-    BOTH(set_up, a_walk_visits_every_recipient_once), BOTH(set_up, members_come_in_the_place_of_an_alias), \
-    BOTH(set_up, a_member_that_went_is_remembered), BOTH(set_up, a_lost_page_is_asked_for_again)
+#define CONTRACT(set_up)                                                                                     \
+    BOTH(set_up, a_message_is_read_back_octet_for_octet), BOTH(set_up, recipients_are_read_back_whole),      \
+        BOTH(set_up, a_null_sender_and_an_empty_content_stay_so), BOTH(set_up, an_id_is_taken_once),         \
+        BOTH(set_up, a_batch_opens_with_the_first_change),                                                   \
+        BOTH(set_up, changes_are_seen_before_they_are_committed),                                            \
+        BOTH(set_up, a_crash_loses_the_batch_and_nothing_else),                                              \
+        BOTH(set_up, recipients_of_one_destination_are_found_alone),                                         \
+        BOTH(set_up, a_deferred_recipient_keeps_what_was_said), BOTH(set_up, a_long_reply_is_cut),           \
+        BOTH(set_up, a_recipient_is_placed_elsewhere_and_held),                                              \
+        BOTH(set_up, a_message_goes_with_its_last_recipient),                                                \
+        BOTH(set_up, a_removed_message_takes_all_with_it),                                                   \
+        BOTH(set_up, changes_of_what_is_not_there_do_nothing), BOTH(set_up, recipients_come_in_pages),       \
+        BOTH(set_up, due_recipients_come_by_time_id_and_number),                                             \
+        BOTH(set_up, the_next_due_time_is_behind_the_one_given),                                             \
+        BOTH(set_up, destinations_come_by_time_and_name), BOTH(set_up, a_destination_changes_and_goes),      \
+        BOTH(set_up, a_destination_may_have_the_longest_name), BOTH(set_up, a_note_is_what_was_put_last),    \
+        BOTH(set_up, a_list_sums_a_message_up), BOTH(set_up, lists_come_in_pages_by_id),                     \
+        BOTH(set_up, a_spooled_content_becomes_the_message_s), BOTH(set_up, a_dropped_spool_is_gone),        \
+        BOTH(set_up, a_lost_batch_loses_its_large_content),                                                  \
+        BOTH(set_up, a_large_content_survives_a_lost_removal),                                               \
+        BOTH(set_up, a_message_may_come_and_go_in_one_batch),                                                \
+        BOTH(set_up, a_full_store_says_so_and_recovers), BOTH(set_up, a_batch_fits_or_does_not),             \
+        BOTH(set_up, the_last_attempts_are_remembered),                                                      \
+        BOTH(set_up, what_was_said_before_the_last_is_cut_shorter),                                          \
+        BOTH(set_up, a_lost_batch_loses_its_attempts), BOTH(set_up, a_walk_visits_every_recipient_once),     \
+        BOTH(set_up, members_come_in_the_place_of_an_alias), BOTH(set_up, a_member_that_went_is_remembered), \
+        BOTH(set_up, a_lost_page_is_asked_for_again)
 #define BOTH(set_up, test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int main(void)

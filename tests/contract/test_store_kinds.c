@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What is true of one kind of store only: its files, its lock, its plans. */
-#include "ground.h"
-
 #include <sqlite3.h>
 #include <sysexits.h>
+
+#include "ground.h"
 
 static void path_of(const struct ground *ground, const char *name, char path[128])
 {
@@ -61,7 +61,9 @@ static void a_database_of_someone_else_is_refused(void **state)
     close_store(ground);
     path_of(ground, "mailboat.db", path);
     assert_int_equal(unlink(path), 0);
-    write_at(ground, "mailboat.db", 0, BYTES("This is a letter, not a database. Please keep it; it is the only copy that there is of it, really."));
+    write_at(ground, "mailboat.db", 0,
+             BYTES("This is a letter, not a database. Please keep it; it is the only copy that there is of "
+                   "it, really."));
     assert_refused_untouched(ground, "recover");
 }
 
@@ -89,20 +91,25 @@ static void a_database_of_another_version_is_refused(void **state)
 static const char version_1[] =
     "PRAGMA page_size = 16384; PRAGMA journal_mode = WAL;"
     "CREATE TABLE message(id INTEGER PRIMARY KEY, arrived_ms INTEGER NOT NULL, expires_ms INTEGER NOT NULL,"
-    " size INTEGER NOT NULL, flags INTEGER NOT NULL, sender TEXT, envid TEXT, account TEXT, client_address TEXT,"
+    " size INTEGER NOT NULL, flags INTEGER NOT NULL, sender TEXT, envid TEXT, account TEXT, client_address "
+    "TEXT,"
     " client_helo TEXT, protocol TEXT, tls TEXT, port INTEGER NOT NULL, content BLOB);"
     "CREATE TABLE recipient(message_id INTEGER NOT NULL, number INTEGER NOT NULL, held INTEGER NOT NULL,"
     " due_ms INTEGER NOT NULL, attempts INTEGER NOT NULL, flags INTEGER NOT NULL, destination TEXT NOT NULL,"
-    " address TEXT NOT NULL, original TEXT, orcpt TEXT, last_ms INTEGER, last_code INTEGER, last_enhanced TEXT,"
+    " address TEXT NOT NULL, original TEXT, orcpt TEXT, last_ms INTEGER, last_code INTEGER, last_enhanced "
+    "TEXT,"
     " last_text TEXT, last_peer TEXT, PRIMARY KEY(message_id, number)) WITHOUT ROWID;"
     "CREATE INDEX recipient_due ON recipient(destination, due_ms, message_id, number) WHERE held = 0;"
-    "CREATE TABLE destination(name TEXT PRIMARY KEY, due_ms INTEGER NOT NULL, failures INTEGER NOT NULL) WITHOUT ROWID;"
+    "CREATE TABLE destination(name TEXT PRIMARY KEY, due_ms INTEGER NOT NULL, failures INTEGER NOT NULL) "
+    "WITHOUT ROWID;"
     "CREATE INDEX destination_due ON destination(due_ms, name);"
     "CREATE TABLE leftover(id INTEGER PRIMARY KEY);"
     "CREATE TABLE note(name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;"
     "PRAGMA application_id = 1296199537; PRAGMA user_version = 1;"
-    "INSERT INTO message VALUES(5, 1000, 9000, 2, 0, 'ada@example.org', NULL, NULL, '192.0.2.1', NULL, 'ESMTP', NULL, 25, x'6869');"
-    "INSERT INTO recipient VALUES(5, 0, 0, 700, 1, 0, 'd', 'bob@example.net', NULL, NULL, 600, 451, '4.7.1', 'later', 'mx');";
+    "INSERT INTO message VALUES(5, 1000, 9000, 2, 0, 'ada@example.org', NULL, NULL, '192.0.2.1', NULL, "
+    "'ESMTP', NULL, 25, x'6869');"
+    "INSERT INTO recipient VALUES(5, 0, 0, 700, 1, 0, 'd', 'bob@example.net', NULL, NULL, 600, 451, '4.7.1', "
+    "'later', 'mx');";
 
 static void a_database_of_an_earlier_version_is_brought_up_to_date(void **state)
 {
@@ -118,7 +125,8 @@ static void a_database_of_an_earlier_version_is_brought_up_to_date(void **state)
     assert_int_equal(sqlite3_open(path, &old), SQLITE_OK);
     assert_int_equal(sqlite3_exec(old, version_1, NULL, NULL, NULL), SQLITE_OK);
     sqlite3_close(old);
-    assert_null(store_sqlite_open(ground->folder, STORE_READ, &error)); /* who only reads cannot, and says who can */
+    /* who only reads cannot, and says who can */
+    assert_null(store_sqlite_open(ground->folder, STORE_READ, &error));
     assert_int_equal(error.exit_code, EX_TEMPFAIL);
     assert_non_null(strstr(error.text, "restart"));
     for (int time = 0; time < 2; time++) { /* once is enough */
@@ -231,7 +239,8 @@ static void spool_and_accept(struct ground *ground, uint64_t id)
     const struct bytes destination = BYTES("d");
     enum store_verdict verdict;
     int file = store_spool(ground->store, id, &verdict);
-    if (file < 0 || write(file, "large", 5) != 5 || !store_accept(ground->store, &message, &destination, 1, id))
+    if (file < 0 || write(file, "large", 5) != 5 ||
+        !store_accept(ground->store, &message, &destination, 1, id))
         _exit(2);
     close(file);
 }
@@ -249,7 +258,10 @@ static void run_and_die(struct ground *ground, void (*act)(struct ground *))
     assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
 }
 
-static void accept_without_commit(struct ground *ground) { spool_and_accept(ground, 4096); }
+static void accept_without_commit(struct ground *ground)
+{
+    spool_and_accept(ground, 4096);
+}
 static void accept_with_commit(struct ground *ground)
 {
     struct error error;
@@ -257,7 +269,10 @@ static void accept_with_commit(struct ground *ground)
     if (store_commit(ground->store, &error) != STORE_DONE)
         _exit(3);
 }
-static void remove_without_commit(struct ground *ground) { store_remove(ground->store, 8192); }
+static void remove_without_commit(struct ground *ground)
+{
+    store_remove(ground->store, 8192);
+}
 
 static size_t files_in(const struct ground *ground, const char *name)
 {
@@ -340,11 +355,18 @@ static void the_memory_limit_is_to_the_octet(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        ON(sqlite, a_database_of_someone_else_is_refused), ON(sqlite, a_damaged_database_is_refused),
-        ON(sqlite, a_database_of_another_version_is_refused), ON(sqlite, a_database_of_an_earlier_version_is_brought_up_to_date), ON(sqlite, damage_that_shows_later_fails_the_store),
-        ON(sqlite, a_second_writer_is_refused), ON(sqlite, a_reader_reads_beside_the_writer), ON(sqlite, every_question_seeks),
-        ON(sqlite, files_are_for_their_owner_alone), ON(sqlite, what_a_crash_left_is_swept),
-        ON(memory, a_broken_memory_store_fails_for_good), ON(memory, the_memory_limit_is_to_the_octet),
+        ON(sqlite, a_database_of_someone_else_is_refused),
+        ON(sqlite, a_damaged_database_is_refused),
+        ON(sqlite, a_database_of_another_version_is_refused),
+        ON(sqlite, a_database_of_an_earlier_version_is_brought_up_to_date),
+        ON(sqlite, damage_that_shows_later_fails_the_store),
+        ON(sqlite, a_second_writer_is_refused),
+        ON(sqlite, a_reader_reads_beside_the_writer),
+        ON(sqlite, every_question_seeks),
+        ON(sqlite, files_are_for_their_owner_alone),
+        ON(sqlite, what_a_crash_left_is_swept),
+        ON(memory, a_broken_memory_store_fails_for_good),
+        ON(memory, the_memory_limit_is_to_the_octet),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -33,11 +33,11 @@ struct client_play {
     struct client_session session;
     struct envelope envelope;
     struct recipient recipients[RECIPIENTS_MAX];
-    struct buffer input; /* said by the server and not used yet */
-    size_t there;        /* of it, what has arrived */
-    struct buffer said;  /* by the client, and not asked for yet */
+    struct buffer input;             /* said by the server and not used yet */
+    size_t there;                    /* of it, what has arrived */
+    struct buffer said;              /* by the client, and not asked for yet */
     enum client_action_kind waiting; /* an event; CLIENT_NOTHING when none */
-    struct buffer event; /* as the transcript writes it */
+    struct buffer event;             /* as the transcript writes it */
     bool gave_content;
     struct buffer results; /* lines of the last transaction */
 };
@@ -49,20 +49,28 @@ static bool says_yes(const struct script *script, const char *name)
 
 static void fill_envelope(struct client_play *play)
 {
-    static const char *const bodies[] = {"7bit", "8bitmime", "binarymime", NULL}, *const rets[] = {"unsaid", "hdrs", "full", NULL};
+    static const char *const bodies[] = {"7bit", "8bitmime", "binarymime", NULL}, *const rets[] = {
+                                                                                      "unsaid", "hdrs",
+                                                                                      "full", NULL};
     struct script *script = play->script;
     struct envelope *e = &play->envelope;
-    *e = (struct envelope){.sender = script_value(script, "from", ""), .envid = script_value(script, "envid", ""),
-                           .body = (enum body_type)script_word(script, script_value(script, "body", "7bit"), bodies),
-                           .ret = (enum dsn_ret)script_word(script, script_value(script, "ret", "unsaid"), rets),
-                           .smtputf8 = says_yes(script, "smtputf8"), .requiretls = says_yes(script, "requiretls"),
-                           .size = script_number(script, "size", 0), .recipients = play->recipients};
+    *e = (struct envelope){
+        .sender = script_value(script, "from", ""),
+        .envid = script_value(script, "envid", ""),
+        .body = (enum body_type)script_word(script, script_value(script, "body", "7bit"), bodies),
+        .ret = (enum dsn_ret)script_word(script, script_value(script, "ret", "unsaid"), rets),
+        .smtputf8 = says_yes(script, "smtputf8"),
+        .requiretls = says_yes(script, "requiretls"),
+        .size = script_number(script, "size", 0),
+        .recipients = play->recipients};
     for (;; e->recipient_count++) {
         struct bytes address = script_nth(script, "to", e->recipient_count, "");
         if (address.length == 0 || e->recipient_count == RECIPIENTS_MAX)
             break;
-        play->recipients[e->recipient_count] = (struct recipient){.address = address, .orcpt = script_value(script, "orcpt", ""),
-                                                                  .notify = (uint8_t)script_number(script, "notify", 0)};
+        play->recipients[e->recipient_count] = (struct recipient){
+            .address = address,
+            .orcpt = script_value(script, "orcpt", ""),
+            .notify = (uint8_t)script_number(script, "notify", 0)};
     }
 }
 
@@ -70,10 +78,14 @@ static void start(struct client_play *play, struct script *script)
 {
     static const char *const modes[] = {"never", "opportunistic", "required", "implicit", NULL};
     *play = (struct client_play){.script = script};
-    play->options = (struct client_options){.helo = BYTES("client.example.org"),
-                                            .tls = (enum client_tls)script_word(script, script_value(script, "tls", "never"), modes),
-                                            .lmtp = says_yes(script, "lmtp"), .user = script_value(script, "user", ""),
-                                            .password = script_value(script, "password", ""), .token = script_value(script, "token", ""), .probe_only = says_yes(script, "probe")};
+    play->options = (struct client_options){
+        .helo = BYTES("client.example.org"),
+        .tls = (enum client_tls)script_word(script, script_value(script, "tls", "never"), modes),
+        .lmtp = says_yes(script, "lmtp"),
+        .user = script_value(script, "user", ""),
+        .password = script_value(script, "password", ""),
+        .token = script_value(script, "token", ""),
+        .probe_only = says_yes(script, "probe")};
     fill_envelope(play);
     client_session_start(&play->session, &play->options);
 }
@@ -90,18 +102,24 @@ static void finish(struct client_play *play)
 static void add_result(struct buffer *out, const struct client_result *r)
 {
     static const char *const outcomes[] = {"delivered", "deferred", "failed"};
-    buffer_add_format(out, "%s %s %u %.*s %.*s", outcomes[r->outcome], client_step_name(r->step), (unsigned)r->code, BYTES_ARG(r->enhanced.length > 0 ? r->enhanced : BYTES("-")), BYTES_ARG(r->text));
+    buffer_add_format(out, "%s %s %u %.*s %.*s", outcomes[r->outcome], client_step_name(r->step),
+                      (unsigned)r->code, BYTES_ARG(r->enhanced.length > 0 ? r->enhanced : BYTES("-")),
+                      BYTES_ARG(r->text));
 }
 
 static void take_event(struct client_play *play, const struct client_action *action)
 {
-    static const char *const names[] = {[CLIENT_NOTHING] = "nothing", [CLIENT_SEND] = "", [CLIENT_STARTTLS] = "starttls", [CLIENT_ASK_NONCE] = "nonce", [CLIENT_ASK_PROOF] = "proof ", [CLIENT_READY] = "ready",
-                                        [CLIENT_WANT_CONTENT] = "content", [CLIENT_SENT] = "sent", [CLIENT_FAILED] = "failed ", [CLIENT_CLOSE] = "close"};
+    static const char *const names[] = {[CLIENT_NOTHING] = "nothing",      [CLIENT_SEND] = "",
+                                        [CLIENT_STARTTLS] = "starttls",    [CLIENT_ASK_NONCE] = "nonce",
+                                        [CLIENT_ASK_PROOF] = "proof ",     [CLIENT_READY] = "ready",
+                                        [CLIENT_WANT_CONTENT] = "content", [CLIENT_SENT] = "sent",
+                                        [CLIENT_FAILED] = "failed ",       [CLIENT_CLOSE] = "close"};
     play->waiting = action->kind;
     buffer_clear(&play->event);
     buffer_add_text(&play->event, names[action->kind]);
     if (action->kind == CLIENT_ASK_PROOF)
-        buffer_add_format(&play->event, "%.*s %u %.*s", BYTES_ARG(action->scram.salt), (unsigned)action->scram.iterations, BYTES_ARG(action->scram.message));
+        buffer_add_format(&play->event, "%.*s %u %.*s", BYTES_ARG(action->scram.salt),
+                          (unsigned)action->scram.iterations, BYTES_ARG(action->scram.message));
     if (action->kind == CLIENT_WANT_CONTENT && action->begins && play->gave_content)
         buffer_add_text(&play->event, " again");
     if (action->kind == CLIENT_FAILED)
@@ -132,7 +150,8 @@ static bool step(struct client_play *play)
     play->there -= used;
     if (used > 0)
         return true;
-    if (client_session_action(&play->session, &action)) { /* clear text behind STARTTLS fails without being used */
+    /* clear text behind STARTTLS fails without being used */
+    if (client_session_action(&play->session, &action)) {
         take_event(play, &action);
         return true;
     }
@@ -150,7 +169,8 @@ static void complain(struct client_play *play, const struct script_line *line)
     else if (play->results.length > 0)
         script_fail(play->script, line, "result", buffer_bytes(&play->results));
     else
-        script_fail(play->script, line, "came", play->waiting == CLIENT_NOTHING ? BYTES("nothing") : buffer_bytes(&play->event));
+        script_fail(play->script, line, "came",
+                    play->waiting == CLIENT_NOTHING ? BYTES("nothing") : buffer_bytes(&play->event));
 }
 
 /* What the client says stands before what it waits for. */
@@ -177,7 +197,8 @@ static void give_answer(struct client_play *play, enum client_action_kind asked,
     else if (asked == CLIENT_STARTTLS && bytes_is(word, "fails"))
         client_session_failed(&play->session, STEP_TLS, rest);
     else if (asked == CLIENT_ASK_NONCE)
-        client_session_answer_nonce(&play->session, BYTES("eighteen octets..."), bytes_is(word, "none") ? bytes_none() : word, rest);
+        client_session_answer_nonce(&play->session, BYTES("eighteen octets..."),
+                                    bytes_is(word, "none") ? bytes_none() : word, rest);
     else if (asked == CLIENT_ASK_PROOF && word.length == SCRAM_KEY && rest.length == SCRAM_KEY)
         client_session_answer_proof(&play->session, (const uint8_t *)word.at, (const uint8_t *)rest.at);
     else if (asked == CLIENT_READY && bytes_is(word, "send"))
@@ -195,8 +216,10 @@ static void expect_event(struct client_play *play, const struct script_line *lin
     while (step(play))
         continue;
     size_t arrow = bytes_search(line->text, BYTES(" => "));
-    struct bytes wanted = bytes_first(line->text, arrow), answer = arrow == SIZE_MAX ? bytes_none() : bytes_from(line->text, arrow + 4);
-    if (play->said.length > 0 || play->waiting == CLIENT_NOTHING || !bytes_equal(buffer_bytes(&play->event), wanted)) {
+    struct bytes wanted = bytes_first(line->text, arrow),
+                 answer = arrow == SIZE_MAX ? bytes_none() : bytes_from(line->text, arrow + 4);
+    if (play->said.length > 0 || play->waiting == CLIENT_NOTHING ||
+        !bytes_equal(buffer_bytes(&play->event), wanted)) {
         complain(play, line);
         return;
     }
@@ -225,8 +248,10 @@ static void interrupt(struct client_play *play, const struct script_line *line)
     if (bytes_is(word, "lost"))
         client_session_failed(&play->session, client_session_step(&play->session), rest);
     else if (bytes_is(word, "step") && !bytes_is(rest, client_step_name(client_session_step(&play->session))))
-        script_fail(play->script, line, "is", bytes_of_text(client_step_name(client_session_step(&play->session))));
-    else if (bytes_is(word, "timeout") && !(bytes_to_u64(rest, UINT32_MAX, &number) && number == client_session_timeout_ms(&play->session)))
+        script_fail(play->script, line, "is",
+                    bytes_of_text(client_step_name(client_session_step(&play->session))));
+    else if (bytes_is(word, "timeout") && !(bytes_to_u64(rest, UINT32_MAX, &number) &&
+                                            number == client_session_timeout_ms(&play->session)))
         script_fail(play->script, line, "is", BYTES("another"));
 }
 

@@ -22,8 +22,8 @@
  * account, size, recipients, success (all), fix (yes), limits (yes), header (judged), expected
  * (yes: TLS was, and the client speaks in clear).
  */
-#include "script.h"
 #include "core/server/server_session.h"
+#include "script.h"
 
 struct play {
     struct script *script;
@@ -38,7 +38,9 @@ struct play {
 
 static void start(struct play *play, struct script *script)
 {
-    static const char *const roles[] = {"mx", "submission", "local", NULL}, *const modes[] = {"none", "starttls", "implicit", NULL};
+    static const char *const roles[] = {"mx", "submission", "local", NULL}, *const modes[] = {
+                                                                                "none", "starttls",
+                                                                                "implicit", NULL};
     *play = (struct play){.script = script};
     play->policy = (struct server_policy){
         .role = (enum server_role)script_word(script, script_value(script, "role", "mx"), roles),
@@ -51,8 +53,10 @@ static void start(struct play *play, struct script *script)
         .limits_sending = bytes_is(script_value(script, "limits", ""), "yes"),
         .success_for_all = bytes_is(script_value(script, "success", ""), "all"),
         .fix_bare_newlines = bytes_is(script_value(script, "fix", ""), "yes")};
-    server_session_start(&play->session, &play->policy, BYTES("192.0.2.1"), (uint32_t)script_number(script, "port", 25),
-                         play->policy.tls == TLS_IMPLICIT ? BYTES("TLSv1.3 X") : bytes_none(), script_value(script, "account", ""));
+    server_session_start(&play->session, &play->policy, BYTES("192.0.2.1"),
+                         (uint32_t)script_number(script, "port", 25),
+                         play->policy.tls == TLS_IMPLICIT ? BYTES("TLSv1.3 X") : bytes_none(),
+                         script_value(script, "account", ""));
 }
 
 static void finish(struct play *play)
@@ -102,7 +106,8 @@ static void add_address(struct buffer *out, const char *name, struct bytes addre
 
 static void envelope_text(struct buffer *out, const struct envelope *e)
 {
-    static const char *const bodies[] = {"", " 8bitmime", " binarymime"}, *const rets[] = {"", " ret=hdrs", " ret=full"};
+    static const char *const bodies[] = {"", " 8bitmime", " binarymime"}, *const rets[] = {"", " ret=hdrs",
+                                                                                           " ret=full"};
     static const char *const notifies[] = {"never", "success", "failure", "delay"};
     add_address(out, "from=", e->sender);
     buffer_add_format(out, "%s%s%s", bodies[e->body], rets[e->ret], e->smtputf8 ? " smtputf8" : "");
@@ -135,12 +140,23 @@ static void event_text(struct buffer *out, const struct server_action *a)
         envelope_text(out, a->envelope);
         break;
     case SERVER_CONTENT_DROP: buffer_add_text(out, "drop"); break;
-    case SERVER_ASK_PASSWORD: buffer_add_format(out, "password %.*s %.*s", BYTES_ARG(a->user), BYTES_ARG(a->password)); break;
-    case SERVER_ASK_SALT: buffer_add_format(out, "salt %.*s %.*s", BYTES_ARG(a->user), BYTES_ARG(a->binding)); break;
-    case SERVER_ASK_PROOF: buffer_add_format(out, "proof %.*s %.*s %.*s", BYTES_ARG(a->user), BYTES_ARG(a->proof), BYTES_ARG(a->message)); break;
-    case SERVER_ASK_SENDER: buffer_add_format(out, "sender %.*s %.*s", BYTES_ARG(a->account), BYTES_ARG(a->address)); break;
+    case SERVER_ASK_PASSWORD:
+        buffer_add_format(out, "password %.*s %.*s", BYTES_ARG(a->user), BYTES_ARG(a->password));
+        break;
+    case SERVER_ASK_SALT:
+        buffer_add_format(out, "salt %.*s %.*s", BYTES_ARG(a->user), BYTES_ARG(a->binding));
+        break;
+    case SERVER_ASK_PROOF:
+        buffer_add_format(out, "proof %.*s %.*s %.*s", BYTES_ARG(a->user), BYTES_ARG(a->proof),
+                          BYTES_ARG(a->message));
+        break;
+    case SERVER_ASK_SENDER:
+        buffer_add_format(out, "sender %.*s %.*s", BYTES_ARG(a->account), BYTES_ARG(a->address));
+        break;
     case SERVER_ASK_RECIPIENT: buffer_add_format(out, "recipient %.*s", BYTES_ARG(a->address)); break;
-    case SERVER_ASK_LIMIT: buffer_add_format(out, "limit %.*s %zu", BYTES_ARG(a->account), a->envelope->recipient_count); break;
+    case SERVER_ASK_LIMIT:
+        buffer_add_format(out, "limit %.*s %zu", BYTES_ARG(a->account), a->envelope->recipient_count);
+        break;
     case SERVER_ASK_STORE: buffer_add_text(out, "store"); break;
     case SERVER_CLOSE: buffer_add_text(out, "close"); break;
     }
@@ -151,7 +167,8 @@ static void complain(struct play *play, const struct script_line *line)
     struct buffer got = {0};
     struct bytes reply = buffer_bytes(&play->replies);
     if (reply.length > 0)
-        buffer_add_format(&got, "S: %.*s", BYTES_ARG(bytes_trim(bytes_first(reply, bytes_search(reply, BYTES("\r\n"))))));
+        buffer_add_format(&got, "S: %.*s",
+                          BYTES_ARG(bytes_trim(bytes_first(reply, bytes_search(reply, BYTES("\r\n"))))));
     else
         event_text(&got, &play->waiting);
     script_fail(play->script, line, "came", buffer_bytes(&got));
@@ -200,7 +217,8 @@ static void answer_recipient(struct play *play, struct bytes address, struct byt
     static const char *const verdicts[] = {"known", "unknown", "foreign", "unavailable", "full", NULL};
     struct recipient targets[8];
     size_t count = 0;
-    enum recipient_verdict verdict = (enum recipient_verdict)script_word(play->script, bytes_split(&answer, ' '), verdicts);
+    enum recipient_verdict verdict = (enum recipient_verdict)script_word(play->script,
+                                                                         bytes_split(&answer, ' '), verdicts);
     while (answer.length > 0 && count < ARRAY_LENGTH(targets)) {
         struct bytes word = bytes_split(&answer, ' ');
         if (bytes_is(word, "local") && count > 0)
@@ -227,23 +245,29 @@ static void give_answer(struct play *play, const struct server_action *asked, st
     } else if (asked->kind == SERVER_ASK_RECIPIENT) {
         answer_recipient(play, arena_copy(&play->script->arena, asked->address), answer);
     } else if (asked->kind == SERVER_ASK_SENDER) {
-        server_session_answer_sender(&play->session, (enum sender_verdict)script_word(play->script, answer, senders));
+        server_session_answer_sender(&play->session,
+                                     (enum sender_verdict)script_word(play->script, answer, senders));
     } else if (asked->kind == SERVER_ASK_PASSWORD) {
-        enum password_verdict verdict = (enum password_verdict)script_word(play->script, bytes_split(&rest, ' '), passwords);
+        enum password_verdict verdict = (enum password_verdict)script_word(
+            play->script, bytes_split(&rest, ' '), passwords);
         server_session_answer_password(&play->session, verdict, rest);
     } else if (asked->kind == SERVER_ASK_SALT) { /* the channel binding's octets */
-        server_session_answer_salt(&play->session, bytes_is(rest, "unavailable") ? bytes_none() : BYTES("sixteen octets.."), 4096, BYTES("eighteen octets..."),
-                                   bytes_is(rest, "none") ? bytes_none() : rest);
+        server_session_answer_salt(
+            &play->session, bytes_is(rest, "unavailable") ? bytes_none() : BYTES("sixteen octets.."), 4096,
+            BYTES("eighteen octets..."), bytes_is(rest, "none") ? bytes_none() : rest);
     } else if (asked->kind == SERVER_ASK_PROOF) {
-        enum password_verdict verdict = (enum password_verdict)script_word(play->script, bytes_split(&rest, ' '), passwords);
+        enum password_verdict verdict = (enum password_verdict)script_word(
+            play->script, bytes_split(&rest, ' '), passwords);
         server_session_answer_proof(&play->session, verdict, rest, BYTES("thirty-two octets of a signature"));
     } else if (asked->kind == SERVER_ASK_LIMIT) {
         uint64_t number = 0;
-        enum limit_verdict verdict = (enum limit_verdict)script_word(play->script, bytes_split(&rest, ' '), limits);
+        enum limit_verdict verdict = (enum limit_verdict)script_word(play->script, bytes_split(&rest, ' '),
+                                                                     limits);
         bytes_to_u64(rest, UINT32_MAX, &number);
         server_session_answer_limit(&play->session, verdict, (uint32_t)number);
     } else if (asked->kind == SERVER_ASK_STORE) {
-        enum store_verdict verdict = (enum store_verdict)script_word(play->script, bytes_split(&rest, ' '), stores);
+        enum store_verdict verdict = (enum store_verdict)script_word(play->script, bytes_split(&rest, ' '),
+                                                                     stores);
         server_session_answer_store(&play->session, verdict, rest);
     }
 }
@@ -254,7 +278,8 @@ static void expect_event(struct play *play, const struct script_line *line)
     while (step(play))
         continue;
     size_t arrow = bytes_search(line->text, BYTES(" => "));
-    struct bytes wanted = bytes_first(line->text, arrow), answer = arrow == SIZE_MAX ? bytes_none() : bytes_from(line->text, arrow + 4);
+    struct bytes wanted = bytes_first(line->text, arrow),
+                 answer = arrow == SIZE_MAX ? bytes_none() : bytes_from(line->text, arrow + 4);
     event_text(&got, &play->waiting);
     bool store = play->waiting.kind == SERVER_ASK_STORE;
     if (!bytes_equal(buffer_bytes(&got), wanted) || play->replies.length > 0) {
@@ -283,7 +308,8 @@ static void interrupt(struct play *play, const struct script_line *line)
         server_session_sign_out(&play->session);
     else if (bytes_is(word, "protocol") ? !bytes_equal(play->session.origin.protocol, rest)
                                         : server_session_is_idle(&play->session) != bytes_is(word, "idle"))
-        script_fail(play->script, line, "is", bytes_is(word, "protocol") ? play->session.origin.protocol : BYTES("otherwise"));
+        script_fail(play->script, line, "is",
+                    bytes_is(word, "protocol") ? play->session.origin.protocol : BYTES("otherwise"));
 }
 
 /* Nothing may have come that was not expected. */

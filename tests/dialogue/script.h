@@ -13,16 +13,16 @@
 #ifndef MAILBOAT_TESTS_SCRIPT_H
 #define MAILBOAT_TESTS_SCRIPT_H
 
-#include "base/arena.h"
-#include "base/buffer.h"
-
 #include <stdio.h>
 #include <stdlib.h>
+
+#include "base/arena.h"
+#include "base/buffer.h"
 
 enum { SCRIPT_LINES_MAX = 20000, SCRIPT_KEYS_MAX = 24 };
 
 struct script_line {
-    unsigned number; /* in the file */
+    unsigned number;   /* in the file */
     struct bytes mark; /* up to the first space: "C:", "S~", "?" */
     struct bytes text; /* the rest, expanded */
 };
@@ -44,13 +44,15 @@ struct script {
     bool failed; /* this dialogue */
 };
 
-static inline void script_fail(struct script *script, const struct script_line *line, const char *what, struct bytes got)
+static inline void script_fail(struct script *script, const struct script_line *line, const char *what,
+                               struct bytes got)
 {
     if (script->failed)
         return; /* the first is enough */
     script->failed = true;
     script->failures++;
-    printf("%s:%u: %s%s\n  %s: %.*s\n", script->path, line->number, script->title, script->octet_by_octet ? " (octet by octet)" : "", what, BYTES_ARG(got));
+    printf("%s:%u: %s%s\n  %s: %.*s\n", script->path, line->number, script->title,
+           script->octet_by_octet ? " (octet by octet)" : "", what, BYTES_ARG(got));
     printf("  expected: %.*s %.*s\n", BYTES_ARG(line->mark), BYTES_ARG(line->text));
 }
 
@@ -61,13 +63,16 @@ static inline int script_hex(char c)
 
 static inline struct bytes script_expand(struct script *script, struct bytes raw)
 {
-    static const struct { char letter, octet; } escapes[] = {{'r', '\r'}, {'n', '\n'}, {'t', '\t'}, {'0', '\0'}, {'\\', '\\'}, {'s', ' '}, {'{', '{'}};
+    static const struct {
+        char letter, octet;
+    } escapes[] = {{'r', '\r'}, {'n', '\n'}, {'t', '\t'}, {'0', '\0'}, {'\\', '\\'}, {'s', ' '}, {'{', '{'}};
     struct buffer out = {0};
     for (size_t i = 0; i < raw.length; i++) {
         struct bytes left = bytes_from(raw, i);
         size_t close = bytes_find(left, '}');
         uint64_t count;
-        if (left.at[0] == '{' && left.length > 4 && left.at[2] == '*' && close != SIZE_MAX && bytes_to_u64(bytes_of(left.at + 3, close - 3), 100000000, &count)) {
+        if (left.at[0] == '{' && left.length > 4 && left.at[2] == '*' && close != SIZE_MAX &&
+            bytes_to_u64(bytes_of(left.at + 3, close - 3), 100000000, &count)) {
             memset(buffer_reserve(&out, count), left.at[1], count);
             buffer_written(&out, count);
             i += close;
@@ -148,7 +153,8 @@ static inline void script_close(struct script *script)
 
 static inline bool script_is_key(const struct script_line *line)
 {
-    return line->mark.length > 2 && line->mark.at[line->mark.length - 1] == ':' && line->mark.at[0] >= 'a' && line->mark.at[0] <= 'z';
+    return line->mark.length > 2 && line->mark.at[line->mark.length - 1] == ':' && line->mark.at[0] >= 'a' &&
+           line->mark.at[0] <= 'z';
 }
 
 static inline bool script_is_title(const struct script_line *line)
@@ -158,7 +164,9 @@ static inline bool script_is_title(const struct script_line *line)
 
 static inline void script_keys(struct script *script, struct script_key *keys, size_t *count)
 {
-    for (*count = 0; script->next < script->count && script_is_key(&script->lines[script->next]) && *count < SCRIPT_KEYS_MAX; script->next++) {
+    for (*count = 0; script->next < script->count && script_is_key(&script->lines[script->next]) &&
+                     *count < SCRIPT_KEYS_MAX;
+         script->next++) {
         const struct script_line *line = &script->lines[script->next];
         keys[(*count)++] = (struct script_key){bytes_first(line->mark, line->mark.length - 1), line->text};
     }
@@ -191,7 +199,8 @@ static inline const struct script_line *script_next_line(struct script *script)
 }
 
 /* The value of a key, `other` where it is not said. With `nth` a key may be said again and again. */
-static inline struct bytes script_nth(const struct script *script, const char *name, size_t nth, const char *other)
+static inline struct bytes script_nth(const struct script *script, const char *name, size_t nth,
+                                      const char *other)
 {
     bool own = false; /* then the common ones do not count */
     for (size_t i = 0; i < script->own_count; i++) {

@@ -34,15 +34,15 @@ enum { RULES = 16, DESCRIPTORS = 4096, PATH_KEPT = 96 };
 
 struct rule {
     _Atomic uint32_t on;
-    uint32_t skip;            /* so many calls that match go through first */
-    uint32_t times;           /* then so many fail; 0: all, while the rule is on */
-    int32_t error;            /* the errno; 0: do a part only */
-    uint32_t octets_max;      /* of that part */
-    _Atomic uint32_t met;     /* calls that matched */
-    _Atomic uint32_t failed;  /* calls that were made to fail */
-    char role[16];            /* of the process: "queue"; empty: any */
+    uint32_t skip;           /* so many calls that match go through first */
+    uint32_t times;          /* then so many fail; 0: all, while the rule is on */
+    int32_t error;           /* the errno; 0: do a part only */
+    uint32_t octets_max;     /* of that part */
+    _Atomic uint32_t met;    /* calls that matched */
+    _Atomic uint32_t failed; /* calls that were made to fail */
+    char role[16];           /* of the process: "queue"; empty: any */
     char call[16];
-    char path[64];            /* a part of the file's path, or with '$' behind it its end; empty: any */
+    char path[64]; /* a part of the file's path, or with '$' behind it its end; empty: any */
 };
 
 struct board {
@@ -80,7 +80,8 @@ static bool names(const char *part, const char *path)
 
 static bool matches(const struct rule *rule, const char *call, const char *path)
 {
-    return strcmp(rule->call, call) == 0 && (rule->role[0] == '\0' || strcmp(rule->role, role) == 0) && names(rule->path, path);
+    return strcmp(rule->call, call) == 0 && (rule->role[0] == '\0' || strcmp(rule->role, role) == 0) &&
+           names(rule->path, path);
 }
 
 /* The rule by which this call fails, NULL when it goes through. */
@@ -146,12 +147,12 @@ static int open_at(int folder, const char *path, int flags, mode_t mode)
     return fails("open", known) ? -1 : remember((int)syscall(SYS_openat, folder, path, flags, mode), known);
 }
 
-#define MODE_OF(flags, mode) \
-    do { \
-        va_list more; \
-        va_start(more, flags); \
+#define MODE_OF(flags, mode)                                                      \
+    do {                                                                          \
+        va_list more;                                                             \
+        va_start(more, flags);                                                    \
         mode = ((flags) & (O_CREAT | O_TMPFILE)) != 0 ? va_arg(more, mode_t) : 0; \
-        va_end(more); \
+        va_end(more);                                                             \
     } while (0)
 
 int open(const char *path, int flags, ...)
@@ -189,10 +190,22 @@ int __openat_2(int folder, const char *path, int flags);
 int __openat64_2(int folder, const char *path, int flags);
 ssize_t __pread64_chk(int descriptor, void *room, size_t count, off64_t at, size_t room_size);
 
-int __open_2(const char *path, int flags) { return open_at(AT_FDCWD, path, flags, 0); }
-int __open64_2(const char *path, int flags) { return open_at(AT_FDCWD, path, flags, 0); }
-int __openat_2(int folder, const char *path, int flags) { return open_at(folder, path, flags, 0); }
-int __openat64_2(int folder, const char *path, int flags) { return open_at(folder, path, flags, 0); }
+int __open_2(const char *path, int flags)
+{
+    return open_at(AT_FDCWD, path, flags, 0);
+}
+int __open64_2(const char *path, int flags)
+{
+    return open_at(AT_FDCWD, path, flags, 0);
+}
+int __openat_2(int folder, const char *path, int flags)
+{
+    return open_at(folder, path, flags, 0);
+}
+int __openat64_2(int folder, const char *path, int flags)
+{
+    return open_at(folder, path, flags, 0);
+}
 
 int close(int descriptor)
 {
@@ -255,7 +268,9 @@ ssize_t __pread64_chk(int descriptor, void *room, size_t count, off64_t at, size
 
 ssize_t send(int descriptor, const void *octets, size_t count, int flags)
 {
-    return may_move("send", descriptor, &count) ? syscall(SYS_sendto, descriptor, octets, count, flags, NULL, 0) : -1;
+    return may_move("send", descriptor, &count)
+               ? syscall(SYS_sendto, descriptor, octets, count, flags, NULL, 0)
+               : -1;
 }
 
 /* What arrives with a descriptor while none is free: the octets come, the descriptor does not (unix(7)). */
@@ -265,7 +280,8 @@ ssize_t recvmsg(int descriptor, struct msghdr *message, int flags)
         syscall(SYS_chroot, "/");
     ssize_t got = syscall(SYS_recvmsg, descriptor, message, flags);
     struct cmsghdr *header = got < 0 ? NULL : CMSG_FIRSTHDR(message);
-    if (header == NULL || header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS || rule_for("recvfd", NULL) == NULL)
+    if (header == NULL || header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS ||
+        rule_for("recvfd", NULL) == NULL)
         return got;
     int lost;
     memcpy(&lost, CMSG_DATA(header), sizeof lost);

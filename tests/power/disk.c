@@ -2,14 +2,14 @@
 #define _GNU_SOURCE
 #include "disk.h"
 
-#include "base/arena.h"
-
 #include <assert.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "base/arena.h"
 
 /* A write, or with `length` 0 a new size. Until the power fails `octets` are
  * those that it replaced; then, while it is taken back, those that it brought. */
@@ -128,7 +128,8 @@ static void set_name(struct disk_node *folder, const char *name, struct disk_nod
         map_remove(&folder->children, bytes_of_text(name));
 }
 
-static void step(struct disk *disk, struct disk_node *folder, const char *name, struct disk_node *is, bool moved)
+static void step(struct disk *disk, struct disk_node *folder, const char *name, struct disk_node *is,
+                 bool moved)
 {
     if (folder->step_count == folder->step_room) {
         folder->step_room = folder->step_room == 0 ? 8 : folder->step_room * 2;
@@ -150,7 +151,8 @@ static void step(struct disk *disk, struct disk_node *folder, const char *name, 
     touch(folder);
 }
 
-struct disk_node *disk_make(struct disk *disk, struct disk_node *folder, const char *name, struct disk_facts facts)
+struct disk_node *disk_make(struct disk *disk, struct disk_node *folder, const char *name,
+                            struct disk_facts facts)
 {
     if ((folder->now.mode & S_ISGID) != 0) {
         facts.gid = folder->now.gid;
@@ -171,7 +173,8 @@ void disk_unlink(struct disk *disk, struct disk_node *folder, const char *name)
     step(disk, folder, name, NULL, false);
 }
 
-void disk_rename(struct disk *disk, struct disk_node *from, const char *old, struct disk_node *to, const char *new)
+void disk_rename(struct disk *disk, struct disk_node *from, const char *old, struct disk_node *to,
+                 const char *new)
 {
     struct disk_node *node = disk_find(from, old);
     step(disk, to, new, node, true);
@@ -204,7 +207,8 @@ static char *octets_at(struct disk_node *file, uint64_t offset)
 static void set_size(struct disk_node *file, uint64_t size)
 {
     if (size > file->content.length)
-        memset(buffer_reserve(&file->content, (size_t)size - file->content.length), 0, (size_t)size - file->content.length);
+        memset(buffer_reserve(&file->content, (size_t)size - file->content.length), 0,
+               (size_t)size - file->content.length);
     file->content.length = (size_t)size;
 }
 
@@ -224,14 +228,16 @@ static struct bytes part_of(struct disk_node *file, uint64_t offset, uint64_t le
     return bytes_of(octets_at(file, offset), (size_t)(length < size - offset ? length : size - offset));
 }
 
-static void note_change(struct disk_node *file, uint64_t offset, uint64_t length, uint64_t size_after, struct bytes replaced)
+static void note_change(struct disk_node *file, uint64_t offset, uint64_t length, uint64_t size_after,
+                        struct bytes replaced)
 {
     if (file->change_count == file->change_room) {
         file->change_room = file->change_room == 0 ? 4 : file->change_room * 2;
         file->changes = memory_resize(file->changes, file->change_room * sizeof *file->changes);
     }
     struct disk_change *change = &file->changes[file->change_count++];
-    *change = (struct disk_change){.offset = offset, .length = length, .size_before = file->content.length, .size_after = size_after};
+    *change = (struct disk_change){
+        .offset = offset, .length = length, .size_before = file->content.length, .size_after = size_after};
     buffer_add(&change->octets, replaced);
     touch(file);
 }
@@ -272,12 +278,14 @@ static enum disk_mercy mercy_of(struct disk *disk)
 }
 
 /* The changes after which one sector, or the size, is on the disk. */
-static size_t kept_of(struct disk *disk, const struct disk_node *file, enum disk_mercy mercy, size_t beginning)
+static size_t kept_of(struct disk *disk, const struct disk_node *file, enum disk_mercy mercy,
+                      size_t beginning)
 {
     switch (mercy) {
     case KEEPS_NOTHING: return 0;
     case KEEPS_BEGINNING: return beginning;
-    case KEEPS_SOME: return below(disk, 3) == 0 ? file->change_count : (size_t)below(disk, file->change_count + 1);
+    case KEEPS_SOME:
+        return below(disk, 3) == 0 ? file->change_count : (size_t)below(disk, file->change_count + 1);
     default: return file->change_count;
     }
 }
@@ -309,7 +317,9 @@ static void settle_sector(struct disk *disk, struct disk_node *file, uint64_t se
             continue;
         met = true;
         if (i < kept)
-            put(file, low, bytes_first(bytes_from(buffer_bytes(&change->octets), (size_t)(low - change->offset)), (size_t)(high - low)));
+            put(file, low,
+                bytes_first(bytes_from(buffer_bytes(&change->octets), (size_t)(low - change->offset)),
+                            (size_t)(high - low)));
         else
             lost = true;
     }
@@ -320,8 +330,10 @@ static void settle_sector(struct disk *disk, struct disk_node *file, uint64_t se
 static void settle_content(struct disk *disk, struct disk_node *file)
 {
     enum disk_mercy mercy = mercy_of(disk);
-    size_t beginning = (size_t)below(disk, file->change_count + 1), sized = kept_of(disk, file, mercy, beginning);
-    uint64_t size = sized == 0 ? file->changes[0].size_before : file->changes[sized - 1].size_after, first = UINT64_MAX, end = 0;
+    size_t beginning = (size_t)below(disk, file->change_count + 1),
+           sized = kept_of(disk, file, mercy, beginning);
+    uint64_t size = sized == 0 ? file->changes[0].size_before : file->changes[sized - 1].size_after,
+             first = UINT64_MAX, end = 0;
     for (size_t i = 0; i < file->change_count; i++) {
         const struct disk_change *change = &file->changes[i];
         first = change->length > 0 && change->offset < first ? change->offset : first;
@@ -364,7 +376,8 @@ static void settle_names(struct disk *disk, struct disk_node *folder, const stru
 }
 
 /* What was removed for good, and is there again. */
-static void tell_back(struct disk *disk, const struct disk_node *folder, const char *path, const struct disk_fate *fate)
+static void tell_back(struct disk *disk, const struct disk_node *folder, const char *path,
+                      const struct disk_fate *fate)
 {
     for (size_t i = 0; i < folder->step_count; i++) {
         const struct disk_step *s = &folder->steps[i];

@@ -21,11 +21,11 @@
 #ifndef MAILBOAT_POWER_DISK_H
 #define MAILBOAT_POWER_DISK_H
 
-#include "base/buffer.h"
-#include "base/map.h"
-
 #include <sys/types.h>
 #include <time.h>
+
+#include "base/buffer.h"
+#include "base/map.h"
 
 enum { DISK_SECTOR = 512, DISK_ROOT = 1 };
 
@@ -46,8 +46,8 @@ struct disk_node {
     uint64_t number;
     struct disk_facts now, durable;
     struct timespec changed;
-    uint64_t names;      /* that lead to it now */
-    uint64_t held;       /* by the kernel, and by steps that may be taken back */
+    uint64_t names; /* that lead to it now */
+    uint64_t held;  /* by the kernel, and by steps that may be taken back */
     struct buffer content;
     struct disk_change *changes; /* oldest first; each knows what it replaced */
     size_t change_count, change_room;
@@ -70,7 +70,7 @@ struct disk {
     unsigned lies;            /* of enum disk_lie */
     bool dead, merciless;
     struct disk_losses losses;
-    struct buffer back;       /* paths, a line each, that were removed and are there again */
+    struct buffer back; /* paths, a line each, that were removed and are there again */
 };
 
 /* An empty one, whose root belongs to the caller. */
@@ -83,10 +83,12 @@ struct disk_node *disk_node(const struct disk *disk, uint64_t number);
 struct disk_node *disk_find(const struct disk_node *folder, const char *name);
 
 /* Names; the caller looked whether they are free, or there. `replaced` names go. */
-struct disk_node *disk_make(struct disk *disk, struct disk_node *folder, const char *name, struct disk_facts facts);
+struct disk_node *disk_make(struct disk *disk, struct disk_node *folder, const char *name,
+                            struct disk_facts facts);
 void disk_link(struct disk *disk, struct disk_node *node, struct disk_node *folder, const char *name);
 void disk_unlink(struct disk *disk, struct disk_node *folder, const char *name);
-void disk_rename(struct disk *disk, struct disk_node *from, const char *old, struct disk_node *to, const char *new);
+void disk_rename(struct disk *disk, struct disk_node *from, const char *old, struct disk_node *to,
+                 const char *new);
 /* The kernel does not know it any more. */
 void disk_forget(struct disk *disk, struct disk_node *node, uint64_t times);
 

@@ -17,9 +17,6 @@
  */
 #define _GNU_SOURCE
 #define FUSE_USE_VERSION 34
-#include "base/arena.h"
-#include "disk.h"
-
 #include <errno.h>
 #include <fuse_lowlevel.h>
 #include <limits.h>
@@ -30,6 +27,9 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
+
+#include "base/arena.h"
+#include "disk.h"
 
 enum { LINE_ROOM = 256, BLOCK = 4096 };
 
@@ -43,16 +43,24 @@ static struct disk_node *node_of(fuse_ino_t number)
 
 static struct stat facts_of(const struct disk_node *node)
 {
-    return (struct stat){.st_ino = node->number, .st_mode = node->now.mode, .st_nlink = S_ISDIR(node->now.mode) ? 2 : node->names, .st_uid = node->now.uid,
-                         .st_gid = node->now.gid, .st_size = (off_t)node->content.length, .st_blksize = BLOCK,
-                         .st_blocks = (blkcnt_t)((node->content.length + DISK_SECTOR - 1) / DISK_SECTOR), .st_atim = node->changed, .st_mtim = node->changed,
+    return (struct stat){.st_ino = node->number,
+                         .st_mode = node->now.mode,
+                         .st_nlink = S_ISDIR(node->now.mode) ? 2 : node->names,
+                         .st_uid = node->now.uid,
+                         .st_gid = node->now.gid,
+                         .st_size = (off_t)node->content.length,
+                         .st_blksize = BLOCK,
+                         .st_blocks = (blkcnt_t)((node->content.length + DISK_SECTOR - 1) / DISK_SECTOR),
+                         .st_atim = node->changed,
+                         .st_mtim = node->changed,
                          .st_ctim = node->changed};
 }
 
 static struct fuse_entry_param entry_of(struct disk_node *node)
 {
     node->held++; /* until the kernel forgets it */
-    return (struct fuse_entry_param){.ino = node->number, .attr = facts_of(node), .attr_timeout = KEPT_S, .entry_timeout = KEPT_S};
+    return (struct fuse_entry_param){
+        .ino = node->number, .attr = facts_of(node), .attr_timeout = KEPT_S, .entry_timeout = KEPT_S};
 }
 
 /* ---- questions ---- */
@@ -87,10 +95,12 @@ static void open_file(fuse_req_t request, fuse_ino_t number, struct fuse_file_in
     fuse_reply_open(request, file);
 }
 
-static void read_file(fuse_req_t request, fuse_ino_t number, size_t count, off_t at, struct fuse_file_info *file)
+static void read_file(fuse_req_t request, fuse_ino_t number, size_t count, off_t at,
+                      struct fuse_file_info *file)
 {
     struct bytes content = buffer_bytes(&node_of(number)->content);
-    struct bytes part = (uint64_t)at < content.length ? bytes_first(bytes_from(content, (size_t)at), count) : bytes_none();
+    struct bytes part = (uint64_t)at < content.length ? bytes_first(bytes_from(content, (size_t)at), count)
+                                                      : bytes_none();
     fuse_reply_buf(request, part.at, part.length);
 }
 
@@ -118,10 +128,12 @@ static void open_folder(fuse_req_t request, fuse_ino_t number, struct fuse_file_
 }
 
 /* Whole entries only: the first octets of each say how long it is. */
-static void read_folder(fuse_req_t request, fuse_ino_t number, size_t count, off_t at, struct fuse_file_info *file)
+static void read_folder(fuse_req_t request, fuse_ino_t number, size_t count, off_t at,
+                        struct fuse_file_info *file)
 {
     const struct buffer *listing = (const struct buffer *)(uintptr_t)file->fh;
-    struct bytes rest = (uint64_t)at < listing->length ? bytes_from(buffer_bytes(listing), (size_t)at) : bytes_none();
+    struct bytes rest = (uint64_t)at < listing->length ? bytes_from(buffer_bytes(listing), (size_t)at)
+                                                       : bytes_none();
     size_t fits = 0;
     while (fits < rest.length) {
         uint32_t name_length;
@@ -144,8 +156,15 @@ static void close_folder(fuse_req_t request, fuse_ino_t number, struct fuse_file
 
 static void tell_room(fuse_req_t request, fuse_ino_t number)
 {
-    const struct statvfs room = {.f_bsize = BLOCK, .f_frsize = BLOCK, .f_blocks = 1 << 24, .f_bfree = 1 << 24, .f_bavail = 1 << 24, .f_files = 1 << 24,
-                                 .f_ffree = 1 << 24, .f_favail = 1 << 24, .f_namemax = NAME_MAX};
+    const struct statvfs room = {.f_bsize = BLOCK,
+                                 .f_frsize = BLOCK,
+                                 .f_blocks = 1 << 24,
+                                 .f_bfree = 1 << 24,
+                                 .f_bavail = 1 << 24,
+                                 .f_files = 1 << 24,
+                                 .f_ffree = 1 << 24,
+                                 .f_favail = 1 << 24,
+                                 .f_namemax = NAME_MAX};
     fuse_reply_statfs(request, &room);
 }
 
@@ -170,7 +189,8 @@ static void reply_node(fuse_req_t request, struct disk_node *node, struct fuse_f
     }
 }
 
-static void set_facts(fuse_req_t request, fuse_ino_t number, struct stat *wanted, int which, struct fuse_file_info *file)
+static void set_facts(fuse_req_t request, fuse_ino_t number, struct stat *wanted, int which,
+                      struct fuse_file_info *file)
 {
     struct disk_node *node = node_of(number);
     disk_survives(&disk);
@@ -189,7 +209,8 @@ static void set_facts(fuse_req_t request, fuse_ino_t number, struct stat *wanted
         fuse_reply_attr(request, &facts, KEPT_S);
 }
 
-static void make(fuse_req_t request, fuse_ino_t folder, const char *name, mode_t mode, struct fuse_file_info *file)
+static void make(fuse_req_t request, fuse_ino_t folder, const char *name, mode_t mode,
+                 struct fuse_file_info *file)
 {
     const struct fuse_ctx *caller = fuse_req_ctx(request);
     if (disk_find(node_of(folder), name) != NULL || strlen(name) > NAME_MAX) {
@@ -197,10 +218,13 @@ static void make(fuse_req_t request, fuse_ino_t folder, const char *name, mode_t
         return;
     }
     disk_survives(&disk);
-    reply_node(request, disk_make(&disk, node_of(folder), name, (struct disk_facts){mode, caller->uid, caller->gid}), file);
+    reply_node(request,
+               disk_make(&disk, node_of(folder), name, (struct disk_facts){mode, caller->uid, caller->gid}),
+               file);
 }
 
-static void make_file(fuse_req_t request, fuse_ino_t folder, const char *name, mode_t mode, struct fuse_file_info *file)
+static void make_file(fuse_req_t request, fuse_ino_t folder, const char *name, mode_t mode,
+                      struct fuse_file_info *file)
 {
     make(request, folder, name, S_IFREG | (mode & 07777), file);
 }
@@ -239,10 +263,13 @@ static void remove_name(fuse_req_t request, fuse_ino_t folder, const char *name)
 }
 
 /* Nobody here moves folders, or exchanges two names. */
-static void rename_file(fuse_req_t request, fuse_ino_t from, const char *old, fuse_ino_t to, const char *new, unsigned flags)
+static void rename_file(fuse_req_t request, fuse_ino_t from, const char *old, fuse_ino_t to, const char *new,
+                        unsigned flags)
 {
     struct disk_node *node = disk_find(node_of(from), old), *there = disk_find(node_of(to), new);
-    int error = node == NULL ? ENOENT : S_ISDIR(node->now.mode) || (there != NULL && S_ISDIR(there->now.mode)) ? EPERM : 0;
+    int error = node == NULL                                                             ? ENOENT
+                : S_ISDIR(node->now.mode) || (there != NULL && S_ISDIR(there->now.mode)) ? EPERM
+                                                                                         : 0;
     if (error == 0 && (flags & ~(unsigned)RENAME_NOREPLACE) != 0)
         error = EINVAL;
     if (error == 0 && there != NULL && (flags & RENAME_NOREPLACE) != 0)
@@ -256,7 +283,8 @@ static void rename_file(fuse_req_t request, fuse_ino_t from, const char *old, fu
     done(request, 0);
 }
 
-static void write_file(fuse_req_t request, fuse_ino_t number, const char *octets, size_t count, off_t at, struct fuse_file_info *file)
+static void write_file(fuse_req_t request, fuse_ino_t number, const char *octets, size_t count, off_t at,
+                       struct fuse_file_info *file)
 {
     disk_survives(&disk);
     disk_write(node_of(number), (uint64_t)at, bytes_of(octets, count));
@@ -279,9 +307,26 @@ static void begin(void *owner, struct fuse_conn_info *connection)
 }
 
 static const struct fuse_lowlevel_ops operations = {
-    .init = begin, .lookup = look_up, .forget = forget, .getattr = get_facts, .setattr = set_facts, .mknod = make_node, .mkdir = make_folder,
-    .unlink = remove_name, .rmdir = remove_name, .rename = rename_file, .link = link_file, .open = open_file, .read = read_file, .write = write_file,
-    .fsync = sync_node, .opendir = open_folder, .readdir = read_folder, .releasedir = close_folder, .fsyncdir = sync_node, .statfs = tell_room,
+    .init = begin,
+    .lookup = look_up,
+    .forget = forget,
+    .getattr = get_facts,
+    .setattr = set_facts,
+    .mknod = make_node,
+    .mkdir = make_folder,
+    .unlink = remove_name,
+    .rmdir = remove_name,
+    .rename = rename_file,
+    .link = link_file,
+    .open = open_file,
+    .read = read_file,
+    .write = write_file,
+    .fsync = sync_node,
+    .opendir = open_folder,
+    .readdir = read_folder,
+    .releasedir = close_folder,
+    .fsyncdir = sync_node,
+    .statfs = tell_room,
     .create = make_file,
 };
 
@@ -289,7 +334,9 @@ static const struct fuse_lowlevel_ops operations = {
 
 static struct fuse_session *mount_at(const char *folder)
 {
-    char *words[] = {"disk", "-o", geteuid() == 0 ? "fsname=forgetful,default_permissions,allow_other" : "fsname=forgetful,default_permissions"};
+    char *words[] = {"disk", "-o",
+                     geteuid() == 0 ? "fsname=forgetful,default_permissions,allow_other"
+                                    : "fsname=forgetful,default_permissions"};
     struct fuse_args arguments = FUSE_ARGS_INIT(3, words);
     struct fuse_session *session = fuse_session_new(&arguments, &operations, sizeof operations, NULL);
     fuse_opt_free_args(&arguments);
@@ -330,8 +377,9 @@ static void lose(struct fuse_session **session, const char *folder, uint64_t see
         printf("again %.*s\n", (int)line.length, line.at);
     }
     *session = mount_at(folder);
-    printf("back names_kept=%llu names_lost=%llu sectors_kept=%llu sectors_lost=%llu\n", (unsigned long long)l->names_kept,
-           (unsigned long long)l->names_lost, (unsigned long long)l->sectors_kept, (unsigned long long)l->sectors_lost);
+    printf("back names_kept=%llu names_lost=%llu sectors_kept=%llu sectors_lost=%llu\n",
+           (unsigned long long)l->names_kept, (unsigned long long)l->names_lost,
+           (unsigned long long)l->sectors_kept, (unsigned long long)l->sectors_lost);
 }
 
 static void obey(struct fuse_session **session, const char *folder, const char *line)
@@ -361,7 +409,9 @@ int main(int count, char **words)
     struct fuse_session *session = mount_at(words[1]);
     puts("ready");
     for (;;) {
-        struct pollfd from[] = {{.fd = STDIN_FILENO, .events = POLLIN}, {.fd = session == NULL || disk.dead ? -1 : fuse_session_fd(session), .events = POLLIN}};
+        struct pollfd from[] = {
+            {.fd = STDIN_FILENO, .events = POLLIN},
+            {.fd = session == NULL || disk.dead ? -1 : fuse_session_fd(session), .events = POLLIN}};
         if (poll(from, 2, -1) < 0)
             continue;
         if (from[1].revents != 0)

@@ -7,11 +7,14 @@ static void run(struct client *client);
 
 static bool has_more(struct client *client)
 {
-    client->envelope = (struct envelope){.sender = client->letter->sender, .size = client->letter->content.length, .recipients = client->recipients};
+    client->envelope = (struct envelope){.sender = client->letter->sender,
+                                         .size = client->letter->content.length,
+                                         .recipients = client->recipients};
     for (size_t i = 0; i < client->letter->recipient_count; i++)
         if (!client->letter->recipients[i].promised && !(client->letter->by_list && i > 0)) {
             client->offered[client->envelope.recipient_count] = i;
-            client->recipients[client->envelope.recipient_count++] = (struct recipient){.address = client->letter->recipients[i].address};
+            client->recipients[client->envelope.recipient_count++] = (struct recipient){
+                .address = client->letter->recipients[i].address};
         }
     if (client->letter->by_list) {
         snprintf(client->list, sizeof client->list, "list%u@here.test", client->letter->number);
@@ -39,7 +42,8 @@ static void on_input(void *owner)
 static void failed(struct client *client, struct bytes why)
 {
     if (client->given && !client->sent)
-        letters_uncertain(client->letters, client->letter->content, "the client does not know whether it was accepted");
+        letters_uncertain(client->letters, client->letter->content,
+                          "the client does not know whether it was accepted");
     client_session_failed(&client->session, client_session_step(&client->session), why);
     run(client);
 }
@@ -66,7 +70,8 @@ static void take_results(struct client *client, const struct client_action *acti
             client->letter->recipients[client->offered[i]].promised = true;
             for (size_t k = 0; client->letter->by_list && k < client->letter->recipient_count; k++)
                 client->letter->recipients[k].promised = true;
-            world_say(client->letters->world, "letter %u is promised to %.*s", client->letter->number, BYTES_ARG(client->recipients[i].address));
+            world_say(client->letters->world, "letter %u is promised to %.*s", client->letter->number,
+                      BYTES_ARG(client->recipients[i].address));
         }
 }
 
@@ -134,12 +139,14 @@ static void try(void *owner)
     run(client);
 }
 
-void client_begin(struct client *client, struct letters *letters, struct letter *letter, struct end *(*connect)(void *owner), void *owner)
+void client_begin(struct client *client, struct letters *letters, struct letter *letter,
+                  struct end *(*connect)(void *owner), void *owner)
 {
     *client = (struct client){.letters = letters, .letter = letter, .connect = connect, .owner = owner};
     alarm_start(&client->again, letters->world, try, client);
     alarm_start(&client->silence, letters->world, on_silence, client);
-    alarm_set(&client->again, world_random(letters->world, world_random(letters->world, 2) == 0 ? 5000 : 500 * 1000));
+    alarm_set(&client->again,
+              world_random(letters->world, world_random(letters->world, 2) == 0 ? 5000 : 500 * 1000));
 }
 
 void client_end(struct client *client)

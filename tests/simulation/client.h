@@ -19,14 +19,15 @@ struct client {
     struct client_session session;
     struct envelope envelope;
     struct recipient recipients[LETTER_RECIPIENTS_MAX];
-    char list[40]; /* its name, where the letter goes to one */
+    char list[40];                         /* its name, where the letter goes to one */
     size_t offered[LETTER_RECIPIENTS_MAX]; /* which of the letter's they are */
     bool given, sent, open;
     struct alarm again, silence;
 };
 
 /* Begins soon, and goes on until all of the letter's recipients are accepted. */
-void client_begin(struct client *client, struct letters *letters, struct letter *letter, struct end *(*connect)(void *owner), void *owner);
+void client_begin(struct client *client, struct letters *letters, struct letter *letter,
+                  struct end *(*connect)(void *owner), void *owner);
 void client_end(struct client *client);
 
 #endif

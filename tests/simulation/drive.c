@@ -129,7 +129,8 @@ static int file_read(sqlite3_file *base, void *to, int length, sqlite3_int64 off
     if (opened->drive->dead)
         return SQLITE_IOERR_READ;
     struct bytes found = buffer_bytes(&opened->file->current);
-    found = bytes_first(bytes_from(found, (size_t)offset < found.length ? (size_t)offset : found.length), (size_t)length);
+    found = bytes_first(bytes_from(found, (size_t)offset < found.length ? (size_t)offset : found.length),
+                        (size_t)length);
     if (found.length > 0)
         memcpy(to, found.at, found.length);
     memset((char *)to + found.length, 0, (size_t)length - found.length);
@@ -145,7 +146,8 @@ static int file_write(sqlite3_file *base, const void *from, int length, sqlite3_
     bool was_alive = !drive->dead;
     if (!survives(drive)) {
         if (was_alive) /* it dies in the middle */
-            write_file(opened->file, (uint64_t)offset, bytes_first(octets, world_random(drive->world, octets.length + 1)));
+            write_file(opened->file, (uint64_t)offset,
+                       bytes_first(octets, world_random(drive->world, octets.length + 1)));
         return SQLITE_IOERR_WRITE;
     }
     if (drive->octets_max > 0 && end > now && drive_size(drive) + (end - now) > drive->octets_max)
@@ -281,10 +283,22 @@ static int shared_unmap(sqlite3_file *base, int remove)
 
 static const sqlite3_io_methods methods = {
     .iVersion = 2,
-    .xClose = file_close, .xRead = file_read, .xWrite = file_write, .xTruncate = file_truncate, .xSync = file_sync,
-    .xFileSize = file_size, .xLock = file_lock, .xUnlock = file_unlock, .xCheckReservedLock = file_reserved,
-    .xFileControl = file_control, .xSectorSize = file_sector, .xDeviceCharacteristics = file_characteristics,
-    .xShmMap = shared_map, .xShmLock = shared_lock, .xShmBarrier = shared_barrier, .xShmUnmap = shared_unmap,
+    .xClose = file_close,
+    .xRead = file_read,
+    .xWrite = file_write,
+    .xTruncate = file_truncate,
+    .xSync = file_sync,
+    .xFileSize = file_size,
+    .xLock = file_lock,
+    .xUnlock = file_unlock,
+    .xCheckReservedLock = file_reserved,
+    .xFileControl = file_control,
+    .xSectorSize = file_sector,
+    .xDeviceCharacteristics = file_characteristics,
+    .xShmMap = shared_map,
+    .xShmLock = shared_lock,
+    .xShmBarrier = shared_barrier,
+    .xShmUnmap = shared_unmap,
 };
 
 /* ---- what it asks of the drive ---- */
@@ -367,9 +381,18 @@ static int drive_last_error(sqlite3_vfs *vfs, int length, char *to)
 }
 
 static sqlite3_vfs vfs = {
-    .iVersion = 1, .szOsFile = sizeof(struct opened), .mxPathname = DRIVE_NAME_MAX - 1, .zName = "drive",
-    .xOpen = drive_open, .xDelete = drive_delete, .xAccess = drive_access, .xFullPathname = drive_path,
-    .xRandomness = drive_randomness, .xSleep = drive_sleep, .xCurrentTime = drive_time, .xGetLastError = drive_last_error,
+    .iVersion = 1,
+    .szOsFile = sizeof(struct opened),
+    .mxPathname = DRIVE_NAME_MAX - 1,
+    .zName = "drive",
+    .xOpen = drive_open,
+    .xDelete = drive_delete,
+    .xAccess = drive_access,
+    .xFullPathname = drive_path,
+    .xRandomness = drive_randomness,
+    .xSleep = drive_sleep,
+    .xCurrentTime = drive_time,
+    .xGetLastError = drive_last_error,
 };
 
 void drive_start(struct drive *drive, struct world *world)
@@ -377,7 +400,8 @@ void drive_start(struct drive *drive, struct world *world)
     *drive = (struct drive){.world = world};
     vfs.pAppData = drive;
     sqlite3_vfs_register(&vfs, 1);
-    sqlite3_randomness(0, NULL); /* it asks this drive's world again: each history by itself can be told again */
+    /* it asks this drive's world again: each history by itself can be told again */
+    sqlite3_randomness(0, NULL);
 }
 
 void drive_free(struct drive *drive)
@@ -413,16 +437,17 @@ void drive_revive(struct drive *drive)
 enum mercy { KEEPS_NOTHING, KEEPS_BEGINNING, KEEPS_SECTORS, KEEPS_ALL, MERCIES };
 
 /* The changes up to which one sector is on the disk. */
-static size_t kept_of_sector(struct world *world, const struct drive_file *file, enum mercy mercy, size_t beginning)
+static size_t kept_of_sector(struct world *world, const struct drive_file *file, enum mercy mercy,
+                             size_t beginning)
 {
     switch (mercy) {
     case KEEPS_NOTHING: return 0;
     case KEEPS_BEGINNING: return beginning;
-    case KEEPS_SECTORS: return world_random(world, 3) == 0 ? file->change_count : world_random(world, file->change_count + 1);
+    case KEEPS_SECTORS:
+        return world_random(world, 3) == 0 ? file->change_count : world_random(world, file->change_count + 1);
     default: return file->change_count;
     }
 }
-
 
 /* One sector as it was after the first `kept` changes. */
 static void settle_sector(struct drive_file *file, uint64_t sector, size_t kept)
@@ -433,7 +458,9 @@ static void settle_sector(struct drive_file *file, uint64_t sector, size_t kept)
         uint64_t end = change->offset + change->octets.length;
         uint64_t low = change->offset > from ? change->offset : from, high = end < to ? end : to;
         if (low < high)
-            put(&file->durable, low, bytes_first(bytes_from(change->octets, (size_t)(low - change->offset)), (size_t)(high - low)));
+            put(&file->durable, low,
+                bytes_first(bytes_from(change->octets, (size_t)(low - change->offset)),
+                            (size_t)(high - low)));
     }
 }
 
@@ -441,7 +468,8 @@ static void lose_unsynced(struct drive *drive, struct drive_file *file)
 {
     enum mercy mercy = (enum mercy)world_random(drive->world, MERCIES);
     size_t beginning = world_random(drive->world, file->change_count + 1);
-    size_t sized = kept_of_sector(drive->world, file, mercy, beginning); /* the change after which the disk knows the size */
+    /* the change after which the disk knows the size */
+    size_t sized = kept_of_sector(drive->world, file, mercy, beginning);
     uint64_t size = sized == 0 ? file->durable.length : file->changes[sized - 1].size_after, end = 0;
     for (size_t i = 0; i < file->change_count; i++)
         if (file->changes[i].offset + file->changes[i].octets.length > end)

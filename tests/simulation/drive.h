@@ -26,7 +26,8 @@ struct drive_file {
     char name[DRIVE_NAME_MAX]; /* empty: there is none */
     struct buffer current;     /* as it reads */
     struct buffer durable;     /* as the disk has it */
-    struct drive_change *changes; /* between the two, oldest first; what a failed sync dropped is not among them */
+    /* between the two, oldest first; what a failed sync dropped is not among them */
+    struct drive_change *changes;
     size_t change_count, change_room;
     bool named;    /* its name is on the disk */
     bool removed;  /* it is gone, and the disk does not know that yet */

@@ -2,14 +2,16 @@
 #include "letters.h"
 
 /* "reject" is refused for good where it lives; here.test is ours. */
-static const char *const people[] = {"u0@here.test", "u1@here.test", "ada@there.test", "bob@there.test", "eve@far.test", "reject@there.test", "reject@far.test"};
+static const char *const people[] = {"u0@here.test", "u1@here.test",      "ada@there.test", "bob@there.test",
+                                     "eve@far.test", "reject@there.test", "reject@far.test"};
 
 static void add_recipient(struct letter *letter, struct bytes address)
 {
     for (size_t i = 0; i < letter->recipient_count; i++)
         if (bytes_equal(letter->recipients[i].address, address))
             return;
-    letter->recipients[letter->recipient_count++] = (struct letter_recipient){.address = address, .refused_for_good = bytes_starts_nocase(address, "reject@")};
+    letter->recipients[letter->recipient_count++] = (struct letter_recipient){
+        .address = address, .refused_for_good = bytes_starts_nocase(address, "reject@")};
 }
 
 static void write_letter(struct letters *letters, struct letter *letter, unsigned number)
@@ -22,7 +24,9 @@ static void write_letter(struct letters *letters, struct letter *letter, unsigne
     letter->by_list = world_random(world, 3) == 0;
     buffer_add_format(&content, "X-Letter: %05u\r\nSubject: hello\r\n\r\n", number);
     for (size_t lines = world_random(world, 30); lines > 0; lines--)
-        buffer_add_text(&content, world_random(world, 8) == 0 ? ".\r\n" : world_random(world, 8) == 0 ? "..\r\n" : "words of a letter\r\n");
+        buffer_add_text(&content, world_random(world, 8) == 0   ? ".\r\n"
+                                  : world_random(world, 8) == 0 ? "..\r\n"
+                                                                : "words of a letter\r\n");
     letter->content = arena_copy(&world->memory, buffer_bytes(&content));
     buffer_free(&content);
 }
@@ -39,7 +43,8 @@ struct letter *letters_find(struct letters *letters, struct bytes content)
 {
     uint64_t number;
     size_t at = bytes_search(content, BYTES("X-Letter: "));
-    if (at == SIZE_MAX || !bytes_to_u64(bytes_first(bytes_from(content, at + 10), 5), LETTERS_MAX, &number) || number >= letters->count)
+    if (at == SIZE_MAX || !bytes_to_u64(bytes_first(bytes_from(content, at + 10), 5), LETTERS_MAX, &number) ||
+        number >= letters->count)
         return NULL;
     return &letters->all[number];
 }
@@ -52,7 +57,8 @@ static bool is_report(struct bytes content)
 /* What a mailbox holds must be what was written, behind the fields that servers add. */
 static bool is_whole(const struct letter *letter, struct bytes content)
 {
-    return content.length >= letter->content.length && bytes_equal(bytes_from(content, content.length - letter->content.length), letter->content);
+    return content.length >= letter->content.length &&
+           bytes_equal(bytes_from(content, content.length - letter->content.length), letter->content);
 }
 
 static void report_arrived(struct letter *letter, struct bytes content)
@@ -60,7 +66,8 @@ static void report_arrived(struct letter *letter, struct bytes content)
     struct buffer field = {0};
     for (size_t i = 0; i < letter->recipient_count; i++) {
         buffer_clear(&field);
-        buffer_add_format(&field, "Final-Recipient: rfc822; %.*s\r\n", BYTES_ARG(letter->recipients[i].address));
+        buffer_add_format(&field, "Final-Recipient: rfc822; %.*s\r\n",
+                          BYTES_ARG(letter->recipients[i].address));
         if (bytes_search(content, buffer_bytes(&field)) != SIZE_MAX)
             letter->recipients[i].reports++;
     }
@@ -72,14 +79,16 @@ void letters_arrived(struct letters *letters, struct bytes address, struct bytes
     struct letter *letter = letters_find(letters, content);
     if (letter == NULL)
         return;
-    world_say(letters->world, "%s %u arrives at %.*s", is_report(content) ? "report on letter" : "letter", letter->number, BYTES_ARG(address));
+    world_say(letters->world, "%s %u arrives at %.*s", is_report(content) ? "report on letter" : "letter",
+              letter->number, BYTES_ARG(address));
     if (is_report(content)) {
         report_arrived(letter, content);
         return;
     }
     for (size_t i = 0; i < letter->recipient_count; i++)
         if (bytes_equal(letter->recipients[i].address, address))
-            letter->recipients[i].copies += is_whole(letter, content) ? 1 : 1000; /* a mangled one fails the check */
+            /* a mangled one fails the check */
+            letter->recipients[i].copies += is_whole(letter, content) ? 1 : 1000;
 }
 
 void letters_uncertain(struct letters *letters, struct bytes content, const char *why)
@@ -127,24 +136,27 @@ bool letters_check(const struct letters *letters, struct buffer *problem)
     if (letters->in_clear > 0)
         buffer_add_format(problem, "%u times mail went in clear where it must not; ", letters->in_clear);
     if (letters->unfounded > 0)
-        buffer_add_format(problem, "%u recipients were given up, and nobody had said so; ", letters->unfounded);
+        buffer_add_format(problem, "%u recipients were given up, and nobody had said so; ",
+                          letters->unfounded);
     for (size_t i = 0; i < letters->count; i++) {
         const struct letter *letter = &letters->all[i];
         for (size_t k = 0; k < letter->recipient_count; k++) {
             const struct letter_recipient *r = &letter->recipients[k];
-            const char *wrong = !r->promised                                            ? "was never accepted"
-                                : r->refused_for_good && r->reports == 0                ? "was refused and nobody was told"
-                                : r->refused_for_good && r->copies > 0                  ? "was refused and yet arrived"
-                                : r->copies == 0 && r->reports == 0                     ? "is lost"
-                                : r->reports > 0 && r->failed == 0                      ? "was reported as failed and is not"
-                                : r->reports > 1 + letter->uncertain                    ? "was reported too often"
-                                : r->reports > 0 && r->copies > letter->uncertain       ? "arrived, and was reported as failed"
-                                : r->copies >= 1000                                     ? "was mangled"
-                                : r->copies > 1 + letter->uncertain                     ? "came too often"
-                                                                                        : NULL;
+            const char *wrong = !r->promised                             ? "was never accepted"
+                                : r->refused_for_good && r->reports == 0 ? "was refused and nobody was told"
+                                : r->refused_for_good && r->copies > 0   ? "was refused and yet arrived"
+                                : r->copies == 0 && r->reports == 0      ? "is lost"
+                                : r->reports > 0 && r->failed == 0       ? "was reported as failed and is not"
+                                : r->reports > 1 + letter->uncertain     ? "was reported too often"
+                                : r->reports > 0 && r->copies > letter->uncertain
+                                    ? "arrived, and was reported as failed"
+                                : r->copies >= 1000                 ? "was mangled"
+                                : r->copies > 1 + letter->uncertain ? "came too often"
+                                                                    : NULL;
             if (wrong != NULL)
-                buffer_add_format(problem, "letter %u to %.*s %s (%u copies, %u reports, %u uncertain); ", letter->number, BYTES_ARG(r->address), wrong,
-                                  r->copies, r->reports, letter->uncertain);
+                buffer_add_format(problem, "letter %u to %.*s %s (%u copies, %u reports, %u uncertain); ",
+                                  letter->number, BYTES_ARG(r->address), wrong, r->copies, r->reports,
+                                  letter->uncertain);
         }
     }
     return problem->length == 0;

@@ -18,7 +18,8 @@ struct letter_recipient {
     bool promised;         /* the first server said 250 to the content with it among the recipients */
     unsigned copies;       /* in its mailbox */
     unsigned reports;      /* that the sender got about it */
-    unsigned failed;       /* it was given up: somebody far away said 5xx, or DNS that there is no such place */
+    /* it was given up: somebody far away said 5xx, or DNS that there is no such place */
+    unsigned failed;
 };
 
 struct letter {
@@ -26,17 +27,18 @@ struct letter {
     struct bytes sender, content;
     struct letter_recipient recipients[LETTER_RECIPIENTS_MAX];
     size_t recipient_count;
-    bool by_list;       /* it is written to an alias, "list" and its number, behind which they are */
-    unsigned uncertain; /* how often somebody could not know whether it had arrived: each allows one more copy */
-    unsigned confused;  /* how often a peer took it that had given more replies than it was asked for */
+    bool by_list; /* it is written to an alias, "list" and its number, behind which they are */
+    /* how often somebody could not know whether it had arrived: each allows one more copy */
+    unsigned uncertain;
+    unsigned confused; /* how often a peer took it that had given more replies than it was asked for */
 };
 
 struct letters {
     struct world *world;
     struct letter all[LETTERS_MAX];
     size_t count;
-    unsigned in_clear;   /* mail sent in clear where it must not be */
-    unsigned unfounded;  /* given up, and nobody had said so */
+    unsigned in_clear;  /* mail sent in clear where it must not be */
+    unsigned unfounded; /* given up, and nobody had said so */
 };
 
 /* Random letters from u0@here.test to people here, there and nowhere. */

@@ -17,11 +17,15 @@ static enum recipient_verdict on_recipient(void *owner, struct bytes address, st
     return RECIPIENT_KNOWN;
 }
 
-static void on_message(void *owner, struct server *server, const struct envelope *envelope, struct bytes content)
+static void on_message(void *owner, struct server *server, const struct envelope *envelope,
+                       struct bytes content)
 {
     struct node *node = owner;
-    struct store_message message = {.id = queue_id_next(&node->ids, node->world->now_ms * 1000), .envelope = *envelope, .content = content};
-    if (!node->up || node->waiting_count == NODE_WAITING_MAX || queue_accept(&node->queue, &message, 0, node->world->now_ms) != STORE_DONE) {
+    struct store_message message = {.id = queue_id_next(&node->ids, node->world->now_ms * 1000),
+                                    .envelope = *envelope,
+                                    .content = content};
+    if (!node->up || node->waiting_count == NODE_WAITING_MAX ||
+        queue_accept(&node->queue, &message, 0, node->world->now_ms) != STORE_DONE) {
         server_stored(server, STORE_FAILED);
         if (node->up)
             alarm_set(&node->turn, 0);
@@ -96,9 +100,15 @@ static void local_done(void *owner)
         return;
     struct delivery_result results[DELIVERY_RECIPIENTS_MAX];
     for (size_t i = 0; i < errand->envelope.recipient_count; i++)
-        results[i] = errand->delivered ? (struct delivery_result){.outcome = OUTCOME_DELIVERED, .step = STEP_DATA, .enhanced = BYTES("2.0.0")}
-                                       : (struct delivery_result){.outcome = OUTCOME_DEFERRED, .step = STEP_DATA, .enhanced = BYTES("4.3.1"), .text = BYTES("no room")};
-    struct ipc_deliver_answer answer = {.delivery = errand->number, .results = results, .result_count = errand->envelope.recipient_count};
+        results[i] = errand->delivered ? (struct delivery_result){.outcome = OUTCOME_DELIVERED,
+                                                                  .step = STEP_DATA,
+                                                                  .enhanced = BYTES("2.0.0")}
+                                       : (struct delivery_result){.outcome = OUTCOME_DEFERRED,
+                                                                  .step = STEP_DATA,
+                                                                  .enhanced = BYTES("4.3.1"),
+                                                                  .text = BYTES("no room")};
+    struct ipc_deliver_answer answer = {
+        .delivery = errand->number, .results = results, .result_count = errand->envelope.recipient_count};
     forget_errand(errand);
     queue_delivered(&node->queue, &answer, node->world->now_ms);
     alarm_set(&node->turn, 0);
@@ -121,19 +131,29 @@ static void deliver_locally(void *owner)
 static void expand(struct node *node, const struct node_errand *errand)
 {
     struct bytes address = errand->envelope.recipients[0].address;
-    const struct letter *letter = &node->letters->all[address.at[4] == '1' && ascii_is_digit(address.at[5]) ? 10 + (address.at[5] - '0') : address.at[4] - '0'];
+    const struct letter *letter =
+        &node->letters->all[address.at[4] == '1' && ascii_is_digit(address.at[5]) ? 10 + (address.at[5] - '0')
+                                                                                  : address.at[4] - '0'];
     struct recipient members[3] = {{.local = false}};
     bool is_list = bytes_starts_nocase(address, "list");
-    size_t from = errand->after.length == 0 ? 0 : (size_t)(errand->after.at[0] - '0'), to = from + 1 + world_random(node->world, 2), count = 0;
-    struct ipc_expand_answer answer = {.request = errand->number, .members = members, .verdict = world_chance(node->world, 100) ? RECIPIENT_UNAVAILABLE : RECIPIENT_KNOWN};
+    size_t from = errand->after.length == 0 ? 0 : (size_t)(errand->after.at[0] - '0'),
+           to = from + 1 + world_random(node->world, 2), count = 0;
+    struct ipc_expand_answer answer = {.request = errand->number,
+                                       .members = members,
+                                       .verdict = world_chance(node->world, 100) ? RECIPIENT_UNAVAILABLE
+                                                                                 : RECIPIENT_KNOWN};
     if (from == 0) { /* each of them to the other */
         members[count] = (struct recipient){.expands = EXPANDS_ALIAS, .via = BYTES("another@here.test")};
-        members[count++].address = bytes_of_text(arena_format(&node->world->memory, "%s%.*s", is_list ? "more" : "list", BYTES_ARG(bytes_from(address, 4))));
+        members[count++].address = bytes_of_text(arena_format(
+            &node->world->memory, "%s%.*s", is_list ? "more" : "list", BYTES_ARG(bytes_from(address, 4))));
     }
     for (size_t i = from; i < to && i < letter->recipient_count; i++, count++)
-        members[count] = (struct recipient){.address = letter->recipients[i].address, .local = bytes_ends_nocase(letter->recipients[i].address, "@here.test")};
+        members[count] = (struct recipient){
+            .address = letter->recipients[i].address,
+            .local = bytes_ends_nocase(letter->recipients[i].address, "@here.test")};
     answer.member_count = count;
-    answer.after = to < letter->recipient_count ? bytes_of_text(arena_format(&node->world->memory, "%zu", to)) : bytes_none();
+    answer.after = to < letter->recipient_count ? bytes_of_text(arena_format(&node->world->memory, "%zu", to))
+                                                : bytes_none();
     queue_members_answered(&node->queue, &answer, node->world->now_ms);
 }
 
@@ -151,25 +171,36 @@ static void looked_up(void *owner)
     }
     struct recipient target = {.address = errand->envelope.recipients[0].address, .local = true};
     bool ours = bytes_ends_nocase(target.address, "@here.test");
-    struct ipc_recipient_answer answer = {.request = errand->number, .targets = &target, .target_count = ours ? 1 : 0,
-                                          .verdict = world_chance(node->world, 100) ? RECIPIENT_UNAVAILABLE : ours ? RECIPIENT_KNOWN : RECIPIENT_FOREIGN};
+    struct ipc_recipient_answer answer = {.request = errand->number,
+                                          .targets = &target,
+                                          .target_count = ours ? 1 : 0,
+                                          .verdict = world_chance(node->world, 100) ? RECIPIENT_UNAVAILABLE
+                                                     : ours                         ? RECIPIENT_KNOWN
+                                                                                    : RECIPIENT_FOREIGN};
     forget_errand(errand);
     queue_looked_up(&node->queue, &answer, node->world->now_ms);
     alarm_set(&node->turn, 0);
 }
 
-static void begin_errand(struct node *node, enum schedule_transport transport, const struct ipc_deliver *deliver)
+static void begin_errand(struct node *node, enum schedule_transport transport,
+                         const struct ipc_deliver *deliver)
 {
     struct node_errand *errand = ARENA_NEW(&node->world->memory, struct node_errand);
-    *errand = (struct node_errand){.node = node, .next = node->errands, .number = deliver->delivery, .id = deliver->id, .transport = transport,
-                              .envelope = copy_envelope(&node->world->memory, &deliver->envelope),
-                              .content = arena_copy(&node->world->memory, deliver->content)};
+    *errand = (struct node_errand){.node = node,
+                                   .next = node->errands,
+                                   .number = deliver->delivery,
+                                   .id = deliver->id,
+                                   .transport = transport,
+                                   .envelope = copy_envelope(&node->world->memory, &deliver->envelope),
+                                   .content = arena_copy(&node->world->memory, deliver->content)};
     if (transport == SCHEDULE_LOOKUP && deliver->envelope.recipients[0].expands != EXPANDS_NOT)
-        errand->after = arena_copy(&node->world->memory, queue_expansion(&node->queue, deliver->delivery).after);
+        errand->after = arena_copy(&node->world->memory,
+                                   queue_expansion(&node->queue, deliver->delivery).after);
     if (errand->next != NULL)
         errand->next->previous = errand;
     node->errands = errand;
-    world_after(node->world, world_random(node->world, 20), transport == SCHEDULE_LOCAL ? deliver_locally : looked_up, errand);
+    world_after(node->world, world_random(node->world, 20),
+                transport == SCHEDULE_LOCAL ? deliver_locally : looked_up, errand);
 }
 
 /* ---- relay ---- */
@@ -181,7 +212,7 @@ struct node_carrier {
     struct end *end;
     struct envelope envelope;
     struct bytes destination, content;
-    uint64_t number; /* 0: nothing under way */
+    uint64_t number;          /* 0: nothing under way */
     bool given, over, orphan; /* orphan: the queue that asked is gone */
     bool nowhere;             /* DNS said that there is no such place */
     struct peer *peer;        /* whom it talks with, where that one misbehaves */
@@ -253,7 +284,8 @@ static void resolved(struct node_carrier *carrier)
     static const struct dns_record null_mx = {.name = BYTES("")};
     static const char digest[32] = "a hash of the key of the server";
     struct dns_record tlsa = {.usage = 3, .selector = 1, .matching = 1, .data = {digest, sizeof digest}};
-    struct dns_record records[2] = {{.preference = 10, .name = BYTES("mx1.there.test")}, {.preference = 20, .name = BYTES("mx2.there.test")}};
+    struct dns_record records[2] = {{.preference = 10, .name = BYTES("mx1.there.test")},
+                                    {.preference = 20, .name = BYTES("mx2.there.test")}};
     struct dns_record address = {0};
     size_t count = 0;
     enum dns_status status = DNS_NO_DATA;
@@ -277,9 +309,12 @@ static void resolved(struct node_carrier *carrier)
         count = 1;
         found = &address;
         address.address[0] = 192;
-        address.address[3] = bytes_is(carrier->name, "mx1.there.test") ? 1 : bytes_is(carrier->name, "mx2.there.test") ? 2 : 3;
+        address.address[3] = bytes_is(carrier->name, "mx1.there.test")   ? 1
+                             : bytes_is(carrier->name, "mx2.there.test") ? 2
+                                                                         : 3;
     }
-    struct dns_facts facts = {.status = status, .secure = policy_of(carrier) == FAR_DANE, .records = found, .count = count};
+    struct dns_facts facts = {
+        .status = status, .secure = policy_of(carrier) == FAR_DANE, .records = found, .count = count};
     delivery_learned(&carrier->delivery, carrier->type, &facts);
 }
 
@@ -293,7 +328,8 @@ static void connected(struct node_carrier *carrier)
     }
     struct link *link = link_new(node->world);
     carrier->end = &link->ends[0];
-    *carrier->end = (struct end){.link = link, .other = &link->ends[1], .on_input = far_input, .on_end = far_ended, .owner = carrier};
+    *carrier->end = (struct end){
+        .link = link, .other = &link->ends[1], .on_input = far_input, .on_end = far_ended, .owner = carrier};
     carrier->given = false;
     carrier->said_never = carrier->said_never || (carrier->peer != NULL && carrier->peer->said_never);
     carrier->peer = NULL;
@@ -320,7 +356,9 @@ static void shaken_hands(struct node_carrier *carrier)
     }
     end_close(carrier->end);
     carrier->end = NULL;
-    delivery_lost(&carrier->delivery, true, world_chance(carrier->node->world, 500) ? TLS_LOSS_SILENT : TLS_LOSS_ENDED, BYTES("no handshake"));
+    delivery_lost(&carrier->delivery, true,
+                  world_chance(carrier->node->world, 500) ? TLS_LOSS_SILENT : TLS_LOSS_ENDED,
+                  BYTES("no handshake"));
 }
 
 /* What DNS, connecting or a handshake brings, after a while. */
@@ -341,22 +379,27 @@ static void answer(struct node_carrier *carrier, const struct delivery_action *a
     struct node *node = carrier->node;
     carrier->said_never = carrier->said_never || (carrier->peer != NULL && carrier->peer->said_never);
     struct delivery_result results[DELIVERY_RECIPIENTS_MAX];
-    struct ipc_deliver_answer said = {.delivery = carrier->number, .results = results, .result_count = action->result_count};
+    struct ipc_deliver_answer said = {
+        .delivery = carrier->number, .results = results, .result_count = action->result_count};
     bool any_delivered = false, unsure = false;
     for (size_t i = 0; i < action->result_count; i++) {
         const struct client_result *r = &action->results[i];
-        results[i] = (struct delivery_result){r->outcome, r->step, r->code, r->enhanced, r->text, r->peer_reports};
+        results[i] = (struct delivery_result){r->outcome,  r->step, r->code,
+                                              r->enhanced, r->text, r->peer_reports};
         any_delivered = any_delivered || r->outcome == OUTCOME_DELIVERED;
         if (r->outcome == OUTCOME_FAILED) {
             /* Far servers refuse those named so; all others only where one misbehaves. */
             struct bytes address = carrier->envelope.recipients[i].address;
-            bool founded = r->code == 0 ? carrier->nowhere : bytes_starts_nocase(address, "reject@") || carrier->said_never;
+            bool founded = r->code == 0 ? carrier->nowhere
+                                        : bytes_starts_nocase(address, "reject@") || carrier->said_never;
             letters_failed(node->letters, carrier->content, address, founded);
         }
         unsure = unsure || (r->outcome == OUTCOME_DEFERRED && r->code == 0);
     }
     if ((carrier->given && unsure) || (carrier->orphan && any_delivered))
-        letters_uncertain(node->letters, carrier->content, carrier->orphan ? "delivered, and nobody left to tell" : "sent, and no answer came");
+        letters_uncertain(node->letters, carrier->content,
+                          carrier->orphan ? "delivered, and nobody left to tell"
+                                          : "sent, and no answer came");
     carrier->number = 0;
     if (carrier->orphan)
         return;
@@ -368,7 +411,10 @@ static void answer(struct node_carrier *carrier, const struct delivery_action *a
 
 static void perform(struct node_carrier *carrier, const struct delivery_action *action)
 {
-    static const struct sts_policy sts = {.mode = STS_ENFORCE, .max_age_s = 86400, .patterns = {BYTES("*.there.test"), BYTES("far.test")}, .pattern_count = 2};
+    static const struct sts_policy sts = {.mode = STS_ENFORCE,
+                                          .max_age_s = 86400,
+                                          .patterns = {BYTES("*.there.test"), BYTES("far.test")},
+                                          .pattern_count = 2};
     struct world *world = carrier->node->world;
     switch (action->kind) {
     case DELIVERY_RESOLVE:
@@ -376,8 +422,12 @@ static void perform(struct node_carrier *carrier, const struct delivery_action *
         carrier->name = arena_copy(&world->memory, action->name);
         alarm_set(&carrier->step, world_random(world, world_chance(world, 50) ? 20000 : 40));
         break;
-    case DELIVERY_ASK_STS: delivery_sts(&carrier->delivery, policy_of(carrier) == FAR_STS ? &sts : NULL); break;
-    case DELIVERY_CONNECT: alarm_set(&carrier->step, world_random(world, world_chance(world, 50) ? 20000 : 40)); break;
+    case DELIVERY_ASK_STS:
+        delivery_sts(&carrier->delivery, policy_of(carrier) == FAR_STS ? &sts : NULL);
+        break;
+    case DELIVERY_CONNECT:
+        alarm_set(&carrier->step, world_random(world, world_chance(world, 50) ? 20000 : 40));
+        break;
     case DELIVERY_SEND: end_send(carrier->end, action->bytes); break;
     case DELIVERY_WANT_CONTENT:
         carrier->given = true;
@@ -392,7 +442,8 @@ static void perform(struct node_carrier *carrier, const struct delivery_action *
     case DELIVERY_ASK: /* nobody signs in here */
     case DELIVERY_NOTHING: break;
     case DELIVERY_STARTTLS:
-        assert((action->tlsa_count > 0) == (policy_of(carrier) == FAR_DANE) && action->verify == (policy_of(carrier) == FAR_STS));
+        assert((action->tlsa_count > 0) == (policy_of(carrier) == FAR_DANE) &&
+               action->verify == (policy_of(carrier) == FAR_STS));
         if (carrier->end->input.length > 0) { /* as relay's carrier */
             end_close(carrier->end);
             carrier->end = NULL;
@@ -412,7 +463,8 @@ static void carry(struct node_carrier *carrier)
     while (used > 0) {
         while (delivery_action(&carrier->delivery, &action))
             perform(carrier, &action);
-        used = carrier->end == NULL ? 0 : delivery_feed(&carrier->delivery, buffer_bytes(&carrier->end->input));
+        used = carrier->end == NULL ? 0
+                                    : delivery_feed(&carrier->delivery, buffer_bytes(&carrier->end->input));
         if (used > 0)
             buffer_consume(&carrier->end->input, used);
     }
@@ -434,12 +486,16 @@ static void idle_for_long(void *owner)
 static void begin_carrier(struct node *node, const struct ipc_deliver *deliver)
 {
     struct node_carrier *carrier = node->carriers;
-    while (carrier != NULL && !(carrier->number == 0 && delivery_is_open(&carrier->delivery) && bytes_equal(carrier->destination, deliver->destination)))
+    while (carrier != NULL && !(carrier->number == 0 && delivery_is_open(&carrier->delivery) &&
+                                bytes_equal(carrier->destination, deliver->destination)))
         carrier = carrier->next;
     bool kept = carrier != NULL;
     if (!kept) {
         carrier = ARENA_NEW(&node->world->memory, struct node_carrier);
-        *carrier = (struct node_carrier){.node = node, .next = node->carriers, .destination = arena_copy(&node->world->memory, deliver->destination)};
+        *carrier = (struct node_carrier){
+            .node = node,
+            .next = node->carriers,
+            .destination = arena_copy(&node->world->memory, deliver->destination)};
         if (carrier->next != NULL)
             carrier->next->previous = carrier;
         node->carriers = carrier;
@@ -451,9 +507,15 @@ static void begin_carrier(struct node *node, const struct ipc_deliver *deliver)
     carrier->number = deliver->delivery;
     carrier->orphan = carrier->given = carrier->nowhere = false;
     carrier->envelope = copy_envelope(&node->world->memory, &deliver->envelope);
-    carrier->content = bytes_of_text(arena_format(&node->world->memory, "%.*s%.*s", BYTES_ARG(deliver->front), BYTES_ARG(deliver->content)));
-    struct delivery_options options = {.hostname = BYTES("mx.here.test"), .domain = carrier->destination, .random = world_random(node->world, 0),
-                                       .port = 25, .tls = CLIENT_TLS_OPPORTUNISTIC, .fallback = &node->fallback, .wish = policy_of(carrier) == FAR_ENCRYPT ? WISH_ENCRYPT : WISH_AUTO};
+    carrier->content = bytes_of_text(arena_format(&node->world->memory, "%.*s%.*s", BYTES_ARG(deliver->front),
+                                                  BYTES_ARG(deliver->content)));
+    struct delivery_options options = {.hostname = BYTES("mx.here.test"),
+                                       .domain = carrier->destination,
+                                       .random = world_random(node->world, 0),
+                                       .port = 25,
+                                       .tls = CLIENT_TLS_OPPORTUNISTIC,
+                                       .fallback = &node->fallback,
+                                       .wish = policy_of(carrier) == FAR_ENCRYPT ? WISH_ENCRYPT : WISH_AUTO};
     if (kept)
         delivery_next(&carrier->delivery, &carrier->envelope);
     else
@@ -469,7 +531,8 @@ static enum recipient_verdict far_recipient(void *owner, struct bytes address, s
     return bytes_starts_nocase(address, "reject@") ? RECIPIENT_UNKNOWN : RECIPIENT_KNOWN;
 }
 
-static void far_message(void *owner, struct server *server, const struct envelope *envelope, struct bytes content)
+static void far_message(void *owner, struct server *server, const struct envelope *envelope,
+                        struct bytes content)
 {
     struct node *node = owner;
     enum far_policy policy = node->policies[server->host == &node->far[2] ? 1 : 0];
@@ -494,7 +557,8 @@ static void come_back(void *owner)
             world_after(node->world, 100 + world_random(node->world, 2000), come_back, node);
         return;
     }
-    queue_start(&node->queue, &node->store.store, &node->options, world_random(node->world, 0), node->world->now_ms);
+    queue_start(&node->queue, &node->store.store, &node->options, world_random(node->world, 0),
+                node->world->now_ms);
     node->up = true;
     world_say(node->world, "the queue is back");
     alarm_set(&node->turn, 0);
@@ -511,7 +575,8 @@ static void queue_dies(struct node *node)
         server_stored(node->waiting[i].server, STORE_FAILED);
     }
     for (size_t i = 0; i < node->unsaved_count; i++)
-        letters_uncertain(node->letters, node->unsaved[i], "delivered, and the queue died before that was stored");
+        letters_uncertain(node->letters, node->unsaved[i],
+                          "delivered, and the queue died before that was stored");
     node->waiting_count = node->unsaved_count = 0;
     while (node->errands != NULL)
         forget_errand(node->errands);
@@ -623,8 +688,13 @@ static void take_turn(void *owner)
 
 static struct host make_host(struct node *node, const char *name, enum server_role role)
 {
-    struct host host = {.world = node->world, .owner = node, .on_recipient = far_recipient, .on_message = far_message};
-    host.policy = (struct server_policy){.role = role, .tls = role == ROLE_LOCAL ? TLS_NONE : TLS_STARTTLS, .hostname = bytes_of_text(name), .message_size_max = 1 << 20, .recipients_max = 100};
+    struct host host = {
+        .world = node->world, .owner = node, .on_recipient = far_recipient, .on_message = far_message};
+    host.policy = (struct server_policy){.role = role,
+                                         .tls = role == ROLE_LOCAL ? TLS_NONE : TLS_STARTTLS,
+                                         .hostname = bytes_of_text(name),
+                                         .message_size_max = 1 << 20,
+                                         .recipients_max = 100};
     return host;
 }
 
@@ -635,7 +705,10 @@ void node_start(struct node *node, struct world *world, struct letters *letters,
     shaky_start(&node->store, ground);
     if (world_random(world, 4) == 0)
         shaky_limit(&node->store, 3000 + world_random(world, 5000));
-    node->options = (struct queue_options){.hostname = BYTES("mx.here.test"), .retry = {.first_ms = 30 * 1000, .max_ms = 10 * 60 * 1000, .factor = 2}, .expire_ms = UINT64_C(5) * 24 * 3600 * 1000};
+    node->options = (struct queue_options){
+        .hostname = BYTES("mx.here.test"),
+        .retry = {.first_ms = 30 * 1000, .max_ms = 10 * 60 * 1000, .factor = 2},
+        .expire_ms = UINT64_C(5) * 24 * 3600 * 1000};
     node->host = make_host(node, "mx.here.test", ROLE_LOCAL);
     node->host.on_recipient = on_recipient;
     node->host.on_message = on_message;
@@ -663,7 +736,8 @@ void node_calm(struct node *node)
 bool node_is_empty(struct node *node)
 {
     uint64_t id;
-    return node->up && node->errands == NULL && node->carriers == NULL && store_ids(node->store.inner, 0, 1, &id, NULL) == 0;
+    return node->up && node->errands == NULL && node->carriers == NULL &&
+           store_ids(node->store.inner, 0, 1, &id, NULL) == 0;
 }
 
 static void hosts_close(struct host *hosts, size_t count)

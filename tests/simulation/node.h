@@ -24,22 +24,30 @@ struct node {
     struct queue_options options;
     bool up, damaged;
     struct queue_id_maker ids;
-    struct host host;      /* takes submissions */
+    struct host host; /* takes submissions */
     struct alarm turn;
-    struct { struct server *server; struct bytes content; } waiting[NODE_WAITING_MAX]; /* for the commit */
+    struct {
+        struct server *server;
+        struct bytes content;
+    } waiting[NODE_WAITING_MAX]; /* for the commit */
     size_t waiting_count;
     struct bytes unsaved[NODE_WAITING_MAX]; /* delivered far away; the result is not committed */
     size_t unsaved_count;
     struct node_errand *errands; /* local deliveries and look-ups under way */
     struct node_carrier *carriers;
     struct tls_fallback fallback; /* what they remember of hosts */
-    struct { uint64_t id; struct bytes address; } mailbox[NODE_MAILBOX_MAX]; /* what was delivered: never twice */
+    /* what was delivered: never twice */
+    struct {
+        uint64_t id;
+        struct bytes address;
+    } mailbox[NODE_MAILBOX_MAX];
     size_t mailbox_count;
     struct alarm crash, relay_crash;
-    uint64_t calm_ms;      /* between two deaths, about */
-    struct host far[3];     /* mx1.there.test, mx2.there.test, far.test */
-    struct peer *peers;     /* in their places, for a while: those that misbehave */
-    enum far_policy { FAR_MAY, FAR_ENCRYPT, FAR_DANE, FAR_STS, FAR_POLICIES } policies[2]; /* of there.test, far.test */
+    uint64_t calm_ms;   /* between two deaths, about */
+    struct host far[3]; /* mx1.there.test, mx2.there.test, far.test */
+    struct peer *peers; /* in their places, for a while: those that misbehave */
+    /* of there.test, far.test */
+    enum far_policy { FAR_MAY, FAR_ENCRYPT, FAR_DANE, FAR_STS, FAR_POLICIES } policies[2];
 };
 
 /* `ground`: where its queue lies; NULL: in memory. */

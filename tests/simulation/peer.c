@@ -107,7 +107,10 @@ static bool answer(struct peer *peer, enum peer_step step, const char *right)
     case THEN_TALK_ON: talk_without_end(peer); return false;
     case THEN_NO_LINE: talk_without_lines(peer); return false;
     case THEN_STALL: peer->stuck = true; break;
-    case THEN_CLOSE: end_close(peer->end); peer->stuck = true; break;
+    case THEN_CLOSE:
+        end_close(peer->end);
+        peer->stuck = true;
+        break;
     }
     return binds(step, fault->reply);
 }
@@ -117,8 +120,11 @@ static bool answer(struct peer *peer, enum peer_step step, const char *right)
 static void hello(struct peer *peer)
 {
     bool tls = peer->offers_tls && !peer->secured;
-    answer(peer, PEER_EHLO, tls && peer->pipelining ? "250-peer\r\n250-PIPELINING\r\n250 STARTTLS\r\n" : tls ? "250-peer\r\n250 STARTTLS\r\n"
-                            : peer->pipelining ? "250-peer\r\n250-8BITMIME\r\n250-LIMITS RCPTMAX=2\r\n250 PIPELINING\r\n" : "250 peer\r\n");
+    answer(peer, PEER_EHLO,
+           tls && peer->pipelining ? "250-peer\r\n250-PIPELINING\r\n250 STARTTLS\r\n"
+           : tls                   ? "250-peer\r\n250 STARTTLS\r\n"
+           : peer->pipelining      ? "250-peer\r\n250-8BITMIME\r\n250-LIMITS RCPTMAX=2\r\n250 PIPELINING\r\n"
+                                   : "250 peer\r\n");
 }
 
 static void recipient(struct peer *peer, struct bytes line)
@@ -193,7 +199,8 @@ static void on_input(void *owner)
     struct peer *peer = owner;
     size_t at;
     while (!peer->stuck && (at = bytes_search(buffer_bytes(&peer->end->input), BYTES("\r\n"))) != SIZE_MAX) {
-        struct bytes line = arena_copy(&peer->world->memory, bytes_first(buffer_bytes(&peer->end->input), at + 2));
+        struct bytes line = arena_copy(&peer->world->memory,
+                                       bytes_first(buffer_bytes(&peer->end->input), at + 2));
         buffer_consume(&peer->end->input, at + 2);
         if (peer->in_content)
             content_line(peer, line);

@@ -11,19 +11,29 @@
 
 #include "letters.h"
 
-enum peer_step { PEER_GREETING, PEER_EHLO, PEER_STARTTLS, PEER_MAIL, PEER_RCPT, PEER_DATA, PEER_END, PEER_STEPS };
+enum peer_step {
+    PEER_GREETING,
+    PEER_EHLO,
+    PEER_STARTTLS,
+    PEER_MAIL,
+    PEER_RCPT,
+    PEER_DATA,
+    PEER_END,
+    PEER_STEPS
+};
 
 struct peer {
     struct world *world;
     struct letters *letters;
     struct end *end;
-    struct peer *next;        /* of those of a node */
-    enum peer_step step;      /* where it misbehaves */
+    struct peer *next;   /* of those of a node */
+    enum peer_step step; /* where it misbehaves */
     const struct peer_fault *fault;
-    unsigned patience;        /* how often it behaves at that step before */
+    unsigned patience; /* how often it behaves at that step before */
     bool offers_tls, pipelining, secured, must_secure;
-    bool out_of_step;         /* it gave more replies than it was asked for: nobody can tell what belongs to what */
-    bool said_never;          /* a 5xx, on this connection */
+    /* it gave more replies than it was asked for: nobody can tell what belongs to what */
+    bool out_of_step;
+    bool said_never; /* a 5xx, on this connection */
     bool in_content, stuck;
     struct bytes accepted[LETTER_RECIPIENTS_MAX * 4];
     size_t accepted_count;

@@ -51,18 +51,21 @@ static void answer(void *owner)
     switch (question->kind) {
     case SERVER_ASK_RECIPIENT:
         target.address = question->address;
-        verdict = world_chance(server->host->world, 30) ? RECIPIENT_UNAVAILABLE : server->host->on_recipient(server->host->owner, question->address, &target);
-        server_session_answer_recipient(&server->session, verdict, &target, verdict == RECIPIENT_KNOWN ? 1 : 0);
+        verdict = world_chance(server->host->world, 30)
+                      ? RECIPIENT_UNAVAILABLE
+                      : server->host->on_recipient(server->host->owner, question->address, &target);
+        server_session_answer_recipient(&server->session, verdict, &target,
+                                        verdict == RECIPIENT_KNOWN ? 1 : 0);
         break;
     case SERVER_ASK_SENDER:
-        server_session_answer_sender(&server->session, world_chance(server->host->world, 30) ? SENDER_UNAVAILABLE : SENDER_ALLOWED);
+        server_session_answer_sender(
+            &server->session, world_chance(server->host->world, 30) ? SENDER_UNAVAILABLE : SENDER_ALLOWED);
         break;
-    case SERVER_ASK_LIMIT:
-        server_session_answer_limit(&server->session, LIMIT_FINE, 0);
-        break;
+    case SERVER_ASK_LIMIT: server_session_answer_limit(&server->session, LIMIT_FINE, 0); break;
     default:
         server->asking = true; /* server_stored() answers */
-        server->host->on_message(server->host->owner, server, question->envelope, buffer_bytes(&server->content));
+        server->host->on_message(server->host->owner, server, question->envelope,
+                                 buffer_bytes(&server->content));
         return;
     }
     run(server);
@@ -140,7 +143,8 @@ struct server *server_open(struct host *host, struct end *end)
     alarm_start(&server->silence, host->world, on_silence, server);
     alarm_start(&server->thinking, host->world, answer, server);
     bool local = host->policy.role == ROLE_LOCAL;
-    server_session_start(&server->session, &host->policy, local ? BYTES("local") : BYTES("192.0.2.1"), 25, bytes_none(), local ? BYTES("uid 1") : bytes_none());
+    server_session_start(&server->session, &host->policy, local ? BYTES("local") : BYTES("192.0.2.1"), 25,
+                         bytes_none(), local ? BYTES("uid 1") : bytes_none());
     run(server);
     return server;
 }

@@ -20,7 +20,8 @@ struct host {
     /* Where does it go? Fills `target`. */
     enum recipient_verdict (*on_recipient)(void *owner, struct bytes address, struct recipient *target);
     /* A whole message: server_stored() answers, now or later. */
-    void (*on_message)(void *owner, struct server *server, const struct envelope *envelope, struct bytes content);
+    void (*on_message)(void *owner, struct server *server, const struct envelope *envelope,
+                       struct bytes content);
 };
 
 struct server {

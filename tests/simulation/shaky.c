@@ -58,7 +58,8 @@ static void shaky_spool_drop(struct store *store, uint64_t spool)
     dies_now(shaky);
 }
 
-static bool shaky_accept(struct store *store, const struct store_message *message, const struct bytes *destinations, uint64_t due_ms, uint64_t spool)
+static bool shaky_accept(struct store *store, const struct store_message *message,
+                         const struct bytes *destinations, uint64_t due_ms, uint64_t spool)
 {
     struct shaky *shaky = of(store);
     if (!survives(shaky))
@@ -67,7 +68,8 @@ static bool shaky_accept(struct store *store, const struct store_message *messag
     return dies_now(shaky) ? false : result;
 }
 
-static void shaky_defer(struct store *store, uint64_t id, uint32_t number, uint64_t due_ms, uint32_t attempts, const struct attempt_record *last)
+static void shaky_defer(struct store *store, uint64_t id, uint32_t number, uint64_t due_ms, uint32_t attempts,
+                        const struct attempt_record *last)
 {
     struct shaky *shaky = of(store);
     if (!survives(shaky))
@@ -76,7 +78,8 @@ static void shaky_defer(struct store *store, uint64_t id, uint32_t number, uint6
     dies_now(shaky);
 }
 
-static void shaky_place(struct store *store, uint64_t id, uint32_t number, struct bytes destination, uint64_t due_ms, bool held)
+static void shaky_place(struct store *store, uint64_t id, uint32_t number, struct bytes destination,
+                        uint64_t due_ms, bool held)
 {
     struct shaky *shaky = of(store);
     if (!survives(shaky))
@@ -94,7 +97,8 @@ static void shaky_finish(struct store *store, uint64_t id, uint32_t number)
     dies_now(shaky);
 }
 
-static bool shaky_add_member(struct store *store, uint64_t id, const struct recipient *member, struct bytes destination, uint64_t due_ms)
+static bool shaky_add_member(struct store *store, uint64_t id, const struct recipient *member,
+                             struct bytes destination, uint64_t due_ms)
 {
     struct shaky *shaky = of(store);
     if (!survives(shaky))
@@ -103,7 +107,8 @@ static bool shaky_add_member(struct store *store, uint64_t id, const struct reci
     return dies_now(shaky) ? false : result;
 }
 
-static void shaky_advance(struct store *store, uint64_t id, uint32_t number, struct bytes progress, uint64_t due_ms)
+static void shaky_advance(struct store *store, uint64_t id, uint32_t number, struct bytes progress,
+                          uint64_t due_ms)
 {
     struct shaky *shaky = of(store);
     if (!survives(shaky))
@@ -166,7 +171,8 @@ static void shaky_note_put(struct store *store, const char *name, struct bytes v
     dies_now(shaky);
 }
 
-static bool shaky_read(struct store *store, uint64_t id, bool with_content, struct arena *arena, struct store_message *message)
+static bool shaky_read(struct store *store, uint64_t id, bool with_content, struct arena *arena,
+                       struct store_message *message)
 {
     struct shaky *shaky = of(store);
     if (!survives(shaky))
@@ -184,8 +190,8 @@ static int shaky_content(struct store *store, uint64_t id)
     return dies_now(shaky) ? -1 : result;
 }
 
-static size_t shaky_recipients(struct store *store, uint64_t id, uint32_t from, struct bytes destination, size_t max, struct arena *arena,
-                               struct store_recipient *found)
+static size_t shaky_recipients(struct store *store, uint64_t id, uint32_t from, struct bytes destination,
+                               size_t max, struct arena *arena, struct store_recipient *found)
 {
     struct shaky *shaky = of(store);
     if (!survives(shaky))
@@ -194,7 +200,8 @@ static size_t shaky_recipients(struct store *store, uint64_t id, uint32_t from, 
     return dies_now(shaky) ? 0 : result;
 }
 
-static size_t shaky_due(struct store *store, struct bytes destination, uint64_t now_ms, const struct store_due *after, size_t max, struct store_due *found)
+static size_t shaky_due(struct store *store, struct bytes destination, uint64_t now_ms,
+                        const struct store_due *after, size_t max, struct store_due *found)
 {
     struct shaky *shaky = of(store);
     if (!survives(shaky))
@@ -221,7 +228,9 @@ static bool shaky_destination(struct store *store, struct bytes name, struct sto
     return dies_now(shaky) ? false : result;
 }
 
-static size_t shaky_destinations_due(struct store *store, uint64_t now_ms, const struct store_destination *after, size_t max, struct store_destination *found)
+static size_t shaky_destinations_due(struct store *store, uint64_t now_ms,
+                                     const struct store_destination *after, size_t max,
+                                     struct store_destination *found)
 {
     struct shaky *shaky = of(store);
     if (!survives(shaky))
@@ -239,7 +248,8 @@ static uint64_t shaky_destinations_next(struct store *store, uint64_t after_ms)
     return dies_now(shaky) ? STORE_NEVER : result;
 }
 
-static size_t shaky_list(struct store *store, uint64_t after_id, size_t max, struct arena *arena, struct store_summary *found)
+static size_t shaky_list(struct store *store, uint64_t after_id, size_t max, struct arena *arena,
+                         struct store_summary *found)
 {
     struct shaky *shaky = of(store);
     if (!survives(shaky))
@@ -248,7 +258,8 @@ static size_t shaky_list(struct store *store, uint64_t after_id, size_t max, str
     return dies_now(shaky) ? 0 : result;
 }
 
-static size_t shaky_ids(struct store *store, uint64_t after_id, size_t max, uint64_t *ids, uint64_t *expires_ms)
+static size_t shaky_ids(struct store *store, uint64_t after_id, size_t max, uint64_t *ids,
+                        uint64_t *expires_ms)
 {
     struct shaky *shaky = of(store);
     if (!survives(shaky))
@@ -257,7 +268,8 @@ static size_t shaky_ids(struct store *store, uint64_t after_id, size_t max, uint
     return dies_now(shaky) ? 0 : result;
 }
 
-static size_t shaky_attempts(struct store *store, uint64_t id, uint32_t number, struct arena *arena, struct attempt_record *found)
+static size_t shaky_attempts(struct store *store, uint64_t id, uint32_t number, struct arena *arena,
+                             struct attempt_record *found)
 {
     struct shaky *shaky = of(store);
     if (!survives(shaky))
@@ -266,7 +278,8 @@ static size_t shaky_attempts(struct store *store, uint64_t id, uint32_t number, 
     return dies_now(shaky) ? 0 : result;
 }
 
-static size_t shaky_walk(struct store *store, uint64_t after_id, uint32_t after_number, size_t max, struct arena *arena, uint64_t *ids, struct store_recipient *found)
+static size_t shaky_walk(struct store *store, uint64_t after_id, uint32_t after_number, size_t max,
+                         struct arena *arena, uint64_t *ids, struct store_recipient *found)
 {
     struct shaky *shaky = of(store);
     if (!survives(shaky))
@@ -295,19 +308,42 @@ static void shaky_close(struct store *store)
 }
 
 static const struct store_operations operations = {
-    .close = shaky_close, .is_changed = shaky_is_changed,
-    .commit = shaky_commit, .spool = shaky_spool, .spool_drop = shaky_spool_drop, .accept = shaky_accept,
-    .defer = shaky_defer, .place = shaky_place, .finish = shaky_finish, .add_member = shaky_add_member, .advance = shaky_advance, .expanded = shaky_expanded, .settle = shaky_settle,
-    .remove = shaky_remove, .destination_put = shaky_destination_put, .destination_remove = shaky_destination_remove,
-    .note_put = shaky_note_put, .read = shaky_read, .content = shaky_content, .recipients = shaky_recipients, .attempts = shaky_attempts,
-    .due = shaky_due, .next_due = shaky_next_due, .destination = shaky_destination,
-    .destinations_due = shaky_destinations_due, .destinations_next = shaky_destinations_next, .list = shaky_list,
-    .ids = shaky_ids, .walk = shaky_walk, .note = shaky_note,
+    .close = shaky_close,
+    .is_changed = shaky_is_changed,
+    .commit = shaky_commit,
+    .spool = shaky_spool,
+    .spool_drop = shaky_spool_drop,
+    .accept = shaky_accept,
+    .defer = shaky_defer,
+    .place = shaky_place,
+    .finish = shaky_finish,
+    .add_member = shaky_add_member,
+    .advance = shaky_advance,
+    .expanded = shaky_expanded,
+    .settle = shaky_settle,
+    .remove = shaky_remove,
+    .destination_put = shaky_destination_put,
+    .destination_remove = shaky_destination_remove,
+    .note_put = shaky_note_put,
+    .read = shaky_read,
+    .content = shaky_content,
+    .recipients = shaky_recipients,
+    .attempts = shaky_attempts,
+    .due = shaky_due,
+    .next_due = shaky_next_due,
+    .destination = shaky_destination,
+    .destinations_due = shaky_destinations_due,
+    .destinations_next = shaky_destinations_next,
+    .list = shaky_list,
+    .ids = shaky_ids,
+    .walk = shaky_walk,
+    .note = shaky_note,
 };
 
 void shaky_start(struct shaky *shaky, struct shaky_ground *ground)
 {
-    *shaky = (struct shaky){.store = {&operations}, .ground = ground, .inner = ground == NULL ? store_memory_open() : NULL};
+    *shaky = (struct shaky){
+        .store = {&operations}, .ground = ground, .inner = ground == NULL ? store_memory_open() : NULL};
 }
 
 void shaky_free(struct shaky *shaky)
@@ -356,5 +392,6 @@ void shaky_limit(struct shaky *shaky, uint64_t octets)
     if (shaky->ground == NULL)
         store_memory_limit(shaky->inner, octets);
     else
-        shaky->ground->drive.octets_max = octets == 0 ? 0 : drive_size(&shaky->ground->drive) + 100 * octets; /* a page for each row, and the log */
+        /* a page for each row, and the log */
+        shaky->ground->drive.octets_max = octets == 0 ? 0 : drive_size(&shaky->ground->drive) + 100 * octets;
 }

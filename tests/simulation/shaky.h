@@ -23,7 +23,7 @@ struct shaky {
     struct store *inner; /* NULL while it is not open */
     struct shaky_ground *ground;
     uint64_t operations_left; /* until it dies; 0: it does not */
-    bool after;          /* it dies behind the last operation, not before it */
+    bool after;               /* it dies behind the last operation, not before it */
     bool dying, dead;
 };
 

@@ -15,14 +15,14 @@
  *
  *   simulate [--disk | --lying-disk] [--seeds N] [--seed N] [--verbose]
  */
-#include "client.h"
-#include "io/log.h"
-#include "node.h"
-
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
+
+#include "client.h"
+#include "io/log.h"
+#include "node.h"
 
 enum { STORM_MS = 10 * 60 * 1000, PATIENCE_MS = 2 * 24 * 3600 * 1000 };
 
@@ -68,7 +68,8 @@ static bool history(uint64_t seed, const struct simulate_options *wish, struct t
     node_start(&node, &world, &letters, wish->disk ? &ground : NULL);
     for (size_t i = 0; i < letters.count; i++)
         client_begin(&clients[i], &letters, &letters.all[i], node_connect, &node);
-    while (world.now_ms < PATIENCE_MS && !(letters_are_done(&letters) && node_is_empty(&node)) && world_step(&world))
+    while (world.now_ms < PATIENCE_MS && !(letters_are_done(&letters) && node_is_empty(&node)) &&
+           world_step(&world))
         if (world.stormy && world.now_ms > STORM_MS) {
             world.stormy = false;
             node_calm(&node);
@@ -78,8 +79,12 @@ static bool history(uint64_t seed, const struct simulate_options *wish, struct t
     if (node.damaged)
         buffer_add_text(&problem, "the queue is damaged");
     else if (kept && !node_is_empty(&node))
-        buffer_add_format(&problem, "the queue does not become empty (up %d, errands %d, carriers %d, stuck %d, look %llu, wake %llu, now %llu)", node.up, node.errands != NULL, node.carriers != NULL,
-                          node.queue.stuck, (unsigned long long)node.queue.look_ms, (unsigned long long)node.queue.wake_ms, (unsigned long long)world.now_ms);
+        buffer_add_format(&problem,
+                          "the queue does not become empty (up %d, errands %d, carriers %d, stuck %d, look "
+                          "%llu, wake %llu, now %llu)",
+                          node.up, node.errands != NULL, node.carriers != NULL, node.queue.stuck,
+                          (unsigned long long)node.queue.look_ms, (unsigned long long)node.queue.wake_ms,
+                          (unsigned long long)world.now_ms);
     add_to_tally(tally, &letters);
     /* What is still on its way is let run out, so that its memory is given back. */
     for (size_t i = 0; i < letters.count; i++)
@@ -147,8 +152,11 @@ int main(int argc, char **argv)
         tally.failed += !history(seed, &wish, &tally);
     if (wish.disk)
         remove_folder(wish.folder);
-    printf("%llu seeds, %llu letters, %llu copies arrived, %llu were reported as failed, %llu times nobody could know, %llu power losses, %llu failed syncs, %llu failed\n",
-           (unsigned long long)wish.seeds, (unsigned long long)tally.letters, (unsigned long long)tally.copies, (unsigned long long)tally.reports,
-           (unsigned long long)tally.uncertain, (unsigned long long)tally.power_losses, (unsigned long long)tally.failed_syncs, (unsigned long long)tally.failed);
+    printf("%llu seeds, %llu letters, %llu copies arrived, %llu were reported as failed, %llu times nobody "
+           "could know, %llu power losses, %llu failed syncs, %llu failed\n",
+           (unsigned long long)wish.seeds, (unsigned long long)tally.letters,
+           (unsigned long long)tally.copies, (unsigned long long)tally.reports,
+           (unsigned long long)tally.uncertain, (unsigned long long)tally.power_losses,
+           (unsigned long long)tally.failed_syncs, (unsigned long long)tally.failed);
     return tally.failed == 0 ? 0 : 1;
 }

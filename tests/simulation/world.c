@@ -7,7 +7,10 @@
 
 void world_start(struct world *world, uint64_t seed, bool talkative)
 {
-    *world = (struct world){.now_ms = EPOCH_MS, .random = seed * UINT64_C(0x9e3779b97f4a7c15) + 1, .stormy = true, .talkative = talkative};
+    *world = (struct world){.now_ms = EPOCH_MS,
+                            .random = seed * UINT64_C(0x9e3779b97f4a7c15) + 1,
+                            .stormy = true,
+                            .talkative = talkative};
 }
 
 void world_free(struct world *world)
@@ -115,7 +118,11 @@ void alarm_set(struct alarm *alarm, uint64_t delay_ms)
 {
     struct world *world = alarm->world;
     alarm->ticket++;
-    add(world, (struct world_event){.at_ms = world->now_ms + delay_ms, .run = alarm->run, .owner = alarm->owner, .alive = &alarm->ticket, .ticket = alarm->ticket});
+    add(world, (struct world_event){.at_ms = world->now_ms + delay_ms,
+                                    .run = alarm->run,
+                                    .owner = alarm->owner,
+                                    .alive = &alarm->ticket,
+                                    .ticket = alarm->ticket});
 }
 
 void alarm_cancel(struct alarm *alarm)
@@ -128,7 +135,7 @@ void alarm_cancel(struct alarm *alarm)
 struct piece {
     struct end *to; /* who gets it */
     struct bytes octets;
-    bool ends;      /* no octets: the sender closed */
+    bool ends; /* no octets: the sender closed */
 };
 
 struct link *link_new(struct world *world)

@@ -25,11 +25,11 @@ struct world_event {
 
 struct world {
     uint64_t now_ms, order, random;
-    bool stormy;             /* faults happen */
+    bool stormy; /* faults happen */
     bool talkative;
     struct world_event *events; /* a heap */
     size_t event_count, event_room;
-    struct arena memory;     /* of all that lives as long as the world */
+    struct arena memory; /* of all that lives as long as the world */
 };
 
 void world_start(struct world *world, uint64_t seed, bool talkative);
@@ -61,7 +61,7 @@ struct end {
     void (*on_input)(void *owner);
     void (*on_end)(void *owner); /* the other side closed, or the link was cut */
     void *owner;
-    uint64_t last_ms;            /* when the last piece sent from here arrives */
+    uint64_t last_ms; /* when the last piece sent from here arrives */
     bool closed;
 };
 

@@ -7,17 +7,17 @@
 #ifndef MAILBOAT_TEST_ENDS_H
 #define MAILBOAT_TEST_ENDS_H
 
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
 #include "base/arena.h"
 #include "io/clock.h"
 #include "io/conn.h"
 #include "io/folder.h"
 #include "io/tls.h"
 #include "unit.h"
-
-#include <stdio.h>
-#include <stdlib.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 enum { TURN_LIMIT_MS = 10 * 1000 };
 
@@ -44,13 +44,13 @@ static inline void turn(void)
     event_base_loop(loop.base, EVLOOP_ONCE);
 }
 
-#define TURN_UNTIL(condition) \
-    do { \
+#define TURN_UNTIL(condition)                               \
+    do {                                                    \
         uint64_t limit_ms = clock_now_ms() + TURN_LIMIT_MS; \
-        while (!(condition)) { \
-            assert_true(clock_now_ms() < limit_ms); \
-            turn(); \
-        } \
+        while (!(condition)) {                              \
+            assert_true(clock_now_ms() < limit_ms);         \
+            turn();                                         \
+        }                                                   \
     } while (0)
 
 static int ends_setup(void **state)
@@ -153,8 +153,13 @@ static void end_first(void *owner, bool tls)
     end_then(end, "first");
 }
 
-static const struct conn_events end_events = {.on_connected = end_connected, .on_input = end_input, .on_drained = end_drained, .on_tls = end_tls, .on_end = end_ended, .on_timeout = end_timeout,
-                                               .on_first = end_first};
+static const struct conn_events end_events = {.on_connected = end_connected,
+                                              .on_input = end_input,
+                                              .on_drained = end_drained,
+                                              .on_tls = end_tls,
+                                              .on_end = end_ended,
+                                              .on_timeout = end_timeout,
+                                              .on_first = end_first};
 
 static inline void end_close(struct unit_end *end)
 {

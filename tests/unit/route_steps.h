@@ -3,17 +3,22 @@
 #ifndef MAILBOAT_TESTS_ROUTE_STEPS_H
 #define MAILBOAT_TESTS_ROUTE_STEPS_H
 
-#include "unit.h"
-
 #include "core/route/route.h"
+#include "unit.h"
 
 static inline struct dns_record mx(uint16_t preference, const char *name)
 {
     return (struct dns_record){.preference = preference, .name = bytes_of_text(name)};
 }
 
-static inline struct dns_record four(uint8_t last) { return (struct dns_record){.address = {192, 0, 2, last}}; }
-static inline struct dns_record six(uint8_t last) { return (struct dns_record){.address = {0x20, 1, 0xd, 0xb8, [15] = last}}; }
+static inline struct dns_record four(uint8_t last)
+{
+    return (struct dns_record){.address = {192, 0, 2, last}};
+}
+static inline struct dns_record six(uint8_t last)
+{
+    return (struct dns_record){.address = {0x20, 1, 0xd, 0xb8, [15] = last}};
+}
 
 static inline void expect_ask(struct route *route, enum dns_type type, const char *name)
 {

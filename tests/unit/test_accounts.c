@@ -1,15 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Users, domains, aliases and keys: who is meant by an address, and who may send as whom. */
 #define _GNU_SOURCE
-#include "unit.h"
-
-#include "store/accounts.h"
-
-#include <sqlite3.h>
-
 #include <ftw.h>
+#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
+
+#include "store/accounts.h"
+#include "unit.h"
 
 static char folder[64];
 static struct accounts *accounts;
@@ -52,7 +50,8 @@ static void add_alias(const char *address, const char *target)
 /* As somebody could before it was refused, or with a user who was there then. */
 static void put_alias(const char *address, const char *target)
 {
-    char path[128], *sql = sqlite3_mprintf("INSERT INTO alias (address, target) VALUES (%Q, %Q)", address, target);
+    char path[128],
+        *sql = sqlite3_mprintf("INSERT INTO alias (address, target) VALUES (%Q, %Q)", address, target);
     sqlite3 *db;
     snprintf(path, sizeof path, "%s/accounts.db", folder);
     assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
@@ -73,7 +72,8 @@ static const char *resolved(const char *address)
     case TARGETS_FOUND: break;
     }
     for (size_t i = 0; i < count; i++)
-        used += (size_t)snprintf(text + used, sizeof text - used, "%s%.*s%s%s", i > 0 ? ", " : "", BYTES_ARG(targets[i].address), targets[i].local ? " local" : "",
+        used += (size_t)snprintf(text + used, sizeof text - used, "%s%.*s%s%s", i > 0 ? ", " : "",
+                                 BYTES_ARG(targets[i].address), targets[i].local ? " local" : "",
                                  targets[i].expands != EXPANDS_NOT ? " expands" : "");
     return text;
 }
@@ -163,7 +163,8 @@ static void an_alias_of_the_most_members_is_told_at_once_and_one_more_expands(vo
     struct recipient *targets;
     size_t count;
     add_many("all@example.org", "m", "far.net", RESOLVE_TARGETS_MAX);
-    assert_int_equal(accounts_resolve(accounts, BYTES("all@example.org"), &arena, &targets, &count), TARGETS_FOUND);
+    assert_int_equal(accounts_resolve(accounts, BYTES("all@example.org"), &arena, &targets, &count),
+                     TARGETS_FOUND);
     assert_int_equal(count, RESOLVE_TARGETS_MAX);
     assert_int_equal(targets[0].expands, EXPANDS_NOT);
     assert_text(targets[0].via, "all@example.org");
@@ -173,7 +174,8 @@ static void an_alias_of_the_most_members_is_told_at_once_and_one_more_expands(vo
     add_alias("@example.org", "all@example.org");
     assert_string_equal(resolved("nobody@example.org"), "@example.org expands");
     add_user("ada@example.org");
-    assert_true(accounts_user_forward(accounts, BYTES("ada@example.org"), BYTES("all@example.org"), true, &error));
+    assert_true(
+        accounts_user_forward(accounts, BYTES("ada@example.org"), BYTES("all@example.org"), true, &error));
     assert_string_equal(resolved("ada@example.org"), "ada@example.org expands");
 }
 
@@ -209,7 +211,8 @@ static void members_come_in_pages(void **state)
     add_user("other@example.org"); /* it is a mailbox by now */
     struct accounts_page page = accounts_expand(accounts, &place, bytes_none(), 10, &arena);
     assert_true(page.known && page.member_count == 1 && page.members[0].local);
-    assert_false(accounts_expand(accounts, &place, BYTES("b@far.net"), 10, &arena).known); /* the alias is gone in the middle */
+    /* the alias is gone in the middle */
+    assert_false(accounts_expand(accounts, &place, BYTES("b@far.net"), 10, &arena).known);
 }
 
 static void a_member_that_is_not_there_is_left_to_who_can_tell(void **state)
@@ -234,37 +237,49 @@ static void forwardings_in_a_circle_stay_where_they_were_sent(void **state)
     for (size_t i = 0; i < 3; i++)
         add_user(users[i]);
     for (size_t i = 0; i < 3; i++)
-        assert_true(accounts_user_forward(accounts, bytes_of_text(users[i]), bytes_of_text(users[(i + 1) % 3]), false, &error));
+        assert_true(accounts_user_forward(accounts, bytes_of_text(users[i]),
+                                          bytes_of_text(users[(i + 1) % 3]), false, &error));
     assert_string_equal(resolved("a@example.org"), "a@example.org local");
     assert_string_equal(resolved("b@example.org"), "b@example.org local");
-    assert_true(accounts_user_forward(accounts, BYTES("c@example.org"), BYTES("a@example.org"), true, &error));
+    assert_true(
+        accounts_user_forward(accounts, BYTES("c@example.org"), BYTES("a@example.org"), true, &error));
     assert_string_equal(resolved("a@example.org"), "c@example.org local");
-    assert_true(accounts_user_forward(accounts, BYTES("c@example.org"), BYTES("list@far.net"), false, &error));
+    assert_true(
+        accounts_user_forward(accounts, BYTES("c@example.org"), BYTES("list@far.net"), false, &error));
     struct recipient *targets;
     size_t count;
-    assert_int_equal(accounts_resolve(accounts, BYTES("a+x@example.org"), &arena, &targets, &count), TARGETS_FOUND);
+    assert_int_equal(accounts_resolve(accounts, BYTES("a+x@example.org"), &arena, &targets, &count),
+                     TARGETS_FOUND);
     assert_true(count == 1 && bytes_is(targets[0].address, "list@far.net"));
     assert_text(targets[0].via, "a@example.org b@example.org c@example.org");
 }
 
 static void what_would_lose_mail_is_no_target(void **state)
 {
-    static const struct { const char *alias, *target, *says; } wrong[] = {
-        {"x@example.org", "nobody@example.org", "mailboat user add nobody@example.org"}, {"x@example.org", "x@example.org", "lead to itself"},
-        {"ada@example.org", "ada@example.org", "itself alone"}, {"b@example.org", "a@example.org", "leads back to b@example.org"},
-        {"b@example.org", "a+tag@example.org", "leads back to b@example.org"}, {"b@example.org", "c@example.org", "leads back to b@example.org"},
-        {"@example.org", "nobody@example.org", "circle"}, {"x@example.org", "two words", "not a mail address"}, {"x@far.net", "ada@example.org", "domain add far.net"}};
+    static const struct {
+        const char *alias, *target, *says;
+    } wrong[] = {{"x@example.org", "nobody@example.org", "mailboat user add nobody@example.org"},
+                 {"x@example.org", "x@example.org", "lead to itself"},
+                 {"ada@example.org", "ada@example.org", "itself alone"},
+                 {"b@example.org", "a@example.org", "leads back to b@example.org"},
+                 {"b@example.org", "a+tag@example.org", "leads back to b@example.org"},
+                 {"b@example.org", "c@example.org", "leads back to b@example.org"},
+                 {"@example.org", "nobody@example.org", "circle"},
+                 {"x@example.org", "two words", "not a mail address"},
+                 {"x@far.net", "ada@example.org", "domain add far.net"}};
     add_user("ada@example.org");
     add_alias("b@example.org", "ada@example.org");
     add_alias("a@example.org", "b@example.org");
     add_alias("c@example.org", "a@example.org");
     for (size_t i = 0; i < ARRAY_LENGTH(wrong); i++) {
         error = (struct error){0};
-        assert_false(accounts_alias_add(accounts, bytes_of_text(wrong[i].alias), bytes_of_text(wrong[i].target), &error));
+        assert_false(accounts_alias_add(accounts, bytes_of_text(wrong[i].alias),
+                                        bytes_of_text(wrong[i].target), &error));
         if (strstr(error.text, wrong[i].says) == NULL)
             fail_msg("%s -> %s: %s", wrong[i].alias, wrong[i].target, error.text);
     }
-    const struct bytes both[] = {BYTES("ada@example.org"), BYTES("nobody@example.org")}, own[] = {BYTES("ada@example.org"), BYTES("far@far.net")};
+    const struct bytes both[] = {BYTES("ada@example.org"), BYTES("nobody@example.org")},
+                       own[] = {BYTES("ada@example.org"), BYTES("far@far.net")};
     size_t added;
     assert_false(accounts_alias_add_all(accounts, BYTES("x@example.org"), both, 2, &added, &error));
     assert_string_equal(resolved("x@example.org"), "unknown"); /* none of them */
@@ -288,7 +303,8 @@ static void a_user_sends_as_itself_and_its_aliases(void **state)
     add_many("all@example.org", "m", "far.net", 300);
     add_alias("all@example.org", "info+tag@example.org");
     add_alias("all@example.org", "eve+tag@example.org");
-    assert_true(accounts_may_send(accounts, ada, BYTES("all@example.org"))); /* through another, behind hundreds */
+    /* through another, behind hundreds */
+    assert_true(accounts_may_send(accounts, ada, BYTES("all@example.org")));
     assert_true(accounts_may_send(accounts, eve, BYTES("all@example.org")));
     assert_false(accounts_may_send(accounts, BYTES("ev@example.org"), BYTES("all@example.org")));
     assert_false(accounts_may_send(accounts, BYTES("m-7@far.org"), BYTES("all@example.org")));
@@ -297,7 +313,8 @@ static void a_user_sends_as_itself_and_its_aliases(void **state)
 static void users_come_and_go(void **state)
 {
     struct account account;
-    assert_false(accounts_user_add(accounts, BYTES("ada@elsewhere.net"), BYTES("secret"), &error)); /* first the domain */
+    /* first the domain */
+    assert_false(accounts_user_add(accounts, BYTES("ada@elsewhere.net"), BYTES("secret"), &error));
     assert_non_null(strstr(error.text, "domain add"));
     assert_false(accounts_user_add(accounts, BYTES("not an address"), BYTES("secret"), &error));
     add_user("ada@example.org");
@@ -320,8 +337,10 @@ static void passwords_at_the_limit_and_one_past_it(void **state)
 {
     static char password[PASSWORD_MAX + 1];
     memset(password, 'p', sizeof password);
-    assert_true(accounts_user_add(accounts, BYTES("ada@example.org"), bytes_of(password, PASSWORD_MAX), &error));
-    assert_false(accounts_user_add(accounts, BYTES("eve@example.org"), bytes_of(password, PASSWORD_MAX + 1), &error));
+    assert_true(
+        accounts_user_add(accounts, BYTES("ada@example.org"), bytes_of(password, PASSWORD_MAX), &error));
+    assert_false(
+        accounts_user_add(accounts, BYTES("eve@example.org"), bytes_of(password, PASSWORD_MAX + 1), &error));
 }
 
 static void a_key_signs_in_as_its_user_alone(void **state)
@@ -332,15 +351,20 @@ static void a_key_signs_in_as_its_user_alone(void **state)
     add_user("eve@example.org");
     assert_false(accounts_key_add(accounts, BYTES("nobody@example.org"), BYTES("x"), &secret, &error));
     assert_true(accounts_key_add(accounts, BYTES("ada@example.org"), BYTES("shop"), &secret, &error));
-    assert_true(accounts_find_key(accounts, BYTES("ada@example.org"), buffer_bytes(&secret), &arena, &account));
+    assert_true(
+        accounts_find_key(accounts, BYTES("ada@example.org"), buffer_bytes(&secret), &arena, &account));
     assert_text(account.address, "ada@example.org");
-    assert_false(accounts_find_key(accounts, BYTES("eve@example.org"), buffer_bytes(&secret), &arena, &account));
-    struct bytes id = bytes_first(bytes_from(buffer_bytes(&secret), 3), bytes_find(bytes_from(buffer_bytes(&secret), 3), '_'));
+    assert_false(
+        accounts_find_key(accounts, BYTES("eve@example.org"), buffer_bytes(&secret), &arena, &account));
+    struct bytes id = bytes_first(bytes_from(buffer_bytes(&secret), 3),
+                                  bytes_find(bytes_from(buffer_bytes(&secret), 3), '_'));
     secret.at[secret.start + secret.length - 1] ^= 1;
-    assert_false(accounts_find_key(accounts, BYTES("ada@example.org"), buffer_bytes(&secret), &arena, &account));
+    assert_false(
+        accounts_find_key(accounts, BYTES("ada@example.org"), buffer_bytes(&secret), &arena, &account));
     secret.at[secret.start + secret.length - 1] ^= 1;
     assert_true(accounts_key_revoke(accounts, id, &error));
-    assert_false(accounts_find_key(accounts, BYTES("ada@example.org"), buffer_bytes(&secret), &arena, &account));
+    assert_false(
+        accounts_find_key(accounts, BYTES("ada@example.org"), buffer_bytes(&secret), &arena, &account));
     assert_false(accounts_key_revoke(accounts, id, &error));
     buffer_free(&secret);
 }
@@ -376,9 +400,11 @@ static void a_credential_holds_until_it_is_changed(void **state)
     add_user(new_one);
     assert_true(accounts_key_add(accounts, bytes_of_text(ada), BYTES("one"), &one, &error));
     assert_true(accounts_key_add(accounts, bytes_of_text(ada), BYTES("two"), &two, &error));
-    struct bytes by_password = credential(ada, bytes_none()), by_one = credential(ada, buffer_bytes(&one)), by_two = credential(ada, buffer_bytes(&two));
+    struct bytes by_password = credential(ada, bytes_none()), by_one = credential(ada, buffer_bytes(&one)),
+                 by_two = credential(ada, buffer_bytes(&two));
     struct bytes at_new = credential(new_one, bytes_none());
-    assert_true(holds(ada, by_password) && holds(ada, by_one) && holds(ada, by_two) && holds(new_one, at_new));
+    assert_true(holds(ada, by_password) && holds(ada, by_one) && holds(ada, by_two) &&
+                holds(new_one, at_new));
     assert_false(holds(eve, by_password) || holds(eve, by_one) || holds("nobody@example.org", by_password));
     assert_false(holds(ada, bytes_none()) || holds(ada, BYTES("key:")) || holds(ada, BYTES("password:")));
     add_alias("x@example.org", ada); /* a change of no account */
@@ -386,7 +412,8 @@ static void a_credential_holds_until_it_is_changed(void **state)
     assert_true(accounts_key_revoke(accounts, bytes_of(one.at + 3, 8), &error));
     assert_false(holds(ada, by_one));
     assert_true(holds(ada, by_two) && holds(ada, by_password));
-    assert_true(accounts_user_password(accounts, bytes_of_text(ada), BYTES("secret"), &error)); /* the same one, set again */
+    /* the same one, set again */
+    assert_true(accounts_user_password(accounts, bytes_of_text(ada), BYTES("secret"), &error));
     assert_false(holds(ada, by_password));
     assert_true(holds(ada, by_two) && holds(ada, credential(ada, bytes_none())));
     assert_true(accounts_user_disable(accounts, bytes_of_text(ada), true, &error));
@@ -415,9 +442,11 @@ static void a_change_by_another_is_seen_at_once(void **state)
     assert_int_not_equal(accounts_read_version(page), over_quota_list);
     struct recipient *targets;
     size_t count;
-    assert_int_equal(accounts_resolve(reader, BYTES("ada@example.org"), &arena, &targets, &count), TARGETS_FOUND);
+    assert_int_equal(accounts_resolve(reader, BYTES("ada@example.org"), &arena, &targets, &count),
+                     TARGETS_FOUND);
     assert_false(accounts_are_unreadable(reader));
-    assert_false(accounts_user_add(reader, BYTES("eve@example.org"), BYTES("x"), &error)); /* it may only read */
+    /* it may only read */
+    assert_false(accounts_user_add(reader, BYTES("eve@example.org"), BYTES("x"), &error));
     accounts_close(reader);
 }
 
@@ -441,10 +470,22 @@ static void a_damaged_file_is_refused_and_left_alone(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TESTED(addresses_find_their_mailbox), TESTED(postmaster_is_always_somebody), TESTED(aliases_lead_on), TESTED(a_catch_all_gets_what_nobody_has), TESTED(aliases_in_a_circle_end), TESTED(a_user_sends_as_itself_and_its_aliases),
-        TESTED(an_alias_of_the_most_members_is_told_at_once_and_one_more_expands), TESTED(members_come_in_pages), TESTED(a_member_that_is_not_there_is_left_to_who_can_tell),
-        TESTED(forwardings_in_a_circle_stay_where_they_were_sent), TESTED(what_would_lose_mail_is_no_target),
-        TESTED(users_come_and_go), TESTED(passwords_at_the_limit_and_one_past_it), TESTED(a_key_signs_in_as_its_user_alone), TESTED(a_credential_holds_until_it_is_changed), TESTED(a_change_by_another_is_seen_at_once),
+        TESTED(addresses_find_their_mailbox),
+        TESTED(postmaster_is_always_somebody),
+        TESTED(aliases_lead_on),
+        TESTED(a_catch_all_gets_what_nobody_has),
+        TESTED(aliases_in_a_circle_end),
+        TESTED(a_user_sends_as_itself_and_its_aliases),
+        TESTED(an_alias_of_the_most_members_is_told_at_once_and_one_more_expands),
+        TESTED(members_come_in_pages),
+        TESTED(a_member_that_is_not_there_is_left_to_who_can_tell),
+        TESTED(forwardings_in_a_circle_stay_where_they_were_sent),
+        TESTED(what_would_lose_mail_is_no_target),
+        TESTED(users_come_and_go),
+        TESTED(passwords_at_the_limit_and_one_past_it),
+        TESTED(a_key_signs_in_as_its_user_alone),
+        TESTED(a_credential_holds_until_it_is_changed),
+        TESTED(a_change_by_another_is_seen_at_once),
         TESTED(a_damaged_file_is_refused_and_left_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Addresses and paths, and the addresses that isemail has collected. */
-#include "unit.h"
+#include <stdio.h>
+#include <stdlib.h>
 
 #include "base/arena.h"
 #include "core/smtp/address.h"
-
-#include <stdio.h>
-#include <stdlib.h>
+#include "unit.h"
 
 static void the_parts_are_told_apart(void **state)
 {
@@ -16,7 +15,9 @@ static void the_parts_are_told_apart(void **state)
     assert_text(a.domain, "[IPv6:2001:db8::1]");
     assert_true(a.quoted && a.literal && !a.smtputf8);
     assert_false(address_parse(BYTES("b\xc3\xa4r@example.org"), false, &a));
-    assert_true(address_parse(BYTES("b\xc3\xa4r@b\xc3\xbc" "cher.example"), true, &a));
+    assert_true(address_parse(BYTES("b\xc3\xa4r@b\xc3\xbc"
+                                    "cher.example"),
+                              true, &a));
     assert_true(a.smtputf8 && !a.quoted && !a.literal);
     assert_false(address_parse(BYTES("b\xe4r@example.org"), true, &a)); /* not UTF-8 */
     struct bytes inside;
@@ -28,10 +29,12 @@ static void the_parts_are_told_apart(void **state)
 /* At each limit of RFC 5321 4.5.3.1, and one past it. */
 static void lengths_have_limits(void **state)
 {
-    static const struct { size_t local, label, labels, last; bool valid; } cases[] = {
-        {LOCAL_PART_MAX, 3, 1, 3, true}, {LOCAL_PART_MAX + 1, 3, 1, 3, false},
-        {1, LABEL_MAX, 1, 3, true}, {1, LABEL_MAX + 1, 1, 3, false},
-        {1, LABEL_MAX, 3, 60, true}, /* 2 + 3 * 64 + 60: ADDRESS_MAX */
+    static const struct {
+        size_t local, label, labels, last;
+        bool valid;
+    } cases[] = {
+        {LOCAL_PART_MAX, 3, 1, 3, true}, {LOCAL_PART_MAX + 1, 3, 1, 3, false}, {1, LABEL_MAX, 1, 3, true},
+        {1, LABEL_MAX + 1, 1, 3, false}, {1, LABEL_MAX, 3, 60, true}, /* 2 + 3 * 64 + 60: ADDRESS_MAX */
         {1, LABEL_MAX, 3, 61, false},
     };
     for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
@@ -55,10 +58,16 @@ static void lengths_have_limits(void **state)
 static void one_address_has_one_canonical_text(void **state)
 {
     static const char *const cases[][2] = {
-        {"Ada@EXAMPLE.Org", "Ada@example.org"}, {"\"ada\"@example.org", "ada@example.org"}, {"\"a.b\"@example.org", "a.b@example.org"},
-        {"\"a b\"@example.org", "\"a b\"@example.org"}, {"\"a\\ b\"@example.org", "\"a b\"@example.org"},
-        {"\"a\\\"b\"@example.org", "\"a\\\"b\"@example.org"}, {"\"\\a\"@example.org", "a@example.org"}, {"\"\"@example.org", "\"\"@example.org"},
-        {"\".a\"@example.org", "\".a\"@example.org"}, {"a@[IPv6:2001:DB8::1]", "a@[IPv6:2001:DB8::1]"},
+        {"Ada@EXAMPLE.Org", "Ada@example.org"},
+        {"\"ada\"@example.org", "ada@example.org"},
+        {"\"a.b\"@example.org", "a.b@example.org"},
+        {"\"a b\"@example.org", "\"a b\"@example.org"},
+        {"\"a\\ b\"@example.org", "\"a b\"@example.org"},
+        {"\"a\\\"b\"@example.org", "\"a\\\"b\"@example.org"},
+        {"\"\\a\"@example.org", "a@example.org"},
+        {"\"\"@example.org", "\"\"@example.org"},
+        {"\".a\"@example.org", "\".a\"@example.org"},
+        {"a@[IPv6:2001:DB8::1]", "a@[IPv6:2001:DB8::1]"},
     };
     for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
         struct buffer out = {0};
@@ -89,18 +98,34 @@ static void domains_may_have_underscores(void **state)
 
 static void paths_drop_their_source_route(void **state)
 {
-    static const struct { const char *text; enum path_kind kind; const char *address; size_t used; } cases[] = {
-        {"<>", PATH_NULL, "", 2}, {"<> SIZE=1", PATH_NULL, "", 2}, {"<postmaster>", PATH_POSTMASTER, "postmaster", 12},
-        {"<POSTMASTER>", PATH_POSTMASTER, "POSTMASTER", 12}, {"<a@b>x", PATH_ADDRESS, "a@b", 5},
-        {"<@a.b,@c:d@e>", PATH_ADDRESS, "d@e", 13}, {"<\"a>b\"@c>", PATH_ADDRESS, "\"a>b\"@c", 9},
-        {"<@a.b:d>", PATH_MALFORMED, NULL, 0}, {"<@a.b d@e>", PATH_MALFORMED, NULL, 0}, {"<@:d@e>", PATH_MALFORMED, NULL, 0},
-        {"a@b", PATH_MALFORMED, NULL, 0}, {"<a@b", PATH_MALFORMED, NULL, 0}, {"", PATH_MALFORMED, NULL, 0}, {"<a@b>", PATH_ADDRESS, "a@b", 5},
-        {"< a@b>", PATH_MALFORMED, NULL, 0}, {"<<a@b>>", PATH_MALFORMED, NULL, 0},
+    static const struct {
+        const char *text;
+        enum path_kind kind;
+        const char *address;
+        size_t used;
+    } cases[] = {
+        {"<>", PATH_NULL, "", 2},
+        {"<> SIZE=1", PATH_NULL, "", 2},
+        {"<postmaster>", PATH_POSTMASTER, "postmaster", 12},
+        {"<POSTMASTER>", PATH_POSTMASTER, "POSTMASTER", 12},
+        {"<a@b>x", PATH_ADDRESS, "a@b", 5},
+        {"<@a.b,@c:d@e>", PATH_ADDRESS, "d@e", 13},
+        {"<\"a>b\"@c>", PATH_ADDRESS, "\"a>b\"@c", 9},
+        {"<@a.b:d>", PATH_MALFORMED, NULL, 0},
+        {"<@a.b d@e>", PATH_MALFORMED, NULL, 0},
+        {"<@:d@e>", PATH_MALFORMED, NULL, 0},
+        {"a@b", PATH_MALFORMED, NULL, 0},
+        {"<a@b", PATH_MALFORMED, NULL, 0},
+        {"", PATH_MALFORMED, NULL, 0},
+        {"<a@b>", PATH_ADDRESS, "a@b", 5},
+        {"< a@b>", PATH_MALFORMED, NULL, 0},
+        {"<<a@b>>", PATH_MALFORMED, NULL, 0},
     };
     for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
         struct bytes address;
         size_t used = 0;
-        assert_int_equal(address_parse_path(bytes_of_text(cases[i].text), false, &address, &used), cases[i].kind);
+        assert_int_equal(address_parse_path(bytes_of_text(cases[i].text), false, &address, &used),
+                         cases[i].kind);
         if (cases[i].kind == PATH_MALFORMED)
             continue;
         assert_text(address, cases[i].address);
@@ -111,7 +136,11 @@ static void paths_drop_their_source_route(void **state)
 /* ---- isemail ---- */
 
 /* Where RFC 5321 and we judge otherwise than the category alone says. */
-static const struct { unsigned id; bool valid; const char *why; } otherwise[] = {
+static const struct {
+    unsigned id;
+    bool valid;
+    const char *why;
+} otherwise[] = {
     {71, true, "\"::\" for one group alone: RFC 4291 2.2 allows what RFC 5321 4.1.3 advises against"},
 };
 
@@ -121,7 +150,8 @@ static struct bytes element(struct bytes test, const char *name)
     buffer_add_format(&open, "<%s>", name);
     buffer_add_format(&close, "</%s>", name);
     size_t from = bytes_search(test, buffer_bytes(&open)), to = bytes_search(test, buffer_bytes(&close));
-    struct bytes found = from == SIZE_MAX ? bytes_none() : bytes_of(test.at + from + open.length, to - from - open.length);
+    struct bytes found = from == SIZE_MAX ? bytes_none()
+                                          : bytes_of(test.at + from + open.length, to - from - open.length);
     buffer_free(&open);
     buffer_free(&close);
     return found;
@@ -130,7 +160,10 @@ static struct bytes element(struct bytes test, const char *name)
 /* XML's references, and the pictures of control octets (U+2400 and up) that stand for them. */
 static void add_plain(struct buffer *out, struct bytes xml)
 {
-    static const struct { const char *name; char octet; } entities[] = {{"&amp;", '&'}, {"&lt;", '<'}, {"&gt;", '>'}, {"&quot;", '"'}, {"&apos;", '\''}};
+    static const struct {
+        const char *name;
+        char octet;
+    } entities[] = {{"&amp;", '&'}, {"&lt;", '<'}, {"&gt;", '>'}, {"&quot;", '"'}, {"&apos;", '\''}};
     while (xml.length > 0) {
         size_t used = 1;
         char octet = xml.at[0];
@@ -157,7 +190,8 @@ static bool is_expected(unsigned id, struct bytes category)
         if (otherwise[i].id == id)
             return otherwise[i].valid;
     /* The rest belongs to header fields (CFWS, RFC 5322), is obsolete or wrong. */
-    return bytes_is(category, "ISEMAIL_VALID_CATEGORY") || bytes_is(category, "ISEMAIL_RFC5321") || bytes_is(category, "ISEMAIL_DNSWARN");
+    return bytes_is(category, "ISEMAIL_VALID_CATEGORY") || bytes_is(category, "ISEMAIL_RFC5321") ||
+           bytes_is(category, "ISEMAIL_DNSWARN");
 }
 
 static unsigned judge(struct bytes test)
@@ -168,9 +202,11 @@ static unsigned judge(struct bytes test)
     struct address parsed;
     assert_true(bytes_to_u64(bytes_first(id_text, bytes_find(id_text, '"')), 1000, &id));
     add_plain(&address, element(test, "address"));
-    bool valid = address_parse(buffer_bytes(&address), false, &parsed), wanted = is_expected((unsigned)id, element(test, "category"));
+    bool valid = address_parse(buffer_bytes(&address), false, &parsed),
+         wanted = is_expected((unsigned)id, element(test, "category"));
     if (valid != wanted)
-        print_error("test %u: %s is taken as %s\n", (unsigned)id, buffer_text(&address), valid ? "valid" : "invalid");
+        print_error("test %u: %s is taken as %s\n", (unsigned)id, buffer_text(&address),
+                    valid ? "valid" : "invalid");
     buffer_free(&address);
     return valid != wanted;
 }

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Floods of connections and hours of waiting, with numbers and a clock of the test's own. */
-#include "unit.h"
-
 #include "core/server/admission.h"
+#include "unit.h"
 
 enum { MAX = 10000 };
 enum { PORT_25, P587, P465, P2525, LOCAL, PORTS };
@@ -166,10 +165,12 @@ static void pressure_is_for_strangers(void **state)
     assert_int_equal(admission_stay_check(&stay, true, false, PRESSED_STAY_MS), STAY_IS_IN_THE_WAY);
     progress.octets += PRESSED_STEP_OCTETS; /* content at the least pace */
     admission_stay_count(&stay, &progress, PRESSED_STAY_MS);
-    assert_int_equal(admission_stay_check(&stay, true, false, PRESSED_STAY_MS + PRESSED_STEP_MS - 1), STAY_GOES_ON);
+    assert_int_equal(admission_stay_check(&stay, true, false, PRESSED_STAY_MS + PRESSED_STEP_MS - 1),
+                     STAY_GOES_ON);
     progress.octets += PRESSED_STEP_OCTETS - 1; /* and one octet less */
     admission_stay_count(&stay, &progress, PRESSED_STAY_MS + PRESSED_STEP_MS);
-    assert_int_equal(admission_stay_check(&stay, true, false, PRESSED_STAY_MS + PRESSED_STEP_MS), STAY_IS_IN_THE_WAY);
+    assert_int_equal(admission_stay_check(&stay, true, false, PRESSED_STAY_MS + PRESSED_STEP_MS),
+                     STAY_IS_IN_THE_WAY);
 }
 
 static void who_works_makes_room_for_nobody(void **state)
@@ -183,8 +184,8 @@ static void who_works_makes_room_for_nobody(void **state)
     admission_stay_count(&stay, &progress, 200);
     assert_false(admission_stay_can_make_room(&stay, 200 + WORKED_RECENTLY_MS - 1));
     assert_true(admission_stay_can_make_room(&stay, 200 + WORKED_RECENTLY_MS));
-    for (uint64_t now = 1000; now < PRESSED_STAY_MS;
-         now += 1000) { /* the same recipient, in one transaction after the other */
+    /* the same recipient, in one transaction after the other */
+    for (uint64_t now = 1000; now < PRESSED_STAY_MS; now += 1000) {
         progress.recipients++;
         admission_stay_count(&stay, &progress, now);
         assert_false(admission_stay_can_make_room(&stay, now));

@@ -1,24 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* How auth slows guessing, remembers right passwords, and forgets answers. */
-#include "unit.h"
-
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "service/recipient_cache.h"
-#include "service/auth/rate_limit.h"
-#include "service/auth/login_throttle.h"
-#include "service/auth/login_queue.h"
-#include "service/auth/login_cache.h"
 #include "core/server/server_session.h"
+#include "service/auth/login_cache.h"
+#include "service/auth/login_queue.h"
+#include "service/auth/login_throttle.h"
+#include "service/auth/rate_limit.h"
+#include "service/recipient_cache.h"
+#include "unit.h"
 
 enum { NOW = 1000 * 1000 };
-static const struct bytes here = {"192.0.2.1", 9}, there = {"192.0.2.2", 9}, ada = {"ada@example.org", 15}, bob = {"bob@example.org", 15};
+static const struct bytes here = {"192.0.2.1", 9}, there = {"192.0.2.2", 9}, ada = {"ada@example.org", 15},
+                          bob = {"bob@example.org", 15};
 
 /* ---- guesses ---- */
 
 /* What a try would be told now; nothing is counted. */
-static enum throttle_verdict verdict(struct login_throttle *throttle, struct bytes address, struct bytes account, uint64_t now_ms)
+static enum throttle_verdict verdict(struct login_throttle *throttle, struct bytes address,
+                                     struct bytes account, uint64_t now_ms)
 {
     struct throttle_try tried;
     login_throttle_try_start(&tried, address, account);
@@ -28,13 +29,15 @@ static enum throttle_verdict verdict(struct login_throttle *throttle, struct byt
     return said;
 }
 
-static bool login_throttle_locked(struct login_throttle *throttle, struct bytes address, struct bytes account, uint64_t now_ms)
+static bool login_throttle_locked(struct login_throttle *throttle, struct bytes address, struct bytes account,
+                                  uint64_t now_ms)
 {
     return verdict(throttle, address, account, now_ms) == LOGIN_LOCKED;
 }
 
 /* A wrong password, where one may be tried. */
-static bool wrong(struct login_throttle *throttle, struct bytes address, struct bytes account, uint64_t now_ms)
+static bool wrong(struct login_throttle *throttle, struct bytes address, struct bytes account,
+                  uint64_t now_ms)
 {
     struct throttle_try tried;
     login_throttle_try_start(&tried, address, account);
@@ -44,7 +47,8 @@ static bool wrong(struct login_throttle *throttle, struct bytes address, struct 
     return true;
 }
 
-static void right(struct login_throttle *throttle, struct bytes address, struct bytes account, uint64_t now_ms)
+static void right(struct login_throttle *throttle, struct bytes address, struct bytes account,
+                  uint64_t now_ms)
 {
     struct throttle_try tried;
     login_throttle_try_start(&tried, address, account);
@@ -217,8 +221,11 @@ static void login_throttle_in_parallel_win_nothing(void **state)
         login_throttle_failed(&throttle, &tries[i], NOW);
     for (size_t i = begun; i < ARRAY_LENGTH(tries); i++)
         assert_int_equal(login_throttle_begin(&throttle, &tries[i], NOW), LOGIN_LOCKED);
-    assert_int_equal(login_throttle_begin(&throttle, &tries[begun], NOW + LOGIN_THROTTLE_LOCK_FIRST_MS), LOGIN_TRY); /* then one at a time */
-    assert_int_equal(login_throttle_begin(&throttle, &tries[begun + 1], NOW + LOGIN_THROTTLE_LOCK_FIRST_MS), LOGIN_WAITS);
+    /* then one at a time */
+    assert_int_equal(login_throttle_begin(&throttle, &tries[begun], NOW + LOGIN_THROTTLE_LOCK_FIRST_MS),
+                     LOGIN_TRY);
+    assert_int_equal(login_throttle_begin(&throttle, &tries[begun + 1], NOW + LOGIN_THROTTLE_LOCK_FIRST_MS),
+                     LOGIN_WAITS);
     free(kept);
 }
 
@@ -264,11 +271,24 @@ static void what_was_under_way_when_the_process_ended_has_failed(void **state)
 
 static void each_spelling_of_an_account_is_the_same_account(void **state)
 {
-    static const char *const spellings[] = {
-        "ada@example.org", "ADA@Example.ORG", "\"ada\"@example.org", "\"a\\da\"@example.org", "ada+1@example.org", "ada+2@example.org",
-        "ada@\xef\xbd\x85xample.org", "ada@ex\xc3\xa4mple.org", "ada@xn--exmple-cua.org", "ada@EX\xc3\x84MPLE.org", "ada@example.org.", " ada@example.org ",
-        "<ada@example.org>", "@relay.example,@other.example:ada@example.org", "\"ada+3\"@example.org", "ada@example\xe3\x80\x82org",
-        "ada@example.org\r\n", "ada@example.org.."};
+    static const char *const spellings[] = {"ada@example.org",
+                                            "ADA@Example.ORG",
+                                            "\"ada\"@example.org",
+                                            "\"a\\da\"@example.org",
+                                            "ada+1@example.org",
+                                            "ada+2@example.org",
+                                            "ada@\xef\xbd\x85xample.org",
+                                            "ada@ex\xc3\xa4mple.org",
+                                            "ada@xn--exmple-cua.org",
+                                            "ada@EX\xc3\x84MPLE.org",
+                                            "ada@example.org.",
+                                            " ada@example.org ",
+                                            "<ada@example.org>",
+                                            "@relay.example,@other.example:ada@example.org",
+                                            "\"ada+3\"@example.org",
+                                            "ada@example\xe3\x80\x82org",
+                                            "ada@example.org\r\n",
+                                            "ada@example.org.."};
     for (size_t i = 0; i < ARRAY_LENGTH(spellings); i++) {
         struct throttle_try tried;
         login_throttle_try_start(&tried, here, bytes_of_text(spellings[i]));
@@ -280,7 +300,8 @@ static void each_spelling_of_an_account_is_the_same_account(void **state)
 /* Names that nobody can have are one name, and lock none that somebody has. */
 static void what_is_no_address_is_one_name(void **state)
 {
-    static const char *const names[] = {"ada", "ada@", "@example.org", "", "ada@[192.0.2.1]", "a b@c", "\xff", "ada@example..org", "root", "()"};
+    static const char *const names[] = {"ada",   "ada@", "@example.org",     "",     "ada@[192.0.2.1]",
+                                        "a b@c", "\xff", "ada@example..org", "root", "()"};
     struct login_throttle throttle;
     struct login_throttle_kept *kept = memory_new(sizeof *kept);
     login_throttle_start(&throttle, kept, 7);
@@ -292,7 +313,8 @@ static void what_is_no_address_is_one_name(void **state)
         snprintf(address, sizeof address, "198.51.100.%d", i);
         wrong(&throttle, bytes_of_text(address), BYTES("ada"), NOW);
     }
-    assert_int_equal(verdict(&throttle, there, BYTES("ada"), NOW), LOGIN_TRY); /* people who forget the domain do not lock each other out */
+    /* people who forget the domain do not lock each other out */
+    assert_int_equal(verdict(&throttle, there, BYTES("ada"), NOW), LOGIN_TRY);
     free(kept);
 }
 
@@ -329,7 +351,8 @@ static void many_64s_of_one_48_are_locked_together(void **state)
     free(kept);
 }
 
-/* While a botnet guesses at an account, its owner gets in from a new place, and not all of the botnet does. */
+/* While a botnet guesses at an account, its owner gets in
+ * from a new place, and not all of the botnet does. */
 static void newcomers_have_turns_at_an_account_that_is_attacked(void **state)
 {
     struct login_throttle throttle;
@@ -348,21 +371,27 @@ static void newcomers_have_turns_at_an_account_that_is_attacked(void **state)
         snprintf(address, sizeof address, "203.0.113.%d", (int)i);
         login_throttle_try_start(&tries[i], bytes_of_text(address), ada);
         enum throttle_verdict said = login_throttle_begin(&throttle, &tries[i], now);
-        assert_int_equal(said, i == 0 ? LOGIN_TRY : i * LOGIN_THROTTLE_TURN_MS <= LOGIN_THROTTLE_TURN_WAIT_MS ? LOGIN_WAITS : LOGIN_LOCKED);
+        assert_int_equal(said, i == 0                                                      ? LOGIN_TRY
+                               : i * LOGIN_THROTTLE_TURN_MS <= LOGIN_THROTTLE_TURN_WAIT_MS ? LOGIN_WAITS
+                                                                                           : LOGIN_LOCKED);
     }
     login_throttle_failed(&throttle, &tries[0], now);
     for (int i = 0; i <= LOGIN_THROTTLE_FREE; i++) { /* new addresses of one /48 are no newcomers for ever */
         snprintf(address, sizeof address, "2001:db8:1:%x::1", i);
         assert_true(wrong(&throttle, bytes_of_text(address), bob, now));
     }
-    assert_true(login_throttle_locked(&throttle, BYTES("2001:db8:1:ff::1"), ada, now + 2 * LOGIN_THROTTLE_TURN_MS));
-    assert_int_equal(verdict(&throttle, BYTES("2001:db8:2:ff::1"), ada, now + 2 * LOGIN_THROTTLE_TURN_MS), LOGIN_WAITS);
-    assert_int_equal(login_throttle_begin(&throttle, &tries[1], now + LOGIN_THROTTLE_TURN_MS - 1), LOGIN_WAITS);
+    assert_true(
+        login_throttle_locked(&throttle, BYTES("2001:db8:1:ff::1"), ada, now + 2 * LOGIN_THROTTLE_TURN_MS));
+    assert_int_equal(verdict(&throttle, BYTES("2001:db8:2:ff::1"), ada, now + 2 * LOGIN_THROTTLE_TURN_MS),
+                     LOGIN_WAITS);
+    assert_int_equal(login_throttle_begin(&throttle, &tries[1], now + LOGIN_THROTTLE_TURN_MS - 1),
+                     LOGIN_WAITS);
     assert_int_equal(login_throttle_begin(&throttle, &tries[1], now + LOGIN_THROTTLE_TURN_MS), LOGIN_TRY);
     login_throttle_try_start(&late, BYTES("203.0.113.0"), ada); /* it had its turn */
     assert_int_equal(login_throttle_begin(&throttle, &late, now + LOGIN_THROTTLE_TURN_MS), LOGIN_LOCKED);
     login_throttle_succeeded(&throttle, &tries[1], now + LOGIN_THROTTLE_TURN_MS);
-    assert_int_equal(verdict(&throttle, BYTES("203.0.113.1"), ada, now + LOGIN_THROTTLE_TURN_MS), LOGIN_TRY); /* it is known now */
+    /* it is known now */
+    assert_int_equal(verdict(&throttle, BYTES("203.0.113.1"), ada, now + LOGIN_THROTTLE_TURN_MS), LOGIN_TRY);
     free(kept);
 }
 
@@ -392,7 +421,8 @@ static struct caller *next_caller(struct login_queue *queue)
     return (struct caller *)(void *)login_queue_next(queue, as_said, NULL, &verdict);
 }
 
-/* Three hundred guesses from thirty /48s: a known user is next, another stranger soon, and no network has more than its part. */
+/* Three hundred guesses from thirty /48s: a known user is next,
+ * another stranger soon, and no network has more than its part. */
 static void known_ones_come_first_and_networks_in_turn(void **state)
 {
     enum { NETWORKS = 30, EACH = 10 };
@@ -410,7 +440,8 @@ static void known_ones_come_first_and_networks_in_turn(void **state)
     }
     assert_int_equal(displaced, NETWORKS * EACH - LOGINS_WAITING_MAX);
     call(&stranger, "192.0.2.9", false);
-    assert_ptr_not_equal(login_queue_add(&queue, &stranger.queued, &stranger.tried), &stranger); /* another has to leave */
+    /* another has to leave */
+    assert_ptr_not_equal(login_queue_add(&queue, &stranger.queued, &stranger.tried), &stranger);
     call(&known, "192.0.2.1", true);
     assert_null(login_queue_add(&queue, &known.queued, &known.tried));
     assert_ptr_equal(next_caller(&queue), &known);
@@ -450,7 +481,9 @@ static void who_waits_for_another_holds_up_nobody(void **state)
 
 enum { MINUTE = 60 * 1000 };
 
-static enum rate_limit_verdict take(struct rate_limits *rate_limits, struct bytes account, struct rate_limit_max limits, uint32_t recipients, uint64_t now_ms, uint32_t *wait_s)
+static enum rate_limit_verdict take(struct rate_limits *rate_limits, struct bytes account,
+                                    struct rate_limit_max limits, uint32_t recipients, uint64_t now_ms,
+                                    uint32_t *wait_s)
 {
     struct rate_limit_taken taken;
     return rate_limit_take(rate_limits, account, limits, recipients, now_ms, &taken, wait_s);
@@ -466,13 +499,15 @@ static void in_no_hour_more_is_sent_than_is_allowed(void **state)
     rate_limit_start(&rate_limits, kept, 7);
     assert_int_equal(take(&rate_limits, ada, limits, 11, now, &wait_s), RATE_LIMIT_NEVER);
     assert_int_equal(take(&rate_limits, ada, limits, 10, now, &wait_s), RATE_LIMIT_FITS);
-    assert_int_equal(rate_limit_look(&rate_limits, ada, limits, now, &wait_s), RATE_LIMIT_REACHED); /* no recipient is left */
+    /* no recipient is left */
+    assert_int_equal(rate_limit_look(&rate_limits, ada, limits, now, &wait_s), RATE_LIMIT_REACHED);
     assert_int_equal(wait_s, 61 * 60); /* until the part that is four minutes old counts no more */
     assert_int_equal(take(&rate_limits, bob, limits, 4, now, &wait_s), RATE_LIMIT_FITS);
     assert_int_equal(take(&rate_limits, bob, limits, 4, now + 10 * MINUTE, &wait_s), RATE_LIMIT_FITS);
     assert_int_equal(take(&rate_limits, bob, limits, 4, now + 10 * MINUTE, &wait_s), RATE_LIMIT_REACHED);
     assert_int_equal(take(&rate_limits, bob, limits, 2, now + 10 * MINUTE, &wait_s), RATE_LIMIT_FITS);
-    assert_int_equal(take(&rate_limits, bob, limits, 1, now + 20 * MINUTE, &wait_s), RATE_LIMIT_REACHED); /* the fourth */
+    /* the fourth */
+    assert_int_equal(take(&rate_limits, bob, limits, 1, now + 20 * MINUTE, &wait_s), RATE_LIMIT_REACHED);
     assert_int_equal(take(&rate_limits, bob, limits, 1, now + 60 * MINUTE, &wait_s), RATE_LIMIT_REACHED);
     assert_int_equal(wait_s, 60);
     assert_int_equal(take(&rate_limits, bob, limits, 1, now + 61 * MINUTE, &wait_s), RATE_LIMIT_FITS);
@@ -494,15 +529,19 @@ static void what_was_not_sent_is_given_back(void **state)
     assert_int_equal(rate_limit_take(&rate_limits, ada, limits, 5, now, &taken, &wait_s), RATE_LIMIT_FITS);
     assert_int_equal(rate_limit_take(&rate_limits, ada, limits, 5, now, &none, &wait_s), RATE_LIMIT_REACHED);
     rate_limit_give_back(&rate_limits, &none); /* nothing was */
-    rate_limit_start(&successor, kept, 8);    /* a restart forgets nothing */
+    rate_limit_start(&successor, kept, 8);     /* a restart forgets nothing */
     assert_int_equal(rate_limit_look(&successor, ada, limits, now, &wait_s), RATE_LIMIT_REACHED);
     rate_limit_give_back(&successor, &taken);
     assert_int_equal(rate_limit_take(&successor, ada, limits, 5, now, &taken, &wait_s), RATE_LIMIT_FITS);
     /* Given back much later, it takes nothing from what was sent since. */
-    assert_int_equal(rate_limit_take(&successor, ada, limits, 5, now + 65 * MINUTE, &none, &wait_s), RATE_LIMIT_FITS);
+    assert_int_equal(rate_limit_take(&successor, ada, limits, 5, now + 65 * MINUTE, &none, &wait_s),
+                     RATE_LIMIT_FITS);
     rate_limit_give_back(&successor, &taken);
-    assert_int_equal(rate_limit_look(&successor, ada, limits, now + 65 * MINUTE, &wait_s), RATE_LIMIT_REACHED);
-    assert_int_equal(take(&successor, ada, (struct rate_limit_max){0}, 1000000, now, &wait_s), RATE_LIMIT_FITS); /* no limit */
+    assert_int_equal(rate_limit_look(&successor, ada, limits, now + 65 * MINUTE, &wait_s),
+                     RATE_LIMIT_REACHED);
+    /* no limit */
+    assert_int_equal(take(&successor, ada, (struct rate_limit_max){0}, 1000000, now, &wait_s),
+                     RATE_LIMIT_FITS);
     free(kept);
 }
 
@@ -523,7 +562,8 @@ static void who_has_sent_all_is_not_forgotten_for_others(void **state)
         assert_int_equal(take(&rate_limits, bytes_of_text(name), limits, 1, now, &wait_s), RATE_LIMIT_FITS);
     }
     assert_int_equal(take(&rate_limits, ada, limits, 1, now, &wait_s), RATE_LIMIT_REACHED);
-    assert_true(rate_limit_log_is_due(&rate_limits, ada, now, NULL)); /* an operator hears of it once an hour */
+    /* an operator hears of it once an hour */
+    assert_true(rate_limit_log_is_due(&rate_limits, ada, now, NULL));
     assert_false(rate_limit_log_is_due(&rate_limits, ada, now + 59 * MINUTE, NULL));
     assert_true(rate_limit_log_is_due(&rate_limits, ada, now + 60 * MINUTE, NULL));
     free(kept);
@@ -566,15 +606,26 @@ static void recipient_cache_hold_until_the_accounts_change(void **state)
     struct cached_recipient answer = {.verdict = RECIPIENT_KNOWN, .targets = &target, .target_count = 1};
     recipient_cache_start(&recipient_cache, 7);
     recipient_cache_check(&recipient_cache, 1);
-    recipient_cache_keep(&recipient_cache, recipient_cache_key(&room, RECIPIENT_CACHE_RECIPIENT, bytes_none(), BYTES("ada+shop@example.org")), &answer);
-    const struct cached_recipient *found = recipient_cache_find(&recipient_cache, recipient_cache_key(&room, RECIPIENT_CACHE_RECIPIENT, bytes_none(), BYTES("ada+shop@example.org")));
+    recipient_cache_keep(
+        &recipient_cache,
+        recipient_cache_key(&room, RECIPIENT_CACHE_RECIPIENT, bytes_none(), BYTES("ada+shop@example.org")),
+        &answer);
+    const struct cached_recipient *found = recipient_cache_find(
+        &recipient_cache,
+        recipient_cache_key(&room, RECIPIENT_CACHE_RECIPIENT, bytes_none(), BYTES("ada+shop@example.org")));
     assert_non_null(found);
     assert_true(bytes_equal(found->targets[0].address, ada) && found->targets[0].local);
-    assert_null(recipient_cache_find(&recipient_cache, recipient_cache_key(&room, RECIPIENT_CACHE_RECIPIENT_OF_USER, bytes_none(), BYTES("ada+shop@example.org"))));
+    assert_null(recipient_cache_find(&recipient_cache,
+                                     recipient_cache_key(&room, RECIPIENT_CACHE_RECIPIENT_OF_USER,
+                                                         bytes_none(), BYTES("ada+shop@example.org"))));
     recipient_cache_check(&recipient_cache, 1);
-    assert_non_null(recipient_cache_find(&recipient_cache, recipient_cache_key(&room, RECIPIENT_CACHE_RECIPIENT, bytes_none(), BYTES("ada+shop@example.org"))));
+    assert_non_null(recipient_cache_find(
+        &recipient_cache,
+        recipient_cache_key(&room, RECIPIENT_CACHE_RECIPIENT, bytes_none(), BYTES("ada+shop@example.org"))));
     recipient_cache_check(&recipient_cache, 2);
-    assert_null(recipient_cache_find(&recipient_cache, recipient_cache_key(&room, RECIPIENT_CACHE_RECIPIENT, bytes_none(), BYTES("ada+shop@example.org"))));
+    assert_null(recipient_cache_find(
+        &recipient_cache,
+        recipient_cache_key(&room, RECIPIENT_CACHE_RECIPIENT, bytes_none(), BYTES("ada+shop@example.org"))));
     buffer_free(&room);
     recipient_cache_free(&recipient_cache);
 }
@@ -587,7 +638,9 @@ static void recipient_cache_are_bounded(void **state)
     recipient_cache_start(&recipient_cache, 7);
     for (int i = 0; i < RECIPIENT_CACHE_MAX + 10; i++) {
         snprintf(address, sizeof address, "u%d@example.org", i);
-        recipient_cache_keep(&recipient_cache, recipient_cache_key(&room, RECIPIENT_CACHE_SENDER, ada, bytes_of_text(address)), &(struct cached_recipient){.verdict = SENDER_ALLOWED});
+        recipient_cache_keep(&recipient_cache,
+                             recipient_cache_key(&room, RECIPIENT_CACHE_SENDER, ada, bytes_of_text(address)),
+                             &(struct cached_recipient){.verdict = SENDER_ALLOWED});
         assert_true(recipient_cache.known.count <= RECIPIENT_CACHE_MAX);
     }
     buffer_free(&room);
@@ -597,20 +650,30 @@ static void recipient_cache_are_bounded(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(some_wrong_passwords_are_free_and_one_more_locks), cmocka_unit_test(each_failure_doubles_the_lock_up_to_its_limit),
+        cmocka_unit_test(some_wrong_passwords_are_free_and_one_more_locks),
+        cmocka_unit_test(each_failure_doubles_the_lock_up_to_its_limit),
         cmocka_unit_test(what_is_locked_stays_so_over_a_restart),
         cmocka_unit_test(one_address_that_tries_many_accounts_is_locked),
         cmocka_unit_test(an_account_is_locked_for_strangers_and_not_for_its_owner),
         cmocka_unit_test(an_ipv6_guesser_has_the_whole_64),
         cmocka_unit_test(a_flood_neither_frees_the_guesser_nor_harms_who_signed_in),
-        cmocka_unit_test(login_throttle_in_parallel_win_nothing), cmocka_unit_test(right_passwords_in_parallel_are_never_locked),
-        cmocka_unit_test(what_was_under_way_when_the_process_ended_has_failed), cmocka_unit_test(each_spelling_of_an_account_is_the_same_account),
-        cmocka_unit_test(what_is_no_address_is_one_name), cmocka_unit_test(an_ipv4_address_in_an_ipv6_one_is_the_same),
-        cmocka_unit_test(many_64s_of_one_48_are_locked_together), cmocka_unit_test(newcomers_have_turns_at_an_account_that_is_attacked),
-        cmocka_unit_test(in_no_hour_more_is_sent_than_is_allowed), cmocka_unit_test(what_was_not_sent_is_given_back),
-        cmocka_unit_test(who_has_sent_all_is_not_forgotten_for_others), cmocka_unit_test(known_ones_come_first_and_networks_in_turn), cmocka_unit_test(who_waits_for_another_holds_up_nobody),
-        cmocka_unit_test(a_lock_is_seen_and_undone), cmocka_unit_test(a_right_password_is_remembered_for_a_while),
-        cmocka_unit_test(fields_cannot_be_shifted_into_each_other),         cmocka_unit_test(recipient_cache_hold_until_the_accounts_change),
+        cmocka_unit_test(login_throttle_in_parallel_win_nothing),
+        cmocka_unit_test(right_passwords_in_parallel_are_never_locked),
+        cmocka_unit_test(what_was_under_way_when_the_process_ended_has_failed),
+        cmocka_unit_test(each_spelling_of_an_account_is_the_same_account),
+        cmocka_unit_test(what_is_no_address_is_one_name),
+        cmocka_unit_test(an_ipv4_address_in_an_ipv6_one_is_the_same),
+        cmocka_unit_test(many_64s_of_one_48_are_locked_together),
+        cmocka_unit_test(newcomers_have_turns_at_an_account_that_is_attacked),
+        cmocka_unit_test(in_no_hour_more_is_sent_than_is_allowed),
+        cmocka_unit_test(what_was_not_sent_is_given_back),
+        cmocka_unit_test(who_has_sent_all_is_not_forgotten_for_others),
+        cmocka_unit_test(known_ones_come_first_and_networks_in_turn),
+        cmocka_unit_test(who_waits_for_another_holds_up_nobody),
+        cmocka_unit_test(a_lock_is_seen_and_undone),
+        cmocka_unit_test(a_right_password_is_remembered_for_a_while),
+        cmocka_unit_test(fields_cannot_be_shifted_into_each_other),
+        cmocka_unit_test(recipient_cache_hold_until_the_accounts_change),
         cmocka_unit_test(recipient_cache_are_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,14 +4,14 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
+
 #include <cmocka.h>
 
 #include "base/arena.h"
 #include "base/buffer.h"
 #include "base/error.h"
 #include "base/map.h"
-
-#include <stdio.h>
 
 static void numbers_are_read_strictly(void **state)
 {
@@ -20,7 +20,8 @@ static void numbers_are_read_strictly(void **state)
     assert_int_equal(value, 0);
     assert_true(bytes_to_u64(BYTES("18446744073709551615"), UINT64_MAX, &value));
     assert_true(value == UINT64_MAX);
-    static const char *const wrong[] = {"", "18446744073709551616", "-1", "+1", " 1", "1 ", "1x", "000000000000000000001"};
+    static const char *const wrong[] = {"",   "18446744073709551616", "-1", "+1", " 1", "1 ",
+                                        "1x", "000000000000000000001"};
     for (size_t i = 0; i < ARRAY_LENGTH(wrong); i++)
         assert_false(bytes_to_u64(bytes_of_text(wrong[i]), UINT64_MAX, &value));
     assert_true(bytes_to_u64(BYTES("10"), 10, &value));
@@ -29,9 +30,19 @@ static void numbers_are_read_strictly(void **state)
 
 static void utf8_is_checked_by_rfc_3629(void **state)
 {
-    static const char *const right[] = {"", "a", "\xc3\xa4", "\xe2\x82\xac", "\xf0\x9f\x93\xac", "\xf4\x8f\xbf\xbf"};
-    static const char *const wrong[] = {"\x80", "\xc0\x80", "\xc1\xbf", "\xe0\x80\x80", "\xed\xa0\x80", "\xf4\x90\x80\x80",
-                                        "\xf5\x80\x80\x80", "\xc3", "\xe2\x82", "\xf0\x9f\x93", "\xc3("};
+    static const char *const right[] = {
+        "", "a", "\xc3\xa4", "\xe2\x82\xac", "\xf0\x9f\x93\xac", "\xf4\x8f\xbf\xbf"};
+    static const char *const wrong[] = {"\x80",
+                                        "\xc0\x80",
+                                        "\xc1\xbf",
+                                        "\xe0\x80\x80",
+                                        "\xed\xa0\x80",
+                                        "\xf4\x90\x80\x80",
+                                        "\xf5\x80\x80\x80",
+                                        "\xc3",
+                                        "\xe2\x82",
+                                        "\xf0\x9f\x93",
+                                        "\xc3("};
     for (size_t i = 0; i < ARRAY_LENGTH(right); i++)
         assert_true(bytes_is_utf8(bytes_of_text(right[i])));
     for (size_t i = 0; i < ARRAY_LENGTH(wrong); i++)
@@ -123,22 +134,43 @@ static void an_error_is_one_line(void **state)
 
 static void what_others_wrote_acts_on_nothing(void **state)
 {
-    static const struct { const char *text, *clean, *ascii; } cases[] = {
+    static const struct {
+        const char *text, *clean, *ascii;
+    } cases[] = {
         {"a b", "a b", "a b"},
         {"a\r\nb\t\x1b[2J\x7f", "a??b??[2J?", "a??b??[2J?"},
         {"M\xc3\xbcller \xe2\x82\xac", "M\xc3\xbcller \xe2\x82\xac", "M??ller ???"},
-        {"\xc2\x85" "a\xc2\x9b" "2J", "?a?2J", "??a??2J"},                                   /* NEL, CSI */
-        {"\xc2\xa0" "a", "\xc2\xa0" "a", "??a"},                                             /* a space that does not break */
-        {"a\xe2\x80\xa8" "b\xe2\x80\xa9", "a?b?", "a???b???"},                             /* line and paragraph separators */
-        {"\xe2\x80\xae" "gpj.exe\xe2\x81\xa9", "?gpj.exe?", "???gpj.exe???"},              /* direction */
-        {"\xe2\x80\xa7\xe2\x80\xaf\xe2\x81\xa5", "\xe2\x80\xa7\xe2\x80\xaf\xe2\x81\xa5", "?????????"}, /* the neighbours of those */
-        {"\xc2", "?", "?"}, {"\xe2\x80", "??", "??"}, {"\xff" "a", "?a", "?a"},
+        {"\xc2\x85"
+         "a\xc2\x9b"
+         "2J",
+         "?a?2J", "??a??2J"}, /* NEL, CSI */
+        /* a space that does not break */
+        {"\xc2\xa0"
+         "a",
+         "\xc2\xa0"
+         "a",
+         "??a"},
+        /* line and paragraph separators */
+        {"a\xe2\x80\xa8"
+         "b\xe2\x80\xa9",
+         "a?b?", "a???b???"},
+        {"\xe2\x80\xae"
+         "gpj.exe\xe2\x81\xa9",
+         "?gpj.exe?", "???gpj.exe???"}, /* direction */
+        /* the neighbours of those */
+        {"\xe2\x80\xa7\xe2\x80\xaf\xe2\x81\xa5", "\xe2\x80\xa7\xe2\x80\xaf\xe2\x81\xa5", "?????????"},
+        {"\xc2", "?", "?"},
+        {"\xe2\x80", "??", "??"},
+        {"\xff"
+         "a",
+         "?a", "?a"},
     };
     for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
         struct buffer out = {0};
         buffer_add_clean(&out, bytes_of_text(cases[i].text), true);
         assert_string_equal(buffer_text(&out), cases[i].clean);
-        assert_int_equal(bytes_has_control_character(bytes_of_text(cases[i].text)) && bytes_is_utf8(bytes_of_text(cases[i].text)),
+        assert_int_equal(bytes_has_control_character(bytes_of_text(cases[i].text)) &&
+                             bytes_is_utf8(bytes_of_text(cases[i].text)),
                          strchr(cases[i].clean, '?') != NULL && bytes_is_utf8(bytes_of_text(cases[i].text)));
         buffer_clear(&out);
         buffer_add_clean(&out, bytes_of_text(cases[i].text), false);
@@ -151,10 +183,14 @@ static void what_others_wrote_acts_on_nothing(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(numbers_are_read_strictly), cmocka_unit_test(utf8_is_checked_by_rfc_3629),
-        cmocka_unit_test(text_is_split_trimmed_and_found), cmocka_unit_test(a_buffer_grows_and_is_used_up),
-        cmocka_unit_test(an_arena_keeps_what_it_gave), cmocka_unit_test(a_map_finds_replaces_and_removes),
-        cmocka_unit_test(an_error_is_one_line), cmocka_unit_test(what_others_wrote_acts_on_nothing),
+        cmocka_unit_test(numbers_are_read_strictly),
+        cmocka_unit_test(utf8_is_checked_by_rfc_3629),
+        cmocka_unit_test(text_is_split_trimmed_and_found),
+        cmocka_unit_test(a_buffer_grows_and_is_used_up),
+        cmocka_unit_test(an_arena_keeps_what_it_gave),
+        cmocka_unit_test(a_map_finds_replaces_and_removes),
+        cmocka_unit_test(an_error_is_one_line),
+        cmocka_unit_test(what_others_wrote_acts_on_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

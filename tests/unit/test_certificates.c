@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Tricks with the names in certificates, all signed by a CA that the client
  * trusts: which of them are for the host that was asked for? */
-#include "unit.h"
+#include <openssl/x509v3.h>
 
 #include "ends.h"
-
-#include <openssl/x509v3.h>
+#include "unit.h"
 
 static struct tls_context client_tls;
 static X509 *ca;
@@ -25,14 +24,16 @@ static X509 *unsigned_certificate(EVP_PKEY *whose, const char *subject, size_t s
     X509_gmtime_adj(X509_getm_notBefore(certificate), -60);
     X509_gmtime_adj(X509_getm_notAfter(certificate), 3600);
     X509_set_pubkey(certificate, whose);
-    X509_NAME_add_entry_by_txt(X509_get_subject_name(certificate), "CN", V_ASN1_UTF8STRING, (const unsigned char *)subject, (int)subject_length, -1, 0);
+    X509_NAME_add_entry_by_txt(X509_get_subject_name(certificate), "CN", V_ASN1_UTF8STRING,
+                               (const unsigned char *)subject, (int)subject_length, -1, 0);
     return certificate;
 }
 
 static void add_alternative(GENERAL_NAMES *names, const struct name *name)
 {
     GENERAL_NAME *one = GENERAL_NAME_new();
-    ASN1_STRING *text = ASN1_STRING_type_new(name->kind == GEN_IPADD ? V_ASN1_OCTET_STRING : V_ASN1_IA5STRING);
+    ASN1_STRING *text = ASN1_STRING_type_new(name->kind == GEN_IPADD ? V_ASN1_OCTET_STRING
+                                                                     : V_ASN1_IA5STRING);
     ASN1_STRING_set(text, name->text.at, (int)name->text.length);
     GENERAL_NAME_set0_value(one, name->kind, text);
     sk_GENERAL_NAME_push(names, one);
@@ -106,12 +107,22 @@ static bool is_taken(const char *host, const struct name *names, size_t count)
     return taken;
 }
 
-#define DNS(literal) {GEN_DNS, BYTES(literal)}
-#define CN(literal) {0, BYTES(literal)}
+#define DNS(literal)            \
+    {                           \
+        GEN_DNS, BYTES(literal) \
+    }
+#define CN(literal)       \
+    {                     \
+        0, BYTES(literal) \
+    }
 
 static void a_name_is_the_whole_name(void **state)
 {
-    static const struct { const char *host; bool taken; struct name names[2]; } cases[] = {
+    static const struct {
+        const char *host;
+        bool taken;
+        struct name names[2];
+    } cases[] = {
         {"mx.example.org", true, {DNS("mx.example.org")}},
         {"mx.example.org", true, {DNS("other.example.org"), DNS("MX.Example.ORG")}},
         {"mx.example.org", false, {DNS("mx.example.com")}},
@@ -146,7 +157,11 @@ static void a_name_is_the_whole_name(void **state)
 
 static void a_star_is_one_whole_label_at_the_left(void **state)
 {
-    static const struct { const char *host; bool taken; struct name name; } cases[] = {
+    static const struct {
+        const char *host;
+        bool taken;
+        struct name name;
+    } cases[] = {
         {"mx.example.org", true, DNS("*.example.org")},
         {"a.mx.example.org", false, DNS("*.example.org")},
         {"example.org", false, DNS("*.example.org")},
@@ -188,7 +203,11 @@ static void a_star_is_one_whole_label_at_the_left(void **state)
 
 static void an_address_is_an_address(void **state)
 {
-    static const struct { const char *host; bool taken; struct name name; } cases[] = {
+    static const struct {
+        const char *host;
+        bool taken;
+        struct name name;
+    } cases[] = {
         {"192.0.2.1", true, {GEN_IPADD, BYTES("\xc0\x00\x02\x01")}},
         {"192.0.2.1", false, {GEN_IPADD, BYTES("\xc0\x00\x02\x02")}},
         {"192.0.2.1", false, {GEN_IPADD, BYTES("192.0.2.1")}},
@@ -211,7 +230,9 @@ static void an_address_is_an_address(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_name_is_the_whole_name), cmocka_unit_test(a_star_is_one_whole_label_at_the_left), cmocka_unit_test(an_address_is_an_address),
+        cmocka_unit_test(a_name_is_the_whole_name),
+        cmocka_unit_test(a_star_is_one_whole_label_at_the_left),
+        cmocka_unit_test(an_address_is_an_address),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

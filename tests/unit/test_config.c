@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The configuration: defaults, each type right and wrong, where errors are, and that what is shown can be read back. */
+/* The configuration: defaults, each type right and wrong, where
+ * errors are, and that what is shown can be read back. */
 #define _GNU_SOURCE
-#include "unit.h"
-
-#include "config/config.h"
-#include "config/keys.h"
-
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
+
+#include "config/config.h"
+#include "config/keys.h"
+#include "unit.h"
 
 #define BASE "hostname: mx.example.org\n"
 
@@ -24,7 +24,8 @@ static bool parse(const char *text)
 }
 
 /* Refused at this line, with all these words in one line. */
-static void refused_at(const char *file, int test_line, const char *text, int line, const char *word, const char *another)
+static void refused_at(const char *file, int test_line, const char *text, int line, const char *word,
+                       const char *another)
 {
     char place[32];
     snprintf(place, sizeof place, "test.conf:%d:", line);
@@ -33,7 +34,8 @@ static void refused_at(const char *file, int test_line, const char *text, int li
         print_error("this was taken: %s\n", text);
         _fail(file, test_line);
     }
-    bool fine = strncmp(error.text, place, strlen(place)) == 0 && strstr(error.text, word) != NULL && strstr(error.text, another) != NULL && strchr(error.text, '\n') == NULL &&
+    bool fine = strncmp(error.text, place, strlen(place)) == 0 && strstr(error.text, word) != NULL &&
+                strstr(error.text, another) != NULL && strchr(error.text, '\n') == NULL &&
                 error.exit_code == 78;
     if (!fine) {
         print_error("it says (%d): %s\n", error.exit_code, error.text);
@@ -66,11 +68,16 @@ static void three_lines_are_a_server(void **state)
 static void what_is_shown_can_be_read_back(void **state)
 {
     struct buffer first = {0}, second = {0};
-    assert_true(parse(BASE "domains: [example.org, b.example]\nlisteners: [{port: 25}, {address: 127.0.0.1, port: 10587, role: submission, tls: starttls}]\n"
-                           "relay: {via: smarthost, smarthost: {host: smtp.example.net, port: 2525}, tls: {a.example: dane, \"*\": encrypt}, "
-                           "routes: [{domain: In.Example, host: 192.0.2.1, tls: verify}, {domain: \"*.example\", via: mx, connections: 3, rate: 60}]}\nlimits: {message_size: 5MiB}\n"
-                           "submission: {local: {protect_accounts: false, users: [{user: www-data, senders: [\"*\"]}, {user: 7, messages_per_hour: 0}]}}\nqueue: {hold: true, retry: {first: 90s, factor: 1.5}}\n"
-                           "resolver: {servers: [\"127.0.0.1:5353\"]}\nlog: {format: json, level: warn}\n"));
+    assert_true(parse(
+        BASE "domains: [example.org, b.example]\nlisteners: [{port: 25}, {address: 127.0.0.1, port: 10587, "
+             "role: submission, tls: starttls}]\n"
+             "relay: {via: smarthost, smarthost: {host: smtp.example.net, port: 2525}, tls: {a.example: "
+             "dane, \"*\": encrypt}, "
+             "routes: [{domain: In.Example, host: 192.0.2.1, tls: verify}, {domain: \"*.example\", via: mx, "
+             "connections: 3, rate: 60}]}\nlimits: {message_size: 5MiB}\n"
+             "submission: {local: {protect_accounts: false, users: [{user: www-data, senders: [\"*\"]}, "
+             "{user: 7, messages_per_hour: 0}]}}\nqueue: {hold: true, retry: {first: 90s, factor: 1.5}}\n"
+             "resolver: {servers: [\"127.0.0.1:5353\"]}\nlog: {format: json, level: warn}\n"));
     config_write(&config, &first);
     config_free(&config);
     if (!parse(buffer_text(&first)))
@@ -103,7 +110,8 @@ static void a_long_data_folder_is_read_back(void **state)
 
 static void local_users_have_rules_of_their_own(void **state)
 {
-    assert_true(parse(BASE "submission: {local: {users: [{user: www-data, senders: [\"*@example.org\", a@example.net]}, {user: 1000, messages_per_hour: 0}], messages_per_hour: 7}}\n"));
+    assert_true(parse(BASE "submission: {local: {users: [{user: www-data, senders: [\"*@example.org\", "
+                           "a@example.net]}, {user: 1000, messages_per_hour: 0}], messages_per_hour: 7}}\n"));
     const struct config_local_user *users = config.submission.local.users;
     assert_int_equal(config.submission.local.user_count, 2);
     assert_int_equal(config.submission.local.recipients_per_hour, 5000);
@@ -119,7 +127,8 @@ static void local_users_have_rules_of_their_own(void **state)
     config_free(&config);
     REFUSED(BASE "submission: {local: {users: [{senders: [\"*\"]}]}}\n", 2, "user", "missing");
     REFUSED(BASE "submission: {local: {users: [{user: a, senders: [b]}]}}\n", 2, "'b'", "not a sender");
-    REFUSED(BASE "submission: {local: {users: [{user: a, senders: [\"*x@example.org\"]}]}}\n", 2, "*x@", "not a sender");
+    REFUSED(BASE "submission: {local: {users: [{user: a, senders: [\"*x@example.org\"]}]}}\n", 2, "*x@",
+            "not a sender");
     REFUSED(BASE "submission: {local: {users: [{user: a, senders: b@example.org}]}}\n", 2, "senders", "list");
     REFUSED(BASE "submission: {local: {users: [{user: a}, {user: a}]}}\n", 2, "a", "twice");
     REFUSED(BASE "submission: {local: {users: [{user: a, sender: []}]}}\n", 2, "sender", "senders");
@@ -127,8 +136,10 @@ static void local_users_have_rules_of_their_own(void **state)
 
 static void routes_by_domain(void **state)
 {
-    assert_true(parse(BASE "relay:\n  port: 26\n  smarthost: {host: smtp.example.net}\n  routes:\n    - {domain: In.Example, host: mx.inside.example}\n"
-                           "    - {domain: \"*.example\", via: smarthost, rate: 60000}\n    - {domain: \"*\", connections: 1000}\n"));
+    assert_true(parse(BASE "relay:\n  port: 26\n  smarthost: {host: smtp.example.net}\n  routes:\n    - "
+                           "{domain: In.Example, host: mx.inside.example}\n"
+                           "    - {domain: \"*.example\", via: smarthost, rate: 60000}\n    - {domain: "
+                           "\"*\", connections: 1000}\n"));
     assert_int_equal(config.relay.route_count, 3);
     const struct route_rule *r = config.relay.routes;
     assert_string_equal(r[0].domain, "in.example");
@@ -140,11 +151,14 @@ static void routes_by_domain(void **state)
     REFUSED(BASE "relay:\n  routes: [{host: a.example}]\n", 3, "domain", "missing");
     REFUSED(BASE "relay:\n  routes: [{domain: a_b c, host: a.example}]\n", 3, "a_b c", "not a domain");
     REFUSED(BASE "relay:\n  routes: [{domain: \"x.*.example\"}]\n", 3, "x.*", "not a domain");
-    REFUSED(BASE "relay:\n  routes: [{domain: a.example, host: b.example, via: mx}]\n", 3, "a.example", "not both");
+    REFUSED(BASE "relay:\n  routes: [{domain: a.example, host: b.example, via: mx}]\n", 3, "a.example",
+            "not both");
     REFUSED(BASE "relay:\n  routes: [{domain: a.example, port: 26}]\n", 3, "port", "host");
     REFUSED(BASE "relay:\n  routes: [{domain: a.example, tls: none}]\n", 3, "tls", "relay.tls");
-    REFUSED(BASE "relay:\n  routes: [{domain: a.example, via: smarthost}]\n", 3, "smarthost", "relay.smarthost.host");
-    REFUSED(BASE "relay:\n  routes:\n    - {domain: a.example}\n    - {domain: A.example}\n", 5, "a.example", "twice");
+    REFUSED(BASE "relay:\n  routes: [{domain: a.example, via: smarthost}]\n", 3, "smarthost",
+            "relay.smarthost.host");
+    REFUSED(BASE "relay:\n  routes:\n    - {domain: a.example}\n    - {domain: A.example}\n", 5, "a.example",
+            "twice");
     REFUSED(BASE "relay:\n  routes: [{domain: a.example, rate: 0}]\n", 3, "rate", "bounds");
     REFUSED(BASE "relay:\n  routes: [{domain: a.example, rate: 60001}]\n", 3, "rate", "bounds");
     REFUSED(BASE "relay:\n  routes: [{domain: a.example, connections: 1001}]\n", 3, "connections", "bounds");
@@ -184,7 +198,8 @@ static void each_type_has_its_words(void **state)
     REFUSED(BASE "resolver: {trust_anchor: /does/not/exist}\n", 2, "/does/not/exist", "");
     REFUSED(BASE "limits: 5\n", 2, "limits", "");
     REFUSED("- a\n", 1, "", "");
-    REFUSED(BASE "tls: {certificate: /does/not/exist.pem, key: /does/not/exist.key}\n", 2, "/does/not/exist.pem", "");
+    REFUSED(BASE "tls: {certificate: /does/not/exist.pem, key: /does/not/exist.key}\n", 2,
+            "/does/not/exist.pem", "");
 }
 
 static void a_domain_has_its_tls_policy(void **state)
@@ -192,7 +207,8 @@ static void a_domain_has_its_tls_policy(void **state)
     assert_true(parse(BASE));
     assert_int_equal(config_tls_wish(&config, BYTES("a.example")), WISH_AUTO);
     config_free(&config);
-    assert_true(parse(BASE "relay: {tls: {A.example: dane, \"*\": encrypt, b.example: none, c.example: auto}}\n"));
+    assert_true(
+        parse(BASE "relay: {tls: {A.example: dane, \"*\": encrypt, b.example: none, c.example: auto}}\n"));
     assert_int_equal(config_tls_wish(&config, BYTES("a.EXAMPLE")), WISH_DANE);
     assert_int_equal(config_tls_wish(&config, BYTES("b.example")), WISH_NONE);
     assert_int_equal(config_tls_wish(&config, BYTES("c.example")), WISH_AUTO);
@@ -202,12 +218,19 @@ static void a_domain_has_its_tls_policy(void **state)
 
 static void mail_is_handed_to_a_socket_or_an_address(void **state)
 {
-    static const struct { const char *said, *path, *address; uint16_t port; } cases[] = {
-        {NULL, "/var/lib/mailboat/dovecot/lmtp/socket", NULL, 0}, {"unix:/run/x", "/run/x", NULL, 0}, {"127.0.0.1:24", NULL, "127.0.0.1", 24},
-        {"[::1]:65535", NULL, "::1", 65535}, {"localhost:1", NULL, "127.0.0.1", 1}};
+    static const struct {
+        const char *said, *path, *address;
+        uint16_t port;
+    } cases[] = {{NULL, "/var/lib/mailboat/dovecot/lmtp/socket", NULL, 0},
+                 {"unix:/run/x", "/run/x", NULL, 0},
+                 {"127.0.0.1:24", NULL, "127.0.0.1", 24},
+                 {"[::1]:65535", NULL, "::1", 65535},
+                 {"localhost:1", NULL, "127.0.0.1", 1}};
     char text[300];
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        snprintf(text, sizeof text, BASE "mailboxes: {deliver: lmtp%s%s%s}\n", cases[i].said == NULL ? "" : ", lmtp: \"", cases[i].said == NULL ? "" : cases[i].said, cases[i].said == NULL ? "" : "\"");
+        snprintf(text, sizeof text, BASE "mailboxes: {deliver: lmtp%s%s%s}\n",
+                 cases[i].said == NULL ? "" : ", lmtp: \"", cases[i].said == NULL ? "" : cases[i].said,
+                 cases[i].said == NULL ? "" : "\"");
         assert_true(parse(text));
         if (cases[i].path != NULL) {
             assert_string_equal(config.mailboxes.lmtp_at.path, cases[i].path);
@@ -237,11 +260,13 @@ static void limits_hold_at_them_and_one_past(void **state)
 static void what_contradicts_itself_is_refused(void **state)
 {
     REFUSED(BASE "relay: {via: smarthost}\n", 2, "smarthost", "host");
-    REFUSED(BASE "relay: {via: smarthost, smarthost: {host: smtp.example.net, tls: none}}\n", 2, "none", "loopback");
+    REFUSED(BASE "relay: {via: smarthost, smarthost: {host: smtp.example.net, tls: none}}\n", 2, "none",
+            "loopback");
     REFUSED(BASE "relay: {via: auto}\n", 2, "auto", "smarthost");
     REFUSED(BASE "mailboxes: {deliver: lmtp, lmtp: run/lmtp}\n", 2, "run/lmtp", "unix:/run");
     REFUSED(BASE "mailboxes: {deliver: lmtp, lmtp: \"unix:run/lmtp\"}\n", 2, "run/lmtp", "unix:/run");
-    REFUSED(BASE "mailboxes: {lmtp: \"dovecot.example.org:24\"}\n", 2, "dovecot.example.org:24", "127.0.0.1:24");
+    REFUSED(BASE "mailboxes: {lmtp: \"dovecot.example.org:24\"}\n", 2, "dovecot.example.org:24",
+            "127.0.0.1:24");
     REFUSED(BASE "mailboxes: {lmtp: \"127.0.0.1:0\"}\n", 2, "127.0.0.1:0", "neither");
     REFUSED(BASE "mailboxes: {lmtp: \"127.0.0.1:65536\"}\n", 2, "65536", "neither");
     REFUSED(BASE "mailboxes: {lmtp: \"::1:24\"}\n", 2, "::1:24", "neither");
@@ -299,7 +324,8 @@ static bool memory_holds_a_piece(const char veiled[MARK])
     FILE *maps = fopen("/proc/self/maps", "re");
     assert_true(memory >= 0 && room != MAP_FAILED && maps != NULL);
     while (!found && fgets(line, sizeof line, maps) != NULL) {
-        if (sscanf(line, "%lx-%lx %7s", &start, &end, rights) != 3 || rights[1] != 'w' || end - start > REGION_MAX || (start <= (unsigned long)room && (unsigned long)room < end))
+        if (sscanf(line, "%lx-%lx %7s", &start, &end, rights) != 3 || rights[1] != 'w' ||
+            end - start > REGION_MAX || (start <= (unsigned long)room && (unsigned long)room < end))
             continue;
         ssize_t got = pread(memory, room, end - start, (off_t)start);
         found = got > 0 && holds_a_piece(room, (size_t)got, veiled);
@@ -331,11 +357,19 @@ static void write_with_mark(const char *path, const char *text, const char veile
 static void nothing_of_a_command_is_left_in_memory(void **state)
 {
 #define SMARTHOST BASE "relay:\n  smarthost:\n    host: a.example\n    user: u\n    "
-    static const struct { const char *text; bool fine; } files[] = {
-        {SMARTHOST "password_command: echo @\n", true}, {SMARTHOST "token_command: \"printf '%s' \\\"@\\\"\"\n", true}, {SMARTHOST "token_command: 'echo @ @'\n", true},
-        {SMARTHOST "token_command: >-\n      echo\n      @\n", true}, {BASE "relay: {smarthost: {host: a.example, user: u, password_command: &a \"@\"}}\n", true},
-        {SMARTHOST "password_command: echo @\nnonsense: 5\n", false}, {SMARTHOST "password_command: echo @\n    token_command: echo @\n", false},
-        {SMARTHOST "password_command: \"echo @\n", false}, {SMARTHOST "password: @\n", false}, {"# @\n" BASE, true}};
+    static const struct {
+        const char *text;
+        bool fine;
+    } files[] = {{SMARTHOST "password_command: echo @\n", true},
+                 {SMARTHOST "token_command: \"printf '%s' \\\"@\\\"\"\n", true},
+                 {SMARTHOST "token_command: 'echo @ @'\n", true},
+                 {SMARTHOST "token_command: >-\n      echo\n      @\n", true},
+                 {BASE "relay: {smarthost: {host: a.example, user: u, password_command: &a \"@\"}}\n", true},
+                 {SMARTHOST "password_command: echo @\nnonsense: 5\n", false},
+                 {SMARTHOST "password_command: echo @\n    token_command: echo @\n", false},
+                 {SMARTHOST "password_command: \"echo @\n", false},
+                 {SMARTHOST "password: @\n", false},
+                 {"# @\n" BASE, true}};
     char veiled[MARK], path[] = "/tmp/mailboat-config-XXXXXX";
     make_mark(veiled);
     close(mkstemp(path));
@@ -346,7 +380,8 @@ static void nothing_of_a_command_is_left_in_memory(void **state)
         if (read && config.relay.smarthost.user != NULL) {
             assert_true(memory_holds_a_piece(veiled)); /* else this looks for the wrong thing */
             config_forget_secrets(&config);
-            assert_true(config.relay.smarthost.password_command != NULL || config.relay.smarthost.token_command != NULL);
+            assert_true(config.relay.smarthost.password_command != NULL ||
+                        config.relay.smarthost.token_command != NULL);
         }
         if (memory_holds_a_piece(veiled))
             fail_msg("a piece is left of: %s", files[i].text);
@@ -359,9 +394,20 @@ static void nothing_of_a_command_is_left_in_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(three_lines_are_a_server), cmocka_unit_test(what_is_shown_can_be_read_back), cmocka_unit_test(routes_by_domain), cmocka_unit_test(local_users_have_rules_of_their_own), cmocka_unit_test(unknown_keys_are_found_with_the_one_that_was_meant),
-        cmocka_unit_test(each_type_has_its_words), cmocka_unit_test(a_long_data_folder_is_read_back), cmocka_unit_test(a_domain_has_its_tls_policy), cmocka_unit_test(mail_is_handed_to_a_socket_or_an_address), cmocka_unit_test(limits_hold_at_them_and_one_past), cmocka_unit_test(what_contradicts_itself_is_refused),
-        cmocka_unit_test(broken_yaml_is_told_with_its_line), cmocka_unit_test(every_key_is_documented), cmocka_unit_test(nothing_of_a_command_is_left_in_memory),
+        cmocka_unit_test(three_lines_are_a_server),
+        cmocka_unit_test(what_is_shown_can_be_read_back),
+        cmocka_unit_test(routes_by_domain),
+        cmocka_unit_test(local_users_have_rules_of_their_own),
+        cmocka_unit_test(unknown_keys_are_found_with_the_one_that_was_meant),
+        cmocka_unit_test(each_type_has_its_words),
+        cmocka_unit_test(a_long_data_folder_is_read_back),
+        cmocka_unit_test(a_domain_has_its_tls_policy),
+        cmocka_unit_test(mail_is_handed_to_a_socket_or_an_address),
+        cmocka_unit_test(limits_hold_at_them_and_one_past),
+        cmocka_unit_test(what_contradicts_itself_is_refused),
+        cmocka_unit_test(broken_yaml_is_told_with_its_line),
+        cmocka_unit_test(every_key_is_documented),
+        cmocka_unit_test(nothing_of_a_command_is_left_in_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

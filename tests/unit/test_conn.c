@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Connections in clear and in TLS: all octets arrive, in order, and each end is told of. */
+#include <arpa/inet.h>
+#include <malloc.h>
+#include <netinet/in.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
 #include <cmocka.h>
 
 #include "ends.h"
-
-#include <arpa/inet.h>
-#include <malloc.h>
-#include <netinet/in.h>
-#include <stdio.h>
-#include <sys/stat.h>
 
 static struct tls_context server_tls, client_tls;
 static int contexts_setup(void **state)
@@ -73,8 +73,14 @@ static void echo(bool tls)
     end_close(&server);
 }
 
-static void what_is_said_comes_back(void **state) { echo(false); }
-static void what_is_said_comes_back_in_tls(void **state) { echo(true); }
+static void what_is_said_comes_back(void **state)
+{
+    echo(false);
+}
+static void what_is_said_comes_back_in_tls(void **state)
+{
+    echo(true);
+}
 
 static void tls_tells_version_and_cipher(void **state)
 {
@@ -140,8 +146,14 @@ static void pass_much(bool tls)
     end_close(&server);
 }
 
-static void much_passes_a_slow_reader(void **state) { pass_much(false); }
-static void much_passes_a_slow_reader_in_tls(void **state) { pass_much(true); }
+static void much_passes_a_slow_reader(void **state)
+{
+    pass_much(false);
+}
+static void much_passes_a_slow_reader_in_tls(void **state)
+{
+    pass_much(true);
+}
 
 /* OpenSSL reads ahead: what it holds is known to no epoll. */
 static void nothing_is_left_behind_in_tls(void **state)
@@ -205,8 +217,14 @@ static void unread_input_is_bounded(bool tls)
     end_close(&server);
 }
 
-static void unread_input_is_bounded_in_clear(void **state) { unread_input_is_bounded(false); }
-static void unread_input_is_bounded_in_tls(void **state) { unread_input_is_bounded(true); }
+static void unread_input_is_bounded_in_clear(void **state)
+{
+    unread_input_is_bounded(false);
+}
+static void unread_input_is_bounded_in_tls(void **state)
+{
+    unread_input_is_bounded(true);
+}
 
 static void a_line_that_waits_holds_little(void **state)
 {
@@ -412,7 +430,8 @@ static void octets_do_not_put_off_a_deadline(void **state)
 
 static void start_tls_when_asked(struct unit_end *end, const char *event)
 {
-    if (strcmp(event, "input") == 0 && end->tls == 0 && bytes_starts_nocase(conn_input(&end->conn), "STARTTLS\r\n")) {
+    if (strcmp(event, "input") == 0 && end->tls == 0 &&
+        bytes_starts_nocase(conn_input(&end->conn), "STARTTLS\r\n")) {
         conn_consume(&end->conn, 10);
         conn_write(&end->conn, BYTES("220 go\r\n"));
         conn_start_tls_server(&end->conn, &server_tls);
@@ -553,8 +572,14 @@ static void octets_do_not_put_off_the_end_of_a_handshake(void **state)
 
 static void a_client_hello_is_known(void **state)
 {
-    static const struct { const char *octets; size_t length; bool tls; } cases[] = {
-        {"\x16\x03\x01\x02", 4, true}, {"\x16\x03", 2, false}, {"EHLO", 4, false}, {"\x16\x02\x01", 3, false}};
+    static const struct {
+        const char *octets;
+        size_t length;
+        bool tls;
+    } cases[] = {{"\x16\x03\x01\x02", 4, true},
+                 {"\x16\x03", 2, false},
+                 {"EHLO", 4, false},
+                 {"\x16\x02\x01", 3, false}};
     for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
         struct unit_end server;
         int client = end_and_descriptor(&server, SOCK_STREAM);
@@ -578,7 +603,8 @@ static void addresses_are_written_as_people_write_them(void **state)
     assert_true(bytes_is(conn_address_text((struct sockaddr *)&six, room, sizeof room), "2001:db8::1"));
     inet_pton(AF_INET6, "::ffff:192.0.2.7", &six.sin6_addr);
     assert_true(bytes_is(conn_address_text((struct sockaddr *)&six, room, sizeof room), "192.0.2.7"));
-    assert_true(bytes_is(conn_address_text(&(struct sockaddr){.sa_family = AF_UNIX}, room, sizeof room), "local"));
+    assert_true(
+        bytes_is(conn_address_text(&(struct sockaddr){.sa_family = AF_UNIX}, room, sizeof room), "local"));
 }
 
 /* ---- what an idle one costs ---- */
@@ -636,9 +662,12 @@ static void close_both(struct unit_end *client, struct unit_end *server)
 static void a_session_serves_where_the_same_is_asked(void **state)
 {
     static const char nothing[32];
-    const struct dns_record wrong = {.usage = 3, .selector = 1, .matching = 1, .data = {nothing, sizeof nothing}};
-    const struct conn_peer verified = {.name = "mx.example.org", .verify = true}, unverified = {.name = "mx.example.org"},
-                           other = {.name = "mx.example.net", .verify = true}, by_tlsa = {.name = "mx.example.org", .tlsa = &wrong, .tlsa_count = 1};
+    const struct dns_record wrong = {
+        .usage = 3, .selector = 1, .matching = 1, .data = {nothing, sizeof nothing}};
+    const struct conn_peer verified = {.name = "mx.example.org", .verify = true},
+                           unverified = {.name = "mx.example.org"},
+                           other = {.name = "mx.example.net", .verify = true},
+                           by_tlsa = {.name = "mx.example.org", .tlsa = &wrong, .tlsa_count = 1};
     struct unit_end client, server;
     tls_client_resume(&client_tls);
     shake_hands(&client, &server, &verified);

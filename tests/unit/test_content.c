@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Content off the wire and onto it: the same at every split of the input. */
-#include "unit.h"
-
 #include "core/client/encoder.h"
 #include "core/server/content.h"
 #include "core/server/server_session.h"
+#include "unit.h"
 
 struct reading {
     struct buffer stored;
@@ -22,7 +21,8 @@ static struct reading read_split(struct bytes input, size_t first, bool fix)
     content_start(&reading.content, UINT64_MAX, false, fix);
     for (size_t there = first;; there = input.length) {
         while (!reading.ended) {
-            size_t used = content_feed_data(&reading.content, bytes_of(input.at + reading.used, there - reading.used), &changed, &run);
+            size_t used = content_feed_data(
+                &reading.content, bytes_of(input.at + reading.used, there - reading.used), &changed, &run);
             buffer_add(&reading.stored, run.octets);
             reading.used += used;
             reading.ended = run.ended;
@@ -38,7 +38,13 @@ static struct reading read_split(struct bytes input, size_t first, bool fix)
 
 static void data_reads_the_same_at_every_split(void **state)
 {
-    static const struct { const char *text; size_t rest; bool fix; enum content_fault fault; const char *stored; } cases[] = {
+    static const struct {
+        const char *text;
+        size_t rest;
+        bool fix;
+        enum content_fault fault;
+        const char *stored;
+    } cases[] = {
         {"a\r\n.\r\n", 0, false, CONTENT_FINE, "a\r\n"},
         {".\r\n", 0, false, CONTENT_FINE, ""},
         {"..\r\n...\r\n.x\r\n.\r\nQUIT\r\n", 6, false, CONTENT_FINE, ".\r\n..\r\nx\r\n"},
@@ -71,9 +77,15 @@ static void data_reads_the_same_at_every_split(void **state)
 
 static void chunks_read_the_same_at_every_split(void **state)
 {
-    static const struct { const char *text; bool binary; enum content_fault fault; } cases[] = {
-        {"a\r\nb\r\n", false, CONTENT_FINE}, {"a\r\n.\r\nb", false, CONTENT_FINE}, {"\r\n\r\n", false, CONTENT_FINE}, {"a\nb", false, CONTENT_BARE_NEWLINE},
-        {"a\rb", false, CONTENT_BARE_NEWLINE}, {"a\r", false, CONTENT_BARE_NEWLINE}, {"\r\r\n", false, CONTENT_BARE_NEWLINE}, {"\r\n\r\r\r\n", true, CONTENT_FINE},
+    static const struct {
+        const char *text;
+        bool binary;
+        enum content_fault fault;
+    } cases[] = {
+        {"a\r\nb\r\n", false, CONTENT_FINE},     {"a\r\n.\r\nb", false, CONTENT_FINE},
+        {"\r\n\r\n", false, CONTENT_FINE},       {"a\nb", false, CONTENT_BARE_NEWLINE},
+        {"a\rb", false, CONTENT_BARE_NEWLINE},   {"a\r", false, CONTENT_BARE_NEWLINE},
+        {"\r\r\n", false, CONTENT_BARE_NEWLINE}, {"\r\n\r\r\r\n", true, CONTENT_FINE},
     };
     for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
         struct bytes input = bytes_of_text(cases[i].text);
@@ -138,9 +150,14 @@ static void sizes_have_a_limit(void **state)
 /* What a run costs does not depend on its lines: one run a call, all of the input. */
 static void a_call_gives_one_run_whatever_the_lines_are(void **state)
 {
-    static const struct { const char *line; size_t stored; bool fix; } cases[] = {
-        {"..\r\n", 3, false}, {".a\r\n", 3, false}, {"...\r\n", 4, false}, {"\r\n", 2, false}, {"x\r\n", 3, false}, {"..\r\na\r\n", 6, false},
-        {"\n", 2, true}, {"x\n", 3, true}, {"b\n\r\n..\r\n", 8, true},
+    static const struct {
+        const char *line;
+        size_t stored;
+        bool fix;
+    } cases[] = {
+        {"..\r\n", 3, false}, {".a\r\n", 3, false}, {"...\r\n", 4, false},
+        {"\r\n", 2, false},   {"x\r\n", 3, false},  {"..\r\na\r\n", 6, false},
+        {"\n", 2, true},      {"x\n", 3, true},     {"b\n\r\n..\r\n", 8, true},
     };
     enum { LINES = 5000 };
     for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
@@ -175,10 +192,17 @@ static void what_needs_no_change_is_the_input_itself(void **state)
 
 static void nul_is_a_fault_but_in_a_binary_body(void **state)
 {
-    static const struct { struct bytes text; bool by_chunk, binary; enum content_fault fault; } cases[] = {
-        {BYTES("a\r\n\r\nb\0c\r\n"), false, false, CONTENT_NUL}, {BYTES("a\0\r\n\r\nb\r\n"), false, false, CONTENT_NUL},
-        {BYTES("a\r\n\r\nb\0c\r\n"), true, false, CONTENT_NUL},  {BYTES("a\r\n\r\nb\0c\r\n"), true, true, CONTENT_FINE},
-        {BYTES("a\0\r\n\r\nb\r\n"), true, true, CONTENT_NUL},    {BYTES("\0\n\r\n"), false, false, CONTENT_BARE_NEWLINE},
+    static const struct {
+        struct bytes text;
+        bool by_chunk, binary;
+        enum content_fault fault;
+    } cases[] = {
+        {BYTES("a\r\n\r\nb\0c\r\n"), false, false, CONTENT_NUL},
+        {BYTES("a\0\r\n\r\nb\r\n"), false, false, CONTENT_NUL},
+        {BYTES("a\r\n\r\nb\0c\r\n"), true, false, CONTENT_NUL},
+        {BYTES("a\r\n\r\nb\0c\r\n"), true, true, CONTENT_FINE},
+        {BYTES("a\0\r\n\r\nb\r\n"), true, true, CONTENT_NUL},
+        {BYTES("\0\n\r\n"), false, false, CONTENT_BARE_NEWLINE},
         {BYTES("\r\0\n\r\n"), true, false, CONTENT_BARE_NEWLINE},
     };
     for (size_t i = 0; i < ARRAY_LENGTH(cases); i++)
@@ -206,9 +230,18 @@ static void nul_is_a_fault_but_in_a_binary_body(void **state)
 static void content_is_encoded_the_same_at_every_split(void **state)
 {
     static const char *const cases[][2] = {
-        {"", ".\r\n"}, {"a\r\n", "a\r\n.\r\n"}, {"a", "a\r\n.\r\n"}, {".", "..\r\n.\r\n"}, {".\r\n..\r\n", "..\r\n...\r\n.\r\n"},
-        {"a\nb", "a\r\nb\r\n.\r\n"}, {"a\rb", "a\r\nb\r\n.\r\n"}, {"a\r", "a\r\n.\r\n"}, {"\n.\n", "\r\n..\r\n.\r\n"}, {"\r.\r", "\r\n..\r\n.\r\n"},
-        {"\r\r\n", "\r\n\r\n.\r\n"}, {"\r\n\r\n", "\r\n\r\n.\r\n"},
+        {"", ".\r\n"},
+        {"a\r\n", "a\r\n.\r\n"},
+        {"a", "a\r\n.\r\n"},
+        {".", "..\r\n.\r\n"},
+        {".\r\n..\r\n", "..\r\n...\r\n.\r\n"},
+        {"a\nb", "a\r\nb\r\n.\r\n"},
+        {"a\rb", "a\r\nb\r\n.\r\n"},
+        {"a\r", "a\r\n.\r\n"},
+        {"\n.\n", "\r\n..\r\n.\r\n"},
+        {"\r.\r", "\r\n..\r\n.\r\n"},
+        {"\r\r\n", "\r\n\r\n.\r\n"},
+        {"\r\n\r\n", "\r\n\r\n.\r\n"},
     };
     for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
         struct bytes input = bytes_of_text(cases[i][0]);
@@ -228,8 +261,18 @@ static void content_is_encoded_the_same_at_every_split(void **state)
 static void chunks_are_encoded_the_same_at_every_split(void **state)
 {
     static const char *const cases[][2] = {
-        {"", ""}, {"a\r\n", "a\r\n"}, {"a", "a"}, {".", "."}, {"\r\n.\r\n", "\r\n.\r\n"}, {"a\nb", "a\r\nb"}, {"a\rb", "a\r\nb"},
-        {"a\r", "a\r\n"}, {"\n.\n", "\r\n.\r\n"}, {"\r\r\n", "\r\n\r\n"}, {"\n", "\r\n"}, {"a\r\n\nb", "a\r\n\r\nb"},
+        {"", ""},
+        {"a\r\n", "a\r\n"},
+        {"a", "a"},
+        {".", "."},
+        {"\r\n.\r\n", "\r\n.\r\n"},
+        {"a\nb", "a\r\nb"},
+        {"a\rb", "a\r\nb"},
+        {"a\r", "a\r\n"},
+        {"\n.\n", "\r\n.\r\n"},
+        {"\r\r\n", "\r\n\r\n"},
+        {"\n", "\r\n"},
+        {"a\r\n\nb", "a\r\n\r\nb"},
     };
     for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
         struct bytes input = bytes_of_text(cases[i][0]);
@@ -253,9 +296,13 @@ static void chunks_are_encoded_the_same_at_every_split(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(data_reads_the_same_at_every_split), cmocka_unit_test(chunks_read_the_same_at_every_split), cmocka_unit_test(lines_have_a_limit),
-        cmocka_unit_test(sizes_have_a_limit), cmocka_unit_test(a_call_gives_one_run_whatever_the_lines_are),
-        cmocka_unit_test(what_needs_no_change_is_the_input_itself), cmocka_unit_test(nul_is_a_fault_but_in_a_binary_body),
+        cmocka_unit_test(data_reads_the_same_at_every_split),
+        cmocka_unit_test(chunks_read_the_same_at_every_split),
+        cmocka_unit_test(lines_have_a_limit),
+        cmocka_unit_test(sizes_have_a_limit),
+        cmocka_unit_test(a_call_gives_one_run_whatever_the_lines_are),
+        cmocka_unit_test(what_needs_no_change_is_the_input_itself),
+        cmocka_unit_test(nul_is_a_fault_but_in_a_binary_body),
         cmocka_unit_test(content_is_encoded_the_same_at_every_split),
         cmocka_unit_test(chunks_are_encoded_the_same_at_every_split),
     };

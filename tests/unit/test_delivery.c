@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One message to one destination: which address comes next, and when it is enough. */
+#include "core/client/delivery.h"
 #include "unit.h"
 
-#include "core/client/delivery.h"
-
-static struct recipient two[] = {{.address = BYTES("ada@example.org")}, {.address = BYTES("carl@example.org")}};
-static const struct envelope letter = {.sender = BYTES("bob@example.net"), .recipients = two, .recipient_count = 2, .size = 7};
-static const struct delivery_options by_mx = {.hostname = BYTES("mx.example.net"), .domain = BYTES("example.org"), .random = 1,
-                                              .port = 25, .tls = CLIENT_TLS_OPPORTUNISTIC};
+static struct recipient two[] = {{.address = BYTES("ada@example.org")},
+                                 {.address = BYTES("carl@example.org")}};
+static const struct envelope letter = {
+    .sender = BYTES("bob@example.net"), .recipients = two, .recipient_count = 2, .size = 7};
+static const struct delivery_options by_mx = {.hostname = BYTES("mx.example.net"),
+                                              .domain = BYTES("example.org"),
+                                              .random = 1,
+                                              .port = 25,
+                                              .tls = CLIENT_TLS_OPPORTUNISTIC};
 
 static struct delivery_action expect(struct delivery *delivery, enum delivery_action_kind kind)
 {
@@ -40,7 +44,8 @@ static void hear(struct delivery *delivery, const char *text)
     }
 }
 
-static void expect_results(struct delivery *delivery, enum client_outcome first, enum client_outcome second, const char *enhanced)
+static void expect_results(struct delivery *delivery, enum client_outcome first, enum client_outcome second,
+                           const char *enhanced)
 {
     struct delivery_action action = expect(delivery, DELIVERY_DONE);
     assert_int_equal(action.result_count, 2);
@@ -52,7 +57,8 @@ static void expect_results(struct delivery *delivery, enum client_outcome first,
 /* MX with two hosts of one address each: 192.0.2.1 and 192.0.2.2. */
 static void start(struct delivery *delivery, const struct delivery_options *options)
 {
-    const struct dns_record hosts[] = {{.preference = 1, .name = BYTES("a.example.org")}, {.preference = 2, .name = BYTES("b.example.org")}};
+    const struct dns_record hosts[] = {{.preference = 1, .name = BYTES("a.example.org")},
+                                       {.preference = 2, .name = BYTES("b.example.org")}};
     delivery_start(delivery, options, &letter);
     if (options->smarthost)
         return;
@@ -80,7 +86,9 @@ static void talk(struct delivery *delivery)
 
 static void transact(struct delivery *delivery)
 {
-    expect_send(delivery, "MAIL FROM:<bob@example.net>\r\nRCPT TO:<ada@example.org>\r\nRCPT TO:<carl@example.org>\r\nDATA\r\n");
+    expect_send(
+        delivery,
+        "MAIL FROM:<bob@example.net>\r\nRCPT TO:<ada@example.org>\r\nRCPT TO:<carl@example.org>\r\nDATA\r\n");
     hear(delivery, "250 ok\r\n250 ok\r\n550 5.1.1 nobody\r\n354 go\r\n");
     expect(delivery, DELIVERY_WANT_CONTENT);
     delivery_content(delivery, BYTES("Hello\r\n"), true);
@@ -190,7 +198,7 @@ static void what_a_server_says_of_the_message_is_not_asked_twice(void **state)
     expect_results(&delivery, OUTCOME_DEFERRED, OUTCOME_DEFERRED, "4.7.1");
     struct delivery_action action;
     assert_false(delivery_action(&delivery, &action)); /* this one waits */
-    assert_true(delivery_is_open(&delivery)); /* for another */
+    assert_true(delivery_is_open(&delivery));          /* for another */
     delivery_free(&delivery);
 }
 
@@ -227,9 +235,14 @@ static void a_kept_connection_that_had_ended_says_nothing_of_the_message(void **
     delivery_free(&delivery);
 }
 
-static const struct delivery_options by_smarthost = {
-    .hostname = BYTES("mx.example.net"), .domain = BYTES("[192.0.2.9]"), .smarthost = true, .verify = true, .user = BYTES("u"), .password = BYTES("p"),
-    .port = 587, .tls = CLIENT_TLS_REQUIRED};
+static const struct delivery_options by_smarthost = {.hostname = BYTES("mx.example.net"),
+                                                     .domain = BYTES("[192.0.2.9]"),
+                                                     .smarthost = true,
+                                                     .verify = true,
+                                                     .user = BYTES("u"),
+                                                     .password = BYTES("p"),
+                                                     .port = 587,
+                                                     .tls = CLIENT_TLS_REQUIRED};
 
 static void a_smarthost_is_never_spoken_with_in_clear(void **state)
 {
@@ -260,7 +273,8 @@ static void a_refused_password_is_not_tried_elsewhere(void **state)
     expect_send(&delivery, "AUTH PLAIN AHUAcA==\r\n");
     hear(&delivery, "535 5.7.8 wrong\r\n");
     expect(&delivery, DELIVERY_CLOSE);
-    expect_results(&delivery, OUTCOME_DEFERRED, OUTCOME_DEFERRED, "5.7.8"); /* our settings are wrong, not the recipients */
+    /* our settings are wrong, not the recipients */
+    expect_results(&delivery, OUTCOME_DEFERRED, OUTCOME_DEFERRED, "5.7.8");
     end(&delivery);
 }
 
@@ -297,12 +311,18 @@ static void a_connection_carries_so_many_messages(void **state)
 
 /* ---- how hosts must be secured ---- */
 
-static const struct delivery_options as_published = {.hostname = BYTES("mx.example.net"), .domain = BYTES("example.org"), .random = 1,
-                                                     .port = 25, .tls = CLIENT_TLS_OPPORTUNISTIC, .wish = WISH_AUTO};
+static const struct delivery_options as_published = {.hostname = BYTES("mx.example.net"),
+                                                     .domain = BYTES("example.org"),
+                                                     .random = 1,
+                                                     .port = 25,
+                                                     .tls = CLIENT_TLS_OPPORTUNISTIC,
+                                                     .wish = WISH_AUTO};
 static const char digest[32];
-static const struct dns_record fits = {.usage = 3, .selector = 1, .matching = 1, .data = {digest, sizeof digest}};
+static const struct dns_record fits = {
+    .usage = 3, .selector = 1, .matching = 1, .data = {digest, sizeof digest}};
 
-static void learn(struct delivery *delivery, enum dns_type type, const char *name, enum dns_status status, bool secure, const struct dns_record *records, size_t count)
+static void learn(struct delivery *delivery, enum dns_type type, const char *name, enum dns_status status,
+                  bool secure, const struct dns_record *records, size_t count)
 {
     struct delivery_action action = expect(delivery, DELIVERY_RESOLVE);
     struct dns_facts facts = {.status = status, .secure = secure, .records = records, .count = count};
@@ -314,7 +334,8 @@ static void learn(struct delivery *delivery, enum dns_type type, const char *nam
 /* Two hosts that DNSSEC vouches for, up to the TLSA records of the first. */
 static void start_secure(struct delivery *delivery, const struct envelope *envelope)
 {
-    static const struct dns_record hosts[] = {{.preference = 1, .name = BYTES("a.example.org")}, {.preference = 2, .name = BYTES("b.example.org")}};
+    static const struct dns_record hosts[] = {{.preference = 1, .name = BYTES("a.example.org")},
+                                              {.preference = 2, .name = BYTES("b.example.org")}};
     delivery_start(delivery, &as_published, envelope);
     learn(delivery, DNS_MX, "example.org", DNS_FOUND, true, hosts, 2);
 }
@@ -353,7 +374,8 @@ static void dane_is_asked_for_and_demanded(void **state)
     delivery_lost(&delivery, true, TLS_LOSS_ENDED, BYTES("the certificate does not fit"));
     expect(&delivery, DELIVERY_CLOSE);
     address(&delivery, "b.example.org", 2);
-    learn(&delivery, DNS_TLSA, "_25._tcp.b.example.org", DNS_SERVER_FAILURE, false, NULL, 0); /* and that one is not tried at all */
+    /* and that one is not tried at all */
+    learn(&delivery, DNS_TLSA, "_25._tcp.b.example.org", DNS_SERVER_FAILURE, false, NULL, 0);
     struct delivery_action done = expect(&delivery, DELIVERY_DONE);
     assert_int_equal(done.results[0].outcome, OUTCOME_DEFERRED);
     assert_int_equal(done.results[0].step, STEP_TLS);
@@ -369,7 +391,10 @@ static void an_alias_out_of_dnssec_is_asked_for(void **state)
     start_secure(&delivery, &letter);
     learn(&delivery, DNS_AAAA, "a.example.org", DNS_NO_DATA, false, NULL, 0);
     expect(&delivery, DELIVERY_RESOLVE);
-    delivery_learned(&delivery, DNS_A, &(struct dns_facts){.status = DNS_FOUND, .canonical = BYTES("real.example.net"), .records = &record, .count = 1});
+    delivery_learned(
+        &delivery, DNS_A,
+        &(struct dns_facts){
+            .status = DNS_FOUND, .canonical = BYTES("real.example.net"), .records = &record, .count = 1});
     learn(&delivery, DNS_CNAME, "a.example.org", DNS_FOUND, true, &name, 1);
     learn(&delivery, DNS_TLSA, "_25._tcp.a.example.org", DNS_FOUND, true, &fits, 1);
     expect_connect(&delivery, 1, 25, false);
@@ -392,7 +417,8 @@ static void stripped_starttls_is_not_taken_for_none(void **state)
 
 static void mta_sts_is_asked_for_once_a_domain(void **state)
 {
-    static const struct sts_policy policy = {.mode = STS_ENFORCE, .patterns = {BYTES("b.example.org")}, .pattern_count = 1};
+    static const struct sts_policy policy = {
+        .mode = STS_ENFORCE, .patterns = {BYTES("b.example.org")}, .pattern_count = 1};
     struct delivery delivery;
     start_secure(&delivery, &letter);
     address(&delivery, "a.example.org", 1);
@@ -543,18 +569,27 @@ static void an_attempt_that_takes_too_long_waits(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_message_is_delivered_and_another_follows), cmocka_unit_test(the_next_address_follows_one_that_does_not_answer),
+        cmocka_unit_test(a_message_is_delivered_and_another_follows),
+        cmocka_unit_test(the_next_address_follows_one_that_does_not_answer),
         cmocka_unit_test(the_next_host_follows_one_that_refuses_to_talk),
-        cmocka_unit_test(a_server_that_cannot_be_reached_hides_nothing_that_another_said), cmocka_unit_test(what_a_server_says_of_the_message_is_not_asked_twice),
-        cmocka_unit_test(a_connection_lost_in_the_message_defers_it), cmocka_unit_test(a_kept_connection_that_had_ended_says_nothing_of_the_message),
+        cmocka_unit_test(a_server_that_cannot_be_reached_hides_nothing_that_another_said),
+        cmocka_unit_test(what_a_server_says_of_the_message_is_not_asked_twice),
+        cmocka_unit_test(a_connection_lost_in_the_message_defers_it),
+        cmocka_unit_test(a_kept_connection_that_had_ended_says_nothing_of_the_message),
         cmocka_unit_test(a_smarthost_is_never_spoken_with_in_clear),
-        cmocka_unit_test(a_refused_password_is_not_tried_elsewhere), cmocka_unit_test(a_domain_that_is_not_there_fails_at_once),
-        cmocka_unit_test(a_connection_carries_so_many_messages), cmocka_unit_test(dane_is_asked_for_and_demanded),
-        cmocka_unit_test(an_alias_out_of_dnssec_is_asked_for), cmocka_unit_test(stripped_starttls_is_not_taken_for_none), cmocka_unit_test(mta_sts_is_asked_for_once_a_domain),
-        cmocka_unit_test(requiretls_fails_where_nobody_can), cmocka_unit_test(a_message_that_requires_tls_does_not_take_any_connection),
+        cmocka_unit_test(a_refused_password_is_not_tried_elsewhere),
+        cmocka_unit_test(a_domain_that_is_not_there_fails_at_once),
+        cmocka_unit_test(a_connection_carries_so_many_messages),
+        cmocka_unit_test(dane_is_asked_for_and_demanded),
+        cmocka_unit_test(an_alias_out_of_dnssec_is_asked_for),
+        cmocka_unit_test(stripped_starttls_is_not_taken_for_none),
+        cmocka_unit_test(mta_sts_is_asked_for_once_a_domain),
+        cmocka_unit_test(requiretls_fails_where_nobody_can),
+        cmocka_unit_test(a_message_that_requires_tls_does_not_take_any_connection),
         cmocka_unit_test(of_many_tlsa_records_those_that_can_be_used_count),
         cmocka_unit_test(an_mx_that_is_an_address_is_not_free_of_the_policy),
-        cmocka_unit_test(mail_that_would_come_back_fails), cmocka_unit_test(an_attempt_that_takes_too_long_waits),
+        cmocka_unit_test(mail_that_would_come_back_fails),
+        cmocka_unit_test(an_attempt_that_takes_too_long_waits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The head of a dropped message, and the addresses that header fields hold. */
-#include "unit.h"
-
-#include "core/message/drop.h"
-#include "core/message/address_list.h"
-
 #include <stdio.h>
+
+#include "core/message/address_list.h"
+#include "core/message/drop.h"
+#include "unit.h"
 
 static struct arena arena;
 static struct envelope envelope;
@@ -24,15 +23,25 @@ static bool parse(struct bytes text)
 
 static void a_head_is_written_and_read(void **state)
 {
-    struct recipient recipients[] = {{.address = BYTES("bob@example.com"), .notify = NOTIFY_SUCCESS | NOTIFY_DELAY},
-                                     {.address = BYTES("\"o d d\"@example.com"), .notify = NOTIFY_NEVER, .orcpt = BYTES("rfc822;x+2By@example.com")}};
-    struct envelope said = {.sender = BYTES("ada@example.org"), .envid = BYTES("QQ+2B"), .body = BODY_8BITMIME, .ret = RET_HEADERS, .size = 1234,
-                            .recipients = recipients, .recipient_count = 2};
+    struct recipient recipients[] = {
+        {.address = BYTES("bob@example.com"), .notify = NOTIFY_SUCCESS | NOTIFY_DELAY},
+        {.address = BYTES("\"o d d\"@example.com"),
+         .notify = NOTIFY_NEVER,
+         .orcpt = BYTES("rfc822;x+2By@example.com")}};
+    struct envelope said = {.sender = BYTES("ada@example.org"),
+                            .envid = BYTES("QQ+2B"),
+                            .body = BODY_8BITMIME,
+                            .ret = RET_HEADERS,
+                            .size = 1234,
+                            .recipients = recipients,
+                            .recipient_count = 2};
     struct buffer out = {0};
     drop_head_add(&out, &said);
     size_t length = out.length;
-    assert_text(buffer_bytes(&out), HEAD "MAIL FROM:<ada@example.org> SIZE=1234 BODY=8BITMIME RET=HDRS ENVID=QQ+2B\n"
-                                    "RCPT TO:<bob@example.com> NOTIFY=SUCCESS,DELAY\nRCPT TO:<\"o d d\"@example.com> NOTIFY=NEVER ORCPT=rfc822;x+2By@example.com\nDATA\n");
+    assert_text(buffer_bytes(&out),
+                HEAD "MAIL FROM:<ada@example.org> SIZE=1234 BODY=8BITMIME RET=HDRS ENVID=QQ+2B\n"
+                     "RCPT TO:<bob@example.com> NOTIFY=SUCCESS,DELAY\nRCPT TO:<\"o d d\"@example.com> "
+                     "NOTIFY=NEVER ORCPT=rfc822;x+2By@example.com\nDATA\n");
     buffer_add_text(&out, "RCPT TO:<c@d.e>\n");
     assert_true(parse(buffer_bytes(&out)));
     assert_int_equal(used, length);
@@ -58,15 +67,40 @@ static void nobody_and_letters_of_all_languages(void **state)
 
 static void what_is_wrong_is_refused(void **state)
 {
-    static const char *const bad[] = {
-        "", "\n", "MAILBOAT-DROP 2\n" MAIL RCPT "DATA\n", "MAILBOAT-DROP 1\r\n" MAIL RCPT "DATA\n", " " HEAD MAIL RCPT "DATA\n", "mailboat-drop 1\n" MAIL RCPT "DATA\n",
-        HEAD, HEAD MAIL, HEAD MAIL RCPT, HEAD MAIL RCPT "DATA", HEAD MAIL "DATA\n", HEAD RCPT "DATA\n", HEAD MAIL MAIL RCPT "DATA\n", HEAD MAIL RCPT MAIL "DATA\n",
-        HEAD MAIL RCPT "data\n", HEAD MAIL RCPT "DATA \n", HEAD MAIL RCPT "DATA\r\n", HEAD MAIL RCPT "\nDATA\n", HEAD "mail FROM:<a@b.c> SIZE=4\n" RCPT "DATA\n",
-        HEAD "MAIL FROM:<a@b.c>\n" RCPT "DATA\n", HEAD "MAIL FROM:<a@b.c> SIZE=0\n" RCPT "DATA\n", HEAD "MAIL FROM:<a@b.c> SIZE=-1\n" RCPT "DATA\n",
-        HEAD "MAIL FROM:<a@b.c> SIZE=4 SIZE=5\n" RCPT "DATA\n", HEAD "MAIL FROM:<a@b.c> SIZE=4 REQUIRETLS\n" RCPT "DATA\n",
-        HEAD "MAIL FROM:<a@b.c> SIZE=4 BODY=BINARYMIME\n" RCPT "DATA\n", HEAD "MAIL FROM:<a> SIZE=4\n" RCPT "DATA\n", HEAD "MAIL FROM:a@b.c SIZE=4\n" RCPT "DATA\n",
-        HEAD MAIL "RCPT TO:<>\nDATA\n", HEAD MAIL "RCPT TO:<x>\nDATA\n", HEAD MAIL "RCPT TO:<x@y.z> NOTIFY=NEVER,SUCCESS\nDATA\n", HEAD MAIL "RCPT TO:<x@y.z>\r\nDATA\n",
-        HEAD MAIL "RCPT TO:<x\t@y.z>\nDATA\n", HEAD MAIL "QUIT\nDATA\n", HEAD MAIL RCPT "RSET\nDATA\n"};
+    static const char *const bad[] = {"",
+                                      "\n",
+                                      "MAILBOAT-DROP 2\n" MAIL RCPT "DATA\n",
+                                      "MAILBOAT-DROP 1\r\n" MAIL RCPT "DATA\n",
+                                      " " HEAD MAIL RCPT "DATA\n",
+                                      "mailboat-drop 1\n" MAIL RCPT "DATA\n",
+                                      HEAD,
+                                      HEAD MAIL,
+                                      HEAD MAIL RCPT,
+                                      HEAD MAIL RCPT "DATA",
+                                      HEAD MAIL "DATA\n",
+                                      HEAD RCPT "DATA\n",
+                                      HEAD MAIL MAIL RCPT "DATA\n",
+                                      HEAD MAIL RCPT MAIL "DATA\n",
+                                      HEAD MAIL RCPT "data\n",
+                                      HEAD MAIL RCPT "DATA \n",
+                                      HEAD MAIL RCPT "DATA\r\n",
+                                      HEAD MAIL RCPT "\nDATA\n",
+                                      HEAD "mail FROM:<a@b.c> SIZE=4\n" RCPT "DATA\n",
+                                      HEAD "MAIL FROM:<a@b.c>\n" RCPT "DATA\n",
+                                      HEAD "MAIL FROM:<a@b.c> SIZE=0\n" RCPT "DATA\n",
+                                      HEAD "MAIL FROM:<a@b.c> SIZE=-1\n" RCPT "DATA\n",
+                                      HEAD "MAIL FROM:<a@b.c> SIZE=4 SIZE=5\n" RCPT "DATA\n",
+                                      HEAD "MAIL FROM:<a@b.c> SIZE=4 REQUIRETLS\n" RCPT "DATA\n",
+                                      HEAD "MAIL FROM:<a@b.c> SIZE=4 BODY=BINARYMIME\n" RCPT "DATA\n",
+                                      HEAD "MAIL FROM:<a> SIZE=4\n" RCPT "DATA\n",
+                                      HEAD "MAIL FROM:a@b.c SIZE=4\n" RCPT "DATA\n",
+                                      HEAD MAIL "RCPT TO:<>\nDATA\n",
+                                      HEAD MAIL "RCPT TO:<x>\nDATA\n",
+                                      HEAD MAIL "RCPT TO:<x@y.z> NOTIFY=NEVER,SUCCESS\nDATA\n",
+                                      HEAD MAIL "RCPT TO:<x@y.z>\r\nDATA\n",
+                                      HEAD MAIL "RCPT TO:<x\t@y.z>\nDATA\n",
+                                      HEAD MAIL "QUIT\nDATA\n",
+                                      HEAD MAIL RCPT "RSET\nDATA\n"};
     for (size_t i = 0; i < ARRAY_LENGTH(bad); i++) {
         if (parse(bytes_of_text(bad[i])))
             fail_msg("this was taken: %s", bad[i]);
@@ -82,7 +116,8 @@ static bool parse_many(size_t recipients, size_t line_length)
     struct buffer text = {0};
     buffer_add_text(&text, HEAD MAIL);
     for (size_t i = 0; i < recipients; i++)
-        buffer_add_format(&text, "RCPT TO:<r%zu@example.org>%*s\n", i, i == 0 && line_length > 25 ? (int)line_length - 25 : 0, "");
+        buffer_add_format(&text, "RCPT TO:<r%zu@example.org>%*s\n", i,
+                          i == 0 && line_length > 25 ? (int)line_length - 25 : 0, "");
     buffer_add_text(&text, "DATA\n");
     bool fine = parse(buffer_bytes(&text));
     buffer_free(&text);
@@ -118,11 +153,13 @@ static void fields_are_taken_apart(void **state)
 {
     lists("ada@example.org", "ada@example.org");
     lists(" Ada Lovelace <ada@example.org> , bob@example.com\r\n", "ada@example.org|bob@example.com");
-    lists("\"Lovelace, Ada\" <ada@example.org>,\r\n\t\"a \\\" <b@c>\" <bob@example.com>", "ada@example.org|bob@example.com");
+    lists("\"Lovelace, Ada\" <ada@example.org>,\r\n\t\"a \\\" <b@c>\" <bob@example.com>",
+          "ada@example.org|bob@example.com");
     lists("root (Cron Daemon)", "root");
     lists("(a, (b) \\) c) ada (d) @ (e) example.org (f)", "ada@example.org");
     lists("undisclosed-recipients:;", "");
-    lists("friends: ada@example.org, Bob <bob@example.com>; carl@example.net", "ada@example.org|bob@example.com|carl@example.net");
+    lists("friends: ada@example.org, Bob <bob@example.com>; carl@example.net",
+          "ada@example.org|bob@example.com|carl@example.net");
     lists("<@relay.example,@other.example:ada@example.org>", "ada@example.org");
     lists("ada@[192.0.2.1], bob@[IPv6:2001:db8::1]", "ada@[192.0.2.1]|bob@[IPv6:2001:db8::1]");
     lists("\"a@b\"@example.org, \"a\\\"b\"@example.org", "\"a@b\"@example.org|\"a\\\"b\"@example.org");
@@ -151,8 +188,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_head_is_written_and_read), cmocka_unit_test(nobody_and_letters_of_all_languages),
-        cmocka_unit_test(what_is_wrong_is_refused), cmocka_unit_test(limits_hold),
-        cmocka_unit_test(fields_are_taken_apart), cmocka_unit_test(users_alone_are_seen),
+        cmocka_unit_test(what_is_wrong_is_refused),   cmocka_unit_test(limits_hold),
+        cmocka_unit_test(fields_are_taken_apart),     cmocka_unit_test(users_alone_are_seen),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Reports on deliveries: who wants one, what stands in it, and what cannot be forged. */
-#include "unit.h"
-
 #include <stdio.h>
 
 #include "core/message/dsn.h"
+#include "unit.h"
 
 static struct recipient bob = {.address = {"bob@example.com", 15}};
 static struct dsn_recipient about_bob;
@@ -15,11 +14,22 @@ static struct buffer out;
 static int prepare(void **state)
 {
     bob = (struct recipient){.address = BYTES("bob@example.com")};
-    about_bob = (struct dsn_recipient){.recipient = &bob, .action = DSN_FAILED, .enhanced = BYTES("5.1.1"), .code = 550, .text = BYTES("no such user"),
+    about_bob = (struct dsn_recipient){.recipient = &bob,
+                                       .action = DSN_FAILED,
+                                       .enhanced = BYTES("5.1.1"),
+                                       .code = 550,
+                                       .text = BYTES("no such user"),
                                        .peer = BYTES("mx.example.com[192.0.2.1]:25")};
     envelope = (struct envelope){.sender = BYTES("ada@example.org")};
-    dsn = (struct dsn){.hostname = BYTES("mx.example.org"), .id = 77, .now_ms = 1000, .envelope = &envelope, .about_id = 33, .recipients = &about_bob, .recipient_count = 1,
-                       .content = BYTES("Subject: hi\r\nFrom: ada@example.org\r\n\r\nsecret text\r\n"), .content_is_whole = true};
+    dsn = (struct dsn){.hostname = BYTES("mx.example.org"),
+                       .id = 77,
+                       .now_ms = 1000,
+                       .envelope = &envelope,
+                       .about_id = 33,
+                       .recipients = &about_bob,
+                       .recipient_count = 1,
+                       .content = BYTES("Subject: hi\r\nFrom: ada@example.org\r\n\r\nsecret text\r\n"),
+                       .content_is_whole = true};
     buffer_clear(&out);
     return 0;
 }
@@ -32,9 +42,11 @@ static bool has(const char *text)
 static void a_failure_is_told_to_people_and_programs(void **state)
 {
     assert_true(dsn_add(&out, &dsn));
-    assert_true(has("To: <ada@example.org>\r\n") && has("Auto-Submitted: auto-replied\r\n") && has("multipart/report; report-type=delivery-status"));
+    assert_true(has("To: <ada@example.org>\r\n") && has("Auto-Submitted: auto-replied\r\n") &&
+                has("multipart/report; report-type=delivery-status"));
     assert_true(has("<bob@example.com>: could not be delivered:\r\n") && has("550 5.1.1 no such user\r\n"));
-    assert_true(has("Final-Recipient: rfc822; bob@example.com\r\nAction: failed\r\nStatus: 5.1.1\r\nRemote-MTA: dns; mx.example.com\r\n"));
+    assert_true(has("Final-Recipient: rfc822; bob@example.com\r\nAction: failed\r\nStatus: "
+                    "5.1.1\r\nRemote-MTA: dns; mx.example.com\r\n"));
     assert_true(has("Diagnostic-Code: smtp; 550 5.1.1 no such user\r\n"));
     assert_true(has("text/rfc822-headers") && has("Subject: hi\r\n") && !has("secret text"));
 }
@@ -54,7 +66,11 @@ static void a_delay_says_how_long_it_is_tried_and_that_nothing_is_to_do(void **s
 /* The Status field is of the action's class, the diagnosis of the server's own codes. */
 static void what_a_server_says_is_told_as_it_said_it(void **state)
 {
-    static const struct { enum dsn_action action; uint32_t code; const char *enhanced, *text, *status, *diagnosis; } table[] = {
+    static const struct {
+        enum dsn_action action;
+        uint32_t code;
+        const char *enhanced, *text, *status, *diagnosis;
+    } table[] = {
         {DSN_FAILED, 552, "5.2.2", "full", "5.2.2", "smtp; 552 5.2.2 full"},
         {DSN_FAILED, 550, "", "no", "5.0.0", "smtp; 550 no"},
         {DSN_FAILED, 550, "4.7.1", "no", "5.7.1", "smtp; 550 4.7.1 no"},
@@ -75,8 +91,8 @@ static void what_a_server_says_is_told_as_it_said_it(void **state)
         about_bob.text = bytes_of_text(table[i].text);
         buffer_clear(&out);
         assert_true(dsn_add(&out, &dsn));
-        snprintf(wanted, sizeof wanted, "Status: %s\r\n%sDiagnostic-Code: %s\r\n", table[i].status, table[i].code > 0 ? "Remote-MTA: dns; mx.example.com\r\n" : "",
-                 table[i].diagnosis);
+        snprintf(wanted, sizeof wanted, "Status: %s\r\n%sDiagnostic-Code: %s\r\n", table[i].status,
+                 table[i].code > 0 ? "Remote-MTA: dns; mx.example.com\r\n" : "", table[i].diagnosis);
         if (!has(wanted))
             fail_msg("%s", buffer_text(&out));
     }
@@ -85,7 +101,8 @@ static void what_a_server_says_is_told_as_it_said_it(void **state)
 static size_t times(const char *text)
 {
     size_t count = 0, at = 0;
-    for (struct bytes rest = buffer_bytes(&out); (at = bytes_search(rest, bytes_of_text(text))) != SIZE_MAX; count++)
+    for (struct bytes rest = buffer_bytes(&out); (at = bytes_search(rest, bytes_of_text(text))) != SIZE_MAX;
+         count++)
         rest = bytes_from(rest, at + 1);
     return count;
 }
@@ -95,7 +112,8 @@ static void members_of_an_alias_that_fail_alike_are_one_sentence(void **state)
     struct recipient member[5];
     struct dsn_recipient about[5];
     for (size_t i = 0; i < ARRAY_LENGTH(about); i++) {
-        member[i] = (struct recipient){.address = BYTES("m@example.com"), .original = BYTES("all@example.org")};
+        member[i] = (struct recipient){.address = BYTES("m@example.com"),
+                                       .original = BYTES("all@example.org")};
         about[i] = about_bob;
         about[i].recipient = &member[i];
     }
@@ -118,7 +136,8 @@ static void what_no_server_on_the_network_said_names_none(void **state)
     buffer_clear(&out);
     about_bob.peer = bytes_none();
     assert_true(dsn_add(&out, &dsn));
-    assert_true(!has("Remote-MTA") && !has("Diagnostic-Code: smtp") && has("Diagnostic-Code: X-Mailboat; no such user\r\n"));
+    assert_true(!has("Remote-MTA") && !has("Diagnostic-Code: smtp") &&
+                has("Diagnostic-Code: X-Mailboat; no such user\r\n"));
 }
 
 static void the_whole_message_comes_back_where_it_was_asked_for(void **state)
@@ -144,9 +163,16 @@ static void nobody_is_told_who_may_not_be(void **state)
 
 static void notify_says_who_wants_what(void **state)
 {
-    static const struct { uint8_t notify; bool failed, delayed, delivered, relayed; } table[] = {
-        {NOTIFY_UNSAID, true, true, false, false},   {NOTIFY_NEVER, false, false, false, false}, {NOTIFY_SUCCESS, false, false, true, true},
-        {NOTIFY_FAILURE, true, false, false, false}, {NOTIFY_DELAY, false, true, false, false},  {NOTIFY_FAILURE | NOTIFY_DELAY | NOTIFY_SUCCESS, true, true, true, true},
+    static const struct {
+        uint8_t notify;
+        bool failed, delayed, delivered, relayed;
+    } table[] = {
+        {NOTIFY_UNSAID, true, true, false, false},
+        {NOTIFY_NEVER, false, false, false, false},
+        {NOTIFY_SUCCESS, false, false, true, true},
+        {NOTIFY_FAILURE, true, false, false, false},
+        {NOTIFY_DELAY, false, true, false, false},
+        {NOTIFY_FAILURE | NOTIFY_DELAY | NOTIFY_SUCCESS, true, true, true, true},
     };
     for (size_t i = 0; i < ARRAY_LENGTH(table); i++) {
         bob.notify = table[i].notify;
@@ -212,10 +238,18 @@ static void only_whole_lines_of_a_long_header_come_back(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TESTED(a_failure_is_told_to_people_and_programs), TESTED(a_delay_says_how_long_it_is_tried_and_that_nothing_is_to_do), TESTED(the_whole_message_comes_back_where_it_was_asked_for), TESTED(nobody_is_told_who_may_not_be), TESTED(notify_says_who_wants_what),
-        TESTED(a_peer_forges_nothing), TESTED(a_sender_forges_nothing_by_its_parameters), TESTED(a_message_that_knows_the_boundary_is_not_given_back), TESTED(long_words_of_a_peer_are_wrapped),
+        TESTED(a_failure_is_told_to_people_and_programs),
+        TESTED(a_delay_says_how_long_it_is_tried_and_that_nothing_is_to_do),
+        TESTED(the_whole_message_comes_back_where_it_was_asked_for),
+        TESTED(nobody_is_told_who_may_not_be),
+        TESTED(notify_says_who_wants_what),
+        TESTED(a_peer_forges_nothing),
+        TESTED(a_sender_forges_nothing_by_its_parameters),
+        TESTED(a_message_that_knows_the_boundary_is_not_given_back),
+        TESTED(long_words_of_a_peer_are_wrapped),
         TESTED(what_a_server_says_is_told_as_it_said_it),
-        TESTED(members_of_an_alias_that_fail_alike_are_one_sentence), TESTED(what_no_server_on_the_network_said_names_none),
+        TESTED(members_of_an_alias_that_fail_alike_are_one_sentence),
+        TESTED(what_no_server_on_the_network_said_names_none),
         TESTED(only_whole_lines_of_a_long_header_come_back),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);

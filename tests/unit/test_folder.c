@@ -1,10 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Folders and files that others may have prepared: what is planted leads nowhere. */
 #define _GNU_SOURCE
-#include "unit.h"
-
-#include "io/folder.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -14,6 +10,9 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include "io/folder.h"
+#include "unit.h"
 
 enum { EVE = 31337, ADA = 31338 };
 
@@ -284,8 +283,14 @@ static int as_ada(bool (*act)(void))
     return WEXITSTATUS(status);
 }
 
-static bool opens_own(void) { return opens(at("ada/data"), 0755) && opens(at("ada/group"), 0); }
-static bool opens_of_eve(void) { return opens(at("eve/data"), 0) || opens(at("ada/other-group"), 0); }
+static bool opens_own(void)
+{
+    return opens(at("ada/data"), 0755) && opens(at("ada/group"), 0);
+}
+static bool opens_of_eve(void)
+{
+    return opens(at("eve/data"), 0) || opens(at("ada/other-group"), 0);
+}
 
 static void without_root_one_s_own_is_fine_and_another_s_is_not(void **state)
 {

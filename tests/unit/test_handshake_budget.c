@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What TLS handshakes of a network may cost: at each limit and one past it, by a clock of the test's own. */
+#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
+
 #include <cmocka.h>
 
 #include "service/handshake_budget.h"
-
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <string.h>
 
 static struct handshake_budget budget;
 static uint64_t now_us;
@@ -30,7 +30,9 @@ static struct handshake_network network(const char *address)
     struct sockaddr_in6 *six = (struct sockaddr_in6 *)(void *)&from;
     struct handshake_network result;
     from.ss_family = strchr(address, ':') == NULL ? AF_INET : AF_INET6;
-    assert_int_equal(inet_pton(from.ss_family, address, from.ss_family == AF_INET ? (void *)&four->sin_addr : (void *)&six->sin6_addr), 1);
+    assert_int_equal(inet_pton(from.ss_family, address,
+                               from.ss_family == AF_INET ? (void *)&four->sin_addr : (void *)&six->sin6_addr),
+                     1);
     handshake_network_of(&from, &result);
     return result;
 }
@@ -102,10 +104,12 @@ static void the_share_is_what_it_says(void **state)
             spent_us += 700;
         }
     }
-    assert_in_range(spent_us, 100 * 1000 * HANDSHAKE_SHARE_PERMILLE * 98 / 100, 100 * 1000 * HANDSHAKE_SHARE_PERMILLE + 1000);
+    assert_in_range(spent_us, 100 * 1000 * HANDSHAKE_SHARE_PERMILLE * 98 / 100,
+                    100 * 1000 * HANDSHAKE_SHARE_PERMILLE + 1000);
 }
 
-/* Two hundred mail programs behind one address: all at once, then each every five minutes, with an RSA key of 4096 bits. */
+/* Two hundred mail programs behind one address: all at once, then
+ * each every five minutes, with an RSA key of 4096 bits. */
 static void mail_programs_behind_one_address_do_not_meet_it(void **state)
 {
     enum { PROGRAMS = 200, STEP_US = 6500 };
@@ -124,7 +128,8 @@ static void a_debt_has_an_end(void **state)
     for (int i = 0; i < 100; i++)
         charge("192.0.2.1", HANDSHAKE_BURST_MS * 1000);
     uint64_t wait = wait_ms("192.0.2.1", false);
-    assert_true(wait <= HANDSHAKE_BURST_MS * 1000 / HANDSHAKE_SHARE_PERMILLE + 1); /* 40 s: others of that address wait, too */
+    /* 40 s: others of that address wait, too */
+    assert_true(wait <= HANDSHAKE_BURST_MS * 1000 / HANDSHAKE_SHARE_PERMILLE + 1);
     now_us += 2 * UINT64_C(1000) * HANDSHAKE_BURST_MS * 1000 / HANDSHAKE_SHARE_PERMILLE;
     charge("192.0.2.1", HANDSHAKE_BURST_MS * 1000 - 1);
     assert_int_equal(wait_ms("192.0.2.1", false), 0); /* it is forgotten */

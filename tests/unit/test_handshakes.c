@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* TLS handshakes wait for their turns: others come first, networks alternate, each step is told and charged. */
+/* TLS handshakes wait for their turns: others come first,
+ * networks alternate, each step is told and charged. */
+#include <openssl/kdf.h>
+#include <openssl/params.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
 #include <cmocka.h>
 
 #include "ends.h"
-
-#include <openssl/kdf.h>
-#include <openssl/params.h>
-#include <stdio.h>
-#include <sys/stat.h>
 
 static struct tls_context server_tls;
 static struct handshakes handshakes;
@@ -70,7 +71,7 @@ static int queue_teardown(void **state)
 /* A client by hand: its octets go where the test wants them. */
 struct handshake_client {
     struct unit_end server; /* ours */
-    int descriptor;    /* theirs */
+    int descriptor;         /* theirs */
     SSL *ssl;
 };
 
@@ -296,7 +297,8 @@ static void a_conn_may_be_closed_while_it_waits_and_when_it_is_done(void **state
 static void a_hello_without_end(size_t record)
 {
     struct handshake_client client;
-    char octets[5 + 16384] = {0x16, 3, 1, (char)(record >> 8), (char)record, 1, 0, 0x40, 0}; /* 16 KiB are announced */
+    /* 16 KiB are announced */
+    char octets[5 + 16384] = {0x16, 3, 1, (char)(record >> 8), (char)record, 1, 0, 0x40, 0};
     client_start(&client, 1);
     size_t sent = 0;
     while (client.server.ended == 0 && sent < 4 * CONN_HELLO_MAX) {
@@ -413,8 +415,10 @@ static void writer_start(struct writer *writer, SSL *ssl)
     SSL_get_server_random(ssl, seed + 13, 32);
     SSL_get_client_random(ssl, seed + 45, 32);
     assert_int_equal(SSL_SESSION_get_master_key(SSL_get_session(ssl), master, sizeof master), sizeof master);
-    OSSL_PARAM about[] = {OSSL_PARAM_construct_utf8_string("digest", (char *)"sha256", 0), OSSL_PARAM_construct_octet_string("secret", master, sizeof master),
-                          OSSL_PARAM_construct_octet_string("seed", seed, sizeof seed), OSSL_PARAM_construct_end()};
+    OSSL_PARAM about[] = {OSSL_PARAM_construct_utf8_string("digest", (char *)"sha256", 0),
+                          OSSL_PARAM_construct_octet_string("secret", master, sizeof master),
+                          OSSL_PARAM_construct_octet_string("seed", seed, sizeof seed),
+                          OSSL_PARAM_construct_end()};
     EVP_KDF *kind = EVP_KDF_fetch(NULL, "TLS1-PRF", NULL);
     EVP_KDF_CTX *kdf = EVP_KDF_CTX_new(kind);
     assert_int_equal(EVP_KDF_derive(kdf, block, sizeof block, about), 1);
@@ -439,7 +443,9 @@ static void write_record(struct writer *writer, int descriptor, unsigned char ki
     memcpy(nonce, writer->salt, 4);
     be64(nonce + 4, writer->sequence);
     be64(about, writer->sequence++);
-    memcpy(about + 8, (unsigned char[]){kind, 3, 3, (unsigned char)(content.length >> 8), (unsigned char)content.length}, 5);
+    memcpy(about + 8,
+           (unsigned char[]){kind, 3, 3, (unsigned char)(content.length >> 8), (unsigned char)content.length},
+           5);
     size_t size = 8 + content.length + 16;
     memcpy(record, (unsigned char[]){kind, 3, 3, (unsigned char)(size >> 8), (unsigned char)size}, 5);
     memcpy(record + 5, nonce + 4, 8);
@@ -467,14 +473,16 @@ static void in_tls_12(struct handshake_client *client, struct writer *writer)
 }
 
 /* One kind of record after the other, as often as may be, and once more. */
-static void records_in_vain(unsigned char kind, struct bytes content, unsigned char other_kind, struct bytes other)
+static void records_in_vain(unsigned char kind, struct bytes content, unsigned char other_kind,
+                            struct bytes other)
 {
     struct handshake_client client;
     struct writer writer;
     in_tls_12(&client, &writer);
     int sent = 0;
     for (; client.server.ended == 0 && sent < 10 * TLS_VAIN_RECORDS_MAX; sent++) {
-        write_record(&writer, client.descriptor, sent % 2 == 0 ? kind : other_kind, sent % 2 == 0 ? content : other);
+        write_record(&writer, client.descriptor, sent % 2 == 0 ? kind : other_kind,
+                     sent % 2 == 0 ? content : other);
         turn();
     }
     turn();
@@ -486,8 +494,10 @@ static void records_in_vain(unsigned char kind, struct bytes content, unsigned c
 
 static void renegotiation_is_not_asked_for_ever(void **state)
 {
-    static const char hello[] = "\1\0\0\51\3\3rrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrr\0\0\2\xc0\x2b\1\0"; /* a ClientHello */
-    records_in_vain(HANDSHAKE, bytes_of(hello, sizeof hello - 1), HANDSHAKE, bytes_of(hello, sizeof hello - 1));
+    /* a ClientHello */
+    static const char hello[] = "\1\0\0\51\3\3rrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrr\0\0\2\xc0\x2b\1\0";
+    records_in_vain(HANDSHAKE, bytes_of(hello, sizeof hello - 1), HANDSHAKE,
+                    bytes_of(hello, sizeof hello - 1));
 }
 
 static void alerts_and_empty_records_have_an_end(void **state)
@@ -495,24 +505,29 @@ static void alerts_and_empty_records_have_an_end(void **state)
     struct bytes warning = bytes_of("\1\x5a", 2); /* user_canceled */
     records_in_vain(ALERT, warning, ALERT, warning);
     records_in_vain(DATA, bytes_none(), DATA, bytes_none());
-    records_in_vain(DATA, bytes_none(), ALERT, warning); /* OpenSSL counts each kind, as long as no other comes between */
+    /* OpenSSL counts each kind, as long as no other comes between */
+    records_in_vain(DATA, bytes_none(), ALERT, warning);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(a_turn_has_one_step_and_all_others_come_before, queue_setup, queue_teardown),
+        cmocka_unit_test_setup_teardown(a_turn_has_one_step_and_all_others_come_before, queue_setup,
+                                        queue_teardown),
         cmocka_unit_test_setup_teardown(a_queue_that_waits_does_not_spin, queue_setup, queue_teardown),
         cmocka_unit_test_setup_teardown(networks_alternate, queue_setup, queue_teardown),
         cmocka_unit_test_setup_teardown(of_one_network_first_comes_first, queue_setup, queue_teardown),
-        cmocka_unit_test_setup_teardown(who_has_begun_goes_first_and_gets_through, queue_setup, queue_teardown),
+        cmocka_unit_test_setup_teardown(who_has_begun_goes_first_and_gets_through, queue_setup,
+                                        queue_teardown),
         cmocka_unit_test_setup_teardown(who_has_to_wait_holds_up_no_other, queue_setup, queue_teardown),
         cmocka_unit_test_setup_teardown(many_who_hung_up_are_done_in_one_turn, queue_setup, queue_teardown),
         cmocka_unit_test_setup_teardown(who_hung_up_has_no_handshake, queue_setup, queue_teardown),
         cmocka_unit_test_setup_teardown(a_handshake_that_fails_is_told_once, queue_setup, queue_teardown),
-        cmocka_unit_test_setup_teardown(a_conn_may_be_closed_while_it_waits_and_when_it_is_done, queue_setup, queue_teardown),
+        cmocka_unit_test_setup_teardown(a_conn_may_be_closed_while_it_waits_and_when_it_is_done, queue_setup,
+                                        queue_teardown),
         cmocka_unit_test_setup_teardown(a_hello_has_an_end, queue_setup, queue_teardown),
-        cmocka_unit_test_setup_teardown(a_hello_that_is_to_be_long_is_refused_before_it_comes, queue_setup, queue_teardown),
+        cmocka_unit_test_setup_teardown(a_hello_that_is_to_be_long_is_refused_before_it_comes, queue_setup,
+                                        queue_teardown),
         cmocka_unit_test_setup_teardown(a_turn_takes_in_so_much, queue_setup, queue_teardown),
         cmocka_unit_test_setup_teardown(a_turn_has_so_many_records, queue_setup, queue_teardown),
         cmocka_unit_test_setup_teardown(keys_are_updated_so_often_and_no_more, queue_setup, queue_teardown),

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Who reads out addresses, and who has a list with some that are gone; hours go by in no time. */
-#include "unit.h"
-
 #include "core/server/harvest.h"
+#include "unit.h"
 
 enum { FREE = 50, HOUR = 60 };
 

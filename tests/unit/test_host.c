@@ -1,45 +1,108 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What stands where a host is meant; and base64 beside it. */
-#include "unit.h"
-
 #include "core/smtp/base64.h"
 #include "core/smtp/host.h"
+#include "unit.h"
 
 static void hosts_are_told_apart(void **state)
 {
-    static const struct { const char *text; enum host_kind kind; } cases[] = {
-        {"example.org", HOST_NAME}, {"a", HOST_NAME}, {"1a.example", HOST_NAME}, {"xn--bcher-kva.example", HOST_NAME}, {"192.0.2.1", HOST_IPV4},
-        {"0.0.0.0", HOST_IPV4}, {"255.255.255.255", HOST_IPV4}, {"::", HOST_IPV6}, {"::1", HOST_IPV6}, {"2001:db8::1", HOST_IPV6},
-        {"1:2:3:4:5:6:7:8", HOST_IPV6}, {"1:2:3:4:5:6:7::", HOST_IPV6}, {"::2:3:4:5:6:7:8", HOST_IPV6}, {"::ffff:192.0.2.1", HOST_IPV6},
-        {"1:2:3:4:5:6:192.0.2.1", HOST_IPV6}, {"222.501.285.45", HOST_IMPOSSIBLE_ADDRESS}, {"1.2.3", HOST_IMPOSSIBLE_ADDRESS},
-        {"01.2.3.4", HOST_IMPOSSIBLE_ADDRESS}, {"1.2.3.4.5", HOST_IMPOSSIBLE_ADDRESS}, {":::", HOST_IMPOSSIBLE_ADDRESS}, {"1::2::3", HOST_IMPOSSIBLE_ADDRESS},
-        {"1:2:3:4:5:6:7:8:9", HOST_IMPOSSIBLE_ADDRESS}, {"12345::", HOST_IMPOSSIBLE_ADDRESS}, {"fe80::1%eth0", HOST_IMPOSSIBLE_ADDRESS},
-        {"::192.0.2.256", HOST_IMPOSSIBLE_ADDRESS}, {"192.0.2.1::", HOST_IMPOSSIBLE_ADDRESS}, {"1:2:3:4:5:6:7:192.0.2.1", HOST_IMPOSSIBLE_ADDRESS},
-        {"", HOST_INVALID}, {".", HOST_INVALID}, {"a..b", HOST_INVALID}, {".a", HOST_INVALID}, {"a.", HOST_INVALID}, {"-a.b", HOST_INVALID},
-        {"a-.b", HOST_INVALID}, {"a b", HOST_INVALID},
-        {"_dc-mx.0123abcd.example.com", HOST_NAME}, {"my_project_mail_1", HOST_NAME}, {"mail_relay", HOST_NAME},
-        {"a_b.c", HOST_NAME}, {"_", HOST_NAME}, {"a._b_.c_", HOST_NAME}, {"mail1", HOST_NAME}, {"web-2", HOST_NAME},
-        {"3com.example", HOST_NAME}, {"a/b", HOST_INVALID}, {"a\tb", HOST_INVALID},
-        {"a\nb", HOST_INVALID}, {"a@b", HOST_INVALID}, {"a\\b", HOST_INVALID}, {"a,b", HOST_INVALID}, {"*.a", HOST_INVALID},
-        {"[a]", HOST_INVALID}, {" a", HOST_INVALID}, {"a%25", HOST_INVALID}, {"b\xc3\xbc" "cher.example", HOST_INVALID},
+    static const struct {
+        const char *text;
+        enum host_kind kind;
+    } cases[] = {
+        {"example.org", HOST_NAME},
+        {"a", HOST_NAME},
+        {"1a.example", HOST_NAME},
+        {"xn--bcher-kva.example", HOST_NAME},
+        {"192.0.2.1", HOST_IPV4},
+        {"0.0.0.0", HOST_IPV4},
+        {"255.255.255.255", HOST_IPV4},
+        {"::", HOST_IPV6},
+        {"::1", HOST_IPV6},
+        {"2001:db8::1", HOST_IPV6},
+        {"1:2:3:4:5:6:7:8", HOST_IPV6},
+        {"1:2:3:4:5:6:7::", HOST_IPV6},
+        {"::2:3:4:5:6:7:8", HOST_IPV6},
+        {"::ffff:192.0.2.1", HOST_IPV6},
+        {"1:2:3:4:5:6:192.0.2.1", HOST_IPV6},
+        {"222.501.285.45", HOST_IMPOSSIBLE_ADDRESS},
+        {"1.2.3", HOST_IMPOSSIBLE_ADDRESS},
+        {"01.2.3.4", HOST_IMPOSSIBLE_ADDRESS},
+        {"1.2.3.4.5", HOST_IMPOSSIBLE_ADDRESS},
+        {":::", HOST_IMPOSSIBLE_ADDRESS},
+        {"1::2::3", HOST_IMPOSSIBLE_ADDRESS},
+        {"1:2:3:4:5:6:7:8:9", HOST_IMPOSSIBLE_ADDRESS},
+        {"12345::", HOST_IMPOSSIBLE_ADDRESS},
+        {"fe80::1%eth0", HOST_IMPOSSIBLE_ADDRESS},
+        {"::192.0.2.256", HOST_IMPOSSIBLE_ADDRESS},
+        {"192.0.2.1::", HOST_IMPOSSIBLE_ADDRESS},
+        {"1:2:3:4:5:6:7:192.0.2.1", HOST_IMPOSSIBLE_ADDRESS},
+        {"", HOST_INVALID},
+        {".", HOST_INVALID},
+        {"a..b", HOST_INVALID},
+        {".a", HOST_INVALID},
+        {"a.", HOST_INVALID},
+        {"-a.b", HOST_INVALID},
+        {"a-.b", HOST_INVALID},
+        {"a b", HOST_INVALID},
+        {"_dc-mx.0123abcd.example.com", HOST_NAME},
+        {"my_project_mail_1", HOST_NAME},
+        {"mail_relay", HOST_NAME},
+        {"a_b.c", HOST_NAME},
+        {"_", HOST_NAME},
+        {"a._b_.c_", HOST_NAME},
+        {"mail1", HOST_NAME},
+        {"web-2", HOST_NAME},
+        {"3com.example", HOST_NAME},
+        {"a/b", HOST_INVALID},
+        {"a\tb", HOST_INVALID},
+        {"a\nb", HOST_INVALID},
+        {"a@b", HOST_INVALID},
+        {"a\\b", HOST_INVALID},
+        {"a,b", HOST_INVALID},
+        {"*.a", HOST_INVALID},
+        {"[a]", HOST_INVALID},
+        {" a", HOST_INVALID},
+        {"a%25", HOST_INVALID},
+        {"b\xc3\xbc"
+         "cher.example",
+         HOST_INVALID},
     };
     for (size_t i = 0; i < ARRAY_LENGTH(cases); i++)
         if (host_parse(bytes_of_text(cases[i].text), false) != cases[i].kind)
             fail_msg("%s is %d", cases[i].text, host_parse(bytes_of_text(cases[i].text), false));
-    assert_int_equal(host_parse(BYTES("b\xc3\xbc" "cher.example"), true), HOST_NAME);
-    assert_int_equal(host_parse(BYTES("b\xfc" "cher.example"), true), HOST_INVALID);
+    assert_int_equal(host_parse(BYTES("b\xc3\xbc"
+                                      "cher.example"),
+                                true),
+                     HOST_NAME);
+    assert_int_equal(host_parse(BYTES("b\xfc"
+                                      "cher.example"),
+                                true),
+                     HOST_INVALID);
 }
 
 static void what_is_no_name_is_told_why(void **state)
 {
-    static const struct { const char *text, *why; } cases[] = {
-        {"", "empty"}, {"a..b", "empty label"}, {".a", "empty label"}, {"a.", "empty label"},
-        {"a b", "underscores"}, {"a/b", "underscores"},
-        {"-a.b", "hyphen"}, {"a-.b", "hyphen"}, {"b\xc3\xbc" "cher.example", "underscores"}};
+    static const struct {
+        const char *text, *why;
+    } cases[] = {{"", "empty"},
+                 {"a..b", "empty label"},
+                 {".a", "empty label"},
+                 {"a.", "empty label"},
+                 {"a b", "underscores"},
+                 {"a/b", "underscores"},
+                 {"-a.b", "hyphen"},
+                 {"a-.b", "hyphen"},
+                 {"b\xc3\xbc"
+                  "cher.example",
+                  "underscores"}};
     for (size_t i = 0; i < ARRAY_LENGTH(cases); i++)
         assert_non_null(strstr(host_fault(bytes_of_text(cases[i].text), false), cases[i].why));
     assert_non_null(host_fault(bytes_of("a\0b", 3), true));
-    assert_non_null(strstr(host_fault(BYTES("b\xfc" "cher.example"), true), "UTF-8"));
+    assert_non_null(strstr(host_fault(BYTES("b\xfc"
+                                            "cher.example"),
+                                      true),
+                           "UTF-8"));
     assert_null(host_fault(BYTES("my_project_mail_1"), false));
 }
 
@@ -59,7 +122,9 @@ static void names_have_limits(void **state)
 static void loopback_never_leaves_the_machine(void **state)
 {
     static const char *const home[] = {"localhost", "LocalHost", "127.0.0.1", "127.255.255.255", "::1"};
-    static const char *const away[] = {"", "localhost.example.org", "127.0.0.1.example.org", "127.example.org", "128.0.0.1", "::2", "127.0.0.256"};
+    static const char *const away[] = {
+        "",           "localhost.example.org", "127.0.0.1.example.org", "127.example.org", "128.0.0.1", "::2",
+        "127.0.0.256"};
     for (size_t i = 0; i < ARRAY_LENGTH(home); i++)
         assert_true(host_is_loopback(bytes_of_text(home[i])));
     for (size_t i = 0; i < ARRAY_LENGTH(away); i++)
@@ -69,8 +134,15 @@ static void loopback_never_leaves_the_machine(void **state)
 /* RFC 4648 10 */
 static void base64_has_one_text_for_each_octets(void **state)
 {
-    static const char *const cases[][2] = {{"", ""}, {"f", "Zg=="}, {"fo", "Zm8="}, {"foo", "Zm9v"}, {"foob", "Zm9vYg=="}, {"fooba", "Zm9vYmE="}, {"foobar", "Zm9vYmFy"}};
-    static const char *const wrong[] = {"Z", "Zg", "Zg=", "Zh==", "Zm9=", "====", "Zg==Zg==", "Zm9v\n", "Zm 9", "Zm9-", "Zm9_", "=Zg=", "Zg=x"};
+    static const char *const cases[][2] = {{"", ""},
+                                           {"f", "Zg=="},
+                                           {"fo", "Zm8="},
+                                           {"foo", "Zm9v"},
+                                           {"foob", "Zm9vYg=="},
+                                           {"fooba", "Zm9vYmE="},
+                                           {"foobar", "Zm9vYmFy"}};
+    static const char *const wrong[] = {"Z",      "Zg",   "Zg=",  "Zh==", "Zm9=", "====", "Zg==Zg==",
+                                        "Zm9v\n", "Zm 9", "Zm9-", "Zm9_", "=Zg=", "Zg=x"};
     for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
         struct buffer text = {0}, octets = {0};
         base64_encode(&text, bytes_of_text(cases[i][0]));
@@ -90,7 +162,9 @@ static void base64_has_one_text_for_each_octets(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(hosts_are_told_apart), cmocka_unit_test(names_have_limits), cmocka_unit_test(what_is_no_name_is_told_why),
-                                       cmocka_unit_test(loopback_never_leaves_the_machine), cmocka_unit_test(base64_has_one_text_for_each_octets)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(hosts_are_told_apart), cmocka_unit_test(names_have_limits),
+        cmocka_unit_test(what_is_no_name_is_told_why), cmocka_unit_test(loopback_never_leaves_the_machine),
+        cmocka_unit_test(base64_has_one_text_for_each_octets)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* How programs call sendmail: each of the calls that are known, and what is wrong in others. */
-#include "unit.h"
-
-#include "core/text/invocation.h"
-#include "core/smtp/command.h"
-
 #include <stdio.h>
+
+#include "core/smtp/command.h"
+#include "core/text/invocation.h"
+#include "unit.h"
 
 static struct invocation call;
 static struct error error;
@@ -53,22 +52,32 @@ static void takes(const char *line, bool t, bool i, const char *sender, const ch
 
 static void known_programs_are_understood(void **state)
 {
-    takes("sendmail -t -i", true, true, NULL, NULL, 0);                                     /* PHP */
-    takes("sendmail -t -i -fwww@example.org", true, true, "www@example.org", NULL, 0);      /* PHP with a fifth argument */
-    takes("sendmail -oi -fwww@example.org -t", true, true, "www@example.org", NULL, 0);     /* PHPMailer */
-    takes("sendmail -FCronDaemon -i -B8BITMIME -oem root", false, true, NULL, "CronDaemon", 1); /* Debian's cron */
+    takes("sendmail -t -i", true, true, NULL, NULL, 0); /* PHP */
+    /* PHP with a fifth argument */
+    takes("sendmail -t -i -fwww@example.org", true, true, "www@example.org", NULL, 0);
+    takes("sendmail -oi -fwww@example.org -t", true, true, "www@example.org", NULL, 0); /* PHPMailer */
+    /* Debian's cron */
+    takes("sendmail -FCronDaemon -i -B8BITMIME -oem root", false, true, NULL, "CronDaemon", 1);
     assert_int_equal(call.errors, ERRORS_MAILED);
-    takes("sendmail -FCronDaemon -i -odi -oem -oi -t -f root", true, true, "root", "CronDaemon", 0); /* cronie */
-    takes("sendmail -FAnacron -odi root", false, false, NULL, "Anacron", 1);                /* anacron */
-    takes("sendmail -i root", false, true, NULL, NULL, 1);                                  /* atd */
-    takes("sendmail -t -froot@example.org", true, false, "root@example.org", NULL, 0);      /* mdadm */
-    takes("sendmail -f me@example.org -i a@example.com b@example.com", false, true, "me@example.org", NULL, 2); /* git send-email */
-    takes("sendmail -B8BITMIME -f me@example.org -N failure,delay -R hdrs -- -odd@example.com b@example.com", false, false, "me@example.org", NULL, 2); /* mutt */
+    /* cronie */
+    takes("sendmail -FCronDaemon -i -odi -oem -oi -t -f root", true, true, "root", "CronDaemon", 0);
+    takes("sendmail -FAnacron -odi root", false, false, NULL, "Anacron", 1);           /* anacron */
+    takes("sendmail -i root", false, true, NULL, NULL, 1);                             /* atd */
+    takes("sendmail -t -froot@example.org", true, false, "root@example.org", NULL, 0); /* mdadm */
+    /* git send-email */
+    takes("sendmail -f me@example.org -i a@example.com b@example.com", false, true, "me@example.org", NULL,
+          2);
+    /* mutt */
+    takes("sendmail -B8BITMIME -f me@example.org -N failure,delay -R hdrs -- -odd@example.com b@example.com",
+          false, false, "me@example.org", NULL, 2);
     assert_int_equal(call.notify, NOTIFY_FAILURE | NOTIFY_DELAY);
     assert_int_equal(call.ret, RET_HEADERS);
-    takes("/usr/sbin/sendmail -oem -oi -f me@example.org -- a@example.com", false, true, "me@example.org", NULL, 1); /* mutt's default */
-    takes("sendmail -i -- a@example.com", false, true, NULL, NULL, 1);                      /* s-nail */
-    takes("sendmail -bm -om -oo -oA/x -O DeliveryMode=b -Ac -G -U -n -m -v -h3 -L log -X /tmp/x -p x:y a", false, false, NULL, NULL, 1);
+    /* mutt's default */
+    takes("/usr/sbin/sendmail -oem -oi -f me@example.org -- a@example.com", false, true, "me@example.org",
+          NULL, 1);
+    takes("sendmail -i -- a@example.com", false, true, NULL, NULL, 1); /* s-nail */
+    takes("sendmail -bm -om -oo -oA/x -O DeliveryMode=b -Ac -G -U -n -m -v -h3 -L log -X /tmp/x -p x:y a",
+          false, false, NULL, NULL, 1);
 }
 
 static void flags_may_be_grouped_and_values_apart(void **state)
@@ -93,10 +102,20 @@ static void what_follows_a_recipient_is_one(void **state)
 
 static void modes_and_names(void **state)
 {
-    static const struct { const char *line; enum invocation_mode mode; } modes[] = {
-        {"sendmail -bs", INVOCATION_SMTP}, {"sendmail -bp", INVOCATION_LIST}, {"sendmail -bi", INVOCATION_ALIASES}, {"sendmail -I", INVOCATION_ALIASES},
-        {"sendmail -bv a", INVOCATION_VERIFY}, {"sendmail -q", INVOCATION_RUN_QUEUE}, {"sendmail -q30m", INVOCATION_RUN_QUEUE},
-        {"mailq", INVOCATION_LIST}, {"/usr/bin/mailq -Ac", INVOCATION_LIST}, {"newaliases", INVOCATION_ALIASES}, {"/usr/sbin/sendmail -b m", INVOCATION_DELIVER}};
+    static const struct {
+        const char *line;
+        enum invocation_mode mode;
+    } modes[] = {{"sendmail -bs", INVOCATION_SMTP},
+                 {"sendmail -bp", INVOCATION_LIST},
+                 {"sendmail -bi", INVOCATION_ALIASES},
+                 {"sendmail -I", INVOCATION_ALIASES},
+                 {"sendmail -bv a", INVOCATION_VERIFY},
+                 {"sendmail -q", INVOCATION_RUN_QUEUE},
+                 {"sendmail -q30m", INVOCATION_RUN_QUEUE},
+                 {"mailq", INVOCATION_LIST},
+                 {"/usr/bin/mailq -Ac", INVOCATION_LIST},
+                 {"newaliases", INVOCATION_ALIASES},
+                 {"/usr/sbin/sendmail -b m", INVOCATION_DELIVER}};
     for (size_t i = 0; i < ARRAY_LENGTH(modes); i++) {
         assert_true(read_call(modes[i].line));
         assert_int_equal(call.mode, modes[i].mode);
@@ -105,9 +124,15 @@ static void modes_and_names(void **state)
     same(call.queue_id, "cr7mn5za55qy");
     assert_true(read_call("sendmail -C /etc/mailboat/other.conf -bp"));
     same(call.config, "/etc/mailboat/other.conf");
-    static const struct { const char *line; enum invocation_errors errors; } errors[] = {
-        {"sendmail a", ERRORS_PRINTED}, {"sendmail -oep a", ERRORS_PRINTED}, {"sendmail -oew a", ERRORS_PRINTED}, {"sendmail -eq a", ERRORS_QUIET},
-        {"sendmail -oee a", ERRORS_MAILED_ALWAYS}, {"sendmail -em a", ERRORS_MAILED}};
+    static const struct {
+        const char *line;
+        enum invocation_errors errors;
+    } errors[] = {{"sendmail a", ERRORS_PRINTED},
+                  {"sendmail -oep a", ERRORS_PRINTED},
+                  {"sendmail -oew a", ERRORS_PRINTED},
+                  {"sendmail -eq a", ERRORS_QUIET},
+                  {"sendmail -oee a", ERRORS_MAILED_ALWAYS},
+                  {"sendmail -em a", ERRORS_MAILED}};
     for (size_t i = 0; i < ARRAY_LENGTH(errors); i++) {
         assert_true(read_call(errors[i].line));
         assert_int_equal(call.errors, errors[i].errors);
@@ -157,9 +182,12 @@ static void line_breaks_are_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(known_programs_are_understood), cmocka_unit_test(flags_may_be_grouped_and_values_apart),
-        cmocka_unit_test(what_follows_a_recipient_is_one), cmocka_unit_test(modes_and_names),
-        cmocka_unit_test(what_is_wrong_is_said), cmocka_unit_test(line_breaks_are_refused),
+        cmocka_unit_test(known_programs_are_understood),
+        cmocka_unit_test(flags_may_be_grouped_and_values_apart),
+        cmocka_unit_test(what_follows_a_recipient_is_one),
+        cmocka_unit_test(modes_and_names),
+        cmocka_unit_test(what_is_wrong_is_said),
+        cmocka_unit_test(line_breaks_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

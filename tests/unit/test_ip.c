@@ -117,8 +117,8 @@ static void our_own_addresses_are_passed_over(void **state)
         learn_texts(&route, alone[i].addresses);
         expect_end(&route, true, alone[i].enhanced);
     }
-    route_start(&route, BYTES("example.org"), BYTES("self"), false,
-                1); /* the others of the host, and the next host */
+    /* the others of the host, and the next host */
+    route_start(&route, BYTES("example.org"), BYTES("self"), false, 1);
     route_know_own(&route, &own);
     route_learn(&route, DNS_MX, DNS_FOUND, hosts, 2);
     learn_texts(&route, (const char *const[]){"127.0.0.1", "192.0.2.1", "198.51.100.7", "::1", NULL});
@@ -126,8 +126,8 @@ static void our_own_addresses_are_passed_over(void **state)
     learn_texts(&route, (const char *const[]){"192.0.2.2", NULL});
     expect_try(&route, "b.example.org", "192.0.2.2");
     expect_end(&route, false, NULL);
-    route_start(&route, BYTES("example.org"), BYTES("self"), false,
-                1); /* one that cannot be looked up now may be the right one */
+    /* one that cannot be looked up now may be the right one */
+    route_start(&route, BYTES("example.org"), BYTES("self"), false, 1);
     route_learn(&route, DNS_MX, DNS_FOUND, hosts, 2);
     learn_texts(&route, (const char *const[]){"127.0.0.1", NULL});
     for (int i = 0; i < 2; i++)
@@ -137,9 +137,8 @@ static void our_own_addresses_are_passed_over(void **state)
 
 static void every_form_of_the_way_back_is_passed_over(void **state)
 {
-    static const char *const literals[] = {"[127.0.0.1]", "[IPv6:::1]",
-                                           "[0.0.0.0]",   "[IPv6:::ffff:127.0.0.1]",
-                                           "127.0.0.1",   "::1"};
+    static const char *const literals[] = {
+        "[127.0.0.1]", "[IPv6:::1]", "[0.0.0.0]", "[IPv6:::ffff:127.0.0.1]", "127.0.0.1", "::1"};
     static const char *const names[] = {"127.0.0.1", "::1", "0.0.0.0"};
     struct route route;
     for (size_t i = 0; i < ARRAY_LENGTH(literals); i++) { /* in the recipient's address */
@@ -156,8 +155,8 @@ static void every_form_of_the_way_back_is_passed_over(void **state)
     route_learn(&route, DNS_MX, DNS_NO_DATA, NULL, 0);
     learn_texts(&route, (const char *const[]){"127.0.0.1", NULL});
     expect_end(&route, true, "5.4.6");
-    route_start(&route, BYTES("smtp.example.net"), BYTES("self"), true,
-                1); /* the configuration knows what it says */
+    /* the configuration knows what it says */
+    route_start(&route, BYTES("smtp.example.net"), BYTES("self"), true, 1);
     learn_texts(&route, (const char *const[]){"127.0.0.1", NULL});
     expect_try(&route, "smtp.example.net", "127.0.0.1");
     expect_end(&route, false, NULL);

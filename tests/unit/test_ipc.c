@@ -1,21 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What one process says, the other hears: whole, in order, and nothing else. */
 #define _GNU_SOURCE
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <cmocka.h>
-
-#include "ipc/channel.h"
-
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include <cmocka.h>
+
+#include "ipc/channel.h"
 
 static struct channel smtpd, queue;
 
@@ -38,11 +38,20 @@ static int close_pair(void **state)
 static struct ipc_submit submission(size_t recipients, struct recipient *room, struct bytes content)
 {
     for (size_t i = 0; i < recipients; i++)
-        room[i] = (struct recipient){.address = BYTES("ada@example.org"), .notify = NOTIFY_FAILURE | NOTIFY_DELAY, .local = i % 2 == 0};
+        room[i] = (struct recipient){.address = BYTES("ada@example.org"),
+                                     .notify = NOTIFY_FAILURE | NOTIFY_DELAY,
+                                     .local = i % 2 == 0};
     return (struct ipc_submit){
-        .request = 5, .id = 77, .content = content,
-        .envelope = {.sender = BYTES("bob@example.net"), .body = BODY_8BITMIME, .ret = RET_HEADERS, .smtputf8 = true,
-                     .size = content.length, .recipients = room, .recipient_count = recipients},
+        .request = 5,
+        .id = 77,
+        .content = content,
+        .envelope = {.sender = BYTES("bob@example.net"),
+                     .body = BODY_8BITMIME,
+                     .ret = RET_HEADERS,
+                     .smtputf8 = true,
+                     .size = content.length,
+                     .recipients = room,
+                     .recipient_count = recipients},
         .origin = {.client_address = BYTES("192.0.2.1"), .port = 587, .protocol = BYTES("ESMTPSA")},
     };
 }
@@ -70,7 +79,8 @@ static void a_submission_arrives_whole(void **state)
 static void a_spool_file_arrives_with_its_answer(void **state)
 {
     int file = memfd_create("spool", MFD_CLOEXEC);
-    assert_true(channel_send(&queue, IPC_SPOOL_ANSWER, &(struct ipc_spool_answer){.request = 1, .spool = 7}, file));
+    assert_true(
+        channel_send(&queue, IPC_SPOOL_ANSWER, &(struct ipc_spool_answer){.request = 1, .spool = 7}, file));
     enum ipc_kind kind;
     union ipc_message heard;
     int attached;
@@ -144,7 +154,8 @@ static bool travels(enum ipc_kind kind, const void *said, struct arena *arena, u
     bool whole = ipc_decode(buffer_bytes(&octets), arena, &kind_heard, heard) && kind_heard == kind;
     union ipc_message nothing;
     for (size_t length = 0; length < octets.length; length++) /* and nothing shorter does */
-        whole = whole && !ipc_decode(bytes_first(buffer_bytes(&octets), length), arena, &kind_heard, &nothing);
+        whole = whole &&
+                !ipc_decode(bytes_first(buffer_bytes(&octets), length), arena, &kind_heard, &nothing);
     return whole;
 }
 
@@ -153,20 +164,39 @@ static void what_people_ask_and_are_told_arrives_whole(void **state)
     struct arena arena = {0};
     union ipc_message heard;
     struct chosen chosen[] = {{7, 0}, {7, 3}, {UINT64_MAX, UINT32_MAX}};
-    struct destination_status destinations[] = {{.name = BYTES("there.net"), .deliveries = 2, .limit = 5, .has_due = 1},
-                                                {.name = BYTES("dead.net"), .failures = 9, .until_ms = 77, .deferred_ms = 66, .reason = BYTES("nobody answers")}};
-    const struct ipc_choose choose = {.request = 4, .verb = CONTROL_HOLD, .chosen = chosen, .chosen_count = 3};
+    struct destination_status destinations[] = {
+        {.name = BYTES("there.net"), .deliveries = 2, .limit = 5, .has_due = 1},
+        {.name = BYTES("dead.net"),
+         .failures = 9,
+         .until_ms = 77,
+         .deferred_ms = 66,
+         .reason = BYTES("nobody answers")}};
+    const struct ipc_choose choose = {
+        .request = 4, .verb = CONTROL_HOLD, .chosen = chosen, .chosen_count = 3};
     assert_true(travels(IPC_CHOOSE, &choose, &arena, &heard));
     assert_true(heard.choose.verb == CONTROL_HOLD && heard.choose.chosen_count == 3);
     assert_true(heard.choose.chosen[2].id == UINT64_MAX && heard.choose.chosen[1].number == 3);
-    const struct ipc_status_answer answer = {.request = 5, .accepted = 10, .delivered = 20, .deferred = 30, .failed = 40, .deliveries = 2, .is_held = 1,
-                                             .destinations = destinations, .destination_count = 2, .in_progress = chosen, .in_progress_count = 1};
+    const struct ipc_status_answer answer = {.request = 5,
+                                             .accepted = 10,
+                                             .delivered = 20,
+                                             .deferred = 30,
+                                             .failed = 40,
+                                             .deliveries = 2,
+                                             .is_held = 1,
+                                             .destinations = destinations,
+                                             .destination_count = 2,
+                                             .in_progress = chosen,
+                                             .in_progress_count = 1};
     assert_true(travels(IPC_STATUS_ANSWER, &answer, &arena, &heard));
-    assert_true(heard.status_answer.delivered == 20 && heard.status_answer.is_held && !heard.status_answer.is_full && heard.status_answer.in_progress_count == 1);
-    assert_true(heard.status_answer.destination_count == 2 && heard.status_answer.destinations[0].has_due && heard.status_answer.destinations[1].until_ms == 77);
+    assert_true(heard.status_answer.delivered == 20 && heard.status_answer.is_held &&
+                !heard.status_answer.is_full && heard.status_answer.in_progress_count == 1);
+    assert_true(heard.status_answer.destination_count == 2 && heard.status_answer.destinations[0].has_due &&
+                heard.status_answer.destinations[1].until_ms == 77);
     assert_true(bytes_is(heard.status_answer.destinations[1].reason, "nobody answers"));
-    assert_true(ipc_allowed(IPC_CHOOSE, PROCESS_CLI, PROCESS_QUEUE) && !ipc_allowed(IPC_CHOOSE, PROCESS_SMTPD, PROCESS_QUEUE));
-    assert_true(ipc_allowed(IPC_STATUS_ANSWER, PROCESS_QUEUE, PROCESS_CLI) && !ipc_allowed(IPC_STATUS_ANSWER, PROCESS_QUEUE, PROCESS_SMTPD));
+    assert_true(ipc_allowed(IPC_CHOOSE, PROCESS_CLI, PROCESS_QUEUE) &&
+                !ipc_allowed(IPC_CHOOSE, PROCESS_SMTPD, PROCESS_QUEUE));
+    assert_true(ipc_allowed(IPC_STATUS_ANSWER, PROCESS_QUEUE, PROCESS_CLI) &&
+                !ipc_allowed(IPC_STATUS_ANSWER, PROCESS_QUEUE, PROCESS_SMTPD));
     arena_clear(&arena);
 }
 
@@ -187,7 +217,10 @@ static void send_packet(int to, char flag, struct bytes octets, int descriptor, 
 {
     static _Alignas(struct cmsghdr) char room[CMSG_SPACE(DESCRIPTORS_MAX * sizeof(int)) + 4096];
     struct iovec parts[2] = {{&flag, 1}, {(void *)(uintptr_t)octets.at, octets.length}};
-    struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2, .msg_control = count == 0 ? NULL : room, .msg_controllen = count == 0 ? 0 : sizeof room};
+    struct msghdr message = {.msg_iov = parts,
+                             .msg_iovlen = 2,
+                             .msg_control = count == 0 ? NULL : room,
+                             .msg_controllen = count == 0 ? 0 : sizeof room};
     memset(room, 0, sizeof room);
     size_t used = 0;
     struct cmsghdr *header = count == 0 ? NULL : CMSG_FIRSTHDR(&message);
@@ -206,7 +239,22 @@ static void send_packet(int to, char flag, struct bytes octets, int descriptor, 
 }
 
 /* Of each type that can be attached. */
-enum thing { A_CHANNEL, A_LISTENER, A_CONNECTION, A_TCP_LISTENER, A_UDP_SOCKET, A_FILE_READ, A_FILE_WRITE, A_FILE_BOTH, A_PATH, A_FOLDER, A_PIPE_READ, A_PIPE_WRITE, A_DEVICE, THINGS };
+enum thing {
+    A_CHANNEL,
+    A_LISTENER,
+    A_CONNECTION,
+    A_TCP_LISTENER,
+    A_UDP_SOCKET,
+    A_FILE_READ,
+    A_FILE_WRITE,
+    A_FILE_BOTH,
+    A_PATH,
+    A_FOLDER,
+    A_PIPE_READ,
+    A_PIPE_WRITE,
+    A_DEVICE,
+    THINGS
+};
 static int things[THINGS];
 static char thing_path[64];
 
@@ -243,8 +291,11 @@ static void close_things(void)
 }
 
 static const unsigned suits[] = {
-    [CARRIES_NOTHING] = 0, [CARRIES_CHANNEL] = 1 << A_CHANNEL, [CARRIES_CONNECTION] = 1 << A_CONNECTION,
-    [CARRIES_FILE_TO_READ] = 1 << A_FILE_READ | 1 << A_FILE_BOTH, [CARRIES_FILE_TO_WRITE] = 1 << A_FILE_WRITE | 1 << A_FILE_BOTH,
+    [CARRIES_NOTHING] = 0,
+    [CARRIES_CHANNEL] = 1 << A_CHANNEL,
+    [CARRIES_CONNECTION] = 1 << A_CONNECTION,
+    [CARRIES_FILE_TO_READ] = 1 << A_FILE_READ | 1 << A_FILE_BOTH,
+    [CARRIES_FILE_TO_WRITE] = 1 << A_FILE_WRITE | 1 << A_FILE_BOTH,
     [CARRIES_PIPE_TO_READ] = 1 << A_PIPE_READ,
 };
 
@@ -261,7 +312,8 @@ static void encode(struct buffer *out, enum ipc_kind kind, bool announces, union
 }
 
 /* True if the message came through; with what belongs to it, if anything came along. Nothing is left open. */
-static bool comes_through(enum ipc_kind kind, enum process_role from, enum process_role to, struct bytes octets, int descriptor, size_t count, size_t headers)
+static bool comes_through(enum ipc_kind kind, enum process_role from, enum process_role to,
+                          struct bytes octets, int descriptor, size_t count, size_t headers)
 {
     struct channel near, far;
     int ends[2], attached = -1;
@@ -283,7 +335,8 @@ static bool comes_through(enum ipc_kind kind, enum process_role from, enum proce
     return through;
 }
 
-static void check_kind(enum ipc_kind kind, enum process_role from, enum process_role to, bool announces, struct buffer *octets)
+static void check_kind(enum ipc_kind kind, enum process_role from, enum process_role to, bool announces,
+                       struct buffer *octets)
 {
     static const size_t counts[] = {2, 3, DESCRIPTORS_MAX};
     union ipc_message message;
@@ -293,10 +346,12 @@ static void check_kind(enum ipc_kind kind, enum process_role from, enum process_
     for (int thing = 0; thing < THINGS; thing++) {
         bool fits = (suits[carries] & 1u << thing) != 0;
         if (comes_through(kind, from, to, buffer_bytes(octets), things[thing], 1, 1) != fits)
-            fail_msg("%s from %s: thing %d, which %s", ipc_kind_name(kind), ipc_role_name(from), thing, fits ? "it carries" : "it does not carry");
+            fail_msg("%s from %s: thing %d, which %s", ipc_kind_name(kind), ipc_role_name(from), thing,
+                     fits ? "it carries" : "it does not carry");
         for (size_t i = 0; i < ARRAY_LENGTH(counts); i++) {
             assert_false(comes_through(kind, from, to, buffer_bytes(octets), things[thing], counts[i], 1));
-            assert_false(comes_through(kind, from, to, buffer_bytes(octets), things[thing], counts[i], 2)); /* in two control messages */
+            /* in two control messages */
+            assert_false(comes_through(kind, from, to, buffer_bytes(octets), things[thing], counts[i], 2));
         }
     }
 }
@@ -309,10 +364,13 @@ static void no_descriptor_comes_but_the_one_that_is_announced(void **state)
     for (int kind = 0; kind < IPC_KINDS; kind++)
         for (int from = 0; from <= PROCESS_CLI; from++)
             for (int to = 0; to <= PROCESS_CLI; to++) {
-                if (from == to || !ipc_allowed((enum ipc_kind)kind, (enum process_role)from, (enum process_role)to))
+                if (from == to ||
+                    !ipc_allowed((enum ipc_kind)kind, (enum process_role)from, (enum process_role)to))
                     continue;
-                check_kind((enum ipc_kind)kind, (enum process_role)from, (enum process_role)to, true, &octets);
-                check_kind((enum ipc_kind)kind, (enum process_role)from, (enum process_role)to, false, &octets);
+                check_kind((enum ipc_kind)kind, (enum process_role)from, (enum process_role)to, true,
+                           &octets);
+                check_kind((enum ipc_kind)kind, (enum process_role)from, (enum process_role)to, false,
+                           &octets);
                 checked++;
             }
     assert_true(checked >= IPC_KINDS);
@@ -357,7 +415,8 @@ static void credentials_are_not_taken_for_a_descriptor(void **state)
     close_things();
 }
 
-/* With no descriptor free the octets come and the descriptor does not (unix(7)): the owner is told so by -1. */
+/* With no descriptor free the octets come and the descriptor
+ * does not (unix(7)): the owner is told so by -1. */
 static void a_descriptor_that_got_lost_is_told(void **state)
 {
     struct buffer octets = {0};
@@ -374,7 +433,8 @@ static void a_descriptor_that_got_lost_is_told(void **state)
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
     assert_int_equal(channel_receive(&smtpd, &kind, &heard, &attached), CHANNEL_MESSAGE);
     assert_int_equal(attached, -1);
-    assert_int_equal(channel_receive(&smtpd, &kind, &heard, &attached), CHANNEL_MESSAGE); /* how many there were cannot be told any more */
+    /* how many there were cannot be told any more */
+    assert_int_equal(channel_receive(&smtpd, &kind, &heard, &attached), CHANNEL_MESSAGE);
     assert_int_equal(attached, -1);
     setrlimit(RLIMIT_NOFILE, &limit);
     buffer_free(&octets);
@@ -397,8 +457,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_submission_arrives_whole, open_pair, close_pair),
-        cmocka_unit_test_setup_teardown(large_messages_travel_in_fragments_and_wait_for_room, open_pair, close_pair),
-        cmocka_unit_test_setup_teardown(the_forbidden_and_the_malformed_close_the_channel, open_pair, close_pair),
+        cmocka_unit_test_setup_teardown(large_messages_travel_in_fragments_and_wait_for_room, open_pair,
+                                        close_pair),
+        cmocka_unit_test_setup_teardown(the_forbidden_and_the_malformed_close_the_channel, open_pair,
+                                        close_pair),
         cmocka_unit_test_setup_teardown(a_spool_file_arrives_with_its_answer, open_pair, close_pair),
         cmocka_unit_test(no_descriptor_comes_but_the_one_that_is_announced),
         cmocka_unit_test_setup_teardown(a_fragment_carries_no_descriptor, open_pair, close_pair),

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What is known of providers and networks, and how a mail address's server is found. */
-#include "unit.h"
-
-#include "io/autoconfig.h"
 #include "core/port/discovery.h"
-#include "core/port/port_facts.h"
 #include "core/port/network.h"
+#include "core/port/port_facts.h"
+#include "io/autoconfig.h"
+#include "unit.h"
 
 /* ---- providers ---- */
 
@@ -14,7 +13,9 @@ static const char *name_of(const struct provider *provider)
     return provider == NULL ? "nobody" : provider->name;
 }
 
-struct asked { const char *text, *answer; };
+struct asked {
+    const char *text, *answer;
+};
 
 static void check_all(const struct asked *cases, size_t count, const struct provider *(*look)(struct bytes))
 {
@@ -26,14 +27,30 @@ static void check_all(const struct asked *cases, size_t count, const struct prov
 static void hosts_find_their_provider(void **state)
 {
     static const struct asked cases[] = {
-        {"smtp.sendgrid.net", "SendGrid"}, {"SMTP.SendGrid.Net.", "SendGrid"}, {"SMTP.Gmail.com.", "Gmail"}, {"smtp-relay.gmail.com", "Gmail"},
-        {"email-smtp.eu-west-1.amazonaws.com", "Amazon SES"}, {"email-smtp.us-gov-west-1.amazonaws.com.", "Amazon SES"},
-        {"smtp.email.uk-london-1.oci.oraclecloud.com", "Oracle Cloud Email Delivery"}, {"smtp-mail.outlook.com", "Microsoft 365"},
-        {"smtppro.zoho.eu", "Zoho Europe"}, {"smtp.eu.mailgun.org", "Mailgun"},
-        {"", "nobody"}, {".", "nobody"}, {"..", "nobody"}, {"sendgrid.net", "nobody"}, {"evilsmtp.gmail.com", "nobody"}, {"a.smtp.sendgrid.net", "nobody"},
-        {"smtp.sendgrid.net.evil.example", "nobody"}, {"smtp.sendgrid.net..", "nobody"}, {"email-smtp.amazonaws.com", "nobody"},
-        {"email-smtp..amazonaws.com", "nobody"}, {"email-smtp.a.b.amazonaws.com", "nobody"}, {"email-smtp..amazonaws.com.evil", "nobody"},
-        {"email-smtp.eu-west-1.amazonaws.com.example", "nobody"}, {"smtp.gmail", "nobody"},
+        {"smtp.sendgrid.net", "SendGrid"},
+        {"SMTP.SendGrid.Net.", "SendGrid"},
+        {"SMTP.Gmail.com.", "Gmail"},
+        {"smtp-relay.gmail.com", "Gmail"},
+        {"email-smtp.eu-west-1.amazonaws.com", "Amazon SES"},
+        {"email-smtp.us-gov-west-1.amazonaws.com.", "Amazon SES"},
+        {"smtp.email.uk-london-1.oci.oraclecloud.com", "Oracle Cloud Email Delivery"},
+        {"smtp-mail.outlook.com", "Microsoft 365"},
+        {"smtppro.zoho.eu", "Zoho Europe"},
+        {"smtp.eu.mailgun.org", "Mailgun"},
+        {"", "nobody"},
+        {".", "nobody"},
+        {"..", "nobody"},
+        {"sendgrid.net", "nobody"},
+        {"evilsmtp.gmail.com", "nobody"},
+        {"a.smtp.sendgrid.net", "nobody"},
+        {"smtp.sendgrid.net.evil.example", "nobody"},
+        {"smtp.sendgrid.net..", "nobody"},
+        {"email-smtp.amazonaws.com", "nobody"},
+        {"email-smtp..amazonaws.com", "nobody"},
+        {"email-smtp.a.b.amazonaws.com", "nobody"},
+        {"email-smtp..amazonaws.com.evil", "nobody"},
+        {"email-smtp.eu-west-1.amazonaws.com.example", "nobody"},
+        {"smtp.gmail", "nobody"},
     };
     check_all(cases, ARRAY_LENGTH(cases), provider_by_host);
 }
@@ -41,10 +58,27 @@ static void hosts_find_their_provider(void **state)
 static void domains_find_their_provider(void **state)
 {
     static const struct asked cases[] = {
-        {"gmail.com", "Gmail"}, {"GoogleMail.com.", "Gmail"}, {"outlook.com", "Microsoft 365"}, {"hotmail.com", "Microsoft 365"}, {"live.com", "Microsoft 365"},
-        {"icloud.com", "iCloud"}, {"me.com", "iCloud"}, {"mac.com", "iCloud"}, {"yahoo.com", "Yahoo"}, {"yahoo.co.uk", "Yahoo"}, {"fastmail.com", "Fastmail"},
-        {"zoho.com", "Zoho"}, {"zohomail.eu", "Zoho Europe"}, {"aol.com", "AOL"}, {"evilgmail.com", "nobody"}, {"mail.gmail.com", "nobody"},
-        {"gmail.com.example", "nobody"}, {"gmail", "nobody"}, {"google.com", "nobody"}, {"", "nobody"}, {".", "nobody"},
+        {"gmail.com", "Gmail"},
+        {"GoogleMail.com.", "Gmail"},
+        {"outlook.com", "Microsoft 365"},
+        {"hotmail.com", "Microsoft 365"},
+        {"live.com", "Microsoft 365"},
+        {"icloud.com", "iCloud"},
+        {"me.com", "iCloud"},
+        {"mac.com", "iCloud"},
+        {"yahoo.com", "Yahoo"},
+        {"yahoo.co.uk", "Yahoo"},
+        {"fastmail.com", "Fastmail"},
+        {"zoho.com", "Zoho"},
+        {"zohomail.eu", "Zoho Europe"},
+        {"aol.com", "AOL"},
+        {"evilgmail.com", "nobody"},
+        {"mail.gmail.com", "nobody"},
+        {"gmail.com.example", "nobody"},
+        {"gmail", "nobody"},
+        {"google.com", "nobody"},
+        {"", "nobody"},
+        {".", "nobody"},
     };
     check_all(cases, ARRAY_LENGTH(cases), provider_by_domain);
 }
@@ -52,13 +86,30 @@ static void domains_find_their_provider(void **state)
 static void an_exchanger_tells_where_a_domain_is_hosted(void **state)
 {
     static const struct asked cases[] = {
-        {"aspmx.l.google.com", "Gmail"}, {"ALT1.ASPMX.L.GOOGLE.COM.", "Gmail"}, {"aspmx2.googlemail.com", "Gmail"}, {"smtp.google.com", "Gmail"},
-        {"example-org.mail.protection.outlook.com.", "Microsoft 365"}, {"example-org.k-v1.mx.microsoft", "Microsoft 365"},
-        {"outlook-com.olc.protection.outlook.com", "Microsoft 365"}, {"in1-smtp.messagingengine.com", "Fastmail"}, {"mx01.mail.icloud.com", "iCloud"},
-        {"mx.zoho.com", "Zoho"}, {"mx2.zoho.eu", "Zoho Europe"}, {"mx3.zoho.in", "Zoho India"},
-        {"mta5.am0.yahoodns.net", "Yahoo"}, {"mx-apac.mail.gm0.yahoodns.net", "Yahoo"}, {"mx-aol.mail.gm0.yahoodns.net", "AOL"},
-        {"evilgoogle.com", "nobody"}, {"mx.evilgoogle.com", "nobody"}, {"google.com.example", "nobody"}, {".google.com", "nobody"}, {"oogle.com", "nobody"},
-        {"protection.outlook.com", "nobody"}, {"mx.example.org", "nobody"}, {"", "nobody"}, {".", "nobody"},
+        {"aspmx.l.google.com", "Gmail"},
+        {"ALT1.ASPMX.L.GOOGLE.COM.", "Gmail"},
+        {"aspmx2.googlemail.com", "Gmail"},
+        {"smtp.google.com", "Gmail"},
+        {"example-org.mail.protection.outlook.com.", "Microsoft 365"},
+        {"example-org.k-v1.mx.microsoft", "Microsoft 365"},
+        {"outlook-com.olc.protection.outlook.com", "Microsoft 365"},
+        {"in1-smtp.messagingengine.com", "Fastmail"},
+        {"mx01.mail.icloud.com", "iCloud"},
+        {"mx.zoho.com", "Zoho"},
+        {"mx2.zoho.eu", "Zoho Europe"},
+        {"mx3.zoho.in", "Zoho India"},
+        {"mta5.am0.yahoodns.net", "Yahoo"},
+        {"mx-apac.mail.gm0.yahoodns.net", "Yahoo"},
+        {"mx-aol.mail.gm0.yahoodns.net", "AOL"},
+        {"evilgoogle.com", "nobody"},
+        {"mx.evilgoogle.com", "nobody"},
+        {"google.com.example", "nobody"},
+        {".google.com", "nobody"},
+        {"oogle.com", "nobody"},
+        {"protection.outlook.com", "nobody"},
+        {"mx.example.org", "nobody"},
+        {"", "nobody"},
+        {".", "nobody"},
     };
     check_all(cases, ARRAY_LENGTH(cases), provider_by_mx);
 }
@@ -66,8 +117,18 @@ static void an_exchanger_tells_where_a_domain_is_hosted(void **state)
 static void people_find_providers_by_what_they_call_them(void **state)
 {
     static const struct asked cases[] = {
-        {"gmail", "Gmail"}, {"Google Workspace", "Gmail"}, {"ses", "Amazon SES"}, {"aws ses", "Amazon SES"}, {"sendinblue", "Brevo"}, {"office 365", "Microsoft 365"},
-        {"hotmail", "Microsoft 365"}, {"aol", "AOL"}, {"", "nobody"}, {"send", "nobody"}, {"sendgridx", "nobody"}, {",", "nobody"},
+        {"gmail", "Gmail"},
+        {"Google Workspace", "Gmail"},
+        {"ses", "Amazon SES"},
+        {"aws ses", "Amazon SES"},
+        {"sendinblue", "Brevo"},
+        {"office 365", "Microsoft 365"},
+        {"hotmail", "Microsoft 365"},
+        {"aol", "AOL"},
+        {"", "nobody"},
+        {"send", "nobody"},
+        {"sendgridx", "nobody"},
+        {",", "nobody"},
     };
     check_all(cases, ARRAY_LENGTH(cases), provider_by_name);
     for (size_t i = 0; i < provider_count; i++)
@@ -86,11 +147,13 @@ static bool is_host(struct bytes text)
     return host_parse(bytes_of(room, text.length), false) == HOST_NAME && bytes_find(text, '.') != SIZE_MAX;
 }
 
-static void check_list(const struct provider *p, const char *list, const struct provider *(*look)(struct bytes))
+static void check_list(const struct provider *p, const char *list,
+                       const struct provider *(*look)(struct bytes))
 {
     for (struct bytes rest = bytes_of_text(list); rest.length > 0;) {
         struct bytes one = bytes_split(&rest, ',');
-        if (!is_host(one) || (bytes_find(one, '*') == SIZE_MAX && look(one) != p)) /* and nothing belongs to two */
+        /* and nothing belongs to two */
+        if (!is_host(one) || (bytes_find(one, '*') == SIZE_MAX && look(one) != p))
             fail_msg("%s: %.*s", p->name, BYTES_ARG(one));
     }
 }
@@ -136,12 +199,15 @@ static void the_mode_of_known_ports_is_no_guess(void **state)
     assert_int_equal(port_tls(8025), CLIENT_TLS_REQUIRED);
     assert_int_equal(port_tls(1587), CLIENT_TLS_REQUIRED);
     for (size_t i = 0; i < ARRAY_LENGTH(port_facts); i++)
-        assert_true(port_facts[i].source[0] != '\0' && port_facts[i].confidence >= 'A' && port_facts[i].confidence <= 'C');
+        assert_true(port_facts[i].source[0] != '\0' && port_facts[i].confidence >= 'A' &&
+                    port_facts[i].confidence <= 'C');
     for (const struct port_other *o = port_others; o->port != 0; o++)
-        assert_true(o->source[0] != '\0' && o->confidence >= 'A' && o->confidence <= 'C' && port_facts_of(o->port) == NULL);
+        assert_true(o->source[0] != '\0' && o->confidence >= 'A' && o->confidence <= 'C' &&
+                    port_facts_of(o->port) == NULL);
     for (size_t i = 0; i < provider_count; i++) /* every port of every provider can be asked for */
         for (size_t k = 0; k < PROVIDER_PORTS_MAX; k++)
-            assert_true((providers[i].starttls[k] == 0 || port_tls_is_known(providers[i].starttls[k])) && (providers[i].implicit[k] == 0 || port_tls_is_known(providers[i].implicit[k])));
+            assert_true((providers[i].starttls[k] == 0 || port_tls_is_known(providers[i].starttls[k])) &&
+                        (providers[i].implicit[k] == 0 || port_tls_is_known(providers[i].implicit[k])));
 }
 
 /* ---- networks ---- */
@@ -158,31 +224,68 @@ static struct port_pattern pattern_of(const char *letters)
     return pattern;
 }
 
-#define ALL_SILENT "all four are silent: there is no mail server, or this network lets no mail out, as Railway or Cloudzy; the way out is HTTPS: "
+#define ALL_SILENT                                                                                   \
+    "all four are silent: there is no mail server, or this network lets no mail out, as Railway or " \
+    "Cloudzy; the way out is HTTPS: "
 #define MOST_AND_ALL "the usual block of DigitalOcean, Linode, Scaleway, Render, Railway or Cloudzy; "
 
 static void a_pattern_is_a_signature(void **state)
 {
-    static const struct { const char *seen, *provider, *sentence; } cases[] = {
-        {"sssa", "", "25, 465 and 587 are silent, 2525 answers: the usual block of DigitalOcean, Linode, Scaleway or Render"},
-        {"-ssa", "", "465 and 587 are silent, 2525 answers: the usual block of DigitalOcean, Linode, Scaleway or Render"}, /* 25 is not tried to submit */
+    static const struct {
+        const char *seen, *provider, *sentence;
+    } cases[] = {
+        {"sssa", "",
+         "25, 465 and 587 are silent, 2525 answers: the usual block of DigitalOcean, Linode, Scaleway or "
+         "Render"},
+        /* 25 is not tried to submit */
+        {"-ssa", "",
+         "465 and 587 are silent, 2525 answers: the usual block of DigitalOcean, Linode, Scaleway or Render"},
         {"ssaa", "", "25 and 465 are silent, 587 and 2525 answer: the usual block of Hetzner Cloud"},
         {"-saa", "", "465 is silent, 587 and 2525 answer: the usual block of Hetzner Cloud"},
-        {"saaa", "", "only 25 is silent: nearly every cloud and home network blocks it, and nobody needs it to submit mail"},
-        {"s---", "", "25 is silent: nearly every cloud and home network blocks it, and nobody needs it to submit mail"}, /* "only" would be a guess */
+        {"saaa", "",
+         "only 25 is silent: nearly every cloud and home network blocks it, and nobody needs it to submit "
+         "mail"},
+        /* "only" would be a guess */
+        {"s---", "",
+         "25 is silent: nearly every cloud and home network blocks it, and nobody needs it to submit mail"},
         {"ssss", "", ALL_SILENT "a sending service takes mail by its own interface"},
         {"ssss", "sendgrid", ALL_SILENT "SendGrid takes mail at https://api.sendgrid.com"},
-        {"ssss", "yahoo", "25, 465 and 587 are silent: " MOST_AND_ALL "the way out is HTTPS: a sending service takes mail by its own interface"},
-        {"ssss", "smtp2go", ALL_SILENT "SMTP2GO takes mail at https://api.smtp2go.com; SMTP2GO also listens on 8025, 80, 8465 and 443"},
+        {"ssss", "yahoo",
+         "25, 465 and 587 are silent: " MOST_AND_ALL
+         "the way out is HTTPS: a sending service takes mail by its own interface"},
+        {"ssss", "smtp2go",
+         ALL_SILENT
+         "SMTP2GO takes mail at https://api.smtp2go.com; SMTP2GO also listens on 8025, 80, 8465 and 443"},
         /* Amazon has no 2525: that it is silent says nothing. */
-        {"ssss", "ses", "25, 465 and 587 are silent: " MOST_AND_ALL "the way out is HTTPS: Amazon SES takes mail at https://email.REGION.amazonaws.com; Amazon SES also listens on 2587 and 2465"},
+        {"ssss", "ses",
+         "25, 465 and 587 are silent: " MOST_AND_ALL
+         "the way out is HTTPS: Amazon SES takes mail at https://email.REGION.amazonaws.com; Amazon SES also "
+         "listens on 2587 and 2465"},
         {"-ss-", "", "465 and 587 are silent: " MOST_AND_ALL "most of them let 2525 through"},
         /* Postmark has no 465, Microsoft neither 465 nor 2525. */
-        {"asaa", "postmark", ""}, {"-saa", "postmark", ""}, {"ssaa", "postmark", "only 25 is silent: nearly every cloud and home network blocks it, and nobody needs it to submit mail"},
-        {"-sas", "microsoft", ""}, {"-sss", "microsoft", "587 is silent: " MOST_AND_ALL "the way out is HTTPS: Microsoft 365 takes mail at https://graph.microsoft.com"},
+        {"asaa", "postmark", ""},
+        {"-saa", "postmark", ""},
+        {"ssaa", "postmark",
+         "only 25 is silent: nearly every cloud and home network blocks it, and nobody needs it to submit "
+         "mail"},
+        {"-sas", "microsoft", ""},
+        {"-sss", "microsoft",
+         "587 is silent: " MOST_AND_ALL
+         "the way out is HTTPS: Microsoft 365 takes mail at https://graph.microsoft.com"},
         /* Nobody's: nothing is claimed. */
-        {"aaaa", "", ""}, {"----", "", ""}, {"aaas", "", ""}, {"asss", "", ""}, {"sasa", "", ""}, {"aasa", "", ""}, {"--s-", "", ""}, {"--s-", "sendgrid", ""},
-        {"---s", "", ""}, {"-s--", "", ""}, {"saas", "", ""}, {"ssas", "", ""}, {"assa", "", ""},
+        {"aaaa", "", ""},
+        {"----", "", ""},
+        {"aaas", "", ""},
+        {"asss", "", ""},
+        {"sasa", "", ""},
+        {"aasa", "", ""},
+        {"--s-", "", ""},
+        {"--s-", "sendgrid", ""},
+        {"---s", "", ""},
+        {"-s--", "", ""},
+        {"saas", "", ""},
+        {"ssas", "", ""},
+        {"assa", "", ""},
     };
     for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
         struct port_pattern pattern = pattern_of(cases[i].seen);
@@ -206,7 +309,8 @@ static void networks_are_found_by_name(void **state)
     for (size_t i = 0; i < network_count; i++) {
         const struct network *n = &networks[i];
         assert_ptr_equal(network_by_name(bytes_of_text(n->name)), n);
-        assert_true((n->silent & BLOCKS_25) != 0 && n->lifted[0] != '\0' && n->confidence >= 'A' && n->confidence <= 'C');
+        assert_true((n->silent & BLOCKS_25) != 0 && n->lifted[0] != '\0' && n->confidence >= 'A' &&
+                    n->confidence <= 'C');
     }
     assert_string_equal(network_name(network_by_name(BYTES("digital ocean"))), "DigitalOcean");
     assert_string_equal(network_name(network_by_name(BYTES("GCP"))), "Google Cloud");
@@ -217,16 +321,29 @@ static void networks_are_found_by_name(void **state)
 static void firmware_tells_the_cloud(void **state)
 {
     static const struct asked cases[] = {
-        {"DigitalOcean Droplet", "DigitalOcean"}, {"Amazon EC2 t3.micro", "AWS"}, {"Xen HVM domU Xen 4.11.amazon", "AWS"}, {"Google Google Compute Engine", "Google Cloud"},
-        {"Microsoft Corporation Virtual Machine 7783-7084-3265-9085-8269-3286-77", "Azure"}, {"Hetzner vServer", "Hetzner Cloud"}, {"Vultr VC2", "Vultr"},
-        {"Linode Compute Instance", "Linode"}, {"Akamai Compute Instance", "Linode"}, {"Scaleway SCW-PLAY2", "Scaleway"}, {"QEMU Standard PC OracleCloud.com", "Oracle Cloud"},
-        {"", "nobody"}, {"QEMU Standard PC (i440FX + PIIX, 1996)", "nobody"}, {"Microsoft Corporation Surface Laptop 4", "nobody"},
+        {"DigitalOcean Droplet", "DigitalOcean"},
+        {"Amazon EC2 t3.micro", "AWS"},
+        {"Xen HVM domU Xen 4.11.amazon", "AWS"},
+        {"Google Google Compute Engine", "Google Cloud"},
+        {"Microsoft Corporation Virtual Machine 7783-7084-3265-9085-8269-3286-77", "Azure"},
+        {"Hetzner vServer", "Hetzner Cloud"},
+        {"Vultr VC2", "Vultr"},
+        {"Linode Compute Instance", "Linode"},
+        {"Akamai Compute Instance", "Linode"},
+        {"Scaleway SCW-PLAY2", "Scaleway"},
+        {"QEMU Standard PC OracleCloud.com", "Oracle Cloud"},
+        {"", "nobody"},
+        {"QEMU Standard PC (i440FX + PIIX, 1996)", "nobody"},
+        {"Microsoft Corporation Surface Laptop 4", "nobody"},
         {"Microsoft Corporation Virtual Machine", "nobody"}, /* Hyper-V on somebody's own machine */
-        {"Google Eve", "nobody"}, {"innotek GmbH VirtualBox Oracle Corporation", "nobody"}, {"LENOVO 20XW", "nobody"},
+        {"Google Eve", "nobody"},
+        {"innotek GmbH VirtualBox Oracle Corporation", "nobody"},
+        {"LENOVO 20XW", "nobody"},
     };
     for (size_t i = 0; i < ARRAY_LENGTH(cases); i++)
         if (strcmp(network_name(network_by_vendor(bytes_of_text(cases[i].text))), cases[i].answer) != 0)
-            fail_msg("%s is of %s", cases[i].text, network_name(network_by_vendor(bytes_of_text(cases[i].text))));
+            fail_msg("%s is of %s", cases[i].text,
+                     network_name(network_by_vendor(bytes_of_text(cases[i].text))));
     assert_null(network_by_vendor(bytes_none()));
 }
 
@@ -237,7 +354,8 @@ static struct discovery d;
 static bool asks_dns(enum dns_type type, const char *name)
 {
     struct discovery_question question;
-    return discovery_next(&d, &question) && question.kind == DISCOVERY_DNS && question.type == type && bytes_is(question.name, name);
+    return discovery_next(&d, &question) && question.kind == DISCOVERY_DNS && question.type == type &&
+           bytes_is(question.name, name);
 }
 
 static bool asks_url(const char *url)
@@ -255,7 +373,8 @@ static bool is_done(void)
 static void records_of_services_come_first(void **state)
 {
     const struct dns_record tls[] = {{.preference = 10, .port = 465, .name = BYTES("mail.example.org")}};
-    const struct dns_record starttls[] = {{.preference = 20, .port = 587, .name = BYTES("mail.example.org")}, {.preference = 10, .port = 2525, .name = BYTES("mail.example.org")},
+    const struct dns_record starttls[] = {{.preference = 20, .port = 587, .name = BYTES("mail.example.org")},
+                                          {.preference = 10, .port = 2525, .name = BYTES("mail.example.org")},
                                           {.preference = 30, .port = 25, .name = BYTES("mail.example.org")}};
     assert_true(discovery_start(&d, BYTES("ada@example.org")));
     assert_true(asks_dns(DNS_SRV, "_submissions._tcp.example.org"));
@@ -326,7 +445,8 @@ static void a_url_is_never_cut(void **state)
     asks_dns(DNS_SRV, "");
     discovery_learn_nothing(&d);
     assert_true(discovery_next(&d, &question) && question.kind == DISCOVERY_FETCH);
-    assert_true(bytes_starts_nocase(question.url, "https://autoconfig.a.a.") && bytes_ends_nocase(question.url, ".example"));
+    assert_true(bytes_starts_nocase(question.url, "https://autoconfig.a.a.") &&
+                bytes_ends_nocase(question.url, ".example"));
     assert_true(bytes_search(question.url, BYTES("%2B%40a.a.")) != SIZE_MAX);
     buffer_free(&address);
 }
@@ -342,7 +462,8 @@ static void a_name_that_became_too_long_is_no_host(void **state)
     buffer_add_text(&domain, "example"); /* 251 octets */
     assert_true(discovery_start(&d, buffer_bytes(&domain)));
     while (discovery_next(&d, &question))
-        if (question.kind == DISCOVERY_DNS && question.type == DNS_A && !bytes_equal(question.name, buffer_bytes(&domain)))
+        if (question.kind == DISCOVERY_DNS && question.type == DNS_A &&
+            !bytes_equal(question.name, buffer_bytes(&domain)))
             discovery_learn_records(&d, &record, 1);
         else
             discovery_learn_nothing(&d);
@@ -358,7 +479,8 @@ static void settings_then_the_exchanger_then_the_usual_names(void **state)
     discovery_learn_nothing(&d);
     asks_dns(DNS_SRV, "");
     discovery_learn_records(&d, NULL, 0);
-    assert_true(asks_url("https://autoconfig.example.org/mail/config-v1.1.xml?emailaddress=ada%2Bx%40example.org"));
+    assert_true(
+        asks_url("https://autoconfig.example.org/mail/config-v1.1.xml?emailaddress=ada%2Bx%40example.org"));
     discovery_learn_nothing(&d);
     assert_true(asks_url("https://example.org/.well-known/autoconfig/mail/config-v1.1.xml"));
     discovery_learn_nothing(&d);
@@ -390,11 +512,18 @@ static void nothing_may_be_found_and_bad_names_are_refused(void **state)
 /* ---- the published file ---- */
 
 static const char settings[] =
-    "<?xml version='1.0'?><clientConfig version='1.1'><emailProvider id='example.org'><domain>example.org</domain>"
+    "<?xml version='1.0'?><clientConfig version='1.1'><emailProvider "
+    "id='example.org'><domain>example.org</domain>"
     "<incomingServer type='imap'><hostname>imap.example.org</hostname><port>993</port></incomingServer>"
-    "<outgoingServer type='smtp'><hostname>mail.example.org</hostname><port>25</port><socketType>plain</socketType></outgoingServer>"
-    "<outgoingServer type='smtp'><hostname> mail.example.org </hostname><port>465</port><socketType>SSL</socketType><username>%EMAILLOCALPART%</username></outgoingServer>"
-    "<outgoingServer type='smtp'><hostname>mail.example.org</hostname><port>587</port><socketType>STARTTLS</socketType></outgoingServer>"
+    "<outgoingServer "
+    "type='smtp'><hostname>mail.example.org</hostname><port>25</port><socketType>plain</socketType></"
+    "outgoingServer>"
+    "<outgoingServer type='smtp'><hostname> mail.example.org "
+    "</hostname><port>465</port><socketType>SSL</socketType><username>%EMAILLOCALPART%</username></"
+    "outgoingServer>"
+    "<outgoingServer "
+    "type='smtp'><hostname>mail.example.org</hostname><port>587</port><socketType>STARTTLS</socketType></"
+    "outgoingServer>"
     "</emailProvider></clientConfig>";
 
 static struct autoconfig found;
@@ -422,7 +551,10 @@ static void a_published_file_is_read(void **state)
 static void hostile_files_are_refused(void **state)
 {
     static const char *const bad[] = {
-        "", "no xml", "<html><body>not found</body></html>", "<clientConfig>",
+        "",
+        "no xml",
+        "<html><body>not found</body></html>",
+        "<clientConfig>",
         "<!DOCTYPE c [<!ENTITY a 'aaaa'><!ENTITY b '&a;&a;'>]><clientConfig>&b;</clientConfig>",
         "<!DOCTYPE c SYSTEM 'file:///etc/passwd'><clientConfig/>"};
     for (size_t i = 0; i < ARRAY_LENGTH(bad); i++)
@@ -458,13 +590,25 @@ static void hostile_files_are_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(hosts_find_their_provider), cmocka_unit_test(domains_find_their_provider),
-        cmocka_unit_test(an_exchanger_tells_where_a_domain_is_hosted), cmocka_unit_test(people_find_providers_by_what_they_call_them),
-        cmocka_unit_test(each_provider_is_whole), cmocka_unit_test(the_mode_of_known_ports_is_no_guess), cmocka_unit_test(a_pattern_is_a_signature),
-        cmocka_unit_test(networks_are_found_by_name), cmocka_unit_test(firmware_tells_the_cloud),
-        cmocka_unit_test(records_of_services_come_first), cmocka_unit_test(the_better_of_two_services_gives_the_host), cmocka_unit_test(a_domain_may_say_that_it_has_none),
-        cmocka_unit_test(a_known_provider_is_not_asked), cmocka_unit_test(a_url_is_never_cut), cmocka_unit_test(a_name_that_became_too_long_is_no_host), cmocka_unit_test(settings_then_the_exchanger_then_the_usual_names),
-        cmocka_unit_test(nothing_may_be_found_and_bad_names_are_refused), cmocka_unit_test(a_published_file_is_read), cmocka_unit_test(hostile_files_are_refused),
+        cmocka_unit_test(hosts_find_their_provider),
+        cmocka_unit_test(domains_find_their_provider),
+        cmocka_unit_test(an_exchanger_tells_where_a_domain_is_hosted),
+        cmocka_unit_test(people_find_providers_by_what_they_call_them),
+        cmocka_unit_test(each_provider_is_whole),
+        cmocka_unit_test(the_mode_of_known_ports_is_no_guess),
+        cmocka_unit_test(a_pattern_is_a_signature),
+        cmocka_unit_test(networks_are_found_by_name),
+        cmocka_unit_test(firmware_tells_the_cloud),
+        cmocka_unit_test(records_of_services_come_first),
+        cmocka_unit_test(the_better_of_two_services_gives_the_host),
+        cmocka_unit_test(a_domain_may_say_that_it_has_none),
+        cmocka_unit_test(a_known_provider_is_not_asked),
+        cmocka_unit_test(a_url_is_never_cut),
+        cmocka_unit_test(a_name_that_became_too_long_is_no_host),
+        cmocka_unit_test(settings_then_the_exchanger_then_the_usual_names),
+        cmocka_unit_test(nothing_may_be_found_and_bad_names_are_refused),
+        cmocka_unit_test(a_published_file_is_read),
+        cmocka_unit_test(hostile_files_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

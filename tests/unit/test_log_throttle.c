@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What fails again and again is told once, each minute, and when it is over. */
-#include "unit.h"
-
 #include "io/log_throttle.h"
+#include "unit.h"
 
 static void it_is_told_when_it_begins_and_each_minute(void **state)
 {
@@ -32,6 +31,7 @@ static void it_is_over_once_it_was_calm(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(it_is_told_when_it_begins_and_each_minute), cmocka_unit_test(it_is_over_once_it_was_calm)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(it_is_told_when_it_begins_and_each_minute),
+                                       cmocka_unit_test(it_is_over_once_it_was_calm)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,10 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Into mailboxes: bytes, names, folders, and the same message twice. */
 #define _GNU_SOURCE
-#include "unit.h"
-
-#include "service/local/maildir.h"
-
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -15,6 +11,9 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "service/local/maildir.h"
+#include "unit.h"
 
 struct maildir_ground {
     char folder[64];
@@ -47,7 +46,12 @@ static int clean_up(void **state)
 
 static struct maildir_message message(uint64_t id, const char *address, struct bytes content)
 {
-    return (struct maildir_message){.id = id, .arrived_ms = 1234567, .sender = BYTES("bob@example.com"), .address = bytes_of_text(address), .content = content, .file = -1};
+    return (struct maildir_message){.id = id,
+                                    .arrived_ms = 1234567,
+                                    .sender = BYTES("bob@example.com"),
+                                    .address = bytes_of_text(address),
+                                    .content = content,
+                                    .file = -1};
 }
 
 /* Delivers one; its error. */
@@ -90,7 +94,8 @@ static void a_message_arrives_with_its_fields_and_lines_of_files(void **state)
     struct maildir_message m = message(7, "ada@example.org", BYTES("Subject: hi\r\n\r\na\r\n\r\nb\rc\r\n"));
     assert_int_equal(deliver(&m), 0);
     assert_int_equal(files_in("example.org/ada/Maildir/new"), 1);
-    assert_text(buffer_bytes(&g.text), "Return-Path: <bob@example.com>\nDelivered-To: ada@example.org\nSubject: hi\n\na\n\nb\rc\n");
+    assert_text(buffer_bytes(&g.text),
+                "Return-Path: <bob@example.com>\nDelivered-To: ada@example.org\nSubject: hi\n\na\n\nb\rc\n");
     assert_int_equal(files_in("example.org/ada/Maildir/tmp"), 0);
     assert_int_equal(files_in("example.org/ada/Maildir/cur"), 0);
 }
@@ -99,7 +104,8 @@ static void a_large_content_comes_from_its_file_whole(void **state)
 {
     struct buffer content = {0}, wanted = {0};
     buffer_add_text(&wanted, "Return-Path: <bob@example.com>\nDelivered-To: ada@example.org\n");
-    for (int i = 0; content.length < 200000; i++) { /* lines of every length, so that CR and LF fall between two reads */
+    /* lines of every length, so that CR and LF fall between two reads */
+    for (int i = 0; content.length < 200000; i++) {
         for (int k = 0; k < i % 97; k++) {
             buffer_add_octet(&content, 'x');
             buffer_add_octet(&wanted, 'x');
@@ -136,10 +142,16 @@ static void the_same_message_comes_once(void **state)
 
 static void names_stay_within_the_folder(void **state)
 {
-    static const struct { const char *address, *path; } table[] = {
-        {"ada@example.org", "example.org/ada/Maildir"}, {"../../etc@example.org", "example.org/%2E.%2F..%2Fetc/Maildir"}, {"a/b@example.org", "example.org/a%2Fb/Maildir"},
-        {".hidden@example.org", "example.org/%2Ehidden/Maildir"}, {"50%@example.org", "example.org/50%25/Maildir"}, {"a b@example.org", "example.org/a%20b/Maildir"},
-        {"j\xc3\xb6rg@example.org", "example.org/j\xc3\xb6rg/Maildir"}, {"ada@..", "%2E./ada/Maildir"}};
+    static const struct {
+        const char *address, *path;
+    } table[] = {{"ada@example.org", "example.org/ada/Maildir"},
+                 {"../../etc@example.org", "example.org/%2E.%2F..%2Fetc/Maildir"},
+                 {"a/b@example.org", "example.org/a%2Fb/Maildir"},
+                 {".hidden@example.org", "example.org/%2Ehidden/Maildir"},
+                 {"50%@example.org", "example.org/50%25/Maildir"},
+                 {"a b@example.org", "example.org/a%20b/Maildir"},
+                 {"j\xc3\xb6rg@example.org", "example.org/j\xc3\xb6rg/Maildir"},
+                 {"ada@..", "%2E./ada/Maildir"}};
     char path[MAILDIR_PATH_MAX];
     for (size_t i = 0; i < ARRAY_LENGTH(table); i++) {
         assert_true(maildir_path(bytes_of_text(table[i].address), path, sizeof path));
@@ -180,7 +192,8 @@ static void one_that_fails_does_not_harm_the_others(void **state)
     snprintf(path, sizeof path, "%s/broken.org", g.folder);
     FILE *in_the_way = fopen(path, "we"); /* where a folder should be */
     fclose(in_the_way);
-    struct maildir_message good = message(1, "ada@example.org", BYTES("x\r\n")), bad = message(2, "eve@broken.org", BYTES("x\r\n"));
+    struct maildir_message good = message(1, "ada@example.org", BYTES("x\r\n")),
+                           bad = message(2, "eve@broken.org", BYTES("x\r\n"));
     maildir_write(&g.maildir, &bad);
     maildir_write(&g.maildir, &good);
     maildir_sync(&g.maildir);
@@ -238,7 +251,8 @@ static void one_that_is_there_already_is_written_once_more(void **state)
     char path[256];
     struct stat before, after;
     assert_int_equal(deliver(&m), 0);
-    snprintf(path, sizeof path, "%s/example.org/ada/Maildir/new/1234.M567Q000000000009.mx.example.org,S=74", g.folder);
+    snprintf(path, sizeof path, "%s/example.org/ada/Maildir/new/1234.M567Q000000000009.mx.example.org,S=74",
+             g.folder);
     assert_int_equal(stat(path, &before), 0);
     assert_int_equal(deliver(&m), 0);
     assert_int_equal(stat(path, &after), 0);
@@ -250,9 +264,16 @@ static void one_that_is_there_already_is_written_once_more(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TESTED(a_message_arrives_with_its_fields_and_lines_of_files), TESTED(a_large_content_comes_from_its_file_whole), TESTED(the_same_message_comes_once), TESTED(names_stay_within_the_folder),
-        TESTED(an_address_that_is_none_is_said_so), TESTED(a_whole_batch_is_delivered_together), TESTED(one_that_fails_does_not_harm_the_others), TESTED(a_full_disk_leaves_nothing_behind),
-        TESTED(a_half_made_mailbox_is_mended), TESTED(one_that_is_there_already_is_written_once_more),
+        TESTED(a_message_arrives_with_its_fields_and_lines_of_files),
+        TESTED(a_large_content_comes_from_its_file_whole),
+        TESTED(the_same_message_comes_once),
+        TESTED(names_stay_within_the_folder),
+        TESTED(an_address_that_is_none_is_said_so),
+        TESTED(a_whole_batch_is_delivered_together),
+        TESTED(one_that_fails_does_not_harm_the_others),
+        TESTED(a_full_disk_leaves_nothing_behind),
+        TESTED(a_half_made_mailbox_is_mended),
+        TESTED(one_that_is_there_already_is_written_once_more),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Composing: header fields, text and attachments as bytes. That other programs read them is tested with them. */
-#include "unit.h"
-
+/* Composing: header fields, text and attachments as bytes.
+ * That other programs read them is tested with them. */
 #include "core/message/mime.h"
+#include "unit.h"
 
 static struct mime_input letter;
 static struct bytes to[2];
@@ -12,7 +12,13 @@ static int prepare(void **state)
 {
     to[0] = BYTES("bob@example.com");
     to[1] = BYTES("Eve Ex <eve@example.net>");
-    letter = (struct mime_input){.from = BYTES("ada@example.org"), .to = to, .to_count = 1, .subject = BYTES("hello"), .text = BYTES("hi\n"), .message_id = BYTES("1.2@example.org"), .date_ms = 0};
+    letter = (struct mime_input){.from = BYTES("ada@example.org"),
+                                 .to = to,
+                                 .to_count = 1,
+                                 .subject = BYTES("hello"),
+                                 .text = BYTES("hi\n"),
+                                 .message_id = BYTES("1.2@example.org"),
+                                 .date_ms = 0};
     buffer_clear(&out);
     return 0;
 }
@@ -34,8 +40,11 @@ static void a_plain_letter_stays_plain(void **state)
 {
     letter.to_count = 2;
     compose();
-    assert_text(buffer_bytes(&out), "Date: Thu, 1 Jan 1970 00:00:00 +0000\r\nFrom: ada@example.org\r\nTo: bob@example.com,\r\n \"Eve Ex\" <eve@example.net>\r\nSubject: hello\r\n"
-                                    "Message-ID: <1.2@example.org>\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=us-ascii\r\nContent-Transfer-Encoding: 7bit\r\n\r\nhi\r\n");
+    assert_text(buffer_bytes(&out),
+                "Date: Thu, 1 Jan 1970 00:00:00 +0000\r\nFrom: ada@example.org\r\nTo: bob@example.com,\r\n "
+                "\"Eve Ex\" <eve@example.net>\r\nSubject: hello\r\n"
+                "Message-ID: <1.2@example.org>\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; "
+                "charset=us-ascii\r\nContent-Transfer-Encoding: 7bit\r\n\r\nhi\r\n");
 }
 
 static void other_letters_are_encoded(void **state)
@@ -45,7 +54,8 @@ static void other_letters_are_encoded(void **state)
     letter.from = BYTES("J\xc3\xb6rg <joerg@example.org>");
     letter.text = BYTES("\xc3\xa4=\n");
     compose();
-    assert_true(has("Subject: =?utf-8?B?R3LDvMOfZQ==?=\r\n") && has("From: =?utf-8?B?SsO2cmc=?= <joerg@example.org>\r\n"));
+    assert_true(has("Subject: =?utf-8?B?R3LDvMOfZQ==?=\r\n") &&
+                has("From: =?utf-8?B?SsO2cmc=?= <joerg@example.org>\r\n"));
     assert_true(has("charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n=C3=A4=3D\r\n"));
 }
 
@@ -110,7 +120,12 @@ static void attach(const char *name, struct bytes content, size_t piece)
 
 static void attachments_of_every_length_end_right(void **state)
 {
-    static const struct { const char *content, *encoded; } table[] = {{"", "\r\n\r\n\r\n--"}, {"a", "\r\n\r\nYQ==\r\n\r\n--"}, {"ab", "\r\n\r\nYWI=\r\n\r\n--"}, {"abc", "\r\n\r\nYWJj\r\n\r\n--"}};
+    static const struct {
+        const char *content, *encoded;
+    } table[] = {{"", "\r\n\r\n\r\n--"},
+                 {"a", "\r\n\r\nYQ==\r\n\r\n--"},
+                 {"ab", "\r\n\r\nYWI=\r\n\r\n--"},
+                 {"abc", "\r\n\r\nYWJj\r\n\r\n--"}};
     for (size_t i = 0; i < ARRAY_LENGTH(table); i++) {
         buffer_clear(&out);
         attach("a.png", bytes_of_text(table[i].content), 1);
@@ -137,7 +152,8 @@ static void names_of_attachments_in_any_script(void **state)
 {
     attach("n\xc3\xb6te \"1\".txt", BYTES("x"), 1);
     assert_true(has("filename*=utf-8''n%C3%B6te%20%221%22.txt\r\n") && has("text/plain"));
-    assert_string_equal(mime_type_of(BYTES("a.EML")), "application/octet-stream"); /* never as base64 of a message */
+    /* never as base64 of a message */
+    assert_string_equal(mime_type_of(BYTES("a.EML")), "application/octet-stream");
     assert_string_equal(mime_type_of(BYTES("a.PDF")), "application/pdf");
 }
 
@@ -145,8 +161,14 @@ static void names_of_attachments_in_any_script(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TESTED(a_plain_letter_stays_plain), TESTED(other_letters_are_encoded), TESTED(long_subjects_are_folded_between_characters), TESTED(what_looks_encoded_is_encoded),
-        TESTED(line_breaks_inject_nothing), TESTED(lines_at_the_limit_and_one_past_it), TESTED(attachments_of_every_length_end_right), TESTED(pieces_of_an_attachment_make_no_difference),
+        TESTED(a_plain_letter_stays_plain),
+        TESTED(other_letters_are_encoded),
+        TESTED(long_subjects_are_folded_between_characters),
+        TESTED(what_looks_encoded_is_encoded),
+        TESTED(line_breaks_inject_nothing),
+        TESTED(lines_at_the_limit_and_one_past_it),
+        TESTED(attachments_of_every_length_end_right),
+        TESTED(pieces_of_an_attachment_make_no_difference),
         TESTED(names_of_attachments_in_any_script),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The queue over the memory store, with time as an argument. */
-#include "unit.h"
+#include <stdio.h>
 
 #include "core/client/client_session.h"
 #include "io/log.h"
 #include "queue/queue.h"
-
-#include <stdio.h>
+#include "unit.h"
 
 enum { HOUR_MS = 3600 * 1000, DAY_MS = 24 * HOUR_MS };
 
@@ -24,7 +23,9 @@ static int prepare(void **state)
 {
     log_start("test", LOG_LOGFMT, LOG_EVENT_ERROR);
     g = (struct queue_ground){.now_ms = 1000 * 1000, .store = store_memory_open()};
-    g.options = (struct queue_options){.hostname = BYTES("mx.example.org"), .retry = {.first_ms = 300 * 1000, .max_ms = 4 * HOUR_MS, .factor = 2}, .expire_ms = UINT64_C(5) * DAY_MS};
+    g.options = (struct queue_options){.hostname = BYTES("mx.example.org"),
+                                       .retry = {.first_ms = 300 * 1000, .max_ms = 4 * HOUR_MS, .factor = 2},
+                                       .expire_ms = UINT64_C(5) * DAY_MS};
     queue_start(&g.queue, g.store, &g.options, 1, g.now_ms);
     return 0;
 }
@@ -53,8 +54,12 @@ static uint64_t accept(const char *const *addresses, size_t count)
 {
     static struct recipient recipients[2000];
     for (size_t i = 0; i < count; i++)
-        recipients[i] = (struct recipient){.address = bytes_of_text(addresses[i]), .local = strstr(addresses[i], "@here.org") != NULL};
-    struct store_message m = {.id = ++g.last_id, .envelope = {.sender = BYTES("ada@here.org"), .recipients = recipients, .recipient_count = count}, .content = BYTES("Subject: hi\r\n\r\nx\r\n")};
+        recipients[i] = (struct recipient){.address = bytes_of_text(addresses[i]),
+                                           .local = strstr(addresses[i], "@here.org") != NULL};
+    struct store_message m = {
+        .id = ++g.last_id,
+        .envelope = {.sender = BYTES("ada@here.org"), .recipients = recipients, .recipient_count = count},
+        .content = BYTES("Subject: hi\r\n\r\nx\r\n")};
     assert_int_equal(queue_accept(&g.queue, &m, 0, g.now_ms), STORE_DONE);
     return g.last_id;
 }
@@ -78,9 +83,16 @@ static void fate_of(uint64_t delivery, size_t count, enum client_outcome outcome
 {
     struct delivery_result results[DELIVERY_RECIPIENTS_MAX];
     for (size_t i = 0; i < count; i++)
-        results[i] = (struct delivery_result){.outcome = outcome, .step = step, .code = step >= STEP_MAIL ? (outcome == OUTCOME_DELIVERED ? 250 : outcome == OUTCOME_FAILED ? 550 : 451) : 0,
-                                              .enhanced = BYTES("4.0.0"), .text = BYTES("as it goes")};
-    struct ipc_deliver_answer answer = {.delivery = delivery, .peer = BYTES("mx[192.0.2.1]:25"), .results = results, .result_count = count};
+        results[i] = (struct delivery_result){.outcome = outcome,
+                                              .step = step,
+                                              .code = step >= STEP_MAIL ? (outcome == OUTCOME_DELIVERED ? 250
+                                                                           : outcome == OUTCOME_FAILED  ? 550
+                                                                                                        : 451)
+                                                                        : 0,
+                                              .enhanced = BYTES("4.0.0"),
+                                              .text = BYTES("as it goes")};
+    struct ipc_deliver_answer answer = {
+        .delivery = delivery, .peer = BYTES("mx[192.0.2.1]:25"), .results = results, .result_count = count};
     queue_delivered(&g.queue, &answer, g.now_ms);
 }
 
@@ -192,13 +204,21 @@ static size_t reports_while_deferred(uint64_t until_ms)
 static size_t reports_after_delivery(bool peer_reports)
 {
     struct recipient bob = {.address = BYTES("bob@there.net"), .notify = NOTIFY_SUCCESS};
-    struct store_message m = {.id = ++g.last_id, .envelope = {.sender = BYTES("ada@here.org"), .recipients = &bob, .recipient_count = 1}, .content = BYTES("Subject: hi\r\n\r\nx\r\n")};
+    struct store_message m = {
+        .id = ++g.last_id,
+        .envelope = {.sender = BYTES("ada@here.org"), .recipients = &bob, .recipient_count = 1},
+        .content = BYTES("Subject: hi\r\n\r\nx\r\n")};
     size_t before = waiting();
     assert_int_equal(queue_accept(&g.queue, &m, 0, g.now_ms), STORE_DONE);
     commit();
     assert_true(next(SCHEDULE_AWAY));
-    struct delivery_result result = {.outcome = OUTCOME_DELIVERED, .step = STEP_DATA, .code = 250, .enhanced = BYTES("2.0.0"), .peer_reports = peer_reports};
-    struct ipc_deliver_answer answer = {.delivery = g.deliver.delivery, .results = &result, .result_count = 1};
+    struct delivery_result result = {.outcome = OUTCOME_DELIVERED,
+                                     .step = STEP_DATA,
+                                     .code = 250,
+                                     .enhanced = BYTES("2.0.0"),
+                                     .peer_reports = peer_reports};
+    struct ipc_deliver_answer answer = {
+        .delivery = g.deliver.delivery, .results = &result, .result_count = 1};
     queue_delivered(&g.queue, &answer, g.now_ms);
     commit();
     return waiting() - before;
@@ -242,7 +262,11 @@ static void what_expires_is_reported_to_its_sender(void **state)
     assert_true(attempts > 10 && g.now_ms >= 1000 * 1000 + g.options.expire_ms);
     assert_text(g.deliver.envelope.recipients[0].address, "ada@here.org");
     struct recipient ada = {.address = BYTES("ada@here.org"), .local = true};
-    queue_looked_up(&g.queue, &(struct ipc_recipient_answer){.request = g.deliver.delivery, .verdict = RECIPIENT_KNOWN, .targets = &ada, .target_count = 1}, g.now_ms);
+    queue_looked_up(
+        &g.queue,
+        &(struct ipc_recipient_answer){
+            .request = g.deliver.delivery, .verdict = RECIPIENT_KNOWN, .targets = &ada, .target_count = 1},
+        g.now_ms);
     commit();
     assert_true(next(SCHEDULE_LOCAL));
     assert_non_null(strstr(g.told, "Final-Recipient: rfc822; bob@there.net"));
@@ -329,7 +353,8 @@ static void a_person_holds_releases_retries_and_removes(void **state)
     assert_int_equal(queue_control(&g.queue, CONTROL_RETRY, id, g.now_ms), 1);
     commit();
     assert_true(next(SCHEDULE_AWAY));
-    assert_int_equal(queue_control(&g.queue, CONTROL_RETRY, id, g.now_ms), 1); /* while it is under way: not twice */
+    /* while it is under way: not twice */
+    assert_int_equal(queue_control(&g.queue, CONTROL_RETRY, id, g.now_ms), 1);
     commit();
     assert_false(next(SCHEDULE_AWAY));
     assert_int_equal(queue_control(&g.queue, CONTROL_REMOVE, id, g.now_ms), 1);
@@ -403,7 +428,8 @@ static void who_retries_again_and_again_puts_no_end_off(void **state)
 {
     uint64_t id = accept_one("bob@there.net"), accepted_ms = g.now_ms;
     commit();
-    for (; !next(SCHEDULE_LOOKUP); g.now_ms += SCHEDULE_GRACE_MS / 4) { /* no way is open; the report ends it */
+    /* no way is open; the report ends it */
+    for (; !next(SCHEDULE_LOOKUP); g.now_ms += SCHEDULE_GRACE_MS / 4) {
         assert_true(g.now_ms < accepted_ms + g.options.expire_ms + 2 * SCHEDULE_GRACE_MS);
         queue_control(&g.queue, CONTROL_RETRY, id, g.now_ms);
         queue_wake(&g.queue, g.now_ms);
@@ -444,7 +470,8 @@ static void a_held_report_waits_until_it_is_released(void **state)
     uint64_t id = g.deliver.id, asked = g.deliver.delivery;
     queue_control(&g.queue, CONTROL_HOLD, id, g.now_ms);
     commit();
-    queue_looked_up(&g.queue, &(struct ipc_recipient_answer){.request = asked, .verdict = RECIPIENT_FOREIGN}, g.now_ms);
+    queue_looked_up(&g.queue, &(struct ipc_recipient_answer){.request = asked, .verdict = RECIPIENT_FOREIGN},
+                    g.now_ms);
     commit();
     assert_false(next(SCHEDULE_AWAY) || next(SCHEDULE_LOOKUP));
     queue_control(&g.queue, CONTROL_RELEASE, id, g.now_ms);
@@ -461,7 +488,10 @@ static void a_report_whose_way_is_never_known_ends(void **state)
     commit();
     for (uint64_t end_ms = g.now_ms + UINT64_C(6) * DAY_MS; waiting() > 0 && g.now_ms < end_ms;) {
         if (next(SCHEDULE_LOOKUP))
-            queue_looked_up(&g.queue, &(struct ipc_recipient_answer){.request = g.deliver.delivery, .verdict = RECIPIENT_UNAVAILABLE}, g.now_ms);
+            queue_looked_up(&g.queue,
+                            &(struct ipc_recipient_answer){.request = g.deliver.delivery,
+                                                           .verdict = RECIPIENT_UNAVAILABLE},
+                            g.now_ms);
         else
             assert_true(sleep_until_woken());
         commit();
@@ -475,11 +505,14 @@ static void a_person_chooses_recipients(void **state)
     uint64_t id = accept(addresses, 3), other = accept_one("bob@there.net");
     struct store_recipient found[4];
     struct arena arena = {0};
-    const struct chosen hold[] = {{id, 1}, {other, 0}, {other, 7}, {12345, 0}}, removed[] = {{id, 0}, {id, 2}, {other, 0}};
+    const struct chosen hold[] = {{id, 1}, {other, 0}, {other, 7}, {12345, 0}},
+                        removed[] = {{id, 0}, {id, 2}, {other, 0}};
     commit();
     assert_int_equal(queue_control_chosen(&g.queue, CONTROL_HOLD, hold, ARRAY_LENGTH(hold), g.now_ms), 2);
-    assert_int_equal(queue_control_chosen(&g.queue, CONTROL_HOLD, hold, ARRAY_LENGTH(hold), g.now_ms), 0); /* they are */
-    assert_int_equal(queue_control_chosen(&g.queue, CONTROL_REMOVE, removed, ARRAY_LENGTH(removed), g.now_ms), 3);
+    /* they are */
+    assert_int_equal(queue_control_chosen(&g.queue, CONTROL_HOLD, hold, ARRAY_LENGTH(hold), g.now_ms), 0);
+    assert_int_equal(queue_control_chosen(&g.queue, CONTROL_REMOVE, removed, ARRAY_LENGTH(removed), g.now_ms),
+                     3);
     commit();
     assert_int_equal(waiting(), 1);
     assert_int_equal(store_recipients(g.store, id, 0, 4, &arena, found), 1);
@@ -540,14 +573,19 @@ static void people_see_what_goes_on(void **state)
     }
     commit();
     queue_status(&g.queue, true, g.now_ms, &arena, &said);
-    assert_true(said.request == 9 && said.accepted == 1 + SCHEDULE_FAILURES_MAX && said.delivered == 0 && said.deferred == SCHEDULE_FAILURES_MAX);
+    assert_true(said.request == 9 && said.accepted == 1 + SCHEDULE_FAILURES_MAX && said.delivered == 0 &&
+                said.deferred == SCHEDULE_FAILURES_MAX);
     assert_int_equal(said.deliveries, 1);
     assert_int_equal(said.in_progress_count, 2);
-    assert_true(said.in_progress[0].id == id && said.in_progress[1].id == id && said.in_progress[1].number == 1);
-    const struct destination_status *busy = status_of(&said, "there.net"), *dead = status_of(&said, "dead.net");
+    assert_true(said.in_progress[0].id == id && said.in_progress[1].id == id &&
+                said.in_progress[1].number == 1);
+    const struct destination_status *busy = status_of(&said, "there.net"),
+                                    *dead = status_of(&said, "dead.net");
     assert_int_equal(said.destination_count, 2);
-    assert_true(busy == said.destinations && busy->deliveries == 1 && busy->until_ms == 0 && busy->reason.length == 0);
-    assert_true(dead->deliveries == 0 && dead->until_ms > g.now_ms && dead->failures == SCHEDULE_FAILURES_MAX && dead->deferred_ms == g.now_ms);
+    assert_true(busy == said.destinations && busy->deliveries == 1 && busy->until_ms == 0 &&
+                busy->reason.length == 0);
+    assert_true(dead->deliveries == 0 && dead->until_ms > g.now_ms &&
+                dead->failures == SCHEDULE_FAILURES_MAX && dead->deferred_ms == g.now_ms);
     assert_text(dead->reason, "4.0.0 as it goes");
     fate_of(there, 2, OUTCOME_DELIVERED, STEP_DATA);
     commit();
@@ -660,7 +698,8 @@ static void more_destinations_than_fit_in_memory_have_their_turn(void **state)
     assert_int_equal(waiting(), 0);
 }
 
-/* Those under way stay in their turn until they are looked at: more of them than one turn looks at hide nobody. */
+/* Those under way stay in their turn until they are looked at:
+ * more of them than one turn looks at hide nobody. */
 static void many_that_are_under_way_hide_nobody(void **state)
 {
     char address[40];
@@ -696,7 +735,8 @@ static void mail_follows_a_change_of_the_route(void **state)
 
 static void rules_lead_and_limit(void **state)
 {
-    static const struct route_rule rules[] = {{.domain = "by.net", .via = RELAY_SMARTHOST}, {.domain = "slow.net", .rate = 60, .connections = 2}};
+    static const struct route_rule rules[] = {{.domain = "by.net", .via = RELAY_SMARTHOST},
+                                              {.domain = "slow.net", .rate = 60, .connections = 2}};
     g.options.routes = (struct route_rules){.rules = rules, .count = ARRAY_LENGTH(rules)};
     restart();
     accept_one("a@by.net");
@@ -727,17 +767,29 @@ static void rules_lead_and_limit(void **state)
 static uint64_t accept_list(uint8_t notify, struct bytes content)
 {
     struct recipient recipients[] = {{.address = BYTES("u@here.org"), .local = true},
-                                     {.address = BYTES("all@here.org"), .expands = EXPANDS_ALIAS, .via = BYTES("all@here.org"), .notify = notify}};
-    struct store_message m = {.id = ++g.last_id, .envelope = {.sender = BYTES("ada@here.org"), .recipients = recipients, .recipient_count = 2}, .content = content};
+                                     {.address = BYTES("all@here.org"),
+                                      .expands = EXPANDS_ALIAS,
+                                      .via = BYTES("all@here.org"),
+                                      .notify = notify}};
+    struct store_message m = {
+        .id = ++g.last_id,
+        .envelope = {.sender = BYTES("ada@here.org"), .recipients = recipients, .recipient_count = 2},
+        .content = content};
     assert_int_equal(queue_accept(&g.queue, &m, 0, g.now_ms), STORE_DONE);
     commit();
     return g.last_id;
 }
 
-static void tell_members(uint32_t verdict, struct recipient *members, size_t count, struct recipient *missing, size_t missing_count, struct bytes after)
+static void tell_members(uint32_t verdict, struct recipient *members, size_t count, struct recipient *missing,
+                         size_t missing_count, struct bytes after)
 {
-    struct ipc_expand_answer answer = {.request = g.deliver.delivery, .verdict = verdict, .members = members, .member_count = count, .missing = missing,
-                                       .missing_count = missing_count, .after = after};
+    struct ipc_expand_answer answer = {.request = g.deliver.delivery,
+                                       .verdict = verdict,
+                                       .members = members,
+                                       .member_count = count,
+                                       .missing = missing,
+                                       .missing_count = missing_count,
+                                       .after = after};
     queue_members_answered(&g.queue, &answer, g.now_ms);
     commit();
 }
@@ -753,13 +805,17 @@ static size_t rows(uint64_t id)
 
 static void an_alias_is_expanded_page_by_page(void **state)
 {
-    struct recipient first[] = {{.address = BYTES("bob@there.net")}, {.address = BYTES("u@here.org"), .local = true},
-                                {.address = BYTES("inner@here.org"), .expands = EXPANDS_ALIAS, .via = BYTES("inner@here.org")}};
-    struct recipient second[] = {{.address = BYTES("carl@there.net")}}, inner[] = {{.address = BYTES("bob@there.net")}, {.address = BYTES("dora@there.net")}};
+    struct recipient first[] = {
+        {.address = BYTES("bob@there.net")},
+        {.address = BYTES("u@here.org"), .local = true},
+        {.address = BYTES("inner@here.org"), .expands = EXPANDS_ALIAS, .via = BYTES("inner@here.org")}};
+    struct recipient second[] = {{.address = BYTES("carl@there.net")}},
+                     inner[] = {{.address = BYTES("bob@there.net")}, {.address = BYTES("dora@there.net")}};
     uint64_t id = accept_list(NOTIFY_UNSAID, BYTES("Subject: hi\r\n\r\nx\r\n"));
     assert_true(next(SCHEDULE_LOOKUP));
     struct ipc_expand asked = queue_expansion(&g.queue, g.deliver.delivery);
-    assert_true(bytes_is(asked.address, "all@here.org") && asked.how == EXPANDS_ALIAS && asked.after.length == 0);
+    assert_true(bytes_is(asked.address, "all@here.org") && asked.how == EXPANDS_ALIAS &&
+                asked.after.length == 0);
     tell_members(RECIPIENT_KNOWN, first, 3, NULL, 0, BYTES("inner@here.org"));
     assert_int_equal(rows(id), 4); /* u, the alias, bob and inner: u was there */
     g.now_ms++;
@@ -779,7 +835,8 @@ static void an_alias_is_expanded_page_by_page(void **state)
     assert_int_equal(rows(id), 4); /* u, bob, carl, dora */
     assert_true(next(SCHEDULE_AWAY));
     struct bytes front = g.deliver.front;
-    assert_true(bytes_is(front, "Delivered-To: all@here.org\r\n") || bytes_is(front, "Delivered-To: inner@here.org\r\nDelivered-To: all@here.org\r\n"));
+    assert_true(bytes_is(front, "Delivered-To: all@here.org\r\n") ||
+                bytes_is(front, "Delivered-To: inner@here.org\r\nDelivered-To: all@here.org\r\n"));
     fate(OUTCOME_DELIVERED, STEP_DATA);
     commit();
     assert_true(next(SCHEDULE_AWAY)); /* what another address sent on goes alone */
@@ -803,7 +860,8 @@ static void reports_are(size_t count, const char *says)
 
 static void a_missing_member_is_told_of_under_the_name_of_the_alias(void **state)
 {
-    struct recipient bob = {.address = BYTES("bob@there.net")}, gone[] = {{.address = BYTES("gone@here.org")}, {.address = BYTES("gone-too@here.org")}};
+    struct recipient bob = {.address = BYTES("bob@there.net")},
+                     gone[] = {{.address = BYTES("gone@here.org")}, {.address = BYTES("gone-too@here.org")}};
     accept_list(NOTIFY_UNSAID, BYTES("Subject: hi\r\n\r\nx\r\n"));
     assert_true(next(SCHEDULE_LOOKUP));
     tell_members(RECIPIENT_KNOWN, &bob, 1, gone, 2, bytes_none());
@@ -859,7 +917,8 @@ static void success_of_an_alias_is_told_when_it_is_accepted(void **state)
 
 static void what_comes_back_to_who_sent_it_on_ends(void **state)
 {
-    accept_list(NOTIFY_UNSAID, BYTES("Received: x\r\nDelivered-To: all@here.org\r\nSubject: hi\r\n\r\nx\r\n"));
+    accept_list(NOTIFY_UNSAID,
+                BYTES("Received: x\r\nDelivered-To: all@here.org\r\nSubject: hi\r\n\r\nx\r\n"));
     assert_false(next(SCHEDULE_LOOKUP) && g.deliver.envelope.sender.length > 0);
     assert_non_null(strstr(g.told, "Status: 5.4.6"));
     commit();
@@ -872,18 +931,41 @@ static void what_comes_back_to_who_sent_it_on_ends(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TESTED(what_is_accepted_is_delivered_and_gone), TESTED(recipients_at_one_place_share_a_transaction_and_others_do_not), TESTED(many_recipients_go_in_transactions_of_a_hundred),
-        TESTED(a_deferred_one_comes_again_later_and_later), TESTED(relayed_is_said_only_where_the_next_server_reports_nothing), TESTED(a_sender_is_warned_once_that_the_mail_is_delayed), TESTED(what_expires_is_reported_to_its_sender), TESTED(a_dead_destination_delays_nobody_and_is_not_tried_for_each_message),
-        TESTED(destinations_take_turns), TESTED(a_destination_has_its_limit), TESTED(nothing_leaves_while_it_is_held), TESTED(a_person_holds_releases_retries_and_removes),
-        TESTED(who_is_told_to_retry_all_forgets_a_dead_destination), TESTED(a_lost_way_is_tried_again_at_once), TESTED(results_survive_a_full_disk),
-        TESTED(more_destinations_than_fit_in_memory_have_their_turn), TESTED(many_that_are_under_way_hide_nobody), TESTED(mail_follows_a_change_of_the_route), TESTED(rules_lead_and_limit),
-        TESTED(what_is_held_stays_and_has_an_attempt_once_it_is_released), TESTED(what_is_released_and_cannot_be_tried_expires), TESTED(who_retries_again_and_again_puts_no_end_off),
-        TESTED(what_is_held_while_under_way_is_kept_though_its_time_is_over), TESTED(a_held_report_waits_until_it_is_released),
-        TESTED(a_report_whose_way_is_never_known_ends), TESTED(a_person_chooses_recipients),
-        TESTED(nobody_is_told_of_a_recipient_that_was_removed_while_under_way), TESTED(people_see_what_goes_on),
+        TESTED(what_is_accepted_is_delivered_and_gone),
+        TESTED(recipients_at_one_place_share_a_transaction_and_others_do_not),
+        TESTED(many_recipients_go_in_transactions_of_a_hundred),
+        TESTED(a_deferred_one_comes_again_later_and_later),
+        TESTED(relayed_is_said_only_where_the_next_server_reports_nothing),
+        TESTED(a_sender_is_warned_once_that_the_mail_is_delayed),
+        TESTED(what_expires_is_reported_to_its_sender),
+        TESTED(a_dead_destination_delays_nobody_and_is_not_tried_for_each_message),
+        TESTED(destinations_take_turns),
+        TESTED(a_destination_has_its_limit),
+        TESTED(nothing_leaves_while_it_is_held),
+        TESTED(a_person_holds_releases_retries_and_removes),
+        TESTED(who_is_told_to_retry_all_forgets_a_dead_destination),
+        TESTED(a_lost_way_is_tried_again_at_once),
+        TESTED(results_survive_a_full_disk),
+        TESTED(more_destinations_than_fit_in_memory_have_their_turn),
+        TESTED(many_that_are_under_way_hide_nobody),
+        TESTED(mail_follows_a_change_of_the_route),
+        TESTED(rules_lead_and_limit),
+        TESTED(what_is_held_stays_and_has_an_attempt_once_it_is_released),
+        TESTED(what_is_released_and_cannot_be_tried_expires),
+        TESTED(who_retries_again_and_again_puts_no_end_off),
+        TESTED(what_is_held_while_under_way_is_kept_though_its_time_is_over),
+        TESTED(a_held_report_waits_until_it_is_released),
+        TESTED(a_report_whose_way_is_never_known_ends),
+        TESTED(a_person_chooses_recipients),
+        TESTED(nobody_is_told_of_a_recipient_that_was_removed_while_under_way),
+        TESTED(people_see_what_goes_on),
         TESTED(people_see_the_busiest_destinations_and_the_latest_reasons),
-        TESTED(an_alias_is_expanded_page_by_page), TESTED(a_missing_member_is_told_of_under_the_name_of_the_alias), TESTED(an_alias_that_is_gone_is_told_of),
-        TESTED(an_expansion_waits_for_auth_and_its_end_is_told), TESTED(success_of_an_alias_is_told_when_it_is_accepted), TESTED(what_comes_back_to_who_sent_it_on_ends),
+        TESTED(an_alias_is_expanded_page_by_page),
+        TESTED(a_missing_member_is_told_of_under_the_name_of_the_alias),
+        TESTED(an_alias_that_is_gone_is_told_of),
+        TESTED(an_expansion_waits_for_auth_and_its_end_is_told),
+        TESTED(success_of_an_alias_is_told_when_it_is_accepted),
+        TESTED(what_comes_back_to_who_sent_it_on_ends),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

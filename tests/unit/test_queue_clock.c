@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The queue's own time, from one process to the next. */
-#include "unit.h"
+#include <stdio.h>
 
 #include "io/clock.h"
 #include "queue/queue_clock.h"
-
-#include <stdio.h>
+#include "unit.h"
 
 static uint64_t resume(const char *note, const char *boot_id, uint64_t boot_ms, uint64_t wall_ms)
 {
@@ -35,7 +34,13 @@ static void the_wall_clock_counts_across_a_restart_of_the_machine(void **state)
 
 static void without_a_note_it_is_the_wall_clock(void **state)
 {
-    static const char *const notes[] = {"", "first", "first 1000", "first 1000 500000", "first x 500000 700000", "first -1 500000 700000", "first 1000 500000 99999999999999999999"};
+    static const char *const notes[] = {"",
+                                        "first",
+                                        "first 1000",
+                                        "first 1000 500000",
+                                        "first x 500000 700000",
+                                        "first -1 500000 700000",
+                                        "first 1000 500000 99999999999999999999"};
     for (size_t i = 0; i < ARRAY_LENGTH(notes); i++)
         assert_true(resume(notes[i], "first", 4000, 703000) == 703000);
 }
@@ -50,10 +55,12 @@ static void the_next_process_goes_on(void **state)
     assert_int_equal(store_commit(store, &error), STORE_DONE);
     uint64_t now_ms = clock_epoch_ms();
     assert_in_range(queue_clock_now_ms(&queue_clock), now_ms - 60000, now_ms + 60000);
-    assert_in_range(queue_clock_read_ms(store), queue_clock_now_ms(&queue_clock), queue_clock_now_ms(&queue_clock) + 60000);
+    assert_in_range(queue_clock_read_ms(store), queue_clock_now_ms(&queue_clock),
+                    queue_clock_now_ms(&queue_clock) + 60000);
     queue_clock_look(&queue_clock, store);
     assert_false(store_is_changed(store)); /* nothing new, and nobody commits */
-    store_note_put(store, "time", BYTES("another 1 5 99999999999999")); /* a wall clock that was years ahead */
+    /* a wall clock that was years ahead */
+    store_note_put(store, "time", BYTES("another 1 5 99999999999999"));
     queue_clock_open(&next);
     queue_clock_start(&next, store);
     assert_in_range(queue_clock_now_ms(&next), 5, 5 + 60000);
@@ -64,8 +71,10 @@ static void the_next_process_goes_on(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_machine_counts_while_it_runs), cmocka_unit_test(the_wall_clock_counts_across_a_restart_of_the_machine),
-        cmocka_unit_test(without_a_note_it_is_the_wall_clock), cmocka_unit_test(the_next_process_goes_on),
+        cmocka_unit_test(the_machine_counts_while_it_runs),
+        cmocka_unit_test(the_wall_clock_counts_across_a_restart_of_the_machine),
+        cmocka_unit_test(without_a_note_it_is_the_wall_clock),
+        cmocka_unit_test(the_next_process_goes_on),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,14 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* How full a mailbox is: the file that says so, counting, the ledger of a batch, the warning's words. */
 #define _GNU_SOURCE
-#include "unit.h"
-
-#include "io/clock.h"
-#include "service/over_quota_table.h"
-#include "service/local/quota_batch.h"
-#include "service/local/over_quota_list.h"
-#include "core/message/quota_warning.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
@@ -16,6 +8,13 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "core/message/quota_warning.h"
+#include "io/clock.h"
+#include "service/local/over_quota_list.h"
+#include "service/local/quota_batch.h"
+#include "service/over_quota_table.h"
+#include "unit.h"
 
 #define BOX "example.org/ada/Maildir"
 
@@ -37,7 +36,9 @@ static int prepare(void **state)
         return -1;
     folder = open(ground, O_RDONLY | O_DIRECTORY);
     quota_batch_start(&quota_batch, folder);
-    for (const char *const *at = (const char *const[]){"example.org", "example.org/ada", BOX, BOX "/new", BOX "/cur", BOX "/tmp", NULL}; *at != NULL; at++)
+    for (const char *const *at = (const char *const[]){"example.org", "example.org/ada", BOX, BOX "/new",
+                                                       BOX "/cur", BOX "/tmp", NULL};
+         *at != NULL; at++)
         make(*at);
     return 0;
 }
@@ -79,11 +80,36 @@ static bool is_there(const char *name)
 
 static void lines_add_up(void **state)
 {
-    static const struct { const char *text; uint64_t octets, messages; size_t lines; } good[] = {
-        {"1000S\n0 0\n", 0, 0, 1}, {"1000S\n400 2\n100 1\n-100 -1\n", 400, 2, 3}, {"1000S,0C\n5 1\n", 5, 1, 1}, {"0C,1000S\n5 1\n", 5, 1, 1},
-        {"1000S\n          5            1\n", 5, 1, 1}, {"1000S\n5 1\n7", 5, 1, 1}, {"1000S\n-5 -1\n5 1\n", 0, 0, 2}};
-    static const char *const bad[] = {"", "\n", "1000S", "1000S\n", "1000S\n\n", "1000S\n5\n", "1000S\n5 x\n", "1000S\n5 1 1\n", "1000S\n-5 0\n", "1000S\n5 -1\n", "999S\n5 1\n", "1000\n5 1\n",
-                                      "1000S,5C\n5 1\n", "1000X\n5 1\n", "S\n5 1\n", "\n5 1\n", "1000S\n9223372036854775807 1\n9223372036854775807 1\n", "1000S\n99999999999999999999 1\n", "1000S,\n5 1\n,"};
+    static const struct {
+        const char *text;
+        uint64_t octets, messages;
+        size_t lines;
+    } good[] = {{"1000S\n0 0\n", 0, 0, 1},
+                {"1000S\n400 2\n100 1\n-100 -1\n", 400, 2, 3},
+                {"1000S,0C\n5 1\n", 5, 1, 1},
+                {"0C,1000S\n5 1\n", 5, 1, 1},
+                {"1000S\n          5            1\n", 5, 1, 1},
+                {"1000S\n5 1\n7", 5, 1, 1},
+                {"1000S\n-5 -1\n5 1\n", 0, 0, 2}};
+    static const char *const bad[] = {"",
+                                      "\n",
+                                      "1000S",
+                                      "1000S\n",
+                                      "1000S\n\n",
+                                      "1000S\n5\n",
+                                      "1000S\n5 x\n",
+                                      "1000S\n5 1 1\n",
+                                      "1000S\n-5 0\n",
+                                      "1000S\n5 -1\n",
+                                      "999S\n5 1\n",
+                                      "1000\n5 1\n",
+                                      "1000S,5C\n5 1\n",
+                                      "1000X\n5 1\n",
+                                      "S\n5 1\n",
+                                      "\n5 1\n",
+                                      "1000S\n9223372036854775807 1\n9223372036854775807 1\n",
+                                      "1000S\n99999999999999999999 1\n",
+                                      "1000S,\n5 1\n,"};
     struct maildirsize size;
     size_t lines;
     for (size_t i = 0; i < ARRAY_LENGTH(good); i++) {
@@ -104,10 +130,10 @@ static void lines_add_up(void **state)
 static void what_is_not_known_is_counted_and_kept(void **state)
 {
     struct maildirsize size;
-    put(BOX "/new/1.a,S=70", "x");         /* as its name says */
+    put(BOX "/new/1.a,S=70", "x"); /* as its name says */
     put(BOX "/cur/2.b,S=30,W=35:2,S", "x");
-    put(BOX "/cur/3.c:2,", "1234567");     /* as large as it is */
-    put(BOX "/cur/4.d,S=5x", "12");        /* no size in that name */
+    put(BOX "/cur/3.c:2,", "1234567"); /* as large as it is */
+    put(BOX "/cur/4.d,S=5x", "12");    /* no size in that name */
     put(BOX "/cur/.hidden", "no message");
     put(BOX "/tmp/5.e", "not there yet");
     make(BOX "/.Sent");
@@ -168,7 +194,8 @@ static void the_file_grows_to_its_limit_and_then_goes(void **state)
 static void a_file_is_sure_while_it_is_fresh_and_of_one_line(void **state)
 {
     struct maildirsize size;
-    const struct timespec old[] = {{.tv_sec = time(NULL) - MAILDIRSIZE_FRESH_S - 1}, {.tv_sec = time(NULL) - MAILDIRSIZE_FRESH_S - 1}};
+    const struct timespec old[] = {{.tv_sec = time(NULL) - MAILDIRSIZE_FRESH_S - 1},
+                                   {.tv_sec = time(NULL) - MAILDIRSIZE_FRESH_S - 1}};
     put(BOX "/maildirsize", "50S\n40 1\n");
     assert_int_equal(maildirsize_read(folder, BOX, 50, &size), 0);
     assert_true(size.sure);
@@ -206,13 +233,19 @@ static void what_fits_exactly_is_admitted_and_one_octet_more_is_not(void **state
 
 static void full_is_what_has_no_room_for_a_small_message(void **state)
 {
-    static const struct { uint64_t limit, small; } boxes[] = {{2000, 20}, {100 * QUOTA_BATCH_SMALL_OCTETS - 100, QUOTA_BATCH_SMALL_OCTETS - 1}, {1 << 30, QUOTA_BATCH_SMALL_OCTETS}};
+    static const struct {
+        uint64_t limit, small;
+    } boxes[] = {{2000, 20},
+                 {100 * QUOTA_BATCH_SMALL_OCTETS - 100, QUOTA_BATCH_SMALL_OCTETS - 1},
+                 {1 << 30, QUOTA_BATCH_SMALL_OCTETS}};
     for (size_t i = 0; i < ARRAY_LENGTH(boxes); i++)
         for (uint64_t missing = 0; missing < 2; missing++) {
             char text[100];
-            snprintf(text, sizeof text, "%lluS\n%llu 1\n", (unsigned long long)boxes[i].limit, (unsigned long long)(boxes[i].limit - boxes[i].small + missing));
+            snprintf(text, sizeof text, "%lluS\n%llu 1\n", (unsigned long long)boxes[i].limit,
+                     (unsigned long long)(boxes[i].limit - boxes[i].small + missing));
             put(BOX "/maildirsize", text);
-            struct quota_batch_page *page = quota_batch_page(&quota_batch, BYTES("ada@example.org"), boxes[i].limit);
+            struct quota_batch_page *page = quota_batch_page(&quota_batch, BYTES("ada@example.org"),
+                                                             boxes[i].limit);
             assert_false(quota_batch_admits(&quota_batch, page, boxes[i].small + 1));
             assert_int_equal(quota_batch_is_full(page), missing == 1);
             page->had.sure = false; /* it may have been emptied */
@@ -264,8 +297,12 @@ static void full_is_believed_only_of_a_file_that_is_sure(void **state)
 
 static void marks_are_passed_upwards_once(void **state)
 {
-    static const struct { uint64_t before, now; unsigned mark; } table[] = {
-        {0, 0, 0}, {0, 799, 0}, {0, 800, 80}, {799, 800, 80}, {800, 900, 0}, {799, 949, 80}, {799, 950, 95}, {949, 950, 95}, {950, 1000, 0}, {1000, 800, 0}, {0, 5000, 95}};
+    static const struct {
+        uint64_t before, now;
+        unsigned mark;
+    } table[] = {{0, 0, 0},      {0, 799, 0},    {0, 800, 80},   {799, 800, 80},
+                 {800, 900, 0},  {799, 949, 80}, {799, 950, 95}, {949, 950, 95},
+                 {950, 1000, 0}, {1000, 800, 0}, {0, 5000, 95}};
     for (size_t i = 0; i < ARRAY_LENGTH(table); i++)
         assert_int_equal(quota_warning_passed(table[i].before, table[i].now, 1000), table[i].mark);
     assert_int_equal(quota_warning_passed(0, UINT64_MAX, 0), 0);
@@ -276,9 +313,20 @@ static void marks_are_passed_upwards_once(void **state)
 
 static void sizes_are_rounded_down(void **state)
 {
-    static const struct { uint64_t octets; const char *text; } table[] = {
-        {0, "0 octets"}, {1023, "1023 octets"}, {1024, "1 KiB"}, {1535, "1.4 KiB"}, {1536, "1.5 KiB"}, {10 * 1024 + 1023, "10 KiB"}, {1048575, "1023 KiB"}, {1048576, "1 MiB"},
-        {(uint64_t)3 << 29, "1.5 GiB"}, {(uint64_t)1 << 60, "1 EiB"}, {UINT64_MAX, "15 EiB"}};
+    static const struct {
+        uint64_t octets;
+        const char *text;
+    } table[] = {{0, "0 octets"},
+                 {1023, "1023 octets"},
+                 {1024, "1 KiB"},
+                 {1535, "1.4 KiB"},
+                 {1536, "1.5 KiB"},
+                 {10 * 1024 + 1023, "10 KiB"},
+                 {1048575, "1023 KiB"},
+                 {1048576, "1 MiB"},
+                 {(uint64_t)3 << 29, "1.5 GiB"},
+                 {(uint64_t)1 << 60, "1 EiB"},
+                 {UINT64_MAX, "15 EiB"}};
     struct buffer text = {0};
     for (size_t i = 0; i < ARRAY_LENGTH(table); i++) {
         buffer_clear(&text);
@@ -291,10 +339,20 @@ static void sizes_are_rounded_down(void **state)
 static void the_warning_says_how_much_what_follows_and_what_to_do(void **state)
 {
     struct buffer text = {0};
-    struct quota_warning warning = {.user = BYTES("ada@example.org"), .octets = 900, .limit = 1000, .message_id = BYTES("7@mx.example.org"), .date_ms = 0};
+    struct quota_warning warning = {.user = BYTES("ada@example.org"),
+                                    .octets = 900,
+                                    .limit = 1000,
+                                    .message_id = BYTES("7@mx.example.org"),
+                                    .date_ms = 0};
     quota_warning_compose(&text, &warning);
-    static const char *const wanted[] = {"From: postmaster@example.org\r\n", "To: ada@example.org\r\n", "Subject: Your mailbox is 90 % full\r\n", "Auto-Submitted: auto-generated\r\n",
-                                         "Message-ID: <7@mx.example.org>\r\n", "holds 900 octets and may hold 1000 octets: it is 90 % full", "empty its trash", "write to postmaster@example.org"};
+    static const char *const wanted[] = {"From: postmaster@example.org\r\n",
+                                         "To: ada@example.org\r\n",
+                                         "Subject: Your mailbox is 90 % full\r\n",
+                                         "Auto-Submitted: auto-generated\r\n",
+                                         "Message-ID: <7@mx.example.org>\r\n",
+                                         "holds 900 octets and may hold 1000 octets: it is 90 % full",
+                                         "empty its trash",
+                                         "write to postmaster@example.org"};
     for (size_t i = 0; i < ARRAY_LENGTH(wanted); i++)
         assert_true(bytes_search(buffer_bytes(&text), bytes_of_text(wanted[i])) != SIZE_MAX);
     buffer_free(&text);
@@ -381,11 +439,21 @@ static void those_that_are_too_many_to_be_watched_are_full_too(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(lines_add_up), TEST(what_is_not_known_is_counted_and_kept), TEST(a_mailbox_that_is_not_there_holds_nothing), TEST(the_file_grows_to_its_limit_and_then_goes),
-        TEST(a_file_is_sure_while_it_is_fresh_and_of_one_line), TEST(what_fits_exactly_is_admitted_and_one_octet_more_is_not),
-        TEST(without_a_limit_nothing_is_looked_at_but_what_others_keep_is_kept_right), TEST(full_is_believed_only_of_a_file_that_is_sure), TEST(marks_are_passed_upwards_once),
-        TEST(full_is_what_has_no_room_for_a_small_message), TEST(who_is_full_is_believed_for_five_minutes), TEST(who_was_full_is_not_believed_once_the_accounts_change),
-        TEST(those_that_are_too_many_to_be_watched_are_full_too), TEST(two_that_meet_push_each_other_out_and_are_never_taken_for_another),
-        TEST(sizes_are_rounded_down), TEST(the_warning_says_how_much_what_follows_and_what_to_do)};
+        TEST(lines_add_up),
+        TEST(what_is_not_known_is_counted_and_kept),
+        TEST(a_mailbox_that_is_not_there_holds_nothing),
+        TEST(the_file_grows_to_its_limit_and_then_goes),
+        TEST(a_file_is_sure_while_it_is_fresh_and_of_one_line),
+        TEST(what_fits_exactly_is_admitted_and_one_octet_more_is_not),
+        TEST(without_a_limit_nothing_is_looked_at_but_what_others_keep_is_kept_right),
+        TEST(full_is_believed_only_of_a_file_that_is_sure),
+        TEST(marks_are_passed_upwards_once),
+        TEST(full_is_what_has_no_room_for_a_small_message),
+        TEST(who_is_full_is_believed_for_five_minutes),
+        TEST(who_was_full_is_not_believed_once_the_accounts_change),
+        TEST(those_that_are_too_many_to_be_watched_are_full_too),
+        TEST(two_that_meet_push_each_other_out_and_are_never_taken_for_another),
+        TEST(sizes_are_rounded_down),
+        TEST(the_warning_says_how_much_what_follows_and_what_to_do)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,13 +1,29 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The race for the port that works, in virtual time, against servers that do as the test says. */
-#include "unit.h"
+#include <stdio.h>
 
 #include "core/port/port_facts.h"
 #include "core/port/race.h"
+#include "unit.h"
 
-#include <stdio.h>
-
-enum behaviour { WORKS, SILENT, REFUSES, MUTE /* connects and says nothing */, NO_STARTTLS, MASKED /* XXXXXXXA */, TAKES_STARTTLS_BACK, BAD_CERTIFICATE, NO_AUTH, IS_WEB, WEB_WAITS /* for us to speak */, BUSY /* 421 */, UNWILLING /* 554 */, NEVER_ENDS /* its greeting */, CLEAR_FIRST, TLS_FIRST };
+enum behaviour {
+    WORKS,
+    SILENT,
+    REFUSES,
+    MUTE /* connects and says nothing */,
+    NO_STARTTLS,
+    MASKED /* XXXXXXXA */,
+    TAKES_STARTTLS_BACK,
+    BAD_CERTIFICATE,
+    NO_AUTH,
+    IS_WEB,
+    WEB_WAITS /* for us to speak */,
+    BUSY /* 421 */,
+    UNWILLING /* 554 */,
+    NEVER_ENDS /* its greeting */,
+    CLEAR_FIRST,
+    TLS_FIRST
+};
 
 /* One server a port, with its delay for each step. */
 struct race_peer {
@@ -19,7 +35,11 @@ struct race_ground {
     struct race race;
     struct race_options options;
     struct race_peer peers[RACE_PORTS_MAX];
-    struct { uint64_t at_ms; int what; } due[RACE_ATTEMPTS_MAX]; /* 0 nothing, 1 connected, 2 TLS done, 3 speak */
+    /* 0 nothing, 1 connected, 2 TLS done, 3 speak */
+    struct {
+        uint64_t at_ms;
+        int what;
+    } due[RACE_ATTEMPTS_MAX];
     struct buffer says[RACE_ATTEMPTS_MAX], heard[RACE_ATTEMPTS_MAX];
     bool secured[RACE_ATTEMPTS_MAX], closed[RACE_ATTEMPTS_MAX];
     uint64_t now_ms;
@@ -51,7 +71,11 @@ static void hear(size_t attempt, struct bytes line)
     bool first = !g.secured[attempt];
     buffer_add(&g.heard[attempt], line);
     if (bytes_starts_nocase(line, "EHLO"))
-        say(attempt, first && b == NO_STARTTLS ? "250-x\r\n250 SIZE\r\n" : first && b == MASKED ? "250-x\r\n250 XXXXXXXA\r\n" : first && b != TLS_FIRST ? "250-x\r\n250 STARTTLS\r\n" : b == NO_AUTH ? "250 x\r\n" : "250-x\r\n250 AUTH PLAIN LOGIN\r\n");
+        say(attempt, first && b == NO_STARTTLS ? "250-x\r\n250 SIZE\r\n"
+                     : first && b == MASKED    ? "250-x\r\n250 XXXXXXXA\r\n"
+                     : first && b != TLS_FIRST ? "250-x\r\n250 STARTTLS\r\n"
+                     : b == NO_AUTH            ? "250 x\r\n"
+                                               : "250-x\r\n250 AUTH PLAIN LOGIN\r\n");
     else if (bytes_starts_nocase(line, "STARTTLS"))
         say(attempt, b == TAKES_STARTTLS_BACK ? "500 what?\r\n" : "220 go\r\n");
     else if (bytes_starts_nocase(line, "AUTH"))
@@ -69,7 +93,8 @@ static void act(const struct race_action *action)
             later(i, 1);
         break;
     case RACE_HANDSHAKE:
-        if (peer_of(i)->behaviour == WEB_WAITS || (peer_of(i)->behaviour == CLEAR_FIRST && g.race.attempts[i].tls == CLIENT_TLS_IMPLICIT))
+        if (peer_of(i)->behaviour == WEB_WAITS ||
+            (peer_of(i)->behaviour == CLEAR_FIRST && g.race.attempts[i].tls == CLIENT_TLS_IMPLICIT))
             race_lost(&g.race, i, LOSS_TLS_MISMATCH, BYTES("clear"), g.now_ms);
         else if (peer_of(i)->behaviour != MUTE)
             later(i, 2);
@@ -87,7 +112,11 @@ static void greet(size_t i)
     enum behaviour b = peer_of(i)->behaviour;
     if (b == MUTE || b == WEB_WAITS || (b == TLS_FIRST && g.race.attempts[i].tls != CLIENT_TLS_IMPLICIT))
         return;
-    say(i, b == NEVER_ENDS ? "220-wait\r\n" : b == UNWILLING ? "554 5.7.1 go away\r\n" : b == IS_WEB ? "HTTP/1.1 400 Bad Request\r\n" : b == BUSY ? "421 4.3.2 too busy\r\n" : "220 mail\r\n");
+    say(i, b == NEVER_ENDS  ? "220-wait\r\n"
+           : b == UNWILLING ? "554 5.7.1 go away\r\n"
+           : b == IS_WEB    ? "HTTP/1.1 400 Bad Request\r\n"
+           : b == BUSY      ? "421 4.3.2 too busy\r\n"
+                            : "220 mail\r\n");
 }
 
 static void happen(size_t i)
@@ -100,7 +129,9 @@ static void happen(size_t i)
             greet(i);
     } else if (what == 2) {
         g.secured[i] = true;
-        race_tls_done(&g.race, i, peer_of(i)->behaviour == BAD_CERTIFICATE ? PORT_CERTIFICATE_OTHER_NAME : PORT_OPEN, BYTES("other.example"), g.now_ms);
+        race_tls_done(&g.race, i,
+                      peer_of(i)->behaviour == BAD_CERTIFICATE ? PORT_CERTIFICATE_OTHER_NAME : PORT_OPEN,
+                      BYTES("other.example"), g.now_ms);
         if (g.race.attempts[i].tls == CLIENT_TLS_IMPLICIT)
             greet(i);
     } else {
@@ -139,8 +170,13 @@ static uint64_t run(void)
 static int prepare(void **state)
 {
     g = (struct race_ground){.now_ms = 5000, .won = -2};
-    g.options = (struct race_options){.ports = {{587, CLIENT_TLS_REQUIRED}, {2525, CLIENT_TLS_REQUIRED}, {465, CLIENT_TLS_IMPLICIT}}, .port_count = 3,
-                                      .addresses = {{{192, 0, 2, 1}, false}}, .address_count = 1, .helo = BYTES("me.example"), .needs_auth = true};
+    g.options = (struct race_options){
+        .ports = {{587, CLIENT_TLS_REQUIRED}, {2525, CLIENT_TLS_REQUIRED}, {465, CLIENT_TLS_IMPLICIT}},
+        .port_count = 3,
+        .addresses = {{{192, 0, 2, 1}, false}},
+        .address_count = 1,
+        .helo = BYTES("me.example"),
+        .needs_auth = true};
     for (size_t i = 0; i < RACE_PORTS_MAX; i++)
         g.peers[i].delay_ms = 10;
     return 0;
@@ -237,14 +273,16 @@ static void nobody_signs_in_before_there_is_a_winner(void **state)
     struct race_attempt *won = &g.race.attempts[g.won];
     struct client_action action;
     client_session_sign_in(&won->session, BYTES("ada"), BYTES("secret"), bytes_none());
-    assert_true(client_session_action(&won->session, &action) && action.kind == CLIENT_SEND && bytes_starts_nocase(action.bytes, "AUTH PLAIN "));
+    assert_true(client_session_action(&won->session, &action) && action.kind == CLIENT_SEND &&
+                bytes_starts_nocase(action.bytes, "AUTH PLAIN "));
     assert_int_equal(client_session_feed(&won->session, BYTES("235 2.7.0 ok\r\n")), 14);
     assert_true(client_session_action(&won->session, &action) && action.kind == CLIENT_READY);
 }
 
 static void every_mechanism_that_we_have_makes_a_port_usable(void **state)
 {
-    static const uint32_t by_password[] = {MECHANISM_PLAIN, MECHANISM_LOGIN, MECHANISM_SCRAM_SHA_256, MECHANISM_SCRAM_SHA_256_PLUS},
+    static const uint32_t by_password[] = {MECHANISM_PLAIN, MECHANISM_LOGIN, MECHANISM_SCRAM_SHA_256,
+                                           MECHANISM_SCRAM_SHA_256_PLUS},
                           by_token[] = {MECHANISM_XOAUTH2, MECHANISM_OAUTHBEARER};
     for (size_t i = 0; i < ARRAY_LENGTH(by_password); i++)
         assert_true(client_can_sign_in(by_password[i], false) && !client_can_sign_in(by_password[i], true));
@@ -255,10 +293,22 @@ static void every_mechanism_that_we_have_makes_a_port_usable(void **state)
 
 static void each_trouble_has_its_verdict(void **state)
 {
-    static const struct { enum behaviour behaviour; enum port_verdict verdict; } table[] = {
-        {REFUSES, PORT_REFUSED}, {SILENT, PORT_FILTERED}, {MUTE, PORT_SILENT}, {NO_STARTTLS, PORT_NO_TLS}, {BAD_CERTIFICATE, PORT_CERTIFICATE_OTHER_NAME},
-        {MASKED, PORT_STRIPPED}, {TAKES_STARTTLS_BACK, PORT_STRIPPED}, {NO_AUTH, PORT_NO_AUTH}, {IS_WEB, PORT_PORTAL}, {WEB_WAITS, PORT_PORTAL}, {BUSY, PORT_LATER},
-        {UNWILLING, PORT_UNWILLING}, {NEVER_ENDS, PORT_SLOW}};
+    static const struct {
+        enum behaviour behaviour;
+        enum port_verdict verdict;
+    } table[] = {{REFUSES, PORT_REFUSED},
+                 {SILENT, PORT_FILTERED},
+                 {MUTE, PORT_SILENT},
+                 {NO_STARTTLS, PORT_NO_TLS},
+                 {BAD_CERTIFICATE, PORT_CERTIFICATE_OTHER_NAME},
+                 {MASKED, PORT_STRIPPED},
+                 {TAKES_STARTTLS_BACK, PORT_STRIPPED},
+                 {NO_AUTH, PORT_NO_AUTH},
+                 {IS_WEB, PORT_PORTAL},
+                 {WEB_WAITS, PORT_PORTAL},
+                 {BUSY, PORT_LATER},
+                 {UNWILLING, PORT_UNWILLING},
+                 {NEVER_ENDS, PORT_SLOW}};
     for (size_t i = 0; i < ARRAY_LENGTH(table); i++) {
         prepare(state);
         g.options.port_count = 1;
@@ -423,8 +473,11 @@ static void judge_weather(uint64_t started_ms, uint64_t took_ms)
     const struct race_attempt *won = &g.race.attempts[g.won];
     assert_int_not_equal(won->port->port, 25);
     assert_true(won->secured && won->certificate == PORT_OPEN && client_session_is_ready(&won->session));
-    for (const struct race_attempt *a = g.race.attempts; a->port < won->port; a++) /* none of the better ones was ready */
-        assert_true(g.peers[a->port - g.race.options.ports].behaviour != WORKS || a->started_ms + ready_after_ms((size_t)(a->port - g.race.options.ports)) > started_ms + took_ms);
+    /* none of the better ones was ready */
+    for (const struct race_attempt *a = g.race.attempts; a->port < won->port; a++)
+        assert_true(g.peers[a->port - g.race.options.ports].behaviour != WORKS ||
+                    a->started_ms + ready_after_ms((size_t)(a->port - g.race.options.ports)) >
+                        started_ms + took_ms);
 }
 
 static void in_any_weather_the_best_port_that_works_wins_in_time(void **state)
@@ -435,7 +488,8 @@ static void in_any_weather_the_best_port_that_works_wins_in_time(void **state)
         prepare(state);
         dice_state = seed;
         for (size_t p = 0; p < g.options.port_count; p++)
-            g.peers[p] = (struct race_peer){dice(3) == 0 ? WORKS : (enum behaviour)dice(TLS_FIRST + 1), delays_ms[dice(ARRAY_LENGTH(delays_ms))]};
+            g.peers[p] = (struct race_peer){dice(3) == 0 ? WORKS : (enum behaviour)dice(TLS_FIRST + 1),
+                                            delays_ms[dice(ARRAY_LENGTH(delays_ms))]};
         uint64_t started_ms = g.now_ms;
         judge_weather(started_ms, run());
         won += g.won >= 0;
@@ -455,7 +509,8 @@ static void facts_and_words_are_there_for_all(void **state)
     assert_int_equal(port_tls(10465), CLIENT_TLS_IMPLICIT);
     assert_int_equal(port_tls(587), CLIENT_TLS_REQUIRED);
     for (int v = 0; v < PORT_VERDICTS; v++)
-        assert_true(port_verdict_name((enum port_verdict)v)[0] != '\0' && port_verdict_sentence((enum port_verdict)v)[0] != '\0');
+        assert_true(port_verdict_name((enum port_verdict)v)[0] != '\0' &&
+                    port_verdict_sentence((enum port_verdict)v)[0] != '\0');
 }
 
 #define TESTED(name) cmocka_unit_test_setup_teardown(name, prepare, clean_up)
@@ -552,14 +607,29 @@ static void a_web_server_is_no_last_resort(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TESTED(the_last_resort_wins_where_all_others_are_shut), TESTED(the_last_resort_waits_while_another_port_speaks),
-        TESTED(the_last_resort_comes_behind_all_addresses_and_costs_little), TESTED(what_won_as_the_last_resort_goes_first_the_next_time),
+        TESTED(the_last_resort_wins_where_all_others_are_shut),
+        TESTED(the_last_resort_waits_while_another_port_speaks),
+        TESTED(the_last_resort_comes_behind_all_addresses_and_costs_little),
+        TESTED(what_won_as_the_last_resort_goes_first_the_next_time),
         TESTED(a_web_server_is_no_last_resort),
-        TESTED(the_first_choice_wins_when_it_works), TESTED(a_blocked_port_costs_a_quarter_of_a_second), TESTED(a_refusal_costs_nothing), TESTED(a_better_port_that_is_nearly_there_gets_a_grace),
-        TESTED(the_grace_is_short), TESTED(nobody_signs_in_before_there_is_a_winner), TESTED(every_mechanism_that_we_have_makes_a_port_usable),
-        TESTED(each_trouble_has_its_verdict), TESTED(the_whole_ends_at_its_deadline), TESTED(ipv4_wins_where_ipv6_is_silent),
-        TESTED(a_port_with_tls_the_other_way_round_works_too), TESTED(the_usual_way_is_better_than_the_other), TESTED(one_port_tells_of_another),
-        TESTED(a_server_without_any_tls_is_not_called_stripped), TESTED(examining_tries_all_at_once_and_chooses_none), TESTED(when_the_ready_one_is_lost_the_race_goes_on), TESTED(in_any_weather_the_best_port_that_works_wins_in_time), cmocka_unit_test(facts_and_words_are_there_for_all),
+        TESTED(the_first_choice_wins_when_it_works),
+        TESTED(a_blocked_port_costs_a_quarter_of_a_second),
+        TESTED(a_refusal_costs_nothing),
+        TESTED(a_better_port_that_is_nearly_there_gets_a_grace),
+        TESTED(the_grace_is_short),
+        TESTED(nobody_signs_in_before_there_is_a_winner),
+        TESTED(every_mechanism_that_we_have_makes_a_port_usable),
+        TESTED(each_trouble_has_its_verdict),
+        TESTED(the_whole_ends_at_its_deadline),
+        TESTED(ipv4_wins_where_ipv6_is_silent),
+        TESTED(a_port_with_tls_the_other_way_round_works_too),
+        TESTED(the_usual_way_is_better_than_the_other),
+        TESTED(one_port_tells_of_another),
+        TESTED(a_server_without_any_tls_is_not_called_stripped),
+        TESTED(examining_tries_all_at_once_and_chooses_none),
+        TESTED(when_the_ready_one_is_lost_the_race_goes_on),
+        TESTED(in_any_weather_the_best_port_that_works_wins_in_time),
+        cmocka_unit_test(facts_and_words_are_there_for_all),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

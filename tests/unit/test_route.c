@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The next hop, from facts of DNS alone. */
-#include "route_steps.h"
-
 #include "core/route/port25_monitor.h"
 #include "core/route/route_rules.h"
+#include "route_steps.h"
 
 static void hosts_are_tried_by_preference_and_looked_up_one_by_one(void **state)
 {
@@ -51,7 +50,11 @@ static void without_mx_the_domain_itself_is_the_host(void **state)
 
 static void what_dns_says_of_the_domain_may_end_it(void **state)
 {
-    static const struct { enum dns_status status; bool final; const char *enhanced; } cases[] = {
+    static const struct {
+        enum dns_status status;
+        bool final;
+        const char *enhanced;
+    } cases[] = {
         {DNS_NXDOMAIN, true, "5.1.2"}, {DNS_SERVER_FAILURE, false, "4.4.3"}, {DNS_BOGUS, false, "4.4.3"}};
     for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
         struct route route;
@@ -69,7 +72,8 @@ static void a_null_mx_takes_no_mail(void **state)
     route_start(&route, BYTES("example.org"), BYTES("self"), false, 1);
     route_learn(&route, DNS_MX, DNS_FOUND, &null, 1);
     expect_end(&route, true, "5.1.10");
-    route_start(&route, BYTES("example.org"), BYTES("self"), false, 1); /* RFC 7505 3: only where it stands alone */
+    /* RFC 7505 3: only where it stands alone */
+    route_start(&route, BYTES("example.org"), BYTES("self"), false, 1);
     route_learn(&route, DNS_MX, DNS_FOUND, both, 2);
     expect_ask(&route, DNS_AAAA, "a.example.org");
     route_free(&route);
@@ -78,7 +82,8 @@ static void a_null_mx_takes_no_mail(void **state)
 static void mail_never_comes_back_to_us(void **state)
 {
     struct route route;
-    const struct dns_record hosts[] = {mx(10, "a.example.org"), mx(20, "SELF.example.net"), mx(20, "b.example.org"), mx(30, "c.example.org")};
+    const struct dns_record hosts[] = {mx(10, "a.example.org"), mx(20, "SELF.example.net"),
+                                       mx(20, "b.example.org"), mx(30, "c.example.org")};
     const struct dns_record best = mx(5, "self.example.net");
     route_start(&route, BYTES("example.org"), BYTES("self.example.net"), false, 7);
     route_learn(&route, DNS_MX, DNS_FOUND, hosts, 4);
@@ -95,9 +100,14 @@ static void mail_never_comes_back_to_us(void **state)
 
 static void hosts_without_an_address(void **state)
 {
-    static const struct { enum dns_status six, four; bool final; const char *enhanced; } cases[] = {
-        {DNS_NO_DATA, DNS_NO_DATA, true, "5.4.4"}, {DNS_NXDOMAIN, DNS_NXDOMAIN, true, "5.4.4"}, {DNS_NO_DATA, DNS_SERVER_FAILURE, false, "4.4.3"},
-        {DNS_BOGUS, DNS_NO_DATA, false, "4.4.3"}};
+    static const struct {
+        enum dns_status six, four;
+        bool final;
+        const char *enhanced;
+    } cases[] = {{DNS_NO_DATA, DNS_NO_DATA, true, "5.4.4"},
+                 {DNS_NXDOMAIN, DNS_NXDOMAIN, true, "5.4.4"},
+                 {DNS_NO_DATA, DNS_SERVER_FAILURE, false, "4.4.3"},
+                 {DNS_BOGUS, DNS_NO_DATA, false, "4.4.3"}};
     const struct dns_record host = mx(10, "a.example.org");
     for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
         struct route route;
@@ -136,10 +146,12 @@ static void literals_and_smarthosts_need_no_mx(void **state)
 static void equals_are_tried_in_an_order_that_chance_gives(void **state)
 {
     unsigned first[3] = {0};
-    const struct dns_record hosts[] = {mx(10, "a.example.org"), mx(10, "b.example.org"), mx(10, "c.example.org")};
+    const struct dns_record hosts[] = {mx(10, "a.example.org"), mx(10, "b.example.org"),
+                                       mx(10, "c.example.org")};
     for (uint64_t random = 0; random < 600; random++) {
         struct route route;
-        route_start(&route, BYTES("example.org"), BYTES("self"), false, random * UINT64_C(0x9e3779b97f4a7c15));
+        route_start(&route, BYTES("example.org"), BYTES("self"), false,
+                    random * UINT64_C(0x9e3779b97f4a7c15));
         route_learn(&route, DNS_MX, DNS_FOUND, hosts, 3);
         first[route.hosts[0].name.at[0] - 'a']++;
         route_free(&route);
@@ -161,7 +173,8 @@ static void names_are_taken_as_postfix_takes_them(void **state)
                                               "1.2.3",
                                               "222.501.285.45",
                                               "a\n.example",
-                                              ("b\xc3\xbc" "cher.example")};
+                                              ("b\xc3\xbc"
+                                               "cher.example")};
     struct route route;
     for (size_t i = 0; i < ARRAY_LENGTH(taken); i++) {
         const struct dns_record host = mx(10, taken[i]);
@@ -179,8 +192,8 @@ static void names_are_taken_as_postfix_takes_them(void **state)
         route_free(&route);
     }
     const struct dns_record address = mx(10, "192.0.2.5");
-    route_start(&route, BYTES("example.org"), BYTES("self"), false,
-                1); /* wrong, and it works with everybody */
+    /* wrong, and it works with everybody */
+    route_start(&route, BYTES("example.org"), BYTES("self"), false, 1);
     route_learn(&route, DNS_MX, DNS_FOUND, &address, 1);
     expect_try(&route, "192.0.2.5", "192.0.2.5");
     expect_end(&route, false, NULL);
@@ -197,7 +210,8 @@ static void names_are_taken_as_postfix_takes_them(void **state)
 static void silent_servers_in_a_row_tell_a_block(void **state)
 {
     struct port25_monitor direct = {0};
-    struct port25_server servers[] = {{{192, 0, 2, 1}, false}, {{192, 0, 2, 2}, false}, {{0x20, 1, 0x0d, 0xb8, [15] = 1}, true}};
+    struct port25_server servers[] = {
+        {{192, 0, 2, 1}, false}, {{192, 0, 2, 2}, false}, {{0x20, 1, 0x0d, 0xb8, [15] = 1}, true}};
     assert_false(port25_monitor_was_silent(&direct, &servers[0], 1000));
     assert_false(port25_monitor_was_silent(&direct, &servers[0], 2000)); /* the same again proves nothing */
     assert_false(port25_monitor_was_silent(&direct, &servers[1], 3000));
@@ -212,7 +226,8 @@ static void silent_servers_in_a_row_tell_a_block(void **state)
     const struct port25_server *first = port25_monitor_probe(&direct, 5000 + PORT25_MONITOR_PROBE_MS);
     assert_non_null(first);
     assert_null(port25_monitor_probe(&direct, 5000 + PORT25_MONITOR_PROBE_MS + 1)); /* one look at a time */
-    assert_ptr_not_equal(port25_monitor_probe(&direct, 5000 + 2 * PORT25_MONITOR_PROBE_MS), first); /* and not at one server alone */
+    /* and not at one server alone */
+    assert_ptr_not_equal(port25_monitor_probe(&direct, 5000 + 2 * PORT25_MONITOR_PROBE_MS), first);
     assert_true(port25_monitor_reached(&direct));
     assert_false(direct.blocked || port25_monitor_reached(&direct));
 }
@@ -220,7 +235,8 @@ static void silent_servers_in_a_row_tell_a_block(void **state)
 static void addresses_of_a_host_may_be_tried_side_by_side(void **state)
 {
     struct route route;
-    const struct dns_record hosts[] = {mx(10, "a.example.org"), mx(20, "b.example.org")}, fours[] = {four(1), four(2), four(3), four(4)};
+    const struct dns_record hosts[] = {mx(10, "a.example.org"), mx(20, "b.example.org")},
+                            fours[] = {four(1), four(2), four(3), four(4)};
     size_t count;
     route_start(&route, BYTES("example.org"), BYTES("self.example.net"), false, 1);
     route_next(&route);
@@ -234,7 +250,8 @@ static void addresses_of_a_host_may_be_tried_side_by_side(void **state)
     assert_int_equal(count, 4);
     route_took(&route, 2);
     assert_int_equal(route_side_by_side(&route, &count)[0].octets[3], 3);
-    expect_try(&route, "a.example.org", "192.0.2.4"); /* the one not tried yet, before those that were silent */
+    /* the one not tried yet, before those that were silent */
+    expect_try(&route, "a.example.org", "192.0.2.4");
     route_side_by_side(&route, &count);
     assert_int_equal(count, 3);
     route_tried(&route, 3);
@@ -245,11 +262,18 @@ static void addresses_of_a_host_may_be_tried_side_by_side(void **state)
 static void the_most_exact_rule_holds(void **state)
 {
     const struct route_rule list[] = {
-        {.domain = "*", .via = RELAY_SMARTHOST}, {.domain = "*.example.net", .rate = 1}, {.domain = "*.deep.example.net", .rate = 2},
-        {.domain = "a.deep.example.net", .rate = 3}, {.domain = "example.com", .via = RELAY_HOST, .host = "mx.inside.example"}};
-    static const struct { const char *domain; size_t rule; } cases[] = {
-        {"example.com", 4}, {"www.example.com", 0}, {"example.net", 0}, {"a.example.net", 1}, {"badexample.net", 0}, {"a.b.example.net", 1}, {"deep.example.net", 1},
-        {"b.deep.example.net", 2}, {"a.deep.example.net", 3}, {"b.a.deep.example.net", 2}, {"[192.0.2.1]", 0}, {".example.net", 0}};
+        {.domain = "*", .via = RELAY_SMARTHOST},
+        {.domain = "*.example.net", .rate = 1},
+        {.domain = "*.deep.example.net", .rate = 2},
+        {.domain = "a.deep.example.net", .rate = 3},
+        {.domain = "example.com", .via = RELAY_HOST, .host = "mx.inside.example"}};
+    static const struct {
+        const char *domain;
+        size_t rule;
+    } cases[] = {{"example.com", 4},          {"www.example.com", 0},    {"example.net", 0},
+                 {"a.example.net", 1},        {"badexample.net", 0},     {"a.b.example.net", 1},
+                 {"deep.example.net", 1},     {"b.deep.example.net", 2}, {"a.deep.example.net", 3},
+                 {"b.a.deep.example.net", 2}, {"[192.0.2.1]", 0},        {".example.net", 0}};
     struct route_rules rules = {.via = RELAY_MX, .rules = list, .count = ARRAY_LENGTH(list)};
     for (size_t i = 0; i < ARRAY_LENGTH(cases); i++)
         assert_ptr_equal(route_rules_find(&rules, bytes_of_text(cases[i].domain)), &list[cases[i].rule]);

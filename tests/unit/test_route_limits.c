@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* How much a domain may make us do: hosts and addresses at the limits, past them, and far past them. */
-#include "route_steps.h"
-
 #include <stdio.h>
 #include <stdlib.h>
+
+#include "route_steps.h"
 
 enum { MANY = 1000 };
 
@@ -91,9 +91,8 @@ static void none_of_too_many_is_not_the_end(void **state)
         size_t count;
         bool final;
         const char *enhanced;
-    } cases[] = {{ROUTE_HOSTS_MAX, true, "5.4.4"},
-                 {ROUTE_HOSTS_MAX + 1, false, "4.4.4"},
-                 {MANY, false, "4.4.4"}};
+    } cases[] = {
+        {ROUTE_HOSTS_MAX, true, "5.4.4"}, {ROUTE_HOSTS_MAX + 1, false, "4.4.4"}, {MANY, false, "4.4.4"}};
     for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
         struct route route;
         struct many *many = many_hosts(cases[i].count, 10, (uint16_t)(i % 2));
@@ -131,8 +130,8 @@ static size_t try_addresses(struct route *route, size_t sixes, size_t fours, uin
     const struct dns_record host = mx(10, "a.example.org");
     size_t count = 0;
     for (size_t i = 0; i < MANY; i++) {
-        records[0][i] =
-            (struct dns_record){.address = {0x20, 1, 0xd, 0xb8, [14] = (uint8_t)(i >> 8), (uint8_t)i}};
+        records[0][i] = (struct dns_record){
+            .address = {0x20, 1, 0xd, 0xb8, [14] = (uint8_t)(i >> 8), (uint8_t)i}};
         records[1][i] = (struct dns_record){.address = {198, 18, (uint8_t)(i >> 8), (uint8_t)i}};
     }
     *six_count = 0;
@@ -217,8 +216,8 @@ static void our_own_name_counts_beyond_the_limit_too(void **state)
     struct route route;
     size_t tried[ROUTE_HOSTS_MAX];
     struct many *many = many_hosts(MANY, 10, 0);
-    many->records[MANY - 1] =
-        mx(10, "Self.example"); /* equals of ours may not be tried, whichever chance picks */
+    /* equals of ours may not be tried, whichever chance picks */
+    many->records[MANY - 1] = mx(10, "Self.example");
     many->records[MANY - 2] = mx(5, "h007.example");
     route_start(&route, BYTES("example.org"), BYTES("self.example"), false, 1);
     route_learn(&route, DNS_MX, DNS_FOUND, many->records, MANY);

@@ -7,11 +7,6 @@
  * typing error.
  */
 #define _GNU_SOURCE
-#include "unit.h"
-
-#include "run/sandbox.h"
-#include "run/users.h"
-
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -23,8 +18,8 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/personality.h>
 #include <sys/prctl.h>
@@ -39,9 +34,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "run/sandbox.h"
+#include "run/users.h"
+#include "unit.h"
+
 /* What the child needs for its attempts, made before it is sealed. */
 struct prey {
-    pid_t victim;   /* another process of the same user */
+    pid_t victim;    /* another process of the same user */
     char secret[16]; /* in the victim's memory, at the same address */
     int listener_port, other_port, socket, other_socket, file, terminal; /* file: open to write to */
     char folder[64], inside[96];
@@ -57,17 +56,26 @@ static bool opened(int descriptor)
 
 static bool connected(int descriptor, int port)
 {
-    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in to = {
+        .sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     return connect(descriptor, (struct sockaddr *)&to, sizeof to) == 0;
 }
 
-static bool open_foreign(void) { return opened(open("/etc/passwd", O_RDONLY | O_CLOEXEC)); }
+static bool open_foreign(void)
+{
+    return opened(open("/etc/passwd", O_RDONLY | O_CLOEXEC));
+}
 static bool open_by_openat2(void)
 {
-    struct { uint64_t flags, mode, resolve; } how = {.flags = O_RDONLY};
+    struct {
+        uint64_t flags, mode, resolve;
+    } how = {.flags = O_RDONLY};
     return opened((int)syscall(SYS_openat2, AT_FDCWD, "/etc/passwd", &how, sizeof how));
 }
-static bool list_root(void) { return opened(open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC)); }
+static bool list_root(void)
+{
+    return opened(open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+}
 static bool make_foreign(void)
 {
     bool made = opened(open("/tmp/mailboat-sealed", O_RDWR | O_CREAT | O_CLOEXEC, 0600));
@@ -75,8 +83,14 @@ static bool make_foreign(void)
         unlink("/tmp/mailboat-sealed");
     return made;
 }
-static bool read_inside(void) { return opened(open(prey.inside, O_RDONLY | O_CLOEXEC)); }
-static bool write_inside(void) { return opened(open(prey.inside, O_WRONLY | O_CLOEXEC)); }
+static bool read_inside(void)
+{
+    return opened(open(prey.inside, O_RDONLY | O_CLOEXEC));
+}
+static bool write_inside(void)
+{
+    return opened(open(prey.inside, O_WRONLY | O_CLOEXEC));
+}
 static bool make_inside(void)
 {
     char path[128];
@@ -86,7 +100,10 @@ static bool make_inside(void)
         unlink(path);
     return made;
 }
-static bool cut_open_file(void) { return ftruncate(prey.file, 0) == 0; }
+static bool cut_open_file(void)
+{
+    return ftruncate(prey.file, 0) == 0;
+}
 static bool start_process(void)
 {
     pid_t child = (pid_t)syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0);
@@ -124,27 +141,60 @@ static bool open_victim_memory(void)
     snprintf(path, sizeof path, "/proc/%d/mem", (int)prey.victim);
     return opened(open(path, O_RDWR | O_CLOEXEC));
 }
-static bool open_own_memory(void) { return opened(open("/proc/self/mem", O_RDWR | O_CLOEXEC)); }
-static bool signal_victim(void) { return kill(prey.victim, 0) == 0; }
-static bool signal_victim_thread(void) { return syscall(SYS_tgkill, prey.victim, prey.victim, 0) == 0; }
-static bool signal_victim_by_socket(void) { return fcntl(prey.socket, F_SETOWN, prey.victim) == 0; }
+static bool open_own_memory(void)
+{
+    return opened(open("/proc/self/mem", O_RDWR | O_CLOEXEC));
+}
+static bool signal_victim(void)
+{
+    return kill(prey.victim, 0) == 0;
+}
+static bool signal_victim_thread(void)
+{
+    return syscall(SYS_tgkill, prey.victim, prey.victim, 0) == 0;
+}
+static bool signal_victim_by_socket(void)
+{
+    return fcntl(prey.socket, F_SETOWN, prey.victim) == 0;
+}
 static bool limit_victim(void)
 {
     struct rlimit limit;
     return syscall(SYS_prlimit64, prey.victim, RLIMIT_NOFILE, NULL, &limit) == 0;
 }
-static bool make_inet_socket(void) { return opened(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)); }
-static bool make_six_socket(void) { return opened(socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0)); }
-static bool make_unix_socket(void) { return opened(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)); }
-static bool connect_socket(void) { return connected(prey.socket, prey.listener_port); }
-static bool connect_elsewhere(void) { return connected(prey.other_socket, prey.other_port); }
-static bool change_root(void) { return chroot("/") == 0; }
+static bool make_inet_socket(void)
+{
+    return opened(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+}
+static bool make_six_socket(void)
+{
+    return opened(socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0));
+}
+static bool make_unix_socket(void)
+{
+    return opened(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+}
+static bool connect_socket(void)
+{
+    return connected(prey.socket, prey.listener_port);
+}
+static bool connect_elsewhere(void)
+{
+    return connected(prey.other_socket, prey.other_port);
+}
+static bool change_root(void)
+{
+    return chroot("/") == 0;
+}
 static bool make_ring(void)
 {
     char parameters[120] = {0};
     return opened((int)syscall(SYS_io_uring_setup, 1, parameters));
 }
-static bool make_user_space(void) { return unshare(CLONE_NEWUSER) == 0; }
+static bool make_user_space(void)
+{
+    return unshare(CLONE_NEWUSER) == 0;
+}
 
 static bool run_program(void)
 {
@@ -159,17 +209,35 @@ static bool mapped(void *at)
 {
     return at != MAP_FAILED && munmap(at, 4096) == 0;
 }
-static bool map_code(void) { return mapped(mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)); }
-static bool map_all(void) { return mapped(mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_SHARED | MAP_ANONYMOUS, -1, 0)); }
-static bool map_data(void) { return mapped(mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)); }
-static bool map_file_code(void) { return mapped(mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE, prey.file, 0)); }
+static bool map_code(void)
+{
+    return mapped(mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+}
+static bool map_all(void)
+{
+    return mapped(mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
+}
+static bool map_data(void)
+{
+    return mapped(mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+}
+static bool map_file_code(void)
+{
+    return mapped(mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE, prey.file, 0));
+}
 static bool protected(int how)
 {
     void *at = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     return at != MAP_FAILED && mprotect(at, 4096, how) == 0;
 }
-static bool make_code(void) { return protected(PROT_READ | PROT_EXEC); }
-static bool make_read_only(void) { return protected(PROT_READ); }
+static bool make_code(void)
+{
+    return protected(PROT_READ | PROT_EXEC);
+}
+static bool make_read_only(void)
+{
+    return protected(PROT_READ);
+}
 static bool make_code_by_key(void)
 {
     void *at = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -182,19 +250,46 @@ static bool share_code(void)
     shmctl(id, IPC_RMID, NULL);
     return at != (void *)-1;
 }
-static bool let_data_run(void) { return personality(READ_IMPLIES_EXEC) >= 0; }
-static bool make_memory_file(void) { return opened(memfd_create("x", MFD_CLOEXEC)); }
+static bool let_data_run(void)
+{
+    return personality(READ_IMPLIES_EXEC) >= 0;
+}
+static bool make_memory_file(void)
+{
+    return opened(memfd_create("x", MFD_CLOEXEC));
+}
 
 /* ---- the seal itself, and doors beside it ---- */
 
-static bool become_dumpable(void) { return prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) == 0; }
-static bool name_thread(void) { return prctl(PR_SET_NAME, "other", 0, 0, 0) == 0; }
-static bool look_for_terminal(void) { return isatty(prey.terminal) != 0; }
-static bool type_into_terminal(void) { return ioctl(prey.terminal, TIOCSTI, "x") == 0; }
+static bool become_dumpable(void)
+{
+    return prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) == 0;
+}
+static bool name_thread(void)
+{
+    return prctl(PR_SET_NAME, "other", 0, 0, 0) == 0;
+}
+static bool look_for_terminal(void)
+{
+    return isatty(prey.terminal) != 0;
+}
+static bool type_into_terminal(void)
+{
+    return ioctl(prey.terminal, TIOCSTI, "x") == 0;
+}
 static void ignore(int number) {}
-static bool handle_forbidden(void) { return signal(SIGSYS, ignore) != SIG_ERR; }
-static bool ignore_forbidden(void) { return signal(SIGSYS, SIG_IGN) != SIG_ERR; }
-static bool handle_another(void) { return signal(SIGUSR1, ignore) != SIG_ERR; }
+static bool handle_forbidden(void)
+{
+    return signal(SIGSYS, ignore) != SIG_ERR;
+}
+static bool ignore_forbidden(void)
+{
+    return signal(SIGSYS, SIG_IGN) != SIG_ERR;
+}
+static bool handle_another(void)
+{
+    return signal(SIGUSR1, ignore) != SIG_ERR;
+}
 static bool block_and_call(void)
 {
     sigset_t all;
@@ -202,7 +297,10 @@ static bool block_and_call(void)
     sigprocmask(SIG_SETMASK, &all, NULL);
     return change_root() || errno != 0;
 }
-static bool call_nothing(void) { return syscall(999) != -1 || errno == ENOSYS; }
+static bool call_nothing(void)
+{
+    return syscall(999) != -1 || errno == ENOSYS;
+}
 static bool look_at_descriptor(void)
 {
     struct stat facts;
@@ -213,32 +311,84 @@ static bool look_at_path(void)
     struct stat facts;
     return stat("/etc/passwd", &facts) == 0;
 }
-static bool watch_faults(void) { return opened((int)syscall(SYS_userfaultfd, O_CLOEXEC)) || errno != 0; }
-static bool watch_hardware(void) { return syscall(SYS_perf_event_open, NULL, 0, -1, -1, 0) >= 0 || errno != 0; }
-static bool keep_key(void) { return syscall(SYS_add_key, "user", "x", "x", 1, -2) >= 0 || errno != 0; }
-static bool take_descriptor(void) { return syscall(SYS_pidfd_getfd, -1, 0, 0) >= 0 || errno != 0; }
-static bool load_program(void) { return syscall(SYS_bpf, 0, NULL, 0) >= 0 || errno != 0; }
-static bool wait_by_newer_call(void) { return syscall(449, NULL, 0, 0, NULL, 0) == -1 && errno != ENOSYS; }
-static bool start_thread_newly(void) { return syscall(SYS_clone3, NULL, 0) == -1 && errno != ENOSYS; }
-static bool make_raw_socket(void) { return opened(socket(AF_PACKET, SOCK_RAW, 0)) || errno != 0; }
-static bool make_kernel_socket(void) { return opened(socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, 0)); }
-static bool make_firewall_socket(void) { return opened(socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, 12)) || errno != 0; }
+static bool watch_faults(void)
+{
+    return opened((int)syscall(SYS_userfaultfd, O_CLOEXEC)) || errno != 0;
+}
+static bool watch_hardware(void)
+{
+    return syscall(SYS_perf_event_open, NULL, 0, -1, -1, 0) >= 0 || errno != 0;
+}
+static bool keep_key(void)
+{
+    return syscall(SYS_add_key, "user", "x", "x", 1, -2) >= 0 || errno != 0;
+}
+static bool take_descriptor(void)
+{
+    return syscall(SYS_pidfd_getfd, -1, 0, 0) >= 0 || errno != 0;
+}
+static bool load_program(void)
+{
+    return syscall(SYS_bpf, 0, NULL, 0) >= 0 || errno != 0;
+}
+static bool wait_by_newer_call(void)
+{
+    return syscall(449, NULL, 0, 0, NULL, 0) == -1 && errno != ENOSYS;
+}
+static bool start_thread_newly(void)
+{
+    return syscall(SYS_clone3, NULL, 0) == -1 && errno != ENOSYS;
+}
+static bool make_raw_socket(void)
+{
+    return opened(socket(AF_PACKET, SOCK_RAW, 0)) || errno != 0;
+}
+static bool make_kernel_socket(void)
+{
+    return opened(socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, 0));
+}
+static bool make_firewall_socket(void)
+{
+    return opened(socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, 12)) || errno != 0;
+}
 static bool set_option(void)
 {
     int one = 1;
-    return setsockopt(prey.socket, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof one) == 0 && setsockopt(prey.socket, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one) == 0;
+    return setsockopt(prey.socket, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof one) == 0 &&
+           setsockopt(prey.socket, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one) == 0;
 }
-static bool load_filter(void) { return setsockopt(prey.socket, SOL_SOCKET, SO_ATTACH_FILTER, NULL, 0) == 0 || errno != 0; }
-static bool load_socket_program(void) { return setsockopt(prey.socket, SOL_SOCKET, SO_ATTACH_BPF, NULL, 0) == 0 || errno != 0; }
+static bool load_filter(void)
+{
+    return setsockopt(prey.socket, SOL_SOCKET, SO_ATTACH_FILTER, NULL, 0) == 0 || errno != 0;
+}
+static bool load_socket_program(void)
+{
+    return setsockopt(prey.socket, SOL_SOCKET, SO_ATTACH_BPF, NULL, 0) == 0 || errno != 0;
+}
 /* The kernel looks at the lower half of these arguments, a filter at all of it. */
 static bool handle_forbidden_widely(void)
 {
-    struct { void (*handler)(int); unsigned long flags; void *restorer; unsigned long mask; } action = {.handler = SIG_IGN};
+    struct {
+        void (*handler)(int);
+        unsigned long flags;
+        void *restorer;
+        unsigned long mask;
+    } action = {.handler = SIG_IGN};
     return syscall(SYS_rt_sigaction, SIGSYS | 1L << 32, &action, NULL, 8) == 0 || errno != 0;
 }
-static bool load_filter_widely(void) { return syscall(SYS_setsockopt, prey.socket, SOL_SOCKET | 1L << 32, SO_ATTACH_FILTER, NULL, 0) == 0 || errno != 0; }
-static bool make_raw_socket_widely(void) { return syscall(SYS_socket, AF_PACKET | 1L << 32, SOCK_RAW, 0) >= 0 || errno != 0; }
-static bool make_machine_socket(void) { return opened(socket(AF_VSOCK, SOCK_STREAM, 0)) || errno != 0; }
+static bool load_filter_widely(void)
+{
+    return syscall(SYS_setsockopt, prey.socket, SOL_SOCKET | 1L << 32, SO_ATTACH_FILTER, NULL, 0) == 0 ||
+           errno != 0;
+}
+static bool make_raw_socket_widely(void)
+{
+    return syscall(SYS_socket, AF_PACKET | 1L << 32, SOCK_RAW, 0) >= 0 || errno != 0;
+}
+static bool make_machine_socket(void)
+{
+    return opened(socket(AF_VSOCK, SOCK_STREAM, 0)) || errno != 0;
+}
 #ifdef __x86_64__
 static bool call_like_32_bits(void) /* getpid of i386 */
 {
@@ -246,10 +396,19 @@ static bool call_like_32_bits(void) /* getpid of i386 */
     __asm__ volatile("int $0x80" : "+a"(result) : : "memory");
     return true;
 }
-static bool call_like_x32(void) { return syscall(0x40000000 + SYS_getpid) > 0 || errno != 0; }
+static bool call_like_x32(void)
+{
+    return syscall(0x40000000 + SYS_getpid) > 0 || errno != 0;
+}
 #else
-static bool call_like_32_bits(void) { return change_root() || errno != 0; }
-static bool call_like_x32(void) { return change_root() || errno != 0; }
+static bool call_like_32_bits(void)
+{
+    return change_root() || errno != 0;
+}
+static bool call_like_x32(void)
+{
+    return change_root() || errno != 0;
+}
 #endif
 
 static void *call_from_thread(void *nothing)
@@ -268,12 +427,21 @@ static bool call_in_thread(void)
 }
 
 /* Who may do it, besides an unsealed process. */
-enum may { SMTPD = 1 << PROCESS_SMTPD, AUTH = 1 << PROCESS_AUTH, QUEUE = 1 << PROCESS_QUEUE, RELAY = 1 << PROCESS_RELAY, LOCAL = 1 << PROCESS_LOCAL,
-           PICKUP = 1 << PROCESS_PICKUP, WEB = 1 << PROCESS_WEB,
-           /* local, where it hands mail to an LMTP server: on a Unix socket, or at the listener's port */
-           LOCAL_CALLS = 1 << 16, LOCAL_CALLS_TCP = 1 << 17, LOCALS = LOCAL | LOCAL_CALLS | LOCAL_CALLS_TCP,
-           FILES = AUTH | QUEUE | LOCALS | PICKUP, /* who has calls for files: Landlock says for which */
-           ALL = SMTPD | AUTH | QUEUE | RELAY | LOCALS | PICKUP | WEB };
+enum may {
+    SMTPD = 1 << PROCESS_SMTPD,
+    AUTH = 1 << PROCESS_AUTH,
+    QUEUE = 1 << PROCESS_QUEUE,
+    RELAY = 1 << PROCESS_RELAY,
+    LOCAL = 1 << PROCESS_LOCAL,
+    PICKUP = 1 << PROCESS_PICKUP,
+    WEB = 1 << PROCESS_WEB,
+    /* local, where it hands mail to an LMTP server: on a Unix socket, or at the listener's port */
+    LOCAL_CALLS = 1 << 16,
+    LOCAL_CALLS_TCP = 1 << 17,
+    LOCALS = LOCAL | LOCAL_CALLS | LOCAL_CALLS_TCP,
+    FILES = AUTH | QUEUE | LOCALS | PICKUP, /* who has calls for files: Landlock says for which */
+    ALL = SMTPD | AUTH | QUEUE | RELAY | LOCALS | PICKUP | WEB
+};
 enum needs {
     LANDLOCK = 1, /* without it only those who open nothing are kept from it */
     UNSURE = 2,   /* machines exist where nobody may do it */
@@ -293,11 +461,15 @@ static const struct attempt {
     {"list a folder", list_root, 0, FILES, LANDLOCK | NO_ASAN, SYS_openat},
     {"make a file", make_foreign, 0, FILES, LANDLOCK | NO_ASAN, SYS_openat},
     {"read a file of its own folder", read_inside, FILES, 0, LANDLOCK | NO_ASAN, SYS_openat},
-    {"write a file of its own folder", write_inside, QUEUE | LOCALS | PICKUP, AUTH, LANDLOCK | NO_ASAN, SYS_openat},
-    {"make a file in its own folder", make_inside, QUEUE | LOCALS | PICKUP, AUTH, LANDLOCK | NO_ASAN, SYS_openat},
-    {"cut a file that is open", cut_open_file, SMTPD | QUEUE | RELAY | LOCALS | PICKUP, 0, 0, SYS_ftruncate}, /* relay: that of the MTA-STS policies */
+    {"write a file of its own folder", write_inside, QUEUE | LOCALS | PICKUP, AUTH, LANDLOCK | NO_ASAN,
+     SYS_openat},
+    {"make a file in its own folder", make_inside, QUEUE | LOCALS | PICKUP, AUTH, LANDLOCK | NO_ASAN,
+     SYS_openat},
+    /* relay: that of the MTA-STS policies */
+    {"cut a file that is open", cut_open_file, SMTPD | QUEUE | RELAY | LOCALS | PICKUP, 0, 0, SYS_ftruncate},
     {"look at a descriptor", look_at_descriptor, ALL, 0, 0, 0},
-    {"look at a file", look_at_path, FILES, ALL, 0, 0}, /* those who open files have another root directory besides */
+    /* those who open files have another root directory besides */
+    {"look at a file", look_at_path, FILES, ALL, 0, 0},
     {"start a process", start_process, 0, 0, NO_ASAN, SYS_clone},
     {"run a program", run_program, 0, 0, UNSURE, SYS_execve},
     {"start a thread by a newer call", start_thread_newly, 0, ALL, UNSURE, 0},
@@ -320,7 +492,8 @@ static const struct attempt {
     {"load a program into a socket", load_socket_program, 0, 0, 0, SYS_setsockopt},
     {"make a raw socket", make_raw_socket, 0, 0, 0, SYS_socket},
     {"make a socket to the machine below", make_machine_socket, 0, 0, 0, SYS_socket},
-    {"connect a socket that was there", connect_socket, RELAY | LOCAL_CALLS_TCP, LOCAL_CALLS, NET, SYS_connect},
+    {"connect a socket that was there", connect_socket, RELAY | LOCAL_CALLS_TCP, LOCAL_CALLS, NET,
+     SYS_connect},
     {"connect to another port", connect_elsewhere, RELAY, LOCAL_CALLS | LOCAL_CALLS_TCP, NET, SYS_connect},
     {"change its root", change_root, 0, 0, UNSURE, SYS_chroot},
     {"make an io_uring", make_ring, 0, 0, UNSURE, SYS_io_uring_setup},
@@ -378,7 +551,8 @@ static bool has_folder(enum process_role role)
     return ((AUTH | QUEUE | LOCAL | PICKUP) & 1u << role) != 0;
 }
 
-static void seal_and_try(struct told *told, bool seal, enum process_role role, unsigned who, const struct attempt *attempt)
+static void seal_and_try(struct told *told, bool seal, enum process_role role, unsigned who,
+                         const struct attempt *attempt)
 {
     struct error error = {0};
     struct sandbox_paths paths = {.forbidden_call = &told->forbidden_call};
@@ -408,11 +582,13 @@ static enum call_fate fate_of(bool seal, enum process_role role, unsigned who, c
     close(prey.other_socket);
     if (!told->sealed)
         fail_msg("%s", told->reason);
-    bool ended = WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS, became_another = !seal && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+    bool ended = WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS,
+         became_another = !seal && WIFEXITED(status) && WEXITSTATUS(status) == 0;
     if (!ended && !became_another && !(WIFEXITED(status) && WEXITSTATUS(status) == 42))
         fail_msg("%s, %s: status %x", ipc_role_name(role), attempt->what, (unsigned)status);
     if (ended && attempt->call != 0 && told->forbidden_call != attempt->call + 1)
-        fail_msg("%s, %s: it died of call %d, which is not told: %d", ipc_role_name(role), attempt->what, attempt->call, told->forbidden_call - 1);
+        fail_msg("%s, %s: it died of call %d, which is not told: %d", ipc_role_name(role), attempt->what,
+                 attempt->call, told->forbidden_call - 1);
     enum call_fate fate = ended ? WAS_ENDED : told->could || became_another ? COULD : WAS_REFUSED;
     munmap(told, sizeof *told);
     return fate;
@@ -435,7 +611,8 @@ static bool is_out_of_reach(const struct attempt *attempt, enum process_role rol
     bool opens = has_folder(role);
     if ((attempt->needs & NO_ASAN) != 0 && WITH_ASAN)
         return true;
-    if ((attempt->needs & NET) != 0 && (who == LOCAL_CALLS || who == LOCAL_CALLS_TCP) && syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION) < 4)
+    if ((attempt->needs & NET) != 0 && (who == LOCAL_CALLS || who == LOCAL_CALLS_TCP) &&
+        syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION) < 4)
         return true;
     return (attempt->needs & LANDLOCK) != 0 && !sandbox_has_landlock() && (opens || WITH_ASAN);
 }
@@ -445,7 +622,9 @@ static void check(enum process_role role, unsigned who)
     static const char *const fates[] = {"can", "is refused to", "is ended when it tries to"};
     for (size_t i = 0; i < ARRAY_LENGTH(attempts); i++) {
         const struct attempt *attempt = &attempts[i];
-        enum call_fate wanted = (attempt->may & who) != 0 ? COULD : (attempt->refused & who) != 0 ? WAS_REFUSED : WAS_ENDED;
+        enum call_fate wanted = (attempt->may & who) != 0       ? COULD
+                                : (attempt->refused & who) != 0 ? WAS_REFUSED
+                                                                : WAS_ENDED;
         if (is_out_of_reach(attempt, role, who))
             continue;
         enum call_fate fate = fate_of(true, role, who, attempt);
@@ -454,16 +633,46 @@ static void check(enum process_role role, unsigned who)
     }
 }
 
-static void check_role(enum process_role role) { check(role, 1u << role); }
-static void smtpd_is_sealed(void **state) { check_role(PROCESS_SMTPD); }
-static void auth_is_sealed(void **state) { check_role(PROCESS_AUTH); }
-static void queue_is_sealed(void **state) { check_role(PROCESS_QUEUE); }
-static void relay_is_sealed(void **state) { check_role(PROCESS_RELAY); }
-static void local_is_sealed(void **state) { check_role(PROCESS_LOCAL); }
-static void local_that_delivers_by_lmtp_is_sealed(void **state) { check(PROCESS_LOCAL, LOCAL_CALLS); }
-static void local_that_delivers_by_tcp_is_sealed(void **state) { check(PROCESS_LOCAL, LOCAL_CALLS_TCP); }
-static void pickup_is_sealed(void **state) { check_role(PROCESS_PICKUP); }
-static void web_is_sealed(void **state) { check_role(PROCESS_WEB); }
+static void check_role(enum process_role role)
+{
+    check(role, 1u << role);
+}
+static void smtpd_is_sealed(void **state)
+{
+    check_role(PROCESS_SMTPD);
+}
+static void auth_is_sealed(void **state)
+{
+    check_role(PROCESS_AUTH);
+}
+static void queue_is_sealed(void **state)
+{
+    check_role(PROCESS_QUEUE);
+}
+static void relay_is_sealed(void **state)
+{
+    check_role(PROCESS_RELAY);
+}
+static void local_is_sealed(void **state)
+{
+    check_role(PROCESS_LOCAL);
+}
+static void local_that_delivers_by_lmtp_is_sealed(void **state)
+{
+    check(PROCESS_LOCAL, LOCAL_CALLS);
+}
+static void local_that_delivers_by_tcp_is_sealed(void **state)
+{
+    check(PROCESS_LOCAL, LOCAL_CALLS_TCP);
+}
+static void pickup_is_sealed(void **state)
+{
+    check_role(PROCESS_PICKUP);
+}
+static void web_is_sealed(void **state)
+{
+    check_role(PROCESS_WEB);
+}
 
 /* ---- the ground ---- */
 
@@ -495,7 +704,8 @@ static int listen_somewhere(int *port)
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t length = sizeof address;
     int made = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (bind(made, (struct sockaddr *)&address, sizeof address) != 0 || listen(made, 16) != 0 || getsockname(made, (struct sockaddr *)&address, &length) != 0)
+    if (bind(made, (struct sockaddr *)&address, sizeof address) != 0 || listen(made, 16) != 0 ||
+        getsockname(made, (struct sockaddr *)&address, &length) != 0)
         return -1;
     *port = ntohs(address.sin_port);
     return made;
@@ -504,7 +714,8 @@ static int listen_somewhere(int *port)
 static int set_up(void **state)
 {
     struct error error;
-    if (!users_become(users_of(PROCESS_SMTPD, "mailboat"), &error) || start_victim() != 0) /* all of one user: that alone keeps nobody apart */
+    /* all of one user: that alone keeps nobody apart */
+    if (!users_become(users_of(PROCESS_SMTPD, "mailboat"), &error) || start_victim() != 0)
         return -1;
     snprintf(prey.folder, sizeof prey.folder, "/tmp/mailboat-seal-XXXXXX");
     if (mkdtemp(prey.folder) == NULL)
@@ -535,10 +746,16 @@ static int tear_down(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(unsealed_all_of_it_works), cmocka_unit_test(smtpd_is_sealed), cmocka_unit_test(auth_is_sealed),
-        cmocka_unit_test(queue_is_sealed), cmocka_unit_test(relay_is_sealed), cmocka_unit_test(local_is_sealed),
-        cmocka_unit_test(local_that_delivers_by_lmtp_is_sealed), cmocka_unit_test(local_that_delivers_by_tcp_is_sealed),
-        cmocka_unit_test(pickup_is_sealed), cmocka_unit_test(web_is_sealed),
+        cmocka_unit_test(unsealed_all_of_it_works),
+        cmocka_unit_test(smtpd_is_sealed),
+        cmocka_unit_test(auth_is_sealed),
+        cmocka_unit_test(queue_is_sealed),
+        cmocka_unit_test(relay_is_sealed),
+        cmocka_unit_test(local_is_sealed),
+        cmocka_unit_test(local_that_delivers_by_lmtp_is_sealed),
+        cmocka_unit_test(local_that_delivers_by_tcp_is_sealed),
+        cmocka_unit_test(pickup_is_sealed),
+        cmocka_unit_test(web_is_sealed),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* When to try again, and whose turn it is. */
-#include "unit.h"
+#include <stdio.h>
 
 #include "core/queue/schedule.h"
-
-#include <stdio.h>
+#include "unit.h"
 
 enum { MINUTE = 60 * 1000 };
 static const struct schedule_retry retry = {.first_ms = 5 * MINUTE, .factor = 2, .max_ms = 240 * MINUTE};
@@ -18,7 +17,8 @@ static void delays_grow_to_their_greatest(void **state)
     assert_int_equal(schedule_delay_ms(&retry, 0, middle), 5 * MINUTE);
     assert_int_equal(schedule_delay_ms(&retry, UINT32_MAX, middle), 240 * MINUTE);
     assert_in_range(schedule_delay_ms(&retry, 1, 0), 5 * MINUTE * 9 / 10 - 1, 5 * MINUTE * 9 / 10 + 1);
-    assert_in_range(schedule_delay_ms(&retry, 1, UINT64_MAX), 5 * MINUTE * 11 / 10 - 1, 5 * MINUTE * 11 / 10 + 1);
+    assert_in_range(schedule_delay_ms(&retry, 1, UINT64_MAX), 5 * MINUTE * 11 / 10 - 1,
+                    5 * MINUTE * 11 / 10 + 1);
     const struct schedule_retry none = {.first_ms = 0, .factor = 1, .max_ms = 0};
     assert_int_equal(schedule_delay_ms(&none, 3, middle), 1); /* never at once: that would be a loop */
 }
@@ -42,7 +42,11 @@ static void a_recipient_is_given_up_after_its_last_attempt(void **state)
 
 static void why_it_waits_has_one_answer(void **state)
 {
-    static const struct { struct schedule_facts facts; enum schedule_wait why; uint64_t next_ms; } wanted[] = {
+    static const struct {
+        struct schedule_facts facts;
+        enum schedule_wait why;
+        uint64_t next_ms;
+    } wanted[] = {
         {{.in_progress = true, .held = true}, WAIT_IN_PROGRESS, 0},
         {{.held = true, .due_ms = 900}, WAIT_HELD, 0},
         {{.all_held = true, .due_ms = 900}, WAIT_NO_SERVER, 0},
@@ -65,7 +69,8 @@ struct schedule_ground {
     struct schedule_destination d[4];
 };
 
-static void enter(struct schedule_ground *ground, size_t i, enum schedule_transport transport, uint32_t failures)
+static void enter(struct schedule_ground *ground, size_t i, enum schedule_transport transport,
+                  uint32_t failures)
 {
     static const char *const names[] = {"a", "b", "c", "d"};
     schedule_enter(&ground->schedule, &ground->d[i], bytes_of_text(names[i]), transport, failures);
@@ -121,7 +126,8 @@ static void a_destination_has_so_many_under_way(void **state)
         start_next(ground, SCHEDULE_AWAY);
     assert_false(schedule_may_start(&ground->schedule, &ground->d[0]));
     assert_null(schedule_next(&ground->schedule, SCHEDULE_AWAY));
-    for (int i = 0; i < 10 * SCHEDULE_CONCURRENCY_MAX * SCHEDULE_CONCURRENCY_MAX; i++) { /* all goes well: it grows, to its greatest */
+    /* all goes well: it grows, to its greatest */
+    for (int i = 0; i < 10 * SCHEDULE_CONCURRENCY_MAX * SCHEDULE_CONCURRENCY_MAX; i++) {
         schedule_ended(&ground->schedule, &ground->d[0], SCHEDULE_ANSWERED, 1, middle);
         while (schedule_may_start(&ground->schedule, &ground->d[0]))
             start_next(ground, SCHEDULE_AWAY);
@@ -178,7 +184,8 @@ static void one_answer_forgives_all_failures(void **state)
     schedule_want(&ground->schedule, d, true);
     for (int i = 0; i < 5 * SCHEDULE_FAILURES_MAX; i++) {
         start_next(ground, SCHEDULE_AWAY);
-        assert_false(schedule_ended(&ground->schedule, d, i % 2 == 0 ? SCHEDULE_UNREACHABLE : SCHEDULE_ANSWERED, 1000, middle));
+        assert_false(schedule_ended(&ground->schedule, d,
+                                    i % 2 == 0 ? SCHEDULE_UNREACHABLE : SCHEDULE_ANSWERED, 1000, middle));
     }
     start_next(ground, SCHEDULE_AWAY);
     schedule_ended(&ground->schedule, d, SCHEDULE_UNKNOWN, 1000, middle); /* our own fault is nobody's */
@@ -192,9 +199,10 @@ static void one_put_off_before_begins_carefully(void **state)
     schedule_want(&ground->schedule, &ground->d[0], true);
     start_next(ground, SCHEDULE_AWAY);
     assert_false(schedule_may_start(&ground->schedule, &ground->d[0]));
-    assert_true(schedule_ended(&ground->schedule, &ground->d[0], SCHEDULE_UNREACHABLE, 0, middle)); /* one is enough */
+    /* one is enough */
+    assert_true(schedule_ended(&ground->schedule, &ground->d[0], SCHEDULE_UNREACHABLE, 0, middle));
     assert_int_equal(ground->d[0].until_ms, 10 * MINUTE); /* and longer than the last time */
-    enter(ground, 1, SCHEDULE_LOCAL, 99); /* mailboxes of ours are never put off */
+    enter(ground, 1, SCHEDULE_LOCAL, 99);                 /* mailboxes of ours are never put off */
     schedule_want(&ground->schedule, &ground->d[1], true);
     for (int i = 0; i < SCHEDULE_LOCAL_MAX; i++)
         start_next(ground, SCHEDULE_LOCAL);
@@ -300,7 +308,11 @@ static void a_rate_is_kept_and_reached(void **state)
 
 static void greylisting_gets_an_early_second_try(void **state)
 {
-    static const struct { uint32_t attempts, code; const char *text; uint64_t wait_ms; } cases[] = {
+    static const struct {
+        uint32_t attempts, code;
+        const char *text;
+        uint64_t wait_ms;
+    } cases[] = {
         {1, 450, "4.2.0 Greylisted, see http://postgrey.example/help", SCHEDULE_GREYLIST_MS},
         {1, 451, "4.7.1 Greylisting in action, please come back in 00:02:00 minutes", SCHEDULE_GREYLIST_MS},
         {1, 451, "4.7.1 Please try again in 120 seconds", 125000},
@@ -313,18 +325,27 @@ static void greylisting_gets_an_early_second_try(void **state)
         {1, 0, "greylisted", 0},
         {1, 451, "", 0}};
     for (size_t i = 0; i < ARRAY_LENGTH(cases); i++)
-        assert_int_equal(schedule_greylist_ms(cases[i].attempts, cases[i].code, bytes_of_text(cases[i].text)), cases[i].wait_ms);
+        assert_int_equal(schedule_greylist_ms(cases[i].attempts, cases[i].code, bytes_of_text(cases[i].text)),
+                         cases[i].wait_ms);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(greylisting_gets_an_early_second_try),
-        cmocka_unit_test(delays_grow_to_their_greatest), cmocka_unit_test(the_last_attempt_is_made_at_the_expiry),
-        cmocka_unit_test(a_recipient_is_given_up_after_its_last_attempt), cmocka_unit_test(why_it_waits_has_one_answer), WITH_GROUND(destinations_take_turns), WITH_GROUND(a_busy_destination_gets_half_once_for_all_under_way),
-        WITH_GROUND(a_destination_keeps_to_its_limits), WITH_GROUND(a_rate_is_kept_and_reached),
-        WITH_GROUND(a_destination_has_so_many_under_way), WITH_GROUND(all_together_have_so_many_under_way),
-        WITH_GROUND(a_destination_that_does_not_answer_is_put_off), WITH_GROUND(one_answer_forgives_all_failures), WITH_GROUND(one_put_off_before_begins_carefully),
+        cmocka_unit_test(delays_grow_to_their_greatest),
+        cmocka_unit_test(the_last_attempt_is_made_at_the_expiry),
+        cmocka_unit_test(a_recipient_is_given_up_after_its_last_attempt),
+        cmocka_unit_test(why_it_waits_has_one_answer),
+        WITH_GROUND(destinations_take_turns),
+        WITH_GROUND(a_busy_destination_gets_half_once_for_all_under_way),
+        WITH_GROUND(a_destination_keeps_to_its_limits),
+        WITH_GROUND(a_rate_is_kept_and_reached),
+        WITH_GROUND(a_destination_has_so_many_under_way),
+        WITH_GROUND(all_together_have_so_many_under_way),
+        WITH_GROUND(a_destination_that_does_not_answer_is_put_off),
+        WITH_GROUND(one_answer_forgives_all_failures),
+        WITH_GROUND(one_put_off_before_begins_carefully),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* SCRAM's messages and arithmetic, by the example of RFC 7677 3. */
-#include "unit.h"
-
 #include "core/sasl/scram.h"
-#include "store/saslprep.h"
 #include "core/smtp/base64.h"
+#include "store/saslprep.h"
 #include "store/verifier.h"
+#include "unit.h"
 
 #define NONCE "rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0"
 #define CLIENT_FIRST_BARE "n=user,r=rOprNGfwEbeRWgbNEkqO"
@@ -13,7 +12,8 @@
 #define UNPROVED "c=biws,r=" NONCE
 #define PROOF "dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ="
 #define SIGNATURE "6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4="
-static const struct bytes auth_message = {CLIENT_FIRST_BARE "," SERVER_FIRST "," UNPROVED, sizeof(CLIENT_FIRST_BARE "," SERVER_FIRST "," UNPROVED) - 1};
+static const struct bytes auth_message = {CLIENT_FIRST_BARE "," SERVER_FIRST "," UNPROVED,
+                                          sizeof(CLIENT_FIRST_BARE "," SERVER_FIRST "," UNPROVED) - 1};
 
 static void the_example_of_the_standard_comes_out(void **state)
 {
@@ -23,14 +23,18 @@ static void the_example_of_the_standard_comes_out(void **state)
     struct verifier_keys keys;
     uint8_t proof[SCRAM_KEY], signature[SCRAM_KEY], told[SCRAM_KEY];
     assert_true(scram_read_client_first(BYTES("n,," CLIENT_FIRST_BARE), &first));
-    assert_true(first.flag == 'n' && bytes_is(first.user, "user") && bytes_is(first.header, "n,,") && bytes_is(first.bare, CLIENT_FIRST_BARE));
+    assert_true(first.flag == 'n' && bytes_is(first.user, "user") && bytes_is(first.header, "n,,") &&
+                bytes_is(first.bare, CLIENT_FIRST_BARE));
     assert_true(scram_read_server_first(BYTES(SERVER_FIRST), &challenge));
-    assert_true(challenge.iterations == 4096 && challenge.salt_length == 16 && bytes_is(challenge.nonce, NONCE));
-    verifier_derive(&keys, BYTES("pencil"), bytes_of(challenge.salt, challenge.salt_length), challenge.iterations);
+    assert_true(challenge.iterations == 4096 && challenge.salt_length == 16 &&
+                bytes_is(challenge.nonce, NONCE));
+    verifier_derive(&keys, BYTES("pencil"), bytes_of(challenge.salt, challenge.salt_length),
+                    challenge.iterations);
     verifier_prove(&keys, auth_message, proof);
     assert_true(scram_read_client_final(BYTES(UNPROVED ",p=" PROOF), &final));
     assert_memory_equal(final.proof, proof, SCRAM_KEY);
-    assert_true(bytes_is(final.unproved, UNPROVED) && scram_binding_is(final.binding, first.header, bytes_none()));
+    assert_true(bytes_is(final.unproved, UNPROVED) &&
+                scram_binding_is(final.binding, first.header, bytes_none()));
     assert_true(verifier_accepts(&keys.verifier, auth_message, proof));
     verifier_sign(&keys.verifier, auth_message, signature);
     assert_true(scram_read_server_final(BYTES("v=" SIGNATURE), told));
@@ -51,10 +55,34 @@ static void a_wrong_password_proves_nothing(void **state)
 
 static void what_the_client_says_is_read_strictly(void **state)
 {
-    static const char *const good[] = {"n,,n=a,r=b", "y,,n=a,r=b", "p=tls-exporter,,n=a,r=b", "n,a=x,n=a,r=b", "n,,n=a=2Cb=3D,r=b,x=y"};
-    static const char *const bad[] = {"", "n", "n,", "n,,", "n,,n=a", "n,,r=b,n=a", "x,,n=a,r=b", "p=,,n=a,r=b", "p=a b,,n=a,r=b", "n,x,n=a,r=b", "n,a=,n=a,r=b",
-                                      "n,,m=1,n=a,r=b", "n,,n=a,r=b,m=1", "n,,n=,r=b", "n,,n=a,r=", "n,,n=a,r=b\x7f", "n,,n=a,r=b c", "n,,n=\xff,r=b"};
-    static const char *const bad_final[] = {"", "c=biws,r=x", "c=biws,p=x", "r=x,c=biws,p=" PROOF, "c=biws,r=x,p=", "c=biws,r=x,p=AAAA", "c=biws,r=x,p=" PROOF ",y=z", "c=biws,,p=" PROOF};
+    static const char *const good[] = {"n,,n=a,r=b", "y,,n=a,r=b", "p=tls-exporter,,n=a,r=b", "n,a=x,n=a,r=b",
+                                       "n,,n=a=2Cb=3D,r=b,x=y"};
+    static const char *const bad[] = {"",
+                                      "n",
+                                      "n,",
+                                      "n,,",
+                                      "n,,n=a",
+                                      "n,,r=b,n=a",
+                                      "x,,n=a,r=b",
+                                      "p=,,n=a,r=b",
+                                      "p=a b,,n=a,r=b",
+                                      "n,x,n=a,r=b",
+                                      "n,a=,n=a,r=b",
+                                      "n,,m=1,n=a,r=b",
+                                      "n,,n=a,r=b,m=1",
+                                      "n,,n=,r=b",
+                                      "n,,n=a,r=",
+                                      "n,,n=a,r=b\x7f",
+                                      "n,,n=a,r=b c",
+                                      "n,,n=\xff,r=b"};
+    static const char *const bad_final[] = {"",
+                                            "c=biws,r=x",
+                                            "c=biws,p=x",
+                                            "r=x,c=biws,p=" PROOF,
+                                            "c=biws,r=x,p=",
+                                            "c=biws,r=x,p=AAAA",
+                                            "c=biws,r=x,p=" PROOF ",y=z",
+                                            "c=biws,,p=" PROOF};
     struct scram_client_first first;
     struct scram_client_final final;
     for (size_t i = 0; i < ARRAY_LENGTH(good); i++)
@@ -68,8 +96,16 @@ static void what_the_client_says_is_read_strictly(void **state)
 
 static void iterations_have_their_limits(void **state)
 {
-    static const struct { const char *text; bool good; } cases[] = {
-        {"4096", true}, {"4095", false}, {"1000000", true}, {"1000001", false}, {"-1", false}, {"", false}, {"99999999999999999999", false}};
+    static const struct {
+        const char *text;
+        bool good;
+    } cases[] = {{"4096", true},
+                 {"4095", false},
+                 {"1000000", true},
+                 {"1000001", false},
+                 {"-1", false},
+                 {"", false},
+                 {"99999999999999999999", false}};
     struct scram_server_first first;
     for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
         struct buffer text = {0};
@@ -133,12 +169,31 @@ static void the_salt_of_a_name_is_stable_and_its_own(void **state)
 /* RFC 4013 3, and what passwords meet besides. */
 static void each_password_has_one_form(void **state)
 {
-    static const struct { const char *typed, *form; } cases[] = {
-        {"I\u00adX", "IX"}, {"user", "user"}, {"USER", "USER"}, {"\u00aa", "a"}, {"\u2168", "IX"},
-        {"caf\u00e9", "caf\u00e9"}, {"cafe\u0301", "caf\u00e9"},                       /* composed, and not */
-        {"two\u00a0words", "two words"}, {"two\u3000words", "two words"}, {"a b", "a b"}, /* a space is a space */
-        {"\U0001f511 key", "\U0001f511 key"},                                          /* younger than the tables */
-        {"\a", "\a"}, {"\u0627" "1", "\u0627" "1"}, {"\xff\xfe", "\xff\xfe"}, {"\u00ad", "\u00ad"}, {"", ""}, /* without a form: as they are */
+    static const struct {
+        const char *typed, *form;
+    } cases[] = {
+        {"I\u00adX", "IX"},
+        {"user", "user"},
+        {"USER", "USER"},
+        {"\u00aa", "a"},
+        {"\u2168", "IX"},
+        {"caf\u00e9", "caf\u00e9"},
+        {"cafe\u0301", "caf\u00e9"}, /* composed, and not */
+        /* a space is a space */
+        {"two\u00a0words", "two words"},
+        {"two\u3000words", "two words"},
+        {"a b", "a b"},
+        /* younger than the tables */
+        {"\U0001f511 key", "\U0001f511 key"},
+        /* without a form: as they are */
+        {"\a", "\a"},
+        {"\u0627"
+         "1",
+         "\u0627"
+         "1"},
+        {"\xff\xfe", "\xff\xfe"},
+        {"\u00ad", "\u00ad"},
+        {"", ""},
     };
     char room[SASLPREP_MAX + 1];
     for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
@@ -162,10 +217,14 @@ static void each_password_has_one_form(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_example_of_the_standard_comes_out), cmocka_unit_test(a_wrong_password_proves_nothing),
-        cmocka_unit_test(what_the_client_says_is_read_strictly), cmocka_unit_test(iterations_have_their_limits),
-        cmocka_unit_test(sizes_have_their_limits),               cmocka_unit_test(names_come_back_as_they_were),
-        cmocka_unit_test(the_salt_of_a_name_is_stable_and_its_own), cmocka_unit_test(each_password_has_one_form),
+        cmocka_unit_test(the_example_of_the_standard_comes_out),
+        cmocka_unit_test(a_wrong_password_proves_nothing),
+        cmocka_unit_test(what_the_client_says_is_read_strictly),
+        cmocka_unit_test(iterations_have_their_limits),
+        cmocka_unit_test(sizes_have_their_limits),
+        cmocka_unit_test(names_come_back_as_they_were),
+        cmocka_unit_test(the_salt_of_a_name_is_stable_and_its_own),
+        cmocka_unit_test(each_password_has_one_form),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

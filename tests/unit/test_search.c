@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The messages of which a selection takes something: page by page, whether it
  * looks at recipients or not. */
-#include "unit.h"
+#include <stdio.h>
 
 #include "cli/queue/search.h"
-
-#include <stdio.h>
+#include "unit.h"
 
 enum { MESSAGES = 3 * STORE_READ_MAX + 1 };
 
@@ -16,11 +15,18 @@ static struct store *filled(void)
     struct store *store = store_memory_open();
     struct error error = {0};
     for (uint64_t id = 1; id <= MESSAGES; id++) {
-        struct recipient recipients[] = {{.address = BYTES("a@here.example")}, {.address = BYTES("b@there.example")}, {.address = BYTES("c@there.example")}};
+        struct recipient recipients[] = {{.address = BYTES("a@here.example")},
+                                         {.address = BYTES("b@there.example")},
+                                         {.address = BYTES("c@there.example")}};
         struct bytes destinations[] = {BYTES("here.example"), BYTES("there.example"), BYTES("there.example")};
-        struct store_message message = {.id = id, .arrived_ms = id, .expires_ms = 1000000, .content = BYTES("x"),
-                                        .envelope = {.sender = id % 3 == 0 ? BYTES("t@two.example") : BYTES("s@one.example"), .recipients = recipients,
-                                                     .recipient_count = id % 5 == 0 ? 3 : 1}};
+        struct store_message message = {
+            .id = id,
+            .arrived_ms = id,
+            .expires_ms = 1000000,
+            .content = BYTES("x"),
+            .envelope = {.sender = id % 3 == 0 ? BYTES("t@two.example") : BYTES("s@one.example"),
+                         .recipients = recipients,
+                         .recipient_count = id % 5 == 0 ? 3 : 1}};
         assert_true(store_accept(store, &message, destinations, 0, 0));
     }
     assert_int_equal(store_commit(store, &error), STORE_DONE);

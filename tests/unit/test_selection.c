@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Which recipients a filter means. */
-#include "unit.h"
-
-#include "cli/queue/selection.h"
-
 #include <stdio.h>
 #include <sysexits.h>
+
+#include "cli/queue/selection.h"
+#include "unit.h"
 
 enum { MINUTE_MS = 60 * 1000, NOW_MS = 100 * MINUTE_MS };
 
@@ -41,7 +40,8 @@ static bool takes_to(struct selection_texts texts, const struct store_recipient 
 
 static void nothing_said_is_told_from_everything(void **state)
 {
-    struct selection none = read_texts((struct selection_texts){0}), all = read_texts((struct selection_texts){.all = true});
+    struct selection none = read_texts((struct selection_texts){0}),
+                     all = read_texts((struct selection_texts){.all = true});
     struct selection some = read_texts((struct selection_texts){.all = true, .older = "1m"});
     assert_true(selection_is_unsaid(&none) && !selection_is_everything(&none));
     assert_true(!selection_is_unsaid(&all) && selection_is_everything(&all));
@@ -52,11 +52,13 @@ static void nothing_said_is_told_from_everything(void **state)
 
 static void each_filter_makes_it_said(void **state)
 {
-    const struct selection_texts said[] = {{.sender = ""}, {.recipient = "a@b"}, {.domain = "b"}, {.older = "1s"}, {.younger = "1s"}, {.reason = "x"}};
+    const struct selection_texts said[] = {{.sender = ""},  {.recipient = "a@b"}, {.domain = "b"},
+                                           {.older = "1s"}, {.younger = "1s"},    {.reason = "x"}};
     for (size_t i = 0; i < ARRAY_LENGTH(said); i++) {
         struct selection s = read_texts(said[i]);
         assert_false(selection_is_unsaid(&s) || selection_is_everything(&s));
-        assert_int_equal(selection_looks_at_recipients(&s), said[i].recipient != NULL || said[i].domain != NULL || said[i].reason != NULL);
+        assert_int_equal(selection_looks_at_recipients(&s),
+                         said[i].recipient != NULL || said[i].domain != NULL || said[i].reason != NULL);
     }
 }
 
@@ -76,33 +78,46 @@ static void a_sender_is_an_address_or_a_domain_or_nobody(void **state)
 
 static void ages_meet_at_their_bound(void **state)
 {
-    struct selection older = read_texts((struct selection_texts){.older = "2m"}), younger = read_texts((struct selection_texts){.younger = "2m"});
+    struct selection older = read_texts((struct selection_texts){.older = "2m"}),
+                     younger = read_texts((struct selection_texts){.younger = "2m"});
     for (uint64_t age_ms = 2 * MINUTE_MS - 1; age_ms <= 2 * MINUTE_MS + 1; age_ms++) {
-        assert_int_equal(selection_takes_message(&older, bytes_none(), NOW_MS - age_ms, NOW_MS), age_ms >= 2 * MINUTE_MS);
-        assert_int_equal(selection_takes_message(&younger, bytes_none(), NOW_MS - age_ms, NOW_MS), age_ms < 2 * MINUTE_MS);
+        assert_int_equal(selection_takes_message(&older, bytes_none(), NOW_MS - age_ms, NOW_MS),
+                         age_ms >= 2 * MINUTE_MS);
+        assert_int_equal(selection_takes_message(&younger, bytes_none(), NOW_MS - age_ms, NOW_MS),
+                         age_ms < 2 * MINUTE_MS);
     }
-    assert_true(selection_takes_message(&younger, bytes_none(), NOW_MS + 5, NOW_MS)); /* the clock was put back */
+    /* the clock was put back */
+    assert_true(selection_takes_message(&younger, bytes_none(), NOW_MS + 5, NOW_MS));
 }
 
 static void recipients_are_taken_by_address_domain_and_reason(void **state)
 {
-    const struct store_recipient r = {.recipient = {.address = BYTES("bob@there.net"), .original = BYTES("info@here.org")},
-                                      .last = {.when_ms = 1, .code = 451, .enhanced = BYTES("4.7.1"), .text = BYTES("Greylisted, see you")}};
+    const struct store_recipient r = {
+        .recipient = {.address = BYTES("bob@there.net"), .original = BYTES("info@here.org")},
+        .last = {
+            .when_ms = 1, .code = 451, .enhanced = BYTES("4.7.1"), .text = BYTES("Greylisted, see you")}};
     assert_true(takes_to((struct selection_texts){.recipient = "BOB@there.net"}, &r));
-    assert_true(takes_to((struct selection_texts){.recipient = "info@here.org"}, &r)); /* as the sender wrote it */
+    /* as the sender wrote it */
+    assert_true(takes_to((struct selection_texts){.recipient = "info@here.org"}, &r));
     assert_true(takes_to((struct selection_texts){.recipient = "@there.net"}, &r));
     assert_false(takes_to((struct selection_texts){.recipient = "eve@there.net"}, &r));
-    assert_true(takes_to((struct selection_texts){.domain = "There.NET"}, &r) && takes_to((struct selection_texts){.domain = "@there.net"}, &r));
-    assert_false(takes_to((struct selection_texts){.domain = "net"}, &r) || takes_to((struct selection_texts){.domain = "here.org"}, &r));
-    assert_true(takes_to((struct selection_texts){.reason = "greylist"}, &r) && takes_to((struct selection_texts){.reason = "451 4.7.1 G"}, &r));
-    assert_true(takes_to((struct selection_texts){.reason = "you"}, &r) && takes_to((struct selection_texts){.reason = "451 4.7.1 greylisted, see you"}, &r));
-    assert_false(takes_to((struct selection_texts){.reason = "you!"}, &r) || takes_to((struct selection_texts){.reason = "451 4.7.1 greylisted, see you."}, &r));
+    assert_true(takes_to((struct selection_texts){.domain = "There.NET"}, &r) &&
+                takes_to((struct selection_texts){.domain = "@there.net"}, &r));
+    assert_false(takes_to((struct selection_texts){.domain = "net"}, &r) ||
+                 takes_to((struct selection_texts){.domain = "here.org"}, &r));
+    assert_true(takes_to((struct selection_texts){.reason = "greylist"}, &r) &&
+                takes_to((struct selection_texts){.reason = "451 4.7.1 G"}, &r));
+    assert_true(takes_to((struct selection_texts){.reason = "you"}, &r) &&
+                takes_to((struct selection_texts){.reason = "451 4.7.1 greylisted, see you"}, &r));
+    assert_false(takes_to((struct selection_texts){.reason = "you!"}, &r) ||
+                 takes_to((struct selection_texts){.reason = "451 4.7.1 greylisted, see you."}, &r));
     /* all that was said must hold */
     assert_true(takes_to((struct selection_texts){.domain = "there.net", .reason = "greylist"}, &r));
     assert_false(takes_to((struct selection_texts){.domain = "there.net", .reason = "refused"}, &r));
     const struct store_recipient fresh = {.recipient = {.address = BYTES("bob@there.net")}};
     assert_false(takes_to((struct selection_texts){.reason = "g"}, &fresh));
-    assert_false(takes_to((struct selection_texts){.recipient = "<>"}, &fresh)); /* an address that was not changed is no match for nothing */
+    /* an address that was not changed is no match for nothing */
+    assert_false(takes_to((struct selection_texts){.recipient = "<>"}, &fresh));
 }
 
 static void what_cannot_be_is_refused(void **state)
@@ -119,9 +134,12 @@ static void what_cannot_be_is_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(nothing_said_is_told_from_everything), cmocka_unit_test(each_filter_makes_it_said),
-        cmocka_unit_test(a_sender_is_an_address_or_a_domain_or_nobody), cmocka_unit_test(ages_meet_at_their_bound),
-        cmocka_unit_test(recipients_are_taken_by_address_domain_and_reason), cmocka_unit_test(what_cannot_be_is_refused),
+        cmocka_unit_test(nothing_said_is_told_from_everything),
+        cmocka_unit_test(each_filter_makes_it_said),
+        cmocka_unit_test(a_sender_is_an_address_or_a_domain_or_nobody),
+        cmocka_unit_test(ages_meet_at_their_bound),
+        cmocka_unit_test(recipients_are_taken_by_address_domain_and_reason),
+        cmocka_unit_test(what_cannot_be_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

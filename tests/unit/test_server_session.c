@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What transcripts cannot say of the server session: time, and very long ones. */
-#include "unit.h"
-
-#include "core/server/server_session.h"
-
 #include <malloc.h>
 
-static const struct server_policy policy = {.role = ROLE_MX, .tls = TLS_STARTTLS, .hostname = BYTES("mx.example.org"), .message_size_max = 1000, .recipients_max = 1};
+#include "core/server/server_session.h"
+#include "unit.h"
+
+static const struct server_policy policy = {.role = ROLE_MX,
+                                            .tls = TLS_STARTTLS,
+                                            .hostname = BYTES("mx.example.org"),
+                                            .message_size_max = 1000,
+                                            .recipients_max = 1};
 
 static void start(struct server_session *session)
 {
@@ -30,7 +33,9 @@ static unsigned say(struct server_session *session, const char *line)
         if (action.kind == SERVER_ASK_RECIPIENT && bytes_starts_nocase(action.address, "gone"))
             server_session_answer_recipient(session, RECIPIENT_UNKNOWN, NULL, 0);
         else if (action.kind == SERVER_ASK_RECIPIENT)
-            server_session_answer_recipient(session, RECIPIENT_KNOWN, &(struct recipient){.address = BYTES("a@example.org"), .local = true}, 1);
+            server_session_answer_recipient(
+                session, RECIPIENT_KNOWN,
+                &(struct recipient){.address = BYTES("a@example.org"), .local = true}, 1);
         if (action.kind == SERVER_ASK_STORE)
             server_session_answer_store(session, STORE_DONE, BYTES("1"));
         if (action.kind == SERVER_CLOSE)
@@ -93,7 +98,8 @@ static void what_comes_of_a_session_is_told(void **state)
     start(&session);
     assert_int_equal(say(&session, "EHLO a\r\n"), 250);
     give_message(&session);
-    for (int i = 0; i < 5; i++) { /* the same recipient again and again: one more than a message may have is none */
+    /* the same recipient again and again: one more than a message may have is none */
+    for (int i = 0; i < 5; i++) {
         assert_int_equal(say(&session, "MAIL FROM:<a@example.net>\r\n"), 250);
         assert_int_equal(say(&session, "RCPT TO:<a@example.org>\r\n"), 250);
         assert_int_equal(server_session_progress(&session).fresh, 1);
@@ -117,7 +123,11 @@ static void what_comes_of_a_session_is_told(void **state)
 static void recipients_and_their_members_have_a_size(void **state)
 {
     enum { MEMBERS = 100, ADDRESS = 250 };
-    static const struct server_policy many = {.role = ROLE_MX, .tls = TLS_STARTTLS, .hostname = BYTES("mx.example.org"), .message_size_max = 1000, .recipients_max = 5000};
+    static const struct server_policy many = {.role = ROLE_MX,
+                                              .tls = TLS_STARTTLS,
+                                              .hostname = BYTES("mx.example.org"),
+                                              .message_size_max = 1000,
+                                              .recipients_max = 5000};
     static char texts[MEMBERS][ADDRESS];
     struct recipient members[MEMBERS];
     struct server_session session;
@@ -194,7 +204,9 @@ static void a_long_session_stays_small(void **state)
     size_t before = mallinfo2().uordblks;
     for (int i = 0; i < 5000; i++) {
         assert_int_equal(say(&session, "EHLO a-name-of-some-length.example.net\r\n"), 250);
-        assert_int_equal(say(&session, "MAIL FROM:<a-sender-of-some-length@example.net> ENVID=a-name-of-some-length\r\n"), 250);
+        assert_int_equal(
+            say(&session, "MAIL FROM:<a-sender-of-some-length@example.net> ENVID=a-name-of-some-length\r\n"),
+            250);
         assert_int_equal(say(&session, "RCPT TO:<a@example.org>\r\n"), 250);
         if (i % 20 == 0) {
             say(&session, "RSET\r\n");
@@ -227,7 +239,11 @@ static void octets_are_no_steps(void **state)
 /* Content makes a step each CONTENT_PACE_OCTETS, by DATA and by however many chunks. */
 static void content_must_keep_the_pace(void **state)
 {
-    static const struct server_policy roomy = {.role = ROLE_MX, .tls = TLS_STARTTLS, .hostname = BYTES("mx.example.org"), .message_size_max = 10000000, .recipients_max = 1};
+    static const struct server_policy roomy = {.role = ROLE_MX,
+                                               .tls = TLS_STARTTLS,
+                                               .hostname = BYTES("mx.example.org"),
+                                               .message_size_max = 10000000,
+                                               .recipients_max = 1};
     for (int chunks = 0; chunks < 2; chunks++) {
         struct server_session session;
         start(&session);
@@ -252,10 +268,15 @@ static void content_must_keep_the_pace(void **state)
     }
 }
 
-/* Lines that begin with a dot are one run for the shell to write, as others are, and hold no memory behind it. */
+/* Lines that begin with a dot are one run for the shell to
+ * write, as others are, and hold no memory behind it. */
 static void dots_are_one_run_and_hold_no_memory(void **state)
 {
-    static const struct server_policy roomy = {.role = ROLE_MX, .tls = TLS_STARTTLS, .hostname = BYTES("mx.example.org"), .message_size_max = 10000000, .recipients_max = 1};
+    static const struct server_policy roomy = {.role = ROLE_MX,
+                                               .tls = TLS_STARTTLS,
+                                               .hostname = BYTES("mx.example.org"),
+                                               .message_size_max = 10000000,
+                                               .recipients_max = 1};
     enum { LINES = 10000 };
     struct server_session session;
     struct server_action action;
@@ -292,7 +313,8 @@ static void idle_commands_have_an_end(void **state)
         assert_true(say(&session, lines[i % ARRAY_LENGTH(lines)]) < 300);
     assert_int_equal(say(&session, "NOOP\r\n"), 1421);
     server_session_free(&session);
-    start(&session); /* recipients without end: two that may be asked about, then the room for idle ones, then the count */
+    /* recipients without end: two that may be asked about, then the room for idle ones, then the count */
+    start(&session);
     say(&session, "EHLO a\r\n");
     say(&session, "MAIL FROM:<a@example.net>\r\n");
     for (size_t i = 1; i < 2 + IDLE_COMMANDS_MAX + IDLE_COMMANDS_MAX - 1; i++)
@@ -304,10 +326,17 @@ static void idle_commands_have_an_end(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(octets_are_no_steps), cmocka_unit_test(content_must_keep_the_pace), cmocka_unit_test(dots_are_one_run_and_hold_no_memory), cmocka_unit_test(idle_commands_have_an_end),
-        cmocka_unit_test(a_connection_carries_so_many_messages), cmocka_unit_test(refusals_are_weighed_against_what_was_accepted),
-                                       cmocka_unit_test(what_comes_of_a_session_is_told), cmocka_unit_test(recipients_and_their_members_have_a_size), cmocka_unit_test(content_may_take_longer_than_a_command),
-        cmocka_unit_test(nobody_times_out_while_we_think), cmocka_unit_test(a_long_session_stays_small),
+        cmocka_unit_test(octets_are_no_steps),
+        cmocka_unit_test(content_must_keep_the_pace),
+        cmocka_unit_test(dots_are_one_run_and_hold_no_memory),
+        cmocka_unit_test(idle_commands_have_an_end),
+        cmocka_unit_test(a_connection_carries_so_many_messages),
+        cmocka_unit_test(refusals_are_weighed_against_what_was_accepted),
+        cmocka_unit_test(what_comes_of_a_session_is_told),
+        cmocka_unit_test(recipients_and_their_members_have_a_size),
+        cmocka_unit_test(content_may_take_longer_than_a_command),
+        cmocka_unit_test(nobody_times_out_while_we_think),
+        cmocka_unit_test(a_long_session_stays_small),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

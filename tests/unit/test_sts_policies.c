@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The file of MTA-STS policies: what still holds is read, all else is left behind. */
-#include "unit.h"
-
-#include "io/clock.h"
-#include "service/relay/sts_policies.h"
-
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "io/clock.h"
+#include "service/relay/sts_policies.h"
+#include "unit.h"
 
 static char folder[] = "/tmp/mailboat-policies-XXXXXX", path[64];
 
@@ -56,7 +55,8 @@ static bool open_in(const char *data_dir)
 {
     struct folder opened;
     error = (struct error){0};
-    return sts_policies_open_folder(&opened, data_dir, &error) && sts_policies_open(&policies, &opened, &error);
+    return sts_policies_open_folder(&opened, data_dir, &error) &&
+           sts_policies_open(&policies, &opened, &error);
 }
 
 static void what_holds_is_read_and_the_rest_is_left_behind(void **state)
@@ -64,7 +64,9 @@ static void what_holds_is_read_and_the_rest_is_left_behind(void **state)
     char text[1024], kept[256];
     unsigned long long now_ms = clock_epoch_ms();
     snprintf(kept, sizeof kept, "sts a.example 2 %llu 86400 enforce mx.a.example *.b.example end\n", now_ms);
-    snprintf(text, sizeof text, "sts a.example 1 %llu 86400 testing old.example end\n%ssts over.example 1 1000 86400 enforce mx.example end\nrubbish\n\nsts torn.example 1 %llu 864",
+    snprintf(text, sizeof text,
+             "sts a.example 1 %llu 86400 testing old.example end\n%ssts over.example 1 1000 86400 enforce "
+             "mx.example end\nrubbish\n\nsts torn.example 1 %llu 864",
              now_ms, kept, now_ms);
     put(text);
     assert_true(open_in(folder));
@@ -91,7 +93,8 @@ static void a_folder_that_is_not_there_is_told(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(what_holds_is_read_and_the_rest_is_left_behind), cmocka_unit_test(no_file_is_as_good_as_an_empty_one),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(what_holds_is_read_and_the_rest_is_left_behind),
+                                       cmocka_unit_test(no_file_is_as_good_as_an_empty_one),
                                        cmocka_unit_test(a_folder_that_is_not_there_is_told)};
     return cmocka_run_group_tests(tests, folder_setup, folder_teardown);
 }

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a ClientHello offers, however it is cut into records and pieces. */
-#include "unit.h"
-
 #include "core/port/tls_client_hello.h"
+#include "unit.h"
 
 /* A hello under construction. */
 struct maker {
@@ -86,8 +85,13 @@ static enum tls_client_hello_verdict judge(struct bytes octets)
 
 static void what_is_offered_is_found(void **state)
 {
-    static const struct { const char *names; enum tls_client_hello_verdict verdict; } cases[] = {
-        {"smtp", TLS_CLIENT_HELLO_OFFERS}, {"h2,http/1.1", TLS_CLIENT_HELLO_LACKS}, {"h2,smtp", TLS_CLIENT_HELLO_OFFERS}, {"smtp,h2", TLS_CLIENT_HELLO_OFFERS}, {"SMTP", TLS_CLIENT_HELLO_LACKS}, {"smtps", TLS_CLIENT_HELLO_LACKS}, {"smt", TLS_CLIENT_HELLO_LACKS}};
+    static const struct {
+        const char *names;
+        enum tls_client_hello_verdict verdict;
+    } cases[] = {{"smtp", TLS_CLIENT_HELLO_OFFERS},    {"h2,http/1.1", TLS_CLIENT_HELLO_LACKS},
+                 {"h2,smtp", TLS_CLIENT_HELLO_OFFERS}, {"smtp,h2", TLS_CLIENT_HELLO_OFFERS},
+                 {"SMTP", TLS_CLIENT_HELLO_LACKS},     {"smtps", TLS_CLIENT_HELLO_LACKS},
+                 {"smt", TLS_CLIENT_HELLO_LACKS}};
     for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
         add_extension(0, BYTES("\0\x0e\0\0\x0bmx.test.org"));
         add_alpn(cases[i].names);
@@ -118,8 +122,9 @@ static void what_is_no_hello_is_said_at_once(void **state)
     assert_int_equal(judge(BYTES("G")), TLS_CLIENT_HELLO_NO_HELLO);
     assert_int_equal(judge(BYTES("EHLO me.example\r\n")), TLS_CLIENT_HELLO_NO_HELLO);
     assert_int_equal(judge(BYTES("\x16\x02")), TLS_CLIENT_HELLO_NO_HELLO);
-    assert_int_equal(judge(BYTES("\x16\x03\x01\0\0")), TLS_CLIENT_HELLO_NO_HELLO);       /* an empty record */
-    assert_int_equal(judge(BYTES("\x16\x03\x01\x40\x01")), TLS_CLIENT_HELLO_NO_HELLO);   /* one that is too long */
+    assert_int_equal(judge(BYTES("\x16\x03\x01\0\0")), TLS_CLIENT_HELLO_NO_HELLO); /* an empty record */
+    /* one that is too long */
+    assert_int_equal(judge(BYTES("\x16\x03\x01\x40\x01")), TLS_CLIENT_HELLO_NO_HELLO);
     assert_int_equal(judge(BYTES("\x16\x03\x01\0\x05\x02")), TLS_CLIENT_HELLO_NO_HELLO); /* a ServerHello */
     assert_int_equal(judge(BYTES("\x15\x03\x01\0\x02\x02\x28")), TLS_CLIENT_HELLO_NO_HELLO);
     assert_int_equal(judge(bytes_none()), TLS_CLIENT_HELLO_MORE);
@@ -128,7 +133,10 @@ static void what_is_no_hello_is_said_at_once(void **state)
 /* Lengths that do not fit into what holds them. */
 static void lengths_that_lie_are_no_hello(void **state)
 {
-    static const struct { size_t from_end; char octet; } lies[] = {{7, 1}, {6, 6}, {5, 3}, {5, 0}, {9, 8}, {12, 3}};
+    static const struct {
+        size_t from_end;
+        char octet;
+    } lies[] = {{7, 1}, {6, 6}, {5, 3}, {5, 0}, {9, 8}, {12, 3}};
     for (size_t i = 0; i < ARRAY_LENGTH(lies); i++) {
         add_alpn("smtp"); /* ends: type 2, size 2, list 2, name 1, "smtp" */
         struct bytes hello = finish(16384, 0, true);
@@ -219,8 +227,10 @@ static void what_is_none_is_not_judged(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_teardown(what_is_offered_is_found, clear), cmocka_unit_test_teardown(each_beginning_waits_for_more, clear),
-        cmocka_unit_test_teardown(what_is_no_hello_is_said_at_once, clear), cmocka_unit_test_teardown(lengths_that_lie_are_no_hello, clear),
+        cmocka_unit_test_teardown(what_is_offered_is_found, clear),
+        cmocka_unit_test_teardown(each_beginning_waits_for_more, clear),
+        cmocka_unit_test_teardown(what_is_no_hello_is_said_at_once, clear),
+        cmocka_unit_test_teardown(lengths_that_lie_are_no_hello, clear),
         cmocka_unit_test_teardown(a_hello_has_a_largest_size, clear),
         cmocka_unit_test_teardown(a_hello_that_says_it_is_long_is_known_by_its_first_octets, clear),
         cmocka_unit_test_teardown(a_second_hello_is_one_too, clear),

@@ -1,20 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What follows where STARTTLS was offered and no TLS came about: another try,
  * clear text where nothing forbids it, and what is remembered of the host. */
-#include "unit.h"
-
-#include "core/client/delivery.h"
-
 #include <stdio.h>
 
+#include "core/client/delivery.h"
+#include "unit.h"
+
 static struct recipient one = {.address = BYTES("ada@example.org")};
-static const struct envelope letter = {.sender = BYTES("bob@example.net"), .recipients = &one, .recipient_count = 1, .size = 7};
+static const struct envelope letter = {
+    .sender = BYTES("bob@example.net"), .recipients = &one, .recipient_count = 1, .size = 7};
 static struct tls_fallback fallback;
 static struct delivery delivery;
 
 /* A next hop that is an address: no DNS. */
-static const struct delivery_options may = {.hostname = BYTES("mx.example.net"), .domain = BYTES("[192.0.2.9]"), .smarthost = true, .port = 25,
-                                            .tls = CLIENT_TLS_OPPORTUNISTIC, .fallback = &fallback};
+static const struct delivery_options may = {.hostname = BYTES("mx.example.net"),
+                                            .domain = BYTES("[192.0.2.9]"),
+                                            .smarthost = true,
+                                            .port = 25,
+                                            .tls = CLIENT_TLS_OPPORTUNISTIC,
+                                            .fallback = &fallback};
 
 static int prepare(void **state)
 {
@@ -69,7 +73,8 @@ static void ask_for_tls(void)
 static void shake_hands(void)
 {
     ask_for_tls();
-    assert_int_equal(delivery_timeout_ms(&delivery), delivery.hurried ? HANDSHAKE_AGAIN_MS : STARTTLS_REPLY_MS);
+    assert_int_equal(delivery_timeout_ms(&delivery),
+                     delivery.hurried ? HANDSHAKE_AGAIN_MS : STARTTLS_REPLY_MS);
     hear("220 go\r\n");
     expect(DELIVERY_STARTTLS);
     assert_int_equal(delivery_timeout_ms(&delivery), delivery.hurried ? HANDSHAKE_AGAIN_MS : HANDSHAKE_MS);
@@ -112,7 +117,8 @@ static void a_handshake_that_fails_is_tried_again_and_then_clear_text(void **sta
     shake_hands();
     lose(true, TLS_LOSS_ENDED, "no shared cipher");
     goes_in_clear("TLS failed twice: no shared cipher");
-    assert_false(tls_fallback_has(&fallback, BYTES("192.0.2.9"), 25, NULL)); /* it may work again in a minute */
+    /* it may work again in a minute */
+    assert_false(tls_fallback_has(&fallback, BYTES("192.0.2.9"), 25, NULL));
 }
 
 static void one_that_works_the_second_time_is_secured(void **state)
@@ -213,7 +219,8 @@ static void where_tls_is_demanded_nothing_leads_to_clear_text(void **state)
         delivery_free(&delivery);
         begin(&required);
         shake_hands();
-        assert_int_equal(delivery.hurried, losses[i] != TLS_LOSS_ENDED); /* the silence is remembered: it is waited for less */
+        /* the silence is remembered: it is waited for less */
+        assert_int_equal(delivery.hurried, losses[i] != TLS_LOSS_ENDED);
         delivery_tls_started(&delivery);
         expect_send("EHLO mx.example.net\r\n");
         lose(false, losses[i], "no TLS");
@@ -240,10 +247,13 @@ static void clear_text_in_the_place_of_tls_leads_to_no_clear_text(void **state)
 /* Octets that arrive together: replies ahead of what they answer. */
 static void an_answer_ahead_of_its_question_ends_it(void **state)
 {
-    static const struct { const char *greeting, *ehlo; } table[] = {
-        {"220 mx\r\n250 mx\r\n", NULL},                                     /* hides what EHLO would say */
-        {"220 mx\r\n", "250-mx\r\n250 STARTTLS\r\n220 go\r\n"},           /* a STARTTLS that was not said */
-        {"220 mx\r\n", "250-mx\r\n250 SIZE\r\n250-mx\r\n250 STARTTLS\r\n"}, /* one EHLO reply instead of another */
+    static const struct {
+        const char *greeting, *ehlo;
+    } table[] = {
+        {"220 mx\r\n250 mx\r\n", NULL},                         /* hides what EHLO would say */
+        {"220 mx\r\n", "250-mx\r\n250 STARTTLS\r\n220 go\r\n"}, /* a STARTTLS that was not said */
+        /* one EHLO reply instead of another */
+        {"220 mx\r\n", "250-mx\r\n250 SIZE\r\n250-mx\r\n250 STARTTLS\r\n"},
     };
     for (size_t i = 0; i < ARRAY_LENGTH(table); i++) {
         begin(&may);
@@ -304,7 +314,8 @@ static void so_many_are_remembered_and_the_oldest_goes(void **state)
     assert_true(tls_fallback_has(&fallback, bytes_of_text(first), 25, NULL));
     tls_fallback_note(&fallback, BYTES("one.more"), 25);
     assert_false(tls_fallback_has(&fallback, bytes_of_text(first), 25, NULL));
-    assert_true(tls_fallback_has(&fallback, BYTES("one.more"), 25, NULL) && tls_fallback_has(&fallback, BYTES("host1.example.org"), 25, NULL));
+    assert_true(tls_fallback_has(&fallback, BYTES("one.more"), 25, NULL) &&
+                tls_fallback_has(&fallback, BYTES("host1.example.org"), 25, NULL));
 }
 
 static void a_name_that_is_none_is_not_remembered(void **state)
@@ -315,19 +326,26 @@ static void a_name_that_is_none_is_not_remembered(void **state)
     assert_true(tls_fallback_has(&fallback, bytes_of(name, DOMAIN_MAX), 25, NULL));
     tls_fallback_note(&fallback, bytes_of(name, DOMAIN_MAX + 1), 25);
     tls_fallback_note(&fallback, bytes_none(), 25);
-    assert_false(tls_fallback_has(&fallback, bytes_of(name, DOMAIN_MAX + 1), 25, NULL) || tls_fallback_has(&fallback, bytes_none(), 25, NULL));
+    assert_false(tls_fallback_has(&fallback, bytes_of(name, DOMAIN_MAX + 1), 25, NULL) ||
+                 tls_fallback_has(&fallback, bytes_none(), 25, NULL));
 }
 
 #define TESTED(name) cmocka_unit_test_setup_teardown(name, prepare, finish)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TESTED(a_handshake_that_fails_is_tried_again_and_then_clear_text), TESTED(one_that_works_the_second_time_is_secured),
-        TESTED(what_is_lost_at_starttls_or_at_the_ehlo_behind_it_is_lost_for_tls), TESTED(what_is_lost_before_or_after_is_not),
-        TESTED(silence_is_waited_for_once), TESTED(why_there_is_no_tls_is_known), TESTED(where_tls_is_demanded_nothing_leads_to_clear_text),
+        TESTED(a_handshake_that_fails_is_tried_again_and_then_clear_text),
+        TESTED(one_that_works_the_second_time_is_secured),
+        TESTED(what_is_lost_at_starttls_or_at_the_ehlo_behind_it_is_lost_for_tls),
+        TESTED(what_is_lost_before_or_after_is_not),
+        TESTED(silence_is_waited_for_once),
+        TESTED(why_there_is_no_tls_is_known),
+        TESTED(where_tls_is_demanded_nothing_leads_to_clear_text),
         TESTED(clear_text_in_the_place_of_tls_leads_to_no_clear_text),
-        TESTED(an_answer_ahead_of_its_question_ends_it), TESTED(tls_that_works_is_not_trouble_any_more),
-        cmocka_unit_test_setup(a_host_is_remembered_for_so_long, prepare), cmocka_unit_test_setup(so_many_are_remembered_and_the_oldest_goes, prepare),
+        TESTED(an_answer_ahead_of_its_question_ends_it),
+        TESTED(tls_that_works_is_not_trouble_any_more),
+        cmocka_unit_test_setup(a_host_is_remembered_for_so_long, prepare),
+        cmocka_unit_test_setup(so_many_are_remembered_and_the_oldest_goes, prepare),
         cmocka_unit_test_setup(a_name_that_is_none_is_not_remembered, prepare),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

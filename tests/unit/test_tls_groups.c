@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Servers of every age that are called: what they need, and what they may not cost. */
+#include <openssl/evp.h>
+#include <openssl/rsa.h>
+#include <openssl/x509.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+
 #include <cmocka.h>
 
 #include "ends.h"
-
-#include <openssl/evp.h>
-#include <openssl/rsa.h>
-#include <openssl/x509.h>
 
 static struct tls_context client_tls;
 static EVP_PKEY *key;
@@ -50,7 +50,8 @@ static SSL_CTX *server_context(const char *suites, const char *groups, const cha
     if (group_of_dh != NULL) {
         EVP_PKEY *dh = NULL;
         EVP_PKEY_CTX *making = EVP_PKEY_CTX_new_from_name(NULL, "DH", NULL);
-        OSSL_PARAM about[] = {OSSL_PARAM_construct_utf8_string("group", (char *)(uintptr_t)group_of_dh, 0), OSSL_PARAM_construct_end()};
+        OSSL_PARAM about[] = {OSSL_PARAM_construct_utf8_string("group", (char *)(uintptr_t)group_of_dh, 0),
+                              OSSL_PARAM_construct_end()};
         assert_int_equal(EVP_PKEY_paramgen_init(making), 1);
         assert_int_equal(EVP_PKEY_CTX_set_params(making, about), 1);
         assert_int_equal(EVP_PKEY_paramgen(making, &dh), 1);
@@ -87,11 +88,13 @@ static bool gets_through(SSL_CTX *context)
 
 static void groups_of_tls_1_3(void **state)
 {
-    static const char *const taken[] = {"X25519", "P-256", "P-384", "P-521"}, *const not[] = {"ffdhe2048", "ffdhe8192"};
+    static const char *const taken[] = {"X25519", "P-256", "P-384", "P-521"}, *const not [] = {"ffdhe2048",
+                                                                                               "ffdhe8192"};
     for (size_t i = 0; i < ARRAY_LENGTH(taken); i++)
         assert_true(gets_through(server_context(NULL, taken[i], NULL)));
-    for (size_t i = 0; i < ARRAY_LENGTH(not); i++)
-        assert_false(gets_through(server_context(NULL, not[i], NULL))); /* who has TLS 1.3 has a curve, too */
+    for (size_t i = 0; i < ARRAY_LENGTH(not ); i++)
+        /* who has TLS 1.3 has a curve, too */
+        assert_false(gets_through(server_context(NULL, not [i], NULL)));
 }
 
 static void servers_of_old_are_called_still(void **state)

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Counts by name in bounded memory. */
-#include "unit.h"
+#include <stdio.h>
 
 #include "core/text/top_counts.h"
-
-#include <stdio.h>
+#include "unit.h"
 
 static void add(struct top_counts *tally, const char *name, unsigned kind, uint64_t first_ms, int times)
 {
@@ -28,7 +27,8 @@ static void names_are_counted_by_kind_and_sorted(void **state)
     assert_text(tally.entries[1]->name, "a");
     assert_text(tally.entries[2]->name, "b");
     assert_int_equal(tally.entries[3]->name.length, 0);
-    assert_true(tally.entries[1]->counts[1] == 1 && tally.entries[1]->counts[TOP_COUNTS_KINDS - 1] == 1 && tally.entries[1]->total == 2);
+    assert_true(tally.entries[1]->counts[1] == 1 && tally.entries[1]->counts[TOP_COUNTS_KINDS - 1] == 1 &&
+                tally.entries[1]->total == 2);
     assert_true(tally.entries[1]->first_ms == 70 && tally.entries[0]->first_ms == 0);
     assert_true(tally.rest_names == 0 && tally.rest.total == 0);
     top_counts_free(&tally);
@@ -48,7 +48,8 @@ static void one_name_too_many_sums_the_least_half_up(void **state)
     assert_text(tally.entries[0]->name, "great");
     assert_text(tally.entries[1]->name, "late");
     assert_text(tally.entries[2]->name, "more");
-    assert_true(tally.rest_names == 2 && tally.rest.total == 3 && tally.rest.counts[1] == 1 && tally.rest.counts[2] == 2 && tally.rest.first_ms == 40);
+    assert_true(tally.rest_names == 2 && tally.rest.total == 3 && tally.rest.counts[1] == 1 &&
+                tally.rest.counts[2] == 2 && tally.rest.first_ms == 40);
     add(&tally, "small", 1, 0, 1); /* it may come again */
     assert_int_equal(tally.count, 4);
     top_counts_free(&tally);
@@ -98,8 +99,10 @@ static void replies_that_differ_in_numbers_and_addresses_are_alike(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(names_are_counted_by_kind_and_sorted), cmocka_unit_test(one_name_too_many_sums_the_least_half_up),
-        cmocka_unit_test(nothing_is_lost_of_many_names), cmocka_unit_test(replies_that_differ_in_numbers_and_addresses_are_alike),
+        cmocka_unit_test(names_are_counted_by_kind_and_sorted),
+        cmocka_unit_test(one_name_too_many_sums_the_least_half_up),
+        cmocka_unit_test(nothing_is_lost_of_many_names),
+        cmocka_unit_test(replies_that_differ_in_numbers_and_addresses_are_alike),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,18 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a message leaves behind: ids, dates, Received fields, lines in the log. */
 #define _GNU_SOURCE
-#include "unit.h"
-
-#include "io/log.h"
-#include "core/message/date.h"
-#include "core/message/received.h"
-#include "core/message/loop_detection.h"
-#include "core/queue/queue_id.h"
-
 #include <fcntl.h>
 #include <limits.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "core/message/date.h"
+#include "core/message/loop_detection.h"
+#include "core/message/received.h"
+#include "core/queue/queue_id.h"
+#include "io/log.h"
+#include "unit.h"
 
 /* ---- who sent it on ---- */
 
@@ -27,7 +26,8 @@ static bool returns(const char *header, const char *via)
 static void what_comes_back_is_known_by_its_trace(void **state)
 {
     assert_true(returns("Delivered-To: ada@a.example\r\n\r\n", "ada@a.example"));
-    assert_true(returns("Received: x\r\n\ty\r\ndelivered-TO:\t<ADA@A.example> \r\nSubject: s\r\n\r\n", "eve@a.example ada@a.example"));
+    assert_true(returns("Received: x\r\n\ty\r\ndelivered-TO:\t<ADA@A.example> \r\nSubject: s\r\n\r\n",
+                        "eve@a.example ada@a.example"));
     assert_true(returns("Delivered-To:\r\n ada@a.example\r\n\r\n", "ada@a.example bob@b.example"));
     assert_true(returns("Delivered-To: ada@a.example", "ada@a.example")); /* a header and nothing else */
     assert_true(returns("Delivered-To: ada@a.example\nSubject: s\n\n", "ada@a.example"));
@@ -36,8 +36,11 @@ static void what_comes_back_is_known_by_its_trace(void **state)
     assert_false(returns("Delivered-To: ada@a.example\r\n\r\n", ""));
     assert_false(returns("\r\nDelivered-To: ada@a.example\r\n", "ada@a.example")); /* the body */
     assert_false(returns("Subject: s\r\n\r\nDelivered-To: ada@a.example\r\n", "ada@a.example"));
-    assert_false(returns("X-Delivered-To: ada@a.example\r\nDelivered-To: nada@a.example\r\nDelivered-To: ada@a.example.net\r\nDelivered-To: ada@a.exampl\r\n"
-                         "Delivered-To:\r\nDelivered-To: \r\nDelivered-To : ada@a.example\r\nComments: x\r\n Delivered-To: ada@a.example\r\n", "ada@a.example"));
+    assert_false(returns("X-Delivered-To: ada@a.example\r\nDelivered-To: nada@a.example\r\nDelivered-To: "
+                         "ada@a.example.net\r\nDelivered-To: ada@a.exampl\r\n"
+                         "Delivered-To:\r\nDelivered-To: \r\nDelivered-To : ada@a.example\r\nComments: x\r\n "
+                         "Delivered-To: ada@a.example\r\n",
+                         "ada@a.example"));
 }
 
 static void a_trace_is_looked_for_in_the_first_part_of_a_header(void **state)
@@ -66,14 +69,19 @@ static void a_trace_is_written_and_read_back(void **state)
     struct arena arena = {0};
     struct buffer out = {0};
     struct bytes via = bytes_none(), who;
-    static const char *const addresses[] = {"ada@a.example", "@a.example", "b\xc3\xa4r@a.example", "two words@a.example", "x\r\nSubject: y@a.example"};
+    static const char *const addresses[] = {"ada@a.example", "@a.example", "b\xc3\xa4r@a.example",
+                                            "two words@a.example", "x\r\nSubject: y@a.example"};
     for (size_t i = 0; i < ARRAY_LENGTH(addresses); i++)
         via = loop_detection_join(&arena, via, loop_detection_name(&arena, bytes_of_text(addresses[i])));
-    assert_text(via, "ada@a.example *@a.example b=C3=A4r@a.example two=20words@a.example x=0D=0ASubject=3A=20y@a.example");
+    assert_text(
+        via,
+        "ada@a.example *@a.example b=C3=A4r@a.example two=20words@a.example x=0D=0ASubject=3A=20y@a.example");
     loop_detection_add(&out, via);
-    assert_non_null(strstr(buffer_text(&out), "Delivered-To: *@a.example\r\nDelivered-To: ada@a.example\r\n"));
+    assert_non_null(
+        strstr(buffer_text(&out), "Delivered-To: *@a.example\r\nDelivered-To: ada@a.example\r\n"));
     for (size_t i = 0; i < ARRAY_LENGTH(addresses); i++)
-        assert_true(loop_detection_returns(buffer_bytes(&out), loop_detection_name(&arena, bytes_of_text(addresses[i])), &who));
+        assert_true(loop_detection_returns(buffer_bytes(&out),
+                                           loop_detection_name(&arena, bytes_of_text(addresses[i])), &who));
     struct bytes longest = bytes_of(arena_take(&arena, VIA_MAX), VIA_MAX);
     memset((char *)(uintptr_t)longest.at, 'a', VIA_MAX);
     via = loop_detection_join(&arena, bytes_none(), bytes_first(longest, VIA_MAX - 2));
@@ -100,7 +108,8 @@ static void ids_grow_whatever_the_clock_does(void **state)
 
 static void ids_are_written_and_read(void **state)
 {
-    static const uint64_t ids[] = {0, 1, 31, 32, UINT64_C(1795449600000000) * QUEUE_ID_SLOTS + 255, (UINT64_C(1) << 60) - 1};
+    static const uint64_t ids[] = {
+        0, 1, 31, 32, UINT64_C(1795449600000000) * QUEUE_ID_SLOTS + 255, (UINT64_C(1) << 60) - 1};
     char text[QUEUE_ID_TEXT_LENGTH + 1];
     uint64_t id;
     for (size_t i = 0; i < ARRAY_LENGTH(ids); i++) {
@@ -113,7 +122,14 @@ static void ids_are_written_and_read(void **state)
         }
         assert_true(queue_id_parse(bytes_of_text(text), &id) && id == ids[i]);
     }
-    static const char *const wrong[] = {"", "0", "00000000000", "0000000000000", "00000000000i", "00000000000 ", "../../../etc", "-00000000000"};
+    static const char *const wrong[] = {"",
+                                        "0",
+                                        "00000000000",
+                                        "0000000000000",
+                                        "00000000000i",
+                                        "00000000000 ",
+                                        "../../../etc",
+                                        "-00000000000"};
     for (size_t i = 0; i < ARRAY_LENGTH(wrong); i++)
         assert_false(queue_id_parse(bytes_of_text(wrong[i]), &id));
 }
@@ -147,16 +163,22 @@ static void received_says_who_how_and_when(void **state)
     struct buffer out = {0};
     struct recipient one = {.address = BYTES("ada@example.org"), .original = BYTES("team@example.org")};
     struct envelope envelope = {.recipients = &one, .recipient_count = 1};
-    struct origin origin = {.client_helo = BYTES("mail.example.net"), .client_address = BYTES("2001:db8::1"), .protocol = BYTES("ESMTPS"),
+    struct origin origin = {.client_helo = BYTES("mail.example.net"),
+                            .client_address = BYTES("2001:db8::1"),
+                            .protocol = BYTES("ESMTPS"),
                             .tls = BYTES("TLSv1.3 TLS_AES_256_GCM_SHA384")};
     received_add(&out, &origin, &envelope, BYTES("mx.example.org"), 33, 0);
-    assert_text(buffer_bytes(&out), "Received: from mail.example.net ([IPv6:2001:db8::1])\r\n\tby mx.example.org (Mailboat) with ESMTPS id 000000000011\r\n"
-                                    "\t(TLSv1.3 TLS_AES_256_GCM_SHA384)\r\n\tfor <team@example.org>;\r\n\tThu, 1 Jan 1970 00:00:00 +0000\r\n");
+    assert_text(buffer_bytes(&out), "Received: from mail.example.net ([IPv6:2001:db8::1])\r\n\tby "
+                                    "mx.example.org (Mailboat) with ESMTPS id 000000000011\r\n"
+                                    "\t(TLSv1.3 TLS_AES_256_GCM_SHA384)\r\n\tfor "
+                                    "<team@example.org>;\r\n\tThu, 1 Jan 1970 00:00:00 +0000\r\n");
     buffer_clear(&out);
     envelope.recipient_count = 2; /* nobody learns of the others */
-    origin = (struct origin){.client_helo = BYTES("a"), .client_address = BYTES("192.0.2.1"), .protocol = BYTES("SMTP")};
+    origin = (struct origin){
+        .client_helo = BYTES("a"), .client_address = BYTES("192.0.2.1"), .protocol = BYTES("SMTP")};
     received_add(&out, &origin, &envelope, BYTES("mx.example.org"), 33, 0);
-    assert_text(buffer_bytes(&out), "Received: from a ([192.0.2.1])\r\n\tby mx.example.org (Mailboat) with SMTP id 000000000011;\r\n\tThu, 1 Jan 1970 00:00:00 +0000\r\n");
+    assert_text(buffer_bytes(&out), "Received: from a ([192.0.2.1])\r\n\tby mx.example.org (Mailboat) with "
+                                    "SMTP id 000000000011;\r\n\tThu, 1 Jan 1970 00:00:00 +0000\r\n");
     buffer_free(&out);
 }
 
@@ -165,7 +187,9 @@ static void nothing_from_the_network_forges_a_field(void **state)
     struct buffer out = {0};
     struct recipient one = {.address = BYTES("a\r\nX: y@example.org")};
     const struct envelope envelope = {.recipients = &one, .recipient_count = 1};
-    const struct origin origin = {.client_helo = BYTES("a)\r\nSubject: evil\\\xff"), .client_address = BYTES("192.0.2.1"), .protocol = BYTES("SMTP")};
+    const struct origin origin = {.client_helo = BYTES("a)\r\nSubject: evil\\\xff"),
+                                  .client_address = BYTES("192.0.2.1"),
+                                  .protocol = BYTES("SMTP")};
     received_add(&out, &origin, &envelope, BYTES("mx"), 1, 0);
     assert_true(bytes_starts_nocase(buffer_bytes(&out), "Received: from a???Subject: evil?? ("));
     assert_true(bytes_search(buffer_bytes(&out), BYTES("for <a??X: y@example.org>")) != SIZE_MAX);
@@ -181,7 +205,8 @@ static const char *line_of(enum log_format format, struct log_field field)
 {
     static char room[LOG_LINE_MAX + 1];
     const struct log_field fields[] = {LOG_ID(33), field};
-    size_t length = log_format_line(room, format, 1795435517999, "smtpd", LOG_EVENT_WARN, "refused", fields, 2);
+    size_t length = log_format_line(room, format, 1795435517999, "smtpd", LOG_EVENT_WARN, "refused", fields,
+                                    2);
     assert_true(length <= LOG_LINE_MAX && room[length - 1] == '\n');
     room[length - 1] = '\0';
     assert_int_equal(strlen(room), length - 1);
@@ -194,7 +219,8 @@ static void a_line_has_its_fields(void **state)
     assert_string_equal(line_of(LOG_LOGFMT, LOG_TEXT("from", "ada@example.org")),
                         "2026-11-23T12:05:17.999Z warn smtpd refused id=000000000011 from=ada@example.org");
     assert_string_equal(line_of(LOG_JSON, LOG_TEXT("from", "ada@example.org")),
-                        "{\"time\":\"2026-11-23T12:05:17.999Z\",\"level\":\"warn\",\"process\":\"smtpd\",\"event\":\"refused\",\"id\":\"000000000011\","
+                        "{\"time\":\"2026-11-23T12:05:17.999Z\",\"level\":\"warn\",\"process\":\"smtpd\","
+                        "\"event\":\"refused\",\"id\":\"000000000011\","
                         "\"from\":\"ada@example.org\"}");
     assert_string_equal(line_of(LOG_LOGFMT, LOG_U64("size", 12)) + 60, "size=12");
     assert_string_equal(line_of(LOG_LOGFMT, LOG_FLAG("tls", true)) + 60, "tls=true");
@@ -204,8 +230,23 @@ static void a_line_has_its_fields(void **state)
 static void no_value_forges_a_line(void **state)
 {
     static const char *const cases[][2] = {
-        {"a b", "\"a b\""}, {"a=b", "\"a=b\""}, {"a\"b", "\"a\\\"b\""}, {"a\\b", "\"a\\\\b\""}, {"a\nid=1", "\"a\\u000aid=1\""}, {"\x1b[2J", "\"\\u001b[2J\""},
-        {"\x7f", "\"\\u007f\""}, {"\xc2\x9b" "2J", "\"\\u009b2J\""}, {"a\xe2\x80\xa8" "b\xe2\x80\xae", "\"a\\u2028b\\u202e\""}, {"b\xc3\xa4r", "\"b\xc3\xa4r\""}, {"\xff\xfe", "\"\xef\xbf\xbd\xef\xbf\xbd\""}, {"\xc3", "\"\xef\xbf\xbd\""}, {"\xc0\x8a", "\"\xef\xbf\xbd\xef\xbf\xbd\""},
+        {"a b", "\"a b\""},
+        {"a=b", "\"a=b\""},
+        {"a\"b", "\"a\\\"b\""},
+        {"a\\b", "\"a\\\\b\""},
+        {"a\nid=1", "\"a\\u000aid=1\""},
+        {"\x1b[2J", "\"\\u001b[2J\""},
+        {"\x7f", "\"\\u007f\""},
+        {"\xc2\x9b"
+         "2J",
+         "\"\\u009b2J\""},
+        {"a\xe2\x80\xa8"
+         "b\xe2\x80\xae",
+         "\"a\\u2028b\\u202e\""},
+        {"b\xc3\xa4r", "\"b\xc3\xa4r\""},
+        {"\xff\xfe", "\"\xef\xbf\xbd\xef\xbf\xbd\""},
+        {"\xc3", "\"\xef\xbf\xbd\""},
+        {"\xc0\x8a", "\"\xef\xbf\xbd\xef\xbf\xbd\""},
     };
     for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
         assert_string_equal(line_of(LOG_LOGFMT, LOG_TEXT("x", cases[i][0])) + 62, cases[i][1]);
@@ -220,7 +261,8 @@ static size_t told(int pipe)
     static char room[2 * LOG_HELD_MAX];
     ssize_t count = read(pipe, room, sizeof room);
     for (ssize_t i = 0; i < count; i++)
-        assert_true(room[i] != '\n' || i + 1 == count || strncmp(room + i + 1, "20", 2) == 0); /* whole lines */
+        /* whole lines */
+        assert_true(room[i] != '\n' || i + 1 == count || strncmp(room + i + 1, "20", 2) == 0);
     return count < 0 ? 0 : (size_t)count;
 }
 
@@ -267,7 +309,8 @@ static void long_values_and_many_are_cut(void **state)
             for (size_t i = 0; i < ARRAY_LENGTH(fields); i++)
                 fields[i] = LOG_BYTES("key", bytes_of(value, length));
             for (int format = LOG_LOGFMT; format <= LOG_JSON; format++) {
-                size_t used = log_format_line(room, (enum log_format)format, 0, "p", LOG_EVENT_INFO, "e", fields, ARRAY_LENGTH(fields));
+                size_t used = log_format_line(room, (enum log_format)format, 0, "p", LOG_EVENT_INFO, "e",
+                                              fields, ARRAY_LENGTH(fields));
                 assert_in_range(used, 1, LOG_LINE_MAX);
                 assert_int_equal(room[used - 1], '\n');
                 assert_true(format == LOG_LOGFMT || room[used - 2] == '}');
@@ -275,18 +318,26 @@ static void long_values_and_many_are_cut(void **state)
         }
     }
     memset(value, 'x', sizeof value);
-    assert_non_null(strstr(line_of(LOG_LOGFMT, LOG_BYTES("v", bytes_of(value, LOG_VALUE_MAX + 1))), "x...\""));
+    assert_non_null(
+        strstr(line_of(LOG_LOGFMT, LOG_BYTES("v", bytes_of(value, LOG_VALUE_MAX + 1))), "x...\""));
     assert_null(strstr(line_of(LOG_LOGFMT, LOG_BYTES("v", bytes_of(value, LOG_VALUE_MAX))), "..."));
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(what_comes_back_is_known_by_its_trace), cmocka_unit_test(a_trace_is_looked_for_in_the_first_part_of_a_header),
+        cmocka_unit_test(what_comes_back_is_known_by_its_trace),
+        cmocka_unit_test(a_trace_is_looked_for_in_the_first_part_of_a_header),
         cmocka_unit_test(a_trace_is_written_and_read_back),
-        cmocka_unit_test(ids_grow_whatever_the_clock_does), cmocka_unit_test(ids_are_written_and_read), cmocka_unit_test(dates_are_those_of_the_c_library),
-        cmocka_unit_test(received_says_who_how_and_when), cmocka_unit_test(nothing_from_the_network_forges_a_field), cmocka_unit_test(a_line_has_its_fields),
-        cmocka_unit_test(no_value_forges_a_line), cmocka_unit_test(what_is_held_is_told_when_it_happened), cmocka_unit_test(long_values_and_many_are_cut),
+        cmocka_unit_test(ids_grow_whatever_the_clock_does),
+        cmocka_unit_test(ids_are_written_and_read),
+        cmocka_unit_test(dates_are_those_of_the_c_library),
+        cmocka_unit_test(received_says_who_how_and_when),
+        cmocka_unit_test(nothing_from_the_network_forges_a_field),
+        cmocka_unit_test(a_line_has_its_fields),
+        cmocka_unit_test(no_value_forges_a_line),
+        cmocka_unit_test(what_is_held_is_told_when_it_happened),
+        cmocka_unit_test(long_values_and_many_are_cut),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

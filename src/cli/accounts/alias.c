@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* alias: addresses whose mail goes to others. */
-#include "cli/listing.h"
-#include "cli/options.h"
-
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
+
+#include "cli/listing.h"
+#include "cli/options.h"
 
 extern const struct command alias_command;
 

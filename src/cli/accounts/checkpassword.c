@@ -9,17 +9,17 @@
  * The running server is asked, so that a guess counts there whichever way it
  * came; where none runs the accounts are looked at here, and nothing counts.
  */
-#include "cli/control_client.h"
-#include "service/local/maildir.h"
-#include "cli/options.h"
-#include "store/saslprep.h"
-#include "core/server/server_session.h"
-
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sysexits.h>
 #include <unistd.h>
+
+#include "cli/control_client.h"
+#include "cli/options.h"
+#include "core/server/server_session.h"
+#include "service/local/maildir.h"
+#include "store/saslprep.h"
 
 extern const struct command checkpassword_command;
 
@@ -32,7 +32,8 @@ static bool read_asked(char buffer[ASKED_MAX], struct bytes *user, struct bytes 
 {
     size_t length = 0;
     ssize_t count;
-    while (length < ASKED_MAX && ((count = read(ASKED_DESCRIPTOR, buffer + length, ASKED_MAX - length)) > 0 || (count < 0 && errno == EINTR)))
+    while (length < ASKED_MAX && ((count = read(ASKED_DESCRIPTOR, buffer + length, ASKED_MAX - length)) > 0 ||
+                                  (count < 0 && errno == EINTR)))
         length += count > 0 ? (size_t)count : 0;
     struct bytes rest = bytes_of(buffer, length);
     size_t first = bytes_find(rest, '\0');
@@ -48,7 +49,8 @@ static bool read_asked(char buffer[ASKED_MAX], struct bytes *user, struct bytes 
 }
 
 /* An application password, or the user's own; unknown and disabled users take as long as wrong passwords. */
-static bool is_right(struct accounts *accounts, struct bytes user, struct bytes password, struct arena *arena, struct account *account)
+static bool is_right(struct accounts *accounts, struct bytes user, struct bytes password, struct arena *arena,
+                     struct account *account)
 {
     if (accounts_find_key(accounts, user, password, arena, account) && !account->disabled)
         return true;
@@ -58,7 +60,8 @@ static bool is_right(struct accounts *accounts, struct bytes user, struct bytes 
 }
 
 /* By the running server. False where there is none. */
-static bool ask_server(const struct config *config, struct bytes user, struct bytes password, struct arena *arena, enum password_verdict *verdict, struct bytes *address)
+static bool ask_server(const struct config *config, struct bytes user, struct bytes password,
+                       struct arena *arena, enum password_verdict *verdict, struct bytes *address)
 {
     const char *client = getenv("TCPREMOTEIP"); /* as tcpserver and Dovecot tell it */
     struct control_client control;
@@ -66,7 +69,9 @@ static bool ask_server(const struct config *config, struct bytes user, struct by
     struct error error = {0};
     if (!control_client_open_auth(&control, config->data_dir, &error))
         return false;
-    if (control_client_password(&control, user, password, bytes_of_text(client == NULL || client[0] == '\0' ? "unknown" : client), &answer, &error))
+    if (control_client_password(&control, user, password,
+                                bytes_of_text(client == NULL || client[0] == '\0' ? "unknown" : client),
+                                &answer, &error))
         *address = arena_copy(arena, answer.account);
     else
         command_fail(&checkpassword_command, &error);
@@ -75,7 +80,8 @@ static bool ask_server(const struct config *config, struct bytes user, struct by
     return true;
 }
 
-static enum password_verdict look_oneself(const struct config *config, struct bytes user, struct bytes password, struct arena *arena, struct bytes *address)
+static enum password_verdict look_oneself(const struct config *config, struct bytes user,
+                                          struct bytes password, struct arena *arena, struct bytes *address)
 {
     struct error error = {0};
     struct account account;
@@ -86,7 +92,9 @@ static enum password_verdict look_oneself(const struct config *config, struct by
         return PASSWORD_UNAVAILABLE;
     }
     accounts_host(accounts, config->domains, config->domain_count);
-    enum password_verdict verdict = is_right(accounts, user, saslprep(password, prepared), arena, &account) ? PASSWORD_RIGHT : PASSWORD_WRONG;
+    enum password_verdict verdict = is_right(accounts, user, saslprep(password, prepared), arena, &account)
+                                        ? PASSWORD_RIGHT
+                                        : PASSWORD_WRONG;
     if (accounts_are_unreadable(accounts))
         verdict = PASSWORD_UNAVAILABLE;
     if (verdict == PASSWORD_RIGHT)
@@ -120,8 +128,11 @@ static int check(const char *config_file, struct arena *arena, const char **addr
         return CHECKPASSWORD_LATER;
     if (password.length <= PASSWORD_MAX && !ask_server(&config, user, password, arena, &verdict, &account))
         verdict = look_oneself(&config, user, password, arena, &account);
-    if (verdict == PASSWORD_RIGHT && !maildir_is_plain(account)) { /* its folder is not where Dovecot would look */
-        fprintf(stderr, "mailboat checkpassword: %.*s cannot read mail here: choose an address without / and %%\n", BYTES_ARG(account));
+    /* its folder is not where Dovecot would look */
+    if (verdict == PASSWORD_RIGHT && !maildir_is_plain(account)) {
+        fprintf(stderr,
+                "mailboat checkpassword: %.*s cannot read mail here: choose an address without / and %%\n",
+                BYTES_ARG(account));
         verdict = PASSWORD_WRONG;
     }
     *address = verdict == PASSWORD_RIGHT ? arena_text(arena, account) : NULL;
@@ -135,7 +146,8 @@ static int run(int argc, char **argv)
     const char *config_file = NULL, *address = NULL;
     struct arena arena = {0};
     struct arguments arguments;
-    const struct option_rule rules[] = {{OPTION_TEXT, "config", 'c', &config_file}, {OPTION_END, NULL, 0, NULL}};
+    const struct option_rule rules[] = {{OPTION_TEXT, "config", 'c', &config_file},
+                                        {OPTION_END, NULL, 0, NULL}};
     if (!options_read(&checkpassword_command, argc, argv, rules, &arguments))
         return EX_USAGE;
     if (arguments.count == 0)

@@ -1,27 +1,32 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* domain: the domains whose mail is delivered here. */
-#include "cli/listing.h"
-#include "cli/options.h"
-
 #include <stdio.h>
 #include <sysexits.h>
 
+#include "cli/listing.h"
+#include "cli/options.h"
+
 extern const struct command domain_command;
 
-static bool add_domain(struct accounts *accounts, const struct config *config, const char *domain, struct error *error)
+static bool add_domain(struct accounts *accounts, const struct config *config, const char *domain,
+                       struct error *error)
 {
     if (listing_is_configured(config, domain))
-        return error_set(error, EX_DATAERR, "%s is hosted already: it stands under domains: in %s", domain, config->file);
+        return error_set(error, EX_DATAERR, "%s is hosted already: it stands under domains: in %s", domain,
+                         config->file);
     return accounts_domain_add(accounts, bytes_of_text(domain), error);
 }
 
 /* What the configuration says stays; a second mention in the accounts goes. */
-static bool remove_domain(struct accounts *accounts, const struct config *config, const char *domain, struct error *error)
+static bool remove_domain(struct accounts *accounts, const struct config *config, const char *domain,
+                          struct error *error)
 {
     bool configured = listing_is_configured(config, domain);
     bool removed = accounts_domain_remove(accounts, bytes_of_text(domain), error);
     if (configured && (removed || error->exit_code == EX_NOUSER))
-        return error_set(error, EX_DATAERR, "%s stands under domains: in %s; take it out there and reload the server", domain, config->file);
+        return error_set(error, EX_DATAERR,
+                         "%s stands under domains: in %s; take it out there and reload the server", domain,
+                         config->file);
     return removed;
 }
 
@@ -48,12 +53,15 @@ static int run(int argc, char **argv)
     const char *config_file = NULL;
     bool json = false;
     struct arguments arguments;
-    const struct option_rule rules[] = {{OPTION_TEXT, "config", 'c', &config_file}, {OPTION_FLAG, "json", 0, &json}, {OPTION_END, NULL, 0, NULL}};
+    const struct option_rule rules[] = {{OPTION_TEXT, "config", 'c', &config_file},
+                                        {OPTION_FLAG, "json", 0, &json},
+                                        {OPTION_END, NULL, 0, NULL}};
     if (!options_read(&domain_command, argc, argv, rules, &arguments))
         return EX_USAGE;
     const char *verb = arguments.count > 0 ? arguments.at[0] : "";
     if (arguments.count == 1 && strcmp(verb, "list") == 0)
-        return listing_accounts(&domain_command, config_file, LIST_DOMAINS, columns, ARRAY_LENGTH(columns), json);
+        return listing_accounts(&domain_command, config_file, LIST_DOMAINS, columns, ARRAY_LENGTH(columns),
+                                json);
     if (arguments.count == 2 && (strcmp(verb, "add") == 0 || strcmp(verb, "remove") == 0))
         return change(config_file, arguments.at[1], verb[0] == 'a');
     return command_usage(&domain_command, "say: add DOMAIN, remove DOMAIN, or list");

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* key: random passwords for programs, one each, that can be taken back. */
-#include "cli/setup/dovecot.h"
-#include "cli/listing.h"
-#include "cli/options.h"
-
 #include <jansson.h>
 #include <stdio.h>
 #include <sysexits.h>
+
+#include "cli/listing.h"
+#include "cli/options.h"
+#include "cli/setup/dovecot.h"
 
 extern const struct command key_command;
 
@@ -35,11 +35,14 @@ static void see_key(void *owner, const char *const *columns, size_t count)
         buffer_add_text(&whose->user, columns[1]);
 }
 
-/* Which of the user's sessions were opened with it nobody knows: all end, and programs with another password come back. */
-static bool revoke(struct accounts *accounts, const struct config *config, const char *id, struct error *error)
+/* Which of the user's sessions were opened with it nobody knows:
+ * all end, and programs with another password come back. */
+static bool revoke(struct accounts *accounts, const struct config *config, const char *id,
+                   struct error *error)
 {
     struct key_owner whose = {.id = id};
-    bool done = accounts_each(accounts, LIST_KEYS, see_key, &whose, error) && accounts_key_revoke(accounts, bytes_of_text(id), error);
+    bool done = accounts_each(accounts, LIST_KEYS, see_key, &whose, error) &&
+                accounts_key_revoke(accounts, bytes_of_text(id), error);
     if (done && whose.user.length > 0)
         dovecot_sign_out(config, buffer_text(&whose.user));
     buffer_free(&whose.user);
@@ -75,7 +78,10 @@ static int run(int argc, char **argv)
     const char *config_file = NULL, *name = "";
     bool json = false;
     struct arguments arguments;
-    const struct option_rule rules[] = {{OPTION_TEXT, "config", 'c', &config_file}, {OPTION_TEXT, "name", 'n', &name}, {OPTION_FLAG, "json", 0, &json}, {OPTION_END, NULL, 0, NULL}};
+    const struct option_rule rules[] = {{OPTION_TEXT, "config", 'c', &config_file},
+                                        {OPTION_TEXT, "name", 'n', &name},
+                                        {OPTION_FLAG, "json", 0, &json},
+                                        {OPTION_END, NULL, 0, NULL}};
     if (!options_read(&key_command, argc, argv, rules, &arguments))
         return EX_USAGE;
     if (!bytes_is_utf8(bytes_of_text(name)) || bytes_has_control(bytes_of_text(name)))

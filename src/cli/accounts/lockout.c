@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/accounts/lockout.h"
 
-#include "cli/control_client.h"
-#include "cli/options.h"
-
 #include <jansson.h>
 #include <stdio.h>
 #include <sysexits.h>
 
-static bool open_auth(const struct command *command, const char *config_file, struct config *config, struct control_client *control, int *exit_code)
+#include "cli/control_client.h"
+#include "cli/options.h"
+
+static bool open_auth(const struct command *command, const char *config_file, struct config *config,
+                      struct control_client *control, int *exit_code)
 {
     struct error error = {0};
     if (!options_config(command, config_file, config, exit_code))
@@ -25,8 +26,10 @@ static void print_json(const struct ipc_locks_answer *answer)
     json_t *list = json_array();
     for (size_t i = 0; i < answer->lock_count; i++) {
         const struct lock_status *lock = &answer->locks[i];
-        json_array_append_new(list, json_pack("{s:s%, s:s%, s:i, s:I}", "user", lock->account.at, lock->account.length, "client", lock->address.at, lock->address.length,
-                                              "failures", (int)lock->failures, "seconds", (json_int_t)((lock->left_ms + 999) / 1000)));
+        json_array_append_new(list, json_pack("{s:s%, s:s%, s:i, s:I}", "user", lock->account.at,
+                                              lock->account.length, "client", lock->address.at,
+                                              lock->address.length, "failures", (int)lock->failures,
+                                              "seconds", (json_int_t)((lock->left_ms + 999) / 1000)));
     }
     json_dumpf(list, stdout, JSON_COMPACT | JSON_PRESERVE_ORDER);
     printf("\n");
@@ -42,8 +45,10 @@ static void print_table(const struct ipc_locks_answer *answer)
     printf("%-34s %-24s %8s %8s\n", "user", "client", "failures", "seconds");
     for (size_t i = 0; i < answer->lock_count; i++) {
         const struct lock_status *lock = &answer->locks[i];
-        struct bytes user = lock->account.length > 0 ? lock->account : BYTES("(any)"), client = lock->address.length > 0 ? lock->address : BYTES("(new ones)");
-        printf("%-34.*s %-24.*s %8u %8llu\n", BYTES_ARG(user), BYTES_ARG(client), (unsigned)lock->failures, (unsigned long long)(lock->left_ms + 999) / 1000);
+        struct bytes user = lock->account.length > 0 ? lock->account : BYTES("(any)"),
+                     client = lock->address.length > 0 ? lock->address : BYTES("(new ones)");
+        printf("%-34.*s %-24.*s %8u %8llu\n", BYTES_ARG(user), BYTES_ARG(client), (unsigned)lock->failures,
+               (unsigned long long)(lock->left_ms + 999) / 1000);
     }
 }
 

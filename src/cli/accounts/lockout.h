@@ -3,9 +3,9 @@
 #ifndef MAILBOAT_CLI_ACCOUNTS_LOCKOUT_H
 #define MAILBOAT_CLI_ACCOUNTS_LOCKOUT_H
 
-#include "cli/command.h"
-
 #include <stdbool.h>
+
+#include "cli/command.h"
 
 /* Both print, say what fails, and return the exit code. */
 int lockout_list(const struct command *command, const char *config_file, bool json);

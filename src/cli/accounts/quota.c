@@ -1,20 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/accounts/quota.h"
 
-#include "io/clock.h"
-#include "run/data_dir.h"
-#include "service/local/quota_batch.h"
-#include "core/message/quota_warning.h"
-#include "cli/options.h"
-#include "core/queue/queue_id.h"
-#include "service/quotas.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <sysexits.h>
 #include <unistd.h>
+
+#include "cli/options.h"
+#include "core/message/quota_warning.h"
+#include "core/queue/queue_id.h"
+#include "io/clock.h"
+#include "run/data_dir.h"
+#include "service/local/quota_batch.h"
+#include "service/quotas.h"
 
 /* A mailbox as people ask about it. */
 struct mailbox_usage {
@@ -36,7 +36,8 @@ static int open_mail(const struct config *config, struct error *error)
 }
 
 /* Counted anew: whoever asks wants to know, and reads alone. */
-static bool look(struct accounts *accounts, const struct config *config, const char *address, struct arena *arena, struct mailbox_usage *found, struct error *error)
+static bool look(struct accounts *accounts, const struct config *config, const char *address,
+                 struct arena *arena, struct mailbox_usage *found, struct error *error)
 {
     char mailbox[MAILDIR_PATH_MAX];
     if (!accounts_find(accounts, bytes_of_text(address), arena, &found->account))
@@ -46,8 +47,11 @@ static bool look(struct accounts *accounts, const struct config *config, const c
     int folder = open_mail(config, error);
     if (folder < 0)
         return false;
-    errno = maildir_path(found->account.address, mailbox, sizeof mailbox) ? maildirsize_count(folder, mailbox, found->limit, false, &found->size) : EINVAL;
-    bool counted = errno == 0 || error_set_errno(error, errno == EACCES ? EX_NOPERM : EX_IOERR, "cannot look into the mailbox of %.100s", address);
+    errno = maildir_path(found->account.address, mailbox, sizeof mailbox)
+                ? maildirsize_count(folder, mailbox, found->limit, false, &found->size)
+                : EINVAL;
+    bool counted = errno == 0 || error_set_errno(error, errno == EACCES ? EX_NOPERM : EX_IOERR,
+                                                 "cannot look into the mailbox of %.100s", address);
     close(folder);
     return counted;
 }
@@ -57,7 +61,8 @@ static void print_words(const struct mailbox_usage *found)
     struct buffer text = {0};
     buffer_add_format(&text, "%.*s: holds ", BYTES_ARG(found->account.address));
     quota_warning_add_size(&text, found->size.octets);
-    buffer_add_format(&text, " in %llu message%s", (unsigned long long)found->size.messages, found->size.messages == 1 ? "" : "s");
+    buffer_add_format(&text, " in %llu message%s", (unsigned long long)found->size.messages,
+                      found->size.messages == 1 ? "" : "s");
     if (found->limit == 0) {
         buffer_add_text(&text, ", and may hold as much as it likes");
     } else {
@@ -71,9 +76,14 @@ static void print_words(const struct mailbox_usage *found)
 
 static void print_json(const struct mailbox_usage *found)
 {
-    struct json_t *facts = json_pack("{s:s%, s:I, s:I, s:o, s:o, s:b}", "address", found->account.address.at, found->account.address.length, "octets", (json_int_t)found->size.octets,
-                                     "messages", (json_int_t)found->size.messages, "quota", found->limit == 0 ? json_null() : json_integer((json_int_t)found->limit),
-                                     "percent", found->limit == 0 ? json_null() : json_integer(quota_warning_percent(found->size.octets, found->limit)), "own", found->own);
+    struct json_t *facts = json_pack(
+        "{s:s%, s:I, s:I, s:o, s:o, s:b}", "address", found->account.address.at,
+        found->account.address.length, "octets", (json_int_t)found->size.octets, "messages",
+        (json_int_t)found->size.messages, "quota",
+        found->limit == 0 ? json_null() : json_integer((json_int_t)found->limit), "percent",
+        found->limit == 0 ? json_null()
+                          : json_integer(quota_warning_percent(found->size.octets, found->limit)),
+        "own", found->own);
     json_dumpf(facts, stdout, JSON_COMPACT | JSON_PRESERVE_ORDER);
     putchar('\n');
     json_decref(facts);
@@ -90,10 +100,12 @@ static bool read_wish(const char *size, uint64_t *capacity, const uint64_t **oct
     if (strcmp(size, "off") == 0 || strcmp(size, "none") == 0)
         return true;
     return (config_size(bytes_of_text(size), capacity) && *capacity > 0 && *capacity <= ACCOUNT_QUOTA_MAX) ||
-           error_set(error, EX_USAGE, "'%.40s' is no quota; say a size like 500MiB or 1GiB, off, or default", size);
+           error_set(error, EX_USAGE, "'%.40s' is no quota; say a size like 500MiB or 1GiB, off, or default",
+                     size);
 }
 
-int quota_command(const struct command *command, const char *config_file, const char *address, const char *size, bool json)
+int quota_command(const struct command *command, const char *config_file, const char *address,
+                  const char *size, bool json)
 {
     struct config config;
     struct error error = {0};
@@ -107,7 +119,8 @@ int quota_command(const struct command *command, const char *config_file, const 
     struct accounts *accounts = options_accounts(command, config_file, &config, &exit_code);
     if (accounts == NULL)
         return exit_code;
-    bool done = (size == NULL || (accounts_user_quota(accounts, bytes_of_text(address), octets, &error) && quotas_write(&config, accounts, &error))) &&
+    bool done = (size == NULL || (accounts_user_quota(accounts, bytes_of_text(address), octets, &error) &&
+                                  quotas_write(&config, accounts, &error))) &&
                 look(accounts, &config, address, &arena, &found, &error);
     if (!done)
         exit_code = command_fail(command, &error);
@@ -123,7 +136,8 @@ int quota_command(const struct command *command, const char *config_file, const 
 
 /* ---- warnings ---- */
 
-static bool put_warning(int folder, const struct config *config, const char *address, unsigned mark, const struct mailbox_usage *found)
+static bool put_warning(int folder, const struct config *config, const char *address, unsigned mark,
+                        const struct mailbox_usage *found)
 {
     struct maildir maildir;
     struct buffer content = {0}, message_id = {0};
@@ -131,10 +145,19 @@ static bool put_warning(int folder, const struct config *config, const char *add
     uint64_t now_ms = clock_epoch_ms(), number = clock_epoch_us();
     queue_id_text(number, id);
     buffer_add_format(&message_id, "%s.full%u@%s", id, mark, config->hostname);
-    struct quota_warning warning = {.user = bytes_of_text(address), .octets = found->size.octets, .limit = found->limit, .message_id = buffer_bytes(&message_id), .date_ms = now_ms};
+    struct quota_warning warning = {.user = bytes_of_text(address),
+                                    .octets = found->size.octets,
+                                    .limit = found->limit,
+                                    .message_id = buffer_bytes(&message_id),
+                                    .date_ms = now_ms};
     quota_warning_compose(&content, &warning);
     maildir_start(&maildir, folder, config->hostname);
-    struct maildir_message m = {.id = number, .arrived_ms = now_ms, .address = warning.user, .content = buffer_bytes(&content), .file = -1, .mark = mark};
+    struct maildir_message m = {.id = number,
+                                .arrived_ms = now_ms,
+                                .address = warning.user,
+                                .content = buffer_bytes(&content),
+                                .file = -1,
+                                .mark = mark};
     size_t at = maildir_write(&maildir, &m);
     maildir_sync(&maildir);
     bool done = maildir.entries[at].error == 0;
@@ -156,18 +179,23 @@ static bool warn(const struct config *config, const char *address, unsigned mark
     if (!users_become(data_dir_user(config, PROCESS_LOCAL), error) || !quotas_open(&quotas, config, 0, error))
         return false;
     int folder = open_mail(config, error);
-    bool known = folder >= 0 && quotas_look(&quotas) && maildir_path(bytes_of_text(address), mailbox, sizeof mailbox) && faccessat(folder, mailbox, F_OK, 0) == 0;
+    bool known = folder >= 0 && quotas_look(&quotas) &&
+                 maildir_path(bytes_of_text(address), mailbox, sizeof mailbox) &&
+                 faccessat(folder, mailbox, F_OK, 0) == 0;
     found.limit = quotas_of(&quotas, bytes_of_text(address));
     bool done = true;
-    if (known && found.limit > 0 && maildirsize_read(folder, mailbox, found.limit, &found.size) == 0 && quota_warning_percent(found.size.octets, found.limit) >= mark)
-        done = put_warning(folder, config, address, mark, &found) || error_set_errno(error, EX_TEMPFAIL, "cannot warn %.100s", address);
+    if (known && found.limit > 0 && maildirsize_read(folder, mailbox, found.limit, &found.size) == 0 &&
+        quota_warning_percent(found.size.octets, found.limit) >= mark)
+        done = put_warning(folder, config, address, mark, &found) ||
+               error_set_errno(error, EX_TEMPFAIL, "cannot warn %.100s", address);
     if (folder >= 0)
         close(folder);
     quotas_close(&quotas);
     return done && folder >= 0;
 }
 
-int quota_warn(const struct command *command, const char *config_file, const char *percent, const char *address)
+int quota_warn(const struct command *command, const char *config_file, const char *percent,
+               const char *address)
 {
     struct config config;
     struct error error = {0};

@@ -6,10 +6,12 @@
 #include "cli/command.h"
 
 /* `size` is "1GiB", "off", "none" or "default"; NULL: shows it. Returns the exit code. */
-int quota_command(const struct command *command, const char *config_file, const char *address, const char *size, bool json);
+int quota_command(const struct command *command, const char *config_file, const char *address,
+                  const char *size, bool json);
 
 /* Dovecot says that a mailbox went past a mark: puts the warning into it, as the
  * user whose the mailboxes are. Nothing where it is not that full. */
-int quota_warn(const struct command *command, const char *config_file, const char *percent, const char *address);
+int quota_warn(const struct command *command, const char *config_file, const char *percent,
+               const char *address);
 
 #endif

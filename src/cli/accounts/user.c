@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* user: the people who have a mailbox and may send. */
-#include "cli/accounts/vacation_options.h"
-#include "cli/setup/dovecot.h"
-#include "cli/accounts/lockout.h"
-#include "cli/listing.h"
-#include "cli/options.h"
-#include "cli/accounts/quota.h"
-#include "service/quotas.h"
-
 #include <stdio.h>
 #include <sysexits.h>
+
+#include "cli/accounts/lockout.h"
+#include "cli/accounts/quota.h"
+#include "cli/accounts/vacation_options.h"
+#include "cli/listing.h"
+#include "cli/options.h"
+#include "cli/setup/dovecot.h"
+#include "service/quotas.h"
 
 extern const struct command user_command;
 
@@ -38,8 +38,10 @@ static bool write_quotas(const struct config *config, struct accounts *accounts,
     return told;
 }
 
-static int change(const struct user_options *wish, bool (*act)(struct accounts *accounts, struct bytes address, struct bytes password, struct error *error), bool with_password,
-                  const char *done_text)
+static int change(const struct user_options *wish,
+                  bool (*act)(struct accounts *accounts, struct bytes address, struct bytes password,
+                              struct error *error),
+                  bool with_password, const char *done_text)
 {
     struct config config;
     struct buffer password = {0};
@@ -67,50 +69,67 @@ static int change(const struct user_options *wish, bool (*act)(struct accounts *
     return exit_code;
 }
 
-static bool disable(struct accounts *accounts, struct bytes address, struct bytes password, struct error *error)
+static bool disable(struct accounts *accounts, struct bytes address, struct bytes password,
+                    struct error *error)
 {
     return accounts_user_disable(accounts, address, true, error);
 }
 
-static bool enable(struct accounts *accounts, struct bytes address, struct bytes password, struct error *error)
+static bool enable(struct accounts *accounts, struct bytes address, struct bytes password,
+                   struct error *error)
 {
     return accounts_user_disable(accounts, address, false, error);
 }
 
-static bool remove_user(struct accounts *accounts, struct bytes address, struct bytes password, struct error *error)
+static bool remove_user(struct accounts *accounts, struct bytes address, struct bytes password,
+                        struct error *error)
 {
     return accounts_user_remove(accounts, address, error);
 }
 
 static int run(int argc, char **argv)
 {
-    static const char *const columns[] = {"address", "disabled?", "created", "forward", "keeps?", "away?", "quota#"};
+    static const char *const columns[] = {"address", "disabled?", "created", "forward",
+                                          "keeps?",  "away?",     "quota#"};
     struct user_options wish = {0};
     struct vacation_options vacation = {0};
     struct arguments arguments;
-    const struct option_rule rules[] = {{OPTION_TEXT, "config", 'c', &wish.config}, {OPTION_TEXT, "password-file", 0, &wish.password_file},
-                                        {OPTION_FLAG, "password-stdin", 0, &wish.password_stdin}, {OPTION_FLAG, "json", 0, &wish.json},
-                                        {OPTION_FLAG, "no-keep", 0, &vacation.no_keep}, {OPTION_TEXT, "message", 0, &vacation.message}, {OPTION_TEXT, "subject", 0, &vacation.subject},
-                                        {OPTION_TEXT, "since", 0, &vacation.since}, {OPTION_TEXT, "until", 0, &vacation.until}, {OPTION_TEXT, "days", 0, &vacation.days}, {OPTION_END, NULL, 0, NULL}};
+    const struct option_rule rules[] = {{OPTION_TEXT, "config", 'c', &wish.config},
+                                        {OPTION_TEXT, "password-file", 0, &wish.password_file},
+                                        {OPTION_FLAG, "password-stdin", 0, &wish.password_stdin},
+                                        {OPTION_FLAG, "json", 0, &wish.json},
+                                        {OPTION_FLAG, "no-keep", 0, &vacation.no_keep},
+                                        {OPTION_TEXT, "message", 0, &vacation.message},
+                                        {OPTION_TEXT, "subject", 0, &vacation.subject},
+                                        {OPTION_TEXT, "since", 0, &vacation.since},
+                                        {OPTION_TEXT, "until", 0, &vacation.until},
+                                        {OPTION_TEXT, "days", 0, &vacation.days},
+                                        {OPTION_END, NULL, 0, NULL}};
     static const struct {
         const char *verb;
-        bool (*act)(struct accounts *accounts, struct bytes address, struct bytes password, struct error *error);
+        bool (*act)(struct accounts *accounts, struct bytes address, struct bytes password,
+                    struct error *error);
         bool with_password;
         const char *done_text;
     } verbs[] = {
-        {"add", accounts_user_add, true, "added"}, {"passwd", accounts_user_password, true, "has a new password"}, {"disable", disable, false, "can no longer sign in"},
-        {"enable", enable, false, "can sign in again"}, {"remove", remove_user, false, "removed; the mailbox stays"},
+        {"add", accounts_user_add, true, "added"},
+        {"passwd", accounts_user_password, true, "has a new password"},
+        {"disable", disable, false, "can no longer sign in"},
+        {"enable", enable, false, "can sign in again"},
+        {"remove", remove_user, false, "removed; the mailbox stays"},
     };
     if (!options_read(&user_command, argc, argv, rules, &arguments))
         return EX_USAGE;
     if (arguments.count == 1 && strcmp(arguments.at[0], "list") == 0)
-        return listing_accounts(&user_command, wish.config, LIST_USERS, columns, ARRAY_LENGTH(columns), wish.json);
+        return listing_accounts(&user_command, wish.config, LIST_USERS, columns, ARRAY_LENGTH(columns),
+                                wish.json);
     if (arguments.count == 1 && strcmp(arguments.at[0], "locks") == 0)
         return lockout_list(&user_command, wish.config, wish.json);
     if (arguments.count == 2 && strcmp(arguments.at[0], "unlock") == 0)
         return lockout_clear(&user_command, wish.config, arguments.at[1]);
     if ((arguments.count == 2 || arguments.count == 3) && strcmp(arguments.at[0], "quota") == 0)
-        return quota_command(&user_command, wish.config, arguments.at[1], arguments.count == 3 ? arguments.at[2] : NULL, wish.json);
+        return quota_command(&user_command, wish.config, arguments.at[1],
+                             arguments.count == 3 ? arguments.at[2] : NULL, wish.json);
     vacation.config = wish.config;
     if (arguments.count == 3 && strcmp(arguments.at[0], "forward") == 0)
         return vacation_forward(&user_command, &vacation, arguments.at[1], arguments.at[2]);
@@ -125,12 +144,14 @@ static int run(int argc, char **argv)
         wish.address = arguments.at[1];
         return change(&wish, verbs[i].act, verbs[i].with_password, verbs[i].done_text);
     }
-    return command_usage(&user_command, "say one of: add, passwd, list, disable, enable, remove, forward, vacation, quota, locks, unlock, with an ADDRESS");
+    return command_usage(&user_command, "say one of: add, passwd, list, disable, enable, remove, forward, "
+                                        "vacation, quota, locks, unlock, with an ADDRESS");
 }
 
 const struct command user_command = {
     .name = "user",
-    .summary = "people with a mailbox: add, passwd, list, disable, enable, remove, forward, vacation, quota, locks, unlock",
+    .summary = "people with a mailbox: add, passwd, list, disable, enable, remove, forward, vacation, quota, "
+               "locks, unlock",
     .help = "usage: mailboat user add ADDRESS\n"
             "       mailboat user passwd ADDRESS\n"
             "       mailboat user disable|enable|remove ADDRESS\n"

@@ -2,19 +2,20 @@
 #define _GNU_SOURCE
 #include "cli/accounts/vacation_options.h"
 
-#include "core/message/vacation.h"
-#include "cli/options.h"
-#include "cli/queue/format.h"
-
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sysexits.h>
 #include <time.h>
 
+#include "cli/options.h"
+#include "cli/queue/format.h"
+#include "core/message/vacation.h"
+
 enum { DAY_MS = 24 * 3600 * 1000 };
 
-int vacation_forward(const struct command *command, const struct vacation_options *wish, const char *address, const char *target)
+int vacation_forward(const struct command *command, const struct vacation_options *wish, const char *address,
+                     const char *target)
 {
     struct config config;
     struct error error = {0};
@@ -25,12 +26,14 @@ int vacation_forward(const struct command *command, const struct vacation_option
     struct accounts *accounts = options_accounts(command, wish->config, &config, &exit_code);
     if (accounts == NULL)
         return exit_code;
-    if (!accounts_user_forward(accounts, bytes_of_text(address), off ? bytes_none() : bytes_of_text(target), !wish->no_keep, &error))
+    if (!accounts_user_forward(accounts, bytes_of_text(address), off ? bytes_none() : bytes_of_text(target),
+                               !wish->no_keep, &error))
         exit_code = command_fail(command, &error);
     else if (off)
         printf("%s: nothing is forwarded\n", address);
     else
-        printf("%s: forwarded to %s, %s\n", address, target, wish->no_keep ? "and no copy stays" : "and a copy stays");
+        printf("%s: forwarded to %s, %s\n", address, target,
+               wish->no_keep ? "and no copy stays" : "and a copy stays");
     accounts_close(accounts);
     config_free(&config);
     return exit_code;
@@ -55,7 +58,8 @@ static bool read_days(const char *text, uint32_t *days, struct error *error)
 {
     uint64_t number;
     if (!bytes_to_u64(bytes_of_text(text), VACATION_DAYS_MAX, &number) || number == 0)
-        return error_set(error, EX_USAGE, "--days: '%.40s' is not a number from 1 to %d", text, VACATION_DAYS_MAX);
+        return error_set(error, EX_USAGE, "--days: '%.40s' is not a number from 1 to %d", text,
+                         VACATION_DAYS_MAX);
     *days = (uint32_t)number;
     return true;
 }
@@ -73,12 +77,15 @@ static bool read_text(const char *file, struct buffer *text, struct error *error
     return read;
 }
 
-static bool read_wish(const struct vacation_options *wish, struct buffer *text, struct account_away *away, struct error *error)
+static bool read_wish(const struct vacation_options *wish, struct buffer *text, struct account_away *away,
+                      struct error *error)
 {
-    *away = (struct account_away){.days = VACATION_DAYS, .subject = bytes_of_text(wish->subject == NULL ? "" : wish->subject)};
+    *away = (struct account_away){.days = VACATION_DAYS,
+                                  .subject = bytes_of_text(wish->subject == NULL ? "" : wish->subject)};
     if ((wish->since != NULL && !read_date("since", wish->since, &away->since_ms, error)) ||
         (wish->until != NULL && !read_date("until", wish->until, &away->until_ms, error)) ||
-        (wish->days != NULL && !read_days(wish->days, &away->days, error)) || !read_text(wish->message, text, error))
+        (wish->days != NULL && !read_days(wish->days, &away->days, error)) ||
+        !read_text(wish->message, text, error))
         return false;
     away->until_ms += wish->until == NULL ? 0 : DAY_MS; /* that day is still one */
     if (away->until_ms != 0 && away->until_ms <= away->since_ms)
@@ -103,7 +110,8 @@ static bool show(struct accounts *accounts, const char *address, struct error *e
     struct arena arena = {0};
     struct account account;
     struct account_away away;
-    bool known = accounts_find(accounts, bytes_of_text(address), &arena, &account) || error_set(error, EX_NOUSER, "there is no user %.100s", address);
+    bool known = accounts_find(accounts, bytes_of_text(address), &arena, &account) ||
+                 error_set(error, EX_NOUSER, "there is no user %.100s", address);
     if (known && accounts_away(accounts, account.address, &arena, &away)) {
         printf("%s: a sender is answered once in %u days", address, (unsigned)away.days);
         if (away.since_ms != 0)
@@ -124,7 +132,8 @@ static bool show(struct accounts *accounts, const char *address, struct error *e
     return known;
 }
 
-int vacation_reply(const struct command *command, const struct vacation_options *wish, const char *address, bool off)
+int vacation_reply(const struct command *command, const struct vacation_options *wish, const char *address,
+                   bool off)
 {
     struct config config;
     struct error error = {0};
@@ -132,7 +141,8 @@ int vacation_reply(const struct command *command, const struct vacation_options 
     struct account_away away;
     int exit_code = EX_OK;
     bool shows = wish->message == NULL && !off;
-    if (wish->message == NULL && (wish->subject != NULL || wish->since != NULL || wish->until != NULL || wish->days != NULL))
+    if (wish->message == NULL &&
+        (wish->subject != NULL || wish->since != NULL || wish->until != NULL || wish->days != NULL))
         return command_usage(command, "say what to answer: --message FILE, or - for standard input");
     if (off && wish->message != NULL)
         return command_usage(command, "either a --message or off");
@@ -142,7 +152,8 @@ int vacation_reply(const struct command *command, const struct vacation_options 
     }
     struct accounts *accounts = options_accounts(command, wish->config, &config, &exit_code);
     if (accounts != NULL) {
-        bool done = shows ? show(accounts, address, &error) : accounts_user_away(accounts, bytes_of_text(address), off ? NULL : &away, &error);
+        bool done = shows ? show(accounts, address, &error)
+                          : accounts_user_away(accounts, bytes_of_text(address), off ? NULL : &away, &error);
         if (!done)
             exit_code = command_fail(command, &error);
         else if (!shows)

@@ -11,8 +11,10 @@ struct vacation_options {
 };
 
 /* `target` is an address or "off". Both return the exit code. */
-int vacation_forward(const struct command *command, const struct vacation_options *wish, const char *address, const char *target);
+int vacation_forward(const struct command *command, const struct vacation_options *wish, const char *address,
+                     const char *target);
 /* `off`: no answer any more; without a message: shows what there is. */
-int vacation_reply(const struct command *command, const struct vacation_options *wish, const char *address, bool off);
+int vacation_reply(const struct command *command, const struct vacation_options *wish, const char *address,
+                   bool off);
 
 #endif

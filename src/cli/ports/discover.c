@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/ports/discover.h"
 
+#include <stdlib.h>
+#include <sysexits.h>
+
 #include "io/autoconfig.h"
 #include "io/dns.h"
 #include "io/https.h"
-
-#include <stdlib.h>
-#include <sysexits.h>
 
 enum { FETCH_MS = 3000, DNS_MS = 3000 };
 
@@ -21,7 +21,8 @@ static void on_answer(void *owner, const struct dns_answer *answer)
 {
     struct discover_query *query = owner;
     query->answered = true;
-    query->dns_works = query->dns_works || answer->status == DNS_FOUND || answer->status == DNS_NO_DATA || answer->status == DNS_NXDOMAIN;
+    query->dns_works = query->dns_works || answer->status == DNS_FOUND || answer->status == DNS_NO_DATA ||
+                       answer->status == DNS_NXDOMAIN;
     discovery_learn_records(query->discovery, answer->records, answer->count);
     loop_stop(&query->loop);
 }
@@ -51,7 +52,8 @@ static void fetch(struct discovery *discovery, const struct discovery_question *
     struct buffer body = {0};
     struct error ignored; /* not to publish a file is no fault */
     struct autoconfig *found = memory_new(sizeof *found);
-    if (https_fetch(wanted->url.at, ca_file, AUTOCONFIG_SIZE_MAX, FETCH_MS, &body, &ignored) && autoconfig_read(found, buffer_bytes(&body)))
+    if (https_fetch(wanted->url.at, ca_file, AUTOCONFIG_SIZE_MAX, FETCH_MS, &body, &ignored) &&
+        autoconfig_read(found, buffer_bytes(&body)))
         discovery_learn_settings(discovery, found->servers, found->count);
     else
         discovery_learn_nothing(discovery);
@@ -64,10 +66,17 @@ static bool explain(const struct discover_query *query, const char *address, str
     if (query->discovery->host[0] != '\0')
         return true;
     if (query->discovery->none_offered)
-        return error_set(error, EX_UNAVAILABLE, "%s: %s says in DNS that it takes no mail from programs (SRV \".\")", address, query->discovery->domain);
+        return error_set(error, EX_UNAVAILABLE,
+                         "%s: %s says in DNS that it takes no mail from programs (SRV \".\")", address,
+                         query->discovery->domain);
     if (!query->dns_works)
-        return error_set(error, EX_TEMPFAIL, "dns: nothing about %s could be found out; does DNS work on this machine?", query->discovery->domain);
-    return error_set(error, EX_UNAVAILABLE, "%s: the outgoing server of %s could not be found; ask who runs it, then: mailboat ports HOST", address, query->discovery->domain);
+        return error_set(error, EX_TEMPFAIL,
+                         "dns: nothing about %s could be found out; does DNS work on this machine?",
+                         query->discovery->domain);
+    return error_set(
+        error, EX_UNAVAILABLE,
+        "%s: the outgoing server of %s could not be found; ask who runs it, then: mailboat ports HOST",
+        address, query->discovery->domain);
 }
 
 bool discover(struct discovery *discovery, const char *address, const char *ca_file, struct error *error)

@@ -5,26 +5,32 @@
  * some of them, and says what to do. Where Mailboat is configured: is it in
  * order as a mail server (health.c)?
  */
-#include "cli/ports/health.h"
-#include "cli/options.h"
-#include "core/port/port_facts.h"
-#include "core/port/network.h"
-#include "dial/port_connect.h"
-#include "cli/ports/target.h"
-
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "cli/options.h"
+#include "cli/ports/health.h"
+#include "cli/ports/target.h"
+#include "core/port/network.h"
+#include "core/port/port_facts.h"
+#include "dial/port_connect.h"
+
 extern const struct command doctor_command;
 
 enum { PROBES_MAX = 8, DOCTOR_MS = 6 * 1000 };
 
 /* Public servers that are meant to be called on these ports by anybody. */
-static const struct { uint16_t port; const char *host; } usual[] = {
-    {25, "gmail-smtp-in.l.google.com"}, {587, "smtp.gmail.com"}, {465, "smtp.gmail.com"}, {2525, "smtp.sendgrid.net"},
+static const struct {
+    uint16_t port;
+    const char *host;
+} usual[] = {
+    {25, "gmail-smtp-in.l.google.com"},
+    {587, "smtp.gmail.com"},
+    {465, "smtp.gmail.com"},
+    {2525, "smtp.sendgrid.net"},
 };
 
 struct doctor_probe {
@@ -42,8 +48,8 @@ struct doctor_run {
     size_t count, decided;
     char vendor[512];
     const struct network *cloud;
-    struct health health;      /* of the server; empty where none is configured */
-    bool is_auto;              /* relay.via */
+    struct health health; /* of the server; empty where none is configured */
+    bool is_auto;         /* relay.via */
 };
 
 /* ---- asking ---- */
@@ -55,22 +61,23 @@ static void on_decided(void *owner)
         loop_stop(&probe->of->loop);
 }
 
-static void on_line(void *owner)
-{
-}
+static void on_line(void *owner) {}
 
-static void on_line_end(void *owner, const char *why)
-{
-}
+static void on_line_end(void *owner, const char *why) {}
 
-static const struct port_connect_events events = {.on_decided = on_decided, .on_line = on_line, .on_line_end = on_line_end};
+static const struct port_connect_events events = {
+    .on_decided = on_decided, .on_line = on_line, .on_line_end = on_line_end};
 
 static void start(struct doctor_run *e)
 {
     for (size_t i = 0; i < e->count; i++) {
         struct doctor_probe *probe = &e->probes[i];
-        struct port_connect_options options = {.host = probe->host, .ports = {{probe->port, port_tls(probe->port)}}, .port_count = 1, .helo = BYTES("localhost"),
-                                          .examine = true, .deadline_ms = DOCTOR_MS};
+        struct port_connect_options options = {.host = probe->host,
+                                               .ports = {{probe->port, port_tls(probe->port)}},
+                                               .port_count = 1,
+                                               .helo = BYTES("localhost"),
+                                               .examine = true,
+                                               .deadline_ms = DOCTOR_MS};
         probe->of = e;
         port_connect_start(&probe->port_connect, &e->loop, &e->tls, e->dns, &options, &events, probe);
     }
@@ -99,21 +106,25 @@ static const char *state_of(const struct doctor_probe *probe)
 static const char *reason_of(const struct doctor_probe *probe)
 {
     const struct race_attempt *a = attempt_of(probe);
-    return a == NULL ? "its address could not be found out: does DNS work on this machine?" : is_open(probe) ? "reached" : port_verdict_sentence(a->verdict);
+    return a == NULL        ? "its address could not be found out: does DNS work on this machine?"
+           : is_open(probe) ? "reached"
+                            : port_verdict_sentence(a->verdict);
 }
 
 /* ---- the machine ---- */
 
 static void read_vendor(struct doctor_run *e)
 {
-    static const char *const files[] = {"sys_vendor", "product_name", "chassis_asset_tag", "bios_vendor", "bios_version"};
+    static const char *const files[] = {"sys_vendor", "product_name", "chassis_asset_tag", "bios_vendor",
+                                        "bios_version"};
     char path[80], line[128];
     for (size_t i = 0; i < ARRAY_LENGTH(files); i++) {
         snprintf(path, sizeof path, "/sys/class/dmi/id/%s", files[i]);
         FILE *file = fopen(path, "re");
         if (file != NULL && fgets(line, sizeof line, file) != NULL) {
             line[strcspn(line, "\n")] = '\0';
-            snprintf(e->vendor + strlen(e->vendor), sizeof e->vendor - strlen(e->vendor), "%s%s", i == 0 ? "" : " ", line);
+            snprintf(e->vendor + strlen(e->vendor), sizeof e->vendor - strlen(e->vendor), "%s%s",
+                     i == 0 ? "" : " ", line);
         }
         if (file != NULL)
             fclose(file);
@@ -142,7 +153,8 @@ static bool resolves(const struct doctor_run *e)
 /* With relay.via: auto: the way that mail takes from here now. */
 static const char *route_of(const struct doctor_run *e)
 {
-    return any_open(e, true) ? "mx (outgoing port 25 is open)" : "the smarthost (outgoing port 25 is blocked)";
+    return any_open(e, true) ? "mx (outgoing port 25 is open)"
+                             : "the smarthost (outgoing port 25 is blocked)";
 }
 
 static void advise(const struct doctor_run *e, struct buffer *out)
@@ -163,9 +175,11 @@ static void advise(const struct doctor_run *e, struct buffer *out)
     if (any_open(e, true))
         buffer_add_text(out, "This machine can carry mail to other servers itself (relay: {via: mx})");
     else if (any_open(e, false))
-        buffer_add_text(out, "This machine cannot carry mail to other servers itself: let a smarthost do it, on 587 or 2525 (relay: {via: smarthost, smarthost: {host: ..., port: auto}})");
+        buffer_add_text(out, "This machine cannot carry mail to other servers itself: let a smarthost do it, "
+                             "on 587 or 2525 (relay: {via: smarthost, smarthost: {host: ..., port: auto}})");
     else
-        buffer_add_text(out, "No mail leaves this machine by SMTP: ask its provider to open a port, or use a service's HTTPS interface");
+        buffer_add_text(out, "No mail leaves this machine by SMTP: ask its provider to open a port, or use a "
+                             "service's HTTPS interface");
 }
 
 static bool is_ill(const struct doctor_run *e)
@@ -183,9 +197,12 @@ static void print(const struct doctor_run *e)
     struct buffer words = {0};
     printf("outgoing ports\n");
     for (size_t i = 0; i < e->count; i++)
-        printf("  %-5u %-12s %-28s %s\n", (unsigned)e->probes[i].port, state_of(&e->probes[i]), e->probes[i].host, reason_of(&e->probes[i]));
+        printf("  %-5u %-12s %-28s %s\n", (unsigned)e->probes[i].port, state_of(&e->probes[i]),
+               e->probes[i].host, reason_of(&e->probes[i]));
     if (e->cloud != NULL)
-        printf("this machine\n  runs at %s, which blocks some outgoing ports by default; lifted: %s (mailboat ports --explain \"%s\")\n", e->cloud->name, e->cloud->lifted, e->cloud->name);
+        printf("this machine\n  runs at %s, which blocks some outgoing ports by default; lifted: %s "
+               "(mailboat ports --explain \"%s\")\n",
+               e->cloud->name, e->cloud->lifted, e->cloud->name);
     if (e->health.count > 0)
         printf("this server\n");
     if (e->is_auto)
@@ -206,14 +223,18 @@ static void print_json(const struct doctor_run *e)
     struct buffer words = {0};
     json_t *ports = json_array();
     for (size_t i = 0; i < e->count; i++)
-        json_array_append_new(ports, json_pack("{s:i, s:s, s:s, s:b, s:s}", "port", (int)e->probes[i].port, "host", e->probes[i].host, "state", state_of(&e->probes[i]), "reached",
-                                               is_open(&e->probes[i]), "reason", reason_of(&e->probes[i])));
+        json_array_append_new(ports,
+                              json_pack("{s:i, s:s, s:s, s:b, s:s}", "port", (int)e->probes[i].port, "host",
+                                        e->probes[i].host, "state", state_of(&e->probes[i]), "reached",
+                                        is_open(&e->probes[i]), "reason", reason_of(&e->probes[i])));
     advise(e, &words);
-    json_t *facts = json_pack("{s:o, s:s, s:s*, s:s}", "outgoing", ports, "machine", e->vendor, "cloud", e->cloud == NULL ? NULL : e->cloud->name, "advice", buffer_text(&words));
+    json_t *facts = json_pack("{s:o, s:s, s:s*, s:s}", "outgoing", ports, "machine", e->vendor, "cloud",
+                              e->cloud == NULL ? NULL : e->cloud->name, "advice", buffer_text(&words));
     json_t *server = json_array();
     for (size_t i = 0; i < e->health.count; i++) {
         const struct health_item *s = &e->health.items[i];
-        json_array_append_new(server, json_pack("{s:s, s:s, s:s, s:s*}", "what", s->what, "state", health_state_name(s), "words", s->words, "mend", s->hint));
+        json_array_append_new(server, json_pack("{s:s, s:s, s:s, s:s*}", "what", s->what, "state",
+                                                health_state_name(s), "words", s->words, "mend", s->hint));
     }
     json_object_set_new(facts, "server", server);
     if (e->is_auto)
@@ -241,7 +262,8 @@ static bool add_target(struct doctor_run *e, struct target *target, const char *
     if (target->ports[0] == '\0')
         for (size_t i = 0; i < ARRAY_LENGTH(usual); i++)
             add(e, usual[i].port, target->host);
-    else if (bytes_to_u64(bytes_first(bytes_of_text(target->ports), strcspn(target->ports, ":")), 65535, &port))
+    else if (bytes_to_u64(bytes_first(bytes_of_text(target->ports), strcspn(target->ports, ":")), 65535,
+                          &port))
         add(e, (uint16_t)port, target->host);
     return true;
 }
@@ -283,13 +305,18 @@ static int run(int argc, char **argv)
     struct arguments arguments;
     struct error error = {0};
     struct doctor_run e = {.probes = memory_new(PROBES_MAX * sizeof(struct doctor_probe))};
-    const struct option_rule rules[] = {{OPTION_LIST, "target", 0, &targets}, {OPTION_TEXT, "ca-file", 0, &ca_file}, {OPTION_TEXT, "config", 'c', &config_file}, {OPTION_FLAG, "json", 0, &json}, {OPTION_END, NULL, 0, NULL}};
+    const struct option_rule rules[] = {{OPTION_LIST, "target", 0, &targets},
+                                        {OPTION_TEXT, "ca-file", 0, &ca_file},
+                                        {OPTION_TEXT, "config", 'c', &config_file},
+                                        {OPTION_FLAG, "json", 0, &json},
+                                        {OPTION_END, NULL, 0, NULL}};
     int exit_code = EX_OK;
     targets.count = 0;
     if (!options_read(&doctor_command, argc, argv, rules, &arguments))
         exit_code = EX_USAGE;
     else if (arguments.count > 0)
-        exit_code = command_usage(&doctor_command, "'%s' is one word too many; name a host with --target", arguments.at[0]);
+        exit_code = command_usage(&doctor_command, "'%s' is one word too many; name a host with --target",
+                                  arguments.at[0]);
     else if (targets.count > PROBES_MAX)
         exit_code = command_usage(&doctor_command, "%d targets are enough", PROBES_MAX);
     for (size_t i = 0; exit_code == EX_OK && i < targets.count; i++)
@@ -298,7 +325,8 @@ static int run(int argc, char **argv)
     for (size_t i = 0; targets.count == 0 && i < ARRAY_LENGTH(usual); i++)
         add(&e, usual[i].port, usual[i].host);
     command_end_on_interrupt();
-    bool configured = exit_code == EX_OK && (config_file != NULL || targets.count == 0) && config_load_as_anybody(&config, config_file, &error);
+    bool configured = exit_code == EX_OK && (config_file != NULL || targets.count == 0) &&
+                      config_load_as_anybody(&config, config_file, &error);
     if (!configured && config_file != NULL && exit_code == EX_OK)
         exit_code = command_fail(&doctor_command, &error);
     if (exit_code == EX_OK)

@@ -2,19 +2,11 @@
 #define _GNU_SOURCE
 #include "cli/ports/health.h"
 
-#include "store/accounts.h"
-#include "run/data_dir.h"
-#include "cli/setup/dovecot.h"
-#include "cli/listing.h"
-#include "service/local/lmtp.h"
-#include "service/local/maildir.h"
-#include "service/local/maildirsize.h"
-#include "core/message/quota_warning.h"
-#include "cli/setup/dns_lookup.h"
-
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <openssl/pem.h>
+#include <openssl/x509v3.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,18 +17,27 @@
 #include <time.h>
 #include <unistd.h>
 
-#include <openssl/pem.h>
-#include <openssl/x509v3.h>
+#include "cli/listing.h"
+#include "cli/setup/dns_lookup.h"
+#include "cli/setup/dovecot.h"
+#include "core/message/quota_warning.h"
+#include "run/data_dir.h"
+#include "service/local/lmtp.h"
+#include "service/local/maildir.h"
+#include "service/local/maildirsize.h"
+#include "store/accounts.h"
 
 enum { ANSWER_MS = 3000, USER_QUOTA = 6 /* of LIST_USERS' columns */ };
 
 const char *health_state_name(const struct health_item *symptom)
 {
-    static const char *const words[] = {[HEALTH_FINE] = "fine", [HEALTH_WORRY] = "look", [HEALTH_ILL] = "mend"};
+    static const char *const words[] = {
+        [HEALTH_FINE] = "fine", [HEALTH_WORRY] = "look", [HEALTH_ILL] = "mend"};
     return words[symptom->how];
 }
 
-static void note(struct health *health, enum health_state how, const char *what, const char *words, const char *hint)
+static void note(struct health *health, enum health_state how, const char *what, const char *words,
+                 const char *hint)
 {
     if (health->count < HEALTH_MAX)
         health->items[health->count++] = (struct health_item){how, what, words, hint};
@@ -61,7 +62,9 @@ static const char *connect_to(const struct sockaddr_storage *to, socklen_t lengt
         problem = errno;
     }
     close(descriptor);
-    return problem == 0 ? NULL : problem == ECONNREFUSED || problem == ENOENT ? "nobody listens" : strerror(problem);
+    return problem == 0                                   ? NULL
+           : problem == ECONNREFUSED || problem == ENOENT ? "nobody listens"
+                                                          : strerror(problem);
 }
 
 /* The same of a port of this machine. */
@@ -70,7 +73,8 @@ static const char *connect_once(const char *address, uint16_t port)
     struct sockaddr_storage to = {0};
     struct sockaddr_in *four = (struct sockaddr_in *)(void *)&to;
     struct sockaddr_in6 *six = (struct sockaddr_in6 *)(void *)&to;
-    bool any = address == NULL || strcmp(address, "0.0.0.0") == 0 || strcmp(address, "::") == 0 || strcmp(address, "*") == 0;
+    bool any = address == NULL || strcmp(address, "0.0.0.0") == 0 || strcmp(address, "::") == 0 ||
+               strcmp(address, "*") == 0;
     socklen_t length = sizeof *four;
     if (inet_pton(AF_INET, any ? "127.0.0.1" : address, &four->sin_addr) == 1) {
         four->sin_family = AF_INET;
@@ -89,7 +93,10 @@ static void examine_lmtp(struct health *health, const struct config *config)
     socklen_t length = lmtp_address(config, &to);
     const char *why = connect_to(&to, length);
     note(health, why == NULL ? HEALTH_FINE : HEALTH_ILL, "LMTP server", why == NULL ? "answers" : why,
-         why == NULL ? NULL : arena_format(&health->arena, "mail waits until one listens at %s: mailboat mailboxes setup --start", config->mailboxes.lmtp));
+         why == NULL ? NULL
+                     : arena_format(&health->arena,
+                                    "mail waits until one listens at %s: mailboat mailboxes setup --start",
+                                    config->mailboxes.lmtp));
 }
 
 static void examine_ports(struct health *health, const struct config *config)
@@ -97,20 +104,29 @@ static void examine_ports(struct health *health, const struct config *config)
     for (size_t i = 0; i < config->listener_count; i++) {
         const struct config_listener *l = &config->listeners[i];
         const char *why = connect_once(l->address, l->port);
-        note(health, why == NULL ? HEALTH_FINE : HEALTH_ILL, arena_format(&health->arena, "port %u", (unsigned)l->port), why == NULL ? "answers" : why,
+        note(health, why == NULL ? HEALTH_FINE : HEALTH_ILL,
+             arena_format(&health->arena, "port %u", (unsigned)l->port), why == NULL ? "answers" : why,
              why == NULL ? NULL : "start the server: systemctl start mailboat, or mailboat serve");
     }
     if (config->mailboxes.deliver == DELIVER_LMTP)
         examine_lmtp(health, config);
     if (!dovecot_is_set_up(config))
         return;
-    const struct { const char *name; uint16_t port; } reading[] = {{"imap", config->mailboxes.imap}, {"imaps", config->mailboxes.imaps},
-                                                                    {"pop3", config->mailboxes.pop3}, {"pop3s", config->mailboxes.pop3s}};
+    const struct {
+        const char *name;
+        uint16_t port;
+    } reading[] = {{"imap", config->mailboxes.imap},
+                   {"imaps", config->mailboxes.imaps},
+                   {"pop3", config->mailboxes.pop3},
+                   {"pop3s", config->mailboxes.pop3s}};
     for (size_t i = 0; i < ARRAY_LENGTH(reading); i++) {
-        const char *why = reading[i].port == 0 ? NULL : connect_once(config->mailboxes.address, reading[i].port);
+        const char *why = reading[i].port == 0 ? NULL
+                                               : connect_once(config->mailboxes.address, reading[i].port);
         if (reading[i].port != 0)
-            note(health, why == NULL ? HEALTH_FINE : HEALTH_ILL, arena_format(&health->arena, "port %u", (unsigned)reading[i].port),
-                 why == NULL ? arena_format(&health->arena, "answers (%s)", reading[i].name) : why, why == NULL ? NULL : "start Dovecot: mailboat mailboxes setup --start");
+            note(health, why == NULL ? HEALTH_FINE : HEALTH_ILL,
+                 arena_format(&health->arena, "port %u", (unsigned)reading[i].port),
+                 why == NULL ? arena_format(&health->arena, "answers (%s)", reading[i].name) : why,
+                 why == NULL ? NULL : "start Dovecot: mailboat mailboxes setup --start");
     }
 }
 
@@ -122,27 +138,36 @@ static void check_certificate(struct health *health, const struct config *config
     bool self = X509_check_issued(certificate, certificate) == X509_V_OK;
     ASN1_TIME_diff(&days, &seconds, NULL, X509_get0_notAfter(certificate));
     if (days < 0 || seconds < 0)
-        note(health, HEALTH_ILL, "certificate", "is over", "get a new one, and reload the server: systemctl reload mailboat");
+        note(health, HEALTH_ILL, "certificate", "is over",
+             "get a new one, and reload the server: systemctl reload mailboat");
     else if (X509_check_host(certificate, config->hostname, 0, 0, NULL) != 1)
-        note(health, HEALTH_ILL, "certificate", arena_format(&health->arena, "is not for %s", config->hostname), "get one for the name that stands as hostname in the configuration");
+        note(health, HEALTH_ILL, "certificate",
+             arena_format(&health->arena, "is not for %s", config->hostname),
+             "get one for the name that stands as hostname in the configuration");
     else if (days < CERTIFICATE_WARN_DAYS)
-        note(health, HEALTH_WORRY, "certificate", arena_format(&health->arena, "ends in %d days", days), "renew it");
+        note(health, HEALTH_WORRY, "certificate", arena_format(&health->arena, "ends in %d days", days),
+             "renew it");
     else if (self)
-        note(health, HEALTH_WORRY, "certificate", "is self-signed", "mail programs warn of it: get one from a certificate authority");
+        note(health, HEALTH_WORRY, "certificate", "is self-signed",
+             "mail programs warn of it: get one from a certificate authority");
     else
-        note(health, HEALTH_FINE, "certificate", arena_format(&health->arena, "is good for %d more days", days), NULL);
+        note(health, HEALTH_FINE, "certificate",
+             arena_format(&health->arena, "is good for %d more days", days), NULL);
 }
 
 static void examine_certificate(struct health *health, const struct config *config)
 {
     if (config->tls.certificate == NULL) {
-        note(health, HEALTH_WORRY, "certificate", "is none configured: a self-signed one is used", "set tls.certificate and tls.key");
+        note(health, HEALTH_WORRY, "certificate", "is none configured: a self-signed one is used",
+             "set tls.certificate and tls.key");
         return;
     }
     FILE *file = fopen(config->tls.certificate, "re");
     X509 *certificate = file == NULL ? NULL : PEM_read_X509(file, NULL, NULL, NULL);
     if (certificate == NULL)
-        note(health, HEALTH_ILL, "certificate", arena_format(&health->arena, "%s cannot be read", config->tls.certificate), "run this as root, or mend tls.certificate");
+        note(health, HEALTH_ILL, "certificate",
+             arena_format(&health->arena, "%s cannot be read", config->tls.certificate),
+             "run this as root, or mend tls.certificate");
     else
         check_certificate(health, config, certificate);
     X509_free(certificate);
@@ -157,7 +182,8 @@ static void examine_clock(struct health *health)
     struct timex clock = {0};
     int state = adjtimex(&clock);
     if (state == TIME_ERROR || (clock.status & STA_UNSYNC) != 0)
-        note(health, HEALTH_WORRY, "clock", "is not kept by anybody", "let systemd-timesyncd or chrony keep it: a wrong clock breaks TLS and the dates of mail");
+        note(health, HEALTH_WORRY, "clock", "is not kept by anybody",
+             "let systemd-timesyncd or chrony keep it: a wrong clock breaks TLS and the dates of mail");
     else if (state >= 0)
         note(health, HEALTH_FINE, "clock", "is kept", NULL);
 }
@@ -171,8 +197,7 @@ static void examine_owners(struct health *health, const struct config *config)
     if (!fine)
         note(health, HEALTH_ILL, "owners", arena_format(&health->arena, "%s", error.text), NULL);
     if (warning.length > 0)
-        note(health, HEALTH_WORRY, "users", arena_text(&health->arena, buffer_bytes(&warning)),
-             USERS_HINT);
+        note(health, HEALTH_WORRY, "users", arena_text(&health->arena, buffer_bytes(&warning)), USERS_HINT);
     buffer_free(&warning);
 }
 
@@ -180,13 +205,19 @@ static void examine_disk(struct health *health, const struct config *config)
 {
     struct statvfs facts;
     if (statvfs(config->data_dir, &facts) != 0) {
-        note(health, HEALTH_ILL, "data folder", arena_format(&health->arena, "%s: %s", config->data_dir, strerror(errno)), "start the server once: it makes the folder");
+        note(health, HEALTH_ILL, "data folder",
+             arena_format(&health->arena, "%s: %s", config->data_dir, strerror(errno)),
+             "start the server once: it makes the folder");
         return;
     }
     unsigned long long free_mib = (unsigned long long)facts.f_bavail * facts.f_frsize >> 20;
-    unsigned long long percent = facts.f_blocks == 0 ? 100 : (unsigned long long)facts.f_bavail * 100 / facts.f_blocks;
-    unsigned long long files = facts.f_files == 0 ? 100 : (unsigned long long)facts.f_favail * 100 / facts.f_files;
-    const char *words = arena_format(&health->arena, "%llu MiB free in %s (%llu %%), %llu %% of its files", free_mib, config->data_dir, percent, files);
+    unsigned long long percent = facts.f_blocks == 0
+                                     ? 100
+                                     : (unsigned long long)facts.f_bavail * 100 / facts.f_blocks;
+    unsigned long long files = facts.f_files == 0 ? 100
+                                                  : (unsigned long long)facts.f_favail * 100 / facts.f_files;
+    const char *words = arena_format(&health->arena, "%llu MiB free in %s (%llu %%), %llu %% of its files",
+                                     free_mib, config->data_dir, percent, files);
     if (free_mib < DISK_WARN_MIB || files == 0)
         note(health, HEALTH_ILL, "disk", words, "make room: mail is not taken while the disk is full");
     else if (percent < DISK_WARN_PERCENT || files < DISK_WARN_PERCENT)
@@ -213,30 +244,36 @@ static void examine_mailbox(void *owner, const char *const *columns, size_t coun
     uint64_t limit = look->config->mailboxes.quota;
     if (columns[USER_QUOTA] != NULL && !bytes_to_u64(bytes_of_text(columns[USER_QUOTA]), UINT64_MAX, &limit))
         return;
-    if (limit == 0 || !maildir_path(bytes_of_text(columns[0]), mailbox, sizeof mailbox) || !maildirsize_peek(look->folder, mailbox, limit, &size))
+    if (limit == 0 || !maildir_path(bytes_of_text(columns[0]), mailbox, sizeof mailbox) ||
+        !maildirsize_peek(look->folder, mailbox, limit, &size))
         return;
     unsigned percent = quota_warning_percent(size.octets, limit);
     if (percent < QUOTA_WARNING_LAST || look->full++ >= FULL_MAILBOXES_NAMED)
         return;
     struct arena *arena = &look->health->arena;
-    note(look->health, HEALTH_WORRY, arena_format(arena, "mailbox of %s", columns[0]), arena_format(arena, "is %u %% full", percent),
-         arena_format(arena, "it takes no mail when it is full: let its user delete some, or: mailboat user quota %s SIZE", columns[0]));
+    note(look->health, HEALTH_WORRY, arena_format(arena, "mailbox of %s", columns[0]),
+         arena_format(arena, "is %u %% full", percent),
+         arena_format(
+             arena,
+             "it takes no mail when it is full: let its user delete some, or: mailboat user quota %s SIZE",
+             columns[0]));
 }
 
 static void examine_mailboxes(struct health *health, const struct config *config)
 {
     struct error error;
     struct process_user owner;
-    struct mailboxes_look look = {.health = health,
-                                  .config = config,
-                                  .folder = data_dir_open_mail(config, &owner, &error)};
+    struct mailboxes_look look = {
+        .health = health, .config = config, .folder = data_dir_open_mail(config, &owner, &error)};
     struct accounts *accounts = look.folder < 0 ? NULL : accounts_open(config->data_dir, false, &error);
     if (accounts != NULL && users_borrow(owner)) { /* the mailboxes are not root's */
         accounts_each(accounts, LIST_USERS, examine_mailbox, &look, &error);
         users_return();
     }
     if (look.full > FULL_MAILBOXES_NAMED)
-        note(health, HEALTH_WORRY, "mailboxes", arena_format(&health->arena, "%zu more are nearly full", look.full - FULL_MAILBOXES_NAMED), "mailboat user quota ADDRESS shows each");
+        note(health, HEALTH_WORRY, "mailboxes",
+             arena_format(&health->arena, "%zu more are nearly full", look.full - FULL_MAILBOXES_NAMED),
+             "mailboat user quota ADDRESS shows each");
     if (accounts != NULL)
         accounts_close(accounts);
     if (look.folder >= 0)
@@ -254,17 +291,24 @@ static void examine_domain(struct health *health, const struct config *config, c
     for (size_t i = 0; asked && i < lookup->count; i++) {
         const struct dns_check *check = &lookup->checks[i];
         const char *name = domain_subject_name(check->record.subject);
-        bool matters = check->finding.verdict == RECORD_DIFFERENT || check->finding.verdict == RECORD_UNKNOWN || (check->finding.verdict == RECORD_MISSING && check->record.needed);
+        bool matters = check->finding.verdict == RECORD_DIFFERENT ||
+                       check->finding.verdict == RECORD_UNKNOWN ||
+                       (check->finding.verdict == RECORD_MISSING && check->record.needed);
         if (matters && bytes_search(buffer_bytes(&wrong), bytes_of_text(name)) == SIZE_MAX)
-            buffer_add_format(&wrong, "%s%s %s", wrong.length == 0 ? "" : ", ", name, domain_verdict_name(check->finding.verdict));
+            buffer_add_format(&wrong, "%s%s %s", wrong.length == 0 ? "" : ", ", name,
+                              domain_verdict_name(check->finding.verdict));
     }
-    const char *what = arena_format(&health->arena, "DNS of %s", domain), *hint = arena_format(&health->arena, "mailboat dns %s --check says what is there and what to set", domain);
+    const char *what = arena_format(&health->arena, "DNS of %s", domain),
+               *hint = arena_format(&health->arena,
+                                    "mailboat dns %s --check says what is there and what to set", domain);
     if (!asked)
-        note(health, HEALTH_ILL, what, arena_format(&health->arena, "%s", error.text), "mend DNS on this machine");
+        note(health, HEALTH_ILL, what, arena_format(&health->arena, "%s", error.text),
+             "mend DNS on this machine");
     else if (wrong.length == 0)
         note(health, HEALTH_FINE, what, "has what is needed", NULL);
     else
-        note(health, dns_lookup_exit_code(lookup) == 0 ? HEALTH_WORRY : HEALTH_ILL, what, arena_text(&health->arena, buffer_bytes(&wrong)), hint);
+        note(health, dns_lookup_exit_code(lookup) == 0 ? HEALTH_WORRY : HEALTH_ILL, what,
+             arena_text(&health->arena, buffer_bytes(&wrong)), hint);
     buffer_free(&wrong);
     dns_lookup_free(lookup);
     free(lookup);

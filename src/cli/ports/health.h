@@ -9,7 +9,13 @@
 #include "base/arena.h"
 #include "config/config.h"
 
-enum { HEALTH_MAX = 64, CERTIFICATE_WARN_DAYS = 14, DISK_WARN_PERCENT = 5, DISK_WARN_MIB = 200, FULL_MAILBOXES_NAMED = 5 };
+enum {
+    HEALTH_MAX = 64,
+    CERTIFICATE_WARN_DAYS = 14,
+    DISK_WARN_PERCENT = 5,
+    DISK_WARN_MIB = 200,
+    FULL_MAILBOXES_NAMED = 5
+};
 
 enum health_state { HEALTH_FINE, HEALTH_WORRY, HEALTH_ILL };
 

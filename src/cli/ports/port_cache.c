@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/ports/port_cache.h"
 
-#include "io/clock.h"
-#include "io/folder.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
@@ -13,6 +10,9 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "io/clock.h"
+#include "io/folder.h"
 
 /* ---- where it is kept ---- */
 
@@ -98,9 +98,11 @@ static void network_name(char *buffer, size_t size)
     FILE *table = fopen("/proc/net/route", "re");
     buffer[0] = '\0';
     while (table != NULL && buffer[0] == '\0' && fgets(line, sizeof line, table) != NULL) {
-        if (sscanf(line, "%31s %x %x %*x %*d %*d %*d %x", interface, &destination, &via, &mask) != 4 || destination != 0 || mask != 0)
+        if (sscanf(line, "%31s %x %x %*x %*d %*d %*d %x", interface, &destination, &via, &mask) != 4 ||
+            destination != 0 || mask != 0)
             continue;
-        const unsigned char *octets = (const unsigned char *)&via; /* as the kernel prints it: network order */
+        /* as the kernel prints it: network order */
+        const unsigned char *octets = (const unsigned char *)&via;
         snprintf(gateway, sizeof gateway, "%u.%u.%u.%u", octets[0], octets[1], octets[2], octets[3]);
         snprintf(buffer, size, "%s %s", interface, gateway);
         add_hardware_address(gateway, buffer, size);
@@ -128,9 +130,12 @@ bool port_cache_find(const char *host, struct race_port *port)
     char key[512];
     key_of(host, key, sizeof key);
     json_t *all = load(), *one = json_object_get(all, key);
-    json_int_t number = json_integer_value(json_object_get(one, "port")), until = json_integer_value(json_object_get(one, "until"));
+    json_int_t number = json_integer_value(json_object_get(one, "port")),
+               until = json_integer_value(json_object_get(one, "until"));
     bool found = number > 0 && number <= 65535 && until > now_s() && until <= now_s() + PORT_CACHE_S;
-    *port = (struct race_port){(uint16_t)number, json_is_true(json_object_get(one, "implicit_tls")) ? CLIENT_TLS_IMPLICIT : CLIENT_TLS_REQUIRED};
+    *port = (struct race_port){(uint16_t)number, json_is_true(json_object_get(one, "implicit_tls"))
+                                                     ? CLIENT_TLS_IMPLICIT
+                                                     : CLIENT_TLS_REQUIRED};
     json_decref(all);
     return found;
 }
@@ -140,7 +145,8 @@ static void drop_oldest(json_t *all)
     const char *key, *oldest = NULL;
     json_t *one;
     json_int_t soonest = 0;
-    json_object_foreach(all, key, one) {
+    json_object_foreach(all, key, one)
+    {
         json_int_t until = json_integer_value(json_object_get(one, "until"));
         if (oldest == NULL || until < soonest) {
             oldest = key;
@@ -159,7 +165,9 @@ void port_cache_remember(const char *host, const struct race_port *port)
     json_object_del(all, key);
     while (json_object_size(all) >= PORT_CACHE_MAX)
         drop_oldest(all);
-    json_object_set_new(all, key, json_pack("{s:i, s:b, s:I}", "port", (int)port->port, "implicit_tls", port->tls == CLIENT_TLS_IMPLICIT, "until", now_s() + PORT_CACHE_S));
+    json_object_set_new(all, key,
+                        json_pack("{s:i, s:b, s:I}", "port", (int)port->port, "implicit_tls",
+                                  port->tls == CLIENT_TLS_IMPLICIT, "until", now_s() + PORT_CACHE_S));
     save(all);
     json_decref(all);
 }

@@ -12,8 +12,8 @@
 #include "core/port/race.h"
 
 enum {
-    PORT_CACHE_MAX = 64,            /* servers; the oldest goes */
-    PORT_CACHE_S = 3 * 24 * 3600,   /* how long one is believed */
+    PORT_CACHE_MAX = 64,          /* servers; the oldest goes */
+    PORT_CACHE_S = 3 * 24 * 3600, /* how long one is believed */
 };
 
 /* The way that won for this host here and now; false when none is known. */

@@ -1,19 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/ports/port_explain.h"
 
-#include "core/port/port_facts.h"
-#include "core/port/network.h"
-#include "core/port/provider.h"
-
 #include <jansson.h>
 #include <stdio.h>
 #include <sysexits.h>
+
+#include "core/port/network.h"
+#include "core/port/port_facts.h"
+#include "core/port/provider.h"
 
 /* ---- words ---- */
 
 static const char *confidence_words(char confidence)
 {
-    return confidence == 'A' ? "read on the primary page" : confidence == 'B' ? "quoted by others" : "unconfirmed";
+    return confidence == 'A'   ? "read on the primary page"
+           : confidence == 'B' ? "quoted by others"
+                               : "unconfirmed";
 }
 
 static void add_ports(struct buffer *out, const uint16_t *ports, const char *mode)
@@ -84,20 +86,25 @@ static void print_network(const struct network *n)
 {
     struct buffer silent = {0};
     add_silent(&silent, n->silent);
-    printf("%s\n  blocks    outgoing %s by default%s%s\n  lifted    %s\n  source    reports of its users and its documentation (%s)\n", n->name, buffer_text(&silent),
-           n->remark[0] != '\0' ? "; " : "", n->remark, n->lifted, confidence_words(n->confidence));
+    printf("%s\n  blocks    outgoing %s by default%s%s\n  lifted    %s\n  source    reports of its users and "
+           "its documentation (%s)\n",
+           n->name, buffer_text(&silent), n->remark[0] != '\0' ? "; " : "", n->remark, n->lifted,
+           confidence_words(n->confidence));
     buffer_free(&silent);
 }
 
 static void print_port(const struct port_facts *f)
 {
-    printf("%u\n  role      %s\n  TLS       %s\n  registry  %s\n  blocked   by %s\n  advice    %s\n  source    %s (%s)\n", (unsigned)f->port, f->role, f->tls_words, f->status, f->blocked,
-           f->advice, f->source, confidence_words(f->confidence));
+    printf("%u\n  role      %s\n  TLS       %s\n  registry  %s\n  blocked   by %s\n  advice    %s\n  source  "
+           "  %s (%s)\n",
+           (unsigned)f->port, f->role, f->tls_words, f->status, f->blocked, f->advice, f->source,
+           confidence_words(f->confidence));
 }
 
 static void print_other(const struct port_other *o)
 {
-    printf("%u\n  role      submission\n  TLS       %s\n  used by   %s\n  source    %s (%s)\n", (unsigned)o->port, o->tls == CLIENT_TLS_IMPLICIT ? "TLS from the first byte" : "STARTTLS", o->who,
+    printf("%u\n  role      submission\n  TLS       %s\n  used by   %s\n  source    %s (%s)\n",
+           (unsigned)o->port, o->tls == CLIENT_TLS_IMPLICIT ? "TLS from the first byte" : "STARTTLS", o->who,
            o->source, confidence_words(o->confidence));
 }
 
@@ -129,8 +136,10 @@ static const char *mode_of(enum client_tls tls)
 static json_t *provider_json(const struct provider *p)
 {
     char confidence[2] = {p->confidence, '\0'};
-    return json_pack("{s:s, s:s, s:o, s:o, s:o, s:s, s:s, s:o, s:s, s:s, s:s, s:s}", "kind", "provider", "name", p->name, "hosts", list_json(p->hosts), "starttls", ports_json(p->starttls),
-                     "implicit", ports_json(p->implicit), "user", p->user, "password", p->password, "domains", list_json(p->domains), "https", p->https, "remark", p->remark, "source", p->source,
+    return json_pack("{s:s, s:s, s:o, s:o, s:o, s:s, s:s, s:o, s:s, s:s, s:s, s:s}", "kind", "provider",
+                     "name", p->name, "hosts", list_json(p->hosts), "starttls", ports_json(p->starttls),
+                     "implicit", ports_json(p->implicit), "user", p->user, "password", p->password, "domains",
+                     list_json(p->domains), "https", p->https, "remark", p->remark, "source", p->source,
                      "confidence", confidence);
 }
 
@@ -142,20 +151,24 @@ static json_t *network_json(const struct network *n)
     for (size_t i = 0; i < ARRAY_LENGTH(all); i++)
         if ((n->silent & network_bit(all[i])) != 0)
             json_array_append_new(silent, json_integer(all[i]));
-    return json_pack("{s:s, s:s, s:o, s:s, s:s, s:s}", "kind", "network", "name", n->name, "silent", silent, "lifted", n->lifted, "remark", n->remark, "confidence", confidence);
+    return json_pack("{s:s, s:s, s:o, s:s, s:s, s:s}", "kind", "network", "name", n->name, "silent", silent,
+                     "lifted", n->lifted, "remark", n->remark, "confidence", confidence);
 }
 
 static json_t *port_json(const struct port_facts *f)
 {
     char confidence[2] = {f->confidence, '\0'};
-    return json_pack("{s:s, s:i, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "kind", "port", "port", (int)f->port, "role", f->role, "tls_mode", mode_of(f->tls), "tls", f->tls_words, "registry",
-                     f->status, "blocked", f->blocked, "advice", f->advice, "source", f->source, "confidence", confidence);
+    return json_pack("{s:s, s:i, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "kind", "port", "port",
+                     (int)f->port, "role", f->role, "tls_mode", mode_of(f->tls), "tls", f->tls_words,
+                     "registry", f->status, "blocked", f->blocked, "advice", f->advice, "source", f->source,
+                     "confidence", confidence);
 }
 
 static json_t *other_json(const struct port_other *o)
 {
     char confidence[2] = {o->confidence, '\0'};
-    return json_pack("{s:s, s:i, s:s, s:s, s:s, s:s, s:s}", "kind", "port", "port", (int)o->port, "role", "submission", "tls_mode", mode_of(o->tls), "used_by", o->who, "source", o->source,
+    return json_pack("{s:s, s:i, s:s, s:s, s:s, s:s, s:s}", "kind", "port", "port", (int)o->port, "role",
+                     "submission", "tls_mode", mode_of(o->tls), "used_by", o->who, "source", o->source,
                      "confidence", confidence);
 }
 
@@ -173,7 +186,10 @@ struct explain_query {
 /* As mail programs call them. */
 static uint16_t port_called(struct bytes name)
 {
-    static const struct { const char *name; uint16_t port; } names[] = {{"smtp", 25}, {"submission", 587}, {"submissions", 465}, {"smtps", 465}};
+    static const struct {
+        const char *name;
+        uint16_t port;
+    } names[] = {{"smtp", 25}, {"submission", 587}, {"submissions", 465}, {"smtps", 465}};
     uint64_t number;
     if (bytes_to_u64(name, UINT16_MAX, &number))
         return (uint16_t)number;
@@ -235,7 +251,10 @@ bool port_explain(const char *name, bool json, struct error *error)
 {
     struct bytes text = bytes_trim(bytes_of_text(name));
     size_t at = bytes_find_last(text, '@'); /* of a mail address the domain counts */
-    struct explain_query q = {.name = at == SIZE_MAX ? text : bytes_from(text, at + 1), .port = port_called(text), .all = bytes_is_nocase(text, "all"), .list = json ? json_array() : NULL};
+    struct explain_query q = {.name = at == SIZE_MAX ? text : bytes_from(text, at + 1),
+                              .port = port_called(text),
+                              .all = bytes_is_nocase(text, "all"),
+                              .list = json ? json_array() : NULL};
     print_ports(&q);
     print_providers(&q);
     print_networks(&q);
@@ -245,6 +264,9 @@ bool port_explain(const char *name, bool json, struct error *error)
     }
     json_decref(q.list);
     if (q.told == 0)
-        return error_set(error, EX_DATAERR, "nothing is known of '%.80s'; ask for a port (25, 587, 465, 2525), a provider (sendgrid, gmail ...), a network (digitalocean ...) or all", name);
+        return error_set(error, EX_DATAERR,
+                         "nothing is known of '%.80s'; ask for a port (25, 587, 465, 2525), a provider "
+                         "(sendgrid, gmail ...), a network (digitalocean ...) or all",
+                         name);
     return true;
 }

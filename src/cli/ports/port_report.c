@@ -1,24 +1,31 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/ports/port_report.h"
 
-#include "io/clock.h"
-#include "core/port/port_facts.h"
-#include "core/port/network.h"
-
 #include <stdio.h>
+
+#include "core/port/network.h"
+#include "core/port/port_facts.h"
+#include "io/clock.h"
 
 /* ---- what was seen of a port ---- */
 
 static const char *mechanisms_text(uint32_t set, char *buffer, size_t size)
 {
-    static const struct { uint32_t bit; const char *name; } names[] = {
-        {MECHANISM_PLAIN, "PLAIN"}, {MECHANISM_LOGIN, "LOGIN"}, {MECHANISM_SCRAM_SHA_256, "SCRAM-SHA-256"}, {MECHANISM_SCRAM_SHA_256_PLUS, "SCRAM-SHA-256-PLUS"},
-        {MECHANISM_XOAUTH2, "XOAUTH2"}, {MECHANISM_OAUTHBEARER, "OAUTHBEARER"}};
+    static const struct {
+        uint32_t bit;
+        const char *name;
+    } names[] = {{MECHANISM_PLAIN, "PLAIN"},
+                 {MECHANISM_LOGIN, "LOGIN"},
+                 {MECHANISM_SCRAM_SHA_256, "SCRAM-SHA-256"},
+                 {MECHANISM_SCRAM_SHA_256_PLUS, "SCRAM-SHA-256-PLUS"},
+                 {MECHANISM_XOAUTH2, "XOAUTH2"},
+                 {MECHANISM_OAUTHBEARER, "OAUTHBEARER"}};
     size_t used = 0;
     buffer[0] = '\0';
     for (size_t i = 0; i < ARRAY_LENGTH(names); i++)
         if ((set & names[i].bit) != 0)
-            used += (size_t)snprintf(buffer + used, used < size ? size - used : 0, "%s%s", used == 0 ? "" : " ", names[i].name);
+            used += (size_t)snprintf(buffer + used, used < size ? size - used : 0, "%s%s",
+                                     used == 0 ? "" : " ", names[i].name);
     return buffer;
 }
 
@@ -108,7 +115,8 @@ static const char *why_best(const struct port_report *report, const struct race_
     case 587: return "it is the default for programs that send mail, and it works";
     case 2525: return "587 does not work from here, 2525 is the way round";
     case 465: return "neither 587 nor 2525 works from here";
-    case 443: return "no other port works from here, and the server takes mail behind its web port (ALPN smtp)";
+    case 443:
+        return "no other port works from here, and the server takes mail behind its web port (ALPN smtp)";
     default: return "it works";
     }
 }
@@ -117,7 +125,8 @@ static void advise(const struct port_report *report, struct buffer *out)
 {
     const struct race_attempt *best = port_report_best(report);
     if (best != NULL)
-        buffer_add_format(out, "use port %u with %s: %s", (unsigned)best->port->port, tls_words(best->tls), why_best(report, best));
+        buffer_add_format(out, "use port %u with %s: %s", (unsigned)best->port->port, tls_words(best->tls),
+                          why_best(report, best));
     else
         buffer_add_text(out, "no port can be used to submit mail from here; see each port's reason");
 }
@@ -153,12 +162,17 @@ static void print_port(const struct port_report *report, const struct race_attem
     const struct port_facts *facts = port_facts_of(a->port->port);
     const struct port_connect_line *line = port_connect_line_of(report->seen, a);
     char buffer[128];
-    printf("  %-5u %s%-11s%s %5llu ms  %s%s\n", (unsigned)a->port->port, colour_of(report, a), port_verdict_state(a->verdict), report->colour ? "\033[0m" : "",
-           (unsigned long long)took_ms(a), facts != NULL ? facts->role : a->port->port == RACE_LAST_PORT ? "submission" : "", a->port->port == 25 ? ": for servers, not for you" : "");
+    printf("  %-5u %s%-11s%s %5llu ms  %s%s\n", (unsigned)a->port->port, colour_of(report, a),
+           port_verdict_state(a->verdict), report->colour ? "\033[0m" : "", (unsigned long long)took_ms(a),
+           facts != NULL                     ? facts->role
+           : a->port->port == RACE_LAST_PORT ? "submission"
+                                             : "",
+           a->port->port == 25 ? ": for servers, not for you" : "");
     if (line->tls_text[0] != '\0')
         printf("        %s, %s, certificate: %s\n", tls_words(a->tls), line->tls_text, line->certificate);
     if (a->capabilities.mechanisms != 0)
-        printf("        sign in by: %s\n", mechanisms_text(a->capabilities.mechanisms, buffer, sizeof buffer));
+        printf("        sign in by: %s\n",
+               mechanisms_text(a->capabilities.mechanisms, buffer, sizeof buffer));
     if (verdict_of(a) != PORT_OPEN)
         print_problem(a);
 }
@@ -166,7 +180,8 @@ static void print_port(const struct port_report *report, const struct race_attem
 /* The line to paste into a form. */
 static void print_settings(const struct port_report *report, const struct race_attempt *best)
 {
-    printf("  host %s  port %u  %s", report->host, (unsigned)best->port->port, best->tls == CLIENT_TLS_IMPLICIT ? "SSL/TLS" : "STARTTLS");
+    printf("  host %s  port %u  %s", report->host, (unsigned)best->port->port,
+           best->tls == CLIENT_TLS_IMPLICIT ? "SSL/TLS" : "STARTTLS");
     if (report->user[0] != '\0')
         printf("  user name %s", report->user);
     putchar('\n');
@@ -226,7 +241,9 @@ size_t port_report_progress(const struct port_connect *seen, size_t lines)
         if (a == NULL || is_passed_over(seen, i))
             continue;
         uint64_t until_ms = a->stage == ATTEMPT_OVER ? a->ended_ms : now_ms;
-        printf("\033[K  %-5u %-11s %5llu ms\n", (unsigned)a->port->port, stage_words(a), (unsigned long long)(a->started_ms != 0 && until_ms > a->started_ms ? until_ms - a->started_ms : 0));
+        printf("\033[K  %-5u %-11s %5llu ms\n", (unsigned)a->port->port, stage_words(a),
+               (unsigned long long)(a->started_ms != 0 && until_ms > a->started_ms ? until_ms - a->started_ms
+                                                                                   : 0));
         now++;
     }
     fflush(stdout);
@@ -243,11 +260,18 @@ static json_t *port_json(const struct port_report *report, const struct race_att
     struct buffer address = {0};
     char buffer[128];
     route_address_text(&address, a->address);
-    json_t *one = json_pack("{s:i, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:s, s:s, s:s, s:s}", "port", (int)a->port->port, "address", buffer_text(&address), "state",
-                            port_verdict_state(a->verdict), "verdict", port_verdict_name(verdict), "role", facts != NULL ? facts->role : a->port->port == RACE_LAST_PORT ? "submission" : "", "tls_mode",
-                            a->tls == CLIENT_TLS_IMPLICIT ? "implicit" : "starttls", "tls", line->tls_text, "certificate", line->certificate, "auth",
-                            mechanisms_text(a->capabilities.mechanisms, buffer, sizeof buffer), "took_ms", (json_int_t)took_ms(a), "step", client_step_name(a->step), "reason",
-                            port_verdict_sentence(verdict), "mend", port_verdict_hint(verdict), "said", a->said);
+    json_t *one = json_pack("{s:i, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:s, s:s, s:s, s:s}", "port",
+                            (int)a->port->port, "address", buffer_text(&address), "state",
+                            port_verdict_state(a->verdict), "verdict", port_verdict_name(verdict), "role",
+                            facts != NULL                     ? facts->role
+                            : a->port->port == RACE_LAST_PORT ? "submission"
+                                                              : "",
+                            "tls_mode", a->tls == CLIENT_TLS_IMPLICIT ? "implicit" : "starttls", "tls",
+                            line->tls_text, "certificate", line->certificate, "auth",
+                            mechanisms_text(a->capabilities.mechanisms, buffer, sizeof buffer), "took_ms",
+                            (json_int_t)took_ms(a), "step", client_step_name(a->step), "reason",
+                            port_verdict_sentence(verdict), "mend", port_verdict_hint(verdict), "said",
+                            a->said);
     buffer_free(&address);
     return one;
 }
@@ -264,12 +288,17 @@ json_t *port_report_json(const struct port_report *report)
     }
     advise(report, &words);
     json_t *settings = best == NULL ? json_null()
-                                    : json_pack("{s:s, s:i, s:s, s:s}", "host", report->host, "port", (int)best->port->port, "tls",
-                                                best->tls == CLIENT_TLS_IMPLICIT ? "implicit" : "starttls", "user", report->user);
+                                    : json_pack("{s:s, s:i, s:s, s:s}", "host", report->host, "port",
+                                                (int)best->port->port, "tls",
+                                                best->tls == CLIENT_TLS_IMPLICIT ? "implicit" : "starttls",
+                                                "user", report->user);
     struct buffer signature = {0};
     add_signature(report, &signature);
-    json_t *facts = json_pack("{s:s, s:s, s:s*, s:s*, s:o, s:o, s:o, s:s, s:s}", "target", report->target, "host", report->host, "source", report->source, "provider", report->provider == NULL ? NULL : report->provider->name, "ports", ports, "use",
-                              best != NULL ? json_integer(best->port->port) : json_null(), "settings", settings, "advice", buffer_text(&words), "signature", buffer_text(&signature));
+    json_t *facts = json_pack("{s:s, s:s, s:s*, s:s*, s:o, s:o, s:o, s:s, s:s}", "target", report->target,
+                              "host", report->host, "source", report->source, "provider",
+                              report->provider == NULL ? NULL : report->provider->name, "ports", ports, "use",
+                              best != NULL ? json_integer(best->port->port) : json_null(), "settings",
+                              settings, "advice", buffer_text(&words), "signature", buffer_text(&signature));
     buffer_free(&signature);
     buffer_free(&words);
     return facts;

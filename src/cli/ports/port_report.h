@@ -6,21 +6,21 @@
 #ifndef MAILBOAT_CLI_PORTS_PORT_REPORT_H
 #define MAILBOAT_CLI_PORTS_PORT_REPORT_H
 
-#include "cli/send/server_connection.h"
-
-#include "core/port/provider.h"
-
 #include <jansson.h>
 
+#include "cli/send/server_connection.h"
+#include "core/port/provider.h"
+
 struct port_report {
-    const char *target;             /* as it was said */
+    const char *target; /* as it was said */
     const char *host;
-    const char *source;             /* where the host comes from: "SRV records of example.org"; NULL: it was said */
-    const char *user;               /* what to sign in as; "" when it is not known */
-    const char *password;           /* in words: "the API key"; "" when nothing is to be said */
+    /* where the host comes from: "SRV records of example.org"; NULL: it was said */
+    const char *source;
+    const char *user;                /* what to sign in as; "" when it is not known */
+    const char *password;            /* in words: "the API key"; "" when nothing is to be said */
     const struct provider *provider; /* whose host it is, or NULL */
-    const struct port_connect *seen;     /* examined */
-    uint16_t order[RACE_PORTS_MAX]; /* of preference: the server's own published order, or ours */
+    const struct port_connect *seen; /* examined */
+    uint16_t order[RACE_PORTS_MAX];  /* of preference: the server's own published order, or ours */
     size_t order_count;
     bool colour;
 };

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* ports: examines the four ports of a host at the same time, and says which to use. */
-#include "cli/ports/discover.h"
-#include "cli/options.h"
-#include "cli/ports/port_explain.h"
-#include "cli/ports/port_report.h"
-#include "core/port/port_facts.h"
-#include "cli/ports/target.h"
-
 #include <stdio.h>
 #include <stdlib.h>
 #include <sysexits.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "cli/options.h"
+#include "cli/ports/discover.h"
+#include "cli/ports/port_explain.h"
+#include "cli/ports/port_report.h"
+#include "cli/ports/target.h"
+#include "core/port/port_facts.h"
 
 extern const struct command ports_command;
 
@@ -30,8 +30,8 @@ struct ports_run {
     struct target target;
     struct discovery discovery;
     struct port_report report;
-    size_t lines;                        /* of the live picture */
-    const char *states[RACE_PORTS_MAX];  /* of the last time; NULL: there was none */
+    size_t lines;                       /* of the live picture */
+    const char *states[RACE_PORTS_MAX]; /* of the last time; NULL: there was none */
 };
 
 /* ---- one examination ---- */
@@ -51,7 +51,8 @@ static void order_as_published(struct ports_run *e, struct server_connection_opt
     for (size_t i = 0; i < d->port_count; i++) {
         e->report.order[e->report.order_count++] = d->ports[i].port;
         if (options->port_count < RACE_PORTS_MAX && port_facts_of(d->ports[i].port) == NULL)
-            options->ports[options->port_count++] = d->ports[i]; /* one of an unusual number is looked at too */
+            /* one of an unusual number is looked at too */
+            options->ports[options->port_count++] = d->ports[i];
     }
 }
 
@@ -71,9 +72,15 @@ static bool find_host(struct ports_run *e, struct server_connection_options *opt
 
 static bool prepare(struct ports_run *e, struct server_connection_options *options, struct error *error)
 {
-    if (!target_read(&e->target, e->said, error) || !server_connection_ports(options, e->target.ports[0] != '\0' ? e->target.ports : "25,587,2525,465", error))
+    if (!target_read(&e->target, e->said, error) ||
+        !server_connection_ports(options, e->target.ports[0] != '\0' ? e->target.ports : "25,587,2525,465",
+                                 error))
         return false;
-    e->report = (struct port_report){.target = e->said, .host = e->target.host, .user = "", .password = "", .order_count = ARRAY_LENGTH(default_order)};
+    e->report = (struct port_report){.target = e->said,
+                                     .host = e->target.host,
+                                     .user = "",
+                                     .password = "",
+                                     .order_count = ARRAY_LENGTH(default_order)};
     memcpy(e->report.order, default_order, sizeof default_order);
     e->report.colour = isatty(STDOUT_FILENO) && getenv("NO_COLOR") == NULL;
     options->host = e->target.host;
@@ -102,7 +109,8 @@ static void print_changes(struct ports_run *e)
     for (size_t i = 0; i < seen->options.port_count; i++) {
         const char *state = port_report_state(seen, seen->options.ports[i].port);
         if (e->states[i] != NULL && state != e->states[i])
-            printf("%s  %s %u: %s -> %s\n", clock, e->report.host, (unsigned)seen->options.ports[i].port, e->states[i], state);
+            printf("%s  %s %u: %s -> %s\n", clock, e->report.host, (unsigned)seen->options.ports[i].port,
+                   e->states[i], state);
         e->states[i] = state;
     }
     fflush(stdout);
@@ -124,7 +132,8 @@ static void print_report(struct ports_run *e, json_t *all)
 
 static int examine(struct ports_run *e, json_t *all)
 {
-    struct server_connection_options options = {.ca_file = e->wish->ca_file, .examine = true, .deadline_ms = e->wish->deadline_ms, .owner = e};
+    struct server_connection_options options = {
+        .ca_file = e->wish->ca_file, .examine = true, .deadline_ms = e->wish->deadline_ms, .owner = e};
     struct server_connection *connection = memory_new(sizeof *connection);
     struct error error = {0};
     int exit_code = EX_OK;
@@ -172,8 +181,10 @@ static int run(int argc, char **argv)
     static struct ports_run all[ARGUMENTS_MAX];
     struct arguments arguments;
     struct error error = {0};
-    const struct option_rule rules[] = {{OPTION_FLAG, "json", 0, &wish.json}, {OPTION_FLAG, "watch", 0, &wish.watch}, {OPTION_TEXT, "ca-file", 0, &wish.ca_file},
-                                        {OPTION_TEXT, "deadline", 0, &wish.deadline}, {OPTION_TEXT, "explain", 0, &wish.explain}, {OPTION_END, NULL, 0, NULL}};
+    const struct option_rule rules[] = {
+        {OPTION_FLAG, "json", 0, &wish.json},       {OPTION_FLAG, "watch", 0, &wish.watch},
+        {OPTION_TEXT, "ca-file", 0, &wish.ca_file}, {OPTION_TEXT, "deadline", 0, &wish.deadline},
+        {OPTION_TEXT, "explain", 0, &wish.explain}, {OPTION_END, NULL, 0, NULL}};
     wish = (struct ports_options){.deadline_ms = EXAMINE_MS};
     if (!options_read(&ports_command, argc, argv, rules, &arguments))
         return EX_USAGE;

@@ -4,16 +4,16 @@
  * through a well-known one, in words or ready to paste (settings_templates.c). Passwords
  * are never printed: a program gets one of its own from `mailboat key add`.
  */
-#include "store/accounts.h"
-#include "cli/setup/dovecot.h"
-#include "cli/options.h"
-#include "cli/ports/settings_templates.h"
-#include "core/port/provider.h"
-#include "core/smtp/address.h"
-
 #include <jansson.h>
 #include <stdio.h>
 #include <sysexits.h>
+
+#include "cli/options.h"
+#include "cli/ports/settings_templates.h"
+#include "cli/setup/dovecot.h"
+#include "core/port/provider.h"
+#include "core/smtp/address.h"
+#include "store/accounts.h"
 
 extern const struct command settings_command;
 
@@ -31,9 +31,9 @@ struct settings_options {
 
 struct settings {
     struct bytes host, user, from, domain;
-    const struct provider *provider; /* NULL: it is Mailboat, or nobody we know */
-    bool here;                       /* this machine's server */
-    struct settings_endpoint endpoints[ENDPOINTS_MAX];    /* the best first */
+    const struct provider *provider;                   /* NULL: it is Mailboat, or nobody we know */
+    bool here;                                         /* this machine's server */
+    struct settings_endpoint endpoints[ENDPOINTS_MAX]; /* the best first */
     size_t endpoint_count;
     uint16_t imap, imaps, pop3, pop3s; /* to read mail; 0: not served */
 };
@@ -57,7 +57,8 @@ static bool is_hosted(const struct config *config, struct bytes domain)
     bool valid = accounts_domain(&name, domain);
     for (size_t i = 0; valid && !found && i < config->domain_count; i++) {
         buffer_clear(&configured);
-        found = accounts_domain(&configured, bytes_of_text(config->domains[i])) && bytes_equal(buffer_bytes(&configured), buffer_bytes(&name));
+        found = accounts_domain(&configured, bytes_of_text(config->domains[i])) &&
+                bytes_equal(buffer_bytes(&configured), buffer_bytes(&name));
     }
     struct accounts *accounts = valid && !found ? accounts_open(config->data_dir, false, &unreadable) : NULL;
     if (accounts != NULL) {
@@ -74,7 +75,10 @@ static bool gather_here(struct settings *settings, const struct config *config, 
     settings->here = true;
     settings->host = bytes_of_text(config->hostname);
     if (!is_hosted(config, settings->domain))
-        return error_set(error, EX_DATAERR, "%.*s is not hosted here; mailboat domain add %.*s makes it so, and --host names another server", BYTES_ARG(settings->domain), BYTES_ARG(settings->domain));
+        return error_set(
+            error, EX_DATAERR,
+            "%.*s is not hosted here; mailboat domain add %.*s makes it so, and --host names another server",
+            BYTES_ARG(settings->domain), BYTES_ARG(settings->domain));
     if (dovecot_is_set_up(config)) {
         settings->imap = config->mailboxes.imap;
         settings->imaps = config->mailboxes.imaps;
@@ -84,7 +88,10 @@ static bool gather_here(struct settings *settings, const struct config *config, 
     for (size_t i = 0; i < config->listener_count; i++)
         if (config->listeners[i].role == ROLE_SUBMISSION && config->listeners[i].tls != TLS_NONE)
             add_endpoint(settings, config->listeners[i].port, config->listeners[i].tls == TLS_IMPLICIT);
-    return settings->endpoint_count > 0 || error_set(error, EX_CONFIG, "the configuration has no listener for submission; leave listeners out for 587, 465 and 2525");
+    return settings->endpoint_count > 0 ||
+           error_set(
+               error, EX_CONFIG,
+               "the configuration has no listener for submission; leave listeners out for 587, 465 and 2525");
 }
 
 static bool gather_elsewhere(struct settings *settings, const char *host, struct error *error)
@@ -95,7 +102,9 @@ static bool gather_elsewhere(struct settings *settings, const char *host, struct
     const struct provider *by = settings->provider != NULL ? settings->provider : &unknown;
     settings->host = settings->provider != NULL && provider_by_host(name) == NULL ? provider_host(by) : name;
     if (settings->host.length == 0)
-        return error_set(error, EX_DATAERR, "%s has a host for each region; say yours as --host, like %s with the region for *", by->name, by->hosts);
+        return error_set(error, EX_DATAERR,
+                         "%s has a host for each region; say yours as --host, like %s with the region for *",
+                         by->name, by->hosts);
     const char *fault = host_fault(settings->host, false);
     if (fault != NULL)
         return error_set(error, EX_DATAERR, "'%s' is not the name of a host: %s", host, fault);
@@ -125,7 +134,9 @@ static bool choose_port(struct settings *settings, const char *text, struct erro
         settings->endpoints[0] = first;
         return true;
     }
-    return error_set(error, EX_DATAERR, "mail is not submitted on port %s of %.*s; leave --port out for the best", text, BYTES_ARG(settings->host));
+    return error_set(error, EX_DATAERR,
+                     "mail is not submitted on port %s of %.*s; leave --port out for the best", text,
+                     BYTES_ARG(settings->host));
 }
 
 /* ---- telling ---- */
@@ -133,9 +144,12 @@ static bool choose_port(struct settings *settings, const char *text, struct erro
 static void print_password(const struct settings *settings, FILE *to, const char *before)
 {
     if (settings->here)
-        fprintf(to, "%smailboat key add %.*s makes one for this program\n", before, BYTES_ARG(settings->user));
+        fprintf(to, "%smailboat key add %.*s makes one for this program\n", before,
+                BYTES_ARG(settings->user));
     else
-        fprintf(to, "%s%s\n", before, settings->provider != NULL ? settings->provider->password : "the one that the server's operator gave you");
+        fprintf(to, "%s%s\n", before,
+                settings->provider != NULL ? settings->provider->password
+                                           : "the one that the server's operator gave you");
 }
 
 /* Where mail is read: "IMAP        993, TLS from the first octet; 143, STARTTLS". */
@@ -155,7 +169,9 @@ static void print_page(const struct settings *settings)
 {
     printf("Server      %.*s\n", BYTES_ARG(settings->host));
     for (size_t i = 0; i < settings->endpoint_count; i++)
-        printf("%-11s %u, %s\n", i == 0 ? "Port" : "  or", settings->endpoints[i].port, settings->endpoints[i].implicit ? "TLS from the first octet (\"SSL/TLS\")" : "STARTTLS (required)");
+        printf("%-11s %u, %s\n", i == 0 ? "Port" : "  or", settings->endpoints[i].port,
+               settings->endpoints[i].implicit ? "TLS from the first octet (\"SSL/TLS\")"
+                                               : "STARTTLS (required)");
     print_reading("IMAP", settings->imaps, settings->imap);
     print_reading("POP3", settings->pop3s, settings->pop3);
     printf("User name   %.*s\n", BYTES_ARG(settings->user));
@@ -170,13 +186,22 @@ static void print_page(const struct settings *settings)
     printf("\n");
 }
 
-static void print_json(const struct settings *settings, const struct settings_template *template, const struct settings_facts *facts)
+static void print_json(const struct settings *settings, const struct settings_template *template,
+                       const struct settings_facts *facts)
 {
     json_t *ports = json_array();
     for (size_t i = 0; i < settings->endpoint_count; i++)
-        json_array_append_new(ports, json_pack("{s:i, s:s}", "port", (int)settings->endpoints[i].port, "tls", settings->endpoints[i].implicit ? "implicit" : "starttls"));
-    json_t *all = json_pack("{s:s%, s:s%, s:o}", "host", settings->host.at, settings->host.length, "user", settings->user.at, settings->user.length, "ports", ports);
-    const struct { const char *name; uint16_t port; } reading[] = {{"imap", settings->imap}, {"imaps", settings->imaps}, {"pop3", settings->pop3}, {"pop3s", settings->pop3s}};
+        json_array_append_new(ports, json_pack("{s:i, s:s}", "port", (int)settings->endpoints[i].port, "tls",
+                                               settings->endpoints[i].implicit ? "implicit" : "starttls"));
+    json_t *all = json_pack("{s:s%, s:s%, s:o}", "host", settings->host.at, settings->host.length, "user",
+                            settings->user.at, settings->user.length, "ports", ports);
+    const struct {
+        const char *name;
+        uint16_t port;
+    } reading[] = {{"imap", settings->imap},
+                   {"imaps", settings->imaps},
+                   {"pop3", settings->pop3},
+                   {"pop3s", settings->pop3s}};
     for (size_t i = 0; i < ARRAY_LENGTH(reading); i++)
         if (reading[i].port != 0)
             json_object_set_new(all, reading[i].name, json_integer(reading[i].port));
@@ -192,9 +217,15 @@ static void print_json(const struct settings *settings, const struct settings_te
     json_decref(all);
 }
 
-static void print_settings(const struct settings *settings, const struct settings_template *template, bool json)
+static void print_settings(const struct settings *settings, const struct settings_template *template,
+                           bool json)
 {
-    struct settings_facts facts = {settings->host, settings->user, settings->from, settings->domain, settings->endpoints[0].port, settings->endpoints[0].implicit};
+    struct settings_facts facts = {settings->host,
+                                   settings->user,
+                                   settings->from,
+                                   settings->domain,
+                                   settings->endpoints[0].port,
+                                   settings->endpoints[0].implicit};
     struct buffer text = {0};
     if (json) {
         print_json(settings, template, &facts);
@@ -215,7 +246,8 @@ static int usage_of_program(const char *program)
     struct buffer names = {0};
     for (size_t i = 0; i < paste_count; i++)
         buffer_add_format(&names, "%s%s", i == 0 ? "" : ", ", templates[i].name);
-    int exit_code = command_usage(&settings_command, "nothing is known for '%.40s'; --for takes %s", program, buffer_text(&names));
+    int exit_code = command_usage(&settings_command, "nothing is known for '%.40s'; --for takes %s", program,
+                                  buffer_text(&names));
     buffer_free(&names);
     return exit_code;
 }
@@ -225,13 +257,16 @@ static bool read_address(struct settings *settings, const char *text, struct err
 {
     struct address address;
     if (!address_parse(bytes_of_text(text), true, &address) || address.literal || address.quoted)
-        return error_set(error, EX_DATAERR, "'%.200s' is not a mail address that programs sign in with, like ada@example.org", text);
+        return error_set(error, EX_DATAERR,
+                         "'%.200s' is not a mail address that programs sign in with, like ada@example.org",
+                         text);
     settings->user = settings->from = bytes_of_text(text);
     settings->domain = address.domain;
     return true;
 }
 
-static int print(const struct settings_options *wish, const char *address, const struct settings_template *template)
+static int print(const struct settings_options *wish, const char *address,
+                 const struct settings_template *template)
 {
     struct settings settings = {0};
     struct config config;
@@ -241,7 +276,8 @@ static int print(const struct settings_options *wish, const char *address, const
     if (done && wish->host == NULL)
         done = configured = config_load_as_anybody(&config, wish->config, &error);
     if (done)
-        done = wish->host != NULL ? gather_elsewhere(&settings, wish->host, &error) : gather_here(&settings, &config, &error);
+        done = wish->host != NULL ? gather_elsewhere(&settings, wish->host, &error)
+                                  : gather_here(&settings, &config, &error);
     if (done && choose_port(&settings, wish->port, &error))
         print_settings(&settings, template, wish->json);
     if (configured)
@@ -253,13 +289,17 @@ static int run(int argc, char **argv)
 {
     struct settings_options wish = {0};
     struct arguments arguments;
-    const struct option_rule rules[] = {{OPTION_TEXT, "for", 0, &wish.program}, {OPTION_TEXT, "host", 0, &wish.host}, {OPTION_TEXT, "port", 'p', &wish.port},
-                                        {OPTION_TEXT, "config", 'c', &wish.config}, {OPTION_FLAG, "json", 0, &wish.json}, {OPTION_END, NULL, 0, NULL}};
+    const struct option_rule rules[] = {
+        {OPTION_TEXT, "for", 0, &wish.program}, {OPTION_TEXT, "host", 0, &wish.host},
+        {OPTION_TEXT, "port", 'p', &wish.port}, {OPTION_TEXT, "config", 'c', &wish.config},
+        {OPTION_FLAG, "json", 0, &wish.json},   {OPTION_END, NULL, 0, NULL}};
     if (!options_read(&settings_command, argc, argv, rules, &arguments))
         return EX_USAGE;
     if (arguments.count != 1)
         return command_usage(&settings_command, "say one ADDRESS");
-    const struct settings_template *template = wish.program == NULL ? NULL : settings_templates_find(bytes_of_text(wish.program));
+    const struct settings_template *template = wish.program == NULL
+                                                   ? NULL
+                                                   : settings_templates_find(bytes_of_text(wish.program));
     if (wish.program != NULL && template == NULL)
         return usage_of_program(wish.program);
     return print(&wish, arguments.at[0], template);

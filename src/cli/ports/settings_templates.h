@@ -20,7 +20,8 @@ struct settings_template {
 };
 
 struct settings_facts {
-    struct bytes host, user, from, domain; /* some services sign in with a fixed user; `from` is the address */
+    /* some services sign in with a fixed user; `from` is the address */
+    struct bytes host, user, from, domain;
     uint16_t port;
     bool implicit; /* TLS from the first octet */
 };
@@ -28,7 +29,9 @@ struct settings_facts {
 extern const struct settings_template templates[];
 extern const size_t paste_count;
 
-const struct settings_template *settings_templates_find(struct bytes name); /* without regard to case; NULL: none */
-void settings_templates_write(const struct settings_template *template, const struct settings_facts *facts, struct buffer *out);
+/* without regard to case; NULL: none */
+const struct settings_template *settings_templates_find(struct bytes name);
+void settings_templates_write(const struct settings_template *template, const struct settings_facts *facts,
+                              struct buffer *out);
 
 #endif

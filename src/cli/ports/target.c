@@ -1,16 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/ports/target.h"
 
-#include "cli/send/server_connection.h"
-
 #include <stdio.h>
 #include <sysexits.h>
+
+#include "cli/send/server_connection.h"
 
 static const struct {
     const char *scheme, *ports;
     const char *tls; /* behind a port that is named */
 } schemes[] = {
-    {"smtp://", "", ""}, {"smtps://", "465", ":tls"}, {"submission://", "587", ":starttls"}, {"submissions://", "465", ":tls"}, {"https://", "", ""}, {"http://", "", ""},
+    {"smtp://", "", ""},
+    {"smtps://", "465", ":tls"},
+    {"submission://", "587", ":starttls"},
+    {"submissions://", "465", ":tls"},
+    {"https://", "", ""},
+    {"http://", "", ""},
 };
 
 /* The authority of a URL: without scheme, user and path. Returns the scheme's index, or SIZE_MAX. */
@@ -43,7 +48,8 @@ static void split_port(struct bytes text, struct bytes *host, struct bytes *port
 {
     size_t colon = bytes_find_last(text, ':');
     bool bracketed = text.length > 0 && text.at[0] == '[';
-    bool has_port = colon != SIZE_MAX && (bytes_find(text, ':') == colon || (bracketed && text.at[colon - 1] == ']'));
+    bool has_port = colon != SIZE_MAX &&
+                    (bytes_find(text, ':') == colon || (bracketed && text.at[colon - 1] == ']'));
     *host = has_port ? bytes_first(text, colon) : text;
     *port = has_port ? bytes_from(text, colon + 1) : bytes_none();
     if (bracketed && host->length > 2 && host->at[host->length - 1] == ']')
@@ -59,7 +65,8 @@ bool target_read(struct target *target, const char *said, struct error *error)
     *target = (struct target){0};
     size_t scheme = strip_url(&text);
     if (scheme == SIZE_MAX && bytes_search(text, BYTES("://")) != SIZE_MAX)
-        return error_set(error, EX_DATAERR, "'%s' is not for mail: name a host, or smtp://HOST, smtps://HOST", said);
+        return error_set(error, EX_DATAERR, "'%s' is not for mail: name a host, or smtp://HOST, smtps://HOST",
+                         said);
     size_t at = bytes_find_last(text, '@');
     if (scheme == SIZE_MAX && at != SIZE_MAX) {
         if (!read_address(target, text, error))
@@ -69,11 +76,14 @@ bool target_read(struct target *target, const char *said, struct error *error)
     split_port(text, &host, &port);
     if (host.length == 0 || host.length >= sizeof target->host)
         return error_set(error, EX_DATAERR, "'%s' names no host", said);
-    if ((port.length > 0 || (text.length > 0 && text.at[text.length - 1] == ':')) && (!bytes_to_u64(bytes_first(port, bytes_find(port, ':')), 65535, &number) || number == 0))
-        return error_set(error, EX_DATAERR, "'%.*s' in '%s' is not a port: ports are 1 to 65535", BYTES_ARG(port), said);
+    if ((port.length > 0 || (text.length > 0 && text.at[text.length - 1] == ':')) &&
+        (!bytes_to_u64(bytes_first(port, bytes_find(port, ':')), 65535, &number) || number == 0))
+        return error_set(error, EX_DATAERR, "'%.*s' in '%s' is not a port: ports are 1 to 65535",
+                         BYTES_ARG(port), said);
     snprintf(target->host, sizeof target->host, "%.*s", BYTES_ARG(host));
     if (port.length > 0)
-        snprintf(target->ports, sizeof target->ports, "%.*s%s", BYTES_ARG(bytes_first(port, 20)), scheme == SIZE_MAX ? "" : schemes[scheme].tls);
+        snprintf(target->ports, sizeof target->ports, "%.*s%s", BYTES_ARG(bytes_first(port, 20)),
+                 scheme == SIZE_MAX ? "" : schemes[scheme].tls);
     else if (scheme != SIZE_MAX)
         snprintf(target->ports, sizeof target->ports, "%s", schemes[scheme].ports);
     if (!server_connection_check_host(target->host, error))

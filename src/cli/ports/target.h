@@ -11,9 +11,9 @@
 #include "core/smtp/host.h"
 
 struct target {
-    char host[256];      /* in A-labels; of a mail address: its domain */
-    char address[512];   /* a mail address, or "" */
-    char ports[32];      /* as server_connection_ports() reads them, or "" when none was named */
+    char host[256];    /* in A-labels; of a mail address: its domain */
+    char address[512]; /* a mail address, or "" */
+    char ports[32];    /* as server_connection_ports() reads them, or "" when none was named */
 };
 
 /* False with a reason: exit code 65 (a host that cannot be, a port out of range). */

@@ -1,16 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* explain: the story of one message that waits, from its acceptance to its next attempt. */
-#include "cli/queue/queue.h"
-
-#include "io/clock.h"
-#include "cli/options.h"
-#include "core/queue/queue_id.h"
-#include "queue/queue.h"
-#include "cli/queue/format.h"
-
 #include <stdio.h>
 #include <stdlib.h>
 #include <sysexits.h>
+
+#include "cli/options.h"
+#include "cli/queue/format.h"
+#include "cli/queue/queue.h"
+#include "core/queue/queue_id.h"
+#include "io/clock.h"
+#include "queue/queue.h"
 
 extern const struct command explain_command;
 
@@ -32,9 +31,13 @@ struct wait_reason {
     struct buffer sentence;
 };
 
-static const char *const why_names[] = {
-    [WAIT_IN_PROGRESS] = "under_way", [WAIT_HELD] = "held", [WAIT_NO_SERVER] = "no_server", [WAIT_ALL_HELD] = "all_held",
-    [WAIT_BACKOFF] = "put_off", [WAIT_RETRY] = "retry", [WAIT_TURN] = "turn"};
+static const char *const why_names[] = {[WAIT_IN_PROGRESS] = "under_way",
+                                        [WAIT_HELD] = "held",
+                                        [WAIT_NO_SERVER] = "no_server",
+                                        [WAIT_ALL_HELD] = "all_held",
+                                        [WAIT_BACKOFF] = "put_off",
+                                        [WAIT_RETRY] = "retry",
+                                        [WAIT_TURN] = "turn"};
 
 static const char *destination_words(struct bytes destination, char buffer[STORE_DESTINATION_MAX + 1])
 {
@@ -44,11 +47,13 @@ static const char *destination_words(struct bytes destination, char buffer[STORE
         return "the smarthost";
     if (bytes_equal(destination, DESTINATION_LOOKUP))
         return "an address that must be looked up first";
-    snprintf(buffer, STORE_DESTINATION_MAX + 1, "%.*s", BYTES_ARG(bytes_first(destination, STORE_DESTINATION_MAX)));
+    snprintf(buffer, STORE_DESTINATION_MAX + 1, "%.*s",
+             BYTES_ARG(bytes_first(destination, STORE_DESTINATION_MAX)));
     return buffer;
 }
 
-static void add_retry(struct buffer *out, const struct explanation *explanation, const struct store_recipient *r)
+static void add_retry(struct buffer *out, const struct explanation *explanation,
+                      const struct store_recipient *r)
 {
     char longest[FORMAT_AGE_SIZE], first[FORMAT_AGE_SIZE];
     if (r->due_ms >= explanation->message.expires_ms)
@@ -56,11 +61,14 @@ static void add_retry(struct buffer *out, const struct explanation *explanation,
     else if (r->attempts == 0)
         buffer_add_text(out, ": it could not be tried until now");
     else
-        buffer_add_format(out, ": attempt %u; after each failure the wait grows, from %s to %s", (unsigned)r->attempts + 1,
-                          format_age(0, explanation->config->queue.first_ms, first), format_age(0, explanation->config->queue.max_ms, longest));
+        buffer_add_format(out, ": attempt %u; after each failure the wait grows, from %s to %s",
+                          (unsigned)r->attempts + 1,
+                          format_age(0, explanation->config->queue.first_ms, first),
+                          format_age(0, explanation->config->queue.max_ms, longest));
 }
 
-static void add_sentence(struct wait_reason *reason, const struct explanation *explanation, const struct store_recipient *r)
+static void add_sentence(struct wait_reason *reason, const struct explanation *explanation,
+                         const struct store_recipient *r)
 {
     struct buffer *out = &reason->sentence;
     char when[FORMAT_TIME_SIZE], in[FORMAT_AGE_SIZE], buffer[STORE_DESTINATION_MAX + 1];
@@ -69,27 +77,42 @@ static void add_sentence(struct wait_reason *reason, const struct explanation *e
     format_age(explanation->now_ms, reason->next_ms, in);
     switch (reason->why) {
     case WAIT_IN_PROGRESS: buffer_add_text(out, "an attempt is being made now"); break;
-    case WAIT_HELD: buffer_add_format(out, "held: it is not tried, and its time does not run out, until: mailboat queue release %s", explanation->id); break;
+    case WAIT_HELD:
+        buffer_add_format(
+            out, "held: it is not tried, and its time does not run out, until: mailboat queue release %s",
+            explanation->id);
+        break;
     case WAIT_NO_SERVER: buffer_add_text(out, "nothing is tried while no server runs: mailboat serve"); break;
-    case WAIT_ALL_HELD: buffer_add_text(out, "nothing is tried while the configuration says queue: {hold: true}"); break;
+    case WAIT_ALL_HELD:
+        buffer_add_text(out, "nothing is tried while the configuration says queue: {hold: true}");
+        break;
     case WAIT_BACKOFF:
-        buffer_add_format(out, "at %s (in %s): %u connections to %s failed in a row, so all of its mail waits together", when, in, (unsigned)reason->failures, destination);
+        buffer_add_format(
+            out, "at %s (in %s): %u connections to %s failed in a row, so all of its mail waits together",
+            when, in, (unsigned)reason->failures, destination);
         break;
     case WAIT_RETRY:
         buffer_add_format(out, "at %s (in %s)", when, in);
         add_retry(out, explanation, r);
         break;
-    case WAIT_TURN: buffer_add_format(out, "due now: it takes its turn among what goes to %s", destination); break;
+    case WAIT_TURN:
+        buffer_add_format(out, "due now: it takes its turn among what goes to %s", destination);
+        break;
     }
     if (explanation->in_progress.disk_full)
         buffer_add_text(out, "; the disk is full, and nothing starts until there is room");
 }
 
-static void reason_find(struct wait_reason *reason, const struct explanation *explanation, const struct store_recipient *r)
+static void reason_find(struct wait_reason *reason, const struct explanation *explanation,
+                        const struct store_recipient *r)
 {
     struct store_destination row = {0};
-    struct schedule_facts facts = {.in_progress = control_client_in_progress_has(&explanation->in_progress, explanation->message.id, r->number), .held = r->held, .served = explanation->in_progress.served,
-                                   .all_held = explanation->in_progress.all_held, .due_ms = r->due_ms};
+    struct schedule_facts facts = {.in_progress = control_client_in_progress_has(
+                                       &explanation->in_progress, explanation->message.id, r->number),
+                                   .held = r->held,
+                                   .served = explanation->in_progress.served,
+                                   .all_held = explanation->in_progress.all_held,
+                                   .due_ms = r->due_ms};
     if (store_destination(explanation->store, r->destination, &row) && row.failures >= SCHEDULE_FAILURES_MAX)
         facts.backoff_until_ms = row.due_ms;
     reason->failures = row.failures;
@@ -131,12 +154,15 @@ static void print_head(const struct explanation *explanation)
     char when[FORMAT_TIME_SIZE], age[FORMAT_AGE_SIZE];
     printf("%s: from <", explanation->id);
     format_print(m->envelope.sender);
-    printf(">, %llu octets\n  accepted %s (%s ago) ", (unsigned long long)m->envelope.size, format_time(m->arrived_ms, when), format_age(m->arrived_ms, explanation->now_ms, age));
+    printf(">, %llu octets\n  accepted %s (%s ago) ", (unsigned long long)m->envelope.size,
+           format_time(m->arrived_ms, when), format_age(m->arrived_ms, explanation->now_ms, age));
     print_origin(&m->origin);
     if (m->expires_ms > explanation->now_ms)
-        printf("\n  given up %s (in %s)\n", format_time(m->expires_ms, when), format_age(explanation->now_ms, m->expires_ms, age));
+        printf("\n  given up %s (in %s)\n", format_time(m->expires_ms, when),
+               format_age(explanation->now_ms, m->expires_ms, age));
     else
-        printf("\n  its time was over %s (%s ago)\n", format_time(m->expires_ms, when), format_age(m->expires_ms, explanation->now_ms, age));
+        printf("\n  its time was over %s (%s ago)\n", format_time(m->expires_ms, when),
+               format_age(m->expires_ms, explanation->now_ms, age));
 }
 
 static void print_attempt(const struct attempt_record *reply, uint32_t number)
@@ -175,7 +201,8 @@ static void print_recipient(const struct explanation *explanation, const struct 
     format_print(r->recipient.address);
     fputs(">, which goes to ", stdout);
     format_print(bytes_of_text(destination_words(r->destination, buffer)));
-    if (r->recipient.original.length > 0 && !bytes_equal_nocase(r->recipient.original, r->recipient.address)) {
+    if (r->recipient.original.length > 0 &&
+        !bytes_equal_nocase(r->recipient.original, r->recipient.address)) {
         fputs("; the sender wrote <", stdout);
         format_print(r->recipient.original);
         putchar('>');
@@ -199,9 +226,11 @@ static json_t *attempts_as_json(const struct attempt_record *attempts, size_t ke
 {
     json_t *list = json_array();
     for (size_t i = 0; i < kept; i++)
-        json_array_append_new(list, json_pack("{s:I, s:I, s:i, s:o, s:o, s:o, s:o}", "attempt", (json_int_t)(number + i), "at_ms", (json_int_t)attempts[i].when_ms, "code",
-                                              (int)attempts[i].code, "status", format_json(attempts[i].enhanced), "reply", format_json(attempts[i].text), "peer",
-                                              format_json(attempts[i].peer), "tls", format_json(attempts[i].tls)));
+        json_array_append_new(
+            list, json_pack("{s:I, s:I, s:i, s:o, s:o, s:o, s:o}", "attempt", (json_int_t)(number + i),
+                            "at_ms", (json_int_t)attempts[i].when_ms, "code", (int)attempts[i].code, "status",
+                            format_json(attempts[i].enhanced), "reply", format_json(attempts[i].text), "peer",
+                            format_json(attempts[i].peer), "tls", format_json(attempts[i].tls)));
     return list;
 }
 
@@ -212,10 +241,12 @@ static void print_recipient_as_json(const struct explanation *explanation, const
     struct wait_reason reason = {0};
     size_t kept = store_attempts(explanation->store, explanation->message.id, r->number, &arena, attempts);
     reason_find(&reason, explanation, r);
-    format_print_json(json_pack("{s:o, s:o, s:o, s:I, s:o, s:s, s:I, s:o}", "address", format_json(r->recipient.address), "original", format_json(r->recipient.original),
-                               "destination", format_json(r->destination), "attempts", (json_int_t)r->attempts, "history",
-                               attempts_as_json(attempts, kept, first_number(r, kept)), "state", why_names[reason.why], "next_ms", (json_int_t)reason.next_ms, "why",
-                               format_json(buffer_bytes(&reason.sentence))));
+    format_print_json(
+        json_pack("{s:o, s:o, s:o, s:I, s:o, s:s, s:I, s:o}", "address", format_json(r->recipient.address),
+                  "original", format_json(r->recipient.original), "destination", format_json(r->destination),
+                  "attempts", (json_int_t)r->attempts, "history",
+                  attempts_as_json(attempts, kept, first_number(r, kept)), "state", why_names[reason.why],
+                  "next_ms", (json_int_t)reason.next_ms, "why", format_json(buffer_bytes(&reason.sentence))));
     buffer_free(&reason.sentence);
     arena_clear(&arena);
 }
@@ -225,10 +256,13 @@ static void print_head_as_json(const struct explanation *explanation)
 {
     const struct store_message *m = &explanation->message;
     const struct origin *o = &m->origin;
-    json_t *all = json_pack("{s:s, s:o, s:I, s:I, s:I, s:b, s:{s:o, s:o, s:o, s:i, s:o, s:o}}", "id", explanation->id, "sender", format_json(m->envelope.sender), "size",
-                            (json_int_t)m->envelope.size, "accepted_ms", (json_int_t)m->arrived_ms, "expires_ms", (json_int_t)m->expires_ms, "server",
-                            (int)explanation->in_progress.served, "origin", "client", format_json(o->client_address), "helo", format_json(o->client_helo), "protocol",
-                            format_json(o->protocol), "port", (int)o->port, "tls", format_json(o->tls), "account", format_json(o->account));
+    json_t *all = json_pack(
+        "{s:s, s:o, s:I, s:I, s:I, s:b, s:{s:o, s:o, s:o, s:i, s:o, s:o}}", "id", explanation->id, "sender",
+        format_json(m->envelope.sender), "size", (json_int_t)m->envelope.size, "accepted_ms",
+        (json_int_t)m->arrived_ms, "expires_ms", (json_int_t)m->expires_ms, "server",
+        (int)explanation->in_progress.served, "origin", "client", format_json(o->client_address), "helo",
+        format_json(o->client_helo), "protocol", format_json(o->protocol), "port", (int)o->port, "tls",
+        format_json(o->tls), "account", format_json(o->account));
     char *head = json_dumps(all, JSON_COMPACT | JSON_PRESERVE_ORDER);
     if (head != NULL)
         printf("%.*s,\"recipients\":[", (int)strlen(head) - 1, head);
@@ -248,7 +282,9 @@ static void print_all(const struct explanation *explanation, bool json)
         print_head_as_json(explanation);
     else
         print_head(explanation);
-    for (size_t count; (count = store_recipients(explanation->store, explanation->message.id, expected, STORE_READ_MAX, &arena, page)) > 0; arena_clear(&arena))
+    for (size_t count; (count = store_recipients(explanation->store, explanation->message.id, expected,
+                                                 STORE_READ_MAX, &arena, page)) > 0;
+         arena_clear(&arena))
         for (size_t i = 0; i < count; i++, told++) {
             expected = page[i].number + 1;
             if (!json) {
@@ -261,7 +297,8 @@ static void print_all(const struct explanation *explanation, bool json)
     if (json)
         puts("]}");
     else if (expected > told)
-        printf("  %llu or more other recipients are done; the log says how: grep id=%s\n", (unsigned long long)(expected - told), explanation->id);
+        printf("  %llu or more other recipients are done; the log says how: grep id=%s\n",
+               (unsigned long long)(expected - told), explanation->id);
     arena_clear(&arena);
     free(page);
 }
@@ -275,8 +312,10 @@ static int say_gone(uint64_t id, const char *text)
     uint64_t made_s = id / QUEUE_ID_SLOTS / 1000000;
     if (made_s > EARLIEST_S && made_s * 1000 <= clock_epoch_ms() + 1000)
         format_time(made_s * 1000, since);
-    error_set(&error, EX_UNAVAILABLE, "no message %s waits: it was delivered, returned or removed. The log says which: journalctl -u mailboat%s%.19s%s | grep id=%s", text,
-              *since != '\0' ? " --since '" : "", since, *since != '\0' ? "'" : "", text);
+    error_set(&error, EX_UNAVAILABLE,
+              "no message %s waits: it was delivered, returned or removed. The log says which: journalctl -u "
+              "mailboat%s%.19s%s | grep id=%s",
+              text, *since != '\0' ? " --since '" : "", since, *since != '\0' ? "'" : "", text);
     return command_fail(&explain_command, &error);
 }
 
@@ -291,7 +330,8 @@ static int explain(const struct config *config, uint64_t id, bool json)
     explanation.store = queue_open(&explain_command, folder, &exit_code);
     if (exit_code != EX_OK)
         return exit_code;
-    if (explanation.store == NULL || !store_read(explanation.store, id, false, &arena, &explanation.message)) {
+    if (explanation.store == NULL ||
+        !store_read(explanation.store, id, false, &arena, &explanation.message)) {
         exit_code = say_gone(id, explanation.id);
     } else {
         control_client_in_progress(&explanation.in_progress, folder);
@@ -311,11 +351,14 @@ static int run(int argc, char **argv)
     struct config config;
     uint64_t id;
     int exit_code = EX_OK;
-    const struct option_rule rules[] = {{OPTION_TEXT, "config", 'c', &config_file}, {OPTION_FLAG, "json", 0, &json}, {OPTION_END, NULL, 0, NULL}};
+    const struct option_rule rules[] = {{OPTION_TEXT, "config", 'c', &config_file},
+                                        {OPTION_FLAG, "json", 0, &json},
+                                        {OPTION_END, NULL, 0, NULL}};
     if (!options_read(&explain_command, argc, argv, rules, &arguments))
         return EX_USAGE;
     if (arguments.count != 1)
-        return command_usage(&explain_command, "say which message: mailboat explain ID; mailboat queue list has the ids");
+        return command_usage(&explain_command,
+                             "say which message: mailboat explain ID; mailboat queue list has the ids");
     if (!queue_read_id(&explain_command, arguments.at[0], &id))
         return EX_USAGE;
     if (!options_config(&explain_command, config_file, &config, &exit_code))

@@ -1,19 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/queue/format.h"
 
-#include "core/smtp/status.h"
-
 #include <stdio.h>
 #include <time.h>
 
+#include "core/smtp/status.h"
+
 const char *format_age(uint64_t from_ms, uint64_t to_ms, char buffer[FORMAT_AGE_SIZE])
 {
-    static const struct { uint64_t below_s, unit_s; char name; } units[] = {{120, 1, 's'}, {2 * 3600, 60, 'm'}, {48 * 3600, 3600, 'h'}, {UINT64_MAX, 86400, 'd'}};
+    static const struct {
+        uint64_t below_s, unit_s;
+        char name;
+    } units[] = {{120, 1, 's'}, {2 * 3600, 60, 'm'}, {48 * 3600, 3600, 'h'}, {UINT64_MAX, 86400, 'd'}};
     uint64_t seconds = to_ms > from_ms ? (to_ms - from_ms) / 1000 : 0;
     size_t i = 0;
     while (seconds >= units[i].below_s)
         i++;
-    snprintf(buffer, FORMAT_AGE_SIZE, "%llu%c", (unsigned long long)(seconds / units[i].unit_s), units[i].name);
+    snprintf(buffer, FORMAT_AGE_SIZE, "%llu%c", (unsigned long long)(seconds / units[i].unit_s),
+             units[i].name);
     return buffer;
 }
 
@@ -21,7 +25,8 @@ const char *format_time(uint64_t epoch_ms, char buffer[FORMAT_TIME_SIZE])
 {
     time_t seconds = (time_t)(epoch_ms / 1000);
     struct tm parts;
-    if (localtime_r(&seconds, &parts) == NULL || strftime(buffer, FORMAT_TIME_SIZE, "%Y-%m-%d %H:%M:%S %z", &parts) == 0)
+    if (localtime_r(&seconds, &parts) == NULL ||
+        strftime(buffer, FORMAT_TIME_SIZE, "%Y-%m-%d %H:%M:%S %z", &parts) == 0)
         snprintf(buffer, FORMAT_TIME_SIZE, "%llu ms", (unsigned long long)epoch_ms);
     return buffer;
 }

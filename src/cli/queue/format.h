@@ -3,10 +3,10 @@
 #ifndef MAILBOAT_CLI_QUEUE_FORMAT_H
 #define MAILBOAT_CLI_QUEUE_FORMAT_H
 
+#include <jansson.h>
+
 #include "base/buffer.h"
 #include "store/store.h"
-
-#include <jansson.h>
 
 enum { FORMAT_AGE_SIZE = 32, FORMAT_TIME_SIZE = 40 };
 

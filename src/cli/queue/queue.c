@@ -6,14 +6,14 @@
  */
 #include "cli/queue/queue.h"
 
-#include "run/data_dir.h"
-#include "cli/options.h"
-#include "core/queue/queue_id.h"
-
 #include <errno.h>
 #include <stdio.h>
 #include <sysexits.h>
 #include <unistd.h>
+
+#include "cli/options.h"
+#include "core/queue/queue_id.h"
+#include "run/data_dir.h"
 
 /* ---- what all verbs open ---- */
 
@@ -22,7 +22,8 @@ struct store *queue_open(const struct command *command, const char *folder, int 
     struct error error = {0};
     char path[4096];
     *exit_code = EX_OK;
-    if (snprintf(path, sizeof path, "%s/mailboat.db", folder) < (int)sizeof path && access(path, F_OK) != 0 && errno == ENOENT)
+    if (snprintf(path, sizeof path, "%s/mailboat.db", folder) < (int)sizeof path && access(path, F_OK) != 0 &&
+        errno == ENOENT)
         return NULL;
     struct store *store = store_sqlite_open(folder, STORE_READ, &error);
     if (store == NULL)
@@ -40,10 +41,22 @@ bool queue_read_id(const struct command *command, const char *text, uint64_t *id
 
 /* ---- the command ---- */
 
-static int retry(const struct queue_call *call) { return queue_action(call, CONTROL_RETRY, "tried again now"); }
-static int hold(const struct queue_call *call) { return queue_action(call, CONTROL_HOLD, "held"); }
-static int release(const struct queue_call *call) { return queue_action(call, CONTROL_RELEASE, "released"); }
-static int remove_some(const struct queue_call *call) { return queue_action(call, CONTROL_REMOVE, "removed"); }
+static int retry(const struct queue_call *call)
+{
+    return queue_action(call, CONTROL_RETRY, "tried again now");
+}
+static int hold(const struct queue_call *call)
+{
+    return queue_action(call, CONTROL_HOLD, "held");
+}
+static int release(const struct queue_call *call)
+{
+    return queue_action(call, CONTROL_RELEASE, "released");
+}
+static int remove_some(const struct queue_call *call)
+{
+    return queue_action(call, CONTROL_REMOVE, "removed");
+}
 
 static const struct queue_verb {
     const char *name;
@@ -86,7 +99,10 @@ static int check(const struct queue_verb *verb, struct queue_call *call)
     if (!verb->selects && !unsaid)
         return command_usage(&queue_command, "%s takes no filter such as --sender", verb->name);
     if (verb->changes && call->id_count == 0 && unsaid)
-        return command_usage(&queue_command, "say which: mailboat queue %s ID, or a filter such as --domain example.org, or --all", verb->name);
+        return command_usage(
+            &queue_command,
+            "say which: mailboat queue %s ID, or a filter such as --domain example.org, or --all",
+            verb->name);
     if (verb->changes && call->id_count > 0 && !unsaid)
         return command_usage(&queue_command, "%s: ids or filters, not both", verb->name);
     if (call->postfix_json && verb->run != queue_list)
@@ -103,11 +119,17 @@ static int run(int argc, char **argv)
     struct config config;
     struct error error = {0};
     int exit_code = EX_OK;
-    const struct option_rule rules[] = {
-        {OPTION_TEXT, "config", 'c', &config_file},       {OPTION_FLAG, "json", 0, &call.json},         {OPTION_FLAG, "postfix-json", 0, &call.postfix_json},
-        {OPTION_TEXT, "sender", 0, &texts.sender},        {OPTION_TEXT, "recipient", 0, &texts.recipient}, {OPTION_TEXT, "domain", 0, &texts.domain},
-        {OPTION_TEXT, "older", 0, &texts.older},          {OPTION_TEXT, "younger", 0, &texts.younger},  {OPTION_TEXT, "reason", 0, &texts.reason},
-        {OPTION_FLAG, "all", 0, &texts.all},              {OPTION_END, NULL, 0, NULL}};
+    const struct option_rule rules[] = {{OPTION_TEXT, "config", 'c', &config_file},
+                                        {OPTION_FLAG, "json", 0, &call.json},
+                                        {OPTION_FLAG, "postfix-json", 0, &call.postfix_json},
+                                        {OPTION_TEXT, "sender", 0, &texts.sender},
+                                        {OPTION_TEXT, "recipient", 0, &texts.recipient},
+                                        {OPTION_TEXT, "domain", 0, &texts.domain},
+                                        {OPTION_TEXT, "older", 0, &texts.older},
+                                        {OPTION_TEXT, "younger", 0, &texts.younger},
+                                        {OPTION_TEXT, "reason", 0, &texts.reason},
+                                        {OPTION_FLAG, "all", 0, &texts.all},
+                                        {OPTION_END, NULL, 0, NULL}};
     if (!options_read(&queue_command, argc, argv, rules, &arguments))
         return EX_USAGE;
     const struct queue_verb *verb = arguments.count > 0 ? find_verb(arguments.at[0]) : NULL;
@@ -117,7 +139,8 @@ static int run(int argc, char **argv)
         return command_usage(&queue_command, "%s", error.text);
     call.ids = arguments.at + 1;
     call.id_count = arguments.count - 1;
-    if ((exit_code = check(verb, &call)) != EX_OK || !options_config(&queue_command, config_file, &config, &exit_code))
+    if ((exit_code = check(verb, &call)) != EX_OK ||
+        !options_config(&queue_command, config_file, &config, &exit_code))
         return exit_code;
     char folder[4096];
     snprintf(folder, sizeof folder, "%s/queue", config.data_dir);

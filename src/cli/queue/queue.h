@@ -7,10 +7,10 @@
 #ifndef MAILBOAT_CLI_QUEUE_QUEUE_H
 #define MAILBOAT_CLI_QUEUE_QUEUE_H
 
-#include "cli/control_client.h"
 #include "cli/command.h"
-#include "config/config.h"
+#include "cli/control_client.h"
 #include "cli/queue/selection.h"
+#include "config/config.h"
 #include "store/store.h"
 
 extern const struct command queue_command;

@@ -4,17 +4,16 @@
  * by page, and told to the running queue process in batches; it touches no
  * more than what was found. When no server runs, this is the store's writer.
  */
+#include <stdio.h>
+#include <stdlib.h>
+#include <sysexits.h>
+
 #include "cli/queue/queue.h"
 #include "cli/queue/search.h"
-
 #include "io/clock.h"
 #include "io/log.h"
 #include "queue/queue.h"
 #include "queue/queue_clock.h"
-
-#include <stdio.h>
-#include <stdlib.h>
-#include <sysexits.h>
 
 /* Whoever carries it out: the server, or we ourselves. */
 struct queue_backend {
@@ -33,11 +32,15 @@ static bool backend_open(struct queue_backend *backend, const struct queue_call 
     backend->store = store_sqlite_open(call->folder, STORE_WRITE, error);
     if (backend->store == NULL)
         return false;
-    struct queue_options options = {.hostname = bytes_of_text(call->config->hostname), .routes = config_rules(call->config), .hold = true};
-    log_start("queue", (enum log_format)call->config->log.format, LOG_EVENT_WARN); /* the count that is printed says it; a line a message is for the server's log */
+    struct queue_options options = {.hostname = bytes_of_text(call->config->hostname),
+                                    .routes = config_rules(call->config),
+                                    .hold = true};
+    /* the count that is printed says it; a line a message is for the server's log */
+    log_start("queue", (enum log_format)call->config->log.format, LOG_EVENT_WARN);
     queue_clock_open(&backend->queue_clock);
     queue_clock_start(&backend->queue_clock, backend->store);
-    queue_start(&backend->queue, backend->store, &options, clock_epoch_ms(), queue_clock_now_ms(&backend->queue_clock));
+    queue_start(&backend->queue, backend->store, &options, clock_epoch_ms(),
+                queue_clock_now_ms(&backend->queue_clock));
     return true;
 }
 
@@ -63,26 +66,31 @@ static bool commit(struct queue_backend *backend, struct error *error)
     return queue_commit(&backend->queue, queue_clock_now_ms(&backend->queue_clock), error) == STORE_DONE;
 }
 
-static bool all_here(struct queue_backend *backend, enum control_verb verb, uint64_t *count, struct error *error)
+static bool all_here(struct queue_backend *backend, enum control_verb verb, uint64_t *count,
+                     struct error *error)
 {
     uint64_t after = 0;
     do {
-        *count += queue_control_some(&backend->queue, verb, &after, queue_clock_now_ms(&backend->queue_clock));
+        *count += queue_control_some(&backend->queue, verb, &after,
+                                     queue_clock_now_ms(&backend->queue_clock));
         if (!commit(backend, error))
             return false;
     } while (after != 0);
     return true;
 }
 
-static bool one_here(struct queue_backend *backend, enum control_verb verb, uint64_t id, uint64_t *count, struct error *error)
+static bool one_here(struct queue_backend *backend, enum control_verb verb, uint64_t id, uint64_t *count,
+                     struct error *error)
 {
     *count = queue_control(&backend->queue, verb, id, queue_clock_now_ms(&backend->queue_clock));
     return commit(backend, error);
 }
 
-static bool chosen_here(struct queue_backend *backend, enum control_verb verb, const struct chosen *chosen, size_t chosen_count, uint64_t *count, struct error *error)
+static bool chosen_here(struct queue_backend *backend, enum control_verb verb, const struct chosen *chosen,
+                        size_t chosen_count, uint64_t *count, struct error *error)
 {
-    *count += queue_control_chosen(&backend->queue, verb, chosen, chosen_count, queue_clock_now_ms(&backend->queue_clock));
+    *count += queue_control_chosen(&backend->queue, verb, chosen, chosen_count,
+                                   queue_clock_now_ms(&backend->queue_clock));
     return commit(backend, error);
 }
 
@@ -104,16 +112,21 @@ static bool apply_chosen(struct queue_choice *choice)
     if (chosen_count == 0)
         return true;
     if (choice->backend->served)
-        return control_client_choose(&choice->backend->control, choice->verb, choice->chosen, chosen_count, choice->count, choice->error);
-    return chosen_here(choice->backend, choice->verb, choice->chosen, chosen_count, choice->count, choice->error);
+        return control_client_choose(&choice->backend->control, choice->verb, choice->chosen, chosen_count,
+                                     choice->count, choice->error);
+    return chosen_here(choice->backend, choice->verb, choice->chosen, chosen_count, choice->count,
+                       choice->error);
 }
 
-static bool choose_recipients(struct queue_choice *choice, const struct selection *selection, uint64_t id, struct store_recipient *page)
+static bool choose_recipients(struct queue_choice *choice, const struct selection *selection, uint64_t id,
+                              struct store_recipient *page)
 {
     struct arena arena = {0};
     uint32_t from = 0;
     bool done = true;
-    for (size_t count; done && (count = store_recipients(choice->backend->store, id, from, STORE_READ_MAX, &arena, page)) > 0; arena_clear(&arena)) {
+    for (size_t count; done && (count = store_recipients(choice->backend->store, id, from, STORE_READ_MAX,
+                                                         &arena, page)) > 0;
+         arena_clear(&arena)) {
         from = page[count - 1].number + 1;
         for (size_t i = 0; done && i < count; i++) {
             if (!selection_takes_recipient(selection, &page[i]))
@@ -126,7 +139,8 @@ static bool choose_recipients(struct queue_choice *choice, const struct selectio
     return done;
 }
 
-static bool choose(struct queue_backend *backend, const struct queue_call *call, enum control_verb verb, uint64_t *count, struct error *error)
+static bool choose(struct queue_backend *backend, const struct queue_call *call, enum control_verb verb,
+                   uint64_t *count, struct error *error)
 {
     struct queue_choice *choice = memory_new(sizeof *choice);
     struct store_recipient *recipients = memory_new(STORE_READ_MAX * sizeof *recipients);
@@ -151,7 +165,8 @@ static bool choose(struct queue_backend *backend, const struct queue_call *call,
 /* ---- a person's word ---- */
 
 /* It touched nobody: is there such a message, and is that what was wanted? */
-static bool explain_none(struct queue_backend *backend, const struct queue_call *call, enum control_verb verb, const char *text, uint64_t id, struct error *error)
+static bool explain_none(struct queue_backend *backend, const struct queue_call *call, enum control_verb verb,
+                         const char *text, uint64_t id, struct error *error)
 {
     struct arena arena = {0};
     struct store_message message;
@@ -164,14 +179,16 @@ static bool explain_none(struct queue_backend *backend, const struct queue_call 
     return verb != CONTROL_RETRY || error_set(error, EX_DATAERR, "%s is held: say release", text);
 }
 
-static bool each_id(struct queue_backend *backend, const struct queue_call *call, enum control_verb verb, uint64_t *count, struct error *error)
+static bool each_id(struct queue_backend *backend, const struct queue_call *call, enum control_verb verb,
+                    uint64_t *count, struct error *error)
 {
     bool done = true;
     for (size_t i = 0; i < call->id_count; i++) {
         uint64_t id, touched = 0;
         if (!queue_read_id(&queue_command, call->ids[i], &id))
             continue; /* they were checked before */
-        bool told = backend->served ? control_client_control(&backend->control, verb, id, &touched, error) : one_here(backend, verb, id, &touched, error);
+        bool told = backend->served ? control_client_control(&backend->control, verb, id, &touched, error)
+                                    : one_here(backend, verb, id, &touched, error);
         if (!told)
             return false;
         *count += touched;
@@ -184,13 +201,15 @@ static bool each_id(struct queue_backend *backend, const struct queue_call *call
     return done;
 }
 
-static bool carry_out(struct queue_backend *backend, const struct queue_call *call, enum control_verb verb, uint64_t *count, struct error *error)
+static bool carry_out(struct queue_backend *backend, const struct queue_call *call, enum control_verb verb,
+                      uint64_t *count, struct error *error)
 {
     if (call->id_count > 0)
         return each_id(backend, call, verb, count, error);
     if (!selection_is_everything(&call->selection))
         return choose(backend, call, verb, count, error);
-    return backend->served ? control_client_control(&backend->control, verb, 0, count, error) : all_here(backend, verb, count, error);
+    return backend->served ? control_client_control(&backend->control, verb, 0, count, error)
+                           : all_here(backend, verb, count, error);
 }
 
 static void say_done(const char *word, uint64_t count, bool json)

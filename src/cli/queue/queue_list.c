@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* queue list, queue show: page by page, so that a million messages need no more memory than a hundred. */
-#include "cli/queue/queue.h"
-#include "cli/queue/search.h"
-
-#include "core/queue/queue_id.h"
-#include "queue/queue_clock.h"
-#include "cli/queue/format.h"
-
 #include <stdio.h>
 #include <stdlib.h>
 #include <sysexits.h>
 
+#include "cli/queue/format.h"
+#include "cli/queue/queue.h"
+#include "cli/queue/search.h"
+#include "core/queue/queue_id.h"
+#include "queue/queue_clock.h"
+
 /* ---- a message on a line ---- */
 
-static const char *state_of(const struct store_summary *s, const struct in_progress *in_progress, uint64_t now_ms)
+static const char *state_of(const struct store_summary *s, const struct in_progress *in_progress,
+                            uint64_t now_ms)
 {
     if (control_client_in_progress_has_any(in_progress, s->id))
         return "under_way";
@@ -25,10 +25,12 @@ static void list_as_json(const struct store_summary *s, const char *state, bool 
     char id[QUEUE_ID_TEXT_LENGTH + 1];
     queue_id_text(s->id, id);
     fputs(first ? "" : ",\n ", stdout);
-    format_print_json(json_pack("{s:s, s:s, s:I, s:I, s:I, s:o, s:o, s:I, s:I, s:I, s:i, s:o}", "id", id, "state", state, "arrived_ms", (json_int_t)s->arrived_ms,
-                               "expires_ms", (json_int_t)s->expires_ms, "size", (json_int_t)s->size, "sender", format_json(s->sender), "first_recipient",
-                               format_json(s->first), "waiting", (json_int_t)s->waiting, "held", (json_int_t)s->held, "next_ms", (json_int_t)s->next_ms, "attempts",
-                               (int)s->attempts, "reason", format_json(s->reason)));
+    format_print_json(json_pack(
+        "{s:s, s:s, s:I, s:I, s:I, s:o, s:o, s:I, s:I, s:I, s:i, s:o}", "id", id, "state", state,
+        "arrived_ms", (json_int_t)s->arrived_ms, "expires_ms", (json_int_t)s->expires_ms, "size",
+        (json_int_t)s->size, "sender", format_json(s->sender), "first_recipient", format_json(s->first),
+        "waiting", (json_int_t)s->waiting, "held", (json_int_t)s->held, "next_ms", (json_int_t)s->next_ms,
+        "attempts", (int)s->attempts, "reason", format_json(s->reason)));
 }
 
 static void list_as_text(const struct store_summary *s, bool in_progress, uint64_t now_ms)
@@ -90,18 +92,22 @@ static void postfix_recipient(const struct store_recipient *r, bool first)
     buffer_free(&reason);
 }
 
-static void list_as_postfix(struct store *store, const struct store_summary *s, const struct in_progress *in_progress, struct store_recipient *page)
+static void list_as_postfix(struct store *store, const struct store_summary *s,
+                            const struct in_progress *in_progress, struct store_recipient *page)
 {
     char id[QUEUE_ID_TEXT_LENGTH + 1];
     struct arena arena = {0};
     bool first = true;
     uint32_t from = 0;
     queue_id_text(s->id, id);
-    printf("{\"queue_name\": \"%s\", \"queue_id\": \"%s\", \"arrival_time\": %llu, \"message_size\": %llu, \"forced_expire\": false, \"sender\": ",
-           postfix_queue(s, in_progress), id, (unsigned long long)(s->arrived_ms / 1000), (unsigned long long)s->size);
+    printf("{\"queue_name\": \"%s\", \"queue_id\": \"%s\", \"arrival_time\": %llu, \"message_size\": %llu, "
+           "\"forced_expire\": false, \"sender\": ",
+           postfix_queue(s, in_progress), id, (unsigned long long)(s->arrived_ms / 1000),
+           (unsigned long long)s->size);
     print_json_string(s->sender.length > 0 ? s->sender : BYTES("MAILER-DAEMON"));
     fputs(", \"recipients\": [", stdout);
-    for (size_t count; (count = store_recipients(store, s->id, from, STORE_READ_MAX, &arena, page)) > 0; from = page[count - 1].number + 1, arena_clear(&arena))
+    for (size_t count; (count = store_recipients(store, s->id, from, STORE_READ_MAX, &arena, page)) > 0;
+         from = page[count - 1].number + 1, arena_clear(&arena))
         for (size_t i = 0; i < count; i++, first = false)
             postfix_recipient(&page[i], first);
     fputs("]}\n", stdout);
@@ -110,7 +116,8 @@ static void list_as_postfix(struct store *store, const struct store_summary *s, 
 
 /* ---- list ---- */
 
-static uint64_t list_all(const struct queue_call *call, struct store *store, const struct in_progress *in_progress)
+static uint64_t list_all(const struct queue_call *call, struct store *store,
+                         const struct in_progress *in_progress)
 {
     struct store_recipient *recipients = memory_new(STORE_READ_MAX * sizeof *recipients);
     struct search search;
@@ -147,7 +154,8 @@ int queue_list(const struct queue_call *call)
     if (array)
         fputs("]\n", stdout);
     else if (total == 0 && !call->postfix_json)
-        puts(selection_is_unsaid(&call->selection) || call->selection.all ? "Nothing waits." : "Nothing of that kind waits.");
+        puts(selection_is_unsaid(&call->selection) || call->selection.all ? "Nothing waits."
+                                                                          : "Nothing of that kind waits.");
     return EX_OK;
 }
 
@@ -155,10 +163,12 @@ int queue_list(const struct queue_call *call)
 
 static json_t *recipient_as_json(const struct store_recipient *r)
 {
-    return json_pack("{s:o, s:o, s:b, s:I, s:i, s:I, s:i, s:o, s:o, s:o, s:o}", "address", format_json(r->recipient.address), "destination", format_json(r->destination),
-                     "held", (int)r->held, "next_ms", (json_int_t)r->due_ms, "attempts", (int)r->attempts, "last_ms", (json_int_t)r->last.when_ms, "last_code",
-                     (int)r->last.code, "last_status", format_json(r->last.enhanced), "last_reply", format_json(r->last.text), "last_peer", format_json(r->last.peer),
-                     "last_tls", format_json(r->last.tls));
+    return json_pack("{s:o, s:o, s:b, s:I, s:i, s:I, s:i, s:o, s:o, s:o, s:o}", "address",
+                     format_json(r->recipient.address), "destination", format_json(r->destination), "held",
+                     (int)r->held, "next_ms", (json_int_t)r->due_ms, "attempts", (int)r->attempts, "last_ms",
+                     (json_int_t)r->last.when_ms, "last_code", (int)r->last.code, "last_status",
+                     format_json(r->last.enhanced), "last_reply", format_json(r->last.text), "last_peer",
+                     format_json(r->last.peer), "last_tls", format_json(r->last.tls));
 }
 
 static void recipient_as_text(const struct store_recipient *r, uint64_t now_ms)
@@ -191,7 +201,8 @@ static void head_as_text(const struct store_message *m, const char *id, uint64_t
     char age[FORMAT_AGE_SIZE], left[FORMAT_AGE_SIZE];
     printf("%s from <", id);
     format_print(m->envelope.sender);
-    printf(">, %llu octets, arrived %s ago, given up in %s\n  came from ", (unsigned long long)m->envelope.size, format_age(m->arrived_ms, now_ms, age),
+    printf(">, %llu octets, arrived %s ago, given up in %s\n  came from ",
+           (unsigned long long)m->envelope.size, format_age(m->arrived_ms, now_ms, age),
            format_age(now_ms, m->expires_ms, left));
     format_print(m->origin.client_address);
     printf(" by %.*s", BYTES_ARG(m->origin.protocol));
@@ -207,7 +218,8 @@ static void head_as_json(const struct store_message *m, const char *id)
 {
     printf("{\"id\":\"%s\",\"sender\":", id);
     print_json_string(m->envelope.sender);
-    printf(",\"size\":%llu,\"arrived_ms\":%llu,\"expires_ms\":%llu,\"client\":", (unsigned long long)m->envelope.size, (unsigned long long)m->arrived_ms,
+    printf(",\"size\":%llu,\"arrived_ms\":%llu,\"expires_ms\":%llu,\"client\":",
+           (unsigned long long)m->envelope.size, (unsigned long long)m->arrived_ms,
            (unsigned long long)m->expires_ms);
     print_json_string(m->origin.client_address);
     fputs(",\"account\":", stdout);
@@ -221,7 +233,8 @@ static void show_recipients(struct store *store, uint64_t id, bool json, uint64_
     struct arena arena = {0};
     uint32_t from = 0;
     bool first = true;
-    for (size_t count; (count = store_recipients(store, id, from, STORE_READ_MAX, &arena, page)) > 0; from = page[count - 1].number + 1, arena_clear(&arena))
+    for (size_t count; (count = store_recipients(store, id, from, STORE_READ_MAX, &arena, page)) > 0;
+         from = page[count - 1].number + 1, arena_clear(&arena))
         for (size_t i = 0; i < count; i++, first = false) {
             if (!json) {
                 recipient_as_text(&page[i], now_ms);
@@ -247,7 +260,8 @@ int queue_show(const struct queue_call *call)
     if (exit_code != EX_OK)
         return exit_code;
     if (store == NULL || !store_read(store, id, false, &arena, &message)) {
-        error_set(&error, EX_DATAERR, "no message %s waits; it was delivered, returned or removed (see the log)", call->ids[0]);
+        error_set(&error, EX_DATAERR,
+                  "no message %s waits; it was delivered, returned or removed (see the log)", call->ids[0]);
         exit_code = command_fail(&queue_command, &error);
     } else {
         now_ms = queue_clock_read_ms(store);

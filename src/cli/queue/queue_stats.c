@@ -1,24 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* queue stats: one walk over all recipients, counted by destination and by reason. */
-#include "cli/queue/queue.h"
-
-#include "core/queue/queue_id.h"
-#include "core/queue/schedule.h"
-#include "queue/queue_clock.h"
-#include "core/text/top_counts.h"
-#include "cli/queue/format.h"
-
 #include <stdio.h>
 #include <stdlib.h>
 #include <sysexits.h>
 
+#include "cli/queue/format.h"
+#include "cli/queue/queue.h"
+#include "core/queue/queue_id.h"
+#include "core/queue/schedule.h"
+#include "core/text/top_counts.h"
+#include "queue/queue_clock.h"
+
 enum stats_limit {
     STATS_DESTINATIONS_MAX = 8192, /* that are counted apart */
     STATS_REASONS_MAX = 1024,
-    STATS_SHOWN_MAX = 20,          /* destinations for people */
-    STATS_JSON_MAX = 1000,         /* for programs */
+    STATS_SHOWN_MAX = 20,  /* destinations for people */
+    STATS_JSON_MAX = 1000, /* for programs */
     STATS_REASONS_SHOWN_MAX = 10,
-    STATS_REASON_MAX = 120,        /* octets by which reasons are told apart */
+    STATS_REASON_MAX = 120, /* octets by which reasons are told apart */
 };
 
 enum recipient_state { READY, WAITING, HELD, IN_FLIGHT };
@@ -36,7 +35,8 @@ struct queue_counts {
 
 /* ---- counting ---- */
 
-static enum recipient_state state_of(const struct queue_counts *stats, uint64_t id, const struct store_recipient *r)
+static enum recipient_state state_of(const struct queue_counts *stats, uint64_t id,
+                                     const struct store_recipient *r)
 {
     if (control_client_in_progress_has(&stats->in_progress, id, r->number))
         return IN_FLIGHT;
@@ -63,13 +63,16 @@ static void count_all(struct queue_counts *stats)
     struct arena arena = {0};
     uint64_t ids[STORE_READ_MAX], last_id = 0;
     uint32_t last_number = 0;
-    for (size_t count; (count = store_walk(stats->store, last_id, last_number, STORE_READ_MAX, &arena, ids, page)) > 0; arena_clear(&arena)) {
+    for (size_t count;
+         (count = store_walk(stats->store, last_id, last_number, STORE_READ_MAX, &arena, ids, page)) > 0;
+         arena_clear(&arena)) {
         for (size_t i = 0; i < count; i++) {
             stats->messages += ids[i] != last_id;
             last_id = ids[i];
             last_number = page[i].number;
             enum recipient_state state = state_of(stats, ids[i], &page[i]);
-            top_counts_add(&stats->destinations, page[i].destination, state, state == WAITING ? page[i].due_ms : 0);
+            top_counts_add(&stats->destinations, page[i].destination, state,
+                           state == WAITING ? page[i].due_ms : 0);
             count_reason(stats, &page[i]);
         }
     }
@@ -81,7 +84,8 @@ static void count_all(struct queue_counts *stats)
 static void add_backoff(struct queue_counts *stats, struct top_counts_entry *entry)
 {
     struct store_destination row;
-    if (!store_destination(stats->store, entry->name, &row) || row.failures < SCHEDULE_FAILURES_MAX || row.due_ms <= stats->now_ms)
+    if (!store_destination(stats->store, entry->name, &row) || row.failures < SCHEDULE_FAILURES_MAX ||
+        row.due_ms <= stats->now_ms)
         return;
     if (entry->counts[READY] > 0 || (entry->counts[WAITING] > 0 && entry->first_ms < row.due_ms))
         entry->first_ms = row.due_ms;
@@ -129,7 +133,8 @@ static json_t *destinations_as_json(const struct top_counts *tally, size_t shown
     json_t *list = json_array();
     for (size_t i = 0; i < shown; i++) {
         const struct top_counts_entry *e = tally->entries[i];
-        json_t *one = json_pack("{s:o, s:I}", "destination", format_json(e->name), "recipients", (json_int_t)e->total);
+        json_t *one = json_pack("{s:o, s:I}", "destination", format_json(e->name), "recipients",
+                                (json_int_t)e->total);
         add_states(one, e->counts);
         json_object_set_new(one, "next_ms", json_integer((json_int_t)e->first_ms));
         json_array_append_new(list, one);
@@ -141,11 +146,15 @@ static json_t *reasons_as_json(const struct top_counts *tally, size_t shown)
 {
     json_t *list = json_array();
     for (size_t i = 0; i < shown; i++)
-        json_array_append_new(list, json_pack("{s:o, s:I}", "reason", format_json(tally->entries[i]->name), "recipients", (json_int_t)tally->entries[i]->total));
+        json_array_append_new(list, json_pack("{s:o, s:I}", "reason", format_json(tally->entries[i]->name),
+                                              "recipients", (json_int_t)tally->entries[i]->total));
     return list;
 }
 
-static size_t at_most(size_t count, size_t max) { return count < max ? count : max; }
+static size_t at_most(size_t count, size_t max)
+{
+    return count < max ? count : max;
+}
 
 static void print_json(const struct queue_counts *stats)
 {
@@ -153,13 +162,16 @@ static void print_json(const struct queue_counts *stats)
     const struct top_counts *d = &stats->destinations;
     if (stats->oldest_id != 0)
         queue_id_text(stats->oldest_id, id);
-    json_t *all = json_pack("{s:I, s:I}", "messages", (json_int_t)stats->messages, "recipients", (json_int_t)stats->recipients);
+    json_t *all = json_pack("{s:I, s:I}", "messages", (json_int_t)stats->messages, "recipients",
+                            (json_int_t)stats->recipients);
     add_states(all, stats->states);
     json_object_set_new(all, "oldest_id", stats->oldest_id == 0 ? json_null() : json_string(id));
     json_object_set_new(all, "oldest_ms", json_integer((json_int_t)stats->oldest_ms));
     json_object_set_new(all, "destinations_total", json_integer((json_int_t)(d->count + d->rest_names)));
     json_object_set_new(all, "destinations", destinations_as_json(d, at_most(d->count, STATS_JSON_MAX)));
-    json_object_set_new(all, "reasons", reasons_as_json(&stats->reasons, at_most(stats->reasons.count, STATS_REASONS_SHOWN_MAX)));
+    json_object_set_new(
+        all, "reasons",
+        reasons_as_json(&stats->reasons, at_most(stats->reasons.count, STATS_REASONS_SHOWN_MAX)));
     json_object_set_new(all, "approximate", json_boolean(d->rest_names > 0 || stats->reasons.rest_names > 0));
     format_print_json(all);
     putchar('\n');
@@ -167,7 +179,8 @@ static void print_json(const struct queue_counts *stats)
 
 /* ---- for people ---- */
 
-static void print_row(struct bytes name, uint64_t total, const uint64_t counts[TOP_COUNTS_KINDS], uint64_t next_ms, uint64_t now_ms)
+static void print_row(struct bytes name, uint64_t total, const uint64_t counts[TOP_COUNTS_KINDS],
+                      uint64_t next_ms, uint64_t now_ms)
 {
     char next[FORMAT_AGE_SIZE];
     struct buffer clean = {0};
@@ -187,9 +200,11 @@ static void print_destinations(const struct queue_counts *stats)
     struct top_counts_entry rest = d->rest;
     size_t shown = at_most(d->count, STATS_SHOWN_MAX);
     char others[60];
-    printf("\n%-40s %9s %9s %9s %9s %9s  %s\n", "destination", "all", "ready", "waiting", "held", "in flight", "next");
+    printf("\n%-40s %9s %9s %9s %9s %9s  %s\n", "destination", "all", "ready", "waiting", "held", "in flight",
+           "next");
     for (size_t i = 0; i < shown; i++)
-        print_row(d->entries[i]->name, d->entries[i]->total, d->entries[i]->counts, d->entries[i]->first_ms, stats->now_ms);
+        print_row(d->entries[i]->name, d->entries[i]->total, d->entries[i]->counts, d->entries[i]->first_ms,
+                  stats->now_ms);
     for (size_t i = shown; i < d->count; i++) {
         rest.total += d->entries[i]->total;
         for (unsigned state = 0; state < TOP_COUNTS_KINDS; state++)
@@ -219,10 +234,13 @@ static void print_text(const struct queue_counts *stats)
         return;
     }
     queue_id_text(stats->oldest_id, id);
-    printf("%llu recipients of %llu messages: %llu ready, %llu waiting, %llu held, %llu in flight; the oldest, %s, since %s%s\n",
-           (unsigned long long)stats->recipients, (unsigned long long)stats->messages, (unsigned long long)stats->states[READY],
-           (unsigned long long)stats->states[WAITING], (unsigned long long)stats->states[HELD], (unsigned long long)stats->states[IN_FLIGHT], id,
-           format_age(stats->oldest_ms, stats->now_ms, age), stats->in_progress.served ? "" : "; no server runs");
+    printf("%llu recipients of %llu messages: %llu ready, %llu waiting, %llu held, %llu in flight; the "
+           "oldest, %s, since %s%s\n",
+           (unsigned long long)stats->recipients, (unsigned long long)stats->messages,
+           (unsigned long long)stats->states[READY], (unsigned long long)stats->states[WAITING],
+           (unsigned long long)stats->states[HELD], (unsigned long long)stats->states[IN_FLIGHT], id,
+           format_age(stats->oldest_ms, stats->now_ms, age),
+           stats->in_progress.served ? "" : "; no server runs");
     print_destinations(stats);
     print_reasons(&stats->reasons);
 }

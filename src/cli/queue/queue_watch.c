@@ -4,11 +4,6 @@
  * a terminal a picture that is drawn anew, on another screen, so that what
  * was there is there again at the end; else a line, or a JSON object, each.
  */
-#include "cli/queue/queue.h"
-
-#include "io/clock.h"
-#include "cli/queue/format.h"
-
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -18,10 +13,15 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "cli/queue/format.h"
+#include "cli/queue/queue.h"
+#include "io/clock.h"
+
 enum watch_limit {
     WATCH_EACH_MS = 1000,
-    WATCH_PATIENCE_MS = 3 * 1000,   /* a server that was there may be away so long */
-    WATCH_SUCCESSOR_MS = 20 * 1000, /* while a queue process is there, it may take so long until it listens: it drains */
+    WATCH_PATIENCE_MS = 3 * 1000, /* a server that was there may be away so long */
+    /* while a queue process is there, it may take so long until it listens: it drains */
+    WATCH_SUCCESSOR_MS = 20 * 1000,
     WATCH_AGAIN_MS = 200,
     NAME_WIDTH = 32,
 };
@@ -56,16 +56,20 @@ static void rest(uint64_t until_ms)
 {
     for (uint64_t now_ms = clock_now_ms(); now_ms < until_ms && stopped_by == 0; now_ms = clock_now_ms()) {
         uint64_t left_ms = until_ms - now_ms;
-        nanosleep(&(struct timespec){.tv_sec = (time_t)(left_ms / 1000), .tv_nsec = (long)(left_ms % 1000) * 1000000}, NULL);
+        nanosleep(&(struct timespec){.tv_sec = (time_t)(left_ms / 1000),
+                                     .tv_nsec = (long)(left_ms % 1000) * 1000000},
+                  NULL);
     }
 }
 
 static void measure(struct watch_screen *view)
 {
     const struct ipc_status_answer *now = view->now;
-    struct watch_look look = {clock_now_ms(), now->started_ms, {now->accepted, now->delivered, now->deferred, now->failed}};
+    struct watch_look look = {
+        clock_now_ms(), now->started_ms, {now->accepted, now->delivered, now->deferred, now->failed}};
     double seconds = (double)(look.at_ms - view->before.at_ms) / 1000;
-    view->rates_known = view->before.started_ms == look.started_ms && seconds > 0; /* another process counts from zero */
+    /* another process counts from zero */
+    view->rates_known = view->before.started_ms == look.started_ms && seconds > 0;
     for (size_t i = 0; i < RATES && view->rates_known; i++)
         view->rates[i] = (double)(look.counts[i] - view->before.counts[i]) / seconds;
     view->before = look;
@@ -85,7 +89,8 @@ static void add_why(struct buffer *out, const struct watch_screen *view, const s
 {
     char when[FORMAT_AGE_SIZE];
     if (d->until_ms > view->epoch_ms)
-        buffer_add_format(out, "in %s%s", format_age(view->epoch_ms, d->until_ms, when), d->reason.length > 0 ? ": " : "");
+        buffer_add_format(out, "in %s%s", format_age(view->epoch_ms, d->until_ms, when),
+                          d->reason.length > 0 ? ": " : "");
     format_add_clean(out, d->reason);
 }
 
@@ -107,19 +112,22 @@ static void add_line(struct buffer *screen, struct bytes line, size_t width)
 static void head_line(struct buffer *line, const struct watch_screen *view)
 {
     const struct ipc_status_answer *now = view->now;
-    buffer_add_format(line, "%u deliveries under way%s%s", (unsigned)now->deliveries, now->is_held ? "; the configuration holds the queue" : "",
+    buffer_add_format(line, "%u deliveries under way%s%s", (unsigned)now->deliveries,
+                      now->is_held ? "; the configuration holds the queue" : "",
                       now->is_full ? "; the disk is full" : "");
     add_rates(line, view, "  %s %s/s");
 }
 
-static void destination_line(struct buffer *line, const struct watch_screen *view, const struct destination_status *d)
+static void destination_line(struct buffer *line, const struct watch_screen *view,
+                             const struct destination_status *d)
 {
     struct buffer name = {0};
     char in_progress[40] = "-";
     if (d->deliveries > 0)
         snprintf(in_progress, sizeof in_progress, "%u of %u", (unsigned)d->deliveries, (unsigned)d->limit);
     format_add_clean(&name, bytes_first(d->name, NAME_WIDTH));
-    buffer_add_format(line, "%-*s  %10s  %6s  %8u  ", NAME_WIDTH, buffer_text(&name), in_progress, d->has_due ? "yes" : "", (unsigned)d->failures);
+    buffer_add_format(line, "%-*s  %10s  %6s  %8u  ", NAME_WIDTH, buffer_text(&name), in_progress,
+                      d->has_due ? "yes" : "", (unsigned)d->failures);
     add_why(line, view, d);
     buffer_free(&name);
 }
@@ -134,7 +142,8 @@ static void draw(const struct watch_screen *view)
     head_line(&line, view);
     add_line(&screen, buffer_bytes(&line), size.ws_col);
     buffer_clear(&line);
-    buffer_add_format(&line, "\x1b[1m%-*s  %10s  %6s  %8s  %s\x1b[m", NAME_WIDTH, "destination", "under way", "more", "failures", "why it waits");
+    buffer_add_format(&line, "\x1b[1m%-*s  %10s  %6s  %8s  %s\x1b[m", NAME_WIDTH, "destination", "under way",
+                      "more", "failures", "why it waits");
     add_line(&screen, buffer_bytes(&line), size.ws_col + 7u); /* what makes it bold takes no room */
     for (size_t i = 0; i < view->now->destination_count && i + 4 < size.ws_row; i++) {
         buffer_clear(&line);
@@ -151,19 +160,21 @@ static void draw(const struct watch_screen *view)
 
 static json_t *destination_as_json(const struct destination_status *d)
 {
-    return json_pack("{s:o, s:i, s:i, s:b, s:i, s:I, s:I, s:o}", "destination", format_json(d->name), "deliveries", (int)d->deliveries, "limit", (int)d->limit, "more",
-                     (int)d->has_due, "failures", (int)d->failures, "next_ms", (json_int_t)d->until_ms, "deferred_ms", (json_int_t)d->deferred_ms, "reason",
-                     format_json(d->reason));
+    return json_pack("{s:o, s:i, s:i, s:b, s:i, s:I, s:I, s:o}", "destination", format_json(d->name),
+                     "deliveries", (int)d->deliveries, "limit", (int)d->limit, "more", (int)d->has_due,
+                     "failures", (int)d->failures, "next_ms", (json_int_t)d->until_ms, "deferred_ms",
+                     (json_int_t)d->deferred_ms, "reason", format_json(d->reason));
 }
 
 static void print_json(const struct watch_screen *view)
 {
     const struct ipc_status_answer *now = view->now;
-    json_t *all = json_pack("{s:I, s:i, s:b, s:b}", "at_ms", (json_int_t)view->epoch_ms, "deliveries", (int)now->deliveries, "held", (int)now->is_held, "disk_full",
-                            (int)now->is_full);
+    json_t *all = json_pack("{s:I, s:i, s:b, s:b}", "at_ms", (json_int_t)view->epoch_ms, "deliveries",
+                            (int)now->deliveries, "held", (int)now->is_held, "disk_full", (int)now->is_full);
     json_t *rates = json_object(), *totals = json_object(), *destinations = json_array();
     for (size_t i = 0; i < RATES; i++) {
-        json_object_set_new(rates, rate_names[i], view->rates_known ? json_real(view->rates[i]) : json_null());
+        json_object_set_new(rates, rate_names[i],
+                            view->rates_known ? json_real(view->rates[i]) : json_null());
         json_object_set_new(totals, rate_names[i], json_integer((json_int_t)view->before.counts[i]));
     }
     for (size_t i = 0; i < now->destination_count; i++)
@@ -185,7 +196,8 @@ static void print_line(const struct watch_screen *view)
         if (d->reason.length > 0 && (latest == NULL || d->deferred_ms > latest->deferred_ms))
             latest = d;
     }
-    buffer_add_format(&line, "%s  under way %u", format_time(view->epoch_ms, when), (unsigned)view->now->deliveries);
+    buffer_add_format(&line, "%s  under way %u", format_time(view->epoch_ms, when),
+                      (unsigned)view->now->deliveries);
     add_rates(&line, view, "  %s %s/s");
     if (latest != NULL) {
         buffer_add_text(&line, "  ");
@@ -230,7 +242,8 @@ static bool look_patiently(struct watch_screen *view, struct error *error)
 {
     uint64_t begun_ms = clock_now_ms();
     while (!look(view, error)) {
-        uint64_t patience_ms = store_sqlite_owner(view->call->folder) != 0 ? WATCH_SUCCESSOR_MS : WATCH_PATIENCE_MS;
+        uint64_t patience_ms = store_sqlite_owner(view->call->folder) != 0 ? WATCH_SUCCESSOR_MS
+                                                                           : WATCH_PATIENCE_MS;
         if (stopped_by != 0 || error->exit_code == EX_NOPERM || clock_now_ms() - begun_ms > patience_ms)
             return false;
         rest(clock_now_ms() + WATCH_AGAIN_MS);
@@ -261,7 +274,8 @@ int queue_watch(const struct queue_call *call)
     if (view.drawn)
         say_screen("\x1b[?1049h\x1b[?25l\x1b[2J");
     bool told = look(&view, &error);
-    for (uint64_t next_ms = clock_now_ms() + WATCH_EACH_MS; told && stopped_by == 0; next_ms += WATCH_EACH_MS) {
+    for (uint64_t next_ms = clock_now_ms() + WATCH_EACH_MS; told && stopped_by == 0;
+         next_ms += WATCH_EACH_MS) {
         rest(next_ms);
         told = stopped_by != 0 || look_patiently(&view, &error);
         if (clock_now_ms() > next_ms + WATCH_EACH_MS)

@@ -3,7 +3,8 @@
 
 #include <stdlib.h>
 
-void search_start(struct search *search, struct store *store, const struct selection *selection, uint64_t now_ms)
+void search_start(struct search *search, struct store *store, const struct selection *selection,
+                  uint64_t now_ms)
 {
     *search = (struct search){.store = store, .selection = selection, .now_ms = now_ms};
     if (selection_looks_at_recipients(selection)) {
@@ -36,7 +37,8 @@ static const struct store_summary *next_message(struct search *search)
     for (;; search->at++) {
         if (search->at == search->count) {
             arena_clear(&search->page_arena);
-            search->count = store_list(search->store, search->after_id, STORE_READ_MAX, &search->page_arena, search->messages);
+            search->count = store_list(search->store, search->after_id, STORE_READ_MAX, &search->page_arena,
+                                       search->messages);
             search->at = 0;
             if (search->count == 0)
                 return NULL;
@@ -52,7 +54,8 @@ static const struct store_summary *next_message(struct search *search)
 static bool turn_page(struct search *search)
 {
     arena_clear(&search->page_arena);
-    search->count = store_walk(search->store, search->after_id, search->after_number, STORE_READ_MAX, &search->page_arena, search->ids, search->recipients);
+    search->count = store_walk(search->store, search->after_id, search->after_number, STORE_READ_MAX,
+                               &search->page_arena, search->ids, search->recipients);
     search->at = 0;
     if (search->count == 0)
         return false;
@@ -65,7 +68,8 @@ static bool turn_page(struct search *search)
 static bool read_one(struct search *search, uint64_t id)
 {
     arena_clear(&search->one_arena);
-    return store_list(search->store, id - 1, 1, &search->one_arena, &search->one) == 1 && search->one.id == id && takes_message(search, &search->one);
+    return store_list(search->store, id - 1, 1, &search->one_arena, &search->one) == 1 &&
+           search->one.id == id && takes_message(search, &search->one);
 }
 
 static const struct store_summary *next_by_recipient(struct search *search)
@@ -73,7 +77,8 @@ static const struct store_summary *next_by_recipient(struct search *search)
     while (search->at < search->count || turn_page(search)) {
         size_t at = search->at++;
         uint64_t id = search->ids[at];
-        if (selection_takes_recipient(search->selection, &search->recipients[at]) && id != search->one.id && read_one(search, id))
+        if (selection_takes_recipient(search->selection, &search->recipients[at]) && id != search->one.id &&
+            read_one(search, id))
             return &search->one;
     }
     return NULL;

@@ -26,7 +26,8 @@ struct search {
 };
 
 /* Store and selection stay the caller's, and live as long as the search. */
-void search_start(struct search *search, struct store *store, const struct selection *selection, uint64_t now_ms);
+void search_start(struct search *search, struct store *store, const struct selection *selection,
+                  uint64_t now_ms);
 /* NULL: there are no more. What is found lives until the next call. Rows may
  * change or go meanwhile, also those that were found. */
 const struct store_summary *search_next(struct search *search);

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/queue/selection.h"
 
-#include "config/config.h"
-#include "cli/queue/format.h"
-
 #include <stdlib.h>
 #include <sysexits.h>
+
+#include "cli/queue/format.h"
+#include "config/config.h"
 
 /* ---- what was typed ---- */
 
@@ -32,13 +32,19 @@ static bool check_text(const char *name, const char *text, struct error *error)
 
 bool selection_read(struct selection *selection, const struct selection_texts *texts, struct error *error)
 {
-    *selection = (struct selection){
-        .all = texts->all, .by_sender = texts->sender != NULL, .sender = without_brackets(texts->sender), .by_recipient = texts->recipient != NULL,
-        .recipient = without_brackets(texts->recipient), .by_domain = texts->domain != NULL, .domain = bytes_of_text(texts->domain),
-        .by_reason = texts->reason != NULL, .reason = bytes_of_text(texts->reason)};
+    *selection = (struct selection){.all = texts->all,
+                                    .by_sender = texts->sender != NULL,
+                                    .sender = without_brackets(texts->sender),
+                                    .by_recipient = texts->recipient != NULL,
+                                    .recipient = without_brackets(texts->recipient),
+                                    .by_domain = texts->domain != NULL,
+                                    .domain = bytes_of_text(texts->domain),
+                                    .by_reason = texts->reason != NULL,
+                                    .reason = bytes_of_text(texts->reason)};
     if (selection->domain.length > 0 && selection->domain.at[0] == '@')
         selection->domain = bytes_from(selection->domain, 1);
-    return check_text("recipient", texts->recipient, error) && check_text("domain", texts->domain, error) && check_text("reason", texts->reason, error) &&
+    return check_text("recipient", texts->recipient, error) && check_text("domain", texts->domain, error) &&
+           check_text("reason", texts->reason, error) &&
            read_age("older", texts->older, &selection->by_older, &selection->older_ms, error) &&
            read_age("younger", texts->younger, &selection->by_younger, &selection->younger_ms, error);
 }
@@ -78,10 +84,12 @@ static bool is_address(struct bytes wanted, struct bytes address)
     return bytes_equal_nocase(wanted, address);
 }
 
-bool selection_takes_message(const struct selection *s, struct bytes sender, uint64_t arrived_ms, uint64_t now_ms)
+bool selection_takes_message(const struct selection *s, struct bytes sender, uint64_t arrived_ms,
+                             uint64_t now_ms)
 {
     uint64_t age_ms = now_ms > arrived_ms ? now_ms - arrived_ms : 0;
-    return (!s->by_sender || is_address(s->sender, sender)) && (!s->by_older || age_ms >= s->older_ms) && (!s->by_younger || age_ms < s->younger_ms);
+    return (!s->by_sender || is_address(s->sender, sender)) && (!s->by_older || age_ms >= s->older_ms) &&
+           (!s->by_younger || age_ms < s->younger_ms);
 }
 
 static bool contains_nocase(struct bytes text, struct bytes wanted)
@@ -105,7 +113,8 @@ static bool has_reason(const struct selection *s, const struct store_recipient *
 bool selection_takes_recipient(const struct selection *s, const struct store_recipient *r)
 {
     const struct recipient *to = &r->recipient;
-    if (s->by_recipient && !is_address(s->recipient, to->address) && (to->original.length == 0 || !is_address(s->recipient, to->original)))
+    if (s->by_recipient && !is_address(s->recipient, to->address) &&
+        (to->original.length == 0 || !is_address(s->recipient, to->original)))
         return false;
     if (s->by_domain && !bytes_equal_nocase(s->domain, domain_of(to->address)))
         return false;

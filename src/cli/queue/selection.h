@@ -11,7 +11,7 @@
 #include "store/store.h"
 
 struct selection {
-    bool all;                       /* said so: everything that the rest lets through */
+    bool all; /* said so: everything that the rest lets through */
     bool by_sender, by_recipient, by_domain, by_reason, by_older, by_younger;
     struct bytes sender, recipient; /* an address; "@example.org": anybody there; empty sender: <> */
     struct bytes domain, reason;
@@ -33,7 +33,8 @@ bool selection_is_everything(const struct selection *selection);
 /* Could recipients of one message differ in what becomes of them? */
 bool selection_looks_at_recipients(const struct selection *selection);
 
-bool selection_takes_message(const struct selection *selection, struct bytes sender, uint64_t arrived_ms, uint64_t now_ms);
+bool selection_takes_message(const struct selection *selection, struct bytes sender, uint64_t arrived_ms,
+                             uint64_t now_ms);
 bool selection_takes_recipient(const struct selection *selection, const struct store_recipient *recipient);
 
 #endif

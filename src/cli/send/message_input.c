@@ -3,23 +3,44 @@
  * message_input: a message that is given whole, with its header: who gets it, what
  * must not leave, and what is missing.
  */
-#include "cli/send/outgoing_message.h"
+#include <sysexits.h>
 
-#include "core/message/date.h"
+#include "cli/send/outgoing_message.h"
 #include "core/message/address_list.h"
+#include "core/message/date.h"
 #include "core/message/mime.h"
 #include "core/message/transfer_encoding.h"
 #include "core/smtp/address.h"
 
-#include <sysexits.h>
-
-enum header_about { RECIPIENTS = 1, RESENT = 2, ADDRESSES = 4, REMOVED = 8, FROM = 16, DATE = 32, MESSAGE_ID = 64 };
+enum header_about {
+    RECIPIENTS = 1,
+    RESENT = 2,
+    ADDRESSES = 4,
+    REMOVED = 8,
+    FROM = 16,
+    DATE = 32,
+    MESSAGE_ID = 64
+};
 
 /* Bcc must never leave; Return-Path is the last server's to say. */
-static const struct { const char *name; unsigned about; } known[] = {
-    {"to", RECIPIENTS | ADDRESSES}, {"cc", RECIPIENTS | ADDRESSES}, {"bcc", RECIPIENTS | REMOVED}, {"resent-to", RECIPIENTS | RESENT | ADDRESSES},
-    {"resent-cc", RECIPIENTS | RESENT | ADDRESSES}, {"resent-bcc", RECIPIENTS | RESENT | REMOVED}, {"from", FROM | ADDRESSES}, {"sender", ADDRESSES},
-    {"reply-to", ADDRESSES}, {"resent-from", ADDRESSES}, {"resent-sender", ADDRESSES}, {"date", DATE}, {"message-id", MESSAGE_ID}, {"return-path", REMOVED},
+static const struct {
+    const char *name;
+    unsigned about;
+} known[] = {
+    {"to", RECIPIENTS | ADDRESSES},
+    {"cc", RECIPIENTS | ADDRESSES},
+    {"bcc", RECIPIENTS | REMOVED},
+    {"resent-to", RECIPIENTS | RESENT | ADDRESSES},
+    {"resent-cc", RECIPIENTS | RESENT | ADDRESSES},
+    {"resent-bcc", RECIPIENTS | RESENT | REMOVED},
+    {"from", FROM | ADDRESSES},
+    {"sender", ADDRESSES},
+    {"reply-to", ADDRESSES},
+    {"resent-from", ADDRESSES},
+    {"resent-sender", ADDRESSES},
+    {"date", DATE},
+    {"message-id", MESSAGE_ID},
+    {"return-path", REMOVED},
 };
 
 /* ---- lines ---- */
@@ -64,7 +85,8 @@ static bool header_is_over(struct bytes text)
 static bool is_field(struct bytes field)
 {
     struct bytes name = bytes_trim(bytes_first(field, bytes_find(field, ':')));
-    bool fine = name.length > 0 && bytes_find(field, ':') != SIZE_MAX && bytes_is_ascii(name) && !bytes_has_control(name);
+    bool fine = name.length > 0 && bytes_find(field, ':') != SIZE_MAX && bytes_is_ascii(name) &&
+                !bytes_has_control(name);
     return fine && bytes_find(name, ' ') == SIZE_MAX;
 }
 
@@ -127,7 +149,8 @@ static bool take_field(struct header_rewrite *t, struct bytes field, struct erro
     struct buffer qualified = {0};
     bytes_split(&value, ':');
     t->seen |= about;
-    if (t->parts->read_recipients && (about & RECIPIENTS) != 0 && ((about & RESENT) != 0) == t->resent && !outgoing_message_add_listed(t->outgoing, value, t->parts->domain, error))
+    if (t->parts->read_recipients && (about & RECIPIENTS) != 0 && ((about & RESENT) != 0) == t->resent &&
+        !outgoing_message_add_listed(t->outgoing, value, t->parts->domain, error))
         return false;
     if ((about & REMOVED) != 0)
         return true;
@@ -157,12 +180,13 @@ static void add_missing(struct header_rewrite *t)
 /* "From ada Mon Nov 23 12:05:17 2026": a mailbox file's, no field. */
 static void skip_from_lines(struct bytes *text)
 {
-    while (bytes_equal(bytes_first(*text, 5), BYTES("From ")) || bytes_equal(bytes_first(*text, 6), BYTES(">From ")))
+    while (bytes_equal(bytes_first(*text, 5), BYTES("From ")) ||
+           bytes_equal(bytes_first(*text, 6), BYTES(">From ")))
         bytes_split(text, '\n');
 }
 
-static bool take_text(struct outgoing_message *outgoing, const struct outgoing_parts *parts, struct bytes text, struct buffer *out,
-                      struct error *error)
+static bool take_text(struct outgoing_message *outgoing, const struct outgoing_parts *parts,
+                      struct bytes text, struct buffer *out, struct error *error)
 {
     struct header_rewrite t = {.outgoing = outgoing, .parts = parts, .out = out};
     if (parts->domain != NULL)
@@ -174,7 +198,9 @@ static bool take_text(struct outgoing_message *outgoing, const struct outgoing_p
         if (!is_field(field) && parts->domain != NULL)
             break;
         if (!is_field(field))
-            return error_set(error, EX_DATAERR, "with -t the message begins with its header; '%.*s' is no field of one", BYTES_ARG(bytes_first(bytes_trim(field), 60)));
+            return error_set(error, EX_DATAERR,
+                             "with -t the message begins with its header; '%.*s' is no field of one",
+                             BYTES_ARG(bytes_first(bytes_trim(field), 60)));
         if (!take_field(&t, field, error))
             return false;
         text = rest;
@@ -201,8 +227,8 @@ static bool encode_nul(struct bytes message, struct buffer *out, struct error *e
     return true;
 }
 
-bool message_input_take(struct outgoing_message *outgoing, const struct outgoing_parts *parts, struct bytes text, struct buffer *out,
-                       struct error *error)
+bool message_input_take(struct outgoing_message *outgoing, const struct outgoing_parts *parts,
+                        struct bytes text, struct buffer *out, struct error *error)
 {
     struct buffer message = {0};
     if (bytes_find(text, '\0') == SIZE_MAX)

@@ -2,14 +2,14 @@
 #define _GNU_SOURCE
 #include "cli/send/outgoing_message.h"
 
-#include "core/message/address_list.h"
-#include "core/message/mime.h"
-#include "core/smtp/address.h"
-
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sysexits.h>
+
+#include "core/message/address_list.h"
+#include "core/message/mime.h"
+#include "core/smtp/address.h"
 
 enum { RECIPIENTS_FIRST = 16, READ_SIZE = 48 * 1024, TEXT_MAX = 64 * 1024 * 1024 };
 
@@ -28,12 +28,14 @@ static bool check_address(struct bytes text, bool *utf8, struct error *error)
 {
     struct address address;
     if (!address_parse(text, true, &address))
-        return error_set(error, EX_DATAERR, "'%.*s' is not a mail address", BYTES_ARG(bytes_first(text, 200)));
+        return error_set(error, EX_DATAERR, "'%.*s' is not a mail address",
+                         BYTES_ARG(bytes_first(text, 200)));
     *utf8 = *utf8 || address.smtputf8;
     return true;
 }
 
-bool outgoing_message_add_recipient(struct outgoing_message *message, struct bytes address, struct error *error)
+bool outgoing_message_add_recipient(struct outgoing_message *message, struct bytes address,
+                                    struct error *error)
 {
     struct envelope *e = &message->envelope;
     if (!check_address(address, &e->smtputf8, error))
@@ -42,7 +44,9 @@ bool outgoing_message_add_recipient(struct outgoing_message *message, struct byt
         if (bytes_equal(e->recipients[i].address, address))
             return true;
     if (e->recipient_count == message->capacity) {
-        struct recipient *more = ARENA_ARRAY(&message->arena, struct recipient, message->capacity == 0 ? RECIPIENTS_FIRST : message->capacity * 2);
+        struct recipient *more = ARENA_ARRAY(&message->arena, struct recipient,
+                                             message->capacity == 0 ? RECIPIENTS_FIRST
+                                                                    : message->capacity * 2);
         if (e->recipient_count > 0)
             memcpy(more, e->recipients, e->recipient_count * sizeof *more);
         message->capacity = message->capacity == 0 ? RECIPIENTS_FIRST : message->capacity * 2;
@@ -52,7 +56,8 @@ bool outgoing_message_add_recipient(struct outgoing_message *message, struct byt
     return true;
 }
 
-bool outgoing_message_add_listed(struct outgoing_message *message, struct bytes list, const char *domain, struct error *error)
+bool outgoing_message_add_listed(struct outgoing_message *message, struct bytes list, const char *domain,
+                                 struct error *error)
 {
     struct buffer room = {0};
     struct address_list_entry mailbox;
@@ -66,13 +71,15 @@ bool outgoing_message_add_listed(struct outgoing_message *message, struct bytes 
     return done;
 }
 
-static bool add_recipients(struct outgoing_message *message, const char *const *list, size_t count, const char *domain, struct error *error)
+static bool add_recipients(struct outgoing_message *message, const char *const *list, size_t count,
+                           const char *domain, struct error *error)
 {
     for (size_t i = 0; i < count; i++) {
         struct bytes said = bytes_of_text(list[i]);
         if (bytes_trim(said).length == 0)
             return error_set(error, EX_DATAERR, "a recipient is empty");
-        if (domain == NULL ? !outgoing_message_add_recipient(message, bare(said), error) : !outgoing_message_add_listed(message, said, domain, error))
+        if (domain == NULL ? !outgoing_message_add_recipient(message, bare(said), error)
+                           : !outgoing_message_add_listed(message, said, domain, error))
             return false;
     }
     return true;
@@ -126,9 +133,12 @@ static bool read_text(const struct outgoing_parts *parts, struct buffer *text, s
         return false;
     if (parts->dot_ends)
         read_until_dot(file, text);
-    for (size_t count; !parts->dot_ends && (count = fread(buffer_reserve(text, READ_SIZE), 1, READ_SIZE, file)) > 0 && text->length < TEXT_MAX;)
+    for (size_t count; !parts->dot_ends &&
+                       (count = fread(buffer_reserve(text, READ_SIZE), 1, READ_SIZE, file)) > 0 &&
+                       text->length < TEXT_MAX;)
         buffer_written(text, count);
-    bool done = !ferror(file) || error_set_errno(error, EX_NOINPUT, "cannot read %s", parts->file == NULL ? "standard input" : parts->file);
+    bool done = !ferror(file) || error_set_errno(error, EX_NOINPUT, "cannot read %s",
+                                                 parts->file == NULL ? "standard input" : parts->file);
     if (text->length >= TEXT_MAX)
         done = error_set(error, EX_DATAERR, "the text is longer than %d MiB", TEXT_MAX / 1024 / 1024);
     if (file != stdin)
@@ -147,7 +157,8 @@ static bool flush(struct outgoing_message *message, struct buffer *out, struct e
 
 /* ---- composing ---- */
 
-static bool attach_one(struct outgoing_message *message, struct mime *mime, const char *path, struct buffer *out, struct error *error)
+static bool attach_one(struct outgoing_message *message, struct mime *mime, const char *path,
+                       struct buffer *out, struct error *error)
 {
     const char *slash = strrchr(path, '/');
     struct bytes name = bytes_of_text(slash == NULL ? path : slash + 1);
@@ -182,8 +193,10 @@ static struct bytes *texts_of(struct arena *arena, const char *const *list, size
 const char *outgoing_message_message_id(struct outgoing_message *message, const struct outgoing_parts *parts)
 {
     struct bytes sender = message->envelope.sender;
-    struct bytes domain = parts->domain != NULL ? bytes_of_text(parts->domain) : bytes_from(sender, bytes_find_last(sender, '@') + 1);
-    return arena_format(&message->arena, "%llx.%016llx@%.*s", (unsigned long long)parts->now_ms, (unsigned long long)parts->random, BYTES_ARG(domain));
+    struct bytes domain = parts->domain != NULL ? bytes_of_text(parts->domain)
+                                                : bytes_from(sender, bytes_find_last(sender, '@') + 1);
+    return arena_format(&message->arena, "%llx.%016llx@%.*s", (unsigned long long)parts->now_ms,
+                        (unsigned long long)parts->random, BYTES_ARG(domain));
 }
 
 static bool read_html(const struct outgoing_parts *parts, struct buffer *html, struct error *error)
@@ -192,15 +205,22 @@ static bool read_html(const struct outgoing_parts *parts, struct buffer *html, s
     return parts->html == NULL || read_text(&file, html, error);
 }
 
-static bool write_message(struct outgoing_message *message, const struct outgoing_parts *parts, struct bytes text, struct bytes html, struct error *error)
+static bool write_message(struct outgoing_message *message, const struct outgoing_parts *parts,
+                          struct bytes text, struct bytes html, struct error *error)
 {
     struct mime mime;
     struct buffer out = {0};
-    struct mime_input written = {
-        .from = bytes_of_text(parts->from), .to = texts_of(&message->arena, parts->to, parts->to_count), .to_count = parts->to_count,
-        .cc = texts_of(&message->arena, parts->cc, parts->cc_count), .cc_count = parts->cc_count, .subject = bytes_of_text(parts->subject), .text = text, .html = html,
-        .message_id = bytes_of_text(outgoing_message_message_id(message, parts)),
-        .date_ms = parts->now_ms, .attachments = parts->attach_count > 0};
+    struct mime_input written = {.from = bytes_of_text(parts->from),
+                                 .to = texts_of(&message->arena, parts->to, parts->to_count),
+                                 .to_count = parts->to_count,
+                                 .cc = texts_of(&message->arena, parts->cc, parts->cc_count),
+                                 .cc_count = parts->cc_count,
+                                 .subject = bytes_of_text(parts->subject),
+                                 .text = text,
+                                 .html = html,
+                                 .message_id = bytes_of_text(outgoing_message_message_id(message, parts)),
+                                 .date_ms = parts->now_ms,
+                                 .attachments = parts->attach_count > 0};
     const char *wrong = mime_check(&written);
     if (wrong != NULL)
         return error_set(error, EX_DATAERR, "%s", wrong);
@@ -216,7 +236,8 @@ static bool write_message(struct outgoing_message *message, const struct outgoin
 
 /* ---- the whole ---- */
 
-static bool write_whole(struct outgoing_message *message, const struct outgoing_parts *parts, struct bytes text, struct error *error)
+static bool write_whole(struct outgoing_message *message, const struct outgoing_parts *parts,
+                        struct bytes text, struct error *error)
 {
     struct buffer out = {0};
     bool done = message_input_take(message, parts, text, &out, error);
@@ -228,7 +249,8 @@ static bool write_whole(struct outgoing_message *message, const struct outgoing_
 }
 
 /* HTML alone has its text in it. */
-static bool read_texts(const struct outgoing_parts *parts, struct buffer *text, struct buffer *html, struct error *error)
+static bool read_texts(const struct outgoing_parts *parts, struct buffer *text, struct buffer *html,
+                       struct error *error)
 {
     if (!read_html(parts, html, error))
         return false;
@@ -238,19 +260,26 @@ static bool read_texts(const struct outgoing_parts *parts, struct buffer *text, 
     return true;
 }
 
-static bool compose(struct outgoing_message *message, const struct outgoing_parts *parts, struct buffer *text, struct buffer *html, struct error *error)
+static bool compose(struct outgoing_message *message, const struct outgoing_parts *parts, struct buffer *text,
+                    struct buffer *html, struct error *error)
 {
-    message->envelope.sender = arena_copy(&message->arena, parts->sender != NULL ? bytes_of_text(parts->sender) : bare(bytes_of_text(parts->from)));
-    if (message->envelope.sender.length > 0 && !check_address(message->envelope.sender, &message->envelope.smtputf8, error))
+    message->envelope.sender = arena_copy(&message->arena, parts->sender != NULL
+                                                               ? bytes_of_text(parts->sender)
+                                                               : bare(bytes_of_text(parts->from)));
+    if (message->envelope.sender.length > 0 &&
+        !check_address(message->envelope.sender, &message->envelope.smtputf8, error))
         return false;
-    if (!add_recipients(message, parts->to, parts->to_count, parts->domain, error) || !add_recipients(message, parts->cc, parts->cc_count, parts->domain, error) ||
-        !add_recipients(message, parts->bcc, parts->bcc_count, parts->domain, error) || !read_texts(parts, text, html, error))
+    if (!add_recipients(message, parts->to, parts->to_count, parts->domain, error) ||
+        !add_recipients(message, parts->cc, parts->cc_count, parts->domain, error) ||
+        !add_recipients(message, parts->bcc, parts->bcc_count, parts->domain, error) ||
+        !read_texts(parts, text, html, error))
         return false;
     message->file = open_temporary(error);
     if (message->file == NULL)
         return false;
     bool whole = parts->read_recipients || parts->domain != NULL;
-    if (whole ? !write_whole(message, parts, buffer_bytes(text), error) : !write_message(message, parts, buffer_bytes(text), buffer_bytes(html), error))
+    if (whole ? !write_whole(message, parts, buffer_bytes(text), error)
+              : !write_message(message, parts, buffer_bytes(text), buffer_bytes(html), error))
         return false;
     if (message->envelope.recipient_count == 0)
         return error_set(error, EX_DATAERR, "the message names no recipient in To, Cc or Bcc");
@@ -259,7 +288,8 @@ static bool compose(struct outgoing_message *message, const struct outgoing_part
     return true;
 }
 
-bool outgoing_message_compose(struct outgoing_message *message, const struct outgoing_parts *parts, struct error *error)
+bool outgoing_message_compose(struct outgoing_message *message, const struct outgoing_parts *parts,
+                              struct error *error)
 {
     struct buffer text = {0}, html = {0};
     *message = (struct outgoing_message){.file = NULL};
@@ -271,14 +301,16 @@ bool outgoing_message_compose(struct outgoing_message *message, const struct out
     return done;
 }
 
-bool outgoing_message_of_text(struct outgoing_message *message, struct bytes sender, struct bytes recipient, struct bytes text, struct error *error)
+bool outgoing_message_of_text(struct outgoing_message *message, struct bytes sender, struct bytes recipient,
+                              struct bytes text, struct error *error)
 {
     struct buffer out = {0};
     *message = (struct outgoing_message){.file = open_temporary(error)};
     buffer_add(&out, text);
     message->envelope.sender = arena_copy(&message->arena, sender);
     message->envelope.body = bytes_is_ascii(text) ? BODY_7BIT : BODY_8BITMIME;
-    bool done = message->file != NULL && outgoing_message_add_recipient(message, recipient, error) && flush(message, &out, error);
+    bool done = message->file != NULL && outgoing_message_add_recipient(message, recipient, error) &&
+                flush(message, &out, error);
     message->envelope.size = message->size;
     buffer_free(&out);
     if (!done)

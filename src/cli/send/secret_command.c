@@ -41,14 +41,20 @@ static void read_first_line(int input, struct buffer *out)
 static bool check(const char *command, int status, const struct buffer *out, struct error *error)
 {
     if (WIFSIGNALED(status))
-        return error_set(error, EX_TEMPFAIL, "the command '%s' was ended by signal %d", command, WTERMSIG(status));
+        return error_set(error, EX_TEMPFAIL, "the command '%s' was ended by signal %d", command,
+                         WTERMSIG(status));
     if (WEXITSTATUS(status) != 0)
-        return error_set(error, EX_TEMPFAIL, "the command '%s' failed (exit code %d)", command, WEXITSTATUS(status));
+        return error_set(error, EX_TEMPFAIL, "the command '%s' failed (exit code %d)", command,
+                         WEXITSTATUS(status));
     if (out->length == 0)
-        return error_set(error, EX_DATAERR, "the command '%s' printed nothing: its first line is the password or the token", command);
+        return error_set(error, EX_DATAERR,
+                         "the command '%s' printed nothing: its first line is the password or the token",
+                         command);
     if (out->length > SECRET_LINE_MAX)
-        return error_set(error, EX_DATAERR, "the first line of the command '%s' is longer than %d octets", command, SECRET_LINE_MAX);
-    return !bytes_has_control(buffer_bytes(out)) || error_set(error, EX_DATAERR, "the first line of the command '%s' has control characters", command);
+        return error_set(error, EX_DATAERR, "the first line of the command '%s' is longer than %d octets",
+                         command, SECRET_LINE_MAX);
+    return !bytes_has_control(buffer_bytes(out)) ||
+           error_set(error, EX_DATAERR, "the first line of the command '%s' has control characters", command);
 }
 
 bool secret_of_command(const char *command, struct buffer *out, struct error *error)

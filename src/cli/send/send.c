@@ -3,17 +3,6 @@
  * send: composes a message and submits it: to the server on this machine, or
  * with --host to another, by the port that works.
  */
-#include "io/clock.h"
-#include "cli/ports/port_cache.h"
-#include "cli/sendmail/local_server.h"
-#include "cli/options.h"
-#include "core/port/port_facts.h"
-#include "io/random.h"
-#include "cli/send/secret_command.h"
-#include "core/smtp/status.h"
-#include "cli/send/submission.h"
-#include "cli/ports/target.h"
-
 #include <jansson.h>
 #include <pwd.h>
 #include <stdio.h>
@@ -21,11 +10,23 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "cli/options.h"
+#include "cli/ports/port_cache.h"
+#include "cli/ports/target.h"
+#include "cli/send/secret_command.h"
+#include "cli/send/submission.h"
+#include "cli/sendmail/local_server.h"
+#include "core/port/port_facts.h"
+#include "core/smtp/status.h"
+#include "io/clock.h"
+#include "io/random.h"
+
 extern const struct command send_command;
 
 struct send_options {
     struct option_list to, cc, bcc, attach;
-    const char *from, *subject, *body, *html, *host, *port, *ports, *order, *user, *password_file, *password_command, *oauth_command, *ca_file, *config, *file, *deadline;
+    const char *from, *subject, *body, *html, *host, *port, *ports, *order, *user, *password_file,
+        *password_command, *oauth_command, *ca_file, *config, *file, *deadline;
     bool read_recipients, json, quiet, fresh;
     uint32_t deadline_ms;
 };
@@ -59,7 +60,8 @@ static bool default_sender(const struct send_options *wish, struct buffer *out)
 /* Does the person leave the choice to us? Then what won last comes first. */
 static bool is_free_choice(const struct send_options *wish)
 {
-    return !wish->fresh && wish->ports == NULL && wish->order == NULL && (wish->port == NULL || strcmp(wish->port, "auto") == 0);
+    return !wish->fresh && wish->ports == NULL && wish->order == NULL &&
+           (wish->port == NULL || strcmp(wish->port, "auto") == 0);
 }
 
 static void put_first(struct server_connection_options *options, const struct race_port *known)
@@ -80,7 +82,8 @@ static struct race_port winner_of(const struct port_connect *connected)
     return (struct race_port){winner->port->port, winner->tls};
 }
 
-static bool race_and_remember(struct server_connection *connection, struct server_connection_options *options, const struct send_options *wish, struct error *error)
+static bool race_and_remember(struct server_connection *connection, struct server_connection_options *options,
+                              const struct send_options *wish, struct error *error)
 {
     struct race_port known = {0};
     bool was_known = is_free_choice(wish) && port_cache_find(options->host, &known);
@@ -97,13 +100,21 @@ static bool race_and_remember(struct server_connection *connection, struct serve
     return won;
 }
 
-static bool server_connection_host(struct server_connection *connection, const struct send_options *wish, struct error *error)
+static bool server_connection_host(struct server_connection *connection, const struct send_options *wish,
+                                   struct error *error)
 {
     static struct target target; /* the dial keeps its host */
-    struct server_connection_options options = {.host = target.host, .ca_file = wish->ca_file, .needs_auth = wish->user != NULL, .by_token = wish->oauth_command != NULL, .deadline_ms = wish->deadline_ms};
+    struct server_connection_options options = {.host = target.host,
+                                                .ca_file = wish->ca_file,
+                                                .needs_auth = wish->user != NULL,
+                                                .by_token = wish->oauth_command != NULL,
+                                                .deadline_ms = wish->deadline_ms};
     if (!target_read(&target, wish->host, error))
         return false;
-    const char *list = wish->ports != NULL ? wish->ports : wish->port != NULL && strcmp(wish->port, "auto") != 0 ? wish->port : target.ports[0] != '\0' ? target.ports : default_ports;
+    const char *list = wish->ports != NULL                                     ? wish->ports
+                       : wish->port != NULL && strcmp(wish->port, "auto") != 0 ? wish->port
+                       : target.ports[0] != '\0'                               ? target.ports
+                                                                               : default_ports;
     if (wish->order != NULL && strcmp(wish->order, "rfc8314") == 0 && list == default_ports)
         list = rfc8314_ports;
     if (!server_connection_ports(&options, list, error))
@@ -112,11 +123,14 @@ static bool server_connection_host(struct server_connection *connection, const s
         server_connection_last_resort(&options);
     for (size_t i = 0; i < options.port_count; i++)
         if (options.ports[i].port == 25)
-            return error_set(error, EX_USAGE, "mail is never submitted on port 25, which is for servers among themselves; leave --port out, or say 587");
+            return error_set(error, EX_USAGE,
+                             "mail is never submitted on port 25, which is for servers among themselves; "
+                             "leave --port out, or say 587");
     return race_and_remember(connection, &options, wish, error);
 }
 
-static bool server_connection_here(struct server_connection *connection, const struct send_options *wish, struct error *error)
+static bool server_connection_here(struct server_connection *connection, const struct send_options *wish,
+                                   struct error *error)
 {
     struct local_server server;
     if (!local_server_read(&server, wish->config, error))
@@ -145,12 +159,18 @@ static void print_results_as_json(const struct submission *s, const struct send_
     for (size_t i = 0; i < s->envelope.recipient_count; i++) {
         const struct client_result *r = &s->results[i];
         const struct bytes address = s->envelope.recipients[i].address;
-        json_array_append_new(recipients, json_pack("{s:s%, s:b, s:i, s:s%, s:s%}", "address", address.at, address.length, "accepted", r->outcome == OUTCOME_DELIVERED, "code",
-                                                    (int)r->code, "status", r->enhanced.at == NULL ? "" : r->enhanced.at, r->enhanced.length,
-                                                    "reply", r->text.at == NULL ? "" : r->text.at, r->text.length));
+        json_array_append_new(
+            recipients, json_pack("{s:s%, s:b, s:i, s:s%, s:s%}", "address", address.at, address.length,
+                                  "accepted", r->outcome == OUTCOME_DELIVERED, "code", (int)r->code, "status",
+                                  r->enhanced.at == NULL ? "" : r->enhanced.at, r->enhanced.length, "reply",
+                                  r->text.at == NULL ? "" : r->text.at, r->text.length));
     }
-    json_t *facts = json_pack("{s:s, s:i, s:s, s:o}", "host", wish->host == NULL ? "local" : wish->host, "port",
-                              wish->host == NULL ? 0 : (int)s->connection->connect.race.attempts[s->connection->connect.race.winner].port->port, "tls", s->connection->connect.line->tls_text, "recipients", recipients);
+    json_t *facts = json_pack(
+        "{s:s, s:i, s:s, s:o}", "host", wish->host == NULL ? "local" : wish->host, "port",
+        wish->host == NULL
+            ? 0
+            : (int)s->connection->connect.race.attempts[s->connection->connect.race.winner].port->port,
+        "tls", s->connection->connect.line->tls_text, "recipients", recipients);
     json_dumpf(facts, stdout, JSON_COMPACT | JSON_PRESERVE_ORDER);
     putchar('\n');
     json_decref(facts);
@@ -166,18 +186,22 @@ static int print_results(const struct submission *s, const struct send_options *
             accepted++;
             continue;
         }
-        exit_code = r->outcome == OUTCOME_FAILED ? EX_UNAVAILABLE : exit_code == EX_OK ? EX_TEMPFAIL : exit_code;
+        exit_code = r->outcome == OUTCOME_FAILED ? EX_UNAVAILABLE
+                    : exit_code == EX_OK         ? EX_TEMPFAIL
+                                                 : exit_code;
         struct buffer said = {0};
         status_add_said(&said, r->code, r->enhanced, r->text);
         fprintf(stderr, "mailboat send: %.*s was %s in the step %s: %s\n",
-                BYTES_ARG(s->envelope.recipients[i].address), r->outcome == OUTCOME_FAILED ? "refused" : "not taken now",
-                client_step_name(r->step), buffer_text(&said));
+                BYTES_ARG(s->envelope.recipients[i].address),
+                r->outcome == OUTCOME_FAILED ? "refused" : "not taken now", client_step_name(r->step),
+                buffer_text(&said));
         buffer_free(&said);
     }
     if (wish->json)
         print_results_as_json(s, wish);
     else if (accepted > 0)
-        printf("accepted for %zu recipient%s: %.*s\n", accepted, accepted == 1 ? "" : "s", BYTES_ARG(s->results[0].outcome == OUTCOME_DELIVERED ? s->results[0].text : BYTES("")));
+        printf("accepted for %zu recipient%s: %.*s\n", accepted, accepted == 1 ? "" : "s",
+               BYTES_ARG(s->results[0].outcome == OUTCOME_DELIVERED ? s->results[0].text : BYTES("")));
     return exit_code;
 }
 
@@ -189,8 +213,7 @@ static int print_failure(const struct client_result *why)
     int exit_code = why->outcome == OUTCOME_FAILED ? EX_UNAVAILABLE : EX_TEMPFAIL;
     if (why->step == STEP_AUTH && why->code >= 500)
         exit_code = EX_NOPERM;
-    error_set(&error, exit_code, "%s: %s",
-              client_step_name(why->step), buffer_text(&said));
+    error_set(&error, exit_code, "%s: %s", client_step_name(why->step), buffer_text(&said));
     buffer_free(&said);
     return command_fail(&send_command, &error);
 }
@@ -199,9 +222,12 @@ static int submit(const struct send_options *wish, struct outgoing_message *mess
 {
     struct server_connection *connection = memory_new(sizeof *connection);
     struct error error = {0};
-    struct submission s = {.connection = connection, .message = message, .envelope = outgoing_message_envelope(message),
+    struct submission s = {.connection = connection,
+                           .message = message,
+                           .envelope = outgoing_message_envelope(message),
                            .shows_progress = isatty(STDERR_FILENO) && !wish->quiet};
-    bool connected = wish->host != NULL ? server_connection_host(connection, wish, &error) : server_connection_here(connection, wish, &error);
+    bool connected = wish->host != NULL ? server_connection_host(connection, wish, &error)
+                                        : server_connection_here(connection, wish, &error);
     if (wish->host != NULL && wish->user != NULL)
         s.user = bytes_of_text(wish->user);
     *(wish->oauth_command != NULL ? &s.token : &s.password) = secret;
@@ -243,10 +269,22 @@ static int compose_and_submit(struct send_options *wish)
     int exit_code = EX_OK;
     if (wish->from == NULL && !default_sender(wish, &from))
         error_set(&error, EX_USAGE, "say --from: there is no telling who sends");
-    struct outgoing_parts parts = {
-        .from = wish->from != NULL ? wish->from : buffer_text(&from), .subject = wish->subject, .body = wish->body, .html = wish->html, .file = wish->file, .to = wish->to.at, .to_count = wish->to.count,
-        .cc = wish->cc.at, .cc_count = wish->cc.count, .bcc = wish->bcc.at, .bcc_count = wish->bcc.count, .attach = wish->attach.at, .attach_count = wish->attach.count,
-        .read_recipients = wish->read_recipients, .now_ms = clock_epoch_ms(), .random = random_u64()};
+    struct outgoing_parts parts = {.from = wish->from != NULL ? wish->from : buffer_text(&from),
+                                   .subject = wish->subject,
+                                   .body = wish->body,
+                                   .html = wish->html,
+                                   .file = wish->file,
+                                   .to = wish->to.at,
+                                   .to_count = wish->to.count,
+                                   .cc = wish->cc.at,
+                                   .cc_count = wish->cc.count,
+                                   .bcc = wish->bcc.at,
+                                   .bcc_count = wish->bcc.count,
+                                   .attach = wish->attach.at,
+                                   .attach_count = wish->attach.count,
+                                   .read_recipients = wish->read_recipients,
+                                   .now_ms = clock_epoch_ms(),
+                                   .random = random_u64()};
     if (error.text[0] != '\0' || !outgoing_message_compose(&message, &parts, &error))
         exit_code = command_fail(&send_command, &error);
     else if (find_secret(wish, &password, &exit_code))
@@ -264,14 +302,30 @@ static int run(int argc, char **argv)
 {
     static struct send_options wish;
     struct arguments arguments;
-    const struct option_rule rules[] = {
-        {OPTION_LIST, "to", 0, &wish.to}, {OPTION_LIST, "cc", 0, &wish.cc}, {OPTION_LIST, "bcc", 0, &wish.bcc}, {OPTION_LIST, "attach", 'a', &wish.attach},
-        {OPTION_TEXT, "from", 'f', &wish.from}, {OPTION_TEXT, "subject", 's', &wish.subject}, {OPTION_TEXT, "body", 'b', &wish.body}, {OPTION_TEXT, "html", 0, &wish.html}, {OPTION_TEXT, "host", 'h', &wish.host},
-        {OPTION_TEXT, "port", 'p', &wish.port}, {OPTION_TEXT, "ports", 0, &wish.ports}, {OPTION_TEXT, "order", 0, &wish.order}, {OPTION_TEXT, "user", 'u', &wish.user},
-        {OPTION_TEXT, "password-file", 0, &wish.password_file}, {OPTION_TEXT, "password-command", 0, &wish.password_command},
-        {OPTION_TEXT, "oauth-command", 0, &wish.oauth_command}, {OPTION_TEXT, "ca-file", 0, &wish.ca_file}, {OPTION_TEXT, "config", 'c', &wish.config},
-        {OPTION_FLAG, "recipients", 't', &wish.read_recipients}, {OPTION_FLAG, "json", 0, &wish.json}, {OPTION_FLAG, "fresh", 0, &wish.fresh}, {OPTION_TEXT, "deadline", 0, &wish.deadline},
-        {OPTION_FLAG, "quiet", 'q', &wish.quiet}, {OPTION_END, NULL, 0, NULL}};
+    const struct option_rule rules[] = {{OPTION_LIST, "to", 0, &wish.to},
+                                        {OPTION_LIST, "cc", 0, &wish.cc},
+                                        {OPTION_LIST, "bcc", 0, &wish.bcc},
+                                        {OPTION_LIST, "attach", 'a', &wish.attach},
+                                        {OPTION_TEXT, "from", 'f', &wish.from},
+                                        {OPTION_TEXT, "subject", 's', &wish.subject},
+                                        {OPTION_TEXT, "body", 'b', &wish.body},
+                                        {OPTION_TEXT, "html", 0, &wish.html},
+                                        {OPTION_TEXT, "host", 'h', &wish.host},
+                                        {OPTION_TEXT, "port", 'p', &wish.port},
+                                        {OPTION_TEXT, "ports", 0, &wish.ports},
+                                        {OPTION_TEXT, "order", 0, &wish.order},
+                                        {OPTION_TEXT, "user", 'u', &wish.user},
+                                        {OPTION_TEXT, "password-file", 0, &wish.password_file},
+                                        {OPTION_TEXT, "password-command", 0, &wish.password_command},
+                                        {OPTION_TEXT, "oauth-command", 0, &wish.oauth_command},
+                                        {OPTION_TEXT, "ca-file", 0, &wish.ca_file},
+                                        {OPTION_TEXT, "config", 'c', &wish.config},
+                                        {OPTION_FLAG, "recipients", 't', &wish.read_recipients},
+                                        {OPTION_FLAG, "json", 0, &wish.json},
+                                        {OPTION_FLAG, "fresh", 0, &wish.fresh},
+                                        {OPTION_TEXT, "deadline", 0, &wish.deadline},
+                                        {OPTION_FLAG, "quiet", 'q', &wish.quiet},
+                                        {OPTION_END, NULL, 0, NULL}};
     wish = (struct send_options){0};
     if (!options_read(&send_command, argc, argv, rules, &arguments))
         return EX_USAGE;
@@ -282,14 +336,20 @@ static int run(int argc, char **argv)
     if (wish.order != NULL && strcmp(wish.order, "rfc8314") != 0 && strcmp(wish.order, "default") != 0)
         return command_usage(&send_command, "--order is default or rfc8314, not '%s'", wish.order);
     if (wish.to.count + wish.cc.count + wish.bcc.count == 0 && !wish.read_recipients)
-        return command_usage(&send_command, "nobody to send to: say --to ADDRESS, or -t to read the message's own To, Cc and Bcc");
+        return command_usage(
+            &send_command,
+            "nobody to send to: say --to ADDRESS, or -t to read the message's own To, Cc and Bcc");
     bool has_command = wish.password_command != NULL || wish.oauth_command != NULL;
     if ((wish.password_file != NULL) + (wish.password_command != NULL) + (wish.oauth_command != NULL) > 1)
-        return command_usage(&send_command, "say one of --password-file, --password-command and --oauth-command");
+        return command_usage(&send_command,
+                             "say one of --password-file, --password-command and --oauth-command");
     if (has_command && (wish.user == NULL || wish.host == NULL))
-        return command_usage(&send_command, "%s is for signing in: say --host and --user too", wish.oauth_command != NULL ? "--oauth-command" : "--password-command");
-    if (wish.user != NULL && wish.host != NULL && wish.password_file == NULL && !has_command && wish.body == NULL && wish.file == NULL && !isatty(STDIN_FILENO))
-        return command_usage(&send_command, "the password and the text cannot both come from standard input: say --password-file FILE, or --password-command CMD");
+        return command_usage(&send_command, "%s is for signing in: say --host and --user too",
+                             wish.oauth_command != NULL ? "--oauth-command" : "--password-command");
+    if (wish.user != NULL && wish.host != NULL && wish.password_file == NULL && !has_command &&
+        wish.body == NULL && wish.file == NULL && !isatty(STDIN_FILENO))
+        return command_usage(&send_command, "the password and the text cannot both come from standard input: "
+                                            "say --password-file FILE, or --password-command CMD");
     struct error error = {0};
     if (wish.deadline != NULL && !server_connection_deadline(wish.deadline, &wish.deadline_ms, &error))
         return command_fail(&send_command, &error);

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/send/server_connection.h"
 
-#include "dial/sasl_client.h"
-#include "core/port/port_facts.h"
-
 #include <errno.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sysexits.h>
 #include <unistd.h>
+
+#include "core/port/port_facts.h"
+#include "dial/sasl_client.h"
 
 enum {
     OUTPUT_LOW = 64 * 1024,
@@ -33,9 +33,13 @@ static bool explain_ipv4(struct bytes host, struct error *error)
     for (struct bytes rest = host; rest.length > 0; parts++) {
         struct bytes part = bytes_split(&rest, '.');
         if (!bytes_to_u64(part, 255, &value) && part.length > 0)
-            return error_set(error, EX_DATAERR, "%.*s is not an address: %.*s is more than 255, the most that a part of an IPv4 address can be", BYTES_ARG(host), BYTES_ARG(part));
+            return error_set(error, EX_DATAERR,
+                             "%.*s is not an address: %.*s is more than 255, the most that a part of an IPv4 "
+                             "address can be",
+                             BYTES_ARG(host), BYTES_ARG(part));
     }
-    return error_set(error, EX_DATAERR, "%.*s is not an address: an IPv4 address has 4 numbers, this has %d", BYTES_ARG(host), parts);
+    return error_set(error, EX_DATAERR, "%.*s is not an address: an IPv4 address has 4 numbers, this has %d",
+                     BYTES_ARG(host), parts);
 }
 
 bool server_connection_check_host(const char *text, struct error *error)
@@ -75,12 +79,16 @@ bool server_connection_ports(struct server_connection_options *options, const ch
         struct race_port port;
         bool known;
         if (!read_port(one, &port, &known))
-            return error_set(error, EX_USAGE, "'%.*s' is not a port: say 587, or 587:starttls, or 465:tls", BYTES_ARG(one));
+            return error_set(error, EX_USAGE, "'%.*s' is not a port: say 587, or 587:starttls, or 465:tls",
+                             BYTES_ARG(one));
         if (options->port_count + (known ? 1 : 2) > RACE_PORTS_MAX)
-            return error_set(error, EX_USAGE, "too many ports; %d are enough, and one of an unusual number counts for two", RACE_PORTS_MAX);
+            return error_set(error, EX_USAGE,
+                             "too many ports; %d are enough, and one of an unusual number counts for two",
+                             RACE_PORTS_MAX);
         options->ports[options->port_count++] = port;
         if (!known) /* both ways race; the wrong one costs a stagger */
-            options->ports[options->port_count++] = (struct race_port){port.port, port.tls == CLIENT_TLS_IMPLICIT ? CLIENT_TLS_REQUIRED : CLIENT_TLS_IMPLICIT};
+            options->ports[options->port_count++] = (struct race_port){
+                port.port, port.tls == CLIENT_TLS_IMPLICIT ? CLIENT_TLS_REQUIRED : CLIENT_TLS_IMPLICIT};
     }
     return options->port_count > 0 || error_set(error, EX_USAGE, "no port is named");
 }
@@ -100,7 +108,8 @@ bool server_connection_deadline(const char *text, uint32_t *deadline_ms, struct 
 {
     uint64_t seconds;
     if (!bytes_to_u64(bytes_of_text(text), DEADLINE_MAX_S, &seconds) || seconds == 0)
-        return error_set(error, EX_USAGE, "--deadline is a number of seconds from 1 to %d, not '%s'", DEADLINE_MAX_S, text);
+        return error_set(error, EX_USAGE, "--deadline is a number of seconds from 1 to %d, not '%s'",
+                         DEADLINE_MAX_S, text);
     *deadline_ms = (uint32_t)seconds * 1000;
     return true;
 }
@@ -135,29 +144,38 @@ static void on_progress(void *owner)
         connection->options.on_progress(connection->options.owner, &connection->connect);
 }
 
-static const struct port_connect_events port_connect_events = {.on_decided = on_decided, .on_line = on_line, .on_line_end = on_line_end, .on_progress = on_progress};
+static const struct port_connect_events port_connect_events = {
+    .on_decided = on_decided, .on_line = on_line, .on_line_end = on_line_end, .on_progress = on_progress};
 
 static void on_local_end(void *owner, enum conn_end end)
 {
     struct server_connection *connection = owner;
-    on_line_end(connection, connection->local.why[0] != '\0' ? connection->local.why : "the connection ended");
+    on_line_end(connection,
+                connection->local.why[0] != '\0' ? connection->local.why : "the connection ended");
 }
 
 static void on_local_timeout(void *owner)
 {
     struct server_connection *connection = owner;
     char why[80];
-    snprintf(why, sizeof why, "timed out in the step %s", client_step_name(client_session_step(connection->session)));
+    snprintf(why, sizeof why, "timed out in the step %s",
+             client_step_name(client_session_step(connection->session)));
     on_line_end(connection, why);
 }
 
-static const struct conn_events local_events = {.on_connected = on_line, .on_input = on_line, .on_drained = on_line, .on_tls = on_line, .on_end = on_local_end, .on_timeout = on_local_timeout};
+static const struct conn_events local_events = {.on_connected = on_line,
+                                                .on_input = on_line,
+                                                .on_drained = on_line,
+                                                .on_tls = on_line,
+                                                .on_end = on_local_end,
+                                                .on_timeout = on_local_timeout};
 
 /* ---- the way ---- */
 
 static bool prepare(struct server_connection *connection, struct error *error)
 {
-    if (gethostname(connection->hostname, sizeof connection->hostname - 1) != 0 || !host_is_name(bytes_of_text(connection->hostname), true))
+    if (gethostname(connection->hostname, sizeof connection->hostname - 1) != 0 ||
+        !host_is_name(bytes_of_text(connection->hostname), true))
         snprintf(connection->hostname, sizeof connection->hostname, "localhost");
     connection->has_loop = loop_start(&connection->loop, error);
     return connection->has_loop;
@@ -169,25 +187,36 @@ static bool fail_lost(struct server_connection *connection, struct error *error)
     if (connection->connect.outcome == PORT_CONNECT_UNRESOLVED)
         return host_lookup_explain(&connection->connect.lookup, connection->options.host, error);
     race_explain(&connection->connect.race, &words);
-    error_set(error, race_is_for_later(&connection->connect.race) ? EX_TEMPFAIL : EX_UNAVAILABLE, "%s: %s", connection->options.host, buffer_text(&words));
+    error_set(error, race_is_for_later(&connection->connect.race) ? EX_TEMPFAIL : EX_UNAVAILABLE, "%s: %s",
+              connection->options.host, buffer_text(&words));
     buffer_free(&words);
     return false;
 }
 
-bool server_connection_race(struct server_connection *connection, const struct server_connection_options *options, struct error *error)
+bool server_connection_race(struct server_connection *connection,
+                            const struct server_connection_options *options, struct error *error)
 {
     *connection = (struct server_connection){.options = *options};
-    if (!prepare(connection, error) || !server_connection_check_host(options->host, error) || !tls_client_open(&connection->tls, options->ca_file, error))
+    if (!prepare(connection, error) || !server_connection_check_host(options->host, error) ||
+        !tls_client_open(&connection->tls, options->ca_file, error))
         return false;
     connection->has_tls = true;
     connection->dns = dns_open(NULL, 0, error);
     if (connection->dns == NULL || !dns_start(connection->dns, &connection->loop, error))
         return false;
-    struct port_connect_options way = {.host = connection->options.host, .port_count = options->port_count, .helo = bytes_of_text(connection->hostname), .needs_auth = options->needs_auth, .by_token = options->by_token,
-                                  .last_resort = options->last_resort, .examine = options->examine, .own_ca = options->ca_file != NULL, .deadline_ms = options->deadline_ms};
+    struct port_connect_options way = {.host = connection->options.host,
+                                       .port_count = options->port_count,
+                                       .helo = bytes_of_text(connection->hostname),
+                                       .needs_auth = options->needs_auth,
+                                       .by_token = options->by_token,
+                                       .last_resort = options->last_resort,
+                                       .examine = options->examine,
+                                       .own_ca = options->ca_file != NULL,
+                                       .deadline_ms = options->deadline_ms};
     memcpy(way.ports, options->ports, sizeof way.ports);
     connection->dialled = true;
-    port_connect_start(&connection->connect, &connection->loop, &connection->tls, connection->dns, &way, &port_connect_events, connection);
+    port_connect_start(&connection->connect, &connection->loop, &connection->tls, connection->dns, &way,
+                       &port_connect_events, connection);
     while (!connection->decided)
         loop_run(&connection->loop);
     if (connection->connect.outcome != PORT_CONNECT_WON)
@@ -207,7 +236,10 @@ bool server_connection_local(struct server_connection *connection, const char *p
         return error_set(error, EX_CONFIG, "%s is too long for a socket", path);
     int descriptor = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (descriptor < 0 || connect(descriptor, (struct sockaddr *)&address, sizeof address) != 0) {
-        error_set_errno(error, errno == EACCES ? EX_NOPERM : EX_TEMPFAIL, "cannot reach the server on this machine at %s (is `mailboat serve` running? or name another with --host)", path);
+        error_set_errno(error, errno == EACCES ? EX_NOPERM : EX_TEMPFAIL,
+                        "cannot reach the server on this machine at %s (is `mailboat serve` running? or name "
+                        "another with --host)",
+                        path);
         if (descriptor >= 0)
             close(descriptor);
         return false;
@@ -238,7 +270,8 @@ void server_connection_next(struct server_connection *connection, struct client_
             conn_consume(connection->conn, used);
             waits = false;
         } else if (connection->ended) {
-            client_session_failed(connection->session, client_session_step(connection->session), bytes_of_text(connection->why));
+            client_session_failed(connection->session, client_session_step(connection->session),
+                                  bytes_of_text(connection->why));
             if (!client_session_action(connection->session, action))
                 *action = (struct client_action){.kind = CLIENT_CLOSE};
             return;

@@ -14,14 +14,15 @@
 #include "dial/port_connect.h"
 
 struct server_connection_options {
-    const char *host;            /* a name or an address */
+    const char *host; /* a name or an address */
     struct race_port ports[RACE_PORTS_MAX];
     size_t port_count;
-    const char *ca_file;         /* CA certificates to trust instead of the system's, or NULL */
-    uint16_t last_resort;        /* as in struct race_options */
+    const char *ca_file;  /* CA certificates to trust instead of the system's, or NULL */
+    uint16_t last_resort; /* as in struct race_options */
     bool needs_auth, by_token, examine;
-    uint32_t deadline_ms;        /* 0: the race's own */
-    void (*on_progress)(void *owner, const struct port_connect *port_connect); /* while it races; may be NULL */
+    uint32_t deadline_ms; /* 0: the race's own */
+    /* while it races; may be NULL */
+    void (*on_progress)(void *owner, const struct port_connect *port_connect);
     void *owner;
 };
 
@@ -30,11 +31,11 @@ struct server_connection {
     struct loop loop;
     struct tls_context tls;
     struct dns *dns;
-    struct port_connect connect;          /* the race, and what it found */
+    struct port_connect connect; /* the race, and what it found */
     bool dialled, decided, has_tls, has_loop;
-    char hostname[256];          /* ours, as EHLO says it */
+    char hostname[256]; /* ours, as EHLO says it */
     /* The session: */
-    struct conn local, *conn;    /* conn: the winner's, or the local one */
+    struct conn local, *conn; /* conn: the winner's, or the local one */
     struct client_session *session, own_session;
     bool ended;
     char why[200];
@@ -42,7 +43,8 @@ struct server_connection {
 
 /* The ports of --order and --ports: "587,2525,465", with ":tls" or ":starttls"
  * behind one where it does not follow from the port. False with a reason. */
-bool server_connection_ports(struct server_connection_options *options, const char *list, struct error *error);
+bool server_connection_ports(struct server_connection_options *options, const char *list,
+                             struct error *error);
 /* 443 behind them all, where it is not among them. */
 void server_connection_last_resort(struct server_connection_options *options);
 /* Is it a name or an address that can be? 222.501.285.45 is not; the error says why. */
@@ -51,8 +53,10 @@ bool server_connection_check_host(const char *host, struct error *error);
 bool server_connection_deadline(const char *text, uint32_t *deadline_ms, struct error *error);
 
 /* True when a port won. Otherwise `error` tells why in words (exit code 69 or 75). */
-bool server_connection_race(struct server_connection *connection, const struct server_connection_options *options, struct error *error);
-bool server_connection_local(struct server_connection *connection, const char *socket_path, struct error *error);
+bool server_connection_race(struct server_connection *connection,
+                            const struct server_connection_options *options, struct error *error);
+bool server_connection_local(struct server_connection *connection, const char *socket_path,
+                             struct error *error);
 
 void server_connection_next(struct server_connection *connection, struct client_action *action);
 /* Lets what was written leave before more is made. */

@@ -18,7 +18,8 @@ static void give_content(struct submission *s, bool begins)
     if (s->shows_progress && s->message->size > PROGRESS_OCTETS)
         fprintf(stderr, "\rsent %3u %%%s", (unsigned)(s->told * 100 / s->message->size), last ? "\n" : "");
     if (count == 0 && s->told < s->message->size) { /* never end a message that is not whole */
-        client_session_failed(s->connection->session, STEP_DATA, BYTES("the message cannot be read any more"));
+        client_session_failed(s->connection->session, STEP_DATA,
+                              BYTES("the message cannot be read any more"));
         return;
     }
     client_session_content(s->connection->session, bytes_of(run, count), last);
@@ -63,11 +64,9 @@ bool submission_run(struct submission *s)
         case CLIENT_READY: ready(s); break;
         case CLIENT_WANT_CONTENT: give_content(s, action.begins); break;
         case CLIENT_SENT: take_results(s, &action); break;
-        case CLIENT_FAILED:
-            s->failure = keep(s, &action.failure);
-            return s->results != NULL;
+        case CLIENT_FAILED: s->failure = keep(s, &action.failure); return s->results != NULL;
         case CLIENT_CLOSE: return s->results != NULL;
-        case CLIENT_STARTTLS: /* the race did it */
+        case CLIENT_STARTTLS:  /* the race did it */
         case CLIENT_ASK_NONCE: /* server_connection_next() answers these */
         case CLIENT_ASK_PROOF:
         case CLIENT_NOTHING:

@@ -7,12 +7,12 @@
 #ifndef MAILBOAT_CLI_SEND_SUBMISSION_H
 #define MAILBOAT_CLI_SEND_SUBMISSION_H
 
-#include "cli/send/server_connection.h"
 #include "cli/send/outgoing_message.h"
+#include "cli/send/server_connection.h"
 
 struct submission {
     struct server_connection *connection;
-    struct outgoing_message *message;       /* its file is read from where it stands */
+    struct outgoing_message *message; /* its file is read from where it stands */
     struct envelope envelope;
     struct bytes user, password; /* empty user: no signing in */
     struct bytes token;          /* of OAuth 2, in place of the password */

@@ -2,18 +2,18 @@
 #define _GNU_SOURCE
 #include "cli/sendmail/drop_writer.h"
 
-#include "io/clock.h"
-#include "io/folder.h"
-#include "core/message/drop.h"
-#include "io/random.h"
-#include "io/write.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <sysexits.h>
 #include <unistd.h>
+
+#include "core/message/drop.h"
+#include "io/clock.h"
+#include "io/folder.h"
+#include "io/random.h"
+#include "io/write.h"
 
 enum { NAME_MAX_HERE = 64, RUN_MAX = 64 * 1024 };
 
@@ -37,7 +37,8 @@ static void name_part(struct drop_part *part)
 {
     uint64_t random[2];
     random_fill(random, sizeof random);
-    snprintf(part->final, sizeof part->final, "%014llx-%016llx%016llx", (unsigned long long)clock_epoch_us(), (unsigned long long)random[0], (unsigned long long)random[1]);
+    snprintf(part->final, sizeof part->final, "%014llx-%016llx%016llx", (unsigned long long)clock_epoch_us(),
+             (unsigned long long)random[0], (unsigned long long)random[1]);
     snprintf(part->temporary, sizeof part->temporary, ".%s", part->final);
 }
 
@@ -59,24 +60,34 @@ static bool is_for_server(const struct drop_writer *d, int file, struct error *e
     if (fchmod(file, 0640) != 0 || fstat(d->folder, &folder) != 0 || fstat(file, &made) != 0)
         return error_set_errno(error, EX_TEMPFAIL, "cannot write into the drop folder %s", d->server->drop);
     if (folder.st_uid == 0) /* no process that picks up is root's: what is put there now could not be read */
-        return error_set(error, EX_TEMPFAIL, "the drop folder %s is not the server's yet; start it: mailboat serve", d->server->drop);
+        return error_set(error, EX_TEMPFAIL,
+                         "the drop folder %s is not the server's yet; start it: mailboat serve",
+                         d->server->drop);
     return made.st_gid == folder.st_gid || made.st_uid == folder.st_uid ||
-           error_set(error, EX_TEMPFAIL, "the drop folder %s does not give its group to what is put there; its file system must know the setgid bit of folders", d->server->drop);
+           error_set(error, EX_TEMPFAIL,
+                     "the drop folder %s does not give its group to what is put there; its file system must "
+                     "know the setgid bit of folders",
+                     d->server->drop);
 }
 
-static bool write_part(struct drop_writer *d, struct drop_part *part, const struct envelope *envelope, struct error *error)
+static bool write_part(struct drop_writer *d, struct drop_part *part, const struct envelope *envelope,
+                       struct error *error)
 {
     struct buffer head = {0};
     name_part(part);
-    part->file = openat(d->folder, part->temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0640);
+    part->file = openat(d->folder, part->temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+                        0640);
     if (part->file < 0)
-        return error_set_errno(error, EX_TEMPFAIL, "cannot put the message into the drop folder %s", d->server->drop);
+        return error_set_errno(error, EX_TEMPFAIL, "cannot put the message into the drop folder %s",
+                               d->server->drop);
     if (!is_for_server(d, part->file, error))
         return false;
     drop_head_add(&head, envelope);
-    bool done = write_all(part->file, buffer_bytes(&head)) && put_message(d, part->file) && fsync(part->file) == 0;
+    bool done = write_all(part->file, buffer_bytes(&head)) && put_message(d, part->file) &&
+                fsync(part->file) == 0;
     buffer_free(&head);
-    return done || error_set_errno(error, EX_TEMPFAIL, "cannot write the message into the drop folder %s", d->server->drop);
+    return done || error_set_errno(error, EX_TEMPFAIL, "cannot write the message into the drop folder %s",
+                                   d->server->drop);
 }
 
 /* New names on disk. Who may not read the folder cannot sync it alone; then all of its file system. */
@@ -94,15 +105,18 @@ static bool move_parts(struct drop_writer *d, struct error *error)
 {
     for (size_t i = 0; i < d->count; i++) {
         if (renameat(d->folder, d->parts[i].temporary, d->folder, d->parts[i].final) != 0)
-            return error_set_errno(error, EX_TEMPFAIL, "cannot put the message into the drop folder %s", d->server->drop);
+            return error_set_errno(error, EX_TEMPFAIL, "cannot put the message into the drop folder %s",
+                                   d->server->drop);
         d->parts[i].moved = true;
     }
-    return sync_names(d) || error_set_errno(error, EX_TEMPFAIL, "cannot sync the drop folder %s", d->server->drop);
+    return sync_names(d) ||
+           error_set_errno(error, EX_TEMPFAIL, "cannot sync the drop folder %s", d->server->drop);
 }
 
 static bool write_parts(struct drop_writer *d, const struct envelope *envelope, struct error *error)
 {
-    size_t most = d->server->recipients_max < DROP_RECIPIENTS_MAX ? d->server->recipients_max : DROP_RECIPIENTS_MAX;
+    size_t most = d->server->recipients_max < DROP_RECIPIENTS_MAX ? d->server->recipients_max
+                                                                  : DROP_RECIPIENTS_MAX;
     d->parts = memory_new((envelope->recipient_count / most + 1) * sizeof *d->parts);
     for (size_t first = 0; first < envelope->recipient_count; first += most) {
         struct envelope some = *envelope;
@@ -139,15 +153,18 @@ static int open_drop(const char *path, struct error *error)
     return descriptor;
 }
 
-bool drop_writer_put(const struct local_server *server, struct outgoing_message *message, const struct envelope *envelope, struct error *error)
+bool drop_writer_put(const struct local_server *server, struct outgoing_message *message,
+                     const struct envelope *envelope, struct error *error)
 {
     struct drop_writer d = {.server = server, .message = message};
     d.folder = open_drop(server->drop, error);
     if (d.folder < 0 && error->exit_code == EX_NOPERM)
         return false;
     if (d.folder < 0)
-        return error_set(error, EX_TEMPFAIL, "no server runs on this machine, and there is no drop folder %s (%s); start it: mailboat serve", server->drop,
-                         strerror(error->number));
+        return error_set(
+            error, EX_TEMPFAIL,
+            "no server runs on this machine, and there is no drop folder %s (%s); start it: mailboat serve",
+            server->drop, strerror(error->number));
     bool done = write_parts(&d, envelope, error) && move_parts(&d, error);
     end_parts(&d, done);
     close(d.folder);

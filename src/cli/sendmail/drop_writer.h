@@ -13,6 +13,7 @@
 
 /* True when the message, for the recipients of `envelope`, is on disk for
  * good. False with EX_TEMPFAIL and the reason: then nothing of it is there. */
-bool drop_writer_put(const struct local_server *server, struct outgoing_message *message, const struct envelope *envelope, struct error *error);
+bool drop_writer_put(const struct local_server *server, struct outgoing_message *message,
+                     const struct envelope *envelope, struct error *error);
 
 #endif

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/sendmail/local_server.h"
 
-#include "core/smtp/host.h"
-
 #include <errno.h>
 #include <unistd.h>
+
+#include "core/smtp/host.h"
 
 static const char *own_name(struct arena *arena)
 {
@@ -24,7 +24,8 @@ bool local_server_read(struct local_server *server, const char *file, struct err
     struct config config;
     *server = (struct local_server){.socket = NULL};
     bool unconfigured = file == NULL && access(CONFIG_DEFAULT_FILE, F_OK) != 0 && errno == ENOENT;
-    if (unconfigured ? !read_defaults(&config, &server->arena, error) : !config_load_as_anybody(&config, file, error)) {
+    if (unconfigured ? !read_defaults(&config, &server->arena, error)
+                     : !config_load_as_anybody(&config, file, error)) {
         local_server_free(server);
         return false;
     }
@@ -32,7 +33,8 @@ bool local_server_read(struct local_server *server, const char *file, struct err
     server->drop = arena_format(&server->arena, "%s/drop", config.data_dir);
     server->queue = arena_format(&server->arena, "%s/queue", config.data_dir);
     server->hostname = arena_text(&server->arena, bytes_of_text(config.hostname));
-    server->domain = config.domain_count > 0 ? arena_text(&server->arena, bytes_of_text(config.domains[0])) : server->hostname;
+    server->domain = config.domain_count > 0 ? arena_text(&server->arena, bytes_of_text(config.domains[0]))
+                                             : server->hostname;
     server->message_size_max = config.limits.message_size;
     server->recipients_max = config.limits.recipients;
     config_free(&config);

@@ -12,7 +12,8 @@ struct local_server {
     struct arena arena;
     const char *socket, *drop, *queue; /* paths in the data folder */
     const char *hostname;
-    const char *domain;                /* of addresses that name a user alone: the first of `domains`, else the hostname */
+    /* of addresses that name a user alone: the first of `domains`, else the hostname */
+    const char *domain;
     uint64_t message_size_max;
     uint32_t recipients_max;
 };

@@ -2,12 +2,6 @@
 #define _GNU_SOURCE
 #include "cli/sendmail/local_smtp.h"
 
-#include "core/message/address_list.h"
-#include "core/smtp/address.h"
-#include "core/smtp/reply.h"
-#include "core/smtp/status.h"
-#include "io/write.h"
-
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
@@ -15,6 +9,12 @@
 #include <sys/un.h>
 #include <sysexits.h>
 #include <unistd.h>
+
+#include "core/message/address_list.h"
+#include "core/smtp/address.h"
+#include "core/smtp/reply.h"
+#include "core/smtp/status.h"
+#include "io/write.h"
 
 enum { RUN_MAX = 32 * 1024, ANSWER_MS = 60 * 1000 };
 
@@ -29,7 +29,9 @@ static int call_server(const struct local_server *server, struct error *error)
     int line = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (line >= 0 && connect(line, (struct sockaddr *)&address, sizeof address) == 0)
         return line;
-    error_set_errno(error, EX_TEMPFAIL, "cannot reach the server on this machine at %s; is `mailboat serve` running?", server->socket);
+    error_set_errno(error, EX_TEMPFAIL,
+                    "cannot reach the server on this machine at %s; is `mailboat serve` running?",
+                    server->socket);
     if (line >= 0)
         close(line);
     return -1;
@@ -85,7 +87,8 @@ int local_smtp_smtp(const struct local_server *server, struct error *error)
     struct client_lines lines = {0};
     int line = call_server(server, error);
     if (line < 0) {
-        write_all(STDOUT_FILENO, BYTES("421 4.3.2 The mail server on this machine does not run; try again later\r\n"));
+        write_all(STDOUT_FILENO,
+                  BYTES("421 4.3.2 The mail server on this machine does not run; try again later\r\n"));
         return error->exit_code;
     }
     struct pollfd both[2] = {{.fd = STDIN_FILENO, .events = POLLIN}, {.fd = line, .events = POLLIN}};
@@ -111,7 +114,9 @@ static bool hear(int line, struct buffer *input, unsigned *code, struct buffer *
     enum reply_verdict verdict;
     while ((verdict = reply_parse(buffer_bytes(input), &reply, &used)) == REPLY_INCOMPLETE) {
         struct pollfd readable = {.fd = line, .events = POLLIN};
-        ssize_t count = poll(&readable, 1, ANSWER_MS) > 0 ? read(line, buffer_reserve(input, RUN_MAX), RUN_MAX) : 0;
+        ssize_t count = poll(&readable, 1, ANSWER_MS) > 0
+                            ? read(line, buffer_reserve(input, RUN_MAX), RUN_MAX)
+                            : 0;
         if (count <= 0)
             return false;
         buffer_written(input, (size_t)count);
@@ -138,13 +143,15 @@ static bool ask(struct smtp_dialog *dialog, const char *command)
 {
     buffer_clear(&dialog->said);
     buffer_add_format(&dialog->said, "%s\r\n", command);
-    return write_all(dialog->line, buffer_bytes(&dialog->said)) && hear(dialog->line, &dialog->input, &dialog->code, &dialog->text);
+    return write_all(dialog->line, buffer_bytes(&dialog->said)) &&
+           hear(dialog->line, &dialog->input, &dialog->code, &dialog->text);
 }
 
 static bool greet(struct smtp_dialog *dialog)
 {
-    return hear(dialog->line, &dialog->input, &dialog->code, &dialog->text) && dialog->code == 220 && ask(dialog, "EHLO localhost") && dialog->code == 250 &&
-           ask(dialog, "MAIL FROM:<> SMTPUTF8") && dialog->code == 250;
+    return hear(dialog->line, &dialog->input, &dialog->code, &dialog->text) && dialog->code == 220 &&
+           ask(dialog, "EHLO localhost") && dialog->code == 250 && ask(dialog, "MAIL FROM:<> SMTPUTF8") &&
+           dialog->code == 250;
 }
 
 static bool verify_one(struct smtp_dialog *dialog, struct bytes address, int *exit_code)
@@ -161,13 +168,15 @@ static bool verify_one(struct smtp_dialog *dialog, struct bytes address, int *ex
     if (taken)
         printf("%.*s: deliverable\n", BYTES_ARG(address));
     else
-        printf("%.*s: undeliverable: %s\n", BYTES_ARG(address), fine ? buffer_text(&dialog->text) : "that is not a mail address");
+        printf("%.*s: undeliverable: %s\n", BYTES_ARG(address),
+               fine ? buffer_text(&dialog->text) : "that is not a mail address");
     if (!taken)
         *exit_code = EX_NOUSER;
     return true;
 }
 
-static bool verify_all(struct smtp_dialog *dialog, const char *domain, const char *const *addresses, size_t count, int *exit_code)
+static bool verify_all(struct smtp_dialog *dialog, const char *domain, const char *const *addresses,
+                       size_t count, int *exit_code)
 {
     struct buffer scratch = {0};
     bool answered = greet(dialog);
@@ -184,7 +193,8 @@ static bool verify_all(struct smtp_dialog *dialog, const char *domain, const cha
     return answered;
 }
 
-int local_smtp_verify(const struct local_server *server, const char *const *addresses, size_t count, struct error *error)
+int local_smtp_verify(const struct local_server *server, const char *const *addresses, size_t count,
+                      struct error *error)
 {
     int exit_code = EX_OK;
     struct smtp_dialog dialog = {.line = call_server(server, error)};

@@ -17,6 +17,7 @@ int local_smtp_smtp(const struct local_server *server, struct error *error);
 
 /* A line for each address: is it taken? EX_OK when all are, EX_NOUSER when
  * one is not; EX_TEMPFAIL with `error` when nobody answers. */
-int local_smtp_verify(const struct local_server *server, const char *const *addresses, size_t count, struct error *error);
+int local_smtp_verify(const struct local_server *server, const char *const *addresses, size_t count,
+                      struct error *error);
 
 #endif

@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/sendmail/mailq.h"
 
-#include "run/data_dir.h"
-#include "core/queue/queue_id.h"
-#include "queue/queue_clock.h"
-#include "core/smtp/status.h"
-#include "store/store.h"
-#include "cli/queue/format.h"
-
 #include <errno.h>
 #include <stdlib.h>
 #include <sysexits.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "cli/queue/format.h"
+#include "core/queue/queue_id.h"
+#include "core/smtp/status.h"
+#include "queue/queue_clock.h"
+#include "run/data_dir.h"
+#include "store/store.h"
 
 enum { REASON_END = 76, KILOBYTE = 1024 };
 
@@ -65,7 +65,8 @@ static void print_recipients(FILE *out, struct store *store, uint64_t id)
     struct store_recipient *page = memory_new(STORE_READ_MAX * sizeof *page);
     struct arena arena = {0};
     uint32_t from = 0;
-    for (size_t count; (count = store_recipients(store, id, from, STORE_READ_MAX, &arena, page)) > 0; from = page[count - 1].number + 1)
+    for (size_t count; (count = store_recipients(store, id, from, STORE_READ_MAX, &arena, page)) > 0;
+         from = page[count - 1].number + 1)
         for (size_t i = 0; i < count; i++) {
             print_reason(out, &page[i].last);
             fprintf(out, "%-17s %8s %-19s  ", "", "", "");
@@ -82,7 +83,8 @@ static void print_all(FILE *out, struct store *store)
     struct store_summary *page = memory_new(STORE_READ_MAX * sizeof *page);
     struct arena arena = {0};
     uint64_t after = 0, now_ms = queue_clock_read_ms(store), total = 0, octets = 0;
-    for (size_t count; (count = store_list(store, after, STORE_READ_MAX, &arena, page)) > 0; after = page[count - 1].id) {
+    for (size_t count; (count = store_list(store, after, STORE_READ_MAX, &arena, page)) > 0;
+         after = page[count - 1].id) {
         for (size_t i = 0; i < count; i++) {
             if (total++ == 0)
                 fputs("----Queue ID----- --Size-- ---Arrival Time---- --Sender/Recipient------\n", out);
@@ -95,7 +97,8 @@ static void print_all(FILE *out, struct store *store)
     if (total == 0)
         fputs("Mail queue is empty\n", out);
     else
-        fprintf(out, "-- %llu Kbytes in %llu Request%s.\n", (unsigned long long)(octets / KILOBYTE), (unsigned long long)total, total == 1 ? "" : "s");
+        fprintf(out, "-- %llu Kbytes in %llu Request%s.\n", (unsigned long long)(octets / KILOBYTE),
+                (unsigned long long)total, total == 1 ? "" : "s");
     free(page);
     arena_clear(&arena);
 }
@@ -111,7 +114,8 @@ bool mailq_print(const char *folder, FILE *out, struct error *error)
         return true;
     }
     if (fits && access(path, R_OK) != 0)
-        return error_set_errno(error, EX_NOPERM, "cannot read the queue in %s; only root and the server's own user may", folder);
+        return error_set_errno(
+            error, EX_NOPERM, "cannot read the queue in %s; only root and the server's own user may", folder);
     struct store *store = store_sqlite_open(folder, STORE_READ, error);
     if (store == NULL)
         return false;

@@ -6,9 +6,9 @@
 #ifndef MAILBOAT_CLI_SENDMAIL_MAILQ_H
 #define MAILBOAT_CLI_SENDMAIL_MAILQ_H
 
-#include "base/error.h"
-
 #include <stdio.h>
+
+#include "base/error.h"
 
 /* `folder` is DATA/queue. False with a reason when it cannot be read. */
 bool mailq_print(const char *folder, FILE *out, struct error *error);

@@ -5,26 +5,26 @@
  * does not run, or cannot take it now, the message goes into the drop folder
  * and leaves later.
  */
-#include "io/clock.h"
-#include "cli/sendmail/drop_writer.h"
-#include "core/text/invocation.h"
-#include "cli/sendmail/local_server.h"
-#include "cli/sendmail/mailq.h"
-#include "core/message/dsn.h"
-#include "core/message/address_list.h"
-#include "cli/options.h"
-#include "core/queue/queue_id.h"
-#include "io/random.h"
-#include "core/smtp/status.h"
-#include "cli/send/submission.h"
-#include "cli/sendmail/local_smtp.h"
-
 #include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sysexits.h>
 #include <unistd.h>
+
+#include "cli/options.h"
+#include "cli/send/submission.h"
+#include "cli/sendmail/drop_writer.h"
+#include "cli/sendmail/local_server.h"
+#include "cli/sendmail/local_smtp.h"
+#include "cli/sendmail/mailq.h"
+#include "core/message/address_list.h"
+#include "core/message/dsn.h"
+#include "core/queue/queue_id.h"
+#include "core/smtp/status.h"
+#include "core/text/invocation.h"
+#include "io/clock.h"
+#include "io/random.h"
 
 extern const struct command sendmail_command, queue_command;
 
@@ -66,7 +66,8 @@ static const char *name_in(struct arena *arena, const struct passwd *me)
     size_t login = bytes_find(name, '&');
     if (login == SIZE_MAX)
         return arena_text(arena, name);
-    return arena_format(arena, "%.*s%s%.*s", BYTES_ARG(bytes_first(name, login)), me->pw_name, BYTES_ARG(bytes_from(name, login + 1)));
+    return arena_format(arena, "%.*s%s%.*s", BYTES_ARG(bytes_first(name, login)), me->pw_name,
+                        BYTES_ARG(bytes_from(name, login + 1)));
 }
 
 /* What -f says, bare; "" for '' and '<>'. */
@@ -78,7 +79,8 @@ static const char *sender_said(struct sendmail_run *s, const char *said)
     const char *sender = "";
     if (address_list_next(&list, &scratch, &mailbox)) {
         bool bare = address_list_is_bare(mailbox.address);
-        sender = arena_format(&s->arena, "%s%s%s", buffer_text(&scratch), bare ? "@" : "", bare ? s->server->domain : "");
+        sender = arena_format(&s->arena, "%s%s%s", buffer_text(&scratch), bare ? "@" : "",
+                              bare ? s->server->domain : "");
     }
     buffer_free(&scratch);
     return sender;
@@ -93,9 +95,14 @@ static void find_sender(struct sendmail_run *s)
         name = getenv("NAME");
     if (name == NULL && me != NULL)
         name = name_in(&s->arena, me);
-    s->sender = said != NULL ? sender_said(s, said) : arena_format(&s->arena, "%s@%s", login, s->server->domain);
-    const char *address = s->sender[0] != '\0' ? s->sender : arena_format(&s->arena, "mailer-daemon@%s", s->server->domain);
-    s->author = name != NULL && name[0] != '\0' && is_clean(name) ? arena_format(&s->arena, "%s <%s>", name, address) : address;
+    s->sender = said != NULL ? sender_said(s, said)
+                             : arena_format(&s->arena, "%s@%s", login, s->server->domain);
+    const char *address = s->sender[0] != '\0'
+                              ? s->sender
+                              : arena_format(&s->arena, "mailer-daemon@%s", s->server->domain);
+    s->author = name != NULL && name[0] != '\0' && is_clean(name)
+                    ? arena_format(&s->arena, "%s <%s>", name, address)
+                    : address;
 }
 
 /* ---- the message ---- */
@@ -104,9 +111,15 @@ static bool read_message(struct sendmail_run *s, struct error *error)
 {
     const struct invocation *call = s->invocation;
     const struct local_server *server = s->server;
-    struct outgoing_parts parts = {
-        .from = s->author, .sender = s->sender, .to = call->recipients, .to_count = call->recipient_count, .read_recipients = call->read_recipients,
-        .domain = server->domain, .dot_ends = !call->dot_is_text, .now_ms = clock_epoch_ms(), .random = random_u64()};
+    struct outgoing_parts parts = {.from = s->author,
+                                   .sender = s->sender,
+                                   .to = call->recipients,
+                                   .to_count = call->recipient_count,
+                                   .read_recipients = call->read_recipients,
+                                   .domain = server->domain,
+                                   .dot_ends = !call->dot_is_text,
+                                   .now_ms = clock_epoch_ms(),
+                                   .random = random_u64()};
     if (!outgoing_message_compose(&s->message, &parts, error))
         return false;
     struct envelope *envelope = &s->message.envelope;
@@ -116,7 +129,8 @@ static bool read_message(struct sendmail_run *s, struct error *error)
         envelope->recipients[i].notify = call->notify;
     if (s->message.size <= server->message_size_max)
         return true;
-    error_set(error, EX_UNAVAILABLE, "the message has %llu octets; this machine's server takes %llu at most (limits.message_size)",
+    error_set(error, EX_UNAVAILABLE,
+              "the message has %llu octets; this machine's server takes %llu at most (limits.message_size)",
               (unsigned long long)s->message.size, (unsigned long long)server->message_size_max);
     outgoing_message_free(&s->message);
     return false;
@@ -124,7 +138,8 @@ static bool read_message(struct sendmail_run *s, struct error *error)
 
 /* ---- handing it over ---- */
 
-static void refuse(struct sendmail_run *s, const struct recipient *recipient, const struct client_result *result)
+static void refuse(struct sendmail_run *s, const struct recipient *recipient,
+                   const struct client_result *result)
 {
     if (s->refusals == NULL)
         s->refusals = ARENA_ARRAY(&s->arena, struct recipient_refusal, s->message.envelope.recipient_count);
@@ -142,7 +157,8 @@ static bool submit_some(struct sendmail_run *s, struct outgoing_message *message
     struct error unreached;
     size_t kept = 0, before = left->recipient_count;
     rewind(message->file);
-    bool results = server_connection_local(connection, s->server->socket, &unreached) && submission_run(&submission);
+    bool results = server_connection_local(connection, s->server->socket, &unreached) &&
+                   submission_run(&submission);
     for (size_t i = 0; results && i < before; i++) {
         const struct client_result *result = &submission.results[i];
         if (result->outcome == OUTCOME_DEFERRED)
@@ -168,7 +184,8 @@ static bool hand_over(struct sendmail_run *s, struct outgoing_message *message, 
     memcpy(left.recipients, message->envelope.recipients, left.recipient_count * sizeof *left.recipients);
     while (left.recipient_count > 0 && submit_some(s, message, &left)) {
     }
-    /* Too much for this hour: nothing is kept for somebody who sends without end. What was begun is finished. */
+    /* Too much for this hour: nothing is kept for somebody who
+     * sends without end. What was begun is finished. */
     if (s->limited != NULL && left.recipient_count == message->envelope.recipient_count)
         return error_set(error, EX_TEMPFAIL, "the server does not take it now: %s", s->limited);
     return left.recipient_count == 0 || drop_writer_put(s->server, message, &left, error);
@@ -189,8 +206,8 @@ static void print_refusals(const struct sendmail_run *s)
         const struct client_result *r = &s->refusals[i].result;
         struct buffer said = {0};
         status_add_said(&said, r->code, r->enhanced, r->text);
-        fprintf(stderr, "mailboat sendmail: %.*s was refused: %s\n", BYTES_ARG(s->refusals[i].recipient.address),
-                buffer_text(&said));
+        fprintf(stderr, "mailboat sendmail: %.*s was refused: %s\n",
+                BYTES_ARG(s->refusals[i].recipient.address), buffer_text(&said));
         buffer_free(&said);
     }
 }
@@ -204,12 +221,22 @@ static bool write_report(struct sendmail_run *s, struct buffer *out)
     uint64_t now_ms = clock_epoch_ms();
     for (size_t i = 0; i < s->refusal_count; i++) {
         const struct client_result *r = &s->refusals[i].result;
-        about[i] = (struct dsn_recipient){.recipient = &s->refusals[i].recipient, .action = DSN_FAILED, .enhanced = r->enhanced, .code = r->code, .text = r->text};
+        about[i] = (struct dsn_recipient){.recipient = &s->refusals[i].recipient,
+                                          .action = DSN_FAILED,
+                                          .enhanced = r->enhanced,
+                                          .code = r->code,
+                                          .text = r->text};
     }
     rewind(s->message.file);
     size_t count = fread(content, 1, DSN_RETURNED_MAX, s->message.file);
-    struct dsn dsn = {.hostname = bytes_of_text(s->server->hostname), .id = queue_id_next(&ids, clock_epoch_us()), .now_ms = now_ms, .arrived_ms = now_ms,
-                      .envelope = &s->message.envelope, .recipients = about, .recipient_count = s->refusal_count, .content = bytes_of(content, count),
+    struct dsn dsn = {.hostname = bytes_of_text(s->server->hostname),
+                      .id = queue_id_next(&ids, clock_epoch_us()),
+                      .now_ms = now_ms,
+                      .arrived_ms = now_ms,
+                      .envelope = &s->message.envelope,
+                      .recipients = about,
+                      .recipient_count = s->refusal_count,
+                      .content = bytes_of(content, count),
                       .content_is_whole = s->message.size <= DSN_RETURNED_MAX};
     return dsn_add(out, &dsn);
 }
@@ -221,7 +248,8 @@ static bool mail_refusals(struct sendmail_run *s)
     struct error error;
     struct sendmail_run reporting = {.invocation = s->invocation, .server = s->server};
     bool wanted = write_report(s, &text); /* else the sender is nobody, or said that none is wanted */
-    bool told = wanted && outgoing_message_of_text(&reporting.message, bytes_none(), s->message.envelope.sender, buffer_bytes(&text), &error);
+    bool told = wanted && outgoing_message_of_text(&reporting.message, bytes_none(),
+                                                   s->message.envelope.sender, buffer_bytes(&text), &error);
     if (told) {
         told = hand_over(&reporting, &reporting.message, &error) && reporting.refusal_count == 0;
         outgoing_message_free(&reporting.message);
@@ -254,7 +282,9 @@ static int deliver(const struct invocation *call, const struct local_server *ser
     struct sendmail_run s = {.invocation = call, .server = server};
     struct error error = {0};
     if (call->recipient_count == 0 && !call->read_recipients)
-        return command_usage(&sendmail_command, "nobody to send to: give recipients, or -t to read the message's own To, Cc and Bcc");
+        return command_usage(
+            &sendmail_command,
+            "nobody to send to: give recipients, or -t to read the message's own To, Cc and Bcc");
     find_sender(&s);
     int exit_code = EX_OK;
     if (!read_message(&s, &error)) {
@@ -296,7 +326,12 @@ static int speak(const struct invocation *call, const struct local_server *serve
 static int run_queue(const struct invocation *call, const struct local_server *server)
 {
     char words[][16] = {"queue", "retry", "--all", "--config"};
-    char *argv[] = {words[0], words[1], call->queue_id != NULL ? (char *)(uintptr_t)call->queue_id : words[2], words[3], (char *)(uintptr_t)call->config, NULL};
+    char *argv[] = {words[0],
+                    words[1],
+                    call->queue_id != NULL ? (char *)(uintptr_t)call->queue_id : words[2],
+                    words[3],
+                    (char *)(uintptr_t)call->config,
+                    NULL};
     return queue_command.run(call->config != NULL ? 5 : 3, argv);
 }
 
@@ -309,8 +344,9 @@ static int rebuild_aliases(const struct invocation *call, const struct local_ser
 static int run(int argc, char **argv)
 {
     static int (*const modes[])(const struct invocation *, const struct local_server *) = {
-        [INVOCATION_DELIVER] = deliver, [INVOCATION_SMTP] = speak, [INVOCATION_LIST] = list, [INVOCATION_ALIASES] = rebuild_aliases,
-        [INVOCATION_VERIFY] = verify, [INVOCATION_RUN_QUEUE] = run_queue};
+        [INVOCATION_DELIVER] = deliver, [INVOCATION_SMTP] = speak,
+        [INVOCATION_LIST] = list,       [INVOCATION_ALIASES] = rebuild_aliases,
+        [INVOCATION_VERIFY] = verify,   [INVOCATION_RUN_QUEUE] = run_queue};
     struct invocation call;
     struct local_server server;
     struct error error = {0};

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* config: checks a configuration, or shows the whole effective one. */
-#include "run/data_dir.h"
-#include "cli/options.h"
-
 #include <stdio.h>
 #include <sysexits.h>
+
+#include "cli/options.h"
+#include "run/data_dir.h"
 
 extern const struct command config_command;
 
@@ -14,9 +14,7 @@ static bool check_machine(const struct config *config, struct error *error)
     struct buffer warning = {0};
     bool fine = users_settle(config->user, &warning, error) && data_dir_check(config, error);
     if (fine && warning.length > 0)
-        fprintf(
-            stderr,
-            "mailboat config: warning: %s; " USERS_HINT "\n", buffer_text(&warning));
+        fprintf(stderr, "mailboat config: warning: %s; " USERS_HINT "\n", buffer_text(&warning));
     buffer_free(&warning);
     return fine;
 }

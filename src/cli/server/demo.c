@@ -5,13 +5,6 @@
  * shows it arriving.
  */
 #define _GNU_SOURCE
-#include "run/subprocess.h"
-#include "cli/setup/dovecot.h"
-#include "cli/options.h"
-#include "config/secret_file.h"
-#include "run/supervisor.h"
-#include "io/tls.h"
-
 #include <arpa/inet.h>
 #include <dirent.h>
 #include <errno.h>
@@ -29,21 +22,41 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "cli/options.h"
+#include "cli/setup/dovecot.h"
+#include "config/secret_file.h"
+#include "io/tls.h"
+#include "run/subprocess.h"
+#include "run/supervisor.h"
+
 extern const struct command demo_command, send_command;
 
-enum { READY_LIMIT_MS = 20 * 1000, ARRIVAL_LIMIT_MS = 20 * 1000, LOOK_MS = 20, FOLDER_SIZE = 200, WEB_PORT = 8025 };
+enum {
+    READY_LIMIT_MS = 20 * 1000,
+    ARRIVAL_LIMIT_MS = 20 * 1000,
+    LOOK_MS = 20,
+    FOLDER_SIZE = 200,
+    WEB_PORT = 8025
+};
 
-static const struct { uint16_t usual, here; const char *words; } ports[] = {
+static const struct {
+    uint16_t usual, here;
+    const char *words;
+} ports[] = {
     {25, 10025, "relay: where other servers bring mail for example.org"},
     {587, 10587, "submission with STARTTLS: the default for programs"},
     {465, 10465, "submission with TLS from the first byte"},
     {2525, 2525, "submission with STARTTLS, where 587 is blocked"},
 };
-static const struct { const char *name; uint16_t here; } mailbox_ports[] = {{"imap", 10143}, {"imaps", 10993}, {"pop3", 10110}, {"pop3s", 10995}};
+static const struct {
+    const char *name;
+    uint16_t here;
+} mailbox_ports[] = {{"imap", 10143}, {"imaps", 10993}, {"pop3", 10110}, {"pop3s", 10995}};
 static const char user[] = "ada@example.org";
 
 struct demo {
-    char folder[FOLDER_SIZE], config[FOLDER_SIZE + 32], data[FOLDER_SIZE + 32], ca[FOLDER_SIZE + 32], key[FOLDER_SIZE + 32], log[FOLDER_SIZE + 32], password_file[FOLDER_SIZE + 32],
+    char folder[FOLDER_SIZE], config[FOLDER_SIZE + 32], data[FOLDER_SIZE + 32], ca[FOLDER_SIZE + 32],
+        key[FOLDER_SIZE + 32], log[FOLDER_SIZE + 32], password_file[FOLDER_SIZE + 32],
         maildir[FOLDER_SIZE + 96];
     struct folder open; /* `folder` */
     struct buffer password;
@@ -75,7 +88,8 @@ static bool write_text(const struct demo *demo, const char *name, const char *te
 static bool make_folder(struct demo *demo, struct error *error)
 {
     const char *above = getenv("TMPDIR");
-    if (snprintf(demo->folder, sizeof demo->folder, "%s/mailboat-demo-XXXXXX", above == NULL || above[0] == '\0' ? "/tmp" : above) >= (int)sizeof demo->folder)
+    if (snprintf(demo->folder, sizeof demo->folder, "%s/mailboat-demo-XXXXXX",
+                 above == NULL || above[0] == '\0' ? "/tmp" : above) >= (int)sizeof demo->folder)
         return error_set(error, EX_CANTCREAT, "TMPDIR is too long");
     if (mkdtemp(demo->folder) == NULL) {
         error_set_errno(error, EX_CANTCREAT, "cannot make a folder like %s", demo->folder);
@@ -98,9 +112,13 @@ static bool make_folder(struct demo *demo, struct error *error)
 static bool write_config(const struct demo *demo, struct error *error)
 {
     struct buffer text = {0};
-    buffer_add_format(&text, "hostname: localhost\ndata_dir: %s\ndomains: [example.org]\ntls:\n  certificate: %s\n  key: %s\nlisteners:\n", demo->data, demo->ca, demo->key);
+    buffer_add_format(&text,
+                      "hostname: localhost\ndata_dir: %s\ndomains: [example.org]\ntls:\n  certificate: %s\n  "
+                      "key: %s\nlisteners:\n",
+                      demo->data, demo->ca, demo->key);
     for (size_t i = 0; i < ARRAY_LENGTH(ports); i++)
-        buffer_add_format(&text, "  - {address: 127.0.0.1, port: %u, role: %s, tls: %s}\n", (unsigned)ports[i].here, ports[i].usual == 25 ? "relay" : "submission",
+        buffer_add_format(&text, "  - {address: 127.0.0.1, port: %u, role: %s, tls: %s}\n",
+                          (unsigned)ports[i].here, ports[i].usual == 25 ? "relay" : "submission",
                           ports[i].usual == 465 ? "implicit" : "starttls");
     buffer_add_format(&text, "web: {address: 127.0.0.1, port: %u}\n", (unsigned)WEB_PORT);
     buffer_add_text(&text, "mailboxes:\n  address: 127.0.0.1\n");
@@ -130,11 +148,13 @@ static bool add_user(const struct demo *demo, struct error *error)
     return done;
 }
 
-/* In a process that ends: the server is forked from this one, and what this one has known all of its processes would. */
+/* In a process that ends: the server is forked from this one, and
+ * what this one has known all of its processes would. */
 static bool make_secrets(void *owner, struct buffer *out, struct error *error)
 {
     struct demo *demo = owner;
-    return tls_make_self_signed("localhost", &demo->open, "localhost.pem", "localhost.key", error) && add_user(demo, error);
+    return tls_make_self_signed("localhost", &demo->open, "localhost.pem", "localhost.key", error) &&
+           add_user(demo, error);
 }
 
 /* By descriptors: the users of the server's processes own folders in it. */
@@ -170,11 +190,13 @@ static _Noreturn void be_server(const struct demo *demo)
 
 static bool answers(uint16_t port)
 {
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in address = {
+        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     int descriptor = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     char greeting[4] = "";
     bool there = descriptor >= 0 && connect(descriptor, (struct sockaddr *)&address, sizeof address) == 0 &&
-                 (port == 10465 || (recv(descriptor, greeting, 3, MSG_WAITALL) == 3 && strcmp(greeting, "220") == 0));
+                 (port == 10465 ||
+                  (recv(descriptor, greeting, 3, MSG_WAITALL) == 3 && strcmp(greeting, "220") == 0));
     if (descriptor >= 0)
         close(descriptor);
     return there;
@@ -268,7 +290,8 @@ static void start_dovecot(struct demo *demo)
     int exit_code = EX_OK;
     if (dovecot_program() == NULL || !options_config(&demo_command, demo->config, &config, &exit_code))
         return;
-    if (!dovecot_find(&dovecot, &config, &error) || !dovecot_write(&dovecot, &config, &error) || !run_dovecot(demo, &dovecot, &error))
+    if (!dovecot_find(&dovecot, &config, &error) || !dovecot_write(&dovecot, &config, &error) ||
+        !run_dovecot(demo, &dovecot, &error))
         fprintf(demo->out, "Dovecot is not started: %s\n", error.text);
     config_free(&config);
 }
@@ -293,7 +316,8 @@ static void print_json(const struct demo *demo)
         snprintf(usual, sizeof usual, "%u", (unsigned)ports[i].usual);
         json_object_set_new(numbers, usual, json_integer(ports[i].here));
     }
-    json_t *facts = json_pack("{s:o, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "ports", numbers, "user", user, "password", buffer_text(&demo->password), "maildir", demo->maildir, "data_dir",
+    json_t *facts = json_pack("{s:o, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "ports", numbers, "user", user,
+                              "password", buffer_text(&demo->password), "maildir", demo->maildir, "data_dir",
                               demo->data, "ca", demo->ca, "config", demo->config, "log", demo->log);
     json_object_set_new(facts, "web", json_integer(WEB_PORT));
     for (size_t i = 0; demo->dovecot > 0 && i < ARRAY_LENGTH(mailbox_ports); i++)
@@ -308,21 +332,46 @@ static void print_ports(const struct demo *demo)
 {
     fprintf(demo->out, "A mail system runs on this machine, in %s\n\n", demo->folder);
     for (size_t i = 0; i < ARRAY_LENGTH(ports); i++)
-        fprintf(demo->out, "  %-5u for port %-4u  %s\n", (unsigned)ports[i].here, (unsigned)ports[i].usual, ports[i].words);
+        fprintf(demo->out, "  %-5u for port %-4u  %s\n", (unsigned)ports[i].here, (unsigned)ports[i].usual,
+                ports[i].words);
     if (demo->dovecot > 0)
-        fprintf(demo->out, "  %u for port 993   IMAP, to read mail (POP3: %u); by Dovecot\n", (unsigned)mailbox_ports[1].here, (unsigned)mailbox_ports[3].here);
+        fprintf(demo->out, "  %u for port 993   IMAP, to read mail (POP3: %u); by Dovecot\n",
+                (unsigned)mailbox_ports[1].here, (unsigned)mailbox_ports[3].here);
     else
-        fprintf(demo->out, "  (no IMAP and POP3: Dovecot %s)\n", dovecot_program() == NULL ? "is not installed" : "does not run");
-    fprintf(demo->out, "  %u  for port 443   the settings that mail programs fetch: http://127.0.0.1:%u/?emailaddress=%s\n", (unsigned)WEB_PORT, (unsigned)WEB_PORT, user);
-    fprintf(demo->out, "\n  user      %s\n  password  %s\n  CA        %s\n  mailbox   %s\n  log       %s\n\n", user, buffer_text(&demo->password), demo->ca, demo->maildir, demo->log);
+        fprintf(demo->out, "  (no IMAP and POP3: Dovecot %s)\n",
+                dovecot_program() == NULL ? "is not installed" : "does not run");
+    fprintf(
+        demo->out,
+        "  %u  for port 443   the settings that mail programs fetch: http://127.0.0.1:%u/?emailaddress=%s\n",
+        (unsigned)WEB_PORT, (unsigned)WEB_PORT, user);
+    fprintf(demo->out, "\n  user      %s\n  password  %s\n  CA        %s\n  mailbox   %s\n  log       %s\n\n",
+            user, buffer_text(&demo->password), demo->ca, demo->maildir, demo->log);
     fflush(demo->out);
 }
 
 static int send_message(const struct demo *demo)
 {
-    char *arguments[] = {"send", "--host", "localhost", "--ports", "10587,2525,10465", "--user", (char *)(uintptr_t)user, "--password-file", (char *)(uintptr_t)demo->password_file, "--ca-file",
-                         (char *)(uintptr_t)demo->ca, "--from", "Ada <ada@example.org>", "--to", (char *)(uintptr_t)user, "--subject", "Grüße from Mailboat", "--body",
-                         "This letter left by the port that Mailboat chose,\nwaited in the queue for a moment, and arrived here.\n", NULL};
+    char *arguments[] = {"send",
+                         "--host",
+                         "localhost",
+                         "--ports",
+                         "10587,2525,10465",
+                         "--user",
+                         (char *)(uintptr_t)user,
+                         "--password-file",
+                         (char *)(uintptr_t)demo->password_file,
+                         "--ca-file",
+                         (char *)(uintptr_t)demo->ca,
+                         "--from",
+                         "Ada <ada@example.org>",
+                         "--to",
+                         (char *)(uintptr_t)user,
+                         "--subject",
+                         "Grüße from Mailboat",
+                         "--body",
+                         "This letter left by the port that Mailboat chose,\nwaited in the queue for a "
+                         "moment, and arrived here.\n",
+                         NULL};
     fprintf(demo->out, "Sending a message from Ada to Ada; which port works? (10587 stands for 587)\n");
     fflush(demo->out);
     int before = dup(STDOUT_FILENO);
@@ -373,14 +422,18 @@ static bool wait_for_message(const struct demo *demo, struct error *error)
         }
         wait_a_moment();
     }
-    return told_to_stop != 0 || error_set(error, EX_TEMPFAIL, "the message did not arrive; see %s", demo->log);
+    return told_to_stop != 0 ||
+           error_set(error, EX_TEMPFAIL, "the message did not arrive; see %s", demo->log);
 }
 
 static void invite(const struct demo *demo)
 {
-    fprintf(demo->out, "\nNow send one with a program of your own, for example:\n\n"
-                       "  swaks --server localhost:10587 --tls --auth PLAIN --auth-user %s --auth-password %s --from %s --to %s\n\n"
-                       "^C ends it and removes %s\n", user, buffer_text(&demo->password), user, user, demo->folder);
+    fprintf(demo->out,
+            "\nNow send one with a program of your own, for example:\n\n"
+            "  swaks --server localhost:10587 --tls --auth PLAIN --auth-user %s --auth-password %s --from %s "
+            "--to %s\n\n"
+            "^C ends it and removes %s\n",
+            user, buffer_text(&demo->password), user, user, demo->folder);
     fflush(demo->out);
 }
 
@@ -389,8 +442,9 @@ static void invite(const struct demo *demo)
 static int show(struct demo *demo, struct error *error)
 {
     int exit_code = EX_OK;
-    if (!make_folder(demo, error) || !write_config(demo, error) || !subprocess_run(make_secrets, demo, NULL, error) ||
-        !start_server(demo, &exit_code, error) || !secret_file_read("demo", demo->password_file, &demo->password, error))
+    if (!make_folder(demo, error) || !write_config(demo, error) ||
+        !subprocess_run(make_secrets, demo, NULL, error) || !start_server(demo, &exit_code, error) ||
+        !secret_file_read("demo", demo->password_file, &demo->password, error))
         return exit_code;
     start_dovecot(demo);
     if (demo->json)
@@ -413,7 +467,9 @@ static int run(int argc, char **argv)
     struct arguments arguments;
     struct error error = {0};
     demo = (struct demo){.out = stdout, .open.descriptor = -1};
-    const struct option_rule rules[] = {{OPTION_FLAG, "once", 0, &demo.once}, {OPTION_FLAG, "json", 0, &demo.json}, {OPTION_END, NULL, 0, NULL}};
+    const struct option_rule rules[] = {{OPTION_FLAG, "once", 0, &demo.once},
+                                        {OPTION_FLAG, "json", 0, &demo.json},
+                                        {OPTION_END, NULL, 0, NULL}};
     if (!options_read(&demo_command, argc, argv, rules, &arguments))
         return EX_USAGE;
     if (arguments.count > 0)

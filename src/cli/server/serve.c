@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* serve: runs the server in the foreground, for systemd, containers, a terminal. */
+#include <sysexits.h>
+
 #include "cli/options.h"
 #include "run/supervisor.h"
-
-#include <sysexits.h>
 
 extern const struct command serve_command;
 

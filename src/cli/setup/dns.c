@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* dns: the DNS records that a domain needs whose mail is here, and whether it has them. */
-#include "cli/options.h"
-#include "cli/setup/dns_lookup.h"
-
 #include <jansson.h>
 #include <stdio.h>
 #include <sysexits.h>
+
+#include "cli/options.h"
+#include "cli/setup/dns_lookup.h"
 
 extern const struct command dns_command;
 
@@ -13,24 +13,29 @@ extern const struct command dns_command;
 
 static void print_record(const struct domain_record *record)
 {
-    printf("%.*s. IN %s %.*s\n", BYTES_ARG(record->name), domain_type_name(record->type), BYTES_ARG(record->value));
+    printf("%.*s. IN %s %.*s\n", BYTES_ARG(record->name), domain_type_name(record->type),
+           BYTES_ARG(record->value));
 }
 
 static void print_records(const struct dns_lookup *lookup)
 {
     enum domain_subject before = DOMAIN_SUBJECTS;
     if (lookup->facts.address_count == 0)
-        printf("; %s: this machine has no public address of its own; give the name the one that others see (A, AAAA), and ask for its PTR\n", lookup->hostname);
+        printf("; %s: this machine has no public address of its own; give the name the one that others see "
+               "(A, AAAA), and ask for its PTR\n",
+               lookup->hostname);
     for (size_t i = 0; i < lookup->count; i++) {
         const struct domain_record *record = &lookup->checks[i].record;
         if (record->subject != before && record->subject != SUBJECT_PTR)
-            printf("%s; %s: %s%s\n", i == 0 ? "" : "\n", domain_subject_name(record->subject), domain_subject_use(record->subject), record->needed ? "" : " (better to have)");
+            printf("%s; %s: %s%s\n", i == 0 ? "" : "\n", domain_subject_name(record->subject),
+                   domain_subject_use(record->subject), record->needed ? "" : " (better to have)");
         if (record->subject == SUBJECT_PTR)
             printf("; PTR: %s\n; ", domain_subject_use(SUBJECT_PTR));
         print_record(record);
         before = record->subject == SUBJECT_PTR ? before : record->subject;
         if (record->subject == SUBJECT_MTA_STS) {
-            struct bytes policy = domain_sts_policy(&lookup->facts, (struct arena *)(uintptr_t)&lookup->arena);
+            struct bytes policy = domain_sts_policy(&lookup->facts,
+                                                    (struct arena *)(uintptr_t)&lookup->arena);
             while (policy.length > 0) {
                 struct bytes line = bytes_split(&policy, '\n');
                 printf(";   %.*s\n", BYTES_ARG(line));
@@ -45,7 +50,8 @@ static void print_findings(const struct dns_lookup *lookup)
         const struct dns_check *check = &lookup->checks[i];
         const struct domain_finding *f = &check->finding;
         bool optional = !check->record.needed && f->verdict == RECORD_MISSING;
-        printf("%-10s %-8s ", optional ? "(missing)" : domain_verdict_name(f->verdict), domain_subject_name(check->record.subject));
+        printf("%-10s %-8s ", optional ? "(missing)" : domain_verdict_name(f->verdict),
+               domain_subject_name(check->record.subject));
         if (f->verdict == RECORD_RIGHT)
             printf("%.*s\n", BYTES_ARG(check->record.name));
         else
@@ -56,7 +62,7 @@ static void print_findings(const struct dns_lookup *lookup)
             printf("           %.*s\n", BYTES_ARG(f->hint));
     }
     int exit_code = dns_lookup_exit_code(lookup);
-    printf("-> %s\n", exit_code == EX_OK          ? "all that is needed is there; (missing) is better to have"
+    printf("-> %s\n", exit_code == EX_OK         ? "all that is needed is there; (missing) is better to have"
                       : exit_code == EX_TEMPFAIL ? "DNS did not answer everything: try again"
                                                  : "set what is missing or different");
 }
@@ -67,17 +73,22 @@ static void print_json(const struct dns_lookup *lookup, bool checked)
     for (size_t i = 0; i < lookup->count; i++) {
         const struct dns_check *check = &lookup->checks[i];
         const struct domain_record *r = &check->record;
-        json_t *one = json_pack("{s:s, s:s%, s:s, s:s%, s:b, s:s}", "subject", domain_subject_name(r->subject), "name", r->name.at, r->name.length, "type", domain_type_name(r->type),
-                                "value", r->value.at, r->value.length, "needed", r->needed, "use", domain_subject_use(r->subject));
+        json_t *one = json_pack("{s:s, s:s%, s:s, s:s%, s:b, s:s}", "subject",
+                                domain_subject_name(r->subject), "name", r->name.at, r->name.length, "type",
+                                domain_type_name(r->type), "value", r->value.at, r->value.length, "needed",
+                                r->needed, "use", domain_subject_use(r->subject));
         if (checked)
             json_object_set_new(one, "verdict", json_string(domain_verdict_name(check->finding.verdict)));
         if (checked && check->finding.found.length > 0)
-            json_object_set_new(one, "found", json_stringn(check->finding.found.at, check->finding.found.length));
+            json_object_set_new(one, "found",
+                                json_stringn(check->finding.found.at, check->finding.found.length));
         if (checked && check->finding.hint.length > 0)
-            json_object_set_new(one, "mend", json_stringn(check->finding.hint.at, check->finding.hint.length));
+            json_object_set_new(one, "mend",
+                                json_stringn(check->finding.hint.at, check->finding.hint.length));
         json_array_append_new(records, one);
     }
-    json_t *facts = json_pack("{s:s, s:s, s:b, s:o}", "domain", lookup->domain, "host", lookup->hostname, "hosted", lookup->hosted, "records", records);
+    json_t *facts = json_pack("{s:s, s:s, s:b, s:o}", "domain", lookup->domain, "host", lookup->hostname,
+                              "hosted", lookup->hosted, "records", records);
     json_dumpf(facts, stdout, JSON_COMPACT | JSON_PRESERVE_ORDER | JSON_ENSURE_ASCII);
     putchar('\n');
     json_decref(facts);
@@ -85,13 +96,15 @@ static void print_json(const struct dns_lookup *lookup, bool checked)
 
 /* ---- the command ---- */
 
-static int print(struct dns_lookup *lookup, const struct config *config, const char *domain, bool check, bool json)
+static int print(struct dns_lookup *lookup, const struct config *config, const char *domain, bool check,
+                 bool json)
 {
     struct error error = {0};
     if (!dns_lookup_list(lookup, config, domain, &error) || (check && !dns_lookup_ask(lookup, &error)))
         return command_fail(&dns_command, &error);
     if (!lookup->hosted)
-        fprintf(stderr, "mailboat dns: %s is not hosted here yet; mailboat domain add %s makes it so\n", lookup->domain, lookup->domain);
+        fprintf(stderr, "mailboat dns: %s is not hosted here yet; mailboat domain add %s makes it so\n",
+                lookup->domain, lookup->domain);
     if (json)
         print_json(lookup, check);
     else if (check)
@@ -109,7 +122,10 @@ static int run(int argc, char **argv)
     struct config config;
     struct error error = {0};
     struct arguments arguments;
-    const struct option_rule rules[] = {{OPTION_TEXT, "config", 'c', &config_file}, {OPTION_FLAG, "json", 0, &json}, {OPTION_FLAG, "check", 0, &check}, {OPTION_END, NULL, 0, NULL}};
+    const struct option_rule rules[] = {{OPTION_TEXT, "config", 'c', &config_file},
+                                        {OPTION_FLAG, "json", 0, &json},
+                                        {OPTION_FLAG, "check", 0, &check},
+                                        {OPTION_END, NULL, 0, NULL}};
     if (!options_read(&dns_command, argc, argv, rules, &arguments))
         return EX_USAGE;
     if (arguments.count != 1)

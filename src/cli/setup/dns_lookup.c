@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/setup/dns_lookup.h"
 
-#include "store/accounts.h"
-#include "cli/setup/dovecot.h"
-#include "cli/listing.h"
-#include "core/smtp/host.h"
-#include "io/tls.h"
-
 #include <ifaddrs.h>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <sysexits.h>
+
+#include "cli/listing.h"
+#include "cli/setup/dovecot.h"
+#include "core/smtp/host.h"
+#include "io/tls.h"
+#include "store/accounts.h"
 
 /* ---- facts ---- */
 
@@ -34,7 +34,8 @@ static void find_addresses(struct domain_facts *facts)
         if (one->ifa_addr->sa_family == AF_INET)
             memcpy(address.octets, &((const struct sockaddr_in *)(const void *)one->ifa_addr)->sin_addr, 4);
         else if (one->ifa_addr->sa_family == AF_INET6)
-            memcpy(address.octets, &((const struct sockaddr_in6 *)(const void *)one->ifa_addr)->sin6_addr, 16);
+            memcpy(address.octets, &((const struct sockaddr_in6 *)(const void *)one->ifa_addr)->sin6_addr,
+                   16);
         else
             continue;
         address.six = one->ifa_addr->sa_family == AF_INET6;
@@ -70,7 +71,8 @@ static bool is_hosted(const struct config *config, const char *domain)
 static bool find_facts(struct dns_lookup *lookup, const char *domain, struct error *error)
 {
     struct error unreadable = {0};
-    if (host_parse(bytes_of_text(domain), true) != HOST_NAME || !dns_ascii_name(domain, lookup->domain, sizeof lookup->domain))
+    if (host_parse(bytes_of_text(domain), true) != HOST_NAME ||
+        !dns_ascii_name(domain, lookup->domain, sizeof lookup->domain))
         return error_set(error, EX_DATAERR, "'%.200s' is not a domain, like example.org", domain);
     if (!dns_ascii_name(lookup->config->hostname, lookup->hostname, sizeof lookup->hostname))
         return error_set(error, EX_CONFIG, "hostname: %s is not a name for DNS", lookup->config->hostname);
@@ -79,12 +81,14 @@ static bool find_facts(struct dns_lookup *lookup, const char *domain, struct err
     lookup->hosted = is_hosted(lookup->config, lookup->domain);
     find_addresses(&lookup->facts);
     find_ports(lookup);
-    if (lookup->config->tls.certificate != NULL && tls_key_digest(lookup->config->tls.certificate, lookup->key_digest, &unreadable))
+    if (lookup->config->tls.certificate != NULL &&
+        tls_key_digest(lookup->config->tls.certificate, lookup->key_digest, &unreadable))
         lookup->facts.key_digest = lookup->key_digest;
     return true;
 }
 
-bool dns_lookup_list(struct dns_lookup *lookup, const struct config *config, const char *domain, struct error *error)
+bool dns_lookup_list(struct dns_lookup *lookup, const struct config *config, const char *domain,
+                     struct error *error)
 {
     struct domain_record records[DOMAIN_RECORDS_MAX];
     *lookup = (struct dns_lookup){.config = config};
@@ -115,11 +119,13 @@ static void on_answer(void *owner, const struct dns_answer *answer)
 bool dns_lookup_ask(struct dns_lookup *lookup, struct error *error)
 {
     const struct config *c = lookup->config;
-    struct dns *dns = dns_open_validating(c->resolver.servers, c->resolver.server_count, c->resolver.trust_anchor, false, error);
+    struct dns *dns = dns_open_validating(c->resolver.servers, c->resolver.server_count,
+                                          c->resolver.trust_anchor, false, error);
     if (dns == NULL || !loop_start(&lookup->loop, error) || !dns_start(dns, &lookup->loop, error))
         return false;
     for (size_t i = 0; i < lookup->count; i++)
-        dns_ask(dns, &lookup->checks[i].question, lookup->checks[i].record.name, lookup->checks[i].record.type, on_answer, &lookup->checks[i]);
+        dns_ask(dns, &lookup->checks[i].question, lookup->checks[i].record.name,
+                lookup->checks[i].record.type, on_answer, &lookup->checks[i]);
     loop_run(&lookup->loop);
     dns_close(dns);
     loop_free(&lookup->loop);

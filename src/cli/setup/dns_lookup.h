@@ -7,8 +7,8 @@
 #define MAILBOAT_CLI_SETUP_DNS_LOOKUP_H
 
 #include "config/config.h"
-#include "io/dns.h"
 #include "core/domain/dns_records.h"
+#include "io/dns.h"
 
 struct dns_lookup {
     const struct config *config;
@@ -29,7 +29,8 @@ struct dns_lookup {
 };
 
 /* Lists the records; false when it is no domain. `config` must live as long. */
-bool dns_lookup_list(struct dns_lookup *lookup, const struct config *config, const char *domain, struct error *error);
+bool dns_lookup_list(struct dns_lookup *lookup, const struct config *config, const char *domain,
+                     struct error *error);
 /* Asks DNS about each, at the same time. */
 bool dns_lookup_ask(struct dns_lookup *lookup, struct error *error);
 void dns_lookup_free(struct dns_lookup *lookup);

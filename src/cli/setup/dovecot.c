@@ -2,12 +2,6 @@
 #define _GNU_SOURCE
 #include "cli/setup/dovecot.h"
 
-#include "run/data_dir.h"
-#include "core/message/quota_warning.h"
-#include "service/quotas.h"
-#include "io/tls.h"
-#include "io/write.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -20,21 +14,35 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-static const char sieve_plugin[] = "/usr/lib/dovecot/modules/lib90_sieve_plugin.so", quota_plugin[] = "/usr/lib/dovecot/modules/lib10_quota_plugin.so";
+#include "core/message/quota_warning.h"
+#include "io/tls.h"
+#include "io/write.h"
+#include "run/data_dir.h"
+#include "service/quotas.h"
+
+static const char sieve_plugin[] = "/usr/lib/dovecot/modules/lib90_sieve_plugin.so",
+                  quota_plugin[] = "/usr/lib/dovecot/modules/lib10_quota_plugin.so";
 
 /* Blanks part arguments for Dovecot, % begins a variable, # a comment. */
 static bool is_plain(const char *path)
 {
-    return path[strspn(path, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-+,@:=~")] == '\0';
+    return path[strspn(path, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-+,@:=~")] ==
+           '\0';
 }
 
 static bool check_paths(const struct dovecot *dovecot, const struct config *config, struct error *error)
 {
-    const struct { const char *what, *path; } told[] = {{"data_dir", config->data_dir}, {"tls.certificate", config->tls.certificate}, {"tls.key", config->tls.key},
-                                                        {"mailboxes.lmtp", config->mailboxes.lmtp}, {"the configuration", dovecot->ours}, {"this program", dovecot->program}};
+    const struct {
+        const char *what, *path;
+    } told[] = {{"data_dir", config->data_dir},       {"tls.certificate", config->tls.certificate},
+                {"tls.key", config->tls.key},         {"mailboxes.lmtp", config->mailboxes.lmtp},
+                {"the configuration", dovecot->ours}, {"this program", dovecot->program}};
     for (size_t i = 0; i < ARRAY_LENGTH(told); i++)
         if (told[i].path != NULL && !is_plain(told[i].path))
-            return error_set(error, EX_CONFIG, "%s: '%s' has characters that mean something to Dovecot; choose a path of letters, digits and /._-+,@:=~", told[i].what, told[i].path);
+            return error_set(error, EX_CONFIG,
+                             "%s: '%s' has characters that mean something to Dovecot; choose a path of "
+                             "letters, digits and /._-+,@:=~",
+                             told[i].what, told[i].path);
     return true;
 }
 
@@ -50,17 +58,22 @@ const char *dovecot_program(void)
 bool dovecot_find(struct dovecot *dovecot, const struct config *config, struct error *error)
 {
     *dovecot = (struct dovecot){0};
-    if (snprintf(dovecot->folder, sizeof dovecot->folder, "%s/dovecot", config->data_dir) > DOVECOT_FOLDER_MAX)
-        return error_set(error, EX_CONFIG, "data_dir: %s is too long for Dovecot's sockets; choose a folder of at most %d characters", config->data_dir,
-                         DOVECOT_FOLDER_MAX - (int)strlen("/dovecot"));
+    if (snprintf(dovecot->folder, sizeof dovecot->folder, "%s/dovecot", config->data_dir) >
+        DOVECOT_FOLDER_MAX)
+        return error_set(
+            error, EX_CONFIG,
+            "data_dir: %s is too long for Dovecot's sockets; choose a folder of at most %d characters",
+            config->data_dir, DOVECOT_FOLDER_MAX - (int)strlen("/dovecot"));
     snprintf(dovecot->config, sizeof dovecot->config, "%s/dovecot.conf", dovecot->folder);
     snprintf(dovecot->lmtp_folder, sizeof dovecot->lmtp_folder, "%s/lmtp", dovecot->folder);
     ssize_t length = readlink("/proc/self/exe", dovecot->program, sizeof dovecot->program - 1);
     char *ours = realpath(config->file, NULL);
-    bool fits = ours != NULL && snprintf(dovecot->ours, sizeof dovecot->ours, "%s", ours) < (int)sizeof dovecot->ours;
+    bool fits = ours != NULL &&
+                snprintf(dovecot->ours, sizeof dovecot->ours, "%s", ours) < (int)sizeof dovecot->ours;
     free(ours);
     if (length <= 0 || !fits)
-        return error_set(error, EX_OSERR, "cannot tell where %s is", length <= 0 ? "this program" : config->file);
+        return error_set(error, EX_OSERR, "cannot tell where %s is",
+                         length <= 0 ? "this program" : config->file);
     return check_paths(dovecot, config, error);
 }
 
@@ -87,8 +100,10 @@ static void add_quoted(struct buffer *out, const char *name, const char *value)
 
 static void add_service(struct buffer *out, const char *name, uint16_t clear, uint16_t secured, bool alone)
 {
-    buffer_add_format(out, "service %s-login {\n  inet_listener %s {\n    port = %u\n  }\n  inet_listener %ss {\n    port = %u\n    ssl = yes\n  }\n%s}\n", name, name, (unsigned)clear,
-                      name, (unsigned)secured, alone ? "  chroot =\n" : "");
+    buffer_add_format(out,
+                      "service %s-login {\n  inet_listener %s {\n    port = %u\n  }\n  inet_listener %ss {\n "
+                      "   port = %u\n    ssl = yes\n  }\n%s}\n",
+                      name, name, (unsigned)clear, name, (unsigned)secured, alone ? "  chroot =\n" : "");
 }
 
 /* Without root everything runs as the one who starts it. */
@@ -98,28 +113,34 @@ static void add_own_user(struct buffer *out)
     const char *name = me == NULL ? "nobody" : me->pw_name;
     struct group *mine = getgrgid(getegid());
     const char *group = mine == NULL ? "nogroup" : mine->gr_name;
-    buffer_add_format(out, "default_internal_user = %s\ndefault_login_user = %s\ndefault_internal_group = %s\nservice anvil {\n  chroot =\n}\nservice stats {\n  chroot =\n}\n", name, name,
-                      group);
+    buffer_add_format(out,
+                      "default_internal_user = %s\ndefault_login_user = %s\ndefault_internal_group = "
+                      "%s\nservice anvil {\n  chroot =\n}\nservice stats {\n  chroot =\n}\n",
+                      name, name, group);
 }
 
 /* Where our own folder for it keeps everybody else away from the socket. */
 static bool is_in_own_folder(const struct dovecot *dovecot, const struct config *config)
 {
     const char *path = config->mailboxes.lmtp_at.path;
-    return path != NULL && strncmp(path, dovecot->lmtp_folder, strlen(dovecot->lmtp_folder)) == 0 && path[strlen(dovecot->lmtp_folder)] == '/';
+    return path != NULL && strncmp(path, dovecot->lmtp_folder, strlen(dovecot->lmtp_folder)) == 0 &&
+           path[strlen(dovecot->lmtp_folder)] == '/';
 }
 
-/* Dovecot knows users by name only: where the one that delivers has none, the folder alone keeps others away. */
+/* Dovecot knows users by name only: where the one that
+ * delivers has none, the folder alone keeps others away. */
 static void add_lmtp(struct buffer *out, const struct config *config, struct process_user user)
 {
     const char *path = config->mailboxes.lmtp_at.path;
     struct passwd *deliverer = getpwuid(user.uid);
     if (path == NULL) {
-        buffer_add_format(out, "service lmtp {\n  inet_listener lmtp {\n    address = %s\n    port = %u\n  }\n}\n", config->mailboxes.lmtp_at.address,
-                          (unsigned)config->mailboxes.lmtp_at.port);
+        buffer_add_format(out,
+                          "service lmtp {\n  inet_listener lmtp {\n    address = %s\n    port = %u\n  }\n}\n",
+                          config->mailboxes.lmtp_at.address, (unsigned)config->mailboxes.lmtp_at.port);
         return;
     }
-    buffer_add_format(out, "service lmtp {\n  unix_listener %s {\n    mode = %s\n", path, deliverer == NULL ? "0666" : "0600");
+    buffer_add_format(out, "service lmtp {\n  unix_listener %s {\n    mode = %s\n", path,
+                      deliverer == NULL ? "0666" : "0600");
     if (deliverer != NULL && geteuid() == 0)
         buffer_add_format(out, "    user = %s\n", deliverer->pw_name);
     buffer_add_text(out, "  }\n}\n");
@@ -131,18 +152,28 @@ bool dovecot_is_open_to_all(const struct dovecot *dovecot, const struct config *
            (getpwuid(data_dir_user(config, PROCESS_LOCAL).uid) == NULL && !is_in_own_folder(dovecot, config));
 }
 
-/* How much the mailboxes may hold: counted in maildirsize, together with what Mailboat delivers itself; the last octet
- * is the last. Past a mark the user is warned by `mailboat mailboxes warn`: by a socket that those who fill mailboxes reach alone. */
+/* How much the mailboxes may hold: counted in maildirsize, together with what Mailboat delivers itself; the
+ * last octet is the last. Past a mark the user is warned by `mailboat mailboxes warn`: by a socket that those
+ * who fill mailboxes reach alone. */
 static void add_quota(struct buffer *out, const struct dovecot *dovecot, const struct config *config)
 {
-    buffer_add_format(out, "\n# How much a mailbox may hold: mailboxes.quota, and mailboat user quota.\nmail_plugins = $mail_plugins quota\n"
-                           "protocol imap {\n  mail_plugins = $mail_plugins imap_quota\n}\n"
-                           "plugin {\n  quota = maildir:User quota\n  quota_rule = *:bytes=%llu\n  quota_grace = 0\n", (unsigned long long)config->mailboxes.quota);
-    static const unsigned marks[] = {QUOTA_WARNING_LAST, QUOTA_WARNING_FIRST}; /* the first that fits is taken */
+    buffer_add_format(
+        out,
+        "\n# How much a mailbox may hold: mailboxes.quota, and mailboat user quota.\nmail_plugins = "
+        "$mail_plugins quota\n"
+        "protocol imap {\n  mail_plugins = $mail_plugins imap_quota\n}\n"
+        "plugin {\n  quota = maildir:User quota\n  quota_rule = *:bytes=%llu\n  quota_grace = 0\n",
+        (unsigned long long)config->mailboxes.quota);
+    /* the first that fits is taken */
+    static const unsigned marks[] = {QUOTA_WARNING_LAST, QUOTA_WARNING_FIRST};
     for (unsigned i = 0; i < ARRAY_LENGTH(marks); i++)
-        buffer_add_format(out, "  quota_warning%s = storage=%u%%%% %s/quota-warning %u %%u\n", i == 0 ? "" : "2", marks[i], dovecot->lmtp_folder, marks[i]);
-    buffer_add_format(out, "}\nservice quota-warning {\n  executable = script %s mailboxes warn --config %s\n%s  unix_listener %s/quota-warning {\n    mode = 0666\n  }\n}\n", dovecot->program,
-                      dovecot->ours, geteuid() == 0 ? "  user = root\n" : "", dovecot->lmtp_folder);
+        buffer_add_format(out, "  quota_warning%s = storage=%u%%%% %s/quota-warning %u %%u\n",
+                          i == 0 ? "" : "2", marks[i], dovecot->lmtp_folder, marks[i]);
+    buffer_add_format(out,
+                      "}\nservice quota-warning {\n  executable = script %s mailboxes warn --config %s\n%s  "
+                      "unix_listener %s/quota-warning {\n    mode = 0666\n  }\n}\n",
+                      dovecot->program, dovecot->ours, geteuid() == 0 ? "  user = root\n" : "",
+                      dovecot->lmtp_folder);
 }
 
 /* Each user's rules (RFC 5228), and quotas: what is installed is switched on. */
@@ -152,7 +183,8 @@ static void add_plugins(struct buffer *out, const struct dovecot *dovecot, const
     if (quota)
         add_quota(out, dovecot, config);
     if (sieve)
-        buffer_add_text(out, "\n# Each user's rules (RFC 5228) are ~/.dovecot.sieve beside the Maildir.\nprotocol lmtp {\n  mail_plugins = $mail_plugins sieve\n}\n"
+        buffer_add_text(out, "\n# Each user's rules (RFC 5228) are ~/.dovecot.sieve beside the "
+                             "Maildir.\nprotocol lmtp {\n  mail_plugins = $mail_plugins sieve\n}\n"
                              "plugin {\n  sieve = file:~/sieve;active=~/.dovecot.sieve\n}\n");
 }
 
@@ -162,31 +194,49 @@ static void add_config(struct buffer *out, const struct dovecot *dovecot, const 
     struct process_user user = data_dir_user(config, PROCESS_LOCAL);
     const char *mail = config->data_dir;
     struct arena arena = {0};
-    buffer_add_text(out, "# Written by `mailboat mailboxes setup`, which writes it anew: what you add belongs into local.conf beside it.\n");
-    buffer_add_format(out, "protocols = imap pop3 lmtp\ninstance_name = mailboat\nbase_dir = %s/run\nstate_dir = %s/run\nlog_path = %s/log\n", dovecot->folder, dovecot->folder,
-                      dovecot->folder);
+    buffer_add_text(out, "# Written by `mailboat mailboxes setup`, which writes it anew: what you add "
+                         "belongs into local.conf beside it.\n");
+    buffer_add_format(out,
+                      "protocols = imap pop3 lmtp\ninstance_name = mailboat\nbase_dir = %s/run\nstate_dir = "
+                      "%s/run\nlog_path = %s/log\n",
+                      dovecot->folder, dovecot->folder, dovecot->folder);
     add_quoted(out, "listen", config->mailboxes.address == NULL ? "*, ::" : config->mailboxes.address);
     add_quoted(out, "hostname", config->hostname);
-    buffer_add_format(out, "postmaster_address = postmaster@%s\n", config->domain_count > 0 ? config->domains[0] : config->hostname);
-    buffer_add_format(out, "\nssl = required\nssl_cert = <%s\nssl_key = <%s\nssl_min_protocol = TLSv1.2\n"
-                           "ssl_cipher_list = " TLS_SERVER_SUITES "\nssl_curve_list = " TLS_SERVER_GROUPS "\n"
-                           "ssl_prefer_server_ciphers = yes\ndisable_plaintext_auth = yes\n", config->tls.certificate, config->tls.key);
-    buffer_add_text(out, "\n# The accounts are Mailboat's, asked at each sign-in.\nauth_mechanisms = plain login\nauth_username_format = %Lu\nauth_username_chars =\nauth_cache_size = 0\n");
-    buffer_add_format(out, "passdb {\n  driver = checkpassword\n  args = %s checkpassword --config %s\n}\n", dovecot->program, dovecot->ours);
+    buffer_add_format(out, "postmaster_address = postmaster@%s\n",
+                      config->domain_count > 0 ? config->domains[0] : config->hostname);
+    buffer_add_format(out,
+                      "\nssl = required\nssl_cert = <%s\nssl_key = <%s\nssl_min_protocol = TLSv1.2\n"
+                      "ssl_cipher_list = " TLS_SERVER_SUITES "\nssl_curve_list = " TLS_SERVER_GROUPS "\n"
+                      "ssl_prefer_server_ciphers = yes\ndisable_plaintext_auth = yes\n",
+                      config->tls.certificate, config->tls.key);
+    buffer_add_text(out, "\n# The accounts are Mailboat's, asked at each sign-in.\nauth_mechanisms = plain "
+                         "login\nauth_username_format = %Lu\nauth_username_chars =\nauth_cache_size = 0\n");
+    buffer_add_format(out, "passdb {\n  driver = checkpassword\n  args = %s checkpassword --config %s\n}\n",
+                      dovecot->program, dovecot->ours);
     char *quotas = quotas_path(&arena, config->data_dir);
-    buffer_add_format(out, "userdb {\n  driver = passwd-file\n  args = username_format=%%Lu %s\n  result_success = continue-ok\n  result_internalfail = continue\n}\n", quotas);
+    buffer_add_format(out,
+                      "userdb {\n  driver = passwd-file\n  args = username_format=%%Lu %s\n  result_success "
+                      "= continue-ok\n  result_internalfail = continue\n}\n",
+                      quotas);
     arena_clear(&arena);
-    buffer_add_format(out, "userdb {\n  driver = static\n  args = uid=%u gid=%u home=%s/mail/%%Ld/%%Ln allow_all_users=yes\n}\n", (unsigned)user.uid, (unsigned)user.gid, mail);
+    buffer_add_format(
+        out,
+        "userdb {\n  driver = static\n  args = uid=%u gid=%u home=%s/mail/%%Ld/%%Ln allow_all_users=yes\n}\n",
+        (unsigned)user.uid, (unsigned)user.gid, mail);
     if (root)
         buffer_add_text(out, "service auth {\n  user = root\n}\n");
     else
         add_own_user(out);
-    buffer_add_format(out, "\nmail_location = maildir:%s/mail/%%Ld/%%Ln/Maildir\nfirst_valid_uid = %u\nfirst_valid_gid = %u\nrecipient_delimiter =\n", mail, (unsigned)user.uid,
-                      (unsigned)user.gid);
+    buffer_add_format(out,
+                      "\nmail_location = maildir:%s/mail/%%Ld/%%Ln/Maildir\nfirst_valid_uid = "
+                      "%u\nfirst_valid_gid = %u\nrecipient_delimiter =\n",
+                      mail, (unsigned)user.uid, (unsigned)user.gid);
     buffer_add_text(out, "namespace inbox {\n  inbox = yes\n");
-    static const char *const folders[][2] = {{"Drafts", "Drafts"}, {"Sent", "Sent"}, {"Junk", "Junk"}, {"Trash", "Trash"}, {"Archive", "Archive"}};
+    static const char *const folders[][2] = {
+        {"Drafts", "Drafts"}, {"Sent", "Sent"}, {"Junk", "Junk"}, {"Trash", "Trash"}, {"Archive", "Archive"}};
     for (size_t i = 0; i < ARRAY_LENGTH(folders); i++)
-        buffer_add_format(out, "  mailbox %s {\n    special_use = \\%s\n    auto = subscribe\n  }\n", folders[i][0], folders[i][1]);
+        buffer_add_format(out, "  mailbox %s {\n    special_use = \\%s\n    auto = subscribe\n  }\n",
+                          folders[i][0], folders[i][1]);
     buffer_add_text(out, "}\n\n");
     add_service(out, "imap", config->mailboxes.imap, config->mailboxes.imaps, !root);
     add_service(out, "pop3", config->mailboxes.pop3, config->mailboxes.pop3s, !root);
@@ -202,9 +252,9 @@ static bool make_lmtp_folder(const struct folder *folder, const struct config *c
     struct folder inner;
     if (!folder_enter(&inner, folder, "lmtp", 0700, FOLDER_ANY, error))
         return false;
-    bool given =
-        geteuid() != 0 || fchown(inner.descriptor, user.uid, user.gid) == 0 ||
-        error_set_errno(error, EX_OSERR, "cannot give %s to user %u", inner.path, (unsigned)user.uid);
+    bool given = geteuid() != 0 || fchown(inner.descriptor, user.uid, user.gid) == 0 ||
+                 error_set_errno(error, EX_OSERR, "cannot give %s to user %u", inner.path,
+                                 (unsigned)user.uid);
     folder_close(&inner);
     return given;
 }
@@ -275,12 +325,17 @@ static bool is_running(const struct dovecot *dovecot)
 bool dovecot_start(const struct dovecot *dovecot, bool *started, struct error *error)
 {
     if (dovecot_program() == NULL)
-        return error_set(error, EX_UNAVAILABLE, "Dovecot is not installed; on Debian: apt install dovecot-imapd dovecot-pop3d dovecot-lmtpd");
+        return error_set(
+            error, EX_UNAVAILABLE,
+            "Dovecot is not installed; on Debian: apt install dovecot-imapd dovecot-pop3d dovecot-lmtpd");
     *started = !is_running(dovecot);
     if (run_dovecot(dovecot, *started ? NULL : "reload") == 0)
         return true;
-    return error_set(error, EX_UNAVAILABLE, "Dovecot does not %s; it says why above, or in %s/log%s", *started ? "start" : "reload", dovecot->folder,
-                     *started ? "; where the ports are taken by the package's own Dovecot: systemctl disable --now dovecot" : "");
+    return error_set(
+        error, EX_UNAVAILABLE, "Dovecot does not %s; it says why above, or in %s/log%s",
+        *started ? "start" : "reload", dovecot->folder,
+        *started ? "; where the ports are taken by the package's own Dovecot: systemctl disable --now dovecot"
+                 : "");
 }
 
 bool dovecot_stop(const struct dovecot *dovecot, struct error *error)

@@ -10,12 +10,13 @@
 #define MAILBOAT_CLI_SETUP_DOVECOT_H
 
 #include "base/buffer.h"
-#include "config/config.h"
 #include "base/error.h"
+#include "config/config.h"
 
 struct dovecot {
-    char folder[512];  /* DATA/dovecot: dovecot.conf, run/, log */
-    char config[544], lmtp_folder[544]; /* its dovecot.conf; lmtp/, where its socket stands unless it is said */
+    char folder[512]; /* DATA/dovecot: dovecot.conf, run/, log */
+    /* its dovecot.conf; lmtp/, where its socket stands unless it is said */
+    char config[544], lmtp_folder[544];
     char program[512]; /* this one, that Dovecot asks; an absolute path */
     char ours[512];    /* our configuration, that it is asked with; an absolute path */
 };
@@ -26,7 +27,8 @@ enum { DOVECOT_FOLDER_MAX = 76 }; /* octets: its sockets have longer names (unix
 bool dovecot_find(struct dovecot *dovecot, const struct config *config, struct error *error);
 /* Has `mailboat mailboxes setup` been here? */
 bool dovecot_is_set_up(const struct config *config);
-/* May every user of this machine deliver by LMTP? So it is at an address, and at a socket elsewhere where `make install` has made no users. */
+/* May every user of this machine deliver by LMTP? So it is at an address, and
+ * at a socket elsewhere where `make install` has made no users. */
 bool dovecot_is_open_to_all(const struct dovecot *dovecot, const struct config *config);
 /* "/usr/sbin/dovecot", or NULL where it is not installed. */
 const char *dovecot_program(void);

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* mailboxes: IMAP and POP3 for the users, served by Dovecot. */
-#include "run/data_dir.h"
-#include "cli/setup/dovecot.h"
-#include "cli/options.h"
-#include "cli/accounts/quota.h"
-#include "service/quotas.h"
-
 #include <jansson.h>
 #include <stdio.h>
 #include <sysexits.h>
+
+#include "cli/accounts/quota.h"
+#include "cli/options.h"
+#include "cli/setup/dovecot.h"
+#include "run/data_dir.h"
+#include "service/quotas.h"
 
 extern const struct command mailboxes_command;
 
@@ -17,36 +17,46 @@ struct mailbox_ports {
     uint16_t port;
 };
 
-static void print_json(const struct dovecot *dovecot, const struct config *config, const struct mailbox_ports *ports, size_t count, bool running)
+static void print_json(const struct dovecot *dovecot, const struct config *config,
+                       const struct mailbox_ports *ports, size_t count, bool running)
 {
     json_t *numbers = json_object();
     for (size_t i = 0; i < count; i++)
         if (ports[i].port != 0)
             json_object_set_new(numbers, ports[i].name, json_integer(ports[i].port));
-    json_t *facts = json_pack("{s:s, s:s, s:o, s:s, s:b, s:b}", "folder", dovecot->folder, "config", dovecot->config, "ports", numbers, "lmtp", config->mailboxes.lmtp,
-                              "installed", dovecot_program() != NULL, "started", running);
+    json_t *facts = json_pack("{s:s, s:s, s:o, s:s, s:b, s:b}", "folder", dovecot->folder, "config",
+                              dovecot->config, "ports", numbers, "lmtp", config->mailboxes.lmtp, "installed",
+                              dovecot_program() != NULL, "started", running);
     json_dumpf(facts, stdout, JSON_COMPACT | JSON_PRESERVE_ORDER);
     putchar('\n');
     json_decref(facts);
 }
 
-static void print_words(const struct dovecot *dovecot, const struct config *config, const struct mailbox_ports *ports, size_t count, bool start, bool started)
+static void print_words(const struct dovecot *dovecot, const struct config *config,
+                        const struct mailbox_ports *ports, size_t count, bool start, bool started)
 {
     printf("%s is written: Dovecot serves the mailboxes of %s\n\n", dovecot->config, config->hostname);
     for (size_t i = 0; i < count; i++)
         if (ports[i].port != 0)
             printf("  %-6s port %u\n", ports[i].name, (unsigned)ports[i].port);
-    printf("  lmtp   %s%s\n\n", config->mailboxes.lmtp, config->mailboxes.deliver == DELIVER_LMTP ? "" : " (mail goes into the Maildirs directly; mailboxes.deliver: lmtp uses it)");
+    printf("  lmtp   %s%s\n\n", config->mailboxes.lmtp,
+           config->mailboxes.deliver == DELIVER_LMTP
+               ? ""
+               : " (mail goes into the Maildirs directly; mailboxes.deliver: lmtp uses it)");
     if (dovecot_is_open_to_all(dovecot, config))
-        printf("Every user of this machine may deliver there; leave mailboxes.lmtp out, and only Mailboat may\n");
+        printf("Every user of this machine may deliver there; leave mailboxes.lmtp out, and only Mailboat "
+               "may\n");
     if (start)
         printf("Dovecot %s\n", started ? "runs now" : "has read it anew");
     else if (dovecot_program() == NULL)
-        printf("Dovecot is not installed; on Debian: apt install dovecot-imapd dovecot-pop3d dovecot-lmtpd\nThen start it: mailboat mailboxes setup --start\n");
+        printf("Dovecot is not installed; on Debian: apt install dovecot-imapd dovecot-pop3d "
+               "dovecot-lmtpd\nThen start it: mailboat mailboxes setup --start\n");
     else
-        printf("Start it: mailboat mailboxes setup --start, or %s -F -c %s in a service of your own\n", dovecot_program(), dovecot->config);
+        printf("Start it: mailboat mailboxes setup --start, or %s -F -c %s in a service of your own\n",
+               dovecot_program(), dovecot->config);
     if (config->web.port != 0 || config->web.tls_port != 0)
-        printf("A server that runs publishes IMAP and POP3 for mail programs once it is reloaded (SIGHUP; systemctl reload mailboat)\n");
+        printf("A server that runs publishes IMAP and POP3 for mail programs once it is reloaded (SIGHUP; "
+               "systemctl reload mailboat)\n");
 }
 
 /* Dovecot reads them from a file that must be there. */
@@ -63,10 +73,14 @@ static bool set_up(struct config *config, bool start, bool json, struct error *e
 {
     struct dovecot dovecot;
     bool made, started = false;
-    if (!data_dir_prepare(config, error) || !data_dir_certificate(config, &made, error) || !dovecot_find(&dovecot, config, error) ||
-        !write_quotas(config, error) || !dovecot_write(&dovecot, config, error) || (start && !dovecot_start(&dovecot, &started, error)))
+    if (!data_dir_prepare(config, error) || !data_dir_certificate(config, &made, error) ||
+        !dovecot_find(&dovecot, config, error) || !write_quotas(config, error) ||
+        !dovecot_write(&dovecot, config, error) || (start && !dovecot_start(&dovecot, &started, error)))
         return false;
-    const struct mailbox_ports ports[] = {{"imap", config->mailboxes.imap}, {"imaps", config->mailboxes.imaps}, {"pop3", config->mailboxes.pop3}, {"pop3s", config->mailboxes.pop3s}};
+    const struct mailbox_ports ports[] = {{"imap", config->mailboxes.imap},
+                                          {"imaps", config->mailboxes.imaps},
+                                          {"pop3", config->mailboxes.pop3},
+                                          {"pop3s", config->mailboxes.pop3s}};
     if (json)
         print_json(&dovecot, config, ports, ARRAY_LENGTH(ports), start);
     else
@@ -91,7 +105,10 @@ static int run(int argc, char **argv)
     struct error error = {0};
     struct arguments arguments;
     int exit_code = EX_OK;
-    const struct option_rule rules[] = {{OPTION_TEXT, "config", 'c', &config_file}, {OPTION_FLAG, "json", 0, &json}, {OPTION_FLAG, "start", 0, &start}, {OPTION_END, NULL, 0, NULL}};
+    const struct option_rule rules[] = {{OPTION_TEXT, "config", 'c', &config_file},
+                                        {OPTION_FLAG, "json", 0, &json},
+                                        {OPTION_FLAG, "start", 0, &start},
+                                        {OPTION_END, NULL, 0, NULL}};
     if (!options_read(&mailboxes_command, argc, argv, rules, &arguments))
         return EX_USAGE;
     if (arguments.count == 3 && strcmp(arguments.at[0], "warn") == 0 && !start && !json)

@@ -2,19 +2,35 @@
 /* capabilities: what the peer's EHLO reply announces. */
 #include "core/client/client_state.h"
 
-#define FLAG(name, member) {name, offsetof(struct client_capabilities, member)}
+#define FLAG(name, member)                                 \
+    {                                                      \
+        name, offsetof(struct client_capabilities, member) \
+    }
 static const struct {
     const char *name;
     size_t offset; /* of a bool */
 } flags[] = {
-    FLAG("PIPELINING", pipelining), FLAG("STARTTLS", starttls), FLAG("8BITMIME", eightbitmime), FLAG("BINARYMIME", binarymime),
-    FLAG("CHUNKING", chunking), FLAG("SMTPUTF8", smtputf8), FLAG("DSN", dsn), FLAG("REQUIRETLS", requiretls),
+    FLAG("PIPELINING", pipelining),
+    FLAG("STARTTLS", starttls),
+    FLAG("8BITMIME", eightbitmime),
+    FLAG("BINARYMIME", binarymime),
+    FLAG("CHUNKING", chunking),
+    FLAG("SMTPUTF8", smtputf8),
+    FLAG("DSN", dsn),
+    FLAG("REQUIRETLS", requiretls),
     FLAG("ENHANCEDSTATUSCODES", enhanced),
 };
 
-static const struct { const char *name; uint32_t flag; } mechanisms[] = {
-    {"PLAIN", MECHANISM_PLAIN}, {"LOGIN", MECHANISM_LOGIN}, {"SCRAM-SHA-256", MECHANISM_SCRAM_SHA_256},
-    {"SCRAM-SHA-256-PLUS", MECHANISM_SCRAM_SHA_256_PLUS}, {"XOAUTH2", MECHANISM_XOAUTH2}, {"OAUTHBEARER", MECHANISM_OAUTHBEARER},
+static const struct {
+    const char *name;
+    uint32_t flag;
+} mechanisms[] = {
+    {"PLAIN", MECHANISM_PLAIN},
+    {"LOGIN", MECHANISM_LOGIN},
+    {"SCRAM-SHA-256", MECHANISM_SCRAM_SHA_256},
+    {"SCRAM-SHA-256-PLUS", MECHANISM_SCRAM_SHA_256_PLUS},
+    {"XOAUTH2", MECHANISM_XOAUTH2},
+    {"OAUTHBEARER", MECHANISM_OAUTHBEARER},
 };
 
 static void read_mechanisms(struct client_capabilities *capabilities, struct bytes list)
@@ -66,7 +82,8 @@ static void read_line(struct client_capabilities *capabilities, struct bytes lin
     else if (bytes_is_nocase(word, "LIMITS"))
         read_limits(capabilities, rest);
     else if (bytes_is_nocase(word, "SIZE"))
-        capabilities->size_known = bytes_trim(rest).length == 0 || bytes_to_u64(bytes_trim(rest), UINT64_MAX, &capabilities->size_max);
+        capabilities->size_known = bytes_trim(rest).length == 0 ||
+                                   bytes_to_u64(bytes_trim(rest), UINT64_MAX, &capabilities->size_max);
 }
 
 void capabilities_read(struct client_capabilities *capabilities, const struct smtp_reply *reply)

@@ -6,17 +6,18 @@
  * it may have no verifier for this account yet, and a server whose
  * certificate we trust with PLAIN could have offered PLAIN alone.
  */
-#include "core/client/client_state.h"
-
-#include "core/smtp/base64.h"
-
 #include <assert.h>
 
+#include "core/client/client_state.h"
+#include "core/smtp/base64.h"
+
 enum {
-    PASSWORD_MECHANISMS = MECHANISM_PLAIN | MECHANISM_LOGIN | MECHANISM_SCRAM_SHA_256 | MECHANISM_SCRAM_SHA_256_PLUS,
+    PASSWORD_MECHANISMS = MECHANISM_PLAIN | MECHANISM_LOGIN | MECHANISM_SCRAM_SHA_256 |
+                          MECHANISM_SCRAM_SHA_256_PLUS,
     SCRAM_MECHANISMS = MECHANISM_SCRAM_SHA_256 | MECHANISM_SCRAM_SHA_256_PLUS,
     TOKEN_MECHANISMS = MECHANISM_XOAUTH2 | MECHANISM_OAUTHBEARER,
-    COMMAND_MAX = 510, /* octets of a command without CRLF (RFC 5321 4.5.3.1.4): a longer response waits for the challenge */
+    /* octets of a command without CRLF (RFC 5321 4.5.3.1.4): a longer response waits for the challenge */
+    COMMAND_MAX = 510,
 };
 
 bool client_can_sign_in(uint32_t mechanisms, bool by_token)
@@ -54,7 +55,8 @@ static void say_encoded(struct client_session *session, struct bytes octets)
 }
 
 /* "AUTH NAME RESPONSE" where that is no longer than a command may be, else the response on its own. */
-static void say_auth(struct client_session *session, enum client_phase phase, const char *name, struct bytes response)
+static void say_auth(struct client_session *session, enum client_phase phase, const char *name,
+                     struct bytes response)
 {
     struct client_state *state = session->state;
     struct buffer line = {0};
@@ -102,11 +104,13 @@ static void say_token(struct client_session *session)
 
 /* ---- SCRAM ---- */
 
-void client_session_answer_nonce(struct client_session *session, struct bytes nonce, struct bytes binding_name, struct bytes binding)
+void client_session_answer_nonce(struct client_session *session, struct bytes nonce,
+                                 struct bytes binding_name, struct bytes binding)
 {
     struct client_state *state = session->state;
     assert(state->phase == PHASE_AUTH_ASKING && state->scram_challenge.iterations == 0);
-    bool offered = (state->mechanisms & MECHANISM_SCRAM_SHA_256_PLUS) != 0, bound = offered && binding.length > 0;
+    bool offered = (state->mechanisms & MECHANISM_SCRAM_SHA_256_PLUS) != 0,
+         bound = offered && binding.length > 0;
     struct buffer first = {0};
     state->mechanism = bound ? MECHANISM_SCRAM_SHA_256_PLUS : MECHANISM_SCRAM_SHA_256;
     state->mechanisms &= ~(uint32_t)SCRAM_MECHANISMS;
@@ -121,7 +125,8 @@ void client_session_answer_nonce(struct client_session *session, struct bytes no
     buffer_add_format(&state->scram_bare, ",r=%s", buffer_text(&state->scram_nonce));
     buffer_add(&first, buffer_bytes(&state->scram_header));
     buffer_add(&first, buffer_bytes(&state->scram_bare));
-    say_auth(session, PHASE_AUTH_SCRAM_FIRST, bound ? "SCRAM-SHA-256-PLUS" : "SCRAM-SHA-256", buffer_bytes(&first));
+    say_auth(session, PHASE_AUTH_SCRAM_FIRST, bound ? "SCRAM-SHA-256-PLUS" : "SCRAM-SHA-256",
+             buffer_bytes(&first));
     buffer_free(&first);
 }
 
@@ -131,8 +136,11 @@ static void take_challenge(struct client_session *session, struct bytes challeng
     struct scram_server_first *first = &state->scram_challenge;
     struct bytes ours = buffer_bytes(&state->scram_nonce);
     struct buffer header = {0};
-    if (!scram_read_server_first(challenge, first) || first->nonce.length <= ours.length || !bytes_equal(bytes_first(first->nonce, ours.length), ours)) {
-        client_fail_said(session, STEP_AUTH, OUTCOME_DEFERRED, "4.5.0", "the server's challenge is not one of SCRAM-SHA-256, or asks for too few or too many iterations");
+    if (!scram_read_server_first(challenge, first) || first->nonce.length <= ours.length ||
+        !bytes_equal(bytes_first(first->nonce, ours.length), ours)) {
+        client_fail_said(
+            session, STEP_AUTH, OUTCOME_DEFERRED, "4.5.0",
+            "the server's challenge is not one of SCRAM-SHA-256, or asks for too few or too many iterations");
         return;
     }
     buffer_add(&header, buffer_bytes(&state->scram_header));
@@ -154,11 +162,15 @@ static void take_challenge(struct client_session *session, struct bytes challeng
 struct client_scram client_auth_scram(const struct client_session *session)
 {
     const struct client_state *state = session->state;
-    return (struct client_scram){.password = session->options.password, .salt = bytes_of(state->scram_challenge.salt, state->scram_challenge.salt_length),
-                                 .message = buffer_bytes(&state->scram_message), .iterations = state->scram_challenge.iterations};
+    return (struct client_scram){
+        .password = session->options.password,
+        .salt = bytes_of(state->scram_challenge.salt, state->scram_challenge.salt_length),
+        .message = buffer_bytes(&state->scram_message),
+        .iterations = state->scram_challenge.iterations};
 }
 
-void client_session_answer_proof(struct client_session *session, const uint8_t *proof, const uint8_t *signature)
+void client_session_answer_proof(struct client_session *session, const uint8_t *proof,
+                                 const uint8_t *signature)
 {
     struct client_state *state = session->state;
     assert(state->phase == PHASE_AUTH_ASKING && state->scram_challenge.iterations != 0);
@@ -173,8 +185,11 @@ void client_session_answer_proof(struct client_session *session, const uint8_t *
 static void take_signature(struct client_session *session, struct bytes message)
 {
     uint8_t signature[SCRAM_KEY];
-    if (!scram_read_server_final(message, signature) || memcmp(signature, session->state->scram_signature, SCRAM_KEY) != 0) {
-        client_fail_said(session, STEP_AUTH, OUTCOME_FAILED, "5.7.0", "the server did not prove that it knows the password: it may not be the one that it says it is");
+    if (!scram_read_server_final(message, signature) ||
+        memcmp(signature, session->state->scram_signature, SCRAM_KEY) != 0) {
+        client_fail_said(
+            session, STEP_AUTH, OUTCOME_FAILED, "5.7.0",
+            "the server did not prove that it knows the password: it may not be the one that it says it is");
         return;
     }
     session->state->phase = PHASE_AUTH_SCRAM_END;
@@ -186,7 +201,8 @@ static void take_signature(struct client_session *session, struct bytes message)
 static void try_next(struct client_session *session)
 {
     struct client_state *state = session->state;
-    static const uint32_t order[] = {MECHANISM_OAUTHBEARER, MECHANISM_XOAUTH2, MECHANISM_SCRAM_SHA_256_PLUS, MECHANISM_SCRAM_SHA_256, MECHANISM_PLAIN, MECHANISM_LOGIN};
+    static const uint32_t order[] = {MECHANISM_OAUTHBEARER,   MECHANISM_XOAUTH2, MECHANISM_SCRAM_SHA_256_PLUS,
+                                     MECHANISM_SCRAM_SHA_256, MECHANISM_PLAIN,   MECHANISM_LOGIN};
     size_t i = 0;
     while (i < ARRAY_LENGTH(order) && (state->mechanisms & order[i]) == 0)
         i++;
@@ -211,21 +227,26 @@ void client_auth_begin(struct client_session *session)
 {
     struct client_state *state = session->state;
     bool by_token = session->options.token.length > 0;
-    state->mechanisms = session->capabilities.mechanisms & (by_token ? (uint32_t)TOKEN_MECHANISMS : (uint32_t)PASSWORD_MECHANISMS);
-    if ((state->mechanisms & SCRAM_MECHANISMS) == MECHANISM_SCRAM_SHA_256_PLUS) /* without its plain form it is none of the standard's */
+    state->mechanisms = session->capabilities.mechanisms &
+                        (by_token ? (uint32_t)TOKEN_MECHANISMS : (uint32_t)PASSWORD_MECHANISMS);
+    /* without its plain form it is none of the standard's */
+    if ((state->mechanisms & SCRAM_MECHANISMS) == MECHANISM_SCRAM_SHA_256_PLUS)
         state->mechanisms &= ~(uint32_t)SCRAM_MECHANISMS;
     if (!state->secured && session->options.tls != CLIENT_TLS_NEVER)
-        client_fail_said(session, STEP_AUTH, OUTCOME_FAILED, "5.7.0", "there is no TLS: the password was not sent");
+        client_fail_said(session, STEP_AUTH, OUTCOME_FAILED, "5.7.0",
+                         "there is no TLS: the password was not sent");
     else if (state->mechanisms != 0)
         try_next(session);
     else
-        client_fail_said(session, STEP_AUTH, OUTCOME_FAILED, "5.7.4",
-                         !session->capabilities.auth ? "the server does not let anyone sign in on this port"
-                         : by_token                  ? "the server takes no OAuth 2 token (OAUTHBEARER or XOAUTH2)"
-                                                     : "the server offers no way to sign in that we know (SCRAM-SHA-256, PLAIN or LOGIN)");
+        client_fail_said(
+            session, STEP_AUTH, OUTCOME_FAILED, "5.7.4",
+            !session->capabilities.auth ? "the server does not let anyone sign in on this port"
+            : by_token                  ? "the server takes no OAuth 2 token (OAUTHBEARER or XOAUTH2)"
+                       : "the server offers no way to sign in that we know (SCRAM-SHA-256, PLAIN or LOGIN)");
 }
 
-void client_session_sign_in(struct client_session *session, struct bytes user, struct bytes password, struct bytes token)
+void client_session_sign_in(struct client_session *session, struct bytes user, struct bytes password,
+                            struct bytes token)
 {
     assert(client_session_is_ready(session) && session->options.probe_only);
     session->options.user = user;
@@ -237,7 +258,8 @@ void client_session_sign_in(struct client_session *session, struct bytes user, s
 
 /* ---- what the server says ---- */
 
-static void take_text(struct client_session *session, const struct smtp_reply *reply, void (*take)(struct client_session *session, struct bytes message))
+static void take_text(struct client_session *session, const struct smtp_reply *reply,
+                      void (*take)(struct client_session *session, struct bytes message))
 {
     struct buffer text = {0}, octets = {0};
     reply_text(&text, reply);
@@ -248,7 +270,8 @@ static void take_text(struct client_session *session, const struct smtp_reply *r
 
 static void make_no_sense(struct client_session *session)
 {
-    client_fail_said(session, STEP_AUTH, OUTCOME_DEFERRED, "4.5.0", "the server's answer to AUTH makes no sense");
+    client_fail_said(session, STEP_AUTH, OUTCOME_DEFERRED, "4.5.0",
+                     "the server's answer to AUTH makes no sense");
 }
 
 static void take_continuation(struct client_session *session, const struct smtp_reply *reply)
@@ -281,8 +304,9 @@ static void take_continuation(struct client_session *session, const struct smtp_
 /* Whether 235 may come: not before all was said. */
 static bool is_complete(const struct client_state *state)
 {
-    return state->response.length == 0 && (state->phase == PHASE_AUTH_PLAIN || state->phase == PHASE_AUTH_TOKEN || state->phase == PHASE_AUTH_LOGIN_PASSWORD ||
-                                           state->phase == PHASE_AUTH_SCRAM_END);
+    return state->response.length == 0 &&
+           (state->phase == PHASE_AUTH_PLAIN || state->phase == PHASE_AUTH_TOKEN ||
+            state->phase == PHASE_AUTH_LOGIN_PASSWORD || state->phase == PHASE_AUTH_SCRAM_END);
 }
 
 void client_auth_reply(struct client_session *session, const struct smtp_reply *reply)

@@ -1,29 +1,46 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "core/client/client_state.h"
-
-#include "core/route/tls_fallback.h"
-#include "core/smtp/status.h"
-
 #include <assert.h>
 #include <stdlib.h>
 
+#include "core/client/client_state.h"
+#include "core/route/tls_fallback.h"
+#include "core/smtp/status.h"
+
 const char *client_step_name(enum client_step step)
 {
-    static const char *const names[] = {"dns", "connect", "greeting", "ehlo", "tls", "auth", "mail", "rcpt", "data", "quit"};
+    static const char *const names[] = {"dns",  "connect", "greeting", "ehlo", "tls",
+                                        "auth", "mail",    "rcpt",     "data", "quit"};
     return names[step];
 }
 
 enum client_step client_session_step(const struct client_session *session)
 {
     static const enum client_step steps[] = {
-        [PHASE_GREETING] = STEP_GREETING, [PHASE_EHLO] = STEP_EHLO, [PHASE_HELO] = STEP_EHLO, [PHASE_STARTTLS] = STEP_TLS,
-        [PHASE_HANDSHAKE] = STEP_TLS, [PHASE_AUTH_PLAIN] = STEP_AUTH, [PHASE_AUTH_LOGIN] = STEP_AUTH,
-        [PHASE_AUTH_LOGIN_USER] = STEP_AUTH, [PHASE_AUTH_LOGIN_PASSWORD] = STEP_AUTH,
-        [PHASE_AUTH_TOKEN] = STEP_AUTH, [PHASE_AUTH_ASKING] = STEP_AUTH, [PHASE_AUTH_SCRAM_FIRST] = STEP_AUTH, [PHASE_AUTH_SCRAM_FINAL] = STEP_AUTH,
-        [PHASE_AUTH_SCRAM_END] = STEP_AUTH, [PHASE_READY] = STEP_MAIL,
-        [PHASE_MAIL] = STEP_MAIL, [PHASE_RCPT] = STEP_RCPT, [PHASE_DATA] = STEP_DATA, [PHASE_CONTENT] = STEP_DATA,
-        [PHASE_CHUNK] = STEP_DATA, [PHASE_END] = STEP_DATA, [PHASE_EMPTY_END] = STEP_DATA, [PHASE_RSET] = STEP_MAIL,
-        [PHASE_QUIT] = STEP_QUIT, [PHASE_OVER] = STEP_QUIT,
+        [PHASE_GREETING] = STEP_GREETING,
+        [PHASE_EHLO] = STEP_EHLO,
+        [PHASE_HELO] = STEP_EHLO,
+        [PHASE_STARTTLS] = STEP_TLS,
+        [PHASE_HANDSHAKE] = STEP_TLS,
+        [PHASE_AUTH_PLAIN] = STEP_AUTH,
+        [PHASE_AUTH_LOGIN] = STEP_AUTH,
+        [PHASE_AUTH_LOGIN_USER] = STEP_AUTH,
+        [PHASE_AUTH_LOGIN_PASSWORD] = STEP_AUTH,
+        [PHASE_AUTH_TOKEN] = STEP_AUTH,
+        [PHASE_AUTH_ASKING] = STEP_AUTH,
+        [PHASE_AUTH_SCRAM_FIRST] = STEP_AUTH,
+        [PHASE_AUTH_SCRAM_FINAL] = STEP_AUTH,
+        [PHASE_AUTH_SCRAM_END] = STEP_AUTH,
+        [PHASE_READY] = STEP_MAIL,
+        [PHASE_MAIL] = STEP_MAIL,
+        [PHASE_RCPT] = STEP_RCPT,
+        [PHASE_DATA] = STEP_DATA,
+        [PHASE_CONTENT] = STEP_DATA,
+        [PHASE_CHUNK] = STEP_DATA,
+        [PHASE_END] = STEP_DATA,
+        [PHASE_EMPTY_END] = STEP_DATA,
+        [PHASE_RSET] = STEP_MAIL,
+        [PHASE_QUIT] = STEP_QUIT,
+        [PHASE_OVER] = STEP_QUIT,
     };
     return steps[session->state->phase];
 }
@@ -50,7 +67,8 @@ uint32_t client_session_timeout_ms(const struct client_session *session)
 void client_push(struct client_session *session, enum client_action_kind action)
 {
     struct client_state *state = session->state;
-    if (action == CLIENT_SEND && state->action_count > 0 && state->actions[state->action_count - 1] == CLIENT_SEND)
+    if (action == CLIENT_SEND && state->action_count > 0 &&
+        state->actions[state->action_count - 1] == CLIENT_SEND)
         return;
     assert(state->action_count < CLIENT_ACTIONS_MAX);
     state->actions[state->action_count++] = action;
@@ -99,21 +117,29 @@ bool client_session_action(struct client_session *session, struct client_action 
     return true;
 }
 
-struct client_result client_result_of(struct arena *arena, enum client_step step, const struct smtp_reply *reply)
+struct client_result client_result_of(struct arena *arena, enum client_step step,
+                                      const struct smtp_reply *reply)
 {
     struct buffer text = {0};
     reply_text(&text, reply);
-    struct client_result result = {
-        .outcome = reply->code < 300 ? OUTCOME_DELIVERED : reply->code < 500 ? OUTCOME_DEFERRED : OUTCOME_FAILED,
-        .step = step, .code = reply->code, .enhanced = arena_copy(arena, reply_enhanced(reply)), .text = arena_copy(arena, buffer_bytes(&text))};
+    struct client_result result = {.outcome = reply->code < 300   ? OUTCOME_DELIVERED
+                                              : reply->code < 500 ? OUTCOME_DEFERRED
+                                                                  : OUTCOME_FAILED,
+                                   .step = step,
+                                   .code = reply->code,
+                                   .enhanced = arena_copy(arena, reply_enhanced(reply)),
+                                   .text = arena_copy(arena, buffer_bytes(&text))};
     buffer_free(&text);
     return result;
 }
 
-struct client_result client_result_said(struct arena *arena, enum client_step step, enum client_outcome outcome,
-                                        const char *enhanced, struct bytes text)
+struct client_result client_result_said(struct arena *arena, enum client_step step,
+                                        enum client_outcome outcome, const char *enhanced, struct bytes text)
 {
-    return (struct client_result){.outcome = outcome, .step = step, .enhanced = bytes_of_text(enhanced), .text = arena_copy(arena, text)};
+    return (struct client_result){.outcome = outcome,
+                                  .step = step,
+                                  .enhanced = bytes_of_text(enhanced),
+                                  .text = arena_copy(arena, text)};
 }
 
 static bool waits_to_be_pulled(const struct client_state *state, enum client_action_kind action)
@@ -129,7 +155,8 @@ void client_fail(struct client_session *session, struct client_result why)
     struct client_state *state = session->state;
     if (state->phase == PHASE_OVER)
         return;
-    bool in_transaction = state->phase > PHASE_READY && state->phase <= PHASE_RSET, sent = waits_to_be_pulled(state, CLIENT_SENT);
+    bool in_transaction = state->phase > PHASE_READY && state->phase <= PHASE_RSET,
+         sent = waits_to_be_pulled(state, CLIENT_SENT);
     state->phase = PHASE_OVER;
     state->action_count = 0;
     state->failure = why;
@@ -140,9 +167,11 @@ void client_fail(struct client_session *session, struct client_result why)
     client_push(session, CLIENT_FAILED);
 }
 
-void client_fail_said(struct client_session *session, enum client_step step, enum client_outcome outcome, const char *enhanced, const char *text)
+void client_fail_said(struct client_session *session, enum client_step step, enum client_outcome outcome,
+                      const char *enhanced, const char *text)
 {
-    client_fail(session, client_result_said(&session->state->session_arena, step, outcome, enhanced, bytes_of_text(text)));
+    client_fail(session, client_result_said(&session->state->session_arena, step, outcome, enhanced,
+                                            bytes_of_text(text)));
 }
 
 void client_fail_reply(struct client_session *session, enum client_step step, const struct smtp_reply *reply)
@@ -180,7 +209,8 @@ void client_session_free(struct client_session *session)
 
 void client_session_failed(struct client_session *session, enum client_step step, struct bytes why)
 {
-    client_fail(session, client_result_said(&session->state->session_arena, step, OUTCOME_DEFERRED, step == STEP_TLS ? "4.7.5" : "4.4.2", why));
+    client_fail(session, client_result_said(&session->state->session_arena, step, OUTCOME_DEFERRED,
+                                            step == STEP_TLS ? "4.7.5" : "4.4.2", why));
 }
 
 void client_session_quit(struct client_session *session)
@@ -237,7 +267,8 @@ static void after_hello(struct client_session *session)
         session->state->phase = PHASE_STARTTLS;
         client_out(session, "STARTTLS");
     } else if (may_start && options->tls == CLIENT_TLS_REQUIRED) {
-        client_fail_said(session, STEP_TLS, OUTCOME_DEFERRED, "4.7.4", "the server does not offer STARTTLS, or something on the way strips it");
+        client_fail_said(session, STEP_TLS, OUTCOME_DEFERRED, "4.7.4",
+                         "the server does not offer STARTTLS, or something on the way strips it");
     } else if (options->user.length > 0 && !options->probe_only) {
         client_auth_begin(session);
     } else {
@@ -254,8 +285,9 @@ static void hello_reply(struct client_session *session, const struct smtp_reply 
         after_hello(session);
         return;
     }
-    bool may_fall_back = state->phase == PHASE_EHLO && reply->code / 100 == 5 && !session->options.lmtp && !state->secured &&
-                         session->options.tls != CLIENT_TLS_REQUIRED && session->options.user.length == 0;
+    bool may_fall_back = state->phase == PHASE_EHLO && reply->code / 100 == 5 && !session->options.lmtp &&
+                         !state->secured && session->options.tls != CLIENT_TLS_REQUIRED &&
+                         session->options.user.length == 0;
     if (!may_fall_back) {
         client_fail_reply(session, STEP_EHLO, reply);
         return;
@@ -306,7 +338,8 @@ static void malformed(struct client_session *session, struct bytes input)
 {
     char text[160] = "what the server sent is not SMTP";
     /* Four octets are enough to see that it is no reply: more may not be there yet. */
-    if (bytes_starts_nocase(input, "HTTP") || bytes_starts_nocase(input, "<!DO") || bytes_starts_nocase(input, "<htm"))
+    if (bytes_starts_nocase(input, "HTTP") || bytes_starts_nocase(input, "<!DO") ||
+        bytes_starts_nocase(input, "<htm"))
         memcpy(text, "a web server answers here, not a mail server", 45);
     else if (input.length > 2 && (input.at[0] == 0x16 || input.at[0] == 0x15) && input.at[1] == 3)
         memcpy(text, "the server speaks TLS here from the first byte", 47);
@@ -330,12 +363,8 @@ static void take_reply(struct client_session *session, const struct smtp_reply *
             client_fail_reply(session, STEP_GREETING, reply);
         break;
     case PHASE_EHLO:
-    case PHASE_HELO:
-        hello_reply(session, reply);
-        break;
-    case PHASE_STARTTLS:
-        starttls_reply(session, reply);
-        break;
+    case PHASE_HELO: hello_reply(session, reply); break;
+    case PHASE_STARTTLS: starttls_reply(session, reply); break;
     case PHASE_AUTH_PLAIN:
     case PHASE_AUTH_LOGIN:
     case PHASE_AUTH_LOGIN_USER:
@@ -343,18 +372,14 @@ static void take_reply(struct client_session *session, const struct smtp_reply *
     case PHASE_AUTH_TOKEN:
     case PHASE_AUTH_SCRAM_FIRST:
     case PHASE_AUTH_SCRAM_FINAL:
-    case PHASE_AUTH_SCRAM_END:
-        client_auth_reply(session, reply);
-        break;
+    case PHASE_AUTH_SCRAM_END: client_auth_reply(session, reply); break;
     case PHASE_MAIL:
     case PHASE_RCPT:
     case PHASE_DATA:
     case PHASE_CHUNK:
     case PHASE_END:
     case PHASE_EMPTY_END:
-    case PHASE_RSET:
-        client_transaction_reply(session, reply);
-        break;
+    case PHASE_RSET: client_transaction_reply(session, reply); break;
     case PHASE_QUIT:
         state->phase = PHASE_OVER;
         client_push(session, CLIENT_CLOSE);
@@ -363,18 +388,19 @@ static void take_reply(struct client_session *session, const struct smtp_reply *
     case PHASE_AUTH_ASKING:
     case PHASE_READY:
     case PHASE_CONTENT:
-        client_fail_said(session, client_session_step(session), OUTCOME_DEFERRED, "4.5.0", "the server spoke out of turn");
+        client_fail_said(session, client_session_step(session), OUTCOME_DEFERRED, "4.5.0",
+                         "the server spoke out of turn");
         break;
-    case PHASE_OVER:
-        break;
+    case PHASE_OVER: break;
     }
 }
 
 /* All that was asked is answered, and it is we who speak next. */
 static bool is_our_turn(const struct client_state *state)
 {
-    return state->phase != PHASE_OVER && (waits_to_be_pulled(state, CLIENT_SEND) || waits_to_be_pulled(state, CLIENT_WANT_CONTENT) ||
-                                          waits_to_be_pulled(state, CLIENT_READY));
+    return state->phase != PHASE_OVER &&
+           (waits_to_be_pulled(state, CLIENT_SEND) || waits_to_be_pulled(state, CLIENT_WANT_CONTENT) ||
+            waits_to_be_pulled(state, CLIENT_READY));
 }
 
 size_t client_session_feed(struct client_session *session, struct bytes input)
@@ -389,16 +415,14 @@ size_t client_session_feed(struct client_session *session, struct bytes input)
         return 0;
     }
     switch (reply_parse(input, &reply, &used)) {
-    case REPLY_INCOMPLETE:
-        return 0;
-    case REPLY_MALFORMED:
-        malformed(session, input);
-        return input.length;
-    case REPLY_COMPLETE:
-        break;
+    case REPLY_INCOMPLETE: return 0;
+    case REPLY_MALFORMED: malformed(session, input); return input.length;
+    case REPLY_COMPLETE: break;
     }
     take_reply(session, &reply);
-    if (input.length > used && is_our_turn(state)) /* or its next reply would be taken for the answer to what we say now */
-        client_fail_said(session, client_session_step(session), OUTCOME_DEFERRED, "4.5.0", "the server spoke out of turn");
+    /* or its next reply would be taken for the answer to what we say now */
+    if (input.length > used && is_our_turn(state))
+        client_fail_said(session, client_session_step(session), OUTCOME_DEFERRED, "4.5.0",
+                         "the server spoke out of turn");
     return used;
 }

@@ -20,20 +20,29 @@
 /* The steps of an attempt: each has its own limit, and its name stands in
  * every failure. */
 enum client_step {
-    STEP_DNS, STEP_CONNECT, STEP_GREETING, STEP_EHLO, STEP_TLS, STEP_AUTH,
-    STEP_MAIL, STEP_RCPT, STEP_DATA, STEP_QUIT,
+    STEP_DNS,
+    STEP_CONNECT,
+    STEP_GREETING,
+    STEP_EHLO,
+    STEP_TLS,
+    STEP_AUTH,
+    STEP_MAIL,
+    STEP_RCPT,
+    STEP_DATA,
+    STEP_QUIT,
 };
 const char *client_step_name(enum client_step step); /* "dns", "connect", "greeting" ... */
 
 enum client_tls {
-    CLIENT_TLS_NEVER,         /* in clear: loopback and local sockets only; the caller sees to that */
-    CLIENT_TLS_OPPORTUNISTIC, /* STARTTLS where offered, else in clear; relaying on 25 only, never with AUTH */
-    CLIENT_TLS_REQUIRED,      /* STARTTLS or the attempt fails */
-    CLIENT_TLS_IMPLICIT,      /* the handshake came first */
+    CLIENT_TLS_NEVER, /* in clear: loopback and local sockets only; the caller sees to that */
+    /* STARTTLS where offered, else in clear; relaying on 25 only, never with AUTH */
+    CLIENT_TLS_OPPORTUNISTIC,
+    CLIENT_TLS_REQUIRED, /* STARTTLS or the attempt fails */
+    CLIENT_TLS_IMPLICIT, /* the handshake came first */
 };
 
 struct client_options {
-    struct bytes helo;           /* our name, or an address literal */
+    struct bytes helo; /* our name, or an address literal */
     enum client_tls tls;
     bool lmtp;                   /* LHLO, and a reply per recipient at the end (RFC 2033) */
     struct bytes user, password; /* empty user: no AUTH */
@@ -43,41 +52,52 @@ struct client_options {
 
 /* What the peer announced in its last EHLO reply. */
 struct client_capabilities {
-    bool esmtp, pipelining, starttls, eightbitmime, binarymime, chunking, smtputf8, dsn, requiretls, enhanced, auth;
-    bool masked;                /* a keyword was overwritten on the way, as firewalls do: "XXXXXXXA" for STARTTLS */
+    bool esmtp, pipelining, starttls, eightbitmime, binarymime, chunking, smtputf8, dsn, requiretls, enhanced,
+        auth;
+    /* a keyword was overwritten on the way, as firewalls do: "XXXXXXXA" for STARTTLS */
+    bool masked;
     bool size_known;
-    uint64_t size_max;          /* 0 with size_known: no fixed limit */
-    uint32_t recipients_max;    /* LIMITS RCPTMAX, 0 when unsaid */
-    uint32_t mechanisms;        /* enum client_mechanism, or'ed */
+    uint64_t size_max;       /* 0 with size_known: no fixed limit */
+    uint32_t recipients_max; /* LIMITS RCPTMAX, 0 when unsaid */
+    uint32_t mechanisms;     /* enum client_mechanism, or'ed */
 };
-enum client_mechanism { MECHANISM_PLAIN = 1, MECHANISM_LOGIN = 2, MECHANISM_SCRAM_SHA_256 = 4,
-                        MECHANISM_SCRAM_SHA_256_PLUS = 8, MECHANISM_XOAUTH2 = 16, MECHANISM_OAUTHBEARER = 32 };
+enum client_mechanism {
+    MECHANISM_PLAIN = 1,
+    MECHANISM_LOGIN = 2,
+    MECHANISM_SCRAM_SHA_256 = 4,
+    MECHANISM_SCRAM_SHA_256_PLUS = 8,
+    MECHANISM_XOAUTH2 = 16,
+    MECHANISM_OAUTHBEARER = 32
+};
 /* Is there one among these by which we can sign in, with a password or with a token? */
 bool client_can_sign_in(uint32_t mechanisms, bool by_token);
 
 enum client_action_kind {
     CLIENT_NOTHING,
-    CLIENT_SEND,         /* send `bytes`; valid until the next call */
-    CLIENT_STARTTLS,     /* shake hands now (unread clear text is an attack: fail), then
-                            client_session_tls_started() or client_session_failed(STEP_TLS) */
+    CLIENT_SEND, /* send `bytes`; valid until the next call */
+    /* shake hands now (unread clear text is an attack: fail), then
+     * client_session_tls_started() or client_session_failed(STEP_TLS) */
+    CLIENT_STARTTLS,
     CLIENT_ASK_NONCE,    /* SCRAM begins: client_session_answer_nonce() */
     CLIENT_ASK_PROOF,    /* SCRAM's arithmetic, for `scram`: client_session_answer_proof() */
     CLIENT_READY,        /* greeted, secured, signed in: send a message, or quit */
     CLIENT_WANT_CONTENT, /* give the next run with client_session_content() */
-    CLIENT_SENT,         /* the transaction is over: `results`, one a recipient; then CLIENT_READY or CLIENT_FAILED */
-    CLIENT_FAILED,       /* the session is over: `failure`; close (after CLIENT_SENT where a transaction was open) */
-    CLIENT_CLOSE,        /* after QUIT was answered, or timed out: close */
+    /* the transaction is over: `results`, one a recipient; then CLIENT_READY or CLIENT_FAILED */
+    CLIENT_SENT,
+    /* the session is over: `failure`; close (after CLIENT_SENT where a transaction was open) */
+    CLIENT_FAILED,
+    CLIENT_CLOSE, /* after QUIT was answered, or timed out: close */
 };
 
 /* One recipient's fate, or a whole session's. */
 enum client_outcome { OUTCOME_DELIVERED, OUTCOME_DEFERRED, OUTCOME_FAILED };
 struct client_result {
     enum client_outcome outcome;
-    enum client_step step;  /* where it was decided */
-    uint32_t code;          /* the reply's basic code; 0 when there was no reply */
-    struct bytes enhanced;  /* "5.1.1" as the peer gave it, of any class, or empty; without a reply ours */
-    struct bytes text;      /* the reply's text, or our sentence, without control octets */
-    bool peer_reports;      /* delivered, and the peer offered DSN (RFC 3461 5.2.1) */
+    enum client_step step; /* where it was decided */
+    uint32_t code;         /* the reply's basic code; 0 when there was no reply */
+    struct bytes enhanced; /* "5.1.1" as the peer gave it, of any class, or empty; without a reply ours */
+    struct bytes text;     /* the reply's text, or our sentence, without control octets */
+    bool peer_reports;     /* delivered, and the peer offered DSN (RFC 3461 5.2.1) */
 };
 
 /* What a proof is made of (RFC 5802 3); lives until the answer. */
@@ -88,13 +108,14 @@ struct client_scram {
 
 struct client_action {
     enum client_action_kind kind;
-    bool begins;                         /* WANT_CONTENT: from the first octet, also where it was given before:
-                                            some recipients needed a transaction of their own */
+    /* WANT_CONTENT: from the first octet, also where it was given
+     * before: some recipients needed a transaction of their own */
+    bool begins;
     struct client_scram scram;           /* ASK_PROOF */
     struct bytes bytes;                  /* SEND */
     const struct client_result *results; /* SENT; live until the next send */
     size_t result_count;
-    struct client_result failure;        /* FAILED; outcome is DEFERRED or FAILED */
+    struct client_result failure; /* FAILED; outcome is DEFERRED or FAILED */
 };
 
 struct client_session {
@@ -131,12 +152,15 @@ void client_session_content(struct client_session *session, struct bytes run, bo
 void client_session_quit(struct client_session *session);
 /* Goes on where `probe_only` stopped, once and only at CLIENT_READY: signs in,
  * then CLIENT_READY again. For the one connection that won a race. */
-void client_session_sign_in(struct client_session *session, struct bytes user, struct bytes password, struct bytes token);
+void client_session_sign_in(struct client_session *session, struct bytes user, struct bytes password,
+                            struct bytes token);
 /* SCRAM_NONCE random octets, and the name and octets of the channel binding
  * that the connection has (both empty: it has none). */
-void client_session_answer_nonce(struct client_session *session, struct bytes nonce, struct bytes binding_name, struct bytes binding);
+void client_session_answer_nonce(struct client_session *session, struct bytes nonce,
+                                 struct bytes binding_name, struct bytes binding);
 /* ClientProof, and the ServerSignature that the server shall prove itself with. */
-void client_session_answer_proof(struct client_session *session, const uint8_t *proof, const uint8_t *signature);
+void client_session_answer_proof(struct client_session *session, const uint8_t *proof,
+                                 const uint8_t *signature);
 /* At CLIENT_READY, with nothing waiting to be pulled. */
 bool client_session_is_ready(const struct client_session *session);
 

@@ -7,18 +7,37 @@
 #ifndef MAILBOAT_CORE_CLIENT_CLIENT_STATE_H
 #define MAILBOAT_CORE_CLIENT_CLIENT_STATE_H
 
-#include "core/client/encoder.h"
 #include "core/client/client_session.h"
+#include "core/client/encoder.h"
 #include "core/message/transfer_encoding.h"
 #include "core/sasl/scram.h"
 
 enum client_phase {
-    PHASE_GREETING, PHASE_EHLO, PHASE_HELO, PHASE_STARTTLS, PHASE_HANDSHAKE,
-    PHASE_AUTH_PLAIN, PHASE_AUTH_LOGIN, PHASE_AUTH_LOGIN_USER, PHASE_AUTH_LOGIN_PASSWORD, PHASE_AUTH_TOKEN,
-    PHASE_AUTH_ASKING, PHASE_AUTH_SCRAM_FIRST, PHASE_AUTH_SCRAM_FINAL, PHASE_AUTH_SCRAM_END,
+    PHASE_GREETING,
+    PHASE_EHLO,
+    PHASE_HELO,
+    PHASE_STARTTLS,
+    PHASE_HANDSHAKE,
+    PHASE_AUTH_PLAIN,
+    PHASE_AUTH_LOGIN,
+    PHASE_AUTH_LOGIN_USER,
+    PHASE_AUTH_LOGIN_PASSWORD,
+    PHASE_AUTH_TOKEN,
+    PHASE_AUTH_ASKING,
+    PHASE_AUTH_SCRAM_FIRST,
+    PHASE_AUTH_SCRAM_FINAL,
+    PHASE_AUTH_SCRAM_END,
     PHASE_READY,
-    PHASE_MAIL, PHASE_RCPT, PHASE_DATA, PHASE_CONTENT, PHASE_CHUNK, PHASE_END, PHASE_EMPTY_END, PHASE_RSET,
-    PHASE_QUIT, PHASE_OVER,
+    PHASE_MAIL,
+    PHASE_RCPT,
+    PHASE_DATA,
+    PHASE_CONTENT,
+    PHASE_CHUNK,
+    PHASE_END,
+    PHASE_EMPTY_END,
+    PHASE_RSET,
+    PHASE_QUIT,
+    PHASE_OVER,
 };
 
 enum { CLIENT_ACTIONS_MAX = 4 };
@@ -29,7 +48,7 @@ enum recipient_stage { RECIPIENT_WAITS, RECIPIENT_OFFERED, RECIPIENT_TAKEN, RECI
 struct client_state {
     enum client_phase phase;
     bool secured;
-    struct bytes clear_reason; /* in session_arena */
+    struct bytes clear_reason;                           /* in session_arena */
     enum client_action_kind actions[CLIENT_ACTIONS_MAX]; /* that wait to be pulled */
     uint8_t action_count;
     struct buffer out; /* what waits to be sent */
@@ -38,9 +57,9 @@ struct client_state {
     struct arena session_arena;
 
     /* AUTH. */
-    uint32_t mechanisms;         /* that are offered and were not tried yet */
-    uint32_t mechanism;          /* the one that is tried */
-    struct buffer response;      /* waits for the server's challenge */
+    uint32_t mechanisms;    /* that are offered and were not tried yet */
+    uint32_t mechanism;     /* the one that is tried */
+    struct buffer response; /* waits for the server's challenge */
     struct buffer scram_header, scram_bare, scram_nonce, scram_binding, scram_message, scram_final;
     struct scram_server_first scram_challenge;
     uint8_t scram_signature[SCRAM_KEY];
@@ -50,27 +69,30 @@ struct client_state {
     struct arena transaction_arena;
     struct client_result *results;
     enum recipient_stage *stages; /* of each recipient */
-    size_t *offered;      /* those of the transaction there is, by their place in the envelope */
+    size_t *offered;              /* those of the transaction there is, by their place in the envelope */
     size_t offered_count;
-    size_t next;          /* of `offered`: the one whose reply comes next */
-    size_t accepted;      /* by RCPT, in this transaction */
-    bool content_begun;   /* some of this transaction's content was given */
-    bool stop;            /* the content was deferred: those who wait do so until the next attempt */
+    size_t next;        /* of `offered`: the one whose reply comes next */
+    size_t accepted;    /* by RCPT, in this transaction */
+    bool content_begun; /* some of this transaction's content was given */
+    bool stop;          /* the content was deferred: those who wait do so until the next attempt */
     bool by_chunks, data_sent_ahead, last_chunk;
     struct encoder encoder;
     struct transfer_encoding *transfer_encoding; /* NULL: the peer takes the content as it is */
 };
 
 void client_push(struct client_session *session, enum client_action_kind action);
-void client_out(struct client_session *session, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void client_out(struct client_session *session, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 /* Fills a result from a reply, or from a sentence of ours (code 0). */
-struct client_result client_result_of(struct arena *arena, enum client_step step, const struct smtp_reply *reply);
-struct client_result client_result_said(struct arena *arena, enum client_step step, enum client_outcome outcome,
-                                        const char *enhanced, struct bytes text);
+struct client_result client_result_of(struct arena *arena, enum client_step step,
+                                      const struct smtp_reply *reply);
+struct client_result client_result_said(struct arena *arena, enum client_step step,
+                                        enum client_outcome outcome, const char *enhanced, struct bytes text);
 /* The session is over. Decides an open transaction first. */
 void client_fail(struct client_session *session, struct client_result why);
 
-void client_fail_said(struct client_session *session, enum client_step step, enum client_outcome outcome, const char *enhanced, const char *text);
+void client_fail_said(struct client_session *session, enum client_step step, enum client_outcome outcome,
+                      const char *enhanced, const char *text);
 void client_fail_reply(struct client_session *session, enum client_step step, const struct smtp_reply *reply);
 void client_become_ready(struct client_session *session);
 

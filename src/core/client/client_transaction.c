@@ -10,13 +10,12 @@
  * way; lacking REQUIRETLS is a failure, and lacking SMTPUTF8 one of those
  * recipients alone that need it, unless the sender or the header do.
  */
-#include "core/client/client_state.h"
-
-#include "core/smtp/command.h"
-#include "core/smtp/status.h"
-
 #include <assert.h>
 #include <stdlib.h>
+
+#include "core/client/client_state.h"
+#include "core/smtp/command.h"
+#include "core/smtp/status.h"
 
 static void decide(struct client_state *state, size_t i, struct client_result result)
 {
@@ -109,9 +108,11 @@ static const char *lacking(const struct client_session *session, const char **en
     if (peer->size_known && peer->size_max > 0 && envelope->size > peer->size_max)
         return *enhanced = "5.3.4", "the message is larger than the server takes";
     if (message_needs_utf8(envelope) && !knows_utf8(session))
-        return *enhanced = "5.6.7", "the message has international addresses, which the server does not know (SMTPUTF8)";
+        return *enhanced = "5.6.7",
+               "the message has international addresses, which the server does not know (SMTPUTF8)";
     if (envelope->requiretls && !peer->requiretls)
-        return *enhanced = "5.7.30", "the message requires TLS all the way, which the server does not promise (REQUIRETLS)";
+        return *enhanced = "5.7.30",
+               "the message requires TLS all the way, which the server does not promise (REQUIRETLS)";
     return NULL;
 }
 
@@ -158,7 +159,8 @@ static void choose_encoding(struct client_session *session)
         state->transfer_encoding = memory_new(sizeof *state->transfer_encoding);
         transfer_encoding_start(state->transfer_encoding, binary);
     }
-    state->by_chunks = peer->chunking && state->transfer_encoding == NULL && (binary || state->envelope->size > CONTENT_RUN_MAX);
+    state->by_chunks = peer->chunking && state->transfer_encoding == NULL &&
+                       (binary || state->envelope->size > CONTENT_RUN_MAX);
     state->encoder = (struct encoder){.chunks = state->by_chunks};
     state->last_chunk = false;
 }
@@ -176,7 +178,8 @@ static bool has_forgery(const struct envelope *envelope)
 {
     bool forged = bytes_has_control(envelope->sender) || bytes_has_control(envelope->envid);
     for (size_t i = 0; i < envelope->recipient_count && !forged; i++)
-        forged = bytes_has_control(envelope->recipients[i].address) || bytes_has_control(envelope->recipients[i].orcpt);
+        forged = bytes_has_control(envelope->recipients[i].address) ||
+                 bytes_has_control(envelope->recipients[i].orcpt);
     return forged;
 }
 
@@ -220,8 +223,8 @@ static void refuse_international(struct client_session *session)
 {
     static const char why[] = "the address is international, which the server does not know (SMTPUTF8)";
     struct client_state *state = session->state;
-    struct client_result result =
-        client_result_said(&state->transaction_arena, STEP_RCPT, OUTCOME_FAILED, "5.6.7", bytes_of_text(why));
+    struct client_result result = client_result_said(&state->transaction_arena, STEP_RCPT, OUTCOME_FAILED,
+                                                     "5.6.7", bytes_of_text(why));
     for (size_t i = 0; i < state->envelope->recipient_count; i++)
         if (!bytes_is_ascii(state->envelope->recipients[i].address))
             decide(state, i, result);
@@ -239,14 +242,16 @@ void client_session_send(struct client_session *session, const struct envelope *
     state->stages = ARENA_ARRAY(&state->transaction_arena, enum recipient_stage, envelope->recipient_count);
     state->offered = ARENA_ARRAY(&state->transaction_arena, size_t, envelope->recipient_count);
     state->stop = false;
-    static const char waits[] = "the server takes fewer recipients together, and deferred the message for those before";
-    struct client_result unoffered = client_result_said(&state->transaction_arena, STEP_RCPT, OUTCOME_DEFERRED, "4.5.3",
-                                                        bytes_of_text(waits));
+    static const char waits[] =
+        "the server takes fewer recipients together, and deferred the message for those before";
+    struct client_result unoffered = client_result_said(&state->transaction_arena, STEP_RCPT,
+                                                        OUTCOME_DEFERRED, "4.5.3", bytes_of_text(waits));
     for (size_t i = 0; i < envelope->recipient_count; i++)
         state->results[i] = unoffered;
     const char *why = lacking(session, &enhanced);
     if (why != NULL) {
-        decide_all(state, client_result_said(&state->transaction_arena, STEP_MAIL, OUTCOME_FAILED, enhanced, bytes_of_text(why)));
+        decide_all(state, client_result_said(&state->transaction_arena, STEP_MAIL, OUTCOME_FAILED, enhanced,
+                                             bytes_of_text(why)));
         finish(session, false);
         return;
     }
@@ -284,7 +289,8 @@ static void after_recipients(struct client_session *session)
 
 /* A reply that cannot be the answer to what was said: nobody knows any more
  * which reply belongs to what, so none of them holds. */
-static bool makes_no_sense(struct client_session *session, enum client_step step, const struct smtp_reply *reply)
+static bool makes_no_sense(struct client_session *session, enum client_step step,
+                           const struct smtp_reply *reply)
 {
     struct client_state *state = session->state;
     bool wants_3xx = state->phase == PHASE_DATA;
@@ -296,7 +302,8 @@ static bool makes_no_sense(struct client_session *session, enum client_step step
         return false;
     struct client_result why = client_result_of(&state->transaction_arena, step, reply);
     why.outcome = OUTCOME_DEFERRED;
-    bool in_order = state->phase == PHASE_END || state->phase == PHASE_CHUNK; /* then the content was asked for */
+    /* then the content was asked for */
+    bool in_order = state->phase == PHASE_END || state->phase == PHASE_CHUNK;
     for (size_t i = 0; i < state->offered_count && !in_order; i++)
         state->stages[state->offered[i]] = RECIPIENT_OFFERED;
     client_fail(session, why);
@@ -326,9 +333,7 @@ static void refuse(struct client_state *state, size_t i, struct client_result re
         return;
     switch (status_rcpt_verdict(result.code, result.enhanced, result.text, state->accepted > 0)) {
     case RCPT_DEFERRED:
-    case RCPT_REJECTED:
-        decide(state, i, result);
-        break;
+    case RCPT_REJECTED: decide(state, i, result); break;
     case RCPT_TOO_MANY:
         result.outcome = OUTCOME_DEFERRED; /* where no further transaction comes */
         state->results[i] = result;
@@ -376,7 +381,8 @@ static void end_reply(struct client_session *session, const struct smtp_reply *r
 {
     struct client_state *state = session->state;
     struct client_result result = client_result_of(&state->transaction_arena, STEP_DATA, reply);
-    result.peer_reports = session->capabilities.dsn && !session->options.lmtp && result.outcome == OUTCOME_DELIVERED;
+    result.peer_reports = session->capabilities.dsn && !session->options.lmtp &&
+                          result.outcome == OUTCOME_DELIVERED;
     if (!session->options.lmtp) {
         state->stop = result.outcome == OUTCOME_DEFERRED;
         decide_taken(state, result);
@@ -408,8 +414,10 @@ static void chunk_reply(struct client_session *session, const struct smtp_reply 
 
 void client_transaction_reply(struct client_session *session, const struct smtp_reply *reply)
 {
-    static const enum client_step steps[] = {[PHASE_MAIL] = STEP_MAIL, [PHASE_RCPT] = STEP_RCPT, [PHASE_DATA] = STEP_DATA, [PHASE_CHUNK] = STEP_DATA,
-                                             [PHASE_END] = STEP_DATA, [PHASE_EMPTY_END] = STEP_DATA, [PHASE_RSET] = STEP_DATA};
+    static const enum client_step steps[] = {
+        [PHASE_MAIL] = STEP_MAIL,  [PHASE_RCPT] = STEP_RCPT, [PHASE_DATA] = STEP_DATA,
+        [PHASE_CHUNK] = STEP_DATA, [PHASE_END] = STEP_DATA,  [PHASE_EMPTY_END] = STEP_DATA,
+        [PHASE_RSET] = STEP_DATA};
     if (makes_no_sense(session, steps[session->state->phase], reply))
         return;
     switch (session->state->phase) {

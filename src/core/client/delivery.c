@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "core/client/delivery_tls.h"
-
 #include <assert.h>
+
+#include "core/client/delivery_tls.h"
 
 /* ---- results ---- */
 
 static void decide_all(struct delivery *delivery, struct client_result result)
 {
-    delivery->results = ARENA_ARRAY(&delivery->arena, struct client_result, delivery->envelope->recipient_count);
+    delivery->results = ARENA_ARRAY(&delivery->arena, struct client_result,
+                                    delivery->envelope->recipient_count);
     for (size_t i = 0; i < delivery->envelope->recipient_count; i++)
         delivery->results[i] = result;
 }
@@ -46,8 +47,10 @@ static void end_route(struct delivery *delivery, const struct route_answer *answ
     if (answer->reason == NULL)
         result = name_last(delivery);
     else
-        result = (struct client_result){.outcome = answer->final ? OUTCOME_FAILED : OUTCOME_DEFERRED, .step = STEP_DNS,
-                                        .enhanced = bytes_of_text(answer->enhanced), .text = bytes_of_text(answer->reason)};
+        result = (struct client_result){.outcome = answer->final ? OUTCOME_FAILED : OUTCOME_DEFERRED,
+                                        .step = STEP_DNS,
+                                        .enhanced = bytes_of_text(answer->enhanced),
+                                        .text = bytes_of_text(answer->reason)};
     /* That no host would talk to us is never the recipient's fault: wait. What
      * REQUIRETLS asks is another matter: none of them can (RFC 8689 4.2.1). */
     if (answer->reason == NULL && (!delivery->any_unfit || delivery->any_other || delivery->route.any_unsure))
@@ -64,12 +67,15 @@ static void begin(struct delivery *delivery, const struct envelope *envelope)
     delivery->envelope = envelope;
     delivery->results = NULL;
     delivery->done_reported = delivery->any_unfit = delivery->any_other = false;
-    delivery->last = (struct client_result){.outcome = OUTCOME_DEFERRED, .step = STEP_CONNECT, .enhanced = BYTES("4.4.1"),
+    delivery->last = (struct client_result){.outcome = OUTCOME_DEFERRED,
+                                            .step = STEP_CONNECT,
+                                            .enhanced = BYTES("4.4.1"),
                                             .text = BYTES("no server could be reached")};
     delivery->last_host = bytes_none();
 }
 
-void delivery_start(struct delivery *delivery, const struct delivery_options *options, const struct envelope *envelope)
+void delivery_start(struct delivery *delivery, const struct delivery_options *options,
+                    const struct envelope *envelope)
 {
     assert(options->port != 0 && envelope->recipient_count > 0);
     *delivery = (struct delivery){.options = *options, .stage = DELIVERY_ROUTING};
@@ -91,7 +97,10 @@ void delivery_free(struct delivery *delivery)
 /* The words for what the last host said, or could not do. */
 static struct client_result tls_failure(struct delivery *delivery, bool unfit, struct bytes why)
 {
-    struct client_result result = {.outcome = OUTCOME_DEFERRED, .step = STEP_TLS, .enhanced = BYTES("4.7.5"), .text = arena_copy(&delivery->arena, why)};
+    struct client_result result = {.outcome = OUTCOME_DEFERRED,
+                                   .step = STEP_TLS,
+                                   .enhanced = BYTES("4.7.5"),
+                                   .text = arena_copy(&delivery->arena, why)};
     if (!unfit)
         return result;
     struct buffer text = {0};
@@ -151,10 +160,12 @@ static void refuse_host(struct delivery *delivery)
 static bool connect_action(struct delivery *delivery, struct delivery_action *action)
 {
     delivery->stage = DELIVERY_CONNECTING;
-    *action = (struct delivery_action){
-        .kind = DELIVERY_CONNECT, .name = delivery->host, .address = delivery->address, .port = delivery->options.port,
-        .timeout_ms = CONNECT_TIMEOUT_MS,
-        .tls = delivery_tls_mode(delivery) == CLIENT_TLS_IMPLICIT};
+    *action = (struct delivery_action){.kind = DELIVERY_CONNECT,
+                                       .name = delivery->host,
+                                       .address = delivery->address,
+                                       .port = delivery->options.port,
+                                       .timeout_ms = CONNECT_TIMEOUT_MS,
+                                       .tls = delivery_tls_mode(delivery) == CLIENT_TLS_IMPLICIT};
     action->addresses = &delivery->address;
     action->address_count = 1;
     if (!delivery->again)
@@ -187,21 +198,23 @@ static bool secure(struct delivery *delivery, struct delivery_action *action)
     tls->policy = delivery_tls_policy(delivery);
     switch (tls->policy.kind) {
     case TLS_POLICY_ASK_TLSA:
-        buffer_add_format(&name, "_%u._tcp.%.*s", (unsigned)delivery->options.port, BYTES_ARG(tls->facts.bases[tls->policy.base]));
-        *action = (struct delivery_action){.kind = DELIVERY_RESOLVE, .name = arena_copy(&tls->arena, buffer_bytes(&name)), .type = DNS_TLSA};
+        buffer_add_format(&name, "_%u._tcp.%.*s", (unsigned)delivery->options.port,
+                          BYTES_ARG(tls->facts.bases[tls->policy.base]));
+        *action = (struct delivery_action){
+            .kind = DELIVERY_RESOLVE, .name = arena_copy(&tls->arena, buffer_bytes(&name)), .type = DNS_TLSA};
         buffer_free(&name);
         delivery->stage = DELIVERY_RESOLVING;
         return true;
     case TLS_POLICY_ASK_ALIAS:
-        *action = (struct delivery_action){.kind = DELIVERY_RESOLVE, .name = delivery->host, .type = DNS_CNAME};
+        *action = (struct delivery_action){
+            .kind = DELIVERY_RESOLVE, .name = delivery->host, .type = DNS_CNAME};
         delivery->stage = DELIVERY_RESOLVING;
         return true;
     case TLS_POLICY_ASK_STS:
         *action = (struct delivery_action){.kind = DELIVERY_ASK_STS, .name = delivery->options.domain};
         delivery->stage = DELIVERY_RESOLVING;
         return true;
-    case TLS_POLICY_DECIDED:
-        break;
+    case TLS_POLICY_DECIDED: break;
     }
     if (tls->policy.demand != DEMAND_REFUSE) {
         delivery_tls_heed_fallback(delivery);
@@ -228,26 +241,29 @@ static bool next_step(struct delivery *delivery, struct delivery_action *action)
     switch (answer.kind) {
     case ROUTE_ASK:
         delivery->stage = DELIVERY_RESOLVING;
-        *action = (struct delivery_action){.kind = DELIVERY_RESOLVE, .name = answer.name, .type = answer.type};
+        *action = (struct delivery_action){
+            .kind = DELIVERY_RESOLVE, .name = answer.name, .type = answer.type};
         return true;
     case ROUTE_TRY:
-        if (!bytes_equal(delivery->host, answer.name) || delivery->tls.policy.word == NULL || delivery->tls.facts.requiretls != delivery->envelope->requiretls) {
+        if (!bytes_equal(delivery->host, answer.name) || delivery->tls.policy.word == NULL ||
+            delivery->tls.facts.requiretls != delivery->envelope->requiretls) {
             delivery->host = answer.name;
             delivery_tls_meet_host(delivery);
         }
         delivery->address = answer.address;
         delivery->stage = DELIVERY_SECURING;
         return secure(delivery, action);
-    case ROUTE_END:
-        break;
+    case ROUTE_END: break;
     }
     end_route(delivery, &answer);
     return false;
 }
 
-void delivery_resolved(struct delivery *delivery, enum dns_type type, enum dns_status status, const struct dns_record *records, size_t count)
+void delivery_resolved(struct delivery *delivery, enum dns_type type, enum dns_status status,
+                       const struct dns_record *records, size_t count)
 {
-    delivery_learned(delivery, type, &(struct dns_facts){.status = status, .records = records, .count = count});
+    delivery_learned(delivery, type,
+                     &(struct dns_facts){.status = status, .records = records, .count = count});
 }
 
 void delivery_learned(struct delivery *delivery, enum dns_type type, const struct dns_facts *facts)
@@ -268,8 +284,11 @@ void delivery_learned(struct delivery *delivery, enum dns_type type, const struc
 
 void delivery_connected(struct delivery *delivery)
 {
-    struct client_options options = {.helo = delivery->options.hostname, .tls = delivery_tls_mode(delivery),
-                                     .user = delivery->options.user, .password = delivery->options.password, .token = delivery->options.token};
+    struct client_options options = {.helo = delivery->options.hostname,
+                                     .tls = delivery_tls_mode(delivery),
+                                     .user = delivery->options.user,
+                                     .password = delivery->options.password,
+                                     .token = delivery->options.token};
     assert(delivery->stage == DELIVERY_CONNECTING);
     client_session_start(&delivery->session, &options);
     delivery->has_session = delivery->connected = true;
@@ -285,7 +304,9 @@ void delivery_tls_started(struct delivery *delivery)
 
 size_t delivery_feed(struct delivery *delivery, struct bytes input)
 {
-    return delivery->has_session && delivery->stage != DELIVERY_HANDSHAKING ? client_session_feed(&delivery->session, input) : 0;
+    return delivery->has_session && delivery->stage != DELIVERY_HANDSHAKING
+               ? client_session_feed(&delivery->session, input)
+               : 0;
 }
 
 void delivery_content(struct delivery *delivery, struct bytes run, bool last)
@@ -307,7 +328,8 @@ static void give_up_host(struct delivery *delivery, const struct client_result *
     remember(delivery, why);
     drop_session(delivery);
     delivery->stage = DELIVERY_ROUTING;
-    if (why->step == STEP_AUTH && why->code >= 500) { /* other addresses have the same accounts: do not get them locked */
+    /* other addresses have the same accounts: do not get them locked */
+    if (why->step == STEP_AUTH && why->code >= 500) {
         delivery->last.outcome = OUTCOME_DEFERRED;
         decide_all(delivery, delivery->last);
         delivery->stage = DELIVERY_OVER;
@@ -328,8 +350,8 @@ static void take_results(struct delivery *delivery, const struct client_action *
 static bool is_stale(const struct delivery *delivery, const struct client_action *sent)
 {
     const struct client_result *first = &sent->results[0];
-    return delivery->messages > 1 && (first->code == 0 || first->code == 421) && first->outcome == OUTCOME_DEFERRED &&
-           (first->step == STEP_MAIL || first->step == STEP_RCPT);
+    return delivery->messages > 1 && (first->code == 0 || first->code == 421) &&
+           first->outcome == OUTCOME_DEFERRED && (first->step == STEP_MAIL || first->step == STEP_RCPT);
 }
 
 /* The session fails next; then a fresh connection is made. */
@@ -340,7 +362,8 @@ static void forget_stale(struct delivery *delivery)
 }
 
 /* One action of the session; true when it is one of ours too. */
-static bool take_session_action(struct delivery *delivery, const struct client_action *from, struct delivery_action *action)
+static bool take_session_action(struct delivery *delivery, const struct client_action *from,
+                                struct delivery_action *action)
 {
     switch (from->kind) {
     case CLIENT_SEND:
@@ -382,8 +405,7 @@ static bool take_session_action(struct delivery *delivery, const struct client_a
         drop_session(delivery);
         delivery->stage = DELIVERY_OVER;
         return false;
-    case CLIENT_NOTHING:
-        break;
+    case CLIENT_NOTHING: break;
     }
     return false;
 }
@@ -391,8 +413,8 @@ static bool take_session_action(struct delivery *delivery, const struct client_a
 /* Its connection has carried all that one may, and waits for nothing. */
 static bool is_used_up(const struct delivery *delivery)
 {
-    return delivery->has_session && delivery->stage == DELIVERY_OPEN && delivery->done_reported && delivery->messages >= DELIVERY_MESSAGES_MAX &&
-           client_session_is_ready(&delivery->session);
+    return delivery->has_session && delivery->stage == DELIVERY_OPEN && delivery->done_reported &&
+           delivery->messages >= DELIVERY_MESSAGES_MAX && client_session_is_ready(&delivery->session);
 }
 
 bool delivery_action(struct delivery *delivery, struct delivery_action *action)
@@ -427,14 +449,17 @@ void delivery_lost(struct delivery *delivery, bool in_tls, enum tls_loss how, st
         bool for_tls = in_tls || client_session_is_securing(&delivery->session);
         if (for_tls && !delivery->transacting && delivery->results == NULL)
             delivery_tls_meet_failure(delivery, how, why);
-        client_session_failed(&delivery->session, in_tls ? STEP_TLS : client_session_step(&delivery->session), why);
+        client_session_failed(&delivery->session, in_tls ? STEP_TLS : client_session_step(&delivery->session),
+                              why);
         if (delivery->stage == DELIVERY_HANDSHAKING)
             delivery->stage = DELIVERY_TALKING;
         return;
     }
     if (delivery->stage == DELIVERY_CONNECTING) {
-        remember(delivery, &(struct client_result){.outcome = OUTCOME_DEFERRED, .step = in_tls ? STEP_TLS : STEP_CONNECT,
-                                                   .enhanced = in_tls ? BYTES("4.7.5") : BYTES("4.4.1"), .text = why});
+        remember(delivery, &(struct client_result){.outcome = OUTCOME_DEFERRED,
+                                                   .step = in_tls ? STEP_TLS : STEP_CONNECT,
+                                                   .enhanced = in_tls ? BYTES("4.7.5") : BYTES("4.4.1"),
+                                                   .text = why});
         delivery->stage = DELIVERY_ROUTING;
         delivery->close_due = true;
     }
@@ -443,7 +468,9 @@ void delivery_lost(struct delivery *delivery, bool in_tls, enum tls_loss how, st
 void delivery_out_of_time(struct delivery *delivery)
 {
     struct client_result result = {
-        .outcome = OUTCOME_DEFERRED, .step = STEP_CONNECT, .enhanced = BYTES("4.4.1"),
+        .outcome = OUTCOME_DEFERRED,
+        .step = STEP_CONNECT,
+        .enhanced = BYTES("4.4.1"),
         .text = BYTES("the domain's servers could not all be tried in the time of one attempt")};
     assert(delivery->stage == DELIVERY_RESOLVING || delivery->stage == DELIVERY_CONNECTING);
     if (delivery->any_other && delivery->last.outcome == OUTCOME_DEFERRED)
@@ -456,14 +483,15 @@ void delivery_out_of_time(struct delivery *delivery)
 
 bool delivery_is_open(const struct delivery *delivery)
 {
-    return delivery->has_session && delivery->stage == DELIVERY_OPEN && delivery->results != NULL && delivery->messages < DELIVERY_MESSAGES_MAX &&
-           client_session_is_ready(&delivery->session);
+    return delivery->has_session && delivery->stage == DELIVERY_OPEN && delivery->results != NULL &&
+           delivery->messages < DELIVERY_MESSAGES_MAX && client_session_is_ready(&delivery->session);
 }
 
 bool delivery_suits(const struct delivery *delivery, const struct envelope *envelope)
 {
     enum tls_demand demand = delivery->tls.policy.demand;
-    bool verified = demand == DEMAND_VERIFY || demand == DEMAND_DANE || (delivery->options.verify && delivery->options.tls >= CLIENT_TLS_REQUIRED);
+    bool verified = demand == DEMAND_VERIFY || demand == DEMAND_DANE ||
+                    (delivery->options.verify && delivery->options.tls >= CLIENT_TLS_REQUIRED);
     return !envelope->requiretls || verified;
 }
 
@@ -492,7 +520,8 @@ uint32_t delivery_timeout_ms(const struct delivery *delivery)
 
 enum client_step delivery_step(const struct delivery *delivery)
 {
-    if (delivery->stage == DELIVERY_RESOLVING || delivery->stage == DELIVERY_ROUTING || delivery->stage == DELIVERY_SECURING)
+    if (delivery->stage == DELIVERY_RESOLVING || delivery->stage == DELIVERY_ROUTING ||
+        delivery->stage == DELIVERY_SECURING)
         return STEP_DNS;
     return delivery->has_session ? client_session_step(&delivery->session) : STEP_CONNECT;
 }

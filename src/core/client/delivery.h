@@ -16,8 +16,8 @@
 #define MAILBOAT_CORE_CLIENT_DELIVERY_H
 
 #include "core/client/client_session.h"
-#include "core/route/tls_policy.h"
 #include "core/route/tls_fallback.h"
+#include "core/route/tls_policy.h"
 
 enum delivery_limit {
     DELIVERY_MESSAGES_MAX = 100, /* on one connection */
@@ -27,14 +27,14 @@ enum delivery_limit {
 
 /* How a destination is reached; texts outlive the delivery. */
 struct delivery_options {
-    struct bytes hostname;         /* ours */
-    struct bytes domain;           /* the recipients' domain, or the smarthost's name */
-    bool smarthost;                /* its own addresses, no MX; the certificate is checked */
-    bool verify;                   /* the certificate must be valid for the host's name */
+    struct bytes hostname; /* ours */
+    struct bytes domain;   /* the recipients' domain, or the smarthost's name */
+    bool smarthost;        /* its own addresses, no MX; the certificate is checked */
+    bool verify;           /* the certificate must be valid for the host's name */
     struct bytes user, password, token;
     uint16_t port;
-    enum client_tls tls;           /* of hosts that MX records name: where nothing more is demanded of them */
-    enum tls_wish wish;            /* the configuration's, for the domain */
+    enum client_tls tls; /* of hosts that MX records name: where nothing more is demanded of them */
+    enum tls_wish wish;  /* the configuration's, for the domain */
     uint64_t random;
     const struct own_addresses *own; /* this machine's: not called unless `smarthost`; NULL: unknown */
     struct tls_fallback *fallback;   /* which hosts are silent in TLS; NULL: nothing is remembered */
@@ -42,15 +42,17 @@ struct delivery_options {
 
 enum delivery_action_kind {
     DELIVERY_NOTHING,
-    DELIVERY_RESOLVE,      /* look up `name`, `type`; delivery_resolved() or delivery_learned() */
-    DELIVERY_ASK_STS,      /* the MTA-STS policy of the domain `name`; delivery_sts() */
-    DELIVERY_CONNECT,      /* to `address`, `port`, within `timeout_ms`; with `tls` shake hands first, for `name` */
+    DELIVERY_RESOLVE, /* look up `name`, `type`; delivery_resolved() or delivery_learned() */
+    DELIVERY_ASK_STS, /* the MTA-STS policy of the domain `name`; delivery_sts() */
+    /* to `address`, `port`, within `timeout_ms`; with `tls` shake hands first, for `name` */
+    DELIVERY_CONNECT,
     DELIVERY_SEND,
     DELIVERY_STARTTLS,     /* shake hands for `name`, checked where `verify` or by `tlsa` */
     DELIVERY_ASK,          /* `asked` of the session: sasl_client_answer() of dial/ knows it */
     DELIVERY_WANT_CONTENT, /* delivery_content() */
-    DELIVERY_DONE,         /* `results`, one a recipient; they live until the next call of start, next or free */
-    DELIVERY_CLOSE,        /* close the connection there is; another CONNECT may follow */
+    /* `results`, one a recipient; they live until the next call of start, next or free */
+    DELIVERY_DONE,
+    DELIVERY_CLOSE, /* close the connection there is; another CONNECT may follow */
 };
 
 struct delivery_action {
@@ -58,15 +60,17 @@ struct delivery_action {
     struct bytes name;
     enum dns_type type;
     struct route_address address;
-    const struct route_address *addresses; /* the same and more of that host, to be tried side by side; delivery_took() or delivery_tried() tells */
-    size_t address_count;          /* 1: no others */
+    /* the same and more of that host, to be tried side by side; delivery_took() or delivery_tried() tells */
+    const struct route_address *addresses;
+    size_t address_count; /* 1: no others */
     uint16_t port;
     uint32_t timeout_ms;
     bool tls, verify;
-    const struct dns_record *tlsa; /* with them a certificate is checked by these alone (those that tls_policy_tlsa_is_usable()) */
+    /* with them a certificate is checked by these alone (those that tls_policy_tlsa_is_usable()) */
+    const struct dns_record *tlsa;
     size_t tlsa_count;
-    struct bytes names[2];         /* with tlsa: more names that the certificate may be for; empty: none */
-    bool begins;                   /* WANT_CONTENT: from the first octet, as client_action has it */
+    struct bytes names[2]; /* with tlsa: more names that the certificate may be for; empty: none */
+    bool begins;           /* WANT_CONTENT: from the first octet, as client_action has it */
     struct client_action asked;
     struct bytes bytes;
     const struct client_result *results;
@@ -78,40 +82,52 @@ struct delivery {
     const struct envelope *envelope;
     struct route route;
     struct client_session session;
-    struct arena arena;              /* results made here, and their texts */
+    struct arena arena; /* results made here, and their texts */
     struct client_result *results;
-    struct client_result last;       /* what the last failed connection said that got anywhere, else the last */
-    struct bytes host;               /* the one we talk with, or talked with last; at the end the one `last` is of */
+    /* what the last failed connection said that got anywhere, else the last */
+    struct client_result last;
+    /* the one we talk with, or talked with last; at the end the one `last` is of */
+    struct bytes host;
     struct route_address address;
     struct bytes last_host;
     struct route_address last_address;
-    struct delivery_tls {            /* how it must be secured */
-        struct arena arena;          /* what the records hold */
+    struct delivery_tls {   /* how it must be secured */
+        struct arena arena; /* what the records hold */
         struct tls_facts facts;
-        struct tls_policy policy;    /* what was decided */
+        struct tls_policy policy; /* what was decided */
     } tls;
-    size_t messages;                 /* given on this connection */
+    size_t messages; /* given on this connection */
     enum delivery_stage {
-        DELIVERY_ROUTING, DELIVERY_RESOLVING, DELIVERY_CONNECTING, DELIVERY_TALKING, DELIVERY_HANDSHAKING, DELIVERY_OPEN, DELIVERY_LEAVING, DELIVERY_OVER,
-        DELIVERY_SECURING,           /* an address is there, and it is not decided yet how it must be secured */
+        DELIVERY_ROUTING,
+        DELIVERY_RESOLVING,
+        DELIVERY_CONNECTING,
+        DELIVERY_TALKING,
+        DELIVERY_HANDSHAKING,
+        DELIVERY_OPEN,
+        DELIVERY_LEAVING,
+        DELIVERY_OVER,
+        /* an address is there, and it is not decided yet how it must be secured */
+        DELIVERY_SECURING,
     } stage;
     bool has_session, connected, transacting, done_reported, close_due;
-    bool in_clear;                   /* without STARTTLS, for TLS with this host did not come about */
-    bool hurried;                    /* the host was silent in TLS before: it is given less time */
-    bool again;                      /* the address was connected to before: no others beside it */
-    enum tls_next next;              /* what follows with the address */
-    unsigned tls_tries;              /* with the address */
-    struct bytes clear_reason;       /* why there is no TLS, where there might have been; in tls.arena */
-    bool signed_in_refused;          /* AUTH was refused: no further address is tried */
-    bool any_unfit, any_other;       /* hosts failed for what REQUIRETLS asks; for another reason */
+    bool in_clear;             /* without STARTTLS, for TLS with this host did not come about */
+    bool hurried;              /* the host was silent in TLS before: it is given less time */
+    bool again;                /* the address was connected to before: no others beside it */
+    enum tls_next next;        /* what follows with the address */
+    unsigned tls_tries;        /* with the address */
+    struct bytes clear_reason; /* why there is no TLS, where there might have been; in tls.arena */
+    bool signed_in_refused;    /* AUTH was refused: no further address is tried */
+    bool any_unfit, any_other; /* hosts failed for what REQUIRETLS asks; for another reason */
 };
 
-void delivery_start(struct delivery *delivery, const struct delivery_options *options, const struct envelope *envelope);
+void delivery_start(struct delivery *delivery, const struct delivery_options *options,
+                    const struct envelope *envelope);
 void delivery_free(struct delivery *delivery);
 
 bool delivery_action(struct delivery *delivery, struct delivery_action *action);
 
-void delivery_resolved(struct delivery *delivery, enum dns_type type, enum dns_status status, const struct dns_record *records, size_t count);
+void delivery_resolved(struct delivery *delivery, enum dns_type type, enum dns_status status,
+                       const struct dns_record *records, size_t count);
 /* The same with all that DNS says: aliases, and whether DNSSEC vouches. */
 void delivery_learned(struct delivery *delivery, enum dns_type type, const struct dns_facts *facts);
 /* NULL: the domain has no policy. Copied. */

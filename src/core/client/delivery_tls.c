@@ -17,7 +17,8 @@ void delivery_tls_learn_tlsa(struct delivery *delivery, const struct dns_facts *
         records[kept++].data = arena_copy(&tls->arena, facts->records[i].data);
     }
     struct dns_facts *known = &tls->facts.tlsa[tls->policy.base];
-    *known = (struct dns_facts){.status = facts->status, .secure = facts->secure, .records = records, .count = kept};
+    *known = (struct dns_facts){
+        .status = facts->status, .secure = facts->secure, .records = records, .count = kept};
 }
 
 void delivery_sts(struct delivery *delivery, const struct sts_policy *policy)
@@ -49,11 +50,14 @@ void delivery_tls_meet_host(struct delivery *delivery)
     bool six_fine = host->status[0] != DNS_FOUND || host->secure[0];
     bool four_fine = host->status[1] != DNS_FOUND || host->secure[1];
     arena_clear(&tls->arena);
-    tls->facts = (struct tls_facts){
-        .wish = delivery->options.wish, .requiretls = delivery->envelope->requiretls,
-        .literal = is_literal(delivery->options.domain),
-        .mx_secure = delivery->route.mx_secure, .address_secure = six_fine && four_fine, .host = delivery->host,
-        .sts_known = tls->facts.sts_known, .sts = tls->facts.sts};
+    tls->facts = (struct tls_facts){.wish = delivery->options.wish,
+                                    .requiretls = delivery->envelope->requiretls,
+                                    .literal = is_literal(delivery->options.domain),
+                                    .mx_secure = delivery->route.mx_secure,
+                                    .address_secure = six_fine && four_fine,
+                                    .host = delivery->host,
+                                    .sts_known = tls->facts.sts_known,
+                                    .sts = tls->facts.sts};
     if (host->canonical.length > 0 && !bytes_equal_nocase(host->canonical, delivery->host))
         tls->facts.bases[0] = host->canonical;
     tls->facts.bases[1] = delivery->host;
@@ -67,7 +71,9 @@ static struct tls_policy smarthost_policy(const struct delivery *delivery)
     bool secured = options->tls >= CLIENT_TLS_REQUIRED;
     if (delivery->envelope->requiretls && !(options->verify && secured))
         return (struct tls_policy){
-            .demand = DEMAND_REFUSE, .final = true, .word = "requiretls",
+            .demand = DEMAND_REFUSE,
+            .final = true,
+            .word = "requiretls",
             .reason = "the message requires TLS all the way, and this next hop is set to go without"};
     if (secured)
         policy.word = options->verify ? "verify" : "encrypt";
@@ -92,15 +98,13 @@ static bool may_go_clear(const struct delivery *delivery)
 enum client_tls delivery_tls_mode(const struct delivery *delivery)
 {
     switch (delivery->tls.policy.demand) {
-    case DEMAND_MAY:
-        return delivery->in_clear ? CLIENT_TLS_NEVER : delivery->options.tls;
+    case DEMAND_MAY: return delivery->in_clear ? CLIENT_TLS_NEVER : delivery->options.tls;
     case DEMAND_ENCRYPT:
     case DEMAND_VERIFY:
     case DEMAND_DANE:
         return delivery->options.tls == CLIENT_TLS_IMPLICIT ? CLIENT_TLS_IMPLICIT : CLIENT_TLS_REQUIRED;
     case DEMAND_CLEAR:
-    case DEMAND_REFUSE:
-        break;
+    case DEMAND_REFUSE: break;
     }
     return CLIENT_TLS_NEVER;
 }
@@ -136,7 +140,8 @@ void delivery_tls_heed_fallback(struct delivery *delivery)
 {
     const struct tls_fallback *fallback = delivery->options.fallback;
     uint64_t ago_ms;
-    delivery->hurried = fallback != NULL && tls_fallback_has(fallback, delivery->host, delivery->options.port, &ago_ms);
+    delivery->hurried = fallback != NULL &&
+                        tls_fallback_has(fallback, delivery->host, delivery->options.port, &ago_ms);
     if (!delivery->hurried || !may_go_clear(delivery))
         return;
     unsigned long long minutes = ago_ms / 60000;

@@ -1,20 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/domain/dns_records.h"
 
+#include <assert.h>
+
 #include "base/buffer.h"
 #include "core/smtp/host.h"
 
-#include <assert.h>
-
-static const struct { const char *name, *use; } subjects[] = {
+static const struct {
+    const char *name, *use;
+} subjects[] = {
     [SUBJECT_ADDRESS] = {"address", "where this server is"},
-    [SUBJECT_PTR] = {"PTR", "the address's name: servers refuse mail from addresses without one; the provider of the address sets it"},
+    [SUBJECT_PTR] = {"PTR", "the address's name: servers refuse mail from addresses without one; the "
+                            "provider of the address sets it"},
     [SUBJECT_MX] = {"MX", "where other servers bring mail for the domain"},
     [SUBJECT_SPF] = {"SPF", "who may send for the domain"},
     [SUBJECT_DMARC] = {"DMARC", "what others do with mail that fails the checks"},
-    [SUBJECT_MTA_STS] = {"MTA-STS", "others bring mail in TLS only; the policy is served at https://mta-sts.DOMAIN/.well-known/mta-sts.txt"},
+    [SUBJECT_MTA_STS] = {"MTA-STS", "others bring mail in TLS only; the policy is served at "
+                                    "https://mta-sts.DOMAIN/.well-known/mta-sts.txt"},
     [SUBJECT_TLS_RPT] = {"TLS-RPT", "where others report TLS that failed"},
-    [SUBJECT_TLSA] = {"TLSA", "DANE: others check this server's certificate by it; counts in zones with DNSSEC"},
+    [SUBJECT_TLSA] = {"TLSA",
+                      "DANE: others check this server's certificate by it; counts in zones with DNSSEC"},
     [SUBJECT_SRV] = {"SRV", "mail programs find the server and its ports by themselves"},
 };
 static_assert(ARRAY_LENGTH(subjects) == DOMAIN_SUBJECTS, "a word for each subject");
@@ -91,9 +96,14 @@ static bool same_prefix(const uint8_t *a, const uint8_t *b, unsigned bits)
 
 bool domain_address_is_public(const struct route_address *address)
 {
-    static const struct { uint8_t octets[16]; unsigned bits; bool six; } others[] = {
-        {{10}, 8, false}, {{172, 16}, 12, false}, {{192, 168}, 16, false}, {{127}, 8, false}, {{169, 254}, 16, false}, {{100, 64}, 10, false}, {{0}, 8, false},
-        {{0xfc}, 7, true}, {{0xfe, 0x80}, 10, true}, {{0}, 96, true},
+    static const struct {
+        uint8_t octets[16];
+        unsigned bits;
+        bool six;
+    } others[] = {
+        {{10}, 8, false},         {{172, 16}, 12, false}, {{192, 168}, 16, false}, {{127}, 8, false},
+        {{169, 254}, 16, false},  {{100, 64}, 10, false}, {{0}, 8, false},         {{0xfc}, 7, true},
+        {{0xfe, 0x80}, 10, true}, {{0}, 96, true},
     };
     for (size_t i = 0; i < ARRAY_LENGTH(others); i++)
         if (others[i].six == address->six && same_prefix(address->octets, others[i].octets, others[i].bits))
@@ -115,10 +125,15 @@ struct record_list {
     size_t count;
 };
 
-static struct domain_record *add(struct record_list *l, enum domain_subject subject, bool needed, enum dns_type type, const char *name, const char *value)
+static struct domain_record *add(struct record_list *l, enum domain_subject subject, bool needed,
+                                 enum dns_type type, const char *name, const char *value)
 {
     struct domain_record *record = &l->records[l->count++];
-    *record = (struct domain_record){.subject = subject, .needed = needed, .type = type, .name = bytes_of_text(name), .value = bytes_of_text(value)};
+    *record = (struct domain_record){.subject = subject,
+                                     .needed = needed,
+                                     .type = type,
+                                     .name = bytes_of_text(name),
+                                     .value = bytes_of_text(value)};
     return record;
 }
 
@@ -132,16 +147,21 @@ static void add_addresses(struct record_list *l)
     for (size_t i = 0; i < l->facts->address_count; i++) {
         const struct route_address *address = &l->facts->addresses[i];
         struct bytes text = domain_address_text(address, l->arena);
-        add(l, SUBJECT_ADDRESS, true, address->six ? DNS_AAAA : DNS_A, under(l, "", l->facts->hostname), arena_text(l->arena, text))->address = *address;
-        add(l, SUBJECT_PTR, true, DNS_PTR, arena_text(l->arena, domain_reverse_name(address, l->arena)), arena_format(l->arena, "%.*s.", BYTES_ARG(l->facts->hostname)))->address =
-            *address;
+        add(l, SUBJECT_ADDRESS, true, address->six ? DNS_AAAA : DNS_A, under(l, "", l->facts->hostname),
+            arena_text(l->arena, text))
+            ->address = *address;
+        add(l, SUBJECT_PTR, true, DNS_PTR, arena_text(l->arena, domain_reverse_name(address, l->arena)),
+            arena_format(l->arena, "%.*s.", BYTES_ARG(l->facts->hostname)))
+            ->address = *address;
     }
 }
 
 static void add_service(struct record_list *l, const char *service, uint16_t port, unsigned priority)
 {
     if (port != 0)
-        add(l, SUBJECT_SRV, false, DNS_SRV, under(l, service, l->facts->domain), arena_format(l->arena, "%u 1 %u %.*s.", priority, (unsigned)port, BYTES_ARG(l->facts->hostname)))->port = port;
+        add(l, SUBJECT_SRV, false, DNS_SRV, under(l, service, l->facts->domain),
+            arena_format(l->arena, "%u 1 %u %.*s.", priority, (unsigned)port, BYTES_ARG(l->facts->hostname)))
+            ->port = port;
 }
 
 static void add_services(struct record_list *l)
@@ -159,7 +179,8 @@ static void add_services(struct record_list *l)
 
 struct bytes domain_sts_policy(const struct domain_facts *facts, struct arena *arena)
 {
-    return bytes_of_text(arena_format(arena, "version: STSv1\nmode: enforce\nmx: %.*s\nmax_age: 604800\n", BYTES_ARG(facts->hostname)));
+    return bytes_of_text(arena_format(arena, "version: STSv1\nmode: enforce\nmx: %.*s\nmax_age: 604800\n",
+                                      BYTES_ARG(facts->hostname)));
 }
 
 static const char *tlsa_text(struct record_list *l)
@@ -178,12 +199,17 @@ size_t domain_records(const struct domain_facts *facts, struct arena *arena, str
 {
     struct record_list l = {.facts = facts, .arena = arena, .records = records};
     add_addresses(&l);
-    add(&l, SUBJECT_MX, true, DNS_MX, under(&l, "", facts->domain), arena_format(arena, "10 %.*s.", BYTES_ARG(facts->hostname)));
-    add(&l, SUBJECT_SPF, true, DNS_TXT, under(&l, "", facts->domain), arena_format(arena, "\"v=spf1 mx a:%.*s ~all\"", BYTES_ARG(facts->hostname)));
-    add(&l, SUBJECT_DMARC, false, DNS_TXT, under(&l, "_dmarc.", facts->domain), arena_format(arena, "\"v=DMARC1; p=none; rua=mailto:postmaster@%.*s\"", BYTES_ARG(facts->domain)));
+    add(&l, SUBJECT_MX, true, DNS_MX, under(&l, "", facts->domain),
+        arena_format(arena, "10 %.*s.", BYTES_ARG(facts->hostname)));
+    add(&l, SUBJECT_SPF, true, DNS_TXT, under(&l, "", facts->domain),
+        arena_format(arena, "\"v=spf1 mx a:%.*s ~all\"", BYTES_ARG(facts->hostname)));
+    add(&l, SUBJECT_DMARC, false, DNS_TXT, under(&l, "_dmarc.", facts->domain),
+        arena_format(arena, "\"v=DMARC1; p=none; rua=mailto:postmaster@%.*s\"", BYTES_ARG(facts->domain)));
     add(&l, SUBJECT_MTA_STS, false, DNS_TXT, under(&l, "_mta-sts.", facts->domain),
-        arena_format(arena, "\"v=STSv1; id=%08x\"", (unsigned)bytes_hash(domain_sts_policy(facts, arena), 1)));
-    add(&l, SUBJECT_TLS_RPT, false, DNS_TXT, under(&l, "_smtp._tls.", facts->domain), arena_format(arena, "\"v=TLSRPTv1; rua=mailto:postmaster@%.*s\"", BYTES_ARG(facts->domain)));
+        arena_format(arena, "\"v=STSv1; id=%08x\"",
+                     (unsigned)bytes_hash(domain_sts_policy(facts, arena), 1)));
+    add(&l, SUBJECT_TLS_RPT, false, DNS_TXT, under(&l, "_smtp._tls.", facts->domain),
+        arena_format(arena, "\"v=TLSRPTv1; rua=mailto:postmaster@%.*s\"", BYTES_ARG(facts->domain)));
     if (facts->key_digest != NULL)
         add(&l, SUBJECT_TLSA, false, DNS_TLSA, under(&l, "_25._tcp.", facts->hostname), tlsa_text(&l));
     add_services(&l);
@@ -212,10 +238,15 @@ static void show(const struct record_comparison *c, const struct dns_record *r, 
         buffer_add(out, domain_address_text(&address, c->arena));
         break;
     case DNS_MX: buffer_add_format(out, "%u %.*s", (unsigned)r->preference, BYTES_ARG(r->name)); break;
-    case DNS_SRV: buffer_add_format(out, "%u %u %u %.*s", (unsigned)r->preference, (unsigned)r->weight, (unsigned)r->port, BYTES_ARG(r->name)); break;
+    case DNS_SRV:
+        buffer_add_format(out, "%u %u %u %.*s", (unsigned)r->preference, (unsigned)r->weight,
+                          (unsigned)r->port, BYTES_ARG(r->name));
+        break;
     case DNS_CNAME:
     case DNS_PTR: buffer_add(out, r->name); break;
-    case DNS_TXT: buffer_add_format(out, "\"%.*s\"", (int)(r->data.length < 200 ? r->data.length : 200), r->data.at); break;
+    case DNS_TXT:
+        buffer_add_format(out, "\"%.*s\"", (int)(r->data.length < 200 ? r->data.length : 200), r->data.at);
+        break;
     case DNS_TLSA: buffer_add_format(out, "%u %u %u ...", r->usage, r->selector, r->matching); break;
     }
 }
@@ -232,9 +263,11 @@ static struct bytes shown(const struct record_comparison *c)
     return copy;
 }
 
-static struct domain_finding finding(const struct record_comparison *c, enum domain_verdict verdict, const char *hint)
+static struct domain_finding finding(const struct record_comparison *c, enum domain_verdict verdict,
+                                     const char *hint)
 {
-    return (struct domain_finding){verdict, verdict == RECORD_RIGHT ? bytes_none() : shown(c), hint == NULL ? bytes_none() : bytes_of_text(hint)};
+    return (struct domain_finding){verdict, verdict == RECORD_RIGHT ? bytes_none() : shown(c),
+                                   hint == NULL ? bytes_none() : bytes_of_text(hint)};
 }
 
 static bool is_host(const struct record_comparison *c, struct bytes name)
@@ -250,7 +283,9 @@ static struct domain_finding compare_address(const struct record_comparison *c)
         if (same_address(&address, &c->record->address))
             return finding(c, RECORD_RIGHT, NULL);
     }
-    return finding(c, RECORD_UNSURE, "the name leads to another address than this machine has: right behind NAT, else set the record");
+    return finding(
+        c, RECORD_UNSURE,
+        "the name leads to another address than this machine has: right behind NAT, else set the record");
 }
 
 static struct domain_finding compare_ptr(const struct record_comparison *c)
@@ -266,7 +301,8 @@ static struct domain_finding compare_mx(const struct record_comparison *c)
     for (size_t i = 0; i < c->said->count; i++)
         if (is_host(c, c->said->records[i].name))
             return finding(c, RECORD_RIGHT, NULL);
-    return finding(c, RECORD_DIFFERENT, "mail for the domain goes to another server; set the MX record when it shall come here");
+    return finding(c, RECORD_DIFFERENT,
+                   "mail for the domain goes to another server; set the MX record when it shall come here");
 }
 
 static struct domain_finding compare_srv(const struct record_comparison *c)
@@ -281,10 +317,15 @@ static struct domain_finding compare_tlsa(const struct record_comparison *c)
 {
     for (size_t i = 0; i < c->said->count; i++) {
         const struct dns_record *r = &c->said->records[i];
-        if (r->usage == 3 && r->selector == 1 && r->matching == 1 && bytes_equal(r->data, bytes_of(c->facts->key_digest, TLSA_KEY_DIGEST)))
-            return finding(c, RECORD_RIGHT, c->said->secure ? NULL : "it counts only in a zone with DNSSEC, and this one has none");
+        if (r->usage == 3 && r->selector == 1 && r->matching == 1 &&
+            bytes_equal(r->data, bytes_of(c->facts->key_digest, TLSA_KEY_DIGEST)))
+            return finding(c, RECORD_RIGHT,
+                           c->said->secure ? NULL
+                                           : "it counts only in a zone with DNSSEC, and this one has none");
     }
-    return finding(c, RECORD_DIFFERENT, "it is not for this server's certificate: who checks by DANE brings no mail; publish the new one beside it, and take the old away later");
+    return finding(c, RECORD_DIFFERENT,
+                   "it is not for this server's certificate: who checks by DANE brings no mail; publish the "
+                   "new one beside it, and take the old away later");
 }
 
 /* A text record by what it begins with: there must be one and no second. */
@@ -295,7 +336,8 @@ static struct domain_finding compare_text(const struct record_comparison *c, con
         count += bytes_starts_nocase(c->said->records[i].data, version);
     if (count == 0)
         return (struct domain_finding){RECORD_MISSING, bytes_none(), bytes_none()};
-    return count == 1 ? finding(c, RECORD_RIGHT, NULL) : finding(c, RECORD_DIFFERENT, "there are several, so none counts; leave one");
+    return count == 1 ? finding(c, RECORD_RIGHT, NULL)
+                      : finding(c, RECORD_DIFFERENT, "there are several, so none counts; leave one");
 }
 
 /* ---- SPF (RFC 7208), as far as it can be told from the record alone ---- */
@@ -312,7 +354,8 @@ static bool network_holds(const struct domain_facts *facts, struct bytes network
         return false;
     base = route_literal(text);
     for (size_t i = 0; i < facts->address_count; i++)
-        if (facts->addresses[i].six == six && same_prefix(facts->addresses[i].octets, base.octets, (unsigned)bits))
+        if (facts->addresses[i].six == six &&
+            same_prefix(facts->addresses[i].octets, base.octets, (unsigned)bits))
             return true;
     return false;
 }
@@ -329,13 +372,19 @@ static enum spf check_spf(const struct domain_facts *facts, struct bytes text)
         if (word.length > 0 && strchr("+-~?", word.at[0]) != NULL)
             word = bytes_from(word, 1);
         struct bytes value = word, name = bytes_split(&value, ':');
-        bool matches = bytes_is_nocase(name, "all") || (bytes_is_nocase(name, "ip4") && network_holds(facts, value, false)) ||
+        bool matches = bytes_is_nocase(name, "all") ||
+                       (bytes_is_nocase(name, "ip4") && network_holds(facts, value, false)) ||
                        (bytes_is_nocase(name, "ip6") && network_holds(facts, value, true)) ||
-                       ((bytes_is_nocase(name, "a") || bytes_is_nocase(name, "mx")) && bytes_equal_nocase(value, bytes_is_nocase(name, "a") ? facts->hostname : facts->domain)) ||
+                       ((bytes_is_nocase(name, "a") || bytes_is_nocase(name, "mx")) &&
+                        bytes_equal_nocase(value,
+                                           bytes_is_nocase(name, "a") ? facts->hostname : facts->domain)) ||
                        (bytes_is_nocase(name, "mx") && value.length == 0); /* its MX is compared by itself */
         if (matches)
-            return passes ? (maybe && bytes_is_nocase(name, "all") ? SPF_MAYBE : SPF_LETS) : maybe ? SPF_MAYBE : SPF_REFUSES;
-        maybe = maybe || bytes_is_nocase(name, "include") || bytes_is_nocase(name, "a") || bytes_is_nocase(name, "mx") || bytes_is_nocase(name, "exists") ||
+            return passes  ? (maybe && bytes_is_nocase(name, "all") ? SPF_MAYBE : SPF_LETS)
+                   : maybe ? SPF_MAYBE
+                           : SPF_REFUSES;
+        maybe = maybe || bytes_is_nocase(name, "include") || bytes_is_nocase(name, "a") ||
+                bytes_is_nocase(name, "mx") || bytes_is_nocase(name, "exists") ||
                 bytes_is_nocase(name, "ptr") || bytes_starts_nocase(word, "redirect=");
     }
     return maybe ? SPF_MAYBE : SPF_REFUSES;
@@ -351,20 +400,27 @@ static struct domain_finding compare_spf(const struct record_comparison *c)
             continue;
         enum spf spf = check_spf(c->facts, c->said->records[i].data);
         if (spf == SPF_REFUSES)
-            return finding(c, RECORD_DIFFERENT, "it does not let this server send: add mx, or a: with the server's name, before its \"all\"");
+            return finding(
+                c, RECORD_DIFFERENT,
+                "it does not let this server send: add mx, or a: with the server's name, before its \"all\"");
         if (spf == SPF_MAYBE)
-            return finding(c, RECORD_UNSURE, "whether it lets this server send stands in another record that it includes");
+            return finding(c, RECORD_UNSURE,
+                           "whether it lets this server send stands in another record that it includes");
     }
     return found;
 }
 
-struct domain_finding domain_compare(const struct domain_facts *facts, const struct domain_record *record, const struct dns_facts *said, struct arena *arena)
+struct domain_finding domain_compare(const struct domain_facts *facts, const struct domain_record *record,
+                                     const struct dns_facts *said, struct arena *arena)
 {
     struct record_comparison c = {facts, record, said, arena};
     if (said->status == DNS_BOGUS)
-        return (struct domain_finding){RECORD_UNKNOWN, bytes_none(), BYTES("DNSSEC says that the answer is forged: mend the zone's signatures")};
+        return (struct domain_finding){
+            RECORD_UNKNOWN, bytes_none(),
+            BYTES("DNSSEC says that the answer is forged: mend the zone's signatures")};
     if (said->status == DNS_SERVER_FAILURE || said->status == DNS_UNKNOWN)
-        return (struct domain_finding){RECORD_UNKNOWN, bytes_none(), BYTES("the domain's DNS servers gave no answer")};
+        return (struct domain_finding){RECORD_UNKNOWN, bytes_none(),
+                                       BYTES("the domain's DNS servers gave no answer")};
     if (said->count == 0)
         return (struct domain_finding){RECORD_MISSING, bytes_none(), bytes_none()};
     switch (record->subject) {

@@ -17,27 +17,35 @@
 enum { DOMAIN_RECORDS_MAX = 48, DOMAIN_ADDRESSES_MAX = 8, TLSA_KEY_DIGEST = 32 };
 
 struct domain_facts {
-    struct bytes domain, hostname;  /* A-labels, lower case */
+    struct bytes domain, hostname;                        /* A-labels, lower case */
     struct route_address addresses[DOMAIN_ADDRESSES_MAX]; /* of this server, as others see them */
     size_t address_count;
     uint16_t starttls[4], implicit[2]; /* ports of submission, the best first; 0 ends */
     uint16_t imap, imaps, pop3, pop3s; /* 0: not served */
-    const uint8_t *key_digest;      /* SHA-256 of the certificate's key (TLSA 3 1 1); NULL: none */
+    const uint8_t *key_digest;         /* SHA-256 of the certificate's key (TLSA 3 1 1); NULL: none */
 };
 
 enum domain_subject {
-    SUBJECT_ADDRESS, SUBJECT_PTR, SUBJECT_MX, SUBJECT_SPF, SUBJECT_DMARC, SUBJECT_MTA_STS, SUBJECT_TLS_RPT, SUBJECT_TLSA, SUBJECT_SRV,
+    SUBJECT_ADDRESS,
+    SUBJECT_PTR,
+    SUBJECT_MX,
+    SUBJECT_SPF,
+    SUBJECT_DMARC,
+    SUBJECT_MTA_STS,
+    SUBJECT_TLS_RPT,
+    SUBJECT_TLSA,
+    SUBJECT_SRV,
     DOMAIN_SUBJECTS,
 };
 
 struct domain_record {
     enum domain_subject subject;
-    struct bytes name;   /* owner, without its final dot */
+    struct bytes name; /* owner, without its final dot */
     enum dns_type type;
-    struct bytes value;  /* as a zone file has it */
-    bool needed;         /* without it mail is lost or refused; else it is better to have it */
+    struct bytes value;           /* as a zone file has it */
+    bool needed;                  /* without it mail is lost or refused; else it is better to have it */
     struct route_address address; /* ADDRESS, PTR */
-    uint16_t port;       /* SRV */
+    uint16_t port;                /* SRV */
 };
 
 const char *domain_subject_name(enum domain_subject subject); /* "MX" */
@@ -61,7 +69,8 @@ struct domain_finding {
     enum domain_verdict verdict;
     struct bytes found, hint; /* in `arena`; may be empty */
 };
-struct domain_finding domain_compare(const struct domain_facts *facts, const struct domain_record *record, const struct dns_facts *said, struct arena *arena);
+struct domain_finding domain_compare(const struct domain_facts *facts, const struct domain_record *record,
+                                     const struct dns_facts *said, struct arena *arena);
 
 /* The name under which an address is looked up backwards: "1.2.0.192.in-addr.arpa". */
 struct bytes domain_reverse_name(const struct route_address *address, struct arena *arena);

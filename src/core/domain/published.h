@@ -13,7 +13,7 @@
 
 struct published {
     struct bytes domain, hostname;
-    struct bytes address;           /* who asks; empty: somebody of the domain */
+    struct bytes address;              /* who asks; empty: somebody of the domain */
     uint16_t starttls[4], implicit[2]; /* ports of submission, the best first; 0 ends */
     uint16_t imap, imaps, pop3, pop3s; /* 0: not served */
 };

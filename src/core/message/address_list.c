@@ -16,7 +16,8 @@ static void keep(struct address_list_reader *r, const char *at)
     if (r->angled && !r->angle) /* words behind the brackets */
         return;
     /* Spaces around dots and @ mean nothing; between two words they show that this is no address. */
-    bool glued = r->address->length == 0 || strchr(".@", *at) != NULL || strchr(".@", buffer_text(r->address)[r->address->length - 1]) != NULL;
+    bool glued = r->address->length == 0 || strchr(".@", *at) != NULL ||
+                 strchr(".@", buffer_text(r->address)[r->address->length - 1]) != NULL;
     if (r->space && !glued)
         buffer_add_octet(r->address, ' ');
     r->space = false;
@@ -68,34 +69,25 @@ static bool step(struct address_list_reader *r, struct bytes list, size_t *i)
         *i = closing(list, *i, '(', ')');
         r->space = true;
         return false;
-    case '"':
-        *i = keep_until(r, list, *i, '"');
-        return false;
-    case '[':
-        *i = keep_until(r, list, *i, ']');
-        return false;
+    case '"': *i = keep_until(r, list, *i, '"'); return false;
+    case '[': *i = keep_until(r, list, *i, ']'); return false;
     case '<':
         forget(r);
         r->angle = r->angled = r->any = true;
         r->end = list.at + *i + 1;
         return false;
-    case '>':
-        r->angle = false;
-        return false;
+    case '>': r->angle = false; return false;
     case ':': /* what stood before is a group's name, or a route */
         forget(r);
         r->any = r->angled;
         return false;
-    case ',':
-        return !r->angle; /* a route has some */
-    case ';':
-        return true;
-    case ' ': case '\t': case '\r': case '\n':
-        r->space = true;
-        return false;
-    default:
-        keep(r, list.at + *i);
-        return false;
+    case ',': return !r->angle; /* a route has some */
+    case ';': return true;
+    case ' ':
+    case '\t':
+    case '\r':
+    case '\n': r->space = true; return false;
+    default: keep(r, list.at + *i); return false;
     }
 }
 

@@ -20,10 +20,12 @@ static void civil_date(uint64_t day, uint64_t *year, unsigned *month, unsigned *
 void date_add(struct buffer *out, uint64_t epoch_ms)
 {
     static const char *const days[] = {"Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"};
-    static const char *const months[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+    static const char *const months[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                         "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
     uint64_t seconds = epoch_ms / 1000, day = seconds / DAY_S, of_day = seconds % DAY_S, year;
     unsigned month, day_of_month;
     civil_date(day, &year, &month, &day_of_month);
-    buffer_add_format(out, "%s, %u %s %04u %02u:%02u:%02u +0000", days[day % 7], day_of_month, months[month - 1], (unsigned)year,
-                      (unsigned)(of_day / 3600), (unsigned)(of_day / 60 % 60), (unsigned)(of_day % 60));
+    buffer_add_format(out, "%s, %u %s %04u %02u:%02u:%02u +0000", days[day % 7], day_of_month,
+                      months[month - 1], (unsigned)year, (unsigned)(of_day / 3600),
+                      (unsigned)(of_day / 60 % 60), (unsigned)(of_day % 60));
 }

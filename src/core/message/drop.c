@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/message/drop.h"
 
-#include "core/smtp/command.h"
-
 #include <assert.h>
+
+#include "core/smtp/command.h"
 
 static const char first_line[] = "MAILBOAT-DROP 1", last_line[] = "DATA";
 
 void drop_head_add(struct buffer *out, const struct envelope *envelope)
 {
-    assert(envelope->size > 0 && envelope->recipient_count > 0 && envelope->recipient_count <= DROP_RECIPIENTS_MAX);
+    assert(envelope->size > 0 && envelope->recipient_count > 0 &&
+           envelope->recipient_count <= DROP_RECIPIENTS_MAX);
     buffer_add_format(out, "%s\n", first_line);
     command_add_mail(out, envelope);
     buffer_add_octet(out, '\n');
@@ -57,7 +58,8 @@ static const char *read_mail(struct bytes line, struct arena *arena, struct enve
     return NULL;
 }
 
-static const char *read_recipient(struct bytes line, struct arena *arena, struct envelope *envelope, size_t *capacity)
+static const char *read_recipient(struct bytes line, struct arena *arena, struct envelope *envelope,
+                                  size_t *capacity)
 {
     struct rcpt_argument rcpt;
     if (!take_word(&line, "RCPT ") || command_parse_rcpt(line, envelope->smtputf8, &rcpt) != ARGUMENT_FINE)
@@ -72,7 +74,9 @@ static const char *read_recipient(struct bytes line, struct arena *arena, struct
         envelope->recipients = larger;
     }
     envelope->recipients[envelope->recipient_count++] = (struct recipient){
-        .address = arena_copy(arena, rcpt.address), .orcpt = arena_copy(arena, rcpt.orcpt), .notify = rcpt.notify};
+        .address = arena_copy(arena, rcpt.address),
+        .orcpt = arena_copy(arena, rcpt.orcpt),
+        .notify = rcpt.notify};
     return NULL;
 }
 
@@ -82,7 +86,8 @@ static const char *read_head(struct bytes *rest, struct arena *arena, struct env
     size_t capacity = 0;
     if (!next_line(rest, &line) || !bytes_is(line, first_line))
         return "it does not begin as a dropped message does";
-    const char *wrong = next_line(rest, &line) ? read_mail(line, arena, envelope) : "its second line is not a MAIL command";
+    const char *wrong = next_line(rest, &line) ? read_mail(line, arena, envelope)
+                                               : "its second line is not a MAIL command";
     while (wrong == NULL) {
         if (!next_line(rest, &line))
             return "its head has no end";
@@ -93,7 +98,8 @@ static const char *read_head(struct bytes *rest, struct arena *arena, struct env
     return wrong;
 }
 
-bool drop_head_parse(struct bytes text, struct arena *arena, struct envelope *envelope, size_t *used, const char **wrong)
+bool drop_head_parse(struct bytes text, struct arena *arena, struct envelope *envelope, size_t *used,
+                     const char **wrong)
 {
     struct bytes all = bytes_first(text, DROP_HEAD_MAX), rest = all;
     *envelope = (struct envelope){0};

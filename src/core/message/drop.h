@@ -32,6 +32,7 @@ void drop_head_add(struct buffer *out, const struct envelope *envelope);
 /* Reads a head at the start of `text` (up to DROP_HEAD_MAX octets of the
  * file). *used gets its octets, the envelope's texts live in `arena`. False
  * with *wrong, a sentence, when it is not one. */
-bool drop_head_parse(struct bytes text, struct arena *arena, struct envelope *envelope, size_t *used, const char **wrong);
+bool drop_head_parse(struct bytes text, struct arena *arena, struct envelope *envelope, size_t *used,
+                     const char **wrong);
 
 #endif

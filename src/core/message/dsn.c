@@ -11,7 +11,8 @@ static const char *const action_words[] = {"failed", "delayed", "delivered", "re
 
 bool dsn_wanted(const struct recipient *recipient, enum dsn_action action)
 {
-    static const uint8_t asked_by[] = {NOTIFY_FAILURE, NOTIFY_DELAY, NOTIFY_SUCCESS, NOTIFY_SUCCESS, NOTIFY_SUCCESS};
+    static const uint8_t asked_by[] = {NOTIFY_FAILURE, NOTIFY_DELAY, NOTIFY_SUCCESS, NOTIFY_SUCCESS,
+                                       NOTIFY_SUCCESS};
     if (recipient->notify == NOTIFY_UNSAID)
         return action == DSN_FAILED || action == DSN_DELAYED;
     return (recipient->notify & asked_by[action]) != 0;
@@ -50,8 +51,10 @@ static void add_xtext(struct buffer *out, struct bytes xtext, bool utf8)
 {
     struct buffer plain = {0};
     for (size_t i = 0; i < xtext.length; i++) {
-        bool coded = xtext.at[i] == '+' && i + 2 < xtext.length && hex_digit(xtext.at[i + 1]) >= 0 && hex_digit(xtext.at[i + 2]) >= 0;
-        buffer_add_octet(&plain, coded ? (char)(hex_digit(xtext.at[i + 1]) * 16 + hex_digit(xtext.at[i + 2])) : xtext.at[i]);
+        bool coded = xtext.at[i] == '+' && i + 2 < xtext.length && hex_digit(xtext.at[i + 1]) >= 0 &&
+                     hex_digit(xtext.at[i + 2]) >= 0;
+        buffer_add_octet(&plain, coded ? (char)(hex_digit(xtext.at[i + 1]) * 16 + hex_digit(xtext.at[i + 2]))
+                                       : xtext.at[i]);
         i += coded ? 2 : 0;
     }
     buffer_add_clean(out, buffer_bytes(&plain), utf8);
@@ -79,7 +82,8 @@ static struct bytes address_said(const struct recipient *recipient)
 
 static const char *subject_of(const struct dsn *dsn)
 {
-    static const char *const subjects[] = {"Your mail could not be delivered", "Your mail is delayed", "Your mail was delivered", "Your mail was passed on",
+    static const char *const subjects[] = {"Your mail could not be delivered", "Your mail is delayed",
+                                           "Your mail was delivered", "Your mail was passed on",
                                            "Your mail goes to several"};
     enum dsn_action worst = DSN_EXPANDED;
     for (size_t i = 0; i < dsn->recipient_count; i++)
@@ -95,10 +99,13 @@ static void add_header(struct dsn_writer *w)
     queue_id_text(dsn->id, id);
     buffer_add_text(w->out, "Date: ");
     date_add(w->out, dsn->now_ms);
-    buffer_add_format(w->out, "\r\nFrom: Mail Delivery System <mailer-daemon@%.*s>\r\nTo: <", BYTES_ARG(dsn->hostname));
-    buffer_add_clean(w->out, dsn->envelope->sender, w->utf8);
-    buffer_add_format(w->out, ">\r\nSubject: %s\r\nMessage-ID: <%s@%.*s>\r\nAuto-Submitted: auto-replied\r\nMIME-Version: 1.0\r\n", subject_of(dsn), id,
+    buffer_add_format(w->out, "\r\nFrom: Mail Delivery System <mailer-daemon@%.*s>\r\nTo: <",
                       BYTES_ARG(dsn->hostname));
+    buffer_add_clean(w->out, dsn->envelope->sender, w->utf8);
+    buffer_add_format(
+        w->out,
+        ">\r\nSubject: %s\r\nMessage-ID: <%s@%.*s>\r\nAuto-Submitted: auto-replied\r\nMIME-Version: 1.0\r\n",
+        subject_of(dsn), id, BYTES_ARG(dsn->hostname));
     buffer_add_format(w->out, "Content-Type: multipart/report; report-type=%s;\r\n\tboundary=\"%s\"\r\n\r\n",
                       w->utf8 ? "global-delivery-status" : "delivery-status", w->boundary);
 }
@@ -108,14 +115,11 @@ static void add_header(struct dsn_writer *w)
 static char class_of(const struct dsn_recipient *r)
 {
     switch (r->action) {
-    case DSN_DELAYED:
-        return '4';
+    case DSN_DELAYED: return '4';
     case DSN_DELIVERED:
     case DSN_RELAYED:
-    case DSN_EXPANDED:
-        return '2';
-    case DSN_FAILED:
-        break;
+    case DSN_EXPANDED: return '2';
+    case DSN_FAILED: break;
     }
     if (r->code == 0)
         return r->enhanced.length > 0 ? r->enhanced.at[0] : '5';
@@ -128,26 +132,30 @@ static const char *advice_on(const struct dsn_recipient *r)
     bool failed = class_of(r) == '5';
     bool address = failed && r->enhanced.length > 2 && bytes_starts_nocase(bytes_from(r->enhanced, 1), ".1.");
     bool size = failed && r->enhanced.length > 2 &&
-                (bytes_is(bytes_from(r->enhanced, 1), ".3.4") || bytes_is(bytes_from(r->enhanced, 1), ".2.3"));
+                (bytes_is(bytes_from(r->enhanced, 1), ".3.4") ||
+                 bytes_is(bytes_from(r->enhanced, 1), ".2.3"));
     switch (r->action) {
     case DSN_FAILED:
-        return address ? "Nothing more will be tried. Check the address, letter by letter, and send the message again."
-               : size  ? "Nothing more will be tried. Send a smaller message, or give a link to what was attached."
-                       : "Nothing more will be tried. Reach the recipient in another way, or ask whoever runs their mail.";
-    case DSN_DELAYED:
-        return "You need to do nothing, and should not send it again: it is still being tried.";
+        return address ? "Nothing more will be tried. Check the address, letter by letter, and send the "
+                         "message again."
+               : size  ? "Nothing more will be tried. Send a smaller message, or give a link to what was "
+                         "attached."
+                      : "Nothing more will be tried. Reach the recipient in another way, or ask whoever runs "
+                        "their mail.";
+    case DSN_DELAYED: return "You need to do nothing, and should not send it again: it is still being tried.";
     case DSN_DELIVERED:
     case DSN_RELAYED:
-    case DSN_EXPANDED:
-        return "You asked to be told; there is nothing to do.";
+    case DSN_EXPANDED: return "You asked to be told; there is nothing to do.";
     }
     return "";
 }
 
 static bool reads_alike(const struct dsn_recipient *a, const struct dsn_recipient *b)
 {
-    return a->action == b->action && a->code == b->code && bytes_equal(address_said(a->recipient), address_said(b->recipient)) &&
-           bytes_equal(a->enhanced, b->enhanced) && bytes_equal(a->text, b->text) && bytes_equal(a->peer, b->peer);
+    return a->action == b->action && a->code == b->code &&
+           bytes_equal(address_said(a->recipient), address_said(b->recipient)) &&
+           bytes_equal(a->enhanced, b->enhanced) && bytes_equal(a->text, b->text) &&
+           bytes_equal(a->peer, b->peer);
 }
 
 /* Members of one alias have its name: a person reads once what became of them in the same way. */
@@ -162,7 +170,8 @@ static bool is_told_already(const struct dsn *dsn, size_t which)
 /* What happened to one recipient, in words. */
 static void add_sentence(struct dsn_writer *w, const struct dsn_recipient *r)
 {
-    static const char *const fates[] = {"could not be delivered", "is not delivered yet; it will be tried again", "was delivered",
+    static const char *const fates[] = {"could not be delivered",
+                                        "is not delivered yet; it will be tried again", "was delivered",
                                         "was passed on to a server that sends no reports",
                                         "stands for several recipients, and is on its way to each of them"};
     buffer_add_text(w->out, "\r\n<");
@@ -184,8 +193,11 @@ static void add_sentence(struct dsn_writer *w, const struct dsn_recipient *r)
 static void add_words(struct dsn_writer *w)
 {
     const struct dsn *dsn = w->dsn;
-    buffer_add_format(w->out, "--%s\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: %s\r\n\r\n", w->boundary, w->utf8 ? "8bit" : "7bit");
-    buffer_add_format(w->out, "This is the mail server %.*s.\r\n\r\nThe message you sent on ", BYTES_ARG(dsn->hostname));
+    buffer_add_format(
+        w->out, "--%s\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: %s\r\n\r\n",
+        w->boundary, w->utf8 ? "8bit" : "7bit");
+    buffer_add_format(w->out, "This is the mail server %.*s.\r\n\r\nThe message you sent on ",
+                      BYTES_ARG(dsn->hostname));
     date_add(w->out, dsn->arrived_ms);
     buffer_add_text(w->out, "\r\nto the following recipients:\r\n");
     for (size_t i = 0; i < dsn->recipient_count; i++)
@@ -206,7 +218,7 @@ static void add_status(struct dsn_writer *w, const struct dsn_recipient *r)
 /* Who said what (RFC 3464 2.3.5, 2.3.6): a server's reply as it was, or our own reason as ours. */
 static void add_diagnosis(struct dsn_writer *w, const struct dsn_recipient *r)
 {
-    enum { DIAGNOSIS_TEXT_MAX = 512 }; /* octets: the field stays one line */
+    enum { DIAGNOSIS_TEXT_MAX = 512 };      /* octets: the field stays one line */
     size_t host = bytes_find(r->peer, '['); /* host[address]:port; others are no hosts */
     bool by_server = r->code > 0 && r->peer.length > 0;
     bool failed = r->action == DSN_FAILED || r->action == DSN_DELAYED;
@@ -259,7 +271,8 @@ static void add_facts(struct dsn_writer *w)
     const struct dsn *dsn = w->dsn;
     char id[QUEUE_ID_TEXT_LENGTH + 1];
     queue_id_text(dsn->about_id, id);
-    buffer_add_format(w->out, "--%s\r\nContent-Type: message/%s\r\n\r\n", w->boundary, w->utf8 ? "global-delivery-status" : "delivery-status");
+    buffer_add_format(w->out, "--%s\r\nContent-Type: message/%s\r\n\r\n", w->boundary,
+                      w->utf8 ? "global-delivery-status" : "delivery-status");
     buffer_add_format(w->out, "Reporting-MTA: dns; %.*s\r\n", BYTES_ARG(dsn->hostname));
     if (dsn->about_id != 0)
         buffer_add_format(w->out, "X-Mailboat-Queue-Id: %s\r\n", id);
@@ -297,12 +310,14 @@ static bool occurs(struct bytes content, const char *boundary)
 static void add_returned(struct dsn_writer *w)
 {
     const struct dsn *dsn = w->dsn;
-    bool full = dsn->envelope->ret == RET_FULL && dsn->content_is_whole && dsn->content.length <= DSN_RETURNED_MAX &&
-                dsn->envelope->body != BODY_BINARYMIME && !occurs(dsn->content, w->boundary);
+    bool full = dsn->envelope->ret == RET_FULL && dsn->content_is_whole &&
+                dsn->content.length <= DSN_RETURNED_MAX && dsn->envelope->body != BODY_BINARYMIME &&
+                !occurs(dsn->content, w->boundary);
     struct bytes given = full ? dsn->content : header_of(bytes_first(dsn->content, DSN_RETURNED_MAX));
     if (occurs(given, w->boundary)) /* nobody can know it beforehand; somebody may try */
         given = bytes_none();
-    const char *kind = full ? (w->utf8 ? "message/global" : "message/rfc822") : (w->utf8 ? "message/global-headers" : "text/rfc822-headers");
+    const char *kind = full ? (w->utf8 ? "message/global" : "message/rfc822")
+                            : (w->utf8 ? "message/global-headers" : "text/rfc822-headers");
     buffer_add_format(w->out, "\r\n--%s\r\nContent-Type: %s\r\n", w->boundary, kind);
     if (!bytes_is_ascii(given))
         buffer_add_text(w->out, "Content-Transfer-Encoding: 8bit\r\n");
@@ -318,7 +333,8 @@ static bool is_international(const struct dsn *dsn)
 {
     bool found = dsn->envelope->smtputf8 || !bytes_is_ascii(dsn->envelope->sender);
     for (size_t i = 0; i < dsn->recipient_count && !found; i++)
-        found = !bytes_is_ascii(dsn->recipients[i].recipient->address) || !bytes_is_ascii(dsn->recipients[i].recipient->original) ||
+        found = !bytes_is_ascii(dsn->recipients[i].recipient->address) ||
+                !bytes_is_ascii(dsn->recipients[i].recipient->original) ||
                 !bytes_is_ascii(dsn->recipients[i].recipient->orcpt);
     return found;
 }

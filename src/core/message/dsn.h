@@ -30,14 +30,14 @@ struct dsn_recipient {
 };
 
 struct dsn {
-    struct bytes hostname;  /* ours */
-    uint64_t id, now_ms;    /* the report's own */
+    struct bytes hostname;           /* ours */
+    uint64_t id, now_ms;             /* the report's own */
     const struct envelope *envelope; /* of the message it is about: sender, ENVID, RET */
     uint64_t about_id, arrived_ms;   /* id 0: it never got one */
     uint64_t expires_ms;             /* how long a delayed one is tried; 0: not known */
     const struct dsn_recipient *recipients;
     size_t recipient_count;
-    struct bytes content;   /* the message, or its beginning */
+    struct bytes content; /* the message, or its beginning */
     bool content_is_whole;
 };
 

@@ -110,7 +110,8 @@ static size_t words_until(struct bytes text, const char *ends)
 static bool keep_author(struct header *header, struct bytes address, bool utf8_allowed)
 {
     struct address parsed;
-    if (!address_parse(address, true, &parsed) || address.length > ADDRESS_MAX || bytes_search(address, BYTES("=?")) != SIZE_MAX)
+    if (!address_parse(address, true, &parsed) || address.length > ADDRESS_MAX ||
+        bytes_search(address, BYTES("=?")) != SIZE_MAX)
         return false;
     if (parsed.smtputf8 && !utf8_allowed && header->fault == HEADER_FINE)
         header->fault = HEADER_NEEDS_UTF8;
@@ -156,7 +157,8 @@ static bool read_mailbox(struct header *header, struct bytes *list, bool utf8_al
     return (!more || list->length > 0) && keep_author(header, address, utf8_allowed);
 }
 
-static bool read_list(struct header *header, struct bytes value, size_t most, bool utf8_allowed, size_t *count)
+static bool read_list(struct header *header, struct bytes value, size_t most, bool utf8_allowed,
+                      size_t *count)
 {
     value = skip_spaces(value);
     *count = 0;
@@ -196,7 +198,8 @@ static bool has_clean_lines(struct bytes field)
 {
     for (size_t i = 0; i < field.length; i++) {
         bool cr = field.at[i] == '\r', lf = field.at[i] == '\n';
-        if ((cr && (i + 1 == field.length || field.at[i + 1] != '\n')) || (lf && (i == 0 || field.at[i - 1] != '\r')))
+        if ((cr && (i + 1 == field.length || field.at[i + 1] != '\n')) ||
+            (lf && (i == 0 || field.at[i - 1] != '\r')))
             return false;
     }
     return true;
@@ -218,7 +221,8 @@ struct header_findings {
     struct bytes from, sender;
 };
 
-static void take_field(struct header *header, struct bytes name, struct bytes value, struct header_findings *found)
+static void take_field(struct header *header, struct bytes name, struct bytes value,
+                       struct header_findings *found)
 {
     if (bytes_is_nocase(name, "From")) {
         if (header->has_from)
@@ -237,10 +241,12 @@ static void take_field(struct header *header, struct bytes name, struct bytes va
     header->has_message_id = header->has_message_id || bytes_is_nocase(name, "Message-ID");
 }
 
-static void check_authors(struct header *header, const struct header_rules *rules, const struct header_findings *found)
+static void check_authors(struct header *header, const struct header_rules *rules,
+                          const struct header_findings *found)
 {
     size_t authors = 0, senders = 0;
-    if (header->has_from && !read_list(header, found->from, HEADER_AUTHORS_MAX, rules->utf8_allowed, &authors))
+    if (header->has_from &&
+        !read_list(header, found->from, HEADER_AUTHORS_MAX, rules->utf8_allowed, &authors))
         fault(header, HEADER_BAD_FROM);
     else if (header->has_sender && !read_list(header, found->sender, 1, rules->utf8_allowed, &senders))
         fault(header, HEADER_BAD_SENDER);
@@ -304,7 +310,8 @@ struct bytes header_author(const struct header *header, size_t *at)
 
 /* ---- mending ---- */
 
-static void add_field(struct buffer *out, const char *name, const char *open, struct bytes value, const char *close)
+static void add_field(struct buffer *out, const char *name, const char *open, struct bytes value,
+                      const char *close)
 {
     buffer_add_format(out, "%s: %s%.*s%s\r\n", name, open, BYTES_ARG(value), close);
 }

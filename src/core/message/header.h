@@ -27,19 +27,19 @@ enum header_fault {
     HEADER_BROKEN,          /* a line that is no field: `line` says which */
     HEADER_NUL,
     HEADER_FROM_TWICE,
-    HEADER_BAD_FROM,        /* not a plain list of addresses */
+    HEADER_BAD_FROM, /* not a plain list of addresses */
     HEADER_SENDER_TWICE,
     HEADER_BAD_SENDER,
-    HEADER_NEEDS_SENDER,    /* several authors and nobody who sent it (RFC 5322 3.6.2) */
-    HEADER_NEEDS_UTF8,      /* an international address without SMTPUTF8 */
+    HEADER_NEEDS_SENDER, /* several authors and nobody who sent it (RFC 5322 3.6.2) */
+    HEADER_NEEDS_UTF8,   /* an international address without SMTPUTF8 */
     HEADER_FAULTS
 };
 
 struct header {
-    struct buffer text;   /* gathered: the header, and behind it what came of the body */
-    size_t length;        /* of the header with its empty line, once it is whole */
+    struct buffer text; /* gathered: the header, and behind it what came of the body */
+    size_t length;      /* of the header with its empty line, once it is whole */
     size_t scanned;
-    bool whole, over;     /* over: no more than the limit is gathered */
+    bool whole, over; /* over: no more than the limit is gathered */
     enum header_fault fault;
     size_t line;
     struct buffer authors; /* addresses of From, then of Sender, each behind its length in an octet */
@@ -53,7 +53,7 @@ bool header_is_whole(const struct header *header);
 void header_finish(struct header *header);
 
 struct header_rules {
-    bool utf8_allowed;   /* SMTPUTF8 */
+    bool utf8_allowed; /* SMTPUTF8 */
 };
 enum header_fault header_check(struct header *header, const struct header_rules *rules);
 const char *header_fault_sentence(enum header_fault fault);

@@ -17,7 +17,8 @@
 #include "base/buffer.h"
 #include "core/smtp/envelope.h"
 
-enum { LOOP_DETECTION_LOOK_MAX = 128 * 1024 }; /* octets of the header in which the fields are looked for; the last servers' stand first */
+/* octets of the header in which the fields are looked for; the last servers' stand first */
+enum { LOOP_DETECTION_LOOK_MAX = 128 * 1024 };
 
 /* How an address stands in `via` and in the fields: in ASCII, and without what
  * would need quotes there; "@example.org" becomes "*@example.org". In the arena. */

@@ -5,24 +5,47 @@
 #include "core/smtp/base64.h"
 
 enum {
-    ENCODED_WORD_MAX = 39, /* octets in one encoded word: 52 of base64, so that the first line with its field's name stays within RFC 2047's 76 */
+    /* octets in one encoded word: 52 of base64, so that the first
+     * line with its field's name stays within RFC 2047's 76 */
+    ENCODED_WORD_MAX = 39,
     BASE64_LINE = 76,
     QUOTED_LINE = 75,
 };
 
-static const struct { const char *suffix, *type; } types[] = {
-    {".txt", "text/plain"}, {".html", "text/html"}, {".htm", "text/html"}, {".csv", "text/csv"}, {".ics", "text/calendar"}, {".pdf", "application/pdf"},
-    {".json", "application/json"}, {".xml", "application/xml"}, {".zip", "application/zip"}, {".gz", "application/gzip"}, {".doc", "application/msword"},
-    {".docx", "application/vnd.openxmlformats-officedocument.wordprocessingml.document"}, {".xls", "application/vnd.ms-excel"},
-    {".xlsx", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"}, {".odt", "application/vnd.oasis.opendocument.text"},
-    {".png", "image/png"}, {".jpg", "image/jpeg"}, {".jpeg", "image/jpeg"}, {".gif", "image/gif"}, {".svg", "image/svg+xml"}, {".webp", "image/webp"},
-    {".mp3", "audio/mpeg"}, {".mp4", "video/mp4"}, {".eml", "message/rfc822"},
+static const struct {
+    const char *suffix, *type;
+} types[] = {
+    {".txt", "text/plain"},
+    {".html", "text/html"},
+    {".htm", "text/html"},
+    {".csv", "text/csv"},
+    {".ics", "text/calendar"},
+    {".pdf", "application/pdf"},
+    {".json", "application/json"},
+    {".xml", "application/xml"},
+    {".zip", "application/zip"},
+    {".gz", "application/gzip"},
+    {".doc", "application/msword"},
+    {".docx", "application/vnd.openxmlformats-officedocument.wordprocessingml.document"},
+    {".xls", "application/vnd.ms-excel"},
+    {".xlsx", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"},
+    {".odt", "application/vnd.oasis.opendocument.text"},
+    {".png", "image/png"},
+    {".jpg", "image/jpeg"},
+    {".jpeg", "image/jpeg"},
+    {".gif", "image/gif"},
+    {".svg", "image/svg+xml"},
+    {".webp", "image/webp"},
+    {".mp3", "audio/mpeg"},
+    {".mp4", "video/mp4"},
+    {".eml", "message/rfc822"},
 };
 
 const char *mime_type_of(struct bytes name)
 {
     for (size_t i = 0; i < ARRAY_LENGTH(types); i++)
-        if (bytes_ends_nocase(name, types[i].suffix) && !bytes_ends_nocase(name, ".eml")) /* base64 is not allowed for message/rfc822 */
+        /* base64 is not allowed for message/rfc822 */
+        if (bytes_ends_nocase(name, types[i].suffix) && !bytes_ends_nocase(name, ".eml"))
             return types[i].type;
     return "application/octet-stream";
 }
@@ -212,8 +235,8 @@ static void add_quoted_line(struct buffer *out, struct bytes line)
 static void add_text(struct buffer *out, const char *kind, struct bytes text)
 {
     bool as_it_is = goes_as_it_is(text);
-    buffer_add_format(out, "Content-Type: text/%s; charset=%s\r\nContent-Transfer-Encoding: %s\r\n\r\n", kind, bytes_is_ascii(text) ? "us-ascii" : "utf-8",
-                      as_it_is ? "7bit" : "quoted-printable");
+    buffer_add_format(out, "Content-Type: text/%s; charset=%s\r\nContent-Transfer-Encoding: %s\r\n\r\n", kind,
+                      bytes_is_ascii(text) ? "us-ascii" : "utf-8", as_it_is ? "7bit" : "quoted-printable");
     while (text.length > 0) {
         struct bytes line = next_line(&text);
         if (as_it_is)
@@ -240,7 +263,8 @@ static void choose_boundary(struct mime *mime, struct bytes seed)
 static void add_alternatives(const struct mime *mime, struct buffer *out, const struct mime_input *input)
 {
     const char *tail = mime->boundary + 2; /* "=_a..." cannot begin as "=_..." does */
-    buffer_add_format(out, "Content-Type: multipart/alternative; boundary=\"=_a%s\"\r\n\r\n--=_a%s\r\n", tail, tail);
+    buffer_add_format(out, "Content-Type: multipart/alternative; boundary=\"=_a%s\"\r\n\r\n--=_a%s\r\n", tail,
+                      tail);
     add_text(out, "plain", input->text);
     buffer_add_format(out, "\r\n--=_a%s\r\n", tail);
     add_text(out, "html", input->html);
@@ -249,9 +273,13 @@ static void add_alternatives(const struct mime *mime, struct buffer *out, const 
 
 /* ---- text of HTML ---- */
 
-static const struct { const char *name, *text; } entities[] = {{"amp;", "&"}, {"lt;", "<"}, {"gt;", ">"}, {"quot;", "\""}, {"apos;", "'"}, {"#39;", "'"}, {"nbsp;", " "}};
+static const struct {
+    const char *name, *text;
+} entities[] = {{"amp;", "&"},  {"lt;", "<"},  {"gt;", ">"},  {"quot;", "\""},
+                {"apos;", "'"}, {"#39;", "'"}, {"nbsp;", " "}};
 /* Tags behind which a line ends. */
-static const char *const line_ends[] = {"br", "/p", "/div", "/h1", "/h2", "/h3", "/h4", "/li", "/tr", "/title"};
+static const char *const line_ends[] = {"br",  "/p",  "/div", "/h1", "/h2",
+                                        "/h3", "/h4", "/li",  "/tr", "/title"};
 
 static bool is_tag(struct bytes tag, const char *name)
 {
@@ -259,7 +287,8 @@ static bool is_tag(struct bytes tag, const char *name)
     return bytes_starts_nocase(tag, name) && (tag.length == length || !ascii_is_alnum(tag.at[length]));
 }
 
-/* What the tag at the start of *rest leaves: nothing, or a line's end. What a style or script holds is no text. */
+/* What the tag at the start of *rest leaves: nothing, or a
+ * line's end. What a style or script holds is no text. */
 static void pass_tag(struct buffer *out, struct bytes *rest)
 {
     size_t end = bytes_find(*rest, '>');
@@ -319,7 +348,8 @@ void mime_begin(struct mime *mime, struct buffer *out, const struct mime_input *
     add_unstructured(out, "Subject", input->subject, input->subject_is_encoded);
     buffer_add_format(out, "Message-ID: <%.*s>\r\nMIME-Version: 1.0\r\n", BYTES_ARG(input->message_id));
     if (input->attachments)
-        buffer_add_format(out, "Content-Type: multipart/mixed; boundary=\"%s\"\r\n\r\n--%s\r\n", mime->boundary, mime->boundary);
+        buffer_add_format(out, "Content-Type: multipart/mixed; boundary=\"%s\"\r\n\r\n--%s\r\n",
+                          mime->boundary, mime->boundary);
     if (input->html.length > 0)
         add_alternatives(mime, out, input);
     else
@@ -328,7 +358,8 @@ void mime_begin(struct mime *mime, struct buffer *out, const struct mime_input *
 
 static void add_filename(struct buffer *out, struct bytes name)
 {
-    if (bytes_is_ascii(name) && bytes_find(name, '"') == SIZE_MAX && bytes_find(name, '\\') == SIZE_MAX && name.length < 60) {
+    if (bytes_is_ascii(name) && bytes_find(name, '"') == SIZE_MAX && bytes_find(name, '\\') == SIZE_MAX &&
+        name.length < 60) {
         buffer_add_format(out, "\r\n\tfilename=\"%.*s\"\r\n", BYTES_ARG(name));
         return;
     }
@@ -344,7 +375,10 @@ static void add_filename(struct buffer *out, struct bytes name)
 
 void mime_attach(struct mime *mime, struct buffer *out, struct bytes name)
 {
-    buffer_add_format(out, "\r\n--%s\r\nContent-Type: %s\r\nContent-Transfer-Encoding: base64\r\nContent-Disposition: attachment;", mime->boundary, mime_type_of(name));
+    buffer_add_format(out,
+                      "\r\n--%s\r\nContent-Type: %s\r\nContent-Transfer-Encoding: "
+                      "base64\r\nContent-Disposition: attachment;",
+                      mime->boundary, mime_type_of(name));
     add_filename(out, bytes_first(name, 255));
     buffer_add_text(out, "\r\n");
     mime->column = mime->rest_count = 0;

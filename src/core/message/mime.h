@@ -23,20 +23,20 @@ struct mime_input {
     struct bytes from;           /* an address, or "Name <address>" */
     const struct bytes *to, *cc; /* the same */
     size_t to_count, cc_count;
-    struct bytes subject;        /* UTF-8 */
-    bool subject_is_encoded;     /* it is ASCII, and may have encoded words that stay as they are */
-    struct bytes text;           /* UTF-8, lines end in LF or CRLF */
-    struct bytes html;           /* the same as HTML, as an alternative to the text; empty: none */
-    struct bytes message_id;     /* without brackets; also the boundary's seed */
+    struct bytes subject;    /* UTF-8 */
+    bool subject_is_encoded; /* it is ASCII, and may have encoded words that stay as they are */
+    struct bytes text;       /* UTF-8, lines end in LF or CRLF */
+    struct bytes html;       /* the same as HTML, as an alternative to the text; empty: none */
+    struct bytes message_id; /* without brackets; also the boundary's seed */
     uint64_t date_ms;
-    bool attachments;            /* some will follow */
+    bool attachments; /* some will follow */
 };
 
 struct mime {
     char boundary[80];
     bool attachments;
-    size_t column;               /* of the base64 line that is open */
-    uint8_t rest[3];             /* octets that do not fill a group yet */
+    size_t column;   /* of the base64 line that is open */
+    uint8_t rest[3]; /* octets that do not fill a group yet */
     size_t rest_count;
 };
 

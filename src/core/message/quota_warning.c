@@ -8,7 +8,9 @@ unsigned quota_warning_percent(uint64_t octets, uint64_t limit)
     if (limit == 0)
         return 0;
     /* Without the product's overflow: limits that large have hundredths enough. */
-    uint64_t percent = limit >= UINT64_MAX / 100 || octets >= UINT64_MAX / 100 ? octets / (limit / 100 > 0 ? limit / 100 : 1) : octets * 100 / limit;
+    uint64_t percent = limit >= UINT64_MAX / 100 || octets >= UINT64_MAX / 100
+                           ? octets / (limit / 100 > 0 ? limit / 100 : 1)
+                           : octets * 100 / limit;
     return percent > 100000 ? 100000 : (unsigned)percent;
 }
 
@@ -35,7 +37,8 @@ void quota_warning_add_size(struct buffer *out, uint64_t octets)
     if (octets / unit >= 10 || octets % unit == 0)
         buffer_add_format(out, "%llu %s", (unsigned long long)(octets / unit), units[i]);
     else
-        buffer_add_format(out, "%llu.%u %s", (unsigned long long)(octets / unit), (unsigned)(octets % unit * 10 / unit), units[i]);
+        buffer_add_format(out, "%llu.%u %s", (unsigned long long)(octets / unit),
+                          (unsigned)(octets % unit * 10 / unit), units[i]);
 }
 
 static void add_text(struct buffer *out, const struct quota_warning *w, struct bytes postmaster)
@@ -61,9 +64,15 @@ void quota_warning_compose(struct buffer *out, const struct quota_warning *warni
     buffer_add_text(&postmaster, "postmaster");
     buffer_add(&postmaster, at == SIZE_MAX ? bytes_none() : bytes_from(warning->user, at));
     add_text(&text, warning, buffer_bytes(&postmaster));
-    buffer_add_format(&subject, "Your mailbox is %u %% full", quota_warning_percent(warning->octets, warning->limit));
-    struct mime_input input = {.from = buffer_bytes(&postmaster), .to = &warning->user, .to_count = 1, .subject = buffer_bytes(&subject), .text = buffer_bytes(&text),
-                                 .message_id = warning->message_id, .date_ms = warning->date_ms};
+    buffer_add_format(&subject, "Your mailbox is %u %% full",
+                      quota_warning_percent(warning->octets, warning->limit));
+    struct mime_input input = {.from = buffer_bytes(&postmaster),
+                               .to = &warning->user,
+                               .to_count = 1,
+                               .subject = buffer_bytes(&subject),
+                               .text = buffer_bytes(&text),
+                               .message_id = warning->message_id,
+                               .date_ms = warning->date_ms};
     buffer_add_text(out, "Auto-Submitted: auto-generated\r\n"); /* RFC 3834 5 */
     mime_begin(&mime, out, &input);
     mime_end(&mime, out);

@@ -22,7 +22,7 @@ unsigned quota_warning_percent(uint64_t octets, uint64_t limit);
 void quota_warning_add_size(struct buffer *out, uint64_t octets);
 
 struct quota_warning {
-    struct bytes user;       /* whose mailbox; an address */
+    struct bytes user; /* whose mailbox; an address */
     uint64_t octets, limit;
     struct bytes message_id; /* without brackets */
     uint64_t date_ms;

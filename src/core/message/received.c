@@ -27,16 +27,18 @@ static void add_client(struct buffer *out, const struct origin *origin)
         buffer_add_text(out, ")");
         return;
     }
-    buffer_add_format(out, " ([%s%.*s])", bytes_find(address, ':') != SIZE_MAX ? "IPv6:" : "", BYTES_ARG(address));
+    buffer_add_format(out, " ([%s%.*s])", bytes_find(address, ':') != SIZE_MAX ? "IPv6:" : "",
+                      BYTES_ARG(address));
 }
 
-void received_add(struct buffer *out, const struct origin *origin, const struct envelope *envelope, struct bytes hostname,
-                  uint64_t id, uint64_t epoch_ms)
+void received_add(struct buffer *out, const struct origin *origin, const struct envelope *envelope,
+                  struct bytes hostname, uint64_t id, uint64_t epoch_ms)
 {
     char id_text[QUEUE_ID_TEXT_LENGTH + 1];
     queue_id_text(id, id_text);
     add_client(out, origin);
-    buffer_add_format(out, "\r\n\tby %.*s (Mailboat) with %.*s id %s", BYTES_ARG(hostname), BYTES_ARG(origin->protocol), id_text);
+    buffer_add_format(out, "\r\n\tby %.*s (Mailboat) with %.*s id %s", BYTES_ARG(hostname),
+                      BYTES_ARG(origin->protocol), id_text);
     if (origin->tls.length > 0) {
         buffer_add_text(out, "\r\n\t(");
         add_clean(out, origin->tls, true);
@@ -53,7 +55,8 @@ void received_add(struct buffer *out, const struct origin *origin, const struct 
     buffer_add_text(out, "\r\n");
 }
 
-void received_add_delivery_fields(struct buffer *out, struct bytes sender, struct bytes delivered_to, const char *newline)
+void received_add_delivery_fields(struct buffer *out, struct bytes sender, struct bytes delivered_to,
+                                  const char *newline)
 {
     buffer_add_text(out, "Return-Path: <");
     add_clean(out, sender, false);

@@ -17,10 +17,11 @@
  * protocol alone: its address is its own affair. A local program is named by
  * its user: "by uid 1000".
  */
-void received_add(struct buffer *out, const struct origin *origin, const struct envelope *envelope, struct bytes hostname,
-                  uint64_t id, uint64_t epoch_ms);
+void received_add(struct buffer *out, const struct origin *origin, const struct envelope *envelope,
+                  struct bytes hostname, uint64_t id, uint64_t epoch_ms);
 
 /* Appends "Return-Path: <sender>" and "Delivered-To: address", each with `newline`. */
-void received_add_delivery_fields(struct buffer *out, struct bytes sender, struct bytes delivered_to, const char *newline);
+void received_add_delivery_fields(struct buffer *out, struct bytes sender, struct bytes delivered_to,
+                                  const char *newline);
 
 #endif

@@ -38,13 +38,13 @@ static void pass(const struct transfer_encoding *transfer_encoding, struct buffe
 /* ---- what a header says ---- */
 
 struct mime_entity {
-    struct bytes type;                          /* "text/plain"; empty: unsaid */
-    struct bytes encoding;                      /* the value of Content-Transfer-Encoding */
-    size_t encoding_start, encoding_end;        /* its field; the header's end: none */
+    struct bytes type;                   /* "text/plain"; empty: unsaid */
+    struct bytes encoding;               /* the value of Content-Transfer-Encoding */
+    size_t encoding_start, encoding_end; /* its field; the header's end: none */
     char boundary[TRANSFER_ENCODING_BOUNDARY_MAX];
     size_t boundary_length;
-    bool is_mime, is_signed;                    /* has MIME-Version; has a DKIM-Signature */
-    bool has_field;                             /* else it is no header, or one of a part that says nothing */
+    bool is_mime, is_signed; /* has MIME-Version; has a DKIM-Signature */
+    bool has_field;          /* else it is no header, or one of a part that says nothing */
 };
 
 /* Comments and folding are no part of a value (RFC 2045 5.1, RFC 5322 3.2.2). */
@@ -68,7 +68,8 @@ static struct bytes take_token(struct bytes *value)
 {
     size_t length = 0;
     skip_blank(value);
-    while (length < value->length && value->at[length] > ' ' && strchr("()<>@,;:\\\"/[]?=", value->at[length]) == NULL)
+    while (length < value->length && value->at[length] > ' ' &&
+           strchr("()<>@,;:\\\"/[]?=", value->at[length]) == NULL)
         length++;
     struct bytes token = bytes_first(*value, length);
     *value = bytes_from(*value, length);
@@ -148,7 +149,8 @@ static struct mime_entity read_header(struct bytes header)
     struct mime_entity entity = {0};
     for (size_t at = 0; at < header.length;) {
         size_t start = at;
-        struct bytes field = next_field(header, &at), value = field, name = bytes_trim(bytes_split(&value, ':'));
+        struct bytes field = next_field(header, &at), value = field,
+                     name = bytes_trim(bytes_split(&value, ':'));
         entity.has_field = entity.has_field || bytes_find(field, ':') != SIZE_MAX;
         if (bytes_is_nocase(name, "content-type") && entity.type.length == 0) {
             read_type(&entity, value);
@@ -184,7 +186,8 @@ static void enter(struct transfer_encoding *transfer_encoding, const struct mime
 /* Sets what follows the header, and returns how it is encoded; NULL: as the header says. */
 static const char *decide(struct transfer_encoding *transfer_encoding, const struct mime_entity *entity)
 {
-    bool binary = bytes_is_nocase(entity->encoding, "binary"), eight = binary || bytes_is_nocase(entity->encoding, "8bit");
+    bool binary = bytes_is_nocase(entity->encoding, "binary"),
+         eight = binary || bytes_is_nocase(entity->encoding, "8bit");
     transfer_encoding->state = TRANSFER_ENCODING_PASS;
     if (!transfer_encoding->nested && !transfer_encoding->binary && (!entity->is_mime || entity->is_signed)) {
         transfer_encoding->state = TRANSFER_ENCODING_SEALED;
@@ -195,7 +198,8 @@ static const char *decide(struct transfer_encoding *transfer_encoding, const str
         enter(transfer_encoding, entity);
         return eight ? "7bit" : NULL;
     }
-    if (bytes_is_nocase(entity->type, "message/rfc822") && (eight || entity->encoding.length == 0 || bytes_is_nocase(entity->encoding, "7bit"))) {
+    if (bytes_is_nocase(entity->type, "message/rfc822") &&
+        (eight || entity->encoding.length == 0 || bytes_is_nocase(entity->encoding, "7bit"))) {
         transfer_encoding->state = TRANSFER_ENCODING_HEADER;
         return eight ? "7bit" : NULL;
     }
@@ -204,7 +208,8 @@ static const char *decide(struct transfer_encoding *transfer_encoding, const str
                   (entity->encoding.length == 0 || bytes_is_nocase(entity->encoding, "7bit"));
     if (!(eight || unsaid) || bytes_starts_nocase(entity->type, "multipart/"))
         return NULL;
-    bool text = entity->type.length == 0 || bytes_starts_nocase(entity->type, "text/") || bytes_starts_nocase(entity->type, "message/");
+    bool text = entity->type.length == 0 || bytes_starts_nocase(entity->type, "text/") ||
+                bytes_starts_nocase(entity->type, "message/");
     transfer_encoding->state = text && !binary ? TRANSFER_ENCODING_TEXT : TRANSFER_ENCODING_OCTETS;
     return transfer_encoding->state == TRANSFER_ENCODING_TEXT ? "quoted-printable" : "base64";
 }
@@ -232,7 +237,8 @@ static void end_header(struct transfer_encoding *transfer_encoding, struct buffe
 
 /* ---- encodings ---- */
 
-static void quote(struct transfer_encoding *transfer_encoding, struct buffer *out, struct bytes text, bool ends)
+static void quote(struct transfer_encoding *transfer_encoding, struct buffer *out, struct bytes text,
+                  bool ends)
 {
     static const char hex[] = "0123456789ABCDEF";
     for (size_t i = 0; i < text.length; i++) {
@@ -290,7 +296,8 @@ static void end_part(struct transfer_encoding *transfer_encoding, struct buffer 
 
 static bool is_boundary(const struct transfer_encoding_boundary *boundary, struct bytes line, bool *last)
 {
-    if (line.length < boundary->length + 2u || memcmp(line.at, "--", 2) != 0 || memcmp(line.at + 2, boundary->text, boundary->length) != 0)
+    if (line.length < boundary->length + 2u || memcmp(line.at, "--", 2) != 0 ||
+        memcmp(line.at + 2, boundary->text, boundary->length) != 0)
         return false;
     line = bytes_from(line, boundary->length + 2u);
     *last = line.length >= 2 && memcmp(line.at, "--", 2) == 0;
@@ -321,7 +328,8 @@ static bool meets_boundary(struct transfer_encoding *transfer_encoding, struct b
     return true;
 }
 
-static void add_to_header(struct transfer_encoding *transfer_encoding, struct buffer *out, struct bytes text, bool begins, bool ends)
+static void add_to_header(struct transfer_encoding *transfer_encoding, struct buffer *out, struct bytes text,
+                          bool begins, bool ends)
 {
     if (begins && ends && text.length == 0) {
         end_header(transfer_encoding, out);
@@ -338,20 +346,18 @@ static void add_to_header(struct transfer_encoding *transfer_encoding, struct bu
 }
 
 /* A line without its CRLF, or a piece of one. */
-static void add_line(struct transfer_encoding *transfer_encoding, struct buffer *out, struct bytes text, bool begins, bool ends, bool at_end)
+static void add_line(struct transfer_encoding *transfer_encoding, struct buffer *out, struct bytes text,
+                     bool begins, bool ends, bool at_end)
 {
-    if (begins && (ends || at_end) && transfer_encoding->state != TRANSFER_ENCODING_SEALED && meets_boundary(transfer_encoding, out, text)) {
+    if (begins && (ends || at_end) && transfer_encoding->state != TRANSFER_ENCODING_SEALED &&
+        meets_boundary(transfer_encoding, out, text)) {
         if (ends)
             buffer_add(out, CRLF);
         return;
     }
     switch (transfer_encoding->state) {
-    case TRANSFER_ENCODING_HEADER:
-        add_to_header(transfer_encoding, out, text, begins, ends);
-        break;
-    case TRANSFER_ENCODING_TEXT:
-        quote(transfer_encoding, out, text, ends);
-        break;
+    case TRANSFER_ENCODING_HEADER: add_to_header(transfer_encoding, out, text, begins, ends); break;
+    case TRANSFER_ENCODING_TEXT: quote(transfer_encoding, out, text, ends); break;
     case TRANSFER_ENCODING_OCTETS:
         if (transfer_encoding->newline)
             pack(transfer_encoding, out, CRLF);
@@ -368,7 +374,8 @@ static void add_line(struct transfer_encoding *transfer_encoding, struct buffer 
 }
 
 /* The first `length` octets of what was gathered; `ends`: with their CRLF. */
-static void flush_line(struct transfer_encoding *transfer_encoding, struct buffer *out, size_t length, bool ends, bool at_end)
+static void flush_line(struct transfer_encoding *transfer_encoding, struct buffer *out, size_t length,
+                       bool ends, bool at_end)
 {
     struct bytes text = bytes_first(buffer_bytes(&transfer_encoding->line), length - (ends ? 2 : 0));
     add_line(transfer_encoding, out, text, !transfer_encoding->inside_line, ends, at_end);
@@ -379,7 +386,8 @@ static void flush_line(struct transfer_encoding *transfer_encoding, struct buffe
 void transfer_encoding_add(struct transfer_encoding *transfer_encoding, struct buffer *out, struct bytes run)
 {
     while (run.length > 0) {
-        size_t room = TRANSFER_ENCODING_LINE_MAX - transfer_encoding->line.length, newline = bytes_find(bytes_first(run, room), '\n');
+        size_t room = TRANSFER_ENCODING_LINE_MAX - transfer_encoding->line.length,
+               newline = bytes_find(bytes_first(run, room), '\n');
         size_t taken = newline != SIZE_MAX ? newline + 1 : run.length < room ? run.length : room;
         buffer_add(&transfer_encoding->line, bytes_first(run, taken));
         run = bytes_from(run, taken);
@@ -387,8 +395,10 @@ void transfer_encoding_add(struct transfer_encoding *transfer_encoding, struct b
         bool after_cr = line.length >= 2 && line.at[line.length - 2] == '\r';
         if (newline != SIZE_MAX && after_cr)
             flush_line(transfer_encoding, out, line.length, true, false);
-        else if (line.length == TRANSFER_ENCODING_LINE_MAX) /* a CR at its end stays: it may be half of a CRLF */
-            flush_line(transfer_encoding, out, line.length - (line.at[line.length - 1] == '\r' ? 1 : 0), false, false);
+        else if (line.length == TRANSFER_ENCODING_LINE_MAX) /* a CR at its end stays: it may be half of a CRLF
+                                                             */
+            flush_line(transfer_encoding, out, line.length - (line.at[line.length - 1] == '\r' ? 1 : 0),
+                       false, false);
     }
 }
 

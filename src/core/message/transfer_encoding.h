@@ -30,14 +30,20 @@ enum transfer_encoding_limit {
 };
 
 struct transfer_encoding {
-    bool binary;         /* no part may pass as it is */
-    enum { TRANSFER_ENCODING_HEADER, TRANSFER_ENCODING_PASS, TRANSFER_ENCODING_TEXT, TRANSFER_ENCODING_OCTETS, TRANSFER_ENCODING_SEALED } state;
-    bool nested;         /* the header is not the message's own */
+    bool binary; /* no part may pass as it is */
+    enum {
+        TRANSFER_ENCODING_HEADER,
+        TRANSFER_ENCODING_PASS,
+        TRANSFER_ENCODING_TEXT,
+        TRANSFER_ENCODING_OCTETS,
+        TRANSFER_ENCODING_SEALED
+    } state;
+    bool nested; /* the header is not the message's own */
     struct buffer header, line;
-    bool inside_line;    /* what is in `line` does not begin one */
-    bool newline;        /* the line end before it, which may belong to a boundary, is not written yet */
-    size_t column;       /* of the encoded line that is open */
-    uint8_t rest[3];     /* octets that do not fill a group of base64 yet */
+    bool inside_line; /* what is in `line` does not begin one */
+    bool newline;     /* the line end before it, which may belong to a boundary, is not written yet */
+    size_t column;    /* of the encoded line that is open */
+    uint8_t rest[3];  /* octets that do not fill a group of base64 yet */
     size_t rest_count;
     struct transfer_encoding_boundary {
         char text[TRANSFER_ENCODING_BOUNDARY_MAX];

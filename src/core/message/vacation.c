@@ -1,16 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/message/vacation.h"
 
-#include "core/message/header.h"
 #include "core/message/address_list.h"
+#include "core/message/header.h"
 #include "core/message/mime.h"
 #include "core/smtp/address.h"
 
 const char *vacation_verdict_name(enum vacation_verdict verdict)
 {
-    static const char *const names[VACATION_VERDICTS] = {
-        [VACATION_DUE] = "due", [VACATION_NO_SENDER] = "no sender", [VACATION_TO_ITSELF] = "own", [VACATION_ROBOT] = "sent by a program",
-        [VACATION_AUTOMATIC] = "automatic", [VACATION_LIST] = "list", [VACATION_NOT_NAMED] = "not named", [VACATION_UNREADABLE] = "header too long"};
+    static const char *const names[VACATION_VERDICTS] = {[VACATION_DUE] = "due",
+                                                         [VACATION_NO_SENDER] = "no sender",
+                                                         [VACATION_TO_ITSELF] = "own",
+                                                         [VACATION_ROBOT] = "sent by a program",
+                                                         [VACATION_AUTOMATIC] = "automatic",
+                                                         [VACATION_LIST] = "list",
+                                                         [VACATION_NOT_NAMED] = "not named",
+                                                         [VACATION_UNREADABLE] = "header too long"};
     return verdict < VACATION_VERDICTS ? names[verdict] : "unknown";
 }
 
@@ -19,9 +24,14 @@ const char *vacation_verdict_name(enum vacation_verdict verdict)
 /* RFC 3834 2, RFC 5230 4.6: names behind which no person is. */
 static bool is_robot(struct bytes sender)
 {
-    static const char *const whole[] = {"mailer-daemon", "postmaster", "majordomo", "listserv", "bounce", "bounces", "noreply", "no-reply", "no_reply", "donotreply", "do-not-reply", "owner", "nobody", "root", "daemon"};
-    static const char *const first[] = {"owner-", "bounce-", "bounces-", "bounces+", "bounce+", "prvs=", "msprvs1=", "srs0=", "srs0+", "noreply-", "no-reply-", "noreply+", "no-reply+", "mailer-daemon"};
-    static const char *const last[] = {"-request", "-owner", "-bounce", "-bounces", "-noreply", "-no-reply", "-errors"};
+    static const char *const whole[] = {"mailer-daemon", "postmaster", "majordomo", "listserv", "bounce",
+                                        "bounces",       "noreply",    "no-reply",  "no_reply", "donotreply",
+                                        "do-not-reply",  "owner",      "nobody",    "root",     "daemon"};
+    static const char *const first[] = {"owner-",    "bounce-",  "bounces-",  "bounces+",     "bounce+",
+                                        "prvs=",     "msprvs1=", "srs0=",     "srs0+",        "noreply-",
+                                        "no-reply-", "noreply+", "no-reply+", "mailer-daemon"};
+    static const char *const last[] = {"-request", "-owner",    "-bounce", "-bounces",
+                                       "-noreply", "-no-reply", "-errors"};
     struct bytes local, domain;
     if (!address_split(sender, &local, &domain))
         return true;
@@ -44,7 +54,8 @@ static struct bytes tidy(struct bytes value)
 {
     while (value.length > 0 && strchr(" \t\r\n", value.at[0]) != NULL && value.at[0] != '\0')
         value = bytes_from(value, 1);
-    while (value.length > 0 && strchr(" \t\r\n", value.at[value.length - 1]) != NULL && value.at[value.length - 1] != '\0')
+    while (value.length > 0 && strchr(" \t\r\n", value.at[value.length - 1]) != NULL &&
+           value.at[value.length - 1] != '\0')
         value.length--;
     return value;
 }
@@ -58,7 +69,8 @@ struct vacation_reader {
 
 static bool is_user(const struct vacation_input *input, struct bytes address)
 {
-    return bytes_equal_nocase(address, input->user) || (input->original.length > 0 && bytes_equal_nocase(address, input->original));
+    return bytes_equal_nocase(address, input->user) ||
+           (input->original.length > 0 && bytes_equal_nocase(address, input->original));
 }
 
 static void read_addressees(struct vacation_reader *reading, struct bytes value)
@@ -74,15 +86,17 @@ static void read_addressees(struct vacation_reader *reading, struct bytes value)
 static void read_auto_submitted(struct vacation_reader *reading, struct bytes value)
 {
     struct bytes word = tidy(value);
-    bool no = bytes_starts_nocase(word, "no") && (word.length == 2 || word.at[2] == ';' || word.at[2] == ' ' || word.at[2] == '(' || word.at[2] == '\r');
+    bool no = bytes_starts_nocase(word, "no") &&
+              (word.length == 2 || word.at[2] == ';' || word.at[2] == ' ' || word.at[2] == '(' ||
+               word.at[2] == '\r');
     reading->automatic = reading->automatic || !no;
 }
 
 static void read_precedence(struct vacation_reader *reading, struct bytes value)
 {
     struct bytes word = tidy(value);
-    reading->list = reading->list || bytes_is_nocase(word, "bulk") || bytes_is_nocase(word, "list") || bytes_is_nocase(word, "junk") ||
-                    bytes_is_nocase(word, "auto_reply");
+    reading->list = reading->list || bytes_is_nocase(word, "bulk") || bytes_is_nocase(word, "list") ||
+                    bytes_is_nocase(word, "junk") || bytes_is_nocase(word, "auto_reply");
 }
 
 /* What programs say so that nothing answers them: anything but "none" ([MS-OXCMAIL] 2.2.3.2.14). */
@@ -103,7 +117,8 @@ static void read_message_id(struct vacation_reader *reading, struct bytes value)
     struct bytes id = tidy(value);
     bool fit = id.length > 2 && id.length <= LONGEST && id.at[0] == '<' && id.at[id.length - 1] == '>';
     for (size_t i = 0; fit && i < id.length; i++)
-        fit = id.at[i] > ' ' && id.at[i] <= '~' && ((id.at[i] != '<' && id.at[i] != '>') || i == 0 || i + 1 == id.length);
+        fit = id.at[i] > ' ' && id.at[i] <= '~' &&
+              ((id.at[i] != '<' && id.at[i] != '>') || i == 0 || i + 1 == id.length);
     if (fit)
         reading->about->message_id = arena_copy(reading->arena, id);
 }
@@ -118,7 +133,8 @@ static void read_subject(struct vacation_reader *reading, struct bytes value)
             buffer_add_octet(&line, octet);
     }
     struct bytes subject = tidy(buffer_bytes(&line));
-    if (subject.length <= VACATION_ASKER_SUBJECT_MAX && bytes_is_ascii(subject) && !bytes_has_control(subject))
+    if (subject.length <= VACATION_ASKER_SUBJECT_MAX && bytes_is_ascii(subject) &&
+        !bytes_has_control(subject))
         reading->about->subject = arena_copy(reading->arena, subject);
     buffer_free(&line);
 }
@@ -127,9 +143,18 @@ static const struct {
     const char *name;
     void (*read)(struct vacation_reader *reading, struct bytes value);
 } readers[] = {
-    {"To", read_addressees}, {"Cc", read_addressees}, {"Bcc", read_addressees}, {"Resent-To", read_addressees}, {"Resent-Cc", read_addressees},
-    {"Resent-Bcc", read_addressees}, {"Auto-Submitted", read_auto_submitted}, {"Precedence", read_precedence},
-    {"X-Auto-Response-Suppress", read_suppress}, {"Content-Type", read_content_type}, {"Message-ID", read_message_id}, {"Subject", read_subject},
+    {"To", read_addressees},
+    {"Cc", read_addressees},
+    {"Bcc", read_addressees},
+    {"Resent-To", read_addressees},
+    {"Resent-Cc", read_addressees},
+    {"Resent-Bcc", read_addressees},
+    {"Auto-Submitted", read_auto_submitted},
+    {"Precedence", read_precedence},
+    {"X-Auto-Response-Suppress", read_suppress},
+    {"Content-Type", read_content_type},
+    {"Message-ID", read_message_id},
+    {"Subject", read_subject},
 };
 
 static void read_field(struct vacation_reader *reading, struct bytes field)
@@ -154,7 +179,8 @@ static bool header_of(struct bytes content, struct bytes *header)
     return true;
 }
 
-enum vacation_verdict vacation_check_header(const struct vacation_input *input, struct arena *arena, struct vacation_about *about)
+enum vacation_verdict vacation_check_header(const struct vacation_input *input, struct arena *arena,
+                                            struct vacation_about *about)
 {
     struct vacation_reader reading = {.input = input, .arena = arena, .about = about};
     struct bytes header;
@@ -171,7 +197,10 @@ enum vacation_verdict vacation_check_header(const struct vacation_input *input, 
         size_t lines;
         read_field(&reading, header_next_field(&header, &lines));
     }
-    return reading.automatic ? VACATION_AUTOMATIC : reading.list ? VACATION_LIST : reading.named ? VACATION_DUE : VACATION_NOT_NAMED;
+    return reading.automatic ? VACATION_AUTOMATIC
+           : reading.list    ? VACATION_LIST
+           : reading.named   ? VACATION_DUE
+                             : VACATION_NOT_NAMED;
 }
 
 /* ---- whom it answered: "MILLISECONDS ADDRESS" lines, oldest first ---- */
@@ -203,7 +232,8 @@ static void add_line(struct buffer *out, uint64_t when_ms, struct bytes sender)
     buffer_add_octet(out, '\n');
 }
 
-bool vacation_remember(struct buffer *out, struct bytes memory, struct bytes sender, uint64_t now_ms, uint64_t since_ms)
+bool vacation_remember(struct buffer *out, struct bytes memory, struct bytes sender, uint64_t now_ms,
+                       uint64_t since_ms)
 {
     size_t length = out->length, count = 0;
     struct bytes known;
@@ -240,14 +270,22 @@ void vacation_compose(struct buffer *out, const struct vacation_answer *answer)
 {
     struct mime mime;
     struct buffer subject = {0};
-    buffer_add_text(&subject, answer->subject.length > 0 ? "" : answer->about.subject.length > 0 ? "Auto: " : "Automatic reply");
+    buffer_add_text(&subject, answer->subject.length > 0         ? ""
+                              : answer->about.subject.length > 0 ? "Auto: "
+                                                                 : "Automatic reply");
     buffer_add(&subject, answer->subject.length > 0 ? answer->subject : answer->about.subject);
-    struct mime_input input = {.from = answer->from, .to = &answer->to, .to_count = 1, .subject = buffer_bytes(&subject),
-                                 .subject_is_encoded = answer->subject.length == 0, .text = answer->text,
-                                 .message_id = answer->message_id, .date_ms = answer->date_ms};
+    struct mime_input input = {.from = answer->from,
+                               .to = &answer->to,
+                               .to_count = 1,
+                               .subject = buffer_bytes(&subject),
+                               .subject_is_encoded = answer->subject.length == 0,
+                               .text = answer->text,
+                               .message_id = answer->message_id,
+                               .date_ms = answer->date_ms};
     buffer_add_text(out, "Auto-Submitted: auto-replied\r\n"); /* RFC 3834 3.1.7 */
     if (answer->about.message_id.length > 0)
-        buffer_add_format(out, "In-Reply-To: %.*s\r\nReferences: %.*s\r\n", BYTES_ARG(answer->about.message_id), BYTES_ARG(answer->about.message_id));
+        buffer_add_format(out, "In-Reply-To: %.*s\r\nReferences: %.*s\r\n",
+                          BYTES_ARG(answer->about.message_id), BYTES_ARG(answer->about.message_id));
     mime_begin(&mime, out, &input);
     mime_end(&mime, out);
     buffer_free(&subject);

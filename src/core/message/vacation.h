@@ -16,23 +16,23 @@
 #include "base/buffer.h"
 
 enum vacation_limit {
-    VACATION_DAYS = 7,              /* a sender is answered once in so many, where nothing else is said */
+    VACATION_DAYS = 7, /* a sender is answered once in so many, where nothing else is said */
     VACATION_DAYS_MAX = 365,
-    VACATION_TEXT_MAX = 16 * 1024,  /* octets */
-    VACATION_SUBJECT_MAX = 200,     /* octets of an own subject */
-    VACATION_HEADER_MAX = 64 * 1024, /* a longer header is no person's */
+    VACATION_TEXT_MAX = 16 * 1024,    /* octets */
+    VACATION_SUBJECT_MAX = 200,       /* octets of an own subject */
+    VACATION_HEADER_MAX = 64 * 1024,  /* a longer header is no person's */
     VACATION_ASKER_SUBJECT_MAX = 400, /* octets of the subject that is answered; longer ones are left away */
-    VACATION_SENDERS_MAX = 1000,    /* that are remembered for one user; more get no answer */
+    VACATION_SENDERS_MAX = 1000,      /* that are remembered for one user; more get no answer */
 };
 
 enum vacation_verdict {
     VACATION_DUE,
-    VACATION_NO_SENDER, /* the null reverse path: a report */
-    VACATION_TO_ITSELF, /* the user wrote it */
-    VACATION_ROBOT,     /* its sender's name says that no person reads it */
-    VACATION_AUTOMATIC, /* Auto-Submitted, a report, or told not to */
-    VACATION_LIST,      /* List-*, Precedence */
-    VACATION_NOT_NAMED, /* the user stands neither in To nor in Cc */
+    VACATION_NO_SENDER,  /* the null reverse path: a report */
+    VACATION_TO_ITSELF,  /* the user wrote it */
+    VACATION_ROBOT,      /* its sender's name says that no person reads it */
+    VACATION_AUTOMATIC,  /* Auto-Submitted, a report, or told not to */
+    VACATION_LIST,       /* List-*, Precedence */
+    VACATION_NOT_NAMED,  /* the user stands neither in To nor in Cc */
     VACATION_UNREADABLE, /* no end of the header within the limit */
     VACATION_VERDICTS
 };
@@ -52,12 +52,15 @@ struct vacation_about {
     struct bytes subject;    /* one line of ASCII, encoded words as they were; may be empty */
 };
 
-enum vacation_verdict vacation_check_header(const struct vacation_input *input, struct arena *arena, struct vacation_about *about);
+enum vacation_verdict vacation_check_header(const struct vacation_input *input, struct arena *arena,
+                                            struct vacation_about *about);
 
 /* Was this sender answered at `since_ms` or later? */
 bool vacation_remembers(struct bytes memory, struct bytes sender, uint64_t since_ms);
-/* Appends the memory with this sender and without what is older than `since_ms`. False, and nothing, when it is full. */
-bool vacation_remember(struct buffer *out, struct bytes memory, struct bytes sender, uint64_t now_ms, uint64_t since_ms);
+/* Appends the memory with this sender and without what is older
+ * than `since_ms`. False, and nothing, when it is full. */
+bool vacation_remember(struct buffer *out, struct bytes memory, struct bytes sender, uint64_t now_ms,
+                       uint64_t since_ms);
 
 struct vacation_answer {
     struct bytes from, to;   /* the user, the sender */

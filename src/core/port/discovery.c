@@ -3,8 +3,15 @@
 
 /* The questions in their order; what names a server first wins. */
 enum step {
-    STEP_SRV_SUBMISSIONS, STEP_SRV_SUBMISSION, STEP_AUTOCONFIG_HOST, STEP_WELL_KNOWN, STEP_MX,
-    STEP_USUAL_SMTP, STEP_USUAL_MAIL, STEP_USUAL_DOMAIN, STEPS,
+    STEP_SRV_SUBMISSIONS,
+    STEP_SRV_SUBMISSION,
+    STEP_AUTOCONFIG_HOST,
+    STEP_WELL_KNOWN,
+    STEP_MX,
+    STEP_USUAL_SMTP,
+    STEP_USUAL_MAIL,
+    STEP_USUAL_DOMAIN,
+    STEPS,
 };
 
 static void keep(char *buffer, size_t size, struct bytes text)
@@ -39,7 +46,8 @@ static void use_provider(struct discovery *d, const struct provider *provider, c
     struct bytes host = provider_host(provider);
     d->provider = provider;
     keep(d->host, sizeof d->host, host);
-    keep(d->user, sizeof d->user, provider->fixed_user != NULL ? bytes_of_text(provider->fixed_user) : bytes_of_text(d->address));
+    keep(d->user, sizeof d->user,
+         provider->fixed_user != NULL ? bytes_of_text(provider->fixed_user) : bytes_of_text(d->address));
     keep_words(d->source, sizeof d->source, how, bytes_of_text(provider->name), "");
     for (size_t i = 0; i < PROVIDER_PORTS_MAX && provider->starttls[i] != 0; i++)
         add_port(d, provider->starttls[i], CLIENT_TLS_REQUIRED);
@@ -54,7 +62,8 @@ bool discovery_start(struct discovery *d, struct bytes address)
     size_t at = bytes_find_last(address, '@');
     struct bytes domain = at == SIZE_MAX ? address : bytes_from(address, at + 1);
     *d = (struct discovery){0};
-    if (domain.length == 0 || domain.length >= DISCOVERY_TEXT_MAX || address.length >= sizeof d->address || !host_is_name(domain, true))
+    if (domain.length == 0 || domain.length >= DISCOVERY_TEXT_MAX || address.length >= sizeof d->address ||
+        !host_is_name(domain, true))
         return false;
     keep(d->address, sizeof d->address, address);
     keep(d->domain, sizeof d->domain, domain);
@@ -66,7 +75,8 @@ static void add_escaped(struct buffer *out, struct bytes text)
 {
     for (size_t i = 0; i < text.length; i++) {
         unsigned char octet = (unsigned char)text.at[i];
-        bool plain = (octet >= 'a' && octet <= 'z') || (octet >= 'A' && octet <= 'Z') || ascii_is_digit((char)octet) || octet == '-' || octet == '.' || octet == '_';
+        bool plain = (octet >= 'a' && octet <= 'z') || (octet >= 'A' && octet <= 'Z') ||
+                     ascii_is_digit((char)octet) || octet == '-' || octet == '.' || octet == '_';
         if (plain)
             buffer_add_octet(out, (char)octet);
         else
@@ -90,7 +100,9 @@ static struct bytes asked(struct discovery *d, const char *before, bool with_add
 bool discovery_next(struct discovery *d, struct discovery_question *question)
 {
     *question = (struct discovery_question){.kind = DISCOVERY_DNS};
-    const struct provider *provider = d->step == STEP_AUTOCONFIG_HOST && !d->done ? provider_by_domain(bytes_of_text(d->domain)) : NULL;
+    const struct provider *provider = d->step == STEP_AUTOCONFIG_HOST && !d->done
+                                          ? provider_by_domain(bytes_of_text(d->domain))
+                                          : NULL;
     if (provider != NULL) { /* it publishes what we know, and is spared the question */
         use_provider(d, provider, "what is known of ");
         d->done = true;
@@ -98,8 +110,14 @@ bool discovery_next(struct discovery *d, struct discovery_question *question)
     if (d->done || d->step >= STEPS)
         return false;
     switch ((enum step)d->step) {
-    case STEP_SRV_SUBMISSIONS: question->type = DNS_SRV; question->name = asked(d, "_submissions._tcp.", false, ""); break;
-    case STEP_SRV_SUBMISSION: question->type = DNS_SRV; question->name = asked(d, "_submission._tcp.", false, ""); break;
+    case STEP_SRV_SUBMISSIONS:
+        question->type = DNS_SRV;
+        question->name = asked(d, "_submissions._tcp.", false, "");
+        break;
+    case STEP_SRV_SUBMISSION:
+        question->type = DNS_SRV;
+        question->name = asked(d, "_submission._tcp.", false, "");
+        break;
     case STEP_AUTOCONFIG_HOST:
         question->kind = DISCOVERY_FETCH;
         question->url = asked(d, "https://autoconfig.", true, "/mail/config-v1.1.xml?emailaddress=");
@@ -108,10 +126,22 @@ bool discovery_next(struct discovery *d, struct discovery_question *question)
         question->kind = DISCOVERY_FETCH;
         question->url = asked(d, "https://", false, "/.well-known/autoconfig/mail/config-v1.1.xml");
         break;
-    case STEP_MX: question->type = DNS_MX; question->name = asked(d, "", false, ""); break;
-    case STEP_USUAL_SMTP: question->type = DNS_A; question->name = asked(d, "smtp.", false, ""); break;
-    case STEP_USUAL_MAIL: question->type = DNS_A; question->name = asked(d, "mail.", false, ""); break;
-    case STEP_USUAL_DOMAIN: question->type = DNS_A; question->name = asked(d, "", false, ""); break;
+    case STEP_MX:
+        question->type = DNS_MX;
+        question->name = asked(d, "", false, "");
+        break;
+    case STEP_USUAL_SMTP:
+        question->type = DNS_A;
+        question->name = asked(d, "smtp.", false, "");
+        break;
+    case STEP_USUAL_MAIL:
+        question->type = DNS_A;
+        question->name = asked(d, "mail.", false, "");
+        break;
+    case STEP_USUAL_DOMAIN:
+        question->type = DNS_A;
+        question->name = asked(d, "", false, "");
+        break;
     case STEPS: return false;
     }
     return true;
@@ -123,7 +153,8 @@ bool discovery_next(struct discovery *d, struct discovery_question *question)
 static void insert_port(struct discovery *d, uint16_t port, enum client_tls tls, unsigned priority)
 {
     size_t at = 0;
-    while (at < d->port_count && (d->priorities[at] < priority || (d->priorities[at] == priority && d->ports[at].tls == tls)))
+    while (at < d->port_count &&
+           (d->priorities[at] < priority || (d->priorities[at] == priority && d->ports[at].tls == tls)))
         at++;
     if (d->port_count == RACE_PORTS_MAX)
         return;
@@ -138,7 +169,8 @@ static const struct dns_record *best_of(const struct dns_record *records, size_t
 {
     const struct dns_record *best = &records[0];
     for (size_t i = 1; i < count; i++)
-        if (records[i].preference < best->preference || (records[i].preference == best->preference && records[i].weight > best->weight))
+        if (records[i].preference < best->preference ||
+            (records[i].preference == best->preference && records[i].weight > best->weight))
             best = &records[i];
     return best;
 }
@@ -183,7 +215,8 @@ static void learn_usual(struct discovery *d)
         return;
     keep(d->host, sizeof d->host, bytes_of_text(d->asked));
     keep(d->user, sizeof d->user, bytes_of_text(d->address));
-    keep_words(d->source, sizeof d->source, "a guess: ", bytes_of_text(d->domain), " publishes no settings, and this is a usual name");
+    keep_words(d->source, sizeof d->source, "a guess: ", bytes_of_text(d->domain),
+               " publishes no settings, and this is a usual name");
     d->done = true;
 }
 
@@ -242,12 +275,14 @@ void discovery_learn_settings(struct discovery *d, const struct published_server
 {
     for (size_t i = 0; i < count; i++) {
         const struct published_server *server = &servers[i];
-        if (server->tls == CLIENT_TLS_NEVER || server->port == 25 || server->port == 0 || !host_is_name(server->host, true) || server->host.length >= DISCOVERY_TEXT_MAX)
+        if (server->tls == CLIENT_TLS_NEVER || server->port == 25 || server->port == 0 ||
+            !host_is_name(server->host, true) || server->host.length >= DISCOVERY_TEXT_MAX)
             continue;
         if (d->host[0] == '\0') {
             keep(d->host, sizeof d->host, server->host);
             keep_user(d, server->user);
-            keep_words(d->source, sizeof d->source, "the settings that ", bytes_of_text(d->domain), " publishes");
+            keep_words(d->source, sizeof d->source, "the settings that ", bytes_of_text(d->domain),
+                       " publishes");
         }
         if (bytes_is_nocase(server->host, d->host))
             add_port(d, server->port, server->tls);

@@ -18,7 +18,8 @@
 
 enum {
     DISCOVERY_TEXT_MAX = 256,
-    DISCOVERY_URL_MAX = 7 * DISCOVERY_TEXT_MAX + 64, /* the longest domain, and the longest address with each octet escaped */
+    /* the longest domain, and the longest address with each octet escaped */
+    DISCOVERY_URL_MAX = 7 * DISCOVERY_TEXT_MAX + 64,
 };
 
 struct discovery_question {
@@ -32,7 +33,7 @@ struct discovery_question {
 struct published_server {
     struct bytes host, user; /* user: with %EMAILADDRESS% and the like */
     uint16_t port;
-    enum client_tls tls;     /* NEVER: in clear; such a server is passed over */
+    enum client_tls tls; /* NEVER: in clear; such a server is passed over */
 };
 
 struct discovery {
@@ -40,14 +41,14 @@ struct discovery {
     unsigned step;
     char asked[DISCOVERY_URL_MAX];
     /* The outcome, once discovery_next() is false: */
-    char host[DISCOVERY_TEXT_MAX];            /* "" when nothing was found */
+    char host[DISCOVERY_TEXT_MAX]; /* "" when nothing was found */
     char user[2 * DISCOVERY_TEXT_MAX];
-    char source[2 * DISCOVERY_TEXT_MAX];      /* "the SRV records of example.org" */
-    struct race_port ports[RACE_PORTS_MAX];   /* in the published order; none: not published */
-    unsigned priorities[RACE_PORTS_MAX];      /* of SRV records */
+    char source[2 * DISCOVERY_TEXT_MAX];    /* "the SRV records of example.org" */
+    struct race_port ports[RACE_PORTS_MAX]; /* in the published order; none: not published */
+    unsigned priorities[RACE_PORTS_MAX];    /* of SRV records */
     size_t port_count;
     const struct provider *provider;
-    bool none_offered;                        /* the domain says that it has no submission (RFC 6186 3.4) */
+    bool none_offered; /* the domain says that it has no submission (RFC 6186 3.4) */
     bool done;
 };
 
@@ -55,7 +56,8 @@ struct discovery {
 bool discovery_start(struct discovery *discovery, struct bytes address);
 bool discovery_next(struct discovery *discovery, struct discovery_question *question);
 void discovery_learn_records(struct discovery *discovery, const struct dns_record *records, size_t count);
-void discovery_learn_settings(struct discovery *discovery, const struct published_server *servers, size_t count);
+void discovery_learn_settings(struct discovery *discovery, const struct published_server *servers,
+                              size_t count);
 void discovery_learn_nothing(struct discovery *discovery);
 
 #endif

@@ -4,19 +4,24 @@
 enum { MOST = BLOCKS_25 | BLOCKS_465 | BLOCKS_587, ALL = MOST | BLOCKS_2525 };
 
 const struct network networks[] = {
-    {"Google Cloud", "gcp,google,google compute engine", "Google Compute Engine,GoogleCloud", BLOCKS_25, "never", "", 'B'},
-    {"AWS", "amazon,amazon web services,ec2,lambda", "Amazon EC2,.amazon", BLOCKS_25, "by a form", "25 is throttled rather than shut", 'A'},
-    {"Azure", "microsoft,microsoft azure", "7783-7084-3265-9085-8269-3286-77", BLOCKS_25, "by kind of subscription (enterprise agreements)", "since 2017", 'A'},
+    {"Google Cloud", "gcp,google,google compute engine", "Google Compute Engine,GoogleCloud", BLOCKS_25,
+     "never", "", 'B'},
+    {"AWS", "amazon,amazon web services,ec2,lambda", "Amazon EC2,.amazon", BLOCKS_25, "by a form",
+     "25 is throttled rather than shut", 'A'},
+    {"Azure", "microsoft,microsoft azure", "7783-7084-3265-9085-8269-3286-77", BLOCKS_25,
+     "by kind of subscription (enterprise agreements)", "since 2017", 'A'},
     {"DigitalOcean", "digital ocean", "DigitalOcean", MOST, "by a ticket", "older accounts: 25 alone", 'B'},
     {"Linode", "akamai,akamai cloud", "Linode,Akamai", MOST, "by a ticket", "", 'A'},
     {"Scaleway", "", "Scaleway", MOST, "after identification", "", 'A'},
-    {"Hetzner Cloud", "hetzner", "Hetzner", BLOCKS_25 | BLOCKS_465, "after the first month, by a request", "", 'B'},
+    {"Hetzner Cloud", "hetzner", "Hetzner", BLOCKS_25 | BLOCKS_465, "after the first month, by a request", "",
+     'B'},
     {"Oracle Cloud", "oracle,oci", "OracleCloud", BLOCKS_25, "by a ticket of a paid account", "", 'B'},
     {"Vultr", "", "Vultr", BLOCKS_25, "by a ticket, often refused", "", 'B'},
     {"Render", "render free plan", "", MOST, "on a paid plan", "the free plan", 'B'},
     {"Railway", "", "", ALL, "on a larger plan", "small plans", 'B'},
     {"Cloudzy", "", "", ALL, "by a ticket", "", 'B'},
-    {"home networks", "home,isp,at&t,verizon,comcast,cox", "", BLOCKS_25, "by some providers, when asked", "AT&T, Verizon, Comcast, Cox and many more", 'B'},
+    {"home networks", "home,isp,at&t,verizon,comcast,cox", "", BLOCKS_25, "by some providers, when asked",
+     "AT&T, Verizon, Comcast, Cox and many more", 'B'},
 };
 const size_t network_count = ARRAY_LENGTH(networks);
 
@@ -57,7 +62,11 @@ const struct network *network_by_vendor(struct bytes text)
 
 unsigned network_bit(uint16_t port)
 {
-    return port == 25 ? BLOCKS_25 : port == 465 ? BLOCKS_465 : port == 587 ? BLOCKS_587 : port == 2525 ? BLOCKS_2525 : 0;
+    return port == 25     ? BLOCKS_25
+           : port == 465  ? BLOCKS_465
+           : port == 587  ? BLOCKS_587
+           : port == 2525 ? BLOCKS_2525
+                          : 0;
 }
 
 /* ---- the four ports as sets ---- */
@@ -70,7 +79,10 @@ static bool is_several(unsigned set)
 /* "25, 465 and 587" */
 static void add_ports(struct buffer *out, unsigned set)
 {
-    static const struct { unsigned bit; const char *text; } all[] = {{BLOCKS_25, "25"}, {BLOCKS_465, "465"}, {BLOCKS_587, "587"}, {BLOCKS_2525, "2525"}};
+    static const struct {
+        unsigned bit;
+        const char *text;
+    } all[] = {{BLOCKS_25, "25"}, {BLOCKS_465, "465"}, {BLOCKS_587, "587"}, {BLOCKS_2525, "2525"}};
     unsigned left = set;
     for (size_t i = 0; i < ARRAY_LENGTH(all); i++) {
         if ((set & all[i].bit) == 0)
@@ -118,10 +130,12 @@ static void add_networks(struct buffer *out, unsigned silent, unsigned answers)
         }
 }
 
-/* One silent port may be the host's own doing, unless another one answers, or it is all that a known provider has. */
+/* One silent port may be the host's own doing, unless another
+ * one answers, or it is all that a known provider has. */
 static bool is_telling(unsigned silent, unsigned answers, const struct provider *provider)
 {
-    return is_several(silent) || answers != 0 || (provider != NULL && (offered_by(provider) & ~(silent | BLOCKS_25)) == 0);
+    return is_several(silent) || answers != 0 ||
+           (provider != NULL && (offered_by(provider) & ~(silent | BLOCKS_25)) == 0);
 }
 
 /* ---- what is left ---- */
@@ -140,7 +154,8 @@ static void add_other_ports(struct buffer *out, const struct provider *provider)
     uint16_t others[2 * PROVIDER_PORTS_MAX];
     size_t count = 0;
     for (size_t i = 0; provider != NULL && i < 2 * PROVIDER_PORTS_MAX; i++) {
-        uint16_t port = i < PROVIDER_PORTS_MAX ? provider->starttls[i] : provider->implicit[i - PROVIDER_PORTS_MAX];
+        uint16_t port = i < PROVIDER_PORTS_MAX ? provider->starttls[i]
+                                               : provider->implicit[i - PROVIDER_PORTS_MAX];
         if (port != 0 && network_bit(port) == 0)
             others[count++] = port;
     }
@@ -154,20 +169,27 @@ void network_explain(const struct port_pattern *pattern, const struct provider *
 {
     unsigned silent = pattern->silent & offered_by(provider), answers = pattern->answers & ~silent;
     if (silent == BLOCKS_25) {
-        buffer_add_format(out, "%s25 is silent: nearly every cloud and home network blocks it, and nobody needs it to submit mail", answers != 0 ? "only " : "");
+        buffer_add_format(out,
+                          "%s25 is silent: nearly every cloud and home network blocks it, and nobody needs "
+                          "it to submit mail",
+                          answers != 0 ? "only " : "");
         return;
     }
     if (silent == 0 || !is_telling(silent, answers, provider) || count_like(silent, answers) == 0)
         return;
     if (silent == ALL)
-        buffer_add_text(out, "all four are silent: there is no mail server, or this network lets no mail out, as ");
+        buffer_add_text(
+            out, "all four are silent: there is no mail server, or this network lets no mail out, as ");
     else {
         add_ports(out, silent);
         buffer_add_text(out, is_several(silent) ? " are silent" : " is silent");
         if (answers != 0)
             buffer_add_text(out, ", ");
         add_ports(out, answers);
-        buffer_add_format(out, "%s: the usual block of ", answers == 0 ? "" : is_several(answers) ? " answer" : " answers");
+        buffer_add_format(out, "%s: the usual block of ",
+                          answers == 0          ? ""
+                          : is_several(answers) ? " answer"
+                                                : " answers");
     }
     add_networks(out, silent, answers);
     if (answers != 0)

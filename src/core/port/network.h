@@ -13,13 +13,14 @@
 enum { BLOCKS_25 = 1, BLOCKS_465 = 2, BLOCKS_587 = 4, BLOCKS_2525 = 8 };
 
 struct network {
-    const char *name;     /* "DigitalOcean" */
-    const char *aliases;  /* in lower case, between commas */
-    const char *vendors;  /* between commas: any of them in the machine's own description of itself (DMI), or "" */
-    unsigned silent;      /* by default */
-    const char *lifted;   /* how, or "never" */
+    const char *name;    /* "DigitalOcean" */
+    const char *aliases; /* in lower case, between commas */
+    /* between commas: any of them in the machine's own description of itself (DMI), or "" */
+    const char *vendors;
+    unsigned silent;    /* by default */
+    const char *lifted; /* how, or "never" */
     const char *remark;
-    char confidence;      /* as provider.h has it */
+    char confidence; /* as provider.h has it */
 };
 
 extern const struct network networks[];
@@ -28,7 +29,8 @@ extern const size_t network_count;
 const struct network *network_by_name(struct bytes name);
 bool network_is_called(const struct network *network, struct bytes name);
 /* From the texts of sys_vendor, product_name, bios_version, chassis_asset_tag and the like, together;
- * NULL when it is none that is known. Azure is known by the asset tag alone: other Hyper-V has the same names. */
+ * NULL when it is none that is known. Azure is known by the asset tag alone: other Hyper-V has the same
+ * names. */
 const struct network *network_by_vendor(struct bytes text);
 
 /* What was seen of the four ports: sets of BLOCKS_*. A port may be in neither: not tried, or in doubt. */

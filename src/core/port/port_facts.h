@@ -17,14 +17,15 @@ struct port_facts {
     const char *blocked;   /* who blocks it */
     const char *advice;
     const char *source;
-    char confidence;       /* as provider.h has it */
+    char confidence; /* as provider.h has it */
 };
 
 /* In the order of 25, 587, 2525, 465; NULL for another port. */
 extern const struct port_facts port_facts[4];
 const struct port_facts *port_facts_of(uint16_t port);
 
-/* Ports besides the four on which some providers take mail. Port 0 ends; NULL for one that nobody is known to use. */
+/* Ports besides the four on which some providers take mail. Port
+ * 0 ends; NULL for one that nobody is known to use. */
 struct port_other {
     uint16_t port;
     enum client_tls tls;
@@ -34,7 +35,8 @@ struct port_other {
 extern const struct port_other port_others[];
 const struct port_other *port_other_of(uint16_t port);
 
-/* How to speak on a port when nobody says: implicit on 465 (those that end in 465, as 2465 and 8465, and 443), else STARTTLS. */
+/* How to speak on a port when nobody says: implicit on 465 (those that
+ * end in 465, as 2465 and 8465, and 443), else STARTTLS. */
 enum client_tls port_tls(uint16_t port);
 /* Is that known, or a guess? */
 bool port_tls_is_known(uint16_t port);

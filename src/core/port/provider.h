@@ -12,18 +12,21 @@
 enum { PROVIDER_PORTS_MAX = 6 };
 
 struct provider {
-    const char *name;                        /* "SendGrid" */
-    const char *aliases;                     /* other names to ask by, in lower case, between commas */
-    const char *hosts;                       /* between commas; "*" stands for a region; the first is the usual one */
-    uint16_t starttls[PROVIDER_PORTS_MAX];   /* the best first; 0 ends; may be empty; 25 is left out, though some offer it */
+    const char *name;    /* "SendGrid" */
+    const char *aliases; /* other names to ask by, in lower case, between commas */
+    /* between commas; "*" stands for a region; the first is the usual one */
+    const char *hosts;
+    /* the best first; 0 ends; may be empty; 25 is left out, though some offer it */
+    uint16_t starttls[PROVIDER_PORTS_MAX];
     uint16_t implicit[PROVIDER_PORTS_MAX];
-    const char *user, *password;             /* what to sign in with, in words */
-    const char *fixed_user;                  /* always this one ("apikey"), or NULL */
-    const char *domains;                     /* of mail addresses with it, between commas */
-    const char *mx;                          /* where the MX of domains hosted there point to: suffixes */
-    const char *https;                       /* its API: the way out when every port is blocked, or "" */
+    const char *user, *password; /* what to sign in with, in words */
+    const char *fixed_user;      /* always this one ("apikey"), or NULL */
+    const char *domains;         /* of mail addresses with it, between commas */
+    const char *mx;              /* where the MX of domains hosted there point to: suffixes */
+    const char *https;           /* its API: the way out when every port is blocked, or "" */
     const char *remark, *source;
-    char confidence;                         /* 'A' read on the primary page, 'B' quoted by others, 'C' unconfirmed */
+    /* 'A' read on the primary page, 'B' quoted by others, 'C' unconfirmed */
+    char confidence;
 };
 
 extern const struct provider providers[];

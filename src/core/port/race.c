@@ -24,8 +24,12 @@ void race_start(struct race *race, const struct race_options *options, uint64_t 
     for (size_t a = 0; a < 2 * options->address_count; a++)
         for (size_t p = 0; p < options->port_count; p++)
             if (comes_last(race, &race->options.ports[p]) == (a >= options->address_count))
-                race->attempts[race->attempt_count++] = (struct race_attempt){.port = &race->options.ports[p], .address = &race->options.addresses[a % options->address_count],
-                                                                           .tls = options->ports[p].tls, .certificate = PORT_OPEN, .step = STEP_CONNECT};
+                race->attempts[race->attempt_count++] = (struct race_attempt){
+                    .port = &race->options.ports[p],
+                    .address = &race->options.addresses[a % options->address_count],
+                    .tls = options->ports[p].tls,
+                    .certificate = PORT_OPEN,
+                    .step = STEP_CONNECT};
     race->planned = race->attempt_count;
     race_time(race, now_ms);
 }
@@ -75,7 +79,8 @@ static enum port_verdict verdict_of_failure(const struct race_attempt *a, const 
         return verdict_of_starttls(a, why);
     if (why->code >= 400)
         return why->code / 100 == 4 ? PORT_LATER : PORT_UNWILLING;
-    return bytes_search(why->text, BYTES("TLS here from the first byte")) != SIZE_MAX ? PORT_TLS_OTHER : PORT_NOT_SMTP;
+    return bytes_search(why->text, BYTES("TLS here from the first byte")) != SIZE_MAX ? PORT_TLS_OTHER
+                                                                                      : PORT_NOT_SMTP;
 }
 
 /* ---- the other way round ---- */
@@ -83,7 +88,8 @@ static enum port_verdict verdict_of_failure(const struct race_attempt *a, const 
 static bool is_tried(const struct race *race, const struct race_attempt *like, enum client_tls tls)
 {
     for (size_t i = 0; i < race->attempt_count; i++)
-        if (race->attempts[i].port->port == like->port->port && race->attempts[i].address == like->address && race->attempts[i].tls == tls)
+        if (race->attempts[i].port->port == like->port->port && race->attempts[i].address == like->address &&
+            race->attempts[i].tls == tls)
             return true;
     return false;
 }
@@ -92,11 +98,19 @@ static bool is_tried(const struct race *race, const struct race_attempt *like, e
 static void try_other_tls_mode(struct race *race, const struct race_attempt *a, uint64_t now_ms)
 {
     enum client_tls tls = a->tls == CLIENT_TLS_IMPLICIT ? CLIENT_TLS_REQUIRED : CLIENT_TLS_IMPLICIT;
-    if (a->tls == CLIENT_TLS_OPPORTUNISTIC || a->tls_mismatch || is_last_resort(race, a->port) || is_tried(race, a, tls))
+    if (a->tls == CLIENT_TLS_OPPORTUNISTIC || a->tls_mismatch || is_last_resort(race, a->port) ||
+        is_tried(race, a, tls))
         return;
-    race->attempts[race->attempt_count++] = (struct race_attempt){
-        .port = a->port, .address = a->address, .tls = tls, .tls_mismatch = true, .certificate = PORT_OPEN, .step = STEP_CONNECT,
-        .stage = ATTEMPT_CONNECTING, .connect_due = true, .started_ms = now_ms, .step_ms = now_ms};
+    race->attempts[race->attempt_count++] = (struct race_attempt){.port = a->port,
+                                                                  .address = a->address,
+                                                                  .tls = tls,
+                                                                  .tls_mismatch = true,
+                                                                  .certificate = PORT_OPEN,
+                                                                  .step = STEP_CONNECT,
+                                                                  .stage = ATTEMPT_CONNECTING,
+                                                                  .connect_due = true,
+                                                                  .started_ms = now_ms,
+                                                                  .step_ms = now_ms};
 }
 
 static bool is_mute(const struct race_attempt *a)
@@ -120,7 +134,8 @@ static void became_ready(struct race *race, struct race_attempt *a, uint64_t now
 {
     if (a->certificate != PORT_OPEN) {
         end_attempt(race, a, a->certificate, now_ms);
-    } else if (race->options.needs_auth && !client_can_sign_in(a->session.capabilities.mechanisms, race->options.by_token)) {
+    } else if (race->options.needs_auth &&
+               !client_can_sign_in(a->session.capabilities.mechanisms, race->options.by_token)) {
         end_attempt(race, a, PORT_NO_AUTH, now_ms);
     } else if (race->options.examine) {
         end_attempt(race, a, PORT_OPEN, now_ms);
@@ -132,22 +147,19 @@ static void became_ready(struct race *race, struct race_attempt *a, uint64_t now
 }
 
 /* One action of its session; true when it is the shell's too. */
-static bool take_session_action(struct race *race, size_t i, const struct client_action *from, uint64_t now_ms, struct race_action *action)
+static bool take_session_action(struct race *race, size_t i, const struct client_action *from,
+                                uint64_t now_ms, struct race_action *action)
 {
     struct race_attempt *a = &race->attempts[i];
     switch (from->kind) {
-    case CLIENT_SEND:
-        *action = (struct race_action){RACE_SEND, i, from->bytes};
-        return true;
+    case CLIENT_SEND: *action = (struct race_action){RACE_SEND, i, from->bytes}; return true;
     case CLIENT_STARTTLS:
         a->stage = ATTEMPT_SHAKING;
         a->step = STEP_TLS;
         a->step_ms = now_ms;
         *action = (struct race_action){.kind = RACE_HANDSHAKE, .attempt = i};
         return true;
-    case CLIENT_READY:
-        became_ready(race, a, now_ms);
-        return false;
+    case CLIENT_READY: became_ready(race, a, now_ms); return false;
     case CLIENT_FAILED:
         keep_said(a, from->failure.text);
         a->step = from->failure.step;
@@ -159,8 +171,7 @@ static bool take_session_action(struct race *race, size_t i, const struct client
     case CLIENT_ASK_PROOF:
     case CLIENT_WANT_CONTENT:
     case CLIENT_SENT:
-    case CLIENT_CLOSE:
-        break;
+    case CLIENT_CLOSE: break;
     }
     return false;
 }
@@ -207,13 +218,18 @@ static void check_pair(struct race_attempt *a, const struct race_attempt *b)
 {
     bool same = a->port->port == b->port->port && a->address == b->address;
     /* It waits for us to speak first and knows no TLS: so do web servers. */
-    if (same && b->tls_mismatch && ((a->verdict == PORT_SILENT && b->verdict == PORT_TLS_OTHER) || (a->verdict == PORT_TLS_OTHER && b->verdict == PORT_SILENT)))
+    if (same && b->tls_mismatch &&
+        ((a->verdict == PORT_SILENT && b->verdict == PORT_TLS_OTHER) ||
+         (a->verdict == PORT_TLS_OTHER && b->verdict == PORT_SILENT)))
         a->verdict = PORT_PORTAL;
     /* The same server offers it next door. */
-    if (a->verdict == PORT_NO_TLS && a->tls == CLIENT_TLS_REQUIRED && b->secured && b->tls == CLIENT_TLS_REQUIRED && a->address == b->address)
+    if (a->verdict == PORT_NO_TLS && a->tls == CLIENT_TLS_REQUIRED && b->secured &&
+        b->tls == CLIENT_TLS_REQUIRED && a->address == b->address)
         a->verdict = PORT_STRIPPED;
-    bool doubtful = a->verdict == PORT_CERTIFICATE_OTHER_NAME || a->verdict == PORT_CERTIFICATE_SELF_SIGNED || a->verdict == PORT_CERTIFICATE_UNKNOWN_ISSUER;
-    if (doubtful && b->secured && b->certificate == PORT_OPEN && a->address == b->address && a->port->port != b->port->port)
+    bool doubtful = a->verdict == PORT_CERTIFICATE_OTHER_NAME || a->verdict == PORT_CERTIFICATE_SELF_SIGNED ||
+                    a->verdict == PORT_CERTIFICATE_UNKNOWN_ISSUER;
+    if (doubtful && b->secured && b->certificate == PORT_OPEN && a->address == b->address &&
+        a->port->port != b->port->port)
         a->verdict = PORT_IMPOSTOR;
 }
 
@@ -230,7 +246,8 @@ static void win(struct race *race, size_t i, uint64_t now_ms)
     race->winner = i;
     for (size_t k = 0; k < race->attempt_count; k++)
         if (k != i && race->attempts[k].stage != ATTEMPT_WAITING && race->attempts[k].stage != ATTEMPT_OVER)
-            end_attempt(race, &race->attempts[k], race->attempts[k].stage == ATTEMPT_READY ? PORT_OPEN : PORT_UNTRIED, now_ms);
+            end_attempt(race, &race->attempts[k],
+                        race->attempts[k].stage == ATTEMPT_READY ? PORT_OPEN : PORT_UNTRIED, now_ms);
 }
 
 static void decide(struct race *race, uint64_t now_ms)
@@ -240,12 +257,14 @@ static void decide(struct race *race, uint64_t now_ms)
     if (race->won || race->over)
         return;
     for (size_t i = 0; i < race->attempt_count; i++)
-        if (race->attempts[i].stage == ATTEMPT_READY && (best == SIZE_MAX || is_better(&race->attempts[i], &race->attempts[best])))
+        if (race->attempts[i].stage == ATTEMPT_READY &&
+            (best == SIZE_MAX || is_better(&race->attempts[i], &race->attempts[best])))
             best = i;
     for (size_t i = 0; i < race->attempt_count; i++) {
         const struct race_attempt *a = &race->attempts[i];
         any_left = any_left || is_in_progress(a);
-        better_is_near = better_is_near || (best != SIZE_MAX && a->connected && is_in_progress(a) && is_better(a, &race->attempts[best]));
+        better_is_near = better_is_near || (best != SIZE_MAX && a->connected && is_in_progress(a) &&
+                                            is_better(a, &race->attempts[best]));
     }
     bool late = now_ms >= race->started_ms + race->options.deadline_ms;
     if (best == SIZE_MAX)
@@ -296,7 +315,8 @@ void race_connected(struct race *race, size_t i, uint64_t now_ms)
     a->shake_due = true;
 }
 
-void race_tls_done(struct race *race, size_t i, enum port_verdict certificate, struct bytes said, uint64_t now_ms)
+void race_tls_done(struct race *race, size_t i, enum port_verdict certificate, struct bytes said,
+                   uint64_t now_ms)
 {
     struct race_attempt *a = &race->attempts[i];
     if (a->stage != ATTEMPT_SHAKING)
@@ -333,8 +353,9 @@ size_t race_feed(struct race *race, size_t i, struct bytes input, uint64_t now_m
 void race_lost(struct race *race, size_t i, enum race_loss loss, struct bytes why, uint64_t now_ms)
 {
     static const enum port_verdict verdicts[] = {
-        [LOSS_REFUSED] = PORT_REFUSED, [LOSS_UNREACHABLE] = PORT_UNREACHABLE, [LOSS_TIMEOUT] = PORT_SILENT, [LOSS_CLOSED] = PORT_CLOSED,
-        [LOSS_TLS] = PORT_TLS_FAILED, [LOSS_TLS_MISMATCH] = PORT_TLS_OTHER,
+        [LOSS_REFUSED] = PORT_REFUSED,  [LOSS_UNREACHABLE] = PORT_UNREACHABLE,
+        [LOSS_TIMEOUT] = PORT_SILENT,   [LOSS_CLOSED] = PORT_CLOSED,
+        [LOSS_TLS] = PORT_TLS_FAILED,   [LOSS_TLS_MISMATCH] = PORT_TLS_OTHER,
         [LOSS_NOT_SMTP] = PORT_NOT_SMTP};
     struct race_attempt *a = &race->attempts[i];
     if (a->stage == ATTEMPT_OVER)
@@ -366,7 +387,8 @@ static uint64_t limit_of(const struct race *race, const struct race_attempt *a)
 static uint64_t held_until_ms(const struct race *race)
 {
     uint64_t until_ms = 0;
-    if (race->options.examine || race->next == race->planned || !comes_last(race, race->attempts[race->next].port))
+    if (race->options.examine || race->next == race->planned ||
+        !comes_last(race, race->attempts[race->next].port))
         return 0;
     for (size_t i = 0; i < race->attempt_count; i++) {
         const struct race_attempt *a = &race->attempts[i];
@@ -399,7 +421,8 @@ void race_time(struct race *race, uint64_t now_ms)
             try_other_tls_mode(race, a, now_ms);
     }
     decide(race, now_ms); /* what is ready needs no further attempt */
-    while (!race->won && !late && race->grace_ms == 0 && race->next < race->planned && now_ms >= race->next_start_ms && now_ms >= held_until_ms(race))
+    while (!race->won && !late && race->grace_ms == 0 && race->next < race->planned &&
+           now_ms >= race->next_start_ms && now_ms >= held_until_ms(race))
         start_next(race, now_ms);
     if (late)
         race->next = race->planned;
@@ -411,7 +434,8 @@ uint64_t race_next_ms(const struct race *race, uint64_t now_ms)
     uint64_t next_ms = race->started_ms + race->options.deadline_ms;
     if (race->won || race->over)
         return UINT64_MAX;
-    uint64_t held_ms = held_until_ms(race), start_ms = held_ms > race->next_start_ms ? held_ms : race->next_start_ms;
+    uint64_t held_ms = held_until_ms(race),
+             start_ms = held_ms > race->next_start_ms ? held_ms : race->next_start_ms;
     if (race->next < race->planned && race->grace_ms == 0 && start_ms < next_ms)
         next_ms = start_ms;
     if (race->grace_ms != 0 && race->grace_ms < next_ms)
@@ -493,5 +517,6 @@ void race_explain(const struct race *race, struct buffer *out)
     if (best != NULL && first)
         buffer_add_text(out, ": it is the first choice and it works");
     if (best != NULL && best->tls_mismatch)
-        buffer_add_format(out, "; against the custom it speaks %s there", best->tls == CLIENT_TLS_IMPLICIT ? "TLS from the first byte" : "STARTTLS");
+        buffer_add_format(out, "; against the custom it speaks %s there",
+                          best->tls == CLIENT_TLS_IMPLICIT ? "TLS from the first byte" : "STARTTLS");
 }

@@ -37,10 +37,11 @@ enum race_limit {
     RACE_GRACE_MS = 200,
     RACE_DEADLINE_MS = 10 * 1000, /* for the whole, unless said */
     RACE_CONNECT_MS = 4 * 1000,   /* each step has its own limit */
-    RACE_LAST_CONNECT_MS = 2 * 1000, /* of the last resort, which nobody shall wait for where it is blocked too */
+    /* of the last resort, which nobody shall wait for where it is blocked too */
+    RACE_LAST_CONNECT_MS = 2 * 1000,
     RACE_LAST_PORT = 443,
-    RACE_STEP_MS = 6 * 1000,      /* greeting, EHLO, TLS */
-    RACE_TLS_MISMATCH_MS = 1500,     /* silence in place of a greeting: try TLS from the first byte as well */
+    RACE_STEP_MS = 6 * 1000,     /* greeting, EHLO, TLS */
+    RACE_TLS_MISMATCH_MS = 1500, /* silence in place of a greeting: try TLS from the first byte as well */
     RACE_PORTS_MAX = 8,
     RACE_ADDRESSES_MAX = 4,
     RACE_ATTEMPTS_MAX = 2 * RACE_PORTS_MAX * RACE_ADDRESSES_MAX, /* each may have one the other way */
@@ -56,30 +57,37 @@ struct race_options {
     size_t port_count;
     struct route_address addresses[RACE_ADDRESSES_MAX];
     size_t address_count;
-    struct bytes helo;       /* ours; outlives the race */
-    bool needs_auth;         /* a way to sign in must be offered */
-    bool by_token;           /* with an OAuth 2 token */
-    bool any_certificate;    /* loopback: TLS may be self-signed */
-    bool examine;            /* all at once, no winner */
-    uint16_t last_resort;    /* RACE_LAST_PORT, which is one of the ports then; 0: none */
-    uint32_t deadline_ms;    /* 0: RACE_DEADLINE_MS */
+    struct bytes helo;    /* ours; outlives the race */
+    bool needs_auth;      /* a way to sign in must be offered */
+    bool by_token;        /* with an OAuth 2 token */
+    bool any_certificate; /* loopback: TLS may be self-signed */
+    bool examine;         /* all at once, no winner */
+    uint16_t last_resort; /* RACE_LAST_PORT, which is one of the ports then; 0: none */
+    uint32_t deadline_ms; /* 0: RACE_DEADLINE_MS */
 };
 
 struct race_attempt {
     const struct race_port *port;
     const struct route_address *address;
-    enum client_tls tls;     /* the port's, or the other way round */
+    enum client_tls tls; /* the port's, or the other way round */
     bool tls_mismatch;
-    enum { ATTEMPT_WAITING, ATTEMPT_CONNECTING, ATTEMPT_SHAKING, ATTEMPT_TALKING, ATTEMPT_READY, ATTEMPT_OVER } stage;
+    enum {
+        ATTEMPT_WAITING,
+        ATTEMPT_CONNECTING,
+        ATTEMPT_SHAKING,
+        ATTEMPT_TALKING,
+        ATTEMPT_READY,
+        ATTEMPT_OVER
+    } stage;
     enum port_verdict verdict;
-    enum client_step step;   /* where it stands, or ended */
+    enum client_step step; /* where it stands, or ended */
     uint64_t started_ms, step_ms, ended_ms;
     enum port_verdict certificate; /* PORT_OPEN: valid, or not seen yet */
     bool has_session, secured, connect_due, shake_due, close_due, connected, heard;
     struct client_session session;
     struct client_capabilities capabilities; /* kept when the session is gone */
-    unsigned code;           /* of the reply it ended with; 0 when there was none */
-    char said[200];          /* what the server, or the system, said at the end */
+    unsigned code;                           /* of the reply it ended with; 0 when there was none */
+    char said[200];                          /* what the server, or the system, said at the end */
 };
 
 struct race {
@@ -91,7 +99,15 @@ struct race {
     bool won, over, told;
 };
 
-enum race_action_kind { RACE_NOTHING, RACE_CONNECT, RACE_SEND, RACE_HANDSHAKE, RACE_CLOSE, RACE_WON, RACE_OVER };
+enum race_action_kind {
+    RACE_NOTHING,
+    RACE_CONNECT,
+    RACE_SEND,
+    RACE_HANDSHAKE,
+    RACE_CLOSE,
+    RACE_WON,
+    RACE_OVER
+};
 struct race_action {
     enum race_action_kind kind;
     size_t attempt;
@@ -99,7 +115,15 @@ struct race_action {
 };
 
 /* How a connection can fail. */
-enum race_loss { LOSS_REFUSED, LOSS_UNREACHABLE, LOSS_TIMEOUT, LOSS_CLOSED, LOSS_TLS, LOSS_TLS_MISMATCH, LOSS_NOT_SMTP };
+enum race_loss {
+    LOSS_REFUSED,
+    LOSS_UNREACHABLE,
+    LOSS_TIMEOUT,
+    LOSS_CLOSED,
+    LOSS_TLS,
+    LOSS_TLS_MISMATCH,
+    LOSS_NOT_SMTP
+};
 
 void race_start(struct race *race, const struct race_options *options, uint64_t now_ms);
 void race_free(struct race *race); /* the winner's session too */
@@ -108,7 +132,8 @@ bool race_action(struct race *race, uint64_t now_ms, struct race_action *action)
 void race_connected(struct race *race, size_t attempt, uint64_t now_ms);
 /* The handshake is done. `certificate`: PORT_OPEN when it is valid, else the verdict on it, and
  * `said`, what it says (the name it is for). */
-void race_tls_done(struct race *race, size_t attempt, enum port_verdict certificate, struct bytes said, uint64_t now_ms);
+void race_tls_done(struct race *race, size_t attempt, enum port_verdict certificate, struct bytes said,
+                   uint64_t now_ms);
 size_t race_feed(struct race *race, size_t attempt, struct bytes input, uint64_t now_ms);
 void race_lost(struct race *race, size_t attempt, enum race_loss loss, struct bytes why, uint64_t now_ms);
 

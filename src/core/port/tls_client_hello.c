@@ -70,7 +70,8 @@ static size_t take_number(struct hello_reader *r, int octets)
 static void skip(struct hello_reader *r, size_t count)
 {
     while (count > 0 && is_ready(r)) {
-        size_t there = r->left.length < r->record ? r->left.length : r->record, run = count < there ? count : there;
+        size_t there = r->left.length < r->record ? r->left.length : r->record,
+               run = count < there ? count : there;
         r->left = bytes_from(r->left, run);
         r->record -= run;
         count -= run;
@@ -148,9 +149,9 @@ enum tls_client_hello_verdict tls_client_hello_check(struct bytes octets, struct
     r.wrong = r.wrong || (goes_on(&r) && body > TLS_CLIENT_HELLO_MAX);
     if (spend(&r, &body, 2 + RANDOM))
         skip(&r, 2 + RANDOM);
-    skip_field(&r, &body, 1); /* session id */
-    skip_field(&r, &body, 2); /* cipher suites */
-    skip_field(&r, &body, 1); /* compression */
+    skip_field(&r, &body, 1);    /* session id */
+    skip_field(&r, &body, 2);    /* cipher suites */
+    skip_field(&r, &body, 1);    /* compression */
     if (body > 0 && goes_on(&r)) /* a hello of old has no extensions */
         found = extensions_offer(&r, &body, protocol);
     if (r.wrong || (r.short_of && octets.length >= TLS_CLIENT_HELLO_MAX))

@@ -8,18 +8,18 @@
 #ifndef MAILBOAT_CORE_PORT_TLS_CLIENT_HELLO_H
 #define MAILBOAT_CORE_PORT_TLS_CLIENT_HELLO_H
 
-#include "base/bytes.h"
-
 #include <stdbool.h>
+
+#include "base/bytes.h"
 
 enum {
     TLS_CLIENT_HELLO_MAX = 16 * 1024, /* octets of it that are looked at, with the headers of its records */
 };
 
 enum tls_client_hello_verdict {
-    TLS_CLIENT_HELLO_MORE,    /* it is not all there yet */
-    TLS_CLIENT_HELLO_OFFERS,  /* it offers the protocol */
-    TLS_CLIENT_HELLO_LACKS,   /* it does not */
+    TLS_CLIENT_HELLO_MORE,     /* it is not all there yet */
+    TLS_CLIENT_HELLO_OFFERS,   /* it offers the protocol */
+    TLS_CLIENT_HELLO_LACKS,    /* it does not */
     TLS_CLIENT_HELLO_NO_HELLO, /* it is none, or one that is longer than TLS_CLIENT_HELLO_MAX */
 };
 

@@ -32,9 +32,10 @@ enum port_verdict {
     PORT_VERDICTS
 };
 
-const char *port_verdict_name(enum port_verdict verdict);     /* "filtered" */
-const char *port_verdict_sentence(enum port_verdict verdict); /* "no answer: a firewall or the provider drops this port" */
-const char *port_verdict_hint(enum port_verdict verdict);     /* "use another port", or "" */
+const char *port_verdict_name(enum port_verdict verdict); /* "filtered" */
+/* "no answer: a firewall or the provider drops this port" */
+const char *port_verdict_sentence(enum port_verdict verdict);
+const char *port_verdict_hint(enum port_verdict verdict); /* "use another port", or "" */
 /* The state in one of five words: "open" (it answers, whatever it answers), "refused", "filtered",
  * "unreachable", "intercepted" (it is not the server that answers). */
 const char *port_verdict_state(enum port_verdict verdict);

@@ -19,7 +19,8 @@ uint64_t schedule_delay_ms(const struct schedule_retry *retry, uint32_t attempts
     return delay < 1.0 ? 1 : (uint64_t)delay;
 }
 
-uint64_t schedule_due_ms(const struct schedule_retry *retry, uint32_t attempts, uint64_t random, uint64_t now_ms, uint64_t expires_ms)
+uint64_t schedule_due_ms(const struct schedule_retry *retry, uint32_t attempts, uint64_t random,
+                         uint64_t now_ms, uint64_t expires_ms)
 {
     uint64_t due_ms = now_ms + schedule_delay_ms(retry, attempts, random);
     return expires_ms > now_ms && due_ms > expires_ms ? expires_ms : due_ms;
@@ -48,7 +49,8 @@ static uint64_t said_seconds(struct bytes text)
 
 uint64_t schedule_greylist_ms(uint32_t attempts, uint32_t code, struct bytes text)
 {
-    static const char *const words[] = {"greylist", "graylist", "grey-list", "gray-list", "grey list", "postgrey"};
+    static const char *const words[] = {"greylist",  "graylist",  "grey-list",
+                                        "gray-list", "grey list", "postgrey"};
     bool says_so = false;
     if (attempts != 1 || (code != 450 && code != 451 && code != 452 && code != 421))
         return 0;
@@ -149,16 +151,20 @@ static uint32_t first_limit(const struct schedule_destination *d)
     return first < d->most ? first : d->most;
 }
 
-void schedule_enter(struct schedule *schedule, struct schedule_destination *destination, struct bytes name, enum schedule_transport transport,
-                    uint32_t failures)
+void schedule_enter(struct schedule *schedule, struct schedule_destination *destination, struct bytes name,
+                    enum schedule_transport transport, uint32_t failures)
 {
-    *destination = (struct schedule_destination){.name = name, .transport = transport, .failures = failures,
-                                                 .most = transport == SCHEDULE_LOCAL ? SCHEDULE_LOCAL_MAX : SCHEDULE_CONCURRENCY_MAX};
+    *destination = (struct schedule_destination){
+        .name = name,
+        .transport = transport,
+        .failures = failures,
+        .most = transport == SCHEDULE_LOCAL ? SCHEDULE_LOCAL_MAX : SCHEDULE_CONCURRENCY_MAX};
     destination->limit = first_limit(destination);
     map_put(&schedule->destinations, name, destination);
 }
 
-void schedule_limit(struct schedule *schedule, struct schedule_destination *destination, uint32_t connections, uint32_t rate)
+void schedule_limit(struct schedule *schedule, struct schedule_destination *destination, uint32_t connections,
+                    uint32_t rate)
 {
     if (connections > 0)
         destination->most = connections;
@@ -230,13 +236,17 @@ void schedule_want(struct schedule *schedule, struct schedule_destination *desti
 
 bool schedule_may_start(const struct schedule *schedule, const struct schedule_destination *destination)
 {
-    return destination->until_ms == 0 && destination->in_progress < destination->limit && !destination->paced &&
-           schedule->transports[destination->transport].in_progress < schedule->transports[destination->transport].max;
+    return destination->until_ms == 0 && destination->in_progress < destination->limit &&
+           !destination->paced &&
+           schedule->transports[destination->transport].in_progress <
+               schedule->transports[destination->transport].max;
 }
 
 struct schedule_destination *schedule_next(const struct schedule *schedule, enum schedule_transport transport)
 {
-    return schedule->transports[transport].in_progress < schedule->transports[transport].max ? schedule->transports[transport].ring : NULL;
+    return schedule->transports[transport].in_progress < schedule->transports[transport].max
+               ? schedule->transports[transport].ring
+               : NULL;
 }
 
 void schedule_started(struct schedule *schedule, struct schedule_destination *destination, uint64_t now_ms)
@@ -252,7 +262,8 @@ void schedule_started(struct schedule *schedule, struct schedule_destination *de
     place(schedule, destination);
 }
 
-/* Grows by one when as many went well as may be under way: it doubles in a round at first, like TCP's window. */
+/* Grows by one when as many went well as may be under way: it
+ * doubles in a round at first, like TCP's window. */
 static void grow(struct schedule_destination *d)
 {
     d->failures = 0;
@@ -279,12 +290,13 @@ static bool fail(struct schedule *schedule, struct schedule_destination *d, uint
     if (d->failures < SCHEDULE_FAILURES_MAX)
         return false;
     d->limit = 1;
-    d->until_ms = now_ms + schedule_delay_ms(&schedule->retry, d->failures - SCHEDULE_FAILURES_MAX + 1, random);
+    d->until_ms = now_ms +
+                  schedule_delay_ms(&schedule->retry, d->failures - SCHEDULE_FAILURES_MAX + 1, random);
     return true;
 }
 
-bool schedule_ended(struct schedule *schedule, struct schedule_destination *destination, enum schedule_news news, uint64_t now_ms,
-                    uint64_t random)
+bool schedule_ended(struct schedule *schedule, struct schedule_destination *destination,
+                    enum schedule_news news, uint64_t now_ms, uint64_t random)
 {
     bool backs_off = false, passing = destination->passing > 0;
     assert(destination->in_progress > 0);

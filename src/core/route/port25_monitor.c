@@ -11,12 +11,14 @@ bool port25_monitor_reached(struct port25_monitor *port25_monitor)
 static bool is_known(const struct port25_monitor *port25_monitor, const struct port25_server *server)
 {
     for (size_t i = 0; i < port25_monitor->silent_count; i++)
-        if (port25_monitor->silent[i].six == server->six && memcmp(port25_monitor->silent[i].octets, server->octets, server->six ? 16 : 4) == 0)
+        if (port25_monitor->silent[i].six == server->six &&
+            memcmp(port25_monitor->silent[i].octets, server->octets, server->six ? 16 : 4) == 0)
             return true;
     return false;
 }
 
-bool port25_monitor_was_silent(struct port25_monitor *port25_monitor, const struct port25_server *server, uint64_t now_ms)
+bool port25_monitor_was_silent(struct port25_monitor *port25_monitor, const struct port25_server *server,
+                               uint64_t now_ms)
 {
     if (port25_monitor->blocked || is_known(port25_monitor, server))
         return false;

@@ -200,7 +200,8 @@ void route_learn_facts(struct route *route, enum dns_type type, const struct dns
         route->any_unsure = true;
 }
 
-void route_learn(struct route *route, enum dns_type type, enum dns_status status, const struct dns_record *records, size_t count)
+void route_learn(struct route *route, enum dns_type type, enum dns_status status,
+                 const struct dns_record *records, size_t count)
 {
     route_learn_facts(route, type, &(struct dns_facts){.status = status, .records = records, .count = count});
 }
@@ -228,7 +229,8 @@ void route_took(struct route *route, size_t i)
     assert(i < count);
     for (size_t k = 0; k < count; k++)
         turned[k] = from[(i + k) % count];
-    memcpy(&route->hosts[route->host_now].addresses[route->address_now - 1], turned, count * sizeof turned[0]);
+    memcpy(&route->hosts[route->host_now].addresses[route->address_now - 1], turned,
+           count * sizeof turned[0]);
 }
 
 void route_tried(struct route *route, size_t count)
@@ -326,8 +328,10 @@ static struct route_answer end_of_mx(const struct route *route)
 {
     switch (route->mx) {
     case DNS_NXDOMAIN: return end(true, "5.1.2", "the recipient's domain does not exist");
-    case DNS_BOGUS: return end(false, "4.4.3", "DNS answers about the recipient's domain are forged or broken (DNSSEC)");
-    case DNS_SERVER_FAILURE: return end(false, "4.4.3", "the DNS servers of the recipient's domain do not answer");
+    case DNS_BOGUS:
+        return end(false, "4.4.3", "DNS answers about the recipient's domain are forged or broken (DNSSEC)");
+    case DNS_SERVER_FAILURE:
+        return end(false, "4.4.3", "the DNS servers of the recipient's domain do not answer");
     case DNS_UNKNOWN:
     case DNS_FOUND:
     case DNS_NO_DATA: break;
@@ -339,7 +343,8 @@ static struct route_answer end_of_mx(const struct route *route)
                    "mail loops back to this server: it is the mail server of the recipient's domain, which "
                    "is not hosted here");
     if (route->any_unsure)
-        return end(false, "4.4.3", "the addresses of the recipient's mail server cannot be looked up just now");
+        return end(false, "4.4.3",
+                   "the addresses of the recipient's mail server cannot be looked up just now");
     if (route->any_left_out)
         return end(false, "4.4.4",
                    "none of those servers of the recipient's domain that were looked up can be reached; the "
@@ -363,12 +368,14 @@ struct route_answer route_next(struct route *route)
         struct route_host *host = &route->hosts[route->host_now];
         for (int family = SIX; family <= FOUR; family++)
             if (host->status[family] == DNS_UNKNOWN)
-                return (struct route_answer){.kind = ROUTE_ASK, .name = host->name, .type = family == SIX ? DNS_AAAA : DNS_A};
+                return (struct route_answer){
+                    .kind = ROUTE_ASK, .name = host->name, .type = family == SIX ? DNS_AAAA : DNS_A};
         if (!host->arranged)
             arrange(route, host);
         if (route->address_now < host->address_count) {
             route->any_tried = true;
-            return (struct route_answer){.kind = ROUTE_TRY, .name = host->name, .address = host->addresses[route->address_now++]};
+            return (struct route_answer){
+                .kind = ROUTE_TRY, .name = host->name, .address = host->addresses[route->address_now++]};
         }
     }
     return route->any_tried ? end(false, NULL, NULL) : end_of_mx(route);

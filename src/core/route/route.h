@@ -32,9 +32,18 @@ enum route_limit {
     ROUTE_ADDRESSES_EACH = 2, /* of each host even where there are more: one of each family */
 };
 
-enum dns_type { DNS_A = 1, DNS_CNAME = 5, DNS_PTR = 12, DNS_MX = 15, DNS_TXT = 16, DNS_AAAA = 28, DNS_SRV = 33, DNS_TLSA = 52 };
+enum dns_type {
+    DNS_A = 1,
+    DNS_CNAME = 5,
+    DNS_PTR = 12,
+    DNS_MX = 15,
+    DNS_TXT = 16,
+    DNS_AAAA = 28,
+    DNS_SRV = 33,
+    DNS_TLSA = 52
+};
 enum dns_status {
-    DNS_UNKNOWN,        /* not asked yet */
+    DNS_UNKNOWN, /* not asked yet */
     DNS_FOUND,
     DNS_NO_DATA,        /* the name is there, without such a record */
     DNS_NXDOMAIN,       /* the name is not there */
@@ -43,11 +52,12 @@ enum dns_status {
 };
 
 struct dns_record {
-    uint16_t preference;  /* MX; SRV: priority */
+    uint16_t preference;   /* MX; SRV: priority */
     uint16_t weight, port; /* SRV (RFC 2782) */
-    struct bytes name;    /* MX, SRV, PTR: the host, without its final dot; "" is the null MX, or a service that is not there */
-    uint8_t address[16];  /* A (4 octets), AAAA (16) */
-    struct bytes data;    /* TXT: its strings as one (RFC 7208 3.3); TLSA: what the certificate must match */
+    /* MX, SRV, PTR: the host, without its final dot; "" is the null MX, or a service that is not there */
+    struct bytes name;
+    uint8_t address[16]; /* A (4 octets), AAAA (16) */
+    struct bytes data;   /* TXT: its strings as one (RFC 7208 3.3); TLSA: what the certificate must match */
     uint8_t usage, selector, matching; /* TLSA (RFC 6698 2.1) */
 };
 
@@ -68,17 +78,17 @@ struct route_host {
     bool secure[2];            /* so were they told (DNSSEC) */
     struct route_address *addresses;
     size_t address_count;
-    bool arranged;             /* those that are tried are chosen, IPv6 and IPv4 in turns */
-    uint64_t order;            /* among those of equal preference: by chance */
+    bool arranged;  /* those that are tried are chosen, IPv6 and IPv4 in turns */
+    uint64_t order; /* among those of equal preference: by chance */
 };
 
 struct route {
     struct arena arena;
-    struct bytes domain, self; /* self: our own host name, so that mail does not loop */
+    struct bytes domain, self;       /* self: our own host name, so that mail does not loop */
     const struct own_addresses *own; /* NULL: none are known */
-    bool no_mx;                /* the configuration names the host: its own addresses, whatever they are */
-    bool mx_secure;            /* DNSSEC vouches for which hosts these are */
-    uint64_t random;           /* orders hosts of equal preference */
+    bool no_mx;      /* the configuration names the host: its own addresses, whatever they are */
+    bool mx_secure;  /* DNSSEC vouches for which hosts these are */
+    uint64_t random; /* orders hosts of equal preference */
     enum dns_status mx;
     struct route_host *hosts;
     size_t host_count, host_now, address_now;
@@ -99,16 +109,17 @@ void route_free(struct route *route);
 enum route_kind { ROUTE_ASK, ROUTE_TRY, ROUTE_END };
 struct route_answer {
     enum route_kind kind;
-    struct bytes name;           /* ASK: the name to look up; TRY: the host's name */
-    enum dns_type type;          /* ASK */
-    struct route_address address; /* TRY */
-    bool final;                  /* END: nothing will change; else try again later */
+    struct bytes name;             /* ASK: the name to look up; TRY: the host's name */
+    enum dns_type type;            /* ASK */
+    struct route_address address;  /* TRY */
+    bool final;                    /* END: nothing will change; else try again later */
     const char *enhanced, *reason; /* END without any address tried */
 };
 struct route_answer route_next(struct route *route);
 
 /* What DNS says about the name and type that route_next() asked for. */
-void route_learn(struct route *route, enum dns_type type, enum dns_status status, const struct dns_record *records, size_t count);
+void route_learn(struct route *route, enum dns_type type, enum dns_status status,
+                 const struct dns_record *records, size_t count);
 void route_learn_facts(struct route *route, enum dns_type type, const struct dns_facts *facts);
 
 /* The host whose address route_next() gave last. */

@@ -9,7 +9,8 @@ static size_t specificity(struct bytes about, struct bytes domain)
     if (about.length == 0 || about.at[0] != '*')
         return 0;
     struct bytes tail = bytes_from(about, 1); /* ".example.net", or nothing */
-    bool below = domain.length > tail.length && bytes_equal(bytes_from(domain, domain.length - tail.length), tail);
+    bool below = domain.length > tail.length &&
+                 bytes_equal(bytes_from(domain, domain.length - tail.length), tail);
     return below ? 1 + tail.length : 0;
 }
 

@@ -10,7 +10,13 @@
 
 #include "base/bytes.h"
 
-enum relay_via { RELAY_MX, RELAY_SMARTHOST, RELAY_AUTO, RELAY_HOST, RELAY_UNSAID /* while the configuration is read */ };
+enum relay_via {
+    RELAY_MX,
+    RELAY_SMARTHOST,
+    RELAY_AUTO,
+    RELAY_HOST,
+    RELAY_UNSAID /* while the configuration is read */
+};
 /* How a host that a rule names is secured. */
 enum rule_tls { RULE_TLS_MAY, RULE_TLS_ENCRYPT, RULE_TLS_VERIFY, RULE_TLS_IMPLICIT, RULE_TLS_NONE };
 
@@ -21,17 +27,18 @@ enum route_rules_limit {
 };
 
 struct route_rule {
-    const char *domain;   /* in lower case: "example.com", "*.example.net" (those below it), "*" (all others) */
+    /* in lower case: "example.com", "*.example.net" (those below it), "*" (all others) */
+    const char *domain;
     enum relay_via via;
-    const char *host;     /* RELAY_HOST: its own addresses, without MX */
-    uint16_t port;        /* of that host */
+    const char *host; /* RELAY_HOST: its own addresses, without MX */
+    uint16_t port;    /* of that host */
     enum rule_tls tls;
     uint32_t connections; /* deliveries at once; 0: as ever */
     uint32_t rate;        /* messages a minute; 0: no limit */
 };
 
 struct route_rules {
-    enum relay_via via;   /* of what no rule is about */
+    enum relay_via via; /* of what no rule is about */
     const struct route_rule *rules;
     size_t count;
     uint32_t smarthost_connections, smarthost_rate; /* limits of the smarthost; 0: as ever, no limit */

@@ -146,8 +146,9 @@ bool sts_lists(const struct sts_policy *policy, struct bytes host)
 
 void sts_cache_write(struct buffer *out, const struct sts_cache_entry *kept)
 {
-    buffer_add_format(out, "sts %.*s %.*s %llu %u %s", BYTES_ARG(kept->domain), BYTES_ARG(kept->id), (unsigned long long)kept->fetched_ms,
-                      (unsigned)kept->policy.max_age_s, sts_mode_name(kept->policy.mode));
+    buffer_add_format(out, "sts %.*s %.*s %llu %u %s", BYTES_ARG(kept->domain), BYTES_ARG(kept->id),
+                      (unsigned long long)kept->fetched_ms, (unsigned)kept->policy.max_age_s,
+                      sts_mode_name(kept->policy.mode));
     for (size_t i = 0; i < kept->policy.pattern_count; i++)
         buffer_add_format(out, " %.*s", BYTES_ARG(kept->policy.patterns[i]));
     buffer_add_text(out, " end"); /* a line that was torn is seen */
@@ -165,8 +166,10 @@ bool sts_cache_read(struct bytes line, struct sts_cache_entry *kept)
         return false;
     kept->domain = bytes_split(&line, ' ');
     kept->id = bytes_split(&line, ' ');
-    if (!host_is_name(kept->domain, false) || !is_id(kept->id) || !bytes_to_u64(bytes_split(&line, ' '), UINT64_MAX / 2, &kept->fetched_ms) ||
-        !bytes_to_u64(bytes_split(&line, ' '), STS_AGE_MAX_S, &age_s) || !read_mode(bytes_split(&line, ' '), &kept->policy.mode))
+    if (!host_is_name(kept->domain, false) || !is_id(kept->id) ||
+        !bytes_to_u64(bytes_split(&line, ' '), UINT64_MAX / 2, &kept->fetched_ms) ||
+        !bytes_to_u64(bytes_split(&line, ' '), STS_AGE_MAX_S, &age_s) ||
+        !read_mode(bytes_split(&line, ' '), &kept->policy.mode))
         return false;
     kept->policy.max_age_s = (uint32_t)age_s;
     while (line.length > 0)

@@ -11,10 +11,10 @@
 #include "core/route/route.h"
 
 enum sts_limit {
-    STS_POLICY_MAX = 64 * 1024,  /* octets of a policy file (RFC 8461 3.3) */
-    STS_ID_MAX = 32,             /* octets (RFC 8461 3.1) */
-    STS_PATTERNS_MAX = 128,      /* of one policy; one with more is no policy */
-    STS_AGE_MAX_S = 31557600,    /* a year (RFC 8461 3.2) */
+    STS_POLICY_MAX = 64 * 1024, /* octets of a policy file (RFC 8461 3.3) */
+    STS_ID_MAX = 32,            /* octets (RFC 8461 3.1) */
+    STS_PATTERNS_MAX = 128,     /* of one policy; one with more is no policy */
+    STS_AGE_MAX_S = 31557600,   /* a year (RFC 8461 3.2) */
 };
 
 enum sts_mode { STS_NONE, STS_TESTING, STS_ENFORCE };

@@ -6,12 +6,9 @@ enum tls_next tls_fallback_next(bool may_go_clear, enum tls_loss loss, unsigned 
     if (!may_go_clear)
         return TLS_NEXT_HOST;
     switch (loss) {
-    case TLS_LOSS_CLEAR_TEXT:
-        break;
-    case TLS_LOSS_SILENT:
-        return TLS_NEXT_CLEAR;
-    case TLS_LOSS_ENDED:
-        return tries < TLS_TRIES ? TLS_NEXT_AGAIN : TLS_NEXT_CLEAR;
+    case TLS_LOSS_CLEAR_TEXT: break;
+    case TLS_LOSS_SILENT: return TLS_NEXT_CLEAR;
+    case TLS_LOSS_ENDED: return tries < TLS_TRIES ? TLS_NEXT_AGAIN : TLS_NEXT_CLEAR;
     }
     return TLS_NEXT_HOST;
 }

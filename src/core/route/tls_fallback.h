@@ -21,7 +21,7 @@
 enum tls_fallback_limit {
     TLS_FALLBACK_HOSTS_MAX = 256,       /* remembered */
     TLS_FALLBACK_KEPT_MS = 3600 * 1000, /* then TLS is tried again */
-    TLS_TRIES = 2,                     /* handshakes with an address before it goes in clear */
+    TLS_TRIES = 2,                      /* handshakes with an address before it goes in clear */
 };
 
 /* How a connection was lost. */
@@ -57,6 +57,7 @@ void tls_fallback_note(struct tls_fallback *fallback, struct bytes host, uint16_
 /* TLS with it works. */
 void tls_fallback_forget(struct tls_fallback *fallback, struct bytes host, uint16_t port);
 /* Was it silent within TLS_FALLBACK_KEPT_MS? *ago_ms, unless NULL, says how long ago. */
-bool tls_fallback_has(const struct tls_fallback *fallback, struct bytes host, uint16_t port, uint64_t *ago_ms);
+bool tls_fallback_has(const struct tls_fallback *fallback, struct bytes host, uint16_t port,
+                      uint64_t *ago_ms);
 
 #endif

@@ -18,8 +18,10 @@ static struct tls_policy requiretls_impossible(const char *reason)
 bool tls_policy_tlsa_is_usable(const struct dns_record *record)
 {
     enum { DANE_TA = 2, DANE_EE = 3, FULL = 0, SHA_256 = 1, SHA_512 = 2 };
-    bool usage = record->usage == DANE_TA || record->usage == DANE_EE; /* PKIX-TA and PKIX-EE are not for mail */
-    bool fits = (record->matching == FULL && record->data.length > 0) || (record->matching == SHA_256 && record->data.length == 32) ||
+    /* PKIX-TA and PKIX-EE are not for mail */
+    bool usage = record->usage == DANE_TA || record->usage == DANE_EE;
+    bool fits = (record->matching == FULL && record->data.length > 0) ||
+                (record->matching == SHA_256 && record->data.length == 32) ||
                 (record->matching == SHA_512 && record->data.length == 64);
     return usage && record->selector <= 1 && fits;
 }
@@ -39,14 +41,19 @@ static struct tls_policy by_records(const struct tls_facts *facts, size_t base)
     if (any_usable(&facts->tlsa[base]))
         return policy;
     if (facts->requiretls)
-        return requiretls_impossible("the message requires TLS all the way, and none of the server's TLSA records can be used to check it");
+        return requiretls_impossible("the message requires TLS all the way, and none of the server's TLSA "
+                                     "records can be used to check it");
     if (facts->wish == WISH_DANE)
-        return decided(DEMAND_REFUSE, "dane", "none of its TLSA records can be used for mail, and relay.tls asks for DANE");
-    return decided(DEMAND_ENCRYPT, "dane-unusable", "none of its TLSA records can be used for mail: encrypted, not checked"); /* RFC 7672 2.2 */
+        return decided(DEMAND_REFUSE, "dane",
+                       "none of its TLSA records can be used for mail, and relay.tls asks for DANE");
+    /* RFC 7672 2.2 */
+    return decided(DEMAND_ENCRYPT, "dane-unusable",
+                   "none of its TLSA records can be used for mail: encrypted, not checked");
 }
 
 /* RFC 7672 2.1.2: whoever hides what DNS says shall win nothing by it. */
-static bool is_hidden(enum dns_status status, const char *forged, const char *unknown, struct tls_policy *policy)
+static bool is_hidden(enum dns_status status, const char *forged, const char *unknown,
+                      struct tls_policy *policy)
 {
     if (status != DNS_SERVER_FAILURE && status != DNS_BOGUS)
         return false;
@@ -67,7 +74,8 @@ static bool leaves_dnssec(const struct tls_facts *facts, bool *vouched, struct t
         *policy = (struct tls_policy){.kind = TLS_POLICY_ASK_ALIAS};
         return true;
     }
-    return is_hidden(facts->alias, "its alias is forged or broken (DNSSEC)", "its alias cannot be looked up just now", policy);
+    return is_hidden(facts->alias, "its alias is forged or broken (DNSSEC)",
+                     "its alias cannot be looked up just now", policy);
 }
 
 /* True when DANE decides, or wants to know more. */
@@ -86,7 +94,8 @@ static bool dane(const struct tls_facts *facts, struct tls_policy *policy)
             *policy = (struct tls_policy){.kind = TLS_POLICY_ASK_TLSA, .base = i};
             return true;
         }
-        if (is_hidden(tlsa->status, "its TLSA records are forged or broken (DNSSEC)", "its TLSA records cannot be looked up just now", policy))
+        if (is_hidden(tlsa->status, "its TLSA records are forged or broken (DNSSEC)",
+                      "its TLSA records cannot be looked up just now", policy))
             return true;
         if (tlsa->status == DNS_FOUND && tlsa->secure) {
             *policy = by_records(facts, i);
@@ -114,16 +123,20 @@ static struct tls_policy by_requiretls(const struct tls_facts *facts)
     bool listed = facts->sts != NULL && facts->sts->mode != STS_NONE && sts_lists(facts->sts, facts->host);
     if (facts->mx_secure || listed)
         return decided(DEMAND_VERIFY, "requiretls", "the message requires TLS all the way");
-    return requiretls_impossible("the message requires TLS all the way, and neither DNSSEC nor MTA-STS vouches for the recipient's server");
+    return requiretls_impossible("the message requires TLS all the way, and neither DNSSEC nor MTA-STS "
+                                 "vouches for the recipient's server");
 }
 
 static struct tls_policy by_sts(const struct tls_facts *facts)
 {
     bool lists = sts_lists(facts->sts, facts->host);
     if (facts->sts->mode == STS_TESTING)
-        return decided(DEMAND_MAY, "sts-testing", lists ? "the domain tests an MTA-STS policy, which lists it" : "the domain tests an MTA-STS policy, which does not list it");
+        return decided(DEMAND_MAY, "sts-testing",
+                       lists ? "the domain tests an MTA-STS policy, which lists it"
+                             : "the domain tests an MTA-STS policy, which does not list it");
     return lists ? decided(DEMAND_VERIFY, "sts", "the domain's MTA-STS policy lists it and is enforced")
-                 : decided(DEMAND_REFUSE, "sts", "the domain's MTA-STS policy is enforced and does not list it");
+                 : decided(DEMAND_REFUSE, "sts",
+                           "the domain's MTA-STS policy is enforced and does not list it");
 }
 
 static struct tls_policy as_published(const struct tls_facts *facts)
@@ -141,16 +154,16 @@ static struct tls_policy as_published(const struct tls_facts *facts)
 struct tls_policy tls_policy_next(const struct tls_facts *facts)
 {
     struct tls_policy policy;
-    bool looks_for_dane = facts->wish == WISH_AUTO || facts->wish == WISH_DANE || (facts->requiretls && facts->wish != WISH_VERIFY && facts->wish != WISH_NONE);
+    bool looks_for_dane = facts->wish == WISH_AUTO || facts->wish == WISH_DANE ||
+                          (facts->requiretls && facts->wish != WISH_VERIFY && facts->wish != WISH_NONE);
     if (looks_for_dane && dane(facts, &policy))
         return policy;
     switch (facts->wish) {
-    case WISH_DANE:
-        return decided(DEMAND_REFUSE, "dane", why_no_dane(facts));
-    case WISH_VERIFY:
-        return decided(DEMAND_VERIFY, "verify", "relay.tls says so");
+    case WISH_DANE: return decided(DEMAND_REFUSE, "dane", why_no_dane(facts));
+    case WISH_VERIFY: return decided(DEMAND_VERIFY, "verify", "relay.tls says so");
     case WISH_NONE:
-        return facts->requiretls ? requiretls_impossible("the message requires TLS all the way, and relay.tls forbids it there")
+        return facts->requiretls ? requiretls_impossible(
+                                       "the message requires TLS all the way, and relay.tls forbids it there")
                                  : decided(DEMAND_CLEAR, "none", "relay.tls says so");
     case WISH_ENCRYPT:
         if (!facts->requiretls)
@@ -160,8 +173,7 @@ struct tls_policy tls_policy_next(const struct tls_facts *facts)
         if (!facts->requiretls)
             return decided(DEMAND_MAY, "may", "relay.tls says so");
         break;
-    case WISH_AUTO:
-        break;
+    case WISH_AUTO: break;
     }
     return as_published(facts);
 }

@@ -24,7 +24,8 @@ enum tls_wish {
 
 /* What a connection must have. */
 enum tls_demand {
-    DEMAND_MAY, DEMAND_ENCRYPT,
+    DEMAND_MAY,
+    DEMAND_ENCRYPT,
     DEMAND_VERIFY, /* a certificate valid for the host's name, from a CA that is trusted */
     DEMAND_DANE,   /* one that matches a TLSA record */
     DEMAND_CLEAR,
@@ -38,26 +39,32 @@ enum {
 
 struct tls_facts {
     enum tls_wish wish;
-    bool requiretls;     /* the message */
-    bool literal;        /* the destination is an address, about which nothing is published */
+    bool requiretls; /* the message */
+    bool literal;    /* the destination is an address, about which nothing is published */
     bool mx_secure, address_secure;
-    struct bytes bases[TLSA_BASES]; /* names below which TLSA records may be: where the host's aliases lead, the host; empty where the same */
+    /* names below which TLSA records may be: where the host's aliases lead, the host; empty where the same */
+    struct bytes bases[TLSA_BASES];
     struct dns_facts tlsa[TLSA_BASES];
-    enum dns_status alias;   /* of the host's own CNAME, asked for where aliases lead out of DNSSEC */
+    enum dns_status alias; /* of the host's own CNAME, asked for where aliases lead out of DNSSEC */
     bool alias_secure;
     struct bytes host;
     bool sts_known;
     const struct sts_policy *sts; /* NULL: the domain has none */
 };
 
-enum tls_policy_kind { TLS_POLICY_DECIDED, TLS_POLICY_ASK_TLSA, TLS_POLICY_ASK_ALIAS /* the CNAME of host */, TLS_POLICY_ASK_STS };
+enum tls_policy_kind {
+    TLS_POLICY_DECIDED,
+    TLS_POLICY_ASK_TLSA,
+    TLS_POLICY_ASK_ALIAS /* the CNAME of host */,
+    TLS_POLICY_ASK_STS
+};
 struct tls_policy {
     enum tls_policy_kind kind;
-    size_t base;            /* of bases: to ask for; of DEMAND_DANE */
+    size_t base; /* of bases: to ask for; of DEMAND_DANE */
     enum tls_demand demand;
-    bool final;             /* REFUSE: REQUIRETLS cannot be had there */
-    const char *word;       /* "dane", "sts", "sts-testing", "may" ... */
-    const char *reason;     /* a clause: why */
+    bool final;         /* REFUSE: REQUIRETLS cannot be had there */
+    const char *word;   /* "dane", "sts", "sts-testing", "may" ... */
+    const char *reason; /* a clause: why */
 };
 
 struct tls_policy tls_policy_next(const struct tls_facts *facts);

@@ -41,8 +41,8 @@ static bool is_text(struct bytes text)
 static bool read_octets(struct bytes text, uint8_t *out, size_t size, size_t *length)
 {
     struct buffer octets = {0};
-    bool read = text.length <= 2 * size && base64_decode(&octets, text) && octets.length > 0 && octets.length <= size &&
-                (length != NULL || octets.length == size);
+    bool read = text.length <= 2 * size && base64_decode(&octets, text) && octets.length > 0 &&
+                octets.length <= size && (length != NULL || octets.length == size);
     if (read)
         memcpy(out, octets.at, octets.length);
     if (read && length != NULL)
@@ -64,7 +64,8 @@ static bool read_flag(struct bytes text, struct scram_client_first *first)
     first->flag = 'p';
     first->binding = bytes_from(text, 2);
     for (size_t i = 0; i < first->binding.length; i++)
-        if (!ascii_is_alnum(first->binding.at[i]) && first->binding.at[i] != '-' && first->binding.at[i] != '.')
+        if (!ascii_is_alnum(first->binding.at[i]) && first->binding.at[i] != '-' &&
+            first->binding.at[i] != '.')
             return false;
     return true;
 }
@@ -73,7 +74,8 @@ bool scram_read_client_first(struct bytes message, struct scram_client_first *fi
 {
     *first = (struct scram_client_first){0};
     struct bytes rest = message;
-    if (!is_text(message) || bytes_find(message, ',') == SIZE_MAX || !read_flag(bytes_split(&rest, ','), first) || bytes_find(rest, ',') == SIZE_MAX)
+    if (!is_text(message) || bytes_find(message, ',') == SIZE_MAX ||
+        !read_flag(bytes_split(&rest, ','), first) || bytes_find(rest, ',') == SIZE_MAX)
         return false;
     struct bytes authorize = bytes_split(&rest, ',');
     if (authorize.length > 0 && (authorize.length < 3 || authorize.at[0] != 'a' || authorize.at[1] != '='))
@@ -81,8 +83,8 @@ bool scram_read_client_first(struct bytes message, struct scram_client_first *fi
     first->authorize = authorize.length > 0 ? bytes_from(authorize, 2) : bytes_none();
     first->header = bytes_first(message, message.length - rest.length);
     first->bare = rest;
-    return take(&rest, 'n', &first->user) && first->user.length > 0 && take(&rest, 'r', &first->nonce) && is_nonce(first->nonce, SCRAM_NONCE_MAX) &&
-           are_extensions(rest);
+    return take(&rest, 'n', &first->user) && first->user.length > 0 && take(&rest, 'r', &first->nonce) &&
+           is_nonce(first->nonce, SCRAM_NONCE_MAX) && are_extensions(rest);
 }
 
 bool scram_read_client_final(struct bytes message, struct scram_client_final *final)
@@ -94,8 +96,10 @@ bool scram_read_client_final(struct bytes message, struct scram_client_final *fi
         return false;
     proof = bytes_from(message, last + 1);
     rest = final->unproved = bytes_first(message, last);
-    return take(&rest, 'c', &final->binding) && take(&rest, 'r', &final->nonce) && is_nonce(final->nonce, 2 * SCRAM_NONCE_MAX) && are_extensions(rest) &&
-           proof.length > 2 && proof.at[0] == 'p' && proof.at[1] == '=' && read_octets(bytes_from(proof, 2), final->proof, SCRAM_KEY, NULL);
+    return take(&rest, 'c', &final->binding) && take(&rest, 'r', &final->nonce) &&
+           is_nonce(final->nonce, 2 * SCRAM_NONCE_MAX) && are_extensions(rest) && proof.length > 2 &&
+           proof.at[0] == 'p' && proof.at[1] == '=' &&
+           read_octets(bytes_from(proof, 2), final->proof, SCRAM_KEY, NULL);
 }
 
 bool scram_binding_is(struct bytes text, struct bytes header, struct bytes octets)
@@ -117,15 +121,18 @@ bool scram_read_server_first(struct bytes message, struct scram_server_first *fi
     struct bytes rest = message, salt, iterations;
     uint64_t number;
     *first = (struct scram_server_first){0};
-    if (!is_text(message) || !take(&rest, 'r', &first->nonce) || !is_nonce(first->nonce, 2 * SCRAM_NONCE_MAX) || !take(&rest, 's', &salt) ||
-        !read_octets(salt, first->salt, SCRAM_SALT_MAX, &first->salt_length) || !take(&rest, 'i', &iterations) || !are_extensions(rest) ||
+    if (!is_text(message) || !take(&rest, 'r', &first->nonce) ||
+        !is_nonce(first->nonce, 2 * SCRAM_NONCE_MAX) || !take(&rest, 's', &salt) ||
+        !read_octets(salt, first->salt, SCRAM_SALT_MAX, &first->salt_length) ||
+        !take(&rest, 'i', &iterations) || !are_extensions(rest) ||
         !bytes_to_u64(iterations, SCRAM_ITERATIONS_MAX, &number) || number < SCRAM_ITERATIONS_MIN)
         return false;
     first->iterations = (uint32_t)number;
     return true;
 }
 
-void scram_write_server_first(struct buffer *out, struct bytes client_nonce, struct bytes server_nonce, struct bytes salt, uint32_t iterations)
+void scram_write_server_first(struct buffer *out, struct bytes client_nonce, struct bytes server_nonce,
+                              struct bytes salt, uint32_t iterations)
 {
     buffer_add_format(out, "r=%.*s", BYTES_ARG(client_nonce));
     base64_encode(out, server_nonce);
@@ -137,7 +144,8 @@ void scram_write_server_first(struct buffer *out, struct bytes client_nonce, str
 bool scram_read_server_final(struct bytes message, uint8_t signature[SCRAM_KEY])
 {
     struct bytes rest = message, text;
-    return is_text(message) && take(&rest, 'v', &text) && are_extensions(rest) && read_octets(text, signature, SCRAM_KEY, NULL);
+    return is_text(message) && take(&rest, 'v', &text) && are_extensions(rest) &&
+           read_octets(text, signature, SCRAM_KEY, NULL);
 }
 
 /* ---- names ---- */

@@ -17,13 +17,13 @@
 #include "base/buffer.h"
 
 enum scram_limit {
-    SCRAM_KEY = 32,                /* octets of a key, a proof and a signature: SHA-256 */
-    SCRAM_NAME_MAX = 320,          /* octets of a user name */
-    SCRAM_NONCE_MAX = 256,         /* octets of each nonce, and of both together twice as many */
+    SCRAM_KEY = 32,        /* octets of a key, a proof and a signature: SHA-256 */
+    SCRAM_NAME_MAX = 320,  /* octets of a user name */
+    SCRAM_NONCE_MAX = 256, /* octets of each nonce, and of both together twice as many */
     SCRAM_SALT_MAX = 64,
-    SCRAM_ITERATIONS_MIN = 4096,   /* RFC 7677 4: less would be a way to make guessing cheap */
+    SCRAM_ITERATIONS_MIN = 4096,    /* RFC 7677 4: less would be a way to make guessing cheap */
     SCRAM_ITERATIONS_MAX = 1000000, /* more would be a way to keep a client busy */
-    SCRAM_NONCE = 18,              /* octets of ours, before base64 */
+    SCRAM_NONCE = 18,               /* octets of ours, before base64 */
 };
 
 /* Channel bindings by name: those that TLS 1.3 has too (RFC 9266, RFC 5929 4). */
@@ -36,8 +36,8 @@ struct scram_client_first {
     struct bytes authorize; /* as it stands; empty when unsaid */
     struct bytes user;      /* as it stands: scram_name_read() */
     struct bytes nonce;
-    struct bytes header;    /* up to and with the second comma */
-    struct bytes bare;      /* what follows it */
+    struct bytes header; /* up to and with the second comma */
+    struct bytes bare;   /* what follows it */
 };
 bool scram_read_client_first(struct bytes message, struct scram_client_first *first);
 
@@ -57,7 +57,8 @@ struct scram_server_first {
 };
 /* False too when its numbers are outside of the limits. */
 bool scram_read_server_first(struct bytes message, struct scram_server_first *first);
-void scram_write_server_first(struct buffer *out, struct bytes client_nonce, struct bytes server_nonce, struct bytes salt, uint32_t iterations);
+void scram_write_server_first(struct buffer *out, struct bytes client_nonce, struct bytes server_nonce,
+                              struct bytes salt, uint32_t iterations);
 
 bool scram_read_server_final(struct bytes message, uint8_t signature[SCRAM_KEY]);
 

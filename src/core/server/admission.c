@@ -76,7 +76,8 @@ static uint64_t budget_ms(const struct admission_stay *stay)
 
 void admission_stay_begin(struct admission_stay *stay, enum server_role role, uint64_t now_ms)
 {
-    *stay = (struct admission_stay){.role = role, .progress_ms = now_ms, .recipient_ms = now_ms, .step_ms = now_ms};
+    *stay = (struct admission_stay){
+        .role = role, .progress_ms = now_ms, .recipient_ms = now_ms, .step_ms = now_ms};
     stay->until_ms = now_ms + budget_ms(stay);
 }
 
@@ -99,7 +100,8 @@ static void count_steps(struct admission_stay *stay, const struct server_progres
     }
 }
 
-void admission_stay_count(struct admission_stay *stay, const struct server_progress *progress, uint64_t now_ms)
+void admission_stay_count(struct admission_stay *stay, const struct server_progress *progress,
+                          uint64_t now_ms)
 {
     struct server_progress before = stay->seen;
     assert(progress->octets >= before.octets && progress->recipients >= before.recipients &&
@@ -122,7 +124,8 @@ void admission_stay_excuse(struct admission_stay *stay, uint64_t now_ms)
     stay->step_ms = now_ms;
 }
 
-enum admission_stay_verdict admission_stay_check(const struct admission_stay *stay, bool pressed, bool known, uint64_t now_ms)
+enum admission_stay_verdict admission_stay_check(const struct admission_stay *stay, bool pressed, bool known,
+                                                 uint64_t now_ms)
 {
     if (now_ms >= stay->until_ms)
         return STAY_IS_OVER;

@@ -27,25 +27,28 @@
 
 enum admission_limit {
     ADMISSION_PORTS_MAX = 40,
-    KNOWN_SHARE = 5,              /* one part of so many is reserved for known clients */
-    STRANGERS_SHARE = 4,          /* one part of so many is left to strangers */
-    PORT_SHARE = 2,               /* of what they may have, one part of so many is divided between the ports */
+    KNOWN_SHARE = 5,     /* one part of so many is reserved for known clients */
+    STRANGERS_SHARE = 4, /* one part of so many is left to strangers */
+    /* of what they may have, one part of so many is divided between the ports */
+    PORT_SHARE = 2,
     PRESSURE_BEGIN_PERCENT = 70,
     PRESSURE_END_PERCENT = 60,
 
-    STAY_MX_MS = 10 * 60 * 1000,         /* on 25 without progress */
-    STAY_SUBMISSION_MS = 5 * 60 * 1000,  /* on a submission port until it has signed in */
-    STAY_SIGNED_IN_MS = 30 * 60 * 1000,  /* afterwards, and of local programs: without progress */
-    STAY_RECIPIENT_MS = 2000,            /* that an accepted recipient is worth */
-    STAY_OCTETS_A_SECOND = 500,          /* of content: slower loses time, faster gains it back */
+    STAY_MX_MS = 10 * 60 * 1000,        /* on 25 without progress */
+    STAY_SUBMISSION_MS = 5 * 60 * 1000, /* on a submission port until it has signed in */
+    STAY_SIGNED_IN_MS = 30 * 60 * 1000, /* afterwards, and of local programs: without progress */
+    STAY_RECIPIENT_MS = 2000,           /* that an accepted recipient is worth */
+    STAY_OCTETS_A_SECOND = 500,         /* of content: slower loses time, faster gains it back */
 
     /* Under pressure, of strangers: */
-    PRESSED_STEP_MS = 10 * 1000,  /* for the next command, a handshake or PRESSED_STEP_OCTETS */
+    PRESSED_STEP_MS = 10 * 1000, /* for the next command, a handshake or PRESSED_STEP_OCTETS */
     PRESSED_STEP_OCTETS = STAY_OCTETS_A_SECOND * PRESSED_STEP_MS / 1000,
-    PRESSED_STAY_MS = 60 * 1000,  /* until the next content */
-    WORKED_RECENTLY_MS = 10 * 1000, /* one that gave content so lately makes room for nobody; nor one that named a
-                                     recipient of ours, until PRESSED_STAY_MS */
-    SIGNED_IN_IDLE_MS = 60 * 1000, /* a client that signed in, and then did nothing for so long, may make room */
+    PRESSED_STAY_MS = 60 * 1000, /* until the next content */
+    /* one that gave content so lately makes room for nobody; nor one
+     * that named a recipient of ours, until PRESSED_STAY_MS */
+    WORKED_RECENTLY_MS = 10 * 1000,
+    /* a client that signed in, and then did nothing for so long, may make room */
+    SIGNED_IN_IDLE_MS = 60 * 1000,
 };
 
 /* ---- shares ---- */
@@ -84,10 +87,12 @@ enum admission_stay_verdict {
 };
 
 void admission_stay_begin(struct admission_stay *stay, enum server_role role, uint64_t now_ms);
-void admission_stay_count(struct admission_stay *stay, const struct server_progress *progress, uint64_t now_ms);
+void admission_stay_count(struct admission_stay *stay, const struct server_progress *progress,
+                          uint64_t now_ms);
 /* It was us who were slow: its time is not shorter for that. */
 void admission_stay_excuse(struct admission_stay *stay, uint64_t now_ms);
-enum admission_stay_verdict admission_stay_check(const struct admission_stay *stay, bool pressed, bool known, uint64_t now_ms);
+enum admission_stay_verdict admission_stay_check(const struct admission_stay *stay, bool pressed, bool known,
+                                                 uint64_t now_ms);
 /* Whether a newcomer may have its place. */
 bool admission_stay_can_make_room(const struct admission_stay *stay, uint64_t now_ms);
 

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/server/content.h"
 
-#include "core/server/server_session.h"
-
 #include <assert.h>
+
+#include "core/server/server_session.h"
 
 void content_start(struct content *content, uint64_t size_max, bool binary, bool fix_bare_newlines)
 {
-    *content = (struct content){.size_max = size_max, .binary = binary, .fix_bare_newlines = fix_bare_newlines};
+    *content = (struct content){
+        .size_max = size_max, .binary = binary, .fix_bare_newlines = fix_bare_newlines};
 }
 
 static void fault(struct content *content, enum content_fault what)
@@ -102,7 +103,7 @@ struct content_reader {
     struct bytes input;
     size_t start, at;
     struct buffer *changed;
-    char *room;       /* of `changed`, for twice the input; NULL: nothing did */
+    char *room; /* of `changed`, for twice the input; NULL: nothing did */
     size_t room_used;
 };
 

@@ -25,17 +25,17 @@ enum content_fault {
 };
 
 struct content {
-    uint64_t size, size_max; /* octets to store so far, and at most */
-    enum content_fault fault; /* the first that was found; a bare newline wins over all others */
-    bool binary;             /* BODY=BINARYMIME: any octets */
-    bool fix_bare_newlines;  /* a bare LF is stored as CRLF */
-    bool inside_line;        /* DATA: the next octet does not begin a line */
-    bool after_cr;           /* BDAT: the last octet was CR */
+    uint64_t size, size_max;       /* octets to store so far, and at most */
+    enum content_fault fault;      /* the first that was found; a bare newline wins over all others */
+    bool binary;                   /* BODY=BINARYMIME: any octets */
+    bool fix_bare_newlines;        /* a bare LF is stored as CRLF */
+    bool inside_line;              /* DATA: the next octet does not begin a line */
+    bool after_cr;                 /* BDAT: the last octet was CR */
     bool header_done, header_utf8; /* utf8: it is not all ASCII (RFC 6532) */
-    bool header_cr;          /* the header's last octet so far was CR */
-    uint32_t line_length;    /* of the line so far */
+    bool header_cr;                /* the header's last octet so far was CR */
+    uint32_t line_length;          /* of the line so far */
     uint32_t received_fields;
-    char line_start[10];     /* of a header line, until we know what field it is */
+    char line_start[10]; /* of a header line, until we know what field it is */
     uint8_t line_start_length;
 };
 

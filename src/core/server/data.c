@@ -7,7 +7,9 @@ static struct server_reply check_transaction(const struct server_state *state)
     if (!state->in_transaction)
         return REPLY(503, "5.5.1", "Say MAIL and RCPT first");
     if (state->recipients_accepted == 0)
-        return state->recipients_tried == 0 ? REPLY(503, "5.5.1", "Say RCPT first") : REPLY(554, "5.5.1", "No recipient was accepted; the replies to RCPT say why");
+        return state->recipients_tried == 0
+                   ? REPLY(503, "5.5.1", "Say RCPT first")
+                   : REPLY(554, "5.5.1", "No recipient was accepted; the replies to RCPT say why");
     return NO_REPLY;
 }
 
@@ -15,7 +17,8 @@ static void begin_content(struct server_session *session)
 {
     struct server_state *state = session->state;
     bool fix = session->policy->fix_bare_newlines && session->policy->role != ROLE_MX;
-    content_start(&state->content, session->policy->message_size_max, state->envelope.body == BODY_BINARYMIME, fix);
+    content_start(&state->content, session->policy->message_size_max, state->envelope.body == BODY_BINARYMIME,
+                  fix);
     state->content_begun = true;
     state->gathers_header = session->policy->checks_header;
     server_session_push(session, SERVER_CONTENT_BEGIN);
@@ -25,7 +28,9 @@ void server_session_stamp(struct server_session *session, uint64_t now_ms, struc
 {
     struct server_state *state = session->state;
     /* Who writes no From is who sends: the envelope's sender was checked. */
-    state->stamp = (struct header_stamp){.now_ms = now_ms, .message_id = arena_copy(&state->transaction_arena, message_id), .from = state->envelope.sender};
+    state->stamp = (struct header_stamp){.now_ms = now_ms,
+                                         .message_id = arena_copy(&state->transaction_arena, message_id),
+                                         .from = state->envelope.sender};
 }
 
 static struct server_reply start_data(struct server_session *session)
@@ -47,17 +52,18 @@ static struct server_reply begin_or_ask(struct server_session *session)
     return session->state->by_chunks ? start_chunk(session) : start_data(session);
 }
 
-static struct server_reply limit_reply(struct server_session *session, enum limit_verdict verdict, uint32_t number)
+static struct server_reply limit_reply(struct server_session *session, enum limit_verdict verdict,
+                                       uint32_t number)
 {
     switch (verdict) {
-    case LIMIT_REACHED:
-        return mail_limited_reply(session, number);
+    case LIMIT_REACHED: return mail_limited_reply(session, number);
     case LIMIT_TOO_MANY:
-        return server_reply_format(session, 550, "5.7.1", "The message has %zu recipients, and the account may write to %u in an hour; send it to fewer at once",
-                            session->state->envelope.recipient_count, (unsigned)number);
+        return server_reply_format(session, 550, "5.7.1",
+                                   "The message has %zu recipients, and the account may write to %u in an "
+                                   "hour; send it to fewer at once",
+                                   session->state->envelope.recipient_count, (unsigned)number);
     case LIMIT_FINE:
-    case LIMIT_UNAVAILABLE:
-        break;
+    case LIMIT_UNAVAILABLE: break;
     }
     return REPLY(451, "4.3.0", "The limits of the account cannot be checked just now; try again in a minute");
 }
@@ -103,8 +109,7 @@ struct server_reply server_data(struct server_session *session, struct bytes arg
 static struct server_reply fault_reply(struct server_session *session, enum content_fault fault)
 {
     switch (fault) {
-    case CONTENT_FINE:
-        return NO_REPLY;
+    case CONTENT_FINE: return NO_REPLY;
     case CONTENT_BARE_NEWLINE:
         if (session->state->content.binary)
             return REPLY(550, "5.6.0", "The header has a bare LF; its lines must end in CRLF");
@@ -112,31 +117,42 @@ static struct server_reply fault_reply(struct server_session *session, enum cont
     case CONTENT_NUL:
         if (session->state->content.binary)
             return REPLY(550, "5.6.0", "The header has a NUL octet; remove it: a header is text");
-        return REPLY(550, "5.6.0", "The message has a NUL octet; remove it, encode its part (base64), "
-                                   "or send it with BODY=BINARYMIME and BDAT");
+        return REPLY(550, "5.6.0",
+                     "The message has a NUL octet; remove it, encode its part (base64), "
+                     "or send it with BODY=BINARYMIME and BDAT");
     case CONTENT_TOO_LARGE:
-        return server_reply_format(session, 552, "5.3.4", "The message is too large; at most %llu octets are taken",
-                            (unsigned long long)session->policy->message_size_max);
+        return server_reply_format(session, 552, "5.3.4",
+                                   "The message is too large; at most %llu octets are taken",
+                                   (unsigned long long)session->policy->message_size_max);
     case CONTENT_LINE_TOO_LONG:
-        return server_reply_format(session, 550, "5.6.0", "A line is longer than %u octets", (unsigned)DATA_LINE_MAX);
+        return server_reply_format(session, 550, "5.6.0", "A line is longer than %u octets",
+                                   (unsigned)DATA_LINE_MAX);
     case CONTENT_HEADER:
         if (session->state->header.fault == HEADER_BROKEN)
-            return server_reply_format(session, 550, "5.6.0", "Line %zu of the header is no field (NAME: VALUE)", session->state->header.line);
+            return server_reply_format(session, 550, "5.6.0",
+                                       "Line %zu of the header is no field (NAME: VALUE)",
+                                       session->state->header.line);
         return REPLY(550, "5.6.0", header_fault_sentence(session->state->header.fault));
     case CONTENT_FORGED:
         if (session->policy->role == ROLE_LOCAL)
-            return server_reply_format(session, 550, "5.7.1",
-                                "The message says it is from %.*s: it is another one's account, or not among the senders "
-                                "of the local user (%.*s); add it to senders in submission.local.users",
-                                BYTES_ARG(session->state->author), BYTES_ARG(session->origin.account));
-        return server_reply_format(session, 550, "5.7.1", "The message says it is from %.*s, and you are signed in as %.*s; send as yourself",
-                            BYTES_ARG(session->state->author), BYTES_ARG(session->origin.account));
+            return server_reply_format(
+                session, 550, "5.7.1",
+                "The message says it is from %.*s: it is another one's account, or not among the senders "
+                "of the local user (%.*s); add it to senders in submission.local.users",
+                BYTES_ARG(session->state->author), BYTES_ARG(session->origin.account));
+        return server_reply_format(
+            session, 550, "5.7.1",
+            "The message says it is from %.*s, and you are signed in as %.*s; send as yourself",
+            BYTES_ARG(session->state->author), BYTES_ARG(session->origin.account));
     case CONTENT_SIGNED_OUT:
-        return REPLY(451, "4.7.0", "Not accepted: the account or its password was changed or withdrawn meanwhile; sign in again and send it once more");
-    case CONTENT_LOOPS:
-        break;
+        return REPLY(451, "4.7.0",
+                     "Not accepted: the account or its password was changed or withdrawn meanwhile; sign in "
+                     "again and send it once more");
+    case CONTENT_LOOPS: break;
     }
-    return server_reply_format(session, 554, "5.4.6", "The message has passed %u servers: it runs in a circle", (unsigned)RECEIVED_FIELDS_MAX);
+    return server_reply_format(session, 554, "5.4.6",
+                               "The message has passed %u servers: it runs in a circle",
+                               (unsigned)RECEIVED_FIELDS_MAX);
 }
 
 /* Where newlines are bare, another server may have seen the end elsewhere than
@@ -149,7 +165,11 @@ static void refuse_content(struct server_session *session)
     if (ambiguous || state->signed_out) {
         server_session_reset(session);
         server_session_reply(session, reply);
-        server_session_reply_and_close(session, state->signed_out ? SIGNED_OUT : REPLY(421, "4.7.0", "Nothing is heard behind a message with bare CR or LF; goodbye"));
+        server_session_reply_and_close(
+            session,
+            state->signed_out
+                ? SIGNED_OUT
+                : REPLY(421, "4.7.0", "Nothing is heard behind a message with bare CR or LF; goodbye"));
     } else {
         server_session_reply(session, reply);
         server_session_reset(session);
@@ -326,7 +346,8 @@ static void end_chunk(struct server_session *session)
     if (state->chunk_last)
         end_content(session);
     else
-        server_session_reply(session, server_reply_format(session, 250, "2.0.0", "%llu octets so far", (unsigned long long)state->content.size));
+        server_session_reply(session, server_reply_format(session, 250, "2.0.0", "%llu octets so far",
+                                                          (unsigned long long)state->content.size));
 }
 
 static struct server_reply start_chunk(struct server_session *session)
@@ -369,7 +390,8 @@ size_t data_feed_chunk(struct server_session *session, struct bytes input)
     state->chunk_left -= used;
     if (!state->chunk_refused) {
         struct content_run run;
-        content_feed_chunk(&state->content, bytes_first(input, used), state->chunk_last && state->chunk_left == 0, &run);
+        content_feed_chunk(&state->content, bytes_first(input, used),
+                           state->chunk_last && state->chunk_left == 0, &run);
         give_run(session, &run);
     }
     if (state->chunk_left == 0)
@@ -391,20 +413,29 @@ void server_session_answer_store(struct server_session *session, enum store_verd
     state->content_begun = false; /* it was stored, or dropped by the shell: nothing is left to drop */
     switch (verdict) {
     case STORE_DONE:
-        server_session_reply(session, server_reply_format(session, 250, "2.0.0", "Accepted as %.*s", BYTES_ARG(id)));
+        server_session_reply(session,
+                             server_reply_format(session, 250, "2.0.0", "Accepted as %.*s", BYTES_ARG(id)));
         break;
     case STORE_FULL:
-        server_session_reply(session, REPLY(452, "4.3.1", "There is no room for the message just now; try again later"));
+        server_session_reply(
+            session, REPLY(452, "4.3.1", "There is no room for the message just now; try again later"));
         break;
     case STORE_LOOPED:
-        server_session_reply(session, REPLY(554, "5.4.6", "The message came back to an address that has sent it on already: it runs in a circle"));
+        server_session_reply(
+            session,
+            REPLY(554, "5.4.6",
+                  "The message came back to an address that has sent it on already: it runs in a circle"));
         break;
     case STORE_FAILED:
-        server_session_reply(session, REPLY(451, "4.3.0", "The message could not be stored just now; try again in a minute"));
+        server_session_reply(
+            session, REPLY(451, "4.3.0", "The message could not be stored just now; try again in a minute"));
         break;
     case STORE_FORBIDDEN:
-        server_session_reply(session, server_reply_format(session, 550, "5.7.1", "%.*s may not send as %.*s any more; send from your own address",
-                                          BYTES_ARG(session->origin.account), BYTES_ARG(state->envelope.sender)));
+        server_session_reply(
+            session,
+            server_reply_format(session, 550, "5.7.1",
+                                "%.*s may not send as %.*s any more; send from your own address",
+                                BYTES_ARG(session->origin.account), BYTES_ARG(state->envelope.sender)));
         break;
     case STORE_SIGNED_OUT:
         server_session_reply(session, fault_reply(session, CONTENT_SIGNED_OUT));

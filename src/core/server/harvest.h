@@ -21,25 +21,25 @@
 #include <stdint.h>
 
 enum harvest_limit {
-    HARVEST_PART = 16,               /* parts of a recipient that are counted */
-    HARVEST_COUNT_MAX = 0xffff,      /* parts; beyond, both counts are halved */
-    HARVEST_HALF_LIFE_MIN = 60,      /* counts fade by half in so many minutes */
-    HARVEST_GOOD_FOR_BAD = 2,        /* recipients that got mail, and excuse one that does not exist */
-    HARVEST_REPEATS_EXCUSE = 4,      /* times the free number, by mail for the same recipients again */
-    HARVEST_HOPELESS = 4,            /* times the free number: a network in which no good record helps */
-    HARVEST_DELAY_FIRST_MS = 500,    /* doubled with each quarter of the free number */
+    HARVEST_PART = 16,            /* parts of a recipient that are counted */
+    HARVEST_COUNT_MAX = 0xffff,   /* parts; beyond, both counts are halved */
+    HARVEST_HALF_LIFE_MIN = 60,   /* counts fade by half in so many minutes */
+    HARVEST_GOOD_FOR_BAD = 2,     /* recipients that got mail, and excuse one that does not exist */
+    HARVEST_REPEATS_EXCUSE = 4,   /* times the free number, by mail for the same recipients again */
+    HARVEST_HOPELESS = 4,         /* times the free number: a network in which no good record helps */
+    HARVEST_DELAY_FIRST_MS = 500, /* doubled with each quarter of the free number */
     HARVEST_DELAY_MAX_MS = 8000,
-    HARVEST_BLOCK_FIRST_MIN = 15,     /* doubled each time it happens again */
+    HARVEST_BLOCK_FIRST_MIN = 15, /* doubled each time it happens again */
     HARVEST_BLOCK_MAX_MIN = 4 * 60,
     HARVEST_OFFENCES_MAX = 15,
-    HARVEST_FREE_MAX = 1000,         /* largest free number, so that counts suffice */
+    HARVEST_FREE_MAX = 1000, /* largest free number, so that counts suffice */
 };
 
 struct harvest {
-    uint16_t bad, good;       /* parts: see HARVEST_PART */
-    uint32_t minute;          /* when they were last faded; any clock that only goes on */
-    uint32_t blocked_until_min;  /* shut out before this minute; 0: it is not */
-    uint8_t offences;         /* how often it was shut out, forgotten with time */
+    uint16_t bad, good;         /* parts: see HARVEST_PART */
+    uint32_t minute;            /* when they were last faded; any clock that only goes on */
+    uint32_t blocked_until_min; /* shut out before this minute; 0: it is not */
+    uint8_t offences;           /* how often it was shut out, forgotten with time */
 };
 
 /* What a refusal led to. */

@@ -44,12 +44,13 @@ struct server_reply server_ehlo(struct server_session *session, struct bytes arg
     const struct server_policy *policy = session->policy;
     if (!greet(session, argument, true))
         return REPLY(501, "5.5.4", "EHLO wants your host's name: EHLO mail.example.org");
-    return server_reply_format(session, 250, NULL,
-                        "%.*s\nPIPELINING\nSIZE %llu\n8BITMIME\nBINARYMIME\nCHUNKING\nSMTPUTF8%s\nENHANCEDSTATUSCODES\n"
-                        "LIMITS MAILMAX=%u RCPTMAX=%u%s%s%s\nHELP",
-                        BYTES_ARG(policy->hostname), (unsigned long long)policy->message_size_max, policy_offers_dsn(session) ? "\nDSN" : "",
-                        (unsigned)TRANSACTIONS_MAX,
-                        (unsigned)policy->recipients_max, policy_offers_starttls(session) ? "\nSTARTTLS" : "",
-                        session->state->secured ? "\nREQUIRETLS" : "",
-                        policy_offers_auth(session) ? "\nAUTH PLAIN LOGIN SCRAM-SHA-256 SCRAM-SHA-256-PLUS" : "");
+    return server_reply_format(
+        session, 250, NULL,
+        "%.*s\nPIPELINING\nSIZE %llu\n8BITMIME\nBINARYMIME\nCHUNKING\nSMTPUTF8%s\nENHANCEDSTATUSCODES\n"
+        "LIMITS MAILMAX=%u RCPTMAX=%u%s%s%s\nHELP",
+        BYTES_ARG(policy->hostname), (unsigned long long)policy->message_size_max,
+        policy_offers_dsn(session) ? "\nDSN" : "", (unsigned)TRANSACTIONS_MAX,
+        (unsigned)policy->recipients_max, policy_offers_starttls(session) ? "\nSTARTTLS" : "",
+        session->state->secured ? "\nREQUIRETLS" : "",
+        policy_offers_auth(session) ? "\nAUTH PLAIN LOGIN SCRAM-SHA-256 SCRAM-SHA-256-PLUS" : "");
 }

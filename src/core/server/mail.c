@@ -5,20 +5,15 @@
 static struct server_reply argument_reply(enum argument_verdict verdict)
 {
     switch (verdict) {
-    case ARGUMENT_FINE:
-        return NO_REPLY;
+    case ARGUMENT_FINE: return NO_REPLY;
     case ARGUMENT_ADDRESS:
         return REPLY(501, "5.1.7", "That sender is not a mail address: MAIL FROM:<you@example.org>");
-    case ARGUMENT_UNKNOWN:
-        return REPLY(555, "5.5.4", "MAIL has a parameter that is not known here");
-    case ARGUMENT_VALUE:
-        return REPLY(501, "5.5.4", "A parameter of MAIL has a value that is not allowed");
-    case ARGUMENT_TWICE:
-        return REPLY(501, "5.5.4", "MAIL has the same parameter twice");
+    case ARGUMENT_UNKNOWN: return REPLY(555, "5.5.4", "MAIL has a parameter that is not known here");
+    case ARGUMENT_VALUE: return REPLY(501, "5.5.4", "A parameter of MAIL has a value that is not allowed");
+    case ARGUMENT_TWICE: return REPLY(501, "5.5.4", "MAIL has the same parameter twice");
     case ARGUMENT_NEEDS_UTF8:
         return REPLY(553, "5.6.7", "An international address needs the SMTPUTF8 parameter");
-    case ARGUMENT_SYNTAX:
-        break;
+    case ARGUMENT_SYNTAX: break;
     }
     return REPLY(501, "5.5.4", "The form is MAIL FROM:<you@example.org>");
 }
@@ -29,8 +24,9 @@ static struct server_reply check_mail(struct server_session *session, const stru
     if (mail->has_parameters && !state->esmtp)
         return REPLY(555, "5.5.4", "Parameters need EHLO, not HELO");
     if (mail->parameters.size > session->policy->message_size_max)
-        return server_reply_format(session, 552, "5.3.4", "The message is too large; at most %llu octets are taken",
-                            (unsigned long long)session->policy->message_size_max);
+        return server_reply_format(session, 552, "5.3.4",
+                                   "The message is too large; at most %llu octets are taken",
+                                   (unsigned long long)session->policy->message_size_max);
     if (mail->parameters.requiretls && !state->secured) /* RFC 8689 4.1 */
         return REPLY(555, "5.5.4", "REQUIRETLS is offered under TLS alone; say STARTTLS first");
     if (mail->sender.length == 0 && session->policy->role == ROLE_SUBMISSION)
@@ -75,9 +71,13 @@ struct server_reply mail_limited_reply(struct server_session *session, uint32_t 
     unsigned minutes = (unsigned)(wait_s / 60 + 1);
     if (session->policy->role == ROLE_LOCAL)
         return server_reply_format(session, 450, "4.7.1",
-                            "The local user (%.*s) has sent as much as it may in an hour; the next message can go in %u minutes (submission.local sets the limit)",
-                            BYTES_ARG(session->origin.account), minutes);
-    return server_reply_format(session, 450, "4.7.1", "You have sent as much as your account may in an hour; the next message can go in %u minutes", minutes);
+                                   "The local user (%.*s) has sent as much as it may in an hour; the next "
+                                   "message can go in %u minutes (submission.local sets the limit)",
+                                   BYTES_ARG(session->origin.account), minutes);
+    return server_reply_format(
+        session, 450, "4.7.1",
+        "You have sent as much as your account may in an hour; the next message can go in %u minutes",
+        minutes);
 }
 
 void server_session_answer_limited(struct server_session *session, uint32_t wait_s)
@@ -94,11 +94,15 @@ static struct server_reply forbidden_reply(struct server_session *session)
 {
     struct bytes account = session->origin.account, sender = session->state->envelope.sender;
     if (session->policy->role == ROLE_LOCAL)
-        return server_reply_format(session, 550, "5.7.1",
-                            "The local user (%.*s) may not send as %.*s: it is another one's account, or not among the "
-                            "user's senders; add it to senders in submission.local.users",
-                            BYTES_ARG(account), BYTES_ARG(sender));
-    return server_reply_format(session, 550, "5.7.1", "You are signed in as %.*s, which may not send as %.*s; send from your own address", BYTES_ARG(account), BYTES_ARG(sender));
+        return server_reply_format(
+            session, 550, "5.7.1",
+            "The local user (%.*s) may not send as %.*s: it is another one's account, or not among the "
+            "user's senders; add it to senders in submission.local.users",
+            BYTES_ARG(account), BYTES_ARG(sender));
+    return server_reply_format(
+        session, 550, "5.7.1",
+        "You are signed in as %.*s, which may not send as %.*s; send from your own address",
+        BYTES_ARG(account), BYTES_ARG(sender));
 }
 
 void server_session_answer_sender(struct server_session *session, enum sender_verdict verdict)
@@ -111,7 +115,8 @@ void server_session_answer_sender(struct server_session *session, enum sender_ve
         return;
     }
     state->phase = PHASE_COMMAND;
-    struct server_reply reply = REPLY(451, "4.3.0", "The sender cannot be checked just now; try again in a minute");
+    struct server_reply reply = REPLY(451, "4.3.0",
+                                      "The sender cannot be checked just now; try again in a minute");
     if (verdict == SENDER_ALLOWED)
         reply = begin(session);
     else if (verdict == SENDER_FORBIDDEN)

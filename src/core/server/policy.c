@@ -5,10 +5,10 @@
 #include "core/server/server_state.h"
 
 enum rule_flag {
-    AFTER_HELO = 1,        /* a greeting by EHLO or HELO comes first */
-    AFTER_TLS = 2,         /* on submission: TLS comes first */
-    AFTER_AUTH = 4,        /* on submission: AUTH comes first */
-    SUBMISSION_ONLY = 8,   /* never on 25 */
+    AFTER_HELO = 1,      /* a greeting by EHLO or HELO comes first */
+    AFTER_TLS = 2,       /* on submission: TLS comes first */
+    AFTER_AUTH = 4,      /* on submission: AUTH comes first */
+    SUBMISSION_ONLY = 8, /* never on 25 */
     OUTSIDE_TRANSACTION = 16,
 };
 
@@ -43,15 +43,20 @@ struct server_reply policy_check(const struct server_session *session, enum verb
     unsigned flags = rules[verb].flags;
     bool submission = session->policy->role == ROLE_SUBMISSION;
     if ((flags & SUBMISSION_ONLY) != 0 && !submission)
-        return REPLY(503, "5.5.1", "Nobody signs in on this port; to send mail use port 587 with STARTTLS, 2525, or 465 with TLS");
+        return REPLY(
+            503, "5.5.1",
+            "Nobody signs in on this port; to send mail use port 587 with STARTTLS, 2525, or 465 with TLS");
     if ((flags & AFTER_TLS) != 0 && !state->secured && session->policy->tls_expected)
-        return REPLY(530, "5.7.0", "Say STARTTLS first. This port speaks TLS from the first byte: choose SSL/TLS in the mail program, or port 587 for STARTTLS");
+        return REPLY(530, "5.7.0",
+                     "Say STARTTLS first. This port speaks TLS from the first byte: choose SSL/TLS in the "
+                     "mail program, or port 587 for STARTTLS");
     if ((flags & AFTER_TLS) != 0 && submission && !state->secured)
         return REPLY(530, "5.7.0", "Say STARTTLS first: this port takes mail and passwords only under TLS");
     if ((flags & AFTER_HELO) != 0 && !state->greeted)
         return REPLY(503, "5.5.1", "Say EHLO first");
     if ((flags & AFTER_AUTH) != 0 && submission && !state->signed_in)
-        return REPLY(530, "5.7.0", "Sign in first: turn on authentication (user name and password) in the mail program");
+        return REPLY(530, "5.7.0",
+                     "Sign in first: turn on authentication (user name and password) in the mail program");
     if ((flags & OUTSIDE_TRANSACTION) != 0 && state->in_transaction)
         return REPLY(503, "5.5.1", "Not while a message is being given; finish it or say RSET");
     return NO_REPLY;

@@ -5,20 +5,15 @@
 static struct server_reply argument_reply(enum argument_verdict verdict)
 {
     switch (verdict) {
-    case ARGUMENT_FINE:
-        return NO_REPLY;
+    case ARGUMENT_FINE: return NO_REPLY;
     case ARGUMENT_ADDRESS:
         return REPLY(501, "5.1.3", "That recipient is not a mail address: RCPT TO:<them@example.org>");
-    case ARGUMENT_UNKNOWN:
-        return REPLY(555, "5.5.4", "RCPT has a parameter that is not known here");
-    case ARGUMENT_VALUE:
-        return REPLY(501, "5.5.4", "A parameter of RCPT has a value that is not allowed");
-    case ARGUMENT_TWICE:
-        return REPLY(501, "5.5.4", "RCPT has the same parameter twice");
+    case ARGUMENT_UNKNOWN: return REPLY(555, "5.5.4", "RCPT has a parameter that is not known here");
+    case ARGUMENT_VALUE: return REPLY(501, "5.5.4", "A parameter of RCPT has a value that is not allowed");
+    case ARGUMENT_TWICE: return REPLY(501, "5.5.4", "RCPT has the same parameter twice");
     case ARGUMENT_NEEDS_UTF8:
         return REPLY(553, "5.6.7", "An international address needs SMTPUTF8 in the MAIL command");
-    case ARGUMENT_SYNTAX:
-        break;
+    case ARGUMENT_SYNTAX: break;
     }
     return REPLY(501, "5.5.4", "The form is RCPT TO:<them@example.org>");
 }
@@ -47,9 +42,11 @@ struct server_reply server_rcpt(struct server_session *session, struct bytes arg
     if (rcpt.has_parameters && !state->esmtp)
         return REPLY(555, "5.5.4", "Parameters need EHLO, not HELO");
     /* Those refused take room too. */
-    if (state->recipients_accepted >= session->policy->recipients_max || state->recipients_asked >= 2 * session->policy->recipients_max)
-        return server_reply_format(session, 452, "4.5.3", "At most %u recipients a message; send the rest with another",
-                            (unsigned)session->policy->recipients_max);
+    if (state->recipients_accepted >= session->policy->recipients_max ||
+        state->recipients_asked >= 2 * session->policy->recipients_max)
+        return server_reply_format(session, 452, "4.5.3",
+                                   "At most %u recipients a message; send the rest with another",
+                                   (unsigned)session->policy->recipients_max);
     state->asked_address = arena_copy(&state->transaction_arena, rcpt.address);
     state->asked_orcpt = arena_copy(&state->transaction_arena, rcpt.orcpt);
     state->asked_notify = notify_heeded(session, rcpt.notify);
@@ -61,7 +58,8 @@ struct server_reply server_rcpt(struct server_session *session, struct bytes arg
 static bool has_recipient(const struct envelope *envelope, const struct recipient *wanted)
 {
     for (size_t i = 0; i < envelope->recipient_count; i++)
-        if (envelope->recipients[i].local == wanted->local && envelope->recipients[i].expands == wanted->expands &&
+        if (envelope->recipients[i].local == wanted->local &&
+            envelope->recipients[i].expands == wanted->expands &&
             bytes_equal(envelope->recipients[i].address, wanted->address))
             return true;
     return false;
@@ -74,7 +72,8 @@ static bool fits(struct server_state *state, const struct recipient *targets, si
 {
     size_t octets = 0;
     for (size_t i = 0; i < count; i++)
-        octets += targets[i].address.length + targets[i].via.length + state->asked_address.length + state->asked_orcpt.length + RECIPIENT_FIELDS;
+        octets += targets[i].address.length + targets[i].via.length + state->asked_address.length +
+                  state->asked_orcpt.length + RECIPIENT_FIELDS;
     if (octets > RECIPIENTS_OCTETS_MAX - state->recipients_octets)
         return false;
     state->recipients_octets += octets;
@@ -136,27 +135,34 @@ void server_session_answer_recipient(struct server_session *session, enum recipi
     assert(state->question == SERVER_ASK_RECIPIENT);
     state->question = SERVER_NOTHING;
     state->phase = PHASE_COMMAND;
-    struct server_reply reply = REPLY(451, "4.3.0", "The recipient cannot be checked just now; try again in a minute");
+    struct server_reply reply = REPLY(451, "4.3.0",
+                                      "The recipient cannot be checked just now; try again in a minute");
     switch (verdict) {
     case RECIPIENT_KNOWN:
         if (!fits(state, targets, target_count)) {
-            reply = REPLY(452, "4.5.3", "The recipients and the members of their aliases are too many for one message; send the rest with another");
+            reply = REPLY(452, "4.5.3",
+                          "The recipients and the members of their aliases are too many for one message; "
+                          "send the rest with another");
             break;
         }
         add_all(session, targets, target_count);
         reply = REPLY(250, "2.1.5", "Recipient accepted");
         break;
     case RECIPIENT_UNKNOWN:
-        reply = server_reply_format(session, 550, "5.1.1", "There is no mailbox %.*s here", BYTES_ARG(state->asked_address));
+        reply = server_reply_format(session, 550, "5.1.1", "There is no mailbox %.*s here",
+                                    BYTES_ARG(state->asked_address));
         break;
     case RECIPIENT_FOREIGN:
-        reply = REPLY(550, "5.7.1", "This port takes mail for local users only; to send mail use port 587 with STARTTLS, 2525, or 465 with TLS");
+        reply = REPLY(550, "5.7.1",
+                      "This port takes mail for local users only; to send mail use port 587 with STARTTLS, "
+                      "2525, or 465 with TLS");
         break;
     case RECIPIENT_FULL:
-        reply = server_reply_format(session, 552, "5.2.2", "The mailbox of %.*s is full; try again later, or reach them another way", BYTES_ARG(state->asked_address));
+        reply = server_reply_format(session, 552, "5.2.2",
+                                    "The mailbox of %.*s is full; try again later, or reach them another way",
+                                    BYTES_ARG(state->asked_address));
         break;
-    case RECIPIENT_UNAVAILABLE:
-        break;
+    case RECIPIENT_UNAVAILABLE: break;
     }
     server_session_reply(session, reply);
     if (state->signed_out) {
@@ -166,13 +172,15 @@ void server_session_answer_recipient(struct server_session *session, enum recipi
     bool refused = verdict == RECIPIENT_UNKNOWN || verdict == RECIPIENT_FOREIGN;
     state->recipients_refused += refused;
     if (refused && guesses(state))
-        server_session_reply_and_close(session, REPLY(421, "4.7.0", "Too many recipients that are not here; goodbye"));
+        server_session_reply_and_close(session,
+                                       REPLY(421, "4.7.0", "Too many recipients that are not here; goodbye"));
 }
 
 void server_session_answer_guessed(struct server_session *session)
 {
     assert(session->state->question == SERVER_ASK_RECIPIENT);
     session->state->question = SERVER_NOTHING;
-    server_session_reply_and_close(session, REPLY(421, "4.7.0", "Too many unknown recipients from your address or network; "
-                                               "closing connection, try again later"));
+    server_session_reply_and_close(session, REPLY(421, "4.7.0",
+                                                  "Too many unknown recipients from your address or network; "
+                                                  "closing connection, try again later"));
 }

@@ -2,7 +2,6 @@
 /* server_auth: AUTH PLAIN and LOGIN (RFC 4954, RFC 4616), under TLS only; the steps of
  * SCRAM are in server_scram.c. */
 #include "core/server/server_state.h"
-
 #include "core/smtp/base64.h"
 
 static void wipe(struct buffer *buffer)
@@ -19,7 +18,8 @@ void server_auth_forget(struct server_session *session)
     server_scram_forget(session);
 }
 
-struct server_reply server_auth_challenge(struct server_session *session, enum auth_step step, const char *text)
+struct server_reply server_auth_challenge(struct server_session *session, enum auth_step step,
+                                          const char *text)
 {
     session->state->auth_step = step;
     session->state->phase = PHASE_AUTH;
@@ -50,7 +50,8 @@ static struct server_reply plain_response(struct server_session *session, struct
     if (user.length == 0 || rest.length == 0 || bytes_find(rest, '\0') != SIZE_MAX || !bytes_is_utf8(user))
         return server_auth_give_up(session, REPLY(501, "5.5.2", "That is not a PLAIN response"));
     if (authorize.length > 0 && !bytes_equal(authorize, user))
-        return server_auth_give_up(session, REPLY(535, "5.7.8", "Signing in for another account is not possible"));
+        return server_auth_give_up(session,
+                                   REPLY(535, "5.7.8", "Signing in for another account is not possible"));
     buffer_add(&state->auth_user, user);
     buffer_add(&state->auth_password, rest);
     return ask_password(session);
@@ -61,8 +62,7 @@ static struct server_reply take_response(struct server_session *session, struct 
     struct server_state *state = session->state;
     struct bytes value = buffer_bytes(decoded);
     switch (state->auth_step) {
-    case AUTH_PLAIN_RESPONSE:
-        return plain_response(session, decoded);
+    case AUTH_PLAIN_RESPONSE: return plain_response(session, decoded);
     case AUTH_LOGIN_USER:
         if (value.length == 0 || !bytes_is_utf8(value) || bytes_find(value, '\0') != SIZE_MAX)
             return server_auth_give_up(session, REPLY(501, "5.5.2", "That is not a user name"));
@@ -73,14 +73,14 @@ static struct server_reply take_response(struct server_session *session, struct 
             return server_auth_give_up(session, REPLY(501, "5.5.2", "That is not a password"));
         buffer_add(&state->auth_password, value);
         return ask_password(session);
-    case AUTH_SCRAM_FIRST:
-        return server_scram_first(session, value);
-    case AUTH_SCRAM_FINAL:
-        return server_scram_final(session, value);
+    case AUTH_SCRAM_FIRST: return server_scram_first(session, value);
+    case AUTH_SCRAM_FINAL: return server_scram_final(session, value);
     case AUTH_SCRAM_END:
         if (value.length > 0)
             return server_auth_give_up(session, REPLY(501, "5.5.2", "That should have been an empty line"));
-        server_auth_decide(session, PASSWORD_RIGHT, arena_copy(&session->state->session_arena, buffer_bytes(&session->state->auth_user)));
+        server_auth_decide(
+            session, PASSWORD_RIGHT,
+            arena_copy(&session->state->session_arena, buffer_bytes(&session->state->auth_user)));
         return NO_REPLY;
     }
     return NO_REPLY;
@@ -123,7 +123,9 @@ struct server_reply server_auth(struct server_session *session, struct bytes arg
     while (mechanism < mechanisms + ARRAY_LENGTH(mechanisms) && !bytes_is_nocase(name, mechanism->name))
         mechanism++;
     if (mechanism == mechanisms + ARRAY_LENGTH(mechanisms))
-        return REPLY(504, "5.5.4", "There are PLAIN, LOGIN, SCRAM-SHA-256 and SCRAM-SHA-256-PLUS; all are safe here, under TLS");
+        return REPLY(
+            504, "5.5.4",
+            "There are PLAIN, LOGIN, SCRAM-SHA-256 and SCRAM-SHA-256-PLUS; all are safe here, under TLS");
     server_auth_forget(session);
     session->state->auth_step = mechanism->step;
     session->state->auth_binds = mechanism->binds;
@@ -142,14 +144,12 @@ const char *server_session_mechanism(const struct server_session *session)
 struct server_reply server_auth_verdict_reply(enum password_verdict verdict)
 {
     switch (verdict) {
-    case PASSWORD_RIGHT:
-        return REPLY(235, "2.7.0", "Signed in");
+    case PASSWORD_RIGHT: return REPLY(235, "2.7.0", "Signed in");
     case PASSWORD_WRONG:
         return REPLY(535, "5.7.8", "User name or password is wrong; the user name is the full mail address");
     case PASSWORD_LOCKED:
         return REPLY(454, "4.7.0", "Too many wrong passwords; wait a few minutes and try again");
-    case PASSWORD_UNAVAILABLE:
-        break;
+    case PASSWORD_UNAVAILABLE: break;
     }
     return REPLY(454, "4.7.0", "The password cannot be checked just now; try again in a minute");
 }
@@ -175,7 +175,8 @@ void server_auth_decide(struct server_session *session, enum password_verdict ve
         server_auth_count_failure(session);
 }
 
-void server_session_answer_password(struct server_session *session, enum password_verdict verdict, struct bytes account)
+void server_session_answer_password(struct server_session *session, enum password_verdict verdict,
+                                    struct bytes account)
 {
     assert(session->state->question == SERVER_ASK_PASSWORD);
     session->state->question = SERVER_NOTHING;

@@ -5,7 +5,6 @@
  * the salt and the verdict on the proof are asked for.
  */
 #include "core/server/server_state.h"
-
 #include "core/smtp/base64.h"
 
 #define WRONG_FORM REPLY(501, "5.5.2", "That is not a SCRAM message")
@@ -23,15 +22,20 @@ void server_scram_forget(struct server_session *session)
 
 /* Who binds must bind; and who could, but thinks that we cannot, was lied to
  * by somebody between us (RFC 5802 6). */
-static struct server_reply check_binding(const struct server_session *session, const struct scram_client_first *first)
+static struct server_reply check_binding(const struct server_session *session,
+                                         const struct scram_client_first *first)
 {
     bool binds = session->state->auth_binds;
     if (binds != (first->flag == 'p') && first->flag != 'y')
         return WRONG_FORM;
     if (first->flag == 'y')
-        return REPLY(535, "5.7.8", "SCRAM-SHA-256-PLUS is offered here; somebody on the way hides it, so this is refused");
-    if (binds && !bytes_is(first->binding, SCRAM_TLS_EXPORTER) && !bytes_is(first->binding, SCRAM_TLS_SERVER_END_POINT))
-        return REPLY(535, "5.7.8", "That channel binding is not known here; there are tls-exporter and tls-server-end-point");
+        return REPLY(535, "5.7.8",
+                     "SCRAM-SHA-256-PLUS is offered here; somebody on the way hides it, so this is refused");
+    if (binds && !bytes_is(first->binding, SCRAM_TLS_EXPORTER) &&
+        !bytes_is(first->binding, SCRAM_TLS_SERVER_END_POINT))
+        return REPLY(
+            535, "5.7.8",
+            "That channel binding is not known here; there are tls-exporter and tls-server-end-point");
     return NO_REPLY;
 }
 
@@ -45,10 +49,13 @@ struct server_reply server_scram_first(struct server_session *session, struct by
     struct server_reply refusal = check_binding(session, &first);
     if (refusal.code != 0)
         return server_auth_give_up(session, refusal);
-    bool for_another = first.authorize.length > 0 && (!scram_name_read(&authorize, first.authorize) || !bytes_equal(buffer_bytes(&authorize), buffer_bytes(&state->auth_user)));
+    bool for_another = first.authorize.length > 0 &&
+                       (!scram_name_read(&authorize, first.authorize) ||
+                        !bytes_equal(buffer_bytes(&authorize), buffer_bytes(&state->auth_user)));
     buffer_free(&authorize);
     if (for_another)
-        return server_auth_give_up(session, REPLY(535, "5.7.8", "Signing in for another account is not possible"));
+        return server_auth_give_up(session,
+                                   REPLY(535, "5.7.8", "Signing in for another account is not possible"));
     buffer_add(&state->scram_header, first.header);
     buffer_add(&state->scram_type, first.binding);
     buffer_add(&state->scram_nonce, first.nonce);
@@ -58,7 +65,8 @@ struct server_reply server_scram_first(struct server_session *session, struct by
     return NO_REPLY;
 }
 
-void server_session_answer_salt(struct server_session *session, struct bytes salt, uint32_t iterations, struct bytes nonce, struct bytes binding)
+void server_session_answer_salt(struct server_session *session, struct bytes salt, uint32_t iterations,
+                                struct bytes nonce, struct bytes binding)
 {
     struct server_state *state = session->state;
     struct buffer ours = {0}, challenge = {0};
@@ -69,7 +77,9 @@ void server_session_answer_salt(struct server_session *session, struct bytes sal
         return;
     }
     if (state->auth_binds && binding.length == 0) {
-        server_session_reply(session, server_auth_give_up(session, REPLY(535, "5.7.8", "This connection has no such channel binding")));
+        server_session_reply(
+            session,
+            server_auth_give_up(session, REPLY(535, "5.7.8", "This connection has no such channel binding")));
         server_auth_count_failure(session);
         return;
     }
@@ -88,10 +98,14 @@ struct server_reply server_scram_final(struct server_session *session, struct by
 {
     struct server_state *state = session->state;
     struct scram_client_final final;
-    if (!scram_read_client_final(message, &final) || !bytes_equal(final.nonce, buffer_bytes(&state->scram_nonce)))
+    if (!scram_read_client_final(message, &final) ||
+        !bytes_equal(final.nonce, buffer_bytes(&state->scram_nonce)))
         return server_auth_give_up(session, WRONG_FORM);
-    if (!scram_binding_is(final.binding, buffer_bytes(&state->scram_header), buffer_bytes(&state->scram_binding)))
-        return server_auth_give_up(session, REPLY(535, "5.7.8", "The channel binding does not match: somebody stands between us, or the program binds in another way"));
+    if (!scram_binding_is(final.binding, buffer_bytes(&state->scram_header),
+                          buffer_bytes(&state->scram_binding)))
+        return server_auth_give_up(session, REPLY(535, "5.7.8",
+                                                  "The channel binding does not match: somebody stands "
+                                                  "between us, or the program binds in another way"));
     buffer_add(&state->scram_message, final.unproved);
     memcpy(state->scram_proof, final.proof, sizeof state->scram_proof);
     server_session_ask(session, SERVER_ASK_PROOF);
@@ -100,7 +114,8 @@ struct server_reply server_scram_final(struct server_session *session, struct by
 
 /* Where it is right the client checks us in turn, says so with an empty line,
  * and only then is signed in (RFC 4954 4: the last word of a mechanism is a challenge). */
-void server_session_answer_proof(struct server_session *session, enum password_verdict verdict, struct bytes account, struct bytes signature)
+void server_session_answer_proof(struct server_session *session, enum password_verdict verdict,
+                                 struct bytes account, struct bytes signature)
 {
     struct server_state *state = session->state;
     struct buffer ours = {0}, challenge = {0};

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "core/server/server_state.h"
-
 #include <stdlib.h>
+
+#include "core/server/server_state.h"
 
 /* ---- replies ---- */
 
-struct server_reply server_reply_format(struct server_session *session, unsigned code, const char *enhanced, const char *format, ...)
+struct server_reply server_reply_format(struct server_session *session, unsigned code, const char *enhanced,
+                                        const char *format, ...)
 {
     struct buffer text = {0};
     va_list arguments;
@@ -34,7 +35,8 @@ static void add_reply_text(struct buffer *out, struct bytes text)
 void server_session_push(struct server_session *session, enum server_action_kind action)
 {
     struct server_state *state = session->state;
-    if (action == SERVER_REPLY && state->action_count > 0 && state->actions[state->action_count - 1] == SERVER_REPLY)
+    if (action == SERVER_REPLY && state->action_count > 0 &&
+        state->actions[state->action_count - 1] == SERVER_REPLY)
         return; /* replies in a row are one action */
     assert(state->action_count < ACTIONS_MAX);
     state->actions[state->action_count++] = action;
@@ -76,10 +78,14 @@ void server_session_close(struct server_session *session)
 
 static struct server_reply greeting(struct server_session *session)
 {
-    static const char *const roles[] = {
-        [ROLE_MX] = "mail for local users", [ROLE_SUBMISSION] = "submission, please sign in", [ROLE_LOCAL] = "local submission"};
-    const char *role = session->policy->tls_expected ? "submission; this port speaks TLS from the first byte (SSL), or say STARTTLS" : roles[session->policy->role];
-    return server_reply_format(session, 220, NULL, "%.*s ESMTP Mailboat, %s", BYTES_ARG(session->policy->hostname), role);
+    static const char *const roles[] = {[ROLE_MX] = "mail for local users",
+                                        [ROLE_SUBMISSION] = "submission, please sign in",
+                                        [ROLE_LOCAL] = "local submission"};
+    const char *role = session->policy->tls_expected
+                           ? "submission; this port speaks TLS from the first byte (SSL), or say STARTTLS"
+                           : roles[session->policy->role];
+    return server_reply_format(session, 220, NULL, "%.*s ESMTP Mailboat, %s",
+                               BYTES_ARG(session->policy->hostname), role);
 }
 
 void server_session_start(struct server_session *session, const struct server_policy *policy,
@@ -136,7 +142,8 @@ void server_session_update_protocol(struct server_session *session)
 {
     const struct server_state *state = session->state;
     /* [UTF8SMTP or ESMTP][S][A] */
-    static const char *const names[2][4] = {{"ESMTP", "ESMTPS", "ESMTPA", "ESMTPSA"}, {"UTF8SMTP", "UTF8SMTPS", "UTF8SMTPA", "UTF8SMTPSA"}};
+    static const char *const names[2][4] = {{"ESMTP", "ESMTPS", "ESMTPA", "ESMTPSA"},
+                                            {"UTF8SMTP", "UTF8SMTPS", "UTF8SMTPA", "UTF8SMTPSA"}};
     const char *name = names[state->envelope.smtputf8][(state->secured ? 1 : 0) + (state->signed_in ? 2 : 0)];
     session->origin.protocol = bytes_of_text(state->esmtp ? name : "SMTP");
 }
@@ -182,14 +189,11 @@ static void fill_action(struct server_session *session, struct server_action *ac
         action->envelope = &state->envelope;
         break;
     case SERVER_CONTENT_BEGIN:
-    case SERVER_ASK_STORE:
-        action->envelope = &state->envelope;
-        break;
+    case SERVER_ASK_STORE: action->envelope = &state->envelope; break;
     case SERVER_NOTHING:
     case SERVER_STARTTLS:
     case SERVER_CONTENT_DROP:
-    case SERVER_CLOSE:
-        break;
+    case SERVER_CLOSE: break;
     }
 }
 
@@ -232,11 +236,13 @@ static void reply_error(struct server_session *session, struct server_reply repl
  * the header is the page's own choice. */
 static bool is_http(struct bytes line)
 {
-    static const char *const methods[] = {"GET ", "POST ", "PUT ", "HEAD ", "OPTIONS ", "CONNECT ", "DELETE ", "PATCH ", "TRACE "};
+    static const char *const methods[] = {"GET ",     "POST ",   "PUT ",   "HEAD ", "OPTIONS ",
+                                          "CONNECT ", "DELETE ", "PATCH ", "TRACE "};
     for (size_t i = 0; i < ARRAY_LENGTH(methods); i++)
         if (bytes_starts_nocase(line, methods[i]))
             return true;
-    return bytes_ends_nocase(line, " HTTP/1.1") || bytes_ends_nocase(line, " HTTP/1.0") || bytes_ends_nocase(line, " HTTP/2.0");
+    return bytes_ends_nocase(line, " HTTP/1.1") || bytes_ends_nocase(line, " HTTP/1.0") ||
+           bytes_ends_nocase(line, " HTTP/2.0");
 }
 
 #define NOT_A_WEB_SERVER REPLY(421, "4.7.0", "This is a mail server, not a web server")
@@ -255,7 +261,8 @@ static bool idles(struct server_session *session, enum verb verb)
 {
     struct server_state *state = session->state;
     bool counted = verb != VERB_QUIT && verb != VERB_BDAT &&
-                   (verb != VERB_RCPT || state->recipients_tried >= 2 * session->policy->recipients_max + IDLE_COMMANDS_MAX);
+                   (verb != VERB_RCPT ||
+                    state->recipients_tried >= 2 * session->policy->recipients_max + IDLE_COMMANDS_MAX);
     return counted && ++state->idle_commands > IDLE_COMMANDS_MAX;
 }
 
@@ -277,7 +284,8 @@ static void run_command(struct server_session *session, struct bytes line)
         return;
     }
     if (idles(session, verb)) {
-        server_session_reply_and_close(session, REPLY(421, "4.7.0", "Too many commands and no message; goodbye"));
+        server_session_reply_and_close(session,
+                                       REPLY(421, "4.7.0", "Too many commands and no message; goodbye"));
         return;
     }
     struct server_reply reply = policy_check(session, verb);
@@ -342,7 +350,8 @@ static size_t feed_line(struct server_session *session, struct bytes input)
     }
     bool crlf = newline > 0 && input.at[newline - 1] == '\r';
     struct bytes line = bytes_first(input, crlf ? newline - 1 : newline);
-    struct server_reply reply = state->skipping_line ? REPLY(500, "5.5.6", "The line is too long") : check_line(line, crlf, line_max);
+    struct server_reply reply = state->skipping_line ? REPLY(500, "5.5.6", "The line is too long")
+                                                     : check_line(line, crlf, line_max);
     bool http = reply.code != 0 && (state->skipping_line ? state->skipping_http : is_http(line));
     state->skipping_line = false;
     if (http) {
@@ -382,16 +391,13 @@ size_t server_session_feed(struct server_session *session, struct bytes input)
         return 0;
     switch (state->phase) {
     case PHASE_COMMAND:
-    case PHASE_AUTH:
-        return feed_line(session, input);
-    case PHASE_DATA:
-        return keep_pace(state, session->policy->message_size_max, data_feed(session, input));
+    case PHASE_AUTH: return feed_line(session, input);
+    case PHASE_DATA: return keep_pace(state, session->policy->message_size_max, data_feed(session, input));
     case PHASE_CHUNK:
         return keep_pace(state, session->policy->message_size_max, data_feed_chunk(session, input));
     case PHASE_TLS:
     case PHASE_ASKING:
-    case PHASE_CLOSED:
-        break;
+    case PHASE_CLOSED: break;
     }
     return 0;
 }
@@ -430,7 +436,8 @@ void server_session_reply_and_close(struct server_session *session, struct serve
 void server_session_timed_out(struct server_session *session)
 {
     if (session->state->phase != PHASE_CLOSED && session->state->question == SERVER_NOTHING)
-        server_session_reply_and_close(session, REPLY(421, "4.4.2", "Nothing was heard for too long; goodbye"));
+        server_session_reply_and_close(session,
+                                       REPLY(421, "4.4.2", "Nothing was heard for too long; goodbye"));
 }
 
 void server_session_expel(struct server_session *session, enum server_expulsion why)
@@ -439,11 +446,13 @@ void server_session_expel(struct server_session *session, enum server_expulsion 
     if (session->state->phase == PHASE_CLOSED)
         return;
     if (why == EXPELLED_FOR_ROOM)
-        server_session_reply_and_close(session, REPLY(421, "4.3.2", "Too many connections and others are waiting; "
-                                                   "closing connection, try again in a minute"));
+        server_session_reply_and_close(session, REPLY(421, "4.3.2",
+                                                      "Too many connections and others are waiting; "
+                                                      "closing connection, try again in a minute"));
     else
-        server_session_reply_and_close(session, REPLY(421, "4.4.2", "Timeout exceeded: no message came of this connection; "
-                                                   "closing connection"));
+        server_session_reply_and_close(session, REPLY(421, "4.4.2",
+                                                      "Timeout exceeded: no message came of this connection; "
+                                                      "closing connection"));
 }
 
 void server_session_drain(struct server_session *session)
@@ -468,22 +477,18 @@ void server_session_sign_out(struct server_session *session)
     state->signed_out = true;
     switch (state->phase) {
     case PHASE_COMMAND:
-    case PHASE_AUTH:
-        server_session_reply_and_close(session, SIGNED_OUT);
-        break;
+    case PHASE_AUTH: server_session_reply_and_close(session, SIGNED_OUT); break;
     case PHASE_DATA:
-    case PHASE_CHUNK:
-        data_signed_out(session);
-        break;
+    case PHASE_CHUNK: data_signed_out(session); break;
     case PHASE_ASKING: /* whoever answers looks */
     case PHASE_TLS:
-    case PHASE_CLOSED:
-        break;
+    case PHASE_CLOSED: break;
     }
 }
 
 bool server_session_is_idle(const struct server_session *session)
 {
     const struct server_state *state = session->state;
-    return !state->in_transaction && state->phase != PHASE_AUTH && state->question == SERVER_NOTHING && state->action_count == 0;
+    return !state->in_transaction && state->phase != PHASE_AUTH && state->question == SERVER_NOTHING &&
+           state->action_count == 0;
 }

@@ -18,20 +18,26 @@
 #include "core/smtp/envelope.h"
 
 enum server_limit {
-    COMMAND_LINE_MAX = 2048,        /* octets with CRLF: 512 (RFC 5321 4.5.3.1.4) and what the extensions add */
-    AUTH_LINE_MAX = 12288,          /* octets of a base64 response (RFC 4954 4) */
-    DATA_LINE_MAX = 1024 * 1024,    /* octets of a line of content; a longer one is refused at the end, never cut */
-    RECEIVED_FIELDS_MAX = 100,      /* then the message loops (RFC 5321 6.3) */
-    BAD_COMMANDS_MAX = 20,          /* then 421 and the end */
-    IDLE_COMMANDS_MAX = 200,        /* since the last message was stored, RCPT and BDAT aside; then 421 */
-    RECIPIENTS_OCTETS_MAX = 2 << 20, /* of all recipients of a message, with the members of their aliases: what goes to the queue fits into one message of ipc */
-    RECIPIENTS_REFUSED_MAX = 100,   /* unknown or foreign ones on one connection, beyond half of those that
-                                       got mail; then 421. Over connections: server/harvest.h */
-    AUTH_FAILURES_MAX = 5,          /* in one session, then 421 and the end */
-    TRANSACTIONS_MAX = 100000,        /* messages on one connection, then 421 */
+    /* octets with CRLF: 512 (RFC 5321 4.5.3.1.4) and what the extensions add */
+    COMMAND_LINE_MAX = 2048,
+    AUTH_LINE_MAX = 12288, /* octets of a base64 response (RFC 4954 4) */
+    /* octets of a line of content; a longer one is refused at the end, never cut */
+    DATA_LINE_MAX = 1024 * 1024,
+    RECEIVED_FIELDS_MAX = 100, /* then the message loops (RFC 5321 6.3) */
+    BAD_COMMANDS_MAX = 20,     /* then 421 and the end */
+    IDLE_COMMANDS_MAX = 200,   /* since the last message was stored, RCPT and BDAT aside; then 421 */
+    /* of all recipients of a message, with the members of their
+     * aliases: what goes to the queue fits into one message of ipc */
+    RECIPIENTS_OCTETS_MAX = 2 << 20,
+    /* unknown or foreign ones on one connection, beyond half of those that
+     * got mail; then 421. Over connections: server/harvest.h */
+    RECIPIENTS_REFUSED_MAX = 100,
+    AUTH_FAILURES_MAX = 5,               /* in one session, then 421 and the end */
+    TRANSACTIONS_MAX = 100000,           /* messages on one connection, then 421 */
     SESSION_TIMEOUT_MS = 5 * 60 * 1000,  /* RFC 5321 4.5.3.2.7 */
     CONTENT_TIMEOUT_MS = 10 * 60 * 1000, /* for each CONTENT_PACE_OCTETS of content */
-    CONTENT_PACE_OCTETS = 300 * 1000,    /* that is 500 a second; who is slower holds a connection for nothing */
+    /* that is 500 a second; who is slower holds a connection for nothing */
+    CONTENT_PACE_OCTETS = 300 * 1000,
 };
 
 enum server_role {
@@ -50,42 +56,54 @@ enum server_tls {
 struct server_policy {
     enum server_role role;
     enum server_tls tls;
-    struct bytes hostname;       /* for the greeting and EHLO */
-    uint64_t message_size_max;   /* octets; announced by SIZE */
-    uint32_t recipients_max;     /* a transaction; announced by LIMITS RCPTMAX (RFC 9422) */
-    bool checks_header;          /* submission: who wrote it is checked, what is missing is added (RFC 6409 8) */
-    bool tls_expected;           /* in clear on a port that speaks TLS from the first byte: only STARTTLS leads on */
-    bool limits_sending;         /* the shell is asked before each message whether the account may send it: SERVER_ASK_LIMIT */
-    bool success_for_all;        /* on 25 too who asks is told of success: then DSN is offered there (policy_offers_dsn) */
-    bool fix_bare_newlines;      /* submission only: bare LF becomes CRLF instead of 550 5.6.0 */
+    struct bytes hostname;     /* for the greeting and EHLO */
+    uint64_t message_size_max; /* octets; announced by SIZE */
+    uint32_t recipients_max;   /* a transaction; announced by LIMITS RCPTMAX (RFC 9422) */
+    /* submission: who wrote it is checked, what is missing is added (RFC 6409 8) */
+    bool checks_header;
+    /* in clear on a port that speaks TLS from the first byte: only STARTTLS leads on */
+    bool tls_expected;
+    /* the shell is asked before each message whether the account may send it: SERVER_ASK_LIMIT */
+    bool limits_sending;
+    /* on 25 too who asks is told of success: then DSN is offered there (policy_offers_dsn) */
+    bool success_for_all;
+    bool fix_bare_newlines; /* submission only: bare LF becomes CRLF instead of 550 5.6.0 */
 };
 
 enum server_action_kind {
     SERVER_NOTHING, /* no action waits: feed more, or answer */
     SERVER_REPLY,   /* send `bytes`; valid until the next call */
-    SERVER_STARTTLS, /* after the replies are sent: drop unread clear text, shake hands,
-                        then server_session_tls_started() or close */
+    /* after the replies are sent: drop unread clear text, shake
+     * hands, then server_session_tls_started() or close */
+    SERVER_STARTTLS,
     SERVER_CONTENT_BEGIN, /* a message begins: envelope is complete */
     SERVER_CONTENT,       /* `bytes` of it, as they shall be stored: CRLF lines, dots removed */
     SERVER_CONTENT_DROP,  /* forget the message that began */
     SERVER_ASK_PASSWORD,  /* are `user` and `password` right? server_session_answer_password() */
     SERVER_ASK_SALT,      /* SCRAM begins: server_session_answer_salt() */
-    SERVER_ASK_PROOF,     /* does `user` have the password that this `proof` of `message` was made with?
-                             server_session_answer_proof() */
-    SERVER_ASK_SENDER,    /* may `account` send as `address` (of MAIL, then those of From and Sender)? server_session_answer_sender() */
+    /* does `user` have the password that this `proof` of
+     * `message` was made with? server_session_answer_proof() */
+    SERVER_ASK_PROOF,
+    /* may `account` send as `address` (of MAIL, then those of
+     * From and Sender)? server_session_answer_sender() */
+    SERVER_ASK_SENDER,
     SERVER_ASK_RECIPIENT, /* where does `address` go? server_session_answer_recipient() */
-    SERVER_ASK_LIMIT,     /* may `account` send this `envelope` within its limits an hour? server_session_answer_limit() */
-    SERVER_ASK_STORE,     /* put the message that began on disk; server_session_answer_store() */
-    SERVER_CLOSE,         /* after the replies are sent: close */
+    /* may `account` send this `envelope` within its limits an hour? server_session_answer_limit() */
+    SERVER_ASK_LIMIT,
+    SERVER_ASK_STORE, /* put the message that began on disk; server_session_answer_store() */
+    SERVER_CLOSE,     /* after the replies are sent: close */
 };
 
 struct server_action {
     enum server_action_kind kind;
-    struct bytes bytes;              /* REPLY, CONTENT */
-    struct bytes user, password;     /* ASK_PASSWORD; wiped once answered; ASK_SALT, ASK_PROOF the user alone */
-    struct bytes binding;            /* ASK_SALT: the name of the channel binding that is wanted; empty: none */
-    struct bytes message, proof;     /* ASK_PROOF (RFC 5802 3: AuthMessage, ClientProof) */
-    struct bytes account, address;   /* ASK_SENDER, ASK_RECIPIENT (account empty on MX), ASK_LIMIT the account alone */
+    struct bytes bytes; /* REPLY, CONTENT */
+    /* ASK_PASSWORD; wiped once answered; ASK_SALT, ASK_PROOF the user alone */
+    struct bytes user, password;
+    /* ASK_SALT: the name of the channel binding that is wanted; empty: none */
+    struct bytes binding;
+    struct bytes message, proof; /* ASK_PROOF (RFC 5802 3: AuthMessage, ClientProof) */
+    /* ASK_SENDER, ASK_RECIPIENT (account empty on MX), ASK_LIMIT the account alone */
+    struct bytes account, address;
     const struct envelope *envelope; /* CONTENT_BEGIN, ASK_LIMIT, ASK_STORE; lives until the answer */
 };
 
@@ -107,15 +125,19 @@ enum recipient_verdict {
     RECIPIENT_UNKNOWN,     /* our domain, no such mailbox: 550 5.1.1 */
     RECIPIENT_FOREIGN,     /* not our domain: on 25 a refusal that names the submission ports */
     RECIPIENT_UNAVAILABLE, /* cannot be told now: 451 4.3.0 */
-    RECIPIENT_FULL,        /* ours, and no mailbox of it has room: 552 5.2.2; not said by auth, which knows no mailbox */
+    /* ours, and no mailbox of it has room: 552 5.2.2; not said by auth, which knows no mailbox */
+    RECIPIENT_FULL,
 };
 enum store_verdict {
-    STORE_DONE,    /* on disk and synced: 250 */
-    STORE_FULL,    /* no room: 452 4.3.1 */
-    STORE_FAILED,  /* could not be stored now: 451 4.3.0 */
-    STORE_FORBIDDEN,  /* the account may not send as the envelope's sender any more: 550 5.7.1; not said by queue, as the next */
+    STORE_DONE,   /* on disk and synced: 250 */
+    STORE_FULL,   /* no room: 452 4.3.1 */
+    STORE_FAILED, /* could not be stored now: 451 4.3.0 */
+    /* the account may not send as the envelope's sender any
+     * more: 550 5.7.1; not said by queue, as the next */
+    STORE_FORBIDDEN,
     STORE_SIGNED_OUT, /* the session's credential does not hold any more: 451 4.7.0, then 421 */
-    STORE_LOOPED,  /* it came back to those who sent it on, all of them: 554 5.4.6; said by the shell, by no store */
+    /* it came back to those who sent it on, all of them: 554 5.4.6; said by the shell, by no store */
+    STORE_LOOPED,
 };
 
 /* States, limits and the transaction; the members are this folder's own
@@ -143,13 +165,16 @@ bool server_session_action(struct server_session *session, struct server_action 
 
 /* Answers; each is allowed only while its question is open (asserted). */
 void server_session_tls_started(struct server_session *session, struct bytes tls);
-void server_session_answer_password(struct server_session *session, enum password_verdict verdict, struct bytes account);
+void server_session_answer_password(struct server_session *session, enum password_verdict verdict,
+                                    struct bytes account);
 /* Salt and iterations for the user, SCRAM_NONCE random octets, and those of
  * the channel binding that was asked for (empty: this connection has none).
  * A salt of none: nobody can tell now. */
-void server_session_answer_salt(struct server_session *session, struct bytes salt, uint32_t iterations, struct bytes nonce, struct bytes binding);
+void server_session_answer_salt(struct server_session *session, struct bytes salt, uint32_t iterations,
+                                struct bytes nonce, struct bytes binding);
 /* `signature` is the server's, where the verdict is PASSWORD_RIGHT. */
-void server_session_answer_proof(struct server_session *session, enum password_verdict verdict, struct bytes account, struct bytes signature);
+void server_session_answer_proof(struct server_session *session, enum password_verdict verdict,
+                                 struct bytes account, struct bytes signature);
 void server_session_answer_sender(struct server_session *session, enum sender_verdict verdict);
 /* To MAIL's question instead: the account has sent as much as it may for now. */
 void server_session_answer_limited(struct server_session *session, uint32_t wait_s);
@@ -178,11 +203,11 @@ uint64_t server_session_steps(const struct server_session *session);
 void server_session_timed_out(struct server_session *session);
 /* What has come of the session so far; each number only grows. See server/admission.h. */
 struct server_progress {
-    uint64_t steps;         /* as server_session_steps() */
-    uint64_t messages;      /* that were stored */
-    uint64_t recipients;    /* accepted ones; between two messages not more than one message may have */
-    uint64_t octets;        /* of content that may become a message */
-    uint32_t fresh;         /* different recipients of the open transaction: this one falls back to 0 */
+    uint64_t steps;      /* as server_session_steps() */
+    uint64_t messages;   /* that were stored */
+    uint64_t recipients; /* accepted ones; between two messages not more than one message may have */
+    uint64_t octets;     /* of content that may become a message */
+    uint32_t fresh;      /* different recipients of the open transaction: this one falls back to 0 */
     bool signed_in;
     bool in_transaction;
 };

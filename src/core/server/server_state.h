@@ -7,22 +7,22 @@
 #ifndef MAILBOAT_CORE_SERVER_SERVER_STATE_H
 #define MAILBOAT_CORE_SERVER_SERVER_STATE_H
 
+#include <assert.h>
+
 #include "core/message/header.h"
-#include "core/server/content.h"
 #include "core/sasl/scram.h"
+#include "core/server/content.h"
 #include "core/server/server_session.h"
 #include "core/smtp/command.h"
 
-#include <assert.h>
-
 enum server_phase {
-    PHASE_COMMAND,    /* the next line is a command */
-    PHASE_AUTH,       /* the next line answers a challenge */
-    PHASE_DATA,       /* content up to <CRLF>.<CRLF> */
-    PHASE_CHUNK,      /* `chunk_left` octets of BDAT */
-    PHASE_TLS,        /* 220 was said; the handshake comes */
-    PHASE_ASKING,     /* a question is open */
-    PHASE_CLOSED,     /* nothing is heard any more */
+    PHASE_COMMAND, /* the next line is a command */
+    PHASE_AUTH,    /* the next line answers a challenge */
+    PHASE_DATA,    /* content up to <CRLF>.<CRLF> */
+    PHASE_CHUNK,   /* `chunk_left` octets of BDAT */
+    PHASE_TLS,     /* 220 was said; the handshake comes */
+    PHASE_ASKING,  /* a question is open */
+    PHASE_CLOSED,  /* nothing is heard any more */
 };
 
 /* code 0: no reply now, a question was asked or the phase says it all. */
@@ -34,55 +34,62 @@ struct server_reply {
 #define REPLY(code, enhanced, text) ((struct server_reply){(code), (enhanced), (text)})
 #define NO_REPLY ((struct server_reply){0, NULL, NULL})
 
-enum auth_step { AUTH_PLAIN_RESPONSE, AUTH_LOGIN_USER, AUTH_LOGIN_PASSWORD, AUTH_SCRAM_FIRST, AUTH_SCRAM_FINAL, AUTH_SCRAM_END };
+enum auth_step {
+    AUTH_PLAIN_RESPONSE,
+    AUTH_LOGIN_USER,
+    AUTH_LOGIN_PASSWORD,
+    AUTH_SCRAM_FIRST,
+    AUTH_SCRAM_FINAL,
+    AUTH_SCRAM_END
+};
 
 enum { ACTIONS_MAX = 6, REPLY_TEXT_MAX = 1024 };
 
 struct server_state {
     enum server_phase phase;
-    bool greeted;       /* EHLO or HELO was accepted */
-    bool esmtp;         /* it was EHLO */
-    bool secured;       /* TLS is up */
+    bool greeted; /* EHLO or HELO was accepted */
+    bool esmtp;   /* it was EHLO */
+    bool secured; /* TLS is up */
     bool signed_in;
-    bool signed_out;    /* and it does not hold any more: the session ends as soon as it can */
+    bool signed_out;     /* and it does not hold any more: the session ends as soon as it can */
     bool in_transaction; /* MAIL was accepted */
-    bool content_begun; /* CONTENT_BEGIN was said */
-    bool by_chunks;     /* the transaction uses BDAT */
-    bool chunk_refused; /* the chunk is swallowed and was answered, or will be, with a refusal */
+    bool content_begun;  /* CONTENT_BEGIN was said */
+    bool by_chunks;      /* the transaction uses BDAT */
+    bool chunk_refused;  /* the chunk is swallowed and was answered, or will be, with a refusal */
     bool chunk_last;
     bool skipping_line; /* the rest of a line that is too long */
     bool skipping_http; /* and it began as a browser's */
     bool draining;
-    bool close_reported;    /* SERVER_CLOSE was pulled */
+    bool close_reported;              /* SERVER_CLOSE was pulled */
     enum server_action_kind question; /* the open one, SERVER_NOTHING when none */
 
     /* What waits to be pulled, in order. */
     enum server_action_kind actions[ACTIONS_MAX];
     uint8_t action_count;
-    struct buffer replies;  /* text of the SERVER_REPLY that waits */
-    bool replies_pulled;    /* its text can be dropped at the next call */
-    struct bytes run;       /* of the SERVER_CONTENT that waits */
-    struct buffer changed;  /* holds it where it is not as the client sent it; let go once it was pulled */
+    struct buffer replies; /* text of the SERVER_REPLY that waits */
+    bool replies_pulled;   /* its text can be dropped at the next call */
+    struct bytes run;      /* of the SERVER_CONTENT that waits */
+    struct buffer changed; /* holds it where it is not as the client sent it; let go once it was pulled */
     bool run_pulled;
 
     struct arena session_arena;     /* origin's texts */
     struct buffer helo;             /* origin.client_helo: said again and again it must not grow */
     struct arena transaction_arena; /* envelope's texts */
     struct envelope envelope;
-    size_t recipients_capacity;         /* of envelope.recipients */
-    size_t recipients_octets;       /* that they take */
-    uint32_t recipients_tried;      /* RCPT commands of this transaction */
-    uint32_t recipients_asked;      /* of them, those that the shell was asked about */
-    uint32_t recipients_accepted;   /* of them; aliases make more targets */
+    size_t recipients_capacity;   /* of envelope.recipients */
+    size_t recipients_octets;     /* that they take */
+    uint32_t recipients_tried;    /* RCPT commands of this transaction */
+    uint32_t recipients_asked;    /* of them, those that the shell was asked about */
+    uint32_t recipients_accepted; /* of them; aliases make more targets */
     struct content content;
-    struct header header;           /* gathered until it is judged */
-    bool gathers_header;            /* the content so far is its header */
-    bool asks_author;               /* the open question is about one of its authors */
-    bool end_waits;                 /* for that answer: the content has ended */
+    struct header header; /* gathered until it is judged */
+    bool gathers_header;  /* the content so far is its header */
+    bool asks_author;     /* the open question is about one of its authors */
+    bool end_waits;       /* for that answer: the content has ended */
     size_t author_at;
-    struct bytes author;            /* the one that is asked about */
+    struct bytes author; /* the one that is asked about */
     struct header_stamp stamp;
-    struct buffer fixed;           /* what is stored in place of the header that came */
+    struct buffer fixed; /* what is stored in place of the header that came */
     uint64_t chunk_left;
 
     /* The recipient or sender that is asked about. */
@@ -92,28 +99,28 @@ struct server_state {
     enum auth_step auth_step;
     struct buffer auth_user, auth_password; /* wiped after each use */
 
-    const char *auth_mechanism;             /* its name; NULL before the first */
-    bool auth_binds;                        /* the mechanism is SCRAM-SHA-256-PLUS */
-    struct buffer scram_header, scram_type; /* of the client's first message, and the binding it names */
-    struct buffer scram_binding;            /* the octets that the connection has for it */
+    const char *auth_mechanism;               /* its name; NULL before the first */
+    bool auth_binds;                          /* the mechanism is SCRAM-SHA-256-PLUS */
+    struct buffer scram_header, scram_type;   /* of the client's first message, and the binding it names */
+    struct buffer scram_binding;              /* the octets that the connection has for it */
     struct buffer scram_nonce, scram_message; /* both nonces; AuthMessage so far */
     uint8_t scram_proof[SCRAM_KEY];
 
-    uint64_t steps;       /* of the client's, as server_session_steps() has them */
-    uint32_t pace_octets; /* of content since the last step */
+    uint64_t steps;                  /* of the client's, as server_session_steps() has them */
+    uint32_t pace_octets;            /* of content since the last step */
     struct server_progress progress; /* its messages, recipients and octets */
-    uint32_t recipients_since; /* of them, accepted since the last message */
-    uint32_t recipients_fresh; /* different ones of this transaction */
-    uint64_t recipients_served; /* fresh ones of messages that were stored */
-    uint64_t content_octets;   /* of this message */
+    uint32_t recipients_since;       /* of them, accepted since the last message */
+    uint32_t recipients_fresh;       /* different ones of this transaction */
+    uint64_t recipients_served;      /* fresh ones of messages that were stored */
+    uint64_t content_octets;         /* of this message */
     uint32_t bad_commands, idle_commands, auth_failures, transactions, recipients_refused;
-    char text[REPLY_TEXT_MAX];  /* of a reply that was made with server_reply_format() */
+    char text[REPLY_TEXT_MAX]; /* of a reply that was made with server_reply_format() */
 };
 
 /* ---- what verbs use ---- */
 
-struct server_reply server_reply_format(struct server_session *session, unsigned code, const char *enhanced, const char *format, ...)
-    __attribute__((format(printf, 4, 5)));
+struct server_reply server_reply_format(struct server_session *session, unsigned code, const char *enhanced,
+                                        const char *format, ...) __attribute__((format(printf, 4, 5)));
 void server_session_push(struct server_session *session, enum server_action_kind action);
 void server_session_reply(struct server_session *session, struct server_reply reply);
 void server_session_ask(struct server_session *session, enum server_action_kind question);
@@ -122,7 +129,9 @@ void server_session_close(struct server_session *session);
 /* A last reply, then the end. */
 void server_session_reply_and_close(struct server_session *session, struct server_reply reply);
 #define GOING_DOWN REPLY(421, "4.3.2", "The server is going down for a moment; connect again")
-#define SIGNED_OUT REPLY(421, "4.7.0", "Signed out: the account or its password was changed or withdrawn; connect and sign in again")
+#define SIGNED_OUT      \
+    REPLY(421, "4.7.0", \
+          "Signed out: the account or its password was changed or withdrawn; connect and sign in again")
 /* Once signed out: nothing more is heard. */
 void server_session_close_if_signed_out(struct server_session *session);
 /* Ends the transaction; content that has begun is dropped. */
@@ -133,8 +142,8 @@ void server_session_update_protocol(struct server_session *session);
 /* ---- verbs: each returns its reply ---- */
 
 typedef struct server_reply verb_function(struct server_session *session, struct bytes argument);
-verb_function server_helo, server_ehlo, server_starttls, server_auth, server_mail, server_rcpt, server_data, server_bdat,
-    server_rset, server_noop, server_vrfy, server_expn, server_help, server_quit;
+verb_function server_helo, server_ehlo, server_starttls, server_auth, server_mail, server_rcpt, server_data,
+    server_bdat, server_rset, server_noop, server_vrfy, server_expn, server_help, server_quit;
 
 /* policy.c: the reply that forbids the verb here and now, code 0 when it is allowed. */
 struct server_reply policy_check(const struct server_session *session, enum verb verb);
@@ -152,7 +161,8 @@ struct server_reply mail_limited_reply(struct server_session *session, uint32_t 
 /* server_auth.c */
 struct server_reply server_auth_response(struct server_session *session, struct bytes line);
 void server_auth_forget(struct server_session *session);
-struct server_reply server_auth_challenge(struct server_session *session, enum auth_step step, const char *text);
+struct server_reply server_auth_challenge(struct server_session *session, enum auth_step step,
+                                          const char *text);
 struct server_reply server_auth_give_up(struct server_session *session, struct server_reply reply);
 /* Signs in as the account, or says why not. */
 void server_auth_decide(struct server_session *session, enum password_verdict verdict, struct bytes account);

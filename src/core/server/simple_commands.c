@@ -28,12 +28,14 @@ struct server_reply server_expn(struct server_session *session, struct bytes arg
 struct server_reply server_help(struct server_session *session, struct bytes argument)
 {
     if (session->policy->role == ROLE_MX)
-        return REPLY(214, "2.0.0", "This port takes mail for local users from other servers.\n"
-                                   "To send mail use port 587 with STARTTLS, 2525, or 465 with TLS.\n"
-                                   "EHLO HELO STARTTLS MAIL RCPT DATA BDAT RSET NOOP VRFY HELP QUIT");
-    return REPLY(214, "2.0.0", "This port takes mail from users who have signed in, to anywhere.\n"
-                               "First TLS, then your full mail address and password.\n"
-                               "EHLO HELO STARTTLS AUTH MAIL RCPT DATA BDAT RSET NOOP VRFY HELP QUIT");
+        return REPLY(214, "2.0.0",
+                     "This port takes mail for local users from other servers.\n"
+                     "To send mail use port 587 with STARTTLS, 2525, or 465 with TLS.\n"
+                     "EHLO HELO STARTTLS MAIL RCPT DATA BDAT RSET NOOP VRFY HELP QUIT");
+    return REPLY(214, "2.0.0",
+                 "This port takes mail from users who have signed in, to anywhere.\n"
+                 "First TLS, then your full mail address and password.\n"
+                 "EHLO HELO STARTTLS AUTH MAIL RCPT DATA BDAT RSET NOOP VRFY HELP QUIT");
 }
 
 struct server_reply server_quit(struct server_session *session, struct bytes argument)

@@ -61,8 +61,10 @@ bool address_literal_parse(struct bytes text, struct bytes *inside)
 bool address_parse(struct bytes text, bool utf8_allowed, struct address *address)
 {
     *address = (struct address){.quoted = text.length > 0 && text.at[0] == '"'};
-    size_t length = address->quoted ? quoted_string_length(text, utf8_allowed) : dot_string_length(text, utf8_allowed);
-    if (length == 0 || length > LOCAL_PART_MAX || length + 1 >= text.length || text.at[length] != '@' || text.length > ADDRESS_MAX)
+    size_t length = address->quoted ? quoted_string_length(text, utf8_allowed)
+                                    : dot_string_length(text, utf8_allowed);
+    if (length == 0 || length > LOCAL_PART_MAX || length + 1 >= text.length || text.at[length] != '@' ||
+        text.length > ADDRESS_MAX)
         return false;
     address->local = bytes_first(text, length);
     address->domain = bytes_from(text, length + 1);
@@ -70,7 +72,8 @@ bool address_parse(struct bytes text, bool utf8_allowed, struct address *address
     address->smtputf8 = !bytes_is_ascii(text);
     if (address->domain.length > DOMAIN_MAX || !bytes_is_utf8(text) || bytes_has_control_character(text))
         return false;
-    return address->literal ? address_literal_parse(address->domain, NULL) : host_is_name(address->domain, utf8_allowed);
+    return address->literal ? address_literal_parse(address->domain, NULL)
+                            : host_is_name(address->domain, utf8_allowed);
 }
 
 /* Octets of "@a,@b:" at the start of `text`; 0 when there is none, SIZE_MAX

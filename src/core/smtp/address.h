@@ -20,7 +20,7 @@ struct address {
     struct bytes local;  /* as written, with quotes where there were any */
     struct bytes domain; /* name, or literal with its brackets */
     bool quoted, literal;
-    bool smtputf8;       /* has octets above 127: needs RFC 6531 */
+    bool smtputf8; /* has octets above 127: needs RFC 6531 */
 };
 
 /* "local@domain", all of `text`; false when it is not an address. Octets

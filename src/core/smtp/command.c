@@ -2,9 +2,10 @@
 #include "core/smtp/command.h"
 
 static const char *const verb_names[VERBS] = {
-    [VERB_UNKNOWN] = "", [VERB_HELO] = "HELO", [VERB_EHLO] = "EHLO", [VERB_STARTTLS] = "STARTTLS", [VERB_AUTH] = "AUTH",
-    [VERB_MAIL] = "MAIL", [VERB_RCPT] = "RCPT", [VERB_DATA] = "DATA", [VERB_BDAT] = "BDAT", [VERB_RSET] = "RSET",
-    [VERB_NOOP] = "NOOP", [VERB_VRFY] = "VRFY", [VERB_EXPN] = "EXPN", [VERB_HELP] = "HELP", [VERB_QUIT] = "QUIT",
+    [VERB_UNKNOWN] = "",  [VERB_HELO] = "HELO", [VERB_EHLO] = "EHLO", [VERB_STARTTLS] = "STARTTLS",
+    [VERB_AUTH] = "AUTH", [VERB_MAIL] = "MAIL", [VERB_RCPT] = "RCPT", [VERB_DATA] = "DATA",
+    [VERB_BDAT] = "BDAT", [VERB_RSET] = "RSET", [VERB_NOOP] = "NOOP", [VERB_VRFY] = "VRFY",
+    [VERB_EXPN] = "EXPN", [VERB_HELP] = "HELP", [VERB_QUIT] = "QUIT",
 };
 
 const char *command_verb_name(enum verb verb)
@@ -58,7 +59,8 @@ static bool read_size(struct bytes value, bool has_value, void *into)
 
 static bool read_body(struct bytes value, bool has_value, void *into)
 {
-    static const char *const names[] = {[BODY_7BIT] = "7BIT", [BODY_8BITMIME] = "8BITMIME", [BODY_BINARYMIME] = "BINARYMIME"};
+    static const char *const names[] = {
+        [BODY_7BIT] = "7BIT", [BODY_8BITMIME] = "8BITMIME", [BODY_BINARYMIME] = "BINARYMIME"};
     struct mail_argument *mail = into;
     for (size_t i = 0; has_value && i < ARRAY_LENGTH(names); i++)
         if (bytes_is_nocase(value, names[i])) {
@@ -103,8 +105,13 @@ static bool read_auth(struct bytes value, bool has_value, void *into)
     return has_value && value.length > 0 && command_xtext_is_valid(value);
 }
 
-static const struct { const char *name; uint8_t flag; } notify_words[] = {
-    {"NEVER", NOTIFY_NEVER}, {"SUCCESS", NOTIFY_SUCCESS}, {"FAILURE", NOTIFY_FAILURE}, {"DELAY", NOTIFY_DELAY}};
+static const struct {
+    const char *name;
+    uint8_t flag;
+} notify_words[] = {{"NEVER", NOTIFY_NEVER},
+                    {"SUCCESS", NOTIFY_SUCCESS},
+                    {"FAILURE", NOTIFY_FAILURE},
+                    {"DELAY", NOTIFY_DELAY}};
 
 bool command_parse_notify(struct bytes value, uint8_t *notify)
 {
@@ -135,17 +142,20 @@ static bool read_orcpt(struct bytes value, bool has_value, void *into)
     struct bytes address = value;
     struct bytes type = bytes_split(&address, ';');
     bool utf8 = bytes_is_nocase(type, "utf-8"); /* RFC 6533 3: UTF-8 may stand as it is */
-    return has_value && value.length <= ORCPT_MAX && type.length > 0 && address.length > 0 && !bytes_has_control_character(value) &&
+    return has_value && value.length <= ORCPT_MAX && type.length > 0 && address.length > 0 &&
+           !bytes_has_control_character(value) &&
            (utf8 ? bytes_is_utf8(value) : command_xtext_is_valid(address));
 }
 
 static const struct parameter mail_parameters[] = {
-    {"SIZE", read_size}, {"BODY", read_body}, {"RET", read_ret}, {"ENVID", read_envid},
-    {"SMTPUTF8", read_smtputf8}, {"REQUIRETLS", read_requiretls}, {"AUTH", read_auth},
+    {"SIZE", read_size},   {"BODY", read_body},         {"RET", read_ret},
+    {"ENVID", read_envid}, {"SMTPUTF8", read_smtputf8}, {"REQUIRETLS", read_requiretls},
+    {"AUTH", read_auth},
 };
 static const struct parameter rcpt_parameters[] = {{"NOTIFY", read_notify}, {"ORCPT", read_orcpt}};
 
-static enum argument_verdict read_parameters(struct bytes text, const struct parameter *known, size_t known_count, void *into, bool *any)
+static enum argument_verdict read_parameters(struct bytes text, const struct parameter *known,
+                                             size_t known_count, void *into, bool *any)
 {
     unsigned seen = 0;
     for (text = bytes_trim(text); text.length > 0; text = bytes_trim(text)) {
@@ -170,7 +180,8 @@ static enum argument_verdict read_parameters(struct bytes text, const struct par
 
 /* "FROM:" or "TO:" and the path behind it. A space between them is what
  * some clients send; it harms nobody. */
-static enum argument_verdict read_path(struct bytes *argument, const char *keyword, enum path_kind *kind, struct bytes *address)
+static enum argument_verdict read_path(struct bytes *argument, const char *keyword, enum path_kind *kind,
+                                       struct bytes *address)
 {
     size_t used = 0;
     if (!bytes_starts_nocase(*argument, keyword))
@@ -192,7 +203,8 @@ enum argument_verdict command_parse_mail(struct bytes argument, struct mail_argu
         return verdict;
     if (kind == PATH_POSTMASTER) /* only RCPT has it without a domain (RFC 5321 4.1.1.3) */
         return ARGUMENT_ADDRESS;
-    verdict = read_parameters(argument, mail_parameters, ARRAY_LENGTH(mail_parameters), mail, &mail->has_parameters);
+    verdict = read_parameters(argument, mail_parameters, ARRAY_LENGTH(mail_parameters), mail,
+                              &mail->has_parameters);
     if (verdict == ARGUMENT_FINE && !bytes_is_ascii(mail->sender) && !mail->parameters.smtputf8)
         return ARGUMENT_NEEDS_UTF8;
     return verdict;
@@ -209,8 +221,10 @@ enum argument_verdict command_parse_rcpt(struct bytes argument, bool utf8_allowe
         return ARGUMENT_ADDRESS;
     if (!utf8_allowed && !bytes_is_ascii(rcpt->address))
         return ARGUMENT_NEEDS_UTF8;
-    verdict = read_parameters(argument, rcpt_parameters, ARRAY_LENGTH(rcpt_parameters), rcpt, &rcpt->has_parameters);
-    if (verdict == ARGUMENT_FINE && !utf8_allowed && !bytes_is_ascii(rcpt->orcpt)) /* then it must be xtext (RFC 6533 3) */
+    verdict = read_parameters(argument, rcpt_parameters, ARRAY_LENGTH(rcpt_parameters), rcpt,
+                              &rcpt->has_parameters);
+    /* then it must be xtext (RFC 6533 3) */
+    if (verdict == ARGUMENT_FINE && !utf8_allowed && !bytes_is_ascii(rcpt->orcpt))
         return ARGUMENT_NEEDS_UTF8;
     return verdict;
 }

@@ -11,8 +11,22 @@
 #include "core/smtp/envelope.h"
 
 enum verb {
-    VERB_UNKNOWN, VERB_HELO, VERB_EHLO, VERB_STARTTLS, VERB_AUTH, VERB_MAIL, VERB_RCPT, VERB_DATA, VERB_BDAT,
-    VERB_RSET, VERB_NOOP, VERB_VRFY, VERB_EXPN, VERB_HELP, VERB_QUIT, VERBS
+    VERB_UNKNOWN,
+    VERB_HELO,
+    VERB_EHLO,
+    VERB_STARTTLS,
+    VERB_AUTH,
+    VERB_MAIL,
+    VERB_RCPT,
+    VERB_DATA,
+    VERB_BDAT,
+    VERB_RSET,
+    VERB_NOOP,
+    VERB_VRFY,
+    VERB_EXPN,
+    VERB_HELP,
+    VERB_QUIT,
+    VERBS
 };
 
 enum command_limit {
@@ -26,16 +40,16 @@ const char *command_verb_name(enum verb verb);
 
 enum argument_verdict {
     ARGUMENT_FINE,
-    ARGUMENT_SYNTAX,      /* 501 5.5.4 */
-    ARGUMENT_VALUE,       /* 501 5.5.4: a parameter's value is not allowed */
-    ARGUMENT_ADDRESS,     /* 501 5.1.3 (5.1.7 for a sender): the path is malformed */
-    ARGUMENT_UNKNOWN,     /* 555 5.5.4: a parameter that we do not know */
-    ARGUMENT_TWICE,       /* 501 5.5.4: the same parameter again */
-    ARGUMENT_NEEDS_UTF8,  /* 553 5.6.7: an international address without SMTPUTF8 */
+    ARGUMENT_SYNTAX,     /* 501 5.5.4 */
+    ARGUMENT_VALUE,      /* 501 5.5.4: a parameter's value is not allowed */
+    ARGUMENT_ADDRESS,    /* 501 5.1.3 (5.1.7 for a sender): the path is malformed */
+    ARGUMENT_UNKNOWN,    /* 555 5.5.4: a parameter that we do not know */
+    ARGUMENT_TWICE,      /* 501 5.5.4: the same parameter again */
+    ARGUMENT_NEEDS_UTF8, /* 553 5.6.7: an international address without SMTPUTF8 */
 };
 
 struct mail_argument {
-    struct bytes sender; /* empty: the null path */
+    struct bytes sender;        /* empty: the null path */
     struct envelope parameters; /* body, ret, envid, smtputf8, requiretls, size */
     bool has_parameters;
 };
@@ -49,7 +63,8 @@ struct rcpt_argument {
     bool has_parameters;
 };
 /* "TO:<a@b> NOTIFY=...": what follows RCPT. */
-enum argument_verdict command_parse_rcpt(struct bytes argument, bool utf8_allowed, struct rcpt_argument *rcpt);
+enum argument_verdict command_parse_rcpt(struct bytes argument, bool utf8_allowed,
+                                         struct rcpt_argument *rcpt);
 
 /* "FAILURE,DELAY": the value of NOTIFY= (RFC 3461 4.1); a set of enum dsn_notify. */
 bool command_parse_notify(struct bytes value, uint8_t *notify);

@@ -19,7 +19,13 @@ enum body_type { BODY_7BIT, BODY_8BITMIME, BODY_BINARYMIME };
 enum dsn_ret { RET_UNSAID, RET_HEADERS, RET_FULL };
 
 /* NOTIFY= of RCPT (RFC 3461 4.1), a set; 0 when it was not said. */
-enum dsn_notify { NOTIFY_UNSAID = 0, NOTIFY_NEVER = 1, NOTIFY_SUCCESS = 2, NOTIFY_FAILURE = 4, NOTIFY_DELAY = 8 };
+enum dsn_notify {
+    NOTIFY_UNSAID = 0,
+    NOTIFY_NEVER = 1,
+    NOTIFY_SUCCESS = 2,
+    NOTIFY_FAILURE = 4,
+    NOTIFY_DELAY = 8
+};
 
 /* Does an address of ours stand for others that nobody has asked for yet? The
  * queue does, page by page, and puts them in its place: queue/expansion.c. */
@@ -40,7 +46,9 @@ struct recipient {
     bool local;            /* goes into a mailbox of ours */
     bool away;             /* whose user wants an answer sent: message/vacation.h */
     uint8_t expands;       /* enum recipient_expands */
-    struct bytes via;      /* addresses of ours that sent it on to here, first to last, with spaces between: message/loop_detection.h */
+    /* addresses of ours that sent it on to here, first to last,
+     * with spaces between: message/loop_detection.h */
+    struct bytes via;
 };
 
 struct envelope {
@@ -60,9 +68,10 @@ struct origin {
     struct bytes account;        /* who signed in; empty on port 25 */
     struct bytes client_address; /* "192.0.2.1", "2001:db8::1" or "local" */
     struct bytes client_helo;    /* what EHLO or HELO said */
-    struct bytes protocol;       /* SMTP, ESMTP, ESMTPS, ESMTPA, ESMTPSA, UTF8SMTPSA ... (RFC 3848, RFC 6531 4.3) */
-    struct bytes tls;            /* "TLSv1.3 TLS_AES_256_GCM_SHA384"; empty in clear */
-    uint32_t port;               /* the port of ours it came in by; 0 for the local socket */
+    /* SMTP, ESMTP, ESMTPS, ESMTPA, ESMTPSA, UTF8SMTPSA ... (RFC 3848, RFC 6531 4.3) */
+    struct bytes protocol;
+    struct bytes tls; /* "TLSv1.3 TLS_AES_256_GCM_SHA384"; empty in clear */
+    uint32_t port;    /* the port of ours it came in by; 0 for the local socket */
 };
 
 #endif

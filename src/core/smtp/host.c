@@ -58,7 +58,8 @@ static bool is_hex_group(struct bytes group)
     if (group.length == 0 || group.length > 4)
         return false;
     for (size_t i = 0; i < group.length; i++)
-        if (!ascii_is_digit(group.at[i]) && !(ascii_lower(group.at[i]) >= 'a' && ascii_lower(group.at[i]) <= 'f'))
+        if (!ascii_is_digit(group.at[i]) &&
+            !(ascii_lower(group.at[i]) >= 'a' && ascii_lower(group.at[i]) <= 'f'))
             return false;
     return true;
 }

@@ -21,8 +21,8 @@ enum host_limit {
 };
 
 enum host_kind {
-    HOST_INVALID,            /* empty, or no name at all */
-    HOST_NAME,               /* letters, digits, hyphens, underscores; U-labels where allowed */
+    HOST_INVALID, /* empty, or no name at all */
+    HOST_NAME,    /* letters, digits, hyphens, underscores; U-labels where allowed */
     HOST_IPV4,
     HOST_IPV6,
     HOST_IMPOSSIBLE_ADDRESS, /* four numbers with dots, but not an address */

@@ -16,11 +16,13 @@ static bool take_line(struct bytes input, struct bytes *line, size_t *used)
 /* The code of a line, 0 when it is none of SMTP's. */
 static unsigned line_code(struct bytes line)
 {
-    if (line.length < 3 || line.at[0] < '2' || line.at[0] > '5' || !ascii_is_digit(line.at[1]) || !ascii_is_digit(line.at[2]))
+    if (line.length < 3 || line.at[0] < '2' || line.at[0] > '5' || !ascii_is_digit(line.at[1]) ||
+        !ascii_is_digit(line.at[2]))
         return 0;
     if (line.length > 3 && line.at[3] != ' ' && line.at[3] != '-')
         return 0;
-    return (unsigned)(line.at[0] - '0') * 100 + (unsigned)(line.at[1] - '0') * 10 + (unsigned)(line.at[2] - '0');
+    return (unsigned)(line.at[0] - '0') * 100 + (unsigned)(line.at[1] - '0') * 10 +
+           (unsigned)(line.at[2] - '0');
 }
 
 enum reply_verdict reply_parse(struct bytes input, struct smtp_reply *reply, size_t *used)
@@ -32,7 +34,8 @@ enum reply_verdict reply_parse(struct bytes input, struct smtp_reply *reply, siz
         size_t length;
         if (!take_line(left, &line, &length)) {
             /* Enough to see that it will never be a reply? */
-            bool hopeless = input.length > REPLY_OCTETS_MAX || left.length > REPLY_LINE_MAX + 1 || (left.length >= 4 && left.at[3] != '\r' && line_code(left) == 0);
+            bool hopeless = input.length > REPLY_OCTETS_MAX || left.length > REPLY_LINE_MAX + 1 ||
+                            (left.length >= 4 && left.at[3] != '\r' && line_code(left) == 0);
             return hopeless ? REPLY_MALFORMED : REPLY_INCOMPLETE;
         }
         unsigned code = line_code(line);

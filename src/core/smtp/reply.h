@@ -10,17 +10,17 @@
 #include "base/buffer.h"
 
 enum reply_limit {
-    REPLY_LINE_MAX = 4096,      /* octets of one line; RFC 5321 4.5.3.1.5 says 512 */
-    REPLY_LINES_MAX = 128,      /* lines of one reply */
+    REPLY_LINE_MAX = 4096,        /* octets of one line; RFC 5321 4.5.3.1.5 says 512 */
+    REPLY_LINES_MAX = 128,        /* lines of one reply */
     REPLY_OCTETS_MAX = 32 * 1024, /* of one reply: less than a connection holds unread */
-    REPLY_TEXT_KEPT_MAX = 1024, /* octets of a reply's text that are remembered */
+    REPLY_TEXT_KEPT_MAX = 1024,   /* octets of a reply's text that are remembered */
 };
 
 enum reply_verdict { REPLY_INCOMPLETE, REPLY_COMPLETE, REPLY_MALFORMED };
 
 struct smtp_reply {
-    unsigned code;     /* 200 to 599 */
-    struct bytes raw;  /* all its lines, as they came */
+    unsigned code;    /* 200 to 599 */
+    struct bytes raw; /* all its lines, as they came */
 };
 
 /* One reply at the start of `input`; *used gets its octets when complete. */

@@ -24,7 +24,8 @@ enum rcpt_verdict {
  * the server gave it, empty where it gave none. `any_taken`: the server
  * accepted a recipient of this transaction before; where it took none the
  * next transaction would be no shorter, and the reply means what it says. */
-enum rcpt_verdict status_rcpt_verdict(uint32_t code, struct bytes enhanced, struct bytes text, bool any_taken);
+enum rcpt_verdict status_rcpt_verdict(uint32_t code, struct bytes enhanced, struct bytes text,
+                                      bool any_taken);
 
 /* Appends the Status field's value (RFC 3464 2.3.4) of the class '2', '4' or
  * '5': subject and detail as the server said; "4.0.0" where it said none. */

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/text/invocation.h"
 
-#include "core/smtp/command.h"
-
 #include <string.h>
 #include <sysexits.h>
+
+#include "core/smtp/command.h"
 
 /* ---- what a flag's value says ---- */
 
@@ -31,11 +31,15 @@ static bool read_full_name(struct invocation *invocation, const char *value, str
 static bool read_errors(struct invocation *invocation, const char *value, struct error *error)
 {
     switch (value[0]) {
-    case 'p': case 'w': invocation->errors = ERRORS_PRINTED; return true;
+    case 'p':
+    case 'w': invocation->errors = ERRORS_PRINTED; return true;
     case 'm': invocation->errors = ERRORS_MAILED; return true;
     case 'e': invocation->errors = ERRORS_MAILED_ALWAYS; return true;
     case 'q': invocation->errors = ERRORS_QUIET; return true;
-    default: return error_set(error, EX_USAGE, "-oe%s is not known: say -oem (mail errors back), -oep (print them), -oeq or -oee", value);
+    default:
+        return error_set(error, EX_USAGE,
+                         "-oe%s is not known: say -oem (mail errors back), -oep (print them), -oeq or -oee",
+                         value);
     }
 }
 
@@ -52,7 +56,8 @@ static bool read_option(struct invocation *invocation, const char *value, struct
 static bool read_body(struct invocation *invocation, const char *value, struct error *error)
 {
     struct bytes body = bytes_of_text(value);
-    return bytes_is_nocase(body, "7BIT") || bytes_is_nocase(body, "8BITMIME") || error_set(error, EX_USAGE, "-B is 7BIT or 8BITMIME, not '%s'", value);
+    return bytes_is_nocase(body, "7BIT") || bytes_is_nocase(body, "8BITMIME") ||
+           error_set(error, EX_USAGE, "-B is 7BIT or 8BITMIME, not '%s'", value);
 }
 
 static bool read_notify(struct invocation *invocation, const char *value, struct error *error)
@@ -65,7 +70,8 @@ static bool read_ret(struct invocation *invocation, const char *value, struct er
 {
     bool full = bytes_is_nocase(bytes_of_text(value), "full");
     invocation->ret = full ? RET_FULL : RET_HEADERS;
-    return full || bytes_is_nocase(bytes_of_text(value), "hdrs") || error_set(error, EX_USAGE, "-R is full or hdrs, not '%s'", value);
+    return full || bytes_is_nocase(bytes_of_text(value), "hdrs") ||
+           error_set(error, EX_USAGE, "-R is full or hdrs, not '%s'", value);
 }
 
 static bool read_envid(struct invocation *invocation, const char *value, struct error *error)
@@ -73,13 +79,20 @@ static bool read_envid(struct invocation *invocation, const char *value, struct 
     struct bytes envid = bytes_of_text(value);
     invocation->envid = value;
     return (envid.length > 0 && envid.length <= ENVID_MAX && command_xtext_is_valid(envid)) ||
-           error_set(error, EX_USAGE, "-V is an envelope id of 1 to %d letters, digits and signs, not '%s'", ENVID_MAX, value);
+           error_set(error, EX_USAGE, "-V is an envelope id of 1 to %d letters, digits and signs, not '%s'",
+                     ENVID_MAX, value);
 }
 
 static bool read_mode(struct invocation *invocation, const char *value, struct error *error)
 {
-    static const struct { char letter; enum invocation_mode mode; } modes[] = {
-        {'m', INVOCATION_DELIVER}, {'s', INVOCATION_SMTP}, {'p', INVOCATION_LIST}, {'i', INVOCATION_ALIASES}, {'v', INVOCATION_VERIFY}};
+    static const struct {
+        char letter;
+        enum invocation_mode mode;
+    } modes[] = {{'m', INVOCATION_DELIVER},
+                 {'s', INVOCATION_SMTP},
+                 {'p', INVOCATION_LIST},
+                 {'i', INVOCATION_ALIASES},
+                 {'v', INVOCATION_VERIFY}};
     for (size_t i = 0; i < ARRAY_LENGTH(modes); i++)
         if (value[0] == modes[i].letter && value[1] == '\0') {
             invocation->mode = modes[i].mode;
@@ -126,14 +139,42 @@ static bool run_queue(struct invocation *invocation, const char *value, struct e
 
 enum flag_takes { NO_VALUE, VALUE, GLUED_VALUE /* or none */ };
 
-static const struct sendmail_flag { char letter; enum flag_takes takes; read_value *read; } flags[] = {
-    {'t', NO_VALUE, set_recipients}, {'i', NO_VALUE, set_dot}, {'f', VALUE, read_sender}, {'r', VALUE, read_sender}, {'F', VALUE, read_full_name},
-    {'o', VALUE, read_option}, {'e', VALUE, read_errors}, {'b', VALUE, read_mode}, {'q', GLUED_VALUE, run_queue}, {'C', VALUE, read_config},
-    {'B', VALUE, read_body}, {'N', VALUE, read_notify}, {'R', VALUE, read_ret}, {'V', VALUE, read_envid}, {'I', NO_VALUE, set_aliases},
+static const struct sendmail_flag {
+    char letter;
+    enum flag_takes takes;
+    read_value *read;
+} flags[] = {
+    {'t', NO_VALUE, set_recipients},
+    {'i', NO_VALUE, set_dot},
+    {'f', VALUE, read_sender},
+    {'r', VALUE, read_sender},
+    {'F', VALUE, read_full_name},
+    {'o', VALUE, read_option},
+    {'e', VALUE, read_errors},
+    {'b', VALUE, read_mode},
+    {'q', GLUED_VALUE, run_queue},
+    {'C', VALUE, read_config},
+    {'B', VALUE, read_body},
+    {'N', VALUE, read_notify},
+    {'R', VALUE, read_ret},
+    {'V', VALUE, read_envid},
+    {'I', NO_VALUE, set_aliases},
     /* Read and forgotten: */
-    {'A', VALUE, forget}, {'h', VALUE, forget}, {'L', VALUE, forget}, {'M', VALUE, forget}, {'O', VALUE, forget}, {'p', VALUE, forget},
-    {'X', VALUE, forget}, {'d', GLUED_VALUE, forget}, {'G', NO_VALUE, forget}, {'U', NO_VALUE, forget}, {'c', NO_VALUE, forget},
-    {'m', NO_VALUE, forget}, {'n', NO_VALUE, forget}, {'v', NO_VALUE, forget}, {'x', NO_VALUE, forget},
+    {'A', VALUE, forget},
+    {'h', VALUE, forget},
+    {'L', VALUE, forget},
+    {'M', VALUE, forget},
+    {'O', VALUE, forget},
+    {'p', VALUE, forget},
+    {'X', VALUE, forget},
+    {'d', GLUED_VALUE, forget},
+    {'G', NO_VALUE, forget},
+    {'U', NO_VALUE, forget},
+    {'c', NO_VALUE, forget},
+    {'m', NO_VALUE, forget},
+    {'n', NO_VALUE, forget},
+    {'v', NO_VALUE, forget},
+    {'x', NO_VALUE, forget},
 };
 
 static const struct sendmail_flag *find(char letter)
@@ -150,7 +191,8 @@ static bool read_word(struct invocation *invocation, int argc, char **argv, int 
     for (const char *c = argv[*at] + 1; *c != '\0'; c++) {
         const struct sendmail_flag *flag = find(*c);
         if (flag == NULL && *c == '-')
-            return error_set(error, EX_USAGE, "unknown option %s (another configuration is -C FILE)", argv[*at]);
+            return error_set(error, EX_USAGE, "unknown option %s (another configuration is -C FILE)",
+                             argv[*at]);
         if (flag == NULL)
             return error_set(error, EX_USAGE, "unknown option -%c", *c);
         if (flag->takes == NO_VALUE) {
@@ -181,7 +223,9 @@ static enum invocation_mode mode_of_name(const char *path)
 {
     const char *slash = strrchr(path, '/');
     const char *name = slash == NULL ? path : slash + 1;
-    return strcmp(name, "mailq") == 0 ? INVOCATION_LIST : strcmp(name, "newaliases") == 0 ? INVOCATION_ALIASES : INVOCATION_DELIVER;
+    return strcmp(name, "mailq") == 0        ? INVOCATION_LIST
+           : strcmp(name, "newaliases") == 0 ? INVOCATION_ALIASES
+                                             : INVOCATION_DELIVER;
 }
 
 bool invocation_read(struct invocation *invocation, int argc, char **argv, struct error *error)

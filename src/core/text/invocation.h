@@ -26,15 +26,15 @@ enum invocation_errors { ERRORS_PRINTED, ERRORS_MAILED, ERRORS_MAILED_ALWAYS, ER
 struct invocation {
     enum invocation_mode mode;
     enum invocation_errors errors;
-    const char *config;    /* -C */
-    const char *sender;    /* -f, -r, as written; NULL: not said */
-    const char *full_name; /* -F */
-    const char *envid;     /* -V */
-    const char *queue_id;  /* -qI */
-    uint8_t notify;        /* -N, a set of enum dsn_notify */
-    enum dsn_ret ret;      /* -R */
-    bool read_recipients;  /* -t */
-    bool dot_is_text;      /* -i: a line of one dot does not end the message */
+    const char *config;            /* -C */
+    const char *sender;            /* -f, -r, as written; NULL: not said */
+    const char *full_name;         /* -F */
+    const char *envid;             /* -V */
+    const char *queue_id;          /* -qI */
+    uint8_t notify;                /* -N, a set of enum dsn_notify */
+    enum dsn_ret ret;              /* -R */
+    bool read_recipients;          /* -t */
+    bool dot_is_text;              /* -i: a line of one dot does not end the message */
     const char *const *recipients; /* in argv */
     size_t recipient_count;
 };

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/text/top_counts.h"
 
-#include "base/arena.h"
-
 #include <assert.h>
 #include <stdlib.h>
+
+#include "base/arena.h"
 
 void top_counts_start(struct top_counts *tally, size_t max)
 {
@@ -23,7 +23,8 @@ void top_counts_free(struct top_counts *tally)
 
 static int compare(const void *left, const void *right)
 {
-    const struct top_counts_entry *a = *(struct top_counts_entry *const *)left, *b = *(struct top_counts_entry *const *)right;
+    const struct top_counts_entry *a = *(struct top_counts_entry *const *)left,
+                                  *b = *(struct top_counts_entry *const *)right;
     if (a->total != b->total)
         return a->total > b->total ? -1 : 1;
     return bytes_compare(a->name, b->name);

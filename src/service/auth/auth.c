@@ -6,13 +6,13 @@
  */
 #include "service/auth/auth.h"
 
-#include "io/clock.h"
-#include "io/random.h"
-#include "run/users.h"
-
 #include <stdlib.h>
 #include <sysexits.h>
 #include <unistd.h>
+
+#include "io/clock.h"
+#include "io/random.h"
+#include "run/users.h"
 
 /* ---- where mail goes ---- */
 
@@ -33,12 +33,14 @@ static bool may_send(struct auth *auth, struct bytes account, struct bytes addre
     uint32_t uid;
     if (local_users_is_one(account, &uid))
         return local_users_may_send(&auth->local_users, auth->accounts, uid, address);
-    return accounts_may_send(auth->accounts, account, address) || is_granted(auth->child->config, account, address);
+    return accounts_may_send(auth->accounts, account, address) ||
+           is_granted(auth->child->config, account, address);
 }
 
 static void ask_sender(struct auth *auth, struct channel *asker, const struct ipc_sender *asked)
 {
-    struct bytes key = recipient_cache_key(&auth->key, RECIPIENT_CACHE_SENDER, asked->account, asked->address);
+    struct bytes key = recipient_cache_key(&auth->key, RECIPIENT_CACHE_SENDER, asked->account,
+                                           asked->address);
     recipient_cache_check(&auth->recipient_cache, accounts_version(auth->accounts));
     const struct cached_recipient *known = recipient_cache_find(&auth->recipient_cache, key);
     struct cached_recipient fresh = {0};
@@ -54,11 +56,14 @@ static void ask_sender(struct auth *auth, struct channel *asker, const struct ip
     child_send(auth->child, asker, IPC_SENDER_ANSWER, &answer, -1);
 }
 
-static void resolve(struct auth *auth, struct bytes address, struct arena *arena, struct cached_recipient *fresh)
+static void resolve(struct auth *auth, struct bytes address, struct arena *arena,
+                    struct cached_recipient *fresh)
 {
-    static const enum recipient_verdict verdicts[] = {
-        [TARGETS_FOUND] = RECIPIENT_KNOWN, [TARGETS_UNKNOWN] = RECIPIENT_UNKNOWN, [TARGETS_FOREIGN] = RECIPIENT_FOREIGN};
-    fresh->verdict = verdicts[accounts_resolve(auth->accounts, address, arena, &fresh->targets, &fresh->target_count)];
+    static const enum recipient_verdict verdicts[] = {[TARGETS_FOUND] = RECIPIENT_KNOWN,
+                                                      [TARGETS_UNKNOWN] = RECIPIENT_UNKNOWN,
+                                                      [TARGETS_FOREIGN] = RECIPIENT_FOREIGN};
+    fresh->verdict =
+        verdicts[accounts_resolve(auth->accounts, address, arena, &fresh->targets, &fresh->target_count)];
     if (accounts_are_unreadable(auth->accounts))
         *fresh = (struct cached_recipient){.verdict = RECIPIENT_UNAVAILABLE};
 }
@@ -67,7 +72,8 @@ static void ask_recipient(struct auth *auth, struct channel *asker, const struct
 {
     struct arena arena = {0};
     struct recipient elsewhere = {.address = asked->address};
-    struct bytes key = recipient_cache_key(&auth->key, RECIPIENT_CACHE_RECIPIENT, bytes_none(), asked->address);
+    struct bytes key = recipient_cache_key(&auth->key, RECIPIENT_CACHE_RECIPIENT, bytes_none(),
+                                           asked->address);
     recipient_cache_check(&auth->recipient_cache, accounts_version(auth->accounts));
     const struct cached_recipient *known = recipient_cache_find(&auth->recipient_cache, key);
     struct cached_recipient fresh = {0};
@@ -77,8 +83,12 @@ static void ask_recipient(struct auth *auth, struct channel *asker, const struct
             recipient_cache_keep(&auth->recipient_cache, key, &fresh);
         known = &fresh;
     }
-    struct ipc_recipient_answer answer = {.request = asked->request, .verdict = known->verdict, .targets = known->targets, .target_count = known->target_count};
-    if (known->verdict == RECIPIENT_FOREIGN && asked->account.length > 0) { /* who signed in may write to anybody */
+    struct ipc_recipient_answer answer = {.request = asked->request,
+                                          .verdict = known->verdict,
+                                          .targets = known->targets,
+                                          .target_count = known->target_count};
+    /* who signed in may write to anybody */
+    if (known->verdict == RECIPIENT_FOREIGN && asked->account.length > 0) {
         answer.verdict = RECIPIENT_KNOWN;
         answer.targets = &elsewhere;
         answer.target_count = 1;
@@ -120,7 +130,8 @@ static void ask_away(struct auth *auth, struct channel *asker, const struct ipc_
     struct account_away away;
     uint64_t now_ms = clock_epoch_ms();
     struct ipc_away_answer answer = {.request = asked->request};
-    if (accounts_away(auth->accounts, asked->user, &arena, &away) && away.since_ms <= now_ms && (away.until_ms == 0 || now_ms < away.until_ms)) {
+    if (accounts_away(auth->accounts, asked->user, &arena, &away) && away.since_ms <= now_ms &&
+        (away.until_ms == 0 || now_ms < away.until_ms)) {
         answer.is_away = 1;
         answer.days = away.days;
         answer.subject = away.subject;
@@ -130,7 +141,8 @@ static void ask_away(struct auth *auth, struct channel *asker, const struct ipc_
     arena_clear(&arena);
 }
 
-static void auth_message(struct child *child, struct channel *from, enum ipc_kind kind, union ipc_message *message, int attached)
+static void auth_message(struct child *child, struct channel *from, enum ipc_kind kind,
+                         union ipc_message *message, int attached)
 {
     struct auth *auth = child->service_data;
     if (attached >= 0)
@@ -183,7 +195,8 @@ static bool auth_open(struct child *child, struct error *error)
     auth->accounts_path = path.at;
     sandbox_allow(child->paths, auth->accounts_path, false);
     accounts_dummy_hash();
-    return auth_control_open(&auth->control, child->config->data_dir, child->user.uid, child->user.gid, error);
+    return auth_control_open(&auth->control, child->config->data_dir, child->user.uid, child->user.gid,
+                             error);
 }
 
 static bool auth_start(struct child *child, struct error *error)
@@ -212,6 +225,11 @@ static void auth_drain(struct child *child, bool quick)
 }
 
 const struct child_service auth_service = {
-    .role = PROCESS_AUTH, .kept_octets = sizeof(struct auth_kept), .open = auth_open, .start = auth_start, .on_message = auth_message,
-    .on_peer_lost = auth_peer_lost, .on_drain = auth_drain,
+    .role = PROCESS_AUTH,
+    .kept_octets = sizeof(struct auth_kept),
+    .open = auth_open,
+    .start = auth_start,
+    .on_message = auth_message,
+    .on_peer_lost = auth_peer_lost,
+    .on_drain = auth_drain,
 };

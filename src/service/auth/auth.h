@@ -6,16 +6,16 @@
 #ifndef MAILBOAT_SERVICE_AUTH_AUTH_H
 #define MAILBOAT_SERVICE_AUTH_AUTH_H
 
-#include "store/accounts.h"
-#include "service/recipient_cache.h"
-#include "service/auth/rate_limit.h"
-#include "service/auth/password_workers.h"
-#include "service/auth/auth_control.h"
-#include "service/auth/login_throttle.h"
-#include "service/auth/local_users.h"
-#include "service/auth/login_queue.h"
-#include "service/auth/login_cache.h"
 #include "run/child.h"
+#include "service/auth/auth_control.h"
+#include "service/auth/local_users.h"
+#include "service/auth/login_cache.h"
+#include "service/auth/login_queue.h"
+#include "service/auth/login_throttle.h"
+#include "service/auth/password_workers.h"
+#include "service/auth/rate_limit.h"
+#include "service/recipient_cache.h"
+#include "store/accounts.h"
 
 struct login;
 
@@ -34,14 +34,14 @@ struct auth {
     struct auth_control control;
     struct login_cache login_cache;
     struct recipient_cache recipient_cache;
-    struct buffer key; /* of the question at hand */
+    struct buffer key;         /* of the question at hand */
     struct login *logins;      /* under way, and waiting */
     struct login_queue queue;  /* of those that wait */
     struct timer turn;         /* for those that wait for a time */
     unsigned threads, running; /* that check passwords; those that do so now */
     struct local_users local_users;
     struct rate_limits rate_limits;
-    struct map noted;          /* messages that were counted and have not ended, by asker and question */
+    struct map noted; /* messages that were counted and have not ended, by asker and question */
     bool draining;
     char *accounts_path;
 };

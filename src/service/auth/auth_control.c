@@ -2,15 +2,16 @@
 #define _GNU_SOURCE
 #include "service/auth/auth_control.h"
 
-#include "io/clock.h"
-#include "run/listen.h"
-#include "io/log.h"
-
 #include <errno.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-bool auth_control_open(struct auth_control *control, const char *data_dir, unsigned uid, unsigned gid, struct error *error)
+#include "io/clock.h"
+#include "io/log.h"
+#include "run/listen.h"
+
+bool auth_control_open(struct auth_control *control, const char *data_dir, unsigned uid, unsigned gid,
+                       struct error *error)
 {
     struct folder data;
     if (!folder_open(&data, data_dir, 0, FOLDER_TRUSTED, error))
@@ -39,13 +40,17 @@ static void hang_up(struct auth_control_client *client)
 static bool send_locks(struct auth_control_client *client, uint64_t request)
 {
     struct arena arena = {0};
-    struct ipc_locks_answer said = {.request = request, .locks = ARENA_ARRAY(&arena, struct lock_status, LOCKS_MAX)};
+    struct ipc_locks_answer said = {.request = request,
+                                    .locks = ARENA_ARRAY(&arena, struct lock_status, LOCKS_MAX)};
     uint64_t now_ms = clock_now_ms();
     size_t at = 0;
     const struct throttle_slot *guess;
-    while (said.lock_count < LOCKS_MAX && (guess = login_throttle_next_locked(client->control->throttle, &at, now_ms)) != NULL)
-        said.locks[said.lock_count++] = (struct lock_status){.address = bytes_of_text(guess->address), .account = bytes_of_text(guess->account),
-                                                             .failures = guess->failures, .left_ms = guess->locked_until_ms - now_ms};
+    while (said.lock_count < LOCKS_MAX &&
+           (guess = login_throttle_next_locked(client->control->throttle, &at, now_ms)) != NULL)
+        said.locks[said.lock_count++] = (struct lock_status){.address = bytes_of_text(guess->address),
+                                                             .account = bytes_of_text(guess->account),
+                                                             .failures = guess->failures,
+                                                             .left_ms = guess->locked_until_ms - now_ms};
     bool sent = channel_send(&client->channel, IPC_LOCKS_ANSWER, &said, -1);
     arena_clear(&arena);
     return sent;
@@ -54,7 +59,9 @@ static bool send_locks(struct auth_control_client *client, uint64_t request)
 static bool unlock(struct auth_control_client *client, const struct ipc_unlock *asked)
 {
     struct ipc_control_answer said = {.request = asked->request, .ok = 1};
-    said.count = asked->who.length == 0 ? 0 : login_throttle_unlock(client->control->throttle, asked->who, clock_now_ms());
+    said.count = asked->who.length == 0
+                     ? 0
+                     : login_throttle_unlock(client->control->throttle, asked->who, clock_now_ms());
     log_event(LOG_EVENT_INFO, "unlocked", LOG_BYTES("who", asked->who), LOG_U64("locks", said.count));
     return channel_send(&client->channel, IPC_CONTROL_ANSWER, &said, -1);
 }
@@ -87,7 +94,8 @@ static void client_ready(void *owner, bool readable, bool writable)
         fine = news == CHANNEL_MESSAGE && hear(client, kind, &message);
     }
     if (fine)
-        watch_change(&client->watch, !channel_is_full(&client->channel), channel_wants_write(&client->channel));
+        watch_change(&client->watch, !channel_is_full(&client->channel),
+                     channel_wants_write(&client->channel));
     else
         hang_up(client);
 }
@@ -99,7 +107,8 @@ static void reopen(void *owner)
 }
 
 /* The answer can come turns later: what is left of it is sent when there is room. */
-void auth_control_answer(struct auth_control *control, struct channel *to, const struct ipc_password_answer *answer)
+void auth_control_answer(struct auth_control *control, struct channel *to,
+                         const struct ipc_password_answer *answer)
 {
     for (size_t i = 0; i < AUTH_CONTROL_CLIENTS_MAX; i++) {
         struct auth_control_client *client = &control->clients[i];
@@ -123,7 +132,8 @@ static void welcome(void *owner, bool readable, bool writable)
     struct auth_control *control = owner;
     struct auth_control_client *client;
     int descriptor;
-    while ((client = free_place(control)) != NULL && (descriptor = accept4(control->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0) {
+    while ((client = free_place(control)) != NULL &&
+           (descriptor = accept4(control->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0) {
         *client = (struct auth_control_client){.control = control, .connected = true};
         channel_start(&client->channel, descriptor, PROCESS_AUTH, PROCESS_CLI, 0);
         watch_start(&client->watch, control->loop, descriptor, true, false, client_ready, client);

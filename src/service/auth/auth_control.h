@@ -9,9 +9,9 @@
 #ifndef MAILBOAT_SERVICE_AUTH_AUTH_CONTROL_H
 #define MAILBOAT_SERVICE_AUTH_AUTH_CONTROL_H
 
-#include "service/auth/login_throttle.h"
-#include "ipc/channel.h"
 #include "io/loop.h"
+#include "ipc/channel.h"
+#include "service/auth/login_throttle.h"
 
 enum { AUTH_CONTROL_CLIENTS_MAX = 64 };
 
@@ -37,10 +37,12 @@ struct auth_control {
 };
 
 /* With privileges: the socket belongs to uid and gid then. */
-bool auth_control_open(struct auth_control *control, const char *data_dir, unsigned uid, unsigned gid, struct error *error);
+bool auth_control_open(struct auth_control *control, const char *data_dir, unsigned uid, unsigned gid,
+                       struct error *error);
 /* on_password, on_lost and owner are set. */
 void auth_control_start(struct auth_control *control, struct loop *loop, struct login_throttle *throttle);
 /* To one that asked by on_password, and is not lost. */
-void auth_control_answer(struct auth_control *control, struct channel *to, const struct ipc_password_answer *answer);
+void auth_control_answer(struct auth_control *control, struct channel *to,
+                         const struct ipc_password_answer *answer);
 
 #endif

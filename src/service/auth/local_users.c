@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "service/auth/local_users.h"
 
-#include "io/log.h"
-
 #include <pwd.h>
 #include <stdlib.h>
 #include <unistd.h>
+
+#include "io/log.h"
 
 /* ---- who there is ---- */
 
@@ -121,7 +121,7 @@ struct rate_limit_max local_users_limits(const struct local_users *users, uint32
     if (is_trusted(users, uid))
         return (struct rate_limit_max){0};
     return (struct rate_limit_max){config->submission.local.messages_per_hour,
-                                     config->submission.local.recipients_per_hour};
+                                   config->submission.local.recipients_per_hour};
 }
 
 /* ---- as whom ---- */
@@ -142,8 +142,8 @@ static bool is_at_first_domain(const struct config *config, const char *name, st
     const char *domain = config->domain_count > 0 ? config->domains[0] : config->hostname;
     struct buffer whole = {0}, wanted = {0};
     buffer_add_format(&whole, "%s@%s", name, domain);
-    bool same =
-        accounts_canonical(&wanted, buffer_bytes(&whole)) && bytes_equal(buffer_bytes(&wanted), address);
+    bool same = accounts_canonical(&wanted, buffer_bytes(&whole)) &&
+                bytes_equal(buffer_bytes(&wanted), address);
     buffer_free(&whole);
     buffer_free(&wanted);
     return same;
@@ -191,8 +191,8 @@ bool local_users_may_send(const struct local_users *users, struct accounts *acco
     if (address.length == 0)
         return true;
     bool is_address = accounts_canonical(&canonical, address);
-    bool allowed =
-        may_send_canonical(users, accounts, uid, is_address ? buffer_bytes(&canonical) : address, address);
+    bool allowed = may_send_canonical(users, accounts, uid, is_address ? buffer_bytes(&canonical) : address,
+                                      address);
     buffer_free(&canonical);
     return allowed;
 }

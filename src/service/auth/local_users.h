@@ -10,15 +10,15 @@
 #ifndef MAILBOAT_SERVICE_AUTH_LOCAL_USERS_H
 #define MAILBOAT_SERVICE_AUTH_LOCAL_USERS_H
 
-#include "store/accounts.h"
-#include "service/auth/rate_limit.h"
 #include "config/config.h"
+#include "service/auth/rate_limit.h"
+#include "store/accounts.h"
 
 enum { LOCAL_USERS_MAX = 20000 }; /* that are looked at; of others the numbers alone are known */
 
 struct local_user {
     uint32_t uid;
-    const char *name; /* NULL: it has none */
+    const char *name;                     /* NULL: it has none */
     const struct config_local_user *rule; /* NULL: that for all */
 };
 
@@ -37,7 +37,8 @@ bool local_users_is_one(struct bytes account, uint32_t *uid);
 struct rate_limit_max local_users_limits(const struct local_users *users, uint32_t uid);
 /* May it send as this address? Empty: for nobody, which all may; so is root's at the first domain, which
  * cron writes for every user. `accounts` says who has an account. */
-bool local_users_may_send(const struct local_users *users, struct accounts *accounts, uint32_t uid, struct bytes address);
+bool local_users_may_send(const struct local_users *users, struct accounts *accounts, uint32_t uid,
+                          struct bytes address);
 
 /* "*" is every address, "*@example.org" every one of that domain. */
 bool local_users_sender_matches(struct bytes pattern, struct bytes address);

@@ -10,17 +10,16 @@
  * Unknown users, disabled ones and wrong passwords take the same way: one slow
  * hash, the same words.
  */
-#include "service/auth/auth.h"
-
-#include "io/clock.h"
-#include "service/learned_verifier.h"
-#include "io/log.h"
-#include "io/random.h"
-#include "store/saslprep.h"
-
 #include <assert.h>
 #include <stdlib.h>
 #include <sysexits.h>
+
+#include "io/clock.h"
+#include "io/log.h"
+#include "io/random.h"
+#include "service/auth/auth.h"
+#include "service/learned_verifier.h"
+#include "store/saslprep.h"
 
 enum { TURN_LOOK_MS = 200 }; /* how exactly those who wait for a time are let in */
 
@@ -37,7 +36,7 @@ struct login {
     /* while it is checked: */
     struct password_check check;
     struct bytes address, hash; /* the account's; address empty where there is none that can be used */
-    struct bytes learned_key; /* a key's id: its verifier is to be learnt, and nobody waits */
+    struct bytes learned_key;   /* a key's id: its verifier is to be learnt, and nobody waits */
 };
 
 /* ---- answers ---- */
@@ -202,12 +201,12 @@ static void give_check(struct login *login)
 
 static void check_slowly(struct login *login, const struct account *account)
 {
-    login->hash =
-        arena_copy(&login->arena, account != NULL ? account->password : bytes_of_text(accounts_dummy_hash()));
+    login->hash = arena_copy(&login->arena,
+                             account != NULL ? account->password : bytes_of_text(accounts_dummy_hash()));
     login->address = account != NULL ? arena_copy(&login->arena, account->address) : bytes_none();
     login->check = (struct password_check){.hash = (char *)(uintptr_t)login->hash.at,
-                                  .password = (char *)(uintptr_t)login->password.at,
-                                  .owner = login};
+                                           .password = (char *)(uintptr_t)login->password.at,
+                                           .owner = login};
     if (account != NULL && !account->has_verifier)
         want_verifier(login);
     give_check(login);
@@ -225,8 +224,8 @@ static void check_password(struct login *login)
         give_up(login);
     } else if (login->password.length > PASSWORD_MAX) { /* nobody's */
         fail(login);
-    } else if (usable && login_cache_has(&auth->login_cache, account.address, login->password, account.password,
-                                        clock_now_ms())) {
+    } else if (usable && login_cache_has(&auth->login_cache, account.address, login->password,
+                                         account.password, clock_now_ms())) {
         login->address = arena_copy(&login->arena, account.address);
         login->hash = arena_copy(&login->arena, account.password);
         succeed(login);

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "service/auth/login_cache.h"
 
-#include "base/buffer.h"
-#include "base/arena.h"
-#include "io/random.h"
-
 #include <assert.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 #include <stdlib.h>
+
+#include "base/arena.h"
+#include "base/buffer.h"
+#include "io/random.h"
 
 void login_cache_start(struct login_cache *login_cache)
 {
@@ -25,8 +25,8 @@ void login_cache_free(struct login_cache *login_cache)
 }
 
 /* No two triples give the same text: lengths stand before the parts. */
-static void digest(const struct login_cache *login_cache, struct bytes user, struct bytes password, struct bytes hash,
-                   unsigned char out[LOGIN_CACHE_DIGEST])
+static void digest(const struct login_cache *login_cache, struct bytes user, struct bytes password,
+                   struct bytes hash, unsigned char out[LOGIN_CACHE_DIGEST])
 {
     struct buffer text = {0};
     unsigned length = LOGIN_CACHE_DIGEST;
@@ -34,7 +34,8 @@ static void digest(const struct login_cache *login_cache, struct bytes user, str
     buffer_add(&text, user);
     buffer_add(&text, password);
     buffer_add(&text, hash);
-    const unsigned char *done = HMAC(EVP_sha256(), login_cache->key, sizeof login_cache->key, (const unsigned char *)buffer_text(&text), text.length, out, &length);
+    const unsigned char *done = HMAC(EVP_sha256(), login_cache->key, sizeof login_cache->key,
+                                     (const unsigned char *)buffer_text(&text), text.length, out, &length);
     assert(done != NULL && length == LOGIN_CACHE_DIGEST);
     explicit_bzero(text.at, text.capacity);
     buffer_free(&text);
@@ -45,15 +46,18 @@ static size_t slot_of(const unsigned char digest_octets[LOGIN_CACHE_DIGEST])
     return ((size_t)digest_octets[0] << 8 | digest_octets[1]) % LOGIN_CACHE_SLOTS;
 }
 
-bool login_cache_has(const struct login_cache *login_cache, struct bytes user, struct bytes password, struct bytes hash, uint64_t now_ms)
+bool login_cache_has(const struct login_cache *login_cache, struct bytes user, struct bytes password,
+                     struct bytes hash, uint64_t now_ms)
 {
     unsigned char wanted[LOGIN_CACHE_DIGEST];
     digest(login_cache, user, password, hash, wanted);
     size_t slot = slot_of(wanted);
-    return login_cache->slots[slot].until_ms > now_ms && CRYPTO_memcmp(login_cache->slots[slot].digest, wanted, sizeof wanted) == 0;
+    return login_cache->slots[slot].until_ms > now_ms &&
+           CRYPTO_memcmp(login_cache->slots[slot].digest, wanted, sizeof wanted) == 0;
 }
 
-void login_cache_add(struct login_cache *login_cache, struct bytes user, struct bytes password, struct bytes hash, uint64_t now_ms)
+void login_cache_add(struct login_cache *login_cache, struct bytes user, struct bytes password,
+                     struct bytes hash, uint64_t now_ms)
 {
     unsigned char made[LOGIN_CACHE_DIGEST];
     digest(login_cache, user, password, hash, made);

@@ -17,12 +17,14 @@ struct login_cache {
     struct {
         unsigned char digest[LOGIN_CACHE_DIGEST];
         uint64_t until_ms;
-    } *slots;
+    } * slots;
 };
 
 void login_cache_start(struct login_cache *login_cache);
 void login_cache_free(struct login_cache *login_cache);
-bool login_cache_has(const struct login_cache *login_cache, struct bytes user, struct bytes password, struct bytes hash, uint64_t now_ms);
-void login_cache_add(struct login_cache *login_cache, struct bytes user, struct bytes password, struct bytes hash, uint64_t now_ms);
+bool login_cache_has(const struct login_cache *login_cache, struct bytes user, struct bytes password,
+                     struct bytes hash, uint64_t now_ms);
+void login_cache_add(struct login_cache *login_cache, struct bytes user, struct bytes password,
+                     struct bytes hash, uint64_t now_ms);
 
 #endif

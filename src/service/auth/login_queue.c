@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "service/auth/login_queue.h"
 
-#include "base/arena.h"
-
 #include <assert.h>
 #include <stdlib.h>
+
+#include "base/arena.h"
 
 /* Those who share a turn: a known pair, or a network. */
 struct login_group {

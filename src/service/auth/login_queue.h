@@ -17,12 +17,12 @@
 #ifndef MAILBOAT_SERVICE_AUTH_LOGIN_QUEUE_H
 #define MAILBOAT_SERVICE_AUTH_LOGIN_QUEUE_H
 
-#include "service/auth/login_throttle.h"
 #include "base/map.h"
+#include "service/auth/login_throttle.h"
 
 enum {
     LOGINS_WAITING_MAX = 256, /* strangers */
-    LOGINS_LOOKED_AT = 8, /* of one group, in search of one that need not wait any more */
+    LOGINS_LOOKED_AT = 8,     /* of one group, in search of one that need not wait any more */
 };
 
 struct login_group;
@@ -35,7 +35,7 @@ struct queued_login {
 struct login_ring {
     struct login_group *first, *last;
     struct map groups; /* by key */
-    size_t count; /* entries */
+    size_t count;      /* entries */
 };
 
 struct login_queue {

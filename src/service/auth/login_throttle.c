@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "service/auth/login_throttle.h"
 
-#include "store/accounts.h"
-
 #include <arpa/inet.h>
 #include <assert.h>
 #include <stdio.h>
 
-static_assert(LOGIN_THROTTLE_SLOTS % LOGIN_THROTTLE_ROW == 0 && LOGIN_THROTTLE_TRUSTED % LOGIN_THROTTLE_ROW == 0,
+#include "store/accounts.h"
+
+static_assert(LOGIN_THROTTLE_SLOTS % LOGIN_THROTTLE_ROW == 0 &&
+                  LOGIN_THROTTLE_TRUSTED % LOGIN_THROTTLE_ROW == 0,
               "tables are made of whole rows");
 
 /* Tries that were under way when the predecessor ended may have been looked at: they count. */
@@ -128,7 +129,8 @@ static struct throttle_slot *row_of(const struct login_throttle *throttle, uint6
     return &throttle->slots[key % (LOGIN_THROTTLE_SLOTS / LOGIN_THROTTLE_ROW) * LOGIN_THROTTLE_ROW];
 }
 
-static struct throttle_slot *find(const struct login_throttle *throttle, const char *address, const char *account)
+static struct throttle_slot *find(const struct login_throttle *throttle, const char *address,
+                                  const char *account)
 {
     uint64_t key = key_of(throttle, address, account);
     struct throttle_slot *row = row_of(throttle, key);
@@ -140,8 +142,8 @@ static struct throttle_slot *find(const struct login_throttle *throttle, const c
 
 static bool is_old(const struct throttle_slot *slot, uint64_t now_ms)
 {
-    return slot->key == 0 ||
-           (slot->open == 0 && now_ms - slot->last_ms > LOGIN_THROTTLE_FORGET_MS && slot->locked_until_ms <= now_ms);
+    return slot->key == 0 || (slot->open == 0 && now_ms - slot->last_ms > LOGIN_THROTTLE_FORGET_MS &&
+                              slot->locked_until_ms <= now_ms);
 }
 
 static uint32_t tries_of(const struct throttle_slot *slot)
@@ -164,10 +166,13 @@ static struct throttle_slot *make_room(struct login_throttle *throttle, uint64_t
     return least;
 }
 
-static struct trusted_pair *find_good(const struct login_throttle *throttle, const struct throttle_try *tried, bool make)
+static struct trusted_pair *find_good(const struct login_throttle *throttle, const struct throttle_try *tried,
+                                      bool make)
 {
     uint64_t key = key_of(throttle, tried->address, tried->account);
-    struct trusted_pair *row = &throttle->good[key % (LOGIN_THROTTLE_TRUSTED / LOGIN_THROTTLE_ROW) * LOGIN_THROTTLE_ROW], *oldest = row;
+    struct trusted_pair
+        *row = &throttle->good[key % (LOGIN_THROTTLE_TRUSTED / LOGIN_THROTTLE_ROW) * LOGIN_THROTTLE_ROW],
+        *oldest = row;
     for (size_t i = 0; i < LOGIN_THROTTLE_ROW; i++) {
         if (row[i].key == key)
             return &row[i];
@@ -180,7 +185,8 @@ static struct trusted_pair *find_good(const struct login_throttle *throttle, con
     return oldest;
 }
 
-bool login_throttle_know(const struct login_throttle *throttle, const struct throttle_try *tried, uint64_t now_ms)
+bool login_throttle_know(const struct login_throttle *throttle, const struct throttle_try *tried,
+                         uint64_t now_ms)
 {
     const struct trusted_pair *good = find_good((struct login_throttle *)(uintptr_t)throttle, tried, false);
     return good != NULL && now_ms - good->last_ms <= LOGIN_THROTTLE_TRUSTED_MS;
@@ -200,8 +206,8 @@ enum { COUNTERS_MAX = 4 };
 static size_t counters_of(const struct throttle_try *tried, struct throttle_counter counters[COUNTERS_MAX])
 {
     size_t count = 0;
-    counters[count++] =
-        (struct throttle_counter){tried->address, tried->account, tried->known ? LOGIN_THROTTLE_FREE_TRUSTED : LOGIN_THROTTLE_FREE};
+    counters[count++] = (struct throttle_counter){
+        tried->address, tried->account, tried->known ? LOGIN_THROTTLE_FREE_TRUSTED : LOGIN_THROTTLE_FREE};
     if (tried->known)
         return count;
     counters[count++] = (struct throttle_counter){tried->address, "", LOGIN_THROTTLE_FREE_ADDRESS};
@@ -212,7 +218,8 @@ static size_t counters_of(const struct throttle_try *tried, struct throttle_coun
     return count;
 }
 
-static enum throttle_verdict check_slot(const struct throttle_slot *slot, uint32_t free_tries, uint64_t now_ms)
+static enum throttle_verdict check_slot(const struct throttle_slot *slot, uint32_t free_tries,
+                                        uint64_t now_ms)
 {
     if (slot == NULL || is_old(slot, now_ms))
         return LOGIN_TRY;
@@ -223,7 +230,8 @@ static enum throttle_verdict check_slot(const struct throttle_slot *slot, uint32
 }
 
 /* At an account that is locked for strangers, one whose address has not failed at it. */
-static enum throttle_verdict take_turn(struct throttle_slot *account, struct throttle_try *tried, uint64_t now_ms)
+static enum throttle_verdict take_turn(struct throttle_slot *account, struct throttle_try *tried,
+                                       uint64_t now_ms)
 {
     if (tried->turn_ms == 0) {
         uint64_t turn_ms = account->turn_ms > now_ms ? account->turn_ms : now_ms;
@@ -235,16 +243,19 @@ static enum throttle_verdict take_turn(struct throttle_slot *account, struct thr
     return tried->turn_ms <= now_ms ? LOGIN_TRY : LOGIN_WAITS;
 }
 
-static bool is_newcomer(const struct login_throttle *throttle, const struct throttle_try *tried, uint64_t now_ms)
+static bool is_newcomer(const struct login_throttle *throttle, const struct throttle_try *tried,
+                        uint64_t now_ms)
 {
     const struct throttle_slot *pair = find(throttle, tried->address, tried->account);
-    const struct throttle_slot *network = tried->network[0] == '\0' ? NULL : find(throttle, tried->network, "");
+    const struct throttle_slot *network = tried->network[0] == '\0' ? NULL
+                                                                    : find(throttle, tried->network, "");
     if (network != NULL && !is_old(network, now_ms) && tries_of(network) > LOGIN_THROTTLE_FREE)
         return false; /* one /48 has no end of new addresses */
     return pair == NULL || is_old(pair, now_ms) || tries_of(pair) == 0;
 }
 
-static struct throttle_slot *claim(struct login_throttle *throttle, const struct throttle_counter *counter, uint64_t now_ms)
+static struct throttle_slot *claim(struct login_throttle *throttle, const struct throttle_counter *counter,
+                                   uint64_t now_ms)
 {
     struct throttle_slot *slot = find(throttle, counter->address, counter->account);
     if (slot == NULL || is_old(slot, now_ms)) {
@@ -258,7 +269,8 @@ static struct throttle_slot *claim(struct login_throttle *throttle, const struct
     return slot;
 }
 
-enum throttle_verdict login_throttle_begin(struct login_throttle *throttle, struct throttle_try *tried, uint64_t now_ms)
+enum throttle_verdict login_throttle_begin(struct login_throttle *throttle, struct throttle_try *tried,
+                                           uint64_t now_ms)
 {
     struct throttle_counter counters[COUNTERS_MAX];
     enum throttle_verdict verdict = LOGIN_TRY;
@@ -279,21 +291,24 @@ enum throttle_verdict login_throttle_begin(struct login_throttle *throttle, stru
 /* ---- how it ends ---- */
 
 /* Returns for how long it is locked now. */
-static uint64_t count_failure(struct login_throttle *throttle, const struct throttle_counter *counter, uint64_t now_ms)
+static uint64_t count_failure(struct login_throttle *throttle, const struct throttle_counter *counter,
+                              uint64_t now_ms)
 {
     struct throttle_slot *slot = claim(throttle, counter, now_ms);
     slot->open -= slot->open > 0; /* it may have made room for others meanwhile */
     if (++slot->failures <= counter->free_tries)
         return 0;
     uint32_t doublings = slot->failures - counter->free_tries - 1;
-    uint64_t lock_ms = doublings >= 20 ? LOGIN_THROTTLE_LOCK_MAX_MS : (uint64_t)LOGIN_THROTTLE_LOCK_FIRST_MS << doublings;
+    uint64_t lock_ms = doublings >= 20 ? LOGIN_THROTTLE_LOCK_MAX_MS
+                                       : (uint64_t)LOGIN_THROTTLE_LOCK_FIRST_MS << doublings;
     lock_ms = lock_ms < LOGIN_THROTTLE_LOCK_MAX_MS ? lock_ms : LOGIN_THROTTLE_LOCK_MAX_MS;
     if (now_ms + lock_ms > slot->locked_until_ms)
         slot->locked_until_ms = now_ms + lock_ms;
     return lock_ms;
 }
 
-uint64_t login_throttle_failed(struct login_throttle *throttle, const struct throttle_try *tried, uint64_t now_ms)
+uint64_t login_throttle_failed(struct login_throttle *throttle, const struct throttle_try *tried,
+                               uint64_t now_ms)
 {
     struct throttle_counter counters[COUNTERS_MAX];
     size_t count = counters_of(tried, counters);
@@ -319,7 +334,8 @@ void login_throttle_undone(struct login_throttle *throttle, const struct throttl
     }
 }
 
-void login_throttle_succeeded(struct login_throttle *throttle, const struct throttle_try *tried, uint64_t now_ms)
+void login_throttle_succeeded(struct login_throttle *throttle, const struct throttle_try *tried,
+                              uint64_t now_ms)
 {
     login_throttle_undone(throttle, tried);
     struct throttle_slot *pair = find(throttle, tried->address, tried->account);
@@ -330,7 +346,8 @@ void login_throttle_succeeded(struct login_throttle *throttle, const struct thro
     find_good(throttle, tried, true)->last_ms = now_ms;
 }
 
-const struct throttle_slot *login_throttle_next_locked(const struct login_throttle *throttle, size_t *at, uint64_t now_ms)
+const struct throttle_slot *login_throttle_next_locked(const struct login_throttle *throttle, size_t *at,
+                                                       uint64_t now_ms)
 {
     while (*at < LOGIN_THROTTLE_SLOTS) {
         const struct throttle_slot *slot = &throttle->slots[(*at)++];
@@ -347,8 +364,8 @@ size_t login_throttle_unlock(struct login_throttle *throttle, struct bytes who, 
     login_throttle_try_start(&wanted, who, who);
     for (size_t i = 0; i < LOGIN_THROTTLE_SLOTS; i++) {
         struct throttle_slot *slot = &throttle->slots[i];
-        bool named =
-            strcmp(wanted.account, LOGIN_THROTTLE_NO_NAME) != 0 && strcmp(slot->account, wanted.account) == 0;
+        bool named = strcmp(wanted.account, LOGIN_THROTTLE_NO_NAME) != 0 &&
+                     strcmp(slot->account, wanted.account) == 0;
         bool meant = named || strcmp(slot->address, wanted.address) == 0 ||
                      (wanted.network[0] != '\0' && strcmp(slot->address, wanted.network) == 0);
         if (slot->key == 0 || !meant)

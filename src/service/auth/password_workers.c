@@ -2,12 +2,12 @@
 #define _GNU_SOURCE
 #include "service/auth/password_workers.h"
 
-#include "store/accounts.h"
-
 #include <pthread.h>
 #include <sys/eventfd.h>
 #include <sysexits.h>
 #include <unistd.h>
+
+#include "store/accounts.h"
 
 struct password_workers {
     pthread_mutex_t lock;
@@ -23,7 +23,8 @@ static void run_check(struct password_check *check)
     check->matches = check->hash == NULL || accounts_password_matches(check->hash, check->password);
     if (!check->matches || !check->wants_verifier)
         return;
-    verifier_derive(&keys, bytes_of_text(check->password), bytes_of(check->salt, sizeof check->salt), VERIFIER_ITERATIONS);
+    verifier_derive(&keys, bytes_of_text(check->password), bytes_of(check->salt, sizeof check->salt),
+                    VERIFIER_ITERATIONS);
     check->verifier = keys.verifier;
     explicit_bzero(&keys, sizeof keys);
 }

@@ -7,9 +7,9 @@
 #ifndef MAILBOAT_SERVICE_AUTH_PASSWORD_WORKERS_H
 #define MAILBOAT_SERVICE_AUTH_PASSWORD_WORKERS_H
 
-#include "store/accounts.h"
 #include "base/arena.h"
 #include "base/error.h"
+#include "store/accounts.h"
 
 enum { PASSWORD_WORKERS_MAX = 8, CHECKS_WAITING_MAX = 256 };
 
@@ -18,7 +18,7 @@ struct password_check {
     struct password_check *next;
     char *hash, *password; /* NUL-terminated; no hash: the password is known to be right */
     bool matches;
-    bool wants_verifier;   /* for SCRAM, where it matches */
+    bool wants_verifier; /* for SCRAM, where it matches */
     uint8_t salt[VERIFIER_SALT];
     struct verifier verifier;
     void *owner;

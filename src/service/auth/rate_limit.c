@@ -99,7 +99,7 @@ static struct rate_limit_slot *claim(struct rate_limits *rate_limits, uint64_t k
 /* ---- what is asked ---- */
 
 static enum rate_limit_verdict check_slot(const struct rate_limit_slot *slot, struct rate_limit_max limits,
-                                    uint32_t recipients, uint64_t now_ms, uint32_t *wait_s)
+                                          uint32_t recipients, uint64_t now_ms, uint32_t *wait_s)
 {
     *wait_s = 0;
     if (limits.recipients != 0 && recipients > limits.recipients)
@@ -112,8 +112,8 @@ static enum rate_limit_verdict check_slot(const struct rate_limit_slot *slot, st
 }
 
 enum rate_limit_verdict rate_limit_take(struct rate_limits *rate_limits, struct bytes account,
-                                       struct rate_limit_max limits, uint32_t recipients, uint64_t now_ms,
-                                       struct rate_limit_taken *taken, uint32_t *wait_s)
+                                        struct rate_limit_max limits, uint32_t recipients, uint64_t now_ms,
+                                        struct rate_limit_taken *taken, uint32_t *wait_s)
 {
     *taken = (struct rate_limit_taken){0};
     *wait_s = 0;
@@ -131,7 +131,7 @@ enum rate_limit_verdict rate_limit_take(struct rate_limits *rate_limits, struct 
 }
 
 enum rate_limit_verdict rate_limit_look(const struct rate_limits *rate_limits, struct bytes account,
-                                       struct rate_limit_max limits, uint64_t now_ms, uint32_t *wait_s)
+                                        struct rate_limit_max limits, uint64_t now_ms, uint32_t *wait_s)
 {
     const struct rate_limit_slot *found = find(rate_limits, key_of(rate_limits, account));
     uint64_t part = now_ms / RATE_LIMIT_PART_MS;
@@ -156,7 +156,7 @@ void rate_limit_give_back(struct rate_limits *rate_limits, const struct rate_lim
 }
 
 bool rate_limit_log_is_due(struct rate_limits *rate_limits, struct bytes account, uint64_t now_ms,
-                     struct rate_limit_max *sent)
+                           struct rate_limit_max *sent)
 {
     struct rate_limit_slot *slot = find(rate_limits, key_of(rate_limits, account));
     if (slot == NULL || (slot->logged_ms != 0 && now_ms - slot->logged_ms < HOUR_MS))

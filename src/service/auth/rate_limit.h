@@ -28,8 +28,8 @@ enum rate_limit_size {
 };
 
 struct rate_limit_slot {
-    uint64_t key; /* 0: free */
-    uint64_t part; /* the newest that is counted */
+    uint64_t key;       /* 0: free */
+    uint64_t part;      /* the newest that is counted */
     uint64_t logged_ms; /* when the log told that it is used up; 0: not yet */
     uint32_t messages[RATE_LIMIT_PARTS], recipients[RATE_LIMIT_PARTS];
 };
@@ -52,7 +52,7 @@ struct rate_limit_max {
 enum rate_limit_verdict {
     RATE_LIMIT_FITS,
     RATE_LIMIT_REACHED, /* not now */
-    RATE_LIMIT_NEVER, /* more recipients than there may be in any hour */
+    RATE_LIMIT_NEVER,   /* more recipients than there may be in any hour */
 };
 
 /* One message that was counted. */
@@ -65,15 +65,15 @@ struct rate_limit_taken {
 void rate_limit_start(struct rate_limits *rate_limits, struct rate_limits_kept *kept, uint64_t seed);
 /* One message to so many recipients. `wait_s`: seconds until it fits, where it is REACHED. */
 enum rate_limit_verdict rate_limit_take(struct rate_limits *rate_limits, struct bytes account,
-                                       struct rate_limit_max limits, uint32_t recipients, uint64_t now_ms,
-                                       struct rate_limit_taken *taken, uint32_t *wait_s);
+                                        struct rate_limit_max limits, uint32_t recipients, uint64_t now_ms,
+                                        struct rate_limit_taken *taken, uint32_t *wait_s);
 /* Would one message to one recipient fit? Nothing is counted. */
 enum rate_limit_verdict rate_limit_look(const struct rate_limits *rate_limits, struct bytes account,
-                                       struct rate_limit_max limits, uint64_t now_ms, uint32_t *wait_s);
+                                        struct rate_limit_max limits, uint64_t now_ms, uint32_t *wait_s);
 void rate_limit_give_back(struct rate_limits *rate_limits, const struct rate_limit_taken *taken);
 /* True once an hour: that the account's allowance is used up is news. `sent`,
  * where not NULL, gets what it sent. */
 bool rate_limit_log_is_due(struct rate_limits *rate_limits, struct bytes account, uint64_t now_ms,
-                     struct rate_limit_max *sent);
+                           struct rate_limit_max *sent);
 
 #endif

@@ -6,13 +6,12 @@
  * back. An asker that is gone has sent nothing of what is still noted. What was
  * noted by a process that is gone counts as sent, for an hour.
  */
-#include "service/auth/auth.h"
+#include <stdlib.h>
 
 #include "io/clock.h"
 #include "io/log.h"
 #include "io/random.h"
-
-#include <stdlib.h>
+#include "service/auth/auth.h"
 
 /* By asker and question. */
 struct counted_message {
@@ -49,7 +48,7 @@ static struct rate_limit_max limits_of(const struct auth *auth, struct bytes acc
     if (local_users_is_one(account, &uid))
         return local_users_limits(&auth->local_users, uid);
     return (struct rate_limit_max){config->submission.messages_per_hour,
-                                     config->submission.recipients_per_hour};
+                                   config->submission.recipients_per_hour};
 }
 
 static void log_limit(struct auth *auth, struct bytes account, uint64_t now_ms)
@@ -78,10 +77,11 @@ void sending_limits_ask(struct auth *auth, struct channel *asker, const struct i
     struct rate_limit_taken taken = {0};
     uint64_t now_ms = clock_boot_ms();
     uint32_t wait_s = 0;
-    enum rate_limit_verdict verdict =
-        asked->recipients == 0 ? rate_limit_look(&auth->rate_limits, asked->account, limits, now_ms, &wait_s)
-                               : rate_limit_take(&auth->rate_limits, asked->account, limits, asked->recipients,
-                                                 now_ms, &taken, &wait_s);
+    enum rate_limit_verdict verdict = asked->recipients == 0
+                                          ? rate_limit_look(&auth->rate_limits, asked->account, limits,
+                                                            now_ms, &wait_s)
+                                          : rate_limit_take(&auth->rate_limits, asked->account, limits,
+                                                            asked->recipients, now_ms, &taken, &wait_s);
     switch (verdict) {
     case RATE_LIMIT_FITS:
         if (taken.key != 0)

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "service/local/lmtp.h"
 
-#include "io/conn.h"
-#include "service/local/quota_batch.h"
-#include "service/local/maildir.h"
-
-#include <stdio.h>
-#include <stdlib.h>
 #include <arpa/inet.h>
 #include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <sys/un.h>
 #include <sysexits.h>
 #include <unistd.h>
+
+#include "io/conn.h"
+#include "service/local/maildir.h"
+#include "service/local/quota_batch.h"
 
 /* A message on its way, with all it needs. */
 struct lmtp_message {
@@ -22,9 +22,9 @@ struct lmtp_message {
     struct envelope envelope;        /* of those recipients that the server can be told of */
     struct delivery_result *results; /* of all of them */
     size_t result_count, *places;    /* where in `results` each of the envelope's stands */
-    struct bytes content; /* inline */
-    int file;             /* or here */
-    uint64_t given;       /* octets handed to the session */
+    struct bytes content;            /* inline */
+    int file;                        /* or here */
+    uint64_t given;                  /* octets handed to the session */
 };
 
 struct lmtp_connection {
@@ -33,7 +33,7 @@ struct lmtp_connection {
     struct lmtp_connection *idle_next;
     struct conn conn;
     struct client_session session;
-    struct lmtp_message *message;           /* NULL: none is under way */
+    struct lmtp_message *message; /* NULL: none is under way */
     struct timer idle_timer, over_timer;
     size_t messages;
     bool connected, has_session, idle, wants_content, over;
@@ -44,23 +44,29 @@ static void send_next(struct lmtp *lmtp);
 
 /* ---- messages ---- */
 
-static struct lmtp_message *lmtp_message_make(struct channel *from, const struct ipc_deliver *deliver, struct delivery_result *results, int content)
+static struct lmtp_message *lmtp_message_make(struct channel *from, const struct ipc_deliver *deliver,
+                                              struct delivery_result *results, int content)
 {
     struct lmtp_message *message = memory_new(sizeof *message);
     const struct envelope *envelope = &deliver->envelope;
-    *message = (struct lmtp_message){.from = from, .delivery = deliver->delivery, .file = content, .envelope = *envelope,
-                              .results = results, .result_count = envelope->recipient_count};
+    *message = (struct lmtp_message){.from = from,
+                                     .delivery = deliver->delivery,
+                                     .file = content,
+                                     .envelope = *envelope,
+                                     .results = results,
+                                     .result_count = envelope->recipient_count};
     message->envelope.sender = arena_copy(&message->arena, envelope->sender);
     message->envelope.envid = bytes_none(); /* reports are ours to make: the mailbox is here */
     message->envelope.ret = RET_UNSAID;
-    message->envelope.requiretls = false;   /* it does not leave this host */
+    message->envelope.requiretls = false; /* it does not leave this host */
     message->envelope.recipients = ARENA_ARRAY(&message->arena, struct recipient, envelope->recipient_count);
     message->envelope.recipient_count = 0;
     message->places = ARENA_ARRAY(&message->arena, size_t, envelope->recipient_count);
     for (size_t i = 0; i < envelope->recipient_count; i++)
         if (lmtp_can_name(envelope->recipients[i].address)) {
             message->places[message->envelope.recipient_count] = i;
-            message->envelope.recipients[message->envelope.recipient_count++].address = arena_copy(&message->arena, envelope->recipients[i].address);
+            message->envelope.recipients[message->envelope.recipient_count++].address = arena_copy(
+                &message->arena, envelope->recipients[i].address);
         }
     if (content < 0)
         message->content = arena_copy(&message->arena, deliver->content);
@@ -76,23 +82,34 @@ static void lmtp_message_free(struct lmtp_message *message)
     free(message);
 }
 
-/* A large message that does not fit says little of the mailbox; a small one, or RCPT refused, that nothing fits any more. */
-static void note_fullness(const struct lmtp *lmtp, const struct lmtp_message *message, struct bytes user, const struct client_result *result)
+/* A large message that does not fit says little of the mailbox; a
+ * small one, or RCPT refused, that nothing fits any more. */
+static void note_fullness(const struct lmtp *lmtp, const struct lmtp_message *message, struct bytes user,
+                          const struct client_result *result)
 {
-    bool is_small = (message->file < 0 ? message->content.length : message->envelope.size) <= QUOTA_BATCH_SMALL_OCTETS;
+    bool is_small = (message->file < 0 ? message->content.length : message->envelope.size) <=
+                    QUOTA_BATCH_SMALL_OCTETS;
     if (result->outcome == OUTCOME_DELIVERED)
         over_quota_list_remove(lmtp->over_quota_list, user);
-    else if ((result->step == STEP_RCPT || is_small) && result->outcome == OUTCOME_FAILED && bytes_is(result->enhanced, "5.2.2"))
+    else if ((result->step == STEP_RCPT || is_small) && result->outcome == OUTCOME_FAILED &&
+             bytes_is(result->enhanced, "5.2.2"))
         over_quota_list_add(lmtp->over_quota_list, user);
 }
 
 /* `results` has one for each recipient of the envelope. */
-static void lmtp_message_answer(struct lmtp *lmtp, struct lmtp_message *message, const struct client_result *results)
+static void lmtp_message_answer(struct lmtp *lmtp, struct lmtp_message *message,
+                                const struct client_result *results)
 {
-    struct ipc_deliver_answer answer = {.delivery = message->delivery, .peer = BYTES("lmtp"), .result_count = message->result_count, .results = message->results};
+    struct ipc_deliver_answer answer = {.delivery = message->delivery,
+                                        .peer = BYTES("lmtp"),
+                                        .result_count = message->result_count,
+                                        .results = message->results};
     for (size_t i = 0; i < message->envelope.recipient_count; i++) {
-        message->results[message->places[i]] = (struct delivery_result){.outcome = results[i].outcome, .step = results[i].step, .code = results[i].code,
-                                                     .enhanced = results[i].enhanced, .text = results[i].text};
+        message->results[message->places[i]] = (struct delivery_result){.outcome = results[i].outcome,
+                                                                        .step = results[i].step,
+                                                                        .code = results[i].code,
+                                                                        .enhanced = results[i].enhanced,
+                                                                        .text = results[i].text};
         note_fullness(lmtp, message, message->envelope.recipients[i].address, &results[i]);
     }
     if (message->from != NULL)
@@ -158,7 +175,8 @@ static void answered(struct lmtp_connection *connection, const struct client_res
 
 static bool is_served(const struct lmtp *lmtp)
 {
-    for (const struct lmtp_connection *connection = lmtp->connections; connection != NULL; connection = connection->next)
+    for (const struct lmtp_connection *connection = lmtp->connections; connection != NULL;
+         connection = connection->next)
         if (connection->messages > 0 && !connection->over)
             return true;
     return false;
@@ -253,12 +271,8 @@ static void ready(struct lmtp_connection *connection)
 static bool act(struct lmtp_connection *connection, const struct client_action *action)
 {
     switch (action->kind) {
-    case CLIENT_SEND:
-        conn_write(&connection->conn, action->bytes);
-        return true;
-    case CLIENT_READY:
-        ready(connection);
-        return true;
+    case CLIENT_SEND: conn_write(&connection->conn, action->bytes); return true;
+    case CLIENT_READY: ready(connection); return true;
     case CLIENT_WANT_CONTENT:
         if (action->begins)
             connection->message->given = 0;
@@ -266,22 +280,17 @@ static bool act(struct lmtp_connection *connection, const struct client_action *
         if (!connection->wants_content)
             give_content(connection);
         return !connection->wants_content; /* else on_drained goes on */
-    case CLIENT_SENT:
-        answered(connection, action->results);
-        return true;
+    case CLIENT_SENT: answered(connection, action->results); return true;
     case CLIENT_FAILED:
         if (connection->messages == 0)
             turn_away(connection, action->failure);
         end(connection);
         return false;
-    case CLIENT_CLOSE:
-        end(connection);
-        return false;
+    case CLIENT_CLOSE: end(connection); return false;
     case CLIENT_NOTHING:
     case CLIENT_STARTTLS: /* neither is asked of a socket of this host */
     case CLIENT_ASK_NONCE:
-    case CLIENT_ASK_PROOF:
-        break;
+    case CLIENT_ASK_PROOF: break;
     }
     return false;
 }
@@ -293,10 +302,12 @@ static void run(struct lmtp_connection *connection)
         connection->wants_content = false;
         give_content(connection);
     }
-    while (!connection->over && !connection->wants_content && client_session_action(&connection->session, &action) && act(connection, &action))
+    while (!connection->over && !connection->wants_content &&
+           client_session_action(&connection->session, &action) && act(connection, &action))
         ;
     if (!connection->over)
-        conn_set_timeout(&connection->conn, connection->idle ? 0 : client_session_timeout_ms(&connection->session));
+        conn_set_timeout(&connection->conn,
+                         connection->idle ? 0 : client_session_timeout_ms(&connection->session));
     if (connection->over)
         send_next(connection->lmtp); /* in its place, where there are messages */
     leave_if_done(connection->lmtp);
@@ -307,7 +318,9 @@ static void run(struct lmtp_connection *connection)
 static void on_connected(void *owner)
 {
     struct lmtp_connection *connection = owner;
-    struct client_options options = {.helo = bytes_of_text(connection->lmtp->child->config->hostname), .tls = CLIENT_TLS_NEVER, .lmtp = true};
+    struct client_options options = {.helo = bytes_of_text(connection->lmtp->child->config->hostname),
+                                     .tls = CLIENT_TLS_NEVER,
+                                     .lmtp = true};
     connection->connected = connection->has_session = true;
     client_session_start(&connection->session, &options);
     run(connection);
@@ -317,7 +330,8 @@ static void on_input(void *owner)
 {
     struct lmtp_connection *connection = owner;
     size_t used;
-    while (connection->has_session && !connection->over && (used = client_session_feed(&connection->session, conn_input(&connection->conn))) > 0) {
+    while (connection->has_session && !connection->over &&
+           (used = client_session_feed(&connection->session, conn_input(&connection->conn))) > 0) {
         conn_consume(&connection->conn, used);
         run(connection);
     }
@@ -333,10 +347,13 @@ static void lost(struct lmtp_connection *connection, const char *why)
     char text[200];
     snprintf(text, sizeof text, "the LMTP server at %.90s: %.80s", connection->lmtp->place, why);
     if (connection->has_session) {
-        client_session_failed(&connection->session, client_session_step(&connection->session), bytes_of_text(text));
+        client_session_failed(&connection->session, client_session_step(&connection->session),
+                              bytes_of_text(text));
         run(connection);
     } else {
-        turn_away(connection, (struct client_result){.step = STEP_CONNECT, .enhanced = BYTES("4.3.0"), .text = bytes_of_text(text)});
+        turn_away(connection, (struct client_result){.step = STEP_CONNECT,
+                                                     .enhanced = BYTES("4.3.0"),
+                                                     .text = bytes_of_text(text)});
         end(connection);
     }
 }
@@ -354,8 +371,11 @@ static void on_timeout(void *owner)
     lost(owner, "timed out");
 }
 
-static const struct conn_events lmtp_connection_events = {
-    .on_connected = on_connected, .on_input = on_input, .on_drained = on_drained, .on_end = on_end, .on_timeout = on_timeout};
+static const struct conn_events lmtp_connection_events = {.on_connected = on_connected,
+                                                          .on_input = on_input,
+                                                          .on_drained = on_drained,
+                                                          .on_end = on_end,
+                                                          .on_timeout = on_timeout};
 
 static void lmtp_connection_start(struct lmtp *lmtp)
 {
@@ -368,7 +388,8 @@ static void lmtp_connection_start(struct lmtp *lmtp)
     lmtp->connection_count++;
     timer_start(&connection->idle_timer, lmtp->child->loop, idle_for_long, connection);
     timer_start(&connection->over_timer, lmtp->child->loop, over, connection);
-    conn_connect(&connection->conn, lmtp->child->loop, (const struct sockaddr *)&lmtp->address, lmtp->address_length, &lmtp_connection_events, connection);
+    conn_connect(&connection->conn, lmtp->child->loop, (const struct sockaddr *)&lmtp->address,
+                 lmtp->address_length, &lmtp_connection_events, connection);
     conn_set_timeout(&connection->conn, LMTP_CONNECT_MS);
 }
 
@@ -409,7 +430,8 @@ void lmtp_allow(const struct config *config, struct sandbox_paths *paths)
 
 void lmtp_start(struct lmtp *lmtp, struct child *child, struct over_quota_list *over_quota_list)
 {
-    *lmtp = (struct lmtp){.child = child, .over_quota_list = over_quota_list, .place = child->config->mailboxes.lmtp};
+    *lmtp = (struct lmtp){
+        .child = child, .over_quota_list = over_quota_list, .place = child->config->mailboxes.lmtp};
     lmtp->address_length = lmtp_address(child->config, &lmtp->address);
     lmtp->waiting_end = &lmtp->waiting;
 }
@@ -433,7 +455,8 @@ bool lmtp_can_name(struct bytes address)
     return bytes_is_ascii(address) && maildir_is_plain(address);
 }
 
-void lmtp_deliver(struct lmtp *lmtp, struct channel *from, const struct ipc_deliver *deliver, struct delivery_result *results, int content)
+void lmtp_deliver(struct lmtp *lmtp, struct channel *from, const struct ipc_deliver *deliver,
+                  struct delivery_result *results, int content)
 {
     struct lmtp_message *message = lmtp_message_make(from, deliver, results, content);
     if (message->envelope.recipient_count == 0) {
@@ -450,7 +473,8 @@ void lmtp_peer_lost(struct lmtp *lmtp, const struct channel *peer)
     for (struct lmtp_message *message = lmtp->waiting; message != NULL; message = message->next)
         if (message->from == peer)
             message->from = NULL;
-    for (struct lmtp_connection *connection = lmtp->connections; connection != NULL; connection = connection->next)
+    for (struct lmtp_connection *connection = lmtp->connections; connection != NULL;
+         connection = connection->next)
         if (connection->message != NULL && connection->message->from == peer)
             connection->message->from = NULL;
 }

@@ -12,16 +12,16 @@
 #ifndef MAILBOAT_SERVICE_LOCAL_LMTP_H
 #define MAILBOAT_SERVICE_LOCAL_LMTP_H
 
-#include "run/child.h"
 #include "core/client/client_session.h"
+#include "run/child.h"
 #include "service/local/over_quota_list.h"
 
 enum lmtp_limit {
     LMTP_CONNECTIONS_MAX = 20,
     LMTP_IDLE_MS = 3 * 1000,
-    LMTP_MESSAGES_MAX = 1000,      /* on one connection */
+    LMTP_MESSAGES_MAX = 1000, /* on one connection */
     LMTP_CONNECT_MS = 10 * 1000,
-    LMTP_DRAIN_MS = 10 * 1000,     /* for what is under way when the process ends */
+    LMTP_DRAIN_MS = 10 * 1000, /* for what is under way when the process ends */
 };
 
 struct lmtp_message;
@@ -29,11 +29,11 @@ struct lmtp_connection;
 
 struct lmtp {
     struct child *child;
-    struct over_quota_list *over_quota_list;             /* the caller's */
-    const char *place;                   /* as the configuration has it */
-    struct sockaddr_storage address;     /* where it listens */
+    struct over_quota_list *over_quota_list; /* the caller's */
+    const char *place;                       /* as the configuration has it */
+    struct sockaddr_storage address;         /* where it listens */
     socklen_t address_length;
-    struct lmtp_connection *connections, *idle;     /* all; those that wait for more */
+    struct lmtp_connection *connections, *idle; /* all; those that wait for more */
     size_t connection_count, busy_count;
     struct lmtp_message *waiting, **waiting_end;
     struct timer drained;
@@ -53,7 +53,8 @@ bool lmtp_can_name(struct bytes address);
 /* `results` has one for each recipient: what became of those that the server
  * cannot be told of; the others are filled in. It is lmtp's from here on, as
  * is `content`, a descriptor, or -1 where it is inline. */
-void lmtp_deliver(struct lmtp *lmtp, struct channel *from, const struct ipc_deliver *deliver, struct delivery_result *results, int content);
+void lmtp_deliver(struct lmtp *lmtp, struct channel *from, const struct ipc_deliver *deliver,
+                  struct delivery_result *results, int content);
 /* Answers for this peer have nowhere to go any more. */
 void lmtp_peer_lost(struct lmtp *lmtp, const struct channel *peer);
 /* Ends when what is under way has its answer, child_exit() then. */

@@ -5,27 +5,26 @@
  * LMTP server, where the configuration says so. A mailbox takes no more than
  * it may hold (quotas.h), and its user is warned before.
  */
-#include "run/child.h"
-#include "service/local/quota_batch.h"
-#include "service/local/lmtp.h"
-#include "service/local/maildir.h"
-#include "service/local/over_quota_list.h"
-#include "service/quotas.h"
-
-#include "store/accounts.h"
-#include "core/client/client_session.h"
-#include "io/clock.h"
-#include "io/log.h"
-#include "core/message/quota_warning.h"
-#include "core/queue/queue_id.h"
-#include "io/random.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sysexits.h>
 #include <unistd.h>
+
+#include "core/client/client_session.h"
+#include "core/message/quota_warning.h"
+#include "core/queue/queue_id.h"
+#include "io/clock.h"
+#include "io/log.h"
+#include "io/random.h"
+#include "run/child.h"
+#include "service/local/lmtp.h"
+#include "service/local/maildir.h"
+#include "service/local/over_quota_list.h"
+#include "service/local/quota_batch.h"
+#include "service/quotas.h"
+#include "store/accounts.h"
 
 /* A delivery whose answer waits for the sync. Where it has more recipients
  * than a batch takes, some results are known before. */
@@ -47,7 +46,7 @@ struct local_place {
 
 struct local {
     struct child *child;
-    struct lmtp lmtp;   /* with mailboxes.deliver: lmtp; else what follows */
+    struct lmtp lmtp; /* with mailboxes.deliver: lmtp; else what follows */
     bool by_lmtp;
     struct maildir maildir;
     struct quotas quotas;
@@ -65,32 +64,57 @@ static struct local here; /* one a process */
 static struct delivery_result result_of(const struct maildir_entry *entry)
 {
     if (entry->error == 0)
-        return (struct delivery_result){.outcome = OUTCOME_DELIVERED, .step = STEP_DATA, .enhanced = BYTES("2.0.0"),
-                                        .text = entry->again ? BYTES("was in the mailbox already") : BYTES("in the mailbox")};
+        return (struct delivery_result){.outcome = OUTCOME_DELIVERED,
+                                        .step = STEP_DATA,
+                                        .enhanced = BYTES("2.0.0"),
+                                        .text = entry->again ? BYTES("was in the mailbox already")
+                                                             : BYTES("in the mailbox")};
     if (entry->error == EOVERFLOW)
-        return (struct delivery_result){.outcome = OUTCOME_FAILED, .step = STEP_DATA, .enhanced = BYTES("5.2.2"), .text = BYTES("the mailbox is full")};
+        return (struct delivery_result){.outcome = OUTCOME_FAILED,
+                                        .step = STEP_DATA,
+                                        .enhanced = BYTES("5.2.2"),
+                                        .text = BYTES("the mailbox is full")};
     if (entry->error == ENOSPC || entry->error == EDQUOT || entry->error == EFBIG)
-        return (struct delivery_result){.outcome = OUTCOME_DEFERRED, .step = STEP_DATA, .enhanced = BYTES("4.3.1"), .text = BYTES("no room for mail on the disk")};
+        return (struct delivery_result){.outcome = OUTCOME_DEFERRED,
+                                        .step = STEP_DATA,
+                                        .enhanced = BYTES("4.3.1"),
+                                        .text = BYTES("no room for mail on the disk")};
     if (entry->error == EINVAL)
-        return (struct delivery_result){.outcome = OUTCOME_FAILED, .step = STEP_RCPT, .enhanced = BYTES("5.1.3"), .text = BYTES("not an address of a mailbox")};
-    return (struct delivery_result){.outcome = OUTCOME_DEFERRED, .step = STEP_DATA, .enhanced = BYTES("4.3.0"), .text = bytes_of_text(strerror(entry->error))};
+        return (struct delivery_result){.outcome = OUTCOME_FAILED,
+                                        .step = STEP_RCPT,
+                                        .enhanced = BYTES("5.1.3"),
+                                        .text = BYTES("not an address of a mailbox")};
+    return (struct delivery_result){.outcome = OUTCOME_DEFERRED,
+                                    .step = STEP_DATA,
+                                    .enhanced = BYTES("4.3.0"),
+                                    .text = bytes_of_text(strerror(entry->error))};
 }
 
-/* The warning that goes with a message that arrived. It is put in whatever the limit says: else nobody would be warned. */
+/* The warning that goes with a message that arrived. It is put in
+ * whatever the limit says: else nobody would be warned. */
 static void write_warning(struct local *local, const struct quota_batch_page *page, unsigned mark)
 {
     struct buffer content = {0}, message_id = {0};
     char id[QUEUE_ID_TEXT_LENGTH + 1];
     queue_id_text(page->last_id, id);
     buffer_add_format(&message_id, "%s.full%u@%s", id, mark, local->child->config->hostname);
-    struct quota_warning warning = {.user = bytes_of_text(page->address), .octets = page->had.octets + page->arrived, .limit = page->limit,
-                                       .message_id = buffer_bytes(&message_id), .date_ms = clock_epoch_ms()};
+    struct quota_warning warning = {.user = bytes_of_text(page->address),
+                                    .octets = page->had.octets + page->arrived,
+                                    .limit = page->limit,
+                                    .message_id = buffer_bytes(&message_id),
+                                    .date_ms = clock_epoch_ms()};
     quota_warning_compose(&content, &warning);
-    struct maildir_message m = {.id = page->last_id, .arrived_ms = page->last_ms, .address = warning.user, .content = buffer_bytes(&content), .file = -1, .mark = mark};
+    struct maildir_message m = {.id = page->last_id,
+                                .arrived_ms = page->last_ms,
+                                .address = warning.user,
+                                .content = buffer_bytes(&content),
+                                .file = -1,
+                                .mark = mark};
     maildir_write(&local->maildir, &m);
     buffer_free(&content);
     buffer_free(&message_id);
-    log_event(LOG_EVENT_WARN, "mailbox_fills", LOG_ID(page->last_id), LOG_BYTES("to", warning.user), LOG_U64("octets", warning.octets), LOG_U64("limit", page->limit),
+    log_event(LOG_EVENT_WARN, "mailbox_fills", LOG_ID(page->last_id), LOG_BYTES("to", warning.user),
+              LOG_U64("octets", warning.octets), LOG_U64("limit", page->limit),
               LOG_U64("percent", quota_warning_percent(warning.octets, page->limit)));
 }
 
@@ -111,7 +135,8 @@ static void warn_users(struct local *local)
     maildir_sync(&local->maildir);
     for (size_t i = 0; i < local->maildir.count; i++)
         if (local->maildir.entries[i].error == 0 && !local->maildir.entries[i].again)
-            quota_batch_arrived(warned[i], local->maildir.entries[i].octets, warned[i]->last_id, warned[i]->last_ms);
+            quota_batch_arrived(warned[i], local->maildir.entries[i].octets, warned[i]->last_id,
+                                warned[i]->last_ms);
     maildir_clear(&local->maildir);
 }
 
@@ -149,19 +174,25 @@ static void put(struct local *local, struct arrival *arrival, size_t result, con
         sync_batch(local);
     size_t at = maildir_write(&local->maildir, m);
     struct maildir_entry *entry = &local->maildir.entries[at];
-    struct quota_batch_page *page = entry->error != 0 ? NULL : quota_batch_page(&local->quota_batch, m->address, quotas_of(&local->quotas, m->address));
+    struct quota_batch_page *page = entry->error != 0
+                                        ? NULL
+                                        : quota_batch_page(&local->quota_batch, m->address,
+                                                           quotas_of(&local->quotas, m->address));
     if (page != NULL && !admit(local, page, entry))
         maildir_refuse(entry, page->error != 0 ? page->error : EOVERFLOW);
-    local->places[at] = (struct local_place){.arrival = arrival, .result = result, .page = page, .id = m->id, .arrived_ms = m->arrived_ms};
+    local->places[at] = (struct local_place){
+        .arrival = arrival, .result = result, .page = page, .id = m->id, .arrived_ms = m->arrived_ms};
 }
 
 /* Once a turn, before what came in it. */
 static void look_at_quotas(struct local *local)
 {
-    local->over_quota_list.version = accounts_read_version(local->accounts_page); /* first: a quota that changes meanwhile is another version's */
+    /* first: a quota that changes meanwhile is another version's */
+    local->over_quota_list.version = accounts_read_version(local->accounts_page);
     bool unreadable = !quotas_look(&local->quotas);
     if (unreadable && !local->quotas_unreadable)
-        log_event(LOG_EVENT_ERROR, "quotas_unreadable", LOG_TEXT("file", local->quotas.folder), LOG_TEXT("reason", strerror(errno)),
+        log_event(LOG_EVENT_ERROR, "quotas_unreadable", LOG_TEXT("file", local->quotas.folder),
+                  LOG_TEXT("reason", strerror(errno)),
                   LOG_TEXT("mend", "any mailboat user quota command writes it anew"));
     local->quotas_unreadable = unreadable;
 }
@@ -170,17 +201,26 @@ static struct arrival *remember(struct local *local, struct channel *from, const
 {
     struct arrival *arrival = memory_new(sizeof *arrival);
     size_t count = deliver->envelope.recipient_count;
-    *arrival = (struct arrival){.from = from, .delivery = deliver->delivery, .result_count = count, .results = memory_new((count + 1) * sizeof(struct delivery_result))};
+    *arrival = (struct arrival){.from = from,
+                                .delivery = deliver->delivery,
+                                .result_count = count,
+                                .results = memory_new((count + 1) * sizeof(struct delivery_result))};
     *local->arrivals_end = arrival;
     local->arrivals_end = &arrival->next;
     return arrival;
 }
 
 /* Mailboxes that the LMTP server cannot be told of get theirs from us. */
-static void deliver_by_lmtp(struct local *local, struct channel *from, const struct ipc_deliver *deliver, int attached)
+static void deliver_by_lmtp(struct local *local, struct channel *from, const struct ipc_deliver *deliver,
+                            int attached)
 {
-    struct arrival odd = {.results = memory_new(deliver->envelope.recipient_count * sizeof(struct delivery_result))};
-    struct maildir_message m = {.id = deliver->id, .arrived_ms = deliver->arrived_ms, .sender = deliver->envelope.sender, .content = deliver->content, .file = attached};
+    struct arrival odd = {
+        .results = memory_new(deliver->envelope.recipient_count * sizeof(struct delivery_result))};
+    struct maildir_message m = {.id = deliver->id,
+                                .arrived_ms = deliver->arrived_ms,
+                                .sender = deliver->envelope.sender,
+                                .content = deliver->content,
+                                .file = attached};
     for (size_t i = 0; i < deliver->envelope.recipient_count; i++) {
         m.address = deliver->envelope.recipients[i].address;
         if (lmtp_can_name(m.address))
@@ -191,7 +231,8 @@ static void deliver_by_lmtp(struct local *local, struct channel *from, const str
     lmtp_deliver(&local->lmtp, from, deliver, odd.results, attached);
 }
 
-static void local_message(struct child *child, struct channel *from, enum ipc_kind kind, union ipc_message *message, int attached)
+static void local_message(struct child *child, struct channel *from, enum ipc_kind kind,
+                          union ipc_message *message, int attached)
 {
     struct local *local = child->service_data;
     const struct ipc_deliver *deliver = &message->deliver;
@@ -205,7 +246,11 @@ static void local_message(struct child *child, struct channel *from, enum ipc_ki
     }
     if (kind == IPC_DELIVER) {
         struct arrival *arrival = remember(local, from, deliver);
-        struct maildir_message m = {.id = deliver->id, .arrived_ms = deliver->arrived_ms, .sender = deliver->envelope.sender, .content = deliver->content, .file = attached};
+        struct maildir_message m = {.id = deliver->id,
+                                    .arrived_ms = deliver->arrived_ms,
+                                    .sender = deliver->envelope.sender,
+                                    .content = deliver->content,
+                                    .file = attached};
         for (size_t i = 0; i < arrival->result_count; i++) {
             m.address = deliver->envelope.recipients[i].address;
             put(local, arrival, i, &m);
@@ -221,7 +266,9 @@ static void local_turn(struct child *child)
     sync_batch(local);
     while (local->arrivals != NULL) {
         struct arrival *arrival = local->arrivals;
-        struct ipc_deliver_answer answer = {.delivery = arrival->delivery, .results = arrival->results, .result_count = arrival->result_count};
+        struct ipc_deliver_answer answer = {.delivery = arrival->delivery,
+                                            .results = arrival->results,
+                                            .result_count = arrival->result_count};
         if (arrival->from != NULL)
             child_send(child, arrival->from, IPC_DELIVER_ANSWER, &answer, -1);
         local->arrivals = arrival->next;
@@ -249,7 +296,8 @@ static bool local_open(struct child *child, struct error *error)
     local->arrivals_end = &local->arrivals;
     child->service_data = local;
     local->by_lmtp = child->config->mailboxes.deliver == DELIVER_LMTP;
-    child->paths->keeps_root = true; /* DATA/mail can be a link to another disk, and an LMTP socket anywhere */
+    /* DATA/mail can be a link to another disk, and an LMTP socket anywhere */
+    child->paths->keeps_root = true;
     local->accounts_page = accounts_watch(child->config->data_dir, error);
     return local->accounts_page != NULL;
 }
@@ -278,7 +326,8 @@ static bool local_open_own(struct child *child, struct error *error)
 static bool local_start(struct child *child, struct error *error)
 {
     struct local *local = child->service_data;
-    over_quota_list_start(&local->over_quota_list, child->loop, child->over_quota, &local->quotas, local->folder);
+    over_quota_list_start(&local->over_quota_list, child->loop, child->over_quota, &local->quotas,
+                          local->folder);
     if (local->by_lmtp)
         lmtp_start(&local->lmtp, child, &local->over_quota_list);
     return true;

@@ -2,10 +2,6 @@
 #define _GNU_SOURCE
 #include "service/local/maildir.h"
 
-#include "core/message/received.h"
-#include "core/queue/queue_id.h"
-#include "core/smtp/address.h"
-
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -13,6 +9,10 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "core/message/received.h"
+#include "core/queue/queue_id.h"
+#include "core/smtp/address.h"
 
 enum { ROOM = 64 * 1024 };
 
@@ -64,34 +64,41 @@ bool maildir_is_plain(struct bytes address)
 {
     struct bytes local, domain, path;
     char room[MAILDIR_PATH_MAX];
-    if (!address_split(address, &local, &domain) || bytes_find(local, '@') != SIZE_MAX || !maildir_path(address, room, sizeof room))
+    if (!address_split(address, &local, &domain) || bytes_find(local, '@') != SIZE_MAX ||
+        !maildir_path(address, room, sizeof room))
         return false;
     path = bytes_of_text(room);
-    return path.length == local.length + domain.length + strlen("//Maildir") && bytes_equal(bytes_first(bytes_from(path, domain.length + 1), local.length), local);
+    return path.length == local.length + domain.length + strlen("//Maildir") &&
+           bytes_equal(bytes_first(bytes_from(path, domain.length + 1), local.length), local);
 }
 
-/* The same message to the same mailbox has the same name: see the header. What it is in "new" follows when its size is known. */
+/* The same message to the same mailbox has the same name: see the
+ * header. What it is in "new" follows when its size is known. */
 static bool name_entry(struct maildir *maildir, const struct maildir_message *m, struct maildir_entry *entry)
 {
     char mailbox[MAILDIR_PATH_MAX - 300];
     if (!maildir_path(m->address, mailbox, sizeof mailbox))
         return false;
-    snprintf(entry->tmp, sizeof entry->tmp, "%s/tmp/%llu.P%ldQ%llu.%.200s", mailbox, (unsigned long long)(m->arrived_ms / 1000), (long)getpid(),
-             (unsigned long long)++maildir->made, maildir->hostname);
+    snprintf(entry->tmp, sizeof entry->tmp, "%s/tmp/%llu.P%ldQ%llu.%.200s", mailbox,
+             (unsigned long long)(m->arrived_ms / 1000), (long)getpid(), (unsigned long long)++maildir->made,
+             maildir->hostname);
     snprintf(entry->new, sizeof entry->new, "%s/new", mailbox);
     entry->new_folder = strlen(entry->new);
     return true;
 }
 
-static void name_new(const struct maildir *maildir, const struct maildir_message *m, struct maildir_entry *entry)
+static void name_new(const struct maildir *maildir, const struct maildir_message *m,
+                     struct maildir_entry *entry)
 {
     char id[QUEUE_ID_TEXT_LENGTH + 1], mark[16] = "";
     queue_id_text(m->id, id);
     if (m->mark != 0)
         snprintf(mark, sizeof mark, "W%u", m->mark);
     entry->octets = maildir->octets;
-    snprintf(entry->new + entry->new_folder, sizeof entry->new - entry->new_folder, "/%llu.M%uQ%s%s.%.200s,S=%llu", (unsigned long long)(m->arrived_ms / 1000),
-             (unsigned)(m->arrived_ms % 1000), id, mark, maildir->hostname, (unsigned long long)entry->octets);
+    snprintf(entry->new + entry->new_folder, sizeof entry->new - entry->new_folder,
+             "/%llu.M%uQ%s%s.%.200s,S=%llu", (unsigned long long)(m->arrived_ms / 1000),
+             (unsigned)(m->arrived_ms % 1000), id, mark, maildir->hostname,
+             (unsigned long long)entry->octets);
 }
 
 /* ---- folders ---- */
@@ -252,7 +259,8 @@ static int fill(struct maildir *maildir, const struct maildir_message *m, int fi
     int error = put(maildir, file, buffer_bytes(&fields));
     buffer_free(&fields);
     if (error == 0)
-        error = m->file >= 0 ? put_file(maildir, file, m->file, &after_cr) : put_lines(maildir, file, m->content, &after_cr);
+        error = m->file >= 0 ? put_file(maildir, file, m->file, &after_cr)
+                             : put_lines(maildir, file, m->content, &after_cr);
     if (error == 0 && after_cr)
         error = put(maildir, file, BYTES("\r"));
     return error != 0 ? error : flush(maildir, file);

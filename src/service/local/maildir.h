@@ -17,7 +17,7 @@
 #include "base/bytes.h"
 
 enum maildir_limit {
-    MAILDIR_BATCH_MAX = 64, /* messages between two syncs */
+    MAILDIR_BATCH_MAX = 64,  /* messages between two syncs */
     MAILDIR_PATH_MAX = 1024, /* octets of a path below the folder */
 };
 
@@ -32,23 +32,23 @@ struct maildir_message {
 
 /* One message on its way: what became of it, once maildir_sync() has run. */
 struct maildir_entry {
-    int error;          /* errno, 0: delivered */
-    bool again;         /* it was there already */
-    uint64_t octets;    /* of the file */
-    int file;           /* maildir's own from here on */
+    int error;       /* errno, 0: delivered */
+    bool again;      /* it was there already */
+    uint64_t octets; /* of the file */
+    int file;        /* maildir's own from here on */
     char tmp[MAILDIR_PATH_MAX], new[MAILDIR_PATH_MAX];
-    size_t new_folder;  /* octets of `new` that name the folder */
+    size_t new_folder; /* octets of `new` that name the folder */
 };
 
 struct maildir {
-    int folder;              /* of all mailboxes; the caller's */
+    int folder; /* of all mailboxes; the caller's */
     const char *hostname;
-    uint64_t made;           /* files, for their names in tmp */
+    uint64_t made;                 /* files, for their names in tmp */
     struct maildir_entry *entries; /* MAILDIR_BATCH_MAX of them */
     size_t count;
-    char *room;              /* for writing */
+    char *room; /* for writing */
     size_t room_used;
-    uint64_t octets;         /* of the message that is being written */
+    uint64_t octets; /* of the message that is being written */
 };
 
 void maildir_start(struct maildir *maildir, int folder, const char *hostname);

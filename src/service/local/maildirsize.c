@@ -2,8 +2,6 @@
 #define _GNU_SOURCE
 #include "service/local/maildirsize.h"
 
-#include "service/local/maildir.h"
-
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -12,6 +10,8 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "service/local/maildir.h"
 
 enum { PATH_SIZE = MAILDIR_PATH_MAX + 300, COUNTS_MAX = 2 };
 static const char file_name[] = "maildirsize";
@@ -50,7 +50,8 @@ static bool add_line(struct bytes line, int64_t *octets, int64_t *messages)
     int64_t more_octets, more_messages;
     line = bytes_trim(line);
     struct bytes first = bytes_split(&line, ' ');
-    return read_signed(first, &more_octets) && read_signed(bytes_trim(line), &more_messages) && !__builtin_add_overflow(*octets, more_octets, octets) &&
+    return read_signed(first, &more_octets) && read_signed(bytes_trim(line), &more_messages) &&
+           !__builtin_add_overflow(*octets, more_octets, octets) &&
            !__builtin_add_overflow(*messages, more_messages, messages);
 }
 
@@ -74,7 +75,7 @@ bool maildirsize_parse(struct bytes text, uint64_t limit, struct maildirsize *si
 
 struct maildir_tally {
     uint64_t octets, messages;
-    uint64_t stamp;   /* of the folders: another one where something came or went */
+    uint64_t stamp; /* of the folders: another one where something came or went */
     bool stamps_only;
 };
 
@@ -82,7 +83,8 @@ struct maildir_tally {
 static bool size_in_name(const char *name, uint64_t *octets)
 {
     const char *at = strstr(name, ",S=");
-    return at != NULL && bytes_to_u64(bytes_of(at + 3, strspn(at + 3, "0123456789")), INT64_MAX, octets) && strchr(":,", at[3 + strspn(at + 3, "0123456789")]) != NULL;
+    return at != NULL && bytes_to_u64(bytes_of(at + 3, strspn(at + 3, "0123456789")), INT64_MAX, octets) &&
+           strchr(":,", at[3 + strspn(at + 3, "0123456789")]) != NULL;
 }
 
 static int tally_entry(struct maildir_tally *tally, int folder, const char *name)
@@ -118,9 +120,11 @@ static int tally_messages(struct maildir_tally *tally, int at, const char *path)
     if (stream == NULL)
         return errno == ENOENT || errno == ENOTDIR || errno == ELOOP ? 0 : errno;
     int error = fstat(dirfd(stream), &facts) == 0 ? 0 : errno;
-    const uint64_t seen[] = {tally->stamp, (uint64_t)facts.st_ino, (uint64_t)facts.st_mtim.tv_sec, (uint64_t)facts.st_mtim.tv_nsec};
+    const uint64_t seen[] = {tally->stamp, (uint64_t)facts.st_ino, (uint64_t)facts.st_mtim.tv_sec,
+                             (uint64_t)facts.st_mtim.tv_nsec};
     tally->stamp = bytes_hash(bytes_of(seen, sizeof seen), 0);
-    for (const struct dirent *entry; error == 0 && !tally->stamps_only && (errno = 0, entry = readdir(stream)) != NULL;)
+    for (const struct dirent *entry;
+         error == 0 && !tally->stamps_only && (errno = 0, entry = readdir(stream)) != NULL;)
         error = tally_entry(tally, dirfd(stream), entry->d_name);
     if (error == 0 && !tally->stamps_only)
         error = errno;
@@ -165,7 +169,9 @@ static void write_anew(int folder, const char *mailbox, uint64_t limit, const st
     snprintf(fresh, sizeof fresh, "%s/tmp/%s.%ld", mailbox, file_name, (long)getpid());
     unlinkat(folder, fresh, 0);
     int file = openat(folder, fresh, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-    bool done = file >= 0 && dprintf(file, "%lluS\n%llu %llu\n", (unsigned long long)limit, (unsigned long long)tally->octets, (unsigned long long)tally->messages) > 0;
+    bool done = file >= 0 &&
+                dprintf(file, "%lluS\n%llu %llu\n", (unsigned long long)limit,
+                        (unsigned long long)tally->octets, (unsigned long long)tally->messages) > 0;
     if (file >= 0)
         close(file);
     if (file >= 0 && (!done || renameat(folder, fresh, folder, path) != 0))
@@ -206,7 +212,8 @@ bool maildirsize_peek(int folder, const char *mailbox, uint64_t limit, struct ma
         return false;
     ssize_t count = fstat(file, &facts) == 0 && S_ISREG(facts.st_mode) ? read(file, text, sizeof text) : -1;
     close(file);
-    if (count <= 0 || count > MAILDIRSIZE_MAX || !maildirsize_parse(bytes_of(text, (size_t)count), limit, size, &lines))
+    if (count <= 0 || count > MAILDIRSIZE_MAX ||
+        !maildirsize_parse(bytes_of(text, (size_t)count), limit, size, &lines))
         return false;
     size->sure = lines == 1 && facts.st_mtim.tv_sec + MAILDIRSIZE_FRESH_S > time(NULL);
     return true;
@@ -214,7 +221,9 @@ bool maildirsize_peek(int folder, const char *mailbox, uint64_t limit, struct ma
 
 int maildirsize_read(int folder, const char *mailbox, uint64_t limit, struct maildirsize *size)
 {
-    return maildirsize_peek(folder, mailbox, limit, size) ? 0 : maildirsize_count(folder, mailbox, limit, true, size);
+    return maildirsize_peek(folder, mailbox, limit, size)
+               ? 0
+               : maildirsize_count(folder, mailbox, limit, true, size);
 }
 
 void maildirsize_add(int folder, const char *mailbox, uint64_t octets, uint64_t messages)

@@ -12,12 +12,12 @@
 #ifndef MAILBOAT_SERVICE_LOCAL_MAILDIRSIZE_H
 #define MAILBOAT_SERVICE_LOCAL_MAILDIRSIZE_H
 
-#include "base/bytes.h"
-
 #include <time.h>
 
+#include "base/bytes.h"
+
 enum maildirsize_limit {
-    MAILDIRSIZE_MAX = 5120,       /* octets of the file; a longer one is made anew */
+    MAILDIRSIZE_MAX = 5120,        /* octets of the file; a longer one is made anew */
     MAILDIRSIZE_FRESH_S = 15 * 60, /* since when a file of one line is believed when it says "full" */
 };
 
@@ -26,7 +26,8 @@ struct maildirsize {
     bool sure; /* counted just now, or a fresh file of one line */
 };
 
-/* The file's text. False when it cannot be used: damaged, or of another limit. `lines`: how many were added up. */
+/* The file's text. False when it cannot be used: damaged, or of
+ * another limit. `lines`: how many were added up. */
 bool maildirsize_parse(struct bytes text, uint64_t limit, struct maildirsize *size, size_t *lines);
 
 /* What the mailbox (a path below `folder`) holds, by its file alone. False where

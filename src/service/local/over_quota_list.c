@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "service/local/over_quota_list.h"
 
+#include <string.h>
+
 #include "io/clock.h"
 #include "service/local/quota_batch.h"
-
-#include <string.h>
 
 static struct over_quota_mailbox *find(struct over_quota_list *over_quota_list, struct bytes address)
 {
@@ -24,7 +24,8 @@ static bool has_room(const struct over_quota_list *over_quota_list, struct bytes
 {
     char path[MAILDIR_PATH_MAX];
     struct quota_batch_page page = {.limit = quotas_of(over_quota_list->quotas, address)};
-    if (page.limit == 0 || !maildir_path(address, path, sizeof path) || !maildirsize_peek(over_quota_list->folder, path, page.limit, &page.had))
+    if (page.limit == 0 || !maildir_path(address, path, sizeof path) ||
+        !maildirsize_peek(over_quota_list->folder, path, page.limit, &page.had))
         return false;
     page.had.sure = true;
     return !quota_batch_is_full(&page);
@@ -47,7 +48,8 @@ static void look(void *owner)
         timer_set(&over_quota_list->look, OVER_QUOTA_LIST_LOOK_MS);
 }
 
-void over_quota_list_start(struct over_quota_list *over_quota_list, struct loop *loop, struct over_quota_table *full, const struct quotas *quotas, int folder)
+void over_quota_list_start(struct over_quota_list *over_quota_list, struct loop *loop,
+                           struct over_quota_table *full, const struct quotas *quotas, int folder)
 {
     *over_quota_list = (struct over_quota_list){.full = full, .quotas = quotas, .folder = folder};
     timer_start(&over_quota_list->look, loop, look, over_quota_list);
@@ -58,7 +60,8 @@ void over_quota_list_add(struct over_quota_list *over_quota_list, struct bytes a
     uint64_t now_ms = clock_now_ms();
     struct over_quota_mailbox *mailbox = find(over_quota_list, address);
     over_quota_table_add(over_quota_list->full, address, over_quota_list->version, now_ms);
-    if (mailbox == NULL && over_quota_list->count < OVER_QUOTA_LIST_MAX && address.length < MAILDIR_PATH_MAX) {
+    if (mailbox == NULL && over_quota_list->count < OVER_QUOTA_LIST_MAX &&
+        address.length < MAILDIR_PATH_MAX) {
         mailbox = &over_quota_list->mailboxes[over_quota_list->count++];
         memcpy(mailbox->address, address.at, address.length);
         mailbox->address[address.length] = '\0';

@@ -10,9 +10,9 @@
 #ifndef MAILBOAT_SERVICE_LOCAL_OVER_QUOTA_LIST_H
 #define MAILBOAT_SERVICE_LOCAL_OVER_QUOTA_LIST_H
 
-#include "service/over_quota_table.h"
-#include "service/local/maildir.h"
 #include "io/loop.h"
+#include "service/local/maildir.h"
+#include "service/over_quota_table.h"
 #include "service/quotas.h"
 
 enum over_quota_list_limit {
@@ -33,7 +33,8 @@ struct over_quota_list {
     size_t count;
 };
 
-void over_quota_list_start(struct over_quota_list *over_quota_list, struct loop *loop, struct over_quota_table *full, const struct quotas *quotas, int folder);
+void over_quota_list_start(struct over_quota_list *over_quota_list, struct loop *loop,
+                           struct over_quota_table *full, const struct quotas *quotas, int folder);
 void over_quota_list_add(struct over_quota_list *over_quota_list, struct bytes address);
 void over_quota_list_remove(struct over_quota_list *over_quota_list, struct bytes address);
 

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "service/local/quota_batch.h"
 
-#include "core/message/quota_warning.h"
-
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/message/quota_warning.h"
+
 void quota_batch_start(struct quota_batch *quota_batch, int folder)
 {
-    *quota_batch = (struct quota_batch){.folder = folder, .pages = memory_new(MAILDIR_BATCH_MAX * sizeof *quota_batch->pages)};
+    *quota_batch = (struct quota_batch){.folder = folder,
+                                        .pages = memory_new(MAILDIR_BATCH_MAX * sizeof *quota_batch->pages)};
 }
 
 void quota_batch_free(struct quota_batch *quota_batch)
@@ -17,7 +18,8 @@ void quota_batch_free(struct quota_batch *quota_batch)
     free(quota_batch->pages);
 }
 
-struct quota_batch_page *quota_batch_page(struct quota_batch *quota_batch, struct bytes address, uint64_t limit)
+struct quota_batch_page *quota_batch_page(struct quota_batch *quota_batch, struct bytes address,
+                                          uint64_t limit)
 {
     char mailbox[MAILDIR_PATH_MAX];
     if (!maildir_path(address, mailbox, sizeof mailbox))
@@ -38,7 +40,8 @@ struct quota_batch_page *quota_batch_page(struct quota_batch *quota_batch, struc
 static bool fits(const struct quota_batch_page *page, uint64_t octets)
 {
     uint64_t wanted;
-    return !__builtin_add_overflow(page->had.octets, page->promised, &wanted) && !__builtin_add_overflow(wanted, octets, &wanted) && wanted <= page->limit;
+    return !__builtin_add_overflow(page->had.octets, page->promised, &wanted) &&
+           !__builtin_add_overflow(wanted, octets, &wanted) && wanted <= page->limit;
 }
 
 /* A file that says "full" is believed only when it is sure. */
@@ -56,7 +59,8 @@ bool quota_batch_admits(struct quota_batch *quota_batch, struct quota_batch_page
 
 bool quota_batch_is_full(const struct quota_batch_page *page)
 {
-    uint64_t part = page->limit / QUOTA_BATCH_SMALL_PART, small = part < QUOTA_BATCH_SMALL_OCTETS ? part : QUOTA_BATCH_SMALL_OCTETS;
+    uint64_t part = page->limit / QUOTA_BATCH_SMALL_PART,
+             small = part < QUOTA_BATCH_SMALL_OCTETS ? part : QUOTA_BATCH_SMALL_OCTETS;
     return page->limit > 0 && page->error == 0 && page->had.sure && !fits(page, small);
 }
 
@@ -79,7 +83,8 @@ unsigned quota_batch_passed(struct quota_batch *quota_batch, struct quota_batch_
     struct maildirsize size;
     if (page->error != 0 || page->messages == 0 || passed(page) == 0)
         return 0;
-    if (!page->had.sure && maildirsize_count(quota_batch->folder, page->mailbox, page->limit, false, &size) == 0) {
+    if (!page->had.sure &&
+        maildirsize_count(quota_batch->folder, page->mailbox, page->limit, false, &size) == 0) {
         page->had.octets = size.octets > page->arrived ? size.octets - page->arrived : 0;
         page->had.sure = true;
     }
@@ -90,6 +95,7 @@ void quota_batch_close(struct quota_batch *quota_batch)
 {
     for (size_t i = 0; i < quota_batch->count; i++)
         if (quota_batch->pages[i].messages > 0)
-            maildirsize_add(quota_batch->folder, quota_batch->pages[i].mailbox, quota_batch->pages[i].arrived, quota_batch->pages[i].messages);
+            maildirsize_add(quota_batch->folder, quota_batch->pages[i].mailbox, quota_batch->pages[i].arrived,
+                            quota_batch->pages[i].messages);
     quota_batch->count = 0;
 }

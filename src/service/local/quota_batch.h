@@ -21,26 +21,28 @@ struct quota_batch_page {
     uint64_t limit;                 /* octets; 0: none */
     int error;                      /* errno: what it holds could not be read */
     struct maildirsize had;
-    uint64_t promised;              /* octets of the batch that were admitted */
-    uint64_t arrived, messages;     /* of them, what is there */
-    uint64_t last_id, last_ms;      /* of the message that arrived last: its id and time */
+    uint64_t promised;          /* octets of the batch that were admitted */
+    uint64_t arrived, messages; /* of them, what is there */
+    uint64_t last_id, last_ms;  /* of the message that arrived last: its id and time */
     char address[MAILDIR_PATH_MAX];
 };
 
 struct quota_batch {
     int folder;                     /* of all mailboxes; the caller's */
-    struct quota_batch_page *pages;      /* MAILDIR_BATCH_MAX */
+    struct quota_batch_page *pages; /* MAILDIR_BATCH_MAX */
     size_t count;
 };
 
 void quota_batch_start(struct quota_batch *quota_batch, int folder);
 void quota_batch_free(struct quota_batch *quota_batch);
 /* The mailbox's page, read from the disk when it is asked for first; NULL when it is no address. */
-struct quota_batch_page *quota_batch_page(struct quota_batch *quota_batch, struct bytes address, uint64_t limit);
+struct quota_batch_page *quota_batch_page(struct quota_batch *quota_batch, struct bytes address,
+                                          uint64_t limit);
 /* Is there room for so much? Then it counts. */
 bool quota_batch_admits(struct quota_batch *quota_batch, struct quota_batch_page *page, uint64_t octets);
 /* Of a page that admitted too little: is it surely full, and not only too small for that message?
- * A mailbox is full when it has no room for 4 KiB, about the smallest message, and a hundredth of its limit. */
+ * A mailbox is full when it has no room for 4 KiB, about the smallest message, and a hundredth of its limit.
+ */
 bool quota_batch_is_full(const struct quota_batch_page *page);
 void quota_batch_arrived(struct quota_batch_page *page, uint64_t octets, uint64_t id, uint64_t arrived_ms);
 /* The mark (message/quota_warning.h) that this batch went past; 0: none. */

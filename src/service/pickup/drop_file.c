@@ -2,13 +2,13 @@
 #define _GNU_SOURCE
 #include "service/pickup/drop_file.h"
 
-#include "core/message/drop.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "core/message/drop.h"
 
 enum { FIRST_LOOK = 64 * 1024 }; /* octets in which most heads end */
 
@@ -18,10 +18,13 @@ static enum drop_file_verdict bad(const char **wrong, const char *why)
     return DROP_FILE_BAD;
 }
 
-static enum drop_file_verdict open_file(struct drop_file *d, int folder, struct stat *facts, const char **wrong)
+static enum drop_file_verdict open_file(struct drop_file *d, int folder, struct stat *facts,
+                                        const char **wrong)
 {
     if (fstatat(folder, d->name, facts, AT_SYMLINK_NOFOLLOW) != 0)
-        return errno == ENOENT ? DROP_FILE_GONE : errno == EACCES ? bad(wrong, "the server may not look at it") : DROP_FILE_LATER;
+        return errno == ENOENT   ? DROP_FILE_GONE
+               : errno == EACCES ? bad(wrong, "the server may not look at it")
+                                 : DROP_FILE_LATER;
     if (!S_ISREG(facts->st_mode)) /* nothing else is even opened: that may have effects */
         return bad(wrong, "it is not a regular file");
     d->file = openat(folder, d->name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
@@ -47,7 +50,8 @@ static enum drop_file_verdict read_head(struct drop_file *d, uint64_t size, cons
     bool fine = false;
     for (size_t most = FIRST_LOOK; !fine; most = DROP_HEAD_MAX) {
         ssize_t count;
-        while (text.length < most && (count = pread(d->file, buffer_reserve(&text, most - text.length), most - text.length, (off_t)text.length)) > 0)
+        while (text.length < most && (count = pread(d->file, buffer_reserve(&text, most - text.length),
+                                                    most - text.length, (off_t)text.length)) > 0)
             buffer_written(&text, (size_t)count);
         arena_clear(&d->arena);
         fine = drop_head_parse(buffer_bytes(&text), &d->arena, &d->envelope, &used, wrong);
@@ -58,10 +62,13 @@ static enum drop_file_verdict read_head(struct drop_file *d, uint64_t size, cons
     d->head = used;
     if (!fine)
         return DROP_FILE_BAD;
-    return d->envelope.size == size - used ? DROP_FILE_FINE : bad(wrong, "it is not whole: its size is not what its head says");
+    return d->envelope.size == size - used
+               ? DROP_FILE_FINE
+               : bad(wrong, "it is not whole: its size is not what its head says");
 }
 
-static enum drop_file_verdict look(struct drop_file *d, int folder, const struct drop_file_limits *limits, const char **wrong)
+static enum drop_file_verdict look(struct drop_file *d, int folder, const struct drop_file_limits *limits,
+                                   const char **wrong)
 {
     struct stat facts;
     enum drop_file_verdict verdict = open_file(d, folder, &facts, wrong);
@@ -77,7 +84,8 @@ static enum drop_file_verdict look(struct drop_file *d, int folder, const struct
     return verdict;
 }
 
-enum drop_file_verdict drop_file_open(struct drop_file *d, int folder, const char *name, const struct drop_file_limits *limits, const char **wrong)
+enum drop_file_verdict drop_file_open(struct drop_file *d, int folder, const char *name,
+                                      const struct drop_file_limits *limits, const char **wrong)
 {
     *d = (struct drop_file){.file = -1};
     snprintf(d->name, sizeof d->name, "%s", name);

@@ -8,17 +8,17 @@
 #ifndef MAILBOAT_SERVICE_PICKUP_DROP_FILE_H
 #define MAILBOAT_SERVICE_PICKUP_DROP_FILE_H
 
-#include "base/arena.h"
-#include "core/smtp/envelope.h"
-
 #include <limits.h>
 #include <sys/types.h>
+
+#include "base/arena.h"
+#include "core/smtp/envelope.h"
 
 struct drop_file {
     char name[NAME_MAX + 1];
     int file;
-    uint32_t uid;         /* of its owner */
-    uint64_t head;        /* octets before the message */
+    uint32_t uid;             /* of its owner */
+    uint64_t head;            /* octets before the message */
     struct envelope envelope; /* `size` octets of message; its texts live in `arena` */
     struct arena arena;
 };
@@ -36,7 +36,8 @@ struct drop_file_limits {
 };
 
 /* Opens and reads its head; where it is not FINE nothing stays open. */
-enum drop_file_verdict drop_file_open(struct drop_file *drop_file, int folder, const char *name, const struct drop_file_limits *limits, const char **wrong);
+enum drop_file_verdict drop_file_open(struct drop_file *drop_file, int folder, const char *name,
+                                      const struct drop_file_limits *limits, const char **wrong);
 void drop_file_close(struct drop_file *drop_file);
 
 /* The next octets of the message from `at` on (0: its first); 0 at its end, -1 when it cannot be read. */

@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "service/pickup/pickup.h"
-
-#include "io/clock.h"
-#include "io/log.h"
-#include "core/message/received.h"
-#include "core/server/content.h"
-#include "io/write.h"
-
 #include <errno.h>
 #include <stdio.h>
 #include <unistd.h>
+
+#include "core/message/received.h"
+#include "core/server/content.h"
+#include "io/clock.h"
+#include "io/log.h"
+#include "io/write.h"
+#include "service/pickup/pickup.h"
 
 enum { RECEIVED_SIZE = 2048, RUN_MAX = 64 * 1024 };
 
@@ -32,11 +31,15 @@ void drop_submission_end(struct pickup *p, enum drop_submission_end how, const c
 
 static enum process_role answerer(enum drop_submission_step step)
 {
-    return step == DROP_SUBMISSION_SENDER || step == DROP_SUBMISSION_LIMIT || step == DROP_SUBMISSION_RECIPIENT ? PROCESS_AUTH : PROCESS_QUEUE;
+    return step == DROP_SUBMISSION_SENDER || step == DROP_SUBMISSION_LIMIT ||
+                   step == DROP_SUBMISSION_RECIPIENT
+               ? PROCESS_AUTH
+               : PROCESS_QUEUE;
 }
 
 /* When nobody is there the file waits. */
-void drop_submission_ask(struct pickup *p, enum drop_submission_step step, enum ipc_kind kind, const void *message)
+void drop_submission_ask(struct pickup *p, enum drop_submission_step step, enum ipc_kind kind,
+                         const void *message)
 {
     struct channel *peer = child_peer(p->child, answerer(step));
     p->submission.step = step;
@@ -53,7 +56,8 @@ uint64_t drop_submission_request(struct pickup *p)
 
 static void ask_about(struct pickup *p, struct bytes address)
 {
-    struct ipc_recipient asked = {.request = drop_submission_request(p), .account = p->submission.origin.account, .address = address};
+    struct ipc_recipient asked = {
+        .request = drop_submission_request(p), .account = p->submission.origin.account, .address = address};
     drop_submission_ask(p, DROP_SUBMISSION_RECIPIENT, IPC_RECIPIENT, &asked);
 }
 
@@ -78,7 +82,8 @@ static bool was_seen(struct drop_submission *submission, const struct recipient 
     return seen;
 }
 
-static void add_target(struct drop_submission *submission, const struct recipient *target, const struct recipient *asked)
+static void add_target(struct drop_submission *submission, const struct recipient *target,
+                       const struct recipient *asked)
 {
     struct arena *arena = &submission->drop_file.arena;
     if (was_seen(submission, target))
@@ -92,17 +97,27 @@ static void add_target(struct drop_submission *submission, const struct recipien
         submission->target_capacity = room;
     }
     submission->targets[submission->target_count++] = (struct recipient){
-        .address = arena_copy(arena, target->address), .original = bytes_equal(target->address, asked->address) ? bytes_none() : asked->address,
-        .orcpt = asked->orcpt, .notify = asked->notify, .local = target->local, .away = target->away,
-        .expands = target->expands, .via = arena_copy(arena, target->via)};
+        .address = arena_copy(arena, target->address),
+        .original = bytes_equal(target->address, asked->address) ? bytes_none() : asked->address,
+        .orcpt = asked->orcpt,
+        .notify = asked->notify,
+        .local = target->local,
+        .away = target->away,
+        .expands = target->expands,
+        .via = arena_copy(arena, target->via)};
 }
 
 static void add_unknown(struct drop_submission *submission, const struct recipient *asked)
 {
     if (submission->unknown == NULL)
-        submission->unknown = ARENA_ARRAY(&submission->drop_file.arena, struct dsn_recipient, submission->drop_file.envelope.recipient_count);
+        submission->unknown = ARENA_ARRAY(&submission->drop_file.arena, struct dsn_recipient,
+                                          submission->drop_file.envelope.recipient_count);
     submission->unknown[submission->unknown_count++] = (struct dsn_recipient){
-        .recipient = asked, .action = DSN_FAILED, .enhanced = BYTES("5.1.1"), .code = 550, .text = BYTES("There is no such mailbox here")};
+        .recipient = asked,
+        .action = DSN_FAILED,
+        .enhanced = BYTES("5.1.1"),
+        .code = 550,
+        .text = BYTES("There is no such mailbox here")};
 }
 
 /* Of the report: whoever sent the message. */
@@ -125,7 +140,8 @@ static void recipient_answered(struct pickup *p, const struct ipc_recipient_answ
     for (size_t i = 0; known && i < answer->target_count; i++)
         add_target(submission, &answer->targets[i], asked);
     if (!known && submission->reporting) {
-        log_event(LOG_EVENT_WARN, "dropped", LOG_BYTES("to", asked->address), LOG_TEXT("reason", "no such mailbox: nobody is left to tell"));
+        log_event(LOG_EVENT_WARN, "dropped", LOG_BYTES("to", asked->address),
+                  LOG_TEXT("reason", "no such mailbox: nobody is left to tell"));
         drop_submission_end(p, DROP_SUBMISSION_STORED, NULL);
         return;
     }
@@ -202,14 +218,22 @@ static bool copy_message(struct drop_submission *submission, int file, const cha
 static void submit(struct pickup *p)
 {
     struct drop_submission *submission = &p->submission;
-    struct ipc_submit submitted = {.request = drop_submission_request(p), .id = submission->id, .spool = submission->spool, .envelope = submission->drop_file.envelope,
-                                   .origin = submission->origin, .content = buffer_bytes(&submission->content)};
+    struct ipc_submit submitted = {.request = drop_submission_request(p),
+                                   .id = submission->id,
+                                   .spool = submission->spool,
+                                   .envelope = submission->drop_file.envelope,
+                                   .origin = submission->origin,
+                                   .content = buffer_bytes(&submission->content)};
     submitted.envelope.recipients = submission->targets + submission->given;
     submitted.envelope.recipient_count = submission->giving;
     submitted.envelope.size = submission->size;
     if (submission->reporting) {
-        submitted.envelope = (struct envelope){.body = bytes_is_ascii(submitted.content) ? BODY_7BIT : BODY_8BITMIME, .smtputf8 = submission->drop_file.envelope.smtputf8,
-                                               .size = submission->size, .recipients = submitted.envelope.recipients, .recipient_count = submission->giving};
+        submitted.envelope = (struct envelope){.body = bytes_is_ascii(submitted.content) ? BODY_7BIT
+                                                                                         : BODY_8BITMIME,
+                                               .smtputf8 = submission->drop_file.envelope.smtputf8,
+                                               .size = submission->size,
+                                               .recipients = submitted.envelope.recipients,
+                                               .recipient_count = submission->giving};
         submitted.origin = (struct origin){.client_address = BYTES("local"), .protocol = BYTES("report")};
     }
     submission->spool = 0; /* it is queue's now */
@@ -220,8 +244,11 @@ static void submit(struct pickup *p)
 static size_t next_targets(const struct drop_submission *submission)
 {
     size_t octets = 0, count = 0;
-    for (size_t i = submission->given; i < submission->target_count && octets < SUBMIT_TARGETS_MAX && count < SUBMIT_COUNT_MAX; i++, count++)
-        octets += submission->targets[i].address.length + submission->targets[i].original.length + submission->targets[i].orcpt.length + submission->targets[i].via.length + 32;
+    for (size_t i = submission->given;
+         i < submission->target_count && octets < SUBMIT_TARGETS_MAX && count < SUBMIT_COUNT_MAX;
+         i++, count++)
+        octets += submission->targets[i].address.length + submission->targets[i].original.length +
+                  submission->targets[i].orcpt.length + submission->targets[i].via.length + 32;
     return count;
 }
 
@@ -249,9 +276,11 @@ static void give_some(struct pickup *p)
     said.recipient_count = submission->giving;
     submission->id = queue_id_next(&p->ids, clock_epoch_us());
     buffer_clear(&submission->content);
-    received_add(&submission->content, &submission->origin, &said, bytes_of_text(p->child->config->hostname), submission->id, clock_epoch_ms());
+    received_add(&submission->content, &submission->origin, &said, bytes_of_text(p->child->config->hostname),
+                 submission->id, clock_epoch_ms());
     if (submission->content.length + said.size > INLINE_CONTENT_MAX)
-        drop_submission_ask(p, DROP_SUBMISSION_SPOOL, IPC_SPOOL, &(struct ipc_spool){drop_submission_request(p)});
+        drop_submission_ask(p, DROP_SUBMISSION_SPOOL, IPC_SPOOL,
+                            &(struct ipc_spool){drop_submission_request(p)});
     else if (copy_message(submission, -1, &wrong))
         submit(p);
     else
@@ -278,8 +307,9 @@ static void log_accepted(const struct drop_submission *submission)
     bool one = submission->giving == 1;
     struct bytes sender = submission->reporting ? BYTES("<>") : submission->drop_file.envelope.sender;
     log_event(LOG_EVENT_INFO, "accepted", LOG_ID(submission->id), LOG_BYTES("from", sender),
-              LOG_BYTES("to", one ? submission->targets[submission->given].address : bytes_none()), LOG_U64("recipients", submission->giving),
-              LOG_U64("size", submission->size), LOG_TEXT("client", "local"), LOG_TEXT("protocol", submission->reporting ? "report" : "local"),
+              LOG_BYTES("to", one ? submission->targets[submission->given].address : bytes_none()),
+              LOG_U64("recipients", submission->giving), LOG_U64("size", submission->size),
+              LOG_TEXT("client", "local"), LOG_TEXT("protocol", submission->reporting ? "report" : "local"),
               LOG_BYTES("account", submission->origin.account));
 }
 
@@ -287,8 +317,10 @@ static void submit_answered(struct pickup *p, const struct ipc_submit_answer *an
 {
     struct drop_submission *submission = &p->submission;
     if (answer->verdict != STORE_DONE) {
-        log_event(LOG_EVENT_WARN, "not_stored", LOG_ID(submission->id), LOG_BYTES("account", submission->origin.account),
-                  LOG_TEXT("reason", answer->verdict == STORE_FULL ? "no room" : "the queue could not store it"));
+        log_event(
+            LOG_EVENT_WARN, "not_stored", LOG_ID(submission->id),
+            LOG_BYTES("account", submission->origin.account),
+            LOG_TEXT("reason", answer->verdict == STORE_FULL ? "no room" : "the queue could not store it"));
         drop_submission_end(p, DROP_SUBMISSION_LATER, NULL);
         return;
     }
@@ -307,8 +339,14 @@ static bool write_report(struct pickup *p)
     ssize_t count = drop_file_read(drop_file, 0, room, DSN_RETURNED_MAX);
     uint64_t now_ms = clock_epoch_ms();
     submission->id = queue_id_next(&p->ids, now_ms * 1000);
-    struct dsn dsn = {.hostname = bytes_of_text(p->child->config->hostname), .id = submission->id, .now_ms = now_ms, .arrived_ms = now_ms, .envelope = &drop_file->envelope,
-                      .recipients = submission->unknown, .recipient_count = submission->unknown_count, .content = bytes_of(room, count > 0 ? (size_t)count : 0),
+    struct dsn dsn = {.hostname = bytes_of_text(p->child->config->hostname),
+                      .id = submission->id,
+                      .now_ms = now_ms,
+                      .arrived_ms = now_ms,
+                      .envelope = &drop_file->envelope,
+                      .recipients = submission->unknown,
+                      .recipient_count = submission->unknown_count,
+                      .content = bytes_of(room, count > 0 ? (size_t)count : 0),
                       .content_is_whole = drop_file->envelope.size <= DSN_RETURNED_MAX};
     buffer_clear(&submission->content);
     bool written = dsn_add(&submission->content, &dsn);
@@ -319,8 +357,11 @@ static bool write_report(struct pickup *p)
 static void log_unknown(const struct drop_submission *submission)
 {
     for (size_t i = 0; i < submission->unknown_count; i++)
-        log_event(LOG_EVENT_WARN, "bounced", LOG_BYTES("from", submission->drop_file.envelope.sender), LOG_BYTES("to", submission->unknown[i].recipient->address),
-                  LOG_U64("code", submission->unknown[i].code), LOG_BYTES("status", submission->unknown[i].enhanced), LOG_BYTES("reason", submission->unknown[i].text),
+        log_event(LOG_EVENT_WARN, "bounced", LOG_BYTES("from", submission->drop_file.envelope.sender),
+                  LOG_BYTES("to", submission->unknown[i].recipient->address),
+                  LOG_U64("code", submission->unknown[i].code),
+                  LOG_BYTES("status", submission->unknown[i].enhanced),
+                  LOG_BYTES("reason", submission->unknown[i].text),
                   LOG_BYTES("account", submission->origin.account));
 }
 
@@ -352,8 +393,10 @@ void drop_submission_begin(struct pickup *p)
     struct drop_file drop_file = submission->drop_file;
     *submission = (struct drop_submission){.drop_file = drop_file};
     snprintf(submission->account, sizeof submission->account, "uid %u", (unsigned)drop_file.uid);
-    submission->origin = (struct origin){.account = bytes_of_text(submission->account), .client_address = BYTES("local"),
-                                      .client_helo = bytes_of_text(p->child->config->hostname), .protocol = BYTES("local")};
+    submission->origin = (struct origin){.account = bytes_of_text(submission->account),
+                                         .client_address = BYTES("local"),
+                                         .client_helo = bytes_of_text(p->child->config->hostname),
+                                         .protocol = BYTES("local")};
     map_start(&submission->seen, p->last_request);
     permission_ask(p);
 }
@@ -366,15 +409,20 @@ void drop_submission_go_on(struct pickup *p)
 void drop_submission_answered(struct pickup *p, enum ipc_kind kind, union ipc_message *message, int attached)
 {
     struct drop_submission *submission = &p->submission;
-    if (kind == IPC_SENDER_ANSWER && submission->step == DROP_SUBMISSION_SENDER && message->sender_answer.request == submission->request)
+    if (kind == IPC_SENDER_ANSWER && submission->step == DROP_SUBMISSION_SENDER &&
+        message->sender_answer.request == submission->request)
         permission_sender_answered(p, &message->sender_answer);
-    else if (kind == IPC_LIMIT_ANSWER && submission->step == DROP_SUBMISSION_LIMIT && message->limit_answer.request == submission->request)
+    else if (kind == IPC_LIMIT_ANSWER && submission->step == DROP_SUBMISSION_LIMIT &&
+             message->limit_answer.request == submission->request)
         permission_limit_answered(p, &message->limit_answer);
-    else if (kind == IPC_RECIPIENT_ANSWER && submission->step == DROP_SUBMISSION_RECIPIENT && message->recipient_answer.request == submission->request)
+    else if (kind == IPC_RECIPIENT_ANSWER && submission->step == DROP_SUBMISSION_RECIPIENT &&
+             message->recipient_answer.request == submission->request)
         recipient_answered(p, &message->recipient_answer);
-    else if (kind == IPC_SPOOL_ANSWER && submission->step == DROP_SUBMISSION_SPOOL && message->spool_answer.request == submission->request)
+    else if (kind == IPC_SPOOL_ANSWER && submission->step == DROP_SUBMISSION_SPOOL &&
+             message->spool_answer.request == submission->request)
         spool_answered(p, &message->spool_answer, attached);
-    else if (kind == IPC_SUBMIT_ANSWER && submission->step == DROP_SUBMISSION_SUBMIT && message->submit_answer.request == submission->request)
+    else if (kind == IPC_SUBMIT_ANSWER && submission->step == DROP_SUBMISSION_SUBMIT &&
+             message->submit_answer.request == submission->request)
         submit_answered(p, &message->submit_answer);
     if (attached >= 0)
         close(attached);

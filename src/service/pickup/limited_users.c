@@ -4,13 +4,12 @@
  * where they are, and are not opened until the user may send again; those of
  * others pass by them.
  */
-#include "service/pickup/pickup.h"
+#include <fcntl.h>
+#include <sys/stat.h>
 
 #include "io/clock.h"
 #include "io/log.h"
-
-#include <fcntl.h>
-#include <sys/stat.h>
+#include "service/pickup/pickup.h"
 
 static struct limited_user *find(struct pickup *p, uint32_t uid)
 {
@@ -23,8 +22,8 @@ static struct limited_user *find(struct pickup *p, uint32_t uid)
 void limited_users_add(struct pickup *p, uint32_t uid, uint32_t wait_s)
 {
     struct limited_user *wait = find(p, uid);
-    if (wait == NULL &&
-        p->wait_count == PICKUP_WAITS_MAX) { /* it is asked about again soon; no more than that */
+    /* it is asked about again soon; no more than that */
+    if (wait == NULL && p->wait_count == PICKUP_WAITS_MAX) {
         p->again = true;
         return;
     }

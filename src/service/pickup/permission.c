@@ -5,10 +5,9 @@
  * smtpd asks it for who comes to the socket: leaving a file is no way around.
  * What may not be sent is set aside; what is too much for this hour waits.
  */
-#include "service/pickup/pickup.h"
-
-#include "io/log.h"
 #include "core/server/server_session.h"
+#include "io/log.h"
+#include "service/pickup/pickup.h"
 
 enum { LOOK_OCTETS = 16 * 1024 };
 
@@ -36,8 +35,9 @@ void permission_limit_answered(struct pickup *p, const struct ipc_limit_answer *
         drop_submission_end(p, DROP_SUBMISSION_WAITS, NULL);
         break;
     case LIMIT_TOO_MANY:
-        drop_submission_end(p, DROP_SUBMISSION_BAD,
-                    "it has more recipients than its user may write to in an hour (submission.local)");
+        drop_submission_end(
+            p, DROP_SUBMISSION_BAD,
+            "it has more recipients than its user may write to in an hour (submission.local)");
         break;
     default: drop_submission_end(p, DROP_SUBMISSION_LATER, NULL); break;
     }

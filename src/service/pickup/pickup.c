@@ -2,11 +2,6 @@
 #define _GNU_SOURCE
 #include "service/pickup/pickup.h"
 
-#include "io/clock.h"
-#include "run/data_dir.h"
-#include "io/log.h"
-#include "io/random.h"
-
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -16,6 +11,11 @@
 #include <sys/stat.h>
 #include <sysexits.h>
 #include <unistd.h>
+
+#include "io/clock.h"
+#include "io/log.h"
+#include "io/random.h"
+#include "run/data_dir.h"
 
 static struct pickup here; /* one a process */
 
@@ -30,7 +30,8 @@ static int by_name(const void *a, const void *b)
 static void sweep_unfinished(struct pickup *p, const char *name)
 {
     struct stat facts;
-    if (fstatat(p->folder, name, &facts, AT_SYMLINK_NOFOLLOW) != 0 || (uint64_t)facts.st_mtime + PICKUP_ABANDONED_S > clock_epoch_ms() / 1000)
+    if (fstatat(p->folder, name, &facts, AT_SYMLINK_NOFOLLOW) != 0 ||
+        (uint64_t)facts.st_mtime + PICKUP_ABANDONED_S > clock_epoch_ms() / 1000)
         return;
     if (unlinkat(p->folder, name, 0) == 0)
         log_event(LOG_EVENT_INFO, "drop_abandoned", LOG_TEXT("file", name), LOG_U64("uid", facts.st_uid));
@@ -44,7 +45,8 @@ static bool is_for_us(struct pickup *p, const char *name)
         sweep_unfinished(p, name);
         return false;
     }
-    return strncmp(name, PICKUP_BAD, strlen(PICKUP_BAD)) != 0 && map_get(&p->ignored, bytes_of_text(name)) == NULL && !limited_users_has(p, name);
+    return strncmp(name, PICKUP_BAD, strlen(PICKUP_BAD)) != 0 &&
+           map_get(&p->ignored, bytes_of_text(name)) == NULL && !limited_users_has(p, name);
 }
 
 /* The oldest first, as far as their names tell. */
@@ -61,7 +63,8 @@ static void list_names(struct pickup *p)
     if (folder == NULL) {
         p->again = true;
         if (log_throttle_is_due(&p->listing, clock_now_ms()))
-            log_event(LOG_EVENT_ERROR, "drop_failed", LOG_TEXT("reason", strerror(errno)), LOG_TEXT("mend", "the drop folder cannot be read"));
+            log_event(LOG_EVENT_ERROR, "drop_failed", LOG_TEXT("reason", strerror(errno)),
+                      LOG_TEXT("mend", "the drop folder cannot be read"));
         if (copy >= 0)
             close(copy);
         return;
@@ -99,15 +102,18 @@ static void set_aside(struct pickup *p, const char *name, const char *why)
     bool known = fstatat(p->folder, name, &facts, AT_SYMLINK_NOFOLLOW) == 0;
     if (!known && errno == ENOENT)
         return;
-    snprintf(aside, sizeof aside, PICKUP_BAD "%014llx-%016llx", (unsigned long long)clock_epoch_us(), (unsigned long long)random_u64());
+    snprintf(aside, sizeof aside, PICKUP_BAD "%014llx-%016llx", (unsigned long long)clock_epoch_us(),
+             (unsigned long long)random_u64());
     bool moved = renameat(p->folder, name, p->folder, aside) == 0;
     if (!moved)
         ignore(p, name);
-    log_event(LOG_EVENT_WARN, "drop_refused", LOG_TEXT("file", moved ? aside : name), LOG_TEXT("was", name), LOG_U64("uid", facts.st_uid), LOG_TEXT("reason", why),
+    log_event(LOG_EVENT_WARN, "drop_refused", LOG_TEXT("file", moved ? aside : name), LOG_TEXT("was", name),
+              LOG_U64("uid", facts.st_uid), LOG_TEXT("reason", why),
               LOG_TEXT("mend", "look at it in the drop folder, and remove it"));
 }
 
-/* A file that comes back with the power is taken in twice; should this sync fail, no more than that happens. */
+/* A file that comes back with the power is taken in twice;
+ * should this sync fail, no more than that happens. */
 static void sync_removals(struct pickup *p)
 {
     if (p->unsynced > 0 && fsync(p->folder) == 0)
@@ -130,24 +136,18 @@ static void look_later(struct pickup *p)
 
 static void take_next(struct pickup *p)
 {
-    struct drop_file_limits limits = {p->child->config->limits.message_size, p->child->config->limits.recipients};
+    struct drop_file_limits limits = {p->child->config->limits.message_size,
+                                      p->child->config->limits.recipients};
     const char *wrong = NULL;
     while (p->name_at < p->name_count) {
         const char *name = p->names[p->name_at++];
         if (limited_users_has(p, name)) /* since the folder was listed */
             continue;
         switch (drop_file_open(&p->submission.drop_file, p->folder, name, &limits, &wrong)) {
-        case DROP_FILE_FINE:
-            drop_submission_begin(p);
-            return;
-        case DROP_FILE_BAD:
-            set_aside(p, name, wrong);
-            break;
-        case DROP_FILE_LATER:
-            p->again = true;
-            break;
-        case DROP_FILE_GONE:
-            break;
+        case DROP_FILE_FINE: drop_submission_begin(p); return;
+        case DROP_FILE_BAD: set_aside(p, name, wrong); break;
+        case DROP_FILE_LATER: p->again = true; break;
+        case DROP_FILE_GONE: break;
         }
     }
     sync_removals(p);
@@ -176,7 +176,8 @@ void pickup_submission_ended(struct pickup *p, enum drop_submission_end how, con
     if (how == DROP_SUBMISSION_STORED && ++p->unsynced >= PICKUP_UNSYNCED_MAX)
         sync_removals(p); /* of those before */
     if (how == DROP_SUBMISSION_STORED && unlinkat(p->folder, drop_file->name, 0) != 0 && errno != ENOENT) {
-        log_event(LOG_EVENT_ERROR, "drop_failed", LOG_TEXT("file", drop_file->name), LOG_TEXT("reason", strerror(errno)),
+        log_event(LOG_EVENT_ERROR, "drop_failed", LOG_TEXT("file", drop_file->name),
+                  LOG_TEXT("reason", strerror(errno)),
                   LOG_TEXT("mend", "it was taken in and cannot be removed: remove it"));
         ignore(p, drop_file->name);
     }
@@ -209,7 +210,8 @@ static void news(void *owner, bool readable, bool writable)
     timer_set(&p->look, soonest_look_ms(p));
 }
 
-static void pickup_message(struct child *child, struct channel *from, enum ipc_kind kind, union ipc_message *message, int attached)
+static void pickup_message(struct child *child, struct channel *from, enum ipc_kind kind,
+                           union ipc_message *message, int attached)
 {
     drop_submission_answered(child->service_data, kind, message, attached);
 }
@@ -259,8 +261,10 @@ static bool pickup_start(struct child *child, struct error *error)
 {
     struct pickup *p = child->service_data;
     struct stat facts;
-    /* From now on there is somebody who picks up. As its owner, so that no right to keep the setgid bit is needed. */
-    if (fchmod(p->folder, DROP_FOLDER_MODE) != 0 || fstat(p->folder, &facts) != 0 || (facts.st_mode & 07777) != DROP_FOLDER_MODE)
+    /* From now on there is somebody who picks up. As its owner, so
+     * that no right to keep the setgid bit is needed. */
+    if (fchmod(p->folder, DROP_FOLDER_MODE) != 0 || fstat(p->folder, &facts) != 0 ||
+        (facts.st_mode & 07777) != DROP_FOLDER_MODE)
         return error_set_errno(error, EX_OSERR, "cannot open the drop folder for everybody");
     map_start(&p->ignored, random_u64());
     timer_start(&p->look, child->loop, look_now, p);

@@ -16,27 +16,27 @@
 #ifndef MAILBOAT_SERVICE_PICKUP_PICKUP_H
 #define MAILBOAT_SERVICE_PICKUP_PICKUP_H
 
-#include "run/child.h"
 #include "base/map.h"
 #include "core/message/dsn.h"
 #include "core/message/header.h"
-#include "service/pickup/drop_file.h"
 #include "core/queue/queue_id.h"
 #include "io/log_throttle.h"
+#include "run/child.h"
+#include "service/pickup/drop_file.h"
 
 enum pickup_limit {
-    PICKUP_NAMES_MAX = 4096,            /* of one look into the folder */
-    PICKUP_LOOK_MS = 60 * 1000,         /* between two looks, besides those when something arrives */
-    PICKUP_BLIND_LOOK_MS = 1000,        /* the same where the kernel does not tell what arrives */
-    PICKUP_RETRY_MS = 2 * 1000,         /* after something could not be taken in */
-    PICKUP_ABANDONED_S = 24 * 60 * 60,  /* a file that is still being written then is not written any more */
-    PICKUP_IGNORED_MAX = 1000,          /* files that cannot even be set aside */
-    PICKUP_UNSYNCED_MAX = 64,           /* removals that a power loss may take back */
-    PICKUP_WAITS_MAX = 256,             /* users who have sent too much for now */
-    PICKUP_WAITING_LOOK_MS = 1000,      /* between two looks while there are such: each looks at all files */
-    PICKUP_SLOT = 254,                  /* of its queue ids */
-    SUBMIT_TARGETS_MAX = 1024 * 1024,   /* octets of the recipients of one message to queue */
-    SUBMIT_COUNT_MAX = 5000,            /* and how many */
+    PICKUP_NAMES_MAX = 4096,           /* of one look into the folder */
+    PICKUP_LOOK_MS = 60 * 1000,        /* between two looks, besides those when something arrives */
+    PICKUP_BLIND_LOOK_MS = 1000,       /* the same where the kernel does not tell what arrives */
+    PICKUP_RETRY_MS = 2 * 1000,        /* after something could not be taken in */
+    PICKUP_ABANDONED_S = 24 * 60 * 60, /* a file that is still being written then is not written any more */
+    PICKUP_IGNORED_MAX = 1000,         /* files that cannot even be set aside */
+    PICKUP_UNSYNCED_MAX = 64,          /* removals that a power loss may take back */
+    PICKUP_WAITS_MAX = 256,            /* users who have sent too much for now */
+    PICKUP_WAITING_LOOK_MS = 1000,     /* between two looks while there are such: each looks at all files */
+    PICKUP_SLOT = 254,                 /* of its queue ids */
+    SUBMIT_TARGETS_MAX = 1024 * 1024,  /* octets of the recipients of one message to queue */
+    SUBMIT_COUNT_MAX = 5000,           /* and how many */
 };
 
 /* Names in the folder: ".NAME" is being written, "bad-NAME" was set aside, NAME is for us. */
@@ -44,35 +44,47 @@ enum pickup_limit {
 
 struct pickup;
 
-enum drop_submission_step { DROP_SUBMISSION_NONE, DROP_SUBMISSION_SENDER, DROP_SUBMISSION_LIMIT, DROP_SUBMISSION_RECIPIENT, DROP_SUBMISSION_SPOOL, DROP_SUBMISSION_SUBMIT };
+enum drop_submission_step {
+    DROP_SUBMISSION_NONE,
+    DROP_SUBMISSION_SENDER,
+    DROP_SUBMISSION_LIMIT,
+    DROP_SUBMISSION_RECIPIENT,
+    DROP_SUBMISSION_SPOOL,
+    DROP_SUBMISSION_SUBMIT
+};
 
 /* One message on its way from the folder to queue. */
 struct drop_submission {
-    enum drop_submission_step step;   /* which question is open */
-    uint64_t request;         /* its number */
+    enum drop_submission_step step; /* which question is open */
+    uint64_t request;               /* its number */
     struct drop_file drop_file;
     struct origin origin;
-    char account[32];         /* "uid 1000" */
-    struct header header;     /* of whom it says that it is from */
+    char account[32];     /* "uid 1000" */
+    struct header header; /* of whom it says that it is from */
     size_t author_at;
-    bool asks_author;         /* the sender of its envelope was asked about */
-    uint64_t limit_request;   /* by which it was counted; 0: it is not */
-    uint32_t wait_s;          /* how long its user has to wait */
-    size_t asked;             /* recipients that were asked about */
+    bool asks_author;       /* the sender of its envelope was asked about */
+    uint64_t limit_request; /* by which it was counted; 0: it is not */
+    uint32_t wait_s;        /* how long its user has to wait */
+    size_t asked;           /* recipients that were asked about */
     struct recipient *targets;
     size_t target_count, target_capacity, given; /* given: those that queue has */
-    struct map seen;          /* targets by address */
+    struct map seen;                             /* targets by address */
     struct dsn_recipient *unknown;
     size_t unknown_count;
-    bool reporting;           /* it is the report on the unknown ones now, the last thing */
+    bool reporting; /* it is the report on the unknown ones now, the last thing */
     uint64_t id, spool;
-    struct buffer content;    /* inline */
-    uint64_t size;            /* of what queue gets */
-    size_t giving;            /* targets in the open question */
+    struct buffer content; /* inline */
+    uint64_t size;         /* of what queue gets */
+    size_t giving;         /* targets in the open question */
 };
 
 /* How a submission ended. */
-enum drop_submission_end { DROP_SUBMISSION_STORED, DROP_SUBMISSION_BAD, DROP_SUBMISSION_LATER, DROP_SUBMISSION_WAITS };
+enum drop_submission_end {
+    DROP_SUBMISSION_STORED,
+    DROP_SUBMISSION_BAD,
+    DROP_SUBMISSION_LATER,
+    DROP_SUBMISSION_WAITS
+};
 
 struct limited_user {
     uint32_t uid;
@@ -81,21 +93,21 @@ struct limited_user {
 
 struct pickup {
     struct child *child;
-    int folder, inotify;      /* inotify: -1 where there is none */
+    int folder, inotify; /* inotify: -1 where there is none */
     struct watch news;
     struct timer look;
-    struct arena arena;       /* of the names */
+    struct arena arena; /* of the names */
     const char **names;
     size_t name_count, name_at;
-    size_t unsynced;          /* removals since the folder was synced */
-    bool unread;              /* there is more than was listed */
-    bool again;               /* something must be tried again */
-    bool arrived;             /* something came meanwhile */
+    size_t unsynced; /* removals since the folder was synced */
+    bool unread;     /* there is more than was listed */
+    bool again;      /* something must be tried again */
+    bool arrived;    /* something came meanwhile */
     bool draining;
     struct log_throttle listing;
     struct limited_user limited_users[PICKUP_WAITS_MAX];
     size_t wait_count;
-    uint64_t looked_ms;       /* when the folder was listed last */
+    uint64_t looked_ms; /* when the folder was listed last */
     struct map ignored;
     struct drop_submission submission;
     uint64_t last_request;
@@ -106,13 +118,16 @@ struct pickup {
 
 /* Begins with a file that is FINE; pickup_submission_ended() follows, perhaps before this returns. */
 void drop_submission_begin(struct pickup *pickup);
-void drop_submission_answered(struct pickup *pickup, enum ipc_kind kind, union ipc_message *message, int attached);
+void drop_submission_answered(struct pickup *pickup, enum ipc_kind kind, union ipc_message *message,
+                              int attached);
 /* auth or queue is gone: what is under way begins anew later. */
 void drop_submission_lost(struct pickup *pickup, enum process_role peer);
 
-/* For permission.c: asks it of auth or queue, under the number of drop_submission_request(); what is open then is `step`. */
+/* For permission.c: asks it of auth or queue, under the number of
+ * drop_submission_request(); what is open then is `step`. */
 uint64_t drop_submission_request(struct pickup *pickup);
-void drop_submission_ask(struct pickup *pickup, enum drop_submission_step step, enum ipc_kind kind, const void *message);
+void drop_submission_ask(struct pickup *pickup, enum drop_submission_step step, enum ipc_kind kind,
+                         const void *message);
 void drop_submission_go_on(struct pickup *pickup); /* it may be sent */
 void drop_submission_end(struct pickup *pickup, enum drop_submission_end end, const char *why);
 

@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* queue_control: what subcommands ask of the running queue. */
 #define _GNU_SOURCE
-#include "service/queue/queue_process.h"
-
-#include "run/listen.h"
-
 #include <errno.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include "run/listen.h"
+#include "service/queue/queue_process.h"
 
 bool queue_control_open(struct queue_control *control, const char *folder, struct error *error)
 {
@@ -35,7 +34,8 @@ static void hang_up(struct queue_control_client *client)
 
 static void answer(struct queue_control_client *client, bool ok, uint64_t count, const char *text)
 {
-    struct ipc_control_answer said = {.request = client->request, .ok = ok, .count = count, .text = bytes_of_text(text)};
+    struct ipc_control_answer said = {
+        .request = client->request, .ok = ok, .count = count, .text = bytes_of_text(text)};
     client->asked = client->done = client->all = false;
     if (!channel_send(&client->channel, IPC_CONTROL_ANSWER, &said, -1))
         hang_up(client);
@@ -67,7 +67,8 @@ static void ask(struct queue_control_client *client, const struct ipc_control *a
     client->done = !client->all;
     client->after = client->count = 0;
     if (!client->all)
-        client->count = queue_control(client->control->queue, client->verb, asked->id, queue_clock_now_ms(client->control->queue_clock));
+        client->count = queue_control(client->control->queue, client->verb, asked->id,
+                                      queue_clock_now_ms(client->control->queue_clock));
     timer_set(client->control->wake, 0);
 }
 
@@ -81,7 +82,9 @@ static void choose(struct queue_control_client *client, const struct ipc_choose 
     }
     client->asked = client->done = true;
     client->all = false;
-    client->count = queue_control_chosen(client->control->queue, client->verb, asked->chosen, asked->chosen_count, queue_clock_now_ms(client->control->queue_clock));
+    client->count = queue_control_chosen(client->control->queue, client->verb, asked->chosen,
+                                         asked->chosen_count,
+                                         queue_clock_now_ms(client->control->queue_clock));
     timer_set(client->control->wake, 0);
 }
 
@@ -89,7 +92,8 @@ static void send_status(struct queue_control_client *client, const struct ipc_st
 {
     struct ipc_status_answer said = {.request = asked->request};
     struct arena arena = {0};
-    queue_status(client->control->queue, asked->with_in_progress != 0, queue_clock_now_ms(client->control->queue_clock), &arena, &said);
+    queue_status(client->control->queue, asked->with_in_progress != 0,
+                 queue_clock_now_ms(client->control->queue_clock), &arena, &said);
     bool sent = channel_send(&client->channel, IPC_STATUS_ANSWER, &said, -1);
     arena_clear(&arena);
     if (!sent)
@@ -129,7 +133,8 @@ static void client_ready(void *owner, bool readable, bool writable)
         hear(client, kind, &message);
     }
     if (client->connected)
-        watch_change(&client->watch, !client->asked && !channel_is_full(&client->channel), channel_wants_write(&client->channel));
+        watch_change(&client->watch, !client->asked && !channel_is_full(&client->channel),
+                     channel_wants_write(&client->channel));
 }
 
 static void reopen(void *owner)
@@ -161,7 +166,8 @@ static void welcome(void *owner, bool readable, bool writable)
     }
 }
 
-void queue_control_start(struct queue_control *control, struct loop *loop, struct queue *queue, const struct queue_clock *queue_clock, struct timer *wake)
+void queue_control_start(struct queue_control *control, struct loop *loop, struct queue *queue,
+                         const struct queue_clock *queue_clock, struct timer *wake)
 {
     control->loop = loop;
     control->queue = queue;
@@ -188,7 +194,9 @@ void queue_control_committed(struct queue_control *control, enum store_verdict v
         if (!client->connected || !client->asked)
             continue;
         if (verdict != STORE_DONE)
-            answer(client, false, 0, verdict == STORE_FULL ? "the disk is full: make room first" : "the queue cannot be written; see the log");
+            answer(client, false, 0,
+                   verdict == STORE_FULL ? "the disk is full: make room first"
+                                         : "the queue cannot be written; see the log");
         else if (client->done)
             answer(client, true, client->count, "");
     }

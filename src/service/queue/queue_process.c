@@ -6,11 +6,6 @@
 #define _GNU_SOURCE
 #include "service/queue/queue_process.h"
 
-#include "io/clock.h"
-#include "io/log.h"
-#include "io/random.h"
-#include "io/log_throttle.h"
-
 #include <limits.h>
 #include <sched.h>
 #include <stdio.h>
@@ -21,10 +16,15 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "io/clock.h"
+#include "io/log.h"
+#include "io/log_throttle.h"
+#include "io/random.h"
+
 enum {
-    STARTS_A_TURN_MAX = 32,          /* deliveries; then what arrived meanwhile has its turn */
-    DRAIN_LIMIT_MS = 10 * 1000,      /* for deliveries under way */
-    WAKE_MAX_MS = 60 * 1000,         /* while something waits: until the clock is looked at */
+    STARTS_A_TURN_MAX = 32,     /* deliveries; then what arrived meanwhile has its turn */
+    DRAIN_LIMIT_MS = 10 * 1000, /* for deliveries under way */
+    WAKE_MAX_MS = 60 * 1000,    /* while something waits: until the clock is looked at */
 };
 
 /* Who waits for the commit. */
@@ -52,7 +52,8 @@ static struct queue_process here; /* one a process */
 
 /* ---- what arrives ---- */
 
-static void wait_for_commit(struct queue_process *p, struct channel *asker, uint64_t request, enum store_verdict verdict)
+static void wait_for_commit(struct queue_process *p, struct channel *asker, uint64_t request,
+                            enum store_verdict verdict)
 {
     if (p->waiting_count == p->waiting_capacity) {
         p->waiting_capacity = p->waiting_capacity == 0 ? 64 : 2 * p->waiting_capacity;
@@ -63,8 +64,12 @@ static void wait_for_commit(struct queue_process *p, struct channel *asker, uint
 
 static void submit(struct queue_process *p, struct channel *from, const struct ipc_submit *submitted)
 {
-    struct store_message message = {.id = submitted->id, .envelope = submitted->envelope, .origin = submitted->origin, .content = submitted->content};
-    enum store_verdict verdict = queue_accept(&p->queue, &message, submitted->spool, queue_clock_now_ms(&p->queue_clock));
+    struct store_message message = {.id = submitted->id,
+                                    .envelope = submitted->envelope,
+                                    .origin = submitted->origin,
+                                    .content = submitted->content};
+    enum store_verdict verdict = queue_accept(&p->queue, &message, submitted->spool,
+                                              queue_clock_now_ms(&p->queue_clock));
     if (verdict != STORE_DONE && submitted->spool != 0)
         store_spool_drop(p->store, submitted->spool);
     wait_for_commit(p, from, submitted->request, verdict);
@@ -76,7 +81,8 @@ static void spool(struct queue_process *p, struct channel *from, const struct ip
     enum store_verdict verdict;
     int file = store_spool(p->store, answer.spool, &verdict);
     if (file < 0 && log_throttle_is_due(&p->spooling, clock_now_ms()))
-        log_event(LOG_EVENT_ERROR, "spool_failed", LOG_TEXT("reason", strerror(errno)), LOG_U64("times", p->spooling.times));
+        log_event(LOG_EVENT_ERROR, "spool_failed", LOG_TEXT("reason", strerror(errno)),
+                  LOG_U64("times", p->spooling.times));
     else if (file >= 0)
         log_throttle_recovered(&p->spooling, clock_now_ms());
     answer.verdict = verdict;
@@ -85,7 +91,8 @@ static void spool(struct queue_process *p, struct channel *from, const struct ip
         close(file);
 }
 
-static void queue_process_message(struct child *child, struct channel *from, enum ipc_kind kind, union ipc_message *message, int attached)
+static void queue_process_message(struct child *child, struct channel *from, enum ipc_kind kind,
+                                  union ipc_message *message, int attached)
 {
     struct queue_process *p = child->service_data;
     if (attached >= 0)
@@ -94,10 +101,18 @@ static void queue_process_message(struct child *child, struct channel *from, enu
     case IPC_SUBMIT: submit(p, from, &message->submit); break;
     case IPC_SPOOL: spool(p, from, &message->spool); break;
     case IPC_SPOOL_DROP: store_spool_drop(p->store, message->spool_drop.spool); break;
-    case IPC_DELIVER_ANSWER: queue_delivered(&p->queue, &message->deliver_answer, queue_clock_now_ms(&p->queue_clock)); break;
-    case IPC_AWAY_ANSWER: vacation_queue_answered(&p->queue, &message->away_answer, queue_clock_now_ms(&p->queue_clock)); break;
-    case IPC_EXPAND_ANSWER: queue_members_answered(&p->queue, &message->expand_answer, queue_clock_now_ms(&p->queue_clock)); break;
-    case IPC_RECIPIENT_ANSWER: queue_looked_up(&p->queue, &message->recipient_answer, queue_clock_now_ms(&p->queue_clock)); break;
+    case IPC_DELIVER_ANSWER:
+        queue_delivered(&p->queue, &message->deliver_answer, queue_clock_now_ms(&p->queue_clock));
+        break;
+    case IPC_AWAY_ANSWER:
+        vacation_queue_answered(&p->queue, &message->away_answer, queue_clock_now_ms(&p->queue_clock));
+        break;
+    case IPC_EXPAND_ANSWER:
+        queue_members_answered(&p->queue, &message->expand_answer, queue_clock_now_ms(&p->queue_clock));
+        break;
+    case IPC_RECIPIENT_ANSWER:
+        queue_looked_up(&p->queue, &message->recipient_answer, queue_clock_now_ms(&p->queue_clock));
+        break;
     default: break; /* the table in ipc/ipc_message.c lets nothing else through */
     }
 }
@@ -108,7 +123,8 @@ static void answer_all(struct queue_process *p, enum store_verdict verdict)
 {
     for (size_t i = 0; i < p->waiting_count; i++) {
         const struct waiting_submission *w = &p->waiting[i];
-        struct ipc_submit_answer answer = {.request = w->request, .verdict = w->verdict != STORE_DONE ? w->verdict : verdict};
+        struct ipc_submit_answer answer = {.request = w->request,
+                                           .verdict = w->verdict != STORE_DONE ? w->verdict : verdict};
         if (w->asker != NULL)
             child_send(p->child, w->asker, IPC_SUBMIT_ANSWER, &answer, -1);
     }
@@ -118,13 +134,15 @@ static void answer_all(struct queue_process *p, enum store_verdict verdict)
 static const enum process_role transports[SCHEDULE_TRANSPORTS] = {
     [SCHEDULE_LOCAL] = PROCESS_LOCAL, [SCHEDULE_AWAY] = PROCESS_RELAY, [SCHEDULE_LOOKUP] = PROCESS_AUTH};
 
-static void give(struct queue_process *p, struct channel *carrier, enum schedule_transport transport, const struct ipc_deliver *deliver, int content)
+static void give(struct queue_process *p, struct channel *carrier, enum schedule_transport transport,
+                 const struct ipc_deliver *deliver, int content)
 {
     if (transport == SCHEDULE_LOOKUP && deliver->envelope.recipients[0].expands != EXPANDS_NOT) {
         struct ipc_expand asked = queue_expansion(&p->queue, deliver->delivery);
         child_send(p->child, carrier, IPC_EXPAND, &asked, -1);
     } else if (transport == SCHEDULE_LOOKUP) {
-        struct ipc_recipient asked = {.request = deliver->delivery, .address = deliver->envelope.recipients[0].address};
+        struct ipc_recipient asked = {.request = deliver->delivery,
+                                      .address = deliver->envelope.recipients[0].address};
         child_send(p->child, carrier, IPC_RECIPIENT, &asked, -1);
     } else {
         child_send(p->child, carrier, IPC_DELIVER, deliver, content);
@@ -171,7 +189,9 @@ static void set_wake(struct queue_process *p, bool soon)
     if (soon)
         timer_set(&p->wake, 0);
     else if (wake_ms != 0) /* a timer does not count while the machine sleeps */
-        timer_set(&p->wake, wake_ms <= now_ms ? 1 : wake_ms - now_ms < WAKE_MAX_MS ? wake_ms - now_ms : WAKE_MAX_MS);
+        timer_set(&p->wake, wake_ms <= now_ms                ? 1
+                            : wake_ms - now_ms < WAKE_MAX_MS ? wake_ms - now_ms
+                                                             : WAKE_MAX_MS);
     else
         timer_cancel(&p->wake);
 }
@@ -192,7 +212,8 @@ static void turn(struct queue_process *p)
         return;
     }
     if (verdict == STORE_FULL && log_throttle_is_due(&p->full, clock_now_ms()))
-        log_event(LOG_EVENT_ERROR, "store_full", LOG_TEXT("reason", error.text), LOG_U64("times", p->full.times), LOG_TEXT("mend", "make room in the data folder"));
+        log_event(LOG_EVENT_ERROR, "store_full", LOG_TEXT("reason", error.text),
+                  LOG_U64("times", p->full.times), LOG_TEXT("mend", "make room in the data folder"));
     if (verdict == STORE_DONE && log_throttle_recovered(&p->full, clock_now_ms()))
         log_event(LOG_EVENT_INFO, "store_has_room", LOG_U64("times", p->full.times));
     if (verdict == STORE_DONE)
@@ -200,7 +221,8 @@ static void turn(struct queue_process *p)
     bool more = false;
     for (int transport = 0; transport < SCHEDULE_TRANSPORTS && !p->draining; transport++)
         more = start_some(p, (enum schedule_transport)transport, now_ms) || more;
-    set_wake(p, more || queue_control_walk(&p->control, now_ms) || (verdict == STORE_DONE && store_is_changed(p->store)));
+    set_wake(p, more || queue_control_walk(&p->control, now_ms) ||
+                    (verdict == STORE_DONE && store_is_changed(p->store)));
     leave_if_done(p);
 }
 
@@ -235,7 +257,8 @@ static void queue_process_peer_lost(struct child *child, struct channel *peer)
         vacation_queue_unasked(&p->queue);
     for (int transport = 0; transport < SCHEDULE_TRANSPORTS; transport++)
         if (transports[transport] == peer->peer)
-            queue_transport_lost(&p->queue, (enum schedule_transport)transport, queue_clock_now_ms(&p->queue_clock));
+            queue_transport_lost(&p->queue, (enum schedule_transport)transport,
+                                 queue_clock_now_ms(&p->queue_clock));
     timer_set(&p->wake, 0);
 }
 
@@ -247,16 +270,21 @@ static uint32_t deliveries_at_once(uint32_t wanted)
     struct rlimit limit;
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted + DESCRIPTORS_BESIDE)
         return wanted;
-    return limit.rlim_cur > 2 * DESCRIPTORS_BESIDE ? (uint32_t)limit.rlim_cur - DESCRIPTORS_BESIDE : DESCRIPTORS_BESIDE;
+    return limit.rlim_cur > 2 * DESCRIPTORS_BESIDE ? (uint32_t)limit.rlim_cur - DESCRIPTORS_BESIDE
+                                                   : DESCRIPTORS_BESIDE;
 }
 
 static struct queue_options options_of(const struct config *config)
 {
-    return (struct queue_options){
-        .hostname = bytes_of_text(config->hostname),
-        .retry = {.first_ms = config->queue.first_ms, .max_ms = config->queue.max_ms, .factor = config->queue.factor},
-        .expire_ms = config->queue.expire_ms, .warn_after_ms = config->queue.warn_after_ms, .routes = config_rules(config), .hold = config->queue.hold,
-        .deliveries = deliveries_at_once(config->limits.deliveries)};
+    return (struct queue_options){.hostname = bytes_of_text(config->hostname),
+                                  .retry = {.first_ms = config->queue.first_ms,
+                                            .max_ms = config->queue.max_ms,
+                                            .factor = config->queue.factor},
+                                  .expire_ms = config->queue.expire_ms,
+                                  .warn_after_ms = config->queue.warn_after_ms,
+                                  .routes = config_rules(config),
+                                  .hold = config->queue.hold,
+                                  .deliveries = deliveries_at_once(config->limits.deliveries)};
 }
 
 static bool queue_process_open(struct child *child, struct error *error)
@@ -264,7 +292,8 @@ static bool queue_process_open(struct child *child, struct error *error)
     here = (struct queue_process){.child = child};
     child->service_data = &here;
     queue_clock_open(&here.queue_clock);
-    child->paths->keeps_root = true; /* SQLite opens its log by its path, and DATA/queue can be a link to another disk */
+    /* SQLite opens its log by its path, and DATA/queue can be a link to another disk */
+    child->paths->keeps_root = true;
     return true;
 }
 

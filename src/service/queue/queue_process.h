@@ -6,9 +6,9 @@
 #ifndef MAILBOAT_SERVICE_QUEUE_QUEUE_PROCESS_H
 #define MAILBOAT_SERVICE_QUEUE_QUEUE_PROCESS_H
 
-#include "run/child.h"
 #include "queue/queue.h"
 #include "queue/queue_clock.h"
+#include "run/child.h"
 
 enum { CONTROL_CLIENTS_MAX = 16 };
 
@@ -20,7 +20,7 @@ struct queue_control_client {
     bool connected;
     /* The one thing it asked that is not answered yet. */
     bool asked, done;
-    bool all;              /* of all messages: goes on turn by turn */
+    bool all; /* of all messages: goes on turn by turn */
     uint64_t request, after, count;
     enum control_verb verb;
 };
@@ -38,7 +38,8 @@ struct queue_control {
 
 /* DATA/queue/control.sock: for the folder's owner and root alone. */
 bool queue_control_open(struct queue_control *control, const char *folder, struct error *error);
-void queue_control_start(struct queue_control *control, struct loop *loop, struct queue *queue, const struct queue_clock *queue_clock, struct timer *wake);
+void queue_control_start(struct queue_control *control, struct loop *loop, struct queue *queue,
+                         const struct queue_clock *queue_clock, struct timer *wake);
 void queue_control_close(struct queue_control *control);
 /* Those whose wish was in the batch are answered. */
 void queue_control_committed(struct queue_control *control, enum store_verdict verdict);

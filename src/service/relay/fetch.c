@@ -2,12 +2,12 @@
 #define _GNU_SOURCE
 #include "service/relay/fetch.h"
 
-#include "base/arena.h"
-
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <sysexits.h>
 #include <unistd.h>
+
+#include "base/arena.h"
 
 enum { STACK_SIZE = 512 * 1024 };
 
@@ -26,8 +26,11 @@ static void wake_loop(struct fetch *fetch)
 static void *fetch_now(void *owner)
 {
     struct fetch *fetch = owner;
-    const struct https_wanted wanted = {.url = fetch->url, .resolved = fetch->resolved, .authorities = fetch->fetches->authorities,
-                                        .size_max = fetch->size_max, .timeout_ms = FETCH_TIMEOUT_MS};
+    const struct https_wanted wanted = {.url = fetch->url,
+                                        .resolved = fetch->resolved,
+                                        .authorities = fetch->fetches->authorities,
+                                        .size_max = fetch->size_max,
+                                        .timeout_ms = FETCH_TIMEOUT_MS};
     fetch->fine = https_fetch_plain(&wanted, &fetch->body, &fetch->error);
     wake_loop(fetch);
     return NULL;
@@ -85,9 +88,11 @@ static void some_done(void *owner, bool readable, bool writable)
     run_waiting(fetches);
 }
 
-bool fetch_pool_start(struct fetch_pool *fetches, struct loop *loop, struct bytes authorities, struct error *error)
+bool fetch_pool_start(struct fetch_pool *fetches, struct loop *loop, struct bytes authorities,
+                      struct error *error)
 {
-    *fetches = (struct fetch_pool){.authorities = authorities, .event = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)};
+    *fetches = (struct fetch_pool){.authorities = authorities,
+                                   .event = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)};
     if (fetches->event < 0)
         return error_set_errno(error, EX_OSERR, "cannot watch for fetched files");
     pthread_mutex_init(&fetches->lock, NULL);
@@ -105,7 +110,12 @@ void fetch_start(struct fetch_pool *fetches, const char *url, const char *resolv
                  void (*on_done)(void *owner, const struct fetch *fetch), void *owner)
 {
     struct fetch *fetch = memory_new(sizeof *fetch);
-    *fetch = (struct fetch){.fetches = fetches, .url = copy(url), .resolved = copy(resolved), .size_max = size_max, .on_done = on_done, .owner = owner};
+    *fetch = (struct fetch){.fetches = fetches,
+                            .url = copy(url),
+                            .resolved = copy(resolved),
+                            .size_max = size_max,
+                            .on_done = on_done,
+                            .owner = owner};
     if (fetches->waiting_last == NULL)
         fetches->waiting_first = fetch;
     else

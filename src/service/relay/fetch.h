@@ -7,16 +7,16 @@
 #ifndef MAILBOAT_SERVICE_RELAY_FETCH_H
 #define MAILBOAT_SERVICE_RELAY_FETCH_H
 
+#include <pthread.h>
+
 #include "io/https.h"
 #include "io/loop.h"
-
-#include <pthread.h>
 
 enum { FETCHES_AT_ONCE_MAX = 16, FETCH_TIMEOUT_MS = 20 * 1000 };
 
 struct fetch {
     struct fetch_pool *fetches;
-    struct fetch *next; /* that waits, or is done */
+    struct fetch *next;   /* that waits, or is done */
     char *url, *resolved; /* its own */
     size_t size_max;
     struct buffer body;
@@ -35,7 +35,8 @@ struct fetch_pool {
     struct watch watch;
 };
 
-bool fetch_pool_start(struct fetch_pool *fetches, struct loop *loop, struct bytes authorities, struct error *error);
+bool fetch_pool_start(struct fetch_pool *fetches, struct loop *loop, struct bytes authorities,
+                      struct error *error);
 /* Texts are copied. */
 void fetch_start(struct fetch_pool *fetches, const char *url, const char *resolved, size_t size_max,
                  void (*on_done)(void *owner, const struct fetch *fetch), void *owner);

@@ -1,26 +1,27 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "service/relay/relay.h"
-
-#include "io/clock.h"
-#include "dial/sasl_client.h"
-#include "io/log.h"
-
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "dial/sasl_client.h"
+#include "io/clock.h"
+#include "io/log.h"
+#include "service/relay/relay.h"
+
 static void run(struct outbound_connection *connection);
 
 /* ---- the message ---- */
 
-/* An address whose domain alone is international goes in ASCII: every server knows it then (RFC 5890 2.3.2.1). */
+/* An address whose domain alone is international goes in
+ * ASCII: every server knows it then (RFC 5890 2.3.2.1). */
 static struct bytes copy_address(struct arena *arena, struct bytes address)
 {
     char domain[DOMAIN_MAX + 1], name[DOMAIN_MAX + 1];
     size_t at = bytes_find_last(address, '@');
-    if (bytes_is_ascii(address) || at == SIZE_MAX || !bytes_is_ascii(bytes_first(address, at)) || address.length - at > DOMAIN_MAX)
+    if (bytes_is_ascii(address) || at == SIZE_MAX || !bytes_is_ascii(bytes_first(address, at)) ||
+        address.length - at > DOMAIN_MAX)
         return arena_copy(arena, address);
     snprintf(domain, sizeof domain, "%.*s", BYTES_ARG(bytes_from(address, at + 1)));
     if (!dns_ascii_name(domain, name, sizeof name))
@@ -43,7 +44,8 @@ static struct envelope copy_envelope(struct arena *arena, const struct envelope 
     return to;
 }
 
-static void take_message(struct outbound_connection *connection, struct channel *from, const struct ipc_deliver *deliver, int content)
+static void take_message(struct outbound_connection *connection, struct channel *from,
+                         const struct ipc_deliver *deliver, int content)
 {
     arena_clear(&connection->arena);
     connection->envelope = copy_envelope(&connection->arena, &deliver->envelope);
@@ -148,7 +150,8 @@ static void lost(struct outbound_connection *connection, bool in_tls, enum tls_l
 static void feed(struct outbound_connection *connection)
 {
     size_t used;
-    while (is_connected(connection) && !connection->handshaking && (used = delivery_feed(&connection->delivery, conn_input(&connection->conn))) > 0) {
+    while (is_connected(connection) && !connection->handshaking &&
+           (used = delivery_feed(&connection->delivery, conn_input(&connection->conn))) > 0) {
         conn_consume(&connection->conn, used);
         run(connection);
         if (connection->over)
@@ -179,9 +182,11 @@ static void on_connected(void *owner)
 static void on_tls(void *owner)
 {
     struct outbound_connection *connection = owner;
-    struct bytes text = conn_tls_text(&connection->conn, connection->tls_text, sizeof connection->tls_text - 72);
-    snprintf(connection->tls_text + text.length, sizeof connection->tls_text - text.length, " certificate=%s%s policy=%.*s",
-             tls_certificate_name(conn_tls_certificate(&connection->conn)), conn_tls_resumed(&connection->conn) ? " resumed" : "",
+    struct bytes text = conn_tls_text(&connection->conn, connection->tls_text,
+                                      sizeof connection->tls_text - 72);
+    snprintf(connection->tls_text + text.length, sizeof connection->tls_text - text.length,
+             " certificate=%s%s policy=%.*s", tls_certificate_name(conn_tls_certificate(&connection->conn)),
+             conn_tls_resumed(&connection->conn) ? " resumed" : "",
              BYTES_ARG(delivery_tls_name(&connection->delivery)));
     connection->handshaking = false;
     if (connection->connecting_tls)
@@ -211,7 +216,8 @@ static void on_end(void *owner, enum conn_end end)
 {
     struct outbound_connection *connection = owner;
     char why[sizeof connection->conn.why];
-    snprintf(why, sizeof why, "%s", connection->conn.why[0] != '\0' ? connection->conn.why : "the connection ended");
+    snprintf(why, sizeof why, "%s",
+             connection->conn.why[0] != '\0' ? connection->conn.why : "the connection ended");
     feed(connection); /* what it said before */
     if (end == CONN_END_REFUSED)
         relay_route_reached(connection); /* who refuses answers */
@@ -223,7 +229,8 @@ static void on_end(void *owner, enum conn_end end)
     if (injected)
         how = TLS_LOSS_CLEAR_TEXT;
     if (!connection->over)
-        lost(connection, end == CONN_END_TLS || connection->handshaking, how, injected ? CLEAR_TEXT_AFTER_STARTTLS : why);
+        lost(connection, end == CONN_END_TLS || connection->handshaking, how,
+             injected ? CLEAR_TEXT_AFTER_STARTTLS : why);
     finish_if_over(connection);
 }
 
@@ -240,24 +247,33 @@ static void on_timeout(void *owner)
         conn_set_deadline(&connection->conn, delivery_timeout_ms(&connection->delivery));
         return;
     }
-    if (!connection->reached && !connection->handshaking && delivery_step(&connection->delivery) == STEP_CONNECT)
+    if (!connection->reached && !connection->handshaking &&
+        delivery_step(&connection->delivery) == STEP_CONNECT)
         relay_route_silent(connection);
-    snprintf(why, sizeof why, "timed out: no answer in the step %s", client_step_name(connection->handshaking ? STEP_TLS : delivery_step(&connection->delivery)));
+    snprintf(why, sizeof why, "timed out: no answer in the step %s",
+             client_step_name(connection->handshaking ? STEP_TLS : delivery_step(&connection->delivery)));
     lost(connection, connection->handshaking, TLS_LOSS_SILENT, why);
     finish_if_over(connection);
 }
 
-static const struct conn_events outbound_events = {
-    .on_connected = on_connected, .on_input = on_input, .on_drained = on_drained, .on_tls = on_tls, .on_end = on_end, .on_timeout = on_timeout};
+static const struct conn_events outbound_events = {.on_connected = on_connected,
+                                                   .on_input = on_input,
+                                                   .on_drained = on_drained,
+                                                   .on_tls = on_tls,
+                                                   .on_end = on_end,
+                                                   .on_timeout = on_timeout};
 
 /* A smarthost whose port we found is expected to be quick until it takes a
  * message: when it is not, another port is looked for. */
 static uint32_t patience_ms(const struct outbound_connection *connection, uint32_t usual_ms)
 {
     if (relay_route_is_auto(connection) && !connection->by_smarthost && !connection->delivery.has_session)
-        return usual_ms > PORT25_MONITOR_PATIENCE_MS ? PORT25_MONITOR_PATIENCE_MS : usual_ms; /* there is another way */
+        /* there is another way */
+        return usual_ms > PORT25_MONITOR_PATIENCE_MS ? PORT25_MONITOR_PATIENCE_MS : usual_ms;
     uint32_t most_ms = connection->delivery.has_session ? RACE_STEP_MS : RACE_CONNECT_MS;
-    return smarthost_is_auto(connection) && connection->delivery.messages == 0 && usual_ms > most_ms ? most_ms : usual_ms;
+    return smarthost_is_auto(connection) && connection->delivery.messages == 0 && usual_ms > most_ms
+               ? most_ms
+               : usual_ms;
 }
 
 /* What the delivery asks of the peer; its texts are the delivery's. */
@@ -266,8 +282,13 @@ static struct conn_peer peer_of(struct outbound_connection *connection, const st
     struct bytes name = bytes_first(action->name, DOMAIN_MAX);
     memcpy(connection->name, name.at, name.length);
     connection->name[name.length] = '\0';
-    return (struct conn_peer){.name = connection->name, .verify = action->verify, .tlsa = action->tlsa, .tlsa_count = action->tlsa_count,
-                              .names = {action->names[0], action->names[1]}, .protocol = connection->delivery.options.port == RACE_LAST_PORT ? "smtp" : NULL};
+    return (struct conn_peer){.name = connection->name,
+                              .verify = action->verify,
+                              .tlsa = action->tlsa,
+                              .tlsa_count = action->tlsa_count,
+                              .names = {action->names[0], action->names[1]},
+                              .protocol = connection->delivery.options.port == RACE_LAST_PORT ? "smtp"
+                                                                                              : NULL};
 }
 
 static void on_eyeballs_done(void *owner, int descriptor, size_t index, enum conn_end end, const char *why)
@@ -279,7 +300,8 @@ static void on_eyeballs_done(void *owner, int descriptor, size_t index, enum con
     if (descriptor >= 0) {
         delivery_took(&connection->delivery, index);
         connection->has_conn = true;
-        conn_start(&connection->conn, connection->relay->child->loop, descriptor, &outbound_events, connection);
+        conn_start(&connection->conn, connection->relay->child->loop, descriptor, &outbound_events,
+                   connection);
         conn_set_deadline(&connection->conn, patience_ms(connection, CONNECT_TIMEOUT_MS));
         on_connected(connection);
         return;
@@ -309,12 +331,14 @@ static void connect_to(struct outbound_connection *connection, const struct deli
     connection->connecting_tls = action->tls;
     if (action->address_count > 1) {
         connection->eyeballs = memory_new(sizeof *connection->eyeballs);
-        happy_eyeballs_start(connection->eyeballs, connection->relay->child->loop, action->addresses, action->address_count, action->port, patience_ms(connection, action->timeout_ms),
-                    &eyeballs_events, connection);
+        happy_eyeballs_start(connection->eyeballs, connection->relay->child->loop, action->addresses,
+                             action->address_count, action->port, patience_ms(connection, action->timeout_ms),
+                             &eyeballs_events, connection);
         return;
     }
     connection->has_conn = true;
-    conn_connect(&connection->conn, connection->relay->child->loop, address, length, &outbound_events, connection);
+    conn_connect(&connection->conn, connection->relay->child->loop, address, length, &outbound_events,
+                 connection);
     conn_set_deadline(&connection->conn, patience_ms(connection, action->timeout_ms));
 }
 
@@ -333,7 +357,8 @@ static void give_content(struct outbound_connection *connection)
         part = bytes_first(bytes_from(connection->content, connection->content_at - front), CONTENT_RUN_MAX);
         last = connection->content_at + part.length == front + connection->content.length;
     } else {
-        ssize_t count = pread(connection->file, buffer, sizeof buffer, (off_t)(connection->content_at - front));
+        ssize_t count = pread(connection->file, buffer, sizeof buffer,
+                              (off_t)(connection->content_at - front));
         if (count <= 0) { /* never end a message that is not whole */
             lost(connection, false, TLS_LOSS_ENDED, "the content could not be read");
             return;
@@ -358,7 +383,8 @@ static void begin_again(struct outbound_connection *connection)
     connection->delivery = (struct delivery){0};
     relay_route_choose(connection);
     if (!smarthost_must_wait(connection))
-        timer_set(&connection->step_timer, 0); /* it is known already; not from within the old delivery's call */
+        /* it is known already; not from within the old delivery's call */
+        timer_set(&connection->step_timer, 0);
 }
 
 static void on_resolved(void *owner, const struct dns_answer *answer)
@@ -396,17 +422,14 @@ static bool act(struct outbound_connection *connection, const struct delivery_ac
     }
     switch (action->kind) {
     case DELIVERY_RESOLVE:
-        dns_ask(connection->relay->dns, &connection->question, action->name, action->type, on_resolved, connection);
+        dns_ask(connection->relay->dns, &connection->question, action->name, action->type, on_resolved,
+                connection);
         break;
     case DELIVERY_ASK_STS:
         sts_policies_ask(&connection->relay->policies, &connection->sts, action->name, on_sts, connection);
         break;
-    case DELIVERY_CONNECT:
-        connect_to(connection, action);
-        break;
-    case DELIVERY_SEND:
-        conn_write(&connection->conn, action->bytes);
-        break;
+    case DELIVERY_CONNECT: connect_to(connection, action); break;
+    case DELIVERY_SEND: conn_write(&connection->conn, action->bytes); break;
     case DELIVERY_STARTTLS:
         if (conn_input(&connection->conn).length > 0) { /* RFC 3207 6 */
             lost(connection, true, TLS_LOSS_CLEAR_TEXT, CLEAR_TEXT_AFTER_STARTTLS);
@@ -429,7 +452,8 @@ static bool act(struct outbound_connection *connection, const struct delivery_ac
         give_content(connection);
         break;
     case DELIVERY_DONE:
-        if (relay_route_has_other(connection) || smarthost_has_failed(connection, action->results, action->result_count)) {
+        if (relay_route_has_other(connection) ||
+            smarthost_has_failed(connection, action->results, action->result_count)) {
             begin_again(connection);
             return false;
         }
@@ -443,8 +467,7 @@ static bool act(struct outbound_connection *connection, const struct delivery_ac
             conn_close(&connection->conn);
         connection->has_conn = connection->handshaking = false;
         break;
-    case DELIVERY_NOTHING:
-        return false;
+    case DELIVERY_NOTHING: return false;
     }
     return true;
 }
@@ -472,15 +495,18 @@ static void run(struct outbound_connection *connection)
             break;
     connection->running = false;
     if (is_connected(connection) && connection->delivery.connected)
-        conn_set_deadline(&connection->conn, patience_ms(connection, delivery_timeout_ms(&connection->delivery)));
-    if (connection->number == 0 && delivery_is_open(&connection->delivery) && !connection->idle && !connection->relay->draining) {
+        conn_set_deadline(&connection->conn,
+                          patience_ms(connection, delivery_timeout_ms(&connection->delivery)));
+    if (connection->number == 0 && delivery_is_open(&connection->delivery) && !connection->idle &&
+        !connection->relay->draining) {
         relay_is_idle(connection->relay, connection);
         timer_set(&connection->idle_timer, OUTBOUND_IDLE_MS);
     } else if (connection->number == 0 && delivery_is_open(&connection->delivery) && !connection->idle) {
         outbound_quit(connection);
         return;
     }
-    connection->over = connection->number == 0 && !is_connected(connection) && !connection->question.asked && connection->sts.inquiry == NULL;
+    connection->over = connection->number == 0 && !is_connected(connection) && !connection->question.asked &&
+                       connection->sts.inquiry == NULL;
     if (connection->over)
         timer_set(&connection->step_timer, 0);
 }
@@ -488,7 +514,8 @@ static void run(struct outbound_connection *connection)
 static void step_over(void *owner)
 {
     struct outbound_connection *connection = owner;
-    if (connection->number != 0 && connection->delivery.envelope == NULL && !connection->waiting && !connection->wants_secret)
+    if (connection->number != 0 && connection->delivery.envelope == NULL && !connection->waiting &&
+        !connection->wants_secret)
         outbound_go(connection);
     else
         finish_if_over(connection);
@@ -531,12 +558,16 @@ void outbound_defer(struct outbound_connection *connection, struct bytes why)
     size_t count = connection->envelope.recipient_count;
     struct client_result *results = ARENA_ARRAY(&connection->arena, struct client_result, count);
     for (size_t i = 0; i < count; i++)
-        results[i] = (struct client_result){.outcome = OUTCOME_DEFERRED, .step = STEP_CONNECT, .enhanced = BYTES("4.4.1"), .text = arena_copy(&connection->arena, why)};
+        results[i] = (struct client_result){.outcome = OUTCOME_DEFERRED,
+                                            .step = STEP_CONNECT,
+                                            .enhanced = BYTES("4.4.1"),
+                                            .text = arena_copy(&connection->arena, why)};
     relay_answer(connection->relay, connection, results, count);
     outbound_free(connection);
 }
 
-void outbound_next(struct outbound_connection *connection, struct channel *from, const struct ipc_deliver *deliver, int content)
+void outbound_next(struct outbound_connection *connection, struct channel *from,
+                   const struct ipc_deliver *deliver, int content)
 {
     relay_not_idle(connection->relay, connection);
     timer_cancel(&connection->idle_timer);

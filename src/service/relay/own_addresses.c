@@ -9,16 +9,15 @@
  *
  * An address that only a router in front has (NAT) is not known here.
  */
-#include "service/relay/relay.h"
-
-#include "io/clock.h"
-#include "io/log.h"
-
 #include <arpa/inet.h>
 #include <errno.h>
 #include <ifaddrs.h>
 #include <netinet/in.h>
 #include <string.h>
+
+#include "io/clock.h"
+#include "io/log.h"
+#include "service/relay/relay.h"
 
 static void add(struct own_list *own, const struct route_address *address)
 {

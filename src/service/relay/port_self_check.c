@@ -5,15 +5,16 @@
  * may call out, tries each as a client would: by the name that is published.
  * Where that name cannot be found nothing is told.
  */
-#include "service/relay/relay.h"
-
 #include <assert.h>
 #include <stdlib.h>
+
+#include "service/relay/relay.h"
 
 /* Nobody who speaks SMTP is there. Wrong certificates and busy servers are another matter. */
 static bool is_closed(enum port_verdict verdict)
 {
-    return verdict == PORT_REFUSED || verdict == PORT_FILTERED || verdict == PORT_SILENT || verdict == PORT_CLOSED || verdict == PORT_NOT_SMTP || verdict == PORT_PORTAL;
+    return verdict == PORT_REFUSED || verdict == PORT_FILTERED || verdict == PORT_SILENT ||
+           verdict == PORT_CLOSED || verdict == PORT_NOT_SMTP || verdict == PORT_PORTAL;
 }
 
 static void send_result(struct relay *relay)
@@ -25,7 +26,8 @@ static void send_result(struct relay *relay)
         if (attempt != NULL && is_closed(attempt->verdict))
             buffer_add_format(&closed, "%s%u", closed.length == 0 ? "" : ",", (unsigned)attempt->port->port);
     }
-    child_send(relay->child, relay->examiner, IPC_EXAMINED, &(struct ipc_examined){buffer_bytes(&closed)}, -1);
+    child_send(relay->child, relay->examiner, IPC_EXAMINED, &(struct ipc_examined){buffer_bytes(&closed)},
+               -1);
     buffer_free(&closed);
 }
 
@@ -53,21 +55,20 @@ static void is_over(void *owner)
 }
 
 /* To examine, nobody wins. */
-static void ignore_line(void *owner)
-{
-}
+static void ignore_line(void *owner) {}
 
-static void ignore_line_end(void *owner, const char *why)
-{
-}
+static void ignore_line_end(void *owner, const char *why) {}
 
 void port_self_check_start(struct relay *relay, struct channel *examiner)
 {
-    static const struct port_connect_events events = {.on_decided = on_decided, .on_line = ignore_line, .on_line_end = ignore_line_end};
+    static const struct port_connect_events events = {
+        .on_decided = on_decided, .on_line = ignore_line, .on_line_end = ignore_line_end};
     const struct config *config = relay->child->config;
-    struct port_connect_options options = {.host = config->hostname, .helo = bytes_of_text(config->hostname), .examine = true, .own_ca = true};
+    struct port_connect_options options = {
+        .host = config->hostname, .helo = bytes_of_text(config->hostname), .examine = true, .own_ca = true};
     uint16_t starttls[CONFIG_STARTTLS_PORTS] = {0}, implicit[CONFIG_IMPLICIT_PORTS] = {0};
-    static_assert(CONFIG_STARTTLS_PORTS + CONFIG_IMPLICIT_PORTS <= RACE_PORTS_MAX, "room for all that is published");
+    static_assert(CONFIG_STARTTLS_PORTS + CONFIG_IMPLICIT_PORTS <= RACE_PORTS_MAX,
+                  "room for all that is published");
     relay->examiner = examiner;
     if (relay->examining != NULL) /* its answer is for who asked last */
         return;
@@ -82,5 +83,6 @@ void port_self_check_start(struct relay *relay, struct channel *examiner)
         return;
     relay->examining = memory_new(sizeof *relay->examining);
     timer_start(&relay->examined, relay->child->loop, is_over, relay);
-    port_connect_start(relay->examining, relay->child->loop, &relay->tls, relay->dns, &options, &events, relay);
+    port_connect_start(relay->examining, relay->child->loop, &relay->tls, relay->dns, &options, &events,
+                       relay);
 }

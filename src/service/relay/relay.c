@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "service/relay/relay.h"
 
-#include "io/clock.h"
-#include "io/https.h"
-#include "io/log.h"
-#include "io/random.h"
-#include "config/secret_file.h"
-
 #include <stdio.h>
 #include <stdlib.h>
 #include <sysexits.h>
 #include <unistd.h>
+
+#include "config/secret_file.h"
+#include "io/clock.h"
+#include "io/https.h"
+#include "io/log.h"
+#include "io/random.h"
 
 static struct relay here; /* one a process */
 
@@ -24,7 +24,9 @@ static enum client_tls smarthost_tls(const struct config *config)
     case SMARTHOST_TLS_NONE: return CLIENT_TLS_NEVER;
     case SMARTHOST_TLS_AUTO: break;
     }
-    return config->relay.smarthost.port == 465 || config->relay.smarthost.port == RACE_LAST_PORT ? CLIENT_TLS_IMPLICIT : CLIENT_TLS_REQUIRED;
+    return config->relay.smarthost.port == 465 || config->relay.smarthost.port == RACE_LAST_PORT
+               ? CLIENT_TLS_IMPLICIT
+               : CLIENT_TLS_REQUIRED;
 }
 
 static void smarthost_options(const struct relay *relay, struct delivery_options *options)
@@ -42,8 +44,11 @@ static void smarthost_options(const struct relay *relay, struct delivery_options
 /* A host that a rule names. */
 static void host_options(const struct route_rule *rule, struct delivery_options *options)
 {
-    static const enum client_tls tls[] = {[RULE_TLS_MAY] = CLIENT_TLS_OPPORTUNISTIC, [RULE_TLS_ENCRYPT] = CLIENT_TLS_REQUIRED, [RULE_TLS_VERIFY] = CLIENT_TLS_REQUIRED,
-                                          [RULE_TLS_IMPLICIT] = CLIENT_TLS_IMPLICIT, [RULE_TLS_NONE] = CLIENT_TLS_NEVER};
+    static const enum client_tls tls[] = {[RULE_TLS_MAY] = CLIENT_TLS_OPPORTUNISTIC,
+                                          [RULE_TLS_ENCRYPT] = CLIENT_TLS_REQUIRED,
+                                          [RULE_TLS_VERIFY] = CLIENT_TLS_REQUIRED,
+                                          [RULE_TLS_IMPLICIT] = CLIENT_TLS_IMPLICIT,
+                                          [RULE_TLS_NONE] = CLIENT_TLS_NEVER};
     options->domain = bytes_of_text(rule->host);
     options->smarthost = true;
     options->verify = rule->tls == RULE_TLS_VERIFY || rule->tls == RULE_TLS_IMPLICIT;
@@ -90,15 +95,20 @@ static void add_tls(const struct outbound_connection *connection, struct buffer 
 static void log_test(const struct outbound_connection *connection, struct bytes peer)
 {
     struct bytes tls = bytes_of_text(connection->tls_text);
-    bool listed = connection->delivery.tls.facts.sts != NULL && sts_lists(connection->delivery.tls.facts.sts, connection->delivery.host);
+    bool listed = connection->delivery.tls.facts.sts != NULL &&
+                  sts_lists(connection->delivery.tls.facts.sts, connection->delivery.host);
     bool valid = bytes_search(tls, BYTES("certificate=valid")) != SIZE_MAX;
     if (!bytes_is(delivery_tls_name(&connection->delivery), "sts-testing") || (listed && valid))
         return;
-    log_event(LOG_EVENT_WARN, "sts_would_wait", LOG_BYTES("domain", connection->delivery.options.domain), LOG_BYTES("peer", peer), LOG_BYTES("tls", tls),
-              LOG_TEXT("reason", !listed ? "the policy does not list the host" : tls.length == 0 ? "there is no TLS" : "the certificate is not valid"));
+    log_event(LOG_EVENT_WARN, "sts_would_wait", LOG_BYTES("domain", connection->delivery.options.domain),
+              LOG_BYTES("peer", peer), LOG_BYTES("tls", tls),
+              LOG_TEXT("reason", !listed           ? "the policy does not list the host"
+                                 : tls.length == 0 ? "there is no TLS"
+                                                   : "the certificate is not valid"));
 }
 
-void relay_answer(struct relay *relay, struct outbound_connection *connection, const struct client_result *results, size_t count)
+void relay_answer(struct relay *relay, struct outbound_connection *connection,
+                  const struct client_result *results, size_t count)
 {
     struct buffer peer = {0}, tls = {0};
     struct ipc_deliver_answer answer = {.delivery = connection->number, .result_count = count};
@@ -106,8 +116,12 @@ void relay_answer(struct relay *relay, struct outbound_connection *connection, c
     answer.tls = buffer_bytes(&tls);
     answer.results = memory_new((count + 1) * sizeof *answer.results);
     for (size_t i = 0; i < count; i++)
-        answer.results[i] = (struct delivery_result){.outcome = results[i].outcome, .step = results[i].step, .code = results[i].code,
-                                                     .enhanced = results[i].enhanced, .text = results[i].text, .peer_reports = results[i].peer_reports};
+        answer.results[i] = (struct delivery_result){.outcome = results[i].outcome,
+                                                     .step = results[i].step,
+                                                     .code = results[i].code,
+                                                     .enhanced = results[i].enhanced,
+                                                     .text = results[i].text,
+                                                     .peer_reports = results[i].peer_reports};
     delivery_peer(&connection->delivery, &peer);
     answer.tls_policy = delivery_tls_name(&connection->delivery);
     answer.tls_reason = delivery_tls_reason(&connection->delivery);
@@ -177,7 +191,8 @@ static void look_again(void *owner)
         timer_set(&relay->clock_look, RELAY_CLOCK_LOOK_MS);
 }
 
-static void relay_message(struct child *child, struct channel *from, enum ipc_kind kind, union ipc_message *message, int attached)
+static void relay_message(struct child *child, struct channel *from, enum ipc_kind kind,
+                          union ipc_message *message, int attached)
 {
     struct relay *relay = child->service_data;
     const struct ipc_deliver *deliver = &message->deliver;
@@ -213,7 +228,8 @@ static void relay_peer_lost(struct child *child, struct channel *peer)
     struct relay *relay = child->service_data;
     if (relay->examiner == peer)
         relay->examiner = NULL;
-    for (struct outbound_connection *connection = relay->connections, *next; connection != NULL; connection = next) {
+    for (struct outbound_connection *connection = relay->connections, *next; connection != NULL;
+         connection = next) {
         next = connection->next;
         if (connection->from == peer)
             connection->from = NULL;
@@ -248,8 +264,9 @@ static struct dns *open_dns(const struct config *config, struct error *error)
 {
     if (config->resolver.dnssec == DNSSEC_OFF)
         return dns_open(config->resolver.servers, config->resolver.server_count, error);
-    return dns_open_validating(config->resolver.servers, config->resolver.server_count, config->resolver.trust_anchor,
-                               config->resolver.dnssec == DNSSEC_REQUIRED, error);
+    return dns_open_validating(config->resolver.servers, config->resolver.server_count,
+                               config->resolver.trust_anchor, config->resolver.dnssec == DNSSEC_REQUIRED,
+                               error);
 }
 
 static bool relay_open(struct child *child, struct error *error)
@@ -260,7 +277,8 @@ static bool relay_open(struct child *child, struct error *error)
     child->service_data = relay;
     map_start(&relay->idle, random_u64());
     if (!tls_client_open(&relay->tls, config->relay.ca_file, error) || !read_authorities(relay, error) ||
-        !read_password(relay, error) || !sts_policies_open_folder(&relay->folder, config->data_dir, error) || !https_prepare(error))
+        !read_password(relay, error) || !sts_policies_open_folder(&relay->folder, config->data_dir, error) ||
+        !https_prepare(error))
         return false;
     tls_client_resume(&relay->tls);
     relay->dns = open_dns(config, error);
@@ -280,7 +298,8 @@ static bool relay_start(struct child *child, struct error *error)
     timer_start(&relay->clock_look, child->loop, look_again, relay);
     relay_route_start(relay);
     return dns_start(relay->dns, child->loop, error) &&
-           sts_policies_start(&relay->policies, child->loop, relay->dns, buffer_bytes(&relay->authorities), error);
+           sts_policies_start(&relay->policies, child->loop, relay->dns, buffer_bytes(&relay->authorities),
+                              error);
 }
 
 void relay_leave_if_done(struct relay *relay)
@@ -305,7 +324,8 @@ static void relay_drain(struct child *child, bool quick)
     child_deafen(child);
     timer_start(&relay->drained, child->loop, drain_limit_passed, relay);
     timer_set(&relay->drained, RELAY_DRAIN_MS);
-    for (struct outbound_connection *connection = relay->connections, *next; connection != NULL; connection = next) {
+    for (struct outbound_connection *connection = relay->connections, *next; connection != NULL;
+         connection = next) {
         next = connection->next;
         if (connection->idle)
             outbound_quit(connection);
@@ -318,9 +338,12 @@ static void relay_drain(struct child *child, bool quick)
 /* What is with a peer already may end; the rest is given to the successor. */
 static void begin_anew(struct relay *relay)
 {
-    log_event(LOG_EVENT_WARN, "clock_jumped", LOG_TEXT("where", "back"), LOG_TEXT("mend", "a fresh process follows, since the resolver counts on the clock; see to the clock of this machine"));
+    log_event(LOG_EVENT_WARN, "clock_jumped", LOG_TEXT("where", "back"),
+              LOG_TEXT("mend", "a fresh process follows, since the resolver counts on the clock; see to the "
+                               "clock of this machine"));
     relay->anew = true;
-    for (struct outbound_connection *connection = relay->connections, *next; connection != NULL; connection = next) {
+    for (struct outbound_connection *connection = relay->connections, *next; connection != NULL;
+         connection = next) {
         next = connection->next;
         if (connection->question.asked || connection->sts.inquiry != NULL)
             outbound_cut(connection);

@@ -12,108 +12,115 @@
 #ifndef MAILBOAT_SERVICE_RELAY_RELAY_H
 #define MAILBOAT_SERVICE_RELAY_RELAY_H
 
-#include "run/child.h"
-#include "core/client/delivery.h"
-#include "io/conn.h"
-#include "dial/port_connect.h"
-#include "io/happy_eyeballs.h"
 #include "base/map.h"
+#include "core/client/delivery.h"
 #include "core/route/port25_monitor.h"
+#include "dial/port_connect.h"
+#include "io/conn.h"
+#include "io/happy_eyeballs.h"
+#include "run/child.h"
 #include "service/relay/sts_policies.h"
 
 enum relay_limit {
-    OUTBOUND_PACE_OCTETS = 64 * 1024,  /* of content that the peer takes before it counts as silent */
-    OUTBOUND_IDLE_MS = 3 * 1000,       /* a connection is kept so long for the next message to the same place */
+    OUTBOUND_PACE_OCTETS = 64 * 1024, /* of content that the peer takes before it counts as silent */
+    /* a connection is kept so long for the next message to the same place */
+    OUTBOUND_IDLE_MS = 3 * 1000,
     OUTBOUND_SEARCH_MS = 30 * 60 * 1000, /* of one attempt; then no further server is looked up or called */
-    OWN_FRESH_MS = 1000,              /* then the addresses of this machine are read again */
-    SECRET_FRESH_MS = 10 * 60 * 1000, /* then a token is fetched anew */
-    RELAY_CLOCK_BACK_MS = 10 * 1000,  /* a wall clock that jumped back by more: the resolver's memory is not to be used any more */
-    RELAY_CLOCK_LOOK_MS = 2 * 1000,   /* how often it is looked at while something is under way */
-    RELAY_DRAIN_MS = 10 * 1000,       /* for deliveries under way when the process ends */
-    AUTHORITIES_MAX = 16 << 20,       /* octets of CA certificates */
+    OWN_FRESH_MS = 1000,                 /* then the addresses of this machine are read again */
+    SECRET_FRESH_MS = 10 * 60 * 1000,    /* then a token is fetched anew */
+    /* a wall clock that jumped back by more: the resolver's memory is not to be used any more */
+    RELAY_CLOCK_BACK_MS = 10 * 1000,
+    RELAY_CLOCK_LOOK_MS = 2 * 1000,     /* how often it is looked at while something is under way */
+    RELAY_DRAIN_MS = 10 * 1000,         /* for deliveries under way when the process ends */
+    AUTHORITIES_MAX = 16 << 20,         /* octets of CA certificates */
     CONTENT_READ_MAX = CONTENT_RUN_MAX, /* octets of a large content that are read at once */
 };
 
 /* Our own addresses, as they were read last. */
 struct own_list {
-    struct buffer octets;       /* of struct route_address after struct route_address */
-    struct own_addresses list;  /* the same */
-    uint64_t read_ms;           /* 0: never */
-    bool failed;                /* the last time; said once */
+    struct buffer octets;      /* of struct route_address after struct route_address */
+    struct own_addresses list; /* the same */
+    uint64_t read_ms;          /* 0: never */
+    bool failed;               /* the last time; said once */
 };
 
 struct relay {
     struct child *child;
     struct tls_context tls;
     struct dns *dns;
-    struct sts_policies policies;  /* MTA-STS */
-    struct tls_fallback fallback; /* hosts that were silent in TLS */
-    struct buffer authorities; /* PEM: whom MTA-STS policies are fetched from */
-    struct map idle;           /* by destination: the first connection that waits for more */
-    struct outbound_connection *connections;  /* all */
+    struct sts_policies policies;            /* MTA-STS */
+    struct tls_fallback fallback;            /* hosts that were silent in TLS */
+    struct buffer authorities;               /* PEM: whom MTA-STS policies are fetched from */
+    struct map idle;                         /* by destination: the first connection that waits for more */
+    struct outbound_connection *connections; /* all */
     size_t busy_count;
-    struct race_port smarthost; /* with port: auto, the way that was found; port 0: none yet */
-    struct port_connect *finding;    /* the race for it, while it lasts */
-    struct folder folder;       /* DATA/relay, until its file was opened */
-    struct buffer password;     /* the smarthost's, from the file that the configuration names; empty: there is none */
-    struct buffer secret;       /* the last that the command printed; empty: none, or it was refused */
+    struct race_port smarthost;   /* with port: auto, the way that was found; port 0: none yet */
+    struct port_connect *finding; /* the race for it, while it lasts */
+    struct folder folder;         /* DATA/relay, until its file was opened */
+    /* the smarthost's, from the file that the configuration names; empty: there is none */
+    struct buffer password;
+    struct buffer secret; /* the last that the command printed; empty: none, or it was refused */
     uint64_t secret_ms;
     bool secret_asked;
     struct own_list own;
-    struct port25_monitor port25_monitor;       /* with via: auto: does outgoing 25 work? */
-    struct conn probe;          /* that looks whether it does again */
+    struct port25_monitor port25_monitor; /* with via: auto: does outgoing 25 work? */
+    struct conn probe;                    /* that looks whether it does again */
     struct timer probing, drained, found; /* found: lets go of a race that is decided */
-    struct port_connect *examining;  /* of this server's own ports, while it lasts, and for whom; NULL: none */
+    /* of this server's own ports, while it lasts, and for whom; NULL: none */
+    struct port_connect *examining;
     struct channel *examiner;
-    struct timer examined;      /* lets go of it */
+    struct timer examined; /* lets go of it */
     bool draining;
-    bool anew;                  /* draining, for a successor with a fresh resolver */
-    int64_t wall_ahead_ms;      /* the wall clock less the time since the machine started */
+    bool anew;             /* draining, for a successor with a fresh resolver */
+    int64_t wall_ahead_ms; /* the wall clock less the time since the machine started */
     struct timer clock_look;
 };
 
 /* A connection, or one that is being made, and the message it carries. */
 struct outbound_connection {
     struct relay *relay;
-    struct outbound_connection *next, *previous;  /* all */
-    struct outbound_connection *idle_next;        /* of the same destination */
-    struct buffer secret;             /* the one that its delivery signs in with */
-    bool wants_secret;                /* waits for one */
-    const struct route_rule *rule;    /* the configuration's, for the destination; NULL: none */
-    bool by_smarthost;                /* not to the destination's own server */
-    bool reached, silent;             /* somebody was connected to; somebody was not, in time */
-    bool idle, waiting, waited; /* waiting: for the smarthost's port; waited: it has, once, for this message */
+    struct outbound_connection *next, *previous; /* all */
+    struct outbound_connection *idle_next;       /* of the same destination */
+    struct buffer secret;                        /* the one that its delivery signs in with */
+    bool wants_secret;                           /* waits for one */
+    const struct route_rule *rule;               /* the configuration's, for the destination; NULL: none */
+    bool by_smarthost;                           /* not to the destination's own server */
+    bool reached, silent;                        /* somebody was connected to; somebody was not, in time */
+    /* waiting: for the smarthost's port; waited: it has, once, for this message */
+    bool idle, waiting, waited;
     char destination[320];
     size_t destination_length;
     struct delivery delivery;
     struct conn conn;
-    struct happy_eyeballs *eyeballs;              /* while several addresses are tried side by side */
+    struct happy_eyeballs *eyeballs; /* while several addresses are tried side by side */
     struct dns_question question;
     struct sts_policies_question sts;
     struct timer idle_timer, step_timer; /* step: an action's end that must come from the loop */
     /* The message: */
     struct arena arena;
     struct envelope envelope;
-    struct bytes front;               /* fields to send before it */
-    struct bytes content;             /* inline */
-    int file;                         /* or here */
-    uint64_t began_ms;                /* when its attempt began */
-    uint64_t content_at;              /* octets given to the connection there is */
+    struct bytes front;   /* fields to send before it */
+    struct bytes content; /* inline */
+    int file;             /* or here */
+    uint64_t began_ms;    /* when its attempt began */
+    uint64_t content_at;  /* octets given to the connection there is */
     bool content_given, wants_content;
-    uint64_t id, number;              /* queue's name for the delivery; 0: none is under way */
-    struct channel *from;             /* NULL: queue is gone */
+    uint64_t id, number;  /* queue's name for the delivery; 0: none is under way */
+    struct channel *from; /* NULL: queue is gone */
     /* The connection: */
-    struct conn_peer peer;            /* what is asked of it in TLS from the first octet */
+    struct conn_peer peer; /* what is asked of it in TLS from the first octet */
     bool connecting_tls, handshaking, has_conn, running, over;
-    char name[DOMAIN_MAX + 1];        /* the host's, for the certificate */
+    char name[DOMAIN_MAX + 1]; /* the host's, for the certificate */
     char tls_text[128];
-    uint64_t progress;                /* octets that had left us at the last time-out */
+    uint64_t progress; /* octets that had left us at the last time-out */
 };
 
 /* A connection for the destination that will carry this. */
-void outbound_start(struct relay *relay, struct channel *from, const struct ipc_deliver *deliver, int content);
+void outbound_start(struct relay *relay, struct channel *from, const struct ipc_deliver *deliver,
+                    int content);
 /* The next message on a connection that is idle. */
-void outbound_next(struct outbound_connection *connection, struct channel *from, const struct ipc_deliver *deliver, int content);
+void outbound_next(struct outbound_connection *connection, struct channel *from,
+                   const struct ipc_deliver *deliver, int content);
 /* Is its connection secured as this message requires? */
 bool outbound_suits(const struct outbound_connection *connection, const struct envelope *envelope);
 /* Ends politely; it frees itself. */
@@ -135,7 +142,8 @@ bool smarthost_is_auto(const struct outbound_connection *connection);
 bool smarthost_must_wait(struct outbound_connection *connection);
 /* Did the message fail for the port's sake? Then the port is forgotten, and
  * the message waits for another, once. */
-bool smarthost_has_failed(struct outbound_connection *connection, const struct client_result *results, size_t count);
+bool smarthost_has_failed(struct outbound_connection *connection, const struct client_result *results,
+                          size_t count);
 void smarthost_stop(struct relay *relay);
 
 /* relay_route.c: */
@@ -168,7 +176,8 @@ void port_self_check_stop(struct relay *relay);
 
 /* relay.c: */
 struct delivery_options relay_options(const struct outbound_connection *connection);
-void relay_answer(struct relay *relay, struct outbound_connection *connection, const struct client_result *results, size_t count);
+void relay_answer(struct relay *relay, struct outbound_connection *connection,
+                  const struct client_result *results, size_t count);
 void relay_is_idle(struct relay *relay, struct outbound_connection *connection);
 void relay_not_idle(struct relay *relay, struct outbound_connection *connection);
 void relay_leave_if_done(struct relay *relay);

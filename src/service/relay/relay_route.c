@@ -4,16 +4,16 @@
  * by the smarthost: core/route/port25_monitor decides from what attempts come to, and
  * while 25 is blocked a connection now and then sees whether it still is.
  */
-#include "service/relay/relay.h"
+#include <netinet/in.h>
 
 #include "io/clock.h"
 #include "io/log.h"
-
-#include <netinet/in.h>
+#include "service/relay/relay.h"
 
 bool relay_route_is_auto(const struct outbound_connection *connection)
 {
-    return (connection->rule == NULL ? connection->relay->child->config->relay.via : connection->rule->via) == RELAY_AUTO;
+    return (connection->rule == NULL ? connection->relay->child->config->relay.via : connection->rule->via) ==
+           RELAY_AUTO;
 }
 
 /* It is known to be; or nobody was reached there yet, and this message's server is silent:
@@ -44,17 +44,21 @@ static struct port25_server server_of(const struct outbound_connection *connecti
 static void log_change(const struct relay *relay)
 {
     if (relay->port25_monitor.blocked)
-        log_event(LOG_EVENT_WARN, "relay_changed", LOG_TEXT("to", "smarthost"), LOG_U64("silent", relay->port25_monitor.silent_count),
-                  LOG_TEXT("reason", "outgoing port 25 is blocked: no server answers there"), LOG_TEXT("host", relay->child->config->relay.smarthost.host));
+        log_event(LOG_EVENT_WARN, "relay_changed", LOG_TEXT("to", "smarthost"),
+                  LOG_U64("silent", relay->port25_monitor.silent_count),
+                  LOG_TEXT("reason", "outgoing port 25 is blocked: no server answers there"),
+                  LOG_TEXT("host", relay->child->config->relay.smarthost.host));
     else
-        log_event(LOG_EVENT_INFO, "relay_changed", LOG_TEXT("to", "mx"), LOG_TEXT("reason", "outgoing port 25 works again"));
+        log_event(LOG_EVENT_INFO, "relay_changed", LOG_TEXT("to", "mx"),
+                  LOG_TEXT("reason", "outgoing port 25 works again"));
 }
 
 void relay_route_reached(struct outbound_connection *connection)
 {
     struct relay *relay = connection->relay;
     connection->reached = true;
-    if (relay_route_is_auto(connection) && !connection->by_smarthost && port25_monitor_reached(&relay->port25_monitor))
+    if (relay_route_is_auto(connection) && !connection->by_smarthost &&
+        port25_monitor_reached(&relay->port25_monitor))
         log_change(relay);
 }
 
@@ -62,7 +66,8 @@ void relay_route_silent(struct outbound_connection *connection)
 {
     struct relay *relay = connection->relay;
     struct port25_server server = server_of(connection);
-    bool counts = relay_route_is_auto(connection) && !connection->by_smarthost && !connection->silent; /* one destination counts once */
+    /* one destination counts once */
+    bool counts = relay_route_is_auto(connection) && !connection->by_smarthost && !connection->silent;
     connection->silent = true;
     if (!counts || !port25_monitor_was_silent(&relay->port25_monitor, &server, clock_now_ms()))
         return;
@@ -72,7 +77,8 @@ void relay_route_silent(struct outbound_connection *connection)
 
 bool relay_route_has_other(const struct outbound_connection *connection)
 {
-    return relay_route_is_auto(connection) && may_be_blocked(connection) && !connection->by_smarthost && connection->silent && !connection->reached && !connection->relay->draining;
+    return relay_route_is_auto(connection) && may_be_blocked(connection) && !connection->by_smarthost &&
+           connection->silent && !connection->reached && !connection->relay->draining;
 }
 
 /* ---- looking again ---- */
@@ -103,7 +109,8 @@ static void probe_timeout(void *owner)
 
 static void probe(void *owner)
 {
-    static const struct conn_events events = {.on_connected = probe_connected, .on_end = probe_end, .on_timeout = probe_timeout};
+    static const struct conn_events events = {
+        .on_connected = probe_connected, .on_end = probe_end, .on_timeout = probe_timeout};
     struct relay *relay = owner;
     const struct port25_server *server = port25_monitor_probe(&relay->port25_monitor, clock_now_ms());
     if (relay->draining || !relay->port25_monitor.blocked)
@@ -116,7 +123,8 @@ static void probe(void *owner)
     struct sockaddr_in four = {.sin_family = AF_INET, .sin_port = htons(relay->child->config->relay.port)};
     memcpy(&six.sin6_addr, server->octets, sizeof six.sin6_addr);
     memcpy(&four.sin_addr, server->octets, sizeof four.sin_addr);
-    conn_connect(&relay->probe, relay->child->loop, server->six ? (const void *)&six : (const void *)&four, server->six ? sizeof six : sizeof four, &events, relay);
+    conn_connect(&relay->probe, relay->child->loop, server->six ? (const void *)&six : (const void *)&four,
+                 server->six ? sizeof six : sizeof four, &events, relay);
     conn_set_timeout(&relay->probe, PORT25_MONITOR_PATIENCE_MS);
 }
 

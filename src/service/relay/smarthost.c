@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "service/relay/relay.h"
+#include <stdlib.h>
 
 #include "io/log.h"
-
-#include <stdlib.h>
+#include "service/relay/relay.h"
 
 bool smarthost_is_auto(const struct outbound_connection *connection)
 {
@@ -14,13 +13,22 @@ bool smarthost_is_auto(const struct outbound_connection *connection)
 
 static struct port_connect_options race_options(const struct relay *relay)
 {
-    static const struct race_port all[] = {{587, CLIENT_TLS_REQUIRED}, {2525, CLIENT_TLS_REQUIRED}, {465, CLIENT_TLS_IMPLICIT}, {RACE_LAST_PORT, CLIENT_TLS_IMPLICIT}};
+    static const struct race_port all[] = {{587, CLIENT_TLS_REQUIRED},
+                                           {2525, CLIENT_TLS_REQUIRED},
+                                           {465, CLIENT_TLS_IMPLICIT},
+                                           {RACE_LAST_PORT, CLIENT_TLS_IMPLICIT}};
     const struct config *config = relay->child->config;
-    struct port_connect_options options = {.host = config->relay.smarthost.host, .helo = bytes_of_text(config->hostname),
-                                      .needs_auth = config->relay.smarthost.user != NULL && config->relay.smarthost.user[0] != '\0', .own_ca = true, .last_resort = RACE_LAST_PORT,
-                                      .by_token = config->relay.smarthost.token_command != NULL};
+    struct port_connect_options options = {.host = config->relay.smarthost.host,
+                                           .helo = bytes_of_text(config->hostname),
+                                           .needs_auth = config->relay.smarthost.user != NULL &&
+                                                         config->relay.smarthost.user[0] != '\0',
+                                           .own_ca = true,
+                                           .last_resort = RACE_LAST_PORT,
+                                           .by_token = config->relay.smarthost.token_command != NULL};
     for (size_t i = 0; i < ARRAY_LENGTH(all); i++) {
-        bool wanted = config->relay.smarthost.tls == SMARTHOST_TLS_AUTO || (config->relay.smarthost.tls == SMARTHOST_TLS_IMPLICIT) == (all[i].tls == CLIENT_TLS_IMPLICIT);
+        bool wanted = config->relay.smarthost.tls == SMARTHOST_TLS_AUTO ||
+                      (config->relay.smarthost.tls == SMARTHOST_TLS_IMPLICIT) ==
+                          (all[i].tls == CLIENT_TLS_IMPLICIT);
         if (wanted)
             options.ports[options.port_count++] = all[i];
     }
@@ -32,8 +40,8 @@ static void found(struct relay *relay, struct buffer *words)
     const struct race_attempt *winner = &relay->finding->race.attempts[relay->finding->race.winner];
     relay->smarthost = (struct race_port){winner->port->port, winner->tls};
     race_explain(&relay->finding->race, words);
-    log_event(LOG_EVENT_INFO, "port_chosen", LOG_TEXT("host", relay->child->config->relay.smarthost.host), LOG_U64("port", relay->smarthost.port),
-              LOG_BYTES("reason", buffer_bytes(words)));
+    log_event(LOG_EVENT_INFO, "port_chosen", LOG_TEXT("host", relay->child->config->relay.smarthost.host),
+              LOG_U64("port", relay->smarthost.port), LOG_BYTES("reason", buffer_bytes(words)));
 }
 
 static void not_found(struct relay *relay, struct buffer *words)
@@ -45,7 +53,8 @@ static void not_found(struct relay *relay, struct buffer *words)
     } else {
         race_explain(&relay->finding->race, words);
     }
-    log_event(LOG_EVENT_WARN, "no_port", LOG_TEXT("host", relay->child->config->relay.smarthost.host), LOG_BYTES("reason", buffer_bytes(words)));
+    log_event(LOG_EVENT_WARN, "no_port", LOG_TEXT("host", relay->child->config->relay.smarthost.host),
+              LOG_BYTES("reason", buffer_bytes(words)));
 }
 
 /* Each connection that waited goes on; a connection may end itself meanwhile. */
@@ -94,17 +103,14 @@ static void race_is_done(void *owner)
 }
 
 /* The winner's connection is not used: it only showed the way. */
-static void ignore_line(void *owner)
-{
-}
+static void ignore_line(void *owner) {}
 
-static void ignore_line_end(void *owner, const char *why)
-{
-}
+static void ignore_line_end(void *owner, const char *why) {}
 
 static void find(struct relay *relay)
 {
-    static const struct port_connect_events events = {.on_decided = on_decided, .on_line = ignore_line, .on_line_end = ignore_line_end};
+    static const struct port_connect_events events = {
+        .on_decided = on_decided, .on_line = ignore_line, .on_line_end = ignore_line_end};
     if (relay->finding != NULL)
         smarthost_stop(relay);
     struct port_connect_options options = race_options(relay);
@@ -137,7 +143,8 @@ static bool is_the_winner(const struct client_result *result)
     return result->outcome == OUTCOME_DEFERRED && result->code == 0 && result->step <= STEP_AUTH;
 }
 
-bool smarthost_has_failed(struct outbound_connection *connection, const struct client_result *results, size_t count)
+bool smarthost_has_failed(struct outbound_connection *connection, const struct client_result *results,
+                          size_t count)
 {
     struct relay *relay = connection->relay;
     if (!smarthost_is_auto(connection) || relay->draining || !is_the_winner(&results[0]))

@@ -4,12 +4,11 @@
  * a password, or a token of OAuth 2. This process can run none; it asks the
  * supervisor, and messages for the smarthost wait meanwhile.
  */
-#include "service/relay/relay.h"
+#include <stdlib.h>
 
 #include "io/clock.h"
 #include "io/log.h"
-
-#include <stdlib.h>
+#include "service/relay/relay.h"
 
 static bool is_by_token(const struct relay *relay)
 {
@@ -27,7 +26,8 @@ bool smarthost_secret_must_wait(struct outbound_connection *connection)
 {
     struct relay *relay = connection->relay;
     uint64_t now_ms = clock_now_ms();
-    bool fresh = relay->secret.length > 0 && (!is_by_token(relay) || now_ms - relay->secret_ms < SECRET_FRESH_MS);
+    bool fresh = relay->secret.length > 0 &&
+                 (!is_by_token(relay) || now_ms - relay->secret_ms < SECRET_FRESH_MS);
     if (!is_by_command(connection) || fresh)
         return false;
     connection->wants_secret = true;
@@ -49,7 +49,8 @@ void smarthost_secret_give(struct outbound_connection *connection, struct delive
         return;
     smarthost_secret_forget(connection);
     buffer_add(&connection->secret, buffer_bytes(&connection->relay->secret));
-    *(is_by_token(connection->relay) ? &options->token : &options->password) = buffer_bytes(&connection->secret);
+    *(is_by_token(connection->relay) ? &options->token
+                                     : &options->password) = buffer_bytes(&connection->secret);
 }
 
 static void wipe(struct relay *relay)

@@ -2,18 +2,18 @@
 #define _GNU_SOURCE
 #include "service/relay/sts_policies.h"
 
-#include "io/clock.h"
-#include "io/folder.h"
-#include "io/log.h"
-#include "io/random.h"
-#include "io/write.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sysexits.h>
 #include <unistd.h>
+
+#include "io/clock.h"
+#include "io/folder.h"
+#include "io/log.h"
+#include "io/random.h"
+#include "io/write.h"
 
 static const char file_name[] = "mta-sts", fresh_name[] = "mta-sts.new";
 
@@ -58,7 +58,9 @@ static void forget_one(struct sts_policies *policies, uint64_t now_ms)
     size_t position = 0;
     bool alive = true;
     void *value;
-    for (int looked_at = 0; alive && looked_at < STS_POLICIES_LOOKED_AT_MAX && map_next(&policies->kept, &position, &domain, &value); looked_at++) {
+    for (int looked_at = 0; alive && looked_at < STS_POLICIES_LOOKED_AT_MAX &&
+                            map_next(&policies->kept, &position, &domain, &value);
+         looked_at++) {
         struct sts_cache_entry kept;
         alive = read_kept(value, &kept) && sts_is_alive(&kept, now_ms);
         if (victim.length == 0 || !alive)
@@ -69,7 +71,8 @@ static void forget_one(struct sts_policies *policies, uint64_t now_ms)
 
 static void make_room(struct sts_policies *policies, uint64_t now_ms)
 {
-    while (policies->kept.count >= STS_POLICIES_MAX || (policies->kept.count > 0 && policies->live_size >= STS_POLICIES_OCTETS_MAX))
+    while (policies->kept.count >= STS_POLICIES_MAX ||
+           (policies->kept.count > 0 && policies->live_size >= STS_POLICIES_OCTETS_MAX))
         forget_one(policies, now_ms);
 }
 
@@ -142,10 +145,10 @@ static void read_file(struct sts_policies *policies, const struct folder *folder
     int file = folder_file(folder->descriptor, file_name, O_RDONLY);
     ssize_t got = 1;
     if (file < 0 && errno != ENOENT)
-        log_event(LOG_EVENT_WARN, "sts_not_read", LOG_TEXT("folder", folder->path),
-                  LOG_TEXT("file", file_name), LOG_TEXT("reason", strerror(errno)),
-                  LOG_TEXT("mend",
-                           "it is no file of this server's, and is replaced; policies are fetched again"));
+        log_event(
+            LOG_EVENT_WARN, "sts_not_read", LOG_TEXT("folder", folder->path), LOG_TEXT("file", file_name),
+            LOG_TEXT("reason", strerror(errno)),
+            LOG_TEXT("mend", "it is no file of this server's, and is replaced; policies are fetched again"));
     while (file >= 0 && got > 0 && text.length < STS_POLICIES_FILE_MAX) {
         got = read(file, buffer_reserve(&text, 65536), 65536);
         if (got > 0)
@@ -204,7 +207,8 @@ void sts_policies_close(struct sts_policies *policies)
     policies->file = -1;
 }
 
-bool sts_policies_start(struct sts_policies *policies, struct loop *loop, struct dns *dns, struct bytes authorities, struct error *error)
+bool sts_policies_start(struct sts_policies *policies, struct loop *loop, struct dns *dns,
+                        struct bytes authorities, struct error *error)
 {
     policies->dns = dns;
     return fetch_pool_start(&policies->fetches, loop, authorities, error);
@@ -215,7 +219,8 @@ bool sts_policies_start(struct sts_policies *policies, struct loop *loop, struct
 /* Those who wait are told; the inquiry may go on for the file's sake. */
 static void answer(struct inquiry *inquiry, const struct sts_policy *policy)
 {
-    for (struct sts_policies_question *question = inquiry->questions, *next; question != NULL; question = next) {
+    for (struct sts_policies_question *question = inquiry->questions, *next; question != NULL;
+         question = next) {
         next = question->next;
         inquiry->questions = next;
         question->inquiry = NULL;
@@ -243,7 +248,8 @@ static void answer_with_kept(struct inquiry *inquiry)
 static void fail(struct inquiry *inquiry, const char *why)
 {
     entry_of(inquiry->policies, bytes_of_text(inquiry->domain))->failed_ms = clock_epoch_ms();
-    log_event(LOG_EVENT_WARN, "sts_fetch_failed", LOG_TEXT("domain", inquiry->domain), LOG_TEXT("reason", why));
+    log_event(LOG_EVENT_WARN, "sts_fetch_failed", LOG_TEXT("domain", inquiry->domain),
+              LOG_TEXT("reason", why));
     answer_with_kept(inquiry);
     end_inquiry(inquiry);
 }
@@ -254,14 +260,18 @@ static void keep(struct inquiry *inquiry, const struct sts_policy *policy)
 {
     struct sts_policies *policies = inquiry->policies;
     struct buffer line = {0};
-    struct sts_cache_entry kept = {.domain = bytes_of_text(inquiry->domain), .id = bytes_of_text(inquiry->id), .fetched_ms = clock_epoch_ms(), .policy = *policy};
+    struct sts_cache_entry kept = {.domain = bytes_of_text(inquiry->domain),
+                                   .id = bytes_of_text(inquiry->id),
+                                   .fetched_ms = clock_epoch_ms(),
+                                   .policy = *policy};
     struct policy_kept *entry = entry_of(policies, kept.domain);
     sts_cache_write(&line, &kept);
     set_line(policies, entry, buffer_bytes(&line));
     entry->checked_ms = kept.fetched_ms;
     entry->failed_ms = 0;
     save(policies, buffer_bytes(&line));
-    log_event(LOG_EVENT_INFO, "sts_policy", LOG_TEXT("domain", inquiry->domain), LOG_TEXT("mode", sts_mode_name(policy->mode)), LOG_TEXT("policy_id", inquiry->id),
+    log_event(LOG_EVENT_INFO, "sts_policy", LOG_TEXT("domain", inquiry->domain),
+              LOG_TEXT("mode", sts_mode_name(policy->mode)), LOG_TEXT("policy_id", inquiry->id),
               LOG_U64("max_age_s", policy->max_age_s));
     buffer_free(&line);
 }
@@ -314,7 +324,8 @@ static void on_address(void *owner, const struct dns_answer *found)
     }
     inquiry->step = INQUIRY_FILE;
     snprintf(url, sizeof url, "https://mta-sts.%s/.well-known/mta-sts.txt", inquiry->domain);
-    fetch_start(&inquiry->policies->fetches, url, buffer_text(&inquiry->resolved), STS_POLICY_MAX, on_file, inquiry);
+    fetch_start(&inquiry->policies->fetches, url, buffer_text(&inquiry->resolved), STS_POLICY_MAX, on_file,
+                inquiry);
 }
 
 static void fetch_policy(struct inquiry *inquiry)
@@ -357,11 +368,13 @@ static void on_record(void *owner, const struct dns_answer *found)
 
 static void ask_next(struct inquiry *inquiry, enum inquiry_step step)
 {
-    static const enum dns_type types[] = {[INQUIRY_RECORD] = DNS_TXT, [INQUIRY_SIX] = DNS_AAAA, [INQUIRY_FOUR] = DNS_A};
+    static const enum dns_type types[] = {
+        [INQUIRY_RECORD] = DNS_TXT, [INQUIRY_SIX] = DNS_AAAA, [INQUIRY_FOUR] = DNS_A};
     char name[sizeof inquiry->domain + 16];
     inquiry->step = step;
     snprintf(name, sizeof name, "%smta-sts.%s", step == INQUIRY_RECORD ? "_" : "", inquiry->domain);
-    dns_ask(inquiry->policies->dns, &inquiry->dns, bytes_of_text(name), types[step], step == INQUIRY_RECORD ? on_record : on_address, inquiry);
+    dns_ask(inquiry->policies->dns, &inquiry->dns, bytes_of_text(name), types[step],
+            step == INQUIRY_RECORD ? on_record : on_address, inquiry);
 }
 
 /* ---- questions ---- */
@@ -371,7 +384,8 @@ static bool name_of(struct bytes domain, char name[DOMAIN_NAME_MAX + 1])
 {
     struct buffer text = {0};
     buffer_add(&text, domain);
-    bool fine = dns_ascii_name(buffer_text(&text), name, DOMAIN_NAME_MAX + 1) && host_is_name(bytes_of_text(name), false);
+    bool fine = dns_ascii_name(buffer_text(&text), name, DOMAIN_NAME_MAX + 1) &&
+                host_is_name(bytes_of_text(name), false);
     for (size_t i = 0; fine && name[i] != '\0'; i++)
         name[i] = ascii_lower(name[i]);
     buffer_free(&text);
@@ -383,8 +397,9 @@ static bool checked_recently(const struct policy_kept *entry, uint64_t now_ms)
     return entry != NULL && entry->checked_ms != 0 && now_ms - entry->checked_ms < STS_POLICIES_CHECK_MS;
 }
 
-void sts_policies_ask(struct sts_policies *policies, struct sts_policies_question *question, struct bytes domain,
-                  void (*on_answer)(void *owner, const struct sts_policy *policy), void *owner)
+void sts_policies_ask(struct sts_policies *policies, struct sts_policies_question *question,
+                      struct bytes domain, void (*on_answer)(void *owner, const struct sts_policy *policy),
+                      void *owner)
 {
     char name[DOMAIN_NAME_MAX + 1];
     struct sts_cache_entry kept;

@@ -12,20 +12,20 @@
 #ifndef MAILBOAT_SERVICE_RELAY_STS_POLICIES_H
 #define MAILBOAT_SERVICE_RELAY_STS_POLICIES_H
 
+#include "base/map.h"
+#include "core/route/sts.h"
 #include "io/dns.h"
 #include "io/folder.h"
-#include "base/map.h"
 #include "service/relay/fetch.h"
-#include "core/route/sts.h"
 
 enum sts_policies_limit {
-    STS_POLICIES_MAX = 10000,              /* that are kept */
-    STS_POLICIES_OCTETS_MAX = 16 << 20,    /* of all of them */
-    STS_POLICIES_LOOKED_AT_MAX = 64,       /* to find one that may go */
-    STS_POLICIES_FILE_MAX = 64 << 20,      /* octets that are read at start */
-    STS_POLICIES_FILE_SLACK = 1 << 20,     /* octets of old lines until the file is written anew */
-    STS_POLICIES_CHECK_MS = 60 * 1000,     /* for so long DNS is not asked again */
-    STS_POLICIES_ADDRESSES_MAX = 16,       /* of each family, of the host that a policy is fetched from */
+    STS_POLICIES_MAX = 10000,               /* that are kept */
+    STS_POLICIES_OCTETS_MAX = 16 << 20,     /* of all of them */
+    STS_POLICIES_LOOKED_AT_MAX = 64,        /* to find one that may go */
+    STS_POLICIES_FILE_MAX = 64 << 20,       /* octets that are read at start */
+    STS_POLICIES_FILE_SLACK = 1 << 20,      /* octets of old lines until the file is written anew */
+    STS_POLICIES_CHECK_MS = 60 * 1000,      /* for so long DNS is not asked again */
+    STS_POLICIES_ADDRESSES_MAX = 16,        /* of each family, of the host that a policy is fetched from */
     STS_POLICIES_FAILED_MS = 5 * 60 * 1000, /* after a fetch that failed (RFC 8461 3.3) */
 };
 
@@ -36,11 +36,12 @@ struct sts_policies {
     struct map inquiries; /* domain -> struct inquiry: under way */
     int file;
     size_t file_size, live_size;
-    bool file_failed;     /* said once */
+    bool file_failed; /* said once */
 };
 
 struct sts_policies_question {
-    void (*on_answer)(void *owner, const struct sts_policy *policy); /* NULL: none; it lives during the call */
+    /* NULL: none; it lives during the call */
+    void (*on_answer)(void *owner, const struct sts_policy *policy);
     void *owner;
     struct inquiry *inquiry; /* NULL once it is answered */
     struct sts_policies_question *next;
@@ -52,10 +53,12 @@ bool sts_policies_open(struct sts_policies *policies, struct folder *folder, str
 bool sts_policies_open_folder(struct folder *folder, const char *data_dir, struct error *error);
 /* With nothing asked; a process that ends need not. */
 void sts_policies_close(struct sts_policies *policies);
-bool sts_policies_start(struct sts_policies *policies, struct loop *loop, struct dns *dns, struct bytes authorities, struct error *error);
+bool sts_policies_start(struct sts_policies *policies, struct loop *loop, struct dns *dns,
+                        struct bytes authorities, struct error *error);
 /* The question must stay where it is until it is answered or cancelled. */
-void sts_policies_ask(struct sts_policies *policies, struct sts_policies_question *question, struct bytes domain,
-                  void (*on_answer)(void *owner, const struct sts_policy *policy), void *owner);
+void sts_policies_ask(struct sts_policies *policies, struct sts_policies_question *question,
+                      struct bytes domain, void (*on_answer)(void *owner, const struct sts_policy *policy),
+                      void *owner);
 void sts_policies_cancel(struct sts_policies_question *question);
 
 #endif

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "service/smtpd/smtpd.h"
+#include <assert.h>
+#include <stdatomic.h>
 
 #include "io/clock.h"
 #include "io/log.h"
-
-#include <assert.h>
-#include <stdatomic.h>
+#include "service/smtpd/smtpd.h"
 
 /* ---- counts of all processes ---- */
 
@@ -14,7 +13,8 @@ static struct metrics_port *own_row(const struct smtpd *smtpd)
     return smtpd->child->metrics->ports[smtpd->child->number];
 }
 
-static void add_row(struct admission *all, const struct admission_control *admission, const struct metrics_port *row)
+static void add_row(struct admission *all, const struct admission_control *admission,
+                    const struct metrics_port *row)
 {
     for (size_t i = 0; i < METRICS_PORTS; i++) {
         uint32_t name = atomic_load_explicit(&row[i].name, memory_order_relaxed);
@@ -53,8 +53,8 @@ static bool measure(struct smtpd *smtpd)
 {
     struct admission_control *admission = &smtpd->admission;
     struct shared_metrics *metrics = smtpd->child->metrics;
-    admission->all =
-        (struct admission){.max = smtpd->child->config->limits.connections, .port_count = admission->port_count};
+    admission->all = (struct admission){.max = smtpd->child->config->limits.connections,
+                                        .port_count = admission->port_count};
     admission->process_count = 1;
     for (size_t i = 0; i < METRICS_SLOTS; i++) {
         if (atomic_load_explicit(&metrics->connections[i], memory_order_relaxed) == 0)
@@ -100,16 +100,18 @@ static void line_quit(struct smtp_connection *connection)
 
 static void bucket_take(struct admission_control *admission, struct counted_network *network)
 {
-    uint32_t at = network->strangers < ADMISSION_CONTROL_BUCKETS ? network->strangers : ADMISSION_CONTROL_BUCKETS - 1;
-    *(network->bucket_before == NULL ? &admission->buckets[at] : &network->bucket_before->bucket_after) =
-        network->bucket_after;
+    uint32_t at = network->strangers < ADMISSION_CONTROL_BUCKETS ? network->strangers
+                                                                 : ADMISSION_CONTROL_BUCKETS - 1;
+    *(network->bucket_before == NULL ? &admission->buckets[at]
+                                     : &network->bucket_before->bucket_after) = network->bucket_after;
     if (network->bucket_after != NULL)
         network->bucket_after->bucket_before = network->bucket_before;
 }
 
 static void bucket_put(struct admission_control *admission, struct counted_network *network)
 {
-    uint32_t at = network->strangers < ADMISSION_CONTROL_BUCKETS ? network->strangers : ADMISSION_CONTROL_BUCKETS - 1;
+    uint32_t at = network->strangers < ADMISSION_CONTROL_BUCKETS ? network->strangers
+                                                                 : ADMISSION_CONTROL_BUCKETS - 1;
     network->bucket_before = NULL;
     network->bucket_after = admission->buckets[at];
     if (network->bucket_after != NULL)
@@ -205,7 +207,8 @@ static bool can_be_sent_away(const struct smtp_connection *connection)
 static struct smtp_connection *idlest_of(const struct admission_line *line, uint64_t now_ms)
 {
     struct smtp_connection *connection = line->first;
-    for (int i = 0; connection != NULL && i < ADMISSION_CONTROL_TRIES_MAX; i++, connection = connection->place.after)
+    for (int i = 0; connection != NULL && i < ADMISSION_CONTROL_TRIES_MAX;
+         i++, connection = connection->place.after)
         if (can_be_sent_away(connection) && admission_stay_can_make_room(&connection->place.stay, now_ms))
             return connection;
     return NULL;
@@ -218,7 +221,8 @@ static struct smtp_connection *idlest_stranger(struct admission_control *admissi
     while (admission->fullest > 0 && admission->buckets[admission->fullest] == NULL)
         admission->fullest--;
     for (uint32_t at = admission->fullest; at > 0; at--)
-        for (struct counted_network *network = admission->buckets[at]; network != NULL; network = network->bucket_after) {
+        for (struct counted_network *network = admission->buckets[at]; network != NULL;
+             network = network->bucket_after) {
             struct smtp_connection *connection = idlest_of(&network->line, now_ms);
             if (connection != NULL || ++tries >= ADMISSION_CONTROL_TRIES_MAX)
                 return connection;
@@ -248,8 +252,9 @@ bool admission_control_makes_room(struct smtpd *smtpd, bool for_known)
 {
     struct admission_control *admission = &smtpd->admission;
     uint64_t now_ms = clock_now_ms();
-    struct smtp_connection *connection =
-        for_known && admission_known_are_many(&admission->all) ? NULL : idlest_stranger(admission, now_ms);
+    struct smtp_connection *connection = for_known && admission_known_are_many(&admission->all)
+                                             ? NULL
+                                             : idlest_stranger(admission, now_ms);
     if (connection == NULL && for_known)
         connection = idlest_of(&admission->known_clients, now_ms);
     if (connection == NULL && for_known)
@@ -296,8 +301,8 @@ bool admission_control_lets_in(struct listener *listener, bool known)
     if (pressed)
         look_soon(smtpd, clock_now_ms() + ADMISSION_CONTROL_LOOK_PRESSED_MS);
     give_back(smtpd);
-    return admission_has_room(&smtpd->admission.all, listener->admission_port, known) || (pressed && borrow(smtpd)) ||
-           admission_control_makes_room(smtpd, known);
+    return admission_has_room(&smtpd->admission.all, listener->admission_port, known) ||
+           (pressed && borrow(smtpd)) || admission_control_makes_room(smtpd, known);
 }
 
 /* ---- whose time is over ---- */
@@ -305,7 +310,8 @@ bool admission_control_lets_in(struct listener *listener, bool known)
 static void check_stay(struct smtp_connection *connection, bool pressed, uint64_t now_ms)
 {
     struct admission_stay *stay = &connection->place.stay;
-    enum admission_stay_verdict verdict = admission_stay_check(stay, pressed, connection->place.known, now_ms);
+    enum admission_stay_verdict verdict = admission_stay_check(stay, pressed, connection->place.known,
+                                                               now_ms);
     if (verdict == STAY_GOES_ON)
         return;
     if (!can_be_sent_away(connection)) {
@@ -330,7 +336,8 @@ static void look(void *owner)
     uint64_t now_ms = clock_now_ms(), next_ms = UINT64_MAX;
     admission->look_at_ms = 0;
     give_back(smtpd);
-    for (struct smtp_connection *connection = smtpd->connections, *next; connection != NULL; connection = next) {
+    for (struct smtp_connection *connection = smtpd->connections, *next; connection != NULL;
+         connection = next) {
         next = connection->next;
         uint64_t until_ms = connection->place.stay.until_ms;
         if (until_ms > now_ms && until_ms < next_ms)

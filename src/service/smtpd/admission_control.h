@@ -18,9 +18,9 @@
 #ifndef MAILBOAT_SERVICE_SMTPD_ADMISSION_CONTROL_H
 #define MAILBOAT_SERVICE_SMTPD_ADMISSION_CONTROL_H
 
-#include "run/child.h"
-#include "io/loop.h"
 #include "core/server/admission.h"
+#include "io/loop.h"
+#include "run/child.h"
 
 struct smtpd;
 struct listener;
@@ -28,14 +28,16 @@ struct counted_network;
 struct smtp_connection;
 
 enum {
-    ADMISSION_CONTROL_LOOK_MS = 10 * 1000,        /* while many strangers are here: is there pressure? */
+    ADMISSION_CONTROL_LOOK_MS = 10 * 1000, /* while many strangers are here: is there pressure? */
     ADMISSION_CONTROL_LOOK_PRESSED_MS = 1000,
     ADMISSION_CONTROL_TELL_MS = 60 * 1000,
-    ADMISSION_CONTROL_LOOK_PART = 64,             /* "many": one part of so many of all connections */
-    ADMISSION_CONTROL_OWED_PART = 32,             /* one part of so many of all connections may be borrowed */
-    ADMISSION_CONTROL_TRIES_MAX = 32,             /* connections that are asked in vain to make room for one */
-    ADMISSION_CONTROL_BUCKETS = 256,              /* networks are found by their number of strangers, up to this */
-    ADMISSION_CONTROL_LOCAL_PORT = 0x10000,       /* stands for the local socket */
+    ADMISSION_CONTROL_LOOK_PART = 64, /* "many": one part of so many of all connections */
+    ADMISSION_CONTROL_OWED_PART = 32, /* one part of so many of all connections may be borrowed */
+    /* connections that are asked in vain to make room for one */
+    ADMISSION_CONTROL_TRIES_MAX = 32,
+    /* networks are found by their number of strangers, up to this */
+    ADMISSION_CONTROL_BUCKETS = 256,
+    ADMISSION_CONTROL_LOCAL_PORT = 0x10000, /* stands for the local socket */
 };
 
 /* Connections in the order of their last progress. */
@@ -46,23 +48,23 @@ struct admission_line {
 /* Of a connection. */
 struct admission_place {
     struct admission_stay stay;
-    struct admission_line *line;       /* where it stands */
+    struct admission_line *line; /* where it stands */
     struct smtp_connection *before, *after;
-    bool known;                    /* it signed in, or its address did before */
+    bool known; /* it signed in, or its address did before */
 };
 
 struct admission_control {
-    struct admission all;          /* of all processes, as it was last measured */
+    struct admission all; /* of all processes, as it was last measured */
     size_t port_count;
-    uint32_t names[ADMISSION_PORTS_MAX]; /* of the ports in metrics */
-    uint32_t strangers;            /* of this process */
-    uint32_t process_count;        /* that have connections; this one, too */
+    uint32_t names[ADMISSION_PORTS_MAX];                        /* of the ports in metrics */
+    uint32_t strangers;                                         /* of this process */
+    uint32_t process_count;                                     /* that have connections; this one, too */
     struct counted_network *buckets[ADMISSION_CONTROL_BUCKETS]; /* networks with strangers, by their number */
-    uint32_t fullest;              /* no bucket above has any */
+    uint32_t fullest;                                           /* no bucket above has any */
     struct admission_line known_clients, signed_in;
     struct timer look;
     uint64_t look_at_ms;           /* when the timer rings; 0: it does not */
-    uint64_t sent_away, logged_ms;   /* since it was last told, and when that was */
+    uint64_t sent_away, logged_ms; /* since it was last told, and when that was */
 };
 
 /* Once, when the listeners are known: they get their numbers. */

@@ -5,13 +5,12 @@
  * question waits; after PEER_WAIT_MS without a peer it is answered with
  * "unavailable", so that the client tries again later.
  */
-#include "service/smtpd/smtpd.h"
+#include <unistd.h>
 
 #include "io/clock.h"
 #include "io/log.h"
 #include "io/random.h"
-
-#include <unistd.h>
+#include "service/smtpd/smtpd.h"
 
 static enum process_role answerer(enum ipc_kind query)
 {
@@ -28,24 +27,31 @@ static bool say(struct smtp_connection *connection, struct channel *to)
     uint64_t request = query->request;
     switch (query->kind) {
     case IPC_PASSWORD:
-        return child_send(child, to, IPC_PASSWORD, &(struct ipc_password){request, action->user, action->password, origin->client_address}, -1);
-    case IPC_SALT:
-        return child_send(child, to, IPC_SALT, &(struct ipc_salt){request, action->user}, -1);
+        return child_send(
+            child, to, IPC_PASSWORD,
+            &(struct ipc_password){request, action->user, action->password, origin->client_address}, -1);
+    case IPC_SALT: return child_send(child, to, IPC_SALT, &(struct ipc_salt){request, action->user}, -1);
     case IPC_PROOF:
-        return child_send(child, to, IPC_PROOF, &(struct ipc_proof){request, action->user, action->message, action->proof, origin->client_address}, -1);
-    case IPC_CREDENTIAL:
-        return credential_ask(connection, to, request);
-    case IPC_LIMIT:
-        return limit_ask(connection, to, request);
+        return child_send(child, to, IPC_PROOF,
+                          &(struct ipc_proof){request, action->user, action->message, action->proof,
+                                              origin->client_address},
+                          -1);
+    case IPC_CREDENTIAL: return credential_ask(connection, to, request);
+    case IPC_LIMIT: return limit_ask(connection, to, request);
     case IPC_SENDER:
-        return child_send(child, to, IPC_SENDER, &(struct ipc_sender){request, action->account, action->address}, -1);
+        return child_send(child, to, IPC_SENDER,
+                          &(struct ipc_sender){request, action->account, action->address}, -1);
     case IPC_RECIPIENT:
-        return child_send(child, to, IPC_RECIPIENT, &(struct ipc_recipient){request, action->account, action->address}, -1);
-    case IPC_SPOOL:
-        return child_send(child, to, IPC_SPOOL, &(struct ipc_spool){request}, -1);
+        return child_send(child, to, IPC_RECIPIENT,
+                          &(struct ipc_recipient){request, action->account, action->address}, -1);
+    case IPC_SPOOL: return child_send(child, to, IPC_SPOOL, &(struct ipc_spool){request}, -1);
     default: { /* IPC_SUBMIT */
-        struct ipc_submit submit = {.request = request, .id = message_spool->id, .spool = message_spool->spool, .envelope = *action->envelope,
-                                    .origin = *origin, .content = buffer_bytes(&message_spool->content)};
+        struct ipc_submit submit = {.request = request,
+                                    .id = message_spool->id,
+                                    .spool = message_spool->spool,
+                                    .envelope = *action->envelope,
+                                    .origin = *origin,
+                                    .content = buffer_bytes(&message_spool->content)};
         if (!child_send(child, to, IPC_SUBMIT, &submit, -1))
             return false;
         buffer_free(&message_spool->content); /* it is with queue now, and so is the file */
@@ -102,7 +108,10 @@ static struct bytes key_of(struct smtpd *smtpd, enum ipc_kind kind, const struct
 {
     if (kind == IPC_SENDER)
         return recipient_cache_key(&smtpd->key, RECIPIENT_CACHE_SENDER, action->account, action->address);
-    return recipient_cache_key(&smtpd->key, action->account.length > 0 ? RECIPIENT_CACHE_RECIPIENT_OF_USER : RECIPIENT_CACHE_RECIPIENT, bytes_none(), action->address);
+    return recipient_cache_key(&smtpd->key,
+                               action->account.length > 0 ? RECIPIENT_CACHE_RECIPIENT_OF_USER
+                                                          : RECIPIENT_CACHE_RECIPIENT,
+                               bytes_none(), action->address);
 }
 
 /* The postmaster can always be written to (RFC 5321 4.5.1). */
@@ -116,13 +125,15 @@ static bool are_full(const struct smtpd *smtpd, const struct recipient *targets,
 {
     uint64_t version = accounts_read_version(smtpd->accounts_page), now_ms = clock_now_ms();
     for (size_t i = 0; i < count; i++)
-        if (!targets[i].local || !over_quota_table_has(smtpd->child->over_quota, targets[i].address, version, now_ms))
+        if (!targets[i].local ||
+            !over_quota_table_has(smtpd->child->over_quota, targets[i].address, version, now_ms))
             return false;
     return count > 0;
 }
 
 /* Auth knows where it goes, not how full that is: this is looked up each time, and never kept. */
-static void answer_recipient(struct smtp_connection *connection, struct bytes address, enum recipient_verdict verdict, const struct recipient *targets, size_t count)
+static void answer_recipient(struct smtp_connection *connection, struct bytes address,
+                             enum recipient_verdict verdict, const struct recipient *targets, size_t count)
 {
     if (verdict == RECIPIENT_KNOWN && !is_postmaster(address) && are_full(connection->smtpd, targets, count))
         verdict = RECIPIENT_FULL;
@@ -131,24 +142,28 @@ static void answer_recipient(struct smtp_connection *connection, struct bytes ad
     server_session_answer_recipient(&connection->session, verdict, targets, count);
 }
 
-bool auth_query_is_known(struct smtp_connection *connection, enum ipc_kind kind, const struct server_action *action)
+bool auth_query_is_known(struct smtp_connection *connection, enum ipc_kind kind,
+                         const struct server_action *action)
 {
     struct smtpd *smtpd = connection->smtpd;
     if (smtpd->draining) /* the successor's auth may have another configuration */
         return false;
     recipient_cache_check(&smtpd->recipient_cache, accounts_read_version(smtpd->accounts_page));
-    const struct cached_recipient *known = recipient_cache_find(&smtpd->recipient_cache, key_of(smtpd, kind, action));
+    const struct cached_recipient *known = recipient_cache_find(&smtpd->recipient_cache,
+                                                                key_of(smtpd, kind, action));
     if (known == NULL)
         return false;
     if (kind == IPC_SENDER)
         server_session_answer_sender(&connection->session, (enum sender_verdict)known->verdict);
     else
-        answer_recipient(connection, action->address, (enum recipient_verdict)known->verdict, known->targets, known->target_count);
+        answer_recipient(connection, action->address, (enum recipient_verdict)known->verdict, known->targets,
+                         known->target_count);
     return true;
 }
 
 /* Only what is good news: strangers could fill the memory with the rest. */
-static void keep_answer(struct smtp_connection *connection, uint32_t verdict, struct recipient *targets, size_t count)
+static void keep_answer(struct smtp_connection *connection, uint32_t verdict, struct recipient *targets,
+                        size_t count)
 {
     struct smtpd *smtpd = connection->smtpd;
     const struct auth_query *query = &connection->query;
@@ -160,9 +175,14 @@ static void keep_answer(struct smtp_connection *connection, uint32_t verdict, st
     recipient_cache_keep(&smtpd->recipient_cache, key_of(smtpd, query->kind, &query->action), &answer);
 }
 
-void auth_query_ask(struct smtp_connection *connection, enum ipc_kind kind, const struct server_action *action)
+void auth_query_ask(struct smtp_connection *connection, enum ipc_kind kind,
+                    const struct server_action *action)
 {
-    connection->query = (struct auth_query){.open = true, .kind = kind, .since_ms = clock_now_ms(), .version = accounts_read_version(connection->smtpd->accounts_page)};
+    connection->query = (struct auth_query){
+        .open = true,
+        .kind = kind,
+        .since_ms = clock_now_ms(),
+        .version = accounts_read_version(connection->smtpd->accounts_page)};
     if (action != NULL)
         connection->query.action = *action;
     if (!try_to_ask(connection))
@@ -208,24 +228,14 @@ static void answer_unavailable(struct smtp_connection *connection)
     case IPC_PROOF:
         server_session_answer_proof(&connection->session, PASSWORD_UNAVAILABLE, bytes_none(), bytes_none());
         break;
-    case IPC_CREDENTIAL:
-        smtp_connection_go_on(connection, &action, CREDENTIAL_UNAVAILABLE);
-        break;
-    case IPC_LIMIT:
-        smtp_connection_limit_answered(connection, &action, LIMIT_UNAVAILABLE, 0, 0);
-        break;
-    case IPC_SENDER:
-        give_sender_verdict(connection, SENDER_UNAVAILABLE);
-        break;
+    case IPC_CREDENTIAL: smtp_connection_go_on(connection, &action, CREDENTIAL_UNAVAILABLE); break;
+    case IPC_LIMIT: smtp_connection_limit_answered(connection, &action, LIMIT_UNAVAILABLE, 0, 0); break;
+    case IPC_SENDER: give_sender_verdict(connection, SENDER_UNAVAILABLE); break;
     case IPC_RECIPIENT:
         server_session_answer_recipient(&connection->session, RECIPIENT_UNAVAILABLE, NULL, 0);
         break;
-    case IPC_SPOOL:
-        message_spool_spooled(connection, STORE_FAILED, 0, -1);
-        break;
-    default:
-        message_spool_stored(connection, STORE_FAILED);
-        break;
+    case IPC_SPOOL: message_spool_spooled(connection, STORE_FAILED, 0, -1); break;
+    default: message_spool_stored(connection, STORE_FAILED); break;
     }
     smtp_connection_run(connection);
 }
@@ -238,14 +248,20 @@ static enum password_verdict password_verdict_of(uint32_t verdict)
 static void log_verdict(const struct smtp_connection *connection, enum password_verdict verdict)
 {
     bool wrong = verdict == PASSWORD_WRONG || verdict == PASSWORD_LOCKED;
-    log_event(wrong ? LOG_EVENT_WARN : LOG_EVENT_DEBUG, wrong ? "auth_failed" : verdict == PASSWORD_RIGHT ? "auth_ok" : "auth_unavailable",
-              LOG_BYTES("user", connection->query.action.user), LOG_BYTES("client", connection->session.origin.client_address),
-              LOG_U64("port", connection->listener->port), LOG_TEXT("mechanism", server_session_mechanism(&connection->session)),
+    log_event(wrong ? LOG_EVENT_WARN : LOG_EVENT_DEBUG,
+              wrong                       ? "auth_failed"
+              : verdict == PASSWORD_RIGHT ? "auth_ok"
+                                          : "auth_unavailable",
+              LOG_BYTES("user", connection->query.action.user),
+              LOG_BYTES("client", connection->session.origin.client_address),
+              LOG_U64("port", connection->listener->port),
+              LOG_TEXT("mechanism", server_session_mechanism(&connection->session)),
               LOG_TEXT("reason", verdict == PASSWORD_LOCKED ? "locked" : ""));
 }
 
 /* There may be one of a SCRAM exchange that was right, and then cancelled by the client. */
-static void keep_credential(struct smtp_connection *connection, enum password_verdict verdict, struct bytes account, struct bytes credential)
+static void keep_credential(struct smtp_connection *connection, enum password_verdict verdict,
+                            struct bytes account, struct bytes credential)
 {
     credential_leave(connection);
     if (verdict == PASSWORD_RIGHT)
@@ -266,8 +282,9 @@ static void salt_answered(struct smtp_connection *connection, const struct ipc_s
 {
     unsigned char nonce[SCRAM_NONCE], binding[CONN_BINDING_MAX];
     random_fill(nonce, sizeof nonce);
-    server_session_answer_salt(&connection->session, answer->salt, answer->iterations, bytes_of(nonce, sizeof nonce),
-                               conn_tls_binding(&connection->conn, connection->query.action.binding, binding));
+    server_session_answer_salt(
+        &connection->session, answer->salt, answer->iterations, bytes_of(nonce, sizeof nonce),
+        conn_tls_binding(&connection->conn, connection->query.action.binding, binding));
 }
 
 static void proof_answered(struct smtp_connection *connection, const struct ipc_proof_answer *answer)
@@ -282,17 +299,21 @@ static void proof_answered(struct smtp_connection *connection, const struct ipc_
 
 static void recipient_answered(struct smtp_connection *connection, const struct ipc_recipient_answer *answer)
 {
-    enum recipient_verdict verdict = answer->verdict <= RECIPIENT_UNAVAILABLE ? (enum recipient_verdict)answer->verdict : RECIPIENT_UNAVAILABLE;
+    enum recipient_verdict verdict = answer->verdict <= RECIPIENT_UNAVAILABLE
+                                         ? (enum recipient_verdict)answer->verdict
+                                         : RECIPIENT_UNAVAILABLE;
     if (verdict == RECIPIENT_KNOWN && answer->target_count == 0)
         verdict = RECIPIENT_UNAVAILABLE;
     if (verdict == RECIPIENT_KNOWN)
         keep_answer(connection, verdict, answer->targets, answer->target_count);
-    answer_recipient(connection, connection->query.action.address, verdict, answer->targets, answer->target_count);
+    answer_recipient(connection, connection->query.action.address, verdict, answer->targets,
+                     answer->target_count);
 }
 
 static void sender_answered(struct smtp_connection *connection, const struct ipc_sender_answer *answer)
 {
-    enum sender_verdict verdict = answer->verdict <= SENDER_UNAVAILABLE ? (enum sender_verdict)answer->verdict : SENDER_UNAVAILABLE;
+    enum sender_verdict verdict = answer->verdict <= SENDER_UNAVAILABLE ? (enum sender_verdict)answer->verdict
+                                                                        : SENDER_UNAVAILABLE;
     if (verdict == SENDER_ALLOWED)
         keep_answer(connection, verdict, NULL, 0);
     give_sender_verdict(connection, verdict);
@@ -301,11 +322,13 @@ static void sender_answered(struct smtp_connection *connection, const struct ipc
 static void limit_answered(struct smtp_connection *connection, const struct ipc_limit_answer *answer)
 {
     struct server_action action = connection->query.action;
-    enum limit_verdict verdict = answer->verdict <= LIMIT_UNAVAILABLE ? (enum limit_verdict)answer->verdict : LIMIT_UNAVAILABLE;
+    enum limit_verdict verdict = answer->verdict <= LIMIT_UNAVAILABLE ? (enum limit_verdict)answer->verdict
+                                                                      : LIMIT_UNAVAILABLE;
     smtp_connection_limit_answered(connection, &action, verdict, answer->number, answer->request);
 }
 
-static void own_credential_answered(struct smtp_connection *connection, const struct ipc_credential_answer *answer)
+static void own_credential_answered(struct smtp_connection *connection,
+                                    const struct ipc_credential_answer *answer)
 {
     struct server_action action = connection->query.action;
     smtp_connection_go_on(connection, &action, credential_answered(connection, answer));
@@ -317,7 +340,8 @@ static enum store_verdict store_verdict_of(uint32_t verdict)
 }
 
 /* Which question a kind answers, and for which request; IPC_KINDS for none. */
-static enum ipc_kind answered_question(enum ipc_kind kind, const union ipc_message *message, uint64_t *request)
+static enum ipc_kind answered_question(enum ipc_kind kind, const union ipc_message *message,
+                                       uint64_t *request)
 {
     switch (kind) {
     case IPC_PASSWORD_ANSWER: *request = message->password_answer.request; return IPC_PASSWORD;
@@ -361,33 +385,18 @@ void auth_query_answered(struct smtpd *smtpd, enum ipc_kind kind, union ipc_mess
     map_remove_u64(&smtpd->queries, request);
     connection->query.open = false;
     switch (query) {
-    case IPC_PASSWORD:
-        password_answered(connection, &message->password_answer);
-        break;
-    case IPC_SALT:
-        salt_answered(connection, &message->salt_answer);
-        break;
-    case IPC_PROOF:
-        proof_answered(connection, &message->proof_answer);
-        break;
-    case IPC_CREDENTIAL:
-        own_credential_answered(connection, &message->credential_answer);
-        break;
-    case IPC_LIMIT:
-        limit_answered(connection, &message->limit_answer);
-        break;
-    case IPC_SENDER:
-        sender_answered(connection, &message->sender_answer);
-        break;
-    case IPC_RECIPIENT:
-        recipient_answered(connection, &message->recipient_answer);
-        break;
+    case IPC_PASSWORD: password_answered(connection, &message->password_answer); break;
+    case IPC_SALT: salt_answered(connection, &message->salt_answer); break;
+    case IPC_PROOF: proof_answered(connection, &message->proof_answer); break;
+    case IPC_CREDENTIAL: own_credential_answered(connection, &message->credential_answer); break;
+    case IPC_LIMIT: limit_answered(connection, &message->limit_answer); break;
+    case IPC_SENDER: sender_answered(connection, &message->sender_answer); break;
+    case IPC_RECIPIENT: recipient_answered(connection, &message->recipient_answer); break;
     case IPC_SPOOL:
-        message_spool_spooled(connection, store_verdict_of(message->spool_answer.verdict), message->spool_answer.spool, attached);
+        message_spool_spooled(connection, store_verdict_of(message->spool_answer.verdict),
+                              message->spool_answer.spool, attached);
         break;
-    default:
-        message_spool_stored(connection, store_verdict_of(message->submit_answer.verdict));
-        break;
+    default: message_spool_stored(connection, store_verdict_of(message->submit_answer.verdict)); break;
     }
     smtp_connection_run(connection);
 }
@@ -405,7 +414,8 @@ void auth_query_retry_all(void *owner)
         waiting = waiting->query.next_waiting;
         if (try_to_ask(connection))
             continue;
-        if (now - connection->query.since_ms < PEER_WAIT_MS || child_peer(smtpd->child, answerer(connection->query.kind)) != NULL)
+        if (now - connection->query.since_ms < PEER_WAIT_MS ||
+            child_peer(smtpd->child, answerer(connection->query.kind)) != NULL)
             wait_in_line(connection);
         else
             answer_unavailable(connection);
@@ -416,7 +426,8 @@ void auth_query_retry_all(void *owner)
  * stored cannot be known: the client is told to try again. */
 void auth_query_lost(struct smtpd *smtpd, enum process_role peer)
 {
-    for (struct smtp_connection *connection = smtpd->connections, *next; connection != NULL; connection = next) {
+    for (struct smtp_connection *connection = smtpd->connections, *next; connection != NULL;
+         connection = next) {
         next = connection->next;
         struct auth_query *query = &connection->query;
         bool asked = query->open && query->request != 0 && answerer(query->kind) == peer;

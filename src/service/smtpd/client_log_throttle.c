@@ -12,8 +12,8 @@ static bool has_lines_left(struct client_log_throttle *client_log, uint64_t now_
     return client_log->lines < CLIENT_LOG_LINES_MAX;
 }
 
-bool client_log_throttle_is_due(struct client_log_throttle *client_log, enum client_log_kind kind, const uint64_t who[2], uint64_t now_ms,
-                   uint64_t *times)
+bool client_log_throttle_is_due(struct client_log_throttle *client_log, enum client_log_kind kind,
+                                const uint64_t who[2], uint64_t now_ms, uint64_t *times)
 {
     uint64_t key = bytes_hash(bytes_of(who, 2 * sizeof *who), kind + 1) | 1;
     struct client_log_slot *notice = &client_log->slots[(key >> 1) % CLIENT_LOG_SLOTS];

@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 enum {
-    CLIENT_LOG_SLOTS = 1024,             /* that are remembered */
+    CLIENT_LOG_SLOTS = 1024, /* that are remembered */
     CLIENT_LOG_PERIOD_MS = 60 * 1000,
     CLIENT_LOG_LINES_MAX = 100, /* lines, of one process */
 };
@@ -25,12 +25,12 @@ struct client_log_throttle {
         uint64_t since_ms; /* it was last told */
         uint64_t times;    /* untold ones since */
     } slots[CLIENT_LOG_SLOTS];
-    uint64_t period_ms;    /* when the lines were last counted from */
+    uint64_t period_ms; /* when the lines were last counted from */
     uint32_t lines;
 };
 
 /* True when it shall be told now; `times` says how often it happened, this time too. */
-bool client_log_throttle_is_due(struct client_log_throttle *client_log, enum client_log_kind kind, const uint64_t who[2], uint64_t now_ms,
-                   uint64_t *times);
+bool client_log_throttle_is_due(struct client_log_throttle *client_log, enum client_log_kind kind,
+                                const uint64_t who[2], uint64_t now_ms, uint64_t *times);
 
 #endif

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "service/smtpd/smtpd.h"
-
 #include <netinet/in.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <unistd.h>
+
+#include "service/smtpd/smtpd.h"
 
 enum network_kind {
     KIND_HERE,
@@ -23,14 +23,10 @@ static const struct network_kind_row {
     size_t octets;           /* of the address that count */
     enum network_kind wider; /* itself: there is none */
 } kinds[KINDS] = {
-    [KIND_HERE] = {0, 0, KIND_HERE},
-    [KIND_IP4] = {1, 4, KIND_IP4_24},
-    [KIND_IP4_24] = {4, 3, KIND_IP4_24},
-    [KIND_IP6_64] = {1, 8, KIND_IP6_56},
-    [KIND_IP6_56] = {2, 7, KIND_IP6_48},
-    [KIND_IP6_48] = {4, 6, KIND_IP6_48},
-    [KIND_USER] = {1, 4, KIND_USER},
-    [KIND_OWN] = {0, 4, KIND_OWN}, /* root and our own user */
+    [KIND_HERE] = {0, 0, KIND_HERE},     [KIND_IP4] = {1, 4, KIND_IP4_24},
+    [KIND_IP4_24] = {4, 3, KIND_IP4_24}, [KIND_IP6_64] = {1, 8, KIND_IP6_56},
+    [KIND_IP6_56] = {2, 7, KIND_IP6_48}, [KIND_IP6_48] = {4, 6, KIND_IP6_48},
+    [KIND_USER] = {1, 4, KIND_USER},     [KIND_OWN] = {0, 4, KIND_OWN}, /* root and our own user */
 };
 
 static const struct network_kind_row *kind_of(const struct counted_network *network)

@@ -18,14 +18,14 @@
 #ifndef MAILBOAT_SERVICE_SMTPD_CONNECTION_LIMIT_H
 #define MAILBOAT_SERVICE_SMTPD_CONNECTION_LIMIT_H
 
-#include "service/smtpd/admission_control.h"
-
 #include <sys/socket.h>
 
+#include "service/smtpd/admission_control.h"
+
 struct counted_network {
-    uint64_t key[2];        /* the address' octets, and what kind of network this is */
-    uint32_t connections;   /* of this process */
-    struct counted_network *wider;  /* the network around it; NULL: none is counted */
+    uint64_t key[2];               /* the address' octets, and what kind of network this is */
+    uint32_t connections;          /* of this process */
+    struct counted_network *wider; /* the network around it; NULL: none is counted */
     /* Of the widest: */
     uint32_t strangers;
     struct admission_line line;
@@ -35,7 +35,8 @@ struct counted_network {
 /* Counts one connection more, until connection_limit_leave(). NULL: its address is of no known kind. */
 struct counted_network *connection_limit_enter(struct smtpd *smtpd, const struct sockaddr_storage *from);
 struct counted_network *connection_limit_enter_user(struct smtpd *smtpd, uint32_t uid);
-void connection_limit_leave(struct smtpd *smtpd, struct counted_network *network); /* it may be gone afterwards */
+/* it may be gone afterwards */
+void connection_limit_leave(struct smtpd *smtpd, struct counted_network *network);
 /* It, or a network around it, has more than it may have, in all processes together. */
 bool connection_limit_is_exceeded(const struct smtpd *smtpd, const struct counted_network *network);
 

@@ -12,20 +12,19 @@
  * domain, is seen when the answer is CREDENTIAL_HOLDS_MS old, or at once by a
  * process whose successor runs already.
  */
-#include "service/smtpd/smtpd.h"
+#include <assert.h>
+#include <stdlib.h>
 
 #include "io/clock.h"
 #include "io/log.h"
-
-#include <assert.h>
-#include <stdlib.h>
+#include "service/smtpd/smtpd.h"
 
 struct credential {
     struct credential *previous, *next;
     size_t sessions;
-    uint64_t version; /* of the accounts when auth was asked last */
+    uint64_t version;    /* of the accounts when auth was asked last */
     uint64_t checked_ms; /* and when that was */
-    uint64_t request; /* of the look that is under way; 0: none */
+    uint64_t request;    /* of the look that is under way; 0: none */
     bool ended;
     struct bytes account, text;
     struct buffer key; /* account LF text */
@@ -91,8 +90,8 @@ void credential_take(struct smtp_connection *connection, struct bytes account, s
     assert(connection->credential == NULL);
     buffer_add_format(&key, "%.*s\n%.*s", BYTES_ARG(account), BYTES_ARG(text));
     struct credential *credential = map_get(&all->known, buffer_bytes(&key));
-    if (credential == NULL ||
-        credential->ended) /* it holds again: what ended stays ended for its own sessions */
+    /* it holds again: what ended stays ended for its own sessions */
+    if (credential == NULL || credential->ended)
         credential = new_credential(smtpd, account, text);
     buffer_free(&key);
     credential->sessions++;
@@ -169,7 +168,8 @@ void credential_sign_out(struct smtp_connection *connection)
 static void end_sessions(void *owner)
 {
     struct smtpd *smtpd = owner;
-    for (struct smtp_connection *connection = smtpd->connections, *next; connection != NULL; connection = next) {
+    for (struct smtp_connection *connection = smtpd->connections, *next; connection != NULL;
+         connection = next) {
         next = connection->next;
         if (connection->credential == NULL || !connection->credential->ended || connection->signed_out ||
             connection->closing)

@@ -4,9 +4,8 @@
  * an address may spend on them, which all smtpd processes count together
  * (handshake_budget.h).
  */
-#include "service/smtpd/smtpd.h"
-
 #include "io/clock.h"
+#include "service/smtpd/smtpd.h"
 
 static void charge(struct smtpd *smtpd, const struct handshake_network *network, int64_t cpu_us)
 {

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "service/smtpd/smtpd.h"
+#include <stdatomic.h>
 
+#include "core/server/harvest.h"
 #include "io/clock.h"
 #include "io/log.h"
-#include "core/server/harvest.h"
-
-#include <stdatomic.h>
+#include "service/smtpd/smtpd.h"
 
 /* ---- the table ---- */
 
@@ -121,7 +120,8 @@ struct harvest_counts {
     size_t count;
 };
 
-static struct harvest_counts counted_by_address(const struct smtpd *smtpd, const struct counted_network *network)
+static struct harvest_counts counted_by_address(const struct smtpd *smtpd,
+                                                const struct counted_network *network)
 {
     struct harvest_counts counted = {.count = 0};
     for (; network != NULL && is_counted(smtpd, network) && counted.count < ARRAY_LENGTH(counted.marks);
@@ -140,8 +140,9 @@ static struct harvest_counts counted_for(const struct smtp_connection *connectio
         return counted_by_address(smtpd, connection->network);
     if (role != ROLE_SUBMISSION || smtpd->child->config->limits.unknown_recipients == 0)
         return (struct harvest_counts){.count = 0};
-    return (struct harvest_counts){
-        .marks = {mark_of_account(connection)}, .frees = {free_of(smtpd, HARVEST_ACCOUNT_FACTOR)}, .count = 1};
+    return (struct harvest_counts){.marks = {mark_of_account(connection)},
+                                   .frees = {free_of(smtpd, HARVEST_ACCOUNT_FACTOR)},
+                                   .count = 1};
 }
 
 /* ---- what is due ---- */
@@ -180,8 +181,8 @@ static void log_news(const struct smtp_connection *connection, enum harvest_news
 {
     bool blocked = news == HARVEST_BLOCKED;
     uint64_t times;
-    if (!blocked && !client_log_throttle_is_due(&connection->smtpd->client_log, CLIENT_LOG_SLOWED, connection->network->key,
-                                clock_now_ms(), &times))
+    if (!blocked && !client_log_throttle_is_due(&connection->smtpd->client_log, CLIENT_LOG_SLOWED,
+                                                connection->network->key, clock_now_ms(), &times))
         return;
     log_event(LOG_EVENT_WARN, blocked ? "client_blocked" : "client_slowed",
               LOG_TEXT("reason", "it names recipients that do not exist, and hardly any that do"),
@@ -253,8 +254,8 @@ void harvest_table_release(struct smtp_connection *connection)
 }
 
 /* Who had mail of this client lately is counted as such. An alias is one, however many it reaches. */
-static void count_accepted(const struct smtp_connection *connection, const struct envelope *envelope, uint64_t mark,
-                           uint32_t free)
+static void count_accepted(const struct smtp_connection *connection, const struct envelope *envelope,
+                           uint64_t mark, uint32_t free)
 {
     uint32_t all = server_session_progress(&connection->session).fresh, fresh = 0;
     for (size_t i = 0; i < envelope->recipient_count; i++)

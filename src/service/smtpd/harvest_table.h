@@ -23,10 +23,10 @@ struct smtp_connection;
 struct envelope;
 
 enum {
-    HARVEST_NAMED_MIN = 60,    /* so long a recipient that a client named is no new one */
-    HARVEST_ROW = 4,           /* slots where a client may stand */
+    HARVEST_NAMED_MIN = 60,     /* so long a recipient that a client named is no new one */
+    HARVEST_ROW = 4,            /* slots where a client may stand */
     HARVEST_ACCOUNT_FACTOR = 4, /* an account may err more often than an address */
-    HELD_PART = 50,            /* one part of so many of all connections may wait for a slow answer */
+    HELD_PART = 50,             /* one part of so many of all connections may wait for a slow answer */
 };
 
 /* Minutes for which a client is shut out of port 25; 0: it is not. */
@@ -34,7 +34,8 @@ uint32_t harvest_table_blocked_min(const struct smtpd *smtpd, const struct count
 /* The same of a connection: no recipient is looked up for it. */
 bool harvest_table_is_blocked(const struct smtp_connection *connection);
 /* A recipient does not exist. The same one again, within an hour, tells nothing new and does
- * not count: a list with some that are gone may be used every minute. True: it is not to be told now, and was seen to. */
+ * not count: a list with some that are gone may be used every minute. True: it is not to be told now, and was
+ * seen to. */
 bool harvest_table_refused(struct smtp_connection *connection, struct bytes address);
 /* The answer has waited long enough. */
 void harvest_table_release(struct smtp_connection *connection);

@@ -6,14 +6,14 @@
  * without a right password. Two addresses that meet in both of their slots push
  * each other out: then one is a stranger until it has signed in again.
  */
-#include "service/smtpd/smtpd.h"
-
-#include "io/clock.h"
-
 #include <stdatomic.h>
 
+#include "io/clock.h"
+#include "service/smtpd/smtpd.h"
+
 enum {
-    KNOWN_CLIENTS_H = 30 * 24, /* hours since it last signed in; as long as auth remembers (LOGIN_THROTTLE_TRUSTED_MS) */
+    /* hours since it last signed in; as long as auth remembers (LOGIN_THROTTLE_TRUSTED_MS) */
+    KNOWN_CLIENTS_H = 30 * 24,
     HOURS_BITS = 24,
 };
 

@@ -1,16 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* listener: accepts connections, and refuses those that are too many. */
 #define _GNU_SOURCE
-#include "service/smtpd/smtpd.h"
-
-#include "io/clock.h"
-#include "run/listen.h"
-#include "io/log.h"
-
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
+
+#include "io/clock.h"
+#include "io/log.h"
+#include "run/listen.h"
+#include "service/smtpd/smtpd.h"
 
 struct accepted_connection {
     int descriptor;
@@ -27,26 +26,29 @@ static const struct listener_refusal {
     const char *reason;
 } refusals[] = {
     [CLIENT_LOG_FULL] = {BYTES("421 4.3.2 Too many connections; try again in a minute\r\n"),
-                     "too many connections"},
+                         "too many connections"},
     [CLIENT_LOG_TOO_MANY] = {BYTES("421 4.7.0 Too many connections from your address or network; "
-                               "close some first\r\n"),
-                         "too many connections from this address"},
+                                   "close some first\r\n"),
+                             "too many connections from this address"},
     [CLIENT_LOG_BLOCKED] = {BYTES("421 4.7.0 Too many unknown recipients from your address or network; "
-                              "try again later\r\n"),
-                        "too many unknown recipients from this address"},
+                                  "try again later\r\n"),
+                            "too many unknown recipients from this address"},
 };
 
 /* With implicit TLS there is no telling before the handshake, and a handshake
  * costs more than it tells. One line a client and a while, not one a connection. */
-static void turn_away(const struct listener *listener, struct accepted_connection *accepted, enum client_log_kind why)
+static void turn_away(const struct listener *listener, struct accepted_connection *accepted,
+                      enum client_log_kind why)
 {
     struct smtpd *smtpd = listener->smtpd;
     const struct listener_refusal *refusal = &refusals[why];
     uint64_t times;
     if (listener->policy.tls != TLS_IMPLICIT)
-        (void)!send(accepted->descriptor, refusal->reply.at, refusal->reply.length, MSG_NOSIGNAL | MSG_DONTWAIT);
+        (void)!send(accepted->descriptor, refusal->reply.at, refusal->reply.length,
+                    MSG_NOSIGNAL | MSG_DONTWAIT);
     close(accepted->descriptor);
-    if (client_log_throttle_is_due(&smtpd->client_log, why, connection_limit_network(accepted->network)->key, clock_now_ms(), &times))
+    if (client_log_throttle_is_due(&smtpd->client_log, why, connection_limit_network(accepted->network)->key,
+                                   clock_now_ms(), &times))
         log_event(LOG_EVENT_WARN, "refused", LOG_U64("code", 421), LOG_TEXT("reason", refusal->reason),
                   LOG_BYTES("client", accepted->address), LOG_U64("port", listener->port),
                   LOG_TEXT("account", accepted->account), LOG_U64("times", times));
@@ -73,13 +75,15 @@ static bool count_connection(struct listener *listener, struct accepted_connecti
 static void receive(struct listener *listener, struct accepted_connection *accepted)
 {
     struct smtpd *smtpd = listener->smtpd;
-    accepted->address = conn_address_text((struct sockaddr *)&accepted->from, accepted->buffer, sizeof accepted->buffer);
+    accepted->address = conn_address_text((struct sockaddr *)&accepted->from, accepted->buffer,
+                                          sizeof accepted->buffer);
     if (!count_connection(listener, accepted)) {
         close(accepted->descriptor);
         return;
     }
     bool own = listener->policy.role == ROLE_LOCAL && connection_limit_factor(accepted->network) == 0;
-    bool known = own || (listener->policy.role == ROLE_SUBMISSION && known_clients_has(smtpd, accepted->network));
+    bool known = own ||
+                 (listener->policy.role == ROLE_SUBMISSION && known_clients_has(smtpd, accepted->network));
     if (connection_limit_is_exceeded(smtpd, accepted->network))
         turn_away(listener, accepted, CLIENT_LOG_TOO_MANY);
     else if (listener->policy.role == ROLE_MX && harvest_table_blocked_min(smtpd, accepted->network) > 0)
@@ -88,7 +92,7 @@ static void receive(struct listener *listener, struct accepted_connection *accep
         turn_away(listener, accepted, CLIENT_LOG_FULL);
     else
         smtp_connection_start(listener, accepted->descriptor, accepted->network, known, accepted->address,
-                       bytes_of_text(accepted->account));
+                              bytes_of_text(accepted->account));
 }
 
 void listener_take_over(struct listener *listener, int descriptor)
@@ -123,7 +127,8 @@ static bool accept_one(struct listener *listener)
         if (!listen_is_exhausted(errno))
             return errno == EINTR || errno == ECONNABORTED;
         if (log_throttle_is_due(&smtpd->accepting, clock_now_ms()))
-            log_event(LOG_EVENT_ERROR, "accept_failed", LOG_TEXT("reason", strerror(errno)), LOG_U64("times", smtpd->accepting.times),
+            log_event(LOG_EVENT_ERROR, "accept_failed", LOG_TEXT("reason", strerror(errno)),
+                      LOG_U64("times", smtpd->accepting.times),
                       LOG_TEXT("mend", "raise the limit of open files or lower limits.connections"));
         listener_pause_all(smtpd, LISTEN_PAUSE_MS);
         return false;

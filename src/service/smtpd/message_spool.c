@@ -1,17 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* message_spool: the content of the message that is arriving, on its way to queue. */
-#include "service/smtpd/smtpd.h"
-
-#include "io/clock.h"
-#include "io/log.h"
-#include "core/message/received.h"
-#include "core/message/loop_detection.h"
-
 #include <errno.h>
 #include <unistd.h>
 
+#include "core/message/loop_detection.h"
+#include "core/message/received.h"
+#include "io/clock.h"
+#include "io/log.h"
+#include "service/smtpd/smtpd.h"
+
 enum {
-    RECEIVED_SIZE = 1024,       /* octets, about, of our Received field */
+    RECEIVED_SIZE = 1024,        /* octets, about, of our Received field */
     GATHERED_OCTETS = 16 * 1024, /* of a large content that arrives in small pieces: written together */
 };
 
@@ -23,7 +22,8 @@ void message_spool_begin(struct smtp_connection *connection, const struct envelo
         .id = queue_id_next(&smtpd->ids, clock_epoch_us()), .file = -1, .envelope = envelope};
     if (envelope->size <= INLINE_CONTENT_MAX) /* one allocation instead of several */
         buffer_reserve(&message_spool->content, (size_t)envelope->size + RECEIVED_SIZE);
-    received_add(&message_spool->content, &connection->session.origin, envelope, connection->listener->policy.hostname, message_spool->id, clock_epoch_ms());
+    received_add(&message_spool->content, &connection->session.origin, envelope,
+                 connection->listener->policy.hostname, message_spool->id, clock_epoch_ms());
 }
 
 /* What is kept outside of us is given back. */
@@ -64,8 +64,10 @@ static void write_to_file(struct smtp_connection *connection, struct bytes octet
             continue;
         if (written <= 0) {
             bool full = errno == ENOSPC || errno == EDQUOT || errno == EFBIG;
-            if (log_throttle_is_due(&connection->smtpd->spooling, clock_now_ms())) /* each message's own line follows: not_stored */
-                log_event(LOG_EVENT_ERROR, "spool_failed", LOG_ID(connection->message_spool.id), LOG_TEXT("reason", strerror(errno)));
+            /* each message's own line follows: not_stored */
+            if (log_throttle_is_due(&connection->smtpd->spooling, clock_now_ms()))
+                log_event(LOG_EVENT_ERROR, "spool_failed", LOG_ID(connection->message_spool.id),
+                          LOG_TEXT("reason", strerror(errno)));
             fail(connection, full ? STORE_FULL : STORE_FAILED);
             return;
         }
@@ -136,9 +138,9 @@ static bool has_come_back(const struct smtp_connection *connection)
     }
     if (back > 0)
         log_event(
-            LOG_EVENT_WARN, "looped", LOG_ID(message_spool->id), LOG_BYTES("from", message_spool->envelope->sender),
-            LOG_BYTES("to", who), LOG_BYTES("client", connection->session.origin.client_address),
-            LOG_TEXT("status", "5.4.6"),
+            LOG_EVENT_WARN, "looped", LOG_ID(message_spool->id),
+            LOG_BYTES("from", message_spool->envelope->sender), LOG_BYTES("to", who),
+            LOG_BYTES("client", connection->session.origin.client_address), LOG_TEXT("status", "5.4.6"),
             LOG_TEXT("reason",
                      "the message came back to an address that had sent it on already: it runs in a circle"));
     return back > 0;
@@ -188,9 +190,11 @@ static void give(struct smtp_connection *connection, const struct server_action 
     auth_query_ask(connection, IPC_SUBMIT, action);
 }
 
-void message_spool_credential_answered(struct smtp_connection *connection, const struct server_action *action, enum credential_verdict verdict)
+void message_spool_credential_answered(struct smtp_connection *connection, const struct server_action *action,
+                                       enum credential_verdict verdict)
 {
-    bool changed = connection->credential != NULL && connection->sender_version != accounts_read_version(connection->smtpd->accounts_page);
+    bool changed = connection->credential != NULL &&
+                   connection->sender_version != accounts_read_version(connection->smtpd->accounts_page);
     if (verdict != CREDENTIAL_HOLDS) {
         refuse(connection, verdict == CREDENTIAL_ENDED ? STORE_SIGNED_OUT : STORE_FAILED);
         return;
@@ -205,7 +209,8 @@ void message_spool_credential_answered(struct smtp_connection *connection, const
     auth_query_ask(connection, IPC_SENDER, &sender);
 }
 
-void message_spool_sender_answered(struct smtp_connection *connection, const struct server_action *action, enum sender_verdict verdict)
+void message_spool_sender_answered(struct smtp_connection *connection, const struct server_action *action,
+                                   enum sender_verdict verdict)
 {
     if (verdict == SENDER_ALLOWED)
         give(connection, action);
@@ -213,7 +218,8 @@ void message_spool_sender_answered(struct smtp_connection *connection, const str
         refuse(connection, verdict == SENDER_FORBIDDEN ? STORE_FORBIDDEN : STORE_FAILED);
 }
 
-void message_spool_spooled(struct smtp_connection *connection, enum store_verdict verdict, uint64_t spool, int file)
+void message_spool_spooled(struct smtp_connection *connection, enum store_verdict verdict, uint64_t spool,
+                           int file)
 {
     struct message_spool *message_spool = &connection->message_spool;
     struct server_action store = connection->query.action; /* where store_asked */
@@ -234,10 +240,13 @@ static void log_accepted(const struct smtp_connection *connection, const struct 
 {
     const struct origin *origin = &connection->session.origin;
     bool one = envelope->recipient_count == 1;
-    log_event(LOG_EVENT_INFO, "accepted", LOG_ID(connection->message_spool.id), LOG_BYTES("from", envelope->sender),
-              LOG_BYTES("to", one ? envelope->recipients[0].address : bytes_none()), LOG_U64("recipients", envelope->recipient_count),
-              LOG_U64("size", envelope->size), LOG_BYTES("client", origin->client_address), LOG_U64("port", origin->port),
-              LOG_BYTES("protocol", origin->protocol), LOG_BYTES("tls", origin->tls), LOG_BYTES("account", origin->account));
+    log_event(LOG_EVENT_INFO, "accepted", LOG_ID(connection->message_spool.id),
+              LOG_BYTES("from", envelope->sender),
+              LOG_BYTES("to", one ? envelope->recipients[0].address : bytes_none()),
+              LOG_U64("recipients", envelope->recipient_count), LOG_U64("size", envelope->size),
+              LOG_BYTES("client", origin->client_address), LOG_U64("port", origin->port),
+              LOG_BYTES("protocol", origin->protocol), LOG_BYTES("tls", origin->tls),
+              LOG_BYTES("account", origin->account));
 }
 
 void message_spool_stored(struct smtp_connection *connection, enum store_verdict verdict)
@@ -247,7 +256,8 @@ void message_spool_stored(struct smtp_connection *connection, enum store_verdict
         harvest_table_accepted(connection, envelope);
         log_accepted(connection, envelope);
     } else {
-        log_event(LOG_EVENT_WARN, "not_stored", LOG_ID(connection->message_spool.id), LOG_BYTES("from", envelope->sender),
+        log_event(LOG_EVENT_WARN, "not_stored", LOG_ID(connection->message_spool.id),
+                  LOG_BYTES("from", envelope->sender),
                   LOG_TEXT("reason", verdict == STORE_FULL ? "no room" : "the queue could not store it"));
     }
     buffer_free(&connection->message_spool.content);

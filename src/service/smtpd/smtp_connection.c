@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* smtp_connection: drives one server session over one connection. */
-#include "service/smtpd/smtpd.h"
-
-#include "io/clock.h"
-#include "io/log.h"
-#include "core/smtp/address.h"
-
 #include <stdio.h>
 #include <stdlib.h>
+
+#include "core/smtp/address.h"
+#include "io/clock.h"
+#include "io/log.h"
+#include "service/smtpd/smtpd.h"
 
 static const struct conn_events smtp_connection_events;
 
@@ -18,7 +17,8 @@ static void begin_session(struct smtp_connection *connection, struct bytes accou
     char buffer[128];
     struct listener *listener = connection->listener;
     bool clear = listener->policy.tls == TLS_IMPLICIT && connection->conn.ssl == NULL;
-    server_session_start(&connection->session, clear ? &listener->clear_policy : &listener->policy, bytes_of_text(connection->address), listener->port,
+    server_session_start(&connection->session, clear ? &listener->clear_policy : &listener->policy,
+                         bytes_of_text(connection->address), listener->port,
                          conn_tls_text(&connection->conn, buffer, sizeof buffer), account);
 }
 
@@ -33,7 +33,8 @@ static void begin_tls(struct smtp_connection *connection)
 static void record_early_tls(struct smtp_connection *connection)
 {
     connection->tls_mismatch = true;
-    tls_sniff_record_early(connection->listener, bytes_of_text(connection->address), clock_now_ms() - connection->since_ms);
+    tls_sniff_record_early(connection->listener, bytes_of_text(connection->address),
+                           clock_now_ms() - connection->since_ms);
 }
 
 /* The client has shown how it begins, or waits to be greeted. */
@@ -56,13 +57,16 @@ static void take_tls_mode(struct smtp_connection *connection, bool tls)
 static void log_tls_mismatch(const struct smtp_connection *connection)
 {
     bool tls = connection->listener->policy.tls != TLS_IMPLICIT;
-    log_event(LOG_EVENT_INFO, "tls_other_way", LOG_TEXT("client", connection->address), LOG_U64("port", connection->listener->port), LOG_TEXT("began", tls ? "tls" : "clear"),
-              LOG_BYTES("account", connection->session.state == NULL ? bytes_none() : connection->session.origin.account),
-              LOG_TEXT("mend", tls ? "the program is set to SSL/TLS; this port is for STARTTLS" : "the program is set to STARTTLS; this port is for SSL/TLS"));
+    log_event(LOG_EVENT_INFO, "tls_other_way", LOG_TEXT("client", connection->address),
+              LOG_U64("port", connection->listener->port), LOG_TEXT("began", tls ? "tls" : "clear"),
+              LOG_BYTES("account", connection->session.state == NULL ? bytes_none()
+                                                                     : connection->session.origin.account),
+              LOG_TEXT("mend", tls ? "the program is set to SSL/TLS; this port is for STARTTLS"
+                                   : "the program is set to STARTTLS; this port is for SSL/TLS"));
 }
 
-void smtp_connection_start(struct listener *listener, int descriptor, struct counted_network *network, bool known, struct bytes address,
-                    struct bytes account)
+void smtp_connection_start(struct listener *listener, int descriptor, struct counted_network *network,
+                           bool known, struct bytes address, struct bytes account)
 {
     struct smtpd *smtpd = listener->smtpd;
     struct smtp_connection *connection = memory_new(sizeof *connection);
@@ -82,7 +86,8 @@ void smtp_connection_start(struct listener *listener, int descriptor, struct cou
     if (listener->either_way) {
         connection->deciding = true;
         connection->since_ms = clock_now_ms();
-        conn_set_timeout(&connection->conn, tls_sniff_wait_ms(listener, address, connection_limit_factor(network) == 0));
+        conn_set_timeout(&connection->conn,
+                         tls_sniff_wait_ms(listener, address, connection_limit_factor(network) == 0));
         conn_await_first(&connection->conn);
         return;
     }
@@ -144,8 +149,10 @@ static void log_refusals(const struct smtp_connection *connection, struct bytes 
             continue;
         if (line.at[line.length - 1] == '\r')
             line.length--;
-        log_event(LOG_EVENT_INFO, "refused", LOG_BYTES("code", bytes_first(line, 3)), LOG_BYTES("reason", bytes_from(line, 4)),
-                  LOG_BYTES("client", connection->session.origin.client_address), LOG_U64("port", connection->listener->port),
+        log_event(LOG_EVENT_INFO, "refused", LOG_BYTES("code", bytes_first(line, 3)),
+                  LOG_BYTES("reason", bytes_from(line, 4)),
+                  LOG_BYTES("client", connection->session.origin.client_address),
+                  LOG_U64("port", connection->listener->port),
                   LOG_BYTES("account", connection->session.origin.account));
     }
 }
@@ -171,7 +178,8 @@ static void ask(struct smtp_connection *connection, enum ipc_kind kind, const st
 /* Root speaks for whom it likes. */
 static bool may_speak_for_all(const struct smtp_connection *connection)
 {
-    return connection->listener->policy.role == ROLE_LOCAL && bytes_is(connection->session.origin.account, "uid 0");
+    return connection->listener->policy.role == ROLE_LOCAL &&
+           bytes_is(connection->session.origin.account, "uid 0");
 }
 
 static void ask_about_sender(struct smtp_connection *connection, const struct server_action *action)
@@ -204,17 +212,20 @@ static void ask_sender(struct smtp_connection *connection, const struct server_a
         auth_query_ask(connection, IPC_CREDENTIAL, action);
 }
 
-void smtp_connection_go_on(struct smtp_connection *connection, const struct server_action *action, enum credential_verdict verdict)
+void smtp_connection_go_on(struct smtp_connection *connection, const struct server_action *action,
+                           enum credential_verdict verdict)
 {
     if (action->kind == SERVER_ASK_STORE)
         message_spool_credential_answered(connection, action, verdict);
     else if (verdict == CREDENTIAL_HOLDS)
         ask_about_limits(connection, action);
     else
-        server_session_answer_sender(&connection->session, verdict == CREDENTIAL_ENDED ? SENDER_SIGNED_OUT : SENDER_UNAVAILABLE);
+        server_session_answer_sender(&connection->session,
+                                     verdict == CREDENTIAL_ENDED ? SENDER_SIGNED_OUT : SENDER_UNAVAILABLE);
 }
 
-void smtp_connection_limit_answered(struct smtp_connection *connection, const struct server_action *action, enum limit_verdict verdict, uint32_t number, uint64_t request)
+void smtp_connection_limit_answered(struct smtp_connection *connection, const struct server_action *action,
+                                    enum limit_verdict verdict, uint32_t number, uint64_t request)
 {
     if (action->kind == SERVER_ASK_LIMIT) {
         connection->limit_request = verdict == LIMIT_FINE ? request : 0;
@@ -233,49 +244,31 @@ static bool carry_out(struct smtp_connection *connection, const struct server_ac
 {
     switch (action->kind) {
     case SERVER_NOTHING:
-    case SERVER_CONTENT: /* see pull_actions() */
-        break;
+    case SERVER_CONTENT: /* see pull_actions() */ break;
     case SERVER_REPLY:
         if (!connection->expelled)
             log_refusals(connection, action->bytes);
         conn_write(&connection->conn, action->bytes);
         break;
-    case SERVER_STARTTLS:
-        begin_tls(connection);
-        break;
+    case SERVER_STARTTLS: begin_tls(connection); break;
     case SERVER_CONTENT_BEGIN:
         message_spool_begin(connection, action->envelope);
         stamp(connection);
         break;
-    case SERVER_CONTENT_DROP:
-        message_spool_drop(connection);
-        break;
-    case SERVER_ASK_PASSWORD:
-        auth_query_ask(connection, IPC_PASSWORD, action);
-        break;
-    case SERVER_ASK_SALT:
-        auth_query_ask(connection, IPC_SALT, action);
-        break;
-    case SERVER_ASK_PROOF:
-        auth_query_ask(connection, IPC_PROOF, action);
-        break;
-    case SERVER_ASK_SENDER:
-        ask_sender(connection, action);
-        break;
+    case SERVER_CONTENT_DROP: message_spool_drop(connection); break;
+    case SERVER_ASK_PASSWORD: auth_query_ask(connection, IPC_PASSWORD, action); break;
+    case SERVER_ASK_SALT: auth_query_ask(connection, IPC_SALT, action); break;
+    case SERVER_ASK_PROOF: auth_query_ask(connection, IPC_PROOF, action); break;
+    case SERVER_ASK_SENDER: ask_sender(connection, action); break;
     case SERVER_ASK_RECIPIENT:
         if (harvest_table_is_blocked(connection))
             server_session_answer_guessed(&connection->session);
         else
             ask(connection, IPC_RECIPIENT, action);
         break;
-    case SERVER_ASK_LIMIT:
-        auth_query_ask(connection, IPC_LIMIT, action);
-        break;
-    case SERVER_ASK_STORE:
-        message_spool_store(connection, action);
-        break;
-    case SERVER_CLOSE:
-        return !close_after_replies(connection);
+    case SERVER_ASK_LIMIT: auth_query_ask(connection, IPC_LIMIT, action); break;
+    case SERVER_ASK_STORE: message_spool_store(connection, action); break;
+    case SERVER_CLOSE: return !close_after_replies(connection);
     }
     return true;
 }
@@ -321,7 +314,9 @@ static bool feed_all(struct smtp_connection *connection)
     do {
         if (!pull_actions(connection, used))
             return false;
-        used = may_go_on(connection) ? server_session_feed(&connection->session, conn_input(&connection->conn)) : 0;
+        used = may_go_on(connection)
+                   ? server_session_feed(&connection->session, conn_input(&connection->conn))
+                   : 0;
     } while (used > 0);
     return pull_actions(connection, 0);
 }
@@ -392,7 +387,8 @@ static void refuse_late_hello(struct smtp_connection *connection)
     const struct listener *listener = connection->listener;
     bool implicit = listener->policy.tls == TLS_IMPLICIT;
     log_event(LOG_EVENT_INFO, "refused",
-              LOG_TEXT("reason", implicit ? "the client was silent for too long before it spoke TLS" : "the client speaks TLS at once on a port that begins in clear"),
+              LOG_TEXT("reason", implicit ? "the client was silent for too long before it spoke TLS"
+                                          : "the client speaks TLS at once on a port that begins in clear"),
               LOG_TEXT("client", connection->address), LOG_U64("port", listener->port));
     if (listener->either_way && !implicit)
         record_early_tls(connection); /* the next time it is waited for */
@@ -431,15 +427,17 @@ static void on_tls(void *owner)
     if (connection->session.state == NULL)
         begin_session(connection, bytes_none());
     else
-        server_session_tls_started(&connection->session, conn_tls_text(&connection->conn, buffer, sizeof buffer));
+        server_session_tls_started(&connection->session,
+                                   conn_tls_text(&connection->conn, buffer, sizeof buffer));
     smtp_connection_run(connection);
 }
 
 static void on_end(void *owner, enum conn_end end)
 {
     struct smtp_connection *connection = owner;
-    log_event(end == CONN_END_TLS ? LOG_EVENT_INFO : LOG_EVENT_DEBUG, end == CONN_END_TLS ? "tls_failed" : "disconnected",
-              LOG_TEXT("reason", connection->conn.why), LOG_TEXT("client", connection->address), LOG_U64("port", connection->listener->port));
+    log_event(end == CONN_END_TLS ? LOG_EVENT_INFO : LOG_EVENT_DEBUG,
+              end == CONN_END_TLS ? "tls_failed" : "disconnected", LOG_TEXT("reason", connection->conn.why),
+              LOG_TEXT("client", connection->address), LOG_U64("port", connection->listener->port));
     smtp_connection_free(connection);
 }
 
@@ -469,5 +467,9 @@ static void on_timeout(void *owner)
     smtp_connection_run(connection);
 }
 
-static const struct conn_events smtp_connection_events = {
-    .on_input = on_input, .on_drained = on_drained, .on_tls = on_tls, .on_first = on_first, .on_end = on_end, .on_timeout = on_timeout};
+static const struct conn_events smtp_connection_events = {.on_input = on_input,
+                                                          .on_drained = on_drained,
+                                                          .on_tls = on_tls,
+                                                          .on_first = on_first,
+                                                          .on_end = on_end,
+                                                          .on_timeout = on_timeout};

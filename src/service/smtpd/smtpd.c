@@ -2,27 +2,34 @@
 #define _GNU_SOURCE
 #include "service/smtpd/smtpd.h"
 
-#include "io/log.h"
-#include "io/random.h"
-
 #include <sched.h>
 #include <stdlib.h>
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "io/log.h"
+#include "io/random.h"
+
 static struct smtpd smtpd_here; /* one a process */
 
 static struct server_policy policy_of(const struct config *config, const struct config_listener *facts)
 {
-    return (struct server_policy){
-        .role = facts->role, .checks_header = facts->role != ROLE_MX, .limits_sending = limit_applies(config, facts->role), .success_for_all = config->reports.success == REPORT_SUCCESS_ALL, .fix_bare_newlines = config->submission.fix_bare_newlines, .tls = facts->tls, .hostname = bytes_of_text(config->hostname),
-        .message_size_max = config->limits.message_size, .recipients_max = config->limits.recipients};
+    return (struct server_policy){.role = facts->role,
+                                  .checks_header = facts->role != ROLE_MX,
+                                  .limits_sending = limit_applies(config, facts->role),
+                                  .success_for_all = config->reports.success == REPORT_SUCCESS_ALL,
+                                  .fix_bare_newlines = config->submission.fix_bare_newlines,
+                                  .tls = facts->tls,
+                                  .hostname = bytes_of_text(config->hostname),
+                                  .message_size_max = config->limits.message_size,
+                                  .recipients_max = config->limits.recipients};
 }
 
 /* Local programs write lines as they are written on this machine. */
 static struct server_policy local_policy(const struct config *config)
 {
-    struct server_policy policy = policy_of(config, &(struct config_listener){.role = ROLE_LOCAL, .tls = TLS_NONE});
+    struct server_policy policy = policy_of(config,
+                                            &(struct config_listener){.role = ROLE_LOCAL, .tls = TLS_NONE});
     policy.fix_bare_newlines = true;
     return policy;
 }
@@ -50,7 +57,8 @@ static bool smtpd_open(struct child *child, struct error *error)
     if (smtpd->accounts_page == NULL)
         return false;
     if (needs_tls(child) && (config->tls.certificate == NULL || config->tls.key == NULL))
-        return error_set(error, EX_CONFIG, "there is no TLS certificate; name one as tls.certificate and tls.key");
+        return error_set(error, EX_CONFIG,
+                         "there is no TLS certificate; name one as tls.certificate and tls.key");
     if (!needs_tls(child))
         return true;
     if (!tls_server_open(&smtpd->tls, config->tls.certificate, config->tls.key, error))
@@ -63,7 +71,8 @@ static bool smtpd_open(struct child *child, struct error *error)
 static bool smtpd_start(struct child *child, struct error *error)
 {
     struct smtpd *smtpd = child->service_data;
-    struct listener *listener = smtpd->listeners = memory_new((child->listener_count + 1) * sizeof *smtpd->listeners);
+    struct listener *listener = smtpd->listeners = memory_new((child->listener_count + 1) *
+                                                              sizeof *smtpd->listeners);
     handshake_limit_start(smtpd);
     timer_start(&smtpd->retry, child->loop, auth_query_retry_all, smtpd);
     credential_check_start(&smtpd->credentials, smtpd);
@@ -71,14 +80,19 @@ static bool smtpd_start(struct child *child, struct error *error)
     for (size_t i = 0; i < child->listener_count; i++, listener++) {
         listener->policy = policy_of(child->config, &child->listener_facts[i]);
         listener->port = child->listener_facts[i].port;
-        listener->either_way = child->config->tls.either_way && listener->policy.role == ROLE_SUBMISSION && listener->policy.tls != TLS_NONE;
+        listener->either_way = child->config->tls.either_way && listener->policy.role == ROLE_SUBMISSION &&
+                               listener->policy.tls != TLS_NONE;
         listener->clear_policy = listener->policy;
         listener->clear_policy.tls = TLS_STARTTLS;
         listener->clear_policy.tls_expected = true;
         listener_open(listener, smtpd, child->listeners[i]);
     }
-    smtpd->web_listener = (struct listener){.smtpd = smtpd, .descriptor = -1, .port = child->config->web.tls_port,
-                                    .policy = policy_of(child->config, &(struct config_listener){.role = ROLE_SUBMISSION, .tls = TLS_IMPLICIT})};
+    smtpd->web_listener = (struct listener){
+        .smtpd = smtpd,
+        .descriptor = -1,
+        .port = child->config->web.tls_port,
+        .policy = policy_of(child->config,
+                            &(struct config_listener){.role = ROLE_SUBMISSION, .tls = TLS_IMPLICIT})};
     if (child->local_listener >= 0) {
         listener->policy = local_policy(child->config);
         listener_open(listener++, smtpd, child->local_listener);
@@ -88,7 +102,8 @@ static bool smtpd_start(struct child *child, struct error *error)
     return true;
 }
 
-static void smtpd_message(struct child *child, struct channel *from, enum ipc_kind kind, union ipc_message *message, int attached)
+static void smtpd_message(struct child *child, struct channel *from, enum ipc_kind kind,
+                          union ipc_message *message, int attached)
 {
     struct smtpd *smtpd = child->service_data;
     if (kind != IPC_HANDED_OVER)
@@ -134,7 +149,8 @@ static void drain_all(void *owner)
     struct smtpd *smtpd = owner;
     timer_start(&smtpd->drained, smtpd->child->loop, cut_all, smtpd);
     timer_set(&smtpd->drained, DRAIN_QUICK_MS);
-    for (struct smtp_connection *connection = smtpd->connections, *next; connection != NULL; connection = next) {
+    for (struct smtp_connection *connection = smtpd->connections, *next; connection != NULL;
+         connection = next) {
         next = connection->next;
         smtp_connection_drain(connection);
     }
@@ -155,6 +171,10 @@ static void smtpd_drain(struct child *child, bool quick)
     smtpd_leave_if_done(smtpd);
 }
 
-const struct child_service smtpd_service = {
-    .role = PROCESS_SMTPD, .open = smtpd_open, .start = smtpd_start, .on_message = smtpd_message, .on_peer = smtpd_peer,
-    .on_peer_lost = smtpd_peer_lost, .on_drain = smtpd_drain};
+const struct child_service smtpd_service = {.role = PROCESS_SMTPD,
+                                            .open = smtpd_open,
+                                            .start = smtpd_start,
+                                            .on_message = smtpd_message,
+                                            .on_peer = smtpd_peer,
+                                            .on_peer_lost = smtpd_peer_lost,
+                                            .on_drain = smtpd_drain};

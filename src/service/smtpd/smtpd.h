@@ -15,38 +15,40 @@
 #ifndef MAILBOAT_SERVICE_SMTPD_SMTPD_H
 #define MAILBOAT_SERVICE_SMTPD_SMTPD_H
 
-#include "service/recipient_cache.h"
-#include "run/child.h"
-#include "io/conn.h"
 #include "base/map.h"
 #include "core/queue/queue_id.h"
 #include "core/server/server_session.h"
-#include "service/smtpd/harvest_table.h"
+#include "io/conn.h"
+#include "io/log_throttle.h"
+#include "run/child.h"
+#include "service/recipient_cache.h"
 #include "service/smtpd/client_log_throttle.h"
 #include "service/smtpd/connection_limit.h"
-#include "io/log_throttle.h"
+#include "service/smtpd/harvest_table.h"
 
 enum {
-    ACCEPTS_A_TURN_MAX = 8,           /* of one listener: the other smtpd processes shall have some too */
-    PEER_WAIT_MS = 5 * 1000,          /* for a peer process that is being restarted; then "try again later" */
-    AUTH_QUERY_RETRY_MS = 20,           /* while a channel is full */
+    ACCEPTS_A_TURN_MAX = 8,   /* of one listener: the other smtpd processes shall have some too */
+    PEER_WAIT_MS = 5 * 1000,  /* for a peer process that is being restarted; then "try again later" */
+    AUTH_QUERY_RETRY_MS = 20, /* while a channel is full */
     HANDSHAKE_TIMEOUT_MS = 60 * 1000,
-    CLOSE_TIMEOUT_MS = 10 * 1000,     /* for the client to take the last reply */
-    REPLIES_UNSENT_MAX = 16 * 1024,   /* octets; then no command is heard until the client reads them */
+    CLOSE_TIMEOUT_MS = 10 * 1000,   /* for the client to take the last reply */
+    REPLIES_UNSENT_MAX = 16 * 1024, /* octets; then no command is heard until the client reads them */
     /* How long to look at how a client begins, before it is greeted in clear. */
-    TLS_SNIFF_WAIT_MS = 100,              /* where STARTTLS is the custom; PHP takes 30 to 50 until its ClientHello */
-    TLS_SNIFF_WAIT_PATIENT_MS = 50,       /* for an address whose clients wait for the greeting */
-    TLS_SNIFF_WAIT_LOOPBACK_MS = 3,       /* the same on this machine, whose programs send often */
-    TLS_SNIFF_WAIT_MAX_MS = 500,          /* for an address whose ClientHello came late */
-    TLS_SNIFF_WAIT_IMPLICIT_MS = 4 * 1000, /* where TLS comes first, who waits, waits for a greeting; or its ClientHello
-                                          was lost: it is sent again after 1 and 3 s */
-    TLS_SNIFF_PATIENT_SESSIONS = 5,             /* that waited, until an address counts as patient */
-    TLS_HISTORY_H = 7 * 24,                 /* hours until a history is forgotten */
-    CREDENTIALS_LOOK_MS = 250,        /* how soon a change of the accounts is seen by those who signed in */
-    CREDENTIALS_ASKED_MAX = 32,       /* questions under way that no session waits for */
-    CREDENTIAL_HOLDS_MS = 60 * 1000,  /* then it is asked about again, before the next message */
-    DRAIN_QUICK_MS = 5 * 60 * 1000,   /* the server stops: transactions may finish for so long */
-    DRAIN_SLOW_MS = 30 * 60 * 1000,   /* a successor took over: sessions may go on for so long */
+    /* where STARTTLS is the custom; PHP takes 30 to 50 until its ClientHello */
+    TLS_SNIFF_WAIT_MS = 100,
+    TLS_SNIFF_WAIT_PATIENT_MS = 50, /* for an address whose clients wait for the greeting */
+    TLS_SNIFF_WAIT_LOOPBACK_MS = 3, /* the same on this machine, whose programs send often */
+    TLS_SNIFF_WAIT_MAX_MS = 500,    /* for an address whose ClientHello came late */
+    /* where TLS comes first, who waits, waits for a greeting; or its
+     * ClientHello was lost: it is sent again after 1 and 3 s */
+    TLS_SNIFF_WAIT_IMPLICIT_MS = 4 * 1000,
+    TLS_SNIFF_PATIENT_SESSIONS = 5,  /* that waited, until an address counts as patient */
+    TLS_HISTORY_H = 7 * 24,          /* hours until a history is forgotten */
+    CREDENTIALS_LOOK_MS = 250,       /* how soon a change of the accounts is seen by those who signed in */
+    CREDENTIALS_ASKED_MAX = 32,      /* questions under way that no session waits for */
+    CREDENTIAL_HOLDS_MS = 60 * 1000, /* then it is asked about again, before the next message */
+    DRAIN_QUICK_MS = 5 * 60 * 1000,  /* the server stops: transactions may finish for so long */
+    DRAIN_SLOW_MS = 30 * 60 * 1000,  /* a successor took over: sessions may go on for so long */
 };
 
 struct smtpd;
@@ -56,11 +58,11 @@ struct credential;
 /* What sessions signed in with: credential_check.c. */
 struct credential_checks {
     struct credential *first;
-    struct map known;          /* by account and text */
-    struct map asked;          /* by request */
-    struct credential *at;     /* the next to be asked about, while looking */
+    struct map known;                         /* by account and text */
+    struct map asked;                         /* by request */
+    struct credential *at;                    /* the next to be asked about, while looking */
     uint64_t looking_version, looked_version; /* of the accounts: now, and when all were asked about last */
-    bool looking, complete;    /* complete: each answer meant something so far */
+    bool looking, complete;                   /* complete: each answer meant something so far */
     struct timer timer, ending;
 };
 #define ACCOUNTS_VERSION_NONE UINT64_MAX
@@ -73,7 +75,7 @@ struct listener {
     struct server_policy policy;
     struct server_policy clear_policy; /* for who speaks in clear where TLS comes first */
     bool either_way;                   /* each client is served by the TLS mode that it begins with */
-    size_t admission_port;                 /* its number in struct admission */
+    size_t admission_port;             /* its number in struct admission */
     struct watch watch;
 };
 
@@ -84,7 +86,7 @@ struct auth_query {
     struct server_action action; /* what the machine said; its texts live until the answer */
     uint64_t request;            /* 0 while it could not be sent */
     uint64_t since_ms;
-    uint64_t version;            /* of the accounts when it was asked */
+    uint64_t version; /* of the accounts when it was asked */
     struct smtp_connection *next_waiting;
 };
 
@@ -92,13 +94,13 @@ struct auth_query {
 struct message_spool {
     const struct envelope *envelope; /* the session's */
     bool looped;                     /* it has come back to all it is for */
-    uint64_t id;           /* the message's queue id */
-    struct buffer content; /* all of it, or what waits for the file */
-    uint64_t spool;        /* queue's name for the file; 0 when there is none */
-    int file;              /* -1 when there is none */
-    bool spooling;         /* a file was asked for */
-    bool store_asked;      /* the machine asked to store it while the file was not there yet */
-    bool failed;           /* the rest is swallowed; `verdict` says why */
+    uint64_t id;                     /* the message's queue id */
+    struct buffer content;           /* all of it, or what waits for the file */
+    uint64_t spool;                  /* queue's name for the file; 0 when there is none */
+    int file;                        /* -1 when there is none */
+    bool spooling;                   /* a file was asked for */
+    bool store_asked;                /* the machine asked to store it while the file was not there yet */
+    bool failed;                     /* the rest is swallowed; `verdict` says why */
     enum store_verdict verdict;
 };
 
@@ -108,7 +110,7 @@ struct smtp_connection {
     struct listener *listener;
     struct smtp_connection *previous, *next;
     struct counted_network *network;
-    struct admission_place place;      /* in the crowd */
+    struct admission_place place; /* in the crowd */
     struct conn conn;
     struct server_session session; /* state is NULL before an implicit handshake is done */
     struct auth_query query;
@@ -117,15 +119,15 @@ struct smtp_connection {
     bool signed_out;               /* that does not hold any more, and it was told */
     uint64_t limit_request;        /* by which its message was counted; 0: none is */
     uint64_t sender_version;       /* of the accounts when it was asked whether the sender is allowed */
-    uint64_t steps;    /* of the client's when its deadline was set */
-    uint64_t since_ms; /* accepted, where the listener is open either way */
-    bool deciding;     /* it is not known yet whether the client begins with TLS */
-    bool tls_mismatch;    /* it began against the port's custom */
-    bool heard;        /* something was read */
-    bool closing;      /* the last reply is on its way */
-    bool choked;       /* its replies have to leave first */
-    bool held;         /* an unknown recipient is told of later: see harvest_table.h */
-    bool expelled;     /* its place is needed */
+    uint64_t steps;                /* of the client's when its deadline was set */
+    uint64_t since_ms;             /* accepted, where the listener is open either way */
+    bool deciding;                 /* it is not known yet whether the client begins with TLS */
+    bool tls_mismatch;             /* it began against the port's custom */
+    bool heard;                    /* something was read */
+    bool closing;                  /* the last reply is on its way */
+    bool choked;                   /* its replies have to leave first */
+    bool held;                     /* an unknown recipient is told of later: see harvest_table.h */
+    bool expelled;                 /* its place is needed */
     char address[INET6_ADDRSTRLEN];
 };
 
@@ -137,16 +139,16 @@ struct smtpd {
     struct tls_context tls;
     struct smtp_connection *connections;
     size_t connection_count;
-    struct map clients;  /* by address */
+    struct map clients; /* by address */
     struct admission_control admission;
     struct client_log_throttle client_log;
-    size_t held_count;    /* connections that wait for a slow answer */
+    size_t held_count;  /* connections that wait for a slow answer */
     struct map queries; /* connections by request */
     uint64_t last_request;
     struct recipient_cache recipient_cache; /* of auth */
     struct credential_checks credentials;
-    struct buffer key;      /* of the question at hand */
-    const volatile uint8_t *accounts_page; /* tells when the answers do not hold any more */
+    struct buffer key;                                    /* of the question at hand */
+    const volatile uint8_t *accounts_page;                /* tells when the answers do not hold any more */
     struct smtp_connection *waiting_first, *waiting_last; /* whose question could not be sent */
     struct timer retry;
     struct log_throttle accepting, spooling, handshaking;
@@ -188,7 +190,8 @@ void handshake_limit_refund(struct smtp_connection *connection);
 /* ---- limit_query.c: what an account, or a local user, may send in an hour ---- */
 bool limit_applies(const struct config *config, enum server_role role);
 bool limit_ask(struct smtp_connection *connection, struct channel *auth, uint64_t request);
-void limit_answered_after_close(struct smtpd *smtpd, const struct ipc_limit_answer *answer); /* its client is gone */
+/* its client is gone */
+void limit_answered_after_close(struct smtpd *smtpd, const struct ipc_limit_answer *answer);
 /* The message that was counted was sent, or not: it is given back. */
 void limit_end(struct smtp_connection *connection, bool sent);
 
@@ -201,8 +204,10 @@ void credential_leave(struct smtp_connection *connection);
 bool credential_holds(const struct smtp_connection *connection);
 bool credential_ask(struct smtp_connection *connection, struct channel *auth, uint64_t request);
 /* The answer for a connection that waits for it. */
-enum credential_verdict credential_answered(struct smtp_connection *connection, const struct ipc_credential_answer *answer);
-void credential_sign_out(struct smtp_connection *connection); /* it is logged, once; the session is told by who calls */
+enum credential_verdict credential_answered(struct smtp_connection *connection,
+                                            const struct ipc_credential_answer *answer);
+/* it is logged, once; the session is told by who calls */
+void credential_sign_out(struct smtp_connection *connection);
 /* True when it answers a look, and no connection's question. */
 bool credential_check_answered(struct smtpd *smtpd, const struct ipc_credential_answer *answer);
 void credential_check_lost(struct smtpd *smtpd); /* auth is gone, with what it was asked */
@@ -210,25 +215,29 @@ void credential_check_lost(struct smtpd *smtpd); /* auth is gone, with what it w
 /* ---- smtp_connection.c ---- */
 /* Takes the descriptor over. `network` is counted already; `known`: see admission_control.h; `account` as in
  * server_session_start(). */
-void smtp_connection_start(struct listener *listener, int descriptor, struct counted_network *network, bool known, struct bytes address,
-                    struct bytes account);
+void smtp_connection_start(struct listener *listener, int descriptor, struct counted_network *network,
+                           bool known, struct bytes address, struct bytes account);
 /* Goes on as far as what was heard and answered allows; the connection may be gone afterwards. */
 void smtp_connection_run(struct smtp_connection *connection);
 /* The server goes down; the connection may be gone afterwards. */
 void smtp_connection_drain(struct smtp_connection *connection);
 void smtp_connection_free(struct smtp_connection *connection);
 /* The credential that an action waited for was asked about: goes on with the action. */
-void smtp_connection_go_on(struct smtp_connection *connection, const struct server_action *action, enum credential_verdict verdict);
+void smtp_connection_go_on(struct smtp_connection *connection, const struct server_action *action,
+                           enum credential_verdict verdict);
 /* The same of the limits: at MAIL, where nothing is counted yet, or for the message (by `request`). */
-void smtp_connection_limit_answered(struct smtp_connection *connection, const struct server_action *action, enum limit_verdict verdict, uint32_t number, uint64_t request);
+void smtp_connection_limit_answered(struct smtp_connection *connection, const struct server_action *action,
+                                    enum limit_verdict verdict, uint32_t number, uint64_t request);
 /* Ends it at once, with a word where it can be heard. No question of it is open. */
 void smtp_connection_expel(struct smtp_connection *connection, enum server_expulsion why);
 
 /* ---- auth_query.c ---- */
-void auth_query_ask(struct smtp_connection *connection, enum ipc_kind kind, const struct server_action *action);
+void auth_query_ask(struct smtp_connection *connection, enum ipc_kind kind,
+                    const struct server_action *action);
 /* Answers a question about a sender or a recipient at once, where auth told
  * the same before and the accounts have not changed since; else false. */
-bool auth_query_is_known(struct smtp_connection *connection, enum ipc_kind kind, const struct server_action *action);
+bool auth_query_is_known(struct smtp_connection *connection, enum ipc_kind kind,
+                         const struct server_action *action);
 /* Whoever asked is gone: an answer will find no one. */
 void auth_query_forget(struct smtp_connection *connection);
 void auth_query_answered(struct smtpd *smtpd, enum ipc_kind kind, union ipc_message *message, int attached);
@@ -242,10 +251,13 @@ void message_spool_drop(struct smtp_connection *connection);
 /* The machine asks to store it; credential and sender are looked at once more. */
 void message_spool_store(struct smtp_connection *connection, const struct server_action *action);
 /* What was asked before: may it be stored? */
-void message_spool_credential_answered(struct smtp_connection *connection, const struct server_action *action, enum credential_verdict verdict);
-void message_spool_sender_answered(struct smtp_connection *connection, const struct server_action *action, enum sender_verdict verdict);
+void message_spool_credential_answered(struct smtp_connection *connection, const struct server_action *action,
+                                       enum credential_verdict verdict);
+void message_spool_sender_answered(struct smtp_connection *connection, const struct server_action *action,
+                                   enum sender_verdict verdict);
 /* The file is there, or will not be. */
-void message_spool_spooled(struct smtp_connection *connection, enum store_verdict verdict, uint64_t spool, int file);
+void message_spool_spooled(struct smtp_connection *connection, enum store_verdict verdict, uint64_t spool,
+                           int file);
 /* The queue process died, and what was in its file with it. */
 void message_spool_lost(struct smtp_connection *connection);
 /* Queue has spoken, or is lost. */

@@ -8,11 +8,10 @@
  * short on this machine where clients wait for the greeting as they should.
  * The table is shared by all smtpd processes, of a fixed size, and forgets.
  */
-#include "service/smtpd/smtpd.h"
+#include <stdatomic.h>
 
 #include "io/clock.h"
-
-#include <stdatomic.h>
+#include "service/smtpd/smtpd.h"
 
 /* What is known of one address on one port, as a slot of the table holds it. */
 struct tls_history {
@@ -24,13 +23,16 @@ struct tls_history {
 
 static uint64_t tls_history_pack(struct tls_history history)
 {
-    return (uint64_t)history.mark << 40 | (uint64_t)history.late_ms << 30 | (uint64_t)history.patient << 26 | history.since_h;
+    return (uint64_t)history.mark << 40 | (uint64_t)history.late_ms << 30 | (uint64_t)history.patient << 26 |
+           history.since_h;
 }
 
 static struct tls_history tls_history_unpack(uint64_t slot)
 {
-    return (struct tls_history){.mark = (uint32_t)(slot >> 40), .late_ms = (uint32_t)(slot >> 30) & 0x3ff, .patient = (uint32_t)(slot >> 26) & 0xf,
-                          .since_h = (uint32_t)slot & 0x3ffffff};
+    return (struct tls_history){.mark = (uint32_t)(slot >> 40),
+                                .late_ms = (uint32_t)(slot >> 30) & 0x3ff,
+                                .patient = (uint32_t)(slot >> 26) & 0xf,
+                                .since_h = (uint32_t)slot & 0x3ffffff};
 }
 
 /* FNV-1a. Who makes two addresses meet gains a pause for one of them. */
@@ -56,7 +58,8 @@ static _Atomic uint64_t *slot_of(const struct listener *listener, uint64_t mark)
 static struct tls_history recall(const struct listener *listener, struct bytes address)
 {
     uint64_t mark = mark_of(listener, address);
-    struct tls_history history = tls_history_unpack(atomic_load_explicit(slot_of(listener, mark), memory_order_relaxed));
+    struct tls_history history = tls_history_unpack(
+        atomic_load_explicit(slot_of(listener, mark), memory_order_relaxed));
     bool known = history.mark == mark >> 40 && now_h() - history.since_h < TLS_HISTORY_H;
     return known ? history : (struct tls_history){.mark = (uint32_t)(mark >> 40)};
 }
@@ -64,7 +67,8 @@ static struct tls_history recall(const struct listener *listener, struct bytes a
 static void remember(const struct listener *listener, struct bytes address, struct tls_history history)
 {
     history.since_h = now_h();
-    atomic_store_explicit(slot_of(listener, mark_of(listener, address)), tls_history_pack(history), memory_order_relaxed);
+    atomic_store_explicit(slot_of(listener, mark_of(listener, address)), tls_history_pack(history),
+                          memory_order_relaxed);
 }
 
 void tls_sniff_record_early(const struct listener *listener, struct bytes address, uint64_t after_ms)
@@ -90,7 +94,9 @@ uint32_t tls_sniff_wait_ms(const struct listener *listener, struct bytes address
     if (listener->policy.tls == TLS_IMPLICIT)
         return TLS_SNIFF_WAIT_IMPLICIT_MS;
     struct tls_history history = recall(listener, address);
-    uint32_t wait_ms = history.patient < TLS_SNIFF_PATIENT_SESSIONS ? TLS_SNIFF_WAIT_MS : loopback ? TLS_SNIFF_WAIT_LOOPBACK_MS : TLS_SNIFF_WAIT_PATIENT_MS;
+    uint32_t wait_ms = history.patient < TLS_SNIFF_PATIENT_SESSIONS ? TLS_SNIFF_WAIT_MS
+                       : loopback                                   ? TLS_SNIFF_WAIT_LOOPBACK_MS
+                                                                    : TLS_SNIFF_WAIT_PATIENT_MS;
     while (wait_ms < TLS_SNIFF_WAIT_MAX_MS && wait_ms < 2 * history.late_ms)
         wait_ms *= 2; /* few lengths: see loop_common_timeout() */
     return wait_ms < TLS_SNIFF_WAIT_MAX_MS ? wait_ms : TLS_SNIFF_WAIT_MAX_MS;

@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* acceptor: accepts at a listening socket, and leaves it alone for a while where no descriptor is free. */
 #define _GNU_SOURCE
-#include "service/web/web.h"
+#include <errno.h>
 
 #include "io/clock.h"
-#include "run/listen.h"
 #include "io/log.h"
-
-#include <errno.h>
+#include "run/listen.h"
+#include "service/web/web.h"
 
 static bool accept_one(struct acceptor *acceptor)
 {
     struct sockaddr_storage from = {0};
     socklen_t length = sizeof from;
-    int descriptor = accept4(acceptor->listening, (struct sockaddr *)&from, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    int descriptor = accept4(acceptor->listening, (struct sockaddr *)&from, &length,
+                             SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (descriptor >= 0) {
         if (log_throttle_recovered(&acceptor->accepting, clock_now_ms()))
             log_event(LOG_EVENT_INFO, "accepting_again", LOG_U64("times", acceptor->accepting.times));
@@ -23,7 +23,8 @@ static bool accept_one(struct acceptor *acceptor)
     if (!listen_is_exhausted(errno))
         return errno == EINTR || errno == ECONNABORTED;
     if (log_throttle_is_due(&acceptor->accepting, clock_now_ms()))
-        log_event(LOG_EVENT_ERROR, "accept_failed", LOG_TEXT("reason", strerror(errno)), LOG_U64("times", acceptor->accepting.times),
+        log_event(LOG_EVENT_ERROR, "accept_failed", LOG_TEXT("reason", strerror(errno)),
+                  LOG_U64("times", acceptor->accepting.times),
                   LOG_TEXT("mend", "raise the limit of open files"));
     watch_change(&acceptor->watch, false, false);
     timer_set(&acceptor->reopen, LISTEN_PAUSE_MS);
@@ -44,7 +45,9 @@ static void reopen(void *owner)
 }
 
 void acceptor_start(struct acceptor *acceptor, struct loop *loop, int listening,
-                void (*on_accept)(void *owner, int descriptor, const struct sockaddr_storage *from, socklen_t length), void *owner)
+                    void (*on_accept)(void *owner, int descriptor, const struct sockaddr_storage *from,
+                                      socklen_t length),
+                    void *owner)
 {
     *acceptor = (struct acceptor){.listening = listening, .on_accept = on_accept, .owner = owner};
     timer_start(&acceptor->reopen, loop, reopen, acceptor);

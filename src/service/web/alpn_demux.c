@@ -5,16 +5,15 @@
  * whoever gets the connection reads it from its beginning.
  */
 #define _GNU_SOURCE
-#include "service/web/web.h"
-
-#include "io/clock.h"
-#include "io/log.h"
-#include "core/port/tls_client_hello.h"
-
 #include <errno.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <unistd.h>
+
+#include "core/port/tls_client_hello.h"
+#include "io/clock.h"
+#include "io/log.h"
+#include "service/web/web.h"
 
 struct tls_client {
     struct web_connection caller; /* first: a caller is one of these */
@@ -81,8 +80,10 @@ static void hand_over(struct web *web, int descriptor)
 {
     struct ipc_handed_over client = {.port = web->child->config->web.tls_port};
     struct channel *smtpd = child_next_peer(web->child, PROCESS_SMTPD);
-    if (smtpd == NULL || channel_is_full(smtpd) || !child_send(web->child, smtpd, IPC_HANDED_OVER, &client, descriptor))
-        log_event(LOG_EVENT_WARN, "refused", LOG_TEXT("reason", "no smtpd process takes connections"), LOG_U64("port", client.port));
+    if (smtpd == NULL || channel_is_full(smtpd) ||
+        !child_send(web->child, smtpd, IPC_HANDED_OVER, &client, descriptor))
+        log_event(LOG_EVENT_WARN, "refused", LOG_TEXT("reason", "no smtpd process takes connections"),
+                  LOG_U64("port", client.port));
     close(descriptor); /* smtpd has its own */
 }
 
@@ -102,7 +103,8 @@ static void serve(struct tls_client *client, const struct handshake_network *net
 
 void alpn_demux_served(struct web *web, struct MHD_Connection *connection)
 {
-    const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection,
+                                                                   MHD_CONNECTION_INFO_CLIENT_ADDRESS);
     const struct sockaddr *from = info->client_addr;
     struct handshake_network network;
     struct sockaddr_storage address = {0};
@@ -171,7 +173,8 @@ static void look(struct tls_client *client)
         give_up(client);
         return;
     }
-    enum tls_client_hello_verdict verdict = tls_client_hello_check(bytes_of(buffer, (size_t)got), BYTES("smtp"));
+    enum tls_client_hello_verdict verdict = tls_client_hello_check(bytes_of(buffer, (size_t)got),
+                                                                   BYTES("smtp"));
     if (verdict == TLS_CLIENT_HELLO_MORE)
         wait_for_more(client, (size_t)got);
     else if (verdict == TLS_CLIENT_HELLO_NO_HELLO)

@@ -5,9 +5,8 @@
  * machine to itself that is missing (a router that does not lead back in),
  * so then all stay published, as they do while nothing is known.
  */
-#include "service/web/web.h"
-
 #include "io/log.h"
+#include "service/web/web.h"
 
 static bool is_listed(struct bytes list, uint16_t port)
 {
@@ -36,7 +35,8 @@ static void keep_open(const uint16_t *configured, uint16_t *published, size_t co
         if (answers)
             open[kept++] = configured[i];
         if (answers != was)
-            log_event(answers ? LOG_EVENT_INFO : LOG_EVENT_WARN, answers ? "port_published" : "port_not_published", LOG_U64("port", configured[i]),
+            log_event(answers ? LOG_EVENT_INFO : LOG_EVENT_WARN,
+                      answers ? "port_published" : "port_not_published", LOG_U64("port", configured[i]),
                       LOG_TEXT("reason", answers ? "it answers again" : "it does not answer"));
     }
     memcpy(published, open, count * sizeof *published);
@@ -50,7 +50,8 @@ void published_ports_answered(struct web *web, struct bytes closed)
     for (size_t i = 0; i < CONFIG_IMPLICIT_PORTS; i++)
         any = any || (web->configured.implicit[i] != 0 && !is_listed(closed, web->configured.implicit[i]));
     if (!any && closed.length > 0) {
-        log_event(LOG_EVENT_WARN, "ports_not_examined", LOG_BYTES("ports", closed), LOG_TEXT("reason", "none of them answers from this machine: all stay published"));
+        log_event(LOG_EVENT_WARN, "ports_not_examined", LOG_BYTES("ports", closed),
+                  LOG_TEXT("reason", "none of them answers from this machine: all stay published"));
         closed = bytes_none();
     }
     keep_open(web->configured.starttls, web->facts.starttls, CONFIG_STARTTLS_PORTS, closed);

@@ -10,10 +10,6 @@
 #define _GNU_SOURCE
 #include "service/web/web.h"
 
-#include "store/accounts.h"
-#include "run/subprocess.h"
-#include "io/log.h"
-
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -22,6 +18,10 @@
 #include <sys/stat.h>
 #include <sysexits.h>
 #include <unistd.h>
+
+#include "io/log.h"
+#include "run/subprocess.h"
+#include "store/accounts.h"
 
 /* A request on its way: what was uploaded. */
 struct web_request {
@@ -60,7 +60,8 @@ static bool facts_for(struct web *web, struct bytes address, struct bytes host, 
     }
     host = bytes_first(host, bytes_find(host, ':'));
     for (size_t i = 0; i < ARRAY_LENGTH(words); i++) {
-        facts->domain = bytes_starts_nocase(host, words[i]) ? bytes_from(host, strlen(words[i])) : bytes_none();
+        facts->domain = bytes_starts_nocase(host, words[i]) ? bytes_from(host, strlen(words[i]))
+                                                            : bytes_none();
         if (facts->domain.length > 0 && is_hosted(web, &facts->domain))
             return true;
     }
@@ -69,7 +70,11 @@ static bool facts_for(struct web *web, struct bytes address, struct bytes host, 
 
 enum web_form { FORM_AUTOCONFIG, FORM_POX, FORM_JSON, FORM_APPLE, FORM_PAGE };
 
-static const struct { const char *path; enum web_form form; const char *type; } pages[] = {
+static const struct {
+    const char *path;
+    enum web_form form;
+    const char *type;
+} pages[] = {
     {"/.well-known/autoconfig/mail/config-v1.1.xml", FORM_AUTOCONFIG, "text/xml; charset=utf-8"},
     {"/mail/config-v1.1.xml", FORM_AUTOCONFIG, "text/xml; charset=utf-8"},
     {"/autodiscover/autodiscover.xml", FORM_POX, "text/xml; charset=utf-8"},
@@ -80,12 +85,16 @@ static const struct { const char *path; enum web_form form; const char *type; } 
 
 /* ---- answers ---- */
 
-static enum MHD_Result send_answer(struct MHD_Connection *connection, unsigned code, const char *type, struct bytes body)
+static enum MHD_Result send_answer(struct MHD_Connection *connection, unsigned code, const char *type,
+                                   struct bytes body)
 {
-    struct MHD_Response *response = MHD_create_response_from_buffer(body.length, (void *)(uintptr_t)body.at, MHD_RESPMEM_MUST_COPY);
+    struct MHD_Response *response = MHD_create_response_from_buffer(body.length, (void *)(uintptr_t)body.at,
+                                                                    MHD_RESPMEM_MUST_COPY);
     MHD_add_response_header(response, "Content-Type", type);
     MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
-    MHD_add_response_header(response, "Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'");
+    MHD_add_response_header(response, "Content-Security-Policy",
+                            "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; base-uri "
+                            "'none'; frame-ancestors 'none'");
     if (code == MHD_HTTP_METHOD_NOT_ALLOWED)
         MHD_add_response_header(response, "Allow", "GET, HEAD, POST");
     enum MHD_Result result = MHD_queue_response(connection, code, response);
@@ -118,7 +127,8 @@ static struct bytes address_in_path(struct bytes path)
     return bytes_find(last, '@') == SIZE_MAX ? bytes_none() : last;
 }
 
-static void write_form(const struct web *web, enum web_form form, const struct published *facts, struct buffer *out)
+static void write_form(const struct web *web, enum web_form form, const struct published *facts,
+                       struct buffer *out)
 {
     struct buffer profile = {0};
     switch (form) {
@@ -135,7 +145,8 @@ static void write_form(const struct web *web, enum web_form form, const struct p
     buffer_free(&profile);
 }
 
-static enum MHD_Result give(struct web *web, struct MHD_Connection *connection, size_t page, const char *path, const struct web_request *request)
+static enum MHD_Result give(struct web *web, struct MHD_Connection *connection, size_t page, const char *path,
+                            const struct web_request *request)
 {
     char buffer[PUBLISHED_ADDRESS_MAX + 1];
     enum web_form form = pages[page].form;
@@ -144,28 +155,37 @@ static enum MHD_Result give(struct web *web, struct MHD_Connection *connection, 
     struct buffer out = {0};
     if (form == FORM_JSON && address.length == 0)
         address = address_in_path(bytes_of_text(path));
-    if (form == FORM_POX && address.length == 0 && published_pox_address(buffer_bytes(&request->body), buffer))
+    if (form == FORM_POX && address.length == 0 &&
+        published_pox_address(buffer_bytes(&request->body), buffer))
         address = bytes_of_text(buffer);
     bool needs_address = form == FORM_POX || form == FORM_APPLE;
     if (form == FORM_APPLE && !published_is_read_here(&web->facts))
-        return send_text(connection, MHD_HTTP_NOT_FOUND, "Apple's profile needs a server to read mail from, and this one has none yet.\n");
-    bool known = (!needs_address || bytes_find(address, '@') != SIZE_MAX) && facts_for(web, address, host_of(connection), &facts);
+        return send_text(connection, MHD_HTTP_NOT_FOUND,
+                         "Apple's profile needs a server to read mail from, and this one has none yet.\n");
+    bool known = (!needs_address || bytes_find(address, '@') != SIZE_MAX) &&
+                 facts_for(web, address, host_of(connection), &facts);
     if (known)
         write_form(web, form, &facts, &out);
     else if (form == FORM_POX)
         published_autodiscover_error(&out);
-    enum MHD_Result result = out.length > 0 ? send_answer(connection, MHD_HTTP_OK, pages[page].type, buffer_bytes(&out))
-                                            : send_text(connection, MHD_HTTP_NOT_FOUND, needs_address && address.length == 0 ? "Say ?emailaddress=you@your.domain\n" : "This domain's mail is not here.\n");
+    enum MHD_Result result = out.length > 0
+                                 ? send_answer(connection, MHD_HTTP_OK, pages[page].type, buffer_bytes(&out))
+                                 : send_text(connection, MHD_HTTP_NOT_FOUND,
+                                             needs_address && address.length == 0
+                                                 ? "Say ?emailaddress=you@your.domain\n"
+                                                 : "This domain's mail is not here.\n");
     buffer_free(&out);
     return result;
 }
 
-static enum MHD_Result on_request(void *owner, struct MHD_Connection *connection, const char *path, const char *method, const char *version, const char *upload,
+static enum MHD_Result on_request(void *owner, struct MHD_Connection *connection, const char *path,
+                                  const char *method, const char *version, const char *upload,
                                   size_t *upload_size, void **context)
 {
     const struct web_listener *listener = owner;
     struct web_request *request = *context;
-    bool gets = strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0, posts = strcmp(method, "POST") == 0;
+    bool gets = strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0,
+         posts = strcmp(method, "POST") == 0;
     if (request == NULL) {
         *context = memory_new(sizeof *request);
         if (web_timeouts_first_request(connection) && listener == &listener->web->secured)
@@ -173,14 +193,16 @@ static enum MHD_Result on_request(void *owner, struct MHD_Connection *connection
         return MHD_YES;
     }
     if (*upload_size > 0) {
-        request->too_large = request->too_large || request->body.length + *upload_size > PUBLISHED_REQUEST_MAX;
+        request->too_large = request->too_large ||
+                             request->body.length + *upload_size > PUBLISHED_REQUEST_MAX;
         if (!request->too_large)
             buffer_add(&request->body, bytes_of(upload, *upload_size));
         *upload_size = 0;
         return MHD_YES;
     }
     if (!gets && !posts)
-        return send_text(connection, MHD_HTTP_METHOD_NOT_ALLOWED, "Only GET, HEAD and POST are known here.\n");
+        return send_text(connection, MHD_HTTP_METHOD_NOT_ALLOWED,
+                         "Only GET, HEAD and POST are known here.\n");
     if (request->too_large)
         return send_text(connection, MHD_HTTP_CONTENT_TOO_LARGE, "Too large.\n");
     for (size_t i = 0; i < ARRAY_LENGTH(pages); i++) {
@@ -192,7 +214,8 @@ static enum MHD_Result on_request(void *owner, struct MHD_Connection *connection
     return send_text(connection, MHD_HTTP_NOT_FOUND, "There is nothing here.\n");
 }
 
-static void on_completed(void *owner, struct MHD_Connection *connection, void **context, enum MHD_RequestTerminationCode how)
+static void on_completed(void *owner, struct MHD_Connection *connection, void **context,
+                         enum MHD_RequestTerminationCode how)
 {
     struct web_request *request = *context;
     if (request == NULL)
@@ -233,7 +256,8 @@ void web_serve(void *owner, int descriptor, const struct sockaddr_storage *from,
         return;
     }
     web_timeouts_make_room(&listener->timeouts);
-    MHD_add_connection(listener->daemon, descriptor, (const struct sockaddr *)from, length); /* closes it where it cannot be */
+    /* closes it where it cannot be */
+    MHD_add_connection(listener->daemon, descriptor, (const struct sockaddr *)from, length);
     go_on(listener);
 }
 
@@ -248,21 +272,25 @@ static bool start_listener(struct web *web, struct web_listener *listener, bool 
 {
     if (listener->listening < 0)
         return true;
-    struct MHD_OptionItem tls[] = {{MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)(uintptr_t)priorities},
-                                   {MHD_OPTION_HTTPS_MEM_CERT, 0, (void *)(uintptr_t)buffer_text(&web->certificate)},
-                                   {MHD_OPTION_HTTPS_MEM_KEY, 0, (void *)(uintptr_t)buffer_text(&web->key)}, {MHD_OPTION_END, 0, NULL}};
+    struct MHD_OptionItem tls[] = {
+        {MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)(uintptr_t)priorities},
+        {MHD_OPTION_HTTPS_MEM_CERT, 0, (void *)(uintptr_t)buffer_text(&web->certificate)},
+        {MHD_OPTION_HTTPS_MEM_KEY, 0, (void *)(uintptr_t)buffer_text(&web->key)},
+        {MHD_OPTION_END, 0, NULL}};
     struct MHD_OptionItem clear[] = {{MHD_OPTION_END, 0, NULL}};
     unsigned flags = MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | (in_tls ? MHD_USE_TLS : 0);
     listener->web = web;
     web_timeouts_start(&listener->timeouts, web->child->loop);
-    listener->daemon = MHD_start_daemon(flags, 0, NULL, NULL, on_request, listener,
-                                    MHD_OPTION_CONNECTION_LIMIT, (unsigned)(WEB_CONNECTIONS_MAX + WEB_CONNECTIONS_SPARE),
-                                    MHD_OPTION_PER_IP_CONNECTION_LIMIT, (unsigned)WEB_CONNECTIONS_PER_CLIENT_MAX, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)WEB_PATIENCE_S,
-                                    MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)WEB_REQUEST_ROOM, MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL, MHD_OPTION_NOTIFY_CONNECTION, web_timeouts_changed, &listener->timeouts,
-                                    MHD_OPTION_ARRAY,
-                                    in_tls ? tls : clear, MHD_OPTION_END);
+    listener->daemon = MHD_start_daemon(
+        flags, 0, NULL, NULL, on_request, listener, MHD_OPTION_CONNECTION_LIMIT,
+        (unsigned)(WEB_CONNECTIONS_MAX + WEB_CONNECTIONS_SPARE), MHD_OPTION_PER_IP_CONNECTION_LIMIT,
+        (unsigned)WEB_CONNECTIONS_PER_CLIENT_MAX, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)WEB_PATIENCE_S,
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)WEB_REQUEST_ROOM, MHD_OPTION_NOTIFY_COMPLETED,
+        on_completed, NULL, MHD_OPTION_NOTIFY_CONNECTION, web_timeouts_changed, &listener->timeouts,
+        MHD_OPTION_ARRAY, in_tls ? tls : clear, MHD_OPTION_END);
     if (listener->daemon == NULL)
-        return error_set(error, EX_UNAVAILABLE, "the web service cannot start%s", in_tls ? "; is the certificate in tls.certificate fit for it?" : "");
+        return error_set(error, EX_UNAVAILABLE, "the web service cannot start%s",
+                         in_tls ? "; is the certificate in tls.certificate fit for it?" : "");
     const union MHD_DaemonInfo *info = MHD_get_daemon_info(listener->daemon, MHD_DAEMON_INFO_EPOLL_FD);
     timer_start(&listener->timer, web->child->loop, go_on, listener);
     watch_start(&listener->watch, web->child->loop, info->epoll_fd, true, false, on_ready, listener);
@@ -291,13 +319,17 @@ static bool listen_on(const char *text, uint16_t port, int *listening, struct er
         six->sin6_port = htons(port);
         length = sizeof *six;
     } else {
-        return error_set(error, EX_CONFIG, "web.address: %s is not an address; write 0.0.0.0, :: or one of this machine", text);
+        return error_set(error, EX_CONFIG,
+                         "web.address: %s is not an address; write 0.0.0.0, :: or one of this machine", text);
     }
     *listening = socket(address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (*listening >= 0 && setsockopt(*listening, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) == 0 && setsockopt(*listening, SOL_SOCKET, SO_REUSEPORT, &one, sizeof one) == 0 &&
+    if (*listening >= 0 && setsockopt(*listening, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) == 0 &&
+        setsockopt(*listening, SOL_SOCKET, SO_REUSEPORT, &one, sizeof one) == 0 &&
         bind(*listening, (struct sockaddr *)&address, length) == 0 && listen(*listening, SOMAXCONN) == 0)
         return true;
-    return error_set_errno(error, EX_UNAVAILABLE, "cannot listen on %s port %u for the web; choose another web.port", text, (unsigned)port);
+    return error_set_errno(error, EX_UNAVAILABLE,
+                           "cannot listen on %s port %u for the web; choose another web.port", text,
+                           (unsigned)port);
 }
 
 static bool read_whole(const char *path, struct buffer *out, struct error *error)
@@ -355,7 +387,9 @@ static void find_facts(struct web *web)
         add_domain(web, bytes_of_text(config->domains[i]));
     add_domains_of_accounts(web);
     buffer_clear(&web->name);
-    web->configured.hostname = accounts_domain(&web->name, bytes_of_text(config->hostname)) ? arena_copy(&web->arena, buffer_bytes(&web->name)) : bytes_of_text(config->hostname);
+    web->configured.hostname = accounts_domain(&web->name, bytes_of_text(config->hostname))
+                                   ? arena_copy(&web->arena, buffer_bytes(&web->name))
+                                   : bytes_of_text(config->hostname);
     config_submission_ports(config, web->configured.starttls, web->configured.implicit);
     if (stat(arena_format(&web->arena, "%s/dovecot/dovecot.conf", config->data_dir), &facts) != 0)
         return;
@@ -374,11 +408,13 @@ static bool web_open(struct child *child, struct error *error)
     setpriority(PRIO_PROCESS, 0, WEB_NICE);
     find_facts(web);
     web->facts = web->configured;
-    if (!listen_on(config->web.address, config->web.port, &web->clear.listening, error) || !listen_on(config->web.address, config->web.tls_port, &web->secured.listening, error))
+    if (!listen_on(config->web.address, config->web.port, &web->clear.listening, error) ||
+        !listen_on(config->web.address, config->web.tls_port, &web->secured.listening, error))
         return false;
-    tls_signer_open(&web->signer, config->tls.certificate, config->tls.key); /* without it profiles are not signed */
-    return config->web.tls_port == 0 ||
-           (read_whole(config->tls.certificate, &web->certificate, error) && read_whole(config->tls.key, &web->key, error));
+    /* without it profiles are not signed */
+    tls_signer_open(&web->signer, config->tls.certificate, config->tls.key);
+    return config->web.tls_port == 0 || (read_whole(config->tls.certificate, &web->certificate, error) &&
+                                         read_whole(config->tls.key, &web->key, error));
 }
 
 static bool web_start(struct child *child, struct error *error)
@@ -391,7 +427,8 @@ static bool web_start(struct child *child, struct error *error)
     return true;
 }
 
-static void web_message(struct child *child, struct channel *from, enum ipc_kind kind, union ipc_message *message, int attached)
+static void web_message(struct child *child, struct channel *from, enum ipc_kind kind,
+                        union ipc_message *message, int attached)
 {
     if (attached >= 0)
         close(attached); /* nobody has anything to give to it */
@@ -410,4 +447,9 @@ static void web_drain(struct child *child, bool quick)
     child_exit(child, EX_OK); /* an answer that is cut is asked for again */
 }
 
-const struct child_service web_service = {.role = PROCESS_WEB, .open = web_open, .start = web_start, .on_message = web_message, .on_peer = web_peer, .on_drain = web_drain};
+const struct child_service web_service = {.role = PROCESS_WEB,
+                                          .open = web_open,
+                                          .start = web_start,
+                                          .on_message = web_message,
+                                          .on_peer = web_peer,
+                                          .on_drain = web_drain};

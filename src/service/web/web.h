@@ -11,26 +11,26 @@
 #ifndef MAILBOAT_SERVICE_WEB_WEB_H
 #define MAILBOAT_SERVICE_WEB_WEB_H
 
-#include "run/child.h"
-#include "core/domain/published.h"
-#include "io/tls.h"
-#include "io/log_throttle.h"
-#include "service/web/web_connections.h"
-
 #include <microhttpd.h>
 #include <sys/socket.h>
 
+#include "core/domain/published.h"
+#include "io/log_throttle.h"
+#include "io/tls.h"
+#include "run/child.h"
+#include "service/web/web_connections.h"
+
 enum web_limit {
-    WEB_CONNECTIONS_SPARE = 32,    /* of the library's: those that were hung up on, until it has noticed */
-    WEB_TIMEOUT_MS = 20 * 1000,       /* for all that a connection does */
-    WEB_PATIENCE_S = 10,           /* for a request, and between two; for a ClientHello */
-    WEB_REQUEST_ROOM = 16 * 1024,  /* octets of memory of a connection: its header must fit */
+    WEB_CONNECTIONS_SPARE = 32,   /* of the library's: those that were hung up on, until it has noticed */
+    WEB_TIMEOUT_MS = 20 * 1000,   /* for all that a connection does */
+    WEB_PATIENCE_S = 10,          /* for a request, and between two; for a ClientHello */
+    WEB_REQUEST_ROOM = 16 * 1024, /* octets of memory of a connection: its header must fit */
     WEB_DOMAINS_MAX = 10000,
     WEB_ACCEPTS_A_TURN_MAX = 16,
     WEB_EXAMINE_MS = 5 * 60 * 1000, /* between two looks at our own ports */
-    WEB_PAUSE_MS = 200,            /* before a ClientHello that did not grow is looked at again */
-    WEB_UNSERVED_US = 5 * 1000,    /* of CPU time that a connection is charged until it asks for something */
-    WEB_NICE = 5,                  /* settings are less urgent than mail */
+    WEB_PAUSE_MS = 200,             /* before a ClientHello that did not grow is looked at again */
+    WEB_UNSERVED_US = 5 * 1000,     /* of CPU time that a connection is charged until it asks for something */
+    WEB_NICE = 5,                   /* settings are less urgent than mail */
 };
 
 struct web;
@@ -54,7 +54,7 @@ struct acceptor {
 /* One way in: in clear, or in TLS. */
 struct web_listener {
     struct web *web;
-    int listening; /* -1: there is none */
+    int listening;            /* -1: there is none */
     struct acceptor acceptor; /* of the one in clear; those who come for TLS go through the reception's */
     struct MHD_Daemon *daemon;
     struct watch watch;
@@ -67,7 +67,8 @@ struct alpn_demux {
     struct web *web;
     struct acceptor acceptor;
     struct web_connections clients;
-    struct tls_client *ready_first, *ready_last; /* their ClientHellos are there; they wait for the web service */
+    /* their ClientHellos are there; they wait for the web service */
+    struct tls_client *ready_first, *ready_last;
     struct timer turn;
     struct handshake_budget *budget; /* this process' own */
     struct log_throttle delaying;
@@ -90,7 +91,9 @@ struct web {
 /* ---- acceptor.c ---- */
 /* `on_accept` takes the descriptor over. */
 void acceptor_start(struct acceptor *acceptor, struct loop *loop, int listening,
-                void (*on_accept)(void *owner, int descriptor, const struct sockaddr_storage *from, socklen_t length), void *owner);
+                    void (*on_accept)(void *owner, int descriptor, const struct sockaddr_storage *from,
+                                      socklen_t length),
+                    void *owner);
 /* ---- alpn_demux.c ---- */
 void alpn_demux_start(struct web *web);
 /* A connection that came in here asks for something, for the first time. */
@@ -102,7 +105,8 @@ void web_timeouts_make_room(struct web_timeouts *timeouts);
 /* As MHD_NotifyConnectionCallback has it. */
 /* True once for each connection. */
 bool web_timeouts_first_request(struct MHD_Connection *connection);
-void web_timeouts_changed(void *timeouts, struct MHD_Connection *connection, void **context, enum MHD_ConnectionNotificationCode what);
+void web_timeouts_changed(void *timeouts, struct MHD_Connection *connection, void **context,
+                          enum MHD_ConnectionNotificationCode what);
 /* ---- published_ports.c ---- */
 void published_ports_ask(void *web); /* and again after a while */
 /* `closed`: "2525,465" */

@@ -27,7 +27,8 @@ static void place(struct web_connection *caller, const struct sockaddr *from)
     caller->network = four ? first_octets(address, 3) : first_octets(six->s6_addr, 6);
 }
 
-void web_connections_add(struct web_connections *callers, struct web_connection *caller, const struct sockaddr *from)
+void web_connections_add(struct web_connections *callers, struct web_connection *caller,
+                         const struct sockaddr *from)
 {
     place(caller, from);
     caller->older = callers->newest;

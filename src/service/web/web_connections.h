@@ -31,7 +31,8 @@ struct web_connections {
     size_t count;
 };
 
-void web_connections_add(struct web_connections *callers, struct web_connection *caller, const struct sockaddr *from);
+void web_connections_add(struct web_connections *callers, struct web_connection *caller,
+                         const struct sockaddr *from);
 void web_connections_remove(struct web_connections *callers, struct web_connection *caller);
 /* One more from there is too many, however much room there is. */
 bool web_connections_are_too_many(const struct web_connections *callers, const struct sockaddr *from);

@@ -4,11 +4,10 @@
  * library ends those that are silent; who sends an octet now and then would
  * stay for ever, so after a while each is hung up on.
  */
-#include "service/web/web.h"
+#include <stdlib.h>
 
 #include "io/clock.h"
-
-#include <stdlib.h>
+#include "service/web/web.h"
 
 struct timed_connection {
     struct web_connection caller; /* first: a caller is one of these */
@@ -40,7 +39,8 @@ static void begin(struct web_timeouts *timeouts, struct MHD_Connection *connecti
     const struct sockaddr *from =
         MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr;
     struct timed_connection *timed = *context = memory_new(sizeof *timed);
-    *timed = (struct timed_connection){.timeouts = timeouts, .descriptor = descriptor, .since_ms = clock_now_ms()};
+    *timed = (struct timed_connection){
+        .timeouts = timeouts, .descriptor = descriptor, .since_ms = clock_now_ms()};
     web_connections_add(&timeouts->callers, &timed->caller, from);
     if (oldest_of(timeouts) == timed)
         wait_for_oldest(timeouts);
@@ -48,13 +48,15 @@ static void begin(struct web_timeouts *timeouts, struct MHD_Connection *connecti
 
 bool web_timeouts_first_request(struct MHD_Connection *connection)
 {
-    struct timed_connection *timed = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
+    struct timed_connection *timed =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
     bool first = !timed->served;
     timed->served = true;
     return first;
 }
 
-void web_timeouts_changed(void *owner, struct MHD_Connection *connection, void **context, enum MHD_ConnectionNotificationCode what)
+void web_timeouts_changed(void *owner, struct MHD_Connection *connection, void **context,
+                          enum MHD_ConnectionNotificationCode what)
 {
     struct timed_connection *timed = *context;
     if (what == MHD_CONNECTION_NOTIFY_STARTED) {
@@ -90,7 +92,8 @@ static void end_oldest(void *owner)
 {
     struct web_timeouts *timeouts = owner;
     uint64_t now_ms = clock_now_ms();
-    for (struct timed_connection *timed; (timed = oldest_of(timeouts)) != NULL && timed->since_ms + WEB_TIMEOUT_MS <= now_ms;)
+    for (struct timed_connection *timed;
+         (timed = oldest_of(timeouts)) != NULL && timed->since_ms + WEB_TIMEOUT_MS <= now_ms;)
         hang_up(timed);
     wait_for_oldest(timeouts);
 }
