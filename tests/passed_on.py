@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Python's email reads what fuzz_passed_on makes of its corpus: what was stored
 and what the next server has, line by line and field by field the same.
-Usage: passed_on.py FUZZ_PASSED_ON CORPUS"""
+Usage: passed_on.py FUZZ_PASSED_ON INPUT..."""
 import email
 import email.policy
 import os
@@ -29,11 +29,11 @@ def read(content):
     return fields, [part.get_payload(decode=True) for part in message.walk()]
 
 
-program, corpus = sys.argv[1:]
+program, *inputs = sys.argv[1:]
 with tempfile.TemporaryDirectory() as folder:
     shown = Path(folder, "shown")
     shown.touch()
-    subprocess.run([program, *sorted(str(p) for p in Path(corpus).iterdir())], check=True, env={**os.environ, "FUZZ_SHOW": str(shown)})
+    subprocess.run([program, *inputs], check=True, env={**os.environ, "FUZZ_SHOW": str(shown)})
     messages = list(pairs(shown.read_bytes()))
 binary = [(stored, passed) for stored, passed in messages if re.search(rb"(?<!\r)\n|\r(?!\n)", stored)]  # is encoded where the peer does not take it
 others = [m for m in messages if m not in binary]
