@@ -2,14 +2,38 @@
 /* write: the effective configuration as YAML that reads back the same. */
 #include "config/keys.h"
 
+/* Octets of the character at the start of `b` that YAML cannot have as it is, or
+ * takes for the end of a line (YAML 1.1, 5.1 and 5.4); 0 when it is another. A text
+ * that was read has none below U+0080: these take two or three octets. */
+static size_t unwritable_length(struct bytes b)
+{
+    bool no_character = bytes_starts_nocase(b, "\xEF\xBF\xBE") || bytes_starts_nocase(b, "\xEF\xBF\xBF");
+    return no_character ? 3 : bytes_control_length(b);
+}
+
+static unsigned number_of_character(struct bytes b)
+{
+    unsigned number = (unsigned char)b.at[0] & (b.length == 2 ? 0x1F : 0x0F);
+    for (size_t i = 1; i < b.length; i++)
+        number = number << 6 | ((unsigned char)b.at[i] & 0x3F);
+    return number;
+}
+
 /* In double quotes, so that no text is taken for another type. */
 static void add_text(struct buffer *out, const char *text)
 {
     buffer_add_octet(out, '"');
-    for (; *text != '\0'; text++) {
-        if (*text == '"' || *text == '\\')
-            buffer_add_octet(out, '\\');
-        buffer_add_octet(out, *text);
+    for (struct bytes rest = bytes_of_text(text); rest.length > 0;) {
+        size_t length = unwritable_length(rest);
+        if (length > 1) {
+            buffer_add_format(out, "\\u%04X", number_of_character(bytes_first(rest, length)));
+        } else {
+            length = 1;
+            if (rest.at[0] == '"' || rest.at[0] == '\\')
+                buffer_add_octet(out, '\\');
+            buffer_add_octet(out, rest.at[0]);
+        }
+        rest = bytes_from(rest, length);
     }
     buffer_add_octet(out, '"');
 }
