@@ -393,6 +393,7 @@ static struct store_message copy_message(struct arena *arena, const struct store
     message.envelope.envid = arena_copy(arena, from->envelope.envid);
     message.envelope.recipients = NULL;
     message.envelope.recipient_count = 0;
+    message.prefix = arena_copy(arena, from->prefix);
     message.origin = copy_origin(arena, &from->origin);
     return message;
 }
@@ -428,7 +429,7 @@ static bool memory_accept(struct store *store, const struct store_message *messa
         return true;
     if (find_message(memory, message->id) != NULL)
         return false;
-    struct memory_message *kept = make_message(message, destinations, due_ms, size);
+    struct memory_message *kept = make_message(message, destinations, due_ms, message->prefix.length + size);
     kept->message.large = spool != NULL;
     if (spool != NULL)
         kept->file = take_spool(memory, spool);
@@ -626,8 +627,7 @@ static bool memory_read(struct store *store, uint64_t id, bool with_content, str
     if (kept == NULL)
         return false;
     *message = copy_message(arena, &kept->message);
-    if (with_content)
-        message->content = arena_copy(arena, kept->message.content);
+    message->content = with_content ? arena_copy(arena, kept->message.content) : bytes_none();
     return true;
 }
 

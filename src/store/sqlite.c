@@ -18,7 +18,7 @@ const char *const sqlite_sql[SQL_STATEMENTS] = {
     [SQL_BEGIN] = "BEGIN IMMEDIATE",
     [SQL_COMMIT] = "COMMIT",
     [SQL_ROLLBACK] = "ROLLBACK",
-    [SQL_MESSAGE_ADD] = "INSERT INTO message VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+    [SQL_MESSAGE_ADD] = "INSERT INTO message VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
     [SQL_RECIPIENT_ADD] = "INSERT INTO recipient(message_id, number, held, due_ms, attempts, flags, "
                           "destination, address, original, orcpt, via)"
                           " VALUES(?,?,0,?,0,?,?,?,?,?,?)",
@@ -28,8 +28,7 @@ const char *const sqlite_sql[SQL_STATEMENTS] = {
     [SQL_ADVANCE] = "UPDATE recipient SET due_ms=?3, progress=?4 WHERE message_id=?1 AND number=?2",
     [SQL_EXPANDING] = "SELECT 1 FROM recipient WHERE message_id=? AND (flags & 192)<>0 LIMIT 1",
     [SQL_DEFER] = "UPDATE recipient SET due_ms=?3, attempts=?4, last_ms=?5, last_code=?6, last_enhanced=?7, "
-                  "last_text=?8,"
-                  " last_peer=?9, last_tls=?10, history=?11 WHERE message_id=?1 AND number=?2",
+                  "last_text=?8, last_peer=?9, last_tls=?10, history=?11 WHERE message_id=?1 AND number=?2",
     [SQL_MOVE] = "UPDATE recipient SET due_ms=?3, held=?4, destination=?5 WHERE message_id=?1 AND number=?2",
     [SQL_PLACE] = "UPDATE recipient SET due_ms=?3, held=?4 WHERE message_id=?1 AND number=?2",
     [SQL_FINISH] = "DELETE FROM recipient WHERE message_id=? AND number=?",
@@ -46,8 +45,7 @@ const char *const sqlite_sql[SQL_STATEMENTS] = {
     [SQL_DESTINATION_REMOVE] = "DELETE FROM destination WHERE name=?",
     [SQL_NOTE_PUT] = "INSERT INTO note VALUES(?,?) ON CONFLICT(name) DO UPDATE SET value=excluded.value",
     [SQL_READ] = "SELECT arrived_ms, expires_ms, size, flags, sender, envid, account, client_address, "
-                 "client_helo, protocol,"
-                 " tls, port, content FROM message WHERE id=?",
+                 "client_helo, protocol, tls, port, content, prefix FROM message WHERE id=?",
     [SQL_READ_ENVELOPE] =
         "SELECT arrived_ms, expires_ms, size, flags, sender, envid, account, client_address, client_helo,"
         " protocol, tls, port FROM message WHERE id=?",
@@ -374,6 +372,7 @@ static bool add_message(struct sqlite_store *sqlite, const struct store_message 
     else
         sqlite3_bind_blob64(statement, 14, message->content.at == NULL ? "" : message->content.at,
                             message->content.length, SQLITE_STATIC);
+    bind_text(statement, 15, message->prefix);
     int code = sqlite3_step(statement);
     sqlite3_reset(statement);
     sqlite3_bind_null(statement, 14);
@@ -438,7 +437,7 @@ static bool sqlite_accept(struct store *store, const struct store_message *messa
     assert(message->envelope.recipient_count > 0);
     if (spool != 0 && !content_files_spool_size(&sqlite->files, spool, &size))
         return false;
-    if (!add_message(sqlite, message, size, spool != 0))
+    if (!add_message(sqlite, message, message->prefix.length + size, spool != 0))
         return sqlite->verdict != STORE_DONE; /* failure is told by the commit */
     int number = spool != 0 ? content_files_keep(&sqlite->files, spool, message->id) : 0;
     if (number != 0)
@@ -691,6 +690,7 @@ static bool sqlite_read(struct store *store, uint64_t id, bool with_content, str
         e->envid = column_bytes(statement, 5, arena);
         read_origin(statement, 6, arena, &message->origin);
         message->large = (flags & FLAG_LARGE) != 0;
+        message->prefix = with_content ? column_bytes(statement, 13, arena) : bytes_none();
         if (with_content)
             message->content = column_bytes(statement, 12, arena);
     }

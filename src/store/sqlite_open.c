@@ -12,15 +12,15 @@
 
 enum {
     APPLICATION_ID = 0x4d426f71, /* "MBoq", in the file's header */
-    SCHEMA_VERSION = 3,
+    SCHEMA_VERSION = 4,
     BUSY_MS = 5000,
     LOG_PAGES_MAX = 2000,
 };
 
 /*
  * recipient_due and destination_due are what the queue looks at; both lead
- * straight to the next due row however many others wait. The content stands
- * last in its row, so that questions about a message do not read it. member
+ * straight to the next due row however many others wait. The content and its
+ * prefix stand last in their row, so that questions about a message do not read them. member
  * has whom an expansion had, by expansion_member_key(), and under the empty key the
  * last number that was given.
  */
@@ -31,7 +31,7 @@ static const char schema[] =
     "CREATE TABLE message(id INTEGER PRIMARY KEY, arrived_ms INTEGER NOT NULL, expires_ms INTEGER NOT NULL,"
     " size INTEGER NOT NULL, flags INTEGER NOT NULL, sender TEXT, envid TEXT, account TEXT, client_address "
     "TEXT,"
-    " client_helo TEXT, protocol TEXT, tls TEXT, port INTEGER NOT NULL, content BLOB);"
+    " client_helo TEXT, protocol TEXT, tls TEXT, port INTEGER NOT NULL, content BLOB, prefix TEXT);"
     "CREATE TABLE recipient(message_id INTEGER NOT NULL, number INTEGER NOT NULL, held INTEGER NOT NULL,"
     " due_ms INTEGER NOT NULL, attempts INTEGER NOT NULL, flags INTEGER NOT NULL, destination TEXT NOT NULL,"
     " address TEXT NOT NULL, original TEXT, orcpt TEXT, last_ms INTEGER, last_code INTEGER, last_enhanced "
@@ -45,7 +45,7 @@ static const char schema[] =
     "CREATE TABLE leftover(id INTEGER PRIMARY KEY);"
     "CREATE TABLE note(name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;"
     "PRAGMA application_id = 1296199537;"
-    "PRAGMA user_version = 3;";
+    "PRAGMA user_version = 4;";
 
 /* What leads from each version to the next; none of it looks at the rows. */
 static const char *const migrations[SCHEMA_VERSION] = {
@@ -54,6 +54,8 @@ static const char *const migrations[SCHEMA_VERSION] = {
           "PRAGMA user_version = 2;",
     [2] = "ALTER TABLE recipient ADD COLUMN via TEXT;"
           "ALTER TABLE recipient ADD COLUMN progress TEXT;" MEMBERS "PRAGMA user_version = 3;",
+    [3] = "ALTER TABLE message ADD COLUMN prefix TEXT;"
+          "PRAGMA user_version = 4;",
 };
 
 /* The mend stands in the message: people read it at the worst moment. */

@@ -11,7 +11,7 @@
  * Nothing here costs more because more mail waits, except where it is said.
  *
  * What a store keeps:
- *   message      id, times, envelope, origin, content (large ones beside it)
+ *   message      id, times, envelope, origin, prefix, content (large ones beside it)
  *   recipient    one for each that still waits: where it goes, when it is due,
  *                what the last attempts said. Delivered or failed: gone.
  *   destination  one for each name under which recipients wait: the earliest
@@ -35,20 +35,23 @@
 #include "core/smtp/envelope.h"
 
 enum store_limit {
-    STORE_DESTINATION_MAX = 320, /* octets of a destination's name */
-    STORE_REPLY_MAX = 1024,      /* octets kept of a last reply; longer ones are cut */
-    STORE_ATTEMPTS_MAX = 10,     /* attempts at a recipient that are remembered, the last among them */
-    STORE_PAST_REPLY_MAX = 256,  /* octets kept of what was said at those before the last */
-    STORE_READ_MAX = 128,        /* rows that one call returns at most */
-    STORE_LOOK_MAX = 1000,       /* numbers among which those of one destination are looked for */
+    STORE_DESTINATION_MAX = 320,  /* octets of a destination's name */
+    STORE_REPLY_MAX = 1024,       /* octets kept of a last reply; longer ones are cut */
+    STORE_ATTEMPTS_MAX = 10,      /* attempts at a recipient that are remembered, the last among them */
+    STORE_PAST_REPLY_MAX = 256,   /* octets kept of what was said at those before the last */
+    STORE_READ_MAX = 128,         /* rows that one call returns at most */
+    STORE_LOOK_MAX = 1000,        /* numbers among which those of one destination are looked for */
+    STORE_PREFIX_MAX = 32 * 1024, /* octets of header fields put before a content */
 };
 
 /* A message and its envelope. `envelope.recipients[i]` has the number i when
- * it is accepted; what is read back has only those that were asked for. */
+ * it is accepted; what is read back has only those that were asked for. What goes
+ * out is the prefix and the content behind it; envelope.size counts both. */
 struct store_message {
     uint64_t id, arrived_ms, expires_ms;
     struct envelope envelope;
     struct origin origin;
+    struct bytes prefix;  /* header fields to send before the content, each with its CRLF; or none */
     struct bytes content; /* the whole of it; empty when `large` */
     bool large;           /* the content is a file: store_content() opens it */
 };
@@ -190,13 +193,14 @@ static inline void store_spool_drop(struct store *store, uint64_t spool)
 }
 
 /* Takes a message in: `destinations` has a name for each recipient. With a
- * spool its file becomes the content (envelope.size is then the file's),
- * else message->content is. False when the id is taken or there is no such
- * spool: the batch goes on without this message. */
+ * spool its file becomes the content, else message->content is. False when the
+ * id is taken, there is no such spool or the prefix is longer than
+ * STORE_PREFIX_MAX: the batch goes on without this message. */
 static inline bool store_accept(struct store *store, const struct store_message *message,
                                 const struct bytes *destinations, uint64_t due_ms, uint64_t spool)
 {
-    return store->operations->accept(store, message, destinations, due_ms, spool);
+    return message->prefix.length <= STORE_PREFIX_MAX &&
+           store->operations->accept(store, message, destinations, due_ms, spool);
 }
 /* The attempt did not get through: again at `due_ms`. What was said before
  * moves into the history. No such row: nothing happens, here and below. */
@@ -258,7 +262,8 @@ static inline void store_note_put(struct store *store, const char *name, struct 
     store->operations->note_put(store, name, value);
 }
 
-/* The message without recipients; texts in the arena. False: there is none. */
+/* The message without recipients; texts in the arena. The prefix comes with the
+ * content, and with a large one too. False: there is none. */
 static inline bool store_read(struct store *store, uint64_t id, bool with_content, struct arena *arena,
                               struct store_message *message)
 {

@@ -111,6 +111,18 @@ static const char version_1[] =
     "INSERT INTO recipient VALUES(5, 0, 0, 700, 1, 0, 'd', 'bob@example.net', NULL, NULL, 600, 451, '4.7.1', "
     "'later', 'mx');";
 
+static bool put_prefixed(struct ground *ground, uint64_t id, const char *prefix)
+{
+    struct recipient recipient = {.address = BYTES("r@example.org")};
+    struct store_message message = {.id = id,
+                                    .expires_ms = 9000,
+                                    .prefix = bytes_of_text(prefix),
+                                    .content = BYTES("hi"),
+                                    .envelope = {.recipients = &recipient, .recipient_count = 1}};
+    const struct bytes destination = BYTES("d");
+    return store_accept(ground->store, &message, &destination, 10, 0);
+}
+
 static void a_database_of_an_earlier_version_is_brought_up_to_date(void **state)
 {
     struct ground *ground = *state;
@@ -132,12 +144,16 @@ static void a_database_of_an_earlier_version_is_brought_up_to_date(void **state)
     for (int time = 0; time < 2; time++) { /* once is enough */
         ground->store = open_store(ground);
         assert_true(store_read(ground->store, 5, true, &ground->arena, &message));
-        assert_true(bytes_is(message.content, "hi"));
+        assert_true(bytes_is(message.content, "hi") && message.prefix.length == 0);
+        assert_int_equal(message.envelope.size, 2);
+        assert_true(put_prefixed(ground, 6 + (uint64_t)time, "X-A: b\r\n"));
         assert_int_equal(store_attempts(ground->store, 5, 0, &ground->arena, found), 1 + time);
         assert_true(bytes_is(found[0].text, "later") && found[0].tls.length == 0);
         const struct attempt_record again = {.when_ms = 800, .code = 452, .tls = BYTES("TLSv1.3")};
         store_defer(ground->store, 5, 0, 900, 2, &again);
         commit(ground);
+        assert_true(store_read(ground->store, 6, true, &ground->arena, &message));
+        assert_true(bytes_is(message.prefix, "X-A: b\r\n"));
         if (time == 0)
             close_store(ground);
     }
