@@ -81,6 +81,7 @@ static const struct ipc_kind_row {
     size_t field_count;
     enum ipc_carries carries;
     bool is_secret;
+    bool is_answer; /* it asks nothing: no channel is made for its sake */
 } kinds[IPC_KINDS] = {
     [IPC_PEER] = {"peer", FROM(SUPERVISOR), ~0u, FIELDS(AT(U32, peer, role), AT(U32, peer, number)),
                   .carries = CARRIES_CHANNEL},
@@ -95,11 +96,13 @@ static const struct ipc_kind_row {
     [IPC_PASSWORD_ANSWER] = {"password-answer", FROM(AUTH), FROM(SMTPD) | FROM(CLI),
                              FIELDS(AT(U64, password_answer, request), AT(U32, password_answer, verdict),
                                     AT(BYTES, password_answer, account),
-                                    AT(BYTES, password_answer, credential))},
+                                    AT(BYTES, password_answer, credential)),
+                             .is_answer = true},
     [IPC_SALT] = {"salt", FROM(SMTPD), FROM(AUTH), FIELDS(AT(U64, salt, request), AT(BYTES, salt, user))},
     [IPC_SALT_ANSWER] = {"salt-answer", FROM(AUTH), FROM(SMTPD),
                          FIELDS(AT(U64, salt_answer, request), AT(BYTES, salt_answer, salt),
-                                AT(U32, salt_answer, iterations))},
+                                AT(U32, salt_answer, iterations)),
+                         .is_answer = true},
     [IPC_PROOF] = {"proof", FROM(SMTPD), FROM(AUTH),
                    FIELDS(AT(U64, proof, request), AT(BYTES, proof, user), AT(BYTES, proof, message),
                           AT(BYTES, proof, proof), AT(BYTES, proof, client_address)),
@@ -107,53 +110,60 @@ static const struct ipc_kind_row {
     [IPC_PROOF_ANSWER] = {"proof-answer", FROM(AUTH), FROM(SMTPD),
                           FIELDS(AT(U64, proof_answer, request), AT(U32, proof_answer, verdict),
                                  AT(BYTES, proof_answer, account), AT(BYTES, proof_answer, signature),
-                                 AT(BYTES, proof_answer, credential))},
+                                 AT(BYTES, proof_answer, credential)),
+                          .is_answer = true},
     [IPC_CREDENTIAL] = {"credential", FROM(SMTPD), FROM(AUTH),
                         FIELDS(AT(U64, credential, request), AT(BYTES, credential, account),
                                AT(BYTES, credential, credential))},
     [IPC_CREDENTIAL_ANSWER] = {"credential-answer", FROM(AUTH), FROM(SMTPD),
                                FIELDS(AT(U64, credential_answer, request),
-                                      AT(U32, credential_answer, verdict))},
+                                      AT(U32, credential_answer, verdict)),
+                               .is_answer = true},
     [IPC_SECRET] = {"secret", FROM(RELAY), FROM(SUPERVISOR), FIELDS(AT(U8, nothing, unused))},
     [IPC_SECRET_ANSWER] = {"secret-answer", FROM(SUPERVISOR), FROM(RELAY),
                            FIELDS(AT(BYTES, secret_answer, secret), AT(BYTES, secret_answer, why)),
-                           .is_secret = true},
+                           .is_secret = true, .is_answer = true},
     [IPC_LEARN] = {"learn", FROM(AUTH), FROM(SUPERVISOR), FIELDS(AT(U8, nothing, unused)),
                    .carries = CARRIES_PIPE_TO_READ},
     [IPC_LIMIT] = {"limit", FROM(SMTPD) | FROM(PICKUP), FROM(AUTH),
                    FIELDS(AT(U64, limit, request), AT(BYTES, limit, account), AT(U32, limit, recipients))},
     [IPC_LIMIT_ANSWER] = {"limit-answer", FROM(AUTH), FROM(SMTPD) | FROM(PICKUP),
                           FIELDS(AT(U64, limit_answer, request), AT(U32, limit_answer, verdict),
-                                 AT(U32, limit_answer, number))},
+                                 AT(U32, limit_answer, number)),
+                          .is_answer = true},
     [IPC_LIMIT_END] = {"limit-end", FROM(SMTPD) | FROM(PICKUP), FROM(AUTH),
                        FIELDS(AT(U64, limit_end, request), AT(U8, limit_end, sent))},
     [IPC_SENDER] = {"sender", FROM(SMTPD) | FROM(PICKUP), FROM(AUTH),
                     FIELDS(AT(U64, sender, request), AT(BYTES, sender, account), AT(BYTES, sender, address))},
     [IPC_SENDER_ANSWER] = {"sender-answer", FROM(AUTH), FROM(SMTPD) | FROM(PICKUP),
-                           FIELDS(AT(U64, sender_answer, request), AT(U32, sender_answer, verdict))},
+                           FIELDS(AT(U64, sender_answer, request), AT(U32, sender_answer, verdict)),
+                           .is_answer = true},
     [IPC_RECIPIENT] = {"recipient", FROM(SMTPD) | FROM(QUEUE) | FROM(PICKUP), FROM(AUTH),
                        FIELDS(AT(U64, recipient, request), AT(BYTES, recipient, account),
                               AT(BYTES, recipient, address))},
     [IPC_RECIPIENT_ANSWER] = {"recipient-answer", FROM(AUTH), FROM(SMTPD) | FROM(QUEUE) | FROM(PICKUP),
                               FIELDS(AT(U64, recipient_answer, request), AT(U32, recipient_answer, verdict),
-                                     AT(RECIPIENTS, recipient_answer, targets))},
+                                     AT(RECIPIENTS, recipient_answer, targets)),
+                              .is_answer = true},
     [IPC_EXPAND] = {"expand", FROM(QUEUE), FROM(AUTH),
                     FIELDS(AT(U64, expand, request), AT(BYTES, expand, address), AT(U32, expand, how),
                            AT(BYTES, expand, after))},
     [IPC_EXPAND_ANSWER] = {"expand-answer", FROM(AUTH), FROM(QUEUE),
                            FIELDS(AT(U64, expand_answer, request), AT(U32, expand_answer, verdict),
                                   AT(RECIPIENTS, expand_answer, members),
-                                  AT(RECIPIENTS, expand_answer, missing), AT(BYTES, expand_answer, after))},
+                                  AT(RECIPIENTS, expand_answer, missing), AT(BYTES, expand_answer, after)),
+                           .is_answer = true},
     [IPC_AWAY] = {"away", FROM(QUEUE), FROM(AUTH), FIELDS(AT(U64, away, request), AT(BYTES, away, user))},
     [IPC_AWAY_ANSWER] = {"away-answer", FROM(AUTH), FROM(QUEUE),
                          FIELDS(AT(U64, away_answer, request), AT(U8, away_answer, is_away),
                                 AT(U32, away_answer, days), AT(BYTES, away_answer, subject),
-                                AT(BYTES, away_answer, text))},
+                                AT(BYTES, away_answer, text)),
+                         .is_answer = true},
     [IPC_SPOOL] = {"spool", FROM(SMTPD) | FROM(PICKUP), FROM(QUEUE), FIELDS(AT(U64, spool, request))},
     [IPC_SPOOL_ANSWER] = {"spool-answer", FROM(QUEUE), FROM(SMTPD) | FROM(PICKUP),
                           FIELDS(AT(U64, spool_answer, request), AT(U32, spool_answer, verdict),
                                  AT(U64, spool_answer, spool)),
-                          .carries = CARRIES_FILE_TO_WRITE},
+                          .carries = CARRIES_FILE_TO_WRITE, .is_answer = true},
     [IPC_SPOOL_DROP] = {"spool-drop", FROM(SMTPD) | FROM(PICKUP), FROM(QUEUE),
                         FIELDS(AT(U64, spool_drop, spool))},
     [IPC_SUBMIT] = {"submit", FROM(SMTPD) | FROM(PICKUP), FROM(QUEUE),
@@ -161,9 +171,11 @@ static const struct ipc_kind_row {
                            AT(ENVELOPE, submit, envelope), AT(ORIGIN, submit, origin),
                            AT(BYTES, submit, content))},
     [IPC_SUBMIT_ANSWER] = {"submit-answer", FROM(QUEUE), FROM(SMTPD) | FROM(PICKUP),
-                           FIELDS(AT(U64, submit_answer, request), AT(U32, submit_answer, verdict))},
+                           FIELDS(AT(U64, submit_answer, request), AT(U32, submit_answer, verdict)),
+                           .is_answer = true},
     [IPC_EXAMINE] = {"examine", FROM(WEB), FROM(RELAY), FIELDS(AT(U8, nothing, unused))},
-    [IPC_EXAMINED] = {"examined", FROM(RELAY), FROM(WEB), FIELDS(AT(BYTES, examined, closed))},
+    [IPC_EXAMINED] = {"examined", FROM(RELAY), FROM(WEB), FIELDS(AT(BYTES, examined, closed)),
+                      .is_answer = true},
     [IPC_HANDED_OVER] = {"guest", FROM(WEB), FROM(SMTPD), FIELDS(AT(U32, handed_over, port)),
                          .carries = CARRIES_CONNECTION},
     [IPC_DELIVER] = {"deliver", FROM(QUEUE), FROM(RELAY) | FROM(LOCAL),
@@ -176,16 +188,19 @@ static const struct ipc_kind_row {
                             FIELDS(AT(U64, deliver_answer, delivery), AT(BYTES, deliver_answer, peer),
                                    AT(BYTES, deliver_answer, tls), AT(BYTES, deliver_answer, tls_policy),
                                    AT(BYTES, deliver_answer, tls_reason),
-                                   AT(RESULTS, deliver_answer, results))},
+                                   AT(RESULTS, deliver_answer, results)),
+                            .is_answer = true},
     [IPC_CONTROL] = {"control", FROM(CLI), FROM(QUEUE),
                      FIELDS(AT(U64, control, request), AT(U32, control, verb), AT(U64, control, id),
                             AT(BYTES, control, argument))},
     [IPC_CONTROL_ANSWER] = {"control-answer", FROM(QUEUE) | FROM(AUTH), FROM(CLI),
                             FIELDS(AT(U64, control_answer, request), AT(U32, control_answer, ok),
-                                   AT(U64, control_answer, count), AT(BYTES, control_answer, text))},
+                                   AT(U64, control_answer, count), AT(BYTES, control_answer, text)),
+                            .is_answer = true},
     [IPC_LOCKS] = {"locks", FROM(CLI), FROM(AUTH), FIELDS(AT(U64, locks, request))},
     [IPC_LOCKS_ANSWER] = {"locks-answer", FROM(AUTH), FROM(CLI),
-                          FIELDS(AT(U64, locks_answer, request), AT(LOCKS, locks_answer, locks))},
+                          FIELDS(AT(U64, locks_answer, request), AT(LOCKS, locks_answer, locks)),
+                          .is_answer = true},
     [IPC_UNLOCK] = {"unlock", FROM(CLI), FROM(AUTH),
                     FIELDS(AT(U64, unlock, request), AT(BYTES, unlock, who))},
     [IPC_CHOOSE] = {"choose", FROM(CLI), FROM(QUEUE),
@@ -199,13 +214,14 @@ static const struct ipc_kind_row {
                                   AT(U32, status_answer, deliveries), AT(U8, status_answer, is_held),
                                   AT(U8, status_answer, is_full),
                                   AT(DESTINATIONS, status_answer, destinations),
-                                  AT(CHOSEN, status_answer, in_progress))},
+                                  AT(CHOSEN, status_answer, in_progress)),
+                           .is_answer = true},
 };
 
 const char *ipc_role_name(enum process_role role)
 {
-    static const char *const names[] = {"supervisor", "smtpd",  "auth", "queue", "relay",
-                                        "local",      "pickup", "web",  "cli"};
+#define ROLE_NAME(role, name) name,
+    static const char *const names[] = {PROCESS_ROLES(ROLE_NAME)};
     return (size_t)role < ARRAY_LENGTH(names) ? names[role] : "unknown";
 }
 
@@ -217,6 +233,14 @@ const char *ipc_kind_name(enum ipc_kind kind)
 bool ipc_allowed(enum ipc_kind kind, enum process_role from, enum process_role to)
 {
     return kind < IPC_KINDS && (kinds[kind].from & (1u << from)) != 0 && (kinds[kind].to & (1u << to)) != 0;
+}
+
+bool ipc_asks(enum process_role asker, enum process_role answerer)
+{
+    for (int kind = 0; kind < IPC_KINDS; kind++)
+        if (!kinds[kind].is_answer && ipc_allowed((enum ipc_kind)kind, asker, answerer))
+            return true;
+    return false;
 }
 
 enum ipc_carries ipc_carries(enum ipc_kind kind, const void *message)

@@ -3,7 +3,8 @@
  * ipc_message: what one process of Mailboat may say to another.
  *
  * The table in ipc_message.c names each kind, who may say it to whom, and its
- * fields; encoding and decoding follow from the table. A reader trusts
+ * fields; encoding, decoding and the channels between the processes follow from
+ * the table. A reader trusts
  * nothing: a message of the wrong kind for its channel, a short one, one
  * with octets left over, or one with a descriptor that its kind does not
  * carry is refused, and the channel with it.
@@ -15,17 +16,20 @@
 #include "base/buffer.h"
 #include "core/smtp/envelope.h"
 
-enum process_role {
-    PROCESS_SUPERVISOR,
-    PROCESS_SMTPD,
-    PROCESS_AUTH,
-    PROCESS_QUEUE,
-    PROCESS_RELAY,
-    PROCESS_LOCAL,
-    PROCESS_PICKUP,
-    PROCESS_WEB,
-    PROCESS_CLI
-};
+/* Every process and its name. A new one goes before cli: their places are also those of the numbers that
+ * stand in for missing users (run/users.h). */
+#define PROCESS_ROLES(ROLE)        \
+    ROLE(SUPERVISOR, "supervisor") \
+    ROLE(SMTPD, "smtpd")           \
+    ROLE(AUTH, "auth")             \
+    ROLE(QUEUE, "queue")           \
+    ROLE(RELAY, "relay")           \
+    ROLE(LOCAL, "local")           \
+    ROLE(PICKUP, "pickup")         \
+    ROLE(WEB, "web")               \
+    ROLE(CLI, "cli")
+#define PROCESS_ROLE_NUMBER(role, name) PROCESS_##role,
+enum process_role { PROCESS_ROLES(PROCESS_ROLE_NUMBER) };
 const char *ipc_role_name(enum process_role role);
 
 enum {
@@ -415,6 +419,8 @@ enum ipc_carries ipc_carries(enum ipc_kind kind, const void *message);
 bool ipc_is_secret(enum ipc_kind kind);
 /* May `from` say this kind to `to`? */
 bool ipc_allowed(enum ipc_kind kind, enum process_role from, enum process_role to);
+/* May `asker` begin, with anything but an answer? Then the supervisor makes a channel between the two. */
+bool ipc_asks(enum process_role asker, enum process_role answerer);
 
 /* Appends the message, in host byte order: both ends are one machine. */
 void ipc_encode(struct buffer *out, enum ipc_kind kind, const void *message);

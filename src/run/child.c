@@ -152,14 +152,9 @@ static void on_control(struct child *child, enum ipc_kind kind, union ipc_messag
     }
 }
 
-/* Those who ask us: smtpd and pickup ask auth and queue; queue
- * asks relay, local and auth; web asks relay and smtpd. */
 static bool asks_us(const struct child_peer_channel *peer)
 {
-    enum process_role self = peer->child->service->role, other = peer->channel.peer;
-    return other == PROCESS_SMTPD || other == PROCESS_PICKUP || other == PROCESS_WEB ||
-           (other == PROCESS_QUEUE &&
-            (self == PROCESS_RELAY || self == PROCESS_LOCAL || self == PROCESS_AUTH));
+    return ipc_asks(peer->channel.peer, peer->child->service->role);
 }
 
 void child_deafen(struct child *child)

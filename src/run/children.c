@@ -18,23 +18,6 @@
 #include "io/log.h"
 #include "run/environment.h"
 
-/* Who asks whom. */
-static const struct {
-    enum process_role asker, answerer;
-} links[] = {
-    {PROCESS_SMTPD, PROCESS_AUTH},   {PROCESS_SMTPD, PROCESS_QUEUE}, {PROCESS_QUEUE, PROCESS_RELAY},
-    {PROCESS_QUEUE, PROCESS_LOCAL},  {PROCESS_QUEUE, PROCESS_AUTH},  {PROCESS_PICKUP, PROCESS_AUTH},
-    {PROCESS_PICKUP, PROCESS_QUEUE}, {PROCESS_WEB, PROCESS_SMTPD},   {PROCESS_WEB, PROCESS_RELAY},
-};
-
-static bool role_asks(enum process_role asker, enum process_role answerer)
-{
-    for (size_t i = 0; i < ARRAY_LENGTH(links); i++)
-        if (links[i].asker == asker && links[i].answerer == answerer)
-            return true;
-    return false;
-}
-
 /* ---- links ---- */
 
 static void send_peer(struct supervised *whom, const struct supervised *about, int descriptor)
@@ -109,10 +92,10 @@ static void join(struct children *children, struct supervised *child)
         if (other->stage == CHILD_DRAINING && other->service->role != PROCESS_SMTPD &&
             other->service->role != PROCESS_QUEUE)
             continue;
-        if (role_asks(child->service->role, other->service->role) && other->stage != CHILD_DRAINING &&
+        if (ipc_asks(child->service->role, other->service->role) && other->stage != CHILD_DRAINING &&
             !linked(children, child, other))
             link_new(children, child, other);
-        if (role_asks(other->service->role, child->service->role) && !linked(children, other, child))
+        if (ipc_asks(other->service->role, child->service->role) && !linked(children, other, child))
             link_new(children, other, child);
     }
 }

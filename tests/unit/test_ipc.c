@@ -312,6 +312,32 @@ static void encode(struct buffer *out, enum ipc_kind kind, bool announces, union
 }
 
 /* True if the message came through; with what belongs to it, if anything came along. Nothing is left open. */
+/* The channels of the server: one between two, and only where something is asked. */
+static void who_asks_whom_follows_from_the_table(void **state)
+{
+    static const struct {
+        enum process_role asker;
+        unsigned answerers;
+    } rows[] = {
+        {PROCESS_SMTPD, 1u << PROCESS_AUTH | 1u << PROCESS_QUEUE},
+        {PROCESS_PICKUP, 1u << PROCESS_AUTH | 1u << PROCESS_QUEUE},
+        {PROCESS_QUEUE, 1u << PROCESS_RELAY | 1u << PROCESS_LOCAL | 1u << PROCESS_AUTH},
+        {PROCESS_WEB, 1u << PROCESS_SMTPD | 1u << PROCESS_RELAY},
+        {PROCESS_AUTH, 0},
+        {PROCESS_RELAY, 0},
+        {PROCESS_LOCAL, 0},
+    };
+    assert_int_equal(ARRAY_LENGTH(rows), PROCESS_CLI - PROCESS_SUPERVISOR - 1);
+    for (size_t i = 0; i < ARRAY_LENGTH(rows); i++)
+        for (unsigned other = PROCESS_SUPERVISOR + 1; other < PROCESS_CLI; other++) {
+            bool asks = ipc_asks(rows[i].asker, (enum process_role)other);
+            if (asks != ((rows[i].answerers >> other & 1) != 0))
+                fail_msg("%s %s %s", ipc_role_name(rows[i].asker), asks ? "asks" : "does not ask",
+                         ipc_role_name((enum process_role)other));
+            assert_false(asks && ipc_asks((enum process_role)other, rows[i].asker));
+        }
+}
+
 static bool comes_through(enum ipc_kind kind, enum process_role from, enum process_role to,
                           struct bytes octets, int descriptor, size_t count, size_t headers)
 {
@@ -456,6 +482,7 @@ static void a_dead_peer_is_noticed(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(who_asks_whom_follows_from_the_table),
         cmocka_unit_test_setup_teardown(a_submission_arrives_whole, open_pair, close_pair),
         cmocka_unit_test_setup_teardown(large_messages_travel_in_fragments_and_wait_for_room, open_pair,
                                         close_pair),
