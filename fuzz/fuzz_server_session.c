@@ -56,9 +56,46 @@ static void check_allowed(const struct server_session_world *world)
            (world->secured && world->signed_in && !world->signed_out));
 }
 
-static void take_action(struct server_session_world *world, const struct server_action *action)
+/* A question: may it be asked now, and of whom? */
+static void check_question(struct server_session_world *world, const struct server_action *action)
 {
     struct address parsed;
+    switch (action->kind) {
+    case SERVER_ASK_PASSWORD:
+        INSIST(world->policy.role == ROLE_SUBMISSION && world->secured && action->user.length > 0 &&
+               action->password.length > 0);
+        break;
+    case SERVER_ASK_SALT:
+        INSIST(world->policy.role == ROLE_SUBMISSION && world->secured && action->user.length > 0);
+        break;
+    case SERVER_ASK_PROOF:
+        INSIST(world->policy.role == ROLE_SUBMISSION && world->secured && action->user.length > 0 &&
+               action->proof.length == 32);
+        break;
+    case SERVER_ASK_SENDER:
+    case SERVER_ASK_RECIPIENT:
+        check_allowed(world);
+        INSIST(world->policy.role != ROLE_MX ||
+               (action->kind == SERVER_ASK_RECIPIENT && action->account.length == 0));
+        INSIST(action->address.length == 0 || address_parse(action->address, true, &parsed) ||
+               bytes_is_nocase(action->address, "postmaster"));
+        break;
+    case SERVER_ASK_LIMIT:
+        check_allowed(world);
+        INSIST(world->policy.limits_sending && !world->content_begun &&
+               action->envelope->recipient_count > 0);
+        break;
+    case SERVER_ASK_STORE:
+        INSIST(world->content_begun && !world->signed_out);
+        check_stored(action->envelope, buffer_bytes(&world->stored));
+        break;
+    default: break;
+    }
+    world->question = action->kind;
+}
+
+static void take_action(struct server_session_world *world, const struct server_action *action)
+{
     INSIST(!world->closed && world->question == SERVER_NOTHING);
     switch (action->kind) {
     case SERVER_NOTHING: abort();
@@ -82,41 +119,8 @@ static void take_action(struct server_session_world *world, const struct server_
         INSIST(world->content_begun);
         world->content_begun = false;
         break;
-    case SERVER_ASK_PASSWORD:
-        INSIST(world->policy.role == ROLE_SUBMISSION && world->secured && action->user.length > 0 &&
-               action->password.length > 0);
-        world->question = action->kind;
-        break;
-    case SERVER_ASK_SALT:
-        INSIST(world->policy.role == ROLE_SUBMISSION && world->secured && action->user.length > 0);
-        world->question = action->kind;
-        break;
-    case SERVER_ASK_PROOF:
-        INSIST(world->policy.role == ROLE_SUBMISSION && world->secured && action->user.length > 0 &&
-               action->proof.length == 32);
-        world->question = action->kind;
-        break;
-    case SERVER_ASK_SENDER:
-    case SERVER_ASK_RECIPIENT:
-        check_allowed(world);
-        INSIST(world->policy.role != ROLE_MX ||
-               (action->kind == SERVER_ASK_RECIPIENT && action->account.length == 0));
-        INSIST(action->address.length == 0 || address_parse(action->address, true, &parsed) ||
-               bytes_is_nocase(action->address, "postmaster"));
-        world->question = action->kind;
-        break;
-    case SERVER_ASK_LIMIT:
-        check_allowed(world);
-        INSIST(world->policy.limits_sending && !world->content_begun &&
-               action->envelope->recipient_count > 0);
-        world->question = action->kind;
-        break;
-    case SERVER_ASK_STORE:
-        INSIST(world->content_begun && !world->signed_out);
-        check_stored(action->envelope, buffer_bytes(&world->stored));
-        world->question = action->kind;
-        break;
     case SERVER_CLOSE: world->closed = true; break;
+    default: check_question(world, action); break;
     }
 }
 

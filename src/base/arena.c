@@ -14,26 +14,6 @@ struct arena_block {
     max_align_t capacity[];
 };
 
-static void *or_end(void *at)
-{
-    if (at == NULL) {
-        static const char text[] = "mailboat: out of memory\n";
-        (void)!fwrite(text, 1, sizeof text - 1, stderr);
-        abort();
-    }
-    return at;
-}
-
-void *memory_new(size_t size)
-{
-    return or_end(calloc(1, size == 0 ? 1 : size));
-}
-
-void *memory_resize(void *at, size_t size)
-{
-    return or_end(realloc(at, size == 0 ? 1 : size));
-}
-
 static size_t rounded(size_t size)
 {
     size_t unit = _Alignof(max_align_t);
@@ -47,7 +27,7 @@ void *arena_take(struct arena *arena, size_t size)
     struct arena_block *block = arena->blocks;
     if (block == NULL || block->size - block->used < size) {
         size_t capacity = size > BLOCK_SIZE ? size : BLOCK_SIZE;
-        block = or_end(malloc(sizeof *block + capacity));
+        block = memory_resize(NULL, sizeof *block + capacity);
         block->size = capacity;
         block->used = 0;
         block->next = arena->blocks;

@@ -8,6 +8,7 @@
 #define MAILBOAT_BASE_ARENA_H
 
 #include "base/bytes.h"
+#include "base/memory.h"
 
 struct arena_block;
 
@@ -33,10 +34,5 @@ void arena_wipe(struct arena *arena);
 /* One thing taken from an arena: ARENA_NEW(arena, struct envelope). */
 #define ARENA_NEW(arena, type) ((type *)arena_take((arena), sizeof(type)))
 #define ARENA_ARRAY(arena, type, count) ((type *)arena_take((arena), sizeof(type) * (count)))
-
-/* malloc, calloc and realloc that end the process when there is no memory:
- * half a state machine is worse than a restart. */
-void *memory_new(size_t size); /* zeroed */
-void *memory_resize(void *at, size_t size);
 
 #endif
