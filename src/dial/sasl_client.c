@@ -2,8 +2,8 @@
 #include "dial/sasl_client.h"
 
 #include "io/random.h"
-#include "store/saslprep.h"
-#include "store/verifier.h"
+#include "io/saslprep.h"
+#include "io/verifier.h"
 
 /* The best channel binding that the connection has. */
 static void answer_nonce(struct client_session *session, const struct conn *conn)

@@ -15,7 +15,7 @@
 #include "base/error.h"
 #include "core/smtp/address.h"
 #include "core/smtp/envelope.h"
-#include "store/verifier.h"
+#include "io/verifier.h"
 
 enum accounts_limit {
     /* that one address becomes at once; an address that stands for more is left to accounts_expand() */

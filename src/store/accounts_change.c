@@ -8,8 +8,8 @@
 #include <string.h>
 #include <sysexits.h>
 
+#include "io/saslprep.h"
 #include "store/accounts_file.h"
-#include "store/saslprep.h"
 
 struct accounts_value {
     struct bytes text;

@@ -2,8 +2,8 @@
 /* SCRAM's messages and arithmetic, by the example of RFC 7677 3. */
 #include "core/sasl/scram.h"
 #include "core/smtp/base64.h"
-#include "store/saslprep.h"
-#include "store/verifier.h"
+#include "io/saslprep.h"
+#include "io/verifier.h"
 #include "unit.h"
 
 #define NONCE "rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0"

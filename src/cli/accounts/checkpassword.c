@@ -18,8 +18,8 @@
 #include "cli/control_client.h"
 #include "cli/options.h"
 #include "core/server/server_session.h"
+#include "io/saslprep.h"
 #include "service/local/maildir.h"
-#include "store/saslprep.h"
 
 extern const struct command checkpassword_command;
 

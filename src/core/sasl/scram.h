@@ -2,7 +2,7 @@
 /*
  * scram: the four messages of SCRAM-SHA-256 (RFC 5802, RFC 7677), read
  * strictly and written, without any of its arithmetic: that is the shell's
- * (store/verifier.h). Server and client sessions both go by these.
+ * (io/verifier.h). Server and client sessions both go by these.
  *
  *   client first   n,,n=ada,r=NONCE                 "p=TYPE,," with channel binding
  *   server first   r=NONCE+OURS,s=SALT,i=ITERATIONS

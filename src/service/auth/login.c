@@ -17,9 +17,9 @@
 #include "io/clock.h"
 #include "io/log.h"
 #include "io/random.h"
+#include "io/saslprep.h"
 #include "service/auth/auth.h"
 #include "service/learned_verifier.h"
-#include "store/saslprep.h"
 
 enum { TURN_LOOK_MS = 200 }; /* how exactly those who wait for a time are let in */
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "store/verifier.h"
+#include "io/verifier.h"
 
 #include <assert.h>
 #include <openssl/crypto.h>

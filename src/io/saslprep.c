@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "store/saslprep.h"
+#include "io/saslprep.h"
 
 #include <stringprep.h>
 

@@ -10,8 +10,8 @@
  * digits at its ends) is what it is, octet by octet; characters newer than the
  * profile's tables are let through.
  */
-#ifndef MAILBOAT_STORE_SASLPREP_H
-#define MAILBOAT_STORE_SASLPREP_H
+#ifndef MAILBOAT_IO_SASLPREP_H
+#define MAILBOAT_IO_SASLPREP_H
 
 #include "base/bytes.h"
 

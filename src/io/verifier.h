@@ -7,8 +7,8 @@
  * the password, proves that it has it, and sees by the server's signature
  * that the server knew the password too.
  */
-#ifndef MAILBOAT_STORE_VERIFIER_H
-#define MAILBOAT_STORE_VERIFIER_H
+#ifndef MAILBOAT_IO_VERIFIER_H
+#define MAILBOAT_IO_VERIFIER_H
 
 #include "core/sasl/scram.h"
 
