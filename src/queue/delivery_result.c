@@ -1,12 +1,62 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* delivery_result: what becomes of recipients after an attempt, and who is told. */
-#include <assert.h>
 #include <unistd.h>
 
 #include "core/client/client_session.h"
 #include "core/message/dsn.h"
-#include "io/log.h"
 #include "queue/queue_state.h"
+
+/* ---- what happened ---- */
+
+struct mail_event delivery_result_event(enum event_kind kind, const struct store_message *message,
+                                        const struct store_recipient *recipient, uint64_t now_ms)
+{
+    return (struct mail_event){.kind = kind,
+                               .message = message->id,
+                               .number = recipient->number,
+                               .sender = message->envelope.sender,
+                               .recipient = recipient->recipient.address,
+                               .recipients = 1,
+                               .destination = recipient->destination,
+                               .attempt = recipient->attempts + 1,
+                               .delay_ms = now_ms - message->arrived_ms};
+}
+
+void delivery_result_received(struct queue *queue, const struct store_message *message, bool own,
+                              uint64_t now_ms)
+{
+    const struct envelope *envelope = &message->envelope;
+    const struct origin *origin = &message->origin;
+    struct mail_event event = {.kind = EVENT_RECEIVED,
+                               .message = message->id,
+                               .sender = own ? BYTES("<>") : envelope->sender,
+                               .recipients = envelope->recipient_count,
+                               .size = envelope->size,
+                               .client = own ? bytes_none() : origin->client_address,
+                               .port = origin->port,
+                               .protocol = origin->protocol,
+                               .tls = origin->tls,
+                               .account = origin->account,
+                               .own = own};
+    if (envelope->recipient_count == 1)
+        event.recipient = envelope->recipients[0].address;
+    events_add(queue, &event, now_ms);
+}
+
+/* For a report; what happened to `recipient`. */
+static struct dsn_recipient dsn_entry(const struct mail_event *event, const struct recipient *recipient)
+{
+    static const enum dsn_action actions[] = {[EVENT_CLASS_DEFERRED] = DSN_DELAYED,
+                                              [EVENT_CLASS_DELIVERED] = DSN_RELAYED,
+                                              [EVENT_CLASS_FAILED] = DSN_FAILED};
+    return (struct dsn_recipient){.recipient = recipient,
+                                  .action = event->mailbox ? DSN_DELIVERED
+                                                           : actions[mail_event_class(event->kind)],
+                                  .enhanced = event->enhanced,
+                                  .code = (uint32_t)event->code,
+                                  .text = event->text,
+                                  .peer = event->peer};
+}
 
 /* ---- reports ---- */
 
@@ -47,8 +97,7 @@ bool delivery_result_accept_own(struct queue *queue, uint64_t id, const struct e
     if (!store_accept(queue->store, &own, &destination, now_ms, 0))
         return false;
     destinations_due(queue, destination, now_ms, false);
-    log_event(LOG_EVENT_INFO, "accepted", LOG_ID(id), LOG_TEXT("from", "<>"), LOG_BYTES("to", to.address),
-              LOG_U64("recipients", 1), LOG_U64("size", content.length), LOG_TEXT("protocol", protocol));
+    delivery_result_received(queue, &own, true, now_ms);
     return true;
 }
 
@@ -128,100 +177,102 @@ void delivery_result_expanded(struct queue *queue, const struct store_message *m
 
 /* ---- one recipient ---- */
 
-struct delivery_attempt {
-    const struct store_message *message;
-    const struct store_recipient *recipient;
-    struct delivery_result result;
-    struct bytes peer, tls, tls_policy, tls_reason;
-    uint64_t now_ms;
-};
-
-static void log_attempt(enum log_level level, const char *event, const struct delivery_attempt *f,
-                        uint64_t next_ms)
-{
-    log_event(level, event, LOG_ID(f->message->id), LOG_BYTES("to", f->recipient->recipient.address),
-              LOG_BYTES("peer", f->peer), LOG_BYTES("tls", f->tls), LOG_BYTES("tls_policy", f->tls_policy),
-              LOG_BYTES("tls_reason", f->tls_reason), LOG_U64("attempt", f->recipient->attempts + 1),
-              LOG_U64("code", f->result.code), LOG_BYTES("status", f->result.enhanced),
-              LOG_BYTES("reason", f->result.text),
-              LOG_TEXT("step", client_step_name((enum client_step)f->result.step)),
-              LOG_U64("delay_ms", f->now_ms - f->message->arrived_ms),
-              LOG_U64("next_ms", next_ms == 0 ? 0 : next_ms - f->now_ms));
-}
-
-static void log_end(enum log_level level, const char *event, const struct delivery_attempt *f)
-{
-    log_event(level, event, LOG_ID(f->message->id), LOG_BYTES("to", f->recipient->recipient.address),
-              LOG_BYTES("peer", f->peer), LOG_BYTES("tls", f->tls), LOG_BYTES("tls_policy", f->tls_policy),
-              LOG_BYTES("tls_reason", f->tls_reason), LOG_U64("attempt", f->recipient->attempts + 1),
-              LOG_U64("code", f->result.code), LOG_BYTES("status", f->result.enhanced),
-              LOG_BYTES("reason", f->result.text), LOG_U64("delay_ms", f->now_ms - f->message->arrived_ms));
-}
-
-static struct dsn_recipient dsn_entry(const struct delivery_attempt *f, enum dsn_action action)
-{
-    return (struct dsn_recipient){.recipient = &f->recipient->recipient,
-                                  .action = action,
-                                  .enhanced = f->result.enhanced,
-                                  .code = f->result.code,
-                                  .text = f->result.text,
-                                  .peer = f->peer};
-}
-
 /* This attempt is the first that fails after the time to warn:
  * so each sender is warned once, across restarts too. */
-static bool warning_due(const struct queue *queue, const struct delivery_attempt *f)
+static bool warning_due(const struct queue *queue, const struct store_message *message,
+                        const struct store_recipient *r, uint64_t now_ms)
 {
-    uint64_t warn_ms = f->message->arrived_ms + queue->options.warn_after_ms;
-    return queue->options.warn_after_ms > 0 && f->now_ms >= warn_ms && f->recipient->last.when_ms < warn_ms &&
-           !f->recipient->held;
+    uint64_t warn_ms = message->arrived_ms + queue->options.warn_after_ms;
+    return queue->options.warn_after_ms > 0 && now_ms >= warn_ms && r->last.when_ms < warn_ms && !r->held;
 }
 
-static void defer(struct queue *queue, const struct delivery_attempt *f, enum schedule_transport transport,
-                  uint64_t random)
+/* When to try again; `local_early`: its mailbox could not be reached. */
+static uint64_t due_again_ms(const struct queue *queue, const struct mail_event *event, uint64_t expires_ms,
+                             bool local_early, uint64_t random, uint64_t now_ms)
 {
-    const struct store_recipient *r = f->recipient;
-    uint64_t due_ms = schedule_due_ms(&queue->options.retry, r->attempts + 1, random, f->now_ms,
-                                      f->message->expires_ms);
-    uint64_t greylist_ms = schedule_greylist_ms(r->attempts + 1, f->result.code, f->result.text);
-    if (greylist_ms > 0 && f->now_ms + greylist_ms < due_ms)
-        due_ms = f->now_ms + greylist_ms;
-    if (transport == SCHEDULE_LOCAL && f->result.step < STEP_MAIL &&
-        f->now_ms + SCHEDULE_LOCAL_RETRY_MS < due_ms)
-        due_ms = f->now_ms + SCHEDULE_LOCAL_RETRY_MS; /* the mailboxes' server is down: not for long */
-    struct attempt_record last = {.when_ms = f->now_ms,
-                                  .code = f->result.code,
-                                  .enhanced = f->result.enhanced,
-                                  .text = f->result.text,
-                                  .peer = f->peer,
-                                  .tls = f->tls};
-    store_defer(queue->store, f->message->id, r->number, due_ms, r->attempts + 1, &last);
-    log_attempt(LOG_EVENT_INFO, "deferred", f, due_ms);
+    uint32_t attempt = (uint32_t)event->attempt;
+    uint64_t due_ms = schedule_due_ms(&queue->options.retry, attempt, random, now_ms, expires_ms);
+    uint64_t greylist_ms = schedule_greylist_ms(attempt, (uint32_t)event->code, event->text);
+    if (greylist_ms > 0 && now_ms + greylist_ms < due_ms)
+        due_ms = now_ms + greylist_ms;
+    if (local_early && now_ms + SCHEDULE_LOCAL_RETRY_MS < due_ms)
+        due_ms = now_ms + SCHEDULE_LOCAL_RETRY_MS; /* the mailboxes' server is down: not for long */
+    return due_ms;
+}
+
+static void defer(struct queue *queue, struct mail_event *event, uint64_t due_ms, uint64_t now_ms)
+{
+    struct attempt_record last = {.when_ms = now_ms,
+                                  .code = (uint32_t)event->code,
+                                  .enhanced = event->enhanced,
+                                  .text = event->text,
+                                  .peer = event->peer,
+                                  .tls = event->tls};
+    store_defer(queue->store, event->message, (uint32_t)event->number, due_ms, (uint32_t)event->attempt,
+                &last);
+    event->retry_in_ms = due_ms - now_ms;
+    events_add(queue, event, now_ms);
+}
+
+/* No answer came from those who could tell where it goes. */
+static void defer_lookup(struct queue *queue, struct mail_event *event, uint64_t expires_ms, uint64_t now_ms)
+{
+    event->enhanced = BYTES("4.3.0");
+    event->text = BYTES("the accounts cannot be asked now");
+    event->step = bytes_of_text(client_step_name(STEP_CONNECT));
+    defer(queue, event, due_again_ms(queue, event, expires_ms, false, queue_random(queue), now_ms), now_ms);
+}
+
+static enum event_kind kind_of(const struct queue_delivery *d, size_t i, uint64_t now_ms)
+{
+    const struct store_recipient *r = &d->recipients[i];
+    switch ((enum client_outcome)d->answer.results[i].outcome) {
+    case OUTCOME_DELIVERED:
+        return d->transport == SCHEDULE_AWAY && r->recipient.via.length > 0 ? EVENT_FORWARDED
+                                                                            : EVENT_DELIVERED;
+    case OUTCOME_FAILED: return EVENT_BOUNCED;
+    case OUTCOME_DEFERRED: break;
+    }
+    return now_ms >= d->message.expires_ms && !r->held ? EVENT_EXPIRED : EVENT_DEFERRED;
+}
+
+static struct mail_event attempt_event(const struct queue_delivery *d, size_t i, uint64_t now_ms)
+{
+    const struct delivery_result *result = &d->answer.results[i];
+    struct mail_event event = delivery_result_event(kind_of(d, i, now_ms), &d->message, &d->recipients[i],
+                                                    now_ms);
+    event.peer = d->answer.peer;
+    event.tls = d->answer.tls;
+    event.tls_policy = d->answer.tls_policy;
+    event.tls_reason = d->answer.tls_reason;
+    event.code = result->code;
+    event.enhanced = result->enhanced;
+    event.text = result->text;
+    event.step = bytes_of_text(client_step_name((enum client_step)result->step));
+    event.mailbox = d->transport == SCHEDULE_LOCAL && event.kind == EVENT_DELIVERED;
+    return event;
 }
 
 /* True when the sender may want to know; `dsn` says what. */
-static bool decide(struct queue *queue, const struct delivery_attempt *f, enum schedule_transport transport,
-                   uint64_t random, struct dsn_recipient *dsn)
+static bool decide(struct queue *queue, const struct queue_delivery *d, size_t i, uint64_t random,
+                   uint64_t now_ms, struct dsn_recipient *dsn)
 {
-    enum client_outcome outcome = (enum client_outcome)f->result.outcome;
-    bool expired = outcome == OUTCOME_DEFERRED && f->now_ms >= f->message->expires_ms && !f->recipient->held;
-    if (outcome == OUTCOME_DEFERRED && !expired) {
-        defer(queue, f, transport, random);
-        *dsn = dsn_entry(f, DSN_DELAYED);
-        return warning_due(queue, f);
+    const struct store_recipient *r = &d->recipients[i];
+    const struct delivery_result *result = &d->answer.results[i];
+    struct mail_event event = attempt_event(d, i, now_ms);
+    *dsn = dsn_entry(&event, &r->recipient);
+    if (event.kind == EVENT_DEFERRED) {
+        bool local_early = d->transport == SCHEDULE_LOCAL && result->step < STEP_MAIL;
+        defer(queue, &event, due_again_ms(queue, &event, d->message.expires_ms, local_early, random, now_ms),
+              now_ms);
+        return warning_due(queue, &d->message, r, now_ms);
     }
-    store_finish(queue->store, f->message->id, f->recipient->number);
-    if (outcome == OUTCOME_DELIVERED) {
-        log_end(LOG_EVENT_INFO, "delivered", f);
-        if (transport == SCHEDULE_LOCAL && f->recipient->recipient.away)
-            vacation_queue_consider(queue, f->message, f->recipient);
-        *dsn = dsn_entry(f, transport == SCHEDULE_LOCAL ? DSN_DELIVERED : DSN_RELAYED);
-        /* RFC 3461 5.2.2: relayed is said only where the next server says nothing */
-        return !f->result.peer_reports;
-    }
-    log_end(LOG_EVENT_WARN, expired ? "expired" : "bounced", f);
-    *dsn = dsn_entry(f, DSN_FAILED);
-    return true;
+    store_finish(queue->store, d->message.id, r->number);
+    events_add(queue, &event, now_ms);
+    if (event.mailbox && r->recipient.away)
+        vacation_queue_consider(queue, &d->message, r);
+    /* RFC 3461 5.2.2: relayed is said only where the next server says nothing */
+    return mail_event_class(event.kind) != EVENT_CLASS_DELIVERED || !result->peer_reports;
 }
 
 /* ---- an attempt ---- */
@@ -239,19 +290,9 @@ void delivery_result_apply(struct queue *queue, struct queue_delivery *d, uint64
         return;
     }
     uint64_t random = queue_random(queue); /* one for all: they stay together */
-    for (size_t i = 0; i < d->recipient_count; i++) {
-        if (d->gone != NULL && d->gone[i])
-            continue;
-        struct delivery_attempt attempt = {.message = &d->message,
-                                           .recipient = &d->recipients[i],
-                                           .result = d->answer.results[i],
-                                           .peer = d->answer.peer,
-                                           .tls = d->answer.tls,
-                                           .tls_policy = d->answer.tls_policy,
-                                           .tls_reason = d->answer.tls_reason,
-                                           .now_ms = now_ms};
-        count += decide(queue, &attempt, d->transport, random, &about[count]);
-    }
+    for (size_t i = 0; i < d->recipient_count; i++)
+        if (d->gone == NULL || !d->gone[i])
+            count += decide(queue, d, i, random, now_ms, &about[count]);
     delivery_result_report(queue, &d->message, about, count, now_ms);
     store_settle(queue->store, d->message.id);
 }
@@ -277,17 +318,17 @@ void delivery_result_looped(struct queue *queue, const struct store_message *mes
     struct dsn_recipient about[DELIVERY_RECIPIENTS_MAX];
     struct arena arena = {0};
     size_t told_count = 0;
-    struct delivery_result result = {.outcome = OUTCOME_FAILED, .enhanced = BYTES("5.4.6")};
-    result.text = bytes_of_text(arena_format(
+    const char *text = arena_format(
         &arena, "the message came back to %.*s, which had sent it on already: it runs in a circle",
-        BYTES_ARG(who)));
+        BYTES_ARG(who));
     for (size_t i = 0; i < count; i++) {
-        struct delivery_attempt attempt = {
-            .message = message, .recipient = &recipients[i], .result = result, .now_ms = now_ms};
+        struct mail_event event = delivery_result_event(EVENT_LOOPED, message, &recipients[i], now_ms);
+        event.enhanced = BYTES("5.4.6");
+        event.text = bytes_of_text(text);
         store_finish(queue->store, message->id, recipients[i].number);
-        log_end(LOG_EVENT_WARN, "looped", &attempt);
+        events_add(queue, &event, now_ms);
         if (!wants_dsn(about, told_count, &recipients[i].recipient))
-            about[told_count++] = dsn_entry(&attempt, DSN_FAILED);
+            about[told_count++] = dsn_entry(&event, &recipients[i].recipient);
     }
     delivery_result_report(queue, message, about, told_count, now_ms);
     store_settle(queue->store, message->id);
@@ -298,24 +339,22 @@ void delivery_result_looped(struct queue *queue, const struct store_message *mes
 
 void delivery_result_unanswered(struct queue *queue, struct queue_delivery *d, uint64_t now_ms)
 {
-    struct delivery_attempt attempt = {
-        .message = &d->message,
-        .recipient = &d->recipients[0],
-        .now_ms = now_ms,
-        .result = {.enhanced = BYTES("4.3.0"), .text = BYTES("the accounts cannot be asked now")}};
+    struct mail_event event = delivery_result_event(EVENT_DEFERRED, &d->message, &d->recipients[0], now_ms);
     if (now_ms >= d->message.expires_ms)
         delivery_result_expire(queue, &d->message, d->recipients, 1, now_ms);
     else
-        defer(queue, &attempt, SCHEDULE_LOOKUP, queue_random(queue));
+        defer_lookup(queue, &event, d->message.expires_ms, now_ms);
 }
 
 /* ---- where a report goes ---- */
 
-static void drop_report(struct queue *queue, struct delivery_attempt *attempt, const char *why)
+static void drop_report(struct queue *queue, struct mail_event *event, struct bytes why, uint64_t now_ms)
 {
-    attempt->result = (struct delivery_result){.enhanced = BYTES("5.1.1"), .text = bytes_of_text(why)};
-    log_end(LOG_EVENT_WARN, "dropped", attempt);
-    store_remove(queue->store, attempt->message->id);
+    event->kind = EVENT_DISCARDED;
+    event->enhanced = BYTES("5.1.1");
+    event->text = why;
+    events_add(queue, event, now_ms);
+    store_remove(queue->store, event->message);
 }
 
 /* It is one of ours: the report goes on under a new id, to the mailboxes behind the address. */
@@ -335,10 +374,9 @@ static void requeue_report(struct queue *queue, const struct queue_delivery *d, 
         return;
     for (size_t i = 0; i < d->target_count; i++)
         destinations_due(queue, destinations[i], now_ms, false);
-    char id[QUEUE_ID_TEXT_LENGTH + 1];
-    queue_id_text(message.id, id);
-    log_event(LOG_EVENT_INFO, "resolved", LOG_ID(d->message.id),
-              LOG_BYTES("to", d->recipients[0].recipient.address), LOG_TEXT("as", id));
+    struct mail_event event = delivery_result_event(EVENT_REQUEUED, &d->message, &d->recipients[0], now_ms);
+    event.other = message.id;
+    events_add(queue, &event, now_ms);
     store_remove(queue->store, d->message.id);
 }
 
@@ -346,7 +384,7 @@ static void apply_lookup(struct queue *queue, struct queue_delivery *d, uint64_t
 {
     const struct store_recipient *r = &d->recipients[0];
     char buffer[STORE_DESTINATION_MAX];
-    struct delivery_attempt attempt = {.message = &d->message, .recipient = r, .now_ms = now_ms};
+    struct mail_event event = delivery_result_event(EVENT_DEFERRED, &d->message, r, now_ms);
     struct bytes destination;
     arena_clear(&queue->scratch);
     switch (d->verdict) {
@@ -356,16 +394,16 @@ static void apply_lookup(struct queue *queue, struct queue_delivery *d, uint64_t
         store_place(queue->store, d->message.id, r->number, destination, now_ms, false);
         destinations_due(queue, destination, now_ms, false);
         break;
-    case RECIPIENT_UNKNOWN: drop_report(queue, &attempt, "no such mailbox: nobody is left to tell"); break;
+    case RECIPIENT_UNKNOWN:
+        drop_report(queue, &event, BYTES("no such mailbox: nobody is left to tell"), now_ms);
+        break;
     case RECIPIENT_FULL: /* nobody says so to the queue */
     case RECIPIENT_UNAVAILABLE:
         if (now_ms >= d->message.expires_ms) {
-            drop_report(queue, &attempt, "the accounts could not be asked in all that time");
+            drop_report(queue, &event, BYTES("the accounts could not be asked in all that time"), now_ms);
             break;
         }
-        attempt.result = (struct delivery_result){.enhanced = BYTES("4.3.0"),
-                                                  .text = BYTES("the accounts cannot be asked now")};
-        defer(queue, &attempt, SCHEDULE_LOOKUP, queue_random(queue));
+        defer_lookup(queue, &event, d->message.expires_ms, now_ms);
         break;
     }
 }
@@ -379,19 +417,15 @@ void delivery_result_expire(struct queue *queue, const struct store_message *mes
     assert(count <= STORE_READ_MAX);
     for (size_t i = 0; i < count; i++) {
         const struct attempt_record *last = &recipients[i].last;
-        struct delivery_result result = {
-            .outcome = OUTCOME_FAILED, .code = last->code, .enhanced = last->enhanced, .text = last->text};
-        struct delivery_attempt attempt = {.message = message,
-                                           .recipient = &recipients[i],
-                                           .result = result,
-                                           .peer = last->peer,
-                                           .now_ms = now_ms};
-        if (result.text.length == 0)
-            attempt.result = (struct delivery_result){
-                .enhanced = BYTES("4.4.7"), .text = BYTES("nobody could be reached in all that time")};
+        bool said = last->text.length > 0;
+        struct mail_event event = delivery_result_event(EVENT_EXPIRED, message, &recipients[i], now_ms);
+        event.peer = last->peer;
+        event.code = said ? last->code : 0;
+        event.enhanced = said ? last->enhanced : BYTES("4.4.7");
+        event.text = said ? last->text : BYTES("nobody could be reached in all that time");
         store_finish(queue->store, message->id, recipients[i].number);
-        log_end(LOG_EVENT_WARN, "expired", &attempt);
-        about[i] = dsn_entry(&attempt, DSN_FAILED);
+        events_add(queue, &event, now_ms);
+        about[i] = dsn_entry(&event, &recipients[i].recipient);
     }
     delivery_result_report(queue, message, about, count, now_ms);
     store_settle(queue->store, message->id);

@@ -76,10 +76,12 @@ static void apply_page(struct queue *queue, const struct queue_delivery *d, uint
     for (size_t i = 0; i < page->member_count; i++)
         added += add_member(queue, d, &page->members[i], now_ms);
     log_missing_members(queue, d, now_ms);
-    log_event(LOG_EVENT_INFO, "expanded", LOG_ID(d->message.id), LOG_BYTES("to", row->recipient.address),
-              LOG_U64("members", added), LOG_U64("known_already", page->member_count - added),
-              LOG_U64("missing", page->missing_count),
-              LOG_TEXT("more", page->after.length > 0 ? "true" : ""));
+    struct mail_event event = delivery_result_event(EVENT_EXPANDED, &d->message, row, now_ms);
+    event.members = added;
+    event.known_already = page->member_count - added;
+    event.missing = page->missing_count;
+    event.more = page->after.length > 0;
+    events_add(queue, &event, now_ms);
     if (page->after.length > 0) {
         store_advance(queue->store, d->message.id, row->number, page->after,
                       now_ms + 1); /* behind what was read of those due */
@@ -95,10 +97,11 @@ static void apply_unknown(struct queue *queue, const struct queue_delivery *d, u
 {
     const struct store_recipient *row = &d->recipients[0];
     bool begun = row->progress.length > 0;
-    log_event(LOG_EVENT_WARN, "bounced", LOG_ID(d->message.id), LOG_BYTES("to", row->recipient.address),
-              LOG_TEXT("status", "5.1.1"),
-              LOG_TEXT("reason", begun ? "the alias was removed before all its members were known"
-                                       : "the alias or user was removed after the message was accepted"));
+    struct mail_event event = delivery_result_event(EVENT_BOUNCED, &d->message, row, now_ms);
+    event.enhanced = BYTES("5.1.1");
+    event.text = begun ? BYTES("the alias was removed before all its members were known")
+                       : BYTES("the alias or user was removed after the message was accepted");
+    events_add(queue, &event, now_ms);
     fail(queue, d,
          begun ? BYTES("the address was removed while the message was on its way to those behind it; some of "
                        "them have it")

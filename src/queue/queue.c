@@ -22,6 +22,7 @@ void queue_start(struct queue *queue, struct store *store, const struct queue_op
                             .store = store,
                             .random = seed,
                             .ids = {.slot = QUEUE_SLOT},
+                            .event_ids = {.slot = QUEUE_SLOT},
                             .sweep_ms = now_ms,
                             .stats.started_ms = now_ms};
     schedule_start(&queue->schedule, &options->retry, seed);
@@ -51,6 +52,8 @@ void queue_free(struct queue *queue)
     map_free(&queue->deliveries);
     map_free(&queue->messages);
     arena_clear(&queue->scratch);
+    buffer_free(&queue->batch_events);
+    buffer_free(&queue->events);
 }
 
 /* ---- in ---- */
@@ -98,8 +101,8 @@ enum store_verdict queue_accept(struct queue *queue, const struct store_message 
     for (size_t i = 0; i < count; i++)
         if (i == 0 || !bytes_equal(destinations[i], destinations[i - 1]))
             destinations_due(queue, destinations[i], now_ms, false);
+    delivery_result_received(queue, &message, false, now_ms);
     report_expansions(queue, &message, asked, now_ms);
-    queue->stats.accepted++;
     return STORE_DONE;
 }
 
@@ -117,10 +120,13 @@ static void results_saved(struct queue *queue)
 static enum store_verdict commit(struct queue *queue, struct error *error)
 {
     enum store_verdict verdict = store_commit(queue->store, error);
-    if (verdict == STORE_DONE)
+    if (verdict == STORE_DONE) {
         queue->batch++;
-    else
+        events_committed(queue);
+    } else {
         destinations_undone(queue);
+        events_undone(queue);
+    }
     return verdict;
 }
 
@@ -146,8 +152,10 @@ enum store_verdict queue_commit(struct queue *queue, uint64_t now_ms, struct err
         destinations_forget_pages(queue);
         return save_results_again(queue, now_ms, error);
     }
-    if (!store_is_changed(queue->store) && queue->unsaved == NULL)
+    if (!store_is_changed(queue->store) && queue->unsaved == NULL) {
+        events_committed(queue); /* a retry of what is due changes nothing on disk */
         return STORE_DONE;
+    }
     enum store_verdict verdict = commit(queue, error);
     if (verdict == STORE_DONE) {
         results_saved(queue);
@@ -230,7 +238,6 @@ void queue_delivered(struct queue *queue, const struct ipc_deliver_answer *answe
     if (d == NULL || d->transport == SCHEDULE_LOOKUP)
         return;
     copy_answer(d, answer);
-    stats_note(queue, d, now_ms);
     save(queue, d, news_of(&d->answer), now_ms);
 }
 
@@ -370,11 +377,22 @@ static void apply_to_deliveries(struct queue *queue, enum control_verb verb, uin
                 apply_to_delivery(d, i, verb);
 }
 
-static const char *const control_events[] = {[CONTROL_RETRY] = "retried",
-                                             [CONTROL_HOLD] = "held",
-                                             [CONTROL_RELEASE] = "released",
-                                             [CONTROL_REMOVE] = "removed",
-                                             [CONTROL_PING] = "pinged"};
+/* `one`: of that recipient alone. */
+static void add_control_event(struct queue *queue, enum control_verb verb, uint64_t id,
+                              const struct store_recipient *one, size_t count, uint64_t now_ms)
+{
+    static const enum event_kind kinds[] = {[CONTROL_RETRY] = EVENT_RETRIED,
+                                            [CONTROL_HOLD] = EVENT_HELD,
+                                            [CONTROL_RELEASE] = EVENT_RELEASED,
+                                            [CONTROL_REMOVE] = EVENT_REMOVED};
+    struct mail_event event = {.kind = kinds[verb], .message = id, .recipients = count};
+    if (one != NULL) {
+        event.number = one->number;
+        event.recipient = one->recipient.address;
+        event.destination = one->destination;
+    }
+    events_add(queue, &event, now_ms);
+}
 
 size_t queue_control(struct queue *queue, enum control_verb verb, uint64_t id, uint64_t now_ms)
 {
@@ -394,7 +412,7 @@ size_t queue_control(struct queue *queue, enum control_verb verb, uint64_t id, u
     if (touched > 0 && verb == CONTROL_REMOVE)
         store_remove(queue->store, id);
     if (touched > 0)
-        log_event(LOG_EVENT_INFO, control_events[verb], LOG_ID(id), LOG_U64("recipients", touched));
+        add_control_event(queue, verb, id, NULL, touched, now_ms);
     return touched;
 }
 
@@ -417,8 +435,7 @@ static bool control_one(struct queue *queue, enum control_verb verb, const struc
                    r.number == chosen->number && control_recipient(queue, verb, chosen->id, &r, now_ms);
     if (touched) {
         apply_to_deliveries(queue, verb, chosen->id, chosen->number);
-        log_event(LOG_EVENT_INFO, control_events[verb], LOG_ID(chosen->id),
-                  LOG_BYTES("to", r.recipient.address));
+        add_control_event(queue, verb, chosen->id, &r, 1, now_ms);
     }
     if (touched && verb == CONTROL_REMOVE)
         store_finish(queue->store, chosen->id, chosen->number);

@@ -6,8 +6,9 @@
  *
  * Per turn of the shell: queue_accept() for what arrived, queue_delivered()
  * for results that came; then queue_commit(), whose verdict holds for all of
- * it; then queue_next() for each way out that is open, as long as it gives a
- * delivery. queue_wake() when queue_wake_ms() says so.
+ * it; queue_event_next() for what happened; then queue_next() for each way out
+ * that is open, as long as it gives a delivery. queue_wake() when
+ * queue_wake_ms() says so.
  *
  * In memory are the destinations that have mail to send now (at most
  * ACTIVE_MAX) and the deliveries under way; the rest waits in the store.
@@ -15,6 +16,7 @@
 #ifndef MAILBOAT_QUEUE_QUEUE_H
 #define MAILBOAT_QUEUE_QUEUE_H
 
+#include "core/event/mail_event.h"
 #include "core/queue/queue_id.h"
 #include "core/queue/schedule.h"
 #include "core/route/route_rules.h"
@@ -59,7 +61,7 @@ struct stats_reason {
     char name[STORE_DESTINATION_MAX], text[QUEUE_STATS_REASON_MAX];
 };
 
-/* What people see of the queue at work; numbers since the start. */
+/* What people see of the queue at work; numbers since the start, counted from events. */
 struct delivery_stats {
     uint64_t started_ms;
     uint64_t accepted;                    /* messages */
@@ -91,6 +93,8 @@ struct queue {
     uint64_t stuck_ms;              /* when it is tried again */
     uint64_t batch;                 /* the number of the open one */
     struct arena scratch;           /* a content on its way out */
+    struct queue_id_maker event_ids;
+    struct buffer batch_events, events; /* of the open batch; of the last one on disk, those not taken yet */
     struct delivery_stats stats;
     struct vacation_reply *vacations; /* answers that may be due; auth is asked for their words */
     size_t vacation_count;
@@ -111,6 +115,12 @@ enum store_verdict queue_accept(struct queue *queue, const struct store_message 
 /* Puts the batch on disk. FULL: nothing of it was stored, results of
  * deliveries are kept and tried again. FAILED: the process must end. */
 enum store_verdict queue_commit(struct queue *queue, uint64_t now_ms, struct error *error);
+
+/* The next of what happened and is on disk; false when there is none. Its
+ * texts live until the next call of anything here; what is not taken goes
+ * with the next batch. RECEIVED is told of every message: whoever submitted it
+ * knows already, but for those that are `own`. */
+bool queue_event_next(struct queue *queue, struct mail_event *event);
 
 /* The next delivery on this way; false when there is none now. `deliver`
  * lives until the next call; `content` gets a descriptor, the caller's, or

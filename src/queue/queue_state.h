@@ -3,6 +3,8 @@
 #ifndef MAILBOAT_QUEUE_QUEUE_STATE_H
 #define MAILBOAT_QUEUE_QUEUE_STATE_H
 
+#include <assert.h>
+
 #include "queue/queue.h"
 
 /* A destination in memory. */
@@ -69,8 +71,16 @@ void deliveries_drop(struct queue *queue, struct queue_delivery *delivery);
 
 /* ---- stats.c ---- */
 
-/* Results came. */
-void stats_note(struct queue *queue, const struct queue_delivery *delivery, uint64_t now_ms);
+/* It happened, and is on disk. */
+void stats_note(struct queue *queue, const struct mail_event *event);
+
+/* ---- events.c ---- */
+
+/* Into the batch, with an id and the time. */
+void events_add(struct queue *queue, const struct mail_event *event, uint64_t now_ms);
+/* The batch is on disk; or none of it is. */
+void events_committed(struct queue *queue);
+void events_undone(struct queue *queue);
 
 /* ---- delivery_result.c ---- */
 
@@ -87,6 +97,12 @@ void delivery_result_expire(struct queue *queue, const struct store_message *mes
                             const struct store_recipient *recipients, size_t count, uint64_t now_ms);
 /* A part of the sweep; when to come again. */
 void delivery_result_expire_due(struct queue *queue, uint64_t now_ms);
+/* What happens now to this recipient, with all that is known of it beforehand. */
+struct mail_event delivery_result_event(enum event_kind kind, const struct store_message *message,
+                                        const struct store_recipient *recipient, uint64_t now_ms);
+/* A message came in; `own`: it was made here. */
+void delivery_result_received(struct queue *queue, const struct store_message *message, bool own,
+                              uint64_t now_ms);
 /* The beginning of a message's content, in queue->scratch; *whole: all of it. */
 struct bytes delivery_result_beginning(struct queue *queue, const struct store_message *message,
                                        size_t size_max, bool *whole);

@@ -3,7 +3,6 @@
  * a count; the rest is put together when somebody asks. */
 #include <stdio.h>
 
-#include "core/client/client_session.h"
 #include "core/smtp/status.h"
 #include "queue/queue_state.h"
 
@@ -23,37 +22,35 @@ static struct stats_reason *reason_place(struct delivery_stats *stats, struct by
     return oldest;
 }
 
-static void note_reason(struct delivery_stats *stats, struct bytes name, const struct delivery_result *result,
-                        uint64_t now_ms)
+static void note_reason(struct delivery_stats *stats, const struct mail_event *event)
 {
+    struct bytes name = event->destination;
     struct stats_reason *at = reason_place(stats, name);
     struct buffer said = {0};
-    status_add_said(&said, result->code, result->enhanced, result->text);
+    status_add_said(&said, (uint32_t)event->code, event->enhanced, event->text);
     at->text_length = bytes_first(buffer_bytes(&said), sizeof at->text - 1).length;
     memcpy(at->text, buffer_text(&said), at->text_length);
     at->text[at->text_length] = '\0';
     buffer_free(&said);
     at->name_length = name.length;
     memcpy(at->name, name.at, name.length);
-    at->when_ms = now_ms;
+    at->when_ms = event->at_ms;
 }
 
-void stats_note(struct queue *queue, const struct queue_delivery *delivery, uint64_t now_ms)
+void stats_note(struct queue *queue, const struct mail_event *event)
 {
-    const struct delivery_result *deferred = NULL;
-    for (size_t i = 0; i < delivery->recipient_count; i++) {
-        const struct delivery_result *result = &delivery->answer.results[i];
-        switch ((enum client_outcome)result->outcome) {
-        case OUTCOME_DELIVERED: queue->stats.delivered++; break;
-        case OUTCOME_FAILED: queue->stats.failed++; break;
-        case OUTCOME_DEFERRED:
-            queue->stats.deferred++;
-            deferred = result;
-            break;
-        }
+    struct delivery_stats *stats = &queue->stats;
+    stats->accepted += event->kind == EVENT_RECEIVED && event->own == 0;
+    switch (mail_event_class(event->kind)) {
+    case EVENT_CLASS_NONE:
+    case EVENT_CLASS_GONE: break;
+    case EVENT_CLASS_DELIVERED: stats->delivered++; break;
+    case EVENT_CLASS_FAILED: stats->failed++; break;
+    case EVENT_CLASS_DEFERRED:
+        stats->deferred++;
+        note_reason(stats, event);
+        break;
     }
-    if (deferred != NULL)
-        note_reason(&queue->stats, delivery->active->scheduled.name, deferred, now_ms);
 }
 
 /* ---- when somebody asks ---- */

@@ -4,8 +4,6 @@
 #include <assert.h>
 #include <stdlib.h>
 
-static void take_turn(void *owner);
-
 /* ---- taking mail in ---- */
 
 static enum recipient_verdict on_recipient(void *owner, struct bytes address, struct recipient *target)
@@ -668,6 +666,7 @@ static void take_turn(void *owner)
         queue_dies(node);
         return;
     }
+    ledger_take(&node->ledger, &node->queue);
     answer_waiting(node, verdict);
     if (node->queue.unsaved == NULL)
         node->unsaved_count = 0;

@@ -8,6 +8,7 @@
 #define MAILBOAT_SIMULATION_NODE_H
 
 #include "core/client/delivery.h"
+#include "ledger.h"
 #include "letters.h"
 #include "peer.h"
 #include "queue/queue.h"
@@ -22,6 +23,7 @@ struct node {
     struct shaky store;
     struct queue queue;
     struct queue_options options;
+    struct ledger ledger;
     bool up, damaged;
     struct queue_id_maker ids;
     struct host host; /* takes submissions */

@@ -66,6 +66,7 @@ static bool history(uint64_t seed, const struct simulate_options *wish, struct t
     }
     letters_write(&letters, &world, 1 + world_random(&world, LETTERS_MAX));
     node_start(&node, &world, &letters, wish->disk ? &ground : NULL);
+    ledger_start(&node.ledger);
     for (size_t i = 0; i < letters.count; i++)
         client_begin(&clients[i], &letters, &letters.all[i], node_connect, &node);
     while (world.now_ms < PATIENCE_MS && !(letters_are_done(&letters) && node_is_empty(&node)) &&
@@ -75,7 +76,7 @@ static bool history(uint64_t seed, const struct simulate_options *wish, struct t
             node_calm(&node);
             world_say(&world, "the weather is fair");
         }
-    bool kept = letters_check(&letters, &problem);
+    bool kept = letters_check(&letters, &problem) && (wish->lying || ledger_check(&node.ledger, &problem));
     if (node.damaged)
         buffer_add_text(&problem, "the queue is damaged");
     else if (kept && !node_is_empty(&node))
@@ -90,6 +91,7 @@ static bool history(uint64_t seed, const struct simulate_options *wish, struct t
     for (size_t i = 0; i < letters.count; i++)
         client_end(&clients[i]);
     node_free(&node);
+    ledger_free(&node.ledger);
     if (wish->disk) {
         tally->power_losses += ground.drive.power_losses;
         tally->failed_syncs += ground.drive.failed_syncs;

@@ -20,6 +20,7 @@
 #include "io/log.h"
 #include "io/log_throttle.h"
 #include "io/random.h"
+#include "service/event_log.h"
 
 enum {
     STARTS_A_TURN_MAX = 32,     /* deliveries; then what arrived meanwhile has its turn */
@@ -196,6 +197,18 @@ static void set_wake(struct queue_process *p, bool soon)
         timer_cancel(&p->wake);
 }
 
+/* What is on disk now. Events are true whatever the verdict: results may have got a batch of their own. */
+static void log_batch(struct queue_process *p, enum store_verdict verdict)
+{
+    struct mail_event event;
+    if (verdict != STORE_DONE)
+        log_release(false);
+    while (queue_event_next(&p->queue, &event))
+        if (event.kind != EVENT_RECEIVED || event.own != 0) /* else its submitter logs it */
+            event_log_write(&event);
+    log_release(true);
+}
+
 static void turn(struct queue_process *p)
 {
     struct error error = {0};
@@ -203,7 +216,7 @@ static void turn(struct queue_process *p)
     queue_clock_look(&p->queue_clock, p->store);
     p->queue.wall_ahead_ms = queue_clock_ahead_ms(&p->queue_clock);
     enum store_verdict verdict = queue_commit(&p->queue, now_ms, &error);
-    log_release(verdict == STORE_DONE); /* what it tells is on disk */
+    log_batch(p, verdict);
     answer_all(p, verdict);
     queue_control_committed(&p->control, verdict);
     if (verdict == STORE_FAILED) { /* what the page cache holds cannot be trusted: begin anew */
