@@ -119,6 +119,52 @@ static void what_comes_of_a_session_is_told(void **state)
     server_session_free(&session);
 }
 
+/* What was refused is told as facts, one a refusal; of a wrong password it is said that it was one. */
+static void refusals_are_told_as_facts(void **state)
+{
+    static const struct server_policy submission = {.role = ROLE_SUBMISSION,
+                                                    .tls = TLS_IMPLICIT,
+                                                    .hostname = BYTES("mx.example.org"),
+                                                    .message_size_max = 1000,
+                                                    .recipients_max = 10};
+    struct server_session session;
+    struct server_action action;
+    struct server_refusal refusal;
+    server_session_start(&session, &submission, BYTES("192.0.2.1"), 465, BYTES("TLSv1.3"), bytes_none());
+    assert_true(server_session_action(&session, &action));
+    assert_int_equal(action.refusal_count, 0);
+    server_session_feed(&session, BYTES("EHLO a\r\n"));
+    assert_true(server_session_action(&session, &action));
+    assert_int_equal(action.refusal_count, 0);
+    server_session_feed(&session, BYTES("NONSENSE\r\n"));
+    assert_true(server_session_action(&session, &action));
+    assert_int_equal(action.refusal_count, 1);
+    refusal = server_session_refusal(&session, 0);
+    assert_int_equal(refusal.code, 500);
+    assert_int_equal(refusal.meaning, MEANING_PLAIN);
+    assert_true(bytes_starts_nocase(refusal.enhanced, "5.5.") && refusal.text.length > 0);
+    size_t at = bytes_search(action.bytes, refusal.text);
+    assert_true(at == strlen("500 5.5.1 ") && at + refusal.text.length + 2 == action.bytes.length);
+    for (unsigned wrong = 1; wrong <= 3; wrong++) {
+        server_session_feed(&session, BYTES("AUTH PLAIN AGEAYg==\r\n"));
+        assert_true(server_session_action(&session, &action));
+        assert_int_equal(action.kind, SERVER_ASK_PASSWORD);
+        server_session_answer_password(&session, PASSWORD_WRONG, bytes_none());
+        assert_true(server_session_action(&session, &action));
+        refusal = server_session_refusal(&session, 0);
+        assert_true(refusal.code == 535 && refusal.meaning == MEANING_WRONG_PASSWORD);
+        for (size_t i = 1; i < action.refusal_count; i++) /* and the end */
+            assert_true(server_session_refusal(&session, i).code == 421 &&
+                        server_session_refusal(&session, i).meaning == MEANING_PLAIN);
+        if (action.refusal_count > 1)
+            break;
+        server_session_feed(&session, BYTES("NOOP\r\n"));
+        assert_true(server_session_action(&session, &action));
+        assert_int_equal(action.refusal_count, 0);
+    }
+    server_session_free(&session);
+}
+
 /* Aliases with a hundred members each, until no more fit; the message goes with those that did. */
 static void recipients_and_their_members_have_a_size(void **state)
 {
@@ -337,6 +383,7 @@ int main(void)
         cmocka_unit_test(content_may_take_longer_than_a_command),
         cmocka_unit_test(nobody_times_out_while_we_think),
         cmocka_unit_test(a_long_session_stays_small),
+        cmocka_unit_test(refusals_are_told_as_facts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -334,18 +334,27 @@ void client_session_tls_started(struct client_session *session)
 
 /* ---- feeding ---- */
 
-static void malformed(struct client_session *session, struct bytes input)
+/* Four octets are enough to see that it is no reply: more may not be there yet. */
+static enum client_peer peer_of(struct bytes input)
 {
-    char text[160] = "what the server sent is not SMTP";
-    /* Four octets are enough to see that it is no reply: more may not be there yet. */
     if (bytes_starts_nocase(input, "HTTP") || bytes_starts_nocase(input, "<!DO") ||
         bytes_starts_nocase(input, "<htm"))
-        memcpy(text, "a web server answers here, not a mail server", 45);
-    else if (input.length > 2 && (input.at[0] == 0x16 || input.at[0] == 0x15) && input.at[1] == 3)
-        memcpy(text, "the server speaks TLS here from the first byte", 47);
-    else if (bytes_starts_nocase(input, "SSH-"))
-        memcpy(text, "an SSH server answers here, not a mail server", 46);
-    client_fail_said(session, client_session_step(session), OUTCOME_DEFERRED, "4.5.0", text);
+        return CLIENT_PEER_WEB;
+    if (input.length > 2 && (input.at[0] == 0x16 || input.at[0] == 0x15) && input.at[1] == 3)
+        return CLIENT_PEER_TLS;
+    return bytes_starts_nocase(input, "SSH-") ? CLIENT_PEER_SSH : CLIENT_PEER_UNKNOWN;
+}
+
+static void malformed(struct client_session *session, struct bytes input)
+{
+    static const char *const texts[] = {
+        [CLIENT_PEER_UNKNOWN] = "what the server sent is not SMTP",
+        [CLIENT_PEER_TLS] = "the server speaks TLS here from the first byte",
+        [CLIENT_PEER_WEB] = "a web server answers here, not a mail server",
+        [CLIENT_PEER_SSH] = "an SSH server answers here, not a mail server",
+    };
+    session->peer = peer_of(input);
+    client_fail_said(session, client_session_step(session), OUTCOME_DEFERRED, "4.5.0", texts[session->peer]);
 }
 
 static void take_reply(struct client_session *session, const struct smtp_reply *reply)

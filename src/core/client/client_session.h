@@ -118,8 +118,12 @@ struct client_action {
     struct client_result failure; /* FAILED; outcome is DEFERRED or FAILED */
 };
 
+/* What the octets look like that are no SMTP; UNKNOWN until there are any. */
+enum client_peer { CLIENT_PEER_UNKNOWN, CLIENT_PEER_TLS, CLIENT_PEER_WEB, CLIENT_PEER_SSH };
+
 struct client_session {
     struct client_options options;
+    enum client_peer peer;
     struct client_capabilities capabilities;
     struct client_state *state; /* this folder's own; allocated by start, freed by free */
 };

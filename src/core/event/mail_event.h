@@ -44,7 +44,7 @@ enum event_kind {
 /* Borrowed texts; what is 0 or empty is not known, or does not apply. */
 struct mail_event {
     enum event_kind kind;
-    uint64_t id;    /* unique; a later one of the same maker is greater */
+    uint64_t id;    /* unique; a later one of the same maker is greater; 0: it is only logged */
     uint64_t at_ms; /* since the epoch, of the maker's clock */
 
     uint64_t message; /* its queue id */

@@ -79,8 +79,7 @@ static enum port_verdict verdict_of_failure(const struct race_attempt *a, const 
         return verdict_of_starttls(a, why);
     if (why->code >= 400)
         return why->code / 100 == 4 ? PORT_LATER : PORT_UNWILLING;
-    return bytes_search(why->text, BYTES("TLS here from the first byte")) != SIZE_MAX ? PORT_TLS_OTHER
-                                                                                      : PORT_NOT_SMTP;
+    return a->session.peer == CLIENT_PEER_TLS ? PORT_TLS_OTHER : PORT_NOT_SMTP;
 }
 
 /* ---- the other way round ---- */

@@ -141,12 +141,16 @@ const char *server_session_mechanism(const struct server_session *session)
     return session->state->auth_mechanism == NULL ? "" : session->state->auth_mechanism;
 }
 
+#define WRONG_PASSWORD                                                                               \
+    ((struct server_reply){535, "5.7.8",                                                             \
+                           "User name or password is wrong; the user name is the full mail address", \
+                           MEANING_WRONG_PASSWORD})
+
 struct server_reply server_auth_verdict_reply(enum password_verdict verdict)
 {
     switch (verdict) {
     case PASSWORD_RIGHT: return REPLY(235, "2.7.0", "Signed in");
-    case PASSWORD_WRONG:
-        return REPLY(535, "5.7.8", "User name or password is wrong; the user name is the full mail address");
+    case PASSWORD_WRONG: return WRONG_PASSWORD;
     case PASSWORD_LOCKED:
         return REPLY(454, "4.7.0", "Too many wrong passwords; wait a few minutes and try again");
     case PASSWORD_UNAVAILABLE: break;

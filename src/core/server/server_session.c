@@ -42,24 +42,56 @@ void server_session_push(struct server_session *session, enum server_action_kind
     state->actions[state->action_count++] = action;
 }
 
+/* `text_at`: where its last line's text stands. */
+static void note_refusal(struct server_state *state, const struct server_reply *reply, size_t text_at)
+{
+    if (state->refusal_count == REFUSALS_MAX)
+        return;
+    state->refusals[state->refusal_count++] = (struct waiting_refusal){
+        .meaning = reply->meaning,
+        .code = reply->code,
+        .enhanced = reply->enhanced,
+        .text_at = text_at,
+        .text_length = state->replies.length - text_at - 2}; /* without CRLF */
+}
+
 void server_session_reply(struct server_session *session, struct server_reply reply)
 {
-    struct buffer *out = &session->state->replies;
+    struct server_state *state = session->state;
+    struct buffer *out = &state->replies;
     struct bytes rest = bytes_of_text(reply.text);
+    size_t text_at;
     if (reply.code == 0)
         return;
-    if (session->state->replies_pulled)
+    if (state->replies_pulled) {
         buffer_clear(out);
-    session->state->replies_pulled = false;
+        state->refusal_count = 0;
+    }
+    state->replies_pulled = false;
     do {
         struct bytes line = bytes_split(&rest, '\n');
         buffer_add_format(out, "%03u%c", reply.code, rest.length > 0 ? '-' : ' ');
         if (reply.enhanced != NULL)
             buffer_add_format(out, "%s ", reply.enhanced);
+        text_at = out->length;
         add_reply_text(out, line);
         buffer_add_text(out, "\r\n");
     } while (rest.length > 0);
+    if (reply.code >= 400)
+        note_refusal(state, &reply, text_at);
     server_session_push(session, SERVER_REPLY);
+}
+
+struct server_refusal server_session_refusal(const struct server_session *session, size_t i)
+{
+    const struct server_state *state = session->state;
+    assert(state->replies_pulled && i < state->refusal_count);
+    const struct waiting_refusal *refusal = &state->refusals[i];
+    struct bytes text = bytes_from(buffer_bytes(&state->replies), refusal->text_at);
+    return (struct server_refusal){.meaning = refusal->meaning,
+                                   .code = refusal->code,
+                                   .enhanced = bytes_of_text(refusal->enhanced),
+                                   .text = bytes_first(text, refusal->text_length)};
 }
 
 void server_session_ask(struct server_session *session, enum server_action_kind question)
@@ -156,6 +188,7 @@ static void fill_action(struct server_session *session, struct server_action *ac
     switch (action->kind) {
     case SERVER_REPLY:
         action->bytes = buffer_bytes(&state->replies);
+        action->refusal_count = state->refusal_count;
         state->replies_pulled = true;
         break;
     case SERVER_CONTENT:

@@ -96,7 +96,8 @@ enum server_action_kind {
 
 struct server_action {
     enum server_action_kind kind;
-    struct bytes bytes; /* REPLY, CONTENT */
+    struct bytes bytes;   /* REPLY, CONTENT */
+    size_t refusal_count; /* REPLY: of 4xx and 5xx that are in it; server_session_refusal() */
     /* ASK_PASSWORD; wiped once answered; ASK_SALT, ASK_PROOF the user alone */
     struct bytes user, password;
     /* ASK_SALT: the name of the channel binding that is wanted; empty: none */
@@ -162,6 +163,20 @@ size_t server_session_feed(struct server_session *session, struct bytes input);
 
 /* The next action; kind SERVER_NOTHING and false when there is none. */
 bool server_session_action(struct server_session *session, struct server_action *action);
+
+/* What a reply means beyond its codes, for whom it is logged. */
+enum server_meaning {
+    MEANING_PLAIN,
+    MEANING_WRONG_PASSWORD, /* of a user name or a password that is wrong: who checked it has told of it */
+};
+/* A reply of 4xx or 5xx; `text` is its last line without the codes, as it is sent. */
+struct server_refusal {
+    enum server_meaning meaning;
+    uint32_t code;
+    struct bytes enhanced, text;
+};
+/* Refusal number `i` of the SERVER_REPLY that was pulled last, until the next call. */
+struct server_refusal server_session_refusal(const struct server_session *session, size_t i);
 
 /* Answers; each is allowed only while its question is open (asserted). */
 void server_session_tls_started(struct server_session *session, struct bytes tls);

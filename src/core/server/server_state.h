@@ -30,9 +30,10 @@ struct server_reply {
     unsigned code;
     const char *enhanced; /* "2.1.0", or NULL where there is none (EHLO, 354, 334) */
     const char *text;     /* "\n" separates lines */
+    enum server_meaning meaning;
 };
-#define REPLY(code, enhanced, text) ((struct server_reply){(code), (enhanced), (text)})
-#define NO_REPLY ((struct server_reply){0, NULL, NULL})
+#define REPLY(code, enhanced, text) ((struct server_reply){(code), (enhanced), (text), MEANING_PLAIN})
+#define NO_REPLY ((struct server_reply){0, NULL, NULL, MEANING_PLAIN})
 
 enum auth_step {
     AUTH_PLAIN_RESPONSE,
@@ -43,7 +44,15 @@ enum auth_step {
     AUTH_SCRAM_END
 };
 
-enum { ACTIONS_MAX = 6, REPLY_TEXT_MAX = 1024 };
+enum { ACTIONS_MAX = 6, REPLY_TEXT_MAX = 1024, REFUSALS_MAX = 4 };
+
+/* A refusal among the replies that wait. */
+struct waiting_refusal {
+    enum server_meaning meaning;
+    uint32_t code;
+    const char *enhanced;
+    size_t text_at, text_length; /* in `replies` */
+};
 
 struct server_state {
     enum server_phase phase;
@@ -66,8 +75,10 @@ struct server_state {
     /* What waits to be pulled, in order. */
     enum server_action_kind actions[ACTIONS_MAX];
     uint8_t action_count;
-    struct buffer replies; /* text of the SERVER_REPLY that waits */
-    bool replies_pulled;   /* its text can be dropped at the next call */
+    struct buffer replies;                         /* text of the SERVER_REPLY that waits */
+    bool replies_pulled;                           /* its text can be dropped at the next call */
+    struct waiting_refusal refusals[REFUSALS_MAX]; /* in it; more than these are not told of */
+    size_t refusal_count;
     struct bytes run;      /* of the SERVER_CONTENT that waits */
     struct buffer changed; /* holds it where it is not as the client sent it; let go once it was pulled */
     bool run_pulled;

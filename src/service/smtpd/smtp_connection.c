@@ -6,6 +6,7 @@
 #include "core/smtp/address.h"
 #include "io/clock.h"
 #include "io/log.h"
+#include "service/event_log.h"
 #include "service/smtpd/smtpd.h"
 
 static const struct conn_events smtp_connection_events;
@@ -140,20 +141,25 @@ static bool close_after_replies(struct smtp_connection *connection)
 
 /* ---- what the machine wants done ---- */
 
-static void log_refusals(const struct smtp_connection *connection, struct bytes replies)
+static struct mail_event refused_event(const struct smtp_connection *connection)
 {
-    while (replies.length > 0) {
-        struct bytes line = bytes_trim(bytes_split(&replies, '\n'));
-        bool refused = line.length > 4 && (line.at[0] == '4' || line.at[0] == '5') && line.at[3] == ' ';
-        if (!refused || bytes_starts_nocase(line, "535 5.7.8 User name")) /* told by auth_failed */
+    return (struct mail_event){.kind = EVENT_REFUSED,
+                               .client = connection->session.origin.client_address,
+                               .port = connection->listener->port,
+                               .account = connection->session.origin.account};
+}
+
+static void log_refusals(const struct smtp_connection *connection, const struct server_action *action)
+{
+    for (size_t i = 0; i < action->refusal_count; i++) {
+        struct server_refusal refusal = server_session_refusal(&connection->session, i);
+        struct mail_event event = refused_event(connection);
+        if (refusal.meaning == MEANING_WRONG_PASSWORD) /* told by auth_failed */
             continue;
-        if (line.at[line.length - 1] == '\r')
-            line.length--;
-        log_event(LOG_EVENT_INFO, "refused", LOG_BYTES("code", bytes_first(line, 3)),
-                  LOG_BYTES("reason", bytes_from(line, 4)),
-                  LOG_BYTES("client", connection->session.origin.client_address),
-                  LOG_U64("port", connection->listener->port),
-                  LOG_BYTES("account", connection->session.origin.account));
+        event.code = refusal.code;
+        event.enhanced = refusal.enhanced;
+        event.text = refusal.text;
+        event_log_write(&event);
     }
 }
 
@@ -247,7 +253,7 @@ static bool carry_out(struct smtp_connection *connection, const struct server_ac
     case SERVER_CONTENT: /* see pull_actions() */ break;
     case SERVER_REPLY:
         if (!connection->expelled)
-            log_refusals(connection, action->bytes);
+            log_refusals(connection, action);
         conn_write(&connection->conn, action->bytes);
         break;
     case SERVER_STARTTLS: begin_tls(connection); break;
@@ -386,10 +392,10 @@ static void refuse_late_hello(struct smtp_connection *connection)
 {
     const struct listener *listener = connection->listener;
     bool implicit = listener->policy.tls == TLS_IMPLICIT;
-    log_event(LOG_EVENT_INFO, "refused",
-              LOG_TEXT("reason", implicit ? "the client was silent for too long before it spoke TLS"
-                                          : "the client speaks TLS at once on a port that begins in clear"),
-              LOG_TEXT("client", connection->address), LOG_U64("port", listener->port));
+    struct mail_event event = refused_event(connection);
+    event.text = implicit ? BYTES("the client was silent for too long before it spoke TLS")
+                          : BYTES("the client speaks TLS at once on a port that begins in clear");
+    event_log_write(&event);
     if (listener->either_way && !implicit)
         record_early_tls(connection); /* the next time it is waited for */
     else
