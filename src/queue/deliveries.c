@@ -267,6 +267,7 @@ bool queue_next(struct queue *queue, enum schedule_transport transport, uint64_t
             continue;
         schedule_started(&queue->schedule, &active->scheduled, now_ms);
         fill(delivery, inline_content, deliver);
+        assert(queue_is_sound(queue));
         return true;
     }
     return false;

@@ -38,6 +38,16 @@ static enum schedule_transport transport_of(struct bytes name)
 
 /* ---- in memory ---- */
 
+bool destinations_is_sound(const struct queue *queue, const struct active_destination *a)
+{
+    const struct schedule_destination *d = &a->scheduled;
+    bool page = a->page_at <= a->page_count && a->page_count <= DUE_PAGE;
+    bool idle = !a->idle || (d->in_progress == 0 && !d->wanting && d->until_ms == 0);
+    bool listed = (a->previous != NULL || queue->active == a) && (!a->idle || queue->idle_first != NULL);
+    return page && idle && listed && d->name.at == a->name && queue->idle_count <= queue->active_count &&
+           queue->active_count <= ACTIVE_MAX && (queue->idle_count == 0) == (queue->idle_first == NULL);
+}
+
 static void idle_add(struct queue *queue, struct active_destination *a)
 {
     if (a->idle)
@@ -108,6 +118,7 @@ static void enter(struct queue *queue, struct bytes name, uint32_t failures)
     queue->active = a;
     queue->active_count++;
     schedule_want(&queue->schedule, &a->scheduled, true);
+    assert(destinations_is_sound(queue, a));
 }
 
 static void forget_page(struct active_destination *a)
@@ -155,6 +166,7 @@ void destinations_due(struct queue *queue, struct bytes name, uint64_t now_ms, b
         }
         idle_remove(queue, a);
         schedule_want(&queue->schedule, &a->scheduled, true);
+        assert(destinations_is_sound(queue, a));
         return;
     }
     struct store_destination row;
@@ -182,6 +194,7 @@ bool destinations_next(struct queue *queue, struct active_destination *a, uint64
     if (a->page_at == a->page_count)
         return false;
     *due = a->cursor = a->page[a->page_at++];
+    assert(destinations_is_sound(queue, a));
     return true;
 }
 
@@ -216,10 +229,12 @@ void destinations_rest(struct queue *queue, struct active_destination *a, uint64
             return;
         }
     }
-    if (next_ms != 0)
+    if (next_ms != 0) {
         leave_until(queue, a, next_ms);
-    else
+    } else {
         idle_add(queue, a);
+        assert(destinations_is_sound(queue, a));
+    }
 }
 
 /* ---- waking ---- */
@@ -277,6 +292,7 @@ void queue_wake(struct queue *queue, uint64_t now_ms)
         fetch(queue, now_ms);
     if (queue->sweep_ms <= now_ms)
         delivery_result_expire_due(queue, now_ms);
+    assert(queue_is_sound(queue));
 }
 
 static uint64_t earlier(uint64_t a_ms, uint64_t b_ms)

@@ -33,6 +33,18 @@ void queue_start(struct queue *queue, struct store *store, const struct queue_op
     queue->wake_ms = now_ms; /* what waits from before */
 }
 
+/* Each delivery that was made is under way at its destination, or its result waits to be stored. */
+bool queue_is_sound(const struct queue *queue)
+{
+    size_t in_progress = queue_in_progress(queue);
+    bool counted = queue->unsaved == NULL ? in_progress == queue->deliveries.count
+                                          : in_progress < queue->deliveries.count;
+    return counted && queue->messages.count <= queue->deliveries.count &&
+           (queue->messages.count > 0) == (queue->deliveries.count > 0) &&
+           (!queue->stuck || queue->unsaved != NULL) &&
+           (queue->vacations == NULL) == (queue->vacation_count == 0);
+}
+
 void queue_free(struct queue *queue)
 {
     size_t position = 0;
@@ -103,6 +115,7 @@ enum store_verdict queue_accept(struct queue *queue, const struct store_message 
             destinations_due(queue, destinations[i], now_ms, false);
     delivery_result_received(queue, &message, false, now_ms);
     report_expansions(queue, &message, asked, now_ms);
+    assert(queue_is_sound(queue));
     return STORE_DONE;
 }
 
@@ -115,6 +128,7 @@ static void results_saved(struct queue *queue)
         queue->unsaved = delivery->next_unsaved;
         deliveries_drop(queue, delivery);
     }
+    assert(queue_is_sound(queue));
 }
 
 static enum store_verdict commit(struct queue *queue, struct error *error)
@@ -208,6 +222,7 @@ static void save(struct queue *queue, struct queue_delivery *d, enum schedule_ne
     if (!queue->stuck)
         delivery_result_apply(queue, d, now_ms);
     end_delivery(queue, d, news, now_ms);
+    assert(queue_is_sound(queue));
 }
 
 static void copy_answer(struct queue_delivery *d, const struct ipc_deliver_answer *answer)
@@ -311,6 +326,7 @@ void queue_transport_lost(struct queue *queue, enum schedule_transport transport
         deliveries_drop(queue, d); /* the map allows the visited one to go */
     }
     destinations_forget_pages(queue);
+    assert(queue_is_sound(queue));
 }
 
 /* ---- a person's word ---- */

@@ -42,9 +42,13 @@ struct queue_delivery {
 };
 
 uint64_t queue_random(struct queue *queue);
+/* Holds between two calls of anything in queue.h; asserted at its doors. */
+bool queue_is_sound(const struct queue *queue);
 
 /* ---- destinations.c ---- */
 
+/* Holds between two calls of anything in this file. */
+bool destinations_is_sound(const struct queue *queue, const struct active_destination *active);
 /* Where a recipient goes: "@local", "@smarthost", or its domain in lower case, into `buffer`. */
 struct bytes destinations_find(const struct queue *queue, const struct recipient *recipient,
                                char buffer[STORE_DESTINATION_MAX]);

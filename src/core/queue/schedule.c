@@ -129,13 +129,32 @@ static void ring_remove(struct schedule *schedule, struct schedule_destination *
 }
 
 /* In the ring stand those that may start one now, and no others. */
+static bool belongs_in_ring(const struct schedule_destination *d)
+{
+    return d->wanting && d->until_ms == 0 && d->in_progress < d->limit && !d->paced;
+}
+
+/* Holds whenever a function of this file has ended; asserted where a destination changes. */
+static bool is_sound(const struct schedule *schedule, const struct schedule_destination *d)
+{
+    uint32_t all = schedule->transports[d->transport].in_progress,
+             most = schedule->transports[d->transport].max;
+    bool limits = d->limit >= 1 && d->limit <= d->most && d->in_progress <= all && all <= most;
+    bool backs_off = d->until_ms == 0 || d->transport == SCHEDULE_AWAY;
+    bool in_place = d->in_ring == belongs_in_ring(d) && d->in_ring == (d->next != NULL) &&
+                    (!d->in_ring || schedule->transports[d->transport].ring != NULL);
+    return limits && backs_off && in_place && d->passing <= d->in_progress && (!d->paced || d->rate > 0);
+}
+
+/* The last step of all that changes a destination. */
 static void place(struct schedule *schedule, struct schedule_destination *d)
 {
-    bool wanted = d->wanting && d->until_ms == 0 && d->in_progress < d->limit && !d->paced;
+    bool wanted = belongs_in_ring(d);
     if (wanted && !d->in_ring)
         ring_add(schedule, d);
     else if (!wanted && d->in_ring)
         ring_remove(schedule, d);
+    assert(is_sound(schedule, d));
 }
 
 struct schedule_destination *schedule_find(const struct schedule *schedule, struct bytes name)
