@@ -12,11 +12,13 @@
 #include <jansson.h>
 #include <netinet/in.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <sysexits.h>
 #include <time.h>
@@ -60,6 +62,8 @@ struct demo {
         maildir[FOLDER_SIZE + 96];
     struct folder open; /* `folder` */
     struct buffer password;
+    int ready;             /* a datagram socket: what the server says of itself */
+    char ready_name[32];   /* its name, as NOTIFY_SOCKET has it */
     pid_t server, dovecot; /* dovecot: 0 where it is not installed */
     bool once, json;
     FILE *out; /* for people: stdout, or stderr with --json */
@@ -179,6 +183,7 @@ static _Noreturn void be_server(const struct demo *demo)
     struct error error = {0};
     int said = dup(STDERR_FILENO), log = open(demo->log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
     prctl(PR_SET_PDEATHSIG, SIGTERM);
+    setenv("NOTIFY_SOCKET", demo->ready_name, 1);
     signal(SIGINT, SIG_IGN); /* ^C is for the demo: it tells us by SIGTERM */
     if (log >= 0)
         dup2(log, STDERR_FILENO);
@@ -202,21 +207,36 @@ static bool answers(uint16_t port)
     return there;
 }
 
-/* The log says when it is ready; asking the ports before would find another's server there. */
-static bool log_says(const char *path, const char *words)
+/* Where the server says that it is ready, as to a service manager (sd_notify's
+ * protocol): asking the ports before would find another's server there. The
+ * kernel chooses the name, which goes with the descriptor. */
+static bool open_ready(struct demo *demo, struct error *error)
 {
-    char line[4096];
-    bool found = false;
-    FILE *log = fopen(path, "re");
-    while (log != NULL && !found && fgets(line, sizeof line, log) != NULL)
-        found = strstr(line, words) != NULL;
-    if (log != NULL)
-        fclose(log);
-    return found;
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    socklen_t length = offsetof(struct sockaddr_un, sun_path);
+    demo->ready = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (demo->ready < 0 || bind(demo->ready, (struct sockaddr *)&address, length) != 0)
+        return error_set_errno(error, EX_OSERR, "cannot make a socket for the server");
+    length = sizeof address;
+    getsockname(demo->ready, (struct sockaddr *)&address, &length);
+    snprintf(demo->ready_name, sizeof demo->ready_name, "@%.*s",
+             (int)(length - offsetof(struct sockaddr_un, sun_path) - 1), address.sun_path + 1);
+    return true;
+}
+
+static bool is_ready(const struct demo *demo)
+{
+    static const char ready[] = "READY=1";
+    char said[sizeof ready];
+    ssize_t length = recv(demo->ready, said, sizeof said, 0);
+    return bytes_is(bytes_of(said, length > 0 ? (size_t)length : 0), ready);
 }
 
 static bool start_server(struct demo *demo, int *exit_code, struct error *error)
 {
+    bool ready = false;
+    if (!open_ready(demo, error))
+        return false;
     demo->server = fork();
     if (demo->server == 0)
         be_server(demo);
@@ -229,7 +249,8 @@ static bool start_server(struct demo *demo, int *exit_code, struct error *error)
             *exit_code = WIFEXITED(status) && WEXITSTATUS(status) != 0 ? WEXITSTATUS(status) : EX_SOFTWARE;
             return false; /* it has said why */
         }
-        if (log_says(demo->log, " supervisor ready ") && answers(ports[1].here))
+        ready = ready || is_ready(demo);
+        if (ready && answers(ports[1].here))
             return true;
         wait_a_moment();
     }
@@ -246,6 +267,19 @@ static void stop_server(struct demo *demo)
 }
 
 /* ---- IMAP and POP3 ---- */
+
+/* Dovecot says when it is ready only there. */
+static bool log_says(const char *path, const char *words)
+{
+    char line[4096];
+    bool found = false;
+    FILE *log = fopen(path, "re");
+    while (log != NULL && !found && fgets(line, sizeof line, log) != NULL)
+        found = strstr(line, words) != NULL;
+    if (log != NULL)
+        fclose(log);
+    return found;
+}
 
 static _Noreturn void be_dovecot(const struct demo *demo, const struct dovecot *dovecot)
 {
