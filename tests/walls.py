@@ -23,7 +23,7 @@ MAY_INCLUDE = {
     "config": {"base", "core"},
     "dial": {"base", "core", "io"},
     "queue": {"base", "core", "io", "store", "ipc"},
-    "run": {"base", "core", "io", "store", "ipc", "config", "service"},
+    "run": {"base", "core", "io", "ipc", "config"},
     "service": {"base", "core", "io", "store", "ipc", "config", "run", "dial", "queue"},
     "cli": {"base", "core", "io", "store", "ipc", "config", "run", "service", "dial", "queue"},
 }

@@ -15,6 +15,7 @@
 
 #include "run/data_dir.h"
 #include "run/users.h"
+#include "service/services.h"
 
 /* ---- flags ---- */
 
@@ -132,7 +133,7 @@ struct accounts *options_accounts(const struct command *command, const char *fil
     struct accounts *accounts = NULL;
     if (!options_config(command, file, config, exit_code))
         return NULL;
-    if (become_owner(config, &error) && data_dir_prepare(config, &error))
+    if (become_owner(config, &error) && data_dir_prepare(config, services, &error))
         accounts = accounts_open(config->data_dir, true, &error);
     if (accounts == NULL) {
         *exit_code = command_fail(command, &error);

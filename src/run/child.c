@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "run/child.h"
 
+#include <assert.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
@@ -9,8 +10,6 @@
 
 #include "core/client/client_session.h"
 #include "io/log.h"
-#include "run/sandbox.h"
-#include "run/users.h"
 
 enum {
     MESSAGES_A_TURN_MAX = 512, /* from one channel, then the others have their turn */
@@ -40,6 +39,13 @@ static void watch_again(struct child_peer_channel *peer)
     if (peer->lost)
         return;
     watch_change(&peer->watch, true, channel_wants_write(&peer->channel));
+}
+
+void *child_shared(const struct child *child, const struct shared_memory *memory)
+{
+    void *at = shared_memory_at(child->shared, memory);
+    assert(at != NULL); /* its row names it */
+    return at;
 }
 
 struct channel *child_peer(struct child *child, enum process_role role)
@@ -266,11 +272,12 @@ static bool begin(struct child *child, int control, struct error *error)
     struct sandbox_paths paths = {.forbidden_call = child->forbidden_call};
     child->user = users_of(child->service->role, child->config->user);
     child->paths = &paths;
-    const struct child_service *service = child->service;
+    const struct service *service = child->service;
     if ((service->open != NULL && !service->open(child, error)) ||
         !sandbox_leave_files(&paths, child->config->data_dir, error) || !users_become(child->user, error) ||
         (service->open_own != NULL && !service->open_own(child, error)) ||
-        !die_with_parent(child->supervisor, error) || !sandbox_apply(service->role, &paths, error) ||
+        !die_with_parent(child->supervisor, error) ||
+        !sandbox_apply(service_name(service), service->keeps, &paths, error) ||
         !loop_start(child->loop, error))
         return false;
     child->paths = NULL;

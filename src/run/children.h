@@ -16,7 +16,8 @@
 #include "run/listen.h"
 
 enum {
-    /* smtpd processes of all generations; 254 and 255 are the slots of pickup's and queue's own queue ids */
+    /* processes of one service, of all generations; 254 and 255 are the slots of pickup's and queue's own
+       queue ids */
     CHILD_NUMBERS = 254,
     RESTART_FIRST_MS = 100, /* after a second death in a row */
     RESTART_MAX_MS = 10 * 1000,
@@ -29,7 +30,7 @@ enum child_stage { CHILD_STARTING, CHILD_RUNNING, CHILD_DRAINING, CHILD_WAITING 
 struct supervised {
     struct supervised *next;
     struct children *children;
-    const struct child_service *service;
+    const struct service *service;
     uint32_t number;
     uint32_t generation; /* of the configuration it runs with */
     enum child_stage stage;
@@ -62,8 +63,7 @@ struct children {
     const struct listen_set *listening;
     int local_listener;
     uint32_t generation;
-    struct shared_metrics *metrics;
-    struct over_quota_table *over_quota;
+    struct shared_mappings shared; /* what rows of the service table share */
     struct log_throttle joining, forking;
     bool started; /* all were ready once: from now on deaths are survived */
     bool stopping;
@@ -78,10 +78,10 @@ struct children {
     void *owner;
 };
 
-/* Once, before the first child: the fields up to here are set. */
-void children_prepare(struct children *children);
-/* Starts a child of the current generation; false when it cannot be forked. */
-bool children_start(struct children *children, const struct child_service *service, struct error *error);
+/* Once, before the first child: the fields up to here are set. Maps what the services share. */
+bool children_prepare(struct children *children, service_list *services, struct error *error);
+/* Starts as many of the current generation as the configuration wants; false when one cannot be forked. */
+bool children_start(struct children *children, const struct service *service, struct error *error);
 /* Tells it to finish. With `succeeds` a successor of the current generation follows. */
 void children_drain(struct children *children, struct supervised *child, bool quick, bool succeeds);
 void children_kill(struct children *children); /* SIGKILL to all that live */
@@ -91,7 +91,27 @@ void children_broadcast(struct children *children, enum process_role role, enum 
 /* Reaps what has ended; called on SIGCHLD. */
 void children_reap(struct children *children);
 
-/* True when all of the current generation are ready and no other is left but smtpd. */
+/* True when all of the current generation are ready and no other is left but those that overlap. */
 bool children_settled(const struct children *children);
+
+/* ---- its parts ---- */
+
+bool children_is_alive(const struct supervised *child);
+/* Forks it, with a fresh control channel. */
+bool children_fork(struct children *children, struct supervised *child, struct error *error);
+/* Unmaps what the supervisor shares with it alone. */
+void children_unmap(struct supervised *child);
+void children_control_ready(void *owner, bool readable, bool writable);
+/* Joins a child to all it talks with. */
+void children_join(struct children *children, struct supervised *child);
+/* The same for all: what could not be done before. */
+void children_rejoin(void *owner);
+/* It has no end of that channel: a fresh one follows, once it may have room for it. */
+void children_link_lost(struct supervised *child, const struct ipc_peer *peer);
+/* What a child had goes with it; the peers see their ends close. What others ask it is kept for a successor.
+ */
+void children_unlink_dead(struct children *children, struct supervised *dead, bool succeeds);
+/* The successor reads on where its predecessor stopped. */
+void children_inherit_links(struct children *children, struct supervised *child);
 
 #endif

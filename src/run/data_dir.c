@@ -14,21 +14,18 @@
 #include "io/tls.h"
 #include "run/chown_tree.h"
 
-/* The one table: a folder and the process that works in it. */
-static const struct data_dir_room {
+/* A folder and the process that works in it; its own folder alone has no process but the starter. */
+struct data_dir_room {
     const char *name;
-    enum process_role role; /* PROCESS_SUPERVISOR: the starter */
-    bool shared;            /* everybody may put files in; its process sets the mode: pickup_start() */
-} rooms[] = {
-    {"queue", PROCESS_QUEUE, false}, {"mail", PROCESS_LOCAL, false},      {"drop", PROCESS_PICKUP, true},
-    {"relay", PROCESS_RELAY, false}, {"keys", PROCESS_SUPERVISOR, false},
+    const struct service *service; /* NULL: the starter */
 };
+static const struct data_dir_room keys = {"keys", NULL};
 
 enum { DATA_MODE = 0755, ROOM_MODE = 0700 };
 
 /* A room that is open, and what is known of it. */
 struct data_dir_view {
-    const struct data_dir_room *buffer;
+    struct data_dir_room room;
     struct folder folder;
     struct stat facts;
     struct process_user user; /* who works in it */
@@ -43,19 +40,29 @@ enum data_dir_owner {
 
 /* ---- looking ---- */
 
+static bool is_starters(const struct data_dir_view *view)
+{
+    return view->room.service == NULL;
+}
+
+static bool is_shared(const struct data_dir_view *view)
+{
+    return !is_starters(view) && view->room.service->folder_is_shared;
+}
+
 bool data_dir_open(struct folder *data, const struct config *config, struct error *error)
 {
     return folder_open(data, config->data_dir, DATA_MODE, FOLDER_TRUSTED, error);
 }
 
-static bool view_open(struct data_dir_view *view, const struct folder *data,
-                      const struct data_dir_room *buffer, const struct config *config, struct error *error)
+static bool view_open(struct data_dir_view *view, const struct folder *data, const struct data_dir_room *room,
+                      const struct config *config, struct error *error)
 {
-    bool own = buffer->role == PROCESS_SUPERVISOR;
-    view->buffer = buffer;
+    bool own = room->service == NULL;
+    view->room = *room;
     view->user = own ? (struct process_user){geteuid(), getegid(), true}
-                     : users_of(buffer->role, config->user);
-    if (!folder_enter(&view->folder, data, buffer->name, ROOM_MODE, own ? FOLDER_TRUSTED : FOLDER_ANY, error))
+                     : users_of(room->service->role, config->user);
+    if (!folder_enter(&view->folder, data, room->name, ROOM_MODE, own ? FOLDER_TRUSTED : FOLDER_ANY, error))
         return false;
     if (fstat(view->folder.descriptor, &view->facts) == 0)
         return true;
@@ -83,14 +90,14 @@ static bool is_empty(const struct folder *folder)
 static enum data_dir_owner owner_of(const struct data_dir_view *view)
 {
     uid_t uid = view->facts.st_uid;
-    if (uid == view->user.uid || view->buffer->role == PROCESS_SUPERVISOR)
+    if (uid == view->user.uid || is_starters(view))
         return OWNER_RIGHT;
     if (geteuid() != 0)
         return OWNER_OTHER;
     /* dropped files keep their owner anyway */
-    if (uid == 0 && (view->buffer->shared || is_empty(&view->folder)))
+    if (uid == 0 && (is_shared(view) || is_empty(&view->folder)))
         return OWNER_NONE;
-    return users_is_fallback(uid, view->buffer->role) ? OWNER_FORMER : OWNER_OTHER;
+    return users_is_fallback(uid, view->room.service->role) ? OWNER_FORMER : OWNER_OTHER;
 }
 
 static bool refuse(const struct data_dir_view *view, struct error *error)
@@ -109,22 +116,29 @@ static bool refuse(const struct data_dir_view *view, struct error *error)
 
 typedef bool visitor(struct data_dir_view *view, struct error *error);
 
-/* Without `make` those that are missing are left out. */
-static bool visit_rooms(const struct folder *data, const struct config *config, bool make, visitor *visit,
-                        struct error *error)
+/* Without `make` one that is missing is left out. */
+static bool visit_room(const struct folder *data, const struct data_dir_room *room,
+                       const struct config *config, bool make, visitor *visit, struct error *error)
 {
-    bool done = true;
-    for (size_t i = 0; i < ARRAY_LENGTH(rooms) && done; i++) {
-        struct data_dir_view view;
-        if (!make && faccessat(data->descriptor, rooms[i].name, F_OK, AT_SYMLINK_NOFOLLOW) != 0)
-            continue;
-        done = view_open(&view, data, &rooms[i], config, error);
-        if (!done)
-            break;
-        done = visit(&view, error);
-        folder_close(&view.folder);
-    }
+    struct data_dir_view view;
+    if (!make && faccessat(data->descriptor, room->name, F_OK, AT_SYMLINK_NOFOLLOW) != 0)
+        return true;
+    if (!view_open(&view, data, room, config, error))
+        return false;
+    bool done = visit(&view, error);
+    folder_close(&view.folder);
     return done;
+}
+
+static bool visit_rooms(const struct folder *data, const struct config *config, service_list *services,
+                        bool make, visitor *visit, struct error *error)
+{
+    for (service_list *at = services; *at != NULL; at++) {
+        const struct data_dir_room room = {(*at)->folder, *at};
+        if (room.name != NULL && !visit_room(data, &room, config, make, visit, error))
+            return false;
+    }
+    return visit_room(data, &keys, config, make, visit, error);
 }
 
 /* Owner and mode of what is new, on disk before a process works in it. */
@@ -132,14 +146,13 @@ static bool settle(struct data_dir_view *view, struct error *error)
 {
     enum data_dir_owner owner = owner_of(view);
     const struct process_user *user = &view->user;
-    if (geteuid() != 0 || view->buffer->role == PROCESS_SUPERVISOR || owner == OWNER_FORMER ||
-        owner == OWNER_OTHER)
+    if (geteuid() != 0 || is_starters(view) || owner == OWNER_FORMER || owner == OWNER_OTHER)
         return true;
     bool given = owner == OWNER_RIGHT && view->facts.st_gid == user->gid;
     if (!given && fchown(view->folder.descriptor, user->uid, user->gid) != 0)
         return error_set_errno(error, EX_OSERR, "cannot give %s to user %u", view->folder.path,
                                (unsigned)user->uid);
-    if (!view->buffer->shared && (view->facts.st_mode & 07777) != ROOM_MODE &&
+    if (!is_shared(view) && (view->facts.st_mode & 07777) != ROOM_MODE &&
         fchmod(view->folder.descriptor, ROOM_MODE) != 0)
         return error_set_errno(error, EX_OSERR, "cannot close %s to others", view->folder.path);
     return given || folder_sync(&view->folder, error);
@@ -150,8 +163,9 @@ static bool chown_room(struct data_dir_view *view, struct error *error)
     struct chown_tree over = {.to = view->user,
                               .from = view->facts.st_uid,
                               .from_group = view->facts.st_gid,
-                              .shared = view->buffer->shared};
+                              .shared = is_shared(view)};
     enum data_dir_owner owner = owner_of(view);
+    const char *hint = is_starters(view) ? NULL : view->room.service->folder_hint;
     if (owner == OWNER_OTHER)
         return refuse(view, error);
     if (owner != OWNER_FORMER)
@@ -160,9 +174,7 @@ static bool chown_room(struct data_dir_view *view, struct error *error)
         return false;
     log_event(LOG_EVENT_WARN, "folder_handed_over", LOG_TEXT("folder", view->folder.path),
               LOG_U64("from", over.from), LOG_U64("to", over.to.uid), LOG_U64("names", over.count),
-              LOG_TEXT("mend", view->buffer->role == PROCESS_LOCAL
-                                   ? "where Dovecot serves the mailboxes: mailboat mailboxes setup --start"
-                                   : ""));
+              LOG_TEXT("mend", hint == NULL ? "" : hint));
     return true;
 }
 
@@ -209,44 +221,45 @@ static bool sync_names(const struct folder *data, struct error *error)
 
 /* ---- what others call ---- */
 
-bool data_dir_prepare(const struct config *config, struct error *error)
+bool data_dir_prepare(const struct config *config, service_list *services, struct error *error)
 {
     struct folder data;
     if (!data_dir_open(&data, config, error))
         return false;
-    bool done = visit_rooms(&data, config, true, settle, error) && sync_names(&data, error);
+    bool done = visit_rooms(&data, config, services, true, settle, error) && sync_names(&data, error);
     folder_close(&data);
     return done;
 }
 
-static bool visit_existing(const struct config *config, visitor *visit, struct error *error)
+static bool visit_existing(const struct config *config, service_list *services, visitor *visit,
+                           struct error *error)
 {
     struct folder data;
     if (!folder_open(&data, config->data_dir, 0, FOLDER_TRUSTED, error))
         return false;
-    bool done = visit_rooms(&data, config, false, visit, error);
+    bool done = visit_rooms(&data, config, services, false, visit, error);
     folder_close(&data);
     return done;
 }
 
-bool data_dir_change_owner(const struct config *config, struct error *error)
+bool data_dir_change_owner(const struct config *config, service_list *services, struct error *error)
 {
-    return visit_existing(config, chown_room, error);
+    return visit_existing(config, services, chown_room, error);
 }
 
-bool data_dir_has_owner(const struct config *config, struct error *error)
+bool data_dir_has_owner(const struct config *config, service_list *services, struct error *error)
 {
-    return visit_existing(config, must_be_right, error);
+    return visit_existing(config, services, must_be_right, error);
 }
 
-bool data_dir_check(const struct config *config, struct error *error)
+bool data_dir_check(const struct config *config, service_list *services, struct error *error)
 {
     struct stat facts;
     if (!folder_check(config->data_dir, error))
         return false;
     /* Missing: it will be made. Another user's: that user's server has it, not one of ours. */
     bool ours = stat(config->data_dir, &facts) == 0 && facts.st_uid == geteuid();
-    return !ours || visit_existing(config, must_be_possible, error);
+    return !ours || visit_existing(config, services, must_be_possible, error);
 }
 
 bool data_dir_is_passable(const struct config *config, struct error *error)
@@ -288,30 +301,22 @@ bool data_dir_certificate(struct config *config, bool *made, struct error *error
 
 /* ---- who works in a room ---- */
 
-static const char *room_name(enum process_role role)
-{
-    for (size_t i = 0; i < ARRAY_LENGTH(rooms); i++)
-        if (rooms[i].role == role)
-            return rooms[i].name;
-    return ".";
-}
-
 /* Wherever the path leads, its owner is what counts: who acts as that user can do no more. */
 static bool owner_of_path(const char *path, struct stat *facts)
 {
     return stat(path, facts) == 0 && S_ISDIR(facts->st_mode);
 }
 
-struct process_user data_dir_user(const struct config *config, enum process_role role)
+struct process_user data_dir_user(const struct config *config, const struct service *service)
 {
     struct arena arena = {0};
     struct stat facts;
     bool given = geteuid() == 0 &&
-                 owner_of_path(arena_format(&arena, "%s/%s", config->data_dir, room_name(role)), &facts) &&
+                 owner_of_path(arena_format(&arena, "%s/%s", config->data_dir, service->folder), &facts) &&
                  facts.st_uid != 0;
     arena_clear(&arena);
     return given ? (struct process_user){facts.st_uid, facts.st_gid, getpwuid(facts.st_uid) != NULL}
-                 : users_of(role, config->user);
+                 : users_of(service->role, config->user);
 }
 
 bool data_dir_act_in(const char *folder, struct error *error)
@@ -329,18 +334,19 @@ bool data_dir_act_in(const char *folder, struct error *error)
                            folder, folder_owner_name(facts.st_uid));
 }
 
-int data_dir_open_mail(const struct config *config, struct process_user *owner, struct error *error)
+int data_dir_open_folder(const struct config *config, const struct service *service,
+                         struct process_user *owner, struct error *error)
 {
-    struct folder data, mail;
+    struct folder data, folder;
     struct stat facts;
     if (!folder_open(&data, config->data_dir, 0, FOLDER_TRUSTED, error))
         return -1;
-    bool opened = folder_enter(&mail, &data, "mail", 0, FOLDER_ANY, error);
+    bool opened = folder_enter(&folder, &data, service->folder, 0, FOLDER_ANY, error);
     folder_close(&data);
     if (!opened)
         return -1;
-    bool known = fstat(mail.descriptor, &facts) == 0;
+    bool known = fstat(folder.descriptor, &facts) == 0;
     *owner = known && facts.st_uid != 0 ? (struct process_user){facts.st_uid, facts.st_gid, true}
-                                        : users_of(PROCESS_LOCAL, config->user);
-    return mail.descriptor;
+                                        : users_of(service->role, config->user);
+    return folder.descriptor;
 }

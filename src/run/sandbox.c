@@ -49,7 +49,8 @@ static void refuse_new_code(void)
     prctl(SET_MDWE, MDWE_REFUSE_EXEC_GAIN, 0, 0, 0);
 }
 
-bool sandbox_apply(enum process_role role, const struct sandbox_paths *paths, struct error *error)
+bool sandbox_apply(const char *process, unsigned keeps, const struct sandbox_paths *paths,
+                   struct error *error)
 {
 #ifdef LEAKS_ARE_SOUGHT
     return true;
@@ -58,8 +59,8 @@ bool sandbox_apply(enum process_role role, const struct sandbox_paths *paths, st
     setrlimit(RLIMIT_CORE, &none); /* a core would hold keys and mail */
     if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
         !watch_for_forbidden_calls(paths->forbidden_call))
-        return error_set_errno(error, EX_OSERR, "cannot seal the %s process", ipc_role_name(role));
+        return error_set_errno(error, EX_OSERR, "cannot seal the %s process", process);
     refuse_new_code();
-    return sandbox_apply_paths(paths, !sandbox_calls_anywhere(role), error) &&
-           sandbox_apply_calls(role, paths->call_family, error);
+    return sandbox_apply_paths(paths, !sandbox_calls_anywhere(keeps), error) &&
+           sandbox_apply_calls(process, keeps, paths->call_family, error);
 }

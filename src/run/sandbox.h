@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * sandbox: the seal of each process: what is left to it once it has opened
- * what it needs. sandbox_calls.c has the table of the system calls that a
- * role keeps; sandbox_paths.c says what it can still open (Landlock);
+ * what it needs. sandbox_calls.c has the system calls that it
+ * keeps; sandbox_paths.c says what it can still open (Landlock);
  * sandbox_root.c takes the file system away from it (chroot).
  *
  * service->open names with sandbox_allow() what must stay open to the process.
@@ -17,10 +17,22 @@
 
 #include <stdatomic.h>
 
+#include "base/bytes.h"
 #include "base/error.h"
-#include "ipc/ipc_message.h"
 
 enum { SANDBOX_PATHS_MAX = 8, SANDBOX_CALL_NAME_MAX = 40 };
+
+/* What a process keeps besides the calls that all need: `keeps` in its row of the service table. */
+enum sandbox_keeps {
+    SANDBOX_ACCEPTS = 1,
+    SANDBOX_READS_FILES = 2, /* those that `paths` names (Landlock) */
+    SANDBOX_WRITES_FILES = 4,
+    SANDBOX_HAS_THREADS = 8,
+    SANDBOX_CALLS_OUT = 16,  /* connects to any address */
+    SANDBOX_CALLS_ONE = 32,  /* connects to call_family and call_port of `paths`, if the configuration names
+                                one */
+    SANDBOX_FILLS_FILES = 64 /* writes to those that are open */
+};
 
 #define SANDBOX_EMPTY_FOLDER "empty" /* in the data directory */
 
@@ -59,7 +71,8 @@ bool sandbox_leave_files(const struct sandbox_paths *paths, const char *data_dir
 
 /* Seals the calling process and all threads it will ever have; there is no
  * way back. False when the kernel lacks seccomp: then nothing must start. */
-bool sandbox_apply(enum process_role role, const struct sandbox_paths *paths, struct error *error);
+bool sandbox_apply(const char *process, unsigned keeps, const struct sandbox_paths *paths,
+                   struct error *error);
 
 /* True when Landlock is there: without it seccomp and the root directory alone hold. */
 bool sandbox_has_landlock(void);
@@ -69,9 +82,9 @@ const char *sandbox_call_name(int number, char buffer[SANDBOX_CALL_NAME_MAX]);
 
 /* ---- its parts, for sandbox_apply() ---- */
 
-bool sandbox_apply_calls(enum process_role role, int call_family, struct error *error);
+bool sandbox_apply_calls(const char *process, unsigned keeps, int call_family, struct error *error);
 bool sandbox_apply_paths(const struct sandbox_paths *paths, bool ports_too, struct error *error);
-/* True if the role may connect to any port. */
-bool sandbox_calls_anywhere(enum process_role role);
+/* True if the process may connect to any port. */
+bool sandbox_calls_anywhere(unsigned keeps);
 
 #endif

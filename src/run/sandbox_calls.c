@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * sandbox_calls: the table of the system calls that each role keeps (seccomp).
+ * sandbox_calls: the system calls that a process keeps (seccomp): those of all, and what its row of the
+ * service table keeps besides (enum sandbox_keeps).
  *
  * A call is allowed, or allowed with certain arguments, or refused with an
  * errno where a library tries it and goes on without: each such row says who
@@ -141,35 +142,14 @@ static const int sanitizing[] = {SCMP_SYS(open),  SCMP_SYS(openat), SCMP_SYS(rea
                                  SCMP_SYS(clone), SCMP_SYS(wait4),  SCMP_SYS(prctl)};
 #endif
 
-enum sandbox_keeps {
-    ACCEPTS = 1,
-    READS_FILES = 2,
-    WRITES_FILES = 4,
-    HAS_THREADS = 8,
-    CALLS_OUT = 16,
-    CALLS_ONE = 32,
-    FILLS_FILES = 64
-};
-
-/* The one table: a role and what it keeps besides the common calls. */
-static const unsigned keeps[] = {
-    [PROCESS_SMTPD] = ACCEPTS | FILLS_FILES,
-    [PROCESS_AUTH] = READS_FILES | HAS_THREADS | ACCEPTS,
-    [PROCESS_QUEUE] = READS_FILES | WRITES_FILES | ACCEPTS,
-    [PROCESS_RELAY] = CALLS_OUT | HAS_THREADS,
-    [PROCESS_LOCAL] = READS_FILES | WRITES_FILES | CALLS_ONE, /* if the configuration names one */
-    [PROCESS_PICKUP] = READS_FILES | WRITES_FILES,
-    [PROCESS_WEB] = ACCEPTS,
-};
-
-bool sandbox_calls_anywhere(enum process_role role)
+bool sandbox_calls_anywhere(unsigned keeps)
 {
-    return (keeps[role] & CALLS_OUT) != 0;
+    return (keeps & SANDBOX_CALLS_OUT) != 0;
 }
 
 /* ---- what is refused, and does no harm ---- */
 
-enum { ALL_ROLES = 0 };
+enum { ALL_PROCESSES = 0 };
 
 /* Calls of newer kernels than the headers of Debian 12 know. From 424 on they have one number on all
  * machines. */
@@ -182,31 +162,33 @@ enum {
     CALL_MSEAL = 462
 };
 
-/* `whose`: of what the role keeps, one of these; ALL_ROLES: of anybody. `unless`: those who keep that are
- * allowed it. */
+/* `whose`: of what a process keeps, one of these; ALL_PROCESSES: of anybody. `unless`: those who keep that
+ * are allowed it. */
 static const struct sandbox_refused {
     int call, error;
     unsigned whose, unless;
     const char *who_tries;
 } refused[] = {
-    {SCMP_SYS(clone3), ENOSYS, ALL_ROLES, 0, "the C library, for a new thread; then clone"},
-    {CALL_FUTEX_WAITV, ENOSYS, ALL_ROLES, 0, "newer C libraries; then futex"},
-    {CALL_FUTEX_WAKE, ENOSYS, ALL_ROLES, 0, "the same"},
-    {CALL_FUTEX_WAIT, ENOSYS, ALL_ROLES, 0, "the same"},
-    {CALL_FUTEX_REQUEUE, ENOSYS, ALL_ROLES, 0, "the same"},
-    {CALL_MAP_SHADOW_STACK, ENOSYS, ALL_ROLES, 0, "newer C libraries, for a new thread"},
-    {CALL_MSEAL, ENOSYS, ALL_ROLES, 0, "newer C libraries, once a library is loaded"},
-    {SCMP_SYS(close_range), ENOSYS, ALL_ROLES, 0, "closefrom() of the C library; then close"},
-    {SCMP_SYS(statx), ENOSYS, ALL_ROLES, READS_FILES, "fstat() of newer C libraries; then fstat"},
-    {SCMP_SYS(faccessat2), ENOSYS, ALL_ROLES, READS_FILES, "access() of newer C libraries"},
-    {SCMP_SYS(stat), ENOENT, ALL_ROLES, READS_FILES,
+    {SCMP_SYS(clone3), ENOSYS, ALL_PROCESSES, 0, "the C library, for a new thread; then clone"},
+    {CALL_FUTEX_WAITV, ENOSYS, ALL_PROCESSES, 0, "newer C libraries; then futex"},
+    {CALL_FUTEX_WAKE, ENOSYS, ALL_PROCESSES, 0, "the same"},
+    {CALL_FUTEX_WAIT, ENOSYS, ALL_PROCESSES, 0, "the same"},
+    {CALL_FUTEX_REQUEUE, ENOSYS, ALL_PROCESSES, 0, "the same"},
+    {CALL_MAP_SHADOW_STACK, ENOSYS, ALL_PROCESSES, 0, "newer C libraries, for a new thread"},
+    {CALL_MSEAL, ENOSYS, ALL_PROCESSES, 0, "newer C libraries, once a library is loaded"},
+    {SCMP_SYS(close_range), ENOSYS, ALL_PROCESSES, 0, "closefrom() of the C library; then close"},
+    {SCMP_SYS(statx), ENOSYS, ALL_PROCESSES, SANDBOX_READS_FILES, "fstat() of newer C libraries; then fstat"},
+    {SCMP_SYS(faccessat2), ENOSYS, ALL_PROCESSES, SANDBOX_READS_FILES, "access() of newer C libraries"},
+    {SCMP_SYS(stat), ENOENT, ALL_PROCESSES, SANDBOX_READS_FILES,
      "OpenSSL, for a CA certificate by its hash: any server can make it look"},
-    {SCMP_SYS(lstat), ENOENT, ALL_ROLES, READS_FILES, "the same"},
-    {SCMP_SYS(stat64), ENOENT, ALL_ROLES, READS_FILES, "the same"},
-    {SCMP_SYS(lstat64), ENOENT, ALL_ROLES, READS_FILES, "the same"},
-    {SCMP_SYS(uname), ENOSYS, ALL_ROLES, READS_FILES, "gethostname() in libraries"},
-    {SCMP_SYS(getcpu), ENOSYS, ALL_ROLES, 0, "malloc() of newer C libraries, where the vDSO does not answer"},
-    {SCMP_SYS(socketpair), EPERM, CALLS_OUT, 0, "libcurl, to be woken by other threads; there are none"},
+    {SCMP_SYS(lstat), ENOENT, ALL_PROCESSES, SANDBOX_READS_FILES, "the same"},
+    {SCMP_SYS(stat64), ENOENT, ALL_PROCESSES, SANDBOX_READS_FILES, "the same"},
+    {SCMP_SYS(lstat64), ENOENT, ALL_PROCESSES, SANDBOX_READS_FILES, "the same"},
+    {SCMP_SYS(uname), ENOSYS, ALL_PROCESSES, SANDBOX_READS_FILES, "gethostname() in libraries"},
+    {SCMP_SYS(getcpu), ENOSYS, ALL_PROCESSES, 0,
+     "malloc() of newer C libraries, where the vDSO does not answer"},
+    {SCMP_SYS(socketpair), EPERM, SANDBOX_CALLS_OUT, 0,
+     "libcurl, to be woken by other threads; there are none"},
 };
 
 /* ---- putting it together ----
@@ -316,7 +298,7 @@ static bool allow_socket_options(scmp_filter_ctx filter)
 static bool allow_facts(scmp_filter_ctx filter, unsigned kept)
 {
     static const int calls[] = {SCMP_SYS(newfstatat), SCMP_SYS(fstatat64)};
-    for (size_t i = 0; (kept & READS_FILES) == 0 && i < ARRAY_LENGTH(calls); i++)
+    for (size_t i = 0; (kept & SANDBOX_READS_FILES) == 0 && i < ARRAY_LENGTH(calls); i++)
         if (!allow_where(filter, calls[i], 3, AT_EMPTY_PATH) ||
             (calls[i] >= 0 && seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOENT), calls[i], 1,
                                                where(3, SCMP_CMP_NE, AT_EMPTY_PATH)) != 0))
@@ -329,8 +311,8 @@ static bool allow_facts(scmp_filter_ctx filter, unsigned kept)
 static bool allow_ioctl(scmp_filter_ctx filter, unsigned kept)
 {
     return refuse_where(filter, SCMP_SYS(ioctl), ENOTTY, 1, TCGETS) &&
-           ((kept & CALLS_OUT) == 0 || (allow_where(filter, SCMP_SYS(ioctl), 1, FIONBIO) &&
-                                        allow_where(filter, SCMP_SYS(ioctl), 1, FIONREAD)));
+           ((kept & SANDBOX_CALLS_OUT) == 0 || (allow_where(filter, SCMP_SYS(ioctl), 1, FIONBIO) &&
+                                                allow_where(filter, SCMP_SYS(ioctl), 1, FIONREAD)));
 }
 
 /* A thread's name, and the names that newer C libraries give to memory, are of no use here. */
@@ -358,9 +340,9 @@ static bool allow_threads(scmp_filter_ctx filter)
 static bool allow_sockets(scmp_filter_ctx filter, unsigned kept, int call_family)
 {
     static const int families[] = {AF_INET, AF_INET6};
-    if ((kept & CALLS_ONE) != 0)
+    if ((kept & SANDBOX_CALLS_ONE) != 0)
         return allow_where(filter, SCMP_SYS(socket), 0, (uint64_t)call_family) && ALLOW(filter, calling_one);
-    if ((kept & CALLS_OUT) == 0)
+    if ((kept & SANDBOX_CALLS_OUT) == 0)
         return true;
     for (size_t i = 0; i < ARRAY_LENGTH(families); i++)
         if (!allow_where(filter, SCMP_SYS(socket), 0, (uint64_t)families[i]))
@@ -377,7 +359,7 @@ static bool refuse_harmless(scmp_filter_ctx filter, unsigned kept)
 {
     for (size_t i = 0; i < ARRAY_LENGTH(refused); i++) {
         const struct sandbox_refused *row = &refused[i];
-        bool of_this = (row->whose == ALL_ROLES || (kept & row->whose) != 0) && (kept & row->unless) == 0;
+        bool of_this = (row->whose == ALL_PROCESSES || (kept & row->whose) != 0) && (kept & row->unless) == 0;
         if (of_this && row->call >= 0 &&
             seccomp_rule_add(filter, SCMP_ACT_ERRNO((unsigned)row->error), row->call, 0) != 0)
             return false;
@@ -385,9 +367,9 @@ static bool refuse_harmless(scmp_filter_ctx filter, unsigned kept)
     return true;
 }
 
-static bool fill_filter(scmp_filter_ctx filter, enum process_role role, int call_family)
+static bool fill_filter(scmp_filter_ctx filter, unsigned keeps, int call_family)
 {
-    unsigned kept = call_family == AF_UNSPEC ? keeps[role] & ~(unsigned)CALLS_ONE : keeps[role];
+    unsigned kept = call_family == AF_UNSPEC ? keeps & ~(unsigned)SANDBOX_CALLS_ONE : keeps;
 #ifdef __SANITIZE_ADDRESS__
     if (!ALLOW(filter, sanitizing))
         return false;
@@ -395,20 +377,21 @@ static bool fill_filter(scmp_filter_ctx filter, enum process_role role, int call
     return ALLOW(filter, common) && allow_memory(filter) && allow_self(filter) && allow_fcntl(filter) &&
            allow_socket_options(filter) && allow_facts(filter, kept) && allow_ioctl(filter, kept) &&
            refuse_names(filter) && refuse_harmless(filter, kept) &&
-           ((kept & ACCEPTS) == 0 || ALLOW(filter, accepting)) &&
-           ((kept & FILLS_FILES) == 0 || ALLOW(filter, filling)) &&
-           ((kept & READS_FILES) == 0 || ALLOW(filter, reading_files)) &&
-           ((kept & WRITES_FILES) == 0 || ALLOW(filter, writing_files)) &&
-           ((kept & HAS_THREADS) == 0 || allow_threads(filter)) && allow_sockets(filter, kept, call_family);
+           ((kept & SANDBOX_ACCEPTS) == 0 || ALLOW(filter, accepting)) &&
+           ((kept & SANDBOX_FILLS_FILES) == 0 || ALLOW(filter, filling)) &&
+           ((kept & SANDBOX_READS_FILES) == 0 || ALLOW(filter, reading_files)) &&
+           ((kept & SANDBOX_WRITES_FILES) == 0 || ALLOW(filter, writing_files)) &&
+           ((kept & SANDBOX_HAS_THREADS) == 0 || allow_threads(filter)) &&
+           allow_sockets(filter, kept, call_family);
 }
 
 /* What is in no row comes to the handler in sandbox.c, and does not happen. */
-bool sandbox_apply_calls(enum process_role role, int call_family, struct error *error)
+bool sandbox_apply_calls(const char *process, unsigned keeps, int call_family, struct error *error)
 {
     scmp_filter_ctx filter = seccomp_init(SCMP_ACT_TRAP);
     int failed = filter == NULL ||
                          seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS) != 0 ||
-                         !fill_filter(filter, role, call_family)
+                         !fill_filter(filter, keeps, call_family)
                      ? -EINVAL
                      : seccomp_load(filter);
     if (filter != NULL)
@@ -416,7 +399,7 @@ bool sandbox_apply_calls(enum process_role role, int call_family, struct error *
     if (failed == 0)
         return true;
     errno = -failed;
-    return error_set_errno(error, EX_OSERR, "cannot seal the %s process with seccomp", ipc_role_name(role));
+    return error_set_errno(error, EX_OSERR, "cannot seal the %s process with seccomp", process);
 }
 
 const char *sandbox_call_name(int number, char buffer[SANDBOX_CALL_NAME_MAX])

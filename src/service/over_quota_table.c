@@ -45,3 +45,6 @@ void over_quota_table_clear(struct over_quota_table *full)
         if (atomic_load_explicit(&full->slots[i], memory_order_relaxed) != 0)
             atomic_store_explicit(&full->slots[i], 0, memory_order_relaxed);
 }
+
+const struct shared_memory over_quota_memory = {.name = "full mailboxes",
+                                                .octets = sizeof(struct over_quota_table)};

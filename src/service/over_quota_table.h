@@ -14,7 +14,7 @@
 #ifndef MAILBOAT_SERVICE_OVER_QUOTA_TABLE_H
 #define MAILBOAT_SERVICE_OVER_QUOTA_TABLE_H
 
-#include "base/bytes.h"
+#include "run/shared_memory.h"
 
 enum over_quota_table_limit {
     OVER_QUOTA_SLOTS = 1 << 16,     /* slots */
@@ -24,6 +24,7 @@ enum over_quota_table_limit {
 struct over_quota_table {
     _Atomic uint64_t slots[OVER_QUOTA_SLOTS]; /* see over_quota_table.c */
 };
+extern const struct shared_memory over_quota_memory; /* one of them */
 
 /* `address` is the mailbox's own: no alias, no tag. `version` is of
  * the accounts; `now_ms` by the clock that never jumps. */

@@ -13,6 +13,7 @@
 
 #include "io/write.h"
 #include "run/data_dir.h"
+#include "service/services.h"
 
 static const char file_name[] = "users";
 /* user:password:uid:gid:gecos:home:shell:fields */
@@ -34,7 +35,7 @@ static void add_line(void *owner, const char *const *columns, size_t count)
 static bool open_folder(struct folder *folder, const struct config *config, struct error *error)
 {
     struct folder data;
-    struct process_user local = data_dir_user(config, PROCESS_LOCAL);
+    struct process_user local = data_dir_user(config, &local_service);
     if (!data_dir_open(&data, config, error))
         return false;
     bool opened = folder_enter(folder, &data, "quotas", 0750, FOLDER_TRUSTED, error);

@@ -36,6 +36,7 @@
 
 #include "run/sandbox.h"
 #include "run/users.h"
+#include "service/services.h"
 #include "unit.h"
 
 /* What the child needs for its attempts, made before it is sealed. */
@@ -546,26 +547,27 @@ enum { WITH_ASAN = true };
 enum { WITH_ASAN = false };
 #endif
 
-static bool has_folder(enum process_role role)
+static bool has_folder(const struct service *service)
 {
-    return ((AUTH | QUEUE | LOCAL | PICKUP) & 1u << role) != 0;
+    return ((AUTH | QUEUE | LOCAL | PICKUP) & 1u << service->role) != 0;
 }
 
-static void seal_and_try(struct told *told, bool seal, enum process_role role, unsigned who,
+static void seal_and_try(struct told *told, bool seal, const struct service *service, unsigned who,
                          const struct attempt *attempt)
 {
     struct error error = {0};
     struct sandbox_paths paths = {.forbidden_call = &told->forbidden_call};
     paths.call_family = who == LOCAL_CALLS ? AF_UNIX : who == LOCAL_CALLS_TCP ? AF_INET : AF_UNSPEC;
     paths.call_port = who == LOCAL_CALLS_TCP ? (uint16_t)prey.listener_port : 0;
-    if (has_folder(role))
-        sandbox_allow(&paths, prey.folder, role != PROCESS_AUTH);
-    told->sealed = !seal || sandbox_apply(role, &paths, &error);
+    if (has_folder(service))
+        sandbox_allow(&paths, prey.folder, service != &auth_service);
+    told->sealed = !seal || sandbox_apply(service_name(service), service->keeps, &paths, &error);
     memcpy(told->reason, error.text, sizeof told->reason);
     told->could = told->sealed && attempt->try();
 }
 
-static enum call_fate fate_of(bool seal, enum process_role role, unsigned who, const struct attempt *attempt)
+static enum call_fate fate_of(bool seal, const struct service *service, unsigned who,
+                              const struct attempt *attempt)
 {
     struct told *told = mmap(NULL, sizeof *told, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     int status = 0;
@@ -574,7 +576,7 @@ static enum call_fate fate_of(bool seal, enum process_role role, unsigned who, c
     prey.other_socket = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     pid_t child = fork();
     if (child == 0) {
-        seal_and_try(told, seal, role, who, attempt);
+        seal_and_try(told, seal, service, who, attempt);
         syscall(SYS_exit_group, 42);
     }
     assert_int_equal(waitpid(child, &status, 0), child);
@@ -585,9 +587,9 @@ static enum call_fate fate_of(bool seal, enum process_role role, unsigned who, c
     bool ended = WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS,
          became_another = !seal && WIFEXITED(status) && WEXITSTATUS(status) == 0;
     if (!ended && !became_another && !(WIFEXITED(status) && WEXITSTATUS(status) == 42))
-        fail_msg("%s, %s: status %x", ipc_role_name(role), attempt->what, (unsigned)status);
+        fail_msg("%s, %s: status %x", service_name(service), attempt->what, (unsigned)status);
     if (ended && attempt->call != 0 && told->forbidden_call != attempt->call + 1)
-        fail_msg("%s, %s: it died of call %d, which is not told: %d", ipc_role_name(role), attempt->what,
+        fail_msg("%s, %s: it died of call %d, which is not told: %d", service_name(service), attempt->what,
                  attempt->call, told->forbidden_call - 1);
     enum call_fate fate = ended ? WAS_ENDED : told->could || became_another ? COULD : WAS_REFUSED;
     munmap(told, sizeof *told);
@@ -597,7 +599,7 @@ static enum call_fate fate_of(bool seal, enum process_role role, unsigned who, c
 static void unsealed_all_of_it_works(void **state)
 {
     for (size_t i = 0; i < ARRAY_LENGTH(attempts); i++) {
-        bool could = fate_of(false, PROCESS_SMTPD, SMTPD, &attempts[i]) == COULD;
+        bool could = fate_of(false, &smtpd_service, SMTPD, &attempts[i]) == COULD;
         if (!could && (attempts[i].needs & UNSURE) == 0)
             fail_msg("nobody can %s: the attempt proves nothing", attempts[i].what);
         if (!could)
@@ -605,10 +607,10 @@ static void unsealed_all_of_it_works(void **state)
     }
 }
 
-/* May the machine let it through although the role must not? */
-static bool is_out_of_reach(const struct attempt *attempt, enum process_role role, unsigned who)
+/* May the machine let it through although the process must not? */
+static bool is_out_of_reach(const struct attempt *attempt, const struct service *service, unsigned who)
 {
-    bool opens = has_folder(role);
+    bool opens = has_folder(service);
     if ((attempt->needs & NO_ASAN) != 0 && WITH_ASAN)
         return true;
     if ((attempt->needs & NET) != 0 && (who == LOCAL_CALLS || who == LOCAL_CALLS_TCP) &&
@@ -617,7 +619,7 @@ static bool is_out_of_reach(const struct attempt *attempt, enum process_role rol
     return (attempt->needs & LANDLOCK) != 0 && !sandbox_has_landlock() && (opens || WITH_ASAN);
 }
 
-static void check(enum process_role role, unsigned who)
+static void check(const struct service *service, unsigned who)
 {
     static const char *const fates[] = {"can", "is refused to", "is ended when it tries to"};
     for (size_t i = 0; i < ARRAY_LENGTH(attempts); i++) {
@@ -625,53 +627,26 @@ static void check(enum process_role role, unsigned who)
         enum call_fate wanted = (attempt->may & who) != 0       ? COULD
                                 : (attempt->refused & who) != 0 ? WAS_REFUSED
                                                                 : WAS_ENDED;
-        if (is_out_of_reach(attempt, role, who))
+        if (is_out_of_reach(attempt, service, who))
             continue;
-        enum call_fate fate = fate_of(true, role, who, attempt);
+        enum call_fate fate = fate_of(true, service, who, attempt);
         if (fate != wanted && !(wanted == COULD && fate == WAS_REFUSED && (attempt->needs & UNSURE) != 0))
-            fail_msg("%s %s %s", ipc_role_name(role), fates[fate], attempt->what);
+            fail_msg("%s %s %s", service_name(service), fates[fate], attempt->what);
     }
 }
 
-static void check_role(enum process_role role)
+static void each_process_is_sealed(void **state)
 {
-    check(role, 1u << role);
-}
-static void smtpd_is_sealed(void **state)
-{
-    check_role(PROCESS_SMTPD);
-}
-static void auth_is_sealed(void **state)
-{
-    check_role(PROCESS_AUTH);
-}
-static void queue_is_sealed(void **state)
-{
-    check_role(PROCESS_QUEUE);
-}
-static void relay_is_sealed(void **state)
-{
-    check_role(PROCESS_RELAY);
-}
-static void local_is_sealed(void **state)
-{
-    check_role(PROCESS_LOCAL);
+    for (service_list *at = services; *at != NULL; at++)
+        check(*at, 1u << (*at)->role);
 }
 static void local_that_delivers_by_lmtp_is_sealed(void **state)
 {
-    check(PROCESS_LOCAL, LOCAL_CALLS);
+    check(&local_service, LOCAL_CALLS);
 }
 static void local_that_delivers_by_tcp_is_sealed(void **state)
 {
-    check(PROCESS_LOCAL, LOCAL_CALLS_TCP);
-}
-static void pickup_is_sealed(void **state)
-{
-    check_role(PROCESS_PICKUP);
-}
-static void web_is_sealed(void **state)
-{
-    check_role(PROCESS_WEB);
+    check(&local_service, LOCAL_CALLS_TCP);
 }
 
 /* ---- the ground ---- */
@@ -747,15 +722,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(unsealed_all_of_it_works),
-        cmocka_unit_test(smtpd_is_sealed),
-        cmocka_unit_test(auth_is_sealed),
-        cmocka_unit_test(queue_is_sealed),
-        cmocka_unit_test(relay_is_sealed),
-        cmocka_unit_test(local_is_sealed),
+        cmocka_unit_test(each_process_is_sealed),
         cmocka_unit_test(local_that_delivers_by_lmtp_is_sealed),
         cmocka_unit_test(local_that_delivers_by_tcp_is_sealed),
-        cmocka_unit_test(pickup_is_sealed),
-        cmocka_unit_test(web_is_sealed),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

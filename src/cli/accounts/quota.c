@@ -15,6 +15,7 @@
 #include "run/data_dir.h"
 #include "service/local/quota_batch.h"
 #include "service/quotas.h"
+#include "service/services.h"
 
 /* A mailbox as people ask about it. */
 struct mailbox_usage {
@@ -28,7 +29,7 @@ struct mailbox_usage {
 static int open_mail(const struct config *config, struct error *error)
 {
     struct process_user owner;
-    int folder = data_dir_open_mail(config, &owner, error);
+    int folder = data_dir_open_folder(config, &local_service, &owner, error);
     if (folder < 0 || geteuid() != 0 || users_become(owner, error))
         return folder;
     close(folder);
@@ -176,7 +177,8 @@ static bool warn(const struct config *config, const char *address, unsigned mark
     struct quotas quotas = {0};
     struct mailbox_usage found = {0};
     char mailbox[MAILDIR_PATH_MAX];
-    if (!users_become(data_dir_user(config, PROCESS_LOCAL), error) || !quotas_open(&quotas, config, 0, error))
+    if (!users_become(data_dir_user(config, &local_service), error) ||
+        !quotas_open(&quotas, config, 0, error))
         return false;
     int folder = open_mail(config, error);
     bool known = folder >= 0 && quotas_look(&quotas) &&

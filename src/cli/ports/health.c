@@ -25,6 +25,7 @@
 #include "service/local/lmtp.h"
 #include "service/local/maildir.h"
 #include "service/local/maildirsize.h"
+#include "service/services.h"
 #include "store/accounts.h"
 
 enum { ANSWER_MS = 3000, USER_QUOTA = 6 /* of LIST_USERS' columns */ };
@@ -193,7 +194,7 @@ static void examine_owners(struct health *health, const struct config *config)
 {
     struct error error = {0};
     struct buffer warning = {0};
-    bool fine = users_settle(config->user, &warning, &error) && data_dir_check(config, &error);
+    bool fine = users_settle(config->user, &warning, &error) && data_dir_check(config, services, &error);
     if (!fine)
         note(health, HEALTH_ILL, "owners", arena_format(&health->arena, "%s", error.text), NULL);
     if (warning.length > 0)
@@ -263,8 +264,9 @@ static void examine_mailboxes(struct health *health, const struct config *config
 {
     struct error error;
     struct process_user owner;
-    struct mailboxes_look look = {
-        .health = health, .config = config, .folder = data_dir_open_mail(config, &owner, &error)};
+    struct mailboxes_look look = {.health = health,
+                                  .config = config,
+                                  .folder = data_dir_open_folder(config, &local_service, &owner, &error)};
     struct accounts *accounts = look.folder < 0 ? NULL : accounts_open(config->data_dir, false, &error);
     if (accounts != NULL && users_borrow(owner)) { /* the mailboxes are not root's */
         accounts_each(accounts, LIST_USERS, examine_mailbox, &look, &error);

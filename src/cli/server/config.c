@@ -5,6 +5,7 @@
 
 #include "cli/options.h"
 #include "run/data_dir.h"
+#include "service/services.h"
 
 extern const struct command config_command;
 
@@ -12,7 +13,7 @@ extern const struct command config_command;
 static bool check_machine(const struct config *config, struct error *error)
 {
     struct buffer warning = {0};
-    bool fine = users_settle(config->user, &warning, error) && data_dir_check(config, error);
+    bool fine = users_settle(config->user, &warning, error) && data_dir_check(config, services, error);
     if (fine && warning.length > 0)
         fprintf(stderr, "mailboat config: warning: %s; " USERS_HINT "\n", buffer_text(&warning));
     buffer_free(&warning);

@@ -30,6 +30,7 @@
 #include "io/tls.h"
 #include "run/subprocess.h"
 #include "run/supervisor.h"
+#include "service/services.h"
 
 extern const struct command demo_command, send_command;
 
@@ -187,7 +188,7 @@ static _Noreturn void be_server(const struct demo *demo)
     signal(SIGINT, SIG_IGN); /* ^C is for the demo: it tells us by SIGTERM */
     if (log >= 0)
         dup2(log, STDERR_FILENO);
-    int code = supervisor_run(demo->config, &error);
+    int code = supervisor_run(services, demo->config, &error);
     if (error.text[0] != '\0')
         dprintf(said, "mailboat demo: %s\n", error.text);
     _exit(code);

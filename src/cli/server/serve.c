@@ -4,6 +4,7 @@
 
 #include "cli/options.h"
 #include "run/supervisor.h"
+#include "service/services.h"
 
 extern const struct command serve_command;
 
@@ -17,7 +18,7 @@ static int run(int argc, char **argv)
         return EX_USAGE;
     if (arguments.count > 0)
         return command_usage(&serve_command, "unexpected argument '%s'", arguments.at[0]);
-    int code = supervisor_run(file, &error);
+    int code = supervisor_run(services, file, &error);
     return error.text[0] == '\0' ? code : command_fail(&serve_command, &error);
 }
 

@@ -19,6 +19,7 @@
 #include "io/write.h"
 #include "run/data_dir.h"
 #include "service/quotas.h"
+#include "service/services.h"
 
 static const char sieve_plugin[] = "/usr/lib/dovecot/modules/lib90_sieve_plugin.so",
                   quota_plugin[] = "/usr/lib/dovecot/modules/lib10_quota_plugin.so";
@@ -149,7 +150,8 @@ static void add_lmtp(struct buffer *out, const struct config *config, struct pro
 bool dovecot_is_open_to_all(const struct dovecot *dovecot, const struct config *config)
 {
     return config->mailboxes.lmtp_at.path == NULL ||
-           (getpwuid(data_dir_user(config, PROCESS_LOCAL).uid) == NULL && !is_in_own_folder(dovecot, config));
+           (getpwuid(data_dir_user(config, &local_service).uid) == NULL &&
+            !is_in_own_folder(dovecot, config));
 }
 
 /* How much the mailboxes may hold: counted in maildirsize, together with what Mailboat delivers itself; the
@@ -191,7 +193,7 @@ static void add_plugins(struct buffer *out, const struct dovecot *dovecot, const
 static void add_config(struct buffer *out, const struct dovecot *dovecot, const struct config *config)
 {
     bool root = geteuid() == 0;
-    struct process_user user = data_dir_user(config, PROCESS_LOCAL);
+    struct process_user user = data_dir_user(config, &local_service);
     const char *mail = config->data_dir;
     struct arena arena = {0};
     buffer_add_text(out, "# Written by `mailboat mailboxes setup`, which writes it anew: what you add "
@@ -248,7 +250,7 @@ static void add_config(struct buffer *out, const struct dovecot *dovecot, const 
 /* For the sockets: to the one that delivers alone. */
 static bool make_lmtp_folder(const struct folder *folder, const struct config *config, struct error *error)
 {
-    struct process_user user = data_dir_user(config, PROCESS_LOCAL);
+    struct process_user user = data_dir_user(config, &local_service);
     struct folder inner;
     if (!folder_enter(&inner, folder, "lmtp", 0700, FOLDER_ANY, error))
         return false;

@@ -9,6 +9,7 @@
 #include "cli/setup/dovecot.h"
 #include "run/data_dir.h"
 #include "service/quotas.h"
+#include "service/services.h"
 
 extern const struct command mailboxes_command;
 
@@ -73,7 +74,7 @@ static bool set_up(struct config *config, bool start, bool json, struct error *e
 {
     struct dovecot dovecot;
     bool made, started = false;
-    if (!data_dir_prepare(config, error) || !data_dir_certificate(config, &made, error) ||
+    if (!data_dir_prepare(config, services, error) || !data_dir_certificate(config, &made, error) ||
         !dovecot_find(&dovecot, config, error) || !write_quotas(config, error) ||
         !dovecot_write(&dovecot, config, error) || (start && !dovecot_start(&dovecot, &started, error)))
         return false;

@@ -6,13 +6,19 @@
  */
 #include "service/auth/auth.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <sysexits.h>
 #include <unistd.h>
 
 #include "io/clock.h"
 #include "io/random.h"
+#include "run/data_dir.h"
 #include "run/users.h"
+#include "service/learned_verifier.h"
+#include "service/quotas.h"
+#include "service/services.h"
 
 /* ---- where mail goes ---- */
 
@@ -224,9 +230,48 @@ static void auth_drain(struct child *child, bool quick)
     login_drain(auth);
 }
 
-const struct child_service auth_service = {
+/* ---- in the supervisor ---- */
+
+/* Makes accounts.db where it is missing, readable by auth, and what is written from it. */
+static bool auth_prepare(const struct config *config, struct error *error)
+{
+    struct folder data;
+    struct accounts *accounts = accounts_open(config->data_dir, true, error);
+    if (accounts == NULL)
+        return false;
+    bool written = quotas_write(config, accounts, error);
+    accounts_close(accounts);
+    if (!written || geteuid() != 0)
+        return written;
+    if (!data_dir_open(&data, config, error))
+        return false;
+    int file = openat(data.descriptor, "accounts.db", O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    bool given = file >= 0 && fchown(file, 0, users_of(PROCESS_AUTH, config->user).gid) == 0 &&
+                 fchmod(file, 0640) == 0;
+    if (!given)
+        error_set_errno(error, EX_OSERR, "cannot give %s/accounts.db to the auth process", data.path);
+    if (file >= 0)
+        close(file);
+    folder_close(&data);
+    return given;
+}
+
+static void auth_told(const struct config *config, enum ipc_kind kind, int attached)
+{
+    if (kind == IPC_LEARN)
+        learned_keep(config->data_dir, attached);
+    else if (attached >= 0)
+        close(attached);
+}
+
+const struct service auth_service = {
     .role = PROCESS_AUTH,
+    .stop = STOP_ANSWERERS,
+    .keeps = SANDBOX_READS_FILES | SANDBOX_HAS_THREADS | SANDBOX_ACCEPTS,
+    .socket = AUTH_CONTROL_SOCKET,
     .kept_octets = sizeof(struct auth_kept),
+    .prepare = auth_prepare,
+    .on_told = auth_told,
     .open = auth_open,
     .start = auth_start,
     .on_message = auth_message,

@@ -17,7 +17,7 @@ bool auth_control_open(struct auth_control *control, const char *data_dir, unsig
     if (!folder_open(&data, data_dir, 0, FOLDER_TRUSTED, error))
         return false;
     const struct listen_socket wanted = {.data_dir = data_dir,
-                                         .name = "auth.sock",
+                                         .name = AUTH_CONTROL_SOCKET,
                                          .type = SOCK_SEQPACKET,
                                          .backlog = AUTH_CONTROL_CLIENTS_MAX,
                                          .mode = 0600,

@@ -15,6 +15,8 @@
 
 enum { AUTH_CONTROL_CLIENTS_MAX = 64 };
 
+#define AUTH_CONTROL_SOCKET "auth.sock" /* in the data directory */
+
 struct auth_control;
 
 struct auth_control_client {

@@ -23,7 +23,9 @@
 #include "service/local/maildir.h"
 #include "service/local/over_quota_list.h"
 #include "service/local/quota_batch.h"
+#include "service/over_quota_table.h"
 #include "service/quotas.h"
+#include "service/services.h"
 #include "store/accounts.h"
 
 /* A delivery whose answer waits for the sync. Where it has more recipients
@@ -317,7 +319,8 @@ static bool local_open_own(struct child *child, struct error *error)
     if (!quotas_open(&local->quotas, child->config, random_u64(), error))
         return false;
     sandbox_allow(child->paths, local->quotas.folder, false);
-    over_quota_table_clear(child->over_quota); /* the configuration may give them more room than it did */
+    over_quota_table_clear(child_shared(child, &over_quota_memory)); /* the configuration may give them more
+                                                                        room than it did */
     maildir_start(&local->maildir, local->folder, child->config->hostname);
     quota_batch_start(&local->quota_batch, local->folder);
     return true;
@@ -326,8 +329,8 @@ static bool local_open_own(struct child *child, struct error *error)
 static bool local_start(struct child *child, struct error *error)
 {
     struct local *local = child->service_data;
-    over_quota_list_start(&local->over_quota_list, child->loop, child->over_quota, &local->quotas,
-                          local->folder);
+    over_quota_list_start(&local->over_quota_list, child->loop, child_shared(child, &over_quota_memory),
+                          &local->quotas, local->folder);
     if (local->by_lmtp)
         lmtp_start(&local->lmtp, child, &local->over_quota_list);
     return true;
@@ -345,8 +348,13 @@ static void local_drain(struct child *child, bool quick)
     child_exit(child, EX_OK);
 }
 
-const struct child_service local_service = {
+const struct service local_service = {
     .role = PROCESS_LOCAL,
+    .stop = STOP_DELIVERY,
+    .keeps = SANDBOX_READS_FILES | SANDBOX_WRITES_FILES | SANDBOX_CALLS_ONE,
+    .folder = "mail",
+    .folder_hint = "where Dovecot serves the mailboxes: mailboat mailboxes setup --start",
+    .shares = {{&over_quota_memory, false}},
     .open = local_open,
     .open_own = local_open_own,
     .start = local_start,

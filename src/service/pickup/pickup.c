@@ -16,6 +16,7 @@
 #include "io/log.h"
 #include "io/random.h"
 #include "run/data_dir.h"
+#include "service/services.h"
 
 static struct pickup here; /* one a process */
 
@@ -292,8 +293,12 @@ static void pickup_peer(struct child *child, struct channel *peer)
         timer_set(&p->look, 0);
 }
 
-const struct child_service pickup_service = {
+const struct service pickup_service = {
     .role = PROCESS_PICKUP,
+    .stop = STOP_INTAKE,
+    .keeps = SANDBOX_READS_FILES | SANDBOX_WRITES_FILES,
+    .folder = "drop",
+    .folder_is_shared = true, /* pickup_start() opens it to everybody */
     .open = pickup_open,
     .open_own = pickup_open_own,
     .start = pickup_start,

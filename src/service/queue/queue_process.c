@@ -14,6 +14,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sysexits.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "io/clock.h"
@@ -21,6 +22,7 @@
 #include "io/log_throttle.h"
 #include "io/random.h"
 #include "service/event_log.h"
+#include "service/services.h"
 
 enum {
     STARTS_A_TURN_MAX = 32,     /* deliveries; then what arrived meanwhile has its turn */
@@ -354,8 +356,34 @@ static void queue_process_drain(struct child *child, bool quick)
     timer_set(&p->wake, 0);
 }
 
-const struct child_service queue_service = {
+/* ---- in the supervisor ---- */
+
+enum { OWNER_LOOKS = 40, OWNER_LOOK_MS = 50 };
+
+/* Two servers on one data folder would take each other's sockets. One that
+ * was killed a moment ago is given the time to be gone. */
+static bool queue_process_check_free(const struct folder *data, struct error *error)
+{
+    struct folder queue;
+    long owner = 0;
+    if (!folder_enter(&queue, data, "queue", 0, FOLDER_ANY, error))
+        return false;
+    for (int i = 0; i < OWNER_LOOKS && (owner = store_sqlite_owner_at(queue.descriptor)) != 0; i++)
+        nanosleep(&(struct timespec){.tv_nsec = OWNER_LOOK_MS * 1000 * 1000}, NULL);
+    folder_close(&queue);
+    return owner == 0 || error_set(error, EX_TEMPFAIL,
+                                   "data_dir: another mailboat works in %s already (its queue is process "
+                                   "%ld); stop it, or choose another folder",
+                                   data->path, owner);
+}
+
+const struct service queue_service = {
     .role = PROCESS_QUEUE,
+    .asks_to_the_end = true,
+    .stop = STOP_RECORDS,
+    .keeps = SANDBOX_READS_FILES | SANDBOX_WRITES_FILES | SANDBOX_ACCEPTS,
+    .folder = "queue",
+    .check_free = queue_process_check_free,
     .open = queue_process_open,
     .open_own = queue_process_open_own,
     .start = queue_process_start,

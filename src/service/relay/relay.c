@@ -11,6 +11,7 @@
 #include "io/https.h"
 #include "io/log.h"
 #include "io/random.h"
+#include "service/services.h"
 
 static struct relay here; /* one a process */
 
@@ -357,8 +358,21 @@ static void relay_supervisor(struct child *child, enum ipc_kind kind, const unio
         smarthost_secret_answered(child->service_data, &message->secret_answer);
 }
 
-const struct child_service relay_service = {
+/* What prints the smarthost's password or token. */
+static struct service_command relay_command(const struct config *config)
+{
+    const char *token = config->relay.smarthost.token_command;
+    return token != NULL ? (struct service_command){token, "relay.smarthost.token_command"}
+                         : (struct service_command){config->relay.smarthost.password_command,
+                                                    "relay.smarthost.password_command"};
+}
+
+const struct service relay_service = {
     .role = PROCESS_RELAY,
+    .stop = STOP_DELIVERY,
+    .keeps = SANDBOX_CALLS_OUT | SANDBOX_HAS_THREADS,
+    .folder = "relay",
+    .command = relay_command,
     .open = relay_open,
     .open_own = relay_open_own,
     .start = relay_start,

@@ -10,7 +10,7 @@
 
 static struct metrics_port *own_row(const struct smtpd *smtpd)
 {
-    return smtpd->child->metrics->ports[smtpd->child->number];
+    return smtpd->metrics->ports[smtpd->child->number];
 }
 
 static void add_row(struct admission *all, const struct admission_control *admission,
@@ -52,7 +52,7 @@ static void log_pressure(const struct smtpd *smtpd, bool pressed)
 static bool measure(struct smtpd *smtpd)
 {
     struct admission_control *admission = &smtpd->admission;
-    struct shared_metrics *metrics = smtpd->child->metrics;
+    struct shared_metrics *metrics = smtpd->metrics;
     admission->all = (struct admission){.max = smtpd->child->config->limits.connections,
                                         .port_count = admission->port_count};
     admission->process_count = 1;
@@ -152,7 +152,7 @@ void admission_control_enter(struct smtp_connection *connection, bool known)
     if (!known)
         count_strangers(admission, connection_limit_network(connection->network), 1);
     line_join(line_of(connection), connection);
-    bool pressed = atomic_load_explicit(&smtpd->child->metrics->pressed, memory_order_relaxed) != 0;
+    bool pressed = atomic_load_explicit(&smtpd->metrics->pressed, memory_order_relaxed) != 0;
     bool many = admission->strangers > smtpd->child->config->limits.connections / ADMISSION_CONTROL_LOOK_PART;
     look_soon(smtpd, pressed ? now_ms + ADMISSION_CONTROL_LOOK_PRESSED_MS
                      : many  ? now_ms + ADMISSION_CONTROL_LOOK_MS
@@ -274,7 +274,7 @@ static bool has_its_part(const struct admission_control *admission)
 /* Another process will send one away for the one that comes here. */
 static bool borrow(struct smtpd *smtpd)
 {
-    _Atomic uint32_t *owed = &smtpd->child->metrics->owed;
+    _Atomic uint32_t *owed = &smtpd->metrics->owed;
     uint32_t most = smtpd->child->config->limits.connections / ADMISSION_CONTROL_OWED_PART + 1;
     if (has_its_part(&smtpd->admission) || atomic_load_explicit(owed, memory_order_relaxed) >= most)
         return false;
@@ -284,7 +284,7 @@ static bool borrow(struct smtpd *smtpd)
 
 static void give_back(struct smtpd *smtpd)
 {
-    _Atomic uint32_t *owed = &smtpd->child->metrics->owed;
+    _Atomic uint32_t *owed = &smtpd->metrics->owed;
     uint32_t count = atomic_load_explicit(owed, memory_order_relaxed);
     if (count == 0 || !has_its_part(&smtpd->admission))
         return;

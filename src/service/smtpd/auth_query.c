@@ -126,7 +126,7 @@ static bool are_full(const struct smtpd *smtpd, const struct recipient *targets,
     uint64_t version = accounts_read_version(smtpd->accounts_page), now_ms = clock_now_ms();
     for (size_t i = 0; i < count; i++)
         if (!targets[i].local ||
-            !over_quota_table_has(smtpd->child->over_quota, targets[i].address, version, now_ms))
+            !over_quota_table_has(smtpd->over_quota, targets[i].address, version, now_ms))
             return false;
     return count > 0;
 }

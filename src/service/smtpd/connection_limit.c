@@ -59,7 +59,7 @@ static uint64_t mix(uint64_t value)
 uint64_t connection_limit_mark(const struct smtpd *smtpd, const struct counted_network *network)
 {
     uint64_t secret[2];
-    memcpy(secret, smtpd->child->metrics->ticket_secret, sizeof secret);
+    memcpy(secret, smtpd->metrics->ticket_secret, sizeof secret);
     return mix(mix(network->key[0] ^ secret[0]) + network->key[1] + secret[1]);
 }
 
@@ -72,7 +72,7 @@ static void slots_of(const struct smtpd *smtpd, const struct counted_network *ne
 
 static uint64_t connections_of(const struct smtpd *smtpd, const struct counted_network *network)
 {
-    struct shared_metrics *metrics = smtpd->child->metrics;
+    struct shared_metrics *metrics = smtpd->metrics;
     uint64_t all = network->connections;
     size_t slots[2];
     slots_of(smtpd, network, slots);
@@ -99,7 +99,7 @@ bool connection_limit_is_exceeded(const struct smtpd *smtpd, const struct counte
 
 static void count(const struct smtpd *smtpd, struct counted_network *network, int more)
 {
-    _Atomic uint32_t *row = smtpd->child->metrics->clients[smtpd->child->number];
+    _Atomic uint32_t *row = smtpd->metrics->clients[smtpd->child->number];
     size_t slots[2];
     slots_of(smtpd, network, slots);
     network->connections += (uint32_t)more;

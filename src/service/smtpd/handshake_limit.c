@@ -9,13 +9,13 @@
 
 static void charge(struct smtpd *smtpd, const struct handshake_network *network, int64_t cpu_us)
 {
-    handshake_budget_charge(&smtpd->child->metrics->handshakes, network, clock_now_us(), cpu_us);
+    handshake_budget_charge(&smtpd->metrics->handshakes, network, clock_now_us(), cpu_us);
 }
 
 static uint64_t wait_ms(void *owner, const struct handshake_network *network, bool begun)
 {
     struct smtpd *smtpd = owner;
-    struct handshake_budget *budget = &smtpd->child->metrics->handshakes;
+    struct handshake_budget *budget = &smtpd->metrics->handshakes;
     uint64_t wait = handshake_budget_wait_ms(budget, network, clock_now_us(), begun);
     if (wait > 0 && log_throttle_is_due(&smtpd->handshaking, clock_now_ms()))
         handshake_budget_log(network, smtpd->handshaking.times);

@@ -40,7 +40,7 @@ static uint32_t now_min(void)
 
 static struct harvest_slot *row_of(const struct smtpd *smtpd, uint64_t mark)
 {
-    return &smtpd->child->metrics->harvests[mark % (METRICS_HARVESTS / HARVEST_ROW) * HARVEST_ROW];
+    return &smtpd->metrics->harvests[mark % (METRICS_HARVESTS / HARVEST_ROW) * HARVEST_ROW];
 }
 
 /* What is known of it; `slot` is where it stands, or may stand. */
@@ -84,7 +84,7 @@ static bool is_news(const struct smtpd *smtpd, uint64_t mark, struct bytes addre
 {
     uint64_t hash = bytes_hash(address, mark);
     uint32_t mask = (1u << NAMED_MINUTE_BITS) - 1, minute = now_min() & mask;
-    _Atomic uint32_t *word = &smtpd->child->metrics->named[hash % METRICS_NAMED];
+    _Atomic uint32_t *word = &smtpd->metrics->named[hash % METRICS_NAMED];
     uint32_t before = atomic_load_explicit(word, memory_order_relaxed);
     uint32_t now = (uint32_t)(hash >> 32) << NAMED_MINUTE_BITS | minute;
     if (before != 0 && (before & ~mask) == (now & ~mask) && ((minute - before) & mask) < HARVEST_NAMED_MIN)
@@ -109,7 +109,7 @@ static bool is_counted(const struct smtpd *smtpd, const struct counted_network *
 static uint64_t mark_of_account(const struct smtp_connection *connection)
 {
     uint64_t secret;
-    memcpy(&secret, connection->smtpd->child->metrics->ticket_secret, sizeof secret);
+    memcpy(&secret, connection->smtpd->metrics->ticket_secret, sizeof secret);
     return bytes_hash(connection->session.origin.account, secret);
 }
 
@@ -226,7 +226,7 @@ static bool can_hold(const struct smtpd *smtpd)
     const struct config *config = smtpd->child->config;
     uint32_t most = config->limits.connections / (HELD_PART * config->smtpd_count);
     return smtpd->held_count <= most &&
-           atomic_load_explicit(&smtpd->child->metrics->pressed, memory_order_relaxed) == 0;
+           atomic_load_explicit(&smtpd->metrics->pressed, memory_order_relaxed) == 0;
 }
 
 bool harvest_table_refused(struct smtp_connection *connection, struct bytes address)

@@ -31,7 +31,7 @@ static bool is_of(uint64_t slot, uint64_t mark)
 
 static _Atomic uint64_t *slot_of(const struct smtpd *smtpd, uint64_t mark, int which)
 {
-    return &smtpd->child->metrics->known_clients[(which == 0 ? mark : mark >> 32) % METRICS_KNOWN_CLIENTS];
+    return &smtpd->metrics->known_clients[(which == 0 ? mark : mark >> 32) % METRICS_KNOWN_CLIENTS];
 }
 
 bool known_clients_has(const struct smtpd *smtpd, const struct counted_network *network)

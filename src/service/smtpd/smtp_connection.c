@@ -80,7 +80,7 @@ void smtp_connection_start(struct listener *listener, int descriptor, struct cou
     if (connection->next != NULL)
         connection->next->previous = connection;
     smtpd->connections = connection;
-    smtpd->child->metrics->connections[smtpd->child->number] = (uint32_t)++smtpd->connection_count;
+    smtpd->metrics->connections[smtpd->child->number] = (uint32_t)++smtpd->connection_count;
     admission_control_enter(connection, known);
     conn_start(&connection->conn, smtpd->child->loop, descriptor, &smtp_connection_events, connection);
     log_event(LOG_EVENT_DEBUG, "connected", LOG_BYTES("client", address), LOG_U64("port", listener->port));
@@ -120,7 +120,7 @@ void smtp_connection_free(struct smtp_connection *connection)
         smtpd->connections = connection->next;
     if (connection->next != NULL)
         connection->next->previous = connection->previous;
-    smtpd->child->metrics->connections[smtpd->child->number] = (uint32_t)--smtpd->connection_count;
+    smtpd->metrics->connections[smtpd->child->number] = (uint32_t)--smtpd->connection_count;
     free(connection);
     smtpd_leave_if_done(smtpd);
 }

@@ -9,6 +9,7 @@
 
 #include "io/log.h"
 #include "io/random.h"
+#include "service/services.h"
 
 static struct smtpd smtpd_here; /* one a process */
 
@@ -46,7 +47,11 @@ static bool smtpd_open(struct child *child, struct error *error)
 {
     struct smtpd *smtpd = &smtpd_here;
     const struct config *config = child->config;
-    *smtpd = (struct smtpd){.child = child, .ids = {.slot = (uint8_t)child->number}, .seed = random_u64()};
+    *smtpd = (struct smtpd){.child = child,
+                            .metrics = child_shared(child, &smtpd_metrics),
+                            .over_quota = child_shared(child, &over_quota_memory),
+                            .ids = {.slot = (uint8_t)child->number},
+                            .seed = random_u64()};
     child->service_data = smtpd;
     /* Woken by each octet that arrives, it would push aside whoever sends the next ones. */
     sched_setscheduler(0, SCHED_BATCH, &(struct sched_param){0});
@@ -63,7 +68,7 @@ static bool smtpd_open(struct child *child, struct error *error)
         return true;
     if (!tls_server_open(&smtpd->tls, config->tls.certificate, config->tls.key, error))
         return false;
-    tls_share_tickets(&smtpd->tls, child->metrics->ticket_secret);
+    tls_share_tickets(&smtpd->tls, smtpd->metrics->ticket_secret);
     tls_speak(&smtpd->tls, "smtp");
     return true;
 }
@@ -171,10 +176,23 @@ static void smtpd_drain(struct child *child, bool quick)
     smtpd_leave_if_done(smtpd);
 }
 
-const struct child_service smtpd_service = {.role = PROCESS_SMTPD,
-                                            .open = smtpd_open,
-                                            .start = smtpd_start,
-                                            .on_message = smtpd_message,
-                                            .on_peer = smtpd_peer,
-                                            .on_peer_lost = smtpd_peer_lost,
-                                            .on_drain = smtpd_drain};
+static uint32_t smtpd_count(const struct config *config)
+{
+    return config->smtpd_count;
+}
+
+const struct service smtpd_service = {.role = PROCESS_SMTPD,
+                                      .count = smtpd_count,
+                                      .overlaps = true,
+                                      .asks_to_the_end = true,
+                                      .stop = STOP_INTAKE,
+                                      .keeps = SANDBOX_ACCEPTS | SANDBOX_FILLS_FILES,
+                                      .socket = "submit.sock",
+                                      .listens = true,
+                                      .shares = {{&smtpd_metrics, false}, {&over_quota_memory, true}},
+                                      .open = smtpd_open,
+                                      .start = smtpd_start,
+                                      .on_message = smtpd_message,
+                                      .on_peer = smtpd_peer,
+                                      .on_peer_lost = smtpd_peer_lost,
+                                      .on_drain = smtpd_drain};

@@ -21,10 +21,12 @@
 #include "io/conn.h"
 #include "io/log_throttle.h"
 #include "run/child.h"
+#include "service/over_quota_table.h"
 #include "service/recipient_cache.h"
 #include "service/smtpd/client_log_throttle.h"
 #include "service/smtpd/connection_limit.h"
 #include "service/smtpd/harvest_table.h"
+#include "service/smtpd/metrics.h"
 
 enum {
     ACCEPTS_A_TURN_MAX = 8,   /* of one listener: the other smtpd processes shall have some too */
@@ -133,6 +135,8 @@ struct smtp_connection {
 
 struct smtpd {
     struct child *child;
+    struct shared_metrics *metrics;            /* its own row is connections[child->number] */
+    const struct over_quota_table *over_quota; /* which local writes */
     struct listener *listeners;
     size_t listener_count;
     struct listener web_listener; /* of those whom the web process hands over: it has no socket of its own */

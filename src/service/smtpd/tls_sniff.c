@@ -51,7 +51,7 @@ static uint32_t now_h(void)
 
 static _Atomic uint64_t *slot_of(const struct listener *listener, uint64_t mark)
 {
-    return &listener->smtpd->child->metrics->tls_history[mark % METRICS_TLS_HISTORY];
+    return &listener->smtpd->metrics->tls_history[mark % METRICS_TLS_HISTORY];
 }
 
 /* What was learned lately, or nothing. */

@@ -13,6 +13,7 @@
 #include "core/port/tls_client_hello.h"
 #include "io/clock.h"
 #include "io/log.h"
+#include "service/handshake_budget.h"
 #include "service/web/web.h"
 
 struct tls_client {

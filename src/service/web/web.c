@@ -21,6 +21,7 @@
 
 #include "io/log.h"
 #include "run/subprocess.h"
+#include "service/services.h"
 #include "store/accounts.h"
 
 /* A request on its way: what was uploaded. */
@@ -447,9 +448,17 @@ static void web_drain(struct child *child, bool quick)
     child_exit(child, EX_OK); /* an answer that is cut is asked for again */
 }
 
-const struct child_service web_service = {.role = PROCESS_WEB,
-                                          .open = web_open,
-                                          .start = web_start,
-                                          .on_message = web_message,
-                                          .on_peer = web_peer,
-                                          .on_drain = web_drain};
+static uint32_t web_count(const struct config *config)
+{
+    return config->web.port != 0 || config->web.tls_port != 0;
+}
+
+const struct service web_service = {.role = PROCESS_WEB,
+                                    .count = web_count,
+                                    .stop = STOP_INTAKE,
+                                    .keeps = SANDBOX_ACCEPTS,
+                                    .open = web_open,
+                                    .start = web_start,
+                                    .on_message = web_message,
+                                    .on_peer = web_peer,
+                                    .on_drain = web_drain};

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* children_links: the channels between the processes; who asks whom is in the table of ipc/ (ipc_asks). */
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "io/clock.h"
+#include "io/log.h"
+#include "run/children.h"
+
+static void send_peer(struct supervised *whom, const struct supervised *about, int descriptor)
+{
+    struct ipc_peer peer = {.role = about->service->role, .number = about->number};
+    channel_send(&whom->control, IPC_PEER, &peer, descriptor);
+    watch_change(&whom->watch, true, channel_wants_write(&whom->control));
+}
+
+static void link_new(struct children *children, struct supervised *asker, struct supervised *answerer)
+{
+    int ends[2];
+    struct error error;
+    if (!channel_pair(ends, &error)) {
+        if (log_throttle_is_due(&children->joining, clock_now_ms()))
+            log_event(LOG_EVENT_ERROR, "channel_failed", LOG_TEXT("reason", error.text));
+        timer_set(&children->rejoin, REJOIN_MS);
+        return;
+    }
+    log_throttle_recovered(&children->joining, clock_now_ms());
+    struct child_link *link = memory_new(sizeof *link);
+    *link = (struct child_link){children->links, asker, answerer, ends[1]};
+    children->links = link;
+    send_peer(asker, answerer, ends[0]);
+    send_peer(answerer, asker, ends[1]);
+    close(ends[0]);
+}
+
+static void link_remove(struct children *children, struct child_link *link)
+{
+    for (struct child_link **at = &children->links; *at != NULL; at = &(*at)->next)
+        if (*at == link) {
+            *at = link->next;
+            break;
+        }
+    close(link->kept);
+    free(link);
+}
+
+void children_unlink_dead(struct children *children, struct supervised *dead, bool succeeds)
+{
+    for (struct child_link *link = children->links, *next; link != NULL; link = next) {
+        next = link->next;
+        if (link->asker == dead || (link->answerer == dead && !succeeds))
+            link_remove(children, link);
+    }
+}
+
+static bool linked(const struct children *children, const struct supervised *asker,
+                   const struct supervised *answerer)
+{
+    for (const struct child_link *link = children->links; link != NULL; link = link->next)
+        if (link->asker == asker && link->answerer == answerer)
+            return true;
+    return false;
+}
+
+void children_join(struct children *children, struct supervised *child)
+{
+    for (struct supervised *other = children->first; other != NULL; other = other->next) {
+        if (!children_is_alive(other) || other == child)
+            continue;
+        /* One that drains answers no new asker, and asks no new answerer. */
+        if (other->stage == CHILD_DRAINING && !other->service->asks_to_the_end)
+            continue;
+        if (ipc_asks(child->service->role, other->service->role) && other->stage != CHILD_DRAINING &&
+            !linked(children, child, other))
+            link_new(children, child, other);
+        if (ipc_asks(other->service->role, child->service->role) && !linked(children, other, child))
+            link_new(children, other, child);
+    }
+}
+
+void children_rejoin(void *owner)
+{
+    struct children *children = owner;
+    for (struct supervised *child = children->first; child != NULL; child = child->next)
+        if (children_is_alive(child) && child->stage != CHILD_DRAINING)
+            children_join(children, child);
+}
+
+void children_link_lost(struct supervised *child, const struct ipc_peer *peer)
+{
+    struct children *children = child->children;
+    for (struct child_link *link = children->links, *next; link != NULL; link = next) {
+        next = link->next;
+        const struct supervised *other = link->asker == child      ? link->answerer
+                                         : link->answerer == child ? link->asker
+                                                                   : NULL;
+        if (other != NULL && other->service->role == peer->role && other->number == peer->number)
+            link_remove(children, link);
+    }
+    timer_set(&children->rejoin, REJOIN_MS);
+}
+
+void children_inherit_links(struct children *children, struct supervised *child)
+{
+    for (struct child_link *link = children->links; link != NULL; link = link->next)
+        if (link->answerer == child)
+            send_peer(child, link->asker, link->kept);
+}
