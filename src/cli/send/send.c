@@ -153,7 +153,7 @@ static void print_route(const struct server_connection *connection, const struct
 
 /* ---- what came of it ---- */
 
-static void print_results_as_json(const struct submission *s, const struct send_options *wish)
+static void print_results_as_json(const struct client_submission *s, const struct send_options *wish)
 {
     json_t *recipients = json_array();
     for (size_t i = 0; i < s->envelope.recipient_count; i++) {
@@ -176,7 +176,7 @@ static void print_results_as_json(const struct submission *s, const struct send_
     json_decref(facts);
 }
 
-static int print_results(const struct submission *s, const struct send_options *wish)
+static int print_results(const struct client_submission *s, const struct send_options *wish)
 {
     size_t accepted = 0;
     int exit_code = EX_OK;
@@ -222,10 +222,10 @@ static int submit(const struct send_options *wish, struct outgoing_message *mess
 {
     struct server_connection *connection = memory_new(sizeof *connection);
     struct error error = {0};
-    struct submission s = {.connection = connection,
-                           .message = message,
-                           .envelope = outgoing_message_envelope(message),
-                           .shows_progress = isatty(STDERR_FILENO) && !wish->quiet};
+    struct client_submission s = {.connection = connection,
+                                  .message = message,
+                                  .envelope = outgoing_message_envelope(message),
+                                  .shows_progress = isatty(STDERR_FILENO) && !wish->quiet};
     bool connected = wish->host != NULL ? server_connection_host(connection, wish, &error)
                                         : server_connection_here(connection, wish, &error);
     if (wish->host != NULL && wish->user != NULL)

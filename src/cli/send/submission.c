@@ -5,7 +5,7 @@
 
 enum { PROGRESS_OCTETS = 4 * 1024 * 1024 };
 
-static void give_content(struct submission *s, bool begins)
+static void give_content(struct client_submission *s, bool begins)
 {
     static char run[CONTENT_RUN_MAX];
     if (begins && s->told > 0) { /* for the recipients of another transaction */
@@ -26,7 +26,7 @@ static void give_content(struct submission *s, bool begins)
     server_connection_drain(s->connection);
 }
 
-static struct client_result keep(struct submission *s, const struct client_result *said)
+static struct client_result keep(struct client_submission *s, const struct client_result *said)
 {
     struct client_result kept = *said;
     kept.enhanced = arena_copy(&s->arena, said->enhanced);
@@ -34,14 +34,14 @@ static struct client_result keep(struct submission *s, const struct client_resul
     return kept;
 }
 
-static void take_results(struct submission *s, const struct client_action *action)
+static void take_results(struct client_submission *s, const struct client_action *action)
 {
     s->results = ARENA_ARRAY(&s->arena, struct client_result, action->result_count);
     for (size_t i = 0; i < action->result_count; i++)
         s->results[i] = keep(s, &action->results[i]);
 }
 
-static void ready(struct submission *s)
+static void ready(struct client_submission *s)
 {
     if (s->user.length > 0 && !s->signed_in) {
         s->signed_in = true;
@@ -53,7 +53,7 @@ static void ready(struct submission *s)
     }
 }
 
-bool submission_run(struct submission *s)
+bool submission_run(struct client_submission *s)
 {
     struct client_action action;
     if (s->connection->session != &s->connection->own_session) /* the race took its first READY */
@@ -75,7 +75,7 @@ bool submission_run(struct submission *s)
     }
 }
 
-void submission_free(struct submission *s)
+void submission_free(struct client_submission *s)
 {
     arena_clear(&s->arena);
     s->results = NULL;

@@ -10,7 +10,7 @@
 #include "cli/send/outgoing_message.h"
 #include "cli/send/server_connection.h"
 
-struct submission {
+struct client_submission {
     struct server_connection *connection;
     struct outgoing_message *message; /* its file is read from where it stands */
     struct envelope envelope;
@@ -26,7 +26,7 @@ struct submission {
 };
 
 /* Carries it out to the end of the session; true when there are results. */
-bool submission_run(struct submission *submission);
-void submission_free(struct submission *submission);
+bool submission_run(struct client_submission *submission);
+void submission_free(struct client_submission *submission);
 
 #endif

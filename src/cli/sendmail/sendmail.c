@@ -153,7 +153,7 @@ static void refuse(struct sendmail_run *s, const struct recipient *recipient,
 static bool submit_some(struct sendmail_run *s, struct outgoing_message *message, struct envelope *left)
 {
     struct server_connection *connection = memory_new(sizeof *connection);
-    struct submission submission = {.connection = connection, .message = message, .envelope = *left};
+    struct client_submission submission = {.connection = connection, .message = message, .envelope = *left};
     struct error unreached;
     size_t kept = 0, before = left->recipient_count;
     rewind(message->file);
