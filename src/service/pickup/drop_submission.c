@@ -1,16 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <errno.h>
+#include <assert.h>
 #include <stdio.h>
-#include <unistd.h>
 
-#include "core/message/received.h"
-#include "core/server/content.h"
 #include "io/clock.h"
 #include "io/log.h"
-#include "io/write.h"
+#include "io/random.h"
 #include "service/pickup/pickup.h"
 
-enum { RECEIVED_SIZE = 2048, RUN_MAX = 64 * 1024 };
+enum { RUN_MAX = 64 * 1024 };
 
 static void give_some(struct pickup *p);
 static void report(struct pickup *p);
@@ -18,47 +15,20 @@ static void report(struct pickup *p);
 void drop_submission_end(struct pickup *p, enum drop_submission_end how, const char *why)
 {
     struct drop_submission *submission = &p->submission;
-    struct channel *queue = child_peer(p->child, PROCESS_QUEUE);
-    if (submission->spool != 0 && queue != NULL)
-        child_send(p->child, queue, IPC_SPOOL_DROP, &(struct ipc_spool_drop){submission->spool}, -1);
-    permission_end(p, how == DROP_SUBMISSION_STORED);
-    submission->step = DROP_SUBMISSION_NONE;
-    submission->spool = 0;
-    buffer_free(&submission->content);
+    submission_settle(&submission->submission, how == DROP_SUBMISSION_STORED);
+    submission_drop(&submission->submission);
+    submission->busy = submission->copying = false;
+    header_free(&submission->header);
     map_free(&submission->seen);
+    buffer_free(&submission->report);
     pickup_submission_ended(p, how, why);
-}
-
-static enum process_role answerer(enum drop_submission_step step)
-{
-    return step == DROP_SUBMISSION_SENDER || step == DROP_SUBMISSION_LIMIT ||
-                   step == DROP_SUBMISSION_RECIPIENT
-               ? PROCESS_AUTH
-               : PROCESS_QUEUE;
-}
-
-/* When nobody is there the file waits. */
-void drop_submission_ask(struct pickup *p, enum drop_submission_step step, enum ipc_kind kind,
-                         const void *message)
-{
-    struct channel *peer = child_peer(p->child, answerer(step));
-    p->submission.step = step;
-    if (peer == NULL || !child_send(p->child, peer, kind, message, -1))
-        drop_submission_end(p, DROP_SUBMISSION_LATER, NULL);
-}
-
-uint64_t drop_submission_request(struct pickup *p)
-{
-    return p->submission.request = ++p->last_request;
 }
 
 /* ---- where recipients go ---- */
 
 static void ask_about(struct pickup *p, struct bytes address)
 {
-    struct ipc_recipient asked = {
-        .request = drop_submission_request(p), .account = p->submission.origin.account, .address = address};
-    drop_submission_ask(p, DROP_SUBMISSION_RECIPIENT, IPC_RECIPIENT, &asked);
+    submission_ask_recipient(&p->submission.submission, p->submission.origin.account, address);
 }
 
 static void ask_next(struct pickup *p)
@@ -127,18 +97,20 @@ static const struct recipient *asked_recipient(struct drop_submission *submissio
     return submission->reporting ? sender : &submission->drop_file.envelope.recipients[submission->asked++];
 }
 
-static void recipient_answered(struct pickup *p, const struct ipc_recipient_answer *answer)
+static void recipient_answered(void *owner, enum recipient_verdict verdict, const struct recipient *targets,
+                               size_t count)
 {
+    struct pickup *p = owner;
     struct drop_submission *submission = &p->submission;
     struct recipient sender;
-    bool known = answer->verdict == RECIPIENT_KNOWN && answer->target_count > 0;
-    if (!known && answer->verdict != RECIPIENT_UNKNOWN) {
+    bool known = verdict == RECIPIENT_KNOWN;
+    if (!known && verdict != RECIPIENT_UNKNOWN) {
         drop_submission_end(p, DROP_SUBMISSION_LATER, NULL);
         return;
     }
     const struct recipient *asked = asked_recipient(submission, &sender);
-    for (size_t i = 0; known && i < answer->target_count; i++)
-        add_target(submission, &answer->targets[i], asked);
+    for (size_t i = 0; known && i < count; i++)
+        add_target(submission, &targets[i], asked);
     if (!known && submission->reporting) {
         log_event(LOG_EVENT_WARN, "dropped", LOG_BYTES("to", asked->address),
                   LOG_TEXT("reason", "no such mailbox: nobody is left to tell"));
@@ -171,45 +143,23 @@ static const char *fault_text(enum content_fault fault)
     return NULL;
 }
 
-static bool put(struct drop_submission *submission, int file, struct bytes octets)
+/* One run of the file. False with *wrong where it is bad, without where it cannot be done now. */
+static bool copy_run(struct drop_submission *submission, const char **wrong)
 {
-    if (file >= 0)
-        return write_all(file, octets);
-    buffer_add(&submission->content, octets);
-    return true;
-}
-
-/* Copies the message behind the Received field that stands in `content`, into
- * it or (where there is one) into the file. False with *wrong where it is bad,
- * without where it cannot be done now. */
-static bool copy_message(struct drop_submission *submission, int file, const char **wrong)
-{
-    struct content content;
     struct content_run run;
     char room[RUN_MAX];
     const uint64_t size = submission->drop_file.envelope.size;
-    content_start(&content, size, false, false);
-    submission->size = submission->content.length + size;
-    if (file >= 0 && !write_all(file, buffer_bytes(&submission->content)))
+    ssize_t count = drop_file_read(&submission->drop_file, submission->copied, room, sizeof room);
+    *wrong = count < 0 ? "it is not whole: it ended early" : NULL;
+    if (count <= 0)
         return false;
-    for (uint64_t at = 0; at < size;) {
-        ssize_t count = drop_file_read(&submission->drop_file, at, room, sizeof room);
-        if (count <= 0) {
-            *wrong = count < 0 ? "it is not whole: it ended early" : NULL;
-            return false;
-        }
-        at += (uint64_t)count;
-        struct bytes octets = bytes_of(room, (size_t)count);
-        content_feed_chunk(&content, octets, at == size, &run);
-        if (content.fault != CONTENT_FINE) {
-            *wrong = fault_text(content.fault);
-            return false;
-        }
-        if (!put(submission, file, octets))
-            return false;
-    }
-    if (file >= 0)
-        buffer_free(&submission->content);
+    submission->copied += (uint64_t)count;
+    struct bytes octets = bytes_of(room, (size_t)count);
+    content_feed_chunk(&submission->content, octets, submission->copied == size, &run);
+    *wrong = fault_text(submission->content.fault);
+    if (submission->content.fault != CONTENT_FINE)
+        return false;
+    submission_write(&submission->submission, octets);
     return true;
 }
 
@@ -218,26 +168,26 @@ static bool copy_message(struct drop_submission *submission, int file, const cha
 static void submit(struct pickup *p)
 {
     struct drop_submission *submission = &p->submission;
-    struct ipc_submit submitted = {.request = drop_submission_request(p),
-                                   .id = submission->id,
-                                   .spool = submission->spool,
-                                   .envelope = submission->drop_file.envelope,
-                                   .origin = submission->origin,
-                                   .content = buffer_bytes(&submission->content)};
-    submitted.envelope.recipients = submission->targets + submission->given;
-    submitted.envelope.recipient_count = submission->giving;
-    submitted.envelope.size = submission->size;
-    if (submission->reporting) {
-        submitted.envelope = (struct envelope){.body = bytes_is_ascii(submitted.content) ? BODY_7BIT
-                                                                                         : BODY_8BITMIME,
-                                               .smtputf8 = submission->drop_file.envelope.smtputf8,
-                                               .size = submission->size,
-                                               .recipients = submitted.envelope.recipients,
-                                               .recipient_count = submission->giving};
-        submitted.origin = (struct origin){.client_address = BYTES("local"), .protocol = BYTES("report")};
+    submission->copying = false;
+    submission->given_envelope.size = submission->submission.size;
+    submission_submit(&submission->submission);
+}
+
+/* As far as there is room; the rest follows then. */
+static void copy(struct pickup *p)
+{
+    struct drop_submission *submission = &p->submission;
+    const char *wrong = NULL;
+    while (!submission->reporting && submission->copied < submission->drop_file.envelope.size) {
+        if (submission_waits(&submission->submission))
+            return;
+        if (!copy_run(submission, &wrong)) {
+            drop_submission_end(p, wrong != NULL ? DROP_SUBMISSION_BAD : DROP_SUBMISSION_LATER, wrong);
+            return;
+        }
     }
-    submission->spool = 0; /* it is queue's now */
-    drop_submission_ask(p, DROP_SUBMISSION_SUBMIT, IPC_SUBMIT, &submitted);
+    if (!submission_waits(&submission->submission))
+        submit(p);
 }
 
 /* As many targets as one message to queue may have. */
@@ -252,85 +202,74 @@ static size_t next_targets(const struct drop_submission *submission)
     return count;
 }
 
-static void fail_copy(struct pickup *p, const char *wrong)
+static const struct origin *origin_of(const struct drop_submission *submission)
 {
-    drop_submission_end(p, wrong != NULL ? DROP_SUBMISSION_BAD : DROP_SUBMISSION_LATER, wrong);
+    static const struct origin report = {.client_address = BYTES("local"), .protocol = BYTES("report")};
+    return submission->reporting ? &report : &submission->origin;
 }
 
 /* The rest of the targets, or what comes after them. */
 static void give_some(struct pickup *p)
 {
     struct drop_submission *submission = &p->submission;
-    const char *wrong = NULL;
     if (submission->given == submission->target_count) {
         report(p);
         return;
     }
-    submission->giving = next_targets(submission);
-    if (submission->reporting) { /* it is written already */
-        submit(p);
-        return;
-    }
-    struct envelope said = submission->drop_file.envelope;
-    said.recipients = submission->targets + submission->given;
-    said.recipient_count = submission->giving;
-    submission->id = queue_id_next(&p->ids, clock_epoch_us());
-    buffer_clear(&submission->content);
-    received_add(&submission->content, &submission->origin, &said, bytes_of_text(p->child->config->hostname),
-                 submission->id, clock_epoch_ms());
-    if (submission->content.length + said.size > INLINE_CONTENT_MAX)
-        drop_submission_ask(p, DROP_SUBMISSION_SPOOL, IPC_SPOOL,
-                            &(struct ipc_spool){drop_submission_request(p)});
-    else if (copy_message(submission, -1, &wrong))
-        submit(p);
+    struct envelope *envelope = &submission->given_envelope;
+    if (!submission->reporting)
+        *envelope = submission->drop_file.envelope;
+    envelope->recipients = submission->targets + submission->given;
+    envelope->recipient_count = next_targets(submission);
+    if (!submission_has_begun(&submission->submission)) /* the report has, see write_report() */
+        submission_begin(&submission->submission, envelope, origin_of(submission));
+    submission->copied = 0;
+    submission->copying = true;
+    content_start(&submission->content, submission->drop_file.envelope.size, false, false);
+    if (submission->reporting)
+        submission_write(&submission->submission, buffer_bytes(&submission->report));
     else
-        fail_copy(p, wrong);
+        submission_add_received(&submission->submission);
+    copy(p);
 }
 
-static void spool_answered(struct pickup *p, const struct ipc_spool_answer *answer, int file)
+static void go_on(void *owner)
 {
-    const char *wrong = NULL;
-    if (answer->verdict != STORE_DONE || file < 0) {
-        p->submission.spool = answer->verdict == STORE_DONE ? answer->spool : 0;
-        drop_submission_end(p, DROP_SUBMISSION_LATER, NULL);
-        return;
-    }
-    p->submission.spool = answer->spool;
-    if (copy_message(&p->submission, file, &wrong))
-        submit(p);
-    else
-        fail_copy(p, wrong);
+    struct pickup *p = owner;
+    if (p->submission.copying && !submission_waits(&p->submission.submission))
+        copy(p);
 }
 
-static void log_accepted(const struct drop_submission *submission)
+static void log_accepted(const struct drop_submission *submission, uint64_t id)
 {
-    bool one = submission->giving == 1;
-    struct bytes sender = submission->reporting ? BYTES("<>") : submission->drop_file.envelope.sender;
-    log_event(LOG_EVENT_INFO, "accepted", LOG_ID(submission->id), LOG_BYTES("from", sender),
-              LOG_BYTES("to", one ? submission->targets[submission->given].address : bytes_none()),
-              LOG_U64("recipients", submission->giving), LOG_U64("size", submission->size),
+    const struct envelope *envelope = &submission->given_envelope;
+    bool one = envelope->recipient_count == 1;
+    struct bytes sender = submission->reporting ? BYTES("<>") : envelope->sender;
+    log_event(LOG_EVENT_INFO, "accepted", LOG_ID(id), LOG_BYTES("from", sender),
+              LOG_BYTES("to", one ? envelope->recipients[0].address : bytes_none()),
+              LOG_U64("recipients", envelope->recipient_count), LOG_U64("size", envelope->size),
               LOG_TEXT("client", "local"), LOG_TEXT("protocol", submission->reporting ? "report" : "local"),
               LOG_BYTES("account", submission->origin.account));
 }
 
-static void submit_answered(struct pickup *p, const struct ipc_submit_answer *answer)
+static void ended(void *owner, uint64_t id, enum store_verdict verdict)
 {
+    struct pickup *p = owner;
     struct drop_submission *submission = &p->submission;
-    if (answer->verdict != STORE_DONE) {
-        log_event(
-            LOG_EVENT_WARN, "not_stored", LOG_ID(submission->id),
-            LOG_BYTES("account", submission->origin.account),
-            LOG_TEXT("reason", answer->verdict == STORE_FULL ? "no room" : "the queue could not store it"));
+    if (verdict != STORE_DONE) {
+        log_event(LOG_EVENT_WARN, "not_stored", LOG_ID(id), LOG_BYTES("account", submission->origin.account),
+                  LOG_TEXT("reason", verdict == STORE_FULL ? "no room" : "the queue could not store it"));
         drop_submission_end(p, DROP_SUBMISSION_LATER, NULL);
         return;
     }
-    log_accepted(submission);
-    submission->given += submission->giving;
+    log_accepted(submission, id);
+    submission->given += submission->given_envelope.recipient_count;
     give_some(p);
 }
 
 /* ---- who is not there ---- */
 
+/* As a submission that has begun: it has its id, and as yet no recipients. */
 static bool write_report(struct pickup *p)
 {
     struct drop_submission *submission = &p->submission;
@@ -338,9 +277,11 @@ static bool write_report(struct pickup *p)
     char *room = arena_take(&submission->drop_file.arena, DSN_RETURNED_MAX);
     ssize_t count = drop_file_read(drop_file, 0, room, DSN_RETURNED_MAX);
     uint64_t now_ms = clock_epoch_ms();
-    submission->id = queue_id_next(&p->ids, now_ms * 1000);
+    submission->reporting = true;
+    submission->given_envelope = (struct envelope){.smtputf8 = drop_file->envelope.smtputf8};
+    submission_begin(&submission->submission, &submission->given_envelope, origin_of(submission));
     struct dsn dsn = {.hostname = bytes_of_text(p->child->config->hostname),
-                      .id = submission->id,
+                      .id = submission->submission.id,
                       .now_ms = now_ms,
                       .arrived_ms = now_ms,
                       .envelope = &drop_file->envelope,
@@ -348,9 +289,9 @@ static bool write_report(struct pickup *p)
                       .recipient_count = submission->unknown_count,
                       .content = bytes_of(room, count > 0 ? (size_t)count : 0),
                       .content_is_whole = drop_file->envelope.size <= DSN_RETURNED_MAX};
-    buffer_clear(&submission->content);
-    bool written = dsn_add(&submission->content, &dsn);
-    submission->size = submission->content.length;
+    bool written = dsn_add(&submission->report, &dsn);
+    submission->given_envelope.body = bytes_is_ascii(buffer_bytes(&submission->report)) ? BODY_7BIT
+                                                                                        : BODY_8BITMIME;
     return written;
 }
 
@@ -378,14 +319,29 @@ static void report(struct pickup *p)
         drop_submission_end(p, DROP_SUBMISSION_STORED, NULL);
         return;
     }
-    submission->reporting = true;
     submission->target_count = submission->given = 0;
     map_free(&submission->seen);
-    map_start(&submission->seen, p->last_request);
+    map_start(&submission->seen, random_u64());
     ask_about(p, submission->drop_file.envelope.sender);
 }
 
 /* ---- its life ---- */
+
+static void sender_answered(void *owner, enum sender_verdict verdict)
+{
+    permission_sender_answered(owner, verdict);
+}
+
+static void limit_answered(void *owner, enum limit_verdict verdict, uint32_t number)
+{
+    permission_limit_answered(owner, verdict, number);
+}
+
+static const struct submission_events drop_submission_events = {.sender = sender_answered,
+                                                                .limit = limit_answered,
+                                                                .recipient = recipient_answered,
+                                                                .ended = ended,
+                                                                .go_on = go_on};
 
 void drop_submission_begin(struct pickup *p)
 {
@@ -397,44 +353,13 @@ void drop_submission_begin(struct pickup *p)
                                          .client_address = BYTES("local"),
                                          .client_helo = bytes_of_text(p->child->config->hostname),
                                          .protocol = BYTES("local")};
-    map_start(&submission->seen, p->last_request);
+    map_start(&submission->seen, random_u64());
+    submission->busy = true;
+    submission_start(&submission->submission, &p->submissions, &drop_submission_events, p);
     permission_ask(p);
 }
 
 void drop_submission_go_on(struct pickup *p)
 {
     ask_next(p);
-}
-
-void drop_submission_answered(struct pickup *p, enum ipc_kind kind, union ipc_message *message, int attached)
-{
-    struct drop_submission *submission = &p->submission;
-    if (kind == IPC_SENDER_ANSWER && submission->step == DROP_SUBMISSION_SENDER &&
-        message->sender_answer.request == submission->request)
-        permission_sender_answered(p, &message->sender_answer);
-    else if (kind == IPC_LIMIT_ANSWER && submission->step == DROP_SUBMISSION_LIMIT &&
-             message->limit_answer.request == submission->request)
-        permission_limit_answered(p, &message->limit_answer);
-    else if (kind == IPC_RECIPIENT_ANSWER && submission->step == DROP_SUBMISSION_RECIPIENT &&
-             message->recipient_answer.request == submission->request)
-        recipient_answered(p, &message->recipient_answer);
-    else if (kind == IPC_SPOOL_ANSWER && submission->step == DROP_SUBMISSION_SPOOL &&
-             message->spool_answer.request == submission->request)
-        spool_answered(p, &message->spool_answer, attached);
-    else if (kind == IPC_SUBMIT_ANSWER && submission->step == DROP_SUBMISSION_SUBMIT &&
-             message->submit_answer.request == submission->request)
-        submit_answered(p, &message->submit_answer);
-    if (attached >= 0)
-        close(attached);
-}
-
-void drop_submission_lost(struct pickup *p, enum process_role peer)
-{
-    struct drop_submission *submission = &p->submission;
-    if (submission->step == DROP_SUBMISSION_NONE)
-        return;
-    if (peer == PROCESS_QUEUE)
-        submission->spool = 0; /* it went with it */
-    if (peer == answerer(submission->step))
-        drop_submission_end(p, DROP_SUBMISSION_LATER, NULL);
 }

@@ -16,22 +16,16 @@ enum { LOOK_OCTETS = 16 * 1024 };
 static void ask_limit(struct pickup *p)
 {
     struct drop_submission *submission = &p->submission;
-    struct ipc_limit asked = {.request = drop_submission_request(p),
-                              .account = submission->origin.account,
-                              .recipients = (uint32_t)submission->drop_file.envelope.recipient_count};
-    drop_submission_ask(p, DROP_SUBMISSION_LIMIT, IPC_LIMIT, &asked);
+    submission_ask_limit(&submission->submission, submission->origin.account,
+                         (uint32_t)submission->drop_file.envelope.recipient_count);
 }
 
-void permission_limit_answered(struct pickup *p, const struct ipc_limit_answer *answer)
+void permission_limit_answered(struct pickup *p, enum limit_verdict verdict, uint32_t number)
 {
-    struct drop_submission *submission = &p->submission;
-    switch (answer->verdict) {
-    case LIMIT_FINE:
-        submission->limit_request = answer->request;
-        drop_submission_go_on(p);
-        break;
+    switch (verdict) {
+    case LIMIT_FINE: drop_submission_go_on(p); break;
     case LIMIT_REACHED:
-        submission->wait_s = answer->number;
+        p->submission.wait_s = number;
         drop_submission_end(p, DROP_SUBMISSION_WAITS, NULL);
         break;
     case LIMIT_TOO_MANY:
@@ -39,29 +33,15 @@ void permission_limit_answered(struct pickup *p, const struct ipc_limit_answer *
             p, DROP_SUBMISSION_BAD,
             "it has more recipients than its user may write to in an hour (submission.local)");
         break;
-    default: drop_submission_end(p, DROP_SUBMISSION_LATER, NULL); break;
+    case LIMIT_UNAVAILABLE: drop_submission_end(p, DROP_SUBMISSION_LATER, NULL); break;
     }
-}
-
-/* Settles what was counted. */
-void permission_end(struct pickup *p, bool sent)
-{
-    struct drop_submission *submission = &p->submission;
-    struct channel *auth = child_peer(p->child, PROCESS_AUTH);
-    if (submission->limit_request != 0 && auth != NULL)
-        child_send(p->child, auth, IPC_LIMIT_END,
-                   &(struct ipc_limit_end){.request = submission->limit_request, .sent = sent}, -1);
-    submission->limit_request = 0;
-    header_free(&submission->header);
 }
 
 /* ---- as whom ---- */
 
 static void ask_sender(struct pickup *p, struct bytes address)
 {
-    struct ipc_sender asked = {
-        .request = drop_submission_request(p), .account = p->submission.origin.account, .address = address};
-    drop_submission_ask(p, DROP_SUBMISSION_SENDER, IPC_SENDER, &asked);
+    submission_ask_sender(&p->submission.submission, p->submission.origin.account, address);
 }
 
 static void ask_author(struct pickup *p)
@@ -113,14 +93,14 @@ static void look_at_header(struct pickup *p)
         drop_submission_end(p, wrong != NULL ? DROP_SUBMISSION_BAD : DROP_SUBMISSION_LATER, wrong);
 }
 
-void permission_sender_answered(struct pickup *p, const struct ipc_sender_answer *answer)
+void permission_sender_answered(struct pickup *p, enum sender_verdict verdict)
 {
-    if (answer->verdict == SENDER_FORBIDDEN)
+    if (verdict == SENDER_FORBIDDEN)
         drop_submission_end(
             p, DROP_SUBMISSION_BAD,
             "it is from another one's account, or from none of its user's senders; add that to senders in "
             "submission.local.users");
-    else if (answer->verdict != SENDER_ALLOWED)
+    else if (verdict != SENDER_ALLOWED)
         drop_submission_end(p, DROP_SUBMISSION_LATER, NULL);
     else if (p->submission.asks_author)
         ask_author(p);

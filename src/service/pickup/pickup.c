@@ -157,7 +157,7 @@ static void take_next(struct pickup *p)
 
 static bool is_busy(const struct pickup *p)
 {
-    return p->submission.step != DROP_SUBMISSION_NONE;
+    return p->submission.busy;
 }
 
 /* The next one has a turn of its own. */
@@ -214,12 +214,16 @@ static void news(void *owner, bool readable, bool writable)
 static void pickup_message(struct child *child, struct channel *from, enum ipc_kind kind,
                            union ipc_message *message, int attached)
 {
-    drop_submission_answered(child->service_data, kind, message, attached);
+    struct pickup *p = child->service_data;
+    submissions_answered(&p->submissions, kind, message, attached);
 }
 
 static void pickup_peer_lost(struct child *child, struct channel *peer)
 {
-    drop_submission_lost(child->service_data, peer->peer);
+    struct pickup *p = child->service_data;
+    if (p->submission.busy && peer->peer == PROCESS_QUEUE)
+        submission_queue_lost(&p->submission.submission);
+    questions_peer_lost(&p->submissions.questions, peer->peer);
 }
 
 /* ---- beginning and end ---- */
@@ -238,7 +242,7 @@ static void watch_folder(struct pickup *p, const char *path)
 
 static bool pickup_open(struct child *child, struct error *error)
 {
-    here = (struct pickup){.child = child, .inotify = -1, .ids = {.slot = PICKUP_SLOT}};
+    here = (struct pickup){.child = child, .inotify = -1};
     child->service_data = &here;
     child->paths->keeps_root = true; /* for its folder, opened as its own user */
     return true;
@@ -268,6 +272,10 @@ static bool pickup_start(struct child *child, struct error *error)
         (facts.st_mode & 07777) != DROP_FOLDER_MODE)
         return error_set_errno(error, EX_OSERR, "cannot open the drop folder for everybody");
     map_start(&p->ignored, random_u64());
+    /* where nobody is there the file waits */
+    submissions_start(&p->submissions, &question_child_peers, child, child->loop, 0, random_u64());
+    p->submissions.ids.slot = PICKUP_SLOT;
+    p->submissions.hostname = bytes_of_text(child->config->hostname);
     timer_start(&p->look, child->loop, look_now, p);
     timer_set(&p->look, 0);
     if (p->inotify >= 0)

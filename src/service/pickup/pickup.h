@@ -6,12 +6,12 @@
  * pickup.c finds the files, one after the other; drop_file.c looks at one;
  * permission.c asks auth whether its user may send it, and as whom; limited_users.c
  * keeps those who have sent too much for now;
- * drop_submission.c brings its message to queue: asks auth where each recipient goes,
- * gives queue the content, and has the sender told of recipients that are
- * not there. Only when queue has stored all of that is the file removed: a
- * crash in between leads to a duplicate, never to a loss. The folder is synced
- * once what was found there is through, so that a power loss takes back the
- * last removals at most. What is bad is set aside under another name, and said so.
+ * drop_submission.c brings its message to queue: drives a submission
+ * (service/submission/) for as many recipients as one may have, then for the
+ * rest, and has the sender told of recipients that are not there. Only when queue has stored all of that is
+ * the file removed: a crash in between leads to a duplicate, never to a loss. The folder is synced once what
+ * was found there is through, so that a power loss takes back the last removals at most. What is bad is set
+ * aside under another name, and said so.
  */
 #ifndef MAILBOAT_SERVICE_PICKUP_PICKUP_H
 #define MAILBOAT_SERVICE_PICKUP_PICKUP_H
@@ -19,10 +19,11 @@
 #include "base/map.h"
 #include "core/message/dsn.h"
 #include "core/message/header.h"
-#include "core/queue/queue_id.h"
+#include "core/server/content.h"
 #include "io/log_throttle.h"
 #include "run/child.h"
 #include "service/pickup/drop_file.h"
+#include "service/submission/submission.h"
 
 enum pickup_limit {
     PICKUP_NAMES_MAX = 4096,           /* of one look into the folder */
@@ -44,38 +45,29 @@ enum pickup_limit {
 
 struct pickup;
 
-enum drop_submission_step {
-    DROP_SUBMISSION_NONE,
-    DROP_SUBMISSION_SENDER,
-    DROP_SUBMISSION_LIMIT,
-    DROP_SUBMISSION_RECIPIENT,
-    DROP_SUBMISSION_SPOOL,
-    DROP_SUBMISSION_SUBMIT
-};
-
 /* One message on its way from the folder to queue. */
 struct drop_submission {
-    enum drop_submission_step step; /* which question is open */
-    uint64_t request;               /* its number */
+    bool busy; /* there is one */
+    struct submission submission;
     struct drop_file drop_file;
     struct origin origin;
     char account[32];     /* "uid 1000" */
     struct header header; /* of whom it says that it is from */
     size_t author_at;
-    bool asks_author;       /* the sender of its envelope was asked about */
-    uint64_t limit_request; /* by which it was counted; 0: it is not */
-    uint32_t wait_s;        /* how long its user has to wait */
-    size_t asked;           /* recipients that were asked about */
+    bool asks_author; /* the sender of its envelope was asked about */
+    uint32_t wait_s;  /* how long its user has to wait */
+    size_t asked;     /* recipients that were asked about */
     struct recipient *targets;
     size_t target_count, target_capacity, given; /* given: those that queue has */
     struct map seen;                             /* targets by address */
     struct dsn_recipient *unknown;
     size_t unknown_count;
-    bool reporting; /* it is the report on the unknown ones now, the last thing */
-    uint64_t id, spool;
-    struct buffer content; /* inline */
-    uint64_t size;         /* of what queue gets */
-    size_t giving;         /* targets in the open question */
+    bool reporting;                 /* it is the report on the unknown ones now, the last thing */
+    struct envelope given_envelope; /* of what is on its way to queue: some of the targets, or the report */
+    struct buffer report;           /* where that is what is sent */
+    struct content content;         /* what was read of it */
+    uint64_t copied;                /* octets of the file that are written */
+    bool copying;                   /* the rest follows when there is room */
 };
 
 /* How a submission ended. */
@@ -110,33 +102,21 @@ struct pickup {
     uint64_t looked_ms; /* when the folder was listed last */
     struct map ignored;
     struct drop_submission submission;
-    uint64_t last_request;
-    struct queue_id_maker ids;
+    struct submissions submissions;
 };
 
 /* ---- drop_submission.c ---- */
 
 /* Begins with a file that is FINE; pickup_submission_ended() follows, perhaps before this returns. */
 void drop_submission_begin(struct pickup *pickup);
-void drop_submission_answered(struct pickup *pickup, enum ipc_kind kind, union ipc_message *message,
-                              int attached);
-/* auth or queue is gone: what is under way begins anew later. */
-void drop_submission_lost(struct pickup *pickup, enum process_role peer);
-
-/* For permission.c: asks it of auth or queue, under the number of
- * drop_submission_request(); what is open then is `step`. */
-uint64_t drop_submission_request(struct pickup *pickup);
-void drop_submission_ask(struct pickup *pickup, enum drop_submission_step step, enum ipc_kind kind,
-                         const void *message);
 void drop_submission_go_on(struct pickup *pickup); /* it may be sent */
 void drop_submission_end(struct pickup *pickup, enum drop_submission_end end, const char *why);
 
 /* ---- permission.c ---- */
 /* drop_submission_go_on() or drop_submission_end() follows. */
 void permission_ask(struct pickup *pickup);
-void permission_sender_answered(struct pickup *pickup, const struct ipc_sender_answer *answer);
-void permission_limit_answered(struct pickup *pickup, const struct ipc_limit_answer *answer);
-void permission_end(struct pickup *pickup, bool sent);
+void permission_sender_answered(struct pickup *pickup, enum sender_verdict verdict);
+void permission_limit_answered(struct pickup *pickup, enum limit_verdict verdict, uint32_t number);
 
 /* ---- limited_users.c ---- */
 void limited_users_add(struct pickup *pickup, uint32_t uid, uint32_t wait_s);

@@ -201,7 +201,7 @@ void admission_control_progress(struct smtp_connection *connection)
 /* Nothing of it waits for us, or was stored and not yet told. */
 static bool can_be_sent_away(const struct smtp_connection *connection)
 {
-    return !connection->query.open && !connection->held;
+    return !smtp_connection_waits(connection) && !connection->held;
 }
 
 static struct smtp_connection *idlest_of(const struct admission_line *line, uint64_t now_ms)

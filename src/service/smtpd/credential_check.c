@@ -123,11 +123,12 @@ bool credential_holds(const struct smtp_connection *connection)
            clock_now_ms() - credential->checked_ms < CREDENTIAL_HOLDS_MS;
 }
 
-bool credential_ask(struct smtp_connection *connection, struct channel *auth, uint64_t request)
+bool credential_ask(struct smtp_connection *connection)
 {
     const struct credential *credential = connection->credential;
-    return child_send(connection->smtpd->child, auth, IPC_CREDENTIAL,
-                      &(struct ipc_credential){request, credential->account, credential->text}, -1);
+    struct question *question = &connection->query.question;
+    return question_send(question,
+                         &(struct ipc_credential){question->request, credential->account, credential->text});
 }
 
 static void take_verdict(struct smtpd *smtpd, struct credential *credential, enum credential_verdict verdict,
@@ -191,12 +192,12 @@ static bool ask_some(struct smtpd *smtpd)
         struct credential *credential = all->at;
         if (credential->ended || credential->request != 0 || credential->version == all->looking_version)
             continue;
-        uint64_t request = smtpd->last_request + 1;
+        uint64_t request = questions_number(&smtpd->submissions.questions);
         if (auth == NULL || channel_is_full(auth) ||
             !child_send(smtpd->child, auth, IPC_CREDENTIAL,
                         &(struct ipc_credential){request, credential->account, credential->text}, -1))
             return false;
-        smtpd->last_request = credential->request = request;
+        credential->request = request;
         map_put_u64(&all->asked, request, credential);
     }
     return true;

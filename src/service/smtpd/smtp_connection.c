@@ -74,7 +74,8 @@ void smtp_connection_start(struct listener *listener, int descriptor, struct cou
     connection->smtpd = smtpd;
     connection->listener = listener;
     connection->network = network;
-    connection->message_spool.file = -1;
+    auth_query_start(connection);
+    message_submission_start(connection);
     memcpy(connection->address, address.at, bytes_first(address, sizeof connection->address - 1).length);
     connection->next = smtpd->connections;
     if (connection->next != NULL)
@@ -108,8 +109,7 @@ void smtp_connection_free(struct smtp_connection *connection)
     auth_query_forget(connection);
     harvest_table_release(connection);
     admission_control_leave(connection);
-    message_spool_drop(connection);
-    limit_end(connection, false);
+    message_submission_free(connection);
     conn_close(&connection->conn);
     server_session_free(&connection->session);
     credential_leave(connection);
@@ -163,88 +163,6 @@ static void log_refusals(const struct smtp_connection *connection, const struct 
     }
 }
 
-/* A message without a name gets that of its queue id. */
-static void stamp(struct smtp_connection *connection)
-{
-    char id[QUEUE_ID_TEXT_LENGTH + 1], name[QUEUE_ID_TEXT_LENGTH + 1 + DOMAIN_MAX + 1];
-    if (!connection->listener->policy.checks_header)
-        return;
-    queue_id_text(connection->message_spool.id, id);
-    snprintf(name, sizeof name, "%s@%.*s", id, BYTES_ARG(connection->listener->policy.hostname));
-    server_session_stamp(&connection->session, clock_epoch_ms(), bytes_of_text(name));
-}
-
-/* What auth told before needs no question. */
-static void ask(struct smtp_connection *connection, enum ipc_kind kind, const struct server_action *action)
-{
-    if (!auth_query_is_known(connection, kind, action))
-        auth_query_ask(connection, kind, action);
-}
-
-/* Root speaks for whom it likes. */
-static bool may_speak_for_all(const struct smtp_connection *connection)
-{
-    return connection->listener->policy.role == ROLE_LOCAL &&
-           bytes_is(connection->session.origin.account, "uid 0");
-}
-
-static void ask_about_sender(struct smtp_connection *connection, const struct server_action *action)
-{
-    if (may_speak_for_all(connection))
-        server_session_answer_sender(&connection->session, SENDER_ALLOWED);
-    else
-        ask(connection, IPC_SENDER, action);
-}
-
-/* Where nothing fits any more, the message need not come. */
-static void ask_about_limits(struct smtp_connection *connection, const struct server_action *action)
-{
-    connection->sender_version = accounts_read_version(connection->smtpd->accounts_page);
-    if (connection->listener->policy.limits_sending)
-        auth_query_ask(connection, IPC_LIMIT, action);
-    else
-        ask_about_sender(connection, action);
-}
-
-/* The sender of MAIL, or somebody in the header of the message that is arriving. */
-static void ask_sender(struct smtp_connection *connection, const struct server_action *action)
-{
-    bool begins = connection->message_spool.id == 0;
-    if (!begins)
-        ask_about_sender(connection, action);
-    else if (credential_holds(connection))
-        ask_about_limits(connection, action);
-    else
-        auth_query_ask(connection, IPC_CREDENTIAL, action);
-}
-
-void smtp_connection_go_on(struct smtp_connection *connection, const struct server_action *action,
-                           enum credential_verdict verdict)
-{
-    if (action->kind == SERVER_ASK_STORE)
-        message_spool_credential_answered(connection, action, verdict);
-    else if (verdict == CREDENTIAL_HOLDS)
-        ask_about_limits(connection, action);
-    else
-        server_session_answer_sender(&connection->session,
-                                     verdict == CREDENTIAL_ENDED ? SENDER_SIGNED_OUT : SENDER_UNAVAILABLE);
-}
-
-void smtp_connection_limit_answered(struct smtp_connection *connection, const struct server_action *action,
-                                    enum limit_verdict verdict, uint32_t number, uint64_t request)
-{
-    if (action->kind == SERVER_ASK_LIMIT) {
-        connection->limit_request = verdict == LIMIT_FINE ? request : 0;
-        server_session_answer_limit(&connection->session, verdict, number);
-    } else if (verdict == LIMIT_FINE) {
-        ask_about_sender(connection, action);
-    } else if (verdict == LIMIT_REACHED) {
-        server_session_answer_limited(&connection->session, number);
-    } else {
-        server_session_answer_sender(&connection->session, SENDER_UNAVAILABLE);
-    }
-}
-
 /* False when the connection is gone. */
 static bool carry_out(struct smtp_connection *connection, const struct server_action *action)
 {
@@ -257,23 +175,15 @@ static bool carry_out(struct smtp_connection *connection, const struct server_ac
         conn_write(&connection->conn, action->bytes);
         break;
     case SERVER_STARTTLS: begin_tls(connection); break;
-    case SERVER_CONTENT_BEGIN:
-        message_spool_begin(connection, action->envelope);
-        stamp(connection);
-        break;
-    case SERVER_CONTENT_DROP: message_spool_drop(connection); break;
+    case SERVER_CONTENT_BEGIN: message_submission_begin(connection, action->envelope); break;
+    case SERVER_CONTENT_DROP: message_submission_drop(connection); break;
     case SERVER_ASK_PASSWORD: auth_query_ask(connection, IPC_PASSWORD, action); break;
     case SERVER_ASK_SALT: auth_query_ask(connection, IPC_SALT, action); break;
     case SERVER_ASK_PROOF: auth_query_ask(connection, IPC_PROOF, action); break;
-    case SERVER_ASK_SENDER: ask_sender(connection, action); break;
+    case SERVER_ASK_SENDER:
     case SERVER_ASK_RECIPIENT:
-        if (harvest_table_is_blocked(connection))
-            server_session_answer_guessed(&connection->session);
-        else
-            ask(connection, IPC_RECIPIENT, action);
-        break;
-    case SERVER_ASK_LIMIT: auth_query_ask(connection, IPC_LIMIT, action); break;
-    case SERVER_ASK_STORE: message_spool_store(connection, action); break;
+    case SERVER_ASK_LIMIT:
+    case SERVER_ASK_STORE: message_submission_ask(connection, action); break;
     case SERVER_CLOSE: return !close_after_replies(connection);
     }
     return true;
@@ -286,7 +196,7 @@ static bool pull_actions(struct smtp_connection *connection, size_t used)
     struct server_action action;
     while (server_session_action(&connection->session, &action)) {
         if (action.kind == SERVER_CONTENT) {
-            message_spool_add(connection, action.bytes);
+            message_submission_add(connection, action.bytes);
             continue;
         }
         conn_consume(&connection->conn, used);
@@ -307,9 +217,14 @@ static bool replies_wait(struct smtp_connection *connection)
     return connection->choked;
 }
 
+bool smtp_connection_waits(const struct smtp_connection *connection)
+{
+    return connection->query.question.open || submission_waits(&connection->message.submission);
+}
+
 static bool may_go_on(struct smtp_connection *connection)
 {
-    bool waits = connection->query.open || connection->held || connection->conn.handshaking;
+    bool waits = smtp_connection_waits(connection) || connection->held || connection->conn.handshaking;
     return connection->session.state != NULL && !waits && !connection->closing && !replies_wait(connection);
 }
 
@@ -348,7 +263,7 @@ void smtp_connection_run(struct smtp_connection *connection)
             return;
         conn_flush(conn);
     } while (connection->choked && conn_unsent(conn) == 0); /* else on_drained() comes */
-    conn_pause(conn, connection->query.open || connection->held || connection->choked);
+    conn_pause(conn, smtp_connection_waits(connection) || connection->held || connection->choked);
     admission_control_progress(connection);
     if (!connection->held)
         renew_deadline(connection);
@@ -461,7 +376,7 @@ static void on_timeout(void *owner)
         smtp_connection_run(connection);
         return;
     }
-    if (connection->query.open) { /* it is us who are slow */
+    if (smtp_connection_waits(connection)) { /* it is us who are slow */
         conn_set_deadline(&connection->conn, connection->conn.timeout_ms);
         return;
     }

@@ -13,11 +13,28 @@
 
 static struct smtpd smtpd_here; /* one a process */
 
+/* What an account, or a local user, may send in an hour is limited: auth counts (auth/sending_limits.c). */
+static bool limits_sending(const struct config *config, enum server_role role)
+{
+    const struct config_local_user *users = config->submission.local.users;
+    switch (role) {
+    case ROLE_MX: return false;
+    case ROLE_SUBMISSION:
+        return config->submission.messages_per_hour != 0 || config->submission.recipients_per_hour != 0;
+    case ROLE_LOCAL: break;
+    }
+    for (size_t i = 0; i < config->submission.local.user_count; i++)
+        if (users[i].messages_per_hour != 0 || users[i].recipients_per_hour != 0)
+            return true;
+    return config->submission.local.messages_per_hour != 0 ||
+           config->submission.local.recipients_per_hour != 0;
+}
+
 static struct server_policy policy_of(const struct config *config, const struct config_listener *facts)
 {
     return (struct server_policy){.role = facts->role,
                                   .checks_header = facts->role != ROLE_MX,
-                                  .limits_sending = limit_applies(config, facts->role),
+                                  .limits_sending = limits_sending(config, facts->role),
                                   .success_for_all = config->reports.success == REPORT_SUCCESS_ALL,
                                   .fix_bare_newlines = config->submission.fix_bare_newlines,
                                   .tls = facts->tls,
@@ -50,14 +67,11 @@ static bool smtpd_open(struct child *child, struct error *error)
     *smtpd = (struct smtpd){.child = child,
                             .metrics = child_shared(child, &smtpd_metrics),
                             .over_quota = child_shared(child, &over_quota_memory),
-                            .ids = {.slot = (uint8_t)child->number},
                             .seed = random_u64()};
     child->service_data = smtpd;
     /* Woken by each octet that arrives, it would push aside whoever sends the next ones. */
     sched_setscheduler(0, SCHED_BATCH, &(struct sched_param){0});
     map_start(&smtpd->clients, smtpd->seed);
-    map_start(&smtpd->queries, smtpd->seed);
-    recipient_cache_start(&smtpd->recipient_cache, smtpd->seed);
     smtpd->accounts_page = accounts_watch(config->data_dir, error);
     if (smtpd->accounts_page == NULL)
         return false;
@@ -79,7 +93,11 @@ static bool smtpd_start(struct child *child, struct error *error)
     struct listener *listener = smtpd->listeners = memory_new((child->listener_count + 1) *
                                                               sizeof *smtpd->listeners);
     handshake_limit_start(smtpd);
-    timer_start(&smtpd->retry, child->loop, auth_query_retry_all, smtpd);
+    submissions_start(&smtpd->submissions, &question_child_peers, child, child->loop, QUESTION_PATIENCE_MS,
+                      smtpd->seed);
+    smtpd->submissions.ids.slot = (uint8_t)child->number;
+    smtpd->submissions.hostname = bytes_of_text(child->config->hostname);
+    smtpd->submissions.accounts_page = smtpd->accounts_page;
     credential_check_start(&smtpd->credentials, smtpd);
     timer_start(&smtpd->reopen, child->loop, listener_reopen_all, smtpd);
     for (size_t i = 0; i < child->listener_count; i++, listener++) {
@@ -111,8 +129,10 @@ static void smtpd_message(struct child *child, struct channel *from, enum ipc_ki
                           union ipc_message *message, int attached)
 {
     struct smtpd *smtpd = child->service_data;
+    if (kind == IPC_CREDENTIAL_ANSWER && credential_check_answered(smtpd, &message->credential_answer))
+        return;
     if (kind != IPC_HANDED_OVER)
-        auth_query_answered(smtpd, kind, message, attached);
+        submissions_answered(&smtpd->submissions, kind, message, attached);
     else if (attached >= 0 && smtpd->web_listener.port == message->handed_over.port && !smtpd->draining)
         listener_take_over(&smtpd->web_listener, attached);
     else if (attached >= 0)
@@ -122,15 +142,27 @@ static void smtpd_message(struct child *child, struct channel *from, enum ipc_ki
 static void smtpd_peer(struct child *child, struct channel *peer)
 {
     struct smtpd *smtpd = child->service_data;
-    if (smtpd->waiting_first != NULL)
-        timer_soon(&smtpd->retry);
+    questions_peer_came(&smtpd->submissions.questions);
+}
+
+/* What was in their files went with it. */
+static void tell_queue_lost(struct smtpd *smtpd)
+{
+    for (struct smtp_connection *connection = smtpd->connections, *next; connection != NULL;
+         connection = next) {
+        next = connection->next;
+        submission_queue_lost(&connection->message.submission);
+    }
 }
 
 static void smtpd_peer_lost(struct child *child, struct channel *peer)
 {
+    struct smtpd *smtpd = child->service_data;
     if (peer->peer == PROCESS_AUTH)
-        credential_check_lost(child->service_data);
-    auth_query_lost(child->service_data, peer->peer);
+        credential_check_lost(smtpd);
+    if (peer->peer == PROCESS_QUEUE)
+        tell_queue_lost(smtpd);
+    questions_peer_lost(&smtpd->submissions.questions, peer->peer);
 }
 
 /* ---- the end ---- */
@@ -167,6 +199,7 @@ static void smtpd_drain(struct child *child, bool quick)
     listener_close_all(smtpd);
     timer_cancel(&smtpd->drained);
     smtpd->draining = true;
+    submissions_close_cache(&smtpd->submissions);
     if (quick) {
         drain_all(smtpd);
     } else {

@@ -7,31 +7,27 @@
  * A listener (listener.c) accepts connections, counts those of one address
  * (connection_limit.c) and sees that there is room (admission_control.c); their TLS handshakes wait
  * for their turns (handshake_limit.c). A connection (smtp_connection.c) drives one
- * server session (core/server) over one conn. A question (auth_query.c) is what
- * the session needs to know. An intake (message_spool.c) is the content of the
- * message that is arriving: small ones travel in the IPC_SUBMIT, larger ones
- * are written into a file that queue has opened for us.
+ * server session (core/server) over one conn. Who somebody is, is asked by
+ * auth_query.c; all about the message that is arriving, up to its way to queue,
+ * by message_submission.c, which drives a submission (service/submission/).
  */
 #ifndef MAILBOAT_SERVICE_SMTPD_SMTPD_H
 #define MAILBOAT_SERVICE_SMTPD_SMTPD_H
 
 #include "base/map.h"
-#include "core/queue/queue_id.h"
 #include "core/server/server_session.h"
 #include "io/conn.h"
 #include "io/log_throttle.h"
 #include "run/child.h"
 #include "service/over_quota_table.h"
-#include "service/recipient_cache.h"
 #include "service/smtpd/client_log_throttle.h"
 #include "service/smtpd/connection_limit.h"
 #include "service/smtpd/harvest_table.h"
 #include "service/smtpd/metrics.h"
+#include "service/submission/submission.h"
 
 enum {
-    ACCEPTS_A_TURN_MAX = 8,   /* of one listener: the other smtpd processes shall have some too */
-    PEER_WAIT_MS = 5 * 1000,  /* for a peer process that is being restarted; then "try again later" */
-    AUTH_QUERY_RETRY_MS = 20, /* while a channel is full */
+    ACCEPTS_A_TURN_MAX = 8, /* of one listener: the other smtpd processes shall have some too */
     HANDSHAKE_TIMEOUT_MS = 60 * 1000,
     CLOSE_TIMEOUT_MS = 10 * 1000,   /* for the client to take the last reply */
     REPLIES_UNSENT_MAX = 16 * 1024, /* octets; then no command is heard until the client reads them */
@@ -81,29 +77,20 @@ struct listener {
     struct watch watch;
 };
 
-/* What a session waits to know; one at a time. */
+/* Who somebody is: what a session waits to know. */
 struct auth_query {
-    bool open;
-    enum ipc_kind kind;          /* of the message that asks */
+    struct question question;
     struct server_action action; /* what the machine said; its texts live until the answer */
-    uint64_t request;            /* 0 while it could not be sent */
-    uint64_t since_ms;
-    uint64_t version; /* of the accounts when it was asked */
-    struct smtp_connection *next_waiting;
+    uint64_t version;            /* of the accounts when it was asked */
 };
 
-/* The content that is arriving. */
-struct message_spool {
-    const struct envelope *envelope; /* the session's */
-    bool looped;                     /* it has come back to all it is for */
-    uint64_t id;                     /* the message's queue id */
-    struct buffer content;           /* all of it, or what waits for the file */
-    uint64_t spool;                  /* queue's name for the file; 0 when there is none */
-    int file;                        /* -1 when there is none */
-    bool spooling;                   /* a file was asked for */
-    bool store_asked;                /* the machine asked to store it while the file was not there yet */
-    bool failed;                     /* the rest is swallowed; `verdict` says why */
-    enum store_verdict verdict;
+/* The message that is arriving. */
+struct message_submission {
+    struct submission submission;
+    struct server_action action; /* what the machine asked last; its texts live until the answer */
+    bool store_waits;            /* it asked to store it while the file was not there yet */
+    bool looked;                 /* at the beginning of a large one: */
+    bool looped;                 /* it has come back to all it is for */
 };
 
 /* One connection and its session. */
@@ -116,10 +103,9 @@ struct smtp_connection {
     struct conn conn;
     struct server_session session; /* state is NULL before an implicit handshake is done */
     struct auth_query query;
-    struct message_spool message_spool;
+    struct message_submission message;
     struct credential *credential; /* what it signed in with; NULL before, and for those who need not */
     bool signed_out;               /* that does not hold any more, and it was told */
-    uint64_t limit_request;        /* by which its message was counted; 0: none is */
     uint64_t sender_version;       /* of the accounts when it was asked whether the sender is allowed */
     uint64_t steps;                /* of the client's when its deadline was set */
     uint64_t since_ms;             /* accepted, where the listener is open either way */
@@ -146,21 +132,15 @@ struct smtpd {
     struct map clients; /* by address */
     struct admission_control admission;
     struct client_log_throttle client_log;
-    size_t held_count;  /* connections that wait for a slow answer */
-    struct map queries; /* connections by request */
-    uint64_t last_request;
-    struct recipient_cache recipient_cache; /* of auth */
+    size_t held_count; /* connections that wait for a slow answer */
+    struct submissions submissions;
     struct credential_checks credentials;
-    struct buffer key;                                    /* of the question at hand */
-    const volatile uint8_t *accounts_page;                /* tells when the answers do not hold any more */
-    struct smtp_connection *waiting_first, *waiting_last; /* whose question could not be sent */
-    struct timer retry;
-    struct log_throttle accepting, spooling, handshaking;
+    const volatile uint8_t *accounts_page; /* tells when the answers do not hold any more */
+    struct log_throttle accepting, handshaking;
     struct handshakes handshakes;
     struct timer reopen;  /* listeners that were shut for a while */
     struct timer drained; /* the end of draining */
     bool draining;
-    struct queue_id_maker ids;
     uint64_t seed;
 };
 
@@ -191,14 +171,6 @@ void handshake_limit_take(struct smtp_connection *connection);
 /* The client is somebody: most of what its handshake has cost is given back. */
 void handshake_limit_refund(struct smtp_connection *connection);
 
-/* ---- limit_query.c: what an account, or a local user, may send in an hour ---- */
-bool limit_applies(const struct config *config, enum server_role role);
-bool limit_ask(struct smtp_connection *connection, struct channel *auth, uint64_t request);
-/* its client is gone */
-void limit_answered_after_close(struct smtpd *smtpd, const struct ipc_limit_answer *answer);
-/* The message that was counted was sent, or not: it is given back. */
-void limit_end(struct smtp_connection *connection, bool sent);
-
 /* ---- credential_check.c: what sessions signed in with, and whether it holds still ---- */
 void credential_check_start(struct credential_checks *credentials, struct smtpd *smtpd);
 /* The connection signed in by the question that was just answered. */
@@ -206,7 +178,7 @@ void credential_take(struct smtp_connection *connection, struct bytes account, s
 void credential_leave(struct smtp_connection *connection);
 /* False when it has ended, or auth must be asked first. */
 bool credential_holds(const struct smtp_connection *connection);
-bool credential_ask(struct smtp_connection *connection, struct channel *auth, uint64_t request);
+bool credential_ask(struct smtp_connection *connection);
 /* The answer for a connection that waits for it. */
 enum credential_verdict credential_answered(struct smtp_connection *connection,
                                             const struct ipc_credential_answer *answer);
@@ -226,46 +198,32 @@ void smtp_connection_run(struct smtp_connection *connection);
 /* The server goes down; the connection may be gone afterwards. */
 void smtp_connection_drain(struct smtp_connection *connection);
 void smtp_connection_free(struct smtp_connection *connection);
-/* The credential that an action waited for was asked about: goes on with the action. */
-void smtp_connection_go_on(struct smtp_connection *connection, const struct server_action *action,
-                           enum credential_verdict verdict);
-/* The same of the limits: at MAIL, where nothing is counted yet, or for the message (by `request`). */
-void smtp_connection_limit_answered(struct smtp_connection *connection, const struct server_action *action,
-                                    enum limit_verdict verdict, uint32_t number, uint64_t request);
+/* Something was asked for it: it hears no command until the answer. */
+bool smtp_connection_waits(const struct smtp_connection *connection);
 /* Ends it at once, with a word where it can be heard. No question of it is open. */
 void smtp_connection_expel(struct smtp_connection *connection, enum server_expulsion why);
 
 /* ---- auth_query.c ---- */
+void auth_query_start(struct smtp_connection *connection);
+/* PASSWORD, SALT, PROOF, CREDENTIAL */
 void auth_query_ask(struct smtp_connection *connection, enum ipc_kind kind,
                     const struct server_action *action);
-/* Answers a question about a sender or a recipient at once, where auth told
- * the same before and the accounts have not changed since; else false. */
-bool auth_query_is_known(struct smtp_connection *connection, enum ipc_kind kind,
-                         const struct server_action *action);
 /* Whoever asked is gone: an answer will find no one. */
 void auth_query_forget(struct smtp_connection *connection);
-void auth_query_answered(struct smtpd *smtpd, enum ipc_kind kind, union ipc_message *message, int attached);
-void auth_query_retry_all(void *smtpd);
-void auth_query_lost(struct smtpd *smtpd, enum process_role peer);
 
-/* ---- message_spool.c ---- */
-void message_spool_begin(struct smtp_connection *connection, const struct envelope *envelope);
-void message_spool_add(struct smtp_connection *connection, struct bytes octets);
-void message_spool_drop(struct smtp_connection *connection);
-/* The machine asks to store it; credential and sender are looked at once more. */
-void message_spool_store(struct smtp_connection *connection, const struct server_action *action);
-/* What was asked before: may it be stored? */
-void message_spool_credential_answered(struct smtp_connection *connection, const struct server_action *action,
-                                       enum credential_verdict verdict);
-void message_spool_sender_answered(struct smtp_connection *connection, const struct server_action *action,
-                                   enum sender_verdict verdict);
-/* The file is there, or will not be. */
-void message_spool_spooled(struct smtp_connection *connection, enum store_verdict verdict, uint64_t spool,
-                           int file);
-/* The queue process died, and what was in its file with it. */
-void message_spool_lost(struct smtp_connection *connection);
-/* Queue has spoken, or is lost. */
-void message_spool_stored(struct smtp_connection *connection, enum store_verdict verdict);
+/* ---- message_submission.c ---- */
+void message_submission_start(struct smtp_connection *connection);
+/* The machine asks about a sender, limits or a recipient, or to store the message. */
+void message_submission_ask(struct smtp_connection *connection, const struct server_action *action);
+/* The credential that an action waited for was asked about: goes on with the action. */
+void message_submission_credential_answered(struct smtp_connection *connection,
+                                            const struct server_action *action,
+                                            enum credential_verdict verdict);
+void message_submission_begin(struct smtp_connection *connection, const struct envelope *envelope);
+void message_submission_add(struct smtp_connection *connection, struct bytes octets);
+/* The message that began is to be forgotten. */
+void message_submission_drop(struct smtp_connection *connection);
+void message_submission_free(struct smtp_connection *connection);
 
 /* ---- smtpd.c ---- */
 void smtpd_leave_if_done(struct smtpd *smtpd);
