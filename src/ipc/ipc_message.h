@@ -238,7 +238,8 @@ struct ipc_submit {
     uint64_t spool; /* where the content is, or 0: it is inline */
     struct envelope envelope;
     struct origin origin;
-    struct bytes content; /* inline: the whole message, with its Received field */
+    struct bytes prefix;  /* header fields that go before the content: ours, Received first */
+    struct bytes content; /* inline: all of it */
 };
 struct ipc_submit_answer {
     uint64_t request;
@@ -260,7 +261,7 @@ struct ipc_deliver {
     uint32_t attempt;         /* 1 the first time */
     struct bytes destination; /* "example.org"; or "@local", "@smarthost", which no domain can be called */
     struct envelope envelope; /* with only the recipients of this delivery */
-    struct bytes front;       /* header fields to send before the content: who sent it on */
+    struct bytes prefix;      /* header fields to send before the content: who sent it on, then ours */
     struct bytes content;     /* inline, unless: */
     /* 1: a descriptor belongs to it. It can get lost on its way where the reader has none free */
     uint8_t in_file;

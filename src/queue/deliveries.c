@@ -86,7 +86,7 @@ static void gather(struct queue *queue, const struct active_destination *active,
     }
 }
 
-/* The content goes out and is forgotten; the rest stays until the result. */
+/* The content goes out and is forgotten; the rest stays until the result, and the prefix with it. */
 static bool read_message(struct queue *queue, uint64_t id, struct queue_delivery *delivery,
                          struct bytes *content)
 {
@@ -96,14 +96,15 @@ static bool read_message(struct queue *queue, uint64_t id, struct queue_delivery
         return false;
     *content = message->content;
     message->content = bytes_none();
+    message->prefix = arena_copy(&delivery->arena, message->prefix);
     message->envelope.sender = arena_copy(&delivery->arena, message->envelope.sender);
     message->envelope.envid = arena_copy(&delivery->arena, message->envelope.envid);
     message->origin = (struct origin){0};
     return true;
 }
 
-/* Those whose time is over are not tried any more, unless they never were. */
-static void give_up_some(struct queue *queue, struct queue_delivery *delivery, uint64_t now_ms)
+/* Those whose time is over are not tried any more, unless they never were. True: there were some. */
+static bool give_up_some(struct queue *queue, struct queue_delivery *delivery, uint64_t now_ms)
 {
     struct store_recipient over[DELIVERY_RECIPIENTS_MAX];
     size_t count = 0, left = 0;
@@ -117,6 +118,7 @@ static void give_up_some(struct queue *queue, struct queue_delivery *delivery, u
     delivery->recipient_count = left;
     if (count > 0)
         delivery_result_expire(queue, &delivery->message, over, count, now_ms);
+    return count > 0;
 }
 
 /* All of the message whom it came back to, up to `max`, so that their sender is told once. */
@@ -166,8 +168,10 @@ struct queue_delivery *deliveries_make(struct queue *queue, struct active_destin
         delivery_free(delivery);
         return NULL;
     }
-    if (delivery->message.expires_ms + SCHEDULE_GRACE_MS <= now_ms)
-        give_up_some(queue, delivery, now_ms);
+    bool over = delivery->message.expires_ms + SCHEDULE_GRACE_MS <= now_ms &&
+                give_up_some(queue, delivery, now_ms);
+    if (over && delivery->recipient_count > 0) /* the report on them took the room of the content */
+        read_message(queue, due->id, delivery, content);
     if (delivery->recipient_count == 0 || came_back(queue, delivery, *content, now_ms)) {
         delivery_free(delivery);
         return NULL;
@@ -178,14 +182,19 @@ struct queue_delivery *deliveries_make(struct queue *queue, struct active_destin
 
 /* ---- starting ---- */
 
-static struct bytes front_of(struct queue_delivery *delivery)
+/* Who sent it on stands above what was put before the content when it was accepted. */
+static void add_prefix(struct queue_delivery *delivery, struct ipc_deliver *deliver)
 {
-    struct buffer front = {0};
+    struct buffer prefix = {0};
     if (delivery->transport == SCHEDULE_AWAY)
-        loop_detection_add(&front, delivery->recipients[0].recipient.via);
-    struct bytes kept = arena_copy(&delivery->arena, buffer_bytes(&front));
-    buffer_free(&front);
-    return kept;
+        loop_detection_add(&prefix, delivery->recipients[0].recipient.via);
+    deliver->prefix = delivery->message.prefix;
+    deliver->envelope.size += prefix.length; /* the rest of the prefix is counted there */
+    if (prefix.length > 0) {
+        buffer_add(&prefix, delivery->message.prefix);
+        deliver->prefix = arena_copy(&delivery->arena, buffer_bytes(&prefix));
+    }
+    buffer_free(&prefix);
 }
 
 static void fill(struct queue_delivery *delivery, struct bytes content, struct ipc_deliver *deliver)
@@ -199,12 +208,11 @@ static void fill(struct queue_delivery *delivery, struct bytes content, struct i
                                     .attempt = delivery->recipients[0].attempts + 1,
                                     .destination = delivery->active->scheduled.name,
                                     .envelope = delivery->message.envelope,
-                                    .front = front_of(delivery),
                                     .content = content,
                                     .in_file = delivery->message.large};
-    deliver->envelope.size += deliver->front.length;
     deliver->envelope.recipients = recipients;
     deliver->envelope.recipient_count = delivery->recipient_count;
+    add_prefix(delivery, deliver);
 }
 
 static void defer_unread(struct queue *queue, const struct queue_delivery *delivery, uint64_t now_ms,

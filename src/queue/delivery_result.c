@@ -66,15 +66,23 @@ struct bytes delivery_result_beginning(struct queue *queue, const struct store_m
     struct store_message found;
     arena_clear(&queue->scratch);
     *whole = !message->large;
-    if (!message->large)
-        return store_read(queue->store, message->id, true, &queue->scratch, &found) ? found.content
-                                                                                    : bytes_none();
+    if (!store_read(queue->store, message->id, true, &queue->scratch, &found))
+        return bytes_none();
+    size_t room = message->large ? size_max : found.prefix.length + found.content.length;
+    char *buffer = arena_take(&queue->scratch, room + 1);
+    struct bytes prefix = bytes_first(found.prefix, room), content = bytes_first(found.content, room);
+    if (prefix.length > 0)
+        memcpy(buffer, prefix.at, prefix.length);
+    if (!message->large) {
+        if (content.length > 0)
+            memcpy(buffer + prefix.length, content.at, content.length);
+        return bytes_of(buffer, room);
+    }
     int file = store_content(queue->store, message->id);
-    char *buffer = arena_take(&queue->scratch, size_max);
-    ssize_t count = file < 0 ? 0 : pread(file, buffer, size_max, 0);
+    ssize_t count = file < 0 ? 0 : pread(file, buffer + prefix.length, room - prefix.length, 0);
     if (file >= 0)
         close(file);
-    return bytes_of(buffer, count > 0 ? (size_t)count : 0);
+    return bytes_of(buffer, prefix.length + (count > 0 ? (size_t)count : 0));
 }
 
 bool delivery_result_accept_own(struct queue *queue, uint64_t id, const struct envelope *about,

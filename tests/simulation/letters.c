@@ -57,8 +57,18 @@ static bool is_report(struct bytes content)
 /* What a mailbox holds must be what was written, behind the fields that servers add. */
 static bool is_whole(const struct letter *letter, struct bytes content)
 {
-    return content.length >= letter->content.length &&
-           bytes_equal(bytes_from(content, content.length - letter->content.length), letter->content);
+    if (content.length < letter->content.length)
+        return false;
+    struct bytes before = bytes_first(content, content.length - letter->content.length);
+    return bytes_equal(bytes_from(content, before.length), letter->content) &&
+           bytes_ends_nocase(before, LETTERS_PREFIX) &&
+           bytes_search(before, BYTES(LETTERS_PREFIX)) == before.length - strlen(LETTERS_PREFIX);
+}
+
+struct bytes letters_sent(const struct letters *letters, const struct ipc_deliver *deliver)
+{
+    return bytes_of_text(arena_format(&letters->world->memory, "%.*s%.*s", BYTES_ARG(deliver->prefix),
+                                      BYTES_ARG(deliver->content)));
 }
 
 static void report_arrived(struct letter *letter, struct bytes content)

@@ -7,9 +7,12 @@
 #ifndef MAILBOAT_SIMULATION_LETTERS_H
 #define MAILBOAT_SIMULATION_LETTERS_H
 
+#include "ipc/ipc_message.h"
 #include "world.h"
 
 enum { LETTERS_MAX = 16, LETTER_RECIPIENTS_MAX = 4 };
+/* What the node puts before each: it stands there once, wherever the letter arrives. */
+#define LETTERS_PREFIX "Received: by mx.here.test\r\n"
 
 /* A recipient of a letter. */
 struct letter_recipient {
@@ -46,6 +49,8 @@ void letters_write(struct letters *letters, struct world *world, size_t count);
 
 /* The letter that a content is, or is about; NULL when it is none. */
 struct letter *letters_find(struct letters *letters, struct bytes content);
+/* What is sent of a delivery: its prefix and its content. */
+struct bytes letters_sent(const struct letters *letters, const struct ipc_deliver *deliver);
 /* A content came into a mailbox. */
 void letters_arrived(struct letters *letters, struct bytes address, struct bytes content);
 /* A recipient was given up after a word that is final; `founded`: it was spoken. */

@@ -21,6 +21,7 @@ static void on_message(void *owner, struct server *server, const struct envelope
     struct node *node = owner;
     struct store_message message = {.id = queue_id_next(&node->ids, node->world->now_ms * 1000),
                                     .envelope = *envelope,
+                                    .prefix = BYTES(LETTERS_PREFIX),
                                     .content = content};
     if (!node->up || node->waiting_count == NODE_WAITING_MAX ||
         queue_accept(&node->queue, &message, 0, node->world->now_ms) != STORE_DONE) {
@@ -190,7 +191,7 @@ static void begin_errand(struct node *node, enum schedule_transport transport,
                                    .id = deliver->id,
                                    .transport = transport,
                                    .envelope = copy_envelope(&node->world->memory, &deliver->envelope),
-                                   .content = arena_copy(&node->world->memory, deliver->content)};
+                                   .content = letters_sent(node->letters, deliver)};
     if (transport == SCHEDULE_LOOKUP && deliver->envelope.recipients[0].expands != EXPANDS_NOT)
         errand->after = arena_copy(&node->world->memory,
                                    queue_expansion(&node->queue, deliver->delivery).after);
@@ -505,8 +506,7 @@ static void begin_carrier(struct node *node, const struct ipc_deliver *deliver)
     carrier->number = deliver->delivery;
     carrier->orphan = carrier->given = carrier->nowhere = false;
     carrier->envelope = copy_envelope(&node->world->memory, &deliver->envelope);
-    carrier->content = bytes_of_text(arena_format(&node->world->memory, "%.*s%.*s", BYTES_ARG(deliver->front),
-                                                  BYTES_ARG(deliver->content)));
+    carrier->content = letters_sent(node->letters, deliver);
     struct delivery_options options = {.hostname = BYTES("mx.here.test"),
                                        .domain = carrier->destination,
                                        .random = world_random(node->world, 0),

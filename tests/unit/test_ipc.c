@@ -44,6 +44,7 @@ static struct ipc_submit submission(size_t recipients, struct recipient *room, s
     return (struct ipc_submit){
         .request = 5,
         .id = 77,
+        .prefix = BYTES("Received: from there\r\n"),
         .content = content,
         .envelope = {.sender = BYTES("bob@example.net"),
                      .body = BODY_8BITMIME,
@@ -71,6 +72,7 @@ static void a_submission_arrives_whole(void **state)
     assert_true(bytes_is(heard.submit.envelope.recipients[2].address, "ada@example.org"));
     assert_true(heard.submit.envelope.recipients[2].local);
     assert_int_equal(heard.submit.origin.port, 587);
+    assert_true(bytes_is(heard.submit.prefix, "Received: from there\r\n"));
     assert_true(bytes_is(heard.submit.content, "Subject: hi\r\n\r\nhi\r\n"));
     assert_int_equal(attached, -1);
     assert_int_equal(channel_receive(&queue, &kind, &heard, &attached), CHANNEL_EMPTY);

@@ -100,6 +100,29 @@ static void a_message_arrives_with_its_fields_and_lines_of_files(void **state)
     assert_int_equal(files_in("example.org/ada/Maildir/cur"), 0);
 }
 
+static void a_prefix_stands_between_its_fields_and_the_content(void **state)
+{
+    struct maildir_message m = message(7, "ada@example.org", BYTES("Subject: hi\r\n\r\na\r\n"));
+    m.prefix = BYTES("Received: from there\r\n\tby here\r\n");
+    assert_int_equal(deliver(&m), 0);
+    assert_int_equal(files_in("example.org/ada/Maildir/new"), 1);
+    assert_text(buffer_bytes(&g.text), "Return-Path: <bob@example.com>\nDelivered-To: ada@example.org\n"
+                                       "Received: from there\n\tby here\nSubject: hi\n\na\n");
+}
+
+static void a_prefix_stands_before_a_file(void **state)
+{
+    struct maildir_message m = message(7, "ada@example.org", bytes_none());
+    m.prefix = BYTES("X: y\r\n");
+    m.file = memfd_create("content", MFD_CLOEXEC);
+    assert_int_equal(write(m.file, "\r\na\r\n", 5), 5);
+    assert_int_equal(deliver(&m), 0);
+    assert_int_equal(files_in("example.org/ada/Maildir/new"), 1);
+    assert_text(buffer_bytes(&g.text),
+                "Return-Path: <bob@example.com>\nDelivered-To: ada@example.org\nX: y\n\na\n");
+    close(m.file);
+}
+
 static void a_large_content_comes_from_its_file_whole(void **state)
 {
     struct buffer content = {0}, wanted = {0};
@@ -265,6 +288,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TESTED(a_message_arrives_with_its_fields_and_lines_of_files),
+        TESTED(a_prefix_stands_between_its_fields_and_the_content),
+        TESTED(a_prefix_stands_before_a_file),
         TESTED(a_large_content_comes_from_its_file_whole),
         TESTED(the_same_message_comes_once),
         TESTED(names_stay_within_the_folder),

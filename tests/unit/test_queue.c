@@ -834,17 +834,17 @@ static void an_alias_is_expanded_page_by_page(void **state)
     }
     assert_int_equal(rows(id), 4); /* u, bob, carl, dora */
     assert_true(next(SCHEDULE_AWAY));
-    struct bytes front = g.deliver.front;
+    struct bytes front = g.deliver.prefix;
     assert_true(bytes_is(front, "Delivered-To: all@here.org\r\n") ||
                 bytes_is(front, "Delivered-To: inner@here.org\r\nDelivered-To: all@here.org\r\n"));
     fate(OUTCOME_DELIVERED, STEP_DATA);
     commit();
     assert_true(next(SCHEDULE_AWAY)); /* what another address sent on goes alone */
-    assert_false(bytes_equal(g.deliver.front, front));
+    assert_false(bytes_equal(g.deliver.prefix, front));
     fate(OUTCOME_DELIVERED, STEP_DATA);
     commit();
     assert_true(next(SCHEDULE_LOCAL));
-    assert_int_equal(g.deliver.front.length, 0);
+    assert_int_equal(g.deliver.prefix.length, 0);
     fate(OUTCOME_DELIVERED, STEP_DATA);
     commit();
     assert_int_equal(waiting(), 0);

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "service/submission/submission.h"
+#include "store/store.h"
 #include "unit.h"
 
 enum { SAID_MAX = 32, LARGE = INLINE_CONTENT_MAX + 1 };
@@ -16,7 +17,7 @@ struct peers {
     struct said {
         enum ipc_kind kind;
         uint64_t request, number; /* of a spool, of a limit's end: was it sent */
-        uint64_t content, envelope_size;
+        uint64_t prefix, content, envelope_size;
         bool received;
     } said[SAID_MAX];
     size_t count;
@@ -62,7 +63,8 @@ static bool hear(void *context, enum process_role role, enum ipc_kind kind, cons
         said->number = submit->spool;
         said->content = submit->content.length;
         said->envelope_size = submit->envelope.size;
-        said->received = bytes_starts_nocase(submit->content, "Received: ");
+        said->prefix = submit->prefix.length;
+        said->received = bytes_starts_nocase(submit->prefix, "Received: ");
     }
     peers.count++;
     return true;
@@ -296,7 +298,8 @@ static void a_small_message_travels_inline(void **state)
     submission_submit(&submission);
     assert_said(IPC_SUBMIT, 1);
     assert_true(last()->received && received > 0);
-    assert_int_equal(last()->content, received + 21);
+    assert_int_equal(last()->prefix, received);
+    assert_int_equal(last()->content, 21);
     assert_int_equal(last()->envelope_size, 21);
     assert_int_equal(last()->number, 0);
     answer_store(STORE_DONE);
@@ -331,6 +334,41 @@ static void a_large_message_goes_into_a_file(void **state)
     answer_store(STORE_DONE);
     submission_drop(&submission);
     assert_int_equal(peers.count, 2); /* the file is queue's */
+}
+
+/* What is known only when the content has ended goes before what is in the file already. */
+static void a_prefix_grows_until_the_end(void **state)
+{
+    begin_large();
+    submission_add_received(&submission);
+    uint64_t received = submission.size - LARGE;
+    answer_spool(STORE_DONE, 5, memory_file());
+    submission_add_prefix(&submission, BYTES("X-Seen: all\r\n"));
+    assert_true(bytes_starts_nocase(buffer_bytes(&submission.prefix), "X-Seen: all\r\nReceived: "));
+    assert_int_equal(submission.size, LARGE + received + 13);
+    submission_submit(&submission);
+    assert_int_equal(last()->prefix, received + 13);
+    assert_int_equal(last()->content, 0);
+    answer_store(STORE_DONE);
+    submission_begin(&submission, &envelope, &origin);
+    assert_int_equal(submission.prefix.length, 0); /* it was that one's */
+}
+
+static void a_prefix_may_be_so_long_and_no_longer(void **state)
+{
+    static char octets[STORE_PREFIX_MAX];
+    submission_begin(&submission, &envelope, &origin);
+    submission_add_prefix(&submission, bytes_of(octets, sizeof octets));
+    submission_submit(&submission);
+    assert_said(IPC_SUBMIT, 1);
+    assert_int_equal(last()->prefix, STORE_PREFIX_MAX);
+    answer_store(STORE_DONE);
+    submission_begin(&submission, &envelope, &origin);
+    submission_add_prefix(&submission, bytes_of(octets, sizeof octets));
+    submission_add_prefix(&submission, BYTES("x"));
+    submission_submit(&submission);
+    assert_told(IPC_SUBMIT, STORE_FAILED, 2);
+    assert_int_equal(peers.count, 1);
 }
 
 static void at_the_bound_it_is_small(void **state)
@@ -510,6 +548,8 @@ int main(void)
         ON(set_up, an_answer_that_finds_no_one_is_given_back),
         ON(set_up, a_small_message_travels_inline),
         ON(set_up, a_large_message_goes_into_a_file),
+        ON(set_up, a_prefix_grows_until_the_end),
+        ON(set_up, a_prefix_may_be_so_long_and_no_longer),
         ON(set_up, at_the_bound_it_is_small),
         ON(set_up, a_file_that_cannot_be_had_fails_the_message),
         ON(set_up, a_file_that_cannot_be_written_fails_the_message),

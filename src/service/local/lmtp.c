@@ -22,9 +22,10 @@ struct lmtp_message {
     struct envelope envelope;        /* of those recipients that the server can be told of */
     struct delivery_result *results; /* of all of them */
     size_t result_count, *places;    /* where in `results` each of the envelope's stands */
+    struct bytes prefix;             /* goes before the content */
     struct bytes content;            /* inline */
     int file;                        /* or here */
-    uint64_t given;                  /* octets handed to the session */
+    uint64_t given;                  /* octets handed to the session, the prefix's among them */
 };
 
 struct lmtp_connection {
@@ -68,6 +69,7 @@ static struct lmtp_message *lmtp_message_make(struct channel *from, const struct
             message->envelope.recipients[message->envelope.recipient_count++].address = arena_copy(
                 &message->arena, envelope->recipients[i].address);
         }
+    message->prefix = arena_copy(&message->arena, deliver->prefix);
     if (content < 0)
         message->content = arena_copy(&message->arena, deliver->content);
     return message;
@@ -87,8 +89,7 @@ static void lmtp_message_free(struct lmtp_message *message)
 static void note_fullness(const struct lmtp *lmtp, const struct lmtp_message *message, struct bytes user,
                           const struct client_result *result)
 {
-    bool is_small = (message->file < 0 ? message->content.length : message->envelope.size) <=
-                    QUOTA_BATCH_SMALL_OCTETS;
+    bool is_small = message->envelope.size <= QUOTA_BATCH_SMALL_OCTETS;
     if (result->outcome == OUTCOME_DELIVERED)
         over_quota_list_remove(lmtp->over_quota_list, user);
     else if ((result->step == STEP_RCPT || is_small) && result->outcome == OUTCOME_FAILED &&
@@ -225,13 +226,17 @@ static void give_content(struct lmtp_connection *connection)
 {
     struct lmtp_message *message = connection->message;
     char buffer[CONTENT_RUN_MAX];
+    const size_t before = message->prefix.length;
     struct bytes part;
     bool last;
-    if (message->file < 0) {
-        part = bytes_first(bytes_from(message->content, message->given), CONTENT_RUN_MAX);
-        last = message->given + part.length == message->content.length;
+    if (message->given < before) {
+        part = bytes_from(message->prefix, message->given);
+        last = message->envelope.size == before;
+    } else if (message->file < 0) {
+        part = bytes_first(bytes_from(message->content, message->given - before), CONTENT_RUN_MAX);
+        last = message->given + part.length == before + message->content.length;
     } else {
-        ssize_t count = pread(message->file, buffer, sizeof buffer, (off_t)message->given);
+        ssize_t count = pread(message->file, buffer, sizeof buffer, (off_t)(message->given - before));
         if (count <= 0) { /* never end a message that is not whole */
             client_session_failed(&connection->session, STEP_DATA, BYTES("the content could not be read"));
             return;

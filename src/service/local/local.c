@@ -221,6 +221,7 @@ static void deliver_by_lmtp(struct local *local, struct channel *from, const str
     struct maildir_message m = {.id = deliver->id,
                                 .arrived_ms = deliver->arrived_ms,
                                 .sender = deliver->envelope.sender,
+                                .prefix = deliver->prefix,
                                 .content = deliver->content,
                                 .file = attached};
     for (size_t i = 0; i < deliver->envelope.recipient_count; i++) {
@@ -251,6 +252,7 @@ static void local_message(struct child *child, struct channel *from, enum ipc_ki
         struct maildir_message m = {.id = deliver->id,
                                     .arrived_ms = deliver->arrived_ms,
                                     .sender = deliver->envelope.sender,
+                                    .prefix = deliver->prefix,
                                     .content = deliver->content,
                                     .file = attached};
         for (size_t i = 0; i < arrival->result_count; i++) {

@@ -259,6 +259,8 @@ static int fill(struct maildir *maildir, const struct maildir_message *m, int fi
     int error = put(maildir, file, buffer_bytes(&fields));
     buffer_free(&fields);
     if (error == 0)
+        error = put_lines(maildir, file, m->prefix, &after_cr);
+    if (error == 0)
         error = m->file >= 0 ? put_file(maildir, file, m->file, &after_cr)
                              : put_lines(maildir, file, m->content, &after_cr);
     if (error == 0 && after_cr)

@@ -25,6 +25,7 @@ struct maildir_message {
     uint64_t id, arrived_ms;
     struct bytes sender;
     struct bytes address; /* "user@domain", as the accounts have it */
+    struct bytes prefix;  /* header fields before it, CRLF lines as the content */
     struct bytes content; /* CRLF lines; where `file` is given it is empty */
     int file;             /* or -1; read from its beginning; stays the caller's */
     unsigned mark;        /* of a second message with this id: another name; 0: none */

@@ -70,6 +70,7 @@ static void submit(struct queue_process *p, struct channel *from, const struct i
     struct store_message message = {.id = submitted->id,
                                     .envelope = submitted->envelope,
                                     .origin = submitted->origin,
+                                    .prefix = submitted->prefix,
                                     .content = submitted->content};
     enum store_verdict verdict = queue_accept(&p->queue, &message, submitted->spool,
                                               queue_clock_now_ms(&p->queue_clock));

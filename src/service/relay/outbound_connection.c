@@ -49,7 +49,7 @@ static void take_message(struct outbound_connection *connection, struct channel 
 {
     arena_clear(&connection->arena);
     connection->envelope = copy_envelope(&connection->arena, &deliver->envelope);
-    connection->front = arena_copy(&connection->arena, deliver->front);
+    connection->front = arena_copy(&connection->arena, deliver->prefix);
     connection->content = content >= 0 ? bytes_none() : arena_copy(&connection->arena, deliver->content);
     connection->file = content;
     connection->content_at = connection->progress = 0;

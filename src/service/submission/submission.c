@@ -8,6 +8,7 @@
 #include "core/message/received.h"
 #include "io/clock.h"
 #include "io/log.h"
+#include "store/store.h"
 
 static void check(const struct submission *submission)
 {
@@ -18,7 +19,9 @@ static void check(const struct submission *submission)
     assert((stage == SUBMISSION_NONE) == (submission->id == 0));
     assert((submission->file >= 0) == (stage == SUBMISSION_FILE));
     assert(submission->spool == 0 || stage == SUBMISSION_FILE || stage == SUBMISSION_GIVEN);
-    assert(submission->content.length == 0 || (stage != SUBMISSION_NONE && stage != SUBMISSION_FAILED));
+    assert(submission->prefix.length <= STORE_PREFIX_MAX);
+    assert(submission->prefix.length + submission->content.length == 0 ||
+           (stage != SUBMISSION_NONE && stage != SUBMISSION_FAILED));
     assert((stage == SUBMISSION_FAILED) == (submission->verdict != STORE_DONE));
     assert((stage == SUBMISSION_WAITING) == (open && kind == IPC_SPOOL));
     assert((stage == SUBMISSION_GIVEN) == (open && kind == IPC_SUBMIT));
@@ -161,16 +164,8 @@ void submission_begin(struct submission *submission, const struct envelope *enve
     submission->size = 0;
     submission->stage = SUBMISSION_INLINE;
     if (envelope->size <= INLINE_CONTENT_MAX) /* one allocation instead of several */
-        buffer_reserve(&submission->content, (size_t)envelope->size + SUBMISSION_RECEIVED_SIZE);
+        buffer_reserve(&submission->content, (size_t)envelope->size);
     check(submission);
-}
-
-void submission_add_received(struct submission *submission)
-{
-    assert(submission->stage == SUBMISSION_INLINE && submission->size == 0);
-    received_add(&submission->content, submission->origin, submission->envelope, submission->all->hostname,
-                 submission->id, clock_epoch_ms());
-    submission->size = submission->content.length;
 }
 
 static void drop_spool(struct submissions *all, uint64_t spool)
@@ -185,6 +180,7 @@ static void let_go(struct submission *submission)
         drop_spool(submission->all, submission->spool);
     if (submission->file >= 0)
         close(submission->file);
+    buffer_free(&submission->prefix);
     buffer_free(&submission->content);
     submission->spool = 0;
     submission->file = -1;
@@ -196,6 +192,31 @@ static void fail(struct submission *submission, enum store_verdict verdict)
     let_go(submission);
     submission->stage = SUBMISSION_FAILED;
     submission->verdict = verdict;
+}
+
+void submission_add_prefix(struct submission *submission, struct bytes fields)
+{
+    struct buffer grown = {0};
+    assert(submission->stage != SUBMISSION_NONE && submission->stage != SUBMISSION_GIVEN);
+    submission->size += fields.length;
+    if (submission->stage == SUBMISSION_FAILED)
+        return;
+    buffer_add(&grown, fields);
+    buffer_add(&grown, buffer_bytes(&submission->prefix));
+    buffer_free(&submission->prefix);
+    submission->prefix = grown;
+    if (grown.length > STORE_PREFIX_MAX)
+        fail(submission, STORE_FAILED);
+    check(submission);
+}
+
+void submission_add_received(struct submission *submission)
+{
+    struct buffer field = {0};
+    received_add(&field, submission->origin, submission->envelope, submission->all->hostname, submission->id,
+                 clock_epoch_ms());
+    submission_add_prefix(submission, buffer_bytes(&field));
+    buffer_free(&field);
 }
 
 static void write_to_file(struct submission *submission, struct bytes octets)
@@ -321,10 +342,12 @@ static bool say_submit(struct submission *submission)
                                 .spool = submission->spool,
                                 .envelope = *submission->envelope,
                                 .origin = *submission->origin,
+                                .prefix = buffer_bytes(&submission->prefix),
                                 .content = buffer_bytes(&submission->content)};
     if (!question_send(&submission->question, &submit))
         return false;
-    buffer_free(&submission->content); /* it is with queue now, and so is the file */
+    buffer_free(&submission->prefix); /* it is with queue now, and so is the file */
+    buffer_free(&submission->content);
     submission->spool = 0;
     return true;
 }

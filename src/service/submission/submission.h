@@ -8,7 +8,9 @@
  * recipient go. submission_begin() names the envelope and gives the message
  * its queue id; submission_write() takes its content. A small one travels with
  * the message; for a larger one queue is asked for a file, and while
- * submission_waits() the owner should write no more. submission_submit() hands
+ * submission_waits() the owner should write no more. Header fields that go
+ * before the content are its prefix, to which may be added until the end:
+ * what is written already stays as it is. submission_submit() hands
  * it over: ended() says whether it is on disk. submission_drop() ends it at
  * any time; what was taken elsewhere is given back: the file, and what was
  * counted. Each answer is an event, told before the call returns or later; in
@@ -28,7 +30,6 @@
 #include "service/submission/question.h"
 
 enum {
-    SUBMISSION_RECEIVED_SIZE = 1024,        /* octets, about, of our Received field */
     SUBMISSION_GATHERED_OCTETS = 16 * 1024, /* of what arrives in small pieces: written together */
 };
 
@@ -82,8 +83,9 @@ struct submission {
     const struct envelope *envelope;
     const struct origin *origin;
     uint64_t id;
-    uint64_t size;         /* octets written so far, the Received field among them */
-    struct buffer content; /* what is in memory of it */
+    uint64_t size;         /* octets of the prefix and of what was written so far */
+    struct buffer prefix;  /* header fields before the content, each with its CRLF */
+    struct buffer content; /* what is in memory of the content */
     uint64_t spool;        /* queue's name for the file; 0: there is none */
     int file;              /* -1: there is none */
     enum store_verdict verdict;
@@ -113,12 +115,15 @@ void submission_settle(struct submission *submission, bool sent);
 /* ---- the message; envelope and origin stay where they are until it ended ---- */
 void submission_begin(struct submission *submission, const struct envelope *envelope,
                       const struct origin *origin);
-/* Puts our Received field before the content that follows. */
+/* Header fields, each with its CRLF, above those that are in the prefix. One that grows
+ * past STORE_PREFIX_MAX fails the message. */
+void submission_add_prefix(struct submission *submission, struct bytes fields);
+/* The same of our Received field. */
 void submission_add_received(struct submission *submission);
 void submission_write(struct submission *submission, struct bytes octets);
 /* It has begun, and not ended. */
 bool submission_has_begun(const struct submission *submission);
-/* What is in memory of it. */
+/* What is in memory of the content. */
 struct bytes submission_gathered(const struct submission *submission);
 /* A question is open. */
 bool submission_waits(const struct submission *submission);
