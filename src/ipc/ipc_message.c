@@ -180,7 +180,7 @@ static const struct ipc_kind_row {
                          .carries = CARRIES_CONNECTION},
     [IPC_DELIVER] = {"deliver", FROM(QUEUE), FROM(RELAY) | FROM(LOCAL),
                      FIELDS(AT(U64, deliver, delivery), AT(U64, deliver, id), AT(U64, deliver, arrived_ms),
-                            AT(U32, deliver, attempt), AT(BYTES, deliver, destination),
+                            AT(U32, deliver, attempt), AT(BYTES, deliver, destination), AT(U32, deliver, hop),
                             AT(ENVELOPE, deliver, envelope), AT(BYTES, deliver, prefix),
                             AT(BYTES, deliver, content), AT(U8, deliver, in_file)),
                      .carries = CARRIES_FILE_TO_READ},

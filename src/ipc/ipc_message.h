@@ -259,7 +259,8 @@ struct ipc_deliver {
     uint64_t id;              /* the message's queue id */
     uint64_t arrived_ms;      /* since the epoch */
     uint32_t attempt;         /* 1 the first time */
-    struct bytes destination; /* "example.org"; or "@local", "@smarthost", which no domain can be called */
+    struct bytes destination; /* the name under which it waits: core/route/plan.h */
+    uint32_t hop;             /* enum next_hop: what that means */
     struct envelope envelope; /* with only the recipients of this delivery */
     struct bytes prefix;      /* header fields to send before the content: who sent it on, then ours */
     struct bytes content;     /* inline, unless: */

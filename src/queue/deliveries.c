@@ -207,6 +207,7 @@ static void fill(struct queue_delivery *delivery, struct bytes content, struct i
                                     .arrived_ms = delivery->message.arrived_ms,
                                     .attempt = delivery->recipients[0].attempts + 1,
                                     .destination = delivery->active->scheduled.name,
+                                    .hop = delivery->active->hop,
                                     .envelope = delivery->message.envelope,
                                     .content = content,
                                     .in_file = delivery->message.large};

@@ -8,32 +8,19 @@
 #include <assert.h>
 #include <stdlib.h>
 
-#include "core/smtp/address.h"
 #include "queue/queue_state.h"
+
+static_assert((size_t)PLAN_NAME_MAX == (size_t)STORE_DESTINATION_MAX, "the store takes each name of a plan");
 
 struct bytes destinations_find(const struct queue *queue, const struct recipient *recipient,
                                char buffer[STORE_DESTINATION_MAX])
 {
-    struct bytes local, domain;
-    if (recipient->expands != EXPANDS_NOT)
-        return DESTINATION_LOOKUP;
-    if (recipient->local)
-        return DESTINATION_LOCAL;
-    if (!address_split(recipient->address, &local, &domain)) /* routing will say what is wrong */
-        return queue->options.routes.via == RELAY_SMARTHOST ? DESTINATION_SMARTHOST : BYTES("@nowhere");
-    domain = bytes_first(domain, STORE_DESTINATION_MAX);
-    for (size_t i = 0; i < domain.length; i++)
-        buffer[i] = ascii_lower(domain.at[i]);
-    domain = bytes_of(buffer, domain.length);
-    return route_rules_via(&queue->options.routes, domain) == RELAY_SMARTHOST ? DESTINATION_SMARTHOST
-                                                                              : domain;
+    return plan_recipient(&queue->options.routes, recipient, buffer).name;
 }
 
-static enum schedule_transport transport_of(struct bytes name)
+static enum schedule_transport transport_of(enum next_hop hop)
 {
-    return bytes_equal(name, DESTINATION_LOCAL)    ? SCHEDULE_LOCAL
-           : bytes_equal(name, DESTINATION_LOOKUP) ? SCHEDULE_LOOKUP
-                                                   : SCHEDULE_AWAY;
+    return hop == NEXT_HOP_LOCAL ? SCHEDULE_LOCAL : hop == NEXT_HOP_LOOKUP ? SCHEDULE_LOOKUP : SCHEDULE_AWAY;
 }
 
 /* ---- in memory ---- */
@@ -91,26 +78,16 @@ static bool has_room(struct queue *queue)
     return queue->active_count < ACTIVE_MAX;
 }
 
-static void limit(struct queue *queue, struct active_destination *a)
-{
-    const struct route_rules *routes = &queue->options.routes;
-    const struct route_rule *rule = route_rules_find(routes, a->scheduled.name);
-    if (a->scheduled.transport != SCHEDULE_AWAY)
-        return;
-    if (bytes_equal(a->scheduled.name, DESTINATION_SMARTHOST))
-        schedule_limit(&queue->schedule, &a->scheduled, routes->smarthost_connections,
-                       routes->smarthost_rate);
-    else if (rule != NULL)
-        schedule_limit(&queue->schedule, &a->scheduled, rule->connections, rule->rate);
-}
-
 static void enter(struct queue *queue, struct bytes name, uint32_t failures)
 {
     struct active_destination *a = memory_new(sizeof *a);
+    struct plan plan = plan_destination(&queue->options.routes, name);
     memcpy(a->name, name.at, name.length);
-    schedule_enter(&queue->schedule, &a->scheduled, bytes_of(a->name, name.length), transport_of(name),
+    a->hop = plan.hop;
+    schedule_enter(&queue->schedule, &a->scheduled, bytes_of(a->name, name.length), transport_of(plan.hop),
                    failures);
-    limit(queue, a);
+    if (a->scheduled.transport == SCHEDULE_AWAY)
+        schedule_limit(&queue->schedule, &a->scheduled, plan.connections, plan.rate);
     a->entered_batch = queue->batch;
     a->next = queue->active;
     if (a->next != NULL)

@@ -19,7 +19,7 @@
 #include "core/event/mail_event.h"
 #include "core/queue/queue_id.h"
 #include "core/queue/schedule.h"
-#include "core/route/route_rules.h"
+#include "core/route/plan.h"
 #include "ipc/ipc_message.h"
 #include "store/store.h"
 
@@ -35,11 +35,6 @@ enum queue_limit {
     QUEUE_STATS_REASONS_MAX = 32,      /* destinations whose last reason for waiting is kept for people */
     QUEUE_STATS_REASON_MAX = 200,      /* octets of such a reason; longer ones are cut */
 };
-
-/* Destinations that no domain can be called. */
-#define DESTINATION_LOCAL BYTES("@local")
-#define DESTINATION_SMARTHOST BYTES("@smarthost")
-#define DESTINATION_LOOKUP BYTES("@lookup")
 
 struct queue_options {
     struct bytes hostname; /* ours, for reports */

@@ -10,6 +10,7 @@
 /* A destination in memory. */
 struct active_destination {
     struct schedule_destination scheduled;      /* first: the schedule gives it back */
+    enum next_hop hop;                          /* what its name means */
     struct active_destination *next, *previous; /* all */
     struct active_destination *idle_next, *idle_previous;
     bool idle;

@@ -277,11 +277,9 @@ static void the_most_exact_rule_holds(void **state)
     struct route_rules rules = {.via = RELAY_MX, .rules = list, .count = ARRAY_LENGTH(list)};
     for (size_t i = 0; i < ARRAY_LENGTH(cases); i++)
         assert_ptr_equal(route_rules_find(&rules, bytes_of_text(cases[i].domain)), &list[cases[i].rule]);
-    assert_int_equal(route_rules_via(&rules, BYTES("example.com")), RELAY_HOST);
     rules.rules++; /* without the one for all others */
     rules.count--;
     assert_null(route_rules_find(&rules, BYTES("example.org")));
-    assert_int_equal(route_rules_via(&rules, BYTES("example.org")), RELAY_MX);
 }
 
 int main(void)

@@ -27,9 +27,3 @@ const struct route_rule *route_rules_find(const struct route_rules *rules, struc
     }
     return best;
 }
-
-enum relay_via route_rules_via(const struct route_rules *rules, struct bytes domain)
-{
-    const struct route_rule *rule = route_rules_find(rules, domain);
-    return rule == NULL ? rules->via : rule->via;
-}

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * route_rules: what the configuration says of the way to a domain, and how much
- * may go that way. The queue asks which next hop a recipient has and keeps to
- * its limits; relay asks how that next hop is reached. The most exact rule
- * alone holds: the name itself, then the longest "*.example.net", then "*".
+ * may go that way. core/route/plan.h makes the next hop of it; relay asks how a
+ * host that a rule names is reached. The most exact rule alone holds: the name itself, then the longest
+ * "*.example.net", then "*".
  */
 #ifndef MAILBOAT_CORE_ROUTE_ROUTE_RULES_H
 #define MAILBOAT_CORE_ROUTE_ROUTE_RULES_H
@@ -46,7 +46,5 @@ struct route_rules {
 
 /* The rule for a domain in lower case, or NULL. */
 const struct route_rule *route_rules_find(const struct route_rules *rules, struct bytes domain);
-/* RELAY_HOST: route_rules_find() has it. */
-enum relay_via route_rules_via(const struct route_rules *rules, struct bytes domain);
 
 #endif

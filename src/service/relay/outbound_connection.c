@@ -531,6 +531,7 @@ void outbound_start(struct relay *relay, struct channel *from, const struct ipc_
     connection->conn.descriptor = -1;
     memcpy(connection->destination, destination.at, destination.length);
     connection->destination_length = destination.length;
+    connection->hop = (enum next_hop)deliver->hop;
     connection->next = relay->connections;
     if (connection->next != NULL)
         connection->next->previous = connection;

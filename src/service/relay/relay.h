@@ -14,6 +14,7 @@
 
 #include "base/map.h"
 #include "core/client/delivery.h"
+#include "core/route/plan.h"
 #include "core/route/port25_monitor.h"
 #include "dial/port_connect.h"
 #include "io/conn.h"
@@ -83,7 +84,8 @@ struct outbound_connection {
     struct outbound_connection *idle_next;       /* of the same destination */
     struct buffer secret;                        /* the one that its delivery signs in with */
     bool wants_secret;                           /* waits for one */
-    const struct route_rule *rule;               /* the configuration's, for the destination; NULL: none */
+    const struct route_rule *rule;               /* HOST: the configuration's, which names the host */
+    enum next_hop hop;                           /* as the queue decided */
     bool by_smarthost;                           /* not to the destination's own server */
     bool reached, silent;                        /* somebody was connected to; somebody was not, in time */
     /* waiting: for the smarthost's port; waited: it has, once, for this message */

@@ -12,8 +12,7 @@
 
 bool relay_route_is_auto(const struct outbound_connection *connection)
 {
-    return (connection->rule == NULL ? connection->relay->child->config->relay.via : connection->rule->via) ==
-           RELAY_AUTO;
+    return connection->hop == NEXT_HOP_AUTO;
 }
 
 /* It is known to be; or nobody was reached there yet, and this message's server is silent:
@@ -28,9 +27,9 @@ void relay_route_choose(struct outbound_connection *connection)
 {
     struct route_rules rules = config_rules(connection->relay->child->config);
     struct bytes destination = bytes_of(connection->destination, connection->destination_length);
-    bool said = bytes_is(destination, "@smarthost");
-    connection->rule = said ? NULL : route_rules_find(&rules, destination);
-    connection->by_smarthost = said || (relay_route_is_auto(connection) && may_be_blocked(connection));
+    connection->rule = connection->hop == NEXT_HOP_HOST ? route_rules_find(&rules, destination) : NULL;
+    connection->by_smarthost = connection->hop == NEXT_HOP_SMARTHOST ||
+                               (relay_route_is_auto(connection) && may_be_blocked(connection));
     connection->reached = connection->silent = false;
 }
 
