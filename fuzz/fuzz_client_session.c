@@ -34,7 +34,7 @@ static void check_results(struct client_session_world *world, const struct clien
     INSIST(world->sending && action->result_count == world->envelope.recipient_count);
     world->sending = world->wants_content = false;
     for (size_t i = 0; i < action->result_count; i++) {
-        const struct client_result *r = &action->results[i];
+        const struct delivery_result *r = &action->results[i];
         INSIST(r->outcome != OUTCOME_DELIVERED || (r->code / 100 == 2 && r->step == STEP_DATA));
         INSIST((r->enhanced.length >= 5 || (r->enhanced.length == 0 && r->code > 0)) &&
                !bytes_has_control(r->text) && bytes_is_utf8(r->text));

@@ -326,8 +326,8 @@ static void put_results(struct buffer *out, const struct delivery_result *result
 {
     put_u32(out, count);
     for (size_t i = 0; i < count; i++) {
-        put_u32(out, results[i].outcome);
-        put_u32(out, results[i].step);
+        put_u8(out, results[i].outcome);
+        put_u8(out, results[i].step);
         put_u32(out, results[i].code);
         put_bytes(out, results[i].enhanced);
         put_bytes(out, results[i].text);
@@ -501,11 +501,11 @@ static void get_origin(struct ipc_reader *reader, struct origin *o)
 
 static void get_results(struct ipc_reader *reader, struct ipc_array *array)
 {
-    array->count = get_count(reader, 21);
+    array->count = get_count(reader, 15);
     struct delivery_result *r = array->at = ARENA_ARRAY(reader->arena, struct delivery_result, array->count);
     for (size_t i = 0; i < array->count; i++, r++) {
-        r->outcome = get_u32(reader);
-        r->step = get_u32(reader);
+        r->outcome = (enum client_outcome)get_u8(reader, OUTCOME_FAILED);
+        r->step = (enum client_step)get_u8(reader, STEP_QUIT);
         r->code = get_u32(reader);
         r->enhanced = get_bytes(reader);
         r->text = get_bytes(reader);

@@ -14,6 +14,7 @@
 
 #include "base/arena.h"
 #include "base/buffer.h"
+#include "core/client/delivery_outcome.h"
 #include "core/smtp/envelope.h"
 
 /* Every process and its name. A new one goes before cli: their places are also those of the numbers that
@@ -268,20 +269,12 @@ struct ipc_deliver {
     uint8_t in_file;
 };
 
-/* One recipient's fate, in the order of the delivery's envelope. */
-struct delivery_result {
-    uint32_t outcome; /* enum client_outcome */
-    uint32_t step;    /* enum client_step */
-    uint32_t code;
-    struct bytes enhanced, text;
-    bool peer_reports; /* delivered to a server that offers DSN: reports on it are that one's to make */
-};
 struct ipc_deliver_answer {
     uint64_t delivery;
     struct bytes peer; /* "mx1.example.net[192.0.2.1]:25"; empty when nobody was reached */
     struct bytes tls;  /* version, cipher, how the certificate was judged, and the policy; empty in clear */
     struct bytes tls_policy, tls_reason; /* "dane", and why; empty where nothing was decided */
-    struct delivery_result *results;
+    struct delivery_result *results;     /* in the order of the delivery's envelope */
     size_t result_count;
 };
 

@@ -234,7 +234,7 @@ static void defer_lookup(struct queue *queue, struct mail_event *event, uint64_t
 static enum event_kind kind_of(const struct queue_delivery *d, size_t i, uint64_t now_ms)
 {
     const struct store_recipient *r = &d->recipients[i];
-    switch ((enum client_outcome)d->answer.results[i].outcome) {
+    switch (d->answer.results[i].outcome) {
     case OUTCOME_DELIVERED:
         return d->transport == SCHEDULE_AWAY && r->recipient.via.length > 0 ? EVENT_FORWARDED
                                                                             : EVENT_DELIVERED;
@@ -256,7 +256,7 @@ static struct mail_event attempt_event(const struct queue_delivery *d, size_t i,
     event.code = result->code;
     event.enhanced = result->enhanced;
     event.text = result->text;
-    event.step = bytes_of_text(client_step_name((enum client_step)result->step));
+    event.step = bytes_of_text(client_step_name(result->step));
     event.mailbox = d->transport == SCHEDULE_LOCAL && event.kind == EVENT_DELIVERED;
     return event;
 }

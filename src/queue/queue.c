@@ -239,8 +239,6 @@ static void copy_answer(struct queue_delivery *d, const struct ipc_deliver_answe
     for (size_t i = 0; i < d->recipient_count; i++) {
         struct delivery_result *result = &d->answer.results[i];
         *result = i < answer->result_count ? answer->results[i] : unsaid;
-        if (result->outcome > OUTCOME_FAILED)
-            *result = unsaid;
         result->enhanced = arena_copy(&d->arena, result->enhanced);
         result->text = arena_copy(&d->arena, bytes_first(result->text, STORE_REPLY_MAX));
     }

@@ -99,7 +99,7 @@ static void finish(struct client_play *play)
     buffer_free(&play->results);
 }
 
-static void add_result(struct buffer *out, const struct client_result *r)
+static void add_result(struct buffer *out, const struct delivery_result *r)
 {
     static const char *const outcomes[] = {"delivered", "deferred", "failed"};
     buffer_add_format(out, "%s %s %u %.*s %.*s", outcomes[r->outcome], client_step_name(r->step),

@@ -382,9 +382,8 @@ static void answer(struct node_carrier *carrier, const struct delivery_action *a
         .delivery = carrier->number, .results = results, .result_count = action->result_count};
     bool any_delivered = false, unsure = false;
     for (size_t i = 0; i < action->result_count; i++) {
-        const struct client_result *r = &action->results[i];
-        results[i] = (struct delivery_result){r->outcome,  r->step, r->code,
-                                              r->enhanced, r->text, r->peer_reports};
+        const struct delivery_result *r = &action->results[i];
+        results[i] = *r;
         any_delivered = any_delivered || r->outcome == OUTCOME_DELIVERED;
         if (r->outcome == OUTCOME_FAILED) {
             /* Far servers refuse those named so; all others only where one misbehaves. */

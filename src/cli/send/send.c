@@ -157,7 +157,7 @@ static void print_results_as_json(const struct client_submission *s, const struc
 {
     json_t *recipients = json_array();
     for (size_t i = 0; i < s->envelope.recipient_count; i++) {
-        const struct client_result *r = &s->results[i];
+        const struct delivery_result *r = &s->results[i];
         const struct bytes address = s->envelope.recipients[i].address;
         json_array_append_new(
             recipients, json_pack("{s:s%, s:b, s:i, s:s%, s:s%}", "address", address.at, address.length,
@@ -181,7 +181,7 @@ static int print_results(const struct client_submission *s, const struct send_op
     size_t accepted = 0;
     int exit_code = EX_OK;
     for (size_t i = 0; i < s->envelope.recipient_count; i++) {
-        const struct client_result *r = &s->results[i];
+        const struct delivery_result *r = &s->results[i];
         if (r->outcome == OUTCOME_DELIVERED) {
             accepted++;
             continue;
@@ -205,7 +205,7 @@ static int print_results(const struct client_submission *s, const struct send_op
     return exit_code;
 }
 
-static int print_failure(const struct client_result *why)
+static int print_failure(const struct delivery_result *why)
 {
     struct error error;
     struct buffer said = {0};

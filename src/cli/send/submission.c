@@ -26,9 +26,9 @@ static void give_content(struct client_submission *s, bool begins)
     server_connection_drain(s->connection);
 }
 
-static struct client_result keep(struct client_submission *s, const struct client_result *said)
+static struct delivery_result keep(struct client_submission *s, const struct delivery_result *said)
 {
-    struct client_result kept = *said;
+    struct delivery_result kept = *said;
     kept.enhanced = arena_copy(&s->arena, said->enhanced);
     kept.text = arena_copy(&s->arena, said->text);
     return kept;
@@ -36,7 +36,7 @@ static struct client_result keep(struct client_submission *s, const struct clien
 
 static void take_results(struct client_submission *s, const struct client_action *action)
 {
-    s->results = ARENA_ARRAY(&s->arena, struct client_result, action->result_count);
+    s->results = ARENA_ARRAY(&s->arena, struct delivery_result, action->result_count);
     for (size_t i = 0; i < action->result_count; i++)
         s->results[i] = keep(s, &action->results[i]);
 }

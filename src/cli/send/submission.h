@@ -18,8 +18,8 @@ struct client_submission {
     struct bytes token;          /* of OAuth 2, in place of the password */
     bool shows_progress;         /* of large messages, on stderr */
     /* What came of it: */
-    struct client_result *results; /* one a recipient; NULL: none, `failure` says why */
-    struct client_result failure;
+    struct delivery_result *results; /* one a recipient; NULL: none, `failure` says why */
+    struct delivery_result failure;
     struct arena arena; /* of their texts */
     bool signed_in;
     uint64_t told;

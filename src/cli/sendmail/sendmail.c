@@ -31,7 +31,7 @@ extern const struct command sendmail_command, queue_command;
 /* A recipient that was refused for good, and why. */
 struct recipient_refusal {
     struct recipient recipient;
-    struct client_result result;
+    struct delivery_result result;
 };
 
 struct sendmail_run {
@@ -139,7 +139,7 @@ static bool read_message(struct sendmail_run *s, struct error *error)
 /* ---- handing it over ---- */
 
 static void refuse(struct sendmail_run *s, const struct recipient *recipient,
-                   const struct client_result *result)
+                   const struct delivery_result *result)
 {
     if (s->refusals == NULL)
         s->refusals = ARENA_ARRAY(&s->arena, struct recipient_refusal, s->message.envelope.recipient_count);
@@ -160,7 +160,7 @@ static bool submit_some(struct sendmail_run *s, struct outgoing_message *message
     bool results = server_connection_local(connection, s->server->socket, &unreached) &&
                    submission_run(&submission);
     for (size_t i = 0; results && i < before; i++) {
-        const struct client_result *result = &submission.results[i];
+        const struct delivery_result *result = &submission.results[i];
         if (result->outcome == OUTCOME_DEFERRED)
             left->recipients[kept++] = left->recipients[i];
         if (result->outcome == OUTCOME_DEFERRED && bytes_is(result->enhanced, "4.7.1"))
@@ -193,7 +193,7 @@ static bool hand_over(struct sendmail_run *s, struct outgoing_message *message, 
 
 /* ---- who was refused ---- */
 
-static int exit_code_of(const struct client_result *result)
+static int exit_code_of(const struct delivery_result *result)
 {
     if (bytes_starts_nocase(result->enhanced, "5.1.")) /* the local server's: its codes agree */
         return EX_NOUSER;
@@ -203,7 +203,7 @@ static int exit_code_of(const struct client_result *result)
 static void print_refusals(const struct sendmail_run *s)
 {
     for (size_t i = 0; i < s->refusal_count; i++) {
-        const struct client_result *r = &s->refusals[i].result;
+        const struct delivery_result *r = &s->refusals[i].result;
         struct buffer said = {0};
         status_add_said(&said, r->code, r->enhanced, r->text);
         fprintf(stderr, "mailboat sendmail: %.*s was refused: %s\n",
@@ -220,7 +220,7 @@ static bool write_report(struct sendmail_run *s, struct buffer *out)
     struct queue_id_maker ids = {0};
     uint64_t now_ms = clock_epoch_ms();
     for (size_t i = 0; i < s->refusal_count; i++) {
-        const struct client_result *r = &s->refusals[i].result;
+        const struct delivery_result *r = &s->refusals[i].result;
         about[i] = (struct dsn_recipient){.recipient = &s->refusals[i].recipient,
                                           .action = DSN_FAILED,
                                           .enhanced = r->enhanced,

@@ -117,29 +117,30 @@ bool client_session_action(struct client_session *session, struct client_action 
     return true;
 }
 
-struct client_result client_result_of(struct arena *arena, enum client_step step,
-                                      const struct smtp_reply *reply)
+struct delivery_result client_result_of(struct arena *arena, enum client_step step,
+                                        const struct smtp_reply *reply)
 {
     struct buffer text = {0};
     reply_text(&text, reply);
-    struct client_result result = {.outcome = reply->code < 300   ? OUTCOME_DELIVERED
-                                              : reply->code < 500 ? OUTCOME_DEFERRED
-                                                                  : OUTCOME_FAILED,
-                                   .step = step,
-                                   .code = reply->code,
-                                   .enhanced = arena_copy(arena, reply_enhanced(reply)),
-                                   .text = arena_copy(arena, buffer_bytes(&text))};
+    struct delivery_result result = {.outcome = reply->code < 300   ? OUTCOME_DELIVERED
+                                                : reply->code < 500 ? OUTCOME_DEFERRED
+                                                                    : OUTCOME_FAILED,
+                                     .step = step,
+                                     .code = reply->code,
+                                     .enhanced = arena_copy(arena, reply_enhanced(reply)),
+                                     .text = arena_copy(arena, buffer_bytes(&text))};
     buffer_free(&text);
     return result;
 }
 
-struct client_result client_result_said(struct arena *arena, enum client_step step,
-                                        enum client_outcome outcome, const char *enhanced, struct bytes text)
+struct delivery_result client_result_said(struct arena *arena, enum client_step step,
+                                          enum client_outcome outcome, const char *enhanced,
+                                          struct bytes text)
 {
-    return (struct client_result){.outcome = outcome,
-                                  .step = step,
-                                  .enhanced = bytes_of_text(enhanced),
-                                  .text = arena_copy(arena, text)};
+    return (struct delivery_result){.outcome = outcome,
+                                    .step = step,
+                                    .enhanced = bytes_of_text(enhanced),
+                                    .text = arena_copy(arena, text)};
 }
 
 static bool waits_to_be_pulled(const struct client_state *state, enum client_action_kind action)
@@ -150,7 +151,7 @@ static bool waits_to_be_pulled(const struct client_state *state, enum client_act
     return false;
 }
 
-void client_fail(struct client_session *session, struct client_result why)
+void client_fail(struct client_session *session, struct delivery_result why)
 {
     struct client_state *state = session->state;
     if (state->phase == PHASE_OVER)
@@ -176,7 +177,7 @@ void client_fail_said(struct client_session *session, enum client_step step, enu
 
 void client_fail_reply(struct client_session *session, enum client_step step, const struct smtp_reply *reply)
 {
-    struct client_result why = client_result_of(&session->state->session_arena, step, reply);
+    struct delivery_result why = client_result_of(&session->state->session_arena, step, reply);
     if (why.outcome == OUTCOME_DELIVERED) /* a 2xx that has no place there */
         why.outcome = OUTCOME_DEFERRED;
     client_fail(session, why);
@@ -314,7 +315,7 @@ static void starttls_reply(struct client_session *session, const struct smtp_rep
         session->state->phase = PHASE_HANDSHAKE;
         client_push(session, CLIENT_STARTTLS);
     } else if (session->options.tls == CLIENT_TLS_REQUIRED) {
-        struct client_result why = client_result_of(&session->state->session_arena, STEP_TLS, reply);
+        struct delivery_result why = client_result_of(&session->state->session_arena, STEP_TLS, reply);
         why.outcome = OUTCOME_DEFERRED;
         client_fail(session, why);
     } else { /* opportunistic: refused is as good as not offered */

@@ -14,23 +14,10 @@
 
 #include "base/arena.h"
 #include "base/buffer.h"
+#include "core/client/delivery_outcome.h"
 #include "core/smtp/envelope.h"
 #include "core/smtp/reply.h"
 
-/* The steps of an attempt: each has its own limit, and its name stands in
- * every failure. */
-enum client_step {
-    STEP_DNS,
-    STEP_CONNECT,
-    STEP_GREETING,
-    STEP_EHLO,
-    STEP_TLS,
-    STEP_AUTH,
-    STEP_MAIL,
-    STEP_RCPT,
-    STEP_DATA,
-    STEP_QUIT,
-};
 const char *client_step_name(enum client_step step); /* "dns", "connect", "greeting" ... */
 
 enum client_tls {
@@ -89,17 +76,6 @@ enum client_action_kind {
     CLIENT_CLOSE, /* after QUIT was answered, or timed out: close */
 };
 
-/* One recipient's fate, or a whole session's. */
-enum client_outcome { OUTCOME_DELIVERED, OUTCOME_DEFERRED, OUTCOME_FAILED };
-struct client_result {
-    enum client_outcome outcome;
-    enum client_step step; /* where it was decided */
-    uint32_t code;         /* the reply's basic code; 0 when there was no reply */
-    struct bytes enhanced; /* "5.1.1" as the peer gave it, of any class, or empty; without a reply ours */
-    struct bytes text;     /* the reply's text, or our sentence, without control octets */
-    bool peer_reports;     /* delivered, and the peer offered DSN (RFC 3461 5.2.1) */
-};
-
 /* What a proof is made of (RFC 5802 3); lives until the answer. */
 struct client_scram {
     struct bytes password, salt, message;
@@ -111,11 +87,11 @@ struct client_action {
     /* WANT_CONTENT: from the first octet, also where it was given
      * before: some recipients needed a transaction of their own */
     bool begins;
-    struct client_scram scram;           /* ASK_PROOF */
-    struct bytes bytes;                  /* SEND */
-    const struct client_result *results; /* SENT; live until the next send */
+    struct client_scram scram;             /* ASK_PROOF */
+    struct bytes bytes;                    /* SEND */
+    const struct delivery_result *results; /* SENT; live until the next send */
     size_t result_count;
-    struct client_result failure; /* FAILED; outcome is DEFERRED or FAILED */
+    struct delivery_result failure; /* FAILED; outcome is DEFERRED or FAILED */
 };
 
 /* What the octets look like that are no SMTP; UNKNOWN until there are any. */

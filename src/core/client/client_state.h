@@ -53,7 +53,7 @@ struct client_state {
     uint8_t action_count;
     struct buffer out; /* what waits to be sent */
     bool out_pulled;
-    struct client_result failure;
+    struct delivery_result failure;
     struct arena session_arena;
 
     /* AUTH. */
@@ -67,7 +67,7 @@ struct client_state {
     /* The transaction. */
     const struct envelope *envelope;
     struct arena transaction_arena;
-    struct client_result *results;
+    struct delivery_result *results;
     enum recipient_stage *stages; /* of each recipient */
     size_t *offered;              /* those of the transaction there is, by their place in the envelope */
     size_t offered_count;
@@ -84,12 +84,13 @@ void client_push(struct client_session *session, enum client_action_kind action)
 void client_out(struct client_session *session, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 /* Fills a result from a reply, or from a sentence of ours (code 0). */
-struct client_result client_result_of(struct arena *arena, enum client_step step,
-                                      const struct smtp_reply *reply);
-struct client_result client_result_said(struct arena *arena, enum client_step step,
-                                        enum client_outcome outcome, const char *enhanced, struct bytes text);
+struct delivery_result client_result_of(struct arena *arena, enum client_step step,
+                                        const struct smtp_reply *reply);
+struct delivery_result client_result_said(struct arena *arena, enum client_step step,
+                                          enum client_outcome outcome, const char *enhanced,
+                                          struct bytes text);
 /* The session is over. Decides an open transaction first. */
-void client_fail(struct client_session *session, struct client_result why);
+void client_fail(struct client_session *session, struct delivery_result why);
 
 void client_fail_said(struct client_session *session, enum client_step step, enum client_outcome outcome,
                       const char *enhanced, const char *text);
@@ -108,6 +109,6 @@ void capabilities_read(struct client_capabilities *capabilities, const struct sm
 void client_transaction_reply(struct client_session *session, const struct smtp_reply *reply);
 void client_transaction_end_encoding(struct client_state *state);
 /* Those not decided yet are deferred with this reason; SENT is pushed. */
-void client_transaction_abort(struct client_session *session, const struct client_result *why);
+void client_transaction_abort(struct client_session *session, const struct delivery_result *why);
 
 #endif

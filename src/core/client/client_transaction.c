@@ -17,7 +17,7 @@
 #include "core/smtp/command.h"
 #include "core/smtp/status.h"
 
-static void decide(struct client_state *state, size_t i, struct client_result result)
+static void decide(struct client_state *state, size_t i, struct delivery_result result)
 {
     if (state->stages[i] == RECIPIENT_DECIDED)
         return;
@@ -25,23 +25,23 @@ static void decide(struct client_state *state, size_t i, struct client_result re
     state->results[i] = result;
 }
 
-static void decide_all(struct client_state *state, struct client_result result)
+static void decide_all(struct client_state *state, struct delivery_result result)
 {
     for (size_t i = 0; i < state->envelope->recipient_count; i++)
         decide(state, i, result);
 }
 
 /* Those whom the content is for. */
-static void decide_taken(struct client_state *state, struct client_result result)
+static void decide_taken(struct client_state *state, struct delivery_result result)
 {
     for (size_t i = 0; i < state->envelope->recipient_count; i++)
         if (state->stages[i] == RECIPIENT_TAKEN)
             decide(state, i, result);
 }
 
-void client_transaction_abort(struct client_session *session, const struct client_result *why)
+void client_transaction_abort(struct client_session *session, const struct delivery_result *why)
 {
-    struct client_result result = *why;
+    struct delivery_result result = *why;
     result.outcome = OUTCOME_DEFERRED;
     decide_all(session->state, result);
     client_push(session, CLIENT_SENT);
@@ -223,8 +223,8 @@ static void refuse_international(struct client_session *session)
 {
     static const char why[] = "the address is international, which the server does not know (SMTPUTF8)";
     struct client_state *state = session->state;
-    struct client_result result = client_result_said(&state->transaction_arena, STEP_RCPT, OUTCOME_FAILED,
-                                                     "5.6.7", bytes_of_text(why));
+    struct delivery_result result = client_result_said(&state->transaction_arena, STEP_RCPT, OUTCOME_FAILED,
+                                                       "5.6.7", bytes_of_text(why));
     for (size_t i = 0; i < state->envelope->recipient_count; i++)
         if (!bytes_is_ascii(state->envelope->recipients[i].address))
             decide(state, i, result);
@@ -238,14 +238,15 @@ void client_session_send(struct client_session *session, const struct envelope *
     assert(!has_forgery(envelope)); /* the grammar lets none in */
     arena_clear(&state->transaction_arena);
     state->envelope = envelope;
-    state->results = ARENA_ARRAY(&state->transaction_arena, struct client_result, envelope->recipient_count);
+    state->results = ARENA_ARRAY(&state->transaction_arena, struct delivery_result,
+                                 envelope->recipient_count);
     state->stages = ARENA_ARRAY(&state->transaction_arena, enum recipient_stage, envelope->recipient_count);
     state->offered = ARENA_ARRAY(&state->transaction_arena, size_t, envelope->recipient_count);
     state->stop = false;
     static const char waits[] =
         "the server takes fewer recipients together, and deferred the message for those before";
-    struct client_result unoffered = client_result_said(&state->transaction_arena, STEP_RCPT,
-                                                        OUTCOME_DEFERRED, "4.5.3", bytes_of_text(waits));
+    struct delivery_result unoffered = client_result_said(&state->transaction_arena, STEP_RCPT,
+                                                          OUTCOME_DEFERRED, "4.5.3", bytes_of_text(waits));
     for (size_t i = 0; i < envelope->recipient_count; i++)
         state->results[i] = unoffered;
     const char *why = lacking(session, &enhanced);
@@ -300,7 +301,7 @@ static bool makes_no_sense(struct client_session *session, enum client_step step
     bool lost_count = reply->code == 503 && open;
     if (!lost_count && (reply->code >= 400 || (wants_3xx ? reply->code == 354 : reply->code / 100 == 2)))
         return false;
-    struct client_result why = client_result_of(&state->transaction_arena, step, reply);
+    struct delivery_result why = client_result_of(&state->transaction_arena, step, reply);
     why.outcome = OUTCOME_DEFERRED;
     /* then the content was asked for */
     bool in_order = state->phase == PHASE_END || state->phase == PHASE_CHUNK;
@@ -315,7 +316,7 @@ static void mail_reply(struct client_session *session, const struct smtp_reply *
     struct client_state *state = session->state;
     state->phase = PHASE_RCPT;
     if (reply->code / 100 != 2) {
-        struct client_result result = client_result_of(&state->transaction_arena, STEP_MAIL, reply);
+        struct delivery_result result = client_result_of(&state->transaction_arena, STEP_MAIL, reply);
         decide_all(state, result);
         if (!session->capabilities.pipelining) {
             finish(session, true);
@@ -327,7 +328,7 @@ static void mail_reply(struct client_session *session, const struct smtp_reply *
 }
 
 /* One recipient, by a reply to RCPT. */
-static void refuse(struct client_state *state, size_t i, struct client_result result)
+static void refuse(struct client_state *state, size_t i, struct delivery_result result)
 {
     if (state->stages[i] == RECIPIENT_DECIDED)
         return;
@@ -368,7 +369,7 @@ static void data_reply(struct client_session *session, const struct smtp_reply *
         state->phase = PHASE_EMPTY_END;
         client_out(session, ".");
     } else {
-        struct client_result result = client_result_of(&state->transaction_arena, STEP_DATA, reply);
+        struct delivery_result result = client_result_of(&state->transaction_arena, STEP_DATA, reply);
         assert(reply->code >= 400); /* makes_no_sense() has the others */
         state->stop = any && result.outcome == OUTCOME_DEFERRED;
         decide_taken(state, result);
@@ -380,7 +381,7 @@ static void data_reply(struct client_session *session, const struct smtp_reply *
 static void end_reply(struct client_session *session, const struct smtp_reply *reply)
 {
     struct client_state *state = session->state;
-    struct client_result result = client_result_of(&state->transaction_arena, STEP_DATA, reply);
+    struct delivery_result result = client_result_of(&state->transaction_arena, STEP_DATA, reply);
     result.peer_reports = session->capabilities.dsn && !session->options.lmtp &&
                           result.outcome == OUTCOME_DELIVERED;
     if (!session->options.lmtp) {
@@ -405,7 +406,7 @@ static void chunk_reply(struct client_session *session, const struct smtp_reply 
     } else if (reply->code / 100 == 2) {
         want_content(session);
     } else {
-        struct client_result result = client_result_of(&state->transaction_arena, STEP_DATA, reply);
+        struct delivery_result result = client_result_of(&state->transaction_arena, STEP_DATA, reply);
         state->stop = result.outcome == OUTCOME_DEFERRED;
         decide_taken(state, result);
         finish(session, true);

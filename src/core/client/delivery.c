@@ -5,17 +5,17 @@
 
 /* ---- results ---- */
 
-static void decide_all(struct delivery *delivery, struct client_result result)
+static void decide_all(struct delivery *delivery, struct delivery_result result)
 {
-    delivery->results = ARENA_ARRAY(&delivery->arena, struct client_result,
+    delivery->results = ARENA_ARRAY(&delivery->arena, struct delivery_result,
                                     delivery->envelope->recipient_count);
     for (size_t i = 0; i < delivery->envelope->recipient_count; i++)
         delivery->results[i] = result;
 }
 
-static struct client_result copied(struct delivery *delivery, const struct client_result *result)
+static struct delivery_result copied(struct delivery *delivery, const struct delivery_result *result)
 {
-    struct client_result copy = *result;
+    struct delivery_result copy = *result;
     copy.enhanced = arena_copy(&delivery->arena, result->enhanced);
     copy.text = arena_copy(&delivery->arena, result->text);
     return copy;
@@ -31,7 +31,7 @@ static void drop_session(struct delivery *delivery)
 }
 
 /* The reason, with the server whose it is. */
-static struct client_result name_last(struct delivery *delivery)
+static struct delivery_result name_last(struct delivery *delivery)
 {
     if (delivery->last_host.length > 0) {
         delivery->host = delivery->last_host;
@@ -43,14 +43,14 @@ static struct client_result name_last(struct delivery *delivery)
 /* Nothing more can be tried: what the last host said is the reason. */
 static void end_route(struct delivery *delivery, const struct route_answer *answer)
 {
-    struct client_result result;
+    struct delivery_result result;
     if (answer->reason == NULL)
         result = name_last(delivery);
     else
-        result = (struct client_result){.outcome = answer->final ? OUTCOME_FAILED : OUTCOME_DEFERRED,
-                                        .step = STEP_DNS,
-                                        .enhanced = bytes_of_text(answer->enhanced),
-                                        .text = bytes_of_text(answer->reason)};
+        result = (struct delivery_result){.outcome = answer->final ? OUTCOME_FAILED : OUTCOME_DEFERRED,
+                                          .step = STEP_DNS,
+                                          .enhanced = bytes_of_text(answer->enhanced),
+                                          .text = bytes_of_text(answer->reason)};
     /* That no host would talk to us is never the recipient's fault: wait. What
      * REQUIRETLS asks is another matter: none of them can (RFC 8689 4.2.1). */
     if (answer->reason == NULL && (!delivery->any_unfit || delivery->any_other || delivery->route.any_unsure))
@@ -67,10 +67,10 @@ static void begin(struct delivery *delivery, const struct envelope *envelope)
     delivery->envelope = envelope;
     delivery->results = NULL;
     delivery->done_reported = delivery->any_unfit = delivery->any_other = false;
-    delivery->last = (struct client_result){.outcome = OUTCOME_DEFERRED,
-                                            .step = STEP_CONNECT,
-                                            .enhanced = BYTES("4.4.1"),
-                                            .text = BYTES("no server could be reached")};
+    delivery->last = (struct delivery_result){.outcome = OUTCOME_DEFERRED,
+                                              .step = STEP_CONNECT,
+                                              .enhanced = BYTES("4.4.1"),
+                                              .text = BYTES("no server could be reached")};
     delivery->last_host = bytes_none();
 }
 
@@ -95,12 +95,12 @@ void delivery_free(struct delivery *delivery)
 }
 
 /* The words for what the last host said, or could not do. */
-static struct client_result tls_failure(struct delivery *delivery, bool unfit, struct bytes why)
+static struct delivery_result tls_failure(struct delivery *delivery, bool unfit, struct bytes why)
 {
-    struct client_result result = {.outcome = OUTCOME_DEFERRED,
-                                   .step = STEP_TLS,
-                                   .enhanced = BYTES("4.7.5"),
-                                   .text = arena_copy(&delivery->arena, why)};
+    struct delivery_result result = {.outcome = OUTCOME_DEFERRED,
+                                     .step = STEP_TLS,
+                                     .enhanced = BYTES("4.7.5"),
+                                     .text = arena_copy(&delivery->arena, why)};
     if (!unfit)
         return result;
     struct buffer text = {0};
@@ -114,12 +114,12 @@ static struct client_result tls_failure(struct delivery *delivery, bool unfit, s
 }
 
 /* That an address cannot be reached hides nothing that a server before it said or did. */
-static bool says_less(const struct delivery *delivery, const struct client_result *why)
+static bool says_less(const struct delivery *delivery, const struct delivery_result *why)
 {
     return why->step == STEP_CONNECT && delivery->last.step > STEP_CONNECT && !delivery->any_unfit;
 }
 
-static void be_last(struct delivery *delivery, struct client_result result)
+static void be_last(struct delivery *delivery, struct delivery_result result)
 {
     delivery->last = result;
     delivery->last_host = delivery->host;
@@ -127,7 +127,7 @@ static void be_last(struct delivery *delivery, struct client_result result)
 }
 
 /* Remembers why this host would not do. */
-static void remember(struct delivery *delivery, const struct client_result *why)
+static void remember(struct delivery *delivery, const struct delivery_result *why)
 {
     bool unfit = delivery->envelope->requiretls && why->step == STEP_TLS;
     delivery->any_unfit = delivery->any_unfit || unfit;
@@ -323,7 +323,7 @@ static void give_message(struct delivery *delivery)
 }
 
 /* This host would not do; the next one, unless asking on would harm. */
-static void give_up_host(struct delivery *delivery, const struct client_result *why)
+static void give_up_host(struct delivery *delivery, const struct delivery_result *why)
 {
     remember(delivery, why);
     drop_session(delivery);
@@ -338,7 +338,7 @@ static void give_up_host(struct delivery *delivery, const struct client_result *
 
 static void take_results(struct delivery *delivery, const struct client_action *sent)
 {
-    delivery->results = ARENA_ARRAY(&delivery->arena, struct client_result, sent->result_count);
+    delivery->results = ARENA_ARRAY(&delivery->arena, struct delivery_result, sent->result_count);
     for (size_t i = 0; i < sent->result_count; i++)
         delivery->results[i] = copied(delivery, &sent->results[i]);
     delivery->transacting = false;
@@ -349,7 +349,7 @@ static void take_results(struct delivery *delivery, const struct client_action *
  * this message: that says nothing about the message. */
 static bool is_stale(const struct delivery *delivery, const struct client_action *sent)
 {
-    const struct client_result *first = &sent->results[0];
+    const struct delivery_result *first = &sent->results[0];
     return delivery->messages > 1 && (first->code == 0 || first->code == 421) &&
            first->outcome == OUTCOME_DEFERRED && (first->step == STEP_MAIL || first->step == STEP_RCPT);
 }
@@ -456,10 +456,10 @@ void delivery_lost(struct delivery *delivery, bool in_tls, enum tls_loss how, st
         return;
     }
     if (delivery->stage == DELIVERY_CONNECTING) {
-        remember(delivery, &(struct client_result){.outcome = OUTCOME_DEFERRED,
-                                                   .step = in_tls ? STEP_TLS : STEP_CONNECT,
-                                                   .enhanced = in_tls ? BYTES("4.7.5") : BYTES("4.4.1"),
-                                                   .text = why});
+        remember(delivery, &(struct delivery_result){.outcome = OUTCOME_DEFERRED,
+                                                     .step = in_tls ? STEP_TLS : STEP_CONNECT,
+                                                     .enhanced = in_tls ? BYTES("4.7.5") : BYTES("4.4.1"),
+                                                     .text = why});
         delivery->stage = DELIVERY_ROUTING;
         delivery->close_due = true;
     }
@@ -467,7 +467,7 @@ void delivery_lost(struct delivery *delivery, bool in_tls, enum tls_loss how, st
 
 void delivery_out_of_time(struct delivery *delivery)
 {
-    struct client_result result = {
+    struct delivery_result result = {
         .outcome = OUTCOME_DEFERRED,
         .step = STEP_CONNECT,
         .enhanced = BYTES("4.4.1"),

@@ -73,7 +73,7 @@ struct delivery_action {
     bool begins;           /* WANT_CONTENT: from the first octet, as client_action has it */
     struct client_action asked;
     struct bytes bytes;
-    const struct client_result *results;
+    const struct delivery_result *results;
     size_t result_count;
 };
 
@@ -83,9 +83,9 @@ struct delivery {
     struct route route;
     struct client_session session;
     struct arena arena; /* results made here, and their texts */
-    struct client_result *results;
+    struct delivery_result *results;
     /* what the last failed connection said that got anywhere, else the last */
-    struct client_result last;
+    struct delivery_result last;
     /* the one we talk with, or talked with last; at the end the one `last` is of */
     struct bytes host;
     struct route_address address;

@@ -68,12 +68,12 @@ static void end_attempt(struct race *race, struct race_attempt *a, enum port_ver
 }
 
 /* What STARTTLS came to. 454 is the server's own: "TLS not available" (RFC 3207 4). */
-static enum port_verdict verdict_of_starttls(const struct race_attempt *a, const struct client_result *why)
+static enum port_verdict verdict_of_starttls(const struct race_attempt *a, const struct delivery_result *why)
 {
     return why->code >= 500 || a->session.capabilities.masked ? PORT_STRIPPED : PORT_NO_TLS;
 }
 
-static enum port_verdict verdict_of_failure(const struct race_attempt *a, const struct client_result *why)
+static enum port_verdict verdict_of_failure(const struct race_attempt *a, const struct delivery_result *why)
 {
     if (why->step == STEP_TLS)
         return verdict_of_starttls(a, why);

@@ -87,7 +87,7 @@ static void lmtp_message_free(struct lmtp_message *message)
 /* A large message that does not fit says little of the mailbox; a
  * small one, or RCPT refused, that nothing fits any more. */
 static void note_fullness(const struct lmtp *lmtp, const struct lmtp_message *message, struct bytes user,
-                          const struct client_result *result)
+                          const struct delivery_result *result)
 {
     bool is_small = message->envelope.size <= QUOTA_BATCH_SMALL_OCTETS;
     if (result->outcome == OUTCOME_DELIVERED)
@@ -99,18 +99,15 @@ static void note_fullness(const struct lmtp *lmtp, const struct lmtp_message *me
 
 /* `results` has one for each recipient of the envelope. */
 static void lmtp_message_answer(struct lmtp *lmtp, struct lmtp_message *message,
-                                const struct client_result *results)
+                                const struct delivery_result *results)
 {
     struct ipc_deliver_answer answer = {.delivery = message->delivery,
                                         .peer = BYTES("lmtp"),
                                         .result_count = message->result_count,
                                         .results = message->results};
     for (size_t i = 0; i < message->envelope.recipient_count; i++) {
-        message->results[message->places[i]] = (struct delivery_result){.outcome = results[i].outcome,
-                                                                        .step = results[i].step,
-                                                                        .code = results[i].code,
-                                                                        .enhanced = results[i].enhanced,
-                                                                        .text = results[i].text};
+        message->results[message->places[i]] = results[i];
+        message->results[message->places[i]].peer_reports = false; /* reports are ours to make */
         note_fullness(lmtp, message, message->envelope.recipients[i].address, &results[i]);
     }
     if (message->from != NULL)
@@ -166,7 +163,7 @@ static void take_message(struct lmtp_connection *connection)
     client_session_send(&connection->session, &connection->message->envelope);
 }
 
-static void answered(struct lmtp_connection *connection, const struct client_result *results)
+static void answered(struct lmtp_connection *connection, const struct delivery_result *results)
 {
     struct lmtp_message *message = connection->message;
     connection->message = NULL;
@@ -185,7 +182,7 @@ static bool is_served(const struct lmtp *lmtp)
 
 /* Nobody listens, or hangs up at once: those who wait are told, and come
  * again later. Where other connections are at work they wait for those. */
-static void turn_away(struct lmtp_connection *connection, struct client_result why)
+static void turn_away(struct lmtp_connection *connection, struct delivery_result why)
 {
     struct lmtp *lmtp = connection->lmtp;
     why.outcome = OUTCOME_DEFERRED;
@@ -194,7 +191,7 @@ static void turn_away(struct lmtp_connection *connection, struct client_result w
     while (lmtp->waiting != NULL) {
         struct lmtp_message *message = lmtp->waiting;
         size_t count = message->envelope.recipient_count;
-        struct client_result *results = memory_new(count * sizeof *results);
+        struct delivery_result *results = memory_new(count * sizeof *results);
         for (size_t i = 0; i < count; i++)
             results[i] = why;
         lmtp->waiting = message->next;
@@ -356,9 +353,9 @@ static void lost(struct lmtp_connection *connection, const char *why)
                               bytes_of_text(text));
         run(connection);
     } else {
-        turn_away(connection, (struct client_result){.step = STEP_CONNECT,
-                                                     .enhanced = BYTES("4.3.0"),
-                                                     .text = bytes_of_text(text)});
+        turn_away(connection, (struct delivery_result){.step = STEP_CONNECT,
+                                                       .enhanced = BYTES("4.3.0"),
+                                                       .text = bytes_of_text(text)});
         end(connection);
     }
 }

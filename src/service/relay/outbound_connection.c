@@ -557,12 +557,12 @@ void outbound_go(struct outbound_connection *connection)
 void outbound_defer(struct outbound_connection *connection, struct bytes why)
 {
     size_t count = connection->envelope.recipient_count;
-    struct client_result *results = ARENA_ARRAY(&connection->arena, struct client_result, count);
+    struct delivery_result *results = ARENA_ARRAY(&connection->arena, struct delivery_result, count);
     for (size_t i = 0; i < count; i++)
-        results[i] = (struct client_result){.outcome = OUTCOME_DEFERRED,
-                                            .step = STEP_CONNECT,
-                                            .enhanced = BYTES("4.4.1"),
-                                            .text = arena_copy(&connection->arena, why)};
+        results[i] = (struct delivery_result){.outcome = OUTCOME_DEFERRED,
+                                              .step = STEP_CONNECT,
+                                              .enhanced = BYTES("4.4.1"),
+                                              .text = arena_copy(&connection->arena, why)};
     relay_answer(connection->relay, connection, results, count);
     outbound_free(connection);
 }

@@ -109,20 +109,14 @@ static void log_test(const struct outbound_connection *connection, struct bytes 
 }
 
 void relay_answer(struct relay *relay, struct outbound_connection *connection,
-                  const struct client_result *results, size_t count)
+                  const struct delivery_result *results, size_t count)
 {
     struct buffer peer = {0}, tls = {0};
     struct ipc_deliver_answer answer = {.delivery = connection->number, .result_count = count};
     add_tls(connection, &tls);
     answer.tls = buffer_bytes(&tls);
     answer.results = memory_new((count + 1) * sizeof *answer.results);
-    for (size_t i = 0; i < count; i++)
-        answer.results[i] = (struct delivery_result){.outcome = results[i].outcome,
-                                                     .step = results[i].step,
-                                                     .code = results[i].code,
-                                                     .enhanced = results[i].enhanced,
-                                                     .text = results[i].text,
-                                                     .peer_reports = results[i].peer_reports};
+    memcpy(answer.results, results, count * sizeof *results);
     delivery_peer(&connection->delivery, &peer);
     answer.tls_policy = delivery_tls_name(&connection->delivery);
     answer.tls_reason = delivery_tls_reason(&connection->delivery);

@@ -144,7 +144,7 @@ bool smarthost_is_auto(const struct outbound_connection *connection);
 bool smarthost_must_wait(struct outbound_connection *connection);
 /* Did the message fail for the port's sake? Then the port is forgotten, and
  * the message waits for another, once. */
-bool smarthost_has_failed(struct outbound_connection *connection, const struct client_result *results,
+bool smarthost_has_failed(struct outbound_connection *connection, const struct delivery_result *results,
                           size_t count);
 void smarthost_stop(struct relay *relay);
 
@@ -179,7 +179,7 @@ void port_self_check_stop(struct relay *relay);
 /* relay.c: */
 struct delivery_options relay_options(const struct outbound_connection *connection);
 void relay_answer(struct relay *relay, struct outbound_connection *connection,
-                  const struct client_result *results, size_t count);
+                  const struct delivery_result *results, size_t count);
 void relay_is_idle(struct relay *relay, struct outbound_connection *connection);
 void relay_not_idle(struct relay *relay, struct outbound_connection *connection);
 void relay_leave_if_done(struct relay *relay);

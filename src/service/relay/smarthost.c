@@ -138,12 +138,12 @@ bool smarthost_must_wait(struct outbound_connection *connection)
 }
 
 /* Nothing was said about the message: the way to the server failed. */
-static bool is_the_winner(const struct client_result *result)
+static bool is_the_winner(const struct delivery_result *result)
 {
     return result->outcome == OUTCOME_DEFERRED && result->code == 0 && result->step <= STEP_AUTH;
 }
 
-bool smarthost_has_failed(struct outbound_connection *connection, const struct client_result *results,
+bool smarthost_has_failed(struct outbound_connection *connection, const struct delivery_result *results,
                           size_t count)
 {
     struct relay *relay = connection->relay;
