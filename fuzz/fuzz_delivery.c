@@ -139,8 +139,8 @@ static void check_words(const struct delivery *delivery)
     delivery_peer(delivery, &peer);
     INSIST(!bytes_has_control(buffer_bytes(&peer)) && delivery_timeout_ms(delivery) > 0 &&
            delivery_step(delivery) <= STEP_QUIT);
-    INSIST(delivery->tls.policy.word == NULL ||
-           (delivery_tls_name(delivery).length > 0 && delivery_tls_reason(delivery).length > 0));
+    struct tls_result tls = delivery_tls_result(delivery);
+    INSIST(tls.level == TLS_LEVEL_UNDECIDED || tls.level_reason.length > 0);
     buffer_free(&peer);
 }
 

@@ -18,6 +18,7 @@
 
 #include "base/buffer.h"
 #include "core/route/route.h"
+#include "core/route/tls_result.h"
 #include "io/handshakes.h"
 #include "io/loop.h"
 #include "io/tls.h"
@@ -132,6 +133,9 @@ bool conn_met_clear_text(const struct conn *conn);
 bool conn_tls_speaks(const struct conn *conn, const char *protocol);
 /* Was an earlier session resumed? */
 bool conn_tls_resumed(const struct conn *conn);
+/* Protocol, cipher, certificate, and whether a session was resumed; zeroes in
+ * clear. Its text lives as long as the process. */
+struct tls_result conn_tls_result(const struct conn *conn);
 /* "TLSv1.3 TLS_AES_256_GCM_SHA384", or "" in clear; into `buffer`. */
 struct bytes conn_tls_text(const struct conn *conn, char *buffer, size_t size);
 /* The octets of a channel binding by its name, "tls-exporter" (RFC 9266) or

@@ -27,11 +27,31 @@ enum conn_end conn_end_of(int number)
     return CONN_END_OTHER;
 }
 
-struct bytes conn_tls_text(const struct conn *conn, char *buffer, size_t size)
+/* An older protocol is not spoken (RFC 8997). */
+static enum tls_protocol protocol_of(const struct conn *conn)
 {
     if (conn->ssl == NULL || conn->handshaking)
+        return TLS_PROTOCOL_NONE;
+    return SSL_version(conn->ssl) >= TLS1_3_VERSION ? TLS_PROTOCOL_1_3 : TLS_PROTOCOL_1_2;
+}
+
+struct tls_result conn_tls_result(const struct conn *conn)
+{
+    struct tls_result result = {.protocol = protocol_of(conn)};
+    if (result.protocol == TLS_PROTOCOL_NONE)
+        return result;
+    result.cipher = bytes_of_text(SSL_get_cipher_name(conn->ssl));
+    result.certificate = conn_tls_certificate(conn);
+    result.resumed = conn_tls_resumed(conn);
+    return result;
+}
+
+struct bytes conn_tls_text(const struct conn *conn, char *buffer, size_t size)
+{
+    enum tls_protocol protocol = protocol_of(conn);
+    if (protocol == TLS_PROTOCOL_NONE)
         return bytes_none();
-    int length = snprintf(buffer, size, "%s %s", SSL_get_version(conn->ssl), SSL_get_cipher_name(conn->ssl));
+    int length = snprintf(buffer, size, "%s %s", tls_protocol_name(protocol), SSL_get_cipher_name(conn->ssl));
     return bytes_of(buffer, length < (int)size ? (size_t)length : size - 1);
 }
 

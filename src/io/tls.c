@@ -416,14 +416,6 @@ bool tls_make_self_signed(const char *hostname, const struct folder *folder, con
     return made;
 }
 
-const char *tls_certificate_name(enum tls_certificate verdict)
-{
-    static const char *const names[] = {"valid",      "expired",     "not-yet-valid",
-                                        "other-name", "self-signed", "unknown-issuer",
-                                        "invalid",    "none",        "tlsa-mismatch"};
-    return names[verdict];
-}
-
 /* ---- what is published of a certificate ---- */
 
 bool tls_key_digest(const char *certificate_file, uint8_t digest[TLS_KEY_DIGEST], struct error *error)

@@ -75,18 +75,4 @@ struct tls_signer {
 bool tls_signer_open(struct tls_signer *signer, const char *certificate_file, const char *key_file);
 bool tls_sign(const struct tls_signer *signer, struct bytes content, struct buffer *out);
 
-/* How a peer's certificate was judged, in the words of the verdicts. */
-enum tls_certificate {
-    TLS_CERTIFICATE_VALID,
-    TLS_CERTIFICATE_EXPIRED,
-    TLS_CERTIFICATE_NOT_YET_VALID,
-    TLS_CERTIFICATE_OTHER_NAME,
-    TLS_CERTIFICATE_SELF_SIGNED,
-    TLS_CERTIFICATE_UNKNOWN_ISSUER,
-    TLS_CERTIFICATE_INVALID,
-    TLS_CERTIFICATE_NONE,
-    TLS_CERTIFICATE_NO_TLSA, /* it matches none of the TLSA records */
-};
-const char *tls_certificate_name(enum tls_certificate verdict); /* "valid", "expired", "other-name" ... */
-
 #endif

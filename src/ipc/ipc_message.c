@@ -13,6 +13,7 @@ enum field_type {
     FIELD_ENVELOPE,
     FIELD_ORIGIN,
     FIELD_RECIPIENTS,
+    FIELD_TLS,
     FIELD_RESULTS,
     FIELD_CHOSEN,
     FIELD_DESTINATIONS,
@@ -29,41 +30,18 @@ struct ipc_array {
     void *at;
     size_t count;
 };
-static_assert(offsetof(struct ipc_recipient_answer, target_count) -
-                      offsetof(struct ipc_recipient_answer, targets) ==
-                  offsetof(struct ipc_array, count),
-              "an array and its count stand side by side");
-static_assert(offsetof(struct ipc_expand_answer, member_count) -
-                      offsetof(struct ipc_expand_answer, members) ==
-                  offsetof(struct ipc_array, count),
-              "an array and its count stand side by side");
-static_assert(offsetof(struct ipc_expand_answer, missing_count) -
-                      offsetof(struct ipc_expand_answer, missing) ==
-                  offsetof(struct ipc_array, count),
-              "an array and its count stand side by side");
-static_assert(offsetof(struct ipc_deliver_answer, result_count) -
-                      offsetof(struct ipc_deliver_answer, results) ==
-                  offsetof(struct ipc_array, count),
-              "an array and its count stand side by side");
-static_assert(offsetof(struct envelope, recipient_count) - offsetof(struct envelope, recipients) ==
-                  offsetof(struct ipc_array, count),
-              "an array and its count stand side by side");
-
-static_assert(offsetof(struct ipc_choose, chosen_count) - offsetof(struct ipc_choose, chosen) ==
-                  offsetof(struct ipc_array, count),
-              "an array and its count stand side by side");
-static_assert(offsetof(struct ipc_status_answer, destination_count) -
-                      offsetof(struct ipc_status_answer, destinations) ==
-                  offsetof(struct ipc_array, count),
-              "an array and its count stand side by side");
-static_assert(offsetof(struct ipc_status_answer, in_progress_count) -
-                      offsetof(struct ipc_status_answer, in_progress) ==
-                  offsetof(struct ipc_array, count),
-              "an array and its count stand side by side");
-
-static_assert(offsetof(struct ipc_locks_answer, lock_count) - offsetof(struct ipc_locks_answer, locks) ==
-                  offsetof(struct ipc_array, count),
-              "an array and its count stand side by side");
+#define COUNTED(message, array, number)                                                                      \
+    static_assert(offsetof(message, number) - offsetof(message, array) == offsetof(struct ipc_array, count), \
+                  "an array and its count stand side by side")
+COUNTED(struct ipc_recipient_answer, targets, target_count);
+COUNTED(struct ipc_expand_answer, members, member_count);
+COUNTED(struct ipc_expand_answer, missing, missing_count);
+COUNTED(struct ipc_deliver_answer, results, result_count);
+COUNTED(struct envelope, recipients, recipient_count);
+COUNTED(struct ipc_choose, chosen, chosen_count);
+COUNTED(struct ipc_status_answer, destinations, destination_count);
+COUNTED(struct ipc_status_answer, in_progress, in_progress_count);
+COUNTED(struct ipc_locks_answer, locks, lock_count);
 
 #define FIELDS(...)                                    \
     .fields = (const struct ipc_field[]){__VA_ARGS__}, \
@@ -186,9 +164,7 @@ static const struct ipc_kind_row {
                      .carries = CARRIES_FILE_TO_READ},
     [IPC_DELIVER_ANSWER] = {"deliver-answer", FROM(RELAY) | FROM(LOCAL), FROM(QUEUE),
                             FIELDS(AT(U64, deliver_answer, delivery), AT(BYTES, deliver_answer, peer),
-                                   AT(BYTES, deliver_answer, tls), AT(BYTES, deliver_answer, tls_policy),
-                                   AT(BYTES, deliver_answer, tls_reason),
-                                   AT(RESULTS, deliver_answer, results)),
+                                   AT(TLS, deliver_answer, tls), AT(RESULTS, deliver_answer, results)),
                             .is_answer = true},
     [IPC_CONTROL] = {"control", FROM(CLI), FROM(QUEUE),
                      FIELDS(AT(U64, control, request), AT(U32, control, verb), AT(U64, control, id),
@@ -322,6 +298,17 @@ static void put_origin(struct buffer *out, const struct origin *o)
     put_u32(out, o->port);
 }
 
+static void put_tls(struct buffer *out, const struct tls_result *tls)
+{
+    put_u8(out, tls->protocol);
+    put_u8(out, tls->certificate);
+    put_u8(out, tls->resumed);
+    put_u8(out, tls->level);
+    put_bytes(out, tls->cipher);
+    put_bytes(out, tls->clear_reason);
+    put_bytes(out, tls->level_reason);
+}
+
 static void put_results(struct buffer *out, const struct delivery_result *results, size_t count)
 {
     put_u32(out, count);
@@ -386,6 +373,7 @@ static void put_field(struct buffer *out, enum field_type type, const void *at)
     case FIELD_ENVELOPE: put_envelope(out, at); break;
     case FIELD_ORIGIN: put_origin(out, at); break;
     case FIELD_RECIPIENTS: put_recipients(out, array->at, array->count); break;
+    case FIELD_TLS: put_tls(out, at); break;
     case FIELD_RESULTS: put_results(out, array->at, array->count); break;
     case FIELD_CHOSEN: put_chosen(out, array->at, array->count); break;
     case FIELD_DESTINATIONS: put_destinations(out, array->at, array->count); break;
@@ -499,6 +487,17 @@ static void get_origin(struct ipc_reader *reader, struct origin *o)
     o->port = get_u32(reader);
 }
 
+static void get_tls(struct ipc_reader *reader, struct tls_result *tls)
+{
+    tls->protocol = (enum tls_protocol)get_u8(reader, TLS_PROTOCOL_1_3);
+    tls->certificate = (enum tls_certificate)get_u8(reader, TLS_CERTIFICATE_NO_TLSA);
+    tls->resumed = get_u8(reader, 1) != 0;
+    tls->level = (enum tls_level)get_u8(reader, TLS_LEVEL_REQUIRETLS);
+    tls->cipher = get_bytes(reader);
+    tls->clear_reason = get_bytes(reader);
+    tls->level_reason = get_bytes(reader);
+}
+
 static void get_results(struct ipc_reader *reader, struct ipc_array *array)
 {
     array->count = get_count(reader, 15);
@@ -562,6 +561,7 @@ static void get_field(struct ipc_reader *reader, enum field_type type, void *at)
     case FIELD_ENVELOPE: get_envelope(reader, at); break;
     case FIELD_ORIGIN: get_origin(reader, at); break;
     case FIELD_RECIPIENTS: get_recipients(reader, at); break;
+    case FIELD_TLS: get_tls(reader, at); break;
     case FIELD_RESULTS: get_results(reader, at); break;
     case FIELD_CHOSEN: get_chosen(reader, at); break;
     case FIELD_DESTINATIONS: get_destinations(reader, at); break;

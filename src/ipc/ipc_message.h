@@ -15,6 +15,7 @@
 #include "base/arena.h"
 #include "base/buffer.h"
 #include "core/client/delivery_outcome.h"
+#include "core/route/tls_result.h"
 #include "core/smtp/envelope.h"
 
 /* Every process and its name. A new one goes before cli: their places are also those of the numbers that
@@ -272,9 +273,8 @@ struct ipc_deliver {
 struct ipc_deliver_answer {
     uint64_t delivery;
     struct bytes peer; /* "mx1.example.net[192.0.2.1]:25"; empty when nobody was reached */
-    struct bytes tls;  /* version, cipher, how the certificate was judged, and the policy; empty in clear */
-    struct bytes tls_policy, tls_reason; /* "dane", and why; empty where nothing was decided */
-    struct delivery_result *results;     /* in the order of the delivery's envelope */
+    struct tls_result tls;
+    struct delivery_result *results; /* in the order of the delivery's envelope */
     size_t result_count;
 };
 

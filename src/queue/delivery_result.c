@@ -250,9 +250,9 @@ static struct mail_event attempt_event(const struct queue_delivery *d, size_t i,
     struct mail_event event = delivery_result_event(kind_of(d, i, now_ms), &d->message, &d->recipients[i],
                                                     now_ms);
     event.peer = d->answer.peer;
-    event.tls = d->answer.tls;
-    event.tls_policy = d->answer.tls_policy;
-    event.tls_reason = d->answer.tls_reason;
+    event.tls = d->tls_text;
+    event.tls_policy = bytes_of_text(tls_level_name(d->answer.tls.level));
+    event.tls_reason = d->answer.tls.level_reason;
     event.code = result->code;
     event.enhanced = result->enhanced;
     event.text = result->text;

@@ -232,9 +232,13 @@ static void copy_answer(struct queue_delivery *d, const struct ipc_deliver_answe
                                                   .text = {"the attempt ended without a result", 34}};
     d->answer = *answer;
     d->answer.peer = arena_copy(&d->arena, answer->peer);
-    d->answer.tls = arena_copy(&d->arena, answer->tls);
-    d->answer.tls_policy = arena_copy(&d->arena, answer->tls_policy);
-    d->answer.tls_reason = arena_copy(&d->arena, answer->tls_reason);
+    d->answer.tls.cipher = arena_copy(&d->arena, answer->tls.cipher);
+    d->answer.tls.clear_reason = arena_copy(&d->arena, answer->tls.clear_reason);
+    d->answer.tls.level_reason = arena_copy(&d->arena, answer->tls.level_reason);
+    struct buffer text = {0};
+    tls_result_text(&answer->tls, &text);
+    d->tls_text = arena_copy(&d->arena, buffer_bytes(&text));
+    buffer_free(&text);
     d->answer.results = ARENA_ARRAY(&d->arena, struct delivery_result, d->recipient_count);
     for (size_t i = 0; i < d->recipient_count; i++) {
         struct delivery_result *result = &d->answer.results[i];

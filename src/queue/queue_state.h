@@ -36,6 +36,7 @@ struct queue_delivery {
     /* Once the result is known: */
     struct queue_delivery *next_unsaved;
     struct ipc_deliver_answer answer; /* a copy */
+    struct bytes tls_text;            /* what it knows of TLS, for people */
     enum recipient_verdict verdict;   /* LOOKUP */
     struct recipient *targets;
     size_t target_count;

@@ -161,6 +161,49 @@ static bool travels(enum ipc_kind kind, const void *said, struct arena *arena, u
     return whole;
 }
 
+static void what_became_of_a_delivery_arrives_whole(void **state)
+{
+    struct arena arena = {0};
+    union ipc_message heard;
+    enum ipc_kind kind;
+    struct delivery_result results[] = {
+        {.outcome = OUTCOME_DELIVERED, .step = STEP_DATA, .code = 250, .peer_reports = true},
+        {.outcome = OUTCOME_FAILED, .step = STEP_QUIT, .code = 550, .enhanced = BYTES("5.1.1")}};
+    struct ipc_deliver_answer said = {.delivery = 9,
+                                      .peer = BYTES("mx.there.net[192.0.2.1]:25"),
+                                      .tls = {.protocol = TLS_PROTOCOL_1_3,
+                                              .certificate = TLS_CERTIFICATE_NO_TLSA,
+                                              .resumed = true,
+                                              .cipher = BYTES("TLS_AES_256_GCM_SHA384"),
+                                              .level = TLS_LEVEL_REQUIRETLS,
+                                              .level_reason = BYTES("the message requires it")},
+                                      .results = results,
+                                      .result_count = 2};
+    assert_true(travels(IPC_DELIVER_ANSWER, &said, &arena, &heard));
+    const struct tls_result *tls = &heard.deliver_answer.tls;
+    assert_true(tls->protocol == TLS_PROTOCOL_1_3 && tls->certificate == TLS_CERTIFICATE_NO_TLSA &&
+                tls->resumed && tls->level == TLS_LEVEL_REQUIRETLS && tls->clear_reason.length == 0);
+    assert_true(bytes_is(tls->cipher, "TLS_AES_256_GCM_SHA384"));
+    assert_true(bytes_is(tls->level_reason, "the message requires it"));
+    const struct delivery_result *result = &heard.deliver_answer.results[1];
+    assert_true(result->outcome == OUTCOME_FAILED && result->step == STEP_QUIT && result->code == 550 &&
+                bytes_is(result->enhanced, "5.1.1"));
+    assert_true(heard.deliver_answer.results[0].peer_reports && !result->peer_reports);
+
+    /* What is none of an enum's is no message. */
+    struct buffer octets = {0};
+    results[0].outcome = OUTCOME_FAILED + 1;
+    ipc_encode(&octets, IPC_DELIVER_ANSWER, &said);
+    assert_false(ipc_decode(buffer_bytes(&octets), &arena, &kind, &heard));
+    buffer_clear(&octets);
+    results[0].outcome = OUTCOME_DELIVERED;
+    said.tls.certificate = TLS_CERTIFICATE_NO_TLSA + 1;
+    ipc_encode(&octets, IPC_DELIVER_ANSWER, &said);
+    assert_false(ipc_decode(buffer_bytes(&octets), &arena, &kind, &heard));
+    buffer_free(&octets);
+    arena_clear(&arena);
+}
+
 static void what_people_ask_and_are_told_arrives_whole(void **state)
 {
     struct arena arena = {0};
@@ -496,6 +539,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(credentials_are_not_taken_for_a_descriptor, open_pair, close_pair),
         cmocka_unit_test_setup_teardown(a_descriptor_that_got_lost_is_told, open_pair, close_pair),
         cmocka_unit_test_setup_teardown(a_dead_peer_is_noticed, open_pair, close_pair),
+        cmocka_unit_test(what_became_of_a_delivery_arrives_whole),
         cmocka_unit_test(what_people_ask_and_are_told_arrives_whole),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -85,12 +85,12 @@ static void end(uint64_t delivery, enum client_outcome outcome, uint32_t code)
                                      .code = code,
                                      .enhanced = BYTES("4.2.1"),
                                      .text = BYTES("so it is")};
-    struct ipc_deliver_answer answer = {.delivery = delivery,
-                                        .peer = BYTES("mx[192.0.2.2]:25"),
-                                        .tls = BYTES("TLSv1.3"),
-                                        .tls_policy = BYTES("dane"),
-                                        .results = &result,
-                                        .result_count = 1};
+    struct ipc_deliver_answer answer = {
+        .delivery = delivery,
+        .peer = BYTES("mx[192.0.2.2]:25"),
+        .tls = {.protocol = TLS_PROTOCOL_1_3, .cipher = BYTES("X"), .level = TLS_LEVEL_DANE},
+        .results = &result,
+        .result_count = 1};
     queue_delivered(&g.queue, &answer, g.now_ms);
 }
 
@@ -112,7 +112,8 @@ static void what_comes_in_and_goes_out(void **state)
     struct mail_event delivered = told(EVENT_DELIVERED);
     assert_true(delivered.id > received.id && delivered.message == id && delivered.number == 0);
     assert_true(bytes_is(delivered.sender, "ada@here.org") && bytes_is(delivered.destination, "there.net"));
-    assert_true(bytes_is(delivered.peer, "mx[192.0.2.2]:25") && bytes_is(delivered.tls, "TLSv1.3") &&
+    assert_true(bytes_is(delivered.peer, "mx[192.0.2.2]:25") &&
+                bytes_is(delivered.tls, "TLSv1.3 X certificate=none policy=dane") &&
                 bytes_is(delivered.tls_policy, "dane") && bytes_is(delivered.step, "rcpt"));
     assert_true(delivered.attempt == 1 && delivered.code == 250 && delivered.delay_ms == 5);
     assert_int_equal(delivered.mailbox, 0);

@@ -128,10 +128,10 @@ static void each_row_is_decided_so(void **state)
         struct tls_policy policy = tls_policy_next(&facts);
         if (policy.kind != TLS_POLICY_DECIDED)
             fail_msg("%s: is not decided", rows[i].what);
-        if (policy.demand != rows[i].demand || strcmp(policy.word, rows[i].word) != 0 ||
+        if (policy.demand != rows[i].demand || strcmp(tls_level_name(policy.level), rows[i].word) != 0 ||
             policy.final != rows[i].final || policy.reason == NULL)
-            fail_msg("%s: decided as %d %s (%s)", rows[i].what, (int)policy.demand, policy.word,
-                     policy.reason);
+            fail_msg("%s: decided as %d %s (%s)", rows[i].what, (int)policy.demand,
+                     tls_level_name(policy.level), policy.reason);
     }
 }
 

@@ -245,7 +245,7 @@ static bool next_step(struct delivery *delivery, struct delivery_action *action)
             .kind = DELIVERY_RESOLVE, .name = answer.name, .type = answer.type};
         return true;
     case ROUTE_TRY:
-        if (!bytes_equal(delivery->host, answer.name) || delivery->tls.policy.word == NULL ||
+        if (!bytes_equal(delivery->host, answer.name) || delivery->tls.policy.level == TLS_LEVEL_UNDECIDED ||
             delivery->tls.facts.requiretls != delivery->envelope->requiretls) {
             delivery->host = answer.name;
             delivery_tls_meet_host(delivery);

@@ -17,7 +17,7 @@
 
 #include "core/client/client_session.h"
 #include "core/route/tls_fallback.h"
-#include "core/route/tls_policy.h"
+#include "core/route/tls_result.h"
 
 enum delivery_limit {
     DELIVERY_MESSAGES_MAX = 100, /* on one connection */
@@ -159,10 +159,10 @@ bool delivery_suits(const struct delivery *delivery, const struct envelope *enve
 void delivery_next(struct delivery *delivery, const struct envelope *envelope);
 void delivery_quit(struct delivery *delivery);
 
-/* What was decided about TLS for the last host, and why: "dane", "it has
- * TLSA records under DNSSEC"; empty while nothing was. */
-struct bytes delivery_tls_name(const struct delivery *delivery);
-struct bytes delivery_tls_reason(const struct delivery *delivery);
+/* What was decided about TLS for the last host, and why there is none where
+ * there might have been; the connection knows the rest. Texts live as long as
+ * the connection to that host does. */
+struct tls_result delivery_tls_result(const struct delivery *delivery);
 
 /* Why the last connection was in clear where TLS was wished for: "TLS failed
  * twice: no shared cipher"; empty where it was not. */

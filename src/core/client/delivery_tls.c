@@ -73,12 +73,12 @@ static struct tls_policy smarthost_policy(const struct delivery *delivery)
         return (struct tls_policy){
             .demand = DEMAND_REFUSE,
             .final = true,
-            .word = "requiretls",
+            .level = TLS_LEVEL_REQUIRETLS,
             .reason = "the message requires TLS all the way, and this next hop is set to go without"};
     if (secured)
-        policy.word = options->verify ? "verify" : "encrypt";
+        policy.level = options->verify ? TLS_LEVEL_VERIFY : TLS_LEVEL_ENCRYPT;
     else
-        policy.word = options->tls == CLIENT_TLS_NEVER ? "none" : "may";
+        policy.level = options->tls == CLIENT_TLS_NEVER ? TLS_LEVEL_NONE : TLS_LEVEL_MAY;
     return policy;
 }
 
@@ -172,14 +172,11 @@ void delivery_tls_note_ready(struct delivery *delivery)
 
 /* ---- for people ---- */
 
-struct bytes delivery_tls_name(const struct delivery *delivery)
+struct tls_result delivery_tls_result(const struct delivery *delivery)
 {
-    return bytes_of_text(delivery->tls.policy.word);
-}
-
-struct bytes delivery_tls_reason(const struct delivery *delivery)
-{
-    return bytes_of_text(delivery->tls.policy.reason);
+    return (struct tls_result){.clear_reason = delivery->clear_reason,
+                               .level = delivery->tls.policy.level,
+                               .level_reason = bytes_of_text(delivery->tls.policy.reason)};
 }
 
 struct bytes delivery_clear_reason(const struct delivery *delivery)

@@ -1,14 +1,30 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/route/tls_policy.h"
 
-static struct tls_policy decided(enum tls_demand demand, const char *word, const char *reason)
+const char *tls_level_name(enum tls_level level)
 {
-    return (struct tls_policy){.kind = TLS_POLICY_DECIDED, .demand = demand, .word = word, .reason = reason};
+    static const char *const names[] = {[TLS_LEVEL_UNDECIDED] = "",
+                                        [TLS_LEVEL_NONE] = "none",
+                                        [TLS_LEVEL_MAY] = "may",
+                                        [TLS_LEVEL_ENCRYPT] = "encrypt",
+                                        [TLS_LEVEL_VERIFY] = "verify",
+                                        [TLS_LEVEL_DANE] = "dane",
+                                        [TLS_LEVEL_DANE_UNUSABLE] = "dane-unusable",
+                                        [TLS_LEVEL_STS] = "sts",
+                                        [TLS_LEVEL_STS_TESTING] = "sts-testing",
+                                        [TLS_LEVEL_REQUIRETLS] = "requiretls"};
+    return names[level];
+}
+
+static struct tls_policy decided(enum tls_demand demand, enum tls_level level, const char *reason)
+{
+    return (struct tls_policy){
+        .kind = TLS_POLICY_DECIDED, .demand = demand, .level = level, .reason = reason};
 }
 
 static struct tls_policy requiretls_impossible(const char *reason)
 {
-    struct tls_policy policy = decided(DEMAND_REFUSE, "requiretls", reason);
+    struct tls_policy policy = decided(DEMAND_REFUSE, TLS_LEVEL_REQUIRETLS, reason);
     policy.final = true;
     return policy;
 }
@@ -36,7 +52,7 @@ static bool any_usable(const struct dns_facts *tlsa)
 
 static struct tls_policy by_records(const struct tls_facts *facts, size_t base)
 {
-    struct tls_policy policy = decided(DEMAND_DANE, "dane", "it has TLSA records under DNSSEC");
+    struct tls_policy policy = decided(DEMAND_DANE, TLS_LEVEL_DANE, "it has TLSA records under DNSSEC");
     policy.base = base;
     if (any_usable(&facts->tlsa[base]))
         return policy;
@@ -44,10 +60,10 @@ static struct tls_policy by_records(const struct tls_facts *facts, size_t base)
         return requiretls_impossible("the message requires TLS all the way, and none of the server's TLSA "
                                      "records can be used to check it");
     if (facts->wish == WISH_DANE)
-        return decided(DEMAND_REFUSE, "dane",
+        return decided(DEMAND_REFUSE, TLS_LEVEL_DANE,
                        "none of its TLSA records can be used for mail, and relay.tls asks for DANE");
     /* RFC 7672 2.2 */
-    return decided(DEMAND_ENCRYPT, "dane-unusable",
+    return decided(DEMAND_ENCRYPT, TLS_LEVEL_DANE_UNUSABLE,
                    "none of its TLSA records can be used for mail: encrypted, not checked");
 }
 
@@ -57,7 +73,7 @@ static bool is_hidden(enum dns_status status, const char *forged, const char *un
 {
     if (status != DNS_SERVER_FAILURE && status != DNS_BOGUS)
         return false;
-    *policy = decided(DEMAND_REFUSE, "dane", status == DNS_BOGUS ? forged : unknown);
+    *policy = decided(DEMAND_REFUSE, TLS_LEVEL_DANE, status == DNS_BOGUS ? forged : unknown);
     return true;
 }
 
@@ -122,7 +138,7 @@ static struct tls_policy by_requiretls(const struct tls_facts *facts)
 {
     bool listed = facts->sts != NULL && facts->sts->mode != STS_NONE && sts_lists(facts->sts, facts->host);
     if (facts->mx_secure || listed)
-        return decided(DEMAND_VERIFY, "requiretls", "the message requires TLS all the way");
+        return decided(DEMAND_VERIFY, TLS_LEVEL_REQUIRETLS, "the message requires TLS all the way");
     return requiretls_impossible("the message requires TLS all the way, and neither DNSSEC nor MTA-STS "
                                  "vouches for the recipient's server");
 }
@@ -131,12 +147,13 @@ static struct tls_policy by_sts(const struct tls_facts *facts)
 {
     bool lists = sts_lists(facts->sts, facts->host);
     if (facts->sts->mode == STS_TESTING)
-        return decided(DEMAND_MAY, "sts-testing",
+        return decided(DEMAND_MAY, TLS_LEVEL_STS_TESTING,
                        lists ? "the domain tests an MTA-STS policy, which lists it"
                              : "the domain tests an MTA-STS policy, which does not list it");
-    return lists ? decided(DEMAND_VERIFY, "sts", "the domain's MTA-STS policy lists it and is enforced")
-                 : decided(DEMAND_REFUSE, "sts",
-                           "the domain's MTA-STS policy is enforced and does not list it");
+    return lists
+               ? decided(DEMAND_VERIFY, TLS_LEVEL_STS, "the domain's MTA-STS policy lists it and is enforced")
+               : decided(DEMAND_REFUSE, TLS_LEVEL_STS,
+                         "the domain's MTA-STS policy is enforced and does not list it");
 }
 
 static struct tls_policy as_published(const struct tls_facts *facts)
@@ -148,7 +165,7 @@ static struct tls_policy as_published(const struct tls_facts *facts)
         return by_sts(facts);
     if (facts->requiretls)
         return by_requiretls(facts);
-    return decided(DEMAND_MAY, "may", "the domain publishes neither DANE nor MTA-STS");
+    return decided(DEMAND_MAY, TLS_LEVEL_MAY, "the domain publishes neither DANE nor MTA-STS");
 }
 
 struct tls_policy tls_policy_next(const struct tls_facts *facts)
@@ -159,19 +176,19 @@ struct tls_policy tls_policy_next(const struct tls_facts *facts)
     if (looks_for_dane && dane(facts, &policy))
         return policy;
     switch (facts->wish) {
-    case WISH_DANE: return decided(DEMAND_REFUSE, "dane", why_no_dane(facts));
-    case WISH_VERIFY: return decided(DEMAND_VERIFY, "verify", "relay.tls says so");
+    case WISH_DANE: return decided(DEMAND_REFUSE, TLS_LEVEL_DANE, why_no_dane(facts));
+    case WISH_VERIFY: return decided(DEMAND_VERIFY, TLS_LEVEL_VERIFY, "relay.tls says so");
     case WISH_NONE:
         return facts->requiretls ? requiretls_impossible(
                                        "the message requires TLS all the way, and relay.tls forbids it there")
-                                 : decided(DEMAND_CLEAR, "none", "relay.tls says so");
+                                 : decided(DEMAND_CLEAR, TLS_LEVEL_NONE, "relay.tls says so");
     case WISH_ENCRYPT:
         if (!facts->requiretls)
-            return decided(DEMAND_ENCRYPT, "encrypt", "relay.tls says so");
+            return decided(DEMAND_ENCRYPT, TLS_LEVEL_ENCRYPT, "relay.tls says so");
         break;
     case WISH_MAY:
         if (!facts->requiretls)
-            return decided(DEMAND_MAY, "may", "relay.tls says so");
+            return decided(DEMAND_MAY, TLS_LEVEL_MAY, "relay.tls says so");
         break;
     case WISH_AUTO: break;
     }

@@ -32,6 +32,21 @@ enum tls_demand {
     DEMAND_REFUSE, /* the host is not talked with */
 };
 
+/* By what it was decided, in the words of Postfix' security levels. */
+enum tls_level {
+    TLS_LEVEL_UNDECIDED,
+    TLS_LEVEL_NONE,
+    TLS_LEVEL_MAY,
+    TLS_LEVEL_ENCRYPT,
+    TLS_LEVEL_VERIFY,
+    TLS_LEVEL_DANE,
+    TLS_LEVEL_DANE_UNUSABLE,
+    TLS_LEVEL_STS,
+    TLS_LEVEL_STS_TESTING,
+    TLS_LEVEL_REQUIRETLS,
+};
+const char *tls_level_name(enum tls_level level); /* "dane", "sts-testing" ...; "" while undecided */
+
 enum {
     TLSA_BASES = 2,
     TLSA_RECORDS_MAX = 100, /* that can be used, of one name; those behind do not count */
@@ -62,8 +77,8 @@ struct tls_policy {
     enum tls_policy_kind kind;
     size_t base; /* of bases: to ask for; of DEMAND_DANE */
     enum tls_demand demand;
-    bool final;         /* REFUSE: REQUIRETLS cannot be had there */
-    const char *word;   /* "dane", "sts", "sts-testing", "may" ... */
+    bool final; /* REFUSE: REQUIRETLS cannot be had there */
+    enum tls_level level;
     const char *reason; /* a clause: why */
 };
 

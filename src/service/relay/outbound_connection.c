@@ -182,12 +182,7 @@ static void on_connected(void *owner)
 static void on_tls(void *owner)
 {
     struct outbound_connection *connection = owner;
-    struct bytes text = conn_tls_text(&connection->conn, connection->tls_text,
-                                      sizeof connection->tls_text - 72);
-    snprintf(connection->tls_text + text.length, sizeof connection->tls_text - text.length,
-             " certificate=%s%s policy=%.*s", tls_certificate_name(conn_tls_certificate(&connection->conn)),
-             conn_tls_resumed(&connection->conn) ? " resumed" : "",
-             BYTES_ARG(delivery_tls_name(&connection->delivery)));
+    connection->tls = conn_tls_result(&connection->conn);
     connection->handshaking = false;
     if (connection->connecting_tls)
         delivery_connected(&connection->delivery);
@@ -325,7 +320,7 @@ static void connect_to(struct outbound_connection *connection, const struct deli
     const void *address = action->address.six ? (const void *)&six : (const void *)&four;
     socklen_t length = action->address.six ? sizeof six : sizeof four;
     connection->peer = peer_of(connection, action);
-    connection->tls_text[0] = '\0';
+    connection->tls = (struct tls_result){0};
     connection->content_at = connection->progress = 0; /* a fresh connection gets the whole message */
     connection->content_given = false;
     connection->connecting_tls = action->tls;

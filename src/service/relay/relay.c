@@ -81,51 +81,51 @@ struct delivery_options relay_options(const struct outbound_connection *connecti
 
 /* ---- results ---- */
 
-/* "TLSv1.3 ...", or "in clear: " and why where TLS was wished for; empty where it
- * was not, or nobody was reached. */
-static void add_tls(const struct outbound_connection *connection, struct buffer *out)
+/* What the connection and its delivery know of its TLS. */
+static struct tls_result tls_of(const struct outbound_connection *connection)
 {
-    struct bytes reason = delivery_clear_reason(&connection->delivery);
-    if (connection->tls_text[0] != '\0')
-        buffer_add_text(out, connection->tls_text);
-    else if (reason.length > 0)
-        buffer_add_format(out, "in clear: %.*s", BYTES_ARG(reason));
+    struct tls_result decided = delivery_tls_result(&connection->delivery), tls = connection->tls;
+    tls.level = decided.level;
+    tls.level_reason = decided.level_reason;
+    if (tls.protocol == TLS_PROTOCOL_NONE)
+        tls.clear_reason = decided.clear_reason;
+    return tls;
 }
 
 /* What an MTA-STS policy that is tested would have stopped (RFC 8461 5). */
-static void log_test(const struct outbound_connection *connection, struct bytes peer)
+static void log_test(const struct outbound_connection *connection, struct bytes peer,
+                     const struct tls_result *tls)
 {
-    struct bytes tls = bytes_of_text(connection->tls_text);
+    struct buffer text = {0};
+    bool secured = tls->protocol != TLS_PROTOCOL_NONE;
     bool listed = connection->delivery.tls.facts.sts != NULL &&
                   sts_lists(connection->delivery.tls.facts.sts, connection->delivery.host);
-    bool valid = bytes_search(tls, BYTES("certificate=valid")) != SIZE_MAX;
-    if (!bytes_is(delivery_tls_name(&connection->delivery), "sts-testing") || (listed && valid))
+    if (tls->level != TLS_LEVEL_STS_TESTING || (listed && tls_result_is_verified(tls)))
         return;
+    if (secured)
+        tls_result_text(tls, &text);
     log_event(LOG_EVENT_WARN, "sts_would_wait", LOG_BYTES("domain", connection->delivery.options.domain),
-              LOG_BYTES("peer", peer), LOG_BYTES("tls", tls),
-              LOG_TEXT("reason", !listed           ? "the policy does not list the host"
-                                 : tls.length == 0 ? "there is no TLS"
-                                                   : "the certificate is not valid"));
+              LOG_BYTES("peer", peer), LOG_BYTES("tls", buffer_bytes(&text)),
+              LOG_TEXT("reason", !listed    ? "the policy does not list the host"
+                                 : !secured ? "there is no TLS"
+                                            : "the certificate is not valid"));
+    buffer_free(&text);
 }
 
 void relay_answer(struct relay *relay, struct outbound_connection *connection,
                   const struct delivery_result *results, size_t count)
 {
-    struct buffer peer = {0}, tls = {0};
-    struct ipc_deliver_answer answer = {.delivery = connection->number, .result_count = count};
-    add_tls(connection, &tls);
-    answer.tls = buffer_bytes(&tls);
+    struct buffer peer = {0};
+    struct ipc_deliver_answer answer = {
+        .delivery = connection->number, .tls = tls_of(connection), .result_count = count};
     answer.results = memory_new((count + 1) * sizeof *answer.results);
     memcpy(answer.results, results, count * sizeof *results);
     delivery_peer(&connection->delivery, &peer);
-    answer.tls_policy = delivery_tls_name(&connection->delivery);
-    answer.tls_reason = delivery_tls_reason(&connection->delivery);
     answer.peer = buffer_bytes(&peer);
-    log_test(connection, answer.peer);
+    log_test(connection, answer.peer, &answer.tls);
     if (connection->from != NULL)
         child_send(relay->child, connection->from, IPC_DELIVER_ANSWER, &answer, -1);
     buffer_free(&peer);
-    buffer_free(&tls);
     free(answer.results);
 }
 

@@ -113,7 +113,7 @@ struct outbound_connection {
     struct conn_peer peer; /* what is asked of it in TLS from the first octet */
     bool connecting_tls, handshaking, has_conn, running, over;
     char name[DOMAIN_MAX + 1]; /* the host's, for the certificate */
-    char tls_text[128];
+    struct tls_result tls; /* of the connection; zeroes before */
     uint64_t progress; /* octets that had left us at the last time-out */
 };
 
