@@ -6,11 +6,24 @@
 #include <string.h>
 #include <sysexits.h>
 
+/* One that is released meanwhile comes in another round. */
+static void free_released(evutil_socket_t descriptor, short what, void *of)
+{
+    struct loop *loop = of;
+    struct released *released = loop->released;
+    loop->released = NULL;
+    while (released != NULL) {
+        struct released *next = released->next; /* it ends with its owner */
+        released->free_owner(released->owner);
+        released = next;
+    }
+}
+
 bool loop_start(struct loop *loop, struct error *error)
 {
     signal(SIGPIPE, SIG_IGN);
     struct event_config *wishes = event_config_new();
-    loop->base = NULL;
+    *loop = (struct loop){0};
     if (wishes != NULL) {
         /* No change list: listening sockets and channels are shared with other
          * processes, and one that is closed must leave epoll at once. */
@@ -18,13 +31,19 @@ bool loop_start(struct loop *loop, struct error *error)
         loop->base = event_base_new_with_config(wishes);
         event_config_free(wishes);
     }
-    return loop->base != NULL || error_set(error, EX_OSERR, "cannot start the event loop");
+    if (loop->base == NULL)
+        return error_set(error, EX_OSERR, "cannot start the event loop");
+    event_assign(&loop->release, loop->base, -1, 0, free_released, loop);
+    return true;
 }
 
 void loop_free(struct loop *loop)
 {
-    if (loop->base != NULL)
-        event_base_free(loop->base);
+    if (loop->base == NULL)
+        return;
+    while (loop->released != NULL)
+        free_released(-1, 0, loop);
+    event_base_free(loop->base);
     loop->base = NULL;
 }
 
@@ -36,6 +55,13 @@ void loop_run(struct loop *loop)
 void loop_stop(struct loop *loop)
 {
     event_base_loopbreak(loop->base);
+}
+
+void loop_release(struct loop *loop, struct released *released, void (*free_owner)(void *owner), void *owner)
+{
+    *released = (struct released){.next = loop->released, .free_owner = free_owner, .owner = owner};
+    loop->released = released;
+    event_active(&loop->release, EV_TIMEOUT, 1);
 }
 
 /* ---- watches ---- */

@@ -4,7 +4,8 @@
  *
  * loop_start(), then watches and timers, then loop_run() until loop_stop().
  * Timers of one length share a queue (libevent's common timeouts), so that
- * ten thousand idle connections cost one kernel timer.
+ * ten thousand idle connections cost one kernel timer. What ends inside a
+ * callback is handed to loop_release().
  */
 #ifndef MAILBOAT_IO_LOOP_H
 #define MAILBOAT_IO_LOOP_H
@@ -15,14 +16,30 @@
 
 #include "base/error.h"
 
+/* What has ended while calls of its own may be under way further out is not
+ * freed there: the loop does it once the callbacks that are running have
+ * returned. Its owner embeds this, and has taken it out of all lists, timers and
+ * watches before. */
+struct released {
+    struct released *next;
+    void (*free_owner)(void *owner);
+    void *owner;
+};
+
 struct loop {
     struct event_base *base;
+    struct released *released; /* that wait to be freed */
+    struct event release;
 };
 
 bool loop_start(struct loop *loop, struct error *error);
 void loop_free(struct loop *loop);
 void loop_run(struct loop *loop);
 void loop_stop(struct loop *loop); /* after the callback that is running */
+
+/* Calls free_owner(owner) later, from the loop; once for each `released`. What is
+ * left when the loop ends is freed by loop_free(). */
+void loop_release(struct loop *loop, struct released *released, void (*free_owner)(void *owner), void *owner);
 
 /* libevent's handle for timeouts of this length: all of them share one queue. */
 const struct timeval *loop_common_timeout(struct loop *loop, uint32_t timeout_ms);
