@@ -311,7 +311,7 @@ static void took_too_long(void *owner)
     struct dns_answer answer = {.status = DNS_SERVER_FAILURE};
     if (question->number >= 0)
         ub_cancel(question->dns->context, question->number);
-    question->on_answer(question->owner, &answer);
+    give_answer(question, &answer);
 }
 
 bool dns_ascii_name(const char *name, char *buffer, size_t size)
