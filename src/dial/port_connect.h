@@ -7,8 +7,9 @@
  * port_connect_start(), then on_decided() comes once from the loop: `outcome`
  * tells what was found. When PORT_CONNECT_WON, the winner's connection and its
  * session, which stands at CLIENT_READY before AUTH, are the owner's to go
- * on with, by on_line(). port_connect_end() in any case; who was greeted is told
- * goodbye.
+ * on with, by on_line(). port_connect_end() in any case, from within a callback
+ * too; its memory must stay until the loop has gone on (loop_release()). Who
+ * was greeted is told goodbye.
  */
 #ifndef MAILBOAT_DIAL_PORT_CONNECT_H
 #define MAILBOAT_DIAL_PORT_CONNECT_H
@@ -70,6 +71,7 @@ struct port_connect {
     uint64_t started_ms;
     enum port_connect_outcome outcome;
     bool has_race, has_timer, loopback;
+    struct released released; /* the owner's, where it is ended from within on_decided() */
 };
 
 void port_connect_start(struct port_connect *port_connect, struct loop *loop, struct tls_context *tls,

@@ -16,7 +16,7 @@ enum { HAPPY_EYEBALLS_STAGGER_MS = 250 };
 
 struct happy_eyeballs;
 struct happy_eyeballs_events {
-    /* The race is over, and may be freed. `descriptor`: connected, the
+    /* The race is over, and may be let go by loop_release(). `descriptor`: connected, the
      * owner's, to addresses[index]; -1: none answered, and the `why` of the
      * last is a sentence. */
     void (*on_done)(void *owner, int descriptor, size_t index, enum conn_end end, const char *why);
@@ -38,6 +38,7 @@ struct happy_eyeballs {
     } attempts[ROUTE_ADDRESSES_MAX];
     struct timer next, deadline;
     char why[160];
+    struct released released; /* the owner's */
 };
 
 /* `timeout_ms`: for the last of them. */

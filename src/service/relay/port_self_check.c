@@ -31,27 +31,21 @@ static void send_result(struct relay *relay)
     buffer_free(&closed);
 }
 
+void port_self_check_stop(struct relay *relay)
+{
+    if (relay->examining == NULL)
+        return;
+    port_connect_end(relay->examining);
+    loop_release(relay->child->loop, &relay->examining->released, free, relay->examining);
+    relay->examining = NULL;
+}
+
 static void on_decided(void *owner)
 {
     struct relay *relay = owner;
     if (relay->examining->outcome == PORT_CONNECT_OVER && relay->examiner != NULL)
         send_result(relay);
-    timer_set(&relay->examined, 0); /* it cannot be ended from within itself */
-}
-
-void port_self_check_stop(struct relay *relay)
-{
-    if (relay->examining == NULL)
-        return;
-    timer_cancel(&relay->examined);
-    port_connect_end(relay->examining);
-    free(relay->examining);
-    relay->examining = NULL;
-}
-
-static void is_over(void *owner)
-{
-    port_self_check_stop(owner);
+    port_self_check_stop(relay);
 }
 
 /* To examine, nobody wins. */
@@ -82,7 +76,6 @@ void port_self_check_start(struct relay *relay, struct channel *examiner)
     if (options.port_count == 0)
         return;
     relay->examining = memory_new(sizeof *relay->examining);
-    timer_start(&relay->examined, relay->child->loop, is_over, relay);
     port_connect_start(relay->examining, relay->child->loop, &relay->tls, relay->dns, &options, &events,
                        relay);
 }

@@ -67,10 +67,10 @@ struct delivery_options relay_options(const struct outbound_connection *connecti
                                        .random = random_u64(),
                                        .own = own_addresses_now(relay),
                                        .fallback = &relay->fallback};
-    if (connection->by_smarthost) {
+    if (connection->route.by_smarthost) {
         smarthost_options(relay, &options);
-    } else if (connection->rule != NULL && connection->rule->via == RELAY_HOST) {
-        host_options(connection->rule, &options);
+    } else if (connection->route.rule != NULL && connection->route.rule->via == RELAY_HOST) {
+        host_options(connection->route.rule, &options);
     } else {
         options.port = config->relay.port;
         options.tls = CLIENT_TLS_OPPORTUNISTIC;
@@ -84,7 +84,7 @@ struct delivery_options relay_options(const struct outbound_connection *connecti
 /* What the connection and its delivery know of its TLS. */
 static struct tls_result tls_of(const struct outbound_connection *connection)
 {
-    struct tls_result decided = delivery_tls_result(&connection->delivery), tls = connection->tls;
+    struct tls_result decided = delivery_tls_result(&connection->delivery), tls = connection->peer.tls;
     tls.level = decided.level;
     tls.level_reason = decided.level_reason;
     if (tls.protocol == TLS_PROTOCOL_NONE)
@@ -117,14 +117,14 @@ void relay_answer(struct relay *relay, struct outbound_connection *connection,
 {
     struct buffer peer = {0};
     struct ipc_deliver_answer answer = {
-        .delivery = connection->number, .tls = tls_of(connection), .result_count = count};
+        .delivery = connection->message.number, .tls = tls_of(connection), .result_count = count};
     answer.results = memory_new((count + 1) * sizeof *answer.results);
     memcpy(answer.results, results, count * sizeof *results);
     delivery_peer(&connection->delivery, &peer);
     answer.peer = buffer_bytes(&peer);
     log_test(connection, answer.peer, &answer.tls);
-    if (connection->from != NULL)
-        child_send(relay->child, connection->from, IPC_DELIVER_ANSWER, &answer, -1);
+    if (connection->message.from != NULL)
+        child_send(relay->child, connection->message.from, IPC_DELIVER_ANSWER, &answer, -1);
     buffer_free(&peer);
     free(answer.results);
 }
@@ -136,19 +136,15 @@ static struct bytes key_of(const struct outbound_connection *connection)
     return bytes_of(connection->destination, connection->destination_length);
 }
 
-void relay_is_idle(struct relay *relay, struct outbound_connection *connection)
+void relay_add_idle(struct relay *relay, struct outbound_connection *connection)
 {
-    connection->idle = true;
     connection->idle_next = map_get(&relay->idle, key_of(connection));
     map_put(&relay->idle, key_of(connection), connection);
 }
 
-void relay_not_idle(struct relay *relay, struct outbound_connection *connection)
+void relay_remove_idle(struct relay *relay, struct outbound_connection *connection)
 {
-    struct outbound_connection *first = connection->idle ? map_get(&relay->idle, key_of(connection)) : NULL;
-    if (!connection->idle)
-        return;
-    connection->idle = false;
+    struct outbound_connection *first = map_get(&relay->idle, key_of(connection));
     if (first != connection) {
         while (first->idle_next != connection)
             first = first->idle_next;
@@ -208,7 +204,7 @@ static void relay_message(struct child *child, struct channel *from, enum ipc_ki
     }
     timer_set(&relay->clock_look, RELAY_CLOCK_LOOK_MS);
     struct outbound_connection *idle = map_get(&relay->idle, deliver->destination);
-    while (idle != NULL && !outbound_suits(idle, &deliver->envelope))
+    while (idle != NULL && !delivery_suits(&idle->delivery, &deliver->envelope))
         idle = idle->idle_next;
     if (idle != NULL)
         outbound_next(idle, from, deliver, attached);
@@ -226,9 +222,10 @@ static void relay_peer_lost(struct child *child, struct channel *peer)
     for (struct outbound_connection *connection = relay->connections, *next; connection != NULL;
          connection = next) {
         next = connection->next;
-        if (connection->from == peer)
-            connection->from = NULL;
-        if (connection->number != 0 && connection->from == NULL && !outbound_has_given_all(connection))
+        if (connection->message.from == peer)
+            connection->message.from = NULL;
+        if (connection->message.number != 0 && connection->message.from == NULL &&
+            !connection->message.given_all)
             outbound_cut(connection);
     }
 }
@@ -322,9 +319,9 @@ static void relay_drain(struct child *child, bool quick)
     for (struct outbound_connection *connection = relay->connections, *next; connection != NULL;
          connection = next) {
         next = connection->next;
-        if (connection->idle)
+        if (connection->stage == OUTBOUND_IDLE)
             outbound_quit(connection);
-        else if (connection->waiting || connection->wants_secret)
+        else if (connection->stage == OUTBOUND_AWAITS_PORT || connection->stage == OUTBOUND_AWAITS_SECRET)
             outbound_cut(connection); /* no octet of it has left */
     }
     relay_leave_if_done(relay);
@@ -340,7 +337,7 @@ static void begin_anew(struct relay *relay)
     for (struct outbound_connection *connection = relay->connections, *next; connection != NULL;
          connection = next) {
         next = connection->next;
-        if (connection->question.asked || connection->sts.inquiry != NULL)
+        if (connection->stage == OUTBOUND_AWAITS_ANSWER)
             outbound_cut(connection);
     }
     relay_drain(relay->child, false);

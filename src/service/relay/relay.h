@@ -3,7 +3,8 @@
  * relay: what the files of this folder share. relay.c is the process: what
  * queue gives, which connection takes it. outbound_connection.c is one connection to a
  * destination: it drives core/client/delivery with io's conn, dns and tls,
- * one message after another. smarthost.c finds the smarthost's port where
+ * one message after another. What has ended (OUTBOUND_ENDED) is freed by the loop,
+ * so it outlives the calls that ended it. smarthost.c finds the smarthost's port where
  * the configuration leaves it to us, while connections wait for it. sts_policies.c
  * knows the MTA-STS policies of other domains, fetch.c fetches them; port_self_check.c
  * knows whether our own ports answer, own_addresses.c the addresses of this machine; smarthost_secret.c has
@@ -66,15 +67,64 @@ struct relay {
     struct own_list own;
     struct port25_monitor port25_monitor; /* with via: auto: does outgoing 25 work? */
     struct conn probe;                    /* that looks whether it does again */
-    struct timer probing, drained, found; /* found: lets go of a race that is decided */
+    struct timer probing, drained;
     /* of this server's own ports, while it lasts, and for whom; NULL: none */
     struct port_connect *examining;
     struct channel *examiner;
-    struct timer examined; /* lets go of it */
     bool draining;
     bool anew;             /* draining, for a successor with a fresh resolver */
     int64_t wall_ahead_ms; /* the wall clock less the time since the machine started */
     struct timer clock_look;
+};
+
+/* What a connection is at; outbound_check() says what it holds meanwhile. */
+enum outbound_stage {
+    OUTBOUND_ROUTING,       /* its delivery says what comes next */
+    OUTBOUND_AWAITS_PORT,   /* of the smarthost; it is looked for: smarthost.c */
+    OUTBOUND_AWAITS_SECRET, /* what the smarthost is signed in to with: smarthost_secret.c */
+    OUTBOUND_AWAITS_ANSWER, /* of DNS, or which MTA-STS policy there is */
+    OUTBOUND_CONNECTING,    /* to an address, or to several side by side */
+    OUTBOUND_HANDSHAKING,   /* TLS */
+    OUTBOUND_TALKING,       /* SMTP */
+    OUTBOUND_AWAITS_ROOM,   /* its content waits until the peer has taken some of it */
+    OUTBOUND_IDLE,          /* without a message, for the next one to the same destination */
+    OUTBOUND_RESTARTING,    /* the message goes another way, with a fresh delivery */
+    OUTBOUND_ENDED,         /* the loop frees it */
+};
+
+/* The way to the destination: relay_route.c chooses it. */
+struct outbound_route {
+    enum next_hop hop;             /* as the queue decided */
+    const struct route_rule *rule; /* HOST: the configuration's, which names the host */
+    bool by_smarthost;             /* not to the destination's own server */
+    bool reached, silent;          /* somebody was connected to; somebody was not, in time */
+    struct buffer secret;          /* the one that its delivery signs in with */
+};
+
+/* The message under way. */
+struct outbound_message {
+    uint64_t number, id;  /* queue's name for the delivery, 0: none is under way; the message's queue id */
+    struct channel *from; /* NULL: queue is gone */
+    struct arena arena;
+    struct envelope envelope;
+    struct bytes front;   /* fields to send before it */
+    struct bytes content; /* inline */
+    int file;             /* or here */
+    uint64_t began_ms;    /* when its attempt began */
+    uint64_t given;       /* octets given to the connection there is */
+    uint64_t progress;    /* of them, that had left us at the last time-out */
+    bool given_all;       /* then the peer may have it */
+    bool waited;          /* it has waited for the smarthost's port, once */
+};
+
+/* The connection to the peer, or those that are tried. */
+struct outbound_peer {
+    struct conn conn;                /* its loop is NULL while there is none */
+    struct happy_eyeballs *eyeballs; /* while several addresses are tried side by side */
+    struct conn_peer asked;          /* what is asked of it in TLS */
+    char name[DOMAIN_MAX + 1];       /* the host's, for the certificate */
+    bool tls_first;                  /* before anything is said */
+    struct tls_result tls;           /* zeroes before the handshake */
 };
 
 /* A connection, or one that is being made, and the message it carries. */
@@ -82,39 +132,18 @@ struct outbound_connection {
     struct relay *relay;
     struct outbound_connection *next, *previous; /* all */
     struct outbound_connection *idle_next;       /* of the same destination */
-    struct buffer secret;                        /* the one that its delivery signs in with */
-    bool wants_secret;                           /* waits for one */
-    const struct route_rule *rule;               /* HOST: the configuration's, which names the host */
-    enum next_hop hop;                           /* as the queue decided */
-    bool by_smarthost;                           /* not to the destination's own server */
-    bool reached, silent;                        /* somebody was connected to; somebody was not, in time */
-    /* waiting: for the smarthost's port; waited: it has, once, for this message */
-    bool idle, waiting, waited;
+    struct released released;
+    enum outbound_stage stage;
+    bool pulling; /* the delivery's actions are being carried out */
     char destination[320];
     size_t destination_length;
+    struct outbound_route route;
+    struct outbound_message message;
     struct delivery delivery;
-    struct conn conn;
-    struct happy_eyeballs *eyeballs; /* while several addresses are tried side by side */
     struct dns_question question;
     struct sts_policies_question sts;
-    struct timer idle_timer, step_timer; /* step: an action's end that must come from the loop */
-    /* The message: */
-    struct arena arena;
-    struct envelope envelope;
-    struct bytes front;   /* fields to send before it */
-    struct bytes content; /* inline */
-    int file;             /* or here */
-    uint64_t began_ms;    /* when its attempt began */
-    uint64_t content_at;  /* octets given to the connection there is */
-    bool content_given, wants_content;
-    uint64_t id, number;  /* queue's name for the delivery; 0: none is under way */
-    struct channel *from; /* NULL: queue is gone */
-    /* The connection: */
-    struct conn_peer peer; /* what is asked of it in TLS from the first octet */
-    bool connecting_tls, handshaking, has_conn, running, over;
-    char name[DOMAIN_MAX + 1]; /* the host's, for the certificate */
-    struct tls_result tls; /* of the connection; zeroes before */
-    uint64_t progress; /* octets that had left us at the last time-out */
+    struct outbound_peer peer;
+    struct timer idle_timer;
 };
 
 /* A connection for the destination that will carry this. */
@@ -123,23 +152,29 @@ void outbound_start(struct relay *relay, struct channel *from, const struct ipc_
 /* The next message on a connection that is idle. */
 void outbound_next(struct outbound_connection *connection, struct channel *from,
                    const struct ipc_deliver *deliver, int content);
-/* Is its connection secured as this message requires? */
-bool outbound_suits(const struct outbound_connection *connection, const struct envelope *envelope);
-/* Ends politely; it frees itself. */
+/* Ends politely. */
 void outbound_quit(struct outbound_connection *connection);
 /* Ends now; its delivery has no result. */
 void outbound_cut(struct outbound_connection *connection);
-/* Has all of its message been handed to the connection? Then the peer may have it. */
-bool outbound_has_given_all(const struct outbound_connection *connection);
 
 /* Goes on once the smarthost's port is known. */
 void outbound_go(struct outbound_connection *connection);
 /* All of its message's recipients are deferred with this reason. */
 void outbound_defer(struct outbound_connection *connection, struct bytes why);
 
+/* outbound_message.c: */
+/* The file descriptor `content` is the message's from here on; -1: it is inline. */
+void outbound_message_take(struct outbound_message *message, struct channel *from,
+                           const struct ipc_deliver *deliver, int content);
+void outbound_message_let_go(struct outbound_message *message);
+void outbound_message_rewind(struct outbound_message *message);
+/* The next run, and whether it is the last; false where the file cannot be read. */
+bool outbound_message_read(struct outbound_message *message, char buffer[CONTENT_READ_MAX], struct bytes *run,
+                           bool *last);
+
 /* smarthost.c: */
 bool smarthost_is_auto(const struct outbound_connection *connection);
-/* Must it wait until the port is found? Then the race is under way, and
+/* Must it wait until the port is found? Then it does (AWAITS_PORT), and
  * outbound_go() or outbound_defer() follows. */
 bool smarthost_must_wait(struct outbound_connection *connection);
 /* Did the message fail for the port's sake? Then the port is forgotten, and
@@ -164,7 +199,8 @@ void relay_route_start(struct relay *relay);
 const struct own_addresses *own_addresses_now(struct relay *relay);
 
 /* smarthost_secret.c: */
-/* Must it wait until the command was run? outbound_go() or outbound_defer() follows. */
+/* Must it wait until the command was run? Then it does (AWAITS_SECRET), and
+ * outbound_go() or outbound_defer() follows. */
 bool smarthost_secret_must_wait(struct outbound_connection *connection);
 /* Into the options, where a command is set. */
 void smarthost_secret_give(struct outbound_connection *connection, struct delivery_options *options);
@@ -180,8 +216,9 @@ void port_self_check_stop(struct relay *relay);
 struct delivery_options relay_options(const struct outbound_connection *connection);
 void relay_answer(struct relay *relay, struct outbound_connection *connection,
                   const struct delivery_result *results, size_t count);
-void relay_is_idle(struct relay *relay, struct outbound_connection *connection);
-void relay_not_idle(struct relay *relay, struct outbound_connection *connection);
+/* Into the list of those that wait for more, and out of it. */
+void relay_add_idle(struct relay *relay, struct outbound_connection *connection);
+void relay_remove_idle(struct relay *relay, struct outbound_connection *connection);
 void relay_leave_if_done(struct relay *relay);
 
 #endif

@@ -12,7 +12,7 @@
 
 bool relay_route_is_auto(const struct outbound_connection *connection)
 {
-    return connection->hop == NEXT_HOP_AUTO;
+    return connection->route.hop == NEXT_HOP_AUTO;
 }
 
 /* It is known to be; or nobody was reached there yet, and this message's server is silent:
@@ -20,17 +20,19 @@ bool relay_route_is_auto(const struct outbound_connection *connection)
 static bool may_be_blocked(const struct outbound_connection *connection)
 {
     const struct port25_monitor *port25_monitor = &connection->relay->port25_monitor;
-    return port25_monitor->blocked || (!port25_monitor->worked && connection->silent && !connection->reached);
+    return port25_monitor->blocked ||
+           (!port25_monitor->worked && connection->route.silent && !connection->route.reached);
 }
 
 void relay_route_choose(struct outbound_connection *connection)
 {
     struct route_rules rules = config_rules(connection->relay->child->config);
     struct bytes destination = bytes_of(connection->destination, connection->destination_length);
-    connection->rule = connection->hop == NEXT_HOP_HOST ? route_rules_find(&rules, destination) : NULL;
-    connection->by_smarthost = connection->hop == NEXT_HOP_SMARTHOST ||
-                               (relay_route_is_auto(connection) && may_be_blocked(connection));
-    connection->reached = connection->silent = false;
+    connection->route.rule = connection->route.hop == NEXT_HOP_HOST ? route_rules_find(&rules, destination)
+                                                                    : NULL;
+    connection->route.by_smarthost = connection->route.hop == NEXT_HOP_SMARTHOST ||
+                                     (relay_route_is_auto(connection) && may_be_blocked(connection));
+    connection->route.reached = connection->route.silent = false;
 }
 
 static struct port25_server server_of(const struct outbound_connection *connection)
@@ -55,8 +57,8 @@ static void log_change(const struct relay *relay)
 void relay_route_reached(struct outbound_connection *connection)
 {
     struct relay *relay = connection->relay;
-    connection->reached = true;
-    if (relay_route_is_auto(connection) && !connection->by_smarthost &&
+    connection->route.reached = true;
+    if (relay_route_is_auto(connection) && !connection->route.by_smarthost &&
         port25_monitor_reached(&relay->port25_monitor))
         log_change(relay);
 }
@@ -66,8 +68,9 @@ void relay_route_silent(struct outbound_connection *connection)
     struct relay *relay = connection->relay;
     struct port25_server server = server_of(connection);
     /* one destination counts once */
-    bool counts = relay_route_is_auto(connection) && !connection->by_smarthost && !connection->silent;
-    connection->silent = true;
+    bool counts = relay_route_is_auto(connection) && !connection->route.by_smarthost &&
+                  !connection->route.silent;
+    connection->route.silent = true;
     if (!counts || !port25_monitor_was_silent(&relay->port25_monitor, &server, clock_now_ms()))
         return;
     log_change(relay);
@@ -76,8 +79,8 @@ void relay_route_silent(struct outbound_connection *connection)
 
 bool relay_route_has_other(const struct outbound_connection *connection)
 {
-    return relay_route_is_auto(connection) && may_be_blocked(connection) && !connection->by_smarthost &&
-           connection->silent && !connection->reached && !connection->relay->draining;
+    return relay_route_is_auto(connection) && may_be_blocked(connection) && !connection->route.by_smarthost &&
+           connection->route.silent && !connection->route.reached && !connection->relay->draining;
 }
 
 /* ---- looking again ---- */

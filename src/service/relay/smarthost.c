@@ -6,7 +6,7 @@
 
 bool smarthost_is_auto(const struct outbound_connection *connection)
 {
-    return connection->by_smarthost && connection->relay->child->config->relay.smarthost.port == 0;
+    return connection->route.by_smarthost && connection->relay->child->config->relay.smarthost.port == 0;
 }
 
 /* ---- the race ---- */
@@ -57,21 +57,28 @@ static void not_found(struct relay *relay, struct buffer *words)
               LOG_BYTES("reason", buffer_bytes(words)));
 }
 
-/* Each connection that waited goes on; a connection may end itself meanwhile. */
+/* Each connection that waited goes on. */
 static void wake_all(struct relay *relay, struct bytes why)
 {
-    for (;;) {
-        struct outbound_connection *connection = relay->connections;
-        while (connection != NULL && !connection->waiting)
-            connection = connection->next;
-        if (connection == NULL)
-            return;
-        connection->waiting = false;
+    for (struct outbound_connection *connection = relay->connections, *next; connection != NULL;
+         connection = next) {
+        next = connection->next;
+        if (connection->stage != OUTBOUND_AWAITS_PORT)
+            continue;
         if (relay->smarthost.port != 0)
             outbound_go(connection);
         else
             outbound_defer(connection, why);
     }
+}
+
+void smarthost_stop(struct relay *relay)
+{
+    if (relay->finding == NULL)
+        return;
+    port_connect_end(relay->finding);
+    loop_release(relay->child->loop, &relay->finding->released, free, relay->finding);
+    relay->finding = NULL;
 }
 
 static void on_decided(void *owner)
@@ -82,24 +89,9 @@ static void on_decided(void *owner)
         found(relay, &words);
     else
         not_found(relay, &words);
+    smarthost_stop(relay);
     wake_all(relay, buffer_bytes(&words));
     buffer_free(&words);
-    timer_set(&relay->found, 0); /* the race cannot be ended from within itself */
-}
-
-void smarthost_stop(struct relay *relay)
-{
-    if (relay->finding == NULL)
-        return;
-    timer_cancel(&relay->found);
-    port_connect_end(relay->finding);
-    free(relay->finding);
-    relay->finding = NULL;
-}
-
-static void race_is_done(void *owner)
-{
-    smarthost_stop(owner);
 }
 
 /* The winner's connection is not used: it only showed the way. */
@@ -111,28 +103,20 @@ static void find(struct relay *relay)
 {
     static const struct port_connect_events events = {
         .on_decided = on_decided, .on_line = ignore_line, .on_line_end = ignore_line_end};
-    if (relay->finding != NULL)
-        smarthost_stop(relay);
     struct port_connect_options options = race_options(relay);
     relay->finding = memory_new(sizeof *relay->finding);
-    timer_start(&relay->found, relay->child->loop, race_is_done, relay);
     port_connect_start(relay->finding, relay->child->loop, &relay->tls, relay->dns, &options, &events, relay);
 }
 
 /* ---- connections that wait ---- */
-
-static bool is_in_progress(const struct relay *relay)
-{
-    return relay->finding != NULL && relay->finding->outcome == PORT_CONNECT_IN_PROGRESS;
-}
 
 bool smarthost_must_wait(struct outbound_connection *connection)
 {
     struct relay *relay = connection->relay;
     if (!smarthost_is_auto(connection) || relay->smarthost.port != 0)
         return false;
-    connection->waiting = true;
-    if (!is_in_progress(relay))
+    connection->stage = OUTBOUND_AWAITS_PORT;
+    if (relay->finding == NULL)
         find(relay);
     return true;
 }
@@ -154,8 +138,8 @@ bool smarthost_has_failed(struct outbound_connection *connection, const struct d
             return false;
     if (relay->smarthost.port == connection->delivery.options.port) /* nobody found another meanwhile */
         relay->smarthost.port = 0;
-    if (connection->waited)
+    if (connection->message.waited)
         return false;
-    connection->waited = true;
+    connection->message.waited = true;
     return true;
 }

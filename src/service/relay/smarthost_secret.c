@@ -18,7 +18,7 @@ static bool is_by_token(const struct relay *relay)
 static bool is_by_command(const struct outbound_connection *connection)
 {
     const struct relay *relay = connection->relay;
-    return connection->by_smarthost &&
+    return connection->route.by_smarthost &&
            (is_by_token(relay) || relay->child->config->relay.smarthost.password_command != NULL);
 }
 
@@ -30,7 +30,7 @@ bool smarthost_secret_must_wait(struct outbound_connection *connection)
                  (!is_by_token(relay) || now_ms - relay->secret_ms < SECRET_FRESH_MS);
     if (!is_by_command(connection) || fresh)
         return false;
-    connection->wants_secret = true;
+    connection->stage = OUTBOUND_AWAITS_SECRET;
     if (!relay->secret_asked)
         child_send_supervisor(relay->child, IPC_SECRET, &(struct ipc_nothing){0});
     relay->secret_asked = true;
@@ -39,7 +39,7 @@ bool smarthost_secret_must_wait(struct outbound_connection *connection)
 
 void smarthost_secret_forget(struct outbound_connection *connection)
 {
-    buffer_wipe(&connection->secret);
+    buffer_wipe(&connection->route.secret);
 }
 
 /* A copy of the connection's own: its session outlives the next secret. */
@@ -48,9 +48,9 @@ void smarthost_secret_give(struct outbound_connection *connection, struct delive
     if (!is_by_command(connection))
         return;
     smarthost_secret_forget(connection);
-    buffer_add(&connection->secret, buffer_bytes(&connection->relay->secret));
+    buffer_add(&connection->route.secret, buffer_bytes(&connection->relay->secret));
     *(is_by_token(connection->relay) ? &options->token
-                                     : &options->password) = buffer_bytes(&connection->secret);
+                                     : &options->password) = buffer_bytes(&connection->route.secret);
 }
 
 static void wipe(struct relay *relay)
@@ -60,7 +60,7 @@ static void wipe(struct relay *relay)
 
 void smarthost_secret_refused(struct outbound_connection *connection)
 {
-    struct bytes was = buffer_bytes(&connection->secret);
+    struct bytes was = buffer_bytes(&connection->route.secret);
     if (is_by_command(connection) && bytes_equal(was, buffer_bytes(&connection->relay->secret)))
         wipe(connection->relay); /* the next message has a new one fetched */
 }
@@ -71,13 +71,11 @@ void smarthost_secret_answered(struct relay *relay, const struct ipc_secret_answ
     wipe(relay);
     buffer_add(&relay->secret, answer->secret);
     relay->secret_ms = clock_now_ms();
-    for (;;) { /* a connection may end itself meanwhile */
-        struct outbound_connection *connection = relay->connections;
-        while (connection != NULL && !connection->wants_secret)
-            connection = connection->next;
-        if (connection == NULL)
-            return;
-        connection->wants_secret = false;
+    for (struct outbound_connection *connection = relay->connections, *next; connection != NULL;
+         connection = next) {
+        next = connection->next;
+        if (connection->stage != OUTBOUND_AWAITS_SECRET)
+            continue;
         if (answer->secret.length > 0)
             outbound_go(connection);
         else
