@@ -28,16 +28,25 @@ struct lmtp_message {
     uint64_t given;                  /* octets handed to the session, the prefix's among them */
 };
 
+enum lmtp_stage {
+    LMTP_CONNECTING,  /* there is no session yet */
+    LMTP_TALKING,     /* with or without a message */
+    LMTP_AWAITS_ROOM, /* its message's content waits until the server has taken some of it */
+    LMTP_IDLE,        /* for the next message */
+    LMTP_ENDED,       /* the loop frees it */
+};
+
 struct lmtp_connection {
     struct lmtp *lmtp;
     struct lmtp_connection *next, *previous; /* all */
     struct lmtp_connection *idle_next;
+    struct released released;
+    enum lmtp_stage stage;
     struct conn conn;
     struct client_session session;
     struct lmtp_message *message; /* NULL: none is under way */
-    struct timer idle_timer, over_timer;
     size_t messages;
-    bool connected, has_session, idle, wants_content, over;
+    struct timer idle_timer;
 };
 
 static void run(struct lmtp_connection *connection);
@@ -123,37 +132,40 @@ static void leave_if_done(struct lmtp *lmtp)
         child_exit(lmtp->child, EX_OK);
 }
 
-static void not_idle(struct lmtp_connection *connection)
+/* What there is in each stage. */
+static void lmtp_check(const struct lmtp_connection *connection)
+{
+    enum lmtp_stage stage = connection->stage;
+    assert((stage == LMTP_ENDED) == (connection->conn.loop == NULL));
+    assert(stage == LMTP_ENDED || (connection->session.state == NULL) == (stage == LMTP_CONNECTING));
+    assert(stage == LMTP_TALKING || (connection->message != NULL) == (stage == LMTP_AWAITS_ROOM));
+    assert(connection->message == NULL || connection->messages > 0);
+}
+
+static void leave_idle(struct lmtp_connection *connection)
 {
     struct lmtp_connection **at = &connection->lmtp->idle;
-    timer_cancel(&connection->idle_timer);
-    if (!connection->idle)
+    if (connection->stage != LMTP_IDLE)
         return;
+    timer_cancel(&connection->idle_timer);
     while (*at != connection)
         at = &(*at)->idle_next;
     *at = connection->idle_next;
-    connection->idle = false;
+    connection->stage = LMTP_TALKING;
 }
 
-static void lmtp_connection_free(struct lmtp_connection *connection)
+static void lmtp_connection_free(void *owner)
 {
-    struct lmtp *lmtp = connection->lmtp;
-    not_idle(connection);
-    timer_cancel(&connection->over_timer);
-    conn_close(&connection->conn);
-    if (connection->has_session)
-        client_session_free(&connection->session);
-    *(connection->previous == NULL ? &lmtp->connections : &connection->previous->next) = connection->next;
-    if (connection->next != NULL)
-        connection->next->previous = connection->previous;
-    lmtp->connection_count--;
+    struct lmtp_connection *connection = owner;
+    assert(connection->stage == LMTP_ENDED && connection->message == NULL);
+    client_session_free(&connection->session);
     free(connection);
 }
 
 static void take_message(struct lmtp_connection *connection)
 {
     struct lmtp *lmtp = connection->lmtp;
-    not_idle(connection);
+    leave_idle(connection);
     connection->message = lmtp->waiting;
     lmtp->waiting = connection->message->next;
     if (lmtp->waiting == NULL)
@@ -175,7 +187,7 @@ static bool is_served(const struct lmtp *lmtp)
 {
     for (const struct lmtp_connection *connection = lmtp->connections; connection != NULL;
          connection = connection->next)
-        if (connection->messages > 0 && !connection->over)
+        if (connection->messages > 0)
             return true;
     return false;
 }
@@ -203,18 +215,15 @@ static void turn_away(struct lmtp_connection *connection, struct delivery_result
 
 static void end(struct lmtp_connection *connection)
 {
-    not_idle(connection);
-    conn_close(&connection->conn);
-    connection->over = true;
-    timer_set(&connection->over_timer, 0); /* not from within its own calls */
-}
-
-static void over(void *owner)
-{
-    struct lmtp_connection *connection = owner;
     struct lmtp *lmtp = connection->lmtp;
-    lmtp_connection_free(connection);
-    leave_if_done(lmtp);
+    leave_idle(connection);
+    conn_close(&connection->conn);
+    *(connection->previous == NULL ? &lmtp->connections : &connection->previous->next) = connection->next;
+    if (connection->next != NULL)
+        connection->next->previous = connection->previous;
+    lmtp->connection_count--;
+    connection->stage = LMTP_ENDED;
+    loop_release(lmtp->child->loop, &connection->released, lmtp_connection_free, connection);
 }
 
 /* ---- the session ---- */
@@ -226,6 +235,11 @@ static void give_content(struct lmtp_connection *connection)
     const size_t before = message->prefix.length;
     struct bytes part;
     bool last;
+    if (conn_output_is_full(&connection->conn)) {
+        connection->stage = LMTP_AWAITS_ROOM; /* on_drained goes on */
+        return;
+    }
+    connection->stage = LMTP_TALKING;
     if (message->given < before) {
         part = bytes_from(message->prefix, message->given);
         last = message->envelope.size == before;
@@ -248,7 +262,8 @@ static void give_content(struct lmtp_connection *connection)
 static void idle_for_long(void *owner)
 {
     struct lmtp_connection *connection = owner;
-    not_idle(connection);
+    lmtp_check(connection);
+    leave_idle(connection);
     client_session_quit(&connection->session);
     run(connection);
 }
@@ -262,56 +277,52 @@ static void ready(struct lmtp_connection *connection)
     } else if (lmtp->draining || connection->messages >= LMTP_MESSAGES_MAX) {
         client_session_quit(&connection->session);
     } else {
-        connection->idle = true;
+        connection->stage = LMTP_IDLE;
         connection->idle_next = lmtp->idle;
         lmtp->idle = connection;
         timer_set(&connection->idle_timer, LMTP_IDLE_MS);
     }
 }
 
-/* True when it goes on at once. */
-static bool act(struct lmtp_connection *connection, const struct client_action *action)
+static void act(struct lmtp_connection *connection, const struct client_action *action)
 {
     switch (action->kind) {
-    case CLIENT_SEND: conn_write(&connection->conn, action->bytes); return true;
-    case CLIENT_READY: ready(connection); return true;
+    case CLIENT_SEND: conn_write(&connection->conn, action->bytes); break;
+    case CLIENT_READY: ready(connection); break;
     case CLIENT_WANT_CONTENT:
         if (action->begins)
             connection->message->given = 0;
-        connection->wants_content = conn_output_is_full(&connection->conn);
-        if (!connection->wants_content)
-            give_content(connection);
-        return !connection->wants_content; /* else on_drained goes on */
-    case CLIENT_SENT: answered(connection, action->results); return true;
+        give_content(connection);
+        break;
+    case CLIENT_SENT: answered(connection, action->results); break;
     case CLIENT_FAILED:
         if (connection->messages == 0)
             turn_away(connection, action->failure);
         end(connection);
-        return false;
-    case CLIENT_CLOSE: end(connection); return false;
+        break;
+    case CLIENT_CLOSE: end(connection); break;
     case CLIENT_NOTHING:
     case CLIENT_STARTTLS: /* neither is asked of a socket of this host */
     case CLIENT_ASK_NONCE:
     case CLIENT_ASK_PROOF: break;
     }
-    return false;
 }
 
 static void run(struct lmtp_connection *connection)
 {
     struct client_action action;
-    if (connection->wants_content && !connection->over && !conn_output_is_full(&connection->conn)) {
-        connection->wants_content = false;
+    if (connection->stage == LMTP_AWAITS_ROOM)
         give_content(connection);
-    }
-    while (!connection->over && !connection->wants_content &&
-           client_session_action(&connection->session, &action) && act(connection, &action))
-        ;
-    if (!connection->over)
-        conn_set_timeout(&connection->conn,
-                         connection->idle ? 0 : client_session_timeout_ms(&connection->session));
-    if (connection->over)
+    while (connection->stage != LMTP_ENDED && connection->stage != LMTP_AWAITS_ROOM &&
+           client_session_action(&connection->session, &action))
+        act(connection, &action);
+    lmtp_check(connection);
+    if (connection->stage == LMTP_ENDED)
         send_next(connection->lmtp); /* in its place, where there are messages */
+    else
+        conn_set_timeout(&connection->conn, connection->stage == LMTP_IDLE
+                                                ? 0
+                                                : client_session_timeout_ms(&connection->session));
     leave_if_done(connection->lmtp);
 }
 
@@ -323,7 +334,8 @@ static void on_connected(void *owner)
     struct client_options options = {.helo = bytes_of_text(connection->lmtp->child->config->hostname),
                                      .tls = CLIENT_TLS_NEVER,
                                      .lmtp = true};
-    connection->connected = connection->has_session = true;
+    lmtp_check(connection);
+    connection->stage = LMTP_TALKING;
     client_session_start(&connection->session, &options);
     run(connection);
 }
@@ -332,7 +344,8 @@ static void on_input(void *owner)
 {
     struct lmtp_connection *connection = owner;
     size_t used;
-    while (connection->has_session && !connection->over &&
+    lmtp_check(connection);
+    while (connection->stage != LMTP_CONNECTING && connection->stage != LMTP_ENDED &&
            (used = client_session_feed(&connection->session, conn_input(&connection->conn))) > 0) {
         conn_consume(&connection->conn, used);
         run(connection);
@@ -341,6 +354,7 @@ static void on_input(void *owner)
 
 static void on_drained(void *owner)
 {
+    lmtp_check(owner);
     run(owner);
 }
 
@@ -348,7 +362,8 @@ static void lost(struct lmtp_connection *connection, const char *why)
 {
     char text[200];
     snprintf(text, sizeof text, "the LMTP server at %.90s: %.80s", connection->lmtp->place, why);
-    if (connection->has_session) {
+    lmtp_check(connection);
+    if (connection->stage != LMTP_CONNECTING) {
         client_session_failed(&connection->session, client_session_step(&connection->session),
                               bytes_of_text(text));
         run(connection);
@@ -357,6 +372,7 @@ static void lost(struct lmtp_connection *connection, const char *why)
                                                        .enhanced = BYTES("4.3.0"),
                                                        .text = bytes_of_text(text)});
         end(connection);
+        leave_if_done(connection->lmtp);
     }
 }
 
@@ -364,7 +380,7 @@ static void on_end(void *owner, enum conn_end end_kind)
 {
     struct lmtp_connection *connection = owner;
     on_input(connection); /* what it said before */
-    if (!connection->over)
+    if (connection->stage != LMTP_ENDED)
         lost(connection, connection->conn.why[0] != '\0' ? connection->conn.why : "the connection ended");
 }
 
@@ -389,7 +405,6 @@ static void lmtp_connection_start(struct lmtp *lmtp)
     lmtp->connections = connection;
     lmtp->connection_count++;
     timer_start(&connection->idle_timer, lmtp->child->loop, idle_for_long, connection);
-    timer_start(&connection->over_timer, lmtp->child->loop, over, connection);
     conn_connect(&connection->conn, lmtp->child->loop, (const struct sockaddr *)&lmtp->address,
                  lmtp->address_length, &lmtp_connection_events, connection);
     conn_set_timeout(&connection->conn, LMTP_CONNECT_MS);
