@@ -218,7 +218,7 @@ def test_one_message_finds_a_mailbox_full_and_the_next_is_refused_at_rcpt(full):
     assert full.says(ADA).startswith("250 ") and full.reports() == 0
     full.send(ADA)
     assert full.reports() == 1
-    refusal = "552 5.2.2 The mailbox of {} is full; try again later, or reach them another way"
+    refusal = "552 5.2.2 <{}>: Mailbox full (over quota)"
     for address in (ADA, ADA, "ada+tag@example.org", "Only@example.org"):
         assert full.says(address) == refusal.format(address)
     assert full.says(ADA, port=587) == refusal.format(ADA)
@@ -487,7 +487,7 @@ def test_who_is_full_is_refused_at_rcpt_with_dovecots_lmtp_too(mailboxes):  # no
     sure(lambda: len(boxes.server.lines("bounced", f"to={ADA}", "status=5.2.2")) == 2)
     with pytest.raises(smtplib.SMTPRecipientsRefused) as refused:
         boxes.send(ADA, subject="a word", sender=BOB)
-    assert refused.value.recipients[ADA][0] == 552 and b"5.2.2 The mailbox of ada@example.org is full" in refused.value.recipients[ADA][1]
+    assert refused.value.recipients[ADA][0] == 552 and b"5.2.2 <ada@example.org>: Mailbox full" in refused.value.recipients[ADA][1]
     with boxes.imap() as client:
         client.select()
         client.store("1:*", "+FLAGS", "\\Deleted")

@@ -12,7 +12,7 @@ from mailboat import smtp, until
 from test_auth import PASSWORD, USER, Scram, sign_in
 from test_web import ADA, Web, mail_context
 
-SIGNED_OUT = b"Signed out"
+SIGNED_OUT = b"Credentials changed or revoked; closing connection"
 MESSAGE = f"From: {USER}\r\nSubject: x\r\n\r\nhi\r\n"
 
 
@@ -101,7 +101,7 @@ def test_a_message_that_is_under_way_is_refused_at_its_end(server, what, size):
     late.send(("z" * 70 + "\r\n") * (size // 72) + ".\r\n")
     for client in (soon, late):
         code, text = heard(client)
-        assert code == 451 and text.startswith(b"4.7.0") and b"sign in again" in text
+        assert code == 451 and text.startswith(b"4.7.0") and b"authenticate again and resend" in text
         assert ended(client)
     assert not server.lines("accepted")
 

@@ -238,7 +238,7 @@ static void nobody_times_out_while_we_think(void **state)
     assert_int_equal(server_session_feed(&session, BYTES("NOOP\r\n")), 0);
     server_session_answer_recipient(&session, RECIPIENT_UNKNOWN, NULL, 0);
     assert_true(server_session_action(&session, &action));
-    assert_text(action.bytes, "550 5.1.1 There is no mailbox a@example.org here\r\n");
+    assert_text(action.bytes, "550 5.1.1 <a@example.org>: User unknown\r\n");
     server_session_free(&session);
 }
 

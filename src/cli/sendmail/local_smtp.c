@@ -88,7 +88,7 @@ int local_smtp_smtp(const struct local_server *server, struct error *error)
     int line = call_server(server, error);
     if (line < 0) {
         write_all(STDOUT_FILENO,
-                  BYTES("421 4.3.2 The mail server on this machine does not run; try again later\r\n"));
+                  BYTES("421 4.3.2 The mail server on this machine is not running; try again later\r\n"));
         return error->exit_code;
     }
     struct pollfd both[2] = {{.fd = STDIN_FILENO, .events = POLLIN}, {.fd = line, .events = POLLIN}};

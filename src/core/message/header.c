@@ -283,17 +283,17 @@ enum header_fault header_check(struct header *header, const struct header_rules 
 const char *header_fault_sentence(enum header_fault fault)
 {
     static const char *const sentences[HEADER_FAULTS] = {
-        [HEADER_FINE] = "The header is fine",
-        [HEADER_TOO_LARGE] = "The header is larger than 256 KiB",
-        [HEADER_TOO_MANY_FIELDS] = "The header has more than 2000 fields",
-        [HEADER_BROKEN] = "A line of the header is no field (NAME: VALUE)",
-        [HEADER_NUL] = "The header has a NUL octet",
-        [HEADER_FROM_TWICE] = "The message has two From fields",
-        [HEADER_BAD_FROM] = "The From field is not a plain address: write Name <you@example.org>",
-        [HEADER_SENDER_TWICE] = "The message has two Sender fields",
-        [HEADER_BAD_SENDER] = "The Sender field is not one plain address",
-        [HEADER_NEEDS_SENDER] = "A message from several authors needs a Sender field",
-        [HEADER_NEEDS_UTF8] = "An international address in From needs SMTPUTF8",
+        [HEADER_FINE] = "The message header is valid",
+        [HEADER_TOO_LARGE] = "Message header exceeds 256 KiB",
+        [HEADER_TOO_MANY_FIELDS] = "Message header has more than 2,000 fields",
+        [HEADER_BROKEN] = "Malformed message header (expected Name: value)",
+        [HEADER_NUL] = "Message header contains a NUL byte",
+        [HEADER_FROM_TWICE] = "Message has more than one From field",
+        [HEADER_BAD_FROM] = "Malformed From field; expected Name <you@example.org>",
+        [HEADER_SENDER_TWICE] = "Message has more than one Sender field",
+        [HEADER_BAD_SENDER] = "Malformed Sender field; expected one address",
+        [HEADER_NEEDS_SENDER] = "A message from several authors requires a Sender field",
+        [HEADER_NEEDS_UTF8] = "Internationalized address in From requires SMTPUTF8",
     };
     return sentences[fault];
 }

@@ -5,11 +5,11 @@
 static struct server_reply check_transaction(const struct server_state *state)
 {
     if (!state->in_transaction)
-        return REPLY(503, "5.5.1", "Say MAIL and RCPT first");
+        return REPLY(503, "5.5.1", "Bad sequence of commands; send MAIL and RCPT first");
     if (state->recipients_accepted == 0)
         return state->recipients_tried == 0
-                   ? REPLY(503, "5.5.1", "Say RCPT first")
-                   : REPLY(554, "5.5.1", "No recipient was accepted; the replies to RCPT say why");
+                   ? REPLY(503, "5.5.1", "Bad sequence of commands; send RCPT first")
+                   : REPLY(554, "5.5.1", "No valid recipients; see the replies to RCPT");
     return NO_REPLY;
 }
 
@@ -37,7 +37,7 @@ static struct server_reply start_data(struct server_session *session)
 {
     begin_content(session);
     session->state->phase = PHASE_DATA;
-    return REPLY(354, NULL, "Give the message; end it with <CRLF>.<CRLF>");
+    return REPLY(354, NULL, "Start mail input; end with <CRLF>.<CRLF>");
 }
 
 static struct server_reply start_chunk(struct server_session *session);
@@ -58,14 +58,14 @@ static struct server_reply limit_reply(struct server_session *session, enum limi
     switch (verdict) {
     case LIMIT_REACHED: return mail_limited_reply(session, number);
     case LIMIT_TOO_MANY:
-        return server_reply_format(session, 550, "5.7.1",
-                                   "The message has %zu recipients, and the account may write to %u in an "
-                                   "hour; send it to fewer at once",
-                                   session->state->envelope.recipient_count, (unsigned)number);
+        return server_reply_format(
+            session, 550, "5.7.1",
+            "Message with %zu recipients exceeds the hourly limit of %u recipients; send it to fewer",
+            session->state->envelope.recipient_count, (unsigned)number);
     case LIMIT_FINE:
     case LIMIT_UNAVAILABLE: break;
     }
-    return REPLY(451, "4.3.0", "The limits of the account cannot be checked just now; try again in a minute");
+    return REPLY(451, "4.3.0", "Temporary failure to check the account's limits; try again in a minute");
 }
 
 void server_session_answer_limit(struct server_session *session, enum limit_verdict verdict, uint32_t number)
@@ -95,11 +95,11 @@ struct server_reply server_data(struct server_session *session, struct bytes arg
     struct server_state *state = session->state;
     struct server_reply reply = check_transaction(state);
     if (argument.length > 0)
-        return REPLY(501, "5.5.4", "DATA takes no argument");
+        return REPLY(501, "5.5.4", "Syntax: DATA (no argument)");
     if (reply.code != 0)
         return reply;
     if (state->content_begun)
-        return REPLY(503, "5.5.1", "This message is given with BDAT");
+        return REPLY(503, "5.5.1", "DATA and BDAT cannot be mixed in one transaction");
     if (state->envelope.body == BODY_BINARYMIME)
         return REPLY(503, "5.5.1", "BODY=BINARYMIME needs BDAT");
     state->by_chunks = false;
@@ -112,46 +112,43 @@ static struct server_reply fault_reply(struct server_session *session, enum cont
     case CONTENT_FINE: return NO_REPLY;
     case CONTENT_BARE_NEWLINE:
         if (session->state->content.binary)
-            return REPLY(550, "5.6.0", "The header has a bare LF; its lines must end in CRLF");
-        return REPLY(550, "5.6.0", "The message has a bare CR or LF; lines must end in CRLF");
+            return REPLY(550, "5.6.0", "Message header contains a bare LF; lines must end in CRLF");
+        return REPLY(550, "5.6.0", "Message contains a bare CR or LF; lines must end in CRLF");
     case CONTENT_NUL:
         if (session->state->content.binary)
-            return REPLY(550, "5.6.0", "The header has a NUL octet; remove it: a header is text");
+            return REPLY(550, "5.6.0", "Message header contains a NUL byte; remove it");
         return REPLY(550, "5.6.0",
-                     "The message has a NUL octet; remove it, encode its part (base64), "
-                     "or send it with BODY=BINARYMIME and BDAT");
+                     "Message contains a NUL byte; remove it, encode the part (base64), or use "
+                     "BODY=BINARYMIME and BDAT");
     case CONTENT_TOO_LARGE:
-        return server_reply_format(session, 552, "5.3.4",
-                                   "The message is too large; at most %llu octets are taken",
+        return server_reply_format(session, 552, "5.3.4", "Message size exceeds the limit of %llu bytes",
                                    (unsigned long long)session->policy->message_size_max);
     case CONTENT_LINE_TOO_LONG:
-        return server_reply_format(session, 550, "5.6.0", "A line is longer than %u octets",
+        return server_reply_format(session, 550, "5.6.0", "Line too long (limit %u bytes)",
                                    (unsigned)DATA_LINE_MAX);
     case CONTENT_HEADER:
         if (session->state->header.fault == HEADER_BROKEN)
             return server_reply_format(session, 550, "5.6.0",
-                                       "Line %zu of the header is no field (NAME: VALUE)",
+                                       "Malformed message header at line %zu (expected Name: value)",
                                        session->state->header.line);
         return REPLY(550, "5.6.0", header_fault_sentence(session->state->header.fault));
     case CONTENT_FORGED:
         if (session->policy->role == ROLE_LOCAL)
-            return server_reply_format(
-                session, 550, "5.7.1",
-                "The message says it is from %.*s: it is another one's account, or not among the senders "
-                "of the local user (%.*s); add it to senders in submission.local.users",
-                BYTES_ARG(session->state->author), BYTES_ARG(session->origin.account));
+            return server_reply_format(session, 550, "5.7.1",
+                                       "From or Sender header rejected: %.*s may not be used by local user "
+                                       "%.*s; add it to senders in submission.local.users",
+                                       BYTES_ARG(session->state->author), BYTES_ARG(session->origin.account));
         return server_reply_format(
             session, 550, "5.7.1",
-            "The message says it is from %.*s, and you are signed in as %.*s; send as yourself",
+            "From or Sender header rejected: %.*s may not be used by %.*s; send as yourself",
             BYTES_ARG(session->state->author), BYTES_ARG(session->origin.account));
     case CONTENT_SIGNED_OUT:
         return REPLY(451, "4.7.0",
-                     "Not accepted: the account or its password was changed or withdrawn meanwhile; sign in "
-                     "again and send it once more");
+                     "Credentials changed or revoked during the transaction; authenticate again and resend "
+                     "the message");
     case CONTENT_LOOPS: break;
     }
-    return server_reply_format(session, 554, "5.4.6",
-                               "The message has passed %u servers: it runs in a circle",
+    return server_reply_format(session, 554, "5.4.6", "Too many hops (%u); mail loop detected",
                                (unsigned)RECEIVED_FIELDS_MAX);
 }
 
@@ -166,10 +163,9 @@ static void refuse_content(struct server_session *session)
         server_session_reset(session);
         server_session_reply(session, reply);
         server_session_reply_and_close(
-            session,
-            state->signed_out
-                ? SIGNED_OUT
-                : REPLY(421, "4.7.0", "Nothing is heard behind a message with bare CR or LF; goodbye"));
+            session, state->signed_out
+                         ? SIGNED_OUT
+                         : REPLY(421, "4.7.0", "Message contained bare CR or LF; closing connection"));
     } else {
         server_session_reply(session, reply);
         server_session_reset(session);
@@ -328,7 +324,7 @@ static struct server_reply check_bdat(const struct server_state *state)
 {
     struct server_reply reply = check_transaction(state);
     if (reply.code == 0 && state->content_begun && !state->by_chunks)
-        return REPLY(503, "5.5.1", "This message is given with DATA");
+        return REPLY(503, "5.5.1", "DATA and BDAT cannot be mixed in one transaction");
     return reply;
 }
 
@@ -346,8 +342,9 @@ static void end_chunk(struct server_session *session)
     if (state->chunk_last)
         end_content(session);
     else
-        server_session_reply(session, server_reply_format(session, 250, "2.0.0", "%llu octets so far",
-                                                          (unsigned long long)state->content.size));
+        server_session_reply(session,
+                             server_reply_format(session, 250, "2.0.0", "OK, %llu bytes received so far",
+                                                 (unsigned long long)state->content.size));
 }
 
 static struct server_reply start_chunk(struct server_session *session)
@@ -370,7 +367,7 @@ struct server_reply server_bdat(struct server_session *session, struct bytes arg
     uint64_t size;
     bool last;
     if (!command_parse_bdat(argument, &size, &last))
-        return REPLY(501, "5.5.4", "The form is BDAT 1234 or BDAT 1234 LAST");
+        return REPLY(501, "5.5.4", "Syntax: BDAT 1234 or BDAT 1234 LAST");
     struct server_reply reply = check_bdat(state);
     if (reply.code != 0) {
         data_swallow_bdat(session, argument);
@@ -414,28 +411,28 @@ void server_session_answer_store(struct server_session *session, enum store_verd
     switch (verdict) {
     case STORE_DONE:
         server_session_reply(session,
-                             server_reply_format(session, 250, "2.0.0", "Accepted as %.*s", BYTES_ARG(id)));
+                             server_reply_format(session, 250, "2.0.0", "OK: queued as %.*s", BYTES_ARG(id)));
         break;
     case STORE_FULL:
-        server_session_reply(
-            session, REPLY(452, "4.3.1", "There is no room for the message just now; try again later"));
+        server_session_reply(session, REPLY(452, "4.3.1", "Insufficient system storage; try again later"));
         break;
     case STORE_LOOPED:
         server_session_reply(
             session,
             REPLY(554, "5.4.6",
-                  "The message came back to an address that has sent it on already: it runs in a circle"));
+                  "Message returned to an address that has already forwarded it; mail loop detected"));
         break;
     case STORE_FAILED:
         server_session_reply(
-            session, REPLY(451, "4.3.0", "The message could not be stored just now; try again in a minute"));
+            session, REPLY(451, "4.3.0", "Temporary failure to store the message; try again in a minute"));
         break;
     case STORE_FORBIDDEN:
         server_session_reply(
             session,
-            server_reply_format(session, 550, "5.7.1",
-                                "%.*s may not send as %.*s any more; send from your own address",
-                                BYTES_ARG(session->origin.account), BYTES_ARG(state->envelope.sender)));
+            server_reply_format(
+                session, 550, "5.7.1",
+                "Sender address rejected: user %.*s may no longer send as %.*s; use your own address",
+                BYTES_ARG(session->origin.account), BYTES_ARG(state->envelope.sender)));
         break;
     case STORE_SIGNED_OUT:
         server_session_reply(session, fault_reply(session, CONTENT_SIGNED_OUT));

@@ -35,7 +35,7 @@ static bool greet(struct server_session *session, struct bytes name, bool esmtp)
 struct server_reply server_helo(struct server_session *session, struct bytes argument)
 {
     if (!greet(session, argument, false))
-        return REPLY(501, "5.5.4", "HELO wants your host's name: HELO mail.example.org");
+        return REPLY(501, "5.5.4", "Syntax: HELO hostname");
     return server_reply_format(session, 250, NULL, "%.*s", BYTES_ARG(session->policy->hostname));
 }
 
@@ -43,7 +43,7 @@ struct server_reply server_ehlo(struct server_session *session, struct bytes arg
 {
     const struct server_policy *policy = session->policy;
     if (!greet(session, argument, true))
-        return REPLY(501, "5.5.4", "EHLO wants your host's name: EHLO mail.example.org");
+        return REPLY(501, "5.5.4", "Syntax: EHLO hostname");
     return server_reply_format(
         session, 250, NULL,
         "%.*s\nPIPELINING\nSIZE %llu\n8BITMIME\nBINARYMIME\nCHUNKING\nSMTPUTF8%s\nENHANCEDSTATUSCODES\n"

@@ -7,30 +7,29 @@ static struct server_reply argument_reply(enum argument_verdict verdict)
     switch (verdict) {
     case ARGUMENT_FINE: return NO_REPLY;
     case ARGUMENT_ADDRESS:
-        return REPLY(501, "5.1.7", "That sender is not a mail address: MAIL FROM:<you@example.org>");
-    case ARGUMENT_UNKNOWN: return REPLY(555, "5.5.4", "MAIL has a parameter that is not known here");
-    case ARGUMENT_VALUE: return REPLY(501, "5.5.4", "A parameter of MAIL has a value that is not allowed");
-    case ARGUMENT_TWICE: return REPLY(501, "5.5.4", "MAIL has the same parameter twice");
-    case ARGUMENT_NEEDS_UTF8:
-        return REPLY(553, "5.6.7", "An international address needs the SMTPUTF8 parameter");
+        return REPLY(501, "5.1.7", "Bad sender address syntax; expected MAIL FROM:<you@example.org>");
+    case ARGUMENT_UNKNOWN:
+        return REPLY(555, "5.5.4", "MAIL FROM parameter not recognized or not implemented");
+    case ARGUMENT_VALUE: return REPLY(501, "5.5.4", "MAIL FROM parameter has an invalid value");
+    case ARGUMENT_TWICE: return REPLY(501, "5.5.4", "Duplicate MAIL FROM parameter");
+    case ARGUMENT_NEEDS_UTF8: return REPLY(553, "5.6.7", "Internationalized address requires SMTPUTF8");
     case ARGUMENT_SYNTAX: break;
     }
-    return REPLY(501, "5.5.4", "The form is MAIL FROM:<you@example.org>");
+    return REPLY(501, "5.5.4", "Syntax: MAIL FROM:<you@example.org>");
 }
 
 static struct server_reply check_mail(struct server_session *session, const struct mail_argument *mail)
 {
     const struct server_state *state = session->state;
     if (mail->has_parameters && !state->esmtp)
-        return REPLY(555, "5.5.4", "Parameters need EHLO, not HELO");
+        return REPLY(555, "5.5.4", "Parameters require EHLO, not HELO");
     if (mail->parameters.size > session->policy->message_size_max)
-        return server_reply_format(session, 552, "5.3.4",
-                                   "The message is too large; at most %llu octets are taken",
+        return server_reply_format(session, 552, "5.3.4", "Message size exceeds the limit of %llu bytes",
                                    (unsigned long long)session->policy->message_size_max);
     if (mail->parameters.requiretls && !state->secured) /* RFC 8689 4.1 */
-        return REPLY(555, "5.5.4", "REQUIRETLS is offered under TLS alone; say STARTTLS first");
+        return REPLY(555, "5.5.4", "REQUIRETLS is available only over TLS; send STARTTLS first");
     if (mail->sender.length == 0 && session->policy->role == ROLE_SUBMISSION)
-        return REPLY(550, "5.7.1", "An empty sender is for reports between servers; give your address");
+        return REPLY(550, "5.7.1", "Null sender is not allowed for submission; use your own address");
     return NO_REPLY;
 }
 
@@ -38,7 +37,7 @@ static struct server_reply begin(struct server_session *session)
 {
     session->state->in_transaction = true;
     server_session_update_protocol(session);
-    return REPLY(250, "2.1.0", "Sender accepted");
+    return REPLY(250, "2.1.0", "Sender OK");
 }
 
 struct server_reply server_mail(struct server_session *session, struct bytes argument)
@@ -46,7 +45,7 @@ struct server_reply server_mail(struct server_session *session, struct bytes arg
     struct server_state *state = session->state;
     struct mail_argument mail;
     if (state->in_transaction)
-        return REPLY(503, "5.5.1", "A message is being given already; finish it or say RSET");
+        return REPLY(503, "5.5.1", "Nested MAIL command; finish the transaction or send RSET");
     struct server_reply reply = argument_reply(command_parse_mail(argument, &mail));
     if (reply.code == 0)
         reply = check_mail(session, &mail);
@@ -54,7 +53,8 @@ struct server_reply server_mail(struct server_session *session, struct bytes arg
         return reply;
     if (++state->transactions > TRANSACTIONS_MAX) {
         server_session_close(session);
-        return REPLY(421, "4.7.0", "Too many messages on one connection; connect again");
+        return REPLY(421, "4.7.0",
+                     "Too many messages on one connection; closing connection, please reconnect");
     }
     struct arena *arena = &state->transaction_arena;
     state->envelope = mail.parameters;
@@ -71,13 +71,11 @@ struct server_reply mail_limited_reply(struct server_session *session, uint32_t 
     unsigned minutes = (unsigned)(wait_s / 60 + 1);
     if (session->policy->role == ROLE_LOCAL)
         return server_reply_format(session, 450, "4.7.1",
-                                   "The local user (%.*s) has sent as much as it may in an hour; the next "
-                                   "message can go in %u minutes (submission.local sets the limit)",
+                                   "Hourly sending limit of local user %.*s reached; try again in %u min "
+                                   "(submission.local sets the limit)",
                                    BYTES_ARG(session->origin.account), minutes);
-    return server_reply_format(
-        session, 450, "4.7.1",
-        "You have sent as much as your account may in an hour; the next message can go in %u minutes",
-        minutes);
+    return server_reply_format(session, 450, "4.7.1", "Hourly sending limit reached; try again in %u min",
+                               minutes);
 }
 
 void server_session_answer_limited(struct server_session *session, uint32_t wait_s)
@@ -94,15 +92,14 @@ static struct server_reply forbidden_reply(struct server_session *session)
 {
     struct bytes account = session->origin.account, sender = session->state->envelope.sender;
     if (session->policy->role == ROLE_LOCAL)
-        return server_reply_format(
-            session, 550, "5.7.1",
-            "The local user (%.*s) may not send as %.*s: it is another one's account, or not among the "
-            "user's senders; add it to senders in submission.local.users",
-            BYTES_ARG(account), BYTES_ARG(sender));
+        return server_reply_format(session, 550, "5.7.1",
+                                   "Sender address rejected: local user %.*s may not send as %.*s; add it to "
+                                   "senders in submission.local.users",
+                                   BYTES_ARG(account), BYTES_ARG(sender));
     return server_reply_format(
         session, 550, "5.7.1",
-        "You are signed in as %.*s, which may not send as %.*s; send from your own address",
-        BYTES_ARG(account), BYTES_ARG(sender));
+        "Sender address rejected: user %.*s may not send as %.*s; use your own address", BYTES_ARG(account),
+        BYTES_ARG(sender));
 }
 
 void server_session_answer_sender(struct server_session *session, enum sender_verdict verdict)
@@ -116,7 +113,7 @@ void server_session_answer_sender(struct server_session *session, enum sender_ve
     }
     state->phase = PHASE_COMMAND;
     struct server_reply reply = REPLY(451, "4.3.0",
-                                      "The sender cannot be checked just now; try again in a minute");
+                                      "Temporary lookup failure for the sender; try again in a minute");
     if (verdict == SENDER_ALLOWED)
         reply = begin(session);
     else if (verdict == SENDER_FORBIDDEN)

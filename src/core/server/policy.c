@@ -43,22 +43,24 @@ struct server_reply policy_check(const struct server_session *session, enum verb
     unsigned flags = rules[verb].flags;
     bool submission = session->policy->role == ROLE_SUBMISSION;
     if ((flags & SUBMISSION_ONLY) != 0 && !submission)
-        return REPLY(
-            503, "5.5.1",
-            "Nobody signs in on this port; to send mail use port 587 with STARTTLS, 2525, or 465 with TLS");
+        return REPLY(503, "5.5.1",
+                     "Authentication is not available on this port; to send mail use port 587 (STARTTLS), "
+                     "2525 or 465 (TLS)");
     if ((flags & AFTER_TLS) != 0 && !state->secured && session->policy->tls_expected)
         return REPLY(530, "5.7.0",
-                     "Say STARTTLS first. This port speaks TLS from the first byte: choose SSL/TLS in the "
-                     "mail program, or port 587 for STARTTLS");
+                     "Must issue a STARTTLS command first. This port expects TLS from the first byte: select "
+                     "SSL/TLS in your mail program, or use port 587 with STARTTLS");
     if ((flags & AFTER_TLS) != 0 && submission && !state->secured)
-        return REPLY(530, "5.7.0", "Say STARTTLS first: this port takes mail and passwords only under TLS");
-    if ((flags & AFTER_HELO) != 0 && !state->greeted)
-        return REPLY(503, "5.5.1", "Say EHLO first");
-    if ((flags & AFTER_AUTH) != 0 && submission && !state->signed_in)
         return REPLY(530, "5.7.0",
-                     "Sign in first: turn on authentication (user name and password) in the mail program");
+                     "Must issue a STARTTLS command first; mail and passwords are accepted only over TLS");
+    if ((flags & AFTER_HELO) != 0 && !state->greeted)
+        return REPLY(503, "5.5.1", "Bad sequence of commands; send EHLO first");
+    if ((flags & AFTER_AUTH) != 0 && submission && !state->signed_in)
+        return REPLY(
+            530, "5.7.0",
+            "Authentication required; enable authentication (user name and password) in your mail program");
     if ((flags & OUTSIDE_TRANSACTION) != 0 && state->in_transaction)
-        return REPLY(503, "5.5.1", "Not while a message is being given; finish it or say RSET");
+        return REPLY(503, "5.5.1", "Command not allowed during a mail transaction; finish it or send RSET");
     return NO_REPLY;
 }
 

@@ -7,15 +7,15 @@ static struct server_reply argument_reply(enum argument_verdict verdict)
     switch (verdict) {
     case ARGUMENT_FINE: return NO_REPLY;
     case ARGUMENT_ADDRESS:
-        return REPLY(501, "5.1.3", "That recipient is not a mail address: RCPT TO:<them@example.org>");
-    case ARGUMENT_UNKNOWN: return REPLY(555, "5.5.4", "RCPT has a parameter that is not known here");
-    case ARGUMENT_VALUE: return REPLY(501, "5.5.4", "A parameter of RCPT has a value that is not allowed");
-    case ARGUMENT_TWICE: return REPLY(501, "5.5.4", "RCPT has the same parameter twice");
+        return REPLY(501, "5.1.3", "Bad recipient address syntax; expected RCPT TO:<them@example.org>");
+    case ARGUMENT_UNKNOWN: return REPLY(555, "5.5.4", "RCPT TO parameter not recognized or not implemented");
+    case ARGUMENT_VALUE: return REPLY(501, "5.5.4", "RCPT TO parameter has an invalid value");
+    case ARGUMENT_TWICE: return REPLY(501, "5.5.4", "Duplicate RCPT TO parameter");
     case ARGUMENT_NEEDS_UTF8:
-        return REPLY(553, "5.6.7", "An international address needs SMTPUTF8 in the MAIL command");
+        return REPLY(553, "5.6.7", "Internationalized address requires SMTPUTF8 in the MAIL command");
     case ARGUMENT_SYNTAX: break;
     }
-    return REPLY(501, "5.5.4", "The form is RCPT TO:<them@example.org>");
+    return REPLY(501, "5.5.4", "Syntax: RCPT TO:<them@example.org>");
 }
 
 /* Who says it although DSN is not offered means no harm; of success nobody is told. */
@@ -32,21 +32,22 @@ struct server_reply server_rcpt(struct server_session *session, struct bytes arg
     struct server_state *state = session->state;
     struct rcpt_argument rcpt;
     if (!state->in_transaction)
-        return REPLY(503, "5.5.1", "Say MAIL first");
+        return REPLY(503, "5.5.1", "Bad sequence of commands; send MAIL first");
     if (state->content_begun)
-        return REPLY(503, "5.5.1", "The message has begun; recipients come before it");
+        return REPLY(503, "5.5.1", "Bad sequence of commands; recipients come before the message");
     state->recipients_tried++;
     struct server_reply reply = argument_reply(command_parse_rcpt(argument, state->envelope.smtputf8, &rcpt));
     if (reply.code != 0)
         return reply;
     if (rcpt.has_parameters && !state->esmtp)
-        return REPLY(555, "5.5.4", "Parameters need EHLO, not HELO");
+        return REPLY(555, "5.5.4", "Parameters require EHLO, not HELO");
     /* Those refused take room too. */
     if (state->recipients_accepted >= session->policy->recipients_max ||
         state->recipients_asked >= 2 * session->policy->recipients_max)
-        return server_reply_format(session, 452, "4.5.3",
-                                   "At most %u recipients a message; send the rest with another",
-                                   (unsigned)session->policy->recipients_max);
+        return server_reply_format(
+            session, 452, "4.5.3",
+            "Too many recipients (limit %u per message); send the rest in another message",
+            (unsigned)session->policy->recipients_max);
     state->asked_address = arena_copy(&state->transaction_arena, rcpt.address);
     state->asked_orcpt = arena_copy(&state->transaction_arena, rcpt.orcpt);
     state->asked_notify = notify_heeded(session, rcpt.notify);
@@ -136,30 +137,28 @@ void server_session_answer_recipient(struct server_session *session, enum recipi
     state->question = SERVER_NOTHING;
     state->phase = PHASE_COMMAND;
     struct server_reply reply = REPLY(451, "4.3.0",
-                                      "The recipient cannot be checked just now; try again in a minute");
+                                      "Temporary lookup failure for the recipient; try again in a minute");
     switch (verdict) {
     case RECIPIENT_KNOWN:
         if (!fits(state, targets, target_count)) {
             reply = REPLY(452, "4.5.3",
-                          "The recipients and the members of their aliases are too many for one message; "
-                          "send the rest with another");
+                          "Too many recipients after alias expansion; send the rest in another message");
             break;
         }
         add_all(session, targets, target_count);
-        reply = REPLY(250, "2.1.5", "Recipient accepted");
+        reply = REPLY(250, "2.1.5", "Recipient OK");
         break;
     case RECIPIENT_UNKNOWN:
-        reply = server_reply_format(session, 550, "5.1.1", "There is no mailbox %.*s here",
+        reply = server_reply_format(session, 550, "5.1.1", "<%.*s>: User unknown",
                                     BYTES_ARG(state->asked_address));
         break;
     case RECIPIENT_FOREIGN:
-        reply = REPLY(550, "5.7.1",
-                      "This port takes mail for local users only; to send mail use port 587 with STARTTLS, "
-                      "2525, or 465 with TLS");
+        reply = REPLY(
+            550, "5.7.1",
+            "Relay access denied; to send mail use port 587 (STARTTLS), 2525 or 465 (TLS) and sign in");
         break;
     case RECIPIENT_FULL:
-        reply = server_reply_format(session, 552, "5.2.2",
-                                    "The mailbox of %.*s is full; try again later, or reach them another way",
+        reply = server_reply_format(session, 552, "5.2.2", "<%.*s>: Mailbox full (over quota)",
                                     BYTES_ARG(state->asked_address));
         break;
     case RECIPIENT_UNAVAILABLE: break;
@@ -172,8 +171,8 @@ void server_session_answer_recipient(struct server_session *session, enum recipi
     bool refused = verdict == RECIPIENT_UNKNOWN || verdict == RECIPIENT_FOREIGN;
     state->recipients_refused += refused;
     if (refused && guesses(state))
-        server_session_reply_and_close(session,
-                                       REPLY(421, "4.7.0", "Too many recipients that are not here; goodbye"));
+        server_session_reply_and_close(
+            session, REPLY(421, "4.7.0", "Too many rejected recipients; closing connection"));
 }
 
 void server_session_answer_guessed(struct server_session *session)

@@ -48,10 +48,10 @@ static struct server_reply plain_response(struct server_session *session, struct
     struct bytes authorize = bytes_split(&rest, '\0');
     struct bytes user = bytes_split(&rest, '\0');
     if (user.length == 0 || rest.length == 0 || bytes_find(rest, '\0') != SIZE_MAX || !bytes_is_utf8(user))
-        return server_auth_give_up(session, REPLY(501, "5.5.2", "That is not a PLAIN response"));
+        return server_auth_give_up(session, REPLY(501, "5.5.2", "Malformed PLAIN response"));
     if (authorize.length > 0 && !bytes_equal(authorize, user))
         return server_auth_give_up(session,
-                                   REPLY(535, "5.7.8", "Signing in for another account is not possible"));
+                                   REPLY(535, "5.7.8", "Authorization as another user is not supported"));
     buffer_add(&state->auth_user, user);
     buffer_add(&state->auth_password, rest);
     return ask_password(session);
@@ -65,19 +65,20 @@ static struct server_reply take_response(struct server_session *session, struct 
     case AUTH_PLAIN_RESPONSE: return plain_response(session, decoded);
     case AUTH_LOGIN_USER:
         if (value.length == 0 || !bytes_is_utf8(value) || bytes_find(value, '\0') != SIZE_MAX)
-            return server_auth_give_up(session, REPLY(501, "5.5.2", "That is not a user name"));
+            return server_auth_give_up(session, REPLY(501, "5.5.2", "Malformed user name"));
         buffer_add(&state->auth_user, value);
         return server_auth_challenge(session, AUTH_LOGIN_PASSWORD, "UGFzc3dvcmQ6"); /* "Password:" */
     case AUTH_LOGIN_PASSWORD:
         if (value.length == 0 || bytes_find(value, '\0') != SIZE_MAX)
-            return server_auth_give_up(session, REPLY(501, "5.5.2", "That is not a password"));
+            return server_auth_give_up(session, REPLY(501, "5.5.2", "Malformed password"));
         buffer_add(&state->auth_password, value);
         return ask_password(session);
     case AUTH_SCRAM_FIRST: return server_scram_first(session, value);
     case AUTH_SCRAM_FINAL: return server_scram_final(session, value);
     case AUTH_SCRAM_END:
         if (value.length > 0)
-            return server_auth_give_up(session, REPLY(501, "5.5.2", "That should have been an empty line"));
+            return server_auth_give_up(session,
+                                       REPLY(501, "5.5.2", "Malformed response; expected an empty line"));
         server_auth_decide(
             session, PASSWORD_RIGHT,
             arena_copy(&session->state->session_arena, buffer_bytes(&session->state->auth_user)));
@@ -90,10 +91,10 @@ struct server_reply server_auth_response(struct server_session *session, struct 
 {
     struct buffer decoded = {0};
     if (bytes_is(line, "*"))
-        return server_auth_give_up(session, REPLY(501, "5.7.0", "Authentication was cancelled"));
+        return server_auth_give_up(session, REPLY(501, "5.7.0", "Authentication cancelled"));
     if (!base64_decode(&decoded, line)) {
         wipe(&decoded);
-        return server_auth_give_up(session, REPLY(501, "5.5.2", "That is not base64"));
+        return server_auth_give_up(session, REPLY(501, "5.5.2", "Invalid base64 data"));
     }
     struct server_reply reply = take_response(session, &decoded);
     wipe(&decoded);
@@ -119,13 +120,13 @@ struct server_reply server_auth(struct server_session *session, struct bytes arg
     const struct server_mechanism *mechanism = mechanisms;
     initial = bytes_trim(initial);
     if (session->state->signed_in)
-        return REPLY(503, "5.5.1", "You are signed in already");
+        return REPLY(503, "5.5.1", "Already authenticated");
     while (mechanism < mechanisms + ARRAY_LENGTH(mechanisms) && !bytes_is_nocase(name, mechanism->name))
         mechanism++;
     if (mechanism == mechanisms + ARRAY_LENGTH(mechanisms))
         return REPLY(
             504, "5.5.4",
-            "There are PLAIN, LOGIN, SCRAM-SHA-256 and SCRAM-SHA-256-PLUS; all are safe here, under TLS");
+            "Unrecognized authentication mechanism; use PLAIN, LOGIN, SCRAM-SHA-256 or SCRAM-SHA-256-PLUS");
     server_auth_forget(session);
     session->state->auth_step = mechanism->step;
     session->state->auth_binds = mechanism->binds;
@@ -141,27 +142,28 @@ const char *server_session_mechanism(const struct server_session *session)
     return session->state->auth_mechanism == NULL ? "" : session->state->auth_mechanism;
 }
 
-#define WRONG_PASSWORD                                                                               \
-    ((struct server_reply){535, "5.7.8",                                                             \
-                           "User name or password is wrong; the user name is the full mail address", \
-                           MEANING_WRONG_PASSWORD})
+#define WRONG_PASSWORD                                                                                \
+    ((struct server_reply){                                                                           \
+        535, "5.7.8",                                                                                 \
+        "Authentication failed: wrong user name or password; the user name is the full mail address", \
+        MEANING_WRONG_PASSWORD})
 
 struct server_reply server_auth_verdict_reply(enum password_verdict verdict)
 {
     switch (verdict) {
-    case PASSWORD_RIGHT: return REPLY(235, "2.7.0", "Signed in");
+    case PASSWORD_RIGHT: return REPLY(235, "2.7.0", "Authentication successful");
     case PASSWORD_WRONG: return WRONG_PASSWORD;
-    case PASSWORD_LOCKED:
-        return REPLY(454, "4.7.0", "Too many wrong passwords; wait a few minutes and try again");
+    case PASSWORD_LOCKED: return REPLY(454, "4.7.0", "Too many failed logins; try again in a few minutes");
     case PASSWORD_UNAVAILABLE: break;
     }
-    return REPLY(454, "4.7.0", "The password cannot be checked just now; try again in a minute");
+    return REPLY(454, "4.7.0", "Temporary authentication failure; try again in a minute");
 }
 
 void server_auth_count_failure(struct server_session *session)
 {
     if (++session->state->auth_failures >= AUTH_FAILURES_MAX)
-        server_session_reply_and_close(session, REPLY(421, "4.7.0", "Too many failures; goodbye"));
+        server_session_reply_and_close(
+            session, REPLY(421, "4.7.0", "Too many authentication failures; closing connection"));
 }
 
 void server_auth_decide(struct server_session *session, enum password_verdict verdict, struct bytes account)

@@ -7,7 +7,7 @@
 #include "core/server/server_state.h"
 #include "core/smtp/base64.h"
 
-#define WRONG_FORM REPLY(501, "5.5.2", "That is not a SCRAM message")
+#define WRONG_FORM REPLY(501, "5.5.2", "Malformed SCRAM message")
 
 void server_scram_forget(struct server_session *session)
 {
@@ -30,12 +30,11 @@ static struct server_reply check_binding(const struct server_session *session,
         return WRONG_FORM;
     if (first->flag == 'y')
         return REPLY(535, "5.7.8",
-                     "SCRAM-SHA-256-PLUS is offered here; somebody on the way hides it, so this is refused");
+                     "Authentication failed: the client was not shown SCRAM-SHA-256-PLUS, which this server "
+                     "offers; possible downgrade attack");
     if (binds && !bytes_is(first->binding, SCRAM_TLS_EXPORTER) &&
         !bytes_is(first->binding, SCRAM_TLS_SERVER_END_POINT))
-        return REPLY(
-            535, "5.7.8",
-            "That channel binding is not known here; there are tls-exporter and tls-server-end-point");
+        return REPLY(535, "5.7.8", "Unknown channel binding; use tls-exporter or tls-server-end-point");
     return NO_REPLY;
 }
 
@@ -55,7 +54,7 @@ struct server_reply server_scram_first(struct server_session *session, struct by
     buffer_free(&authorize);
     if (for_another)
         return server_auth_give_up(session,
-                                   REPLY(535, "5.7.8", "Signing in for another account is not possible"));
+                                   REPLY(535, "5.7.8", "Authorization as another user is not supported"));
     buffer_add(&state->scram_header, first.header);
     buffer_add(&state->scram_type, first.binding);
     buffer_add(&state->scram_nonce, first.nonce);
@@ -79,7 +78,8 @@ void server_session_answer_salt(struct server_session *session, struct bytes sal
     if (state->auth_binds && binding.length == 0) {
         server_session_reply(
             session,
-            server_auth_give_up(session, REPLY(535, "5.7.8", "This connection has no such channel binding")));
+            server_auth_give_up(session,
+                                REPLY(535, "5.7.8", "Channel binding is not available on this connection")));
         server_auth_count_failure(session);
         return;
     }
@@ -104,8 +104,8 @@ struct server_reply server_scram_final(struct server_session *session, struct by
     if (!scram_binding_is(final.binding, buffer_bytes(&state->scram_header),
                           buffer_bytes(&state->scram_binding)))
         return server_auth_give_up(session, REPLY(535, "5.7.8",
-                                                  "The channel binding does not match: somebody stands "
-                                                  "between us, or the program binds in another way"));
+                                                  "Authentication failed: channel binding mismatch; possible "
+                                                  "man in the middle, or a client error"));
     buffer_add(&state->scram_message, final.unproved);
     memcpy(state->scram_proof, final.proof, sizeof state->scram_proof);
     server_session_ask(session, SERVER_ASK_PROOF);

@@ -111,10 +111,10 @@ void server_session_close(struct server_session *session)
 static struct server_reply greeting(struct server_session *session)
 {
     static const char *const roles[] = {[ROLE_MX] = "mail for local users",
-                                        [ROLE_SUBMISSION] = "submission, please sign in",
+                                        [ROLE_SUBMISSION] = "submission; authentication required",
                                         [ROLE_LOCAL] = "local submission"};
     const char *role = session->policy->tls_expected
-                           ? "submission; this port speaks TLS from the first byte (SSL), or say STARTTLS"
+                           ? "submission; this port expects TLS from the first byte (SSL/TLS), or STARTTLS"
                            : roles[session->policy->role];
     return server_reply_format(session, 220, NULL, "%.*s ESMTP Mailboat, %s",
                                BYTES_ARG(session->policy->hostname), role);
@@ -262,7 +262,7 @@ static void reply_error(struct server_session *session, struct server_reply repl
     server_session_reply(session, reply);
     if (++state->bad_commands < BAD_COMMANDS_MAX)
         return;
-    server_session_reply_and_close(session, REPLY(421, "4.7.0", "Too many mistakes; goodbye"));
+    server_session_reply_and_close(session, REPLY(421, "4.7.0", "Too many errors; closing connection"));
 }
 
 /* What a web page can make a browser send here must end here: what follows
@@ -285,7 +285,7 @@ static void unknown_command(struct server_session *session, struct bytes line)
     if (is_http(line))
         server_session_reply_and_close(session, NOT_A_WEB_SERVER);
     else
-        reply_error(session, REPLY(500, "5.5.2", "That is not a command; HELP lists them"));
+        reply_error(session, REPLY(500, "5.5.2", "Command not recognized; send HELP for a list"));
 }
 
 /* Commands that lead to no message keep a connection for nothing. Recipients
@@ -317,8 +317,8 @@ static void run_command(struct server_session *session, struct bytes line)
         return;
     }
     if (idles(session, verb)) {
-        server_session_reply_and_close(session,
-                                       REPLY(421, "4.7.0", "Too many commands and no message; goodbye"));
+        server_session_reply_and_close(
+            session, REPLY(421, "4.7.0", "Too many commands without a message; closing connection"));
         return;
     }
     struct server_reply reply = policy_check(session, verb);
@@ -353,16 +353,24 @@ static void run_line(struct server_session *session, struct bytes line)
         server_auth_count_failure(session);
 }
 
+/* 5.5.6 is for a line of an authentication alone (RFC 4954 6). */
+static struct server_reply too_long_reply(const struct server_state *state, bool auth)
+{
+    return auth || state->phase == PHASE_AUTH ? REPLY(500, "5.5.6", "Authentication exchange line too long")
+                                              : REPLY(500, "5.5.2", "Line too long");
+}
+
 /* Why this line cannot be a command at all, or code 0. */
-static struct server_reply check_line(struct bytes line, bool crlf, size_t line_max)
+static struct server_reply check_line(const struct server_state *state, struct bytes line, bool crlf,
+                                      size_t line_max)
 {
     if (line.length + 2 > line_max)
-        return REPLY(500, "5.5.6", "The line is too long");
+        return too_long_reply(state, bytes_starts_nocase(line, "AUTH "));
     if (!crlf)
         return REPLY(500, "5.5.2", "Lines must end in CRLF");
     for (size_t i = 0; i < line.length; i++)
         if (((unsigned char)line.at[i] < 32 && line.at[i] != '\t') || line.at[i] == 127)
-            return REPLY(500, "5.5.2", "The line has octets that no command has");
+            return REPLY(500, "5.5.2", "Invalid characters in command");
     return NO_REPLY;
 }
 
@@ -377,14 +385,17 @@ static size_t feed_line(struct server_session *session, struct bytes input)
     if (newline == SIZE_MAX) {
         if (!state->skipping_line && input.length < line_max)
             return 0;
-        state->skipping_http = state->skipping_line ? state->skipping_http : is_http(input);
+        if (!state->skipping_line) {
+            state->skipping_http = is_http(input);
+            state->skipping_auth = bytes_starts_nocase(input, "AUTH ");
+        }
         state->skipping_line = true;
         return input.length;
     }
     bool crlf = newline > 0 && input.at[newline - 1] == '\r';
     struct bytes line = bytes_first(input, crlf ? newline - 1 : newline);
-    struct server_reply reply = state->skipping_line ? REPLY(500, "5.5.6", "The line is too long")
-                                                     : check_line(line, crlf, line_max);
+    struct server_reply reply = state->skipping_line ? too_long_reply(state, state->skipping_auth)
+                                                     : check_line(state, line, crlf, line_max);
     bool http = reply.code != 0 && (state->skipping_line ? state->skipping_http : is_http(line));
     state->skipping_line = false;
     if (http) {
@@ -469,8 +480,7 @@ void server_session_reply_and_close(struct server_session *session, struct serve
 void server_session_timed_out(struct server_session *session)
 {
     if (session->state->phase != PHASE_CLOSED && session->state->question == SERVER_NOTHING)
-        server_session_reply_and_close(session,
-                                       REPLY(421, "4.4.2", "Nothing was heard for too long; goodbye"));
+        server_session_reply_and_close(session, REPLY(421, "4.4.2", "Timeout exceeded; closing connection"));
 }
 
 void server_session_expel(struct server_session *session, enum server_expulsion why)
@@ -480,12 +490,11 @@ void server_session_expel(struct server_session *session, enum server_expulsion 
         return;
     if (why == EXPELLED_FOR_ROOM)
         server_session_reply_and_close(session, REPLY(421, "4.3.2",
-                                                      "Too many connections and others are waiting; "
+                                                      "Too many connections and other clients are waiting; "
                                                       "closing connection, try again in a minute"));
     else
-        server_session_reply_and_close(session, REPLY(421, "4.4.2",
-                                                      "Timeout exceeded: no message came of this connection; "
-                                                      "closing connection"));
+        server_session_reply_and_close(
+            session, REPLY(421, "4.4.2", "Timeout exceeded without a message; closing connection"));
 }
 
 void server_session_drain(struct server_session *session)

@@ -68,6 +68,7 @@ struct server_state {
     bool chunk_last;
     bool skipping_line; /* the rest of a line that is too long */
     bool skipping_http; /* and it began as a browser's */
+    bool skipping_auth; /* and it began as an AUTH command's */
     bool draining;
     bool close_reported;              /* SERVER_CLOSE was pulled */
     enum server_action_kind question; /* the open one, SERVER_NOTHING when none */
@@ -139,10 +140,10 @@ void server_session_ask(struct server_session *session, enum server_action_kind 
 void server_session_close(struct server_session *session);
 /* A last reply, then the end. */
 void server_session_reply_and_close(struct server_session *session, struct server_reply reply);
-#define GOING_DOWN REPLY(421, "4.3.2", "The server is going down for a moment; connect again")
+#define GOING_DOWN REPLY(421, "4.3.2", "Service restarting; please reconnect")
 #define SIGNED_OUT      \
     REPLY(421, "4.7.0", \
-          "Signed out: the account or its password was changed or withdrawn; connect and sign in again")
+          "Credentials changed or revoked; closing connection, reconnect and authenticate again")
 /* Once signed out: nothing more is heard. */
 void server_session_close_if_signed_out(struct server_session *session);
 /* Ends the transaction; content that has begun is dropped. */

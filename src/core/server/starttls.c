@@ -5,11 +5,11 @@
 struct server_reply server_starttls(struct server_session *session, struct bytes argument)
 {
     if (session->state->secured)
-        return REPLY(503, "5.5.1", "TLS is already on");
+        return REPLY(503, "5.5.1", "TLS is already active");
     if (session->policy->tls != TLS_STARTTLS)
-        return REPLY(502, "5.5.1", "There is no TLS on this port");
+        return REPLY(502, "5.5.1", "STARTTLS is not available on this port");
     if (argument.length > 0)
-        return REPLY(501, "5.5.4", "STARTTLS takes no argument");
+        return REPLY(501, "5.5.4", "Syntax: STARTTLS (no argument)");
     session->state->phase = PHASE_TLS;
     return REPLY(220, "2.0.0", "Go ahead");
 }
