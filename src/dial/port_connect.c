@@ -70,7 +70,7 @@ static void on_tls(void *owner)
     const struct race_port *port = line->port_connect->race.attempts[line->attempt].port;
     if (port->port == line->port_connect->options.last_resort && !conn_tls_speaks(&line->conn, "smtp")) {
         race_lost(&line->port_connect->race, line->attempt, LOSS_NOT_SMTP,
-                  BYTES("it is a web server that takes no mail"), clock_now_ms());
+                  BYTES("a web server that does not accept mail"), clock_now_ms());
         run(line->port_connect);
         return;
     }
@@ -117,7 +117,7 @@ static void on_timeout(void *owner)
     char why[80];
     if (!is_line(line))
         return;
-    snprintf(why, sizeof why, "timed out in the step %s",
+    snprintf(why, sizeof why, "timed out during %s",
              client_step_name(client_session_step(port_connect_session(line->port_connect))));
     line->port_connect->events->on_line_end(line->port_connect->owner, why);
 }

@@ -183,7 +183,7 @@ static void end_with_tls(struct conn *conn)
     unsigned long code = ERR_peek_last_error();
     const char *reason = ERR_reason_error_string(code);
     if (ERR_GET_REASON(code) == SSL_R_WRONG_VERSION_NUMBER || ERR_GET_REASON(code) == SSL_R_HTTP_REQUEST)
-        end_with(conn, CONN_END_TLS, "the other side speaks in clear where TLS was expected");
+        end_with(conn, CONN_END_TLS, "the peer sent plain text where TLS was expected");
     else if (code == 0)
         end_with(conn, conn->handshaking ? CONN_END_TLS : CONN_END_CLOSED,
                  "the connection was closed during TLS");
@@ -358,7 +358,7 @@ void conn_begin_tls(struct conn *conn, struct tls_context *context)
     if (conn->ssl == NULL || !tls_socket_start(&conn->tls, conn->descriptor, conn->ssl)) {
         SSL_free(conn->ssl);
         conn->ssl = NULL;
-        end_with(conn, CONN_END_TLS, "there is no memory for TLS");
+        end_with(conn, CONN_END_TLS, "out of memory for TLS");
         return;
     }
     SSL_set_app_data(conn->ssl, conn);
@@ -422,7 +422,7 @@ void conn_handshake(struct conn *conn)
     tls_socket_turn(&conn->tls, most - conn->tls.heard);
     int done = SSL_do_handshake(conn->ssl);
     if (!SSL_is_server(conn->ssl) && conn_met_clear_text(conn)) { /* one octet of it is enough */
-        end_with(conn, CONN_END_TLS, "the other side speaks in clear where TLS was expected");
+        end_with(conn, CONN_END_TLS, "the peer sent plain text where TLS was expected");
         ERR_clear_error();
         return;
     }
@@ -432,7 +432,7 @@ void conn_handshake(struct conn *conn)
     }
     int problem = SSL_get_error(conn->ssl, done);
     if (conn->tls.refused || (problem == SSL_ERROR_WANT_READ && conn->tls.heard >= most))
-        end_with(conn, CONN_END_TLS, "the other side's TLS handshake is too long");
+        end_with(conn, CONN_END_TLS, "the peer's TLS handshake is too long");
     else if (problem == SSL_ERROR_WANT_READ)
         watch_change(&conn->watch, true, false);
     else if (problem == SSL_ERROR_WANT_WRITE)

@@ -264,11 +264,11 @@ const char *conn_certificate_sentence(enum tls_certificate verdict)
     switch (verdict) {
     case TLS_CERTIFICATE_EXPIRED: return "the server's certificate has expired";
     case TLS_CERTIFICATE_NOT_YET_VALID:
-        return "the server's certificate is not valid yet; is the clock right?";
+        return "the server's certificate is not valid yet; check this machine's clock";
     case TLS_CERTIFICATE_OTHER_NAME: return "the server's certificate is for another name";
     case TLS_CERTIFICATE_SELF_SIGNED: return "the server's certificate is self-signed";
     case TLS_CERTIFICATE_UNKNOWN_ISSUER: return "the server's certificate comes from an unknown issuer";
-    case TLS_CERTIFICATE_NONE: return "the server showed no certificate";
+    case TLS_CERTIFICATE_NONE: return "the server sent no certificate";
     case TLS_CERTIFICATE_NO_TLSA: return "the server's certificate matches none of its TLSA records (DANE)";
     case TLS_CERTIFICATE_VALID:
     case TLS_CERTIFICATE_INVALID: break;

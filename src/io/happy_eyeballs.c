@@ -111,7 +111,7 @@ static void too_late(void *owner)
 {
     struct happy_eyeballs *eyeballs = owner;
     eyeballs->silent = true;
-    snprintf(eyeballs->why, sizeof eyeballs->why, "timed out: no answer in the step connect");
+    snprintf(eyeballs->why, sizeof eyeballs->why, "timed out during connect");
     give_up(eyeballs);
 }
 

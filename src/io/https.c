@@ -42,7 +42,7 @@ bool https_fetch(const char *url, const char *ca_file, size_t size_max, uint32_t
     long status = 0;
     CURL *curl = begin(url, timeout_ms, &download);
     if (curl == NULL)
-        return error_set(error, EX_OSERR, "there is no memory for HTTPS");
+        return error_set(error, EX_OSERR, "out of memory for HTTPS");
     curl_easy_setopt(curl, CURLOPT_REDIR_PROTOCOLS_STR, "https");
     curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 1L);
     curl_easy_setopt(curl, CURLOPT_MAXREDIRS, (long)HTTPS_REDIRECTS_MAX);
@@ -81,7 +81,7 @@ bool https_fetch_plain(const struct https_wanted *wanted, struct buffer *body, s
     struct curl_slist *resolved = curl == NULL ? NULL : curl_slist_append(NULL, wanted->resolved);
     if (resolved == NULL) {
         curl_easy_cleanup(curl);
-        return error_set(error, EX_OSERR, "there is no memory for HTTPS");
+        return error_set(error, EX_OSERR, "out of memory for HTTPS");
     }
     curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, (long)wanted->timeout_ms);
     curl_easy_setopt(curl, CURLOPT_RESOLVE, resolved);

@@ -221,7 +221,7 @@ static void defer_unread(struct queue *queue, const struct queue_delivery *deliv
 {
     uint64_t later_ms = now_ms + delay_ms, expires_ms = delivery->message.expires_ms;
     const struct attempt_record why = {
-        .when_ms = now_ms, .enhanced = BYTES("4.3.0"), .text = BYTES("the content's file cannot be read")};
+        .when_ms = now_ms, .enhanced = BYTES("4.3.0"), .text = BYTES("the content file cannot be read")};
     for (size_t i = 0; i < delivery->recipient_count; i++)
         store_defer(queue->store, delivery->message.id, delivery->recipients[i].number,
                     later_ms < expires_ms || expires_ms <= now_ms ? later_ms : expires_ms,
@@ -240,7 +240,7 @@ static bool open_content(struct queue *queue, struct queue_delivery *delivery, u
     bool gone = errno == ENOENT; /* the rest passes: no descriptor, no memory, a disk that is mended */
     log_event(LOG_EVENT_ERROR, gone ? "content_missing" : "content_unreadable", LOG_ID(delivery->message.id),
               LOG_TEXT("reason", strerror(errno)),
-              LOG_TEXT("mend", "its file in queue/content cannot be read"));
+              LOG_TEXT("mend", "the content file in queue/content cannot be read"));
     if (!gone)
         defer_unread(queue, delivery, now_ms, queue->options.retry.first_ms);
     else if (now_ms < delivery->message.expires_ms)

@@ -226,7 +226,7 @@ static void defer(struct queue *queue, struct mail_event *event, uint64_t due_ms
 static void defer_lookup(struct queue *queue, struct mail_event *event, uint64_t expires_ms, uint64_t now_ms)
 {
     event->enhanced = BYTES("4.3.0");
-    event->text = BYTES("the accounts cannot be asked now");
+    event->text = BYTES("temporary account lookup failure");
     event->step = bytes_of_text(client_step_name(STEP_CONNECT));
     defer(queue, event, due_again_ms(queue, event, expires_ms, false, queue_random(queue), now_ms), now_ms);
 }
@@ -327,7 +327,7 @@ void delivery_result_looped(struct queue *queue, const struct store_message *mes
     struct arena arena = {0};
     size_t told_count = 0;
     const char *text = arena_format(
-        &arena, "the message came back to %.*s, which had sent it on already: it runs in a circle",
+        &arena, "the message returned to %.*s, which had already forwarded it: mail loop detected",
         BYTES_ARG(who));
     for (size_t i = 0; i < count; i++) {
         struct mail_event event = delivery_result_event(EVENT_LOOPED, message, &recipients[i], now_ms);
@@ -403,12 +403,12 @@ static void apply_lookup(struct queue *queue, struct queue_delivery *d, uint64_t
         destinations_due(queue, destination, now_ms, false);
         break;
     case RECIPIENT_UNKNOWN:
-        drop_report(queue, &event, BYTES("no such mailbox: nobody is left to tell"), now_ms);
+        drop_report(queue, &event, BYTES("no such mailbox: report discarded"), now_ms);
         break;
     case RECIPIENT_FULL: /* nobody says so to the queue */
     case RECIPIENT_UNAVAILABLE:
         if (now_ms >= d->message.expires_ms) {
-            drop_report(queue, &event, BYTES("the accounts could not be asked in all that time"), now_ms);
+            drop_report(queue, &event, BYTES("account lookups failed until the message expired"), now_ms);
             break;
         }
         defer_lookup(queue, &event, d->message.expires_ms, now_ms);
@@ -430,7 +430,7 @@ void delivery_result_expire(struct queue *queue, const struct store_message *mes
         event.peer = last->peer;
         event.code = said ? last->code : 0;
         event.enhanced = said ? last->enhanced : BYTES("4.4.7");
-        event.text = said ? last->text : BYTES("nobody could be reached in all that time");
+        event.text = said ? last->text : BYTES("no server could be reached before the message expired");
         store_finish(queue->store, message->id, recipients[i].number);
         events_add(queue, &event, now_ms);
         about[i] = dsn_entry(&event, &recipients[i].recipient);

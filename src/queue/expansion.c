@@ -63,8 +63,8 @@ static void log_missing_members(struct queue *queue, const struct queue_delivery
                      "mailboat alias remove ALIAS MEMBER, or give the member a mailbox: mailboat user add"));
     if (page->missing_count > 0)
         fail(queue, d,
-             BYTES("somebody behind this address has no mailbox any more and did not get the message; "
-                   "whoever else is behind it gets it"),
+             BYTES("a member of this alias no longer has a mailbox and did not get the message; the other "
+                   "members get it"),
              now_ms);
 }
 
@@ -99,11 +99,11 @@ static void apply_unknown(struct queue *queue, const struct queue_delivery *d, u
     bool begun = row->progress.length > 0;
     struct mail_event event = delivery_result_event(EVENT_BOUNCED, &d->message, row, now_ms);
     event.enhanced = BYTES("5.1.1");
-    event.text = begun ? BYTES("the alias was removed before all its members were known")
+    event.text = begun ? BYTES("the alias was removed before all its members were expanded")
                        : BYTES("the alias or user was removed after the message was accepted");
     events_add(queue, &event, now_ms);
     fail(queue, d,
-         begun ? BYTES("the address was removed while the message was on its way to those behind it; some of "
+         begun ? BYTES("the alias was removed while the message was being delivered to its members; some of "
                        "them have it")
                : BYTES("the address was removed after the message had been accepted"),
          now_ms);

@@ -123,10 +123,10 @@ static void answer(struct queue *queue, const struct vacation_reply *reply,
     uint64_t span_ms = said->days * (uint64_t)DAY_MS, since_ms = now_ms > span_ms ? now_ms - span_ms : 0;
     if (vacation_remembers(known, reply->sender, since_ms)) {
         log_event(LOG_EVENT_DEBUG, "not_answered", LOG_ID(reply->id), LOG_BYTES("to", reply->sender),
-                  LOG_BYTES("as", reply->user), LOG_TEXT("reason", "answered lately"));
+                  LOG_BYTES("as", reply->user), LOG_TEXT("reason", "answered recently"));
     } else if (!vacation_remember(&memory, known, reply->sender, now_ms, since_ms)) {
         log_event(LOG_EVENT_WARN, "not_answered", LOG_ID(reply->id), LOG_BYTES("to", reply->sender),
-                  LOG_BYTES("as", reply->user), LOG_TEXT("reason", "too many were answered lately"));
+                  LOG_BYTES("as", reply->user), LOG_TEXT("reason", "too many were answered recently"));
     } else {
         uint64_t id = queue_id_next(&queue->ids, now_ms * 1000);
         compose(queue, reply, said, id, now_ms, &content);

@@ -217,7 +217,7 @@ def test_what_a_server_says_acts_nowhere(against):
     server, _ = against(refusing)
     send(server, content=b"Subject: hello\r\nFrom: ada@example.org\r\n\r\nhello\r\n", to="bob@elsewhere.net")
     line = server.wait_log("bounced", "to=bob@elsewhere.net")[0]
-    report = server.arrivals(USER, "Your mail could not be delivered")[0]
+    report = server.arrivals(USER, "Your message could not be delivered")[0]
     acting = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
     assert not acting.search(line) and r"\"" in line and not server.lines("accepted", "id=1")
     assert not acting.search(report.decode("utf-8").replace("\r\n", "\n")) and b"\nBcc:" not in report and b"X-Evil:" not in report.split(b"\n\n")[0]
@@ -235,7 +235,7 @@ def test_a_report_cannot_be_shaped_by_who_asks_for_it(against):
         client.mail(USER, ["ENVID=a+0D+0AReporting-MTA:+20evil", "RET=FULL"])
         client.rcpt("bob@elsewhere.net", ["ORCPT=rfc822;a+0D+0AAction:+20delivered+0D+0A+0D+0A--report", "NOTIFY=FAILURE"])
         assert client.data(b"Subject: shaped\r\nFrom: ada@example.org\r\n\r\n--report\r\nContent-Type: text/html\r\n\r\n<script>\r\n--report--\r\n")[0] == 250
-    report = server.arrivals(USER, "Your mail could not be delivered")[0]
+    report = server.arrivals(USER, "Your message could not be delivered")[0]
     parsed = email.message_from_bytes(report, policy=email.policy.default)
     assert not parsed.defects and [p.get_content_type() for p in parsed.iter_parts()] == ["text/plain", "message/delivery-status", "message/rfc822"]
     about, recipient = parsed.get_payload()[1].get_payload()

@@ -102,7 +102,7 @@ def then_reset(octets):
 
 
 LINES = b"250-and another thing\r\n" * 400
-NOT_SMTP, ENDED = "what the server sent is not SMTP", "the connection was closed"
+NOT_SMTP, ENDED = "the server did not reply in SMTP", "the connection was closed"
 
 # What each does; what becomes of its mail; the step (a bounce tells none) and the words in the log.
 CASES = {
@@ -116,7 +116,7 @@ CASES = {
     "354-to-rcpt": ({"RCPT": b"354 go ahead\r\n"}, "deferred", "step=rcpt", "code=354"),
     "250-to-data": ({"DATA": b"250 fine\r\n"}, "deferred", "step=data", "code=250"),
     "334-to-mail": ({"MAIL": b"334 \r\n"}, "deferred", "step=mail", "code=334"),
-    "two-at-once": ({"MAIL": b"250 ok\r\n250 ok\r\n"}, "deferred", "step=rcpt", "the server spoke out of turn"),
+    "two-at-once": ({"MAIL": b"250 ok\r\n250 ok\r\n"}, "deferred", "step=rcpt", "the server sent an unexpected reply"),
     "two-refusals": ({"RCPT": b"550 5.1.1 no\r\n550 5.1.1 no\r\n"}, "bounced", "", "code=550"),
     "codes-differ": ({"RCPT": b"550-no\r\n250 yes\r\n"}, "deferred", "step=rcpt", NOT_SMTP),
     "mid-reply": ({"RCPT": then_close(b"250-o")}, "deferred", "step=rcpt", ENDED),
@@ -129,7 +129,7 @@ CASES = {
     "550-at-end": ({"end": b"550 5.7.1 spam\r\n"}, "bounced", "", "code=550"),
     "http": ({"greeting": then_close(b"HTTP/1.1 400 Bad Request\r\n\r\n")}, "deferred", "step=greeting", "a web server answers here"),
     "injected": ({"EHLO": b"250-peer\r\n250 STARTTLS\r\n", "STARTTLS": b"220 go\r\n250-peer\r\n250 AUTH PLAIN\r\n"},
-                 "deferred", "step=tls", "clear text came behind STARTTLS"),
+                 "deferred", "step=tls", "plain text was received after STARTTLS: someone is tampering"),
     "no-handshake": ({"EHLO": b"250-peer\r\n250 STARTTLS\r\n", "STARTTLS": b"454 4.7.0 no TLS today\r\n"}, "deferred", "step=tls", "code=454"),
 }
 NEED_TLS = ("injected", "no-handshake")

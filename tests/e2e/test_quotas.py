@@ -148,7 +148,7 @@ def test_a_full_mailbox_is_the_fate_of_one_recipient(world):
     world.send(ada, eve, subject="for two", octets=4000)
     assert world.subjects(eve) == ["for two"] and not world.files(ada)
     report, = (m for m in world.server.mail(BOB) if b"for two" in m)
-    assert b"multipart/report" in report and b"Status: 5.2.2" in report and b"mailbox is full" in report and ada.encode() in report
+    assert b"multipart/report" in report and b"Status: 5.2.2" in report and b"mailbox full (over quota)" in report and ada.encode() in report
     world.send(ada, subject="small")  # what fits still comes
     assert "small" in world.subjects(ada)
 
@@ -358,30 +358,30 @@ def test_the_user_is_warned_once_for_each_mark_and_again_after_it_was_below(worl
         world.send(ada, octets=7000)
     assert warnings(world, ada) == []
     world.send(ada, octets=7100)
-    assert warnings(world, ada) == ["Your mailbox is 80 % full"]
+    assert warnings(world, ada) == ["Your mailbox is 80% full"]
     world.send(ada)
     assert len(warnings(world, ada)) == 1
     world.send(ada, octets=100 * size // 20 - world.holds(ada) - 600)
     assert len(warnings(world, ada)) == 2
     world.send(ada, subject="still")
     assert len(warnings(world, ada)) == 2
-    letter = email.message_from_bytes(next(m for m in world.server.mail(ada) if b"80 % full" in m), policy=email.policy.default)
+    letter = email.message_from_bytes(next(m for m in world.server.mail(ada) if b"80% full" in m), policy=email.policy.default)
     text = letter.get_content()
     assert letter["From"] == "postmaster@example.org" and letter["To"] == ada and letter["Return-Path"] == "<>" and letter["Auto-Submitted"] == "auto-generated" and letter["Date"]
-    assert f"The mailbox of {ada} holds 28 KiB and may hold 35 KiB" in text and "gets the\nmessage back" in text and "empty its trash" in text and "postmaster@example.org" in text
+    assert f"The mailbox {ada} uses 28 KiB of its quota of 35 KiB (80% full)." in text and "returned to their senders as\nundeliverable" in text and "empty the trash" in text and "postmaster@example.org" in text
     for path in [*world.files(ada), world.server.maildir(ada) / "maildirsize"]:
         path.unlink()
     world.quota(ada, str(100 * size // 20 + 1))  # another one: else it would be believed full for a while
     for _ in range(4):
         world.send(ada, octets=7100)
-    assert warnings(world, ada) == ["Your mailbox is 81 % full"]
+    assert warnings(world, ada) == ["Your mailbox is 81% full"]
 
 
 def test_one_message_may_pass_both_marks_and_the_warning_comes_into_a_full_mailbox(world):
     ada = world.user()
     world.quota(ada, "10KiB")
     world.send(ada, octets=9700)
-    assert warnings(world, ada) == ["Your mailbox is 98 % full"]
+    assert warnings(world, ada) == ["Your mailbox is 98% full"]
     assert world.quota(ada)["octets"] > 10240
     assert world.noted(ada)[1] == world.holds(ada)
     world.send(ada)

@@ -66,7 +66,7 @@ def test_a_failure_says_who_said_what(server, peer):
     bob = report.recipients[0]
     assert bob["Original-Recipient"] == "rfc822; first+one@x.example" and bob["Remote-MTA"] == "dns; localhost"
     assert bob["Diagnostic-Code"] == "smtp; 550 5.1.1 no such user"
-    assert "<bob@there.net>: could not be delivered:" in report.words and "550 5.1.1 no such user" in report.words and "letter by letter" in report.words
+    assert "<bob@there.net>: could not be delivered:" in report.words and "550 5.1.1 no such user" in report.words and "Check the address for typing errors" in report.words
 
 
 def test_a_full_mailbox_comes_back_at_once_in_the_servers_words(server, peer):
@@ -134,7 +134,7 @@ def test_a_delay_is_told_once_and_then_the_end(server, peer):
     peer.says = "451 4.2.0 later"
     submit(server, ["bob@there.net"])
     late, over = reports(server, 2)
-    assert late.fates() == {"bob@there.net": ("delayed", "4.2.0")} and late.recipients[0]["Will-Retry-Until"] and "still being tried" in " ".join(late.words.split())
+    assert late.fates() == {"bob@there.net": ("delayed", "4.2.0")} and late.recipients[0]["Will-Retry-Until"] and "delivery attempts continue" in " ".join(late.words.split())
     assert over.fates() == {"bob@there.net": ("failed", "4.2.0")}
 
 

@@ -304,7 +304,7 @@ def test_refusals_are_mailed_back_where_asked(running):
     done = running.programs.send("-i", "-oem", "-f", "nobody", "not-there", "bob", message="Subject: half of it\n\n", check=67)
     assert done.stderr == ""
     arrival(running, "half of it", "bob@example.org")
-    got = arrival(running, "Your mail could not be delivered")
+    got = arrival(running, "Your message could not be delivered")
     assert got["Return-Path"] == "<>" and "not-there@example.org" in got.as_string() and "half of it" in got.as_string()
     assert running.programs.send("-i", "-oeq", "not-there", check=67).stderr == ""
     assert running.programs.send("-i", "-oee", "-f", "nobody", "not-there", message="Subject: x\n\n").stderr == ""
@@ -339,7 +339,7 @@ def test_what_was_dropped_leaves_later_and_nobody_reads_it(server):
             assert other.returncode != 0 and "secret" not in other.stdout
     server.start()
     arrival(server, "kept")
-    report = arrival(server, "Your mail could not be delivered")
+    report = arrival(server, "Your message could not be delivered")
     assert "not-there@example.org" in report.as_string() and "Subject: kept" in report.as_string()
     server.wait_log("accepted", "protocol=local", "account=" + (f'"uid {NOBODY}"' if os.geteuid() == 0 else ""))
 

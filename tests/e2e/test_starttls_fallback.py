@@ -220,19 +220,19 @@ def test_without_a_demand_it_is_tried_again_and_goes_in_clear(broken, name):
     peer = broken.peers[name]
     assert peer.letters == ["clear"] and len(peer.said) == 3
     assert [any(l.startswith(b"STARTTLS") for l in lines) for lines in peer.said] == [True, True, False]
-    assert ' tls="in clear: TLS failed twice: ' in line, line
+    assert ' tls="without TLS: TLS failed twice: ' in line, line
     broken.server.wait_log("tls_abandoned", f"peer=127.0.0.1[127.0.0.1]:{peer.port}", "TLS failed twice")
 
 
 @pytest.mark.parametrize("name", INJECTED)
 def test_clear_text_behind_220_leads_to_none(injected, name):
     line = injected.server.wait_log("deferred", f"to=x@{name}.test")[0]
-    assert "clear text came behind STARTTLS" in line and "step=tls" in line and "code=0" in line, line
+    assert "plain text was received after STARTTLS: someone is tampering" in line and "step=tls" in line and "code=0" in line, line
     peer = injected.peers[name]
     assert peer.letters == [] and not any(l[:4] in (b"MAIL", b"AUTH", b"HELO") for lines in peer.said for l in lines)
     assert all(any(l.startswith(b"STARTTLS") for l in lines) for lines in peer.said)
     queue_id = next(word for word in line.split() if word.startswith("id=")).removeprefix("id=")
-    until(lambda: "clear text came behind STARTTLS" in injected.server.cli("queue", "show", queue_id).stdout)
+    until(lambda: "plain text was received after STARTTLS: someone is tampering" in injected.server.cli("queue", "show", queue_id).stdout)
 
 
 @pytest.mark.parametrize("name", [*BROKEN, *INJECTED])
@@ -250,7 +250,7 @@ def test_who_submits_is_told_and_nothing_is_said_in_clear(certificates, name):
     try:
         for command in (("ports", f"127.0.0.1:{peer.port}"), ("send", *where, "--from", "a@example.org", "--to", "b@example.org", "--subject", "s", "--body", "b")):
             told = run(*command, check=False)
-            assert told.returncode == 69 and "clear text came behind STARTTLS" in told.stdout + told.stderr, (told.stdout, told.stderr)
+            assert told.returncode == 69 and "plain text was received after STARTTLS: someone is tampering" in told.stdout + told.stderr, (told.stdout, told.stderr)
         assert peer.letters == [] and not any(l[:4] in (b"MAIL", b"AUTH") for lines in peer.said for l in lines)
     finally:
         peer.close()
@@ -272,12 +272,12 @@ def test_silence_is_waited_for_once(tmp_path, certificates):
     try:
         until(lambda: peer.letters == ["clear"], patience=60)
         line = world.server.wait_log("delivered", "to=x@silent.test")[0]
-        assert ' tls="in clear: STARTTLS had no answer: timed out' in line, line
+        assert ' tls="without TLS: the host did not answer STARTTLS: timed out' in line, line
         assert len(peer.said) == 2
         time.sleep(4)  # the connection is kept for three seconds; there is no event for its end
         world.send("silent")
         until(lambda: len(world.server.lines("delivered", "to=x@silent.test")) == 2)
-        assert ' tls="in clear: STARTTLS had no answer from this host 0 min ago"' in world.server.lines("delivered", "to=x@silent.test")[1]
+        assert ' tls="without TLS: the host did not answer STARTTLS 0 min ago"' in world.server.lines("delivered", "to=x@silent.test")[1]
         assert len(peer.said) == 3 and not any(l.startswith(b"STARTTLS") for l in peer.said[2])
     finally:
         world.close()

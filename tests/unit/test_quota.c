@@ -316,8 +316,8 @@ static void sizes_are_rounded_down(void **state)
     static const struct {
         uint64_t octets;
         const char *text;
-    } table[] = {{0, "0 octets"},
-                 {1023, "1023 octets"},
+    } table[] = {{0, "0 bytes"},
+                 {1023, "1023 bytes"},
                  {1024, "1 KiB"},
                  {1535, "1.4 KiB"},
                  {1536, "1.5 KiB"},
@@ -347,11 +347,11 @@ static void the_warning_says_how_much_what_follows_and_what_to_do(void **state)
     quota_warning_compose(&text, &warning);
     static const char *const wanted[] = {"From: postmaster@example.org\r\n",
                                          "To: ada@example.org\r\n",
-                                         "Subject: Your mailbox is 90 % full\r\n",
+                                         "Subject: Your mailbox is 90% full\r\n",
                                          "Auto-Submitted: auto-generated\r\n",
                                          "Message-ID: <7@mx.example.org>\r\n",
-                                         "holds 900 octets and may hold 1000 octets: it is 90 % full",
-                                         "empty its trash",
+                                         "uses 900 bytes of its quota of 1000 bytes (90% full).",
+                                         "empty the trash",
                                          "write to postmaster@example.org"};
     for (size_t i = 0; i < ARRAY_LENGTH(wanted); i++)
         assert_true(bytes_search(buffer_bytes(&text), bytes_of_text(wanted[i])) != SIZE_MAX);

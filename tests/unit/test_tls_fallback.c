@@ -173,11 +173,11 @@ static void silence_is_waited_for_once(void **state)
     begin(&may);
     shake_hands();
     lose(true, TLS_LOSS_SILENT, "timed out");
-    goes_in_clear("STARTTLS had no answer: timed out");
+    goes_in_clear("the host did not answer STARTTLS: timed out");
     delivery_free(&delivery);
     fallback.now_ms += 5 * 60 * 1000;
     begin(&may); /* the next message does not wait at all */
-    goes_in_clear("STARTTLS had no answer from this host 5 min ago");
+    goes_in_clear("the host did not answer STARTTLS 5 min ago");
     delivery_free(&delivery);
     fallback.now_ms += TLS_FALLBACK_KEPT_MS - 5 * 60 * 1000;
     begin(&may);
@@ -265,7 +265,7 @@ static void an_answer_ahead_of_its_question_ends_it(void **state)
             delivery_feed(&delivery, bytes_of_text(table[i].ehlo));
         }
         expect(DELIVERY_CLOSE);
-        waits("the server spoke out of turn");
+        waits("the server sent an unexpected reply");
         delivery_free(&delivery);
     }
 }

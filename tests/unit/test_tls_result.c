@@ -12,7 +12,7 @@ static const struct {
     {{.certificate = TLS_CERTIFICATE_VALID}, false, ""},
     {{.clear_reason = BYTES("the server does not offer STARTTLS"), .level = TLS_LEVEL_MAY},
      false,
-     "in clear: the server does not offer STARTTLS"},
+     "without TLS: the server does not offer STARTTLS"},
     {{.protocol = TLS_PROTOCOL_1_3,
       .certificate = TLS_CERTIFICATE_VALID,
       .resumed = true,

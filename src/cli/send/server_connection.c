@@ -158,7 +158,7 @@ static void on_local_timeout(void *owner)
 {
     struct server_connection *connection = owner;
     char why[80];
-    snprintf(why, sizeof why, "timed out in the step %s",
+    snprintf(why, sizeof why, "timed out during %s",
              client_step_name(client_session_step(connection->session)));
     on_line_end(connection, why);
 }

@@ -138,9 +138,9 @@ static void take_challenge(struct client_session *session, struct bytes challeng
     struct buffer header = {0};
     if (!scram_read_server_first(challenge, first) || first->nonce.length <= ours.length ||
         !bytes_equal(bytes_first(first->nonce, ours.length), ours)) {
-        client_fail_said(
-            session, STEP_AUTH, OUTCOME_DEFERRED, "4.5.0",
-            "the server's challenge is not one of SCRAM-SHA-256, or asks for too few or too many iterations");
+        client_fail_said(session, STEP_AUTH, OUTCOME_DEFERRED, "4.5.0",
+                         "the server's challenge is not a valid SCRAM-SHA-256 challenge, or requests too few "
+                         "or too many iterations");
         return;
     }
     buffer_add(&header, buffer_bytes(&state->scram_header));
@@ -189,7 +189,7 @@ static void take_signature(struct client_session *session, struct bytes message)
         memcmp(signature, session->state->scram_signature, SCRAM_KEY) != 0) {
         client_fail_said(
             session, STEP_AUTH, OUTCOME_FAILED, "5.7.0",
-            "the server did not prove that it knows the password: it may not be the one that it says it is");
+            "the server could not prove that it knows the password (SCRAM); it may be an impostor");
         return;
     }
     session->state->phase = PHASE_AUTH_SCRAM_END;
@@ -234,15 +234,16 @@ void client_auth_begin(struct client_session *session)
         state->mechanisms &= ~(uint32_t)SCRAM_MECHANISMS;
     if (!state->secured && session->options.tls != CLIENT_TLS_NEVER)
         client_fail_said(session, STEP_AUTH, OUTCOME_FAILED, "5.7.0",
-                         "there is no TLS: the password was not sent");
+                         "the connection has no TLS: the password was not sent");
     else if (state->mechanisms != 0)
         try_next(session);
     else
         client_fail_said(
             session, STEP_AUTH, OUTCOME_FAILED, "5.7.4",
-            !session->capabilities.auth ? "the server does not let anyone sign in on this port"
-            : by_token                  ? "the server takes no OAuth 2 token (OAUTHBEARER or XOAUTH2)"
-                       : "the server offers no way to sign in that we know (SCRAM-SHA-256, PLAIN or LOGIN)");
+            !session->capabilities.auth ? "the server does not offer authentication on this port"
+            : by_token
+                ? "the server does not accept OAuth 2 tokens (OAUTHBEARER or XOAUTH2)"
+                : "the server offers no supported authentication mechanism (SCRAM-SHA-256, PLAIN or LOGIN)");
 }
 
 void client_session_sign_in(struct client_session *session, struct bytes user, struct bytes password,
@@ -271,7 +272,7 @@ static void take_text(struct client_session *session, const struct smtp_reply *r
 static void make_no_sense(struct client_session *session)
 {
     client_fail_said(session, STEP_AUTH, OUTCOME_DEFERRED, "4.5.0",
-                     "the server's answer to AUTH makes no sense");
+                     "the server's reply to AUTH is not valid");
 }
 
 static void take_continuation(struct client_session *session, const struct smtp_reply *reply)

@@ -269,7 +269,7 @@ static void after_hello(struct client_session *session)
         client_out(session, "STARTTLS");
     } else if (may_start && options->tls == CLIENT_TLS_REQUIRED) {
         client_fail_said(session, STEP_TLS, OUTCOME_DEFERRED, "4.7.4",
-                         "the server does not offer STARTTLS, or something on the way strips it");
+                         "the server does not offer STARTTLS, or a device on the path removes it");
     } else if (options->user.length > 0 && !options->probe_only) {
         client_auth_begin(session);
     } else {
@@ -349,7 +349,7 @@ static enum client_peer peer_of(struct bytes input)
 static void malformed(struct client_session *session, struct bytes input)
 {
     static const char *const texts[] = {
-        [CLIENT_PEER_UNKNOWN] = "what the server sent is not SMTP",
+        [CLIENT_PEER_UNKNOWN] = "the server did not reply in SMTP",
         [CLIENT_PEER_TLS] = "the server speaks TLS here from the first byte",
         [CLIENT_PEER_WEB] = "a web server answers here, not a mail server",
         [CLIENT_PEER_SSH] = "an SSH server answers here, not a mail server",
@@ -399,7 +399,7 @@ static void take_reply(struct client_session *session, const struct smtp_reply *
     case PHASE_READY:
     case PHASE_CONTENT:
         client_fail_said(session, client_session_step(session), OUTCOME_DEFERRED, "4.5.0",
-                         "the server spoke out of turn");
+                         "the server sent an unexpected reply");
         break;
     case PHASE_OVER: break;
     }
@@ -433,6 +433,6 @@ size_t client_session_feed(struct client_session *session, struct bytes input)
     /* or its next reply would be taken for the answer to what we say now */
     if (input.length > used && is_our_turn(state))
         client_fail_said(session, client_session_step(session), OUTCOME_DEFERRED, "4.5.0",
-                         "the server spoke out of turn");
+                         "the server sent an unexpected reply");
     return used;
 }

@@ -106,13 +106,13 @@ static const char *lacking(const struct client_session *session, const char **en
     const struct client_capabilities *peer = &session->capabilities;
     const struct envelope *envelope = session->state->envelope;
     if (peer->size_known && peer->size_max > 0 && envelope->size > peer->size_max)
-        return *enhanced = "5.3.4", "the message is larger than the server takes";
+        return *enhanced = "5.3.4", "the message exceeds the server's size limit";
     if (message_needs_utf8(envelope) && !knows_utf8(session))
         return *enhanced = "5.6.7",
-               "the message has international addresses, which the server does not know (SMTPUTF8)";
+               "the message has internationalized addresses, which the server does not support (SMTPUTF8)";
     if (envelope->requiretls && !peer->requiretls)
         return *enhanced = "5.7.30",
-               "the message requires TLS all the way, which the server does not promise (REQUIRETLS)";
+               "the message requires TLS (REQUIRETLS), which the server does not support";
     return NULL;
 }
 
@@ -221,7 +221,8 @@ static void begin(struct client_session *session)
 /* One international address keeps nobody else from the message. */
 static void refuse_international(struct client_session *session)
 {
-    static const char why[] = "the address is international, which the server does not know (SMTPUTF8)";
+    static const char why[] =
+        "the address is internationalized, which the server does not support (SMTPUTF8)";
     struct client_state *state = session->state;
     struct delivery_result result = client_result_said(&state->transaction_arena, STEP_RCPT, OUTCOME_FAILED,
                                                        "5.6.7", bytes_of_text(why));
@@ -243,8 +244,7 @@ void client_session_send(struct client_session *session, const struct envelope *
     state->stages = ARENA_ARRAY(&state->transaction_arena, enum recipient_stage, envelope->recipient_count);
     state->offered = ARENA_ARRAY(&state->transaction_arena, size_t, envelope->recipient_count);
     state->stop = false;
-    static const char waits[] =
-        "the server takes fewer recipients together, and deferred the message for those before";
+    static const char waits[] = "the server accepts fewer recipients per transaction; the rest follow";
     struct delivery_result unoffered = client_result_said(&state->transaction_arena, STEP_RCPT,
                                                           OUTCOME_DEFERRED, "4.5.3", bytes_of_text(waits));
     for (size_t i = 0; i < envelope->recipient_count; i++)

@@ -104,7 +104,7 @@ static struct delivery_result tls_failure(struct delivery *delivery, bool unfit,
     if (!unfit)
         return result;
     struct buffer text = {0};
-    buffer_add_text(&text, "the message requires TLS all the way (REQUIRETLS): ");
+    buffer_add_text(&text, "the message requires TLS (REQUIRETLS): ");
     buffer_add(&text, why);
     result.outcome = OUTCOME_FAILED;
     result.enhanced = BYTES("5.7.30");
@@ -471,7 +471,7 @@ void delivery_out_of_time(struct delivery *delivery)
         .outcome = OUTCOME_DEFERRED,
         .step = STEP_CONNECT,
         .enhanced = BYTES("4.4.1"),
-        .text = BYTES("the domain's servers could not all be tried in the time of one attempt")};
+        .text = BYTES("not all of the domain's servers could be tried within the time of one attempt")};
     assert(delivery->stage == DELIVERY_RESOLVING || delivery->stage == DELIVERY_CONNECTING);
     if (delivery->any_other && delivery->last.outcome == OUTCOME_DEFERRED)
         result = name_last(delivery);

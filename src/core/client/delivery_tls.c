@@ -67,14 +67,14 @@ void delivery_tls_meet_host(struct delivery *delivery)
 static struct tls_policy smarthost_policy(const struct delivery *delivery)
 {
     const struct delivery_options *options = &delivery->options;
-    struct tls_policy policy = {.demand = DEMAND_MAY, .reason = "the configuration names this next hop"};
+    struct tls_policy policy = {.demand = DEMAND_MAY, .reason = "the next hop is set in the configuration"};
     bool secured = options->tls >= CLIENT_TLS_REQUIRED;
     if (delivery->envelope->requiretls && !(options->verify && secured))
         return (struct tls_policy){
             .demand = DEMAND_REFUSE,
             .final = true,
             .level = TLS_LEVEL_REQUIRETLS,
-            .reason = "the message requires TLS all the way, and this next hop is set to go without"};
+            .reason = "the message requires TLS (REQUIRETLS), but this next hop is configured without TLS"};
     if (secured)
         policy.level = options->verify ? TLS_LEVEL_VERIFY : TLS_LEVEL_ENCRYPT;
     else
@@ -146,7 +146,7 @@ void delivery_tls_heed_fallback(struct delivery *delivery)
         return;
     unsigned long long minutes = ago_ms / 60000;
     const char *ago = arena_format(&delivery->tls.arena, "%llu min ago", minutes);
-    go_clear(delivery, "STARTTLS had no answer from this host ", bytes_of_text(ago));
+    go_clear(delivery, "the host did not answer STARTTLS ", bytes_of_text(ago));
 }
 
 void delivery_tls_meet_failure(struct delivery *delivery, enum tls_loss how, struct bytes why)
@@ -155,7 +155,8 @@ void delivery_tls_meet_failure(struct delivery *delivery, enum tls_loss how, str
         tls_fallback_note(delivery->options.fallback, delivery->host, delivery->options.port);
     delivery->next = tls_fallback_next(may_go_clear(delivery), how, ++delivery->tls_tries);
     if (delivery->next == TLS_NEXT_CLEAR)
-        go_clear(delivery, how == TLS_LOSS_SILENT ? "STARTTLS had no answer: " : "TLS failed twice: ", why);
+        go_clear(delivery,
+                 how == TLS_LOSS_SILENT ? "the host did not answer STARTTLS: " : "TLS failed twice: ", why);
 }
 
 void delivery_tls_note_ready(struct delivery *delivery)

@@ -82,9 +82,9 @@ static struct bytes address_said(const struct recipient *recipient)
 
 static const char *subject_of(const struct dsn *dsn)
 {
-    static const char *const subjects[] = {"Your mail could not be delivered", "Your mail is delayed",
-                                           "Your mail was delivered", "Your mail was passed on",
-                                           "Your mail goes to several"};
+    static const char *const subjects[] = {"Your message could not be delivered", "Your message is delayed",
+                                           "Your message was delivered", "Your message was relayed",
+                                           "Your message was expanded to several recipients"};
     enum dsn_action worst = DSN_EXPANDED;
     for (size_t i = 0; i < dsn->recipient_count; i++)
         if (tells_of(dsn, i) && dsn->recipients[i].action < worst)
@@ -136,16 +136,18 @@ static const char *advice_on(const struct dsn_recipient *r)
                  bytes_is(bytes_from(r->enhanced, 1), ".2.3"));
     switch (r->action) {
     case DSN_FAILED:
-        return address ? "Nothing more will be tried. Check the address, letter by letter, and send the "
-                         "message again."
-               : size  ? "Nothing more will be tried. Send a smaller message, or give a link to what was "
-                         "attached."
-                      : "Nothing more will be tried. Reach the recipient in another way, or ask whoever runs "
-                        "their mail.";
-    case DSN_DELAYED: return "You need to do nothing, and should not send it again: it is still being tried.";
+        return address ? "No further attempts will be made. Check the address for typing errors, and send "
+                         "the message again."
+               : size ? "No further attempts will be made. Send a smaller message, or a link to the attached "
+                        "files."
+                      : "No further attempts will be made. Contact the recipient in another way, or ask the "
+                        "recipient's mail administrator.";
+    case DSN_DELAYED:
+        return "You do not need to do anything, and please do not resend the message: delivery attempts "
+               "continue.";
     case DSN_DELIVERED:
     case DSN_RELAYED:
-    case DSN_EXPANDED: return "You asked to be told; there is nothing to do.";
+    case DSN_EXPANDED: return "You requested this report; no action is required.";
     }
     return "";
 }
@@ -170,10 +172,10 @@ static bool is_told_already(const struct dsn *dsn, size_t which)
 /* What happened to one recipient, in words. */
 static void add_sentence(struct dsn_writer *w, const struct dsn_recipient *r)
 {
-    static const char *const fates[] = {"could not be delivered",
-                                        "is not delivered yet; it will be tried again", "was delivered",
-                                        "was passed on to a server that sends no reports",
-                                        "stands for several recipients, and is on its way to each of them"};
+    static const char *const fates[] = {
+        "could not be delivered", "has not been delivered yet; delivery will be retried", "was delivered",
+        "was relayed to a server that does not send delivery reports",
+        "was expanded to several recipients; delivery to each is in progress"};
     buffer_add_text(w->out, "\r\n<");
     buffer_add_clean(w->out, address_said(r->recipient), w->utf8);
     buffer_add_format(w->out, ">: %s%s\r\n", fates[r->action], r->text.length > 0 || r->code > 0 ? ":" : ".");
@@ -196,10 +198,11 @@ static void add_words(struct dsn_writer *w)
     buffer_add_format(
         w->out, "--%s\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: %s\r\n\r\n",
         w->boundary, w->utf8 ? "8bit" : "7bit");
-    buffer_add_format(w->out, "This is the mail server %.*s.\r\n\r\nThe message you sent on ",
-                      BYTES_ARG(dsn->hostname));
+    buffer_add_format(
+        w->out, "This is the mail server %.*s.\r\n\r\nThis report concerns the message that you sent on ",
+        BYTES_ARG(dsn->hostname));
     date_add(w->out, dsn->arrived_ms);
-    buffer_add_text(w->out, "\r\nto the following recipients:\r\n");
+    buffer_add_text(w->out, "\r\nand lists the status for each recipient below.\r\n");
     for (size_t i = 0; i < dsn->recipient_count; i++)
         if (tells_of(dsn, i) && !is_told_already(dsn, i))
             add_sentence(w, &dsn->recipients[i]);

@@ -29,7 +29,7 @@ void quota_warning_add_size(struct buffer *out, uint64_t octets)
     uint64_t unit = 1024;
     size_t i = 0;
     if (octets < unit) {
-        buffer_add_format(out, "%u octets", (unsigned)octets);
+        buffer_add_format(out, "%u bytes", (unsigned)octets);
         return;
     }
     for (; i + 1 < ARRAY_LENGTH(units) && octets / 1024 >= unit; i++)
@@ -43,16 +43,18 @@ void quota_warning_add_size(struct buffer *out, uint64_t octets)
 
 static void add_text(struct buffer *out, const struct quota_warning *w, struct bytes postmaster)
 {
-    buffer_add_format(out, "The mailbox of %.*s holds ", BYTES_ARG(w->user));
+    buffer_add_format(out, "The mailbox %.*s uses ", BYTES_ARG(w->user));
     quota_warning_add_size(out, w->octets);
-    buffer_add_text(out, " and may hold ");
+    buffer_add_text(out, " of its quota of ");
     quota_warning_add_size(out, w->limit);
-    buffer_add_format(out, ": it is %u %% full.\n\n", quota_warning_percent(w->octets, w->limit));
-    buffer_add_text(out, "When it is full, no more mail is put into it: whoever writes to you gets the\n"
-                         "message back, with the note that your mailbox is full.\n\n"
-                         "To make room, delete in your mail program what you do not need any more, and\n"
-                         "empty its trash. All folders count, also the one of sent mail. Large\n"
-                         "attachments make the most room.\n\n");
+    buffer_add_format(out, " (%u%% full).\n\n", quota_warning_percent(w->octets, w->limit));
+    buffer_add_text(out, "When the mailbox is full, new messages are returned to their senders as\n"
+                         "undeliverable.\n"
+                         "\n"
+                         "To make room, delete messages you no longer need and empty the trash. All\n"
+                         "folders count, including Sent. Messages with large attachments free the most\n"
+                         "space.\n"
+                         "\n");
     buffer_add_format(out, "If you need a larger mailbox, write to %.*s.\n", BYTES_ARG(postmaster));
 }
 
@@ -64,7 +66,7 @@ void quota_warning_compose(struct buffer *out, const struct quota_warning *warni
     buffer_add_text(&postmaster, "postmaster");
     buffer_add(&postmaster, at == SIZE_MAX ? bytes_none() : bytes_from(warning->user, at));
     add_text(&text, warning, buffer_bytes(&postmaster));
-    buffer_add_format(&subject, "Your mailbox is %u %% full",
+    buffer_add_format(&subject, "Your mailbox is %u%% full",
                       quota_warning_percent(warning->octets, warning->limit));
     struct mime_input input = {.from = buffer_bytes(&postmaster),
                                .to = &warning->user,

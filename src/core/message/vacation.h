@@ -5,7 +5,7 @@
  * Once a message is in the mailbox, vacation_check_header() reads its header and
  * says whether a person wrote it to this person: nothing else is answered,
  * not lists, not reports, not other answers, not who hides in Bcc. Whom it
- * answered lately is in a memory of text lines that the queue keeps;
+ * answered recently is in a memory of text lines that the queue keeps;
  * vacation_compose() writes the answer. It goes out with the null reverse
  * path, so that nothing ever comes back for it.
  */

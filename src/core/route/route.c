@@ -328,8 +328,7 @@ static struct route_answer end_of_mx(const struct route *route)
 {
     switch (route->mx) {
     case DNS_NXDOMAIN: return end(true, "5.1.2", "the recipient's domain does not exist");
-    case DNS_BOGUS:
-        return end(false, "4.4.3", "DNS answers about the recipient's domain are forged or broken (DNSSEC)");
+    case DNS_BOGUS: return end(false, "4.4.3", "DNSSEC validation failed for the recipient's domain");
     case DNS_SERVER_FAILURE:
         return end(false, "4.4.3", "the DNS servers of the recipient's domain do not answer");
     case DNS_UNKNOWN:
@@ -337,25 +336,24 @@ static struct route_answer end_of_mx(const struct route *route)
     case DNS_NO_DATA: break;
     }
     if (route->null_mx)
-        return end(true, "5.1.10", "the recipient's domain says that it takes no mail");
+        return end(true, "5.1.10", "the recipient's domain does not accept mail (null MX)");
     if (route->best_is_self)
         return end(true, "5.4.6",
-                   "mail loops back to this server: it is the mail server of the recipient's domain, which "
-                   "is not hosted here");
+                   "mail loops back to this server: the recipient's domain has an MX that points to this "
+                   "server, which does not host it");
     if (route->any_unsure)
-        return end(false, "4.4.3",
-                   "the addresses of the recipient's mail server cannot be looked up just now");
+        return end(false, "4.4.3", "temporary DNS failure for the recipient's mail server");
     if (route->any_left_out)
         return end(false, "4.4.4",
-                   "none of those servers of the recipient's domain that were looked up can be reached; the "
-                   "next attempt looks up others");
+                   "none of the recipient's mail servers that were looked up can be reached; the next "
+                   "attempt looks up others");
     if (route->any_self)
         return end(true, "5.4.6",
                    "mail loops back to this server: the recipient's mail server has an address of this "
-                   "machine, and the domain is not hosted here");
+                   "machine, which does not host the domain");
     if (route->any_nobody)
         return end(true, "5.4.4",
-                   "the recipient's mail server has an address that no server can have (link-local, "
+                   "the recipient's mail server has an address that is not valid for a server (link-local, "
                    "multicast or reserved)");
     return end(true, "5.4.4", "the recipient's domain has no mail server");
 }

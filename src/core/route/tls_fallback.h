@@ -32,7 +32,8 @@ enum tls_loss {
 };
 
 /* What a person is told of CLEAR_TEXT after STARTTLS. */
-#define CLEAR_TEXT_AFTER_STARTTLS "clear text came behind STARTTLS: somebody meddles with the connection"
+#define CLEAR_TEXT_AFTER_STARTTLS \
+    "plain text was received after STARTTLS: someone is tampering with the connection"
 
 /* What is done with the address next. */
 enum tls_next { TLS_NEXT_HOST, TLS_NEXT_AGAIN, TLS_NEXT_CLEAR };

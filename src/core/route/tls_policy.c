@@ -52,19 +52,21 @@ static bool any_usable(const struct dns_facts *tlsa)
 
 static struct tls_policy by_records(const struct tls_facts *facts, size_t base)
 {
-    struct tls_policy policy = decided(DEMAND_DANE, TLS_LEVEL_DANE, "it has TLSA records under DNSSEC");
+    struct tls_policy policy = decided(DEMAND_DANE, TLS_LEVEL_DANE,
+                                       "DANE: the host has DNSSEC-validated TLSA records");
     policy.base = base;
     if (any_usable(&facts->tlsa[base]))
         return policy;
     if (facts->requiretls)
-        return requiretls_impossible("the message requires TLS all the way, and none of the server's TLSA "
-                                     "records can be used to check it");
+        return requiretls_impossible(
+            "the message requires TLS (REQUIRETLS), but none of the host's TLSA records is usable");
     if (facts->wish == WISH_DANE)
         return decided(DEMAND_REFUSE, TLS_LEVEL_DANE,
-                       "none of its TLSA records can be used for mail, and relay.tls asks for DANE");
+                       "relay.tls requires DANE, but none of the host's TLSA records is usable for mail");
     /* RFC 7672 2.2 */
-    return decided(DEMAND_ENCRYPT, TLS_LEVEL_DANE_UNUSABLE,
-                   "none of its TLSA records can be used for mail: encrypted, not checked");
+    return decided(
+        DEMAND_ENCRYPT, TLS_LEVEL_DANE_UNUSABLE,
+        "DANE: none of the host's TLSA records is usable for mail; encrypted, certificate not checked");
 }
 
 /* RFC 7672 2.1.2: whoever hides what DNS says shall win nothing by it. */
@@ -90,8 +92,8 @@ static bool leaves_dnssec(const struct tls_facts *facts, bool *vouched, struct t
         *policy = (struct tls_policy){.kind = TLS_POLICY_ASK_ALIAS};
         return true;
     }
-    return is_hidden(facts->alias, "its alias is forged or broken (DNSSEC)",
-                     "its alias cannot be looked up just now", policy);
+    return is_hidden(facts->alias, "DNSSEC validation failed for the host's CNAME record",
+                     "temporary DNS failure for the host's CNAME record", policy);
 }
 
 /* True when DANE decides, or wants to know more. */
@@ -110,8 +112,8 @@ static bool dane(const struct tls_facts *facts, struct tls_policy *policy)
             *policy = (struct tls_policy){.kind = TLS_POLICY_ASK_TLSA, .base = i};
             return true;
         }
-        if (is_hidden(tlsa->status, "its TLSA records are forged or broken (DNSSEC)",
-                      "its TLSA records cannot be looked up just now", policy))
+        if (is_hidden(tlsa->status, "DNSSEC validation failed for the host's TLSA records",
+                      "temporary DNS failure for the host's TLSA records", policy))
             return true;
         if (tlsa->status == DNS_FOUND && tlsa->secure) {
             *policy = by_records(facts, i);
@@ -124,11 +126,12 @@ static bool dane(const struct tls_facts *facts, struct tls_policy *policy)
 static const char *why_no_dane(const struct tls_facts *facts)
 {
     if (facts->literal)
-        return "relay.tls asks for DANE, which an address cannot have";
+        return "relay.tls requires DANE, which is not possible for an IP address";
     if (!facts->mx_secure)
-        return "relay.tls asks for DANE, but DNSSEC does not vouch for the domain's MX records";
-    return facts->address_secure ? "relay.tls asks for DANE, but it has no TLSA records under DNSSEC"
-                                 : "relay.tls asks for DANE, but DNSSEC does not vouch for its addresses";
+        return "relay.tls requires DANE, but the domain's MX records are not DNSSEC-validated";
+    return facts->address_secure
+               ? "relay.tls requires DANE, but the host has no DNSSEC-validated TLSA records"
+               : "relay.tls requires DANE, but the host's addresses are not DNSSEC-validated";
 }
 
 /* ---- MTA-STS, REQUIRETLS, and the rest ---- */
@@ -138,9 +141,9 @@ static struct tls_policy by_requiretls(const struct tls_facts *facts)
 {
     bool listed = facts->sts != NULL && facts->sts->mode != STS_NONE && sts_lists(facts->sts, facts->host);
     if (facts->mx_secure || listed)
-        return decided(DEMAND_VERIFY, TLS_LEVEL_REQUIRETLS, "the message requires TLS all the way");
-    return requiretls_impossible("the message requires TLS all the way, and neither DNSSEC nor MTA-STS "
-                                 "vouches for the recipient's server");
+        return decided(DEMAND_VERIFY, TLS_LEVEL_REQUIRETLS, "the message requires TLS (REQUIRETLS)");
+    return requiretls_impossible("the message requires TLS (REQUIRETLS), but neither DNSSEC nor MTA-STS "
+                                 "authenticates the server name");
 }
 
 static struct tls_policy by_sts(const struct tls_facts *facts)
@@ -148,12 +151,11 @@ static struct tls_policy by_sts(const struct tls_facts *facts)
     bool lists = sts_lists(facts->sts, facts->host);
     if (facts->sts->mode == STS_TESTING)
         return decided(DEMAND_MAY, TLS_LEVEL_STS_TESTING,
-                       lists ? "the domain tests an MTA-STS policy, which lists it"
-                             : "the domain tests an MTA-STS policy, which does not list it");
-    return lists
-               ? decided(DEMAND_VERIFY, TLS_LEVEL_STS, "the domain's MTA-STS policy lists it and is enforced")
-               : decided(DEMAND_REFUSE, TLS_LEVEL_STS,
-                         "the domain's MTA-STS policy is enforced and does not list it");
+                       lists ? "MTA-STS (testing): the policy lists the host"
+                             : "MTA-STS (testing): the policy does not list the host");
+    return lists ? decided(DEMAND_VERIFY, TLS_LEVEL_STS, "MTA-STS (enforce): the policy lists the host")
+                 : decided(DEMAND_REFUSE, TLS_LEVEL_STS,
+                           "MTA-STS (enforce): the policy does not list the host");
 }
 
 static struct tls_policy as_published(const struct tls_facts *facts)
@@ -177,18 +179,18 @@ struct tls_policy tls_policy_next(const struct tls_facts *facts)
         return policy;
     switch (facts->wish) {
     case WISH_DANE: return decided(DEMAND_REFUSE, TLS_LEVEL_DANE, why_no_dane(facts));
-    case WISH_VERIFY: return decided(DEMAND_VERIFY, TLS_LEVEL_VERIFY, "relay.tls says so");
+    case WISH_VERIFY: return decided(DEMAND_VERIFY, TLS_LEVEL_VERIFY, "set by relay.tls");
     case WISH_NONE:
-        return facts->requiretls ? requiretls_impossible(
-                                       "the message requires TLS all the way, and relay.tls forbids it there")
-                                 : decided(DEMAND_CLEAR, TLS_LEVEL_NONE, "relay.tls says so");
+        return facts->requiretls ? requiretls_impossible("the message requires TLS (REQUIRETLS), but "
+                                                         "relay.tls disables TLS for this next hop")
+                                 : decided(DEMAND_CLEAR, TLS_LEVEL_NONE, "set by relay.tls");
     case WISH_ENCRYPT:
         if (!facts->requiretls)
-            return decided(DEMAND_ENCRYPT, TLS_LEVEL_ENCRYPT, "relay.tls says so");
+            return decided(DEMAND_ENCRYPT, TLS_LEVEL_ENCRYPT, "set by relay.tls");
         break;
     case WISH_MAY:
         if (!facts->requiretls)
-            return decided(DEMAND_MAY, TLS_LEVEL_MAY, "relay.tls says so");
+            return decided(DEMAND_MAY, TLS_LEVEL_MAY, "set by relay.tls");
         break;
     case WISH_AUTO: break;
     }

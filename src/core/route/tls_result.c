@@ -34,5 +34,5 @@ void tls_result_text(const struct tls_result *result, struct buffer *out)
                           BYTES_ARG(result->cipher), tls_certificate_name(result->certificate),
                           result->resumed ? " resumed" : "", tls_level_name(result->level));
     else if (result->clear_reason.length > 0)
-        buffer_add_format(out, "in clear: %.*s", BYTES_ARG(result->clear_reason));
+        buffer_add_format(out, "without TLS: %.*s", BYTES_ARG(result->clear_reason));
 }

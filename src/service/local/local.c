@@ -75,17 +75,17 @@ static struct delivery_result result_of(const struct maildir_entry *entry)
         return (struct delivery_result){.outcome = OUTCOME_FAILED,
                                         .step = STEP_DATA,
                                         .enhanced = BYTES("5.2.2"),
-                                        .text = BYTES("the mailbox is full")};
+                                        .text = BYTES("mailbox full (over quota)")};
     if (entry->error == ENOSPC || entry->error == EDQUOT || entry->error == EFBIG)
         return (struct delivery_result){.outcome = OUTCOME_DEFERRED,
                                         .step = STEP_DATA,
                                         .enhanced = BYTES("4.3.1"),
-                                        .text = BYTES("no room for mail on the disk")};
+                                        .text = BYTES("no space left on the mail disk")};
     if (entry->error == EINVAL)
         return (struct delivery_result){.outcome = OUTCOME_FAILED,
                                         .step = STEP_RCPT,
                                         .enhanced = BYTES("5.1.3"),
-                                        .text = BYTES("not an address of a mailbox")};
+                                        .text = BYTES("not a mailbox address")};
     return (struct delivery_result){.outcome = OUTCOME_DEFERRED,
                                     .step = STEP_DATA,
                                     .enhanced = BYTES("4.3.0"),

@@ -82,12 +82,11 @@ static void add_unknown(struct drop_submission *submission, const struct recipie
     if (submission->unknown == NULL)
         submission->unknown = ARENA_ARRAY(&submission->drop_file.arena, struct dsn_recipient,
                                           submission->drop_file.envelope.recipient_count);
-    submission->unknown[submission->unknown_count++] = (struct dsn_recipient){
-        .recipient = asked,
-        .action = DSN_FAILED,
-        .enhanced = BYTES("5.1.1"),
-        .code = 550,
-        .text = BYTES("There is no such mailbox here")};
+    submission->unknown[submission->unknown_count++] = (struct dsn_recipient){.recipient = asked,
+                                                                              .action = DSN_FAILED,
+                                                                              .enhanced = BYTES("5.1.1"),
+                                                                              .code = 550,
+                                                                              .text = BYTES("User unknown")};
 }
 
 /* Of the report: whoever sent the message. */
@@ -113,7 +112,7 @@ static void recipient_answered(void *owner, enum recipient_verdict verdict, cons
         add_target(submission, &targets[i], asked);
     if (!known && submission->reporting) {
         log_event(LOG_EVENT_WARN, "dropped", LOG_BYTES("to", asked->address),
-                  LOG_TEXT("reason", "no such mailbox: nobody is left to tell"));
+                  LOG_TEXT("reason", "no such mailbox: report discarded"));
         drop_submission_end(p, DROP_SUBMISSION_STORED, NULL);
         return;
     }

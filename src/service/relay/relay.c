@@ -107,7 +107,7 @@ static void log_test(const struct outbound_connection *connection, struct bytes 
     log_event(LOG_EVENT_WARN, "sts_would_wait", LOG_BYTES("domain", connection->delivery.options.domain),
               LOG_BYTES("peer", peer), LOG_BYTES("tls", buffer_bytes(&text)),
               LOG_TEXT("reason", !listed    ? "the policy does not list the host"
-                                 : !secured ? "there is no TLS"
+                                 : !secured ? "the connection has no TLS"
                                             : "the certificate is not valid"));
     buffer_free(&text);
 }

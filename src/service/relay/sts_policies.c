@@ -283,7 +283,7 @@ static void on_file(void *owner, const struct fetch *fetch)
     if (!fetch->fine) {
         fail(inquiry, fetch->error.text);
     } else if (!sts_read_policy(buffer_bytes(&fetch->body), &policy)) {
-        fail(inquiry, "the file is no MTA-STS policy");
+        fail(inquiry, "the file is not an MTA-STS policy");
     } else {
         keep(inquiry, &policy);
         answer(inquiry, &policy);
@@ -319,7 +319,7 @@ static void on_address(void *owner, const struct dns_answer *found)
         return;
     }
     if (!inquiry->any_address) {
-        fail(inquiry, "its host mta-sts has no address that can be called, or it cannot be looked up now");
+        fail(inquiry, "the policy host has no usable address, or its DNS lookup failed");
         return;
     }
     inquiry->step = INQUIRY_FILE;
