@@ -62,7 +62,7 @@ def test_what_is_printed_is_right_once_it_is_pasted(place):
 
 @pytest.mark.parametrize("subject, old, new, verdict, words", [
     ("MX", "MX 10 mx.example.test.", "MX 10 other.example.test.", "different", "another server"),
-    ("SPF", "v=spf1 mx a:mx.example.test ~all", "v=spf1 ip4:198.51.100.0/24 -all", "different", "does not let this server"),
+    ("SPF", "v=spf1 mx a:mx.example.test ~all", "v=spf1 ip4:198.51.100.0/24 -all", "different", "does not allow this server to send"),
     ("SPF", "v=spf1 mx a:mx.example.test ~all", "v=spf1 include:spf.example.net -all", "unsure", "includes"),
     ("SPF", "v=spf1 mx a:mx.example.test ~all", "v=spf1 ip4:192.0.2.0/28 -all", "right", ""),
     ("address", "A 192.0.2.2", "A 198.51.100.7", "unsure", "NAT"),
@@ -78,7 +78,7 @@ def test_what_is_wrong_is_found(place, subject, old, new, verdict, words):
     assert changed != lines
     _, found = check(place, changed)
     assert verdict in verdicts(found, subject), found
-    assert any(words in r.get("mend", "") for key, r in found.items() if key[0] == subject and r["verdict"] == verdict)
+    assert any(words in r.get("hint", "") for key, r in found.items() if key[0] == subject and r["verdict"] == verdict)
 
 
 def test_a_second_spf_record_is_one_too_many(place):
@@ -105,7 +105,8 @@ def test_doctor_looks_at_the_server_too(place):
     done = nets.run(PROGRAM, "doctor", "--target", "192.0.2.9:25", "--json", "--config", config, where=nets.server)
     found = {s["what"]: s for s in json.loads(done.stdout)["server"]}
     assert done.returncode == 69
-    assert found["port 587"]["state"] == "mend" and found["port 587"]["words"] == "nobody listens" and "serve" in found["port 587"]["mend"]
-    assert found["certificate"]["state"] == "mend" and "mx.example.test" in found["certificate"]["words"]
-    assert "MX missing" in found["DNS of example.test"]["words"] and "--check" in found["DNS of example.test"]["mend"]
-    assert "clock" in found and "data folder" in found
+    assert found["port 587"]["status"] == "fail" and found["port 587"]["words"] == "no server listens" and "serve" in found["port 587"]["hint"]
+    assert found["port 587"]["state"] == "mend" and found["port 587"]["mend"] == found["port 587"]["hint"]  # the former names, until 0.2
+    assert found["certificate"]["status"] == "fail" and "mx.example.test" in found["certificate"]["words"]
+    assert "MX missing" in found["DNS of example.test"]["words"] and "--check" in found["DNS of example.test"]["hint"]
+    assert "clock" in found and "data directory" in found

@@ -48,4 +48,4 @@ def test_what_is_not_known_is_said_in_one_line(name):
     done = explain(name, "--json")
     assert done.returncode == 65 and done.stdout == ""
     assert done.stderr.count("\n") == 1 and "\033" not in done.stderr and len(done.stderr) < 400
-    assert "ask for a port" in done.stderr
+    assert "is unknown; use a port" in done.stderr

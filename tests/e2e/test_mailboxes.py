@@ -174,7 +174,7 @@ def test_while_dovecot_is_down_mail_waits_and_nothing_bounces(mailboxes):
     line = boxes.server.wait_log("deferred", f"to={ADA}")[0]
     assert "the LMTP server at" in line
     seen = boxes.server.cli("doctor", check=False).stdout
-    assert "LMTP server" in seen and "mail waits until one listens" in seen and "start Dovecot: mailboat mailboxes setup --start" in seen
+    assert "LMTP server" in seen and "mail is deferred until one listens" in seen and "start Dovecot: mailboat mailboxes setup --start" in seen
     boxes.start()
     until(lambda: len(boxes.inbox()) == 1, patience=2 * PATIENCE)  # asked again every 15 seconds, by itself
     assert [b"Subject: late" in m for m in boxes.inbox()] == [True]
@@ -342,9 +342,9 @@ def test_it_is_started_reloaded_and_stopped(mailboat, tmp_path_factory):
     port = free_port()
     server = mailboat(extra=f"mailboxes: {{address: 127.0.0.1, imap: 0, imaps: {port}, pop3: 0, pop3s: 0, lmtp: \"unix:{tmp_path}/lmtp\"}}\n")
     try:
-        assert "Dovecot runs now" in server.cli("mailboxes", "setup", "--start").stdout
+        assert "Dovecot is running" in server.cli("mailboxes", "setup", "--start").stdout
         wait_for_port(port)
-        assert "has read it anew" in server.cli("mailboxes", "setup", "--start").stdout
+        assert "has reloaded its configuration" in server.cli("mailboxes", "setup", "--start").stdout
         assert f"{port}, TLS from the first octet" in server.cli("settings", ADA).stdout
     finally:
         server.cli("mailboxes", "stop")

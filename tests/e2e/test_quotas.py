@@ -402,8 +402,8 @@ def test_doctor_names_those_that_are_nearly_full_and_no_more_than_a_few(mailboat
         found = json.loads(server.cli("doctor", "--target", "127.0.0.1:9", "--json", check=False).stdout)["server"]
         return {s["what"]: s for s in found if s["what"].startswith("mailbox")}
     seen = named()
-    assert list(seen) == [f"mailbox of {ADA}"] and seen[f"mailbox of {ADA}"]["state"] == "look"
-    assert "% full" in seen[f"mailbox of {ADA}"]["words"] and f"mailboat user quota {ADA} SIZE" in seen[f"mailbox of {ADA}"]["mend"]
+    assert list(seen) == [f"mailbox of {ADA}"] and seen[f"mailbox of {ADA}"]["status"] == "warn"
+    assert "% full" in seen[f"mailbox of {ADA}"]["words"] and f"mailboat user quota {ADA} SIZE" in seen[f"mailbox of {ADA}"]["hint"]
     users = [f"u{i}@example.org" for i in range(7)]
     for octets, user in zip([949, *6 * [950]], users):  # under the mark, and at it
         server.add_user(user, PASSWORD)

@@ -131,7 +131,7 @@ def test_a_page_for_people(web):
     status, body, headers = web.ask("/", Host="mail.example.org")
     assert status == 200 and "default-src 'none'" in headers["Content-Security-Policy"]
     text = body.decode()
-    assert "<title>Mail settings of example.org</title>" in text and f"<code>{web.server.ports[465]}</code></td><td>SSL/TLS" in text and "<script" not in text
+    assert "<title>Mail settings for example.org</title>" in text and f"<code>{web.server.ports[465]}</code></td><td>SSL/TLS" in text and "<script" not in text
     assert "<html lang=" in text and "form-action 'self'" in headers["Content-Security-Policy"]
     assert not re.search(r"(src|href)=|url\(|@import", text)  # nothing comes from elsewhere
     assert "<form" not in text  # Apple's profile, which there is only with a server to read from
@@ -343,13 +343,13 @@ def test_send_leaves_by_443_when_all_else_is_shut(clear_net):
     net, home = clear_net, clear_net.folder / "remembers"
     net.drop(25, 587, 2525, 465)
     done = send_out(net, home=home)
-    assert done.returncode == 0 and "port 443 was chosen" in done.stderr, done.stderr
+    assert done.returncode == 0 and "port 443 selected" in done.stderr, done.stderr
     net.server_of_mail.wait_log("accepted", "port=443 ")
-    assert "port 443 was chosen: it is the first choice and it works" in send_out(net, home=home).stderr  # remembered
+    assert "port 443 selected: it is the first choice and it works" in send_out(net, home=home).stderr  # remembered
     assert send_out(net, "--ports", "587,2525,465", "--deadline", "2").returncode == 69  # only where it may
     net.clear()
     net.refuse(587, 2525)
-    assert "port 465 was chosen" in send_out(net).stderr
+    assert "port 465 selected" in send_out(net).stderr
 
 
 def test_a_smarthost_is_reached_by_443(clear_net, tmp_path, certificates):

@@ -224,9 +224,9 @@ static struct port_pattern pattern_of(const char *letters)
     return pattern;
 }
 
-#define ALL_SILENT                                                                                   \
-    "all four are silent: there is no mail server, or this network lets no mail out, as Railway or " \
-    "Cloudzy; the way out is HTTPS: "
+#define ALL_SILENT                                                                                     \
+    "all four are silent: either there is no mail server, or this network blocks outgoing mail, like " \
+    "Railway or Cloudzy; use HTTPS: "
 #define MOST_AND_ALL "the usual block of DigitalOcean, Linode, Scaleway, Render, Railway or Cloudzy; "
 
 static const struct {
@@ -241,35 +241,31 @@ static const struct {
     {"ssaa", "", "25 and 465 are silent, 587 and 2525 answer: the usual block of Hetzner Cloud"},
     {"-saa", "", "465 is silent, 587 and 2525 answer: the usual block of Hetzner Cloud"},
     {"saaa", "",
-     "only 25 is silent: nearly every cloud and home network blocks it, and nobody needs it to submit "
-     "mail"},
+     "only 25 is silent: nearly every cloud and home network blocks it; submission does not need it"},
     /* "only" would be a guess */
-    {"s---", "",
-     "25 is silent: nearly every cloud and home network blocks it, and nobody needs it to submit mail"},
-    {"ssss", "", ALL_SILENT "a sending service takes mail by its own interface"},
-    {"ssss", "sendgrid", ALL_SILENT "SendGrid takes mail at https://api.sendgrid.com"},
+    {"s---", "", "25 is silent: nearly every cloud and home network blocks it; submission does not need it"},
+    {"ssss", "", ALL_SILENT "a sending service accepts mail through its HTTPS API"},
+    {"ssss", "sendgrid", ALL_SILENT "SendGrid accepts mail at https://api.sendgrid.com"},
     {"ssss", "yahoo",
      "25, 465 and 587 are silent: " MOST_AND_ALL
-     "the way out is HTTPS: a sending service takes mail by its own interface"},
+     "use HTTPS: a sending service accepts mail through its HTTPS API"},
     {"ssss", "smtp2go",
      ALL_SILENT
-     "SMTP2GO takes mail at https://api.smtp2go.com; SMTP2GO also listens on 8025, 80, 8465 and 443"},
+     "SMTP2GO accepts mail at https://api.smtp2go.com; SMTP2GO also listens on 8025, 80, 8465 and 443"},
     /* Amazon has no 2525: that it is silent says nothing. */
     {"ssss", "ses",
      "25, 465 and 587 are silent: " MOST_AND_ALL
-     "the way out is HTTPS: Amazon SES takes mail at https://email.REGION.amazonaws.com; Amazon SES also "
-     "listens on 2587 and 2465"},
+     "use HTTPS: Amazon SES accepts mail at https://email.REGION.amazonaws.com; Amazon SES also listens on "
+     "2587 and 2465"},
     {"-ss-", "", "465 and 587 are silent: " MOST_AND_ALL "most of them let 2525 through"},
     /* Postmark has no 465, Microsoft neither 465 nor 2525. */
     {"asaa", "postmark", ""},
     {"-saa", "postmark", ""},
     {"ssaa", "postmark",
-     "only 25 is silent: nearly every cloud and home network blocks it, and nobody needs it to submit "
-     "mail"},
+     "only 25 is silent: nearly every cloud and home network blocks it; submission does not need it"},
     {"-sas", "microsoft", ""},
     {"-sss", "microsoft",
-     "587 is silent: " MOST_AND_ALL
-     "the way out is HTTPS: Microsoft 365 takes mail at https://graph.microsoft.com"},
+     "587 is silent: " MOST_AND_ALL "use HTTPS: Microsoft 365 accepts mail at https://graph.microsoft.com"},
     /* Nobody's: nothing is claimed. */
     {"aaaa", "", ""},
     {"----", "", ""},

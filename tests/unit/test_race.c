@@ -9,7 +9,7 @@ static void the_first_choice_wins_when_it_works(void **state)
     assert_true(run() < 100);
     assert_int_equal(winner(), 587);
     assert_int_equal(verdict(2525), PORT_UNTRIED); /* not even tried */
-    assert_true(explains("port 587 was chosen") && explains("first choice"));
+    assert_true(explains("port 587 selected") && explains("first choice"));
 }
 
 static void a_blocked_port_costs_a_quarter_of_a_second(void **state)
@@ -111,7 +111,7 @@ static void a_port_with_tls_the_other_way_round_works_too(void **state)
     assert_int_equal(winner(), 587);
     assert_true(g.race.attempts[g.won].tls_mismatch && g.race.attempts[g.won].tls == CLIENT_TLS_IMPLICIT);
     assert_true(took_ms < RACE_TLS_MISMATCH_MS + 100);
-    assert_true(explains("against the custom it speaks TLS from the first byte there"));
+    assert_true(explains("note: it uses implicit TLS there, contrary to convention"));
     clean_up(state);
     prepare(state);
     g.options.port_count = 1;
@@ -119,7 +119,8 @@ static void a_port_with_tls_the_other_way_round_works_too(void **state)
     g.peers[0].behaviour = CLEAR_FIRST;
     assert_true(run() < 100); /* it says so at once */
     assert_int_equal(winner(), 465);
-    assert_true(g.race.attempts[g.won].secured && explains("it speaks STARTTLS there"));
+    assert_true(g.race.attempts[g.won].secured &&
+                explains("note: it uses STARTTLS there, contrary to convention"));
 }
 
 static void the_usual_way_is_better_than_the_other(void **state)
@@ -314,7 +315,7 @@ static void the_last_resort_wins_where_all_others_are_shut(void **state)
         g.peers[3].behaviour = TLS_FIRST;
         assert_true(run() < 3 * RACE_STAGGER_MS + RACE_TLS_MISMATCH_MS);
         assert_int_equal(winner(), RACE_LAST_PORT);
-        assert_true(explains("port 443 was chosen: 587: "));
+        assert_true(explains("port 443 selected: 587: "));
         clean_up(state);
     }
     prepare(state);

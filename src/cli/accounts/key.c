@@ -99,14 +99,17 @@ const struct command key_command = {
     .summary = "passwords for programs: add, list, revoke",
     .help = "usage: mailboat key add ADDRESS [--name NAME]\n"
             "       mailboat key list [--json]\n"
-            "       mailboat key revoke ID\n\n"
+            "       mailboat key revoke ID\n"
+            "\n"
             "Makes a random password for one program (a web site, a printer) that signs in\n"
             "as ADDRESS. It is shown once, works until it is revoked, and is checked faster\n"
             "than a person's password. What ADDRESS has open by IMAP or POP3 ends with\n"
-            "revoke: programs with another password sign in again.\n\n"
+            "revoke: programs with another password sign in again.\n"
+            "\n"
             "  -c, --config FILE   configuration; default /etc/mailboat/mailboat.conf\n"
             "  -n, --name NAME     what it is for, for the list\n"
-            "      --json          for programs\n\n"
+            "      --json          print JSON\n"
+            "\n"
             "example: mailboat key add ada@example.org --name wordpress\n",
     .run = run,
 };

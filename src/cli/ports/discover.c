@@ -66,16 +66,14 @@ static bool explain(const struct discover_query *query, const char *address, str
     if (query->discovery->host[0] != '\0')
         return true;
     if (query->discovery->none_offered)
-        return error_set(error, EX_UNAVAILABLE,
-                         "%s: %s says in DNS that it takes no mail from programs (SRV \".\")", address,
-                         query->discovery->domain);
+        return error_set(error, EX_UNAVAILABLE, "%s: %s does not offer submission (SRV \".\" in DNS)",
+                         address, query->discovery->domain);
     if (!query->dns_works)
-        return error_set(error, EX_TEMPFAIL,
-                         "dns: nothing about %s could be found out; does DNS work on this machine?",
+        return error_set(error, EX_TEMPFAIL, "dns: %s could not be looked up; does DNS work on this machine?",
                          query->discovery->domain);
     return error_set(
         error, EX_UNAVAILABLE,
-        "%s: the outgoing server of %s could not be found; ask who runs it, then: mailboat ports HOST",
+        "%s: the submission server of %s could not be found; ask its operator, then: mailboat ports HOST",
         address, query->discovery->domain);
 }
 

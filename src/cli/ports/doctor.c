@@ -106,7 +106,7 @@ static const char *state_of(const struct doctor_probe *probe)
 static const char *reason_of(const struct doctor_probe *probe)
 {
     const struct race_attempt *a = attempt_of(probe);
-    return a == NULL        ? "its address could not be found out: does DNS work on this machine?"
+    return a == NULL        ? "its address could not be looked up: does DNS work on this machine?"
            : is_open(probe) ? "reached"
                             : port_verdict_sentence(a->verdict);
 }
@@ -166,20 +166,20 @@ static void advise(const struct doctor_run *e, struct buffer *out)
         pattern.answers |= is_open(&e->probes[i]) ? network_bit(e->probes[i].port) : 0;
     }
     if (!resolves(e)) {
-        buffer_add_text(out, "no name could be looked up: mend DNS or the network first");
+        buffer_add_text(out, "DNS lookups fail: fix DNS or the network first");
         return;
     }
     network_explain(&pattern, NULL, out);
     if (out->length > 0)
         buffer_add_text(out, ". ");
     if (any_open(e, true))
-        buffer_add_text(out, "This machine can carry mail to other servers itself (relay: {via: mx})");
+        buffer_add_text(out, "This machine can deliver directly to other servers (relay: {via: mx})");
     else if (any_open(e, false))
-        buffer_add_text(out, "This machine cannot carry mail to other servers itself: let a smarthost do it, "
-                             "on 587 or 2525 (relay: {via: smarthost, smarthost: {host: ..., port: auto}})");
+        buffer_add_text(out, "This machine cannot deliver directly; use a smarthost on 587 or 2525 (relay: "
+                             "{via: smarthost, smarthost: {host: ..., port: auto}})");
     else
-        buffer_add_text(out, "No mail leaves this machine by SMTP: ask its provider to open a port, or use a "
-                             "service's HTTPS interface");
+        buffer_add_text(out, "This machine cannot send mail by SMTP: ask its provider to open a port, or use "
+                             "a sending service's HTTPS API");
 }
 
 static bool is_ill(const struct doctor_run *e)
@@ -200,13 +200,14 @@ static void print(const struct doctor_run *e)
         printf("  %-5u %-12s %-28s %s\n", (unsigned)e->probes[i].port, state_of(&e->probes[i]),
                e->probes[i].host, reason_of(&e->probes[i]));
     if (e->cloud != NULL)
-        printf("this machine\n  runs at %s, which blocks some outgoing ports by default; lifted: %s "
-               "(mailboat ports --explain \"%s\")\n",
+        printf("this machine\n"
+               "  runs at %s, which blocks some outgoing ports by default; unblocked: %s (mailboat ports "
+               "--explain \"%s\")\n",
                e->cloud->name, e->cloud->lifted, e->cloud->name);
     if (e->health.count > 0)
         printf("this server\n");
     if (e->is_auto)
-        printf("  relay.via is auto: mail goes by %s\n", route_of(e));
+        printf("  relay.via is auto: route is %s\n", route_of(e));
     for (size_t i = 0; i < e->health.count; i++) {
         const struct health_item *s = &e->health.items[i];
         printf("  %-5s %-20s %s\n", health_state_name(s), s->what, s->words);
@@ -233,8 +234,9 @@ static void print_json(const struct doctor_run *e)
     json_t *server = json_array();
     for (size_t i = 0; i < e->health.count; i++) {
         const struct health_item *s = &e->health.items[i];
-        json_array_append_new(server, json_pack("{s:s, s:s, s:s, s:s*}", "what", s->what, "state",
-                                                health_state_name(s), "words", s->words, "mend", s->hint));
+        json_array_append_new(server, json_pack("{s:s, s:s, s:s, s:s, s:s*, s:s*}", "what", s->what, "status",
+                                                health_state_name(s), "state", health_former_name(s), "words",
+                                                s->words, "hint", s->hint, "mend", s->hint));
     }
     json_object_set_new(facts, "server", server);
     if (e->is_auto)
@@ -315,10 +317,10 @@ static int run(int argc, char **argv)
     if (!options_read(&doctor_command, argc, argv, rules, &arguments))
         exit_code = EX_USAGE;
     else if (arguments.count > 0)
-        exit_code = command_usage(&doctor_command, "'%s' is one word too many; name a host with --target",
+        exit_code = command_usage(&doctor_command, "unexpected argument '%s'; name a host with --target",
                                   arguments.at[0]);
     else if (targets.count > PROBES_MAX)
-        exit_code = command_usage(&doctor_command, "%d targets are enough", PROBES_MAX);
+        exit_code = command_usage(&doctor_command, "at most %d targets", PROBES_MAX);
     for (size_t i = 0; exit_code == EX_OK && i < targets.count; i++)
         if (!add_target(&e, &read[i], targets.at[i], &error))
             exit_code = command_fail(&doctor_command, &error);
@@ -339,18 +341,23 @@ static int run(int argc, char **argv)
 
 const struct command doctor_command = {
     .name = "doctor",
-    .summary = "can this machine send mail, and what to do if it cannot",
-    .help = "usage: mailboat doctor [--target HOST[:PORT]]... [--json]\n\n"
-            "Tries to reach the ports 25, 587, 465 and 2525 outside at the same time, in six\n"
-            "seconds at most, sees whether this machine stands in a cloud that is known to\n"
-            "block some of them, and says what to do. Nothing is sent, nobody signs in.\n"
-            "Where a server is configured here, its ports, certificate, clock, disk, Dovecot,\n"
-            "mailboxes that are nearly full and each domain's DNS records are looked at too.\n\n"
-            "      --target HOST   tries this server; default: well-known public mail servers\n"
+    .summary = "check whether this machine can send mail, and what to do if it cannot",
+    .help = "usage: mailboat doctor [--target HOST[:PORT]]... [--json]\n"
+            "\n"
+            "Tries to reach ports 25, 587, 465 and 2525 outside this network concurrently, within\n"
+            "six seconds, detects clouds that are known to block some of them, and says\n"
+            "what to do. Sends nothing and does not sign in.\n"
+            "If a server is configured here, its ports, certificate, clock, disk, Dovecot,\n"
+            "mailboxes that are nearly full and each domain's DNS records are checked too.\n"
+            "\n"
+            "      --target HOST   server to try; default: well-known public mail servers\n"
             "  -c, --config FILE   the server's configuration; default /etc/mailboat/mailboat.conf\n"
             "      --ca-file FILE  CA certificates to trust instead of the system's\n"
-            "      --json          facts for programs\n\n"
-            "exit codes: 0 mail can leave by some port, 69 by none, or the server needs mending\n\n"
+            "      --json          print JSON\n"
+            "\n"
+            "exit codes: 0 mail can leave through at least one port; 69 through none, or the\n"
+            "server has a problem\n"
+            "\n"
             "example: mailboat doctor\n",
     .run = run,
 };

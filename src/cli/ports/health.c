@@ -30,11 +30,17 @@
 
 enum { ANSWER_MS = 3000, USER_QUOTA = 6 /* of LIST_USERS' columns */ };
 
-const char *health_state_name(const struct health_item *symptom)
+const char *health_state_name(const struct health_item *item)
+{
+    static const char *const words[] = {[HEALTH_FINE] = "ok", [HEALTH_WORRY] = "warn", [HEALTH_ILL] = "fail"};
+    return words[item->how];
+}
+
+const char *health_former_name(const struct health_item *item)
 {
     static const char *const words[] = {
         [HEALTH_FINE] = "fine", [HEALTH_WORRY] = "look", [HEALTH_ILL] = "mend"};
-    return words[symptom->how];
+    return words[item->how];
 }
 
 static void note(struct health *health, enum health_state how, const char *what, const char *words,
@@ -64,7 +70,7 @@ static const char *connect_to(const struct sockaddr_storage *to, socklen_t lengt
     }
     close(descriptor);
     return problem == 0                                   ? NULL
-           : problem == ECONNREFUSED || problem == ENOENT ? "nobody listens"
+           : problem == ECONNREFUSED || problem == ENOENT ? "no server listens"
                                                           : strerror(problem);
 }
 
@@ -94,10 +100,11 @@ static void examine_lmtp(struct health *health, const struct config *config)
     socklen_t length = lmtp_address(config, &to);
     const char *why = connect_to(&to, length);
     note(health, why == NULL ? HEALTH_FINE : HEALTH_ILL, "LMTP server", why == NULL ? "answers" : why,
-         why == NULL ? NULL
-                     : arena_format(&health->arena,
-                                    "mail waits until one listens at %s: mailboat mailboxes setup --start",
-                                    config->mailboxes.lmtp));
+         why == NULL
+             ? NULL
+             : arena_format(&health->arena,
+                            "mail is deferred until one listens at %s: mailboat mailboxes setup --start",
+                            config->mailboxes.lmtp));
 }
 
 static void examine_ports(struct health *health, const struct config *config)
@@ -139,27 +146,27 @@ static void check_certificate(struct health *health, const struct config *config
     bool self = X509_check_issued(certificate, certificate) == X509_V_OK;
     ASN1_TIME_diff(&days, &seconds, NULL, X509_get0_notAfter(certificate));
     if (days < 0 || seconds < 0)
-        note(health, HEALTH_ILL, "certificate", "is over",
+        note(health, HEALTH_ILL, "certificate", "has expired",
              "get a new one, and reload the server: systemctl reload mailboat");
     else if (X509_check_host(certificate, config->hostname, 0, 0, NULL) != 1)
         note(health, HEALTH_ILL, "certificate",
-             arena_format(&health->arena, "is not for %s", config->hostname),
-             "get one for the name that stands as hostname in the configuration");
+             arena_format(&health->arena, "does not match %s", config->hostname),
+             "get one for the name that is set as hostname in the configuration");
     else if (days < CERTIFICATE_WARN_DAYS)
-        note(health, HEALTH_WORRY, "certificate", arena_format(&health->arena, "ends in %d days", days),
+        note(health, HEALTH_WORRY, "certificate", arena_format(&health->arena, "expires in %d days", days),
              "renew it");
     else if (self)
         note(health, HEALTH_WORRY, "certificate", "is self-signed",
-             "mail programs warn of it: get one from a certificate authority");
+             "mail programs will warn: get one from a certificate authority");
     else
         note(health, HEALTH_FINE, "certificate",
-             arena_format(&health->arena, "is good for %d more days", days), NULL);
+             arena_format(&health->arena, "is valid for %d more days", days), NULL);
 }
 
 static void examine_certificate(struct health *health, const struct config *config)
 {
     if (config->tls.certificate == NULL) {
-        note(health, HEALTH_WORRY, "certificate", "is none configured: a self-signed one is used",
+        note(health, HEALTH_WORRY, "certificate", "not configured; a self-signed one is used",
              "set tls.certificate and tls.key");
         return;
     }
@@ -168,7 +175,7 @@ static void examine_certificate(struct health *health, const struct config *conf
     if (certificate == NULL)
         note(health, HEALTH_ILL, "certificate",
              arena_format(&health->arena, "%s cannot be read", config->tls.certificate),
-             "run this as root, or mend tls.certificate");
+             "run this as root, or fix tls.certificate");
     else
         check_certificate(health, config, certificate);
     X509_free(certificate);
@@ -183,10 +190,10 @@ static void examine_clock(struct health *health)
     struct timex clock = {0};
     int state = adjtimex(&clock);
     if (state == TIME_ERROR || (clock.status & STA_UNSYNC) != 0)
-        note(health, HEALTH_WORRY, "clock", "is not kept by anybody",
-             "let systemd-timesyncd or chrony keep it: a wrong clock breaks TLS and the dates of mail");
+        note(health, HEALTH_WORRY, "clock", "not synchronized",
+             "enable systemd-timesyncd or chrony: a wrong clock breaks TLS and message dates");
     else if (state >= 0)
-        note(health, HEALTH_FINE, "clock", "is kept", NULL);
+        note(health, HEALTH_FINE, "clock", "is synchronized", NULL);
 }
 
 /* Whose the data directory is, and who the server's processes are. */
@@ -206,9 +213,9 @@ static void examine_disk(struct health *health, const struct config *config)
 {
     struct statvfs facts;
     if (statvfs(config->data_dir, &facts) != 0) {
-        note(health, HEALTH_ILL, "data folder",
+        note(health, HEALTH_ILL, "data directory",
              arena_format(&health->arena, "%s: %s", config->data_dir, strerror(errno)),
-             "start the server once: it makes the folder");
+             "start the server once: it creates the directory");
         return;
     }
     unsigned long long free_mib = (unsigned long long)facts.f_bavail * facts.f_frsize >> 20;
@@ -217,12 +224,13 @@ static void examine_disk(struct health *health, const struct config *config)
                                      : (unsigned long long)facts.f_bavail * 100 / facts.f_blocks;
     unsigned long long files = facts.f_files == 0 ? 100
                                                   : (unsigned long long)facts.f_favail * 100 / facts.f_files;
-    const char *words = arena_format(&health->arena, "%llu MiB free in %s (%llu %%), %llu %% of its files",
+    const char *words = arena_format(&health->arena, "%llu MiB free in %s (%llu%%), %llu%% of its inodes",
                                      free_mib, config->data_dir, percent, files);
     if (free_mib < DISK_WARN_MIB || files == 0)
-        note(health, HEALTH_ILL, "disk", words, "make room: mail is not taken while the disk is full");
+        note(health, HEALTH_ILL, "disk", words,
+             "free disk space: no mail is accepted while the disk is full");
     else if (percent < DISK_WARN_PERCENT || files < DISK_WARN_PERCENT)
-        note(health, HEALTH_WORRY, "disk", words, "make room soon");
+        note(health, HEALTH_WORRY, "disk", words, "free disk space soon");
     else
         note(health, HEALTH_FINE, "disk", words, NULL);
 }
@@ -253,10 +261,10 @@ static void examine_mailbox(void *owner, const char *const *columns, size_t coun
         return;
     struct arena *arena = &look->health->arena;
     note(look->health, HEALTH_WORRY, arena_format(arena, "mailbox of %s", columns[0]),
-         arena_format(arena, "is %u %% full", percent),
+         arena_format(arena, "is %u%% full", percent),
          arena_format(
              arena,
-             "it takes no mail when it is full: let its user delete some, or: mailboat user quota %s SIZE",
+             "a full mailbox accepts no mail: have its user delete some, or: mailboat user quota %s SIZE",
              columns[0]));
 }
 
@@ -302,12 +310,12 @@ static void examine_domain(struct health *health, const struct config *config, c
     }
     const char *what = arena_format(&health->arena, "DNS of %s", domain),
                *hint = arena_format(&health->arena,
-                                    "mailboat dns %s --check says what is there and what to set", domain);
+                                    "mailboat dns %s --check shows what exists and what to set", domain);
     if (!asked)
         note(health, HEALTH_ILL, what, arena_format(&health->arena, "%s", error.text),
-             "mend DNS on this machine");
+             "fix DNS on this machine");
     else if (wrong.length == 0)
-        note(health, HEALTH_FINE, what, "has what is needed", NULL);
+        note(health, HEALTH_FINE, what, "has all required records", NULL);
     else
         note(health, dns_lookup_exit_code(lookup) == 0 ? HEALTH_WORRY : HEALTH_ILL, what,
              arena_text(&health->arena, buffer_bytes(&wrong)), hint);

@@ -29,7 +29,9 @@ struct health {
     size_t count;
 };
 
-const char *health_state_name(const struct health_item *symptom); /* "fine", "look", "mend" */
+const char *health_state_name(const struct health_item *item); /* "ok", "warn", "fail" */
+/* Returns what JSON calls the state until release 0.2: "fine", "look", "mend". */
+const char *health_former_name(const struct health_item *item);
 void health_examine(struct health *health, const struct config *config);
 void health_free(struct health *health);
 

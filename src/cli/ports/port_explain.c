@@ -13,7 +13,7 @@
 
 static const char *confidence_words(char confidence)
 {
-    return confidence == 'A'   ? "read on the primary page"
+    return confidence == 'A'   ? "read on the provider's page"
            : confidence == 'B' ? "quoted by others"
                                : "unconfirmed";
 }
@@ -69,12 +69,12 @@ static void print_provider(const struct provider *p)
     struct buffer ports = {0};
     add_ports(&ports, p->starttls, "STARTTLS");
     buffer_add_text(&ports, "; ");
-    add_ports(&ports, p->implicit, "TLS from the first byte");
+    add_ports(&ports, p->implicit, "implicit TLS");
     printf("%s\n", p->name);
     print_list("hosts", p->hosts);
     printf("  ports     %s\n  user name %s\n  password  %s\n", buffer_text(&ports), p->user, p->password);
     if (p->https[0] != '\0')
-        printf("  HTTPS     %s, where every port is blocked\n", p->https);
+        printf("  HTTPS     %s, if every port is blocked\n", p->https);
     if (p->remark[0] != '\0')
         printf("  remark    %s\n", p->remark);
     print_list("addresses", p->domains);
@@ -86,8 +86,10 @@ static void print_network(const struct network *n)
 {
     struct buffer silent = {0};
     add_silent(&silent, n->silent);
-    printf("%s\n  blocks    outgoing %s by default%s%s\n  lifted    %s\n  source    reports of its users and "
-           "its documentation (%s)\n",
+    printf("%s\n"
+           "  blocks    outgoing %s by default%s%s\n"
+           "  unblocked %s\n"
+           "  source    reports of its users and its documentation (%s)\n",
            n->name, buffer_text(&silent), n->remark[0] != '\0' ? "; " : "", n->remark, n->lifted,
            confidence_words(n->confidence));
     buffer_free(&silent);
@@ -104,8 +106,8 @@ static void print_port(const struct port_facts *f)
 static void print_other(const struct port_other *o)
 {
     printf("%u\n  role      submission\n  TLS       %s\n  used by   %s\n  source    %s (%s)\n",
-           (unsigned)o->port, o->tls == CLIENT_TLS_IMPLICIT ? "TLS from the first byte" : "STARTTLS", o->who,
-           o->source, confidence_words(o->confidence));
+           (unsigned)o->port, o->tls == CLIENT_TLS_IMPLICIT ? "implicit TLS" : "STARTTLS", o->who, o->source,
+           confidence_words(o->confidence));
 }
 
 /* ---- for programs ---- */
@@ -265,8 +267,8 @@ bool port_explain(const char *name, bool json, struct error *error)
     json_decref(q.list);
     if (q.told == 0)
         return error_set(error, EX_DATAERR,
-                         "nothing is known of '%.80s'; ask for a port (25, 587, 465, 2525), a provider "
-                         "(sendgrid, gmail ...), a network (digitalocean ...) or all",
+                         "'%.80s' is unknown; use a port (25, 587, 465, 2525), a provider (sendgrid, gmail "
+                         "...), a network (digitalocean ...) or all",
                          name);
     return true;
 }

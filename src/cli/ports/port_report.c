@@ -31,7 +31,7 @@ static const char *mechanisms_text(uint32_t set, char *buffer, size_t size)
 
 static const char *tls_words(enum client_tls tls)
 {
-    return tls == CLIENT_TLS_IMPLICIT ? "TLS from the first byte" : "STARTTLS";
+    return tls == CLIENT_TLS_IMPLICIT ? "implicit TLS" : "STARTTLS";
 }
 
 /* What behind 443 takes mail is told of; a web server there is not. */
@@ -110,13 +110,12 @@ static void add_signature(const struct port_report *report, struct buffer *out)
 static const char *why_best(const struct port_report *report, const struct race_attempt *best)
 {
     if (report->source != NULL && best->port->port == report->order[0])
-        return "it is the one that the domain itself names, and it works";
+        return "the domain itself names it, and it works";
     switch (best->port->port) {
     case 587: return "it is the default for programs that send mail, and it works";
-    case 2525: return "587 does not work from here, 2525 is the way round";
+    case 2525: return "587 does not work from here; 2525 is the alternative";
     case 465: return "neither 587 nor 2525 works from here";
-    case 443:
-        return "no other port works from here, and the server takes mail behind its web port (ALPN smtp)";
+    case 443: return "no other port works from here; the server accepts mail on its web port (ALPN smtp)";
     default: return "it works";
     }
 }
@@ -151,7 +150,7 @@ static void print_problem(const struct race_attempt *a)
     const char *hint = port_verdict_hint(verdict);
     printf("        %s", port_verdict_sentence(verdict));
     if (verdict == PORT_SLOW || verdict == PORT_CLOSED)
-        printf(" in the step %s", client_step_name(a->step));
+        printf(" during %s", client_step_name(a->step));
     if (port_verdict_quotes(verdict) && a->said[0] != '\0')
         printf(" (%s)", a->said);
     printf("%s%s\n", hint[0] != '\0' ? "; " : "", hint);
@@ -171,8 +170,7 @@ static void print_port(const struct port_report *report, const struct race_attem
     if (line->tls_text[0] != '\0')
         printf("        %s, %s, certificate: %s\n", tls_words(a->tls), line->tls_text, line->certificate);
     if (a->capabilities.mechanisms != 0)
-        printf("        sign in by: %s\n",
-               mechanisms_text(a->capabilities.mechanisms, buffer, sizeof buffer));
+        printf("        sign-in: %s\n", mechanisms_text(a->capabilities.mechanisms, buffer, sizeof buffer));
     if (verdict_of(a) != PORT_OPEN)
         print_problem(a);
 }
@@ -260,8 +258,8 @@ static json_t *port_json(const struct port_report *report, const struct race_att
     struct buffer address = {0};
     char buffer[128];
     route_address_text(&address, a->address);
-    json_t *one = json_pack("{s:i, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:s, s:s, s:s, s:s}", "port",
-                            (int)a->port->port, "address", buffer_text(&address), "state",
+    json_t *one = json_pack("{s:i, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:s, s:s, s:s, s:s, s:s}",
+                            "port", (int)a->port->port, "address", buffer_text(&address), "state",
                             port_verdict_state(a->verdict), "verdict", port_verdict_name(verdict), "role",
                             facts != NULL                     ? facts->role
                             : a->port->port == RACE_LAST_PORT ? "submission"
@@ -270,8 +268,8 @@ static json_t *port_json(const struct port_report *report, const struct race_att
                             line->tls_text, "certificate", line->certificate, "auth",
                             mechanisms_text(a->capabilities.mechanisms, buffer, sizeof buffer), "took_ms",
                             (json_int_t)took_ms(a), "step", client_step_name(a->step), "reason",
-                            port_verdict_sentence(verdict), "mend", port_verdict_hint(verdict), "said",
-                            a->said);
+                            port_verdict_sentence(verdict), "hint", port_verdict_hint(verdict), "mend",
+                            port_verdict_hint(verdict), "said", a->said);
     buffer_free(&address);
     return one;
 }

@@ -210,23 +210,27 @@ static int run(int argc, char **argv)
 
 const struct command ports_command = {
     .name = "ports",
-    .summary = "which of 25, 587, 2525 and 465 of a host works from here, and why",
+    .summary = "check which of ports 25, 587, 2525 and 465 of a host work from here, and why",
     .help = "usage: mailboat ports TARGET... [--json] [--watch]\n"
-            "       mailboat ports --explain NAME\n\n"
+            "       mailboat ports --explain NAME\n"
+            "\n"
             "TARGET is a host, a host:port, a URL such as smtp://HOST, or a mail address: then\n"
-            "the domain's own settings are looked up. Examines the ports 25, 587, 2525 and 465\n"
-            "at the same time, in eight seconds at most, and prints for each: its state, how\n"
-            "long it took, TLS, how the certificate was judged, the ways to sign in, and what\n"
-            "is wrong; then which port to use, and why. The last line is the one to paste into\n"
-            "a mail program. Nobody signs in and nothing is sent.\n\n"
-            "      --watch         again every five seconds; tells what changes, until ^C\n"
-            "      --explain NAME  what is known of a port (587), a provider (sendgrid, gmail) or a\n"
+            "the domain's own settings are looked up. Examines ports 25, 587, 2525 and 465\n"
+            "concurrently, within eight seconds, and prints for each: its state, how\n"
+            "long it took, TLS, how the certificate was judged, the sign-in mechanisms, and what\n"
+            "is wrong; then which port to use, and why. Paste the last line into a mail\n"
+            "program. Sends nothing and does not sign in.\n"
+            "\n"
+            "      --watch         repeat every five seconds and report changes, until ^C\n"
+            "      --explain NAME  what is known about a port (587), a provider (sendgrid, gmail) or a\n"
             "                      network (digitalocean), with its source; \"all\" for everything\n"
             "      --deadline S    seconds for each target; default 8\n"
             "      --ca-file FILE  CA certificates to trust instead of the system's\n"
-            "      --json          facts for programs (docs/ports.md has the schema)\n\n"
-            "exit codes: 0 a port can be used, 65 a host that cannot be, 68 there is no such\n"
-            "host, 69 no port works, 75 DNS could not tell, 130 ended by ^C\n\n"
+            "      --json          print JSON (docs/ports.md has the schema)\n"
+            "\n"
+            "exit codes: 0 a port can be used, 65 not a valid host, 68 unknown host, 69 no\n"
+            "port works, 75 temporary DNS failure, 130 ended by ^C\n"
+            "\n"
             "example: mailboat ports smtp.example.net\n",
     .run = run,
 };

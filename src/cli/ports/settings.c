@@ -75,10 +75,10 @@ static bool gather_here(struct settings *settings, const struct config *config, 
     settings->here = true;
     settings->host = bytes_of_text(config->hostname);
     if (!is_hosted(config, settings->domain))
-        return error_set(
-            error, EX_DATAERR,
-            "%.*s is not hosted here; mailboat domain add %.*s makes it so, and --host names another server",
-            BYTES_ARG(settings->domain), BYTES_ARG(settings->domain));
+        return error_set(error, EX_DATAERR,
+                         "%.*s is not hosted here; add it with mailboat domain add %.*s, or name another "
+                         "server with --host",
+                         BYTES_ARG(settings->domain), BYTES_ARG(settings->domain));
     if (dovecot_is_set_up(config)) {
         settings->imap = config->mailboxes.imap;
         settings->imaps = config->mailboxes.imaps;
@@ -102,12 +102,13 @@ static bool gather_elsewhere(struct settings *settings, const char *host, struct
     const struct provider *by = settings->provider != NULL ? settings->provider : &unknown;
     settings->host = settings->provider != NULL && provider_by_host(name) == NULL ? provider_host(by) : name;
     if (settings->host.length == 0)
-        return error_set(error, EX_DATAERR,
-                         "%s has a host for each region; say yours as --host, like %s with the region for *",
-                         by->name, by->hosts);
+        return error_set(
+            error, EX_DATAERR,
+            "%s has a host for each region; use --host with yours, like %s with the region for *", by->name,
+            by->hosts);
     const char *fault = host_fault(settings->host, false);
     if (fault != NULL)
-        return error_set(error, EX_DATAERR, "'%s' is not the name of a host: %s", host, fault);
+        return error_set(error, EX_DATAERR, "'%s' is not a host name: %s", host, fault);
     if (by->fixed_user != NULL)
         settings->user = bytes_of_text(by->fixed_user);
     for (size_t i = 0; i < PROVIDER_PORTS_MAX; i++)
@@ -134,9 +135,8 @@ static bool choose_port(struct settings *settings, const char *text, struct erro
         settings->endpoints[0] = first;
         return true;
     }
-    return error_set(error, EX_DATAERR,
-                     "mail is not submitted on port %s of %.*s; leave --port out for the best", text,
-                     BYTES_ARG(settings->host));
+    return error_set(error, EX_DATAERR, "port %s of %.*s is not for submission; omit --port for the best",
+                     text, BYTES_ARG(settings->host));
 }
 
 /* ---- telling ---- */
@@ -149,7 +149,7 @@ static void print_password(const struct settings *settings, FILE *to, const char
     else
         fprintf(to, "%s%s\n", before,
                 settings->provider != NULL ? settings->provider->password
-                                           : "the one that the server's operator gave you");
+                                           : "the one from the server's operator");
 }
 
 /* Where mail is read: "IMAP        993, TLS from the first octet; 143, STARTTLS". */
@@ -159,7 +159,7 @@ static void print_reading(const char *name, uint16_t implicit, uint16_t starttls
         return;
     printf("%-11s ", name);
     if (implicit != 0)
-        printf("%u, TLS from the first octet (\"SSL/TLS\")", (unsigned)implicit);
+        printf("%u, implicit TLS (\"SSL/TLS\")", (unsigned)implicit);
     if (starttls != 0)
         printf("%s%u, STARTTLS", implicit != 0 ? "; or " : "", (unsigned)starttls);
     printf("\n");
@@ -170,8 +170,7 @@ static void print_page(const struct settings *settings)
     printf("Server      %.*s\n", BYTES_ARG(settings->host));
     for (size_t i = 0; i < settings->endpoint_count; i++)
         printf("%-11s %u, %s\n", i == 0 ? "Port" : "  or", settings->endpoints[i].port,
-               settings->endpoints[i].implicit ? "TLS from the first octet (\"SSL/TLS\")"
-                                               : "STARTTLS (required)");
+               settings->endpoints[i].implicit ? "implicit TLS (\"SSL/TLS\")" : "STARTTLS (required)");
     print_reading("IMAP", settings->imaps, settings->imap);
     print_reading("POP3", settings->pop3s, settings->pop3);
     printf("User name   %.*s\n", BYTES_ARG(settings->user));
@@ -246,7 +245,7 @@ static int usage_of_program(const char *program)
     struct buffer names = {0};
     for (size_t i = 0; i < paste_count; i++)
         buffer_add_format(&names, "%s%s", i == 0 ? "" : ", ", templates[i].name);
-    int exit_code = command_usage(&settings_command, "nothing is known for '%.40s'; --for takes %s", program,
+    int exit_code = command_usage(&settings_command, "unknown program '%.40s'; use one of: %s", program,
                                   buffer_text(&names));
     buffer_free(&names);
     return exit_code;
@@ -257,9 +256,7 @@ static bool read_address(struct settings *settings, const char *text, struct err
 {
     struct address address;
     if (!address_parse(bytes_of_text(text), true, &address) || address.literal || address.quoted)
-        return error_set(error, EX_DATAERR,
-                         "'%.200s' is not a mail address that programs sign in with, like ada@example.org",
-                         text);
+        return error_set(error, EX_DATAERR, "'%.200s' is not a mail address such as ada@example.org", text);
     settings->user = settings->from = bytes_of_text(text);
     settings->domain = address.domain;
     return true;
@@ -296,7 +293,7 @@ static int run(int argc, char **argv)
     if (!options_read(&settings_command, argc, argv, rules, &arguments))
         return EX_USAGE;
     if (arguments.count != 1)
-        return command_usage(&settings_command, "say one ADDRESS");
+        return command_usage(&settings_command, "one ADDRESS is required");
     const struct settings_template *template = wish.program == NULL
                                                    ? NULL
                                                    : settings_templates_find(bytes_of_text(wish.program));
@@ -307,19 +304,23 @@ static int run(int argc, char **argv)
 
 const struct command settings_command = {
     .name = "settings",
-    .summary = "what a program needs to send through this server, ready to paste",
-    .help = "usage: mailboat settings ADDRESS [--for PROGRAM] [--host HOST] [--port N] [--json]\n\n"
+    .summary = "show show what a program needs to send through this server, ready to paste",
+    .help = "usage: mailboat settings ADDRESS [--for PROGRAM] [--host HOST] [--port N] [--json]\n"
+            "\n"
             "Prints what a program needs to send mail as ADDRESS through this server: the\n"
             "facts, or with --for the text to paste. The password is never printed: make one\n"
-            "for each program with mailboat key add ADDRESS.\n\n"
+            "for each program with mailboat key add ADDRESS.\n"
+            "\n"
             "      --for PROGRAM   apple, outlook, thunderbird, wordpress, phpmailer, nodemailer,\n"
             "                      django, python, rails, spring, msmtp, postfix\n"
             "      --host HOST     another server: a host, or a well-known provider's name\n"
             "  -p, --port N        this port instead of the first one\n"
             "  -c, --config FILE   configuration; default /etc/mailboat/mailboat.conf\n"
-            "      --json          for programs\n\n"
-            "exit codes: 0 printed, 64 usage, 65 a wrong address, or its domain is not hosted\n"
-            "here, 78 a wrong configuration\n\n"
+            "      --json          print JSON\n"
+            "\n"
+            "exit codes: 0 printed, 64 usage, 65 invalid address, or its domain is not hosted\n"
+            "here, 78 configuration error\n"
+            "\n"
             "example: mailboat settings ada@example.org --for wordpress\n",
     .run = run,
 };

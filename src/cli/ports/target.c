@@ -65,8 +65,8 @@ bool target_read(struct target *target, const char *said, struct error *error)
     *target = (struct target){0};
     size_t scheme = strip_url(&text);
     if (scheme == SIZE_MAX && bytes_search(text, BYTES("://")) != SIZE_MAX)
-        return error_set(error, EX_DATAERR, "'%s' is not for mail: name a host, or smtp://HOST, smtps://HOST",
-                         said);
+        return error_set(error, EX_DATAERR,
+                         "'%s' is not a mail target; give a host, smtp://HOST or smtps://HOST", said);
     size_t at = bytes_find_last(text, '@');
     if (scheme == SIZE_MAX && at != SIZE_MAX) {
         if (!read_address(target, text, error))
@@ -75,7 +75,7 @@ bool target_read(struct target *target, const char *said, struct error *error)
     }
     split_port(text, &host, &port);
     if (host.length == 0 || host.length >= sizeof target->host)
-        return error_set(error, EX_DATAERR, "'%s' names no host", said);
+        return error_set(error, EX_DATAERR, "'%s' does not name a host", said);
     if ((port.length > 0 || (text.length > 0 && text.at[text.length - 1] == ':')) &&
         (!bytes_to_u64(bytes_first(port, bytes_find(port, ':')), 65535, &number) || number == 0))
         return error_set(error, EX_DATAERR, "'%.*s' in '%s' is not a port: ports are 1 to 65535",
@@ -90,7 +90,7 @@ bool target_read(struct target *target, const char *said, struct error *error)
         return false;
     char ascii[sizeof target->host];
     if (!bytes_is_ascii(host) && !dns_ascii_name(target->host, ascii, sizeof ascii))
-        return error_set(error, EX_DATAERR, "%s is not the name of a host in any script", target->host);
+        return error_set(error, EX_DATAERR, "%s is not a valid host name", target->host);
     if (!bytes_is_ascii(host))
         memcpy(target->host, ascii, sizeof ascii);
     return true;

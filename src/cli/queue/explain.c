@@ -371,13 +371,16 @@ static int run(int argc, char **argv)
 const struct command explain_command = {
     .name = "explain",
     .summary = "the story of a message that waits, and when it is tried again",
-    .help = "usage: mailboat explain ID [--json]\n\n"
+    .help = "usage: mailboat explain ID [--json]\n"
+            "\n"
             "From whom a message came, by which port, with which TLS and account; for each\n"
             "recipient that waits the last attempts, what the other side said, and when the\n"
             "next attempt is made, and why then. What is delivered, returned or removed has\n"
-            "left the queue: for that it says how to find it in the log, and exits with 69.\n\n"
+            "left the queue: for that it says how to find it in the log, and exits with 69.\n"
+            "\n"
             "  -c, --config FILE   configuration; default /etc/mailboat/mailboat.conf\n"
-            "      --json          for programs\n\n"
+            "      --json          print JSON\n"
+            "\n"
             "example: mailboat explain 0q3k9d2m8w00\n",
     .run = run,
 };

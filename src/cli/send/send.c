@@ -191,7 +191,7 @@ static int print_results(const struct client_submission *s, const struct send_op
                                                  : exit_code;
         struct buffer said = {0};
         status_add_said(&said, r->code, r->enhanced, r->text);
-        fprintf(stderr, "mailboat send: %.*s was %s in the step %s: %s\n",
+        fprintf(stderr, "mailboat send: %.*s was %s during %s: %s\n",
                 BYTES_ARG(s->envelope.recipients[i].address),
                 r->outcome == OUTCOME_FAILED ? "refused" : "not taken now", client_step_name(r->step),
                 buffer_text(&said));

@@ -21,14 +21,14 @@ static void print_records(const struct dns_lookup *lookup)
 {
     enum domain_subject before = DOMAIN_SUBJECTS;
     if (lookup->facts.address_count == 0)
-        printf("; %s: this machine has no public address of its own; give the name the one that others see "
-               "(A, AAAA), and ask for its PTR\n",
+        printf("; %s: this machine has no public address; publish A/AAAA for the address that others see, "
+               "and have its PTR set\n",
                lookup->hostname);
     for (size_t i = 0; i < lookup->count; i++) {
         const struct domain_record *record = &lookup->checks[i].record;
         if (record->subject != before && record->subject != SUBJECT_PTR)
             printf("%s; %s: %s%s\n", i == 0 ? "" : "\n", domain_subject_name(record->subject),
-                   domain_subject_use(record->subject), record->needed ? "" : " (better to have)");
+                   domain_subject_use(record->subject), record->needed ? "" : " (recommended)");
         if (record->subject == SUBJECT_PTR)
             printf("; PTR: %s\n; ", domain_subject_use(SUBJECT_PTR));
         print_record(record);
@@ -57,14 +57,14 @@ static void print_findings(const struct dns_lookup *lookup)
         else
             print_record(&check->record);
         if (f->found.length > 0)
-            printf("           there is: %.*s\n", BYTES_ARG(f->found));
+            printf("           found: %.*s\n", BYTES_ARG(f->found));
         if (f->hint.length > 0)
             printf("           %.*s\n", BYTES_ARG(f->hint));
     }
     int exit_code = dns_lookup_exit_code(lookup);
-    printf("-> %s\n", exit_code == EX_OK         ? "all that is needed is there; (missing) is better to have"
-                      : exit_code == EX_TEMPFAIL ? "DNS did not answer everything: try again"
-                                                 : "set what is missing or different");
+    printf("-> %s\n", exit_code == EX_OK ? "all required records exist; (missing) marks recommended ones"
+                      : exit_code == EX_TEMPFAIL ? "some DNS lookups failed; try again later"
+                                                 : "set the records that are missing or different");
 }
 
 static void print_json(const struct dns_lookup *lookup, bool checked)
@@ -82,9 +82,11 @@ static void print_json(const struct dns_lookup *lookup, bool checked)
         if (checked && check->finding.found.length > 0)
             json_object_set_new(one, "found",
                                 json_stringn(check->finding.found.at, check->finding.found.length));
-        if (checked && check->finding.hint.length > 0)
-            json_object_set_new(one, "mend",
-                                json_stringn(check->finding.hint.at, check->finding.hint.length));
+        if (checked && check->finding.hint.length > 0) {
+            json_t *hint = json_stringn(check->finding.hint.at, check->finding.hint.length);
+            json_object_set(one, "mend", hint); /* its name until release 0.2 */
+            json_object_set_new(one, "hint", hint);
+        }
         json_array_append_new(records, one);
     }
     json_t *facts = json_pack("{s:s, s:s, s:b, s:o}", "domain", lookup->domain, "host", lookup->hostname,
@@ -103,7 +105,7 @@ static int print(struct dns_lookup *lookup, const struct config *config, const c
     if (!dns_lookup_list(lookup, config, domain, &error) || (check && !dns_lookup_ask(lookup, &error)))
         return command_fail(&dns_command, &error);
     if (!lookup->hosted)
-        fprintf(stderr, "mailboat dns: %s is not hosted here yet; mailboat domain add %s makes it so\n",
+        fprintf(stderr, "mailboat dns: %s is not hosted here yet; add it with mailboat domain add %s\n",
                 lookup->domain, lookup->domain);
     if (json)
         print_json(lookup, check);
@@ -129,7 +131,7 @@ static int run(int argc, char **argv)
     if (!options_read(&dns_command, argc, argv, rules, &arguments))
         return EX_USAGE;
     if (arguments.count != 1)
-        return command_usage(&dns_command, "say one DOMAIN");
+        return command_usage(&dns_command, "one DOMAIN is required");
     if (!config_load_as_anybody(&config, config_file, &error))
         return command_fail(&dns_command, &error);
     command_end_on_interrupt();
@@ -141,16 +143,20 @@ static int run(int argc, char **argv)
 
 const struct command dns_command = {
     .name = "dns",
-    .summary = "the DNS records that a domain needs, and whether it has them",
-    .help = "usage: mailboat dns DOMAIN [--check] [--json]\n\n"
-            "Prints the DNS records that mail for DOMAIN needs with this server, as a zone file\n"
-            "has them, each with what it is for. With --check asks DNS and says of each whether\n"
-            "it is right, missing or different, what is there, and what to do.\n\n"
-            "      --check         compares with what DNS says\n"
+    .summary = "show the DNS records that a domain needs, and check them",
+    .help = "usage: mailboat dns DOMAIN [--check] [--json]\n"
+            "\n"
+            "Prints the DNS records that mail for DOMAIN needs with this server, in zone file\n"
+            "format, each with its purpose. With --check looks each record up and reports\n"
+            "whether it is right, missing or different, what was found, and what to do.\n"
+            "\n"
+            "      --check         compare with what DNS answers\n"
             "  -c, --config FILE   configuration; default /etc/mailboat/mailboat.conf\n"
-            "      --json          facts for programs\n\n"
-            "exit codes: 0 printed, or all that is needed is right; 65 not a domain; 69 something\n"
-            "needed is missing or different; 75 DNS did not answer; 78 a wrong configuration\n\n"
+            "      --json          print JSON\n"
+            "\n"
+            "exit codes: 0 printed, or all required records are right; 65 not a domain; 69 a required\n"
+            "record is missing or different; 75 DNS did not answer; 78 configuration error\n"
+            "\n"
             "example: mailboat dns example.org --check\n",
     .run = run,
 };

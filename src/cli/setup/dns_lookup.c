@@ -73,9 +73,9 @@ static bool find_facts(struct dns_lookup *lookup, const char *domain, struct err
     struct error unreadable = {0};
     if (host_parse(bytes_of_text(domain), true) != HOST_NAME ||
         !dns_ascii_name(domain, lookup->domain, sizeof lookup->domain))
-        return error_set(error, EX_DATAERR, "'%.200s' is not a domain, like example.org", domain);
+        return error_set(error, EX_DATAERR, "'%.200s' is not a domain such as example.org", domain);
     if (!dns_ascii_name(lookup->config->hostname, lookup->hostname, sizeof lookup->hostname))
-        return error_set(error, EX_CONFIG, "hostname: %s is not a name for DNS", lookup->config->hostname);
+        return error_set(error, EX_CONFIG, "hostname: %s is not a valid DNS name", lookup->config->hostname);
     lookup->facts.domain = bytes_of_text(lookup->domain);
     lookup->facts.hostname = bytes_of_text(lookup->hostname);
     lookup->hosted = is_hosted(lookup->config, lookup->domain);

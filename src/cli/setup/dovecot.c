@@ -40,10 +40,10 @@ static bool check_paths(const struct dovecot *dovecot, const struct config *conf
                 {"the configuration", dovecot->ours}, {"this program", dovecot->program}};
     for (size_t i = 0; i < ARRAY_LENGTH(told); i++)
         if (told[i].path != NULL && !is_plain(told[i].path))
-            return error_set(error, EX_CONFIG,
-                             "%s: '%s' has characters that mean something to Dovecot; choose a path of "
-                             "letters, digits and /._-+,@:=~",
-                             told[i].what, told[i].path);
+            return error_set(
+                error, EX_CONFIG,
+                "%s: '%s' contains characters special to Dovecot; use letters, digits and /._-+,@:=~",
+                told[i].what, told[i].path);
     return true;
 }
 
@@ -63,7 +63,7 @@ bool dovecot_find(struct dovecot *dovecot, const struct config *config, struct e
         DOVECOT_FOLDER_MAX)
         return error_set(
             error, EX_CONFIG,
-            "data_dir: %s is too long for Dovecot's sockets; choose a folder of at most %d characters",
+            "data_dir: %s is too long for Dovecot's sockets; choose a directory of at most %d characters",
             config->data_dir, DOVECOT_FOLDER_MAX - (int)strlen("/dovecot"));
     snprintf(dovecot->config, sizeof dovecot->config, "%s/dovecot.conf", dovecot->folder);
     snprintf(dovecot->lmtp_folder, sizeof dovecot->lmtp_folder, "%s/lmtp", dovecot->folder);
@@ -73,7 +73,7 @@ bool dovecot_find(struct dovecot *dovecot, const struct config *config, struct e
                 snprintf(dovecot->ours, sizeof dovecot->ours, "%s", ours) < (int)sizeof dovecot->ours;
     free(ours);
     if (length <= 0 || !fits)
-        return error_set(error, EX_OSERR, "cannot tell where %s is",
+        return error_set(error, EX_OSERR, "cannot determine the path of %s",
                          length <= 0 ? "this program" : config->file);
     return check_paths(dovecot, config, error);
 }
@@ -334,10 +334,9 @@ bool dovecot_start(const struct dovecot *dovecot, bool *started, struct error *e
     if (run_dovecot(dovecot, *started ? NULL : "reload") == 0)
         return true;
     return error_set(
-        error, EX_UNAVAILABLE, "Dovecot does not %s; it says why above, or in %s/log%s",
+        error, EX_UNAVAILABLE, "Dovecot does not %s; see its messages above, or %s/log%s",
         *started ? "start" : "reload", dovecot->folder,
-        *started ? "; where the ports are taken by the package's own Dovecot: systemctl disable --now dovecot"
-                 : "");
+        *started ? "; if the package's own Dovecot uses the ports: systemctl disable --now dovecot" : "");
 }
 
 bool dovecot_stop(const struct dovecot *dovecot, struct error *error)

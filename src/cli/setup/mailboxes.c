@@ -36,7 +36,7 @@ static void print_json(const struct dovecot *dovecot, const struct config *confi
 static void print_words(const struct dovecot *dovecot, const struct config *config,
                         const struct mailbox_ports *ports, size_t count, bool start, bool started)
 {
-    printf("%s is written: Dovecot serves the mailboxes of %s\n\n", dovecot->config, config->hostname);
+    printf("wrote %s: Dovecot serves the mailboxes of %s\n\n", dovecot->config, config->hostname);
     for (size_t i = 0; i < count; i++)
         if (ports[i].port != 0)
             printf("  %-6s port %u\n", ports[i].name, (unsigned)ports[i].port);
@@ -45,10 +45,10 @@ static void print_words(const struct dovecot *dovecot, const struct config *conf
                ? ""
                : " (mail goes into the Maildirs directly; mailboxes.deliver: lmtp uses it)");
     if (dovecot_is_open_to_all(dovecot, config))
-        printf("Every user of this machine may deliver there; leave mailboxes.lmtp out, and only Mailboat "
-               "may\n");
+        printf("Any local user can deliver through this socket; omit mailboxes.lmtp to restrict it to "
+               "Mailboat\n");
     if (start)
-        printf("Dovecot %s\n", started ? "runs now" : "has read it anew");
+        printf("Dovecot %s\n", started ? "is running" : "has reloaded its configuration");
     else if (dovecot_program() == NULL)
         printf("Dovecot is not installed; on Debian: apt install dovecot-imapd dovecot-pop3d "
                "dovecot-lmtpd\nThen start it: mailboat mailboxes setup --start\n");
@@ -56,8 +56,8 @@ static void print_words(const struct dovecot *dovecot, const struct config *conf
         printf("Start it: mailboat mailboxes setup --start, or %s -F -c %s in a service of your own\n",
                dovecot_program(), dovecot->config);
     if (config->web.port != 0 || config->web.tls_port != 0)
-        printf("A server that runs publishes IMAP and POP3 for mail programs once it is reloaded (SIGHUP; "
-               "systemctl reload mailboat)\n");
+        printf("Reload a running server to publish IMAP and POP3 settings (SIGHUP or systemctl reload "
+               "mailboat)\n");
 }
 
 /* Dovecot reads them from a file that must be there. */
@@ -94,7 +94,7 @@ static bool stop(struct config *config, struct error *error)
     struct dovecot dovecot;
     if (!dovecot_find(&dovecot, config, error) || !dovecot_stop(&dovecot, error))
         return false;
-    printf("Dovecot does not serve the mailboxes any more\n");
+    printf("Dovecot no longer serves the mailboxes\n");
     return true;
 }
 
@@ -116,7 +116,7 @@ static int run(int argc, char **argv)
         return quota_warn(&mailboxes_command, config_file, arguments.at[1], arguments.at[2]);
     bool sets_up = arguments.count == 1 && strcmp(arguments.at[0], "setup") == 0;
     if (!sets_up && !(arguments.count == 1 && strcmp(arguments.at[0], "stop") == 0 && !start))
-        return command_usage(&mailboxes_command, "say: setup, setup --start, or stop");
+        return command_usage(&mailboxes_command, "use one of: setup, setup --start, stop");
     if (!options_config(&mailboxes_command, config_file, &config, &exit_code))
         return exit_code;
     done = sets_up ? set_up(&config, start, json, &error) : stop(&config, &error);
@@ -126,18 +126,22 @@ static int run(int argc, char **argv)
 
 const struct command mailboxes_command = {
     .name = "mailboxes",
-    .summary = "mailboxes by IMAP and POP3, served by Dovecot: setup, stop",
+    .summary = "serve mailboxes by IMAP and POP3 with Dovecot: setup, stop",
     .help = "usage: mailboat mailboxes setup [--start] [--json]\n"
-            "       mailboat mailboxes stop\n\n"
-            "Writes a configuration for Dovecot into the data folder: IMAP and POP3 with the\n"
+            "       mailboat mailboxes stop\n"
+            "\n"
+            "Writes a configuration for Dovecot into the data directory: IMAP and POP3 with the\n"
             "same accounts, passwords and certificate, and LMTP for `mailboxes.deliver: lmtp`.\n"
-            "Ports stand under `mailboxes:` in the configuration. Run it again when that\n"
-            "changes; accounts and passwords need no more than the `user` subcommand.\n\n"
-            "Dovecot itself calls `mailboat mailboxes warn PERCENT ADDRESS` when a mailbox\n"
-            "fills up: it puts a warning into it (see mailboat user quota).\n\n"
+            "Ports are set under `mailboxes:` in the configuration. Run it again when that\n"
+            "changes; changes of accounts and passwords take effect without it.\n"
+            "\n"
+            "Dovecot itself calls `mailboat mailboxes warn PERCENT ADDRESS` when a mailbox is\n"
+            "nearly full: it delivers a warning to it (see mailboat user quota).\n"
+            "\n"
             "  -c, --config FILE   configuration; default /etc/mailboat/mailboat.conf\n"
-            "      --start         and start Dovecot with it, or reload the one that runs\n"
-            "      --json          facts for programs\n\n"
+            "      --start         also start Dovecot with it, or reload the running one\n"
+            "      --json          print JSON\n"
+            "\n"
             "example: mailboat mailboxes setup --start\n",
     .run = run,
 };

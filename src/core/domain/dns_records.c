@@ -10,17 +10,17 @@ static const struct {
     const char *name, *use;
 } subjects[] = {
     [SUBJECT_ADDRESS] = {"address", "where this server is"},
-    [SUBJECT_PTR] = {"PTR", "the address's name: servers refuse mail from addresses without one; the "
+    [SUBJECT_PTR] = {"PTR", "the name of the address: servers reject mail from addresses without one; the "
                             "provider of the address sets it"},
-    [SUBJECT_MX] = {"MX", "where other servers bring mail for the domain"},
+    [SUBJECT_MX] = {"MX", "where other servers deliver mail for the domain"},
     [SUBJECT_SPF] = {"SPF", "who may send for the domain"},
-    [SUBJECT_DMARC] = {"DMARC", "what others do with mail that fails the checks"},
-    [SUBJECT_MTA_STS] = {"MTA-STS", "others bring mail in TLS only; the policy is served at "
+    [SUBJECT_DMARC] = {"DMARC", "what receivers do with mail that fails the checks"},
+    [SUBJECT_MTA_STS] = {"MTA-STS", "other servers deliver only over verified TLS; the policy is served at "
                                     "https://mta-sts.DOMAIN/.well-known/mta-sts.txt"},
-    [SUBJECT_TLS_RPT] = {"TLS-RPT", "where others report TLS that failed"},
-    [SUBJECT_TLSA] = {"TLSA",
-                      "DANE: others check this server's certificate by it; counts in zones with DNSSEC"},
-    [SUBJECT_SRV] = {"SRV", "mail programs find the server and its ports by themselves"},
+    [SUBJECT_TLS_RPT] = {"TLS-RPT", "where other servers report TLS failures"},
+    [SUBJECT_TLSA] =
+        {"TLSA", "DANE: other servers check this server's certificate against it; only in zones with DNSSEC"},
+    [SUBJECT_SRV] = {"SRV", "mail programs find the server and its ports automatically"},
 };
 static_assert(ARRAY_LENGTH(subjects) == DOMAIN_SUBJECTS, "a word for each subject");
 
@@ -283,9 +283,9 @@ static struct domain_finding compare_address(const struct record_comparison *c)
         if (same_address(&address, &c->record->address))
             return finding(c, RECORD_RIGHT, NULL);
     }
-    return finding(
-        c, RECORD_UNSURE,
-        "the name leads to another address than this machine has: right behind NAT, else set the record");
+    return finding(c, RECORD_UNSURE,
+                   "the name resolves to an address that this machine does not have; correct behind NAT, "
+                   "otherwise fix the record");
 }
 
 static struct domain_finding compare_ptr(const struct record_comparison *c)
@@ -293,7 +293,8 @@ static struct domain_finding compare_ptr(const struct record_comparison *c)
     for (size_t i = 0; i < c->said->count; i++)
         if (is_host(c, c->said->records[i].name))
             return finding(c, RECORD_RIGHT, NULL);
-    return finding(c, RECORD_DIFFERENT, "ask the provider of the address to set it to the server's name");
+    return finding(c, RECORD_DIFFERENT,
+                   "ask the provider of the address to set it to the server's host name");
 }
 
 static struct domain_finding compare_mx(const struct record_comparison *c)
@@ -302,7 +303,7 @@ static struct domain_finding compare_mx(const struct record_comparison *c)
         if (is_host(c, c->said->records[i].name))
             return finding(c, RECORD_RIGHT, NULL);
     return finding(c, RECORD_DIFFERENT,
-                   "mail for the domain goes to another server; set the MX record when it shall come here");
+                   "mail for the domain goes to another server; set the MX record to receive it here");
 }
 
 static struct domain_finding compare_srv(const struct record_comparison *c)
@@ -310,7 +311,7 @@ static struct domain_finding compare_srv(const struct record_comparison *c)
     for (size_t i = 0; i < c->said->count; i++)
         if (is_host(c, c->said->records[i].name) && c->said->records[i].port == c->record->port)
             return finding(c, RECORD_RIGHT, NULL);
-    return finding(c, RECORD_DIFFERENT, "mail programs are sent to another server or port");
+    return finding(c, RECORD_DIFFERENT, "mail programs are directed to another server or port");
 }
 
 static struct domain_finding compare_tlsa(const struct record_comparison *c)
@@ -320,12 +321,13 @@ static struct domain_finding compare_tlsa(const struct record_comparison *c)
         if (r->usage == 3 && r->selector == 1 && r->matching == 1 &&
             bytes_equal(r->data, bytes_of(c->facts->key_digest, TLSA_KEY_DIGEST)))
             return finding(c, RECORD_RIGHT,
-                           c->said->secure ? NULL
-                                           : "it counts only in a zone with DNSSEC, and this one has none");
+                           c->said->secure
+                               ? NULL
+                               : "it takes effect only in a zone with DNSSEC, and this zone is not signed");
     }
     return finding(c, RECORD_DIFFERENT,
-                   "it is not for this server's certificate: who checks by DANE brings no mail; publish the "
-                   "new one beside it, and take the old away later");
+                   "it does not match this server's certificate, so senders that check DANE will not "
+                   "deliver; publish the new record beside it, then remove the old one");
 }
 
 /* A text record by what it begins with: there must be one and no second. */
@@ -337,7 +339,8 @@ static struct domain_finding compare_text(const struct record_comparison *c, con
     if (count == 0)
         return (struct domain_finding){RECORD_MISSING, bytes_none(), bytes_none()};
     return count == 1 ? finding(c, RECORD_RIGHT, NULL)
-                      : finding(c, RECORD_DIFFERENT, "there are several, so none counts; leave one");
+                      : finding(c, RECORD_DIFFERENT,
+                                "there are several, which makes all of them invalid; keep exactly one");
 }
 
 /* ---- SPF (RFC 7208), as far as it can be told from the record alone ---- */
@@ -400,12 +403,12 @@ static struct domain_finding compare_spf(const struct record_comparison *c)
             continue;
         enum spf spf = check_spf(c->facts, c->said->records[i].data);
         if (spf == SPF_REFUSES)
-            return finding(
-                c, RECORD_DIFFERENT,
-                "it does not let this server send: add mx, or a: with the server's name, before its \"all\"");
+            return finding(c, RECORD_DIFFERENT,
+                           "it does not allow this server to send: add mx, or a: with the server's name, "
+                           "before its \"all\"");
         if (spf == SPF_MAYBE)
             return finding(c, RECORD_UNSURE,
-                           "whether it lets this server send stands in another record that it includes");
+                           "whether it allows this server to send is in another record that it includes");
     }
     return found;
 }
@@ -415,12 +418,11 @@ struct domain_finding domain_compare(const struct domain_facts *facts, const str
 {
     struct record_comparison c = {facts, record, said, arena};
     if (said->status == DNS_BOGUS)
-        return (struct domain_finding){
-            RECORD_UNKNOWN, bytes_none(),
-            BYTES("DNSSEC says that the answer is forged: mend the zone's signatures")};
+        return (struct domain_finding){RECORD_UNKNOWN, bytes_none(),
+                                       BYTES("DNSSEC validation failed: fix the zone's signatures")};
     if (said->status == DNS_SERVER_FAILURE || said->status == DNS_UNKNOWN)
         return (struct domain_finding){RECORD_UNKNOWN, bytes_none(),
-                                       BYTES("the domain's DNS servers gave no answer")};
+                                       BYTES("the domain's DNS servers did not answer")};
     if (said->count == 0)
         return (struct domain_finding){RECORD_MISSING, bytes_none(), bytes_none()};
     switch (record->subject) {

@@ -267,9 +267,13 @@ static const char style[] =
 
 static void add_head(struct buffer *out, const struct published *p)
 {
-    buffer_add_text(out, "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta "
-                         "name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
-                         "<meta name=\"color-scheme\" content=\"light dark\">\n<title>Mail settings of ");
+    buffer_add_text(out, "<!doctype html>\n"
+                         "<html lang=\"en\">\n"
+                         "<head>\n"
+                         "<meta charset=\"utf-8\">\n"
+                         "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
+                         "<meta name=\"color-scheme\" content=\"light dark\">\n"
+                         "<title>Mail settings for ");
     add_text(out, p->domain);
     buffer_add_format(out, "</title>\n<style>%s</style>\n</head>\n", style);
 }
@@ -306,19 +310,26 @@ static void add_apple(struct buffer *out, const struct published *p)
 void published_page(struct buffer *out, const struct published *p)
 {
     add_head(out, p);
-    buffer_add_text(out, "<body>\n<main>\n<h1>Mail settings of ");
+    buffer_add_text(out, "<body>\n<main>\n<h1>Mail settings for ");
     add_text(out, p->domain);
-    buffer_add_text(out, "</h1>\n<p>Most mail programs find these by themselves. Where one "
-                         "asks:</p>\n<table>\n<tbody>\n<tr><th scope=\"row\">Server</th><td><code>");
+    buffer_add_text(out,
+                    "</h1>\n"
+                    "<p>Most mail programs find these settings automatically. If yours asks, enter:</p>\n"
+                    "<table>\n"
+                    "<tbody>\n"
+                    "<tr><th scope=\"row\">Server</th><td><code>");
     add_text(out, p->hostname);
-    buffer_add_text(out, "</code></td></tr>\n<tr><th scope=\"row\">User name</th><td>the whole mail "
-                         "address</td></tr>\n</tbody>\n</table>\n<h2>Ports</h2>\n");
+    buffer_add_text(out, "</code></td></tr>\n"
+                         "<tr><th scope=\"row\">User name</th><td>the full mail address</td></tr>\n"
+                         "</tbody>\n"
+                         "</table>\n"
+                         "<h2>Ports</h2>\n");
     add_endpoints(out, p);
-    buffer_add_text(out, "<p>If one port is blocked where you are, take the next one for the same purpose; "
-                         "never port 25.</p>\n");
+    buffer_add_text(
+        out,
+        "<p>If a port is blocked where you are, use the next one for the same purpose; never port 25.</p>\n");
     if (published_is_read_here(p))
         add_apple(out, p);
     buffer_add_text(
-        out,
-        "<p class=\"small\">Passwords are never asked for on this page.</p>\n</main>\n</body>\n</html>\n");
+        out, "<p class=\"small\">This page never asks for your password.</p>\n</main>\n</body>\n</html>\n");
 }

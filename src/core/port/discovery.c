@@ -104,7 +104,7 @@ bool discovery_next(struct discovery *d, struct discovery_question *question)
                                           ? provider_by_domain(bytes_of_text(d->domain))
                                           : NULL;
     if (provider != NULL) { /* it publishes what we know, and is spared the question */
-        use_provider(d, provider, "what is known of ");
+        use_provider(d, provider, "the built-in table for ");
         d->done = true;
     }
     if (d->done || d->step >= STEPS)
@@ -216,7 +216,7 @@ static void learn_usual(struct discovery *d)
     keep(d->host, sizeof d->host, bytes_of_text(d->asked));
     keep(d->user, sizeof d->user, bytes_of_text(d->address));
     keep_words(d->source, sizeof d->source, "a guess: ", bytes_of_text(d->domain),
-               " publishes no settings, and this is a usual name");
+               " publishes no settings; this is a customary name");
     d->done = true;
 }
 

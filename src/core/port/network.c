@@ -6,21 +6,23 @@ enum { MOST = BLOCKS_25 | BLOCKS_465 | BLOCKS_587, ALL = MOST | BLOCKS_2525 };
 const struct network networks[] = {
     {"Google Cloud", "gcp,google,google compute engine", "Google Compute Engine,GoogleCloud", BLOCKS_25,
      "never", "", 'B'},
-    {"AWS", "amazon,amazon web services,ec2,lambda", "Amazon EC2,.amazon", BLOCKS_25, "by a form",
-     "25 is throttled rather than shut", 'A'},
+    {"AWS", "amazon,amazon web services,ec2,lambda", "Amazon EC2,.amazon", BLOCKS_25,
+     "through a request form", "25 is throttled rather than blocked", 'A'},
     {"Azure", "microsoft,microsoft azure", "7783-7084-3265-9085-8269-3286-77", BLOCKS_25,
      "by kind of subscription (enterprise agreements)", "since 2017", 'A'},
-    {"DigitalOcean", "digital ocean", "DigitalOcean", MOST, "by a ticket", "older accounts: 25 alone", 'B'},
-    {"Linode", "akamai,akamai cloud", "Linode,Akamai", MOST, "by a ticket", "", 'A'},
+    {"DigitalOcean", "digital ocean", "DigitalOcean", MOST, "through a support ticket",
+     "older accounts: 25 alone", 'B'},
+    {"Linode", "akamai,akamai cloud", "Linode,Akamai", MOST, "through a support ticket", "", 'A'},
     {"Scaleway", "", "Scaleway", MOST, "after identification", "", 'A'},
-    {"Hetzner Cloud", "hetzner", "Hetzner", BLOCKS_25 | BLOCKS_465, "after the first month, by a request", "",
+    {"Hetzner Cloud", "hetzner", "Hetzner", BLOCKS_25 | BLOCKS_465, "after the first month, on request", "",
      'B'},
-    {"Oracle Cloud", "oracle,oci", "OracleCloud", BLOCKS_25, "by a ticket of a paid account", "", 'B'},
-    {"Vultr", "", "Vultr", BLOCKS_25, "by a ticket, often refused", "", 'B'},
+    {"Oracle Cloud", "oracle,oci", "OracleCloud", BLOCKS_25, "through a support ticket of a paid account", "",
+     'B'},
+    {"Vultr", "", "Vultr", BLOCKS_25, "through a support ticket, often refused", "", 'B'},
     {"Render", "render free plan", "", MOST, "on a paid plan", "the free plan", 'B'},
     {"Railway", "", "", ALL, "on a larger plan", "small plans", 'B'},
-    {"Cloudzy", "", "", ALL, "by a ticket", "", 'B'},
-    {"home networks", "home,isp,at&t,verizon,comcast,cox", "", BLOCKS_25, "by some providers, when asked",
+    {"Cloudzy", "", "", ALL, "through a support ticket", "", 'B'},
+    {"home networks", "home,isp,at&t,verizon,comcast,cox", "", BLOCKS_25, "by some providers, on request",
      "AT&T, Verizon, Comcast, Cox and many more", 'B'},
 };
 const size_t network_count = ARRAY_LENGTH(networks);
@@ -143,9 +145,9 @@ static bool is_telling(unsigned silent, unsigned answers, const struct provider 
 static void add_https(struct buffer *out, const struct provider *provider)
 {
     if (provider != NULL && provider->https[0] != '\0')
-        buffer_add_format(out, "%s takes mail at https://%s", provider->name, provider->https);
+        buffer_add_format(out, "%s accepts mail at https://%s", provider->name, provider->https);
     else
-        buffer_add_text(out, "a sending service takes mail by its own interface");
+        buffer_add_text(out, "a sending service accepts mail through its HTTPS API");
 }
 
 /* Ports besides the four, which hardly anybody blocks by name. */
@@ -169,17 +171,16 @@ void network_explain(const struct port_pattern *pattern, const struct provider *
 {
     unsigned silent = pattern->silent & offered_by(provider), answers = pattern->answers & ~silent;
     if (silent == BLOCKS_25) {
-        buffer_add_format(out,
-                          "%s25 is silent: nearly every cloud and home network blocks it, and nobody needs "
-                          "it to submit mail",
-                          answers != 0 ? "only " : "");
+        buffer_add_format(
+            out, "%s25 is silent: nearly every cloud and home network blocks it; submission does not need it",
+            answers != 0 ? "only " : "");
         return;
     }
     if (silent == 0 || !is_telling(silent, answers, provider) || count_like(silent, answers) == 0)
         return;
     if (silent == ALL)
-        buffer_add_text(
-            out, "all four are silent: there is no mail server, or this network lets no mail out, as ");
+        buffer_add_text(out, "all four are silent: either there is no mail server, or this network blocks "
+                             "outgoing mail, like ");
     else {
         add_ports(out, silent);
         buffer_add_text(out, is_several(silent) ? " are silent" : " is silent");
@@ -198,7 +199,7 @@ void network_explain(const struct port_pattern *pattern, const struct provider *
         buffer_add_text(out, "; most of them let 2525 through");
         return;
     }
-    buffer_add_text(out, "; the way out is HTTPS: ");
+    buffer_add_text(out, "; use HTTPS: ");
     add_https(out, provider);
     add_other_ports(out, provider);
 }

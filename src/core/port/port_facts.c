@@ -4,16 +4,17 @@
 const struct port_facts port_facts[4] = {
     {25, "relay between servers", CLIENT_TLS_OPPORTUNISTIC, "STARTTLS", "smtp, registered",
      "most clouds and home networks block it outgoing, since infected machines sent spam through it",
-     "never submit mail through it; programs use 587", "RFC 5321, RFC 3207; the networks' own pages", 'A'},
+     "never use it for submission; programs use 587", "RFC 5321, RFC 3207; the networks' own pages", 'A'},
     {587, "submission", CLIENT_TLS_REQUIRED, "STARTTLS", "submission, registered (RFC 6409)",
      "some clouds and hotel networks", "the default for programs that send mail", "RFC 6409", 'A'},
     {2525, "submission", CLIENT_TLS_REQUIRED, "STARTTLS",
      "registered to another service (ms-v-worlds), not to mail; an agreement among providers",
-     "hardly anybody, except networks that block all four", "where 587 is blocked",
-     "the providers' own pages", 'A'},
-    {465, "submission", CLIENT_TLS_IMPLICIT, "TLS from the first byte",
-     "submissions, registered again (RFC 8314)", "some clouds",
-     "as good as 587 where the program speaks TLS from the first byte (often called SSL)", "RFC 8314", 'A'},
+     "few networks, except those that block all four", "where 587 is blocked", "the providers' own pages",
+     'A'},
+    {465, "submission", CLIENT_TLS_IMPLICIT, "implicit TLS", "submissions, registered again (RFC 8314)",
+     "some clouds",
+     "as good as 587 for programs that use implicit TLS (TLS from the first byte; often called SSL/TLS)",
+     "RFC 8314", 'A'},
 };
 
 const struct port_other port_others[] = {
@@ -22,14 +23,14 @@ const struct port_other port_others[] = {
     {588, CLIENT_TLS_REQUIRED, "Mailjet, where 587 is blocked", "dev.mailjet.com", 'B'},
     {8025, CLIENT_TLS_REQUIRED, "SMTP2GO, where 587 is blocked", "developers.smtp2go.com", 'A'},
     {80, CLIENT_TLS_REQUIRED,
-     "SMTP2GO and Mailjet, where only the web's ports are open; a web proxy on the way breaks it",
+     "SMTP2GO and Mailjet, where only web ports are open; a web proxy on the path breaks it",
      "developers.smtp2go.com", 'A'},
     {2465, CLIENT_TLS_IMPLICIT, "Amazon SES and Resend, where 465 is blocked",
      "docs.aws.amazon.com/ses, resend.com/docs", 'A'},
     {8465, CLIENT_TLS_IMPLICIT, "SMTP2GO, where 465 is blocked", "developers.smtp2go.com", 'A'},
     {443, CLIENT_TLS_IMPLICIT,
-     "SMTP2GO, where only the web's ports are open; Mailboat and mox beside their web servers, for who "
-     "offers ALPN smtp",
+     "SMTP2GO, where only web ports are open; Mailboat and mox beside their web servers, for clients that "
+     "offer ALPN smtp",
      "developers.smtp2go.com", 'A'},
     {0, CLIENT_TLS_REQUIRED, "", "", 'A'},
 };

@@ -25,7 +25,7 @@ struct provider {
     const char *mx;              /* where the MX of domains hosted there point to: suffixes */
     const char *https;           /* its API: the way out when every port is blocked, or "" */
     const char *remark, *source;
-    /* 'A' read on the primary page, 'B' quoted by others, 'C' unconfirmed */
+    /* 'A' read on the provider's page, 'B' quoted by others, 'C' unconfirmed */
     char confidence;
 };
 

@@ -490,7 +490,7 @@ static void explain_port(const struct race *race, const struct race_attempt *a, 
     else
         buffer_add_text(out, port_verdict_sentence(a->verdict));
     if (a->verdict == PORT_SLOW || a->verdict == PORT_CLOSED || a->verdict == PORT_SILENT)
-        buffer_add_format(out, " in the step %s", client_step_name(a->step));
+        buffer_add_format(out, " during %s", client_step_name(a->step));
     if (port_verdict_quotes(a->verdict) && a->said[0] != '\0')
         buffer_add_format(out, " (%s)", a->said);
 }
@@ -501,7 +501,7 @@ void race_explain(const struct race *race, struct buffer *out)
     const struct race_port *winner = best != NULL ? best->port : NULL;
     bool first = true;
     if (best != NULL)
-        buffer_add_format(out, "port %u was chosen", (unsigned)winner->port);
+        buffer_add_format(out, "port %u selected", (unsigned)winner->port);
     else
         buffer_add_text(out, "no port works");
     for (size_t p = 0; p < race->options.port_count && &race->options.ports[p] != winner; p++) {
@@ -516,6 +516,6 @@ void race_explain(const struct race *race, struct buffer *out)
     if (best != NULL && first)
         buffer_add_text(out, ": it is the first choice and it works");
     if (best != NULL && best->tls_mismatch)
-        buffer_add_format(out, "; against the custom it speaks %s there",
-                          best->tls == CLIENT_TLS_IMPLICIT ? "TLS from the first byte" : "STARTTLS");
+        buffer_add_format(out, "; note: it uses %s there, contrary to convention",
+                          best->tls == CLIENT_TLS_IMPLICIT ? "implicit TLS" : "STARTTLS");
 }

@@ -268,7 +268,7 @@ static void on_timeout(void *owner)
     }
     if (!connection->route.reached && !handshaking && delivery_step(&connection->delivery) == STEP_CONNECT)
         relay_route_silent(connection);
-    snprintf(why, sizeof why, "timed out: no answer in the step %s",
+    snprintf(why, sizeof why, "timed out during %s",
              client_step_name(handshaking ? STEP_TLS : delivery_step(&connection->delivery)));
     lose(connection, handshaking, TLS_LOSS_SILENT, why);
     run(connection);

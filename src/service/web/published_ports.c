@@ -37,7 +37,7 @@ static void keep_open(const uint16_t *configured, uint16_t *published, size_t co
         if (answers != was)
             log_event(answers ? LOG_EVENT_INFO : LOG_EVENT_WARN,
                       answers ? "port_published" : "port_not_published", LOG_U64("port", configured[i]),
-                      LOG_TEXT("reason", answers ? "it answers again" : "it does not answer"));
+                      LOG_TEXT("reason", answers ? "the port answers again" : "the port does not answer"));
     }
     memcpy(published, open, count * sizeof *published);
 }
@@ -51,7 +51,7 @@ void published_ports_answered(struct web *web, struct bytes closed)
         any = any || (web->configured.implicit[i] != 0 && !is_listed(closed, web->configured.implicit[i]));
     if (!any && closed.length > 0) {
         log_event(LOG_EVENT_WARN, "ports_not_examined", LOG_BYTES("ports", closed),
-                  LOG_TEXT("reason", "none of them answers from this machine: all stay published"));
+                  LOG_TEXT("reason", "no port answers from this machine: all stay published"));
         closed = bytes_none();
     }
     keep_open(web->configured.starttls, web->facts.starttls, CONFIG_STARTTLS_PORTS, closed);

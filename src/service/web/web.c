@@ -161,8 +161,9 @@ static enum MHD_Result give(struct web *web, struct MHD_Connection *connection, 
         address = bytes_of_text(buffer);
     bool needs_address = form == FORM_POX || form == FORM_APPLE;
     if (form == FORM_APPLE && !published_is_read_here(&web->facts))
-        return send_text(connection, MHD_HTTP_NOT_FOUND,
-                         "Apple's profile needs a server to read mail from, and this one has none yet.\n");
+        return send_text(
+            connection, MHD_HTTP_NOT_FOUND,
+            "A profile for Apple Mail needs IMAP or POP3, which this server does not offer yet.\n");
     bool known = (!needs_address || bytes_find(address, '@') != SIZE_MAX) &&
                  facts_for(web, address, host_of(connection), &facts);
     if (known)
@@ -173,8 +174,8 @@ static enum MHD_Result give(struct web *web, struct MHD_Connection *connection, 
                                  ? send_answer(connection, MHD_HTTP_OK, pages[page].type, buffer_bytes(&out))
                                  : send_text(connection, MHD_HTTP_NOT_FOUND,
                                              needs_address && address.length == 0
-                                                 ? "Say ?emailaddress=you@your.domain\n"
-                                                 : "This domain's mail is not here.\n");
+                                                 ? "Use ?emailaddress=you@your.domain\n"
+                                                 : "This server does not host that domain.\n");
     buffer_free(&out);
     return result;
 }
@@ -202,8 +203,7 @@ static enum MHD_Result on_request(void *owner, struct MHD_Connection *connection
         return MHD_YES;
     }
     if (!gets && !posts)
-        return send_text(connection, MHD_HTTP_METHOD_NOT_ALLOWED,
-                         "Only GET, HEAD and POST are known here.\n");
+        return send_text(connection, MHD_HTTP_METHOD_NOT_ALLOWED, "Only GET, HEAD and POST are supported.\n");
     if (request->too_large)
         return send_text(connection, MHD_HTTP_CONTENT_TOO_LARGE, "Too large.\n");
     for (size_t i = 0; i < ARRAY_LENGTH(pages); i++) {
@@ -212,7 +212,7 @@ static enum MHD_Result on_request(void *owner, struct MHD_Connection *connection
         if ((below || bytes_is_nocase(wanted, pages[i].path)) && (gets || pages[i].form == FORM_POX))
             return give(listener->web, connection, i, path, request);
     }
-    return send_text(connection, MHD_HTTP_NOT_FOUND, "There is nothing here.\n");
+    return send_text(connection, MHD_HTTP_NOT_FOUND, "Not found.\n");
 }
 
 static void on_completed(void *owner, struct MHD_Connection *connection, void **context,
@@ -291,7 +291,7 @@ static bool start_listener(struct web *web, struct web_listener *listener, bool 
         MHD_OPTION_ARRAY, in_tls ? tls : clear, MHD_OPTION_END);
     if (listener->daemon == NULL)
         return error_set(error, EX_UNAVAILABLE, "the web service cannot start%s",
-                         in_tls ? "; is the certificate in tls.certificate fit for it?" : "");
+                         in_tls ? "; is the certificate in tls.certificate suitable?" : "");
     const union MHD_DaemonInfo *info = MHD_get_daemon_info(listener->daemon, MHD_DAEMON_INFO_EPOLL_FD);
     timer_start(&listener->timer, web->child->loop, go_on, listener);
     watch_start(&listener->watch, web->child->loop, info->epoll_fd, true, false, on_ready, listener);
@@ -320,8 +320,9 @@ static bool listen_on(const char *text, uint16_t port, int *listening, struct er
         six->sin6_port = htons(port);
         length = sizeof *six;
     } else {
-        return error_set(error, EX_CONFIG,
-                         "web.address: %s is not an address; write 0.0.0.0, :: or one of this machine", text);
+        return error_set(
+            error, EX_CONFIG,
+            "web.address: %s is not an IP address; use 0.0.0.0, :: or an address of this machine", text);
     }
     *listening = socket(address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (*listening >= 0 && setsockopt(*listening, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) == 0 &&
