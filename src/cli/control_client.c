@@ -18,10 +18,11 @@ enum { ANSWER_TIMEOUT_MS = 60 * 1000 };
 static bool not_there(const char *folder, const char *path, struct error *error)
 {
     if (errno == EACCES || errno == EPERM)
-        return error_set_errno(error, EX_NOPERM, "cannot ask the running server at %s", path);
+        return error_set_errno(error, EX_NOPERM, "cannot reach the running server at %s", path);
     if (store_sqlite_owner(folder) == 0)
-        return error_set(error, EX_UNAVAILABLE, "no server runs on %s: start it with mailboat serve", folder);
-    return error_set_errno(error, EX_UNAVAILABLE, "cannot ask the running server at %s", path);
+        return error_set(error, EX_UNAVAILABLE, "no server is running on %s; start it with mailboat serve",
+                         folder);
+    return error_set_errno(error, EX_UNAVAILABLE, "cannot reach the running server at %s", path);
 }
 
 static bool connect_to(struct control_client *control, const char *folder, const char *name,
@@ -91,7 +92,7 @@ static bool ask(struct control_client *control, enum ipc_kind kind, const void *
     int attached = -1;
     enum channel_news news = CHANNEL_EMPTY;
     if (!send_all(control, kind, asked, deadline_ms))
-        return error_set(error, EX_UNAVAILABLE, "the server does not listen any more");
+        return error_set(error, EX_UNAVAILABLE, "the server is no longer listening");
     while ((news = channel_receive(&control->channel, &heard, answer, &attached)) == CHANNEL_EMPTY)
         if (!wait_ready(control, POLLIN, deadline_ms))
             break;
@@ -101,9 +102,9 @@ static bool ask(struct control_client *control, enum ipc_kind kind, const void *
         return true;
     if (news == CHANNEL_CLOSED)
         return error_set(error, EX_TEMPFAIL,
-                         "the server gave no answer: it ended, has too many other askers, or is of another "
-                         "version (see its log)");
-    return error_set(error, EX_TEMPFAIL, "the server gave no answer in %d s; look at its log",
+                         "the server did not answer: it ended, has too many control clients, or is of "
+                         "another version (see its log)");
+    return error_set(error, EX_TEMPFAIL, "the server did not answer within %d s; see its log",
                      ANSWER_TIMEOUT_MS / 1000);
 }
 

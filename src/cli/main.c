@@ -22,7 +22,8 @@ const struct command *const commands[] = {
 
 static int print_help(void)
 {
-    printf("mailboat: carries mail from port to port\n\nusage: mailboat COMMAND [--help]\n\n");
+    printf("mailboat: a mail server and client that picks the port that works\n\nusage: mailboat COMMAND "
+           "[--help]\n\n");
     for (size_t i = 0; commands[i] != NULL; i++)
         printf("  %-10s %s\n", commands[i]->name, commands[i]->summary);
     return EX_OK;
@@ -72,7 +73,7 @@ int main(int argc, char **argv)
         if (strcmp(argv[1], commands[i]->name) == 0)
             return run(commands[i], argc - 1, argv + 1);
     struct error error;
-    error_set(&error, EX_USAGE, "there is no command '%s' (see: mailboat --help)", argv[1]);
+    error_set(&error, EX_USAGE, "unknown command '%s' (see: mailboat --help)", argv[1]);
     fprintf(stderr, "mailboat: %s\n", error.text);
     return error.exit_code;
 }

@@ -43,7 +43,7 @@ static bool take_value(const struct command *command, const struct option_rule *
         return true;
     }
     if (list->count == OPTION_LIST_MAX) {
-        command_usage(command, "--%s is there more than %d times", rule->name, OPTION_LIST_MAX);
+        command_usage(command, "--%s: at most %d times", rule->name, OPTION_LIST_MAX);
         return false;
     }
     list->at[list->count++] = value;
@@ -74,7 +74,7 @@ static bool read_flag(const struct command *command, int argc, char **argv, int 
         return true;
     }
     if (!has_value && *at + 1 >= argc) {
-        command_usage(command, "%s needs a value", text);
+        command_usage(command, "%s requires a value", text);
         return false;
     }
     return take_value(command, rule, has_value ? value : argv[++*at]);
@@ -92,7 +92,7 @@ bool options_read(const struct command *command, int argc, char **argv, const st
             if (!read_flag(command, argc, argv, &i, rules))
                 return false;
         } else if (arguments->count == ARGUMENTS_MAX) {
-            command_usage(command, "more than %d arguments", ARGUMENTS_MAX);
+            command_usage(command, "at most %d arguments", ARGUMENTS_MAX);
             return false;
         } else {
             arguments->at[arguments->count++] = argv[i];
@@ -221,9 +221,9 @@ static bool ask_twice(struct buffer *out, struct error *error)
     bool got = ask("New password: ", out) && ask("Once more: ", &again);
     bool same = got && bytes_equal(buffer_bytes(out), buffer_bytes(&again));
     options_wipe(&again);
-    return same || error_set(error, EX_DATAERR,
-                             got ? "the two passwords are not the same; nothing was changed"
-                                 : "no password was given");
+    return same ||
+           error_set(error, EX_DATAERR,
+                     got ? "the passwords do not match; nothing was changed" : "no password was given");
 }
 
 static bool read_password_file(const char *file, struct buffer *out, struct error *error)
@@ -247,7 +247,8 @@ bool options_password(const struct command *command, const char *file, struct bu
                                    "no password on standard input: its first line is the password");
     if (got &&
         (out->length == 0 || out->length > PASSWORD_MAX || bytes_find(buffer_bytes(out), '\0') != SIZE_MAX))
-        got = error_set(&error, EX_DATAERR, "a password has 1 to %d octets, and no NUL", PASSWORD_MAX);
+        got = error_set(&error, EX_DATAERR, "a password must be 1 to %d bytes long, without NUL",
+                        PASSWORD_MAX);
     if (!got) {
         options_wipe(out);
         *exit_code = command_fail(command, &error);

@@ -47,8 +47,8 @@ static bool check_file(const struct config_reader *reader, const char *path, con
     if (file == NULL || reader->as_anybody || access(file, R_OK) == 0)
         return true;
     return config_read_fail(reader, said_at(reader, path),
-                            "%s: cannot read %s (%s); give a file that is there, or leave the key out", path,
-                            file, strerror(errno));
+                            "%s: cannot read %s (%s); give a file that exists, or omit the key", path, file,
+                            strerror(errno));
 }
 
 static bool check_tls(const struct config_reader *reader)
@@ -57,7 +57,7 @@ static bool check_tls(const struct config_reader *reader)
     if ((config->tls.certificate == NULL) != (config->tls.key == NULL))
         return config_read_fail(reader,
                                 said_at(reader, config->tls.key == NULL ? "tls.certificate" : "tls.key"),
-                                "tls.certificate and tls.key belong together; give both or neither");
+                                "tls.certificate and tls.key require each other; set both or neither");
     return check_file(reader, "tls.certificate", config->tls.certificate) &&
            check_file(reader, "tls.key", config->tls.key);
 }
@@ -89,9 +89,9 @@ static bool check_relay(const struct config_reader *reader)
                                     config->relay.routes[i].via == RELAY_AUTO ? "auto" : "smarthost");
     bool loopback = host != NULL && host_is_loopback(bytes_of_text(host));
     if ((int)config->relay.smarthost.tls == SMARTHOST_TLS_NONE && !loopback)
-        return config_read_fail(
-            reader, said_at(reader, "relay.smarthost.tls"),
-            "relay.smarthost.tls: none is for a smarthost on loopback alone; use starttls or implicit");
+        return config_read_fail(reader, said_at(reader, "relay.smarthost.tls"),
+                                "relay.smarthost.tls: none is allowed only for a smarthost on loopback; use "
+                                "starttls or implicit");
     const char *secrets[] = {config->relay.smarthost.password_file, config->relay.smarthost.password_command,
                              config->relay.smarthost.token_command};
     static const char *const names[] = {"relay.smarthost.password_file", "relay.smarthost.password_command",
@@ -101,13 +101,13 @@ static bool check_relay(const struct config_reader *reader)
         if (secrets[i] != NULL && said != NULL)
             return config_read_fail(
                 reader, said_at(reader, names[i]),
-                "relay.smarthost: give one of password_file, password_command and token_command");
+                "relay.smarthost: set only one of password_file, password_command and token_command");
         said = secrets[i] != NULL ? names[i] : said;
     }
     if ((config->relay.smarthost.user == NULL) != (said == NULL))
         return config_read_fail(reader, said_at(reader, said == NULL ? "relay.smarthost.user" : said),
                                 "relay.smarthost: user and password_file (or password_command, or "
-                                "token_command) belong together");
+                                "token_command) require each other");
     return check_file(reader, "relay.ca_file", config->relay.ca_file) &&
            check_file(reader, "resolver.trust_anchor", config->resolver.trust_anchor) &&
            check_password(reader);
@@ -139,7 +139,7 @@ static bool check_send_as(const struct config_reader *reader)
         if (bytes_find(account, '@') == SIZE_MAX || bytes_find(rest, '@') == SIZE_MAX ||
             bytes_find(rest, ' ') != SIZE_MAX)
             return config_read_fail(reader, said_at(reader, "submission.send_as"),
-                                    "submission.send_as: '%s' is not an account and an address; write: "
+                                    "submission.send_as: '%s' is not an account and an address; use: "
                                     "ada@example.org *@example.org",
                                     config->submission.send_as[i]);
     }
@@ -188,7 +188,7 @@ static bool check_mailboxes(const struct config_reader *reader)
     if (!bytes_starts_nocase(lmtp, "unix:"))
         return read_lmtp_address(config, lmtp) ||
                config_read_fail(reader, said,
-                                "mailboxes.lmtp: '%s' is neither a socket nor an address; write "
+                                "mailboxes.lmtp: '%s' is neither a socket nor an address; use "
                                 "unix:/run/dovecot/lmtp, or 127.0.0.1:24",
                                 config->mailboxes.lmtp);
     config->mailboxes.lmtp_at.path = config->mailboxes.lmtp + strlen("unix:");
@@ -196,8 +196,8 @@ static bool check_mailboxes(const struct config_reader *reader)
                 (strcmp(config->mailboxes.lmtp, ours) == 0 && config->mailboxes.deliver != DELIVER_LMTP);
     return (config->mailboxes.lmtp_at.path[0] == '/' && fits) ||
            config_read_fail(reader, said,
-                            "mailboxes.lmtp: '%s' is not a socket; write unix: and its path, %d octets at "
-                            "most: unix:/run/dovecot/lmtp",
+                            "mailboxes.lmtp: '%s' is not a socket; use unix: and its path, at most %d bytes: "
+                            "unix:/run/dovecot/lmtp",
                             config->mailboxes.lmtp, SOCKET_PATH_MAX);
 }
 
@@ -222,7 +222,7 @@ bool config_complete(struct config_reader *reader)
     }
     if (config->data_dir[0] != '/')
         return config_read_fail(reader, said_at(reader, "data_dir"),
-                                "data_dir: '%s' must be a whole path, from / on", config->data_dir);
+                                "data_dir: '%s' must be an absolute path", config->data_dir);
     if (config->queue.first_ms > config->queue.max_ms)
         return config_read_fail(reader, said_at(reader, "queue.retry.first"),
                                 "queue.retry: first is longer than max");

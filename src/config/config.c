@@ -30,7 +30,7 @@ static bool read_key(struct config_reader *reader, const yaml_node_t *name, cons
     const struct config_key *key = &config_keys[i];
     void *at = (char *)reader->config + key->offset;
     if (reader->seen[i] != NULL)
-        return config_read_fail(reader, name, "%s is said twice", key->path);
+        return config_read_fail(reader, name, "duplicate key %s", key->path);
     reader->seen[i] = value;
     if (key->type == KEY_LIST)
         return config_read_list(reader, value, key, at);
@@ -47,13 +47,13 @@ static bool read_key(struct config_reader *reader, const yaml_node_t *name, cons
 static bool read_group(struct config_reader *reader, const yaml_node_t *node, const char *prefix)
 {
     if (node->type != YAML_MAPPING_NODE)
-        return config_read_fail(reader, node, "%s keys are wanted here", prefix);
+        return config_read_fail(reader, node, "expected %s keys", prefix);
     for (const yaml_node_pair_t *pair = node->data.mapping.pairs.start; pair < node->data.mapping.pairs.top;
          pair++) {
         const yaml_node_t *name = yaml_document_get_node(reader->document, pair->key);
         const yaml_node_t *value = yaml_document_get_node(reader->document, pair->value);
         if (name->type != YAML_SCALAR_NODE)
-            return config_read_fail(reader, name, "a key is wanted here");
+            return config_read_fail(reader, name, "expected a key");
         char *path = arena_format(&reader->config->arena, "%s%.*s", prefix,
                                   BYTES_ARG(bytes_first(config_read_text(name), 200)));
         size_t i = 0;
@@ -97,9 +97,9 @@ static bool parse(struct config *config, const char *name, struct bytes text, bo
     yaml_parser_t parser;
     *config = (struct config){0};
     if (text.length > FILE_SIZE_MAX)
-        return error_set(error, EX_CONFIG, "%s:1: the file is larger than %d octets", name, FILE_SIZE_MAX);
+        return error_set(error, EX_CONFIG, "%s:1: the file is larger than %d bytes", name, FILE_SIZE_MAX);
     if (!yaml_memory_parser(&parser, text))
-        return error_set(error, EX_OSERR, "%s: there is no memory to read it", name);
+        return error_set(error, EX_OSERR, "%s: out of memory", name);
     struct config_reader reader = {.config = config, .name = name, .error = error, .as_anybody = as_anybody};
     config->file = arena_text(&config->arena, bytes_of_text(name));
     bool read = read_document(&reader, &parser);
@@ -139,7 +139,7 @@ static bool load(struct config *config, const char *file, bool as_anybody, struc
     *config = (struct config){0};
     if (opened < 0)
         return error_set(error, EX_CONFIG,
-                         "%s: cannot read the configuration (%s); make it, or name another with --config",
+                         "%s: cannot read the configuration (%s); create it, or name another with --config",
                          name, strerror(errno));
     bool failed = !read_text(opened, &text);
     close(opened);

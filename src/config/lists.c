@@ -12,7 +12,7 @@ static bool is_list(const struct config_reader *reader, const yaml_node_t *node,
                     size_t *count)
 {
     if (node->type != YAML_SEQUENCE_NODE)
-        return config_read_fail(reader, node, "%s: a list is wanted: [one, two]", key->path);
+        return config_read_fail(reader, node, "%s: expected a list: [one, two]", key->path);
     *count = (size_t)(node->data.sequence.items.top - node->data.sequence.items.start);
     return *count <= key->max || config_read_fail(reader, node, "%s: at most %llu entries", key->path,
                                                   (unsigned long long)key->max);
@@ -62,18 +62,18 @@ static bool complete_listener(const struct config_reader *reader, const yaml_nod
     if (!tls_said)
         listener->tls = listener->port == 465 ? TLS_IMPLICIT : TLS_STARTTLS;
     if (listener->role == ROLE_LOCAL)
-        return config_read_fail(
-            reader, node,
-            "listeners: role local is for the socket in the data folder alone; use relay or submission");
+        return config_read_fail(reader, node,
+                                "listeners: role local is reserved for the socket in the data directory; use "
+                                "relay or submission");
     if (listener->address != NULL && !host_is_ipv4(bytes_of_text(listener->address)) &&
         !host_is_ipv6(bytes_of_text(listener->address)))
         return config_read_fail(reader, node, "listeners: address %s is not an IP address",
                                 listener->address);
     if (listener->role == ROLE_SUBMISSION && listener->tls == TLS_NONE)
-        return config_read_fail(reader, node,
-                                "listeners: submission on port %u without TLS would send passwords in clear; "
-                                "use starttls or implicit",
-                                (unsigned)listener->port);
+        return config_read_fail(
+            reader, node,
+            "listeners: submission on port %u without TLS would expose passwords; use starttls or implicit",
+            (unsigned)listener->port);
     return true;
 }
 
@@ -82,7 +82,7 @@ static bool read_entry(const struct config_reader *reader, const yaml_node_t *no
                        const struct config_key *keys, size_t count, void *into, bool *said)
 {
     if (node->type != YAML_MAPPING_NODE)
-        return config_read_fail(reader, node, "%s: each is a group of keys: {%s: ...}", list, keys[0].path);
+        return config_read_fail(reader, node, "%s: expected a list of maps: {%s: ...}", list, keys[0].path);
     for (const yaml_node_pair_t *pair = node->data.mapping.pairs.start; pair < node->data.mapping.pairs.top;
          pair++) {
         const yaml_node_t *name = yaml_document_get_node(reader->document, pair->key);
@@ -94,9 +94,9 @@ static bool read_entry(const struct config_reader *reader, const yaml_node_t *no
         if (i == count)
             return name->type == YAML_SCALAR_NODE
                        ? config_read_fail_unknown(reader, name, keys, count, "")
-                       : config_read_fail(reader, name, "%s: a key is wanted", list);
+                       : config_read_fail(reader, name, "%s: expected a key", list);
         if (said[i])
-            return config_read_fail(reader, name, "%s is said twice", keys[i].path);
+            return config_read_fail(reader, name, "duplicate key %s", keys[i].path);
         said[i] = true;
         void *at = (char *)into + keys[i].offset;
         if (keys[i].type == KEY_LIST ? !config_read_list(reader, value, &keys[i], at)
@@ -152,17 +152,18 @@ static bool complete_route(const struct config_reader *reader, const yaml_node_t
     if (!said[DOMAIN])
         return config_read_fail(
             reader, node,
-            "relay.routes: the domain is missing: {domain: example.com, ...}; * means all others");
+            "relay.routes: the domain is missing: {domain: example.com, ...}; * is for all others");
     if (!bytes_is(name, "*") && (!host_is_name(name, true) || host_is_ipv4(name)))
         return config_read_fail(
-            reader, node, "relay.routes: '%s' is not a domain; write example.com, \"*.example.com\" or \"*\"",
+            reader, node, "relay.routes: '%s' is not a domain; use example.com, \"*.example.com\" or \"*\"",
             route->domain);
     if (said[VIA] && said[HOST])
-        return config_read_fail(reader, node, "relay.routes: %s: give host or via, not both", route->domain);
+        return config_read_fail(reader, node, "relay.routes: %s: host and via exclude each other",
+                                route->domain);
     if ((said[PORT] || said[TLS]) && !said[HOST])
-        return config_read_fail(reader, node, "relay.routes: %s: %s is for a route with host%s",
+        return config_read_fail(reader, node, "relay.routes: %s: %s requires a route with host%s",
                                 route->domain, said[PORT] ? "port" : "tls",
-                                said[TLS] ? "; for MX hosts there is relay.tls" : "");
+                                said[TLS] ? "; for MX hosts use relay.tls" : "");
     char *lower = arena_text(&reader->config->arena, domain);
     for (char *c = lower; *c != '\0'; c++)
         *c = ascii_lower(*c);
@@ -222,8 +223,8 @@ static bool complete_local_user(const struct config_reader *reader, const yaml_n
     for (size_t i = 0; i < user->sender_count; i++)
         if (!is_sender_pattern(bytes_of_text(user->senders[i])))
             return config_read_fail(reader, node,
-                                    "submission.local.users: %s: '%s' is not a sender; write "
-                                    "shop@example.org, \"*@example.org\" or \"*\"",
+                                    "submission.local.users: %s: '%s' is not a sender; use shop@example.org, "
+                                    "\"*@example.org\" or \"*\"",
                                     user->user, user->senders[i]);
     return true;
 }
@@ -263,7 +264,7 @@ static bool read_domain(const struct config_reader *reader, const yaml_node_t *n
     struct bytes text = node->type == YAML_SCALAR_NODE ? config_read_text(node) : bytes_none();
     if (!bytes_is(text, "*") && (!host_is_name(text, true) || host_is_ipv4(text)))
         return config_read_fail(
-            reader, node, "%s: '%.*s' is not a domain name; write {example.com: dane}, and * for all others",
+            reader, node, "%s: '%.*s' is not a domain name; use {example.com: dane}, and * for all others",
             key->path, BYTES_ARG(bytes_first(text, 80)));
     char *lower = arena_text(&reader->config->arena, text);
     for (char *c = lower; *c != '\0'; c++)
@@ -277,8 +278,8 @@ bool config_read_tls(const struct config_reader *reader, const yaml_node_t *node
 {
     struct config *config = reader->config;
     if (node->type != YAML_MAPPING_NODE)
-        return config_read_fail(reader, node,
-                                "%s: domains with their policies are wanted: {example.com: dane}", key->path);
+        return config_read_fail(reader, node, "%s: expected domains with their policies: {example.com: dane}",
+                                key->path);
     size_t count = (size_t)(node->data.mapping.pairs.top - node->data.mapping.pairs.start);
     if (count > key->max)
         return config_read_fail(reader, node, "%s: at most %llu entries", key->path,
@@ -294,7 +295,7 @@ bool config_read_tls(const struct config_reader *reader, const yaml_node_t *node
             return false;
         if (value->type != YAML_SCALAR_NODE)
             return config_read_fail(reader, value,
-                                    "%s: one word is wanted for %s: dane, verify, encrypt, may, none or auto",
+                                    "%s: expected one value for %s: dane, verify, encrypt, may, none or auto",
                                     key->path, entry->domain);
         if (!config_read_choice(reader, value, key, &wish))
             return false;

@@ -51,7 +51,7 @@ bool secret_file_read(const char *key, const char *file, struct buffer *out, str
         return error_set(error, EX_CONFIG, "%s: the first line of %s is longer than %d bytes", key, file,
                          SECRET_FILE_LINE_MAX);
     return bytes_find(buffer_bytes(out), '\0') == SIZE_MAX ||
-           error_set(error, EX_CONFIG, "%s: the first line of %s has a NUL in it; is it a text file?", key,
+           error_set(error, EX_CONFIG, "%s: the first line of %s contains NUL; is it a text file?", key,
                      file);
 }
 

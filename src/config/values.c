@@ -73,8 +73,8 @@ bool config_read_fail_unknown(const struct config_reader *reader, const yaml_nod
     if (best.length > 0)
         return config_read_fail(reader, node, "unknown key '%s%.*s'; did you mean '%.*s'?", prefix,
                                 BYTES_ARG(bytes_first(said, 80)), BYTES_ARG(best));
-    return config_read_fail(reader, node, "unknown key '%s%.*s'; see mailboat.conf(5) for those there are",
-                            prefix, BYTES_ARG(bytes_first(said, 80)));
+    return config_read_fail(reader, node, "unknown key '%s%.*s'; mailboat.conf(5) lists all keys", prefix,
+                            BYTES_ARG(bytes_first(said, 80)));
 }
 
 /* ---- values ---- */
@@ -114,7 +114,7 @@ bool config_duration(struct bytes text, uint64_t *value)
 static bool fail_bounds(const struct config_reader *reader, const yaml_node_t *node,
                         const struct config_key *key)
 {
-    return config_read_fail(reader, node, "%s: %.*s is out of bounds; from %llu to %llu%s", key->path,
+    return config_read_fail(reader, node, "%s: %.*s is out of range: %llu to %llu%s", key->path,
                             BYTES_ARG(bytes_first(config_read_text(node), 80)), (unsigned long long)key->min,
                             (unsigned long long)key->max,
                             key->type == KEY_SIZE       ? " octets"
@@ -125,8 +125,8 @@ static bool fail_bounds(const struct config_reader *reader, const yaml_node_t *n
 static bool read_number(const struct config_reader *reader, const yaml_node_t *node,
                         const struct config_key *key, void *at)
 {
-    static const char *const forms[] = {[KEY_SIZE] = "a size like 50MiB",
-                                        [KEY_DURATION] = "a time like 30s, 5m, 4h or 5d",
+    static const char *const forms[] = {[KEY_SIZE] = "a size such as 50MiB",
+                                        [KEY_DURATION] = "a time such as 30s, 5m, 4h or 5d",
                                         [KEY_NUMBER] = "a whole number",
                                         [KEY_PORT] = "a port number",
                                         [KEY_PORT_AUTO] = "auto, or a port number"};
@@ -181,8 +181,8 @@ bool config_read_choice(const struct config_reader *reader, const yaml_node_t *n
         }
         buffer_add_format(&all, "%s%s", i == 0 ? "" : ", ", key->choices[i]);
     }
-    config_read_fail(reader, node, "%s: '%.*s' is none of: %s", key->path, BYTES_ARG(bytes_first(text, 80)),
-                     buffer_text(&all));
+    config_read_fail(reader, node, "%s: '%.*s' is not one of: %s", key->path,
+                     BYTES_ARG(bytes_first(text, 80)), buffer_text(&all));
     buffer_free(&all);
     return false;
 }
@@ -203,12 +203,12 @@ static bool read_text(const struct config_reader *reader, const yaml_node_t *nod
 {
     struct bytes text = config_read_text(node);
     if (text.length == 0 || bytes_has_control(text))
-        return config_read_fail(reader, node, "%s: a text is wanted", key->path);
+        return config_read_fail(reader, node, "%s: expected a string", key->path);
     if (key->type == KEY_HOST) {
         enum host_kind kind = host_parse(text, true);
         if (kind == HOST_IMPOSSIBLE_ADDRESS)
-            return config_read_fail(reader, node, "%s: %.*s looks like an address, but is none", key->path,
-                                    BYTES_ARG(bytes_first(text, 80)));
+            return config_read_fail(reader, node, "%s: %.*s looks like an IP address but is not valid",
+                                    key->path, BYTES_ARG(bytes_first(text, 80)));
         if (kind == HOST_INVALID)
             return config_read_fail(reader, node, "%s: '%.*s' is not a host name: %s", key->path,
                                     BYTES_ARG(bytes_first(text, 80)), host_fault(text, true));
@@ -221,8 +221,7 @@ bool config_read_scalar(const struct config_reader *reader, const yaml_node_t *n
                         const struct config_key *key, void *at)
 {
     if (node->type != YAML_SCALAR_NODE)
-        return config_read_fail(reader, node, "%s: one value is wanted here, not a list or a group of keys",
-                                key->path);
+        return config_read_fail(reader, node, "%s: expected a single value, not a list or a map", key->path);
     switch (key->type) {
     case KEY_TEXT:
     case KEY_HOST: return read_text(reader, node, key, at);

@@ -188,7 +188,7 @@ static void log_death(const struct supervised *child, int status)
               LOG_U64("pid", child->pid), LOG_U64("signal", WIFSIGNALED(status) ? WTERMSIG(status) : 0),
               LOG_U64("exit_code", WIFEXITED(status) ? WEXITSTATUS(status) : 0),
               LOG_U64("restart_ms", child->backoff_ms), LOG_TEXT("call", call),
-              LOG_TEXT("reason", call[0] == '\0' ? "" : "a system call that its seal does not allow"));
+              LOG_TEXT("reason", call[0] == '\0' ? "" : "a system call that its sandbox does not allow"));
 }
 
 /* Restarted at once the first time, then ever later while it keeps dying. */

@@ -271,10 +271,8 @@ bool data_dir_is_passable(const struct config *config, struct error *error)
         return false;
     folder_close(&data);
     return data.closed[0] == '\0' ||
-           error_set(
-               error, EX_NOPERM,
-               "the server's processes cannot pass through %s: chmod o+x it, or keep data_dir elsewhere",
-               data.closed);
+           error_set(error, EX_NOPERM, "the server's users cannot enter %s; chmod o+x it, or move data_dir",
+                     data.closed);
 }
 
 bool data_dir_certificate(struct config *config, bool *made, struct error *error)
@@ -330,7 +328,7 @@ bool data_dir_act_in(const char *folder, struct error *error)
         return false;
     return access(folder, X_OK) == 0 ||
            error_set_errno(error, EX_NOPERM,
-                           "%s belongs to user %s, who cannot get there; chmod o+x the folders above it",
+                           "%s belongs to user %s, who cannot reach it; chmod o+x the directories above it",
                            folder, folder_owner_name(facts.st_uid));
 }
 

@@ -114,9 +114,10 @@ static bool fail_bind(const struct config_listener *facts, struct error *error)
     char holder[128];
     if (errno == EADDRINUSE) {
         describe_holder(facts->port, holder, sizeof holder);
-        return error_set(error, EX_UNAVAILABLE,
-                         "port %u on %s is taken%s; stop it, or give another port under listeners",
-                         (unsigned)facts->port, where, holder);
+        return error_set(
+            error, EX_UNAVAILABLE,
+            "port %u on %s is already in use%s; stop that program, or choose another port under listeners",
+            (unsigned)facts->port, where, holder);
     }
     if (errno == EACCES)
         return error_set(

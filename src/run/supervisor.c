@@ -195,7 +195,7 @@ static void begin_reload(struct supervisor *s)
         return;
     if (!swap_config(s, &error)) {
         log_event(LOG_EVENT_ERROR, "reload_failed", LOG_TEXT("reason", error.text),
-                  LOG_TEXT("mend", "the configuration of before stays in force"));
+                  LOG_TEXT("mend", "the previous configuration stays in effect"));
         return;
     }
     log_event(LOG_EVENT_INFO, "reloading", LOG_TEXT("config", s->config.file));
@@ -356,8 +356,9 @@ static void log_what_is_missing(const struct supervisor *s)
         log_event(LOG_EVENT_WARN, "users_missing", LOG_BYTES("reason", buffer_bytes(&s->users_warning)),
                   LOG_TEXT("mend", USERS_HINT));
     if (!sandbox_has_landlock())
-        log_event(LOG_EVENT_WARN, "no_landlock",
-                  LOG_TEXT("reason", "the kernel has no Landlock: seccomp alone seals the processes"));
+        log_event(
+            LOG_EVENT_WARN, "no_landlock",
+            LOG_TEXT("reason", "the kernel has no Landlock; processes are sandboxed with seccomp only"));
     if (geteuid() == 0 && !sandbox_can_change_root())
         log_event(
             LOG_EVENT_WARN, "no_empty_root",

@@ -58,7 +58,7 @@ struct account {
     struct bytes password; /* its hash, as crypt(3) writes it */
     bool disabled;
     struct bytes forward; /* where mail goes on to; empty: nowhere */
-    bool keeps;           /* and a copy stays */
+    bool keeps;           /* keeping a copy */
     bool away;            /* there is an answer for absences, whether its time is now or not */
     bool has_quota;       /* of its own; else the configuration's holds */
     uint64_t quota;       /* octets that the mailbox may hold; 0: no limit */

@@ -131,7 +131,7 @@ static bool check_schema(struct accounts *accounts, bool writable, struct error 
     if (earlier)
         return error_set(error, EX_TEMPFAIL,
                          "%s is of an earlier version of Mailboat; mailboat user list, or the next start of "
-                         "the server, brings it up to date",
+                         "the server, upgrades it",
                          accounts->path);
     if (version != SCHEMA_VERSION || !ours)
         return error_set(error, EX_DATAERR,

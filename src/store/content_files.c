@@ -98,7 +98,7 @@ static bool take_lock(struct content_files *files, const char *folder, struct er
     if (fcntl(files->lock, F_OFD_SETLK, &lock) != 0) {
         long owner = store_sqlite_owner(folder);
         return error_set(error, EX_TEMPFAIL,
-                         "the queue in %s is in use by process %ld: one server at a time may write it",
+                         "the queue in %s is in use by process %ld: only one server can use it at a time",
                          folder, owner);
     }
     char text[NAME_SIZE];

@@ -106,13 +106,12 @@ static bool check_version(struct sqlite_store *sqlite, enum store_access access,
         return error_set(error, EX_DATAERR, "%s is not Mailboat's queue: move it away", sqlite->path);
     if (*version < 1 || *version > SCHEMA_VERSION)
         return error_set(error, EX_DATAERR,
-                         "%s has the form of another Mailboat (%d; this one reads %d): run that version",
+                         "%s has schema version %d, this version reads %d; run the matching Mailboat",
                          sqlite->path, *version, SCHEMA_VERSION);
     if (*version < SCHEMA_VERSION && access == STORE_READ)
-        return error_set(
-            error, EX_TEMPFAIL,
-            "%s has the form of an earlier Mailboat: restart the server, which brings it up to date",
-            sqlite->path);
+        return error_set(error, EX_TEMPFAIL,
+                         "%s has the schema of an earlier version; restart the server, which upgrades it",
+                         sqlite->path);
     return true;
 }
 

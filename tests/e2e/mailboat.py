@@ -170,7 +170,7 @@ class Mailboat:
         self.process = None
         until(lambda: self.log[-1:] == ["(end of log)"])
         forbidden = self.lines("child_died", " call=")
-        assert self.may_break_the_seal or not forbidden, "a process made a system call that its seal does not allow:\n" + "\n".join(forbidden)
+        assert self.may_break_the_seal or not forbidden, "a process made a system call that its sandbox does not allow:\n" + "\n".join(forbidden)
         return code
 
     def ended(self):

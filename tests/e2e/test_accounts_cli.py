@@ -156,7 +156,7 @@ def test_two_different_passwords_change_nothing(accounts):
     terminal.wait_for(b"Once more: ")
     terminal.type(b"two\n")
     status, rest = terminal.end()
-    assert os.waitstatus_to_exitcode(status) == 65 and b"not the same" in rest
+    assert os.waitstatus_to_exitcode(status) == 65 and b"the passwords do not match" in rest
     assert accounts.listed("user") == []
 
 
@@ -382,7 +382,7 @@ def test_a_person_s_word_on_the_queue_counts_when_no_server_runs(mailboat):
     assert again.returncode == 65 and again.stderr.count("\n") == 1 and last in again.stderr
     done = server.cli("queue", "remove", "all", "--json")
     assert json.loads(done.stdout) == {"recipients": 2 * (count - 1)} and done.stderr == ""
-    assert "Nothing waits" in server.cli("queue", "list").stdout
+    assert "The queue is empty." in server.cli("queue", "list").stdout
     assert len({path.stat().st_uid for path in [server.data / "queue", *(server.data / "queue").rglob("*")]}) == 1
     server.start()  # and a server takes it up again
     server.stop()

@@ -241,7 +241,7 @@ def test_many_local_users_together_leave_room(crowd, start):
 
 # ---- the web's ports ----
 
-@pytest.mark.parametrize("in_tls", [False, True], ids=["in clear", "TLS"])
+@pytest.mark.parametrize("in_tls", [False, True], ids=["without TLS", "TLS"])
 def test_a_crowd_at_the_web_keeps_nobody_out(crowd, start, in_tls):
     ports = {"port": free_port(socket.AF_INET6), "tls_port": free_port(socket.AF_INET6)}
     server = start(web=f"web: {{address: '2001:db8::25', port: {ports['port']}, tls_port: {ports['tls_port']}}}\n")

@@ -182,7 +182,7 @@ def guess_once(client, user):
 def test_a_guesser_is_locked_and_an_operator_sees_and_undoes_it(mailboat):
     server = mailboat()
     server.add_user(USER, PASSWORD)
-    assert "nobody is locked" in server.cli("user", "locks").stdout
+    assert "no client or user is locked out" in server.cli("user", "locks").stdout
     assert guess_much(server, USER, "127.0.0.7", 8) == [535] * 6 + [454] * 2  # PLAIN
     assert guess(server, USER, PASSWORD, ("127.0.0.7", 0)) == 454
     assert guess(server, USER, PASSWORD) == 235  # nobody else is
@@ -385,7 +385,7 @@ def test_who_finds_all_places_at_auth_taken_waits(mailboat):
     with pytest.raises(subprocess.TimeoutExpired):
         asking.wait(1)
     held.pop().close()
-    assert "nobody is locked" in asking.communicate(timeout=60)[0] and asking.returncode == 0
+    assert "no client or user is locked out" in asking.communicate(timeout=60)[0] and asking.returncode == 0
     for one in held:
         one.close()
     many = [threading.Thread(target=lambda: codes.append(check_password(server, USER, PASSWORD))) for _ in range(80)]

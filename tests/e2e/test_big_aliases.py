@@ -275,7 +275,7 @@ def test_what_leads_nowhere_is_refused_and_nothing_is_changed(server):
     refused(server, "x@foreign.example", ADA, code=65, says="mailboat domain add foreign.example")
     refused(server, "@example.org", "nobody@example.org", code=65, says="circle")
     refused(server, LIST, "--from", "-", code=65, says="line 3: 'what'", text_input=f"# people\n{ADA}\nwhat\n")
-    refused(server, LIST, "--from", "-", code=65, says="names nobody", text_input="\n")
+    refused(server, LIST, "--from", "-", code=65, says="has no addresses", text_input="\n")
     refused(server, LIST, "--from", "/nowhere/at-all", code=66, says="/nowhere/at-all")
     refused(server, LIST, "all+tag@example.org", code=65, says="circle")
 

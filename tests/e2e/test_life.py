@@ -160,7 +160,7 @@ def test_a_folder_that_the_processes_cannot_reach_is_named(certificates, tmp_pat
     server.write_config()
     done = run("serve", "--config", server.config, check=False, timeout=30)
     assert done.returncode == os.EX_NOPERM
-    assert done.stderr.count("\n") == 1 and f"{shut}: chmod o+x" in done.stderr
+    assert done.stderr.count("\n") == 1 and f"cannot enter {shut}; chmod o+x" in done.stderr
 
 
 def test_sigterm_drains(mailboat):

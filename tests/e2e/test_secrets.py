@@ -296,7 +296,7 @@ def test_a_forbidden_call_ends_a_process_and_the_log_names_it(mailboat, board, r
                     client.sendmail("bob@elsewhere.net", [USER], f"Subject: number {count}\r\n\r\nhi\r\n")
             except (OSError, smtplib.SMTPException):
                 pass
-            server.wait_log("child_died", f"role={role}", "signal=31", "call=chroot", "its seal does not allow", count=count)
+            server.wait_log("child_died", f"role={role}", "signal=31", "call=chroot", "its sandbox does not allow", count=count)
     assert len(server.lines("child_died", f"role={role}")) == 3
     until(lambda: server.processes().get(role, [victim]) != [victim])
     until(lambda: try_to_send(server, "at last"))

@@ -285,9 +285,9 @@ def test_more_recipients_than_the_server_takes_at_once(tmp_path, certificates):
 @pytest.mark.parametrize("arguments, message, code, words", [
     (["-i", f"{USER}\nBcc: bob@example.org"], "", 64, "line break"),
     (["-i", "-fme\r@example.org", USER], "", 64, "line break"),
-    (["-i"], "", 64, "nobody to send to"),
+    (["-i"], "", 64, "no recipients"),
     (["-Z", USER], "", 64, "-Z"),
-    (["-f"], "", 64, "-f needs a value"),
+    (["-f"], "", 64, "-f requires a value"),
     (["-bd"], "", 64, "mailboat serve"),
     (["-t"], "Subject: x\n\n", 65, "no recipient"),
     (["-t"], "To: a lot of words\n\n", 65, "not a mail address"),
@@ -568,7 +568,7 @@ def test_nul_in_what_a_program_says_is_kept(server, running):
 
 def test_nul_in_a_header_is_told(server):
     done = server.programs.send("-t", message=NUL_BODY.replace(b"output", b"out\0put"), check=65)
-    assert done.stderr == "mailboat sendmail: the header of the message has a NUL octet; remove it\n", done.stderr
+    assert done.stderr == "mailboat sendmail: the message header contains a NUL byte; remove it\n", done.stderr
 
 
 def test_nul_in_a_file_to_send_is_encoded(server, tmp_path):

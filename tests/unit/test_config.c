@@ -191,7 +191,7 @@ static void each_type_has_its_words(void **state)
     REFUSED(BASE "listeners: 25\n", 2, "listeners", "list");
     REFUSED(BASE "relay: {tls: dane}\n", 2, "relay.tls", "example.com");
     REFUSED(BASE "relay: {tls: {a.example: dnae}}\n", 2, "dnae", "dane");
-    REFUSED(BASE "relay: {tls: {a.example: [dane]}}\n", 2, "a.example", "one word");
+    REFUSED(BASE "relay: {tls: {a.example: [dane]}}\n", 2, "a.example", "one value");
     REFUSED(BASE "relay:\n  tls: {192.0.2.1: dane}\n", 3, "192.0.2.1", "domain");
     REFUSED(BASE "relay: {tls: {a.example: dane, A.Example: may}}\n", 2, "a.example", "twice");
     REFUSED(BASE "resolver: {dnssec: perhaps}\n", 2, "perhaps", "required");

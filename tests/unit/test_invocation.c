@@ -154,8 +154,8 @@ static void what_is_wrong_is_said(void **state)
     refused("sendmail -Z a", "-Z");
     refused("sendmail -tZ a", "-Z");
     refused("sendmail --config x a", "-C FILE");
-    refused("sendmail -f", "-f needs a value");
-    refused("sendmail -ti -F", "-F needs a value");
+    refused("sendmail -f", "-f requires a value");
+    refused("sendmail -ti -F", "-F requires a value");
     refused("sendmail -bd", "mailboat serve");
     refused("sendmail -bt", "-bt");
     refused("sendmail -oex a", "-oex");

@@ -45,10 +45,10 @@ static bool read_line(struct alias_targets *targets, struct bytes line, const ch
     bool fine = accounts_canonical(&canonical, line);
     buffer_free(&canonical);
     if (!fine)
-        return error_set(
-            error, EX_DATAERR,
-            "%s, line %zu: '%.*s' is not a mail address; the form is ada@example.org, one a line", file,
-            number, BYTES_ARG(bytes_first(line, 100)));
+        return error_set(error, EX_DATAERR,
+                         "%s, line %zu: '%.*s' is not a mail address; expected one address per line, such as "
+                         "ada@example.org",
+                         file, number, BYTES_ARG(bytes_first(line, 100)));
     add_target(targets, line);
     return true;
 }
@@ -66,7 +66,7 @@ static bool read_targets(struct alias_targets *targets, const char *file, struct
     if (fine && ferror(from) != 0)
         fine = error_set_errno(error, EX_IOERR, "cannot read %s", name);
     if (fine && targets->count == 0)
-        fine = error_set(error, EX_DATAERR, "%s names nobody: one address a line", name);
+        fine = error_set(error, EX_DATAERR, "%s has no addresses; expected one address per line", name);
     free(line);
     if (from != NULL && !is_input)
         fclose(from);
@@ -81,10 +81,9 @@ static void say_done(const char *address, const struct alias_targets *targets, s
         printf("%s: %s %.*s\n", address, add ? "its mail goes to" : "its mail no longer goes to",
                BYTES_ARG(targets->at[0]));
     else if (added < targets->count)
-        printf("%s: its mail goes to %zu more; %zu were there already\n", address, added,
-               targets->count - added);
+        printf("%s: added %zu targets; %zu existed already\n", address, added, targets->count - added);
     else
-        printf("%s: its mail goes to %zu more\n", address, added);
+        printf("%s: added %zu targets\n", address, added);
 }
 
 static int change(const char *config_file, const char *address, const struct alias_targets *targets, bool add)
@@ -148,7 +147,7 @@ static int run(int argc, char **argv)
         return EX_USAGE;
     const char *verb = arguments.count > 0 ? arguments.at[0] : "";
     if (from != NULL && strcmp(verb, "add") != 0)
-        return command_usage(&alias_command, "--from goes with add alone");
+        return command_usage(&alias_command, "--from is only for add");
     if (arguments.count == 1 && strcmp(verb, "list") == 0)
         return listing_accounts(&alias_command, config_file, LIST_ALIASES, columns, ARRAY_LENGTH(columns),
                                 json);
@@ -156,25 +155,29 @@ static int run(int argc, char **argv)
         return add(config_file, from, &arguments);
     if ((arguments.count == 2 || arguments.count == 3) && strcmp(verb, "remove") == 0)
         return remove_target(config_file, &arguments);
-    return command_usage(&alias_command, "say: add ADDRESS TARGET..., remove ADDRESS [TARGET], or list");
+    return command_usage(&alias_command, "use one of: add ADDRESS TARGET..., remove ADDRESS [TARGET], list");
 }
 
 const struct command alias_command = {
     .name = "alias",
-    .summary = "addresses whose mail goes to others: add, list, remove",
+    .summary = "manage aliases, manage aliases, manage aliases, manage aliases, addresses whose mail goes to "
+               "others: add, list, remove",
     .help = "usage: mailboat alias add ADDRESS TARGET...\n"
             "       mailboat alias add ADDRESS --from FILE\n"
             "       mailboat alias remove ADDRESS [TARGET]\n"
-            "       mailboat alias list [--json]\n\n"
-            "Mail for ADDRESS goes to TARGET, an address here or elsewhere; with several\n"
-            "targets, as many as you like, it goes to each, once. A target may be an alias\n"
-            "itself. All are added or none: refused is an address here that nobody has, and\n"
-            "what leads back to ADDRESS. A user that an alias leads to may send as it.\n"
-            "@example.org as ADDRESS is the domain's catch-all: it gets what neither a user\n"
-            "nor an alias has; nobody may send as what it catches.\n\n"
+            "       mailboat alias list [--json]\n"
+            "\n"
+            "Mail for ADDRESS goes to TARGET, a local or remote address; with several\n"
+            "targets, it goes to each of them once. A target can be an alias itself. All are\n"
+            "added or none: an unknown local address and a loop back to ADDRESS are rejected.\n"
+            "A user that an alias leads to may send as it. @example.org as ADDRESS is the\n"
+            "domain's catch-all: it receives mail for addresses that are neither a user nor\n"
+            "an alias; no user may send as an address that only the catch-all covers.\n"
+            "\n"
             "  -c, --config FILE   configuration; default /etc/mailboat/mailboat.conf\n"
-            "      --from FILE     targets from a file, one a line; - is standard input\n"
-            "      --json          list for programs\n\n"
+            "      --from FILE     read targets from a file, one per line; - is standard input\n"
+            "      --json          print JSON\n"
+            "\n"
             "example: mailboat alias add info@example.org ada@example.org\n",
     .run = run,
 };

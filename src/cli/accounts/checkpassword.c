@@ -151,7 +151,8 @@ static int run(int argc, char **argv)
     if (!options_read(&checkpassword_command, argc, argv, rules, &arguments))
         return EX_USAGE;
     if (arguments.count == 0)
-        return command_usage(&checkpassword_command, "name the program to run when the password is right");
+        return command_usage(&checkpassword_command,
+                             "the program to run when the password is right is required");
     int exit_code = check(config_file, &arena, &address);
     if (exit_code != EX_OK)
         return exit_code;
@@ -164,15 +165,20 @@ static int run(int argc, char **argv)
 
 const struct command checkpassword_command = {
     .name = "checkpassword",
-    .summary = "tells another program, as Dovecot, whether a password is right",
-    .help = "usage: mailboat checkpassword [--config FILE] PROGRAM [ARGUMENT]...\n\n"
+    .summary = "verify a password for another program, such as Dovecot",
+    .help = "usage: mailboat checkpassword [--config FILE] PROGRAM [ARGUMENT]...\n"
+            "\n"
             "Reads user and password from descriptor 3, each ended by NUL, and runs PROGRAM\n"
             "with USER in its environment when the password is right: the checkpassword\n"
-            "interface. Application passwords count as well. Exits 1 when it is wrong, 2 when\n"
-            "it was asked wrongly, and 111 when it cannot tell now, or when who asks is locked.\n\n"
-            "While a server runs, wrong passwords count there as guesses of the client whose\n"
-            "address stands in TCPREMOTEIP (see mailboat user locks).\n\n"
-            "  -c, --config FILE   configuration; default /etc/mailboat/mailboat.conf\n\n"
+            "interface. Application passwords are accepted as well. Exits 1 if the\n"
+            "password is wrong, 2 on misuse, 111 if it cannot be checked now or the client is\n"
+            "locked out.\n"
+            "\n"
+            "While a server is running, wrong passwords count as failed logins of the client\n"
+            "whose address is in TCPREMOTEIP (see mailboat user locks).\n"
+            "\n"
+            "  -c, --config FILE   configuration; default /etc/mailboat/mailboat.conf\n"
+            "\n"
             "example: printf 'ada@example.org\\0secret\\0' | mailboat checkpassword /bin/true 3<&0\n",
     .run = run,
 };

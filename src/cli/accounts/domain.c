@@ -12,7 +12,7 @@ static bool add_domain(struct accounts *accounts, const struct config *config, c
                        struct error *error)
 {
     if (listing_is_configured(config, domain))
-        return error_set(error, EX_DATAERR, "%s is hosted already: it stands under domains: in %s", domain,
+        return error_set(error, EX_DATAERR, "%s is hosted already: it is listed under domains in %s", domain,
                          config->file);
     return accounts_domain_add(accounts, bytes_of_text(domain), error);
 }
@@ -25,7 +25,7 @@ static bool remove_domain(struct accounts *accounts, const struct config *config
     bool removed = accounts_domain_remove(accounts, bytes_of_text(domain), error);
     if (configured && (removed || error->exit_code == EX_NOUSER))
         return error_set(error, EX_DATAERR,
-                         "%s stands under domains: in %s; take it out there and reload the server", domain,
+                         "%s is listed under domains in %s; remove it there and reload the server", domain,
                          config->file);
     return removed;
 }
@@ -39,7 +39,7 @@ static int change(const char *config_file, const char *domain, bool add)
     if (accounts == NULL)
         return exit_code;
     if ((add ? add_domain : remove_domain)(accounts, &config, domain, &error))
-        printf("%s: %s\n", domain, add ? "its mail is delivered here now" : "no longer here");
+        printf("%s: %s\n", domain, add ? "its mail is now delivered here" : "no longer here");
     else
         exit_code = command_fail(&domain_command, &error);
     accounts_close(accounts);
@@ -64,18 +64,22 @@ static int run(int argc, char **argv)
                                 json);
     if (arguments.count == 2 && (strcmp(verb, "add") == 0 || strcmp(verb, "remove") == 0))
         return change(config_file, arguments.at[1], verb[0] == 'a');
-    return command_usage(&domain_command, "say: add DOMAIN, remove DOMAIN, or list");
+    return command_usage(&domain_command, "use one of: add DOMAIN, remove DOMAIN, list");
 }
 
 const struct command domain_command = {
     .name = "domain",
-    .summary = "domains whose mail is delivered here: add, list, remove",
+    .summary =
+        "manage the manage the manage the manage the domains whose mail is delivered here: add, list, remove",
     .help = "usage: mailboat domain add|remove DOMAIN\n"
-            "       mailboat domain list [--json]\n\n"
+            "       mailboat domain list [--json]\n"
+            "\n"
             "Mail for these domains is delivered into mailboxes here; mail for any other is\n"
-            "refused on port 25. Domains under `domains:` in the configuration count too.\n\n"
+            "rejected on port 25. Domains under `domains:` in the configuration count too.\n"
+            "\n"
             "  -c, --config FILE   configuration; default /etc/mailboat/mailboat.conf\n"
-            "      --json          list for programs\n\n"
+            "      --json          print JSON\n"
+            "\n"
             "example: mailboat domain add example.org\n",
     .run = run,
 };

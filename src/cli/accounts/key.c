@@ -14,7 +14,7 @@ static void show(const char *address, const char *secret, bool json)
 {
     if (!json) {
         printf("%s\n", secret);
-        fprintf(stderr, "This is the password; it is shown this once. User name: %s\n", address);
+        fprintf(stderr, "This password is shown only once. User name: %s\n", address);
         return;
     }
     json_t *facts = json_pack("{s:s, s:s}", "user", address, "password", secret);
@@ -85,29 +85,29 @@ static int run(int argc, char **argv)
     if (!options_read(&key_command, argc, argv, rules, &arguments))
         return EX_USAGE;
     if (!bytes_is_utf8(bytes_of_text(name)) || bytes_has_control(bytes_of_text(name)))
-        return command_usage(&key_command, "--name takes one line of UTF-8 text");
+        return command_usage(&key_command, "--name: expected one line of UTF-8 text");
     const char *verb = arguments.count > 0 ? arguments.at[0] : "";
     if (arguments.count == 1 && strcmp(verb, "list") == 0)
         return listing_accounts(&key_command, config_file, LIST_KEYS, columns, ARRAY_LENGTH(columns), json);
     if (arguments.count == 2 && (strcmp(verb, "add") == 0 || strcmp(verb, "revoke") == 0))
         return change(config_file, verb[0] == 'a', arguments.at[1], name, json);
-    return command_usage(&key_command, "say: add ADDRESS [--name NAME], revoke ID, or list");
+    return command_usage(&key_command, "use one of: add ADDRESS [--name NAME], revoke ID, list");
 }
 
 const struct command key_command = {
     .name = "key",
-    .summary = "passwords for programs: add, list, revoke",
+    .summary = "manage application passwords: add, list, revoke",
     .help = "usage: mailboat key add ADDRESS [--name NAME]\n"
             "       mailboat key list [--json]\n"
             "       mailboat key revoke ID\n"
             "\n"
-            "Makes a random password for one program (a web site, a printer) that signs in\n"
-            "as ADDRESS. It is shown once, works until it is revoked, and is checked faster\n"
-            "than a person's password. What ADDRESS has open by IMAP or POP3 ends with\n"
-            "revoke: programs with another password sign in again.\n"
+            "Makes an application password for one program (a web site, a printer) that signs\n"
+            "in as ADDRESS. It is shown once, works until it is revoked, and is checked faster\n"
+            "than a user's password. revoke closes the IMAP and POP3 connections of ADDRESS:\n"
+            "programs with another password sign in again.\n"
             "\n"
             "  -c, --config FILE   configuration; default /etc/mailboat/mailboat.conf\n"
-            "  -n, --name NAME     what it is for, for the list\n"
+            "  -n, --name NAME     a name for the list, such as the program's\n"
             "      --json          print JSON\n"
             "\n"
             "example: mailboat key add ada@example.org --name wordpress\n",

@@ -39,7 +39,7 @@ static void print_json(const struct ipc_locks_answer *answer)
 static void print_table(const struct ipc_locks_answer *answer)
 {
     if (answer->lock_count == 0) {
-        printf("nobody is locked\n");
+        printf("no client or user is locked out\n");
         return;
     }
     printf("%-34s %-24s %8s %8s\n", "user", "client", "failures", "seconds");
@@ -80,13 +80,13 @@ int lockout_clear(const struct command *command, const char *config_file, const 
     uint64_t count = 0;
     int exit_code = EX_OK;
     if (who[0] == '\0')
-        return command_usage(command, "unlock takes a user's address, or a client's IP address");
+        return command_usage(command, "unlock requires a user's address or a client's IP address");
     if (!open_auth(command, config_file, &config, &control, &exit_code))
         return exit_code;
     if (!control_client_unlock(&control, bytes_of_text(who), &count, &error))
         exit_code = command_fail(command, &error);
     else
-        printf(count == 0 ? "%s: was not locked; failures are forgotten\n" : "%s: unlocked\n", who);
+        printf(count == 0 ? "%s: was not locked out; failure count cleared\n" : "%s: unlocked\n", who);
     control_client_close(&control);
     config_free(&config);
     return exit_code;

@@ -42,7 +42,7 @@ static bool look(struct accounts *accounts, const struct config *config, const c
 {
     char mailbox[MAILDIR_PATH_MAX];
     if (!accounts_find(accounts, bytes_of_text(address), arena, &found->account))
-        return error_set(error, EX_NOUSER, "there is no user %.100s", address);
+        return error_set(error, EX_NOUSER, "no user %.100s", address);
     found->own = found->account.has_quota;
     found->limit = found->own ? found->account.quota : config->mailboxes.quota;
     int folder = open_mail(config, error);
@@ -65,7 +65,7 @@ static void print_words(const struct mailbox_usage *found)
     buffer_add_format(&text, " in %llu message%s", (unsigned long long)found->size.messages,
                       found->size.messages == 1 ? "" : "s");
     if (found->limit == 0) {
-        buffer_add_text(&text, ", and may hold as much as it likes");
+        buffer_add_text(&text, ", without a quota");
     } else {
         buffer_add_text(&text, " of ");
         quota_warning_add_size(&text, found->limit);
@@ -101,8 +101,8 @@ static bool read_wish(const char *size, uint64_t *capacity, const uint64_t **oct
     if (strcmp(size, "off") == 0 || strcmp(size, "none") == 0)
         return true;
     return (config_size(bytes_of_text(size), capacity) && *capacity > 0 && *capacity <= ACCOUNT_QUOTA_MAX) ||
-           error_set(error, EX_USAGE, "'%.40s' is no quota; say a size like 500MiB or 1GiB, off, or default",
-                     size);
+           error_set(error, EX_USAGE,
+                     "'%.40s' is not a quota; use a size such as 500MiB or 1GiB, off, or default", size);
 }
 
 int quota_command(const struct command *command, const char *config_file, const char *address,
@@ -204,7 +204,7 @@ int quota_warn(const struct command *command, const char *config_file, const cha
     int exit_code = EX_OK;
     uint64_t mark;
     if (!bytes_to_u64(bytes_of_text(percent), 100, &mark) || mark == 0)
-        return command_usage(command, "'%.20s' is no percentage", percent);
+        return command_usage(command, "'%.20s' is not a percentage", percent);
     if (!options_config(command, config_file, &config, &exit_code))
         return exit_code;
     if (!warn(&config, address, (unsigned)mark, &error))

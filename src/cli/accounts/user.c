@@ -116,7 +116,7 @@ static int run(int argc, char **argv)
         {"passwd", accounts_user_password, true, "has a new password"},
         {"disable", disable, false, "can no longer sign in"},
         {"enable", enable, false, "can sign in again"},
-        {"remove", remove_user, false, "removed; the mailbox stays"},
+        {"remove", remove_user, false, "removed; the mailbox is kept"},
     };
     if (!options_read(&user_command, argc, argv, rules, &arguments))
         return EX_USAGE;
@@ -140,17 +140,17 @@ static int run(int argc, char **argv)
         if (strcmp(arguments.at[0], verbs[i].verb) != 0)
             continue;
         if (arguments.count != 2)
-            return command_usage(&user_command, "user %s takes one address", verbs[i].verb);
+            return command_usage(&user_command, "user %s requires one address", verbs[i].verb);
         wish.address = arguments.at[1];
         return change(&wish, verbs[i].act, verbs[i].with_password, verbs[i].done_text);
     }
-    return command_usage(&user_command, "say one of: add, passwd, list, disable, enable, remove, forward, "
+    return command_usage(&user_command, "use one of: add, passwd, list, disable, enable, remove, forward, "
                                         "vacation, quota, locks, unlock, with an ADDRESS");
 }
 
 const struct command user_command = {
     .name = "user",
-    .summary = "people with a mailbox: add, passwd, list, disable, enable, remove, forward, vacation, quota, "
+    .summary = "users with a mailbox:  add, passwd, list, disable, enable, remove, forward, vacation, quota, "
                "locks, unlock",
     .help = "usage: mailboat user add ADDRESS\n"
             "       mailboat user passwd ADDRESS\n"
@@ -161,32 +161,38 @@ const struct command user_command = {
             "                                       [--until DATE] [--days N]] | off\n"
             "       mailboat user quota ADDRESS [SIZE | off | default] [--json]\n"
             "       mailboat user locks [--json]\n"
-            "       mailboat user unlock ADDRESS\n\n"
-            "A user has a mailbox and may send, signed in with the address and the password.\n"
-            "The password is asked for twice on a terminal, else it is the first line of\n"
-            "standard input; it never stands on the command line. For programs rather than\n"
-            "people, see: mailboat key --help\n\n"
-            "forward sends mail on, and keeps a copy in the mailbox unless --no-keep. vacation\n"
-            "answers people, not lists or programs, once in 7 days each; without --message it\n"
-            "shows what is answered.\n\n"
-            "quota says how much a mailbox may hold, all its folders together: 800KiB, 1GiB;\n"
-            "off: as much as it likes; default: what mailboxes.quota in the configuration\n"
-            "says. Without a size it shows what the mailbox holds and may hold. The user is\n"
-            "warned at 80 and 95 percent; what does not fit is returned to its sender.\n\n"
-            "Who guesses passwords is locked, ever longer, up to 15 minutes: the pair of\n"
-            "client and user, the client, and the user for clients that never signed in as\n"
-            "them. locks shows who is locked now; unlock undoes it for a user's address, or\n"
-            "for a client's IP address (of IPv6, all of its /64, and its /48).\n\n"
+            "       mailboat user unlock ADDRESS\n"
+            "\n"
+            "A user has a mailbox and may send after signing in with the address and the\n"
+            "password. A terminal asks for the password twice; otherwise it is the first line\n"
+            "of standard input, never an argument. For programs, use application passwords:\n"
+            "mailboat key --help\n"
+            "\n"
+            "forward forwards mail, and keeps a copy in the mailbox unless --no-keep. vacation\n"
+            "replies to each sender at most once in 7 days, not to lists or programs; without\n"
+            "--message it shows the vacation reply.\n"
+            "\n"
+            "quota sets the size limit of a mailbox, all folders together: 800KiB, 1GiB; off:\n"
+            "no limit; default: mailboxes.quota in the configuration. Without a size it shows\n"
+            "usage and quota. The user is warned at 80% and 95%; messages that do not fit are\n"
+            "returned to their senders.\n"
+            "\n"
+            "Repeated wrong passwords lock out the client/user pair, the client address, and\n"
+            "the user (for clients that never signed in as that user), for longer each time,\n"
+            "up to 15 minutes. locks lists the current lockouts; unlock clears those of a\n"
+            "user's address or of a client's IP address (for IPv6, of its /64 and its /48).\n"
+            "\n"
             "  -c, --config FILE        configuration; default /etc/mailboat/mailboat.conf\n"
-            "      --password-file FILE the password is the file's first line\n"
-            "      --password-stdin     the password is standard input's first line\n"
-            "      --no-keep            what is forwarded does not stay in the mailbox\n"
-            "      --message FILE       the answer; - is standard input\n"
-            "      --subject TEXT       its subject; default: Auto: and the subject that came\n"
-            "      --since DATE         from this day on (2026-12-24, UTC)\n"
-            "      --until DATE         up to this day, and on it\n"
-            "      --days N             a sender is answered once in so many days; default 7\n"
-            "      --json               list, locks, quota for programs\n\n"
+            "      --password-file FILE read the password from the file's first line\n"
+            "      --password-stdin     read the password from standard input's first line\n"
+            "      --no-keep            keep no copy of forwarded mail in the mailbox\n"
+            "      --message FILE       the reply's text; - is standard input\n"
+            "      --subject TEXT       its subject; default: Auto: and the subject of the message\n"
+            "      --since DATE         first day of replies (2026-12-24, UTC)\n"
+            "      --until DATE         last day of replies\n"
+            "      --days N             reply to each sender at most once in N days; default 7\n"
+            "      --json               print JSON (list, locks, quota)\n"
+            "\n"
             "example: mailboat user add ada@example.org\n",
     .run = run,
 };

@@ -22,7 +22,7 @@ int vacation_forward(const struct command *command, const struct vacation_option
     int exit_code = EX_OK;
     bool off = strcmp(target, "off") == 0;
     if (off && wish->no_keep)
-        return command_usage(command, "--no-keep belongs to an address to forward to");
+        return command_usage(command, "--no-keep requires an address to forward to");
     struct accounts *accounts = options_accounts(command, wish->config, &config, &exit_code);
     if (accounts == NULL)
         return exit_code;
@@ -33,7 +33,7 @@ int vacation_forward(const struct command *command, const struct vacation_option
         printf("%s: nothing is forwarded\n", address);
     else
         printf("%s: forwarded to %s, %s\n", address, target,
-               wish->no_keep ? "and no copy stays" : "and a copy stays");
+               wish->no_keep ? "without keeping a copy" : "keeping a copy");
     accounts_close(accounts);
     config_free(&config);
     return exit_code;
@@ -49,7 +49,7 @@ static bool read_date(const char *name, const char *text, uint64_t *epoch_ms, st
     struct tm wanted = calendar;
     time_t seconds = end != NULL && *end == '\0' ? timegm(&calendar) : -1;
     if (seconds < 0 || calendar.tm_mday != wanted.tm_mday) /* 31 February becomes another day */
-        return error_set(error, EX_USAGE, "--%s: '%.40s' is no date; the form is 2026-12-24", name, text);
+        return error_set(error, EX_USAGE, "--%s: '%.40s' is not a date; use YYYY-MM-DD", name, text);
     *epoch_ms = (uint64_t)seconds * 1000;
     return true;
 }
@@ -111,9 +111,9 @@ static bool show(struct accounts *accounts, const char *address, struct error *e
     struct account account;
     struct account_away away;
     bool known = accounts_find(accounts, bytes_of_text(address), &arena, &account) ||
-                 error_set(error, EX_NOUSER, "there is no user %.100s", address);
+                 error_set(error, EX_NOUSER, "no user %.100s", address);
     if (known && accounts_away(accounts, account.address, &arena, &away)) {
-        printf("%s: a sender is answered once in %u days", address, (unsigned)away.days);
+        printf("%s: replies to each sender at most once in %u days", address, (unsigned)away.days);
         if (away.since_ms != 0)
             print_day("from", away.since_ms);
         if (away.until_ms != 0)
@@ -126,7 +126,7 @@ static bool show(struct accounts *accounts, const char *address, struct error *e
             putchar('\n');
         }
     } else if (known) {
-        printf("%s: no answer is sent\n", address);
+        printf("%s: no vacation reply is set\n", address);
     }
     arena_clear(&arena);
     return known;
@@ -143,9 +143,10 @@ int vacation_reply(const struct command *command, const struct vacation_options 
     bool shows = wish->message == NULL && !off;
     if (wish->message == NULL &&
         (wish->subject != NULL || wish->since != NULL || wish->until != NULL || wish->days != NULL))
-        return command_usage(command, "say what to answer: --message FILE, or - for standard input");
+        return command_usage(command,
+                             "the reply's text is required: --message FILE, or - for standard input");
     if (off && wish->message != NULL)
-        return command_usage(command, "either a --message or off");
+        return command_usage(command, "--message and off exclude each other");
     if (wish->message != NULL && !read_wish(wish, &text, &away, &error)) {
         buffer_free(&text);
         return command_fail(command, &error);
@@ -157,7 +158,7 @@ int vacation_reply(const struct command *command, const struct vacation_options 
         if (!done)
             exit_code = command_fail(command, &error);
         else if (!shows)
-            printf("%s: %s\n", address, off ? "no answer is sent any more" : "mail is answered");
+            printf("%s: %s\n", address, off ? "vacation reply removed" : "vacation reply set");
         accounts_close(accounts);
         config_free(&config);
     }

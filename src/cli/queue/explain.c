@@ -57,7 +57,7 @@ static void add_retry(struct buffer *out, const struct explanation *explanation,
 {
     char longest[FORMAT_AGE_SIZE], first[FORMAT_AGE_SIZE];
     if (r->due_ms >= explanation->message.expires_ms)
-        buffer_add_text(out, ": the last attempt, because its time is over then");
+        buffer_add_text(out, ": the last attempt, because the message expires then");
     else if (r->attempts == 0)
         buffer_add_text(out, ": it could not be tried until now");
     else
@@ -76,19 +76,21 @@ static void add_sentence(struct wait_reason *reason, const struct explanation *e
     format_time(reason->next_ms, when);
     format_age(explanation->now_ms, reason->next_ms, in);
     switch (reason->why) {
-    case WAIT_IN_PROGRESS: buffer_add_text(out, "an attempt is being made now"); break;
+    case WAIT_IN_PROGRESS: buffer_add_text(out, "an attempt is in progress"); break;
     case WAIT_HELD:
-        buffer_add_format(
-            out, "held: it is not tried, and its time does not run out, until: mailboat queue release %s",
-            explanation->id);
+        buffer_add_format(out, "held: no attempts and no expiry until: mailboat queue release %s",
+                          explanation->id);
         break;
-    case WAIT_NO_SERVER: buffer_add_text(out, "nothing is tried while no server runs: mailboat serve"); break;
+    case WAIT_NO_SERVER:
+        buffer_add_text(out, "no attempts while the server is not running: mailboat serve");
+        break;
     case WAIT_ALL_HELD:
-        buffer_add_text(out, "nothing is tried while the configuration says queue: {hold: true}");
+        buffer_add_text(out, "no attempts while the configuration has queue: {hold: true}");
         break;
     case WAIT_BACKOFF:
         buffer_add_format(
-            out, "at %s (in %s): %u connections to %s failed in a row, so all of its mail waits together",
+            out,
+            "at %s (in %s): %u connections to %s failed in a row; all mail for it is deferred until then",
             when, in, (unsigned)reason->failures, destination);
         break;
     case WAIT_RETRY:
@@ -96,11 +98,11 @@ static void add_sentence(struct wait_reason *reason, const struct explanation *e
         add_retry(out, explanation, r);
         break;
     case WAIT_TURN:
-        buffer_add_format(out, "due now: it takes its turn among what goes to %s", destination);
+        buffer_add_format(out, "due now: waiting for a free delivery slot to %s", destination);
         break;
     }
     if (explanation->in_progress.disk_full)
-        buffer_add_text(out, "; the disk is full, and nothing starts until there is room");
+        buffer_add_text(out, "; the disk is full: no attempts until there is space");
 }
 
 static void reason_find(struct wait_reason *reason, const struct explanation *explanation,
@@ -125,26 +127,26 @@ static void reason_find(struct wait_reason *reason, const struct explanation *ex
 static void print_origin(const struct origin *o)
 {
     if (bytes_is(o->protocol, "report")) {
-        fputs("a report made here, on mail that was not delivered", stdout);
+        fputs("a delivery report of this server", stdout);
         return;
     }
     if (o->port != 0)
         printf("on port %u ", (unsigned)o->port);
     if (bytes_is(o->client_address, "local")) {
-        fputs("from this machine, through its own socket", stdout);
+        fputs("from this machine, through the local socket", stdout);
     } else {
         fputs("from ", stdout);
         format_print(o->client_address);
     }
     if (o->client_helo.length > 0) {
-        fputs(", which calls itself ", stdout);
+        fputs(", HELO ", stdout);
         format_print(o->client_helo);
     }
     printf(", by %.*s ", BYTES_ARG(o->protocol));
-    fputs(o->tls.length > 0 ? "with " : "in clear", stdout);
+    fputs(o->tls.length > 0 ? "with " : "without TLS", stdout);
     format_print(o->tls);
     if (o->account.length > 0)
-        fputs(", signed in as ", stdout);
+        fputs(", authenticated as ", stdout);
     format_print(o->account);
 }
 
@@ -154,14 +156,14 @@ static void print_head(const struct explanation *explanation)
     char when[FORMAT_TIME_SIZE], age[FORMAT_AGE_SIZE];
     printf("%s: from <", explanation->id);
     format_print(m->envelope.sender);
-    printf(">, %llu octets\n  accepted %s (%s ago) ", (unsigned long long)m->envelope.size,
+    printf(">, %llu bytes\n  accepted %s (%s ago) ", (unsigned long long)m->envelope.size,
            format_time(m->arrived_ms, when), format_age(m->arrived_ms, explanation->now_ms, age));
     print_origin(&m->origin);
     if (m->expires_ms > explanation->now_ms)
-        printf("\n  given up %s (in %s)\n", format_time(m->expires_ms, when),
+        printf("\n  expires %s (in %s)\n", format_time(m->expires_ms, when),
                format_age(explanation->now_ms, m->expires_ms, age));
     else
-        printf("\n  its time was over %s (%s ago)\n", format_time(m->expires_ms, when),
+        printf("\n  expired %s (%s ago)\n", format_time(m->expires_ms, when),
                format_age(m->expires_ms, explanation->now_ms, age));
 }
 
@@ -171,11 +173,11 @@ static void print_attempt(const struct attempt_record *reply, uint32_t number)
     struct buffer said = {0};
     format_reply(&said, reply);
     printf("    %s  attempt %u: ", format_time(reply->when_ms, when), (unsigned)number);
-    format_print(reply->peer.length > 0 ? reply->peer : BYTES("nobody was reached"));
+    format_print(reply->peer.length > 0 ? reply->peer : BYTES("no server was reached"));
     fputs(reply->peer.length == 0 ? ": " : reply->code != 0 ? " said " : ": ", stdout);
     format_print(buffer_bytes(&said));
     if (reply->tls.length > 0 || (reply->peer.length > 0 && reply->code != 0)) {
-        fputs(reply->tls.length > 0 ? " (" : " (in clear", stdout);
+        fputs(reply->tls.length > 0 ? " (" : " (without TLS", stdout);
         format_print(reply->tls);
         putchar(')');
     }
@@ -209,7 +211,7 @@ static void print_recipient(const struct explanation *explanation, const struct 
     }
     putchar('\n');
     if (kept > 0 && number > 1)
-        printf("    (of attempts 1 to %u only the log knows)\n", (unsigned)number - 1);
+        printf("    (attempts 1 to %u are only in the log)\n", (unsigned)number - 1);
     for (size_t i = 0; i < kept; i++)
         print_attempt(&attempts[i], number + (uint32_t)i);
     reason_find(&reason, explanation, r);
@@ -313,8 +315,8 @@ static int say_gone(uint64_t id, const char *text)
     if (made_s > EARLIEST_S && made_s * 1000 <= clock_epoch_ms() + 1000)
         format_time(made_s * 1000, since);
     error_set(&error, EX_UNAVAILABLE,
-              "no message %s waits: it was delivered, returned or removed. The log says which: journalctl -u "
-              "mailboat%s%.19s%s | grep id=%s",
+              "message %s is not in the queue: it was delivered, bounced or removed. The log says which: "
+              "journalctl -u mailboat%s%.19s%s | grep id=%s",
               text, *since != '\0' ? " --since '" : "", since, *since != '\0' ? "'" : "", text);
     return command_fail(&explain_command, &error);
 }
@@ -357,8 +359,9 @@ static int run(int argc, char **argv)
     if (!options_read(&explain_command, argc, argv, rules, &arguments))
         return EX_USAGE;
     if (arguments.count != 1)
-        return command_usage(&explain_command,
-                             "say which message: mailboat explain ID; mailboat queue list has the ids");
+        return command_usage(
+            &explain_command,
+            "a message ID is required: mailboat explain ID; mailboat queue list shows the IDs");
     if (!queue_read_id(&explain_command, arguments.at[0], &id))
         return EX_USAGE;
     if (!options_config(&explain_command, config_file, &config, &exit_code))
@@ -370,7 +373,7 @@ static int run(int argc, char **argv)
 
 const struct command explain_command = {
     .name = "explain",
-    .summary = "the story of a message that waits, and when it is tried again",
+    .summary = "explain a queued message and its next attempt",
     .help = "usage: mailboat explain ID [--json]\n"
             "\n"
             "From whom a message came, by which port, with which TLS and account; for each\n"

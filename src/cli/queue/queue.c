@@ -35,7 +35,7 @@ bool queue_read_id(const struct command *command, const char *text, uint64_t *id
 {
     if (queue_id_parse(bytes_of_text(text), id))
         return true;
-    command_usage(command, "'%s' is not a queue id such as 0q3k9d2m8w00", text);
+    command_usage(command, "'%s' is not a queue ID such as 0q3k9d2m8w00", text);
     return false;
 }
 
@@ -93,20 +93,21 @@ static int check(const struct queue_verb *verb, struct queue_call *call)
         unsaid = false;
     }
     if (call->id_count > verb->ids_max)
-        return command_usage(&queue_command, "%s: '%s' is too much", verb->name, call->ids[verb->ids_max]);
+        return command_usage(&queue_command, "%s: unexpected argument '%s'", verb->name,
+                             call->ids[verb->ids_max]);
     if (verb->ids_max == 1 && call->id_count == 0)
-        return command_usage(&queue_command, "say which: mailboat queue %s ID", verb->name);
+        return command_usage(&queue_command, "a message ID is required: mailboat queue %s ID", verb->name);
     if (!verb->selects && !unsaid)
         return command_usage(&queue_command, "%s takes no filter such as --sender", verb->name);
     if (verb->changes && call->id_count == 0 && unsaid)
-        return command_usage(
-            &queue_command,
-            "say which: mailboat queue %s ID, or a filter such as --domain example.org, or --all",
-            verb->name);
+        return command_usage(&queue_command,
+                             "IDs or a filter are required: mailboat queue %s ID, or a filter such as "
+                             "--domain example.org, or --all",
+                             verb->name);
     if (verb->changes && call->id_count > 0 && !unsaid)
-        return command_usage(&queue_command, "%s: ids or filters, not both", verb->name);
+        return command_usage(&queue_command, "%s: IDs and filters exclude each other", verb->name);
     if (call->postfix_json && verb->run != queue_list)
-        return command_usage(&queue_command, "--postfix-json is for list");
+        return command_usage(&queue_command, "--postfix-json is only for list");
     return EX_OK;
 }
 
@@ -134,7 +135,8 @@ static int run(int argc, char **argv)
         return EX_USAGE;
     const struct queue_verb *verb = arguments.count > 0 ? find_verb(arguments.at[0]) : NULL;
     if (verb == NULL)
-        return command_usage(&queue_command, "say: list, show, stats, watch, retry, hold, release or remove");
+        return command_usage(&queue_command,
+                             "use one of: list, show, stats, watch, retry, hold, release, remove");
     if (!selection_read(&call.selection, &texts, &error))
         return command_usage(&queue_command, "%s", error.text);
     call.ids = arguments.at + 1;
@@ -154,34 +156,34 @@ static int run(int argc, char **argv)
 
 const struct command queue_command = {
     .name = "queue",
-    .summary = "what waits: list, show, stats, watch, retry, hold, release, remove",
+    .summary = "list and manage queued mail: list, show, stats, watch, retry, hold, release, remove",
     .help = "usage: mailboat queue list [FILTER]... [--json|--postfix-json]\n"
             "       mailboat queue show ID [--json]\n"
             "       mailboat queue stats [--json]\n"
             "       mailboat queue watch [--json]\n"
             "       mailboat queue retry|hold|release|remove ID...|FILTER...|--all [--json]\n"
             "\n"
-            "Mail that was accepted and is not delivered yet. list prints a line a message,\n"
-            "with the latest reason for waiting; show has every recipient (mailboat explain\n"
-            "tells its story). stats counts by destination and by reason. watch looks on\n"
-            "while the server works, until ^C. retry tries now; hold keeps mail, and its\n"
-            "time does not run out, until release, which tries it at once; remove deletes\n"
-            "it without telling anybody.\n"
+            "Messages that were accepted but not yet delivered. list prints one line per\n"
+            "message, with the latest reason for its delay; show prints every recipient\n"
+            "(mailboat explain has the details). stats counts by destination and by reason.\n"
+            "watch shows activity while the server works, until ^C. retry retries now. hold\n"
+            "stops attempts and expiry until release, which retries immediately. remove\n"
+            "deletes messages without a report.\n"
             "\n"
-            "Filters; all that are said must hold:\n"
-            "      --sender A      from this address; @DOMAIN: anybody there; '<>': reports\n"
-            "      --recipient A   for this address; @DOMAIN: anybody there\n"
+            "Filters (a message must match all of them):\n"
+            "      --sender A      from this address; @DOMAIN: any address there; '<>': reports\n"
+            "      --recipient A   for this address; @DOMAIN: any address there\n"
             "      --domain D      for addresses in this domain\n"
-            "      --older TIME    accepted so long ago or longer: 30m, 2h, 5d\n"
-            "      --younger TIME  accepted less long ago\n"
-            "      --reason TEXT   the last reply has this in it; upper or lower case\n"
+            "      --older TIME    accepted at least this long ago: 30m, 2h, 5d\n"
+            "      --younger TIME  accepted less than this long ago\n"
+            "      --reason TEXT   the last reply contains this; case does not matter\n"
             "      --all           everything\n"
-            "With --recipient, --domain or --reason a change is made to those recipients\n"
-            "alone; others of the same message go on.\n"
+            "With --recipient, --domain or --reason a change applies to those recipients\n"
+            "only; others of the same message are not affected.\n"
             "\n"
             "  -c, --config FILE   configuration; default /etc/mailboat/mailboat.conf\n"
             "      --json          print JSON\n"
-            "      --postfix-json  as Postfix's postqueue -j: an object a line\n"
+            "      --postfix-json  like Postfix's postqueue -j: one object per line\n"
             "\n"
             "example: mailboat queue retry --domain example.net\n"
             "         mailboat queue remove --sender shop@example.org --older 2d\n",

@@ -175,8 +175,8 @@ static bool explain_none(struct queue_backend *backend, const struct queue_call 
     bool there = store_read(backend->store, id, false, &arena, &message);
     arena_clear(&arena);
     if (!there)
-        return error_set(error, EX_DATAERR, "no message %s waits", text);
-    return verb != CONTROL_RETRY || error_set(error, EX_DATAERR, "%s is held: say release", text);
+        return error_set(error, EX_DATAERR, "message %s is not in the queue", text);
+    return verb != CONTROL_RETRY || error_set(error, EX_DATAERR, "%s is held: use release", text);
 }
 
 static bool each_id(struct queue_backend *backend, const struct queue_call *call, enum control_verb verb,

@@ -49,7 +49,7 @@ static void list_as_text(const struct store_summary *s, bool in_progress, uint64
     else if (s->held > 0)
         printf("  (%llu held)", (unsigned long long)s->held);
     if (in_progress)
-        fputs("  (under way)", stdout);
+        fputs("  (in progress)", stdout);
     else if (s->waiting > 0 && s->attempts > 0)
         printf("  next in %s", format_age(now_ms, s->next_ms, next));
     putchar('\n');
@@ -154,8 +154,8 @@ int queue_list(const struct queue_call *call)
     if (array)
         fputs("]\n", stdout);
     else if (total == 0 && !call->postfix_json)
-        puts(selection_is_unsaid(&call->selection) || call->selection.all ? "Nothing waits."
-                                                                          : "Nothing of that kind waits.");
+        puts(selection_is_unsaid(&call->selection) || call->selection.all ? "The queue is empty."
+                                                                          : "No matching messages.");
     return EX_OK;
 }
 
@@ -201,7 +201,7 @@ static void head_as_text(const struct store_message *m, const char *id, uint64_t
     char age[FORMAT_AGE_SIZE], left[FORMAT_AGE_SIZE];
     printf("%s from <", id);
     format_print(m->envelope.sender);
-    printf(">, %llu octets, arrived %s ago, given up in %s\n  came from ",
+    printf(">, %llu bytes, arrived %s ago, expires in %s\n  received from ",
            (unsigned long long)m->envelope.size, format_age(m->arrived_ms, now_ms, age),
            format_age(now_ms, m->expires_ms, left));
     format_print(m->origin.client_address);
@@ -261,7 +261,8 @@ int queue_show(const struct queue_call *call)
         return exit_code;
     if (store == NULL || !store_read(store, id, false, &arena, &message)) {
         error_set(&error, EX_DATAERR,
-                  "no message %s waits; it was delivered, returned or removed (see the log)", call->ids[0]);
+                  "message %s is not in the queue: it was delivered, bounced or removed (see the log)",
+                  call->ids[0]);
         exit_code = command_fail(&queue_command, &error);
     } else {
         now_ms = queue_clock_read_ms(store);

@@ -187,7 +187,7 @@ static void print_row(struct bytes name, uint64_t total, const uint64_t counts[T
     format_add_clean(&clean, bytes_first(name, 40));
     printf("%-40s %9llu", buffer_text(&clean), (unsigned long long)total);
     for (unsigned state = 0; state < TOP_COUNTS_KINDS; state++)
-        printf(" %9llu", (unsigned long long)counts[state]);
+        printf(" %*llu", state + 1 < TOP_COUNTS_KINDS ? 9 : 11, (unsigned long long)counts[state]);
     if (next_ms != 0)
         printf("  in %s", format_age(now_ms, next_ms, next));
     putchar('\n');
@@ -200,8 +200,8 @@ static void print_destinations(const struct queue_counts *stats)
     struct top_counts_entry rest = d->rest;
     size_t shown = at_most(d->count, STATS_SHOWN_MAX);
     char others[60];
-    printf("\n%-40s %9s %9s %9s %9s %9s  %s\n", "destination", "all", "ready", "waiting", "held", "in flight",
-           "next");
+    printf("\n%-40s %9s %9s %9s %9s %11s  %s\n", "destination", "all", "ready", "waiting", "held",
+           "in progress", "next");
     for (size_t i = 0; i < shown; i++)
         print_row(d->entries[i]->name, d->entries[i]->total, d->entries[i]->counts, d->entries[i]->first_ms,
                   stats->now_ms);
@@ -218,7 +218,7 @@ static void print_destinations(const struct queue_counts *stats)
 static void print_reasons(const struct top_counts *reasons)
 {
     if (reasons->count > 0)
-        puts("\nwhy they wait (# stands for what differs)");
+        puts("\nreasons (# stands for parts that differ)");
     for (size_t i = 0; i < at_most(reasons->count, STATS_REASONS_SHOWN_MAX); i++) {
         printf("%9llu  ", (unsigned long long)reasons->entries[i]->total);
         format_print(reasons->entries[i]->name);
@@ -230,17 +230,17 @@ static void print_text(const struct queue_counts *stats)
 {
     char age[FORMAT_AGE_SIZE], id[QUEUE_ID_TEXT_LENGTH + 1];
     if (stats->recipients == 0) {
-        puts("Nothing waits.");
+        puts("The queue is empty.");
         return;
     }
     queue_id_text(stats->oldest_id, id);
-    printf("%llu recipients of %llu messages: %llu ready, %llu waiting, %llu held, %llu in flight; the "
+    printf("%llu recipients of %llu messages: %llu ready, %llu waiting, %llu held, %llu in progress; the "
            "oldest, %s, since %s%s\n",
            (unsigned long long)stats->recipients, (unsigned long long)stats->messages,
            (unsigned long long)stats->states[READY], (unsigned long long)stats->states[WAITING],
            (unsigned long long)stats->states[HELD], (unsigned long long)stats->states[IN_FLIGHT], id,
            format_age(stats->oldest_ms, stats->now_ms, age),
-           stats->in_progress.served ? "" : "; no server runs");
+           stats->in_progress.served ? "" : "; the server is not running");
     print_destinations(stats);
     print_reasons(&stats->reasons);
 }

@@ -112,7 +112,7 @@ static void add_line(struct buffer *screen, struct bytes line, size_t width)
 static void head_line(struct buffer *line, const struct watch_screen *view)
 {
     const struct ipc_status_answer *now = view->now;
-    buffer_add_format(line, "%u deliveries under way%s%s", (unsigned)now->deliveries,
+    buffer_add_format(line, "%u deliveries in progress%s%s", (unsigned)now->deliveries,
                       now->is_held ? "; the configuration holds the queue" : "",
                       now->is_full ? "; the disk is full" : "");
     add_rates(line, view, "  %s %s/s");
@@ -126,7 +126,7 @@ static void destination_line(struct buffer *line, const struct watch_screen *vie
     if (d->deliveries > 0)
         snprintf(in_progress, sizeof in_progress, "%u of %u", (unsigned)d->deliveries, (unsigned)d->limit);
     format_add_clean(&name, bytes_first(d->name, NAME_WIDTH));
-    buffer_add_format(line, "%-*s  %10s  %6s  %8u  ", NAME_WIDTH, buffer_text(&name), in_progress,
+    buffer_add_format(line, "%-*s  %11s  %6s  %8u  ", NAME_WIDTH, buffer_text(&name), in_progress,
                       d->has_due ? "yes" : "", (unsigned)d->failures);
     add_why(line, view, d);
     buffer_free(&name);
@@ -142,8 +142,8 @@ static void draw(const struct watch_screen *view)
     head_line(&line, view);
     add_line(&screen, buffer_bytes(&line), size.ws_col);
     buffer_clear(&line);
-    buffer_add_format(&line, "\x1b[1m%-*s  %10s  %6s  %8s  %s\x1b[m", NAME_WIDTH, "destination", "under way",
-                      "more", "failures", "why it waits");
+    buffer_add_format(&line, "\x1b[1m%-*s  %11s  %6s  %8s  %s\x1b[m", NAME_WIDTH, "destination",
+                      "in progress", "more", "failures", "reason");
     add_line(&screen, buffer_bytes(&line), size.ws_col + 7u); /* what makes it bold takes no room */
     for (size_t i = 0; i < view->now->destination_count && i + 4 < size.ws_row; i++) {
         buffer_clear(&line);
@@ -196,7 +196,7 @@ static void print_line(const struct watch_screen *view)
         if (d->reason.length > 0 && (latest == NULL || d->deferred_ms > latest->deferred_ms))
             latest = d;
     }
-    buffer_add_format(&line, "%s  under way %u", format_time(view->epoch_ms, when),
+    buffer_add_format(&line, "%s  in progress %u", format_time(view->epoch_ms, when),
                       (unsigned)view->now->deliveries);
     add_rates(&line, view, "  %s %s/s");
     if (latest != NULL) {

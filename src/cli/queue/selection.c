@@ -22,7 +22,7 @@ static bool read_age(const char *name, const char *text, bool *said, uint64_t *v
     *said = text != NULL;
     if (text == NULL || config_duration(bytes_of_text(text), value))
         return true;
-    return error_set(error, EX_USAGE, "--%s: '%s' is not a time like 90s, 30m, 2h or 5d", name, text);
+    return error_set(error, EX_USAGE, "--%s: '%s' is not a time such as 90s, 30m, 2h or 5d", name, text);
 }
 
 static bool check_text(const char *name, const char *text, struct error *error)

@@ -199,7 +199,7 @@ static bool take_text(struct outgoing_message *outgoing, const struct outgoing_p
             break;
         if (!is_field(field))
             return error_set(error, EX_DATAERR,
-                             "with -t the message begins with its header; '%.*s' is no field of one",
+                             "with -t the message must begin with its header; '%.*s' is not a header field",
                              BYTES_ARG(bytes_first(bytes_trim(field), 60)));
         if (!take_field(&t, field, error))
             return false;
@@ -219,7 +219,7 @@ static bool encode_nul(struct bytes message, struct buffer *out, struct error *e
     struct transfer_encoding encoding;
     struct bytes header = bytes_first(message, bytes_search(message, BYTES("\r\n\r\n")));
     if (bytes_find(header, '\0') != SIZE_MAX)
-        return error_set(error, EX_DATAERR, "the header of the message has a NUL octet; remove it");
+        return error_set(error, EX_DATAERR, "the message header contains a NUL byte; remove it");
     transfer_encoding_start(&encoding, true);
     transfer_encoding_add(&encoding, out, message);
     transfer_encoding_end(&encoding, out);

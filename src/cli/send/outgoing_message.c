@@ -282,7 +282,7 @@ static bool compose(struct outgoing_message *message, const struct outgoing_part
               : !write_message(message, parts, buffer_bytes(text), buffer_bytes(html), error))
         return false;
     if (message->envelope.recipient_count == 0)
-        return error_set(error, EX_DATAERR, "the message names no recipient in To, Cc or Bcc");
+        return error_set(error, EX_DATAERR, "the message has no recipient in To, Cc or Bcc");
     message->envelope.size = message->size;
     rewind(message->file);
     return true;

@@ -51,7 +51,7 @@ static bool check(const char *command, int status, const struct buffer *out, str
                          "the command '%s' printed nothing: its first line is the password or the token",
                          command);
     if (out->length > SECRET_LINE_MAX)
-        return error_set(error, EX_DATAERR, "the first line of the command '%s' is longer than %d octets",
+        return error_set(error, EX_DATAERR, "the first line of the command '%s' is longer than %d bytes",
                          command, SECRET_LINE_MAX);
     return !bytes_has_control(buffer_bytes(out)) ||
            error_set(error, EX_DATAERR, "the first line of the command '%s' has control characters", command);

@@ -123,9 +123,7 @@ static bool server_connection_host(struct server_connection *connection, const s
         server_connection_last_resort(&options);
     for (size_t i = 0; i < options.port_count; i++)
         if (options.ports[i].port == 25)
-            return error_set(error, EX_USAGE,
-                             "mail is never submitted on port 25, which is for servers among themselves; "
-                             "leave --port out, or say 587");
+            return error_set(error, EX_USAGE, "port 25 is for mail between servers; omit --port, or use 587");
     return race_and_remember(connection, &options, wish, error);
 }
 
@@ -193,7 +191,7 @@ static int print_results(const struct client_submission *s, const struct send_op
         status_add_said(&said, r->code, r->enhanced, r->text);
         fprintf(stderr, "mailboat send: %.*s was %s during %s: %s\n",
                 BYTES_ARG(s->envelope.recipients[i].address),
-                r->outcome == OUTCOME_FAILED ? "refused" : "not taken now", client_step_name(r->step),
+                r->outcome == OUTCOME_FAILED ? "refused" : "deferred", client_step_name(r->step),
                 buffer_text(&said));
         buffer_free(&said);
     }
@@ -268,7 +266,7 @@ static int compose_and_submit(struct send_options *wish)
     struct buffer from = {0}, password = {0};
     int exit_code = EX_OK;
     if (wish->from == NULL && !default_sender(wish, &from))
-        error_set(&error, EX_USAGE, "say --from: there is no telling who sends");
+        error_set(&error, EX_USAGE, "cannot determine the sender; use --from ADDRESS");
     struct outgoing_parts parts = {.from = wish->from != NULL ? wish->from : buffer_text(&from),
                                    .subject = wish->subject,
                                    .body = wish->body,
@@ -330,26 +328,25 @@ static int run(int argc, char **argv)
     if (!options_read(&send_command, argc, argv, rules, &arguments))
         return EX_USAGE;
     if (arguments.count > 1)
-        return command_usage(&send_command, "one FILE at most; '%s' is one more", arguments.at[1]);
+        return command_usage(&send_command, "unexpected argument '%s': at most one FILE", arguments.at[1]);
     if (arguments.count == 1)
         wish.file = arguments.at[0];
     if (wish.order != NULL && strcmp(wish.order, "rfc8314") != 0 && strcmp(wish.order, "default") != 0)
         return command_usage(&send_command, "--order is default or rfc8314, not '%s'", wish.order);
     if (wish.to.count + wish.cc.count + wish.bcc.count == 0 && !wish.read_recipients)
-        return command_usage(
-            &send_command,
-            "nobody to send to: say --to ADDRESS, or -t to read the message's own To, Cc and Bcc");
+        return command_usage(&send_command,
+                             "no recipients; use --to ADDRESS, or -t to read them from To, Cc and Bcc");
     bool has_command = wish.password_command != NULL || wish.oauth_command != NULL;
     if ((wish.password_file != NULL) + (wish.password_command != NULL) + (wish.oauth_command != NULL) > 1)
         return command_usage(&send_command,
-                             "say one of --password-file, --password-command and --oauth-command");
+                             "use only one of --password-file, --password-command and --oauth-command");
     if (has_command && (wish.user == NULL || wish.host == NULL))
-        return command_usage(&send_command, "%s is for signing in: say --host and --user too",
+        return command_usage(&send_command, "%s requires --host and --user",
                              wish.oauth_command != NULL ? "--oauth-command" : "--password-command");
     if (wish.user != NULL && wish.host != NULL && wish.password_file == NULL && !has_command &&
         wish.body == NULL && wish.file == NULL && !isatty(STDIN_FILENO))
-        return command_usage(&send_command, "the password and the text cannot both come from standard input: "
-                                            "say --password-file FILE, or --password-command CMD");
+        return command_usage(&send_command, "the password and the text cannot both come from standard input; "
+                                            "use --password-file FILE or --password-command CMD");
     struct error error = {0};
     if (wish.deadline != NULL && !server_connection_deadline(wish.deadline, &wish.deadline_ms, &error))
         return command_fail(&send_command, &error);
@@ -359,21 +356,23 @@ static int run(int argc, char **argv)
 
 const struct command send_command = {
     .name = "send",
-    .summary = "send a message, by the port that works",
+    .summary = "send a message through the port that works",
     .help = "usage: mailboat send --to ADDRESS [--subject TEXT] [--body TEXT] [FILE]\n"
             "       mailboat send --host HOST --user USER --to ADDRESS ... [FILE]\n"
-            "       mailboat send -t < MESSAGE\n\n"
+            "       mailboat send -t < MESSAGE\n"
+            "\n"
             "Composes a message and submits it: without --host to the server on this\n"
             "machine, with --host to another, by the first of the ports 587, 2525 and 465\n"
             "that works; they are tried in a race, so a blocked one costs a quarter of a\n"
             "second, and never without TLS. It says in words which port it chose and why.\n"
-            "The text is --body, or FILE, or standard input.\n\n"
-            "      --to, --cc, --bcc A  recipients; may be said again\n"
+            "The text is --body, or FILE, or standard input.\n"
+            "\n"
+            "      --to, --cc, --bcc A  recipients; repeatable\n"
             "  -f, --from ADDRESS       the sender, also as \"Name <address>\"\n"
             "  -s, --subject TEXT       may have any letters\n"
             "  -b, --body TEXT          the text\n"
             "      --html FILE          the text as HTML; its plain form goes along, or --body\n"
-            "  -a, --attach FILE        may be said again\n"
+            "  -a, --attach FILE        attach a file; repeatable\n"
             "  -t, --recipients         FILE or standard input is a whole message with header;\n"
             "                           its To, Cc and Bcc say who gets it, Bcc is taken out;\n"
             "                           From, Date and Message-ID are added where they are missing\n"
@@ -392,9 +391,11 @@ const struct command send_command = {
             "      --ca-file FILE       CA certificates to trust instead of the system's\n"
             "  -c, --config FILE        where this machine's server is described\n"
             "  -q, --quiet              does not say why the port was chosen\n"
-            "      --json               what was accepted, for programs\n\n"
+            "      --json               what was accepted, for programs\n"
+            "\n"
             "exit codes: 0 accepted, 64 usage, 65 a wrong address, 69 refused, 75 try again\n"
-            "later, 77 signing in was refused\n\n"
+            "later, 77 signing in was refused\n"
+            "\n"
             "example: mailboat send --host smtp.example.net --user ada@example.org \\\n"
             "           --to bob@example.com --subject hello --body \"how are you?\"\n",
     .run = run,

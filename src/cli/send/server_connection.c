@@ -33,12 +33,10 @@ static bool explain_ipv4(struct bytes host, struct error *error)
     for (struct bytes rest = host; rest.length > 0; parts++) {
         struct bytes part = bytes_split(&rest, '.');
         if (!bytes_to_u64(part, 255, &value) && part.length > 0)
-            return error_set(error, EX_DATAERR,
-                             "%.*s is not an address: %.*s is more than 255, the most that a part of an IPv4 "
-                             "address can be",
+            return error_set(error, EX_DATAERR, "%.*s is not an IPv4 address: %.*s is greater than 255",
                              BYTES_ARG(host), BYTES_ARG(part));
     }
-    return error_set(error, EX_DATAERR, "%.*s is not an address: an IPv4 address has 4 numbers, this has %d",
+    return error_set(error, EX_DATAERR, "%.*s is not an IPv4 address: it has %d numbers instead of 4",
                      BYTES_ARG(host), parts);
 }
 
@@ -52,7 +50,7 @@ bool server_connection_check_host(const char *text, struct error *error)
     if (bytes_find(host, ':') != SIZE_MAX)
         return error_set(error, EX_DATAERR, "%s is not an IPv6 address", text);
     const char *fault = host_fault(host, true);
-    return fault == NULL || error_set(error, EX_DATAERR, "%s is not the name of a host: %s", text, fault);
+    return fault == NULL || error_set(error, EX_DATAERR, "%s is not a host name: %s", text, fault);
 }
 
 /* "587", "465:tls", "10587:starttls". *known: how to speak there is clear. */
@@ -79,12 +77,13 @@ bool server_connection_ports(struct server_connection_options *options, const ch
         struct race_port port;
         bool known;
         if (!read_port(one, &port, &known))
-            return error_set(error, EX_USAGE, "'%.*s' is not a port: say 587, or 587:starttls, or 465:tls",
+            return error_set(error, EX_USAGE, "'%.*s' is not a port; use 587, 587:starttls or 465:tls",
                              BYTES_ARG(one));
         if (options->port_count + (known ? 1 : 2) > RACE_PORTS_MAX)
-            return error_set(error, EX_USAGE,
-                             "too many ports; %d are enough, and one of an unusual number counts for two",
-                             RACE_PORTS_MAX);
+            return error_set(
+                error, EX_USAGE,
+                "too many ports: at most %d, and a port without a TLS mode of its own counts as two",
+                RACE_PORTS_MAX);
         options->ports[options->port_count++] = port;
         if (!known) /* both ways race; the wrong one costs a stagger */
             options->ports[options->port_count++] = (struct race_port){

@@ -18,8 +18,7 @@ static void give_content(struct client_submission *s, bool begins)
     if (s->shows_progress && s->message->size > PROGRESS_OCTETS)
         fprintf(stderr, "\rsent %3u %%%s", (unsigned)(s->told * 100 / s->message->size), last ? "\n" : "");
     if (count == 0 && s->told < s->message->size) { /* never end a message that is not whole */
-        client_session_failed(s->connection->session, STEP_DATA,
-                              BYTES("the message cannot be read any more"));
+        client_session_failed(s->connection->session, STEP_DATA, BYTES("the message can no longer be read"));
         return;
     }
     client_session_content(s->connection->session, bytes_of(run, count), last);

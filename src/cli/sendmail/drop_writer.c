@@ -58,15 +58,16 @@ static bool is_for_server(const struct drop_writer *d, int file, struct error *e
 {
     struct stat folder, made;
     if (fchmod(file, 0640) != 0 || fstat(d->folder, &folder) != 0 || fstat(file, &made) != 0)
-        return error_set_errno(error, EX_TEMPFAIL, "cannot write into the drop folder %s", d->server->drop);
+        return error_set_errno(error, EX_TEMPFAIL, "cannot write into the drop directory %s",
+                               d->server->drop);
     if (folder.st_uid == 0) /* no process that picks up is root's: what is put there now could not be read */
         return error_set(error, EX_TEMPFAIL,
-                         "the drop folder %s is not the server's yet; start it: mailboat serve",
+                         "the drop directory %s does not belong to the server yet; start it: mailboat serve",
                          d->server->drop);
     return made.st_gid == folder.st_gid || made.st_uid == folder.st_uid ||
            error_set(error, EX_TEMPFAIL,
-                     "the drop folder %s does not give its group to what is put there; its file system must "
-                     "know the setgid bit of folders",
+                     "files in the drop directory %s do not inherit its group; use a file system that "
+                     "supports setgid directories",
                      d->server->drop);
 }
 
@@ -78,7 +79,7 @@ static bool write_part(struct drop_writer *d, struct drop_part *part, const stru
     part->file = openat(d->folder, part->temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
                         0640);
     if (part->file < 0)
-        return error_set_errno(error, EX_TEMPFAIL, "cannot put the message into the drop folder %s",
+        return error_set_errno(error, EX_TEMPFAIL, "cannot put the message into the drop directory %s",
                                d->server->drop);
     if (!is_for_server(d, part->file, error))
         return false;
@@ -86,7 +87,7 @@ static bool write_part(struct drop_writer *d, struct drop_part *part, const stru
     bool done = write_all(part->file, buffer_bytes(&head)) && put_message(d, part->file) &&
                 fsync(part->file) == 0;
     buffer_free(&head);
-    return done || error_set_errno(error, EX_TEMPFAIL, "cannot write the message into the drop folder %s",
+    return done || error_set_errno(error, EX_TEMPFAIL, "cannot write the message into the drop directory %s",
                                    d->server->drop);
 }
 
@@ -105,12 +106,12 @@ static bool move_parts(struct drop_writer *d, struct error *error)
 {
     for (size_t i = 0; i < d->count; i++) {
         if (renameat(d->folder, d->parts[i].temporary, d->folder, d->parts[i].final) != 0)
-            return error_set_errno(error, EX_TEMPFAIL, "cannot put the message into the drop folder %s",
+            return error_set_errno(error, EX_TEMPFAIL, "cannot put the message into the drop directory %s",
                                    d->server->drop);
         d->parts[i].moved = true;
     }
     return sync_names(d) ||
-           error_set_errno(error, EX_TEMPFAIL, "cannot sync the drop folder %s", d->server->drop);
+           error_set_errno(error, EX_TEMPFAIL, "cannot sync the drop directory %s", d->server->drop);
 }
 
 static bool write_parts(struct drop_writer *d, const struct envelope *envelope, struct error *error)
@@ -161,10 +162,10 @@ bool drop_writer_put(const struct local_server *server, struct outgoing_message 
     if (d.folder < 0 && error->exit_code == EX_NOPERM)
         return false;
     if (d.folder < 0)
-        return error_set(
-            error, EX_TEMPFAIL,
-            "no server runs on this machine, and there is no drop folder %s (%s); start it: mailboat serve",
-            server->drop, strerror(error->number));
+        return error_set(error, EX_TEMPFAIL,
+                         "the server on this machine is not running, and the drop directory %s is missing "
+                         "(%s); start it: mailboat serve",
+                         server->drop, strerror(error->number));
     bool done = write_parts(&d, envelope, error) && move_parts(&d, error);
     end_parts(&d, done);
     close(d.folder);

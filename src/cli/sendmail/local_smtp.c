@@ -169,7 +169,7 @@ static bool verify_one(struct smtp_dialog *dialog, struct bytes address, int *ex
         printf("%.*s: deliverable\n", BYTES_ARG(address));
     else
         printf("%.*s: undeliverable: %s\n", BYTES_ARG(address),
-               fine ? buffer_text(&dialog->text) : "that is not a mail address");
+               fine ? buffer_text(&dialog->text) : "not a mail address");
     if (!taken)
         *exit_code = EX_NOUSER;
     return true;

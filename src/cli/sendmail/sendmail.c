@@ -130,7 +130,7 @@ static bool read_message(struct sendmail_run *s, struct error *error)
     if (s->message.size <= server->message_size_max)
         return true;
     error_set(error, EX_UNAVAILABLE,
-              "the message has %llu octets; this machine's server takes %llu at most (limits.message_size)",
+              "the message has %llu bytes; the limit of this machine's server is %llu (limits.message_size)",
               (unsigned long long)s->message.size, (unsigned long long)server->message_size_max);
     outgoing_message_free(&s->message);
     return false;
@@ -187,7 +187,7 @@ static bool hand_over(struct sendmail_run *s, struct outgoing_message *message, 
     /* Too much for this hour: nothing is kept for somebody who
      * sends without end. What was begun is finished. */
     if (s->limited != NULL && left.recipient_count == message->envelope.recipient_count)
-        return error_set(error, EX_TEMPFAIL, "the server does not take it now: %s", s->limited);
+        return error_set(error, EX_TEMPFAIL, "the server deferred the message: %s", s->limited);
     return left.recipient_count == 0 || drop_writer_put(s->server, message, &left, error);
 }
 
@@ -206,7 +206,7 @@ static void print_refusals(const struct sendmail_run *s)
         const struct delivery_result *r = &s->refusals[i].result;
         struct buffer said = {0};
         status_add_said(&said, r->code, r->enhanced, r->text);
-        fprintf(stderr, "mailboat sendmail: %.*s was refused: %s\n",
+        fprintf(stderr, "mailboat sendmail: %.*s was rejected: %s\n",
                 BYTES_ARG(s->refusals[i].recipient.address), buffer_text(&said));
         buffer_free(&said);
     }
@@ -282,9 +282,8 @@ static int deliver(const struct invocation *call, const struct local_server *ser
     struct sendmail_run s = {.invocation = call, .server = server};
     struct error error = {0};
     if (call->recipient_count == 0 && !call->read_recipients)
-        return command_usage(
-            &sendmail_command,
-            "nobody to send to: give recipients, or -t to read the message's own To, Cc and Bcc");
+        return command_usage(&sendmail_command,
+                             "no recipients; name them, or use -t to read them from To, Cc and Bcc");
     find_sender(&s);
     int exit_code = EX_OK;
     if (!read_message(&s, &error)) {
@@ -304,7 +303,7 @@ static int verify(const struct invocation *call, const struct local_server *serv
 {
     struct error error = {0};
     if (call->recipient_count == 0)
-        return command_usage(&sendmail_command, "-bv needs an address");
+        return command_usage(&sendmail_command, "-bv requires an address");
     int exit_code = local_smtp_verify(server, call->recipients, call->recipient_count, &error);
     return error.text[0] != '\0' ? fail(call, &error) : exit_code;
 }
@@ -362,31 +361,39 @@ static int run(int argc, char **argv)
 
 const struct command sendmail_command = {
     .name = "sendmail",
-    .summary = "take a message as sendmail does: for PHP, cron, git, mutt",
+    .summary = "accept a message like sendmail does: for PHP, cron, git, mutt",
     .own_arguments = true,
     .help = "usage: mailboat sendmail [-t] [-i] [-f SENDER] [-F NAME] [RECIPIENT]... < MESSAGE\n"
-            "       mailboat sendmail -bs | -bp | -bi | -bv ADDRESS...\n\n"
-            "Takes a message with its header on standard input and hands it to the server\n"
-            "on this machine. Where that does not run, the message is kept in the drop\n"
-            "folder and leaves when it does. Links named sendmail, mailq and newaliases do\n"
-            "the same without the first word.\n\n"
-            "  -t             recipients are those of To, Cc and Bcc, and those on the line\n"
+            "       mailboat sendmail -bs | -bp | -bi | -bv ADDRESS...\n"
+            "\n"
+            "Reads a message with its header from standard input and submits it to the server\n"
+            "on this machine. If the server is not running, the message is stored in the drop\n"
+            "directory and sent when it starts. Links named sendmail, mailq and newaliases do\n"
+            "the same without the first word.\n"
+            "\n"
+            "  -t             read recipients from To, Cc and Bcc, besides the arguments\n"
             "  -i, -oi        a line of one dot does not end the message\n"
-            "  -f SENDER      the envelope's sender; '' or '<>': nobody (-r is the same)\n"
+            "  -f SENDER      the envelope's sender; '' or '<>': the null sender (-r is the same)\n"
             "  -F NAME        the name in a From that is missing\n"
             "  -N, -R, -V     reports: -N success,failure,delay or never; -R full or hdrs;\n"
-            "                 -V an id that stands in them\n"
-            "  -oem, -oee     mail refusals back to the sender; -oep prints them (as it does\n"
-            "                 unsaid), -oeq keeps quiet\n"
+            "                 -V an ID that they quote\n"
+            "  -oem, -oee     mail rejections back to the sender; -oep prints them (default),\n"
+            "                 -oeq prints nothing\n"
             "  -bs            SMTP on standard input and output\n"
-            "  -bp            what waits (mailq); -q tries it now; both are root's to do\n"
-            "  -bv ADDRESS    is it taken?\n"
-            "  -bi            newaliases: nothing to do, `mailboat alias` holds at once\n"
+            "  -bp            list the queue (mailq); -q retries it; both require root\n"
+            "  -bv ADDRESS    check whether the server accepts ADDRESS\n"
+            "  -bi            newaliases: no-op; mailboat alias takes effect immediately\n"
             "  -C FILE        configuration; default /etc/mailboat/mailboat.conf\n"
-            "  -A -B -G -L -O -U -X -h -m -n -o* -p -v and others change nothing here\n\n"
+            "  -A -B -G -L -O -U -X -h -m -n -o* -p -v and others are accepted and ignored\n"
+            "\n"
             "exit codes: 0 accepted or kept, 64 usage, 65 a wrong address, 67 no such user,\n"
             "69 refused, 75 could neither be sent nor kept, or the limit an hour of this\n"
-            "user is reached (submission.local in the configuration): try again\n\n"
-            "example: printf 'To: ada@example.org\\nSubject: hello\\n\\nhi\\n' | mailboat sendmail -t -i\n",
+            "user is reached (submission.local in the configuration): try again\n"
+            "\n"
+            "example: printf 'To: ada@example.org\\n"
+            "Subject: hello\\n"
+            "\\n"
+            "hi\\n"
+            "' | mailboat sendmail -t -i\n",
     .run = run,
 };

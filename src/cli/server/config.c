@@ -33,7 +33,7 @@ static int run(int argc, char **argv)
         return EX_USAGE;
     bool show = arguments.count == 1 && strcmp(arguments.at[0], "show") == 0;
     if (!show && !(arguments.count == 1 && strcmp(arguments.at[0], "check") == 0))
-        return command_usage(&config_command, "say: check, or show");
+        return command_usage(&config_command, "use one of: check, show");
     if (!options_config(&config_command, file, &config, &exit_code))
         return exit_code;
     if (show) {
@@ -51,16 +51,19 @@ static int run(int argc, char **argv)
 
 const struct command config_command = {
     .name = "config",
-    .summary = "the configuration: check, show",
+    .summary = "check or show the configuration: check, show",
     .help = "usage: mailboat config check [--config FILE]\n"
-            "       mailboat config show [--config FILE]\n\n"
-            "check says whether the server would start with the file: an error names file,\n"
-            "line, what is wrong and the mend, with exit code 78; a data directory that other\n"
+            "       mailboat config show [--config FILE]\n"
+            "\n"
+            "check validates the file: an error gives file, line, cause and hint, with exit\n"
+            "code 78; a data directory that other\n"
             "users could replace or write to, or whose folders belong to others, is an error\n"
             "too, with exit code 77. show prints the whole\n"
             "effective configuration, defaults filled in, without secrets; it can be used\n"
-            "as a configuration itself. All keys: man mailboat.conf\n\n"
-            "  -c, --config FILE   configuration; default /etc/mailboat/mailboat.conf\n\n"
+            "as a configuration itself. All keys: man mailboat.conf\n"
+            "\n"
+            "  -c, --config FILE   configuration; default /etc/mailboat/mailboat.conf\n"
+            "\n"
             "example: mailboat config check --config ./mailboat.conf\n",
     .run = run,
 };

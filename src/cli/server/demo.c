@@ -46,10 +46,10 @@ static const struct {
     uint16_t usual, here;
     const char *words;
 } ports[] = {
-    {25, 10025, "relay: where other servers bring mail for example.org"},
+    {25, 10025, "mx: where other servers deliver mail for example.org"},
     {587, 10587, "submission with STARTTLS: the default for programs"},
-    {465, 10465, "submission with TLS from the first byte"},
-    {2525, 2525, "submission with STARTTLS, where 587 is blocked"},
+    {465, 10465, "submission with implicit TLS"},
+    {2525, 2525, "submission with STARTTLS, if 587 is blocked"},
 };
 static const struct {
     const char *name;
@@ -404,8 +404,8 @@ static int send_message(const struct demo *demo)
                          "--subject",
                          "Grüße from Mailboat",
                          "--body",
-                         "This letter left by the port that Mailboat chose,\nwaited in the queue for a "
-                         "moment, and arrived here.\n",
+                         "This message was sent through the port that Mailboat chose,\n"
+                         "passed through the queue, and was delivered here.\n",
                          NULL};
     fprintf(demo->out, "Sending a message from Ada to Ada; which port works? (10587 stands for 587)\n");
     fflush(demo->out);
@@ -524,14 +524,17 @@ static int run(int argc, char **argv)
 
 const struct command demo_command = {
     .name = "demo",
-    .summary = "a whole mail system on this machine, in a temporary folder",
-    .help = "usage: mailboat demo [--once] [--json]\n\n"
-            "Starts a server on loopback with a temporary data folder (10025 for port 25,\n"
-            "10587 for 587, 10465 for 465, and 2525), makes a user, sends a message by the\n"
-            "port that is chosen by itself, and shows it arriving. Stays up until ^C, then\n"
-            "removes all it made.\n\n"
+    .summary = "run a complete mail system on this machine, in a temporary directory",
+    .help = "usage: mailboat demo [--once] [--json]\n"
+            "\n"
+            "Starts a server on loopback with a temporary data directory (10025 for port 25,\n"
+            "10587 for 587, 10465 for 465, and 2525), makes a user, sends a message through\n"
+            "the port that it selects, and shows it arriving. Stays up until ^C, then\n"
+            "removes all it made.\n"
+            "\n"
             "      --once   exits with 0 when the message is in the mailbox\n"
-            "      --json   the first line of standard output has all that a program needs\n\n"
+            "      --json   the first line of standard output has all that a program needs\n"
+            "\n"
             "example: mailboat demo --once\n",
     .run = run,
 };

@@ -150,10 +150,9 @@ static void fail(struct login *login)
 {
     uint64_t locked_ms = login_throttle_failed(&login->auth->throttle, &login->tried, clock_now_ms());
     if (locked_ms > 0)
-        log_event(
-            LOG_EVENT_WARN, "auth_locked", LOG_TEXT("user", login->tried.account),
-            LOG_TEXT("client", login->tried.address), LOG_U64("seconds", locked_ms / 1000),
-            LOG_TEXT("mend", "mailboat user locks shows who is locked, mailboat user unlock undoes it"));
+        log_event(LOG_EVENT_WARN, "auth_locked", LOG_TEXT("user", login->tried.account),
+                  LOG_TEXT("client", login->tried.address), LOG_U64("seconds", locked_ms / 1000),
+                  LOG_TEXT("mend", "list with mailboat user locks; clear with mailboat user unlock"));
     refuse(login, PASSWORD_WRONG);
 }
 

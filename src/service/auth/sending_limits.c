@@ -59,9 +59,9 @@ static void log_limit(struct auth *auth, struct bytes account, uint64_t now_ms)
         log_event(LOG_EVENT_WARN, "limit_reached", LOG_BYTES("account", account),
                   LOG_U64("messages", sent.messages), LOG_U64("recipients", sent.recipients),
                   LOG_TEXT("mend", local_users_is_one(account, &uid)
-                                       ? "look which program of this user sends; submission.local in the "
+                                       ? "check which program of this user sends; submission.local in the "
                                          "configuration sets its limit"
-                                       : "if this is not its owner: mailboat user disable"));
+                                       : "if the account was stolen: mailboat user disable"));
 }
 
 static void answer(struct auth *auth, struct channel *asker, uint64_t request, enum limit_verdict verdict,

@@ -195,7 +195,7 @@ static void look_at_quotas(struct local *local)
     if (unreadable && !local->quotas_unreadable)
         log_event(LOG_EVENT_ERROR, "quotas_unreadable", LOG_TEXT("file", local->quotas.folder),
                   LOG_TEXT("reason", strerror(errno)),
-                  LOG_TEXT("mend", "any mailboat user quota command writes it anew"));
+                  LOG_TEXT("mend", "any mailboat user quota command rewrites it"));
     local->quotas_unreadable = unreadable;
 }
 

@@ -130,14 +130,14 @@ static const char *fault_text(enum content_fault fault)
 {
     switch (fault) {
     case CONTENT_FINE: return NULL;
-    case CONTENT_BARE_NEWLINE: return "its message has lines that do not end in CRLF";
-    case CONTENT_NUL: return "its message has a NUL octet";
+    case CONTENT_BARE_NEWLINE: return "the message has lines that do not end in CRLF";
+    case CONTENT_NUL: return "the message contains a NUL byte";
     case CONTENT_TOO_LARGE: return "it is larger than limits.message_size";
-    case CONTENT_LINE_TOO_LONG: return "its message has a line that is too long";
+    case CONTENT_LINE_TOO_LONG: return "the message has a line that is too long";
     case CONTENT_HEADER: /* those three are for what is submitted by SMTP */
     case CONTENT_FORGED:
     case CONTENT_SIGNED_OUT:
-    case CONTENT_LOOPS: return "its message has passed too many servers: it runs in a circle";
+    case CONTENT_LOOPS: return "the message has too many hops: mail loop detected";
     }
     return NULL;
 }

@@ -31,8 +31,8 @@ void limited_users_add(struct pickup *p, uint32_t uid, uint32_t wait_s)
         wait = &p->limited_users[p->wait_count++];
     *wait = (struct limited_user){.uid = uid, .until_ms = clock_now_ms() + 1000 * (uint64_t)wait_s};
     log_event(LOG_EVENT_WARN, "drop_waits", LOG_U64("uid", uid), LOG_U64("seconds", wait_s),
-              LOG_TEXT("mend", "its user has sent as much as it may in an hour; submission.local sets the "
-                               "limit, and its files wait in the drop folder"));
+              LOG_TEXT("mend", "the user's hourly sending limit is reached (submission.local); the files "
+                               "stay in the drop directory until then"));
 }
 
 void limited_users_expire(struct pickup *p)

@@ -31,7 +31,7 @@ void permission_limit_answered(struct pickup *p, enum limit_verdict verdict, uin
     case LIMIT_TOO_MANY:
         drop_submission_end(
             p, DROP_SUBMISSION_BAD,
-            "it has more recipients than its user may write to in an hour (submission.local)");
+            "the message has more recipients than the user's hourly limit (submission.local)");
         break;
     case LIMIT_UNAVAILABLE: drop_submission_end(p, DROP_SUBMISSION_LATER, NULL); break;
     }
@@ -77,7 +77,7 @@ static bool read_header(struct drop_submission *submission, const char **wrong)
         header_finish(&submission->header);
     enum header_fault fault = header_check(&submission->header, &rules);
     *wrong = fault == HEADER_FINE     ? NULL
-             : fault == HEADER_BROKEN ? "a line of its header is no field"
+             : fault == HEADER_BROKEN ? "malformed message header"
                                       : header_fault_sentence(fault);
     return fault == HEADER_FINE;
 }

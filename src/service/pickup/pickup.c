@@ -65,7 +65,7 @@ static void list_names(struct pickup *p)
         p->again = true;
         if (log_throttle_is_due(&p->listing, clock_now_ms()))
             log_event(LOG_EVENT_ERROR, "drop_failed", LOG_TEXT("reason", strerror(errno)),
-                      LOG_TEXT("mend", "the drop folder cannot be read"));
+                      LOG_TEXT("mend", "the drop directory cannot be read"));
         if (copy >= 0)
             close(copy);
         return;
@@ -110,7 +110,7 @@ static void set_aside(struct pickup *p, const char *name, const char *why)
         ignore(p, name);
     log_event(LOG_EVENT_WARN, "drop_refused", LOG_TEXT("file", moved ? aside : name), LOG_TEXT("was", name),
               LOG_U64("uid", facts.st_uid), LOG_TEXT("reason", why),
-              LOG_TEXT("mend", "look at it in the drop folder, and remove it"));
+              LOG_TEXT("mend", "inspect it in the drop directory, and remove it"));
 }
 
 /* A file that comes back with the power is taken in twice;
@@ -179,7 +179,7 @@ void pickup_submission_ended(struct pickup *p, enum drop_submission_end how, con
     if (how == DROP_SUBMISSION_STORED && unlinkat(p->folder, drop_file->name, 0) != 0 && errno != ENOENT) {
         log_event(LOG_EVENT_ERROR, "drop_failed", LOG_TEXT("file", drop_file->name),
                   LOG_TEXT("reason", strerror(errno)),
-                  LOG_TEXT("mend", "it was taken in and cannot be removed: remove it"));
+                  LOG_TEXT("mend", "it was accepted and cannot be removed: remove it"));
         ignore(p, drop_file->name);
     }
     if (how == DROP_SUBMISSION_BAD)
@@ -270,7 +270,7 @@ static bool pickup_start(struct child *child, struct error *error)
      * that no right to keep the setgid bit is needed. */
     if (fchmod(p->folder, DROP_FOLDER_MODE) != 0 || fstat(p->folder, &facts) != 0 ||
         (facts.st_mode & 07777) != DROP_FOLDER_MODE)
-        return error_set_errno(error, EX_OSERR, "cannot open the drop folder for everybody");
+        return error_set_errno(error, EX_OSERR, "cannot open the drop directory for all users");
     map_start(&p->ignored, random_u64());
     /* where nobody is there the file waits */
     submissions_start(&p->submissions, &question_child_peers, child, child->loop, 0, random_u64());

@@ -47,7 +47,7 @@ static bool is_known(struct queue_control_client *client, uint64_t request, uint
 {
     client->request = request;
     if (verb > CONTROL_PING)
-        answer(client, false, 0, "the running server does not know this; it is of another version");
+        answer(client, false, 0, "the running server does not know this request; it is of another version");
     else
         client->verb = (enum control_verb)verb;
     return verb <= CONTROL_PING;
@@ -77,7 +77,7 @@ static void choose(struct queue_control_client *client, const struct ipc_choose 
     if (!is_known(client, asked->request, asked->verb))
         return;
     if (asked->chosen_count > CHOSEN_MAX) {
-        answer(client, false, 0, "too many at once");
+        answer(client, false, 0, "too many concurrent requests");
         return;
     }
     client->asked = client->done = true;
@@ -195,7 +195,7 @@ void queue_control_committed(struct queue_control *control, enum store_verdict v
             continue;
         if (verdict != STORE_DONE)
             answer(client, false, 0,
-                   verdict == STORE_FULL ? "the disk is full: make room first"
+                   verdict == STORE_FULL ? "the disk is full: free disk space first"
                                          : "the queue cannot be written; see the log");
         else if (client->done)
             answer(client, true, client->count, "");

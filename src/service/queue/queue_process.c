@@ -229,7 +229,7 @@ static void turn(struct queue_process *p)
     }
     if (verdict == STORE_FULL && log_throttle_is_due(&p->full, clock_now_ms()))
         log_event(LOG_EVENT_ERROR, "store_full", LOG_TEXT("reason", error.text),
-                  LOG_U64("times", p->full.times), LOG_TEXT("mend", "make room in the data folder"));
+                  LOG_U64("times", p->full.times), LOG_TEXT("mend", "free disk space in the data directory"));
     if (verdict == STORE_DONE && log_throttle_recovered(&p->full, clock_now_ms()))
         log_event(LOG_EVENT_INFO, "store_has_room", LOG_U64("times", p->full.times));
     if (verdict == STORE_DONE)
@@ -373,8 +373,8 @@ static bool queue_process_check_free(const struct folder *data, struct error *er
         nanosleep(&(struct timespec){.tv_nsec = OWNER_LOOK_MS * 1000 * 1000}, NULL);
     folder_close(&queue);
     return owner == 0 || error_set(error, EX_TEMPFAIL,
-                                   "data_dir: another mailboat works in %s already (its queue is process "
-                                   "%ld); stop it, or choose another folder",
+                                   "data_dir: another mailboat is using %s (its queue is process %ld); stop "
+                                   "it, or choose another directory",
                                    data->path, owner);
 }
 

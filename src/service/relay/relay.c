@@ -330,9 +330,10 @@ static void relay_drain(struct child *child, bool quick)
 /* What is with a peer already may end; the rest is given to the successor. */
 static void begin_anew(struct relay *relay)
 {
-    log_event(LOG_EVENT_WARN, "clock_jumped", LOG_TEXT("where", "back"),
-              LOG_TEXT("mend", "a fresh process follows, since the resolver counts on the clock; see to the "
-                               "clock of this machine"));
+    log_event(
+        LOG_EVENT_WARN, "clock_jumped", LOG_TEXT("where", "back"),
+        LOG_TEXT("mend",
+                 "the process restarts, since the resolver depends on the clock; fix this machine's clock"));
     relay->anew = true;
     for (struct outbound_connection *connection = relay->connections, *next; connection != NULL;
          connection = next) {

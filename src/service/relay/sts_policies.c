@@ -148,7 +148,7 @@ static void read_file(struct sts_policies *policies, const struct folder *folder
         log_event(
             LOG_EVENT_WARN, "sts_not_read", LOG_TEXT("folder", folder->path), LOG_TEXT("file", file_name),
             LOG_TEXT("reason", strerror(errno)),
-            LOG_TEXT("mend", "it is no file of this server's, and is replaced; policies are fetched again"));
+            LOG_TEXT("mend", "the file is not of this server and is replaced; policies are fetched again"));
     while (file >= 0 && got > 0 && text.length < STS_POLICIES_FILE_MAX) {
         got = read(file, buffer_reserve(&text, 65536), 65536);
         if (got > 0)

@@ -43,8 +43,8 @@ static void log_pressure(const struct smtpd *smtpd, bool pressed)
     log_event(pressed ? LOG_EVENT_WARN : LOG_EVENT_INFO, pressed ? "pressure_begun" : "pressure_ended",
               LOG_U64("connections", strangers + all->known), LOG_U64("strangers", strangers),
               LOG_U64("limit", all->max),
-              LOG_TEXT("hint", pressed ? "idle clients that have not signed in are closed early; raise "
-                                         "limits.connections if they are no attack"
+              LOG_TEXT("hint", pressed ? "idle unauthenticated clients are disconnected early; raise "
+                                         "limits.connections if this is not an attack"
                                        : ""));
 }
 
@@ -242,7 +242,7 @@ static void log_closed(struct admission_control *admission, bool pressed, uint64
     if (admission->sent_away == 0 || (pressed && now_ms - admission->logged_ms < ADMISSION_CONTROL_TELL_MS))
         return;
     log_event(LOG_EVENT_WARN, "connections_closed",
-              LOG_TEXT("reason", "other clients need the room, and these did nothing"),
+              LOG_TEXT("reason", "other clients need the connections, and these were idle"),
               LOG_U64("times", admission->sent_away));
     admission->sent_away = 0;
     admission->logged_ms = now_ms;

@@ -163,7 +163,7 @@ void credential_sign_out(struct smtp_connection *connection)
     log_event(
         LOG_EVENT_INFO, "signed_out", LOG_BYTES("account", connection->credential->account),
         LOG_TEXT("client", connection->address), LOG_U64("port", connection->listener->port),
-        LOG_TEXT("reason", "the account, its password or its application password was changed or withdrawn"));
+        LOG_TEXT("reason", "the account, its password or its application password was changed or revoked"));
 }
 
 static void end_sessions(void *owner)

@@ -185,7 +185,7 @@ static void log_news(const struct smtp_connection *connection, enum harvest_news
                                                 connection->network->key, clock_now_ms(), &times))
         return;
     log_event(LOG_EVENT_WARN, blocked ? "client_blocked" : "client_slowed",
-              LOG_TEXT("reason", "it names recipients that do not exist, and hardly any that do"),
+              LOG_TEXT("reason", "the client names mostly recipients that do not exist"),
               LOG_TEXT("client", connection->address), LOG_U64("port", connection->listener->port),
               LOG_BYTES("account", connection->session.origin.account),
               LOG_TEXT("hint", "if this client is one of yours: limits.unknown_recipients"));

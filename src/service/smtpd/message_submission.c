@@ -162,7 +162,7 @@ static bool has_come_back(const struct smtp_connection *connection)
             LOG_BYTES("to", who), LOG_BYTES("client", connection->session.origin.client_address),
             LOG_TEXT("status", "5.4.6"),
             LOG_TEXT("reason",
-                     "the message came back to an address that had sent it on already: it runs in a circle"));
+                     "the message returned to an address that had already forwarded it: mail loop detected"));
     return back > 0;
 }
 

@@ -308,8 +308,8 @@ static void refuse_late_hello(struct smtp_connection *connection)
     const struct listener *listener = connection->listener;
     bool implicit = listener->policy.tls == TLS_IMPLICIT;
     struct mail_event event = refused_event(connection);
-    event.text = implicit ? BYTES("the client was silent for too long before it spoke TLS")
-                          : BYTES("the client speaks TLS at once on a port that begins in clear");
+    event.text = implicit ? BYTES("the client was silent for too long before it started TLS")
+                          : BYTES("the client started TLS immediately on a STARTTLS port");
     event_log_write(&event);
     if (listener->either_way && !implicit)
         record_early_tls(connection); /* the next time it is waited for */

@@ -76,8 +76,7 @@ static bool smtpd_open(struct child *child, struct error *error)
     if (smtpd->accounts_page == NULL)
         return false;
     if (needs_tls(child) && (config->tls.certificate == NULL || config->tls.key == NULL))
-        return error_set(error, EX_CONFIG,
-                         "there is no TLS certificate; name one as tls.certificate and tls.key");
+        return error_set(error, EX_CONFIG, "no TLS certificate; set tls.certificate and tls.key");
     if (!needs_tls(child))
         return true;
     if (!tls_server_open(&smtpd->tls, config->tls.certificate, config->tls.key, error))
