@@ -18,9 +18,6 @@ enum content_fault {
     CONTENT_NUL,           /* the octet 0, which only the body of BODY=BINARYMIME may have: 550 5.6.0 */
     CONTENT_TOO_LARGE,     /* over the limit: 552 5.3.4 */
     CONTENT_LINE_TOO_LONG, /* over DATA_LINE_MAX: 550 5.6.0 */
-    CONTENT_HEADER,        /* the header is refused: the session's header says why */
-    CONTENT_FORGED,        /* it is from somebody who the account is not */
-    CONTENT_SIGNED_OUT,    /* its account may not send any more: 451 4.7.0 */
     CONTENT_LOOPS,         /* RECEIVED_FIELDS_MAX fields: 554 5.4.6 */
 };
 

@@ -19,8 +19,11 @@ static void begin_content(struct server_session *session)
     bool fix = session->policy->fix_bare_newlines && session->policy->role != ROLE_MX;
     content_start(&state->content, session->policy->message_size_max, state->envelope.body == BODY_BINARYMIME,
                   fix);
-    state->content_begun = true;
-    state->gathers_header = session->policy->checks_header;
+    struct gate_options options = {.checks_header = session->policy->checks_header,
+                                   .utf8_allowed = state->envelope.smtputf8,
+                                   .sender = state->envelope.sender};
+    gate_start(&state->gate, &options);
+    state->arrival = ARRIVAL_RUNS;
     server_session_push(session, SERVER_CONTENT_BEGIN);
 }
 
@@ -28,9 +31,10 @@ void server_session_stamp(struct server_session *session, uint64_t now_ms, struc
 {
     struct server_state *state = session->state;
     /* Who writes no From is who sends: the envelope's sender was checked. */
-    state->stamp = (struct header_stamp){.now_ms = now_ms,
-                                         .message_id = arena_copy(&state->transaction_arena, message_id),
-                                         .from = state->envelope.sender};
+    gate_stamp(&state->gate,
+               &(struct header_stamp){.now_ms = now_ms,
+                                      .message_id = arena_copy(&state->transaction_arena, message_id),
+                                      .from = state->envelope.sender});
 }
 
 static struct server_reply start_data(struct server_session *session)
@@ -49,7 +53,7 @@ static struct server_reply begin_or_ask(struct server_session *session)
         server_session_ask(session, SERVER_ASK_LIMIT);
         return NO_REPLY;
     }
-    return session->state->by_chunks ? start_chunk(session) : start_data(session);
+    return session->state->transfer == TRANSFER_BDAT ? start_chunk(session) : start_data(session);
 }
 
 static struct server_reply limit_reply(struct server_session *session, enum limit_verdict verdict,
@@ -71,20 +75,19 @@ static struct server_reply limit_reply(struct server_session *session, enum limi
 void server_session_answer_limit(struct server_session *session, enum limit_verdict verdict, uint32_t number)
 {
     struct server_state *state = session->state;
-    assert(state->question == SERVER_ASK_LIMIT);
-    state->question = SERVER_NOTHING;
+    server_session_take_answer(session, SERVER_ASK_LIMIT);
     state->phase = PHASE_COMMAND;
     if (verdict == LIMIT_FINE && !state->signed_out) {
-        server_session_reply(session, state->by_chunks ? start_chunk(session) : start_data(session));
+        server_session_reply(session,
+                             state->transfer == TRANSFER_BDAT ? start_chunk(session) : start_data(session));
         return;
     }
-    bool swallow = state->by_chunks && state->chunk_left > 0;
+    bool swallow = state->transfer == TRANSFER_BDAT && state->chunk_left > 0;
     if (!state->signed_out)
         server_session_reply(session, limit_reply(session, verdict, number));
     server_session_reset(session);
     if (swallow && !state->signed_out) {
-        state->chunk_refused = true;
-        state->chunk_last = false;
+        state->chunk = CHUNK_REFUSED;
         state->phase = PHASE_CHUNK;
     }
     server_session_close_if_signed_out(session);
@@ -98,11 +101,11 @@ struct server_reply server_data(struct server_session *session, struct bytes arg
         return REPLY(501, "5.5.4", "Syntax: DATA (no argument)");
     if (reply.code != 0)
         return reply;
-    if (state->content_begun)
+    if (state->arrival != ARRIVAL_NONE)
         return REPLY(503, "5.5.1", "DATA and BDAT cannot be mixed in one transaction");
     if (state->envelope.body == BODY_BINARYMIME)
         return REPLY(503, "5.5.1", "BODY=BINARYMIME needs BDAT");
-    state->by_chunks = false;
+    state->transfer = TRANSFER_DATA;
     return begin_or_ask(session);
 }
 
@@ -126,30 +129,60 @@ static struct server_reply fault_reply(struct server_session *session, enum cont
     case CONTENT_LINE_TOO_LONG:
         return server_reply_format(session, 550, "5.6.0", "Line too long (limit %u bytes)",
                                    (unsigned)DATA_LINE_MAX);
-    case CONTENT_HEADER:
-        if (session->state->header.fault == HEADER_BROKEN)
-            return server_reply_format(session, 550, "5.6.0",
-                                       "Malformed message header at line %zu (expected Name: value)",
-                                       session->state->header.line);
-        return REPLY(550, "5.6.0", header_fault_sentence(session->state->header.fault));
-    case CONTENT_FORGED:
-        if (session->policy->role == ROLE_LOCAL)
-            return server_reply_format(session, 550, "5.7.1",
-                                       "From or Sender header rejected: %.*s may not be used by local user "
-                                       "%.*s; add it to senders in submission.local.users",
-                                       BYTES_ARG(session->state->author), BYTES_ARG(session->origin.account));
-        return server_reply_format(
-            session, 550, "5.7.1",
-            "From or Sender header rejected: %.*s may not be used by %.*s; send as yourself",
-            BYTES_ARG(session->state->author), BYTES_ARG(session->origin.account));
-    case CONTENT_SIGNED_OUT:
-        return REPLY(451, "4.7.0",
-                     "Credentials changed or revoked during the transaction; authenticate again and resend "
-                     "the message");
     case CONTENT_LOOPS: break;
     }
     return server_reply_format(session, 554, "5.4.6", "Too many hops (%u); mail loop detected",
                                (unsigned)RECEIVED_FIELDS_MAX);
+}
+
+#define CREDENTIALS_CHANGED \
+    REPLY(                  \
+        451, "4.7.0",       \
+        "Credentials changed or revoked during the transaction; authenticate again and resend the message")
+
+static struct server_reply bad_header_reply(struct server_session *session)
+{
+    if (session->state->gate.header.fault == HEADER_BROKEN)
+        return server_reply_format(session, 550, "5.6.0",
+                                   "Malformed message header at line %zu (expected Name: value)",
+                                   session->state->gate.header.line);
+    return REPLY(550, "5.6.0", header_fault_sentence(session->state->gate.header.fault));
+}
+
+static struct server_reply forged_reply(struct server_session *session)
+{
+    if (session->policy->role == ROLE_LOCAL)
+        return server_reply_format(session, 550, "5.7.1",
+                                   "From or Sender header rejected: %.*s may not be used by local user "
+                                   "%.*s; add it to senders in submission.local.users",
+                                   BYTES_ARG(session->state->gate.author),
+                                   BYTES_ARG(session->origin.account));
+    return server_reply_format(
+        session, 550, "5.7.1",
+        "From or Sender header rejected: %.*s may not be used by %.*s; send as yourself",
+        BYTES_ARG(session->state->gate.author), BYTES_ARG(session->origin.account));
+}
+
+/* Why what arrives is refused, or code 0. */
+static struct server_reply refusal(struct server_session *session)
+{
+    const struct server_state *state = session->state;
+    if (state->signed_out)
+        return CREDENTIALS_CHANGED;
+    if (state->content.fault != CONTENT_FINE)
+        return fault_reply(session, state->content.fault);
+    switch (state->gate.fault) {
+    case GATE_FINE: break;
+    case GATE_BAD_HEADER: return bad_header_reply(session);
+    case GATE_FORGED: return forged_reply(session);
+    case GATE_UNKNOWN: return SENDER_LOOKUP_FAILED;
+    }
+    return NO_REPLY;
+}
+
+static bool is_refused(const struct server_state *state)
+{
+    return state->signed_out || state->content.fault != CONTENT_FINE || state->gate.fault != GATE_FINE;
 }
 
 /* Where newlines are bare, another server may have seen the end elsewhere than
@@ -157,8 +190,8 @@ static struct server_reply fault_reply(struct server_session *session, enum cont
 static void refuse_content(struct server_session *session)
 {
     struct server_state *state = session->state;
-    bool ambiguous = state->content.fault == CONTENT_BARE_NEWLINE && !state->by_chunks;
-    struct server_reply reply = fault_reply(session, state->content.fault);
+    bool ambiguous = state->content.fault == CONTENT_BARE_NEWLINE && state->transfer == TRANSFER_DATA;
+    struct server_reply reply = refusal(session);
     if (ambiguous || state->signed_out) {
         server_session_reset(session);
         server_session_reply(session, reply);
@@ -172,127 +205,93 @@ static void refuse_content(struct server_session *session)
     }
 }
 
-void data_signed_out(struct server_session *session)
-{
-    struct server_state *state = session->state;
-    if (!state->chunk_refused || !state->by_chunks)
-        state->content.fault = CONTENT_SIGNED_OUT;
-}
-
 static void end_content(struct server_session *session)
 {
     struct server_state *state = session->state;
     state->phase = PHASE_COMMAND;
-    if (state->content.fault != CONTENT_FINE) {
+    if (is_refused(state)) {
         refuse_content(session);
         return;
     }
-    state->envelope.size = state->content.size;
+    assert(state->gate.stage == GATE_ENDED);
+    state->envelope.size = state->gate.size;
     /* Who said it out of caution is not refused by servers that lack it; addresses speak for themselves. */
     state->envelope.smtputf8 = state->envelope.smtputf8 && state->content.header_utf8;
     server_session_ask(session, SERVER_ASK_STORE);
 }
 
-/* ---- the header of what is submitted ---- */
+/* ---- through the gate ---- */
 
-/* What was gathered goes to the shell, mended; the rest passes by. */
-static void release_header(struct server_session *session)
+/* What the gate said: its run goes to the shell, its question to auth. */
+static void obey_gate(struct server_session *session, enum gate_verdict verdict, struct bytes run)
 {
-    struct server_state *state = session->state;
-    buffer_clear(&state->fixed);
-    header_fix(&state->header, &state->stamp, &state->fixed);
-    state->content.size = state->content.size - state->header.text.length + state->fixed.length;
-    header_free(&state->header);
-    state->run = buffer_bytes(&state->fixed);
-    if (state->run.length > 0)
-        server_session_push(session, SERVER_CONTENT);
-}
-
-/* Asks about the next author who is not the sender that was asked about; false when there is none. */
-static bool ask_author(struct server_session *session)
-{
-    struct server_state *state = session->state;
-    do
-        state->author = header_author(&state->header, &state->author_at);
-    while (state->author.length > 0 && bytes_equal_nocase(state->author, state->envelope.sender));
-    if (state->author.length == 0)
-        return false;
-    state->asks_author = true;
-    server_session_ask(session, SERVER_ASK_SENDER);
-    return true;
-}
-
-static void check_header(struct server_session *session)
-{
-    struct server_state *state = session->state;
-    struct header_rules rules = {.utf8_allowed = state->envelope.smtputf8};
-    state->gathers_header = false;
-    state->author_at = 0;
-    if (header_check(&state->header, &rules) != HEADER_FINE) {
-        if (state->content.fault == CONTENT_FINE)
-            state->content.fault = CONTENT_HEADER;
-        return;
-    }
-    if (!ask_author(session))
-        release_header(session);
-}
-
-static void gather_header(struct server_session *session, const struct content_run *run)
-{
-    struct server_state *state = session->state;
-    header_add(&state->header, run->octets);
-    if (header_is_whole(&state->header))
-        check_header(session);
-}
-
-static void end_chunk(struct server_session *session);
-
-/* The end of DATA, or of a chunk. One that was refused is nothing but swallowed. */
-static void end_of_run(struct server_session *session, bool chunk)
-{
-    struct server_state *state = session->state;
-    bool is_last = !chunk || (state->chunk_last && !state->chunk_refused);
-    if (state->gathers_header && is_last && state->content.fault == CONTENT_FINE) {
-        header_finish(&state->header);
-        check_header(session);
-    }
-    if (state->asks_author)
-        state->end_waits = true;
-    else if (chunk)
-        end_chunk(session);
-    else
-        end_content(session);
-}
-
-void data_author_answered(struct server_session *session, enum sender_verdict verdict)
-{
-    struct server_state *state = session->state;
-    state->asks_author = false;
-    state->phase = state->by_chunks ? PHASE_CHUNK : PHASE_DATA;
-    if (state->signed_out)
-        state->content.fault = CONTENT_SIGNED_OUT;
-    else if (verdict != SENDER_ALLOWED)
-        state->content.fault = CONTENT_FORGED;
-    else if (ask_author(session))
-        return;
-    else
-        release_header(session);
-    if (state->end_waits) {
-        state->end_waits = false;
-        end_of_run(session, state->by_chunks);
+    switch (verdict) {
+    case GATE_PASS:
+        if (run.length > 0) {
+            session->state->run = run;
+            server_session_push(session, SERVER_CONTENT);
+        }
+        break;
+    case GATE_ASK: server_session_ask(session, SERVER_ASK_SENDER); break;
+    case GATE_HOLD:
+    case GATE_REFUSE: break; /* the client is told at the end, when it listens */
     }
 }
 
 static void give_run(struct server_session *session, const struct content_run *run)
 {
     struct server_state *state = session->state;
-    if (state->gathers_header && state->content.fault == CONTENT_FINE) {
-        gather_header(session, run);
+    struct bytes passes;
+    if (is_refused(state) || run->octets.length == 0)
         return;
+    enum gate_verdict verdict = gate_feed(&state->gate, run->octets, &passes);
+    obey_gate(session, verdict, passes);
+}
+
+static void end_chunk(struct server_session *session);
+
+/* DATA has ended, or a chunk. One that was refused is nothing but swallowed. */
+static void end_of_run(struct server_session *session)
+{
+    struct server_state *state = session->state;
+    bool by_chunks = state->phase == PHASE_CHUNK || state->transfer == TRANSFER_BDAT;
+    struct bytes passes;
+    if (!gate_is_asking(&state->gate) && !is_refused(state) && (!by_chunks || state->chunk == CHUNK_LAST)) {
+        enum gate_verdict verdict = gate_end(&state->gate, &passes);
+        obey_gate(session, verdict, passes);
     }
-    state->run = run->octets;
-    if (run->octets.length > 0)
-        server_session_push(session, SERVER_CONTENT);
+    if (gate_is_asking(&state->gate))
+        state->arrival = ARRIVAL_END_WAITS;
+    else if (by_chunks)
+        end_chunk(session);
+    else
+        end_content(session);
+}
+
+static enum gate_author author_of(enum sender_verdict verdict)
+{
+    switch (verdict) {
+    case SENDER_ALLOWED: return GATE_AUTHOR_ALLOWED;
+    case SENDER_FORBIDDEN: return GATE_AUTHOR_FORBIDDEN;
+    case SENDER_UNAVAILABLE:
+    case SENDER_SIGNED_OUT: break; /* nothing of it passes any more */
+    }
+    return GATE_AUTHOR_UNKNOWN;
+}
+
+void data_author_answered(struct server_session *session, enum sender_verdict verdict)
+{
+    struct server_state *state = session->state;
+    struct bytes passes;
+    state->signed_out = state->signed_out || verdict == SENDER_SIGNED_OUT;
+    state->phase = state->transfer == TRANSFER_BDAT ? PHASE_CHUNK : PHASE_DATA;
+    enum gate_author author = state->signed_out ? GATE_AUTHOR_UNKNOWN : author_of(verdict);
+    enum gate_verdict said = gate_answer(&state->gate, author, &passes);
+    obey_gate(session, said, passes);
+    if (state->arrival == ARRIVAL_END_WAITS && !gate_is_asking(&state->gate)) {
+        state->arrival = ARRIVAL_RUNS;
+        end_of_run(session);
+    }
 }
 
 size_t data_feed(struct server_session *session, struct bytes input)
@@ -303,7 +302,7 @@ size_t data_feed(struct server_session *session, struct bytes input)
     if (session->state->run.at != session->state->changed.at) /* nobody pulls it */
         buffer_free(&session->state->changed);
     if (run.ended)
-        end_of_run(session, false);
+        end_of_run(session);
     return used;
 }
 
@@ -315,15 +314,14 @@ void data_swallow_bdat(struct server_session *session, struct bytes argument)
     bool last;
     if (!command_parse_bdat(argument, &state->chunk_left, &last) || state->chunk_left == 0)
         return;
-    state->chunk_refused = true;
-    state->chunk_last = false;
+    state->chunk = CHUNK_REFUSED;
     state->phase = PHASE_CHUNK;
 }
 
 static struct server_reply check_bdat(const struct server_state *state)
 {
     struct server_reply reply = check_transaction(state);
-    if (reply.code == 0 && state->content_begun && !state->by_chunks)
+    if (reply.code == 0 && state->arrival != ARRIVAL_NONE && state->transfer != TRANSFER_BDAT)
         return REPLY(503, "5.5.1", "DATA and BDAT cannot be mixed in one transaction");
     return reply;
 }
@@ -332,14 +330,14 @@ static void end_chunk(struct server_session *session)
 {
     struct server_state *state = session->state;
     state->phase = PHASE_COMMAND;
-    if (state->chunk_refused) /* its refusal was said when BDAT came */
+    if (state->chunk == CHUNK_REFUSED) /* its refusal was said when BDAT came */
         return;
-    if (state->content.fault != CONTENT_FINE) {
+    if (is_refused(state)) {
         /* RFC 3030 2: the transaction has failed; what follows is swallowed. */
         refuse_content(session);
         return;
     }
-    if (state->chunk_last)
+    if (state->chunk == CHUNK_LAST)
         end_content(session);
     else
         server_session_reply(session,
@@ -350,13 +348,13 @@ static void end_chunk(struct server_session *session)
 static struct server_reply start_chunk(struct server_session *session)
 {
     struct server_state *state = session->state;
-    if (!state->content_begun)
+    if (state->arrival == ARRIVAL_NONE)
         begin_content(session);
     state->phase = PHASE_CHUNK;
     if (state->chunk_left == 0) {
         struct content_run none;
-        content_feed_chunk(&state->content, bytes_none(), state->chunk_last, &none);
-        end_of_run(session, true);
+        content_feed_chunk(&state->content, bytes_none(), state->chunk == CHUNK_LAST, &none);
+        end_of_run(session);
     }
     return NO_REPLY;
 }
@@ -373,11 +371,10 @@ struct server_reply server_bdat(struct server_session *session, struct bytes arg
         data_swallow_bdat(session, argument);
         return reply;
     }
-    state->by_chunks = true;
-    state->chunk_refused = false;
+    state->transfer = TRANSFER_BDAT;
+    state->chunk = last ? CHUNK_LAST : CHUNK_MORE;
     state->chunk_left = size;
-    state->chunk_last = last;
-    return state->content_begun ? start_chunk(session) : begin_or_ask(session);
+    return state->arrival != ARRIVAL_NONE ? start_chunk(session) : begin_or_ask(session);
 }
 
 size_t data_feed_chunk(struct server_session *session, struct bytes input)
@@ -385,29 +382,28 @@ size_t data_feed_chunk(struct server_session *session, struct bytes input)
     struct server_state *state = session->state;
     size_t used = input.length < state->chunk_left ? input.length : (size_t)state->chunk_left;
     state->chunk_left -= used;
-    if (!state->chunk_refused) {
+    if (state->chunk != CHUNK_REFUSED) {
         struct content_run run;
         content_feed_chunk(&state->content, bytes_first(input, used),
-                           state->chunk_last && state->chunk_left == 0, &run);
+                           state->chunk == CHUNK_LAST && state->chunk_left == 0, &run);
         give_run(session, &run);
     }
     if (state->chunk_left == 0)
-        end_of_run(session, true);
+        end_of_run(session);
     return used;
 }
 
 void server_session_answer_store(struct server_session *session, enum store_verdict verdict, struct bytes id)
 {
     struct server_state *state = session->state;
-    assert(state->question == SERVER_ASK_STORE);
+    server_session_take_answer(session, SERVER_ASK_STORE);
     if (verdict == STORE_DONE) {
         state->idle_commands = state->recipients_since = 0;
         state->recipients_served += state->recipients_fresh;
         state->progress.messages++;
     }
-    state->question = SERVER_NOTHING;
     state->phase = PHASE_COMMAND;
-    state->content_begun = false; /* it was stored, or dropped by the shell: nothing is left to drop */
+    state->arrival = ARRIVAL_NONE; /* it was stored, or dropped by the shell: nothing is left to drop */
     switch (verdict) {
     case STORE_DONE:
         server_session_reply(session,
@@ -435,7 +431,7 @@ void server_session_answer_store(struct server_session *session, enum store_verd
                 BYTES_ARG(session->origin.account), BYTES_ARG(state->envelope.sender)));
         break;
     case STORE_SIGNED_OUT:
-        server_session_reply(session, fault_reply(session, CONTENT_SIGNED_OUT));
+        server_session_reply(session, CREDENTIALS_CHANGED);
         state->signed_out = true;
         break;
     }

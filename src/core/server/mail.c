@@ -80,8 +80,8 @@ struct server_reply mail_limited_reply(struct server_session *session, uint32_t 
 
 void server_session_answer_limited(struct server_session *session, uint32_t wait_s)
 {
-    assert(session->state->question == SERVER_ASK_SENDER && !session->state->asks_author);
-    session->state->question = SERVER_NOTHING;
+    assert(!gate_is_asking(&session->state->gate));
+    server_session_take_answer(session, SERVER_ASK_SENDER);
     session->state->phase = PHASE_COMMAND;
     server_session_reply(session, mail_limited_reply(session, wait_s));
     server_session_reset(session);
@@ -105,15 +105,13 @@ static struct server_reply forbidden_reply(struct server_session *session)
 void server_session_answer_sender(struct server_session *session, enum sender_verdict verdict)
 {
     struct server_state *state = session->state;
-    assert(state->question == SERVER_ASK_SENDER);
-    state->question = SERVER_NOTHING;
-    if (state->asks_author) {
+    server_session_take_answer(session, SERVER_ASK_SENDER);
+    if (gate_is_asking(&state->gate)) {
         data_author_answered(session, verdict);
         return;
     }
     state->phase = PHASE_COMMAND;
-    struct server_reply reply = REPLY(451, "4.3.0",
-                                      "Temporary lookup failure for the sender; try again in a minute");
+    struct server_reply reply = SENDER_LOOKUP_FAILED;
     if (verdict == SENDER_ALLOWED)
         reply = begin(session);
     else if (verdict == SENDER_FORBIDDEN)

@@ -33,7 +33,7 @@ struct server_reply server_rcpt(struct server_session *session, struct bytes arg
     struct rcpt_argument rcpt;
     if (!state->in_transaction)
         return REPLY(503, "5.5.1", "Bad sequence of commands; send MAIL first");
-    if (state->content_begun)
+    if (state->arrival != ARRIVAL_NONE)
         return REPLY(503, "5.5.1", "Bad sequence of commands; recipients come before the message");
     state->recipients_tried++;
     struct server_reply reply = argument_reply(command_parse_rcpt(argument, state->envelope.smtputf8, &rcpt));
@@ -133,8 +133,7 @@ void server_session_answer_recipient(struct server_session *session, enum recipi
                                      const struct recipient *targets, size_t target_count)
 {
     struct server_state *state = session->state;
-    assert(state->question == SERVER_ASK_RECIPIENT);
-    state->question = SERVER_NOTHING;
+    server_session_take_answer(session, SERVER_ASK_RECIPIENT);
     state->phase = PHASE_COMMAND;
     struct server_reply reply = REPLY(451, "4.3.0",
                                       "Temporary lookup failure for the recipient; try again in a minute");
@@ -177,8 +176,7 @@ void server_session_answer_recipient(struct server_session *session, enum recipi
 
 void server_session_answer_guessed(struct server_session *session)
 {
-    assert(session->state->question == SERVER_ASK_RECIPIENT);
-    session->state->question = SERVER_NOTHING;
+    server_session_take_answer(session, SERVER_ASK_RECIPIENT);
     server_session_reply_and_close(session, REPLY(421, "4.7.0",
                                                   "Too many unknown recipients from your address or network; "
                                                   "closing connection, try again later"));

@@ -184,7 +184,6 @@ void server_auth_decide(struct server_session *session, enum password_verdict ve
 void server_session_answer_password(struct server_session *session, enum password_verdict verdict,
                                     struct bytes account)
 {
-    assert(session->state->question == SERVER_ASK_PASSWORD);
-    session->state->question = SERVER_NOTHING;
+    server_session_take_answer(session, SERVER_ASK_PASSWORD);
     server_auth_decide(session, verdict, account);
 }

@@ -69,8 +69,7 @@ void server_session_answer_salt(struct server_session *session, struct bytes sal
 {
     struct server_state *state = session->state;
     struct buffer ours = {0}, challenge = {0};
-    assert(state->question == SERVER_ASK_SALT);
-    state->question = SERVER_NOTHING;
+    server_session_take_answer(session, SERVER_ASK_SALT);
     if (salt.length == 0) {
         server_auth_decide(session, PASSWORD_UNAVAILABLE, bytes_none());
         return;
@@ -119,8 +118,7 @@ void server_session_answer_proof(struct server_session *session, enum password_v
 {
     struct server_state *state = session->state;
     struct buffer ours = {0}, challenge = {0};
-    assert(state->question == SERVER_ASK_PROOF);
-    state->question = SERVER_NOTHING;
+    server_session_take_answer(session, SERVER_ASK_PROOF);
     if (verdict != PASSWORD_RIGHT) {
         server_auth_decide(session, verdict, account);
         return;

@@ -106,6 +106,52 @@ void server_session_close(struct server_session *session)
     session->state->phase = PHASE_CLOSED;
 }
 
+/* ---- what holds ---- */
+
+static bool content_holds(const struct server_state *state)
+{
+    bool arrives = state->arrival != ARRIVAL_NONE;
+    return (!arrives || (state->in_transaction && state->recipients_accepted > 0 &&
+                         state->transfer != TRANSFER_NONE && state->gate.stage != GATE_CLOSED)) &&
+           (state->arrival != ARRIVAL_END_WAITS || gate_is_asking(&state->gate)) &&
+           (!gate_is_asking(&state->gate) || state->question == SERVER_ASK_SENDER);
+}
+
+static bool phase_holds(const struct server_state *state)
+{
+    switch (state->phase) {
+    case PHASE_DATA: return state->transfer == TRANSFER_DATA && state->arrival == ARRIVAL_RUNS;
+    case PHASE_CHUNK: return state->chunk == CHUNK_REFUSED || state->arrival == ARRIVAL_RUNS;
+    case PHASE_AUTH:
+    case PHASE_TLS:
+    case PHASE_CLOSED: return !state->in_transaction;
+    case PHASE_COMMAND:
+    case PHASE_ASKING: break;
+    }
+    return true;
+}
+
+void server_session_check(const struct server_session *session)
+{
+    const struct server_state *state = session->state;
+    assert((state->question != SERVER_NOTHING) == (state->phase == PHASE_ASKING));
+    assert(phase_holds(state));
+    assert(content_holds(state));
+    assert(state->action_count <= ACTIONS_MAX);
+    assert(state->greeted || !state->in_transaction);
+    assert(state->in_transaction || state->envelope.recipient_count == 0);
+    assert(state->recipients_accepted <= state->recipients_asked &&
+           state->recipients_asked <= state->recipients_tried);
+    assert(state->envelope.recipient_count <= state->recipients_capacity);
+}
+
+void server_session_take_answer(struct server_session *session, enum server_action_kind question)
+{
+    server_session_check(session);
+    assert(session->state->question == question);
+    session->state->question = SERVER_NOTHING;
+}
+
 /* ---- life ---- */
 
 static struct server_reply greeting(struct server_session *session)
@@ -145,9 +191,8 @@ void server_session_free(struct server_session *session)
     arena_clear(&state->transaction_arena);
     buffer_free(&state->replies);
     buffer_free(&state->helo);
-    buffer_free(&state->fixed);
     buffer_free(&state->changed);
-    header_free(&state->header);
+    gate_free(&state->gate);
     free(state);
     session->state = NULL;
 }
@@ -155,11 +200,12 @@ void server_session_free(struct server_session *session)
 void server_session_reset(struct server_session *session)
 {
     struct server_state *state = session->state;
-    if (state->content_begun)
+    if (state->arrival != ARRIVAL_NONE)
         server_session_push(session, SERVER_CONTENT_DROP);
-    state->in_transaction = state->content_begun = state->by_chunks = false;
-    state->gathers_header = state->asks_author = state->end_waits = false;
-    header_free(&state->header);
+    state->in_transaction = false;
+    state->transfer = TRANSFER_NONE;
+    state->arrival = ARRIVAL_NONE;
+    gate_free(&state->gate);
     state->envelope = (struct envelope){0};
     state->recipients_capacity = state->recipients_octets = 0;
     state->recipients_tried = state->recipients_asked = state->recipients_accepted = 0;
@@ -211,7 +257,7 @@ static void fill_action(struct server_session *session, struct server_action *ac
         break;
     case SERVER_ASK_SENDER:
         action->account = session->origin.account;
-        action->address = state->asks_author ? state->author : state->envelope.sender;
+        action->address = gate_is_asking(&state->gate) ? state->gate.author : state->envelope.sender;
         break;
     case SERVER_ASK_RECIPIENT:
         action->account = session->origin.account;
@@ -233,6 +279,7 @@ static void fill_action(struct server_session *session, struct server_action *ac
 bool server_session_action(struct server_session *session, struct server_action *action)
 {
     struct server_state *state = session->state;
+    server_session_check(session);
     *action = (struct server_action){.kind = SERVER_NOTHING};
     if (state->run_pulled) { /* its octets lived until now; who sends nothing more holds no memory */
         buffer_free(&state->changed);
@@ -247,7 +294,7 @@ bool server_session_action(struct server_session *session, struct server_action 
     }
     action->kind = state->actions[0];
     state->action_count--;
-    if (action->kind != SERVER_CONTENT && !(state->by_chunks && action->kind == SERVER_REPLY))
+    if (action->kind != SERVER_CONTENT && !(state->transfer == TRANSFER_BDAT && action->kind == SERVER_REPLY))
         state->steps++; /* a chunk of one octet is no step */
     memmove(state->actions, state->actions + 1, state->action_count * sizeof state->actions[0]);
     fill_action(session, action);
@@ -421,7 +468,8 @@ static size_t keep_pace(struct server_state *state, uint64_t message_size_max, s
         state->steps++;
     }
     /* What is swallowed, or beyond what a message may have, is no progress. */
-    bool counts = state->content_begun && !(state->phase == PHASE_CHUNK && state->chunk_refused);
+    bool swallows = state->phase == PHASE_CHUNK && state->chunk == CHUNK_REFUSED;
+    bool counts = state->arrival != ARRIVAL_NONE && !swallows;
     state->content_octets += used;
     if (counts && state->content_octets <= message_size_max)
         state->progress.octets += used;
@@ -431,6 +479,7 @@ static size_t keep_pace(struct server_state *state, uint64_t message_size_max, s
 size_t server_session_feed(struct server_session *session, struct bytes input)
 {
     struct server_state *state = session->state;
+    server_session_check(session);
     if (state->action_count > 0 || input.length == 0)
         return 0;
     switch (state->phase) {
@@ -451,7 +500,8 @@ size_t server_session_feed(struct server_session *session, struct bytes input)
 uint32_t server_session_timeout_ms(const struct server_session *session)
 {
     const struct server_state *state = session->state;
-    return state->content_begun || state->phase == PHASE_CHUNK ? CONTENT_TIMEOUT_MS : SESSION_TIMEOUT_MS;
+    return state->arrival != ARRIVAL_NONE || state->phase == PHASE_CHUNK ? CONTENT_TIMEOUT_MS
+                                                                         : SESSION_TIMEOUT_MS;
 }
 
 uint64_t server_session_steps(const struct server_session *session)
@@ -520,8 +570,8 @@ void server_session_sign_out(struct server_session *session)
     switch (state->phase) {
     case PHASE_COMMAND:
     case PHASE_AUTH: server_session_reply_and_close(session, SIGNED_OUT); break;
-    case PHASE_DATA:
-    case PHASE_CHUNK: data_signed_out(session); break;
+    case PHASE_DATA: /* what arrives is refused at its end */
+    case PHASE_CHUNK:
     case PHASE_ASKING: /* whoever answers looks */
     case PHASE_TLS:
     case PHASE_CLOSED: break;

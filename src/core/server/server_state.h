@@ -9,7 +9,7 @@
 
 #include <assert.h>
 
-#include "core/message/header.h"
+#include "core/message/gate.h"
 #include "core/sasl/scram.h"
 #include "core/server/content.h"
 #include "core/server/server_session.h"
@@ -44,6 +44,23 @@ enum auth_step {
     AUTH_SCRAM_END
 };
 
+/* By which command the transaction's content comes; it keeps to one. */
+enum content_transfer { TRANSFER_NONE, TRANSFER_DATA, TRANSFER_BDAT };
+
+/* How far the content of the transaction is. */
+enum content_arrival {
+    ARRIVAL_NONE,      /* CONTENT_BEGIN was not said */
+    ARRIVAL_RUNS,      /* it comes, run by run */
+    ARRIVAL_END_WAITS, /* DATA, or a chunk, has ended, and is answered once an author was asked about */
+};
+
+/* What a chunk of BDAT is (RFC 3030 2). */
+enum chunk_kind {
+    CHUNK_MORE, /* others follow */
+    CHUNK_LAST,
+    CHUNK_REFUSED, /* its octets are swallowed; its refusal was said, or is said when they are */
+};
+
 enum { ACTIONS_MAX = 6, REPLY_TEXT_MAX = 1024, REFUSALS_MAX = 4 };
 
 /* A refusal among the replies that wait. */
@@ -62,13 +79,12 @@ struct server_state {
     bool signed_in;
     bool signed_out;     /* and it does not hold any more: the session ends as soon as it can */
     bool in_transaction; /* MAIL was accepted */
-    bool content_begun;  /* CONTENT_BEGIN was said */
-    bool by_chunks;      /* the transaction uses BDAT */
-    bool chunk_refused;  /* the chunk is swallowed and was answered, or will be, with a refusal */
-    bool chunk_last;
-    bool skipping_line; /* the rest of a line that is too long */
-    bool skipping_http; /* and it began as a browser's */
-    bool skipping_auth; /* and it began as an AUTH command's */
+    enum content_transfer transfer;
+    enum content_arrival arrival;
+    enum chunk_kind chunk; /* the one that came last */
+    bool skipping_line;    /* the rest of a line that is too long */
+    bool skipping_http;    /* and it began as a browser's */
+    bool skipping_auth;    /* and it began as an AUTH command's */
     bool draining;
     bool close_reported;              /* SERVER_CLOSE was pulled */
     enum server_action_kind question; /* the open one, SERVER_NOTHING when none */
@@ -93,15 +109,8 @@ struct server_state {
     uint32_t recipients_tried;    /* RCPT commands of this transaction */
     uint32_t recipients_asked;    /* of them, those that the shell was asked about */
     uint32_t recipients_accepted; /* of them; aliases make more targets */
-    struct content content;
-    struct header header; /* gathered until it is judged */
-    bool gathers_header;  /* the content so far is its header */
-    bool asks_author;     /* the open question is about one of its authors */
-    bool end_waits;       /* for that answer: the content has ended */
-    size_t author_at;
-    struct bytes author; /* the one that is asked about */
-    struct header_stamp stamp;
-    struct buffer fixed; /* what is stored in place of the header that came */
+    struct content content;       /* off the wire */
+    struct gate gate;             /* and into the queue */
     uint64_t chunk_left;
 
     /* The recipient or sender that is asked about. */
@@ -141,6 +150,8 @@ void server_session_close(struct server_session *session);
 /* A last reply, then the end. */
 void server_session_reply_and_close(struct server_session *session, struct server_reply reply);
 #define GOING_DOWN REPLY(421, "4.3.2", "Service restarting; please reconnect")
+#define SENDER_LOOKUP_FAILED \
+    REPLY(451, "4.3.0", "Temporary lookup failure for the sender; try again in a minute")
 #define SIGNED_OUT      \
     REPLY(421, "4.7.0", \
           "Credentials changed or revoked; closing connection, reconnect and authenticate again")
@@ -148,6 +159,10 @@ void server_session_reply_and_close(struct server_session *session, struct serve
 void server_session_close_if_signed_out(struct server_session *session);
 /* Ends the transaction; content that has begun is dropped. */
 void server_session_reset(struct server_session *session);
+/* Asserts what holds between two calls of the shell. */
+void server_session_check(const struct server_session *session);
+/* The open question is answered. */
+void server_session_take_answer(struct server_session *session, enum server_action_kind question);
 /* Works out origin.protocol anew (RFC 3848, RFC 6531 4.3). */
 void server_session_update_protocol(struct server_session *session);
 
@@ -166,8 +181,6 @@ bool policy_offers_dsn(const struct server_session *session);
 
 /* data.c: the answer about an author of the message that is arriving */
 void data_author_answered(struct server_session *session, enum sender_verdict verdict);
-/* data.c: what is arriving will be refused at its end */
-void data_signed_out(struct server_session *session);
 /* mail.c: as much was sent as may be in an hour */
 struct server_reply mail_limited_reply(struct server_session *session, uint32_t wait_s);
 /* server_auth.c */

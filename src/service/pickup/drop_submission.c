@@ -18,7 +18,7 @@ void drop_submission_end(struct pickup *p, enum drop_submission_end how, const c
     submission_settle(&submission->submission, how == DROP_SUBMISSION_STORED);
     submission_drop(&submission->submission);
     submission->busy = submission->copying = false;
-    header_free(&submission->header);
+    gate_free(&submission->gate);
     map_free(&submission->seen);
     buffer_free(&submission->report);
     pickup_submission_ended(p, how, why);
@@ -134,9 +134,6 @@ static const char *fault_text(enum content_fault fault)
     case CONTENT_NUL: return "the message contains a NUL byte";
     case CONTENT_TOO_LARGE: return "it is larger than limits.message_size";
     case CONTENT_LINE_TOO_LONG: return "the message has a line that is too long";
-    case CONTENT_HEADER: /* those three are for what is submitted by SMTP */
-    case CONTENT_FORGED:
-    case CONTENT_SIGNED_OUT:
     case CONTENT_LOOPS: return "the message has too many hops: mail loop detected";
     }
     return NULL;

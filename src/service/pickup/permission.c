@@ -44,53 +44,65 @@ static void ask_sender(struct pickup *p, struct bytes address)
     submission_ask_sender(&p->submission.submission, p->submission.origin.account, address);
 }
 
-static void ask_author(struct pickup *p)
+static const char *header_fault(const struct gate *gate)
 {
-    struct drop_submission *submission = &p->submission;
-    struct bytes author;
-    do
-        author = header_author(&submission->header, &submission->author_at);
-    while (author.length > 0 && bytes_equal_nocase(author, submission->drop_file.envelope.sender));
-    if (author.length > 0)
-        ask_sender(p, author);
+    return gate->header.fault == HEADER_BROKEN ? "malformed message header"
+                                               : header_fault_sentence(gate->header.fault);
+}
+
+/* Asks about the author that the gate asks about; goes on where it asks about none. */
+static void obey_gate(struct pickup *p, enum gate_verdict verdict)
+{
+    struct gate *gate = &p->submission.gate;
+    if (verdict == GATE_ASK)
+        ask_sender(p, gate->author);
+    else if (verdict == GATE_REFUSE)
+        drop_submission_end(p, DROP_SUBMISSION_BAD, header_fault(gate));
     else
         ask_limit(p);
 }
 
-/* False with *wrong where it is no header that all programs read alike;
- * without where the file cannot be read. */
-static bool read_header(struct drop_submission *submission, const char **wrong)
+/* The header passes the gate; the body is copied later, as it is. False with
+ * *wrong where the file is not whole; without where it cannot be read. */
+static bool read_header(struct drop_submission *submission, enum gate_verdict *verdict, const char **wrong)
 {
     char buffer[LOOK_OCTETS];
-    struct header_rules rules = {.utf8_allowed = submission->drop_file.envelope.smtputf8};
+    struct bytes run;
     uint64_t size = submission->drop_file.envelope.size;
-    for (uint64_t at = 0; at < size && !header_is_whole(&submission->header);) {
+    struct gate_options options = {.checks_header = true,
+                                   .utf8_allowed = submission->drop_file.envelope.smtputf8,
+                                   .sender = submission->drop_file.envelope.sender};
+    gate_start(&submission->gate, &options);
+    *verdict = GATE_HOLD;
+    for (uint64_t at = 0; at < size && *verdict == GATE_HOLD;) {
         ssize_t count = drop_file_read(&submission->drop_file, at, buffer, sizeof buffer);
         if (count <= 0) {
             *wrong = count < 0 ? "it is not whole: it ended early" : NULL;
             return false;
         }
-        header_add(&submission->header, bytes_of(buffer, (size_t)count));
+        *verdict = gate_feed(&submission->gate, bytes_of(buffer, (size_t)count), &run);
         at += (uint64_t)count;
     }
-    if (!header_is_whole(&submission->header))
-        header_finish(&submission->header);
-    enum header_fault fault = header_check(&submission->header, &rules);
-    *wrong = fault == HEADER_FINE     ? NULL
-             : fault == HEADER_BROKEN ? "malformed message header"
-                                      : header_fault_sentence(fault);
-    return fault == HEADER_FINE;
+    if (*verdict == GATE_HOLD)
+        *verdict = gate_end(&submission->gate, &run);
+    return true;
 }
 
 static void look_at_header(struct pickup *p)
 {
     struct drop_submission *submission = &p->submission;
     const char *wrong = NULL;
-    submission->asks_author = true;
-    if (read_header(submission, &wrong))
-        ask_author(p);
+    enum gate_verdict verdict;
+    if (read_header(submission, &verdict, &wrong))
+        obey_gate(p, verdict);
     else
         drop_submission_end(p, wrong != NULL ? DROP_SUBMISSION_BAD : DROP_SUBMISSION_LATER, wrong);
+}
+
+static void author_allowed(struct pickup *p)
+{
+    struct bytes run;
+    obey_gate(p, gate_answer(&p->submission.gate, GATE_AUTHOR_ALLOWED, &run));
 }
 
 void permission_sender_answered(struct pickup *p, enum sender_verdict verdict)
@@ -102,8 +114,8 @@ void permission_sender_answered(struct pickup *p, enum sender_verdict verdict)
             "submission.local.users");
     else if (verdict != SENDER_ALLOWED)
         drop_submission_end(p, DROP_SUBMISSION_LATER, NULL);
-    else if (p->submission.asks_author)
-        ask_author(p);
+    else if (gate_is_asking(&p->submission.gate))
+        author_allowed(p);
     else
         look_at_header(p);
 }

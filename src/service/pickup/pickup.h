@@ -18,7 +18,7 @@
 
 #include "base/map.h"
 #include "core/message/dsn.h"
-#include "core/message/header.h"
+#include "core/message/gate.h"
 #include "core/server/content.h"
 #include "io/log_throttle.h"
 #include "run/child.h"
@@ -51,10 +51,8 @@ struct drop_submission {
     struct submission submission;
     struct drop_file drop_file;
     struct origin origin;
-    char account[32];     /* "uid 1000" */
-    struct header header; /* of whom it says that it is from */
-    size_t author_at;
-    bool asks_author; /* the sender of its envelope was asked about */
+    char account[32]; /* "uid 1000" */
+    struct gate gate; /* what its header passes: of whom it says that it is from */
     uint32_t wait_s;  /* how long its user has to wait */
     size_t asked;     /* recipients that were asked about */
     struct recipient *targets;
