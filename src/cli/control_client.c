@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "io/clock.h"
+#include "service/services.h"
 #include "store/store.h"
 
 enum { ANSWER_TIMEOUT_MS = 60 * 1000 };
@@ -52,7 +53,7 @@ bool control_client_open(struct control_client *control, const char *folder, str
 
 bool control_client_open_auth(struct control_client *control, const char *data_dir, struct error *error)
 {
-    return connect_to(control, data_dir, "auth.sock", PROCESS_AUTH, error);
+    return connect_to(control, data_dir, auth_service.socket, PROCESS_AUTH, error);
 }
 
 void control_client_close(struct control_client *control)

@@ -117,15 +117,17 @@ static bool is_there(const struct supervisor *s, const struct service *service)
     return child != NULL;
 }
 
-/* New ones beside the old, and those that are wanted now and were not before. */
-static bool start_beside(struct supervisor *s, struct error *error)
+/* New ones beside the old, and those that are wanted now and were not before. One that cannot be started
+ * keeps none of the others from it. */
+static void start_beside(struct supervisor *s)
 {
-    if (!start_services(s, true, error))
-        return false;
-    for (service_list *at = s->services; *at != NULL; at++)
-        if (!(*at)->overlaps && !is_there(s, *at) && !children_start(&s->children, *at, error))
-            return false;
-    return true;
+    static const bool overlapping[] = {true, false};
+    struct error error = {0};
+    for (size_t i = 0; i < ARRAY_LENGTH(overlapping); i++)
+        for (service_list *at = s->services; *at != NULL; at++)
+            if ((*at)->overlaps == overlapping[i] && (overlapping[i] || !is_there(s, *at)) &&
+                !children_start(&s->children, *at, &error))
+                log_event(LOG_EVENT_ERROR, "reload_failed", LOG_TEXT("reason", error.text));
 }
 
 /* False until it is replaced; its end goes on with the reload. */
@@ -203,8 +205,7 @@ static void begin_reload(struct supervisor *s)
     s->stage = STAGE_RELOADING;
     s->reload_step = 0;
     s->children.generation++;
-    if (!start_beside(s, &error))
-        log_event(LOG_EVENT_ERROR, "reload_failed", LOG_TEXT("reason", error.text));
+    start_beside(s);
     go_on_reloading(s);
 }
 

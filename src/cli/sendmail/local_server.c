@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "core/smtp/host.h"
+#include "service/services.h"
 
 static const char *own_name(struct arena *arena)
 {
@@ -29,9 +30,9 @@ bool local_server_read(struct local_server *server, const char *file, struct err
         local_server_free(server);
         return false;
     }
-    server->socket = arena_format(&server->arena, "%s/submit.sock", config.data_dir);
-    server->drop = arena_format(&server->arena, "%s/drop", config.data_dir);
-    server->queue = arena_format(&server->arena, "%s/queue", config.data_dir);
+    server->socket = arena_format(&server->arena, "%s/%s", config.data_dir, smtpd_service.socket);
+    server->drop = arena_format(&server->arena, "%s/%s", config.data_dir, pickup_service.folder);
+    server->queue = arena_format(&server->arena, "%s/%s", config.data_dir, queue_service.folder);
     server->hostname = arena_text(&server->arena, bytes_of_text(config.hostname));
     server->domain = config.domain_count > 0 ? arena_text(&server->arena, bytes_of_text(config.domains[0]))
                                              : server->hostname;
