@@ -12,7 +12,7 @@
 #include <time.h>
 
 #include "core/queue/queue_id.h"
-#include "store/store.h"
+#include "store/queue/sqlite.h"
 
 enum { CONTENT_SIZE = 4096, FIRST_MS = 1000 };
 
@@ -82,7 +82,7 @@ int main(int argc, char **argv)
     if (argc < 2 || (mkdir(argv[1], 0700), false))
         return fprintf(stderr, "usage: store_bench FOLDER [MESSAGES [BATCH [STANDING]]]\n"), 64;
     double cpu = seconds(CLOCK_PROCESS_CPUTIME_ID), wall = seconds(CLOCK_MONOTONIC);
-    struct store *store = store_sqlite_open(argv[1], STORE_WRITE, &error);
+    struct store *store = sqlite_store_open(argv[1], STORE_WRITE, &error);
     if (store == NULL)
         return fprintf(stderr, "%s\n", error.text), error.exit_code;
     report("open", 1, cpu, wall);

@@ -7,7 +7,7 @@
 #include "choices.h"
 #include "core/message/received.h"
 #include "core/queue/queue_id.h"
-#include "store/attempt_history.h"
+#include "store/queue/attempt_history.h"
 
 /* The clock is what the input says, and runs back as well. */
 static void check_next_ids(struct bytes clock)

@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Checks the walls of ARCHITECTURE.md: which room may include which, that
 core/ needs nothing from the world (by its includes and by the undefined
-symbols of its object code), that each include begins at src/, and that each
-source names its licence. Usage: walls.py BUILD_FOLDER
+symbols of its object code), that no other room than store/ knows the kinds of
+store, that each include begins at src/, and that each source names its licence.
+Usage: walls.py BUILD_FOLDER
 """
 import re
 import subprocess
@@ -49,6 +50,8 @@ def check_includes():
                     other = name.split("/", 1)[0]
                     if other != room and other not in allowed:
                         problems.append(f"{where}: {room}/ may not include {name}")
+                    elif re.match(r"store/queue/(sqlite|memory)", name) and room != "store":
+                        problems.append(f"{where}: only store/ knows which kinds of store there are; not {name}")
                     elif not (SRC / name).is_file():
                         problems.append(f"{where}: includes {name}, which is not below src/")
                 elif room == "core" and name not in CORE_SYSTEM:

@@ -12,7 +12,7 @@
 
 #include "io/clock.h"
 #include "service/services.h"
-#include "store/store.h"
+#include "store/queue/store_lock.h"
 
 enum { ANSWER_TIMEOUT_MS = 60 * 1000 };
 
@@ -20,7 +20,7 @@ static bool not_there(const char *folder, const char *path, struct error *error)
 {
     if (errno == EACCES || errno == EPERM)
         return error_set_errno(error, EX_NOPERM, "cannot reach the running server at %s", path);
-    if (store_sqlite_owner(folder) == 0)
+    if (store_lock_owner(folder) == 0)
         return error_set(error, EX_UNAVAILABLE, "no server is running on %s; start it with mailboat serve",
                          folder);
     return error_set_errno(error, EX_UNAVAILABLE, "cannot reach the running server at %s", path);
@@ -198,7 +198,7 @@ void control_client_in_progress(struct in_progress *in_progress, const char *fol
     struct ipc_status_answer answer;
     struct error error = {0};
     *in_progress = (struct in_progress){0};
-    if (store_sqlite_owner(folder) == 0 || !control_client_open(&control, folder, &error))
+    if (store_lock_owner(folder) == 0 || !control_client_open(&control, folder, &error))
         return;
     in_progress->served = control_client_status(&control, true, &answer, &error);
     if (in_progress->served) {

@@ -21,7 +21,7 @@
 #include "core/queue/schedule.h"
 #include "core/route/plan.h"
 #include "ipc/ipc_message.h"
-#include "store/store.h"
+#include "store/queue/store.h"
 
 enum queue_limit {
     ACTIVE_MAX = 12000,            /* destinations in memory */

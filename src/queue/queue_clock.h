@@ -15,7 +15,7 @@
 #ifndef MAILBOAT_QUEUE_QUEUE_CLOCK_H
 #define MAILBOAT_QUEUE_QUEUE_CLOCK_H
 
-#include "store/store.h"
+#include "store/queue/store.h"
 
 enum {
     QUEUE_CLOCK_STEP_MS = 60 * 1000,       /* a wall clock that moved against ours by more has jumped */

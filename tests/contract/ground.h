@@ -17,7 +17,8 @@
 
 #include <cmocka.h>
 
-#include "store/store.h"
+#include "store/queue/memory.h"
+#include "store/queue/sqlite.h"
 
 struct ground {
     bool on_disk;
@@ -50,8 +51,8 @@ static inline void remove_folder(const char *path)
 static inline struct store *open_store(const struct ground *ground)
 {
     struct error error = {0};
-    struct store *store = ground->on_disk ? store_sqlite_open(ground->folder, STORE_WRITE, &error)
-                                          : store_memory_open();
+    struct store *store = ground->on_disk ? sqlite_store_open(ground->folder, STORE_WRITE, &error)
+                                          : memory_store_open();
     if (store == NULL)
         fail_msg("%s", error.text);
     return store;
@@ -61,7 +62,7 @@ static inline struct store *open_store(const struct ground *ground)
 static inline void crash(struct ground *ground)
 {
     if (!ground->on_disk) {
-        store_memory_crash(ground->store);
+        memory_store_crash(ground->store);
         return;
     }
     store_close(ground->store);

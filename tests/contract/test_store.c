@@ -839,9 +839,9 @@ static void a_message_may_come_and_go_in_one_batch(void **state)
 static void limit(struct ground *ground, bool full)
 {
     if (ground->on_disk)
-        store_sqlite_limit_pages(ground->store, full ? 1 : 0); /* SQLite makes it what is there already */
+        sqlite_store_limit_pages(ground->store, full ? 1 : 0); /* SQLite makes it what is there already */
     else
-        store_memory_limit(ground->store, full ? 200 : 0);
+        memory_store_limit(ground->store, full ? 200 : 0);
 }
 
 /* Letters until one does not fit; the id of that one. */

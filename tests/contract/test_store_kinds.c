@@ -4,6 +4,7 @@
 #include <sysexits.h>
 
 #include "ground.h"
+#include "store/queue/store_lock.h"
 
 static void path_of(const struct ground *ground, const char *name, char path[128])
 {
@@ -40,7 +41,7 @@ static void assert_refused_untouched(struct ground *ground, const char *says)
     struct error error = {0};
     struct bytes before = read_whole(ground, "mailboat.db");
     for (int access = STORE_WRITE; access <= STORE_READ; access++) {
-        assert_null(store_sqlite_open(ground->folder, (enum store_access)access, &error));
+        assert_null(sqlite_store_open(ground->folder, (enum store_access)access, &error));
         assert_int_equal(error.exit_code, EX_DATAERR);
         if (strstr(error.text, says) == NULL)
             fail_msg("%s", error.text);
@@ -138,7 +139,7 @@ static void a_database_of_an_earlier_version_is_brought_up_to_date(void **state)
     assert_int_equal(sqlite3_exec(old, version_1, NULL, NULL, NULL), SQLITE_OK);
     sqlite3_close(old);
     /* who only reads cannot, and says who can */
-    assert_null(store_sqlite_open(ground->folder, STORE_READ, &error));
+    assert_null(sqlite_store_open(ground->folder, STORE_READ, &error));
     assert_int_equal(error.exit_code, EX_TEMPFAIL);
     assert_non_null(strstr(error.text, "restart"));
     for (int time = 0; time < 2; time++) { /* once is enough */
@@ -157,7 +158,7 @@ static void a_database_of_an_earlier_version_is_brought_up_to_date(void **state)
         if (time == 0)
             close_store(ground);
     }
-    struct store *reader = store_sqlite_open(ground->folder, STORE_READ, &error);
+    struct store *reader = sqlite_store_open(ground->folder, STORE_READ, &error);
     assert_non_null(reader);
     store_close(reader);
 }
@@ -178,7 +179,7 @@ static void damage_that_shows_later_fails_the_store(void **state)
     assert_int_equal(stat(path, &facts), 0);
     for (off_t at = 16384; at < facts.st_size; at += 16384)
         write_at(ground, "mailboat.db", at, bytes_of(noise, sizeof noise));
-    ground->store = store_sqlite_open(ground->folder, STORE_WRITE, &error);
+    ground->store = sqlite_store_open(ground->folder, STORE_WRITE, &error);
     if (ground->store == NULL) { /* seen at once: as good */
         assert_int_equal(error.exit_code, EX_DATAERR);
         return;
@@ -195,14 +196,14 @@ static void a_second_writer_is_refused(void **state)
 {
     struct ground *ground = *state;
     struct error error = {0};
-    assert_int_equal(store_sqlite_owner(ground->folder), getpid());
-    assert_null(store_sqlite_open(ground->folder, STORE_WRITE, &error));
+    assert_int_equal(store_lock_owner(ground->folder), getpid());
+    assert_null(sqlite_store_open(ground->folder, STORE_WRITE, &error));
     assert_int_equal(error.exit_code, EX_TEMPFAIL);
     assert_non_null(strstr(error.text, "in use"));
     put_letter(ground, 1, "d", 1, 1); /* the first one is not disturbed */
     commit(ground);
     close_store(ground);
-    assert_int_equal(store_sqlite_owner(ground->folder), 0);
+    assert_int_equal(store_lock_owner(ground->folder), 0);
 }
 
 static void a_reader_reads_beside_the_writer(void **state)
@@ -210,11 +211,11 @@ static void a_reader_reads_beside_the_writer(void **state)
     struct ground *ground = *state;
     struct error error = {0};
     struct store_message message;
-    assert_null(store_sqlite_open("/nowhere/at/all", STORE_READ, &error));
+    assert_null(sqlite_store_open("/nowhere/at/all", STORE_READ, &error));
     put_letter(ground, 1, "d", 1, 1);
     commit(ground);
     put_letter(ground, 2, "d", 1, 1);
-    struct store *reader = store_sqlite_open(ground->folder, STORE_READ, &error);
+    struct store *reader = sqlite_store_open(ground->folder, STORE_READ, &error);
     if (reader == NULL)
         fail_msg("%s", error.text);
     assert_true(store_read(reader, 1, true, &ground->arena, &message));
@@ -227,7 +228,7 @@ static void every_question_seeks(void **state)
 {
     struct ground *ground = *state;
     struct error error = {0};
-    if (!store_sqlite_plans_are_seeks(ground->store, &error))
+    if (!sqlite_store_plans_are_seeks(ground->store, &error))
         fail_msg("%s", error.text);
 }
 
@@ -339,11 +340,11 @@ static void a_broken_memory_store_fails_for_good(void **state)
     put_letter(ground, 1, "d", 1, 1);
     commit(ground);
     put_letter(ground, 2, "d", 1, 1);
-    store_memory_break(ground->store);
+    memory_store_break(ground->store);
     assert_int_equal(store_commit(ground->store, &error), STORE_FAILED);
     assert_int_equal(store_commit(ground->store, &error), STORE_FAILED);
     assert_false(is_there(ground, 1)); /* nothing can be relied on */
-    store_memory_crash(ground->store); /* opened anew */
+    memory_store_crash(ground->store); /* opened anew */
     assert_true(is_there(ground, 1));
     assert_false(is_there(ground, 2));
     put_letter(ground, 2, "d", 1, 1);
@@ -357,7 +358,7 @@ static void the_memory_limit_is_to_the_octet(void **state)
     enum store_verdict verdict;
     put_letter(ground, 1, "d", 1, 1); /* 21 octets */
     commit(ground);
-    store_memory_limit(ground->store, 42);
+    memory_store_limit(ground->store, 42);
     put_letter(ground, 2, "d", 1, 1);
     commit(ground);
     put_letter(ground, 3, "d", 1, 1);

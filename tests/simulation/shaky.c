@@ -4,6 +4,9 @@
 #include <stdio.h>
 #include <sysexits.h>
 
+#include "store/queue/memory.h"
+#include "store/queue/sqlite.h"
+
 enum { LOG_PAGES = 60 }; /* small, so that what is in the log often moves into the database */
 
 static struct shaky *of(const struct store *store)
@@ -307,10 +310,10 @@ static void shaky_close(struct store *store)
     store_close(of(store)->inner);
 }
 
-static const struct store_operations operations = {
+static const struct store_changes changes = {
     .close = shaky_close,
-    .is_changed = shaky_is_changed,
     .commit = shaky_commit,
+    .is_changed = shaky_is_changed,
     .spool = shaky_spool,
     .spool_drop = shaky_spool_drop,
     .accept = shaky_accept,
@@ -325,15 +328,21 @@ static const struct store_operations operations = {
     .destination_put = shaky_destination_put,
     .destination_remove = shaky_destination_remove,
     .note_put = shaky_note_put,
-    .read = shaky_read,
-    .content = shaky_content,
-    .recipients = shaky_recipients,
-    .attempts = shaky_attempts,
+};
+
+static const struct store_pages pages = {
     .due = shaky_due,
     .next_due = shaky_next_due,
     .destination = shaky_destination,
     .destinations_due = shaky_destinations_due,
     .destinations_next = shaky_destinations_next,
+};
+
+static const struct store_people people = {
+    .read = shaky_read,
+    .content = shaky_content,
+    .recipients = shaky_recipients,
+    .attempts = shaky_attempts,
     .list = shaky_list,
     .ids = shaky_ids,
     .walk = shaky_walk,
@@ -342,8 +351,9 @@ static const struct store_operations operations = {
 
 void shaky_start(struct shaky *shaky, struct shaky_ground *ground)
 {
-    *shaky = (struct shaky){
-        .store = {&operations}, .ground = ground, .inner = ground == NULL ? store_memory_open() : NULL};
+    *shaky = (struct shaky){.store = {&changes, &pages, &people},
+                            .ground = ground,
+                            .inner = ground == NULL ? memory_store_open() : NULL};
 }
 
 void shaky_free(struct shaky *shaky)
@@ -357,7 +367,7 @@ void shaky_fall(struct shaky *shaky)
     shaky->dead = shaky->dying = false;
     shaky->operations_left = 0;
     if (shaky->ground == NULL) {
-        store_memory_crash(shaky->inner);
+        memory_store_crash(shaky->inner);
         return;
     }
     struct drive *drive = &shaky->ground->drive;
@@ -375,9 +385,9 @@ bool shaky_open(struct shaky *shaky, bool *damaged)
     *damaged = false;
     if (shaky->ground == NULL)
         return true;
-    shaky->inner = store_sqlite_open(shaky->ground->folder, STORE_WRITE, &error);
+    shaky->inner = sqlite_store_open(shaky->ground->folder, STORE_WRITE, &error);
     if (shaky->inner != NULL) {
-        store_sqlite_checkpoint_every(shaky->inner, LOG_PAGES);
+        sqlite_store_checkpoint_every(shaky->inner, LOG_PAGES);
         return true;
     }
     *damaged = error.exit_code == EX_DATAERR;
@@ -390,7 +400,7 @@ bool shaky_open(struct shaky *shaky, bool *damaged)
 void shaky_limit(struct shaky *shaky, uint64_t octets)
 {
     if (shaky->ground == NULL)
-        store_memory_limit(shaky->inner, octets);
+        memory_store_limit(shaky->inner, octets);
     else
         /* a page for each row, and the log */
         shaky->ground->drive.octets_max = octets == 0 ? 0 : drive_size(&shaky->ground->drive) + 100 * octets;

@@ -5,24 +5,24 @@
 #include "core/client/client_session.h"
 #include "io/log.h"
 #include "queue/queue.h"
+#include "store/queue/memory.h"
 #include "unit.h"
 
 enum { HOUR_MS = 3600 * 1000, DAY_MS = 24 * HOUR_MS };
 
-struct queue_ground {
+static struct queue_ground {
     struct store *store;
     struct queue queue;
     struct queue_options options;
     uint64_t now_ms, last_id;
     struct ipc_deliver deliver;
     char told[65536]; /* content of the last delivery */
-};
-static struct queue_ground g;
+} g;
 
 static int prepare(void **state)
 {
     log_start("test", LOG_LOGFMT, LOG_EVENT_ERROR);
-    g = (struct queue_ground){.now_ms = 1000 * 1000, .store = store_memory_open()};
+    g = (struct queue_ground){.now_ms = 1000 * 1000, .store = memory_store_open()};
     g.options = (struct queue_options){.hostname = BYTES("mx.example.org"),
                                        .retry = {.first_ms = 300 * 1000, .max_ms = 4 * HOUR_MS, .factor = 2},
                                        .expire_ms = UINT64_C(5) * DAY_MS};
@@ -663,13 +663,13 @@ static void results_survive_a_full_disk(void **state)
     accept_one("bob@there.net");
     commit();
     assert_true(next(SCHEDULE_AWAY));
-    store_memory_limit(g.store, 1);
+    memory_store_limit(g.store, 1);
     fate(OUTCOME_FAILED, STEP_RCPT); /* its report does not fit */
     assert_int_equal(queue_commit(&g.queue, g.now_ms, &error), STORE_FULL);
     assert_false(next(SCHEDULE_AWAY)); /* not once more */
     g.now_ms += STUCK_RETRY_MS;
     assert_int_equal(queue_commit(&g.queue, g.now_ms, &error), STORE_FULL);
-    store_memory_limit(g.store, 0);
+    memory_store_limit(g.store, 0);
     g.now_ms += STUCK_RETRY_MS;
     assert_int_equal(queue_commit(&g.queue, g.now_ms, &error), STORE_DONE);
     assert_false(next(SCHEDULE_AWAY));

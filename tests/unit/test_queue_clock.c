@@ -4,6 +4,7 @@
 
 #include "io/clock.h"
 #include "queue/queue_clock.h"
+#include "store/queue/memory.h"
 #include "unit.h"
 
 static uint64_t resume(const char *note, const char *boot_id, uint64_t boot_ms, uint64_t wall_ms)
@@ -47,7 +48,7 @@ static void without_a_note_it_is_the_wall_clock(void **state)
 
 static void the_next_process_goes_on(void **state)
 {
-    struct store *store = store_memory_open();
+    struct store *store = memory_store_open();
     struct queue_clock queue_clock, next;
     struct error error;
     queue_clock_open(&queue_clock);

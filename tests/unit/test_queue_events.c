@@ -2,6 +2,7 @@
 /* What the queue tells of: after the commit, once, with all that was known. */
 #include "core/client/client_session.h"
 #include "queue/queue.h"
+#include "store/queue/memory.h"
 #include "unit.h"
 
 static struct {
@@ -17,7 +18,7 @@ static int prepare(void **state)
                                     .expire_ms = 3600 * 1000};
     g.now_ms = 1000 * 1000;
     g.last_id = 0;
-    g.store = store_memory_open();
+    g.store = memory_store_open();
     queue_start(&g.queue, g.store, &options, 1, g.now_ms);
     return 0;
 }
@@ -167,7 +168,7 @@ static void what_found_no_room_is_not_told_of(void **state)
     commit(STORE_DONE);
     told(EVENT_RECEIVED);
     end(start(SCHEDULE_AWAY), OUTCOME_DELIVERED, 250);
-    store_memory_limit(g.store, 10);
+    memory_store_limit(g.store, 10);
     accept_one("eve@there.net", false);
     commit(STORE_FULL);
     told(EVENT_DELIVERED);

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "cli/queue/search.h"
+#include "store/queue/memory.h"
 #include "unit.h"
 
 enum { MESSAGES = 3 * STORE_READ_MAX + 1 };
@@ -12,7 +13,7 @@ enum { MESSAGES = 3 * STORE_READ_MAX + 1 };
  * and, every fifth, twice to there.example as well. Ids from 1. */
 static struct store *filled(void)
 {
-    struct store *store = store_memory_open();
+    struct store *store = memory_store_open();
     struct error error = {0};
     for (uint64_t id = 1; id <= MESSAGES; id++) {
         struct recipient recipients[] = {{.address = BYTES("a@here.example")},

@@ -329,7 +329,8 @@ static int explain(const struct config *config, uint64_t id, bool json)
     int exit_code;
     snprintf(folder, sizeof folder, "%s/queue", config->data_dir);
     queue_id_text(id, explanation.id);
-    explanation.store = queue_open(&explain_command, folder, &exit_code);
+    struct store_place place = {config->store, folder};
+    explanation.store = queue_open(&explain_command, &place, &exit_code);
     if (exit_code != EX_OK)
         return exit_code;
     if (explanation.store == NULL ||

@@ -6,7 +6,7 @@
 #include <jansson.h>
 
 #include "base/buffer.h"
-#include "store/store.h"
+#include "store/queue/store.h"
 
 enum { FORMAT_AGE_SIZE = 32, FORMAT_TIME_SIZE = 40 };
 

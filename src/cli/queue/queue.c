@@ -17,15 +17,13 @@
 
 /* ---- what all verbs open ---- */
 
-struct store *queue_open(const struct command *command, const char *folder, int *exit_code)
+struct store *queue_open(const struct command *command, const struct store_place *place, int *exit_code)
 {
     struct error error = {0};
-    char path[4096];
     *exit_code = EX_OK;
-    if (snprintf(path, sizeof path, "%s/mailboat.db", folder) < (int)sizeof path && access(path, F_OK) != 0 &&
-        errno == ENOENT)
+    if (store_open_check(place) == ENOENT)
         return NULL;
-    struct store *store = store_sqlite_open(folder, STORE_READ, &error);
+    struct store *store = store_open(place, STORE_READ, &error);
     if (store == NULL)
         *exit_code = command_fail(command, &error);
     return store;
@@ -147,6 +145,7 @@ static int run(int argc, char **argv)
     char folder[4096];
     snprintf(folder, sizeof folder, "%s/queue", config.data_dir);
     call.folder = folder;
+    call.place = (struct store_place){config.store, folder};
     call.config = &config;
     bool done = data_dir_act_in(folder, &error); /* the queue is its owner's: also when root asks */
     exit_code = done ? verb->run(&call) : command_fail(&queue_command, &error);

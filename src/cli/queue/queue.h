@@ -11,13 +11,15 @@
 #include "cli/control_client.h"
 #include "cli/queue/selection.h"
 #include "config/config.h"
-#include "store/store.h"
+#include "store/queue/store.h"
+#include "store/store_open.h"
 
 extern const struct command queue_command;
 
 /* One call of the subcommand, as it was typed. */
 struct queue_call {
-    const char *folder; /* DATA/queue */
+    const char *folder; /* DATA/queue: the server's socket is there */
+    struct store_place place;
     const struct config *config;
     struct selection selection;
     bool json, postfix_json;
@@ -34,7 +36,7 @@ int queue_action(const struct queue_call *call, enum control_verb verb, const ch
 
 /* The store beside the server, for reading. NULL with *exit_code: 0 when there
  * is none yet, so that nothing waits; else the reason has been said. */
-struct store *queue_open(const struct command *command, const char *folder, int *exit_code);
+struct store *queue_open(const struct command *command, const struct store_place *place, int *exit_code);
 /* The id; false when it is none, and that has been said. */
 bool queue_read_id(const struct command *command, const char *text, uint64_t *id);
 

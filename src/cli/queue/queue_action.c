@@ -14,6 +14,7 @@
 #include "io/log.h"
 #include "queue/queue.h"
 #include "queue/queue_clock.h"
+#include "store/queue/store_lock.h"
 
 /* Whoever carries it out: the server, or we ourselves. */
 struct queue_backend {
@@ -26,10 +27,10 @@ struct queue_backend {
 
 static bool backend_open(struct queue_backend *backend, const struct queue_call *call, struct error *error)
 {
-    *backend = (struct queue_backend){.served = store_sqlite_owner(call->folder) != 0};
+    *backend = (struct queue_backend){.served = store_lock_owner(call->folder) != 0};
     if (backend->served)
         return control_client_open(&backend->control, call->folder, error);
-    backend->store = store_sqlite_open(call->folder, STORE_WRITE, error);
+    backend->store = store_open(&call->place, STORE_WRITE, error);
     if (backend->store == NULL)
         return false;
     struct queue_options options = {.hostname = bytes_of_text(call->config->hostname),
@@ -57,7 +58,7 @@ static void backend_close(struct queue_backend *backend)
 static bool backend_look(struct queue_backend *backend, const struct queue_call *call, struct error *error)
 {
     if (backend->store == NULL)
-        backend->store = store_sqlite_open(call->folder, STORE_READ, error);
+        backend->store = store_open(&call->place, STORE_READ, error);
     return backend->store != NULL;
 }
 

@@ -140,7 +140,7 @@ int queue_list(const struct queue_call *call)
     int exit_code;
     uint64_t total = 0;
     struct in_progress in_progress = {0};
-    struct store *store = queue_open(&queue_command, call->folder, &exit_code);
+    struct store *store = queue_open(&queue_command, &call->place, &exit_code);
     if (exit_code != EX_OK)
         return exit_code;
     bool array = call->json && !call->postfix_json;
@@ -256,7 +256,7 @@ int queue_show(const struct queue_call *call)
     struct store_message message;
     if (!queue_read_id(&queue_command, call->ids[0], &id))
         return EX_USAGE;
-    struct store *store = queue_open(&queue_command, call->folder, &exit_code);
+    struct store *store = queue_open(&queue_command, &call->place, &exit_code);
     if (exit_code != EX_OK)
         return exit_code;
     if (store == NULL || !store_read(store, id, false, &arena, &message)) {

@@ -248,7 +248,7 @@ static void print_text(const struct queue_counts *stats)
 int queue_stats(const struct queue_call *call)
 {
     int exit_code;
-    struct queue_counts stats = {.store = queue_open(&queue_command, call->folder, &exit_code)};
+    struct queue_counts stats = {.store = queue_open(&queue_command, &call->place, &exit_code)};
     if (exit_code != EX_OK)
         return exit_code;
     top_counts_start(&stats.destinations, STATS_DESTINATIONS_MAX);

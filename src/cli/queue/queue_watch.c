@@ -16,6 +16,7 @@
 #include "cli/queue/format.h"
 #include "cli/queue/queue.h"
 #include "io/clock.h"
+#include "store/queue/store_lock.h"
 
 enum watch_limit {
     WATCH_EACH_MS = 1000,
@@ -242,8 +243,8 @@ static bool look_patiently(struct watch_screen *view, struct error *error)
 {
     uint64_t begun_ms = clock_now_ms();
     while (!look(view, error)) {
-        uint64_t patience_ms = store_sqlite_owner(view->call->folder) != 0 ? WATCH_SUCCESSOR_MS
-                                                                           : WATCH_PATIENCE_MS;
+        uint64_t patience_ms = store_lock_owner(view->call->folder) != 0 ? WATCH_SUCCESSOR_MS
+                                                                         : WATCH_PATIENCE_MS;
         if (stopped_by != 0 || error->exit_code == EX_NOPERM || clock_now_ms() - begun_ms > patience_ms)
             return false;
         rest(clock_now_ms() + WATCH_AGAIN_MS);

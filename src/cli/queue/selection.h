@@ -8,7 +8,7 @@
 #define MAILBOAT_CLI_QUEUE_SELECTION_H
 
 #include "base/error.h"
-#include "store/store.h"
+#include "store/queue/store.h"
 
 struct selection {
     bool all; /* said so: everything that the rest lets through */

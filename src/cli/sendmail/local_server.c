@@ -32,7 +32,9 @@ bool local_server_read(struct local_server *server, const char *file, struct err
     }
     server->socket = arena_format(&server->arena, "%s/%s", config.data_dir, smtpd_service.socket);
     server->drop = arena_format(&server->arena, "%s/%s", config.data_dir, pickup_service.folder);
-    server->queue = arena_format(&server->arena, "%s/%s", config.data_dir, queue_service.folder);
+    server->queue = (struct store_place){
+        .kind = config.store,
+        .folder = arena_format(&server->arena, "%s/%s", config.data_dir, queue_service.folder)};
     server->hostname = arena_text(&server->arena, bytes_of_text(config.hostname));
     server->domain = config.domain_count > 0 ? arena_text(&server->arena, bytes_of_text(config.domains[0]))
                                              : server->hostname;

@@ -7,10 +7,12 @@
 #define MAILBOAT_CLI_SENDMAIL_LOCAL_SERVER_H
 
 #include "config/config.h"
+#include "store/store_open.h"
 
 struct local_server {
     struct arena arena;
-    const char *socket, *drop, *queue; /* paths in the data folder */
+    const char *socket, *drop; /* paths in the data folder */
+    struct store_place queue;
     const char *hostname;
     /* of addresses that name a user alone: the first of `domains`, else the hostname */
     const char *domain;

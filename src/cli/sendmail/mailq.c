@@ -12,7 +12,7 @@
 #include "core/smtp/status.h"
 #include "queue/queue_clock.h"
 #include "run/data_dir.h"
-#include "store/store.h"
+#include "store/queue/store.h"
 
 enum { REASON_END = 76, KILOBYTE = 1024 };
 
@@ -103,20 +103,20 @@ static void print_all(FILE *out, struct store *store)
     arena_clear(&arena);
 }
 
-bool mailq_print(const char *folder, FILE *out, struct error *error)
+bool mailq_print(const struct store_place *place, FILE *out, struct error *error)
 {
-    char path[4096];
-    if (!data_dir_act_in(folder, error))
+    if (!data_dir_act_in(place->folder, error))
         return false;
-    bool fits = snprintf(path, sizeof path, "%s/mailboat.db", folder) < (int)sizeof path;
-    if (fits && access(path, F_OK) != 0 && errno == ENOENT) {
+    errno = store_open_check(place);
+    if (errno == ENOENT) {
         fputs("Mail queue is empty\n", out);
         return true;
     }
-    if (fits && access(path, R_OK) != 0)
-        return error_set_errno(
-            error, EX_NOPERM, "cannot read the queue in %s; only root and the server's own user may", folder);
-    struct store *store = store_sqlite_open(folder, STORE_READ, error);
+    if (errno != 0)
+        return error_set_errno(error, EX_NOPERM,
+                               "cannot read the queue in %s; only root and the server's own user may",
+                               place->folder);
+    struct store *store = store_open(place, STORE_READ, error);
     if (store == NULL)
         return false;
     print_all(out, store);

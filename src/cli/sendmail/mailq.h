@@ -9,8 +9,9 @@
 #include <stdio.h>
 
 #include "base/error.h"
+#include "store/store_open.h"
 
-/* `folder` is DATA/queue. False with a reason when it cannot be read. */
-bool mailq_print(const char *folder, FILE *out, struct error *error);
+/* False with a reason when it cannot be read. */
+bool mailq_print(const struct store_place *place, FILE *out, struct error *error);
 
 #endif

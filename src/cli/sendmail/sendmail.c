@@ -311,7 +311,7 @@ static int verify(const struct invocation *call, const struct local_server *serv
 static int list(const struct invocation *call, const struct local_server *server)
 {
     struct error error = {0};
-    return mailq_print(server->queue, stdout, &error) ? EX_OK : fail(call, &error);
+    return mailq_print(&server->queue, stdout, &error) ? EX_OK : fail(call, &error);
 }
 
 static int speak(const struct invocation *call, const struct local_server *server)

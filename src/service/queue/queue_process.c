@@ -23,6 +23,8 @@
 #include "io/random.h"
 #include "service/event_log.h"
 #include "service/services.h"
+#include "store/queue/store_lock.h"
+#include "store/store_open.h"
 
 enum {
     STARTS_A_TURN_MAX = 32,     /* deliveries; then what arrived meanwhile has its turn */
@@ -322,7 +324,7 @@ static bool queue_process_open_own(struct child *child, struct error *error)
     if (snprintf(folder, sizeof folder, "%s/queue", child->config->data_dir) >= (int)sizeof folder)
         return error_set(error, EX_CONFIG, "data_dir is too long");
     sandbox_allow(child->paths, folder, true);
-    p->store = store_sqlite_open(folder, STORE_WRITE, error);
+    p->store = store_open(&(struct store_place){child->config->store, folder}, STORE_WRITE, error);
     return p->store != NULL && queue_control_open(&p->control, folder, error);
 }
 
@@ -369,7 +371,7 @@ static bool queue_process_check_free(const struct folder *data, struct error *er
     long owner = 0;
     if (!folder_enter(&queue, data, "queue", 0, FOLDER_ANY, error))
         return false;
-    for (int i = 0; i < OWNER_LOOKS && (owner = store_sqlite_owner_at(queue.descriptor)) != 0; i++)
+    for (int i = 0; i < OWNER_LOOKS && (owner = store_lock_owner_at(queue.descriptor)) != 0; i++)
         nanosleep(&(struct timespec){.tv_nsec = OWNER_LOOK_MS * 1000 * 1000}, NULL);
     folder_close(&queue);
     return owner == 0 || error_set(error, EX_TEMPFAIL,

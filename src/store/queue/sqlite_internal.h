@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * sqlite_internal: what the parts of the SQLite store share: sqlite.c (operations),
- * sqlite_open.c (the folder, the lock, the schema) and content_files.c (large
- * contents). Nobody else includes it.
+ * sqlite_internal: what the parts of the SQLite store share: sqlite.c (statements,
+ * the batch), sqlite_changes.c, sqlite_pages.c and sqlite_people.c (a group of
+ * operations each), sqlite_open.c (the folder, the lock, the schema) and
+ * content_files.c (large contents). Nobody else includes it.
  */
-#ifndef MAILBOAT_STORE_SQLITE_INTERNAL_H
-#define MAILBOAT_STORE_SQLITE_INTERNAL_H
+#ifndef MAILBOAT_STORE_QUEUE_SQLITE_INTERNAL_H
+#define MAILBOAT_STORE_QUEUE_SQLITE_INTERNAL_H
 
 #include <sqlite3.h>
 #include <sys/types.h>
 
-#include "store/store.h"
+#include "store/queue/sqlite.h"
 
 enum sqlite_statement {
     SQL_BEGIN,
@@ -88,7 +89,9 @@ static inline struct sqlite_store *sqlite_of(struct store *store)
 {
     return (struct sqlite_store *)(void *)store;
 }
-extern const struct store_operations sqlite_operations;
+extern const struct store_changes sqlite_changes;
+extern const struct store_pages sqlite_pages;
+extern const struct store_people sqlite_people;
 
 /* SQLite's hook behind each commit: moves what the log holds into the database once it is long. */
 int sqlite_committed(void *owner, sqlite3 *db, const char *name, int pages);
@@ -101,6 +104,93 @@ bool sqlite_run(struct sqlite_store *sqlite, sqlite3_stmt *statement);
 /* One row? Reset it when done with it. */
 bool sqlite_row(struct sqlite_store *sqlite, sqlite3_stmt *statement);
 bool sqlite_exists(struct sqlite_store *sqlite, uint64_t id);
+/* Keeps why the last statement failed; false. */
+bool sqlite_reason(struct sqlite_store *sqlite, int code);
+
+enum store_verdict sqlite_commit(struct store *store, struct error *error);
+bool sqlite_is_changed(const struct store *store);
+void sqlite_close(struct store *store);
+int sqlite_spool(struct store *store, uint64_t spool, enum store_verdict *verdict);
+void sqlite_spool_drop(struct store *store, uint64_t spool);
+
+/* What the flags columns hold. */
+enum { FLAG_RET = 2, FLAG_SMTPUTF8 = 16, FLAG_REQUIRETLS = 32, FLAG_LARGE = 64, BODY_MASK = 3, RET_MASK = 3 };
+/* FLAG_EXPANDS: how far it stands to the left */
+enum { FLAG_LOCAL = 16, FLAG_AWAY = 32, NOTIFY_MASK = 15, FLAG_EXPANDS = 6, EXPANDS_MASK = 3 };
+
+/* ---- in statements ---- */
+
+/* A statement that changes something; NULL once there was failure. */
+static inline sqlite3_stmt *sqlite_change(struct sqlite_store *sqlite, enum sqlite_statement which)
+{
+    if (sqlite->verdict != STORE_DONE)
+        return NULL;
+    if (!sqlite->batch)
+        sqlite->batch = sqlite_run(sqlite, sqlite_statement(sqlite, SQL_BEGIN));
+    return sqlite->batch ? sqlite_statement(sqlite, which) : NULL;
+}
+
+static inline void sqlite_bind_number(sqlite3_stmt *statement, int at, uint64_t value)
+{
+    sqlite3_bind_int64(statement, at, (sqlite3_int64)value);
+}
+
+/* Octets that live until the statement is reset; empty ones are NULL. */
+static inline void sqlite_bind_text(sqlite3_stmt *statement, int at, struct bytes b)
+{
+    if (b.length == 0)
+        sqlite3_bind_null(statement, at);
+    else
+        sqlite3_bind_text64(statement, at, b.at, b.length, SQLITE_STATIC, SQLITE_UTF8);
+}
+
+/* For columns that may not be NULL, and keys. */
+static inline void sqlite_bind_name(sqlite3_stmt *statement, int at, struct bytes b)
+{
+    sqlite3_bind_text64(statement, at, b.length == 0 ? "" : b.at, b.length, SQLITE_STATIC, SQLITE_UTF8);
+}
+
+static inline void sqlite_bind_ids(sqlite3_stmt *statement, uint64_t id, uint64_t number)
+{
+    sqlite_bind_number(statement, 1, id);
+    sqlite_bind_number(statement, 2, number);
+}
+
+static inline uint64_t sqlite_column_number(sqlite3_stmt *statement, int at)
+{
+    return (uint64_t)sqlite3_column_int64(statement, at);
+}
+
+static inline struct bytes sqlite_column_bytes(sqlite3_stmt *statement, int at, struct arena *arena)
+{
+    const void *octets = sqlite3_column_blob(statement, at);
+    int length = sqlite3_column_bytes(statement, at);
+    return octets == NULL ? bytes_none() : arena_copy(arena, bytes_of(octets, (size_t)length));
+}
+
+/* Six columns of one reply, beginning at `at`. */
+static inline struct attempt_record sqlite_read_reply(sqlite3_stmt *statement, int at, struct arena *arena)
+{
+    return (struct attempt_record){.when_ms = sqlite_column_number(statement, at),
+                                   .code = (uint32_t)sqlite_column_number(statement, at + 1),
+                                   .enhanced = sqlite_column_bytes(statement, at + 2, arena),
+                                   .text = sqlite_column_bytes(statement, at + 3, arena),
+                                   .peer = sqlite_column_bytes(statement, at + 4, arena),
+                                   .tls = sqlite_column_bytes(statement, at + 5, arena)};
+}
+
+static inline sqlite3_stmt *sqlite_question(struct sqlite_store *sqlite, enum sqlite_statement which)
+{
+    return sqlite->verdict == STORE_FAILED ? NULL : sqlite_statement(sqlite, which);
+}
+
+static inline void sqlite_end_question(sqlite3_stmt *statement)
+{
+    if (statement != NULL)
+        sqlite3_reset(statement);
+}
+
+/* ---- content_files.c ---- */
 
 bool content_files_open(struct content_files *files, const char *folder, enum store_access access,
                         struct error *error);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * store: where accepted mail waits, in mail's words: messages, recipients,
- * destinations. One table of operations for each kind of store (sqlite on
- * disk, memory for the simulation); one contract test for all of them.
+ * destinations. Three tables of operations for each kind of store (sqlite.h on
+ * disk, memory.h for the simulation); one contract test for all of them.
+ * store_open() (store/store_open.h) opens the one that the configuration names.
  *
  * The queue process is the only writer. Changes gather in a batch that opens
  * by itself with the first of them; store_commit() puts all of it on disk,
@@ -26,8 +27,8 @@
  * recipients are remembered until no such one is left, so that nobody comes in
  * twice; what they are called is not used again.
  */
-#ifndef MAILBOAT_STORE_STORE_H
-#define MAILBOAT_STORE_STORE_H
+#ifndef MAILBOAT_STORE_QUEUE_STORE_H
+#define MAILBOAT_STORE_QUEUE_STORE_H
 
 #include "base/arena.h"
 #include "base/error.h"
@@ -100,18 +101,13 @@ struct store_summary {
 
 struct store;
 
-struct store_operations {
+/* The first group: what is accepted, and what becomes of it. */
+struct store_changes {
     void (*close)(struct store *store);
-
-    /* ---- the batch ---- */
     enum store_verdict (*commit)(struct store *store, struct error *error);
     bool (*is_changed)(const struct store *store);
-
-    /* ---- large contents, on their way in ---- */
     int (*spool)(struct store *store, uint64_t spool, enum store_verdict *verdict);
     void (*spool_drop)(struct store *store, uint64_t spool);
-
-    /* ---- changes ---- */
     bool (*accept)(struct store *store, const struct store_message *message, const struct bytes *destinations,
                    uint64_t due_ms, uint64_t spool);
     void (*defer)(struct store *store, uint64_t id, uint32_t number, uint64_t due_ms, uint32_t attempts,
@@ -129,15 +125,10 @@ struct store_operations {
     void (*destination_put)(struct store *store, struct bytes name, uint64_t due_ms, uint32_t failures);
     void (*destination_remove)(struct store *store, struct bytes name);
     void (*note_put)(struct store *store, const char *name, struct bytes value);
+};
 
-    /* ---- questions ---- */
-    bool (*read)(struct store *store, uint64_t id, bool with_content, struct arena *arena,
-                 struct store_message *message);
-    int (*content)(struct store *store, uint64_t id);
-    size_t (*recipients)(struct store *store, uint64_t id, uint32_t from, struct bytes destination,
-                         size_t max, struct arena *arena, struct store_recipient *found);
-    size_t (*attempts)(struct store *store, uint64_t id, uint32_t number, struct arena *arena,
-                       struct attempt_record *found);
+/* The second: what is due, page by page, for the queue. */
+struct store_pages {
     size_t (*due)(struct store *store, struct bytes destination, uint64_t now_ms,
                   const struct store_due *after, size_t max, struct store_due *found);
     uint64_t (*next_due)(struct store *store, struct bytes destination, uint64_t after_ms);
@@ -145,6 +136,17 @@ struct store_operations {
     size_t (*destinations_due)(struct store *store, uint64_t now_ms, const struct store_destination *after,
                                size_t max, struct store_destination *found);
     uint64_t (*destinations_next)(struct store *store, uint64_t after_ms);
+};
+
+/* The third: what people ask, and reports. */
+struct store_people {
+    bool (*read)(struct store *store, uint64_t id, bool with_content, struct arena *arena,
+                 struct store_message *message);
+    int (*content)(struct store *store, uint64_t id);
+    size_t (*recipients)(struct store *store, uint64_t id, uint32_t from, struct bytes destination,
+                         size_t max, struct arena *arena, struct store_recipient *found);
+    size_t (*attempts)(struct store *store, uint64_t id, uint32_t number, struct arena *arena,
+                       struct attempt_record *found);
     size_t (*list)(struct store *store, uint64_t after_id, size_t max, struct arena *arena,
                    struct store_summary *found);
     size_t (*ids)(struct store *store, uint64_t after_id, size_t max, uint64_t *ids, uint64_t *expires_ms);
@@ -155,7 +157,9 @@ struct store_operations {
 
 /* The head of every kind of store. */
 struct store {
-    const struct store_operations *operations;
+    const struct store_changes *changes;
+    const struct store_pages *pages;
+    const struct store_people *people;
 };
 
 enum { STORE_NEVER = 0 }; /* a due time: nothing is */
@@ -164,7 +168,7 @@ enum { STORE_NEVER = 0 }; /* a due time: nothing is */
 static inline void store_close(struct store *store)
 {
     if (store != NULL)
-        store->operations->close(store);
+        store->changes->close(store);
 }
 
 /* DONE: all of the batch is on disk. FULL: none of it, for want of room; the
@@ -172,12 +176,12 @@ static inline void store_close(struct store *store)
  * end and open the store anew. `error` says why where it is not DONE. */
 static inline enum store_verdict store_commit(struct store *store, struct error *error)
 {
-    return store->operations->commit(store, error);
+    return store->changes->commit(store, error);
 }
 /* Is there anything to commit? */
 static inline bool store_is_changed(const struct store *store)
 {
-    return store->operations->is_changed(store);
+    return store->changes->is_changed(store);
 }
 
 /* A file to write a large content to: a descriptor for reading and writing
@@ -185,11 +189,11 @@ static inline bool store_is_changed(const struct store *store)
  * it is accepted or dropped: any number but 0, from a random source. */
 static inline int store_spool(struct store *store, uint64_t spool, enum store_verdict *verdict)
 {
-    return store->operations->spool(store, spool, verdict);
+    return store->changes->spool(store, spool, verdict);
 }
 static inline void store_spool_drop(struct store *store, uint64_t spool)
 {
-    store->operations->spool_drop(store, spool);
+    store->changes->spool_drop(store, spool);
 }
 
 /* Takes a message in: `destinations` has a name for each recipient. With a
@@ -200,66 +204,66 @@ static inline bool store_accept(struct store *store, const struct store_message 
                                 const struct bytes *destinations, uint64_t due_ms, uint64_t spool)
 {
     return message->prefix.length <= STORE_PREFIX_MAX &&
-           store->operations->accept(store, message, destinations, due_ms, spool);
+           store->changes->accept(store, message, destinations, due_ms, spool);
 }
 /* The attempt did not get through: again at `due_ms`. What was said before
  * moves into the history. No such row: nothing happens, here and below. */
 static inline void store_defer(struct store *store, uint64_t id, uint32_t number, uint64_t due_ms,
                                uint32_t attempts, const struct attempt_record *last)
 {
-    store->operations->defer(store, id, number, due_ms, attempts, last);
+    store->changes->defer(store, id, number, due_ms, attempts, last);
 }
 /* Another destination (empty: the same), another time, held back or not. */
 static inline void store_place(struct store *store, uint64_t id, uint32_t number, struct bytes destination,
                                uint64_t due_ms, bool held)
 {
-    store->operations->place(store, id, number, destination, due_ms, held);
+    store->changes->place(store, id, number, destination, due_ms, held);
 }
 /* Delivered, or failed for good: the recipient goes. store_settle() follows. */
 static inline void store_finish(struct store *store, uint64_t id, uint32_t number)
 {
-    store->operations->finish(store, id, number);
+    store->changes->finish(store, id, number);
 }
 /* One more recipient, unless the message has or had it: then false. One that
  * expands must be there. store_expanded() follows, in this batch or later. */
 static inline bool store_add_member(struct store *store, uint64_t id, const struct recipient *member,
                                     struct bytes destination, uint64_t due_ms)
 {
-    return store->operations->add_member(store, id, member, destination, due_ms);
+    return store->changes->add_member(store, id, member, destination, due_ms);
 }
 /* How far the expansion of this one has come; its next page is due then. */
 static inline void store_advance(struct store *store, uint64_t id, uint32_t number, struct bytes progress,
                                  uint64_t due_ms)
 {
-    store->operations->advance(store, id, number, progress, due_ms);
+    store->changes->advance(store, id, number, progress, due_ms);
 }
 /* All its members are there: it goes. store_settle() follows. */
 static inline void store_expanded(struct store *store, uint64_t id, uint32_t number)
 {
-    store->operations->expanded(store, id, number);
+    store->changes->expanded(store, id, number);
 }
 /* The message goes when no recipient is left; true then. */
 static inline bool store_settle(struct store *store, uint64_t id)
 {
-    return store->operations->settle(store, id);
+    return store->changes->settle(store, id);
 }
 /* The message goes with all its recipients. */
 static inline void store_remove(struct store *store, uint64_t id)
 {
-    store->operations->remove(store, id);
+    store->changes->remove(store, id);
 }
 static inline void store_destination_put(struct store *store, struct bytes name, uint64_t due_ms,
                                          uint32_t failures)
 {
-    store->operations->destination_put(store, name, due_ms, failures);
+    store->changes->destination_put(store, name, due_ms, failures);
 }
 static inline void store_destination_remove(struct store *store, struct bytes name)
 {
-    store->operations->destination_remove(store, name);
+    store->changes->destination_remove(store, name);
 }
 static inline void store_note_put(struct store *store, const char *name, struct bytes value)
 {
-    store->operations->note_put(store, name, value);
+    store->changes->note_put(store, name, value);
 }
 
 /* The message without recipients; texts in the arena. The prefix comes with the
@@ -267,124 +271,89 @@ static inline void store_note_put(struct store *store, const char *name, struct 
 static inline bool store_read(struct store *store, uint64_t id, bool with_content, struct arena *arena,
                               struct store_message *message)
 {
-    return store->operations->read(store, id, with_content, arena, message);
+    return store->people->read(store, id, with_content, arena, message);
 }
 /* A large content as a descriptor for reading, at its beginning, the caller's to close; or -1. */
 static inline int store_content(struct store *store, uint64_t id)
 {
-    return store->operations->content(store, id);
+    return store->people->content(store, id);
 }
 /* The recipients numbered `from` and up, in order; at most `max`. */
 static inline size_t store_recipients(struct store *store, uint64_t id, uint32_t from, size_t max,
                                       struct arena *arena, struct store_recipient *found)
 {
-    return store->operations->recipients(store, id, from, bytes_none(), max, arena, found);
+    return store->people->recipients(store, id, from, bytes_none(), max, arena, found);
 }
 /* Of those, the ones that wait under this destination, among the first STORE_LOOK_MAX numbers. */
 static inline size_t store_recipients_of(struct store *store, uint64_t id, uint32_t from,
                                          struct bytes destination, size_t max, struct arena *arena,
                                          struct store_recipient *found)
 {
-    return store->operations->recipients(store, id, from, destination, max, arena, found);
+    return store->people->recipients(store, id, from, destination, max, arena, found);
 }
 /* What the attempts at one recipient said, oldest first and the last one at
  * the end; `found` has room for STORE_ATTEMPTS_MAX. */
 static inline size_t store_attempts(struct store *store, uint64_t id, uint32_t number, struct arena *arena,
                                     struct attempt_record *found)
 {
-    return store->operations->attempts(store, id, number, arena, found);
+    return store->people->attempts(store, id, number, arena, found);
 }
 /* Recipients of a destination that are due and not held, ordered by due time,
  * id and number, behind `after` (all zero: from the beginning). */
 static inline size_t store_due(struct store *store, struct bytes destination, uint64_t now_ms,
                                const struct store_due *after, size_t max, struct store_due *found)
 {
-    return store->operations->due(store, destination, now_ms, after, max, found);
+    return store->pages->due(store, destination, now_ms, after, max, found);
 }
 /* When the first of them is due after `after_ms`; STORE_NEVER when none waits. */
 static inline uint64_t store_next_due(struct store *store, struct bytes destination, uint64_t after_ms)
 {
-    return store->operations->next_due(store, destination, after_ms);
+    return store->pages->next_due(store, destination, after_ms);
 }
 static inline bool store_destination(struct store *store, struct bytes name, struct store_destination *found)
 {
-    return store->operations->destination(store, name, found);
+    return store->pages->destination(store, name, found);
 }
 /* Destinations worth a look, ordered by due time and name, behind `after` (NULL: from the beginning). */
 static inline size_t store_destinations_due(struct store *store, uint64_t now_ms,
                                             const struct store_destination *after, size_t max,
                                             struct store_destination *found)
 {
-    return store->operations->destinations_due(store, now_ms, after, max, found);
+    return store->pages->destinations_due(store, now_ms, after, max, found);
 }
 /* The first time after `after_ms` at which one is; STORE_NEVER when none waits. */
 static inline uint64_t store_destinations_next(struct store *store, uint64_t after_ms)
 {
-    return store->operations->destinations_next(store, after_ms);
+    return store->pages->destinations_next(store, after_ms);
 }
 /* For people: pages in the order of ids, which is that of arrival. */
 static inline size_t store_list(struct store *store, uint64_t after_id, size_t max, struct arena *arena,
                                 struct store_summary *found)
 {
-    return store->operations->list(store, after_id, max, arena, found);
+    return store->people->list(store, after_id, max, arena, found);
 }
 /* The same, only ids and times of expiry (which may be NULL). */
 static inline size_t store_ids(struct store *store, uint64_t after_id, size_t max, uint64_t *ids,
                                uint64_t *expires_ms)
 {
-    return store->operations->ids(store, after_id, max, ids, expires_ms);
+    return store->people->ids(store, after_id, max, ids, expires_ms);
 }
 /* For people: recipients of all messages, ordered by id and number, behind
  * the one named (0, 0: from the beginning). `ids[i]` is the message of `found[i]`. */
 static inline size_t store_walk(struct store *store, uint64_t after_id, uint32_t after_number, size_t max,
                                 struct arena *arena, uint64_t *ids, struct store_recipient *found)
 {
-    return store->operations->walk(store, after_id, after_number, max, arena, ids, found);
+    return store->people->walk(store, after_id, after_number, max, arena, ids, found);
 }
 /* Empty when it was never put. */
 static inline struct bytes store_note(struct store *store, const char *name, struct arena *arena)
 {
-    return store->operations->note(store, name, arena);
+    return store->people->note(store, name, arena);
 }
 
 static inline struct bytes store_destination_name(const struct store_destination *destination)
 {
     return bytes_of(destination->name, destination->name_length);
 }
-
-/* ---- the kinds ---- */
-
-/*
- * On disk, in the folder DATA/queue, which must exist:
- *   mailboat.db (-wal, -shm)   SQLite, WAL, synchronous=FULL
- *   content/XX/ID              large contents, named by queue id
- *   spool/N, spool/ID.new      on their way in; swept at open and when a batch ends
- *   lock                       flock'ed by the one writer; holds its pid
- * A damaged database or one of a later version is refused, with the mend, and
- * never touched; one of an earlier version is brought up to date by the writer. Files made here belong to the
- * folder's owner.
- */
-enum store_access { STORE_WRITE, STORE_READ };
-struct store *store_sqlite_open(const char *folder, enum store_access access, struct error *error);
-
-/* The pid of the process that holds the folder's lock, 0 when nobody does. */
-long store_sqlite_owner(const char *folder);
-long store_sqlite_owner_at(int folder); /* by its descriptor */
-
-/* Test hooks: pages that the database may have at most (0: as it is), pages
- * of the log after which they move into the database, and whether every query
- * that the process may ask goes through an index. */
-void store_sqlite_limit_pages(struct store *store, unsigned pages_max);
-void store_sqlite_checkpoint_every(struct store *store, unsigned pages);
-bool store_sqlite_plans_are_seeks(struct store *store, struct error *error);
-
-/* In memory, for the simulation. */
-struct store *store_memory_open(void);
-/* The power fails: what was not committed is gone. */
-void store_memory_crash(struct store *store);
-/* From now on at most so many octets of messages fit (0: any number). */
-void store_memory_limit(struct store *store, uint64_t octets_max);
-/* The next commit fails for good, as when the disk is broken. */
-void store_memory_break(struct store *store);
 
 #endif

@@ -23,7 +23,8 @@
 #include <unistd.h>
 
 #include "core/queue/queue_id.h"
-#include "store/sqlite_internal.h"
+#include "store/queue/sqlite_internal.h"
+#include "store/queue/store_lock.h"
 
 enum {
     NAME_SIZE = 40,
@@ -88,51 +89,6 @@ static int open_folder(int at, const char *name)
     return descriptor;
 }
 
-/* A record lock of the open file: others can ask for it without taking it. */
-static bool take_lock(struct content_files *files, const char *folder, struct error *error)
-{
-    files->lock = openat(files->folder, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
-    if (files->lock < 0)
-        return error_set_errno(error, EX_CANTCREAT, "cannot open %s/lock", folder);
-    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-    if (fcntl(files->lock, F_OFD_SETLK, &lock) != 0) {
-        long owner = store_sqlite_owner(folder);
-        return error_set(error, EX_TEMPFAIL,
-                         "the queue in %s is in use by process %ld: only one server can use it at a time",
-                         folder, owner);
-    }
-    char text[NAME_SIZE];
-    int length = snprintf(text, sizeof text, "%ld\n", (long)getpid());
-    if (ftruncate(files->lock, 0) == 0)
-        /* for people only: a full disk does not matter here */
-        (void)!pwrite(files->lock, text, (size_t)length, 0);
-    return true;
-}
-
-long store_sqlite_owner(const char *folder)
-{
-    int descriptor = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    long owner = descriptor < 0 ? 0 : store_sqlite_owner_at(descriptor);
-    if (descriptor >= 0)
-        close(descriptor);
-    return owner;
-}
-
-long store_sqlite_owner_at(int folder)
-{
-    int descriptor = openat(folder, "lock", O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
-    if (descriptor < 0)
-        return 0;
-    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-    bool held = fcntl(descriptor, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
-    char text[NAME_SIZE] = "";
-    uint64_t owner = 0;
-    if (held && pread(descriptor, text, sizeof text - 1, 0) > 0)
-        bytes_to_u64(bytes_first(bytes_of_text(text), strcspn(text, "\n")), INT32_MAX, &owner);
-    close(descriptor);
-    return (long)owner;
-}
-
 bool content_files_open(struct content_files *files, const char *folder, enum store_access access,
                         struct error *error)
 {
@@ -150,7 +106,8 @@ bool content_files_open(struct content_files *files, const char *folder, enum st
         files->content = openat(files->folder, "content", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
         return true;
     }
-    if (!take_lock(files, folder, error))
+    files->lock = store_lock_take(files->folder, folder, error);
+    if (files->lock < 0)
         return false;
     files->spool = open_folder(files->folder, "spool");
     if (files->spool < 0)

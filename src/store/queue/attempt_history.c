@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "store/attempt_history.h"
+#include "store/queue/attempt_history.h"
 
 /* ---- writing ---- */
 

@@ -4,8 +4,8 @@
  * address is another one as a mailbox, as somebody elsewhere, or as what
  * stands for others; with the tag of RCPT or without it is the same.
  */
-#ifndef MAILBOAT_STORE_EXPANSION_MEMBER_H
-#define MAILBOAT_STORE_EXPANSION_MEMBER_H
+#ifndef MAILBOAT_STORE_QUEUE_EXPANSION_MEMBER_H
+#define MAILBOAT_STORE_QUEUE_EXPANSION_MEMBER_H
 
 #include "base/buffer.h"
 #include "core/smtp/envelope.h"

@@ -8,7 +8,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "store/sqlite_internal.h"
+#include "store/queue/sqlite_internal.h"
 
 enum {
     APPLICATION_ID = 0x4d426f71, /* "MBoq", in the file's header */
@@ -239,10 +239,10 @@ static bool prepare_database(struct sqlite_store *sqlite, enum store_access acce
     return sqlite->verdict == STORE_DONE || refuse(sqlite, "read", error);
 }
 
-struct store *store_sqlite_open(const char *folder, enum store_access access, struct error *error)
+struct store *sqlite_store_open(const char *folder, enum store_access access, struct error *error)
 {
     struct sqlite_store *sqlite = memory_new(sizeof *sqlite);
-    sqlite->store.operations = &sqlite_operations;
+    sqlite->store = (struct store){&sqlite_changes, &sqlite_pages, &sqlite_people};
     snprintf(sqlite->path, sizeof sqlite->path, "%s/mailboat.db", folder);
     if (content_files_open(&sqlite->files, folder, access, error) && open_database(sqlite, access, error) &&
         prepare_database(sqlite, access, error))

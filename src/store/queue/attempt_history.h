@@ -5,11 +5,11 @@
  * recipient is deferred again, and never beyond STORE_ATTEMPTS_MAX - 1 lines:
  * mail that is delivered at once has none. Both kinds of store keep it so.
  */
-#ifndef MAILBOAT_STORE_ATTEMPT_HISTORY_H
-#define MAILBOAT_STORE_ATTEMPT_HISTORY_H
+#ifndef MAILBOAT_STORE_QUEUE_ATTEMPT_HISTORY_H
+#define MAILBOAT_STORE_QUEUE_ATTEMPT_HISTORY_H
 
 #include "base/buffer.h"
-#include "store/store.h"
+#include "store/queue/store.h"
 
 /* `before` and behind it what was the last attempt until now; the oldest
  * lines go where there would be too many. */
