@@ -59,8 +59,7 @@ static void fill(struct store *store, uint64_t *ids, size_t count, size_t batch,
 static void empty(struct store *store, const uint64_t *ids, size_t count, size_t batch)
 {
     for (size_t i = 0; i < count; i++) {
-        store_finish(store, ids[i], 0);
-        store_settle(store, ids[i]);
+        store_settle(store, ids[i], &(struct store_result){.fate = STORE_FINISHED}, 1);
         if ((i + 1) % batch == 0)
             commit(store);
     }

@@ -7,6 +7,7 @@
 #include "core/message/loop_detection.h"
 #include "io/log.h"
 #include "queue/queue_state.h"
+#include "store/queue/store_copy.h"
 
 bool deliveries_has(const struct queue *queue, uint64_t id, uint32_t number)
 {
@@ -59,47 +60,38 @@ static bool goes_elsewhere(struct queue *queue, const struct active_destination 
     struct bytes destination = destinations_find(queue, &r->recipient, buffer);
     if (bytes_equal(destination, active->scheduled.name))
         return false;
-    store_place(queue->store, id, r->number, destination, now_ms, false);
+    store_settle(queue->store, id,
+                 &(struct store_result){
+                     .number = r->number, .fate = STORE_PLACED, .due_ms = now_ms, .destination = destination},
+                 1);
     destinations_due(queue, destination, now_ms, false);
     return true;
 }
 
-/* Those of the message that go to this destination and are due; together only
- * what the same addresses sent on: that stands in front of what they get. */
-static void gather(struct queue *queue, const struct active_destination *active, const struct store_due *due,
-                   uint64_t now_ms, struct queue_delivery *delivery)
+/* Those that still go to this destination. */
+static void take_recipients(struct queue *queue, const struct active_destination *active,
+                            const struct store_delivery *due, uint64_t now_ms,
+                            struct queue_delivery *delivery)
 {
-    struct store_recipient found[DELIVERY_RECIPIENTS_MAX];
-    size_t most = active->scheduled.transport == SCHEDULE_LOOKUP ? 1 : DELIVERY_RECIPIENTS_MAX;
-    size_t count = store_recipients_of(queue->store, due->id, due->number, active->scheduled.name, most,
-                                       &delivery->arena, found);
-    delivery->recipients = ARENA_ARRAY(&delivery->arena, struct store_recipient, count);
-    for (size_t i = 0; i < count; i++) {
-        const struct store_recipient *r = &found[i];
-        if (r->held || r->due_ms > now_ms || deliveries_has(queue, due->id, r->number) ||
-            goes_elsewhere(queue, active, r, due->id, now_ms))
-            continue;
-        if (delivery->recipient_count > 0 &&
-            !bytes_equal(r->recipient.via, delivery->recipients[0].recipient.via))
-            continue;
-        delivery->recipients[delivery->recipient_count++] = *r;
-    }
+    uint64_t id = due->message.id;
+    delivery->recipients = ARENA_ARRAY(&delivery->arena, struct store_recipient, due->recipient_count);
+    for (size_t i = 0; i < due->recipient_count; i++)
+        if (!goes_elsewhere(queue, active, &due->recipients[i], id, now_ms))
+            delivery->recipients[delivery->recipient_count++] = store_copy_row(&delivery->arena,
+                                                                               &due->recipients[i]);
 }
 
 /* The content goes out and is forgotten; the rest stays until the result, and the prefix with it. */
-static bool read_message(struct queue *queue, uint64_t id, struct queue_delivery *delivery,
-                         struct bytes *content)
+static bool take_message(struct queue *queue, const struct store_delivery *due,
+                         struct queue_delivery *delivery, struct bytes *content)
 {
-    struct store_message *message = &delivery->message;
+    struct store_message read = due->message;
     arena_clear(&queue->scratch);
-    if (!store_read(queue->store, id, true, &queue->scratch, message))
+    if (!due->has_content && !due->message.large &&
+        !store_read(queue->store, due->message.id, true, &queue->scratch, &read))
         return false;
-    *content = message->content;
-    message->content = bytes_none();
-    message->prefix = arena_copy(&delivery->arena, message->prefix);
-    message->envelope.sender = arena_copy(&delivery->arena, message->envelope.sender);
-    message->envelope.envid = arena_copy(&delivery->arena, message->envelope.envid);
-    message->origin = (struct origin){0};
+    *content = read.content;
+    delivery->message = store_copy_message(&delivery->arena, &read);
     return true;
 }
 
@@ -158,20 +150,21 @@ static bool came_back(struct queue *queue, struct queue_delivery *delivery, stru
 }
 
 struct queue_delivery *deliveries_make(struct queue *queue, struct active_destination *active,
-                                       const struct store_due *due, uint64_t now_ms, struct bytes *content)
+                                       const struct store_delivery *due, uint64_t now_ms,
+                                       struct bytes *content)
 {
     struct queue_delivery *delivery = memory_new(sizeof *delivery);
     delivery->active = active;
     delivery->transport = active->scheduled.transport;
-    gather(queue, active, due, now_ms, delivery);
-    if (delivery->recipient_count == 0 || !read_message(queue, due->id, delivery, content)) {
+    take_recipients(queue, active, due, now_ms, delivery);
+    if (delivery->recipient_count == 0 || !take_message(queue, due, delivery, content)) {
         delivery_free(delivery);
         return NULL;
     }
     bool over = delivery->message.expires_ms + SCHEDULE_GRACE_MS <= now_ms &&
                 give_up_some(queue, delivery, now_ms);
     if (over && delivery->recipient_count > 0) /* the report on them took the room of the content */
-        read_message(queue, due->id, delivery, content);
+        take_message(queue, due, delivery, content);
     if (delivery->recipient_count == 0 || came_back(queue, delivery, *content, now_ms)) {
         delivery_free(delivery);
         return NULL;
@@ -219,13 +212,18 @@ static void fill(struct queue_delivery *delivery, struct bytes content, struct i
 static void defer_unread(struct queue *queue, const struct queue_delivery *delivery, uint64_t now_ms,
                          uint64_t delay_ms)
 {
+    struct store_result results[DELIVERY_RECIPIENTS_MAX];
     uint64_t later_ms = now_ms + delay_ms, expires_ms = delivery->message.expires_ms;
     const struct attempt_record why = {
         .when_ms = now_ms, .enhanced = BYTES("4.3.0"), .text = BYTES("the content file cannot be read")};
     for (size_t i = 0; i < delivery->recipient_count; i++)
-        store_defer(queue->store, delivery->message.id, delivery->recipients[i].number,
-                    later_ms < expires_ms || expires_ms <= now_ms ? later_ms : expires_ms,
-                    delivery->recipients[i].attempts, &why);
+        results[i] = (struct store_result){
+            .number = delivery->recipients[i].number,
+            .fate = STORE_DEFERRED,
+            .due_ms = later_ms < expires_ms || expires_ms <= now_ms ? later_ms : expires_ms,
+            .attempts = delivery->recipients[i].attempts,
+            .last = why};
+    store_settle(queue->store, delivery->message.id, results, delivery->recipient_count);
 }
 
 /* A content that cannot be read now is not a reason to lose it. */
@@ -262,16 +260,14 @@ bool queue_next(struct queue *queue, enum schedule_transport transport, uint64_t
          looks < LOOKS_A_TURN_MAX &&
          (active = (struct active_destination *)schedule_next(&queue->schedule, transport)) != NULL;
          looks++) {
-        struct store_due due;
-        if (!destinations_next(queue, active, now_ms, &due)) {
+        const struct store_delivery *due = destinations_next(queue, active, now_ms);
+        if (due == NULL) {
             schedule_want(&queue->schedule, &active->scheduled, false);
             destinations_rest(queue, active, now_ms);
             continue;
         }
-        if (deliveries_has(queue, due.id, due.number))
-            continue;
         struct bytes inline_content;
-        struct queue_delivery *delivery = deliveries_make(queue, active, &due, now_ms, &inline_content);
+        struct queue_delivery *delivery = deliveries_make(queue, active, due, now_ms, &inline_content);
         if (delivery == NULL || !open_content(queue, delivery, now_ms, content))
             continue;
         schedule_started(&queue->schedule, &active->scheduled, now_ms);

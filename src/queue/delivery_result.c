@@ -208,7 +208,8 @@ static uint64_t due_again_ms(const struct queue *queue, const struct mail_event 
     return due_ms;
 }
 
-static void defer(struct queue *queue, struct mail_event *event, uint64_t due_ms, uint64_t now_ms)
+static struct store_result defer(struct queue *queue, struct mail_event *event, uint64_t due_ms,
+                                 uint64_t now_ms)
 {
     struct attempt_record last = {.when_ms = now_ms,
                                   .code = (uint32_t)event->code,
@@ -216,10 +217,13 @@ static void defer(struct queue *queue, struct mail_event *event, uint64_t due_ms
                                   .text = event->text,
                                   .peer = event->peer,
                                   .tls = event->tls};
-    store_defer(queue->store, event->message, (uint32_t)event->number, due_ms, (uint32_t)event->attempt,
-                &last);
     event->retry_in_ms = due_ms - now_ms;
     events_add(queue, event, now_ms);
+    return (struct store_result){.number = (uint32_t)event->number,
+                                 .fate = STORE_DEFERRED,
+                                 .due_ms = due_ms,
+                                 .attempts = (uint32_t)event->attempt,
+                                 .last = last};
 }
 
 /* No answer came from those who could tell where it goes. */
@@ -228,7 +232,9 @@ static void defer_lookup(struct queue *queue, struct mail_event *event, uint64_t
     event->enhanced = BYTES("4.3.0");
     event->text = BYTES("temporary account lookup failure");
     event->step = bytes_of_text(client_step_name(STEP_CONNECT));
-    defer(queue, event, due_again_ms(queue, event, expires_ms, false, queue_random(queue), now_ms), now_ms);
+    uint64_t due_ms = due_again_ms(queue, event, expires_ms, false, queue_random(queue), now_ms);
+    struct store_result deferred = defer(queue, event, due_ms, now_ms);
+    store_settle(queue->store, event->message, &deferred, 1);
 }
 
 static enum event_kind kind_of(const struct queue_delivery *d, size_t i, uint64_t now_ms)
@@ -261,9 +267,9 @@ static struct mail_event attempt_event(const struct queue_delivery *d, size_t i,
     return event;
 }
 
-/* True when the sender may want to know; `dsn` says what. */
+/* What becomes of the recipient. True when the sender may want to know; `dsn` says what. */
 static bool decide(struct queue *queue, const struct queue_delivery *d, size_t i, uint64_t random,
-                   uint64_t now_ms, struct dsn_recipient *dsn)
+                   uint64_t now_ms, struct store_result *settled, struct dsn_recipient *dsn)
 {
     const struct store_recipient *r = &d->recipients[i];
     const struct delivery_result *result = &d->answer.results[i];
@@ -271,11 +277,11 @@ static bool decide(struct queue *queue, const struct queue_delivery *d, size_t i
     *dsn = dsn_entry(&event, &r->recipient);
     if (event.kind == EVENT_DEFERRED) {
         bool local_early = d->transport == SCHEDULE_LOCAL && result->step < STEP_MAIL;
-        defer(queue, &event, due_again_ms(queue, &event, d->message.expires_ms, local_early, random, now_ms),
-              now_ms);
+        uint64_t due_ms = due_again_ms(queue, &event, d->message.expires_ms, local_early, random, now_ms);
+        *settled = defer(queue, &event, due_ms, now_ms);
         return warning_due(queue, &d->message, r, now_ms);
     }
-    store_finish(queue->store, d->message.id, r->number);
+    *settled = (struct store_result){.number = r->number, .fate = STORE_FINISHED};
     events_add(queue, &event, now_ms);
     if (event.mailbox && r->recipient.away)
         vacation_queue_consider(queue, &d->message, r);
@@ -290,7 +296,8 @@ static void apply_lookup(struct queue *queue, struct queue_delivery *d, uint64_t
 void delivery_result_apply(struct queue *queue, struct queue_delivery *d, uint64_t now_ms)
 {
     struct dsn_recipient about[DELIVERY_RECIPIENTS_MAX];
-    size_t count = 0;
+    struct store_result results[DELIVERY_RECIPIENTS_MAX];
+    size_t count = 0, settled = 0;
     if (d->transport == SCHEDULE_LOOKUP) {
         bool expands = d->recipients[0].recipient.expands != EXPANDS_NOT;
         if (d->gone == NULL && !d->recipients[0].held)
@@ -300,9 +307,16 @@ void delivery_result_apply(struct queue *queue, struct queue_delivery *d, uint64
     uint64_t random = queue_random(queue); /* one for all: they stay together */
     for (size_t i = 0; i < d->recipient_count; i++)
         if (d->gone == NULL || !d->gone[i])
-            count += decide(queue, d, i, random, now_ms, &about[count]);
+            count += decide(queue, d, i, random, now_ms, &results[settled++], &about[count]);
     delivery_result_report(queue, &d->message, about, count, now_ms);
-    store_settle(queue->store, d->message.id);
+    store_settle(queue->store, d->message.id, results, settled);
+}
+
+/* It goes without an attempt; whoever has read it ahead reads anew. */
+static struct store_result finish(struct queue *queue, const struct store_recipient *recipient)
+{
+    destinations_changed(queue, recipient->destination);
+    return (struct store_result){.number = recipient->number, .fate = STORE_FINISHED};
 }
 
 /* ---- what runs in a circle ---- */
@@ -324,6 +338,7 @@ void delivery_result_looped(struct queue *queue, const struct store_message *mes
                             uint64_t now_ms)
 {
     struct dsn_recipient about[DELIVERY_RECIPIENTS_MAX];
+    struct store_result results[DELIVERY_RECIPIENTS_MAX];
     struct arena arena = {0};
     size_t told_count = 0;
     const char *text = arena_format(
@@ -333,13 +348,13 @@ void delivery_result_looped(struct queue *queue, const struct store_message *mes
         struct mail_event event = delivery_result_event(EVENT_LOOPED, message, &recipients[i], now_ms);
         event.enhanced = BYTES("5.4.6");
         event.text = bytes_of_text(text);
-        store_finish(queue->store, message->id, recipients[i].number);
+        results[i] = finish(queue, &recipients[i]);
         events_add(queue, &event, now_ms);
         if (!wants_dsn(about, told_count, &recipients[i].recipient))
             about[told_count++] = dsn_entry(&event, &recipients[i].recipient);
     }
     delivery_result_report(queue, message, about, told_count, now_ms);
-    store_settle(queue->store, message->id);
+    store_settle(queue->store, message->id, results, count);
     arena_clear(&arena);
 }
 
@@ -399,7 +414,11 @@ static void apply_lookup(struct queue *queue, struct queue_delivery *d, uint64_t
     case RECIPIENT_KNOWN: requeue_report(queue, d, now_ms); break;
     case RECIPIENT_FOREIGN:
         destination = destinations_find(queue, &r->recipient, buffer);
-        store_place(queue->store, d->message.id, r->number, destination, now_ms, false);
+        store_settle(
+            queue->store, d->message.id,
+            &(struct store_result){
+                .number = r->number, .fate = STORE_PLACED, .due_ms = now_ms, .destination = destination},
+            1);
         destinations_due(queue, destination, now_ms, false);
         break;
     case RECIPIENT_UNKNOWN:
@@ -422,6 +441,7 @@ void delivery_result_expire(struct queue *queue, const struct store_message *mes
                             const struct store_recipient *recipients, size_t count, uint64_t now_ms)
 {
     struct dsn_recipient about[STORE_READ_MAX];
+    struct store_result results[STORE_READ_MAX];
     assert(count <= STORE_READ_MAX);
     for (size_t i = 0; i < count; i++) {
         const struct attempt_record *last = &recipients[i].last;
@@ -431,12 +451,12 @@ void delivery_result_expire(struct queue *queue, const struct store_message *mes
         event.code = said ? last->code : 0;
         event.enhanced = said ? last->enhanced : BYTES("4.4.7");
         event.text = said ? last->text : BYTES("no server could be reached before the message expired");
-        store_finish(queue->store, message->id, recipients[i].number);
+        results[i] = finish(queue, &recipients[i]);
         events_add(queue, &event, now_ms);
         about[i] = dsn_entry(&event, &recipients[i].recipient);
     }
     delivery_result_report(queue, message, about, count, now_ms);
-    store_settle(queue->store, message->id);
+    store_settle(queue->store, message->id, results, count);
 }
 
 /* Held ones wait for a person, those under way for their result, some for an

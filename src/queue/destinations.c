@@ -28,7 +28,7 @@ static enum schedule_transport transport_of(enum next_hop hop)
 bool destinations_is_sound(const struct queue *queue, const struct active_destination *a)
 {
     const struct schedule_destination *d = &a->scheduled;
-    bool page = a->page_at <= a->page_count && a->page_count <= DUE_PAGE;
+    bool page = a->page_at <= a->page.count && a->page.count <= STORE_PAGE_MAX;
     bool idle = !a->idle || (d->in_progress == 0 && !d->wanting && d->until_ms == 0);
     bool listed = (a->previous != NULL || queue->active == a) && (!a->idle || queue->idle_first != NULL);
     return page && idle && listed && d->name.at == a->name && queue->idle_count <= queue->active_count &&
@@ -57,6 +57,15 @@ static void idle_remove(struct queue *queue, struct active_destination *a)
     queue->idle_count--;
 }
 
+static void page_free(struct queue *queue, struct active_destination *a)
+{
+    queue->page_octets -= a->page_octets;
+    a->page_octets = 0;
+    a->page = (struct store_page){0};
+    a->page_at = 0;
+    arena_clear(&a->page_arena);
+}
+
 static void leave(struct queue *queue, struct active_destination *a)
 {
     idle_remove(queue, a);
@@ -65,6 +74,7 @@ static void leave(struct queue *queue, struct active_destination *a)
     if (a->next != NULL)
         a->next->previous = a->previous;
     queue->active_count--;
+    page_free(queue, a);
     free(a);
 }
 
@@ -72,7 +82,7 @@ static bool has_room(struct queue *queue)
 {
     if (queue->active_count >= ACTIVE_MAX && queue->idle_first != NULL) {
         struct active_destination *idle = queue->idle_first;
-        store_destination_remove(queue->store, idle->scheduled.name);
+        store_destination_put(queue->store, idle->scheduled.name, STORE_NEVER, 0);
         leave(queue, idle);
     }
     return queue->active_count < ACTIVE_MAX;
@@ -98,10 +108,18 @@ static void enter(struct queue *queue, struct bytes name, uint32_t failures)
     assert(destinations_is_sound(queue, a));
 }
 
+/* The memory goes later: something of it may be on its way out. */
 static void forget_page(struct active_destination *a)
 {
-    a->page_count = a->page_at = 0;
+    a->page_at = a->page.count;
     a->cursor = (struct store_due){0};
+}
+
+void destinations_changed(struct queue *queue, struct bytes name)
+{
+    struct active_destination *a = (struct active_destination *)schedule_find(&queue->schedule, name);
+    if (a != NULL)
+        forget_page(a);
 }
 
 void destinations_forget_pages(struct queue *queue)
@@ -161,18 +179,58 @@ void destinations_due(struct queue *queue, struct bytes name, uint64_t now_ms, b
 
 /* ---- what is due of one ---- */
 
-bool destinations_next(struct queue *queue, struct active_destination *a, uint64_t now_ms,
-                       struct store_due *due)
+/* What is under way is left out: its rows say that it is due until its result is there. */
+static void leave_out_in_progress(struct queue *queue, struct store_page *page)
 {
-    if (a->page_at == a->page_count) {
-        a->page_count = store_due(queue->store, a->scheduled.name, now_ms, &a->cursor, DUE_PAGE, a->page);
-        a->page_at = 0;
+    size_t kept = 0;
+    for (size_t at = 0; at < page->count; at++) {
+        struct store_delivery *d = &page->deliveries[at];
+        size_t left = 0;
+        for (size_t i = 0; i < d->recipient_count; i++)
+            if (!deliveries_has(queue, d->message.id, d->recipients[i].number))
+                d->recipients[left++] = d->recipients[i];
+        d->recipient_count = left;
+        if (left > 0)
+            page->deliveries[kept++] = *d;
     }
-    if (a->page_at == a->page_count)
-        return false;
-    *due = a->cursor = a->page[a->page_at++];
+    page->count = kept;
+}
+
+/* True when there was something, though it may be all under way. */
+static bool read_page(struct queue *queue, struct active_destination *a, uint64_t now_ms)
+{
+    struct store_due_question question = {
+        .destination = a->scheduled.name,
+        .now_ms = now_ms,
+        .after = a->cursor,
+        .deliveries_max = STORE_PAGE_MAX,
+        .recipients_max = a->scheduled.transport == SCHEDULE_LOOKUP ? 1 : DELIVERY_RECIPIENTS_MAX};
+    page_free(queue, a);
+    uint64_t room = queue->page_octets < PAGES_OCTETS_MAX ? PAGES_OCTETS_MAX - queue->page_octets : 0;
+    question.contents_max = room < PAGE_CONTENTS_MAX ? room : PAGE_CONTENTS_MAX;
+    store_due(queue->store, &question, &a->page_arena, &a->page);
+    bool any = a->page.end.id != a->cursor.id || a->page.end.number != a->cursor.number;
+    a->cursor = a->page.end;
+    a->page_octets = a->page_arena.used;
+    queue->page_octets += a->page_octets;
+    leave_out_in_progress(queue, &a->page);
+    return any;
+}
+
+/* The page behind the cursor has something to deliver, or nothing more is due. */
+static void turn_page(struct queue *queue, struct active_destination *a, uint64_t now_ms)
+{
+    while (read_page(queue, a, now_ms) && a->page.count == 0)
+        continue;
+}
+
+const struct store_delivery *destinations_next(struct queue *queue, struct active_destination *a,
+                                               uint64_t now_ms)
+{
+    if (a->page_at == a->page.count)
+        turn_page(queue, a, now_ms);
     assert(destinations_is_sound(queue, a));
-    return true;
+    return a->page_at == a->page.count ? NULL : &a->page.deliveries[a->page_at++];
 }
 
 /* All of it waits for later: the store tells us when. */
@@ -198,14 +256,15 @@ void destinations_rest(struct queue *queue, struct active_destination *a, uint64
             queue->look_ms = next_ms;
         return;
     }
-    struct store_due first;
     if (a->cursor.due_ms != 0) { /* nothing is under way: look once more from the beginning */
         forget_page(a);
-        if (store_due(queue->store, a->scheduled.name, now_ms, &a->cursor, 1, &first) > 0) {
+        turn_page(queue, a, now_ms);
+        if (a->page.count > 0) {
             schedule_want(&queue->schedule, &a->scheduled, true);
             return;
         }
     }
+    page_free(queue, a);
     if (next_ms != 0) {
         leave_until(queue, a, next_ms);
     } else {
@@ -239,10 +298,11 @@ static void fetch(struct queue *queue, uint64_t now_ms)
 {
     struct store_destination page[STORE_READ_MAX], after;
     size_t count = 0;
+    uint64_t next_ms;
     queue->outside = false;
     do {
         after = count == 0 ? (struct store_destination){0} : page[count - 1];
-        count = store_destinations_due(queue->store, now_ms, &after, STORE_READ_MAX, page);
+        count = store_destinations_due(queue->store, now_ms, &after, STORE_READ_MAX, page, &next_ms);
         for (size_t i = 0; i < count; i++) {
             struct bytes name = store_destination_name(&page[i]);
             if (schedule_find(&queue->schedule, name) != NULL)
@@ -254,7 +314,7 @@ static void fetch(struct queue *queue, uint64_t now_ms)
             enter(queue, name, page[i].failures);
         }
     } while (count == STORE_READ_MAX && !queue->outside);
-    queue->wake_ms = store_destinations_next(queue->store, now_ms);
+    queue->wake_ms = next_ms;
 }
 
 void queue_wake(struct queue *queue, uint64_t now_ms)

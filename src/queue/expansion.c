@@ -83,13 +83,16 @@ static void apply_page(struct queue *queue, const struct queue_delivery *d, uint
     event.more = page->after.length > 0;
     events_add(queue, &event, now_ms);
     if (page->after.length > 0) {
-        store_advance(queue->store, d->message.id, row->number, page->after,
-                      now_ms + 1); /* behind what was read of those due */
+        struct store_result advanced = {.number = row->number,
+                                        .fate = STORE_ADVANCED,
+                                        .progress = page->after,
+                                        .due_ms = now_ms + 1}; /* behind what was read of those due */
+        store_settle(queue->store, d->message.id, &advanced, 1);
         destinations_due(queue, DESTINATION_LOOKUP, now_ms, false);
         return;
     }
-    store_expanded(queue->store, d->message.id, row->number);
-    store_settle(queue->store, d->message.id);
+    store_settle(queue->store, d->message.id,
+                 &(struct store_result){.number = row->number, .fate = STORE_EXPANDED}, 1);
 }
 
 /* Between acceptance and now the alias or the user was removed. */
@@ -107,8 +110,8 @@ static void apply_unknown(struct queue *queue, const struct queue_delivery *d, u
                        "them have it")
                : BYTES("the address was removed after the message had been accepted"),
          now_ms);
-    store_expanded(queue->store, d->message.id, row->number);
-    store_settle(queue->store, d->message.id);
+    store_settle(queue->store, d->message.id,
+                 &(struct store_result){.number = row->number, .fate = STORE_EXPANDED}, 1);
 }
 
 void expansion_apply(struct queue *queue, struct queue_delivery *d, uint64_t now_ms)

@@ -58,6 +58,7 @@ void queue_free(struct queue *queue)
     while (queue->active != NULL) {
         struct active_destination *active = queue->active;
         queue->active = active->next;
+        arena_clear(&active->page_arena);
         free(active);
     }
     schedule_free(&queue->schedule);
@@ -336,7 +337,9 @@ void queue_transport_lost(struct queue *queue, enum schedule_transport transport
 static void place(struct queue *queue, uint64_t id, const struct store_recipient *r, uint64_t due_ms,
                   bool held, uint64_t now_ms)
 {
-    store_place(queue->store, id, r->number, bytes_none(), due_ms, held);
+    struct store_result placed = {.number = r->number, .fate = STORE_PLACED, .due_ms = due_ms, .held = held};
+    store_settle(queue->store, id, &placed, 1);
+    destinations_changed(queue, r->destination);
     if (held)
         return;
     delivery_result_expire_due_again(queue, id);
@@ -369,7 +372,7 @@ static bool control_recipient(struct queue *queue, enum control_verb verb, uint6
         if (r->held)
             place(queue, id, r, now_ms, false, now_ms);
         return r->held;
-    case CONTROL_REMOVE: return true;
+    case CONTROL_REMOVE: destinations_changed(queue, r->destination); return true;
     case CONTROL_PING: break;
     }
     return false;
@@ -456,7 +459,8 @@ static bool control_one(struct queue *queue, enum control_verb verb, const struc
         add_control_event(queue, verb, chosen->id, &r, 1, now_ms);
     }
     if (touched && verb == CONTROL_REMOVE)
-        store_finish(queue->store, chosen->id, chosen->number);
+        store_settle(queue->store, chosen->id,
+                     &(struct store_result){.number = chosen->number, .fate = STORE_FINISHED}, 1);
     arena_clear(&arena);
     return touched;
 }
@@ -465,11 +469,7 @@ size_t queue_control_chosen(struct queue *queue, enum control_verb verb, const s
                             size_t count, uint64_t now_ms)
 {
     size_t touched = 0;
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < count; i++)
         touched += control_one(queue, verb, &chosen[i], now_ms);
-        bool last_of_message = i + 1 == count || chosen[i + 1].id != chosen[i].id;
-        if (verb == CONTROL_REMOVE && last_of_message)
-            store_settle(queue->store, chosen[i].id);
-    }
     return touched;
 }

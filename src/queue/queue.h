@@ -24,8 +24,10 @@
 #include "store/queue/store.h"
 
 enum queue_limit {
-    ACTIVE_MAX = 12000,            /* destinations in memory */
-    DUE_PAGE = 32,                 /* recipients of one that are looked at together */
+    ACTIVE_MAX = 12000,             /* destinations in memory */
+    PAGE_CONTENTS_MAX = 128 * 1024, /* octets of contents that one reads ahead, */
+    PAGES_OCTETS_MAX = 32 << 20, /* and octets of all that is read ahead; beyond, contents are read one by one
+                                  */
     DELIVERY_RECIPIENTS_MAX = 100, /* in one transaction (RFC 5321 4.5.3.1.8) */
     LOOKS_A_TURN_MAX = 256,        /* rows that turn out not to be deliverable, then others have their turn */
     EXPIRY_SWEEP_MS = 60 * 1000,   /* how often the oldest messages are looked at */
@@ -74,6 +76,7 @@ struct queue {
     size_t active_count;
     struct active_destination *idle_first, *idle_last; /* nothing to do: the first makes room for another */
     size_t idle_count;
+    uint64_t page_octets;            /* of what is read ahead */
     bool outside;                    /* some with due mail found no room */
     uint64_t look_ms;                /* when one in memory has something due again; 0: unknown to any */
     uint64_t wake_ms;                /* when one in the store has; 0: none */

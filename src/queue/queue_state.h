@@ -14,10 +14,13 @@ struct active_destination {
     struct active_destination *next, *previous; /* all */
     struct active_destination *idle_next, *idle_previous;
     bool idle;
-    uint64_t entered_batch; /* the batch in which it came, and its row perhaps with it */
-    bool rowless;           /* that batch is not on disk: whoever brings mail brings the row again */
-    struct store_due page[DUE_PAGE], cursor; /* what is due next; how far was read */
-    size_t page_count, page_at;
+    uint64_t entered_batch;  /* the batch in which it came, and its row perhaps with it */
+    bool rowless;            /* that batch is not on disk: whoever brings mail brings the row again */
+    struct arena page_arena; /* of what the page holds */
+    struct store_page page;  /* what is due next, with all that its attempts need */
+    size_t page_at;          /* those before it have begun */
+    uint64_t page_octets;    /* that the page takes, of queue->page_octets */
+    struct store_due cursor; /* how far was read */
     uint64_t look_ms; /* when something of it is due again while deliveries are under way; 0: not known */
     char name[STORE_DESTINATION_MAX];
 };
@@ -56,9 +59,11 @@ struct bytes destinations_find(const struct queue *queue, const struct recipient
                                char buffer[STORE_DESTINATION_MAX]);
 /* Something for it is due: into memory with it, where there is room. `forgive`: whatever it failed before. */
 void destinations_due(struct queue *queue, struct bytes name, uint64_t now_ms, bool forgive);
-/* The next recipient to look at; false when nothing more is due. */
-bool destinations_next(struct queue *queue, struct active_destination *active, uint64_t now_ms,
-                       struct store_due *due);
+/* What is to be delivered next; NULL when nothing more is due. It lives until the next call. */
+const struct store_delivery *destinations_next(struct queue *queue, struct active_destination *active,
+                                               uint64_t now_ms);
+/* Rows of this destination were changed, not by a delivery of it: its page does not hold any more. */
+void destinations_changed(struct queue *queue, struct bytes name);
 /* A delivery of it ended, or nothing of it is due: does it stay in memory? */
 void destinations_rest(struct queue *queue, struct active_destination *active, uint64_t now_ms);
 /* What was read of the store may not hold any more. */
@@ -69,9 +74,11 @@ void destinations_undone(struct queue *queue);
 /* ---- deliveries.c ---- */
 
 bool deliveries_has(const struct queue *queue, uint64_t id, uint32_t number);
-/* Makes one of what is due now; NULL when nothing of it can be delivered. */
+/* Makes one of what is due now; NULL when nothing of it can be delivered. The
+ * content lives as long as `due`, or until queue->scratch is cleared. */
 struct queue_delivery *deliveries_make(struct queue *queue, struct active_destination *active,
-                                       const struct store_due *due, uint64_t now_ms, struct bytes *content);
+                                       const struct store_delivery *due, uint64_t now_ms,
+                                       struct bytes *content);
 /* It is over in memory: the message's other recipients may go on. */
 void deliveries_drop(struct queue *queue, struct queue_delivery *delivery);
 

@@ -127,6 +127,61 @@ static inline bool put_letter(struct ground *ground, uint64_t id, const char *de
     return store_accept(ground->store, &message, destinations, due_ms, 0);
 }
 
+/* ---- one result at a time; true when the message went with it ---- */
+
+static inline bool finish(struct ground *ground, uint64_t id, uint32_t number)
+{
+    return store_settle(ground->store, id, &(struct store_result){.number = number, .fate = STORE_FINISHED},
+                        1);
+}
+
+static inline bool expanded(struct ground *ground, uint64_t id, uint32_t number)
+{
+    return store_settle(ground->store, id, &(struct store_result){.number = number, .fate = STORE_EXPANDED},
+                        1);
+}
+
+static inline void defer(struct ground *ground, uint64_t id, uint32_t number, uint64_t due_ms,
+                         uint32_t attempts, const struct attempt_record *last)
+{
+    struct store_result result = {
+        .number = number, .fate = STORE_DEFERRED, .due_ms = due_ms, .attempts = attempts, .last = *last};
+    assert_false(store_settle(ground->store, id, &result, 1));
+}
+
+static inline void place(struct ground *ground, uint64_t id, uint32_t number, struct bytes destination,
+                         uint64_t due_ms, bool held)
+{
+    struct store_result result = {
+        .number = number, .fate = STORE_PLACED, .due_ms = due_ms, .destination = destination, .held = held};
+    assert_false(store_settle(ground->store, id, &result, 1));
+}
+
+static inline void advance(struct ground *ground, uint64_t id, uint32_t number, struct bytes progress,
+                           uint64_t due_ms)
+{
+    struct store_result result = {
+        .number = number, .fate = STORE_ADVANCED, .due_ms = due_ms, .progress = progress};
+    assert_false(store_settle(ground->store, id, &result, 1));
+}
+
+/* The places of what is due, each recipient by itself. */
+static inline size_t find_due(struct ground *ground, struct bytes destination, uint64_t now_ms,
+                              const struct store_due *after, size_t max, struct store_due *found)
+{
+    struct store_page page;
+    store_due(ground->store,
+              &(struct store_due_question){.destination = destination,
+                                           .now_ms = now_ms,
+                                           .after = *after,
+                                           .deliveries_max = max,
+                                           .recipients_max = 1},
+              &ground->arena, &page);
+    for (size_t i = 0; i < page.count; i++)
+        found[i] = page.deliveries[i].place;
+    return page.count;
+}
+
 static inline size_t waiting(struct ground *ground, uint64_t id)
 {
     struct store_recipient found[STORE_READ_MAX];

@@ -144,7 +144,7 @@ static void changes_are_seen_before_they_are_committed(void **state)
     struct ground *ground = *state;
     put_letter(ground, 1, "d", 1, 2);
     assert_int_equal(waiting(ground, 1), 2);
-    store_finish(ground->store, 1, 0);
+    finish(ground, 1, 0);
     assert_int_equal(waiting(ground, 1), 1);
 }
 
@@ -162,16 +162,15 @@ static void a_crash_loses_the_batch_and_nothing_else(void **state)
     commit(ground);
 
     put_letter(ground, 3, "d", 10, 1);
-    store_defer(ground->store, 1, 0, 99, 1, &last);
-    store_defer(ground->store, 1, 0, 199, 2, &last);
-    store_place(ground->store, 1, 1, BYTES("elsewhere"), 55, true);
-    store_finish(ground->store, 1, 2);
-    store_finish(ground->store, 2, 0);
-    assert_true(store_settle(ground->store, 2));
+    defer(ground, 1, 0, 99, 1, &last);
+    defer(ground, 1, 0, 199, 2, &last);
+    place(ground, 1, 1, BYTES("elsewhere"), 55, true);
+    finish(ground, 1, 2);
+    assert_true(finish(ground, 2, 0));
     store_remove(ground->store, 1);
     store_destination_put(ground->store, BYTES("d"), 77, 3);
     store_destination_put(ground->store, BYTES("e"), 77, 3);
-    store_destination_remove(ground->store, BYTES("d"));
+    store_destination_put(ground->store, BYTES("d"), STORE_NEVER, 0);
     store_note_put(ground->store, "n", BYTES("new"));
     store_note_put(ground->store, "m", BYTES("new"));
     crash(ground);
@@ -196,21 +195,6 @@ static void a_crash_loses_the_batch_and_nothing_else(void **state)
 
 /* ---- recipients ---- */
 
-static void recipients_of_one_destination_are_found_alone(void **state)
-{
-    struct ground *ground = *state;
-    struct store_message put = full_message(ground, 10);
-    const struct bytes destinations[] = {BYTES("example.net"), BYTES("local:example.org")};
-    struct store_recipient found[4];
-    assert_true(store_accept(ground->store, &put, destinations, 5, 0));
-    commit(ground);
-    assert_int_equal(store_recipients_of(ground->store, 77, 0, destinations[1], 4, &ground->arena, found), 1);
-    assert_int_equal(found[0].number, 1);
-    assert_int_equal(store_recipients_of(ground->store, 77, 1, destinations[0], 4, &ground->arena, found), 0);
-    assert_int_equal(store_recipients_of(ground->store, 77, 0, BYTES("example"), 4, &ground->arena, found),
-                     0);
-}
-
 static void a_deferred_recipient_keeps_what_was_said(void **state)
 {
     struct ground *ground = *state;
@@ -222,7 +206,7 @@ static void a_deferred_recipient_keeps_what_was_said(void **state)
                                         .peer = BYTES("mx.example.net[192.0.2.1]:25"),
                                         .tls = BYTES("TLSv1.3 TLS_AES_256_GCM_SHA384")};
     put_letter(ground, 1, "d", 10, 2);
-    store_defer(ground->store, 1, 1, 500, 3, &last);
+    defer(ground, 1, 1, 500, 3, &last);
     commit(ground);
     crash(ground);
     assert_int_equal(store_recipients(ground->store, 1, 1, 2, &ground->arena, found), 1);
@@ -256,7 +240,7 @@ static void the_last_attempts_are_remembered(void **state)
     assert_int_equal(store_attempts(ground->store, 1, 0, &ground->arena, found), 0);
     for (unsigned n = 1; n <= STORE_ATTEMPTS_MAX + 1; n++) {
         struct attempt_record last = attempt_says(ground, n);
-        store_defer(ground->store, 1, 0, 10, n, &last);
+        defer(ground, 1, 0, 10, n, &last);
         commit(ground);
         crash(ground);
         size_t kept = n < STORE_ATTEMPTS_MAX ? n : STORE_ATTEMPTS_MAX;
@@ -273,7 +257,7 @@ static void the_last_attempts_are_remembered(void **state)
     }
     assert_int_equal(store_attempts(ground->store, 1, 1, &ground->arena, found), 0);
     assert_int_equal(store_attempts(ground->store, 2, 0, &ground->arena, found), 0);
-    store_finish(ground->store, 1, 0);
+    finish(ground, 1, 0);
     assert_int_equal(store_attempts(ground->store, 1, 0, &ground->arena, found), 0);
 }
 
@@ -289,7 +273,7 @@ static void what_was_said_before_the_last_is_cut_shorter(void **state)
             .when_ms = n,
             .code = 450,
             .text = bytes_of(text, n == 1 ? STORE_PAST_REPLY_MAX : STORE_PAST_REPLY_MAX + 1)};
-        store_defer(ground->store, 1, 0, 500, n, &last);
+        defer(ground, 1, 0, 500, n, &last);
     }
     assert_int_equal(store_attempts(ground->store, 1, 0, &ground->arena, found), 3);
     assert_int_equal(found[0].text.length, STORE_PAST_REPLY_MAX);
@@ -303,9 +287,9 @@ static void a_lost_batch_loses_its_attempts(void **state)
     struct attempt_record found[STORE_ATTEMPTS_MAX];
     struct attempt_record first = attempt_says(ground, 1), second = attempt_says(ground, 2);
     put_letter(ground, 1, "d", 10, 1);
-    store_defer(ground->store, 1, 0, 10, 1, &first);
+    defer(ground, 1, 0, 10, 1, &first);
     commit(ground);
-    store_defer(ground->store, 1, 0, 10, 2, &second);
+    defer(ground, 1, 0, 10, 2, &second);
     crash(ground);
     assert_int_equal(store_attempts(ground->store, 1, 0, &ground->arena, found), 1);
     assert_int_equal(found[0].code, 451);
@@ -320,7 +304,7 @@ static void a_long_reply_is_cut(void **state)
     put_letter(ground, 1, "d", 10, 1);
     for (size_t length = STORE_REPLY_MAX; length <= STORE_REPLY_MAX + 1; length++) {
         struct attempt_record last = {.when_ms = 1, .code = 450, .text = bytes_of(text, length)};
-        store_defer(ground->store, 1, 0, 500, 3, &last);
+        defer(ground, 1, 0, 500, 3, &last);
         assert_int_equal(store_recipients(ground->store, 1, 0, 1, &ground->arena, &found), 1);
         assert_int_equal(found.last.text.length, STORE_REPLY_MAX);
     }
@@ -333,16 +317,16 @@ static void a_recipient_is_placed_elsewhere_and_held(void **state)
     struct store_due due[4];
     const struct store_due none = {0};
     put_letter(ground, 1, "d", 10, 2);
-    store_place(ground->store, 1, 0, BYTES("e"), 20, false);
-    store_place(ground->store, 1, 1, bytes_none(), 30, true);
+    place(ground, 1, 0, BYTES("e"), 20, false);
+    place(ground, 1, 1, bytes_none(), 30, true);
     commit(ground);
     assert_int_equal(store_recipients(ground->store, 1, 0, 2, &ground->arena, found), 2);
     assert_true(bytes_is(found[0].destination, "e") && found[0].due_ms == 20 && !found[0].held);
     assert_true(bytes_is(found[1].destination, "d") && found[1].due_ms == 30 && found[1].held);
-    assert_int_equal(store_due(ground->store, BYTES("d"), 1000, &none, 4, due), 0);
+    assert_int_equal(find_due(ground, BYTES("d"), 1000, &none, 4, due), 0);
     assert_int_equal(store_next_due(ground->store, BYTES("d"), 0), STORE_NEVER);
-    assert_int_equal(store_due(ground->store, BYTES("e"), 1000, &none, 4, due), 1);
-    store_place(ground->store, 1, 1, bytes_none(), 40, false); /* released */
+    assert_int_equal(find_due(ground, BYTES("e"), 1000, &none, 4, due), 1);
+    place(ground, 1, 1, bytes_none(), 40, false); /* released */
     assert_int_equal(store_next_due(ground->store, BYTES("d"), 0), 40);
 }
 
@@ -351,12 +335,10 @@ static void a_message_goes_with_its_last_recipient(void **state)
     struct ground *ground = *state;
     put_letter(ground, 1, "d", 10, 2);
     commit(ground);
-    store_finish(ground->store, 1, 1);
-    assert_false(store_settle(ground->store, 1));
-    store_finish(ground->store, 1, 0);
+    assert_false(finish(ground, 1, 1));
     assert_true(is_there(ground, 1));
-    assert_true(store_settle(ground->store, 1));
-    assert_false(store_settle(ground->store, 1));
+    assert_true(finish(ground, 1, 0));
+    assert_false(store_settle(ground->store, 1, NULL, 0));
     assert_false(is_there(ground, 1));
     commit(ground);
     crash(ground);
@@ -374,7 +356,7 @@ static void a_removed_message_takes_all_with_it(void **state)
     commit(ground);
     assert_false(is_there(ground, 1));
     assert_int_equal(waiting(ground, 1), 0);
-    assert_int_equal(store_due(ground->store, BYTES("d"), 1000, &none, 4, due), 0);
+    assert_int_equal(find_due(ground, BYTES("d"), 1000, &none, 4, due), 0);
 }
 
 static void changes_of_what_is_not_there_do_nothing(void **state)
@@ -382,14 +364,14 @@ static void changes_of_what_is_not_there_do_nothing(void **state)
     struct ground *ground = *state;
     const struct attempt_record last = {.when_ms = 1, .code = 450};
     put_letter(ground, 1, "d", 10, 1);
-    store_defer(ground->store, 1, 1, 99, 1, &last);
-    store_defer(ground->store, 2, 0, 99, 1, &last);
-    store_place(ground->store, 2, 0, BYTES("e"), 99, true);
-    store_finish(ground->store, 2, 0);
-    store_finish(ground->store, 1, 7);
+    defer(ground, 1, 1, 99, 1, &last);
+    defer(ground, 2, 0, 99, 1, &last);
+    place(ground, 2, 0, BYTES("e"), 99, true);
+    finish(ground, 2, 0);
+    finish(ground, 1, 7);
     store_remove(ground->store, 2);
-    store_destination_remove(ground->store, BYTES("x"));
-    assert_false(store_settle(ground->store, 2));
+    store_destination_put(ground->store, BYTES("x"), STORE_NEVER, 0);
+    assert_false(store_settle(ground->store, 2, NULL, 0));
     commit(ground);
     assert_int_equal(waiting(ground, 1), 1);
     assert_int_equal(store_next_due(ground->store, BYTES("d"), 0), 10);
@@ -402,7 +384,7 @@ static void recipients_come_in_pages(void **state)
     enum { COUNT = STORE_READ_MAX + 2 };
     put_letter(ground, 1, "d", 10, COUNT);
     commit(ground);
-    store_finish(ground->store, 1, 1);
+    finish(ground, 1, 1);
     assert_int_equal(store_recipients(ground->store, 1, 0, STORE_READ_MAX, &ground->arena, found),
                      STORE_READ_MAX);
     assert_int_equal(found[0].number, 0);
@@ -425,21 +407,29 @@ static void due_recipients_come_by_time_id_and_number(void **state)
     put_letter(ground, 4, "e", 10, 1);
     put_letter(ground, 5, "d", 31, 1);
     commit(ground);
-    assert_int_equal(store_due(ground->store, BYTES("d"), 30, &after, 8, due), 4);
+    assert_int_equal(find_due(ground, BYTES("d"), 30, &after, 8, due), 4);
     const struct store_due wanted[] = {{10, 2, 0}, {10, 3, 0}, {10, 3, 1}, {30, 1, 0}};
     for (size_t i = 0; i < ARRAY_LENGTH(wanted); i++)
         assert_true(due[i].due_ms == wanted[i].due_ms && due[i].id == wanted[i].id &&
                     due[i].number == wanted[i].number);
     /* page by page, one at a time */
     for (size_t i = 0; i < ARRAY_LENGTH(wanted); i++) {
-        assert_int_equal(store_due(ground->store, BYTES("d"), 30, &after, 1, due), 1);
+        assert_int_equal(find_due(ground, BYTES("d"), 30, &after, 1, due), 1);
         assert_true(due[0].id == wanted[i].id && due[0].number == wanted[i].number);
         after = due[0];
     }
-    assert_int_equal(store_due(ground->store, BYTES("d"), 30, &after, 1, due), 0);
+    assert_int_equal(find_due(ground, BYTES("d"), 30, &after, 1, due), 0);
     after = (struct store_due){0};
-    assert_int_equal(store_due(ground->store, BYTES("d"), 9, &after, 8, due), 0);
-    assert_int_equal(store_due(ground->store, BYTES("nobody"), 99, &after, 8, due), 0);
+    assert_int_equal(find_due(ground, BYTES("d"), 9, &after, 8, due), 0);
+    assert_int_equal(find_due(ground, BYTES("nobody"), 99, &after, 8, due), 0);
+}
+
+static uint64_t next_after(struct ground *ground, uint64_t now_ms)
+{
+    struct store_destination found;
+    uint64_t next_ms;
+    store_destinations_due(ground->store, now_ms, NULL, 1, &found, &next_ms);
+    return next_ms;
 }
 
 static void the_next_due_time_is_behind_the_one_given(void **state)
@@ -466,21 +456,21 @@ static void destinations_come_by_time_and_name(void **state)
     store_destination_put(ground->store, BYTES("z"), 99, 0);
     commit(ground);
     crash(ground);
-    assert_int_equal(store_destinations_due(ground->store, 20, NULL, 4, found), 3);
+    assert_int_equal(store_destinations_due(ground->store, 20, NULL, 4, found, NULL), 3);
     static const char *const wanted[] = {"b", "c", "a"};
     for (size_t i = 0; i < 3; i++)
         assert_true(bytes_is(store_destination_name(&found[i]), wanted[i]));
     assert_true(found[0].failures == 2 && found[0].due_ms == 10);
     const struct store_destination *from = NULL;
     for (size_t i = 0; i < 3; i++, from = &after) {
-        assert_int_equal(store_destinations_due(ground->store, 20, from, 1, &found[0]), 1);
+        assert_int_equal(store_destinations_due(ground->store, 20, from, 1, &found[0], NULL), 1);
         assert_true(bytes_is(store_destination_name(&found[0]), wanted[i]));
         after = found[0];
     }
-    assert_int_equal(store_destinations_due(ground->store, 20, from, 4, found), 0);
-    assert_int_equal(store_destinations_next(ground->store, 0), 10);
-    assert_int_equal(store_destinations_next(ground->store, 10), 20);
-    assert_int_equal(store_destinations_next(ground->store, 99), STORE_NEVER);
+    assert_int_equal(store_destinations_due(ground->store, 20, from, 4, found, NULL), 0);
+    assert_int_equal(next_after(ground, 0), 10);
+    assert_int_equal(next_after(ground, 10), 20);
+    assert_int_equal(next_after(ground, 99), STORE_NEVER);
 }
 
 static void a_destination_changes_and_goes(void **state)
@@ -493,9 +483,9 @@ static void a_destination_changes_and_goes(void **state)
     assert_true(store_destination(ground->store, BYTES("d"), &found));
     assert_true(found.due_ms == 50 && found.failures == 7);
     assert_false(store_destination(ground->store, BYTES("D"), &found)); /* names are octets */
-    store_destination_remove(ground->store, BYTES("d"));
+    store_destination_put(ground->store, BYTES("d"), STORE_NEVER, 0);
     assert_false(store_destination(ground->store, BYTES("d"), &found));
-    assert_int_equal(store_destinations_due(ground->store, 99, NULL, 1, &found), 0);
+    assert_int_equal(store_destinations_due(ground->store, 99, NULL, 1, &found, NULL), 0);
     store_destination_put(ground->store, BYTES("d"), 60, 0);
     commit(ground);
     assert_true(store_destination(ground->store, BYTES("d"), &found));
@@ -543,10 +533,10 @@ static void a_list_sums_a_message_up(void **state)
     assert_int_equal(store_list(ground->store, 0, 1, &ground->arena, &line), 1);
     assert_true(line.waiting == 4 && line.held == 0 && line.next_ms == 10 && line.attempts == 0 &&
                 line.reason.length == 0);
-    store_finish(ground->store, 9, 0);
-    store_defer(ground->store, 9, 1, 700, 2, &late);
-    store_defer(ground->store, 9, 2, 600, 5, &early);
-    store_place(ground->store, 9, 3, bytes_none(), 5, true);
+    finish(ground, 9, 0);
+    defer(ground, 9, 1, 700, 2, &late);
+    defer(ground, 9, 2, 600, 5, &early);
+    place(ground, 9, 3, bytes_none(), 5, true);
     commit(ground);
     assert_int_equal(store_list(ground->store, 0, 1, &ground->arena, &line), 1);
     assert_true(line.id == 9 && line.arrived_ms == 1009 && line.expires_ms == 9009 && line.size == 21);
@@ -554,7 +544,7 @@ static void a_list_sums_a_message_up(void **state)
     assert_true(bytes_is(line.sender, "ada@example.org"));
     assert_true(bytes_is(line.first, "r1@example.org"));
     assert_true(bytes_is(line.reason, "451 4.7.1 later"));
-    store_defer(ground->store, 9, 1, 700, 2, &ours);
+    defer(ground, 9, 1, 700, 2, &ours);
     assert_int_equal(store_list(ground->store, 0, 1, &ground->arena, &line), 1);
     assert_true(bytes_is(line.reason, "4.4.1 nobody answers"));
 }
@@ -587,9 +577,9 @@ static void a_walk_visits_every_recipient_once(void **state)
     put_letter(ground, 7, "d", 10, 3);
     put_letter(ground, 3, "e", 10, 2);
     put_letter(ground, 5, "d", 10, 1);
-    store_place(ground->store, 3, 1, bytes_none(), 10, true);
-    store_defer(ground->store, 5, 0, 10, 1, &last);
-    store_finish(ground->store, 7, 1);
+    place(ground, 3, 1, bytes_none(), 10, true);
+    defer(ground, 5, 0, 10, 1, &last);
+    finish(ground, 7, 1);
     commit(ground);
     static const struct {
         uint64_t id;
@@ -650,7 +640,7 @@ static void members_come_in_the_place_of_an_alias(void **state)
     assert_true(add_member(ground, "ada@example.org", false)); /* that is another one */
     assert_true(add_member(ground, "bob@example.org", true));
     assert_false(add_member(ground, "bob@example.org", true));
-    store_advance(ground->store, 7, 1, BYTES("bob@example.org"), 30);
+    advance(ground, 7, 1, BYTES("bob@example.org"), 30);
     commit(ground);
     crash(ground);
     assert_int_equal(store_recipients(ground->store, 7, 0, 8, &ground->arena, found), 4);
@@ -661,8 +651,7 @@ static void members_come_in_the_place_of_an_alias(void **state)
     assert_same(found[3].recipient.via, BYTES("all@example.org"));
     assert_true(found[3].recipient.local && found[3].due_ms == 20 &&
                 found[3].recipient.expands == EXPANDS_NOT);
-    store_expanded(ground->store, 7, 1);
-    assert_false(store_settle(ground->store, 7));
+    assert_false(expanded(ground, 7, 1));
     assert_int_equal(waiting(ground, 7), 3);
 }
 
@@ -673,8 +662,8 @@ static void a_member_that_went_is_remembered(void **state)
     struct store_recipient found[8];
     put_list(ground);
     assert_true(add_member(ground, "bob@example.org", true));
-    store_finish(ground->store, 7, 0);
-    store_finish(ground->store, 7, 2);
+    finish(ground, 7, 0);
+    finish(ground, 7, 2);
     commit(ground);
     crash(ground);
     assert_false(add_member(ground, "ada@example.org", true));
@@ -682,9 +671,8 @@ static void a_member_that_went_is_remembered(void **state)
     assert_true(add_member(ground, "carl@example.org", true));
     assert_int_equal(store_recipients(ground->store, 7, 2, 8, &ground->arena, found), 1);
     assert_int_equal(found[0].number, 3);
-    store_finish(ground->store, 7, 3);
-    store_expanded(ground->store, 7, 1);
-    assert_true(store_settle(ground->store, 7));
+    finish(ground, 7, 3);
+    assert_true(expanded(ground, 7, 1));
     commit(ground);
     put_list(ground); /* nothing is left of it */
     assert_true(add_member(ground, "bob@example.org", true));
@@ -696,7 +684,7 @@ static void a_lost_page_is_asked_for_again(void **state)
     struct store_recipient found[8];
     put_list(ground);
     assert_true(add_member(ground, "bob@example.org", true));
-    store_advance(ground->store, 7, 1, BYTES("bob@example.org"), 30);
+    advance(ground, 7, 1, BYTES("bob@example.org"), 30);
     crash(ground);
     assert_int_equal(store_recipients(ground->store, 7, 0, 8, &ground->arena, found), 2);
     assert_int_equal(found[1].progress.length, 0);
@@ -772,8 +760,7 @@ static void a_spooled_content_becomes_the_message_s(void **state)
     assert_large_content(ground, 8);
     assert_false(accept_spool(ground, 9, UINT64_MAX)); /* it is used up */
     assert_false(accept_spool(ground, 9, 1234));       /* there never was one */
-    store_finish(ground->store, 8, 0);
-    assert_true(store_settle(ground->store, 8));
+    assert_true(finish(ground, 8, 0));
     commit(ground);
     assert_int_equal(store_content(ground->store, 8), -1);
 }
@@ -872,8 +859,7 @@ static void a_full_store_says_so_and_recovers(void **state)
     assert_false(is_there(ground, refused));
     assert_true(is_there(ground, refused - 1));
     for (uint64_t id = 1; id < refused; id++) { /* what is delivered goes although it is full */
-        store_finish(ground->store, id, 0);
-        assert_true(store_settle(ground->store, id));
+        assert_true(finish(ground, id, 0));
     }
     commit(ground);
     put_letter(ground, refused, "d", 1, 1);
@@ -895,7 +881,7 @@ static void a_batch_fits_or_does_not(void **state)
     limit(ground, true);
     for (uint64_t id = 2; id < 2000; id++)
         assert_true(put_letter(ground, id, "d", 1, 1)); /* told by the commit */
-    store_finish(ground->store, 1, 0);
+    finish(ground, 1, 0);
     assert_int_equal(store_commit(ground->store, &error), STORE_FULL);
     assert_int_equal(waiting(ground, 1), 1);
     for (uint64_t id = 2; id < 2000; id++)
@@ -908,7 +894,6 @@ static void a_batch_fits_or_does_not(void **state)
         BOTH(set_up, a_batch_opens_with_the_first_change),                                                   \
         BOTH(set_up, changes_are_seen_before_they_are_committed),                                            \
         BOTH(set_up, a_crash_loses_the_batch_and_nothing_else),                                              \
-        BOTH(set_up, recipients_of_one_destination_are_found_alone),                                         \
         BOTH(set_up, a_deferred_recipient_keeps_what_was_said), BOTH(set_up, a_long_reply_is_cut),           \
         BOTH(set_up, a_recipient_is_placed_elsewhere_and_held),                                              \
         BOTH(set_up, a_message_goes_with_its_last_recipient),                                                \

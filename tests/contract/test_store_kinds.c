@@ -151,7 +151,7 @@ static void a_database_of_an_earlier_version_is_brought_up_to_date(void **state)
         assert_int_equal(store_attempts(ground->store, 5, 0, &ground->arena, found), 1 + time);
         assert_true(bytes_is(found[0].text, "later") && found[0].tls.length == 0);
         const struct attempt_record again = {.when_ms = 800, .code = 452, .tls = BYTES("TLSv1.3")};
-        store_defer(ground->store, 5, 0, 900, 2, &again);
+        defer(ground, 5, 0, 900, 2, &again);
         commit(ground);
         assert_true(store_read(ground->store, 6, true, &ground->arena, &message));
         assert_true(bytes_is(message.prefix, "X-A: b\r\n"));

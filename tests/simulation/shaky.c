@@ -71,33 +71,13 @@ static bool shaky_accept(struct store *store, const struct store_message *messag
     return dies_now(shaky) ? false : result;
 }
 
-static void shaky_defer(struct store *store, uint64_t id, uint32_t number, uint64_t due_ms, uint32_t attempts,
-                        const struct attempt_record *last)
+static bool shaky_settle(struct store *store, uint64_t id, const struct store_result *results, size_t count)
 {
     struct shaky *shaky = of(store);
     if (!survives(shaky))
-        return;
-    store_defer(shaky->inner, id, number, due_ms, attempts, last);
-    dies_now(shaky);
-}
-
-static void shaky_place(struct store *store, uint64_t id, uint32_t number, struct bytes destination,
-                        uint64_t due_ms, bool held)
-{
-    struct shaky *shaky = of(store);
-    if (!survives(shaky))
-        return;
-    store_place(shaky->inner, id, number, destination, due_ms, held);
-    dies_now(shaky);
-}
-
-static void shaky_finish(struct store *store, uint64_t id, uint32_t number)
-{
-    struct shaky *shaky = of(store);
-    if (!survives(shaky))
-        return;
-    store_finish(shaky->inner, id, number);
-    dies_now(shaky);
+        return false;
+    bool result = store_settle(shaky->inner, id, results, count);
+    return dies_now(shaky) ? false : result;
 }
 
 static bool shaky_add_member(struct store *store, uint64_t id, const struct recipient *member,
@@ -107,34 +87,6 @@ static bool shaky_add_member(struct store *store, uint64_t id, const struct reci
     if (!survives(shaky))
         return false;
     bool result = store_add_member(shaky->inner, id, member, destination, due_ms);
-    return dies_now(shaky) ? false : result;
-}
-
-static void shaky_advance(struct store *store, uint64_t id, uint32_t number, struct bytes progress,
-                          uint64_t due_ms)
-{
-    struct shaky *shaky = of(store);
-    if (!survives(shaky))
-        return;
-    store_advance(shaky->inner, id, number, progress, due_ms);
-    dies_now(shaky);
-}
-
-static void shaky_expanded(struct store *store, uint64_t id, uint32_t number)
-{
-    struct shaky *shaky = of(store);
-    if (!survives(shaky))
-        return;
-    store_expanded(shaky->inner, id, number);
-    dies_now(shaky);
-}
-
-static bool shaky_settle(struct store *store, uint64_t id)
-{
-    struct shaky *shaky = of(store);
-    if (!survives(shaky))
-        return false;
-    bool result = store_settle(shaky->inner, id);
     return dies_now(shaky) ? false : result;
 }
 
@@ -153,15 +105,6 @@ static void shaky_destination_put(struct store *store, struct bytes name, uint64
     if (!survives(shaky))
         return;
     store_destination_put(shaky->inner, name, due_ms, failures);
-    dies_now(shaky);
-}
-
-static void shaky_destination_remove(struct store *store, struct bytes name)
-{
-    struct shaky *shaky = of(store);
-    if (!survives(shaky))
-        return;
-    store_destination_remove(shaky->inner, name);
     dies_now(shaky);
 }
 
@@ -193,24 +136,24 @@ static int shaky_content(struct store *store, uint64_t id)
     return dies_now(shaky) ? -1 : result;
 }
 
-static size_t shaky_recipients(struct store *store, uint64_t id, uint32_t from, struct bytes destination,
-                               size_t max, struct arena *arena, struct store_recipient *found)
+static size_t shaky_recipients(struct store *store, uint64_t id, uint32_t from, size_t max,
+                               struct arena *arena, struct store_recipient *found)
 {
     struct shaky *shaky = of(store);
     if (!survives(shaky))
         return 0;
-    size_t result = store_recipients_of(shaky->inner, id, from, destination, max, arena, found);
+    size_t result = store_recipients(shaky->inner, id, from, max, arena, found);
     return dies_now(shaky) ? 0 : result;
 }
 
-static size_t shaky_due(struct store *store, struct bytes destination, uint64_t now_ms,
-                        const struct store_due *after, size_t max, struct store_due *found)
+static void shaky_due(struct store *store, const struct store_due_question *question, struct arena *arena,
+                      struct store_page *page)
 {
     struct shaky *shaky = of(store);
-    if (!survives(shaky))
-        return 0;
-    size_t result = store_due(shaky->inner, destination, now_ms, after, max, found);
-    return dies_now(shaky) ? 0 : result;
+    if (survives(shaky))
+        store_due(shaky->inner, question, arena, page);
+    if (dies_now(shaky))
+        *page = (struct store_page){.end = question->after};
 }
 
 static uint64_t shaky_next_due(struct store *store, struct bytes destination, uint64_t after_ms)
@@ -233,22 +176,17 @@ static bool shaky_destination(struct store *store, struct bytes name, struct sto
 
 static size_t shaky_destinations_due(struct store *store, uint64_t now_ms,
                                      const struct store_destination *after, size_t max,
-                                     struct store_destination *found)
+                                     struct store_destination *found, uint64_t *next_ms)
 {
     struct shaky *shaky = of(store);
-    if (!survives(shaky))
-        return 0;
-    size_t result = store_destinations_due(shaky->inner, now_ms, after, max, found);
-    return dies_now(shaky) ? 0 : result;
-}
-
-static uint64_t shaky_destinations_next(struct store *store, uint64_t after_ms)
-{
-    struct shaky *shaky = of(store);
-    if (!survives(shaky))
-        return STORE_NEVER;
-    uint64_t result = store_destinations_next(shaky->inner, after_ms);
-    return dies_now(shaky) ? STORE_NEVER : result;
+    size_t result = 0;
+    if (survives(shaky))
+        result = store_destinations_due(shaky->inner, now_ms, after, max, found, next_ms);
+    if (!dies_now(shaky))
+        return result;
+    if (next_ms != NULL)
+        *next_ms = STORE_NEVER;
+    return 0;
 }
 
 static size_t shaky_list(struct store *store, uint64_t after_id, size_t max, struct arena *arena,
@@ -317,16 +255,10 @@ static const struct store_changes changes = {
     .spool = shaky_spool,
     .spool_drop = shaky_spool_drop,
     .accept = shaky_accept,
-    .defer = shaky_defer,
-    .place = shaky_place,
-    .finish = shaky_finish,
     .add_member = shaky_add_member,
-    .advance = shaky_advance,
-    .expanded = shaky_expanded,
     .settle = shaky_settle,
     .remove = shaky_remove,
     .destination_put = shaky_destination_put,
-    .destination_remove = shaky_destination_remove,
     .note_put = shaky_note_put,
 };
 
@@ -335,7 +267,6 @@ static const struct store_pages pages = {
     .next_due = shaky_next_due,
     .destination = shaky_destination,
     .destinations_due = shaky_destinations_due,
-    .destinations_next = shaky_destinations_next,
 };
 
 static const struct store_people people = {

@@ -5,6 +5,7 @@
 #include "core/client/client_session.h"
 #include "io/log.h"
 #include "queue/queue.h"
+#include "store/queue/memory.h"
 #include "unit.h"
 
 enum { DAY_MS = 24 * 3600 * 1000 };
@@ -24,7 +25,7 @@ static struct ground g;
 static int prepare(void **state)
 {
     log_start("test", LOG_LOGFMT, LOG_EVENT_ERROR);
-    g = (struct ground){.now_ms = 1000 * 1000, .store = store_memory_open()};
+    g = (struct ground){.now_ms = 1000 * 1000, .store = memory_store_open()};
     g.options = (struct queue_options){.hostname = BYTES("mx.example.org"),
                                        .retry = {.first_ms = 300 * 1000, .max_ms = DAY_MS, .factor = 2},
                                        .expire_ms = UINT64_C(5) * DAY_MS};
@@ -163,7 +164,9 @@ static void a_report_in_between_leaves_the_message_whole(void **state)
                                      {.address = BYTES("eve@there.net")}};
     const struct attempt_record last = {.when_ms = 1, .code = 451, .text = BYTES("later")};
     assert_int_equal(accept(both, 2, BYTES(PREFIX)), STORE_DONE);
-    store_defer(g.store, g.last_id, 0, g.now_ms, 1, &last); /* bob was tried, eve never */
+    const struct store_result deferred = {
+        .number = 0, .fate = STORE_DEFERRED, .due_ms = g.now_ms, .attempts = 1, .last = last};
+    store_settle(g.store, g.last_id, &deferred, 1); /* bob was tried, eve never */
     commit();
     g.now_ms += UINT64_C(6) * DAY_MS;
     assert_true(next(SCHEDULE_AWAY));

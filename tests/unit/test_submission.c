@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "service/submission/submission.h"
-#include "store/store.h"
+#include "store/queue/store.h"
 #include "unit.h"
 
 enum { SAID_MAX = 32, LARGE = INLINE_CONTENT_MAX + 1 };

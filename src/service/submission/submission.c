@@ -8,7 +8,7 @@
 #include "core/message/received.h"
 #include "io/clock.h"
 #include "io/log.h"
-#include "store/store.h"
+#include "store/queue/store.h"
 
 static void check(const struct submission *submission)
 {

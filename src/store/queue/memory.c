@@ -280,58 +280,6 @@ bool memory_spool_size(const struct memory_spool *spool, uint64_t *size)
     return true;
 }
 
-/* ---- copies ---- */
-
-static struct origin copy_origin(struct arena *arena, const struct origin *from)
-{
-    return (struct origin){.account = arena_copy(arena, from->account),
-                           .client_address = arena_copy(arena, from->client_address),
-                           .client_helo = arena_copy(arena, from->client_helo),
-                           .protocol = arena_copy(arena, from->protocol),
-                           .tls = arena_copy(arena, from->tls),
-                           .port = from->port};
-}
-
-struct recipient memory_copy_recipient(struct arena *arena, const struct recipient *from)
-{
-    return (struct recipient){.address = arena_copy(arena, from->address),
-                              .original = arena_copy(arena, from->original),
-                              .orcpt = arena_copy(arena, from->orcpt),
-                              .notify = from->notify,
-                              .local = from->local,
-                              .away = from->away,
-                              .expands = from->expands,
-                              .via = arena_copy(arena, from->via)};
-}
-
-/* Without recipients and content. */
-struct store_message memory_copy_message(struct arena *arena, const struct store_message *from)
-{
-    struct store_message message = {
-        .id = from->id, .arrived_ms = from->arrived_ms, .expires_ms = from->expires_ms, .large = from->large};
-    message.envelope = from->envelope;
-    message.envelope.sender = arena_copy(arena, from->envelope.sender);
-    message.envelope.envid = arena_copy(arena, from->envelope.envid);
-    message.envelope.recipients = NULL;
-    message.envelope.recipient_count = 0;
-    message.prefix = arena_copy(arena, from->prefix);
-    message.origin = copy_origin(arena, &from->origin);
-    return message;
-}
-
-struct store_recipient memory_copy_row(struct arena *arena, const struct store_recipient *from)
-{
-    struct store_recipient row = *from;
-    row.destination = arena_copy(arena, from->destination);
-    row.recipient = memory_copy_recipient(arena, &from->recipient);
-    row.progress = arena_copy(arena, from->progress);
-    row.last.enhanced = arena_copy(arena, from->last.enhanced);
-    row.last.text = arena_copy(arena, from->last.text);
-    row.last.peer = arena_copy(arena, from->last.peer);
-    row.last.tls = arena_copy(arena, from->last.tls);
-    return row;
-}
-
 /* ---- for tests ---- */
 
 struct store *memory_store_open(void)

@@ -5,13 +5,14 @@
 #include "store/queue/attempt_history.h"
 #include "store/queue/expansion_member.h"
 #include "store/queue/memory_internal.h"
+#include "store/queue/store_copy.h"
 
 static struct memory_message *make_message(const struct store_message *from, const struct bytes *destinations,
                                            uint64_t due_ms, uint64_t size)
 {
     struct memory_message *kept = memory_new(sizeof *kept);
     kept->file = -1;
-    kept->message = memory_copy_message(&kept->arena, from);
+    kept->message = store_copy_message(&kept->arena, from);
     kept->message.envelope.size = size;
     kept->row_count = kept->row_capacity = from->envelope.recipient_count;
     kept->rows = ARENA_ARRAY(&kept->arena, struct memory_row, kept->row_count);
@@ -20,7 +21,7 @@ static struct memory_message *make_message(const struct store_message *from, con
             .number = (uint32_t)i,
             .due_ms = due_ms,
             .destination = arena_copy(&kept->arena, destinations[i]),
-            .recipient = memory_copy_recipient(&kept->arena, &from->envelope.recipients[i])};
+            .recipient = store_copy_recipient(&kept->arena, &from->envelope.recipients[i])};
     return kept;
 }
 
@@ -71,18 +72,14 @@ static void remember(struct arena *arena, struct memory_row *row)
     buffer_free(&history);
 }
 
-static void memory_defer(struct store *store, uint64_t id, uint32_t number, uint64_t due_ms,
-                         uint32_t attempts, const struct attempt_record *last)
+static void defer(struct arena *arena, struct memory_row *row, const struct store_result *result)
 {
-    struct memory_row *row = change_row(memory_of(store), id, number, false);
-    if (row == NULL)
-        return;
     struct store_recipient *recipient = &row->recipient;
-    struct arena *arena = &memory_find_message(memory_of(store), id)->arena;
-    if (attempts > 1 && recipient->last.when_ms != 0)
+    const struct attempt_record *last = &result->last;
+    if (result->attempts > 1 && recipient->last.when_ms != 0)
         remember(arena, row);
-    recipient->due_ms = due_ms;
-    recipient->attempts = attempts;
+    recipient->due_ms = result->due_ms;
+    recipient->attempts = result->attempts;
     recipient->last = (struct attempt_record){
         .when_ms = last->when_ms,
         .code = last->code,
@@ -92,22 +89,28 @@ static void memory_defer(struct store *store, uint64_t id, uint32_t number, uint
         .tls = arena_copy(arena, last->tls)};
 }
 
-static void memory_place(struct store *store, uint64_t id, uint32_t number, struct bytes destination,
-                         uint64_t due_ms, bool held)
+static void apply(struct memory *memory, uint64_t id, const struct store_result *result)
 {
-    struct memory_row *row = change_row(memory_of(store), id, number, false);
+    bool gone = result->fate == STORE_FINISHED || result->fate == STORE_EXPANDED;
+    struct memory_row *row = change_row(memory, id, result->number, gone);
     if (row == NULL)
         return;
-    struct store_recipient *recipient = &row->recipient;
-    recipient->due_ms = due_ms;
-    recipient->held = held;
-    if (destination.length > 0)
-        recipient->destination = arena_copy(&memory_find_message(memory_of(store), id)->arena, destination);
-}
-
-static void memory_finish(struct store *store, uint64_t id, uint32_t number)
-{
-    change_row(memory_of(store), id, number, true);
+    struct arena *arena = &memory_find_message(memory, id)->arena;
+    switch (result->fate) {
+    case STORE_FINISHED:
+    case STORE_EXPANDED: break;
+    case STORE_DEFERRED: defer(arena, row, result); break;
+    case STORE_PLACED:
+        row->recipient.due_ms = result->due_ms;
+        row->recipient.held = result->held;
+        if (result->destination.length > 0)
+            row->recipient.destination = arena_copy(arena, result->destination);
+        break;
+    case STORE_ADVANCED:
+        row->recipient.due_ms = result->due_ms;
+        row->recipient.progress = arena_copy(arena, result->progress);
+        break;
+    }
 }
 
 /* Rows stay when they are gone: they tell whom the message had. */
@@ -141,20 +144,10 @@ static bool memory_add_member(struct store *store, uint64_t id, const struct rec
         .recipient = {.number = (uint32_t)kept->row_count,
                       .due_ms = due_ms,
                       .destination = arena_copy(&kept->arena, destination),
-                      .recipient = memory_copy_recipient(&kept->arena, member)}};
+                      .recipient = store_copy_recipient(&kept->arena, member)}};
     kept->row_count++;
     memory_note_undo(memory, UNDO_MEMBER)->id = id;
     return true;
-}
-
-static void memory_advance(struct store *store, uint64_t id, uint32_t number, struct bytes progress,
-                           uint64_t due_ms)
-{
-    struct memory_row *row = change_row(memory_of(store), id, number, false);
-    if (row == NULL)
-        return;
-    row->recipient.due_ms = due_ms;
-    row->recipient.progress = arena_copy(&memory_find_message(memory_of(store), id)->arena, progress);
 }
 
 static void memory_remove(struct store *store, uint64_t id)
@@ -166,9 +159,11 @@ static void memory_remove(struct store *store, uint64_t id)
     undo->message = memory_take_message(memory, id);
 }
 
-static bool memory_settle(struct store *store, uint64_t id)
+static bool memory_settle(struct store *store, uint64_t id, const struct store_result *results, size_t count)
 {
     struct memory *memory = memory_of(store);
+    for (size_t i = 0; i < count; i++)
+        apply(memory, id, &results[i]);
     struct memory_message *kept = memory_change(memory) ? memory_find_message(memory, id) : NULL;
     for (size_t i = 0; kept != NULL && i < kept->row_count; i++)
         if (!kept->rows[i].gone)
@@ -190,19 +185,13 @@ static struct memory_destination *change_destination(struct memory *memory, stru
 
 static void memory_destination_put(struct store *store, struct bytes name, uint64_t due_ms, uint32_t failures)
 {
-    struct memory_destination *kept = change_destination(memory_of(store), name, true);
+    bool goes = due_ms == STORE_NEVER;
+    struct memory_destination *kept = change_destination(memory_of(store), name, !goes);
     if (kept == NULL)
         return;
-    kept->there = true;
+    kept->there = !goes;
     kept->destination.due_ms = due_ms;
     kept->destination.failures = failures;
-}
-
-static void memory_destination_remove(struct store *store, struct bytes name)
-{
-    struct memory_destination *kept = change_destination(memory_of(store), name, false);
-    if (kept != NULL)
-        kept->there = false;
 }
 
 static void memory_note_put(struct store *store, const char *name, struct bytes value)
@@ -228,15 +217,9 @@ const struct store_changes memory_store_changes = {
     .spool = memory_spool,
     .spool_drop = memory_spool_drop,
     .accept = memory_accept,
-    .defer = memory_defer,
-    .place = memory_place,
-    .finish = memory_finish,
     .add_member = memory_add_member,
-    .advance = memory_advance,
-    .expanded = memory_finish,
     .settle = memory_settle,
     .remove = memory_remove,
     .destination_put = memory_destination_put,
-    .destination_remove = memory_destination_remove,
     .note_put = memory_note_put,
 };

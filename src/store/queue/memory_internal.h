@@ -107,9 +107,6 @@ struct memory_spool *memory_find_spool(const struct memory *memory, uint64_t spo
 struct memory_undo *memory_note_undo(struct memory *memory, enum undo_kind kind);
 int memory_take_spool(struct memory *memory, struct memory_spool *spool);
 bool memory_spool_size(const struct memory_spool *spool, uint64_t *size);
-struct recipient memory_copy_recipient(struct arena *arena, const struct recipient *from);
-struct store_message memory_copy_message(struct arena *arena, const struct store_message *from);
-struct store_recipient memory_copy_row(struct arena *arena, const struct store_recipient *from);
 enum store_verdict memory_commit(struct store *store, struct error *error);
 bool memory_is_changed(const struct store *store);
 void memory_close(struct store *store);

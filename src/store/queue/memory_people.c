@@ -5,6 +5,7 @@
 
 #include "store/queue/attempt_history.h"
 #include "store/queue/memory_internal.h"
+#include "store/queue/store_copy.h"
 
 static bool memory_read(struct store *store, uint64_t id, bool with_content, struct arena *arena,
                         struct store_message *message)
@@ -13,7 +14,7 @@ static bool memory_read(struct store *store, uint64_t id, bool with_content, str
     struct memory_message *kept = memory_is_usable(memory) ? memory_find_message(memory, id) : NULL;
     if (kept == NULL)
         return false;
-    *message = memory_copy_message(arena, &kept->message);
+    *message = store_copy_message(arena, &kept->message);
     message->content = with_content ? arena_copy(arena, kept->message.content) : bytes_none();
     return true;
 }
@@ -28,17 +29,15 @@ static int memory_content(struct store *store, uint64_t id)
     return open(path, O_RDONLY | O_CLOEXEC); /* not a copy of the descriptor: each reader has its own place */
 }
 
-static size_t memory_recipients(struct store *store, uint64_t id, uint32_t from, struct bytes destination,
-                                size_t max, struct arena *arena, struct store_recipient *found)
+static size_t memory_recipients(struct store *store, uint64_t id, uint32_t from, size_t max,
+                                struct arena *arena, struct store_recipient *found)
 {
     struct memory *memory = memory_of(store);
     struct memory_message *kept = memory_is_usable(memory) ? memory_find_message(memory, id) : NULL;
     size_t count = 0;
-    size_t end = destination.length > 0 ? (size_t)from + STORE_LOOK_MAX : SIZE_MAX;
-    for (size_t i = from; kept != NULL && i < kept->row_count && i < end && count < max; i++)
-        if (!kept->rows[i].gone &&
-            (destination.length == 0 || bytes_equal(kept->rows[i].recipient.destination, destination)))
-            found[count++] = memory_copy_row(arena, &kept->rows[i].recipient);
+    for (size_t i = from; kept != NULL && i < kept->row_count && count < max; i++)
+        if (!kept->rows[i].gone)
+            found[count++] = store_copy_row(arena, &kept->rows[i].recipient);
     return count;
 }
 
@@ -50,7 +49,7 @@ static size_t memory_attempts(struct store *store, uint64_t id, uint32_t number,
     if (row == NULL || row->recipient.last.when_ms == 0)
         return 0;
     size_t count = attempt_history_read(arena_copy(arena, row->history), found);
-    found[count++] = memory_copy_row(arena, &row->recipient).last;
+    found[count++] = store_copy_row(arena, &row->recipient).last;
     return count;
 }
 
@@ -67,7 +66,7 @@ static size_t memory_walk(struct store *store, uint64_t after_id, uint32_t after
             if (kept->rows[i].gone)
                 continue;
             ids[count] = kept->message.id;
-            found[count++] = memory_copy_row(arena, &kept->rows[i].recipient);
+            found[count++] = store_copy_row(arena, &kept->rows[i].recipient);
         }
     }
     return count;

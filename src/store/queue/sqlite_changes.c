@@ -155,21 +155,20 @@ static void read_past(struct sqlite_store *sqlite, uint64_t id, uint32_t number,
     arena_clear(&arena);
 }
 
-static void sqlite_defer(struct store *store, uint64_t id, uint32_t number, uint64_t due_ms,
-                         uint32_t attempts, const struct attempt_record *last)
+static void defer(struct sqlite_store *sqlite, uint64_t id, const struct store_result *result)
 {
-    struct sqlite_store *sqlite = sqlite_of(store);
+    const struct attempt_record *last = &result->last;
     struct buffer history = {0};
-    if (attempts > 1)
-        read_past(sqlite, id, number, &history);
+    if (result->attempts > 1)
+        read_past(sqlite, id, result->number, &history);
     sqlite3_stmt *statement = sqlite_change(sqlite, SQL_DEFER);
     if (statement == NULL) {
         buffer_free(&history);
         return;
     }
-    sqlite_bind_ids(statement, id, number);
-    sqlite_bind_number(statement, 3, due_ms);
-    sqlite_bind_number(statement, 4, attempts);
+    sqlite_bind_ids(statement, id, result->number);
+    sqlite_bind_number(statement, 3, result->due_ms);
+    sqlite_bind_number(statement, 4, result->attempts);
     sqlite_bind_number(statement, 5, last->when_ms);
     sqlite_bind_number(statement, 6, last->code);
     sqlite_bind_text(statement, 7, last->enhanced);
@@ -182,41 +181,38 @@ static void sqlite_defer(struct store *store, uint64_t id, uint32_t number, uint
     buffer_free(&history);
 }
 
-static void sqlite_place(struct store *store, uint64_t id, uint32_t number, struct bytes destination,
-                         uint64_t due_ms, bool held)
+static void place(struct sqlite_store *sqlite, uint64_t id, const struct store_result *result)
 {
-    struct sqlite_store *sqlite = sqlite_of(store);
-    sqlite3_stmt *statement = sqlite_change(sqlite, destination.length > 0 ? SQL_MOVE : SQL_PLACE);
+    bool moves = result->destination.length > 0;
+    sqlite3_stmt *statement = sqlite_change(sqlite, moves ? SQL_MOVE : SQL_PLACE);
     if (statement == NULL)
         return;
-    sqlite_bind_ids(statement, id, number);
-    sqlite_bind_number(statement, 3, due_ms);
-    sqlite_bind_number(statement, 4, held ? 1 : 0);
-    if (destination.length > 0)
-        sqlite_bind_name(statement, 5, destination);
+    sqlite_bind_ids(statement, id, result->number);
+    sqlite_bind_number(statement, 3, result->due_ms);
+    sqlite_bind_number(statement, 4, result->held ? 1 : 0);
+    if (moves)
+        sqlite_bind_name(statement, 5, result->destination);
     sqlite_run(sqlite, statement);
 }
 
-static void sqlite_finish(struct store *store, uint64_t id, uint32_t number)
+static void advance(struct sqlite_store *sqlite, uint64_t id, const struct store_result *result)
 {
-    struct sqlite_store *sqlite = sqlite_of(store);
+    sqlite3_stmt *statement = sqlite_change(sqlite, SQL_ADVANCE);
+    if (statement == NULL)
+        return;
+    sqlite_bind_ids(statement, id, result->number);
+    sqlite_bind_number(statement, 3, result->due_ms);
+    sqlite_bind_text(statement, 4, result->progress);
+    sqlite_run(sqlite, statement);
+}
+
+static void finish(struct sqlite_store *sqlite, uint64_t id, const struct store_result *result)
+{
     sqlite3_stmt *statement = sqlite_change(sqlite, SQL_FINISH);
     if (statement == NULL)
         return;
-    sqlite_bind_ids(statement, id, number);
+    sqlite_bind_ids(statement, id, result->number);
     sqlite_run(sqlite, statement);
-}
-
-static void sqlite_advance(struct store *store, uint64_t id, uint32_t number, struct bytes progress,
-                           uint64_t due_ms)
-{
-    sqlite3_stmt *statement = sqlite_change(sqlite_of(store), SQL_ADVANCE);
-    if (statement == NULL)
-        return;
-    sqlite_bind_ids(statement, id, number);
-    sqlite_bind_number(statement, 3, due_ms);
-    sqlite_bind_text(statement, 4, progress);
-    sqlite_run(sqlite_of(store), statement);
 }
 
 static void forget_members(struct sqlite_store *sqlite, uint64_t id)
@@ -228,10 +224,9 @@ static void forget_members(struct sqlite_store *sqlite, uint64_t id)
     sqlite_run(sqlite, statement);
 }
 
-static void sqlite_expanded(struct store *store, uint64_t id, uint32_t number)
+static void end_expansion(struct sqlite_store *sqlite, uint64_t id, const struct store_result *result)
 {
-    struct sqlite_store *sqlite = sqlite_of(store);
-    sqlite_finish(store, id, number);
+    finish(sqlite, id, result);
     sqlite3_stmt *statement = sqlite_question(sqlite, SQL_EXPANDING);
     if (statement == NULL)
         return;
@@ -266,9 +261,18 @@ static bool drop_message(struct sqlite_store *sqlite, enum sqlite_statement whic
     return true;
 }
 
-static bool sqlite_settle(struct store *store, uint64_t id)
+static bool sqlite_settle(struct store *store, uint64_t id, const struct store_result *results, size_t count)
 {
-    return drop_message(sqlite_of(store), SQL_SETTLE, id);
+    static void (*const apply[])(struct sqlite_store *, uint64_t, const struct store_result *) = {
+        [STORE_FINISHED] = finish,  [STORE_DEFERRED] = defer,         [STORE_PLACED] = place,
+        [STORE_ADVANCED] = advance, [STORE_EXPANDED] = end_expansion,
+    };
+    bool fewer = count == 0;
+    for (size_t i = 0; i < count; i++) {
+        apply[results[i].fate](sqlite_of(store), id, &results[i]);
+        fewer = fewer || results[i].fate == STORE_FINISHED || results[i].fate == STORE_EXPANDED;
+    }
+    return fewer && drop_message(sqlite_of(store), SQL_SETTLE, id);
 }
 
 static void sqlite_remove(struct store *store, uint64_t id)
@@ -285,22 +289,15 @@ static void sqlite_remove(struct store *store, uint64_t id)
 static void sqlite_destination_put(struct store *store, struct bytes name, uint64_t due_ms, uint32_t failures)
 {
     struct sqlite_store *sqlite = sqlite_of(store);
-    sqlite3_stmt *statement = sqlite_change(sqlite, SQL_DESTINATION_PUT);
+    bool goes = due_ms == STORE_NEVER;
+    sqlite3_stmt *statement = sqlite_change(sqlite, goes ? SQL_DESTINATION_REMOVE : SQL_DESTINATION_PUT);
     if (statement == NULL)
         return;
     sqlite_bind_name(statement, 1, name);
-    sqlite_bind_number(statement, 2, due_ms);
-    sqlite_bind_number(statement, 3, failures);
-    sqlite_run(sqlite, statement);
-}
-
-static void sqlite_destination_remove(struct store *store, struct bytes name)
-{
-    struct sqlite_store *sqlite = sqlite_of(store);
-    sqlite3_stmt *statement = sqlite_change(sqlite, SQL_DESTINATION_REMOVE);
-    if (statement == NULL)
-        return;
-    sqlite_bind_name(statement, 1, name);
+    if (!goes) {
+        sqlite_bind_number(statement, 2, due_ms);
+        sqlite_bind_number(statement, 3, failures);
+    }
     sqlite_run(sqlite, statement);
 }
 
@@ -322,15 +319,9 @@ const struct store_changes sqlite_changes = {
     .spool = sqlite_spool,
     .spool_drop = sqlite_spool_drop,
     .accept = sqlite_accept,
-    .defer = sqlite_defer,
-    .place = sqlite_place,
-    .finish = sqlite_finish,
     .add_member = sqlite_add_member,
-    .advance = sqlite_advance,
-    .expanded = sqlite_expanded,
     .settle = sqlite_settle,
     .remove = sqlite_remove,
     .destination_put = sqlite_destination_put,
-    .destination_remove = sqlite_destination_remove,
     .note_put = sqlite_note_put,
 };

@@ -104,6 +104,12 @@ bool sqlite_run(struct sqlite_store *sqlite, sqlite3_stmt *statement);
 /* One row? Reset it when done with it. */
 bool sqlite_row(struct sqlite_store *sqlite, sqlite3_stmt *statement);
 bool sqlite_exists(struct sqlite_store *sqlite, uint64_t id);
+/* The message without recipients, and with its content and prefix where it is not larger than
+ * `content_max` (0: without); texts in the arena. False: there is none. */
+bool sqlite_read_message(struct sqlite_store *sqlite, uint64_t id, uint64_t content_max, struct arena *arena,
+                         struct store_message *message, bool *has_content);
+/* The row of a statement that begins with RECIPIENT_COLUMNS. */
+void sqlite_read_recipient(sqlite3_stmt *statement, struct arena *arena, struct store_recipient *r);
 /* Keeps why the last statement failed; false. */
 bool sqlite_reason(struct sqlite_store *sqlite, int code);
 

@@ -24,11 +24,10 @@ static void read_origin(sqlite3_stmt *statement, int at, struct arena *arena, st
     origin->port = (uint32_t)sqlite_column_number(statement, at + 5);
 }
 
-static bool sqlite_read(struct store *store, uint64_t id, bool with_content, struct arena *arena,
-                        struct store_message *message)
+bool sqlite_read_message(struct sqlite_store *sqlite, uint64_t id, uint64_t content_max, struct arena *arena,
+                         struct store_message *message, bool *has_content)
 {
-    struct sqlite_store *sqlite = sqlite_of(store);
-    sqlite3_stmt *statement = sqlite_question(sqlite, with_content ? SQL_READ : SQL_READ_ENVELOPE);
+    sqlite3_stmt *statement = sqlite_question(sqlite, content_max > 0 ? SQL_READ : SQL_READ_ENVELOPE);
     if (statement == NULL)
         return false;
     sqlite_bind_number(statement, 1, id);
@@ -48,12 +47,22 @@ static bool sqlite_read(struct store *store, uint64_t id, bool with_content, str
         e->envid = sqlite_column_bytes(statement, 5, arena);
         read_origin(statement, 6, arena, &message->origin);
         message->large = (flags & FLAG_LARGE) != 0;
-        message->prefix = with_content ? sqlite_column_bytes(statement, 13, arena) : bytes_none();
-        if (with_content)
+        *has_content = !message->large && content_max > 0 && e->size <= content_max;
+        if (content_max > 0 && (*has_content || message->large))
+            message->prefix = sqlite_column_bytes(statement, 13, arena);
+        if (*has_content)
             message->content = sqlite_column_bytes(statement, 12, arena);
     }
     sqlite_end_question(statement);
     return there;
+}
+
+static bool sqlite_read(struct store *store, uint64_t id, bool with_content, struct arena *arena,
+                        struct store_message *message)
+{
+    bool has_content;
+    return sqlite_read_message(sqlite_of(store), id, with_content ? UINT64_MAX : 0, arena, message,
+                               &has_content);
 }
 
 static int sqlite_content(struct store *store, uint64_t id)
@@ -61,7 +70,7 @@ static int sqlite_content(struct store *store, uint64_t id)
     return content_files_content(&sqlite_of(store)->files, id);
 }
 
-static void read_recipient(sqlite3_stmt *statement, struct arena *arena, struct store_recipient *r)
+void sqlite_read_recipient(sqlite3_stmt *statement, struct arena *arena, struct store_recipient *r)
 {
     unsigned flags = (unsigned)sqlite_column_number(statement, 4);
     *r = (struct store_recipient){.number = (uint32_t)sqlite_column_number(statement, 0),
@@ -81,21 +90,18 @@ static void read_recipient(sqlite3_stmt *statement, struct arena *arena, struct 
     r->progress = sqlite_column_bytes(statement, 16, arena);
 }
 
-static size_t sqlite_recipients(struct store *store, uint64_t id, uint32_t from, struct bytes destination,
-                                size_t max, struct arena *arena, struct store_recipient *found)
+static size_t sqlite_recipients(struct store *store, uint64_t id, uint32_t from, size_t max,
+                                struct arena *arena, struct store_recipient *found)
 {
     struct sqlite_store *sqlite = sqlite_of(store);
-    sqlite3_stmt *statement = sqlite_question(sqlite,
-                                              destination.length > 0 ? SQL_RECIPIENTS_OF : SQL_RECIPIENTS);
+    sqlite3_stmt *statement = sqlite_question(sqlite, SQL_RECIPIENTS);
     size_t count = 0;
     if (statement == NULL)
         return 0;
     sqlite_bind_ids(statement, id, from);
     sqlite_bind_number(statement, 3, max);
-    if (destination.length > 0)
-        sqlite_bind_text(statement, 4, destination);
     while (count < max && sqlite_row(sqlite, statement))
-        read_recipient(statement, arena, &found[count++]);
+        sqlite_read_recipient(statement, arena, &found[count++]);
     sqlite_end_question(statement);
     return count;
 }
@@ -129,7 +135,7 @@ static size_t sqlite_walk(struct store *store, uint64_t after_id, uint32_t after
     sqlite_bind_number(statement, 3, max);
     for (; count < max && sqlite_row(sqlite, statement); count++) {
         ids[count] = sqlite_column_number(statement, 17);
-        read_recipient(statement, arena, &found[count]);
+        sqlite_read_recipient(statement, arena, &found[count]);
     }
     sqlite_end_question(statement);
     return count;

@@ -22,8 +22,8 @@
  *   note         what the queue wants to remember about itself
  *
  * A recipient that expands (smtp/envelope.h) is replaced by its members in
- * steps: store_add_member() for each of a page and store_advance() in one
- * batch, at the end store_expanded(). Of a message that has or had one all
+ * steps: store_add_member() for each of a page and STORE_ADVANCED in one
+ * batch, at the end STORE_EXPANDED. Of a message that has or had one all
  * recipients are remembered until no such one is left, so that nobody comes in
  * twice; what they are called is not used again.
  */
@@ -42,6 +42,7 @@ enum store_limit {
     STORE_PAST_REPLY_MAX = 256,   /* octets kept of what was said at those before the last */
     STORE_READ_MAX = 128,         /* rows that one call returns at most */
     STORE_LOOK_MAX = 1000,        /* numbers among which those of one destination are looked for */
+    STORE_PAGE_MAX = 32,          /* deliveries of a page */
     STORE_PREFIX_MAX = 32 * 1024, /* octets of header fields put before a content */
 };
 
@@ -75,10 +76,53 @@ struct store_recipient {
     struct attempt_record last;
 };
 
+/* What became of a recipient, or is to. */
+struct store_result {
+    uint32_t number;
+    enum store_fate {
+        STORE_FINISHED, /* delivered, or failed for good: it goes */
+        STORE_DEFERRED, /* the attempt did not get through: again at due_ms; `attempts` and `last` say more */
+        STORE_PLACED,   /* another destination (empty: the same), another time, held back or not */
+        STORE_ADVANCED, /* its expansion has come as far as `progress`; the next page is due then */
+        STORE_EXPANDED, /* all its members are there: it goes */
+    } fate;
+    uint64_t due_ms;
+    uint32_t attempts;
+    bool held;
+    struct bytes destination, progress;
+    struct attempt_record last; /* what was said before moves into the history */
+};
+
 /* A recipient that is due; also the place from which to read on. */
 struct store_due {
     uint64_t due_ms, id;
     uint32_t number;
+};
+
+/* Of one destination, in the order of due time, id and number. */
+struct store_due_question {
+    struct bytes destination;
+    uint64_t now_ms;
+    struct store_due after; /* all zero: from the beginning */
+    size_t deliveries_max;  /* STORE_PAGE_MAX at most */
+    size_t recipients_max;  /* of each, STORE_READ_MAX at most */
+    uint64_t contents_max;  /* octets of contents in the page; the first is there in any case */
+};
+
+/* Recipients of one message that are due at the destination and not held, and
+ * were sent on by the same addresses; all that an attempt needs. */
+struct store_delivery {
+    struct store_due place;       /* of the first of them */
+    struct store_message message; /* without recipients */
+    bool has_content;             /* else it is a file, or store_read() has it */
+    struct store_recipient *recipients;
+    size_t recipient_count;
+};
+
+struct store_page {
+    struct store_delivery *deliveries;
+    size_t count;
+    struct store_due end; /* the last that was looked at: behind it the next page begins */
 };
 
 struct store_destination {
@@ -99,6 +143,8 @@ struct store_summary {
     struct bytes reason;    /* the latest last reply: "451 4.7.1 later"; empty before any */
 };
 
+enum { STORE_NEVER = 0 }; /* a due time: nothing is */
+
 struct store;
 
 /* The first group: what is accepted, and what becomes of it. */
@@ -110,32 +156,22 @@ struct store_changes {
     void (*spool_drop)(struct store *store, uint64_t spool);
     bool (*accept)(struct store *store, const struct store_message *message, const struct bytes *destinations,
                    uint64_t due_ms, uint64_t spool);
-    void (*defer)(struct store *store, uint64_t id, uint32_t number, uint64_t due_ms, uint32_t attempts,
-                  const struct attempt_record *last);
-    void (*place)(struct store *store, uint64_t id, uint32_t number, struct bytes destination,
-                  uint64_t due_ms, bool held);
-    void (*finish)(struct store *store, uint64_t id, uint32_t number);
+    bool (*settle)(struct store *store, uint64_t id, const struct store_result *results, size_t count);
     bool (*add_member)(struct store *store, uint64_t id, const struct recipient *member,
                        struct bytes destination, uint64_t due_ms);
-    void (*advance)(struct store *store, uint64_t id, uint32_t number, struct bytes progress,
-                    uint64_t due_ms);
-    void (*expanded)(struct store *store, uint64_t id, uint32_t number);
-    bool (*settle)(struct store *store, uint64_t id);
     void (*remove)(struct store *store, uint64_t id);
     void (*destination_put)(struct store *store, struct bytes name, uint64_t due_ms, uint32_t failures);
-    void (*destination_remove)(struct store *store, struct bytes name);
     void (*note_put)(struct store *store, const char *name, struct bytes value);
 };
 
 /* The second: what is due, page by page, for the queue. */
 struct store_pages {
-    size_t (*due)(struct store *store, struct bytes destination, uint64_t now_ms,
-                  const struct store_due *after, size_t max, struct store_due *found);
+    void (*due)(struct store *store, const struct store_due_question *question, struct arena *arena,
+                struct store_page *page);
     uint64_t (*next_due)(struct store *store, struct bytes destination, uint64_t after_ms);
     bool (*destination)(struct store *store, struct bytes name, struct store_destination *found);
     size_t (*destinations_due)(struct store *store, uint64_t now_ms, const struct store_destination *after,
-                               size_t max, struct store_destination *found);
-    uint64_t (*destinations_next)(struct store *store, uint64_t after_ms);
+                               size_t max, struct store_destination *found, uint64_t *next_ms);
 };
 
 /* The third: what people ask, and reports. */
@@ -143,8 +179,8 @@ struct store_people {
     bool (*read)(struct store *store, uint64_t id, bool with_content, struct arena *arena,
                  struct store_message *message);
     int (*content)(struct store *store, uint64_t id);
-    size_t (*recipients)(struct store *store, uint64_t id, uint32_t from, struct bytes destination,
-                         size_t max, struct arena *arena, struct store_recipient *found);
+    size_t (*recipients)(struct store *store, uint64_t id, uint32_t from, size_t max, struct arena *arena,
+                         struct store_recipient *found);
     size_t (*attempts)(struct store *store, uint64_t id, uint32_t number, struct arena *arena,
                        struct attempt_record *found);
     size_t (*list)(struct store *store, uint64_t after_id, size_t max, struct arena *arena,
@@ -161,8 +197,6 @@ struct store {
     const struct store_pages *pages;
     const struct store_people *people;
 };
-
-enum { STORE_NEVER = 0 }; /* a due time: nothing is */
 
 /* An uncommitted batch is lost. NULL is allowed. */
 static inline void store_close(struct store *store)
@@ -206,60 +240,31 @@ static inline bool store_accept(struct store *store, const struct store_message 
     return message->prefix.length <= STORE_PREFIX_MAX &&
            store->changes->accept(store, message, destinations, due_ms, spool);
 }
-/* The attempt did not get through: again at `due_ms`. What was said before
- * moves into the history. No such row: nothing happens, here and below. */
-static inline void store_defer(struct store *store, uint64_t id, uint32_t number, uint64_t due_ms,
-                               uint32_t attempts, const struct attempt_record *last)
+/* What came of an attempt, of a person's word or of an expansion, for some
+ * recipients of one message together. When no recipient is left the message
+ * goes: true then. A recipient that is not there is passed over. */
+static inline bool store_settle(struct store *store, uint64_t id, const struct store_result *results,
+                                size_t count)
 {
-    store->changes->defer(store, id, number, due_ms, attempts, last);
-}
-/* Another destination (empty: the same), another time, held back or not. */
-static inline void store_place(struct store *store, uint64_t id, uint32_t number, struct bytes destination,
-                               uint64_t due_ms, bool held)
-{
-    store->changes->place(store, id, number, destination, due_ms, held);
-}
-/* Delivered, or failed for good: the recipient goes. store_settle() follows. */
-static inline void store_finish(struct store *store, uint64_t id, uint32_t number)
-{
-    store->changes->finish(store, id, number);
+    return store->changes->settle(store, id, results, count);
 }
 /* One more recipient, unless the message has or had it: then false. One that
- * expands must be there. store_expanded() follows, in this batch or later. */
+ * expands must be there; STORE_EXPANDED follows, in this batch or later. */
 static inline bool store_add_member(struct store *store, uint64_t id, const struct recipient *member,
                                     struct bytes destination, uint64_t due_ms)
 {
     return store->changes->add_member(store, id, member, destination, due_ms);
-}
-/* How far the expansion of this one has come; its next page is due then. */
-static inline void store_advance(struct store *store, uint64_t id, uint32_t number, struct bytes progress,
-                                 uint64_t due_ms)
-{
-    store->changes->advance(store, id, number, progress, due_ms);
-}
-/* All its members are there: it goes. store_settle() follows. */
-static inline void store_expanded(struct store *store, uint64_t id, uint32_t number)
-{
-    store->changes->expanded(store, id, number);
-}
-/* The message goes when no recipient is left; true then. */
-static inline bool store_settle(struct store *store, uint64_t id)
-{
-    return store->changes->settle(store, id);
 }
 /* The message goes with all its recipients. */
 static inline void store_remove(struct store *store, uint64_t id)
 {
     store->changes->remove(store, id);
 }
+/* The destination's row; with STORE_NEVER it goes. */
 static inline void store_destination_put(struct store *store, struct bytes name, uint64_t due_ms,
                                          uint32_t failures)
 {
     store->changes->destination_put(store, name, due_ms, failures);
-}
-static inline void store_destination_remove(struct store *store, struct bytes name)
-{
-    store->changes->destination_remove(store, name);
 }
 static inline void store_note_put(struct store *store, const char *name, struct bytes value)
 {
@@ -282,14 +287,7 @@ static inline int store_content(struct store *store, uint64_t id)
 static inline size_t store_recipients(struct store *store, uint64_t id, uint32_t from, size_t max,
                                       struct arena *arena, struct store_recipient *found)
 {
-    return store->people->recipients(store, id, from, bytes_none(), max, arena, found);
-}
-/* Of those, the ones that wait under this destination, among the first STORE_LOOK_MAX numbers. */
-static inline size_t store_recipients_of(struct store *store, uint64_t id, uint32_t from,
-                                         struct bytes destination, size_t max, struct arena *arena,
-                                         struct store_recipient *found)
-{
-    return store->people->recipients(store, id, from, destination, max, arena, found);
+    return store->people->recipients(store, id, from, max, arena, found);
 }
 /* What the attempts at one recipient said, oldest first and the last one at
  * the end; `found` has room for STORE_ATTEMPTS_MAX. */
@@ -298,14 +296,15 @@ static inline size_t store_attempts(struct store *store, uint64_t id, uint32_t n
 {
     return store->people->attempts(store, id, number, arena, found);
 }
-/* Recipients of a destination that are due and not held, ordered by due time,
- * id and number, behind `after` (all zero: from the beginning). */
-static inline size_t store_due(struct store *store, struct bytes destination, uint64_t now_ms,
-                               const struct store_due *after, size_t max, struct store_due *found)
+/* A page of what is due at a destination, in one question: each delivery with
+ * its message, recipients and content. All of it lies in the arena. */
+static inline void store_due(struct store *store, const struct store_due_question *question,
+                             struct arena *arena, struct store_page *page)
 {
-    return store->pages->due(store, destination, now_ms, after, max, found);
+    store->pages->due(store, question, arena, page);
 }
-/* When the first of them is due after `after_ms`; STORE_NEVER when none waits. */
+/* When the first recipient of a destination that is not held is due after `after_ms`;
+ * STORE_NEVER when none waits. */
 static inline uint64_t store_next_due(struct store *store, struct bytes destination, uint64_t after_ms)
 {
     return store->pages->next_due(store, destination, after_ms);
@@ -314,17 +313,13 @@ static inline bool store_destination(struct store *store, struct bytes name, str
 {
     return store->pages->destination(store, name, found);
 }
-/* Destinations worth a look, ordered by due time and name, behind `after` (NULL: from the beginning). */
+/* Destinations worth a look, ordered by due time and name, behind `after` (NULL: from the beginning);
+ * *next_ms, where it is asked for: the first time after `now_ms` at which another is, or STORE_NEVER. */
 static inline size_t store_destinations_due(struct store *store, uint64_t now_ms,
                                             const struct store_destination *after, size_t max,
-                                            struct store_destination *found)
+                                            struct store_destination *found, uint64_t *next_ms)
 {
-    return store->pages->destinations_due(store, now_ms, after, max, found);
-}
-/* The first time after `after_ms` at which one is; STORE_NEVER when none waits. */
-static inline uint64_t store_destinations_next(struct store *store, uint64_t after_ms)
-{
-    return store->pages->destinations_next(store, after_ms);
+    return store->pages->destinations_due(store, now_ms, after, max, found, next_ms);
 }
 /* For people: pages in the order of ids, which is that of arrival. */
 static inline size_t store_list(struct store *store, uint64_t after_id, size_t max, struct arena *arena,
