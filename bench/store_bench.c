@@ -85,7 +85,7 @@ int main(int argc, char **argv)
     if (store == NULL)
         return fprintf(stderr, "%s\n", error.text), error.exit_code;
     report("open", 1, cpu, wall);
-    maker.last_us = UINT64_C(1000000) * (uint64_t)time(NULL);
+    maker.last_unit = UINT64_C(1000000) / QUEUE_ID_NODES * (uint64_t)time(NULL);
     uint64_t *ids = calloc(count > standing ? count : standing, sizeof *ids);
     if (standing > 0)
         fill(store, ids, standing, 1000, BYTES("standing.example"));

@@ -12,7 +12,8 @@
 /* The clock is what the input says, and runs back as well. */
 static void check_next_ids(struct bytes clock)
 {
-    struct queue_id_maker maker = {.slot = clock.length > 0 ? (uint8_t)clock.at[0] : 0};
+    uint8_t first = clock.length > 0 ? (uint8_t)clock.at[0] : 0;
+    struct queue_id_maker maker = {.slot = first, .node = first % QUEUE_ID_NODES};
     uint64_t last = 0, now_us = 1795435200000000u;
     for (size_t i = 0; i < clock.length && i < 16; i++) {
         uint64_t id = queue_id_next(&maker, now_us += (uint64_t)(int64_t)(signed char)clock.at[i]);

@@ -106,6 +106,24 @@ static void ids_grow_whatever_the_clock_does(void **state)
     }
 }
 
+/* What another version made a unit of time ago is older; and the time can be read from an id. */
+static void ids_of_several_nodes_differ_and_stand_in_the_order_of_time(void **state)
+{
+    struct queue_id_maker makers[QUEUE_ID_NODES];
+    const uint64_t now_us = UINT64_C(1795449600000000),
+                   earlier_version = (now_us - 16) * QUEUE_ID_SLOTS + 255;
+    uint64_t last = earlier_version;
+    for (uint8_t node = 0; node < QUEUE_ID_NODES; node++) {
+        makers[node] = (struct queue_id_maker){.slot = 255, .node = node};
+        uint64_t id = queue_id_next(&makers[node], now_us);
+        assert_true(id > last);
+        assert_int_equal(id / QUEUE_ID_SLOTS / 16, now_us / 16);
+        last = id;
+    }
+    assert_true(queue_id_next(&makers[0], now_us) > last);
+    assert_true(last < UINT64_C(1) << 60); /* it has QUEUE_ID_TEXT_LENGTH characters */
+}
+
 static void ids_are_written_and_read(void **state)
 {
     static const uint64_t ids[] = {
@@ -331,6 +349,7 @@ int main(void)
         cmocka_unit_test(a_trace_is_written_and_read_back),
         cmocka_unit_test(ids_grow_whatever_the_clock_does),
         cmocka_unit_test(ids_are_written_and_read),
+        cmocka_unit_test(ids_of_several_nodes_differ_and_stand_in_the_order_of_time),
         cmocka_unit_test(dates_are_those_of_the_c_library),
         cmocka_unit_test(received_says_who_how_and_when),
         cmocka_unit_test(nothing_from_the_network_forges_a_field),

@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/queue/queue_id.h"
 
+#include <assert.h>
+
 static const char digits[] = "0123456789abcdefghjkmnpqrstvwxyz";
 
 uint64_t queue_id_next(struct queue_id_maker *maker, uint64_t epoch_us)
 {
-    maker->last_us = epoch_us > maker->last_us ? epoch_us : maker->last_us + 1;
-    return maker->last_us * QUEUE_ID_SLOTS + maker->slot;
+    uint64_t unit = epoch_us / QUEUE_ID_NODES;
+    assert(maker->node < QUEUE_ID_NODES);
+    maker->last_unit = unit > maker->last_unit ? unit : maker->last_unit + 1;
+    return (maker->last_unit * QUEUE_ID_NODES + maker->node) * QUEUE_ID_SLOTS + maker->slot;
 }
 
 void queue_id_text(uint64_t id, char text[QUEUE_ID_TEXT_LENGTH + 1])

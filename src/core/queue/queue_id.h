@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * queue_id: a message's queue id. Microseconds since the epoch in the upper bits,
- * the maker's slot in the lower eight: ids grow with time, so that new rows
- * go to the end of the store's tree, and two processes never make the same.
+ * queue_id: a message's queue id. Units of 16 us since the epoch in the upper bits,
+ * then the node's number (4 bits) and the maker's slot on it (8 bits). Ids grow with
+ * time, so that new rows go to the end of the store's tree, and two processes
+ * never make the same, on one node or on several that share a store. Ids of
+ * earlier versions, with whole microseconds above the slot, stand among them in
+ * the order of time.
  * People see it in lower-case base 32 without look-alikes (0-9, a-z less
  * i, l, o, u), always QUEUE_ID_TEXT_LENGTH characters.
  */
@@ -11,11 +14,16 @@
 
 #include "base/bytes.h"
 
-enum { QUEUE_ID_SLOTS = 256, QUEUE_ID_TEXT_LENGTH = 12 };
+enum {
+    QUEUE_ID_SLOTS = 256,
+    QUEUE_ID_NODES = 16, /* and microseconds of a unit of time */
+    QUEUE_ID_TEXT_LENGTH = 12,
+};
 
 struct queue_id_maker {
-    uint64_t last_us;
+    uint64_t last_unit; /* of 16 us since the epoch */
     uint8_t slot;
+    uint8_t node; /* less than QUEUE_ID_NODES; 0 where there is one */
 };
 
 /* The next id: never twice from one maker, even when the clock stands still or runs back. */
