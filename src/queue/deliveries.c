@@ -254,7 +254,7 @@ bool queue_next(struct queue *queue, enum schedule_transport transport, uint64_t
                 struct ipc_deliver *deliver, int *content)
 {
     struct active_destination *active;
-    if (queue->stuck || queue->options.hold)
+    if (queue->stuck || queue->committing || queue->options.hold)
         return false;
     for (int looks = 0;
          looks < LOOKS_A_TURN_MAX &&
@@ -280,7 +280,8 @@ bool queue_next(struct queue *queue, enum schedule_transport transport, uint64_t
 
 bool queue_looks_on(const struct queue *queue, enum schedule_transport transport)
 {
-    return !queue->stuck && !queue->options.hold && schedule_next(&queue->schedule, transport) != NULL;
+    return !queue->stuck && !queue->committing && !queue->options.hold &&
+           schedule_next(&queue->schedule, transport) != NULL;
 }
 
 size_t queue_in_progress(const struct queue *queue)

@@ -131,12 +131,11 @@ void destinations_forget_pages(struct queue *queue)
     }
 }
 
-void destinations_undone(struct queue *queue)
+void destinations_undone(struct queue *queue, uint64_t batch)
 {
     destinations_forget_pages(queue);
     for (struct active_destination *a = queue->active; a != NULL; a = a->next)
-        a->rowless = a->rowless || a->entered_batch == queue->batch;
-    queue->batch++;
+        a->rowless = a->rowless || a->entered_batch >= batch;
 }
 
 static void put(struct queue *queue, struct bytes name, uint64_t due_ms, uint32_t failures)
@@ -319,7 +318,7 @@ static void fetch(struct queue *queue, uint64_t now_ms)
 
 void queue_wake(struct queue *queue, uint64_t now_ms)
 {
-    if (queue->options.hold)
+    if (queue->options.hold || queue->committing || (queue->stuck && queue->stuck_as == STORE_UNREACHABLE))
         return;
     look(queue, now_ms);
     schedule_wake(&queue->schedule, now_ms);

@@ -41,7 +41,7 @@ bool queue_is_sound(const struct queue *queue)
                                           : in_progress < queue->deliveries.count;
     return counted && queue->messages.count <= queue->deliveries.count &&
            (queue->messages.count > 0) == (queue->deliveries.count > 0) &&
-           (!queue->stuck || queue->unsaved != NULL) &&
+           (!queue->stuck || queue->stuck_as == STORE_FULL || queue->stuck_as == STORE_UNREACHABLE) &&
            (queue->vacations == NULL) == (queue->vacation_count == 0);
 }
 
@@ -93,8 +93,9 @@ enum store_verdict queue_accept(struct queue *queue, const struct store_message 
 {
     struct store_message message = *given;
     size_t count = message.envelope.recipient_count;
+    assert(!queue->committing);
     if (queue->stuck)
-        return STORE_FULL;
+        return queue->stuck_as;
     if (count == 0)
         return STORE_FAILED;
     arena_clear(&queue->scratch);
@@ -122,64 +123,124 @@ enum store_verdict queue_accept(struct queue *queue, const struct store_message 
 
 /* ---- the batch ---- */
 
+/* Those that were in the batch are on disk; others came while it was committed. */
 static void results_saved(struct queue *queue)
 {
-    while (queue->unsaved != NULL) {
-        struct queue_delivery *delivery = queue->unsaved;
-        queue->unsaved = delivery->next_unsaved;
+    for (struct queue_delivery **at = &queue->unsaved; *at != NULL;) {
+        struct queue_delivery *delivery = *at;
+        if (!delivery->applied) {
+            at = &delivery->next_unsaved;
+            continue;
+        }
+        *at = delivery->next_unsaved;
         deliveries_drop(queue, delivery);
     }
     assert(queue_is_sound(queue));
 }
 
-static enum store_verdict commit(struct queue *queue, struct error *error)
-{
-    enum store_verdict verdict = store_commit(queue->store, error);
-    if (verdict == STORE_DONE) {
-        queue->batch++;
-        events_committed(queue);
-    } else {
-        destinations_undone(queue);
-        events_undone(queue);
-    }
-    return verdict;
-}
-
-/* None of the batch is on disk. Results are known only here: they go into a
- * batch of their own, again and again until there is room. */
-static enum store_verdict save_results_again(struct queue *queue, uint64_t now_ms, struct error *error)
+/* Their destinations went to rest without knowing of them: when it is due again is looked up anew. */
+static void apply_results(struct queue *queue, uint64_t now_ms)
 {
     for (struct queue_delivery *d = queue->unsaved; d != NULL; d = d->next_unsaved)
-        delivery_result_apply(queue, d, now_ms);
-    enum store_verdict verdict = commit(queue, error);
-    queue->stuck = verdict == STORE_FULL;
+        if (!d->applied) {
+            delivery_result_apply(queue, d, now_ms);
+            d->applied = true;
+            destinations_due(queue, d->recipients[0].destination, now_ms, false);
+        }
+}
+
+static void start(struct queue *queue)
+{
+    queue->committing = true;
+    queue->committing_batch = queue->batch++;
+    store_commit_start(queue->store);
+}
+
+void queue_commit_start(struct queue *queue, uint64_t now_ms)
+{
+    assert(!queue->committing);
+    if (queue->stuck && now_ms < queue->stuck_ms)
+        return;
+    if (queue->stuck)
+        destinations_forget_pages(queue);
+    apply_results(queue, now_ms);
+    queue->saving_again = queue->stuck;
+    queue->first_as = STORE_DONE;
+    if (queue->stuck || queue->unsaved != NULL || store_is_changed(queue->store))
+        start(queue);
+    else
+        events_committed(queue); /* a retry of what is due changes nothing on disk */
+}
+
+/* None of the batch is on disk, nor of what came behind it. */
+static void undo(struct queue *queue, enum store_verdict verdict, uint64_t now_ms)
+{
+    destinations_undone(queue, queue->committing_batch);
+    events_undone(queue);
+    for (struct queue_delivery *d = queue->unsaved; d != NULL; d = d->next_unsaved)
+        d->applied = false;
+    if (verdict != STORE_UNREACHABLE)
+        return;
+    /* Questions may have found nothing only because nobody answered. */
+    queue->wake_ms = now_ms;
+    queue->sweep_after = queue->sweep_from = 0;
+    queue->sweep_left = false;
+}
+
+/* Until the store has room again, or is there again. */
+static void get_stuck(struct queue *queue, enum store_verdict verdict, uint64_t now_ms)
+{
+    queue->stuck = true;
+    queue->stuck_as = verdict;
     queue->stuck_ms = now_ms + STUCK_RETRY_MS;
-    if (verdict == STORE_DONE)
-        results_saved(queue);
-    return verdict;
+}
+
+/* Results are known only here: where there is no room for all, they go into a
+ * batch of their own, again and again until there is. */
+bool queue_commit_done(struct queue *queue, uint64_t now_ms, enum store_verdict *verdict, struct error *error)
+{
+    *verdict = queue->stuck ? queue->stuck_as : STORE_DONE;
+    while (queue->committing) {
+        if (!store_commit_done(queue->store, verdict, error))
+            return false;
+        queue->committing = false;
+        if (*verdict == STORE_DONE) {
+            results_saved(queue);
+            events_committed(queue);
+            queue->stuck = false;
+        } else {
+            undo(queue, *verdict, now_ms);
+        }
+        if (*verdict == STORE_UNREACHABLE || (*verdict == STORE_FULL && queue->saving_again))
+            get_stuck(queue, *verdict, now_ms);
+        if (*verdict == STORE_FULL && !queue->saving_again && queue->unsaved != NULL) {
+            queue->saving_again = true;
+            queue->first_as = STORE_FULL;
+            apply_results(queue, now_ms);
+            start(queue);
+        } else if (*verdict == STORE_DONE && queue->first_as != STORE_DONE) {
+            *verdict = queue->first_as;
+        }
+    }
+    assert(queue_is_sound(queue));
+    return true;
 }
 
 enum store_verdict queue_commit(struct queue *queue, uint64_t now_ms, struct error *error)
 {
-    if (queue->stuck) {
-        if (now_ms < queue->stuck_ms)
-            return STORE_FULL;
-        destinations_forget_pages(queue);
-        return save_results_again(queue, now_ms, error);
-    }
-    if (!store_is_changed(queue->store) && queue->unsaved == NULL) {
-        events_committed(queue); /* a retry of what is due changes nothing on disk */
-        return STORE_DONE;
-    }
-    enum store_verdict verdict = commit(queue, error);
-    if (verdict == STORE_DONE) {
-        results_saved(queue);
-        return STORE_DONE;
-    }
-    if (verdict == STORE_FULL && queue->unsaved != NULL &&
-        save_results_again(queue, now_ms, error) == STORE_FAILED)
-        return STORE_FAILED;
+    enum store_verdict verdict;
+    queue_commit_start(queue, now_ms);
+    while (!queue_commit_done(queue, now_ms, &verdict, error))
+        store_commit_wait(queue->store);
     return verdict;
+}
+
+bool queue_has_kept_results(const struct queue *queue)
+{
+    for (const struct queue_delivery *d = queue->unsaved; d != NULL && !queue->stuck; d = d->next_unsaved)
+        if (!d->applied)
+            return true;
+    return false;
 }
 
 /* ---- results ---- */
@@ -220,8 +281,10 @@ static void save(struct queue *queue, struct queue_delivery *d, enum schedule_ne
 {
     d->next_unsaved = queue->unsaved;
     queue->unsaved = d;
-    if (!queue->stuck)
+    if (!queue->stuck && !queue->committing) {
         delivery_result_apply(queue, d, now_ms);
+        d->applied = true;
+    }
     end_delivery(queue, d, news, now_ms);
     assert(queue_is_sound(queue));
 }

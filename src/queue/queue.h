@@ -5,10 +5,10 @@
  * process in queue_process.c drives it, and so does the simulation.
  *
  * Per turn of the shell: queue_accept() for what arrived, queue_delivered()
- * for results that came; then queue_commit(), whose verdict holds for all of
- * it; queue_event_next() for what happened; then queue_next() for each way out
- * that is open, as long as it gives a delivery. queue_wake() when
- * queue_wake_ms() says so.
+ * for results that came; then queue_commit_start(); when queue_commit_done(), in
+ * this turn or a later one, its verdict holds for all of it; queue_event_next()
+ * for what happened; then queue_next() for each way out that is open, as long as
+ * it gives a delivery. queue_wake() when queue_wake_ms() says so.
  *
  * In memory are the destinations that have mail to send now (at most
  * ACTIVE_MAX) and the deliveries under way; the rest waits in the store.
@@ -86,11 +86,17 @@ struct queue {
     bool sweep_left;                 /* this sweep has left something behind that is not held */
     struct map deliveries, messages; /* under way: by number; by message id (the first of a list) */
     uint64_t last_number;
-    struct queue_delivery *unsaved; /* their results are in the batch that is open */
-    bool stuck;                     /* the last commit found no room, and results wait */
+    struct queue_delivery *unsaved; /* their results are known, and not on disk */
+    bool stuck;                     /* the last commit found no room, or no store: nothing is begun */
+    enum store_verdict stuck_as;    /* which of both */
     uint64_t stuck_ms;              /* when it is tried again */
     uint64_t batch;                 /* the number of the open one */
-    struct arena scratch;           /* a content on its way out */
+    /* A commit is under way: nothing is accepted, results are kept until it ends. */
+    bool committing;
+    bool saving_again;           /* it is the second one, of results alone */
+    enum store_verdict first_as; /* what the first one said then */
+    uint64_t committing_batch;
+    struct arena scratch; /* a content on its way out */
     struct queue_id_maker event_ids;
     struct buffer batch_events, events; /* of the open batch; of the last one on disk, those not taken yet */
     struct delivery_stats stats;
@@ -110,9 +116,18 @@ void queue_free(struct queue *queue);
 enum store_verdict queue_accept(struct queue *queue, const struct store_message *message, uint64_t spool,
                                 uint64_t now_ms);
 
-/* Puts the batch on disk. FULL: nothing of it was stored, results of
- * deliveries are kept and tried again. FAILED: the process must end. */
+/* Begins to put the batch on disk. Until queue_commit_done() is true nothing may
+ * be accepted and no vacation answered; results of deliveries may come, and a person's word. */
+void queue_commit_start(struct queue *queue, uint64_t now_ms);
+/* False: it is under way, ask again when store_commit_descriptor() is readable.
+ * FULL, UNREACHABLE: nothing of the batch was stored, results of deliveries are
+ * kept and tried again. FAILED: the process must end. */
+bool queue_commit_done(struct queue *queue, uint64_t now_ms, enum store_verdict *verdict,
+                       struct error *error);
+/* Both, and waits between them. */
 enum store_verdict queue_commit(struct queue *queue, uint64_t now_ms, struct error *error);
+/* Did results come while a commit was under way? They want the next one. */
+bool queue_has_kept_results(const struct queue *queue);
 
 /* The next of what happened and is on disk; false when there is none. Its
  * texts live until the next call of anything here; what is not taken goes

@@ -38,6 +38,7 @@ struct queue_delivery {
     bool *gone; /* those of them that a person removed meanwhile; NULL: none */
     /* Once the result is known: */
     struct queue_delivery *next_unsaved;
+    bool applied;                     /* it is in the batch that is open, or being committed */
     struct ipc_deliver_answer answer; /* a copy */
     struct bytes tls_text;            /* what it knows of TLS, for people */
     enum recipient_verdict verdict;   /* LOOKUP */
@@ -68,8 +69,8 @@ void destinations_changed(struct queue *queue, struct bytes name);
 void destinations_rest(struct queue *queue, struct active_destination *active, uint64_t now_ms);
 /* What was read of the store may not hold any more. */
 void destinations_forget_pages(struct queue *queue);
-/* None of the batch is on disk: neither are the rows that it had. */
-void destinations_undone(struct queue *queue);
+/* Neither that batch nor what came behind it is on disk: nor are the rows that they had. */
+void destinations_undone(struct queue *queue, uint64_t batch);
 
 /* ---- deliveries.c ---- */
 

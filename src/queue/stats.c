@@ -146,7 +146,7 @@ void queue_status(struct queue *queue, bool with_in_progress, uint64_t now_ms, s
                                          .failed = stats->failed,
                                          .deliveries = (uint32_t)queue_in_progress(queue),
                                          .is_held = queue->options.hold,
-                                         .is_full = queue->stuck};
+                                         .is_full = queue->stuck && queue->stuck_as == STORE_FULL};
     struct destination_status *list = answer->destinations = ARENA_ARRAY(
         arena, struct destination_status, QUEUE_STATS_DESTINATIONS_MAX + QUEUE_STATS_REASONS_MAX);
     for (size_t i = 0; i < count; i++)

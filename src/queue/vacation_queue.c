@@ -147,6 +147,10 @@ void vacation_queue_answered(struct queue *queue, const struct ipc_away_answer *
         at = &(*at)->next;
     if (*at == NULL)
         return;
+    if (queue->committing) { /* nothing is accepted now: asked again */
+        (*at)->asked = false;
+        return;
+    }
     if (said->is_away != 0 && !queue->stuck)
         answer(queue, *at, said, now_ms);
     drop(queue, at);

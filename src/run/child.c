@@ -168,6 +168,14 @@ void child_deafen(struct child *child)
     child->wiring->deaf = true;
 }
 
+void child_hear(struct child *child)
+{
+    child->wiring->deaf = false;
+    for (struct child_peer_channel *peer = child->wiring->peers; peer != NULL; peer = peer->next)
+        if (!peer->lost)
+            watch_change(&peer->watch, true, channel_wants_write(&peer->channel));
+}
+
 static void peer_ready(void *owner, bool readable, bool writable)
 {
     struct child_peer_channel *peer = owner;

@@ -59,6 +59,8 @@ bool child_has_content(struct child *child, struct channel *from, const struct i
                        int attached);
 /* Reads no more of what others ask of us; answers to our own questions still come. */
 void child_deafen(struct child *child);
+/* Reads that again. */
+void child_hear(struct child *child);
 /* During open, for those who use whole paths below the data directory later on and none elsewhere: from now
  * on it is the root directory, and child->config->data_dir is empty. Where it cannot be changed it does
  * nothing. */

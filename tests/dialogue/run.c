@@ -234,7 +234,8 @@ static void answer_recipient(struct play *play, struct bytes address, struct byt
 static void give_answer(struct play *play, const struct server_action *asked, struct bytes answer)
 {
     static const char *const senders[] = {"allowed", "forbidden", "unavailable", "signedout", NULL};
-    static const char *const stores[] = {"done", "full", "failed", "forbidden", "signedout", "looped", NULL};
+    static const char *const stores[] = {"done",      "full",   "failed",      "forbidden",
+                                         "signedout", "looped", "unreachable", NULL};
     static const char *const limits[] = {"fine", "reached", "toomany", "unavailable", NULL};
     static const char *const passwords[] = {"right", "wrong", "locked", "unavailable", NULL};
     struct bytes rest = answer;

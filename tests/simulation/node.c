@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "node.h"
-
 #include <assert.h>
 #include <stdlib.h>
+
+#include "node_errands.h"
 
 /* ---- taking mail in ---- */
 
@@ -15,10 +15,9 @@ static enum recipient_verdict on_recipient(void *owner, struct bytes address, st
     return RECIPIENT_KNOWN;
 }
 
-static void on_message(void *owner, struct server *server, const struct envelope *envelope,
-                       struct bytes content)
+static void take_in(struct node *node, struct server *server, const struct envelope *envelope,
+                    struct bytes content)
 {
-    struct node *node = owner;
     struct store_message message = {.id = queue_id_next(&node->ids, node->world->now_ms * 1000),
                                     .envelope = *envelope,
                                     .prefix = BYTES(LETTERS_PREFIX),
@@ -35,6 +34,21 @@ static void on_message(void *owner, struct server *server, const struct envelope
     alarm_set(&node->turn, world_random(node->world, 3));
 }
 
+static void on_message(void *owner, struct server *server, const struct envelope *envelope,
+                       struct bytes content)
+{
+    struct node *node = owner;
+    struct arena *memory = &node->world->memory;
+    if (!node->up || !node->queue.committing) {
+        take_in(node, server, envelope, content);
+        return;
+    }
+    assert(node->given_count < NODE_WAITING_MAX);
+    node->given[node->given_count].server = server;
+    node->given[node->given_count].envelope = node_copy_envelope(memory, envelope);
+    node->given[node->given_count++].content = arena_copy(memory, content);
+}
+
 struct end *node_connect(void *owner)
 {
     struct node *node = owner;
@@ -43,163 +57,6 @@ struct end *node_connect(void *owner)
     struct link *link = link_new(node->world);
     server_open(&node->host, &link->ends[1]);
     return &link->ends[0];
-}
-
-/* ---- local deliveries and look-ups ---- */
-
-struct node_errand {
-    struct node *node;
-    struct node_errand *next, *previous;
-    uint64_t number, id;
-    enum schedule_transport transport;
-    struct envelope envelope; /* copies, in the world's memory */
-    struct bytes content;
-    struct bytes after; /* of a look-up that expands: where its page begins */
-    bool delivered;
-};
-
-static struct envelope copy_envelope(struct arena *arena, const struct envelope *from)
-{
-    struct envelope to = *from;
-    to.sender = arena_copy(arena, from->sender);
-    to.recipients = ARENA_ARRAY(arena, struct recipient, from->recipient_count);
-    for (size_t i = 0; i < from->recipient_count; i++) {
-        to.recipients[i] = from->recipients[i];
-        to.recipients[i].address = arena_copy(arena, from->recipients[i].address);
-        to.recipients[i].via = arena_copy(arena, from->recipients[i].via);
-    }
-    return to;
-}
-
-/* As maildir does it: the same message comes to the same mailbox once. */
-static void into_mailbox(struct node *node, uint64_t id, struct bytes address, struct bytes content)
-{
-    for (size_t i = 0; i < node->mailbox_count; i++)
-        if (node->mailbox[i].id == id && bytes_equal(node->mailbox[i].address, address))
-            return;
-    assert(node->mailbox_count < NODE_MAILBOX_MAX);
-    node->mailbox[node->mailbox_count].id = id;
-    node->mailbox[node->mailbox_count++].address = address;
-    letters_arrived(node->letters, address, content);
-}
-
-static void forget_errand(struct node_errand *errand)
-{
-    *(errand->previous == NULL ? &errand->node->errands : &errand->previous->next) = errand->next;
-    if (errand->next != NULL)
-        errand->next->previous = errand->previous;
-    errand->node = NULL; /* its events find nobody */
-}
-
-static void local_done(void *owner)
-{
-    struct node_errand *errand = owner;
-    struct node *node = errand->node;
-    if (node == NULL)
-        return;
-    struct delivery_result results[DELIVERY_RECIPIENTS_MAX];
-    for (size_t i = 0; i < errand->envelope.recipient_count; i++)
-        results[i] = errand->delivered ? (struct delivery_result){.outcome = OUTCOME_DELIVERED,
-                                                                  .step = STEP_DATA,
-                                                                  .enhanced = BYTES("2.0.0")}
-                                       : (struct delivery_result){.outcome = OUTCOME_DEFERRED,
-                                                                  .step = STEP_DATA,
-                                                                  .enhanced = BYTES("4.3.1"),
-                                                                  .text = BYTES("no room")};
-    struct ipc_deliver_answer answer = {
-        .delivery = errand->number, .results = results, .result_count = errand->envelope.recipient_count};
-    forget_errand(errand);
-    queue_delivered(&node->queue, &answer, node->world->now_ms);
-    alarm_set(&node->turn, 0);
-}
-
-static void deliver_locally(void *owner)
-{
-    struct node_errand *errand = owner;
-    struct node *node = errand->node;
-    if (node == NULL)
-        return;
-    errand->delivered = !world_chance(node->world, 50);
-    for (size_t i = 0; errand->delivered && i < errand->envelope.recipient_count; i++)
-        into_mailbox(node, errand->id, errand->envelope.recipients[i].address, errand->content);
-    world_after(node->world, world_random(node->world, 20), local_done, errand);
-}
-
-/* "list3" and "more3" have the recipients of letter 3, one or two a page; the
- * list leads to "more3" too, and that back to the list. */
-static void expand(struct node *node, const struct node_errand *errand)
-{
-    struct bytes address = errand->envelope.recipients[0].address;
-    const struct letter *letter =
-        &node->letters->all[address.at[4] == '1' && ascii_is_digit(address.at[5]) ? 10 + (address.at[5] - '0')
-                                                                                  : address.at[4] - '0'];
-    struct recipient members[3] = {{.local = false}};
-    bool is_list = bytes_starts_nocase(address, "list");
-    size_t from = errand->after.length == 0 ? 0 : (size_t)(errand->after.at[0] - '0'),
-           to = from + 1 + world_random(node->world, 2), count = 0;
-    struct ipc_expand_answer answer = {.request = errand->number,
-                                       .members = members,
-                                       .verdict = world_chance(node->world, 100) ? RECIPIENT_UNAVAILABLE
-                                                                                 : RECIPIENT_KNOWN};
-    if (from == 0) { /* each of them to the other */
-        members[count] = (struct recipient){.expands = EXPANDS_ALIAS, .via = BYTES("another@here.test")};
-        members[count++].address = bytes_of_text(arena_format(
-            &node->world->memory, "%s%.*s", is_list ? "more" : "list", BYTES_ARG(bytes_from(address, 4))));
-    }
-    for (size_t i = from; i < to && i < letter->recipient_count; i++, count++)
-        members[count] = (struct recipient){
-            .address = letter->recipients[i].address,
-            .local = bytes_ends_nocase(letter->recipients[i].address, "@here.test")};
-    answer.member_count = count;
-    answer.after = to < letter->recipient_count ? bytes_of_text(arena_format(&node->world->memory, "%zu", to))
-                                                : bytes_none();
-    queue_members_answered(&node->queue, &answer, node->world->now_ms);
-}
-
-static void looked_up(void *owner)
-{
-    struct node_errand *errand = owner;
-    struct node *node = errand->node;
-    if (node == NULL)
-        return;
-    if (errand->envelope.recipients[0].expands != EXPANDS_NOT) {
-        forget_errand(errand);
-        expand(node, errand);
-        alarm_set(&node->turn, 0);
-        return;
-    }
-    struct recipient target = {.address = errand->envelope.recipients[0].address, .local = true};
-    bool ours = bytes_ends_nocase(target.address, "@here.test");
-    struct ipc_recipient_answer answer = {.request = errand->number,
-                                          .targets = &target,
-                                          .target_count = ours ? 1 : 0,
-                                          .verdict = world_chance(node->world, 100) ? RECIPIENT_UNAVAILABLE
-                                                     : ours                         ? RECIPIENT_KNOWN
-                                                                                    : RECIPIENT_FOREIGN};
-    forget_errand(errand);
-    queue_looked_up(&node->queue, &answer, node->world->now_ms);
-    alarm_set(&node->turn, 0);
-}
-
-static void begin_errand(struct node *node, enum schedule_transport transport,
-                         const struct ipc_deliver *deliver)
-{
-    struct node_errand *errand = ARENA_NEW(&node->world->memory, struct node_errand);
-    *errand = (struct node_errand){.node = node,
-                                   .next = node->errands,
-                                   .number = deliver->delivery,
-                                   .id = deliver->id,
-                                   .transport = transport,
-                                   .envelope = copy_envelope(&node->world->memory, &deliver->envelope),
-                                   .content = letters_sent(node->letters, deliver)};
-    if (transport == SCHEDULE_LOOKUP && deliver->envelope.recipients[0].expands != EXPANDS_NOT)
-        errand->after = arena_copy(&node->world->memory,
-                                   queue_expansion(&node->queue, deliver->delivery).after);
-    if (errand->next != NULL)
-        errand->next->previous = errand;
-    node->errands = errand;
-    world_after(node->world, world_random(node->world, 20),
-                transport == SCHEDULE_LOCAL ? deliver_locally : looked_up, errand);
 }
 
 /* ---- relay ---- */
@@ -504,7 +361,7 @@ static void begin_carrier(struct node *node, const struct ipc_deliver *deliver)
     alarm_cancel(&carrier->idle);
     carrier->number = deliver->delivery;
     carrier->orphan = carrier->given = carrier->nowhere = false;
-    carrier->envelope = copy_envelope(&node->world->memory, &deliver->envelope);
+    carrier->envelope = node_copy_envelope(&node->world->memory, &deliver->envelope);
     carrier->content = letters_sent(node->letters, deliver);
     struct delivery_options options = {.hostname = BYTES("mx.here.test"),
                                        .domain = carrier->destination,
@@ -571,12 +428,15 @@ static void queue_dies(struct node *node)
         letters_uncertain(node->letters, node->waiting[i].content, "the queue died before it answered");
         server_stored(node->waiting[i].server, STORE_FAILED);
     }
+    for (size_t i = 0; i < node->given_count; i++)
+        server_stored(node->given[i].server, STORE_FAILED);
+    node->given_count = 0;
     for (size_t i = 0; i < node->unsaved_count; i++)
         letters_uncertain(node->letters, node->unsaved[i],
                           "delivered, and the queue died before that was stored");
     node->waiting_count = node->unsaved_count = 0;
     while (node->errands != NULL)
-        forget_errand(node->errands);
+        node_errand_forget(node->errands);
     for (struct node_carrier *carrier = node->carriers, *next; carrier != NULL; carrier = next) {
         next = carrier->next;
         carrier->orphan = true;
@@ -601,6 +461,17 @@ static void plan_crash(void *owner)
         node->store.operations_left = 1 + world_random(node->world, 60);
     node->store.after = world_random(node->world, 2) == 0;
     alarm_set(&node->crash, world_random(node->world, node->calm_ms));
+}
+
+/* The store far away: most of the time it is there. */
+static void store_goes_or_comes(void *owner)
+{
+    struct node *node = owner;
+    if (!node->world->stormy)
+        return;
+    node->store.away = !node->store.away;
+    world_say(node->world, node->store.away ? "nobody reaches the store" : "the store is there again");
+    alarm_set(&node->departure, world_random(node->world, node->store.away ? 20 * 1000 : 90 * 1000));
 }
 
 static void relay_dies(void *owner)
@@ -647,26 +518,50 @@ static void start_some(struct node *node, enum schedule_transport transport)
         if (transport == SCHEDULE_AWAY)
             begin_carrier(node, &deliver);
         else
-            begin_errand(node, transport, &deliver);
+            node_errand_begin(node, transport, &deliver);
     }
+}
+
+/* What was given while a commit was under way. */
+static void take_in_given(struct node *node)
+{
+    size_t count = node->given_count;
+    node->given_count = 0;
+    for (size_t i = 0; i < count; i++)
+        take_in(node, node->given[i].server, &node->given[i].envelope, node->given[i].content);
+}
+
+/* False: it is under way, or the queue died of it. */
+static bool commit(struct node *node)
+{
+    struct error error;
+    uint64_t now_ms = node->world->now_ms;
+    enum store_verdict verdict;
+    if (!node->queue.committing)
+        queue_commit_start(&node->queue, now_ms);
+    if (!queue_commit_done(&node->queue, now_ms, &verdict, &error)) {
+        alarm_set(&node->turn, node->store.commit_end_ms - now_ms);
+        return false;
+    }
+    if (node->store.dead || verdict == STORE_FAILED) {
+        queue_dies(node);
+        return false;
+    }
+    ledger_take(&node->ledger, &node->queue);
+    answer_waiting(node, verdict);
+    return true;
 }
 
 static void take_turn(void *owner)
 {
     struct node *node = owner;
-    struct error error;
     uint64_t now_ms = node->world->now_ms, wake_ms = node->up ? queue_wake_ms(&node->queue) : 0;
     if (!node->up)
         return;
     if (wake_ms != 0 && wake_ms <= now_ms)
         queue_wake(&node->queue, now_ms);
-    enum store_verdict verdict = queue_commit(&node->queue, now_ms, &error);
-    if (node->store.dead || verdict == STORE_FAILED) {
-        queue_dies(node);
+    if (!commit(node))
         return;
-    }
-    ledger_take(&node->ledger, &node->queue);
-    answer_waiting(node, verdict);
     if (node->queue.unsaved == NULL)
         node->unsaved_count = 0;
     for (int transport = 0; transport < SCHEDULE_TRANSPORTS; transport++)
@@ -675,8 +570,9 @@ static void take_turn(void *owner)
         queue_dies(node);
         return;
     }
+    take_in_given(node);
     wake_ms = queue_wake_ms(&node->queue);
-    if (store_is_changed(&node->store.store))
+    if (store_is_changed(&node->store.store) || queue_has_kept_results(&node->queue))
         alarm_set(&node->turn, 1);
     else if (wake_ms != 0)
         alarm_set(&node->turn, wake_ms <= now_ms ? 1 : wake_ms - now_ms);
@@ -700,7 +596,7 @@ void node_start(struct node *node, struct world *world, struct letters *letters,
 {
     static const char *const names[] = {"mx1.there.test", "mx2.there.test", "far.test"};
     *node = (struct node){.world = world, .letters = letters};
-    shaky_start(&node->store, ground);
+    shaky_start(&node->store, world, ground);
     if (world_random(world, 4) == 0)
         shaky_limit(&node->store, 3000 + world_random(world, 5000));
     node->options = (struct queue_options){
@@ -717,16 +613,21 @@ void node_start(struct node *node, struct world *world, struct letters *letters,
     alarm_start(&node->turn, world, take_turn, node);
     alarm_start(&node->crash, world, plan_crash, node);
     alarm_start(&node->relay_crash, world, relay_dies, node);
+    alarm_start(&node->departure, world, store_goes_or_comes, node);
     come_back(node);
     node->calm_ms = UINT64_C(500) << world_random(world, 10);
     alarm_set(&node->crash, world_random(world, node->calm_ms));
     alarm_set(&node->relay_crash, world_random(world, 300 * 1000));
+    node->store.far = ground == NULL && world_random(world, 3) == 0;
+    if (node->store.far)
+        alarm_set(&node->departure, world_random(world, 60 * 1000));
 }
 
 void node_calm(struct node *node)
 {
     shaky_limit(&node->store, 0);
     node->store.operations_left = 0;
+    node->store.away = false;
     if (node->store.ground != NULL)
         node->store.ground->drive.operations_left = node->store.ground->drive.syncs_left = 0;
 }

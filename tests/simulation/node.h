@@ -33,6 +33,13 @@ struct node {
         struct bytes content;
     } waiting[NODE_WAITING_MAX]; /* for the commit */
     size_t waiting_count;
+    /* given while a commit is under way: they wait for its end */
+    struct {
+        struct server *server;
+        struct envelope envelope;
+        struct bytes content;
+    } given[NODE_WAITING_MAX];
+    size_t given_count;
     struct bytes unsaved[NODE_WAITING_MAX]; /* delivered far away; the result is not committed */
     size_t unsaved_count;
     struct node_errand *errands; /* local deliveries and look-ups under way */
@@ -44,10 +51,10 @@ struct node {
         struct bytes address;
     } mailbox[NODE_MAILBOX_MAX];
     size_t mailbox_count;
-    struct alarm crash, relay_crash;
-    uint64_t calm_ms;   /* between two deaths, about */
-    struct host far[3]; /* mx1.there.test, mx2.there.test, far.test */
-    struct peer *peers; /* in their places, for a while: those that misbehave */
+    struct alarm crash, relay_crash, departure; /* departure: of the store, and its return */
+    uint64_t calm_ms;                           /* between two deaths, about */
+    struct host far[3];                         /* mx1.there.test, mx2.there.test, far.test */
+    struct peer *peers;                         /* in their places, for a while: those that misbehave */
     /* of there.test, far.test */
     enum far_policy { FAR_MAY, FAR_ENCRYPT, FAR_DANE, FAR_STS, FAR_POLICIES } policies[2];
 };

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "shaky.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <sysexits.h>
 
@@ -17,29 +18,66 @@ static struct shaky *of(const struct store *store)
 /* One operation begins; false when the store dies, or is dead. */
 static bool survives(struct shaky *shaky)
 {
-    if (shaky->operations_left > 0 && --shaky->operations_left == 0) {
+    shaky->missed = shaky->missed || shaky->away;
+    if (!shaky->dead && shaky->operations_left > 0 && --shaky->operations_left == 0) {
         shaky->dead = !shaky->after;
         shaky->dying = shaky->after;
     }
-    return !shaky->dead;
+    return !shaky->dead && !shaky->away;
 }
 
 /* It ends: was it the last? */
 static bool dies_now(struct shaky *shaky)
 {
     shaky->dead = shaky->dead || shaky->dying;
-    return shaky->dead;
+    return shaky->dead || shaky->away;
 }
 
 /* ---- each operation passes on, unless dead ---- */
 
-static enum store_verdict shaky_commit(struct store *store, struct error *error)
+static void shaky_commit_start(struct store *store)
 {
     struct shaky *shaky = of(store);
-    if (!survives(shaky))
-        return STORE_FAILED;
-    enum store_verdict result = store_commit(shaky->inner, error);
-    return dies_now(shaky) ? STORE_FAILED : result;
+    assert(!shaky->committing);
+    shaky->committing = true;
+    shaky->commit_end_ms = shaky->world->now_ms +
+                           (shaky->far && !shaky->dead ? world_random(shaky->world, 400) : 0);
+}
+
+/* None of the batch was stored: the store far away has forgotten it. */
+static enum store_verdict miss(struct shaky *shaky, struct error *error)
+{
+    shaky->missed = false;
+    shaky->batches_missed++;
+    memory_store_crash(shaky->inner);
+    error_set(error, EX_TEMPFAIL, "the store is far away");
+    return STORE_UNREACHABLE;
+}
+
+static bool shaky_commit_done(struct store *store, enum store_verdict *verdict, struct error *error)
+{
+    struct shaky *shaky = of(store);
+    assert(shaky->committing);
+    if (shaky->world->now_ms < shaky->commit_end_ms) {
+        shaky->commits_waited++;
+        return false;
+    }
+    shaky->committing = false;
+    bool reached = survives(shaky);
+    *verdict = STORE_FAILED;
+    if (!shaky->dead && (!reached || shaky->missed))
+        *verdict = miss(shaky, error);
+    else if (reached)
+        *verdict = store_commit(shaky->inner, error);
+    if (!shaky->away && dies_now(shaky))
+        *verdict = STORE_FAILED;
+    return true;
+}
+
+static enum store_verdict shaky_verdict(const struct store *store)
+{
+    const struct shaky *shaky = of(store);
+    return shaky->dead ? STORE_FAILED : shaky->missed ? STORE_UNREACHABLE : store_verdict(shaky->inner);
 }
 
 static int shaky_spool(struct store *store, uint64_t spool, enum store_verdict *verdict)
@@ -150,9 +188,10 @@ static void shaky_due(struct store *store, const struct store_due_question *ques
                       struct store_page *page)
 {
     struct shaky *shaky = of(store);
-    if (survives(shaky))
+    bool reached = survives(shaky);
+    if (reached)
         store_due(shaky->inner, question, arena, page);
-    if (dies_now(shaky))
+    if (dies_now(shaky) || !reached)
         *page = (struct store_page){.end = question->after};
 }
 
@@ -240,7 +279,7 @@ static struct bytes shaky_note(struct store *store, const char *name, struct are
 
 static bool shaky_is_changed(const struct store *store)
 {
-    return of(store)->dead || store_is_changed(of(store)->inner);
+    return of(store)->dead || of(store)->missed || store_is_changed(of(store)->inner);
 }
 
 static void shaky_close(struct store *store)
@@ -250,7 +289,9 @@ static void shaky_close(struct store *store)
 
 static const struct store_changes changes = {
     .close = shaky_close,
-    .commit = shaky_commit,
+    .commit_start = shaky_commit_start,
+    .commit_done = shaky_commit_done,
+    .verdict = shaky_verdict,
     .is_changed = shaky_is_changed,
     .spool = shaky_spool,
     .spool_drop = shaky_spool_drop,
@@ -280,9 +321,10 @@ static const struct store_people people = {
     .note = shaky_note,
 };
 
-void shaky_start(struct shaky *shaky, struct shaky_ground *ground)
+void shaky_start(struct shaky *shaky, struct world *world, struct shaky_ground *ground)
 {
     *shaky = (struct shaky){.store = {&changes, &pages, &people},
+                            .world = world,
                             .ground = ground,
                             .inner = ground == NULL ? memory_store_open() : NULL};
 }
@@ -295,7 +337,7 @@ void shaky_free(struct shaky *shaky)
 
 void shaky_fall(struct shaky *shaky)
 {
-    shaky->dead = shaky->dying = false;
+    shaky->dead = shaky->dying = shaky->committing = shaky->missed = false;
     shaky->operations_left = 0;
     if (shaky->ground == NULL) {
         memory_store_crash(shaky->inner);

@@ -418,6 +418,7 @@ void server_session_answer_store(struct server_session *session, enum store_verd
             REPLY(554, "5.4.6",
                   "Message returned to an address that has already forwarded it; mail loop detected"));
         break;
+    case STORE_UNREACHABLE:
     case STORE_FAILED:
         server_session_reply(
             session, REPLY(451, "4.3.0", "Temporary failure to store the message; try again in a minute"));

@@ -139,6 +139,7 @@ enum store_verdict {
     STORE_SIGNED_OUT, /* the session's credential does not hold any more: 451 4.7.0, then 421 */
     /* it came back to those who sent it on, all of them: 554 5.4.6; said by the shell, by no store */
     STORE_LOOPED,
+    STORE_UNREACHABLE, /* the store is away just now: 451 4.3.0 */
 };
 
 /* States, limits and the transaction; the members are this folder's own

@@ -63,6 +63,7 @@ static void ask(struct queue_control_client *client, const struct ipc_control *a
         return;
     }
     client->asked = true;
+    client->next_batch = client->control->queue->committing;
     client->all = asked->id == 0;
     client->done = !client->all;
     client->after = client->count = 0;
@@ -81,6 +82,7 @@ static void choose(struct queue_control_client *client, const struct ipc_choose 
         return;
     }
     client->asked = client->done = true;
+    client->next_batch = client->control->queue->committing;
     client->all = false;
     client->count = queue_control_chosen(client->control->queue, client->verb, asked->chosen,
                                          asked->chosen_count,
@@ -193,10 +195,15 @@ void queue_control_committed(struct queue_control *control, enum store_verdict v
         struct queue_control_client *client = &control->clients[i];
         if (!client->connected || !client->asked)
             continue;
+        bool next_batch = client->next_batch && verdict == STORE_DONE;
+        client->next_batch = false;
+        if (next_batch)
+            continue;
         if (verdict != STORE_DONE)
             answer(client, false, 0,
-                   verdict == STORE_FULL ? "the disk is full: free disk space first"
-                                         : "the queue cannot be written; see the log");
+                   verdict == STORE_FULL          ? "the disk is full: free disk space first"
+                   : verdict == STORE_UNREACHABLE ? "the store cannot be reached; try again later"
+                                                  : "the queue cannot be written; see the log");
         else if (client->done)
             answer(client, true, client->count, "");
     }

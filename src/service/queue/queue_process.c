@@ -47,7 +47,9 @@ struct queue_process {
     struct queue_control control;
     struct timer wake;
     struct timer drain_limit;
-    struct log_throttle full, spooling;
+    struct watch commit_watch; /* while a commit is under way */
+    bool committing;
+    struct log_throttle full, unreachable, spooling;
     struct waiting_submission *waiting;
     size_t waiting_count, waiting_capacity;
     bool draining;
@@ -183,7 +185,8 @@ static void ask_about_vacations(struct queue_process *p)
 
 static void leave_if_done(struct queue_process *p)
 {
-    if (!p->draining || queue_in_progress(&p->queue) > 0 || store_is_changed(p->store))
+    if (!p->draining || queue_in_progress(&p->queue) > 0 || store_is_changed(p->store) ||
+        queue_has_kept_results(&p->queue))
         return;
     child_deafen(p->child); /* what waits unread in the channels is the successor's */
     child_exit(p->child, EX_OK);
@@ -214,13 +217,56 @@ static void log_batch(struct queue_process *p, enum store_verdict verdict)
     log_release(true);
 }
 
+static void turn(struct queue_process *p);
+
+static void commit_ready(void *owner, bool readable, bool writable)
+{
+    turn(owner);
+}
+
+/* Puts on disk what arrived. False while that is under way: then submissions wait in their
+ * channels, and results of deliveries and questions are heard on. */
+static bool commit(struct queue_process *p, uint64_t now_ms, enum store_verdict *verdict, struct error *error)
+{
+    if (!p->committing) {
+        queue_clock_look(&p->queue_clock, p->store);
+        p->queue.wall_ahead_ms = queue_clock_ahead_ms(&p->queue_clock);
+        queue_commit_start(&p->queue, now_ms);
+    }
+    bool done = queue_commit_done(&p->queue, now_ms, verdict, error);
+    if (!done && !p->committing) {
+        child_deafen(p->child);
+        watch_start(&p->commit_watch, p->child->loop, store_commit_descriptor(p->store), true, false,
+                    commit_ready, p);
+    } else if (done && p->committing) {
+        watch_stop(&p->commit_watch);
+        child_hear(p->child);
+    }
+    p->committing = !done;
+    return done;
+}
+
+static void log_verdict(struct queue_process *p, enum store_verdict verdict, const struct error *error)
+{
+    if (verdict == STORE_FULL && log_throttle_is_due(&p->full, clock_now_ms()))
+        log_event(LOG_EVENT_ERROR, "store_full", LOG_TEXT("reason", error->text),
+                  LOG_U64("times", p->full.times), LOG_TEXT("mend", "free disk space in the data directory"));
+    if (verdict == STORE_UNREACHABLE && log_throttle_is_due(&p->unreachable, clock_now_ms()))
+        log_event(LOG_EVENT_ERROR, "store_unreachable", LOG_TEXT("reason", error->text),
+                  LOG_U64("times", p->unreachable.times));
+    if (verdict == STORE_DONE && log_throttle_recovered(&p->full, clock_now_ms()))
+        log_event(LOG_EVENT_INFO, "store_has_room", LOG_U64("times", p->full.times));
+    if (verdict == STORE_DONE && log_throttle_recovered(&p->unreachable, clock_now_ms()))
+        log_event(LOG_EVENT_INFO, "store_is_back", LOG_U64("times", p->unreachable.times));
+}
+
 static void turn(struct queue_process *p)
 {
     struct error error = {0};
     uint64_t now_ms = queue_clock_now_ms(&p->queue_clock);
-    queue_clock_look(&p->queue_clock, p->store);
-    p->queue.wall_ahead_ms = queue_clock_ahead_ms(&p->queue_clock);
-    enum store_verdict verdict = queue_commit(&p->queue, now_ms, &error);
+    enum store_verdict verdict;
+    if (!commit(p, now_ms, &verdict, &error))
+        return;
     log_batch(p, verdict);
     answer_all(p, verdict);
     queue_control_committed(&p->control, verdict);
@@ -229,17 +275,13 @@ static void turn(struct queue_process *p)
         child_exit(p->child, EX_IOERR);
         return;
     }
-    if (verdict == STORE_FULL && log_throttle_is_due(&p->full, clock_now_ms()))
-        log_event(LOG_EVENT_ERROR, "store_full", LOG_TEXT("reason", error.text),
-                  LOG_U64("times", p->full.times), LOG_TEXT("mend", "free disk space in the data directory"));
-    if (verdict == STORE_DONE && log_throttle_recovered(&p->full, clock_now_ms()))
-        log_event(LOG_EVENT_INFO, "store_has_room", LOG_U64("times", p->full.times));
+    log_verdict(p, verdict, &error);
     if (verdict == STORE_DONE)
         ask_about_vacations(p);
     bool more = false;
     for (int transport = 0; transport < SCHEDULE_TRANSPORTS && !p->draining; transport++)
         more = start_some(p, (enum schedule_transport)transport, now_ms) || more;
-    set_wake(p, more || queue_control_walk(&p->control, now_ms) ||
+    set_wake(p, more || queue_control_walk(&p->control, now_ms) || queue_has_kept_results(&p->queue) ||
                     (verdict == STORE_DONE && store_is_changed(p->store)));
     leave_if_done(p);
 }

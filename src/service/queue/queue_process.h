@@ -20,7 +20,8 @@ struct queue_control_client {
     bool connected;
     /* The one thing it asked that is not answered yet. */
     bool asked, done;
-    bool all; /* of all messages: goes on turn by turn */
+    bool all;        /* of all messages: goes on turn by turn */
+    bool next_batch; /* a commit was under way when it asked: the one after it answers */
     uint64_t request, after, count;
     enum control_verb verb;
 };

@@ -182,7 +182,7 @@ static void keep_batch(struct memory *memory)
     memory->undo.count = 0;
 }
 
-enum store_verdict memory_commit(struct store *store, struct error *error)
+static enum store_verdict commit(struct store *store, struct error *error)
 {
     struct memory *memory = memory_of(store);
     if (memory->broken)
@@ -199,6 +199,19 @@ enum store_verdict memory_commit(struct store *store, struct error *error)
     memory->batch = false;
     memory->verdict = verdict == STORE_FAILED ? STORE_FAILED : STORE_DONE;
     return verdict;
+}
+
+void memory_commit_start(struct store *store) {}
+
+bool memory_commit_done(struct store *store, enum store_verdict *verdict, struct error *error)
+{
+    *verdict = commit(store, error);
+    return true;
+}
+
+enum store_verdict memory_verdict(const struct store *store)
+{
+    return ((const struct memory *)(const void *)store)->verdict;
 }
 
 bool memory_is_changed(const struct store *store)

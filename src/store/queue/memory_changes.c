@@ -212,7 +212,9 @@ static void memory_note_put(struct store *store, const char *name, struct bytes 
 
 const struct store_changes memory_store_changes = {
     .close = memory_close,
-    .commit = memory_commit,
+    .commit_start = memory_commit_start,
+    .commit_done = memory_commit_done,
+    .verdict = memory_verdict,
     .is_changed = memory_is_changed,
     .spool = memory_spool,
     .spool_drop = memory_spool_drop,

@@ -107,7 +107,9 @@ struct memory_spool *memory_find_spool(const struct memory *memory, uint64_t spo
 struct memory_undo *memory_note_undo(struct memory *memory, enum undo_kind kind);
 int memory_take_spool(struct memory *memory, struct memory_spool *spool);
 bool memory_spool_size(const struct memory_spool *spool, uint64_t *size);
-enum store_verdict memory_commit(struct store *store, struct error *error);
+void memory_commit_start(struct store *store);
+bool memory_commit_done(struct store *store, enum store_verdict *verdict, struct error *error);
+enum store_verdict memory_verdict(const struct store *store);
 bool memory_is_changed(const struct store *store);
 void memory_close(struct store *store);
 int memory_spool(struct store *store, uint64_t number, enum store_verdict *verdict);

@@ -195,7 +195,7 @@ static void sync_files(struct sqlite_store *sqlite)
         sqlite_problem(sqlite, 0, number);
 }
 
-enum store_verdict sqlite_commit(struct store *store, struct error *error)
+static enum store_verdict commit(struct store *store, struct error *error)
 {
     struct sqlite_store *sqlite = sqlite_of(store);
     if (sqlite->batch)
@@ -219,6 +219,21 @@ enum store_verdict sqlite_commit(struct store *store, struct error *error)
     if (sqlite->checkpoint != SQLITE_OK) /* this commit holds; there is no next one */
         sqlite_problem(sqlite, sqlite->checkpoint, 0);
     return verdict;
+}
+
+/* A commit is done when it is asked for: the questions of others go through the same connection, so that a
+ * thread would make them wait all the same. */
+void sqlite_commit_start(struct store *store) {}
+
+bool sqlite_commit_done(struct store *store, enum store_verdict *verdict, struct error *error)
+{
+    *verdict = commit(store, error);
+    return true;
+}
+
+enum store_verdict sqlite_verdict(const struct store *store)
+{
+    return ((const struct sqlite_store *)(const void *)store)->verdict;
 }
 
 bool sqlite_is_changed(const struct store *store)

@@ -314,7 +314,9 @@ static void sqlite_note_put(struct store *store, const char *name, struct bytes 
 
 const struct store_changes sqlite_changes = {
     .close = sqlite_close,
-    .commit = sqlite_commit,
+    .commit_start = sqlite_commit_start,
+    .commit_done = sqlite_commit_done,
+    .verdict = sqlite_verdict,
     .is_changed = sqlite_is_changed,
     .spool = sqlite_spool,
     .spool_drop = sqlite_spool_drop,

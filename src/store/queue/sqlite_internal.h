@@ -113,7 +113,9 @@ void sqlite_read_recipient(sqlite3_stmt *statement, struct arena *arena, struct 
 /* Keeps why the last statement failed; false. */
 bool sqlite_reason(struct sqlite_store *sqlite, int code);
 
-enum store_verdict sqlite_commit(struct store *store, struct error *error);
+void sqlite_commit_start(struct store *store);
+bool sqlite_commit_done(struct store *store, enum store_verdict *verdict, struct error *error);
+enum store_verdict sqlite_verdict(const struct store *store);
 bool sqlite_is_changed(const struct store *store);
 void sqlite_close(struct store *store);
 int sqlite_spool(struct store *store, uint64_t spool, enum store_verdict *verdict);

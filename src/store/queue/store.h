@@ -7,8 +7,11 @@
  *
  * The queue process is the only writer. Changes gather in a batch that opens
  * by itself with the first of them; store_commit() puts all of it on disk,
- * synced, or none of it. Failure with the disk in the middle of a batch is
- * kept and told by the commit, so that changes themselves return nothing.
+ * synced, or none of it. Failure in the middle of a batch is kept and told by
+ * the commit, so that changes themselves return nothing. A question that cannot
+ * be answered, because the store is away or broken, finds nothing, and fails
+ * the batch in the same way: no conclusion drawn from it gets onto disk. Who only
+ * asks looks at store_verdict() in the end.
  * Nothing here costs more because more mail waits, except where it is said.
  *
  * What a store keeps:
@@ -150,8 +153,11 @@ struct store;
 /* The first group: what is accepted, and what becomes of it. */
 struct store_changes {
     void (*close)(struct store *store);
-    enum store_verdict (*commit)(struct store *store, struct error *error);
+    void (*commit_start)(struct store *store);
+    bool (*commit_done)(struct store *store, enum store_verdict *verdict, struct error *error);
+    int (*commit_descriptor)(const struct store *store); /* NULL: -1 */
     bool (*is_changed)(const struct store *store);
+    enum store_verdict (*verdict)(const struct store *store);
     int (*spool)(struct store *store, uint64_t spool, enum store_verdict *verdict);
     void (*spool_drop)(struct store *store, uint64_t spool);
     bool (*accept)(struct store *store, const struct store_message *message, const struct bytes *destinations,
@@ -205,17 +211,40 @@ static inline void store_close(struct store *store)
         store->changes->close(store);
 }
 
-/* DONE: all of the batch is on disk. FULL: none of it, for want of room; the
- * store stays usable. FAILED: none of it can be relied on; the process must
- * end and open the store anew. `error` says why where it is not DONE. */
-static inline enum store_verdict store_commit(struct store *store, struct error *error)
+/* Begins to put the batch on disk; store_commit_done() says how that ended. What
+ * is changed meanwhile is the next batch's, or, when this one fails, undone too. */
+static inline void store_commit_start(struct store *store)
 {
-    return store->changes->commit(store, error);
+    store->changes->commit_start(store);
 }
-/* Is there anything to commit? */
+/* False: it is still under way. Else the verdict. DONE: all of the batch is on
+ * disk. FULL: none of it, for want of room; UNREACHABLE: none of it, since the
+ * store is away; in both cases the store stays usable. FAILED: none of it can be
+ * relied on; the process must end and open the store anew. `error` says why where
+ * it is not DONE. */
+static inline bool store_commit_done(struct store *store, enum store_verdict *verdict, struct error *error)
+{
+    return store->changes->commit_done(store, verdict, error);
+}
+/* Readable when it is worth asking store_commit_done() again; -1 where a commit is always done at once. */
+static inline int store_commit_descriptor(const struct store *store)
+{
+    return store->changes->commit_descriptor == NULL ? -1 : store->changes->commit_descriptor(store);
+}
+/* Sleeps until then; for those who have nothing else to do. */
+void store_commit_wait(const struct store *store);
+/* Both, and waits between them. */
+enum store_verdict store_commit(struct store *store, struct error *error);
+/* Is there anything to commit, or to be told by a commit? */
 static inline bool store_is_changed(const struct store *store)
 {
     return store->changes->is_changed(store);
+}
+
+/* How the changes and questions since the last commit went so far. */
+static inline enum store_verdict store_verdict(const struct store *store)
+{
+    return store->changes->verdict(store);
 }
 
 /* A file to write a large content to: a descriptor for reading and writing
